@@ -1,0 +1,434 @@
+/**
+ * What the rest of the code sees of the store: few, deep, atomic operations. The kernel (in this process) and Redis implement it,
+ * and one contract suite (test/contract) asks both the same questions. docs/internals.md tells the life of one branch through it.
+ *
+ * Rules of every operation:
+ * - It happens as a whole or not at all, and repeating it after a lost reply answers the same or says that it was done.
+ * - Outcomes that a caller must handle come back as words (`status`); what is thrown is a GraflowError: a broken contract or a lost store.
+ * - User bytes are opaque. Time is the store's own; random nonces come from the caller, so that a repeated call can be known.
+ *
+ * Words: rooms.md (docs/glossary.md). A branch is named by the id of its group (`gid`) and its index in it. A run is the one branch
+ * (index 0) of its root group, whose gid is the run's id; any other gid is `<run>/<path of the group's node in this run>`.
+ */
+
+/** Items end to end: item i is `bytes[ends[i - 1] ?? 0 .. ends[i]]`. Neither array is changed by whoever receives it. */
+export interface Packed {
+  readonly bytes: Uint8Array
+  readonly ends: Uint32Array
+}
+
+/** Proof of a grant, `<fence>.<nonce>`: only the holder of a branch's current token can settle it. */
+export type Token = string
+
+/** Who acts, and what proves it: the branch that a process holds. */
+export interface Holder {
+  readonly gid: string
+  readonly index: number
+  readonly token: Token
+}
+
+/**
+ * When a group releases: `all` final, or before that at the `first-failure` (its branch is finally failed or dead) or at the
+ * `first-success`. Branches not final by then are withdrawn.
+ */
+export type ReleaseRule = 'all' | 'first-failure' | 'first-success'
+
+/** What is dispatched: stored once a group, repeated in every grant. Plain data. */
+export interface GroupSpec {
+  readonly gid: string
+  readonly runId: string
+  /** Hash of the graph in which `node` is a path. */
+  readonly graph: string
+  /** Static path of the group's node; empty for a root group. */
+  readonly node: string
+  /** Names what this group is. Opening the same gid with another digest is `conflict`. */
+  readonly digest: string
+  /** How many branches; at least 1. */
+  readonly size: number
+  /** True: the inputs are one item that every branch gets. */
+  readonly shared: boolean
+  readonly rule: ReleaseRule
+  readonly queue: string
+  /** Capabilities a worker must have; sorted. */
+  readonly requires: readonly string[]
+  /** Tasks a worker must know. */
+  readonly tasks: readonly string[]
+  /** Preferred session's base id; exclusive for 2 s while it lives. */
+  readonly affinity?: string
+  /** -100 to 100, higher first. */
+  readonly priority: number
+  /** Groups above this one; deeper first. */
+  readonly depth: number
+  /** Branches in flight at once; 0: no limit. */
+  readonly limit: number
+  /** Starts that may end in an error before the branch has failed; 0: the worker says so itself (branches of several tasks). */
+  readonly attempts: number
+  /** Grants that may be lost before the branch is dead: it dies with loss number maxLosses + 1. */
+  readonly maxLosses: number
+  /** One start may take this long, then a sweep takes it back 1 s later as an error; 0: no limit. */
+  readonly timeoutMs: number
+}
+
+// ---------------------------------------------------------------------------------------------------------------------- runs
+
+export type RunState = 'pending' | 'running' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'abandoned'
+/** States that never change again. */
+export type EndState = 'completed' | 'failed' | 'cancelled'
+
+/** Opens a run: its record, and its root group of one branch, granted to `session` or put on the queue `runs`. */
+export interface OpenRequest {
+  readonly runId: string
+  readonly workflow?: string
+  readonly graph: string
+  /** Names flow and input: opening the same run or key again with the same digest is `exists`, with another `conflict`. */
+  readonly digest: string
+  readonly idempotencyKey?: string
+  readonly input: Uint8Array
+  /** Who drives it. Absent: any worker that knows `tasks`. */
+  readonly session?: string
+  readonly nonce: string
+  /** Tasks that the driver runs itself. */
+  readonly tasks: readonly string[]
+  readonly maxLosses: number
+  /** From now; 0: no limit. Past it a sweep ends the run as failed with the value given. */
+  readonly timeoutMs: number
+  /** How long record and results are kept after the end. */
+  readonly retentionMs: number
+}
+export type OpenAnswer =
+  | { readonly status: 'ok'; readonly token: Token | undefined }
+  | { readonly status: 'exists'; readonly runId: string }
+  | { readonly status: 'conflict'; readonly runId: string }
+  | { readonly status: 'nosession' }
+  | { readonly status: 'backpressure' }
+
+/** Values by path, in the order of `paths`. */
+export interface SavedValues {
+  readonly paths: readonly string[]
+  readonly values: Packed
+}
+
+/** Under the holder's token, in one write: save, open or fill a group, retire groups, end the run. */
+export interface StepRequest {
+  readonly holder: Holder
+  readonly runId: string
+  /** Outputs of finished nodes. Each path is written once: a later value for it is ignored. */
+  readonly save?: SavedValues
+  /** Where a branch of several tasks stands; replaces the one before. Comes back with its next grant. */
+  readonly cursor?: Uint8Array
+  /**
+   * The group to open, and its inputs from item `from` on (a big group is filled by several steps, in order). Nothing of it is
+   * granted before item `from + k` is stored for all it needs; `left` counts from `size` at once.
+   */
+  readonly group?: { readonly spec: GroupSpec; readonly from: number; readonly inputs: Packed }
+  /** Groups whose outcomes the holder has read: everything of them but their outcomes goes. */
+  readonly retire?: readonly string[]
+  /** Ends the run; the holder must hold its root branch. `value` is the result, or the error's record. */
+  readonly end?: { readonly state: EndState; readonly value: Uint8Array }
+}
+export type StepAnswer =
+  /** `fill`: how many inputs the group has now; all of them when it is `size` (or 1 when shared). */
+  | { readonly status: 'ok'; readonly fill: number }
+  /** The group exists and is released; or the run had ended with just this value. */
+  | { readonly status: 'done' }
+  /** Another group (digest) stands at this gid. */
+  | { readonly status: 'conflict' }
+  | { readonly status: 'nograph' }
+  /** Somebody else holds the branch now, or the run is over. */
+  | { readonly status: 'fenced' }
+  | { readonly status: 'backpressure' }
+
+// -------------------------------------------------------------------------------------------------------------------- branches
+
+/** Takes up to `max` branches for a session, in order of priority, then depth (deeper first), then dispatch. */
+export interface AcquireRequest {
+  readonly session: string
+  /** New for every new call; the same when a call is repeated: it then answers the same grants. */
+  readonly nonce: string
+  readonly max: number
+  readonly queues: readonly string[]
+  readonly capabilities: readonly string[] | 'all'
+  /** Only groups with more groups above them than this; 0 for any. */
+  readonly deeperThan?: number
+}
+/** Branches of one group under one token. The arrays run in parallel. */
+export interface Grant {
+  readonly spec: GroupSpec
+  readonly token: Token
+  /** The growing number inside the token. */
+  readonly fence: number
+  readonly indexes: Uint32Array
+  /** Starts so far that ended in an error, and grants lost: attempt = 1 + errors + losses. */
+  readonly errors: Uint8Array
+  readonly losses: Uint8Array
+  /** One item a branch, or one in all when the group's inputs are shared. */
+  readonly inputs: Packed
+  /** By index, only where a cursor was stored. */
+  readonly cursors: ReadonlyMap<number, Uint8Array>
+}
+export type AcquireAnswer =
+  | {
+      readonly status: 'ok'
+      readonly grants: readonly Grant[]
+      /** Whether there is work left that this session could take now. */
+      readonly isMore: boolean
+      /** When the next delayed branch of these queues is due, from now. */
+      readonly nextDueMs: number | undefined
+    }
+  | { readonly status: 'nosession' }
+
+/**
+ * What became of one start: `succeeded` with the result; `failed` for good; `retry` after an error, with a delay (counted against
+ * `attempts`; over them it is `failed`); `released` unfinished, which counts nothing.
+ */
+export type SettleKind = 'succeeded' | 'failed' | 'retry' | 'released'
+/** Branches of one grant. The arrays run in parallel; a released branch has an empty value. */
+export interface SettleRange {
+  readonly gid: string
+  readonly token: Token
+  readonly indexes: readonly number[]
+  readonly kinds: readonly SettleKind[]
+  /** Results or error records. */
+  readonly values: Packed
+  /** Only where a kind is `retry`; else 0. */
+  readonly delaysMs?: readonly number[]
+  /** Outputs of nodes inside these branches, as in a step; stored only if the range is accepted. */
+  readonly save?: SavedValues
+  /** Cursors of branches that are to be started again; by index. */
+  readonly cursors?: ReadonlyMap<number, Uint8Array>
+}
+export interface SettleRequest {
+  readonly session: string
+  readonly ranges: readonly SettleRange[]
+}
+/**
+ * `ok`: counted. `dup`: all were settled under this token before. `fenced`: the token is not current. `withdrawn`: the group was
+ * released or cancelled meanwhile; nothing to do. `gone`: no such group. Where a range is mixed, the branches that can be are counted
+ * and the answer is `ok`.
+ */
+export type SettleAnswer = 'ok' | 'dup' | 'fenced' | 'withdrawn' | 'gone'
+
+export type OutcomeKind = 'succeeded' | 'failed' | 'dead' | 'cancelled' | 'skipped'
+
+// -------------------------------------------------------------------------------------------------------------------- sessions
+
+/** What a process says of itself. */
+export interface SessionInfo {
+  /** Two processes may have one base id; their sessions differ. */
+  readonly baseId: string
+  readonly hostname: string
+  readonly pid: number
+  readonly role: 'auto' | 'worker' | 'leader' | 'observer' | 'client'
+  readonly queues: readonly string[]
+  readonly capabilities: readonly string[] | 'all'
+  /** Task names that it has handlers for; `all` when it finds handlers as flows are seen (embedded). */
+  readonly tasks: readonly string[] | 'all'
+  readonly metadata: Readonly<Record<string, string>>
+}
+export type SessionRequest =
+  | { readonly kind: 'open'; readonly session: string; readonly ttlMs: number; readonly info: SessionInfo }
+  | { readonly kind: 'renew'; readonly session: string; readonly ttlMs: number }
+  /** Compares what the store thinks the session owns with what it knows. */
+  | { readonly kind: 'reconcile'; readonly session: string; readonly known: readonly { readonly gid: string; readonly token: Token }[] }
+  /** Hands back everything, unspent, and forgets the session. */
+  | { readonly kind: 'close'; readonly session: string }
+export type SessionAnswer =
+  | { readonly status: 'ok' }
+  /** `unknown`: grants that the session owns and did not name, which it may start or release. `lost`: those it named and no longer owns. */
+  | { readonly status: 'reconciled'; readonly unknown: readonly Grant[]; readonly lost: readonly Token[] }
+  | { readonly status: 'nosession' }
+
+// ---------------------------------------------------------------------------------------------------------------- sweep, control
+
+/** Takes back what dead sessions and passed deadlines held, promotes what is due, purges what is past retention. */
+export type SweepAnswer =
+  | { readonly status: 'ok'; readonly takenBack: number; readonly promoted: number; readonly nextDueMs: number | undefined }
+  /** Another did it within the last 100 ms. */
+  | { readonly status: 'skip' }
+  /** The store stood still, so nobody could renew: nothing is taken back for one session TTL. */
+  | { readonly status: 'grace' }
+
+export type ControlRequest =
+  /** Ends a run as cancelled, withdraws all its branches, tells its holders. */
+  | { readonly kind: 'cancel-run'; readonly runId: string; readonly reason: string; readonly value: Uint8Array }
+  /** Nothing of a paused run is granted; what is in flight finishes. */
+  | { readonly kind: 'pause-run'; readonly runId: string }
+  | { readonly kind: 'resume-run'; readonly runId: string }
+  /** Withdraws what is not final in a group and in all groups below it; the holder of the branch it belongs to must ask. */
+  | { readonly kind: 'withdraw-group'; readonly holder: Holder; readonly gid: string }
+  | { readonly kind: 'pause-queue'; readonly queue: string }
+  | { readonly kind: 'resume-queue'; readonly queue: string }
+/** `dup`: it was so already. `over`: the run has ended. `gone`: there is no such thing. */
+export type ControlAnswer = 'ok' | 'dup' | 'over' | 'gone' | 'fenced'
+
+// --------------------------------------------------------------------------------------------------------------------- inspect
+
+export type GroupState = 'open' | 'released' | 'withdrawn'
+export interface GroupStatus {
+  readonly gid: string
+  readonly graph: string
+  readonly node: string
+  readonly state: GroupState
+  readonly size: number
+  /** Branches by what they are now; they sum to `size`. `withdrawn` holds cancelled and skipped ones. */
+  readonly ready: number
+  readonly delayed: number
+  readonly leased: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly dead: number
+  readonly withdrawn: number
+  readonly openedAt: number
+  readonly releasedAt: number | undefined
+}
+/** Times are milliseconds since the epoch by the store's clock. */
+export interface RunRecord {
+  readonly runId: string
+  readonly workflow: string | undefined
+  readonly graph: string
+  readonly state: RunState
+  readonly createdAt: number
+  readonly startedAt: number | undefined
+  readonly endedAt: number | undefined
+  /** The session that drives it. */
+  readonly driver: string | undefined
+  readonly cancelReason: string | undefined
+  /** Result or error record, once it has ended. */
+  readonly value: Uint8Array | undefined
+}
+/** Outcomes of one settle call, in the order in which they were counted. */
+export interface OutcomeChunk {
+  readonly indexes: Uint32Array
+  readonly kinds: readonly OutcomeKind[]
+  readonly values: Packed
+}
+export interface OutcomesPage {
+  readonly state: GroupState
+  readonly size: number
+  readonly chunks: readonly OutcomeChunk[]
+  /** Pass as `after` to read on; equal to it when there is nothing new. */
+  readonly next: number
+  /** Once `chunks` reach the end of a released group: the branches that were not final then. */
+  readonly withdrawn: { readonly indexes: Uint32Array; readonly kinds: readonly ('cancelled' | 'skipped')[] } | undefined
+}
+export interface QueueStatus {
+  readonly queue: string
+  /** Branches that could be granted now. */
+  readonly ready: number
+  readonly delayed: number
+  readonly leased: number
+  /** How long the oldest ready group has waited. */
+  readonly oldestMs: number | undefined
+  readonly isPaused: boolean
+}
+export interface SessionStatus extends SessionInfo {
+  readonly session: string
+  readonly expiresAt: number
+  readonly branches: number
+}
+export interface DeadLetter {
+  readonly id: string
+  readonly gid: string
+  readonly index: number
+  readonly runId: string
+  readonly kind: 'failed' | 'dead'
+  readonly errors: number
+  readonly losses: number
+  readonly at: number
+  readonly input: Uint8Array
+  /** Error record; empty when its workers were lost. */
+  readonly error: Uint8Array
+}
+
+/** One consistent look each; nothing changes. Lists are in order of creation, newest first, `limit` at most. */
+export interface Inspector {
+  run(runId: string): Promise<RunRecord | undefined>
+  runs(request: { readonly state?: RunState; readonly workflow?: string; readonly limit: number }): Promise<readonly RunRecord[]>
+  /** The run's groups without its root, in order of opening. */
+  groups(runId: string): Promise<readonly GroupStatus[]>
+  /** Undefined when there is no such group (any more). */
+  outcomes(gid: string, after: number): Promise<OutcomesPage | undefined>
+  /** Saved outputs whose path is `prefix` or below it (`''`: all of the run). */
+  saved(runId: string, prefix: string): Promise<SavedValues>
+  queues(): Promise<readonly QueueStatus[]>
+  sessions(): Promise<readonly SessionStatus[]>
+  deadLetters(limit: number): Promise<readonly DeadLetter[]>
+}
+
+// -------------------------------------------------------------------------------------------------------------------- channels
+
+/** A channel's value: one opaque value, a number (so that it can be added to), or a list of opaque items. */
+export type ChannelValue =
+  | { readonly kind: 'value'; readonly bytes: Uint8Array }
+  | { readonly kind: 'number'; readonly number: number }
+  | { readonly kind: 'list'; readonly items: Packed }
+
+/** What a write carries: the branch that writes must still be held. */
+export type ChannelRequest =
+  | { readonly kind: 'get'; readonly key: string }
+  | { readonly kind: 'keys' }
+  | { readonly kind: 'set'; readonly key: string; readonly value: ChannelValue; readonly ttlMs?: number }
+  | { readonly kind: 'delete'; readonly key: string }
+  | { readonly kind: 'append' | 'prepend'; readonly key: string; readonly item: Uint8Array; readonly ttlMs?: number }
+  | { readonly kind: 'add'; readonly key: string; readonly number: number; readonly ttlMs?: number }
+export type ChannelAnswer =
+  /** `get`: the value or undefined. */
+  | { readonly status: 'ok'; readonly kind: 'get'; readonly value: ChannelValue | undefined }
+  /** In no particular order. */
+  | { readonly status: 'ok'; readonly kind: 'keys'; readonly keys: readonly string[] }
+  | { readonly status: 'ok'; readonly kind: 'set' }
+  | { readonly status: 'ok'; readonly kind: 'delete'; readonly isDeleted: boolean }
+  /** The list's new length. */
+  | { readonly status: 'ok'; readonly kind: 'append' | 'prepend'; readonly length: number }
+  /** The new sum. */
+  | { readonly status: 'ok'; readonly kind: 'add'; readonly number: number }
+  /** The key holds another kind. */
+  | { readonly status: 'type'; readonly found: ChannelValue['kind'] }
+  | { readonly status: 'fenced' }
+  | { readonly status: 'backpressure' }
+
+// ----------------------------------------------------------------------------------------------------------------------- hints
+
+/** News for one session. Hints may be lost or doubled: what they speak of is asked again. */
+export type Notice =
+  /** A group that this session's branch opened is released (or withdrawn). */
+  | { readonly kind: 'released'; readonly gid: string }
+  /** Branches of this group that the session holds are not wanted any more. */
+  | { readonly kind: 'withdrawn'; readonly gid: string; readonly reason: string }
+  /** Grants that were taken back. */
+  | { readonly kind: 'lost'; readonly gid: string; readonly token: Token }
+  /** There may be work for it. */
+  | { readonly kind: 'work' }
+
+/** Something changed in a watched run: a group was opened, branches were settled, its state changed. */
+export type RunActivity = { readonly kind: 'group' | 'settled' | 'state'; readonly gid: string }
+
+export interface BackendLimits {
+  /** Items and bytes in one step, acquire or settle; one item always goes. */
+  readonly itemsPerCall: number
+  readonly bytesPerCall: number
+}
+
+/** A store, opened. Calls after `close` throw CLOSED. */
+export interface Backend {
+  readonly limits: BackendLimits
+  /** Stores a packed graph under its hash. Repeating it is safe. */
+  putGraph(hash: string, bytes: Uint8Array): Promise<'ok' | 'backpressure'>
+  getGraph(hash: string): Promise<Uint8Array | undefined>
+  open(request: OpenRequest): Promise<OpenAnswer>
+  step(request: StepRequest): Promise<StepAnswer>
+  acquire(request: AcquireRequest): Promise<AcquireAnswer>
+  /** One answer a range, in order. */
+  settle(request: SettleRequest): Promise<readonly SettleAnswer[]>
+  session(request: SessionRequest): Promise<SessionAnswer>
+  sweep(session: string): Promise<SweepAnswer>
+  control(request: ControlRequest): Promise<ControlAnswer>
+  readonly inspect: Inspector
+  /** Reads need no holder; writes need the current holder of a branch of this run. */
+  channel(runId: string, holder: Holder | undefined, request: ChannelRequest): Promise<ChannelAnswer>
+  /** Calls `listener` with what concerns the session; returns what ends that. */
+  listen(session: string, listener: (notice: Notice) => void): () => void
+  /** Calls `listener` when something changes in the run; returns what ends that. */
+  watch(runId: string, listener: (activity: RunActivity) => void): () => void
+  close(): Promise<void>
+}

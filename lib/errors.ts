@@ -1,0 +1,110 @@
+/**
+ * Every error that users see: one class, one table of codes. A code is stable and never reused. The table says what a code means,
+ * whether trying again can help, and what the HTTP interface and the commands answer; docs/errors.md is compared with it by a test.
+ */
+
+interface CodeFacts {
+  /** What it means and what to do, in one sentence. */
+  readonly meaning: string
+  /** Whether the same call may succeed later. */
+  readonly retryable: boolean
+  readonly httpStatus: number
+  readonly exitCode: number
+}
+
+const facts = (meaning: string, retryable: boolean, httpStatus: number, exitCode: number): CodeFacts => ({
+  meaning,
+  retryable,
+  httpStatus,
+  exitCode,
+})
+
+/** All codes with what they mean. */
+export const ERROR_CODES = Object.freeze({
+  // the language
+  INVALID_NAME: facts('A name has characters or a length that names may not have.', false, 400, 2),
+  INVALID_OPTION: facts('An option is unknown or its value is out of range.', false, 400, 2),
+  INVALID_NODE: facts('Something that is no flow was given where a flow is expected.', false, 400, 2),
+  DUPLICATE_TASK: facts('Two different tasks, or two different policies, in one flow have one name.', false, 400, 2),
+  EMPTY_GROUP: facts('A group has no branch.', false, 400, 2),
+  JOIN_IMPOSSIBLE: facts('A join asks for what its group can never give.', false, 400, 2),
+  FLOW_SYNTAX: facts('The text of a flow does not parse; the message points at the place.', false, 400, 2),
+  UNKNOWN_NAME: facts('The text of a flow uses a name that is not in the record beside it.', false, 400, 2),
+  // values and graphs
+  NOT_SERIALISABLE: facts('A value cannot be carried between processes; the message names its path.', false, 400, 1),
+  LIMIT_EXCEEDED: facts('A value, graph, group or nesting is larger than its limit.', false, 413, 1),
+  INTEGRITY: facts('Stored bytes do not match their hash or cannot be decoded.', false, 500, 1),
+  INVALID_INPUT: facts('The input does not satisfy the task’s input schema.', false, 422, 1),
+  INVALID_OUTPUT: facts('The output does not satisfy the task’s output schema.', false, 500, 1),
+  // running
+  TASK_FAILED: facts('A task threw on its last allowed attempt; `cause` is what it threw.', false, 500, 1),
+  TIMEOUT: facts('A task ran longer than its timeoutMs.', true, 504, 1),
+  GROUP_FAILED: facts('A group’s join was not satisfied; the details have every member’s outcome.', false, 500, 1),
+  GROUP_TIMEOUT: facts('A group took longer than its timeoutMs; its branches were withdrawn.', true, 504, 1),
+  RUN_TIMEOUT: facts('A run took longer than its timeoutMs.', true, 504, 1),
+  CANCELLED: facts('The run or branch was cancelled; the message has the reason.', false, 409, 1),
+  SKIPPED: facts('The branch was withdrawn before it was started.', false, 409, 1),
+  BRANCH_DEAD: facts('The branch’s workers were lost more often than maxLosses allows.', false, 500, 1),
+  NO_HANDLER: facts('No live worker knows the task.', false, 501, 1),
+  NO_SUCH_CASE: facts('A decision returned a key that is no case.', false, 500, 1),
+  NO_SUCH_POLICY: facts('A stored graph names a join policy that this process does not know.', false, 501, 1),
+  CYCLE_LIMIT: facts('A loop or task went round more often than maxCycles allows.', false, 500, 1),
+  LOOP_RESULT: facts('The last task of a loop returned neither again(next) nor done(value).', false, 500, 1),
+  NOT_AN_ARRAY: facts('An each was given something that is no array.', false, 422, 1),
+  NON_DETERMINISTIC: facts('On a re-run another node stands at a path than before.', false, 409, 1),
+  GOTO_ACROSS_BARRIER: facts('A goto would leave its group; the group cannot be left by one branch.', false, 500, 1),
+  // channels
+  CHANNEL_TYPE: facts('A channel operation met a value of another type.', false, 409, 1),
+  // the client
+  RUN_EXISTS: facts('A run with this id or idempotency key exists with another flow or input.', false, 409, 1),
+  RUN_NOT_FOUND: facts('No run has this id, or it is past its retention.', false, 404, 1),
+  RESULT_NOT_READY: facts('The run, or the task in it, has not finished.', true, 409, 1),
+  RESULT_NOT_FOUND: facts('No finished node of the run has this name or path.', false, 404, 1),
+  RESULT_AMBIGUOUS: facts('The task stands at several places of the flow; ask by path.', false, 409, 1),
+  CLOSED: facts('The client was closed.', false, 409, 1),
+  NOT_AVAILABLE: facts('This build or backend does not have the feature; the message says what has it.', false, 501, 2),
+  // the backend
+  BACKPRESSURE: facts('The store is full and takes no new work; what runs can finish.', true, 503, 1),
+  FENCED: facts('Another process holds the run or branch now; this one may not change it.', false, 409, 1),
+  NO_GRAPH: facts('The store does not have the graph; it must be uploaded again.', true, 503, 1),
+  INTERNAL: facts('A contract inside graflow was broken: please report it.', false, 500, 70),
+} as const satisfies Record<string, CodeFacts>)
+
+export type ErrorCode = keyof typeof ERROR_CODES
+
+export interface GraflowErrorOptions {
+  readonly cause?: unknown
+  /** Plain data about this error; its keys are part of the interface. */
+  readonly details?: Readonly<Record<string, unknown>>
+  /** The errors that this one sums up, such as the failed members of a group. */
+  readonly errors?: readonly Error[]
+  /** The stack of where it arose, when that was in another process. */
+  readonly stack?: string
+}
+
+/** The one class of errors that graflow throws. Tell them apart by `code`. */
+export class GraflowError extends Error {
+  override readonly name = 'GraflowError'
+  readonly code: ErrorCode
+  readonly details: Readonly<Record<string, unknown>>
+  readonly errors: readonly Error[]
+
+  constructor(code: ErrorCode, message: string, options: GraflowErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = Object.freeze({ ...options.details })
+    this.errors = Object.freeze([...(options.errors ?? [])])
+    if (options.stack !== undefined) this.stack = options.stack
+  }
+
+  /** Whether the same call may succeed later. */
+  get retryable(): boolean {
+    return ERROR_CODES[this.code].retryable
+  }
+}
+
+/** Thrown by a handler to say that another attempt cannot help. Any error with `retryable: false` does the same. */
+export class NotRetryableError extends Error {
+  override readonly name = 'NotRetryableError'
+  readonly retryable = false
+}

@@ -1,0 +1,70 @@
+/**
+ * The graph: a flow as plain, frozen data. It has no code, so it can be stored, hashed, drawn and run by another process that
+ * knows the tasks by name. `path` names a place in it and in a run of it:
+ *
+ * - the root is read as a sequence (of one, if it is none): its step k is `k`
+ * - step k of a sequence at p: `p/k`; branch k of a tuple group: `p/k`; branch of a record group: `p/<key>`
+ * - the body of an each at p: statically `p/*`, of item i in a run `p/i`
+ * - the decision of a choose at p: `p/?`; a case: `p/<key>`
+ * - the body of a loop at p: statically `p/*`, in pass c (from 1) of a run `p/c`
+ * - the body of a workflow at p: `p/w`
+ *
+ * So `0 >> (1/0 | 1/1 >> …) >> 2`: in `fetch >> ((a >> sub) | b) >> store`, `sub` is `1/0/1` and `store` is `2`.
+ */
+import type { GroupOptions, TaskOptions, WorkflowOptions } from '../flow/expression.js'
+
+export type GraphJoin =
+  | { readonly kind: 'strict' }
+  | { readonly kind: 'settled' }
+  | { readonly kind: 'atLeast'; readonly count: number }
+  | { readonly kind: 'critical'; readonly members: readonly string[] }
+  | { readonly kind: 'first' }
+  | { readonly kind: 'policy'; readonly name: string }
+
+export interface TaskNode {
+  readonly kind: 'task'
+  readonly name: string
+}
+export interface SequenceNode {
+  readonly kind: 'sequence'
+  readonly steps: readonly GraphNode[]
+}
+export interface GroupNode {
+  readonly kind: 'group'
+  readonly keys?: readonly string[]
+  readonly branches: readonly GraphNode[]
+  readonly join: GraphJoin
+  readonly options: GroupOptions
+}
+export interface EachNode {
+  readonly kind: 'each'
+  readonly body: GraphNode
+  readonly join: Exclude<GraphJoin, { kind: 'critical' }>
+  readonly options: GroupOptions
+}
+export interface ChooseNode {
+  readonly kind: 'choose'
+  readonly decide: GraphNode
+  /** In written order. */
+  readonly cases: readonly (readonly [key: string, node: GraphNode])[]
+}
+export interface LoopNode {
+  readonly kind: 'loop'
+  readonly body: GraphNode
+  readonly maxCycles: number
+}
+export interface WorkflowNode {
+  readonly kind: 'workflow'
+  readonly name: string
+  readonly body: GraphNode
+  readonly options: WorkflowOptions
+}
+export type GraphNode = TaskNode | SequenceNode | GroupNode | EachNode | ChooseNode | LoopNode | WorkflowNode
+
+/** Version 1 of the data form. A root workflow contributes its body only: its name travels with the run, not with the graph. */
+export interface Graph {
+  readonly version: 1
+  /** The options of every task in it, by name. */
+  readonly tasks: Readonly<Record<string, TaskOptions>>
+  readonly root: GraphNode
+}

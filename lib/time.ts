@@ -1,0 +1,85 @@
+/**
+ * Time as the rest of the code sees it: injected, so that a test or the simulation can hold it still. Only this file reads the
+ * system's clock.
+ */
+
+export interface Clock {
+  /** Integer milliseconds since the epoch. */
+  now(): number
+  /** Calls `fn` once after `delayMs`; returns what cancels it. A cancelled or fired timer may be cancelled again. */
+  after(delayMs: number, fn: () => void): () => void
+}
+
+/** Node refuses timers above this and fires them at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/** The machine's own clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(delayMs, fn) {
+    let timer: NodeJS.Timeout | undefined
+    const arm = (leftMs: number): void => {
+      const sliceMs = Math.min(leftMs, LONGEST_TIMER_MS)
+      timer = setTimeout(() => (leftMs > sliceMs ? arm(leftMs - sliceMs) : fn()), sliceMs)
+    }
+    arm(Math.max(0, Math.ceil(delayMs)))
+    return () => {
+      clearTimeout(timer)
+    }
+  },
+}
+
+/** A clock that moves only when told to. */
+export interface ManualClock extends Clock {
+  /** Moves time on and calls what is due, in order of due time. */
+  advance(ms: number): void
+  /** Milliseconds until the next timer is due, or undefined when none waits. */
+  nextDueMs(): number | undefined
+}
+
+/** Makes a clock that stands at `startMs` until it is advanced. */
+export function manualClock(startMs = 0): ManualClock {
+  interface Timer {
+    readonly due: number
+    readonly fn: () => void
+  }
+  let nowMs = startMs
+  let timers: readonly Timer[] = []
+  return {
+    now: () => nowMs,
+    after(delayMs, fn) {
+      const timer: Timer = { due: nowMs + Math.max(0, Math.ceil(delayMs)), fn }
+      timers = [...timers, timer].sort((a, b) => a.due - b.due)
+      return () => {
+        timers = timers.filter((other) => other !== timer)
+      }
+    },
+    advance(ms) {
+      const until = nowMs + ms
+      for (let next = timers[0]; next !== undefined && next.due <= until; next = timers[0]) {
+        timers = timers.slice(1)
+        nowMs = Math.max(nowMs, next.due)
+        next.fn()
+      }
+      nowMs = until
+    },
+    nextDueMs: () => (timers[0] === undefined ? undefined : Math.max(0, timers[0].due - nowMs)),
+  }
+}
+
+/** Randomness as the rest of the code sees it: a number in [0, 1). */
+export type Random = () => number
+
+/** The machine's own randomness. */
+export const systemRandom: Random = () => Math.random()
+
+/** A repeatable sequence (mulberry32) for tests and the simulation. */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
