@@ -1,0 +1,27 @@
+/** Tests are TypeScript, compiled by swc to CommonJS (types are checked by tsc, not here). */
+import { availableParallelism } from 'node:os'
+
+/** Packages that are ESM only, which jest can take in no other way than compiled. */
+const esmOnly = ['canonicalize', 'arktype', '@ark/', 'arkregex']
+
+export default {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/test'],
+  testMatch: ['**/*.test.ts'],
+  cacheDirectory: '<rootDir>/.cache/jest',
+  // The default leaves one core free, which on two cores is half of them.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^graflow$': '<rootDir>/lib/index.ts',
+    '^graflow/testing$': '<rootDir>/lib/testing.ts',
+  },
+  transform: {
+    '\\.[cm]?[jt]s$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
+    ],
+  },
+  transformIgnorePatterns: [`/node_modules/(?!${esmOnly.join('|')})`],
+  testTimeout: 20_000,
+}

@@ -1,0 +1,51 @@
+/**
+ * Knows which files of dist/ come from which sources. The build prunes by it and the set-up decides by it whether to build at
+ * all; nobody else has to know how sources are laid out.
+ */
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** The root of the checkout. */
+export const root = join(import.meta.dirname, '..')
+
+const sourceFolders = ['lib', 'worker', 'bin']
+/** What else decides how dist/ looks. The lock file stands for the compiler's version. */
+const alsoDecides = [
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'package-lock.json',
+  'scripts/build.mjs',
+  'scripts/dist.mjs',
+]
+
+/** Every file below `folder` (relative to the root), sorted, with forward slashes; nothing when the folder is missing. */
+export function filesBelow(folder) {
+  if (!existsSync(join(root, folder))) return []
+  return readdirSync(join(root, folder), { withFileTypes: true })
+    .flatMap((entry) => (entry.isDirectory() ? filesBelow(`${folder}/${entry.name}`) : [`${folder}/${entry.name}`]))
+    .sort()
+}
+
+const isCompiled = (source) => source.endsWith('.ts') && !source.endsWith('.d.ts')
+
+/** The sources that are copied as they are (Lua scripts and the like). */
+export const copiedSources = () => sourceFolders.flatMap(filesBelow).filter((source) => !source.endsWith('.ts'))
+
+/** Every file that a build of the present sources leaves in dist/, relative to the root. */
+export const expectedOutputs = () =>
+  sourceFolders.flatMap(filesBelow).flatMap((source) => {
+    if (!isCompiled(source)) return source.endsWith('.ts') ? [] : [`dist/${source}`]
+    const stem = `dist/${source.slice(0, -'.ts'.length)}`
+    return [`${stem}.js`, `${stem}.d.ts`]
+  })
+
+/** A hash over all that decides how dist/ looks: equal hash, equal build. */
+export function sourcesHash() {
+  const hash = createHash('sha256')
+  for (const file of [...alsoDecides, ...sourceFolders.flatMap(filesBelow)]) {
+    const bytes = readFileSync(join(root, file))
+    hash.update(`${file}\0${bytes.length}\0`).update(bytes)
+  }
+  return hash.digest('hex')
+}

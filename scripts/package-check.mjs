@@ -1,0 +1,123 @@
+/**
+ * Checks the package as its users get it: packs it, lints the tarball (publint, attw), installs it in an empty folder outside the
+ * checkout and there imports it, requires it and compiles a file against its declarations. Takes no options.
+ */
+import './node-version.mjs'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { root } from './dist.mjs'
+
+const isWindows = process.platform === 'win32'
+
+/** Runs a command, throws with all it printed when it fails, and returns what it printed on stdout. */
+function run(command, args, cwd = root) {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, encoding: 'utf8', shell: isWindows })
+  if (error) throw error
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} exited with ${status}\n${stdout}${stderr}`)
+  return stdout
+}
+const tool = (name) => join(root, 'node_modules/.bin', name)
+
+let failures = 0
+function check(name, body) {
+  const startedAt = performance.now()
+  try {
+    body()
+    console.log(`package: ${name}: ok (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`)
+  } catch (error) {
+    failures += 1
+    console.log(`package: ${name}: FAILED\n${error.message}`)
+  }
+}
+
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const entries = Object.keys(manifest.exports).filter((entry) => entry !== './package.json')
+const nameOf = (entry) => `${manifest.name}${entry.slice(1)}`
+
+function main(folder) {
+  run(process.execPath, ['scripts/setup.mjs'])
+  const [packed] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', folder]))
+  const tarball = join(folder, packed.filename)
+  console.log(
+    `package: ${packed.filename}, ${packed.files.length} files, ${packed.size} bytes packed, ${packed.unpackedSize} unpacked`,
+  )
+
+  check('holds what it should and nothing else', () => {
+    const odd = packed.files
+      .map(({ path }) => path)
+      .filter((path) => !/^(dist\/(lib|worker|bin)\/|package\.json$|[A-Z]+(\.md)?$)/.test(path))
+    if (odd.length > 0) throw new Error(`unexpected in the tarball: ${odd.join(', ')}`)
+    for (const needed of ['LICENSE', 'README.md', 'dist/lib/index.js', 'dist/lib/index.d.ts']) {
+      if (!packed.files.some(({ path }) => path === needed)) throw new Error(`missing in the tarball: ${needed}`)
+    }
+  })
+  check('publint', () => run(tool('publint'), ['run', tarball, '--strict']))
+  check('attw', () => run(tool('attw'), [tarball, '--profile', 'esm-only']))
+
+  const user = join(folder, 'user')
+  mkdirSync(user)
+  const write = (name, text) => writeFileSync(join(user, name), text)
+  write('package.json', JSON.stringify({ name: 'user', private: true, type: 'module' }))
+  // Whoever ran `npm ci` has all of it in npm's cache. Only when the cache was cleared is the network asked.
+  check('installs', () =>
+    run(
+      'npm',
+      ['install', '--prefer-offline', '--omit=dev', '--no-audit', '--no-fund', '--ignore-scripts', tarball],
+      user,
+    ),
+  )
+
+  for (const entry of entries) {
+    const name = nameOf(entry)
+    const sameNames = `if (Object.keys(all).length === 0) throw new Error('it exports nothing')`
+    check(`import ${name}`, () => {
+      write(
+        'import.mjs',
+        `import * as all from '${name}'\n${sameNames}\nif ('default' in all) throw new Error('it has a default export')\n`,
+      )
+      run(process.execPath, ['import.mjs'], user)
+    })
+    check(`require ${name}`, () => {
+      write('require.cjs', `const all = require('${name}')\n${sameNames}\n`)
+      run(process.execPath, ['require.cjs'], user)
+    })
+  }
+  const using = entries
+    .map((entry, index) => `import * as entry${index} from '${nameOf(entry)}'\nexport { entry${index} }\n`)
+    .join('')
+  // skipLibCheck is off: the declarations are checked with what they import, as a strict user would.
+  const strict = [
+    '--noEmit',
+    '--strict',
+    '--target',
+    'es2023',
+    '--lib',
+    'es2023,esnext.disposable',
+    '--types',
+    'node',
+    '--typeRoots',
+    join(root, 'node_modules/@types'),
+  ]
+  for (const [name, flags] of Object.entries({
+    nodenext: ['--module', 'nodenext', '--moduleResolution', 'nodenext'],
+    bundler: ['--module', 'esnext', '--moduleResolution', 'bundler'],
+  })) {
+    check(`declarations under ${name}`, () => {
+      write('use.ts', using)
+      run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...strict, ...flags, 'use.ts'], user)
+    })
+  }
+}
+
+const folder = mkdtempSync(join(realpathSync(tmpdir()), 'graflow-package-'))
+try {
+  main(folder)
+} catch (error) {
+  failures += 1
+  console.log(`package: ${error.message}`)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+process.exitCode = failures === 0 ? 0 : 1
