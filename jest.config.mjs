@@ -13,6 +13,8 @@ export default {
   maxWorkers: Math.max(2, availableParallelism() - 1),
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
+    // it exports under the condition `import` only, and jest asks with `require`
+    '^canonicalize$': '<rootDir>/node_modules/canonicalize/lib/canonicalize.js',
     '^graflow$': '<rootDir>/lib/index.ts',
     '^graflow/testing$': '<rootDir>/lib/testing.ts',
   },

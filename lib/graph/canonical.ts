@@ -1,0 +1,151 @@
+/**
+ * The canonical bytes of a graph and its name, their sha-256. Hides the choice of RFC 8785 (JSON Canonicalization Scheme) and what
+ * has to be refused before it: JSON drops or rewrites what it cannot say, and a graph must arrive as it was written, or not at all.
+ */
+import { createHash } from 'node:crypto'
+import canonicalize from 'canonicalize'
+import { GraflowError } from '../errors.js'
+import type { Graph } from './graph.js'
+
+/** Levels of JSON inside one another: five for a choose around a sequence (node, cases, pair, sequence, steps), nested 64 times, fit. */
+export const MAX_JSON_DEPTH = 400
+
+const LONE_SURROGATE = /\p{Surrogate}/u
+const encoder = new TextEncoder()
+const hashes = new WeakMap<Graph, string>()
+
+/** Equal graphs, and only they, have equal text: RFC 8785 JSON. Errors: NOT_SERIALISABLE with the path. */
+export function canonicalText(graph: Graph): string {
+  assertCarriable(graph)
+  // canonicalize answers undefined only for values that the walk above refuses
+  return canonicalize(graph) as string
+}
+
+/** The UTF-8 bytes of the canonical text; a new array with each call. Errors: NOT_SERIALISABLE with the path. */
+export function canonicalBytes(graph: Graph): Uint8Array {
+  return encoder.encode(canonicalText(graph))
+}
+
+/**
+ * The name of a graph: the sha-256 of its canonical bytes, as 64 lower-case hex digits. The same in every process and directory.
+ * Computed once for each graph object. Errors: NOT_SERIALISABLE with the path.
+ */
+export function graphHash(graph: Graph): string {
+  let hash = hashes.get(graph)
+  if (hash === undefined) {
+    hash = hashOf(canonicalBytes(graph))
+    hashes.set(graph, hash)
+  }
+  return hash
+}
+
+/** Lets graphHash answer without computing, for those who have the bytes at hand already. */
+export function rememberHash(graph: Graph, hash: string): void {
+  hashes.set(graph, hash)
+}
+
+/** The sha-256 of bytes, as 64 lower-case hex digits. */
+export function hashOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+/** A place in data as people write it: `root.steps[1].options.name`, `tasks["fetch-user"].queue`. */
+export function placeOf(segments: readonly (string | number)[]): string {
+  let place = ''
+  for (const segment of segments) {
+    if (typeof segment === 'number') place += `[${segment}]`
+    else if (!/^[A-Za-z_$][A-Za-z0-9_$]*$/.test(segment)) place += `[${JSON.stringify(segment)}]`
+    else place += place === '' ? segment : `.${segment}`
+  }
+  return place
+}
+
+/**
+ * Refuses whatever JSON would drop, change or not end on: NOT_SERIALISABLE, with the place in the message and in `details.path`.
+ * Reads no accessor. An object that stands in several places is looked at once.
+ */
+export function assertCarriable(value: unknown): void {
+  const place: (string | number)[] = []
+  const open = new Set<object>()
+  const levels = new Map<object, number>()
+
+  const refuse = (what: string): never => {
+    const path = placeOf(place)
+    const message = `${path === '' ? 'a graph' : path} must be plain data (text, finite numbers, booleans, null, lists, records), got ${what}`
+    throw new GraflowError('NOT_SERIALISABLE', message, { details: { path, got: what } })
+  }
+
+  /** Answers how many levels of lists and records the item has. */
+  const walk = (item: unknown): number => {
+    switch (typeof item) {
+      case 'boolean':
+        return 0
+      case 'string':
+        return LONE_SURROGATE.test(item) ? refuse('text with a lone surrogate') : 0
+      case 'number':
+        if (Object.is(item, -0)) return refuse('-0')
+        return Number.isFinite(item) ? 0 : refuse(String(item))
+      case 'object':
+        return item === null ? 0 : walkObject(item)
+      case 'function':
+        return refuse(item.name === '' ? 'a function' : `the function ${item.name}`)
+      default:
+        return refuse(item === undefined ? 'undefined' : `a ${typeof item}`)
+    }
+  }
+
+  const walkObject = (item: object): number => {
+    if (open.has(item)) return refuse('a reference to something around it')
+    const known = levels.get(item) ?? 0
+    if (place.length + known > MAX_JSON_DEPTH) return refuse(`more than ${MAX_JSON_DEPTH} levels inside one another`)
+    if (known > 0) return known
+    open.add(item)
+    const level = 1 + (Array.isArray(item) ? walkList(item) : walkRecord(item))
+    open.delete(item)
+    levels.set(item, level)
+    return level
+  }
+
+  const walkList = (list: readonly unknown[]): number => {
+    if (!Array.isArray(Object.getPrototypeOf(list))) return refuse(describe(list))
+    let deepest = 0
+    for (let index = 0; index < list.length; index += 1) deepest = Math.max(deepest, walkProperty(list, index))
+    // a list owns its `length` too
+    return Reflect.ownKeys(list).length === list.length + 1 ? deepest : refuse('a list with named properties')
+  }
+
+  const walkRecord = (record: object): number => {
+    if (!isPlain(record)) return refuse(describe(record))
+    let deepest = 0
+    for (const key of Reflect.ownKeys(record)) {
+      if (typeof key === 'symbol') return refuse(`a record with the key ${String(key)}`)
+      if (LONE_SURROGATE.test(key)) return refuse('a record with a key that has a lone surrogate')
+      deepest = Math.max(deepest, walkProperty(record, key))
+    }
+    return deepest
+  }
+
+  const walkProperty = (owner: object, key: string | number): number => {
+    place.push(key)
+    const property = Object.getOwnPropertyDescriptor(owner, key)
+    if (property === undefined) return refuse('a hole in a list')
+    if (!('value' in property)) return refuse('a getter or setter')
+    if (property.enumerable !== true) return refuse('a hidden property')
+    const level = walk(property.value)
+    place.pop()
+    return level
+  }
+
+  walk(value)
+}
+
+/** Made by braces, JSON.parse or Object.create(null), in whatever realm: tests and sandboxes have an Object of their own. */
+function isPlain(record: object): boolean {
+  const prototype: object | null = Object.getPrototypeOf(record)
+  return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'))
+}
+
+function describe(item: object): string {
+  const maker: unknown = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(item) ?? {}, 'constructor')?.value
+  return typeof maker === 'function' && maker.name !== '' ? `an instance of ${maker.name}` : 'an object with a prototype'
+}
