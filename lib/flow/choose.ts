@@ -1,0 +1,27 @@
+/** Choosing what runs by a decision made at run time. */
+import { GraflowError } from '../errors.js'
+import { describe } from './describe.js'
+import { makeChoose } from './make.js'
+import { expressionOf, nodeOf } from './node.js'
+import { recordOf } from './record.js'
+import type { AnyNode, CheckCases, CheckDecide, In, Meet, MeetRecord, Node, NodeRecord, Out } from './types.js'
+
+/**
+ * Runs `decide`, which returns one of the keys, then the case with that key, on the same input. A key that is no case fails with
+ * NO_SUCH_CASE.
+ *
+ * choose(task('level', (n: number) => (n > 9 ? 'high' : 'low')), { high: alert, low: log })
+ *
+ * @throws GraflowError INVALID_NODE, INVALID_NAME (a key), EMPTY_GROUP, DUPLICATE_TASK
+ */
+export function choose<const D extends AnyNode, const C extends NodeRecord>(
+  decide: CheckDecide<D> extends D ? D : CheckDecide<D>,
+  cases: CheckCases<D, C> extends C ? C : CheckCases<D, C>,
+): Node<Meet<In<D>, MeetRecord<C>>, Out<C[keyof C]>>
+export function choose(decide: unknown, cases: unknown): unknown {
+  const decision = expressionOf(decide, 'choose, the decision')
+  if (typeof cases !== 'object' || cases === null || Array.isArray(cases)) {
+    throw new GraflowError('INVALID_NODE', `choose takes a record of cases, { high: a, low: b }, got ${describe(cases)}`)
+  }
+  return nodeOf(makeChoose(decision, recordOf('choose', 'case key', cases as Readonly<Record<string, unknown>>)))
+}

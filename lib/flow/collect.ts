@@ -1,0 +1,141 @@
+/**
+ * What a flow contains: its tasks and policies by name, and how deep it is nested. Found once for an expression, from what is already
+ * known of its parts, and kept as long as the expression lives. Here one name comes to mean one thing in a whole flow.
+ */
+import { GraflowError } from '../errors.js'
+import type { Expression, Join, TaskExpression } from './expression.js'
+import { areSameOptions } from './options.js'
+
+export type PolicyJoin = Extract<Join, { kind: 'policy' }>
+
+/** Groups, loops, choices and workflows inside each other. */
+const DEEPEST_NESTING = 64
+
+interface Contents {
+  readonly tasks: ReadonlyMap<string, TaskExpression>
+  readonly policies: ReadonlyMap<string, PolicyJoin>
+  /** Of a task 0, of a group one more than of its deepest branch; a sequence adds none. */
+  readonly nesting: number
+}
+
+const known = new WeakMap<Expression, Contents>()
+
+/** Every task of the flow by its name, in the order of the text. Where one is declared here and made there, the one with the handler. */
+export function tasksOf(expression: Expression): ReadonlyMap<string, TaskExpression> {
+  return contentsOf(expression).tasks
+}
+
+/** Every join policy of the flow by its name. */
+export function policiesOf(expression: Expression): ReadonlyMap<string, PolicyJoin> {
+  return contentsOf(expression).policies
+}
+
+/**
+ * Does nothing for an expression whose names are each one thing and whose nesting is within the limit. Called for each as it is made.
+ * @throws GraflowError DUPLICATE_TASK, LIMIT_EXCEEDED
+ */
+export function checkContents(expression: Expression): void {
+  contentsOf(expression)
+}
+
+function contentsOf(expression: Expression): Contents {
+  const found = known.get(expression)
+  if (found !== undefined) return found
+  const contents = collect(expression)
+  known.set(expression, contents)
+  return contents
+}
+
+function collect(expression: Expression): Contents {
+  switch (expression.kind) {
+    case 'task':
+      return { tasks: new Map([[expression.name, expression]]), policies: new Map(), nesting: 0 }
+    case 'sequence':
+      return merge(expression.steps, 0)
+    case 'group':
+      return withJoin(merge(expression.branches, 1), expression.join)
+    case 'each':
+      return withJoin(merge([expression.body], 1), expression.join)
+    case 'choose':
+      return merge([expression.decide, ...expression.cases.map(([, node]) => node)], 1)
+    case 'loop':
+    case 'workflow':
+      return merge([expression.body], 1)
+    default:
+      return expression satisfies never
+  }
+}
+
+function merge(parts: readonly Expression[], deeper: 0 | 1): Contents {
+  const tasks = new Map<string, TaskExpression>()
+  const policies = new Map<string, PolicyJoin>()
+  let nesting = 0
+  for (const part of parts) {
+    // A task is the commonest part: it needs no map of its own.
+    if (part.kind === 'task') {
+      addTask(tasks, part)
+      continue
+    }
+    const contents = contentsOf(part)
+    for (const task of contents.tasks.values()) addTask(tasks, task)
+    for (const policy of contents.policies.values()) addPolicy(policies, policy)
+    nesting = Math.max(nesting, contents.nesting)
+  }
+  nesting += deeper
+  if (nesting > DEEPEST_NESTING) {
+    throw new GraflowError(
+      'LIMIT_EXCEEDED',
+      `groups, loops, choices and workflows may be nested ${DEEPEST_NESTING} deep, this is ${nesting}; make the inner part a task that calls ctx.run`,
+      { details: { nesting, limit: DEEPEST_NESTING } },
+    )
+  }
+  return { tasks, policies, nesting }
+}
+
+function withJoin(contents: Contents, join: Join): Contents {
+  if (join.kind !== 'policy') return contents
+  const policies = new Map(contents.policies)
+  addPolicy(policies, join)
+  return { ...contents, policies }
+}
+
+function addTask(tasks: Map<string, TaskExpression>, task: TaskExpression): void {
+  const other = tasks.get(task.name)
+  if (other === task) return
+  if (other === undefined) {
+    tasks.set(task.name, task)
+    return
+  }
+  const difference = differenceOf(other, task)
+  if (difference !== undefined) {
+    throw new GraflowError(
+      'DUPLICATE_TASK',
+      `two different tasks in one flow are called "${task.name}" (${difference}); rename one, or use the same task twice`,
+      { details: { task: task.name, difference } },
+    )
+  }
+  if (other.handler === undefined && task.handler !== undefined) tasks.set(task.name, task)
+}
+
+/** A task that is only declared is the same as one with a handler, if they ask the same of the workers. */
+function differenceOf(a: TaskExpression, b: TaskExpression): string | undefined {
+  if (!areSameOptions(a.options, b.options)) {
+    return `their options are ${JSON.stringify(a.options)} and ${JSON.stringify(b.options)}`
+  }
+  if (a.handler === undefined || b.handler === undefined) return undefined
+  if (a.handler !== b.handler) return 'their handlers are two functions'
+  if (a.input !== b.input || a.output !== b.output) return 'their schemas differ'
+  return undefined
+}
+
+function addPolicy(policies: Map<string, PolicyJoin>, policy: PolicyJoin): void {
+  const other = policies.get(policy.name)
+  if (other !== undefined && other.decide !== policy.decide) {
+    throw new GraflowError(
+      'DUPLICATE_TASK',
+      `two different join policies in one flow are called "${policy.name}"; rename one, or use the same policy twice`,
+      { details: { policy: policy.name } },
+    )
+  }
+  policies.set(policy.name, policy)
+}

@@ -1,0 +1,147 @@
+/**
+ * What a handler gets beside its input: the types of the context, of the run's channels and of the log. The engine makes the objects.
+ * Each block below is one ability.
+ */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { AnyNode, Control, In, NeedsNoInput, Out } from './types.js'
+
+/** Where log lines of a handler go; the run, path and attempt are added to each. */
+export interface Logger {
+  debug(message: string, details?: object): void
+  info(message: string, details?: object): void
+  warn(message: string, details?: object): void
+  error(message: string, details?: object): void
+}
+
+/** Which start of which branch this is. */
+export interface BranchFacts {
+  readonly runId: string
+  readonly taskName: string
+  /** The place in the graph and run, such as `1/0/1`. */
+  readonly path: string
+  /** In an `each`, the number of the item, from 0; of the innermost, if they are nested. */
+  readonly index: number | undefined
+  /** Which pass this is of the loop around the task, or of the task itself by `again`, from 1. */
+  readonly cycle: number
+  /** 1 + errors + losses so far. */
+  readonly attempt: number
+  /** Fires on a cancel, a timeout, a lost lease and a shutdown; its reason is a GraflowError. */
+  readonly signal: AbortSignal
+  /** The same for every attempt of this branch in this pass: hand it to outside systems that can drop a repeat. */
+  readonly idempotencyKey: string
+  /** Grows with every grant: hand it to outside systems that can refuse a zombie. */
+  readonly fence: number
+}
+
+/** What a handler can say while it works. */
+export interface Reporting {
+  readonly log: Logger
+  /** How far this branch is, from 0 to 1. */
+  progress(fraction: number, message?: string): void
+}
+
+/** What other nodes of the run gave. */
+export interface Results {
+  /**
+   * The result of a task that is finished in this run.
+   * @throws GraflowError RESULT_NOT_READY, RESULT_NOT_FOUND, RESULT_AMBIGUOUS (it stands at several places)
+   */
+  result<const N extends AnyNode>(node: N): Promise<Out<N>>
+}
+
+/** Fork and join from inside a handler. */
+export interface Forking {
+  /** Runs a flow on the workers, to any depth, without holding this one's slot. Not in a thread: NOT_IN_THREAD. */
+  run<const N extends AnyNode>(node: NeedsNoInput<N>): Promise<Out<N>>
+  run<const N extends AnyNode>(node: N, input: In<N>): Promise<Out<N>>
+}
+
+/** Changing what runs next. Not in a thread: NOT_IN_THREAD. */
+export interface Redirecting {
+  /** Runs `node` before the static successors. */
+  next<const N extends AnyNode>(node: N, input?: In<N>): Control
+  /** Runs `node` instead of the static successors. @throws GraflowError GOTO_ACROSS_BARRIER */
+  goto<const N extends AnyNode>(node: N, input?: In<N>): Control
+}
+
+/** Starting this task once more; `I` is what it takes. */
+export interface Repeating<in I> {
+  /** This task once more with this input, at most `maxCycles` times: then CYCLE_LIMIT. */
+  again(input: I): Control
+}
+
+/** Ending the run. */
+export interface Ending {
+  /** Ends the run now, completed, with this result. */
+  finish(value: unknown): Control
+  /** Ends the run now, cancelled. Wins over `finish`. */
+  cancel(reason: string): Control
+}
+
+/** What a handler gets beside its input; `I` is what the task takes. */
+export interface TaskContext<in I = any>
+  extends BranchFacts,
+    Reporting,
+    Results,
+    Forking,
+    Redirecting,
+    Repeating<I>,
+    Ending {
+  readonly channel: ChannelAccess
+}
+
+type Item<L> = L extends readonly (infer T)[] ? T : never
+type KeysOf<T, V> = { [K in keyof T]-?: T[K] extends V ? K : never }[keyof T] & string
+// biome-ignore lint/suspicious/noExplicitAny: only a list of any is a supertype of every list
+type AnyList = readonly any[]
+
+export interface WriteOptions {
+  /** After how long the value is gone. A write without it never expires. */
+  readonly ttlMs?: number
+}
+export interface LockOptions {
+  readonly leaseMs?: number
+  readonly waitMs?: number
+}
+
+/** Single values of a channel. */
+export interface ChannelValues<T> {
+  get<const K extends keyof T & string>(key: K): Promise<T[K] | undefined>
+  set<const K extends keyof T & string>(key: K, value: T[K], options?: WriteOptions): Promise<void>
+  has(key: keyof T & string): Promise<boolean>
+  /** Whether there was one. */
+  delete(key: keyof T & string): Promise<boolean>
+  keys(): Promise<(keyof T & string)[]>
+}
+
+/** Lists in a channel. @throws GraflowError CHANNEL_TYPE for a value that is no list */
+export interface ChannelLists<T> {
+  /** The new length. */
+  append<const K extends KeysOf<T, AnyList>>(key: K, item: Item<T[K]>, options?: WriteOptions): Promise<number>
+  /** The new length. */
+  prepend<const K extends KeysOf<T, AnyList>>(key: K, item: Item<T[K]>, options?: WriteOptions): Promise<number>
+  /** The whole list, `[]` for an absent one. */
+  list<const K extends KeysOf<T, AnyList>>(key: K): Promise<Item<T[K]>[]>
+}
+
+/** Numbers in a channel. */
+export interface ChannelCounters<T> {
+  /** Adds atomically, an absent one counting as 0; gives the sum. @throws GraflowError CHANNEL_TYPE for a value that is no number */
+  add(key: KeysOf<T, number>, n: number, options?: WriteOptions): Promise<number>
+}
+
+/** Locks in a channel; their names are apart from its keys. */
+export interface ChannelLocks {
+  /** Calls `fn` while no other branch of the run holds `key`. @throws GraflowError LOCK_TIMEOUT, LOCK_LOST */
+  lock<R>(key: string, options: LockOptions, fn: () => R | Promise<R>): Promise<R>
+}
+
+/** A run's shared state, its values typed by `T`. */
+export interface Channel<T> extends ChannelValues<T>, ChannelLists<T>, ChannelCounters<T>, ChannelLocks {}
+
+/** `ctx.channel.get('k')` is untyped (`any`); `ctx.channel(schema)` and `ctx.channel<T>()` are the same state, typed. */
+// biome-ignore lint/suspicious/noExplicitAny: untyped use of the shared state is what this is
+export interface ChannelAccess extends Channel<Record<string, any>> {
+  // biome-ignore lint/suspicious/noExplicitAny: whatever a schema takes
+  <T>(schema?: StandardSchemaV1<any, T>): Channel<T>
+}

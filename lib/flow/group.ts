@@ -1,0 +1,68 @@
+/** Groups: nodes that workers run side by side, joined at a barrier. How they join is said by methods of what is returned here. */
+import { GraflowError } from '../errors.js'
+import { describe } from './describe.js'
+import { makeEach, makeGroup, makePolicy } from './make.js'
+import { checkName } from './names.js'
+import { expressionOf, isNode, nodeOf } from './node.js'
+import { recordOf } from './record.js'
+import type { AnyNode, CheckBranches, EachGroup, In, JoinPolicy, Out, Par, ParArguments } from './types.js'
+
+/**
+ * Branches side by side, all with the same input: `a | b | c`, or a record of them, `par({ x: a, y: b })`. The result has their shape.
+ * As it is, the group is strict: the first final failure cancels the others and fails it.
+ *
+ * par(geo, score) // Group<{ id: string } & { name: string }, [{ city: string }, number]>
+ *
+ * @throws GraflowError EMPTY_GROUP, INVALID_NODE, INVALID_NAME (a key), DUPLICATE_TASK, LIMIT_EXCEEDED
+ */
+export function par<const T extends ParArguments>(...branches: CheckBranches<T>): Par<T>
+export function par(...branches: readonly unknown[]): unknown {
+  const [record] = branches
+  if (branches.length === 1 && !isNode(record) && isRecord(record)) {
+    const entries = recordOf('par', 'branch key', record)
+    return nodeOf(
+      makeGroup(
+        entries.map(([, branch]) => branch),
+        entries.map(([key]) => key),
+      ),
+    )
+  }
+  return nodeOf(makeGroup(branches.map((branch, i) => expressionOf(branch, `par, argument ${i + 1}`))))
+}
+
+/**
+ * `node` for every item of an array, of any length: `node*`. Over no items it gives `[]` at once.
+ *
+ * each(square) // EachGroup<number, number>, a Node<readonly number[], number[]>
+ *
+ * @throws GraflowError INVALID_NODE, LIMIT_EXCEEDED (nesting)
+ */
+export function each<const N extends AnyNode>(node: N): EachGroup<In<N>, Out<N>>
+export function each(node: unknown): unknown {
+  return nodeOf(makeEach(expressionOf(node, 'each')))
+}
+
+/**
+ * A named decision for `.join`: it gets every outcome, in the shape of the group, and what it returns is the group's result. It runs
+ * where the driver is and is found by its name when a stored graph is resumed.
+ *
+ * each(fetch).join(policy('mostly', (outcomes: readonly Outcome<unknown>[]) => outcomes.filter((o) => o.status === 'succeeded').length))
+ *
+ * @throws GraflowError INVALID_NAME, INVALID_OPTION
+ */
+export function policy<const Outs, R>(name: string, decide: (outcomes: Outs) => R): JoinPolicy<Outs, R> {
+  const checked = checkName('policy', name)
+  if (typeof decide !== 'function') {
+    throw new GraflowError('INVALID_OPTION', `policy "${checked}": it must be a function of the outcomes, got ${describe(decide)}`, {
+      details: { policy: checked, option: 'decide' },
+    })
+  }
+  // An expression stores policies untyped; this is the same object with its types.
+  return makePolicy(checked, decide) as JoinPolicy<Outs, R>
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const keys = Object.keys(value)
+  return keys.length === 0 ? Object.getPrototypeOf(value) === Object.prototype : Object.values(value).some(isNode)
+}

@@ -1,0 +1,22 @@
+/** One node after the other. */
+import { GraflowError } from '../errors.js'
+import { sequenceOf } from './make.js'
+import { expressionOf, nodeOf } from './node.js'
+import type { AnyNode, In, Last, Node, Out, Steps } from './types.js'
+
+/**
+ * One after the other: `a >> b >> c`. What one gives, the next takes. Sequences inside are put in their place, so
+ * `seq(a, seq(b, c))` is `seq(a, b, c)`; `seq(a)` is `a`.
+ *
+ * String(seq(fetchUser, par(geo, score), merge)) // 'fetch-user >> (geo | score) >> merge'
+ *
+ * @throws GraflowError INVALID_NODE, DUPLICATE_TASK
+ */
+export function seq<const T extends readonly [AnyNode, ...AnyNode[]]>(
+  ...nodes: T extends Steps<T> ? T : Steps<T>
+): Node<In<T[0]>, Out<Last<T>>>
+export function seq(...nodes: readonly unknown[]): unknown {
+  const sequence = sequenceOf(nodes.map((node, i) => expressionOf(node, `seq, argument ${i + 1}`)))
+  if (sequence === undefined) throw new GraflowError('INVALID_NODE', 'seq needs at least one node: seq(a, b, c)')
+  return nodeOf(sequence)
+}

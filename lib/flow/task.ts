@@ -1,0 +1,78 @@
+/** Makes tasks: the leaves of every flow. Types come from the handler, or from schemas; nobody writes a type argument by hand. */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { GraflowError } from '../errors.js'
+import type { TaskContext } from './context.js'
+import { describe } from './describe.js'
+import type { Handler, TaskOptions } from './expression.js'
+import { makeTask } from './make.js'
+import { checkName } from './names.js'
+import { nodeOf } from './node.js'
+import { checkTaskOptions } from './options.js'
+import type { Control, Task } from './types.js'
+
+/** `input`: callers give `I`, the handler gets `S`. `output`: the handler gives `R`, callers get `O`. */
+export interface TaskSchemas<I, S, R, O> {
+  readonly input?: StandardSchemaV1<I, S>
+  readonly output?: StandardSchemaV1<R, O>
+}
+
+type Given<R> = Exclude<R, Control>
+type Unless<S, T> = [S] extends [never] ? T : S
+type Parses<S, P> = [S] extends [P] ? unknown : ['✗ the input schema gives', S, 'but the handler takes', P]
+
+/**
+ * A named function that a worker can run.
+ *
+ * task('score', { retry: { attempts: 3 }, timeoutMs: 5_000 }, async (user: { name: string }, ctx) => 0.97)
+ * // Task<{ name: string }, number, 'score'>
+ *
+ * @throws GraflowError INVALID_NAME, INVALID_OPTION, NOT_SERIALISABLE (code among the options)
+ */
+export function task<const N extends string, I, R>(
+  name: N,
+  handler: (input: I, ctx: TaskContext<I>) => R | Promise<R>,
+): Task<I, Given<R>, N>
+// Defaults stand in for what no argument says: without a schema, S stays `never` and the handler alone decides P and R.
+export function task<const N extends string, S = never, P = Unless<S, unknown>, R = unknown, I = P, O = Given<R>>(
+  name: N,
+  options: TaskOptions & TaskSchemas<I, S, R, O>,
+  handler: ((input: P, ctx: TaskContext<I>) => R | Promise<R>) & Parses<S, P>,
+): Task<I, O, N>
+export function task(name: unknown, ...rest: readonly unknown[]): unknown {
+  const checked = checkName('task', name)
+  const [options, handler] = rest.length <= 1 ? [undefined, rest[0]] : rest
+  if (typeof handler !== 'function') {
+    const isForgotten = rest.length === 0 || (rest.length === 1 && typeof handler === 'object')
+    throw new GraflowError(
+      'INVALID_OPTION',
+      isForgotten
+        ? `task "${checked}" has no handler: task('${checked}', async (input, ctx) => …); if it is elsewhere, declareTask<typeof it>('${checked}')`
+        : `task "${checked}": the handler must be a function, got ${describe(handler)}`,
+      { details: { task: checked, option: 'handler' } },
+    )
+  }
+  return nodeOf(makeTask(checked, checkTaskOptions(checked, options), handler as Handler))
+}
+
+/**
+ * A task whose handler lives elsewhere, for producers that do not carry the workers' code. Three ways to say its types: by schemas,
+ * by `<I, O>`, or by `declareTask<typeof resize>('resize')` beside `import type { resize } from './tasks.js'`.
+ * In one flow with the task itself it is that task, if both have the same options.
+ *
+ * @throws GraflowError INVALID_NAME, INVALID_OPTION, NOT_SERIALISABLE
+ */
+export function declareTask<const N extends string, I, P, R, O>(
+  name: N,
+  options: TaskOptions & { readonly input: StandardSchemaV1<I, P>; readonly output: StandardSchemaV1<R, O> },
+): Task<I, O, N>
+export function declareTask<I, O>(name: string, options?: TaskOptions): Task<I, O>
+export function declareTask<T extends Task<never, unknown>>(name: T['name'], options?: TaskOptions): T
+export function declareTask(name: unknown, options?: unknown): unknown {
+  const checked = checkName('task', name)
+  if (typeof options === 'function') {
+    throw new GraflowError('INVALID_OPTION', `declareTask "${checked}" takes no handler: with one it is task('${checked}', handler)`, {
+      details: { task: checked, option: 'handler' },
+    })
+  }
+  return nodeOf(makeTask(checked, checkTaskOptions(checked, options)))
+}

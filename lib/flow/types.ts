@@ -1,0 +1,342 @@
+/**
+ * The types of the language: what the compiler knows of a flow, and what it says when one does not fit. It hides how errors are made
+ * readable. The file is long because its types refer to each other in a circle: a node has methods that make groups, groups are nodes.
+ *
+ * Errors are sentences: a tuple such as ["✗ rows gives", { id: number }[], "but cost takes", { id: number }]. The compiler prints a
+ * tuple on one line, prints the types in it, and, a flow never being an array, adds no list of missing properties below it.
+ *
+ * Rules that keep it fast and legible; test/types measures them:
+ * - Combinators demand only `AnyNode`, whose one phantom member says it all, so that a check compares one member.
+ * - A parameter is `T extends Check<T> ? T : Check<T>`, never `T & Check<T>`: so the error lands on the argument that is wrong.
+ * - Inside a type alias `Group` and `Node` get inferred names only. A reference with an alias among its arguments is resolved late and
+ *   keeps all that it came from, so a chain of a hundred `.with` would be a hundred deep.
+ * - Methods say `this: A` and mention neither I nor O, so that `Node<in I, out O>` passes its variance check.
+ * - One signature, or overloads told apart by their arity, so that "No overload matches" does not appear.
+ */
+import type { GraflowError } from '../errors.js'
+import type { GroupOptions, TaskOptions, WorkflowOptions } from './expression.js'
+
+// ------------------------------------------------------------------------------------------------------------------ nodes
+
+/** What every flow is to the combinators. The property exists for the compiler only. */
+export interface AnyNode {
+  readonly '~types': { readonly in: (input: never) => void; readonly out: unknown }
+}
+
+/** A flow that takes `I` and gives `O`. Immutable: every method returns a new node. */
+export interface Node<in I, out O> extends AnyNode {
+  readonly '~types': { readonly in: (input: I) => void; readonly out: O }
+  /**
+   * This, then `next`, which takes what this gives: `a >> b`.
+   * @throws GraflowError INVALID_NODE, DUPLICATE_TASK
+   */
+  to<const A extends AnyNode, const B extends AnyNode>(this: A, next: Follow<A, B, B>): Node<In<A>, Out<B>>
+  /**
+   * A group of this and `other`, both given the same input: `a | b`. On a tuple group that no join has closed, one member more.
+   * @throws GraflowError INVALID_NODE (also: on a record group, whose branches need keys), DUPLICATE_TASK, LIMIT_EXCEEDED
+   */
+  with<const A extends AnyNode, const B extends AnyNode>(this: A, other: Beside<A, B, B>): With<A, B>
+  /** The canonical text: `fetch-user >> (geo | score) >> merge`. Equal graphs have equal texts. */
+  toString(): string
+  /** The flow as a Mermaid flowchart. */
+  toMermaid(): string
+  /** The flow as a picture, a whole SVG document. */
+  toSvg(): string
+}
+
+/** A named function that a worker can run. */
+export interface Task<in I, out O, out N extends string = string> extends Node<I, O> {
+  readonly kind: 'task'
+  readonly name: N
+  readonly options: TaskOptions
+}
+
+/** A flow with a public name: deployed, submitted by name, nested in another. */
+export interface Workflow<in I, out O, out N extends string = string> extends Node<I, O> {
+  readonly kind: 'workflow'
+  readonly name: N
+  readonly options: WorkflowOptions
+  /** sha-256 of the graph's canonical bytes, 64 hex digits; the same in every process and directory. */
+  readonly hash: string
+}
+
+/** What a flow takes. */
+export type In<N extends AnyNode> = N['~types']['in'] extends (input: infer I) => void ? I : never
+/** What a flow gives. */
+export type Out<N extends AnyNode> = N['~types']['out']
+
+/** What `ctx.again`, `next`, `goto`, `finish` and `cancel` return. A handler may return it; it is no part of the task's output. */
+export interface Control {
+  readonly '~control': 'again' | 'next' | 'goto' | 'finish' | 'cancel'
+}
+
+/** How an error calls a node. */
+export type Label<N, Nameless extends string> = N extends { readonly name: infer S extends string }
+  ? string extends S
+    ? Nameless
+    : S
+  : N extends { readonly kind: 'group' }
+    ? 'the group'
+    : Nameless
+
+/** A node that can be run without an input, or the sentence that says what is missing. */
+export type NeedsNoInput<N extends AnyNode> = [undefined] extends [In<N>]
+  ? N
+  : [`✗ ${Label<N, 'this node'>} needs an input, the next argument:`, In<N>]
+
+// --------------------------------------------------------------------------------------------------------------- sequence
+
+/** `Ok` when what `A` gives fits what `B` takes, else the sentence that says so. */
+export type Follow<A extends AnyNode, B extends AnyNode, Ok> = [Out<A>] extends [In<B>]
+  ? Ok
+  : AnyNode extends B
+    ? Ok
+    : Misfit<Label<A, 'the node before it'>, Out<A>, Label<B, 'this node'>, In<B>>
+
+/** For objects the keys come first, since the compiler shortens long types, from the right, to `{ ...; }`. */
+export type Misfit<From extends string, Got, To extends string, Want> =
+  Why<Got, Want> extends [infer Verb extends string, infer Keys]
+    ? [`✗ ${From} ${Verb}`, Keys, 'it gives', Got, `but ${To} takes`, Want]
+    : [`✗ ${From} gives`, Got, `but ${To} takes`, Want]
+type Why<Got, Want> = [Got, Want] extends [object, object]
+  ? [Got] extends [readonly unknown[]]
+    ? []
+    : [Want] extends [readonly unknown[]]
+      ? []
+      : [Exclude<RequiredKeys<Want>, keyof Got>] extends [never]
+        ? [WrongKeys<Got, Want>] extends [never]
+          ? []
+          : ['gives another', WrongKeys<Got, Want>]
+        : ['gives no', Exclude<RequiredKeys<Want>, keyof Got>]
+  : []
+type RequiredKeys<T> = { [K in keyof T]-?: {} extends Pick<T, K> ? never : K }[keyof T]
+type WrongKeys<Got, Want> = {
+  [K in keyof Got & keyof Want]: [Got[K]] extends [Want[K]] ? never : K
+}[keyof Got & keyof Want]
+
+/** Each member of `T`, or what is wrong with it. Member K follows member K of [Any, ...T]: no recursion, so no limit but the tuple's. */
+export type Steps<T extends readonly AnyNode[], Before extends readonly AnyNode[] = [Node<never, In<T[0]>>, ...T]> = {
+  [K in keyof T]: K extends keyof Before ? Follow<Before[K] & AnyNode, T[K], T[K]> : never
+}
+export type Last<T extends readonly AnyNode[]> = T extends readonly [...unknown[], infer L extends AnyNode] ? L : T[number]
+
+// ----------------------------------------------------------------------------------------------------------------- groups
+
+/** The input that serves both: the narrower of two, so that equal demands read as one and not as `X & X`. */
+export type Meet<A, B> = [A] extends [B] ? A : [B] extends [A] ? B : Possible<A & B>
+type Primitive = string | number | bigint | boolean | symbol | null | undefined
+/** `never` for what no value can be: also a primitive that is an object, and an object with a property that no value can be. */
+type Possible<T> = T extends Primitive
+  ? T extends object
+    ? never
+    : T
+  : T extends object
+    ? [{ [K in keyof T]-?: [T[K]] extends [never] ? K : never }[keyof T]] extends [never]
+      ? T
+      : never
+    : T
+/** The same for many, given as a union of 1-tuples, without recursion: a member that is as narrow as all, else their intersection. */
+type MeetBoxes<U> = (U extends [infer X] ? (x: X) => void : never) extends (x: infer I) => void
+  ? [I] extends [never]
+    ? never
+    : OneOf<U extends [infer X] ? ([X] extends [I] ? U : never) : never> extends infer Box
+      ? Box extends [infer X]
+        ? X
+        : Possible<I>
+      : never
+  : never
+type OneOf<U> = [U] extends [never]
+  ? undefined
+  : (U extends unknown ? (x: () => U) => void : never) extends (x: infer F) => void
+    ? F extends () => infer L
+      ? L
+      : never
+    : never
+export type MeetAll<T extends readonly AnyNode[]> = MeetBoxes<{ [K in keyof T]: [In<T[K]>] }[number]>
+export type MeetRecord<R> = MeetBoxes<{ [K in keyof R]: R[K] extends AnyNode ? [In<R[K]>] : never }[keyof R]>
+/** What the members give, in their shape. */
+export type Outs<T> = { -readonly [K in keyof T]: T[K] extends AnyNode ? Out<T[K]> : never }
+type NameOf<N> = N extends { readonly name: infer S extends string } ? S : never
+/** The names of the members, in their shape: `never` for one that has none. */
+export type Names<T> = { -readonly [K in keyof T]: NameOf<T[K]> }
+
+type Conflict<I, B extends AnyNode> = [B] extends [never]
+  ? never
+  : ['✗ branches get the same input: those before take', I, `but ${Label<B, 'this one'>} takes`, In<B>]
+export type Beside<A extends AnyNode, B extends AnyNode, Ok> = A extends { readonly '~members': infer M }
+  ? M extends readonly unknown[]
+    ? Fits<In<A>, B, Ok>
+    : ['✗ this group is a record: give the branch a key, as in par({ …, key: branch })']
+  : Fits<In<A>, B, Ok>
+type Fits<I, B extends AnyNode, Ok> = [Meet<I, In<B>>] extends [never]
+  ? [In<B>] extends [never]
+    ? Ok
+    : Conflict<I, B>
+  : Ok
+
+/** What `a.with(b)` is. `Group` gets inferred names only: see the head of this file. */
+export type With<A extends AnyNode, B extends AnyNode> = [
+  Meet<In<A>, In<B>>,
+  Out<A>,
+  Out<B>,
+  NameOf<A>,
+  NameOf<B>,
+] extends [infer I, infer O, infer P, infer N, infer Q]
+  ? A extends { readonly '~members': infer M extends readonly unknown[] }
+    ? O extends readonly unknown[]
+      ? Group<I, [...O, P], [...M, Q]>
+      : never
+    : Group<I, [O, P], [N, Q]>
+  : never
+
+/** How a branch ended. Failed: its last allowed start threw; dead: its workers were lost; cancelled, skipped: withdrawn. */
+export type Outcome<T> =
+  | { readonly status: 'succeeded'; readonly value: T }
+  | { readonly status: 'failed' | 'dead' | 'cancelled' | 'skipped'; readonly error: GraflowError }
+/** The same shape (tuple, record, array) with an outcome for each value. */
+export type Outcomes<O> = { [K in keyof O]: Outcome<O[K]> }
+type ValueOf<O> = O extends readonly unknown[] ? O[number] : O[keyof O]
+
+/** A member called C is plain, another an outcome; one whose name the types do not know (`declareTask<I, O>`) is either. */
+type Critical<O, M, C> = {
+  [K in keyof O]: K extends keyof M
+    ? [M[K]] extends [never]
+      ? Outcome<O[K]>
+      : string extends M[K]
+        ? O[K] | Outcome<O[K]>
+        : M[K] extends C
+          ? O[K]
+          : Outcome<O[K]>
+    : never
+}
+
+/** A named decision over a group's outcomes; named, so that another process can find it when it resumes a stored graph. */
+export interface JoinPolicy<in Outs, out R> {
+  readonly kind: 'policy'
+  readonly name: string
+  readonly decide: (outcomes: Outs) => R
+}
+
+/** A group whose join is declared. */
+export interface Joined<in I, out O> extends Node<I, O> {
+  readonly kind: 'group'
+  /** The same group with these options set. @throws GraflowError INVALID_OPTION, NOT_SERIALISABLE */
+  configure(options: GroupOptions): Joined<I, O>
+}
+
+/** What any group can do: `par` and `each`. Each of these declares its join, once: a second is JOIN_IMPOSSIBLE. */
+export interface Joins<in I, O> extends Node<I, O> {
+  readonly kind: 'group'
+  /** Best effort. Released when all are final; gives an outcome for each. */
+  settled(): Joined<I, Outcomes<O>>
+  /** Released when all are final, if `count` succeeded. @throws GraflowError JOIN_IMPOSSIBLE for more than there are */
+  atLeast(count: number): Joined<I, Outcomes<O>>
+  /** Released by the first success, which is its result; the others are cancelled. */
+  first(): Joined<I, ValueOf<O>>
+  /** Released when all are final; gives what the policy returns, or fails with what it throws. */
+  join<R>(policy: JoinPolicy<Outcomes<O>, R>): Joined<I, R>
+}
+
+/** Branches side by side, a tuple or a record; `M` has their names in the shape of `O`. */
+export interface Group<in I, O, M = unknown> extends Joins<I, O> {
+  readonly '~members': M
+  /**
+   * Released when all are final, if the members named succeeded: they are plain values in the result, the rest outcomes.
+   * A member is named by its key in a record, by its task's or workflow's name in a tuple; a chain has none: use the record.
+   * @throws GraflowError JOIN_IMPOSSIBLE for a name that is no member
+   */
+  critical<const C extends ValueOf<M>>(...members: readonly [C, ...C[]]): Joined<I, Critical<O, M, C>>
+  /** The same group with these options set. @throws GraflowError INVALID_OPTION, NOT_SERIALISABLE */
+  configure(options: GroupOptions): Group<I, O, M>
+}
+
+/** One branch for each item of an array; results in the order of the items. */
+export interface EachGroup<in I, O> extends Joins<readonly I[], O[]> {
+  /** The same group with these options set. @throws GraflowError INVALID_OPTION, NOT_SERIALISABLE */
+  configure(options: GroupOptions): EachGroup<I, O>
+}
+
+export type Branches<T extends readonly AnyNode[], I = MeetAll<T>> = [I] extends [never] ? Conflicts<T> : T
+type Conflicts<T extends readonly AnyNode[], Acc = unknown, Seen extends readonly unknown[] = []> = T extends readonly [
+  infer H extends AnyNode,
+  ...infer R extends readonly AnyNode[],
+]
+  ? [Meet<Acc, In<H>>] extends [never]
+    ? [In<H>] extends [never]
+      ? [...Seen, ...T]
+      : [...Seen, Conflict<Acc, H>, ...R]
+    : Conflicts<R, Meet<Acc, In<H>>, [...Seen, H]>
+  : Seen
+
+export type NodeRecord = { readonly [key: string]: AnyNode }
+export type ParArguments = readonly [AnyNode | NodeRecord, ...AnyNode[]]
+export type Par<T> = T extends readonly AnyNode[]
+  ? [MeetAll<T>, Outs<T>, Names<T>] extends [infer I, infer O, infer M]
+    ? Group<I, O, M>
+    : never
+  : T extends readonly [infer R extends NodeRecord]
+    ? [MeetRecord<R>, { -readonly [K in keyof R]: Out<R[K]> }, { [K in keyof R]: K }] extends [
+        infer I,
+        infer O,
+        infer M,
+      ]
+      ? Group<I, O, M>
+      : never
+    : never
+/** Errors about a record sit at one of its properties: a sentence for the whole would meet the excess property check. */
+export type Members<R extends NodeRecord> = [keyof R] extends [never]
+  ? '✗ a group needs at least one branch'
+  : [MeetRecord<R>] extends [never]
+    ? {
+        [K in keyof R]: K extends OneOf<keyof R>
+          ? ['✗ branches get the same input, but these take', { [P in keyof R]: In<R[P]> }]
+          : R[K]
+      }
+    : R
+/** The arguments of `par`, or what is wrong with one of them. */
+export type CheckBranches<T extends ParArguments> = T extends readonly AnyNode[]
+  ? Branches<T>
+  : T extends readonly [infer R extends NodeRecord]
+    ? [Members<R>]
+    : T
+
+// ---------------------------------------------------------------------------------------------------------- choose, loop
+
+export type CheckDecide<D extends AnyNode> = [Out<D>] extends [string]
+  ? D
+  : [`✗ ${Label<D, 'this node'>} decides, so it returns one of the keys (a string), but it gives`, Out<D>]
+export type CheckCases<D extends AnyNode, C extends NodeRecord> = string extends Out<D>
+  ? { [K in keyof C]: Case<D, C[K]> }
+  : [Exclude<Out<D>, keyof C>] extends [never]
+    ? { [K in keyof C]: K extends Out<D> ? Case<D, C[K]> : `✗ ${Label<D, 'the decision'>} never returns ${K & string}` }
+    : `✗ ${Label<D, 'the decision'>} can return ${Exclude<Out<D>, keyof C> & string}: it needs a case`
+type Case<D extends AnyNode, B extends AnyNode> = [Meet<In<D>, In<B>>] extends [never]
+  ? [
+      `✗ a case gets the input of ${Label<D, 'the decision'>}, which is`,
+      In<D>,
+      `but ${Label<B, 'this one'>} takes`,
+      In<B>,
+    ]
+  : B
+
+/** What the last task of a loop returns to go round again, with `next` as the input. */
+export interface Again<out S> {
+  readonly kind: 'again'
+  readonly next: S
+}
+/** What the last task of a loop returns to end it, with `value` as the result. */
+export interface Done<out V> {
+  readonly kind: 'done'
+  readonly value: V
+}
+type StateOf<O> = O extends Again<infer S> ? S : never
+/** What a loop over a body that gives `O` gives. */
+export type ResultOf<O> = O extends Done<infer V> ? V : never
+export type CheckBody<B extends AnyNode> = [Exclude<Out<B>, Again<unknown> | Done<unknown>>] extends [never]
+  ? [StateOf<Out<B>>] extends [In<B>]
+    ? B
+    : Misfit<'again()', StateOf<Out<B>>, Label<B, 'the body'>, In<B>>
+  : [
+      `✗ the last task of a loop returns again(next) or done(value), but ${Label<B, 'this body'>} gives`,
+      Exclude<Out<B>, Again<unknown> | Done<unknown>>,
+    ]

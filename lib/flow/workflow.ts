@@ -1,0 +1,24 @@
+/** Giving a flow a public name. */
+import type { WorkflowOptions } from './expression.js'
+import { makeWorkflow } from './make.js'
+import { checkName } from './names.js'
+import { expressionOf, nodeOf } from './node.js'
+import { checkWorkflowOptions } from './options.js'
+import type { AnyNode, In, Out, Workflow } from './types.js'
+
+/**
+ * A flow with a public name: it can be deployed, submitted by name, and nested in another flow, whose text shows the name.
+ *
+ * workflow('enrich', seq(fetchUser, par(geo, score), merge), { timeoutMs: 60_000 })
+ *
+ * @throws GraflowError INVALID_NAME, INVALID_NODE, INVALID_OPTION, NOT_SERIALISABLE, LIMIT_EXCEEDED (nesting)
+ */
+export function workflow<const N extends string, const B extends AnyNode>(
+  name: N,
+  node: B,
+  options?: WorkflowOptions,
+): Workflow<In<B>, Out<B>, N>
+export function workflow(name: unknown, node: unknown, options?: unknown): unknown {
+  const checked = checkName('workflow', name)
+  return nodeOf(makeWorkflow(checked, expressionOf(node, `workflow "${checked}"`), checkWorkflowOptions(checked, options)))
+}

@@ -1,0 +1,12 @@
+/** What the type tests call graflow: the language, by its own modules. */
+export type * from '../../lib/flow/context.js'
+export type { GroupOptions, RetryOptions, TaskOptions, WorkflowOptions } from '../../lib/flow/expression.js'
+export type { GraflowError } from '../../lib/errors.js'
+export { choose } from '../../lib/flow/choose.js'
+export { flow } from '../../lib/flow/flow.js'
+export { each, par, policy } from '../../lib/flow/group.js'
+export { again, done, loop } from '../../lib/flow/loop.js'
+export { seq } from '../../lib/flow/seq.js'
+export { declareTask, task } from '../../lib/flow/task.js'
+export type * from '../../lib/flow/types.js'
+export { workflow } from '../../lib/flow/workflow.js'
