@@ -15,7 +15,8 @@ function platformOf(name) {
   const words = name.split('/').at(-1).split('-')
   const os = systems.find((system) => words.includes(system))
   const cpu = processors.find((processor) => words.includes(processor))
-  if (os === undefined || cpu === undefined) throw new Error(`cannot tell the platform of ${name}: complete package-lock.json by hand`)
+  if (os === undefined || cpu === undefined)
+    throw new Error(`cannot tell the platform of ${name}: complete package-lock.json by hand`)
   const libc = os !== 'linux' ? {} : { libc: words.some((word) => word.startsWith('musl')) ? ['musl'] : ['glibc'] }
   return { os: [os], cpu: [cpu], ...libc }
 }
@@ -35,7 +36,8 @@ for (const [parent, { optionalDependencies = {}, dev }] of Object.entries(lock.p
   for (const [name, version] of Object.entries(optionalDependencies)) {
     const places = [...placesFor(name, parent)]
     if (places.some((place) => lock.packages[place] !== undefined)) continue
-    if (!/^\d+\.\d+\.\d+$/.test(version)) throw new Error(`${parent} wants ${name}@${version}, which is no exact version`)
+    if (!/^\d+\.\d+\.\d+$/.test(version))
+      throw new Error(`${parent} wants ${name}@${version}, which is no exact version`)
     lock.packages[places.at(-1)] = { version, ...platformOf(name), ...(dev ? { dev } : {}), optional: true }
     added.push(`${name}@${version}`)
   }
