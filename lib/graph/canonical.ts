@@ -1,9 +1,11 @@
 /**
  * The canonical bytes of a graph and its name, their sha-256. Hides the choice of RFC 8785 (JSON Canonicalization Scheme) and what
  * has to be refused before it: JSON drops or rewrites what it cannot say, and a graph must arrive as it was written, or not at all.
+ *
+ * For what is left, RFC 8785 is JSON.stringify with sorted keys, so it is written here: the package for it can only be imported, and
+ * would break every task module that is loaded by require. The tests compare the two.
  */
 import { createHash } from 'node:crypto'
-import canonicalize from 'canonicalize'
 import { GraflowError } from '../errors.js'
 import type { Graph } from './graph.js'
 
@@ -17,8 +19,7 @@ const hashes = new WeakMap<Graph, string>()
 /** Equal graphs, and only they, have equal text: RFC 8785 JSON. Errors: NOT_SERIALISABLE with the path. */
 export function canonicalText(graph: Graph): string {
   assertCarriable(graph)
-  // canonicalize answers undefined only for values that the walk above refuses
-  return canonicalize(graph) as string
+  return write(graph)
 }
 
 /** The UTF-8 bytes of the canonical text; a new array with each call. Errors: NOT_SERIALISABLE with the path. */
@@ -137,6 +138,15 @@ export function assertCarriable(value: unknown): void {
   }
 
   walk(value)
+}
+
+/** Keys in the order of their UTF-16 units, which is sort()'s own; text and numbers as ECMAScript writes them. */
+function write(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(write).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const record = value as Readonly<Record<string, unknown>>
+  const fields = Object.keys(record).sort().map((key) => `${JSON.stringify(key)}:${write(record[key])}`)
+  return `{${fields.join(',')}}`
 }
 
 /** Made by braces, JSON.parse or Object.create(null), in whatever realm: tests and sandboxes have an Object of their own. */
