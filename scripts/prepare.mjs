@@ -22,8 +22,12 @@ import { expectedOutputs, root, sourcesHash } from './dist.mjs'
 
 const lockPath = join(root, '.cache/setup.lock')
 const beatMs = 2_000
-/** A holder that has not touched its lock for this long is gone, whatever its process id says. */
-const silentMs = 30_000
+const pollMs = 100
+/**
+ * A holder that leaves its lock untouched while another process looks this often is gone, whatever its process id says. Counted, not
+ * measured: after a suspended machine wakes, the holder has as many turns as who waits for it.
+ */
+const patience = 300
 
 const readOr = (path, otherwise) => {
   try {
@@ -50,7 +54,7 @@ function isInstalled() {
     Object.entries(wanted).every(([path, { version, integrity, optional, devOptional }]) =>
       here[path] === undefined
         ? (optional ?? devOptional ?? false) // made for another platform
-        : here[path].version === version && here[path].integrity === integrity,
+        : here[path].version === version && [undefined, here[path].integrity].includes(integrity),
     )
   )
 }
@@ -59,10 +63,12 @@ const isBuilt = () =>
   readOr(join(root, '.cache/build-stamp')) === sourcesHash() &&
   expectedOutputs().every((output) => existsSync(join(root, output)))
 
+let child
+
 /** Runs a command and shows what it printed only when it fails. */
 function quietly(what, command, args) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
+    child = spawn(command, args, {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
       shell: process.platform === 'win32',
@@ -81,17 +87,24 @@ function quietly(what, command, args) {
 
 const steps = [
   {
-    done: isInstalled,
+    isDone: isInstalled,
+    doing: 'installing dependencies',
     did: 'installed dependencies',
-    run: () => quietly('npm ci', 'npm', ['ci', '--no-audit', '--no-fund']),
+    // A machine set to production would leave out what the tests need.
+    run: () => quietly('npm ci', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund']),
   },
-  { done: isBuilt, did: 'built dist', run: () => quietly('the build', process.execPath, ['scripts/build.mjs']) },
+  {
+    isDone: isBuilt,
+    doing: 'building dist',
+    did: 'built dist',
+    run: () => quietly('the build', process.execPath, ['scripts/build.mjs']),
+  },
 ]
 
-function isStale(holder) {
+/** Whether the holder is a process of this machine that has ended. */
+function isGone(holder) {
   const [pid, host] = holder.split(' ')
-  if (Date.now() - statSync(lockPath).mtimeMs > silentMs) return true
-  if (host !== hostname() || !/^\d+$/.test(pid)) return false
+  if (host !== hostname()) return false
   try {
     process.kill(Number(pid), 0)
     return false
@@ -104,14 +117,19 @@ function isStale(holder) {
 function bury(holder) {
   const grave = `${lockPath}.${process.pid}`
   renameSync(lockPath, grave)
-  if (readFileSync(grave, 'utf8') !== holder) linkSync(grave, lockPath)
-  rmSync(grave)
+  try {
+    if (readFileSync(grave, 'utf8') !== holder) linkSync(grave, lockPath)
+  } finally {
+    rmSync(grave)
+  }
 }
 
 async function lock() {
   mkdirSync(join(root, '.cache'), { recursive: true })
   const mine = `${process.pid} ${hostname()} ${Date.now()}`
-  for (let hasSaidSo = false; ; await sleep(100)) {
+  let seen
+  let unchanged = 0
+  for (let hasSaidSo = false; ; await sleep(pollMs)) {
     try {
       writeFileSync(lockPath, mine, { flag: 'wx' })
       break
@@ -120,7 +138,10 @@ async function lock() {
     }
     try {
       const holder = readFileSync(lockPath, 'utf8')
-      if (isStale(holder)) bury(holder)
+      const now = `${holder} ${statSync(lockPath).mtimeMs}`
+      unchanged = now === seen ? unchanged + 1 : 0
+      seen = now
+      if (isGone(holder) || unchanged >= patience) bury(holder)
       else if (!hasSaidSo) {
         hasSaidSo = true
         console.error(`setup: waiting for process ${holder.split(' ')[0]}, which sets up this folder`)
@@ -133,7 +154,7 @@ async function lock() {
     try {
       utimesSync(lockPath, new Date(), new Date())
     } catch {
-      // Somebody took it for stale (a suspended machine): harmless, both do the same work.
+      // Taken from us: whoever did it found us silent for long. What we do is still right, and may be done twice.
     }
   }, beatMs)
   beat.unref()
@@ -145,18 +166,17 @@ async function lock() {
 
 /** Every step that is not done, in order. A later one may rest on an earlier one, so look only when its turn has come. */
 async function setup() {
-  if (steps.every(({ done }) => done())) return
+  if (steps.every(({ isDone }) => isDone())) return
   const unlock = await lock()
-  const stop = (signal) => {
-    unlock()
-    process.exit(signal === 'SIGINT' ? 130 : 143)
-  }
-  process.once('SIGINT', stop).once('SIGTERM', stop)
+  // The child ends first, so that nobody takes the lock while it still writes.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child?.kill(signal))
   try {
-    for (const { done, did, run } of steps) {
-      if (done()) continue
+    for (const { isDone, doing, did, run } of steps) {
+      if (isDone()) continue
       const startedAt = performance.now()
-      await run()
+      const isLive = process.stderr.isTTY
+      if (isLive) process.stderr.write(`setup: ${doing} …`)
+      await run().finally(() => isLive && process.stderr.write('\r\u001b[K'))
       console.error(`setup: ${did} in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`)
     }
   } finally {

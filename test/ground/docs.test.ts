@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ERROR_CODES } from '../../lib/errors'
-import { readDoc, tableRows } from './doc-table'
+import { ERROR_CODES } from '../../lib/errors.js'
+import { readDoc, tableRows } from './doc-table.js'
 
 const manifest = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8'))
 

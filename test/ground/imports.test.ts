@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { brokenImports, importsOf, mayImport, roomOf, type Source } from './import-rule'
-import { brokenHabits } from './source-habits'
+import { brokenImports, importsOf, mayImport, roomOf, type Source } from './import-rule.js'
+import { brokenHabits } from './source-habits.js'
 
 const root = join(__dirname, '../..')
 

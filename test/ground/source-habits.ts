@@ -4,7 +4,7 @@
  * the same name in another object is not meant and not found.
  */
 import ts from 'typescript'
-import type { Source } from './import-rule'
+import type { Source } from './import-rule.js'
 
 /** A use of `property` of the thing called `object`; for a bare call, `object` is empty. */
 interface Use {
