@@ -6,7 +6,7 @@ import type { EachNode, Graph, GraphNode, GroupNode, LoopNode, TaskNode, Workflo
 const MOST_DRAWN = 30
 const DRAWN_OF_MANY = 6
 
-/** What is said of a node: its name or kind, and a line about its options, empty if there are none. */
+/** What is said of a node: its name or kind (empty for a group without a name), and a line about its options, empty if there are none. */
 export interface Label {
   readonly title: string
   readonly note: string
@@ -20,7 +20,7 @@ export function taskLabel(graph: Graph, node: TaskNode): Label {
 export function containerLabel(node: GroupNode | EachNode | LoopNode | WorkflowNode): Label {
   switch (node.kind) {
     case 'group':
-      return { title: node.options.name ?? 'group', note: listed(joinNote(node, node.branches.length), groupNote(node.options)) }
+      return { title: node.options.name ?? '', note: listed(joinNote(node, node.branches.length), groupNote(node.options)) }
     case 'each':
       return { title: node.options.name ?? 'each', note: listed(joinNote(node), groupNote(node.options)) }
     case 'loop':
@@ -43,7 +43,8 @@ export function moreLabel(count: number): string {
 
 /** The key of a branch before what stands in it. */
 export function keyed(key: string | undefined, title: string): string {
-  return key === undefined || key === title ? title : `${key}: ${title}`
+  if (key === undefined || key === title) return title
+  return title === '' ? key : `${key}: ${title}`
 }
 
 /** The key of branch `index`, where a group has keys. */

@@ -153,8 +153,7 @@ function idOf(path: string): string {
 }
 
 function labelText({ title, note }: Label, key: string | undefined): string {
-  const first = escaped(keyed(key, title))
-  return note === '' ? first : `${first}<br/>${escaped(note)}`
+  return [keyed(key, title), note].filter((line) => line !== '').map(escaped).join('<br/>')
 }
 
 /** Mermaid's own entities, `#35;`, for whatever may be markup; and for what Markdown takes for a list at the start. */

@@ -1,0 +1,401 @@
+/**
+ * A graph as a picture that needs nothing else: SVG with its own layout and colours, for light and dark. Hides the layout: sequences go
+ * from left to right and break into rows like text, branches are stacked inside a rounded box, and every part is a box with one way in
+ * and one way out, so that parts are placed without looking into each other.
+ */
+import type { ChooseNode, EachNode, Graph, GraphNode, GroupNode, LoopNode, TaskNode, WorkflowNode } from './graph.js'
+import { containerLabel, drawnOf, keyOf, type Label, moreLabel, taskLabel } from './labels.js'
+import { childrenOf, stepsOf } from './locate.js'
+import { cut, textWidth, wrapNote, xml } from './svg-text.js'
+
+const MARGIN = 20
+const STEP_GAP = 36
+const ROW_GAP = 40
+const ROW_WIDTH = 1_400
+const BRANCH_GAP = 14
+const FAN = 40
+const PAD = 14
+const HEADER = 26
+const TITLE_SIZE = 13
+const NOTE_SIZE = 11
+const NOTE_LINE = 14
+const TITLE_CHARS = 40
+const NOTE_CHARS = 30
+const HEADER_CHARS = 64
+
+/**
+ * A whole SVG document. Every node is a group with its path in `data-path`. Of a group or choice with many branches the first few
+ * are drawn, and the others counted. The same graph gives the same picture.
+ */
+export function toSvg(graph: Graph): string {
+  const picture = new Picture(graph)
+  const flow = picture.chain(stepsOf(graph).map((node, index) => [String(index), node] as const))
+  const [width, height] = [flow.width + 2 * MARGIN, flow.height + 2 * MARGIN]
+  flow.draw(MARGIN, MARGIN)
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" class="graflow" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="flow">`,
+    `<style>${STYLE}</style>`,
+    '<defs><marker id="graflow-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto"><path class="tip" d="M0 0.5 8 4 0 7.5z"/></marker></defs>',
+    `<rect class="paper" width="${width}" height="${height}"/>`,
+    ...picture.parts,
+    '</svg>\n',
+  ].join('\n')
+}
+
+/** A part of the picture, not placed yet. Edges come in at the left edge, `entryY` from its top, and leave at the exit. */
+interface Box {
+  readonly width: number
+  readonly height: number
+  readonly entryY: number
+  readonly exitX: number
+  readonly exitY: number
+  /** Draws it with its top left corner there. */
+  readonly draw: (x: number, y: number) => void
+}
+type Placed = readonly [path: string, node: GraphNode]
+type Container = GroupNode | EachNode | LoopNode | WorkflowNode
+
+class Picture {
+  /** The elements, in the order of painting. */
+  readonly parts: string[] = []
+  readonly #graph: Graph
+
+  constructor(graph: Graph) {
+    this.#graph = graph
+  }
+
+  /** Steps from left to right, in rows. */
+  chain(steps: readonly Placed[]): Box {
+    const rows = intoRows(steps.map(([path, node]) => this.#node(path, node)))
+    const [only] = rows
+    if (only !== undefined && rows.length === 1) return this.#row(only)
+    return this.#rows(rows.map((row) => this.#row(row)))
+  }
+
+  #node(path: string, node: GraphNode): Box {
+    switch (node.kind) {
+      case 'task':
+        return this.#task(path, node)
+      case 'sequence':
+        return this.chain(below(path, node))
+      case 'group':
+        return this.#container(path, node, this.#branches(path, node))
+      case 'each':
+      case 'workflow':
+        return this.#container(path, node, this.#inside(this.chain(below(path, node))))
+      case 'loop':
+        return this.#container(path, node, this.#passes(this.chain(below(path, node))))
+      case 'choose':
+        return this.#choice(path, node)
+    }
+  }
+
+  #task(path: string, node: TaskNode): Box {
+    return this.#labelled(path, 'task', taskLabel(this.#graph, node), (x, y, width, height) =>
+      `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="7"/>`,
+    )
+  }
+
+  #labelled(path: string, kind: string, label: Label, shape: (x: number, y: number, width: number, height: number) => string, slope = 0): Box {
+    const title = cut(label.title, TITLE_CHARS)
+    const notes = wrapNote(label.note, NOTE_CHARS)
+    const textual = Math.max(textWidth(title, TITLE_SIZE), ...notes.map((line) => textWidth(line, NOTE_SIZE)))
+    const width = even(Math.max(56, textual + 2 * PAD + 2 * slope))
+    const height = 34 + notes.length * NOTE_LINE
+    return solid(width, height, (x, y) => {
+      const middle = x + width / 2
+      this.parts.push(
+        `<g class="${kind}" data-path="${xml(path)}"><title>${xml([label.title, label.note].filter(Boolean).join('\n'))}</title>`,
+        shape(x, y, width, height),
+        `<text x="${middle}" y="${y + 22}" text-anchor="middle">${xml(title)}</text>`,
+        ...notes.map((line, index) => `<text class="note" x="${middle}" y="${y + 22 + (index + 1) * NOTE_LINE}" text-anchor="middle">${xml(line)}</text>`),
+        '</g>',
+      )
+    })
+  }
+
+  #row(boxes: readonly Box[]): Box {
+    const axis = Math.max(...boxes.map((box) => box.entryY))
+    const height = axis + Math.max(...boxes.map((box) => box.height - box.entryY))
+    const width = boxes.reduce((sum, box) => sum + box.width, (boxes.length - 1) * STEP_GAP)
+    const last = boxes.at(-1) as Box
+    return {
+      width,
+      height,
+      entryY: axis,
+      exitX: width - last.width + last.exitX,
+      exitY: axis - last.entryY + last.exitY,
+      draw: (x, y) => {
+        let left = x
+        boxes.forEach((box, index) => {
+          const top = y + axis - box.entryY
+          const next = boxes[index + 1]
+          if (next !== undefined) this.#edge(left + box.exitX, top + box.exitY, left + box.width + STEP_GAP, y + axis, true)
+          box.draw(left, top)
+          left += box.width + STEP_GAP
+        })
+      },
+    }
+  }
+
+  /** Rows one below the other, an edge going back from the end of each to the start of the next. */
+  #rows(rows: readonly Box[]): Box {
+    const turn = STEP_GAP / 2
+    const width = Math.max(...rows.map((row) => row.width)) + 2 * turn
+    const tops: number[] = []
+    let height = 0
+    for (const row of rows) {
+      tops.push(height)
+      height += row.height + ROW_GAP
+    }
+    height -= ROW_GAP
+    const [first, last] = [rows[0] as Box, rows.at(-1) as Box]
+    return {
+      width,
+      height,
+      entryY: first.entryY,
+      exitX: turn + last.exitX,
+      exitY: height - last.height + last.exitY,
+      draw: (x, y) => {
+        this.#edge(x, y + first.entryY, x + turn, y + first.entryY, false)
+        rows.forEach((row, index) => {
+          const top = y + (tops[index] as number)
+          const next = rows[index + 1]
+          if (next !== undefined) {
+            const between = top + row.height + ROW_GAP / 2
+            const [fromX, fromY] = [x + turn + row.exitX, top + row.exitY]
+            const toY = y + (tops[index + 1] as number) + next.entryY
+            this.#path(`M${fromX} ${fromY}${corner(turn, fromY, between)}H${x + 8}${corner(-8, between, toY)}H${x + turn}`, 'edge', true)
+          }
+          row.draw(x + turn, top)
+        })
+      },
+    }
+  }
+
+  /** Branches one below the other, with a fan of edges from the left and to the right. */
+  #branches(path: string, node: GroupNode): Box {
+    const { drawn, counted } = drawnOf(node.branches.length)
+    const branches = below(path, node).slice(0, drawn)
+    const boxes = branches.map((placed, index) => this.#keyed(keyOf(node, index), this.chain([placed])))
+    if (counted > 0) boxes.push(this.#more(counted))
+    return this.#fan(boxes)
+  }
+
+  #fan(boxes: readonly Box[]): Box {
+    const inner = Math.max(...boxes.map((box) => box.width))
+    const width = inner + 2 * FAN
+    const height = boxes.reduce((sum, box) => sum + box.height, (boxes.length - 1) * BRANCH_GAP)
+    return solid(width, height, (x, y) => {
+      let top = y
+      for (const box of boxes) {
+        const left = x + FAN + Math.floor((inner - box.width) / 2)
+        this.#edge(x, y + height / 2, left, top + box.entryY, true)
+        this.#edge(left + box.exitX, top + box.exitY, x + width, y + height / 2, false)
+        box.draw(left, top)
+        top += box.height + BRANCH_GAP
+      }
+    })
+  }
+
+  /** A box with the key of its branch above. */
+  #keyed(key: string | undefined, box: Box): Box {
+    if (key === undefined) return box
+    const text = cut(key, TITLE_CHARS)
+    const width = even(Math.max(box.width, textWidth(text, NOTE_SIZE)))
+    const above = NOTE_LINE + 2
+    return {
+      width,
+      height: box.height + above,
+      entryY: box.entryY + above,
+      exitX: box.exitX,
+      exitY: box.exitY + above,
+      draw: (x, y) => {
+        this.parts.push(`<text class="key" x="${x + 1}" y="${y + NOTE_LINE - 3}">${xml(text)}</text>`)
+        box.draw(x, y + above)
+      },
+    }
+  }
+
+  #more(count: number): Box {
+    const text = moreLabel(count)
+    const width = even(textWidth(text, NOTE_SIZE) + 2 * PAD)
+    return solid(width, 26, (x, y) => {
+      this.parts.push(
+        `<g class="more"><rect x="${x}" y="${y}" width="${width}" height="26" rx="13"/><text class="note" x="${x + width / 2}" y="${y + 17}" text-anchor="middle">${xml(text)}</text></g>`,
+      )
+    })
+  }
+
+  /** What is in a container, with a short edge in and one out. */
+  #inside(box: Box): Box {
+    const width = box.width + 2 * STEP_GAP
+    return {
+      ...solid(width, box.height, (x, y) => {
+        this.#edge(x, y + box.entryY, x + STEP_GAP, y + box.entryY, true)
+        this.#edge(x + STEP_GAP + box.exitX, y + box.exitY, x + width, y + box.exitY, false)
+        box.draw(x + STEP_GAP, y)
+      }),
+      entryY: box.entryY,
+      exitY: box.exitY,
+    }
+  }
+
+  /** The same with a dotted edge from the end back to the start, below. */
+  #passes(box: Box): Box {
+    const inside = this.#inside(box)
+    const label = textWidth('again', NOTE_SIZE) + 12
+    return {
+      ...inside,
+      height: inside.height + 26,
+      draw: (x, y) => {
+        const [startX, endX, low] = [x + STEP_GAP, x + STEP_GAP + box.exitX, y + inside.height + 14]
+        const back = `M${endX} ${y + box.exitY}${corner(14, y + box.exitY, low)}H${startX - 14}${corner(-8, low, y + box.entryY)}H${startX}`
+        this.#path(back, 'edge back', true)
+        const middle = Math.round((startX + endX) / 2)
+        this.parts.push(
+          `<rect class="paper" x="${middle - label / 2}" y="${low - 8}" width="${label}" height="16" rx="8"/>`,
+          `<text class="note" x="${middle}" y="${low + 4}" text-anchor="middle">again</text>`,
+        )
+        inside.draw(x, y)
+      },
+    }
+  }
+
+  #choice(path: string, node: ChooseNode): Box {
+    const [[decisionPath, decide], ...cases] = below(path, node) as [Placed, ...Placed[]]
+    const { drawn, counted } = drawnOf(cases.length)
+    const boxes = cases.slice(0, drawn).map((placed, index) => this.#keyed(node.cases[index]?.[0], this.chain([placed])))
+    if (counted > 0) boxes.push(this.#more(counted))
+    const fan = this.#fan(boxes)
+    if (decide.kind === 'task') return this.#row([this.#decision(decisionPath, taskLabel(this.#graph, decide)), fan].map(flush))
+    return this.#row([this.chain([[decisionPath, decide]]), flush(this.#decision(path, { title: '?', note: '' })), fan])
+  }
+
+  #decision(path: string, label: Label): Box {
+    const point = 12
+    return this.#labelled(path, 'decision', label, (x, y, width, height) => {
+      const [right, bottom, middle] = [x + width, y + height, y + height / 2]
+      return `<path d="M${x} ${middle}L${x + point} ${y}H${right - point}L${right} ${middle}L${right - point} ${bottom}H${x + point}z"/>`
+    }, 6)
+  }
+
+  #container(path: string, node: Container, content: Box): Box {
+    const { title, note } = containerLabel(node)
+    const head = cut(title, TITLE_CHARS)
+    const said = cut(note, HEADER_CHARS)
+    const headWidth = head === '' ? 0 : textWidth(head, TITLE_SIZE) + 10
+    const width = even(Math.max(content.width, headWidth + textWidth(said, NOTE_SIZE) + 2 * PAD))
+    const height = HEADER + content.height + PAD
+    // what is wider than its content stretches the edges at both sides
+    const left = Math.floor((width - content.width) / 2)
+    const [entryY, exitY] = [HEADER + content.entryY, HEADER + content.exitY]
+    const description = node.kind === 'workflow' ? node.options.description : undefined
+    return {
+      width,
+      height,
+      entryY,
+      exitX: width,
+      exitY,
+      draw: (x, y) => {
+        this.parts.push(
+          `<g class="${node.kind}" data-path="${xml(path)}"><title>${xml([title, note, description].filter(Boolean).join('\n'))}</title>`,
+          ...(node.kind === 'each' ? [frame(x + 5, y + 5, width, height)] : []),
+          frame(x, y, width, height),
+          ...(head === '' ? [] : [`<text class="name" x="${x + PAD}" y="${y + 18}">${xml(head)}</text>`]),
+          `<text class="note" x="${x + PAD + headWidth}" y="${y + 18}">${xml(said)}</text>`,
+        )
+        if (left > 0) {
+          this.#edge(x, y + entryY, x + left, y + entryY, false)
+          this.#edge(x + left + content.exitX, y + exitY, x + width, y + exitY, false)
+        }
+        content.draw(x + left, y + HEADER)
+        this.parts.push('</g>')
+      },
+    }
+  }
+
+  #edge(x1: number, y1: number, x2: number, y2: number, isArrow: boolean): void {
+    if (x1 === x2 && y1 === y2) return
+    const middle = (x1 + x2) / 2
+    this.#path(y1 === y2 ? `M${x1} ${y1}H${x2}` : `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`, 'edge', isArrow)
+  }
+
+  #path(d: string, kind: string, isArrow: boolean): void {
+    this.parts.push(`<path class="${kind}" d="${d}"${isArrow ? ' marker-end="url(#graflow-arrow)"' : ''}/>`)
+  }
+}
+
+function solid(width: number, height: number, draw: Box['draw']): Box {
+  return { width, height, entryY: height / 2, exitX: width, exitY: height / 2, draw }
+}
+
+/** A fan has its own edges: the gap that a row puts before it is taken back. */
+function flush(box: Box): Box {
+  return box
+}
+
+function frame(x: number, y: number, width: number, height: number): string {
+  return `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="12"/>`
+}
+
+/** Right-angled: so far sideways, then from one height to the other, with round corners; the pen ends past the second one. */
+function corner(sideways: number, fromY: number, toY: number): string {
+  const round = 8
+  const [across, down] = [Math.sign(sideways) * round, Math.sign(toY - fromY) * round]
+  return `h${sideways - across}q${across} 0 ${across} ${down}V${toY - down}q0 ${down} ${-across} ${down}`
+}
+
+function intoRows(boxes: readonly Box[]): readonly (readonly Box[])[] {
+  const rows: Box[][] = []
+  let width = Number.POSITIVE_INFINITY
+  for (const box of boxes) {
+    if (width + STEP_GAP + box.width > ROW_WIDTH) {
+      rows.push([])
+      width = -STEP_GAP
+    }
+    rows.at(-1)?.push(box)
+    width += STEP_GAP + box.width
+  }
+  return rows
+}
+
+function below(path: string, node: GraphNode): readonly Placed[] {
+  return childrenOf(node).map(([segment, child]) => [`${path}/${segment}`, child] as const)
+}
+
+/** Halves of it are whole, so that lines are sharp. */
+function even(size: number): number {
+  return 2 * Math.ceil(size / 2)
+}
+
+const STYLE = `
+.graflow text{font:500 ${TITLE_SIZE}px ui-sans-serif,system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:#1c2434}
+.graflow .note,.graflow .key{font-size:${NOTE_SIZE}px;font-weight:400;fill:#5a6579}
+.graflow .key{font-weight:600}
+.graflow .paper{fill:#fff}
+.graflow .task>rect{fill:#fff;stroke:#8d98ab}
+.graflow .more>rect{fill:none;stroke:#8d98ab;stroke-dasharray:3 3}
+.graflow .decision>path{fill:#fff6dd;stroke:#c08a1e}
+.graflow .group>rect{fill:#3b6cf6;fill-opacity:.06;stroke:#3b6cf6;stroke-opacity:.55}
+.graflow .each>rect{fill:#0f9488;fill-opacity:.07;stroke:#0f9488;stroke-opacity:.6}
+.graflow .loop>rect{fill:#d9692b;fill-opacity:.06;stroke:#d9692b;stroke-opacity:.6}
+.graflow .workflow>rect{fill:#6b7488;fill-opacity:.05;stroke:#6b7488;stroke-dasharray:5 4}
+.graflow .edge{fill:none;stroke:#77829a;stroke-width:1.3}
+.graflow .back{stroke-dasharray:4 4}
+.graflow .tip{fill:#77829a}
+@media (prefers-color-scheme:dark){
+.graflow text{fill:#e7ebf3}
+.graflow .note,.graflow .key{fill:#a3aec2}
+.graflow .paper{fill:#10151e}
+.graflow .task>rect{fill:#1b2330;stroke:#66738b}
+.graflow .more>rect{stroke:#66738b}
+.graflow .decision>path{fill:#33290f;stroke:#d3a441}
+.graflow .group>rect{fill:#7c9dff;fill-opacity:.08;stroke:#7c9dff}
+.graflow .each>rect{fill:#3fc9bb;fill-opacity:.08;stroke:#3fc9bb}
+.graflow .loop>rect{fill:#f09a63;fill-opacity:.08;stroke:#f09a63}
+.graflow .workflow>rect{fill:#9aa5b8;fill-opacity:.07;stroke:#9aa5b8}
+.graflow .edge{stroke:#8592ab}
+.graflow .tip{fill:#8592ab}
+}
+`
