@@ -21,7 +21,10 @@ export function choose<const D extends AnyNode, const C extends NodeRecord>(
 export function choose(decide: unknown, cases: unknown): unknown {
   const decision = expressionOf(decide, 'choose, the decision')
   if (typeof cases !== 'object' || cases === null || Array.isArray(cases)) {
-    throw new GraflowError('INVALID_NODE', `choose takes a record of cases, { high: a, low: b }, got ${describe(cases)}`)
+    throw new GraflowError(
+      'INVALID_NODE',
+      `choose takes a record of cases, { high: a, low: b }, got ${describe(cases)}`,
+    )
   }
   return nodeOf(makeChoose(decision, recordOf('choose', 'case key', cases as Readonly<Record<string, unknown>>)))
 }

@@ -92,7 +92,7 @@ export interface TaskContext<in I = any>
 
 type Item<L> = L extends readonly (infer T)[] ? T : never
 type KeysOf<T, V> = { [K in keyof T]-?: T[K] extends V ? K : never }[keyof T] & string
-// biome-ignore lint/suspicious/noExplicitAny: only a list of any is a supertype of every list
+// Only a list of any is a supertype of every list
 type AnyList = readonly any[]
 
 export interface WriteOptions {
@@ -140,8 +140,6 @@ export interface ChannelLocks {
 export interface Channel<T> extends ChannelValues<T>, ChannelLists<T>, ChannelCounters<T>, ChannelLocks {}
 
 /** `ctx.channel.get('k')` is untyped (`any`); `ctx.channel(schema)` and `ctx.channel<T>()` are the same state, typed. */
-// biome-ignore lint/suspicious/noExplicitAny: untyped use of the shared state is what this is
 export interface ChannelAccess extends Channel<Record<string, any>> {
-  // biome-ignore lint/suspicious/noExplicitAny: whatever a schema takes
   <T>(schema?: StandardSchemaV1<any, T>): Channel<T>
 }

@@ -45,7 +45,8 @@ function describeObject(value: object | null): string {
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== null && prototype !== Object.prototype) {
     const maker: unknown = (prototype as { readonly constructor?: unknown }).constructor
-    if (typeof maker === 'function' && maker.name !== '' && maker.name !== 'Object') return `an instance of ${clip(maker.name)}`
+    if (typeof maker === 'function' && maker.name !== '' && maker.name !== 'Object')
+      return `an instance of ${clip(maker.name)}`
   }
   const keys = Object.keys(value)
   return keys.length === 0 ? 'an empty object' : `an object with ${clip(keys.join(', '))}`

@@ -5,7 +5,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 
 /** A task's handler as the engine calls it: types are checked where the task is made. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the context's type lives in the language's types; handlers are stored untyped
 export type Handler = (input: any, ctx: any) => unknown
 
 /** How often and how a task is started again after an error. Durations are integer milliseconds. */

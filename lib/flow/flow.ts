@@ -3,8 +3,8 @@ import { GraflowError } from '../errors.js'
 import { describe, quote } from './describe.js'
 import { didYouMean } from './nearest.js'
 import { expressionOf, isNode, nodeOf } from './node.js'
-import { errorAt, parse } from './parse.js'
-import type { FlowNode, FlowText } from './text-types.js'
+import { CALLS_HINT, errorAt, parse } from './parse.js'
+import type { FlowOf, FlowText } from './text-types.js'
 import type { AnyNode } from './types.js'
 
 /** So many names are listed when one is unknown. */
@@ -22,11 +22,14 @@ export function flow<const S extends string | TemplateStringsArray, const E exte
   text: FlowText<S, E>,
   names: E,
   ...more: S extends string ? [] : readonly AnyNode[]
-): FlowNode<S, E>
+): FlowOf<S, E>
 export function flow(text: unknown, ...rest: readonly unknown[]): unknown {
   if (typeof text === 'string') return fromText(text, rest[0])
   if (Array.isArray(text) && 'raw' in text) return fromTemplate(text as readonly string[], rest)
-  throw new GraflowError('FLOW_SYNTAX', `flow takes a text and the names in it, flow('a >> b', { a, b }), got ${describe(text)}`)
+  throw new GraflowError(
+    'FLOW_SYNTAX',
+    `flow takes a text and the names in it, flow('a >> b', { a, b }), got ${describe(text)}`,
+  )
 }
 
 function fromText(text: string, names: unknown): unknown {
@@ -40,7 +43,8 @@ function fromText(text: string, names: unknown): unknown {
   const record = names as Readonly<Record<string, unknown>>
   return nodeOf(
     parse(text, (name, position) => {
-      if (!Object.hasOwn(record, name)) throw errorAt('UNKNOWN_NAME', text, position, unknownName(name, Object.keys(record)))
+      if (!Object.hasOwn(record, name))
+        throw errorAt('UNKNOWN_NAME', text, position, unknownName(text, name, position, Object.keys(record)))
       const value = record[name]
       if (!isNode(value)) {
         throw errorAt('INVALID_NODE', text, position, `${quote(name)} {at} is no flow, it is ${describe(value)}`)
@@ -57,18 +61,26 @@ function fromTemplate(strings: readonly string[], holes: readonly unknown[]): un
     parse(text, (name, position) => {
       const number = /^\$\{(\d+)\}$/u.exec(name)?.[1]
       if (number === undefined) {
-        throw errorAt('UNKNOWN_NAME', text, position, `unknown name ${quote(name)} {at}; in a template every node is a \${…}`)
+        throw errorAt(
+          'UNKNOWN_NAME',
+          text,
+          position,
+          `unknown name ${quote(name)} {at}; in a template every node is a \${…}`,
+        )
       }
       const value = holes[Number(number)]
-      if (!isNode(value)) throw errorAt('INVALID_NODE', text, position, `the value {at} is no flow, it is ${describe(value)}`)
+      if (!isNode(value))
+        throw errorAt('INVALID_NODE', text, position, `the value {at} is no flow, it is ${describe(value)}`)
       return expressionOf(value)
     }),
   )
 }
 
-function unknownName(name: string, names: readonly string[]): string {
+function unknownName(text: string, name: string, position: number, names: readonly string[]): string {
+  if (/^\s*\(/u.test(text.slice(position + name.length))) return `unknown name ${quote(name)} {at}: ${CALLS_HINT}`
   const listed = names.slice(0, LISTED_NAMES).join(', ')
   const more = names.length > LISTED_NAMES ? ` and ${names.length - LISTED_NAMES} more` : ''
-  const beside = names.length === 0 ? 'there are no names beside the text' : `the names beside the text are ${listed}${more}`
+  const beside =
+    names.length === 0 ? 'there are no names beside the text' : `the names beside the text are ${listed}${more}`
   return `unknown name ${quote(name)} {at}${didYouMean(name, names)}; ${beside}`
 }

@@ -53,9 +53,13 @@ export function each(node: unknown): unknown {
 export function policy<const Outs, R>(name: string, decide: (outcomes: Outs) => R): JoinPolicy<Outs, R> {
   const checked = checkName('policy', name)
   if (typeof decide !== 'function') {
-    throw new GraflowError('INVALID_OPTION', `policy "${checked}": it must be a function of the outcomes, got ${describe(decide)}`, {
-      details: { policy: checked, option: 'decide' },
-    })
+    throw new GraflowError(
+      'INVALID_OPTION',
+      `policy "${checked}": it must be a function of the outcomes, got ${describe(decide)}`,
+      {
+        details: { policy: checked, option: 'decide' },
+      },
+    )
   }
   // An expression stores policies untyped; this is the same object with its types.
   return makePolicy(checked, decide) as JoinPolicy<Outs, R>

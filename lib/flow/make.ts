@@ -56,7 +56,8 @@ export function sequenceOf(parts: readonly Expression[]): Expression | undefined
  * @throws GraflowError EMPTY_GROUP, LIMIT_EXCEEDED, DUPLICATE_TASK
  */
 export function makeGroup(branches: readonly Expression[], keys?: readonly string[]): GroupExpression {
-  if (branches.length === 0) throw new GraflowError('EMPTY_GROUP', 'a group needs at least one branch: par(a, b) or par({ x: a, y: b })')
+  if (branches.length === 0)
+    throw new GraflowError('EMPTY_GROUP', 'a group needs at least one branch: par(a, b) or par({ x: a, y: b })')
   return makeGroupLike({ branches, join: STRICT, options: NO_OPTIONS, ...(keys !== undefined && { keys }) })
 }
 
@@ -118,26 +119,39 @@ export function makeJoined(group: GroupExpression | EachExpression, join: Join):
   if (join.kind === 'atLeast') checkAtLeast(group, join.count)
   if (group.kind === 'each') {
     if (join.kind === 'critical') {
-      throw new GraflowError('JOIN_IMPOSSIBLE', 'each has no critical: its branches are items and have no names; take atLeast(n) or a policy')
+      throw new GraflowError(
+        'JOIN_IMPOSSIBLE',
+        'each has no critical: its branches are items and have no names; take atLeast(n) or a policy',
+      )
     }
     return made<EachExpression>({ ...group, join: Object.freeze(join) })
   }
   return made<GroupExpression>({
     ...group,
-    join: Object.freeze(join.kind === 'critical' ? { kind: 'critical', members: criticalMembers(group, join.members) } : join),
+    join: Object.freeze(
+      join.kind === 'critical' ? { kind: 'critical', members: criticalMembers(group, join.members) } : join,
+    ),
   })
 }
 
 function checkAtLeast(group: GroupExpression | EachExpression, count: unknown): void {
   if (!Number.isSafeInteger(count) || (count as number) < 1) {
-    throw new GraflowError('INVALID_OPTION', `atLeast takes how many branches must succeed, an integer of at least 1, got ${describe(count)}`, {
-      details: { option: 'count' },
-    })
+    throw new GraflowError(
+      'INVALID_OPTION',
+      `atLeast takes how many branches must succeed, an integer of at least 1, got ${describe(count)}`,
+      {
+        details: { option: 'count' },
+      },
+    )
   }
   if (group.kind === 'group' && (count as number) > group.branches.length) {
-    throw new GraflowError('JOIN_IMPOSSIBLE', `atLeast(${String(count)}) of ${group.branches.length} branches can never be reached`, {
-      details: { count, branches: group.branches.length },
-    })
+    throw new GraflowError(
+      'JOIN_IMPOSSIBLE',
+      `atLeast(${String(count)}) of ${group.branches.length} branches can never be reached`,
+      {
+        details: { count, branches: group.branches.length },
+      },
+    )
   }
 }
 
@@ -168,12 +182,20 @@ export function makePolicy(name: string, decide: (outcomes: never) => unknown): 
 }
 
 /** @throws GraflowError EMPTY_GROUP, LIMIT_EXCEEDED, DUPLICATE_TASK */
-export function makeChoose(decide: Expression, cases: readonly (readonly [key: string, node: Expression])[]): ChooseExpression {
-  if (cases.length === 0) throw new GraflowError('EMPTY_GROUP', 'choose needs at least one case: choose(decide, { high: a, low: b })')
+export function makeChoose(
+  decide: Expression,
+  cases: readonly (readonly [key: string, node: Expression])[],
+): ChooseExpression {
+  if (cases.length === 0)
+    throw new GraflowError('EMPTY_GROUP', 'choose needs at least one case: choose(decide, { high: a, low: b })')
   if (cases.length > MOST_BRANCHES) {
     throw new GraflowError('LIMIT_EXCEEDED', `a choose may have ${MOST_BRANCHES} cases, this has ${cases.length}`)
   }
-  return made({ kind: 'choose', decide, cases: Object.freeze(cases.map(([key, node]) => Object.freeze([key, node] as const))) })
+  return made({
+    kind: 'choose',
+    decide,
+    cases: Object.freeze(cases.map(([key, node]) => Object.freeze([key, node] as const))),
+  })
 }
 
 export function makeLoop(body: Expression, maxCycles: number): LoopExpression {

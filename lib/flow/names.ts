@@ -27,7 +27,8 @@ const WITHOUT_DOT: ReadonlySet<NameKind> = new Set<NameKind>(['queue', 'capabili
 export function checkName(kind: NameKind, name: unknown): string {
   const dot = WITHOUT_DOT.has(kind) ? '' : '.'
   const rule = `the name of a ${kind} has 1 to ${LONGEST_NAME} characters of A-Z a-z 0-9 _ -${dot && ` ${dot}`}`
-  if (typeof name !== 'string') throw new GraflowError('INVALID_NAME', `${rule}, got ${describe(name)}`, { details: { kind } })
+  if (typeof name !== 'string')
+    throw new GraflowError('INVALID_NAME', `${rule}, got ${describe(name)}`, { details: { kind } })
   const details = { kind, name: name.slice(0, LONGEST_TEXT) }
   if (name.length > LONGEST_TEXT) {
     throw new GraflowError('LIMIT_EXCEEDED', `${rule}, got ${name.length}: ${quote(name)}`, { details })
@@ -35,13 +36,19 @@ export function checkName(kind: NameKind, name: unknown): string {
   const wrong = (dot ? /[^A-Za-z0-9_.-]/u : /[^A-Za-z0-9_-]/u).exec(name)
   if (wrong !== null) {
     const good = name.replace(dot ? /[^A-Za-z0-9_.-]+/gu : /[^A-Za-z0-9_-]+/gu, '-')
-    throw new GraflowError('INVALID_NAME', `${rule}, got ${quote(name)} with ${quote(wrong[0])} at ${wrong.index}; try ${quote(good)}`, {
-      details,
-    })
+    throw new GraflowError(
+      'INVALID_NAME',
+      `${rule}, got ${quote(name)} with ${quote(wrong[0])} at ${wrong.index}; try ${quote(good)}`,
+      {
+        details,
+      },
+    )
   }
   if (name === '') throw new GraflowError('INVALID_NAME', `${rule}, got an empty one`, { details })
-  if (name.length > LONGEST_NAME) throw new GraflowError('INVALID_NAME', `${rule}, got ${name.length}: ${quote(name)}`, { details })
+  if (name.length > LONGEST_NAME)
+    throw new GraflowError('INVALID_NAME', `${rule}, got ${name.length}: ${quote(name)}`, { details })
   // Results and options are looked up by name in plain objects, where this name would change the prototype.
-  if (name === '__proto__') throw new GraflowError('INVALID_NAME', `"__proto__" cannot be the name of a ${kind}: take another`, { details })
+  if (name === '__proto__')
+    throw new GraflowError('INVALID_NAME', `"__proto__" cannot be the name of a ${kind}: take another`, { details })
   return name
 }

@@ -38,7 +38,10 @@ export function useDrawing(given: Drawing): void {
 
 function theDrawing(): Drawing {
   if (drawing === undefined) {
-    throw new GraflowError('INTERNAL', 'no drawing is installed: hash, toMermaid and toSvg need graflow itself, not a file inside it')
+    throw new GraflowError(
+      'INTERNAL',
+      'no drawing is installed: hash, toMermaid and toSvg need graflow itself, not a file inside it',
+    )
   }
   return drawing
 }
@@ -204,7 +207,8 @@ function adviceFor(value: unknown): string {
   if (Array.isArray(value)) return ': spread it, as in seq(...nodes)'
   if (value === undefined) return ': is it exported under this name, and is no import circular?'
   if (typeof value === 'string') return `: a text becomes a flow by flow('a >> b', { a, b })`
-  if (typeof value === 'number') return ': if it came from a >> b or a | b, these work in texts only; in code take a.to(b) and a.with(b)'
+  if (typeof value === 'number')
+    return ': if it came from a >> b or a | b, these work in texts only; in code take a.to(b) and a.with(b)'
   if (typeof value === 'object' && value !== null && Object.values(value).some(isNode)) {
     return ': a record of flows becomes one by par({ … })'
   }
@@ -218,5 +222,7 @@ function demandPolicy(policy: unknown): Extract<GroupExpression['join'], { kind:
     return policy as Extract<GroupExpression['join'], { kind: 'policy' }>
   }
   const advice = typeof policy === 'function' ? `; a function becomes one by policy('name', fn)` : ''
-  throw new GraflowError('INVALID_OPTION', `join takes a policy, got ${describe(policy)}${advice}`, { details: { option: 'policy' } })
+  throw new GraflowError('INVALID_OPTION', `join takes a policy, got ${describe(policy)}${advice}`, {
+    details: { option: 'policy' },
+  })
 }

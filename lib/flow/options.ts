@@ -86,7 +86,10 @@ export function checkWorkflowOptions(workflow: string, options: unknown): Workfl
 export function checkLoopOptions(options: unknown): { readonly maxCycles: number } {
   const { maxCycles } = check<{ readonly maxCycles?: number }>('loop', LOOP, plain('loop', options))
   if (maxCycles === undefined) {
-    throw new GraflowError('INVALID_OPTION', 'loop needs maxCycles, after how many passes it fails: loop(body, { maxCycles: 10 })')
+    throw new GraflowError(
+      'INVALID_OPTION',
+      'loop needs maxCycles, after how many passes it fails: loop(body, { maxCycles: 10 })',
+    )
   }
   return { maxCycles }
 }
@@ -99,7 +102,10 @@ export function areSameOptions(a: object, b: object): boolean {
 function plain(where: string, options: unknown): Readonly<Record<string, unknown>> {
   if (options === undefined) return {}
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new GraflowError('INVALID_OPTION', `${where}: options are an object such as { timeoutMs: 5_000 }, got ${describe(options)}`)
+    throw new GraflowError(
+      'INVALID_OPTION',
+      `${where}: options are an object such as { timeoutMs: 5_000 }, got ${describe(options)}`,
+    )
   }
   return options as Readonly<Record<string, unknown>>
 }
@@ -169,16 +175,18 @@ function notData(where: string, path: string, what: string): GraflowError {
 }
 
 function invalid(message: string, option: string, value?: unknown): GraflowError {
-  return new GraflowError('INVALID_OPTION', message, { details: { option, ...(value !== undefined && { got: describe(value) }) } })
+  return new GraflowError('INVALID_OPTION', message, {
+    details: { option, ...(value !== undefined && { got: describe(value) }) },
+  })
 }
 
 const optionOf = (at: string): string => at.slice(at.lastIndexOf(' ') + 1)
 
 function integer(min: number, max: number, unit: string): Rule {
-  const range =
-    max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`
+  const range = max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`
   return (at, value) => {
-    if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) return (value as number) + 0
+    if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max)
+      return (value as number) + 0
     throw invalid(`${at} must be ${range} (${unit}), got ${describe(value)}`, optionOf(at), value)
   }
 }
@@ -193,7 +201,8 @@ function number(min: number, max: number, unit: string): Rule {
 
 function name(kind: NameKind): Rule {
   return (at, value) => {
-    if (typeof value !== 'string') throw invalid(`${at} must be the name of a ${kind}, got ${describe(value)}`, optionOf(at), value)
+    if (typeof value !== 'string')
+      throw invalid(`${at} must be the name of a ${kind}, got ${describe(value)}`, optionOf(at), value)
     return checkName(kind, value)
   }
 }
@@ -201,7 +210,8 @@ function name(kind: NameKind): Rule {
 /** A set of names: the order and repetitions say nothing, so they do not make another graph. */
 function names(kind: NameKind): Rule {
   return (at, value) => {
-    if (!Array.isArray(value)) throw invalid(`${at} must be a list of names, such as ['gpu'], got ${describe(value)}`, optionOf(at), value)
+    if (!Array.isArray(value))
+      throw invalid(`${at} must be a list of names, such as ['gpu'], got ${describe(value)}`, optionOf(at), value)
     return Object.freeze([...new Set(Array.from(value, (item) => checkName(kind, item)))].sort())
   }
 }
@@ -210,7 +220,11 @@ function oneOf(...allowed: readonly string[]): Rule {
   return (at, value) => {
     if (typeof value === 'string' && allowed.includes(value)) return value
     const meant = typeof value === 'string' ? didYouMean(value, allowed) : ''
-    throw invalid(`${at} must be ${allowed.map((a) => `"${a}"`).join(' or ')}, got ${describe(value)}${meant}`, optionOf(at), value)
+    throw invalid(
+      `${at} must be ${allowed.map((a) => `"${a}"`).join(' or ')}, got ${describe(value)}${meant}`,
+      optionOf(at),
+      value,
+    )
   }
 }
 
@@ -224,7 +238,11 @@ function text(longest: number): Rule {
 function record(rules: Rules): Rule {
   return (at, value) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw invalid(`${at} must be an object with ${Object.keys(rules).join(', ')}, got ${describe(value)}`, optionOf(at), value)
+      throw invalid(
+        `${at} must be an object with ${Object.keys(rules).join(', ')}, got ${describe(value)}`,
+        optionOf(at),
+        value,
+      )
     }
     const [where, option] = [at.slice(0, at.lastIndexOf(' ') + 1), optionOf(at)]
     return applyRules(where, `${option}.`, rules, value as Readonly<Record<string, unknown>>)
@@ -235,9 +253,18 @@ function schema(at: string, value: unknown): StandardSchemaV1 {
   // arktype's schemas are functions
   if ((typeof value === 'object' && value !== null) || typeof value === 'function') {
     const standard: unknown = (value as { readonly '~standard'?: unknown })['~standard']
-    if (typeof standard === 'object' && standard !== null && 'validate' in standard && typeof standard.validate === 'function') {
+    if (
+      typeof standard === 'object' &&
+      standard !== null &&
+      'validate' in standard &&
+      typeof standard.validate === 'function'
+    ) {
       return value as StandardSchemaV1
     }
   }
-  throw invalid(`${at} must be a Standard Schema, as zod, valibot and arktype make them, got ${describe(value)}`, optionOf(at), value)
+  throw invalid(
+    `${at} must be a Standard Schema, as zod, valibot and arktype make them, got ${describe(value)}`,
+    optionOf(at),
+    value,
+  )
 }

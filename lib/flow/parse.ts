@@ -13,7 +13,13 @@ const DEEPEST_BRACKETS = 64
 const SHOWN_COLUMNS = 100
 
 /** An error about a place in the text: the message, then the line and a caret under the place. */
-export function errorAt(code: ErrorCode, text: string, position: number, message: string, cause?: unknown): GraflowError {
+export function errorAt(
+  code: ErrorCode,
+  text: string,
+  position: number,
+  message: string,
+  cause?: unknown,
+): GraflowError {
   return new GraflowError(code, `${message.replace('{at}', placeOf(text, position))}\n${caretUnder(text, position)}`, {
     details: { text, position },
     ...(cause !== undefined && { cause }),
@@ -23,112 +29,143 @@ export function errorAt(code: ErrorCode, text: string, position: number, message
 /** What the parser is given for each name in the text; an undefined answer does not occur: it throws an error that says why. */
 export type Resolve = (name: string, position: number) => Expression
 
+interface Token {
+  /** Any other character is `unknown`; `end` comes once, last. */
+  readonly kind: 'name' | '(' | ')' | '*' | '>>' | '|' | 'unknown' | 'end'
+  readonly text: string
+  readonly position: number
+}
+
+// Names are what ECMAScript calls letters and digits, with $ because it stands in names of variables. ${0} is a hole of a template.
+const TOKEN = /(?<space>\s+)|(?<name>\$\{\d+\}|[\p{L}\p{N}_$.-]+)|(?<operator>>>|[|()*])|(?<unknown>.)/suy
+
+function* tokensOf(text: string): Generator<Token> {
+  TOKEN.lastIndex = 0
+  let position = 0
+  while (position < text.length) {
+    TOKEN.lastIndex = position
+    const { space, name, operator, unknown = '' } = TOKEN.exec(text)?.groups ?? {}
+    if (name !== undefined) yield { kind: 'name', text: name, position }
+    // The pattern has no operators but these.
+    else if (operator !== undefined) yield { kind: operator as Token['kind'], text: operator, position }
+    else if (space === undefined) yield { kind: 'unknown', text: unknown, position }
+    position += (space ?? name ?? operator ?? unknown).length
+  }
+  yield { kind: 'end', text: '', position }
+}
+
+/** A bracket that is open; the whole text is read as one. */
 interface Bracket {
   readonly openedAt: number
-  /** Finished branches of this bracket. */
+  /** Finished branches. */
   readonly branches: Expression[]
-  /** The branch that is being read. */
+  /** Of the branch that is being read. */
   steps: Expression[]
 }
 
-// Names are what ECMAScript calls letters and digits, with $ because it stands in names of variables.
-const TOKEN = /(?<space>\s+)|(?<name>\$\{\d+\}|[\p{L}\p{N}_$.-]+)|(?<operator>>>|[|()*])/uy
+function closeBranch(bracket: Bracket): void {
+  const branch = sequenceOf(bracket.steps)
+  if (branch !== undefined) bracket.branches.push(branch)
+  bracket.steps = []
+}
+
+/** What stands in the bracket: its one branch, or a group of several. */
+function closeBracket(bracket: Bracket): Expression {
+  closeBranch(bracket)
+  const [only, second] = bracket.branches
+  return only !== undefined && second === undefined ? only : makeGroup(bracket.branches)
+}
 
 /**
  * The flow that the text means.
  * @throws GraflowError FLOW_SYNTAX with the position and a caret, LIMIT_EXCEEDED, DUPLICATE_TASK, and what `resolve` throws
  */
 export function parse(text: string, resolve: Resolve): Expression {
-  const syntax = (position: number, message: string): GraflowError => errorAt('FLOW_SYNTAX', text, position, message)
-  const outer: Bracket[] = []
+  const enclosing: Bracket[] = []
   let bracket: Bracket = { openedAt: 0, branches: [], steps: [] }
-  // What was just read, when it can be followed by an operator; undefined when a name or bracket has to come.
+  // What was just read, if an operator may follow it; undefined when a name or a bracket has to come.
   let atom: Expression | undefined
-  let position = 0
-
-  const closeBranch = (): void => {
-    const branch = sequenceOf(bracket.steps)
-    if (branch !== undefined) bracket.branches.push(branch)
-    bracket.steps = []
-  }
-  const closeBracket = (): Expression => {
-    closeBranch()
-    const [only, second] = bracket.branches
-    return only !== undefined && second === undefined ? only : makeGroup(bracket.branches)
-  }
-  const takeAtom = (): void => {
-    if (atom !== undefined) bracket.steps.push(atom)
-    atom = undefined
-  }
-
-  while (position < text.length) {
-    TOKEN.lastIndex = position
-    const { space, name, operator } = TOKEN.exec(text)?.groups ?? {}
-    if (space !== undefined) {
-      position += space.length
-      continue
-    }
+  for (const { kind, position, ...token } of tokensOf(text)) {
     if (atom === undefined) {
-      if (name !== undefined) {
-        atom = resolve(name, position)
-      } else if (operator === '(') {
-        if (outer.length >= DEEPEST_BRACKETS) {
-          throw errorAt('LIMIT_EXCEEDED', text, position, `brackets may be nested ${DEEPEST_BRACKETS} deep, {at} is one more`)
+      if (kind === 'name') {
+        atom = resolve(token.text, position)
+      } else if (kind === '(') {
+        if (enclosing.length >= DEEPEST_BRACKETS) {
+          const message = `brackets may be nested ${DEEPEST_BRACKETS} deep, the one {at} is deeper`
+          throw errorAt('LIMIT_EXCEEDED', text, position, message)
         }
-        outer.push(bracket)
+        enclosing.push(bracket)
         bracket = { openedAt: position, branches: [], steps: [] }
       } else {
-        throw syntax(position, wanted('a name or a bracket', text, position))
+        throw missing('a name or a bracket', text, position)
       }
-    } else {
-      switch (operator) {
-        case '*':
-          atom = makeEach(atom)
-          break
-        case '>>':
-          takeAtom()
-          break
-        case '|':
-          takeAtom()
-          closeBranch()
-          break
-        case ')': {
-          takeAtom()
-          const inner = closeBracket()
-          const enclosing = outer.pop()
-          if (enclosing === undefined) throw syntax(position, 'the bracket {at} closes nothing')
-          bracket = enclosing
-          atom = inner
-          break
-        }
-        default:
-          throw syntax(position, wanted('>> or |', text, position))
-      }
+      continue
     }
-    position += (name ?? operator ?? '').length
+    switch (kind) {
+      case '*':
+        atom = makeEach(atom)
+        break
+      case '>>':
+        bracket.steps.push(atom)
+        atom = undefined
+        break
+      case '|':
+        bracket.steps.push(atom)
+        atom = undefined
+        closeBranch(bracket)
+        break
+      case ')': {
+        const outer = enclosing.pop()
+        if (outer === undefined) throw errorAt('FLOW_SYNTAX', text, position, 'the bracket {at} closes nothing')
+        bracket.steps.push(atom)
+        atom = closeBracket(bracket)
+        bracket = outer
+        break
+      }
+      case 'end':
+        if (enclosing.length > 0) throw errorAt('FLOW_SYNTAX', text, bracket.openedAt, 'the bracket {at} is not closed')
+        bracket.steps.push(atom)
+        return closeBracket(bracket)
+      case 'name':
+      case '(':
+      case 'unknown':
+        throw missing('>> or |', text, position)
+      default:
+        kind satisfies never
+    }
   }
-  if (atom === undefined) {
-    throw syntax(text.length, text.trim() === '' ? 'the text is empty: write the names of nodes, joined by >> and |' : wanted('a name or a bracket', text, position))
-  }
-  if (outer.length > 0) throw syntax(bracket.openedAt, 'the bracket {at} is not closed')
-  takeAtom()
-  return closeBracket()
+  // The last token is the end, which returns or throws above.
+  throw new GraflowError('INTERNAL', `the text ${quote(text)} has no end`)
 }
 
-/** What should stand there, what does, and what may have been meant. */
-function wanted(what: string, text: string, position: number): string {
+/** For whoever writes a call into a text. */
+export const CALLS_HINT =
+  'calls, such as par(…) and .settled(), are made in code: give what they return a name beside the text'
+
+/** What was probably meant by what stands where something else should. */
+const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
+  [/^(?:->|=>|>(?!>)|\|>)/u, 'one after the other is written >>'],
+  [/^&/u, 'side by side is written |'],
+  [/^[,;]/u, 'one after the other is written >>, side by side |'],
+  [/^["'`]/u, 'names are written without quotes'],
+  [/^[(.]/u, CALLS_HINT],
+  [/^\|/u, 'side by side is written with one |, and something on both sides'],
+  [/^\)/u, 'something has to stand between brackets and behind an operator'],
+]
+
+function missing(what: string, text: string, position: number): GraflowError {
   const rest = text.slice(position)
-  const hint =
-    [
-      [/^\)/u, 'brackets need something between them, and operators something on both sides'],
-      [/^(?:->|=>|>(?!>)|\|>)/u, 'one after the other is written >>'],
-      [/^(?:\|\||&)/u, 'side by side is written with one |'],
-      [/^[,;]/u, 'one after the other is written >>, side by side |'],
-      [/^\w+\(|^\.\w+\(|^\(/u, 'calls such as par(…) and .settled() cannot be written in text: give their result a name beside it'],
-      [/^["'`]/u, 'names are written without quotes'],
-    ].find(([pattern]) => (pattern as RegExp).test(rest))?.[1] ?? ''
-  const got = rest === '' ? 'the text ends' : `got ${quote([...rest][0] ?? '')}`
-  return `${what} is missing {at}, ${got}${hint === '' ? '' : `: ${hint}`}`
+  if (rest.trim() === '' && text.trim() === '') {
+    return errorAt('FLOW_SYNTAX', text, position, 'the text is empty: write names of nodes with >> and | between them')
+  }
+  const hint = HINTS.find(([pattern]) => pattern.test(rest))?.[1]
+  const got = rest === '' ? 'the text ends' : `got ${quote(String.fromCodePoint(rest.codePointAt(0) ?? 0))}`
+  return errorAt(
+    'FLOW_SYNTAX',
+    text,
+    position,
+    `${what} is missing {at}, ${got}${hint === undefined ? '' : `: ${hint}`}`,
+  )
 }
 
 /** `at 8` in a text of one line, `at 2:11` (line and column from 1) in one of several. */

@@ -11,7 +11,13 @@
 import type { EachExpression, Expression, GroupExpression, GroupOptions, Join } from './expression.js'
 
 /** A group's options, in the order in which they are printed. */
-const OPTION_ORDER = ['timeoutMs', 'queue', 'concurrency', 'name', 'onFailure'] as const satisfies readonly (keyof GroupOptions)[]
+const OPTION_ORDER = [
+  'timeoutMs',
+  'queue',
+  'concurrency',
+  'name',
+  'onFailure',
+] as const satisfies readonly (keyof GroupOptions)[]
 
 /** The text of a flow. A workflow that is asked itself shows its body, one inside another flow its name. */
 export function print(expression: Expression): string {
@@ -19,7 +25,9 @@ export function print(expression: Expression): string {
 }
 
 function printTop(expression: Expression): string {
-  return isOperatorGroup(expression) && isPlain(expression) ? expression.branches.map(printBranch).join(' | ') : printBranch(expression)
+  return isOperatorGroup(expression) && isPlain(expression)
+    ? expression.branches.map(printBranch).join(' | ')
+    : printBranch(expression)
 }
 
 function printBranch(expression: Expression): string {

@@ -12,5 +12,7 @@ export function recordOf(
   kind: Extract<NameKind, 'branch key' | 'case key'>,
   record: Readonly<Record<string, unknown>>,
 ): readonly (readonly [key: string, node: Expression])[] {
-  return Object.entries(record).map(([key, node]) => [checkName(kind, key), expressionOf(node, `${asked}, key ${key}`)] as const)
+  return Object.entries(record).map(
+    ([key, node]) => [checkName(kind, key), expressionOf(node, `${asked}, key ${key}`)] as const,
+  )
 }

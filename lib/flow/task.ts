@@ -54,6 +54,23 @@ export function task(name: unknown, ...rest: readonly unknown[]): unknown {
   return nodeOf(makeTask(checked, checkTaskOptions(checked, options), handler as Handler))
 }
 
+/** Stands for a type argument that was not written. */
+interface Unset {
+  readonly '~unset': true
+}
+type IsUnset<X> = (<T>() => T extends X ? 1 : 2) extends <T>() => T extends Unset ? 1 : 2 ? true : false
+type DeclaredName<X, Y, N> =
+  IsUnset<X> extends true
+    ? N
+    : IsUnset<Y> extends true
+      ? X extends Task<never, unknown, infer M>
+        ? M
+        : '✗ one type argument is the type of a task, declareTask<typeof resize>(…); two are its input and output'
+      : string
+type Declared<X, Y, N extends string, I, O> =
+  IsUnset<X> extends true ? Task<I, O, N> : IsUnset<Y> extends true ? X : Task<X, Y>
+
+// One signature and not an overload for each way: with overloads the compiler would explain a misspelt option three times.
 /**
  * A task whose handler lives elsewhere, for producers that do not carry the workers' code. Three ways to say its types: by schemas,
  * by `<I, O>`, or by `declareTask<typeof resize>('resize')` beside `import type { resize } from './tasks.js'`.
@@ -61,18 +78,25 @@ export function task(name: unknown, ...rest: readonly unknown[]): unknown {
  *
  * @throws GraflowError INVALID_NAME, INVALID_OPTION, NOT_SERIALISABLE
  */
-export function declareTask<const N extends string, I, P, R, O>(
-  name: N,
-  options: TaskOptions & { readonly input: StandardSchemaV1<I, P>; readonly output: StandardSchemaV1<R, O> },
-): Task<I, O, N>
-export function declareTask<I, O>(name: string, options?: TaskOptions): Task<I, O>
-export function declareTask<T extends Task<never, unknown>>(name: T['name'], options?: TaskOptions): T
+export function declareTask<
+  X = Unset,
+  Y = Unset,
+  const N extends string = string,
+  I = unknown,
+  P = unknown,
+  R = unknown,
+  O = unknown,
+>(name: DeclaredName<X, Y, N>, options?: TaskOptions & TaskSchemas<I, P, R, O>): Declared<X, Y, N, I, O>
 export function declareTask(name: unknown, options?: unknown): unknown {
   const checked = checkName('task', name)
   if (typeof options === 'function') {
-    throw new GraflowError('INVALID_OPTION', `declareTask "${checked}" takes no handler: with one it is task('${checked}', handler)`, {
-      details: { task: checked, option: 'handler' },
-    })
+    throw new GraflowError(
+      'INVALID_OPTION',
+      `declareTask "${checked}" takes no handler: with one it is task('${checked}', handler)`,
+      {
+        details: { task: checked, option: 'handler' },
+      },
+    )
   }
   return nodeOf(makeTask(checked, checkTaskOptions(checked, options)))
 }

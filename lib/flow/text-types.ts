@@ -12,11 +12,14 @@ type Space = ' ' | '\n' | '\t' | '\r'
 type Trim<S extends string> = S extends `${Space}${infer R}` ? Trim<R> : S
 type Cut<S extends string, D extends string> = S extends `${infer Head}${D}${string}` ? Head : S
 /** The name at the head of S: up to the first blank, then cut at each operator. A step a name, not one a character. */
-type Word<S extends string> = Cut<Cut<Cut<Cut<Cut<Cut<Cut<S, ' '>, '\n'>, ')'>, '*'>, '|'>, '>'>, '('>
+type Word<S extends string> = Cut<
+  Cut<Cut<Cut<Cut<Cut<Cut<Cut<Cut<S, ' '>, '\n'>, ')'>, '*'>, '|'>, '>'>, '('>, '\t'>,
+  '\r'
+>
 
 type None = { readonly '~none': true }
 type Failed<M> = { readonly '~failed': M }
-// biome-ignore lint/suspicious/noExplicitAny: names whose types are unknown give a flow whose types are unknown
+// Names whose types are unknown give a flow whose types are unknown.
 type Untyped = Node<any, any>
 type AnyNodeOf<V> = 0 extends 1 & V ? Untyped : V
 
@@ -25,26 +28,34 @@ type AnyNodeOf<V> = 0 extends 1 & V ? Untyped : V
  * previous node of the chain so far, or None; PL: how errors call P. `Atom` wants a name or a bracket; `After` has read A (called AL,
  * begun at AS) and wants an operator.
  */
-type Atom<S extends string, E, K, B extends readonly AnyNode[], F, P, PL extends string, T extends string> =
-  S extends `${Space}${infer R}`
-    ? Atom<Trim<R>, E, K, B, F, P, PL, T>
-    : S extends `(${infer R}`
-      ? Atom<R, E, [B, F, P, PL, S, K], [], None, None, '', T>
-      : Word<S> extends infer W extends string
-        ? W extends ''
-          ? Failed<[`✗ at ${At<T, S>}: a name or a bracket is missing here`]>
-          : W extends keyof E
-            ? AnyNodeOf<E[W]> extends infer A extends AnyNode
-              ? S extends `${W} >> ${infer R}`
-                ? FitsText<P, A> extends true
-                  ? Atom<R, E, K, B, Start<F, A>, A, W, T>
-                  : MisfitText<P, PL, A, W, S, T>
-                : S extends `${W}${infer R}`
-                  ? After<R, E, K, B, F, P, PL, A, W, S, T>
-                  : never
-              : Failed<[`✗ at ${At<T, S>}: ${W} is no node, it is`, E[W]]>
-            : Failed<[`✗ at ${At<T, S>}: unknown name ${W}; the names beside the text are`, keyof E]>
-        : never
+type Atom<
+  S extends string,
+  E,
+  K,
+  B extends readonly AnyNode[],
+  F,
+  P,
+  PL extends string,
+  T extends string,
+> = S extends `${Space}${infer R}`
+  ? Atom<Trim<R>, E, K, B, F, P, PL, T>
+  : S extends `(${infer R}`
+    ? Atom<R, E, [B, F, P, PL, S, K], [], None, None, '', T>
+    : Word<S> extends infer W extends string
+      ? W extends ''
+        ? Failed<[`✗ at ${At<T, S>}: a name or a bracket is missing here${Hint<S>}`]>
+        : W extends keyof E
+          ? AnyNodeOf<E[W]> extends infer A extends AnyNode
+            ? S extends `${W} >> ${infer R}`
+              ? FitsText<P, A> extends true
+                ? Atom<R, E, K, B, Start<F, A>, A, W, T>
+                : MisfitText<P, PL, A, W, S, T>
+              : S extends `${W}${infer R}`
+                ? After<R, E, K, B, F, P, PL, A, W, S, T>
+                : never
+            : Failed<[`✗ at ${At<T, S>}: ${W} is no node, it is`, E[W]]>
+          : UnknownName<W, S, E, T>
+      : never
 type After<
   S extends string,
   E,
@@ -90,10 +101,38 @@ type After<
                 ? Atom<Trim<R>, E, K, B, Start<F, A>, A, AL, T>
                 : S extends `|${infer R}`
                   ? Atom<Trim<R>, E, K, [...B, Chain<F, A>], None, None, '', T>
-                  : Failed<[`✗ at ${At<T, S>}: >> or | is missing here`]>
+                  : Failed<[`✗ at ${At<T, S>}: >> or | is missing here${Hint<S>}`]>
+/** What was probably meant by what stands where something else should. */
+type Hint<S extends string> = S extends `${'->' | '=>' | '>'}${string}`
+  ? ': one after the other is written >>'
+  : S extends `&${string}`
+    ? ': side by side is written |'
+    : S extends `${',' | ';'}${string}`
+      ? ': one after the other is written >>, side by side |'
+      : S extends `${'(' | '.'}${string}`
+        ? CallsHint
+        : S extends `|${string}`
+          ? ': side by side is written with one |, and something on both sides'
+          : S extends `)${string}`
+            ? ': something has to stand between brackets and behind an operator'
+            : ''
+type CallsHint = ': calls are made in code, give what they return a name beside the text'
+type UnknownName<W extends string, S extends string, E, T extends string> = S extends `${W}(${string}`
+  ? Failed<[`✗ at ${At<T, S>}: unknown name ${W}${CallsHint}`]>
+  : W extends `${string}${',' | ';'}`
+    ? Failed<[`✗ at ${At<T, S>}: unknown name ${W}: one after the other is written >>, side by side |`]>
+    : E extends AnyNode
+      ? Failed<['✗ the names in the text stand in a record beside it, flow(text, { a, b }), but this is a node']>
+      : Failed<[`✗ at ${At<T, S>}: unknown name ${W}; the names beside the text are`, keyof E]>
 type FitsText<P, A extends AnyNode> = P extends AnyNode ? ([Out<P>] extends [In<A>] ? true : false) : true
-type MisfitText<P, PL extends string, A extends AnyNode, AL extends string, AS extends string, T extends string> =
-  P extends AnyNode ? Failed<Misfit<`${PL} >> ${AL} (at ${At<T, AS>}): ${PL}`, Out<P>, AL, In<A>>> : never
+type MisfitText<
+  P,
+  PL extends string,
+  A extends AnyNode,
+  AL extends string,
+  AS extends string,
+  T extends string,
+> = P extends AnyNode ? Failed<Misfit<`${PL} >> ${AL} (at ${At<T, AS>}): ${PL}`, Out<P>, AL, In<A>>> : never
 type Start<F, A> = F extends None ? A : F
 type Chain<F, A extends AnyNode> = F extends AnyNode
   ? [In<F>, Out<A>] extends [infer I, infer O]
@@ -108,16 +147,22 @@ type Close<B extends readonly AnyNode[], S extends string, T extends string> = B
       ? Failed<[`✗ at ${At<T, S>}: branches get the same input, but these take`, { [K in keyof B]: In<B[K]> }]>
       : Group<I, O, M>
     : never
-/** Where in T the rest S begins: its number from 0, counted ten characters a step. */
+/** Where in T the rest S begins: its number from 0 in a text of one line, `line:column` from 1 in one of several, as at run time. */
 type At<T extends string, S extends string> = T extends `${infer Before}${S}`
-  ? S extends ''
-    ? 'the end'
+  ? T extends `${string}\n${string}`
+    ? LineAndColumn<Before>
     : Count<Before>
   : '?'
-type Count<S extends string, Tens extends readonly 0[] = []> =
-  S extends `${infer _0}${infer _1}${infer _2}${infer _3}${infer _4}${infer _5}${infer _6}${infer _7}${infer _8}${infer _9}${infer R}`
-    ? Count<R, [...Tens, 0]>
-    : `${Tens['length'] extends 0 ? '' : Tens['length']}${Ones<S>}`
+type LineAndColumn<Before extends string, Lines extends readonly 0[] = [0]> = Before extends `${string}\n${infer R}`
+  ? LineAndColumn<R, [...Lines, 0]>
+  : `${Lines['length']}:${Count<`.${Before}`>}`
+/** How many characters S has, counted ten a step. */
+type Count<
+  S extends string,
+  Tens extends readonly 0[] = [],
+> = S extends `${infer _0}${infer _1}${infer _2}${infer _3}${infer _4}${infer _5}${infer _6}${infer _7}${infer _8}${infer _9}${infer R}`
+  ? Count<R, [...Tens, 0]>
+  : `${Tens['length'] extends 0 ? '' : Tens['length']}${Ones<S>}`
 type Ones<S extends string, N extends readonly 0[] = []> = S extends `${infer _}${infer R}`
   ? Ones<R, [...N, 0]>
   : N['length']
@@ -133,7 +178,7 @@ export type FlowText<S, E> = S extends string
       : S
   : S
 /** What `flow` gives for this text and these names. */
-export type FlowNode<S, E> = S extends string
+export type FlowOf<S, E> = S extends string
   ? string extends S
     ? Untyped
     : Parsed<S, E> extends infer N extends AnyNode

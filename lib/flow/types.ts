@@ -114,11 +114,27 @@ type WrongKeys<Got, Want> = {
   [K in keyof Got & keyof Want]: [Got[K]] extends [Want[K]] ? never : K
 }[keyof Got & keyof Want]
 
-/** Each member of `T`, or what is wrong with it. Member K follows member K of [Any, ...T]: no recursion, so no limit but the tuple's. */
-export type Steps<T extends readonly AnyNode[], Before extends readonly AnyNode[] = [Node<never, In<T[0]>>, ...T]> = {
-  [K in keyof T]: K extends keyof Before ? Follow<Before[K] & AnyNode, T[K], T[K]> : never
+/**
+ * Each member of `T`, or what is wrong with it. Member K follows member K of [Any, ...T]: no recursion, so no limit but the tuple's.
+ * In a list whose length the types do not know (K is `number`) some member must give what K takes; which one is not known.
+ */
+export type Steps<
+  T extends readonly AnyNode[],
+  Before extends readonly AnyNode[] = [Node<never, In<T[0]>>, ...T],
+  All extends AnyNode = T[number],
+> = {
+  [K in keyof T]: number extends K
+    ? true extends Gives<All, In<T[K]>>
+      ? T[K]
+      : Follow<All, T[K], T[K]>
+    : K extends keyof Before
+      ? Follow<Before[K] & AnyNode, T[K], T[K]>
+      : never
 }
-export type Last<T extends readonly AnyNode[]> = T extends readonly [...unknown[], infer L extends AnyNode] ? L : T[number]
+type Gives<N extends AnyNode, Want> = N extends unknown ? ([Out<N>] extends [Want] ? true : false) : never
+export type Last<T extends readonly AnyNode[]> = T extends readonly [...unknown[], infer L extends AnyNode]
+  ? L
+  : T[number]
 
 // ----------------------------------------------------------------------------------------------------------------- groups
 
@@ -238,7 +254,7 @@ export interface Joins<in I, O> extends Node<I, O> {
 }
 
 /** Branches side by side, a tuple or a record; `M` has their names in the shape of `O`. */
-export interface Group<in I, O, M = unknown> extends Joins<I, O> {
+export interface Group<in I, O, M = any> extends Joins<I, O> {
   readonly '~members': M
   /**
    * Released when all are final, if the members named succeeded: they are plain values in the result, the rest outcomes.
@@ -269,7 +285,8 @@ type Conflicts<T extends readonly AnyNode[], Acc = unknown, Seen extends readonl
   : Seen
 
 export type NodeRecord = { readonly [key: string]: AnyNode }
-export type ParArguments = readonly [AnyNode | NodeRecord, ...AnyNode[]]
+/** A list is allowed so that it can be refused in a sentence. */
+export type ParArguments = readonly [AnyNode | NodeRecord | readonly AnyNode[], ...AnyNode[]]
 export type Par<T> = T extends readonly AnyNode[]
   ? [MeetAll<T>, Outs<T>, Names<T>] extends [infer I, infer O, infer M]
     ? Group<I, O, M>
@@ -298,18 +315,21 @@ export type CheckBranches<T extends ParArguments> = T extends readonly AnyNode[]
   ? Branches<T>
   : T extends readonly [infer R extends NodeRecord]
     ? [Members<R>]
-    : T
+    : ['✗ par takes nodes, par(a, b) or par(...list), or a record of them', ...AnyNode[]]
 
 // ---------------------------------------------------------------------------------------------------------- choose, loop
 
 export type CheckDecide<D extends AnyNode> = [Out<D>] extends [string]
   ? D
   : [`✗ ${Label<D, 'this node'>} decides, so it returns one of the keys (a string), but it gives`, Out<D>]
-export type CheckCases<D extends AnyNode, C extends NodeRecord> = string extends Out<D>
-  ? { [K in keyof C]: Case<D, C[K]> }
-  : [Exclude<Out<D>, keyof C>] extends [never]
-    ? { [K in keyof C]: K extends Out<D> ? Case<D, C[K]> : `✗ ${Label<D, 'the decision'>} never returns ${K & string}` }
-    : `✗ ${Label<D, 'the decision'>} can return ${Exclude<Out<D>, keyof C> & string}: it needs a case`
+export type CheckCases<D extends AnyNode, C extends NodeRecord> =
+  string extends Out<D>
+    ? { [K in keyof C]: Case<D, C[K]> }
+    : [Exclude<Out<D>, keyof C>] extends [never]
+      ? {
+          [K in keyof C]: K extends Out<D> ? Case<D, C[K]> : `✗ ${Label<D, 'the decision'>} never returns ${K & string}`
+        }
+      : `✗ ${Label<D, 'the decision'>} can return ${Exclude<Out<D>, keyof C> & string}: it needs a case`
 type Case<D extends AnyNode, B extends AnyNode> = [Meet<In<D>, In<B>>] extends [never]
   ? [
       `✗ a case gets the input of ${Label<D, 'the decision'>}, which is`,

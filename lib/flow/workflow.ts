@@ -20,5 +20,7 @@ export function workflow<const N extends string, const B extends AnyNode>(
 ): Workflow<In<B>, Out<B>, N>
 export function workflow(name: unknown, node: unknown, options?: unknown): unknown {
   const checked = checkName('workflow', name)
-  return nodeOf(makeWorkflow(checked, expressionOf(node, `workflow "${checked}"`), checkWorkflowOptions(checked, options)))
+  return nodeOf(
+    makeWorkflow(checked, expressionOf(node, `workflow "${checked}"`), checkWorkflowOptions(checked, options)),
+  )
 }

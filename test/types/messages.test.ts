@@ -1,0 +1,50 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { compile } from './compile.js'
+
+const source = join(__dirname, 'messages.ts')
+const stored = join(__dirname, 'messages.txt')
+
+/** Each mistake in its own words, then what the compiler says of it. */
+function readable(text: string, errors: readonly string[]): string {
+  const lines = text.split('\n')
+  return errors
+    .map((error) => {
+      const line = Number(/^messages\.ts:(\d+):/u.exec(error)?.[1])
+      return `${(lines[line - 1] ?? '').trim()}\n  ${error.replaceAll('\n', '\n  ')}\n`
+    })
+    .join('\n')
+}
+
+describe('what the compiler says of mistakes', () => {
+  const text = readFileSync(source, 'utf8')
+  const { errors } = compile('messages.ts', text)
+  const said = readable(text, errors)
+
+  // GRAFLOW_WRITE_MESSAGES=1 npx jest test/types/messages rewrites the file; read the difference before it is kept.
+  if (process.env['GRAFLOW_WRITE_MESSAGES'] !== undefined) writeFileSync(stored, said)
+
+  it('L8: is what messages.txt says, for a mismatch in every spelling', () => {
+    expect(said).toBe(readFileSync(stored, 'utf8'))
+  })
+
+  it('L8: names both types of a mismatch', () => {
+    const spellings = ['seq(rows, cost)', 'rows.to(cost)', "flow('rows >> cost', { rows, cost })"]
+    for (const spelling of spellings) {
+      const line = text.split('\n').indexOf(spelling) + 1
+      const error = errors.find((e) => e.startsWith(`messages.ts:${line}:`))
+      expect(error).toContain('rows gives", { id: number; }[], "but cost takes", { id: number; }')
+    }
+  })
+
+  it('is something for each mistake, and never that no overload matches', () => {
+    const mistakes = text
+      .split('\n')
+      .filter((line) => /^(?:seq|flow|par|each|choose|loop|task|declareTask|\w+\.(?:to|with))\(/u.test(line))
+    const silent = mistakes.filter((line) => !said.includes(line))
+    expect(silent.filter((line) => !/[({]$/u.test(line))).toEqual([])
+    expect(
+      errors.filter((error) => error.includes('No overload matches')).map((error) => error.split('\n')[0]),
+    ).toEqual([])
+  })
+})
