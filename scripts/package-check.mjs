@@ -59,15 +59,23 @@ function main(folder) {
   const user = join(folder, 'user')
   mkdirSync(user)
   const write = (name, text) => writeFileSync(join(user, name), text)
-  write('package.json', JSON.stringify({ name: 'user', private: true, type: 'module' }))
-  // Whoever ran `npm ci` has all of it in npm's cache. Only when the cache was cleared is the network asked.
-  check('installs', () =>
-    run(
-      'npm',
-      ['install', '--prefer-offline', '--omit=dev', '--no-audit', '--no-fund', '--ignore-scripts', tarball],
-      user,
-    ),
-  )
+  // A lock file like ours, without what only developers need: the packages then come from npm's cache, where `npm ci` has put them,
+  // and nothing is asked of the network.
+  const { '': self, ...locked } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages
+  const project = { name: 'user', private: true, type: 'module', dependencies: { [manifest.name]: `file:${tarball}` } }
+  const packages = {
+    '': project,
+    [`node_modules/${manifest.name}`]: {
+      version: manifest.version,
+      resolved: `file:${tarball}`,
+      dependencies: self.dependencies,
+    },
+    ...Object.fromEntries(Object.entries(locked).filter(([, { dev }]) => !dev)),
+  }
+  write('package.json', JSON.stringify(project))
+  write('package-lock.json', JSON.stringify({ lockfileVersion: 3, requires: true, packages }))
+  const quiet = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund']
+  check('installs', () => run('npm', ['ci', ...quiet], user))
 
   for (const entry of entries) {
     const name = nameOf(entry)
