@@ -15,6 +15,7 @@ const ROW_WIDTH = 1_400
 const BRANCH_GAP = 14
 const FAN = 40
 const PAD = 14
+const BEHIND = 5
 const HEADER = 26
 const TITLE_SIZE = 13
 const NOTE_SIZE = 11
@@ -29,7 +30,7 @@ const HEADER_CHARS = 64
  */
 export function toSvg(graph: Graph): string {
   const picture = new Picture(graph)
-  const flow = picture.chain(stepsOf(graph).map((node, index) => [String(index), node] as const))
+  const flow = picture.flow()
   const [width, height] = [flow.width + 2 * MARGIN, flow.height + 2 * MARGIN]
   flow.draw(MARGIN, MARGIN)
   return [
@@ -47,6 +48,8 @@ interface Box {
   readonly width: number
   readonly height: number
   readonly entryY: number
+  /** From its top to the top of the first thing that the edge meets. */
+  readonly entryTop: number
   readonly exitX: number
   readonly exitY: number
   /** Draws it with its top left corner there. */
@@ -64,12 +67,23 @@ class Picture {
     this.#graph = graph
   }
 
-  /** Steps from left to right, in rows. */
-  chain(steps: readonly Placed[]): Box {
+  /** The whole of it. */
+  flow(): Box {
+    return this.#chain(
+      stepsOf(this.#graph).map((node, index) => [String(index), node] as const),
+      false,
+    )
+  }
+
+  /** Steps from left to right, in rows. What leads into the first row is left out where nothing comes before. */
+  #chain(steps: readonly Placed[], hasBefore = true): Box {
     const rows = intoRows(steps.map(([path, node]) => this.#node(path, node)))
     const [only] = rows
     if (only !== undefined && rows.length === 1) return this.#row(only)
-    return this.#rows(rows.map((row) => this.#row(row)))
+    return this.#rows(
+      rows.map((row) => this.#row(row)),
+      hasBefore,
+    )
   }
 
   #node(path: string, node: GraphNode): Box {
@@ -77,14 +91,14 @@ class Picture {
       case 'task':
         return this.#task(path, node)
       case 'sequence':
-        return this.chain(below(path, node))
+        return this.#chain(below(path, node))
       case 'group':
         return this.#container(path, node, this.#branches(path, node))
       case 'each':
       case 'workflow':
-        return this.#container(path, node, this.#inside(this.chain(below(path, node))))
+        return this.#container(path, node, this.#inside(this.#chain(below(path, node))))
       case 'loop':
-        return this.#container(path, node, this.#passes(this.chain(below(path, node))))
+        return this.#container(path, node, this.#passes(this.#chain(below(path, node))))
       case 'choose':
         return this.#choice(path, node)
     }
@@ -100,7 +114,7 @@ class Picture {
     const title = cut(label.title, TITLE_CHARS)
     const notes = wrapNote(label.note, NOTE_CHARS)
     const textual = Math.max(textWidth(title, TITLE_SIZE), ...notes.map((line) => textWidth(line, NOTE_SIZE)))
-    const width = even(Math.max(56, textual + 2 * PAD + 2 * slope))
+    const width = even(Math.max(60, textual + 2 * PAD + 2 * slope))
     const height = 34 + notes.length * NOTE_LINE
     return solid(width, height, (x, y) => {
       const middle = x + width / 2
@@ -114,15 +128,16 @@ class Picture {
     })
   }
 
-  #row(boxes: readonly Box[]): Box {
+  #row(boxes: readonly Box[], gap: number = STEP_GAP): Box {
     const axis = Math.max(...boxes.map((box) => box.entryY))
     const height = axis + Math.max(...boxes.map((box) => box.height - box.entryY))
-    const width = boxes.reduce((sum, box) => sum + box.width, (boxes.length - 1) * STEP_GAP)
-    const last = boxes.at(-1) as Box
+    const width = boxes.reduce((sum, box) => sum + box.width, (boxes.length - 1) * gap)
+    const [first, last] = [boxes[0] as Box, boxes.at(-1) as Box]
     return {
       width,
       height,
       entryY: axis,
+      entryTop: axis - first.entryY + first.entryTop,
       exitX: width - last.width + last.exitX,
       exitY: axis - last.entryY + last.exitY,
       draw: (x, y) => {
@@ -130,16 +145,16 @@ class Picture {
         boxes.forEach((box, index) => {
           const top = y + axis - box.entryY
           const next = boxes[index + 1]
-          if (next !== undefined) this.#edge(left + box.exitX, top + box.exitY, left + box.width + STEP_GAP, y + axis, true)
+          if (next !== undefined) this.#edge(left + box.exitX, top + box.exitY, left + box.width + gap, y + axis, true)
           box.draw(left, top)
-          left += box.width + STEP_GAP
+          left += box.width + gap
         })
       },
     }
   }
 
   /** Rows one below the other, an edge going back from the end of each to the start of the next. */
-  #rows(rows: readonly Box[]): Box {
+  #rows(rows: readonly Box[], hasBefore: boolean): Box {
     const turn = STEP_GAP / 2
     const width = Math.max(...rows.map((row) => row.width)) + 2 * turn
     const tops: number[] = []
@@ -154,10 +169,11 @@ class Picture {
       width,
       height,
       entryY: first.entryY,
+      entryTop: first.entryTop,
       exitX: turn + last.exitX,
       exitY: height - last.height + last.exitY,
       draw: (x, y) => {
-        this.#edge(x, y + first.entryY, x + turn, y + first.entryY, false)
+        if (hasBefore) this.#edge(x, y + first.entryY, x + turn, y + first.entryY, false)
         rows.forEach((row, index) => {
           const top = y + (tops[index] as number)
           const next = rows[index + 1]
@@ -177,7 +193,7 @@ class Picture {
   #branches(path: string, node: GroupNode): Box {
     const { drawn, counted } = drawnOf(node.branches.length)
     const branches = below(path, node).slice(0, drawn)
-    const boxes = branches.map((placed, index) => this.#keyed(keyOf(node, index), this.chain([placed])))
+    const boxes = branches.map((placed, index) => this.#keyed(keyOf(node, index), this.#chain([placed])))
     if (counted > 0) boxes.push(this.#more(counted))
     return this.#fan(boxes)
   }
@@ -190,28 +206,31 @@ class Picture {
       let top = y
       for (const box of boxes) {
         const left = x + FAN + Math.floor((inner - box.width) / 2)
-        this.#edge(x, y + height / 2, left, top + box.entryY, true)
-        this.#edge(left + box.exitX, top + box.exitY, x + width, y + height / 2, false)
+        const [inY, outY, axis] = [top + box.entryY, top + box.exitY, y + height / 2]
+        // each branch keeps to its own height between the fans, so that no edge crosses another branch
+        this.#path(`M${x} ${axis}${bend(FAN - 10, inY - axis)}H${left}`, 'edge', true)
+        this.#path(`M${left + box.exitX} ${outY}H${x + width - FAN}${bend(FAN, axis - outY)}`, 'edge', false)
         box.draw(left, top)
         top += box.height + BRANCH_GAP
       }
     })
   }
 
-  /** A box with the key of its branch above. */
+  /** A box with the key of its branch above its first node. */
   #keyed(key: string | undefined, box: Box): Box {
     if (key === undefined) return box
     const text = cut(key, TITLE_CHARS)
     const width = even(Math.max(box.width, textWidth(text, NOTE_SIZE)))
-    const above = NOTE_LINE + 2
+    const above = Math.max(0, NOTE_LINE + 2 - box.entryTop)
     return {
       width,
       height: box.height + above,
       entryY: box.entryY + above,
+      entryTop: box.entryTop + above - NOTE_LINE - 2,
       exitX: box.exitX,
       exitY: box.exitY + above,
       draw: (x, y) => {
-        this.parts.push(`<text class="key" x="${x + 1}" y="${y + NOTE_LINE - 3}">${xml(text)}</text>`)
+        this.parts.push(`<text class="key" x="${x + 1}" y="${y + above + box.entryTop - 5}">${xml(text)}</text>`)
         box.draw(x, y + above)
       },
     }
@@ -244,19 +263,14 @@ class Picture {
   /** The same with a dotted edge from the end back to the start, below. */
   #passes(box: Box): Box {
     const inside = this.#inside(box)
-    const label = textWidth('again', NOTE_SIZE) + 12
     return {
       ...inside,
-      height: inside.height + 26,
+      height: inside.height + 24,
       draw: (x, y) => {
-        const [startX, endX, low] = [x + STEP_GAP, x + STEP_GAP + box.exitX, y + inside.height + 14]
+        const [startX, endX, low] = [x + STEP_GAP, x + STEP_GAP + box.exitX, y + inside.height + 10]
         const back = `M${endX} ${y + box.exitY}${corner(14, y + box.exitY, low)}H${startX - 14}${corner(-8, low, y + box.entryY)}H${startX}`
         this.#path(back, 'edge back', true)
-        const middle = Math.round((startX + endX) / 2)
-        this.parts.push(
-          `<rect class="paper" x="${middle - label / 2}" y="${low - 8}" width="${label}" height="16" rx="8"/>`,
-          `<text class="note" x="${middle}" y="${low + 4}" text-anchor="middle">again</text>`,
-        )
+        this.parts.push(`<text class="note" x="${Math.round((startX + endX) / 2)}" y="${low + 12}" text-anchor="middle">again</text>`)
         inside.draw(x, y)
       },
     }
@@ -265,11 +279,11 @@ class Picture {
   #choice(path: string, node: ChooseNode): Box {
     const [[decisionPath, decide], ...cases] = below(path, node) as [Placed, ...Placed[]]
     const { drawn, counted } = drawnOf(cases.length)
-    const boxes = cases.slice(0, drawn).map((placed, index) => this.#keyed(node.cases[index]?.[0], this.chain([placed])))
+    const boxes = cases.slice(0, drawn).map((placed, index) => this.#keyed(node.cases[index]?.[0], this.#chain([placed])))
     if (counted > 0) boxes.push(this.#more(counted))
     const fan = this.#fan(boxes)
-    if (decide.kind === 'task') return this.#row([this.#decision(decisionPath, taskLabel(this.#graph, decide)), fan].map(flush))
-    return this.#row([this.chain([[decisionPath, decide]]), flush(this.#decision(path, { title: '?', note: '' })), fan])
+    if (decide.kind === 'task') return this.#row([this.#decision(decisionPath, taskLabel(this.#graph, decide)), fan], 0)
+    return this.#row([this.#chain([[decisionPath, decide]]), this.#row([this.#decision(path, { title: '?', note: '' }), fan], 0)])
   }
 
   #decision(path: string, label: Label): Box {
@@ -287,20 +301,22 @@ class Picture {
     const headWidth = head === '' ? 0 : textWidth(head, TITLE_SIZE) + 10
     const width = even(Math.max(content.width, headWidth + textWidth(said, NOTE_SIZE) + 2 * PAD))
     const height = HEADER + content.height + PAD
+    const outer = node.kind === 'each' ? BEHIND : 0
     // what is wider than its content stretches the edges at both sides
     const left = Math.floor((width - content.width) / 2)
     const [entryY, exitY] = [HEADER + content.entryY, HEADER + content.exitY]
     const description = node.kind === 'workflow' ? node.options.description : undefined
     return {
-      width,
-      height,
+      width: width + outer,
+      height: height + outer,
       entryY,
+      entryTop: 0,
       exitX: width,
       exitY,
       draw: (x, y) => {
         this.parts.push(
           `<g class="${node.kind}" data-path="${xml(path)}"><title>${xml([title, note, description].filter(Boolean).join('\n'))}</title>`,
-          ...(node.kind === 'each' ? [frame(x + 5, y + 5, width, height)] : []),
+          ...(node.kind === 'each' ? [cardBehind(x, y, width, height)] : []),
           frame(x, y, width, height),
           ...(head === '' ? [] : [`<text class="name" x="${x + PAD}" y="${y + 18}">${xml(head)}</text>`]),
           `<text class="note" x="${x + PAD + headWidth}" y="${y + 18}">${xml(said)}</text>`,
@@ -327,16 +343,22 @@ class Picture {
 }
 
 function solid(width: number, height: number, draw: Box['draw']): Box {
-  return { width, height, entryY: height / 2, exitX: width, exitY: height / 2, draw }
-}
-
-/** A fan has its own edges: the gap that a row puts before it is taken back. */
-function flush(box: Box): Box {
-  return box
+  return { width, height, entryY: height / 2, entryTop: 0, exitX: width, exitY: height / 2, draw }
 }
 
 function frame(x: number, y: number, width: number, height: number): string {
   return `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="12"/>`
+}
+
+/** The edge of a second card, behind the lower right of the first: there are many of it. */
+function cardBehind(x: number, y: number, width: number, height: number): string {
+  const [right, bottom] = [x + width, y + height]
+  return `<path class="behind" d="M${right} ${y + 12 + BEHIND}q${BEHIND} 1 ${BEHIND} 12V${bottom + BEHIND - 12}q0 12 -12 12H${x + 24}q-11 0 -12 ${-BEHIND}"/>`
+}
+
+/** A soft step: so far sideways, and so far up or down. */
+function bend(sideways: number, down: number): string {
+  return `c${sideways / 2} 0 ${sideways / 2} ${down} ${sideways} ${down}`
 }
 
 /** Right-angled: so far sideways, then from one height to the other, with round corners; the pen ends past the second one. */
@@ -379,6 +401,7 @@ const STYLE = `
 .graflow .decision>path{fill:#fff6dd;stroke:#c08a1e}
 .graflow .group>rect{fill:#3b6cf6;fill-opacity:.06;stroke:#3b6cf6;stroke-opacity:.55}
 .graflow .each>rect{fill:#0f9488;fill-opacity:.07;stroke:#0f9488;stroke-opacity:.6}
+.graflow .behind{fill:none;stroke:#0f9488;stroke-opacity:.6}
 .graflow .loop>rect{fill:#d9692b;fill-opacity:.06;stroke:#d9692b;stroke-opacity:.6}
 .graflow .workflow>rect{fill:#6b7488;fill-opacity:.05;stroke:#6b7488;stroke-dasharray:5 4}
 .graflow .edge{fill:none;stroke:#77829a;stroke-width:1.3}
@@ -393,6 +416,7 @@ const STYLE = `
 .graflow .decision>path{fill:#33290f;stroke:#d3a441}
 .graflow .group>rect{fill:#7c9dff;fill-opacity:.08;stroke:#7c9dff}
 .graflow .each>rect{fill:#3fc9bb;fill-opacity:.08;stroke:#3fc9bb}
+.graflow .behind{stroke:#3fc9bb}
 .graflow .loop>rect{fill:#f09a63;fill-opacity:.08;stroke:#f09a63}
 .graflow .workflow>rect{fill:#9aa5b8;fill-opacity:.07;stroke:#9aa5b8}
 .graflow .edge{stroke:#8592ab}
