@@ -126,8 +126,9 @@ class Flowchart {
 
   #container(path: string, node: GroupNode | EachNode | LoopNode | WorkflowNode, key: string | undefined, inside: () => void): Ends {
     const end: End = { id: idOf(path), isContainer: true }
-    this.#line(`subgraph ${end.id}["${labelText(containerLabel(node), key)}"]`)
+    this.#line(`subgraph ${end.id}["${labelText(containerLabel(node), key, ' · ')}"]`)
     this.#indent += 1
+    this.#line('direction LR')
     inside()
     this.#indent -= 1
     this.#line('end')
@@ -152,8 +153,9 @@ function idOf(path: string): string {
   return `n${path.replace(/[^A-Za-z0-9/]/g, (c) => `_${c.charCodeAt(0).toString(16)}_`).replaceAll('/', '__')}`
 }
 
-function labelText({ title, note }: Label, key: string | undefined): string {
-  return [keyed(key, title), note].filter((line) => line !== '').map(escaped).join('<br/>')
+/** Renderers leave room for one line at the top of a container. */
+function labelText({ title, note }: Label, key: string | undefined, between: '<br/>' | ' · ' = '<br/>'): string {
+  return [keyed(key, title), note].filter((line) => line !== '').map(escaped).join(between)
 }
 
 /** Mermaid's own entities, `#35;`, for whatever may be markup; and for what Markdown takes for a list at the start. */
