@@ -17,8 +17,11 @@ export default defineConfig(
       // A `default` is an answer too; a switch over a closed set ends in `never`, which the compiler checks.
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
       '@typescript-eslint/consistent-type-imports': 'error',
-      // Numbers and booleans in messages read well as they are; objects stay forbidden.
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      // Numbers and booleans read well as they are, and never is what an exhaustive switch ends in; objects stay forbidden.
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true, allowNever: true },
+      ],
       // `_` marks what is there only for its place.
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       // `() => void doIt()` says on purpose that the promise is not waited for.
@@ -26,6 +29,8 @@ export default defineConfig(
         'error',
         { ignoreVoidOperator: true, ignoreArrowShorthand: true },
       ],
+      // `[...text]` gives code points, which is what names and drawings are measured in.
+      '@typescript-eslint/no-misused-spread': ['error', { allow: [{ from: 'lib', name: 'string' }] }],
       // A type parameter that appears once is how the flow types infer.
       '@typescript-eslint/no-unnecessary-type-parameters': 'off',
       eqeqeq: 'error',

@@ -18,6 +18,10 @@ describe('package.json', () => {
       .map((target) => target.replace(/^\.\/dist\/(.*)\.js$/, './$1.ts'))
     expect(targets.filter((target) => !existsSync(join(root, target)))).toEqual([])
   })
+
+  it('keeps bundlers from leaving out lib/index.ts, which puts the drawing into the flow room', () => {
+    expect(manifest.sideEffects).toContain('./dist/lib/index.js')
+  })
 })
 
 describe('package-lock.json', () => {
