@@ -6,8 +6,11 @@
 export interface Clock {
   /** Integer milliseconds since the epoch. */
   now(): number
-  /** Calls `fn` once after `delayMs`; returns what cancels it. A cancelled or fired timer may be cancelled again. */
-  after(delayMs: number, fn: () => void): () => void
+  /**
+   * Calls `fn` once after `delayMs`; returns what cancels it. A cancelled or fired timer may be cancelled again. One in the background
+   * does not keep the process alive.
+   */
+  after(delayMs: number, fn: () => void, isBackground?: boolean): () => void
 }
 
 /** Node refuses timers above this and fires them at once. */
@@ -16,11 +19,12 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 /** The machine's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  after(delayMs, fn) {
+  after(delayMs, fn, isBackground = false) {
     let timer: NodeJS.Timeout | undefined
     const arm = (leftMs: number): void => {
       const sliceMs = Math.min(leftMs, LONGEST_TIMER_MS)
       timer = setTimeout(() => (leftMs > sliceMs ? arm(leftMs - sliceMs) : fn()), sliceMs)
+      if (isBackground) timer.unref()
     }
     arm(Math.max(0, Math.ceil(delayMs)))
     return () => {

@@ -65,7 +65,10 @@ export interface GroupSpec {
   readonly attempts: number
   /** Grants that may be lost before the branch is dead: it dies with loss number maxLosses + 1. */
   readonly maxLosses: number
-  /** One start may take this long, then a sweep takes it back 1 s later as an error; 0: no limit. */
+  /**
+   * One start may take this long, then a sweep takes it back 1 s later as an error (`failed` with an empty value, or ready again at
+   * once); 0: no limit. A start that opens a group below it has no limit from then on.
+   */
   readonly timeoutMs: number
 }
 
@@ -90,7 +93,7 @@ export interface OpenRequest {
   /** Tasks that the driver runs itself. */
   readonly tasks: readonly string[]
   readonly maxLosses: number
-  /** From now; 0: no limit. Past it a sweep ends the run as failed with the value given. */
+  /** From now; 0: no limit. Past it a sweep ends the run as failed with an empty value, as it does when its drivers were lost too often. */
   readonly timeoutMs: number
   /** How long record and results are kept after the end. */
   readonly retentionMs: number
@@ -129,7 +132,7 @@ export interface StepRequest {
 export type StepAnswer =
   /** `fill`: how many inputs the group has now; all of them when it is `size` (or 1 when shared). */
   | { readonly status: 'ok'; readonly fill: number }
-  /** The group exists and is released; or the run had ended with just this value. */
+  /** The group exists and is released or withdrawn (the rest of the step is done); or the run had ended with just this value. */
   | { readonly status: 'done' }
   /** Another group (digest) stands at this gid. */
   | { readonly status: 'conflict' }
@@ -179,14 +182,15 @@ export type AcquireAnswer =
 
 /**
  * What became of one start: `succeeded` with the result; `failed` for good; `retry` after an error, with a delay (counted against
- * `attempts`; over them it is `failed`); `released` unfinished, which counts nothing.
+ * `attempts`; over them it is `failed`); `released` unfinished, which counts nothing, not even as a start: withdrawn later, the
+ * branch is `skipped` unless it had an error or a loss before.
  */
 export type SettleKind = 'succeeded' | 'failed' | 'retry' | 'released'
 /** Branches of one grant. The arrays run in parallel; a released branch has an empty value. */
 export interface SettleRange {
   readonly gid: string
   readonly token: Token
-  readonly indexes: readonly number[]
+  readonly indexes: readonly number[] | Uint32Array
   readonly kinds: readonly SettleKind[]
   /** Results or error records. */
   readonly values: Packed
@@ -225,6 +229,7 @@ export interface SessionInfo {
   readonly tasks: readonly string[] | 'all'
   readonly metadata: Readonly<Record<string, string>>
 }
+/** `ttlMs` of Infinity: the session lives until it is closed. */
 export type SessionRequest =
   | { readonly kind: 'open'; readonly session: string; readonly ttlMs: number; readonly info: SessionInfo }
   | { readonly kind: 'renew'; readonly session: string; readonly ttlMs: number }
@@ -251,6 +256,8 @@ export type SweepAnswer =
 export type ControlRequest =
   /** Ends a run as cancelled, withdraws all its branches, tells its holders. */
   | { readonly kind: 'cancel-run'; readonly runId: string; readonly reason: string; readonly value: Uint8Array }
+  /** As cancel-run, asked for by a branch of the run that is held now; `completed` with its result, or `cancelled`. */
+  | { readonly kind: 'end-run'; readonly holder: Holder; readonly runId: string; readonly state: 'completed' | 'cancelled'; readonly value: Uint8Array; readonly reason: string }
   /** Nothing of a paused run is granted; what is in flight finishes. */
   | { readonly kind: 'pause-run'; readonly runId: string }
   | { readonly kind: 'resume-run'; readonly runId: string }
@@ -296,7 +303,10 @@ export interface RunRecord {
   /** Result or error record, once it has ended. */
   readonly value: Uint8Array | undefined
 }
-/** Outcomes of one settle call, in the order in which they were counted. */
+/**
+ * Outcomes of one settle call, in the order in which they were counted. An empty value is one that no worker reported: `dead` (its
+ * workers were lost) or `failed` (a sweep found it past its deadline).
+ */
 export interface OutcomeChunk {
   readonly indexes: Uint32Array
   readonly kinds: readonly OutcomeKind[]
@@ -313,7 +323,7 @@ export interface OutcomesPage {
 }
 export interface QueueStatus {
   readonly queue: string
-  /** Branches that could be granted now. */
+  /** Branches that wait to be granted, those included that a limit or a pause holds up. */
   readonly ready: number
   readonly delayed: number
   readonly leased: number
@@ -363,14 +373,18 @@ export type ChannelValue =
   | { readonly kind: 'number'; readonly number: number }
   | { readonly kind: 'list'; readonly items: Packed }
 
-/** What a write carries: the branch that writes must still be held. */
+/**
+ * What is asked of a channel. `set` decides the time to live anew; append, prepend and add leave it where they name none. They
+ * would count twice when repeated: with a `nonce` (new for every new call) a repeat answers what the call answered.
+ */
 export type ChannelRequest =
   | { readonly kind: 'get'; readonly key: string }
   | { readonly kind: 'keys' }
   | { readonly kind: 'set'; readonly key: string; readonly value: ChannelValue; readonly ttlMs?: number }
   | { readonly kind: 'delete'; readonly key: string }
-  | { readonly kind: 'append' | 'prepend'; readonly key: string; readonly item: Uint8Array; readonly ttlMs?: number }
-  | { readonly kind: 'add'; readonly key: string; readonly number: number; readonly ttlMs?: number }
+  /** `nonce`: as in acquire; a repeated append or add happens once. */
+  | { readonly kind: 'append' | 'prepend'; readonly key: string; readonly item: Uint8Array; readonly nonce: string; readonly ttlMs?: number }
+  | { readonly kind: 'add'; readonly key: string; readonly number: number; readonly nonce: string; readonly ttlMs?: number }
 export type ChannelAnswer =
   /** `get`: the value or undefined. */
   | { readonly status: 'ok'; readonly kind: 'get'; readonly value: ChannelValue | undefined }

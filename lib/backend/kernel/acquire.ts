@@ -1,0 +1,245 @@
+/**
+ * Granting branches: in order over queues and lanes, contiguous ranges wherever there are such, one token for each call and group.
+ * What a grant holds are views of what is stored, never copies, as long as the branches are neighbours.
+ */
+import type { AcquireAnswer, AcquireRequest, Grant, Packed } from '../backend.js'
+import { byteLength } from '../packed.js'
+import type { Group, Lease } from './group.js'
+import { isServedBefore, type Lane } from './ready-queue.js'
+import { asSet, type Session, waitOf } from './sessions.js'
+import { type KernelState, tokenOf } from './state.js'
+import { mayTake, place, promote, ring } from './transitions.js'
+
+const NO_CURSORS: ReadonlyMap<number, Uint8Array> = new Map()
+const ZEROS = new Uint8Array(4_096)
+
+/**
+ * Grants up to `max` branches. Repeated with the same nonce it answers the same grants, as far as they are still held. A session that
+ * got less than it asked for waits from then on: it gets one `work` notice when there may be more.
+ */
+export function acquire(state: KernelState, request: AcquireRequest): AcquireAnswer {
+  const session = state.sessions.get(request.session)
+  if (session === undefined) return { status: 'nosession' }
+  const capabilities = asSet(request.capabilities)
+  const wanted = { queues: request.queues, capabilities, deeperThan: request.deeperThan ?? 0 }
+  const known = session.callWith(request.nonce)
+  if (known !== undefined) {
+    const grants = known.filter((lease) => lease.held > 0).map(grantOf)
+    return { status: 'ok', grants, isMore: firstFor(state, session, wanted) !== undefined, nextDueMs: nextDueMs(state, request) }
+  }
+  state.waiting.delete(session)
+  promoteDue(state, request)
+  const most = Math.min(request.max, state.options.itemsPerCall)
+  const grants: Grant[] = []
+  const leases: Lease[] = []
+  let left = most
+  let bytesLeft = state.options.bytesPerCall
+  const offers = offersFor(state, session, wanted)
+  while (left > 0) {
+    const offer = firstOffer(offers)
+    const group = offer?.group
+    if (offer === undefined || group === undefined) break
+    const grant = grantTo(state, session, group, left, request.nonce, bytesLeft, grants.length > 0)
+    if (grant === undefined) break
+    grants.push(grant)
+    const lease = group.leaseByToken(grant.token)
+    if (lease !== undefined) leases.push(lease)
+    left -= grant.indexes.length
+    bytesLeft -= byteLength(grant.inputs)
+    offer.skip(group)
+    if (bytesLeft <= 0) break
+  }
+  session.rememberCall(request.nonce, leases)
+  const next = left === most && most > 0 ? undefined : firstFor(state, session, wanted)
+  const isMore = next !== undefined
+  if (!isMore && left > 0) {
+    session.wait = waitOf(request, capabilities, most - left)
+    state.waiting.add(session)
+  }
+  if (next !== undefined) ring(state, next, 1)
+  return { status: 'ok', grants, isMore, nextDueMs: nextDueMs(state, request) }
+}
+
+/** One eligible lane, and the first group in it that the session may take. */
+interface Offer {
+  group: Group | undefined
+  /** Goes on after a group was served. */
+  skip(served: Group): void
+}
+
+function offersFor(state: KernelState, session: Session, wanted: Parameters<typeof mayTake>[2]): Offer[] {
+  const offers: Offer[] = []
+  for (const name of new Set(wanted.queues)) {
+    const queue = state.queues.get(name)
+    if (queue === undefined || queue.isPaused) continue
+    for (const lane of queue.lanes) {
+      if (session.canServe(lane, wanted.capabilities)) offers.push(offerOf(state, session, wanted, lane))
+    }
+  }
+  return offers
+}
+
+function offerOf(state: KernelState, session: Session, wanted: Parameters<typeof mayTake>[2], lane: Lane): Offer {
+  let position = 0
+  const offer: Offer = {
+    group: undefined,
+    skip(served) {
+      if (lane.at(position) === served) position += 1
+      seek()
+    },
+  }
+  const seek = (): void => {
+    for (offer.group = lane.at(position); offer.group !== undefined; offer.group = lane.at(position)) {
+      if (mayTake(state, session, wanted, offer.group)) return
+      position += 1
+    }
+  }
+  seek()
+  return offer
+}
+
+function firstOffer(offers: readonly Offer[]): Offer | undefined {
+  let first: Offer | undefined
+  for (const offer of offers) {
+    if (offer.group === undefined) continue
+    if (first?.group === undefined || isServedBefore(offer.group, first.group)) first = offer
+  }
+  return first
+}
+
+/** The first group that the session could take from now. */
+function firstFor(state: KernelState, session: Session, wanted: Parameters<typeof mayTake>[2]): Group | undefined {
+  return firstOffer(offersFor(state, session, wanted))?.group
+}
+
+/**
+ * Grants up to `most` branches of a group that has ready ones, as far as the bytes of their inputs allow; undefined when `isOptional`
+ * and not even one fits. Taken-back branches go first.
+ */
+export function grantTo(
+  state: KernelState,
+  session: Session,
+  group: Group,
+  most: number,
+  nonce: string,
+  mostBytes: number,
+  isOptional = false,
+): Grant | undefined {
+  const { spec, run } = group
+  if (spec.limit > 0) most = Math.min(most, spec.limit - group.inFlight)
+  const first = group.peekReturned() ?? group.next
+  if (isOptional && group.inputBytes(first, first + 1) > mostBytes) return undefined
+  const fence = state.nextFence()
+  const lease = group.addLease({ token: tokenOf(fence, nonce), fence, nonce, session, grantedAt: state.now })
+  const grant = first === group.next ? takeFresh(group, lease, most, mostBytes) : takeMixed(group, lease, most, mostBytes)
+  const count = grant.indexes.length
+  lease.indexes = grant.indexes
+  lease.held = count
+  lease.references = count
+  session.leases.add(lease)
+  session.branches += count
+  group.ready -= count
+  group.inFlight += count
+  group.lane.queue.ready -= count
+  group.lane.queue.leased += count
+  place(group)
+  if (spec.timeoutMs > 0) state.deadlines.add(lease, state.now + spec.timeoutMs + state.options.deadlineGraceMs)
+  if (group.isRoot) {
+    run.startedAt ??= state.wallNow
+    run.driver = session.id
+    state.effects.activity(run.id, 'state', run.id)
+  }
+  return grant
+}
+
+/** A range that was never granted: neighbours, so that inputs are a view. */
+function takeFresh(group: Group, lease: Lease, most: number, mostBytes: number): Grant {
+  const from = group.next
+  const to = fitting(group, from, Math.min(group.filled, from + most), mostBytes)
+  group.table.grantFresh(from, to, lease.number)
+  group.next = to
+  const indexes = new Uint32Array(to - from)
+  for (let i = 0; i < indexes.length; i++) indexes[i] = from + i
+  const zeros = indexes.length <= ZEROS.length ? ZEROS.subarray(0, indexes.length) : new Uint8Array(indexes.length)
+  return assemble(lease, indexes, zeros, zeros, group.inputRange(from, to))
+}
+
+/** Taken-back branches, then fresh ones. */
+function takeMixed(group: Group, lease: Lease, most: number, mostBytes: number): Grant {
+  const { table } = group
+  const taken: number[] = []
+  let bytes = 0
+  while (taken.length < most) {
+    const returned = group.peekReturned()
+    const index = returned ?? (group.next < group.filled ? group.next : undefined)
+    if (index === undefined) break
+    bytes += group.spec.shared ? 0 : group.inputBytes(index, index + 1)
+    if (taken.length > 0 && bytes > mostBytes) break
+    taken.push(index)
+    if (returned === undefined) group.next += 1
+    else group.shiftReturned()
+    const before = table.grant(index, lease.number)
+    if (before !== 0) group.dereference(before)
+  }
+  return grantFor(lease, Uint32Array.from(taken))
+}
+
+/** What is still held of a lease, as it was granted. */
+export function grantOf(lease: Lease): Grant {
+  const { table } = lease.group
+  return grantFor(lease, lease.indexes.filter((index) => table.isHeldUnder(index, lease.number)))
+}
+
+function grantFor(lease: Lease, indexes: Uint32Array): Grant {
+  const { group } = lease
+  const errors = new Uint8Array(indexes.length)
+  const losses = new Uint8Array(indexes.length)
+  indexes.forEach((index, i) => {
+    errors[i] = group.table.errors(index)
+    losses[i] = group.table.losses(index)
+  })
+  return assemble(lease, indexes, errors, losses, group.inputsOf(indexes))
+}
+
+function assemble(lease: Lease, indexes: Uint32Array, errors: Uint8Array, losses: Uint8Array, inputs: Packed): Grant {
+  const { group } = lease
+  let cursors = NO_CURSORS
+  if (group.cursors !== undefined && group.cursors.size > 0) {
+    const found = new Map<number, Uint8Array>()
+    for (const index of indexes) {
+      const cursor = group.cursors.get(index)
+      if (cursor !== undefined) found.set(index, cursor)
+    }
+    cursors = found
+  }
+  return { spec: group.spec, token: lease.token, fence: lease.fence, indexes, errors, losses, inputs, cursors }
+}
+
+/** How far a range goes so that its inputs have at most so many bytes; at least one branch. */
+function fitting(group: Group, from: number, to: number, mostBytes: number): number {
+  if (group.spec.shared || to - from <= 1 || group.inputBytes(from, to) <= mostBytes) return to
+  let fits = from + 1
+  let tooFar = to
+  while (tooFar - fits > 1) {
+    const middle = (fits + tooFar) >> 1
+    if (group.inputBytes(from, middle) <= mostBytes) fits = middle
+    else tooFar = middle
+  }
+  return fits
+}
+
+function promoteDue(state: KernelState, request: AcquireRequest): void {
+  for (const name of request.queues) {
+    const delays = state.queues.get(name)?.delays
+    for (let due = delays?.takeDue(state.now); due !== undefined; due = delays?.takeDue(state.now)) promote(state, due)
+  }
+}
+
+function nextDueMs(state: KernelState, request: AcquireRequest): number | undefined {
+  let next: number | undefined
+  for (const name of request.queues) {
+    const due = state.queues.get(name)?.delays.first()?.dueAt
+    if (due !== undefined) next = Math.min(next ?? due, due)
+  }
+  return next === undefined ? undefined : Math.max(0, next - state.now)
+}

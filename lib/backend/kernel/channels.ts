@@ -1,0 +1,155 @@
+/**
+ * The channels of one run: values, numbers and lists by key. A key past its time to live is absent from then on; it is dropped when it
+ * is next met. Whoever calls has checked the holder and the memory already.
+ */
+import type { ChannelAnswer, ChannelRequest, ChannelValue, Packed } from '../backend.js'
+import { itemCount, item as itemOf, pack } from '../packed.js'
+
+/** A list that grows at both ends: `front` is reversed. */
+interface StoredList {
+  readonly kind: 'list'
+  readonly front: Uint8Array[]
+  readonly back: Uint8Array[]
+}
+type Stored = Exclude<ChannelValue, { kind: 'list' }> | StoredList
+
+interface Entry {
+  stored: Stored
+  /** Kernel time; undefined: it stays. */
+  expiresAt: number | undefined
+  bytes: number
+}
+
+/** Repeats known of calls that would count twice. */
+const CALLS_REMEMBERED = 256
+const KEY_BYTES = 64
+
+export class Channels {
+  readonly #entries = new Map<string, Entry>()
+  readonly #answers = new Map<string, ChannelAnswer>()
+  #bytes = 0
+
+  /** What all of it occupies, roughly. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /**
+   * Does what is asked. Repeating get, keys, set and delete is safe by nature (a repeated delete says that nothing was there);
+   * append, prepend and add answer the same when their nonce is repeated.
+   */
+  apply(request: ChannelRequest, now: number): ChannelAnswer {
+    switch (request.kind) {
+      case 'get': {
+        const entry = this.#live(request.key, now)
+        return { status: 'ok', kind: 'get', value: entry === undefined ? undefined : shown(entry.stored) }
+      }
+      case 'keys': {
+        const keys = [...this.#entries.keys()].filter((key) => this.#live(key, now) !== undefined)
+        return { status: 'ok', kind: 'keys', keys }
+      }
+      case 'set': {
+        this.#drop(request.key)
+        const expiresAt = request.ttlMs === undefined ? undefined : now + request.ttlMs
+        this.#entries.set(request.key, { stored: stored(request.value), expiresAt, bytes: 0 })
+        this.#grow(request.key, sizeOf(request.value) + KEY_BYTES)
+        return { status: 'ok', kind: 'set' }
+      }
+      case 'delete': {
+        const isDeleted = this.#live(request.key, now) !== undefined
+        this.#drop(request.key)
+        return { status: 'ok', kind: 'delete', isDeleted }
+      }
+      case 'append':
+      case 'prepend':
+      case 'add':
+        return this.#once(request.nonce, () => (request.kind === 'add' ? this.#add(request, now) : this.#extend(request, now)))
+      default:
+        return request satisfies never
+    }
+  }
+
+  #extend(request: Extract<ChannelRequest, { kind: 'append' | 'prepend' }>, now: number): ChannelAnswer {
+    const entry = this.#live(request.key, now) ?? this.#create(request.key, { kind: 'list', front: [], back: [] })
+    const list = entry.stored
+    if (list.kind !== 'list') return { status: 'type', found: list.kind }
+    if (request.kind === 'append') list.back.push(request.item)
+    else list.front.push(request.item)
+    this.#grow(request.key, request.item.length)
+    if (request.ttlMs !== undefined) entry.expiresAt = now + request.ttlMs
+    return { status: 'ok', kind: request.kind, length: list.front.length + list.back.length }
+  }
+
+  #add(request: Extract<ChannelRequest, { kind: 'add' }>, now: number): ChannelAnswer {
+    const entry = this.#live(request.key, now) ?? this.#create(request.key, { kind: 'number', number: 0 })
+    const held = entry.stored
+    if (held.kind !== 'number') return { status: 'type', found: held.kind }
+    const number = held.number + request.number
+    entry.stored = { kind: 'number', number }
+    if (request.ttlMs !== undefined) entry.expiresAt = now + request.ttlMs
+    return { status: 'ok', kind: 'add', number }
+  }
+
+  #once(nonce: string, act: () => ChannelAnswer): ChannelAnswer {
+    const known = this.#answers.get(nonce)
+    if (known !== undefined) return known
+    const answer = act()
+    this.#answers.set(nonce, answer)
+    if (this.#answers.size > CALLS_REMEMBERED) {
+      for (const oldest of this.#answers.keys()) {
+        this.#answers.delete(oldest)
+        break
+      }
+    }
+    return answer
+  }
+
+  #create(key: string, empty: Stored): Entry {
+    const entry: Entry = { stored: empty, expiresAt: undefined, bytes: 0 }
+    this.#entries.set(key, entry)
+    this.#grow(key, KEY_BYTES)
+    return entry
+  }
+
+  #live(key: string, now: number): Entry | undefined {
+    const entry = this.#entries.get(key)
+    if (entry === undefined || entry.expiresAt === undefined || entry.expiresAt > now) return entry
+    this.#drop(key)
+    return undefined
+  }
+
+  #grow(key: string, bytes: number): void {
+    const entry = this.#entries.get(key)
+    if (entry !== undefined) entry.bytes += bytes
+    this.#bytes += bytes
+  }
+
+  #drop(key: string): void {
+    this.#bytes -= this.#entries.get(key)?.bytes ?? 0
+    this.#entries.delete(key)
+  }
+}
+
+function stored(value: ChannelValue): Stored {
+  if (value.kind !== 'list') return value
+  return { kind: 'list', front: [], back: Array.from({ length: itemCount(value.items) }, (_, i) => itemOf(value.items, i)) }
+}
+
+function shown(entry: Stored): ChannelValue {
+  if (entry.kind !== 'list') return entry
+  const items: Packed = pack([...entry.front.toReversed(), ...entry.back])
+  return { kind: 'list', items }
+}
+
+function sizeOf(value: ChannelValue): number {
+  switch (value.kind) {
+    case 'value':
+      return value.bytes.length
+    case 'number':
+      return 8
+    case 'list':
+      return value.items.bytes.length
+    default:
+      return value satisfies never
+  }
+}

@@ -1,0 +1,65 @@
+/** Commands of people and of holders: cancel, end, pause, resume, withdraw. */
+import type { ControlAnswer, ControlRequest } from '../backend.js'
+import type { Run } from './runs.js'
+import type { KernelState } from './state.js'
+import { close, endRun, heldGroup, place, ring, ringAll } from './transitions.js'
+
+/** Does a command. Repeated it is `dup` (or `over`, where the run has ended otherwise) and changes nothing. */
+export function control(state: KernelState, request: ControlRequest): ControlAnswer {
+  switch (request.kind) {
+    case 'cancel-run': {
+      const run = state.runs.get(request.runId)
+      if (run === undefined) return 'gone'
+      if (run.end !== undefined) return run.end.state === 'cancelled' ? 'dup' : 'over'
+      run.cancelReason = request.reason
+      endRun(state, run, 'cancelled', request.value, request.reason)
+      return 'ok'
+    }
+    case 'end-run': {
+      const run = state.runs.get(request.runId)
+      if (run === undefined) return 'gone'
+      if (run.end !== undefined) return run.end.state === request.state ? 'dup' : 'over'
+      if (heldGroup(state, request.holder)?.run !== run) return 'fenced'
+      if (request.state === 'cancelled') run.cancelReason = request.reason
+      endRun(state, run, request.state, request.value, request.reason)
+      return 'ok'
+    }
+    case 'pause-run':
+    case 'resume-run':
+      return setPaused(state, state.runs.get(request.runId), request.kind === 'pause-run')
+    case 'withdraw-group': {
+      const group = state.groups.get(request.gid)
+      if (group === undefined) return 'gone'
+      if (group.run.end !== undefined) return 'over'
+      const holding = heldGroup(state, request.holder)
+      if (group.isRoot || holding !== group.parent || request.holder.index !== group.parentIndex) return 'fenced'
+      if (group.state !== 'open') return 'dup'
+      close(state, group, 'withdrawn', 'its holder withdrew it')
+      return 'ok'
+    }
+    case 'pause-queue':
+    case 'resume-queue': {
+      const queue = state.queue(request.queue)
+      const isPaused = request.kind === 'pause-queue'
+      if (queue.isPaused === isPaused) return 'dup'
+      queue.isPaused = isPaused
+      if (!isPaused) ringAll(state)
+      return 'ok'
+    }
+    default:
+      return request satisfies never
+  }
+}
+
+function setPaused(state: KernelState, run: Run | undefined, isPaused: boolean): ControlAnswer {
+  if (run === undefined) return 'gone'
+  if (run.end !== undefined) return 'over'
+  if (run.isPaused === isPaused) return 'dup'
+  run.isPaused = isPaused
+  for (const group of run.groups.values()) {
+    place(group)
+    if (!isPaused) ring(state, group, group.ready)
+  }
+  state.effects.activity(run.id, 'state', run.id)
+  return 'ok'
+}

@@ -1,0 +1,293 @@
+/**
+ * One group as the kernel keeps it: its branch table, inputs, leases, returned list, outcomes and counters. Hides how inputs and
+ * leases are found by index and by token. It changes nothing outside itself: queue counters, sessions and notices are moved along
+ * by transitions.ts, which is the only caller of most of this.
+ */
+import type { GroupSpec, GroupState, OutcomeChunk, Packed, Token } from '../backend.js'
+import { byteLength, concat, EMPTY_BYTES, EMPTY_PACKED, item, pack, slice } from '../packed.js'
+import { type BranchState, BranchTable, type WithdrawnBranches } from './branch-table.js'
+import type { Due } from './due-queue.js'
+import type { Lane } from './ready-queue.js'
+import type { Run } from './runs.js'
+import type { Session } from './sessions.js'
+
+/** Branches of one group under one token. Due at its deadline, where the group has a timeout. */
+export interface Lease extends Due {
+  /** From 1; what the branch table holds. */
+  readonly number: number
+  readonly token: Token
+  readonly fence: number
+  readonly nonce: string
+  readonly group: Group
+  readonly session: Session
+  readonly grantedAt: number
+  /** What was granted; empty when nothing of it is held any more. */
+  indexes: Uint32Array
+  /** Branches still held under it. */
+  held: number
+  /** Branches whose table entry names it, held or settled. */
+  references: number
+}
+
+/** A branch that waits for its retry. */
+export interface DelayedBranch extends Due {
+  readonly group: Group
+  readonly index: number
+}
+
+/** The time in which only the preferred worker may take from the group; due at its end. */
+export interface AffinityHold extends Due {
+  readonly group: Group
+}
+
+/** What the store keeps per branch and per group beside the user's bytes, roughly. */
+const BRANCH_BYTES = 8
+const GROUP_BYTES = 512
+
+const NO_INDEXES = new Uint32Array(0)
+
+export class Group {
+  readonly spec: GroupSpec
+  readonly run: Run
+  readonly lane: Lane
+  /** Whose branch opened it; undefined for a root group. */
+  readonly parent: Group | undefined
+  readonly parentIndex: number
+  /** Dispatch order. */
+  readonly sequence: number
+  readonly openedAt: number
+
+  state: GroupState = 'open'
+  closedAt: number | undefined
+  isRetired = false
+
+  table: BranchTable
+  /** Branches below this were granted at least once. */
+  next = 0
+  /** Input items stored. */
+  fill = 0
+  /** Branches without a final outcome. */
+  left: number
+  failed = 0
+  /** The three below are 0 once the group is closed. */
+  ready = 0
+  inFlight = 0
+  delayed = 0
+  /** Since when it has had ready branches. */
+  readySince = 0
+  /** Whether it stands in its lane. */
+  isQueued = false
+
+  chunks: OutcomeChunk[] = []
+  cursors: Map<number, Uint8Array> | undefined
+  /** Open groups below, by the index of the branch that opened them. */
+  children: Map<number, Group[]> | undefined
+  delays: Map<number, DelayedBranch> | undefined
+  affinityHold: AffinityHold | undefined
+  /** Bytes that go when it is retired, and those that stay. */
+  workBytes: number
+  outcomeBytes = 0
+
+  /** Indexes taken back, first in first out; a hint, the table decides. Served before `next`. */
+  returned: number[] = []
+  #returnedHead = 0
+  #inputs: Packed[] = []
+  /** Index of the first item of each list of inputs. */
+  #starts: number[] = []
+  #leases: (Lease | undefined)[] = []
+  #byToken = new Map<Token, Lease>()
+  #summary: { counts: Record<BranchState, number>; withdrawn: WithdrawnBranches } | undefined
+
+  constructor(spec: GroupSpec, run: Run, lane: Lane, parent: { group: Group; index: number } | undefined, sequence: number, now: number) {
+    this.spec = spec
+    this.run = run
+    this.lane = lane
+    this.parent = parent?.group
+    this.parentIndex = parent?.index ?? 0
+    this.sequence = sequence
+    this.openedAt = now
+    this.table = new BranchTable(spec.size)
+    this.left = spec.size
+    this.workBytes = GROUP_BYTES + BRANCH_BYTES * spec.size
+  }
+
+  get isRoot(): boolean {
+    return this.parent === undefined
+  }
+
+  /** Branches whose input is stored. */
+  get filled(): number {
+    return this.spec.shared ? (this.fill === 0 ? 0 : this.spec.size) : this.fill
+  }
+
+  /** How many input items it needs in all. */
+  get wanted(): number {
+    return this.spec.shared ? 1 : this.spec.size
+  }
+
+  // ---------------------------------------------------------------------------------------------------------------- inputs
+
+  addInputs(inputs: Packed): void {
+    this.#starts.push(this.fill)
+    this.#inputs.push(inputs)
+    this.fill += inputs.ends.length
+  }
+
+  /** Inputs of branches `from` (with) to `to` (without); the one input when they share it. */
+  inputRange(from: number, to: number): Packed {
+    const first = this.#inputs[0] ?? EMPTY_PACKED
+    if (this.spec.shared || this.#inputs.length <= 1) return this.spec.shared ? first : slice(first, from, to)
+    const parts: Packed[] = []
+    for (let list = this.#listOf(from); from < to; list++) {
+      const start = this.#starts[list] ?? 0
+      const inputs = this.#inputs[list] ?? EMPTY_PACKED
+      const end = Math.min(to, start + inputs.ends.length)
+      parts.push(slice(inputs, from - start, end - start))
+      from = end
+    }
+    return concat(parts)
+  }
+
+  /** Inputs of these branches in this order; the one input when they share it. */
+  inputsOf(indexes: ArrayLike<number>): Packed {
+    if (this.spec.shared) return this.#inputs[0] ?? EMPTY_PACKED
+    return pack(Array.from(indexes, (index) => this.input(index)))
+  }
+
+  /** One branch's input; empty when it is not stored (any more). */
+  input(index: number): Uint8Array {
+    if (this.spec.shared) index = 0
+    const list = this.#listOf(index)
+    const inputs = this.#inputs[list]
+    if (inputs === undefined || index >= this.fill) return EMPTY_BYTES
+    return item(inputs, index - (this.#starts[list] ?? 0))
+  }
+
+  /** Bytes of the inputs of branches `from` (with) to `to` (without). */
+  inputBytes(from: number, to: number): number {
+    if (this.spec.shared) return byteLength(this.#inputs[0] ?? EMPTY_PACKED)
+    let bytes = 0
+    for (let list = this.#listOf(from); from < to && list < this.#inputs.length; list++) {
+      const start = this.#starts[list] ?? 0
+      const inputs = this.#inputs[list] ?? EMPTY_PACKED
+      const end = Math.min(to, start + inputs.ends.length)
+      bytes += byteLength(inputs, from - start, end - start)
+      from = end
+    }
+    return bytes
+  }
+
+  /** Which list of inputs has the item: the last that starts at or before it. */
+  #listOf(index: number): number {
+    let low = 0
+    let high = this.#starts.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if ((this.#starts[middle] ?? 0) <= index) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+
+  // ---------------------------------------------------------------------------------------------------------------- leases
+
+  /** Makes the next lease; its branches are written into the table by the caller. */
+  addLease(facts: Pick<Lease, 'token' | 'fence' | 'nonce' | 'session' | 'grantedAt'>): Lease {
+    const lease: Lease = {
+      number: this.#leases.length + 1,
+      token: facts.token,
+      fence: facts.fence,
+      nonce: facts.nonce,
+      group: this,
+      session: facts.session,
+      grantedAt: facts.grantedAt,
+      indexes: NO_INDEXES,
+      held: 0,
+      references: 0,
+      dueAt: 0,
+      place: -1,
+      order: 0,
+    }
+    this.#leases.push(lease)
+    this.#byToken.set(lease.token, lease)
+    return lease
+  }
+
+  leaseByToken(token: Token): Lease | undefined {
+    return this.#byToken.get(token)
+  }
+
+  /** The lease that holds the branch now. */
+  leaseHolding(index: number): Lease | undefined {
+    if (this.table.state(index) !== 'leased') return undefined
+    return this.#leases[this.table.lease(index) - 1]
+  }
+
+  /** Leases with branches still held. */
+  heldLeases(): Lease[] {
+    return this.#leases.filter((lease): lease is Lease => lease !== undefined && lease.held > 0)
+  }
+
+  /** A table entry stopped naming this lease; one that nothing names is forgotten, so its token is not current for anything. */
+  dereference(number: number): void {
+    const lease = this.#leases[number - 1]
+    if (lease === undefined) return
+    lease.references -= 1
+    if (lease.references > 0) return
+    this.#leases[number - 1] = undefined
+    this.#byToken.delete(lease.token)
+  }
+
+  // -------------------------------------------------------------------------------------------------------- returned list
+
+  pushReturned(index: number): void {
+    this.returned.push(index)
+  }
+
+  /** The next index on the list that the table knows to be ready, without taking it. */
+  peekReturned(): number | undefined {
+    for (; this.#returnedHead < this.returned.length; this.#returnedHead++) {
+      const index = this.returned[this.#returnedHead]
+      if (index !== undefined && index < this.next && this.table.isReady(index)) return index
+    }
+    if (this.#returnedHead > 0) {
+      this.returned = []
+      this.#returnedHead = 0
+    }
+    return undefined
+  }
+
+  /** Takes what `peekReturned` showed. */
+  shiftReturned(): void {
+    this.#returnedHead += 1
+  }
+
+  // --------------------------------------------------------------------------------------------------------------- the end
+
+  /** Branches by state. */
+  counts(): Record<BranchState, number> {
+    return this.#summary?.counts ?? this.table.counts()
+  }
+
+  /** Of a closed group: the branches that were not final. */
+  withdrawn(): WithdrawnBranches {
+    if (this.#summary !== undefined) return this.#summary.withdrawn
+    return this.left === 0 ? { indexes: NO_INDEXES, kinds: [] } : this.table.withdrawn()
+  }
+
+  /** Lets everything go but the outcomes. */
+  retire(): void {
+    this.#summary = { counts: this.counts(), withdrawn: this.withdrawn() }
+    this.isRetired = true
+    this.table = new BranchTable(0)
+    this.returned = []
+    this.#returnedHead = 0
+    this.#inputs = []
+    this.#starts = []
+    this.#leases = []
+    this.#byToken = new Map()
+    this.cursors = undefined
+    this.children = undefined
+    this.workBytes = 0
+  }
+}

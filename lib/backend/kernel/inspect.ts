@@ -1,0 +1,108 @@
+/** Looks at the state, each time as it is at that moment. Nothing changes. */
+import type {
+  DeadLetter,
+  GroupStatus,
+  Inspector,
+  OutcomesPage,
+  QueueStatus,
+  RunRecord,
+  SavedValues,
+  SessionStatus,
+} from '../backend.js'
+import { pack } from '../packed.js'
+import type { Group } from './group.js'
+import type { Queue } from './ready-queue.js'
+import type { KernelState } from './state.js'
+
+/** The inspector's questions, answered at once. */
+export type KernelInspector = { [Q in keyof Inspector]: (...args: Parameters<Inspector[Q]>) => Awaited<ReturnType<Inspector[Q]>> }
+
+/** Makes the inspector of a state. `settle` says what the time is before each look. */
+export function inspectorOf(state: KernelState): KernelInspector {
+  return {
+    run: (runId): RunRecord | undefined => state.runs.get(runId)?.record(),
+    runs: ({ state: wanted, workflow, limit }): readonly RunRecord[] => {
+      const found: RunRecord[] = []
+      for (const run of [...state.runs.values()].reverse()) {
+        if (found.length >= limit) break
+        if ((wanted === undefined || run.state === wanted) && (workflow === undefined || run.workflow === workflow)) {
+          found.push(run.record())
+        }
+      }
+      return found
+    },
+    groups: (runId): readonly GroupStatus[] => {
+      const groups = [...(state.runs.get(runId)?.groups.values() ?? [])]
+      return groups.filter((group) => !group.isRoot).map((group) => statusOf(state, group))
+    },
+    outcomes: (gid, after): OutcomesPage | undefined => {
+      const group = state.groups.get(gid)
+      if (group === undefined) return undefined
+      return {
+        state: group.state,
+        size: group.spec.size,
+        chunks: group.chunks.slice(after),
+        next: group.chunks.length,
+        withdrawn: group.state === 'open' ? undefined : group.withdrawn(),
+      }
+    },
+    saved: (runId, prefix): SavedValues => {
+      const paths: string[] = []
+      const values: Uint8Array[] = []
+      for (const [path, value] of state.runs.get(runId)?.saved ?? []) {
+        if (prefix !== '' && path !== prefix && !path.startsWith(`${prefix}/`)) continue
+        paths.push(path)
+        values.push(value)
+      }
+      return { paths, values: pack(values) }
+    },
+    queues: (): readonly QueueStatus[] => [...state.queues.values()].map((queue) => queueStatus(state, queue)),
+    sessions: (): readonly SessionStatus[] =>
+      [...state.sessions.values()].reverse().map((session) => ({
+        ...session.info,
+        session: session.id,
+        expiresAt: state.wall(session.expiresAt),
+        branches: session.branches,
+      })),
+    deadLetters: (limit): readonly DeadLetter[] => state.deadLetters.list(limit),
+  }
+}
+
+function statusOf(state: KernelState, group: Group): GroupStatus {
+  const counts = group.counts()
+  const isOpen = group.state === 'open'
+  return {
+    gid: group.spec.gid,
+    graph: group.spec.graph,
+    node: group.spec.node,
+    state: group.state,
+    size: group.spec.size,
+    ready: isOpen ? counts.ready : 0,
+    delayed: isOpen ? counts.delayed : 0,
+    leased: isOpen ? counts.leased : 0,
+    succeeded: counts.succeeded,
+    failed: counts.failed,
+    dead: counts.dead,
+    withdrawn: isOpen ? 0 : counts.ready + counts.delayed + counts.leased,
+    openedAt: state.wall(group.openedAt),
+    releasedAt: group.closedAt === undefined ? undefined : state.wall(group.closedAt),
+  }
+}
+
+function queueStatus(state: KernelState, queue: Queue): QueueStatus {
+  let oldest: number | undefined
+  for (const lane of queue.lanes) {
+    for (let i = 0; i < lane.size; i++) {
+      const since = lane.at(i)?.readySince ?? state.now
+      oldest = Math.min(oldest ?? since, since)
+    }
+  }
+  return {
+    queue: queue.name,
+    ready: queue.ready,
+    delayed: queue.delayed,
+    leased: queue.leased,
+    oldestMs: oldest === undefined ? undefined : state.now - oldest,
+    isPaused: queue.isPaused,
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Every atomic operation of the backend, synchronous and deterministic: time and nonces are arguments, nothing but its own state
+ * changes, and what others must be told is reported as effects. The memory backend is this with a clock; the Redis scripts are
+ * compared with it. One file an operation; transitions.ts has what they share.
+ */
+import { GraflowError } from '../../errors.js'
+import type {
+  AcquireAnswer,
+  AcquireRequest,
+  BackendLimits,
+  ChannelAnswer,
+  ChannelRequest,
+  ControlAnswer,
+  ControlRequest,
+  Holder,
+  OpenAnswer,
+  OpenRequest,
+  SessionAnswer,
+  SessionRequest,
+  SettleAnswer,
+  SettleRequest,
+  StepAnswer,
+  StepRequest,
+  SweepAnswer,
+} from '../backend.js'
+import { acquire } from './acquire.js'
+import { channel } from './channel.js'
+import { control } from './control.js'
+import { inspectorOf, type KernelInspector } from './inspect.js'
+import { open } from './open.js'
+import { session } from './session.js'
+import { settle } from './settle.js'
+import { type Effects, type KernelOptions, KernelState } from './state.js'
+import { step } from './step.js'
+import { nextDueAt, sweep, urgentDueAt } from './sweep.js'
+
+export class Kernel {
+  readonly limits: BackendLimits
+  readonly #state: KernelState
+  readonly #inspector: KernelInspector
+
+  constructor(options: KernelOptions, effects: Effects) {
+    this.#state = new KernelState(options, effects)
+    this.#inspector = inspectorOf(this.#state)
+    const { itemsPerCall, bytesPerCall } = this.#state.options
+    this.limits = Object.freeze({ itemsPerCall, bytesPerCall })
+  }
+
+  /** Stores a graph under its hash and keeps it for another while. Repeating it is safe. */
+  putGraph(now: number, hash: string, bytes: Uint8Array): 'ok' | 'backpressure' {
+    const state = this.#at(now)
+    let graph = state.graphs.get(hash)
+    if (graph === undefined) {
+      if (state.isFull(bytes.length)) return 'backpressure'
+      graph = { hash, bytes, dueAt: 0, place: -1, order: 0 }
+      state.graphs.set(hash, graph)
+      state.bytes += bytes.length
+    }
+    state.graphPurges.add(graph, state.now + state.options.graphRetentionMs)
+    return 'ok'
+  }
+
+  /** The graph; asking keeps it for another while. */
+  getGraph(now: number, hash: string): Uint8Array | undefined {
+    const state = this.#at(now)
+    const graph = state.graphs.get(hash)
+    if (graph !== undefined) state.graphPurges.add(graph, state.now + state.options.graphRetentionMs)
+    return graph?.bytes
+  }
+
+  open(now: number, request: OpenRequest): OpenAnswer {
+    return open(this.#at(now), request)
+  }
+
+  step(now: number, request: StepRequest): StepAnswer {
+    return step(this.#at(now), request)
+  }
+
+  acquire(now: number, request: AcquireRequest): AcquireAnswer {
+    return acquire(this.#at(now), request)
+  }
+
+  settle(now: number, request: SettleRequest): readonly SettleAnswer[] {
+    return settle(this.#at(now), request)
+  }
+
+  session(now: number, request: SessionRequest): SessionAnswer {
+    return session(this.#at(now), request)
+  }
+
+  /** `isForced`: also within 100 ms of the last one, for a timer that knows that something is due. */
+  sweep(now: number, isForced = false): SweepAnswer {
+    return sweep(this.#at(now), isForced)
+  }
+
+  control(now: number, request: ControlRequest): ControlAnswer {
+    return control(this.#at(now), request)
+  }
+
+  channel(now: number, runId: string, holder: Holder | undefined, request: ChannelRequest): ChannelAnswer {
+    return channel(this.#at(now), runId, holder, request)
+  }
+
+  inspect(now: number): KernelInspector {
+    this.#at(now)
+    return this.#inspector
+  }
+
+  /** Milliseconds from `now` until something is due, and whether somebody may be waiting for anything that is planned. */
+  due(now: number): { readonly inMs: number; readonly isAwaited: boolean } | undefined {
+    const state = this.#at(now)
+    const dueAt = nextDueAt(state)
+    if (dueAt === undefined) return undefined
+    return { inMs: Math.max(0, dueAt - state.now), isAwaited: urgentDueAt(state) < Number.POSITIVE_INFINITY }
+  }
+
+  #at(now: number): KernelState {
+    if (!Number.isFinite(now)) throw new GraflowError('INTERNAL', `expected a time in milliseconds, got ${now}`)
+    this.#state.tick(now)
+    return this.#state
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * The kernel with a clock: the backend of embedded runs. Notices are delivered in a microtask, never from inside an operation. One
+ * timer waits for whatever is due next; it keeps the process alive only while somebody may be waiting for what is planned, such as a
+ * retry's delay.
+ */
+import { GraflowError } from '../../errors.js'
+import type { Clock } from '../../time.js'
+import type { Backend, Inspector, Notice, RunActivity } from '../backend.js'
+import { Kernel } from './kernel.js'
+import type { Effects, KernelOptions } from './state.js'
+
+export interface MemoryBackendOptions extends KernelOptions {
+  readonly clock: Clock
+}
+
+/** Opens a store in this process. It is gone when it is closed. */
+export function openMemoryBackend(options: MemoryBackendOptions): Backend {
+  return new MemoryBackend(options)
+}
+
+class MemoryBackend implements Backend {
+  readonly limits: Backend['limits']
+  readonly inspect: Inspector
+  readonly #clock: Clock
+  readonly #kernel: Kernel
+  readonly #mail: Mail
+  #isClosed = false
+  #cancelTimer: (() => void) | undefined
+  /** When the timer fires, by the clock, and whether it keeps the process alive. */
+  #timerAt = Number.POSITIVE_INFINITY
+  #timerIsAwaited = false
+
+  constructor(options: MemoryBackendOptions) {
+    const { clock, ...kernelOptions } = options
+    this.#clock = clock
+    this.#mail = new Mail()
+    this.#kernel = new Kernel(kernelOptions, this.#mail)
+    this.limits = this.#kernel.limits
+    this.inspect = this.#inspector()
+  }
+
+  async putGraph(hash: string, bytes: Uint8Array): ReturnType<Backend['putGraph']> {
+    return this.#do((now) => this.#kernel.putGraph(now, hash, bytes))
+  }
+
+  async getGraph(hash: string): ReturnType<Backend['getGraph']> {
+    return this.#do((now) => this.#kernel.getGraph(now, hash))
+  }
+
+  async open(request: Parameters<Backend['open']>[0]): ReturnType<Backend['open']> {
+    return this.#do((now) => this.#kernel.open(now, request))
+  }
+
+  async step(request: Parameters<Backend['step']>[0]): ReturnType<Backend['step']> {
+    return this.#do((now) => this.#kernel.step(now, request))
+  }
+
+  async acquire(request: Parameters<Backend['acquire']>[0]): ReturnType<Backend['acquire']> {
+    return this.#do((now) => this.#kernel.acquire(now, request))
+  }
+
+  async settle(request: Parameters<Backend['settle']>[0]): ReturnType<Backend['settle']> {
+    return this.#do((now) => this.#kernel.settle(now, request))
+  }
+
+  async session(request: Parameters<Backend['session']>[0]): ReturnType<Backend['session']> {
+    return this.#do((now) => this.#kernel.session(now, request))
+  }
+
+  async sweep(_session: string): ReturnType<Backend['sweep']> {
+    return this.#do((now) => this.#kernel.sweep(now))
+  }
+
+  async control(request: Parameters<Backend['control']>[0]): ReturnType<Backend['control']> {
+    return this.#do((now) => this.#kernel.control(now, request))
+  }
+
+  async channel(...[runId, holder, request]: Parameters<Backend['channel']>): ReturnType<Backend['channel']> {
+    return this.#do((now) => this.#kernel.channel(now, runId, holder, request))
+  }
+
+  listen(session: string, listener: (notice: Notice) => void): () => void {
+    this.#checkOpen()
+    return this.#mail.notices.add(session, listener)
+  }
+
+  watch(runId: string, listener: (activity: RunActivity) => void): () => void {
+    this.#checkOpen()
+    return this.#mail.activities.add(runId, listener)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+    this.#mail.close()
+  }
+
+  #do<T>(operation: (now: number) => T): T {
+    this.#checkOpen()
+    const now = this.#clock.now()
+    try {
+      return operation(now)
+    } finally {
+      this.#arm(now)
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new GraflowError('CLOSED', 'expected an open backend, got a call after close()')
+  }
+
+  /** Sets the timer, where what is due next has come nearer; a timer that turns out too early sets the next one. */
+  #arm(now: number): void {
+    const due = this.#kernel.due(now)
+    if (due === undefined) {
+      this.#setTimer(undefined)
+      return
+    }
+    const dueAt = now + due.inMs
+    if (this.#cancelTimer !== undefined && this.#timerAt <= dueAt && this.#timerIsAwaited === due.isAwaited) return
+    this.#setTimer({ dueAt, inMs: due.inMs, isAwaited: due.isAwaited })
+  }
+
+  #setTimer(next: { readonly dueAt: number; readonly inMs: number; readonly isAwaited: boolean } | undefined): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+    if (next === undefined) return
+    this.#timerAt = next.dueAt
+    this.#timerIsAwaited = next.isAwaited
+    this.#cancelTimer = this.#clock.after(next.inMs, () => this.#fire(), !next.isAwaited)
+  }
+
+  #fire(): void {
+    this.#cancelTimer = undefined
+    const now = this.#clock.now()
+    this.#kernel.sweep(now, true)
+    this.#arm(now)
+  }
+
+  #inspector(): Inspector {
+    const look = <T>(read: (inspector: ReturnType<Kernel['inspect']>) => T): T => {
+      this.#checkOpen()
+      return read(this.#kernel.inspect(this.#clock.now()))
+    }
+    return {
+      run: async (runId) => look((inspector) => inspector.run(runId)),
+      runs: async (request) => look((inspector) => inspector.runs(request)),
+      groups: async (runId) => look((inspector) => inspector.groups(runId)),
+      outcomes: async (gid, after) => look((inspector) => inspector.outcomes(gid, after)),
+      saved: async (runId, prefix) => look((inspector) => inspector.saved(runId, prefix)),
+      queues: async () => look((inspector) => inspector.queues()),
+      sessions: async () => look((inspector) => inspector.sessions()),
+      deadLetters: async (limit) => look((inspector) => inspector.deadLetters(limit)),
+    }
+  }
+}
+
+/** Effects on their way: kept while an operation runs, delivered in the next microtask, in order. */
+class Mail implements Effects {
+  readonly notices = new Listeners<Notice>()
+  readonly activities = new Listeners<RunActivity>()
+  #waiting: (() => void)[] = []
+
+  notice(session: string, notice: Notice): void {
+    if (this.notices.has(session)) this.#post(() => this.notices.tell(session, notice))
+  }
+
+  activity(runId: string, kind: RunActivity['kind'], gid: string): void {
+    if (this.activities.has(runId)) this.#post(() => this.activities.tell(runId, { kind, gid }))
+  }
+
+  close(): void {
+    this.#waiting = []
+    this.notices.clear()
+    this.activities.clear()
+  }
+
+  #post(delivery: () => void): void {
+    this.#waiting.push(delivery)
+    if (this.#waiting.length === 1) queueMicrotask(() => this.#deliver())
+  }
+
+  #deliver(): void {
+    const deliveries = this.#waiting
+    this.#waiting = []
+    for (const deliver of deliveries) deliver()
+  }
+}
+
+/** Listeners by name. */
+class Listeners<T> {
+  readonly #byName = new Map<string, Set<(news: T) => void>>()
+
+  has(name: string): boolean {
+    return this.#byName.has(name)
+  }
+
+  /** Adds a listener and returns what removes it; removing it twice does nothing. */
+  add(name: string, listener: (news: T) => void): () => void {
+    const own = (news: T): void => listener(news)
+    const known = this.#byName.get(name) ?? new Set()
+    this.#byName.set(name, known.add(own))
+    return () => {
+      const listeners = this.#byName.get(name)
+      listeners?.delete(own)
+      if (listeners?.size === 0) this.#byName.delete(name)
+    }
+  }
+
+  /** A listener that throws does not keep the news from the others. */
+  tell(name: string, news: T): void {
+    for (const listener of [...(this.#byName.get(name) ?? [])]) {
+      try {
+        listener(news)
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+
+  clear(): void {
+    this.#byName.clear()
+  }
+}

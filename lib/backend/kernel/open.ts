@@ -1,0 +1,80 @@
+/** Opening a run: its record, and the root group whose one branch is the run itself. */
+import { GraflowError } from '../../errors.js'
+import type { GroupSpec, OpenAnswer, OpenRequest } from '../backend.js'
+import { grantTo } from './acquire.js'
+import { Group } from './group.js'
+import { Run } from './runs.js'
+import type { KernelState } from './state.js'
+import { addReady, single } from './transitions.js'
+
+/** The queue on which submitted runs wait for a driver. */
+export const RUNS_QUEUE = 'runs'
+
+/**
+ * Opens a run. Repeated with the same nonce it answers the same token while that is current; opened again by anyone else it is
+ * `exists` (same digest) or `conflict`, by run id first, then by idempotency key.
+ */
+export function open(state: KernelState, request: OpenRequest): OpenAnswer {
+  const { runId, idempotencyKey } = request
+  if (runId === '' || runId.includes('/')) {
+    throw new GraflowError('INVALID_NAME', `expected a run id without "/", got ${JSON.stringify(runId)}`)
+  }
+  const known = state.runs.get(runId) ?? (idempotencyKey === undefined ? undefined : state.runsByKey.get(idempotencyKey))
+  if (known !== undefined) return answerForKnown(known, request)
+  const session = request.session === undefined ? undefined : state.sessions.get(request.session)
+  if (request.session !== undefined && session === undefined) return { status: 'nosession' }
+  if (state.isFull(request.input.length)) return { status: 'backpressure' }
+
+  const run = new Run(request, state.wallNow)
+  const queue = state.queue(RUNS_QUEUE)
+  const root = new Group(rootSpec(request), run, queue.lane([], request.tasks), undefined, state.nextSequence(), state.now)
+  root.addInputs(single(request.input))
+  root.workBytes += request.input.length
+  run.groups.set(runId, root)
+  state.groups.set(runId, root)
+  state.runs.set(runId, run)
+  if (idempotencyKey !== undefined) state.runsByKey.set(idempotencyKey, run)
+  state.graphRuns.set(run.graph, (state.graphRuns.get(run.graph) ?? 0) + 1)
+  state.addBytes(run, root.workBytes)
+  if (request.timeoutMs > 0) state.runTimeouts.add(run.timeout, state.now + request.timeoutMs)
+  if (session === undefined) {
+    addReady(state, root, 1)
+    state.effects.activity(runId, 'state', runId)
+    return { status: 'ok', token: undefined }
+  }
+  root.ready = 1
+  queue.ready += 1
+  const grant = grantTo(state, session, root, 1, request.nonce, Number.POSITIVE_INFINITY)
+  return { status: 'ok', token: grant?.token }
+}
+
+function answerForKnown(run: Run, request: OpenRequest): OpenAnswer {
+  if (run.digest !== request.digest) return { status: 'conflict', runId: run.id }
+  if (run.id !== request.runId || run.openNonce !== request.nonce || run.end !== undefined) return { status: 'exists', runId: run.id }
+  if (request.session === undefined) return run.isStarted ? { status: 'exists', runId: run.id } : { status: 'ok', token: undefined }
+  const lease = run.groups.get(run.id)?.leaseHolding(0)
+  const isMine = lease !== undefined && lease.nonce === request.nonce && lease.session.id === request.session
+  return isMine ? { status: 'ok', token: lease.token } : { status: 'exists', runId: run.id }
+}
+
+function rootSpec(request: OpenRequest): GroupSpec {
+  return {
+    gid: request.runId,
+    runId: request.runId,
+    graph: request.graph,
+    node: '',
+    digest: request.digest,
+    size: 1,
+    shared: false,
+    rule: 'all',
+    queue: RUNS_QUEUE,
+    requires: [],
+    tasks: request.tasks,
+    priority: 0,
+    depth: 0,
+    limit: 0,
+    attempts: 0,
+    maxLosses: request.maxLosses,
+    timeoutMs: 0,
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * Queues and their order. A queue holds groups, not branches: those of which something can be granted now, in lanes of equal demands
+ * (capabilities and tasks), so that a session skips all groups it cannot serve at the cost of one comparison. Within a lane: higher
+ * priority first, then deeper, then dispatched earlier.
+ */
+import { DueQueue } from './due-queue.js'
+import type { DelayedBranch, Group } from './group.js'
+
+/** With this many lanes a queue forgets the empty ones. */
+const MANY_LANES = 64
+
+/** Groups of one queue that ask the same of a worker, in order. */
+export class Lane {
+  readonly queue: Queue
+  readonly requires: readonly string[]
+  readonly tasks: readonly string[]
+  readonly #groups: Group[] = []
+
+  constructor(queue: Queue, requires: readonly string[], tasks: readonly string[]) {
+    this.queue = queue
+    this.requires = requires
+    this.tasks = tasks
+  }
+
+  get size(): number {
+    return this.#groups.length
+  }
+
+  at(position: number): Group | undefined {
+    return this.#groups[position]
+  }
+
+  insert(group: Group): void {
+    const groups = this.#groups
+    const last = groups[groups.length - 1]
+    if (last === undefined || isServedBefore(last, group)) groups.push(group)
+    else groups.splice(this.#placeOf(group), 0, group)
+  }
+
+  remove(group: Group): void {
+    const place = this.#placeOf(group)
+    if (this.#groups[place] !== group) return
+    if (place === 0) this.#groups.shift()
+    else this.#groups.splice(place, 1)
+  }
+
+  /** Where the group stands or would stand. */
+  #placeOf(group: Group): number {
+    let low = 0
+    let high = this.#groups.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      const other = this.#groups[middle]
+      if (other !== undefined && isServedBefore(other, group)) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+export class Queue {
+  readonly name: string
+  isPaused = false
+  /** Branches of its open groups, by what they are now. */
+  ready = 0
+  delayed = 0
+  leased = 0
+  readonly delays = new DueQueue<DelayedBranch>()
+  /** Lanes in which a group stands. */
+  readonly lanes = new Set<Lane>()
+  /** Lanes by their demands; a forgotten one lives on in its groups, and two of one kind do no harm. */
+  readonly #byKey = new Map<string, Lane>()
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  lane(requires: readonly string[], tasks: readonly string[]): Lane {
+    const key = `${requires.join(' ')}|${tasks.join(' ')}`
+    const known = this.#byKey.get(key)
+    if (known !== undefined) return known
+    if (this.#byKey.size >= MANY_LANES) this.#forgetUnused()
+    const lane = new Lane(this, requires, tasks)
+    this.#byKey.set(key, lane)
+    return lane
+  }
+
+  enqueue(group: Group): void {
+    group.isQueued = true
+    if (group.lane.size === 0) this.lanes.add(group.lane)
+    group.lane.insert(group)
+  }
+
+  dequeue(group: Group): void {
+    group.isQueued = false
+    group.lane.remove(group)
+    if (group.lane.size === 0) this.lanes.delete(group.lane)
+  }
+
+  #forgetUnused(): void {
+    for (const [key, lane] of this.#byKey) if (lane.size === 0) this.#byKey.delete(key)
+  }
+}
+
+/** The order of service; no two groups have one sequence number. */
+export function isServedBefore(a: Group, b: Group): boolean {
+  if (a.spec.priority !== b.spec.priority) return a.spec.priority > b.spec.priority
+  if (a.spec.depth !== b.spec.depth) return a.spec.depth > b.spec.depth
+  return a.sequence < b.sequence
+}

@@ -1,0 +1,82 @@
+/** Sessions come, renew, compare notes and go. What they held is handed back, by themselves or by a sweep. */
+import type { SessionAnswer, SessionRequest } from '../backend.js'
+import { grantOf } from './acquire.js'
+import { Session } from './sessions.js'
+import type { KernelState } from './state.js'
+import { ringAll, takeBack } from './transitions.js'
+
+/**
+ * Opens, renews, reconciles or closes a session. Opening one that is there updates and renews it; renewing is the same twice; a
+ * reconcile changes nothing but the expiry; closing one that is gone is `nosession`.
+ */
+export function session(state: KernelState, request: SessionRequest): SessionAnswer {
+  const known = state.sessions.get(request.session)
+  switch (request.kind) {
+    case 'open': {
+      if (known !== undefined) forgetBase(state, known)
+      const opened = known ?? new Session(request.session, request.info, request.ttlMs, state.now)
+      opened.update(request.info, request.ttlMs, state.now)
+      state.sessions.set(opened.id, opened)
+      state.bases.set(opened.info.baseId, (state.bases.get(opened.info.baseId) ?? 0) + 1)
+      announceSweep(state)
+      return { status: 'ok' }
+    }
+    case 'renew': {
+      if (known === undefined) return { status: 'nosession' }
+      known.renew(request.ttlMs, state.now)
+      announceSweep(state)
+      return { status: 'ok' }
+    }
+    case 'reconcile': {
+      if (known === undefined) return { status: 'nosession' }
+      const named = new Set(request.known.map(({ token }) => token))
+      const owned = [...known.leases]
+      const tokens = new Set(owned.map(({ token }) => token))
+      return {
+        status: 'reconciled',
+        unknown: owned.filter((lease) => !named.has(lease.token)).map(grantOf),
+        lost: [...named].filter((token) => !tokens.has(token)),
+      }
+    }
+    case 'close': {
+      if (known === undefined) return { status: 'nosession' }
+      removeSession(state, known)
+      for (const lease of [...known.leases]) takeBack(state, lease, 'given-up', lease.held)
+      ringAll(state)
+      return { status: 'ok' }
+    }
+    default:
+      return request satisfies never
+  }
+}
+
+/** The session is nobody any more. What it holds stays held until it is taken back. */
+export function removeSession(state: KernelState, gone: Session): void {
+  state.sessions.delete(gone.id)
+  state.waiting.delete(gone)
+  forgetBase(state, gone)
+}
+
+/** How often a sweep is due while sessions can expire: often enough to notice a standstill before it looks like their death. */
+export function sweepIntervalMs(state: KernelState): number | undefined {
+  const shortest = shortestTtlMs(state)
+  return shortest === undefined ? undefined : Math.max(1, Math.min(1_000, Math.floor(shortest / 3)))
+}
+
+/** The shortest time to live of the sessions that can expire. */
+export function shortestTtlMs(state: KernelState): number | undefined {
+  let shortest = Number.POSITIVE_INFINITY
+  for (const { ttlMs } of state.sessions.values()) shortest = Math.min(shortest, ttlMs)
+  return Number.isFinite(shortest) ? shortest : undefined
+}
+
+function announceSweep(state: KernelState): void {
+  const interval = sweepIntervalMs(state)
+  if (interval !== undefined) state.sweepDueAt = Math.min(state.sweepDueAt, state.now + interval)
+}
+
+function forgetBase(state: KernelState, gone: Session): void {
+  const others = (state.bases.get(gone.info.baseId) ?? 1) - 1
+  if (others > 0) state.bases.set(gone.info.baseId, others)
+  else state.bases.delete(gone.info.baseId)
+}

@@ -1,0 +1,98 @@
+/**
+ * Sessions: who is there, what it can do, what it holds, which acquire calls it has made, and whether it waits for work. A session
+ * past its expiry stays one until a sweep takes it: time makes a grant stealable, never invalid.
+ */
+import type { AcquireRequest, SessionInfo } from '../backend.js'
+import type { Lease } from './group.js'
+import type { Lane } from './ready-queue.js'
+
+/** What a session that found too little work would take. */
+export interface Wait {
+  readonly queues: readonly string[]
+  readonly capabilities: ReadonlySet<string> | 'all'
+  readonly deeperThan: number
+  /** Branches it could still take. */
+  readonly free: number
+}
+
+/** Calls remembered before the finished ones are forgotten. */
+const CALLS_REMEMBERED = 64
+
+const NO_LEASES: readonly Lease[] = Object.freeze([])
+
+export class Session {
+  readonly id: string
+  info: SessionInfo
+  ttlMs: number
+  /** Kernel time; Infinity for a session that never expires. */
+  expiresAt: number
+  readonly leases = new Set<Lease>()
+  /** Branches held. */
+  branches = 0
+  wait: Wait | undefined
+  /** Nonce of an acquire call → what it granted. */
+  readonly #calls = new Map<string, readonly Lease[]>()
+  #callsBeforePruning = CALLS_REMEMBERED
+  #tasks: ReadonlySet<string> | 'all'
+
+  constructor(id: string, info: SessionInfo, ttlMs: number, now: number) {
+    this.id = id
+    this.info = info
+    this.ttlMs = ttlMs
+    this.expiresAt = now + ttlMs
+    this.#tasks = asSet(info.tasks)
+  }
+
+  update(info: SessionInfo, ttlMs: number, now: number): void {
+    this.info = info
+    this.#tasks = asSet(info.tasks)
+    this.renew(ttlMs, now)
+  }
+
+  renew(ttlMs: number, now: number): void {
+    this.ttlMs = ttlMs
+    this.expiresAt = now + ttlMs
+  }
+
+  /** Whether it could run what the lane's groups hold. */
+  canServe(lane: Lane, capabilities: ReadonlySet<string> | 'all'): boolean {
+    return hasAll(capabilities, lane.requires) && hasAll(this.#tasks, lane.tasks)
+  }
+
+  /** What a call with this nonce granted; undefined when there was none. */
+  callWith(nonce: string): readonly Lease[] | undefined {
+    return this.#calls.get(nonce)
+  }
+
+  rememberCall(nonce: string, leases: readonly Lease[]): void {
+    this.#calls.set(nonce, leases.length === 0 ? NO_LEASES : leases)
+    if (this.#calls.size <= this.#callsBeforePruning) return
+    let spare = this.#calls.size - CALLS_REMEMBERED / 2
+    for (const [old, granted] of this.#calls) {
+      if (spare-- <= 0) break
+      if (granted.every((lease) => lease.held === 0)) this.#calls.delete(old)
+    }
+    this.#callsBeforePruning = Math.max(CALLS_REMEMBERED, this.#calls.size * 2)
+  }
+
+  /** Nothing of the lease is held any more. The call stays known, what it granted need not. */
+  dropLease(lease: Lease): void {
+    this.leases.delete(lease)
+    const granted = this.#calls.get(lease.nonce)
+    if (granted !== undefined && granted.every((other) => other.held === 0)) this.#calls.set(lease.nonce, NO_LEASES)
+  }
+}
+
+export function asSet(names: readonly string[] | 'all'): ReadonlySet<string> | 'all' {
+  return names === 'all' ? 'all' : new Set(names)
+}
+
+export function waitOf(request: AcquireRequest, capabilities: ReadonlySet<string> | 'all', granted: number): Wait {
+  return { queues: request.queues, capabilities, deeperThan: request.deeperThan ?? 0, free: request.max - granted }
+}
+
+function hasAll(have: ReadonlySet<string> | 'all', wanted: readonly string[]): boolean {
+  if (have === 'all') return true
+  for (const name of wanted) if (!have.has(name)) return false
+  return true
+}

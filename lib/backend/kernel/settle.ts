@@ -1,0 +1,161 @@
+/**
+ * Settling: whether a result counts is decided by its token alone, branch by branch. A range of final outcomes that are all current,
+ * which is nearly every range, is counted in one loop, and the worker's own arrays become the stored outcomes.
+ */
+import { GraflowError } from '../../errors.js'
+import type { OutcomeKind, SettleAnswer, SettleRange, SettleRequest } from '../backend.js'
+import { byteLength, gather, item, itemCount } from '../packed.js'
+import { isFinalKind } from './branch-table.js'
+import type { Group, Lease } from './group.js'
+import type { KernelState } from './state.js'
+import { abandon, addDeadLetter, addReady, arrive, delay, endFlight, letGo, reopenLimit, save, setCursor } from './transitions.js'
+
+/**
+ * Settles branches of many grants; one answer a range. A repeated range is `dup` and changes nothing. A malformed request throws
+ * before anything is counted.
+ */
+export function settle(state: KernelState, request: SettleRequest): SettleAnswer[] {
+  checkShape(state, request)
+  return request.ranges.map((range) => settleRange(state, range))
+}
+
+function settleRange(state: KernelState, range: SettleRange): SettleAnswer {
+  const group = state.groups.get(range.gid)
+  if (group === undefined || group.isRetired) return 'gone'
+  const lease = group.leaseByToken(range.token)
+  if (lease === undefined) return 'fenced'
+  const indexes = range.indexes instanceof Uint32Array ? range.indexes : Uint32Array.from(range.indexes)
+  if (group.state !== 'open') return afterClose(group, lease, indexes)
+  const settled = group.table.settleFinals(indexes, range.kinds, lease.number)
+  if (settled === indexes.length && settled > 0) {
+    acceptWhole(state, group, lease, indexes, range)
+    return 'ok'
+  }
+  return settleMixed(state, group, lease, indexes, settled, range)
+}
+
+function acceptWhole(state: KernelState, group: Group, lease: Lease, indexes: Uint32Array, range: SettleRange): void {
+  const kinds = range.kinds as readonly OutcomeKind[] // the table has settled them all, which it does to final kinds only
+  letGo(state, lease, indexes.length)
+  endFlight(group, indexes.length)
+  writeDeadLetters(state, group, indexes, kinds, range, undefined)
+  if (range.save !== undefined) save(state, group.run, range.save)
+  state.effects.activity(group.run.id, 'settled', group.spec.gid)
+  arrive(state, group, { indexes, kinds, values: range.values })
+}
+
+/** Branch by branch: the first `settled` are final in the table already. */
+function settleMixed(
+  state: KernelState,
+  group: Group,
+  lease: Lease,
+  indexes: Uint32Array,
+  settled: number,
+  range: SettleRange,
+): SettleAnswer {
+  const { table, spec, run } = group
+  /** Positions in the range of those with an outcome now. */
+  const finals: number[] = []
+  const kinds: OutcomeKind[] = []
+  let ready = 0
+  let delayed = 0
+  let isFenced = false
+  for (let i = 0; i < indexes.length; i++) {
+    const index = indexes[i] as number // i is below the length
+    let kind = range.kinds[i] as SettleRange['kinds'][number] // as many kinds as indexes: checked
+    if (i < settled && isFinalKind(kind)) {
+      finals.push(i)
+      kinds.push(kind)
+      continue
+    }
+    if (!table.isHeldUnder(index, lease.number)) {
+      if (table.lease(index) !== lease.number) isFenced = true
+      continue
+    }
+    if (kind === 'retry' && table.addError(index) >= spec.attempts && spec.attempts > 0) kind = 'failed'
+    if (isFinalKind(kind)) {
+      table.finish(index, kind)
+      finals.push(i)
+      kinds.push(kind)
+      continue
+    }
+    const cursor = range.cursors?.get(index)
+    if (cursor !== undefined) setCursor(state, group, index, cursor)
+    const delayMs = kind === 'retry' ? (range.delaysMs?.[i] ?? 0) : 0
+    if (delayMs > 0) {
+      delay(state, group, index, delayMs)
+      delayed += 1
+    } else {
+      table.makeReady(index)
+      group.pushReturned(index)
+      ready += 1
+    }
+  }
+  const accepted = finals.length + ready + delayed
+  if (accepted === 0) return isFenced ? 'fenced' : 'dup'
+  letGo(state, lease, accepted)
+  endFlight(group, accepted)
+  if (group.isRoot && finals.length === 0) {
+    run.driver = undefined
+    if (run.isStarted) abandon(state, run)
+  }
+  if (range.save !== undefined) save(state, run, range.save)
+  state.effects.activity(run.id, 'settled', spec.gid)
+  addReady(state, group, ready)
+  if (finals.length > 0) {
+    const ended = Uint32Array.from(finals, (position) => indexes[position] ?? 0)
+    writeDeadLetters(state, group, ended, kinds, range, finals)
+    arrive(state, group, { indexes: ended, kinds, values: gather(range.values, finals) })
+  } else {
+    reopenLimit(state, group)
+  }
+  return 'ok'
+}
+
+/** The group was closed while they were held, or before they were reported again. */
+function afterClose(group: Group, lease: Lease, indexes: Uint32Array): SettleAnswer {
+  let isFenced = false
+  for (const index of indexes) {
+    if (group.table.isHeldUnder(index, lease.number)) return 'withdrawn'
+    if (group.table.lease(index) !== lease.number) isFenced = true
+  }
+  return isFenced ? 'fenced' : 'dup'
+}
+
+/** `positions`: where in the range's values the errors are; undefined when they run in parallel with `indexes`. */
+function writeDeadLetters(
+  state: KernelState,
+  group: Group,
+  indexes: Uint32Array,
+  kinds: readonly OutcomeKind[],
+  range: SettleRange,
+  positions: readonly number[] | undefined,
+): void {
+  if (group.isRoot) return
+  for (let i = 0; i < kinds.length; i++) {
+    if (kinds[i] !== 'failed') continue
+    addDeadLetter(state, group, indexes[i] ?? 0, 'failed', item(range.values, positions === undefined ? i : (positions[i] ?? 0)))
+  }
+}
+
+function checkShape(state: KernelState, { ranges }: SettleRequest): void {
+  let count = 0
+  let bytes = 0
+  for (const range of ranges) {
+    const size = range.indexes.length
+    count += size
+    bytes += byteLength(range.values)
+    const delays = range.delaysMs?.length ?? size
+    if (range.kinds.length !== size || itemCount(range.values) !== size || delays !== size) {
+      throw new GraflowError('INTERNAL', `expected as many kinds, values and delays as indexes (${size}) in a range of ${range.gid}`)
+    }
+    if (range.save !== undefined && range.save.paths.length !== itemCount(range.save.values)) {
+      throw new GraflowError('INTERNAL', 'expected as many saved values as paths')
+    }
+  }
+  const { itemsPerCall, bytesPerCall } = state.options
+  if (count > 1 && (count > itemsPerCall || bytes > bytesPerCall)) {
+    const most = `${itemsPerCall} branches and ${bytesPerCall} bytes`
+    throw new GraflowError('LIMIT_EXCEEDED', `expected at most ${most} a settle, got ${count} and ${bytes}: settle in parts`)
+  }
+}

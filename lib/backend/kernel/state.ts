@@ -1,0 +1,158 @@
+/**
+ * All that the kernel knows, and its sense of time. Kernel time never goes back: when the clock does, everything planned keeps its
+ * distance (protocol.md: a backward step shifts the scores). Times in records are the clock's own.
+ */
+import type { Notice, RunActivity, Token } from '../backend.js'
+import { DeadLetters } from './dead-letters.js'
+import { type Due, DueQueue } from './due-queue.js'
+import type { AffinityHold, Group, Lease } from './group.js'
+import { Queue } from './ready-queue.js'
+import type { Run, RunDue } from './runs.js'
+import type { Session } from './sessions.js'
+
+/** What the kernel tells others while it acts. Whoever listens must not call the kernel from inside. */
+export interface Effects {
+  notice(session: string, notice: Notice): void
+  /** Something changed in a run; spelt out so that nothing is made where nobody watches. */
+  activity(runId: string, kind: RunActivity['kind'], gid: string): void
+}
+
+export interface KernelOptions {
+  /** Above this many bytes new work is refused with `backpressure`; undefined: no bound. */
+  readonly maxBytes?: number
+  /** Ended runs kept at most, and the bytes they may occupy; the oldest go first, before their retention ends. */
+  readonly maxRetainedRuns?: number
+  readonly maxRetainedBytes?: number
+  readonly maxDeadLetters?: number
+  /** How long only the preferred worker may take a group with an affinity. */
+  readonly affinityMs?: number
+  /** How long after its timeout a start is taken back; the worker itself is faster. */
+  readonly deadlineGraceMs?: number
+  /** How long group payloads are kept after a run's end. */
+  readonly payloadRetentionMs?: number
+  /** How long a graph is kept that no run uses. */
+  readonly graphRetentionMs?: number
+  readonly itemsPerCall?: number
+  readonly bytesPerCall?: number
+}
+
+export const KERNEL_DEFAULTS = Object.freeze({
+  maxBytes: Number.POSITIVE_INFINITY,
+  maxRetainedRuns: 10_000,
+  maxRetainedBytes: 256 * 2 ** 20,
+  maxDeadLetters: 1_000,
+  affinityMs: 2_000,
+  deadlineGraceMs: 1_000,
+  payloadRetentionMs: 600_000,
+  graphRetentionMs: 24 * 3_600_000,
+  itemsPerCall: 4_096,
+  bytesPerCall: 16 * 2 ** 20,
+}) satisfies Required<KernelOptions>
+
+export interface StoredGraph extends Due {
+  readonly hash: string
+  readonly bytes: Uint8Array
+}
+
+export class KernelState {
+  readonly options: Required<KernelOptions>
+  readonly effects: Effects
+
+  /** Kernel time of the operation under way, in milliseconds; never goes back. */
+  now = 0
+  /** The clock at the same moment. */
+  wallNow = 0
+  #ahead = 0
+  #lastFence = 0
+  #sequence = 0
+
+  readonly runs = new Map<string, Run>()
+  readonly runsByKey = new Map<string, Run>()
+  readonly groups = new Map<string, Group>()
+  readonly queues = new Map<string, Queue>()
+  readonly sessions = new Map<string, Session>()
+  /** How many sessions have this base id. */
+  readonly bases = new Map<string, number>()
+  /** Sessions that found too little work, longest first. */
+  readonly waiting = new Set<Session>()
+  /** Sessions that are gone and whose branches are not all taken back yet. */
+  readonly lost = new Set<Session>()
+  readonly graphs = new Map<string, StoredGraph>()
+  /** How many runs that are kept have this graph. */
+  readonly graphRuns = new Map<string, number>()
+  readonly deadLetters: DeadLetters
+
+  readonly deadlines = new DueQueue<Lease>()
+  readonly affinityHolds = new DueQueue<AffinityHold>()
+  readonly runTimeouts = new DueQueue<RunDue>()
+  readonly payloadPurges = new DueQueue<RunDue>()
+  readonly recordPurges = new DueQueue<RunDue>()
+  readonly graphPurges = new DueQueue<StoredGraph>()
+
+  /** Ended runs, oldest first; and those whose payloads are still there. */
+  readonly retained = new Set<Run>()
+  readonly withPayloads = new Set<Run>()
+  retainedBytes = 0
+  bytes = 0
+
+  lastSweepAt = Number.NEGATIVE_INFINITY
+  /** When the next sweep was announced for; later than that by much means that the store stood still. */
+  sweepDueAt = Number.POSITIVE_INFINITY
+  graceUntil = Number.NEGATIVE_INFINITY
+  /** The last sweep left something for the next. */
+  hasBacklog = false
+
+  constructor(options: KernelOptions, effects: Effects) {
+    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+    this.options = { ...KERNEL_DEFAULTS, ...given }
+    this.effects = effects
+    this.deadLetters = new DeadLetters(this.options.maxDeadLetters)
+  }
+
+  /** An operation begins at this time by the clock. */
+  tick(wallNow: number): void {
+    this.wallNow = wallNow
+    if (wallNow + this.#ahead < this.now) this.#ahead = this.now - wallNow
+    this.now = wallNow + this.#ahead
+  }
+
+  /** A moment of kernel time as the clock would tell it. */
+  wall(kernelTime: number): number {
+    return kernelTime - this.#ahead
+  }
+
+  /** The next fence: growing, and never one given out before, even when the clock goes back. */
+  nextFence(): number {
+    this.#lastFence = Math.max(this.#lastFence + 1, this.wallNow * 1_000)
+    return this.#lastFence
+  }
+
+  nextSequence(): number {
+    return this.#sequence++
+  }
+
+  queue(name: string): Queue {
+    let queue = this.queues.get(name)
+    if (queue === undefined) {
+      queue = new Queue(name)
+      this.queues.set(name, queue)
+    }
+    return queue
+  }
+
+  /** Counts bytes that a run occupies (or, below 0, no longer does). */
+  addBytes(run: Run, bytes: number): void {
+    run.bytes += bytes
+    this.bytes += bytes
+    if (this.retained.has(run)) this.retainedBytes += bytes
+  }
+
+  /** Whether this much more would be too much. */
+  isFull(more: number): boolean {
+    return this.bytes + more > this.options.maxBytes
+  }
+}
+
+export function tokenOf(fence: number, nonce: string): Token {
+  return `${fence}.${nonce}`
+}

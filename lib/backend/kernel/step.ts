@@ -1,0 +1,159 @@
+/** A holder's step: save, open or fill a group, retire, end the run. Everything is checked before anything is written. */
+import { GraflowError } from '../../errors.js'
+import type { GroupSpec, Packed, StepAnswer, StepRequest } from '../backend.js'
+import { byteLength, EMPTY_PACKED, itemCount, slice } from '../packed.js'
+import { MOST_COUNTED } from './branch-table.js'
+import { type AffinityHold, Group } from './group.js'
+import type { Run } from './runs.js'
+import type { KernelState } from './state.js'
+import { addChild, addReady, arrive, endFlight, endRun, heldGroup, letGo, retire, save, setCursor, single } from './transitions.js'
+
+/** What is to be done about the group of a step. */
+interface GroupPlan {
+  readonly existing: Group | undefined
+  /** Inputs that are not stored yet. */
+  readonly inputs: Packed
+}
+
+/**
+ * Does a step. Repeated it changes nothing: saved paths keep their first value, inputs stored are skipped, retired groups stay
+ * retired, and a run that had ended with just this value is `done`. A refused step leaves no trace.
+ */
+export function step(state: KernelState, request: StepRequest): StepAnswer {
+  const { holder, end } = request
+  const run = state.runs.get(request.runId)
+  if (run === undefined) return { status: 'fenced' }
+  if (run.end !== undefined) {
+    const isSame = end !== undefined && end.state === run.end.state && areEqual(end.value, run.end.value)
+    return { status: isSame ? 'done' : 'fenced' }
+  }
+  const group = heldGroup(state, holder)
+  if (group === undefined || group.run !== run) return { status: 'fenced' }
+  checkShape(state, request, run)
+  const plan = request.group === undefined ? undefined : planGroup(state, request.group, run, group, holder.index)
+  if (plan !== undefined && 'status' in plan) return plan
+
+  if (request.save !== undefined) save(state, run, request.save)
+  if (request.cursor !== undefined) setCursor(state, group, holder.index, request.cursor)
+  for (const gid of request.retire ?? []) {
+    const retired = state.groups.get(gid)
+    if (retired !== undefined && !retired.isRetired) retire(state, retired)
+  }
+  if (end !== undefined) {
+    endBy(state, group, request.holder.token, end)
+    return { status: 'ok', fill: 0 }
+  }
+  if (plan === undefined || request.group === undefined) return { status: 'ok', fill: 0 }
+  return applyPlan(state, plan, request.group.spec, run, group, holder.index)
+}
+
+function planGroup(
+  state: KernelState,
+  { spec, from, inputs }: NonNullable<StepRequest['group']>,
+  run: Run,
+  parent: Group,
+  parentIndex: number,
+): GroupPlan | StepAnswer {
+  const existing = state.groups.get(spec.gid)
+  if (existing === undefined) {
+    if (!state.graphs.has(spec.graph)) return { status: 'nograph' }
+    const bytes = from > 0 ? 0 : byteLength(inputs)
+    if (state.isFull(bytes)) return { status: 'backpressure' }
+    return { existing, inputs: from > 0 ? EMPTY_PACKED : inputs }
+  }
+  const isSame = existing.spec.digest === spec.digest && existing.parent === parent && existing.parentIndex === parentIndex
+  if (!isSame || existing.run !== run) return { status: 'conflict' }
+  const known = existing.fill - from
+  if (existing.state !== 'open' || known < 0) return { existing, inputs: EMPTY_PACKED }
+  const fresh = slice(inputs, Math.min(known, itemCount(inputs)), itemCount(inputs))
+  if (itemCount(fresh) > 0 && state.isFull(byteLength(fresh))) return { status: 'backpressure' }
+  return { existing, inputs: fresh }
+}
+
+function applyPlan(state: KernelState, plan: GroupPlan, spec: GroupSpec, run: Run, parent: Group, parentIndex: number): StepAnswer {
+  parent.table.markWaiting(parentIndex)
+  const group = plan.existing ?? openGroup(state, spec, run, parent, parentIndex)
+  if (group.state !== 'open') return { status: 'done' }
+  if (itemCount(plan.inputs) > 0) {
+    const before = group.filled
+    group.addInputs(plan.inputs)
+    const bytes = byteLength(plan.inputs) + plan.inputs.ends.byteLength
+    group.workBytes += bytes
+    state.addBytes(run, bytes)
+    addReady(state, group, group.filled - before)
+  }
+  return { status: 'ok', fill: group.fill }
+}
+
+function openGroup(state: KernelState, spec: GroupSpec, run: Run, parent: Group, parentIndex: number): Group {
+  const lane = state.queue(spec.queue).lane(spec.requires, spec.tasks)
+  const group = new Group(spec, run, lane, { group: parent, index: parentIndex }, state.nextSequence(), state.now)
+  state.groups.set(spec.gid, group)
+  run.groups.set(spec.gid, group)
+  state.addBytes(run, group.workBytes)
+  addChild(parent, parentIndex, group)
+  if (spec.affinity !== undefined) {
+    const hold: AffinityHold = { group, dueAt: 0, place: -1, order: 0 }
+    group.affinityHold = hold
+    state.affinityHolds.add(hold, state.now + state.options.affinityMs)
+  }
+  const graph = state.graphs.get(spec.graph)
+  if (graph !== undefined) state.graphPurges.add(graph, state.now + state.options.graphRetentionMs)
+  state.effects.activity(run.id, 'group', spec.gid)
+  return group
+}
+
+/** The holder of the root branch ends the run: its own arrival at the root's barrier. */
+function endBy(state: KernelState, root: Group, token: string, end: NonNullable<StepRequest['end']>): void {
+  const lease = root.leaseByToken(token)
+  if (lease !== undefined) letGo(state, lease, 1)
+  endFlight(root, 1)
+  if (end.state === 'cancelled') {
+    endRun(state, root.run, 'cancelled', end.value, 'the run was cancelled')
+    return
+  }
+  const kind = end.state === 'completed' ? 'succeeded' : 'failed'
+  root.table.finish(0, kind)
+  arrive(state, root, { indexes: Uint32Array.of(0), kinds: [kind], values: single(end.value) })
+}
+
+function checkShape(state: KernelState, request: StepRequest, run: Run): void {
+  const { holder, group, end } = request
+  if (end !== undefined && (holder.gid !== run.id || group !== undefined)) {
+    throw new GraflowError('INTERNAL', `expected a run to be ended by its root branch and without a group, got ${holder.gid}`)
+  }
+  if (request.save !== undefined && request.save.paths.length !== itemCount(request.save.values)) {
+    throw new GraflowError('INTERNAL', 'expected as many saved values as paths')
+  }
+  for (const gid of request.retire ?? []) {
+    const retired = state.groups.get(gid)
+    if (retired === undefined) continue
+    const isMine = retired.parent?.spec.gid === holder.gid && retired.parentIndex === holder.index
+    if (isMine && retired.state !== 'open') continue
+    throw new GraflowError('INTERNAL', `expected a closed group of this branch to retire, got ${gid} (${retired.state})`)
+  }
+  if (group !== undefined) checkGroup(state, group)
+}
+
+function checkGroup(state: KernelState, { spec, from, inputs }: NonNullable<StepRequest['group']>): void {
+  const wanted = spec.shared ? 1 : spec.size
+  const isWhole = [spec.size, spec.limit, spec.attempts, spec.maxLosses, spec.timeoutMs, from].every(Number.isSafeInteger)
+  const count = itemCount(inputs)
+  if (!isWhole || spec.size < 1 || from < 0 || from + count > wanted || !spec.gid.startsWith(`${spec.runId}/`)) {
+    throw new GraflowError('INTERNAL', `the group ${spec.gid} is malformed: size ${spec.size}, inputs from ${from}: ${count}`)
+  }
+  const mostLosses = MOST_COUNTED - 1
+  if (spec.attempts < 0 || spec.attempts > MOST_COUNTED || spec.maxLosses < 0 || spec.maxLosses > mostLosses) {
+    const got = `${spec.attempts} and ${spec.maxLosses}`
+    throw new GraflowError('INVALID_OPTION', `attempts must be 0 to ${MOST_COUNTED} and maxLosses 0 to ${mostLosses}, got ${got}`)
+  }
+  const { itemsPerCall, bytesPerCall } = state.options
+  if (count > 1 && (count > itemsPerCall || byteLength(inputs) > bytesPerCall)) {
+    const most = `${itemsPerCall} inputs and ${bytesPerCall} bytes`
+    throw new GraflowError('LIMIT_EXCEEDED', `expected at most ${most} a step, got ${count} and ${byteLength(inputs)}: fill the group in parts`)
+  }
+}
+
+function areEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}

@@ -1,0 +1,142 @@
+/**
+ * The sweep: promotes what is due, takes back what dead sessions and passed deadlines held, ends runs past their timeout, purges what
+ * is past retention, and wakes whoever waits beside work. It reads the state as it is at that moment, so that a branch that was
+ * settled a moment before is left alone. Any number of processes may call it.
+ */
+import type { SweepAnswer } from '../backend.js'
+import { EMPTY_BYTES } from '../packed.js'
+import { removeSession, shortestTtlMs, sweepIntervalMs } from './session.js'
+import type { KernelState } from './state.js'
+import { endRun, promote, purgePayloads, purgeRun, ringAll, takeBack } from './transitions.js'
+
+/** A sweep within this time of another has nothing to add. */
+const SWEEP_GAP_MS = 100
+/** Items a sweep handles at most; what is left over makes the next one due at once. */
+const MOST_ITEMS = 256
+
+/**
+ * Sweeps once. Repeating it is safe: within 100 ms it is `skip`, unless the one before left something over or `isForced`. While there
+ * is reason to think that nobody could renew it is `grace`, and takes nothing back.
+ */
+export function sweep(state: KernelState, isForced = false): SweepAnswer {
+  if (!isForced && !state.hasBacklog && state.now - state.lastSweepAt < SWEEP_GAP_MS) return { status: 'skip' }
+  noteStandstill(state)
+  state.lastSweepAt = state.now
+  const isGrace = state.now < state.graceUntil
+  const promoted = promoteDue(state, MOST_ITEMS / 2)
+  let items = promoted
+  const takenBack = isGrace ? 0 : takeBackDue(state, MOST_ITEMS - items)
+  items += takenBack
+  items += endOverdueRuns(state, MOST_ITEMS - items)
+  purge(state, MOST_ITEMS - items)
+  for (let hold = state.affinityHolds.takeDue(state.now); hold !== undefined; hold = state.affinityHolds.takeDue(state.now)) {
+    hold.group.affinityHold = undefined
+  }
+  ringAll(state)
+  state.hasBacklog = items >= MOST_ITEMS || promoted >= MOST_ITEMS / 2 || (!isGrace && state.lost.size > 0)
+  const interval = sweepIntervalMs(state)
+  state.sweepDueAt = interval === undefined ? Number.POSITIVE_INFINITY : state.now + interval
+  if (isGrace) return { status: 'grace' }
+  const dueAt = nextDueAt(state)
+  return { status: 'ok', takenBack, promoted, nextDueMs: dueAt === undefined ? undefined : Math.max(0, dueAt - state.now) }
+}
+
+/** When something is due next, in kernel time; undefined when nothing is planned. */
+export function nextDueAt(state: KernelState): number | undefined {
+  const dueAt = Math.min(urgentDueAt(state), backgroundDueAt(state))
+  return dueAt === Number.POSITIVE_INFINITY ? undefined : dueAt
+}
+
+/** When something is due next that somebody may be waiting for; Infinity when there is none. */
+export function urgentDueAt(state: KernelState): number {
+  let dueAt = state.hasBacklog ? state.now : Number.POSITIVE_INFINITY
+  for (const queue of state.queues.values()) dueAt = Math.min(dueAt, queue.delays.first()?.dueAt ?? dueAt)
+  dueAt = Math.min(dueAt, state.affinityHolds.first()?.dueAt ?? dueAt, state.runTimeouts.first()?.dueAt ?? dueAt)
+  const deadline = state.deadlines.first()?.dueAt
+  return deadline === undefined ? dueAt : Math.min(dueAt, Math.max(deadline, state.graceUntil))
+}
+
+function backgroundDueAt(state: KernelState): number {
+  const purges = [state.payloadPurges.first(), state.recordPurges.first(), state.graphPurges.first()]
+  return Math.min(state.sweepDueAt, ...purges.map((due) => due?.dueAt ?? Number.POSITIVE_INFINITY))
+}
+
+/** A sweep much later than announced: the store or everybody stood still, so sessions look dead that only could not renew. */
+function noteStandstill(state: KernelState): void {
+  const ttlMs = shortestTtlMs(state)
+  if (ttlMs === undefined || state.now - state.sweepDueAt <= ttlMs / 4) return
+  let longest = 0
+  for (const session of state.sessions.values()) if (Number.isFinite(session.ttlMs)) longest = Math.max(longest, session.ttlMs)
+  state.graceUntil = state.now + longest
+}
+
+function promoteDue(state: KernelState, most: number): number {
+  let promoted = 0
+  for (const queue of state.queues.values()) {
+    while (promoted < most) {
+      const due = queue.delays.takeDue(state.now)
+      if (due === undefined) break
+      promote(state, due)
+      promoted += 1
+    }
+  }
+  return promoted
+}
+
+function takeBackDue(state: KernelState, most: number): number {
+  for (const session of state.sessions.values()) {
+    if (session.expiresAt > state.now) continue
+    removeSession(state, session)
+    if (session.leases.size > 0) state.lost.add(session)
+  }
+  let taken = 0
+  for (const session of state.lost) {
+    for (const lease of session.leases) {
+      if (taken >= most) return taken
+      taken += takeBack(state, lease, 'lost', most - taken)
+    }
+    if (session.leases.size === 0) state.lost.delete(session)
+  }
+  while (taken < most) {
+    const lease = state.deadlines.first()
+    if (lease === undefined || lease.dueAt > state.now) break
+    const late = takeBack(state, lease, 'late', most - taken)
+    taken += late
+    if (taken < most) state.deadlines.remove(lease)
+  }
+  return taken
+}
+
+function endOverdueRuns(state: KernelState, most: number): number {
+  let ended = 0
+  while (ended < most) {
+    const due = state.runTimeouts.takeDue(state.now)
+    if (due === undefined) break
+    endRun(state, due.run, 'failed', EMPTY_BYTES, 'the run took longer than its timeout')
+    ended += 1
+  }
+  return ended
+}
+
+function purge(state: KernelState, most: number): void {
+  for (let left = most; left > 0; left--) {
+    const run = state.payloadPurges.takeDue(state.now)?.run
+    if (run !== undefined) {
+      purgePayloads(state, run)
+      continue
+    }
+    const old = state.recordPurges.takeDue(state.now)?.run
+    if (old !== undefined) {
+      purgeRun(state, old)
+      continue
+    }
+    const graph = state.graphPurges.takeDue(state.now)
+    if (graph === undefined) return
+    if (state.graphRuns.has(graph.hash)) {
+      state.graphPurges.add(graph, state.now + state.options.graphRetentionMs)
+    } else {
+      state.graphs.delete(graph.hash)
+      state.bytes -= graph.bytes.length
+    }
+  }
+}
