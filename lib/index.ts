@@ -1,2 +1,57 @@
 /** The public names, one by one. */
-export { GraflowError, NotRetryableError, type ErrorCode, type GraflowErrorOptions } from './errors.js'
+import { useDrawing } from './flow/node.js'
+import { drawing } from './graph/drawing.js'
+
+// Nodes draw and hash themselves through the graph room, which stands right of theirs: this is where the two meet.
+useDrawing(drawing)
+
+export { connect } from './connect.js'
+export { GraflowError, NotRetryableError, ERROR_CODES, type ErrorCode, type GraflowErrorOptions } from './errors.js'
+export {
+  EVENTS,
+  type EventMap,
+  type EventName,
+  type EventOf,
+  type Events,
+  type RunEvent,
+  type RunStateName,
+  type OutcomeStatus,
+} from './events.js'
+export { task, declareTask, type TaskSchemas } from './flow/task.js'
+export { seq } from './flow/seq.js'
+export { par, each, policy } from './flow/group.js'
+export { choose } from './flow/choose.js'
+export { loop, again, done } from './flow/loop.js'
+export { workflow } from './flow/workflow.js'
+export { flow } from './flow/flow.js'
+export type {
+  Again,
+  AnyNode,
+  Control,
+  Done,
+  EachGroup,
+  Group,
+  In,
+  Joined,
+  JoinPolicy,
+  Node,
+  Out,
+  Outcome,
+  Outcomes,
+  Task,
+  Workflow,
+} from './flow/types.js'
+export type { Channel, ChannelAccess, Logger, TaskContext, WriteOptions } from './flow/context.js'
+export type { GroupOptions, RetryOptions, TaskOptions, WorkflowOptions } from './flow/expression.js'
+export type {
+  Address,
+  BranchOutcome,
+  ConnectOptions,
+  Graflow,
+  GroupProgress,
+  Run,
+  RunOptions,
+  RunStatus,
+} from './producer/types.js'
+export type { Limits } from './engine/limits.js'
+export type { Clock, Random } from './time.js'

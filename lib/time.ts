@@ -3,6 +3,8 @@
  * system's clock.
  */
 
+import { randomUUID } from 'node:crypto'
+
 export interface Clock {
   /** Integer milliseconds since the epoch. */
   now(): number
@@ -87,3 +89,9 @@ export function seededRandom(seed: number): Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }
+
+/** New identifiers for runs, sessions and nonces: text of `[0-9a-f-]`, never the same twice. */
+export type NewId = () => string
+
+/** The machine's own identifiers (RFC 9562, version 4). */
+export const systemId: NewId = () => randomUUID()

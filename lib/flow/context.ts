@@ -99,10 +99,6 @@ export interface WriteOptions {
   /** After how long the value is gone. A write without it never expires. */
   readonly ttlMs?: number
 }
-export interface LockOptions {
-  readonly leaseMs?: number
-  readonly waitMs?: number
-}
 
 /** Single values of a channel. */
 export interface ChannelValues<T> {
@@ -130,14 +126,8 @@ export interface ChannelCounters<T> {
   add(key: KeysOf<T, number>, n: number, options?: WriteOptions): Promise<number>
 }
 
-/** Locks in a channel; their names are apart from its keys. */
-export interface ChannelLocks {
-  /** Calls `fn` while no other branch of the run holds `key`. @throws GraflowError LOCK_TIMEOUT, LOCK_LOST */
-  lock<R>(key: string, options: LockOptions, fn: () => R | Promise<R>): Promise<R>
-}
-
 /** A run's shared state, its values typed by `T`. */
-export interface Channel<T> extends ChannelValues<T>, ChannelLists<T>, ChannelCounters<T>, ChannelLocks {}
+export interface Channel<T> extends ChannelValues<T>, ChannelLists<T>, ChannelCounters<T> {}
 
 /** `ctx.channel.get('k')` is untyped (`any`); `ctx.channel(schema)` and `ctx.channel<T>()` are the same state, typed. */
 export interface ChannelAccess extends Channel<Record<string, any>> {

@@ -330,8 +330,6 @@ task('chan', async (n: number, ctx) => {
   is<Eq<typeof st, number | undefined>>()
   await ctx.channel.set('free', 3)
   const free: number = await ctx.channel.get('free')
-  const locked = await ctx.channel.lock('l', { leaseMs: 10 }, async () => 3)
-  is<Eq<typeof locked, number>>()
 })
 
 // --- text ----------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,87 @@
+/**
+ * Why work should stop, passed down a tree: the run, a branch, a workflow inside it, one start of a task. Cheap until somebody looks:
+ * an AbortSignal is made only when a handler asks for one.
+ */
+
+/** A place in the tree. Aborting it aborts all below it, once; the first reason stays. */
+export class Cancellation {
+  #reason: Error | undefined
+  #controller: AbortController | undefined
+  #listeners: Set<(reason: Error) => void> | undefined
+  #leaveParent: (() => void) | undefined
+
+  /** @param parent aborts this one too, until `leave` is called */
+  constructor(parent?: Cancellation) {
+    if (parent === undefined) return
+    if (parent.#reason !== undefined) this.#reason = parent.#reason
+    else this.#leaveParent = parent.onAbort((reason) => this.abort(reason))
+  }
+
+  /** Undefined while work may go on. */
+  get reason(): Error | undefined {
+    return this.#reason
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason)
+    }
+    return this.#controller.signal
+  }
+
+  /** Repeating it changes nothing. */
+  abort(reason: Error): void {
+    if (this.#reason !== undefined) return
+    this.#reason = reason
+    const listeners = this.#listeners
+    this.#listeners = undefined
+    this.#controller?.abort(reason)
+    for (const listener of listeners ?? []) listener(reason)
+  }
+
+  /** Calls `listener` once when aborted, at once if it is; returns what ends that. */
+  onAbort(listener: (reason: Error) => void): () => void {
+    if (this.#reason !== undefined) {
+      listener(this.#reason)
+      return () => undefined
+    }
+    this.#listeners ??= new Set()
+    this.#listeners.add(listener)
+    return () => {
+      this.#listeners?.delete(listener)
+    }
+  }
+
+  /** Ends the tie to the parent: this work is over. */
+  leave(): void {
+    this.#leaveParent?.()
+    this.#leaveParent = undefined
+  }
+
+  throwIfAborted(): void {
+    if (this.#reason !== undefined) throw this.#reason
+  }
+
+  /** `promise`, or a rejection with the reason as soon as this is aborted. What the promise does later is dropped. */
+  race<T>(promise: PromiseLike<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const off = this.onAbort(reject)
+      promise.then(
+        (value) => {
+          off()
+          resolve(value)
+        },
+        (error: unknown) => {
+          off()
+          reject(error instanceof Error ? error : new Error(`thrown: ${String(error)}`, { cause: error }))
+        },
+      )
+    })
+  }
+}
+
+/** The work was taken away (another process holds it now, or it was withdrawn): stop, and report nothing. */
+export class Dropped extends Error {
+  override readonly name = 'Dropped'
+}

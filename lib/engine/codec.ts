@@ -1,0 +1,249 @@
+/**
+ * Values as bytes, and back: what tasks take and give, whichever process they run in. MessagePack (msgpackr) plus Date, Map, Set,
+ * bigint and typed arrays. Two promises on top of the library: a value either arrives equal or is refused with NOT_SERIALISABLE and
+ * its path, never silently changed; and an Error arrives as an Error.
+ */
+import { isNativeError } from 'node:util/types'
+import { addExtension, Packr } from 'msgpackr'
+import { GraflowError } from '../errors.js'
+import { errorFromRecord, errorToRecord, type ErrorRecord } from './error-record.js'
+
+/** Stands in the bytes for what MessagePack has no word for; never seen by users. */
+class Carried {
+  constructor(
+    readonly what: 'map' | 'error' | 'minus zero',
+    readonly data: unknown,
+  ) {}
+}
+
+const EXTENSION_TYPE = 0x47
+addExtension({
+  Class: Carried,
+  type: EXTENSION_TYPE,
+  write: (carried: Carried) => [carried.what, carried.data],
+  read: (data: unknown): unknown => {
+    if (!Array.isArray(data) || data.length !== 2) throw new TypeError('malformed carried value')
+    const [what, content] = data as [unknown, unknown]
+    switch (what) {
+      case 'map':
+        return new Map(content as [unknown, unknown][])
+      case 'error':
+        return errorFromRecord(content as ErrorRecord)
+      case 'minus zero':
+        return -0
+      default:
+        throw new TypeError(`unknown carried value ${String(what)}`)
+    }
+  },
+})
+
+const packr = new Packr({ moreTypes: true, useRecords: false, mapsAsObjects: true, variableMapSize: true })
+
+const MAX_DEPTH = 200
+
+/** Byte arrays of every kind travel as they are. */
+const ARRAY_BUFFER_VIEWS: ReadonlySet<unknown> = new Set([
+  Int8Array,
+  Uint8Array,
+  Uint8ClampedArray,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+  Float32Array,
+  Float64Array,
+  BigInt64Array,
+  BigUint64Array,
+  Buffer,
+])
+
+type Path = { readonly parent: Path; readonly step: string } | undefined
+
+const pathText = (path: Path): string => {
+  const steps: string[] = []
+  for (let at = path; at !== undefined; at = at.parent) steps.push(at.step)
+  return steps.reverse().join('')
+}
+
+const refuse = (path: Path, got: string, advice: string): never => {
+  const place = `value${pathText(path)}`
+  throw new GraflowError('NOT_SERIALISABLE', `${place} cannot be carried: it is ${got}; ${advice}`, {
+    details: { path: place },
+  })
+}
+
+const keyStep = (key: string): string => (/^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`)
+
+/** Deeper than this the careful walk looks, which also knows cycles. */
+const FAST_DEPTH = 32
+
+/** True for plain data that needs neither a stand-in nor an error: most values, seen without allocating anything. */
+function isPlainData(value: unknown, depth: number): boolean {
+  switch (typeof value) {
+    case 'number':
+      return value !== 0 || 1 / value > 0
+    case 'string':
+      return value.isWellFormed()
+    case 'boolean':
+    case 'undefined':
+      return true
+    case 'object':
+      return value === null || (depth < FAST_DEPTH && isPlainObject(value, depth))
+    default:
+      return false
+  }
+}
+
+function isPlainObject(value: object, depth: number): boolean {
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i += 1) {
+      const item: unknown = value[i]
+      if (item === undefined || !isPlainData(item, depth + 1)) return false
+    }
+    return value.length > 0 ? Object.keys(value).length === value.length : Object.keys(value).length === 0
+  }
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype) return prototype === Date.prototype
+  for (const key of Object.keys(value)) {
+    if (key === '__proto__' || !key.isWellFormed() || !isPlainData((value as Record<string, unknown>)[key], depth + 1))
+      return false
+  }
+  return Object.getOwnPropertySymbols(value).length === 0
+}
+
+/** Gives back `value` itself when MessagePack carries it as it is, else a copy with stand-ins; refuses what it cannot carry. */
+function checked(value: unknown, path: Path, depth: number, above: readonly object[]): unknown {
+  switch (typeof value) {
+    case 'number':
+      return value === 0 && 1 / value < 0 ? new Carried('minus zero', null) : value
+    case 'string':
+      return value.isWellFormed()
+        ? value
+        : refuse(path, 'a string with a lone surrogate', 'send text that is valid Unicode, or bytes')
+    case 'boolean':
+    case 'undefined':
+    case 'bigint':
+      return value
+    case 'function':
+      return refuse(path, 'a function', 'send data; code lives in tasks')
+    case 'symbol':
+      return refuse(path, 'a symbol', 'send a string')
+    case 'object':
+      return value === null ? null : checkedObject(value, path, depth, above)
+    default:
+      return refuse(path, typeof value, 'send data')
+  }
+}
+
+function checkedObject(value: object, path: Path, depth: number, above: readonly object[]): unknown {
+  if (depth > MAX_DEPTH) return refuse(path, `nested deeper than ${MAX_DEPTH}`, 'flatten it')
+  if (above.includes(value)) return refuse(path, 'a cycle (it contains itself)', 'break the cycle')
+  const within = [...above, value]
+  if (Array.isArray(value)) return checkedArray(value, path, depth, within)
+  const prototype: unknown = Object.getPrototypeOf(value)
+  // A root prototype, of whatever realm: node:vm and test runners have their own Object.prototype.
+  if (prototype === null || Object.getPrototypeOf(prototype) === null)
+    return checkedRecord(value as Record<string, unknown>, path, depth, within)
+  if (value instanceof Date && prototype === Date.prototype) return value
+  if (value instanceof Map && prototype === Map.prototype) {
+    const entries = [...value].map(([key, item], i) => [
+      checked(key, { parent: path, step: `<key ${i}>` }, depth + 1, within),
+      checked(item, { parent: path, step: `<value ${i}>` }, depth + 1, within),
+    ])
+    return new Carried('map', entries)
+  }
+  if (value instanceof Set && prototype === Set.prototype) {
+    let isSame = true
+    const items = [...value].map((item, i) => {
+      const carried = checked(item, { parent: path, step: `<item ${i}>` }, depth + 1, within)
+      isSame &&= carried === item
+      return carried
+    })
+    return isSame ? value : new Set(items)
+  }
+  if (value instanceof Error || isNativeError(value)) return new Carried('error', errorToRecord(value))
+  if (ArrayBuffer.isView(value) && ARRAY_BUFFER_VIEWS.has(value.constructor)) return value
+  const name = (value.constructor as { name?: unknown } | undefined)?.name
+  return refuse(
+    path,
+    `an instance of ${typeof name === 'string' && name !== '' ? name : 'a class'}`,
+    'send a plain object',
+  )
+}
+
+function checkedArray(value: readonly unknown[], path: Path, depth: number, within: readonly object[]): unknown {
+  let copy: unknown[] | undefined
+  for (let i = 0; i < value.length; i += 1) {
+    const item = value[i]
+    if (item === undefined && !(i in value))
+      return refuse({ parent: path, step: `[${i}]` }, 'a hole in an array', 'fill it')
+    // Numbers and strings, the bulk of most arrays, need no path.
+    const carried =
+      typeof item === 'number' && item !== 0 ? item : checked(item, { parent: path, step: `[${i}]` }, depth + 1, within)
+    if (carried !== item && !Number.isNaN(item)) copy ??= [...value]
+    if (copy !== undefined) copy[i] = carried
+  }
+  if (Object.keys(value).length !== value.length) {
+    const extra = Object.keys(value).find((key) => !/^\d+$/.test(key)) ?? ''
+    return refuse(
+      { parent: path, step: keyStep(extra) },
+      'a named property of an array',
+      'send a plain object or a plain array',
+    )
+  }
+  return copy ?? value
+}
+
+function checkedRecord(value: Record<string, unknown>, path: Path, depth: number, within: readonly object[]): unknown {
+  let copy: Record<string, unknown> | undefined
+  for (const key of Object.keys(value)) {
+    const at = { parent: path, step: keyStep(key) }
+    if (key === '__proto__') return refuse(at, 'a key that changes prototypes', 'rename it')
+    if (!key.isWellFormed()) return refuse(at, 'a key with a lone surrogate', 'send text that is valid Unicode')
+    const item = value[key]
+    const carried = checked(item, at, depth + 1, within)
+    if (carried !== item && !Number.isNaN(item)) copy ??= { ...value }
+    if (copy !== undefined) copy[key] = carried
+  }
+  if (Object.getOwnPropertySymbols(value).length > 0)
+    return refuse(path, 'an object with symbol keys', 'use string keys')
+  return copy ?? value
+}
+
+const NO_OBJECTS: readonly object[] = Object.freeze([])
+
+/**
+ * A value as bytes. The bytes are the caller's: nothing writes to them later.
+ * @throws GraflowError NOT_SERIALISABLE with the path of what cannot be carried; LIMIT_EXCEEDED above `maxBytes`.
+ */
+export function encode(value: unknown, what = 'value', maxBytes = Number.POSITIVE_INFINITY): Uint8Array {
+  const bytes = packr.pack(isPlainData(value, 0) ? value : checked(value, undefined, 0, NO_OBJECTS))
+  if (bytes.length > maxBytes) throw tooLarge(what, bytes.length, maxBytes)
+  return bytes
+}
+
+/** The error for something larger than its limit. */
+export const tooLarge = (what: string, bytes: number, maxBytes: number): GraflowError =>
+  new GraflowError(
+    'LIMIT_EXCEEDED',
+    `${what} must be at most ${maxBytes} bytes when packed, got ${bytes}: pass a reference to where the data is`,
+    {
+      details: { what, bytes, maxBytes },
+    },
+  )
+
+/**
+ * The value in `bytes[start .. end]`, a new one at every call.
+ * @throws GraflowError INTEGRITY when the bytes are no value.
+ */
+export function decode(bytes: Uint8Array, start = 0, end = bytes.length): unknown {
+  try {
+    return packr.unpack(bytes, { start, end })
+  } catch (cause) {
+    throw new GraflowError(
+      'INTEGRITY',
+      `expected a packed value of ${end - start} bytes, got something that does not decode`,
+      { cause },
+    )
+  }
+}

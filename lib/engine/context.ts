@@ -1,0 +1,225 @@
+/** What a handler gets beside its input. Made for every start, so it is small, and what is rarely asked for is worked out on demand. */
+import { GraflowError } from '../errors.js'
+import type { ChannelAccess, Logger, TaskContext } from '../flow/context.js'
+import type { Expression } from '../flow/expression.js'
+import { expressionOf } from '../flow/node.js'
+import type { AnyNode, Control, Out } from '../flow/types.js'
+import type { Emitter } from '../events.js'
+import { nodeAt, pathsOf, staticPath } from '../graph/locate.js'
+import type { Cancellation } from './cancellation.js'
+import { fullPath, type Frame } from './execution.js'
+
+/** What the engine does for a handler. */
+export interface ContextServices {
+  readonly emitter: Emitter
+  channelOf(frame: Frame): ChannelAccess
+  result(frame: Frame, target: string | Expression): Promise<unknown>
+  fork(
+    frame: Frame,
+    path: string,
+    expression: Expression,
+    input: unknown,
+    timer: Pausable | undefined,
+  ): Promise<unknown>
+}
+
+/** A deadline that stands still while a handler waits for its forks. */
+export interface Pausable {
+  pause(): void
+  unpause(): void
+}
+
+/** A node that a handler wants to run next, and with what. */
+export interface Detour {
+  readonly expression: Expression
+  readonly input: unknown
+  readonly hasInput: boolean
+}
+
+/** What a handler asked for by `again`, `next`, `goto`, `finish` and `cancel`; the engine acts when it returns. */
+export interface Asked {
+  readonly next: readonly Detour[]
+  readonly goto: Detour | undefined
+  readonly again: { readonly input: unknown } | undefined
+  readonly finish: { readonly value: unknown } | undefined
+  readonly cancel: { readonly reason: string } | undefined
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+const CONTROLS = {
+  again: Object.freeze({ '~control': 'again' }),
+  next: Object.freeze({ '~control': 'next' }),
+  goto: Object.freeze({ '~control': 'goto' }),
+  finish: Object.freeze({ '~control': 'finish' }),
+  cancel: Object.freeze({ '~control': 'cancel' }),
+} as const
+
+/** Whether a handler returned a Control, which is no output. */
+export const isControl = (output: unknown): output is Control =>
+  typeof output === 'object' &&
+  output !== null &&
+  Object.hasOwn(CONTROLS, (output as { '~control'?: PropertyKey })['~control'] ?? '')
+
+/** Which start this is. */
+export interface StartFacts {
+  readonly task: string
+  /** In the frame's graph. */
+  readonly path: string
+  readonly attempt: number
+  /** Of the task itself, by `again`; 1 at first. */
+  readonly pass: number
+}
+
+export class HandlerContext implements TaskContext<unknown> {
+  readonly #services: ContextServices
+  readonly #frame: Frame
+  readonly #facts: StartFacts
+  /** Why this start should stop; made by whoever can tell, such as a timeout. */
+  readonly #cancel: Cancellation
+  readonly #timer: Pausable | undefined
+  #asked: Mutable<Asked> | undefined
+
+  constructor(services: ContextServices, frame: Frame, facts: StartFacts, cancel: Cancellation, timer?: Pausable) {
+    this.#services = services
+    this.#frame = frame
+    this.#facts = facts
+    this.#cancel = cancel
+    this.#timer = timer
+  }
+
+  get runId(): string {
+    return this.#frame.execution.facts.runId
+  }
+
+  get taskName(): string {
+    return this.#facts.task
+  }
+
+  get path(): string {
+    return fullPath(this.#frame.use, this.#facts.path)
+  }
+
+  get index(): number | undefined {
+    return innermost(this.#frame, this.#facts.path, 'each')
+  }
+
+  get cycle(): number {
+    return this.#facts.pass > 1 ? this.#facts.pass : (innermost(this.#frame, this.#facts.path, 'loop') ?? 1)
+  }
+
+  get attempt(): number {
+    return this.#facts.attempt
+  }
+
+  get signal(): AbortSignal {
+    return this.#cancel.signal
+  }
+
+  get idempotencyKey(): string {
+    const pass = this.#facts.pass > 1 ? `#${this.#facts.pass}` : ''
+    return `${this.runId}/${this.path}${pass}`
+  }
+
+  get fence(): number {
+    return this.#frame.execution.facts.fence
+  }
+
+  get log(): Logger {
+    const write =
+      (level: 'debug' | 'info' | 'warn' | 'error') =>
+      (message: string, details?: object): void => {
+        const { runId, taskName: task, path } = this
+        this.#services.emitter.emit('log', {
+          level,
+          message,
+          runId,
+          task,
+          path,
+          ...(details !== undefined && { details }),
+        })
+      }
+    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+  }
+
+  progress(fraction: number, message?: string): void {
+    if (!(fraction >= 0 && fraction <= 1)) {
+      throw new GraflowError('INVALID_OPTION', `progress takes a fraction from 0 to 1, got ${String(fraction)}`)
+    }
+    const { runId, taskName: task, path } = this
+    this.#services.emitter.emit('run:progress', {
+      runId,
+      task,
+      path,
+      fraction,
+      ...(message !== undefined && { message }),
+    })
+  }
+
+  get channel(): ChannelAccess {
+    return this.#services.channelOf(this.#frame)
+  }
+
+  result<const N extends AnyNode>(node: N): Promise<Out<N>> {
+    return this.#services.result(this.#frame, expressionOf(node)) as Promise<Out<N>> // the node says what its result is
+  }
+
+  run<const N extends AnyNode>(node: N, input?: unknown): Promise<Out<N>> {
+    return this.#services.fork(this.#frame, this.#facts.path, expressionOf(node), input, this.#timer) as Promise<Out<N>> // as above
+  }
+
+  next(node: AnyNode, ...input: [input?: unknown]): Control {
+    const detour = { expression: expressionOf(node), input: input[0], hasInput: input.length > 0 }
+    this.#ask().next = [...this.#ask().next, detour]
+    return CONTROLS.next
+  }
+
+  goto(node: AnyNode, ...input: [input?: unknown]): Control {
+    this.#ask().goto = { expression: expressionOf(node), input: input[0], hasInput: input.length > 0 }
+    return CONTROLS.goto
+  }
+
+  again(input: unknown): Control {
+    this.#ask().again = { input }
+    return CONTROLS.again
+  }
+
+  finish(value: unknown): Control {
+    this.#ask().finish = { value }
+    return CONTROLS.finish
+  }
+
+  cancel(reason: string): Control {
+    this.#ask().cancel = { reason }
+    return CONTROLS.cancel
+  }
+
+  /** Undefined, as nearly always, when the handler asked for nothing. Not for handlers. */
+  static asked(context: HandlerContext): Asked | undefined {
+    return context.#asked
+  }
+
+  #ask(): Mutable<Asked> {
+    this.#asked ??= { next: [], goto: undefined, again: undefined, finish: undefined, cancel: undefined }
+    return this.#asked
+  }
+}
+
+/** The number of the innermost each (item, from 0) or loop (pass, from 1) around a place. */
+function innermost(frame: Frame, path: string, kind: 'each' | 'loop'): number | undefined {
+  const segments = path.split('/')
+  for (let end = segments.length - 1; end > 0; end -= 1) {
+    const above = staticPath(frame.use.graph, segments.slice(0, end).join('/'))
+    if (above !== undefined && nodeAt(frame.use.graph, above)?.kind === kind) return Number(segments[end])
+  }
+  return undefined
+}
+
+/** Whether `expression` has a task that stands in the graph, but not inside `branch`. */
+export function isAcrossBarrier(frame: Frame, tasks: Iterable<string>, branch: string): boolean {
+  for (const task of tasks) {
+    const paths = pathsOf(frame.use.graph, task)
+    if (paths.length > 0 && !paths.some((path) => path === branch || path.startsWith(`${branch}/`))) return true
+  }
+  return false
+}

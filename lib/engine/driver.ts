@@ -1,0 +1,128 @@
+/**
+ * Drives one run: holds its root branch, interprets its graph, and ends it. Whatever way it ends, what the store has recorded is the
+ * truth: another process may have cancelled or taken over the run meanwhile.
+ */
+import type { EndState, Token } from '../backend/backend.js'
+import { GraflowError } from '../errors.js'
+import { Cancellation, Dropped } from './cancellation.js'
+import { decode, encode } from './codec.js'
+import { endOf, type Engine } from './engine.js'
+import { Execution, NO_SLOT, type Frame, type GraphInUse } from './execution.js'
+import { taskError } from './failure.js'
+import { EndRun, originOf } from './interpreter.js'
+
+/** A run that this process holds. */
+export interface HeldRun {
+  readonly runId: string
+  readonly token: Token
+  readonly use: GraphInUse
+  readonly input: Uint8Array
+  readonly timeoutMs: number | undefined
+  /** Starts before this one: then what they finished is read first. */
+  readonly losses: number
+}
+
+/** `lost`: this process does not hold the run any more; its state is the store's. */
+export type DriveEnd = { readonly state: EndState; readonly value: Uint8Array } | { readonly state: 'lost' }
+
+/** A run being driven. */
+export interface Drive {
+  readonly execution: Execution
+  readonly ended: Promise<DriveEnd>
+}
+
+/** Starts to drive. `ended` never rejects with a run's own failure: that is an end, too. */
+export function drive(engine: Engine, run: HeldRun): Drive {
+  const execution = new Execution({
+    runId: run.runId,
+    holder: { gid: run.runId, index: 0, token: run.token },
+    fence: fenceOf(run.token),
+    errors: 0,
+    losses: run.losses,
+    depth: 0,
+    slot: NO_SLOT,
+    workerId: engine.parts.workerId,
+    staticPath: '',
+  })
+  return { execution, ended: driveToEnd(engine, run, execution) }
+}
+
+const fenceOf = (token: Token): number => Number(token.slice(0, token.indexOf('.')))
+
+async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): Promise<DriveEnd> {
+  const { clock, limits } = engine.parts
+  const deadline = new Cancellation(execution.cancel)
+  const disarm =
+    run.timeoutMs === undefined
+      ? undefined
+      : clock.after(run.timeoutMs, () => {
+          deadline.abort(runTimeout(run.runId, run.timeoutMs))
+        })
+  let end: { readonly state: EndState; readonly value: Uint8Array }
+  try {
+    const frame: Frame = { execution, use: run.use, cancel: deadline }
+    if (run.losses > 0) await engine.restore(execution, '')
+    // A copy for every start: handlers may change what they get.
+    const value = await engine.interpreter.runBranch(frame, undefined, '', decode(run.input))
+    end = { state: 'completed', value: encode(value, `the result of run ${run.runId}`, limits.sharedInputBytes) }
+  } catch (thrown) {
+    if (execution.cancel.reason !== undefined || thrown instanceof Dropped) return { state: 'lost' }
+    end = thrown instanceof EndRun ? endedByHandler(thrown, run.runId, engine) : failed(thrown, run.runId)
+  } finally {
+    disarm?.()
+    deadline.leave()
+  }
+  const save = execution.takeUnsaved()
+  const answer = await engine.parts.backend.step({
+    holder: execution.facts.holder,
+    runId: run.runId,
+    ...(save !== undefined && { save }),
+    end,
+  })
+  return answer.status === 'ok' || answer.status === 'done' ? end : { state: 'lost' }
+}
+
+function endedByHandler(
+  end: EndRun,
+  runId: string,
+  engine: Engine,
+): { readonly state: EndState; readonly value: Uint8Array } {
+  try {
+    const { state, value } = endOf(end, runId, engine.parts.limits)
+    return { state, value }
+  } catch (error) {
+    return failed(error, runId) // the value given to finish cannot be carried
+  }
+}
+
+function failed(thrown: unknown, runId: string): { readonly state: 'failed'; readonly value: Uint8Array } {
+  const { error, isFromHandler } = originOf(thrown)
+  return { state: 'failed', value: encode(taskError(error, isFromHandler, { task: runId, path: '', errors: 1 })) }
+}
+
+/** The error of a run that took too long. */
+export const runTimeout = (runId: string, timeoutMs: number | undefined): GraflowError =>
+  new GraflowError(
+    'RUN_TIMEOUT',
+    `run ${runId} took longer than its timeoutMs${timeoutMs === undefined ? '' : ` of ${timeoutMs}`}; what was in flight was withdrawn`,
+    {
+      details: { runId, ...(timeoutMs !== undefined && { timeoutMs }) },
+    },
+  )
+
+/** What a run that has ended gives: its result, or the error it ended with. */
+export function outcomeOfRun(
+  runId: string,
+  state: EndState,
+  value: Uint8Array,
+): { readonly value: unknown } | { readonly error: GraflowError } {
+  if (state === 'completed') return { value: decode(value) }
+  if (value.length === 0) return { error: runTimeout(runId, undefined) } // only a deadline ends a run without saying more
+  const error = decode(value)
+  return {
+    error:
+      error instanceof GraflowError
+        ? error
+        : new GraflowError('INTEGRITY', `the error of run ${runId} cannot be read`, { cause: error }),
+  }
+}

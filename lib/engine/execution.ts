@@ -1,0 +1,138 @@
+/**
+ * One start of one branch in this process: who holds it, what it has finished, why it should stop. A run's driver is such a branch too,
+ * the one of the run's root group.
+ */
+import type { Holder, SavedValues } from '../backend/backend.js'
+import type { Graph } from '../graph/graph.js'
+import { Cancellation } from './cancellation.js'
+import { PackedWriter } from './packing.js'
+import type { Code } from './registry.js'
+
+/** The right to occupy a worker. A branch that waits at an inner barrier gives it back for that time. */
+export interface Slot {
+  giveBack(): void
+  takeAgain(): Promise<void>
+}
+
+/** A driver's own steps need no slot. */
+export const NO_SLOT: Slot = Object.freeze({ giveBack: () => undefined, takeAgain: () => Promise.resolve() })
+
+/** A graph, the code behind it, and the place in the run where its root stands (`''`: it is the run's own graph). */
+export interface GraphInUse {
+  readonly hash: string
+  readonly graph: Graph
+  readonly code: Code
+  readonly base: string
+}
+
+/** What a start is known by. */
+export interface ExecutionFacts {
+  readonly runId: string
+  readonly holder: Holder
+  readonly fence: number
+  readonly errors: number
+  readonly losses: number
+  /** Groups above; 0 for a driver. */
+  readonly depth: number
+  readonly slot: Slot
+  readonly workerId: string
+  /** The branch's own place in its graph; `''` when it is the whole of it. */
+  readonly staticPath: string
+}
+
+/** A start, while it lasts. */
+export class Execution {
+  readonly facts: ExecutionFacts
+  readonly cancel = new Cancellation()
+  #saved: Map<string, Uint8Array> | undefined
+  #unsaved: Map<string, Uint8Array> | undefined
+  #retired: string[] = []
+  #forks: Map<string, number> | undefined
+  #waits = 0
+
+  constructor(facts: ExecutionFacts) {
+    this.facts = facts
+  }
+
+  /** What an earlier start of this branch finished: it is not run again. */
+  restore(saved: SavedValues): void {
+    this.#saved = new Map(
+      saved.paths.map((path, i) => [
+        path,
+        saved.values.bytes.subarray(saved.values.ends[i - 1] ?? 0, saved.values.ends[i]),
+      ]),
+    )
+  }
+
+  /** The output of a node that this or an earlier start finished. */
+  savedOutput(path: string): Uint8Array | undefined {
+    return this.#unsaved?.get(path) ?? this.#saved?.get(path)
+  }
+
+  /** Keeps an output for the next write. */
+  save(path: string, output: Uint8Array): void {
+    this.#unsaved ??= new Map()
+    this.#unsaved.set(path, output)
+  }
+
+  /** What the next write carries; from then on it counts as saved. */
+  takeUnsaved(): SavedValues | undefined {
+    if (this.#unsaved === undefined) return undefined
+    const writer = new PackedWriter()
+    this.#saved ??= new Map()
+    for (const [path, output] of this.#unsaved) {
+      writer.push(output)
+      this.#saved.set(path, output)
+    }
+    const paths = [...this.#unsaved.keys()]
+    this.#unsaved = undefined
+    return { paths, values: writer.take() }
+  }
+
+  /** A group whose outcomes were read: the next write lets its inputs go. */
+  retire(gid: string): void {
+    this.#retired.push(gid)
+  }
+
+  takeRetired(): readonly string[] {
+    const retired = this.#retired
+    this.#retired = []
+    return retired
+  }
+
+  /** Number of the next fork of the handler at `path`, from 1: the same in every attempt, so that its group is met again. */
+  nextFork(path: string): number {
+    this.#forks ??= new Map()
+    const fork = (this.#forks.get(path) ?? 0) + 1
+    this.#forks.set(path, fork)
+    return fork
+  }
+
+  /** A new attempt of the handler at `path` counts its forks from the start. */
+  restartForks(path: string): void {
+    this.#forks?.delete(path)
+  }
+
+  /** Waits without occupying the worker. Several waits at once give back one slot. */
+  async withoutSlot<T>(wait: () => Promise<T>): Promise<T> {
+    this.#waits += 1
+    if (this.#waits === 1) this.facts.slot.giveBack()
+    try {
+      return await wait()
+    } finally {
+      this.#waits -= 1
+      if (this.#waits === 0) await this.facts.slot.takeAgain()
+    }
+  }
+}
+
+/** Where the interpreter is: a start, a graph in it, and why to stop here. */
+export interface Frame {
+  readonly execution: Execution
+  readonly use: GraphInUse
+  readonly cancel: Cancellation
+}
+
+/** The path in the run of a path in a frame's graph. */
+export const fullPath = (use: GraphInUse, path: string): string =>
+  use.base === '' ? path : path === '' ? use.base : `${use.base}/${path}`

@@ -1,0 +1,56 @@
+/** What an error means: whether the task is started again and when, and how it is reported once it is not. */
+import { isNativeError } from 'node:util/types'
+import { GraflowError } from '../errors.js'
+import type { RetryOptions } from '../flow/expression.js'
+import type { Random } from '../time.js'
+
+/** Which start of which task failed. */
+export interface FailedStart {
+  readonly task: string
+  readonly path: string
+  /** Starts so far that ended in an error, this one included. */
+  readonly errors: number
+}
+
+/** Codes of the engine itself after which another start may go better. */
+const WORTH_ANOTHER_START: ReadonlySet<string> = new Set(['TIMEOUT', 'GROUP_TIMEOUT'])
+
+/**
+ * A handler's own error says so by `retryable: false`. Of the engine's errors about a start, only a timeout can go better the next time:
+ * a value that cannot be carried will not be carried then either.
+ */
+export function isRetryable(error: unknown, isFromHandler: boolean): boolean {
+  if (isFromHandler) {
+    if (error instanceof GraflowError) return true
+    return !(typeof error === 'object' && error !== null && (error as { retryable?: unknown }).retryable === false)
+  }
+  return error instanceof GraflowError && WORTH_ANOTHER_START.has(error.code)
+}
+
+/**
+ * Milliseconds to wait before the start that follows error number `errors` (from 1): delayMs × factor^(errors − 1), at most maxDelayMs, of
+ * which the share `jitter` is left to chance.
+ */
+export function retryDelayMs(retry: RetryOptions, errors: number, random: Random): number {
+  const full = Math.min(
+    (retry.delayMs ?? 0) * (retry.factor ?? 1) ** (errors - 1),
+    retry.maxDelayMs ?? Number.MAX_SAFE_INTEGER,
+  )
+  return Math.round(full * (1 - (retry.jitter ?? 0) * random()))
+}
+
+/**
+ * The error that a failed task is reported with: TASK_FAILED around what its handler threw (message and stack are the original's, which is
+ * the cause), or the engine's own error (TIMEOUT, NOT_SERIALISABLE, …) as it is.
+ */
+export function taskError(thrown: unknown, isFromHandler: boolean, start: FailedStart): GraflowError {
+  if (!isFromHandler && thrown instanceof GraflowError) return thrown
+  const isError = thrown instanceof Error || isNativeError(thrown)
+  const message = isError ? thrown.message : `thrown: ${String(thrown)}`
+  const attempts = start.errors === 1 ? '' : ` after ${start.errors} attempts`
+  return new GraflowError('TASK_FAILED', `task "${start.task}" (at ${start.path}) failed${attempts}: ${message}`, {
+    cause: isError ? thrown : new Error(message),
+    details: { task: start.task, path: start.path, attempts: start.errors },
+    ...(isError && typeof thrown.stack === 'string' && { stack: thrown.stack }),
+  })
+}

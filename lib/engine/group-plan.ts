@@ -1,0 +1,246 @@
+/** From a group's node and its input to what is dispatched: the spec, the packed inputs, and how its members are called. */
+import type { GroupSpec, Packed, ReleaseRule } from '../backend/backend.js'
+import { GraflowError } from '../errors.js'
+import type { TaskOptions } from '../flow/expression.js'
+import type { EachNode, GraphJoin, GraphNode, GroupNode } from '../graph/graph.js'
+import { groupSegment } from '../graph/locate.js'
+import { encode, tooLarge } from './codec.js'
+import { fullPath, type GraphInUse } from './execution.js'
+import type { Limits } from './limits.js'
+import { packedOne, PackedWriter } from './packing.js'
+import {
+  isSamePlacement,
+  placementOfBranch,
+  placementOfGroup,
+  placementOfTask,
+  tasksInPlace,
+  type Placement,
+} from './placement.js'
+
+/** A group that is about to be dispatched. */
+export interface GroupPlan {
+  readonly spec: GroupSpec
+  /** In the run. */
+  readonly path: string
+  readonly label: string
+  readonly name: string | undefined
+  readonly join: GraphJoin
+  readonly keys: readonly string[] | undefined
+  readonly memberOf: (index: number) => string
+  readonly timeoutMs: number | undefined
+  /** Inputs from item `from` on, as many as one call takes; a shared input is one item. */
+  inputsFrom(from: number): Packed
+}
+
+/** Who dispatches. */
+export interface Dispatcher {
+  readonly runId: string
+  /** Groups above the new one. */
+  readonly depth: number
+  readonly limits: Limits
+  readonly itemsPerCall: number
+  readonly bytesPerCall: number
+}
+
+const DEFAULT_MAX_LOSSES = 3
+
+const ruleOf = (join: GraphJoin, onFailure: 'cancel' | 'wait' | undefined): ReleaseRule =>
+  join.kind === 'strict' && onFailure !== 'wait' ? 'first-failure' : join.kind === 'first' ? 'first-success' : 'all'
+
+/** What the branches, taken together, ask for: the most of each, since each branch's own worker holds it to its own. */
+function demands(
+  use: GraphInUse,
+  branches: readonly GraphNode[],
+): Pick<GroupSpec, 'attempts' | 'maxLosses' | 'timeoutMs' | 'priority'> {
+  const options = branches.map(
+    (branch): TaskOptions => (branch.kind === 'task' ? (use.graph.tasks[branch.name] ?? {}) : {}),
+  )
+  const most = (pick: (option: TaskOptions) => number): number =>
+    options.reduce((max, option) => Math.max(max, pick(option)), Number.NEGATIVE_INFINITY)
+  return {
+    attempts: most((option) => option.retry?.attempts ?? 1),
+    maxLosses: most((option) => option.maxLosses ?? DEFAULT_MAX_LOSSES),
+    // A branch of several tasks has no deadline of its own: its tasks have theirs.
+    timeoutMs: options.every((option) => option.timeoutMs !== undefined) ? most((option) => option.timeoutMs ?? 0) : 0,
+    priority: most((option) => option.priority ?? 0),
+  }
+}
+
+function needs(use: GraphInUse, branches: readonly GraphNode[], placement: Placement): string[] {
+  const names = new Set<string>()
+  for (const branch of branches) {
+    if (branch.kind === 'task' && isSamePlacement(placementOfBranch(use.graph, branch), placement))
+      names.add(branch.name)
+    else tasksInPlace(use.graph, branch, names)
+  }
+  return [...names].sort()
+}
+
+const memberName = (branch: GraphNode, fallback: string): string =>
+  branch.kind === 'task' || branch.kind === 'workflow' ? branch.name : fallback
+
+const distinct = (branches: readonly GraphNode[]): readonly GraphNode[] => [...new Set(branches)]
+
+/**
+ * A `par` or `each` with its input.
+ * @throws GraflowError NOT_AN_ARRAY, LIMIT_EXCEEDED, NOT_SERIALISABLE
+ */
+export function planGroup(
+  by: Dispatcher,
+  use: GraphInUse,
+  node: GroupNode | EachNode,
+  path: string,
+  staticPath: string,
+  input: unknown,
+): GroupPlan {
+  const place = fullPath(use, path)
+  if (by.depth > by.limits.nesting) {
+    throw new GraflowError(
+      'LIMIT_EXCEEDED',
+      `groups may be nested ${by.limits.nesting} deep, the group at ${place} is number ${by.depth}`,
+      {
+        details: { path: place, nesting: by.limits.nesting },
+      },
+    )
+  }
+  const branches = node.kind === 'each' ? [node.body] : node.branches
+  if (node.kind === 'each' && !Array.isArray(input)) {
+    throw new GraflowError(
+      'NOT_AN_ARRAY',
+      `the each at ${place} takes an array, got ${input === null ? 'null' : typeof input}`,
+      { details: { path: place } },
+    )
+  }
+  const items = node.kind === 'each' ? (input as readonly unknown[]) : undefined
+  const size = items?.length ?? branches.length
+  if (size > by.limits.branches) {
+    throw new GraflowError(
+      'LIMIT_EXCEEDED',
+      `a group has at most ${by.limits.branches} branches, the one at ${place} would have ${size}: send several items a branch`,
+      {
+        details: { path: place, branches: size, limit: by.limits.branches },
+      },
+    )
+  }
+  const kinds = distinct(branches)
+  const placement = placementOfGroup(use.graph, kinds)
+  const shared =
+    items === undefined
+      ? packedOne(encode(input, `the input of the group at ${place}`, by.limits.sharedInputBytes))
+      : undefined
+  return {
+    spec: {
+      ...specBase(by, use, place, staticPath, size),
+      ...demands(use, kinds),
+      shared: items === undefined,
+      rule: ruleOf(node.join, node.options.onFailure),
+      ...workersOf(placement, node.options.queue),
+      tasks: needs(use, kinds, placement),
+      limit: node.options.concurrency ?? 0,
+    },
+    path: place,
+    label: node.options.name === undefined ? `at ${place}` : `"${node.options.name}" (at ${place})`,
+    name: node.options.name,
+    join: node.join,
+    keys: node.kind === 'group' ? node.keys : undefined,
+    memberOf: (index) =>
+      node.kind === 'each'
+        ? `${memberName(node.body, 'item')}[${index}]`
+        : (node.keys?.[index] ?? memberName(branches[index] ?? node, `branch ${groupSegment(node, index)}`)),
+    timeoutMs: node.options.timeoutMs,
+    inputsFrom: (from) => shared ?? packItems(items ?? [], from, place, by),
+  }
+}
+
+/** One node dispatched by itself, as a group of one: a placed step of a sequence, or what a handler forks. `staticPath` `''` is a whole graph. */
+export function planOne(
+  by: Dispatcher,
+  use: GraphInUse,
+  node: GraphNode,
+  path: string,
+  staticPath: string,
+  input: unknown,
+): GroupPlan {
+  const place = fullPath(use, path)
+  if (by.depth > by.limits.nesting) {
+    throw new GraflowError(
+      'LIMIT_EXCEEDED',
+      `groups may be nested ${by.limits.nesting} deep, ${place} is number ${by.depth}`,
+      { details: { path: place } },
+    )
+  }
+  const placement =
+    node.kind === 'task' ? placementOfTask(use.graph.tasks[node.name]) : placementOfBranch(use.graph, node)
+  const packed = packedOne(encode(input, `the input at ${place}`, by.limits.itemBytes))
+  return {
+    spec: {
+      ...specBase(by, use, place, staticPath, 1),
+      ...demands(use, [node]),
+      shared: true,
+      rule: 'all',
+      ...workersOf(placement, undefined),
+      tasks: needs(use, [node], placement),
+      limit: 0,
+    },
+    path: place,
+    label: `at ${place}`,
+    name: undefined,
+    join: { kind: 'strict' },
+    keys: undefined,
+    memberOf: () => memberName(node, place),
+    timeoutMs: undefined,
+    inputsFrom: () => packed,
+  }
+}
+
+function specBase(
+  by: Dispatcher,
+  use: GraphInUse,
+  place: string,
+  staticPath: string,
+  size: number,
+): Pick<GroupSpec, 'gid' | 'runId' | 'graph' | 'node' | 'digest' | 'size' | 'depth'> {
+  return {
+    gid: `${by.runId}/${place}`,
+    runId: by.runId,
+    graph: use.hash,
+    node: staticPath,
+    digest: `${use.hash}/${staticPath}/${size}`,
+    size,
+    depth: by.depth,
+  }
+}
+
+function workersOf(
+  placement: Placement,
+  queue: string | undefined,
+): Pick<GroupSpec, 'queue' | 'requires' | 'affinity'> {
+  return {
+    queue: queue ?? placement.queue,
+    requires: placement.requires,
+    ...(placement.affinity !== undefined && { affinity: placement.affinity }),
+  }
+}
+
+function packItems(items: readonly unknown[], from: number, place: string, by: Dispatcher): Packed {
+  const writer = new PackedWriter()
+  for (let i = from; i < items.length && writer.length < by.itemsPerCall; i += 1) {
+    const item = encodeItem(items[i], i, place)
+    if (item.length > by.limits.itemBytes)
+      throw tooLarge(`item ${i} of the each at ${place}`, item.length, by.limits.itemBytes)
+    if (writer.length > 0 && writer.byteLength + item.length > by.bytesPerCall) break
+    writer.push(item)
+  }
+  return writer.take()
+}
+
+function encodeItem(item: unknown, i: number, place: string): Uint8Array {
+  try {
+    return encode(item)
+  } catch (error) {
+    if (!(error instanceof GraflowError) || error.code !== 'NOT_SERIALISABLE') throw error
+    throw new GraflowError('NOT_SERIALISABLE', `item ${i} of the each at ${place}: ${error.message}`, {
+      details: { ...error.details, item: i },
+    })
+  }
+}

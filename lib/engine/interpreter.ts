@@ -1,0 +1,744 @@
+/**
+ * Interprets a graph for one branch (or a run's driver): sequential steps here, groups through the backend. What is finished is kept in
+ * the execution and saved with the next write, so that another start goes on where this one stopped.
+ *
+ * This file is long because it is one recursion over the kinds of nodes, with what a handler may ask for on top.
+ */
+import type { Backend, OutcomesPage, StepAnswer } from '../backend/backend.js'
+import type { Emitter } from '../events.js'
+import { GraflowError } from '../errors.js'
+import { tasksOf } from '../flow/collect.js'
+import type { Expression, TaskExpression } from '../flow/expression.js'
+import type { Outcome } from '../flow/types.js'
+import { graphOf } from '../graph/graph-of.js'
+import type { ChooseNode, EachNode, GraphNode, GroupNode, LoopNode, TaskNode, WorkflowNode } from '../graph/graph.js'
+import { pathUnder, staticPath, stepsOf } from '../graph/locate.js'
+import type { Clock, Random } from '../time.js'
+import type { Arrivals } from './arrivals.js'
+import { Cancellation, Dropped } from './cancellation.js'
+import { decode, encode } from './codec.js'
+import { HandlerContext, isAcrossBarrier, isControl, type Asked, type Detour, type Pausable } from './context.js'
+import { fullPath, type Execution, type Frame, type GraphInUse } from './execution.js'
+import { isRetryable, retryDelayMs, taskError } from './failure.js'
+import { fullStore, type GraphStore } from './graph-store.js'
+import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
+import { groupFailed, joinResult, shaped } from './joins.js'
+import type { Limits } from './limits.js'
+import { decodeItem } from './packing.js'
+import { isPlaced } from './placement.js'
+import type { Registry } from './registry.js'
+import { HandlerThrew, start, type StartServices } from './start.js'
+
+/** A handler ended the run. Unwinds to whoever holds the branch. */
+export class EndRun extends Error {
+  override readonly name = 'EndRun'
+
+  constructor(
+    readonly state: 'completed' | 'cancelled',
+    readonly value: unknown,
+  ) {
+    super('a handler ended the run')
+  }
+}
+
+/** A handler went elsewhere: the branch's static successors are left out. Unwinds to the branch, whose result `value` is. */
+class Jumped extends Error {
+  override readonly name = 'Jumped'
+
+  constructor(readonly value: unknown) {
+    super('a handler went elsewhere')
+  }
+}
+
+const DEFAULT_MAX_CYCLES = 100
+
+/** What the interpreter needs of the process. */
+export interface InterpreterServices extends StartServices {
+  readonly backend: Backend
+  readonly clock: Clock
+  readonly random: Random
+  readonly emitter: Emitter
+  readonly limits: Limits
+  readonly graphs: GraphStore
+  readonly registry: Registry
+  readonly arrivals: Arrivals
+}
+
+/** Interprets graphs; one a process. */
+export class Interpreter {
+  readonly #services: InterpreterServices
+
+  constructor(services: InterpreterServices) {
+    this.#services = services
+  }
+
+  /** A whole graph: a run, or what a handler forks or goes to. Gives the last step's output. */
+  async runGraph(frame: Frame, input: unknown): Promise<unknown> {
+    return this.#steps(frame, stepsOf(frame.use.graph), '', input)
+  }
+
+  /** A branch: the node at `path`. Gives its output; a jump inside ends it with the jump's result. */
+  async runBranch(frame: Frame, node: GraphNode | undefined, path: string, input: unknown): Promise<unknown> {
+    return this.asBranch(() =>
+      node === undefined ? this.runGraph(frame, input) : this.#node(frame, node, path, input),
+    )
+  }
+
+  /** A jump inside ends the branch here, with the jump's result. */
+  async asBranch(work: () => Promise<unknown>): Promise<unknown> {
+    try {
+      return await work()
+    } catch (thrown) {
+      if (thrown instanceof Jumped) return thrown.value
+      throw thrown
+    }
+  }
+
+  /** Runs a flow on the workers on behalf of the handler at `path`, and waits for it without its slot and its time. */
+  async fork(
+    frame: Frame,
+    path: string,
+    expression: Expression,
+    input: unknown,
+    timer: Pausable | undefined,
+  ): Promise<unknown> {
+    const { execution } = frame
+    const number = execution.nextFork(fullPath(frame.use, path))
+    const use = this.#use(frame, expression, `${fullPath(frame.use, path)}/~${number}`)
+    const inner: Frame = { execution, use, cancel: frame.cancel }
+    timer?.pause()
+    try {
+      const [only, ...more] = stepsOf(use.graph)
+      if (only !== undefined && more.length === 0 && (only.kind === 'group' || only.kind === 'each')) {
+        return await this.#group(inner, only, '0', input)
+      }
+      return await this.#one(inner, { kind: 'sequence', steps: stepsOf(use.graph) }, '', '', input)
+    } finally {
+      timer?.unpause()
+    }
+  }
+
+  async #steps(frame: Frame, steps: readonly GraphNode[], path: string, input: unknown): Promise<unknown> {
+    let value = input
+    for (const [i, step] of steps.entries()) value = await this.#node(frame, step, pathUnder(path, i), value)
+    return value
+  }
+
+  #node(frame: Frame, node: GraphNode, path: string, input: unknown): Promise<unknown> {
+    frame.cancel.throwIfAborted()
+    switch (node.kind) {
+      case 'task':
+        return this.#task(frame, node, path, input)
+      case 'sequence':
+        return this.#steps(frame, node.steps, path, input)
+      case 'group':
+      case 'each':
+        return this.#group(frame, node, path, input)
+      case 'choose':
+        return this.#choose(frame, node, path, input)
+      case 'loop':
+        return this.#loop(frame, node, path, input)
+      case 'workflow':
+        return this.#workflow(frame, node, path, input)
+      default:
+        return node satisfies never
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------------------ tasks
+
+  async #task(frame: Frame, node: TaskNode, path: string, input: unknown): Promise<unknown> {
+    const { execution, use } = frame
+    const place = fullPath(use, path)
+    const saved = execution.savedOutput(place)
+    if (saved !== undefined) return decode(saved)
+    const options = use.graph.tasks[node.name] ?? {}
+    if (isPlaced(options) || use.code.task(node.name)?.handler === undefined)
+      return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input)
+    const attempts = options.retry?.attempts ?? 1
+    for (let errors = 1; ; errors += 1) {
+      try {
+        return await this.#startTask(frame, node, path, input, errors + execution.facts.losses)
+      } catch (thrown) {
+        if (isUnwinding(thrown)) throw thrown
+        frame.cancel.throwIfAborted()
+        const { error, isFromHandler } = originOf(thrown)
+        if (errors >= attempts || !isRetryable(error, isFromHandler))
+          throw taskError(error, isFromHandler, { task: node.name, path: place, errors })
+        await this.#pauseBeforeRetry(
+          frame,
+          node.name,
+          place,
+          errors,
+          retryDelayMs(options.retry ?? {}, errors, this.#services.random),
+          error,
+        )
+      }
+    }
+  }
+
+  /** One start of a task here, its output encoded and kept. Throws HandlerThrew, or the engine's own error. */
+  async #startTask(frame: Frame, node: TaskNode, path: string, input: unknown, attempt: number): Promise<unknown> {
+    const { execution, use } = frame
+    const definition = use.code.task(node.name)
+    if (definition === undefined) throw new GraflowError('INTERNAL', `task ${node.name} has no definition here`)
+    const place = fullPath(use, path)
+    execution.restartForks(place)
+    const started = start(
+      this.#services,
+      frame,
+      definition,
+      { task: node.name, path, attempt, pass: 1 },
+      input,
+      use.graph.tasks[node.name]?.timeoutMs,
+    )
+    const returned = await frame.cancel.race(Promise.resolve(started.output))
+    const asked = HandlerContext.asked(started.context)
+    const output = asked === undefined ? returned : await this.obey(frame, definition, path, attempt, returned, asked)
+    const bytes = this.encodeOutput(node.name, place, output)
+    execution.save(place, bytes)
+    return decode(bytes)
+  }
+
+  /** @throws GraflowError NOT_SERIALISABLE, LIMIT_EXCEEDED */
+  encodeOutput(task: string, place: string, output: unknown): Uint8Array {
+    try {
+      return encode(output, `the result of task "${task}" (at ${place})`, this.#services.limits.resultBytes)
+    } catch (error) {
+      if (!(error instanceof GraflowError) || error.code !== 'NOT_SERIALISABLE') throw error
+      throw new GraflowError('NOT_SERIALISABLE', `the result of task "${task}" (at ${place}): ${error.message}`, {
+        details: { ...error.details, task },
+      })
+    }
+  }
+
+  /** Starts a task again as long as it asks for that, then does what else it asked for; gives its output. */
+  async obey(
+    frame: Frame,
+    definition: TaskExpression,
+    path: string,
+    attempt: number,
+    firstReturned: unknown,
+    firstAsked: Asked,
+  ): Promise<unknown> {
+    const { use } = frame
+    const maxCycles = use.graph.tasks[definition.name]?.maxCycles ?? DEFAULT_MAX_CYCLES
+    const place = fullPath(use, path)
+    let returned = firstReturned
+    let asked: Asked | undefined = firstAsked
+    for (
+      let pass = 1;
+      asked?.again !== undefined && asked.cancel === undefined && asked.finish === undefined;
+      pass += 1
+    ) {
+      if (pass >= maxCycles) throw cycleLimit(definition.name, place, pass, maxCycles)
+      const input = decode(
+        encode(
+          asked.again.input,
+          `the input that task "${definition.name}" starts again with`,
+          this.#services.limits.sharedInputBytes,
+        ),
+      )
+      const started = start(
+        this.#services,
+        frame,
+        definition,
+        { task: definition.name, path, attempt, pass: pass + 1 },
+        input,
+        use.graph.tasks[definition.name]?.timeoutMs,
+      )
+      returned = await frame.cancel.race(Promise.resolve(started.output))
+      asked = HandlerContext.asked(started.context)
+    }
+    return asked === undefined ? returned : this.#detours(frame, path, returned, asked)
+  }
+
+  /** Does what a handler asked for; cancel wins over finish, and both over the rest. */
+  async #detours(frame: Frame, path: string, returned: unknown, asked: Asked): Promise<unknown> {
+    if (asked.cancel !== undefined) throw new EndRun('cancelled', asked.cancel.reason)
+    if (asked.finish !== undefined) throw new EndRun('completed', asked.finish.value)
+    const hasOutput = !isControl(returned)
+    let last: unknown
+    let count = 0
+    const detour = async (to: Detour): Promise<unknown> => {
+      count += 1
+      const use = this.#use(frame, to.expression, `${fullPath(frame.use, path)}/+${count}`)
+      const input = to.hasInput ? to.input : hasOutput ? returned : last
+      return this.runGraph({ execution: frame.execution, use, cancel: frame.cancel }, decode(encode(input)))
+    }
+    for (const to of asked.next) last = await detour(to)
+    if (asked.goto !== undefined) {
+      const { depth, staticPath: branch } = frame.execution.facts
+      if (depth > 0 && frame.use.base === '' && isAcrossBarrier(frame, tasksOf(asked.goto.expression).keys(), branch)) {
+        const target = [...tasksOf(asked.goto.expression).keys()].join(', ')
+        throw new GraflowError(
+          'GOTO_ACROSS_BARRIER',
+          `${fullPath(frame.use, path)} cannot go to ${target}: it stands outside this branch, and one branch cannot leave its group; return a value and let the node after the group decide`,
+          { details: { path: fullPath(frame.use, path), target } },
+        )
+      }
+      throw new Jumped(await detour(asked.goto))
+    }
+    return hasOutput ? returned : last
+  }
+
+  async #pauseBeforeRetry(
+    frame: Frame,
+    task: string,
+    path: string,
+    errors: number,
+    delayMs: number,
+    error: unknown,
+  ): Promise<void> {
+    const { execution } = frame
+    const { clock, emitter } = this.#services
+    emitter.emit('branch:retrying', {
+      runId: execution.facts.runId,
+      path,
+      task,
+      attempt: errors,
+      delayMs,
+      error: error instanceof Error ? error : new Error(String(error)),
+    })
+    // What is finished is safe before the wait: a start elsewhere then goes on at this task.
+    await this.#save(frame)
+    if (delayMs === 0) return
+    let disarm: (() => void) | undefined
+    try {
+      await execution.withoutSlot(() =>
+        frame.cancel.race(
+          new Promise<void>((resolve) => {
+            disarm = clock.after(delayMs, resolve)
+          }),
+        ),
+      )
+    } finally {
+      disarm?.()
+    }
+  }
+
+  async #save(frame: Frame): Promise<void> {
+    const { execution } = frame
+    const save = execution.takeUnsaved()
+    if (save === undefined) return
+    const answer = await this.#services.backend.step({
+      holder: execution.facts.holder,
+      runId: execution.facts.runId,
+      save,
+    })
+    if (answer.status === 'fenced') throw fenced(frame)
+    if (answer.status === 'backpressure') throw fullStore('the outputs of finished tasks')
+  }
+
+  // ----------------------------------------------------------------------------------------------------- choose, loop, workflow
+
+  async #choose(frame: Frame, node: ChooseNode, path: string, input: unknown): Promise<unknown> {
+    const key = await this.#node(frame, node.decide, `${path}/?`, input)
+    const chosen = node.cases.find(([name]) => name === key)
+    if (chosen === undefined) {
+      const cases = node.cases.map(([name]) => name)
+      throw new GraflowError(
+        'NO_SUCH_CASE',
+        `the decision at ${fullPath(frame.use, path)} returned ${JSON.stringify(key) ?? String(key)}, which is none of its cases: ${cases.join(', ')}`,
+        {
+          details: { path: fullPath(frame.use, path), key: String(key), cases },
+        },
+      )
+    }
+    return this.#node(frame, chosen[1], `${path}/${chosen[0]}`, input)
+  }
+
+  async #loop(frame: Frame, node: LoopNode, path: string, input: unknown): Promise<unknown> {
+    let state = input
+    for (let pass = 1; pass <= node.maxCycles; pass += 1) {
+      const output = await this.#node(frame, node.body, `${path}/${pass}`, state)
+      const said = output as
+        | { readonly kind?: unknown; readonly next?: unknown; readonly value?: unknown }
+        | null
+        | undefined
+      if (said?.kind === 'done') return said.value
+      if (said?.kind !== 'again') {
+        throw new GraflowError(
+          'LOOP_RESULT',
+          `the last task of the loop at ${fullPath(frame.use, path)} must return again(next) or done(value), got ${describe(output)}`,
+          {
+            details: { path: fullPath(frame.use, path), pass },
+          },
+        )
+      }
+      state = said.next
+    }
+    throw cycleLimit(lastTask(node.body), fullPath(frame.use, path), node.maxCycles, node.maxCycles)
+  }
+
+  async #workflow(frame: Frame, node: WorkflowNode, path: string, input: unknown): Promise<unknown> {
+    const { timeoutMs } = node.options
+    if (timeoutMs === undefined) return this.#node(frame, node.body, `${path}/w`, input)
+    const cancel = new Cancellation(frame.cancel)
+    const disarm = this.#services.clock.after(timeoutMs, () => {
+      cancel.abort(
+        new GraflowError(
+          'TIMEOUT',
+          `workflow "${node.name}" (at ${fullPath(frame.use, path)}) ran longer than its timeoutMs of ${timeoutMs}`,
+          {
+            details: { workflow: node.name, path: fullPath(frame.use, path), timeoutMs },
+          },
+        ),
+      )
+    })
+    try {
+      return await this.#node({ ...frame, cancel }, node.body, `${path}/w`, input)
+    } finally {
+      disarm()
+      cancel.leave()
+    }
+  }
+
+  // ----------------------------------------------------------------------------------------------------------------- groups
+
+  async #group(frame: Frame, node: GroupNode | EachNode, path: string, input: unknown): Promise<unknown> {
+    const { execution, use } = frame
+    const plan = planGroup(this.#dispatcher(execution), use, node, path, staticPath(use.graph, path) ?? path, input)
+    const collected = plan.spec.size === 0 ? emptyGroup(plan) : await this.#superstep(frame, plan)
+    if (plan.join.kind === 'strict' && collected.values !== undefined) return shaped(plan.keys, collected.values)
+    const group = { ...plan, outcomes: collected.outcomes(), succeeded: collected.succeeded }
+    if (plan.join.kind !== 'policy') return joinResult({ ...group, join: plan.join })
+    const policy = use.code.policy(plan.join.name)
+    if (policy === undefined) {
+      throw new GraflowError(
+        'NO_SUCH_POLICY',
+        `group ${plan.label} joins by policy "${plan.join.name}", which this process does not know: import the module that defines it`,
+        {
+          details: { policy: plan.join.name, path: plan.path },
+        },
+      )
+    }
+    try {
+      const decided: unknown = await policy.decide(shaped(plan.keys, group.outcomes) as never) // the type is the policy's own
+      return decode(encode(decided, `the result of policy "${policy.name}"`, this.#services.limits.sharedInputBytes))
+    } catch (thrown) {
+      if (thrown instanceof GraflowError && (thrown.code === 'NOT_SERIALISABLE' || thrown.code === 'LIMIT_EXCEEDED'))
+        throw thrown
+      const message = thrown instanceof Error ? thrown.message : String(thrown)
+      const failed = groupFailed(group, `policy "${policy.name}" refused: ${message}`)
+      throw new GraflowError('GROUP_FAILED', failed.message, {
+        cause: thrown,
+        details: failed.details,
+        errors: failed.errors,
+      })
+    }
+  }
+
+  /** A node dispatched by itself; its error is its own, not a group's. */
+  async #one(frame: Frame, node: GraphNode, path: string, at: string, input: unknown): Promise<unknown> {
+    const plan = planOne(this.#dispatcher(frame.execution), frame.use, node, path, at, input)
+    const collected = await this.#superstep(frame, plan)
+    const [outcome] = collected.outcomes()
+    if (outcome === undefined) throw new GraflowError('INTERNAL', `the group of one at ${plan.path} has no outcome`)
+    if (outcome.status !== 'succeeded') throw outcome.error
+    return outcome.value
+  }
+
+  /** Dispatches a group, waits at its barrier without a slot, reads its outcomes. */
+  async #superstep(frame: Frame, plan: GroupPlan): Promise<Collected> {
+    const { execution } = frame
+    const { clock, emitter, arrivals } = this.#services
+    const { gid, runId } = plan.spec
+    const startedAt = clock.now()
+    const arrival = arrivals.expect(gid)
+    try {
+      const isReleased = await this.#dispatch(frame, plan)
+      emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width: plan.spec.size })
+      if (!isReleased) await this.#arrive(frame, plan, arrival.promise)
+      const collected = await this.#collect(plan)
+      execution.retire(gid)
+      if (emitter.has('group:released')) {
+        const { succeeded, failed, withdrawn } = collected.counts
+        emitter.emit('group:released', {
+          runId,
+          path: plan.path,
+          name: plan.name,
+          succeeded,
+          failed,
+          withdrawn,
+          durationMs: clock.now() - startedAt,
+        })
+      }
+      return collected
+    } finally {
+      arrival.forget()
+    }
+  }
+
+  /** True when the group was released before: this is a second dispatch, after a crash. */
+  async #dispatch(frame: Frame, plan: GroupPlan): Promise<boolean> {
+    const { execution, use } = frame
+    const { backend, graphs } = this.#services
+    await graphs.upload(use.hash, use.graph)
+    const total = plan.spec.shared ? 1 : plan.spec.size
+    let save = execution.takeUnsaved()
+    let retire = execution.takeRetired()
+    let isLost = false
+    for (let from = 0; from < total; ) {
+      frame.cancel.throwIfAborted()
+      const answer: StepAnswer = await backend.step({
+        holder: execution.facts.holder,
+        runId: execution.facts.runId,
+        ...(save !== undefined && { save }),
+        ...(retire.length > 0 && { retire }),
+        group: { spec: plan.spec, from, inputs: plan.inputsFrom(from) },
+      })
+      switch (answer.status) {
+        case 'ok':
+          if (answer.fill <= from)
+            throw new GraflowError('INTERNAL', `the group at ${plan.path} took no input at ${from}`)
+          from = answer.fill
+          save = undefined
+          retire = []
+          break
+        case 'done':
+          return true
+        case 'nograph':
+          if (isLost)
+            throw new GraflowError('NO_GRAPH', `the store does not keep graph ${use.hash}`, {
+              details: { graph: use.hash },
+            })
+          isLost = true
+          await graphs.upload(use.hash, use.graph, true)
+          break
+        case 'conflict':
+          throw new GraflowError(
+            'NON_DETERMINISTIC',
+            `another group stands at ${plan.path} than in an earlier start: what a flow does must depend on its inputs only`,
+            {
+              details: { path: plan.path },
+            },
+          )
+        case 'fenced':
+          throw fenced(frame)
+        case 'backpressure':
+          throw fullStore(`the group ${plan.label}`)
+        default:
+          return answer satisfies never
+      }
+    }
+    return false
+  }
+
+  /** Waits for the barrier. @throws GraflowError GROUP_TIMEOUT, with the branches withdrawn; or why this branch must stop */
+  async #arrive(frame: Frame, plan: GroupPlan, arrival: Promise<void>): Promise<void> {
+    const { clock } = this.#services
+    const expired = new Cancellation(frame.cancel)
+    const disarm =
+      plan.timeoutMs === undefined
+        ? undefined
+        : clock.after(plan.timeoutMs, () => {
+            expired.abort(
+              new GraflowError(
+                'GROUP_TIMEOUT',
+                `group ${plan.label} took longer than its timeoutMs of ${plan.timeoutMs}; its unfinished branches were withdrawn`,
+                {
+                  details: { group: plan.path, name: plan.name, timeoutMs: plan.timeoutMs },
+                },
+              ),
+            )
+          })
+    try {
+      await frame.execution.withoutSlot(() => expired.race(arrival))
+    } catch (reason) {
+      // Whole branches are withdrawn with all below them; a part of one (a deadline inside) must take back its own group.
+      if (frame.execution.cancel.reason === undefined && (await this.#withdraw(frame, plan)) === 'released') return
+      throw reason
+    } finally {
+      disarm?.()
+      expired.leave()
+    }
+  }
+
+  /** `released`: the group was faster. */
+  async #withdraw(frame: Frame, plan: GroupPlan): Promise<'withdrawn' | 'released'> {
+    const answer = await this.#services.backend.control({
+      kind: 'withdraw-group',
+      holder: frame.execution.facts.holder,
+      gid: plan.spec.gid,
+    })
+    return answer === 'ok' || frame.cancel.reason !== undefined ? 'withdrawn' : 'released'
+  }
+
+  async #collect(plan: GroupPlan): Promise<Collected> {
+    const collected = new Collected(plan)
+    for (let after = 0; ; ) {
+      const page = await this.#services.backend.inspect.outcomes(plan.spec.gid, after)
+      if (page === undefined)
+        throw new GraflowError('INTEGRITY', `the outcomes of the group ${plan.label} are gone`, {
+          details: { group: plan.path },
+        })
+      collected.add(page)
+      if (page.withdrawn !== undefined) return collected
+      if (page.next === after)
+        throw new GraflowError('INTERNAL', `the group ${plan.label} was announced as released and is ${page.state}`)
+      after = page.next
+    }
+  }
+
+  #dispatcher(execution: Execution): Dispatcher {
+    const { limits, backend } = this.#services
+    return { runId: execution.facts.runId, depth: execution.facts.depth + 1, limits, ...backend.limits }
+  }
+
+  /** A flow that a handler brought, as a graph at a place of the run. */
+  #use(frame: Frame, expression: Expression, base: string): GraphInUse {
+    const { graphs, registry } = this.#services
+    const { runId } = frame.execution.facts
+    registry.learnForRun(runId, expression)
+    const graph = graphOf(expression)
+    return { hash: graphs.keep(graph), graph, code: registry.codeOf(runId), base }
+  }
+}
+
+/** Outcomes of a released group, by index. Values are decoded once; outcome objects are made only where a join wants them. */
+class Collected {
+  readonly #plan: Pick<GroupPlan, 'memberOf' | 'label' | 'spec'>
+  readonly #statuses: Outcome<unknown>['status'][]
+  readonly #values: unknown[]
+  readonly succeeded: number[] = []
+
+  constructor(plan: Pick<GroupPlan, 'memberOf' | 'label' | 'spec'>) {
+    this.#plan = plan
+    this.#statuses = new Array<Outcome<unknown>['status']>(plan.spec.size)
+    this.#values = new Array<unknown>(plan.spec.size)
+  }
+
+  add(page: OutcomesPage): void {
+    for (const chunk of page.chunks) {
+      for (let i = 0; i < chunk.indexes.length; i += 1) {
+        const index = chunk.indexes[i] as number // i is in range
+        const kind = chunk.kinds[i] as Outcome<unknown>['status'] // runs in parallel
+        this.#statuses[index] = kind
+        if (kind === 'succeeded') this.succeeded.push(index)
+        // A start that a sweep took back after its deadline failed without a word.
+        const isSilent = chunk.values.ends[i] === (chunk.values.ends[i - 1] ?? 0)
+        this.#values[index] = isSilent ? undefined : decodeItem(chunk.values, i)
+      }
+    }
+    page.withdrawn?.indexes.forEach((index, i) => {
+      this.#statuses[index] = page.withdrawn?.kinds[i] ?? 'cancelled'
+    })
+  }
+
+  /** In order of index, if every branch succeeded. */
+  get values(): readonly unknown[] | undefined {
+    return this.succeeded.length === this.#values.length ? this.#values : undefined
+  }
+
+  get counts(): { readonly succeeded: number; readonly failed: number; readonly withdrawn: number } {
+    const withdrawn = this.#statuses.reduce(
+      (count, status) => count + (status === 'cancelled' || status === 'skipped' ? 1 : 0),
+      0,
+    )
+    return {
+      succeeded: this.succeeded.length,
+      withdrawn,
+      failed: this.#statuses.length - this.succeeded.length - withdrawn,
+    }
+  }
+
+  outcomes(): Outcome<unknown>[] {
+    return this.#statuses.map((status, index): Outcome<unknown> => {
+      if (status === 'succeeded') return { status, value: this.#values[index] }
+      return { status, error: this.#errorOf(status, index) }
+    })
+  }
+
+  #errorOf(status: Exclude<Outcome<unknown>['status'], 'succeeded'>, index: number): GraflowError {
+    const member = this.#plan.memberOf(index)
+    const details = { member, index, group: this.#plan.label }
+    switch (status) {
+      case 'failed': {
+        const error = this.#values[index]
+        if (error === undefined)
+          return new GraflowError(
+            'TIMEOUT',
+            `${member} ran longer than its timeoutMs of ${this.#plan.spec.timeoutMs}, and its worker did not say so`,
+            { details },
+          )
+        return error instanceof GraflowError
+          ? error
+          : new GraflowError('INTEGRITY', `the error of ${member} cannot be read`, { cause: error, details })
+      }
+      case 'dead':
+        return new GraflowError(
+          'BRANCH_DEAD',
+          `${member} is dead: its workers were lost more than ${this.#plan.spec.maxLosses} times`,
+          { details },
+        )
+      case 'cancelled':
+        return new GraflowError(
+          'CANCELLED',
+          `${member} was withdrawn while it ran, since its group was decided without it`,
+          { details },
+        )
+      case 'skipped':
+        return new GraflowError(
+          'SKIPPED',
+          `${member} was withdrawn before it started, since its group was decided without it`,
+          { details },
+        )
+      default:
+        return status satisfies never
+    }
+  }
+}
+
+const emptyGroup = (plan: GroupPlan): Collected => new Collected(plan)
+
+const isUnwinding = (thrown: unknown): boolean =>
+  thrown instanceof EndRun || thrown instanceof Jumped || thrown instanceof Dropped
+
+/** Tells what a handler threw from what the engine found. */
+export const originOf = (thrown: unknown): { readonly error: unknown; readonly isFromHandler: boolean } =>
+  thrown instanceof HandlerThrew
+    ? { error: thrown.thrown, isFromHandler: true }
+    : { error: thrown, isFromHandler: false }
+
+const fenced = (frame: Frame): Error =>
+  frame.cancel.reason ?? new Dropped(`the branch of run ${frame.execution.facts.runId} is held by another process now`)
+
+const cycleLimit = (task: string, path: string, count: number, limit: number): GraflowError =>
+  new GraflowError(
+    'CYCLE_LIMIT',
+    `"${task}" (at ${path}) went round ${count} times, its limit: end it sooner, or raise maxCycles`,
+    {
+      details: { task, path, count, limit },
+    },
+  )
+
+const describe = (value: unknown): string =>
+  value === null
+    ? 'null'
+    : Array.isArray(value)
+      ? 'an array'
+      : typeof value === 'object'
+        ? 'another object'
+        : `a ${typeof value}`
+
+/** The task that a body ends with, for messages. */
+function lastTask(node: GraphNode): string {
+  switch (node.kind) {
+    case 'task':
+    case 'workflow':
+      return node.name
+    case 'sequence': {
+      const last = node.steps.at(-1)
+      return last === undefined ? 'the loop' : lastTask(last)
+    }
+    case 'loop':
+      return lastTask(node.body)
+    case 'choose':
+    case 'group':
+    case 'each':
+      return `the ${node.kind}`
+    default:
+      return node satisfies never
+  }
+}

@@ -1,0 +1,122 @@
+/** What a released group gives: the outcomes of its branches, judged by the join that the graph declares. */
+import type { OutcomeKind } from '../backend/backend.js'
+import { GraflowError } from '../errors.js'
+import type { Outcome } from '../flow/types.js'
+import type { GraphJoin } from '../graph/graph.js'
+
+/** A group as its join sees it. */
+export interface JoinedGroup {
+  /** How messages call it: its name, or its place. */
+  readonly label: string
+  readonly path: string
+  readonly join: GraphJoin
+  readonly keys: readonly string[] | undefined
+  /** How a member is called: its key, its task's or workflow's name, or its number. */
+  readonly memberOf: (index: number) => string
+  readonly outcomes: readonly Outcome<unknown>[]
+  /** Indexes in the order in which they succeeded. */
+  readonly succeeded: readonly number[]
+}
+
+/** Members that a message and its details name; a group may have 100 000. */
+const MOST_NAMED = 100
+
+/** A tuple or array as it is, a record with its keys. */
+export function shaped<T>(keys: readonly string[] | undefined, items: readonly T[]): readonly T[] | Record<string, T> {
+  if (keys === undefined) return items
+  return Object.fromEntries(keys.map((key, i) => [key, items[i] as T])) // as many keys as items
+}
+
+/**
+ * The result of the group, for every join but a policy, whose decision is the caller's.
+ * @throws GraflowError GROUP_FAILED with every member's outcome
+ */
+export function joinResult(group: JoinedGroup & { readonly join: Exclude<GraphJoin, { kind: 'policy' }> }): unknown {
+  const { join, outcomes, keys, succeeded } = group
+  switch (join.kind) {
+    case 'strict': {
+      if (succeeded.length < outcomes.length)
+        throw groupFailed(group, `${succeeded.length} of ${outcomes.length} branches succeeded, all must`)
+      return shaped(keys, outcomes.map(valueOf))
+    }
+    case 'settled':
+      return shaped(keys, outcomes)
+    case 'atLeast': {
+      if (succeeded.length < join.count)
+        throw groupFailed(group, `${succeeded.length} of ${join.count} needed branches succeeded`)
+      return shaped(keys, outcomes)
+    }
+    case 'critical': {
+      const isCritical = (index: number): boolean => join.members.includes(group.memberOf(index))
+      const lost = outcomes.flatMap((outcome, i) =>
+        isCritical(i) && outcome.status !== 'succeeded' ? [group.memberOf(i)] : [],
+      )
+      if (lost.length > 0)
+        throw groupFailed(
+          group,
+          `critical ${lost.length === 1 ? 'branch' : 'branches'} ${lost.join(', ')} did not succeed`,
+          isCritical,
+        )
+      return shaped(
+        keys,
+        outcomes.map((outcome, i) => (isCritical(i) ? valueOf(outcome) : outcome)),
+      )
+    }
+    case 'first': {
+      const winner = succeeded[0]
+      if (winner === undefined) throw groupFailed(group, `none of ${outcomes.length} branches succeeded, one must`)
+      return valueOf(outcomes[winner] as Outcome<unknown>) // succeeded holds indexes of outcomes
+    }
+    default:
+      return join satisfies never
+  }
+}
+
+function valueOf(outcome: Outcome<unknown>): unknown {
+  if (outcome.status !== 'succeeded')
+    throw new GraflowError('INTERNAL', `expected a succeeded branch, got ${outcome.status}`)
+  return outcome.value
+}
+
+/** GROUP_FAILED: the group, every member's outcome, the failed members' messages and stacks. The first failure is its cause. */
+export function groupFailed(
+  group: Omit<JoinedGroup, 'join' | 'keys' | 'succeeded'> & { readonly join: { readonly kind: string } },
+  why: string,
+  isBlamed: (index: number) => boolean = () => true,
+): GraflowError {
+  const { outcomes, memberOf } = group
+  const counts: Partial<Record<OutcomeKind, number>> = {}
+  for (const { status } of outcomes) counts[status] = (counts[status] ?? 0) + 1
+  const lost = outcomes.flatMap((outcome, index) => (outcome.status === 'succeeded' ? [] : [{ index, outcome }]))
+  // Withdrawn branches are a consequence: those that failed by themselves are named first.
+  const failed = lost.filter(({ outcome }) => outcome.status === 'failed' || outcome.status === 'dead')
+  const blamed = failed.filter(({ index }) => isBlamed(index))
+  const named = (blamed.length > 0 ? blamed : failed.length > 0 ? failed : lost).slice(0, 3)
+  const reasons = named.map(({ index, outcome }) => `${memberOf(index)} ${outcome.status}: ${outcome.error.message}`)
+  const more = failed.length > named.length ? `; and ${failed.length - named.length} more` : ''
+  const cause = named[0]?.outcome.error
+  return new GraflowError(
+    'GROUP_FAILED',
+    `group ${group.label} failed: ${why}${reasons.length > 0 ? ` (${reasons.join('; ')}${more})` : ''}`,
+    {
+      ...(cause !== undefined && { cause }),
+      errors: failed.slice(0, MOST_NAMED).map(({ outcome }) => outcome.error),
+      details: {
+        group: group.path,
+        name: group.label,
+        join: group.join.kind,
+        counts,
+        outcomes: (outcomes.length <= MOST_NAMED
+          ? outcomes.map((outcome, index) => ({ index, outcome }))
+          : lost.slice(0, MOST_NAMED)
+        ).map(({ index, outcome }) => memberReport(memberOf(index), index, outcome)),
+      },
+    },
+  )
+}
+
+function memberReport(member: string, index: number, outcome: Outcome<unknown>): Record<string, unknown> {
+  if (outcome.status === 'succeeded') return { member, index, status: outcome.status }
+  const { code, message, stack } = outcome.error
+  return { member, index, status: outcome.status, code, message, ...(stack !== undefined && { stack }) }
+}

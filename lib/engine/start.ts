@@ -1,0 +1,200 @@
+/**
+ * One start of a task's handler: input and output schemas, the deadline, the context. What the handler throws is told apart from what the
+ * engine finds wrong, since only the first is the task's own failure.
+ */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { GraflowError } from '../errors.js'
+import type { TaskExpression } from '../flow/expression.js'
+import type { Clock } from '../time.js'
+import { Cancellation } from './cancellation.js'
+import { HandlerContext, type ContextServices, type Pausable, type StartFacts } from './context.js'
+import type { Frame } from './execution.js'
+
+/** Around what a handler threw, which is unchanged. */
+export class HandlerThrew extends Error {
+  override readonly name = 'HandlerThrew'
+
+  constructor(readonly thrown: unknown) {
+    super('a handler threw')
+  }
+}
+
+/** What a start needs to know of the process. */
+export interface StartServices extends ContextServices {
+  readonly clock: Clock
+  /** A handler went on after its deadline or cancellation (+1), or ended at last (-1). */
+  countOrphan(change: 1 | -1): void
+}
+
+/** A started handler: its context, for what it asks the engine to do, and what it returns. */
+export interface Started {
+  readonly context: HandlerContext
+  /** A promise only if the handler, a schema or a deadline makes it one. Throws and rejects with HandlerThrew or a GraflowError. */
+  readonly output: unknown
+}
+
+const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+
+/** Calls the handler. The plain case, without schema and deadline, allocates only the context. */
+export function start(
+  services: StartServices,
+  frame: Frame,
+  definition: TaskExpression,
+  facts: StartFacts,
+  input: unknown,
+  timeoutMs: number | undefined,
+): Started {
+  if (timeoutMs !== undefined || definition.input !== undefined || definition.output !== undefined) {
+    return startGuarded(services, frame, definition, facts, input, timeoutMs)
+  }
+  const context = new HandlerContext(services, frame, facts, frame.cancel)
+  const output = call(definition, input, context, frame.execution.facts.workerId)
+  if (!isPromiseLike(output)) return { context, output }
+  return { context, output: output.then(undefined, rethrow) }
+}
+
+/** Whether the output must be waited for. */
+export const isPending = (output: unknown): output is Promise<unknown> => isPromiseLike(output)
+
+const rethrow = (thrown: unknown): never => {
+  throw thrown instanceof HandlerThrew ? thrown : new HandlerThrew(thrown)
+}
+
+function call(definition: TaskExpression, input: unknown, context: HandlerContext, workerId: string): unknown {
+  if (definition.handler === undefined) {
+    throw noHandler(definition.name, context.path, [workerId])
+  }
+  try {
+    return definition.handler(input, context)
+  } catch (thrown) {
+    return rethrow(thrown)
+  }
+}
+
+/** The error for a task that nobody can run. */
+export const noHandler = (task: string, path: string, asked: readonly string[]): GraflowError =>
+  new GraflowError(
+    'NO_HANDLER',
+    `no worker knows task "${task}" (at ${path}); asked: ${asked.join(', ')}. Start a worker with its module, or pass the task with its handler`,
+    {
+      details: { task, path, asked },
+    },
+  )
+
+function startGuarded(
+  services: StartServices,
+  frame: Frame,
+  definition: TaskExpression,
+  facts: StartFacts,
+  input: unknown,
+  timeoutMs: number | undefined,
+): Started {
+  const cancel = new Cancellation(frame.cancel)
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : new Deadline(services.clock, timeoutMs, () => {
+          cancel.abort(
+            new GraflowError(
+              'TIMEOUT',
+              `task "${facts.task}" (at ${facts.path}) ran longer than its timeoutMs of ${timeoutMs}: make it shorter, or raise timeoutMs`,
+              {
+                details: { task: facts.task, path: facts.path, timeoutMs },
+              },
+            ),
+          )
+        })
+  const context = new HandlerContext(services, frame, facts, cancel, timer)
+  let isOver = false
+  const work = (async (): Promise<unknown> => {
+    const parsed =
+      definition.input === undefined ? input : await validate(definition.input, input, 'INVALID_INPUT', facts, 'input')
+    const returned = call(definition, parsed, context, frame.execution.facts.workerId)
+    const output = isPromiseLike(returned) ? await returned.then(undefined, rethrow) : returned
+    if (definition.output === undefined || HandlerContext.asked(context) !== undefined) return output
+    return await validate(definition.output, output, 'INVALID_OUTPUT', facts, 'output')
+  })()
+  // Past its deadline the handler is on its own: its slot is free, its late result dropped, and it is counted until it ends.
+  const orphan = (): void => {
+    if (isOver) services.countOrphan(-1)
+    isOver = true
+  }
+  void work.then(orphan, orphan)
+  const output = cancel
+    .race(work)
+    .catch((error: unknown) => {
+      if (!isOver) {
+        isOver = true
+        services.countOrphan(1)
+      }
+      throw error
+    })
+    .finally(() => {
+      timer?.end()
+      cancel.leave()
+    })
+  return { context, output }
+}
+
+async function validate(
+  schema: StandardSchemaV1,
+  value: unknown,
+  code: 'INVALID_INPUT' | 'INVALID_OUTPUT',
+  facts: StartFacts,
+  what: string,
+): Promise<unknown> {
+  const result = await schema['~standard'].validate(value)
+  if (result.issues === undefined) return result.value
+  const issues = result.issues.slice(0, 20).map((issue) => ({
+    message: issue.message,
+    path: (issue.path ?? []).map((segment) => String(typeof segment === 'object' ? segment.key : segment)).join('.'),
+  }))
+  const told = issues.map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`)).join('; ')
+  throw new GraflowError(
+    code,
+    `the ${what} of task "${facts.task}" (at ${facts.path}) does not fit its schema: ${told}`,
+    {
+      details: { task: facts.task, path: facts.path, issues },
+    },
+  )
+}
+
+/** A timer that stands still while the handler waits for its forks. */
+class Deadline implements Pausable {
+  readonly #clock: Clock
+  readonly #fire: () => void
+  #leftMs: number
+  #startedAt = 0
+  #pauses = 0
+  #disarm: (() => void) | undefined
+
+  constructor(clock: Clock, leftMs: number, fire: () => void) {
+    this.#clock = clock
+    this.#leftMs = leftMs
+    this.#fire = fire
+    this.#arm()
+  }
+
+  pause(): void {
+    this.#pauses += 1
+    if (this.#pauses > 1) return
+    this.#disarm?.()
+    this.#leftMs -= this.#clock.now() - this.#startedAt
+  }
+
+  unpause(): void {
+    this.#pauses -= 1
+    if (this.#pauses === 0) this.#arm()
+  }
+
+  end(): void {
+    this.#pauses = Number.POSITIVE_INFINITY
+    this.#disarm?.()
+  }
+
+  #arm(): void {
+    this.#startedAt = this.#clock.now()
+    this.#disarm = this.#clock.after(Math.max(0, this.#leftMs), this.#fire)
+  }
+}

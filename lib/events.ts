@@ -1,0 +1,163 @@
+/**
+ * What can be observed: one typed map of events and the emitter that carries them. Logs, metrics, the dashboard and tests subscribe;
+ * nothing else tells them anything. Per-branch events are made only while somebody listens, so that nobody pays for them otherwise.
+ * docs/events.md is compared with EVENTS by a test.
+ */
+import type { GraflowError } from './errors.js'
+
+export type RunStateName = 'pending' | 'running' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'abandoned'
+export type OutcomeStatus = 'succeeded' | 'failed' | 'dead' | 'cancelled' | 'skipped'
+
+/** Events and what each carries. */
+export interface EventMap {
+  'run:state': {
+    readonly runId: string
+    readonly workflow: string | undefined
+    readonly from: RunStateName | undefined
+    readonly to: RunStateName
+    readonly error?: GraflowError
+  }
+  'run:progress': {
+    readonly runId: string
+    readonly path: string
+    readonly task: string
+    readonly fraction: number
+    readonly message?: string
+  }
+  'group:dispatched': {
+    readonly runId: string
+    readonly path: string
+    readonly name: string | undefined
+    readonly width: number
+  }
+  'group:released': {
+    readonly runId: string
+    readonly path: string
+    readonly name: string | undefined
+    readonly succeeded: number
+    readonly failed: number
+    readonly withdrawn: number
+    readonly durationMs: number
+  }
+  'branch:started': {
+    readonly runId: string
+    readonly path: string
+    readonly task: string
+    readonly index: number
+    readonly workerId: string
+    readonly attempt: number
+  }
+  'branch:settled': {
+    readonly runId: string
+    readonly path: string
+    readonly task: string
+    readonly index: number
+    readonly workerId: string
+    readonly attempt: number
+    readonly status: OutcomeStatus
+  }
+  'branch:retrying': {
+    readonly runId: string
+    readonly path: string
+    readonly task: string
+    readonly attempt: number
+    readonly delayMs: number
+    readonly error: Error
+  }
+  'branches:settled': {
+    readonly workerId: string
+    readonly succeeded: number
+    readonly failed: number
+    readonly retried: number
+    readonly fenced: number
+  }
+  'worker:registered': { readonly workerId: string; readonly capabilities: readonly string[] }
+  'worker:deregistered': { readonly workerId: string; readonly reason: string }
+  log: {
+    readonly level: 'debug' | 'info' | 'warn' | 'error'
+    readonly message: string
+    readonly runId?: string
+    readonly task?: string
+    readonly path?: string
+    readonly details?: object
+  }
+}
+
+export type EventName = keyof EventMap
+/** An event as listeners get it; `at` is when it was emitted, by the injected clock. */
+export type EventOf<K extends EventName> = { [P in K]: { readonly type: P; readonly at: Date } & EventMap[P] }[K]
+/** The events that belong to one run. */
+export type RunEvent = EventOf<Extract<EventName, `${'run' | 'group' | 'branch'}:${string}`>>
+
+/** Every event with what it says: the one list that docs and subscriptions are checked against. */
+export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
+  'run:state': 'A run changed its state.',
+  'run:progress': 'A handler called ctx.progress.',
+  'group:dispatched': 'A group was opened: its branches can be acquired.',
+  'group:released': 'A group’s barrier released, and its holder has read the outcomes.',
+  'branch:started': 'A branch was started.',
+  'branch:settled': 'A branch has its final outcome.',
+  'branch:retrying': 'A task failed and will be started again.',
+  'branches:settled': 'A batch of branches was settled: counts only, for metrics.',
+  'worker:registered': 'A worker joined.',
+  'worker:deregistered': 'A worker left.',
+  log: 'A line for the log.',
+})
+
+/** Where listeners subscribe. */
+export interface Events {
+  /**
+   * Calls `listener` for every event of that name until the returned function is called. A listener that throws does not disturb
+   * the run: the error goes to the process as an uncaught exception would.
+   * @throws TypeError when there is no event of that name.
+   */
+  subscribe<const K extends EventName>(name: K, listener: (event: EventOf<K>) => void): () => void
+}
+
+/** Emits events; one a client. */
+export class Emitter implements Events {
+  readonly #listeners = new Map<EventName, Set<(event: never) => void>>()
+  readonly #now: () => number
+
+  /** @param now milliseconds since the epoch, from the injected clock */
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  subscribe<const K extends EventName>(name: K, listener: (event: EventOf<K>) => void): () => void {
+    if (!Object.hasOwn(EVENTS, name)) {
+      throw new TypeError(
+        `expected the name of an event (${Object.keys(EVENTS).join(', ')}), got ${JSON.stringify(name)}`,
+      )
+    }
+    const own = (event: EventOf<K>): void => {
+      listener(event)
+    }
+    const set = this.#listeners.get(name) ?? new Set()
+    this.#listeners.set(name, set.add(own))
+    return () => {
+      set.delete(own)
+    }
+  }
+
+  /** Whether anybody listens: ask before building an event that is made per branch. */
+  has(name: EventName): boolean {
+    return (this.#listeners.get(name)?.size ?? 0) > 0
+  }
+
+  emit<const K extends EventName>(name: K, data: EventMap[K]): void {
+    const set = this.#listeners.get(name)
+    if (set === undefined || set.size === 0) return
+    const event = Object.freeze({ type: name, at: new Date(this.#now()), ...data })
+    for (const listener of [...set]) {
+      try {
+        listener(event as never)
+      } catch (error) {
+        // The listener is at fault, not the run: surface it as Node surfaces any stray error.
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+}

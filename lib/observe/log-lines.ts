@@ -1,0 +1,35 @@
+/** Writes `log` events as lines for people. A subscriber like any other: the engine does not know of it. */
+import type { Emitter, EventOf } from '../events.js'
+
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof LEVELS)[number] | 'silent'
+
+/**
+ * Writes every log event of this level or above; returns what ends that.
+ * @param write gets one line, without its line break
+ */
+export function writeLogLines(emitter: Emitter, level: LogLevel, write: (line: string) => void): () => void {
+  if (level === 'silent') return () => undefined
+  const least = LEVELS.indexOf(level)
+  return emitter.subscribe('log', (event) => {
+    if (LEVELS.indexOf(event.level) >= least) write(lineOf(event))
+  })
+}
+
+/** Text from handlers is escaped: a line break or a terminal's control codes in a message cannot forge a line. */
+// eslint-disable-next-line no-control-regex -- control characters are what is looked for
+const escaped = (text: string): string =>
+  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => JSON.stringify(character).slice(1, -1))
+
+function lineOf({ at, level, message, runId, task, path, details }: EventOf<'log'>): string {
+  const place = [task, path, runId].filter((part) => part !== undefined).join(' ')
+  return `${at.toISOString()} ${level.padEnd(5)} ${escaped(message)}${place === '' ? '' : ` (${escaped(place)})`}${details === undefined ? '' : ` ${shown(details)}`}`
+}
+
+function shown(details: object): string {
+  try {
+    return JSON.stringify(details, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value)) ?? ''
+  } catch (error) {
+    return `(details cannot be shown: ${String(error)})`
+  }
+}

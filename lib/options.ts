@@ -1,0 +1,201 @@
+/**
+ * Options of the components that have some: one table each with type, unit, range, default and help. What users pass is checked against
+ * it once; docs/options.md is compared with it by a test.
+ */
+import { GraflowError } from './errors.js'
+
+/** One option. */
+export interface OptionSpec {
+  readonly kind: 'integer' | 'string' | 'boolean' | 'list' | 'object' | 'function'
+  /** How docs write the default; `none` when there is none. */
+  readonly default: string
+  readonly unit?: 'ms' | 'bytes' | 'branches' | 'groups'
+  readonly min?: number
+  readonly max?: number
+  readonly pattern?: RegExp
+  readonly oneOf?: readonly string[]
+  readonly help: string
+}
+
+export type OptionTable = Readonly<Record<string, OptionSpec>>
+
+/** The longest duration that is no mistake of units: a year. */
+const LONGEST_MS = 365 * 24 * 3_600_000
+
+/** `connect(address?, options)`. */
+export const CONNECT_OPTIONS = Object.freeze({
+  keyPrefix: {
+    kind: 'string',
+    default: 'graflow',
+    pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,47}(:[A-Za-z0-9._-]{1,47}){0,3}$/,
+    help: 'Names what belongs together on one Redis: producers and workers with the same prefix see each other.',
+  },
+  instanceId: {
+    kind: 'string',
+    default: 'random',
+    pattern: /^[A-Za-z0-9_.-]{1,128}$/,
+    help: 'What this client calls itself in events and errors.',
+  },
+  tasks: {
+    kind: 'list',
+    default: 'none',
+    help: 'Flows and tasks whose handlers are known by name, beside those of the flows that are run.',
+  },
+  maxConcurrentTasks: {
+    kind: 'integer',
+    default: '256',
+    unit: 'branches',
+    min: 1,
+    max: 100_000,
+    help: 'Branches that the embedded worker runs at once.',
+  },
+  retentionMs: {
+    kind: 'integer',
+    default: '86400000',
+    unit: 'ms',
+    min: 0,
+    max: LONGEST_MS,
+    help: 'How long record and results of a run are kept after its end.',
+  },
+  logLevel: {
+    kind: 'string',
+    default: 'info',
+    oneOf: ['debug', 'info', 'warn', 'error', 'silent'],
+    help: 'What ctx.log writes to standard error, from this level up.',
+  },
+  maxBytes: {
+    kind: 'integer',
+    default: 'none',
+    unit: 'bytes',
+    min: 1,
+    help: 'Embedded: above this the store takes no new work (BACKPRESSURE); what runs can finish.',
+  },
+  limits: { kind: 'object', default: 'see below', help: 'How large things may be.' },
+  clock: {
+    kind: 'object',
+    default: 'the system’s',
+    help: 'For tests: where time comes from (manualClock of graflow/testing).',
+  },
+  random: {
+    kind: 'function',
+    default: 'the system’s',
+    help: 'For tests: where chance comes from, a number in [0, 1) a call (seededRandom of graflow/testing).',
+  },
+} as const satisfies OptionTable)
+
+/** `connect({ limits })`. */
+export const LIMIT_OPTIONS = Object.freeze({
+  itemBytes: {
+    kind: 'integer',
+    default: '262144',
+    unit: 'bytes',
+    min: 1,
+    help: 'One item of an each, the input of ctx.run, one channel item; packed.',
+  },
+  sharedInputBytes: {
+    kind: 'integer',
+    default: '16777216',
+    unit: 'bytes',
+    min: 1,
+    help: 'The input that the branches of a par share; input and result of a run; packed.',
+  },
+  resultBytes: {
+    kind: 'integer',
+    default: '1048576',
+    unit: 'bytes',
+    min: 1,
+    help: 'What a task or branch returns; packed.',
+  },
+  graphBytes: { kind: 'integer', default: '8388608', unit: 'bytes', min: 1, help: 'A graph, compressed.' },
+  branches: { kind: 'integer', default: '100000', unit: 'branches', min: 1, help: 'Branches in one group.' },
+  nesting: { kind: 'integer', default: '64', unit: 'groups', min: 1, help: 'Groups inside groups, also by ctx.run.' },
+} as const satisfies OptionTable)
+
+/** `run(node, input, options)`, `start` and `submit`. */
+export const RUN_OPTIONS = Object.freeze({
+  id: {
+    kind: 'string',
+    default: 'random',
+    pattern: /^[A-Za-z0-9_-]{1,128}$/,
+    help: 'Names the run. Starting it again with the same flow and input gives the same run.',
+  },
+  idempotencyKey: {
+    kind: 'string',
+    default: 'none',
+    pattern: /^.{1,256}$/su,
+    help: 'A second start with this key, flow and input gives the first one’s run.',
+  },
+  timeoutMs: {
+    kind: 'integer',
+    default: 'none',
+    unit: 'ms',
+    min: 1,
+    max: LONGEST_MS,
+    help: 'The run fails with RUN_TIMEOUT when it takes longer.',
+  },
+  signal: { kind: 'object', default: 'none', help: 'Cancels the run when it aborts.' },
+} as const satisfies OptionTable)
+
+/**
+ * The options given, checked; absent and undefined ones are left out.
+ * @param where begins the message, such as `connect`
+ * @throws GraflowError INVALID_OPTION
+ */
+export function checkOptions<T extends object>(where: string, table: OptionTable, given: T | undefined): Partial<T> {
+  if (given === undefined) return {}
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new GraflowError(
+      'INVALID_OPTION',
+      `${where}: options are an object such as { ${Object.keys(table)[0] ?? ''}: … }, got ${typeof given}`,
+    )
+  }
+  const kept: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(given)) {
+    const spec = Object.hasOwn(table, key) ? table[key] : undefined
+    if (spec === undefined)
+      throw invalid(where, key, `there is no such option; the options are ${Object.keys(table).join(', ')}`)
+    if (value === undefined) continue
+    const fault = faultOf(spec, value)
+    if (fault !== undefined) throw invalid(where, key, fault)
+    kept[key] = value
+  }
+  return kept as Partial<T> // the table has the types that the interface declares: each value was checked against it
+}
+
+const invalid = (where: string, option: string, fault: string): GraflowError =>
+  new GraflowError('INVALID_OPTION', `${where}: ${option}: ${fault}`, { details: { option } })
+
+function faultOf(spec: OptionSpec, value: unknown): string | undefined {
+  switch (spec.kind) {
+    case 'integer': {
+      const max = spec.max ?? Number.MAX_SAFE_INTEGER
+      if (Number.isSafeInteger(value) && (value as number) >= (spec.min ?? 0) && (value as number) <= max)
+        return undefined
+      const range = spec.max === undefined ? `of at least ${spec.min ?? 0}` : `from ${spec.min ?? 0} to ${max}`
+      return `expected an integer ${range}${spec.unit === undefined ? '' : ` (${spec.unit})`}, got ${shown(value)}`
+    }
+    case 'string':
+      if (typeof value !== 'string') return `expected a string, got ${shown(value)}`
+      if (spec.oneOf !== undefined && !spec.oneOf.includes(value))
+        return `expected one of ${spec.oneOf.join(', ')}, got ${shown(value)}`
+      if (spec.pattern?.test(value) === false)
+        return `expected a text that matches ${String(spec.pattern)}, got ${shown(value)}`
+      return undefined
+    case 'list':
+      return Array.isArray(value) ? undefined : `expected an array, got ${shown(value)}`
+    case 'boolean':
+    case 'function':
+      return typeof value === spec.kind ? undefined : `expected a ${spec.kind}, got ${shown(value)}`
+    case 'object':
+      return typeof value === 'object' && value !== null ? undefined : `expected an object, got ${shown(value)}`
+    default:
+      return spec.kind satisfies never
+  }
+}
+
+const shown = (value: unknown): string =>
+  typeof value === 'string'
+    ? JSON.stringify(value.slice(0, 100))
+    : typeof value === 'object'
+      ? 'an object'
+      : String(value)

@@ -1,0 +1,294 @@
+/** The client: starts runs, drives those it started, and lends this process's worker loop to what they dispatch. */
+import { createHash } from 'node:crypto'
+import type { Backend, Grant, Notice } from '../backend/backend.js'
+import { cancelled, type Engine } from '../engine/engine.js'
+import { Dropped } from '../engine/cancellation.js'
+import { encode } from '../engine/codec.js'
+import { drive, outcomeOfRun, type Drive, type HeldRun } from '../engine/driver.js'
+import { fullStore } from '../engine/graph-store.js'
+import { itemBytes } from '../engine/packing.js'
+import { tasksInPlace } from '../engine/placement.js'
+import { GraflowError } from '../errors.js'
+import type { Emitter, Events } from '../events.js'
+import { tasksOf } from '../flow/collect.js'
+import type { Expression } from '../flow/expression.js'
+import { expressionOf } from '../flow/node.js'
+import type { AnyNode } from '../flow/types.js'
+import { graphOf } from '../graph/graph-of.js'
+import { checkOptions, RUN_OPTIONS } from '../options.js'
+import type { NewId } from '../time.js'
+import type { WorkerLoop } from '../../worker/worker-loop.js'
+import { RunHandle, runNotFound, type HandleServices } from './run-handle.js'
+import type { Graflow, Run, RunOptions } from './types.js'
+
+export interface ClientParts {
+  readonly backend: Backend
+  readonly engine: Engine
+  readonly emitter: Emitter
+  readonly session: string
+  readonly instanceId: string
+  readonly retentionMs: number
+  readonly newId: NewId
+  /** Ends what else was started with the client, in order. */
+  readonly onClose: readonly (() => void)[]
+}
+
+/** Losses that a run's driver may have before the run is given up. */
+const DRIVER_MAX_LOSSES = 1_000
+
+export class Client implements Graflow {
+  readonly instanceId: string
+  readonly events: Events
+  readonly #parts: ClientParts
+  readonly #handles: HandleServices
+  readonly #drives = new Map<string, Drive>()
+  readonly #stopListening: () => void
+  #loop: WorkerLoop | undefined
+  #isRunning = true
+  #closing: Promise<void> | undefined
+  #rejectClosed: (error: Error) => void = () => undefined
+
+  constructor(parts: ClientParts) {
+    this.#parts = parts
+    this.instanceId = parts.instanceId
+    this.events = parts.emitter
+    const closed = new Promise<never>((_, reject) => {
+      this.#rejectClosed = reject
+    })
+    closed.catch(() => undefined) // nobody may be waiting when it is closed
+    this.#handles = { backend: parts.backend, engine: parts.engine, emitter: parts.emitter, closed }
+    this.#stopListening = parts.backend.listen(parts.session, (notice) => {
+      this.#hear(notice)
+    })
+  }
+
+  get isRunning(): boolean {
+    return this.#isRunning
+  }
+
+  /** The worker loop of this process, if it has one (embedded). Called once, before the first run. */
+  work(loop: WorkerLoop): void {
+    this.#loop = loop
+    loop.wake()
+  }
+
+  async run(node: AnyNode, ...rest: [input?: unknown, options?: RunOptions]): Promise<never> {
+    const started = await this.#open(node, rest, 'driven here')
+    return started.result() as Promise<never> // the flow says what its result is
+  }
+
+  async start(node: AnyNode, ...rest: [input?: unknown, options?: RunOptions]): Promise<Run<never>> {
+    return (await this.#open(node, rest, 'driven here')) as Run<never> // as above
+  }
+
+  async submit(node: AnyNode, ...rest: [input?: unknown, options?: RunOptions]): Promise<Run<never>> {
+    return (await this.#open(node, rest, 'driven anywhere')) as Run<never> // as above
+  }
+
+  async attach(runId: string, node?: AnyNode): Promise<Run<never>> {
+    this.#checkOpen()
+    if (node !== undefined) this.#parts.engine.registry.learn(expressionOf(node))
+    if ((await this.#parts.backend.inspect.run(runId)) === undefined) throw runNotFound(runId)
+    return new RunHandle(runId, this.#handles) as Run<never> // as above
+  }
+
+  /** Drives a submitted run that this process acquired. */
+  driveSubmitted(grant: Grant, k: number): void {
+    const { engine, emitter } = this.#parts
+    const { runId, graph: hash } = grant.spec
+    const take = async (): Promise<void> => {
+      const graph = await engine.graphs.load(hash)
+      const use = { hash, graph, code: engine.registry.codeOf(runId), base: '' }
+      const record = await this.#parts.backend.inspect.run(runId)
+      const losses = (grant.losses[k] ?? 0) + (grant.errors[k] ?? 0)
+      this.#drive(
+        {
+          runId,
+          token: grant.token,
+          use,
+          input: itemBytes(grant.inputs, grant.spec.shared ? 0 : k),
+          timeoutMs: undefined,
+          losses,
+        },
+        record?.workflow,
+      )
+    }
+    take().catch((error: unknown) => {
+      emitter.emit('log', { level: 'error', message: `run ${runId} could not be driven: ${String(error)}`, runId })
+    })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    const { backend, instanceId, onClose } = this.#parts
+    this.#isRunning = false
+    const reason = new GraflowError('CLOSED', `client ${instanceId} was closed while the run was in flight`)
+    this.#rejectClosed(reason)
+    for (const { execution } of this.#drives.values()) execution.cancel.abort(reason)
+    await this.#loop?.stop(new Dropped(`client ${instanceId} was closed`))
+    this.#stopListening()
+    await backend.session({ kind: 'close', session: this.#parts.session })
+    await backend.close()
+    for (const end of onClose) end()
+  }
+
+  async #open(
+    node: AnyNode,
+    [input, options]: readonly [input?: unknown, options?: RunOptions],
+    where: 'driven here' | 'driven anywhere',
+  ): Promise<RunHandle> {
+    this.#checkOpen()
+    const { backend, engine, newId, retentionMs, session } = this.#parts
+    const given = checkOptions<RunOptions>('run', RUN_OPTIONS, options)
+    given.signal?.throwIfAborted()
+    const expression = expressionOf(node)
+    refuseThreads(expression)
+    const graph = graphOf(expression)
+    const hash = engine.graphs.keep(graph)
+    const bytes = encode(input, 'the input of the run', engine.parts.limits.sharedInputBytes)
+    const runId = given.id ?? newId()
+    const workflow = expression.kind === 'workflow' ? expression.name : undefined
+    const timeoutMs = given.timeoutMs ?? (expression.kind === 'workflow' ? expression.options.timeoutMs : undefined)
+    engine.registry.learnForRun(runId, expression)
+    if (where === 'driven anywhere') await engine.graphs.upload(hash, graph)
+    const answer = await backend.open({
+      runId,
+      ...(workflow !== undefined && { workflow }),
+      graph: hash,
+      digest: createHash('sha256').update(hash).update(bytes).digest('hex'),
+      ...(given.idempotencyKey !== undefined && { idempotencyKey: given.idempotencyKey }),
+      input: bytes,
+      ...(where === 'driven here' && { session }),
+      nonce: newId(),
+      tasks: [...tasksInPlace(graph, graph.root)].sort(),
+      maxLosses: DRIVER_MAX_LOSSES,
+      timeoutMs: timeoutMs ?? 0,
+      retentionMs,
+    })
+    switch (answer.status) {
+      case 'ok':
+        if (answer.token !== undefined) {
+          const use = { hash, graph, code: engine.registry.codeOf(runId), base: '' }
+          this.#drive({ runId, token: answer.token, use, input: bytes, timeoutMs, losses: 0 }, workflow)
+        }
+        break
+      case 'exists':
+        if (answer.runId !== runId) engine.registry.forget(runId)
+        return new RunHandle(answer.runId, this.#handles)
+      case 'conflict':
+        if (answer.runId !== runId) engine.registry.forget(runId)
+        throw new GraflowError(
+          'RUN_EXISTS',
+          `run "${answer.runId}" exists with another flow or input: take another id or idempotencyKey, or attach to it`,
+          { details: { runId: answer.runId } },
+        )
+      case 'nosession':
+        throw new GraflowError('INTERNAL', `session ${session} is gone`)
+      case 'backpressure':
+        throw fullStore('the run')
+      default:
+        answer satisfies never
+    }
+    const handle = new RunHandle(runId, this.#handles)
+    if (given.signal !== undefined) this.#tie(given.signal, handle)
+    return handle
+  }
+
+  #drive(run: HeldRun, workflow: string | undefined): void {
+    const { engine, emitter } = this.#parts
+    const { runId } = run
+    emitter.emit('run:state', { runId, workflow, from: 'pending', to: 'running' })
+    const driven = drive(engine, run)
+    this.#drives.set(runId, driven)
+    driven.ended
+      .then(async (end) => {
+        this.#drives.delete(runId)
+        engine.registry.forget(runId)
+        const final = end.state === 'lost' ? await this.#parts.backend.inspect.run(runId) : end
+        if (final === undefined || !('value' in final) || final.value === undefined) return
+        if (final.state !== 'completed' && final.state !== 'failed' && final.state !== 'cancelled') return
+        const outcome = outcomeOfRun(runId, final.state, final.value)
+        emitter.emit('run:state', {
+          runId,
+          workflow,
+          from: 'running',
+          to: final.state,
+          ...('error' in outcome && { error: outcome.error }),
+        })
+      })
+      .catch((error: unknown) => {
+        if (this.#isRunning)
+          emitter.emit('log', { level: 'error', message: `run ${runId} could not be ended: ${String(error)}`, runId })
+      })
+  }
+
+  /** Cancels the run when the signal aborts, as long as it runs. */
+  #tie(signal: AbortSignal, handle: RunHandle): void {
+    const cancel = (): void => {
+      handle
+        .cancel(signal.reason instanceof Error ? signal.reason.message : String(signal.reason))
+        .catch(() => undefined) // over, or closed: nothing to cancel
+    }
+    if (signal.aborted) cancel()
+    signal.addEventListener('abort', cancel, { once: true })
+    const untie = (): void => {
+      signal.removeEventListener('abort', cancel)
+    }
+    handle.result().then(untie, untie)
+  }
+
+  #hear(notice: Notice): void {
+    const { engine } = this.#parts
+    switch (notice.kind) {
+      case 'released':
+        engine.arrivals.announce(notice.gid)
+        return
+      case 'withdrawn': {
+        const driven = this.#drives.get(notice.gid)
+        const reason = cancelled(notice.gid.split('/', 1)[0] ?? notice.gid, notice.reason)
+        if (driven !== undefined) driven.execution.cancel.abort(reason)
+        else this.#loop?.abortGroup(notice.gid, reason)
+        return
+      }
+      case 'lost': {
+        const reason = new Dropped(`${notice.gid} was taken back`)
+        const driven = this.#drives.get(notice.gid)
+        if (driven?.execution.facts.holder.token === notice.token) driven.execution.cancel.abort(reason)
+        else this.#loop?.abortGroup(notice.gid, reason, 'dropped', notice.token)
+        return
+      }
+      case 'work':
+        this.#loop?.wake()
+        return
+      default:
+        notice satisfies never
+    }
+  }
+
+  #checkOpen(): void {
+    if (!this.#isRunning) throw new GraflowError('CLOSED', `client ${this.instanceId} is closed: connect again`)
+  }
+}
+
+/** Threads come with worker processes: running such a task inline would block what it asked not to block. */
+function refuseThreads(expression: Expression): void {
+  for (const { name, options } of tasksOf(expression).values()) {
+    if (options.isolation === 'thread') {
+      throw new GraflowError(
+        'NOT_AVAILABLE',
+        `task "${name}" asks for isolation 'thread', which the embedded engine of this version does not have: leave it out, or use 'inline'`,
+        {
+          details: { task: name },
+        },
+      )
+    }
+  }
+}

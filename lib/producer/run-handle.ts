@@ -1,0 +1,187 @@
+/** A run as its holder sees it: questions to the store, and what it tells of changes. Where the run is driven makes no difference. */
+import type { Backend, RunRecord } from '../backend/backend.js'
+import { cancelled } from '../engine/engine.js'
+import type { Engine } from '../engine/engine.js'
+import { encode } from '../engine/codec.js'
+import { outcomeOfRun } from '../engine/driver.js'
+import { readResult } from '../engine/results.js'
+import { GraflowError } from '../errors.js'
+import type { Emitter, RunEvent } from '../events.js'
+import { expressionOf } from '../flow/node.js'
+import type { AnyNode } from '../flow/types.js'
+import { branchOutcomes } from './branch-outcomes.js'
+import { Channelled } from './channelled.js'
+import type { BranchOutcome, GroupProgress, Run, RunStatus } from './types.js'
+
+/** What handles need of the client. */
+export interface HandleServices {
+  readonly backend: Backend
+  readonly engine: Engine
+  readonly emitter: Emitter
+  /** Rejects with CLOSED when the client is closed. */
+  readonly closed: Promise<never>
+}
+
+export const isEnded = (
+  record: RunRecord,
+): record is RunRecord & { readonly state: 'completed' | 'failed' | 'cancelled' } =>
+  record.state === 'completed' || record.state === 'failed' || record.state === 'cancelled'
+
+const RUN_EVENTS = [
+  'run:state',
+  'run:progress',
+  'group:dispatched',
+  'group:released',
+  'branch:started',
+  'branch:settled',
+  'branch:retrying',
+] as const satisfies readonly RunEvent['type'][]
+
+export class RunHandle implements Run<unknown> {
+  readonly id: string
+  readonly #services: HandleServices
+
+  constructor(id: string, services: HandleServices) {
+    this.id = id
+    this.#services = services
+  }
+
+  async result(target?: AnyNode | string): Promise<never> {
+    const value = target === undefined ? await this.#end() : await this.#resultOf(target)
+    return value as never // the type is the caller's flow's: Run<O> says it
+  }
+
+  async status(): Promise<RunStatus> {
+    const { inspect } = this.#services.backend
+    const record = await this.#record()
+    const groups = (await inspect.groups(this.id)).map(
+      (group): GroupProgress => ({
+        path: group.gid.slice(this.id.length + 1),
+        state: group.state,
+        width: group.size,
+        ready: group.ready,
+        delayed: group.delayed,
+        running: group.leased,
+        succeeded: group.succeeded,
+        failed: group.failed,
+        dead: group.dead,
+        withdrawn: group.withdrawn,
+      }),
+    )
+    const outcome =
+      isEnded(record) && record.value !== undefined ? outcomeOfRun(this.id, record.state, record.value) : undefined
+    const at = (ms: number | undefined): Date | undefined => (ms === undefined ? undefined : new Date(ms))
+    return {
+      id: this.id,
+      workflow: record.workflow,
+      state: record.state,
+      createdAt: new Date(record.createdAt),
+      startedAt: at(record.startedAt),
+      endedAt: at(record.endedAt),
+      done: groups.reduce((sum, group) => sum + group.succeeded + group.failed + group.dead + group.withdrawn, 0),
+      total: groups.reduce((sum, group) => sum + group.width, 0),
+      groups,
+      error: outcome !== undefined && 'error' in outcome ? outcome.error : undefined,
+    }
+  }
+
+  async cancel(reason = 'no reason given'): Promise<boolean> {
+    const answer = await this.#services.backend.control({
+      kind: 'cancel-run',
+      runId: this.id,
+      reason,
+      value: encode(cancelled(this.id, reason)),
+    })
+    if (answer === 'gone') throw runNotFound(this.id)
+    return answer === 'ok'
+  }
+
+  async pause(): Promise<boolean> {
+    const answer = await this.#services.backend.control({ kind: 'pause-run', runId: this.id })
+    if (answer === 'gone') throw runNotFound(this.id)
+    return answer === 'ok'
+  }
+
+  async resume(): Promise<boolean> {
+    const answer = await this.#services.backend.control({ kind: 'resume-run', runId: this.id })
+    if (answer === 'gone') throw runNotFound(this.id)
+    return answer === 'ok'
+  }
+
+  events(): AsyncIterableIterator<RunEvent> {
+    const { emitter, closed } = this.#services
+    const queue = new Channelled<RunEvent>()
+    const off = RUN_EVENTS.map((name) =>
+      emitter.subscribe(name, (event) => {
+        if (event.runId !== this.id) return
+        queue.push(event)
+        if (
+          event.type === 'run:state' &&
+          (event.to === 'completed' || event.to === 'failed' || event.to === 'cancelled')
+        )
+          queue.end()
+      }),
+    )
+    closed.catch(() => {
+      queue.end()
+    })
+    // A run that is over already has no more events; asked after subscribing, so that its end is not missed.
+    this.#record().then(
+      (record) => {
+        if (isEnded(record)) queue.end()
+      },
+      (error: unknown) => {
+        queue.fail(error)
+      },
+    )
+    return queue.iterate(() => {
+      for (const unsubscribe of off) unsubscribe()
+    })
+  }
+
+  branches(): AsyncIterableIterator<BranchOutcome> {
+    return branchOutcomes(this.id, this.#services)
+  }
+
+  /** Waits for the run's end in the store, which knows it whoever drives. */
+  async #end(): Promise<unknown> {
+    const { backend, closed } = this.#services
+    let wake: () => void = () => undefined
+    const off = backend.watch(this.id, ({ kind }) => {
+      if (kind === 'state') wake()
+    })
+    try {
+      for (;;) {
+        const changed = new Promise<void>((resolve) => {
+          wake = resolve
+        })
+        const record = await this.#record()
+        if (isEnded(record)) {
+          const outcome = outcomeOfRun(this.id, record.state, record.value ?? new Uint8Array(0))
+          if ('error' in outcome) throw outcome.error
+          return outcome.value
+        }
+        await Promise.race([changed, closed])
+      }
+    } finally {
+      off()
+    }
+  }
+
+  async #resultOf(target: AnyNode | string): Promise<unknown> {
+    const { backend, engine } = this.#services
+    const graph = await engine.graphOfRun(this.id)
+    return readResult(backend.inspect, graph, this.id, typeof target === 'string' ? target : expressionOf(target))
+  }
+
+  async #record(): Promise<RunRecord> {
+    const record = await this.#services.backend.inspect.run(this.id)
+    if (record === undefined) throw runNotFound(this.id)
+    return record
+  }
+}
+
+export const runNotFound = (runId: string): GraflowError =>
+  new GraflowError('RUN_NOT_FOUND', `there is no run "${runId}" here, or it is past its retention`, {
+    details: { runId },
+  })
