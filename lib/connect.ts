@@ -102,7 +102,7 @@ export async function connect(first?: Address | ConnectOptions, second?: Connect
       },
     }),
   )
-  return client as Graflow // its methods' types are the interface's: the class has them untyped
+  return client // its methods' types are the interface's: the class has them untyped
 }
 
 /** An address may hold a password: only what comes after it is shown. */

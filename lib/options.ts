@@ -143,7 +143,8 @@ export const RUN_OPTIONS = Object.freeze({
  */
 export function checkOptions<T extends object>(where: string, table: OptionTable, given: T | undefined): Partial<T> {
   if (given === undefined) return {}
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+  const untyped: unknown = given
+  if (typeof untyped !== 'object' || untyped === null || Array.isArray(untyped)) {
     throw new GraflowError(
       'INVALID_OPTION',
       `${where}: options are an object such as { ${Object.keys(table)[0] ?? ''}: … }, got ${typeof given}`,
@@ -196,6 +197,6 @@ function faultOf(spec: OptionSpec, value: unknown): string | undefined {
 const shown = (value: unknown): string =>
   typeof value === 'string'
     ? JSON.stringify(value.slice(0, 100))
-    : typeof value === 'object'
-      ? 'an object'
-      : String(value)
+    : typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean' || value === undefined
+      ? String(value)
+      : `a value of type ${typeof value}`

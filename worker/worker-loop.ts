@@ -46,6 +46,8 @@ const MOST_SUSPENDED = 1_000
 /** After so long in one turn of the event loop, timers and sockets are let in. */
 const LONGEST_TURN_MS = 10
 
+const RELEASED: BranchReport = Object.freeze({ kind: 'released', value: NO_BYTES, delayMs: 0 })
+
 /** One grant's branches in this process, and what is to be settled of them. */
 class GrantInFlight {
   readonly grant: Grant
@@ -182,7 +184,7 @@ export class WorkerLoop {
       if (token !== undefined && grant.grant.token !== token) continue
       for (const [k, execution] of grant.running.entries()) {
         if (execution === undefined) continue
-        if (as === 'released') this.#collect(grant, k, { kind: 'released', value: NO_BYTES, delayMs: 0 }, execution)
+        if (as === 'released') this.#collect(grant, k, RELEASED, execution)
         grant.running[k] = undefined
         grant.left -= 1
         grant.slots[k]?.end()
@@ -199,12 +201,17 @@ export class WorkerLoop {
       do {
         this.#isAskedAgain = false
         while (!this.#isStopped && this.#slots.free > 0 && (await this.#acquire())) await this.#breathe()
-      } while (this.#isAskedAgain && !this.#isStopped && this.#slots.free > 0)
+      } while (this.#isToGoOn())
     } catch (error) {
       if (!this.#isStopped) this.#options.onError(error)
     } finally {
       this.#isPumping = false
     }
+  }
+
+  /** Whether somebody woke the loop while it was asking. */
+  #isToGoOn(): boolean {
+    return this.#isAskedAgain && !this.#isStopped && this.#slots.free > 0
   }
 
   /** True when it is worth asking again at once. */
@@ -260,7 +267,10 @@ export class WorkerLoop {
     this.#inFlight.set(gid, grants.add(grant))
     const startedAt = clock.now()
     for (let k = 0; k < grant.running.length; k += 1) {
-      if (this.#isStopped) break
+      if (this.#isStopped) {
+        this.#handBack(grant, k)
+        return
+      }
       if (emitter.has('branch:started')) {
         const { errors, losses } = grant.grant
         const { label, path } = engine.branch(prepared, k)
@@ -274,11 +284,11 @@ export class WorkerLoop {
           attempt: 1 + (errors[k] ?? 0) + (losses[k] ?? 0),
         })
       }
-      let isOver = false
+      const start = { isOver: false }
       const slot = this.#slotFor(depth)
       grant.slots[k] = slot
       const execution = engine.start(prepared, k, slot, (ended, report) => {
-        isOver = true
+        start.isOver = true
         this.#counters.totalExecutionTimeMs += clock.now() - startedAt
         grant.running[k] = undefined
         grant.left -= 1
@@ -286,29 +296,44 @@ export class WorkerLoop {
         slot.end()
         this.#forgetIfOver(grant)
       })
-      if (!isOver) grant.running[k] = execution
+      if (!start.isOver) grant.running[k] = execution
     }
   }
 
-  #collect(grant: GrantInFlight, k: number, report: BranchReport, execution: Execution): void {
+  /** Releases what was acquired and not started, unspent. */
+  #handBack(grant: GrantInFlight, from: number): void {
+    for (let k = from; k < grant.running.length; k += 1) {
+      grant.left -= 1
+      this.#collect(grant, k, RELEASED, undefined)
+      this.#freeSlot()
+    }
+    this.#forgetIfOver(grant)
+  }
+
+  #collect(grant: GrantInFlight, k: number, report: BranchReport, execution: Execution | undefined): void {
     const { emitter, workerId } = this.#options
     grant.indexes.push(grant.grant.indexes[k] as number) // k is one of the grant's branches
     grant.kinds.push(report.kind)
     grant.delaysMs.push(report.delayMs)
     grant.values.push(report.value)
-    const save = execution.takeUnsaved()
+    const save = execution?.takeUnsaved()
     if (save !== undefined) {
       for (const [i, path] of save.paths.entries()) {
         grant.savePaths.push(path)
         grant.saves.push(save.values.bytes.subarray(save.values.ends[i - 1] ?? 0, save.values.ends[i]))
       }
     }
-    if (report.kind === 'succeeded' || report.kind === 'failed') {
+    if (execution !== undefined && (report.kind === 'succeeded' || report.kind === 'failed')) {
       this.#counters.tasksProcessed += 1
       if (report.kind === 'succeeded') this.#counters.tasksSucceeded += 1
       else this.#counters.tasksFailed += 1
       if (emitter.has('branch:settled')) this.#tellSettled(grant, k, report.kind, execution, workerId)
-    } else if (report.kind === 'retry' && report.error !== undefined && emitter.has('branch:retrying')) {
+    } else if (
+      execution !== undefined &&
+      report.kind === 'retry' &&
+      report.error !== undefined &&
+      emitter.has('branch:retrying')
+    ) {
       const { path, label } = this.#options.engine.branch(grant.prepared, k)
       const { runId, errors, losses } = execution.facts
       emitter.emit('branch:retrying', {

@@ -6,6 +6,7 @@
 import { isNativeError } from 'node:util/types'
 import { addExtension, Packr } from 'msgpackr'
 import { GraflowError } from '../errors.js'
+import { describe } from '../flow/describe.js'
 import { errorFromRecord, errorToRecord, type ErrorRecord } from './error-record.js'
 
 /** Stands in the bytes for what MessagePack has no word for; never seen by users. */
@@ -163,12 +164,7 @@ function checkedObject(value: object, path: Path, depth: number, above: readonly
   }
   if (value instanceof Error || isNativeError(value)) return new Carried('error', errorToRecord(value))
   if (ArrayBuffer.isView(value) && ARRAY_BUFFER_VIEWS.has(value.constructor)) return value
-  const name = (value.constructor as { name?: unknown } | undefined)?.name
-  return refuse(
-    path,
-    `an instance of ${typeof name === 'string' && name !== '' ? name : 'a class'}`,
-    'send a plain object',
-  )
+  return refuse(path, describe(value), 'send a plain object')
 }
 
 function checkedArray(value: readonly unknown[], path: Path, depth: number, within: readonly object[]): unknown {

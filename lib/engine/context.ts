@@ -161,11 +161,11 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 
   result<const N extends AnyNode>(node: N): Promise<Out<N>> {
-    return this.#services.result(this.#frame, expressionOf(node)) as Promise<Out<N>> // the node says what its result is
+    return this.#services.result(this.#frame, expressionOf(node)) // the node says what its result is
   }
 
   run<const N extends AnyNode>(node: N, input?: unknown): Promise<Out<N>> {
-    return this.#services.fork(this.#frame, this.#facts.path, expressionOf(node), input, this.#timer) as Promise<Out<N>> // as above
+    return this.#services.fork(this.#frame, this.#facts.path, expressionOf(node), input, this.#timer) // as above
   }
 
   next(node: AnyNode, ...input: [input?: unknown]): Control {

@@ -77,8 +77,8 @@ export function errorToRecord(thrown: unknown, depth = 0): ErrorRecord {
   const errors = property(thrown, 'errors')
   const stack = property(thrown, 'stack')
   return {
-    name: cut(String(property(thrown, 'name') ?? 'Error'), 256),
-    message: cut(String(property(thrown, 'message') ?? '')),
+    name: cut(textOf(property(thrown, 'name'), 'Error'), 256),
+    message: cut(textOf(property(thrown, 'message'), '')),
     ...(typeof stack === 'string' && { stack: cut(stack) }),
     ...((typeof code === 'string' || typeof code === 'number') && {
       code: typeof code === 'string' ? cut(code, 256) : code,
@@ -96,10 +96,16 @@ export function errorToRecord(thrown: unknown, depth = 0): ErrorRecord {
   }
 }
 
+/** A name or message may be anything that somebody assigned. */
+const textOf = (value: unknown, fallback: string): string =>
+  typeof value === 'string' ? value : value === undefined ? fallback : describe(value)
+
 function describe(thrown: unknown): string {
   if (typeof thrown === 'string') return thrown
   try {
-    return JSON.stringify(thrown) ?? String(thrown)
+    // undefined for a function, a symbol and undefined itself
+    const json = JSON.stringify(thrown) as string | undefined
+    return json ?? String(thrown)
   } catch {
     return Object.prototype.toString.call(thrown) // a cycle or a throwing toJSON: say at least what kind of thing it was
   }

@@ -8,6 +8,7 @@ import type { Backend, OutcomesPage, StepAnswer } from '../backend/backend.js'
 import type { Emitter } from '../events.js'
 import { GraflowError } from '../errors.js'
 import { tasksOf } from '../flow/collect.js'
+import { describe } from '../flow/describe.js'
 import type { Expression, TaskExpression } from '../flow/expression.js'
 import type { Outcome } from '../flow/types.js'
 import { graphOf } from '../graph/graph-of.js'
@@ -339,7 +340,7 @@ export class Interpreter {
       const cases = node.cases.map(([name]) => name)
       throw new GraflowError(
         'NO_SUCH_CASE',
-        `the decision at ${fullPath(frame.use, path)} returned ${JSON.stringify(key) ?? String(key)}, which is none of its cases: ${cases.join(', ')}`,
+        `the decision at ${fullPath(frame.use, path)} returned ${describe(key)}, which is none of its cases: ${cases.join(', ')}`,
         {
           details: { path: fullPath(frame.use, path), key: String(key), cases },
         },
@@ -712,15 +713,6 @@ const cycleLimit = (task: string, path: string, count: number, limit: number): G
       details: { task, path, count, limit },
     },
   )
-
-const describe = (value: unknown): string =>
-  value === null
-    ? 'null'
-    : Array.isArray(value)
-      ? 'an array'
-      : typeof value === 'object'
-        ? 'another object'
-        : `a ${typeof value}`
 
 /** The task that a body ends with, for messages. */
 function lastTask(node: GraphNode): string {

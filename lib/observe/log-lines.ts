@@ -17,9 +17,12 @@ export function writeLogLines(emitter: Emitter, level: LogLevel, write: (line: s
 }
 
 /** Text from handlers is escaped: a line break or a terminal's control codes in a message cannot forge a line. */
-// eslint-disable-next-line no-control-regex -- control characters are what is looked for
+
 const escaped = (text: string): string =>
-  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => JSON.stringify(character).slice(1, -1))
+  text.replace(
+    /[\u0000-\u001f\u007f-\u009f]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 
 function lineOf({ at, level, message, runId, task, path, details }: EventOf<'log'>): string {
   const place = [task, path, runId].filter((part) => part !== undefined).join(' ')
@@ -28,7 +31,7 @@ function lineOf({ at, level, message, runId, task, path, details }: EventOf<'log
 
 function shown(details: object): string {
   try {
-    return JSON.stringify(details, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value)) ?? ''
+    return JSON.stringify(details, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))
   } catch (error) {
     return `(details cannot be shown: ${String(error)})`
   }

@@ -74,22 +74,22 @@ export class Client implements Graflow {
 
   async run(node: AnyNode, ...rest: [input?: unknown, options?: RunOptions]): Promise<never> {
     const started = await this.#open(node, rest, 'driven here')
-    return started.result() as Promise<never> // the flow says what its result is
+    return started.result() // the flow says what its result is
   }
 
   async start(node: AnyNode, ...rest: [input?: unknown, options?: RunOptions]): Promise<Run<never>> {
-    return (await this.#open(node, rest, 'driven here')) as Run<never> // as above
+    return (await this.#open(node, rest, 'driven here')) // as above
   }
 
   async submit(node: AnyNode, ...rest: [input?: unknown, options?: RunOptions]): Promise<Run<never>> {
-    return (await this.#open(node, rest, 'driven anywhere')) as Run<never> // as above
+    return (await this.#open(node, rest, 'driven anywhere')) // as above
   }
 
   async attach(runId: string, node?: AnyNode): Promise<Run<never>> {
     this.#checkOpen()
     if (node !== undefined) this.#parts.engine.registry.learn(expressionOf(node))
     if ((await this.#parts.backend.inspect.run(runId)) === undefined) throw runNotFound(runId)
-    return new RunHandle(runId, this.#handles) as Run<never> // as above
+    return new RunHandle(runId, this.#handles) // as above
   }
 
   /** Drives a submitted run that this process acquired. */
