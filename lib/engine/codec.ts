@@ -154,13 +154,9 @@ function checkedObject(value: object, path: Path, depth: number, above: readonly
     return new Carried('map', entries)
   }
   if (value instanceof Set && prototype === Set.prototype) {
-    let isSame = true
-    const items = [...value].map((item, i) => {
-      const carried = checked(item, { parent: path, step: `<item ${i}>` }, depth + 1, within)
-      isSame &&= carried === item
-      return carried
-    })
-    return isSame ? value : new Set(items)
+    const items: readonly unknown[] = [...value]
+    const carried = items.map((item, i) => checked(item, { parent: path, step: `<item ${i}>` }, depth + 1, within))
+    return carried.every((item, i) => item === items[i]) ? value : new Set(carried)
   }
   if (value instanceof Error || isNativeError(value)) return new Carried('error', errorToRecord(value))
   if (ArrayBuffer.isView(value) && ARRAY_BUFFER_VIEWS.has(value.constructor)) return value
