@@ -26,7 +26,7 @@ import type { CheckedTaskOptions } from './options.js'
 const MOST_BRANCHES = 100_000
 
 const NO_OPTIONS: GroupOptions = Object.freeze({})
-const STRICT: Join = Object.freeze({ kind: 'strict' })
+const STRICT = Object.freeze({ kind: 'strict' } as const)
 
 function made<E extends Expression>(expression: E): E {
   Object.freeze(expression)
@@ -96,7 +96,7 @@ export function makeBeside(left: Expression, right: Expression): GroupExpression
 
 /** `body` for every item of an array. */
 export function makeEach(body: Expression): EachExpression {
-  return made({ kind: 'each', body, join: { kind: 'strict' }, options: NO_OPTIONS })
+  return made({ kind: 'each', body, join: STRICT, options: NO_OPTIONS })
 }
 
 /** The same group with other options. */

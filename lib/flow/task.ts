@@ -59,6 +59,8 @@ interface Unset {
   readonly '~unset': true
 }
 type IsUnset<X> = (<T>() => T extends X ? 1 : 2) extends <T>() => T extends Unset ? 1 : 2 ? true : false
+/** X, where the compiler infers nothing for X. (TypeScript's own NoInfer stays visible around arrays.) */
+type Written<X> = [X][X extends any ? 0 : never]
 type DeclaredName<X, Y, N> =
   IsUnset<X> extends true
     ? N
@@ -70,7 +72,8 @@ type DeclaredName<X, Y, N> =
 type Declared<X, Y, N extends string, I, O> =
   IsUnset<X> extends true ? Task<I, O, N> : IsUnset<Y> extends true ? X : Task<X, Y>
 
-// One signature and not an overload for each way: with overloads the compiler would explain a misspelt option three times.
+// One signature and not an overload for each way: with overloads the compiler would explain a misspelt option three times. What the
+// call is used for must not stand in for a type argument that was not written, hence Written.
 /**
  * A task whose handler lives elsewhere, for producers that do not carry the workers' code. Three ways to say its types: by schemas,
  * by `<I, O>`, or by `declareTask<typeof resize>('resize')` beside `import type { resize } from './tasks.js'`.
@@ -86,7 +89,10 @@ export function declareTask<
   P = unknown,
   R = unknown,
   O = unknown,
->(name: DeclaredName<X, Y, N>, options?: TaskOptions & TaskSchemas<I, P, R, O>): Declared<X, Y, N, I, O>
+>(
+  name: DeclaredName<X, Y, N>,
+  options?: TaskOptions & TaskSchemas<I, P, R, O>,
+): Declared<Written<X>, Written<Y>, N, I, O>
 export function declareTask(name: unknown, options?: unknown): unknown {
   const checked = checkName('task', name)
   if (typeof options === 'function') {

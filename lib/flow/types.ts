@@ -139,15 +139,19 @@ export type Last<T extends readonly AnyNode[]> = T extends readonly [...unknown[
 // ----------------------------------------------------------------------------------------------------------------- groups
 
 /** The input that serves both: the narrower of two, so that equal demands read as one and not as `X & X`. */
-export type Meet<A, B> = [A] extends [B] ? A : [B] extends [A] ? B : Possible<A & B>
+export type Meet<A, B> = [A] extends [B] ? A : [B] extends [A] ? B : Possible<A & B, KeyOf<A> & KeyOf<B>>
 type Primitive = string | number | bigint | boolean | symbol | null | undefined
-/** `never` for what no value can be: also a primitive that is an object, and an object with a property that no value can be. */
-type Possible<T> = T extends Primitive
+type KeyOf<T> = T extends unknown ? keyof T : never
+/**
+ * `never` for what no value can be: also a primitive that is an object, and an object with a property that no value can be. Of two
+ * types only the properties that both have can be so; looking at all of them would make a chain of `.with` quadratic.
+ */
+type Possible<T, Shared extends PropertyKey> = T extends Primitive
   ? T extends object
     ? never
     : T
   : T extends object
-    ? [{ [K in keyof T]-?: [T[K]] extends [never] ? K : never }[keyof T]] extends [never]
+    ? [{ [K in Shared & keyof T]: [T[K]] extends [never] ? K : never }[Shared & keyof T]] extends [never]
       ? T
       : never
     : T
@@ -158,7 +162,7 @@ type MeetBoxes<U> = (U extends [infer X] ? (x: X) => void : never) extends (x: i
     : OneOf<U extends [infer X] ? ([X] extends [I] ? U : never) : never> extends infer Box
       ? Box extends [infer X]
         ? X
-        : Possible<I>
+        : Possible<I, KeyOf<I>>
       : never
   : never
 type OneOf<U> = [U] extends [never]
@@ -352,11 +356,13 @@ export interface Done<out V> {
 type StateOf<O> = O extends Again<infer S> ? S : never
 /** What a loop over a body that gives `O` gives. */
 export type ResultOf<O> = O extends Done<infer V> ? V : never
-export type CheckBody<B extends AnyNode> = [Exclude<Out<B>, Again<unknown> | Done<unknown>>] extends [never]
-  ? [StateOf<Out<B>>] extends [In<B>]
-    ? B
-    : Misfit<'again()', StateOf<Out<B>>, Label<B, 'the body'>, In<B>>
-  : [
-      `✗ the last task of a loop returns again(next) or done(value), but ${Label<B, 'this body'>} gives`,
-      Exclude<Out<B>, Again<unknown> | Done<unknown>>,
-    ]
+export type CheckBody<B extends AnyNode> = 0 extends 1 & Out<B>
+  ? B
+  : [Exclude<Out<B>, Again<unknown> | Done<unknown>>] extends [never]
+    ? [StateOf<Out<B>>] extends [In<B>]
+      ? B
+      : Misfit<'again()', StateOf<Out<B>>, Label<B, 'the body'>, In<B>>
+    : [
+        `✗ the last task of a loop returns again(next) or done(value), but ${Label<B, 'this body'>} gives`,
+        Exclude<Out<B>, Again<unknown> | Done<unknown>>,
+      ]

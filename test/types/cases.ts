@@ -105,6 +105,12 @@ const d1 = declareTask<{ id: string }, number>('d1')
 is<Eq<typeof d1, Task<{ id: string }, number>>>()
 const d2 = declareTask('d2', { input: z.object({ id: z.string() }), output: z.number() })
 is<Eq<typeof d2, Task<{ id: string }, number, 'd2'>>>()
+declare function use(value: unknown): void
+use(declareTask('used', { input: z.string() }))
+use(declareTask('used'))
+const asAny: AnyNode = declareTask('used')
+const inSeq = seq(declareTask('used', { output: z.string() }), declareTask<string, Date>('next'))
+is<Eq<Out<typeof inSeq>, Date>>()
 const d4 = declareTask('d4', { input: z.object({ id: z.string().default('x') }), queue: 'q' })
 is<Eq<typeof d4, Task<{ id?: string | undefined }, unknown, 'd4'>>>()
 const d5 = declareTask('d5')
@@ -276,6 +282,8 @@ const l2 = loop(
   { maxCycles: 1 },
 )
 is<Eq<typeof l2, Node<State, string>>>()
+const untypedLoop = loop(declareTask<any, any>('any'), { maxCycles: 1 })
+is<Eq<In<typeof untypedLoop>, any>>()
 // @ts-expect-error no again, no done
 loop(fromString, { maxCycles: 3 })
 const forgetful = task('w', (s: State) => (s.n > 3 ? done(1) : s))

@@ -1,0 +1,46 @@
+import { compile } from './compile.js'
+import { largeChain, largePar, largeSequence, largeText, largeWith, mixedText } from './large-flows.js'
+
+/**
+ * The bound is on instantiations, the compiler's own count of its work, since times depend on the machine: about a third above what
+ * was counted when the bound was set. bench/types.ts measures the times.
+ */
+const flows: readonly (readonly [what: string, source: string, mostInstantiations: number, type: RegExp])[] = [
+  ['seq of 400 tasks, no two alike', largeSequence(400), 76_000, /^Node<\{ k0: string; \}, \{ k400: string; \}>$/u],
+  ['the same by .to', largeChain(400), 55_000, /^Node<\{ k0: string; \}, \{ k400: string; \}>$/u],
+  ['the same as text', largeText(400), 130_000, /^Node<\{ k0: string; \}, \{ k400: string; \}>$/u],
+  ['a text of 900 names', largeText(900), 290_000, /^Node<\{ k0: string; \}, \{ k900: string; \}>$/u],
+  [
+    'a text of 900 characters with all operators',
+    mixedText(900),
+    23_000,
+    /^Node<readonly number\[\], readonly number\[\]>$/u,
+  ],
+  ['a group by 100 times .with, no two alike', largeWith(100), 265_000, /^Group<\{ k0: string; \} & /u],
+  ['a group of 400 by par, no two alike', largePar(400), 78_000, /^Group<\{ k0: string; \} & /u],
+]
+
+describe('the work of the compiler', () => {
+  it.each(flows)('L9: is bounded for %s', (_what, source, mostInstantiations, type) => {
+    const { errors, instantiations, types } = compile('large.ts', source, ['flowOfAll'])
+    expect(errors).toEqual([])
+    expect(types.get('flowOfAll')).toMatch(type)
+    expect(instantiations).toBeGreaterThan(100)
+    expect(instantiations).toBeLessThan(mostInstantiations)
+  })
+
+  it('L9: grows with the length of a seq, not with its square', () => {
+    const one = compile('large.ts', largeSequence(200)).instantiations
+    const two = compile('large.ts', largeSequence(400)).instantiations
+    expect(two).toBeLessThan(2.2 * one)
+  })
+
+  it('L9: still finds the one step that does not fit', () => {
+    const source = largeSequence(400).replace('(input: { k250: string })', '(input: { k250: number })')
+    const { errors } = compile('large.ts', source)
+    expect(errors).toHaveLength(1)
+    expect(errors[0]).toContain(
+      '["✗ t249 gives another", "k250", "it gives", { k250: string; }, "but t250 takes", { k250: number; }]',
+    )
+  })
+})
