@@ -145,17 +145,23 @@ function write(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(write).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const record = value as Readonly<Record<string, unknown>>
-  const fields = Object.keys(record).sort().map((key) => `${JSON.stringify(key)}:${write(record[key])}`)
+  const fields = Object.keys(record)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${write(record[key])}`)
   return `{${fields.join(',')}}`
 }
 
 /** Made by braces, JSON.parse or Object.create(null), in whatever realm: tests and sandboxes have an Object of their own. */
 function isPlain(record: object): boolean {
-  const prototype: object | null = Object.getPrototypeOf(record)
+  const prototype = Object.getPrototypeOf(record) as object | null
   return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'))
 }
 
 function describe(item: object): string {
-  const maker: unknown = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(item) ?? {}, 'constructor')?.value
-  return typeof maker === 'function' && maker.name !== '' ? `an instance of ${maker.name}` : 'an object with a prototype'
+  const prototype = Object.getPrototypeOf(item) as object | null
+  const maker: unknown =
+    prototype === null ? undefined : Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
+  return typeof maker === 'function' && maker.name !== ''
+    ? `an instance of ${maker.name}`
+    : 'an object with a prototype'
 }

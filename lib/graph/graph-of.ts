@@ -38,7 +38,7 @@ class Translation {
   /** Data in the form of a graph, not checked yet. */
   graph(expression: Expression): unknown {
     const root = this.#node(expression.kind === 'workflow' ? expression.body : expression)
-    const tasks: Record<string, TaskOptions> = Object.create(null)
+    const tasks = Object.create(null) as Record<string, TaskOptions>
     for (const [name, { options }] of tasksOf(expression)) tasks[name] = given(options)
     return { version: 1, tasks, root }
   }
@@ -47,7 +47,11 @@ class Translation {
     const done = this.#done.get(expression)
     if (done !== undefined) return done
     // the check that follows counts nesting exactly; this one keeps the recursion short until then
-    if (this.#depth > DEEPEST) throw new GraflowError('LIMIT_EXCEEDED', `a flow may have ${DEEPEST} nodes inside one another, sequences included`)
+    if (this.#depth > DEEPEST)
+      throw new GraflowError(
+        'LIMIT_EXCEEDED',
+        `a flow may have ${DEEPEST} nodes inside one another, sequences included`,
+      )
     this.#depth += 1
     const node = this.#translate(expression)
     this.#depth -= 1
@@ -64,7 +68,9 @@ class Translation {
       case 'group': {
         const branches = expression.branches.map((branch) => this.#node(branch))
         const rest = { branches, join: joinOf(expression.join), options: given(expression.options) }
-        return expression.keys === undefined ? { kind: 'group', ...rest } : { kind: 'group', keys: expression.keys, ...rest }
+        return expression.keys === undefined
+          ? { kind: 'group', ...rest }
+          : { kind: 'group', keys: expression.keys, ...rest }
       }
       case 'each': {
         const body = this.#node(expression.body)
@@ -74,7 +80,11 @@ class Translation {
       }
       case 'choose': {
         const decide = this.#node(expression.decide)
-        return { kind: 'choose', decide, cases: expression.cases.map(([key, node]) => [key, this.#node(node)] as const) }
+        return {
+          kind: 'choose',
+          decide,
+          cases: expression.cases.map(([key, node]) => [key, this.#node(node)] as const),
+        }
       }
       case 'loop':
         return { kind: 'loop', body: this.#node(expression.body), maxCycles: expression.maxCycles }
@@ -98,7 +108,8 @@ function given<T>(value: T): T {
   if (typeof value !== 'object' || value === null || !isPlainRecord(value)) return value
   const copy: Record<string, unknown> = {}
   for (const [key, field] of Object.entries(value)) {
-    if (field !== undefined) Object.defineProperty(copy, key, { value: given(field), enumerable: true, configurable: true })
+    if (field !== undefined)
+      Object.defineProperty(copy, key, { value: given(field), enumerable: true, configurable: true })
   }
   return copy as T
 }

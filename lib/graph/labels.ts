@@ -20,7 +20,10 @@ export function taskLabel(graph: Graph, node: TaskNode): Label {
 export function containerLabel(node: GroupNode | EachNode | LoopNode | WorkflowNode): Label {
   switch (node.kind) {
     case 'group':
-      return { title: node.options.name ?? '', note: listed(joinNote(node, node.branches.length), groupNote(node.options)) }
+      return {
+        title: node.options.name ?? '',
+        note: listed(joinNote(node, node.branches.length), groupNote(node.options)),
+      }
     case 'each':
       return { title: node.options.name ?? 'each', note: listed(joinNote(node), groupNote(node.options)) }
     case 'loop':
@@ -82,7 +85,17 @@ function workflowNote({ timeoutMs }: WorkflowOptions): string {
   return listed(timeoutMs !== undefined && `timeout ${duration(timeoutMs)}`)
 }
 
-function taskNote({ retry, timeoutMs, maxLosses, maxCycles, queue, requires, affinity, priority, isolation }: TaskOptions): string {
+function taskNote({
+  retry,
+  timeoutMs,
+  maxLosses,
+  maxCycles,
+  queue,
+  requires,
+  affinity,
+  priority,
+  isolation,
+}: TaskOptions): string {
   return listed(
     retry !== undefined && retryNote(retry),
     timeoutMs !== undefined && `timeout ${duration(timeoutMs)}`,
@@ -117,7 +130,12 @@ function grouped(count: number): string {
 }
 
 function duration(ms: number): string {
-  for (const [unit, size] of [['d', 86_400_000], ['h', 3_600_000], ['min', 60_000], ['s', 1_000]] as const) {
+  for (const [unit, size] of [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['min', 60_000],
+    ['s', 1_000],
+  ] as const) {
     if (ms >= size && ms % (size / 10) === 0) return `${ms / size} ${unit}`
   }
   return `${grouped(ms)} ms`

@@ -27,7 +27,7 @@ export function pathUnder(path: string, segment: string | number): string {
 /** The node at a path of the graph (with `*` for the bodies of each and loop), or undefined where there is none. */
 export function nodeAt(graph: Graph, path: string): GraphNode | undefined {
   let known = nodes.get(graph)
-  if (known === undefined) nodes.set(graph, (known = new Map()))
+  if (known === undefined) nodes.set(graph, (known = new Map<string, GraphNode>()))
   let node = known.get(path)
   if (node === undefined) {
     node = walk(graph, path)?.node
@@ -106,7 +106,10 @@ function walk(graph: Graph, path: string): { readonly node: GraphNode; readonly 
   let node = numbered(stepsOf(graph), segments[0] as string)
   for (let index = 1; index < segments.length && node !== undefined; index += 1) {
     const segment = segments[index] as string
-    if ((node.kind === 'each' && (segment === ANY || isNumber(segment))) || (node.kind === 'loop' && (segment === ANY || isPass(segment)))) {
+    if (
+      (node.kind === 'each' && (segment === ANY || isNumber(segment))) ||
+      (node.kind === 'loop' && (segment === ANY || isPass(segment)))
+    ) {
       segments[index] = ANY
       node = node.body
     } else node = childAt(node, segment)

@@ -12,7 +12,10 @@ import { childrenOf, stepsOf } from './locate.js'
  */
 export function toMermaid(graph: Graph): string {
   const chart = new Flowchart(graph)
-  chart.chain(stepsOf(graph).map((node, index) => [String(index), node] as const), undefined)
+  chart.chain(
+    stepsOf(graph).map((node, index) => [String(index), node] as const),
+    undefined,
+  )
   return chart.text()
 }
 
@@ -80,7 +83,10 @@ class Flowchart {
 
   #passes(path: string, node: LoopNode): void {
     const { entries, exits } = this.chain(below(path, node), undefined)
-    if (!exits.some((exit) => exit.isContainer)) return this.#join(exits, '-. again .->', entries)
+    if (!exits.some((exit) => exit.isContainer)) {
+      this.#join(exits, '-. again .->', entries)
+      return
+    }
     // an edge from a container to itself is more than renderers can do
     const end: End = { id: `${idOf(path)}_again`, isContainer: false }
     this.#line(`${end.id}(("again?"))`)
@@ -91,7 +97,9 @@ class Flowchart {
   #choice(path: string, node: ChooseNode, key: string | undefined): Ends {
     const [[decisionPath, decide], ...cases] = below(path, node) as [Placed, ...Placed[]]
     const decision =
-      decide.kind === 'task' ? this.#box(decisionPath, '{"', taskLabel(this.#graph, decide), '"}', key) : this.#node(decisionPath, decide, key)
+      decide.kind === 'task'
+        ? this.#box(decisionPath, '{"', taskLabel(this.#graph, decide), '"}', key)
+        : this.#node(decisionPath, decide, key)
     let from = decision.exits
     if (decide.kind !== 'task') {
       from = this.#box(path, '{"', { title: '?', note: '' }, '"}', undefined).exits
@@ -124,7 +132,12 @@ class Flowchart {
     return { entries: [end], exits: [end] }
   }
 
-  #container(path: string, node: GroupNode | EachNode | LoopNode | WorkflowNode, key: string | undefined, inside: () => void): Ends {
+  #container(
+    path: string,
+    node: GroupNode | EachNode | LoopNode | WorkflowNode,
+    key: string | undefined,
+    inside: () => void,
+  ): Ends {
     const end: End = { id: idOf(path), isContainer: true }
     this.#line(`subgraph ${end.id}["${labelText(containerLabel(node), key, ' · ')}"]`)
     this.#indent += 1
@@ -155,7 +168,10 @@ function idOf(path: string): string {
 
 /** Renderers leave room for one line at the top of a container. */
 function labelText({ title, note }: Label, key: string | undefined, between: '<br/>' | ' · ' = '<br/>'): string {
-  return [keyed(key, title), note].filter((line) => line !== '').map(escaped).join(between)
+  return [keyed(key, title), note]
+    .filter((line) => line !== '')
+    .map(escaped)
+    .join(between)
 }
 
 /** Mermaid's own entities, `#35;`, for whatever may be markup; and for what Markdown takes for a list at the start. */

@@ -51,7 +51,8 @@ export function unpackGraph(bytes: Uint8Array, hash: string, limits: GraphLimits
   const text = decodeText(canonical, hash)
   const graph = parseGraph(decodeJson(text, canonical, hash), limits)
   // a key that stands twice, another order, a space: JSON.parse does not tell, the second writing does
-  if (canonicalText(graph) !== text) throw broken('canonical', 'the bytes are not the canonical form of their graph', hash)
+  if (canonicalText(graph) !== text)
+    throw broken('canonical', 'the bytes are not the canonical form of their graph', hash)
   rememberHash(graph, hash)
   return graph
 }
@@ -65,7 +66,8 @@ function inflateWithin(bytes: Uint8Array, hash: string, limits: GraphLimits): Ui
   if (bytes.length > limits.compressedBytes)
     throw broken('compressed size', `at most ${limits.compressedBytes} bytes are allowed, got ${bytes.length}`, hash)
   // RFC 1950: the flag says that a preset dictionary is needed; no graph has one
-  if (bytes.length > 1 && ((bytes[1] ?? 0) & 0x20) !== 0) throw broken('dictionary', 'the bytes ask for a preset dictionary', hash)
+  if (bytes.length > 1 && ((bytes[1] ?? 0) & 0x20) !== 0)
+    throw broken('dictionary', 'the bytes ask for a preset dictionary', hash)
   const pieces: Uint8Array[] = []
   let size = 0
   let stream: ZStream | undefined
@@ -76,12 +78,14 @@ function inflateWithin(bytes: Uint8Array, hash: string, limits: GraphLimits): Ui
   }
   inflator.onData = (piece) => {
     size += piece.length
-    if (size > limits.canonicalBytes) throw broken('size', `it inflates to more than ${limits.canonicalBytes} bytes`, hash)
+    if (size > limits.canonicalBytes)
+      throw broken('size', `it inflates to more than ${limits.canonicalBytes} bytes`, hash)
     pieces.push(piece)
   }
   inflator.onEnd = () => {}
   const ok = inflator.push(bytes, true)
-  if (!ok || !inflator.ended) throw broken('zlib', `the bytes are no whole zlib stream: ${inflator.msg || 'it ends too early'}`, hash)
+  if (!ok || !inflator.ended)
+    throw broken('zlib', `the bytes are no whole zlib stream: ${inflator.msg || 'it ends too early'}`, hash)
   if (stream?.total_in !== bytes.length)
     throw broken('trailing', `the stream ends at byte ${stream?.total_in ?? 0} of ${bytes.length}`, hash)
   return joined(pieces, size)

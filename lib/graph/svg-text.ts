@@ -6,7 +6,8 @@ const WIDE = /[mwMW@%…]|[^\u0000-\u2fff]/u
 /** The width in pixels, about, and rather too much: whoever shows the picture chooses the font. */
 export function textWidth(text: string, size: number): number {
   let units = 0
-  for (const char of text) units += WIDE.test(char) ? 0.95 : NARROW.test(char) ? 0.36 : /[A-Z_]/.test(char) ? 0.68 : 0.58
+  for (const char of text)
+    units += WIDE.test(char) ? 0.95 : NARROW.test(char) ? 0.36 : /[A-Z_]/.test(char) ? 0.68 : 0.58
   return Math.ceil(units * size)
 }
 

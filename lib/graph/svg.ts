@@ -6,6 +6,8 @@
 import type { ChooseNode, EachNode, Graph, GraphNode, GroupNode, LoopNode, TaskNode, WorkflowNode } from './graph.js'
 import { containerLabel, drawnOf, keyOf, type Label, moreLabel, taskLabel } from './labels.js'
 import { childrenOf, stepsOf } from './locate.js'
+import { BEHIND, bend, cardBehind, corner, even, frame } from './svg-shapes.js'
+import { NOTE_SIZE, STYLE, TITLE_SIZE } from './svg-style.js'
 import { cut, textWidth, wrapNote, xml } from './svg-text.js'
 
 const MARGIN = 20
@@ -15,10 +17,7 @@ const ROW_WIDTH = 1_400
 const BRANCH_GAP = 14
 const FAN = 40
 const PAD = 14
-const BEHIND = 5
 const HEADER = 26
-const TITLE_SIZE = 13
-const NOTE_SIZE = 11
 const NOTE_LINE = 14
 const TITLE_CHARS = 40
 const NOTE_CHARS = 30
@@ -105,12 +104,21 @@ class Picture {
   }
 
   #task(path: string, node: TaskNode): Box {
-    return this.#labelled(path, 'task', taskLabel(this.#graph, node), (x, y, width, height) =>
-      `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="7"/>`,
+    return this.#labelled(
+      path,
+      'task',
+      taskLabel(this.#graph, node),
+      (x, y, width, height) => `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="7"/>`,
     )
   }
 
-  #labelled(path: string, kind: string, label: Label, shape: (x: number, y: number, width: number, height: number) => string, slope = 0): Box {
+  #labelled(
+    path: string,
+    kind: string,
+    label: Label,
+    shape: (x: number, y: number, width: number, height: number) => string,
+    slope = 0,
+  ): Box {
     const title = cut(label.title, TITLE_CHARS)
     const notes = wrapNote(label.note, NOTE_CHARS)
     const textual = Math.max(textWidth(title, TITLE_SIZE), ...notes.map((line) => textWidth(line, NOTE_SIZE)))
@@ -122,7 +130,10 @@ class Picture {
         `<g class="${kind}" data-path="${xml(path)}"><title>${xml([label.title, label.note].filter(Boolean).join('\n'))}</title>`,
         shape(x, y, width, height),
         `<text x="${middle}" y="${y + 22}" text-anchor="middle">${xml(title)}</text>`,
-        ...notes.map((line, index) => `<text class="note" x="${middle}" y="${y + 22 + (index + 1) * NOTE_LINE}" text-anchor="middle">${xml(line)}</text>`),
+        ...notes.map(
+          (line, index) =>
+            `<text class="note" x="${middle}" y="${y + 22 + (index + 1) * NOTE_LINE}" text-anchor="middle">${xml(line)}</text>`,
+        ),
         '</g>',
       )
     })
@@ -181,7 +192,11 @@ class Picture {
             const between = top + row.height + ROW_GAP / 2
             const [fromX, fromY] = [x + turn + row.exitX, top + row.exitY]
             const toY = y + (tops[index + 1] as number) + next.entryY
-            this.#path(`M${fromX} ${fromY}${corner(turn, fromY, between)}H${x + 8}${corner(-8, between, toY)}H${x + turn}`, 'edge', true)
+            this.#path(
+              `M${fromX} ${fromY}${corner(turn, fromY, between)}H${x + 8}${corner(-8, between, toY)}H${x + turn}`,
+              'edge',
+              true,
+            )
           }
           row.draw(x + turn, top)
         })
@@ -270,7 +285,9 @@ class Picture {
         const [startX, endX, low] = [x + STEP_GAP, x + STEP_GAP + box.exitX, y + inside.height + 10]
         const back = `M${endX} ${y + box.exitY}${corner(14, y + box.exitY, low)}H${startX - 14}${corner(-8, low, y + box.entryY)}H${startX}`
         this.#path(back, 'edge back', true)
-        this.parts.push(`<text class="note" x="${Math.round((startX + endX) / 2)}" y="${low + 12}" text-anchor="middle">again</text>`)
+        this.parts.push(
+          `<text class="note" x="${Math.round((startX + endX) / 2)}" y="${low + 12}" text-anchor="middle">again</text>`,
+        )
         inside.draw(x, y)
       },
     }
@@ -279,19 +296,30 @@ class Picture {
   #choice(path: string, node: ChooseNode): Box {
     const [[decisionPath, decide], ...cases] = below(path, node) as [Placed, ...Placed[]]
     const { drawn, counted } = drawnOf(cases.length)
-    const boxes = cases.slice(0, drawn).map((placed, index) => this.#keyed(node.cases[index]?.[0], this.#chain([placed])))
+    const boxes = cases
+      .slice(0, drawn)
+      .map((placed, index) => this.#keyed(node.cases[index]?.[0], this.#chain([placed])))
     if (counted > 0) boxes.push(this.#more(counted))
     const fan = this.#fan(boxes)
     if (decide.kind === 'task') return this.#row([this.#decision(decisionPath, taskLabel(this.#graph, decide)), fan], 0)
-    return this.#row([this.#chain([[decisionPath, decide]]), this.#row([this.#decision(path, { title: '?', note: '' }), fan], 0)])
+    return this.#row([
+      this.#chain([[decisionPath, decide]]),
+      this.#row([this.#decision(path, { title: '?', note: '' }), fan], 0),
+    ])
   }
 
   #decision(path: string, label: Label): Box {
     const point = 12
-    return this.#labelled(path, 'decision', label, (x, y, width, height) => {
-      const [right, bottom, middle] = [x + width, y + height, y + height / 2]
-      return `<path d="M${x} ${middle}L${x + point} ${y}H${right - point}L${right} ${middle}L${right - point} ${bottom}H${x + point}z"/>`
-    }, 6)
+    return this.#labelled(
+      path,
+      'decision',
+      label,
+      (x, y, width, height) => {
+        const [right, bottom, middle] = [x + width, y + height, y + height / 2]
+        return `<path d="M${x} ${middle}L${x + point} ${y}H${right - point}L${right} ${middle}L${right - point} ${bottom}H${x + point}z"/>`
+      },
+      6,
+    )
   }
 
   #container(path: string, node: Container, content: Box): Box {
@@ -334,7 +362,11 @@ class Picture {
   #edge(x1: number, y1: number, x2: number, y2: number, isArrow: boolean): void {
     if (x1 === x2 && y1 === y2) return
     const middle = (x1 + x2) / 2
-    this.#path(y1 === y2 ? `M${x1} ${y1}H${x2}` : `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`, 'edge', isArrow)
+    this.#path(
+      y1 === y2 ? `M${x1} ${y1}H${x2}` : `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`,
+      'edge',
+      isArrow,
+    )
   }
 
   #path(d: string, kind: string, isArrow: boolean): void {
@@ -344,28 +376,6 @@ class Picture {
 
 function solid(width: number, height: number, draw: Box['draw']): Box {
   return { width, height, entryY: height / 2, entryTop: 0, exitX: width, exitY: height / 2, draw }
-}
-
-function frame(x: number, y: number, width: number, height: number): string {
-  return `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="12"/>`
-}
-
-/** The edge of a second card, behind the lower right of the first: there are many of it. */
-function cardBehind(x: number, y: number, width: number, height: number): string {
-  const [right, bottom] = [x + width, y + height]
-  return `<path class="behind" d="M${right} ${y + 12 + BEHIND}q${BEHIND} 1 ${BEHIND} 12V${bottom + BEHIND - 12}q0 12 -12 12H${x + 24}q-11 0 -12 ${-BEHIND}"/>`
-}
-
-/** A soft step: so far sideways, and so far up or down. */
-function bend(sideways: number, down: number): string {
-  return `c${sideways / 2} 0 ${sideways / 2} ${down} ${sideways} ${down}`
-}
-
-/** Right-angled: so far sideways, then from one height to the other, with round corners; the pen ends past the second one. */
-function corner(sideways: number, fromY: number, toY: number): string {
-  const round = 8
-  const [across, down] = [Math.sign(sideways) * round, Math.sign(toY - fromY) * round]
-  return `h${sideways - across}q${across} 0 ${across} ${down}V${toY - down}q0 ${down} ${-across} ${down}`
 }
 
 function intoRows(boxes: readonly Box[]): readonly (readonly Box[])[] {
@@ -385,41 +395,3 @@ function intoRows(boxes: readonly Box[]): readonly (readonly Box[])[] {
 function below(path: string, node: GraphNode): readonly Placed[] {
   return childrenOf(node).map(([segment, child]) => [`${path}/${segment}`, child] as const)
 }
-
-/** Halves of it are whole, so that lines are sharp. */
-function even(size: number): number {
-  return 2 * Math.ceil(size / 2)
-}
-
-const STYLE = `
-.graflow text{font:500 ${TITLE_SIZE}px ui-sans-serif,system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:#1c2434}
-.graflow .note,.graflow .key{font-size:${NOTE_SIZE}px;font-weight:400;fill:#5a6579}
-.graflow .key{font-weight:600}
-.graflow .paper{fill:#fff}
-.graflow .task>rect{fill:#fff;stroke:#8d98ab}
-.graflow .more>rect{fill:none;stroke:#8d98ab;stroke-dasharray:3 3}
-.graflow .decision>path{fill:#fff6dd;stroke:#c08a1e}
-.graflow .group>rect{fill:#3b6cf6;fill-opacity:.06;stroke:#3b6cf6;stroke-opacity:.55}
-.graflow .each>rect{fill:#0f9488;fill-opacity:.07;stroke:#0f9488;stroke-opacity:.6}
-.graflow .behind{fill:none;stroke:#0f9488;stroke-opacity:.6}
-.graflow .loop>rect{fill:#d9692b;fill-opacity:.06;stroke:#d9692b;stroke-opacity:.6}
-.graflow .workflow>rect{fill:#6b7488;fill-opacity:.05;stroke:#6b7488;stroke-dasharray:5 4}
-.graflow .edge{fill:none;stroke:#77829a;stroke-width:1.3}
-.graflow .back{stroke-dasharray:4 4}
-.graflow .tip{fill:#77829a}
-@media (prefers-color-scheme:dark){
-.graflow text{fill:#e7ebf3}
-.graflow .note,.graflow .key{fill:#a3aec2}
-.graflow .paper{fill:#10151e}
-.graflow .task>rect{fill:#1b2330;stroke:#66738b}
-.graflow .more>rect{stroke:#66738b}
-.graflow .decision>path{fill:#33290f;stroke:#d3a441}
-.graflow .group>rect{fill:#7c9dff;fill-opacity:.08;stroke:#7c9dff}
-.graflow .each>rect{fill:#3fc9bb;fill-opacity:.08;stroke:#3fc9bb}
-.graflow .behind{stroke:#3fc9bb}
-.graflow .loop>rect{fill:#f09a63;fill-opacity:.08;stroke:#f09a63}
-.graflow .workflow>rect{fill:#9aa5b8;fill-opacity:.07;stroke:#9aa5b8}
-.graflow .edge{stroke:#8592ab}
-.graflow .tip{fill:#8592ab}
-}
-`

@@ -74,14 +74,19 @@ class Reader {
 
   graph(value: unknown): Graph {
     const fields = this.#fields(value, ['version', 'tasks', 'root'])
-    if (fields['version'] !== 1) this.#at('version', () => this.#fail('INVALID_NODE', `must be 1, got ${show(fields['version'])}`))
+    if (fields['version'] !== 1)
+      this.#at('version', () => this.#fail('INVALID_NODE', `must be 1, got ${show(fields['version'])}`))
     const tasks = this.#at('tasks', () => this.#tasks(fields['tasks']))
     const root = this.#at('root', () => this.#node(fields['root']).node)
     for (const name of this.#used.keys()) {
-      if (!Object.hasOwn(tasks, name)) this.#at('tasks', () => this.#fail('INVALID_NODE', `must have a row for ${name}, which the graph uses`))
+      if (!Object.hasOwn(tasks, name))
+        this.#at('tasks', () => this.#fail('INVALID_NODE', `must have a row for ${name}, which the graph uses`))
     }
     for (const name of Object.keys(tasks)) {
-      if (!this.#used.has(name)) this.#at('tasks', () => this.#fail('INVALID_NODE', `must have no row for ${name}, which the graph does not use`))
+      if (!this.#used.has(name))
+        this.#at('tasks', () =>
+          this.#fail('INVALID_NODE', `must have no row for ${name}, which the graph does not use`),
+        )
     }
     return Object.freeze({ version: 1, tasks, root })
   }
@@ -89,7 +94,7 @@ class Reader {
   /** Without a prototype, since `constructor` is a name like others. */
   #tasks(value: unknown): Readonly<Record<string, TaskOptions>> {
     const rows = this.#record(value)
-    const tasks: Record<string, TaskOptions> = Object.create(null)
+    const tasks = Object.create(null) as Record<string, TaskOptions>
     for (const name of Object.keys(rows)) {
       this.#name('task', name)
       tasks[name] = this.#at(name, () => this.#checked(rows[name], (row) => checkTaskOptions(name, row).options))
@@ -122,7 +127,8 @@ class Reader {
     if (this.#nesting > this.#limits.nesting) this.#tooDeep()
     const read = this.#freshNode(fields)
     this.#nesting -= deeper
-    if (read.nodes > this.#limits.nodes) this.#fail('LIMIT_EXCEEDED', `must have at most ${this.#limits.nodes} nodes, got ${read.nodes}`)
+    if (read.nodes > this.#limits.nodes)
+      this.#fail('LIMIT_EXCEEDED', `must have at most ${this.#limits.nodes} nodes, got ${read.nodes}`)
     this.#read.set(value, read)
     return read
   }
@@ -150,7 +156,10 @@ class Reader {
         this.#fields(fields, ['kind', 'body', 'join', 'options'])
         const body = this.#at('body', () => this.#node(fields['body']))
         const join = this.#at('join', () => this.#join(fields['join']))
-        if (join.kind === 'critical') return this.#at('join', () => this.#fail('JOIN_IMPOSSIBLE', 'must not be critical: the items of an each have no names'))
+        if (join.kind === 'critical')
+          return this.#at('join', () =>
+            this.#fail('JOIN_IMPOSSIBLE', 'must not be critical: the items of an each have no names'),
+          )
         const options = this.#groupOptions(fields)
         const node: EachNode = { kind: 'each', body: body.node, join, options }
         return measure(Object.freeze(node), [body])
@@ -167,7 +176,9 @@ class Reader {
         this.#fields(fields, ['kind', 'name', 'body', 'options'])
         const name = this.#nameIn(fields, 'workflow')
         const body = this.#at('body', () => this.#node(fields['body']))
-        const options = this.#at('options', () => this.#checked(fields['options'], (given) => checkWorkflowOptions(name, given)))
+        const options = this.#at('options', () =>
+          this.#checked(fields['options'], (given) => checkWorkflowOptions(name, given)),
+        )
         return measure(Object.freeze({ kind: 'workflow', name, body: body.node, options }), [body])
       }
       default:
@@ -182,14 +193,20 @@ class Reader {
 
   #group(fields: Fields): Measured {
     const isRecord = Object.hasOwn(fields, 'keys')
-    this.#fields(fields, isRecord ? ['kind', 'keys', 'branches', 'join', 'options'] : ['kind', 'branches', 'join', 'options'])
+    this.#fields(
+      fields,
+      isRecord ? ['kind', 'keys', 'branches', 'join', 'options'] : ['kind', 'branches', 'join', 'options'],
+    )
     const branches = this.#at('branches', () => {
       const list = this.#list(fields['branches'])
       if (list.length === 0) this.#fail('EMPTY_GROUP', 'must have a branch')
-      if (list.length > this.#limits.branches) this.#fail('LIMIT_EXCEEDED', `must have at most ${this.#limits.branches} branches, got ${list.length}`)
+      if (list.length > this.#limits.branches)
+        this.#fail('LIMIT_EXCEEDED', `must have at most ${this.#limits.branches} branches, got ${list.length}`)
       return list.map((branch, index) => this.#at(index, () => this.#node(branch)))
     })
-    const keys = isRecord ? this.#at('keys', () => this.#keys(fields['keys'], 'branch key', branches.length)) : undefined
+    const keys = isRecord
+      ? this.#at('keys', () => this.#keys(fields['keys'], 'branch key', branches.length))
+      : undefined
     const join = this.#at('join', () => this.#join(fields['join']))
     const options = this.#groupOptions(fields)
     const nodes = Object.freeze(branches.map(({ node }) => node))
@@ -214,7 +231,11 @@ class Reader {
           return Object.freeze([key as string, read.node] as const)
         }),
       )
-      this.#keys(pairs.map(([key]) => key), 'case key', pairs.length)
+      this.#keys(
+        pairs.map(([key]) => key),
+        'case key',
+        pairs.length,
+      )
       return Object.freeze(pairs)
     })
     const node: ChooseNode = { kind: 'choose', decide: decide.node, cases }
@@ -223,7 +244,8 @@ class Reader {
 
   #keys(value: unknown, kind: NameKind, count: number): readonly string[] {
     const keys = this.#list(value).map((key) => this.#name(kind, key))
-    if (keys.length !== count) this.#fail('INVALID_NODE', `must be a key for each of ${count} branches, got ${keys.length}`)
+    if (keys.length !== count)
+      this.#fail('INVALID_NODE', `must be a key for each of ${count} branches, got ${keys.length}`)
     if (new Set(keys).size !== count) this.#fail('INVALID_NODE', 'must be different keys')
     return Object.freeze(keys)
   }
@@ -243,7 +265,8 @@ class Reader {
       case 'atLeast': {
         this.#fields(fields, ['kind', 'count'])
         const count = fields['count']
-        if (typeof count === 'number' && Number.isSafeInteger(count) && count >= 1) return Object.freeze({ kind: 'atLeast', count })
+        if (typeof count === 'number' && Number.isSafeInteger(count) && count >= 1)
+          return Object.freeze({ kind: 'atLeast', count })
         return this.#fail('INVALID_OPTION', `must have a whole count of at least 1, got ${show(count)}`)
       }
       case 'critical': {
@@ -251,7 +274,10 @@ class Reader {
         const members = this.#at('members', () => this.#list(fields['members']))
         if (members.length === 0 || new Set(members).size !== members.length)
           this.#at('members', () => this.#fail('JOIN_IMPOSSIBLE', 'must be different names, one or more'))
-        return Object.freeze({ kind: 'critical', members: Object.freeze(members.map((member) => this.#name('branch key', member))) })
+        return Object.freeze({
+          kind: 'critical',
+          members: Object.freeze(members.map((member) => this.#name('branch key', member))),
+        })
       }
       case 'policy':
         this.#fields(fields, ['kind', 'name'])
@@ -265,9 +291,13 @@ class Reader {
     if (join.kind === 'atLeast' && join.count > branches.length)
       this.#fail('JOIN_IMPOSSIBLE', `must be met by ${branches.length} branches, got atLeast(${join.count})`)
     if (join.kind !== 'critical') return
-    const members = new Set(keys ?? branches.map((branch) => (branch.kind === 'task' || branch.kind === 'workflow' ? branch.name : undefined)))
+    const members = new Set(
+      keys ??
+        branches.map((branch) => (branch.kind === 'task' || branch.kind === 'workflow' ? branch.name : undefined)),
+    )
     for (const member of join.members) {
-      if (!members.has(member)) this.#fail('JOIN_IMPOSSIBLE', `must name members of its group, got critical(${show(member)})`)
+      if (!members.has(member))
+        this.#fail('JOIN_IMPOSSIBLE', `must name members of its group, got critical(${show(member)})`)
     }
   }
 
@@ -282,8 +312,10 @@ class Reader {
   /** A record with these keys and no others. */
   #fields(value: unknown, keys: readonly string[]): Fields {
     const fields = this.#record(value)
-    for (const key of Object.keys(fields)) if (!keys.includes(key)) this.#fail('INVALID_NODE', `must have no key ${show(key)}`)
-    for (const key of keys) if (!Object.hasOwn(fields, key)) this.#fail('INVALID_NODE', `must have the key ${show(key)}`)
+    for (const key of Object.keys(fields))
+      if (!keys.includes(key)) this.#fail('INVALID_NODE', `must have no key ${show(key)}`)
+    for (const key of keys)
+      if (!Object.hasOwn(fields, key)) this.#fail('INVALID_NODE', `must have the key ${show(key)}`)
     return fields
   }
 
@@ -331,6 +363,6 @@ function addsNesting(kind: unknown): boolean {
 /** A value for a message, short. */
 function show(value: unknown): string {
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'a record'
-  const text = JSON.stringify(value) ?? 'nothing'
+  const text = value === undefined ? 'nothing' : JSON.stringify(value)
   return text.length > 80 ? `${text.slice(0, 77)}…` : text
 }

@@ -15,13 +15,31 @@ import {
 } from '../../lib/flow/make.js'
 import { checkGroupOptions, checkTaskOptions } from '../../lib/flow/options.js'
 
-const LETTERS = [...'abcxyzABZ019_-']
+const LETTERS = 'a b c x y z A B Z 0 1 9 _ -'.split(' ')
 const name = (extra: readonly string[] = []): fc.Arbitrary<string> =>
-  fc.string({ unit: fc.constantFrom(...LETTERS, ...extra), minLength: 1, maxLength: 12 }).filter((text) => text !== '__proto__')
+  fc
+    .string({ unit: fc.constantFrom(...LETTERS, ...extra), minLength: 1, maxLength: 12 })
+    .filter((text) => text !== '__proto__')
 /** Words that mean something to JavaScript or to Mermaid. */
-const word = fc.constantFrom('end', 'constructor', 'toJSON', 'class', 'subgraph', '0', '42', 'w', 'default', 'hasOwnProperty', '-', '.')
+const word = fc.constantFrom(
+  'end',
+  'constructor',
+  'toJSON',
+  'class',
+  'subgraph',
+  '0',
+  '42',
+  'w',
+  'default',
+  'hasOwnProperty',
+  '-',
+  '.',
+)
 const dotted = fc.oneof({ weight: 4, arbitrary: name(['.']) }, { weight: 1, arbitrary: word })
-const plain = fc.oneof({ weight: 4, arbitrary: name() }, { weight: 1, arbitrary: fc.constantFrom('end', 'constructor', '0') })
+const plain = fc.oneof(
+  { weight: 4, arbitrary: name() },
+  { weight: 1, arbitrary: fc.constantFrom('end', 'constructor', '0') },
+)
 
 const ms = fc.integer({ min: 1, max: 86_400_000 })
 const optional = { requiredKeys: [] }
@@ -60,7 +78,10 @@ const groupOptions: fc.Arbitrary<GroupOptions> = fc.record(
   optional,
 )
 const workflowOptions: fc.Arbitrary<WorkflowOptions> = fc.record(
-  { timeoutMs: ms, description: fc.string({ unit: 'binary', maxLength: 20 }).filter((text) => !/\p{Surrogate}/u.test(text)) },
+  {
+    timeoutMs: ms,
+    description: fc.string({ unit: 'binary', maxLength: 20 }).filter((text) => !/\p{Surrogate}/u.test(text)),
+  },
   optional,
 )
 const policies = ['most', 'least', 'p.1'].map((policy) => makePolicy(policy, () => policy))
@@ -86,7 +107,11 @@ const treeOf = (tasks: readonly Expression[]): fc.Arbitrary<Expression> =>
     const node = tie('node')
     const several = fc.array(node, { minLength: 1, maxLength: 4 })
     const group = fc
-      .tuple(several, fc.option(fc.uniqueArray(dotted, { minLength: 4, maxLength: 4 }), { nil: undefined }), groupOptions)
+      .tuple(
+        several,
+        fc.option(fc.uniqueArray(dotted, { minLength: 4, maxLength: 4 }), { nil: undefined }),
+        groupOptions,
+      )
       .chain(([branches, keys, options]) => {
         const used = keys?.slice(0, branches.length)
         const made = makeGroup(branches, used)
@@ -100,9 +125,14 @@ const treeOf = (tasks: readonly Expression[]): fc.Arbitrary<Expression> =>
         fc.constantFrom(...tasks),
         several.map(([first, ...rest]) => makeSequence(first as Expression, ...rest)),
         group,
-        fc.tuple(node, groupOptions, joinOf(9, [])).map(([body, options, join]) => withJoin(makeEach(body), options, join)),
         fc
-          .tuple(fc.constantFrom(...tasks), fc.uniqueArray(fc.tuple(dotted, node), { minLength: 1, maxLength: 3, selector: ([key]) => key }))
+          .tuple(node, groupOptions, joinOf(9, []))
+          .map(([body, options, join]) => withJoin(makeEach(body), options, join)),
+        fc
+          .tuple(
+            fc.constantFrom(...tasks),
+            fc.uniqueArray(fc.tuple(dotted, node), { minLength: 1, maxLength: 3, selector: ([key]) => key }),
+          )
           .map(([decide, cases]) => makeChoose(decide, cases)),
         fc.tuple(node, fc.integer({ min: 1, max: 100 })).map(([body, maxCycles]) => makeLoop(body, maxCycles)),
         fc.tuple(dotted, node, workflowOptions).map(([named, body, options]) => makeWorkflow(named, body, options)),

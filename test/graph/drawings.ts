@@ -35,7 +35,12 @@ export interface Drawings {
 const reader = join(__dirname, 'read-drawings.mjs')
 
 /** What Mermaid, and an XML parser, find in the texts; `error` where they find a fault. */
-export function readDrawings(given: { readonly mermaid?: readonly string[]; readonly svg?: readonly string[] }): Drawings {
+export function readDrawings(given: {
+  readonly mermaid?: readonly string[]
+  readonly svg?: readonly string[]
+}): Drawings {
   const input = JSON.stringify({ mermaid: given.mermaid ?? [], svg: given.svg ?? [] })
-  return JSON.parse(execFileSync(process.execPath, [reader], { input, encoding: 'utf8', maxBuffer: 2 ** 28 })) as Drawings
+  return JSON.parse(
+    execFileSync(process.execPath, [reader], { input, encoding: 'utf8', maxBuffer: 2 ** 28 }),
+  ) as Drawings
 }

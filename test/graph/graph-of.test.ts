@@ -1,5 +1,12 @@
 import { GraflowError } from '../../lib/errors.js'
-import type { Expression, GroupExpression, Handler, SequenceExpression, TaskExpression, TaskOptions } from '../../lib/flow/expression.js'
+import type {
+  Expression,
+  GroupExpression,
+  Handler,
+  SequenceExpression,
+  TaskExpression,
+  TaskOptions,
+} from '../../lib/flow/expression.js'
 import { canonicalText, graphHash } from '../../lib/graph/canonical.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
 import { catchError } from './catch-error.js'
@@ -11,7 +18,12 @@ const task = (name: string, options: TaskOptions = {}, handler?: Handler): TaskE
   ...(handler && { handler }),
 })
 const seq = (...steps: Expression[]): SequenceExpression => ({ kind: 'sequence', steps })
-const par = (...branches: Expression[]): GroupExpression => ({ kind: 'group', branches, join: { kind: 'strict' }, options: {} })
+const par = (...branches: Expression[]): GroupExpression => ({
+  kind: 'group',
+  branches,
+  join: { kind: 'strict' },
+  options: {},
+})
 
 const a = task('a', {}, () => 1)
 const b = task('b')
@@ -45,9 +57,22 @@ describe('graphOf', () => {
     const decide = () => 'x'
     const graph = graphOf(
       seq(
-        { kind: 'group', keys: ['x', 'y'], branches: [a, b], join: { kind: 'critical', members: ['y'] }, options: { name: 'both' } },
+        {
+          kind: 'group',
+          keys: ['x', 'y'],
+          branches: [a, b],
+          join: { kind: 'critical', members: ['y'] },
+          options: { name: 'both' },
+        },
         { kind: 'each', body: a, join: { kind: 'policy', name: 'most', decide }, options: { concurrency: 4 } },
-        { kind: 'choose', decide: a, cases: [['low', b], ['high', seq(a, b)]] },
+        {
+          kind: 'choose',
+          decide: a,
+          cases: [
+            ['low', b],
+            ['high', seq(a, b)],
+          ],
+        },
         { kind: 'loop', body: a, maxCycles: 3 },
         { kind: 'workflow', name: 'inner', body: b, options: { timeoutMs: 9 } },
       ),
@@ -65,7 +90,12 @@ describe('graphOf', () => {
           join: { kind: 'critical', members: ['y'] },
           options: { name: 'both' },
         },
-        { kind: 'each', body: { kind: 'task', name: 'a' }, join: { kind: 'policy', name: 'most' }, options: { concurrency: 4 } },
+        {
+          kind: 'each',
+          body: { kind: 'task', name: 'a' },
+          join: { kind: 'policy', name: 'most' },
+          options: { concurrency: 4 },
+        },
         {
           kind: 'choose',
           decide: { kind: 'task', name: 'a' },
@@ -118,7 +148,11 @@ describe('graphOf', () => {
   })
 
   it('drops options that are undefined, and writes -0 as 0', () => {
-    const loose = { timeoutMs: undefined, retry: { attempts: 2, jitter: undefined }, priority: -0 } as unknown as TaskOptions
+    const loose = {
+      timeoutMs: undefined,
+      retry: { attempts: 2, jitter: undefined },
+      priority: -0,
+    } as unknown as TaskOptions
     expect(canonicalText(graphOf(task('a', loose)))).toBe(
       '{"root":{"kind":"task","name":"a"},"tasks":{"a":{"priority":0,"retry":{"attempts":2}}},"version":1}',
     )
@@ -140,7 +174,16 @@ describe('graphOf', () => {
 
   it('refuses two policies with one name', () => {
     const join = (decide: () => unknown): Expression => ({ ...par(a, b), join: { kind: 'policy', name: 'p', decide } })
-    expect(catchError(() => graphOf(seq(join(() => 1), join(() => 2)))).code).toBe('DUPLICATE_TASK')
+    expect(
+      catchError(() =>
+        graphOf(
+          seq(
+            join(() => 1),
+            join(() => 2),
+          ),
+        ),
+      ).code,
+    ).toBe('DUPLICATE_TASK')
   })
 
   it('L11: refuses a closure among the options, with its path', () => {

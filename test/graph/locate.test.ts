@@ -8,7 +8,15 @@ const listed = (graph: Graph): readonly string[] => [...places(graph)].map(([pat
 
 describe('places of a graph', () => {
   it('L3: are the root’s steps and what is inside them, in written order', () => {
-    expect(listed(graphOf(L3))).toEqual(['0 fetch', '1 group', '1/0 sequence', '1/0/0 a', '1/0/1 sub', '1/1 b', '2 store'])
+    expect(listed(graphOf(L3))).toEqual([
+      '0 fetch',
+      '1 group',
+      '1/0 sequence',
+      '1/0/0 a',
+      '1/0/1 sub',
+      '1/1 b',
+      '2 store',
+    ])
   })
 
   it('start with 0 also where the root is no sequence', () => {
@@ -46,7 +54,21 @@ describe('nodeAt', () => {
   it('is undefined where there is none', () => {
     const graph = graphOf(EVERYTHING)
     const roots = ['', '/', '15', '00', '-1', '1.0', ' 0', '0/0', '0/', '/0', '999999999999999999999']
-    const inside = ['1/0', '1/geo/0', '1/toString', '3/2', '3/00', '3/*', '8/0', '8/constructor', '9/0', '10/*', '10/w/2', '13/x', '13/01']
+    const inside = [
+      '1/0',
+      '1/geo/0',
+      '1/toString',
+      '3/2',
+      '3/00',
+      '3/*',
+      '8/0',
+      '8/constructor',
+      '9/0',
+      '10/*',
+      '10/w/2',
+      '13/x',
+      '13/01',
+    ]
     for (const path of [...roots, ...inside]) expect([path, nodeAt(graph, path)]).toEqual([path, undefined])
   })
 })
@@ -65,7 +87,8 @@ describe('staticPath', () => {
   })
 
   it('is undefined where the graph has no such place: passes count from 1, and numbers have one form', () => {
-    for (const path of ['9/0/1', '13/01', '13/-1', '13/1.5', '13/1/2', '3/7', '99', '']) expect(staticPath(graph, path)).toBe(undefined)
+    for (const path of ['9/0/1', '13/01', '13/-1', '13/1.5', '13/1/2', '3/7', '99', ''])
+      expect(staticPath(graph, path)).toBe(undefined)
   })
 })
 
@@ -85,7 +108,11 @@ describe('segments', () => {
   it('are what the engine puts behind a path', () => {
     expect([pathUnder('', 0), pathUnder('0', 'geo'), pathUnder('0/geo', 3)]).toEqual(['0', '0/geo', '0/geo/3'])
     const group = nodeAt(graphOf(EVERYTHING), '1')
-    expect(group?.kind === 'group' && [0, 1, 2].map((index) => groupSegment(group, index))).toEqual(['10', 'geo', 'deep'])
+    expect(group?.kind === 'group' && [0, 1, 2].map((index) => groupSegment(group, index))).toEqual([
+      '10',
+      'geo',
+      'deep',
+    ])
     const tuple = nodeAt(graphOf(EVERYTHING), '3')
     expect(tuple?.kind === 'group' && groupSegment(tuple, 1)).toBe('1')
   })

@@ -20,34 +20,92 @@ const mermaidOf = (node: unknown): string => toMermaid(graphOf(expressionOf(node
 const sorted = (list: readonly string[]): readonly string[] => [...list].sort()
 
 /** Words of Mermaid's flowcharts, and what it takes for something else: lists, links, edges. */
-const RESERVED = ['end', 'End', 'class', 'classDef', 'subgraph', 'graph', 'flowchart', 'click', 'style', 'linkStyle', 'default', 'direction']
-const ODD = ['LR', 'x', 'o', 'href', 'call', '1.', '2.b', '-', '--', '-.-', '.', '..', '_', '__', '0', 'n0', 'x--x', 'o-o', 'a.b', '1-', 'http']
+const RESERVED = [
+  'end',
+  'End',
+  'class',
+  'classDef',
+  'subgraph',
+  'graph',
+  'flowchart',
+  'click',
+  'style',
+  'linkStyle',
+  'default',
+  'direction',
+]
+const ODD = [
+  'LR',
+  'x',
+  'o',
+  'href',
+  'call',
+  '1.',
+  '2.b',
+  '-',
+  '--',
+  '-.-',
+  '.',
+  '..',
+  '_',
+  '__',
+  '0',
+  'n0',
+  'x--x',
+  'o-o',
+  'a.b',
+  '1-',
+  'http',
+]
 const WORDS = [...RESERVED, ...ODD]
 const wordTasks = WORDS.map(echo) as [AnyTask, ...AnyTask[]]
 /** Each word as the key of the task after it. */
 const keyed = (from: number, to?: number): Record<string, AnyTask> =>
-  Object.fromEntries(WORDS.map((word, index) => [word, wordTasks[(index + 1) % WORDS.length] as AnyTask] as const).slice(from, to))
+  Object.fromEntries(
+    WORDS.map((word, index) => [word, wordTasks[(index + 1) % WORDS.length] as AnyTask] as const).slice(from, to),
+  )
 
 const EVIL = [
-  ...['"]; click n0 "javascript:alert(1)"', 'a"] --> b["', '`code`', '**bold**', '<img src=x onerror=alert(1)>', '#quot;', '%%{init: {}}%%'],
+  ...[
+    '"]; click n0 "javascript:alert(1)"',
+    'a"] --> b["',
+    '`code`',
+    '**bold**',
+    '<img src=x onerror=alert(1)>',
+    '#quot;',
+    '%%{init: {}}%%',
+  ],
   ...['1. one', '- one', 'x\ny', '; end', '&amp;', '😀 größe', '{{x}}', '|y|', '\u0000'],
 ]
 /** Not a graph that can be made: names are checked. The drawing does not rely on it. */
 const named = (name: string): Graph => {
-  const root: GraphNode = { kind: 'group', branches: [{ kind: 'task', name: 'a' }], join: { kind: 'strict' }, options: { name } }
+  const root: GraphNode = {
+    kind: 'group',
+    branches: [{ kind: 'task', name: 'a' }],
+    join: { kind: 'strict' },
+    options: { name },
+  }
   return { version: 1, tasks: { a: {} }, root }
 }
 
-const wide = (count: number): string => mermaidOf(par(...(Array.from({ length: count }, (_, index) => echo(`t${index}`)) as [AnyTask, ...AnyTask[]])))
+const wide = (count: number): string =>
+  mermaidOf(par(...(Array.from({ length: count }, (_, index) => echo(`t${index}`)) as [AnyTask, ...AnyTask[]])))
 const pick = task('pick', (_: unknown): 'x' | 'y' => 'x')
 const last = task('last', (value: unknown) => done(value))
-const group: GraphNode = { kind: 'group', branches: [{ kind: 'task', name: 'a' }], join: { kind: 'strict' }, options: {} }
+const group: GraphNode = {
+  kind: 'group',
+  branches: [{ kind: 'task', name: 'a' }],
+  join: { kind: 'strict' },
+  options: {},
+}
 const random = fc.sample(anyExpression, { numRuns: 150, seed: 12 }).map((flow) => toMermaid(graphOf(flow)))
 
 const TEXTS = {
   l3: toMermaid(graphOf(L3)),
   words: mermaidOf(seq(...wordTasks)),
-  keys: mermaidOf(seq(par(keyed(0, 25)), par(keyed(25)).configure({ name: 'end' }), workflow('subgraph', wordTasks[0]))),
+  keys: mermaidOf(
+    seq(par(keyed(0, 25)), par(keyed(25)).configure({ name: 'end' }), workflow('subgraph', wordTasks[0])),
+  ),
   choice: mermaidOf(seq(choose(pick, { x: echo('a'), y: seq(echo('b'), echo('c')) }), echo('d'))),
   containers: mermaidOf(
     seq(

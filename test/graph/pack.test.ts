@@ -33,9 +33,14 @@ describe('packGraph', () => {
   it('Q9: refuses what a peer would not load, also when it was packed before', () => {
     const tooSmall = { ...GRAPH_LIMITS, compressedBytes: 20 }
     const error = catchError(() => packGraph(graph, tooSmall))
-    expect([error.code, error.details]).toEqual(['LIMIT_EXCEEDED', { limit: 'compressedBytes', max: 20, got: bytes.length }])
+    expect([error.code, error.details]).toEqual([
+      'LIMIT_EXCEEDED',
+      { limit: 'compressedBytes', max: 20, got: bytes.length },
+    ])
     const fresh = parseGraph(JSON.parse(canonicalText(graph)))
-    expect(catchError(() => packGraph(fresh, { ...GRAPH_LIMITS, canonicalBytes: 100 })).details['limit']).toBe('canonicalBytes')
+    expect(catchError(() => packGraph(fresh, { ...GRAPH_LIMITS, canonicalBytes: 100 })).details['limit']).toBe(
+      'canonicalBytes',
+    )
   })
 })
 
@@ -43,13 +48,16 @@ describe('unpackGraph', () => {
   it('gives the graph again, frozen, and takes the bytes of any zlib', () => {
     expect(unpackGraph(bytes, hash)).toEqual(graph)
     expect(Object.isFrozen(unpackGraph(bytes, hash).root)).toBe(true)
-    for (const level of [0, 1, 9]) expect(unpackGraph(deflateSync(canonicalBytes(graph), { level }), hash)).toEqual(graph)
+    for (const level of [0, 1, 9])
+      expect(unpackGraph(deflateSync(canonicalBytes(graph), { level }), hash)).toEqual(graph)
     expect(unpackGraph(Buffer.from(bytes), hash)).toEqual(graph)
   })
 
   it('Q5: stops a zip bomb early: 8 MiB that inflate to 8 GiB cost less than 80 MiB', () => {
     const loader = join(__dirname, '../../node_modules/tsx/dist/loader.mjs')
-    const output = execFileSync(process.execPath, ['--import', loader, join(__dirname, 'zip-bomb.ts'), '--measure'], { encoding: 'utf8' })
+    const output = execFileSync(process.execPath, ['--import', loader, join(__dirname, 'zip-bomb.ts'), '--measure'], {
+      encoding: 'utf8',
+    })
     const measured = JSON.parse(output) as { bomb: number; reason: string; costMiB: number }
     expect(measured.bomb).toBeGreaterThan(8_000_000)
     expect(measured.reason).toBe('size')
@@ -59,7 +67,9 @@ describe('unpackGraph', () => {
   it('stops at the limit to the byte', () => {
     const size = canonicalBytes(graph).length
     expect(unpackGraph(bytes, hash, { ...GRAPH_LIMITS, canonicalBytes: size })).toEqual(graph)
-    expect(catchError(() => unpackGraph(bytes, hash, { ...GRAPH_LIMITS, canonicalBytes: size - 1 })).details['reason']).toBe('size')
+    expect(
+      catchError(() => unpackGraph(bytes, hash, { ...GRAPH_LIMITS, canonicalBytes: size - 1 })).details['reason'],
+    ).toBe('size')
   })
 
   it('refuses more compressed bytes than are allowed, unread', () => {
@@ -120,7 +130,19 @@ describe('unpackGraph', () => {
   it('Q7: refuses another graph’s bytes, and a name that is no name, before it looks at the bytes', () => {
     const other = packGraph(graphOf(L3))
     expect(refusal(other.bytes, hash)).toBe('mismatch')
-    const names: unknown[] = ['', 'a'.repeat(63), 'a'.repeat(65), hash.toUpperCase(), `${hash}\n`, `${hash.slice(0, 63)}:`, `{${hash.slice(0, 62)}}`, ` ${hash.slice(1)}`, undefined, 7, [hash]]
+    const names: unknown[] = [
+      '',
+      'a'.repeat(63),
+      'a'.repeat(65),
+      hash.toUpperCase(),
+      `${hash}\n`,
+      `${hash.slice(0, 63)}:`,
+      `{${hash.slice(0, 62)}}`,
+      ` ${hash.slice(1)}`,
+      undefined,
+      7,
+      [hash],
+    ]
     for (const name of names) {
       expect(isGraphHash(name)).toBe(false)
       expect(refusal(new Uint8Array(0), name as string)).toBe('hash')
@@ -143,7 +165,10 @@ describe('unpackGraph', () => {
     }
     for (const [fault, spelling] of Object.entries(spellings)) {
       expect(spelling).not.toBe(text)
-      expect([fault, refusal(...stored(spelling))]).toEqual([fault, fault === 'a byte order mark' ? 'json' : 'canonical'])
+      expect([fault, refusal(...stored(spelling))]).toEqual([
+        fault,
+        fault === 'a byte order mark' ? 'json' : 'canonical',
+      ])
     }
   })
 

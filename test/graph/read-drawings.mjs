@@ -21,11 +21,15 @@ async function readFlowchart(text) {
     await mermaid.parse(text)
     const { db } = await mermaid.mermaidAPI.getDiagramFromText(text)
     const containers = db.getSubGraphs()
-    const vertices = [...db.getVertices().values()].filter(({ id }) => !containers.some((container) => container.id === id))
+    const vertices = [...db.getVertices().values()].filter(
+      ({ id }) => !containers.some((container) => container.id === id),
+    )
     return {
       boxes: Object.fromEntries(vertices.map(({ id, text: label }) => [id, decoded(label ?? '')])),
       shapes: Object.fromEntries(vertices.map(({ id, type }) => [id, type ?? ''])),
-      edges: db.getEdges().map(({ start, end, text: label }) => `${start} → ${end}${label === '' ? '' : ` ${decoded(label)}`}`),
+      edges: db
+        .getEdges()
+        .map(({ start, end, text: label }) => `${start} → ${end}${label === '' ? '' : ` ${decoded(label)}`}`),
       containers: Object.fromEntries(
         containers.map(({ id, title, nodes }) => [id, { label: decoded(title), holds: [...nodes].sort() }]),
       ),
@@ -44,7 +48,15 @@ function readPicture(text) {
     const shape = [...group.children].find(({ tagName }) => tagName === 'rect')
     const label = [...group.children].find(({ tagName }) => tagName === 'text')
     const [x, y, width, height] = ['x', 'y', 'width', 'height'].map((name) => Number(shape?.getAttribute(name) ?? 0))
-    return { path: group.getAttribute('data-path'), kind: group.getAttribute('class'), text: label?.textContent ?? '', x, y, width, height }
+    return {
+      path: group.getAttribute('data-path'),
+      kind: group.getAttribute('class'),
+      text: label?.textContent ?? '',
+      x,
+      y,
+      width,
+      height,
+    }
   })
   const texts = [...document.querySelectorAll('text')].map((element) => element.textContent)
   return { width: Number(root.getAttribute('width')), height: Number(root.getAttribute('height')), rectangles, texts }

@@ -14,12 +14,22 @@ import { EVERYTHING, L3 } from './everything.js'
 const handler = (value: unknown): unknown => value
 const echo = (name: string) => task(name, handler)
 const svgOf = (node: unknown): string => toSvg(graphOf(expressionOf(node)))
-const many = (count: number) => Array.from({ length: count }, (_, index) => echo(`step-${index}`)) as [ReturnType<typeof echo>]
+const many = (count: number) =>
+  Array.from({ length: count }, (_, index) => echo(`step-${index}`)) as [ReturnType<typeof echo>]
 
 const EVIL = '</text><script>alert(1)</script> & " \' ]]> \u0000 \ud800 \ufffe 😀'
-const evilGroup: GraphNode = { kind: 'group', branches: [{ kind: 'task', name: 'a' }], join: { kind: 'strict' }, options: { name: EVIL } }
+const evilGroup: GraphNode = {
+  kind: 'group',
+  branches: [{ kind: 'task', name: 'a' }],
+  join: { kind: 'strict' },
+  options: { name: EVIL },
+}
 /** Not a graph that can be made: names are checked. The drawing does not rely on it. */
-const evilGraph: Graph = { version: 1, tasks: { a: {} }, root: { kind: 'workflow', name: 'w', body: evilGroup, options: { description: EVIL } } }
+const evilGraph: Graph = {
+  version: 1,
+  tasks: { a: {} },
+  root: { kind: 'workflow', name: 'w', body: evilGroup, options: { description: EVIL } },
+}
 
 const random = fc.sample(anyExpression, { numRuns: 150, seed: 3 }).map(graphOf)
 const TEXTS = {
@@ -33,9 +43,15 @@ const TEXTS = {
 }
 
 const overlap = (one: Rectangle, other: Rectangle): boolean =>
-  one.x < other.x + other.width && other.x < one.x + one.width && one.y < other.y + other.height && other.y < one.y + one.height
+  one.x < other.x + other.width &&
+  other.x < one.x + one.width &&
+  one.y < other.y + other.height &&
+  other.y < one.y + one.height
 const holds = (outer: Rectangle, inner: Rectangle): boolean =>
-  outer.x <= inner.x && outer.y <= inner.y && outer.x + outer.width >= inner.x + inner.width && outer.y + outer.height >= inner.y + inner.height
+  outer.x <= inner.x &&
+  outer.y <= inner.y &&
+  outer.x + outer.width >= inner.x + inner.width &&
+  outer.y + outer.height >= inner.y + inner.height
 
 describe('toSvg', () => {
   let pictures: Readonly<Record<keyof typeof TEXTS, Picture>>
@@ -55,10 +71,9 @@ describe('toSvg', () => {
   }
 
   it('L12: draws a group as a container around its branches, one below the other, between what is before and after', () => {
-    const [fetch, group, a, sub, b, store] = ['0', '1', '1/0/0', '1/0/1', '1/1', '2'].map((path) => at(pictures.l3, path)) as [
-      Rectangle,
-      ...Rectangle[],
-    ] as [Rectangle, Rectangle, Rectangle, Rectangle, Rectangle, Rectangle]
+    const [fetch, group, a, sub, b, store] = ['0', '1', '1/0/0', '1/0/1', '1/1', '2'].map((path) =>
+      at(pictures.l3, path),
+    ) as [Rectangle, ...Rectangle[]] as [Rectangle, Rectangle, Rectangle, Rectangle, Rectangle, Rectangle]
     expect([fetch.text, a.text, sub.text, b.text, store.text]).toEqual(['fetch', 'a', 'sub', 'b', 'store'])
     expect([a, sub, b].every((branch) => holds(group, branch))).toBe(true)
     expect(fetch.x + fetch.width < group.x && group.x + group.width < store.x).toBe(true)
@@ -98,7 +113,17 @@ describe('toSvg', () => {
 
   it('says joins, keys and options', () => {
     const { texts } = pictures.everything
-    for (const text of ['critical: geo, deep · timeout 1.5 min · queue io · 2 at once', 'enrich', 'geo', 'deep', 'at least 2 of 3', 'first of 2', 'again', 'low', 'high'])
+    for (const text of [
+      'critical: geo, deep · timeout 1.5 min · queue io · 2 at once',
+      'enrich',
+      'geo',
+      'deep',
+      'at least 2 of 3',
+      'first of 2',
+      'again',
+      'low',
+      'high',
+    ])
       expect(texts).toContain(text)
     expect(texts).toContain('at most 5 passes')
   })
@@ -122,7 +147,8 @@ describe('toSvg', () => {
         for (const other of drawn) {
           if (one.path >= other.path) continue
           const isInside = other.path.startsWith(`${one.path}/`)
-          if (isInside ? !holds(one, other) : overlap(one, other)) throw new Error(`${one.path} and ${other.path} lie wrong`)
+          if (isInside ? !holds(one, other) : overlap(one, other))
+            throw new Error(`${one.path} and ${other.path} lie wrong`)
         }
       }
     })

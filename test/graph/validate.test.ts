@@ -15,7 +15,12 @@ const each = { kind: 'each', body: a, join: strict, options: {} }
 const choose = { kind: 'choose', decide: a, cases: [['x', a]] }
 const loop = { kind: 'loop', body: a, maxCycles: 1 }
 const workflow = { kind: 'workflow', name: 'w', body: a, options: {} }
-const graph = (root: unknown, tasks: unknown = { a: {} }, rest: object = {}): unknown => ({ version: 1, tasks, root, ...rest })
+const graph = (root: unknown, tasks: unknown = { a: {} }, rest: object = {}): unknown => ({
+  version: 1,
+  tasks,
+  root,
+  ...rest,
+})
 
 describe('parseGraph', () => {
   it('takes each kind of node alone', () => {
@@ -84,9 +89,23 @@ describe('parseGraph', () => {
     [graph({ ...choose, cases: [] }), 'EMPTY_GROUP', 'root.cases'],
     [graph({ ...choose, cases: [['x', a, a]] }), 'INVALID_NODE', 'root.cases[0]'],
     [graph({ ...choose, cases: [['x']] }), 'INVALID_NODE', 'root.cases[0]'],
-    [graph({ ...choose, cases: [['x', a], ['x', a]] }), 'INVALID_NODE', 'root.cases'],
+    [
+      graph({
+        ...choose,
+        cases: [
+          ['x', a],
+          ['x', a],
+        ],
+      }),
+      'INVALID_NODE',
+      'root.cases',
+    ],
     [graph({ ...choose, cases: [['?', a]] }), 'INVALID_NAME', 'root.cases'],
-    [graph({ ...choose, cases: [['x', { ...group, branches: [a, {}] }]] }), 'INVALID_NODE', 'root.cases[0][1].branches[1]'],
+    [
+      graph({ ...choose, cases: [['x', { ...group, branches: [a, {}] }]] }),
+      'INVALID_NODE',
+      'root.cases[0][1].branches[1]',
+    ],
     [graph({ ...loop, maxCycles: 0 }), 'INVALID_OPTION', 'root.maxCycles'],
     [graph({ ...loop, maxCycles: null }), 'INVALID_OPTION', 'root.maxCycles'],
     [graph({ ...workflow, name: '' }), 'INVALID_NAME', 'root.name'],
@@ -111,22 +130,40 @@ describe('parseGraph', () => {
     const called = (): never => {
       throw new Error('code of a value was called')
     }
-    for (const trap of [{ get root() { return called() } }, { toJSON: called }, { valueOf: called }]) {
-      const value = Object.defineProperties({ version: 1, tasks: { a: {} }, root: a }, Object.getOwnPropertyDescriptors(trap))
+    for (const trap of [
+      {
+        get root() {
+          return called()
+        },
+      },
+      { toJSON: called },
+      { valueOf: called },
+    ]) {
+      const value = Object.defineProperties(
+        { version: 1, tasks: { a: {} }, root: a },
+        Object.getOwnPropertyDescriptors(trap),
+      )
       expect(catchError(() => parseGraph(value)).code).toBe('INTEGRITY')
     }
   })
 
   it('takes a nesting of 64, not of 65, and no more branches and nodes than allowed', () => {
-    const nested = (levels: number): unknown => (levels === 0 ? a : { kind: 'loop', body: { kind: 'sequence', steps: [a, nested(levels - 1)] }, maxCycles: 1 })
+    const nested = (levels: number): unknown =>
+      levels === 0 ? a : { kind: 'loop', body: { kind: 'sequence', steps: [a, nested(levels - 1)] }, maxCycles: 1 }
     expect(parseGraph(graph(nested(64))).root.kind).toBe('loop')
     expect(catchError(() => parseGraph(graph(nested(65)))).details['reason']).toBe('LIMIT_EXCEEDED')
-    const choices = (levels: number): unknown => (levels === 0 ? a : { ...choose, cases: [['x', { kind: 'sequence', steps: [a, choices(levels - 1)] }]] })
+    const choices = (levels: number): unknown =>
+      levels === 0 ? a : { ...choose, cases: [['x', { kind: 'sequence', steps: [a, choices(levels - 1)] }]] }
     expect(parseGraph(graph(choices(64))).root.kind).toBe('choose')
     const few = { ...GRAPH_LIMITS, branches: 1 }
-    expect(catchError(() => parseGraph(graph(group), few)).details).toEqual({ reason: 'LIMIT_EXCEEDED', path: 'root.branches' })
+    expect(catchError(() => parseGraph(graph(group), few)).details).toEqual({
+      reason: 'LIMIT_EXCEEDED',
+      path: 'root.branches',
+    })
     expect(parseGraph(graph(group), { ...GRAPH_LIMITS, nodes: 3 }).root).toEqual(group)
-    expect(catchError(() => parseGraph(graph(group), { ...GRAPH_LIMITS, nodes: 2 })).details['reason']).toBe('LIMIT_EXCEEDED')
+    expect(catchError(() => parseGraph(graph(group), { ...GRAPH_LIMITS, nodes: 2 })).details['reason']).toBe(
+      'LIMIT_EXCEEDED',
+    )
   })
 
   it('shares nothing with what it read, and freezes all of it', () => {
@@ -145,7 +182,10 @@ describe('parseGraph', () => {
   })
 
   it('answers with a graph or INTEGRITY, whatever is changed in a good one', () => {
-    const evil = fc.oneof(fc.jsonValue(), fc.constantFrom<unknown>(undefined, -0, Number.NaN, () => 1, new Date(0), '__proto__', [], {}))
+    const evil = fc.oneof(
+      fc.jsonValue(),
+      fc.constantFrom<unknown>(undefined, -0, Number.NaN, () => 1, new Date(0), '__proto__', [], {}),
+    )
     fc.assert(
       fc.property(anyExpression, fc.nat(), evil, fc.boolean(), (expression, at, value, rename) => {
         const good: unknown = JSON.parse(canonicalText(graphOf(expression)))
@@ -161,7 +201,7 @@ describe('parseGraph', () => {
         const [owner, key] = spots[at % spots.length] as [Record<string, unknown>, string]
         if (rename) {
           owner[`${key}x`] = owner[key]
-          delete owner[key]
+          Reflect.deleteProperty(owner, key)
         } else owner[key] = value
         try {
           canonicalText(parseGraph(good))
