@@ -97,7 +97,7 @@ export const LIMIT_OPTIONS = Object.freeze({
     default: '16777216',
     unit: 'bytes',
     min: 1,
-    help: 'The input that the branches of a par share; input and result of a run; packed.',
+    help: 'The input that the branches of a par share; the input of a run; packed.',
   },
   resultBytes: {
     kind: 'integer',
@@ -105,6 +105,13 @@ export const LIMIT_OPTIONS = Object.freeze({
     unit: 'bytes',
     min: 1,
     help: 'What a task or branch returns; packed.',
+  },
+  runResultBytes: {
+    kind: 'integer',
+    default: '268435456',
+    unit: 'bytes',
+    min: 1,
+    help: 'The result of a run, of a join policy, and of ctx.finish; packed.',
   },
   graphBytes: { kind: 'integer', default: '8388608', unit: 'bytes', min: 1, help: 'A graph, compressed.' },
   branches: { kind: 'integer', default: '100000', unit: 'branches', min: 1, help: 'Branches in one group.' },

@@ -332,7 +332,7 @@ export function endOf(
   if (end.state === 'completed')
     return {
       state: 'completed',
-      value: encode(end.value, 'the result given to finish', limits.sharedInputBytes),
+      value: encode(end.value, 'the result given to finish', limits.runResultBytes),
       reason: '',
     }
   const reason = String(end.value)

@@ -416,7 +416,7 @@ export class Interpreter {
     }
     try {
       const decided: unknown = await policy.decide(shaped(plan.keys, group.outcomes) as never) // the type is the policy's own
-      return decode(encode(decided, `the result of policy "${policy.name}"`, this.#services.limits.sharedInputBytes))
+      return decode(encode(decided, `the result of policy "${policy.name}"`, this.#services.limits.runResultBytes))
     } catch (thrown) {
       if (thrown instanceof GraflowError && (thrown.code === 'NOT_SERIALISABLE' || thrown.code === 'LIMIT_EXCEEDED'))
         throw thrown

@@ -7,6 +7,8 @@ export interface Limits {
   readonly sharedInputBytes: number
   /** What a task returns, packed. */
   readonly resultBytes: number
+  /** What a run, a join policy or `ctx.finish` gives, packed: as large as all the results of a group together. */
+  readonly runResultBytes: number
   /** A graph, compressed. */
   readonly graphBytes: number
   /** Branches in one group. */
@@ -19,6 +21,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   itemBytes: 256 * 1024,
   sharedInputBytes: 16 * 1024 * 1024,
   resultBytes: 1024 * 1024,
+  runResultBytes: 256 * 1024 * 1024,
   graphBytes: 8 * 1024 * 1024,
   branches: 100_000,
   nesting: 64,

@@ -78,11 +78,11 @@ export class Client implements Graflow {
   }
 
   async start(node: AnyNode, ...rest: [input?: unknown, options?: RunOptions]): Promise<Run<never>> {
-    return (await this.#open(node, rest, 'driven here')) // as above
+    return await this.#open(node, rest, 'driven here') // as above
   }
 
   async submit(node: AnyNode, ...rest: [input?: unknown, options?: RunOptions]): Promise<Run<never>> {
-    return (await this.#open(node, rest, 'driven anywhere')) // as above
+    return await this.#open(node, rest, 'driven anywhere') // as above
   }
 
   async attach(runId: string, node?: AnyNode): Promise<Run<never>> {
@@ -181,10 +181,10 @@ export class Client implements Graflow {
         }
         break
       case 'exists':
-        if (answer.runId !== runId) engine.registry.forget(runId)
+        this.#forgetCode(runId)
         return new RunHandle(answer.runId, this.#handles)
       case 'conflict':
-        if (answer.runId !== runId) engine.registry.forget(runId)
+        this.#forgetCode(runId)
         throw new GraflowError(
           'RUN_EXISTS',
           `run "${answer.runId}" exists with another flow or input: take another id or idempotencyKey, or attach to it`,
@@ -228,6 +228,11 @@ export class Client implements Graflow {
         if (this.#isRunning)
           emitter.emit('log', { level: 'error', message: `run ${runId} could not be ended: ${String(error)}`, runId })
       })
+  }
+
+  /** The code of a start that came to nothing; a run that is driven here keeps its own. */
+  #forgetCode(runId: string): void {
+    if (!this.#drives.has(runId)) this.#parts.engine.registry.forget(runId)
   }
 
   /** Cancels the run when the signal aborts, as long as it runs. */
