@@ -155,11 +155,10 @@ const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
 
 function missing(what: string, text: string, position: number): GraflowError {
   const rest = text.slice(position)
-  if (rest.trim() === '' && text.trim() === '') {
-    return errorAt('FLOW_SYNTAX', text, position, 'the text is empty: write names of nodes with >> and | between them')
-  }
-  const hint = HINTS.find(([pattern]) => pattern.test(rest))?.[1]
-  const got = rest === '' ? 'the text ends' : `got ${quote(String.fromCodePoint(rest.codePointAt(0) ?? 0))}`
+  const isEmpty = text.trim() === ''
+  const hint = isEmpty ? 'write names of nodes with >> and | between them' : HINTS.find(([p]) => p.test(rest))?.[1]
+  const first = quote(String.fromCodePoint(rest.codePointAt(0) ?? 0))
+  const got = isEmpty ? 'the text is empty' : rest === '' ? 'the text ends' : `got ${first}`
   return errorAt(
     'FLOW_SYNTAX',
     text,

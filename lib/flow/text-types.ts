@@ -117,13 +117,22 @@ type Hint<S extends string> = S extends `${'->' | '=>' | '>'}${string}`
             ? ': something has to stand between brackets and behind an operator'
             : ''
 type CallsHint = ': calls are made in code, give what they return a name beside the text'
-type UnknownName<W extends string, S extends string, E, T extends string> = S extends `${W}(${string}`
-  ? Failed<[`✗ at ${At<T, S>}: unknown name ${W}${CallsHint}`]>
-  : W extends `${string}${',' | ';'}`
-    ? Failed<[`✗ at ${At<T, S>}: unknown name ${W}: one after the other is written >>, side by side |`]>
+/** S begins with the name W, which is none of E. */
+type UnknownName<W extends string, S extends string, E, T extends string> = W extends `${infer V}${',' | ';'}${string}`
+  ? NameAndComma<V, S, E, T>
+  : S extends `${W}(${string}`
+    ? Failed<[`✗ at ${At<T, S>}: unknown name ${W}${CallsHint}`]>
     : E extends AnyNode
       ? Failed<['✗ the names in the text stand in a record beside it, flow(text, { a, b }), but this is a node']>
       : Failed<[`✗ at ${At<T, S>}: unknown name ${W}; the names beside the text are`, keyof E]>
+/** S begins with V and a comma or semicolon, which some write for an operator. */
+type NameAndComma<V extends string, S extends string, E, T extends string> = V extends ''
+  ? Failed<[`✗ at ${At<T, S>}: a name or a bracket is missing here${Hint<S>}`]>
+  : V extends keyof E
+    ? S extends `${V}${infer R}`
+      ? Failed<[`✗ at ${At<T, R>}: >> or | is missing here${Hint<R>}`]>
+      : never
+    : UnknownName<V, S, E, T>
 type FitsText<P, A extends AnyNode> = P extends AnyNode ? ([Out<P>] extends [In<A>] ? true : false) : true
 type MisfitText<
   P,
