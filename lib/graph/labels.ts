@@ -25,7 +25,10 @@ export function containerLabel(node: GroupNode | EachNode | LoopNode | WorkflowN
         note: listed(joinNote(node, node.branches.length), groupNote(node.options)),
       }
     case 'each':
-      return { title: node.options.name ?? 'each', note: listed(joinNote(node), groupNote(node.options)) }
+      return {
+        title: node.options.name ?? 'each',
+        note: listed(node.options.name !== undefined && 'each', joinNote(node), groupNote(node.options)),
+      }
     case 'loop':
       return { title: 'loop', note: `at most ${counted(node.maxCycles, 'pass', 'passes')}` }
     case 'workflow':

@@ -7,7 +7,7 @@ import { GraflowError, type ErrorCode } from '../errors.js'
 import type { GroupOptions, TaskOptions } from '../flow/expression.js'
 import { checkName, type NameKind } from '../flow/names.js'
 import { checkGroupOptions, checkLoopOptions, checkTaskOptions, checkWorkflowOptions } from '../flow/options.js'
-import { assertCarriable, placeOf } from './canonical.js'
+import { assertCarriable, placeOf, rememberCarriable } from './canonical.js'
 import type { ChooseNode, EachNode, Graph, GraphJoin, GraphNode, GroupNode } from './graph.js'
 import { GRAPH_LIMITS, type GraphLimits } from './limits.js'
 
@@ -88,7 +88,9 @@ class Reader {
           this.#fail('INVALID_NODE', `must have no row for ${name}, which the graph does not use`),
         )
     }
-    return Object.freeze({ version: 1, tasks, root })
+    const graph: Graph = Object.freeze({ version: 1, tasks, root })
+    rememberCarriable(graph)
+    return graph
   }
 
   /** Without a prototype, since `constructor` is a name like others. */

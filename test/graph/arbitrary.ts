@@ -121,7 +121,7 @@ const treeOf = (tasks: readonly Expression[]): fc.Arbitrary<Expression> =>
     return {
       nodes: several,
       node: fc.oneof(
-        { maxDepth: 5, depthSize: 'small' },
+        { maxDepth: 5, depthSize: 'medium' },
         fc.constantFrom(...tasks),
         several.map(([first, ...rest]) => makeSequence(first as Expression, ...rest)),
         group,

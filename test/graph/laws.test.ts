@@ -17,7 +17,7 @@ describe('laws of graphs', () => {
         expect(read).toEqual(graph)
         expect([canonicalText(read), graphHash(read)]).toEqual([text, graphHash(graph)])
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
   })
 
@@ -40,7 +40,7 @@ describe('laws of graphs', () => {
         const [left, right] = [graphOf(one), graphOf(other)]
         expect(graphHash(left) === graphHash(right)).toBe(canonicalText(left) === canonicalText(right))
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
   })
 
@@ -58,7 +58,7 @@ describe('laws of graphs', () => {
         }
         for (const name of Object.keys(graph.tasks)) expect(pathsOf(graph, name).length).toBeGreaterThan(0)
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
   })
 })

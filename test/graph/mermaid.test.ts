@@ -98,7 +98,7 @@ const group: GraphNode = {
   join: { kind: 'strict' },
   options: {},
 }
-const random = fc.sample(anyExpression, { numRuns: 150, seed: 12 }).map((flow) => toMermaid(graphOf(flow)))
+const random = fc.sample(anyExpression, { numRuns: 60, seed: 12 }).map((flow) => toMermaid(graphOf(flow)))
 
 const TEXTS = {
   l3: toMermaid(graphOf(L3)),

@@ -31,7 +31,7 @@ const evilGraph: Graph = {
   root: { kind: 'workflow', name: 'w', body: evilGroup, options: { description: EVIL } },
 }
 
-const random = fc.sample(anyExpression, { numRuns: 150, seed: 3 }).map(graphOf)
+const random = fc.sample(anyExpression, { numRuns: 60, seed: 3 }).map(graphOf)
 const TEXTS = {
   l3: toSvg(graphOf(L3)),
   everything: toSvg(graphOf(EVERYTHING)),

@@ -210,7 +210,7 @@ describe('parseGraph', () => {
           expect(error.code).toBe('INTEGRITY')
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: 500 },
     )
   })
 })
