@@ -12,7 +12,7 @@ import { errorFromRecord, errorToRecord, type ErrorRecord } from './error-record
 /** Stands in the bytes for what MessagePack has no word for; never seen by users. */
 class Carried {
   constructor(
-    readonly what: 'map' | 'error' | 'minus zero',
+    readonly what: 'map' | 'error' | 'minus zero' | 'typed array',
     readonly data: unknown,
   ) {}
 }
@@ -32,20 +32,30 @@ addExtension({
         return errorFromRecord(content as ErrorRecord)
       case 'minus zero':
         return -0
+      case 'typed array':
+        return typedArray(content as [name: string, bytes: Uint8Array])
       default:
         throw new TypeError(`unknown carried value ${String(what)}`)
     }
   },
 })
 
-const packr = new Packr({ moreTypes: true, useRecords: false, mapsAsObjects: true, variableMapSize: true })
+// Without copyBuffers a byte array would be a view into the packed bytes, which other branches decode, too; and a key called toJSON is
+// data here, never a hook.
+const packr = new Packr({
+  moreTypes: true,
+  useRecords: false,
+  mapsAsObjects: true,
+  variableMapSize: true,
+  copyBuffers: true,
+  useToJSON: false,
+})
 
 const MAX_DEPTH = 200
 
-/** Byte arrays of every kind travel as they are. */
-const ARRAY_BUFFER_VIEWS: ReadonlySet<unknown> = new Set([
+/** The library knows these by their constructors, which a test runner's realm has twice: so they travel by name. */
+const TYPED_ARRAYS = {
   Int8Array,
-  Uint8Array,
   Uint8ClampedArray,
   Int16Array,
   Uint16Array,
@@ -55,8 +65,15 @@ const ARRAY_BUFFER_VIEWS: ReadonlySet<unknown> = new Set([
   Float64Array,
   BigInt64Array,
   BigUint64Array,
-  Buffer,
-])
+} as const
+const TYPED_ARRAY_NAMES: ReadonlyMap<unknown, string> = new Map(
+  Object.entries(TYPED_ARRAYS).map(([name, constructor]) => [constructor, name]),
+)
+
+function typedArray([name, bytes]: readonly [name: string, bytes: Uint8Array]): ArrayBufferView {
+  if (!Object.hasOwn(TYPED_ARRAYS, name)) throw new TypeError(`unknown typed array ${name}`)
+  return new TYPED_ARRAYS[name as keyof typeof TYPED_ARRAYS](new Uint8Array(bytes).buffer)
+}
 
 type Path = { readonly parent: Path; readonly step: string } | undefined
 
@@ -96,14 +113,15 @@ function isPlainData(value: unknown, depth: number): boolean {
 }
 
 function isPlainObject(value: object, depth: number): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
   if (Array.isArray(value)) {
+    if (prototype !== Array.prototype) return false
     for (let i = 0; i < value.length; i += 1) {
       const item: unknown = value[i]
       if (item === undefined || !isPlainData(item, depth + 1)) return false
     }
     return value.length > 0 ? Object.keys(value).length === value.length : Object.keys(value).length === 0
   }
-  const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype) return prototype === Date.prototype
   for (const key of Object.keys(value)) {
     if (key === '__proto__' || !key.isWellFormed() || !isPlainData((value as Record<string, unknown>)[key], depth + 1))
@@ -140,8 +158,12 @@ function checkedObject(value: object, path: Path, depth: number, above: readonly
   if (depth > MAX_DEPTH) return refuse(path, `nested deeper than ${MAX_DEPTH}`, 'flatten it')
   if (above.includes(value)) return refuse(path, 'a cycle (it contains itself)', 'break the cycle')
   const within = [...above, value]
-  if (Array.isArray(value)) return checkedArray(value, path, depth, within)
   const prototype: unknown = Object.getPrototypeOf(value)
+  if (Array.isArray(value)) {
+    // The prototype of arrays is an array, in every realm; that of a subclass is not.
+    if (!Array.isArray(prototype)) return refuse(path, 'an array of a class of its own', 'send a plain array')
+    return checkedArray(value, path, depth, within)
+  }
   // A root prototype, of whatever realm: node:vm and test runners have their own Object.prototype.
   if (prototype === null || Object.getPrototypeOf(prototype) === null)
     return checkedRecord(value as Record<string, unknown>, path, depth, within)
@@ -159,7 +181,12 @@ function checkedObject(value: object, path: Path, depth: number, above: readonly
     return carried.every((item, i) => item === items[i]) ? value : new Set(carried)
   }
   if (value instanceof Error || isNativeError(value)) return new Carried('error', errorToRecord(value))
-  if (ArrayBuffer.isView(value) && ARRAY_BUFFER_VIEWS.has(value.constructor)) return value
+  if (ArrayBuffer.isView(value)) {
+    if (prototype === Uint8Array.prototype || prototype === Buffer.prototype) return value
+    const known = TYPED_ARRAY_NAMES.get(value.constructor)
+    if (known !== undefined)
+      return new Carried('typed array', [known, new Uint8Array(value.buffer, value.byteOffset, value.byteLength)])
+  }
   return refuse(path, describe(value), 'send a plain object')
 }
 
@@ -230,6 +257,7 @@ export const tooLarge = (what: string, bytes: number, maxBytes: number): Graflow
  */
 export function decode(bytes: Uint8Array, start = 0, end = bytes.length): unknown {
   try {
+    if (end <= start) throw new RangeError('no bytes') // the library would take an end of 0 for none
     return packr.unpack(bytes, { start, end })
   } catch (cause) {
     throw new GraflowError(
