@@ -37,9 +37,18 @@ function ttlOf(options: WriteOptions | undefined): { readonly ttlMs?: number } {
 /** An array is a list, so that it can be appended to; a number can be added to; anything else is one opaque value. */
 function stored(value: unknown): ChannelValue {
   if (typeof value === 'number' && Number.isFinite(value)) return { kind: 'number', number: value }
-  if (Array.isArray(value) && Object.keys(value).length === value.length) {
+  if (
+    Array.isArray(value) &&
+    Array.isArray(Object.getPrototypeOf(value)) &&
+    Object.keys(value).length === value.length
+  ) {
     const writer = new PackedWriter()
-    for (const item of value as readonly unknown[]) writer.push(encode(item, 'a channel item'))
+    try {
+      for (const item of value as readonly unknown[]) writer.push(encode(item, 'a channel item'))
+    } catch (error) {
+      encode(value) // throws with the item's place in the list
+      throw error
+    }
     return { kind: 'list', items: writer.take() }
   }
   return { kind: 'value', bytes: encode(value) }

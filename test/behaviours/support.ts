@@ -60,8 +60,8 @@ export const untilAborted = async (ctx: Pick<TaskContext, 'signal'>): Promise<ne
   for (;;) await turn(ctx.signal)
 }
 
-/** Lets the process do something else. */
-async function turn(signal: AbortSignal): Promise<void> {
+/** Lets the process do something else for a moment; rejects as soon as the start is not wanted any more. */
+export async function turn(signal: AbortSignal): Promise<void> {
   signal.throwIfAborted()
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, 2)
