@@ -149,7 +149,8 @@ export interface AcquireRequest {
   /** New for every new call; the same when a call is repeated: it then answers the same grants. */
   readonly nonce: string
   readonly max: number
-  readonly queues: readonly string[]
+  /** `all`: whatever queue has work (embedded). */
+  readonly queues: readonly string[] | 'all'
   readonly capabilities: readonly string[] | 'all'
   /** Only groups with more groups above them than this; 0 for any. */
   readonly deeperThan?: number
@@ -223,7 +224,7 @@ export interface SessionInfo {
   readonly hostname: string
   readonly pid: number
   readonly role: 'auto' | 'worker' | 'leader' | 'observer' | 'client'
-  readonly queues: readonly string[]
+  readonly queues: readonly string[] | 'all'
   readonly capabilities: readonly string[] | 'all'
   /** Task names that it has handlers for; `all` when it finds handlers as flows are seen (embedded). */
   readonly tasks: readonly string[] | 'all'

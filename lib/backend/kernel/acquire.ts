@@ -67,9 +67,14 @@ interface Offer {
   skip(served: Group): void
 }
 
+/** A name given twice is asked once. */
+function namesOf(state: KernelState, queues: AcquireRequest['queues']): Iterable<string> {
+  return queues === 'all' ? state.queues.keys() : new Set(queues)
+}
+
 function offersFor(state: KernelState, session: Session, wanted: Parameters<typeof mayTake>[2]): Offer[] {
   const offers: Offer[] = []
-  for (const name of new Set(wanted.queues)) {
+  for (const name of namesOf(state, wanted.queues)) {
     const queue = state.queues.get(name)
     if (queue === undefined || queue.isPaused) continue
     for (const lane of queue.lanes) {
@@ -229,7 +234,7 @@ function fitting(group: Group, from: number, to: number, mostBytes: number): num
 }
 
 function promoteDue(state: KernelState, request: AcquireRequest): void {
-  for (const name of request.queues) {
+  for (const name of namesOf(state, request.queues)) {
     const delays = state.queues.get(name)?.delays
     for (let due = delays?.takeDue(state.now); due !== undefined; due = delays?.takeDue(state.now)) promote(state, due)
   }
@@ -237,7 +242,7 @@ function promoteDue(state: KernelState, request: AcquireRequest): void {
 
 function nextDueMs(state: KernelState, request: AcquireRequest): number | undefined {
   let next: number | undefined
-  for (const name of request.queues) {
+  for (const name of namesOf(state, request.queues)) {
     const due = state.queues.get(name)?.delays.first()?.dueAt
     if (due !== undefined) next = Math.min(next ?? due, due)
   }

@@ -5,9 +5,12 @@ import { Session } from './sessions.js'
 import type { KernelState } from './state.js'
 import { ringAll, takeBack } from './transitions.js'
 
+/** A sweep within this time of another has nothing to add. */
+export const SWEEP_GAP_MS = 100
+
 /**
  * Opens, renews, reconciles or closes a session. Opening one that is there updates and renews it; renewing is the same twice; a
- * reconcile changes nothing but the expiry; closing one that is gone is `nosession`.
+ * reconcile changes nothing; closing one that is gone is `nosession`.
  */
 export function session(state: KernelState, request: SessionRequest): SessionAnswer {
   const known = state.sessions.get(request.session)
@@ -60,7 +63,7 @@ export function removeSession(state: KernelState, gone: Session): void {
 /** How often a sweep is due while sessions can expire: often enough to notice a standstill before it looks like their death. */
 export function sweepIntervalMs(state: KernelState): number | undefined {
   const shortest = shortestTtlMs(state)
-  return shortest === undefined ? undefined : Math.max(1, Math.min(1_000, Math.floor(shortest / 3)))
+  return shortest === undefined ? undefined : Math.max(SWEEP_GAP_MS, Math.min(1_000, Math.floor(shortest / 3)))
 }
 
 /** The shortest time to live of the sessions that can expire. */

@@ -8,7 +8,7 @@ import type { Lane } from './ready-queue.js'
 
 /** What a session that found too little work would take. */
 export interface Wait {
-  readonly queues: readonly string[]
+  readonly queues: readonly string[] | 'all'
   readonly capabilities: ReadonlySet<string> | 'all'
   readonly deeperThan: number
   /** Branches it could still take. */

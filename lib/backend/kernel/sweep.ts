@@ -5,12 +5,10 @@
  */
 import type { SweepAnswer } from '../backend.js'
 import { EMPTY_BYTES } from '../packed.js'
-import { removeSession, shortestTtlMs, sweepIntervalMs } from './session.js'
+import { removeSession, shortestTtlMs, SWEEP_GAP_MS, sweepIntervalMs } from './session.js'
 import type { KernelState } from './state.js'
 import { endRun, promote, purgePayloads, purgeRun, ringAll, takeBack } from './transitions.js'
 
-/** A sweep within this time of another has nothing to add. */
-const SWEEP_GAP_MS = 100
 /** Items a sweep handles at most; what is left over makes the next one due at once. */
 const MOST_ITEMS = 256
 
@@ -50,6 +48,7 @@ export function nextDueAt(state: KernelState): number | undefined {
 /** When something is due next that somebody may be waiting for; Infinity when there is none. */
 export function urgentDueAt(state: KernelState): number {
   let dueAt = state.hasBacklog ? state.now : Number.POSITIVE_INFINITY
+  if (state.lost.size > 0) dueAt = Math.min(dueAt, Math.max(state.now, state.graceUntil))
   for (const queue of state.queues.values()) dueAt = Math.min(dueAt, queue.delays.first()?.dueAt ?? dueAt)
   dueAt = Math.min(dueAt, state.affinityHolds.first()?.dueAt ?? dueAt, state.runTimeouts.first()?.dueAt ?? dueAt)
   const deadline = state.deadlines.first()?.dueAt
@@ -61,13 +60,15 @@ function backgroundDueAt(state: KernelState): number {
   return Math.min(state.sweepDueAt, ...purges.map((due) => due?.dueAt ?? Number.POSITIVE_INFINITY))
 }
 
-/** A sweep much later than announced: the store or everybody stood still, so sessions look dead that only could not renew. */
+/**
+ * A sweep much later than announced: the store or everybody stood still, so sessions look dead that only could not renew. Each gets
+ * another time to live from now.
+ */
 function noteStandstill(state: KernelState): void {
   const ttlMs = shortestTtlMs(state)
   if (ttlMs === undefined || state.now - state.sweepDueAt <= ttlMs / 4) return
-  let longest = 0
-  for (const session of state.sessions.values()) if (Number.isFinite(session.ttlMs)) longest = Math.max(longest, session.ttlMs)
-  state.graceUntil = state.now + longest
+  for (const session of state.sessions.values()) session.expiresAt = Math.max(session.expiresAt, state.now + session.ttlMs)
+  state.graceUntil = state.now + ttlMs
 }
 
 function promoteDue(state: KernelState, most: number): number {

@@ -82,7 +82,7 @@ export function ringAll(state: KernelState): void {
 /** Whether a session may be granted branches of a group that stands in its lane. */
 export function mayTake(state: KernelState, session: Session, wait: Omit<Wait, 'free'>, group: Group): boolean {
   return (
-    wait.queues.includes(group.lane.queue.name) &&
+    (wait.queues === 'all' || wait.queues.includes(group.lane.queue.name)) &&
     session.canServe(group.lane, wait.capabilities) &&
     group.spec.depth > (wait.deeperThan === 0 ? -1 : wait.deeperThan) &&
     !isHeldForOther(state, session, group)

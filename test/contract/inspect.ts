@@ -1,0 +1,101 @@
+/** What people and metrics see: one consistent look each. */
+import { bytes, infoOf, type UseWorld } from './world.js'
+
+export function describeInspect(useWorld: UseWorld): void {
+  it('lists runs newest first, by state and by workflow', async () => {
+    const world = await useWorld()
+    const ids = async (request: { state?: 'running' | 'completed'; workflow?: string; limit?: number }): Promise<string[]> =>
+      (await world.backend.inspect.runs({ limit: 10, ...request })).map(({ runId }) => runId)
+    const first = await world.start('a', { workflow: 'x' })
+    await world.start('b', { workflow: 'y' })
+    await world.start('c', { workflow: 'x' })
+    await world.step(first, { end: { state: 'completed', value: bytes('') } })
+    expect(await ids({})).toEqual(['c', 'b', 'a'])
+    expect(await ids({ limit: 2 })).toEqual(['c', 'b'])
+    expect(await ids({ state: 'running' })).toEqual(['c', 'b'])
+    expect(await ids({ workflow: 'x' })).toEqual(['c', 'a'])
+    expect(await ids({ workflow: 'x', state: 'completed' })).toEqual(['a'])
+  })
+
+  it('tells when a run was created, started and ended', async () => {
+    const world = await useWorld()
+    await world.backend.open(world.openRequest('run'))
+    await world.harness.advance(50)
+    const grant = await world.takeOne(1, { queues: ['runs'] })
+    await world.harness.advance(50)
+    await world.step({ gid: 'run', index: 0, token: grant.token }, { end: { state: 'completed', value: bytes('') } })
+    const record = await world.backend.inspect.run('run')
+    if (record?.startedAt === undefined || record.endedAt === undefined) throw new Error('expected a run that ended')
+    expect(record.startedAt - record.createdAt).toBeGreaterThanOrEqual(49)
+    expect(record.endedAt - record.startedAt).toBeGreaterThanOrEqual(49)
+    expect(await world.backend.inspect.run('nowhere')).toBeUndefined()
+  })
+
+  it('counts the branches of a group by what they are', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 8, attempts: 2, rule: 'first-failure' })
+    const grant = await world.takeOne(5)
+    await world.settle(grant, 'succeeded', [0, 1])
+    await world.settle(grant, 'retry', [2], { delaysMs: [60_000] })
+    await world.settle(grant, 'released', [3])
+    const facts = { gid: 'run/0', graph: 'graph', node: '0', size: 8 }
+    expect(await world.backend.inspect.groups('run')).toMatchObject([
+      { ...facts, state: 'open', ready: 4, delayed: 1, leased: 1, succeeded: 2, failed: 0, dead: 0, withdrawn: 0, releasedAt: undefined },
+    ])
+    await world.settle(grant, 'failed', [4])
+    expect(await world.backend.inspect.groups('run')).toMatchObject([
+      { ...facts, state: 'released', ready: 0, delayed: 0, leased: 0, succeeded: 2, failed: 1, dead: 0, withdrawn: 5, releasedAt: expect.any(Number) },
+    ])
+  })
+
+  it('lists the groups of a run in order of opening, without its root', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/1')
+    await world.dispatch(holder, 'run/0')
+    expect((await world.backend.inspect.groups('run')).map(({ gid }) => gid)).toEqual(['run/1', 'run/0'])
+    expect(await world.backend.inspect.groups('nowhere')).toEqual([])
+  })
+
+  it('tells how long the oldest ready group of a queue has waited', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    const oldest = async () => (await world.backend.inspect.queues()).find(({ queue }) => queue === 'default')?.oldestMs
+    await world.dispatch(holder, 'run/0', { size: 1 })
+    await world.harness.advance(100)
+    await world.dispatch(holder, 'run/1', { size: 1 })
+    expect(await oldest()).toBeGreaterThanOrEqual(99)
+    await world.takeOne(1)
+    expect(await oldest()).toBeLessThan(90)
+    await world.takeOne(1)
+    expect(await oldest()).toBeUndefined()
+  })
+
+  it('lists sessions with what they say of themselves and how much they hold', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.join('s', { metadata: { zone: 'eu-1' }, capabilities: ['gpu'] })
+    await world.dispatch(holder, 'run/0')
+    await world.takeOne(2, { session: 's' })
+    const sessions = await world.backend.inspect.sessions()
+    expect(sessions.map(({ session }) => session)).toEqual(['s', 'w', 'driver'])
+    expect(sessions[0]).toMatchObject({ ...infoOf('s'), metadata: { zone: 'eu-1' }, capabilities: ['gpu'], branches: 2 })
+    expect(sessions[2]).toMatchObject({ branches: 1 })
+  })
+
+  it('lists dead letters newest first', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 4 })
+    const grant = await world.takeOne()
+    await world.settle(grant, 'failed', [2])
+    await world.settle(grant, 'failed', [0, 1])
+    const letters = await world.backend.inspect.deadLetters(10)
+    expect(letters.map(({ index }) => index)).toEqual([1, 0, 2])
+    expect(new Set(letters.map(({ id }) => id)).size).toBe(3)
+    expect(letters[0]).toMatchObject({ input: bytes('i1'), error: bytes('e1'), at: expect.any(Number) })
+    expect((await world.backend.inspect.deadLetters(2)).map(({ index }) => index)).toEqual([1, 0])
+    expect(await world.backend.inspect.deadLetters(0)).toEqual([])
+  })
+}

@@ -1,0 +1,104 @@
+/** Opening runs: who gets the root, and what a second opening is told. */
+import { bytes, text, type UseWorld } from './world.js'
+
+export function describeOpen(useWorld: UseWorld): void {
+  it('grants a started run to the session that opens it', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    expect(holder.token).toMatch(/^[0-9]+\..+$/)
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running', driver: 'driver', workflow: undefined, endedAt: undefined })
+  })
+
+  it('puts a submitted run on the queue of runs, pending until a worker that knows its tasks takes it', async () => {
+    const world = await useWorld()
+    const answer = await world.backend.open(world.openRequest('run', { workflow: 'flow', tasks: ['rare'] }))
+    expect(answer).toEqual({ status: 'ok', token: undefined })
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'pending', driver: undefined, startedAt: undefined, workflow: 'flow' })
+    expect(await world.take(5, { queues: ['runs'] })).toEqual([])
+    await world.join('expert', { tasks: ['rare'] })
+    const grant = await world.takeOne(5, { session: 'expert', queues: ['runs'] })
+    expect(grant.spec).toMatchObject({ gid: 'run', runId: 'run', size: 1, depth: 0, queue: 'runs', tasks: ['rare'] })
+    expect(text(grant.inputs.bytes)).toBe('input')
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running', driver: 'expert' })
+  })
+
+  it('answers a repeated start with the same token', async () => {
+    const world = await useWorld()
+    const request = world.openRequest('run', { session: 'driver' })
+    const first = await world.backend.open(request)
+    expect(first.status).toBe('ok')
+    expect(await world.backend.open(request)).toEqual(first)
+  })
+
+  it('answers a repeated submission with the same word, and queues the run once', async () => {
+    const world = await useWorld()
+    const request = world.openRequest('run')
+    expect(await world.backend.open(request)).toEqual({ status: 'ok', token: undefined })
+    expect(await world.backend.open(request)).toEqual({ status: 'ok', token: undefined })
+    expect(await world.take(5, { queues: ['runs'] })).toHaveLength(1)
+  })
+
+  it('says that a run exists to whoever opens it again', async () => {
+    const world = await useWorld()
+    await world.start('run')
+    expect(await world.backend.open(world.openRequest('run', { session: 'driver' }))).toEqual({ status: 'exists', runId: 'run' })
+    expect(await world.backend.open(world.openRequest('run'))).toEqual({ status: 'exists', runId: 'run' })
+  })
+
+  it('says that a run exists after it has ended, too', async () => {
+    const world = await useWorld()
+    const request = world.openRequest('run', { session: 'driver' })
+    const opened = await world.backend.open(request)
+    if (opened.status !== 'ok' || opened.token === undefined) throw new Error('expected a token')
+    await world.step({ gid: 'run', index: 0, token: opened.token }, { end: { state: 'completed', value: bytes('x') } })
+    expect(await world.backend.open(request)).toEqual({ status: 'exists', runId: 'run' })
+  })
+
+  it('refuses another flow or input under the same run id', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    expect(await world.backend.open(world.openRequest('run', { digest: 'other' }))).toEqual({ status: 'conflict', runId: 'run' })
+    expect(await world.step(holder, {})).toEqual({ status: 'ok', fill: 0 })
+  })
+
+  it('finds a run by its idempotency key', async () => {
+    const world = await useWorld()
+    await world.start('first', { idempotencyKey: 'order-7' })
+    const again = { session: 'driver', idempotencyKey: 'order-7' }
+    expect(await world.backend.open(world.openRequest('second', again))).toEqual({ status: 'exists', runId: 'first' })
+    expect(await world.backend.open(world.openRequest('third', { ...again, digest: 'other' }))).toEqual({ status: 'conflict', runId: 'first' })
+    expect(await world.backend.inspect.run('second')).toBeUndefined()
+  })
+
+  it('asks for a session that is there', async () => {
+    const world = await useWorld()
+    expect(await world.backend.open(world.openRequest('run', { session: 'nobody' }))).toEqual({ status: 'nosession' })
+    expect(await world.backend.inspect.run('run')).toBeUndefined()
+  })
+
+  it('refuses a run id that could be taken for a group', async () => {
+    const world = await useWorld()
+    await expect(world.backend.open(world.openRequest('a/b'))).rejects.toMatchObject({ code: 'INVALID_NAME' })
+  })
+
+  it('ends a run past its timeout as failed with an empty value, and tells its driver', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run', { timeoutMs: 200 })
+    await world.dispatch(holder, 'run/0')
+    await world.live(100)
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running' })
+    await world.live(200)
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'failed', value: bytes('') })
+    expect(await world.outcomes('run/0')).toEqual(['skipped', 'skipped', 'skipped'])
+    expect(await world.news('driver')).toContainEqual({ kind: 'withdrawn', gid: 'run', reason: expect.stringContaining('timeout') })
+    expect(await world.step(holder, {})).toEqual({ status: 'fenced' })
+  })
+
+  it('does not time out a run that has ended', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run', { timeoutMs: 100 })
+    await world.step(holder, { end: { state: 'completed', value: bytes('x') } })
+    await world.live(300)
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'completed', value: bytes('x') })
+  })
+}

@@ -1,0 +1,45 @@
+/**
+ * The contract of a backend, as questions that every backend answers alike. It sees nothing but the Backend interface and a harness
+ * that lets time pass; times are short, because a real store has a real clock. One file a topic.
+ */
+import { describeAcquire } from './acquire.js'
+import { describeChannels } from './channels.js'
+import { describeControl } from './control.js'
+import { describeHints } from './hints.js'
+import { describeInspect } from './inspect.js'
+import { describeLimits } from './limits.js'
+import { describeOpen } from './open.js'
+import { describeRelease } from './release.js'
+import { describeSessions } from './sessions.js'
+import { describeSettle } from './settle.js'
+import { describeStep } from './step.js'
+import { describeSweep } from './sweep.js'
+import { type HarnessOptions, type MakeHarness, World } from './world.js'
+
+/** Asks a backend everything. `makeHarness` opens an empty store. */
+export function describeBackend(name: string, makeHarness: MakeHarness): void {
+  describe(`the backend contract, kept by ${name}`, () => {
+    const worlds: World[] = []
+    const useWorld = async (options: HarnessOptions = {}): Promise<World> => {
+      const world = await World.make(await makeHarness(options))
+      worlds.push(world)
+      return world
+    }
+    afterEach(async () => {
+      for (const world of worlds.splice(0)) await world.harness.close()
+    })
+
+    describe('open', () => describeOpen(useWorld))
+    describe('step', () => describeStep(useWorld))
+    describe('acquire', () => describeAcquire(useWorld))
+    describe('settle', () => describeSettle(useWorld))
+    describe('barrier', () => describeRelease(useWorld))
+    describe('session', () => describeSessions(useWorld))
+    describe('sweep', () => describeSweep(useWorld))
+    describe('control', () => describeControl(useWorld))
+    describe('channels', () => describeChannels(useWorld))
+    describe('hints', () => describeHints(useWorld))
+    describe('inspect', () => describeInspect(useWorld))
+    describe('limits', () => describeLimits(useWorld))
+  })
+}
