@@ -1,0 +1,175 @@
+/** Tasks of control.test.ts. */
+import {
+  again,
+  choose,
+  each,
+  loop,
+  par,
+  seq,
+  task,
+  type AnyNode,
+  type Control,
+  type GraflowError,
+  type TaskContext,
+} from 'graflow'
+import { mark, untilAborted } from './support.js'
+
+/** Marks its name and gives what it got. */
+const step = <const N extends string>(name: N) =>
+  task(name, (input: string, ctx) => {
+    mark(ctx, name)
+    return `${input}${name} `
+  })
+
+export const succ = step('succ')
+export const final = step('final')
+export const extra = step('extra')
+export const cleanup = step('cleanup')
+export const a = step('a')
+export const b = step('b')
+export const c = step('c')
+
+// ---- next
+export const nextThenValue = task('next-then-value', (input: string, ctx) => {
+  mark(ctx, 'start')
+  ctx.next(extra, 'for extra: ')
+  return `${input}start `
+})
+export const nextReturned = task('next-returned', (input: string, ctx): Control => {
+  mark(ctx, 'start')
+  return ctx.next(extra, `${input}start `)
+})
+export const nextWithoutInput = task('next-without-input', (input: string, ctx) => {
+  mark(ctx, 'start')
+  ctx.next(extra)
+  return `${input}start `
+})
+export const coordinator = task('coordinator', (input: string, ctx) => {
+  mark(ctx, 'coordinator')
+  ctx.next(a, input)
+  ctx.next(par(b, c), input)
+  ctx.next(seq(a, extra), input)
+  return input
+})
+
+// ---- goto
+export const toFinal = task('to-final', (input: string, ctx): Control => {
+  mark(ctx, 'start')
+  return ctx.goto(final, `${input}jumped `)
+})
+export const toNew = task('to-new', (input: string, ctx): Control => {
+  mark(ctx, 'start')
+  return ctx.goto(seq(extra, cleanup), `${input}jumped `)
+})
+export const toGroup = task('to-group', (input: string, ctx): Control => {
+  mark(ctx, 'start')
+  return ctx.goto(par(b, c), input)
+})
+
+// ---- again
+export const fourPasses = task('four-passes', (n: number, ctx) => {
+  mark(ctx, `cycle ${ctx.cycle}: ${n}`)
+  return n < 40 ? ctx.again(n + 10) : `ended with ${n}`
+})
+export const endless = (maxCycles: number) =>
+  task('endless', { maxCycles }, (n: number, ctx): Control => {
+    mark(ctx, `pass ${ctx.cycle}`)
+    return ctx.again(n + 1)
+  })
+export const endlessLoop = (maxCycles: number) =>
+  loop(
+    seq(
+      step('body'),
+      task('turn-round', (input: string) => again(input)),
+    ),
+    { maxCycles },
+  )
+
+// ---- agent and tool
+interface Talk {
+  readonly question: string
+  readonly answers: readonly string[]
+}
+export const agent = task('agent', (talk: Talk, ctx) => {
+  mark(ctx, 'agent')
+  if (talk.answers.length === 2) ctx.finish({ ...talk, passes: ctx.cycle })
+  return talk
+})
+export const tool = task('tool', (talk: Talk, ctx) => {
+  mark(ctx, 'tool')
+  return again({ ...talk, answers: [...talk.answers, `answer ${talk.answers.length + 1}`] })
+})
+export const talks = loop(seq(agent, tool), { maxCycles: 10 })
+
+export const jumpingAgent = task('jumping-agent', (answers: readonly string[], ctx): Control => {
+  mark(ctx, 'agent')
+  if (answers.length === 2) return ctx.finish(answers)
+  return ctx.goto(jumpingTool, answers)
+})
+export const jumpingTool = task('jumping-tool', (answers: readonly string[], ctx): Control => {
+  mark(ctx, 'tool')
+  return ctx.goto(jumpingAgent, [...answers, 'more'])
+})
+
+// ---- finish and cancel
+export const cancels = task('cancels', (_: unknown, ctx): Control => {
+  mark(ctx, 'cancels')
+  return ctx.cancel('no budget left')
+})
+export const finishes = task('finishes', (input: string, ctx): Control => {
+  mark(ctx, 'finishes')
+  return ctx.finish({ early: input })
+})
+export const cancelsAndFinishes = task('cancels-and-finishes', (_: unknown, ctx): Control => {
+  ctx.cancel('cancel wins')
+  return ctx.finish('not this')
+})
+export const finishesAndCancels = task('finishes-and-cancels', (_: unknown, ctx): Control => {
+  ctx.finish('not this')
+  ctx.cancel('cancel wins')
+  return ctx.again(1)
+})
+export const waitsForEver = task('waits-for-ever', async (_: unknown, ctx) => {
+  mark(ctx, 'waiting')
+  try {
+    return await untilAborted(ctx)
+  } finally {
+    mark(ctx, `stopped by ${(ctx.signal.reason as GraflowError).code}`)
+  }
+})
+
+// ---- fork and join
+export const leafX = task('leaf-x', (n: number) => n + 1)
+export const leafY = task('leaf-y', (n: number) => n + 2)
+/** Forks two of itself, one level deeper each. */
+export const deeper = task('deeper', async (depth: number, ctx: TaskContext<number>): Promise<number> => {
+  mark(ctx, `depth ${depth}`)
+  if (depth === 0) return 1
+  const { x, y } = await ctx.run(par({ x: deeper, y: deeper }), depth - 1)
+  return x + y
+})
+export const forksTwice = task('forks-twice', async (n: number, ctx) => {
+  const [x, y] = await ctx.run(par(leafX, leafY), n)
+  const more = await ctx.run(each(leafX), [x, y])
+  const together = await Promise.all([ctx.run(leafX, 10), ctx.run(seq(leafX, leafY), 10)])
+  return { x, y, more, together }
+})
+export const fails = task('fails', (): string => {
+  throw new RangeError('broken')
+})
+export const forksFailure = task('forks-failure', async (_: unknown, ctx) => {
+  const codes: unknown[] = []
+  for (const node of [fails, seq(fails), par({ one: fails })] as AnyNode[]) {
+    await ctx.run(node, undefined as never).catch((error: unknown) => {
+      const { code, cause } = error as GraflowError
+      codes.push([code, (cause as Error).message])
+    })
+  }
+  return codes
+})
+
+// ---- choose
+export const decide = task('decide', (n: number): string => (n > 9 ? 'high' : n < 0 ? 'below' : 'low'))
+export const high = task('high', (n: number) => `high ${n}`)
+export const low = task('low', (n: number) => `low ${n}`)
+export const chosen = choose(decide, { high, low })
