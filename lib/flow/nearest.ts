@@ -5,7 +5,7 @@ const MOST_CANDIDATES = 2_000
 
 /**
  * The candidate that differs from `name` by the fewest insertions, deletions, replacements and swaps of neighbours, or undefined when
- * the nearest differs in more than a third of its characters. Case counts half.
+ * the nearest differs in more than a third of its characters. Case counts only between candidates that are as near.
  *
  * nearest('retires', ['retry', 'retries', 'timeoutMs']) // 'retries'
  */
@@ -16,7 +16,7 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
   for (const candidate of candidates) {
     if (++compared > MOST_CANDIDATES) break
     if (Math.abs(candidate.length - name.length) > bestDistance) continue
-    const distance = editDistance(name, candidate)
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase()) + (name === candidate ? 0 : 0.25)
     if (distance < bestDistance) {
       best = candidate
       bestDistance = distance
@@ -40,8 +40,11 @@ function editDistance(a: string, b: string): number {
     for (let column = 1; column <= b.length; column++) {
       const x = a.charAt(row - 1)
       const y = b.charAt(column - 1)
-      const replace = x === y ? 0 : x.toLowerCase() === y.toLowerCase() ? 0.5 : 1
-      let cost = Math.min((last[column] ?? 0) + 1, (now[column - 1] ?? 0) + 1, (last[column - 1] ?? 0) + replace)
+      let cost = Math.min(
+        (last[column] ?? 0) + 1,
+        (now[column - 1] ?? 0) + 1,
+        (last[column - 1] ?? 0) + (x === y ? 0 : 1),
+      )
       if (row > 1 && column > 1 && x === b.charAt(column - 2) && a.charAt(row - 2) === y) {
         cost = Math.min(cost, (beforeLast[column - 2] ?? 0) + 1)
       }

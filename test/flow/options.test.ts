@@ -232,6 +232,8 @@ describe('nearest', () => {
   it('finds what may have been meant', () => {
     expect(nearest('retires', ['retry', 'retries', 'timeoutMs'])).toBe('retries')
     expect(nearest('timeoutms', ['timeoutMs', 'queue'])).toBe('timeoutMs')
+    expect(nearest('QUEUE', ['queue'])).toBe('queue')
+    expect(nearest('Queue', ['queue', 'Queue'])).toBe('Queue')
     expect(nearest('gpeu', ['queue'])).toBeUndefined()
     expect(nearest('queeu', ['queue'])).toBe('queue')
     expect(nearest('nosuch', ['rows', 'geo'])).toBeUndefined()

@@ -5,13 +5,17 @@ import { compile } from './compile.js'
 const source = join(__dirname, 'messages.ts')
 const stored = join(__dirname, 'messages.txt')
 
+/** The members of a union come in the order in which the compiler happened to meet them; here in that of the alphabet. */
+const inOrder = (error: string): string =>
+  error.replace(/"[^"]*"(?: \| "[^"]*")+/gu, (union) => union.split(' | ').sort().join(' | '))
+
 /** Each mistake in its own words, then what the compiler says of it. */
 function readable(text: string, errors: readonly string[]): string {
   const lines = text.split('\n')
   return errors
     .map((error) => {
       const line = Number(/^messages\.ts:(\d+):/u.exec(error)?.[1])
-      return `${(lines[line - 1] ?? '').trim()}\n  ${error.replaceAll('\n', '\n  ')}\n`
+      return `${(lines[line - 1] ?? '').trim()}\n  ${inOrder(error).replaceAll('\n', '\n  ')}\n`
     })
     .join('\n')
 }
