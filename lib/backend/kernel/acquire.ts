@@ -6,9 +6,9 @@ import type { AcquireAnswer, AcquireRequest, Grant, Packed } from '../backend.js
 import { byteLength } from '../packed.js'
 import type { Group, Lease } from './group.js'
 import { isServedBefore, type Lane } from './ready-queue.js'
-import { asSet, type Session, waitOf } from './sessions.js'
+import { asSet, covers, type Session, waitOf } from './sessions.js'
 import { type KernelState, tokenOf } from './state.js'
-import { mayTake, place, promote, ring } from './transitions.js'
+import { mayTake, place, promote, ring, ringAll } from './transitions.js'
 
 const NO_CURSORS: ReadonlyMap<number, Uint8Array> = new Map()
 const ZEROS = new Uint8Array(4_096)
@@ -27,6 +27,8 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
     const grants = known.filter((lease) => lease.held > 0).map(grantOf)
     return { status: 'ok', grants, isMore: firstFor(state, session, wanted) !== undefined, nextDueMs: nextDueMs(state, request) }
   }
+  const before = session.wait
+  session.wait = undefined
   state.waiting.delete(session)
   promoteDue(state, request)
   const most = Math.min(request.max, state.options.itemsPerCall)
@@ -57,6 +59,7 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
     state.waiting.add(session)
   }
   if (next !== undefined) ring(state, next, 1)
+  if (before !== undefined && !covers(request, before)) ringAll(state) // what it was woken for is left to others
   return { status: 'ok', grants, isMore, nextDueMs: nextDueMs(state, request) }
 }
 

@@ -39,9 +39,9 @@ export function control(state: KernelState, request: ControlRequest): ControlAns
     }
     case 'pause-queue':
     case 'resume-queue': {
-      const queue = state.queue(request.queue)
       const isPaused = request.kind === 'pause-queue'
-      if (queue.isPaused === isPaused) return 'dup'
+      if ((state.queues.get(request.queue)?.isPaused ?? false) === isPaused) return 'dup'
+      const queue = state.queue(request.queue)
       queue.isPaused = isPaused
       if (!isPaused) ringAll(state)
       return 'ok'

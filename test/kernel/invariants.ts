@@ -1,0 +1,168 @@
+/** What must be true of the kernel's state between any two operations, and a picture of it for comparing. */
+import { item } from '../../lib/backend/packed.js'
+import type { Group } from '../../lib/backend/kernel/group.js'
+import { isServedBefore } from '../../lib/backend/kernel/ready-queue.js'
+import type { KernelState } from '../../lib/backend/kernel/state.js'
+import { mayTake } from '../../lib/backend/kernel/transitions.js'
+
+/** Everything but the time, as plain data. Two pictures are equal when nothing happened between them. */
+export function pictureOf(state: KernelState): unknown {
+  return {
+    runs: [...state.runs.values()].map((run) => ({
+      record: run.record(),
+      isPaused: run.isPaused,
+      bytes: run.bytes,
+      saved: [...run.saved],
+      channels: run.channels?.bytes,
+      groups: [...run.groups.keys()],
+    })),
+    keys: [...state.runsByKey.keys()],
+    groups: [...state.groups].map(([gid, group]) => ({
+      gid,
+      state: group.state,
+      table: [...group.table.bytes],
+      counters: [group.next, group.fill, group.left, group.failed, group.ready, group.inFlight, group.delayed],
+      returned: [...group.returned],
+      chunks: group.chunks.length,
+      cursors: [...(group.cursors ?? [])],
+      children: [...(group.children ?? [])].map(([index, children]) => [index, children.map(({ spec }) => spec.gid)]),
+      delays: [...(group.delays ?? [])].map(([index, { dueAt }]) => [index, dueAt]),
+      leases: group.heldLeases().map(({ token, held, dueAt }) => [token, held, dueAt]),
+      isQueued: group.isQueued,
+      isRetired: group.isRetired,
+    })),
+    queues: [...state.queues.values()].map(({ name, ready, delayed, leased, isPaused, lanes, delays }) => ({
+      name,
+      counters: [ready, delayed, leased, delays.size],
+      isPaused,
+      lanes: [...lanes].map((lane) => Array.from({ length: lane.size }, (_, i) => lane.at(i)?.spec.gid)),
+    })),
+    sessions: [...state.sessions.values()].map((session) => [session.id, session.branches, session.expiresAt, session.leases.size]),
+    waiting: [...state.waiting].map(({ id }) => id),
+    lost: [...state.lost].map(({ id }) => id),
+    due: [state.deadlines, state.affinityHolds, state.runTimeouts, state.payloadPurges, state.recordPurges].map((queue) => queue.size),
+    bytes: state.bytes,
+    retained: [...state.retained].map(({ id }) => id),
+    deadLetters: state.deadLetters.list(1_000).length,
+  }
+}
+
+/** Throws where a count does not equal its recount. `woken`: sessions that were told of work and have not asked since. */
+export function checkInvariants(state: KernelState, woken: ReadonlySet<string>): void {
+  for (const group of state.groups.values()) checkGroup(group)
+  checkQueues(state)
+  checkSessions(state)
+  checkBells(state, woken)
+  const runBytes = [...state.runs.values()].reduce((sum, run) => sum + run.bytes, 0)
+  const graphBytes = [...state.graphs.values()].reduce((sum, graph) => sum + graph.bytes.length, 0)
+  equal('bytes', state.bytes, runBytes + graphBytes)
+  equal('retained bytes', state.retainedBytes, [...state.retained].reduce((sum, run) => sum + run.bytes, 0))
+}
+
+function checkGroup(group: Group): void {
+  const { gid, size, limit } = group.spec
+  if (group.isRetired) return
+  const { table } = group
+  const counts = table.counts()
+  const finals = counts.succeeded + counts.failed + counts.dead
+  equal(`${gid} left`, group.left, size - finals)
+  const seen = new Set<number>()
+  for (const chunk of group.chunks) {
+    chunk.indexes.forEach((index, i) => {
+      if (seen.has(index)) throw new Error(`${gid}#${index} has two outcomes`)
+      seen.add(index)
+      equal(`${gid}#${index} outcome`, chunk.kinds[i], table.state(index))
+      item(chunk.values, i)
+    })
+  }
+  equal(`${gid} outcomes`, seen.size, finals)
+  if (group.state === 'open') {
+    const unfilled = size - group.filled
+    equal(`${gid} ready`, group.ready, counts.ready - unfilled)
+    equal(`${gid} in flight`, group.inFlight, counts.leased)
+    equal(`${gid} delayed`, group.delayed, counts.delayed)
+    equal(`${gid} delays`, group.delays?.size ?? 0, counts.delayed)
+    if (group.left === 0) throw new Error(`${gid} is open with nothing left`)
+    if (limit > 0 && group.inFlight > limit) throw new Error(`${gid} has ${group.inFlight} in flight over its limit ${limit}`)
+    if (group.parent !== undefined) {
+      if (group.parent.state !== 'open') throw new Error(`${gid} is open below a group that is not`)
+      if (group.parent.table.isFinal(group.parentIndex)) throw new Error(`${gid} is open below a branch that is final`)
+      equal(`${gid} is a child`, group.parent.children?.get(group.parentIndex)?.includes(group), true)
+    }
+  } else {
+    equal(`${gid} outcomes after its end`, seen.size + group.withdrawn().indexes.length, size)
+    equal(`${gid} counters after its end`, [group.ready, group.inFlight, group.delayed, group.heldLeases().length], [0, 0, 0, 0])
+  }
+  for (const lease of group.heldLeases()) {
+    equal(`${gid} ${lease.token}`, lease.held, lease.indexes.filter((index) => table.isHeldUnder(index, lease.number)).length)
+    if (!lease.session.leases.has(lease)) throw new Error(`${gid} ${lease.token} is not owned by its session`)
+  }
+}
+
+function checkQueues(state: KernelState): void {
+  for (const queue of state.queues.values()) {
+    const open = [...state.groups.values()].filter((group) => group.state === 'open' && group.lane.queue === queue)
+    const sum = (count: (group: Group) => number): number => open.reduce((total, group) => total + count(group), 0)
+    equal(`${queue.name} ready`, queue.ready, sum(({ ready }) => ready))
+    equal(`${queue.name} leased`, queue.leased, sum(({ inFlight }) => inFlight))
+    equal(`${queue.name} delayed`, queue.delayed, sum(({ delayed }) => delayed))
+    equal(`${queue.name} delays`, queue.delays.size, queue.delayed)
+    const standing: Group[] = []
+    for (const lane of queue.lanes) {
+      if (lane.size === 0) throw new Error(`${queue.name} has an empty lane`)
+      for (let i = 0; i < lane.size; i++) {
+        const group = lane.at(i)
+        const before = i === 0 ? undefined : lane.at(i - 1)
+        if (group === undefined || (before !== undefined && !isServedBefore(before, group))) throw new Error('a lane is out of order')
+        standing.push(group)
+      }
+    }
+    const grantable = open.filter(
+      ({ ready, inFlight, spec, run, isRoot }) =>
+        ready > 0 && (spec.limit === 0 || inFlight < spec.limit) && !run.isPaused && !(isRoot && run.isAbandoned),
+    )
+    const names = (groups: readonly Group[]): string[] => groups.map(({ spec }) => spec.gid).sort()
+    equal(`${queue.name} lanes`, names(standing), names(grantable))
+  }
+}
+
+function checkSessions(state: KernelState): void {
+  for (const session of [...state.sessions.values(), ...state.lost]) {
+    let held = 0
+    for (const lease of session.leases) {
+      if (lease.held <= 0) throw new Error(`${session.id} owns ${lease.token}, of which nothing is held`)
+      held += lease.held
+    }
+    equal(`${session.id} branches`, session.branches, held)
+  }
+  const bases = new Map<string, number>()
+  for (const { info } of state.sessions.values()) bases.set(info.baseId, (bases.get(info.baseId) ?? 0) + 1)
+  equal('bases', [...state.bases].sort(), [...bases].sort())
+  for (const session of state.waiting) if (!state.sessions.has(session.id)) throw new Error(`${session.id} waits and is gone`)
+}
+
+/** Where somebody waits beside work that it could take, somebody who could take it was woken and is on the way. */
+function checkBells(state: KernelState, woken: ReadonlySet<string>): void {
+  for (const queue of state.queues.values()) {
+    if (queue.isPaused) continue
+    for (const lane of queue.lanes) {
+      for (let i = 0; i < lane.size; i++) {
+        const group = lane.at(i)
+        if (group === undefined || group.affinityHold !== undefined) continue
+        const could = [...state.sessions.values()].filter(
+          (session) => session.wait !== undefined && mayTake(state, session, session.wait, group),
+        )
+        const waits = could.find((session) => state.waiting.has(session))
+        if (waits !== undefined && !could.some((session) => woken.has(session.id))) {
+          throw new Error(`${waits.id} waits beside ${group.spec.gid}, and nobody was woken for it`)
+        }
+      }
+    }
+  }
+}
+
+function equal(what: string, got: unknown, expected: unknown): void {
+  if (JSON.stringify(got) !== JSON.stringify(expected)) {
+    throw new Error(`${what}: expected ${JSON.stringify(expected)}, got ${JSON.stringify(got)}`)
+  }
+}
