@@ -34,12 +34,12 @@ const LONGEST_EXPRESSION = 500
 
 /** The class of an SPDX expression: of `A OR B` the one that asks least, since the user may choose, of `A AND B` the one that asks most. */
 export function classOf(expression: string): LicenceClass {
-  const words = expression.length > LONGEST_EXPRESSION ? [] : (expression.match(/[()]|[^\s()]+/g) ?? [])
+  const words: string[] = expression.length > LONGEST_EXPRESSION ? [] : (expression.match(/[()]|[^\s()]+/g) ?? [])
   const next = (word: RegExp): boolean => word.test(words[0] ?? '') && words.shift() !== undefined
   const several = (operator: RegExp, part: () => number, choose: (a: number, b: number) => number): number => {
-    let worst = part()
-    while (next(operator)) worst = choose(worst, part())
-    return worst
+    let chosen = part()
+    while (next(operator)) chosen = choose(chosen, part())
+    return chosen
   }
   const either = (): number => several(/^OR$/i, both, Math.min)
   const both = (): number => several(/^AND$/i, one, Math.max)
@@ -54,7 +54,7 @@ export function classOf(expression: string): LicenceClass {
     return found
   }
   const found = either()
-  return (words.length === 0 ? CLASSES[found] : undefined) ?? classOfIdentifier(expression)
+  return words.length === 0 ? (CLASSES[found] ?? 'unknown') : classOfIdentifier(expression)
 }
 
 function classOfIdentifier(identifier: string): LicenceClass {

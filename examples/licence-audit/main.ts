@@ -1,6 +1,6 @@
 /** Audits the licences of everything that is installed in a project: `npm run demo`, or with `-- --help` for how else. */
 import { join } from 'node:path'
-import { connect } from 'graflow'
+import { connect, GraflowError } from 'graflow'
 import { audit } from './audit.js'
 import { HELP, readCommand } from './command-line.js'
 import { showProgress } from './progress.js'
@@ -28,8 +28,7 @@ async function main(words: readonly string[]): Promise<number> {
   const [, ended] = await Promise.allSettled([showProgress(run, TITLES, process.stderr), run.result()])
   const durationMs = Math.round(performance.now() - startedAt)
   if (ended.status === 'rejected') {
-    const why: unknown = ended.reason
-    process.stderr.write(`licence-audit: ${why instanceof Error ? why.message : String(why)}\n`)
+    process.stderr.write(`licence-audit: ${reasonOf(ended.reason)}\n`)
     return interrupt.signal.aborted ? 130 : 1
   }
   const report = ended.value
@@ -42,14 +41,20 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const { isTTY, columns } = process.stdout
   const hasColour = isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'
-  process.stdout.write(render(report, { columns: columns ?? 80, hasColour }))
+  process.stdout.write(render(report, { columns: isTTY ? columns : 80, hasColour }))
   process.stdout.write(
-    `\n${count(report.packages, 'package')} inspected in ${count(branches, 'branch', 'branches')}: ` +
-      `${(durationMs / 1_000).toFixed(2)} s, ${numberText(branchesPerSecond)} branches/s, ` +
-      `${numberText(report.filesRead)} of ${count(report.files, 'file')} read\n` +
+    `\n${count(report.packages, 'package')} inspected in ${count(branches, 'branch', 'branches')}, ` +
+      `${(durationMs / 1_000).toFixed(2)} s (${numberText(branchesPerSecond)} branches/s)\n` +
+      `${numberText(report.filesRead)} of ${count(report.files, 'file')} read; ` +
       'embedded engine in this process (no Redis needed)\n',
   )
   return 0
+}
+
+/** A task's own words say more to people than that it was a task that failed. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error instanceof GraflowError && error.code === 'TASK_FAILED' ? reasonOf(error.cause) : error.message
 }
 
 // Whoever reads only the head of the output has what they wanted.

@@ -159,9 +159,10 @@ async function readManifest(inspection: Inspection): Promise<Readonly<Record<str
   }
 }
 
-/** Reads the licence files of a package that states no licence. */
+/** Reads the licence files of a package that states no licence, or whose package.json does not tell. */
 async function guessLicence(inspection: Inspection, names: readonly string[]): Promise<string | undefined> {
   const { place, findings } = inspection
+  const hasManifest = findings.every(({ kind }) => kind !== 'manifest')
   const guesses = new Set<string>()
   for (const name of names) {
     try {
@@ -172,14 +173,11 @@ async function guessLicence(inspection: Inspection, names: readonly string[]): P
     }
   }
   const guess = guesses.size === 0 ? undefined : [...guesses].join(' OR ')
-  const files = names.length === 0 ? 'there is no licence file' : names.join(', ')
-  const problem =
-    guess !== undefined
-      ? `${files} reads like ${guess}`
-      : names.length === 0
-        ? files
-        : `${files} reads like none known here`
-  findings.push({ kind: 'licence', path: place.path, problem: `package.json states no licence; ${problem}` })
+  if (hasManifest) {
+    const files =
+      names.length === 0 ? 'there is no licence file' : `${names.join(', ')} reads like ${guess ?? 'none known here'}`
+    findings.push({ kind: 'licence', path: place.path, problem: `states no licence; ${files}` })
+  }
   return guess
 }
 

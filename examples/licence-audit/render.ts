@@ -11,8 +11,7 @@ const MOST_FINDINGS = 12
 const MOST_DUPLICATES = 10
 const LONGEST_BAR = 24
 const WIDEST = 120
-/** What the last column gets at least, for bars and for text, and what no other column has to give up. */
-const LEAST_BAR = 8
+/** What text in the last column gets at least (bars take what is left), and what no other column has to give up. */
 const LEAST_ROOM = 28
 const NARROWEST = 9
 
@@ -141,7 +140,7 @@ class Page {
       row.map((cell) => ({ ...cell, text: harmless(cell.text ?? '') })),
     )
     const widths = head.map((_, column) => Math.max(...texts.map((row) => width(row[column]?.text ?? ''))))
-    const least = Math.min(LEAST_ROOM, Math.max(LEAST_BAR, widths[last] ?? 0))
+    const least = Math.min(LEAST_ROOM, widths[last] ?? 0)
     const room = (): number => this.#paper.columns - widths.slice(0, last).reduce((a, b) => a + 2 + b, 2)
     while (room() < least) {
       const widest = Math.max(...widths.slice(0, last))
@@ -165,10 +164,9 @@ class Page {
 }
 
 const bar = (share: number, longest: number): string =>
-  longest < 3 ? '' : '━'.repeat(Math.max(1, Math.round(share * longest)))
+  longest < 3 ? '' : '━'.repeat(Math.max(1, Math.round(Math.min(1, share) * longest)))
 
 /** What stands in a package.json is anybody's: control characters would draw on the terminal of who reads it. */
-// eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const harmless = (text: string): string =>
   text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\u00b7')
 
