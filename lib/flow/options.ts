@@ -12,13 +12,16 @@ import { didYouMean } from './nearest.js'
 /** A year: longer is a mistake of units. */
 const LONGEST_MS = 365 * 24 * 60 * 60 * 1_000
 const LONGEST_DESCRIPTION = 4_096
+/** A branch's errors and losses are counted in one byte each, wherever it is stored. */
+const MOST_ATTEMPTS = 255
+const MOST_LOSSES = 254
 
 /** Gives the value to keep, or throws; `at` says where it stands, such as `task "score": timeoutMs`. */
 type Rule = (at: string, value: unknown) => unknown
 type Rules = Readonly<Record<string, Rule>>
 
 const RETRY: Rules = {
-  attempts: integer(1, Number.MAX_SAFE_INTEGER, 'starts in all, the first included'),
+  attempts: integer(1, MOST_ATTEMPTS, 'starts in all, the first included'),
   delayMs: integer(0, LONGEST_MS, 'milliseconds'),
   factor: number(1, Number.MAX_VALUE, 'each delay is the one before times this'),
   maxDelayMs: integer(0, LONGEST_MS, 'milliseconds'),
@@ -28,7 +31,7 @@ const RETRY: Rules = {
 const TASK: Rules = {
   retry: record(RETRY),
   timeoutMs: integer(1, LONGEST_MS, 'milliseconds'),
-  maxLosses: integer(0, Number.MAX_SAFE_INTEGER, 'lost workers'),
+  maxLosses: integer(0, MOST_LOSSES, 'lost workers'),
   maxCycles: integer(1, Number.MAX_SAFE_INTEGER, 'passes'),
   queue: name('queue'),
   requires: names('capability'),

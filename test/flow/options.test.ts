@@ -87,7 +87,10 @@ describe('options', () => {
       /there is no option retry\.atempts \(did you mean "attempts"\?\)/u,
     ],
     ['{ retry: 3 }', { retry: 3 }, /retry must be an object with attempts/u],
-    ['attempts 0', { retry: { attempts: 0 } }, /retry\.attempts must be an integer of at least 1 .* got the number 0/u],
+    ['attempts 0', { retry: { attempts: 0 } }, /retry\.attempts must be an integer from 1 to 255 .* got the number 0/u],
+    // A branch's errors are counted in one byte: more would be refused only when a group is dispatched.
+    ['attempts 256', { retry: { attempts: 256 } }, /retry\.attempts must be an integer from 1 to 255/u],
+    ['maxLosses 255', { maxLosses: 255 }, /maxLosses must be an integer from 0 to 254/u],
     ['attempts 1.5', { retry: { attempts: 1.5 } }, /attempts/u],
     ['attempts NaN', { retry: { attempts: Number.NaN } }, /attempts/u],
     ['attempts Infinity', { retry: { attempts: Number.POSITIVE_INFINITY } }, /attempts/u],

@@ -19,8 +19,9 @@ export interface Compilation {
 
 const folder = import.meta.dirname
 const config = readConfig()
-/** Files of libraries are parsed once for all compilations: they are most of the time. */
+/** Other files are parsed once, and what they import looked up once, for all compilations: that is most of the time. */
 const parsed = new Map<string, ts.SourceFile | undefined>()
+let last: ts.Program | undefined
 
 function readConfig(): ts.CompilerOptions {
   const path = join(folder, 'tsconfig.json')
@@ -44,7 +45,8 @@ export function compile(name: string, text: string, asked: readonly string[] = [
     return parsed.get(file)
   }
   const started = performance.now()
-  const program = ts.createProgram([path], config, host)
+  const program = ts.createProgram([path], config, host, last)
+  last = program
   const source = program.getSourceFile(path)
   const diagnostics = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)]
   const durationMs = performance.now() - started

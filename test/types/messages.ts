@@ -1,5 +1,5 @@
 /** Mistakes that users make; beside it, in messages.txt, is what the compiler says of each. This file does not compile, on purpose. */
-import { task, declareTask, flow, seq, par, each, choose, loop, again, done, workflow, policy } from 'graflow'
+import { task, declareTask, flow, seq, par, each, choose, loop, again, done, workflow, policy, connect } from 'graflow'
 import type { Group, Node, Outcome } from 'graflow'
 import { z } from 'zod'
 
@@ -111,6 +111,18 @@ task('x', async (n: number, ctx) => {
   await state.append('total', 1)
   await state.get('totl')
 })
+
+// running
+const graflow = await connect()
+await graflow.run(whole, 'three')
+await graflow.run(cost, { id: 'x' })
+await graflow.run(cost, { id: 3, name: 4 })
+await graflow.run(whole)
+await graflow.start(whole, 'x')
+await graflow.submit(whole)
+await graflow.run(text, await graflow.run(cost, { id: 1 }))
+graflow.events.subscribe('run:stat', () => {})
+const wrongResult: string = await graflow.run(whole, 3)
 
 // what users write down
 const wrongInput: Node<string, number> = cost
