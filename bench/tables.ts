@@ -1,0 +1,108 @@
+/** The results as markdown: what docs/benchmarks.md shows. Every number is a median of the rounds, with the smallest and the largest. */
+import { branchUs, ratio, spread, type MemorySample, type Results } from './results.js'
+import type { Spread } from './statistics.js'
+import type { SystemName } from './systems.js'
+import type { WorkloadName } from './workload.js'
+
+const WORKLOAD_TITLES: Readonly<Record<WorkloadName, string>> = {
+  number: 'a number',
+  object: 'an object of 100 bytes',
+}
+
+const FLOOR = 'promise-all'
+const OURS = 'graflow-embedded'
+
+/** All tables. */
+export function tables(results: Results): string {
+  const { workloads } = results.settings
+  return [
+    ...workloads.flatMap((workload) => [timeTable(results, workload), rateTable(results, workload)]),
+    latencyTable(results),
+    ...workloads.map((workload) => memoryTable(results, workload)),
+  ]
+    .filter((text) => text !== '')
+    .join('\n\n')
+}
+
+/** One line: machine and versions, without anything that names it. */
+export function machineLine({ machine, date }: Results): string {
+  const { node, v8, platform, processor, cores, memoryGiB } = machine
+  return `${date.slice(0, 10)}; Node.js ${node} (V8 ${v8}) on ${platform}; ${cores} cores of ${processor}, ${memoryGiB} GiB`
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  return [line(head), `|${head.map((_, i) => (i === 0 ? '---' : '---:')).join('|')}|`, ...rows.map(line)].join('\n')
+}
+
+/** Three digits that count. */
+function short(value: number): string {
+  if (value >= 100) return Math.round(value).toLocaleString('en')
+  return value.toFixed(value >= 10 ? 1 : 2)
+}
+
+const NOTHING = '–'
+
+const shown = (value: Spread | undefined, unit = ''): string =>
+  value === undefined ? NOTHING : `${short(value.median)}${unit} (${short(value.min)}–${short(value.max)})`
+
+const countText = (count: number): string => count.toLocaleString('en')
+
+function timeTable(results: Results, workload: WorkloadName): string {
+  const { systems, counts } = results.settings
+  const others = systems.filter((system) => system !== OURS)
+  const rows = counts.map((count) => [
+    countText(count),
+    ...systems.map((system) => shown(branchUs(results, system, workload, count))),
+    ...others.map((other) => shown(ratio(results, OURS, other, workload, count), ' ×')),
+  ])
+  const head = ['branches', ...systems.map((system) => `${system}, µs`), ...others.map((other) => `ours ÷ ${other}`)]
+  return `**Microseconds a branch, each ${WORKLOAD_TITLES[workload]}**\n\n${table(head, rows)}`
+}
+
+function rateTable(results: Results, workload: WorkloadName): string {
+  const { systems, counts } = results.settings
+  const rate = (system: SystemName, count: number): string => {
+    const us = branchUs(results, system, workload, count)
+    return us === undefined ? NOTHING : Math.round(1e6 / us.median).toLocaleString('en')
+  }
+  const rows = counts.map((count) => [countText(count), ...systems.map((system) => rate(system, count))])
+  return `**Branches a second, each ${WORKLOAD_TITLES[workload]}**\n\n${table(['branches', ...systems], rows)}`
+}
+
+/** A run of one branch, start to answer. */
+function latencyTable(results: Results): string {
+  const { systems, counts, workloads } = results.settings
+  const [workload] = workloads
+  if (!counts.includes(1) || workload === undefined) return ''
+  const rows = systems.map((system) => [
+    system,
+    shown(spread(results, system, workload, 1, ({ p50Us }) => p50Us)),
+    shown(spread(results, system, workload, 1, ({ p99Us }) => p99Us)),
+    shown(ratio(results, system, FLOOR, workload, 1), ' ×'),
+  ])
+  return `**Latency of a run of one branch, in microseconds**\n\n${table(['system', 'p50', 'p99', `mean ÷ ${FLOOR}`], rows)}`
+}
+
+function memoryTable({ memory }: Results, workload: WorkloadName): string {
+  const samples = memory.filter((sample) => sample.workload === workload)
+  if (samples.length === 0) return ''
+  const cell = ({ count }: MemorySample, bytes: number): string => Math.round(bytes / count).toLocaleString('en')
+  const rows = samples.map((sample) => [
+    sample.system,
+    countText(sample.count),
+    `${sample.memory.isAllocatedWhole ? '' : 'over '}${cell(sample, sample.memory.allocated)}`,
+    cell(sample, sample.memory.running),
+    cell(sample, sample.memory.joined),
+    cell(sample, sample.memory.after),
+  ])
+  const head = [
+    'system',
+    'branches',
+    'allocated in all',
+    'alive as the last branch runs',
+    'alive at the join',
+    'alive after',
+  ]
+  return `**Bytes a branch, each ${WORKLOAD_TITLES[workload]}**\n\n${table(head, rows)}`
+}
