@@ -235,7 +235,11 @@ export type SessionRequest =
   | { readonly kind: 'open'; readonly session: string; readonly ttlMs: number; readonly info: SessionInfo }
   | { readonly kind: 'renew'; readonly session: string; readonly ttlMs: number }
   /** Compares what the store thinks the session owns with what it knows. */
-  | { readonly kind: 'reconcile'; readonly session: string; readonly known: readonly { readonly gid: string; readonly token: Token }[] }
+  | {
+      readonly kind: 'reconcile'
+      readonly session: string
+      readonly known: readonly { readonly gid: string; readonly token: Token }[]
+    }
   /** Hands back everything, unspent, and forgets the session. */
   | { readonly kind: 'close'; readonly session: string }
 export type SessionAnswer =
@@ -248,7 +252,12 @@ export type SessionAnswer =
 
 /** Takes back what dead sessions and passed deadlines held, promotes what is due, purges what is past retention. */
 export type SweepAnswer =
-  | { readonly status: 'ok'; readonly takenBack: number; readonly promoted: number; readonly nextDueMs: number | undefined }
+  | {
+      readonly status: 'ok'
+      readonly takenBack: number
+      readonly promoted: number
+      readonly nextDueMs: number | undefined
+    }
   /** Another did it within the last 100 ms. */
   | { readonly status: 'skip' }
   /** The store stood still, so nobody could renew: nothing is taken back for one session TTL. */
@@ -258,7 +267,14 @@ export type ControlRequest =
   /** Ends a run as cancelled, withdraws all its branches, tells its holders. */
   | { readonly kind: 'cancel-run'; readonly runId: string; readonly reason: string; readonly value: Uint8Array }
   /** As cancel-run, asked for by a branch of the run that is held now; `completed` with its result, or `cancelled`. */
-  | { readonly kind: 'end-run'; readonly holder: Holder; readonly runId: string; readonly state: 'completed' | 'cancelled'; readonly value: Uint8Array; readonly reason: string }
+  | {
+      readonly kind: 'end-run'
+      readonly holder: Holder
+      readonly runId: string
+      readonly state: 'completed' | 'cancelled'
+      readonly value: Uint8Array
+      readonly reason: string
+    }
   /** Nothing of a paused run is granted; what is in flight finishes. */
   | { readonly kind: 'pause-run'; readonly runId: string }
   | { readonly kind: 'resume-run'; readonly runId: string }
@@ -320,7 +336,9 @@ export interface OutcomesPage {
   /** Pass as `after` to read on; equal to it when there is nothing new. */
   readonly next: number
   /** Once `chunks` reach the end of a released group: the branches that were not final then. */
-  readonly withdrawn: { readonly indexes: Uint32Array; readonly kinds: readonly ('cancelled' | 'skipped')[] } | undefined
+  readonly withdrawn:
+    | { readonly indexes: Uint32Array; readonly kinds: readonly ('cancelled' | 'skipped')[] }
+    | undefined
 }
 export interface QueueStatus {
   readonly queue: string
@@ -354,7 +372,11 @@ export interface DeadLetter {
 /** One consistent look each; nothing changes. Lists are in order of creation, newest first, `limit` at most. */
 export interface Inspector {
   run(runId: string): Promise<RunRecord | undefined>
-  runs(request: { readonly state?: RunState; readonly workflow?: string; readonly limit: number }): Promise<readonly RunRecord[]>
+  runs(request: {
+    readonly state?: RunState
+    readonly workflow?: string
+    readonly limit: number
+  }): Promise<readonly RunRecord[]>
   /** The run's groups without its root, in order of opening. */
   groups(runId: string): Promise<readonly GroupStatus[]>
   /** Undefined when there is no such group (any more). */
@@ -384,8 +406,20 @@ export type ChannelRequest =
   | { readonly kind: 'set'; readonly key: string; readonly value: ChannelValue; readonly ttlMs?: number }
   | { readonly kind: 'delete'; readonly key: string }
   /** `nonce`: as in acquire; a repeated append or add happens once. */
-  | { readonly kind: 'append' | 'prepend'; readonly key: string; readonly item: Uint8Array; readonly nonce: string; readonly ttlMs?: number }
-  | { readonly kind: 'add'; readonly key: string; readonly number: number; readonly nonce: string; readonly ttlMs?: number }
+  | {
+      readonly kind: 'append' | 'prepend'
+      readonly key: string
+      readonly item: Uint8Array
+      readonly nonce: string
+      readonly ttlMs?: number
+    }
+  | {
+      readonly kind: 'add'
+      readonly key: string
+      readonly number: number
+      readonly nonce: string
+      readonly ttlMs?: number
+    }
 export type ChannelAnswer =
   /** `get`: the value or undefined. */
   | { readonly status: 'ok'; readonly kind: 'get'; readonly value: ChannelValue | undefined }

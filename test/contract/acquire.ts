@@ -8,7 +8,12 @@ export function describeAcquire(useWorld: UseWorld): void {
     const holder = await world.start('run')
     const spec = await world.dispatch(holder, 'run/0')
     const grant = await world.takeOne(2)
-    expect(grant).toMatchObject({ spec, indexes: Uint32Array.of(0, 1), errors: Uint8Array.of(0, 0), losses: Uint8Array.of(0, 0) })
+    expect(grant).toMatchObject({
+      spec,
+      indexes: Uint32Array.of(0, 1),
+      errors: Uint8Array.of(0, 0),
+      losses: Uint8Array.of(0, 0),
+    })
     expect(texts(grant.inputs)).toEqual(['i0', 'i1'])
     expect(grant.token.startsWith(`${grant.fence}.`)).toBe(true)
     const rest = await world.takeOne()
@@ -39,7 +44,8 @@ export function describeAcquire(useWorld: UseWorld): void {
       order.push(...world.names([grant]), ...texts(grant.inputs))
       await world.settle(grant, 'succeeded')
     }
-    const of = (gid: string, size: number): string[] => Array.from({ length: size }, (_, i) => [`${gid}#${i}`, `i${i}`]).flat()
+    const of = (gid: string, size: number): string[] =>
+      Array.from({ length: size }, (_, i) => [`${gid}#${i}`, `i${i}`]).flat()
     expect(order).toEqual([...of('run/0', 60), ...of('run/1', 40)])
     expect(await world.take()).toEqual([])
   })
@@ -101,7 +107,11 @@ export function describeAcquire(useWorld: UseWorld): void {
     if (first.status !== 'ok' || first.grants[0] === undefined) throw new Error('expected grants')
     await world.settle(first.grants[0], 'succeeded', [1])
     const repeated = await world.backend.acquire(request)
-    expect(repeated).toMatchObject({ status: 'ok', isMore: true, grants: [{ token: first.grants[0].token, indexes: Uint32Array.of(0, 2) }] })
+    expect(repeated).toMatchObject({
+      status: 'ok',
+      isMore: true,
+      grants: [{ token: first.grants[0].token, indexes: Uint32Array.of(0, 2) }],
+    })
     await world.settle(first.grants[0], 'succeeded', [0, 2])
     expect(await world.backend.acquire(request)).toMatchObject({ status: 'ok', grants: [] })
     expect(world.names(await world.take())).toEqual(['run/0#3', 'run/1#0'])
@@ -111,9 +121,17 @@ export function describeAcquire(useWorld: UseWorld): void {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0')
-    expect(await world.backend.acquire(world.acquireRequest({ max: 2 }))).toMatchObject({ isMore: true, nextDueMs: undefined })
+    expect(await world.backend.acquire(world.acquireRequest({ max: 2 }))).toMatchObject({
+      isMore: true,
+      nextDueMs: undefined,
+    })
     expect(await world.backend.acquire(world.acquireRequest({ max: 1 }))).toMatchObject({ isMore: false })
-    expect(await world.backend.acquire(world.acquireRequest({ max: 1 }))).toEqual({ status: 'ok', grants: [], isMore: false, nextDueMs: undefined })
+    expect(await world.backend.acquire(world.acquireRequest({ max: 1 }))).toEqual({
+      status: 'ok',
+      grants: [],
+      isMore: false,
+      nextDueMs: undefined,
+    })
   })
 
   it('keeps no more branches of a group in flight than its limit, and goes on when one ends', async () => {
@@ -206,7 +224,9 @@ export function describeAcquire(useWorld: UseWorld): void {
     const world = await useWorld({ bytesPerCall: 10 })
     const holder = await world.start('run')
     for (const gid of ['run/0', 'run/1']) {
-      await world.step(holder, { group: { spec: world.spec(gid, { size: 2 }), from: 0, inputs: packed('aaaa', 'bbbb') } })
+      await world.step(holder, {
+        group: { spec: world.spec(gid, { size: 2 }), from: 0, inputs: packed('aaaa', 'bbbb') },
+      })
     }
     expect(world.names(await world.take())).toEqual(['run/0#0', 'run/0#1'])
     const grant = await world.takeOne()
@@ -237,7 +257,11 @@ export function describeAcquire(useWorld: UseWorld): void {
       from += itemCount(inputs)
     }
     const taken = [await world.takeOne(2), await world.takeOne(3), await world.takeOne(9)]
-    expect(taken.map(({ inputs }) => texts(inputs))).toEqual([['a', 'b'], ['c', 'd', 'e'], ['f', 'g']])
+    expect(taken.map(({ inputs }) => texts(inputs))).toEqual([
+      ['a', 'b'],
+      ['c', 'd', 'e'],
+      ['f', 'g'],
+    ])
   })
 
   it('grants the run with its input and the cursor of its last driver', async () => {

@@ -26,8 +26,10 @@ const channelOf = (world: World, holder: Holder | undefined, runId = 'run') => {
       return [...answer.keys].sort()
     },
     set: (key: string, of: ChannelValue, facts = {}) => ask({ kind: 'set', key, value: of, ...facts }),
-    append: (key: string, of: string, facts = {}) => ask({ kind: 'append', key, item: bytes(of), nonce: world.nonce(), ...facts }),
-    prepend: (key: string, of: string, facts = {}) => ask({ kind: 'prepend', key, item: bytes(of), nonce: world.nonce(), ...facts }),
+    append: (key: string, of: string, facts = {}) =>
+      ask({ kind: 'append', key, item: bytes(of), nonce: world.nonce(), ...facts }),
+    prepend: (key: string, of: string, facts = {}) =>
+      ask({ kind: 'prepend', key, item: bytes(of), nonce: world.nonce(), ...facts }),
     add: (key: string, number: number, facts = {}) => ask({ kind: 'add', key, number, nonce: world.nonce(), ...facts }),
   }
 }
@@ -96,7 +98,11 @@ export function describeChannels(useWorld: UseWorld): void {
     expect(await channel.prepend('number', 'x')).toEqual({ status: 'type', found: 'number' })
     expect(await channel.add('value', 1)).toEqual({ status: 'type', found: 'value' })
     expect(await channel.add('list', 1)).toEqual({ status: 'type', found: 'list' })
-    expect([await channel.get('value'), await channel.get('number'), await channel.get('list')]).toEqual(['v', 1, ['a']])
+    expect([await channel.get('value'), await channel.get('number'), await channel.get('list')]).toEqual([
+      'v',
+      1,
+      ['a'],
+    ])
   })
 
   it('sets over any type, and deletes', async () => {
@@ -106,7 +112,11 @@ export function describeChannels(useWorld: UseWorld): void {
     await channel.set('key', { kind: 'number', number: 2 })
     expect(await channel.get('key')).toBe(2)
     expect(await channel.ask({ kind: 'delete', key: 'key' })).toEqual({ status: 'ok', kind: 'delete', isDeleted: true })
-    expect(await channel.ask({ kind: 'delete', key: 'key' })).toEqual({ status: 'ok', kind: 'delete', isDeleted: false })
+    expect(await channel.ask({ kind: 'delete', key: 'key' })).toEqual({
+      status: 'ok',
+      kind: 'delete',
+      isDeleted: false,
+    })
     expect(await channel.get('key')).toBeUndefined()
     expect(await channel.keys()).toEqual([])
   })
@@ -149,8 +159,16 @@ export function describeChannels(useWorld: UseWorld): void {
     const channel = channelOf(world, await world.start('run'))
     const nonces = [world.nonce(), world.nonce(), world.nonce()] as const
     for (let i = 0; i < 2; i++) {
-      expect(await channel.append('list', 'a', { nonce: nonces[0] })).toEqual({ status: 'ok', kind: 'append', length: 1 })
-      expect(await channel.prepend('list', 'b', { nonce: nonces[1] })).toEqual({ status: 'ok', kind: 'prepend', length: 2 })
+      expect(await channel.append('list', 'a', { nonce: nonces[0] })).toEqual({
+        status: 'ok',
+        kind: 'append',
+        length: 1,
+      })
+      expect(await channel.prepend('list', 'b', { nonce: nonces[1] })).toEqual({
+        status: 'ok',
+        kind: 'prepend',
+        length: 2,
+      })
       expect(await channel.add('count', 3, { nonce: nonces[2] })).toEqual({ status: 'ok', kind: 'add', number: 3 })
     }
     expect(await channel.get('list')).toEqual(['b', 'a'])
@@ -177,7 +195,10 @@ export function describeChannels(useWorld: UseWorld): void {
       }
     }
     expect(await channelOf(world, undefined).keys()).toEqual([])
-    expect(await channelOf(world, { ...branch, index: 1 }).set('key', value('v'))).toEqual({ status: 'ok', kind: 'set' })
+    expect(await channelOf(world, { ...branch, index: 1 }).set('key', value('v'))).toEqual({
+      status: 'ok',
+      kind: 'set',
+    })
   })
 
   it('is read after the run’s end, and not written', async () => {

@@ -1,7 +1,8 @@
 /** Commands: cancel, end, pause, resume, withdraw; and that nothing below what is withdrawn goes on. */
 import { bytes, type UseWorld, type World } from './world.js'
 
-const cancel = (world: World, runId = 'run') => world.backend.control({ kind: 'cancel-run', runId, reason: 'not needed', value: bytes('cancelled') })
+const cancel = (world: World, runId = 'run') =>
+  world.backend.control({ kind: 'cancel-run', runId, reason: 'not needed', value: bytes('cancelled') })
 
 export function describeControl(useWorld: UseWorld): void {
   it('cancels a run with all its branches at every depth, and tells who holds any', async () => {
@@ -16,7 +17,11 @@ export function describeControl(useWorld: UseWorld): void {
     const other = await world.takeOne(1, { session: 'v' })
     await Promise.all(['driver', 'v', 'w'].map((session) => world.news(session)))
     expect(await cancel(world)).toBe('ok')
-    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'cancelled', cancelReason: 'not needed', value: bytes('cancelled') })
+    expect(await world.backend.inspect.run('run')).toMatchObject({
+      state: 'cancelled',
+      cancelReason: 'not needed',
+      value: bytes('cancelled'),
+    })
     expect(await world.outcomes('run/0')).toEqual(['cancelled', 'skipped'])
     expect(await world.outcomes('run/0/0')).toEqual(['cancelled', 'cancelled'])
     expect(await world.news('driver')).toContainEqual({ kind: 'withdrawn', gid: 'run', reason: 'not needed' })
@@ -34,9 +39,13 @@ export function describeControl(useWorld: UseWorld): void {
     const world = await useWorld()
     const holder = await world.start('run')
     expect(await cancel(world)).toBe('ok')
-    expect(await world.backend.control({ kind: 'cancel-run', runId: 'run', reason: 'again', value: bytes('') })).toBe('dup')
+    expect(await world.backend.control({ kind: 'cancel-run', runId: 'run', reason: 'again', value: bytes('') })).toBe(
+      'dup',
+    )
     expect(await world.backend.inspect.run('run')).toMatchObject({ cancelReason: 'not needed' })
-    expect(await world.step(holder, { end: { state: 'completed', value: bytes('late') } })).toEqual({ status: 'fenced' })
+    expect(await world.step(holder, { end: { state: 'completed', value: bytes('late') } })).toEqual({
+      status: 'fenced',
+    })
     const done = await world.start('done')
     await world.step(done, { end: { state: 'completed', value: bytes('x') } })
     expect(await cancel(world, 'done')).toBe('over')
@@ -52,23 +61,32 @@ export function describeControl(useWorld: UseWorld): void {
     expect(await world.outcomes('run')).toEqual(['skipped'])
   })
 
-  it.each(['completed', 'cancelled'] as const)('ends a run as %s when one of its branches asks for it', async (state) => {
-    const world = await useWorld()
-    const holder = await world.start('run')
-    await world.dispatch(holder, 'run/0')
-    const grant = await world.takeOne()
-    const branch = { gid: 'run/0', index: 1, token: grant.token }
-    const request = { kind: 'end-run', runId: 'run', state, value: bytes('x'), reason: 'done early' } as const
-    expect(await world.backend.control({ ...request, holder: { ...branch, token: '1.x' } })).toBe('fenced')
-    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running' })
-    expect(await world.backend.control({ ...request, holder: branch })).toBe('ok')
-    const cancelReason = state === 'cancelled' ? 'done early' : undefined
-    expect(await world.backend.inspect.run('run')).toMatchObject({ state, value: bytes('x'), cancelReason })
-    expect(await world.backend.control({ ...request, holder: branch })).toBe('dup')
-    expect(await world.backend.control({ ...request, state: state === 'completed' ? 'cancelled' : 'completed', holder: branch })).toBe('over')
-    expect(await world.backend.control({ ...request, runId: 'nowhere', holder: branch })).toBe('gone')
-    expect(await world.news('driver')).toContainEqual({ kind: 'withdrawn', gid: 'run', reason: 'done early' })
-  })
+  it.each(['completed', 'cancelled'] as const)(
+    'ends a run as %s when one of its branches asks for it',
+    async (state) => {
+      const world = await useWorld()
+      const holder = await world.start('run')
+      await world.dispatch(holder, 'run/0')
+      const grant = await world.takeOne()
+      const branch = { gid: 'run/0', index: 1, token: grant.token }
+      const request = { kind: 'end-run', runId: 'run', state, value: bytes('x'), reason: 'done early' } as const
+      expect(await world.backend.control({ ...request, holder: { ...branch, token: '1.x' } })).toBe('fenced')
+      expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running' })
+      expect(await world.backend.control({ ...request, holder: branch })).toBe('ok')
+      const cancelReason = state === 'cancelled' ? 'done early' : undefined
+      expect(await world.backend.inspect.run('run')).toMatchObject({ state, value: bytes('x'), cancelReason })
+      expect(await world.backend.control({ ...request, holder: branch })).toBe('dup')
+      expect(
+        await world.backend.control({
+          ...request,
+          state: state === 'completed' ? 'cancelled' : 'completed',
+          holder: branch,
+        }),
+      ).toBe('over')
+      expect(await world.backend.control({ ...request, runId: 'nowhere', holder: branch })).toBe('gone')
+      expect(await world.news('driver')).toContainEqual({ kind: 'withdrawn', gid: 'run', reason: 'done early' })
+    },
+  )
 
   it('does not let a branch end another run', async () => {
     const world = await useWorld()
@@ -116,7 +134,10 @@ export function describeControl(useWorld: UseWorld): void {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.backend.control({ kind: 'pause-run', runId: 'run' })
-    expect(await world.step(holder, { end: { state: 'completed', value: bytes('x') } })).toEqual({ status: 'ok', fill: 0 })
+    expect(await world.step(holder, { end: { state: 'completed', value: bytes('x') } })).toEqual({
+      status: 'ok',
+      fill: 0,
+    })
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'completed' })
     for (const kind of ['pause-run', 'resume-run'] as const) {
       expect(await world.backend.control({ kind, runId: 'run' })).toBe('over')
@@ -133,7 +154,9 @@ export function describeControl(useWorld: UseWorld): void {
     await world.dispatch(holder, 'run/1', { size: 1, queue: 'other' })
     expect(world.names(await world.take(9, { queues: ['default', 'other'] }))).toEqual(['run/1#0'])
     expect(await world.queue()).toMatchObject({ ready: 1 })
-    expect((await world.backend.inspect.queues()).find(({ queue }) => queue === 'default')).toMatchObject({ isPaused: true })
+    expect((await world.backend.inspect.queues()).find(({ queue }) => queue === 'default')).toMatchObject({
+      isPaused: true,
+    })
     expect(await world.backend.control({ kind: 'resume-queue', queue: 'default' })).toBe('ok')
     expect(await world.backend.control({ kind: 'resume-queue', queue: 'default' })).toBe('dup')
     expect(world.names(await world.take())).toEqual(['run/0#0'])

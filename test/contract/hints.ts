@@ -36,7 +36,8 @@ export function describeHints(useWorld: UseWorld): void {
       await world.join(session)
       expect(await world.take(2, { session })).toEqual([])
     }
-    const woken = async (): Promise<number> => (await Promise.all(workers.map((session) => rings(world, session)))).reduce((sum, n) => sum + n, 0)
+    const woken = async (): Promise<number> =>
+      (await Promise.all(workers.map((session) => rings(world, session)))).reduce((sum, n) => sum + n, 0)
     await world.dispatch(holder, 'run/0', { size: 1 })
     expect(await woken()).toBe(1)
     await world.dispatch(holder, 'run/1', { size: 3 })
@@ -168,7 +169,8 @@ export function describeHints(useWorld: UseWorld): void {
     await world.settle(grant, 'succeeded', [1])
     await world.backend.control({ kind: 'pause-run', runId: 'run' })
     await world.harness.quiet()
-    const count = (activity: RunActivity): number => seen.filter(({ kind, gid }) => kind === activity.kind && gid === activity.gid).length
+    const count = (activity: RunActivity): number =>
+      seen.filter(({ kind, gid }) => kind === activity.kind && gid === activity.gid).length
     expect(count({ kind: 'group', gid: 'run/0' })).toBeGreaterThanOrEqual(1)
     expect(count({ kind: 'settled', gid: 'run/0' })).toBe(2)
     expect(count({ kind: 'state', gid: 'run' })).toBe(2)

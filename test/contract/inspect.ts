@@ -4,8 +4,11 @@ import { bytes, infoOf, type UseWorld } from './world.js'
 export function describeInspect(useWorld: UseWorld): void {
   it('lists runs newest first, by state and by workflow', async () => {
     const world = await useWorld()
-    const ids = async (request: { state?: 'running' | 'completed'; workflow?: string; limit?: number }): Promise<string[]> =>
-      (await world.backend.inspect.runs({ limit: 10, ...request })).map(({ runId }) => runId)
+    const ids = async (request: {
+      state?: 'running' | 'completed'
+      workflow?: string
+      limit?: number
+    }): Promise<string[]> => (await world.backend.inspect.runs({ limit: 10, ...request })).map(({ runId }) => runId)
     const first = await world.start('a', { workflow: 'x' })
     await world.start('b', { workflow: 'y' })
     await world.start('c', { workflow: 'x' })
@@ -41,11 +44,33 @@ export function describeInspect(useWorld: UseWorld): void {
     await world.settle(grant, 'released', [3])
     const facts = { gid: 'run/0', graph: 'graph', node: '0', size: 8 }
     expect(await world.backend.inspect.groups('run')).toMatchObject([
-      { ...facts, state: 'open', ready: 4, delayed: 1, leased: 1, succeeded: 2, failed: 0, dead: 0, withdrawn: 0, releasedAt: undefined },
+      {
+        ...facts,
+        state: 'open',
+        ready: 4,
+        delayed: 1,
+        leased: 1,
+        succeeded: 2,
+        failed: 0,
+        dead: 0,
+        withdrawn: 0,
+        releasedAt: undefined,
+      },
     ])
     await world.settle(grant, 'failed', [4])
     expect(await world.backend.inspect.groups('run')).toMatchObject([
-      { ...facts, state: 'released', ready: 0, delayed: 0, leased: 0, succeeded: 2, failed: 1, dead: 0, withdrawn: 5, releasedAt: expect.any(Number) },
+      {
+        ...facts,
+        state: 'released',
+        ready: 0,
+        delayed: 0,
+        leased: 0,
+        succeeded: 2,
+        failed: 1,
+        dead: 0,
+        withdrawn: 5,
+        releasedAt: expect.any(Number),
+      },
     ])
   })
 
@@ -80,7 +105,12 @@ export function describeInspect(useWorld: UseWorld): void {
     await world.takeOne(2, { session: 's' })
     const sessions = await world.backend.inspect.sessions()
     expect(sessions.map(({ session }) => session)).toEqual(['s', 'w', 'driver'])
-    expect(sessions[0]).toMatchObject({ ...infoOf('s'), metadata: { zone: 'eu-1' }, capabilities: ['gpu'], branches: 2 })
+    expect(sessions[0]).toMatchObject({
+      ...infoOf('s'),
+      metadata: { zone: 'eu-1' },
+      capabilities: ['gpu'],
+      branches: 2,
+    })
     expect(sessions[2]).toMatchObject({ branches: 1 })
   })
 

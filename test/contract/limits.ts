@@ -19,7 +19,9 @@ export function describeLimits(useWorld: UseWorld): void {
     expect(await world.step(holder, { ...large, save })).toEqual({ status: 'backpressure' })
     expect((await world.backend.inspect.saved('run', '')).paths).toEqual([])
     expect(await world.backend.inspect.groups('run')).toHaveLength(1)
-    expect(await world.backend.open(world.openRequest('large', { input: new Uint8Array(maxBytes) }))).toEqual({ status: 'backpressure' })
+    expect(await world.backend.open(world.openRequest('large', { input: new Uint8Array(maxBytes) }))).toEqual({
+      status: 'backpressure',
+    })
     expect(await world.backend.inspect.run('large')).toBeUndefined()
     expect(await world.backend.putGraph('large', new Uint8Array(maxBytes))).toBe('backpressure')
     expect(await world.backend.getGraph('large')).toBeUndefined()
@@ -30,15 +32,27 @@ export function describeLimits(useWorld: UseWorld): void {
     expect(await world.backend.putGraph('small', bytes('small'))).toBe('backpressure')
     expect(await world.backend.putGraph('graph', bytes('graph'))).toBe('ok')
     expect(await world.backend.open(world.openRequest('small'))).toEqual({ status: 'backpressure' })
-    expect(await world.step(holder, { group: { spec: world.spec('run/2'), from: 0, inputs: packed('a', 'b', 'c') } })).toEqual({
+    expect(
+      await world.step(holder, { group: { spec: world.spec('run/2'), from: 0, inputs: packed('a', 'b', 'c') } }),
+    ).toEqual({
       status: 'backpressure',
     })
-    expect(await world.backend.channel('run', holder, { kind: 'set', key: 'key', value: { kind: 'value', bytes: bytes('v') } })).toEqual({
+    expect(
+      await world.backend.channel('run', holder, {
+        kind: 'set',
+        key: 'key',
+        value: { kind: 'value', bytes: bytes('v') },
+      }),
+    ).toEqual({
       status: 'backpressure',
     })
     expect(await world.backend.channel('run', holder, { kind: 'get', key: 'key' })).toMatchObject({ status: 'ok' })
 
-    expect(await world.step(holder, { group: { spec: world.spec('run/0', { attempts: 2 }), from: 0, inputs: packed('a', 'b', 'c') } })).toEqual({
+    expect(
+      await world.step(holder, {
+        group: { spec: world.spec('run/0', { attempts: 2 }), from: 0, inputs: packed('a', 'b', 'c') },
+      }),
+    ).toEqual({
       status: 'ok',
       fill: 3,
     })
@@ -48,7 +62,10 @@ export function describeLimits(useWorld: UseWorld): void {
     expect(await world.step(holder, { save })).toEqual({ status: 'ok', fill: 0 })
     expect(await world.backend.session({ kind: 'renew', session: 'w', ttlMs: 60_000 })).toEqual({ status: 'ok' })
     await world.live(200)
-    expect(await world.step(holder, { retire: ['run/0'], end: { state: 'completed', value: bytes('x') } })).toEqual({ status: 'ok', fill: 0 })
+    expect(await world.step(holder, { retire: ['run/0'], end: { state: 'completed', value: bytes('x') } })).toEqual({
+      status: 'ok',
+      fill: 0,
+    })
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'completed' })
   })
 
@@ -66,7 +83,8 @@ export function describeLimits(useWorld: UseWorld): void {
     const world = await useWorld({ itemsPerCall: 4, bytesPerCall: 64 })
     expect(world.backend.limits).toEqual({ itemsPerCall: 4, bytesPerCall: 64 })
     const holder = await world.start('run')
-    const fill = (inputs: Packed) => world.step(holder, { group: { spec: world.spec('run/0', { size: 8 }), from: 0, inputs } })
+    const fill = (inputs: Packed) =>
+      world.step(holder, { group: { spec: world.spec('run/0', { size: 8 }), from: 0, inputs } })
     await expect(fill(many(5, 1))).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' })
     await expect(fill(many(2, 33))).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' })
     expect(await world.backend.inspect.groups('run')).toEqual([])
@@ -75,7 +93,9 @@ export function describeLimits(useWorld: UseWorld): void {
     const tooLarge = { ...world.range(grant, 'succeeded', [0, 1]), values: many(2, 33) }
     await expect(world.settleRange(tooLarge)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' })
     const tooMany = world.range(grant, 'succeeded', [0, 1, 2])
-    await expect(world.backend.settle({ session: 'w', ranges: [tooMany, tooMany] })).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' })
+    await expect(world.backend.settle({ session: 'w', ranges: [tooMany, tooMany] })).rejects.toMatchObject({
+      code: 'LIMIT_EXCEEDED',
+    })
     expect(await world.outcomes('run/0')).toEqual([])
   })
 
@@ -83,7 +103,10 @@ export function describeLimits(useWorld: UseWorld): void {
     const world = await useWorld({ bytesPerCall: 64 })
     const holder = await world.start('run')
     const spec = world.spec('run/0', { size: 1 })
-    expect(await world.step(holder, { group: { spec, from: 0, inputs: many(1, 1_000) } })).toEqual({ status: 'ok', fill: 1 })
+    expect(await world.step(holder, { group: { spec, from: 0, inputs: many(1, 1_000) } })).toEqual({
+      status: 'ok',
+      fill: 1,
+    })
     const grant = await world.takeOne()
     expect(await world.settleRange({ ...world.range(grant, 'succeeded'), values: many(1, 1_000) })).toBe('ok')
   })

@@ -6,14 +6,24 @@ export function describeOpen(useWorld: UseWorld): void {
     const world = await useWorld()
     const holder = await world.start('run')
     expect(holder.token).toMatch(/^[0-9]+\..+$/)
-    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running', driver: 'driver', workflow: undefined, endedAt: undefined })
+    expect(await world.backend.inspect.run('run')).toMatchObject({
+      state: 'running',
+      driver: 'driver',
+      workflow: undefined,
+      endedAt: undefined,
+    })
   })
 
   it('puts a submitted run on the queue of runs, pending until a worker that knows its tasks takes it', async () => {
     const world = await useWorld()
     const answer = await world.backend.open(world.openRequest('run', { workflow: 'flow', tasks: ['rare'] }))
     expect(answer).toEqual({ status: 'ok', token: undefined })
-    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'pending', driver: undefined, startedAt: undefined, workflow: 'flow' })
+    expect(await world.backend.inspect.run('run')).toMatchObject({
+      state: 'pending',
+      driver: undefined,
+      startedAt: undefined,
+      workflow: 'flow',
+    })
     expect(await world.take(5, { queues: ['runs'] })).toEqual([])
     await world.join('expert', { tasks: ['rare'] })
     const grant = await world.takeOne(5, { session: 'expert', queues: ['runs'] })
@@ -41,7 +51,10 @@ export function describeOpen(useWorld: UseWorld): void {
   it('says that a run exists to whoever opens it again', async () => {
     const world = await useWorld()
     await world.start('run')
-    expect(await world.backend.open(world.openRequest('run', { session: 'driver' }))).toEqual({ status: 'exists', runId: 'run' })
+    expect(await world.backend.open(world.openRequest('run', { session: 'driver' }))).toEqual({
+      status: 'exists',
+      runId: 'run',
+    })
     expect(await world.backend.open(world.openRequest('run'))).toEqual({ status: 'exists', runId: 'run' })
   })
 
@@ -57,7 +70,10 @@ export function describeOpen(useWorld: UseWorld): void {
   it('refuses another flow or input under the same run id', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
-    expect(await world.backend.open(world.openRequest('run', { digest: 'other' }))).toEqual({ status: 'conflict', runId: 'run' })
+    expect(await world.backend.open(world.openRequest('run', { digest: 'other' }))).toEqual({
+      status: 'conflict',
+      runId: 'run',
+    })
     expect(await world.step(holder, {})).toEqual({ status: 'ok', fill: 0 })
   })
 
@@ -66,7 +82,10 @@ export function describeOpen(useWorld: UseWorld): void {
     await world.start('first', { idempotencyKey: 'order-7' })
     const again = { session: 'driver', idempotencyKey: 'order-7' }
     expect(await world.backend.open(world.openRequest('second', again))).toEqual({ status: 'exists', runId: 'first' })
-    expect(await world.backend.open(world.openRequest('third', { ...again, digest: 'other' }))).toEqual({ status: 'conflict', runId: 'first' })
+    expect(await world.backend.open(world.openRequest('third', { ...again, digest: 'other' }))).toEqual({
+      status: 'conflict',
+      runId: 'first',
+    })
     expect(await world.backend.inspect.run('second')).toBeUndefined()
   })
 
@@ -90,7 +109,11 @@ export function describeOpen(useWorld: UseWorld): void {
     await world.live(200)
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'failed', value: bytes('') })
     expect(await world.outcomes('run/0')).toEqual(['skipped', 'skipped', 'skipped'])
-    expect(await world.news('driver')).toContainEqual({ kind: 'withdrawn', gid: 'run', reason: expect.stringContaining('timeout') })
+    expect(await world.news('driver')).toContainEqual({
+      kind: 'withdrawn',
+      gid: 'run',
+      reason: expect.stringContaining('timeout'),
+    })
     expect(await world.step(holder, {})).toEqual({ status: 'fenced' })
   })
 

@@ -114,7 +114,10 @@ export function describeRelease(useWorld: UseWorld): void {
     expect(await world.news('w')).toContainEqual({ kind: 'withdrawn', gid: 'run/0', reason: expect.any(String) })
     expect(await world.settle(theirs, 'succeeded')).toBe('withdrawn')
     expect(await world.backend.inspect.sessions()).toEqual(
-      expect.arrayContaining([expect.objectContaining({ session: 'v', branches: 0 }), expect.objectContaining({ session: 'w', branches: 0 })]),
+      expect.arrayContaining([
+        expect.objectContaining({ session: 'v', branches: 0 }),
+        expect.objectContaining({ session: 'w', branches: 0 }),
+      ]),
     )
   })
 
@@ -169,12 +172,20 @@ export function describeRelease(useWorld: UseWorld): void {
     expect(empty).toMatchObject({ state: 'open', size: 3, chunks: [], withdrawn: undefined })
     await world.settle(grant, 'succeeded', [1])
     const first = await world.backend.inspect.outcomes('run/0', empty?.next ?? 0)
-    expect(first).toMatchObject({ state: 'open', chunks: [{ indexes: Uint32Array.of(1), kinds: ['succeeded'] }], withdrawn: undefined })
+    expect(first).toMatchObject({
+      state: 'open',
+      chunks: [{ indexes: Uint32Array.of(1), kinds: ['succeeded'] }],
+      withdrawn: undefined,
+    })
     const after = first?.next ?? 0
     expect(await world.backend.inspect.outcomes('run/0', after)).toEqual({ ...first, chunks: [], next: after })
     await world.settle(grant, 'failed', [0])
     const last = await world.backend.inspect.outcomes('run/0', after)
-    expect(last).toMatchObject({ state: 'released', chunks: [{ kinds: ['failed'] }], withdrawn: { indexes: Uint32Array.of(2), kinds: ['skipped'] } })
+    expect(last).toMatchObject({
+      state: 'released',
+      chunks: [{ kinds: ['failed'] }],
+      withdrawn: { indexes: Uint32Array.of(2), kinds: ['skipped'] },
+    })
     expect(last?.chunks.flatMap(({ values }) => texts(values))).toEqual(['e0'])
     const end = await world.backend.inspect.outcomes('run/0', last?.next ?? 0)
     expect(end).toMatchObject({ state: 'released', chunks: [], withdrawn: { kinds: ['skipped'] } })
@@ -191,7 +202,11 @@ export function describeRelease(useWorld: UseWorld): void {
     await world.dispatch(holder, 'run/0', { size: 1 })
     await world.join('v')
     const first = await world.takeOne(1)
-    await world.dispatch({ gid: 'run/0', index: 0, token: first.token }, 'run/0/0', { size: 1, depth: 2, queue: 'inner' })
+    await world.dispatch({ gid: 'run/0', index: 0, token: first.token }, 'run/0/0', {
+      size: 1,
+      depth: 2,
+      queue: 'inner',
+    })
     await world.settle(first, 'released')
     await world.takeOne(1, { session: 'v' })
     await world.news('w')

@@ -48,7 +48,11 @@ export function describeSessions(useWorld: UseWorld): void {
     await world.backend.session({ kind: 'close', session: 'leaver' })
     expect(await world.settle(grant, 'succeeded', [0, 2])).toBe('fenced')
     const next = await world.takeOne()
-    expect(next).toMatchObject({ indexes: Uint32Array.of(0, 2, 3), errors: Uint8Array.of(0, 0, 0), losses: Uint8Array.of(0, 0, 0) })
+    expect(next).toMatchObject({
+      indexes: Uint32Array.of(0, 2, 3),
+      errors: Uint8Array.of(0, 0, 0),
+      losses: Uint8Array.of(0, 0, 0),
+    })
   })
 
   it('X5: grants what a vanished session held to another, and counts the loss', async () => {
@@ -58,7 +62,11 @@ export function describeSessions(useWorld: UseWorld): void {
     const lost = await world.takeAndVanish(3)
     expect(await world.news('mortal')).toContainEqual({ kind: 'lost', gid: 'run/0', token: lost.token })
     const next = await world.takeOne()
-    expect(next).toMatchObject({ indexes: Uint32Array.of(0, 1, 2, 3), errors: Uint8Array.of(0, 0, 0, 0), losses: Uint8Array.of(1, 1, 1, 0) })
+    expect(next).toMatchObject({
+      indexes: Uint32Array.of(0, 1, 2, 3),
+      errors: Uint8Array.of(0, 0, 0, 0),
+      losses: Uint8Array.of(1, 1, 1, 0),
+    })
     expect(texts(next.inputs)).toEqual(['i0', 'i1', 'i2', 'i3'])
   })
 
@@ -82,7 +90,9 @@ export function describeSessions(useWorld: UseWorld): void {
     const grant = await world.takeOne(3, { session: 'alive' })
     for (let i = 0; i < 6; i++) {
       await world.live(100)
-      expect(await world.backend.session({ kind: 'renew', session: 'alive', ttlMs: SHORT_TTL_MS })).toEqual({ status: 'ok' })
+      expect(await world.backend.session({ kind: 'renew', session: 'alive', ttlMs: SHORT_TTL_MS })).toEqual({
+        status: 'ok',
+      })
     }
     expect(await world.settle(grant, 'succeeded')).toBe('ok')
   })
@@ -139,7 +149,9 @@ export function describeSessions(useWorld: UseWorld): void {
     await world.start('run', { session: 'leaver' })
     await world.backend.session({ kind: 'close', session: 'leaver' })
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'abandoned' })
-    expect(await world.backend.control({ kind: 'cancel-run', runId: 'run', reason: 'nobody wants it', value: bytes('c') })).toBe('ok')
+    expect(
+      await world.backend.control({ kind: 'cancel-run', runId: 'run', reason: 'nobody wants it', value: bytes('c') }),
+    ).toBe('ok')
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'cancelled' })
   })
 
@@ -170,7 +182,10 @@ export function describeSessions(useWorld: UseWorld): void {
     await world.settle(await world.takeOne(), 'succeeded')
     const step = { group: { spec: world.spec('run/0'), from: 0, inputs: first.inputs } }
     expect(await world.step(current, step)).toEqual({ status: 'done' })
-    expect(await world.step(current, { end: { state: 'completed', value: bytes('x') } })).toEqual({ status: 'ok', fill: 0 })
+    expect(await world.step(current, { end: { state: 'completed', value: bytes('x') } })).toEqual({
+      status: 'ok',
+      fill: 0,
+    })
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'completed', value: bytes('x') })
   })
 
@@ -194,7 +209,11 @@ export function describeSessions(useWorld: UseWorld): void {
     await world.settle(unheard, 'succeeded', [2])
     const request = { kind: 'reconcile', session: 'w', known: [{ gid: 'run/0', token: known.token }] } as const
     const answer = await world.backend.session(request)
-    expect(answer).toMatchObject({ status: 'reconciled', lost: [], unknown: [{ token: unheard.token, indexes: Uint32Array.of(3) }] })
+    expect(answer).toMatchObject({
+      status: 'reconciled',
+      lost: [],
+      unknown: [{ token: unheard.token, indexes: Uint32Array.of(3) }],
+    })
     if (answer.status !== 'reconciled' || answer.unknown[0] === undefined) throw new Error('expected a grant')
     expect(texts(answer.unknown[0].inputs)).toEqual(['i3'])
     expect(await world.backend.session(request)).toEqual(answer)
@@ -216,7 +235,9 @@ export function describeSessions(useWorld: UseWorld): void {
       unknown: [],
       lost: [first.token],
     })
-    expect(await world.backend.session({ kind: 'reconcile', session: 'nobody', known })).toEqual({ status: 'nosession' })
+    expect(await world.backend.session({ kind: 'reconcile', session: 'nobody', known })).toEqual({
+      status: 'nosession',
+    })
   })
 
   it('comes back after it was taken for dead, as somebody new', async () => {
@@ -224,7 +245,9 @@ export function describeSessions(useWorld: UseWorld): void {
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 1 })
     const old = await world.takeAndVanish(1, 'phoenix')
-    expect(await world.backend.session({ kind: 'renew', session: 'phoenix', ttlMs: 60_000 })).toEqual({ status: 'nosession' })
+    expect(await world.backend.session({ kind: 'renew', session: 'phoenix', ttlMs: 60_000 })).toEqual({
+      status: 'nosession',
+    })
     expect(await world.backend.acquire(world.acquireRequest({ session: 'phoenix' }))).toEqual({ status: 'nosession' })
     await world.join('phoenix')
     const current = await world.takeOne(1, { session: 'phoenix' })

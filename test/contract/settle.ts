@@ -13,7 +13,10 @@ export function describeSettle(useWorld: UseWorld): void {
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0')
     const grant = await world.takeOne()
-    const range = world.range(grant, 'succeeded', [2, 0, 1], { kinds: ['succeeded', 'failed', 'succeeded'], values: packed('c', 'bad', 'b') })
+    const range = world.range(grant, 'succeeded', [2, 0, 1], {
+      kinds: ['succeeded', 'failed', 'succeeded'],
+      values: packed('c', 'bad', 'b'),
+    })
     expect(await world.settleRange(range)).toBe('ok')
     expect(await world.outcomes('run/0')).toEqual(['failed:bad', 'succeeded:b', 'succeeded:c'])
     expect(await world.queue()).toEqual({ ready: 0, delayed: 0, leased: 0 })
@@ -59,17 +62,20 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(await world.outcomes('run/0')).toEqual(['succeeded:v0', 'succeeded:v1', 'succeeded:v2'])
   })
 
-  it.each(['succeeded', 'failed', 'released', 'retry'] as const)('answers dup when a range that %s is repeated', async (kind) => {
-    const world = await useWorld()
-    const holder = await world.start('run')
-    await world.dispatch(holder, 'run/0', { attempts: 5 })
-    const grant = await world.takeOne()
-    const range = world.range(grant, kind, [0, 1], kind === 'retry' ? { delaysMs: [0, 60_000] } : {})
-    expect(await world.settleRange(range)).toBe('ok')
-    const queue = await world.queue()
-    expect(await world.settleRange(range)).toBe('dup')
-    expect(await world.queue()).toEqual(queue)
-  })
+  it.each(['succeeded', 'failed', 'released', 'retry'] as const)(
+    'answers dup when a range that %s is repeated',
+    async (kind) => {
+      const world = await useWorld()
+      const holder = await world.start('run')
+      await world.dispatch(holder, 'run/0', { attempts: 5 })
+      const grant = await world.takeOne()
+      const range = world.range(grant, kind, [0, 1], kind === 'retry' ? { delaysMs: [0, 60_000] } : {})
+      expect(await world.settleRange(range)).toBe('ok')
+      const queue = await world.queue()
+      expect(await world.settleRange(range)).toBe('dup')
+      expect(await world.queue()).toEqual(queue)
+    },
+  )
 
   it('counts a branch named twice in one range once', async () => {
     const world = await useWorld()
@@ -206,7 +212,16 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(await world.settle(await world.takeOne(), 'retry', [0], { delaysMs: [60_000] })).toBe('ok')
     expect(await world.outcomes('run/0')).toEqual(['failed:e0'])
     expect(await world.backend.inspect.deadLetters(9)).toMatchObject([
-      { gid: 'run/0', index: 0, runId: 'run', kind: 'failed', errors: 3, losses: 0, input: bytes('i0'), error: bytes('e0') },
+      {
+        gid: 'run/0',
+        index: 0,
+        runId: 'run',
+        kind: 'failed',
+        errors: 3,
+        losses: 0,
+        input: bytes('i0'),
+        error: bytes('e0'),
+      },
     ])
   })
 
@@ -306,7 +321,9 @@ export function describeSettle(useWorld: UseWorld): void {
       { ...good, save: { paths: ['a'], values: packed() } },
     ]
     for (const bad of malformed) {
-      await expect(world.backend.settle({ session: 'w', ranges: [good, bad] })).rejects.toMatchObject({ code: 'INTERNAL' })
+      await expect(world.backend.settle({ session: 'w', ranges: [good, bad] })).rejects.toMatchObject({
+        code: 'INTERNAL',
+      })
     }
     expect(await world.outcomes('run/0')).toEqual([])
   })

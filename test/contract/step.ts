@@ -12,7 +12,9 @@ const savedIn = async (world: World, runId: string, prefix = ''): Promise<Record
   return Object.fromEntries(texts(values).map((value, i) => [paths[i], value]))
 }
 
-const group = (spec: GroupSpec, from = 0, to = spec.size) => ({ group: { spec, from, inputs: inputsFor(spec, from, to) } })
+const group = (spec: GroupSpec, from = 0, to = spec.size) => ({
+  group: { spec, from, inputs: inputsFor(spec, from, to) },
+})
 
 export function describeStep(useWorld: UseWorld): void {
   it('saves outputs, each path once', async () => {
@@ -51,7 +53,9 @@ export function describeStep(useWorld: UseWorld): void {
     const holder = await world.start('run')
     const spec = world.spec('run/0')
     expect(await world.step(holder, group(spec))).toEqual({ status: 'ok', fill: 3 })
-    expect(await world.backend.inspect.groups('run')).toMatchObject([{ gid: 'run/0', state: 'open', size: 3, ready: 3 }])
+    expect(await world.backend.inspect.groups('run')).toMatchObject([
+      { gid: 'run/0', state: 'open', size: 3, ready: 3 },
+    ])
   })
 
   it('stores a shared input once', async () => {
@@ -90,7 +94,13 @@ export function describeStep(useWorld: UseWorld): void {
     const rest = await world.takeOne()
     expect(texts(rest.inputs)).toEqual(['i2', 'i3', 'i4'])
     await world.settle(rest, 'succeeded')
-    expect(await world.outcomes('run/0')).toEqual(['succeeded:v0', 'succeeded:v1', 'succeeded:v2', 'succeeded:v3', 'succeeded:v4'])
+    expect(await world.outcomes('run/0')).toEqual([
+      'succeeded:v0',
+      'succeeded:v1',
+      'succeeded:v2',
+      'succeeded:v3',
+      'succeeded:v4',
+    ])
   })
 
   it('P3: skips inputs it has, and says where to go on when some are missing', async () => {
@@ -143,7 +153,10 @@ export function describeStep(useWorld: UseWorld): void {
     const branch = { gid: 'run/0', index: 1, token: grant.token }
     await world.settle(grant, 'succeeded', [1])
     expect(await world.step(branch, { save: saving(['0/1', 'late']) })).toEqual({ status: 'fenced' })
-    expect(await world.step({ ...branch, index: 2 }, { save: saving(['0/2', 'in time']) })).toEqual({ status: 'ok', fill: 0 })
+    expect(await world.step({ ...branch, index: 2 }, { save: saving(['0/2', 'in time']) })).toEqual({
+      status: 'ok',
+      fill: 0,
+    })
     expect(await savedIn(world, 'run')).toEqual({ '0/2': 'in time' })
   })
 
@@ -191,7 +204,9 @@ export function describeStep(useWorld: UseWorld): void {
     await expect(world.step(holder, step)).rejects.toMatchObject({ code: 'INTERNAL' })
     const grant = (await world.take()).find(({ spec }) => spec.gid === 'run/1')
     if (grant === undefined) throw new Error('expected a grant of run/1')
-    await expect(world.step({ gid: 'run/1', index: 0, token: grant.token }, step)).rejects.toMatchObject({ code: 'INTERNAL' })
+    await expect(world.step({ gid: 'run/1', index: 0, token: grant.token }, step)).rejects.toMatchObject({
+      code: 'INTERNAL',
+    })
     expect(await savedIn(world, 'run')).toEqual({})
   })
 

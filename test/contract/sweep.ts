@@ -51,10 +51,16 @@ export function describeSweep(useWorld: UseWorld): void {
     expect(await world.queue()).toEqual({ ready: 2, delayed: 0, leased: 0 })
     expect(await world.news('w')).toContainEqual({ kind: 'lost', gid: 'run/0', token: hung.token })
     expect(await world.settle(hung, 'succeeded')).toBe('fenced')
-    expect(await world.takeOne(1)).toMatchObject({ indexes: Uint32Array.of(0), errors: Uint8Array.of(1), losses: Uint8Array.of(0) })
+    expect(await world.takeOne(1)).toMatchObject({
+      indexes: Uint32Array.of(0),
+      errors: Uint8Array.of(1),
+      losses: Uint8Array.of(0),
+    })
     await world.live(400)
     expect(await world.outcomes('run/0')).toEqual(['failed:'])
-    expect(await world.backend.inspect.deadLetters(9)).toMatchObject([{ kind: 'failed', index: 0, errors: 2, error: bytes('') }])
+    expect(await world.backend.inspect.deadLetters(9)).toMatchObject([
+      { kind: 'failed', index: 0, errors: 2, error: bytes('') },
+    ])
   })
 
   it('accepts a result past the deadline while nobody has taken the branch back', async () => {
@@ -98,7 +104,9 @@ export function describeSweep(useWorld: UseWorld): void {
     await world.live(200)
     await world.harness.stall(2_000)
     expect(await world.backend.sweep('w')).toEqual({ status: 'grace' })
-    expect(await world.backend.session({ kind: 'renew', session: 'alive', ttlMs: SHORT_TTL_MS })).toEqual({ status: 'ok' })
+    expect(await world.backend.session({ kind: 'renew', session: 'alive', ttlMs: SHORT_TTL_MS })).toEqual({
+      status: 'ok',
+    })
     for (let i = 0; i < 5; i++) {
       await world.live(100)
       await world.backend.session({ kind: 'renew', session: 'alive', ttlMs: SHORT_TTL_MS })

@@ -192,12 +192,24 @@ export class World {
   }
 
   /** A range over branches of a grant (all of them, or these), all of one kind; values are `v<index>` where there are any. */
-  range(grant: Grant, kind: SettleKind, indexes: readonly number[] = [...grant.indexes], facts: Partial<SettleRange> = {}): SettleRange {
-    const values = pack(indexes.map((index) => bytes(kind === 'released' ? '' : `${kind === 'succeeded' ? 'v' : 'e'}${index}`)))
+  range(
+    grant: Grant,
+    kind: SettleKind,
+    indexes: readonly number[] = [...grant.indexes],
+    facts: Partial<SettleRange> = {},
+  ): SettleRange {
+    const values = pack(
+      indexes.map((index) => bytes(kind === 'released' ? '' : `${kind === 'succeeded' ? 'v' : 'e'}${index}`)),
+    )
     return { gid: grant.spec.gid, token: grant.token, indexes, kinds: indexes.map(() => kind), values, ...facts }
   }
 
-  async settle(grant: Grant, kind: SettleKind, indexes?: readonly number[], facts: Partial<SettleRange> = {}): Promise<SettleAnswer> {
+  async settle(
+    grant: Grant,
+    kind: SettleKind,
+    indexes?: readonly number[],
+    facts: Partial<SettleRange> = {},
+  ): Promise<SettleAnswer> {
     return this.settleRange(this.range(grant, kind, indexes, facts))
   }
 
@@ -213,11 +225,14 @@ export class World {
     if (page === undefined) throw new Error(`expected a group ${gid}`)
     const found: string[] = []
     const put = (index: number | undefined, what: string): void => {
-      if (index === undefined || found[index] !== undefined) throw new Error(`branch ${index} of ${gid} has two outcomes`)
+      if (index === undefined || found[index] !== undefined)
+        throw new Error(`branch ${index} of ${gid} has two outcomes`)
       found[index] = what
     }
     for (const chunk of page.chunks) {
-      chunk.kinds.forEach((kind: OutcomeKind, i: number) => put(chunk.indexes[i], `${kind}:${text(item(chunk.values, i))}`))
+      chunk.kinds.forEach((kind: OutcomeKind, i: number) =>
+        put(chunk.indexes[i], `${kind}:${text(item(chunk.values, i))}`),
+      )
     }
     page.withdrawn?.kinds.forEach((kind, i) => put(page.withdrawn?.indexes[i], kind))
     return Array.from(found, (what) => what ?? '-')
@@ -259,7 +274,16 @@ export class World {
 }
 
 export function infoOf(baseId: string): SessionInfo {
-  return { baseId, hostname: 'host', pid: 1, role: 'auto', queues: ['default'], capabilities: [], tasks: ['task', 'drive'], metadata: {} }
+  return {
+    baseId,
+    hostname: 'host',
+    pid: 1,
+    role: 'auto',
+    queues: ['default'],
+    capabilities: [],
+    tasks: ['task', 'drive'],
+    metadata: {},
+  }
 }
 
 export function inputsFor(spec: GroupSpec, from = 0, to = spec.size): Packed {

@@ -25,7 +25,7 @@ export function pictureOf(state: KernelState): unknown {
       returned: [...group.returned],
       chunks: group.chunks.length,
       cursors: [...(group.cursors ?? [])],
-      children: [...(group.children ?? [])].map(([index, children]) => [index, children.map(({ spec }) => spec.gid)]),
+      children: group.children?.all().map(({ spec }) => spec.gid),
       delays: [...(group.delays ?? [])].map(([index, { dueAt }]) => [index, dueAt]),
       leases: group.heldLeases().map(({ token, held, dueAt }) => [token, held, dueAt]),
       isQueued: group.isQueued,
@@ -37,10 +37,15 @@ export function pictureOf(state: KernelState): unknown {
       isPaused,
       lanes: [...lanes].map((lane) => Array.from({ length: lane.size }, (_, i) => lane.at(i)?.spec.gid)),
     })),
-    sessions: [...state.sessions.values()].map((session) => [session.id, session.branches, session.expiresAt, session.leases.size]),
+    sessions: [...state.sessions.values()].map((session) => [
+      session.id,
+      session.branches,
+      session.expiresAt,
+      session.leases.size,
+    ]),
     waiting: [...state.waiting].map(({ id }) => id),
     lost: [...state.lost].map(({ id }) => id),
-    due: [state.deadlines, state.affinityHolds, state.runTimeouts, state.payloadPurges, state.recordPurges].map((queue) => queue.size),
+    due: [state.deadlines, state.affinityHolds, state.runTimeouts, state.purges].map((queue) => queue.size),
     bytes: state.bytes,
     retained: [...state.retained].map(({ id }) => id),
     deadLetters: state.deadLetters.list(1_000).length,
@@ -56,7 +61,11 @@ export function checkInvariants(state: KernelState, woken: ReadonlySet<string>):
   const runBytes = [...state.runs.values()].reduce((sum, run) => sum + run.bytes, 0)
   const graphBytes = [...state.graphs.values()].reduce((sum, graph) => sum + graph.bytes.length, 0)
   equal('bytes', state.bytes, runBytes + graphBytes)
-  equal('retained bytes', state.retainedBytes, [...state.retained].reduce((sum, run) => sum + run.bytes, 0))
+  equal(
+    'retained bytes',
+    state.retainedBytes,
+    [...state.retained].reduce((sum, run) => sum + run.bytes, 0),
+  )
 }
 
 function checkGroup(group: Group): void {
@@ -83,18 +92,27 @@ function checkGroup(group: Group): void {
     equal(`${gid} delayed`, group.delayed, counts.delayed)
     equal(`${gid} delays`, group.delays?.size ?? 0, counts.delayed)
     if (group.left === 0) throw new Error(`${gid} is open with nothing left`)
-    if (limit > 0 && group.inFlight > limit) throw new Error(`${gid} has ${group.inFlight} in flight over its limit ${limit}`)
+    if (limit > 0 && group.inFlight > limit)
+      throw new Error(`${gid} has ${group.inFlight} in flight over its limit ${limit}`)
     if (group.parent !== undefined) {
       if (group.parent.state !== 'open') throw new Error(`${gid} is open below a group that is not`)
       if (group.parent.table.isFinal(group.parentIndex)) throw new Error(`${gid} is open below a branch that is final`)
-      equal(`${gid} is a child`, group.parent.children?.get(group.parentIndex)?.includes(group), true)
+      equal(`${gid} is a child`, group.parent.children?.of(group.parentIndex).includes(group), true)
     }
   } else {
     equal(`${gid} outcomes after its end`, seen.size + group.withdrawn().indexes.length, size)
-    equal(`${gid} counters after its end`, [group.ready, group.inFlight, group.delayed, group.heldLeases().length], [0, 0, 0, 0])
+    equal(
+      `${gid} counters after its end`,
+      [group.ready, group.inFlight, group.delayed, group.heldLeases().length],
+      [0, 0, 0, 0],
+    )
   }
   for (const lease of group.heldLeases()) {
-    equal(`${gid} ${lease.token}`, lease.held, lease.indexes.filter((index) => table.isHeldUnder(index, lease.number)).length)
+    equal(
+      `${gid} ${lease.token}`,
+      lease.held,
+      lease.indexes.filter((index) => table.isHeldUnder(index, lease.number)).length,
+    )
     if (!lease.session.leases.has(lease)) throw new Error(`${gid} ${lease.token} is not owned by its session`)
   }
 }
@@ -103,9 +121,21 @@ function checkQueues(state: KernelState): void {
   for (const queue of state.queues.values()) {
     const open = [...state.groups.values()].filter((group) => group.state === 'open' && group.lane.queue === queue)
     const sum = (count: (group: Group) => number): number => open.reduce((total, group) => total + count(group), 0)
-    equal(`${queue.name} ready`, queue.ready, sum(({ ready }) => ready))
-    equal(`${queue.name} leased`, queue.leased, sum(({ inFlight }) => inFlight))
-    equal(`${queue.name} delayed`, queue.delayed, sum(({ delayed }) => delayed))
+    equal(
+      `${queue.name} ready`,
+      queue.ready,
+      sum(({ ready }) => ready),
+    )
+    equal(
+      `${queue.name} leased`,
+      queue.leased,
+      sum(({ inFlight }) => inFlight),
+    )
+    equal(
+      `${queue.name} delayed`,
+      queue.delayed,
+      sum(({ delayed }) => delayed),
+    )
     equal(`${queue.name} delays`, queue.delays.size, queue.delayed)
     const standing: Group[] = []
     for (const lane of queue.lanes) {
@@ -113,7 +143,8 @@ function checkQueues(state: KernelState): void {
       for (let i = 0; i < lane.size; i++) {
         const group = lane.at(i)
         const before = i === 0 ? undefined : lane.at(i - 1)
-        if (group === undefined || (before !== undefined && !isServedBefore(before, group))) throw new Error('a lane is out of order')
+        if (group === undefined || (before !== undefined && !isServedBefore(before, group)))
+          throw new Error('a lane is out of order')
         standing.push(group)
       }
     }
@@ -138,7 +169,8 @@ function checkSessions(state: KernelState): void {
   const bases = new Map<string, number>()
   for (const { info } of state.sessions.values()) bases.set(info.baseId, (bases.get(info.baseId) ?? 0) + 1)
   equal('bases', [...state.bases].sort(), [...bases].sort())
-  for (const session of state.waiting) if (!state.sessions.has(session.id)) throw new Error(`${session.id} waits and is gone`)
+  for (const session of state.waiting)
+    if (!state.sessions.has(session.id)) throw new Error(`${session.id} waits and is gone`)
 }
 
 /** Where somebody waits beside work that it could take, somebody who could take it was woken and is on the way. */

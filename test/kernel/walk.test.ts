@@ -10,11 +10,45 @@ const FIRST_SEED = Number(process.env.GRAFLOW_WALK_SEED ?? 1)
 
 /** What a set of walks must have met to be worth anything. */
 const MUST_HAPPEN = [
-  'open ok', 'open exists', 'step ok', 'step done', 'step fenced', 'step conflict', 'step nograph', 'acquire ok', 'acquire nosession',
-  'settle ok', 'settle dup', 'settle fenced', 'settle withdrawn', 'settle gone', 'end ok', 'end done', 'sweep ok', 'sweep skip',
-  'sweep grace', 'withdraw-group ok', 'withdraw-group fenced', 'cancel-run ok', 'end-run ok', 'pause-run ok', 'resume-run ok', 'outcome succeeded',
-  'outcome failed', 'outcome dead', 'outcome cancelled', 'outcome skipped', 'granted after a loss', 'granted after an error',
-  'notice released', 'notice withdrawn', 'notice lost', 'notice work', 'repeat', 'hint', 'time back',
+  'open ok',
+  'open exists',
+  'step ok',
+  'step done',
+  'step fenced',
+  'step conflict',
+  'step nograph',
+  'acquire ok',
+  'acquire nosession',
+  'settle ok',
+  'settle dup',
+  'settle fenced',
+  'settle withdrawn',
+  'settle gone',
+  'end ok',
+  'end done',
+  'sweep ok',
+  'sweep skip',
+  'sweep grace',
+  'withdraw-group ok',
+  'withdraw-group fenced',
+  'cancel-run ok',
+  'end-run ok',
+  'pause-run ok',
+  'resume-run ok',
+  'outcome succeeded',
+  'outcome failed',
+  'outcome dead',
+  'outcome cancelled',
+  'outcome skipped',
+  'granted after a loss',
+  'granted after an error',
+  'notice released',
+  'notice withdrawn',
+  'notice lost',
+  'notice work',
+  'repeat',
+  'hint',
+  'time back',
 ] // prettier-ignore
 
 describe('a random walk over the kernel', () => {
@@ -26,7 +60,10 @@ describe('a random walk over the kernel', () => {
         for (let i = 0; i < STEPS; i++) walk.step()
         walk.drain()
       } catch (error) {
-        throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : error}\n${walk.log.slice(-15).join('\n')}`, { cause: error })
+        throw new Error(
+          `seed ${seed}: ${error instanceof Error ? error.message : error}\n${walk.log.slice(-15).join('\n')}`,
+          { cause: error },
+        )
       }
       for (const [what, count] of walk.counts) counts.set(what, (counts.get(what) ?? 0) + count)
     }

@@ -2,7 +2,17 @@
  * A random walk over the kernel's operations by several producers and workers that die, come back, repeat calls, use old tokens and
  * see the clock jump. After each step the invariants are checked; a call that was refused, or repeated, must have changed nothing.
  */
-import type { AcquireRequest, Grant, GroupSpec, Holder, Notice, OpenRequest, SettleKind, SettleRange, StepRequest } from '../../lib/backend/backend.js'
+import type {
+  AcquireRequest,
+  Grant,
+  GroupSpec,
+  Holder,
+  Notice,
+  OpenRequest,
+  SettleKind,
+  SettleRange,
+  StepRequest,
+} from '../../lib/backend/backend.js'
 import { acquire } from '../../lib/backend/kernel/acquire.js'
 import { control } from '../../lib/backend/kernel/control.js'
 import { open } from '../../lib/backend/kernel/open.js'
@@ -20,7 +30,19 @@ const SESSIONS = ['s0', 's1', 's2', 's3', 's4']
 const QUEUES = ['default', 'other']
 const RULES = ['all', 'first-failure', 'first-success'] as const
 const KINDS: readonly SettleKind[] = ['succeeded', 'succeeded', 'succeeded', 'failed', 'retry', 'released']
-const REFUSALS = new Set(['fenced', 'conflict', 'nograph', 'backpressure', 'gone', 'dup', 'exists', 'nosession', 'over', 'withdrawn', 'skip'])
+const REFUSALS = new Set([
+  'fenced',
+  'conflict',
+  'nograph',
+  'backpressure',
+  'gone',
+  'dup',
+  'exists',
+  'nosession',
+  'over',
+  'withdrawn',
+  'skip',
+])
 
 export class Walk {
   readonly log: string[] = []
@@ -79,7 +101,8 @@ export class Walk {
 
   /** Lets everything come to its end: no barrier may hang, and nothing may stay behind. */
   drain(): void {
-    for (const session of SESSIONS) this.#call(`close ${session}`, () => sessionOf(this.state, { kind: 'close', session }).status)
+    for (const session of SESSIONS)
+      this.#call(`close ${session}`, () => sessionOf(this.state, { kind: 'close', session }).status)
     for (const run of this.state.runs.keys()) control(this.state, { kind: 'resume-run', runId: run })
     for (const queue of QUEUES) control(this.state, { kind: 'resume-queue', queue })
     const info = { ...infoOf('drain'), tasks: 'all' } as const
@@ -87,7 +110,13 @@ export class Walk {
     for (let idle = 0; idle < 3; ) {
       this.#tick(200)
       sweep(this.state, true)
-      const answer = acquire(this.state, { session: 'drain', nonce: this.#name('n'), max: 50, queues: QUEUES, capabilities: 'all' })
+      const answer = acquire(this.state, {
+        session: 'drain',
+        nonce: this.#name('n'),
+        max: 50,
+        queues: QUEUES,
+        capabilities: 'all',
+      })
       const grants = answer.status === 'ok' ? answer.grants : []
       for (const grant of grants) this.#settleAll(grant, 'succeeded')
       this.#check()
@@ -99,7 +128,13 @@ export class Walk {
         throw new Error(`${group.spec.gid} hangs with ${group.left} left`)
       }
     }
-    const runs = acquire(this.state, { session: 'drain', nonce: this.#name('n'), max: 100, queues: ['runs'], capabilities: 'all' })
+    const runs = acquire(this.state, {
+      session: 'drain',
+      nonce: this.#name('n'),
+      max: 100,
+      queues: ['runs'],
+      capabilities: 'all',
+    })
     for (const grant of runs.status === 'ok' ? runs.grants : []) this.#settleAll(grant, 'succeeded')
     for (let i = 0; i < 50; i++) {
       this.#tick(200)
@@ -131,7 +166,8 @@ export class Walk {
       ...(this.#chance(0.1) ? { idempotencyKey: this.#pick(['k0', 'k1', 'k2']) } : {}),
     }
     const answer = this.#call(`open ${request.runId}`, () => open(this.state, request), true)
-    if (answer.status === 'ok' && answer.token !== undefined) this.#hold({ gid: request.runId, index: 0, token: answer.token })
+    if (answer.status === 'ok' && answer.token !== undefined)
+      this.#hold({ gid: request.runId, index: 0, token: answer.token })
   }
 
   #dispatch(): void {
@@ -223,14 +259,18 @@ export class Walk {
   #settleAll(grant: Grant, kind: SettleKind): void {
     const kinds = [...grant.indexes].map(() => kind)
     const values = pack([...grant.indexes].map((index) => bytes(`${grant.token}:${index}`)))
-    settle(this.state, { session: 'drain', ranges: [{ gid: grant.spec.gid, token: grant.token, indexes: grant.indexes, kinds, values }] })
+    settle(this.state, {
+      session: 'drain',
+      ranges: [{ gid: grant.spec.gid, token: grant.token, indexes: grant.indexes, kinds, values }],
+    })
   }
 
   #save(): void {
     const holder = this.#pick(this.#holders)
     if (holder === undefined) return
     const closed = [...this.state.groups.values()].filter(
-      ({ state, parent, parentIndex }) => state !== 'open' && parent?.spec.gid === holder.gid && parentIndex === holder.index,
+      ({ state, parent, parentIndex }) =>
+        state !== 'open' && parent?.spec.gid === holder.gid && parentIndex === holder.index,
     )
     const request: StepRequest = {
       holder,
@@ -249,7 +289,8 @@ export class Walk {
     const answer = this.#call(`end ${holder.gid}`, () => step(this.state, { holder, runId: holder.gid, end }))
     if (answer.status !== 'ok') return
     const again = this.#call(`end ${holder.gid} again`, () => step(this.state, { holder, runId: holder.gid, end }))
-    if (again.status !== 'done' && this.state.runs.has(holder.gid)) throw new Error(`a repeated end answered ${again.status}`)
+    if (again.status !== 'done' && this.state.runs.has(holder.gid))
+      throw new Error(`a repeated end answered ${again.status}`)
   }
 
   #session(): void {
@@ -261,7 +302,12 @@ export class Walk {
       this.#woken.delete(session)
     }
     const known = this.#grants.filter(() => this.#chance(0.5)).map(({ spec, token }) => ({ gid: spec.gid, token }))
-    const request = kind === 'reconcile' ? { kind, session, known } : kind === 'renew' ? { kind, session, ttlMs: 300 } : { kind, session }
+    const request =
+      kind === 'reconcile'
+        ? { kind, session, known }
+        : kind === 'renew'
+          ? { kind, session, ttlMs: 300 }
+          : { kind, session }
     this.#call(`${kind} ${session}`, () => sessionOf(this.state, request).status)
   }
 
@@ -273,7 +319,17 @@ export class Walk {
     const mine = [...this.state.groups.values()].filter(({ parent }) => parent?.spec.gid === holder?.gid)
     const gid = this.#pick(this.#chance(0.7) ? mine : [...this.state.groups.values()])?.spec.gid ?? 'nowhere'
     const value = bytes('v')
-    const kinds = ['pause-run', 'resume-run', 'resume-run', 'pause-queue', 'resume-queue', 'resume-queue', 'withdraw-group', 'cancel-run', 'end-run'] as const
+    const kinds = [
+      'pause-run',
+      'resume-run',
+      'resume-run',
+      'pause-queue',
+      'resume-queue',
+      'resume-queue',
+      'withdraw-group',
+      'cancel-run',
+      'end-run',
+    ] as const
     const kind = this.#pick(kinds)
     switch (kind) {
       case 'pause-run':
@@ -288,7 +344,8 @@ export class Walk {
         if (holder !== undefined) this.#call(`${kind} ${gid}`, () => control(this.state, { kind, holder, gid }), true)
         return
       case 'cancel-run':
-        if (this.#chance(0.3)) this.#call(`${kind} ${runId}`, () => control(this.state, { kind, runId, reason: 'r', value }), true)
+        if (this.#chance(0.3))
+          this.#call(`${kind} ${runId}`, () => control(this.state, { kind, runId, reason: 'r', value }), true)
         return
       case 'end-run':
         if (holder === undefined || this.#chance(0.5)) return
@@ -313,7 +370,15 @@ export class Walk {
 
   #advance(): void {
     const far = this.#random()
-    this.#tick(far < 0.7 ? Math.floor(this.#random() * 60) : far < 0.85 ? Math.floor(this.#random() * 500) : far < 0.95 ? -Math.floor(this.#random() * 100_000) : 5_000)
+    this.#tick(
+      far < 0.7
+        ? Math.floor(this.#random() * 60)
+        : far < 0.85
+          ? Math.floor(this.#random() * 500)
+          : far < 0.95
+            ? -Math.floor(this.#random() * 100_000)
+            : 5_000,
+    )
   }
 
   /** Time passes as it does with busy processes: some renew, all sweep. */
@@ -321,7 +386,8 @@ export class Walk {
     const alive = SESSIONS.filter(() => this.#chance(0.6))
     for (let i = 0; i < 5; i++) {
       this.#tick(100)
-      for (const session of alive) this.#call(`renew ${session}`, () => sessionOf(this.state, { kind: 'renew', session, ttlMs: 300 }).status)
+      for (const session of alive)
+        this.#call(`renew ${session}`, () => sessionOf(this.state, { kind: 'renew', session, ttlMs: 300 }).status)
       this.#call('sweep', () => sweep(this.state).status)
       this.#check()
     }
@@ -355,14 +421,18 @@ export class Walk {
     if (a === b) return
     let at = 0
     while (a[at] === b[at]) at++
-    throw new Error(`${what}: …${a.slice(Math.max(0, at - 80), at + 80)}… became …${b.slice(Math.max(0, at - 80), at + 80)}…`)
+    throw new Error(
+      `${what}: …${a.slice(Math.max(0, at - 80), at + 80)}… became …${b.slice(Math.max(0, at - 80), at + 80)}…`,
+    )
   }
 
   #check(): void {
     checkInvariants(this.state, this.#woken)
     for (const [gid, group] of this.state.groups) {
       for (const chunk of group.chunks) {
-        chunk.kinds.forEach((kind, i) => this.#settled(`${gid}#${chunk.indexes[i]}`, `${kind} ${text(item(chunk.values, i))}`))
+        chunk.kinds.forEach((kind, i) =>
+          this.#settled(`${gid}#${chunk.indexes[i]}`, `${kind} ${text(item(chunk.values, i))}`),
+        )
       }
       if (group.state === 'open') continue
       const { indexes, kinds } = group.withdrawn()
@@ -383,8 +453,10 @@ export class Walk {
 
   #checkGrant({ spec, indexes, errors, losses, inputs }: Grant): void {
     indexes.forEach((index, i) => {
-      if ((losses[i] ?? 0) > spec.maxLosses && spec.gid.includes('/')) throw new Error(`${spec.gid}#${index} should be dead`)
-      if (spec.attempts > 0 && (errors[i] ?? 0) >= spec.attempts) throw new Error(`${spec.gid}#${index} should have failed`)
+      if ((losses[i] ?? 0) > spec.maxLosses && spec.gid.includes('/'))
+        throw new Error(`${spec.gid}#${index} should be dead`)
+      if (spec.attempts > 0 && (errors[i] ?? 0) >= spec.attempts)
+        throw new Error(`${spec.gid}#${index} should have failed`)
       const input = text(item(inputs, spec.shared ? 0 : i))
       const expected = spec.gid.includes('/') ? `i${spec.shared ? '' : index}` : 'in'
       if (input !== expected) throw new Error(`${spec.gid}#${index} got the input ${input}`)
@@ -416,7 +488,10 @@ export class Walk {
   #join(session: string): void {
     const info = { ...infoOf(session), baseId: this.#chance(0.8) ? session : 's0', capabilities: [] }
     if (!this.state.sessions.has(session)) this.#woken.delete(session)
-    this.#call(`join ${session}`, () => sessionOf(this.state, { kind: 'open', session, ttlMs: this.#chance(0.5) ? 300 : 2_000, info }).status)
+    this.#call(
+      `join ${session}`,
+      () => sessionOf(this.state, { kind: 'open', session, ttlMs: this.#chance(0.5) ? 300 : 2_000, info }).status,
+    )
   }
 
   #hold(holder: Holder): void {

@@ -25,7 +25,12 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
   const known = session.callWith(request.nonce)
   if (known !== undefined) {
     const grants = known.filter((lease) => lease.held > 0).map(grantOf)
-    return { status: 'ok', grants, isMore: firstFor(state, session, wanted) !== undefined, nextDueMs: nextDueMs(state, request) }
+    return {
+      status: 'ok',
+      grants,
+      isMore: firstFor(state, session, wanted) !== undefined,
+      nextDueMs: nextDueMs(state, request),
+    }
   }
   const before = session.wait
   session.wait = undefined
@@ -36,23 +41,27 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
   const leases: Lease[] = []
   let left = most
   let bytesLeft = state.options.bytesPerCall
+  /** Something was left where it is because of the bytes of this call. */
+  let isCut = false
   const offers = offersFor(state, session, wanted)
   while (left > 0) {
     const offer = firstOffer(offers)
     const group = offer?.group
     if (offer === undefined || group === undefined) break
     const grant = grantTo(state, session, group, left, request.nonce, bytesLeft, grants.length > 0)
+    isCut ||= grant === undefined
     if (grant === undefined) break
     grants.push(grant)
     const lease = group.leaseByToken(grant.token)
     if (lease !== undefined) leases.push(lease)
     left -= grant.indexes.length
     bytesLeft -= byteLength(grant.inputs)
-    offer.skip(group)
+    isCut ||= bytesLeft <= 0 || group.isQueued
     if (bytesLeft <= 0) break
+    offer.seek(state, session, wanted, group)
   }
   session.rememberCall(request.nonce, leases)
-  const next = left === most && most > 0 ? undefined : firstFor(state, session, wanted)
+  const next = left === 0 || isCut ? firstFor(state, session, wanted) : undefined
   const isMore = next !== undefined
   if (!isMore && left > 0) {
     session.wait = waitOf(request, capabilities, most - left)
@@ -63,47 +72,46 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
   return { status: 'ok', grants, isMore, nextDueMs: nextDueMs(state, request) }
 }
 
-/** One eligible lane, and the first group in it that the session may take. */
-interface Offer {
+type Wanted = Parameters<typeof mayTake>[2]
+
+/** An eligible lane, and the first group in it that the session may take. */
+class Offer {
   group: Group | undefined
-  /** Goes on after a group was served. */
-  skip(served: Group): void
+  readonly #lane: Lane
+  #position = 0
+
+  constructor(lane: Lane) {
+    this.#lane = lane
+  }
+
+  /** Finds the next group; one that was served may have left the lane, or stands where it stood. */
+  seek(state: KernelState, session: Session, wanted: Wanted, served?: Group): this {
+    if (served !== undefined && this.#lane.at(this.#position) === served) this.#position += 1
+    this.group = this.#lane.at(this.#position)
+    while (this.group !== undefined && !mayTake(state, session, wanted, this.group)) {
+      this.#position += 1
+      this.group = this.#lane.at(this.#position)
+    }
+    return this
+  }
 }
 
 /** A name given twice is asked once. */
 function namesOf(state: KernelState, queues: AcquireRequest['queues']): Iterable<string> {
-  return queues === 'all' ? state.queues.keys() : new Set(queues)
+  if (queues === 'all') return state.queues.keys()
+  return queues.length === 1 ? queues : new Set(queues)
 }
 
-function offersFor(state: KernelState, session: Session, wanted: Parameters<typeof mayTake>[2]): Offer[] {
+function offersFor(state: KernelState, session: Session, wanted: Wanted): Offer[] {
   const offers: Offer[] = []
   for (const name of namesOf(state, wanted.queues)) {
     const queue = state.queues.get(name)
     if (queue === undefined || queue.isPaused) continue
     for (const lane of queue.lanes) {
-      if (session.canServe(lane, wanted.capabilities)) offers.push(offerOf(state, session, wanted, lane))
+      if (session.canServe(lane, wanted.capabilities)) offers.push(new Offer(lane).seek(state, session, wanted))
     }
   }
   return offers
-}
-
-function offerOf(state: KernelState, session: Session, wanted: Parameters<typeof mayTake>[2], lane: Lane): Offer {
-  let position = 0
-  const offer: Offer = {
-    group: undefined,
-    skip(served) {
-      if (lane.at(position) === served) position += 1
-      seek()
-    },
-  }
-  const seek = (): void => {
-    for (offer.group = lane.at(position); offer.group !== undefined; offer.group = lane.at(position)) {
-      if (mayTake(state, session, wanted, offer.group)) return
-      position += 1
-    }
-  }
-  seek()
-  return offer
 }
 
 function firstOffer(offers: readonly Offer[]): Offer | undefined {
@@ -116,7 +124,7 @@ function firstOffer(offers: readonly Offer[]): Offer | undefined {
 }
 
 /** The first group that the session could take from now. */
-function firstFor(state: KernelState, session: Session, wanted: Parameters<typeof mayTake>[2]): Group | undefined {
+function firstFor(state: KernelState, session: Session, wanted: Wanted): Group | undefined {
   return firstOffer(offersFor(state, session, wanted))?.group
 }
 
@@ -139,7 +147,8 @@ export function grantTo(
   if (isOptional && group.inputBytes(first, first + 1) > mostBytes) return undefined
   const fence = state.nextFence()
   const lease = group.addLease({ token: tokenOf(fence, nonce), fence, nonce, session, grantedAt: state.now })
-  const grant = first === group.next ? takeFresh(group, lease, most, mostBytes) : takeMixed(group, lease, most, mostBytes)
+  const grant =
+    first === group.next ? takeFresh(group, lease, most, mostBytes) : takeMixed(group, lease, most, mostBytes)
   const count = grant.indexes.length
   lease.indexes = grant.indexes
   lease.held = count
@@ -195,7 +204,10 @@ function takeMixed(group: Group, lease: Lease, most: number, mostBytes: number):
 /** What is still held of a lease, as it was granted. */
 export function grantOf(lease: Lease): Grant {
   const { table } = lease.group
-  return grantFor(lease, lease.indexes.filter((index) => table.isHeldUnder(index, lease.number)))
+  return grantFor(
+    lease,
+    lease.indexes.filter((index) => table.isHeldUnder(index, lease.number)),
+  )
 }
 
 function grantFor(lease: Lease, indexes: Uint32Array): Grant {

@@ -9,7 +9,12 @@ import { heldGroup } from './transitions.js'
  * Reads or writes a channel of a run. A write needs the current holder of a branch of this run, else it is `fenced`; one that adds
  * bytes to a full store is `backpressure`. Channels.apply says what a repeat does. Throws RUN_NOT_FOUND.
  */
-export function channel(state: KernelState, runId: string, holder: Holder | undefined, request: ChannelRequest): ChannelAnswer {
+export function channel(
+  state: KernelState,
+  runId: string,
+  holder: Holder | undefined,
+  request: ChannelRequest,
+): ChannelAnswer {
   const run = state.runs.get(runId)
   if (run === undefined) throw new GraflowError('RUN_NOT_FOUND', `expected a run that is kept, got ${runId}`)
   const isRead = request.kind === 'get' || request.kind === 'keys'

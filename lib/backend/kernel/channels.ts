@@ -63,7 +63,9 @@ export class Channels {
       case 'append':
       case 'prepend':
       case 'add':
-        return this.#once(request.nonce, () => (request.kind === 'add' ? this.#add(request, now) : this.#extend(request, now)))
+        return this.#once(request.nonce, () =>
+          request.kind === 'add' ? this.#add(request, now) : this.#extend(request, now),
+        )
       default:
         return request satisfies never
     }
@@ -132,7 +134,11 @@ export class Channels {
 
 function stored(value: ChannelValue): Stored {
   if (value.kind !== 'list') return value
-  return { kind: 'list', front: [], back: Array.from({ length: itemCount(value.items) }, (_, i) => itemOf(value.items, i)) }
+  return {
+    kind: 'list',
+    front: [],
+    back: Array.from({ length: itemCount(value.items) }, (_, i) => itemOf(value.items, i)),
+  }
 }
 
 function shown(entry: Stored): ChannelValue {

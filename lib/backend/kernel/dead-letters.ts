@@ -21,7 +21,8 @@ export class DeadLetters {
     if (this.#letters.length <= this.#most * 2 && this.#bytes <= MOST_BYTES * 2) return
     let from = Math.max(0, this.#letters.length - this.#most)
     for (let i = 0; i < from; i++) this.#bytes -= bytesOf(this.#letters[i])
-    for (; this.#bytes > MOST_BYTES && from < this.#letters.length - 1; from++) this.#bytes -= bytesOf(this.#letters[from])
+    for (; this.#bytes > MOST_BYTES && from < this.#letters.length - 1; from++)
+      this.#bytes -= bytesOf(this.#letters[from])
     this.#letters = this.#letters.slice(from)
   }
 

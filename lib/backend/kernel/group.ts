@@ -6,6 +6,7 @@
 import type { GroupSpec, GroupState, OutcomeChunk, Packed, Token } from '../backend.js'
 import { byteLength, concat, EMPTY_BYTES, EMPTY_PACKED, item, pack, slice } from '../packed.js'
 import { type BranchState, BranchTable, type WithdrawnBranches } from './branch-table.js'
+import type { Children } from './children.js'
 import type { Due } from './due-queue.js'
 import type { Lane } from './ready-queue.js'
 import type { Run } from './runs.js'
@@ -45,6 +46,9 @@ const BRANCH_BYTES = 8
 const GROUP_BYTES = 512
 
 const NO_INDEXES = new Uint32Array(0)
+const NO_TABLE = new BranchTable(0)
+/** Most groups have few leases: up to so many a token is looked for one by one. */
+const FEW_LEASES = 8
 
 export class Group {
   readonly spec: GroupSpec
@@ -80,8 +84,8 @@ export class Group {
 
   chunks: OutcomeChunk[] = []
   cursors: Map<number, Uint8Array> | undefined
-  /** Open groups below, by the index of the branch that opened them. */
-  children: Map<number, Group[]> | undefined
+  /** Open groups below. */
+  children: Children | undefined
   delays: Map<number, DelayedBranch> | undefined
   affinityHold: AffinityHold | undefined
   /** Bytes that go when it is retired, and those that stay. */
@@ -92,13 +96,20 @@ export class Group {
   returned: number[] = []
   #returnedHead = 0
   #inputs: Packed[] = []
-  /** Index of the first item of each list of inputs. */
-  #starts: number[] = []
+  /** Index of the first item of each list of inputs after the first. */
+  #starts: number[] | undefined
   #leases: (Lease | undefined)[] = []
-  #byToken = new Map<Token, Lease>()
+  #byToken: Map<Token, Lease> | undefined
   #summary: { counts: Record<BranchState, number>; withdrawn: WithdrawnBranches } | undefined
 
-  constructor(spec: GroupSpec, run: Run, lane: Lane, parent: { group: Group; index: number } | undefined, sequence: number, now: number) {
+  constructor(
+    spec: GroupSpec,
+    run: Run,
+    lane: Lane,
+    parent: { group: Group; index: number } | undefined,
+    sequence: number,
+    now: number,
+  ) {
     this.spec = spec
     this.run = run
     this.lane = lane
@@ -128,7 +139,10 @@ export class Group {
   // ---------------------------------------------------------------------------------------------------------------- inputs
 
   addInputs(inputs: Packed): void {
-    this.#starts.push(this.fill)
+    if (this.#inputs.length > 0) {
+      this.#starts ??= [0]
+      this.#starts.push(this.fill)
+    }
     this.#inputs.push(inputs)
     this.fill += inputs.ends.length
   }
@@ -139,7 +153,7 @@ export class Group {
     if (this.spec.shared || this.#inputs.length <= 1) return this.spec.shared ? first : slice(first, from, to)
     const parts: Packed[] = []
     for (let list = this.#listOf(from); from < to; list++) {
-      const start = this.#starts[list] ?? 0
+      const start = this.#starts?.[list] ?? 0
       const inputs = this.#inputs[list] ?? EMPTY_PACKED
       const end = Math.min(to, start + inputs.ends.length)
       parts.push(slice(inputs, from - start, end - start))
@@ -160,7 +174,7 @@ export class Group {
     const list = this.#listOf(index)
     const inputs = this.#inputs[list]
     if (inputs === undefined || index >= this.fill) return EMPTY_BYTES
-    return item(inputs, index - (this.#starts[list] ?? 0))
+    return item(inputs, index - (this.#starts?.[list] ?? 0))
   }
 
   /** Bytes of the inputs of branches `from` (with) to `to` (without). */
@@ -168,7 +182,7 @@ export class Group {
     if (this.spec.shared) return byteLength(this.#inputs[0] ?? EMPTY_PACKED)
     let bytes = 0
     for (let list = this.#listOf(from); from < to && list < this.#inputs.length; list++) {
-      const start = this.#starts[list] ?? 0
+      const start = this.#starts?.[list] ?? 0
       const inputs = this.#inputs[list] ?? EMPTY_PACKED
       const end = Math.min(to, start + inputs.ends.length)
       bytes += byteLength(inputs, from - start, end - start)
@@ -179,6 +193,7 @@ export class Group {
 
   /** Which list of inputs has the item: the last that starts at or before it. */
   #listOf(index: number): number {
+    if (this.#starts === undefined) return 0
     let low = 0
     let high = this.#starts.length - 1
     while (low < high) {
@@ -209,12 +224,20 @@ export class Group {
       order: 0,
     }
     this.#leases.push(lease)
-    this.#byToken.set(lease.token, lease)
+    if (this.#byToken !== undefined) this.#byToken.set(lease.token, lease)
+    else if (this.#leases.length > FEW_LEASES) this.#indexLeases()
     return lease
   }
 
   leaseByToken(token: Token): Lease | undefined {
-    return this.#byToken.get(token)
+    if (this.#byToken !== undefined) return this.#byToken.get(token)
+    for (const lease of this.#leases) if (lease !== undefined && lease.token === token) return lease
+    return undefined
+  }
+
+  #indexLeases(): void {
+    this.#byToken = new Map()
+    for (const lease of this.#leases) if (lease !== undefined) this.#byToken.set(lease.token, lease)
   }
 
   /** The lease that holds the branch now. */
@@ -235,7 +258,7 @@ export class Group {
     lease.references -= 1
     if (lease.references > 0) return
     this.#leases[number - 1] = undefined
-    this.#byToken.delete(lease.token)
+    this.#byToken?.delete(lease.token)
   }
 
   // -------------------------------------------------------------------------------------------------------- returned list
@@ -279,13 +302,13 @@ export class Group {
   retire(): void {
     this.#summary = { counts: this.counts(), withdrawn: this.withdrawn() }
     this.isRetired = true
-    this.table = new BranchTable(0)
-    this.returned = []
+    this.table = NO_TABLE
+    this.returned.length = 0
     this.#returnedHead = 0
-    this.#inputs = []
-    this.#starts = []
-    this.#leases = []
-    this.#byToken = new Map()
+    this.#inputs.length = 0
+    this.#starts = undefined
+    this.#leases.length = 0
+    this.#byToken = undefined
     this.cursors = undefined
     this.children = undefined
     this.workBytes = 0

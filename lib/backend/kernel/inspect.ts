@@ -15,7 +15,9 @@ import type { Queue } from './ready-queue.js'
 import type { KernelState } from './state.js'
 
 /** The inspector's questions, answered at once. */
-export type KernelInspector = { [Q in keyof Inspector]: (...args: Parameters<Inspector[Q]>) => Awaited<ReturnType<Inspector[Q]>> }
+export type KernelInspector = {
+  [Q in keyof Inspector]: (...args: Parameters<Inspector[Q]>) => Awaited<ReturnType<Inspector[Q]>>
+}
 
 /** Makes the inspector of a state. `settle` says what the time is before each look. */
 export function inspectorOf(state: KernelState): KernelInspector {

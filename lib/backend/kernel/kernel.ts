@@ -32,7 +32,7 @@ import { session } from './session.js'
 import { settle } from './settle.js'
 import { type Effects, type KernelOptions, KernelState } from './state.js'
 import { step } from './step.js'
-import { nextDueAt, sweep, urgentDueAt } from './sweep.js'
+import { awaitedDueAt, backgroundDueAt, sweep } from './sweep.js'
 
 export class Kernel {
   readonly limits: BackendLimits
@@ -109,9 +109,10 @@ export class Kernel {
   /** Milliseconds from `now` until something is due, and whether somebody may be waiting for anything that is planned. */
   due(now: number): { readonly inMs: number; readonly isAwaited: boolean } | undefined {
     const state = this.#at(now)
-    const dueAt = nextDueAt(state)
-    if (dueAt === undefined) return undefined
-    return { inMs: Math.max(0, dueAt - state.now), isAwaited: urgentDueAt(state) < Number.POSITIVE_INFINITY }
+    const awaitedAt = awaitedDueAt(state)
+    const dueAt = Math.min(awaitedAt, backgroundDueAt(state))
+    if (dueAt === Number.POSITIVE_INFINITY) return undefined
+    return { inMs: Math.max(0, dueAt - state.now), isAwaited: awaitedAt < Number.POSITIVE_INFINITY }
   }
 
   #at(now: number): KernelState {

@@ -19,7 +19,8 @@ export function open(state: KernelState, request: OpenRequest): OpenAnswer {
   if (runId === '' || runId.includes('/')) {
     throw new GraflowError('INVALID_NAME', `expected a run id without "/", got ${JSON.stringify(runId)}`)
   }
-  const known = state.runs.get(runId) ?? (idempotencyKey === undefined ? undefined : state.runsByKey.get(idempotencyKey))
+  const known =
+    state.runs.get(runId) ?? (idempotencyKey === undefined ? undefined : state.runsByKey.get(idempotencyKey))
   if (known !== undefined) return answerForKnown(known, request)
   const session = request.session === undefined ? undefined : state.sessions.get(request.session)
   if (request.session !== undefined && session === undefined) return { status: 'nosession' }
@@ -27,7 +28,14 @@ export function open(state: KernelState, request: OpenRequest): OpenAnswer {
 
   const run = new Run(request, state.wallNow)
   const queue = state.queue(RUNS_QUEUE)
-  const root = new Group(rootSpec(request), run, queue.lane([], request.tasks), undefined, state.nextSequence(), state.now)
+  const root = new Group(
+    rootSpec(request),
+    run,
+    queue.lane([], request.tasks),
+    undefined,
+    state.nextSequence(),
+    state.now,
+  )
   root.addInputs(single(request.input))
   root.workBytes += request.input.length
   run.groups.set(runId, root)
@@ -36,7 +44,10 @@ export function open(state: KernelState, request: OpenRequest): OpenAnswer {
   if (idempotencyKey !== undefined) state.runsByKey.set(idempotencyKey, run)
   state.graphRuns.set(run.graph, (state.graphRuns.get(run.graph) ?? 0) + 1)
   state.addBytes(run, root.workBytes)
-  if (request.timeoutMs > 0) state.runTimeouts.add(run.timeout, state.now + request.timeoutMs)
+  if (request.timeoutMs > 0) {
+    run.timeout = { run, dueAt: 0, place: -1, order: 0 }
+    state.runTimeouts.add(run.timeout, state.now + request.timeoutMs)
+  }
   if (session === undefined) {
     addReady(state, root, 1)
     state.effects.activity(runId, 'state', runId)
@@ -50,8 +61,10 @@ export function open(state: KernelState, request: OpenRequest): OpenAnswer {
 
 function answerForKnown(run: Run, request: OpenRequest): OpenAnswer {
   if (run.digest !== request.digest) return { status: 'conflict', runId: run.id }
-  if (run.id !== request.runId || run.openNonce !== request.nonce || run.end !== undefined) return { status: 'exists', runId: run.id }
-  if (request.session === undefined) return run.isStarted ? { status: 'exists', runId: run.id } : { status: 'ok', token: undefined }
+  if (run.id !== request.runId || run.openNonce !== request.nonce || run.end !== undefined)
+    return { status: 'exists', runId: run.id }
+  if (request.session === undefined)
+    return run.isStarted ? { status: 'exists', runId: run.id } : { status: 'ok', token: undefined }
   const lease = run.groups.get(run.id)?.leaseHolding(0)
   const isMine = lease !== undefined && lease.nonce === request.nonce && lease.session.id === request.session
   return isMine ? { status: 'ok', token: lease.token } : { status: 'exists', runId: run.id }

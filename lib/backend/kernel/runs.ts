@@ -7,7 +7,7 @@ import type { Channels } from './channels.js'
 import type { Due } from './due-queue.js'
 import type { Group } from './group.js'
 
-/** Something about a run that falls due: its timeout, the purge of its payloads, the purge of its record. */
+/** Something about a run that falls due: its timeout, or the next purge of what it keeps. */
 export interface RunDue extends Due {
   readonly run: Run
 }
@@ -46,9 +46,10 @@ export class Run {
   /** What it occupies, roughly. */
   bytes = 0
 
-  readonly timeout: RunDue = { run: this, dueAt: 0, place: -1, order: 0 }
-  readonly payloadPurge: RunDue = { run: this, dueAt: 0, place: -1, order: 0 }
-  readonly recordPurge: RunDue = { run: this, dueAt: 0, place: -1, order: 0 }
+  timeout: RunDue | undefined
+  readonly purge: RunDue = { run: this, dueAt: 0, place: -1, order: 0 }
+  /** Of a run that has ended or is abandoned: when its record goes, in kernel time. */
+  keptUntil = 0
 
   constructor(request: OpenRequest, wallNow: number) {
     this.id = request.runId

@@ -8,7 +8,18 @@ import { byteLength, gather, item, itemCount } from '../packed.js'
 import { isFinalKind } from './branch-table.js'
 import type { Group, Lease } from './group.js'
 import type { KernelState } from './state.js'
-import { abandon, addDeadLetter, addReady, arrive, delay, endFlight, letGo, reopenLimit, save, setCursor } from './transitions.js'
+import {
+  abandon,
+  addDeadLetter,
+  addReady,
+  arrive,
+  delay,
+  endFlight,
+  letGo,
+  reopenLimit,
+  save,
+  setCursor,
+} from './transitions.js'
 
 /**
  * Settles branches of many grants; one answer a range. A repeated range is `dup` and changes nothing. A malformed request throws
@@ -134,7 +145,13 @@ function writeDeadLetters(
   if (group.isRoot) return
   for (let i = 0; i < kinds.length; i++) {
     if (kinds[i] !== 'failed') continue
-    addDeadLetter(state, group, indexes[i] ?? 0, 'failed', item(range.values, positions === undefined ? i : (positions[i] ?? 0)))
+    addDeadLetter(
+      state,
+      group,
+      indexes[i] ?? 0,
+      'failed',
+      item(range.values, positions === undefined ? i : (positions[i] ?? 0)),
+    )
   }
 }
 
@@ -147,7 +164,10 @@ function checkShape(state: KernelState, { ranges }: SettleRequest): void {
     bytes += byteLength(range.values)
     const delays = range.delaysMs?.length ?? size
     if (range.kinds.length !== size || itemCount(range.values) !== size || delays !== size) {
-      throw new GraflowError('INTERNAL', `expected as many kinds, values and delays as indexes (${size}) in a range of ${range.gid}`)
+      throw new GraflowError(
+        'INTERNAL',
+        `expected as many kinds, values and delays as indexes (${size}) in a range of ${range.gid}`,
+      )
     }
     if (range.save !== undefined && range.save.paths.length !== itemCount(range.save.values)) {
       throw new GraflowError('INTERNAL', 'expected as many saved values as paths')
@@ -156,6 +176,9 @@ function checkShape(state: KernelState, { ranges }: SettleRequest): void {
   const { itemsPerCall, bytesPerCall } = state.options
   if (count > 1 && (count > itemsPerCall || bytes > bytesPerCall)) {
     const most = `${itemsPerCall} branches and ${bytesPerCall} bytes`
-    throw new GraflowError('LIMIT_EXCEEDED', `expected at most ${most} a settle, got ${count} and ${bytes}: settle in parts`)
+    throw new GraflowError(
+      'LIMIT_EXCEEDED',
+      `expected at most ${most} a settle, got ${count} and ${bytes}: settle in parts`,
+    )
   }
 }

@@ -85,8 +85,8 @@ export class KernelState {
   readonly deadlines = new DueQueue<Lease>()
   readonly affinityHolds = new DueQueue<AffinityHold>()
   readonly runTimeouts = new DueQueue<RunDue>()
-  readonly payloadPurges = new DueQueue<RunDue>()
-  readonly recordPurges = new DueQueue<RunDue>()
+  /** Of a run that has ended: first its payloads, then its record. */
+  readonly purges = new DueQueue<RunDue>()
   readonly graphPurges = new DueQueue<StoredGraph>()
 
   /** Ended runs, oldest first; and those whose payloads are still there. */

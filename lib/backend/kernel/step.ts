@@ -6,7 +6,19 @@ import { MOST_COUNTED } from './branch-table.js'
 import { type AffinityHold, Group } from './group.js'
 import type { Run } from './runs.js'
 import type { KernelState } from './state.js'
-import { addChild, addReady, arrive, endFlight, endRun, heldGroup, letGo, retire, save, setCursor, single } from './transitions.js'
+import {
+  addChild,
+  addReady,
+  arrive,
+  endFlight,
+  endRun,
+  heldGroup,
+  letGo,
+  retire,
+  save,
+  setCursor,
+  single,
+} from './transitions.js'
 
 /** What is to be done about the group of a step. */
 interface GroupPlan {
@@ -61,7 +73,8 @@ function planGroup(
     if (state.isFull(bytes)) return { status: 'backpressure' }
     return { existing, inputs: from > 0 ? EMPTY_PACKED : inputs }
   }
-  const isSame = existing.spec.digest === spec.digest && existing.parent === parent && existing.parentIndex === parentIndex
+  const isSame =
+    existing.spec.digest === spec.digest && existing.parent === parent && existing.parentIndex === parentIndex
   if (!isSame || existing.run !== run) return { status: 'conflict' }
   const known = existing.fill - from
   if (existing.state !== 'open' || known < 0) return { existing, inputs: EMPTY_PACKED }
@@ -70,7 +83,14 @@ function planGroup(
   return { existing, inputs: fresh }
 }
 
-function applyPlan(state: KernelState, plan: GroupPlan, spec: GroupSpec, run: Run, parent: Group, parentIndex: number): StepAnswer {
+function applyPlan(
+  state: KernelState,
+  plan: GroupPlan,
+  spec: GroupSpec,
+  run: Run,
+  parent: Group,
+  parentIndex: number,
+): StepAnswer {
   parent.table.markWaiting(parentIndex)
   const group = plan.existing ?? openGroup(state, spec, run, parent, parentIndex)
   if (group.state !== 'open') return { status: 'done' }
@@ -91,7 +111,7 @@ function openGroup(state: KernelState, spec: GroupSpec, run: Run, parent: Group,
   state.groups.set(spec.gid, group)
   run.groups.set(spec.gid, group)
   state.addBytes(run, group.workBytes)
-  addChild(parent, parentIndex, group)
+  addChild(parent, group)
   if (spec.affinity !== undefined) {
     const hold: AffinityHold = { group, dueAt: 0, place: -1, order: 0 }
     group.affinityHold = hold
@@ -120,7 +140,10 @@ function endBy(state: KernelState, root: Group, token: string, end: NonNullable<
 function checkShape(state: KernelState, request: StepRequest, run: Run): void {
   const { holder, group, end } = request
   if (end !== undefined && (holder.gid !== run.id || group !== undefined)) {
-    throw new GraflowError('INTERNAL', `expected a run to be ended by its root branch and without a group, got ${holder.gid}`)
+    throw new GraflowError(
+      'INTERNAL',
+      `expected a run to be ended by its root branch and without a group, got ${holder.gid}`,
+    )
   }
   if (request.save !== undefined && request.save.paths.length !== itemCount(request.save.values)) {
     throw new GraflowError('INTERNAL', 'expected as many saved values as paths')
@@ -130,27 +153,41 @@ function checkShape(state: KernelState, request: StepRequest, run: Run): void {
     if (retired === undefined) continue
     const isMine = retired.parent?.spec.gid === holder.gid && retired.parentIndex === holder.index
     if (isMine && retired.state !== 'open') continue
-    throw new GraflowError('INTERNAL', `expected a closed group of this branch to retire, got ${gid} (${retired.state})`)
+    throw new GraflowError(
+      'INTERNAL',
+      `expected a closed group of this branch to retire, got ${gid} (${retired.state})`,
+    )
   }
   if (group !== undefined) checkGroup(state, group)
 }
 
 function checkGroup(state: KernelState, { spec, from, inputs }: NonNullable<StepRequest['group']>): void {
   const wanted = spec.shared ? 1 : spec.size
-  const isWhole = [spec.size, spec.limit, spec.attempts, spec.maxLosses, spec.timeoutMs, from].every(Number.isSafeInteger)
+  const isWhole = [spec.size, spec.limit, spec.attempts, spec.maxLosses, spec.timeoutMs, from].every(
+    Number.isSafeInteger,
+  )
   const count = itemCount(inputs)
   if (!isWhole || spec.size < 1 || from < 0 || from + count > wanted || !spec.gid.startsWith(`${spec.runId}/`)) {
-    throw new GraflowError('INTERNAL', `the group ${spec.gid} is malformed: size ${spec.size}, inputs from ${from}: ${count}`)
+    throw new GraflowError(
+      'INTERNAL',
+      `the group ${spec.gid} is malformed: size ${spec.size}, inputs from ${from}: ${count}`,
+    )
   }
   const mostLosses = MOST_COUNTED - 1
   if (spec.attempts < 0 || spec.attempts > MOST_COUNTED || spec.maxLosses < 0 || spec.maxLosses > mostLosses) {
     const got = `${spec.attempts} and ${spec.maxLosses}`
-    throw new GraflowError('INVALID_OPTION', `attempts must be 0 to ${MOST_COUNTED} and maxLosses 0 to ${mostLosses}, got ${got}`)
+    throw new GraflowError(
+      'INVALID_OPTION',
+      `attempts must be 0 to ${MOST_COUNTED} and maxLosses 0 to ${mostLosses}, got ${got}`,
+    )
   }
   const { itemsPerCall, bytesPerCall } = state.options
   if (count > 1 && (count > itemsPerCall || byteLength(inputs) > bytesPerCall)) {
     const most = `${itemsPerCall} inputs and ${bytesPerCall} bytes`
-    throw new GraflowError('LIMIT_EXCEEDED', `expected at most ${most} a step, got ${count} and ${byteLength(inputs)}: fill the group in parts`)
+    throw new GraflowError(
+      'LIMIT_EXCEEDED',
+      `expected at most ${most} a step, got ${count} and ${byteLength(inputs)}: fill the group in parts`,
+    )
   }
 }
 

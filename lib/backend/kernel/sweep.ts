@@ -27,7 +27,11 @@ export function sweep(state: KernelState, isForced = false): SweepAnswer {
   items += takenBack
   items += endOverdueRuns(state, MOST_ITEMS - items)
   purge(state, MOST_ITEMS - items)
-  for (let hold = state.affinityHolds.takeDue(state.now); hold !== undefined; hold = state.affinityHolds.takeDue(state.now)) {
+  for (
+    let hold = state.affinityHolds.takeDue(state.now);
+    hold !== undefined;
+    hold = state.affinityHolds.takeDue(state.now)
+  ) {
     hold.group.affinityHold = undefined
   }
   ringAll(state)
@@ -36,17 +40,22 @@ export function sweep(state: KernelState, isForced = false): SweepAnswer {
   state.sweepDueAt = interval === undefined ? Number.POSITIVE_INFINITY : state.now + interval
   if (isGrace) return { status: 'grace' }
   const dueAt = nextDueAt(state)
-  return { status: 'ok', takenBack, promoted, nextDueMs: dueAt === undefined ? undefined : Math.max(0, dueAt - state.now) }
+  return {
+    status: 'ok',
+    takenBack,
+    promoted,
+    nextDueMs: dueAt === undefined ? undefined : Math.max(0, dueAt - state.now),
+  }
 }
 
 /** When something is due next, in kernel time; undefined when nothing is planned. */
 export function nextDueAt(state: KernelState): number | undefined {
-  const dueAt = Math.min(urgentDueAt(state), backgroundDueAt(state))
+  const dueAt = Math.min(awaitedDueAt(state), backgroundDueAt(state))
   return dueAt === Number.POSITIVE_INFINITY ? undefined : dueAt
 }
 
 /** When something is due next that somebody may be waiting for; Infinity when there is none. */
-export function urgentDueAt(state: KernelState): number {
+export function awaitedDueAt(state: KernelState): number {
   let dueAt = state.hasBacklog ? state.now : Number.POSITIVE_INFINITY
   if (state.lost.size > 0) dueAt = Math.min(dueAt, Math.max(state.now, state.graceUntil))
   for (const queue of state.queues.values()) dueAt = Math.min(dueAt, queue.delays.first()?.dueAt ?? dueAt)
@@ -55,9 +64,10 @@ export function urgentDueAt(state: KernelState): number {
   return deadline === undefined ? dueAt : Math.min(dueAt, Math.max(deadline, state.graceUntil))
 }
 
-function backgroundDueAt(state: KernelState): number {
-  const purges = [state.payloadPurges.first(), state.recordPurges.first(), state.graphPurges.first()]
-  return Math.min(state.sweepDueAt, ...purges.map((due) => due?.dueAt ?? Number.POSITIVE_INFINITY))
+/** When a sweep or a purge is due that nobody waits for; Infinity when there is none. */
+export function backgroundDueAt(state: KernelState): number {
+  const runs = state.purges.first()?.dueAt ?? Number.POSITIVE_INFINITY
+  return Math.min(state.sweepDueAt, runs, state.graphPurges.first()?.dueAt ?? Number.POSITIVE_INFINITY)
 }
 
 /**
@@ -67,7 +77,8 @@ function backgroundDueAt(state: KernelState): number {
 function noteStandstill(state: KernelState): void {
   const ttlMs = shortestTtlMs(state)
   if (ttlMs === undefined || state.now - state.sweepDueAt <= ttlMs / 4) return
-  for (const session of state.sessions.values()) session.expiresAt = Math.max(session.expiresAt, state.now + session.ttlMs)
+  for (const session of state.sessions.values())
+    session.expiresAt = Math.max(session.expiresAt, state.now + session.ttlMs)
   state.graceUntil = state.now + ttlMs
 }
 
@@ -121,14 +132,14 @@ function endOverdueRuns(state: KernelState, most: number): number {
 
 function purge(state: KernelState, most: number): void {
   for (let left = most; left > 0; left--) {
-    const run = state.payloadPurges.takeDue(state.now)?.run
+    const run = state.purges.takeDue(state.now)?.run
     if (run !== undefined) {
-      purgePayloads(state, run)
-      continue
-    }
-    const old = state.recordPurges.takeDue(state.now)?.run
-    if (old !== undefined) {
-      purgeRun(state, old)
+      if (run.keptUntil <= state.now) {
+        purgeRun(state, run)
+      } else {
+        purgePayloads(state, run)
+        state.purges.add(run.purge, run.keptUntil)
+      }
       continue
     }
     const graph = state.graphPurges.takeDue(state.now)

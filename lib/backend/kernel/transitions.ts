@@ -5,6 +5,7 @@
  */
 import type { EndState, OutcomeChunk, Packed, SavedValues } from '../backend.js'
 import { byteLength, EMPTY_BYTES, item, itemCount, pack } from '../packed.js'
+import { Children } from './children.js'
 import type { DelayedBranch, Group, Lease } from './group.js'
 import type { Run } from './runs.js'
 import type { Session, Wait } from './sessions.js'
@@ -189,7 +190,8 @@ export function takeBack(state: KernelState, lease: Lease, cause: 'lost' | 'late
 /** A started run whose driver is gone is parked: its groups go on, its root waits for who resumes it. */
 export function abandon(state: KernelState, run: Run): void {
   run.isAbandoned = true
-  state.recordPurges.add(run.recordPurge, state.now + run.retentionMs)
+  run.keptUntil = state.now + run.retentionMs
+  state.purges.add(run.purge, run.keptUntil)
   state.effects.activity(run.id, 'state', run.id)
 }
 
@@ -202,7 +204,13 @@ function endWithout(state: KernelState, group: Group, indexes: readonly number[]
   arrive(state, group, { indexes: Uint32Array.from(indexes), kinds: indexes.map(() => kind), values })
 }
 
-export function addDeadLetter(state: KernelState, group: Group, index: number, kind: 'failed' | 'dead', error: Uint8Array): void {
+export function addDeadLetter(
+  state: KernelState,
+  group: Group,
+  index: number,
+  kind: 'failed' | 'dead',
+  error: Uint8Array,
+): void {
   state.deadLetters.add({
     gid: group.spec.gid,
     index,
@@ -236,9 +244,11 @@ export function arrive(state: KernelState, group: Group, chunk: OutcomeChunk): v
   const isMet =
     group.left === 0 || (rule === 'first-failure' && failed > 0) || (rule === 'first-success' && failed < count)
   if (isMet) {
-    const reason = rule === 'first-failure' ? 'another branch of the group failed' : 'another branch of the group succeeded'
+    const reason =
+      rule === 'first-failure' ? 'another branch of the group failed' : 'another branch of the group succeeded'
     close(state, group, 'released', reason)
-    if (group.isRoot) endRun(state, group.run, failed > 0 ? 'failed' : 'completed', item(chunk.values, 0), 'the run is over')
+    if (group.isRoot)
+      endRun(state, group.run, failed > 0 ? 'failed' : 'completed', item(chunk.values, 0), 'the run is over')
   } else {
     reopenLimit(state, group)
   }
@@ -273,8 +283,8 @@ export function close(state: KernelState, group: Group, as: 'released' | 'withdr
   place(group)
   const waiter = group.parent?.leaseHolding(group.parentIndex)?.session
   if (wasHeld) dismissHolders(state, group, reason)
-  for (const index of [...(group.children?.keys() ?? [])]) closeChildren(state, group, index, reason)
-  leaveParent(group)
+  if (group.children !== undefined) for (const child of group.children.all()) close(state, child, 'withdrawn', reason)
+  group.parent?.children?.remove(group)
   if (waiter !== undefined) state.effects.notice(waiter.id, { kind: 'released', gid: group.spec.gid })
   if (!group.isRoot) state.effects.activity(group.run.id, 'group', group.spec.gid)
 }
@@ -290,21 +300,14 @@ function dismissHolders(state: KernelState, group: Group, reason: string): void 
 
 /** Withdraws the open groups that this branch opened. */
 function closeChildren(state: KernelState, group: Group, index: number, reason: string): void {
-  for (const child of [...(group.children?.get(index) ?? [])]) close(state, child, 'withdrawn', reason)
+  if (group.children !== undefined)
+    for (const child of group.children.of(index)) close(state, child, 'withdrawn', reason)
 }
 
-export function addChild(parent: Group, index: number, child: Group): void {
-  parent.children ??= new Map()
-  const siblings = parent.children.get(index)
-  if (siblings === undefined) parent.children.set(index, [child])
-  else siblings.push(child)
-}
-
-function leaveParent(group: Group): void {
-  const children = group.parent?.children
-  const siblings = children?.get(group.parentIndex)?.filter((other) => other !== group) ?? []
-  if (siblings.length === 0) children?.delete(group.parentIndex)
-  else children?.set(group.parentIndex, siblings)
+/** A branch of the parent has opened this group. */
+export function addChild(parent: Group, child: Group): void {
+  parent.children ??= new Children()
+  parent.children.add(child)
 }
 
 // --------------------------------------------------------------------------------------------------------------- what a run keeps
@@ -350,9 +353,9 @@ export function endRun(state: KernelState, run: Run, as: EndState, value: Uint8A
   const root = run.groups.get(run.id)
   if (root !== undefined) close(state, root, 'withdrawn', reason)
   state.addBytes(run, value.length)
-  state.runTimeouts.remove(run.timeout)
-  state.payloadPurges.add(run.payloadPurge, state.now + Math.min(state.options.payloadRetentionMs, run.retentionMs))
-  state.recordPurges.add(run.recordPurge, state.now + run.retentionMs)
+  if (run.timeout !== undefined) state.runTimeouts.remove(run.timeout)
+  run.keptUntil = state.now + run.retentionMs
+  state.purges.add(run.purge, Math.min(state.now + state.options.payloadRetentionMs, run.keptUntil))
   state.retained.add(run)
   state.withPayloads.add(run)
   state.retainedBytes += run.bytes
@@ -362,7 +365,6 @@ export function endRun(state: KernelState, run: Run, as: EndState, value: Uint8A
 
 /** Deletes what an ended run's groups hold. */
 export function purgePayloads(state: KernelState, run: Run): void {
-  state.payloadPurges.remove(run.payloadPurge)
   state.withPayloads.delete(run)
   for (const [gid, group] of run.groups) {
     state.addBytes(run, -group.workBytes - group.outcomeBytes)
@@ -377,8 +379,8 @@ export function purgeRun(state: KernelState, run: Run): void {
   if (root !== undefined) close(state, root, 'withdrawn', 'the run is past its retention')
   purgePayloads(state, run)
   state.addBytes(run, -run.bytes)
-  state.recordPurges.remove(run.recordPurge)
-  state.runTimeouts.remove(run.timeout)
+  state.purges.remove(run.purge)
+  if (run.timeout !== undefined) state.runTimeouts.remove(run.timeout)
   state.retained.delete(run)
   state.runs.delete(run.id)
   if (run.idempotencyKey !== undefined) state.runsByKey.delete(run.idempotencyKey)
