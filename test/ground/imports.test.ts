@@ -189,6 +189,7 @@ describe('habits', () => {
   it.each([
     ['lib/time.ts', `const t = Date.now() + Math.random()\nsetTimeout(go, 1)`],
     ['lib/engine/a.ts', `const t = clock.now()\nconst d = new Date(t)\nqueueMicrotask(go)\nrandom()`],
+    ['lib/backend/kernel/memory-backend.ts', `queueMicrotask(go)`],
     ['lib/engine/a.ts', `// Date.now()\nconst text = 'Math.random()'\nconst u = Date.UTC(2026)`],
     ['bin/a.ts', `const { REDIS_URL } = process.env\nprocess.exit(process.argv.length)`],
     ['lib/graph/a.ts', `import { createHash } from 'node:crypto'\nexport const a = createHash('sha256')`],

@@ -43,7 +43,9 @@ const habits: readonly Habit[] = [
     because: 'time and randomness are injected; only lib/time.ts reads the machine’s',
   },
   {
-    applies: isIn('lib/flow', 'lib/graph', 'lib/backend/kernel'),
+    // the memory backend is what puts the kernel into a process: it delivers news after the operation that made it
+    applies: (path) =>
+      isIn('lib/flow', 'lib/graph', 'lib/backend/kernel')(path) && path !== 'lib/backend/kernel/memory-backend.ts',
     uses: ['setImmediate()', 'queueMicrotask()', 'fetch()', 'console.*', 'process.*'],
     because: 'this room is pure: no I/O, no clock, no scheduling',
   },
