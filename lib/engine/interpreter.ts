@@ -157,9 +157,10 @@ export class Interpreter {
     if (isPlaced(options) || use.code.task(node.name)?.handler === undefined)
       return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input)
     const attempts = options.retry?.attempts ?? 1
+    const inputFor = attempts === 1 ? () => input : copiesOf(input)
     for (let errors = 1; ; errors += 1) {
       try {
-        return await this.#startTask(frame, node, path, input, errors + execution.facts.losses)
+        return await this.#startTask(frame, node, path, inputFor(), errors + execution.facts.losses)
       } catch (thrown) {
         if (isUnwinding(thrown)) throw thrown
         frame.cancel.throwIfAborted()
@@ -334,7 +335,8 @@ export class Interpreter {
   // ----------------------------------------------------------------------------------------------------- choose, loop, workflow
 
   async #choose(frame: Frame, node: ChooseNode, path: string, input: unknown): Promise<unknown> {
-    const key = await this.#node(frame, node.decide, `${path}/?`, input)
+    const inputFor = copiesOf(input)
+    const key = await this.#node(frame, node.decide, `${path}/?`, inputFor())
     const chosen = node.cases.find(([name]) => name === key)
     if (chosen === undefined) {
       const cases = node.cases.map(([name]) => name)
@@ -346,7 +348,7 @@ export class Interpreter {
         },
       )
     }
-    return this.#node(frame, chosen[1], `${path}/${chosen[0]}`, input)
+    return this.#node(frame, chosen[1], `${path}/${chosen[0]}`, inputFor())
   }
 
   async #loop(frame: Frame, node: LoopNode, path: string, input: unknown): Promise<unknown> {
@@ -689,6 +691,13 @@ class Collected {
         return status satisfies never
     }
   }
+}
+
+/** Gives a value to several starts, a copy each, since handlers may change what they get. */
+function copiesOf(value: unknown): () => unknown {
+  if (typeof value !== 'object' || value === null) return () => value
+  const bytes = encode(value)
+  return () => decode(bytes)
 }
 
 const emptyGroup = (plan: GroupPlan): Collected => new Collected(plan)

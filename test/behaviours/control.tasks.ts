@@ -173,3 +173,5 @@ export const decide = task('decide', (n: number): string => (n > 9 ? 'high' : n 
 export const high = task('high', (n: number) => `high ${n}`)
 export const low = task('low', (n: number) => `low ${n}`)
 export const chosen = choose(decide, { high, low })
+export const spoils = task('spoils', (list: number[]): string => (list.push(99) > 0 ? 'high' : 'low'))
+export const seen = task('seen', (list: number[]) => list)

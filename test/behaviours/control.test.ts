@@ -26,6 +26,8 @@ import {
   nextReturned,
   nextThenValue,
   nextWithoutInput,
+  seen,
+  spoils,
   succ,
   talks,
   toFinal,
@@ -227,6 +229,12 @@ describeOnBackends('dynamic control', (open) => {
     expect(await graflow.run(chosen, 3)).toBe('low 3')
     expect(await graflow.run(each(chosen), [10, 3])).toEqual(['high 10', 'low 3'])
     expect(await graflow.run(choose(decide, { high: par(high, low), low }), 10)).toEqual(['high 10', 'low 10'])
+  })
+
+  it('D11: the case gets the input as it was given, whatever the decision did to it', async () => {
+    const graflow = await open()
+    expect(await graflow.run(choose(spoils, { high: seen, low: seen }), [1])).toEqual([1])
+    expect(await graflow.run(each(choose(spoils, { high: seen, low: seen })), [[1]])).toEqual([[1]])
   })
 
   it('D11: a decision that names no case fails with NO_SUCH_CASE, the key and the cases', async () => {

@@ -18,6 +18,7 @@ import {
   type RunOptions,
   type TaskContext,
 } from 'graflow'
+import type { ManualClock } from 'graflow/testing'
 
 /** Opens a client that is closed after the test. */
 export type Open = (options?: ConnectOptions) => Promise<Graflow>
@@ -166,4 +167,16 @@ export async function finished<const N extends AnyNode>(
   const run = await graflow.start(node, input, options)
   await run.result()
   return run
+}
+
+/** Milliseconds until the next timer of this clock, once there is one; undefined as soon as `isOver`. */
+export async function dueIn(clock: ManualClock, isOver: () => boolean = () => false): Promise<number | undefined> {
+  const until = Date.now() + 5_000
+  for (;;) {
+    await new Promise<void>((resolve) => setImmediate(resolve)) // what is under way comes first
+    if (isOver()) return undefined
+    const due = clock.nextDueMs()
+    if (due !== undefined) return due
+    if (Date.now() > until) throw new Error('expected a timer of the manual clock within 5 s')
+  }
 }
