@@ -174,7 +174,7 @@ function labelText({ title, note }: Label, key: string | undefined, between: '<b
     .join(between)
 }
 
-/** Mermaid's own entities, `#35;`, for whatever may be markup; and for what Markdown takes for a list at the start. */
+/** Mermaid's own entities, `#35;`, for whatever may be markup; some of its versions also refuse what Markdown takes for a list. */
 function escaped(text: string): string {
   return text
     .replace(/[^\p{L}\p{N} _.,:?…·\u202f-]/gu, (c) => `#${c.codePointAt(0)};`)

@@ -178,6 +178,15 @@ describe('toMermaid', () => {
     expect(evil.every(({ boxes, edges }) => edges.length === 0 && Object.keys(boxes).length === 1)).toBe(true)
   })
 
+  it('L12: writes no label that reads like a list, which some versions of Mermaid refuse to draw', () => {
+    expect(['1. one', '12.b', '- one', 'a-1.b'].map((name) => toMermaid(named(name)).split('\n')[1])).toEqual([
+      '  subgraph n0["1#46; one · all of 1"]',
+      '  subgraph n0["12#46;b · all of 1"]',
+      '  subgraph n0["#45; one · all of 1"]',
+      '  subgraph n0["a-1.b · all of 1"]',
+    ])
+  })
+
   it('draws a choice as a diamond with its cases on the edges, and goes on from each case', () => {
     expect(charts.choice.shapes['n0___3f_']).toBe('diamond')
     expect(sorted(charts.choice.edges)).toEqual(

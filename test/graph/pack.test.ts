@@ -176,7 +176,7 @@ describe('unpackGraph', () => {
     expect(refusal(...stored('['.repeat(100_000) + ']'.repeat(100_000)))).toBe('depth')
     expect(refusal(...stored('['.repeat(100_000)))).toBe('depth')
     expect(refusal(...stored('{"a":'.repeat(100_000)))).toBe('depth')
-    expect(refusal(...stored(`{"root":"${'['.repeat(1_000)}\\"[["}`))).toBe('INVALID_NODE')
+    expect(refusal(...stored(`{"root":"\\"${'['.repeat(1_000)}"}`))).toBe('INVALID_NODE')
     expect(refusal(...stored(Uint8Array.of(0x7b, 0xff, 0x7d)))).toBe('utf-8')
     expect(refusal(...stored('{"version":1'))).toBe('json')
     expect(refusal(...stored(''))).toBe('json')

@@ -166,6 +166,15 @@ describe('parseGraph', () => {
     )
   })
 
+  it('finds a node that is too deep only at its second place', () => {
+    const around = (levels: number, inner: unknown): unknown =>
+      levels === 0 ? inner : around(levels - 1, { ...loop, body: inner })
+    const shared = around(40, a)
+    const twice = (levels: number): unknown => graph({ kind: 'sequence', steps: [shared, around(levels, shared)] })
+    expect(parseGraph(twice(24)).root.kind).toBe('sequence')
+    expect(catchError(() => parseGraph(twice(25))).details['reason']).toBe('LIMIT_EXCEEDED')
+  })
+
   it('shares nothing with what it read, and freezes all of it', () => {
     const value = JSON.parse(canonicalText(graphOf(EVERYTHING))) as { tasks: Record<string, object> }
     const read = parseGraph(value)
