@@ -6,7 +6,7 @@ import type { OutcomeStatus } from '../events.js'
 import type { Outcome } from '../flow/types.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { groupSegment, nodeAt } from '../graph/locate.js'
-import { isEnded, runNotFound, type HandleServices } from './run-handle.js'
+import { isEnded, runNotFound, type HandleServices } from './handle-services.js'
 import type { BranchOutcome } from './types.js'
 
 /** All branches of all groups of the run, those so far first; ends when the run is over. */
@@ -33,7 +33,7 @@ export async function* branchOutcomes(
         yield* outcomesOf(group, services, positions, over)
       }
       if (isEnded(record)) return
-      await Promise.race([changed, closed])
+      await closed.race(changed)
     }
   } finally {
     off()

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Backend, Grant, Notice } from '../backend/backend.js'
 import { cancelled, type Engine } from '../engine/engine.js'
-import { Dropped } from '../engine/cancellation.js'
+import { Cancellation, Dropped } from '../engine/cancellation.js'
 import { encode } from '../engine/codec.js'
 import { drive, outcomeOfRun, type Drive, type HeldRun } from '../engine/driver.js'
 import { fullStore } from '../engine/graph-store.js'
@@ -18,7 +18,8 @@ import { graphOf } from '../graph/graph-of.js'
 import { checkOptions, RUN_OPTIONS } from '../options.js'
 import type { NewId } from '../time.js'
 import type { WorkerLoop } from '../../worker/worker-loop.js'
-import { RunHandle, runNotFound, type HandleServices } from './run-handle.js'
+import { runNotFound, type HandleServices } from './handle-services.js'
+import { RunHandle } from './run-handle.js'
 import type { Graflow, Run, RunOptions } from './types.js'
 
 export interface ClientParts {
@@ -46,17 +47,13 @@ export class Client implements Graflow {
   #loop: WorkerLoop | undefined
   #isRunning = true
   #closing: Promise<void> | undefined
-  #rejectClosed: (error: Error) => void = () => undefined
+  readonly #closed = new Cancellation()
 
   constructor(parts: ClientParts) {
     this.#parts = parts
     this.instanceId = parts.instanceId
     this.events = parts.emitter
-    const closed = new Promise<never>((_, reject) => {
-      this.#rejectClosed = reject
-    })
-    closed.catch(() => undefined) // nobody may be waiting when it is closed
-    this.#handles = { backend: parts.backend, engine: parts.engine, emitter: parts.emitter, closed }
+    this.#handles = { backend: parts.backend, engine: parts.engine, emitter: parts.emitter, closed: this.#closed }
     this.#stopListening = parts.backend.listen(parts.session, (notice) => {
       this.#hear(notice)
     })
@@ -131,7 +128,7 @@ export class Client implements Graflow {
     const { backend, instanceId, onClose } = this.#parts
     this.#isRunning = false
     const reason = new GraflowError('CLOSED', `client ${instanceId} was closed while the run was in flight`)
-    this.#rejectClosed(reason)
+    this.#closed.abort(reason)
     for (const { execution } of this.#drives.values()) execution.cancel.abort(reason)
     await this.#loop?.stop(new Dropped(`client ${instanceId} was closed`))
     this.#stopListening()

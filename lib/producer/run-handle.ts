@@ -1,31 +1,16 @@
 /** A run as its holder sees it: questions to the store, and what it tells of changes. Where the run is driven makes no difference. */
-import type { Backend, RunRecord } from '../backend/backend.js'
+import type { RunRecord } from '../backend/backend.js'
 import { cancelled } from '../engine/engine.js'
-import type { Engine } from '../engine/engine.js'
 import { encode } from '../engine/codec.js'
 import { outcomeOfRun } from '../engine/driver.js'
 import { readResult } from '../engine/results.js'
-import { GraflowError } from '../errors.js'
-import type { Emitter, RunEvent } from '../events.js'
+import type { RunEvent } from '../events.js'
 import { expressionOf } from '../flow/node.js'
 import type { AnyNode } from '../flow/types.js'
 import { branchOutcomes } from './branch-outcomes.js'
 import { Channelled } from './channelled.js'
+import { isEnded, runNotFound, type HandleServices } from './handle-services.js'
 import type { BranchOutcome, GroupProgress, Run, RunStatus } from './types.js'
-
-/** What handles need of the client. */
-export interface HandleServices {
-  readonly backend: Backend
-  readonly engine: Engine
-  readonly emitter: Emitter
-  /** Rejects with CLOSED when the client is closed. */
-  readonly closed: Promise<never>
-}
-
-export const isEnded = (
-  record: RunRecord,
-): record is RunRecord & { readonly state: 'completed' | 'failed' | 'cancelled' } =>
-  record.state === 'completed' || record.state === 'failed' || record.state === 'cancelled'
 
 const RUN_EVENTS = [
   'run:state',
@@ -122,9 +107,7 @@ export class RunHandle implements Run<unknown> {
           queue.end()
       }),
     )
-    closed.catch(() => {
-      queue.end()
-    })
+    off.push(closed.onAbort(() => queue.end()))
     // A run that is over already has no more events; asked after subscribing, so that its end is not missed.
     this.#record().then(
       (record) => {
@@ -161,7 +144,7 @@ export class RunHandle implements Run<unknown> {
           if ('error' in outcome) throw outcome.error
           return outcome.value
         }
-        await Promise.race([changed, closed])
+        await closed.race(changed)
       }
     } finally {
       off()
@@ -180,8 +163,3 @@ export class RunHandle implements Run<unknown> {
     return record
   }
 }
-
-export const runNotFound = (runId: string): GraflowError =>
-  new GraflowError('RUN_NOT_FOUND', `there is no run "${runId}" here, or it is past its retention`, {
-    details: { runId },
-  })
