@@ -22,7 +22,7 @@ const DEFAULT_RETENTION_MS = 24 * 3_600_000
  *
  * @example
  * const graflow = await connect()
- * await graflow.run(task('double', (n: number) => n * 2), 21) // 42
+ * await graflow.run(task('double', (n: number) => n * 2), 21) // → 42
  *
  * @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for an address that this version cannot connect to
  */

@@ -10,7 +10,11 @@ import type { AnyNode, CheckCases, CheckDecide, In, Meet, MeetRecord, Node, Node
  * Runs `decide`, which returns one of the keys, then the case with that key, on the same input. A key that is no case fails with
  * NO_SUCH_CASE.
  *
- * choose(task('level', (n: number) => (n > 9 ? 'high' : 'low')), { high: alert, low: log })
+ * @example
+ * const level = task('level', (n: number) => (n > 9 ? 'high' : 'low'))
+ * const alert = task('alert', (n: number) => `${n}!`)
+ * const note = task('note', (n: number) => `${n}`)
+ * String(choose(level, { high: alert, low: note })) // → 'choose(level, {high: alert, low: note})'
  *
  * @throws GraflowError INVALID_NODE, INVALID_NAME (a key), EMPTY_GROUP, DUPLICATE_TASK
  */

@@ -16,6 +16,13 @@ const LISTED_NAMES = 20
  *
  * Also a template tag, flow`${a} >> ${b}`, whose type is Node<any, any>: a tag does not see its text at compile time.
  *
+ * @example
+ * const words = task('words', (text: string) => text.split(' '))
+ * const count = task('count', (all: string[]) => all.length)
+ * const shout = task('shout', (word: string) => word.toUpperCase())
+ * // Node<string, [number, string[]]>
+ * String(flow('words >> (count | shout*)', { words, count, shout })) // → 'words >> (count | shout*)'
+ *
  * @throws GraflowError FLOW_SYNTAX, UNKNOWN_NAME, with a caret under the place; INVALID_NODE, DUPLICATE_TASK, LIMIT_EXCEEDED
  */
 export function flow<const S extends string | TemplateStringsArray, const E extends object>(

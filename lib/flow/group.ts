@@ -11,7 +11,11 @@ import type { AnyNode, CheckBranches, EachGroup, In, JoinPolicy, Out, Par, ParAr
  * Branches side by side, all with the same input: `a | b | c`, or a record of them, `par({ x: a, y: b })`. The result has their shape.
  * As it is, the group is strict: the first final failure cancels the others and fails it.
  *
- * par(geo, score) // Group<{ id: string } & { name: string }, [{ city: string }, number]>
+ * @example
+ * const shout = task('shout', (word: string) => word.toUpperCase())
+ * const measure = task('measure', (word: string) => word.length)
+ * String(par(shout, measure)) // → 'shout | measure'
+ * String(par({ loud: shout, long: measure })) // → 'par({loud: shout, long: measure})'
  *
  * @throws GraflowError EMPTY_GROUP, INVALID_NODE, INVALID_NAME (a key), DUPLICATE_TASK, LIMIT_EXCEEDED
  */
@@ -33,7 +37,10 @@ export function par(...branches: readonly unknown[]): unknown {
 /**
  * `node` for every item of an array, of any length: `node*`. Over no items it gives `[]` at once.
  *
- * each(square) // EachGroup<number, number>, a Node<readonly number[], number[]>
+ * @example
+ * // EachGroup<number, number>, a Node<readonly number[], number[]>
+ * const squares = each(task('square', (n: number) => n * n))
+ * String(squares) // → 'square*'
  *
  * @throws GraflowError INVALID_NODE, LIMIT_EXCEEDED (nesting)
  */
@@ -46,7 +53,10 @@ export function each(node: unknown): unknown {
  * A named decision for `.join`: it gets every outcome, in the shape of the group, and what it returns is the group's result. It runs
  * where the driver is and is found by its name when a stored graph is resumed.
  *
- * each(fetch).join(policy('mostly', (outcomes: readonly Outcome<unknown>[]) => outcomes.filter((o) => o.status === 'succeeded').length))
+ * @example
+ * const good = policy('good', (all: readonly Outcome<unknown>[]) => all.filter((o) => o.status === 'succeeded').length)
+ * const half = task('half', (n: number) => n / 2)
+ * String(each(half).join(good)) // → 'half*.join(good)'
  *
  * @throws GraflowError INVALID_NAME, INVALID_OPTION
  */

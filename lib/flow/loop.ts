@@ -8,7 +8,10 @@ import type { Again, AnyNode, CheckBody, Done, In, Node, Out, ResultOf } from '.
  * Runs `body` until its last task returns `done(value)`; after `again(next)` it runs once more, with `next`. Past `maxCycles` passes it
  * fails with CYCLE_LIMIT.
  *
- * loop(task('count', (n: number) => (n < 3 ? again(n + 1) : done('three'))), { maxCycles: 10 }) // Node<number, string>
+ * @example
+ * // Node<number, string>
+ * const counting = loop(task('count', (n: number) => (n < 3 ? again(n + 1) : done('three'))), { maxCycles: 10 })
+ * String(counting) // → 'loop(count, {maxCycles: 10})'
  *
  * @throws GraflowError INVALID_NODE, INVALID_OPTION
  */

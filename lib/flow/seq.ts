@@ -8,7 +8,10 @@ import type { AnyNode, In, Last, Node, Out, Steps } from './types.js'
  * One after the other: `a >> b >> c`. What one gives, the next takes. Sequences inside are put in their place, so
  * `seq(a, seq(b, c))` is `seq(a, b, c)`; `seq(a)` is `a`.
  *
- * String(seq(fetchUser, par(geo, score), merge)) // 'fetch-user >> (geo | score) >> merge'
+ * @example
+ * const words = task('words', (text: string) => text.split(' '))
+ * const count = task('count', (all: string[]) => all.length)
+ * String(seq(words, count)) // → 'words >> count'
  *
  * @throws GraflowError INVALID_NODE, DUPLICATE_TASK
  */

@@ -23,8 +23,10 @@ type Parses<S, P> = [S] extends [P] ? unknown : ['✗ the input schema gives', S
 /**
  * A named function that a worker can run.
  *
- * task('score', { retry: { attempts: 3 }, timeoutMs: 5_000 }, async (user: { name: string }, ctx) => 0.97)
+ * @example
  * // Task<{ name: string }, number, 'score'>
+ * const score = task('score', { retry: { attempts: 3 }, timeoutMs: 5_000 }, async (user: { name: string }, ctx) => 0.97)
+ * score.options // → { retry: { attempts: 3 }, timeoutMs: 5_000 }
  *
  * @throws GraflowError INVALID_NAME, INVALID_OPTION, NOT_SERIALISABLE (code among the options)
  */

@@ -9,7 +9,10 @@ import type { AnyNode, In, Out, Workflow } from './types.js'
 /**
  * A flow with a public name: it can be deployed, submitted by name, and nested in another flow, whose text shows the name.
  *
- * workflow('enrich', seq(fetchUser, par(geo, score), merge), { timeoutMs: 60_000 })
+ * @example
+ * const double = task('double', (n: number) => n * 2)
+ * const fourfold = workflow('fourfold', seq(double, double), { timeoutMs: 60_000 })
+ * String(each(fourfold)) // → 'fourfold*'
  *
  * @throws GraflowError INVALID_NAME, INVALID_NODE, INVALID_OPTION, NOT_SERIALISABLE, LIMIT_EXCEEDED (nesting)
  */
