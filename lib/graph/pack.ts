@@ -3,6 +3,7 @@
  * nothing that comes back: bounded before it is inflated, hashed before it is parsed, and compared with its own canonical form
  * after, so that one graph has one byte string.
  */
+import { createHash } from 'node:crypto'
 import { deflate, Inflate, type ZStream } from 'pako'
 import { GraflowError } from '../errors.js'
 import { canonicalBytes, canonicalText, hashOf, MAX_JSON_DEPTH, rememberHash } from './canonical.js'
@@ -46,8 +47,7 @@ export function packGraph(graph: Graph, limits: GraphLimits = GRAPH_LIMITS): Pac
  */
 export function unpackGraph(bytes: Uint8Array, hash: string, limits: GraphLimits = GRAPH_LIMITS): Graph {
   if (!isGraphHash(hash)) throw broken('hash', 'a graph’s name is 64 lower-case hex digits', hash)
-  const canonical = inflateWithin(bytes, hash, limits)
-  if (hashOf(canonical) !== hash) throw broken('mismatch', 'the bytes have another sha-256 than their name says', hash)
+  const canonical = inflateNamed(bytes, hash, limits)
   const text = decodeText(canonical, hash)
   const graph = parseGraph(decodeJson(text, canonical, hash), limits)
   // a key that stands twice, another order, a space: JSON.parse does not tell, the second writing does
@@ -62,45 +62,47 @@ export function isGraphHash(hash: unknown): hash is string {
   return typeof hash === 'string' && /^[0-9a-f]{64}$/.test(hash)
 }
 
-function inflateWithin(bytes: Uint8Array, hash: string, limits: GraphLimits): Uint8Array {
-  if (bytes.length > limits.compressedBytes)
+/**
+ * The bytes that have this hash. Inflates twice: what is too large, or not what its name says, is found out before any of it is kept.
+ */
+function inflateNamed(bytes: Uint8Array, hash: string, limits: GraphLimits): Uint8Array {
+  if (bytes.length > limits.compressedBytes) {
     throw broken('compressed size', `at most ${limits.compressedBytes} bytes are allowed, got ${bytes.length}`, hash)
+  }
   // RFC 1950: the flag says that a preset dictionary is needed; no graph has one
-  if (bytes.length > 1 && ((bytes[1] ?? 0) & 0x20) !== 0)
-    throw broken('dictionary', 'the bytes ask for a preset dictionary', hash)
-  const pieces: Uint8Array[] = []
+  if (((bytes[1] ?? 0) & 0x20) !== 0) throw broken('dictionary', 'the bytes ask for a preset dictionary', hash)
+  const digest = createHash('sha256')
   let size = 0
+  inflatePieces(bytes, hash, (piece) => {
+    size += piece.length
+    if (size > limits.canonicalBytes)
+      throw broken('size', `it inflates to more than ${limits.canonicalBytes} bytes`, hash)
+    digest.update(piece)
+  })
+  if (digest.digest('hex') !== hash)
+    throw broken('mismatch', 'the bytes have another sha-256 than their name says', hash)
+  const canonical = new Uint8Array(size)
+  let offset = 0
+  inflatePieces(bytes, hash, (piece) => {
+    canonical.set(piece, offset)
+    offset += piece.length
+  })
+  return canonical
+}
+
+function inflatePieces(bytes: Uint8Array, hash: string, take: (piece: Uint8Array) => void): void {
   let stream: ZStream | undefined
   // a window size that is written out turns off the guess at gzip
   const inflator = new Inflate({ windowBits: 15, chunkSize: PIECE_BYTES })
   inflator.onStart = (opened) => {
     stream = opened
   }
-  inflator.onData = (piece) => {
-    size += piece.length
-    if (size > limits.canonicalBytes)
-      throw broken('size', `it inflates to more than ${limits.canonicalBytes} bytes`, hash)
-    pieces.push(piece)
-  }
+  inflator.onData = take
   inflator.onEnd = () => {}
-  const ok = inflator.push(bytes, true)
-  if (!ok || !inflator.ended)
-    throw broken('zlib', `the bytes are no whole zlib stream: ${inflator.msg || 'it ends too early'}`, hash)
-  if (stream?.total_in !== bytes.length)
-    throw broken('trailing', `the stream ends at byte ${stream?.total_in ?? 0} of ${bytes.length}`, hash)
-  return joined(pieces, size)
-}
-
-function joined(pieces: readonly Uint8Array[], size: number): Uint8Array {
-  const [only] = pieces
-  if (only !== undefined && pieces.length === 1) return only
-  const whole = new Uint8Array(size)
-  let offset = 0
-  for (const piece of pieces) {
-    whole.set(piece, offset)
-    offset += piece.length
-  }
-  return whole
+  const isWhole = inflator.push(bytes, true) && inflator.ended
+  if (!isWhole) throw broken('zlib', `the bytes are no whole zlib stream: ${inflator.msg || 'it ends too early'}`, hash)
+  const read = stream?.total_in ?? 0
+  if (read !== bytes.length) throw broken('trailing', `the stream ends at byte ${read} of ${bytes.length}`, hash)
 }
 
 function decodeText(canonical: Uint8Array, hash: string): string {
