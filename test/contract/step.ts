@@ -270,8 +270,7 @@ export function describeStep(useWorld: UseWorld): void {
     const before = { gid: 'run/0', index: 0, token: outer.token }
     const inner = { size: 2, depth: 2, queue: 'inner' }
     expect(await world.step(before, group(world.spec('run/0/0', inner)))).toEqual({ status: 'fenced' })
-    const again = await world.takeAndVanish(1, 'second')
-    void again
+    await world.takeAndVanish(1, 'second')
     const third = await world.takeOne(1)
     const now = { gid: 'run/0', index: 0, token: third.token }
     await world.dispatch(now, 'run/0/0', inner)

@@ -235,7 +235,7 @@ export class World {
       )
     }
     page.withdrawn?.kinds.forEach((kind, i) => put(page.withdrawn?.indexes[i], kind))
-    return Array.from(found, (what) => what ?? '-')
+    return Array.from({ length: found.length }, (_, index) => found[index] ?? '-')
   }
 
   async state(gid: string): Promise<string | undefined> {

@@ -61,7 +61,7 @@ describe('a random walk over the kernel', () => {
         walk.drain()
       } catch (error) {
         throw new Error(
-          `seed ${seed}: ${error instanceof Error ? error.message : error}\n${walk.log.slice(-15).join('\n')}`,
+          `seed ${seed}: ${error instanceof Error ? error.message : String(error)}\n${walk.log.slice(-15).join('\n')}`,
           { cause: error },
         )
       }

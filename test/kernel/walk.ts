@@ -26,10 +26,28 @@ import { seededRandom } from '../../lib/time.js'
 import { bytes, infoOf, text } from '../contract/world.js'
 import { checkInvariants, pictureOf } from './invariants.js'
 
-const SESSIONS = ['s0', 's1', 's2', 's3', 's4']
-const QUEUES = ['default', 'other']
+const SESSIONS = ['s0', 's1', 's2', 's3', 's4'] as const
+const QUEUES = ['default', 'other'] as const
+type Names = readonly string[] | 'all'
+const ASKED_QUEUES: readonly [Names, ...Names[]] = [
+  QUEUES,
+  QUEUES,
+  ['default'],
+  ['other'],
+  ['runs'],
+  ['runs', ...QUEUES],
+  'all',
+]
+const ASKED_CAPABILITIES: readonly [Names, ...Names[]] = [[], ['gpu'], 'all']
 const RULES = ['all', 'first-failure', 'first-success'] as const
-const KINDS: readonly SettleKind[] = ['succeeded', 'succeeded', 'succeeded', 'failed', 'retry', 'released']
+const KINDS: readonly [SettleKind, ...SettleKind[]] = [
+  'succeeded',
+  'succeeded',
+  'succeeded',
+  'failed',
+  'retry',
+  'released',
+]
 const REFUSALS = new Set([
   'fenced',
   'conflict',
@@ -216,8 +234,8 @@ export class Walk {
       session: this.#session0(),
       nonce: this.#name('n'),
       max: Math.floor(this.#random() * 6),
-      queues: this.#pick([QUEUES, ['default'], ['other'], ['runs'], ['runs', ...QUEUES]]),
-      capabilities: this.#pick([[], ['gpu'], 'all'] as const),
+      queues: this.#pick(ASKED_QUEUES),
+      capabilities: this.#pick(ASKED_CAPABILITIES),
       ...(this.#chance(0.1) ? { deeperThan: 1 } : {}),
     }
     this.#woken.delete(request.session)
@@ -296,7 +314,10 @@ export class Walk {
   #session(): void {
     const session = this.#session0()
     const kind = this.#pick(['open', 'renew', 'renew', 'close', 'reconcile'] as const)
-    if (kind === 'open') return this.#join(session)
+    if (kind === 'open') {
+      this.#join(session)
+      return
+    }
     if (kind === 'close') {
       if (this.#chance(0.5)) return
       this.#woken.delete(session)
@@ -512,7 +533,8 @@ export class Walk {
     return this.#random() < of
   }
 
-  #pick<T>(from: readonly T[]): T
+  #pick<T>(from: readonly [T, ...T[]]): T
+  #pick<T>(from: readonly T[]): T | undefined
   #pick<T>(from: readonly T[]): T | undefined {
     return from[Math.floor(this.#random() * from.length)]
   }

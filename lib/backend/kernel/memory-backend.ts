@@ -39,43 +39,43 @@ class MemoryBackend implements Backend {
     this.inspect = this.#inspector()
   }
 
-  async putGraph(hash: string, bytes: Uint8Array): ReturnType<Backend['putGraph']> {
+  putGraph(hash: string, bytes: Uint8Array): ReturnType<Backend['putGraph']> {
     return this.#do((now) => this.#kernel.putGraph(now, hash, bytes))
   }
 
-  async getGraph(hash: string): ReturnType<Backend['getGraph']> {
+  getGraph(hash: string): ReturnType<Backend['getGraph']> {
     return this.#do((now) => this.#kernel.getGraph(now, hash))
   }
 
-  async open(request: Parameters<Backend['open']>[0]): ReturnType<Backend['open']> {
+  open(request: Parameters<Backend['open']>[0]): ReturnType<Backend['open']> {
     return this.#do((now) => this.#kernel.open(now, request))
   }
 
-  async step(request: Parameters<Backend['step']>[0]): ReturnType<Backend['step']> {
+  step(request: Parameters<Backend['step']>[0]): ReturnType<Backend['step']> {
     return this.#do((now) => this.#kernel.step(now, request))
   }
 
-  async acquire(request: Parameters<Backend['acquire']>[0]): ReturnType<Backend['acquire']> {
+  acquire(request: Parameters<Backend['acquire']>[0]): ReturnType<Backend['acquire']> {
     return this.#do((now) => this.#kernel.acquire(now, request))
   }
 
-  async settle(request: Parameters<Backend['settle']>[0]): ReturnType<Backend['settle']> {
+  settle(request: Parameters<Backend['settle']>[0]): ReturnType<Backend['settle']> {
     return this.#do((now) => this.#kernel.settle(now, request))
   }
 
-  async session(request: Parameters<Backend['session']>[0]): ReturnType<Backend['session']> {
+  session(request: Parameters<Backend['session']>[0]): ReturnType<Backend['session']> {
     return this.#do((now) => this.#kernel.session(now, request))
   }
 
-  async sweep(_session: string): ReturnType<Backend['sweep']> {
+  sweep(_session: string): ReturnType<Backend['sweep']> {
     return this.#do((now) => this.#kernel.sweep(now))
   }
 
-  async control(request: Parameters<Backend['control']>[0]): ReturnType<Backend['control']> {
+  control(request: Parameters<Backend['control']>[0]): ReturnType<Backend['control']> {
     return this.#do((now) => this.#kernel.control(now, request))
   }
 
-  async channel(...[runId, holder, request]: Parameters<Backend['channel']>): ReturnType<Backend['channel']> {
+  channel(...[runId, holder, request]: Parameters<Backend['channel']>): ReturnType<Backend['channel']> {
     return this.#do((now) => this.#kernel.channel(now, runId, holder, request))
   }
 
@@ -89,21 +89,25 @@ class MemoryBackend implements Backend {
     return this.#mail.activities.add(runId, listener)
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#isClosed = true
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
     this.#mail.close()
+    return Promise.resolve()
   }
 
-  #do<T>(operation: (now: number) => T): T {
-    this.#checkOpen()
-    const now = this.#clock.now()
-    try {
-      return operation(now)
-    } finally {
-      this.#arm(now)
-    }
+  /** Does an operation at once; what it throws rejects the promise. */
+  #do<T>(operation: (now: number) => T): Promise<T> {
+    return new Promise((resolve) => {
+      this.#checkOpen()
+      const now = this.#clock.now()
+      try {
+        resolve(operation(now))
+      } finally {
+        this.#arm(now)
+      }
+    })
   }
 
   #checkOpen(): void {
@@ -139,19 +143,20 @@ class MemoryBackend implements Backend {
   }
 
   #inspector(): Inspector {
-    const look = <T>(read: (inspector: ReturnType<Kernel['inspect']>) => T): T => {
-      this.#checkOpen()
-      return read(this.#kernel.inspect(this.#clock.now()))
-    }
+    const look = <T>(read: (inspector: ReturnType<Kernel['inspect']>) => T): Promise<T> =>
+      new Promise((resolve) => {
+        this.#checkOpen()
+        resolve(read(this.#kernel.inspect(this.#clock.now())))
+      })
     return {
-      run: async (runId) => look((inspector) => inspector.run(runId)),
-      runs: async (request) => look((inspector) => inspector.runs(request)),
-      groups: async (runId) => look((inspector) => inspector.groups(runId)),
-      outcomes: async (gid, after) => look((inspector) => inspector.outcomes(gid, after)),
-      saved: async (runId, prefix) => look((inspector) => inspector.saved(runId, prefix)),
-      queues: async () => look((inspector) => inspector.queues()),
-      sessions: async () => look((inspector) => inspector.sessions()),
-      deadLetters: async (limit) => look((inspector) => inspector.deadLetters(limit)),
+      run: (runId) => look((inspector) => inspector.run(runId)),
+      runs: (request) => look((inspector) => inspector.runs(request)),
+      groups: (runId) => look((inspector) => inspector.groups(runId)),
+      outcomes: (gid, after) => look((inspector) => inspector.outcomes(gid, after)),
+      saved: (runId, prefix) => look((inspector) => inspector.saved(runId, prefix)),
+      queues: () => look((inspector) => inspector.queues()),
+      sessions: () => look((inspector) => inspector.sessions()),
+      deadLetters: (limit) => look((inspector) => inspector.deadLetters(limit)),
     }
   }
 }
