@@ -72,6 +72,21 @@ export function describeAcquire(useWorld: UseWorld): void {
     expect(await world.take(100, { queues: ['gpu', 'gpu'] })).toHaveLength(1)
   })
 
+  it('grants of every queue to a session that serves all', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 1, queue: 'one' })
+    await world.dispatch(holder, 'run/1', { size: 1, queue: 'two', priority: 1, attempts: 2 })
+    const grants = await world.take(100, { queues: 'all' })
+    expect(world.names(grants)).toEqual(['run/1#0', 'run/0#0'])
+    for (const grant of grants)
+      if (grant.spec.gid === 'run/1') await world.settle(grant, 'retry', [0], { delaysMs: [200] })
+    const answer = await world.backend.acquire(world.acquireRequest({ queues: 'all' }))
+    expect(answer).toMatchObject({ grants: [], isMore: false, nextDueMs: expect.any(Number) })
+    await world.dispatch(holder, 'run/2', { size: 1, queue: 'three' })
+    expect(await world.news('w')).toEqual([{ kind: 'work' }])
+  })
+
   it('X20: grants only what the capabilities and the known tasks serve', async () => {
     const world = await useWorld()
     const holder = await world.start('run')

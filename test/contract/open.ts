@@ -58,6 +58,17 @@ export function describeOpen(useWorld: UseWorld): void {
     expect(await world.backend.open(world.openRequest('run'))).toEqual({ status: 'exists', runId: 'run' })
   })
 
+  it('says that a submitted run exists to whoever submits it again', async () => {
+    const world = await useWorld()
+    await world.backend.open(world.openRequest('run'))
+    expect(await world.backend.open(world.openRequest('run'))).toEqual({ status: 'exists', runId: 'run' })
+    expect(await world.backend.open(world.openRequest('run', { session: 'driver' }))).toEqual({
+      status: 'exists',
+      runId: 'run',
+    })
+    expect(await world.take(5, { queues: ['runs'] })).toHaveLength(1)
+  })
+
   it('says that a run exists after it has ended, too', async () => {
     const world = await useWorld()
     const request = world.openRequest('run', { session: 'driver' })

@@ -234,6 +234,14 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(await world.backend.inspect.deadLetters(9)).toMatchObject([{ kind: 'failed', errors: 0 }])
   })
 
+  it('keeps the shared input with the dead letter of any branch', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { shared: true })
+    await world.settle(await world.takeOne(), 'failed', [2])
+    expect(await world.backend.inspect.deadLetters(9)).toMatchObject([{ index: 2, input: bytes('shared') }])
+  })
+
   it('leaves the number of attempts to the worker where it is 0', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
@@ -295,6 +303,16 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(await world.settle(first, 'released')).toBe('ok')
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running', driver: undefined })
     expect(world.names(await world.take(1, { queues: ['runs'] }))).toEqual(['run#0'])
+  })
+
+  it.each(['released', 'retry'] as const)('parks a started run when its driver settles it as %s', async (kind) => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    const values = packed(kind === 'retry' ? 'e' : '')
+    const range = { gid: 'run', token: holder.token, indexes: [0], kinds: [kind], values }
+    expect(await world.settleRange(range)).toBe('ok')
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'abandoned', driver: undefined })
+    expect(await world.take(9, { queues: ['runs'] })).toEqual([])
   })
 
   it('ends a run when its root branch is settled', async () => {

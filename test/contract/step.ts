@@ -145,6 +145,16 @@ export function describeStep(useWorld: UseWorld): void {
     expect(await world.backend.inspect.groups('run')).toEqual([])
   })
 
+  it('refuses the holder of another run', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.start('other')
+    const save = saving(['0', 'a'])
+    expect(await world.backend.step({ holder, runId: 'other', save })).toEqual({ status: 'fenced' })
+    expect(await world.backend.step({ holder, runId: 'nowhere', save })).toEqual({ status: 'fenced' })
+    expect(await savedIn(world, 'other')).toEqual({})
+  })
+
   it('refuses the holder of a branch that was settled', async () => {
     const world = await useWorld()
     const holder = await world.start('run')

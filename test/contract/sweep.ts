@@ -144,6 +144,17 @@ export function describeSweep(useWorld: UseWorld): void {
     expect(taken).toBe(size)
   })
 
+  it('R9: takes back many starts past their deadline bit by bit, and all of them', async () => {
+    const world = await useWorld({ deadlineGraceMs: 100 })
+    const holder = await world.start('run')
+    const size = 1_000
+    await world.dispatch(holder, 'run/0', { size, attempts: 2, timeoutMs: 100 })
+    await world.take(400)
+    await world.take(600)
+    await world.until(async () => (await world.queue())?.ready === size)
+    expect(await world.queue()).toEqual({ ready: size, delayed: 0, leased: 0 })
+  })
+
   it('deletes group payloads a while after the end, and the record after its retention', async () => {
     const world = await useWorld({ payloadRetentionMs: 100 })
     const holder = await world.start('run', { retentionMs: 400, idempotencyKey: 'key' })

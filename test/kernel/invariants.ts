@@ -3,7 +3,7 @@ import { item } from '../../lib/backend/packed.js'
 import type { Group } from '../../lib/backend/kernel/group.js'
 import { isServedBefore } from '../../lib/backend/kernel/ready-queue.js'
 import type { KernelState } from '../../lib/backend/kernel/state.js'
-import { mayTake } from '../../lib/backend/kernel/transitions.js'
+import { mayTake } from '../../lib/backend/kernel/waking.js'
 
 /** Everything but the time, as plain data. Two pictures are equal when nothing happened between them. */
 export function pictureOf(state: KernelState): unknown {
@@ -107,12 +107,18 @@ function checkGroup(group: Group): void {
       [0, 0, 0, 0],
     )
   }
+  for (const child of group.children?.all() ?? []) {
+    equal(`${child.spec.gid} below ${gid}`, child.state, 'open')
+  }
   for (const lease of group.heldLeases()) {
     equal(
       `${gid} ${lease.token}`,
       lease.held,
       lease.indexes.filter((index) => table.isHeldUnder(index, lease.number)).length,
     )
+    let named = 0
+    for (let index = 0; index < size; index++) if (table.lease(index) === lease.number) named += 1
+    equal(`${gid} ${lease.token} references`, lease.references, named)
     if (!lease.session.leases.has(lease)) throw new Error(`${gid} ${lease.token} is not owned by its session`)
   }
 }

@@ -131,7 +131,9 @@ describe('memory backend', () => {
     await world.dispatch(holder, 'run/0', { size: 3, timeoutMs: 5_000 })
     await world.takeOne(1, { session: 'mortal' })
     await world.takeOne(1)
-    manual.advance(4_000)
+    manual.advance(2_999)
+    expect(await world.backend.inspect.sessions()).toHaveLength(3)
+    manual.advance(1_001)
     expect((await world.backend.inspect.sessions()).map(({ session }) => session)).toEqual(['w', 'driver'])
     expect(await world.queue()).toMatchObject({ ready: 2, leased: 1 })
     manual.advance(2_000)
@@ -192,6 +194,16 @@ describe('memory backend', () => {
     expect(await world.backend.inspect.run('c')).toMatchObject({ value: new Uint8Array(30_000) })
   })
 
+  it('keeps the payloads of the newest ended run, however large', async () => {
+    const { clock } = watchedClock()
+    const world = await worldOn(clock, { maxRetainedBytes: 1_000 })
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 100 })
+    await world.settle(await world.takeOne(), 'succeeded')
+    await finish(world.backend, holder)
+    expect(await world.outcomes('run/0')).toHaveLength(100)
+  })
+
   it('D24: keeps plans at their distance and tokens apart when the clock goes back an hour', async () => {
     const { clock, manual, turnBack } = watchedClock()
     const world = await worldOn(clock)
@@ -223,6 +235,33 @@ describe('memory backend', () => {
     expect(await world.backend.session({ kind: 'renew', session: 'alive', ttlMs: 3_000 })).toEqual({ status: 'ok' })
     manual.advance(2_500)
     expect(await world.settle(grant, 'succeeded')).toBe('ok')
+  })
+
+  it('R6: gives each session its own time to live anew after a standstill, and no deadline ends in that time', async () => {
+    const { clock, manual, turnBack } = watchedClock()
+    const world = await worldOn(clock)
+    await world.join('short', { ttlMs: 600 })
+    await world.join('long', { ttlMs: 3_000 })
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 2, maxLosses: 0, timeoutMs: 5_000 })
+    await world.takeOne(1, { session: 'long' })
+    await world.takeOne(1)
+    turnBack(-10_000)
+    manual.advance(200)
+    expect(await world.queue()).toMatchObject({ leased: 2 })
+    await world.backend.session({ kind: 'renew', session: 'short', ttlMs: 600 })
+    manual.advance(300)
+    await world.backend.session({ kind: 'renew', session: 'short', ttlMs: 600 })
+    manual.advance(400)
+    expect((await world.backend.inspect.sessions()).map(({ session }) => session)).toEqual([
+      'long',
+      'short',
+      'w',
+      'driver',
+    ])
+    expect(await world.outcomes('run/0')).toEqual(['failed:', 'failed:'])
+    manual.advance(3_000)
+    expect((await world.backend.inspect.sessions()).map(({ session }) => session)).toEqual(['w', 'driver'])
   })
 
   it('goes on delivering news when a listener throws', async () => {

@@ -8,7 +8,8 @@ import type { Group, Lease } from './group.js'
 import { isServedBefore, type Lane } from './ready-queue.js'
 import { asSet, covers, type Session, waitOf } from './sessions.js'
 import { type KernelState, tokenOf } from './state.js'
-import { mayTake, place, promote, ring, ringAll } from './transitions.js'
+import { promote } from './transitions.js'
+import { mayTake, place, ring, ringAll } from './waking.js'
 
 const NO_CURSORS: ReadonlyMap<number, Uint8Array> = new Map()
 const ZEROS = new Uint8Array(4_096)

@@ -2,7 +2,8 @@
 import type { ControlAnswer, ControlRequest } from '../backend.js'
 import type { Run } from './runs.js'
 import type { KernelState } from './state.js'
-import { close, endRun, heldGroup, place, ring, ringAll } from './transitions.js'
+import { close, endRun, heldGroup } from './transitions.js'
+import { place, ring, ringAll } from './waking.js'
 
 /** Does a command. Repeated it is `dup` (or `over`, where the run has ended otherwise) and changes nothing. */
 export function control(state: KernelState, request: ControlRequest): ControlAnswer {

@@ -5,7 +5,8 @@ import { grantTo } from './acquire.js'
 import { Group } from './group.js'
 import { Run } from './runs.js'
 import type { KernelState } from './state.js'
-import { addReady, single } from './transitions.js'
+import { single } from './transitions.js'
+import { addReady } from './waking.js'
 
 /** The queue on which submitted runs wait for a driver. */
 export const RUNS_QUEUE = 'runs'

@@ -3,7 +3,8 @@ import type { SessionAnswer, SessionRequest } from '../backend.js'
 import { grantOf } from './acquire.js'
 import { Session } from './sessions.js'
 import type { KernelState } from './state.js'
-import { ringAll, takeBack } from './transitions.js'
+import { takeBack } from './transitions.js'
+import { ringAll } from './waking.js'
 
 /** A sweep within this time of another has nothing to add. */
 export const SWEEP_GAP_MS = 100

@@ -8,18 +8,8 @@ import { byteLength, gather, item, itemCount } from '../packed.js'
 import { isFinalKind } from './branch-table.js'
 import type { Group, Lease } from './group.js'
 import type { KernelState } from './state.js'
-import {
-  abandon,
-  addDeadLetter,
-  addReady,
-  arrive,
-  delay,
-  endFlight,
-  letGo,
-  reopenLimit,
-  save,
-  setCursor,
-} from './transitions.js'
+import { abandon, addDeadLetter, arrive, delay, letGo, save, setCursor } from './transitions.js'
+import { addReady, endFlight, reopenLimit } from './waking.js'
 
 /**
  * Settles branches of many grants; one answer a range. A repeated range is `dup` and changes nothing. A malformed request throws

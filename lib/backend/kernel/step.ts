@@ -6,19 +6,8 @@ import { MOST_COUNTED } from './branch-table.js'
 import { type AffinityHold, Group } from './group.js'
 import type { Run } from './runs.js'
 import type { KernelState } from './state.js'
-import {
-  addChild,
-  addReady,
-  arrive,
-  endFlight,
-  endRun,
-  heldGroup,
-  letGo,
-  retire,
-  save,
-  setCursor,
-  single,
-} from './transitions.js'
+import { addChild, arrive, endRun, heldGroup, letGo, retire, save, setCursor, single } from './transitions.js'
+import { addReady, endFlight } from './waking.js'
 
 /** What is to be done about the group of a step. */
 interface GroupPlan {

@@ -7,7 +7,8 @@ import type { SweepAnswer } from '../backend.js'
 import { EMPTY_BYTES } from '../packed.js'
 import { removeSession, shortestTtlMs, SWEEP_GAP_MS, sweepIntervalMs } from './session.js'
 import type { KernelState } from './state.js'
-import { endRun, promote, purgePayloads, purgeRun, ringAll, takeBack } from './transitions.js'
+import { endRun, promote, purgePayloads, purgeRun, takeBack } from './transitions.js'
+import { ringAll } from './waking.js'
 
 /** Items a sweep handles at most; what is left over makes the next one due at once. */
 const MOST_ITEMS = 256

@@ -8,94 +8,12 @@ import { byteLength, EMPTY_BYTES, item, itemCount, pack } from '../packed.js'
 import { Children } from './children.js'
 import type { DelayedBranch, Group, Lease } from './group.js'
 import type { Run } from './runs.js'
-import type { Session, Wait } from './sessions.js'
 import type { KernelState } from './state.js'
+import { addReady, endFlight, place, reopenLimit } from './waking.js'
 
-const WORK = Object.freeze({ kind: 'work' })
 const NO_INDEXES = new Uint32Array(0)
 
-// ------------------------------------------------------------------------------------------------------------- ready and wanted
-
-/** Puts the group into its lane or out of it: it stands there exactly while something of it can be granted. */
-export function place(group: Group): void {
-  const { spec, run } = group
-  const isGrantable =
-    group.state === 'open' &&
-    group.ready > 0 &&
-    (spec.limit === 0 || group.inFlight < spec.limit) &&
-    !run.isPaused &&
-    !(run.isAbandoned && group.isRoot)
-  if (isGrantable === group.isQueued) return
-  if (isGrantable) group.lane.queue.enqueue(group)
-  else group.lane.queue.dequeue(group)
-}
-
-/** These many branches became ready: they are offered to who waits. */
-export function addReady(state: KernelState, group: Group, count: number): void {
-  if (count === 0) return
-  if (group.ready === 0) group.readySince = state.now
-  group.ready += count
-  group.lane.queue.ready += count
-  place(group)
-  ring(state, group, count)
-}
-
-/** Branches stopped being held, whatever they are now. */
-export function endFlight(group: Group, count: number): void {
-  group.inFlight -= count
-  group.lane.queue.leased -= count
-}
-
-/** Room under the group's limit came free. */
-export function reopenLimit(state: KernelState, group: Group): void {
-  if (group.spec.limit === 0 || group.isQueued || group.state !== 'open') return
-  place(group)
-  ring(state, group, group.ready)
-}
-
-/** Wakes as many waiting sessions as are needed for `count` branches of the group. */
-export function ring(state: KernelState, group: Group, count: number): void {
-  if (!group.isQueued || group.lane.queue.isPaused || state.waiting.size === 0) return
-  const { limit } = group.spec
-  let wanted = limit === 0 ? count : Math.min(count, limit - group.inFlight)
-  for (const session of state.waiting) {
-    if (wanted <= 0) return
-    if (session.wait === undefined || !mayTake(state, session, session.wait, group)) continue
-    wanted -= session.wait.free
-    state.waiting.delete(session)
-    state.effects.notice(session.id, WORK)
-  }
-}
-
-/** Offers all that is ready to who waits: after a change that is not about one group. */
-export function ringAll(state: KernelState): void {
-  if (state.waiting.size === 0) return
-  for (const queue of state.queues.values()) {
-    for (const lane of queue.lanes) {
-      for (let i = 0; i < lane.size && state.waiting.size > 0; i++) {
-        const group = lane.at(i)
-        if (group !== undefined) ring(state, group, group.ready)
-      }
-    }
-  }
-}
-
-/** Whether a session may be granted branches of a group that stands in its lane. */
-export function mayTake(state: KernelState, session: Session, wait: Omit<Wait, 'free'>, group: Group): boolean {
-  return (
-    (wait.queues === 'all' || wait.queues.includes(group.lane.queue.name)) &&
-    session.canServe(group.lane, wait.capabilities) &&
-    group.spec.depth > (wait.deeperThan === 0 ? -1 : wait.deeperThan) &&
-    !isHeldForOther(state, session, group)
-  )
-}
-
-/** Whether the group is reserved for a live worker other than this one. */
-export function isHeldForOther(state: KernelState, session: Session, group: Group): boolean {
-  const { affinity } = group.spec
-  if (affinity === undefined || group.affinityHold === undefined) return false
-  return session.info.baseId !== affinity && state.bases.has(affinity)
-}
+// -------------------------------------------------------------------------------------------------------------------- retries
 
 /** The branch waits for its retry. */
 export function delay(state: KernelState, group: Group, index: number, delayMs: number): void {
