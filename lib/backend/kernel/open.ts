@@ -9,7 +9,7 @@ import { single } from './transitions.js'
 import { addReady } from './waking.js'
 
 /** The queue on which submitted runs wait for a driver. */
-export const RUNS_QUEUE = 'runs'
+const RUNS_QUEUE = 'runs'
 
 /**
  * Opens a run. Repeated with the same nonce it answers the same token while that is current; opened again by anyone else it is

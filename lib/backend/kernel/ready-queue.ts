@@ -9,12 +9,17 @@ import type { DelayedBranch, Group } from './group.js'
 /** With this many lanes a queue forgets the empty ones. */
 const MANY_LANES = 64
 
+/** Served places are cut off when there are this many and they are most of the array. */
+const MANY_SERVED = 1_024
+
 /** Groups of one queue that ask the same of a worker, in order. */
 export class Lane {
   readonly queue: Queue
   readonly requires: readonly string[]
   readonly tasks: readonly string[]
-  readonly #groups: Group[] = []
+  /** Places below `#head` are empty: taking the first of many groups must not move the others. */
+  readonly #groups: (Group | undefined)[] = []
+  #head = 0
 
   constructor(queue: Queue, requires: readonly string[], tasks: readonly string[]) {
     this.queue = queue
@@ -23,30 +28,46 @@ export class Lane {
   }
 
   get size(): number {
-    return this.#groups.length
+    return this.#groups.length - this.#head
   }
 
   at(position: number): Group | undefined {
-    return this.#groups[position]
+    return this.#groups[this.#head + position]
   }
 
   insert(group: Group): void {
-    const groups = this.#groups
-    const last = groups[groups.length - 1]
-    if (last === undefined || isServedBefore(last, group)) groups.push(group)
-    else groups.splice(this.#placeOf(group), 0, group)
+    const last = this.#groups[this.#groups.length - 1]
+    if (last === undefined || isServedBefore(last, group)) {
+      this.#groups.push(group)
+      return
+    }
+    const place = this.#placeOf(group)
+    if (place === this.#head && this.#head > 0) {
+      this.#head -= 1
+      this.#groups[this.#head] = group
+    } else {
+      this.#groups.splice(place, 0, group)
+    }
   }
 
   remove(group: Group): void {
     const place = this.#placeOf(group)
     if (this.#groups[place] !== group) return
-    if (place === 0) this.#groups.shift()
-    else this.#groups.splice(place, 1)
+    if (place > this.#head) {
+      this.#groups.splice(place, 1)
+      return
+    }
+    this.#groups[place] = undefined
+    this.#head += 1
+    const isMostlyServed = this.#head > MANY_SERVED && this.#head * 2 > this.#groups.length
+    if (this.#head < this.#groups.length && !isMostlyServed) return
+    this.#groups.splice(0, this.#head)
+    this.#head = 0
   }
 
   /** Where the group stands or would stand. */
   #placeOf(group: Group): number {
-    let low = 0
+    let low = this.#head
     let high = this.#groups.length
     while (low < high) {
       const middle = (low + high) >> 1

@@ -83,7 +83,7 @@ export function mayTake(state: KernelState, session: Session, wait: Omit<Wait, '
 }
 
 /** Whether the group is reserved for a live worker other than this one. */
-export function isHeldForOther(state: KernelState, session: Session, group: Group): boolean {
+function isHeldForOther(state: KernelState, session: Session, group: Group): boolean {
   const { affinity } = group.spec
   if (affinity === undefined || group.affinityHold === undefined) return false
   return session.info.baseId !== affinity && state.bases.has(affinity)
