@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { MOST_COUNTED } from '../../lib/backend/kernel/branch-table.js'
 import { KERNEL_DEFAULTS } from '../../lib/backend/kernel/state.js'
 import { CONNECT_OPTIONS } from '../../lib/options.js'
+import { tableRows } from './doc-table.js'
 
 const root = join(__dirname, '../..')
 const names = [
@@ -66,6 +67,29 @@ describe('pages', () => {
     )
     expect(faults.flatMap((fault, at) => (fault === '' ? [] : [`${diagrams[at]?.name ?? ''}: ${fault}`]))).toEqual([])
   }, 60_000)
+})
+
+describe('README.md', () => {
+  const text = readFileSync(join(root, 'README.md'), 'utf8')
+
+  it('names behaviours that the tests it links to have', () => {
+    const told = [...text.matchAll(/\[([A-Z]\d+(?:, [A-Z]\d+)*)\]\((\S+)\)/g)]
+    expect(told.length).toBeGreaterThan(5)
+    const missing = told.flatMap(([, ids = '', file = '']) => {
+      const tests = readFileSync(join(root, file), 'utf8')
+      return ids.split(', ').filter((id) => !new RegExp(`(it|describe)[^\\n]*\\(['"\`][^'"\`]*\\b${id}\\b`).test(tests))
+    })
+    expect(missing).toEqual([])
+  })
+
+  it('makes no claim without something that holds it', () => {
+    const rows = tableRows(text, 'What is different')
+    expect(rows.filter(([, held]) => held === undefined || !held.includes('](test/'))).toEqual([])
+  })
+
+  it('is short', () => {
+    expect(text.split('\n').length).toBeLessThan(80)
+  })
 })
 
 describe('docs/internals.md', () => {
