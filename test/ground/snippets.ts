@@ -146,7 +146,7 @@ export interface Checks {
 const MARK = /\/\/ (→|throws|prints) (.*)$/
 
 /** The code with its marks turned into calls of `__checks`. Throws for a mark that belongs to no statement. */
-export function withChecks({ name, code }: Snippet): string {
+function withChecks({ name, code }: Snippet): string {
   const file = ts.createSourceFile('snippet.ts', code, ts.ScriptTarget.Latest, true)
   const marks = new Map<number, readonly [kind: string, expected: string]>()
   for (const [index, text] of code.split('\n').entries()) {
