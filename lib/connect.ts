@@ -52,7 +52,8 @@ export async function connect(first?: Address | ConnectOptions, second?: Connect
     workerId: instanceId,
     newId: systemId,
   })
-  for (const node of options.tasks ?? []) engine.registry.learn(expressionOf(node))
+  for (const [i, node] of (options.tasks ?? []).entries())
+    engine.registry.learn(expressionOf(node, `connect: tasks[${i}]`))
   const stopLog = writeLogLines(emitter, options.logLevel ?? 'info', (line) => {
     process.stderr.write(`${line}\n`)
   })

@@ -14,6 +14,8 @@ export interface OptionSpec {
   readonly max?: number
   readonly pattern?: RegExp
   readonly oneOf?: readonly string[]
+  /** Of an object: what it is, and methods by which it is known. */
+  readonly like?: { readonly what: string; readonly methods: readonly string[] }
   readonly help: string
 }
 
@@ -73,6 +75,7 @@ export const CONNECT_OPTIONS = Object.freeze({
   limits: { kind: 'object', default: 'see below', help: 'How large things may be.' },
   clock: {
     kind: 'object',
+    like: { what: 'a clock, such as manualClock() of graflow/testing', methods: ['now', 'after'] },
     default: 'the system’s',
     help: 'For tests: where time comes from (manualClock of graflow/testing).',
   },
@@ -140,7 +143,12 @@ export const RUN_OPTIONS = Object.freeze({
     max: LONGEST_MS,
     help: 'The run fails with RUN_TIMEOUT when it takes longer.',
   },
-  signal: { kind: 'object', default: 'none', help: 'Cancels the run when it aborts.' },
+  signal: {
+    kind: 'object',
+    like: { what: 'an AbortSignal', methods: ['addEventListener', 'removeEventListener'] },
+    default: 'none',
+    help: 'Cancels the run when it aborts.',
+  },
 } as const satisfies OptionTable)
 
 /**
@@ -194,8 +202,14 @@ function faultOf(spec: OptionSpec, value: unknown): string | undefined {
     case 'boolean':
     case 'function':
       return typeof value === spec.kind ? undefined : `expected a ${spec.kind}, got ${shown(value)}`
-    case 'object':
-      return typeof value === 'object' && value !== null ? undefined : `expected an object, got ${shown(value)}`
+    case 'object': {
+      const { what = 'an object', methods = [] } = spec.like ?? {}
+      const fits =
+        typeof value === 'object' &&
+        value !== null &&
+        methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function')
+      return fits ? undefined : `expected ${what}, got ${shown(value)}`
+    }
     default:
       return spec.kind satisfies never
   }

@@ -145,7 +145,11 @@ export class Client implements Graflow {
     this.#checkOpen()
     const { backend, engine, newId, retentionMs, session } = this.#parts
     const given = checkOptions<RunOptions>('run', RUN_OPTIONS, options)
-    given.signal?.throwIfAborted()
+    if (given.signal?.aborted === true) {
+      throw new GraflowError('CANCELLED', `the run was not started: its signal is aborted: ${reasonOf(given.signal)}`, {
+        cause: given.signal.reason,
+      })
+    }
     const expression = expressionOf(node)
     refuseThreads(expression)
     const graph = graphOf(expression)
@@ -235,9 +239,7 @@ export class Client implements Graflow {
   /** Cancels the run when the signal aborts, as long as it runs. */
   #tie(signal: AbortSignal, handle: RunHandle): void {
     const cancel = (): void => {
-      handle
-        .cancel(signal.reason instanceof Error ? signal.reason.message : String(signal.reason))
-        .catch(() => undefined) // over, or closed: nothing to cancel
+      handle.cancel(reasonOf(signal)).catch(() => undefined) // over, or closed: nothing to cancel
     }
     if (signal.aborted) cancel()
     signal.addEventListener('abort', cancel, { once: true })
@@ -279,6 +281,9 @@ export class Client implements Graflow {
     if (!this.#isRunning) throw new GraflowError('CLOSED', `client ${this.instanceId} is closed: connect again`)
   }
 }
+
+/** Why a signal was aborted, as text. */
+const reasonOf = ({ reason }: AbortSignal): string => (reason instanceof Error ? reason.message : String(reason))
 
 /** Threads come with worker processes: running such a task inline would block what it asked not to block. */
 function refuseThreads(expression: Expression): void {
