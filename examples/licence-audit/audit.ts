@@ -108,18 +108,18 @@ export const report = task('report', async ([licences, sizes, doubles]: Answers,
   }
 })
 
+/** Typed from its text: from a directory to a Report. */
+export const steps = flow('list >> inspect* >> (byLicence | bySize | duplicates) >> report', {
+  list,
+  inspect,
+  byLicence,
+  bySize,
+  duplicates,
+  report,
+})
+
 /** `await graflow.run(audit, directory)` */
-export const audit = workflow(
-  'licence-audit',
-  flow('list >> inspect* >> (byLicence | bySize | duplicates) >> report', {
-    list,
-    inspect,
-    byLicence,
-    bySize,
-    duplicates,
-    report,
-  }),
-)
+export const audit = workflow('licence-audit', steps)
 
 function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): ReadonlyMap<K, readonly T[]> {
   const groups = new Map<K, T[]>()

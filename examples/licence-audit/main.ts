@@ -1,7 +1,7 @@
 /** Audits the licences of everything that is installed in a project: `npm run demo`, or with `-- --help` for how else. */
 import { join } from 'node:path'
 import { connect, GraflowError } from 'graflow'
-import { audit } from './audit.js'
+import { audit, steps } from './audit.js'
 import { HELP, readCommand } from './command-line.js'
 import { showProgress } from './progress.js'
 import { count, numberText, render } from './render.js'
@@ -43,7 +43,8 @@ async function main(words: readonly string[]): Promise<number> {
   const hasColour = isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'
   process.stdout.write(render(report, { columns: isTTY ? columns : 80, hasColour }))
   process.stdout.write(
-    `\n${count(report.packages, 'package')} inspected in ${count(branches, 'branch', 'branches')}, ` +
+    `\n${String(steps)}\n` +
+      `${count(report.packages, 'package')} inspected in ${count(branches, 'branch', 'branches')}, ` +
       `${(durationMs / 1_000).toFixed(2)} s (${numberText(branchesPerSecond)} branches/s)\n` +
       `${numberText(report.filesRead)} of ${count(report.files, 'file')} read; ` +
       'embedded engine in this process (no Redis needed)\n',

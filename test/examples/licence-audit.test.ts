@@ -214,7 +214,7 @@ describe('examples/licence-audit on a small project', () => {
     expect(stdout).toContain('11 findings')
     expect(stdout).toContain('1 link to packages that are counted where they are')
     expect(stdout).toMatch(
-      /\n15 packages inspected in 18 branches, \d+\.\d\d s \([\d,]+ branches\/s\)\n15 of 20 files read; embedded engine in this process \(no Redis needed\)\n$/,
+      /\nlist >> inspect\* >> \(by-licence \| by-size \| duplicates\) >> report\n15 packages inspected in 18 branches, \d+\.\d\d s \([\d,]+ branches\/s\)\n15 of 20 files read; embedded engine in this process \(no Redis needed\)\n$/,
     )
     expect(Math.max(...stdout.split('\n').map((line) => [...line].length))).toBeLessThanOrEqual(80)
     expect(stderr).toMatch(
