@@ -4,12 +4,23 @@
  *
  * A slot is the right to run one branch. A branch that waits at an inner barrier gives its slot back, so nesting needs no second worker.
  */
-import type { Backend, Grant, SettleAnswer, SettleKind, SettleRange } from '../lib/backend/backend.js'
+import type {
+  Backend,
+  BackendLimits,
+  Grant,
+  SavedValues,
+  SettleAnswer,
+  SettleKind,
+  SettleRange,
+} from '../lib/backend/backend.js'
+import { byteLength, slice } from '../lib/backend/packed.js'
 import { Dropped } from '../lib/engine/cancellation.js'
 import { encode } from '../lib/engine/codec.js'
-import type { BranchReport, Engine, PreparedGrant } from '../lib/engine/engine.js'
-import type { Execution, Slot } from '../lib/engine/execution.js'
+import type { Engine } from '../lib/engine/engine.js'
+import type { Execution } from '../lib/engine/execution.js'
 import { NO_BYTES, PackedWriter } from '../lib/engine/packing.js'
+import type { PreparedBranch, PreparedGrant } from '../lib/engine/prepared-grant.js'
+import type { BranchKeeper, BranchReport } from '../lib/engine/task-start.js'
 import { GraflowError } from '../lib/errors.js'
 import type { Emitter, OutcomeStatus } from '../lib/events.js'
 import type { Clock } from '../lib/time.js'
@@ -46,79 +57,137 @@ const MOST_SUSPENDED = 1_000
 /** After so long in one turn of the event loop, timers and sockets are let in. */
 const LONGEST_TURN_MS = 10
 
-const RELEASED: BranchReport = Object.freeze({ kind: 'released', value: NO_BYTES, delayMs: 0 })
+const RELEASED: BranchReport = Object.freeze({ kind: 'released', delayMs: 0 })
 
 /** One grant's branches in this process, and what is to be settled of them. */
 class GrantInFlight {
   readonly grant: Grant
   readonly prepared: PreparedGrant
+  readonly startedAt: number
   /** By k; undefined once over. */
-  readonly running: (Execution | undefined)[]
-  readonly slots: BranchSlot[] = []
+  readonly branches: (BranchInFlight | undefined)[] = []
   left: number
-  indexes: number[] = []
-  kinds: SettleKind[] = []
-  delaysMs: number[] = []
+  /** Results and errors of what is to be settled, by position as the three lists below. */
   readonly values = new PackedWriter()
-  readonly savePaths: string[] = []
-  readonly saves = new PackedWriter()
+  #indexes: number[] = []
+  /** Undefined while all have succeeded, as nearly always. */
+  #kinds: SettleKind[] | undefined
+  /** Undefined while none is to wait. */
+  #delaysMs: number[] | undefined
+  readonly #savePaths: string[] = []
+  #saves: PackedWriter | undefined
 
-  constructor(prepared: PreparedGrant) {
+  constructor(prepared: PreparedGrant, startedAt: number) {
     this.prepared = prepared
     this.grant = prepared.grant
+    this.startedAt = startedAt
     this.left = this.grant.indexes.length
-    this.running = new Array<Execution | undefined>(this.left)
   }
 
-  takeRange(): SettleRange {
-    const range: SettleRange = {
-      gid: this.grant.spec.gid,
-      token: this.grant.token,
-      indexes: this.indexes,
-      kinds: this.kinds,
-      values: this.values.take(),
-      delaysMs: this.delaysMs,
-      ...(this.savePaths.length > 0 && { save: { paths: this.savePaths.splice(0), values: this.saves.take() } }),
+  /** Notes how a start of branch k ended; its value is the last of `values`. */
+  add(k: number, { kind, delayMs }: BranchReport): void {
+    const count = this.#indexes.length
+    if (kind !== 'succeeded') this.#kinds ??= [...successes(count)]
+    if (delayMs > 0) this.#delaysMs ??= new Array<number>(count).fill(0)
+    this.#indexes.push(this.grant.indexes[k] as number) // k is one of the grant's branches
+    this.#kinds?.push(kind)
+    this.#delaysMs?.push(delayMs)
+  }
+
+  addSaves({ paths, values }: SavedValues): void {
+    this.#saves ??= new PackedWriter()
+    for (const [i, path] of paths.entries()) {
+      this.#savePaths.push(path)
+      this.#saves.push(values.bytes, values.ends[i - 1] ?? 0, values.ends[i])
     }
-    this.indexes = []
-    this.kinds = []
-    this.delaysMs = []
-    return range
+  }
+
+  /** What was noted since the last time, in as many ranges as it takes to keep each within the limits of a call. */
+  takeRanges({ itemsPerCall, bytesPerCall }: BackendLimits): SettleRange[] {
+    const indexes = new Uint32Array(this.#indexes)
+    const kinds = this.#kinds ?? successes(indexes.length)
+    const delaysMs = this.#delaysMs
+    const values = this.values.take()
+    const saves = this.#savePaths.length > 0 ? this.#saves : undefined
+    const isAll = indexes.length <= itemsPerCall && values.bytes.length <= bytesPerCall
+    const ranges: SettleRange[] = []
+    for (let from = 0; from < indexes.length; ) {
+      let to = isAll ? indexes.length : from + 1
+      while (to < indexes.length && to - from < itemsPerCall && byteLength(values, from, to + 1) <= bytesPerCall)
+        to += 1
+      ranges.push({
+        gid: this.grant.spec.gid,
+        token: this.grant.token,
+        indexes: isAll ? indexes : indexes.slice(from, to),
+        kinds: isAll ? kinds : kinds.slice(from, to),
+        values: isAll ? values : slice(values, from, to),
+        ...(delaysMs !== undefined && { delaysMs: delaysMs.slice(from, to) }),
+        ...(from === 0 && saves !== undefined && { save: { paths: this.#savePaths.splice(0), values: saves.take() } }),
+      })
+      from = to
+    }
+    this.#indexes = []
+    this.#kinds = undefined
+    this.#delaysMs = undefined
+    return ranges
   }
 }
 
-/** What a branch's slot needs of the loop. */
-interface SlotOwner {
+let lastSuccesses: readonly SettleKind[] = []
+
+/** So many times `succeeded`; the store keeps such a list for every batch, so batches of one size share theirs. */
+function successes(count: number): readonly SettleKind[] {
+  if (lastSuccesses.length !== count) lastSuccesses = new Array<SettleKind>(count).fill('succeeded')
+  return lastSuccesses
+}
+
+/** What a branch needs of the loop. */
+interface BranchOwner {
   free(): void
   /** Calls `resolve` when there is a slot; false from it means that the slot was not wanted any more. */
   take(resolve: () => boolean): void
-  countSuspended(change: 1 | -1): void
+  countSuspended(depth: number, change: 1 | -1): void
+  ended(grant: GrantInFlight, k: number, execution: Execution, report: BranchReport): void
 }
 
-/** One branch's slot, through its life: held, given back, waited for, over. */
-class BranchSlot implements Slot {
-  readonly #owner: SlotOwner
-  #state: 'held' | 'given back' | 'over' = 'held'
+/** One branch in this process: its slot, through its life (held, given back, waited for, over), and where its report goes. */
+class BranchInFlight implements BranchKeeper {
+  /** Undefined until its start has returned. */
+  execution: Execution | undefined
+  readonly #owner: BranchOwner
+  readonly #grant: GrantInFlight
+  readonly #k: number
+  #slot: 'held' | 'given back' | 'over' = 'held'
 
-  constructor(owner: SlotOwner) {
+  constructor(owner: BranchOwner, grant: GrantInFlight, k: number) {
     this.#owner = owner
+    this.#grant = grant
+    this.#k = k
+  }
+
+  get values(): PackedWriter {
+    return this.#grant.values
+  }
+
+  ended(execution: Execution, report: BranchReport): void {
+    this.#owner.ended(this.#grant, this.#k, execution, report)
   }
 
   giveBack(): void {
-    if (this.#state !== 'held') return
-    this.#state = 'given back'
-    this.#owner.countSuspended(1)
+    if (this.#slot !== 'held') return
+    this.#slot = 'given back'
+    this.#owner.countSuspended(this.#depth, 1)
     this.#owner.free()
   }
 
   takeAgain(): Promise<void> {
-    if (this.#state !== 'given back') return Promise.resolve()
+    if (this.#slot !== 'given back') return Promise.resolve()
     return new Promise((resolve) => {
       this.#owner.take(() => {
         resolve()
-        if (this.#state !== 'given back') return false
-        this.#state = 'held'
-        this.#owner.countSuspended(-1)
+        if (this.#slot !== 'given back') return false
+        this.#slot = 'held'
+        this.#owner.countSuspended(this.#depth, -1)
         return true
       })
     })
@@ -126,10 +195,14 @@ class BranchSlot implements Slot {
 
   /** The branch is over, whatever its handler still does. */
   end(): void {
-    const before = this.#state
-    this.#state = 'over'
+    const before = this.#slot
+    this.#slot = 'over'
     if (before === 'held') this.#owner.free()
-    if (before === 'given back') this.#owner.countSuspended(-1)
+    if (before === 'given back') this.#owner.countSuspended(this.#depth, -1)
+  }
+
+  get #depth(): number {
+    return this.#grant.grant.spec.depth
   }
 }
 
@@ -146,6 +219,19 @@ export class WorkerLoop {
   #isStopped = false
   #isFlushing = false
   #turnStartedAt = 0
+  readonly #owner: BranchOwner = {
+    free: () => this.#freeSlot(),
+    take: (resolve) => {
+      if (this.#slots.free > 0 && resolve()) this.#slots.free -= 1
+      else this.#slots.waiting.push(resolve)
+    },
+    countSuspended: (depth, change) => {
+      const count = (this.#suspended.get(depth) ?? 0) + change
+      if (count === 0) this.#suspended.delete(depth)
+      else this.#suspended.set(depth, count)
+    },
+    ended: (grant, k, execution, report) => this.#end(grant, k, execution, report),
+  }
   #counters = { tasksProcessed: 0, tasksSucceeded: 0, tasksFailed: 0, totalExecutionTimeMs: 0 }
 
   constructor(options: WorkerLoopOptions) {
@@ -182,12 +268,13 @@ export class WorkerLoop {
   abortGroup(gid: string, reason: Error, as: 'dropped' | 'released' = 'dropped', token?: string): void {
     for (const grant of [...(this.#inFlight.get(gid) ?? [])]) {
       if (token !== undefined && grant.grant.token !== token) continue
-      for (const [k, execution] of grant.running.entries()) {
-        if (execution === undefined) continue
-        if (as === 'released') this.#collect(grant, k, RELEASED, execution)
-        grant.running[k] = undefined
+      for (const [k, branch] of grant.branches.entries()) {
+        const execution = branch?.execution
+        if (branch === undefined || execution === undefined) continue
+        if (as === 'released') this.#release(grant, k, execution)
+        grant.branches[k] = undefined
         grant.left -= 1
-        grant.slots[k]?.end()
+        branch.end()
         execution.cancel.abort(reason)
       }
       this.#forgetIfOver(grant)
@@ -260,91 +347,69 @@ export class WorkerLoop {
   }
 
   #start(prepared: PreparedGrant): void {
-    const { engine, clock, emitter, workerId } = this.#options
-    const grant = new GrantInFlight(prepared)
-    const { gid, runId, depth } = grant.grant.spec
+    const { engine, clock, emitter } = this.#options
+    const grant = new GrantInFlight(prepared, clock.now())
+    const { gid } = grant.grant.spec
     const grants = this.#inFlight.get(gid) ?? new Set()
     this.#inFlight.set(gid, grants.add(grant))
-    const startedAt = clock.now()
-    for (let k = 0; k < grant.running.length; k += 1) {
+    const count = grant.left
+    for (let k = 0; k < count; k += 1) {
       if (this.#isStopped) {
         this.#handBack(grant, k)
         return
       }
-      if (emitter.has('branch:started')) {
-        const { errors, losses } = grant.grant
-        const { label, path } = engine.branch(prepared, k)
-        const index = grant.grant.indexes[k] ?? 0
-        emitter.emit('branch:started', {
-          runId,
-          path: placeOf(prepared, path),
-          task: label,
-          index,
-          workerId,
-          attempt: 1 + (errors[k] ?? 0) + (losses[k] ?? 0),
-        })
-      }
-      const start = { isOver: false }
-      const slot = this.#slotFor(depth)
-      grant.slots[k] = slot
-      const execution = engine.start(prepared, k, slot, (ended, report) => {
-        start.isOver = true
-        this.#counters.totalExecutionTimeMs += clock.now() - startedAt
-        grant.running[k] = undefined
-        grant.left -= 1
-        this.#collect(grant, k, report, ended)
-        slot.end()
-        this.#forgetIfOver(grant)
-      })
-      if (!start.isOver) grant.running[k] = execution
+      if (emitter.has('branch:started')) this.#tellStarted(prepared.branch(k))
+      const branch = new BranchInFlight(this.#owner, grant, k)
+      grant.branches.push(branch)
+      branch.execution = engine.start(prepared, k, branch)
     }
+  }
+
+  /** A start is over: its branch, too, as far as this process goes. */
+  #end(grant: GrantInFlight, k: number, execution: Execution, report: BranchReport): void {
+    const branch = grant.branches[k]
+    grant.branches[k] = undefined
+    grant.left -= 1
+    this.#collect(grant, k, execution, report)
+    branch?.end()
+    this.#forgetIfOver(grant)
   }
 
   /** Releases what was acquired and not started, unspent. */
   #handBack(grant: GrantInFlight, from: number): void {
-    for (let k = from; k < grant.running.length; k += 1) {
+    for (let k = from; k < grant.grant.indexes.length; k += 1) {
       grant.left -= 1
-      this.#collect(grant, k, RELEASED, undefined)
+      this.#release(grant, k, undefined)
       this.#freeSlot()
     }
     this.#forgetIfOver(grant)
   }
 
-  #collect(grant: GrantInFlight, k: number, report: BranchReport, execution: Execution | undefined): void {
-    const { emitter, workerId } = this.#options
-    grant.indexes.push(grant.grant.indexes[k] as number) // k is one of the grant's branches
-    grant.kinds.push(report.kind)
-    grant.delaysMs.push(report.delayMs)
-    grant.values.push(report.value)
-    const save = execution?.takeUnsaved()
-    if (save !== undefined) {
-      for (const [i, path] of save.paths.entries()) {
-        grant.savePaths.push(path)
-        grant.saves.push(save.values.bytes.subarray(save.values.ends[i - 1] ?? 0, save.values.ends[i]))
-      }
-    }
-    if (execution !== undefined && (report.kind === 'succeeded' || report.kind === 'failed')) {
+  #release(grant: GrantInFlight, k: number, execution: Execution | undefined): void {
+    grant.values.push(NO_BYTES)
+    this.#note(grant, k, execution, RELEASED)
+  }
+
+  #collect(grant: GrantInFlight, k: number, execution: Execution, report: BranchReport): void {
+    const { clock, emitter } = this.#options
+    const { kind, error } = report
+    this.#note(grant, k, execution, report)
+    this.#counters.totalExecutionTimeMs += clock.now() - grant.startedAt
+    if (kind === 'succeeded' || kind === 'failed') {
       this.#counters.tasksProcessed += 1
-      if (report.kind === 'succeeded') this.#counters.tasksSucceeded += 1
+      if (kind === 'succeeded') this.#counters.tasksSucceeded += 1
       else this.#counters.tasksFailed += 1
-      if (emitter.has('branch:settled')) this.#tellSettled(grant, k, report.kind, execution, workerId)
-    } else if (
-      execution !== undefined &&
-      report.kind === 'retry' &&
-      report.error !== undefined &&
-      emitter.has('branch:retrying')
-    ) {
-      const { path, label } = this.#options.engine.branch(grant.prepared, k)
-      const { runId, errors, losses } = execution.facts
-      emitter.emit('branch:retrying', {
-        runId,
-        path: placeOf(grant.prepared, path),
-        task: label,
-        attempt: 1 + errors + losses,
-        delayMs: report.delayMs,
-        error: report.error,
-      })
+      if (emitter.has('branch:settled')) this.#tellSettled(grant.prepared.branch(k), kind)
+    } else if (kind === 'retry' && error !== undefined && emitter.has('branch:retrying')) {
+      this.#tellRetrying(grant.prepared.branch(k), report.delayMs, error)
     }
+  }
+
+  /** What travels with the next settle. */
+  #note(grant: GrantInFlight, k: number, execution: Execution | undefined, report: BranchReport): void {
+    grant.add(k, report)
+    const save = execution?.takeUnsaved()
+    if (save !== undefined) grant.addSaves(save)
     this.#unsettled.add(grant)
     if (!this.#isFlushing) {
       this.#isFlushing = true
@@ -355,29 +420,40 @@ export class WorkerLoop {
     }
   }
 
-  #tellSettled(grant: GrantInFlight, k: number, status: OutcomeStatus, execution: Execution, workerId: string): void {
-    const { path, label } = this.#options.engine.branch(grant.prepared, k)
-    const { runId, errors, losses, holder } = execution.facts
-    this.#options.emitter.emit('branch:settled', {
+  #tellStarted(branch: PreparedBranch): void {
+    const { runId, place: path, label: task, index, workerId, errors, losses } = branch
+    this.#options.emitter.emit('branch:started', { runId, path, task, index, workerId, attempt: 1 + errors + losses })
+  }
+
+  #tellRetrying(branch: PreparedBranch, delayMs: number, error: GraflowError): void {
+    const { runId, place: path, label: task, errors, losses } = branch
+    this.#options.emitter.emit('branch:retrying', {
       runId,
-      path: placeOf(grant.prepared, path),
-      task: label,
-      index: holder.index,
-      workerId,
+      path,
+      task,
       attempt: 1 + errors + losses,
-      status,
+      delayMs,
+      error,
     })
+  }
+
+  #tellSettled(branch: PreparedBranch, status: OutcomeStatus): void {
+    const { runId, place: path, label: task, index, workerId, errors, losses } = branch
+    const attempt = 1 + errors + losses
+    this.#options.emitter.emit('branch:settled', { runId, path, task, index, workerId, attempt, status })
   }
 
   async #flush(): Promise<void> {
     const { backend, emitter, session, workerId } = this.#options
     try {
       while (this.#unsettled.size > 0) {
-        const ranges = [...this.#unsettled].map((grant) => grant.takeRange())
+        const all = [...this.#unsettled].flatMap((grant) => grant.takeRanges(backend.limits))
         this.#unsettled.clear()
-        const answers = await backend.settle({ session, ranges })
-        if (emitter.has('branches:settled'))
-          emitter.emit('branches:settled', { workerId, ...countKinds(ranges, answers) })
+        for (const ranges of inCalls(all, backend.limits)) {
+          const answers = await backend.settle({ session, ranges })
+          if (emitter.has('branches:settled'))
+            emitter.emit('branches:settled', { workerId, ...countKinds(ranges, answers) })
+        }
       }
     } finally {
       this.#isFlushing = false
@@ -431,23 +507,6 @@ export class WorkerLoop {
     if (!this.#isFlushing) this.wake()
   }
 
-  #slotFor(depth: number): BranchSlot {
-    return new BranchSlot({
-      free: () => {
-        this.#freeSlot()
-      },
-      take: (resolve) => {
-        if (this.#slots.free > 0 && resolve()) this.#slots.free -= 1
-        else this.#slots.waiting.push(resolve)
-      },
-      countSuspended: (change) => {
-        const count = (this.#suspended.get(depth) ?? 0) + change
-        if (count === 0) this.#suspended.delete(depth)
-        else this.#suspended.set(depth, count)
-      },
-    })
-  }
-
   /** With very many branches suspended, only what they wait for is taken. */
   #onlyDeeperThan(): number | undefined {
     let count = 0
@@ -467,8 +526,24 @@ export class WorkerLoop {
   }
 }
 
-const placeOf = ({ use }: PreparedGrant, path: string): string =>
-  use.base === '' ? path : path === '' ? use.base : `${use.base}/${path}`
+/** Ranges in as many lists as it takes to keep each within the limits of a call; each range alone is. */
+function inCalls(ranges: readonly SettleRange[], { itemsPerCall, bytesPerCall }: BackendLimits): SettleRange[][] {
+  const calls: SettleRange[][] = []
+  let call: SettleRange[] = []
+  let items = 0
+  let bytes = 0
+  for (const range of ranges) {
+    items += range.kinds.length
+    bytes += byteLength(range.values)
+    if (call.length === 0 || items > itemsPerCall || bytes > bytesPerCall) {
+      calls.push((call = []))
+      items = range.kinds.length
+      bytes = byteLength(range.values)
+    }
+    call.push(range)
+  }
+  return calls
+}
 
 function countKinds(
   ranges: readonly SettleRange[],

@@ -7,7 +7,7 @@ import { decode, encode } from './codec.js'
 import { Dropped } from './cancellation.js'
 import type { Execution } from './execution.js'
 import { fullStore } from './graph-store.js'
-import { decodeItem, PackedWriter } from './packing.js'
+import { PackedWriter, valuesOf } from './packing.js'
 
 const LONGEST_KEY = 256
 
@@ -44,7 +44,7 @@ function stored(value: unknown): ChannelValue {
   ) {
     const writer = new PackedWriter()
     try {
-      for (const item of value as readonly unknown[]) writer.push(encode(item, 'a channel item'))
+      for (const item of value as readonly unknown[]) writer.encode(item)
     } catch (error) {
       encode(value) // throws with the item's place in the list
       throw error
@@ -59,7 +59,7 @@ function loaded(value: ChannelValue): unknown {
     case 'number':
       return value.number
     case 'list':
-      return Array.from(value.items.ends, (_, i) => decodeItem(value.items, i))
+      return valuesOf(value.items)
     case 'value':
       return decode(value.bytes)
     default:

@@ -4,7 +4,7 @@
  * its path, never silently changed; and an Error arrives as an Error.
  */
 import { isNativeError } from 'node:util/types'
-import { addExtension, Packr } from 'msgpackr'
+import { addExtension, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr'
 import { GraflowError } from '../errors.js'
 import { describe } from '../flow/describe.js'
 import { errorFromRecord, errorToRecord, type ErrorRecord } from './error-record.js'
@@ -231,14 +231,47 @@ function checkedRecord(value: Record<string, unknown>, path: Path, depth: number
 
 const NO_OBJECTS: readonly object[] = Object.freeze([])
 
+/** Takes bytes that are someone else's: it must copy `source[start .. end]` before it returns. */
+export interface ByteSink {
+  push(source: Uint8Array, start: number, end: number): void
+}
+
+/** The library's own buffer, and where in it the value is: until the next one is packed. */
+type Shared = Uint8Array & { readonly start: number; readonly end: number }
+
+const SHARED_BUFFER = REUSE_BUFFER_MODE | RESET_BUFFER_MODE
+const FIRST_BUFFER_BYTES = 8 * 1024
+/** A value larger than this leaves no buffer of its size behind. */
+const MOST_BUFFER_BYTES = 1024 * 1024
+
+function pack(value: unknown): Shared {
+  const shared = packr.pack(isPlainData(value, 0) ? value : checked(value, undefined, 0, NO_OBJECTS), SHARED_BUFFER)
+  if (shared.length > MOST_BUFFER_BYTES) packr.useBuffer(Buffer.allocUnsafeSlow(FIRST_BUFFER_BYTES))
+  return shared as Buffer & Shared // what REUSE_BUFFER_MODE gives
+}
+
 /**
  * A value as bytes. The bytes are the caller's: nothing writes to them later.
  * @throws GraflowError NOT_SERIALISABLE with the path of what cannot be carried; LIMIT_EXCEEDED above `maxBytes`.
  */
 export function encode(value: unknown, what = 'value', maxBytes = Number.POSITIVE_INFINITY): Uint8Array {
-  const bytes = packr.pack(isPlainData(value, 0) ? value : checked(value, undefined, 0, NO_OBJECTS))
-  if (bytes.length > maxBytes) throw tooLarge(what, bytes.length, maxBytes)
+  const shared = pack(value)
+  const length = shared.end - shared.start
+  if (length > maxBytes) throw tooLarge(what, length, maxBytes)
+  const bytes = new Uint8Array(length)
+  bytes.set(shared.subarray(shared.start, shared.end))
   return bytes
+}
+
+/**
+ * As `encode`, but hands the bytes to `sink`, and says how many they are. More than `maxBytes` are not handed over.
+ * @throws GraflowError NOT_SERIALISABLE with the path of what cannot be carried.
+ */
+export function encodeTo(sink: ByteSink, value: unknown, maxBytes = Number.POSITIVE_INFINITY): number {
+  const shared = pack(value)
+  const length = shared.end - shared.start
+  if (length <= maxBytes) sink.push(shared, shared.start, shared.end)
+  return length
 }
 
 /** The error for something larger than its limit. */
@@ -255,10 +288,21 @@ export const tooLarge = (what: string, bytes: number, maxBytes: number): Graflow
  * The value in `bytes[start .. end]`, a new one at every call.
  * @throws GraflowError INTEGRITY when the bytes are no value.
  */
-export function decode(bytes: Uint8Array, start = 0, end = bytes.length): unknown {
+export function decode(bytes: Uint8Array, start?: number, end?: number): unknown {
+  const view = bytes.subarray(start, end)
+  return decodeFrom(view, 0, view.length)
+}
+
+/** Read by the library before it reads anything else, so one for all calls will do. */
+const range = { start: 0, end: 0 }
+
+/** As `decode`. The library leaves a note on `view`, for the next call: do not keep it for longer than it is read from. */
+export function decodeFrom(view: Uint8Array, start: number, end: number): unknown {
   try {
     if (end <= start) throw new RangeError('no bytes') // the library would take an end of 0 for none
-    return packr.unpack(bytes, { start, end })
+    range.start = start
+    range.end = end
+    return packr.unpack(view, range)
   } catch (cause) {
     throw new GraflowError(
       'INTEGRITY',

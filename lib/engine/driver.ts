@@ -33,17 +33,19 @@ export interface Drive {
 
 /** Starts to drive. `ended` never rejects with a run's own failure: that is an end, too. */
 export function drive(engine: Engine, run: HeldRun): Drive {
-  const execution = new Execution({
-    runId: run.runId,
-    holder: { gid: run.runId, index: 0, token: run.token },
-    fence: fenceOf(run.token),
-    errors: 0,
-    losses: run.losses,
-    depth: 0,
-    slot: NO_SLOT,
-    workerId: engine.parts.workerId,
-    staticPath: '',
-  })
+  const execution = new Execution(
+    {
+      runId: run.runId,
+      holder: { gid: run.runId, index: 0, token: run.token },
+      fence: fenceOf(run.token),
+      errors: 0,
+      losses: run.losses,
+      depth: 0,
+      workerId: engine.parts.workerId,
+      staticPath: '',
+    },
+    NO_SLOT,
+  )
   return { execution, ended: driveToEnd(engine, run, execution) }
 }
 

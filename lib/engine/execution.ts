@@ -34,24 +34,27 @@ export interface ExecutionFacts {
   readonly losses: number
   /** Groups above; 0 for a driver. */
   readonly depth: number
-  readonly slot: Slot
   readonly workerId: string
   /** The branch's own place in its graph; `''` when it is the whole of it. */
   readonly staticPath: string
 }
 
+const NONE: readonly string[] = Object.freeze([])
+
 /** A start, while it lasts. */
 export class Execution {
   readonly facts: ExecutionFacts
   readonly cancel = new Cancellation()
+  readonly #slot: Slot
   #saved: Map<string, Uint8Array> | undefined
   #unsaved: Map<string, Uint8Array> | undefined
-  #retired: string[] = []
+  #retired: string[] | undefined
   #forks: Map<string, number> | undefined
   #waits = 0
 
-  constructor(facts: ExecutionFacts) {
+  constructor(facts: ExecutionFacts, slot: Slot) {
     this.facts = facts
+    this.#slot = slot
   }
 
   /** What an earlier start of this branch finished: it is not run again. */
@@ -91,12 +94,13 @@ export class Execution {
 
   /** A group whose outcomes were read: the next write lets its inputs go. */
   retire(gid: string): void {
+    this.#retired ??= []
     this.#retired.push(gid)
   }
 
   takeRetired(): readonly string[] {
-    const retired = this.#retired
-    this.#retired = []
+    const retired = this.#retired ?? NONE
+    this.#retired = undefined
     return retired
   }
 
@@ -116,12 +120,12 @@ export class Execution {
   /** Waits without occupying the worker. Several waits at once give back one slot. */
   async withoutSlot<T>(wait: () => Promise<T>): Promise<T> {
     this.#waits += 1
-    if (this.#waits === 1) this.facts.slot.giveBack()
+    if (this.#waits === 1) this.#slot.giveBack()
     try {
       return await wait()
     } finally {
       this.#waits -= 1
-      if (this.#waits === 0) await this.facts.slot.takeAgain()
+      if (this.#waits === 0) await this.#slot.takeAgain()
     }
   }
 }

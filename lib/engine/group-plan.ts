@@ -225,18 +225,19 @@ function workersOf(
 function packItems(items: readonly unknown[], from: number, place: string, by: Dispatcher): Packed {
   const writer = new PackedWriter()
   for (let i = from; i < items.length && writer.length < by.itemsPerCall; i += 1) {
-    const item = encodeItem(items[i], i, place)
-    if (item.length > by.limits.itemBytes)
-      throw tooLarge(`item ${i} of the each at ${place}`, item.length, by.limits.itemBytes)
-    if (writer.length > 0 && writer.byteLength + item.length > by.bytesPerCall) break
-    writer.push(item)
+    const bytes = packItem(writer, items[i], i, place, by.limits.itemBytes)
+    if (bytes > by.limits.itemBytes) throw tooLarge(`item ${i} of the each at ${place}`, bytes, by.limits.itemBytes)
+    if (writer.length > 1 && writer.byteLength > by.bytesPerCall) {
+      writer.drop()
+      break
+    }
   }
   return writer.take()
 }
 
-function encodeItem(item: unknown, i: number, place: string): Uint8Array {
+function packItem(writer: PackedWriter, item: unknown, i: number, place: string, maxBytes: number): number {
   try {
-    return encode(item)
+    return writer.encode(item, maxBytes)
   } catch (error) {
     if (!(error instanceof GraflowError) || error.code !== 'NOT_SERIALISABLE') throw error
     throw new GraflowError('NOT_SERIALISABLE', `item ${i} of the each at ${place}: ${error.message}`, {

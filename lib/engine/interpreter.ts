@@ -17,7 +17,7 @@ import { pathUnder, staticPath, stepsOf } from '../graph/locate.js'
 import type { Clock, Random } from '../time.js'
 import type { Arrivals } from './arrivals.js'
 import { Cancellation, Dropped } from './cancellation.js'
-import { decode, encode } from './codec.js'
+import { decode, encode, tooLarge } from './codec.js'
 import { HandlerContext, isAcrossBarrier, isControl, type Asked, type Detour, type Pausable } from './context.js'
 import { fullPath, type Execution, type Frame, type GraphInUse } from './execution.js'
 import { isRetryable, retryDelayMs, taskError } from './failure.js'
@@ -25,10 +25,10 @@ import { fullStore, type GraphStore } from './graph-store.js'
 import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
 import { groupFailed, joinResult, shaped } from './joins.js'
 import type { Limits } from './limits.js'
-import { decodeItem } from './packing.js'
+import { PackedReader, type PackedWriter } from './packing.js'
 import { isPlaced } from './placement.js'
 import type { Registry } from './registry.js'
-import { HandlerThrew, start, type StartServices } from './start.js'
+import { HandlerThrew, outputOf, start, type StartServices } from './start.js'
 
 /** A handler ended the run. Unwinds to whoever holds the branch. */
 export class EndRun extends Error {
@@ -194,7 +194,7 @@ export class Interpreter {
       input,
       use.graph.tasks[node.name]?.timeoutMs,
     )
-    const returned = await frame.cancel.race(Promise.resolve(started.output))
+    const returned = await frame.cancel.race(outputOf(started))
     const asked = HandlerContext.asked(started.context)
     const output = asked === undefined ? returned : await this.obey(frame, definition, path, attempt, returned, asked)
     const bytes = this.encodeOutput(node.name, place, output)
@@ -202,16 +202,25 @@ export class Interpreter {
     return decode(bytes)
   }
 
-  /** @throws GraflowError NOT_SERIALISABLE, LIMIT_EXCEEDED */
+  /** A task's output as bytes. @throws GraflowError NOT_SERIALISABLE, LIMIT_EXCEEDED */
   encodeOutput(task: string, place: string, output: unknown): Uint8Array {
     try {
-      return encode(output, `the result of task "${task}" (at ${place})`, this.#services.limits.resultBytes)
+      return encode(output, resultOf({ task, place }), this.#services.limits.resultBytes)
     } catch (error) {
-      if (!(error instanceof GraflowError) || error.code !== 'NOT_SERIALISABLE') throw error
-      throw new GraflowError('NOT_SERIALISABLE', `the result of task "${task}" (at ${place}): ${error.message}`, {
-        details: { ...error.details, task },
-      })
+      throw toldOf(error, { task, place })
     }
+  }
+
+  /** The same, as the next item of `writer`. `of` is asked only for what an error says. */
+  writeOutput(writer: PackedWriter, output: unknown, of: OutputOf): void {
+    const maxBytes = this.#services.limits.resultBytes
+    let bytes: number
+    try {
+      bytes = writer.encode(output, maxBytes)
+    } catch (error) {
+      throw toldOf(error, of)
+    }
+    if (bytes > maxBytes) throw tooLarge(resultOf(of), bytes, maxBytes)
   }
 
   /** Starts a task again as long as it asks for that, then does what else it asked for; gives its output. */
@@ -249,7 +258,7 @@ export class Interpreter {
         input,
         use.graph.tasks[definition.name]?.timeoutMs,
       )
-      returned = await frame.cancel.race(Promise.resolve(started.output))
+      returned = await frame.cancel.race(outputOf(started))
       asked = HandlerContext.asked(started.context)
     }
     return asked === undefined ? returned : this.#detours(frame, path, returned, asked)
@@ -614,6 +623,7 @@ class Collected {
 
   add(page: OutcomesPage): void {
     for (const chunk of page.chunks) {
+      const reader = new PackedReader(chunk.values)
       for (let i = 0; i < chunk.indexes.length; i += 1) {
         const index = chunk.indexes[i] as number // i is in range
         const kind = chunk.kinds[i] as Outcome<unknown>['status'] // runs in parallel
@@ -621,7 +631,7 @@ class Collected {
         if (kind === 'succeeded') this.succeeded.push(index)
         // A start that a sweep took back after its deadline failed without a word.
         const isSilent = chunk.values.ends[i] === (chunk.values.ends[i - 1] ?? 0)
-        this.#values[index] = isSilent ? undefined : decodeItem(chunk.values, i)
+        this.#values[index] = isSilent ? undefined : reader.value(i)
       }
     }
     page.withdrawn?.indexes.forEach((index, i) => {
@@ -704,6 +714,22 @@ const emptyGroup = (plan: GroupPlan): Collected => new Collected(plan)
 
 const isUnwinding = (thrown: unknown): boolean =>
   thrown instanceof EndRun || thrown instanceof Jumped || thrown instanceof Dropped
+
+/** Whose output it is. */
+export interface OutputOf {
+  readonly task: string
+  /** In the run. */
+  readonly place: string
+}
+
+const resultOf = ({ task, place }: OutputOf): string => `the result of task "${task}" (at ${place})`
+
+function toldOf(error: unknown, of: OutputOf): unknown {
+  if (!(error instanceof GraflowError) || error.code !== 'NOT_SERIALISABLE') return error
+  return new GraflowError('NOT_SERIALISABLE', `${resultOf(of)}: ${error.message}`, {
+    details: { ...error.details, task: of.task },
+  })
+}
 
 /** Tells what a handler threw from what the engine found. */
 export const originOf = (thrown: unknown): { readonly error: unknown; readonly isFromHandler: boolean } =>

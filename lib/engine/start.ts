@@ -29,14 +29,16 @@ export interface StartServices extends ContextServices {
 /** A started handler: its context, for what it asks the engine to do, and what it returns. */
 export interface Started {
   readonly context: HandlerContext
-  /** A promise only if the handler, a schema or a deadline makes it one. Throws and rejects with HandlerThrew or a GraflowError. */
+  /** A promise only if the handler, a schema or a deadline makes it one. */
   readonly output: unknown
+  /** True: what the output rejects with, the handler threw. Else it rejects with HandlerThrew or a GraflowError. */
+  readonly isHandlersOwn: boolean
 }
 
 const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 
-/** Calls the handler. The plain case, without schema and deadline, allocates only the context. */
+/** Calls the handler. The plain case, without schema and deadline, makes nothing but the context. Throws as `output` rejects. */
 export function start(
   services: StartServices,
   frame: Frame,
@@ -50,15 +52,23 @@ export function start(
   }
   const context = new HandlerContext(services, frame, facts, frame.cancel)
   const output = call(definition, input, context, frame.execution.facts.workerId)
-  if (!isPromiseLike(output)) return { context, output }
-  return { context, output: output.then(undefined, rethrow) }
+  // One hop for a promise; what merely has a `then` is asked once and by the rules.
+  return { context, output: isPromiseLike(output) ? Promise.resolve(output) : output, isHandlersOwn: true }
 }
 
 /** Whether the output must be waited for. */
 export const isPending = (output: unknown): output is Promise<unknown> => isPromiseLike(output)
 
+/** The output, whose rejections say by themselves who is to blame: HandlerThrew or a GraflowError. */
+export const outputOf = ({ output, isHandlersOwn }: Started): Promise<unknown> =>
+  isHandlersOwn ? Promise.resolve(output).catch(rethrow) : Promise.resolve(output)
+
+/** What a handler threw, as its own; doing it twice changes nothing. */
+export const threwByHandler = (thrown: unknown): HandlerThrew =>
+  thrown instanceof HandlerThrew ? thrown : new HandlerThrew(thrown)
+
 const rethrow = (thrown: unknown): never => {
-  throw thrown instanceof HandlerThrew ? thrown : new HandlerThrew(thrown)
+  throw threwByHandler(thrown)
 }
 
 function call(definition: TaskExpression, input: unknown, context: HandlerContext, workerId: string): unknown {
@@ -134,7 +144,7 @@ function startGuarded(
       timer?.end()
       cancel.leave()
     })
-  return { context, output }
+  return { context, output, isHandlersOwn: false }
 }
 
 async function validate(

@@ -1,0 +1,178 @@
+/**
+ * A grant as the engine starts it: the graph behind it, its inputs, and where each of its branches stands. There is one of these for
+ * many branches, so what they share is worked out here once, and paths only when somebody asks.
+ */
+import type { Grant, GroupSpec, Holder } from '../backend/backend.js'
+import { GraflowError } from '../errors.js'
+import type { TaskExpression, TaskOptions } from '../flow/expression.js'
+import type { Graph, GraphNode } from '../graph/graph.js'
+import { groupSegment, nodeAt } from '../graph/locate.js'
+import { fullPath, type ExecutionFacts, type GraphInUse } from './execution.js'
+import { PackedReader } from './packing.js'
+import { isPlaced, isSamePlacement, placementOfTask } from './placement.js'
+import type { Code } from './registry.js'
+
+/** A task that runs where its branch was acquired, without the interpreter. */
+export interface DirectTask {
+  readonly name: string
+  readonly options: TaskOptions
+  /** Undefined where this process does not know the task. */
+  readonly definition: TaskExpression | undefined
+}
+
+const NO_OPTIONS: TaskOptions = Object.freeze({})
+
+/** A grant, ready to start its branches. */
+export class PreparedGrant {
+  readonly grant: Grant
+  readonly use: GraphInUse
+  /** The group's node; undefined when the branch is a whole graph. */
+  readonly node: GraphNode | undefined
+  /** The group's path in its graph, as in this run. */
+  readonly path: string
+  readonly workerId: string
+  readonly #inputs: PackedReader
+  #last: { readonly node: GraphNode | undefined; readonly task: DirectTask | undefined } | undefined
+
+  /** @throws GraflowError INTEGRITY when the graph has no such group */
+  constructor(grant: Grant, graph: Graph, code: Code, workerId: string) {
+    const { spec } = grant
+    this.grant = grant
+    this.workerId = workerId
+    this.#inputs = new PackedReader(grant.inputs)
+    const place = spec.gid === spec.runId ? '' : spec.gid.slice(spec.runId.length + 1)
+    this.node = spec.node === '' ? undefined : nodeAt(graph, spec.node)
+    if (this.node === undefined && spec.node !== '') {
+      throw new GraflowError('INTEGRITY', `graph ${spec.graph} has nothing at ${spec.node}`, {
+        details: { graph: spec.graph, path: spec.node },
+      })
+    }
+    const { base, path } = this.node === undefined ? { base: place, path: '' } : splitPlace(place, spec)
+    this.use = { hash: spec.graph, graph, code, base }
+    this.path = path
+  }
+
+  /** Branch k of the grant. */
+  branch(k: number): PreparedBranch {
+    return new PreparedBranch(this, k)
+  }
+
+  /** As of the branch. */
+  input(k: number): unknown {
+    return this.#inputs.value(this.grant.spec.shared ? 0 : k)
+  }
+
+  /** The task that a branch with this node is, unless it is more than a task or must be dispatched on. */
+  directTask(node: GraphNode | undefined): DirectTask | undefined {
+    // Neighbours mostly have the same node.
+    if (this.#last === undefined || this.#last.node !== node) this.#last = { node, task: this.#directTask(node) }
+    return this.#last.task
+  }
+
+  #directTask(node: GraphNode | undefined): DirectTask | undefined {
+    if (node?.kind !== 'task') return undefined
+    const { name } = node
+    const options = this.use.graph.tasks[name] ?? NO_OPTIONS
+    return this.#isPlacedHere(options) ? { name, options, definition: this.use.code.task(name) } : undefined
+  }
+
+  /** Whether a task may run where it was acquired: it asks for nothing more than its group got. */
+  #isPlacedHere(options: TaskOptions): boolean {
+    const { node } = this
+    if (!isPlaced(options)) return true
+    if (node?.kind !== 'group' && node?.kind !== 'each') return true
+    const { queue, requires, affinity } = this.grant.spec
+    const wanted = placementOfTask(options)
+    return isSamePlacement({ ...wanted, queue: node.options.queue ?? wanted.queue }, { queue, requires, affinity })
+  }
+}
+
+/** One branch of a prepared grant: what its execution is known by. */
+export class PreparedBranch implements ExecutionFacts {
+  /** Undefined when the branch is a whole graph. */
+  readonly node: GraphNode | undefined
+  readonly #in: PreparedGrant
+  readonly #k: number
+
+  constructor(grant: PreparedGrant, k: number) {
+    const { node } = grant
+    this.#in = grant
+    this.#k = k
+    this.node =
+      node?.kind === 'each' ? node.body : node?.kind === 'group' ? node.branches[grant.grant.indexes[k] ?? 0] : node
+  }
+
+  get index(): number {
+    return this.#in.grant.indexes[this.#k] as number // k is one of the grant's branches
+  }
+
+  /** In the graph in use, as in this run. */
+  get path(): string {
+    const { node, path } = this.#in
+    if (node?.kind === 'each') return `${path}/${this.index}`
+    return node?.kind === 'group' ? `${path}/${groupSegment(node, this.index)}` : path
+  }
+
+  /** In the run. */
+  get place(): string {
+    return fullPath(this.#in.use, this.path)
+  }
+
+  get staticPath(): string {
+    const { node, grant } = this.#in
+    if (node?.kind === 'each') return `${grant.spec.node}/*`
+    return node?.kind === 'group' ? `${grant.spec.node}/${groupSegment(node, this.index)}` : grant.spec.node
+  }
+
+  /** Its input, a new value at every call. @throws GraflowError INTEGRITY */
+  input(): unknown {
+    return this.#in.input(this.#k)
+  }
+
+  /** What events call it. */
+  get label(): string {
+    const { node } = this
+    if (node === undefined)
+      return this.#in.node?.kind === 'group' ? groupSegment(this.#in.node, this.index) : this.place
+    return node.kind === 'task' || node.kind === 'workflow' ? node.name : `(${node.kind})`
+  }
+
+  get runId(): string {
+    return this.#in.grant.spec.runId
+  }
+
+  get holder(): Holder {
+    const { spec, token } = this.#in.grant
+    return { gid: spec.gid, index: this.index, token }
+  }
+
+  get fence(): number {
+    return this.#in.grant.fence
+  }
+
+  get errors(): number {
+    return this.#in.grant.errors[this.#k] ?? 0
+  }
+
+  get losses(): number {
+    return this.#in.grant.losses[this.#k] ?? 0
+  }
+
+  get depth(): number {
+    return this.#in.grant.spec.depth
+  }
+
+  get workerId(): string {
+    return this.#in.workerId
+  }
+}
+
+/** A place in the run is where the graph stands, then a place in it; the latter has as many segments as its static path. */
+function splitPlace(place: string, spec: GroupSpec): { readonly base: string; readonly path: string } {
+  const segments = place.split('/')
+  const own = spec.node.split('/').length
+  return {
+    base: segments.slice(0, segments.length - own).join('/'),
+    path: segments.slice(segments.length - own).join('/'),
+  }
+}

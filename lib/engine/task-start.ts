@@ -1,0 +1,155 @@
+/**
+ * One start of a branch that is one task, without the interpreter: from its input to its report. This is what nearly every branch is, so
+ * it is one object that says what its handler's context needs (the frame, the facts of the start), and nothing is worked out before
+ * somebody asks.
+ */
+import type { SettleKind } from '../backend/backend.js'
+import type { GraflowError } from '../errors.js'
+import type { TaskExpression } from '../flow/expression.js'
+import type { Random } from '../time.js'
+import type { Cancellation } from './cancellation.js'
+import { HandlerContext, type StartFacts } from './context.js'
+import type { Execution, Frame, GraphInUse, Slot } from './execution.js'
+import { isRetryable, retryDelayMs, taskError } from './failure.js'
+import { EndRun, originOf, type Interpreter } from './interpreter.js'
+import type { PackedWriter } from './packing.js'
+import type { DirectTask, PreparedBranch } from './prepared-grant.js'
+import { isPending, noHandler, start, threwByHandler, type Started, type StartServices } from './start.js'
+
+/** How one start ended. A branch that was withdrawn or lost meanwhile reports nothing. */
+export interface BranchReport {
+  readonly kind: SettleKind
+  readonly delayMs: number
+  /** Of a failed start or a retry. */
+  readonly error?: GraflowError
+}
+
+/** Who keeps a branch while it runs, and hears how its start ended. */
+export interface BranchKeeper extends Slot {
+  /** Where results and errors of the branches go. A report has its own there, as the last item, when it is made. */
+  readonly values: PackedWriter
+  /** Called once when the start is over, maybe before it was begun in full; never once the execution's `cancel` was aborted. */
+  ended(execution: Execution, report: BranchReport): void
+}
+
+export const SUCCEEDED: BranchReport = Object.freeze({ kind: 'succeeded', delayMs: 0 })
+
+/** What starts of tasks need of the engine. */
+export interface TaskStartServices extends StartServices {
+  readonly interpreter: Interpreter
+  readonly random: Random
+  /** A handler ended the whole run. Rejects when what it is to end with cannot be carried. */
+  endRun(execution: Execution, end: EndRun): Promise<void>
+}
+
+export class TaskStart implements Frame, StartFacts {
+  readonly execution: Execution
+  readonly use: GraphInUse
+  readonly attempt: number
+  readonly pass = 1
+  readonly #services: TaskStartServices
+  readonly #branch: PreparedBranch
+  readonly #task: DirectTask
+  readonly #keeper: BranchKeeper
+
+  constructor(
+    services: TaskStartServices,
+    execution: Execution,
+    use: GraphInUse,
+    branch: PreparedBranch,
+    task: DirectTask,
+    keeper: BranchKeeper,
+  ) {
+    this.execution = execution
+    this.use = use
+    this.attempt = 1 + branch.errors + branch.losses
+    this.#services = services
+    this.#branch = branch
+    this.#task = task
+    this.#keeper = keeper
+  }
+
+  get cancel(): Cancellation {
+    return this.execution.cancel
+  }
+
+  get task(): string {
+    return this.#task.name
+  }
+
+  get path(): string {
+    return this.#branch.path
+  }
+
+  get place(): string {
+    return this.#branch.place
+  }
+
+  /** Calls the handler. The keeper hears of the end, maybe before this returns. */
+  begin(): void {
+    const { definition, options, name } = this.#task
+    if (definition?.handler === undefined) {
+      this.#fail(noHandler(name, this.place, [this.execution.facts.workerId]))
+      return
+    }
+    let started: Started
+    try {
+      started = start(this.#services, this, definition, this, this.#branch.input(), options.timeoutMs)
+    } catch (thrown) {
+      this.#fail(thrown)
+      return
+    }
+    const { context, output, isHandlersOwn } = started
+    if (!isPending(output)) {
+      this.#finish(definition, context, output)
+      return
+    }
+    output.then(
+      (returned) => this.#finish(definition, context, returned),
+      (thrown: unknown) => this.#fail(isHandlersOwn ? threwByHandler(thrown) : thrown),
+    )
+  }
+
+  #finish(definition: TaskExpression, context: HandlerContext, returned: unknown): void {
+    const asked = HandlerContext.asked(context)
+    if (asked === undefined) {
+      this.#succeed(returned)
+      return
+    }
+    const { interpreter } = this.#services
+    // As a branch of its own, a task may also jump: its result is then the jump's.
+    void interpreter
+      .asBranch(() => interpreter.obey(this, definition, this.path, this.attempt, returned, asked))
+      .then(
+        (output) => this.#succeed(output),
+        (thrown: unknown) => this.#fail(thrown),
+      )
+  }
+
+  #succeed(output: unknown): void {
+    if (this.cancel.reason !== undefined) return
+    try {
+      this.#services.interpreter.writeOutput(this.#keeper.values, output, this)
+    } catch (error) {
+      this.#fail(error)
+      return
+    }
+    this.#keeper.ended(this.execution, SUCCEEDED)
+  }
+
+  #fail(thrown: unknown): void {
+    if (this.cancel.reason !== undefined) return
+    if (thrown instanceof EndRun) {
+      this.#services.endRun(this.execution, thrown).catch((error: unknown) => this.#fail(error))
+      return
+    }
+    const { error, isFromHandler } = originOf(thrown)
+    const { name, options } = this.#task
+    const errors = this.execution.facts.errors + 1
+    const failure = taskError(error, isFromHandler, { task: name, path: this.place, errors })
+    const isOver = errors >= (options.retry?.attempts ?? 1) || !isRetryable(error, isFromHandler)
+    const delayMs = isOver ? 0 : retryDelayMs(options.retry ?? {}, errors, this.#services.random)
+    this.#keeper.values.encode(failure)
+    this.#keeper.ended(this.execution, { kind: isOver ? 'failed' : 'retry', delayMs, error: failure })
+  }
+}
