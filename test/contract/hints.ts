@@ -146,6 +146,31 @@ export function describeHints(useWorld: UseWorld): void {
     expect(await rings(world)).toBe(1)
   })
 
+  it('wakes a waiting session that says it can serve more', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.take()
+    await world.dispatch(holder, 'run/0', { tasks: ['rare'] })
+    expect(await rings(world)).toBe(0)
+    await world.join('w', { tasks: ['task', 'rare'] })
+    expect(await rings(world)).toBe(1)
+    expect(await world.take()).toHaveLength(1)
+  })
+
+  it('rings on past work that only the woken session could take', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.join('gpu')
+    await world.take(50, { session: 'gpu', capabilities: ['gpu'] })
+    await world.take(50)
+    await world.dispatch(holder, 'run/0', { size: 10 })
+    await world.dispatch(holder, 'run/1', { size: 10, requires: ['gpu'], priority: 1 })
+    expect([await rings(world, 'gpu'), await rings(world)]).toEqual([1, 0])
+    const taken = await world.take(2, { session: 'gpu', capabilities: ['gpu'] })
+    expect(world.names(taken)).toEqual(['run/1#0', 'run/1#1'])
+    expect(await rings(world)).toBe(1)
+  })
+
   it('rings on when a woken session leaves work for others', async () => {
     const world = await useWorld()
     const holder = await world.start('run')

@@ -3,6 +3,7 @@ import { item } from '../../lib/backend/packed.js'
 import type { Group } from '../../lib/backend/kernel/group.js'
 import { isServedBefore } from '../../lib/backend/kernel/ready-queue.js'
 import type { KernelState } from '../../lib/backend/kernel/state.js'
+import type { Session } from '../../lib/backend/kernel/sessions.js'
 import { mayTake } from '../../lib/backend/kernel/waking.js'
 
 /** Everything but the time, as plain data. Two pictures are equal when nothing happened between them. */
@@ -179,21 +180,24 @@ function checkSessions(state: KernelState): void {
     if (!state.sessions.has(session.id)) throw new Error(`${session.id} waits and is gone`)
 }
 
-/** Where somebody waits beside work that it could take, somebody who could take it was woken and is on the way. */
+/**
+ * Where somebody waits beside work, somebody who could take it was woken and is on the way: of each lane it is asked about the first
+ * group that the waiting session could take.
+ */
 function checkBells(state: KernelState, woken: ReadonlySet<string>): void {
+  const isComing = [...state.coming].map(({ id }) => id).filter((id) => !woken.has(id))
+  equal('woken without a notice', isComing, [])
+  const could = (session: Session, group: Group): boolean =>
+    session.wait !== undefined && mayTake(state, session, session.wait, group)
   for (const queue of state.queues.values()) {
     if (queue.isPaused) continue
     for (const lane of queue.lanes) {
-      for (let i = 0; i < lane.size; i++) {
-        const group = lane.at(i)
-        if (group === undefined || group.affinityHold !== undefined) continue
-        const could = [...state.sessions.values()].filter(
-          (session) => session.wait !== undefined && mayTake(state, session, session.wait, group),
-        )
-        const waits = could.find((session) => state.waiting.has(session))
-        if (waits !== undefined && !could.some((session) => woken.has(session.id))) {
-          throw new Error(`${waits.id} waits beside ${group.spec.gid}, and nobody was woken for it`)
-        }
+      const groups = Array.from({ length: lane.size }, (_, i) => lane.at(i)).filter((group) => group !== undefined)
+      if (groups.some(({ affinityHold }) => affinityHold !== undefined)) continue // who may take it changes with time alone
+      for (const waiting of state.waiting) {
+        const group = groups.find((other) => could(waiting, other))
+        if (group === undefined || [...state.coming].some((session) => could(session, group))) continue
+        throw new Error(`${waiting.id} waits beside ${group.spec.gid}, and nobody was woken for it`)
       }
     }
   }

@@ -6,10 +6,10 @@ import type { AcquireAnswer, AcquireRequest, Grant, Packed } from '../backend.js
 import { byteLength } from '../packed.js'
 import type { Group, Lease } from './group.js'
 import { isServedBefore, type Lane } from './ready-queue.js'
-import { asSet, covers, type Session, waitOf } from './sessions.js'
+import { asSet, type Session, waitOf } from './sessions.js'
 import { type KernelState, tokenOf } from './state.js'
 import { promote } from './transitions.js'
-import { mayTake, place, ring, ringAll } from './waking.js'
+import { mayTake, place, ringOn } from './waking.js'
 
 const NO_CURSORS: ReadonlyMap<number, Uint8Array> = new Map()
 const ZEROS = new Uint8Array(4_096)
@@ -33,9 +33,10 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
       nextDueMs: nextDueMs(state, request),
     }
   }
-  const before = session.wait
+  const wasWoken = state.coming.has(session)
   session.wait = undefined
   state.waiting.delete(session)
+  state.coming.delete(session)
   promoteDue(state, request)
   const most = Math.min(request.max, state.options.itemsPerCall)
   const grants: Grant[] = []
@@ -62,14 +63,12 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
     offer.seek(state, session, wanted, group)
   }
   session.rememberCall(request.nonce, leases)
-  const next = left === 0 || isCut ? firstFor(state, session, wanted) : undefined
-  const isMore = next !== undefined
+  const isMore = (left === 0 || isCut) && firstFor(state, session, wanted) !== undefined
   if (!isMore && left > 0) {
     session.wait = waitOf(request, capabilities, most - left)
     state.waiting.add(session)
   }
-  if (next !== undefined) ring(state, next, 1)
-  if (before !== undefined && !covers(request, before)) ringAll(state) // what it was woken for is left to others
+  if (isMore || wasWoken) ringOn(state)
   return { status: 'ok', grants, isMore, nextDueMs: nextDueMs(state, request) }
 }
 

@@ -4,7 +4,7 @@ import { grantOf } from './acquire.js'
 import { Session } from './sessions.js'
 import type { KernelState } from './state.js'
 import { takeBack } from './transitions.js'
-import { ringAll } from './waking.js'
+import { ringAll, ringOn } from './waking.js'
 
 /** A sweep within this time of another has nothing to add. */
 export const SWEEP_GAP_MS = 100
@@ -23,6 +23,7 @@ export function session(state: KernelState, request: SessionRequest): SessionAns
       state.sessions.set(opened.id, opened)
       state.bases.set(opened.info.baseId, (state.bases.get(opened.info.baseId) ?? 0) + 1)
       announceSweep(state)
+      if (known !== undefined) ringOn(state) // it may serve more now, or less than it was woken for
       return { status: 'ok' }
     }
     case 'renew': {
@@ -58,6 +59,7 @@ export function session(state: KernelState, request: SessionRequest): SessionAns
 export function removeSession(state: KernelState, gone: Session): void {
   state.sessions.delete(gone.id)
   state.waiting.delete(gone)
+  state.coming.delete(gone)
   forgetBase(state, gone)
 }
 

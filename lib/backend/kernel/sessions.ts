@@ -29,7 +29,7 @@ export class Session {
   readonly leases = new Set<Lease>()
   /** Branches held. */
   branches = 0
-  /** What it would take, while it waits; and after it was woken until it asks. */
+  /** What it would take: while it waits, and after it was woken until it asks. */
   wait: Wait | undefined
   /** Nonce of an acquire call → what it granted. */
   readonly #calls = new Map<string, readonly Lease[]>()
@@ -86,19 +86,6 @@ export class Session {
 
 export function asSet(names: readonly string[] | 'all'): ReadonlySet<string> | 'all' {
   return names === 'all' ? 'all' : new Set(names)
-}
-
-/** Whether a call asks for all that the session was woken for. */
-export function covers(request: AcquireRequest, wait: Wait): boolean {
-  return (
-    (request.deeperThan ?? 0) <= wait.deeperThan &&
-    includesAll(asSet(request.queues), wait.queues) &&
-    includesAll(asSet(request.capabilities), wait.capabilities)
-  )
-}
-
-function includesAll(have: ReadonlySet<string> | 'all', wanted: Iterable<string> | 'all'): boolean {
-  return have === 'all' || (wanted !== 'all' && hasAll(have, [...wanted]))
 }
 
 export function waitOf(request: AcquireRequest, capabilities: ReadonlySet<string> | 'all', granted: number): Wait {

@@ -75,6 +75,8 @@ export class KernelState {
   readonly bases = new Map<string, number>()
   /** Sessions that found too little work, longest first. */
   readonly waiting = new Set<Session>()
+  /** Sessions that were woken and have not asked since. */
+  readonly coming = new Set<Session>()
   /** Sessions that are gone and whose branches are not all taken back yet. */
   readonly lost = new Set<Session>()
   readonly graphs = new Map<string, StoredGraph>()

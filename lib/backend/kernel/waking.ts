@@ -3,6 +3,7 @@
  * whom a `work` notice goes to: as few as are needed, and never nobody where somebody waits beside work.
  */
 import type { Group } from './group.js'
+import type { Lane } from './ready-queue.js'
 import type { Session, Wait } from './sessions.js'
 import type { KernelState } from './state.js'
 
@@ -54,9 +55,50 @@ export function ring(state: KernelState, group: Group, count: number): void {
     if (wanted <= 0) return
     if (session.wait === undefined || !mayTake(state, session, session.wait, group)) continue
     wanted -= session.wait.free
-    state.waiting.delete(session)
-    state.effects.notice(session.id, WORK)
+    wake(state, session)
   }
+}
+
+/**
+ * Wakes one session that waits beside work that nobody who was woken will see. Called when a session has asked and left something:
+ * each that comes wakes the next, so that none is woken for what is taken by then.
+ */
+export function ringOn(state: KernelState): void {
+  if (state.waiting.size === 0) return
+  for (const queue of state.queues.values()) {
+    if (queue.isPaused) continue
+    for (const lane of queue.lanes) {
+      for (const session of state.waiting) {
+        const group = firstIn(state, lane, session)
+        if (group === undefined || isSomebodyComingFor(state, group)) continue
+        wake(state, session)
+        return
+      }
+    }
+  }
+}
+
+function wake(state: KernelState, session: Session): void {
+  state.waiting.delete(session)
+  state.coming.add(session)
+  state.effects.notice(session.id, WORK)
+}
+
+function firstIn(state: KernelState, lane: Lane, session: Session): Group | undefined {
+  const { wait } = session
+  if (wait === undefined || !session.canServe(lane, wait.capabilities)) return undefined
+  for (let i = 0; i < lane.size; i++) {
+    const group = lane.at(i)
+    if (group !== undefined && mayTake(state, session, wait, group)) return group
+  }
+  return undefined
+}
+
+function isSomebodyComingFor(state: KernelState, group: Group): boolean {
+  for (const session of state.coming) {
+    if (session.wait !== undefined && mayTake(state, session, session.wait, group)) return true
+  }
+  return false
 }
 
 /** Offers all that is ready to who waits: after a change that is not about one group. */
