@@ -21,15 +21,31 @@ export interface ErrorRecord {
 }
 
 const MAX_TEXT = 8 * 1024
+/** Of a message the end is kept too: behind the words of everything above, it says what really happened. */
+const MAX_TAIL = 2 * 1024
 const MAX_DEPTH = 8
 const MAX_ERRORS = 100
+/** How far down the innermost cause is looked for. */
+const MAX_CAUSES = 1_000
+
+/** What is left of the room for one error with all that hangs on it: depth and breadth alone would allow 100 to the power of 8. */
+interface Room {
+  errors: number
+  values: number
+}
 
 const cut = (text: string, max = MAX_TEXT): string =>
   (text.length <= max ? text : `${text.slice(0, max)}… (${text.length - max} characters more)`).toWellFormed()
 
+const cutMessage = (text: string): string =>
+  text.length <= MAX_TEXT
+    ? text.toWellFormed()
+    : `${cut(text.slice(0, -MAX_TAIL), MAX_TEXT - MAX_TAIL)} …${text.slice(-MAX_TAIL)}`.toWellFormed()
+
 /** Details keep what JSON keeps, so that one bad field of a foreign error cannot spoil the report of the failure. */
-function plain(value: unknown, depth: number): unknown {
-  if (value instanceof Error || isNativeError(value)) return errorToRecord(value, depth + 1)
+function plain(value: unknown, depth: number, room: Room): unknown {
+  room.values -= 1
+  if (value instanceof Error || isNativeError(value)) return recordOf(value, depth + 1, room)
   switch (typeof value) {
     case 'string':
       return cut(value)
@@ -41,18 +57,18 @@ function plain(value: unknown, depth: number): unknown {
     case 'object':
       if (value === null) return null
       if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString()
-      if (depth >= MAX_DEPTH) return '…'
-      if (Array.isArray(value)) return value.slice(0, MAX_ERRORS).map((item) => plain(item, depth + 1))
-      return plainRecord(value as Record<string, unknown>, depth)
+      if (depth >= MAX_DEPTH || room.values <= 0) return '…'
+      if (Array.isArray(value)) return value.slice(0, MAX_ERRORS).map((item) => plain(item, depth + 1, room))
+      return plainRecord(value, depth, room)
     default:
       return undefined
   }
 }
 
-function plainRecord(value: Record<string, unknown>, depth: number): Record<string, unknown> {
+function plainRecord(value: object, depth: number, room: Room): Record<string, unknown> {
   const result: Record<string, unknown> = {}
   for (const key of Object.keys(value).slice(0, MAX_ERRORS)) {
-    const item = plain(value[key], depth + 1)
+    const item = plain(property(value, key), depth + 1, room)
     if (item !== undefined && key !== '__proto__') result[cut(key, 256)] = item
   }
   return result
@@ -67,33 +83,71 @@ function property(error: object, key: string): unknown {
   }
 }
 
-/** Anything thrown, as data. What is no Error is described in the message. Bounded in text, depth and count. */
-export function errorToRecord(thrown: unknown, depth = 0): ErrorRecord {
-  if (!(thrown instanceof Error || isNativeError(thrown)))
-    return { name: 'Error', message: cut(`thrown: ${describe(thrown)}`) }
+/** Whether it is an Error, of this realm or another; asking may call into what was thrown. */
+export function isError(thrown: unknown): thrown is Error {
+  try {
+    return thrown instanceof Error || isNativeError(thrown)
+  } catch {
+    return false // a proxy that answers nothing
+  }
+}
+
+/** Anything thrown, as data; never throws. What is no Error is described in the message. Bounded in text, depth and count. */
+export function errorToRecord(thrown: unknown): ErrorRecord {
+  try {
+    return recordOf(thrown, 0, { errors: 1_000, values: 20_000 })
+  } catch {
+    return { name: 'Error', message: 'thrown: something that cannot be looked at' }
+  }
+}
+
+function recordOf(thrown: unknown, depth: number, room: Room): ErrorRecord {
+  room.errors -= 1
+  if (!isError(thrown)) {
+    const isNotRetryable = typeof thrown === 'object' && thrown !== null && property(thrown, 'retryable') === false
+    return {
+      name: 'Error',
+      message: cutMessage(`thrown: ${describe(thrown)}`),
+      ...(isNotRetryable && { isNotRetryable }),
+    }
+  }
   const code = property(thrown, 'code')
   const details = property(thrown, 'details')
   const cause = property(thrown, 'cause')
   const errors = property(thrown, 'errors')
   const stack = property(thrown, 'stack')
+  const hasRoom = depth < MAX_DEPTH && room.errors > 0
   return {
     name: cut(textOf(property(thrown, 'name'), 'Error'), 256),
-    message: cut(textOf(property(thrown, 'message'), '')),
+    message: cutMessage(textOf(property(thrown, 'message'), '')),
     ...(typeof stack === 'string' && { stack: cut(stack) }),
     ...((typeof code === 'string' || typeof code === 'number') && {
       code: typeof code === 'string' ? cut(code, 256) : code,
     }),
     ...(typeof details === 'object' && details !== null && !Array.isArray(details)
-      ? { details: plainRecord(details as Record<string, unknown>, depth) }
+      ? { details: plainRecord(details, depth, room) }
       : {}),
-    ...(cause !== undefined && cause !== null && depth < MAX_DEPTH && { cause: errorToRecord(cause, depth + 1) }),
-    ...(Array.isArray(errors) && errors.length > 0 && depth < MAX_DEPTH
-      ? { errors: errors.slice(0, MAX_ERRORS).map((error) => errorToRecord(error, depth + 1)) }
+    ...(cause !== undefined &&
+      cause !== null &&
+      hasRoom && { cause: recordOf(causeAt(cause, depth + 1), depth + 1, room) }),
+    ...(Array.isArray(errors) && errors.length > 0 && hasRoom
+      ? { errors: errors.slice(0, Math.min(MAX_ERRORS, room.errors)).map((error) => recordOf(error, depth + 1, room)) }
       : {}),
     ...(thrown instanceof GraflowError && { isGraflow: true as const }),
     ...(property(thrown, 'retryable') === false &&
       !(thrown instanceof GraflowError) && { isNotRetryable: true as const }),
   }
+}
+
+/** The cause itself; at the last depth the innermost one, which matters most. */
+function causeAt(cause: unknown, depth: number): unknown {
+  let at = cause
+  for (let i = 0; depth === MAX_DEPTH && i < MAX_CAUSES && isError(at); i += 1) {
+    const inner = property(at, 'cause')
+    if (inner === undefined || inner === null) break
+    at = inner
+  }
+  return at
 }
 
 /** A name or message may be anything that somebody assigned. */
@@ -102,6 +156,7 @@ const textOf = (value: unknown, fallback: string): string =>
 
 function describe(thrown: unknown): string {
   if (typeof thrown === 'string') return thrown
+  if (typeof thrown === 'bigint') return String(thrown)
   try {
     // undefined for a function, a symbol and undefined itself
     const json = JSON.stringify(thrown) as string | undefined

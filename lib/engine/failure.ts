@@ -1,8 +1,8 @@
 /** What an error means: whether the task is started again and when, and how it is reported once it is not. */
-import { isNativeError } from 'node:util/types'
 import { GraflowError } from '../errors.js'
 import type { RetryOptions } from '../flow/expression.js'
 import type { Random } from '../time.js'
+import { errorFromRecord, errorToRecord, isError } from './error-record.js'
 
 /** Which start of which task failed. */
 export interface FailedStart {
@@ -21,8 +21,7 @@ const WORTH_ANOTHER_START: ReadonlySet<string> = new Set(['TIMEOUT', 'GROUP_TIME
  */
 export function isRetryable(error: unknown, isFromHandler: boolean): boolean {
   if (isFromHandler) {
-    if (error instanceof GraflowError) return true
-    return !(typeof error === 'object' && error !== null && (error as { retryable?: unknown }).retryable === false)
+    return error instanceof GraflowError || errorToRecord(error).isNotRetryable !== true
   }
   return error instanceof GraflowError && WORTH_ANOTHER_START.has(error.code)
 }
@@ -32,8 +31,9 @@ export function isRetryable(error: unknown, isFromHandler: boolean): boolean {
  * which the share `jitter` is left to chance.
  */
 export function retryDelayMs(retry: RetryOptions, errors: number, random: Random): number {
+  if (retry.delayMs === undefined || retry.delayMs === 0) return 0 // also where the power is too large for a number
   const full = Math.min(
-    (retry.delayMs ?? 0) * (retry.factor ?? 1) ** (errors - 1),
+    retry.delayMs * (retry.factor ?? 1) ** (errors - 1),
     retry.maxDelayMs ?? Number.MAX_SAFE_INTEGER,
   )
   return Math.round(full * (1 - (retry.jitter ?? 0) * random()))
@@ -45,12 +45,18 @@ export function retryDelayMs(retry: RetryOptions, errors: number, random: Random
  */
 export function taskError(thrown: unknown, isFromHandler: boolean, start: FailedStart): GraflowError {
   if (!isFromHandler && thrown instanceof GraflowError) return thrown
-  const isError = thrown instanceof Error || isNativeError(thrown)
-  const message = isError ? thrown.message : `thrown: ${String(thrown)}`
+  const record = errorToRecord(thrown) // what was thrown may be anything, also something that throws when it is read
   const attempts = start.errors === 1 ? '' : ` after ${start.errors} attempts`
-  return new GraflowError('TASK_FAILED', `task "${start.task}" (at ${start.path}) failed${attempts}: ${message}`, {
-    cause: isError ? thrown : new Error(message),
-    details: { task: start.task, path: start.path, attempts: start.errors },
-    ...(isError && typeof thrown.stack === 'string' && { stack: thrown.stack }),
-  })
+  return new GraflowError(
+    'TASK_FAILED',
+    `task "${start.task}" (at ${start.path}) failed${attempts}: ${record.message}`,
+    {
+      cause: asError(thrown),
+      details: { task: start.task, path: start.path, attempts: start.errors },
+      ...(record.stack !== undefined && { stack: record.stack }),
+    },
+  )
 }
+
+/** What was thrown, if it is an Error, else an Error that describes it. */
+export const asError = (thrown: unknown): Error => (isError(thrown) ? thrown : errorFromRecord(errorToRecord(thrown)))
