@@ -114,6 +114,13 @@ describe('docs/internals.md', () => {
     expect(wrong).toEqual([])
   })
 
+  it('tells the times that the code has', () => {
+    const { payloadRetentionMs, graphRetentionMs } = KERNEL_DEFAULTS
+    expect([payloadRetentionMs / 60_000, graphRetentionMs / 3_600_000]).toEqual([10, 24])
+    expect(text).toMatch(/outcomes of groups \| ten minutes after/)
+    expect(text).toMatch(/a graph \| 24 hours after/)
+  })
+
   it('leads through every room that a branch passes', () => {
     const rooms = [...new Set([...text.matchAll(/`(lib\/\w+|worker)\//g)].map(([, room]) => room))].sort()
     expect(rooms).toEqual(['lib/backend', 'lib/engine', 'lib/flow', 'lib/graph', 'lib/producer', 'worker'])
