@@ -2,20 +2,13 @@
 import type { GroupSpec, Packed, ReleaseRule } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { TaskOptions } from '../flow/expression.js'
-import type { EachNode, GraphJoin, GraphNode, GroupNode } from '../graph/graph.js'
+import type { EachNode, Graph, GraphJoin, GraphNode, GroupNode } from '../graph/graph.js'
 import { groupSegment } from '../graph/locate.js'
 import { encode, tooLarge } from './codec.js'
 import { fullPath, type GraphInUse } from './execution.js'
 import type { Limits } from './limits.js'
 import { packedOne, PackedWriter } from './packing.js'
-import {
-  isSamePlacement,
-  placementOfBranch,
-  placementOfGroup,
-  placementOfTask,
-  tasksInPlace,
-  type Placement,
-} from './placement.js'
+import { isSamePlacement, placementOfBranch, placementOfGroup, tasksInPlace, type Placement } from './placement.js'
 
 /** A group that is about to be dispatched. */
 export interface GroupPlan {
@@ -47,13 +40,27 @@ const DEFAULT_MAX_LOSSES = 3
 const ruleOf = (join: GraphJoin, onFailure: 'cancel' | 'wait' | undefined): ReleaseRule =>
   join.kind === 'strict' && onFailure !== 'wait' ? 'first-failure' : join.kind === 'first' ? 'first-success' : 'all'
 
+/** What a group asks of its workers and allows them: the same for every dispatch of its node. */
+type Terms = Pick<
+  GroupSpec,
+  'attempts' | 'maxLosses' | 'timeoutMs' | 'priority' | 'queue' | 'requires' | 'affinity' | 'tasks'
+>
+
+const terms = new WeakMap<Graph, WeakMap<GraphNode, Terms>>()
+
+/** Worked out once a node and graph; for a `par` of many branches that is most of its planning. */
+function termsOf(graph: Graph, node: GraphNode, workOut: () => Terms): Terms {
+  let known = terms.get(graph)
+  if (known === undefined) terms.set(graph, (known = new WeakMap()))
+  let found = known.get(node)
+  if (found === undefined) known.set(node, (found = workOut()))
+  return found
+}
+
 /** What the branches, taken together, ask for: the most of each, since each branch's own worker holds it to its own. */
-function demands(
-  use: GraphInUse,
-  branches: readonly GraphNode[],
-): Pick<GroupSpec, 'attempts' | 'maxLosses' | 'timeoutMs' | 'priority'> {
+function termsFor(graph: Graph, branches: readonly GraphNode[], placement: Placement, queue?: string): Terms {
   const options = branches.map(
-    (branch): TaskOptions => (branch.kind === 'task' ? (use.graph.tasks[branch.name] ?? {}) : {}),
+    (branch): TaskOptions => (branch.kind === 'task' ? (graph.tasks[branch.name] ?? {}) : {}),
   )
   const most = (pick: (option: TaskOptions) => number): number =>
     options.reduce((max, option) => Math.max(max, pick(option)), Number.NEGATIVE_INFINITY)
@@ -63,15 +70,18 @@ function demands(
     // A branch of several tasks has no deadline of its own: its tasks have theirs.
     timeoutMs: options.every((option) => option.timeoutMs !== undefined) ? most((option) => option.timeoutMs ?? 0) : 0,
     priority: most((option) => option.priority ?? 0),
+    queue: queue ?? placement.queue,
+    requires: placement.requires,
+    ...(placement.affinity !== undefined && { affinity: placement.affinity }),
+    tasks: needs(graph, branches, placement),
   }
 }
 
-function needs(use: GraphInUse, branches: readonly GraphNode[], placement: Placement): string[] {
+function needs(graph: Graph, branches: readonly GraphNode[], placement: Placement): string[] {
   const names = new Set<string>()
   for (const branch of branches) {
-    if (branch.kind === 'task' && isSamePlacement(placementOfBranch(use.graph, branch), placement))
-      names.add(branch.name)
-    else tasksInPlace(use.graph, branch, names)
+    if (branch.kind === 'task' && isSamePlacement(placementOfBranch(graph, branch), placement)) names.add(branch.name)
+    else tasksInPlace(graph, branch, names)
   }
   return [...names].sort()
 }
@@ -122,22 +132,20 @@ export function planGroup(
       },
     )
   }
-  const kinds = distinct(branches)
-  const placement = placementOfGroup(use.graph, kinds)
   const shared =
     items === undefined
       ? packedOne(encode(input, `the input of the group at ${place}`, by.limits.sharedInputBytes))
       : undefined
   return {
-    spec: {
-      ...specBase(by, use, place, staticPath, size),
-      ...demands(use, kinds),
+    spec: specOf(by, use, place, staticPath, size, {
       shared: items === undefined,
       rule: ruleOf(node.join, node.options.onFailure),
-      ...workersOf(placement, node.options.queue),
-      tasks: needs(use, kinds, placement),
       limit: node.options.concurrency ?? 0,
-    },
+      terms: termsOf(use.graph, node, () => {
+        const kinds = distinct(branches)
+        return termsFor(use.graph, kinds, placementOfGroup(use.graph, kinds), node.options.queue)
+      }),
+    }),
     path: place,
     label: node.options.name === undefined ? `at ${place}` : `"${node.options.name}" (at ${place})`,
     name: node.options.name,
@@ -169,19 +177,14 @@ export function planOne(
       { details: { path: place } },
     )
   }
-  const placement =
-    node.kind === 'task' ? placementOfTask(use.graph.tasks[node.name]) : placementOfBranch(use.graph, node)
   const packed = packedOne(encode(input, `the input at ${place}`, by.limits.itemBytes))
   return {
-    spec: {
-      ...specBase(by, use, place, staticPath, 1),
-      ...demands(use, [node]),
+    spec: specOf(by, use, place, staticPath, 1, {
       shared: true,
       rule: 'all',
-      ...workersOf(placement, undefined),
-      tasks: needs(use, [node], placement),
       limit: 0,
-    },
+      terms: termsOf(use.graph, node, () => termsFor(use.graph, [node], placementOfBranch(use.graph, node))),
+    }),
     path: place,
     label: `at ${place}`,
     name: undefined,
@@ -193,33 +196,40 @@ export function planOne(
   }
 }
 
-function specBase(
+/** Field by field: the store keeps a spec with every group, and spread objects each have a shape of their own. */
+function specOf(
   by: Dispatcher,
   use: GraphInUse,
   place: string,
   staticPath: string,
   size: number,
-): Pick<GroupSpec, 'gid' | 'runId' | 'graph' | 'node' | 'digest' | 'size' | 'depth'> {
-  return {
+  {
+    shared,
+    rule,
+    limit,
+    terms: { attempts, maxLosses, timeoutMs, priority, queue, requires, affinity, tasks },
+  }: Pick<GroupSpec, 'shared' | 'rule' | 'limit'> & { readonly terms: Terms },
+): GroupSpec {
+  const spec: GroupSpec = {
     gid: `${by.runId}/${place}`,
     runId: by.runId,
     graph: use.hash,
     node: staticPath,
     digest: `${use.hash}/${staticPath}/${size}`,
     size,
+    shared,
+    rule,
+    queue,
+    requires,
+    tasks,
+    priority,
     depth: by.depth,
+    limit,
+    attempts,
+    maxLosses,
+    timeoutMs,
   }
-}
-
-function workersOf(
-  placement: Placement,
-  queue: string | undefined,
-): Pick<GroupSpec, 'queue' | 'requires' | 'affinity'> {
-  return {
-    queue: queue ?? placement.queue,
-    requires: placement.requires,
-    ...(placement.affinity !== undefined && { affinity: placement.affinity }),
-  }
+  return affinity === undefined ? spec : { ...spec, affinity }
 }
 
 function packItems(items: readonly unknown[], from: number, place: string, by: Dispatcher): Packed {
