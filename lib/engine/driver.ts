@@ -2,7 +2,7 @@
  * Drives one run: holds its root branch, interprets its graph, and ends it. Whatever way it ends, what the store has recorded is the
  * truth: another process may have cancelled or taken over the run meanwhile.
  */
-import type { EndState, Token } from '../backend/backend.js'
+import type { EndState, RunRecord, Token } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import { Cancellation, Dropped } from './cancellation.js'
 import { decode, encode } from './codec.js'
@@ -10,6 +10,7 @@ import { endOf, type Engine } from './engine.js'
 import { Execution, NO_SLOT, type Frame, type GraphInUse } from './execution.js'
 import { taskError } from './failure.js'
 import { EndRun, originOf } from './interpreter.js'
+import { NO_BYTES } from './packing.js'
 
 /** A run that this process holds. */
 export interface HeldRun {
@@ -113,13 +114,16 @@ export const runTimeout = (runId: string, timeoutMs: number | undefined): Graflo
   )
 
 /** What a run that has ended gives: its result, or the error it ended with. */
-export function outcomeOfRun(
-  runId: string,
-  state: EndState,
-  value: Uint8Array,
-): { readonly value: unknown } | { readonly error: GraflowError } {
+export function outcomeOfRun({
+  runId,
+  state,
+  value = NO_BYTES,
+  timeoutMs,
+}: Pick<RunRecord, 'runId' | 'state' | 'value' | 'timeoutMs'>):
+  | { readonly value: unknown }
+  | { readonly error: GraflowError } {
   if (state === 'completed') return { value: decode(value) }
-  if (value.length === 0) return { error: runTimeout(runId, undefined) } // only a deadline ends a run without saying more
+  if (value.length === 0) return { error: runTimeout(runId, timeoutMs) } // only a deadline ends a run without saying more
   const error = decode(value)
   return {
     error:

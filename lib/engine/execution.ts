@@ -49,7 +49,8 @@ export class Execution {
   #saved: Map<string, Uint8Array> | undefined
   #unsaved: Map<string, Uint8Array> | undefined
   #retired: string[] | undefined
-  #forks: Map<string, number> | undefined
+  #forks: Map<string, { number: number; readonly errors: number }> | undefined
+  #met: string[] | undefined
   #waits = 0
 
   constructor(facts: ExecutionFacts, slot: Slot) {
@@ -92,6 +93,13 @@ export class Execution {
     return { paths, values: writer.take() }
   }
 
+  /** The write did not happen: the next one carries it. */
+  putBack({ paths, values }: SavedValues): void {
+    for (const [i, path] of paths.entries()) {
+      this.save(path, values.bytes.subarray(values.ends[i - 1] ?? 0, values.ends[i]))
+    }
+  }
+
   /** A group whose outcomes were read: the next write lets its inputs go. */
   retire(gid: string): void {
     this.#retired ??= []
@@ -104,17 +112,34 @@ export class Execution {
     return retired
   }
 
-  /** Number of the next fork of the handler at `path`, from 1: the same in every attempt, so that its group is met again. */
-  nextFork(path: string): number {
+  /**
+   * The next fork of the handler at `path`: its number, from 1, the same in every attempt, so that its group is met again; and how many
+   * starts of the handler ended in an error before.
+   */
+  nextFork(path: string): { readonly number: number; readonly errors: number } {
     this.#forks ??= new Map()
-    const fork = (this.#forks.get(path) ?? 0) + 1
+    const { number, errors } = this.#forks.get(path) ?? { number: 0, errors: this.facts.errors }
+    const fork = { number: number + 1, errors }
     this.#forks.set(path, fork)
     return fork
   }
 
   /** A new attempt of the handler at `path` counts its forks from the start. */
-  restartForks(path: string): void {
-    this.#forks?.delete(path)
+  restartForks(path: string, errors: number): void {
+    if (errors === 0 && this.#forks === undefined) return
+    this.#forks ??= new Map()
+    this.#forks.set(path, { number: 0, errors })
+  }
+
+  /** The group at `path` was released before it was dispatched: an earlier attempt did it. */
+  meet(path: string): void {
+    this.#met ??= []
+    this.#met.push(path)
+  }
+
+  /** Whether a fork at `place` was such a group, or began with one. */
+  hasMet(place: string): boolean {
+    return this.#met?.some((path) => path === place || path === `${place}/0`) === true
   }
 
   /** Waits without occupying the worker. Several waits at once give back one slot. */

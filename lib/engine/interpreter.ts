@@ -4,31 +4,30 @@
  *
  * This file is long because it is one recursion over the kinds of nodes, with what a handler may ask for on top.
  */
-import type { Backend, OutcomesPage, StepAnswer } from '../backend/backend.js'
 import type { Emitter } from '../events.js'
 import { GraflowError } from '../errors.js'
 import { tasksOf } from '../flow/collect.js'
 import { describe } from '../flow/describe.js'
 import type { Expression, TaskExpression } from '../flow/expression.js'
-import type { Outcome } from '../flow/types.js'
 import { graphOf } from '../graph/graph-of.js'
 import type { ChooseNode, EachNode, GraphNode, GroupNode, LoopNode, TaskNode, WorkflowNode } from '../graph/graph.js'
 import { pathUnder, staticPath, stepsOf } from '../graph/locate.js'
 import type { Clock, Random } from '../time.js'
-import type { Arrivals } from './arrivals.js'
 import { Cancellation, Dropped } from './cancellation.js'
 import { decode, encode, tooLarge } from './codec.js'
+import { Collected } from './collected.js'
 import { HandlerContext, isAcrossBarrier, isControl, type Asked, type Detour, type Pausable } from './context.js'
 import { fullPath, type Execution, type Frame, type GraphInUse } from './execution.js'
 import { isRetryable, retryDelayMs, taskError } from './failure.js'
-import { fullStore, type GraphStore } from './graph-store.js'
-import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
+import { fullStore } from './graph-store.js'
+import { planGroup, planOne, type Dispatcher } from './group-plan.js'
 import { groupFailed, joinResult, shaped } from './joins.js'
 import type { Limits } from './limits.js'
-import { PackedReader, type PackedWriter } from './packing.js'
+import type { PackedWriter } from './packing.js'
 import { isPlaced } from './placement.js'
 import type { Registry } from './registry.js'
 import { HandlerThrew, outputOf, start, type StartServices } from './start.js'
+import { fenced, Supersteps, type SuperstepServices } from './superstep.js'
 
 /** A handler ended the run. Unwinds to whoever holds the branch. */
 export class EndRun extends Error {
@@ -54,23 +53,22 @@ class Jumped extends Error {
 const DEFAULT_MAX_CYCLES = 100
 
 /** What the interpreter needs of the process. */
-export interface InterpreterServices extends StartServices {
-  readonly backend: Backend
+export interface InterpreterServices extends StartServices, SuperstepServices {
   readonly clock: Clock
-  readonly random: Random
   readonly emitter: Emitter
+  readonly random: Random
   readonly limits: Limits
-  readonly graphs: GraphStore
   readonly registry: Registry
-  readonly arrivals: Arrivals
 }
 
 /** Interprets graphs; one a process. */
 export class Interpreter {
   readonly #services: InterpreterServices
+  readonly #supersteps: Supersteps
 
   constructor(services: InterpreterServices) {
     this.#services = services
+    this.#supersteps = new Supersteps(services)
   }
 
   /** A whole graph: a run, or what a handler forks or goes to. Gives the last step's output. */
@@ -104,19 +102,28 @@ export class Interpreter {
     timer: Pausable | undefined,
   ): Promise<unknown> {
     const { execution } = frame
-    const number = execution.nextFork(fullPath(frame.use, path))
-    const use = this.#use(frame, expression, `${fullPath(frame.use, path)}/~${number}`)
-    const inner: Frame = { execution, use, cancel: frame.cancel }
+    const { number, errors } = execution.nextFork(fullPath(frame.use, path))
+    const place = `${fullPath(frame.use, path)}/~${number}`
     timer?.pause()
     try {
-      const [only, ...more] = stepsOf(use.graph)
-      if (only !== undefined && more.length === 0 && (only.kind === 'group' || only.kind === 'each')) {
-        return await this.#group(inner, only, '0', input)
-      }
-      return await this.#one(inner, { kind: 'sequence', steps: stepsOf(use.graph) }, '', '', input)
+      return await this.#forkAt(frame, place, expression, input)
+    } catch (error) {
+      // The handler is started again because this fork failed before: a released group never reopens, so it gets a fresh one.
+      if (errors === 0 || !execution.hasMet(place)) throw error
+      return await this.#forkAt(frame, `${place}.${errors}`, expression, input)
     } finally {
       timer?.unpause()
     }
+  }
+
+  #forkAt(frame: Frame, place: string, expression: Expression, input: unknown): Promise<unknown> {
+    const use = this.#use(frame, expression, place)
+    const inner: Frame = { execution: frame.execution, use, cancel: frame.cancel }
+    const [only, ...more] = stepsOf(use.graph)
+    if (only !== undefined && more.length === 0 && (only.kind === 'group' || only.kind === 'each')) {
+      return this.#group(inner, only, '0', input)
+    }
+    return this.#one(inner, { kind: 'sequence', steps: stepsOf(use.graph) }, '', '', input)
   }
 
   async #steps(frame: Frame, steps: readonly GraphNode[], path: string, input: unknown): Promise<unknown> {
@@ -185,7 +192,7 @@ export class Interpreter {
     const definition = use.code.task(node.name)
     if (definition === undefined) throw new GraflowError('INTERNAL', `task ${node.name} has no definition here`)
     const place = fullPath(use, path)
-    execution.restartForks(place)
+    execution.restartForks(place, attempt - 1 - execution.facts.losses)
     const started = start(
       this.#services,
       frame,
@@ -411,7 +418,7 @@ export class Interpreter {
   async #group(frame: Frame, node: GroupNode | EachNode, path: string, input: unknown): Promise<unknown> {
     const { execution, use } = frame
     const plan = planGroup(this.#dispatcher(execution), use, node, path, staticPath(use.graph, path) ?? path, input)
-    const collected = plan.spec.size === 0 ? emptyGroup(plan) : await this.#superstep(frame, plan)
+    const collected = plan.spec.size === 0 ? new Collected(plan) : await this.#supersteps.run(frame, plan)
     if (plan.join.kind === 'strict' && collected.values !== undefined) return shaped(plan.keys, collected.values)
     const group = { ...plan, outcomes: collected.outcomes(), succeeded: collected.succeeded }
     if (plan.join.kind !== 'policy') return joinResult({ ...group, join: plan.join })
@@ -444,153 +451,11 @@ export class Interpreter {
   /** A node dispatched by itself; its error is its own, not a group's. */
   async #one(frame: Frame, node: GraphNode, path: string, at: string, input: unknown): Promise<unknown> {
     const plan = planOne(this.#dispatcher(frame.execution), frame.use, node, path, at, input)
-    const collected = await this.#superstep(frame, plan)
+    const collected = await this.#supersteps.run(frame, plan)
     const [outcome] = collected.outcomes()
     if (outcome === undefined) throw new GraflowError('INTERNAL', `the group of one at ${plan.path} has no outcome`)
     if (outcome.status !== 'succeeded') throw outcome.error
     return outcome.value
-  }
-
-  /** Dispatches a group, waits at its barrier without a slot, reads its outcomes. */
-  async #superstep(frame: Frame, plan: GroupPlan): Promise<Collected> {
-    const { execution } = frame
-    const { clock, emitter, arrivals } = this.#services
-    const { gid, runId } = plan.spec
-    const startedAt = clock.now()
-    const arrival = arrivals.expect(gid)
-    try {
-      const isReleased = await this.#dispatch(frame, plan)
-      emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width: plan.spec.size })
-      if (!isReleased) await this.#arrive(frame, plan, arrival.promise)
-      const collected = await this.#collect(plan)
-      execution.retire(gid)
-      if (emitter.has('group:released')) {
-        const { succeeded, failed, withdrawn } = collected.counts
-        emitter.emit('group:released', {
-          runId,
-          path: plan.path,
-          name: plan.name,
-          succeeded,
-          failed,
-          withdrawn,
-          durationMs: clock.now() - startedAt,
-        })
-      }
-      return collected
-    } finally {
-      arrival.forget()
-    }
-  }
-
-  /** True when the group was released before: this is a second dispatch, after a crash. */
-  async #dispatch(frame: Frame, plan: GroupPlan): Promise<boolean> {
-    const { execution, use } = frame
-    const { backend, graphs } = this.#services
-    await graphs.upload(use.hash, use.graph)
-    const total = plan.spec.shared ? 1 : plan.spec.size
-    let save = execution.takeUnsaved()
-    let retire = execution.takeRetired()
-    let isLost = false
-    for (let from = 0; from < total; ) {
-      frame.cancel.throwIfAborted()
-      const answer: StepAnswer = await backend.step({
-        holder: execution.facts.holder,
-        runId: execution.facts.runId,
-        ...(save !== undefined && { save }),
-        ...(retire.length > 0 && { retire }),
-        group: { spec: plan.spec, from, inputs: plan.inputsFrom(from) },
-      })
-      switch (answer.status) {
-        case 'ok':
-          if (answer.fill <= from)
-            throw new GraflowError('INTERNAL', `the group at ${plan.path} took no input at ${from}`)
-          from = answer.fill
-          save = undefined
-          retire = []
-          break
-        case 'done':
-          return true
-        case 'nograph':
-          if (isLost)
-            throw new GraflowError('NO_GRAPH', `the store does not keep graph ${use.hash}`, {
-              details: { graph: use.hash },
-            })
-          isLost = true
-          await graphs.upload(use.hash, use.graph, true)
-          break
-        case 'conflict':
-          throw new GraflowError(
-            'NON_DETERMINISTIC',
-            `another group stands at ${plan.path} than in an earlier start: what a flow does must depend on its inputs only`,
-            {
-              details: { path: plan.path },
-            },
-          )
-        case 'fenced':
-          throw fenced(frame)
-        case 'backpressure':
-          throw fullStore(`the group ${plan.label}`)
-        default:
-          return answer satisfies never
-      }
-    }
-    return false
-  }
-
-  /** Waits for the barrier. @throws GraflowError GROUP_TIMEOUT, with the branches withdrawn; or why this branch must stop */
-  async #arrive(frame: Frame, plan: GroupPlan, arrival: Promise<void>): Promise<void> {
-    const { clock } = this.#services
-    const expired = new Cancellation(frame.cancel)
-    const disarm =
-      plan.timeoutMs === undefined
-        ? undefined
-        : clock.after(plan.timeoutMs, () => {
-            expired.abort(
-              new GraflowError(
-                'GROUP_TIMEOUT',
-                `group ${plan.label} took longer than its timeoutMs of ${plan.timeoutMs}; its unfinished branches were withdrawn`,
-                {
-                  details: { group: plan.path, name: plan.name, timeoutMs: plan.timeoutMs },
-                },
-              ),
-            )
-          })
-    try {
-      await frame.execution.withoutSlot(() => expired.race(arrival))
-    } catch (reason) {
-      // Whole branches are withdrawn with all below them; a part of one (a deadline inside) must take back its own group.
-      if (frame.execution.cancel.reason === undefined && (await this.#withdraw(frame, plan)) === 'released') return
-      throw reason
-    } finally {
-      disarm?.()
-      expired.leave()
-    }
-  }
-
-  /** `released`: the group was faster. */
-  async #withdraw(frame: Frame, plan: GroupPlan): Promise<'withdrawn' | 'released'> {
-    const answer = await this.#services.backend.control({
-      kind: 'withdraw-group',
-      holder: frame.execution.facts.holder,
-      gid: plan.spec.gid,
-    })
-    return answer === 'ok' || frame.cancel.reason !== undefined ? 'withdrawn' : 'released'
-  }
-
-  async #collect(plan: GroupPlan): Promise<Collected> {
-    const collected = new Collected(plan)
-    for (let after = 0; ; ) {
-      const page = await this.#services.backend.inspect.outcomes(plan.spec.gid, after)
-      if (page === undefined)
-        throw new GraflowError('INTEGRITY', `the outcomes of the group ${plan.label} are gone`, {
-          details: { group: plan.path },
-        })
-      collected.add(page)
-      if (page.withdrawn !== undefined) return collected
-      if (page.next === after)
-        throw new GraflowError('INTERNAL', `the group ${plan.label} was announced as released and is ${page.state}`)
-      after = page.next
-    }
   }
 
   #dispatcher(execution: Execution): Dispatcher {
@@ -608,109 +473,12 @@ export class Interpreter {
   }
 }
 
-/** Outcomes of a released group, by index. Values are decoded once; outcome objects are made only where a join wants them. */
-class Collected {
-  readonly #plan: Pick<GroupPlan, 'memberOf' | 'label' | 'spec'>
-  readonly #statuses: Outcome<unknown>['status'][]
-  readonly #values: unknown[]
-  readonly succeeded: number[] = []
-
-  constructor(plan: Pick<GroupPlan, 'memberOf' | 'label' | 'spec'>) {
-    this.#plan = plan
-    this.#statuses = new Array<Outcome<unknown>['status']>(plan.spec.size)
-    this.#values = new Array<unknown>(plan.spec.size)
-  }
-
-  add(page: OutcomesPage): void {
-    for (const chunk of page.chunks) {
-      const reader = new PackedReader(chunk.values)
-      for (let i = 0; i < chunk.indexes.length; i += 1) {
-        const index = chunk.indexes[i] as number // i is in range
-        const kind = chunk.kinds[i] as Outcome<unknown>['status'] // runs in parallel
-        this.#statuses[index] = kind
-        if (kind === 'succeeded') this.succeeded.push(index)
-        // A start that a sweep took back after its deadline failed without a word.
-        const isSilent = chunk.values.ends[i] === (chunk.values.ends[i - 1] ?? 0)
-        this.#values[index] = isSilent ? undefined : reader.value(i)
-      }
-    }
-    page.withdrawn?.indexes.forEach((index, i) => {
-      this.#statuses[index] = page.withdrawn?.kinds[i] ?? 'cancelled'
-    })
-  }
-
-  /** In order of index, if every branch succeeded. */
-  get values(): readonly unknown[] | undefined {
-    return this.succeeded.length === this.#values.length ? this.#values : undefined
-  }
-
-  get counts(): { readonly succeeded: number; readonly failed: number; readonly withdrawn: number } {
-    const withdrawn = this.#statuses.reduce(
-      (count, status) => count + (status === 'cancelled' || status === 'skipped' ? 1 : 0),
-      0,
-    )
-    return {
-      succeeded: this.succeeded.length,
-      withdrawn,
-      failed: this.#statuses.length - this.succeeded.length - withdrawn,
-    }
-  }
-
-  outcomes(): Outcome<unknown>[] {
-    return this.#statuses.map((status, index): Outcome<unknown> => {
-      if (status === 'succeeded') return { status, value: this.#values[index] }
-      return { status, error: this.#errorOf(status, index) }
-    })
-  }
-
-  #errorOf(status: Exclude<Outcome<unknown>['status'], 'succeeded'>, index: number): GraflowError {
-    const member = this.#plan.memberOf(index)
-    const details = { member, index, group: this.#plan.label }
-    switch (status) {
-      case 'failed': {
-        const error = this.#values[index]
-        if (error === undefined)
-          return new GraflowError(
-            'TIMEOUT',
-            `${member} ran longer than its timeoutMs of ${this.#plan.spec.timeoutMs}, and its worker did not say so`,
-            { details },
-          )
-        return error instanceof GraflowError
-          ? error
-          : new GraflowError('INTEGRITY', `the error of ${member} cannot be read`, { cause: error, details })
-      }
-      case 'dead':
-        return new GraflowError(
-          'BRANCH_DEAD',
-          `${member} is dead: its workers were lost more than ${this.#plan.spec.maxLosses} times`,
-          { details },
-        )
-      case 'cancelled':
-        return new GraflowError(
-          'CANCELLED',
-          `${member} was withdrawn while it ran, since its group was decided without it`,
-          { details },
-        )
-      case 'skipped':
-        return new GraflowError(
-          'SKIPPED',
-          `${member} was withdrawn before it started, since its group was decided without it`,
-          { details },
-        )
-      default:
-        return status satisfies never
-    }
-  }
-}
-
 /** Gives a value to several starts, a copy each, since handlers may change what they get. */
 function copiesOf(value: unknown): () => unknown {
   if (typeof value !== 'object' || value === null) return () => value
   const bytes = encode(value)
   return () => decode(bytes)
 }
-
-const emptyGroup = (plan: GroupPlan): Collected => new Collected(plan)
 
 const isUnwinding = (thrown: unknown): boolean =>
   thrown instanceof EndRun || thrown instanceof Jumped || thrown instanceof Dropped
@@ -736,9 +504,6 @@ export const originOf = (thrown: unknown): { readonly error: unknown; readonly i
   thrown instanceof HandlerThrew
     ? { error: thrown.thrown, isFromHandler: true }
     : { error: thrown, isFromHandler: false }
-
-const fenced = (frame: Frame): Error =>
-  frame.cancel.reason ?? new Dropped(`the branch of run ${frame.execution.facts.runId} is held by another process now`)
 
 const cycleLimit = (task: string, path: string, count: number, limit: number): GraflowError =>
   new GraflowError(

@@ -1,0 +1,187 @@
+/**
+ * One superstep (BSP: Valiant 1990): a group is dispatched, its branches work, its barrier releases, its outcomes are read. What the outcomes
+ * mean is the join's.
+ */
+import type { Backend, StepAnswer } from '../backend/backend.js'
+import { GraflowError } from '../errors.js'
+import type { Emitter } from '../events.js'
+import type { Clock } from '../time.js'
+import type { Arrivals } from './arrivals.js'
+import { Cancellation, Dropped } from './cancellation.js'
+import { Collected } from './collected.js'
+import type { Frame } from './execution.js'
+import { fullStore, type GraphStore } from './graph-store.js'
+import type { GroupPlan } from './group-plan.js'
+
+/** What supersteps need of the process. */
+export interface SuperstepServices {
+  readonly backend: Backend
+  readonly clock: Clock
+  readonly emitter: Emitter
+  readonly graphs: GraphStore
+  readonly arrivals: Arrivals
+}
+
+/** Runs supersteps; one a process. */
+export class Supersteps {
+  readonly #services: SuperstepServices
+
+  constructor(services: SuperstepServices) {
+    this.#services = services
+  }
+
+  /** Dispatches a group, waits at its barrier without a slot, reads its outcomes. */
+  async run(frame: Frame, plan: GroupPlan): Promise<Collected> {
+    const { execution } = frame
+    const { clock, emitter, arrivals } = this.#services
+    const { gid, runId } = plan.spec
+    const startedAt = clock.now()
+    const arrival = arrivals.expect(gid)
+    try {
+      const isReleased = await this.#dispatch(frame, plan)
+      emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width: plan.spec.size })
+      if (!isReleased) await this.#arrive(frame, plan, arrival.promise)
+      const collected = await this.#collect(plan)
+      execution.retire(gid)
+      if (emitter.has('group:released')) {
+        const { succeeded, failed, withdrawn } = collected.counts
+        emitter.emit('group:released', {
+          runId,
+          path: plan.path,
+          name: plan.name,
+          succeeded,
+          failed,
+          withdrawn,
+          durationMs: clock.now() - startedAt,
+        })
+      }
+      return collected
+    } finally {
+      arrival.forget()
+    }
+  }
+
+  /** True when the group was released before: this is a second dispatch, after a crash. */
+  async #dispatch(frame: Frame, plan: GroupPlan): Promise<boolean> {
+    const { execution, use } = frame
+    const { backend, graphs } = this.#services
+    await graphs.upload(use.hash, use.graph)
+    const total = plan.spec.shared ? 1 : plan.spec.size
+    let save = execution.takeUnsaved()
+    let retire = execution.takeRetired()
+    let isUploadedAgain = false
+    try {
+      for (let from = 0; from < total; ) {
+        frame.cancel.throwIfAborted()
+        const answer: StepAnswer = await backend.step({
+          holder: execution.facts.holder,
+          runId: execution.facts.runId,
+          ...(save !== undefined && { save }),
+          ...(retire.length > 0 && { retire }),
+          group: { spec: plan.spec, from, inputs: plan.inputsFrom(from) },
+        })
+        if (answer.status === 'nograph' && !isUploadedAgain) {
+          isUploadedAgain = true
+          await graphs.upload(use.hash, use.graph, true)
+          continue
+        }
+        if (answer.status !== 'ok' && answer.status !== 'done') throw refused(answer.status, frame, plan)
+        save = undefined
+        retire = []
+        if (answer.status === 'done') {
+          execution.meet(plan.path)
+          return true
+        }
+        if (answer.fill <= from)
+          throw new GraflowError('INTERNAL', `the group at ${plan.path} took no input at ${from}`)
+        from = answer.fill
+      }
+      return false
+    } catch (error) {
+      if (save !== undefined) execution.putBack(save)
+      throw error
+    }
+  }
+
+  /** Waits for the barrier. @throws GraflowError GROUP_TIMEOUT, with the branches withdrawn; or why this branch must stop */
+  async #arrive(frame: Frame, plan: GroupPlan, arrival: Promise<void>): Promise<void> {
+    const { clock } = this.#services
+    const expired = new Cancellation(frame.cancel)
+    const disarm =
+      plan.timeoutMs === undefined
+        ? undefined
+        : clock.after(plan.timeoutMs, () => {
+            expired.abort(
+              new GraflowError(
+                'GROUP_TIMEOUT',
+                `group ${plan.label} took longer than its timeoutMs of ${plan.timeoutMs}; its unfinished branches were withdrawn`,
+                {
+                  details: { group: plan.path, name: plan.name, timeoutMs: plan.timeoutMs },
+                },
+              ),
+            )
+          })
+    try {
+      await frame.execution.withoutSlot(() => expired.race(arrival))
+    } catch (reason) {
+      // Whole branches are withdrawn with all below them; a part of one (a deadline inside) must take back its own group.
+      if (frame.execution.cancel.reason === undefined && (await this.#withdraw(frame, plan)) === 'released') return
+      throw reason
+    } finally {
+      disarm?.()
+      expired.leave()
+    }
+  }
+
+  /** `released`: the group was faster. */
+  async #withdraw(frame: Frame, plan: GroupPlan): Promise<'withdrawn' | 'released'> {
+    const answer = await this.#services.backend.control({
+      kind: 'withdraw-group',
+      holder: frame.execution.facts.holder,
+      gid: plan.spec.gid,
+    })
+    return answer === 'ok' || frame.cancel.reason !== undefined ? 'withdrawn' : 'released'
+  }
+
+  async #collect(plan: GroupPlan): Promise<Collected> {
+    const collected = new Collected(plan)
+    for (let after = 0; ; ) {
+      const page = await this.#services.backend.inspect.outcomes(plan.spec.gid, after)
+      if (page === undefined)
+        throw new GraflowError('INTEGRITY', `the outcomes of the group ${plan.label} are gone`, {
+          details: { group: plan.path },
+        })
+      collected.add(page)
+      if (page.withdrawn !== undefined) return collected
+      if (page.next === after)
+        throw new GraflowError('INTERNAL', `the group ${plan.label} was announced as released and is ${page.state}`)
+      after = page.next
+    }
+  }
+}
+
+/** Why a write was refused: what stopped this branch, or that another process holds it. */
+export const fenced = (frame: Frame): Error =>
+  frame.cancel.reason ?? new Dropped(`the branch of run ${frame.execution.facts.runId} is held by another process now`)
+
+/** Why a group was not dispatched. */
+function refused(status: Exclude<StepAnswer['status'], 'ok' | 'done'>, frame: Frame, plan: GroupPlan): Error {
+  switch (status) {
+    case 'nograph':
+      return new GraflowError('NO_GRAPH', `the store does not keep graph ${frame.use.hash}`, {
+        details: { graph: frame.use.hash },
+      })
+    case 'conflict':
+      return new GraflowError(
+        'NON_DETERMINISTIC',
+        `another group stands at ${plan.path} than in an earlier start: what a flow does must depend on its inputs only`,
+        { details: { path: plan.path } },
+      )
+    case 'fenced':
+      return fenced(frame)
+    case 'backpressure':
+      return fullStore(`the group ${plan.label}`)
+    default:
+      return status satisfies never
+  }
+}
