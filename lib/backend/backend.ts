@@ -314,6 +314,8 @@ export interface RunRecord {
   readonly createdAt: number
   readonly startedAt: number | undefined
   readonly endedAt: number | undefined
+  /** As it was opened with; undefined for no limit. */
+  readonly timeoutMs: number | undefined
   /** The session that drives it. */
   readonly driver: string | undefined
   readonly cancelReason: string | undefined

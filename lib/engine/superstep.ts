@@ -39,7 +39,6 @@ export class Supersteps {
     const arrival = arrivals.expect(gid)
     try {
       const isReleased = await this.#dispatch(frame, plan)
-      emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width: plan.spec.size })
       if (!isReleased) await this.#arrive(frame, plan, arrival.promise)
       const collected = await this.#collect(plan)
       execution.retire(gid)
@@ -64,8 +63,11 @@ export class Supersteps {
   /** True when the group was released before: this is a second dispatch, after a crash. */
   async #dispatch(frame: Frame, plan: GroupPlan): Promise<boolean> {
     const { execution, use } = frame
-    const { backend, graphs } = this.#services
+    const { backend, emitter, graphs } = this.#services
     await graphs.upload(use.hash, use.graph)
+    // Told before: with a worker in this process the first branches may be over when the step is.
+    const { runId, size: width } = plan.spec
+    emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width })
     const total = plan.spec.shared ? 1 : plan.spec.size
     let save = execution.takeUnsaved()
     let retire = execution.takeRetired()

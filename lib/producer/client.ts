@@ -4,7 +4,7 @@ import type { Backend, Grant, Notice } from '../backend/backend.js'
 import { cancelled, type Engine } from '../engine/engine.js'
 import { Cancellation, Dropped } from '../engine/cancellation.js'
 import { encode } from '../engine/codec.js'
-import { drive, outcomeOfRun, type Drive, type HeldRun } from '../engine/driver.js'
+import { drive, type Drive, type HeldRun } from '../engine/driver.js'
 import { fullStore } from '../engine/graph-store.js'
 import { itemBytes } from '../engine/packing.js'
 import { tasksInPlace } from '../engine/placement.js'
@@ -20,6 +20,7 @@ import type { NewId } from '../time.js'
 import type { WorkerLoop } from '../../worker/worker-loop.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import { RunHandle } from './run-handle.js'
+import { tellStates } from './run-states.js'
 import type { Graflow, Run, RunOptions } from './types.js'
 
 export interface ClientParts {
@@ -96,19 +97,10 @@ export class Client implements Graflow {
     const take = async (): Promise<void> => {
       const graph = await engine.graphs.load(hash)
       const use = { hash, graph, code: engine.registry.codeOf(runId), base: '' }
-      const record = await this.#parts.backend.inspect.run(runId)
       const losses = (grant.losses[k] ?? 0) + (grant.errors[k] ?? 0)
-      this.#drive(
-        {
-          runId,
-          token: grant.token,
-          use,
-          input: itemBytes(grant.inputs, grant.spec.shared ? 0 : k),
-          timeoutMs: undefined,
-          losses,
-        },
-        record?.workflow,
-      )
+      const input = itemBytes(grant.inputs, grant.spec.shared ? 0 : k)
+      // The store sees to the run's deadline, which began when it was submitted.
+      this.#drive({ runId, token: grant.token, use, input, timeoutMs: undefined, losses })
     }
     take().catch((error: unknown) => {
       emitter.emit('log', { level: 'error', message: `run ${runId} could not be driven: ${String(error)}`, runId })
@@ -178,8 +170,9 @@ export class Client implements Graflow {
       case 'ok':
         if (answer.token !== undefined) {
           const use = { hash, graph, code: engine.registry.codeOf(runId), base: '' }
-          this.#drive({ runId, token: answer.token, use, input: bytes, timeoutMs, losses: 0 }, workflow)
-        }
+          tellStates(runId, workflow, 'running', this.#handles, () => this.#forgetCode(runId))
+          this.#drive({ runId, token: answer.token, use, input: bytes, timeoutMs, losses: 0 })
+        } else tellStates(runId, workflow, 'pending', this.#handles, () => this.#forgetCode(runId))
         break
       case 'exists':
         this.#forgetCode(runId)
@@ -203,27 +196,15 @@ export class Client implements Graflow {
     return handle
   }
 
-  #drive(run: HeldRun, workflow: string | undefined): void {
+  #drive(run: HeldRun): void {
     const { engine, emitter } = this.#parts
     const { runId } = run
-    emitter.emit('run:state', { runId, workflow, from: 'pending', to: 'running' })
     const driven = drive(engine, run)
     this.#drives.set(runId, driven)
     driven.ended
-      .then(async (end) => {
+      .finally(() => {
         this.#drives.delete(runId)
         engine.registry.forget(runId)
-        const final = end.state === 'lost' ? await this.#parts.backend.inspect.run(runId) : end
-        if (final === undefined || !('value' in final) || final.value === undefined) return
-        if (final.state !== 'completed' && final.state !== 'failed' && final.state !== 'cancelled') return
-        const outcome = outcomeOfRun(runId, final.state, final.value)
-        emitter.emit('run:state', {
-          runId,
-          workflow,
-          from: 'running',
-          to: final.state,
-          ...('error' in outcome && { error: outcome.error }),
-        })
       })
       .catch((error: unknown) => {
         if (this.#isRunning)

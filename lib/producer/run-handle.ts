@@ -53,8 +53,7 @@ export class RunHandle implements Run<unknown> {
         withdrawn: group.withdrawn,
       }),
     )
-    const outcome =
-      isEnded(record) && record.value !== undefined ? outcomeOfRun(this.id, record.state, record.value) : undefined
+    const outcome = isEnded(record) ? outcomeOfRun(record) : undefined
     const at = (ms: number | undefined): Date | undefined => (ms === undefined ? undefined : new Date(ms))
     return {
       id: this.id,
@@ -140,7 +139,7 @@ export class RunHandle implements Run<unknown> {
         })
         const record = await this.#record()
         if (isEnded(record)) {
-          const outcome = outcomeOfRun(this.id, record.state, record.value ?? new Uint8Array(0))
+          const outcome = outcomeOfRun(record)
           if ('error' in outcome) throw outcome.error
           return outcome.value
         }

@@ -44,6 +44,9 @@ export function describeOnBackends(title: string, tests: (open: Open, name: stri
 
 // ---------------------------------------------------------------------------------------------------------------- for handlers
 
+/** Gates that a test opened. With workers in other processes this becomes something that they can see. */
+const openedByTests = new Set<string>()
+
 /** Notes what a handler does, in the order of the calls; read by `logOf`. */
 export const mark = (ctx: Pick<TaskContext, 'progress'>, text: string): void => ctx.progress(0, text)
 
@@ -52,8 +55,8 @@ export const openGate = (ctx: Pick<TaskContext, 'channel'>, name: string): Promi
   ctx.channel.set(`gate:${name}`, true)
 
 /** Waits at the gate; rejects as soon as the start is not wanted any more. */
-export async function passGate(ctx: Pick<TaskContext, 'channel' | 'signal'>, name: string): Promise<void> {
-  while (!(await ctx.channel.has(`gate:${name}`))) await turn(ctx.signal)
+export async function passGate(ctx: Pick<TaskContext, 'channel' | 'signal' | 'runId'>, name: string): Promise<void> {
+  while (!openedByTests.has(`${ctx.runId} ${name}`) && !(await ctx.channel.has(`gate:${name}`))) await turn(ctx.signal)
 }
 
 /** Waits until the start is not wanted any more, and rejects with the reason. */
@@ -79,6 +82,11 @@ export async function turn(signal: AbortSignal): Promise<void> {
 }
 
 // ------------------------------------------------------------------------------------------------------------------- for tests
+
+/** Lets those pass who wait at a gate of this run. */
+export function openGateOf(run: Pick<Run<unknown>, 'id'>, name: string): void {
+  openedByTests.add(`${run.id} ${name}`)
+}
 
 /** What `mark` notes from now on, in all runs of the client; grows while they run. */
 export function logOf(graflow: Graflow): string[] {

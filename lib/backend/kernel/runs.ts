@@ -26,6 +26,7 @@ export class Run {
   readonly digest: string
   readonly idempotencyKey: string | undefined
   readonly retentionMs: number
+  readonly timeoutMs: number | undefined
   /** Of the call that opened it: a repeat of it is known. */
   readonly openNonce: string
   /** Driven by the process that opened it; else by any worker. */
@@ -58,6 +59,7 @@ export class Run {
     this.digest = request.digest
     this.idempotencyKey = request.idempotencyKey
     this.retentionMs = request.retentionMs
+    this.timeoutMs = request.timeoutMs === 0 ? undefined : request.timeoutMs
     this.openNonce = request.nonce
     this.isStarted = request.session !== undefined
     this.createdAt = wallNow
@@ -79,6 +81,7 @@ export class Run {
       createdAt: this.createdAt,
       startedAt: this.startedAt,
       endedAt: this.end?.at,
+      timeoutMs: this.timeoutMs,
       driver: this.driver,
       cancelReason: this.cancelReason,
       value: this.end?.value,
