@@ -13,7 +13,7 @@ import { fullPath, type Frame } from './execution.js'
 export interface ContextServices {
   readonly emitter: Emitter
   channelOf(frame: Frame): ChannelAccess
-  result(frame: Frame, target: string | Expression): Promise<unknown>
+  result(frame: Frame, path: string, target: string | Expression): Promise<unknown>
   fork(
     frame: Frame,
     path: string,
@@ -161,7 +161,7 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 
   result<const N extends AnyNode>(node: N): Promise<Out<N>> {
-    return this.#services.result(this.#frame, expressionOf(node)) // the node says what its result is
+    return this.#services.result(this.#frame, this.#facts.path, expressionOf(node)) // the node says what its result is
   }
 
   run<const N extends AnyNode>(node: N, input?: unknown): Promise<Out<N>> {

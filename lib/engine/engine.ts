@@ -63,7 +63,7 @@ export class Engine {
           channels.set(execution, (channel = channelOf(backend, execution, limits.itemBytes, parts.newId)))
         return channel
       },
-      result: (frame, target) => this.#resultFor(frame, target),
+      result: (frame, path, target) => this.#resultFor(frame, path, target),
       fork: (frame: Frame, path: string, expression: Expression, input: unknown, timer: Pausable | undefined) =>
         this.interpreter.fork(frame, path, expression, input, timer),
     }
@@ -152,13 +152,14 @@ export class Engine {
     await this.parts.backend.control({ kind: 'end-run', holder, runId, ...endOf(end, runId, this.parts.limits) })
   }
 
-  async #resultFor(frame: Frame, target: string | Expression): Promise<unknown> {
+  async #resultFor(frame: Frame, path: string, target: string | Expression): Promise<unknown> {
     const { execution, use } = frame
     const isWhole = use.base === ''
     const graph = isWhole ? use.graph : await this.graphOfRun(execution.facts.runId)
-    return readResult(this.parts.backend.inspect, graph, execution.facts.runId, target, (path) =>
-      execution.savedOutput(path),
-    )
+    const local = (place: string): Uint8Array | undefined => execution.savedOutput(place)
+    // Inside a fork the asker's own item is that of the handler that forked.
+    const asker = isWhole ? path : (use.base.split(/\/[~+]/, 1)[0] ?? '')
+    return readResult(this.parts.backend.inspect, graph, execution.facts.runId, target, local, asker)
   }
 
   /** @throws GraflowError RUN_NOT_FOUND, NO_GRAPH */

@@ -10,6 +10,7 @@ import { decodeItem, itemBytes } from './packing.js'
 /**
  * What the task, or the node at a path, gave.
  * @param local outputs that are not in the store yet
+ * @param asker the place in the run of the handler that asks: inside an each or loop it means its own item and pass
  * @throws GraflowError RESULT_NOT_FOUND, RESULT_AMBIGUOUS with the paths, RESULT_NOT_READY; a failed branch's own error
  */
 export async function readResult(
@@ -18,8 +19,9 @@ export async function readResult(
   runId: string,
   target: string | Expression,
   local: (path: string) => Uint8Array | undefined = () => undefined,
+  asker = '',
 ): Promise<unknown> {
-  const path = typeof target === 'string' ? knownPath(graph, target) : onlyPath(graph, target)
+  const path = typeof target === 'string' ? knownPath(graph, target) : onlyPath(graph, target, asker)
   const own = local(path)
   if (own !== undefined) return decode(own)
   const saved = await inspect.saved(runId, path)
@@ -49,7 +51,7 @@ function knownPath(graph: Graph, path: string): string {
   return path
 }
 
-function onlyPath(graph: Graph, target: Expression): string {
+function onlyPath(graph: Graph, target: Expression, asker: string): string {
   const name = target.kind === 'task' || target.kind === 'workflow' ? target.name : undefined
   const paths = name === undefined ? [] : pathsOf(graph, name)
   const [path, ...others] = paths
@@ -62,7 +64,8 @@ function onlyPath(graph: Graph, target: Expression): string {
       },
     )
   }
-  if (others.length > 0 || path.includes('*')) {
+  const place = others.length > 0 ? path : placeFor(graph, path, asker)
+  if (others.length > 0 || place.includes('*')) {
     throw new GraflowError(
       'RESULT_AMBIGUOUS',
       `task "${name}" stands at ${paths.join(', ')}: ask for the result by path (with a number for each *)`,
@@ -71,7 +74,16 @@ function onlyPath(graph: Graph, target: Expression): string {
       },
     )
   }
-  return path
+  return place
+}
+
+/** The static path with the asker's item and pass numbers, as far as both stand inside the same each or loop. */
+function placeFor(graph: Graph, path: string, asker: string): string {
+  const own = asker.split('/')
+  const ownStatic = (staticPath(graph, asker) ?? '').split('/')
+  const segments = path.split('/')
+  for (let i = 0; i < segments.length && segments[i] === ownStatic[i]; i += 1) segments[i] = own[i] ?? '*'
+  return segments.join('/')
 }
 
 /** The group and index of a path that is a branch. */
