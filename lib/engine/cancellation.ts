@@ -2,6 +2,7 @@
  * Why work should stop, passed down a tree: the run, a branch, a workflow inside it, one start of a task. Cheap until somebody looks:
  * an AbortSignal is made only when a handler asks for one.
  */
+import { GraflowError } from '../errors.js'
 
 /** A place in the tree. Aborting it aborts all below it, once; the first reason stays. */
 export class Cancellation {
@@ -81,7 +82,9 @@ export class Cancellation {
   }
 }
 
-/** The work was taken away (another process holds it now, or it was withdrawn): stop, and report nothing. */
-export class Dropped extends Error {
-  override readonly name = 'Dropped'
+/** The work was taken away (another process holds it now, or this one ends): stop, and report nothing. Handlers see it, too. */
+export class Dropped extends GraflowError {
+  constructor(message: string, code: 'FENCED' | 'CLOSED' = 'FENCED') {
+    super(code, message)
+  }
 }

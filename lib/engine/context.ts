@@ -165,7 +165,10 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 
   run<const N extends AnyNode>(node: N, input?: unknown): Promise<Out<N>> {
-    return this.#services.fork(this.#frame, this.#facts.path, expressionOf(node), input, this.#timer) // as above
+    const forked = this.#services.fork(this.#frame, this.#facts.path, expressionOf(node), input, this.#timer)
+    // A handler may return without waiting for it, and the process must live: what becomes of it is told by events.
+    forked.catch(() => undefined)
+    return forked // as above
   }
 
   next(node: AnyNode, ...input: [input?: unknown]): Control {
