@@ -62,7 +62,9 @@ export class PackedWriter implements ByteSink {
   }
 
   #grow(needed: number): void {
-    const larger = new Uint8Array(Math.max(FIRST_BYTES, needed, this.#bytes.length * 2))
+    // By leaps while it is small: making an array costs more than its bytes.
+    const factor = this.#bytes.length < MOST_KEPT_BYTES ? 4 : 2
+    const larger = new Uint8Array(Math.max(FIRST_BYTES, needed, this.#bytes.length * factor))
     larger.set(this.#bytes.subarray(0, this.#byteLength))
     this.#bytes = larger
   }
