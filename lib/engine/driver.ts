@@ -21,6 +21,8 @@ export interface HeldRun {
   readonly timeoutMs: number | undefined
   /** Starts before this one: then what they finished is read first. */
   readonly losses: number
+  /** When to begin; at once without it. */
+  readonly begin?: Promise<void>
 }
 
 /** `lost`: this process does not hold the run any more; its state is the store's. */
@@ -54,6 +56,7 @@ const fenceOf = (token: Token): number => Number(token.slice(0, token.indexOf('.
 
 async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): Promise<DriveEnd> {
   const { clock, limits } = engine.parts
+  if (run.begin !== undefined) await run.begin
   const deadline = new Cancellation(execution.cancel)
   const disarm =
     run.timeoutMs === undefined

@@ -38,6 +38,9 @@ export interface ClientParts {
 /** Losses that a run's driver may have before the run is given up. */
 const DRIVER_MAX_LOSSES = 1_000
 
+/** `at once` where nobody gets a handle of the run. */
+type Where = 'driven at once' | 'driven here' | 'driven anywhere'
+
 export class Client implements Graflow {
   readonly instanceId: string
   readonly events: Events
@@ -71,7 +74,7 @@ export class Client implements Graflow {
   }
 
   async run(node: AnyNode, ...rest: [input?: unknown, options?: RunOptions]): Promise<never> {
-    const started = await this.#open(node, rest, 'driven here')
+    const started = await this.#open(node, rest, 'driven at once')
     return started.result() // the flow says what its result is
   }
 
@@ -99,6 +102,7 @@ export class Client implements Graflow {
       const use = { hash, graph, code: engine.registry.codeOf(runId), base: '' }
       const losses = (grant.losses[k] ?? 0) + (grant.errors[k] ?? 0)
       const input = itemBytes(grant.inputs, grant.spec.shared ? 0 : k)
+      await nextTurn()
       // The store sees to the run's deadline, which began when it was submitted.
       this.#drive({ runId, token: grant.token, use, input, timeoutMs: undefined, losses })
     }
@@ -122,7 +126,7 @@ export class Client implements Graflow {
     const reason = new GraflowError('CLOSED', `client ${instanceId} was closed while the run was in flight`)
     this.#closed.abort(reason)
     for (const { execution } of this.#drives.values()) execution.cancel.abort(reason)
-    await this.#loop?.stop(new Dropped(`client ${instanceId} was closed`))
+    await this.#loop?.stop(new Dropped(`client ${instanceId} was closed`, 'CLOSED'))
     this.#stopListening()
     await backend.session({ kind: 'close', session: this.#parts.session })
     await backend.close()
@@ -132,7 +136,7 @@ export class Client implements Graflow {
   async #open(
     node: AnyNode,
     [input, options]: readonly [input?: unknown, options?: RunOptions],
-    where: 'driven here' | 'driven anywhere',
+    where: Where,
   ): Promise<RunHandle> {
     this.#checkOpen()
     const { backend, engine, newId, retentionMs, session } = this.#parts
@@ -159,7 +163,7 @@ export class Client implements Graflow {
       digest: createHash('sha256').update(hash).update(bytes).digest('hex'),
       ...(given.idempotencyKey !== undefined && { idempotencyKey: given.idempotencyKey }),
       input: bytes,
-      ...(where === 'driven here' && { session }),
+      ...(where !== 'driven anywhere' && { session }),
       nonce: newId(),
       tasks: [...tasksInPlace(graph, graph.root)].sort(),
       maxLosses: DRIVER_MAX_LOSSES,
@@ -168,11 +172,18 @@ export class Client implements Graflow {
     })
     switch (answer.status) {
       case 'ok':
-        if (answer.token !== undefined) {
-          const use = { hash, graph, code: engine.registry.codeOf(runId), base: '' }
-          tellStates(runId, workflow, 'running', this.#handles, () => this.#forgetCode(runId))
-          this.#drive({ runId, token: answer.token, use, input: bytes, timeoutMs, losses: 0 })
-        } else tellStates(runId, workflow, 'pending', this.#handles, () => this.#forgetCode(runId))
+        this.#begin(
+          {
+            runId,
+            use: { hash, graph, code: engine.registry.codeOf(runId), base: '' },
+            input: bytes,
+            timeoutMs,
+            losses: 0,
+          },
+          answer.token,
+          workflow,
+          where,
+        )
         break
       case 'exists':
         this.#forgetCode(runId)
@@ -194,6 +205,22 @@ export class Client implements Graflow {
     const handle = new RunHandle(runId, this.#handles)
     if (given.signal !== undefined) this.#tie(given.signal, handle)
     return handle
+  }
+
+  /** Tells of a new run and, if this process holds it, drives it. Whoever gets its handle can subscribe before its first event. */
+  #begin(
+    run: Omit<HeldRun, 'token'>,
+    token: HeldRun['token'] | undefined,
+    workflow: string | undefined,
+    where: Where,
+  ): void {
+    const tell = (): void => {
+      const known = token === undefined ? 'pending' : 'running'
+      tellStates(run.runId, workflow, known, this.#handles, () => this.#forgetCode(run.runId))
+    }
+    if (where === 'driven at once') tell()
+    const begin = where === 'driven at once' ? undefined : nextTurn().then(tell)
+    if (token !== undefined) this.#drive({ ...run, token, ...(begin !== undefined && { begin }) })
   }
 
   #drive(run: HeldRun): void {
@@ -265,6 +292,12 @@ export class Client implements Graflow {
 
 /** Why a signal was aborted, as text. */
 const reasonOf = ({ reason }: AbortSignal): string => (reason instanceof Error ? reason.message : String(reason))
+
+/** What was started in this turn of the event loop, and what follows from it, comes first. */
+const nextTurn = (): Promise<void> =>
+  new Promise((resolve) => {
+    setImmediate(resolve)
+  })
 
 /** Threads come with worker processes: running such a task inline would block what it asked not to block. */
 function refuseThreads(expression: Expression): void {

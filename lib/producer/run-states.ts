@@ -39,5 +39,5 @@ export function tellStates(
     if (kind === 'state') lookAgain()
   })
   if (known === 'running') emitter.emit('run:state', { runId, workflow, from: 'pending', to: known })
-  else lookAgain() // a worker may have been faster
+  lookAgain() // somebody may have been faster: a worker that drives it, a caller who cancelled it
 }

@@ -409,6 +409,7 @@ describeOnBackends('events of a run', (open) => {
     const events = await all(run.events())
     expect(events.every(({ runId, at }) => runId === run.id && at instanceof Date)).toBe(true)
     expect(events.map(short)).toEqual([
+      'run:state running',
       'group:dispatched both',
       'branch:started 1/one 1',
       'run:progress 1/one',
@@ -471,6 +472,7 @@ describeOnBackends('events of a run', (open) => {
       (event): event is RunEvent & { type: 'run:state' } => event.type === 'run:state',
     )
     expect(states.map(({ from, to }) => `${from} → ${to}`)).toEqual([
+      'pending → running',
       'running → paused',
       'paused → running',
       'running → cancelled',
