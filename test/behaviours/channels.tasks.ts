@@ -4,11 +4,11 @@ import { mark, turn } from './support.js'
 
 // ---- C1
 export const fetched = { name: 'Ada', born: new Date('1815-12-10'), tags: new Set(['a']) }
-export const produce = task('produce', async (_: unknown, ctx) => {
+const produce = task('produce', async (_: unknown, ctx) => {
   await ctx.channel.set('config', { threshold: 0, note: '', list: [], absent: undefined, when: new Date(5) })
   return fetched
 })
-export const readAll = task('read-all', async (_: unknown, ctx) => ({
+const readAll = task('read-all', async (_: unknown, ctx) => ({
   config: await ctx.channel.get('config'),
   upstream: await ctx.result(produce),
   has: [await ctx.channel.has('config'), await ctx.channel.has('nothing')],

@@ -27,7 +27,7 @@ export const extra = step('extra')
 export const cleanup = step('cleanup')
 export const a = step('a')
 export const b = step('b')
-export const c = step('c')
+const c = step('c')
 
 // ---- next
 export const nextThenValue = task('next-then-value', (input: string, ctx) => {
@@ -90,12 +90,12 @@ interface Talk {
   readonly question: string
   readonly answers: readonly string[]
 }
-export const agent = task('agent', (talk: Talk, ctx) => {
+const agent = task('agent', (talk: Talk, ctx) => {
   mark(ctx, 'agent')
   if (talk.answers.length === 2) ctx.finish({ ...talk, passes: ctx.cycle })
   return talk
 })
-export const tool = task('tool', (talk: Talk, ctx) => {
+const tool = task('tool', (talk: Talk, ctx) => {
   mark(ctx, 'tool')
   return again({ ...talk, answers: [...talk.answers, `answer ${talk.answers.length + 1}`] })
 })
@@ -106,7 +106,7 @@ export const jumpingAgent = task('jumping-agent', (answers: readonly string[], c
   if (answers.length === 2) return ctx.finish(answers)
   return ctx.goto(jumpingTool, answers)
 })
-export const jumpingTool = task('jumping-tool', (answers: readonly string[], ctx): Control => {
+const jumpingTool = task('jumping-tool', (answers: readonly string[], ctx): Control => {
   mark(ctx, 'tool')
   return ctx.goto(jumpingAgent, [...answers, 'more'])
 })
@@ -140,7 +140,7 @@ export const waitsForEver = task('waits-for-ever', async (_: unknown, ctx) => {
 
 // ---- fork and join
 export const leafX = task('leaf-x', (n: number) => n + 1)
-export const leafY = task('leaf-y', (n: number) => n + 2)
+const leafY = task('leaf-y', (n: number) => n + 2)
 /** Forks two of itself, one level deeper each. */
 export const deeper = task('deeper', async (depth: number, ctx: TaskContext<number>): Promise<number> => {
   mark(ctx, `depth ${depth}`)

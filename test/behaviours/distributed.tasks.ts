@@ -2,10 +2,10 @@
 import { each, par, seq, task, workflow } from 'graflow'
 import { mark, untilAborted } from './support.js'
 
-export const quick = task('quick', (n: number) => n + 1)
+const quick = task('quick', (n: number) => n + 1)
 export const quickPair = par(quick, quick)
 
-export const endless = task('endless', async (_: unknown, ctx) => {
+const endless = task('endless', async (_: unknown, ctx) => {
   mark(ctx, 'running')
   try {
     return await untilAborted(ctx)
@@ -15,11 +15,11 @@ export const endless = task('endless', async (_: unknown, ctx) => {
 })
 export const slowGroup = seq(par(endless, endless).configure({ timeoutMs: 1_000, name: 'slow' }), quick as never)
 
-export const tagged = task('tagged', async ({ tag, n }: { tag: string; n: number }, ctx) => {
+const tagged = task('tagged', async ({ tag, n }: { tag: string; n: number }, ctx) => {
   await ctx.channel.append('tags', tag)
   return `${tag}${n}`
 })
-export const tags = task('tags', async (values: string[], ctx) => ({
+const tags = task('tags', async (values: string[], ctx) => ({
   values,
   tags: [...new Set(await ctx.channel.list('tags'))] as unknown[],
 }))

@@ -28,12 +28,12 @@ export const throws = task('throws', (input: string): string => {
 })
 
 /** Writes and reads what is this run's own. */
-export const remember = task('remember', async (input: string, ctx) => {
+const remember = task('remember', async (input: string, ctx) => {
   await ctx.channel.append('seen', input)
   return (await ctx.channel.list('seen')).join()
 })
 
-export const square = task('square', (n: number) => n * n)
+const square = task('square', (n: number) => n * n)
 export const squares = each(square)
 
 export const inOrder = seq(a, b, c)
