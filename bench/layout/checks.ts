@@ -27,7 +27,9 @@ async function checkLife(redis: Redis, layout: Layout): Promise<number> {
   const settle = async (session: string, grants: readonly Grant[]): Promise<readonly string[]> =>
     words(layout.settle(session, grants.map(done)))
 
-  asked.same('a step by another token', await words(layout.step({ ...group, token: '1.other' }, inputs, 0, 200)), ['FENCED'])
+  asked.same('a step by another token', await words(layout.step({ ...group, token: '1.other' }, inputs, 0, 200)), [
+    'FENCED',
+  ])
   asked.same('the first step', await words(layout.step(group, inputs, 0, 200)), ['OK', '200'])
   const before = await digest()
   asked.same('the first step again', await words(layout.step(group, inputs, 0, 200)), ['OK', '200'])
@@ -44,9 +46,14 @@ async function checkLife(redis: Redis, layout: Layout): Promise<number> {
   asked.same('a settle', await settle('s1', first), ['OK'])
   const settled = await digest()
   asked.same('the same settle again', await settle('s1', first), ['DUP'])
-  asked.same('a settle by another token', await settle('s1', first.map((grant) => ({ ...grant, ...copyOf(grant), token: '1.x' }))), [
-    'FENCED',
-  ])
+  asked.same(
+    'a settle by another token',
+    await settle(
+      's1',
+      first.map((grant) => ({ ...grant, ...copyOf(grant), token: '1.x' })),
+    ),
+    ['FENCED'],
+  )
   asked.same('what refused settles changed', await digest(), settled)
 
   const lost = await acquire('s1', 'n2')
@@ -83,7 +90,11 @@ async function checkWrongTypes(redis: Redis, layout: Layout): Promise<number> {
     layout.acquire('s1', 'b', 'n2', BATCH / 2),
   ])
   const [held, last] = [layout.grants(first), layout.grants(third)]
-  await flush(redis, [layout.settle('s1', last.map(done)), ['XADD', INBOX, '*', 'a', 'b'], ['RPUSH', `${TAG}:q:work:bell`, '1']])
+  await flush(redis, [
+    layout.settle('s1', last.map(done)),
+    ['XADD', INBOX, '*', 'a', 'b'],
+    ['RPUSH', `${TAG}:q:work:bell`, '1'],
+  ])
   const calls: Readonly<Record<string, Call>> = {
     step: layout.step(group, inputs, 200, SIZE),
     acquire: layout.acquire('s1', 'c', 'n3', BATCH),
@@ -93,7 +104,7 @@ async function checkWrongTypes(redis: Redis, layout: Layout): Promise<number> {
   }
   const keys = (await redis.keys('*')).sort()
   const dumps = new Map<string, Buffer>()
-  for (const key of keys) dumps.set(key, (await redis.dumpBuffer(key)) ?? Buffer.alloc(0))
+  for (const key of keys) dumps.set(key, await redis.dumpBuffer(key))
   for (const key of keys) {
     const wrong = (await redis.type(key)) === 'hash' ? ['SET', key, 'not a number'] : ['HSET', key, 'field', 'value']
     for (const [what, call] of Object.entries(calls)) {

@@ -1,13 +1,13 @@
 /**
- * What the two layouts have in common: the operations, as calls of scripts that can be sent in one flush, and how to read their
- * replies. Everything else (worker, producer, checks, measurements) is the same code for both.
+ * What the layouts have in common: the operations, as calls of scripts that can be sent in one flush, and how to read their
+ * replies. Everything else (worker, producer, checks, measurements) is the same code for all.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
 import type { Packed } from '../../lib/backend/backend.js'
 
-export const LAYOUT_NAMES = ['packed', 'per-branch'] as const
+export const LAYOUT_NAMES = ['packed', 'compact', 'per-branch'] as const
 export type LayoutName = (typeof LAYOUT_NAMES)[number]
 
 export type Argument = string | number | Buffer
@@ -98,13 +98,21 @@ export async function flush(redis: Redis, calls: readonly Call[]): Promise<unkno
   })
 }
 
-/** The items of a packed list's range. */
+/** A word or number of a reply. */
 export const asText = (reply: unknown): string =>
   Buffer.isBuffer(reply) ? reply.toString('latin1') : typeof reply === 'number' ? String(reply) : ''
 
 /** The common data of a group that every grant brings along: about what a real one says (graph hash, node path, names, limits). */
 export const SPEC = Buffer.from(
-  JSON.stringify({ graph: 'f'.repeat(64), node: '1.0', queue: QUEUE, requires: [], tasks: ['inspect'], attempts: 3, ms: 0 }),
+  JSON.stringify({
+    graph: 'f'.repeat(64),
+    node: '1.0',
+    queue: QUEUE,
+    requires: [],
+    tasks: ['inspect'],
+    attempts: 3,
+    ms: 0,
+  }),
 )
 
 export const DIGEST = 'd'.repeat(32)

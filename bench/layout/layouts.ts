@@ -1,10 +1,14 @@
 /** The layouts by name, and a connection with their scripts. */
 import { Redis } from 'ioredis'
 import { flush, type Layout, type LayoutName } from './layout.js'
-import { packedLayout } from './packed-layout.js'
+import { compactLayout, packedLayout } from './packed-layout.js'
 import { perBranchLayout } from './per-branch-layout.js'
 
-export const LAYOUTS: Readonly<Record<LayoutName, Layout>> = { packed: packedLayout, 'per-branch': perBranchLayout }
+export const LAYOUTS: Readonly<Record<LayoutName, Layout>> = {
+  packed: packedLayout,
+  compact: compactLayout,
+  'per-branch': perBranchLayout,
+}
 
 /** A connection that fails instead of trying again: a benchmark has no use for a second connection. */
 export async function connectTo(socket: string): Promise<Redis> {

@@ -1,6 +1,9 @@
-/** The layout of protocol.md: a group is a hash and a few strings, whatever number of branches it has. */
+/**
+ * A group is a hash and a few strings, whatever number of branches it has. `packed` is the layout of protocol.md, `compact` the same
+ * in fewer keys: table, ends and inputs are one string; leases are fields of the group's hash, found by token; the depth of a queue
+ * is a field of `T:m`. What travels is the same.
+ */
 import type { Redis } from 'ioredis'
-import type { Packed } from '../../lib/backend/backend.js'
 import {
   asText,
   type Call,
@@ -13,75 +16,102 @@ import {
   QUEUE,
   Script,
   SPEC,
-  type Settled,
   SUCCEEDED,
   TAG,
 } from './layout.js'
 
-const step = new Script('packed/step.lua', '')
-const acquire = new Script('packed/acquire.lua', 'allow-oom')
-const settle = new Script('packed/settle.lua', 'allow-oom')
-const sweep = new Script('packed/sweep.lua', 'allow-oom')
-
 const SCATTERED = 0xffffffff
+/** The cell of a branch held under lease 1. */
+const HELD = [1, 0, 0, 0, 1, 0, 0, 0]
 /** count, first index */
 const HEAD = 8
 const PER_GRANT = 9
 /** Branches in one read of outcomes. */
 const PAGE = 4_096
 
-export const packedLayout: Layout = {
-  name: 'packed',
-  scripts: [step, acquire, settle, sweep],
+export const packedLayout: Layout = layoutOf('packed', (run, token) => [
+  ['SET', `${TAG}:b:${run}:s`, Buffer.from(HELD)],
+  ['HSET', `${TAG}:b:${run}:l`, 1, `${token} producer 0 0 1`],
+])
 
-  openRun: (run, token) => [
-    ['SET', `${TAG}:b:${run}:s`, Buffer.of(1, 0, 0, 0, 1, 0, 0, 0)],
-    ['HSET', `${TAG}:b:${run}:l`, 1, `${token} producer 0 0 1`],
-  ],
+export const compactLayout: Layout = layoutOf('compact', (run, token) => [
+  ['SET', `${TAG}:b:${run}:d`, Buffer.from(HELD)],
+  ['HSET', `${TAG}:b:${run}`, `t:${token}`, '1 0 1 0 producer'],
+])
 
-  step(group, inputs, from, to) {
-    const base = from === 0 ? 0 : (inputs.ends[from - 1] ?? 0)
-    const bytes = view(inputs.bytes.subarray(base, inputs.ends[to - 1]))
-    const ends = view(inputs.ends.subarray(from, to))
-    const { run, token, gid, size, inbox } = group
-    return step.call(run, token, gid, DIGEST, size, QUEUE, inbox, from === 0 ? SPEC : '', from, to - from, base, ends, bytes)
-  },
+function layoutOf(name: 'packed' | 'compact', openRun: Layout['openRun']): Layout {
+  const step = new Script(`${name}/step.lua`, '')
+  const acquire = new Script(`${name}/acquire.lua`, 'allow-oom')
+  const settle = new Script(`${name}/settle.lua`, 'allow-oom')
+  const sweep = new Script(`${name}/sweep.lua`, 'allow-oom')
+  return {
+    name,
+    scripts: [step, acquire, settle, sweep],
 
-  acquire: (session, lane, nonce, max) => acquire.call(session, lane, nonce, max, MOST_BYTES, QUEUE),
+    openRun,
 
-  grants(reply) {
-    const parts = reply as readonly (Buffer | number)[]
-    if (asText(parts[0]) !== 'OK') throw new Error(`acquire answered ${asText(parts[0])}`)
-    const grants: Grant[] = []
-    for (let at = 1; at < parts.length; at += PER_GRANT) grants.push(new PackedGrant(parts, at))
-    return grants
-  },
+    step(group, inputs, from, to) {
+      const base = from === 0 ? 0 : (inputs.ends[from - 1] ?? 0)
+      const bytes = view(inputs.bytes.subarray(base, inputs.ends[to - 1]))
+      const ends = view(inputs.ends.subarray(from, to))
+      const { run, token, gid, size, inbox } = group
+      return step.call(
+        run,
+        token,
+        gid,
+        DIGEST,
+        size,
+        QUEUE,
+        inbox,
+        from === 0 ? SPEC : '',
+        from,
+        to - from,
+        base,
+        ends,
+        bytes,
+      )
+    },
 
-  settle: (session, settled) =>
-    settle.call(session, ...settled.flatMap(({ grant, results }) => [grant.gid, grant.token, packOutcomes(grant, results)])),
+    acquire: (session, lane, nonce, max) => acquire.call(session, lane, nonce, max, MOST_BYTES, QUEUE),
 
-  async readOutcomes(redis: Redis, { gid }: Group, visit) {
-    const key = `${TAG}:b:${gid}`
-    const [settlesText, sizeText] = await redis.hmget(key, 'settles', 'size')
-    const settles = Number(settlesText)
-    const perPage = Math.max(1, Math.floor((PAGE * settles) / Number(sizeText)))
-    const pages: Call[] = []
-    for (let from = 1; from <= settles; from += perPage) {
-      const fields = Array.from({ length: Math.min(perPage, settles + 1 - from) }, (_, i) => from + i)
-      pages.push(['HMGET', `${key}:o`, ...fields])
-    }
-    let count = 0
-    // two pages a flush: the next is on its way while one is read
-    let next = flush(redis, pages.slice(0, 2))
-    for (let at = 2; at < pages.length + 2; at += 2) {
-      const replies = await next
-      next = at < pages.length ? flush(redis, pages.slice(at, at + 2)) : Promise.resolve([])
-      for (const page of replies as readonly (readonly Buffer[])[]) for (const chunk of page) count += visitChunk(chunk, visit)
-    }
-    return count
-  },
+    grants(reply) {
+      const parts = reply as readonly (Buffer | number)[]
+      if (asText(parts[0]) !== 'OK') throw new Error(`acquire answered ${asText(parts[0])}`)
+      const grants: Grant[] = []
+      for (let at = 1; at < parts.length; at += PER_GRANT) grants.push(new PackedGrant(parts, at))
+      return grants
+    },
 
-  sweep: (session) => sweep.call(session, QUEUE),
+    settle: (session, settled) =>
+      settle.call(
+        session,
+        ...settled.flatMap(({ grant, results }) => [grant.gid, grant.token, packOutcomes(grant, results)]),
+      ),
+
+    async readOutcomes(redis: Redis, { gid }: Group, visit) {
+      const key = `${TAG}:b:${gid}`
+      const [settlesText, sizeText] = await redis.hmget(key, 'settles', 'size')
+      const settles = Number(settlesText)
+      const perPage = Math.max(1, Math.floor((PAGE * settles) / Number(sizeText)))
+      const pages: Call[] = []
+      for (let from = 1; from <= settles; from += perPage) {
+        const fields = Array.from({ length: Math.min(perPage, settles + 1 - from) }, (_, i) => from + i)
+        pages.push(['HMGET', `${key}:o`, ...fields])
+      }
+      let count = 0
+      // two pages a flush: the next is on its way while one is read
+      let next = flush(redis, pages.slice(0, 2))
+      for (let at = 2; at < pages.length + 2; at += 2) {
+        const replies = await next
+        next = at < pages.length ? flush(redis, pages.slice(at, at + 2)) : Promise.resolve([])
+        for (const page of replies as readonly (readonly Buffer[])[])
+          for (const chunk of page) count += visitChunk(chunk, visit)
+      }
+      return count
+    },
+
+    sweep: (session) => sweep.call(session, QUEUE),
+  }
 }
 
 /** The same bytes as a Buffer. */
@@ -105,8 +135,11 @@ class PackedGrant implements Grant {
     this.gid = asText(parts[at])
     this.token = asText(parts[at + 2])
     this.count = parts[at + 4] as number
-    this.#ends = parts[at + 7] as Buffer
-    this.#bytes = parts[at + 8] as Buffer
+    const ends = parts[at + 7] as Buffer
+    const bytes = parts[at + 8] as Buffer
+    const isWhole = from === 0 && ends.length > this.count * 4
+    this.#ends = ends
+    this.#bytes = isWhole ? ends.subarray(this.count * 4) : bytes
     this.from = from < 0 ? undefined : from
     this.indexes = from < 0 ? Array.from({ length: this.count }, (_, i) => indexes.readUInt32LE(i * 4)) : undefined
     this.#skip = from > 0 ? 4 : 0
@@ -157,4 +190,3 @@ function visitChunk(chunk: Buffer, visit: (index: number, kind: number, value: U
   }
   return count
 }
-

@@ -61,7 +61,7 @@ export const perBranchLayout: Layout = {
         token: asText(parts[at + 2]),
         count: indexes.length,
         from: undefined,
-        indexes: indexes.map((index) => Number(index.latin1Slice())),
+        indexes: indexes.map((index) => Number(index.toString('latin1'))),
         input: (position) => inputs[position] as Buffer, // as many inputs as indexes
       })
     }

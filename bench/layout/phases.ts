@@ -18,15 +18,23 @@ export interface PhasesRequest {
   readonly batch: number
 }
 
-export type PhasesReport = Readonly<Record<Phase, Usage>>
+/** The slowest call by Redis's own account: 0 when all took less than a millisecond. */
+export type PhasesReport = Readonly<Record<Phase, Usage & { readonly slowestUs: number }>>
 
 const RUN = 'run-0123456789abcdef'
 const TOKEN = '1790000000000000.producer'
 const INBOX = `${TAG}:in:producer`
 const CALLS_A_FLUSH = 8
+const SLOW_US = 1_000
+const MOST_SLOW = 1_000
 
-export async function measurePhases(redis: Redis, layout: Layout, { count, bytes, batch }: PhasesRequest): Promise<PhasesReport> {
+export async function measurePhases(
+  redis: Redis,
+  layout: Layout,
+  { count, bytes, batch }: PhasesRequest,
+): Promise<PhasesReport> {
   await redis.flushall()
+  await redis.config('SET', 'slowlog-log-slower-than', SLOW_US, 'slowlog-max-len', MOST_SLOW)
   await flush(redis, [...layout.openRun(RUN, TOKEN), ['ZADD', `${TAG}:w`, 1, 'phases']])
   const inputs = makeInputs(count, bytes)
   const group: Group = { run: RUN, token: TOKEN, gid: `${RUN}/1.0`, size: count, inbox: INBOX }
@@ -37,10 +45,13 @@ export async function measurePhases(redis: Redis, layout: Layout, { count, bytes
       replies.push(...(await flush(redis, calls.slice(at, at + CALLS_A_FLUSH))))
     return replies
   }
-  const measured = async <T>(work: () => Promise<T>): Promise<readonly [Usage, T]> => {
+  const measured = async <T>(work: () => Promise<T>): Promise<readonly [PhasesReport[Phase], T]> => {
+    await redis.slowlog('RESET')
     const before = await usageOf(redis)
     const result = await work()
-    return [usageBetween(before, await usageOf(redis)), result]
+    const used = usageBetween(before, await usageOf(redis))
+    const slow = (await redis.slowlog('GET', MOST_SLOW)) as readonly (readonly [id: number, at: number, us: number])[]
+    return [{ ...used, slowestUs: Math.max(0, ...slow.map(([, , us]) => us)) }, result]
   }
 
   const [step] = await measured(() =>

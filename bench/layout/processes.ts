@@ -30,7 +30,10 @@ export interface RunsReport {
   readonly timesUs: readonly number[]
 }
 
-type Reply = { readonly kind: 'ready' } | { readonly kind: 'done'; readonly report: unknown } | { readonly kind: 'failed'; readonly message: string }
+type Reply =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'done'; readonly report: unknown }
+  | { readonly kind: 'failed'; readonly message: string }
 
 /** What a child's file does: answers requests one at a time, and ends when its parent has gone. */
 export function serve<Request>(answer: (request: Request) => Promise<unknown>): void {

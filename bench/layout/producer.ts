@@ -63,7 +63,8 @@ async function runOnce(releases: Releases, inputs: Packed, sum: number): Promise
   const checksum = new Checksum()
   const seen = new Uint8Array(size)
   const count = await layout.readOutcomes(redis, group, (index, kind, value) => {
-    if (kind !== SUCCEEDED || seen[index] !== 0) throw new Error(`branch ${index}: kind ${kind}, seen ${String(seen[index])}`)
+    if (kind !== SUCCEEDED || seen[index] !== 0)
+      throw new Error(`branch ${index}: kind ${kind}, seen ${String(seen[index])}`)
     seen[index] = 1
     checksum.add(index, value)
   })

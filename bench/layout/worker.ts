@@ -46,12 +46,14 @@ class Worker {
       const calls: Call[] = []
       if (done.length > 0) calls.push(this.#layout.settle(this.#session, done))
       if (!this.#isResting)
-        calls.push(this.#layout.acquire(this.#session, lane, `${lane}${(this.#calls += 1).toString(36)}`, this.#batch))
+        calls.push(
+          this.#layout.acquire(this.#session, lane, `${lane}${((this.#calls += 1)).toString(36)}`, this.#batch),
+        )
       const replies = await flush(this.#redis, calls)
       this.#flushes += 1
       if (done.length > 0) {
         for (const answer of replies.shift() as readonly Buffer[])
-          if (answer.latin1Slice() !== 'OK') throw new Error(`settle answered ${answer.latin1Slice()}`)
+          if (answer.toString('latin1') !== 'OK') throw new Error(`settle answered ${answer.toString('latin1')}`)
       }
       const [acquired] = replies
       const grants = acquired === undefined ? [] : this.#layout.grants(acquired)
@@ -76,7 +78,8 @@ class Worker {
 }
 
 const [, , name, socket, session] = process.argv
-if (name === undefined || socket === undefined || session === undefined) throw new Error('expected layout, socket, session')
+if (name === undefined || socket === undefined || session === undefined)
+  throw new Error('expected layout, socket, session')
 const layout = LAYOUTS[name as LayoutName]
 const [redis, bell] = [await connectTo(socket), await connectTo(socket)]
 await loadScripts(redis, layout)

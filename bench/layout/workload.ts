@@ -1,9 +1,6 @@
 /** Inputs of a given size, what is done with each, and the sum that all outcomes of a group must have. */
 import type { Packed } from '../../lib/backend/backend.js'
 
-/** Smallest input: a u32. */
-export const LEAST_BYTES = 4
-
 /** `count` inputs of `bytes` each, every one different. */
 export function makeInputs(count: number, bytes: number): Packed {
   const all = new Uint8Array(count * bytes)
