@@ -5,7 +5,7 @@ import { makeEach, makeGroup, makePolicy } from './make.js'
 import { checkName } from './names.js'
 import { expressionOf, isNode, nodeOf } from './node.js'
 import { recordOf } from './record.js'
-import type { AnyNode, CheckBranches, EachGroup, In, JoinPolicy, Out, Par, ParArguments } from './types.js'
+import type { AnyNode, CheckBranches, EachGroup, In, JoinPolicy, Out, Par } from './types.js'
 
 /**
  * Branches side by side, all with the same input: `a | b | c`, or a record of them, `par({ x: a, y: b })`. The result has their shape.
@@ -19,7 +19,9 @@ import type { AnyNode, CheckBranches, EachGroup, In, JoinPolicy, Out, Par, ParAr
  *
  * @throws GraflowError EMPTY_GROUP, INVALID_NODE, INVALID_NAME (a key), DUPLICATE_TASK, LIMIT_EXCEEDED
  */
-export function par<const T extends ParArguments>(...branches: CheckBranches<T>): Par<T>
+export function par<const T extends readonly unknown[]>(
+  ...branches: T extends CheckBranches<T> ? T : CheckBranches<T>
+): Par<T>
 export function par(...branches: readonly unknown[]): unknown {
   const [record] = branches
   if (branches.length === 1 && !isNode(record) && isRecord(record)) {
@@ -50,8 +52,8 @@ export function each(node: unknown): unknown {
 }
 
 /**
- * A named decision for `.join`: it gets every outcome, in the shape of the group, and what it returns is the group's result. It runs
- * where the driver is and is found by its name when a stored graph is resumed.
+ * A named decision for `.join`: it gets every outcome, in the shape of the group, and what it returns is the group's result. It may be
+ * async. It runs where the driver is and is found by its name when a stored graph is resumed.
  *
  * @example
  * const good = policy('good', (all: readonly Outcome<unknown>[]) => all.filter((o) => o.status === 'succeeded').length)
@@ -60,7 +62,7 @@ export function each(node: unknown): unknown {
  *
  * @throws GraflowError INVALID_NAME, INVALID_OPTION
  */
-export function policy<const Outs, R>(name: string, decide: (outcomes: Outs) => R): JoinPolicy<Outs, R> {
+export function policy<const Outs, R>(name: string, decide: (outcomes: Outs) => R | Promise<R>): JoinPolicy<Outs, R> {
   const checked = checkName('policy', name)
   if (typeof decide !== 'function') {
     throw new GraflowError(

@@ -15,7 +15,7 @@ import type { AnyNode, In, Last, Node, Out, Steps } from './types.js'
  *
  * @throws GraflowError INVALID_NODE, DUPLICATE_TASK
  */
-export function seq<const T extends readonly [AnyNode, ...AnyNode[]]>(
+export function seq<const T extends readonly AnyNode[]>(
   ...nodes: T extends Steps<T> ? T : Steps<T>
 ): Node<In<T[0]>, Out<Last<T>>>
 export function seq(...nodes: readonly unknown[]): unknown {

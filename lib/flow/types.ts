@@ -122,15 +122,17 @@ export type Steps<
   T extends readonly AnyNode[],
   Before extends readonly AnyNode[] = [Node<never, In<T[0]>>, ...T],
   All extends AnyNode = T[number],
-> = {
-  [K in keyof T]: number extends K
-    ? true extends Gives<All, In<T[K]>>
-      ? T[K]
-      : Follow<All, T[K], T[K]>
-    : K extends keyof Before
-      ? Follow<Before[K] & AnyNode, T[K], T[K]>
-      : never
-}
+> = T extends readonly []
+  ? ['✗ a sequence needs at least one node', ...AnyNode[]]
+  : {
+      [K in keyof T]: number extends K
+        ? true extends Gives<All, In<T[K]>>
+          ? T[K]
+          : Follow<All, T[K], T[K]>
+        : K extends keyof Before
+          ? Follow<Before[K] & AnyNode, T[K], T[K]>
+          : never
+    }
 type Gives<N extends AnyNode, Want> = N extends unknown ? ([Out<N>] extends [Want] ? true : false) : never
 export type Last<T extends readonly AnyNode[]> = T extends readonly [...unknown[], infer L extends AnyNode]
   ? L
@@ -155,16 +157,20 @@ type Possible<T, Shared extends PropertyKey> = T extends Primitive
       ? T
       : never
     : T
-/** The same for many, given as a union of 1-tuples, without recursion: a member that is as narrow as all, else their intersection. */
-type MeetBoxes<U> = (U extends [infer X] ? (x: X) => void : never) extends (x: infer I) => void
-  ? [I] extends [never]
-    ? never
-    : OneOf<U extends [infer X] ? ([X] extends [I] ? U : never) : never> extends infer Box
-      ? Box extends [infer X]
-        ? X
-        : Possible<I, KeyOf<I>>
-      : never
-  : never
+/**
+ * The same for many, given as a union of 1-tuples, without recursion: a member that is as narrow as all, else their intersection.
+ * That is asked for last: of a few unions with fifty members each it is more than the compiler takes on.
+ */
+type MeetBoxes<U> =
+  OneOf<Narrowest<U, TakerOf<U>>> extends infer Box
+    ? Box extends [infer X]
+      ? X
+      : TakerOf<U> extends (input: infer I) => void
+        ? Possible<I, KeyOf<I>>
+        : never
+    : never
+type TakerOf<U> = U extends [infer X] ? (input: X) => void : never
+type Narrowest<U, Takers> = U extends [infer X] ? ([Takers] extends [(input: X) => void] ? U : never) : never
 type OneOf<U> = [U] extends [never]
   ? undefined
   : (U extends unknown ? (x: () => U) => void : never) extends (x: infer F) => void
@@ -172,8 +178,9 @@ type OneOf<U> = [U] extends [never]
       ? L
       : never
     : never
-export type MeetAll<T extends readonly AnyNode[]> = MeetBoxes<{ [K in keyof T]: [In<T[K]>] }[number]>
-export type MeetRecord<R> = MeetBoxes<{ [K in keyof R]: R[K] extends AnyNode ? [In<R[K]>] : never }[keyof R]>
+export type MeetAll<T extends readonly AnyNode[]> = MeetBoxes<BoxOf<T[number]>>
+export type MeetRecord<R> = MeetBoxes<BoxOf<R[keyof R]>>
+type BoxOf<N> = N extends AnyNode ? [In<N>] : never
 /** What the members give, in their shape. */
 export type Outs<T> = { -readonly [K in keyof T]: T[K] extends AnyNode ? Out<T[K]> : never }
 type NameOf<N> = N extends { readonly name: infer S extends string } ? S : never
@@ -234,7 +241,7 @@ type Critical<O, M, C> = {
 export interface JoinPolicy<in Outs, out R> {
   readonly kind: 'policy'
   readonly name: string
-  readonly decide: (outcomes: Outs) => R
+  readonly decide: (outcomes: Outs) => R | Promise<R>
 }
 
 /** A group whose join is declared. */
@@ -286,62 +293,87 @@ type Conflicts<T extends readonly AnyNode[], Acc = unknown, Seen extends readonl
       ? [...Seen, ...T]
       : [...Seen, Conflict<Acc, H>, ...R]
     : Conflicts<R, Meet<Acc, In<H>>, [...Seen, H]>
-  : Seen
+  : true extends TakesNothing<T[number]>
+    ? [...Seen, ...T]
+    : [...Seen, ...['✗ branches get the same input, but no input serves all of this list'][]]
+/** Whether what it takes is unknown to the types: of `AnyNode` nothing is known, so nothing speaks against it. */
+type TakesNothing<N extends AnyNode> = N extends unknown ? ([In<N>] extends [never] ? true : false) : never
 
-export type NodeRecord = { readonly [key: string]: AnyNode }
-/** A list is allowed so that it can be refused in a sentence. */
-export type ParArguments = readonly [AnyNode | NodeRecord | readonly AnyNode[], ...AnyNode[]]
+/** A record of nodes also where it is an interface, which has no index signature. */
+type NodesOf<R> = { readonly [K in keyof R]: AnyNode }
 export type Par<T> = T extends readonly AnyNode[]
   ? [MeetAll<T>, Outs<T>, Names<T>] extends [infer I, infer O, infer M]
     ? Group<I, O, M>
     : never
-  : T extends readonly [infer R extends NodeRecord]
-    ? [MeetRecord<R>, { -readonly [K in keyof R]: Out<R[K]> }, { [K in keyof R]: K }] extends [
-        infer I,
-        infer O,
-        infer M,
-      ]
+  : T extends readonly [infer R]
+    ? [MeetRecord<R>, Outs<R>, { [K in keyof R]: K }] extends [infer I, infer O, infer M]
       ? Group<I, O, M>
       : never
     : never
 /** Errors about a record sit at one of its properties: a sentence for the whole would meet the excess property check. */
-export type Members<R extends NodeRecord> = [keyof R] extends [never]
+type Members<R> = [keyof R] extends [never]
   ? '✗ a group needs at least one branch'
-  : [MeetRecord<R>] extends [never]
-    ? {
-        [K in keyof R]: K extends OneOf<keyof R>
-          ? ['✗ branches get the same input, but these take', { [P in keyof R]: In<R[P]> }]
-          : R[K]
-      }
-    : R
-/** The arguments of `par`, or what is wrong with one of them. */
-export type CheckBranches<T extends ParArguments> = T extends readonly AnyNode[]
-  ? Branches<T>
-  : T extends readonly [infer R extends NodeRecord]
-    ? [Members<R>]
-    : ['✗ par takes nodes, par(a, b) or par(...list), or a record of them', ...AnyNode[]]
+  : R extends NodesOf<R>
+    ? [MeetRecord<R>] extends [never]
+      ? true extends TakesNothing<Extract<R[keyof R], AnyNode>>
+        ? R
+        : {
+            [K in keyof R]: K extends OneOf<keyof R>
+              ? [
+                  '✗ branches get the same input, but these take',
+                  { [P in keyof R]: R[P] extends AnyNode ? In<R[P]> : never },
+                ]
+              : R[K]
+          }
+      : R
+    : { [K in keyof R]: R[K] extends AnyNode ? R[K] : AnyNode }
+type Code = ((...input: never) => unknown) | PromiseLike<unknown>
+/** In the place of something that is no node. Of code the compiler then says by itself: call it, or await it. */
+type NoBranch<X> = X extends Code
+  ? AnyNode
+  : '✗ par takes nodes, par(a, b) or par(...list), or one record of them, par({ a, b })'
+/** The arguments of `par`, or what is wrong with one of them. Whatever is given is inferred, so that it can be told which one. */
+export type CheckBranches<T extends readonly unknown[]> = T extends readonly []
+  ? ['✗ a group needs at least one branch', ...AnyNode[]]
+  : T extends readonly AnyNode[]
+    ? Branches<T>
+    : T extends readonly [infer R]
+      ? [R extends Code | readonly unknown[] ? NoBranch<R> : R extends object ? Members<R> : NoBranch<R>]
+      : { [K in keyof T]: T[K] extends AnyNode ? T[K] : NoBranch<T[K]> }
 
 // ---------------------------------------------------------------------------------------------------------- choose, loop
 
 export type CheckDecide<D extends AnyNode> = [Out<D>] extends [string]
   ? D
-  : [`✗ ${Label<D, 'this node'>} decides, so it returns one of the keys (a string), but it gives`, Out<D>]
-export type CheckCases<D extends AnyNode, C extends NodeRecord> =
-  string extends Out<D>
-    ? { [K in keyof C]: Case<D, C[K]> }
-    : [Exclude<Out<D>, keyof C>] extends [never]
-      ? {
-          [K in keyof C]: K extends Out<D> ? Case<D, C[K]> : `✗ ${Label<D, 'the decision'>} never returns ${K & string}`
-        }
-      : `✗ ${Label<D, 'the decision'>} can return ${Exclude<Out<D>, keyof C> & string}: it needs a case`
-type Case<D extends AnyNode, B extends AnyNode> = [Meet<In<D>, In<B>>] extends [never]
-  ? [
-      `✗ a case gets the input of ${Label<D, 'the decision'>}, which is`,
-      In<D>,
-      `but ${Label<B, 'this one'>} takes`,
-      In<B>,
-    ]
-  : B
+  : AnyNode extends D
+    ? D
+    : [`✗ ${Label<D, 'this node'>} decides, so it returns one of the keys (a string), but it gives`, Out<D>]
+export type CheckCases<D extends AnyNode, C> = C extends AnyNode | Code | readonly unknown[]
+  ? '✗ choose takes a record of cases, { high: a, low: b }'
+  : [keyof C] extends [never]
+    ? '✗ choose needs at least one case'
+    : string extends Out<D>
+      ? { [K in keyof C]: Case<D, C[K]> }
+      : [Exclude<Decided<D>, KeyText<keyof C>>] extends [never]
+        ? {
+            [K in keyof C]: KeyText<K> extends Decided<D>
+              ? Case<D, C[K]>
+              : `✗ ${Label<D, 'the decision'>} never returns ${KeyText<K>}`
+          }
+        : `✗ ${Label<D, 'the decision'>} can return ${Exclude<Decided<D>, KeyText<keyof C>>}: it needs a case`
+/** Keys as text: members of an enum are the same as what they say. */
+type KeyText<K> = `${K & (string | number)}`
+type Decided<D extends AnyNode> = KeyText<Out<D>>
+type Case<D extends AnyNode, B> = B extends AnyNode
+  ? [Meet<In<D>, In<B>>] extends [never]
+    ? [
+        `✗ a case gets the input of ${Label<D, 'the decision'>}, which is`,
+        In<D>,
+        `but ${Label<B, 'this one'>} takes`,
+        In<B>,
+      ]
+    : B
+  : AnyNode
 
 /** What the last task of a loop returns to go round again, with `next` as the input. */
 export interface Again<out S> {
@@ -358,11 +390,13 @@ type StateOf<O> = O extends Again<infer S> ? S : never
 export type ResultOf<O> = O extends Done<infer V> ? V : never
 export type CheckBody<B extends AnyNode> = 0 extends 1 & Out<B>
   ? B
-  : [Exclude<Out<B>, Again<unknown> | Done<unknown>>] extends [never]
-    ? [StateOf<Out<B>>] extends [In<B>]
-      ? B
-      : Misfit<'again()', StateOf<Out<B>>, Label<B, 'the body'>, In<B>>
-    : [
-        `✗ the last task of a loop returns again(next) or done(value), but ${Label<B, 'this body'>} gives`,
-        Exclude<Out<B>, Again<unknown> | Done<unknown>>,
-      ]
+  : AnyNode extends B
+    ? B
+    : [Exclude<Out<B>, Again<unknown> | Done<unknown>>] extends [never]
+      ? [StateOf<Out<B>>] extends [In<B>]
+        ? B
+        : Misfit<'again()', StateOf<Out<B>>, Label<B, 'the body'>, In<B>>
+      : [
+          `✗ the last task of a loop returns again(next) or done(value), but ${Label<B, 'this body'>} gives`,
+          Exclude<Out<B>, Again<unknown> | Done<unknown>>,
+        ]

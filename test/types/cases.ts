@@ -175,6 +175,13 @@ par(fromString, fromNumber)
 fromString.with(fromNumber)
 // @ts-expect-error no input serves both
 par({ a: fromString, b: fromNumber })
+interface Places {
+  a: typeof geo
+  b: typeof score
+}
+declare const places: Places
+const byInterface = par(places)
+is<Eq<Out<typeof byInterface>, { a: { city: string }; b: number }>>()
 // @ts-expect-error empty
 par()
 // @ts-expect-error empty
@@ -218,6 +225,8 @@ const j5 = g.join(
 is<Eq<Out<typeof j5>, Outcome<unknown>['status']>>()
 const j6 = g.join(mostly)
 is<Eq<Out<typeof j6>, number>>()
+const j7 = g.join(policy('later', async (os) => os.length))
+is<Eq<Out<typeof j7>, 3>>()
 const r1 = par({ a: geo, b: fetchUser }).settled()
 is<Eq<Out<typeof r1>, { a: Outcome<G>; b: Outcome<U> }>>()
 const r3 = par({ a: geo, b: fetchUser }).critical('b')
@@ -260,6 +269,23 @@ is<Eq<Out<typeof pickWide>, G | U>>()
 const xOrY = task('pick', (u: { id: string }) => (u.id ? 'x' : 'y'))
 const byLength = task('by-length', (u: { id: string }) => u.id.length)
 const byText = task('by-text', (u: string) => (u ? 'x' : 'y'))
+const Way = { left: 'l', right: 'r' } as const
+const turn = task('turn', (u: { id: string }) => (u.id ? Way.left : Way.right))
+const turned = choose(turn, { [Way.left]: geo, [Way.right]: fetchUser })
+is<Eq<typeof turned, Node<{ id: string }, G | U>>>()
+enum Level {
+  Low = 'low',
+  High = 'high',
+}
+const level = task('level', (u: { id: string }) => (u.id ? Level.Low : Level.High))
+const byMember = choose(level, { [Level.Low]: geo, [Level.High]: fetchUser })
+is<Eq<typeof byMember, Node<{ id: string }, G | U>>>()
+const byText2 = choose(level, { low: geo, high: fetchUser })
+is<Eq<typeof byText2, Node<{ id: string }, G | U>>>()
+// @ts-expect-error none
+choose(xOrY, {})
+// @ts-expect-error no node
+choose(xOrY, { x: geo, y: () => fetchUser })
 // @ts-expect-error missing
 choose(xOrY, { x: geo })
 // @ts-expect-error one too many

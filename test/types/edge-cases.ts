@@ -24,6 +24,20 @@ const around = seq(
   task('format', (n: number) => `${n}`),
 )
 is<Eq<In<typeof around>, string>>()
+const alike = ['a', 'b'].map((name) => task(name, (n: number) => n + 1))
+const sequence = seq(...alike)
+is<Eq<typeof sequence, Node<number, number>>>()
+const group = par(...alike)
+is<Eq<In<typeof group>, number>>()
+is<Eq<Out<typeof group>, number[]>>()
+const unlike = [tasks.geo, tasks.other]
+const groupOfUnlike = par(...unlike)
+is<Eq<In<typeof groupOfUnlike>, { id: string } & { zip: string }>>()
+declare const unknownNodes: AnyNode[]
+par(...unknownNodes)
+seq(...unknownNodes)
+declare const byName: Record<string, AnyNode>
+par(byName)
 declare const misfits: readonly Node<string, number>[]
 const measure = task('measure', (s: string) => s.length)
 // @ts-expect-error none of them gives what they take
@@ -53,7 +67,7 @@ function genericPar<I, O, P>(a: Node<I, O>, b: Node<I, P>): Node<I, [O, P]> {
 }
 // the way round it
 function genericParCast<I, O, P>(a: Node<I, O>, b: Node<I, P>): Node<I, [O, P]> {
-  return par(a as AnyNode, b) as AnyNode as Node<I, [O, P]>
+  return par(a as AnyNode, b as AnyNode) as AnyNode as Node<I, [O, P]>
 }
 
 // --- handlers ----------------------------------------------------------------------------------------------------------------
@@ -71,3 +85,14 @@ const identity = task('identity', <T>(x: T) => x)
 is<Eq<typeof identity, Task<unknown, unknown, 'identity'>>>()
 // @ts-expect-error the second parameter is the context, not a reviver: wrap it, (text: string) => JSON.parse(text)
 const parse = task('parse', JSON.parse)
+
+// --- unions of many members --------------------------------------------------------------------------------------------------
+type Digit = '0' | '1' | '2' | '3' | '4' | '5' | '6'
+type Event<X extends string = `${Digit}${Digit}`> = X extends string ? { kind: X; at: number } : never
+// three times the same members, written out apart: their intersection would be 49 ** 3 objects
+type Apart<T> = T extends unknown ? { [K in keyof T]: T[K] } : never
+const log1 = task('log-1', (event: Event) => event.kind)
+const log2 = task('log-2', (event: Apart<Event>) => event.kind)
+const log3 = task('log-3', (event: Apart<Apart<Event>>) => event.kind)
+const logs = par(log1, log2, log3)
+is<Eq<In<typeof logs> extends Event ? true : false, true>>()

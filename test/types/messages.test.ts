@@ -9,13 +9,13 @@ const stored = join(__dirname, 'messages.txt')
 const inOrder = (error: string): string =>
   error.replace(/"[^"]*"(?: \| "[^"]*")+/gu, (union) => union.split(' | ').sort().join(' | '))
 
-/** Each mistake in its own words, then what the compiler says of it. */
+/** Each mistake in its own words, then what the compiler says of it and at which column; a new one changes no other. */
 function readable(text: string, errors: readonly string[]): string {
   const lines = text.split('\n')
   return errors
     .map((error) => {
-      const line = Number(/^messages\.ts:(\d+):/u.exec(error)?.[1])
-      return `${(lines[line - 1] ?? '').trim()}\n  ${inOrder(error).replaceAll('\n', '\n  ')}\n`
+      const [, line, said = error] = /^messages\.ts:(\d+):(.*)$/su.exec(error) ?? []
+      return `${(lines[Number(line) - 1] ?? '').trim()}\n  ${inOrder(said).replaceAll('\n', '\n  ')}\n`
     })
     .join('\n')
 }
