@@ -49,6 +49,8 @@ export interface Settings {
   readonly longestRunMs: number
   /** Branches of the run whose memory is measured. */
   readonly memoryCount: number
+  /** Times and memory in the same processes: fewer to start, and numbers that say nothing. */
+  readonly isSmoke: boolean
 }
 
 export interface Results {

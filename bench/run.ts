@@ -18,10 +18,11 @@ const FULL: Settings = {
   workloads: WORKLOAD_NAMES,
   counts: [1, 10, 100, 1_000, 10_000, 100_000],
   rounds: 7,
-  warmMs: 200,
-  timedMs: 300,
+  warmMs: 400,
+  timedMs: 400,
   longestRunMs: 5_000,
   memoryCount: 10_000,
+  isSmoke: false,
 }
 
 /** Enough to see that everything works; no number of it says anything. */
@@ -31,8 +32,9 @@ const SMOKE: Settings = {
   rounds: 1,
   warmMs: 1,
   timedMs: 10,
-  longestRunMs: 500,
-  memoryCount: 100,
+  longestRunMs: 100,
+  memoryCount: 20,
+  isSmoke: true,
 }
 
 const { values } = parseArgs({
@@ -77,9 +79,10 @@ function systemNamed(name: string): SystemName {
 async function compare(settings: Settings, tell: (line: string) => void): Promise<Results> {
   const samples: Sample[] = []
   const skipped: Skip[] = []
+  const memory: MemorySample[] = []
   for (let round = 0; round < settings.rounds; round += 1) {
     tell(`round ${round + 1} of ${settings.rounds}`)
-    await withChildren(settings.systems, 'time', async (children) => {
+    await withChildren(settings.systems, settings.isSmoke ? 'memory' : 'time', async (children) => {
       for (const workload of settings.workloads) {
         for (const [i, count] of settings.counts.entries()) {
           for (const child of rotated(children, round + i)) {
@@ -89,39 +92,46 @@ async function compare(settings: Settings, tell: (line: string) => void): Promis
           }
         }
       }
+      if (settings.isSmoke) memory.push(...(await measureMemory(children, settings, samples)))
     })
   }
-  const memory = await measureMemory(settings, samples, tell)
+  if (!settings.isSmoke) {
+    tell('memory')
+    await withChildren(settings.systems, 'memory', async (children) => {
+      memory.push(...(await measureMemory(children, settings, samples)))
+    })
+  }
   return { date: new Date().toISOString(), machine: machine(), settings, samples, memory, skipped }
 
   function isSkipped(system: SystemName, workload: WorkloadName, count: number): boolean {
-    const isSame = (other: Skip): boolean => other.system === system && other.workload === workload
-    if (skipped.some((other) => isSame(other) && other.count === count)) return true
-    const before = samples.filter((sample) => isSame({ ...sample, because: '' }) && sample.count < count).at(-1)
+    const isSame = (other: Skip | Sample): boolean => other.system === system && other.workload === workload
+    if (skipped.some((other) => isSame(other) && other.count <= count)) {
+      if (!skipped.some((other) => isSame(other) && other.count === count))
+        skipped.push({ system, workload, count, because: 'a smaller size was left out' })
+      return true
+    }
+    const before = samples.filter((sample) => isSame(sample) && sample.count < count).at(-1)
     const expectedMs = before === undefined ? 0 : (before.timing.meanUs / 1_000) * (count / before.count)
-    if (expectedMs <= settings.longestRunMs && !skipped.some(isSame)) return false
+    if (expectedMs <= settings.longestRunMs) return false
     skipped.push({ system, workload, count, because: `a run would take ${Math.round(expectedMs)} ms or more` })
     return true
   }
 }
 
 async function measureMemory(
+  children: readonly Child[],
   settings: Settings,
   samples: readonly Sample[],
-  tell: (line: string) => void,
 ): Promise<MemorySample[]> {
-  tell('memory')
   const memory: MemorySample[] = []
-  await withChildren(settings.systems, 'memory', async (children) => {
-    for (const child of children) {
-      for (const workload of settings.workloads) {
-        const { system } = child
-        const measured = samples.filter((sample) => sample.system === system && sample.workload === workload)
-        const count = Math.min(settings.memoryCount, Math.max(...measured.map((sample) => sample.count)))
-        memory.push({ system, workload, count, memory: await child.memory(workload, count) })
-      }
+  for (const child of children) {
+    for (const workload of settings.workloads) {
+      const { system } = child
+      const measured = samples.filter((sample) => sample.system === system && sample.workload === workload)
+      const count = Math.min(settings.memoryCount, Math.max(...measured.map((sample) => sample.count)))
+      memory.push({ system, workload, count, memory: await child.memory(workload, count) })
     }
-  })
+  }
   return memory
 }
 

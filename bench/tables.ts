@@ -54,11 +54,21 @@ function timeTable(results: Results, workload: WorkloadName): string {
   const rows = counts.map((count) => [
     countText(count),
     ...systems.map((system) => shown(branchUs(results, system, workload, count))),
-    ...others.map((other) => shown(ratio(results, OURS, other, workload, count), ' ×')),
+    ...others.map((other) => shown(ratio(results, ...inOrder(other), workload, count), ' ×')),
   ])
-  const head = ['branches', ...systems.map((system) => `${system}, µs`), ...others.map((other) => `ours ÷ ${other}`)]
+  const head = [
+    'branches',
+    ...systems.map((system) => `${system}, µs`),
+    ...others.map((other) => inOrder(other).map(shortName).join(' ÷ ')),
+  ]
   return `**Microseconds a branch, each ${WORKLOAD_TITLES[workload]}**\n\n${table(head, rows)}`
 }
+
+/** Ours against the floor, the peers against ours. */
+const inOrder = (other: SystemName): readonly [SystemName, SystemName] =>
+  other === FLOOR ? [OURS, other] : [other, OURS]
+
+const shortName = (system: SystemName): string => (system === OURS ? 'ours' : system)
 
 function rateTable(results: Results, workload: WorkloadName): string {
   const { systems, counts } = results.settings
