@@ -4,7 +4,7 @@ import type { Backend, ChannelAnswer, ChannelRequest, ChannelValue } from '../ba
 import { GraflowError } from '../errors.js'
 import type { Channel, ChannelAccess, WriteOptions } from '../flow/context.js'
 import { decode, encode } from './codec.js'
-import { Dropped } from './cancellation.js'
+import { Dropped, type Cancellation } from './cancellation.js'
 import type { Execution } from './execution.js'
 import { fullStore } from './graph-store.js'
 import { PackedWriter, valuesOf } from './packing.js'
@@ -76,10 +76,14 @@ type Given<K extends ChannelRequest['kind'], A = ChannelAnswer> = A extends {
     : never
   : never
 
-/** The channel of the run that `execution` belongs to. Writes are refused once the branch is not held any more. */
+/**
+ * The channel of the run that `execution` belongs to, for one start. Writes are refused once the start is aborted (another may be under
+ * way) or the branch is not held any more.
+ */
 export function channelOf(
   backend: Backend,
   execution: Execution,
+  cancel: Cancellation,
   maxBytes: number,
   newNonce: () => string,
 ): ChannelAccess {
@@ -88,6 +92,7 @@ export function channelOf(
   async function ask<K extends ChannelRequest['kind']>(
     request: ChannelRequest & { readonly kind: K },
   ): Promise<Given<K>> {
+    if (request.kind !== 'get' && request.kind !== 'keys') cancel.throwIfAborted()
     const answer = await backend.channel(runId, holder, request)
     switch (answer.status) {
       case 'ok':

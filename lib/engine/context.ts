@@ -12,7 +12,8 @@ import { fullPath, type Frame } from './execution.js'
 /** What the engine does for a handler. */
 export interface ContextServices {
   readonly emitter: Emitter
-  channelOf(frame: Frame): ChannelAccess
+  /** @param cancel refuses writes once it is aborted */
+  channelOf(frame: Frame, cancel: Cancellation): ChannelAccess
   result(frame: Frame, path: string, target: string | Expression): Promise<unknown>
   fork(
     frame: Frame,
@@ -79,6 +80,7 @@ export class HandlerContext implements TaskContext<unknown> {
   readonly #cancel: Cancellation
   readonly #timer: Pausable | undefined
   #asked: Mutable<Asked> | undefined
+  #channel: ChannelAccess | undefined
 
   constructor(services: ContextServices, frame: Frame, facts: StartFacts, cancel: Cancellation, timer?: Pausable) {
     this.#services = services
@@ -157,7 +159,8 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 
   get channel(): ChannelAccess {
-    return this.#services.channelOf(this.#frame)
+    this.#channel ??= this.#services.channelOf(this.#frame, this.#cancel)
+    return this.#channel
   }
 
   result<const N extends AnyNode>(node: N): Promise<Out<N>> {
@@ -165,6 +168,8 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 
   run<const N extends AnyNode>(node: N, input?: unknown): Promise<Out<N>> {
+    // A start past its deadline goes on by itself: it must not begin anything.
+    if (this.#cancel.reason !== undefined) return Promise.reject(this.#cancel.reason)
     const forked = this.#services.fork(this.#frame, this.#facts.path, expressionOf(node), input, this.#timer)
     // A handler may return without waiting for it, and the process must live: what becomes of it is told by events.
     forked.catch(() => undefined)

@@ -5,7 +5,6 @@
 import type { Backend, Grant } from '../backend/backend.js'
 import type { Emitter } from '../events.js'
 import { GraflowError } from '../errors.js'
-import type { ChannelAccess } from '../flow/context.js'
 import type { Expression } from '../flow/expression.js'
 import type { Graph } from '../graph/graph.js'
 import type { Clock, Random } from '../time.js'
@@ -50,19 +49,13 @@ export class Engine {
     this.parts = parts
     const { backend, clock, random, emitter, limits } = parts
     this.graphs = new GraphStore(backend, limits.graphBytes)
-    const channels = new WeakMap<Execution, ChannelAccess>()
     const starts: StartServices = {
       clock,
       emitter,
       countOrphan: (change) => {
         this.#orphans += change
       },
-      channelOf: ({ execution }) => {
-        let channel = channels.get(execution)
-        if (channel === undefined)
-          channels.set(execution, (channel = channelOf(backend, execution, limits.itemBytes, parts.newId)))
-        return channel
-      },
+      channelOf: ({ execution }, cancel) => channelOf(backend, execution, cancel, limits.itemBytes, parts.newId),
       result: (frame, path, target) => this.#resultFor(frame, path, target),
       fork: (frame: Frame, path: string, expression: Expression, input: unknown, timer: Pausable | undefined) =>
         this.interpreter.fork(frame, path, expression, input, timer),

@@ -26,7 +26,7 @@ const escaped = (text: string): string =>
 
 function lineOf({ at, level, message, runId, task, path, details }: EventOf<'log'>): string {
   const place = [task, path, runId].filter((part) => part !== undefined).join(' ')
-  return `${at.toISOString()} ${level.padEnd(5)} ${escaped(message)}${place === '' ? '' : ` (${escaped(place)})`}${details === undefined ? '' : ` ${shown(details)}`}`
+  return `${at.toISOString()} ${level.padEnd(5)} ${escaped(message)}${place === '' ? '' : ` (${escaped(place)})`}${details === undefined ? '' : ` ${escaped(shown(details))}`}`
 }
 
 function shown(details: object): string {

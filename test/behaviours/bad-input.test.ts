@@ -25,7 +25,8 @@ import {
 import { describeOnBackends, failureOf, failureOfRun, thrownBy, within } from './support.js'
 
 describe('a flow in text', () => {
-  const tasks = { a: task('a', (n: number) => n), b: task('b', (n: number) => n) }
+  const same = (name: string) => task(name, (n: number) => n)
+  const tasks = { a: same('a'), b: same('b'), 'fetch-user': same('fetch-user') }
   const wrong: readonly (readonly [text: string, code: string, position: number, says: string])[] = [
     ['a >> (b', 'FLOW_SYNTAX', 5, 'not closed'],
     ['a >> b)', 'FLOW_SYNTAX', 6, ')'],
@@ -36,9 +37,9 @@ describe('a flow in text', () => {
     ['a b', 'FLOW_SYNTAX', 2, 'b'],
     ['', 'FLOW_SYNTAX', 0, ''],
     ['a >> ()', 'FLOW_SYNTAX', 6, ')'],
-    ['a >> bb', 'UNKNOWN_NAME', 5, 'did you mean "b"'],
+    ['a >> fetch-usr', 'UNKNOWN_NAME', 5, 'did you mean "fetch-user"'],
     ['a >> toString', 'UNKNOWN_NAME', 5, 'toString'],
-    ['a >> c', 'UNKNOWN_NAME', 5, 'a, b'],
+    ['a >> c', 'UNKNOWN_NAME', 5, 'a, b, fetch-user'],
   ]
   it.each(wrong)('%j is refused with %s at %d', (text, code, position, says) => {
     const error = thrownBy(() => flow(text, tasks as never))

@@ -44,6 +44,15 @@ const programs: Readonly<Record<string, () => Promise<unknown>>> = {
     const flow = par(neverEnds, add).configure({ timeoutMs: 10 })
     return graflow.run(flow, 1).catch((error: unknown) => (error as GraflowError).code)
   },
+  'a listener that throws': async () => {
+    const stray: string[] = []
+    process.on('uncaughtException', ({ message }) => stray.push(message))
+    const graflow = await connect()
+    graflow.events.subscribe('run:state', ({ to }) => {
+      throw new Error(`a listener's own: ${to}`)
+    })
+    return [await graflow.run(add, 1), ...stray]
+  },
   'a client that did nothing': async () => (await connect()).isRunning,
 }
 

@@ -135,6 +135,7 @@ describe('a program that forgets to close', () => {
     ['a handler past its timeout', '"TIMEOUT"'],
     ['a fork that nobody waits for', '[1,2]'],
     ['a group that timed out', '"GROUP_TIMEOUT"'],
+    ['a listener that throws', '[2,"a listener\'s own: running","a listener\'s own: completed"]'],
     ['a client that did nothing', 'true'],
   ])('ends by itself after %s', async (name, output) => {
     const child = join(__dirname, 'closing.child.ts')

@@ -9,8 +9,8 @@ async function together(ctx: Pick<TaskContext, 'channel' | 'signal'>, key: strin
   await ctx.channel.add(key, -1)
   return now
 }
-export const counted = task('counted', (_: unknown, ctx) => together(ctx, 'in flight'))
-export const most = task('most', (seen: readonly number[]) => ({ most: Math.max(...seen), count: seen.length }))
+const counted = task('counted', (_: unknown, ctx) => together(ctx, 'in flight'))
+const most = task('most', (seen: readonly number[]) => ({ most: Math.max(...seen), count: seen.length }))
 export const limited = (concurrency: number) => seq(each(counted).configure({ concurrency }), most)
 export const unlimited = seq(each(counted), most)
 
@@ -26,7 +26,7 @@ export const innerLimited = seq(
 )
 
 /** A chain that fails once in its second step. */
-export const stumbles = task('stumbles', { retry: { attempts: 2, delayMs: 5 } }, async (seen: number, ctx) => {
+const stumbles = task('stumbles', { retry: { attempts: 2, delayMs: 5 } }, async (seen: number, ctx) => {
   if (ctx.attempt === 1) throw new Error('again')
   return Math.max(seen, await together(ctx, 'in flight'))
 })

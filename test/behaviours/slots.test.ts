@@ -1,4 +1,4 @@
-import { each, par, seq } from 'graflow'
+import { each, par, seq, type Run } from 'graflow'
 import { manualClock } from 'graflow/testing'
 import {
   blocker,
@@ -21,7 +21,7 @@ import {
   waitsForOther,
   waitsInFork,
 } from './slots.tasks.js'
-import { describeOnBackends, dueIn, failureOf, logOf, nextMark, openGateOf } from './support.js'
+import { describeOnBackends, dueIn, failureOf, logOf, nextEvent, nextMark, openGateOf } from './support.js'
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
@@ -145,9 +145,12 @@ describeOnBackends('who runs first', (open) => {
     const blocked = nextMark(graflow, 'blocked')
     const first = await graflow.start(par(blocker), undefined)
     await blocked
-    const rest = await Promise.all(
-      [low, plain, high, plain, highest, high].map((node) => graflow.start(par(node), undefined)),
-    )
+    const rest: Run<unknown>[] = []
+    for (const node of [low, plain, high, plain, highest, high]) {
+      const dispatched = nextEvent(graflow, 'group:dispatched')
+      rest.push(await graflow.start(par(node), undefined))
+      await dispatched
+    }
     openGateOf(first, 'go')
     await Promise.all(rest.map((run) => run.result()))
     expect(log).toEqual(['blocked', 'highest', 'high', 'high', 'plain', 'plain', 'low'])
