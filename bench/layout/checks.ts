@@ -11,6 +11,8 @@ const RUN = 'run-check'
 const TOKEN = '1.check'
 const SIZE = 300
 const BATCH = 100
+/** Of an input: together more than one segment. */
+const BYTES = 6_000
 
 /** Throws with what was expected where a promise is not kept; says how many things were asked. */
 export async function checkLayout(redis: Redis, layout: Layout): Promise<number> {
@@ -20,7 +22,7 @@ export async function checkLayout(redis: Redis, layout: Layout): Promise<number>
 async function checkLife(redis: Redis, layout: Layout): Promise<number> {
   const asked = new Asked(layout.name)
   const group = await open(redis, layout)
-  const inputs = makeInputs(SIZE, 24)
+  const inputs = makeInputs(SIZE, BYTES)
   const one = async (call: Call): Promise<unknown> => (await flush(redis, [call]))[0]
   const words = async (call: Call): Promise<readonly string[]> => ((await one(call)) as readonly unknown[]).map(asText)
   const digest = async (): Promise<string> => String(await redis.call('DEBUG', 'DIGEST'))
@@ -81,7 +83,7 @@ async function checkLife(redis: Redis, layout: Layout): Promise<number> {
 /** Puts each key that is there in turn into the wrong type and calls each script: it may refuse or work, but not fail half way. */
 async function checkWrongTypes(redis: Redis, layout: Layout): Promise<number> {
   const asked = new Asked(layout.name)
-  const inputs = makeInputs(SIZE, 24)
+  const inputs = makeInputs(SIZE, BYTES)
   const group = await open(redis, layout)
   await flush(redis, [layout.step(group, inputs, 0, 200)])
   const [first, , third] = await flush(redis, [

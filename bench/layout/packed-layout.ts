@@ -1,6 +1,6 @@
 /**
  * A group is a hash and a few strings, whatever number of branches it has. `packed` is the layout of protocol.md, `compact` the same
- * in fewer keys: table, ends and inputs are one string; leases are fields of the group's hash, found by token; the depth of a queue
+ * in fewer keys: table, ends and (up to one call's) inputs are one string, more of them are in segments; leases are fields of the group's hash, found by token; the depth of a queue
  * is a field of `T:m`. What travels is the same.
  */
 import type { Redis } from 'ioredis'

@@ -16,12 +16,32 @@ end
 local plans, isMore = {}, false
 local now
 
-local function fresh(d, from, fill, size, total)
-  local to = math.min(fill, from + left)
-  if to <= from then
+-- Where the input of a branch is: key, what is before the inputs in it, and the first index behind it.
+local function segmentOf(b, segments, index, size)
+  if segments == '' then
+    return b .. ':d', -size * 12, size
+  end
+  local low, high = 0, #segments / 8
+  while high - low > 1 do
+    local middle = math.floor((low + high) / 2)
+    if struct.unpack('<I4', segments, middle * 8 + 1) <= index then
+      low = middle
+    else
+      high = middle
+    end
+  end
+  local behind = low * 8 + 8 < #segments and struct.unpack('<I4', segments, low * 8 + 9) or size
+  return b .. ':i' .. low, struct.unpack('<I4', segments, low * 8 + 5), behind
+end
+
+local function fresh(b, from, fill, size, total, segments)
+  local d = b .. ':d'
+  if fill <= from then
     return nil
   end
-  if from == 0 and to == size and total <= bytesLeft then
+  local key, before, behind = segmentOf(b, segments, from, size)
+  local to = math.min(fill, from + left, behind)
+  if segments == '' and from == 0 and to == size and total <= bytesLeft then
     return { from = 0, count = size, indexes = '', cells = '', ends = call('GETRANGE', d, size * 8, -1), bytes = '', size = total }
   end
   local ends = call('GETRANGE', d, size * 8 + math.max(0, from - 1) * 4, size * 8 + to * 4 - 1)
@@ -42,11 +62,12 @@ local function fresh(d, from, fill, size, total)
     ends = sub(ends, 1, skip + fits * 4)
     last = struct.unpack('<I4', ends, #ends - 3)
   end
-  local bytes = last > start and call('GETRANGE', d, size * 12 + start, size * 12 + last - 1) or ''
+  local bytes = last > start and call('GETRANGE', key, start - before, last - 1 - before) or ''
   return { from = from, count = to - from, indexes = '', cells = '', ends = ends, bytes = bytes, size = last - start }
 end
 
-local function mixed(b, d, size)
+local function mixed(b, size, segments)
+  local d = b .. ':d'
   local indexes = call('LRANGE', b .. ':r', 0, left - 1)
   local packed, cells, ends, parts, bytes = {}, {}, {}, {}, 0
   for i, index in ipairs(indexes) do
@@ -56,7 +77,8 @@ local function mixed(b, d, size)
     local around = call('GETRANGE', d, size * 8 + math.max(0, index - 1) * 4, size * 8 + index * 4 + 3)
     local start = index > 0 and struct.unpack('<I4', around) or 0
     local last = struct.unpack('<I4', around, #around - 3)
-    parts[i] = last > start and call('GETRANGE', d, size * 12 + start, size * 12 + last - 1) or ''
+    local key, before = segmentOf(b, segments, index, size)
+    parts[i] = last > start and call('GETRANGE', key, start - before, last - 1 - before) or ''
     bytes = bytes + last - start
     ends[i] = struct.pack('<I4', bytes)
   end
@@ -72,14 +94,15 @@ for page = 0, 56, 8 do
       break
     end
     local b = T .. ':b:' .. gid
-    local group = call('HMGET', b, 'state', 'next', 'fill', 'flight', 'leases', 'limit', 'spec', 'size', 'bytes', 'returned')
+    local group = call('HMGET', b, 'state', 'next', 'fill', 'flight', 'leases', 'limit', 'spec', 'size', 'bytes',
+      'returned', 'segments')
     if group[1] == 'open' then
       local from, fill, returned, size = tonumber(group[2]), tonumber(group[3]), tonumber(group[10]), tonumber(group[8])
       local plan
       if returned > 0 then
-        plan = mixed(b, b .. ':d', size)
+        plan = mixed(b, size, group[11])
       else
-        plan = fresh(b .. ':d', from, fill, size, tonumber(group[9]))
+        plan = fresh(b, from, fill, size, tonumber(group[9]), group[11])
       end
       if plan then
         now = now or nowMicros()
