@@ -1,6 +1,7 @@
 /** Choosing what runs by a decision made at run time. */
 import { GraflowError } from '../errors.js'
 import { describe } from './describe.js'
+import { isNode } from './expression.js'
 import { makeChoose } from './make.js'
 import { expressionOf, nodeOf } from './node.js'
 import { recordOf } from './record.js'
@@ -24,7 +25,7 @@ export function choose<const D extends AnyNode, const C>(
 ): Node<Meet<In<D>, MeetRecord<C>>, Outs<C>[keyof C]>
 export function choose(decide: unknown, cases: unknown): unknown {
   const decision = expressionOf(decide, 'choose, the decision')
-  if (typeof cases !== 'object' || cases === null || Array.isArray(cases)) {
+  if (typeof cases !== 'object' || cases === null || Array.isArray(cases) || isNode(cases)) {
     throw new GraflowError(
       'INVALID_NODE',
       `choose takes a record of cases, { high: a, low: b }, got ${describe(cases)}`,

@@ -1,9 +1,10 @@
 /** Says what a value is, in the words of an error message: short, without its contents when they are long. */
+import { isNode } from './expression.js'
 
 const LONGEST_QUOTE = 60
 
 /**
- * `the string "x"`, `the number 3`, `a function`, `a promise`, `an array of 3`, `undefined`, `an instance of Map`, `an object with a, b`.
+ * `the string "x"`, `the number 3`, `a function`, `a promise`, `an array of 3`, `undefined`, `an instance of Map`, `a flow`, `an object with a, b`.
  * Never throws and never calls into the value.
  */
 export function describe(value: unknown): string {
@@ -41,6 +42,7 @@ export function isThenable(value: unknown): boolean {
 function describeObject(value: object | null): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return `an array of ${value.length}`
+  if (isNode(value)) return 'a flow'
   if (isThenable(value)) return 'a promise'
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== null && prototype !== Object.prototype) {

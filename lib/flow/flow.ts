@@ -1,8 +1,9 @@
 /** Flows written as text. */
 import { GraflowError } from '../errors.js'
 import { describe, quote } from './describe.js'
+import { isNode } from './expression.js'
 import { didYouMean } from './nearest.js'
-import { expressionOf, isNode, nodeOf } from './node.js'
+import { adviceFor, expressionOf, nodeOf } from './node.js'
 import { CALLS_HINT, errorAt, parse } from './parse.js'
 import type { FlowOf, FlowText } from './text-types.js'
 import type { AnyNode } from './types.js'
@@ -43,7 +44,7 @@ function fromText(text: string, names: unknown): unknown {
   if (typeof names !== 'object' || names === null || isNode(names)) {
     throw new GraflowError(
       'UNKNOWN_NAME',
-      `flow needs the names in its text beside it, as in flow('a >> b', { a, b }); got ${isNode(names) ? 'a node' : describe(names)}`,
+      `flow needs the names in its text beside it, as in flow('a >> b', { a, b }); got ${describe(names)}`,
       { details: { text } },
     )
   }
@@ -54,7 +55,7 @@ function fromText(text: string, names: unknown): unknown {
         throw errorAt('UNKNOWN_NAME', text, position, unknownName(text, name, position, Object.keys(record)))
       const value = record[name]
       if (!isNode(value)) {
-        throw errorAt('INVALID_NODE', text, position, `${quote(name)} {at} is no flow, it is ${describe(value)}`)
+        throw errorAt('INVALID_NODE', text, position, `${quote(name)} {at} is ${notAFlow(value)}`)
       }
       return expressionOf(value)
     }),
@@ -76,12 +77,13 @@ function fromTemplate(strings: readonly string[], holes: readonly unknown[]): un
         )
       }
       const value = holes[Number(number)]
-      if (!isNode(value))
-        throw errorAt('INVALID_NODE', text, position, `the value {at} is no flow, it is ${describe(value)}`)
+      if (!isNode(value)) throw errorAt('INVALID_NODE', text, position, `the value {at} is ${notAFlow(value)}`)
       return expressionOf(value)
     }),
   )
 }
+
+const notAFlow = (value: unknown): string => `no flow, it is ${describe(value)}${adviceFor(value)}`
 
 function unknownName(text: string, name: string, position: number, names: readonly string[]): string {
   if (/^\s*\(/u.test(text.slice(position + name.length))) return `unknown name ${quote(name)} {at}: ${CALLS_HINT}`

@@ -1,9 +1,7 @@
 /** Groups: nodes that workers run side by side, joined at a barrier. How they join is said by methods of what is returned here. */
-import { GraflowError } from '../errors.js'
-import { describe } from './describe.js'
 import { makeEach, makeGroup, makePolicy } from './make.js'
-import { checkName } from './names.js'
-import { expressionOf, isNode, nodeOf } from './node.js'
+import { isNode } from './expression.js'
+import { expressionOf, nodeOf } from './node.js'
 import { recordOf } from './record.js'
 import type { AnyNode, CheckBranches, EachGroup, In, JoinPolicy, Out, Par } from './types.js'
 
@@ -63,22 +61,11 @@ export function each(node: unknown): unknown {
  * @throws GraflowError INVALID_NAME, INVALID_OPTION
  */
 export function policy<const Outs, R>(name: string, decide: (outcomes: Outs) => R | Promise<R>): JoinPolicy<Outs, R> {
-  const checked = checkName('policy', name)
-  if (typeof decide !== 'function') {
-    throw new GraflowError(
-      'INVALID_OPTION',
-      `policy "${checked}": it must be a function of the outcomes, got ${describe(decide)}`,
-      {
-        details: { policy: checked, option: 'decide' },
-      },
-    )
-  }
   // An expression stores policies untyped; this is the same object with its types.
-  return makePolicy(checked, decide) as JoinPolicy<Outs, R>
+  return makePolicy(name, decide) as JoinPolicy<Outs, R>
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  const keys = Object.keys(value)
-  return keys.length === 0 ? Object.getPrototypeOf(value) === Object.prototype : Object.values(value).some(isNode)
+  return Object.getPrototypeOf(value) === Object.prototype || Object.values(value).some(isNode)
 }

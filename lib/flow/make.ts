@@ -19,6 +19,7 @@ import type {
   WorkflowExpression,
   WorkflowOptions,
 } from './expression.js'
+import { checkName } from './names.js'
 import { didYouMean } from './nearest.js'
 import type { CheckedTaskOptions } from './options.js'
 
@@ -176,9 +177,17 @@ function criticalMembers(group: GroupExpression, asked: readonly unknown[]): rea
   return Object.freeze(members.filter((member) => asked.includes(member)))
 }
 
-/** A policy's join. */
-export function makePolicy(name: string, decide: (outcomes: never) => unknown): PolicyJoin {
-  return Object.freeze({ kind: 'policy', name, decide })
+/** A policy's join. @throws GraflowError INVALID_NAME, INVALID_OPTION */
+export function makePolicy(name: unknown, decide: unknown): PolicyJoin {
+  const checked = checkName('policy', name)
+  if (typeof decide !== 'function') {
+    throw new GraflowError(
+      'INVALID_OPTION',
+      `policy "${checked}": it must be a function of the outcomes, got ${describe(decide)}`,
+      { details: { policy: checked, option: 'decide' } },
+    )
+  }
+  return Object.freeze({ kind: 'policy', name: checked, decide: decide as PolicyJoin['decide'] })
 }
 
 /** @throws GraflowError EMPTY_GROUP, LIMIT_EXCEEDED, DUPLICATE_TASK */

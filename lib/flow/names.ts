@@ -20,16 +20,23 @@ const LONGEST_NAME = 128
 const LONGEST_TEXT = 256
 const WITHOUT_DOT: ReadonlySet<NameKind> = new Set<NameKind>(['queue', 'capability', 'run'])
 
+/** The option that a place ends with: of `task "score": retry.delayMs`, `retry.delayMs`. */
+export function optionOf(at: string): string {
+  return at.slice(at.lastIndexOf(' ') + 1)
+}
+
 /**
  * The name itself, checked: 1 to 128 letters, digits, `_` and `-`; a dot too, but not for queues, capabilities and runs.
+ * @param at of an option, where it stands, such as `task "score": queue`
  * @throws GraflowError INVALID_NAME; LIMIT_EXCEEDED past 256 characters
  */
-export function checkName(kind: NameKind, name: unknown): string {
+export function checkName(kind: NameKind, name: unknown, at?: string): string {
   const dot = WITHOUT_DOT.has(kind) ? '' : '.'
-  const rule = `the name of a ${kind} has 1 to ${LONGEST_NAME} characters of A-Z a-z 0-9 _ -${dot && ` ${dot}`}`
+  const rule = `${at === undefined ? '' : `${at}: `}the name of a ${kind} has 1 to ${LONGEST_NAME} characters of A-Z a-z 0-9 _ -${dot && ` ${dot}`}`
+  const where = at === undefined ? {} : { option: optionOf(at) }
   if (typeof name !== 'string')
-    throw new GraflowError('INVALID_NAME', `${rule}, got ${describe(name)}`, { details: { kind } })
-  const details = { kind, name: name.slice(0, LONGEST_TEXT) }
+    throw new GraflowError('INVALID_NAME', `${rule}, got ${describe(name)}`, { details: { kind, ...where } })
+  const details = { kind, name: name.slice(0, LONGEST_TEXT), ...where }
   if (name.length > LONGEST_TEXT) {
     throw new GraflowError('LIMIT_EXCEEDED', `${rule}, got ${name.length}: ${quote(name)}`, { details })
   }

@@ -5,7 +5,7 @@ const MOST_CANDIDATES = 2_000
 
 /**
  * The candidate that differs from `name` by the fewest insertions, deletions, replacements and swaps of neighbours, or undefined when
- * the nearest differs in more than a third of its characters. Case counts only between candidates that are as near.
+ * the nearest differs in more than a third of its characters (of a short one, in more than one, or in all). Case counts only between candidates that are as near.
  *
  * nearest('retires', ['retry', 'retries', 'timeoutMs']) // 'retries'
  */
@@ -16,8 +16,9 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
   for (const candidate of candidates) {
     if (++compared > MOST_CANDIDATES) break
     if (Math.abs(candidate.length - name.length) > bestDistance) continue
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase()) + (name === candidate ? 0 : 0.25)
-    if (distance < bestDistance) {
+    const edits = editDistance(name.toLowerCase(), candidate.toLowerCase())
+    const distance = edits + (name === candidate ? 0 : 0.25)
+    if (distance < bestDistance && edits < Math.max(name.length, candidate.length)) {
       best = candidate
       bestDistance = distance
     }

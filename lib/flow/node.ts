@@ -5,18 +5,21 @@
  * The classes know nothing of types: what may follow what is said in types.ts and held true here by the checks in make.ts.
  */
 import { GraflowError } from '../errors.js'
+import type { PolicyJoin } from './collect.js'
 import { describe, isThenable } from './describe.js'
-import type { EachExpression, Expression, GroupExpression, TaskExpression, WorkflowExpression } from './expression.js'
-import { makeBeside, makeConfigured, makeJoined, makeSequence } from './make.js'
+import {
+  type EachExpression,
+  EXPRESSION,
+  type Expression,
+  type GroupExpression,
+  isNode,
+  type TaskExpression,
+  type WorkflowExpression,
+} from './expression.js'
+import { makeBeside, makeConfigured, makeJoined, makePolicy, makeSequence } from './make.js'
 import { checkGroupOptions } from './options.js'
 import { print } from './print.js'
-import type { AnyNode } from './types.js'
 
-/**
- * Registered, so that a node made by one copy of this package is a node to another: a task module and the worker that loads it may each
- * have their own. The number is the version of the expressions' form.
- */
-const EXPRESSION = Symbol.for('graflow.expression.1')
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 /** What a terminal can take. */
 const LONGEST_INSPECTED = 200
@@ -186,11 +189,6 @@ function wrap(expression: Expression): FlowNode {
   }
 }
 
-/** Whether it is a flow: something a combinator made, in this copy of the package or another. */
-export function isNode(value: unknown): value is AnyNode {
-  return typeof value === 'object' && value !== null && EXPRESSION in value
-}
-
 /**
  * The expression inside a node.
  * @param asked who wants it, for the message: `seq, argument 2`
@@ -201,10 +199,11 @@ export function expressionOf(node: unknown, asked = 'graflow'): Expression {
   throw new GraflowError('INVALID_NODE', `${asked}: expected a flow, got ${describe(node)}${adviceFor(node)}`)
 }
 
-function adviceFor(value: unknown): string {
+/** What to do about something that is no flow, to be put behind what it is; empty when there is nothing to say. */
+export function adviceFor(value: unknown): string {
   if (typeof value === 'function') return `: a function becomes a flow by task('name', fn); if it makes one, call it`
   if (isThenable(value)) return ': await it first'
-  if (Array.isArray(value)) return ': spread it, as in seq(...nodes)'
+  if (Array.isArray(value)) return ': spread it, as in seq(...nodes) or par(...nodes)'
   if (value === undefined) return ': is it exported under this name, and is no import circular?'
   if (typeof value === 'string') return `: a text becomes a flow by flow('a >> b', { a, b })`
   if (typeof value === 'number')
@@ -215,11 +214,12 @@ function adviceFor(value: unknown): string {
   return ''
 }
 
-/** What `policy` returned, which is its own kind of join. @throws GraflowError INVALID_OPTION */
-function demandPolicy(policy: unknown): Extract<GroupExpression['join'], { kind: 'policy' }> {
+/** What `policy` returned, which is its own kind of join. @throws GraflowError INVALID_OPTION, INVALID_NAME */
+function demandPolicy(policy: unknown): PolicyJoin {
   if (typeof policy === 'object' && policy !== null && 'kind' in policy && policy.kind === 'policy') {
-    // Only `policy` makes these, and checks what is in them.
-    return policy as Extract<GroupExpression['join'], { kind: 'policy' }>
+    // Its type is public, so it may be written by hand.
+    const { name, decide } = policy as Readonly<Record<string, unknown>>
+    return makePolicy(name, decide)
   }
   const advice = typeof policy === 'function' ? `; a function becomes one by policy('name', fn)` : ''
   throw new GraflowError('INVALID_OPTION', `join takes a policy, got ${describe(policy)}${advice}`, {

@@ -5,8 +5,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { GraflowError } from '../errors.js'
 import { describe } from './describe.js'
-import type { GroupOptions, TaskOptions, WorkflowOptions } from './expression.js'
-import { checkName, type NameKind } from './names.js'
+import { type GroupOptions, isNode, type TaskOptions, type WorkflowOptions } from './expression.js'
+import { checkName, type NameKind, optionOf } from './names.js'
 import { didYouMean } from './nearest.js'
 
 /** A year: longer is a mistake of units. */
@@ -87,7 +87,11 @@ export function checkWorkflowOptions(workflow: string, options: unknown): Workfl
 
 /** @throws GraflowError INVALID_OPTION, NOT_SERIALISABLE */
 export function checkLoopOptions(options: unknown): { readonly maxCycles: number } {
-  const { maxCycles } = check<{ readonly maxCycles?: number }>('loop', LOOP, plain('loop', options))
+  const { maxCycles } = check<{ readonly maxCycles?: number }>(
+    'loop',
+    LOOP,
+    plain('loop', options, '{ maxCycles: 10 }'),
+  )
   if (maxCycles === undefined) {
     throw new GraflowError(
       'INVALID_OPTION',
@@ -102,12 +106,12 @@ export function areSameOptions(a: object, b: object): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b)
 }
 
-function plain(where: string, options: unknown): Readonly<Record<string, unknown>> {
+function plain(where: string, options: unknown, example = '{ timeoutMs: 5_000 }'): Readonly<Record<string, unknown>> {
   if (options === undefined) return {}
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+  if (typeof options !== 'object' || options === null || Array.isArray(options) || isNode(options)) {
     throw new GraflowError(
       'INVALID_OPTION',
-      `${where}: options are an object such as { timeoutMs: 5_000 }, got ${describe(options)}`,
+      `${where}: options are an object such as ${example}, got ${describe(options)}`,
     )
   }
   return options as Readonly<Record<string, unknown>>
@@ -183,8 +187,6 @@ function invalid(message: string, option: string, value?: unknown): GraflowError
   })
 }
 
-const optionOf = (at: string): string => at.slice(at.lastIndexOf(' ') + 1)
-
 function integer(min: number, max: number, unit: string): Rule {
   const range = max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`
   return (at, value) => {
@@ -206,7 +208,7 @@ function name(kind: NameKind): Rule {
   return (at, value) => {
     if (typeof value !== 'string')
       throw invalid(`${at} must be the name of a ${kind}, got ${describe(value)}`, optionOf(at), value)
-    return checkName(kind, value)
+    return checkName(kind, value, at)
   }
 }
 
@@ -215,7 +217,7 @@ function names(kind: NameKind): Rule {
   return (at, value) => {
     if (!Array.isArray(value))
       throw invalid(`${at} must be a list of names, such as ['gpu'], got ${describe(value)}`, optionOf(at), value)
-    return Object.freeze([...new Set(Array.from(value, (item) => checkName(kind, item)))].sort())
+    return Object.freeze([...new Set(Array.from(value, (item) => checkName(kind, item, at)))].sort())
   }
 }
 

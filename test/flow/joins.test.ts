@@ -27,7 +27,7 @@ describe('joins', () => {
       expect(joinOf(loose(group).settled())).toEqual({ kind: 'settled' })
       expect(joinOf(loose(group).atLeast(2))).toEqual({ kind: 'atLeast', count: 2 })
       expect(joinOf(loose(group).first())).toEqual({ kind: 'first' })
-      expect(joinOf(loose(group).join(mostly))).toBe(mostly)
+      expect(joinOf(loose(group).join(mostly))).toEqual(mostly)
     }
   })
 
@@ -84,6 +84,14 @@ describe('joins', () => {
     ['a policy without a function', () => policy('p', 3 as never)],
   ])('%s is INVALID_OPTION', (_what, make) => {
     expect(thrown(make).code).toBe('INVALID_OPTION')
+  })
+
+  it.each<[string, unknown, string]>([
+    ['a name that names may not have', { kind: 'policy', name: 'my policy', decide: () => 1 }, 'INVALID_NAME'],
+    ['no name', { kind: 'policy', decide: () => 1 }, 'INVALID_NAME'],
+    ['no function', { kind: 'policy', name: 'p' }, 'INVALID_OPTION'],
+  ])('check a policy that was written by hand: %s', (_what, policy, code) => {
+    expect(thrown(() => loose(par(a, b)).join(policy)).code).toBe(code)
   })
 
   it('allow atLeast of each for any count, since its width is not known', () => {

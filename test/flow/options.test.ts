@@ -112,6 +112,7 @@ describe('options', () => {
     ['input 3', { input: 3 }, /input must be a Standard Schema/u],
     ['a list', [], /options are an object/u],
     ['null', null, /options are an object/u],
+    ['a flow', declareTask('a'), /options are an object such as \{ timeoutMs: 5_000 \}, got a flow/u],
   ])('%s are INVALID_OPTION', (_what, options, says) => {
     const error = thrown(() => withOptions(options))
     expect(error.code).toBe('INVALID_OPTION')
@@ -228,6 +229,15 @@ describe('names', () => {
       expect(error.message).toContain('got "fetch user" with " " at 5; try "fetch-user"')
     }
     expect(thrown(() => (task as (...given: unknown[]) => unknown)(() => 1)).message).toContain('got a function')
+    expect(thrown(() => (task as (...given: unknown[]) => unknown)(a)).message).toContain('got a flow')
+  })
+
+  it('in options say in which', () => {
+    const error = thrown(() => withOptions({ queue: 'fetch user' }))
+    expect(error.message).toMatch(/^task "t": queue: the name of a queue has/u)
+    expect(error.details).toEqual({ kind: 'queue', name: 'fetch user', option: 'queue' })
+    expect(thrown(() => withOptions({ requires: [3] })).details).toEqual({ kind: 'capability', option: 'requires' })
+    expect(thrown(() => par(declareTask('a')).configure({ name: 'my group' })).message).toMatch(/^configure: name: /u)
   })
 })
 
@@ -241,6 +251,9 @@ describe('nearest', () => {
     expect(nearest('queeu', ['queue'])).toBe('queue')
     expect(nearest('nosuch', ['rows', 'geo'])).toBeUndefined()
     expect(nearest('x', [])).toBeUndefined()
+    expect(nearest('bb', ['a', 'b'])).toBe('b')
+    expect(nearest('B', ['a', 'b'])).toBe('b')
+    expect(nearest('c', ['a', 'b'])).toBeUndefined()
   })
 
   it('finds the name itself, whatever stands beside it', () => {

@@ -272,7 +272,7 @@ describe('a text that cannot be read', () => {
   it('L7: names what is no flow', () => {
     const error = thrown(() => read('a >> helper', { a, helper: () => 3 }))
     expect(error.code).toBe('INVALID_NODE')
-    expect(error.message).toContain('"helper" at 5 is no flow, it is the function helper')
+    expect(error.message).toContain('"helper" at 5 is no flow, it is the function helper: a function becomes a flow by')
     expect(error.details).toEqual({ text: 'a >> helper', position: 5 })
   })
 
@@ -283,15 +283,17 @@ describe('a text that cannot be read', () => {
 
   it('asks for the record when there is none', () => {
     expect(thrown(() => (flow as unknown as (text: string) => unknown)('a >> b')).code).toBe('UNKNOWN_NAME')
-    expect(thrown(() => read('a', a)).message).toContain('got a node')
+    expect(thrown(() => read('a', a)).message).toContain('got a flow')
     expect(thrown(() => (flow as unknown as (text: number) => unknown)(3)).code).toBe('FLOW_SYNTAX')
   })
 
   it('says so of a template too', () => {
     expect(thrown(() => flow`${a} >> b`).message).toContain('in a template every node is a ${…}')
-    const error = thrown(() => flow`${a} >> (${3 as unknown as Flow} | ${b})`)
+    const error = thrown(() => flow`${a} >> (${Promise.resolve(a) as unknown as Flow} | ${b})`)
     expect(error.code).toBe('INVALID_NODE')
-    expect(error.message).toBe('the value at 9 is no flow, it is the number 3\n  ${0} >> (${1} | ${2})\n           ^')
+    expect(error.message).toBe(
+      'the value at 9 is no flow, it is a promise: await it first\n  ${0} >> (${1} | ${2})\n           ^',
+    )
   })
 
   it('holds no task with another handler by the same name', () => {

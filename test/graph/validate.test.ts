@@ -47,7 +47,7 @@ describe('parseGraph', () => {
     [graph(a, { a: { nice: 1 } }), 'INVALID_OPTION', 'tasks.a.nice'],
     [graph(a, { a: { input: {} } }), 'INVALID_OPTION', 'tasks.a.input'],
     [graph(a, { a: { queue: 7 } }), 'INVALID_OPTION', 'tasks.a.queue'],
-    [graph(a, { a: { queue: 'a:b' } }), 'INVALID_NAME', 'tasks.a'],
+    [graph(a, { a: { queue: 'a:b' } }), 'INVALID_NAME', 'tasks.a.queue'],
     [graph(a, { a: { timeoutMs: 0 } }), 'INVALID_OPTION', 'tasks.a.timeoutMs'],
     [graph(a, { a: { timeoutMs: 1.5 } }), 'INVALID_OPTION', 'tasks.a.timeoutMs'],
     [graph(a, { a: { priority: 101 } }), 'INVALID_OPTION', 'tasks.a.priority'],
