@@ -1,21 +1,21 @@
 /**
- * What a flow contains: its tasks and policies by name, and how deep it is nested. Found once for an expression, from what is already
+ * What a flow contains: its tasks and policies by name, how many nodes, and how deep it is nested. Found once for an expression, from what is already
  * known of its parts, and kept as long as the expression lives. Here one name comes to mean one thing in a whole flow.
  */
 import { GraflowError } from '../errors.js'
 import type { Expression, Join, TaskExpression } from './expression.js'
+import { FLOW_LIMITS } from './limits.js'
 import { areSameOptions } from './options.js'
 
 export type PolicyJoin = Extract<Join, { kind: 'policy' }>
-
-/** Groups, loops, choices and workflows inside each other. */
-const DEEPEST_NESTING = 64
 
 interface Contents {
   readonly tasks: ReadonlyMap<string, TaskExpression>
   readonly policies: ReadonlyMap<string, PolicyJoin>
   /** Of a task 0, of a group one more than of its deepest branch; a sequence adds none. */
   readonly nesting: number
+  /** Each counted as often as it stands in the flow, this one included. */
+  readonly nodes: number
 }
 
 const known = new WeakMap<Expression, Contents>()
@@ -31,7 +31,7 @@ export function policiesOf(expression: Expression): ReadonlyMap<string, PolicyJo
 }
 
 /**
- * Does nothing for an expression whose names are each one thing and whose nesting is within the limit. Called for each as it is made.
+ * Does nothing for an expression whose names are each one thing and that is neither nested too deep nor too large. Called for each as it is made.
  * @throws GraflowError DUPLICATE_TASK, LIMIT_EXCEEDED
  */
 export function checkContents(expression: Expression): void {
@@ -49,7 +49,7 @@ function contentsOf(expression: Expression): Contents {
 function collect(expression: Expression): Contents {
   switch (expression.kind) {
     case 'task':
-      return { tasks: new Map([[expression.name, expression]]), policies: new Map(), nesting: 0 }
+      return { tasks: new Map([[expression.name, expression]]), policies: new Map(), nesting: 0, nodes: 1 }
     case 'sequence':
       return merge(expression.steps, 0)
     case 'group':
@@ -70,26 +70,36 @@ function merge(parts: readonly Expression[], deeper: 0 | 1): Contents {
   const tasks = new Map<string, TaskExpression>()
   const policies = new Map<string, PolicyJoin>()
   let nesting = 0
+  let nodes = 1
   for (const part of parts) {
     // A task is the commonest part: it needs no map of its own.
     if (part.kind === 'task') {
       addTask(tasks, part)
+      nodes += 1
       continue
     }
     const contents = contentsOf(part)
     for (const task of contents.tasks.values()) addTask(tasks, task)
     for (const policy of contents.policies.values()) addPolicy(policies, policy)
     nesting = Math.max(nesting, contents.nesting)
+    nodes += contents.nodes
   }
   nesting += deeper
-  if (nesting > DEEPEST_NESTING) {
+  if (nesting > FLOW_LIMITS.nesting) {
     throw new GraflowError(
       'LIMIT_EXCEEDED',
-      `groups, loops, choices and workflows may be nested ${DEEPEST_NESTING} deep, this is ${nesting}; make the inner part a task that calls ctx.run`,
-      { details: { nesting, limit: DEEPEST_NESTING } },
+      `groups, loops, choices and workflows may be nested ${FLOW_LIMITS.nesting} deep, this is ${nesting}; make the inner part a task that calls ctx.run`,
+      { details: { nesting, limit: FLOW_LIMITS.nesting } },
     )
   }
-  return { tasks, policies, nesting }
+  if (nodes > FLOW_LIMITS.nodes) {
+    throw new GraflowError(
+      'LIMIT_EXCEEDED',
+      `a flow may have ${FLOW_LIMITS.nodes} nodes, a shared one counted wherever it stands, this has ${nodes}; for the same work on many items take each(node)`,
+      { details: { nodes, limit: FLOW_LIMITS.nodes } },
+    )
+  }
+  return { tasks, policies, nesting, nodes }
 }
 
 function withJoin(contents: Contents, join: Join): Contents {

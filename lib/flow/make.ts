@@ -19,12 +19,10 @@ import type {
   WorkflowExpression,
   WorkflowOptions,
 } from './expression.js'
+import { FLOW_LIMITS } from './limits.js'
 import { checkName } from './names.js'
 import { didYouMean } from './nearest.js'
 import type { CheckedTaskOptions } from './options.js'
-
-/** Branches of one group. */
-const MOST_BRANCHES = 100_000
 
 const NO_OPTIONS: GroupOptions = Object.freeze({})
 const STRICT = Object.freeze({ kind: 'strict' } as const)
@@ -64,11 +62,11 @@ export function makeGroup(branches: readonly Expression[], keys?: readonly strin
 
 function makeGroupLike(parts: Omit<GroupExpression, 'kind'>): GroupExpression {
   const { keys, branches, join, options } = parts
-  if (branches.length > MOST_BRANCHES) {
+  if (branches.length > FLOW_LIMITS.branches) {
     throw new GraflowError(
       'LIMIT_EXCEEDED',
-      `a group may have ${MOST_BRANCHES} branches, this has ${branches.length}; for the same work on many items take each(node)`,
-      { details: { branches: branches.length, limit: MOST_BRANCHES } },
+      `a group may have ${FLOW_LIMITS.branches} branches, this has ${branches.length}; for the same work on many items take each(node)`,
+      { details: { branches: branches.length, limit: FLOW_LIMITS.branches } },
     )
   }
   return made({
@@ -197,8 +195,11 @@ export function makeChoose(
 ): ChooseExpression {
   if (cases.length === 0)
     throw new GraflowError('EMPTY_GROUP', 'choose needs at least one case: choose(decide, { high: a, low: b })')
-  if (cases.length > MOST_BRANCHES) {
-    throw new GraflowError('LIMIT_EXCEEDED', `a choose may have ${MOST_BRANCHES} cases, this has ${cases.length}`)
+  if (cases.length > FLOW_LIMITS.branches) {
+    throw new GraflowError(
+      'LIMIT_EXCEEDED',
+      `a choose may have ${FLOW_LIMITS.branches} cases, this has ${cases.length}`,
+    )
   }
   return made({
     kind: 'choose',

@@ -5,10 +5,11 @@
 import { type ErrorCode, GraflowError } from '../errors.js'
 import { quote } from './describe.js'
 import type { Expression } from './expression.js'
+import { FLOW_LIMITS } from './limits.js'
 import { makeEach, makeGroup, sequenceOf } from './make.js'
 
-/** Brackets inside each other. The same as for flows, so that a text that is too deep is said to be so where it is. */
-const DEEPEST_BRACKETS = 64
+/** Brackets inside each other: as deep as flows, so that a text that is too deep is said to be so where it is. */
+const DEEPEST_BRACKETS = FLOW_LIMITS.nesting
 /** Of a long line this much is shown around the caret. */
 const SHOWN_COLUMNS = 100
 

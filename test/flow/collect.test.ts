@@ -96,6 +96,27 @@ describe('the tasks of a flow', () => {
   })
 })
 
+describe('the size of a flow', () => {
+  /** 2 ** levels tasks, made in so many calls. */
+  const doubled = (levels: number, double: (node: Flow) => Flow): Flow => {
+    let node: Flow = a
+    for (let level = 0; level < levels; level++) node = double(node)
+    return node
+  }
+  const twice: readonly (readonly [string, (node: Flow) => Flow])[] = [
+    ['par', (node) => par(node, node) as Flow],
+    ['seq', (node) => seq(node, node) as Flow],
+  ]
+
+  it.each(twice)('is at most a million nodes by %s, counted wherever they stand', (_name, double) => {
+    expect(() => doubled(18, double)).not.toThrow()
+    const error = thrown(() => doubled(20, double))
+    expect(error.code).toBe('LIMIT_EXCEEDED')
+    expect(error.message).toContain('a flow may have 1000000 nodes, a shared one counted wherever it stands')
+    expect(error.details).toMatchObject({ limit: 1_000_000 })
+  })
+})
+
 describe('the policies of a flow', () => {
   it('are found by name', () => {
     const [p, q] = [policy('p', () => 1), policy('q', () => 1)]
