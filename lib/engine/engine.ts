@@ -22,6 +22,7 @@ import { PreparedGrant, type PreparedBranch } from './prepared-grant.js'
 import { Registry } from './registry.js'
 import { readResult } from './results.js'
 import type { StartServices } from './start.js'
+import { fenced } from './superstep.js'
 import { SUCCEEDED, TaskStart, type BranchKeeper, type TaskStartServices } from './task-start.js'
 
 /** What an engine is made of. */
@@ -75,6 +76,7 @@ export class Engine {
       ...starts,
       interpreter: this.interpreter,
       random,
+      outlastDeadline: (frame) => this.#outlastDeadline(frame),
       endRun: (execution, end) => this.#endRun(execution, end),
     }
   }
@@ -93,7 +95,8 @@ export class Engine {
   }
 
   #prepared(grant: Grant, graph: Graph): PreparedGrant {
-    return new PreparedGrant(grant, graph, this.registry.codeOf(grant.spec.runId), this.parts.workerId)
+    const { runId } = grant.spec
+    return new PreparedGrant(grant, graph, (base) => this.registry.codeOf(runId, base), this.parts.workerId)
   }
 
   /** Starts branch k of the grant, for `keeper`. */
@@ -137,6 +140,13 @@ export class Engine {
   /** Reads what earlier starts of a branch finished, so that it is not run again. */
   async restore(execution: Execution, path: string): Promise<void> {
     execution.restore(await this.parts.backend.inspect.saved(execution.facts.runId, path))
+  }
+
+  /** A task's deadline is each start's; the store's is the whole grant's, until its holder takes a step. */
+  async #outlastDeadline(frame: Frame): Promise<void> {
+    const { runId, holder } = frame.execution.facts
+    const answer = await this.parts.backend.step({ holder, runId })
+    if (answer.status === 'fenced') throw fenced(frame)
   }
 
   /** A branch's handler ended the whole run: the store withdraws this branch with the rest. */

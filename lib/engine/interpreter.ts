@@ -17,7 +17,7 @@ import { Cancellation, Dropped } from './cancellation.js'
 import { decode, encode, tooLarge } from './codec.js'
 import { Collected } from './collected.js'
 import { HandlerContext, isAcrossBarrier, isControl, type Asked, type Detour, type Pausable } from './context.js'
-import { fullPath, type Execution, type Frame, type GraphInUse } from './execution.js'
+import { fullPath, type Execution, type Frame } from './execution.js'
 import { isRetryable, retryDelayMs, taskError } from './failure.js'
 import { fullStore } from './graph-store.js'
 import { planGroup, planOne, type Dispatcher } from './group-plan.js'
@@ -117,13 +117,13 @@ export class Interpreter {
   }
 
   #forkAt(frame: Frame, place: string, expression: Expression, input: unknown): Promise<unknown> {
-    const use = this.#use(frame, expression, place)
-    const inner: Frame = { execution: frame.execution, use, cancel: frame.cancel }
-    const [only, ...more] = stepsOf(use.graph)
-    if (only !== undefined && more.length === 0 && (only.kind === 'group' || only.kind === 'each')) {
-      return this.#group(inner, only, '0', input)
-    }
-    return this.#one(inner, { kind: 'sequence', steps: stepsOf(use.graph) }, '', '', input)
+    return this.#within(frame, place, expression, (inner) => {
+      const [only, ...more] = stepsOf(inner.use.graph)
+      if (only !== undefined && more.length === 0 && (only.kind === 'group' || only.kind === 'each')) {
+        return this.#group(inner, only, '0', input)
+      }
+      return this.#one(inner, { kind: 'sequence', steps: stepsOf(inner.use.graph) }, '', '', input)
+    })
   }
 
   async #steps(frame: Frame, steps: readonly GraphNode[], path: string, input: unknown): Promise<unknown> {
@@ -280,9 +280,10 @@ export class Interpreter {
     let count = 0
     const detour = async (to: Detour): Promise<unknown> => {
       count += 1
-      const use = this.#use(frame, to.expression, `${fullPath(frame.use, path)}/+${count}`)
       const input = to.hasInput ? to.input : hasOutput ? returned : last
-      return this.runGraph({ execution: frame.execution, use, cancel: frame.cancel }, decode(encode(input)))
+      return this.#within(frame, `${fullPath(frame.use, path)}/+${count}`, to.expression, (inner) =>
+        this.runGraph(inner, decode(encode(input))),
+      )
     }
     for (const to of asked.next) last = await detour(to)
     if (asked.goto !== undefined) {
@@ -463,13 +464,23 @@ export class Interpreter {
     return { runId: execution.facts.runId, depth: execution.facts.depth + 1, limits, ...backend.limits }
   }
 
-  /** A flow that a handler brought, as a graph at a place of the run. */
-  #use(frame: Frame, expression: Expression, base: string): GraphInUse {
+  /** Does some work in a flow that a handler brought, which for that time is a graph at a place of the run. */
+  async #within<T>(
+    { execution, cancel }: Frame,
+    base: string,
+    expression: Expression,
+    work: (inner: Frame) => Promise<T>,
+  ): Promise<T> {
     const { graphs, registry } = this.#services
-    const { runId } = frame.execution.facts
-    registry.learnForRun(runId, expression)
+    const { runId } = execution.facts
     const graph = graphOf(expression)
-    return { hash: graphs.keep(graph), graph, code: registry.codeOf(runId), base }
+    registry.tie(runId, base, expression)
+    try {
+      const use = { hash: graphs.keep(graph), graph, code: registry.codeOf(runId, base), base }
+      return await work({ execution, use, cancel })
+    } finally {
+      registry.forget(runId, base)
+    }
   }
 }
 

@@ -35,7 +35,7 @@ export class PreparedGrant {
   #last: { readonly node: GraphNode | undefined; readonly task: DirectTask | undefined } | undefined
 
   /** @throws GraflowError INTEGRITY when the graph has no such group */
-  constructor(grant: Grant, graph: Graph, code: Code, workerId: string) {
+  constructor(grant: Grant, graph: Graph, codeAt: (base: string) => Code, workerId: string) {
     const { spec } = grant
     this.grant = grant
     this.workerId = workerId
@@ -48,7 +48,7 @@ export class PreparedGrant {
       })
     }
     const { base, path } = this.node === undefined ? { base: place, path: '' } : splitPlace(place, spec)
-    this.use = { hash: spec.graph, graph, code, base }
+    this.use = { hash: spec.graph, graph, code: codeAt(base), base }
     this.path = path
   }
 

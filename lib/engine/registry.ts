@@ -26,35 +26,49 @@ function addTo(names: Names, expression: Expression): void {
   for (const [name, policy] of policiesOf(expression)) names.policies.set(name, policy)
 }
 
-/** One a process. Two flows may use one name for two handlers: each run finds its own first. */
+const keyOf = (runId: string, base: string): string => (base === '' ? runId : `${runId}/${base}`)
+
+/** One a process. Two flows may use one name for two handlers: each run, and each flow that a handler brings, finds its own first. */
 export class Registry {
   readonly #all = emptyNames()
-  readonly #runs = new Map<string, Names>()
+  readonly #tied = new Map<string, Names>()
 
   /** Makes the code of a flow known to runs that bring none. The latest of one name wins. */
   learn(expression: Expression): void {
     addTo(this.#all, expression)
   }
 
-  /** Ties the code of a flow to a run, until `forget`. */
-  learnForRun(runId: string, expression: Expression): void {
-    const names = this.#runs.get(runId) ?? emptyNames()
-    this.#runs.set(runId, names)
+  /** Ties the code of a flow to where it stands in a run (`''`: it is the run's own flow), until `forget`. */
+  tie(runId: string, base: string, expression: Expression): void {
+    const names = emptyNames()
     addTo(names, expression)
+    this.#tied.set(keyOf(runId, base), names)
     this.learn(expression)
   }
 
-  forget(runId: string): void {
-    this.#runs.delete(runId)
+  /** Whether the run's own flow is known here. */
+  knows(runId: string): boolean {
+    return this.#tied.has(runId)
   }
 
-  codeOf(runId: string): Code {
+  forget(runId: string, base = ''): void {
+    this.#tied.delete(keyOf(runId, base))
+  }
+
+  /** The code of the flow that stands at `base` in the run. */
+  codeOf(runId: string, base = ''): Code {
+    const own = keyOf(runId, base)
     return {
       task: (name) => {
-        const own = this.#runs.get(runId)?.tasks.get(name)
-        return own?.handler === undefined ? (this.#all.tasks.get(name) ?? own) : own
+        const known = this.#tied.get(own)?.tasks.get(name)
+        if (known?.handler !== undefined) return known
+        const inRun = this.#tied.get(runId)?.tasks.get(name)
+        return inRun?.handler === undefined ? (this.#all.tasks.get(name) ?? inRun ?? known) : inRun
       },
-      policy: (name) => this.#runs.get(runId)?.policies.get(name) ?? this.#all.policies.get(name),
+      policy: (name) =>
+        this.#tied.get(own)?.policies.get(name) ??
+        this.#tied.get(runId)?.policies.get(name) ??
+        this.#all.policies.get(name),
     }
   }
 

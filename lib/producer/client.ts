@@ -154,7 +154,9 @@ export class Client implements Graflow {
     const runId = given.id ?? newId()
     const workflow = expression.kind === 'workflow' ? expression.name : undefined
     const timeoutMs = given.timeoutMs ?? (expression.kind === 'workflow' ? expression.options.timeoutMs : undefined)
-    engine.registry.learnForRun(runId, expression)
+    // Known before the run is: a worker may be faster. A run that is under way here keeps its own code, whatever comes of this start.
+    const isUnderWay = engine.registry.knows(runId)
+    if (!isUnderWay) engine.registry.tie(runId, '', expression)
     if (where === 'driven anywhere') await engine.graphs.upload(hash, graph)
     const answer = await backend.open({
       runId,
@@ -186,10 +188,10 @@ export class Client implements Graflow {
         )
         break
       case 'exists':
-        this.#forgetCode(runId)
+        if (!isUnderWay) engine.registry.forget(runId)
         return new RunHandle(answer.runId, this.#handles)
       case 'conflict':
-        this.#forgetCode(runId)
+        if (!isUnderWay) engine.registry.forget(runId)
         throw new GraflowError(
           'RUN_EXISTS',
           `run "${answer.runId}" exists with another flow or input: take another id or idempotencyKey, or attach to it`,
@@ -215,8 +217,11 @@ export class Client implements Graflow {
     where: Where,
   ): void {
     const tell = (): void => {
+      if (!this.#isRunning) return
       const known = token === undefined ? 'pending' : 'running'
-      tellStates(run.runId, workflow, known, this.#handles, () => this.#forgetCode(run.runId))
+      tellStates(run.runId, workflow, known, this.#handles, () => {
+        this.#parts.engine.registry.forget(run.runId)
+      })
     }
     if (where === 'driven at once') tell()
     const begin = where === 'driven at once' ? undefined : nextTurn().then(tell)
@@ -229,19 +234,11 @@ export class Client implements Graflow {
     const driven = drive(engine, run)
     this.#drives.set(runId, driven)
     driven.ended
-      .finally(() => {
-        this.#drives.delete(runId)
-        engine.registry.forget(runId)
-      })
+      .finally(() => this.#drives.delete(runId))
       .catch((error: unknown) => {
         if (this.#isRunning)
           emitter.emit('log', { level: 'error', message: `run ${runId} could not be ended: ${String(error)}`, runId })
       })
-  }
-
-  /** The code of a start that came to nothing; a run that is driven here keeps its own. */
-  #forgetCode(runId: string): void {
-    if (!this.#drives.has(runId)) this.#parts.engine.registry.forget(runId)
   }
 
   /** Cancels the run when the signal aborts, as long as it runs. */

@@ -39,6 +39,13 @@ const programs: Readonly<Record<string, () => Promise<unknown>>> = {
     return (await connect()).run(late).catch((error: unknown) => (error as GraflowError).code)
   },
   'a fork that nobody waits for': async () => (await connect()).run(par(forksAndLeaves, add), 1),
+  'a client closed at once': async () => {
+    const graflow = await connect()
+    const starts = [graflow.submit(par(neverEnds, add), 1), graflow.start(par(neverEnds, add), 1)]
+    for (const start of starts) await start
+    await graflow.close()
+    return graflow.isRunning
+  },
   'a group that timed out': async () => {
     const graflow = await connect()
     const flow = par(neverEnds, add).configure({ timeoutMs: 10 })

@@ -134,6 +134,7 @@ describe('a program that forgets to close', () => {
     ['a cancelled run that nobody asks for', 'true'],
     ['a handler past its timeout', '"TIMEOUT"'],
     ['a fork that nobody waits for', '[1,2]'],
+    ['a client closed at once', 'false'],
     ['a group that timed out', '"GROUP_TIMEOUT"'],
     ['a listener that throws', '[2,"a listener\'s own: running","a listener\'s own: completed"]'],
     ['a client that did nothing', 'true'],

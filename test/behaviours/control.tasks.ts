@@ -12,7 +12,7 @@ import {
   type GraflowError,
   type TaskContext,
 } from 'graflow'
-import { mark, untilAborted } from './support.js'
+import { mark, passGate, untilAborted } from './support.js'
 
 /** Marks its name and gives what it got. */
 const step = <const N extends string>(name: N) =>
@@ -166,6 +166,32 @@ export const forksFailure = task('forks-failure', async (_: unknown, ctx) => {
     })
   }
   return codes
+})
+
+/** Makes its task in the handler, around what it got: every start has a task of its own by that name. */
+export const forksClosure = task('forks-closure', async (n: number, ctx) => {
+  const own = task('made-inside', (m: number) => m + n)
+  return [await ctx.run(own, 100), ...(await ctx.run(par(own, seq(own, own)), 100))]
+})
+export const nextClosure = task('next-closure', (n: number, ctx) =>
+  ctx.next(
+    seq(
+      task('made-inside', (m: number) => m + n),
+      par(task('made-too', (m: number) => m + n)),
+    ),
+    100,
+  ),
+)
+/** The last item of its fork is too large, after many that are not. */
+export const halfFork = task('half-fork', async (length: number, ctx) => {
+  const items = [...Array.from({ length: 50_000 }, () => 'x'.repeat(100)), 'x'.repeat(length)]
+  const failed = await ctx.run(each(marks), items).catch((error: unknown) => (error as GraflowError).code)
+  mark(ctx, 'failed')
+  await untilAborted(ctx)
+  return failed
+})
+const marks = task('marks', async (_: string, ctx) => {
+  await passGate(ctx, 'never')
 })
 
 // ---- choose
