@@ -241,13 +241,16 @@ type Shared = Uint8Array & { readonly start: number; readonly end: number }
 
 const SHARED_BUFFER = REUSE_BUFFER_MODE | RESET_BUFFER_MODE
 const FIRST_BUFFER_BYTES = 8 * 1024
-/** A value larger than this leaves no buffer of its size behind. */
+/** A buffer that a value has made larger than this is not used for the next. */
 const MOST_BUFFER_BYTES = 1024 * 1024
 
+const isLeftBehind = (shared: Shared): boolean => shared.length > MOST_BUFFER_BYTES
+
 function pack(value: unknown): Shared {
-  const shared = packr.pack(isPlainData(value, 0) ? value : checked(value, undefined, 0, NO_OBJECTS), SHARED_BUFFER)
-  if (shared.length > MOST_BUFFER_BYTES) packr.useBuffer(Buffer.allocUnsafeSlow(FIRST_BUFFER_BYTES))
-  return shared as Buffer & Shared // what REUSE_BUFFER_MODE gives
+  const carried = isPlainData(value, 0) ? value : checked(value, undefined, 0, NO_OBJECTS)
+  const shared = packr.pack(carried, SHARED_BUFFER) as Buffer & Shared // what REUSE_BUFFER_MODE gives
+  if (isLeftBehind(shared)) packr.useBuffer(Buffer.allocUnsafeSlow(FIRST_BUFFER_BYTES))
+  return shared
 }
 
 /**
@@ -258,8 +261,11 @@ export function encode(value: unknown, what = 'value', maxBytes = Number.POSITIV
   const shared = pack(value)
   const length = shared.end - shared.start
   if (length > maxBytes) throw tooLarge(what, length, maxBytes)
+  const view = shared.subarray(shared.start, shared.end)
+  // A buffer that was left behind is this value's alone: no need to have hundreds of megabytes twice.
+  if (isLeftBehind(shared) && length * 2 > shared.length) return view
   const bytes = new Uint8Array(length)
-  bytes.set(shared.subarray(shared.start, shared.end))
+  bytes.set(view)
   return bytes
 }
 
