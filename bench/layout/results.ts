@@ -2,6 +2,7 @@
 import type { LayoutName } from './layout.js'
 import type { PhasesReport, PhasesRequest } from './phases.js'
 import type { Persistence } from './redis-server.js'
+import type { SinglesReport, SinglesRequest } from './singles.js'
 
 /** Of one layout from dispatch to the last outcome read, by real processes. */
 export interface Case {
@@ -39,10 +40,18 @@ export interface PhaseSample {
   readonly report: PhasesReport
 }
 
+export interface SinglesSample {
+  readonly round: number
+  readonly layout: LayoutName
+  readonly request: SinglesRequest
+  readonly report: SinglesReport
+}
+
 export interface Settings {
   readonly rounds: number
   readonly cases: readonly Case[]
   readonly phases: readonly PhasesRequest[]
+  readonly singles: readonly SinglesRequest[]
 }
 
 export interface Results {
@@ -59,6 +68,7 @@ export interface Results {
   readonly settings: Settings
   readonly samples: readonly Sample[]
   readonly phases: readonly PhaseSample[]
+  readonly singles: readonly SinglesSample[]
 }
 
 const BYTES = 32
@@ -104,6 +114,7 @@ export const FULL: Settings = {
     ...[1, 8, 64, 256, 1_024, 4_096].map((batch) => ({ count: 16_384, bytes: BYTES, batch })),
     ...[256, 1_024, 4_096].map((bytes) => ({ count: 16_384, bytes, batch: 256 })),
   ],
+  singles: [1, 8, 64].map((batch) => ({ groups: 4_096, bytes: BYTES, batch })),
 }
 
 /** Enough to see that everything works; no number of it says anything. */
@@ -113,4 +124,5 @@ export const SMOKE: Settings = {
     .filter(({ count, bytes, workers }) => count <= 1_000 && bytes === BYTES && (workers === 2 || count === 1))
     .map((one) => ({ ...one, timedMs: 1, leastRuns: 1 })),
   phases: [{ count: 1_024, bytes: BYTES, batch: 64 }],
+  singles: [{ groups: 256, bytes: BYTES, batch: 8 }],
 }

@@ -3,13 +3,15 @@ import { median } from '../statistics.js'
 import { LAYOUT_NAMES, type LayoutName } from './layout.js'
 import { type Phase, PHASES, type PhasesRequest } from './phases.js'
 import type { Case, PhaseSample, Results, Sample } from './results.js'
+import type { SinglesReport } from './singles.js'
 
+const SINGLES_PHASES = ['step', 'acquire', 'settle'] as const
 const OTHER: LayoutName = 'per-branch'
 
 /** All tables, with what they were measured on. */
 export function tables(results: Results): string {
   const { machine, settings, samples } = results
-  const loads = samples.map(({ load }) => load)
+  const loads = samples.length === 0 ? [results.load] : samples.map(({ load }) => load)
   const head =
     `${machine.date}; redis-server ${machine.redis}, Node.js ${machine.node}, ${machine.cores} cores of ${machine.processor}; ` +
     `${settings.rounds} rounds, ${results.asked} promises checked; load ${median(loads).toFixed(1)} ` +
@@ -35,9 +37,10 @@ export function tables(results: Results): string {
       big.filter((one) => one.persistence === 'everysec'),
     ),
     latencyTable(results),
-    costTable(results),
-    callTable(results),
-    memoryTable(results),
+    results.phases.length === 0 ? '' : costTable(results),
+    results.phases.length === 0 ? '' : callTable(results),
+    results.phases.length === 0 ? '' : memoryTable(results),
+    singlesTable(results),
   ]
     .filter((text) => text !== '')
     .join('\n\n')
@@ -98,6 +101,7 @@ function rateTable(title: string, results: Results, cases: readonly Case[]): str
 
 function latencyTable(results: Results): string {
   const cases = results.settings.cases.filter(({ count }) => count === 1)
+  if (cases.length === 0) return ''
   const rows = cases.flatMap((one) =>
     LAYOUT_NAMES.map((layout) => [
       one.persistence,
@@ -194,4 +198,31 @@ function memoryTable(results: Results): string {
     ['batch', 'bytes', 'layout', 'dispatched', 'all leased', 'all settled'],
     rows,
   )
+}
+
+function singlesTable({ settings, singles }: Results): string {
+  const rows = settings.singles.flatMap((request) =>
+    LAYOUT_NAMES.map((layout) => {
+      const reports = singles
+        .filter((one) => one.layout === layout && one.request.batch === request.batch)
+        .map(({ report }) => report)
+      const of = (value: (report: SinglesReport) => number): number => median(reports.map(value)) / request.groups
+      return [
+        String(request.batch),
+        layout,
+        ...SINGLES_PHASES.map((name) => fine(of((report) => report[name].cpuUs))),
+        fine(of((report) => SINGLES_PHASES.reduce((sum, name) => sum + report[name].cpuUs, 0))),
+        fine(of((report) => SINGLES_PHASES.reduce((sum, name) => sum + report[name].commands, 0))),
+        whole(of(({ step }) => step.dataBytes)),
+        whole(of((report) => SINGLES_PHASES.reduce((sum, name) => sum + report[name].dataBytes, 0))),
+      ]
+    }),
+  )
+  return rows.length === 0
+    ? ''
+    : table(
+        'Groups of one branch: microseconds of Redis CPU, commands and bytes a group',
+        ['batch', 'layout', ...SINGLES_PHASES, 'together', 'commands', 'bytes, dispatched', 'bytes, settled'],
+        rows,
+      )
 }
