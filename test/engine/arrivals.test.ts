@@ -1,0 +1,49 @@
+import { Arrivals } from '../../lib/engine/arrivals.js'
+
+const isThere = async (promise: Promise<void>): Promise<boolean> => {
+  let seen = false
+  void promise.then(() => {
+    seen = true
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  return seen
+}
+
+describe('arrivals', () => {
+  it('wake all who wait for the group, and nobody else', async () => {
+    const arrivals = new Arrivals()
+    const [one, two, other] = [arrivals.expect('g'), arrivals.expect('g'), arrivals.expect('h')]
+    arrivals.announce('g')
+    expect([await isThere(one.promise), await isThere(two.promise), await isThere(other.promise)]).toEqual([
+      true,
+      true,
+      false,
+    ])
+  })
+
+  it('may be announced again, and for nobody', async () => {
+    const arrivals = new Arrivals()
+    arrivals.announce('g')
+    const { promise, forget } = arrivals.expect('g')
+    expect(await isThere(promise)).toBe(false)
+    arrivals.announce('g')
+    arrivals.announce('g')
+    expect(await isThere(promise)).toBe(true)
+    forget()
+    arrivals.announce('g')
+  })
+
+  it('are forgotten one by one', async () => {
+    const arrivals = new Arrivals()
+    const [gone, waiting] = [arrivals.expect('g'), arrivals.expect('g')]
+    gone.forget()
+    gone.forget()
+    const late = arrivals.expect('g')
+    arrivals.announce('g')
+    expect([await isThere(gone.promise), await isThere(waiting.promise), await isThere(late.promise)]).toEqual([
+      false,
+      true,
+      true,
+    ])
+  })
+})
