@@ -120,8 +120,11 @@ function startGuarded(
   const work = (async (): Promise<unknown> => {
     const parsed =
       definition.input === undefined ? input : await validate(definition.input, input, 'INVALID_INPUT', facts, 'input')
+    cancel.throwIfAborted() // its time may have gone into parsing
     const returned = call(definition, parsed, context, frame.execution.facts.workerId)
-    const output = isPromiseLike(returned) ? await returned.then(undefined, rethrow) : returned
+    const output = isPromiseLike(returned) ? await Promise.resolve(returned).catch(rethrow) : returned
+    // A handler that kept the event loop kept the timer from firing, too.
+    timer?.fireIfPast()
     if (definition.output === undefined || HandlerContext.asked(context) !== undefined) return output
     return await validate(definition.output, output, 'INVALID_OUTPUT', facts, 'output')
   })()
@@ -196,6 +199,10 @@ class Deadline implements Pausable {
   unpause(): void {
     this.#pauses -= 1
     if (this.#pauses === 0) this.#arm()
+  }
+
+  fireIfPast(): void {
+    if (this.#pauses === 0 && this.#clock.now() - this.#startedAt > this.#leftMs) this.#fire()
   }
 
   end(): void {
