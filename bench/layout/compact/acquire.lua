@@ -94,20 +94,20 @@ for page = 0, 56, 8 do
       break
     end
     local b = T .. ':b:' .. gid
-    local group = call('HMGET', b, 'state', 'next', 'fill', 'flight', 'leases', 'limit', 'spec', 'size', 'bytes',
+    local group = call('HMGET', b, 'state', 'next', 'fill', 'flight', 'leases', 'limit', 'size', 'bytes',
       'returned', 'segments')
     if group[1] == 'open' then
-      local from, fill, returned, size = tonumber(group[2]), tonumber(group[3]), tonumber(group[10]), tonumber(group[8])
+      local from, fill, returned, size = tonumber(group[2]), tonumber(group[3]), tonumber(group[9]), tonumber(group[7])
       local plan
       if returned > 0 then
-        plan = mixed(b, size, group[11])
+        plan = mixed(b, size, group[10])
       else
-        plan = fresh(b, from, fill, size, tonumber(group[9]), group[11])
+        plan = fresh(b, from, fill, size, tonumber(group[8]), group[10])
       end
       if plan then
         now = now or nowMicros()
         fence = math.max(fence + 1, now)
-        plan.gid, plan.b, plan.spec, plan.returned = gid, b, group[7], returned
+        plan.gid, plan.b, plan.spec, plan.returned = gid, b, call('GET', b .. ':g'), returned
         plan.fence, plan.lease, plan.flight = whole(fence), tonumber(group[5]) + 1, tonumber(group[4]) + plan.count
         plan.isEmptied = returned + fill - from == plan.count
         isMore = isMore or not plan.isEmptied

@@ -3,6 +3,8 @@
 -- `T:b:<gid>:d` is the branch table (8 bytes a branch), then the ends (4 bytes a branch), then the inputs of a group that came in
 -- one call. Those of a bigger one are in segments `T:b:<gid>:i<k>` of 1 MiB at most, because a string that grows is copied as a whole;
 -- the group's field `segments` has for each u32 the first index and u32 the first byte.
+-- `T:b:<gid>:g` is the spec: one value over 64 bytes would turn the group's hash from a listpack into a table of twice the size.
+-- SET needs no check of the type.
 -- Answers: OK fill | DONE | CONFLICT | FENCED | BASE bytes
 local run, token, gid, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local size, queue, from, count, base = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
@@ -53,7 +55,8 @@ if isNew then
   call('HSET', m, 'sequence', whole(sequence + 1), 'n:' .. queue, whole(depth + count))
   call('HSET', b, 'digest', digest, 'state', 'open', 'size', size, 'left', size, 'fill', count, 'bytes', total, 'next', 0,
     'flight', 0, 'limit', 0, 'leases', 0, 'settles', 0, 'returned', 0, 'queue', queue, 'inbox', ARGV[7], 'score', score,
-    'holder', run .. ' 0 ' .. token, 'spec', ARGV[8], 'segments', segments)
+    'holder', run .. ' 0 ' .. token, 'segments', segments)
+  call('SET', b .. ':g', ARGV[8])
 else
   call('HSET', m, 'n:' .. queue, whole(depth + count))
   call('HSET', b, 'fill', whole(filled), 'bytes', whole(total), 'segments', segments)
