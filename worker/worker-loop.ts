@@ -4,26 +4,21 @@
  *
  * A slot is the right to run one branch. A branch that waits at an inner barrier gives its slot back, so nesting needs no second worker.
  */
-import type {
-  Backend,
-  BackendLimits,
-  Grant,
-  SavedValues,
-  SettleAnswer,
-  SettleKind,
-  SettleRange,
-} from '../lib/backend/backend.js'
-import { byteLength, slice } from '../lib/backend/packed.js'
+import type { Backend, BackendLimits, Grant, SettleAnswer, SettleRange } from '../lib/backend/backend.js'
+import { byteLength } from '../lib/backend/packed.js'
 import { Dropped } from '../lib/engine/cancellation.js'
 import { encode } from '../lib/engine/codec.js'
 import type { Engine } from '../lib/engine/engine.js'
 import type { Execution } from '../lib/engine/execution.js'
 import { NO_BYTES, PackedWriter } from '../lib/engine/packing.js'
 import type { PreparedBranch, PreparedGrant } from '../lib/engine/prepared-grant.js'
-import type { BranchKeeper, BranchReport } from '../lib/engine/task-start.js'
+import type { BranchReport } from '../lib/engine/task-start.js'
 import { GraflowError } from '../lib/errors.js'
 import type { Emitter, OutcomeStatus } from '../lib/events.js'
 import type { Clock } from '../lib/time.js'
+import { BranchInFlight } from './branch-in-flight.js'
+import { GrantInFlight } from './grant-in-flight.js'
+import { Slots } from './slots.js'
 
 export interface WorkerLoopOptions {
   readonly backend: Backend
@@ -52,193 +47,35 @@ export interface WorkerCounters {
   readonly totalExecutionTimeMs: number
 }
 
-/** Branches that may wait at inner barriers at once; beyond that only deeper groups are taken. */
-const MOST_SUSPENDED = 1_000
 /** After so long in one turn of the event loop, timers and sockets are let in. */
 const LONGEST_TURN_MS = 10
 
 const RELEASED: BranchReport = Object.freeze({ kind: 'released', delayMs: 0 })
 
-/** One grant's branches in this process, and what is to be settled of them. */
-class GrantInFlight {
-  readonly grant: Grant
-  readonly prepared: PreparedGrant
-  readonly startedAt: number
-  /** By k; undefined once over. */
-  readonly branches: (BranchInFlight | undefined)[] = []
-  left: number
-  /** Starts that have ended and whose time is not in the counters yet. */
-  untimed = 0
-  /** Results and errors of what is to be settled, by position as the three lists below. */
-  readonly values = new PackedWriter()
-  #indexes: number[] = []
-  /** Undefined while all have succeeded, as nearly always. */
-  #kinds: SettleKind[] | undefined
-  /** Undefined while none is to wait. */
-  #delaysMs: number[] | undefined
-  readonly #savePaths: string[] = []
-  #saves: PackedWriter | undefined
-
-  constructor(prepared: PreparedGrant, startedAt: number) {
-    this.prepared = prepared
-    this.grant = prepared.grant
-    this.startedAt = startedAt
-    this.left = this.grant.indexes.length
-  }
-
-  /** Notes how a start of branch k ended; its value is the last of `values`. */
-  add(k: number, { kind, delayMs }: BranchReport): void {
-    const count = this.#indexes.length
-    if (kind !== 'succeeded') this.#kinds ??= [...successes(count)]
-    if (delayMs > 0) this.#delaysMs ??= new Array<number>(count).fill(0)
-    this.#indexes.push(this.grant.indexes[k] as number) // k is one of the grant's branches
-    this.#kinds?.push(kind)
-    this.#delaysMs?.push(delayMs)
-  }
-
-  addSaves({ paths, values }: SavedValues): void {
-    this.#saves ??= new PackedWriter()
-    for (const [i, path] of paths.entries()) {
-      this.#savePaths.push(path)
-      this.#saves.push(values.bytes, values.ends[i - 1] ?? 0, values.ends[i])
-    }
-  }
-
-  /** What was noted since the last time, in as many ranges as it takes to keep each within the limits of a call. */
-  takeRanges({ itemsPerCall, bytesPerCall }: BackendLimits): SettleRange[] {
-    const indexes = new Uint32Array(this.#indexes)
-    const kinds = this.#kinds ?? successes(indexes.length)
-    const delaysMs = this.#delaysMs
-    const values = this.values.take()
-    const saves = this.#savePaths.length > 0 ? this.#saves : undefined
-    const isAll = indexes.length <= itemsPerCall && values.bytes.length <= bytesPerCall
-    const ranges: SettleRange[] = []
-    for (let from = 0; from < indexes.length; ) {
-      let to = isAll ? indexes.length : from + 1
-      while (to < indexes.length && to - from < itemsPerCall && byteLength(values, from, to + 1) <= bytesPerCall)
-        to += 1
-      ranges.push({
-        gid: this.grant.spec.gid,
-        token: this.grant.token,
-        indexes: isAll ? indexes : indexes.slice(from, to),
-        kinds: isAll ? kinds : kinds.slice(from, to),
-        values: isAll ? values : slice(values, from, to),
-        ...(delaysMs !== undefined && { delaysMs: delaysMs.slice(from, to) }),
-        ...(from === 0 && saves !== undefined && { save: { paths: this.#savePaths.splice(0), values: saves.take() } }),
-      })
-      from = to
-    }
-    this.#indexes = []
-    this.#kinds = undefined
-    this.#delaysMs = undefined
-    return ranges
-  }
-}
-
-let lastSuccesses: readonly SettleKind[] = []
-
-/** So many times `succeeded`; the store keeps such a list for every batch, so batches of one size share theirs. */
-function successes(count: number): readonly SettleKind[] {
-  if (lastSuccesses.length !== count) lastSuccesses = new Array<SettleKind>(count).fill('succeeded')
-  return lastSuccesses
-}
-
-/** What a branch needs of the loop. */
-interface BranchOwner {
-  free(): void
-  /** Calls `resolve` when there is a slot; false from it means that the slot was not wanted any more. */
-  take(resolve: () => boolean): void
-  countSuspended(depth: number, change: 1 | -1): void
-  ended(grant: GrantInFlight, k: number, execution: Execution, report: BranchReport): void
-}
-
-/** One branch in this process: its slot, through its life (held, given back, waited for, over), and where its report goes. */
-class BranchInFlight implements BranchKeeper {
-  /** Undefined until its start has returned. */
-  execution: Execution | undefined
-  readonly #owner: BranchOwner
-  readonly #grant: GrantInFlight
-  readonly #k: number
-  #slot: 'held' | 'given back' | 'over' = 'held'
-
-  constructor(owner: BranchOwner, grant: GrantInFlight, k: number) {
-    this.#owner = owner
-    this.#grant = grant
-    this.#k = k
-  }
-
-  get values(): PackedWriter {
-    return this.#grant.values
-  }
-
-  ended(execution: Execution, report: BranchReport): void {
-    this.#owner.ended(this.#grant, this.#k, execution, report)
-  }
-
-  giveBack(): void {
-    if (this.#slot !== 'held') return
-    this.#slot = 'given back'
-    this.#owner.countSuspended(this.#depth, 1)
-    this.#owner.free()
-  }
-
-  takeAgain(): Promise<void> {
-    if (this.#slot !== 'given back') return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#owner.take(() => {
-        resolve()
-        if (this.#slot !== 'given back') return false
-        this.#slot = 'held'
-        this.#owner.countSuspended(this.#depth, -1)
-        return true
-      })
-    })
-  }
-
-  /** The branch is over, whatever its handler still does. */
-  end(): void {
-    const before = this.#slot
-    this.#slot = 'over'
-    if (before === 'held') this.#owner.free()
-    if (before === 'given back') this.#owner.countSuspended(this.#depth, -1)
-  }
-
-  get #depth(): number {
-    return this.#grant.grant.spec.depth
-  }
-}
-
 /** The loop. Woken by notices; stands still, without a timer, when there is nothing to do. */
 export class WorkerLoop {
   readonly #options: WorkerLoopOptions
-  readonly #slots: { free: number; readonly waiting: (() => boolean)[] }
+  readonly #slots: Slots
   readonly #inFlight = new Map<string, Set<GrantInFlight>>()
   readonly #unsettled = new Set<GrantInFlight>()
-  /** How many suspended branches there are at each depth. */
-  readonly #suspended = new Map<number, number>()
+  /** Calls under way that may bring grants, and grants that wait for their graph. */
+  #coming = 0
+  /** What was taken away meanwhile, by token or by group: the news may be here before the grant. */
+  readonly #dismissed = new Set<string>()
   #isPumping = false
   #isAskedAgain = false
   #isStopped = false
   #isFlushing = false
   #turnStartedAt = 0
-  readonly #owner: BranchOwner = {
-    free: () => this.#freeSlot(),
-    take: (resolve) => {
-      if (this.#slots.free > 0 && resolve()) this.#slots.free -= 1
-      else this.#slots.waiting.push(resolve)
-    },
-    countSuspended: (depth, change) => {
-      const count = (this.#suspended.get(depth) ?? 0) + change
-      if (count === 0) this.#suspended.delete(depth)
-      else this.#suspended.set(depth, count)
-    },
-    ended: (grant, k, execution, report) => this.#end(grant, k, execution, report),
-  }
+  readonly #ended = (grant: GrantInFlight, k: number, execution: Execution, report: BranchReport): void =>
+    this.#end(grant, k, execution, report)
   #counters = { tasksProcessed: 0, tasksSucceeded: 0, tasksFailed: 0, totalExecutionTimeMs: 0 }
 
   constructor(options: WorkerLoopOptions) {
     this.#options = options
-    this.#slots = { free: options.maxConcurrentTasks, waiting: [] }
+    this.#slots = new Slots(options.maxConcurrentTasks, () => {
+      if (!this.#isFlushing) this.wake()
+    })
   }
 
   get counters(): WorkerCounters {
@@ -250,6 +87,11 @@ export class WorkerLoop {
     let count = 0
     for (const grants of this.#inFlight.values()) for (const grant of grants) count += grant.left
     return count
+  }
+
+  /** Slots that no branch has. */
+  get freeSlots(): number {
+    return this.#slots.free
   }
 
   /** There may be work: repeating it is free. */
@@ -268,6 +110,7 @@ export class WorkerLoop {
 
   /** The branches of this group that run here are not wanted any more: their signals fire, their results are dropped. */
   abortGroup(gid: string, reason: Error, as: 'dropped' | 'released' = 'dropped', token?: string): void {
+    if (this.#coming > 0 && as === 'dropped') this.#dismissed.add(token ?? gid)
     for (const grant of [...(this.#inFlight.get(gid) ?? [])]) {
       if (token !== undefined && grant.grant.token !== token) continue
       for (const [k, branch] of grant.branches.entries()) {
@@ -278,6 +121,7 @@ export class WorkerLoop {
         grant.left -= 1
         branch.end()
         execution.cancel.abort(reason)
+        execution.end()
       }
       this.#forgetIfOver(grant)
     }
@@ -306,43 +150,61 @@ export class WorkerLoop {
   /** True when it is worth asking again at once. */
   async #acquire(): Promise<boolean> {
     const { backend, session, queues, capabilities, newId } = this.#options
-    const deeperThan = this.#onlyDeeperThan()
-    const answer = await backend.acquire({
-      session,
-      nonce: newId(),
-      max: Math.min(this.#slots.free, backend.limits.itemsPerCall),
-      queues,
-      capabilities,
-      ...(deeperThan !== undefined && { deeperThan }),
-    })
-    if (answer.status === 'nosession') {
-      if (!this.#isStopped) this.#options.onError(new GraflowError('INTERNAL', `session ${session} is gone`))
-      return false
+    const deeperThan = this.#slots.onlyDeeperThan
+    // Kept until the answer is here: a branch that goes on meanwhile must not take them, too.
+    const max = this.#slots.reserve(backend.limits.itemsPerCall)
+    let used = 0
+    this.#coming += 1
+    try {
+      const answer = await backend.acquire({
+        session,
+        nonce: newId(),
+        max,
+        queues,
+        capabilities,
+        ...(deeperThan !== undefined && { deeperThan }),
+      })
+      if (answer.status === 'nosession') {
+        if (!this.#isStopped) this.#options.onError(new GraflowError('INTERNAL', `session ${session} is gone`))
+        return false
+      }
+      for (const grant of answer.grants) {
+        used += grant.indexes.length
+        this.#startGrant(grant)
+      }
+      return answer.grants.length > 0 && (answer.isMore || this.#isAskedAgain)
+    } finally {
+      this.#slots.putBack(max - used)
+      this.#hasCome()
     }
-    for (const grant of answer.grants) {
-      this.#slots.free -= grant.indexes.length
-      this.#startGrant(grant)
-    }
-    return answer.grants.length > 0 && (answer.isMore || this.#isAskedAgain)
+  }
+
+  /** Once nothing is on its way any more, what was taken away from it need not be known. */
+  #hasCome(): void {
+    this.#coming -= 1
+    if (this.#coming === 0) this.#dismissed.clear()
   }
 
   #startGrant(grant: Grant): void {
     if (grant.spec.depth === 0) {
       // A submitted run: its driver needs no slot.
       for (let k = 0; k < grant.indexes.length; k += 1) {
-        this.#freeSlot()
+        this.#slots.release()
         this.#options.driveRun(grant, k)
       }
       return
     }
     try {
       const prepared = this.#options.engine.prepare(grant)
-      if (prepared instanceof Promise)
-        prepared.then(
-          (ready) => this.#start(ready),
-          (error: unknown) => this.#refuse(grant, error),
-        )
-      else this.#start(prepared)
+      if (prepared instanceof Promise) {
+        this.#coming += 1
+        prepared
+          .then(
+            (ready) => this.#start(ready),
+            (error: unknown) => this.#refuse(grant, error),
+          )
+          .finally(() => this.#hasCome())
+      } else this.#start(prepared)
     } catch (error) {
       this.#refuse(grant, error)
     }
@@ -351,7 +213,12 @@ export class WorkerLoop {
   #start(prepared: PreparedGrant): void {
     const { engine, clock, emitter } = this.#options
     const grant = new GrantInFlight(prepared, clock.now())
-    const { gid } = grant.grant.spec
+    const { token, spec, indexes } = grant.grant
+    const { gid } = spec
+    if (this.#dismissed.has(gid) || this.#dismissed.has(token)) {
+      for (const _ of indexes) this.#slots.release()
+      return
+    }
     const grants = this.#inFlight.get(gid) ?? new Set()
     this.#inFlight.set(gid, grants.add(grant))
     const count = grant.left
@@ -362,7 +229,7 @@ export class WorkerLoop {
         return
       }
       if (isHeard) this.#tellStarted(prepared.branch(k))
-      const branch = new BranchInFlight(this.#owner, grant, k)
+      const branch = new BranchInFlight(this.#slots, this.#ended, grant, k)
       grant.branches.push(branch)
       branch.execution = engine.start(prepared, k, branch)
     }
@@ -374,6 +241,7 @@ export class WorkerLoop {
     grant.branches[k] = undefined
     grant.left -= 1
     this.#collect(grant, k, execution, report)
+    execution.end()
     branch?.end()
     this.#forgetIfOver(grant)
   }
@@ -383,7 +251,7 @@ export class WorkerLoop {
     for (let k = from; k < grant.grant.indexes.length; k += 1) {
       grant.left -= 1
       this.#release(grant, k, undefined)
-      this.#freeSlot()
+      this.#slots.release()
     }
     this.#forgetIfOver(grant)
   }
@@ -497,7 +365,7 @@ export class WorkerLoop {
       .settle({ session: this.#options.session, ranges: [range] })
       .catch(this.#options.onError)
       .finally(() => {
-        for (const _ of indexes) this.#freeSlot()
+        for (const _ of indexes) this.#slots.release()
       })
   }
 
@@ -507,28 +375,6 @@ export class WorkerLoop {
     const grants = this.#inFlight.get(gid)
     grants?.delete(grant)
     if (grants?.size === 0) this.#inFlight.delete(gid)
-  }
-
-  // ------------------------------------------------------------------------------------------------------------------- slots
-
-  /** Branches that go on come before new ones. */
-  #freeSlot(): void {
-    for (let next = this.#slots.waiting.shift(); next !== undefined; next = this.#slots.waiting.shift()) {
-      if (next()) return
-    }
-    this.#slots.free += 1
-    if (!this.#isFlushing) this.wake()
-  }
-
-  /** With very many branches suspended, only what they wait for is taken. */
-  #onlyDeeperThan(): number | undefined {
-    let count = 0
-    let deepest = 0
-    for (const [depth, suspended] of this.#suspended) {
-      count += suspended
-      deepest = Math.max(deepest, depth)
-    }
-    return count < MOST_SUSPENDED ? undefined : deepest
   }
 
   /** Lets timers and sockets in when handlers have kept the event loop for long. */

@@ -67,7 +67,8 @@ export interface GroupSpec {
   readonly maxLosses: number
   /**
    * One start may take this long, then a sweep takes it back 1 s later as an error (`failed` with an empty value, or ready again at
-   * once); 0: no limit. A start that opens a group below it has no limit from then on.
+   * once); 0: no limit. A start whose holder takes a step has no limit from then on: its
+   * worker is there, and knows when the start is late.
    */
   readonly timeoutMs: number
 }

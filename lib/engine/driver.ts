@@ -49,7 +49,7 @@ export function drive(engine: Engine, run: HeldRun): Drive {
     },
     NO_SLOT,
   )
-  return { execution, ended: driveToEnd(engine, run, execution) }
+  return { execution, ended: driveToEnd(engine, run, execution).finally(() => execution.end()) }
 }
 
 const fenceOf = (token: Token): number => Number(token.slice(0, token.indexOf('.')))

@@ -4,7 +4,7 @@
  */
 import type { Holder, SavedValues } from '../backend/backend.js'
 import type { Graph } from '../graph/graph.js'
-import { Cancellation } from './cancellation.js'
+import { Cancellation, Dropped } from './cancellation.js'
 import { PackedWriter } from './packing.js'
 import type { Code } from './registry.js'
 
@@ -51,6 +51,7 @@ export class Execution {
   #retired: string[] | undefined
   #forks: Map<string, { number: number; readonly errors: number }> | undefined
   #met: string[] | undefined
+  #over: Cancellation | 'over' | undefined
   #waits = 0
 
   constructor(facts: ExecutionFacts, slot: Slot) {
@@ -142,6 +143,21 @@ export class Execution {
     return this.#met?.some((path) => path === place || path === `${place}/0`) === true
   }
 
+  /** The start has ended: what still waits on its behalf, such as a fork that its handler did not wait for, stops waiting. */
+  end(): void {
+    if (typeof this.#over === 'object') this.#over.abort(isOver(this.facts))
+    else this.#over = 'over'
+  }
+
+  /** Aborted by `end`. */
+  get over(): Cancellation {
+    if (typeof this.#over === 'object') return this.#over
+    const over = new Cancellation()
+    if (this.#over === 'over') over.abort(isOver(this.facts))
+    this.#over = over
+    return over
+  }
+
   /** Waits without occupying the worker. Several waits at once give back one slot. */
   async withoutSlot<T>(wait: () => Promise<T>): Promise<T> {
     this.#waits += 1
@@ -150,10 +166,20 @@ export class Execution {
       return await wait()
     } finally {
       this.#waits -= 1
-      if (this.#waits === 0) await this.#slot.takeAgain()
+      if (!this.#isWaiting()) {
+        await this.#slot.takeAgain()
+        // Another wait may have begun while there was no slot to take: it would keep this one for as long as it lasts.
+        if (this.#isWaiting()) this.#slot.giveBack()
+      }
     }
   }
+
+  #isWaiting(): boolean {
+    return this.#waits > 0
+  }
 }
+
+const isOver = ({ runId }: ExecutionFacts): Dropped => new Dropped(`the branch of run ${runId} is over`)
 
 /** Where the interpreter is: a start, a graph in it, and why to stop here. */
 export interface Frame {

@@ -72,8 +72,9 @@ export class Supersteps {
     let save = execution.takeUnsaved()
     let retire = execution.takeRetired()
     let isUploadedAgain = false
+    let from = 0
     try {
-      for (let from = 0; from < total; ) {
+      while (from < total) {
         frame.cancel.throwIfAborted()
         const answer: StepAnswer = await backend.step({
           holder: execution.facts.holder,
@@ -101,6 +102,8 @@ export class Supersteps {
       return false
     } catch (error) {
       if (save !== undefined) execution.putBack(save)
+      // Its first items may be at work already, and nobody will wait for them.
+      if (from > 0 && execution.cancel.reason === undefined) await this.#isReleasedBeforeWithdrawn(frame, plan)
       throw error
     }
   }
@@ -108,7 +111,9 @@ export class Supersteps {
   /** Waits for the barrier. @throws GraflowError GROUP_TIMEOUT, with the branches withdrawn; or why this branch must stop */
   async #arrive(frame: Frame, plan: GroupPlan, arrival: Promise<void>): Promise<void> {
     const { clock } = this.#services
+    const { execution } = frame
     const expired = new Cancellation(frame.cancel)
+    const leave = execution.over.onAbort((reason) => expired.abort(reason))
     const disarm =
       plan.timeoutMs === undefined
         ? undefined
@@ -124,25 +129,32 @@ export class Supersteps {
             )
           })
     try {
-      await frame.execution.withoutSlot(() => expired.race(arrival))
-    } catch (reason) {
-      // Whole branches are withdrawn with all below them; a part of one (a deadline inside) must take back its own group.
-      if (frame.execution.cancel.reason === undefined && (await this.#withdraw(frame, plan)) === 'released') return
-      throw reason
+      await execution.withoutSlot(async () => {
+        try {
+          await expired.race(arrival)
+        } catch (reason) {
+          // Whole branches are withdrawn with all below them; a part of one (a deadline inside) must take back its own group. Before it
+          // has its slot again: what the group holds may be the only one.
+          const isGone = execution.cancel.reason !== undefined || execution.over.reason !== undefined
+          if (isGone || !(await this.#isReleasedBeforeWithdrawn(frame, plan))) throw reason
+        }
+      })
     } finally {
       disarm?.()
+      leave()
       expired.leave()
     }
   }
 
-  /** `released`: the group was faster. */
-  async #withdraw(frame: Frame, plan: GroupPlan): Promise<'withdrawn' | 'released'> {
+  /** Withdraws the group; true when it was released before and its outcomes are wanted. */
+  async #isReleasedBeforeWithdrawn(frame: Frame, plan: GroupPlan): Promise<boolean> {
     const answer = await this.#services.backend.control({
       kind: 'withdraw-group',
       holder: frame.execution.facts.holder,
       gid: plan.spec.gid,
     })
-    return answer === 'ok' || frame.cancel.reason !== undefined ? 'withdrawn' : 'released'
+    if (answer !== 'ok' && answer !== 'dup') throw fenced(frame)
+    return answer === 'dup' && frame.cancel.reason === undefined
   }
 
   async #collect(plan: GroupPlan): Promise<Collected> {

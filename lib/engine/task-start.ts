@@ -32,16 +32,20 @@ export interface BranchKeeper extends Slot {
   ended(execution: Execution, report: BranchReport): void
 }
 
+/** The report of nearly every start. */
 export const SUCCEEDED: BranchReport = Object.freeze({ kind: 'succeeded', delayMs: 0 })
 
 /** What starts of tasks need of the engine. */
 export interface TaskStartServices extends StartServices {
   readonly interpreter: Interpreter
   readonly random: Random
+  /** A start is going to do more than its handler, such as start it again: the store must not take it back for its deadline. */
+  outlastDeadline(frame: Frame): Promise<void>
   /** A handler ended the whole run. Rejects when what it is to end with cannot be carried. */
   endRun(execution: Execution, end: EndRun): Promise<void>
 }
 
+/** A start under way: make it, then `begin`. */
 export class TaskStart implements Frame, StartFacts {
   readonly execution: Execution
   readonly use: GraphInUse
@@ -119,7 +123,11 @@ export class TaskStart implements Frame, StartFacts {
     const { interpreter } = this.#services
     // As a branch of its own, a task may also jump: its result is then the jump's.
     void interpreter
-      .asBranch(() => interpreter.obey(this, definition, this.path, this.attempt, returned, asked))
+      .asBranch(async () => {
+        const isToEnd = asked.finish !== undefined || asked.cancel !== undefined
+        if (this.#task.options.timeoutMs !== undefined && !isToEnd) await this.#services.outlastDeadline(this)
+        return interpreter.obey(this, definition, this.path, this.attempt, returned, asked)
+      })
       .then(
         (output) => this.#succeed(output),
         (thrown: unknown) => this.#fail(thrown),

@@ -18,7 +18,7 @@ import { graphOf } from '../graph/graph-of.js'
 import { checkOptions, RUN_OPTIONS } from '../options.js'
 import type { NewId } from '../time.js'
 import type { WorkerLoop } from '../../worker/worker-loop.js'
-import { runNotFound, type HandleServices } from './handle-services.js'
+import { isEnded, runNotFound, type HandleServices } from './handle-services.js'
 import { RunHandle } from './run-handle.js'
 import { tellStates } from './run-states.js'
 import type { Graflow, Run, RunOptions } from './types.js'
@@ -95,16 +95,20 @@ export class Client implements Graflow {
 
   /** Drives a submitted run that this process acquired. */
   driveSubmitted(grant: Grant, k: number): void {
-    const { engine, emitter } = this.#parts
+    const { backend, engine, emitter } = this.#parts
     const { runId, graph: hash } = grant.spec
     const take = async (): Promise<void> => {
       const graph = await engine.graphs.load(hash)
       const use = { hash, graph, code: engine.registry.codeOf(runId), base: '' }
       const losses = (grant.losses[k] ?? 0) + (grant.errors[k] ?? 0)
       const input = itemBytes(grant.inputs, grant.spec.shared ? 0 : k)
-      await nextTurn()
+      const begin = nextTurn().then(async () => {
+        // It may have been cancelled on its way here; from now on its cancellation finds it among the driven.
+        const record = await backend.inspect.run(runId)
+        if (record === undefined || isEnded(record)) driven.execution.cancel.abort(new Dropped(`run ${runId} is over`))
+      })
       // The store sees to the run's deadline, which began when it was submitted.
-      this.#drive({ runId, token: grant.token, use, input, timeoutMs: undefined, losses })
+      const driven = this.#drive({ runId, token: grant.token, use, input, timeoutMs: undefined, losses, begin })
     }
     take().catch((error: unknown) => {
       emitter.emit('log', { level: 'error', message: `run ${runId} could not be driven: ${String(error)}`, runId })
@@ -228,7 +232,7 @@ export class Client implements Graflow {
     if (token !== undefined) this.#drive({ ...run, token, ...(begin !== undefined && { begin }) })
   }
 
-  #drive(run: HeldRun): void {
+  #drive(run: HeldRun): Drive {
     const { engine, emitter } = this.#parts
     const { runId } = run
     const driven = drive(engine, run)
@@ -239,6 +243,7 @@ export class Client implements Graflow {
         if (this.#isRunning)
           emitter.emit('log', { level: 'error', message: `run ${runId} could not be ended: ${String(error)}`, runId })
       })
+    return driven
   }
 
   /** Cancels the run when the signal aborts, as long as it runs. */
@@ -262,9 +267,8 @@ export class Client implements Graflow {
         return
       case 'withdrawn': {
         const driven = this.#drives.get(notice.gid)
-        const reason = cancelled(notice.gid.split('/', 1)[0] ?? notice.gid, notice.reason)
-        if (driven !== undefined) driven.execution.cancel.abort(reason)
-        else this.#loop?.abortGroup(notice.gid, reason)
+        if (driven !== undefined) driven.execution.cancel.abort(cancelled(notice.gid, notice.reason))
+        else this.#loop?.abortGroup(notice.gid, withdrawn(notice.gid, notice.reason))
         return
       }
       case 'lost': {
@@ -295,6 +299,18 @@ const nextTurn = (): Promise<void> =>
   new Promise((resolve) => {
     setImmediate(resolve)
   })
+
+/** Why a branch should stop whose group is decided, or whose run is over. */
+function withdrawn(gid: string, reason: string): GraflowError {
+  const runId = gid.split('/', 1)[0] ?? gid
+  return new GraflowError(
+    'CANCELLED',
+    `the branch at ${gid.slice(runId.length + 1)} of run ${runId} was withdrawn: ${reason}`,
+    {
+      details: { runId, reason },
+    },
+  )
+}
 
 /** Threads come with worker processes: running such a task inline would block what it asked not to block. */
 function refuseThreads(expression: Expression): void {

@@ -86,6 +86,17 @@ export function describeSweep(useWorld: UseWorld): void {
     expect(await world.outcomes('run/0')).toEqual(['failed:', 'failed:'])
   })
 
+  it('has no deadline for a start whose holder took a step: it is there, and knows when it is late', async () => {
+    const world = await useWorld({ deadlineGraceMs: 100 })
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 2, attempts: 1, timeoutMs: 100 })
+    const grant = await world.takeOne()
+    expect(await world.step({ gid: 'run/0', index: 0, token: grant.token }, {})).toEqual({ status: 'ok', fill: 0 })
+    await world.live(400)
+    expect(await world.outcomes('run/0')).toEqual(['-', 'failed:'])
+    expect(await world.settle(grant, 'succeeded', [0])).toBe('ok')
+  })
+
   it('promotes retries that are due', async () => {
     const world = await useWorld()
     const holder = await world.start('run')

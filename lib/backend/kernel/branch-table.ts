@@ -18,7 +18,7 @@ const DEAD = 5
 /** Counters stop here rather than wrap. */
 export const MOST_COUNTED = 255
 
-const WAITS_FLAG = 1 << 24
+const STEPPED_FLAG = 1 << 24
 const STATE_MASK = 0xff
 /** What a final state keeps of the word: the counters. */
 const COUNTERS_MASK = 0x00ffff00
@@ -73,9 +73,9 @@ export class BranchTable {
     return (this.#word(index) & STATE_MASK) >= SUCCEEDED
   }
 
-  /** Whether its holder has opened a group below it under the current grant. */
-  waits(index: number): boolean {
-    return (this.#word(index) & WAITS_FLAG) !== 0
+  /** Whether its holder has taken a step under the current grant. */
+  hasStepped(index: number): boolean {
+    return (this.#word(index) & STEPPED_FLAG) !== 0
   }
 
   /** Grants branches that were never granted before: `from` (with) to `to` (without). */
@@ -148,9 +148,9 @@ export class BranchTable {
     return losses + 1
   }
 
-  /** Its holder has opened a group below it: its deadline does not count until it is granted again. */
-  markWaiting(index: number): void {
-    this.#words[index * 2] = this.#word(index) | WAITS_FLAG
+  /** Its holder has taken a step: its deadline does not count until it is granted again. */
+  markStepped(index: number): void {
+    this.#words[index * 2] = this.#word(index) | STEPPED_FLAG
   }
 
   /** How many branches are in each state. */

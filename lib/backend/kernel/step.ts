@@ -34,6 +34,7 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
   const plan = request.group === undefined ? undefined : planGroup(state, request.group, run, group, holder.index)
   if (plan !== undefined && 'status' in plan) return plan
 
+  group.table.markStepped(holder.index)
   if (request.save !== undefined) save(state, run, request.save)
   if (request.cursor !== undefined) setCursor(state, group, holder.index, request.cursor)
   for (const gid of request.retire ?? []) {
@@ -80,7 +81,6 @@ function applyPlan(
   parent: Group,
   parentIndex: number,
 ): StepAnswer {
-  parent.table.markWaiting(parentIndex)
   const group = plan.existing ?? openGroup(state, spec, run, parent, parentIndex)
   if (group.state !== 'open') return { status: 'done' }
   if (itemCount(plan.inputs) > 0) {

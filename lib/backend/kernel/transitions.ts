@@ -72,7 +72,7 @@ export function takeBack(state: KernelState, lease: Lease, cause: 'lost' | 'late
   const ended: number[] = []
   for (const index of lease.indexes) {
     if (taken >= most) break
-    if (!table.isHeldUnder(index, lease.number) || (cause === 'late' && table.waits(index))) continue
+    if (!table.isHeldUnder(index, lease.number) || (cause === 'late' && table.hasStepped(index))) continue
     taken += 1
     table.forgetLease(index)
     group.dereference(lease.number)

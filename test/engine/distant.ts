@@ -1,0 +1,134 @@
+/**
+ * A client whose store is as far away as a server would be: answers and notices come turns of the event loop later, each by its own way,
+ * so that news of a branch may be here before the branch. Also shows what must be nothing once all runs are over.
+ */
+import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
+import type { Backend } from '../../lib/backend/backend.js'
+import { Engine } from '../../lib/engine/engine.js'
+import { DEFAULT_LIMITS } from '../../lib/engine/limits.js'
+import { Emitter } from '../../lib/events.js'
+import { Client } from '../../lib/producer/client.js'
+import { systemClock, systemId, type Clock, type Random } from '../../lib/time.js'
+import { WorkerLoop } from '../../worker/worker-loop.js'
+
+/** What a process holds on to. */
+export interface Held {
+  readonly inFlight: number
+  readonly timers: number
+  readonly orphans: number
+  readonly free: number
+}
+
+export interface Distant {
+  readonly client: Client
+  readonly backend: Backend
+  readonly errors: unknown[]
+  /** Asks after all that was under way has come to rest. */
+  held(): Promise<Held>
+}
+
+/** @param turns how many turns of the event loop an answer or a notice takes, asked anew for each */
+export async function openDistant({
+  slots,
+  turns,
+  random,
+}: {
+  readonly slots: number
+  readonly turns: () => number
+  readonly random: Random
+}): Promise<Distant> {
+  const { clock, timers } = countingClock()
+  const errors: unknown[] = []
+  const emitter = new Emitter(() => clock.now())
+  const near = openMemoryBackend({ clock })
+  const backend = distant(near, turns)
+  const [session, workerId] = ['session', 'distant']
+  const engine = new Engine({ backend, clock, random, emitter, limits: DEFAULT_LIMITS, workerId, newId: systemId })
+  const info = { baseId: workerId, hostname: 'here', pid: 1, role: 'client', metadata: {} } as const
+  await near.session({
+    kind: 'open',
+    session,
+    ttlMs: Number.POSITIVE_INFINITY,
+    info: { ...info, queues: 'all', capabilities: 'all', tasks: 'all' },
+  })
+  const parts = { backend, engine, emitter, session, instanceId: workerId, newId: systemId, onClose: [] }
+  const client = new Client({ ...parts, retentionMs: 60_000 })
+  const loop = new WorkerLoop({
+    ...{ backend, engine, clock, emitter, session, workerId, newId: systemId, maxConcurrentTasks: slots },
+    ...{ queues: 'all', capabilities: 'all' },
+    driveRun: (grant, k) => client.driveSubmitted(grant, k),
+    onError: (error) => errors.push(error),
+  })
+  client.work(loop)
+  return {
+    client,
+    backend: near,
+    errors,
+    async held() {
+      for (let i = 0; i < 50; i += 1) await turn()
+      return { inFlight: loop.inFlight, timers: timers(), orphans: engine.orphans, free: loop.freeSlots }
+    },
+  }
+}
+
+/** One turn of the event loop. */
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+const ASYNC = ['putGraph', 'getGraph', 'open', 'step', 'acquire', 'settle', 'session', 'control', 'channel'] as const
+
+function distant(near: Backend, turns: () => number): Backend {
+  const travel = async (): Promise<void> => {
+    for (let left = turns(); left > 0; left -= 1) await turn()
+  }
+  const wrapped =
+    <A extends unknown[], T>(call: (...args: A) => Promise<T>) =>
+    async (...args: A): Promise<T> => {
+      await travel()
+      const answer = await call(...args)
+      await travel()
+      return answer
+    }
+  const calls = Object.fromEntries(
+    ASYNC.map((name) => [name, wrapped((near[name] as never as () => Promise<unknown>).bind(near))]),
+  )
+  const looks = Object.entries(near.inspect).map(([name, look]) => [name, wrapped(look as () => Promise<unknown>)])
+  const later =
+    <T>(listener: (news: T) => void) =>
+    (news: T): void =>
+      void travel().then(() => listener(news))
+  return {
+    ...calls,
+    limits: near.limits,
+    inspect: Object.fromEntries(looks) as never,
+    sweep: (id: string) => near.sweep(id),
+    listen: (id: string, listener: Parameters<Backend['listen']>[1]) => near.listen(id, later(listener)),
+    watch: (id: string, listener: Parameters<Backend['watch']>[1]) => near.watch(id, later(listener)),
+    close: () => near.close(),
+  } as never // every method of a backend is there
+}
+
+/** The system's clock, and how many of its timers wait that would keep a process alive. */
+function countingClock(): { readonly clock: Clock; readonly timers: () => number } {
+  let count = 0
+  const clock: Clock = {
+    now: () => systemClock.now(),
+    after(delayMs, fn, isBackground = false) {
+      if (isBackground) return systemClock.after(delayMs, fn, true)
+      let isOver = false
+      const end = (): void => {
+        if (!isOver) count -= 1
+        isOver = true
+      }
+      count += 1
+      const cancel = systemClock.after(delayMs, () => {
+        end()
+        fn()
+      })
+      return () => {
+        end()
+        cancel()
+      }
+    },
+  }
+  return { clock, timers: () => count }
+}

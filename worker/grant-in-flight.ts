@@ -1,0 +1,91 @@
+/** One grant's branches in this process, and what is to be settled of them. */
+import type { BackendLimits, Grant, SavedValues, SettleKind, SettleRange } from '../lib/backend/backend.js'
+import { byteLength, slice } from '../lib/backend/packed.js'
+import { PackedWriter } from '../lib/engine/packing.js'
+import type { PreparedGrant } from '../lib/engine/prepared-grant.js'
+import type { BranchReport } from '../lib/engine/task-start.js'
+import type { BranchInFlight } from './branch-in-flight.js'
+
+/** While any of its branches is started and not over. */
+export class GrantInFlight {
+  readonly grant: Grant
+  readonly prepared: PreparedGrant
+  readonly startedAt: number
+  /** By k; undefined once over. */
+  readonly branches: (BranchInFlight | undefined)[] = []
+  left: number
+  /** Starts that have ended and whose time is not in the counters yet. */
+  untimed = 0
+  /** Results and errors of what is to be settled, by position as the three lists below. */
+  readonly values = new PackedWriter()
+  #indexes: number[] = []
+  /** Undefined while all have succeeded, as nearly always. */
+  #kinds: SettleKind[] | undefined
+  /** Undefined while none is to wait. */
+  #delaysMs: number[] | undefined
+  readonly #savePaths: string[] = []
+  #saves: PackedWriter | undefined
+
+  constructor(prepared: PreparedGrant, startedAt: number) {
+    this.prepared = prepared
+    this.grant = prepared.grant
+    this.startedAt = startedAt
+    this.left = this.grant.indexes.length
+  }
+
+  /** Notes how a start of branch k ended; its value is the last of `values`. */
+  add(k: number, { kind, delayMs }: BranchReport): void {
+    const count = this.#indexes.length
+    if (kind !== 'succeeded') this.#kinds ??= [...successes(count)]
+    if (delayMs > 0) this.#delaysMs ??= new Array<number>(count).fill(0)
+    this.#indexes.push(this.grant.indexes[k] as number) // k is one of the grant's branches
+    this.#kinds?.push(kind)
+    this.#delaysMs?.push(delayMs)
+  }
+
+  addSaves({ paths, values }: SavedValues): void {
+    this.#saves ??= new PackedWriter()
+    for (const [i, path] of paths.entries()) {
+      this.#savePaths.push(path)
+      this.#saves.push(values.bytes, values.ends[i - 1] ?? 0, values.ends[i])
+    }
+  }
+
+  /** What was noted since the last time, in as many ranges as it takes to keep each within the limits of a call. */
+  takeRanges({ itemsPerCall, bytesPerCall }: BackendLimits): SettleRange[] {
+    const indexes = new Uint32Array(this.#indexes)
+    const kinds = this.#kinds ?? successes(indexes.length)
+    const delaysMs = this.#delaysMs
+    const values = this.values.take()
+    const saves = this.#savePaths.length > 0 ? this.#saves : undefined
+    const isAll = indexes.length <= itemsPerCall && values.bytes.length <= bytesPerCall
+    const ranges: SettleRange[] = []
+    for (let from = 0; from < indexes.length; ) {
+      let to = isAll ? indexes.length : from + 1
+      while (to < indexes.length && to - from < itemsPerCall && byteLength(values, from, to + 1) <= bytesPerCall)
+        to += 1
+      ranges.push({
+        gid: this.grant.spec.gid,
+        token: this.grant.token,
+        indexes: isAll ? indexes : indexes.slice(from, to),
+        kinds: isAll ? kinds : kinds.slice(from, to),
+        values: isAll ? values : slice(values, from, to),
+        ...(delaysMs !== undefined && { delaysMs: delaysMs.slice(from, to) }),
+        ...(from === 0 && saves !== undefined && { save: { paths: this.#savePaths.splice(0), values: saves.take() } }),
+      })
+      from = to
+    }
+    this.#indexes = []
+    this.#kinds = undefined
+    this.#delaysMs = undefined
+    return ranges
+  }
+}
+
+let lastSuccesses: readonly SettleKind[] = []
+
+/** So many times `succeeded`; the store keeps such a list for every batch, so batches of one size share theirs. */
+function successes(count: number): readonly SettleKind[] {
+  if (lastSuccesses.length !== count) lastSuccesses = new Array<SettleKind>(count).fill('succeeded')
+  return lastSuccesses
+}
