@@ -41,7 +41,11 @@ export async function connect(first?: Address | ConnectOptions, second?: Connect
   const clock = options.clock ?? systemClock
   const emitter = new Emitter(() => clock.now())
   const instanceId = options.instanceId ?? `embedded-${systemId().slice(0, 8)}`
-  const backend = openMemoryBackend({ clock, ...(options.maxBytes !== undefined && { maxBytes: options.maxBytes }) })
+  const backend = openMemoryBackend({
+    clock,
+    maxRetainedRuns: MOST_ENDED_RUNS,
+    ...(options.maxBytes !== undefined && { maxBytes: options.maxBytes }),
+  })
   const session = `${instanceId}:${systemId()}`
   const engine = new Engine({
     backend,

@@ -3,7 +3,7 @@
  * nothing else tells them anything. Per-branch events are made only while somebody listens, so that nobody pays for them otherwise.
  * docs/events.md is compared with EVENTS by a test.
  */
-import type { GraflowError } from './errors.js'
+import { GraflowError } from './errors.js'
 
 export type RunStateName = 'pending' | 'running' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'abandoned'
 export type OutcomeStatus = 'succeeded' | 'failed' | 'dead' | 'cancelled' | 'skipped'
@@ -108,15 +108,15 @@ export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
 export interface Events {
   /**
    * Calls `listener` for every event of that name until the returned function is called. A listener that throws does not disturb
-   * the run: the error goes to the process as an uncaught exception would.
-   * @throws TypeError when there is no event of that name.
+   * the run: its error is told by a `log` event.
+   * @throws GraflowError INVALID_NAME when there is no event of that name
    */
   subscribe<const K extends EventName>(name: K, listener: (event: EventOf<K>) => void): () => void
 }
 
 /** Emits events; one a client. */
 export class Emitter implements Events {
-  readonly #listeners = new Map<EventName, Set<(event: never) => void>>()
+  readonly #listeners = new Map<EventName, Set<(event: never) => unknown>>()
   readonly #now: () => number
 
   /** @param now milliseconds since the epoch, from the injected clock */
@@ -126,13 +126,13 @@ export class Emitter implements Events {
 
   subscribe<const K extends EventName>(name: K, listener: (event: EventOf<K>) => void): () => void {
     if (!Object.hasOwn(EVENTS, name)) {
-      throw new TypeError(
+      throw new GraflowError(
+        'INVALID_NAME',
         `expected the name of an event (${Object.keys(EVENTS).join(', ')}), got ${JSON.stringify(name)}`,
       )
     }
-    const own = (event: EventOf<K>): void => {
-      listener(event)
-    }
+    // Returned, since an async listener fails by its promise.
+    const own = (event: EventOf<K>): unknown => listener(event)
     const set = this.#listeners.get(name) ?? new Set()
     this.#listeners.set(name, set.add(own))
     return () => {
@@ -151,13 +151,23 @@ export class Emitter implements Events {
     const event = Object.freeze({ type: name, at: new Date(this.#now()), ...data })
     for (const listener of [...set]) {
       try {
-        listener(event as never)
+        const returned = listener(event as never)
+        if (returned instanceof Promise) returned.catch((error: unknown) => this.#blame(name, error))
       } catch (error) {
-        // The listener is at fault, not the run: surface it as Node surfaces any stray error.
-        queueMicrotask(() => {
-          throw error
-        })
+        this.#blame(name, error)
       }
     }
+  }
+
+  /** A listener that throws is at fault, not the run: it is told in the log; one of the log itself, as any stray error of the process. */
+  #blame(name: EventName, error: unknown): void {
+    if (name === 'log') {
+      queueMicrotask(() => {
+        throw error
+      })
+      return
+    }
+    const details = error instanceof Error ? error : { thrown: String(error) }
+    this.emit('log', { level: 'error', message: `a listener of ${name} failed: ${String(error)}`, details })
   }
 }

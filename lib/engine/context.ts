@@ -1,6 +1,7 @@
 /** What a handler gets beside its input. Made for every start, so it is small, and what is rarely asked for is worked out on demand. */
 import { GraflowError } from '../errors.js'
 import type { ChannelAccess, Logger, TaskContext } from '../flow/context.js'
+import { describe } from '../flow/describe.js'
 import type { Expression } from '../flow/expression.js'
 import { expressionOf } from '../flow/node.js'
 import type { AnyNode, Control, Out } from '../flow/types.js'
@@ -45,6 +46,9 @@ export interface Asked {
   readonly finish: { readonly value: unknown } | undefined
   readonly cancel: { readonly reason: string } | undefined
 }
+
+/** How far a sum of fractions may miss 1. */
+const ROUNDING = 1e-9
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -134,7 +138,8 @@ export class HandlerContext implements TaskContext<unknown> {
         const { runId, taskName: task, path } = this
         this.#services.emitter.emit('log', {
           level,
-          message,
+          // JavaScript may pass anything: a log line must not fail the task.
+          message: typeof message === 'string' ? message : describe(message),
           runId,
           task,
           path,
@@ -145,15 +150,19 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 
   progress(fraction: number, message?: string): void {
-    if (!(fraction >= 0 && fraction <= 1)) {
-      throw new GraflowError('INVALID_OPTION', `progress takes a fraction from 0 to 1, got ${String(fraction)}`)
+    if (typeof fraction !== 'number' || !(Math.abs(fraction - 0.5) <= 0.5 + ROUNDING)) {
+      throw new GraflowError(
+        'INVALID_OPTION',
+        `progress takes a fraction from 0 to 1, got ${typeof fraction === 'number' ? fraction : describe(fraction)}`,
+      )
     }
     const { runId, taskName: task, path } = this
     this.#services.emitter.emit('run:progress', {
       runId,
       task,
       path,
-      fraction,
+      // Sums of fractions go a little beyond 1: that is no reason to fail.
+      fraction: Math.min(1, Math.max(0, fraction)),
       ...(message !== undefined && { message }),
     })
   }

@@ -47,16 +47,17 @@ export function taskError(thrown: unknown, isFromHandler: boolean, start: Failed
   if (!isFromHandler && thrown instanceof GraflowError) return thrown
   const record = errorToRecord(thrown) // what was thrown may be anything, also something that throws when it is read
   const attempts = start.errors === 1 ? '' : ` after ${start.errors} attempts`
-  return new GraflowError(
-    'TASK_FAILED',
-    `task "${start.task}" (at ${start.path}) failed${attempts}: ${record.message}`,
-    {
-      cause: asError(thrown),
-      details: { task: start.task, path: start.path, attempts: start.errors },
-      ...(record.stack !== undefined && { stack: record.stack }),
-    },
-  )
+  const message = `task "${start.task}" (at ${start.path}) failed${attempts}: ${record.message}`
+  return new GraflowError('TASK_FAILED', message, {
+    cause: asError(thrown),
+    details: { task: start.task, path: start.path, attempts: start.errors },
+    ...(record.stack !== undefined && { stack: stackOf(message, record.stack) }),
+  })
 }
+
+/** Where it was thrown, under the new error's own name and message: printed, it tells which task failed, and where. */
+const stackOf = (message: string, thrown: string): string =>
+  [`GraflowError: ${message}`, ...thrown.split('\n').filter((line) => /^\s+at /.test(line))].join('\n')
 
 /** What was thrown, if it is an Error, else an Error that describes it. */
 export const asError = (thrown: unknown): Error => (isError(thrown) ? thrown : errorFromRecord(errorToRecord(thrown)))

@@ -8,6 +8,7 @@ import type { GraphJoin } from '../graph/graph.js'
 export interface JoinedGroup {
   /** How messages call it: its name, or its place. */
   readonly label: string
+  readonly name: string | undefined
   readonly path: string
   readonly join: GraphJoin
   readonly keys: readonly string[] | undefined
@@ -103,9 +104,11 @@ export function groupFailed(
       errors: failed.slice(0, MOST_NAMED).map(({ outcome }) => outcome.error),
       details: {
         group: group.path,
-        name: group.label,
+        ...(group.name !== undefined && { name: group.name }),
         join: group.join.kind,
         counts,
+        // Members of a large group that are not named below.
+        ...(outcomes.length > MOST_NAMED && { omitted: outcomes.length - Math.min(lost.length, MOST_NAMED) }),
         outcomes: (outcomes.length <= MOST_NAMED
           ? outcomes.map((outcome, index) => ({ index, outcome }))
           : lost.slice(0, MOST_NAMED)

@@ -29,9 +29,25 @@ function lineOf({ at, level, message, runId, task, path, details }: EventOf<'log
   return `${at.toISOString()} ${level.padEnd(5)} ${escaped(message)}${place === '' ? '' : ` (${escaped(place)})`}${details === undefined ? '' : ` ${escaped(shown(details))}`}`
 }
 
+/** What JSON would leave out or refuse. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return `${value}n`
+  if (value instanceof Map) return Object.fromEntries([...value].map(([key, item]) => [String(key), item as unknown]))
+  if (value instanceof Set) return [...value]
+  if (!(value instanceof Error)) return value
+  // Its own properties are what libraries put there: code, status, path.
+  return {
+    ...Object.fromEntries(Object.entries(value)),
+    name: value.name,
+    message: value.message,
+    stack: value.stack,
+    cause: value.cause,
+  }
+}
+
 function shown(details: object): string {
   try {
-    return JSON.stringify(details, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))
+    return JSON.stringify(details, (_, value: unknown) => plain(value))
   } catch (error) {
     return `(details cannot be shown: ${String(error)})`
   }

@@ -13,6 +13,7 @@ const outcome = (status: Status, i: number): Outcome<unknown> =>
 function group(statuses: readonly Status[], keys?: readonly string[]): Omit<JoinedGroup, 'join'> {
   return {
     label: 'at 0',
+    name: undefined,
     path: '0',
     keys,
     memberOf: (index) => keys?.[index] ?? `m${index}`,

@@ -38,7 +38,7 @@ export interface KernelOptions {
 
 export const KERNEL_DEFAULTS = Object.freeze({
   maxBytes: Number.POSITIVE_INFINITY,
-  maxRetainedRuns: 10_000,
+  maxRetainedRuns: 1_000,
   maxRetainedBytes: 256 * 2 ** 20,
   maxDeadLetters: 1_000,
   affinityMs: 2_000,
@@ -106,7 +106,9 @@ export class KernelState {
 
   constructor(options: KernelOptions, effects: Effects) {
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-    this.options = { ...KERNEL_DEFAULTS, ...given }
+    const all = { ...KERNEL_DEFAULTS, ...given }
+    // What is over may fill half of a bounded store at most: the rest is for what runs.
+    this.options = { ...all, maxRetainedBytes: Math.min(all.maxRetainedBytes, all.maxBytes / 2) }
     this.effects = effects
     this.deadLetters = new DeadLetters(this.options.maxDeadLetters)
   }
