@@ -43,7 +43,6 @@ export async function connect(first?: Address | ConnectOptions, second?: Connect
   const instanceId = options.instanceId ?? `embedded-${systemId().slice(0, 8)}`
   const backend = openMemoryBackend({
     clock,
-    maxRetainedRuns: MOST_ENDED_RUNS,
     ...(options.maxBytes !== undefined && { maxBytes: options.maxBytes }),
   })
   const session = `${instanceId}:${systemId()}`
