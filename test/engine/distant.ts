@@ -27,14 +27,14 @@ export interface Distant {
   held(): Promise<Held>
 }
 
-/** @param turns how many turns of the event loop an answer or a notice takes, asked anew for each */
+/** @param turns how many turns of the event loop a call of this name takes each way, or a `notice`; asked anew for each */
 export async function openDistant({
   slots,
   turns,
   random,
 }: {
   readonly slots: number
-  readonly turns: () => number
+  readonly turns: (what: string) => number
   readonly random: Random
 }): Promise<Distant> {
   const { clock, timers } = countingClock()
@@ -65,7 +65,7 @@ export async function openDistant({
     backend: near,
     errors,
     async held() {
-      for (let i = 0; i < 50; i += 1) await turn()
+      for (let i = 0; i < 200; i += 1) await turn()
       return { inFlight: loop.inFlight, timers: timers(), orphans: engine.orphans, free: loop.freeSlots }
     },
   }
@@ -76,26 +76,29 @@ export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(r
 
 const ASYNC = ['putGraph', 'getGraph', 'open', 'step', 'acquire', 'settle', 'session', 'control', 'channel'] as const
 
-function distant(near: Backend, turns: () => number): Backend {
-  const travel = async (): Promise<void> => {
-    for (let left = turns(); left > 0; left -= 1) await turn()
+function distant(near: Backend, turns: (what: string) => number): Backend {
+  const travel = async (what: string): Promise<void> => {
+    for (let left = turns(what); left > 0; left -= 1) await turn()
   }
   const wrapped =
-    <A extends unknown[], T>(call: (...args: A) => Promise<T>) =>
+    <A extends unknown[], T>(name: string, call: (...args: A) => Promise<T>) =>
     async (...args: A): Promise<T> => {
-      await travel()
+      await travel(name)
       const answer = await call(...args)
-      await travel()
+      await travel(name)
       return answer
     }
   const calls = Object.fromEntries(
-    ASYNC.map((name) => [name, wrapped((near[name] as never as () => Promise<unknown>).bind(near))]),
+    ASYNC.map((name) => [name, wrapped(name, (near[name] as never as () => Promise<unknown>).bind(near))]),
   )
-  const looks = Object.entries(near.inspect).map(([name, look]) => [name, wrapped(look as () => Promise<unknown>)])
+  const looks = Object.entries(near.inspect).map(([name, look]) => [
+    name,
+    wrapped(name, look as () => Promise<unknown>),
+  ])
   const later =
     <T>(listener: (news: T) => void) =>
     (news: T): void =>
-      void travel().then(() => listener(news))
+      void travel('notice').then(() => listener(news))
   return {
     ...calls,
     limits: near.limits,
