@@ -3,6 +3,8 @@
  * branch is, and the backend for everything else.
  *
  * A slot is the right to run one branch. A branch that waits at an inner barrier gives its slot back, so nesting needs no second worker.
+ *
+ * This file is long because acquiring, starting and settling share one state: what is in flight.
  */
 import type { Backend, BackendLimits, Grant, SettleAnswer, SettleRange } from '../lib/backend/backend.js'
 import { byteLength } from '../lib/backend/packed.js'

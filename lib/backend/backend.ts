@@ -9,6 +9,8 @@
  *
  * Words: rooms.md (docs/glossary.md). A branch is named by the id of its group (`gid`) and its index in it. A run is the one branch
  * (index 0) of its root group, whose gid is the run's id; any other gid is `<run>/<path of the group's node in this run>`.
+ *
+ * This file is long because it is one vocabulary, read from top to bottom: requests and answers use each other's words.
  */
 
 /** Items end to end: item i is `bytes[ends[i - 1] ?? 0 .. ends[i]]`. Neither array is changed by whoever receives it. */
@@ -175,7 +177,7 @@ export type AcquireAnswer =
   | {
       readonly status: 'ok'
       readonly grants: readonly Grant[]
-      /** Whether there is work left that this session could take now. */
+      /** Whether there may be work left that this session could take now: then it is worth asking again at once. */
       readonly isMore: boolean
       /** When the next delayed branch of these queues is due, from now. */
       readonly nextDueMs: number | undefined
@@ -384,6 +386,8 @@ export interface Inspector {
   groups(runId: string): Promise<readonly GroupStatus[]>
   /** Undefined when there is no such group (any more). */
   outcomes(gid: string, after: number): Promise<OutcomesPage | undefined>
+  /** The output saved for this path; what a handler asks for, so it costs no look at the others. */
+  output(runId: string, path: string): Promise<Uint8Array | undefined>
   /** Saved outputs whose path is `prefix` or below it (`''`: all of the run). */
   saved(runId: string, prefix: string): Promise<SavedValues>
   queues(): Promise<readonly QueueStatus[]>

@@ -91,6 +91,15 @@ const memberName = (branch: GraphNode, fallback: string): string =>
 
 const distinct = (branches: readonly GraphNode[]): readonly GraphNode[] => [...new Set(branches)]
 
+function checkDepth({ depth, limits: { nesting } }: Dispatcher, path: string): void {
+  if (depth <= nesting) return
+  throw new GraflowError(
+    'LIMIT_EXCEEDED',
+    `groups may be nested ${nesting} deep, the one at ${path} is number ${depth}: end the recursion, or raise limits.nesting`,
+    { details: { path, nesting } },
+  )
+}
+
 /**
  * A `par` or `each` with its input.
  * @throws GraflowError NOT_AN_ARRAY, LIMIT_EXCEEDED, NOT_SERIALISABLE
@@ -104,15 +113,7 @@ export function planGroup(
   input: unknown,
 ): GroupPlan {
   const place = fullPath(use, path)
-  if (by.depth > by.limits.nesting) {
-    throw new GraflowError(
-      'LIMIT_EXCEEDED',
-      `groups may be nested ${by.limits.nesting} deep, the group at ${place} is number ${by.depth}`,
-      {
-        details: { path: place, nesting: by.limits.nesting },
-      },
-    )
-  }
+  checkDepth(by, place)
   const branches = node.kind === 'each' ? [node.body] : node.branches
   if (node.kind === 'each' && !Array.isArray(input)) {
     throw new GraflowError(
@@ -170,13 +171,7 @@ export function planOne(
   input: unknown,
 ): GroupPlan {
   const place = fullPath(use, path)
-  if (by.depth > by.limits.nesting) {
-    throw new GraflowError(
-      'LIMIT_EXCEEDED',
-      `groups may be nested ${by.limits.nesting} deep, ${place} is number ${by.depth}`,
-      { details: { path: place } },
-    )
-  }
+  checkDepth(by, place)
   const packed = packedOne(encode(input, `the input at ${place}`, by.limits.itemBytes))
   return {
     spec: specOf(by, use, place, staticPath, 1, {
