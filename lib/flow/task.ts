@@ -17,8 +17,19 @@ export interface TaskSchemas<I, S, R, O> {
 }
 
 type Given<R> = Exclude<R, Control>
+/** What a handler may return to give R. */
+type Returned<R> = R | Control | Promise<R | Control>
 type Unless<S, T> = [S] extends [never] ? T : S
 type Parses<S, P> = [S] extends [P] ? unknown : ['✗ the input schema gives', S, 'but the handler takes', P]
+/**
+ * While the compiler reads the handler, W is known and R is not: this then tells it what the handler should return, so that 'a' stays 'a'.
+ * (It looks so far ahead only into a conditional type.) Afterwards it tells whether that is what it returns.
+ */
+type Satisfies<R, W> = [W] extends [never]
+  ? unknown
+  : [Given<R>] extends [W]
+    ? (input: never, ctx: never) => Returned<Written<W>>
+    : ['✗ the handler gives', Given<R>, 'but the output schema takes', W]
 
 /**
  * A named function that a worker can run.
@@ -30,15 +41,23 @@ type Parses<S, P> = [S] extends [P] ? unknown : ['✗ the input schema gives', S
  *
  * @throws GraflowError INVALID_NAME, INVALID_OPTION, NOT_SERIALISABLE (code among the options)
  */
-export function task<const N extends string, I, R>(
+export function task<const N extends string, I, R = never>(
   name: N,
-  handler: (input: I, ctx: TaskContext<I>) => R | Promise<R>,
+  handler: (input: I, ctx: TaskContext<I>) => Returned<R>,
 ): Task<I, Given<R>, N>
-// Defaults stand in for what no argument says: without a schema, S stays `never` and the handler alone decides P and R.
-export function task<const N extends string, S = never, P = Unless<S, unknown>, R = unknown, I = P, O = Given<R>>(
+// Defaults stand in for what no argument says: without schemas, S and W stay `never` and the handler alone decides P and R.
+export function task<
+  const N extends string,
+  S = never,
+  W = never,
+  P = Unless<S, unknown>,
+  R = never,
+  I = P,
+  O = Given<R>,
+>(
   name: N,
-  options: TaskOptions & TaskSchemas<I, S, R, O>,
-  handler: ((input: P, ctx: TaskContext<I>) => R | Promise<R>) & Parses<S, P>,
+  options: TaskOptions & TaskSchemas<I, S, W, O>,
+  handler: ((input: P, ctx: TaskContext<I>) => Returned<R>) & Parses<S, P> & Satisfies<R, W>,
 ): Task<I, O, N>
 export function task(name: unknown, ...rest: readonly unknown[]): unknown {
   const checked = checkName('task', name)

@@ -95,6 +95,28 @@ const val = task('val', { input: v.object({ id: v.string() }) }, (x) => x.id)
 is<Eq<typeof val, Task<{ id: string }, string, 'val'>>>()
 const arked = task('ark', { input: ark({ id: 'string' }) }, (x) => x.id)
 is<Eq<typeof arked, Task<{ id: string }, string, 'ark'>>>()
+const level1 = task('level', { output: z.object({ level: z.enum(['low', 'high']) }) }, async (n: number) => ({
+  level: 'low',
+}))
+is<Eq<Out<typeof level1>, { level: 'low' | 'high' }>>()
+const shape = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('dot') }),
+  z.object({ kind: z.literal('line'), from: z.tuple([z.number(), z.number()]) }),
+])
+const drawn = task('drawn', { output: shape }, async (n: number, ctx) => {
+  is<Eq<typeof ctx, TaskContext<number>>>()
+  if (n > 9) return ctx.finish('too many')
+  return n > 1 ? { kind: 'line', from: [n, n] } : { kind: 'dot' }
+})
+is<Eq<Out<typeof drawn>, { kind: 'dot' } | { kind: 'line'; from: [number, number] }>>()
+const onlyEnds = task('only-ends', { output: z.object({ total: z.number() }) }, (n: number, ctx) => ctx.finish(n))
+is<Eq<Out<typeof onlyEnds>, { total: number }>>()
+const onlyControls = task('only-controls', { timeoutMs: 3 }, async (n: number, ctx) => ctx.cancel('why'))
+is<Eq<Out<typeof onlyControls>, never>>()
+// @ts-expect-error the handler may give undefined, which the schema does not take
+task('bad', { output: z.string() }, (x: { id?: string }) => x.id)
+// @ts-expect-error a word that is none of the schema's
+task('bad', { output: z.object({ level: z.enum(['low', 'high']) }) }, async (n: number) => ({ level: 'middle' }))
 // @ts-expect-error the handler wants something else than the schema gives
 task('bad', { input: z.object({ id: z.string() }) }, (x: { id: number }) => x.id)
 // @ts-expect-error the handler gives something else than the schema takes

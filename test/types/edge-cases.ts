@@ -1,5 +1,6 @@
 /** Where inference gets hard: modules, lists of unknown length, unions of nodes, generic code. What is not possible is marked and named. */
 import { task, seq, par, each, flow, choose, type Node, type Task, type In, type Out, type AnyNode } from 'graflow'
+import { z } from 'zod'
 import * as tasks from './edge-tasks.js'
 
 type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -81,6 +82,11 @@ const withDefault = task('d', (x: { id: string } = { id: 'q' }) => x.id)
 is<Eq<In<typeof withDefault>, { id: string }>>()
 const literal = task('lit', async (n: number): Promise<'a' | 'b'> => 'a')
 choose(literal, { a: tasks.num, b: tasks.num })
+// a gap: of an async handler that returns one word only, the compiler says string
+// @ts-expect-error as const helps
+task('one', { output: z.enum(['a', 'b']) }, async (n: number) => 'a')
+task('one', { output: z.enum(['a', 'b']) }, async (n: number) => 'a' as const)
+task('one', { output: z.enum(['a', 'b']) }, (n: number) => 'a')
 const identity = task('identity', <T>(x: T) => x)
 is<Eq<typeof identity, Task<unknown, unknown, 'identity'>>>()
 // @ts-expect-error the second parameter is the context, not a reviver: wrap it, (text: string) => JSON.parse(text)

@@ -106,6 +106,7 @@ loop(misfit)
 // tasks
 task('t', { input: z.object({ id: z.string() }) }, (x: { id: number }) => x.id)
 task('t', { output: z.string() }, (x: { id: number }) => x.id)
+task('t', { output: z.string() }, (x: { id?: string }) => x.id)
 task('t', { retries: 3 }, (x: { id: number }) => x.id)
 task('t', { retry: { attempt: 3 } }, (x: { id: number }) => x.id)
 task('t', { timeoutMs: '3' }, (x: { id: number }) => x.id)
