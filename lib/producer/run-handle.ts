@@ -95,6 +95,11 @@ export class RunHandle implements Run<unknown> {
   events(): AsyncIterableIterator<RunEvent> {
     const { emitter, closed } = this.#services
     const queue = new Channelled<RunEvent>()
+    // Also where the events are never read: whoever ends or leaves them stops them.
+    const stop = (): void => {
+      for (const unsubscribe of off) unsubscribe()
+      queue.end()
+    }
     const off = RUN_EVENTS.map((name) =>
       emitter.subscribe(name, (event) => {
         if (event.runId !== this.id) return
@@ -103,22 +108,21 @@ export class RunHandle implements Run<unknown> {
           event.type === 'run:state' &&
           (event.to === 'completed' || event.to === 'failed' || event.to === 'cancelled')
         )
-          queue.end()
+          stop()
       }),
     )
-    off.push(closed.onAbort(() => queue.end()))
+    off.push(closed.onAbort(stop))
     // A run that is over already has no more events; asked after subscribing, so that its end is not missed.
     this.#record().then(
       (record) => {
-        if (isEnded(record)) queue.end()
+        if (isEnded(record)) stop()
       },
       (error: unknown) => {
         queue.fail(error)
+        stop()
       },
     )
-    return queue.iterate(() => {
-      for (const unsubscribe of off) unsubscribe()
-    })
+    return queue.iterate(stop)
   }
 
   branches(): AsyncIterableIterator<BranchOutcome> {

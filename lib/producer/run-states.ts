@@ -18,7 +18,13 @@ export function tellStates(
   let last: RunStateName = known
   const look = async (): Promise<void> => {
     const record = await backend.inspect.run(runId)
-    if (record === undefined || record.state === last) return
+    if (record === undefined) {
+      // past its retention before anybody looked
+      off()
+      over()
+      return
+    }
+    if (record.state === last) return
     const from = last
     last = record.state
     if (!isEnded(record)) {

@@ -494,6 +494,16 @@ describeOnBackends('events of a run', (open) => {
     expect(whole.length).toBeGreaterThan(5)
   })
 
+  it('that nobody reads cost nothing once the run is over', async () => {
+    const graflow = await open()
+    const { events } = graflow as unknown as { events: { has(name: string): boolean } }
+    const run = await graflow.start(mixed, 1)
+    run.events()
+    expect(events.has('branch:settled')).toBe(true)
+    await run.result()
+    expect(events.has('branch:settled')).toBe(false)
+  })
+
   it('of the client are those of all its runs, until unsubscribed', async () => {
     const graflow = await open()
     const states: string[] = []
