@@ -5,7 +5,7 @@ import type { Expression } from '../flow/expression.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { nodeAt, pathsOf, staticPath } from '../graph/locate.js'
 import { decode } from './codec.js'
-import { decodeItem, itemBytes } from './packing.js'
+import { decodeItem } from './packing.js'
 
 /**
  * What the task, or the node at a path, gave.
@@ -24,9 +24,8 @@ export async function readResult(
   const path = typeof target === 'string' ? knownPath(graph, target) : onlyPath(graph, target, asker)
   const own = local(path)
   if (own !== undefined) return decode(own)
-  const saved = await inspect.saved(runId, path)
-  const at = saved.paths.indexOf(path)
-  if (at >= 0) return decode(itemBytes(saved.values, at))
+  const saved = await inspect.output(runId, path)
+  if (saved !== undefined) return decode(saved)
   const branch = branchOf(graph, path)
   if (branch !== undefined) {
     const found = await readBranch(inspect, `${runId}/${branch.group}`, branch.index)

@@ -1,5 +1,5 @@
 /** What people and metrics see: one consistent look each. */
-import { bytes, infoOf, type UseWorld } from './world.js'
+import { bytes, infoOf, packed, type UseWorld } from './world.js'
 
 export function describeInspect(useWorld: UseWorld): void {
   it('lists runs newest first, by state and by workflow', async () => {
@@ -32,6 +32,15 @@ export function describeInspect(useWorld: UseWorld): void {
     expect(record.startedAt - record.createdAt).toBeGreaterThanOrEqual(49)
     expect(record.endedAt - record.startedAt).toBeGreaterThanOrEqual(49)
     expect(await world.backend.inspect.run('nowhere')).toBeUndefined()
+  })
+
+  it('gives the saved output of one path, and nothing of the paths below it', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.step(holder, { save: { paths: ['0', '0/1', '1/0'], values: packed('a', 'b', 'c') } })
+    const output = (path: string): Promise<Uint8Array | undefined> => world.backend.inspect.output('run', path)
+    expect(await Promise.all(['0', '0/1', '1', ''].map(output))).toEqual([bytes('a'), bytes('b'), undefined, undefined])
+    expect(await world.backend.inspect.output('nowhere', '0')).toBeUndefined()
   })
 
   it('counts the branches of a group by what they are', async () => {

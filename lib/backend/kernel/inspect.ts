@@ -48,6 +48,7 @@ export function inspectorOf(state: KernelState): KernelInspector {
         withdrawn: group.state === 'open' ? undefined : group.withdrawn(),
       }
     },
+    output: (runId, path): Uint8Array | undefined => state.runs.get(runId)?.saved.get(path),
     saved: (runId, prefix): SavedValues => {
       const paths: string[] = []
       const values: Uint8Array[] = []

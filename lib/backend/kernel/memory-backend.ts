@@ -153,6 +153,7 @@ class MemoryBackend implements Backend {
       runs: (request) => look((inspector) => inspector.runs(request)),
       groups: (runId) => look((inspector) => inspector.groups(runId)),
       outcomes: (gid, after) => look((inspector) => inspector.outcomes(gid, after)),
+      output: (runId, path) => look((inspector) => inspector.output(runId, path)),
       saved: (runId, prefix) => look((inspector) => inspector.saved(runId, prefix)),
       queues: () => look((inspector) => inspector.queues()),
       sessions: () => look((inspector) => inspector.sessions()),
