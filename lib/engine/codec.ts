@@ -71,6 +71,7 @@ const TYPED_ARRAY_NAMES: ReadonlyMap<unknown, string> = new Map(
 )
 
 function typedArray([name, bytes]: readonly [name: string, bytes: Uint8Array]): ArrayBufferView {
+  if (name === 'Buffer') return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (!Object.hasOwn(TYPED_ARRAYS, name)) throw new TypeError(`unknown typed array ${name}`)
   return new TYPED_ARRAYS[name as keyof typeof TYPED_ARRAYS](new Uint8Array(bytes).buffer)
 }
@@ -182,8 +183,9 @@ function checkedObject(value: object, path: Path, depth: number, above: readonly
   }
   if (value instanceof Error || isNativeError(value)) return new Carried('error', errorToRecord(value))
   if (ArrayBuffer.isView(value)) {
-    if (prototype === Uint8Array.prototype || prototype === Buffer.prototype) return value
-    const known = TYPED_ARRAY_NAMES.get(value.constructor)
+    if (prototype === Uint8Array.prototype) return value
+    // A Buffer reads and prints in ways that a Uint8Array does not: it stays one.
+    const known = prototype === Buffer.prototype ? 'Buffer' : TYPED_ARRAY_NAMES.get(value.constructor)
     if (known !== undefined)
       return new Carried('typed array', [known, new Uint8Array(value.buffer, value.byteOffset, value.byteLength)])
   }

@@ -197,6 +197,14 @@ describe('codec', () => {
     expect(decode(encode({ a: shared, b: [shared, shared] }))).toStrictEqual({ a: { n: 1 }, b: [{ n: 1 }, { n: 1 }] })
   })
 
+  it('carries a Buffer as a Buffer, wherever it stands, and a Uint8Array as one', () => {
+    const given = { text: Buffer.from('hello'), bytes: new Uint8Array([1, 2]), list: [Buffer.alloc(0)] }
+    const got = decode(encode(given)) as typeof given
+    expect(got.text.toString('utf8')).toBe('hello')
+    deepStrictEqual(got, given)
+    expect(Buffer.isBuffer(got.bytes)).toBe(false)
+  })
+
   it('carries a view as what it shows, not the buffer behind it', () => {
     const words = new Uint16Array([1, 2, 3, 4]).subarray(1, 3)
     const bytes = new Uint8Array([1, 2, 3, 4]).subarray(1, 3)
