@@ -10,7 +10,7 @@ import { canonicalBytes, canonicalText, graphHash } from '../../lib/graph/canoni
 import type { Graph } from '../../lib/graph/graph.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
 import { parseGraph } from '../../lib/graph/validate.js'
-import { catchError } from './catch-error.js'
+import { thrown } from '../thrown.js'
 import { FLOWS } from './everything.js'
 
 interface Vector {
@@ -149,7 +149,7 @@ describe('what cannot be carried', () => {
   ]
 
   it.each(refused)('L11: is NOT_SERIALISABLE and names the place (%#)', (value, path, got) => {
-    const error = catchError(() => text(value))
+    const error = thrown(() => text(value))
     expect(error.code).toBe('NOT_SERIALISABLE')
     expect(error.details).toEqual({ path, got })
     expect(error.message).toContain(path === '' ? 'a graph must be plain data' : `${path} must be plain data`)
@@ -166,10 +166,10 @@ describe('what cannot be carried', () => {
   it('is too deep a nesting, also when the depth comes from sharing', () => {
     let deep: unknown = 1
     for (let level = 0; level < 100_000; level += 1) deep = [deep]
-    expect(catchError(() => text(deep)).details['got']).toBe('more than 400 levels inside one another')
+    expect(thrown(() => text(deep)).details['got']).toBe('more than 400 levels inside one another')
     const list: unknown[] = [[]]
     for (let level = 0; level < 1_000; level += 1) list.push([list.at(-1)])
-    expect(catchError(() => text(list)).code).toBe('NOT_SERIALISABLE')
+    expect(thrown(() => text(list)).code).toBe('NOT_SERIALISABLE')
   })
 })
 

@@ -9,7 +9,7 @@ import type {
 } from '../../lib/flow/expression.js'
 import { canonicalText, graphHash } from '../../lib/graph/canonical.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
-import { catchError } from './catch-error.js'
+import { thrown } from '../thrown.js'
 
 const task = (name: string, options: TaskOptions = {}, handler?: Handler): TaskExpression => ({
   kind: 'task',
@@ -167,7 +167,7 @@ describe('graphOf', () => {
   it('knows a declared task and the one with the handler as one, and refuses two different ones', () => {
     expect(Object.keys(graphOf(seq(a, task('a'))).tasks)).toEqual(['a'])
     for (const other of [task('a', {}, () => 2), task('a', { queue: 'q' })]) {
-      const error = catchError(() => graphOf(seq(a, other)))
+      const error = thrown(() => graphOf(seq(a, other)))
       expect([error.code, error.details['task']]).toEqual(['DUPLICATE_TASK', 'a'])
     }
   })
@@ -175,7 +175,7 @@ describe('graphOf', () => {
   it('refuses two policies with one name', () => {
     const join = (decide: () => unknown): Expression => ({ ...par(a, b), join: { kind: 'policy', name: 'p', decide } })
     expect(
-      catchError(() =>
+      thrown(() =>
         graphOf(
           seq(
             join(() => 1),
@@ -188,10 +188,10 @@ describe('graphOf', () => {
 
   it('L11: refuses a closure among the options, with its path', () => {
     const smuggled = task('fetch-user', { queue: (() => 'q') as unknown as string })
-    const error = catchError(() => graphOf(seq(a, smuggled)))
+    const error = thrown(() => graphOf(seq(a, smuggled)))
     expect([error.code, error.details['path']]).toEqual(['NOT_SERIALISABLE', 'tasks["fetch-user"].queue'])
     const named = { ...par(a, b), options: { name: (() => 'n') as unknown as string } }
-    const inNode = catchError(() => graphOf(seq(a, named)))
+    const inNode = thrown(() => graphOf(seq(a, named)))
     expect([inNode.code, inNode.details['path']]).toEqual(['NOT_SERIALISABLE', 'root.steps[1].options.name'])
     expect(inNode.message).toContain('root.steps[1].options.name')
   })
@@ -213,7 +213,7 @@ describe('graphOf', () => {
       [{ kind: 'chose' } as unknown as Expression, 'INVALID_NODE', ''],
     ]
     for (const [expression, code, path] of faults) {
-      const error = catchError(() => graphOf(expression))
+      const error = thrown(() => graphOf(expression))
       expect([error.code, error.details['path'] ?? '']).toEqual([code, path])
     }
   })
@@ -224,8 +224,8 @@ describe('graphOf', () => {
     expect(graphOf(par(...many)).root).toMatchObject({ branches: { length: 10_000 } })
     const nested = (levels: number): Expression => (levels === 0 ? a : par(seq(b, nested(levels - 1))))
     expect(graphHash(graphOf(nested(64)))).toMatch(/^[0-9a-f]{64}$/)
-    expect(catchError(() => graphOf(nested(65))).code).toBe('LIMIT_EXCEEDED')
-    expect(catchError(() => graphOf(nested(5_000))).code).toBe('LIMIT_EXCEEDED')
+    expect(thrown(() => graphOf(nested(65))).code).toBe('LIMIT_EXCEEDED')
+    expect(thrown(() => graphOf(nested(5_000))).code).toBe('LIMIT_EXCEEDED')
   })
 
   it('counts a shared node as often as it stands in the graph, without walking it as often', () => {
@@ -233,8 +233,8 @@ describe('graphOf', () => {
     for (let level = 0; level < 15; level += 1) flow = par(flow, flow)
     expect(graphOf(flow).root.kind).toBe('group')
     for (let level = 0; level < 40; level += 1) flow = par(flow, flow)
-    expect(catchError(() => graphOf(flow))).toBeInstanceOf(GraflowError)
-    expect(catchError(() => graphOf(flow)).code).toBe('LIMIT_EXCEEDED')
+    expect(thrown(() => graphOf(flow))).toBeInstanceOf(GraflowError)
+    expect(thrown(() => graphOf(flow)).code).toBe('LIMIT_EXCEEDED')
   })
 
   it('finds a shared node that is too deep only at its second place', () => {
@@ -242,6 +242,6 @@ describe('graphOf', () => {
     for (let level = 0; level < 40; level += 1) deep = par(deep)
     let wrapped: Expression = deep
     for (let level = 0; level < 30; level += 1) wrapped = par(wrapped)
-    expect(catchError(() => graphOf(seq(deep, wrapped))).code).toBe('LIMIT_EXCEEDED')
+    expect(thrown(() => graphOf(seq(deep, wrapped))).code).toBe('LIMIT_EXCEEDED')
   })
 })

@@ -8,7 +8,7 @@ import { graphOf } from '../../lib/graph/graph-of.js'
 import { GRAPH_LIMITS } from '../../lib/graph/limits.js'
 import { isGraphHash, packGraph, unpackGraph } from '../../lib/graph/pack.js'
 import { parseGraph } from '../../lib/graph/validate.js'
-import { catchError } from './catch-error.js'
+import { thrown } from '../thrown.js'
 import { EVERYTHING, L3 } from './everything.js'
 
 const graph = graphOf(EVERYTHING)
@@ -18,7 +18,7 @@ const sha256 = (data: string | Uint8Array): string => createHash('sha256').updat
 /** Bytes that keep every promise but those of a graph: whole zlib, right name. */
 const stored = (data: string | Uint8Array): [Uint8Array, string] => [deflateSync(data), sha256(data)]
 const refusal = (packed: Uint8Array, name: string): string => {
-  const error = catchError(() => unpackGraph(packed, name))
+  const error = thrown(() => unpackGraph(packed, name))
   expect(error.code).toBe('INTEGRITY')
   return String(error.details['reason'])
 }
@@ -32,13 +32,13 @@ describe('packGraph', () => {
 
   it('Q9: refuses what a peer would not load, also when it was packed before', () => {
     const tooSmall = { ...GRAPH_LIMITS, compressedBytes: 20 }
-    const error = catchError(() => packGraph(graph, tooSmall))
+    const error = thrown(() => packGraph(graph, tooSmall))
     expect([error.code, error.details]).toEqual([
       'LIMIT_EXCEEDED',
       { limit: 'compressedBytes', max: 20, got: bytes.length },
     ])
     const fresh = parseGraph(JSON.parse(canonicalText(graph)))
-    expect(catchError(() => packGraph(fresh, { ...GRAPH_LIMITS, canonicalBytes: 100 })).details['limit']).toBe(
+    expect(thrown(() => packGraph(fresh, { ...GRAPH_LIMITS, canonicalBytes: 100 })).details['limit']).toBe(
       'canonicalBytes',
     )
   })
@@ -68,7 +68,7 @@ describe('unpackGraph', () => {
     const size = canonicalBytes(graph).length
     expect(unpackGraph(bytes, hash, { ...GRAPH_LIMITS, canonicalBytes: size })).toEqual(graph)
     expect(
-      catchError(() => unpackGraph(bytes, hash, { ...GRAPH_LIMITS, canonicalBytes: size - 1 })).details['reason'],
+      thrown(() => unpackGraph(bytes, hash, { ...GRAPH_LIMITS, canonicalBytes: size - 1 })).details['reason'],
     ).toBe('size')
   })
 
@@ -199,7 +199,7 @@ describe('unpackGraph', () => {
   })
 
   it('says in one sentence what is wrong, and cuts a long name', () => {
-    const error = catchError(() => unpackGraph(bytes, 'x'.repeat(10_000)))
+    const error = thrown(() => unpackGraph(bytes, 'x'.repeat(10_000)))
     expect(error.message).toBe(`stored graph "${'x'.repeat(64)}": a graph’s name is 64 lower-case hex digits`)
     expect(error.details).toEqual({ reason: 'hash', hash: 'x'.repeat(64) })
   })

@@ -5,7 +5,7 @@ import { GRAPH_LIMITS } from '../../lib/graph/limits.js'
 import { parseGraph } from '../../lib/graph/validate.js'
 import { GraflowError } from '../../lib/errors.js'
 import { anyExpression } from './arbitrary.js'
-import { catchError } from './catch-error.js'
+import { thrown } from '../thrown.js'
 import { EVERYTHING } from './everything.js'
 
 const a = { kind: 'task', name: 'a' }
@@ -113,7 +113,7 @@ describe('parseGraph', () => {
   ]
 
   it.each(wrong)('Q3: refuses what is no graph, and says where (%#)', (value, reason, path) => {
-    const error = catchError(() => parseGraph(value))
+    const error = thrown(() => parseGraph(value))
     expect(error.code).toBe('INTEGRITY')
     expect(error.details).toEqual({ path, reason })
     expect(error.message).toMatch(/^not a graph of version 1: /)
@@ -121,7 +121,7 @@ describe('parseGraph', () => {
 
   it('Q3: leaves every prototype as it is, and gives no key of one', () => {
     const text = '{"version":1,"tasks":{"a":{}},"root":{"kind":"task","name":"a"},"__proto__":{"polluted":1}}'
-    expect(catchError(() => parseGraph(JSON.parse(text))).details['reason']).toBe('INVALID_NODE')
+    expect(thrown(() => parseGraph(JSON.parse(text))).details['reason']).toBe('INVALID_NODE')
     expect(({} as { polluted?: unknown }).polluted).toBe(undefined)
     expect(Object.getPrototypeOf(parseGraph(graph(a)).tasks)).toBe(null)
   })
@@ -143,7 +143,7 @@ describe('parseGraph', () => {
         { version: 1, tasks: { a: {} }, root: a },
         Object.getOwnPropertyDescriptors(trap),
       )
-      expect(catchError(() => parseGraph(value)).code).toBe('INTEGRITY')
+      expect(thrown(() => parseGraph(value)).code).toBe('INTEGRITY')
     }
   })
 
@@ -151,17 +151,17 @@ describe('parseGraph', () => {
     const nested = (levels: number): unknown =>
       levels === 0 ? a : { kind: 'loop', body: { kind: 'sequence', steps: [a, nested(levels - 1)] }, maxCycles: 1 }
     expect(parseGraph(graph(nested(64))).root.kind).toBe('loop')
-    expect(catchError(() => parseGraph(graph(nested(65)))).details['reason']).toBe('LIMIT_EXCEEDED')
+    expect(thrown(() => parseGraph(graph(nested(65)))).details['reason']).toBe('LIMIT_EXCEEDED')
     const choices = (levels: number): unknown =>
       levels === 0 ? a : { ...choose, cases: [['x', { kind: 'sequence', steps: [a, choices(levels - 1)] }]] }
     expect(parseGraph(graph(choices(64))).root.kind).toBe('choose')
     const few = { ...GRAPH_LIMITS, branches: 1 }
-    expect(catchError(() => parseGraph(graph(group), few)).details).toEqual({
+    expect(thrown(() => parseGraph(graph(group), few)).details).toEqual({
       reason: 'LIMIT_EXCEEDED',
       path: 'root.branches',
     })
     expect(parseGraph(graph(group), { ...GRAPH_LIMITS, nodes: 3 }).root).toEqual(group)
-    expect(catchError(() => parseGraph(graph(group), { ...GRAPH_LIMITS, nodes: 2 })).details['reason']).toBe(
+    expect(thrown(() => parseGraph(graph(group), { ...GRAPH_LIMITS, nodes: 2 })).details['reason']).toBe(
       'LIMIT_EXCEEDED',
     )
   })
@@ -172,7 +172,7 @@ describe('parseGraph', () => {
     const shared = around(40, a)
     const twice = (levels: number): unknown => graph({ kind: 'sequence', steps: [shared, around(levels, shared)] })
     expect(parseGraph(twice(24)).root.kind).toBe('sequence')
-    expect(catchError(() => parseGraph(twice(25))).details['reason']).toBe('LIMIT_EXCEEDED')
+    expect(thrown(() => parseGraph(twice(25))).details['reason']).toBe('LIMIT_EXCEEDED')
   })
 
   it('shares nothing with what it read, and freezes all of it', () => {

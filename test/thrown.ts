@@ -1,4 +1,4 @@
-import { GraflowError } from '../../lib/errors.js'
+import { GraflowError } from '../lib/errors.js'
 
 /** The GraflowError that a call throws; anything else, and nothing, fails the test. */
 export function thrown(call: () => unknown): GraflowError {
