@@ -10,6 +10,8 @@ export interface Timing {
   readonly runs: number
   /** All of the time over all of the runs: collecting garbage and tidying up are in it, wherever they fell. */
   readonly meanUs: number
+  /** The same of processor time, of all threads: what a run costs whatever else the machine does. */
+  readonly cpuUs: number
   readonly minUs: number
   readonly p50Us: number
   readonly p99Us: number
@@ -50,6 +52,7 @@ export async function measureTime<T>(
   while (performance.now() < warmUntil)
 
   const timesUs: number[] = []
+  const cpuBefore = process.cpuUsage()
   const startedAt = performance.now()
   let at = startedAt
   do {
@@ -58,10 +61,12 @@ export async function measureTime<T>(
     timesUs.push((now - at) * 1_000)
     at = now
   } while (at - startedAt < timedMs || timesUs.length < 2)
+  const { user, system: kernel } = process.cpuUsage(cpuBefore)
   await system.close()
   return {
     runs: timesUs.length,
     meanUs: ((at - startedAt) * 1_000) / timesUs.length,
+    cpuUs: (user + kernel) / timesUs.length,
     minUs: quantile(timesUs, 0),
     p50Us: quantile(timesUs, 0.5),
     p99Us: quantile(timesUs, 0.99),

@@ -88,15 +88,23 @@ export function spread(
   return values.length === 0 ? undefined : spreadOf(values)
 }
 
-/** Microseconds a branch. */
-export const branchUs = (
+/** Microseconds of processor time a branch. */
+export const branchCpuUs = (
   results: Results,
   system: SystemName,
   workload: WorkloadName,
   count: number,
-): Spread | undefined => spread(results, system, workload, count, ({ meanUs }) => meanUs / count)
+): Spread | undefined => spread(results, system, workload, count, ({ cpuUs }) => cpuUs / count)
 
-/** How many times as long as the other one a system took, compared within each round. */
+/** Branches a second, by the clock on the wall. */
+export const branchRate = (
+  results: Results,
+  system: SystemName,
+  workload: WorkloadName,
+  count: number,
+): Spread | undefined => spread(results, system, workload, count, ({ meanUs }) => (count * 1e6) / meanUs)
+
+/** How many times as much processor time as the other one a system took, compared within each round. */
 export function ratio(
   results: Results,
   system: SystemName,
@@ -105,9 +113,9 @@ export function ratio(
   count: number,
 ): Spread | undefined {
   const others = timings(results, other, workload, count)
-  const ratios = [...timings(results, system, workload, count)].flatMap(([round, { meanUs }]) => {
-    const { meanUs: otherUs } = others.get(round) ?? {}
-    return otherUs === undefined ? [] : [meanUs / otherUs]
+  const ratios = [...timings(results, system, workload, count)].flatMap(([round, { cpuUs }]) => {
+    const { cpuUs: otherUs } = others.get(round) ?? {}
+    return otherUs === undefined ? [] : [cpuUs / otherUs]
   })
   return ratios.length === 0 ? undefined : spreadOf(ratios)
 }

@@ -8,7 +8,7 @@ import { writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Child } from './children.js'
-import { branchUs, type MemorySample, type Results, type Sample, type Settings, type Skip } from './results.js'
+import { branchCpuUs, type MemorySample, type Results, type Sample, type Settings, type Skip } from './results.js'
 import { SYSTEM_NAMES, type SystemName } from './systems.js'
 import { machineLine, tables } from './tables.js'
 import { WORKLOAD_NAMES, type WorkloadName } from './workload.js'
@@ -171,7 +171,7 @@ function summary(found: Results): string {
   const lines = workloads.flatMap((workload) =>
     counts.flatMap((count) =>
       systems.map((system) => {
-        const us = branchUs(found, system, workload, count)
+        const us = branchCpuUs(found, system, workload, count)
         const told = us === undefined ? 'left out' : `${us.median.toFixed(2)} µs a branch`
         return `${system}, ${count} of ${workload}: ${told}`
       }),

@@ -40,12 +40,12 @@ describe('statistics', () => {
   })
 
   it('compares systems within each round, so that a slow round disturbs no ratio', () => {
-    const sample = (round: number, system: Sample['system'], meanUs: number): Sample => ({
+    const sample = (round: number, system: Sample['system'], cpuUs: number): Sample => ({
       round,
       system,
       workload: 'number',
       count: 1,
-      timing: { runs: 1, meanUs, minUs: meanUs, p50Us: meanUs, p99Us: meanUs, maxUs: meanUs },
+      timing: { runs: 1, cpuUs, meanUs: 1, minUs: 1, p50Us: 1, p99Us: 1, maxUs: 1 },
     })
     const results = {
       samples: [
