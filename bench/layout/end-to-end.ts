@@ -25,21 +25,16 @@ export async function measureEndToEnd(
 ): Promise<readonly Sample[]> {
   const children: { stop(): void }[] = []
   const samples: Sample[] = []
+  if (cases.length === 0) return samples
   try {
-    const crews: Crew[] = []
-    for (const layout of LAYOUT_NAMES) {
-      const producer: Producer = await Child.start('producer.ts', layout, socket, 'producer')
-      children.push(producer)
-      const workers: Worker[] = []
-      for (const session of ['worker-1', 'worker-2']) {
-        workers.push(await Child.start('worker.ts', layout, socket, session))
-        children.push(...workers.slice(-1))
-      }
-      crews.push({ layout, producer, workers })
-      const [warm] = cases
-      if (warm !== undefined)
-        await measureOne(redis, { layout, producer, workers }, { ...warm, workers: 2, batch: 64, count: 10_000 })
-    }
+    const starts = await Promise.allSettled(LAYOUT_NAMES.map((layout) => startCrew(layout, socket, children)))
+    const crews = starts.map((start): Crew => {
+      if (start.status === 'rejected') throw start.reason
+      return start.value
+    })
+    const [warm] = cases
+    if (warm !== undefined)
+      for (const crew of crews) await measureOne(redis, crew, { ...warm, workers: 2, batch: 64, count: 10_000 })
     for (let round = 0; round < rounds; round++) {
       tell(`round ${round + 1} of ${rounds}, ${cases[0]?.persistence ?? ''}`)
       for (const [i, one] of cases.entries()) {
@@ -53,6 +48,19 @@ export async function measureEndToEnd(
     for (const child of children) child.stop()
   }
   return samples
+}
+
+/** Puts every process that it starts into `children`, also when a later one fails. */
+async function startCrew(layout: LayoutName, socket: string, children: { stop(): void }[]): Promise<Crew> {
+  const producer: Producer = await Child.start('producer.ts', layout, socket, 'producer')
+  children.push(producer)
+  const workers: Worker[] = []
+  for (const session of ['worker-1', 'worker-2']) {
+    const worker: Worker = await Child.start('worker.ts', layout, socket, session)
+    children.push(worker)
+    workers.push(worker)
+  }
+  return { layout, producer, workers }
 }
 
 async function measureOne(
