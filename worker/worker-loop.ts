@@ -6,9 +6,7 @@
  *
  * This file is long because acquiring, starting and settling share one state: what is in flight.
  */
-import type { Backend, BackendLimits, Grant, SettleAnswer, SettleRange } from '../lib/backend/backend.js'
-import { byteLength } from '../lib/backend/packed.js'
-import { Dropped } from '../lib/engine/cancellation.js'
+import type { Backend, Grant, SettleRange } from '../lib/backend/backend.js'
 import { encode } from '../lib/engine/codec.js'
 import type { Engine } from '../lib/engine/engine.js'
 import type { Execution } from '../lib/engine/execution.js'
@@ -20,6 +18,7 @@ import type { Emitter, OutcomeStatus } from '../lib/events.js'
 import type { Clock } from '../lib/time.js'
 import { BranchInFlight } from './branch-in-flight.js'
 import { GrantInFlight } from './grant-in-flight.js'
+import { countKinds, inCalls } from './settle-calls.js'
 import { Slots } from './slots.js'
 
 export interface WorkerLoopOptions {
@@ -386,44 +385,3 @@ export class WorkerLoop {
     this.#turnStartedAt = this.#options.clock.now()
   }
 }
-
-/** Ranges in as many lists as it takes to keep each within the limits of a call; each range alone is. */
-function inCalls(ranges: readonly SettleRange[], { itemsPerCall, bytesPerCall }: BackendLimits): SettleRange[][] {
-  const calls: SettleRange[][] = []
-  let call: SettleRange[] = []
-  let items = 0
-  let bytes = 0
-  for (const range of ranges) {
-    items += range.kinds.length
-    bytes += byteLength(range.values)
-    if (call.length === 0 || items > itemsPerCall || bytes > bytesPerCall) {
-      calls.push((call = []))
-      items = range.kinds.length
-      bytes = byteLength(range.values)
-    }
-    call.push(range)
-  }
-  return calls
-}
-
-function countKinds(
-  ranges: readonly SettleRange[],
-  answers: readonly SettleAnswer[],
-): { succeeded: number; failed: number; retried: number; fenced: number } {
-  const counts = { succeeded: 0, failed: 0, retried: 0, fenced: 0 }
-  for (const [i, { kinds }] of ranges.entries()) {
-    if (answers[i] !== 'ok') {
-      if (answers[i] === 'fenced') counts.fenced += kinds.length
-      continue
-    }
-    for (const kind of kinds) {
-      if (kind === 'succeeded') counts.succeeded += 1
-      else if (kind === 'failed') counts.failed += 1
-      else if (kind === 'retry') counts.retried += 1
-    }
-  }
-  return counts
-}
-
-/** Why what a stopped worker held was aborted. */
-export const stopped = (workerId: string): Error => new Dropped(`worker ${workerId} stopped`)

@@ -92,7 +92,6 @@ export function channelOf(
   async function ask<K extends ChannelRequest['kind']>(
     request: ChannelRequest & { readonly kind: K },
   ): Promise<Given<K>> {
-    if (request.kind !== 'get' && request.kind !== 'keys') cancel.throwIfAborted()
     const answer = await backend.channel(runId, holder, request)
     switch (answer.status) {
       case 'ok':
@@ -119,24 +118,34 @@ export function channelOf(
     }
   }
 
+  /** A handler that goes on past its deadline mostly does not wait for its writes any more, and the process must live. */
+  function write<A extends unknown[], T>(writing: (...args: A) => Promise<T>): (...args: A) => Promise<T> {
+    return (...args) => {
+      if (cancel.reason === undefined) return writing(...args)
+      const refused = Promise.reject<T>(cancel.reason)
+      refused.catch(() => undefined)
+      return refused
+    }
+  }
+
   const channel: Channel<Record<string, unknown>> = {
     async get(key) {
       const { value } = await ask({ kind: 'get', key: checkKey(key) })
       return value === undefined ? undefined : loaded(value)
     },
-    async set(key, value, options) {
+    set: write(async (key, value, options) => {
       await ask({ kind: 'set', key: checkKey(key), value: stored(value), ...ttlOf(options) })
-    },
+    }),
     async has(key) {
       return (await ask({ kind: 'get', key: checkKey(key) })).value !== undefined
     },
-    async delete(key) {
+    delete: write(async (key) => {
       return (await ask({ kind: 'delete', key: checkKey(key) })).isDeleted
-    },
+    }),
     async keys() {
       return [...(await ask({ kind: 'keys' })).keys]
     },
-    async append(key, item, options) {
+    append: write(async (key, item, options) => {
       return (
         await ask({
           kind: 'append',
@@ -146,8 +155,8 @@ export function channelOf(
           ...ttlOf(options),
         })
       ).length
-    },
-    async prepend(key, item, options) {
+    }),
+    prepend: write(async (key, item, options) => {
       return (
         await ask({
           kind: 'prepend',
@@ -157,7 +166,7 @@ export function channelOf(
           ...ttlOf(options),
         })
       ).length
-    },
+    }),
     async list(key) {
       const { value } = await ask({ kind: 'get', key: checkKey(key) })
       if (value === undefined) return []
@@ -172,12 +181,12 @@ export function channelOf(
       }
       return loaded(value) as never[] // the items are of the type that the user's schema says
     },
-    async add(key, n, options) {
+    add: write(async (key, n, options) => {
       if (typeof n !== 'number' || !Number.isFinite(n)) {
         throw new GraflowError('INVALID_OPTION', `add takes a finite number, got ${String(n)}`)
       }
       return (await ask({ kind: 'add', key: checkKey(key), number: n, nonce: newNonce(), ...ttlOf(options) })).number
-    },
+    }),
   }
   // A typed channel is the same channel: a schema only tells the compiler what is in it.
   const typed = <T>(_schema?: StandardSchemaV1<unknown, T>): Channel<T> => channel as unknown as Channel<T>

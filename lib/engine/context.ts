@@ -178,8 +178,10 @@ export class HandlerContext implements TaskContext<unknown> {
 
   run<const N extends AnyNode>(node: N, input?: unknown): Promise<Out<N>> {
     // A start past its deadline goes on by itself: it must not begin anything.
-    if (this.#cancel.reason !== undefined) return Promise.reject(this.#cancel.reason)
-    const forked = this.#services.fork(this.#frame, this.#facts.path, expressionOf(node), input, this.#timer)
+    const forked =
+      this.#cancel.reason === undefined
+        ? this.#services.fork(this.#frame, this.#facts.path, expressionOf(node), input, this.#timer)
+        : Promise.reject(this.#cancel.reason)
     // A handler may return without waiting for it, and the process must live: what becomes of it is told by events.
     forked.catch(() => undefined)
     return forked // as above

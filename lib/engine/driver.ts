@@ -107,7 +107,7 @@ function failed(thrown: unknown, runId: string): { readonly state: 'failed'; rea
 }
 
 /** The error of a run that took too long. */
-export const runTimeout = (runId: string, timeoutMs: number | undefined): GraflowError =>
+const runTimeout = (runId: string, timeoutMs: number | undefined): GraflowError =>
   new GraflowError(
     'RUN_TIMEOUT',
     `run ${runId} took longer than its timeoutMs${timeoutMs === undefined ? '' : ` of ${timeoutMs}`}; what was in flight was withdrawn`,

@@ -6,7 +6,7 @@ import type { TaskOptions } from '../flow/expression.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 
 /** The queue that branches wait in when nothing else is said. */
-export const DEFAULT_QUEUE = 'default'
+const DEFAULT_QUEUE = 'default'
 
 /** What a worker must be to take the work. */
 export interface Placement {

@@ -38,6 +38,14 @@ const programs: Readonly<Record<string, () => Promise<unknown>>> = {
     const late = task('late', { timeoutMs: 10 }, () => new Promise<number>(() => undefined))
     return (await connect()).run(late).catch((error: unknown) => (error as GraflowError).code)
   },
+  'a handler that goes on past its timeout': async () => {
+    const goesOn = task('goes-on', { timeoutMs: 10 }, async (n: number, ctx) => {
+      await new Promise((resolve) => ctx.signal.addEventListener('abort', resolve))
+      void ctx.run(add, n)
+      void ctx.channel.set('late', n)
+    })
+    return (await connect()).run(goesOn, 1).catch((error: unknown) => (error as GraflowError).code)
+  },
   'a fork that nobody waits for': async () => (await connect()).run(par(forksAndLeaves, add), 1),
   'a client closed at once': async () => {
     const graflow = await connect()

@@ -133,6 +133,7 @@ describe('a program that forgets to close', () => {
     ['a failed run that nobody asks for', '"failed"'],
     ['a cancelled run that nobody asks for', 'true'],
     ['a handler past its timeout', '"TIMEOUT"'],
+    ['a handler that goes on past its timeout', '"TIMEOUT"'],
     ['a fork that nobody waits for', '[1,2]'],
     ['a client closed at once', 'false'],
     ['a group that timed out', '"GROUP_TIMEOUT"'],
