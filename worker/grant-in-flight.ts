@@ -16,9 +16,12 @@ export class GrantInFlight {
   left: number
   /** Starts that have ended and whose time is not in the counters yet. */
   untimed = 0
-  /** Results and errors of what is to be settled, by position as the three lists below. */
+  /** Results and errors of what is to be settled, by position as the lists below. */
   readonly values = new PackedWriter()
-  #indexes: number[] = []
+  #count = 0
+  #firstK = 0
+  /** Undefined while they are neighbours in order, as nearly always: `#count` of them from `#firstK` on. */
+  #ks: number[] | undefined
   /** Undefined while all have succeeded, as nearly always. */
   #kinds: SettleKind[] | undefined
   /** Undefined while none is to wait. */
@@ -35,10 +38,13 @@ export class GrantInFlight {
 
   /** Notes how a start of branch k ended; its value is the last of `values`. */
   add(k: number, { kind, delayMs }: BranchReport): void {
-    const count = this.#indexes.length
+    const count = this.#count
+    if (count === 0) this.#firstK = k
+    else if (k !== this.#firstK + count) this.#ks ??= Array.from({ length: count }, (_, i) => this.#firstK + i)
     if (kind !== 'succeeded') this.#kinds ??= [...successes(count)]
     if (delayMs > 0) this.#delaysMs ??= new Array<number>(count).fill(0)
-    this.#indexes.push(this.grant.indexes[k] as number) // k is one of the grant's branches
+    this.#count += 1
+    this.#ks?.push(k)
     this.#kinds?.push(kind)
     this.#delaysMs?.push(delayMs)
   }
@@ -53,7 +59,7 @@ export class GrantInFlight {
 
   /** What was noted since the last time, in as many ranges as it takes to keep each within the limits of a call. */
   takeRanges({ itemsPerCall, bytesPerCall }: BackendLimits): SettleRange[] {
-    const indexes = new Uint32Array(this.#indexes)
+    const indexes = this.#takeIndexes()
     const kinds = this.#kinds ?? successes(indexes.length)
     const delaysMs = this.#delaysMs
     const values = this.values.take()
@@ -75,10 +81,21 @@ export class GrantInFlight {
       })
       from = to
     }
-    this.#indexes = []
     this.#kinds = undefined
     this.#delaysMs = undefined
     return ranges
+  }
+
+  /** A list of the grant's own, or a view of it, wherever that will do. */
+  #takeIndexes(): Uint32Array {
+    const { indexes } = this.grant
+    const ks = this.#ks
+    const from = this.#firstK
+    const to = from + this.#count
+    this.#ks = undefined
+    this.#count = 0
+    if (ks !== undefined) return Uint32Array.from(ks, (k) => indexes[k] as number) // each is one of the grant's branches
+    return to - from === indexes.length ? indexes : indexes.subarray(from, to)
   }
 }
 
