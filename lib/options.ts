@@ -22,7 +22,7 @@ export interface OptionSpec {
 export type OptionTable = Readonly<Record<string, OptionSpec>>
 
 /** The longest duration that is no mistake of units: a year. */
-const LONGEST_MS = 365 * 24 * 3_600_000
+export const LONGEST_MS = 365 * 24 * 3_600_000
 
 /** `connect(address?, options)`. */
 export const CONNECT_OPTIONS = Object.freeze({
@@ -162,7 +162,7 @@ export function checkOptions<T extends object>(where: string, table: OptionTable
   if (typeof untyped !== 'object' || untyped === null || Array.isArray(untyped)) {
     throw new GraflowError(
       'INVALID_OPTION',
-      `${where}: options are an object such as { ${Object.keys(table)[0] ?? ''}: … }, got ${typeof given}`,
+      `${where}: options are an object such as { ${Object.keys(table)[0] ?? ''}: … }, got ${shown(given)}`,
     )
   }
   const kept: Record<string, unknown> = {}
@@ -218,6 +218,12 @@ function faultOf(spec: OptionSpec, value: unknown): string | undefined {
 const shown = (value: unknown): string =>
   typeof value === 'string'
     ? JSON.stringify(value.slice(0, 100))
-    : typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean' || value === undefined
+    : typeof value === 'number' ||
+        typeof value === 'bigint' ||
+        typeof value === 'boolean' ||
+        value === undefined ||
+        value === null
       ? String(value)
-      : `a value of type ${typeof value}`
+      : Array.isArray(value)
+        ? `an array of ${value.length}`
+        : `a value of type ${typeof value}`

@@ -37,7 +37,7 @@ export const systemClock: Clock = {
 
 /** A clock that moves only when told to. */
 export interface ManualClock extends Clock {
-  /** Moves time on and calls what is due, in order of due time. */
+  /** Moves time on and calls what is due, in order of due time. @throws RangeError for less than nothing: time does not go back */
   advance(ms: number): void
   /** Milliseconds until the next timer is due, or undefined when none waits. */
   nextDueMs(): number | undefined
@@ -61,6 +61,7 @@ export function manualClock(startMs = 0): ManualClock {
       }
     },
     advance(ms) {
+      if (!(ms >= 0)) throw new RangeError(`a clock is advanced by 0 ms or more, got ${ms}`)
       const until = nowMs + ms
       for (let next = timers[0]; next !== undefined && next.due <= until; next = timers[0]) {
         timers = timers.slice(1)

@@ -4,13 +4,12 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { GraflowError } from '../errors.js'
+import { LONGEST_MS } from '../options.js'
 import { describe } from './describe.js'
 import { type GroupOptions, isNode, type TaskOptions, type WorkflowOptions } from './expression.js'
 import { checkName, type NameKind, optionOf } from './names.js'
 import { didYouMean } from './nearest.js'
 
-/** A year: longer is a mistake of units. */
-const LONGEST_MS = 365 * 24 * 60 * 60 * 1_000
 const LONGEST_DESCRIPTION = 4_096
 /** A branch's errors and losses are counted in one byte each, wherever it is stored. */
 const MOST_ATTEMPTS = 255
