@@ -43,7 +43,8 @@ export function packGraph(graph: Graph, limits: GraphLimits = GRAPH_LIMITS): Pac
 
 /**
  * The graph in bytes that were stored under `hash`. Never inflates more than `limits.canonicalBytes`.
- * Errors: INTEGRITY; `details.reason` says which promise is broken, `details.hash` the name that was asked for.
+ * Errors: INTEGRITY; `details.reason` says which promise is broken, `details.hash` the name that was asked for; of what is no graph,
+ * `details.path` the place instead.
  */
 export function unpackGraph(bytes: Uint8Array, hash: string, limits: GraphLimits = GRAPH_LIMITS): Graph {
   if (!isGraphHash(hash)) throw broken('hash', 'a graph’s name is 64 lower-case hex digits', hash)
