@@ -107,7 +107,7 @@ export const LIMIT_OPTIONS = Object.freeze({
     default: '1048576',
     unit: 'bytes',
     min: 1,
-    help: 'What a task or branch returns; packed.',
+    help: 'What a task or branch returns, and one channel value; packed.',
   },
   runResultBytes: {
     kind: 'integer',

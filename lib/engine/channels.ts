@@ -1,12 +1,14 @@
 /** A run's shared state as handlers see it: values through the codec, numbers that can be added to, lists; the store keeps them. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Backend, ChannelAnswer, ChannelRequest, ChannelValue } from '../backend/backend.js'
+import { byteLength } from '../backend/packed.js'
 import { GraflowError } from '../errors.js'
 import type { Channel, ChannelAccess, WriteOptions } from '../flow/context.js'
-import { decode, encode } from './codec.js'
+import { decode, encode, tooLarge } from './codec.js'
 import { Dropped, type Cancellation } from './cancellation.js'
 import type { Execution } from './execution.js'
 import { fullStore } from './graph-store.js'
+import type { Limits } from './limits.js'
 import { PackedWriter, valuesOf } from './packing.js'
 
 const LONGEST_KEY = 256
@@ -35,7 +37,14 @@ function ttlOf(options: WriteOptions | undefined): { readonly ttlMs?: number } {
 }
 
 /** An array is a list, so that it can be appended to; a number can be added to; anything else is one opaque value. */
-function stored(value: unknown): ChannelValue {
+function stored(value: unknown, maxBytes: number): ChannelValue {
+  const kept = unbounded(value)
+  const bytes = kept.kind === 'value' ? kept.bytes.length : kept.kind === 'list' ? byteLength(kept.items) : 0
+  if (bytes > maxBytes) throw tooLarge('a channel value', bytes, maxBytes)
+  return kept
+}
+
+function unbounded(value: unknown): ChannelValue {
   if (typeof value === 'number' && Number.isFinite(value)) return { kind: 'number', number: value }
   if (
     Array.isArray(value) &&
@@ -84,7 +93,7 @@ export function channelOf(
   backend: Backend,
   execution: Execution,
   cancel: Cancellation,
-  maxBytes: number,
+  limits: Pick<Limits, 'itemBytes' | 'resultBytes'>,
   newNonce: () => string,
 ): ChannelAccess {
   const { runId, holder } = execution.facts
@@ -134,7 +143,7 @@ export function channelOf(
       return value === undefined ? undefined : loaded(value)
     },
     set: write(async (key, value, options) => {
-      await ask({ kind: 'set', key: checkKey(key), value: stored(value), ...ttlOf(options) })
+      await ask({ kind: 'set', key: checkKey(key), value: stored(value, limits.resultBytes), ...ttlOf(options) })
     }),
     async has(key) {
       return (await ask({ kind: 'get', key: checkKey(key) })).value !== undefined
@@ -150,7 +159,7 @@ export function channelOf(
         await ask({
           kind: 'append',
           key: checkKey(key),
-          item: encode(item, 'a channel item', maxBytes),
+          item: encode(item, 'a channel item', limits.itemBytes),
           nonce: newNonce(),
           ...ttlOf(options),
         })
@@ -161,7 +170,7 @@ export function channelOf(
         await ask({
           kind: 'prepend',
           key: checkKey(key),
-          item: encode(item, 'a channel item', maxBytes),
+          item: encode(item, 'a channel item', limits.itemBytes),
           nonce: newNonce(),
           ...ttlOf(options),
         })

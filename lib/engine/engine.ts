@@ -56,7 +56,7 @@ export class Engine {
       countOrphan: (change) => {
         this.#orphans += change
       },
-      channelOf: ({ execution }, cancel) => channelOf(backend, execution, cancel, limits.itemBytes, parts.newId),
+      channelOf: ({ execution }, cancel) => channelOf(backend, execution, cancel, limits, parts.newId),
       result: (frame, path, target) => this.#resultFor(frame, path, target),
       fork: (frame: Frame, path: string, expression: Expression, input: unknown, timer: Pausable | undefined) =>
         this.interpreter.fork(frame, path, expression, input, timer),
