@@ -4,6 +4,7 @@ import { task, type AnyNode, type GraflowError, type TaskContext } from 'graflow
 export const echo = task('echo', (input: unknown) => input)
 export const large = task('large', (length: number) => 'x'.repeat(length))
 export const count = task('count', (n: number) => Array.from({ length: n }, (_, i) => i))
+export const texts = task('texts', (n: number) => Array.from({ length: n }, (_, i) => `${i}`.padEnd(10_000)))
 /** Forks itself `depth` times, one below the other. */
 export const nest = task(
   'nest',

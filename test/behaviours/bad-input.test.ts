@@ -3,6 +3,7 @@ import {
   each,
   flow,
   par,
+  policy,
   seq,
   task,
   workflow,
@@ -10,6 +11,7 @@ import {
   type ConnectOptions,
   type RunOptions,
 } from 'graflow'
+import { manualClock } from 'graflow/testing'
 import {
   againFunction,
   count,
@@ -21,6 +23,7 @@ import {
   nonsense,
   runsFunction,
   runsLarge,
+  texts,
 } from './bad-input.tasks.js'
 import { describeOnBackends, failureOf, failureOfRun, thrownBy, within } from './support.js'
 
@@ -55,6 +58,31 @@ const callBare = (node: object, method: string): unknown => (node as Record<stri
 
 /** A group of any number of branches. */
 const wide = (nodes: readonly AnyNode[]): AnyNode => (par as (...branches: readonly AnyNode[]) => AnyNode)(...nodes)
+
+describe('a name', () => {
+  const wrong: readonly (readonly [string, () => unknown])[] = [
+    ['of a task that is empty', () => task('', () => 1)],
+    ['of a task with a space', () => task('a b', () => 1)],
+    ['of a task with a slash', () => task('a/b', () => 1)],
+    ['of a task that is too long', () => task('x'.repeat(129), () => 1)],
+    ['of a task that is no text', () => task(5 as unknown as string, () => 1)],
+    ['of a workflow with a space', () => workflow('a b', echo)],
+    ['of a queue with a colon', () => task('t', { queue: 'a:b' }, () => 1)],
+    ['of a capability with a space', () => task('t', { requires: ['a b'] }, () => 1)],
+    ['of a group with a line break', () => par(echo, large).configure({ name: 'a\nb' })],
+    ['of a policy that is empty', () => policy('', () => 1)],
+  ]
+  it.each(wrong)('%s is INVALID_NAME, and the message says what a name may be', (_, make) => {
+    const error = thrownBy(make)
+    expect(error.code).toBe('INVALID_NAME')
+    expect(error.message).toMatch(/letters|characters|A-Z/)
+  })
+
+  it('may have 128 characters, for tasks also dots', () => {
+    expect(task('x'.repeat(128), () => 1).name).toHaveLength(128)
+    expect(task('a.b-c_D9', () => 1).name).toBe('a.b-c_D9')
+  })
+})
 
 describe('a join that cannot be met', () => {
   const wrong: readonly (readonly [string, () => unknown, code: string, says: string])[] = [
@@ -261,6 +289,15 @@ describeOnBackends('bad input', (open) => {
     expect(error.retryable).toBe(true)
     expect(error.message).toMatch(/full.*(wait|memory)/s)
     expect(await graflow.run(par(echo, echo), 'small')).toEqual(['small', 'small'])
+  })
+
+  it('maxBytes: a run whose group finds the store full fails with BACKPRESSURE, and lets go of what it had', async () => {
+    const clock = manualClock(1_000_000)
+    const graflow = await open({ maxBytes: 1_000_000, retentionMs: 5_000, clock })
+    const flow = seq(texts, each(echo))
+    expect((await failureOfRun(graflow, flow, 100)).code).toBe('BACKPRESSURE')
+    clock.advance(5_000)
+    expect(await graflow.run(flow, 2)).toHaveLength(2)
   })
 
   it('the context refuses nonsense where the handler does it', async () => {
