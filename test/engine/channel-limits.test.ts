@@ -1,5 +1,5 @@
 /** A channel is shared state, not a store of files: what is written is bounded, and a refused write changes nothing. */
-import { connect, task } from 'graflow'
+import { connect, task, type GraflowError } from 'graflow'
 
 describe('a channel value', () => {
   it.each([
@@ -9,7 +9,7 @@ describe('a channel value', () => {
     await using graflow = await connect({ limits: { resultBytes: 100 } })
     const write = task('write', async (_: unknown, ctx) => {
       await ctx.channel.set('kept', 'small')
-      const code = await ctx.channel.set('kept', large).catch((error: { code: string }) => error.code)
+      const code = await ctx.channel.set('kept', large).catch((error: unknown) => (error as GraflowError).code)
       return [code, await ctx.channel.get('kept')]
     })
 
