@@ -6,7 +6,8 @@ import { GraflowError } from '../errors.js'
 
 /** A place in the tree. Aborting it aborts all below it, once; the first reason stays. */
 export class Cancellation {
-  #reason: Error | undefined
+  /** A function until somebody asks: an error with its stack costs more than the rest of a small run's end. */
+  #reason: Error | (() => Error) | undefined
   #controller: AbortController | undefined
   #listeners: Set<(reason: Error) => void> | undefined
   #leaveParent: (() => void) | undefined
@@ -14,37 +15,42 @@ export class Cancellation {
   /** @param parent aborts this one too, until `leave` is called */
   constructor(parent?: Cancellation) {
     if (parent === undefined) return
-    if (parent.#reason !== undefined) this.#reason = parent.#reason
+    if (parent.#reason !== undefined) this.#reason = parent.reason
     else this.#leaveParent = parent.onAbort((reason) => this.abort(reason))
   }
 
   /** Undefined while work may go on. */
   get reason(): Error | undefined {
+    if (typeof this.#reason === 'function') this.#reason = this.#reason()
     return this.#reason
   }
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      if (this.#reason !== undefined) this.#controller.abort(this.#reason)
+      if (this.reason !== undefined) this.#controller.abort(this.reason)
     }
     return this.#controller.signal
   }
 
-  /** Repeating it changes nothing. */
-  abort(reason: Error): void {
+  /** Repeating it changes nothing. A reason given as a function is made when somebody asks for it. */
+  abort(because: Error | (() => Error)): void {
     if (this.#reason !== undefined) return
-    this.#reason = reason
+    this.#reason = because
     const listeners = this.#listeners
     this.#listeners = undefined
+    if (this.#controller === undefined && (listeners?.size ?? 0) === 0) return
+    const reason = typeof because === 'function' ? because() : because
+    this.#reason = reason
     this.#controller?.abort(reason)
     for (const listener of listeners ?? []) listener(reason)
   }
 
   /** Calls `listener` once when aborted, at once if it is; returns what ends that. */
   onAbort(listener: (reason: Error) => void): () => void {
-    if (this.#reason !== undefined) {
-      listener(this.#reason)
+    const { reason } = this
+    if (reason !== undefined) {
+      listener(reason)
       return () => undefined
     }
     this.#listeners ??= new Set()
@@ -61,7 +67,7 @@ export class Cancellation {
   }
 
   throwIfAborted(): void {
-    if (this.#reason !== undefined) throw this.#reason
+    if (this.reason !== undefined) throw this.reason
   }
 
   /** `promise`, or a rejection with the reason as soon as this is aborted. What the promise does later is dropped. */

@@ -145,7 +145,7 @@ export class Execution {
 
   /** The start has ended: what still waits on its behalf, such as a fork that its handler did not wait for, stops waiting. */
   end(): void {
-    if (typeof this.#over === 'object') this.#over.abort(isOver(this.facts))
+    if (typeof this.#over === 'object') this.#over.abort(() => isOver(this.facts))
     else this.#over = 'over'
   }
 
@@ -153,7 +153,7 @@ export class Execution {
   get over(): Cancellation {
     if (typeof this.#over === 'object') return this.#over
     const over = new Cancellation()
-    if (this.#over === 'over') over.abort(isOver(this.facts))
+    if (this.#over === 'over') over.abort(() => isOver(this.facts))
     this.#over = over
     return over
   }

@@ -67,6 +67,52 @@ describe('a cancellation', () => {
   })
 })
 
+describe('a reason that is made when somebody asks', () => {
+  /** A reason, and how often it was made. */
+  function lateReason(): { readonly make: () => Error; readonly made: Error[] } {
+    const made: Error[] = []
+    const make = (): Error => {
+      const error = new Error(`made ${made.length + 1}`)
+      made.push(error)
+      return error
+    }
+    return { make, made }
+  }
+
+  it('is not made where nobody asks', () => {
+    const { make, made } = lateReason()
+    const cancel = new Cancellation()
+    cancel.onAbort(() => undefined)()
+    cancel.abort(make)
+    cancel.abort(new Error('second'))
+    expect(made).toEqual([])
+  })
+
+  it('is made once for all who ask later', () => {
+    const { make, made } = lateReason()
+    const cancel = new Cancellation()
+    cancel.abort(make)
+    const told: Error[] = []
+    cancel.onAbort((reason) => told.push(reason))
+    expect(cancel.reason).toBe(made[0])
+    expect(() => cancel.throwIfAborted()).toThrow('made 1')
+    expect(cancel.signal.reason).toBe(made[0])
+    expect(new Cancellation(cancel).reason).toBe(made[0])
+    expect(told).toEqual(made)
+    expect(made).toHaveLength(1)
+  })
+
+  it('is made at once for who waits, and for a signal', () => {
+    const { make, made } = lateReason()
+    const cancel = new Cancellation()
+    const child = new Cancellation(cancel)
+    const { signal } = cancel
+    cancel.abort(make)
+    expect(made).toHaveLength(1)
+    expect([child.reason, signal.reason]).toEqual([made[0], made[0]])
+  })
+})
+
 describe('a race with a cancellation', () => {
   it('is the promise, if that is first', async () => {
     const root = new Cancellation()
