@@ -36,6 +36,30 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const entries = Object.keys(manifest.exports).filter((entry) => entry !== './package.json')
 const nameOf = (entry) => `${manifest.name}${entry.slice(1)}`
 
+/** A module of a user's library: each form of the language, exported with the type that is inferred. */
+const exportedFlows = `
+import { again, choose, connect, declareTask, done, each, flow, loop, par, policy, seq, task, workflow } from '${manifest.name}'
+import type { AnyNode, In, Node, TaskContext } from '${manifest.name}'
+export const a = task('a', async (user: { id: string }, ctx) => (user.id === '' ? ctx.finish(1) : { city: user.id }))
+export const declared = declareTask<typeof a>('a')
+export const tuple = par(a, a)
+export const record = par({ x: a, y: a })
+export const joined = [tuple.settled(), record.critical('x'), tuple.first(), record.atLeast(1), tuple.with(a)] as const
+export const decided = tuple.join(policy('count', async (all) => all.length))
+export const rest = [each(a), seq(each(a), task('count', (all: readonly unknown[]) => all.length)), flow('a >> b', { a, b: task('b', () => 1) })] as const
+export const chosen = choose(task('pick', (user: { id: string }) => (user.id === '' ? 'x' : 'y')), { x: a, y: tuple })
+export const looped = loop(task('again', (n: number) => (n > 3 ? done(n) : again(n + 1))), { maxCycles: 5 })
+export const whole = workflow('whole', record)
+export const fan = <I, O>(node: Node<I, O>) => each(node).settled()
+export const chain = <I, O, P>(first: Node<I, O>, second: Node<O, P>) => first.to(second)
+export const make = <I, O>(name: string, work: (input: I) => Promise<O>) => task(name, work)
+export const handler = async (n: number, ctx: TaskContext<number>) => (n > 1 ? ctx.again(n) : ctx.channel)
+export async function begin<N extends AnyNode>(node: N, input: In<N>) {
+  const run = await (await connect()).start(node, input)
+  return { run, events: run.events(), branches: run.branches(), status: await run.status() }
+}
+`
+
 function main(folder) {
   run(process.execPath, ['scripts/setup.mjs'])
   const [packed] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', folder]))
@@ -117,6 +141,13 @@ function main(folder) {
       run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...strict, ...flags, 'use.ts'], user)
     })
   }
+  // Types without a public name cannot be written into the declarations of a module that exports what we return.
+  check('declarations of modules that export flows', () => {
+    write('flows.ts', exportedFlows)
+    const flags = ['--module', 'nodenext', '--moduleResolution', 'nodenext', '--declaration', '--outDir', 'out']
+    const emitting = strict.filter((flag) => flag !== '--noEmit')
+    run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...emitting, ...flags, 'flows.ts'], user)
+  })
 }
 
 const folder = mkdtempSync(join(realpathSync(tmpdir()), 'graflow-package-'))

@@ -43,7 +43,7 @@ type Satisfies<R, W> = [W] extends [never]
  */
 export function task<const N extends string, I, R = never>(
   name: N,
-  handler: (input: I, ctx: TaskContext<I>) => Returned<R>,
+  handler: (input: I, ctx: TaskContext<Written<I>>) => Returned<R>,
 ): Task<I, Given<R>, N>
 // Defaults stand in for what no argument says: without schemas, S and W stay `never` and the handler alone decides P and R.
 export function task<
@@ -57,7 +57,7 @@ export function task<
 >(
   name: N,
   options: TaskOptions & TaskSchemas<I, S, W, O>,
-  handler: ((input: P, ctx: TaskContext<I>) => Returned<R>) & Parses<S, P> & Satisfies<R, W>,
+  handler: ((input: P, ctx: TaskContext<Written<I>>) => Returned<R>) & Parses<S, P> & Satisfies<R, W>,
 ): Task<I, O, N>
 export function task(name: unknown, ...rest: readonly unknown[]): unknown {
   const checked = checkName('task', name)

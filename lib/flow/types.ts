@@ -306,7 +306,12 @@ export type Par<T> = T extends readonly AnyNode[]
     ? Group<I, O, M>
     : never
   : T extends readonly [infer R]
-    ? [MeetRecord<R>, Outs<R>, { [K in keyof R]: K }] extends [infer I, infer O, infer M]
+    ? // Outs written out: the name of an alias would stay, and who exports such a group cannot import it.
+      [
+        MeetRecord<R>,
+        { -readonly [K in keyof R]: R[K] extends AnyNode ? Out<R[K]> : never },
+        { [K in keyof R]: K },
+      ] extends [infer I, infer O, infer M]
       ? Group<I, O, M>
       : never
     : never

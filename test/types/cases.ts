@@ -70,6 +70,12 @@ async function named(input: { id: string }, ctx: TaskContext): Promise<Date> {
 }
 const fromNamed = task('named', named)
 is<Eq<typeof fromNamed, Task<{ id: string }, Date, 'named'>>>()
+const namedWithOptions = task('named', { retry: { attempts: 3 } }, named)
+is<Eq<typeof namedWithOptions, Task<{ id: string }, Date, 'named'>>>()
+// @ts-expect-error the context is another task's
+task('bad', (input: { id: string }, ctx: TaskContext<string>) => input.id)
+// @ts-expect-error the same with options
+task('bad', { timeoutMs: 3 }, (input: { id: string }, ctx: TaskContext<string>) => input.id)
 const un = task('un', (x) => String(x))
 is<Eq<typeof un, Task<unknown, string, 'un'>>>()
 // @ts-expect-error an option that does not exist
