@@ -8,7 +8,7 @@ import type { TaskExpression } from '../flow/expression.js'
 import type { Clock } from '../time.js'
 import { Cancellation } from './cancellation.js'
 import { HandlerContext, type ContextServices, type Pausable, type StartFacts } from './context.js'
-import type { Frame } from './execution.js'
+import { fullPath, type Frame } from './execution.js'
 
 /** Around what a handler threw, which is unchanged. */
 export class HandlerThrew extends Error {
@@ -100,17 +100,20 @@ function startGuarded(
   input: unknown,
   timeoutMs: number | undefined,
 ): Started {
+  // Worked out only for an error: it is asked of every start.
+  const at = (): string => fullPath(frame.use, facts.path)
   const cancel = new Cancellation(frame.cancel)
   const timer =
     timeoutMs === undefined
       ? undefined
       : new Deadline(services.clock, timeoutMs, () => {
+          const place = at()
           cancel.abort(
             new GraflowError(
               'TIMEOUT',
-              `task "${facts.task}" (at ${facts.path}) ran longer than its timeoutMs of ${timeoutMs}: make it shorter, or raise timeoutMs`,
+              `task "${facts.task}" (at ${place}) ran longer than its timeoutMs of ${timeoutMs}: make it shorter, or raise timeoutMs`,
               {
-                details: { task: facts.task, path: facts.path, timeoutMs },
+                details: { task: facts.task, path: place, timeoutMs },
               },
             ),
           )
@@ -119,14 +122,16 @@ function startGuarded(
   let isOver = false
   const work = (async (): Promise<unknown> => {
     const parsed =
-      definition.input === undefined ? input : await validate(definition.input, input, 'INVALID_INPUT', facts, 'input')
+      definition.input === undefined
+        ? input
+        : await validate(definition.input, input, 'INVALID_INPUT', facts.task, at, 'input')
     cancel.throwIfAborted() // its time may have gone into parsing
     const returned = call(definition, parsed, context, frame.execution.facts.workerId)
     const output = isPromiseLike(returned) ? await Promise.resolve(returned).catch(rethrow) : returned
     // A handler that kept the event loop kept the timer from firing, too.
     timer?.fireIfPast()
     if (definition.output === undefined || HandlerContext.asked(context) !== undefined) return output
-    return await validate(definition.output, output, 'INVALID_OUTPUT', facts, 'output')
+    return await validate(definition.output, output, 'INVALID_OUTPUT', facts.task, at, 'output')
   })()
   // Past its deadline the handler is on its own: its slot is free, its late result dropped, and it is counted until it ends.
   const orphan = (): void => {
@@ -154,7 +159,8 @@ async function validate(
   schema: StandardSchemaV1,
   value: unknown,
   code: 'INVALID_INPUT' | 'INVALID_OUTPUT',
-  facts: StartFacts,
+  task: string,
+  at: () => string,
   what: string,
 ): Promise<unknown> {
   const result = await schema['~standard'].validate(value)
@@ -164,13 +170,10 @@ async function validate(
     path: (issue.path ?? []).map((segment) => String(typeof segment === 'object' ? segment.key : segment)).join('.'),
   }))
   const told = issues.map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`)).join('; ')
-  throw new GraflowError(
-    code,
-    `the ${what} of task "${facts.task}" (at ${facts.path}) does not fit its schema: ${told}`,
-    {
-      details: { task: facts.task, path: facts.path, issues },
-    },
-  )
+  const place = at()
+  throw new GraflowError(code, `the ${what} of task "${task}" (at ${place}) does not fit its schema: ${told}`, {
+    details: { task, path: place, issues },
+  })
 }
 
 /** A timer that stands still while the handler waits for its forks. */

@@ -1,5 +1,6 @@
 /** Tasks of context.test.ts. */
 import { again, done, each, loop, par, seq, task, type GraflowError, type TaskContext } from 'graflow'
+import { z } from 'zod'
 import { mark, openGate, passGate } from './support.js'
 
 const factsOf = (ctx: TaskContext) => ({
@@ -161,3 +162,8 @@ export const leavesWork = task('leaves-work', { timeoutMs: 20, retry: { attempts
   }
   mark(ctx, `kept: ${(await ctx.channel.keys()).join()}`)
 })
+
+// ---- failures of every kind
+export const late = task('late', { timeoutMs: 10 }, (_: unknown, ctx) => passGate(ctx, 'never'))
+export const picky = task('picky', { input: z.number() }, (n) => n)
+export const makesFunction = task('makes-function', () => () => 1)

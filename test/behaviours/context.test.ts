@@ -11,6 +11,7 @@ import {
   items,
   keeps,
   keepsItsOutput,
+  late,
   later,
   leavesWork,
   looks,
@@ -18,8 +19,10 @@ import {
   looksEarly,
   looksFromFork,
   looksLater,
+  makesFunction,
   nestedItems,
   passes,
+  picky,
   places,
   rounds,
   sibling,
@@ -116,6 +119,22 @@ describeOnBackends('what a handler knows of itself', (open) => {
       expect(Number.isSafeInteger(fence)).toBe(true)
       expect(fence).toBeGreaterThan(0)
     }
+  })
+})
+
+describeOnBackends('the place of a failure', (open) => {
+  it.each([
+    ['a task that threw', throwsThat, 'text', 'TASK_FAILED'],
+    ['a task past its deadline', late, 'text', 'TIMEOUT'],
+    ['a task given a wrong input', picky, 'text', 'INVALID_INPUT'],
+    ['a task whose result cannot be carried', makesFunction, 'text', 'NOT_SERIALISABLE'],
+  ])('is where it happened in the run, also in a fork: %s', async (_, node, input, code) => {
+    const graflow = await open()
+    const forks = task('forks', async (given: unknown, ctx) =>
+      ctx.run(seq(later, node as unknown as typeof later), given),
+    )
+    const error = (await failureOf(graflow.run(seq(later, forks), input))).cause
+    expect(error).toMatchObject({ code, message: expect.stringContaining('1/~1/1') })
   })
 })
 
