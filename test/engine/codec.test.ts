@@ -45,7 +45,7 @@ const { value } = fc.letrec<{ value: unknown; leaf: unknown }>((tie) => ({
     fc.bigInt(),
     fc.bigInt({ min: -(2n ** 200n), max: 2n ** 200n }),
     fc.string({ unit: 'grapheme', maxLength: 100 }),
-    fc.date({ noInvalidDate: false }),
+    fc.date({ noInvalidDate: true }) /* two invalid ones are not equal to deepStrictEqual */,
     fc.uint8Array(),
     fc.uint8ClampedArray(),
     fc.int8Array(),
@@ -109,6 +109,10 @@ describe('codec', () => {
       }),
       { numRuns: 500 },
     )
+  })
+
+  it('carries a date that is none', () => {
+    expect(decode(encode([new Date(Number.NaN)]))).toEqual([new Date(Number.NaN)])
   })
 
   it('gives the same bytes for what it gave, so that a digest of them means something', () => {
