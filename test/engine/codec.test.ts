@@ -112,7 +112,9 @@ describe('codec', () => {
   })
 
   it('carries a date that is none', () => {
-    expect(decode(encode([new Date(Number.NaN)]))).toEqual([new Date(Number.NaN)])
+    const date = decode(encode(new Date(Number.NaN))) as Date
+    expect(date).toBeInstanceOf(Date)
+    expect(date.getTime()).toBeNaN()
   })
 
   it('gives the same bytes for what it gave, so that a digest of them means something', () => {
