@@ -1,13 +1,16 @@
 /** The process of one system: loads it, then does what its parent asks, one request at a time. Started by children.ts only. */
 import type { Reply, Request } from './children.js'
-import { measureMemory, measureTime } from './measure.js'
+import { heat, measureMemory, measureTime } from './measure.js'
 import { loadSystem, SYSTEM_NAMES, type OpenSystem } from './systems.js'
-import { numbers, objects, type Workload } from './workload.js'
+import { numbers, objects, type Workload, type WorkloadName } from './workload.js'
+
+const heated = new Set<WorkloadName>()
 
 async function answer<T>(open: OpenSystem, workload: Workload<T>, request: Request): Promise<Reply> {
-  return request.kind === 'time'
-    ? { kind: 'timing', timing: await measureTime(open, workload, request) }
-    : { kind: 'memory', memory: await measureMemory(open, workload, request.count) }
+  if (request.kind === 'memory') return { kind: 'memory', memory: await measureMemory(open, workload, request.count) }
+  if (!heated.has(workload.name)) await heat(open, workload, request.heatMs)
+  heated.add(workload.name)
+  return { kind: 'timing', timing: await measureTime(open, workload, request) }
 }
 
 const reply = (message: Reply): void => {

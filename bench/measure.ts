@@ -34,8 +34,26 @@ export interface Memory {
 
 export interface TimeRequest {
   readonly count: number
+  /** Spent on small runs before a process measures a workload for the first time: compilers take their time. */
+  readonly heatMs: number
+  /** Spent on runs of this size before any is measured. */
   readonly warmMs: number
   readonly timedMs: number
+}
+
+/** Sizes of small runs, in which the parts of a system that are there once a run matter as much as those for each branch. */
+const HEAT_COUNTS = [1, 100]
+
+/** Heats the system's code up. */
+export async function heat<T>(open: OpenSystem, workload: Workload<T>, heatMs: number): Promise<void> {
+  const system = await open(workload)
+  for (const count of HEAT_COUNTS) {
+    const items = workload.itemsOf(count)
+    const until = performance.now() + heatMs / HEAT_COUNTS.length
+    do check(workload, count, await system.run(items))
+    while (performance.now() < until)
+  }
+  await system.close()
 }
 
 /** Runs until it is warm, then for the time asked, twice at least. */

@@ -43,6 +43,7 @@ export interface Settings {
   /** Branches a run. */
   readonly counts: readonly number[]
   readonly rounds: number
+  readonly heatMs: number
   readonly warmMs: number
   readonly timedMs: number
   /** A size is left out when one run of it would take longer, by what the size before took. */

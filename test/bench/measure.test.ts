@@ -5,7 +5,7 @@ import { median, quantile, spreadOf } from '../../bench/statistics.js'
 import type { OpenSystem } from '../../bench/systems.js'
 import { numbers } from '../../bench/workload.js'
 
-const request = { count: 10, warmMs: 0, timedMs: 0 }
+const request = { count: 10, heatMs: 0, warmMs: 0, timedMs: 0 }
 
 const lossy: OpenSystem = async ({ step, total }) => ({
   run: async (items) => total(await Promise.all(items.slice(1).map(step))),
