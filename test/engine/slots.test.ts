@@ -38,8 +38,8 @@ describe('slots', () => {
     const forked = gate()
     const begun = gate()
     const second = gate()
-    // Takes the slot that the first fork leaves, until the second has begun.
-    const takesSlot = task('takes-slot', async (n: number) => {
+    // Takes the slot that the first fork leaves, until the second has begun; before what was forked, whichever is there first.
+    const takesSlot = task('takes-slot', { priority: 1 }, async (n: number) => {
       begun.open()
       await second.passed
       await turn()
