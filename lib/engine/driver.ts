@@ -135,3 +135,7 @@ export function outcomeOfRun({
         : new GraflowError('INTEGRITY', `the error of run ${runId} cannot be read`, { cause: error }),
   }
 }
+
+/** Whether the run is over, and its record says how. */
+export const isEnded = (record: RunRecord): record is RunRecord & { readonly state: EndState } =>
+  record.state === 'completed' || record.state === 'failed' || record.state === 'cancelled'

@@ -1,12 +1,11 @@
 /** The client: starts runs, drives those it started, and lends this process's worker loop to what they dispatch. */
 import { createHash } from 'node:crypto'
-import type { Backend, Grant, Notice } from '../backend/backend.js'
-import { cancelled, type Engine } from '../engine/engine.js'
+import type { Backend, Grant } from '../backend/backend.js'
+import type { Engine } from '../engine/engine.js'
 import { Cancellation, Dropped } from '../engine/cancellation.js'
 import { encode } from '../engine/codec.js'
-import { drive, type Drive, type HeldRun } from '../engine/driver.js'
+import type { HeldRun } from '../engine/driver.js'
 import { fullStore } from '../engine/graph-store.js'
-import { itemBytes } from '../engine/packing.js'
 import { tasksInPlace } from '../engine/placement.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter, Events } from '../events.js'
@@ -17,8 +16,9 @@ import type { AnyNode } from '../flow/types.js'
 import { graphOf } from '../graph/graph-of.js'
 import { checkOptions, RUN_OPTIONS } from '../options.js'
 import type { NewId } from '../time.js'
+import { HeldWork, nextTurn } from '../../worker/held-work.js'
 import type { WorkerLoop } from '../../worker/worker-loop.js'
-import { isEnded, runNotFound, type HandleServices } from './handle-services.js'
+import { runNotFound, type HandleServices } from './handle-services.js'
 import { RunHandle } from './run-handle.js'
 import { tellStates } from './run-states.js'
 import type { Graflow, Run, RunOptions } from './types.js'
@@ -46,9 +46,8 @@ export class Client implements Graflow {
   readonly events: Events
   readonly #parts: ClientParts
   readonly #handles: HandleServices
-  readonly #drives = new Map<string, Drive>()
+  readonly #held: HeldWork
   readonly #stopListening: () => void
-  #loop: WorkerLoop | undefined
   #isRunning = true
   #closing: Promise<void> | undefined
   readonly #closed = new Cancellation()
@@ -58,8 +57,9 @@ export class Client implements Graflow {
     this.instanceId = parts.instanceId
     this.events = parts.emitter
     this.#handles = { backend: parts.backend, engine: parts.engine, emitter: parts.emitter, closed: this.#closed }
+    this.#held = new HeldWork(parts)
     this.#stopListening = parts.backend.listen(parts.session, (notice) => {
-      this.#hear(notice)
+      this.#held.hear(notice)
     })
   }
 
@@ -69,7 +69,7 @@ export class Client implements Graflow {
 
   /** The worker loop of this process, if it has one (embedded). Called once, before the first run. */
   work(loop: WorkerLoop): void {
-    this.#loop = loop
+    this.#held.useLoop(loop)
     loop.wake()
   }
 
@@ -95,24 +95,7 @@ export class Client implements Graflow {
 
   /** Drives a submitted run that this process acquired. */
   driveSubmitted(grant: Grant, k: number): void {
-    const { backend, engine, emitter } = this.#parts
-    const { runId, graph: hash } = grant.spec
-    const take = async (): Promise<void> => {
-      const graph = await engine.graphs.load(hash)
-      const use = { hash, graph, code: engine.registry.codeOf(runId), base: '' }
-      const losses = (grant.losses[k] ?? 0) + (grant.errors[k] ?? 0)
-      const input = itemBytes(grant.inputs, grant.spec.shared ? 0 : k)
-      const begin = nextTurn().then(async () => {
-        // It may have been cancelled on its way here; from now on its cancellation finds it among the driven.
-        const record = await backend.inspect.run(runId)
-        if (record === undefined || isEnded(record)) driven.execution.cancel.abort(new Dropped(`run ${runId} is over`))
-      })
-      // The store sees to the run's deadline, which began when it was submitted.
-      const driven = this.#drive({ runId, token: grant.token, use, input, timeoutMs: undefined, losses, begin })
-    }
-    take().catch((error: unknown) => {
-      emitter.emit('log', { level: 'error', message: `run ${runId} could not be driven: ${String(error)}`, runId })
-    })
+    this.#held.driveSubmitted(grant, k)
   }
 
   close(): Promise<void> {
@@ -129,8 +112,7 @@ export class Client implements Graflow {
     this.#isRunning = false
     const reason = new GraflowError('CLOSED', `client ${instanceId} was closed while the run was in flight`)
     this.#closed.abort(reason)
-    for (const { execution } of this.#drives.values()) execution.cancel.abort(reason)
-    await this.#loop?.stop(new Dropped(`client ${instanceId} was closed`, 'CLOSED'))
+    await this.#held.stop(reason, new Dropped(`client ${instanceId} was closed`, 'CLOSED'))
     this.#stopListening()
     await backend.session({ kind: 'close', session: this.#parts.session })
     await backend.close()
@@ -229,21 +211,7 @@ export class Client implements Graflow {
     }
     if (where === 'driven at once') tell()
     const begin = where === 'driven at once' ? undefined : nextTurn().then(tell)
-    if (token !== undefined) this.#drive({ ...run, token, ...(begin !== undefined && { begin }) })
-  }
-
-  #drive(run: HeldRun): Drive {
-    const { engine, emitter } = this.#parts
-    const { runId } = run
-    const driven = drive(engine, run)
-    this.#drives.set(runId, driven)
-    driven.ended
-      .finally(() => this.#drives.delete(runId))
-      .catch((error: unknown) => {
-        if (this.#isRunning)
-          emitter.emit('log', { level: 'error', message: `run ${runId} could not be ended: ${String(error)}`, runId })
-      })
-    return driven
+    if (token !== undefined) this.#held.drive({ ...run, token, ...(begin !== undefined && { begin }) })
   }
 
   /** Cancels the run when the signal aborts, as long as it runs. */
@@ -259,33 +227,6 @@ export class Client implements Graflow {
     handle.result().then(untie, untie)
   }
 
-  #hear(notice: Notice): void {
-    const { engine } = this.#parts
-    switch (notice.kind) {
-      case 'released':
-        engine.arrivals.announce(notice.gid)
-        return
-      case 'withdrawn': {
-        const driven = this.#drives.get(notice.gid)
-        if (driven !== undefined) driven.execution.cancel.abort(cancelled(notice.gid, notice.reason))
-        else this.#loop?.abortGroup(notice.gid, withdrawn(notice.gid, notice.reason))
-        return
-      }
-      case 'lost': {
-        const reason = new Dropped(`${notice.gid} was taken back`)
-        const driven = this.#drives.get(notice.gid)
-        if (driven?.execution.facts.holder.token === notice.token) driven.execution.cancel.abort(reason)
-        else this.#loop?.abortGroup(notice.gid, reason, 'dropped', notice.token)
-        return
-      }
-      case 'work':
-        this.#loop?.wake()
-        return
-      default:
-        notice satisfies never
-    }
-  }
-
   #checkOpen(): void {
     if (!this.#isRunning) throw new GraflowError('CLOSED', `client ${this.instanceId} is closed: connect again`)
   }
@@ -293,24 +234,6 @@ export class Client implements Graflow {
 
 /** Why a signal was aborted, as text. */
 const reasonOf = ({ reason }: AbortSignal): string => (reason instanceof Error ? reason.message : String(reason))
-
-/** What was started in this turn of the event loop, and what follows from it, comes first. */
-const nextTurn = (): Promise<void> =>
-  new Promise((resolve) => {
-    setImmediate(resolve)
-  })
-
-/** Why a branch should stop whose group is decided, or whose run is over. */
-function withdrawn(gid: string, reason: string): GraflowError {
-  const runId = gid.split('/', 1)[0] ?? gid
-  return new GraflowError(
-    'CANCELLED',
-    `the branch at ${gid.slice(runId.length + 1)} of run ${runId} was withdrawn: ${reason}`,
-    {
-      details: { runId, reason },
-    },
-  )
-}
 
 /** Threads come with worker processes: running such a task inline would block what it asked not to block. */
 function refuseThreads(expression: Expression): void {

@@ -1,5 +1,5 @@
 /** What the parts of a run handle share: their way to the store, and when a run is over. */
-import type { Backend, RunRecord } from '../backend/backend.js'
+import type { Backend } from '../backend/backend.js'
 import type { Cancellation } from '../engine/cancellation.js'
 import type { Engine } from '../engine/engine.js'
 import { GraflowError } from '../errors.js'
@@ -14,10 +14,7 @@ export interface HandleServices {
   readonly closed: Cancellation
 }
 
-export const isEnded = (
-  record: RunRecord,
-): record is RunRecord & { readonly state: 'completed' | 'failed' | 'cancelled' } =>
-  record.state === 'completed' || record.state === 'failed' || record.state === 'cancelled'
+export { isEnded } from '../engine/driver.js'
 
 /** The error for a run that nobody knows. */
 export const runNotFound = (runId: string): GraflowError =>
