@@ -470,7 +470,10 @@ export interface Backend {
   readonly limits: BackendLimits
   /** Stores a packed graph under its hash. Repeating it is safe. */
   putGraph(hash: string, bytes: Uint8Array): Promise<'ok' | 'backpressure'>
+  /** The packed graph; asking keeps it for another while. */
   getGraph(hash: string): Promise<Uint8Array | undefined>
+  /** Whether `getGraph` would find it, at no cost of bytes; asking keeps it for another while. */
+  hasGraph(hash: string): Promise<boolean>
   open(request: OpenRequest): Promise<OpenAnswer>
   step(request: StepRequest): Promise<StepAnswer>
   acquire(request: AcquireRequest): Promise<AcquireAnswer>
@@ -486,5 +489,10 @@ export interface Backend {
   listen(session: string, listener: (notice: Notice) => void): () => void
   /** Calls `listener` when something changes in the run; returns what ends that. */
   watch(runId: string, listener: (activity: RunActivity) => void): () => void
+  /**
+   * Calls `listener` whenever the store is there again after it was away: hints may have been lost, so what is awaited is to be asked
+   * for. Returns what ends that. Absent where the store cannot be away.
+   */
+  onReconnected?(listener: () => void): () => void
   close(): Promise<void>
 }

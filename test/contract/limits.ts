@@ -118,6 +118,7 @@ export function describeLimits(useWorld: UseWorld): void {
     const [found] = [await world.backend.getGraph('hash')]
     expect(found).toEqual(bytes('packed'))
     expect(await world.backend.getGraph('nothing')).toBeUndefined()
+    expect([await world.backend.hasGraph('hash'), await world.backend.hasGraph('nothing')]).toEqual([true, false])
   })
 
   it('keeps large values as they are', async () => {

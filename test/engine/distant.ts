@@ -74,7 +74,18 @@ export async function openDistant({
 /** One turn of the event loop. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-const ASYNC = ['putGraph', 'getGraph', 'open', 'step', 'acquire', 'settle', 'session', 'control', 'channel'] as const
+const ASYNC = [
+  'putGraph',
+  'getGraph',
+  'hasGraph',
+  'open',
+  'step',
+  'acquire',
+  'settle',
+  'session',
+  'control',
+  'channel',
+] as const
 
 function distant(near: Backend, turns: (what: string) => number): Backend {
   const travel = async (what: string): Promise<void> => {

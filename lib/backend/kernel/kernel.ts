@@ -68,6 +68,11 @@ export class Kernel {
     return graph?.bytes
   }
 
+  /** Whether the graph is there; asking keeps it for another while. */
+  hasGraph(now: number, hash: string): boolean {
+    return this.getGraph(now, hash) !== undefined
+  }
+
   open(now: number, request: OpenRequest): OpenAnswer {
     return open(this.#at(now), request)
   }

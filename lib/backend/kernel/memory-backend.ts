@@ -47,6 +47,10 @@ class MemoryBackend implements Backend {
     return this.#do((now) => this.#kernel.getGraph(now, hash))
   }
 
+  hasGraph(hash: string): ReturnType<Backend['hasGraph']> {
+    return this.#do((now) => this.#kernel.hasGraph(now, hash))
+  }
+
   open(request: Parameters<Backend['open']>[0]): ReturnType<Backend['open']> {
     return this.#do((now) => this.#kernel.open(now, request))
   }
