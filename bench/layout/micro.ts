@@ -10,7 +10,7 @@ import { median } from '../statistics.js'
 import { usageOf } from './info.js'
 import { type Argument, type Call, flush, TAG } from './layout.js'
 import { connectTo } from './layouts.js'
-import { RedisServer } from './redis-server.js'
+import { RedisServer } from '../../test/support/redis-server.js'
 
 interface Probe {
   readonly what: string
@@ -130,7 +130,7 @@ const CALLS_A_FLUSH = 200
 const { values } = parseArgs({ options: { smoke: { type: 'boolean', default: false } } })
 const [rounds, calls] = values.smoke ? [1, 1_000] : [9, 6_000]
 
-const server = await RedisServer.start('none')
+const server = await RedisServer.start()
 try {
   const redis = await connectTo(server.socket)
   await fill(redis)

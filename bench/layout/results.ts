@@ -1,7 +1,7 @@
 /** What is measured, and what came of it. */
 import type { LayoutName } from './layout.js'
 import type { PhasesReport, PhasesRequest } from './phases.js'
-import type { Persistence } from './redis-server.js'
+import type { Persistence } from '../../test/support/redis-server.js'
 import type { SinglesReport, SinglesRequest } from './singles.js'
 
 /** Of one layout from dispatch to the last outcome read, by real processes. */

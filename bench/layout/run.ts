@@ -12,7 +12,7 @@ import { LAYOUT_NAMES } from './layout.js'
 import { connectTo, LAYOUTS, loadScripts } from './layouts.js'
 import { measureEndToEnd } from './end-to-end.js'
 import { measurePhases } from './phases.js'
-import { type Persistence, redisVersion, RedisServer } from './redis-server.js'
+import { type Persistence, redisVersion, RedisServer } from '../../test/support/redis-server.js'
 import {
   FULL,
   type PhaseSample,
@@ -58,7 +58,7 @@ async function measure(wanted: Settings): Promise<Results> {
   let asked = 0
   for (const persistence of ['none', 'everysec'] satisfies Persistence[]) {
     const cases = wanted.cases.filter((one) => one.persistence === persistence)
-    const server = await RedisServer.start(persistence)
+    const server = await RedisServer.start({ persistence })
     try {
       const redis = await connectTo(server.socket)
       for (const name of LAYOUT_NAMES) {
