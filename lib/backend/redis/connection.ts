@@ -1,0 +1,53 @@
+/**
+ * One connection to Redis, as all of ours are made: it reconnects by itself for as long as it is open, repeats no command by itself, and
+ * lets no error event go unheard. Who sends commands decides what to repeat.
+ */
+import { Redis } from 'ioredis'
+import type { RedisTarget } from './address.js'
+
+/** Between two attempts to connect: doubled each time, within these. */
+const FIRST_DELAY_MS = 50
+const LONGEST_DELAY_MS = 1_000
+
+export interface ConnectionOptions {
+  readonly target: RedisTarget
+  /** What it says of itself in CLIENT LIST. */
+  readonly name: string
+  /** One attempt to connect takes this long at most. */
+  readonly connectTimeoutMs: number
+  readonly random: () => number
+  /** What the connection last met; the next attempt follows by itself. */
+  readonly onError: (error: Error) => void
+}
+
+/** Makes a connection that is opened by its `connect()` or its first command. */
+export function makeConnection({ target, name, connectTimeoutMs, random, onError }: ConnectionOptions): Redis {
+  const redis = new Redis({
+    ...(target.path !== undefined
+      ? { path: target.path }
+      : { host: target.host ?? 'localhost', port: target.port ?? 6379 }),
+    ...(target.username !== undefined && { username: target.username }),
+    ...(target.password !== undefined && { password: target.password }),
+    ...(target.isTls && { tls: {} }),
+    db: target.db,
+    connectionName: name,
+    connectTimeout: connectTimeoutMs,
+    keepAlive: 10_000,
+    lazyConnect: true,
+    disableClientInfo: true, // two commands a connection, which Redis 7.0 does not know
+    // a command that was on its way may have been done: whoever sent it repeats it, knowing that
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: null,
+    retryStrategy: (times) => backoffMs(times - 1, random),
+  })
+  redis.on('error', onError)
+  return redis
+}
+
+/** How long to wait before attempt n + 1, n from 0: growing, and never the same for all who wait. */
+export function backoffMs(attempt: number, random: () => number): number {
+  const most = Math.min(FIRST_DELAY_MS * 2 ** Math.min(attempt, 10), LONGEST_DELAY_MS)
+  return Math.ceil(most * (0.5 + random() / 2))
+}

@@ -1,0 +1,51 @@
+/** The name of every key and channel, and nothing else knows one. docs/redis.md has the same table; a test compares the two. */
+
+/** Names of one shard. `gid` and `runId` are as in the interface, `lane` is a number from 1. */
+export type Keys = ReturnType<typeof keysOf>
+
+/**
+ * The names below the hash tag `{<prefix>:<shard>}`.
+ *
+ * @example
+ * keysOf('{app:0}').group('r1/0') // → '{app:0}:b:r1/0'
+ */
+export function keysOf(tag: string) {
+  return Object.freeze({
+    main: `${tag}:m`,
+    lanes: `${tag}:l`,
+    lane: (lane: number | string) => `${tag}:q:${lane}`,
+    delayed: `${tag}:d`,
+    group: (gid: string) => `${tag}:b:${gid}`,
+    spec: (gid: string) => `${tag}:b:${gid}:g`,
+    table: (gid: string) => `${tag}:b:${gid}:d`,
+    segment: (gid: string, k: number | string) => `${tag}:b:${gid}:i${k}`,
+    returned: (gid: string) => `${tag}:b:${gid}:r`,
+    cursors: (gid: string) => `${tag}:b:${gid}:c`,
+    children: (gid: string) => `${tag}:b:${gid}:k`,
+    outcomes: (gid: string) => `${tag}:b:${gid}:o`,
+    sessions: `${tag}:w`,
+    session: (session: string) => `${tag}:wi:${session}`,
+    bases: `${tag}:wb`,
+    waiting: `${tag}:wait`,
+    owned: (session: string) => `${tag}:o:${session}`,
+    lost: `${tag}:lost`,
+    inbox: (session: string) => `${tag}:in:${session}`,
+    run: (runId: string) => `${tag}:r:${runId}`,
+    outputs: (runId: string) => `${tag}:r:${runId}:v`,
+    channels: (runId: string) => `${tag}:r:${runId}:ch`,
+    channelList: (runId: string, key: string) => `${tag}:r:${runId}:cl:${key}`,
+    runGroups: (runId: string) => `${tag}:r:${runId}:k`,
+    idempotency: (key: string) => `${tag}:k:${key}`,
+    runs: `${tag}:runs`,
+    due: `${tag}:due`,
+    todo: `${tag}:todo`,
+    graph: (sha256: string) => `${tag}:g:${sha256}`,
+    deadLetters: `${tag}:dead`,
+    quarantine: `${tag}:quar`,
+    activity: (runId: string) => `${tag}:act:${runId}`,
+    alive: (session: string) => `${tag}:alive:${session}`,
+  })
+}
+
+/** `{<prefix>:<shard>}`: what makes Redis Cluster keep all of a shard in one place. */
+export const tagOf = (keyPrefix: string, shard = 0): string => `{${keyPrefix}:${shard}}`

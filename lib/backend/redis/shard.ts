@@ -1,0 +1,457 @@
+/**
+ * Calls scripts and commands of one shard, on one connection. It hides the connection's life: calls of one turn of the event loop travel in
+ * one write; a call whose reply is lost or late is sent again with the same arguments, which every script allows; a script that Redis does
+ * not know is sent as text; Redis loading, busy or without a master is asked again. After `retryForMs` of that, REDIS_UNAVAILABLE.
+ *
+ * Replies are as the wire has them: Buffer, number, null, and arrays of these.
+ */
+import { Command, type Redis } from 'ioredis'
+import { GraflowError } from '../../errors.js'
+import { parseAddress, type RedisTarget } from './address.js'
+import { backoffMs, makeConnection } from './connection.js'
+import { type Keys, keysOf, tagOf } from './keys.js'
+import { loadScripts, type Script, type ScriptName } from './scripts.js'
+
+export type Argument = string | number | Uint8Array
+/** A reply of Redis with bytes as they are. */
+export type Reply = Buffer | number | null | readonly Reply[]
+
+export interface ShardOptions {
+  readonly address: string
+  readonly keyPrefix: string
+  /** How long one reply may take; later than that the connection is given up and the call sent again on the next. */
+  readonly commandTimeoutMs: number
+  /** How long a call is repeated before it fails. */
+  readonly retryForMs: number
+  /** How long the first connection may take. */
+  readonly connectTimeoutMs: number
+  readonly allowEviction: boolean
+  readonly random: () => number
+}
+
+export const SHARD_DEFAULTS = Object.freeze({
+  commandTimeoutMs: 2_000,
+  retryForMs: 10_000,
+  connectTimeoutMs: 3_000,
+  allowEviction: false,
+})
+
+/** Of what lies in Redis; another number there is another layout. */
+export const PROTOCOL_VERSION = 1
+const OLDEST_REDIS = [7, 0] as const
+
+/** Redis will answer these differently soon. */
+const PASSING = new Set(['LOADING', 'BUSY', 'TRYAGAIN', 'CLUSTERDOWN', 'MASTERDOWN', 'UNBLOCKED'])
+/** Redis takes nothing more. */
+const FULL = new Set(['OOM', 'MISCONF', 'NOREPLICAS'])
+/** The user's name, password or rights are at fault. */
+const REFUSED = new Set(['NOAUTH', 'WRONGPASS', 'NOPERM'])
+/** After the time for a reply is over: what has arrived meanwhile is read first, in case it was us who were late. */
+const SECOND_LOOK_MS = 20
+
+interface Call {
+  readonly what: string
+  readonly script: Script | undefined
+  /** Of a command, with its name first; of a script, what comes after its key. */
+  readonly args: readonly (string | number | Buffer)[]
+  readonly resolve: (reply: Reply) => void
+  readonly reject: (error: unknown) => void
+  /** By performance.now(). */
+  readonly giveUpAt: number
+  sentAt: number
+  /** Sendings so far: the reply to an earlier one comes too late. */
+  sendings: number
+  /** Redis does not know the script: send its text. */
+  needsText: boolean
+}
+
+export class Shard {
+  /** For people: without the password. */
+  readonly address: string
+  readonly target: RedisTarget
+  readonly tag: string
+  readonly keys: Keys
+  readonly #options: ShardOptions
+  readonly #scripts: ReadonlyMap<string, Script>
+  readonly #redis: Redis
+  readonly #inFlight = new Set<Call>()
+  #waiting: Call[] = []
+  #isFlushPlanned = false
+  #watchdog: NodeJS.Timeout | undefined
+  /** Which moment it waits for, by performance.now(). */
+  #watchdogAt = Infinity
+  #isSecondLook = false
+  #lastError: Error | undefined
+  #isClosed = false
+  readonly #backoffs = new Map<NodeJS.Timeout, Call>()
+
+  private constructor(options: ShardOptions) {
+    this.#options = options
+    this.target = parseAddress(options.address)
+    this.address = this.target.shown
+    this.tag = tagOf(options.keyPrefix)
+    this.keys = keysOf(this.tag)
+    this.#scripts = loadScripts()
+    this.#redis = makeConnection({
+      target: this.target,
+      name: 'graflow',
+      connectTimeoutMs: options.connectTimeoutMs,
+      random: options.random,
+      onError: (error) => {
+        this.#lastError = error
+      },
+    })
+    this.#redis.on('ready', () => this.#flush())
+    this.#redis.on('close', () => this.#sendAgain())
+  }
+
+  /**
+   * Connects and looks whether this Redis can be used.
+   * @throws GraflowError REDIS_UNAVAILABLE within `connectTimeoutMs`; REDIS_UNSUITABLE; INVALID_OPTION for the address
+   */
+  static async open(options: ShardOptions): Promise<Shard> {
+    const shard = new Shard(options)
+    try {
+      await shard.#connect()
+      await shard.#check()
+    } catch (error) {
+      shard.close()
+      throw error
+    }
+    return shard
+  }
+
+  /**
+   * Calls a script with KEYS = [`T:m`].
+   * @throws GraflowError BACKPRESSURE when Redis takes nothing more and the script is not one that may run all the same; REDIS_UNAVAILABLE;
+   * REDIS_UNSUITABLE; INTEGRITY for a key of another type; CLOSED
+   */
+  call(name: ScriptName, args: readonly Argument[]): Promise<Reply> {
+    const script = this.#scripts.get(name)
+    if (script === undefined) throw new GraflowError('INTERNAL', `expected a script lua/${name}.lua`)
+    return this.#enqueue(name, script, args)
+  }
+
+  /** Sends a command that may be repeated. Throws as `call` does. */
+  command(name: string, ...args: readonly Argument[]): Promise<Reply> {
+    return this.#enqueue(name, undefined, [name, ...args])
+  }
+
+  /** Ends the connection. What is on its way fails with CLOSED, as does every later call. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    clearTimeout(this.#watchdog)
+    this.#redis.disconnect()
+    const calls = [...this.#inFlight, ...this.#waiting, ...this.#backoffs.values()]
+    for (const timer of this.#backoffs.keys()) clearTimeout(timer)
+    this.#backoffs.clear()
+    this.#inFlight.clear()
+    this.#waiting = []
+    for (const call of calls) call.reject(closedError())
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- sending
+
+  #enqueue(what: string, script: Script | undefined, args: readonly Argument[]): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) {
+        reject(closedError())
+        return
+      }
+      const now = performance.now()
+      this.#waiting.push({
+        what,
+        script,
+        args: args.map(writable),
+        resolve,
+        reject,
+        giveUpAt: now + this.#options.retryForMs,
+        sentAt: now,
+        sendings: 0,
+        needsText: false,
+      })
+      this.#planFlush()
+    })
+  }
+
+  /** At the end of this turn: after all microtasks, before any I/O. */
+  #planFlush(): void {
+    if (this.#isFlushPlanned) return
+    this.#isFlushPlanned = true
+    void Promise.resolve().then(() => process.nextTick(() => this.#flush()))
+  }
+
+  #flush(): void {
+    this.#isFlushPlanned = false
+    if (this.#waiting.length === 0 || this.#isClosed) return
+    if (this.#redis.status !== 'ready') {
+      this.#watch() // the event `ready` flushes
+      return
+    }
+    const calls = this.#waiting
+    this.#waiting = []
+    const { stream } = this.#redis
+    if (calls.length > 1) stream.cork()
+    for (const call of calls) this.#send(call)
+    if (calls.length > 1) stream.uncork()
+    this.#watch()
+  }
+
+  #send(call: Call): void {
+    call.sentAt = performance.now()
+    call.sendings += 1
+    this.#inFlight.add(call)
+    const { sendings } = call
+    const command = this.#commandOf(call)
+    void this.#redis.sendCommand(command)
+    command.promise.then(
+      (reply) => {
+        if (call.sendings === sendings && this.#inFlight.delete(call)) call.resolve(reply as Reply)
+      },
+      (error: unknown) => {
+        if (call.sendings === sendings && this.#inFlight.delete(call)) this.#failed(call, asError(error))
+      },
+    )
+  }
+
+  #commandOf({ script, args, needsText }: Call): Command {
+    const options = { replyEncoding: null }
+    if (script === undefined) {
+      const [name, ...rest] = args
+      return new Command(String(name), rest, options)
+    }
+    const [name, text] = needsText ? (['EVAL', script.source] as const) : (['EVALSHA', script.sha] as const)
+    return new Command(name, [text, 1, this.keys.main, ...args], options)
+  }
+
+  // ----------------------------------------------------------------------------------------------------- what went wrong
+
+  #failed(call: Call, error: Error): void {
+    const word = /^-?([A-Z]+) /.exec(error.message)?.[1] ?? ''
+    if (word === 'NOSCRIPT' && call.script !== undefined) {
+      call.needsText = true // it was not executed, and its text makes Redis know it
+      this.#again(call)
+    } else if (PASSING.has(word)) {
+      this.#later(call, error)
+    } else if (word === 'READONLY') {
+      this.#later(call, error)
+      this.#redis.disconnect(true) // the name may stand for another server by now
+    } else if (FULL.has(word)) {
+      if (call.script?.flags.includes('allow-oom') === true) this.#later(call, error)
+      else call.reject(fullError(call.what, error))
+    } else if (REFUSED.has(word)) {
+      call.reject(refusedError(this.address, error))
+    } else if (word === 'WRONGTYPE') {
+      call.reject(new GraflowError('INTEGRITY', `${call.what}: a key holds another type: ${error.message}`))
+    } else if (word === '' || error.name !== 'ReplyError') {
+      this.#lastError = error
+      this.#later(call, error) // the connection, not Redis
+    } else {
+      call.reject(new GraflowError('INTERNAL', `${call.what}: Redis answered ${error.message}`, { cause: error }))
+    }
+  }
+
+  #again(call: Call): void {
+    this.#waiting.push(call)
+    this.#planFlush()
+  }
+
+  /** Sends the call again after a while, unless its time is over. */
+  #later(call: Call, error: Error): void {
+    const delayMs = backoffMs(call.sendings - 1, this.#options.random)
+    if (this.#isClosed) {
+      call.reject(closedError())
+    } else if (performance.now() + delayMs > call.giveUpAt) {
+      call.reject(this.#unavailable(call.what, error))
+    } else {
+      const timer = setTimeout(() => {
+        this.#backoffs.delete(timer)
+        this.#again(call)
+      }, delayMs)
+      this.#backoffs.set(timer, call)
+    }
+  }
+
+  /** The connection is gone: what was on its way may have been done or not, and is asked again. */
+  #sendAgain(): void {
+    if (this.#isClosed) return
+    this.#waiting = [...this.#inFlight, ...this.#waiting]
+    for (const call of this.#inFlight) call.sendings += 1 // an answer of the old connection is none
+    this.#inFlight.clear()
+    if (this.#waiting.length > 0) this.#watch()
+  }
+
+  /** Keeps one timer for the oldest call on its way, and for those that wait for a connection. */
+  #watch(): void {
+    if (this.#isClosed) return
+    const next = Math.min(this.#oldestSentAt() + this.#options.commandTimeoutMs, this.#waiting[0]?.giveUpAt ?? Infinity)
+    if (next >= this.#watchdogAt) return // it looks earlier, and goes on from there
+    clearTimeout(this.#watchdog)
+    this.#watchdogAt = next
+    const delayMs = Math.max(0, next - performance.now()) + (this.#isSecondLook ? SECOND_LOOK_MS : 1)
+    this.#watchdog = setTimeout(() => this.#look(), delayMs)
+    this.#watchdog.unref()
+  }
+
+  #look(): void {
+    this.#watchdogAt = Infinity
+    const now = performance.now()
+    if (now - this.#oldestSentAt() >= this.#options.commandTimeoutMs) {
+      if (this.#isSecondLook) {
+        this.#lastError = new Error(`no reply within ${this.#options.commandTimeoutMs} ms`)
+        this.#isSecondLook = false
+        this.#dropConnection()
+      } else {
+        this.#isSecondLook = true
+      }
+    } else {
+      this.#isSecondLook = false
+    }
+    if (this.#redis.status !== 'ready') {
+      const late = this.#waiting.filter((call) => call.giveUpAt <= now)
+      this.#waiting = this.#waiting.filter((call) => call.giveUpAt > now)
+      for (const call of late) call.reject(this.#unavailable(call.what, this.#lastError))
+    }
+    this.#watch()
+  }
+
+  #oldestSentAt(): number {
+    for (const call of this.#inFlight) return call.sentAt
+    return Infinity
+  }
+
+  /** A peer that answers nothing does not say goodbye either: the socket is destroyed, not ended. */
+  #dropConnection(): void {
+    this.#redis.stream.destroy(this.#lastError)
+  }
+
+  #unavailable(what: string, error: Error | undefined): GraflowError {
+    const seconds = this.#options.retryForMs / 1_000
+    return new GraflowError(
+      'REDIS_UNAVAILABLE',
+      `${what}: expected Redis at ${this.address} to answer within ${seconds} s, got ${error?.message ?? 'no answer'}; ` +
+        'check that it runs and can be reached from here',
+      error === undefined ? {} : { cause: error },
+    )
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- opening
+
+  /** Waits for the first connection; a wrong password or certificate does not become right by waiting. */
+  async #connect(): Promise<void> {
+    const { connectTimeoutMs } = this.#options
+    await new Promise<void>((resolve, reject) => {
+      const fail = (): void => reject(this.#unreachable())
+      const timer = setTimeout(fail, connectTimeoutMs)
+      this.#redis.once('ready', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+      this.#redis.on('error', (error: Error & { code?: string }) => {
+        const word = /([A-Z]+) /.exec(error.message.replace('Ready check failed: ', ''))?.[1] ?? ''
+        const isFinal =
+          REFUSED.has(word) || /CERT|TLS|SSL|SELF_SIGNED/.test(error.code ?? '') || error.code === 'EACCES'
+        if (!isFinal) return
+        clearTimeout(timer)
+        reject(refusedError(this.address, error))
+      })
+      this.#redis.connect().catch((error: unknown) => {
+        this.#lastError ??= asError(error) // the attempts go on
+      })
+    })
+  }
+
+  #unreachable(): GraflowError {
+    const { connectTimeoutMs } = this.#options
+    const met = this.#lastError
+    return new GraflowError(
+      'REDIS_UNAVAILABLE',
+      `expected Redis at ${this.address} within ${connectTimeoutMs / 1_000} s, got ${met?.message ?? 'no answer'}; ` +
+        'check the address, that redis-server runs there, and that nothing blocks the way',
+      met === undefined ? {} : { cause: met },
+    )
+  }
+
+  async #check(): Promise<void> {
+    const info = readInfo(await this.command('INFO'))
+    const version = info.get('redis_version') ?? '0'
+    const [major = 0, minor = 0] = version.split('.').map(Number)
+    if (major < OLDEST_REDIS[0] || (major === OLDEST_REDIS[0] && minor < OLDEST_REDIS[1])) {
+      throw this.#unsuitable(`expected Redis ${OLDEST_REDIS.join('.')} or newer, got ${version}; update the server`)
+    }
+    const policy = info.get('maxmemory_policy') ?? 'noeviction'
+    if (policy !== 'noeviction' && !this.#options.allowEviction) {
+      throw this.#unsuitable(
+        `expected maxmemory-policy noeviction, got ${policy}, under which Redis may delete parts of a run; ` +
+          'CONFIG SET maxmemory-policy noeviction, or connect with allowEviction where that is acceptable',
+      )
+    }
+    if (info.get('role') === 'slave') {
+      throw this.#unsuitable('expected a master, got a replica, which takes no writes; connect to its master')
+    }
+    await this.#checkProtocol()
+  }
+
+  async #checkProtocol(): Promise<void> {
+    const { main } = this.keys
+    let found: Reply
+    try {
+      found = await this.command('HGET', main, 'v')
+      if (found === null) {
+        await this.command('HSETNX', main, 'v', PROTOCOL_VERSION)
+        found = await this.command('HGET', main, 'v')
+      }
+    } catch (error) {
+      if (!(error instanceof GraflowError) || error.code !== 'INTEGRITY') throw error
+      throw this.#unsuitable(`expected a hash under ${main}, got another type; choose another key prefix`, error)
+    }
+    const version = Buffer.isBuffer(found) ? found.toString() : '?'
+    if (version === String(PROTOCOL_VERSION)) return
+    throw this.#unsuitable(
+      `expected version ${PROTOCOL_VERSION} of what lies under ${this.tag}, got ${version.slice(0, 20)}; ` +
+        'use the release of graflow that wrote it, or another key prefix',
+    )
+  }
+
+  #unsuitable(fault: string, cause?: Error): GraflowError {
+    return new GraflowError(
+      'REDIS_UNSUITABLE',
+      `Redis at ${this.address}: ${fault}`,
+      cause === undefined ? {} : { cause },
+    )
+  }
+}
+
+const writable = (argument: Argument): string | number | Buffer =>
+  typeof argument === 'string' || typeof argument === 'number' || Buffer.isBuffer(argument)
+    ? argument
+    : Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength)
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
+
+const closedError = (): GraflowError =>
+  new GraflowError('CLOSED', 'expected an open backend, got a call during or after close()')
+
+const fullError = (what: string, cause: Error): GraflowError =>
+  new GraflowError('BACKPRESSURE', `${what}: Redis takes no new work: ${cause.message}`, { cause })
+
+const refusedError = (address: string, cause: Error): GraflowError =>
+  new GraflowError(
+    'REDIS_UNSUITABLE',
+    `Redis at ${address} refuses us: ${cause.message}; check user, password, rights and certificate`,
+    { cause },
+  )
+
+/** The lines `name:value` of INFO. */
+function readInfo(reply: Reply): ReadonlyMap<string, string> {
+  const lines = Buffer.isBuffer(reply) ? reply.toString().split('\r\n') : []
+  return new Map(
+    lines
+      .filter((line) => line.includes(':'))
+      .map((line): [string, string] => {
+        const at = line.indexOf(':')
+        return [line.slice(0, at), line.slice(at + 1)]
+      }),
+  )
+}

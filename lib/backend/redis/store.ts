@@ -1,0 +1,37 @@
+/** What every operation of the Redis backend gets: where to send scripts, how much a call may carry, and the lengths of time. */
+import type { BackendLimits } from '../backend.js'
+import type { Keys } from './keys.js'
+import type { Shard } from './shard.js'
+
+/** Lengths and bounds, as plain numbers for scripts. */
+export interface Knobs {
+  /** How long only the preferred worker may take a group with an affinity. */
+  readonly affinityMs: number
+  /** How long after its timeout a start is taken back; the worker itself is faster. */
+  readonly deadlineGraceMs: number
+  /** How long group payloads are kept after a run's end. */
+  readonly payloadRetentionMs: number
+  /** How long a graph is kept that nobody asks for. */
+  readonly graphRetentionMs: number
+  /** Dead letters kept, roughly. */
+  readonly maxDeadLetters: number
+}
+
+export interface Store {
+  readonly shard: Shard
+  readonly keys: Keys
+  readonly limits: BackendLimits
+  readonly knobs: Knobs
+}
+
+/** The lengths where nobody says otherwise; the kernel has the same. */
+export const KNOB_DEFAULTS: Knobs = Object.freeze({
+  affinityMs: 2_000,
+  deadlineGraceMs: 1_000,
+  payloadRetentionMs: 600_000,
+  graphRetentionMs: 24 * 3_600_000,
+  maxDeadLetters: 1_000,
+})
+
+/** What a call carries where nobody says otherwise: no script runs longer than a few milliseconds (docs/redis-layout.md). */
+export const LIMIT_DEFAULTS: BackendLimits = Object.freeze({ itemsPerCall: 1_024, bytesPerCall: 256 * 1_024 })
