@@ -1,15 +1,18 @@
 /** Audits the licences of everything that is installed in a project: `npm run demo`, or with `-- --help` for how else. */
 import { join } from 'node:path'
-import { connect, GraflowError } from 'graflow'
+import { openEngine } from '../support/engine.js'
+import { runProgram } from '../support/program.js'
+import { showProgress } from '../support/progress.js'
 import { audit, steps } from './audit.js'
 import { HELP, readCommand } from './command-line.js'
-import { showProgress } from './progress.js'
 import { count, numberText, render } from './render.js'
 
 /** What the groups of the flow are called while they run, by their paths. */
 const TITLES = { '': 'looking for packages', '1': 'inspecting packages', '2': 'by licence, by size, duplicates' }
+/** Packages at once: reading files is waiting, mostly. */
+const MAX_CONCURRENT_TASKS = 64
 
-async function main(words: readonly string[]): Promise<number> {
+async function main(words: readonly string[], signal: AbortSignal): Promise<number> {
   const command = readCommand(words, join(import.meta.dirname, '../..'))
   if (command.kind === 'help') {
     process.stdout.write(HELP)
@@ -19,23 +22,23 @@ async function main(words: readonly string[]): Promise<number> {
     process.stderr.write(`licence-audit: ${command.problem}\n\n${HELP}`)
     return 2
   }
-  const interrupt = new AbortController()
-  process.once('SIGINT', () => interrupt.abort(new Error('interrupted')))
-
+  await using engine = await openEngine({
+    workers: command.workers,
+    tasks: join(import.meta.dirname, 'audit.ts'),
+    maxConcurrentTasks: MAX_CONCURRENT_TASKS,
+    signal,
+  })
+  if (engine.kind === 'redis') process.stderr.write(`${engine.description}\n`)
   const startedAt = performance.now()
-  await using graflow = await connect({ logLevel: 'warn' })
-  const run = await graflow.start(audit, command.directory, { signal: interrupt.signal })
+  const run = await engine.graflow.start(audit, command.directory, { signal })
   const [, ended] = await Promise.allSettled([showProgress(run, TITLES, process.stderr), run.result()])
+  if (ended.status === 'rejected') throw ended.reason
   const durationMs = Math.round(performance.now() - startedAt)
-  if (ended.status === 'rejected') {
-    process.stderr.write(`licence-audit: ${reasonOf(ended.reason)}\n`)
-    return interrupt.signal.aborted ? 130 : 1
-  }
   const report = ended.value
   const { total: branches } = await run.status()
   const branchesPerSecond = Math.round((1_000 * branches) / durationMs)
   if (command.isJson) {
-    const ran = { branches, durationMs, branchesPerSecond, engine: 'embedded' }
+    const ran = { branches, durationMs, branchesPerSecond, engine: engine.kind, workers: engine.workers }
     process.stdout.write(`${JSON.stringify({ directory: command.directory, ...report, ran }, null, 2)}\n`)
     return 0
   }
@@ -47,20 +50,9 @@ async function main(words: readonly string[]): Promise<number> {
       `${count(report.packages, 'package')} inspected in ${count(branches, 'branch', 'branches')}, ` +
       `${(durationMs / 1_000).toFixed(2)} s (${numberText(branchesPerSecond)} branches/s)\n` +
       `${numberText(report.filesRead)} of ${count(report.files, 'file')} read; ` +
-      'embedded engine in this process (no Redis needed)\n',
+      `${engine.description}\n${engine.hint}`,
   )
   return 0
 }
 
-/** A task's own words say more to people than that it was a task that failed. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error instanceof GraflowError && error.code === 'TASK_FAILED' ? reasonOf(error.cause) : error.message
-}
-
-// Whoever reads only the head of the output has what they wanted.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
-})
-process.exitCode = await main(process.argv.slice(2))
+await runProgram('licence-audit', main)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { connect } from 'graflow'
 import type { Report } from '../../examples/licence-audit/audit.js'
 import { CLASSES, classOf, isLicenceFile, licenceOfText, statedLicence } from '../../examples/licence-audit/licences.js'
-import { showProgress } from '../../examples/licence-audit/progress.js'
+import { showProgress } from '../../examples/support/progress.js'
 import { bytesText, render } from '../../examples/licence-audit/render.js'
 import { each, task } from '../../lib/index.js'
 

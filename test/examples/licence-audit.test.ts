@@ -109,9 +109,12 @@ const found = (
   filesRead,
 })
 
+/** Without worker processes. */
+const EMBEDDED = ['--workers', '0']
+
 describe('examples/licence-audit on a small project', () => {
   it('reports all of it as JSON, exactly', async () => {
-    const { code, stdout, stderr } = await runExample('licence-audit/main.ts', [folder, '--json'])
+    const { code, stdout, stderr } = await runExample('licence-audit/main.ts', [folder, '--json', ...EMBEDDED])
     expect(code).toBe(0)
     expect(stderr).toContain('inspecting packages: 15 branches\n')
     const { ran, ...report } = JSON.parse(stdout)
@@ -120,6 +123,7 @@ describe('examples/licence-audit on a small project', () => {
       durationMs: expect.any(Number),
       branchesPerSecond: expect.any(Number),
       engine: 'embedded',
+      workers: 0,
     })
     expect(ran.branchesPerSecond).toBe(Math.round(18_000 / ran.durationMs))
 
@@ -197,14 +201,14 @@ describe('examples/licence-audit on a small project', () => {
   })
 
   it('finds the same when it is given the node_modules folder itself', async () => {
-    const { stdout } = await runExample('licence-audit/main.ts', ['--json', join(folder, 'node_modules')])
+    const { stdout } = await runExample('licence-audit/main.ts', ['--json', join(folder, 'node_modules'), ...EMBEDDED])
     const { packages, findings } = JSON.parse(stdout)
     expect(packages).toBe(15)
     expect(findings[0].path).toBe('node_modules/again')
   })
 
   it('prints a table for people, without colour when it is not a terminal, and what ran', async () => {
-    const { code, stdout, stderr } = await runExample('licence-audit/main.ts', [folder])
+    const { code, stdout, stderr } = await runExample('licence-audit/main.ts', [folder, ...EMBEDDED])
     expect(code).toBe(0)
     expect(stdout).not.toContain('\u001b')
     expect(stdout).toMatch(/^ {2}GPL-3\.0-only {2,}copyleft {2,}1 {2,}\d+ B {2}strong@1\.0\.0$/m)
@@ -241,7 +245,7 @@ describe('examples/licence-audit on this project', () => {
   }
 
   it('counts what a recount counts', async () => {
-    const { code, stdout } = await runExample('licence-audit/main.ts', ['--json'])
+    const { code, stdout } = await runExample('licence-audit/main.ts', ['--json', ...EMBEDDED])
     const report = JSON.parse(stdout)
     const { packages, files, bytes } = report
     expect(code).toBe(0)
@@ -258,10 +262,12 @@ describe('examples/licence-audit on this project', () => {
 
   it('ends with 130 and says so when it is interrupted', async () => {
     let isKilled = false
-    const { code, stdout, stderr } = await runExample('licence-audit/main.ts', [], (written, kill) => {
-      if (isKilled || !written.includes('inspecting packages:')) return
-      isKilled = true
-      kill('SIGINT')
+    const { code, stdout, stderr } = await runExample('licence-audit/main.ts', EMBEDDED, {
+      onStderr: (written, kill) => {
+        if (isKilled || !written.includes('inspecting packages:')) return
+        isKilled = true
+        kill('SIGINT')
+      },
     })
     expect(stderr).toMatch(/licence-audit: run \S+ was cancelled: interrupted\n$/)
     expect({ code, stdout }).toEqual({ code: 130, stdout: '' })
@@ -272,15 +278,17 @@ describe('the command line of examples/licence-audit', () => {
   it.each([
     [['--jsno'], 'there is no --jsno: did you mean --json?'],
     [['--hlep'], 'there is no --hlep: did you mean --help?'],
-    [['--fetch-everything'], 'there is no --fetch-everything; the flags are --json and --help'],
-    [['-x'], 'there is no -x; the flags are --json and --help'],
+    [['--fetch-everything'], 'there is no --fetch-everything; the flags are --json, --workers and --help'],
+    [['-x'], 'there is no -x; the flags are --json, --workers and --help'],
     [['--json=yes'], '--json takes no value'],
+    [['--workers', 'two'], '--workers takes a whole number, got two'],
+    [['--workers'], '--workers takes a whole number, got none'],
     [['a', 'b'], 'one directory at a time, got a, b'],
   ])('refuses %j with exit code 2', async (words, problem) => {
     const { code, stdout, stderr } = await runExample('licence-audit/main.ts', words)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr.split('\n')[0]).toBe(`licence-audit: ${problem}`)
-    expect(stderr).toContain('npm run demo -- [directory] [--json]')
+    expect(stderr).toContain('npm run demo -- [directory] [--json] [--workers N]')
   })
 
   it('explains itself', async () => {
@@ -290,7 +298,7 @@ describe('the command line of examples/licence-audit', () => {
   })
 
   it('says in one line what to do where nothing is installed, with exit code 1', async () => {
-    const { code, stdout, stderr } = await runExample('licence-audit/main.ts', [join(folder, 'elsewhere')])
+    const { code, stdout, stderr } = await runExample('licence-audit/main.ts', [join(folder, 'elsewhere'), ...EMBEDDED])
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toMatch(
       /^licence-audit: there is no node_modules in \S+: install packages first, or name another directory\n$/,

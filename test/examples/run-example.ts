@@ -17,14 +17,23 @@ export function build(): void {
   if (status !== 0) throw new Error(`the set-up failed: ${stderr}`)
 }
 
-/** @param onStderr gets what was written so far, and what sends the process a signal */
+export interface ExampleOptions {
+  /** Gets what was written so far, and what sends the process a signal. */
+  readonly onStderr?: (written: string, kill: (signal: NodeJS.Signals) => void) => void
+  /** Beside the variables of this process. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
 export function runExample(
   file: string,
   words: readonly string[] = [],
-  onStderr: (written: string, kill: (signal: NodeJS.Signals) => void) => void = () => undefined,
+  { onStderr = () => undefined, env: own = {} }: ExampleOptions = {},
 ): Promise<Ended> {
   const { NO_COLOR: _, FORCE_COLOR: __, ...env } = process.env
-  const child = spawn(process.execPath, ['--import', 'tsx', `examples/${file}`, ...words], { cwd: root, env })
+  const child = spawn(process.execPath, ['--import', 'tsx', `examples/${file}`, ...words], {
+    cwd: root,
+    env: { ...env, ...own },
+  })
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk))

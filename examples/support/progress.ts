@@ -50,34 +50,72 @@ class Lines {
   }
 }
 
+/** What a caller counts by itself. */
+export interface Bar {
+  /** One more is done. */
+  advance(): void
+  end(): void
+}
+
+/** Shows `total` things getting done, as a run's branches are shown; nothing where there is no terminal. */
+export function openBar(title: string, total: number, screen: Screen): Bar {
+  if (screen.isTTY !== true) return { advance: () => undefined, end: () => undefined }
+  const drawn = new DrawnBar(screen, title)
+  drawn.add(total)
+  return drawn
+}
+
 /** For terminals. */
 class Line {
-  readonly #screen: Screen
+  readonly #bar: DrawnBar
   readonly #titles: Readonly<Record<string, string>>
+
+  constructor(screen: Screen, titles: Readonly<Record<string, string>>) {
+    this.#titles = titles
+    this.#bar = new DrawnBar(screen, titles[''] ?? '')
+  }
+
+  see(event: RunEvent): void {
+    if (event.type === 'group:dispatched') this.#bar.add(event.width, this.#titles[event.path] ?? event.path)
+    else if (event.type === 'branch:settled') this.#bar.advance()
+  }
+
+  end(): void {
+    this.#bar.end()
+  }
+}
+
+/** One line, drawn over and over. */
+class DrawnBar implements Bar {
+  readonly #screen: Screen
   #title: string
   #done = 0
   #total = 0
   #drawnAt = 0
 
-  constructor(screen: Screen, titles: Readonly<Record<string, string>>) {
+  constructor(screen: Screen, title: string) {
     this.#screen = screen
-    this.#titles = titles
-    this.#title = titles[''] ?? ''
+    this.#title = title
     this.#draw()
   }
 
-  see(event: RunEvent): void {
-    if (event.type === 'group:dispatched') {
-      this.#title = this.#titles[event.path] ?? event.path
-      this.#total += event.width
-    } else if (event.type === 'branch:settled') {
-      this.#done += 1
-    }
-    if (performance.now() - this.#drawnAt >= REDRAW_MS) this.#draw()
+  add(count: number, title = this.#title): void {
+    this.#title = title
+    this.#total += count
+    this.#drawSoon()
+  }
+
+  advance(): void {
+    this.#done += 1
+    this.#drawSoon()
   }
 
   end(): void {
     this.#screen.write('\r\u001b[K')
+  }
+
+  #drawSoon(): void {
+    if (performance.now() - this.#drawnAt >= REDRAW_MS) this.#draw()
   }
 
   #draw(): void {

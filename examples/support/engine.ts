@@ -1,0 +1,77 @@
+/**
+ * Where an example runs: on worker processes with a private Redis when there is a server on PATH, else embedded in this process. The
+ * flow is the same; so are the results.
+ */
+import { availableParallelism } from 'node:os'
+import { connect, type Graflow } from 'graflow'
+import { findServer, hasWorkerProgram, HOW_TO_INSTALL, LocalCluster } from './local-cluster.js'
+
+export interface EngineOptions {
+  /** Worker processes; 0: embedded; undefined: one a processor core if there is a server, else embedded. */
+  readonly workers: number | undefined
+  /** Absolute path of the module whose tasks the workers run. */
+  readonly tasks: string
+  /** Branches at once, in a worker or in this process. */
+  readonly maxConcurrentTasks: number
+  readonly signal: AbortSignal
+}
+
+/** A client and all that was started for it. */
+export interface Engine extends AsyncDisposable {
+  readonly graflow: Graflow
+  readonly kind: 'embedded' | 'redis'
+  /** Worker processes; 0 when embedded. */
+  readonly workers: number
+  /** In a few words, for people. */
+  readonly description: string
+  /** How to get more, in lines; empty when there is nothing to say. */
+  readonly hint: string
+}
+
+const MOST_WORKERS = 8
+
+/** @throws Error when workers are asked for and there is no server, or they do not start; the signal's reason */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const { workers, tasks, maxConcurrentTasks, signal } = options
+  const server = workers === 0 || !hasWorkerProgram() ? undefined : findServer()
+  if (server === undefined) {
+    if (workers !== undefined && workers > 0)
+      throw new Error(`worker processes need redis-server 7 or newer on PATH (${HOW_TO_INSTALL})`)
+    const graflow = await connect({ logLevel: 'warn', maxConcurrentTasks })
+    return {
+      graflow,
+      kind: 'embedded',
+      workers: 0,
+      description: 'embedded engine in this process (no Redis needed)',
+      hint: workers === 0 ? '' : `with redis-server on PATH this runs on worker processes\n(${HOW_TO_INSTALL})\n`,
+      [Symbol.asyncDispose]: () => graflow.close(),
+    }
+  }
+  const cluster = await LocalCluster.start({
+    server,
+    tasks,
+    workers: workers ?? Math.min(availableParallelism(), MOST_WORKERS),
+    maxConcurrentTasks,
+    signal,
+  })
+  try {
+    const graflow = await connect(cluster.url, { keyPrefix: cluster.keyPrefix, logLevel: 'warn' })
+    return {
+      graflow,
+      kind: 'redis',
+      workers: cluster.workers,
+      description: `${cluster.workers === 1 ? '1 worker process' : `${cluster.workers} worker processes`} and a private ${server.name} ${server.version}`,
+      hint: '',
+      [Symbol.asyncDispose]: async () => {
+        try {
+          await graflow.close()
+        } finally {
+          await cluster.stop()
+        }
+      },
+    }
+  } catch (error) {
+    await cluster.stop()
+    throw error
+  }
+}
