@@ -69,7 +69,6 @@ export const ERROR_CODES = Object.freeze({
   NO_GRAPH: facts('The store does not have the graph; it must be uploaded again.', true, 503, 1),
   REDIS_UNAVAILABLE: facts('Redis could not be reached, or did not answer in time.', true, 503, 1),
   REDIS_UNSUITABLE: facts('This Redis cannot be used as it is; the message says what to change.', false, 500, 1),
-  STORE_LOST: facts('The store did not answer in time, or cannot be reached.', true, 503, 1),
   INTERNAL: facts('A contract inside graflow was broken: please report it.', false, 500, 70),
 } as const satisfies Record<string, CodeFacts>)
 

@@ -9,7 +9,7 @@ export interface OptionSpec {
   readonly kind: 'integer' | 'string' | 'boolean' | 'list' | 'object' | 'function'
   /** How docs write the default; `none` when there is none. */
   readonly default: string
-  readonly unit?: 'ms' | 'bytes' | 'branches' | 'groups'
+  readonly unit?: 'ms' | 'bytes' | 'branches' | 'groups' | 'graphs'
   readonly min?: number
   readonly max?: number
   readonly pattern?: RegExp
@@ -119,6 +119,13 @@ export const LIMIT_OPTIONS = Object.freeze({
   graphBytes: { kind: 'integer', default: '8388608', unit: 'bytes', min: 1, help: 'A graph, compressed.' },
   branches: { kind: 'integer', default: '100000', unit: 'branches', min: 1, help: 'Branches in one group.' },
   nesting: { kind: 'integer', default: '64', unit: 'groups', min: 1, help: 'Groups inside groups, also by ctx.run.' },
+  graphs: {
+    kind: 'integer',
+    default: '100',
+    unit: 'graphs',
+    min: 1,
+    help: 'Graphs kept in memory; the one not used for longest goes, and is loaded again when it is needed.',
+  },
 } as const satisfies OptionTable)
 
 /** `run(node, input, options)`, `start` and `submit`. */

@@ -1,33 +1,78 @@
-/** Who waits for which barrier. A notice may come before, after, twice or for nobody: only the first for each wait counts. */
+/**
+ * Who waits for which barrier. A notice may come before, after, twice or for nobody: only the first for each wait counts. Also says what
+ * is awaited, since a notice may be lost, and then somebody must look.
+ */
+import type { Graph } from '../graph/graph.js'
 
 /** One wait. `forget` it when done. */
 export interface Arrival {
   /** Resolves when the group is released or withdrawn. */
   readonly promise: Promise<void>
+  /** The group is in the store, and its branches need this graph: from now on it can be looked at. */
+  dispatched(use: AwaitedGraph): void
   forget(): void
+}
+
+/** The graph that a group's branches need. */
+export interface AwaitedGraph {
+  readonly hash: string
+  readonly graph: Graph
+}
+
+interface Awaited {
+  readonly waiting: Set<() => void>
+  use: AwaitedGraph | undefined
 }
 
 /** One a process; fed by the notices of its session. */
 export class Arrivals {
-  readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #awaited = new Map<string, Awaited>()
+
+  /** How many groups somebody waits for. */
+  get count(): number {
+    return this.#awaited.size
+  }
 
   /** Call before the group is dispatched, so that no notice falls between. */
   expect(gid: string): Arrival {
     const { promise, resolve } = withResolvers()
-    const waiting = this.#waiting.get(gid) ?? new Set()
-    this.#waiting.set(gid, waiting.add(resolve))
+    const awaited = this.#awaited.get(gid) ?? { waiting: new Set(), use: undefined }
+    awaited.waiting.add(resolve)
+    this.#awaited.set(gid, awaited)
     return {
       promise,
+      dispatched: (use) => {
+        awaited.use = use
+      },
       forget: () => {
-        waiting.delete(resolve)
-        if (waiting.size === 0 && this.#waiting.get(gid) === waiting) this.#waiting.delete(gid)
+        awaited.waiting.delete(resolve)
+        if (awaited.waiting.size === 0 && this.#awaited.get(gid) === awaited) this.#awaited.delete(gid)
       },
     }
   }
 
   /** A group's barrier was released. */
   announce(gid: string): void {
-    for (const resolve of this.#waiting.get(gid) ?? []) resolve()
+    const awaited = this.#awaited.get(gid)
+    if (awaited === undefined) return
+    this.#awaited.delete(gid)
+    for (const resolve of awaited.waiting) resolve()
+  }
+
+  isAwaited(gid: string): boolean {
+    return this.#awaited.has(gid)
+  }
+
+  /** The groups that are dispatched, and that somebody waits for now. */
+  gids(): readonly string[] {
+    return [...this.#awaited].filter(([, { use }]) => use !== undefined).map(([gid]) => gid)
+  }
+
+  /** The graphs that their branches need, each once. */
+  graphs(): readonly AwaitedGraph[] {
+    const byHash = new Map<string, AwaitedGraph>()
+    for (const { use } of this.#awaited.values()) if (use !== undefined) byHash.set(use.hash, use)
+    return [...byHash.values()]
   }
 }
 

@@ -49,7 +49,7 @@ export class Engine {
   constructor(parts: EngineParts) {
     this.parts = parts
     const { backend, clock, random, emitter, limits } = parts
-    this.graphs = new GraphStore(backend, limits.graphBytes)
+    this.graphs = new GraphStore({ ...parts, graphBytes: limits.graphBytes, graphs: limits.graphs })
     const starts: StartServices = {
       clock,
       emitter,
@@ -90,7 +90,7 @@ export class Engine {
   prepare(grant: Grant): PreparedGrant | Promise<PreparedGrant> {
     const known = this.graphs.peek(grant.spec.graph)
     return known === undefined
-      ? this.graphs.load(grant.spec.graph).then((graph) => this.#prepared(grant, graph))
+      ? this.graphs.loadForWork(grant.spec.graph).then((graph) => this.#prepared(grant, graph))
       : this.#prepared(grant, known)
   }
 

@@ -1,54 +1,90 @@
 /**
  * Graphs as this process knows them: by hash, with the code that a run uses. A graph is uploaded only when its first group starts, once;
- * it is fetched by hash when a branch of an unknown graph arrives, and checked against it.
+ * it is fetched by hash when a branch of an unknown graph arrives, and checked against it. A store may lose a graph that is in use: who
+ * waits for a group uploads it again, and who needs it meanwhile waits a little.
  */
+import { LRUCache } from 'lru-cache'
 import type { Backend } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import { graphHash } from '../graph/canonical.js'
 import type { Graph } from '../graph/graph.js'
 import { GRAPH_LIMITS } from '../graph/limits.js'
 import { packGraph, unpackGraph } from '../graph/pack.js'
+import type { Clock, Random } from '../time.js'
+
+/** Hashes of which it is known that the store has had the graph. */
+const MOST_UPLOADED = 10_000
+
+/** An upload is trusted for so long: far less than a store keeps a graph that nobody asks for. */
+const TRUSTED_MS = 3_600_000
+
+/** How long work waits for a graph that the store has lost, and how often it asks. */
+const LOST_PATIENCE_MS = 10_000
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 500
+
+export interface GraphStoreParts {
+  readonly backend: Pick<Backend, 'putGraph' | 'getGraph' | 'hasGraph'>
+  readonly clock: Clock
+  readonly random: Random
+  /** The largest packed graph. */
+  readonly graphBytes: number
+  /** Graphs kept in memory; the one that was not used for longest goes first. */
+  readonly graphs: number
+}
 
 /** One a process. */
 export class GraphStore {
-  readonly #backend: Backend
-  readonly #graphBytes: number
-  readonly #known = new Map<string, Graph>()
-  readonly #uploaded = new Set<string>()
-  /** Graphs kept in memory; the oldest goes first. */
-  readonly #most: number
+  readonly #parts: GraphStoreParts
+  readonly #known: LRUCache<string, Graph>
+  /** When the store was last known to have them. */
+  readonly #uploaded = new LRUCache<string, number>({ max: MOST_UPLOADED })
+  readonly #coming = new Map<string, Promise<Graph>>()
+  #hits = 0
+  #misses = 0
 
-  constructor(backend: Backend, graphBytes: number, most = 1_000) {
-    this.#backend = backend
-    this.#graphBytes = graphBytes
-    this.#most = most
+  constructor(parts: GraphStoreParts) {
+    this.#parts = parts
+    this.#known = new LRUCache({ max: parts.graphs })
+  }
+
+  /** Graphs that work needed and were here (`hits`), or had to be fetched; since the process started. */
+  get counters(): { readonly hits: number; readonly misses: number } {
+    return { hits: this.#hits, misses: this.#misses }
   }
 
   /** Keeps a graph and gives its hash. */
   keep(graph: Graph): string {
     const hash = graphHash(graph)
-    this.#remember(hash, graph)
+    this.#known.set(hash, graph)
     return hash
   }
 
   /** @throws GraflowError NO_GRAPH when the store does not have it, INTEGRITY when what it has is something else */
   async load(hash: string): Promise<Graph> {
-    const known = this.#known.get(hash)
-    if (known !== undefined) return known
-    const bytes = await this.#backend.getGraph(hash)
-    if (bytes === undefined) {
-      throw new GraflowError('NO_GRAPH', `the store does not have graph ${hash}: its producer must upload it again`, {
-        details: { graph: hash },
-      })
-    }
-    const graph = unpackGraph(bytes, hash)
-    this.#remember(hash, graph)
+    const graph = this.#known.get(hash) ?? (await this.#fetch(hash))
+    if (graph === undefined) throw noGraph(hash)
     return graph
+  }
+
+  /**
+   * As `load`, for work that was granted: where the store has lost the graph, whoever awaits the work is about to upload it again, so it
+   * is asked for up to 10 s. The grant stays held meanwhile, and no attempt is spent.
+   * @throws GraflowError NO_GRAPH, INTEGRITY
+   */
+  loadForWork(hash: string): Promise<Graph> {
+    const known = this.#known.get(hash)
+    if (known !== undefined) return Promise.resolve(known)
+    const coming = this.#coming.get(hash) ?? this.#await(hash).finally(() => this.#coming.delete(hash))
+    this.#coming.set(hash, coming)
+    return coming
   }
 
   /** The graph if it is here already: the path that costs nothing. */
   peek(hash: string): Graph | undefined {
-    return this.#known.get(hash)
+    const graph = this.#known.get(hash)
+    if (graph !== undefined) this.#hits += 1
+    return graph
   }
 
   /**
@@ -56,20 +92,65 @@ export class GraphStore {
    * @throws GraflowError BACKPRESSURE, LIMIT_EXCEEDED
    */
   async upload(hash: string, graph: Graph, isLost = false): Promise<void> {
-    if (this.#uploaded.has(hash) && !isLost) return
-    const packed = packGraph(graph, { ...GRAPH_LIMITS, compressedBytes: this.#graphBytes })
-    const answer = await this.#backend.putGraph(hash, packed.bytes)
-    if (answer === 'backpressure') throw fullStore('the graph')
-    this.#uploaded.add(hash)
+    const now = this.#parts.clock.now()
+    const uploadedAt = this.#uploaded.get(hash)
+    if (uploadedAt !== undefined && !isLost) {
+      if (now - uploadedAt < TRUSTED_MS) return
+      if (await this.#isKept(hash)) return
+    }
+    await this.#put(hash, graph)
   }
 
-  #remember(hash: string, graph: Graph): void {
-    this.#known.delete(hash)
+  /**
+   * Asks whether the store still has a graph that work in flight needs, and uploads it if not; asking keeps it there for another while.
+   * True when it was gone.
+   * @throws GraflowError BACKPRESSURE
+   */
+  async restore(hash: string, graph: Graph): Promise<boolean> {
+    if (await this.#isKept(hash)) return false
+    await this.#put(hash, graph)
+    return true
+  }
+
+  async #isKept(hash: string): Promise<boolean> {
+    const isKept = await this.#parts.backend.hasGraph(hash)
+    if (isKept) this.#uploaded.set(hash, this.#parts.clock.now())
+    return isKept
+  }
+
+  async #put(hash: string, graph: Graph): Promise<void> {
+    const { backend, clock, graphBytes } = this.#parts
+    const packed = packGraph(graph, { ...GRAPH_LIMITS, compressedBytes: graphBytes })
+    const answer = await backend.putGraph(hash, packed.bytes)
+    if (answer === 'backpressure') throw fullStore('the graph')
+    this.#uploaded.set(hash, clock.now())
+  }
+
+  async #fetch(hash: string): Promise<Graph | undefined> {
+    const bytes = await this.#parts.backend.getGraph(hash)
+    if (bytes === undefined) return undefined
+    const graph = unpackGraph(bytes, hash)
     this.#known.set(hash, graph)
-    const oldest = this.#known.keys().next().value
-    if (this.#known.size > this.#most && oldest !== undefined) this.#known.delete(oldest)
+    return graph
+  }
+
+  async #await(hash: string): Promise<Graph> {
+    const { clock, random } = this.#parts
+    this.#misses += 1
+    const until = clock.now() + LOST_PATIENCE_MS
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
+      const graph = await this.#fetch(hash)
+      if (graph !== undefined) return graph
+      if (clock.now() >= until) throw noGraph(hash)
+      await new Promise<void>((resolve) => clock.after(pauseMs * (1 + random() / 2), resolve))
+    }
   }
 }
+
+const noGraph = (hash: string): GraflowError =>
+  new GraflowError('NO_GRAPH', `the store does not have graph ${hash}: its producer must upload it again`, {
+    details: { graph: hash },
+  })
 
 /** The error for work that the store cannot take now. */
 export const fullStore = (what: string): GraflowError =>

@@ -15,6 +15,8 @@ export interface Limits {
   readonly branches: number
   /** Groups inside groups. */
   readonly nesting: number
+  /** Graphs kept in memory by a process; the one that was not used for longest goes first. */
+  readonly graphs: number
 }
 
 export const DEFAULT_LIMITS: Limits = Object.freeze({
@@ -25,4 +27,5 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   graphBytes: 8 * 1024 * 1024,
   branches: 100_000,
   nesting: 64,
+  graphs: 100,
 })

@@ -22,6 +22,9 @@ export interface SuperstepServices {
   readonly arrivals: Arrivals
 }
 
+/** A group that its store has lost is dispatched again so often; then its outcomes are given up. */
+const MOST_LOSSES = 3
+
 /** Runs supersteps; one a process. */
 export class Supersteps {
   readonly #services: SuperstepServices
@@ -36,38 +39,61 @@ export class Supersteps {
     const { clock, emitter, arrivals } = this.#services
     const { gid, runId } = plan.spec
     const startedAt = clock.now()
-    const arrival = arrivals.expect(gid)
-    try {
-      const isReleased = await this.#dispatch(frame, plan)
-      if (!isReleased) await this.#arrive(frame, plan, arrival.promise)
-      const collected = await this.#collect(plan)
-      execution.retire(gid)
-      if (emitter.has('group:released')) {
-        const { succeeded, failed, withdrawn } = collected.counts
-        emitter.emit('group:released', {
-          runId,
-          path: plan.path,
-          name: plan.name,
-          succeeded,
-          failed,
-          withdrawn,
-          durationMs: clock.now() - startedAt,
-        })
+    const collected = await this.#collected(frame, plan)
+    execution.retire(gid)
+    if (emitter.has('group:released')) {
+      const { succeeded, failed, withdrawn } = collected.counts
+      emitter.emit('group:released', {
+        runId,
+        path: plan.path,
+        name: plan.name,
+        succeeded,
+        failed,
+        withdrawn,
+        durationMs: clock.now() - startedAt,
+      })
+    }
+    return collected
+  }
+
+  /**
+   * From the dispatch to the outcomes. News of a release is a hint: where the group turns out to be open, it is waited for again; and
+   * where the store has lost it (it was restored from an older state), it is dispatched again. Both begin as a second dispatch does.
+   */
+  async #collected(frame: Frame, plan: GroupPlan): Promise<Collected> {
+    const { arrivals, emitter, clock } = this.#services
+    const { gid, runId, size: width } = plan.spec
+    let deadlineAt: number | undefined // not pushed out by a second dispatch
+    for (let losses = 0; ; ) {
+      const arrival = arrivals.expect(gid)
+      try {
+        // Told before: with a worker in this process the first branches may be over when the step is.
+        const tell = (): void => emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width })
+        const isReleased = await this.#dispatch(frame, plan, deadlineAt === undefined ? tell : undefined)
+        deadlineAt ??= clock.now() + (plan.timeoutMs ?? Number.POSITIVE_INFINITY)
+        if (!isReleased) {
+          arrival.dispatched(frame.use)
+          await this.#arrive(frame, plan, arrival.promise, deadlineAt)
+        }
+        const collected = await this.#collect(plan)
+        if (collected instanceof Collected) return collected
+        if (collected === 'gone') losses += 1
+      } finally {
+        arrival.forget()
       }
-      return collected
-    } finally {
-      arrival.forget()
+      if (losses < MOST_LOSSES) continue
+      throw new GraflowError('INTEGRITY', `the store has lost the group ${plan.label} ${losses} times`, {
+        details: { group: plan.path },
+      })
     }
   }
 
   /** True when the group was released before: this is a second dispatch, after a crash. */
-  async #dispatch(frame: Frame, plan: GroupPlan): Promise<boolean> {
+  async #dispatch(frame: Frame, plan: GroupPlan, tell: (() => void) | undefined): Promise<boolean> {
     const { execution, use } = frame
-    const { backend, emitter, graphs } = this.#services
+    const { backend, graphs } = this.#services
     await graphs.upload(use.hash, use.graph)
-    // Told before: with a worker in this process the first branches may be over when the step is.
-    const { runId, size: width } = plan.spec
-    emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width })
+    tell?.()
     const total = plan.spec.shared ? 1 : plan.spec.size
     let save = execution.takeUnsaved()
     let retire = execution.takeRetired()
@@ -109,7 +135,7 @@ export class Supersteps {
   }
 
   /** Waits for the barrier. @throws GraflowError GROUP_TIMEOUT, with the branches withdrawn; or why this branch must stop */
-  async #arrive(frame: Frame, plan: GroupPlan, arrival: Promise<void>): Promise<void> {
+  async #arrive(frame: Frame, plan: GroupPlan, arrival: Promise<void>, deadlineAt: number): Promise<void> {
     const { clock } = this.#services
     const { execution } = frame
     const expired = new Cancellation(frame.cancel)
@@ -117,7 +143,7 @@ export class Supersteps {
     const disarm =
       plan.timeoutMs === undefined
         ? undefined
-        : clock.after(plan.timeoutMs, () => {
+        : clock.after(Math.max(0, deadlineAt - clock.now()), () => {
             expired.abort(
               new GraflowError(
                 'GROUP_TIMEOUT',
@@ -157,18 +183,17 @@ export class Supersteps {
     return answer === 'dup' && frame.cancel.reason === undefined
   }
 
-  async #collect(plan: GroupPlan): Promise<Collected> {
+  /** The outcomes, page by page; or why there are none (yet). */
+  async #collect(plan: GroupPlan): Promise<Collected | 'open' | 'gone'> {
     const collected = new Collected(plan)
     for (let after = 0; ; ) {
       const page = await this.#services.backend.inspect.outcomes(plan.spec.gid, after)
-      if (page === undefined)
-        throw new GraflowError('INTEGRITY', `the outcomes of the group ${plan.label} are gone`, {
-          details: { group: plan.path },
-        })
+      if (page === undefined) return 'gone'
+      if (page.state === 'open') return 'open'
       collected.add(page)
       if (page.withdrawn !== undefined) return collected
       if (page.next === after)
-        throw new GraflowError('INTERNAL', `the group ${plan.label} was announced as released and is ${page.state}`)
+        throw new GraflowError('INTERNAL', `the outcomes of the group ${plan.label} end after ${after} chunks`)
       after = page.next
     }
   }

@@ -46,4 +46,20 @@ describe('arrivals', () => {
       true,
     ])
   })
+
+  it('say which groups can be looked at, and which graphs they need, until the news is here', () => {
+    const arrivals = new Arrivals()
+    const [one, two, three] = [arrivals.expect('g'), arrivals.expect('h'), arrivals.expect('i')]
+    expect([arrivals.count, arrivals.gids()]).toEqual([3, []])
+    const use = { hash: 'hash', graph: {} as never }
+    one.dispatched(use)
+    two.dispatched(use)
+    expect([arrivals.gids(), arrivals.graphs()]).toEqual([['g', 'h'], [use]])
+    arrivals.announce('g')
+    two.forget()
+    expect([arrivals.gids(), arrivals.isAwaited('g'), arrivals.isAwaited('i')]).toEqual([[], false, true])
+    one.forget()
+    three.forget()
+    expect(arrivals.count).toBe(0)
+  })
 })

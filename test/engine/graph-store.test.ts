@@ -1,8 +1,10 @@
 import { par, task } from 'graflow'
+import { manualClock, seededRandom } from 'graflow/testing'
 import { GraphStore } from '../../lib/engine/graph-store.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
 import type { Graph } from '../../lib/graph/graph.js'
 import { expressionOf } from '../../lib/flow/node.js'
+import { systemClock, type Clock } from '../../lib/time.js'
 import { failureOf } from '../behaviours/support.js'
 
 const graph = (...names: string[]): Graph =>
@@ -24,12 +26,20 @@ function backend() {
       calls.push('get')
       return graphs.get(hash)
     },
+    hasGraph: async (hash: string) => {
+      calls.push('has')
+      return graphs.has(hash)
+    },
   }
 }
-const stores = (count: number, most?: number) => {
+type Shared = ConstructorParameters<typeof GraphStore>[0]['backend']
+const storeOn = (shared: Shared, graphs = 100, clock: Clock = systemClock): GraphStore =>
+  new GraphStore({ backend: shared, clock, random: seededRandom(1), graphBytes: 10_000, graphs })
+const stores = (count: number, most?: number, clock?: Clock) => {
   const shared = backend()
-  return { ...shared, all: Array.from({ length: count }, () => new GraphStore(shared as never, 10_000, most)) }
+  return { ...shared, all: Array.from({ length: count }, () => storeOn(shared, most, clock)) }
 }
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 describe('the graph store', () => {
   it('X12: uploads a graph once, however often it is used', async () => {
@@ -84,14 +94,73 @@ describe('the graph store', () => {
     expect((await failureOf(worker.load(hash))).code).toBe('INTEGRITY')
   })
 
+  it('X14: keeps the one that was used last, and counts what was here', async () => {
+    const { all } = stores(1, 2)
+    const [store] = all as [GraphStore]
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => store.keep(graph(name))) as [string, string, string]
+    expect(store.peek(a)).toBeUndefined()
+    store.peek(b)
+    store.keep(graph('d'))
+    expect([store.peek(b), store.peek(c)]).toEqual([graph('b'), undefined])
+    expect(store.counters).toEqual({ hits: 2, misses: 0 })
+  })
+
+  it('X13: waits a little for a graph that is gone, and asks once for all who need it', async () => {
+    const clock = manualClock()
+    const { all, graphs, calls } = stores(2, undefined, clock)
+    const [producer, worker] = all as [GraphStore, GraphStore]
+    const hash = producer.keep(graph('a'))
+    const both = Promise.all([worker.loadForWork(hash), worker.loadForWork(hash)])
+    await turn()
+    expect(calls).toEqual(['get'])
+    expect(await producer.restore(hash, graph('a'))).toBe(true)
+    expect(await producer.restore(hash, graph('a'))).toBe(false)
+    clock.advance(100)
+    expect(await both).toEqual([graph('a'), graph('a')])
+    expect(worker.counters).toEqual({ hits: 0, misses: 1 })
+    expect(graphs.size).toBe(1)
+  })
+
+  it('X13: says NO_GRAPH when nobody uploads it within 10 s', async () => {
+    const clock = manualClock()
+    const { all, calls } = stores(1, undefined, clock)
+    const [worker] = all as [GraphStore]
+    let failure: unknown
+    void worker.loadForWork('f'.repeat(64)).catch((error: unknown) => {
+      failure = error
+    })
+    for (let i = 0; failure === undefined && i < 100; i += 1) {
+      await turn()
+      clock.advance(clock.nextDueMs() ?? 0)
+    }
+    expect(failure).toMatchObject({ code: 'NO_GRAPH' })
+    expect(clock.now()).toBeGreaterThanOrEqual(10_000)
+    expect(clock.now()).toBeLessThan(11_000)
+    expect(calls.length).toBeLessThan(40)
+  })
+
+  it('trusts an upload for an hour, then asks', async () => {
+    const clock = manualClock()
+    const { all, graphs, calls } = stores(1, undefined, clock)
+    const [store] = all as [GraphStore]
+    const hash = store.keep(graph('a'))
+    await store.upload(hash, graph('a'))
+    clock.advance(3_600_000)
+    await store.upload(hash, graph('a'))
+    clock.advance(3_599_999)
+    await store.upload(hash, graph('a'))
+    expect(calls).toEqual(['put', 'has'])
+    graphs.clear()
+    clock.advance(1)
+    await store.upload(hash, graph('a'))
+    expect(calls).toEqual(['put', 'has', 'has', 'put'])
+  })
+
   it('says BACKPRESSURE when the store is full, and tries again the next time', async () => {
     const { all, calls, ...rest } = stores(0)
     expect(all).toEqual([])
     let isFull = true
-    const store = new GraphStore(
-      { ...rest, putGraph: async () => (calls.push('put'), isFull ? 'backpressure' : 'ok') } as never,
-      10_000,
-    )
+    const store = storeOn({ ...rest, putGraph: async () => (calls.push('put'), isFull ? 'backpressure' : 'ok') })
     const hash = store.keep(graph('a'))
     expect((await failureOf(store.upload(hash, graph('a')))).code).toBe('BACKPRESSURE')
     isFull = false
