@@ -8,7 +8,7 @@ const LF = 10
 
 /** Cuts a stream into whole frames: one request or one reply each. */
 export class Frames {
-  #bytes = Buffer.alloc(0)
+  #bytes: Buffer = Buffer.alloc(0)
   /** Up to here `#bytes` were understood. */
   #at = 0
   /** Values that the frame still needs. */

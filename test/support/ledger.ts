@@ -1,0 +1,99 @@
+/**
+ * What handlers in other processes tell a test, in the order in which it happened, and gates by which the test holds them. It is a folder:
+ * each note is one write at the end of one file, so it survives the kill -9 of its writer and comes from nothing that is under test.
+ */
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** One thing that a handler did. */
+export interface Note {
+  readonly what: string
+  /** Of the process that wrote it. */
+  readonly pid: number
+  /** Milliseconds by the machine's monotonic clock, the same in all its processes. */
+  readonly at: number
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+/** Environment variable by which a process finds the folder. */
+const FOLDER = 'GRAFLOW_TEST_LEDGER'
+const TURN_MS = 4
+
+/** Milliseconds by the clock of `Note.at`. */
+export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6
+
+const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, TURN_MS))
+
+/** The test's side. */
+export class Ledger {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'graflow-ledger-'))
+
+  constructor() {
+    writeFileSync(this.#file, '')
+  }
+
+  /** What a process gets so that its handlers find the ledger. */
+  get env(): Readonly<Record<string, string>> {
+    return { [FOLDER]: this.#folder }
+  }
+
+  get #file(): string {
+    return join(this.#folder, 'notes')
+  }
+
+  /** All notes so far, or those that say `what`. */
+  notes(what?: string): readonly Note[] {
+    return readFileSync(this.#file, 'utf8')
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as Note)
+      .filter((note) => what === undefined || note.what === what)
+  }
+
+  /** Resolves with the notes that say `what` when there are `count` of them; rejects with all notes when that takes too long. */
+  async until(what: string, count = 1, withinMs = 10_000): Promise<readonly Note[]> {
+    const until = performance.now() + withinMs
+    for (;;) {
+      const found = this.notes(what)
+      if (found.length >= count) return found
+      if (performance.now() > until) {
+        const all = this.notes().map(
+          (note) => `${note.at.toFixed(0)} ${note.pid} ${note.what} ${JSON.stringify(note.details)}`,
+        )
+        throw new Error(`expected ${count} × '${what}' within ${withinMs} ms, got ${found.length}:\n${all.join('\n')}`)
+      }
+      await turn()
+    }
+  }
+
+  /** Lets those pass who wait, or will wait, at the gate. */
+  open(gate: string): void {
+    writeFileSync(join(this.#folder, `gate-${gate}`), '')
+  }
+
+  /** Safe to repeat. */
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+const folder = (): string => {
+  const found = process.env[FOLDER]
+  if (found === undefined) throw new Error(`expected ${FOLDER} in the environment`)
+  return found
+}
+
+/** For handlers: tells the test that something happened. */
+export function note(what: string, details: Readonly<Record<string, unknown>> = {}): void {
+  const written: Note = { what, pid: process.pid, at: monotonicMs(), details }
+  appendFileSync(join(folder(), 'notes'), `${JSON.stringify(written)}\n`)
+}
+
+/** For handlers: waits until the test opens the gate; rejects when the signal fires. */
+export async function passGate(gate: string, signal?: AbortSignal): Promise<void> {
+  while (!existsSync(join(folder(), `gate-${gate}`))) {
+    signal?.throwIfAborted()
+    await turn()
+  }
+}
