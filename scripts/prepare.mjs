@@ -1,7 +1,7 @@
 /**
  * The work behind scripts/setup.mjs: installs when node_modules is not what the lock file says, builds when dist/ is not what the
- * sources say, and else does nothing, fast and silently. Decides by content, never by file times. Any number of them may run at
- * once: one works, the others wait and then find nothing left to do.
+ * sources say, sees to it (with `--redis`) that there is a redis-server to test with, and else does nothing, fast and silently. Decides
+ * by content, never by file times. Any number of them may run at once: one works, the others wait and then find nothing left to do.
  */
 import { spawn } from 'node:child_process'
 import {
@@ -19,6 +19,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expectedOutputs, root, sourcesHash } from './dist.mjs'
+import { findRedis, installRedis } from './redis.mjs'
 
 const lockPath = join(root, '.cache/setup.lock')
 const beatMs = 2_000
@@ -86,6 +87,17 @@ function quietly(what, command, args) {
 }
 
 const steps = [
+  // first: who has to install something by hand is told so at once
+  ...(process.argv.includes('--redis')
+    ? [
+        {
+          isDone: () => findRedis().isUsable,
+          doing: 'installing redis-server',
+          did: 'installed redis-server',
+          run: () => installRedis(quietly),
+        },
+      ]
+    : []),
   {
     isDone: isInstalled,
     doing: 'installing dependencies',

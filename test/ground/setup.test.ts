@@ -3,7 +3,17 @@
  * are called, not what they do.
  */
 import { spawn } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -82,8 +92,9 @@ class Checkout {
     command: string,
     args: readonly string[],
     onPrinted?: (printed: string) => void,
+    path = `${join(this.root, 'bin-of-fakes')}${delimiter}${process.env['PATH'] ?? ''}`,
   ): Promise<{ code: number | null; printed: string }> {
-    const env = { ...process.env, PATH: `${join(this.root, 'bin-of-fakes')}${delimiter}${process.env['PATH'] ?? ''}` }
+    const env = { ...process.env, PATH: path }
     const child = spawn(command, args, { cwd: this.root, env })
     let printed = ''
     for (const stream of [child.stdout, child.stderr]) {
@@ -102,6 +113,23 @@ class Checkout {
 
   setup(onPrinted?: (printed: string) => void): Promise<{ code: number | null; printed: string }> {
     return this.run(process.execPath, ['scripts/setup.mjs'], onPrinted)
+  }
+
+  /** Set-up for the tests, on a machine that has nothing but Node.js and these programs. */
+  async setupForTests(programs: Readonly<Record<string, string>>): Promise<{ code: number | null; printed: string }> {
+    for (const [name, text] of Object.entries(programs)) {
+      this.write(`machine/${name}`, `#!/bin/sh\n${text}\n`)
+      chmodSync(join(this.root, 'machine', name), 0o755)
+    }
+    mkdirSync(join(this.root, 'machine'), { recursive: true })
+    for (const [name, file] of [
+      ['node', process.execPath],
+      ['npm', join(this.root, 'bin-of-fakes/npm')],
+      ['env', '/usr/bin/env'],
+    ] as const) {
+      symlinkSync(file, join(this.root, 'machine', name))
+    }
+    return this.run(process.execPath, ['scripts/setup.mjs', '--redis'], undefined, join(this.root, 'machine'))
   }
 }
 
@@ -214,6 +242,83 @@ describe('set-up', () => {
   it.each(['>=20', `>=${process.versions.node}`, '>=18.99.99'])('accepts a Node.js that is %s', async (node) => {
     checkout.write('package.json', JSON.stringify({ engines: { node } }))
     expect(await checkout.run(process.execPath, ['scripts/node-version.mjs'])).toEqual({ code: 0, printed: '' })
+  })
+})
+
+describe('set-up for the tests', () => {
+  const howToInstall =
+    'install one (Debian, Ubuntu: apt-get install redis-server; Fedora: dnf install valkey; macOS: brew install redis) and run this again\n'
+  const server = (version: string): string => `echo 'Redis server v=${version} sha=00000000:0 malloc=libc bits=64'`
+  /** Takes a note, and installs a server of this version. */
+  const apt = (version: string): string =>
+    `echo "apt-get $*" >> notes
+case "$*" in
+  *install*) printf '#!/bin/sh\\n%s\\n' "${server(version)}" > machine/redis-server; /bin/chmod 755 machine/redis-server ;;
+esac`
+  const isRoot = process.getuid?.() === 0
+
+  it.each([
+    ['redis-server', '7.0.15'],
+    ['valkey-server', '8.1.0'],
+  ])('is content with a %s on PATH', async (name, version) => {
+    const { code, printed } = await checkout.setupForTests({ [name]: server(version), 'apt-get': apt('7.0.15') })
+    expect(printed).not.toContain('redis')
+    expect(code).toBe(0)
+    expect(checkout.notes()).toEqual(['npm ci', 'tsc'])
+  })
+
+  it('takes a valkey-server where the redis-server is too old', async () => {
+    const programs = { 'redis-server': server('6.0.16'), 'valkey-server': server('8.1.0') }
+    expect((await checkout.setupForTests(programs)).code).toBe(0)
+  })
+
+  it('installs a redis-server where it may, and says what to install where it may not', async () => {
+    const { code, printed } = await checkout.setupForTests({ 'apt-get': apt('7.0.15') })
+    if (isRoot) {
+      expect(printed).toMatch(/^setup: installed redis-server in \d+\.\d s\n/)
+      expect(code).toBe(0)
+      expect(checkout.notes()).toEqual([
+        ...['apt-get --version', 'apt-get update', 'apt-get install -y --no-install-recommends redis-server'],
+        ...['npm ci', 'tsc'],
+      ])
+    } else {
+      expect(printed).toContain(`got neither; ${howToInstall}`)
+      expect(code).toBe(1)
+    }
+  })
+
+  it('says what to install where there is no apt-get, before it does anything else', async () => {
+    const { code, printed } = await checkout.setupForTests({})
+    expect(printed).toBe(
+      `setup: the tests start a redis-server or valkey-server 7.0 or newer from PATH, got neither; ${howToInstall}`,
+    )
+    expect(code).toBe(1)
+    expect(checkout.notes()).toEqual([])
+  })
+
+  it('leaves a server alone that is too old, and says so', async () => {
+    const { code, printed } = await checkout.setupForTests({
+      'redis-server': server('6.0.16'),
+      'apt-get': apt('7.0.15'),
+    })
+    expect(printed).toContain(`got redis-server 6.0.16; ${howToInstall}`)
+    expect(code).toBe(1)
+    expect(checkout.notes()).toEqual([])
+  })
+
+  it('says what to install when apt-get fails, or has one that is too old', async () => {
+    if (!isRoot) return
+    const fails = await checkout.setupForTests({ 'apt-get': 'echo no network; [ "$1" = --version ]' })
+    expect(fails.printed).toContain('no network')
+    expect(fails.printed).toContain(`got neither, and apt-get update failed (exit code 1); ${howToInstall}`)
+    const other = new Checkout()
+    try {
+      const { code, printed } = await other.setupForTests({ 'apt-get': apt('6.0.16') })
+      expect(printed).toContain(`got redis-server 6.0.16 after installing what apt-get has; ${howToInstall}`)
+      expect(code).toBe(1)
+    } finally {
+      rmSync(other.root, { recursive: true, force: true })
+    }
   })
 })
 

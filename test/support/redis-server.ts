@@ -87,7 +87,7 @@ export class RedisServer {
    * @throws Error that says what to install, or what the server said when it did not start
    */
   static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
-    redisVersion()
+    server() // without one, leave no folder behind
     const folder = mkdtempSync(join(tmpdir(), 'graflow-redis-'))
     try {
       if (options.tls === true) makeCertificate(folder)
@@ -169,7 +169,7 @@ export class RedisServer {
 
   async #start(): Promise<void> {
     const args = Object.entries(this.#config).flatMap(([name, value]) => [`--${name}`, value])
-    const keeper = spawn('sh', ['-c', KEEPER, 'sh', this.folder, redisBinary(), ...args], {
+    const keeper = spawn('sh', ['-c', KEEPER, 'sh', this.folder, server().name, ...args], {
       stdio: ['pipe', 'pipe', 'inherit'],
       detached: true, // so that Ctrl-C reaches us only, and the shell cleans up after us
     })
@@ -186,7 +186,7 @@ export class RedisServer {
       })
     } catch (error) {
       await this.#end('keep')
-      throw new Error(`${redisBinary()} did not start: ${said.slice(-SHOWN_LINES).join('\n')}`, { cause: error })
+      throw new Error(`${server().name} did not start: ${said.slice(-SHOWN_LINES).join('\n')}`, { cause: error })
     }
     keeper.stdout.resume()
   }
@@ -202,28 +202,36 @@ export class RedisServer {
   }
 }
 
-/** The redis-server or valkey-server on PATH, the first of the two. */
-function redisBinary(): string {
-  binary ??= ['redis-server', 'valkey-server'].find((name) => spawnSync(name, ['--version']).error === undefined)
-  return binary ?? 'redis-server'
+const OLDEST_MAJOR = 7
+
+/** The servers on PATH that can be run, in order of preference. */
+function servers(): readonly { readonly name: string; readonly version: string }[] {
+  return ['redis-server', 'valkey-server'].flatMap((name) => {
+    const { stdout, error } = spawnSync(name, ['--version'], { encoding: 'utf8' })
+    const version = error === undefined ? /v=(\d+\.\S+)/.exec(stdout)?.[1] : undefined
+    return version === undefined ? [] : [{ name, version }]
+  })
 }
-let binary: string | undefined
+
+let chosen: { readonly name: string; readonly version: string } | undefined
+
+function server(): { readonly name: string; readonly version: string } {
+  if (chosen !== undefined) return chosen
+  const all = servers()
+  chosen = all.find(({ version }) => Number.parseInt(version) >= OLDEST_MAJOR)
+  if (chosen !== undefined) return chosen
+  const got = all.map(({ name, version }) => `${name} ${version}`).join(', ')
+  throw new Error(
+    `expected redis-server or valkey-server ${OLDEST_MAJOR}.0 or newer on PATH, got ${got === '' ? 'none' : got}; ` +
+      'install it (Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis)',
+  )
+}
 
 /**
- * Version of the server on PATH, as `7.0.15`.
+ * Version of the server on PATH that is used, as `7.0.15`.
  * @throws Error that says what to install when there is none, or one that is too old
  */
-export function redisVersion(): string {
-  const { stdout, error } = spawnSync(redisBinary(), ['--version'], { encoding: 'utf8' })
-  const version = /v=(\d+)(\.\S+)/.exec(error === undefined ? stdout : '')
-  if (version === null || Number(version[1]) < 7) {
-    throw new Error(
-      `expected redis-server 7.0 or newer on PATH, got ${version === null ? 'none' : version[0]}; ` +
-        'install it (Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis)',
-    )
-  }
-  return `${version[1] ?? ''}${version[2] ?? ''}`
-}
+export const redisVersion = (): string => server().version
 
 async function freePort(): Promise<number> {
   for (;;) {
