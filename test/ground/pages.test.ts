@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { MOST_COUNTED } from '../../lib/backend/kernel/branch-table.js'
+import { MOST_COUNTED } from '../../lib/backend/shapes.js'
 import { KERNEL_DEFAULTS } from '../../lib/backend/kernel/state.js'
 import { CONNECT_OPTIONS } from '../../lib/options.js'
 import { tableRows } from './doc-table.js'

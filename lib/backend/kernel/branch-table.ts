@@ -4,6 +4,7 @@
  * This file alone knows the layout. Loops over many branches live here, since they decide what a branch costs.
  */
 import type { OutcomeKind, SettleKind } from '../backend.js'
+import { MOST_COUNTED } from '../shapes.js'
 
 export type BranchState = 'ready' | 'leased' | 'delayed' | 'succeeded' | 'failed' | 'dead'
 
@@ -15,8 +16,6 @@ const SUCCEEDED = 3
 const FAILED = 4
 const DEAD = 5
 
-/** Counters stop here rather than wrap. */
-export const MOST_COUNTED = 255
 
 const STEPPED_FLAG = 1 << 24
 const STATE_MASK = 0xff

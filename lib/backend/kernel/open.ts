@@ -1,6 +1,6 @@
 /** Opening a run: its record, and the root group whose one branch is the run itself. */
-import { GraflowError } from '../../errors.js'
 import type { GroupSpec, OpenAnswer, OpenRequest } from '../backend.js'
+import { checkRunId } from '../shapes.js'
 import { grantTo } from './acquire.js'
 import { Group } from './group.js'
 import { Run } from './runs.js'
@@ -17,9 +17,7 @@ const RUNS_QUEUE = 'runs'
  */
 export function open(state: KernelState, request: OpenRequest): OpenAnswer {
   const { runId, idempotencyKey } = request
-  if (runId === '' || runId.includes('/')) {
-    throw new GraflowError('INVALID_NAME', `expected a run id without "/", got ${JSON.stringify(runId)}`)
-  }
+  checkRunId(runId)
   const known =
     state.runs.get(runId) ?? (idempotencyKey === undefined ? undefined : state.runsByKey.get(idempotencyKey))
   if (known !== undefined) return answerForKnown(known, request)

@@ -2,9 +2,9 @@
  * Settling: whether a result counts is decided by its token alone, branch by branch. A range of final outcomes that are all current,
  * which is nearly every range, is counted in one loop, and the worker's own arrays become the stored outcomes.
  */
-import { GraflowError } from '../../errors.js'
 import type { OutcomeKind, SettleAnswer, SettleRange, SettleRequest } from '../backend.js'
-import { byteLength, gather, item, itemCount } from '../packed.js'
+import { gather, item } from '../packed.js'
+import { checkSettle } from '../shapes.js'
 import { isFinalKind } from './branch-table.js'
 import type { Group, Lease } from './group.js'
 import type { KernelState } from './state.js'
@@ -16,7 +16,7 @@ import { addReady, endFlight, reopenLimit } from './waking.js'
  * before anything is counted.
  */
 export function settle(state: KernelState, request: SettleRequest): SettleAnswer[] {
-  checkShape(state, request)
+  checkSettle(request, state.options)
   return request.ranges.map((range) => settleRange(state, range))
 }
 
@@ -141,34 +141,6 @@ function writeDeadLetters(
       indexes[i] ?? 0,
       'failed',
       item(range.values, positions === undefined ? i : (positions[i] ?? 0)),
-    )
-  }
-}
-
-function checkShape(state: KernelState, { ranges }: SettleRequest): void {
-  let count = 0
-  let bytes = 0
-  for (const range of ranges) {
-    const size = range.indexes.length
-    count += size
-    bytes += byteLength(range.values)
-    const delays = range.delaysMs?.length ?? size
-    if (range.kinds.length !== size || itemCount(range.values) !== size || delays !== size) {
-      throw new GraflowError(
-        'INTERNAL',
-        `expected as many kinds, values and delays as indexes (${size}) in a range of ${range.gid}`,
-      )
-    }
-    if (range.save !== undefined && range.save.paths.length !== itemCount(range.save.values)) {
-      throw new GraflowError('INTERNAL', 'expected as many saved values as paths')
-    }
-  }
-  const { itemsPerCall, bytesPerCall } = state.options
-  if (count > 1 && (count > itemsPerCall || bytes > bytesPerCall)) {
-    const most = `${itemsPerCall} branches and ${bytesPerCall} bytes`
-    throw new GraflowError(
-      'LIMIT_EXCEEDED',
-      `expected at most ${most} a settle, got ${count} and ${bytes}: settle in parts`,
     )
   }
 }

@@ -2,7 +2,7 @@
 import { GraflowError } from '../../errors.js'
 import type { GroupSpec, Packed, StepAnswer, StepRequest } from '../backend.js'
 import { byteLength, EMPTY_PACKED, itemCount, slice } from '../packed.js'
-import { MOST_COUNTED } from './branch-table.js'
+import { checkStep } from '../shapes.js'
 import { type AffinityHold, Group } from './group.js'
 import type { Run } from './runs.js'
 import type { KernelState } from './state.js'
@@ -30,7 +30,8 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
   }
   const group = heldGroup(state, holder)
   if (group === undefined || group.run !== run) return { status: 'fenced' }
-  checkShape(state, request, run)
+  checkStep(request, state.options)
+  checkRetired(state, request)
   const plan = request.group === undefined ? undefined : planGroup(state, request.group, run, group, holder.index)
   if (plan !== undefined && 'status' in plan) return plan
 
@@ -126,18 +127,8 @@ function endBy(state: KernelState, root: Group, token: string, end: NonNullable<
   arrive(state, root, { indexes: Uint32Array.of(0), kinds: [kind], values: single(end.value) })
 }
 
-function checkShape(state: KernelState, request: StepRequest, run: Run): void {
-  const { holder, group, end } = request
-  if (end !== undefined && (holder.gid !== run.id || group !== undefined)) {
-    throw new GraflowError(
-      'INTERNAL',
-      `expected a run to be ended by its root branch and without a group, got ${holder.gid}`,
-    )
-  }
-  if (request.save !== undefined && request.save.paths.length !== itemCount(request.save.values)) {
-    throw new GraflowError('INTERNAL', 'expected as many saved values as paths')
-  }
-  for (const gid of request.retire ?? []) {
+function checkRetired(state: KernelState, { holder, retire: gids = [] }: StepRequest): void {
+  for (const gid of gids) {
     const retired = state.groups.get(gid)
     if (retired === undefined) continue
     const isMine = retired.parent?.spec.gid === holder.gid && retired.parentIndex === holder.index
@@ -145,37 +136,6 @@ function checkShape(state: KernelState, request: StepRequest, run: Run): void {
     throw new GraflowError(
       'INTERNAL',
       `expected a closed group of this branch to retire, got ${gid} (${retired.state})`,
-    )
-  }
-  if (group !== undefined) checkGroup(state, group)
-}
-
-function checkGroup(state: KernelState, { spec, from, inputs }: NonNullable<StepRequest['group']>): void {
-  const wanted = spec.shared ? 1 : spec.size
-  const isWhole = [spec.size, spec.limit, spec.attempts, spec.maxLosses, spec.timeoutMs, from].every(
-    Number.isSafeInteger,
-  )
-  const count = itemCount(inputs)
-  if (!isWhole || spec.size < 1 || from < 0 || from + count > wanted || !spec.gid.startsWith(`${spec.runId}/`)) {
-    throw new GraflowError(
-      'INTERNAL',
-      `the group ${spec.gid} is malformed: size ${spec.size}, inputs from ${from}: ${count}`,
-    )
-  }
-  const mostLosses = MOST_COUNTED - 1
-  if (spec.attempts < 0 || spec.attempts > MOST_COUNTED || spec.maxLosses < 0 || spec.maxLosses > mostLosses) {
-    const got = `${spec.attempts} and ${spec.maxLosses}`
-    throw new GraflowError(
-      'INVALID_OPTION',
-      `attempts must be 0 to ${MOST_COUNTED} and maxLosses 0 to ${mostLosses}, got ${got}`,
-    )
-  }
-  const { itemsPerCall, bytesPerCall } = state.options
-  if (count > 1 && (count > itemsPerCall || byteLength(inputs) > bytesPerCall)) {
-    const most = `${itemsPerCall} inputs and ${bytesPerCall} bytes`
-    throw new GraflowError(
-      'LIMIT_EXCEEDED',
-      `expected at most ${most} a step, got ${count} and ${byteLength(inputs)}: fill the group in parts`,
     )
   }
 }

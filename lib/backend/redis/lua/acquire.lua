@@ -1,0 +1,227 @@
+-- Flags: allow-oom
+-- Uses: base groups barrier grants
+-- Grants up to `max` branches to a session, one token a group. A session that got less waits from then on.
+-- KEYS: T:m
+-- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:b:<gid>:c T:r:<run> T:d T:due T:wait T:wb
+-- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, lanes known, queues (,a,b, or *), capabilities (,a,b, or *),
+--   then for each queue: its name, numbers of its lanes with commas between
+-- Answers: OK isMore next-due (then the grants, 11 parts each) | NOSESSION | LANES (then fields of T:l)
+local session, nonce, most, bytesLeft, deeper, graceMs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+glance('fence', 'ready', 'lanes', 'ahead')
+local me = call('HMGET', T .. ':wi:' .. session, 'base', 'wait')
+if not me[1] then
+  return { 'NOSESSION' }
+end
+if shardNumber('lanes') ~= tonumber(ARGV[7]) then
+  return { 'LANES', unpack(call('HGETALL', T .. ':l')) }
+end
+local base, wasWaiting = me[1], me[2]
+local nonces = call('HGET', T .. ':o:' .. session, '@') or ''
+local isRepeat = find(nonces, ' ' .. nonce .. ' ', 1, true) ~= nil
+local promoted = isRepeat and 0 or promote(64)
+
+local cursors = {}
+for i = 10, #ARGV, 2 do
+  if shardValue('p:' .. ARGV[i]) ~= '1' then
+    for lane in string.gmatch(ARGV[i + 1], '%d+') do
+      cursors[#cursors + 1] = { lane = lane, at = 0, entries = {}, position = 1 }
+    end
+  end
+end
+
+-- The next group of a lane, with its score.
+local function peek(cursor)
+  if cursor.position > #cursor.entries then
+    if cursor.isDone then
+      return nil
+    end
+    cursor.entries = call('ZRANGE', T .. ':q:' .. cursor.lane, cursor.at, cursor.at + 7, 'WITHSCORES')
+    cursor.at, cursor.position, cursor.isDone = cursor.at + 8, 1, #cursor.entries < 16
+  end
+  return cursor.entries[cursor.position], tonumber(cursor.entries[cursor.position + 1])
+end
+
+local strays, came = {}, {}
+-- Promoted branches may have made a group stand in a lane, which the lane itself says only after this call.
+for _, g in ipairs(groupOrder) do
+  if g.isTouched and not g.wasQueued and isGrantable(g) then
+    came[#came + 1] = g
+  end
+end
+
+local function nextGroup()
+  local best, bestScore
+  for _, cursor in ipairs(cursors) do
+    local gid, score = peek(cursor)
+    if gid and (not bestScore or score < bestScore) then
+      best, bestScore = cursor, score
+    end
+  end
+  local bestCame
+  for i, g in ipairs(came) do
+    local score = tonumber(g.score)
+    for _, cursor in ipairs(cursors) do
+      if cursor.lane == g.lane and (not bestScore or score < bestScore) then
+        bestCame, bestScore = i, score
+      end
+    end
+  end
+  if bestCame then
+    local g = table.remove(came, bestCame)
+    return g.gid, g.lane
+  end
+  if not best then
+    return nil
+  end
+  local gid = best.entries[best.position]
+  best.position = best.position + 2
+  return gid, best.lane
+end
+
+-- Whether something of the group could be granted to this session; takes it out of its lane where it does not belong there.
+local function consider(gid, lane)
+  local g = load(gid)
+  if not g or g.lane ~= lane then
+    strays[#strays + 1] = { lane, gid }
+    return nil
+  end
+  if not isGrantable(g) then
+    touch(g)
+    if not g.isQueued then
+      strays[#strays + 1] = { lane, gid }
+    end
+    return nil
+  end
+  local run = loadRun(g.run)
+  if not run or run.isPaused or run.isEnded or (g.isRoot and run.isAbandoned) then
+    touch(g)
+    g.isParked = true
+    if not g.isQueued then
+      strays[#strays + 1] = { lane, gid }
+    end
+    return nil
+  end
+  if (deeper > 0 and g.depth <= deeper) or isHeldForOther(g, base) then
+    return nil
+  end
+  return g
+end
+
+local grants, taken, isMore, isCut, looks = {}, 0, false, false, deeper > 0 and 512 or 64
+local left = isRepeat and 0 or most
+
+-- Serves one group; true when no other is to be looked at.
+local function serve(gid, lane)
+  local g = consider(gid, lane)
+  if not g then
+    return false
+  end
+  if left <= 0 or isCut then
+    isMore = true
+    return true
+  end
+  if #grants > 0 and not g.isShared then
+    -- the first group of a call gets one branch, however large; a further one only what still fits
+    local first = g.next
+    if g.back > 0 then
+      first = tonumber(call('LINDEX', g.b .. ':r', 0)) or first
+    end
+    local start, last = inputRange(g, min(first, g.size - 1))
+    if last - start > bytesLeft then
+      isCut, isMore = true, true
+      return true
+    end
+  end
+  local grant = grantTo(g, session, nonce, left, bytesLeft, graceMs)
+  if not grant then
+    return false
+  end
+  grants[#grants + 1] = grant
+  taken, left, bytesLeft = taken + grant.count, left - grant.count, bytesLeft - grant.size
+  if isGrantable(g) then
+    isCut = true
+  end
+  if bytesLeft <= 0 then
+    isCut = true
+  end
+  if isGrantable(g) then
+    isMore = true
+    return true
+  end
+  return false
+end
+
+for _ = 1, looks do
+  local gid, lane = nextGroup()
+  if not gid then
+    break
+  end
+  local isFine, isLast = pcall(serve, gid, lane)
+  if not isFine then
+    quarantine(gid, isLast)
+    drop(gid)
+    strays[#strays + 1] = { lane, gid }
+    owned[session] = owned[session] or {}
+    for field in pairs(owned[session]) do
+      if sub(field, 1, #gid + 1) == gid .. '#' then
+        owned[session][field] = nil
+      end
+    end
+  elseif isLast then
+    break
+  end
+end
+
+if isRepeat then
+  local fields = call('HGETALL', T .. ':o:' .. session)
+  for i = 1, #fields, 2 do
+    local gid, lease = match(fields[i], '^(.*)#(%d+)$')
+    local g = gid and load(gid, lease)
+    local token = g and recordOf(g, lease)
+    if token and match(token, '^%d+%.(.*)%-%d+$') == nonce then
+      grants[#grants + 1] = heldOf(g, lease)
+    end
+  end
+  table.sort(grants, function(a, b) return tonumber(a.fence) < tonumber(b.fence) end)
+end
+
+local nextDue = -1
+local first = call('ZRANGE', T .. ':d', promoted, promoted, 'WITHSCORES')
+if first[2] then
+  nextDue = max(0, floor(tonumber(first[2]) - now()))
+end
+
+local waits = not isRepeat and not isMore and left > 0
+local others = whoWaits()
+for _, waiter in ipairs(others) do
+  if waiter.session == session then
+    waiter.isWoken = true
+  end
+end
+if not isRepeat and (isMore or not wasWaiting) and shardNumber('ready') - taken > 0 then
+  ringAll(true)
+end
+if taken > 0 or promoted > 0 or #strays > 0 or #brokenOrder > 0 or #groupOrder > 0 or #woken > 0 then
+  if taken == 0 then
+    call('HLEN', T .. ':o:' .. session)
+  end
+  commit()
+  for _, stray in ipairs(strays) do
+    call('ZREM', T .. ':q:' .. stray[1], stray[2])
+  end
+end
+if taken > 0 then
+  call('HSET', T .. ':o:' .. session, '@', ' ' .. nonce .. sub(nonces, 1, 400))
+end
+if waits then
+  call('HSET', T .. ':wi:' .. session, 'wait', left .. '\t' .. deeper .. '\t' .. ARGV[8] .. '\t' .. ARGV[9])
+  call('ZADD', T .. ':wait', now(), session)
+elseif wasWaiting and not isRepeat then
+  call('HDEL', T .. ':wi:' .. session, 'wait')
+  call('ZREM', T .. ':wait', session)
+end
+local reply = { 'OK', isMore and 1 or 0, nextDue }
+for _, grant in ipairs(grants) do
+  addGrant(reply, grant)
+end
+return reply

@@ -1,0 +1,23 @@
+-- Flags: no-writes
+-- Uses: base groups
+-- What groups are like now. One that cannot be read is left out.
+-- KEYS: T:m
+-- Derives: T:b:<gid> T:b:<gid>:g
+-- ARGV: gids
+-- Answers: a list for each group that is there: gid, state (o, r, w), size, ready, delayed, leased, succeeded, failed, dead, withdrawn, opened,
+--   closed (0: not yet), spec
+local answers = {}
+for _, gid in ipairs(ARGV) do
+  local isFine, g = pcall(load, gid)
+  if isFine and g then
+    local succeeded, failed = g.size - g.left - g.failed, g.failed - g.dead
+    local ahead = shardNumber('ahead')
+    local ready, delayed, leased, withdrawn = g.left - g.delayed - g.flight, g.delayed, g.flight, 0
+    if g.state ~= 'o' then
+      ready, delayed, leased, withdrawn = 0, 0, 0, g.left
+    end
+    answers[#answers + 1] = { gid, g.state, g.size, ready, delayed, leased, succeeded, failed, g.dead, withdrawn, g.opened - ahead,
+      g.closed > 0 and g.closed - ahead or 0, g.spec }
+  end
+end
+return answers

@@ -1,0 +1,8 @@
+-- Flags: allow-oom
+-- Uses: base groups barrier opening grants open
+-- As open, when memory is full: answers for a run that is there, and adds nothing.
+-- KEYS: T:m
+-- Derives: T:r:<run> T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:k:<key>
+-- ARGV: as open
+-- Answers: OK token or '' | EXISTS run | CONFLICT run | BACKPRESSURE
+return open(true)

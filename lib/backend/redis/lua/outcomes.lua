@@ -1,0 +1,38 @@
+-- Flags: no-writes
+-- Uses: base groups
+-- Outcomes of a group in the order in which they were counted, a page at a time.
+-- KEYS: T:m
+-- Derives: T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:o
+-- ARGV: gid, settles read before, most bytes
+-- Answers: NONE | OK state (o, r, w) size next is-last (1: nothing of a closed group follows) table (of one that had branches left, then; else '')
+--   chunks…
+local MOST_CHUNKS = 1024
+local g = load(ARGV[1])
+if not g then
+  return { 'NONE' }
+end
+local next, left = tonumber(ARGV[2]), tonumber(ARGV[3])
+local answer = { 'OK', g.state, g.size, next, 0, '' }
+local last = min(g.settles, next + MOST_CHUNKS)
+while next < last and left > 0 do
+  local to = min(last, next + (next == tonumber(ARGV[2]) and 1 or 16))
+  local names = {}
+  for i = next + 1, to do
+    names[#names + 1] = i
+  end
+  for _, chunk in ipairs(call('HMGET', g.b .. ':o', unpack(names))) do
+    if chunk then
+      answer[#answer + 1] = chunk
+      left = left - #chunk
+    end
+  end
+  next = to
+end
+answer[4] = next
+if next == g.settles and g.state ~= 'o' then
+  answer[5] = 1
+  if g.left > 0 then
+    answer[6] = call('GETRANGE', g.b .. ':d', 0, g.size * 8 - 1)
+  end
+end
+return answer

@@ -1,0 +1,63 @@
+-- Channels of a run: `ch` has kind and bytes by key, `cx` when a key expires, a list of its own the items of a list, `cn` what the last
+-- calls that would count twice have answered.
+local REMEMBERED = 1024
+
+-- The keys of a run's channels.
+local function channelsOf(run)
+  local key = T .. ':r:' .. run
+  return { ch = key .. ':ch', cx = key .. ':cx', cn = key .. ':cn', items = key .. ':cl:' }
+end
+
+-- Kind (v, n, l) and bytes under a key; nil when there is nothing, or its time is over. Also whether something is to be cleared away.
+local function readEntry(c, key)
+  local entry = call('HGET', c.ch, key)
+  if not entry then
+    return nil, nil, false
+  end
+  local expiry = tonumber(call('HGET', c.cx, key))
+  if expiry and expiry <= now() then
+    return nil, nil, true
+  end
+  return sub(entry, 1, 1), sub(entry, 2), false
+end
+
+-- Whether this branch may write channels of this run.
+local function mayWrite(run, gid, index, token)
+  local facts = loadRun(run)
+  if not facts or facts.isEnded then
+    return false
+  end
+  local g = held(gid, tonumber(index), token)
+  return g and g.run == run
+end
+
+local function clear(c, key)
+  call('HDEL', c.ch, key)
+  call('HDEL', c.cx, key)
+  call('DEL', c.items .. key)
+end
+
+local function setExpiry(c, key, ttl)
+  if ttl ~= '' then
+    call('HSET', c.cx, key, whole(now() + tonumber(ttl)))
+  end
+end
+
+-- What a call with this nonce answered, if that is known; else where its answer will be kept, in place of the oldest.
+local function answered(c, nonce)
+  local known = call('HMGET', c.cn, 'n' .. nonce, '#')
+  if known[1] then
+    return cmsgpack.unpack(known[1])
+  end
+  local count = tonumber(known[2]) or 0
+  local field = '#' .. count % REMEMBERED
+  return nil, { count = count, field = field, oldest = call('HGET', c.cn, field), nonce = nonce }
+end
+
+local function remember(c, place, answer)
+  if place.oldest then
+    call('HDEL', c.cn, 'n' .. place.oldest)
+  end
+  call('HSET', c.cn, 'n' .. place.nonce, cmsgpack.pack(answer), place.field, place.nonce, '#', place.count + 1)
+  return answer
+end

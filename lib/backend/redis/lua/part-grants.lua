@@ -1,0 +1,249 @@
+-- Grants: what a session is given, and what it was given.
+
+-- One grant as it travels: spec, token, fence, first (-1: indexes follow), count, indexes, cells, layout, ends, bytes, cursors.
+local GRANT_PARTS = 11
+-- Layouts: the ends, with the one before the first where first is above 0, and the bytes; all in `ends`; one shared input in `bytes`; ends from 0.
+local SPLIT, WHOLE, SHARED, GATHERED = 0, 1, 2, 3
+
+local function cursorsOf(g, indexes, first, count)
+  local found = {}
+  if g.cursorCount == 0 then
+    return found
+  end
+  for i = 1, count do
+    local index = indexes and indexes[i] or first + i - 1
+    local cursor = call('HGET', g.b .. ':c', index)
+    if cursor then
+      found[#found + 1], found[#found + 2] = tostring(index), cursor
+    end
+  end
+  return found
+end
+
+-- A range never granted before: nil when the table does not say so.
+local function freshRange(g, most, bytesLeft)
+  local from, size = g.next, g.size
+  local to = min(filled(g), from + most)
+  local grant = { first = from, layout = SPLIT, indexes = '', cells = '' }
+  if g.isShared then
+    grant.layout, grant.bytes, grant.ends = SHARED, sharedInput(g), ''
+    grant.size = #grant.bytes
+  else
+    local key, before, behind = segmentOf(g, from)
+    to = min(to, behind)
+    if g.segments == '' and from == 0 and to == size and g.bytes <= bytesLeft then
+      grant.layout, grant.ends, grant.bytes, grant.size = WHOLE, call('GETRANGE', g.b .. ':d', size * 8, -1), '', g.bytes
+      if #grant.ends ~= size * 4 + g.bytes then
+        error('inputs that are not all there')
+      end
+    else
+      local ends = call('GETRANGE', g.b .. ':d', size * 8 + max(0, from - 1) * 4, size * 8 + to * 4 - 1)
+      local skip = from > 0 and 4 or 0
+      local start = from > 0 and (unpackBytes('<I4', ends)) or 0
+      local last = unpackBytes('<I4', ends, #ends - 3)
+      if last - start > bytesLeft and to - from > 1 then
+        local fits, tooFar = 1, to - from
+        while tooFar - fits > 1 do
+          local middle = floor((fits + tooFar) / 2)
+          if (unpackBytes('<I4', ends, skip + middle * 4 - 3)) - start <= bytesLeft then
+            fits = middle
+          else
+            tooFar = middle
+          end
+        end
+        to = from + fits
+        ends = sub(ends, 1, skip + fits * 4)
+        last = unpackBytes('<I4', ends, #ends - 3)
+      end
+      if last < start or last > g.bytes then
+        error('inputs that end before they begin')
+      end
+      grant.ends, grant.size = ends, last - start
+      grant.bytes = last > start and call('GETRANGE', key, start - before, last - 1 - before) or ''
+      if #grant.bytes ~= grant.size then
+        error('inputs that are not all there')
+      end
+    end
+  end
+  grant.count = to - from
+  if cellsOf(g, from, grant.count) ~= rep(NO_CELL, grant.count) then
+    error('branches that were never granted and are not ready')
+  end
+  return grant
+end
+
+-- These branches, with their cells, one by one.
+local function gathered(g, indexes, cells)
+  local grant = { first = -1, count = #indexes, layout = GATHERED, list = indexes }
+  local packedIndexes, ends, parts, size = {}, {}, {}, 0
+  for i, index in ipairs(indexes) do
+    packedIndexes[i] = pack('<I4', index)
+    if not g.isShared then
+      parts[i] = inputOf(g, index)
+      size = size + #parts[i]
+      ends[i] = pack('<I4', size)
+    end
+  end
+  grant.indexes, grant.cells = concat(packedIndexes), concat(cells)
+  if g.isShared then
+    grant.layout, grant.ends, grant.bytes = SHARED, '', sharedInput(g)
+    grant.size = #grant.bytes
+  else
+    grant.ends, grant.bytes, grant.size = concat(ends), concat(parts), size
+  end
+  return grant
+end
+
+-- Branches that came back, then fresh ones.
+local function mixedRange(g, most, bytesLeft)
+  local indexes, cells, taken, size, used, at = {}, {}, {}, 0, 0, 0
+  local next, isFull = g.next, false
+  local limit = filled(g)
+  local page = {}
+  local position, isEnd = 1, false
+  while #indexes < most do
+    local index, fromList
+    while not isEnd do
+      if position > #page then
+        page = call('LRANGE', g.b .. ':r', at, at + 127)
+        at, position = at + #page, 1
+        isEnd = #page == 0
+      else
+        local candidate = tonumber(page[position])
+        if candidate and candidate < g.next and candidate >= 0 and not taken[candidate] and byte(cellOf(g, candidate)) == READY then
+          index, fromList = candidate, true
+          break
+        end
+        position, used = position + 1, used + 1
+      end
+    end
+    if not index then
+      if isEnd then
+        g.back = #indexes
+      end
+      if next >= limit then
+        break
+      end
+      index = next
+      if cellOf(g, index) ~= NO_CELL then
+        error('a branch that was never granted and is not ready')
+      end
+    end
+    local length = 0
+    if not g.isShared then
+      local start, last = inputRange(g, index)
+      length = last - start
+    end
+    if #indexes > 0 and size + length > bytesLeft then
+      isFull = true
+      break
+    end
+    size = size + length
+    indexes[#indexes + 1], cells[#cells + 1] = index, cellOf(g, index)
+    taken[index] = true
+    if fromList then
+      position, used = position + 1, used + 1
+    else
+      next = next + 1
+    end
+  end
+  local fromList = #indexes - (next - g.next)
+  if used > 0 then
+    g.writes = g.writes or {}
+    g.writes[#g.writes + 1] = { 'LTRIM', g.b .. ':r', used, -1 }
+  end
+  if #indexes == 0 then
+    -- the list was all stale
+    touch(g)
+    g.back = 0
+    return nil
+  end
+  local grant = gathered(g, indexes, cells)
+  grant.next, grant.fromList = next, fromList
+  return grant
+end
+
+-- Grants up to `most` branches of a group that has ready ones; nil when nothing is there after all.
+local function grantTo(g, session, nonce, most, bytesLeft, graceMs)
+  touch(g)
+  if g.limit > 0 then
+    most = min(most, g.limit - g.flight)
+  end
+  local grant
+  if g.back > 0 then
+    grant = mixedRange(g, most, bytesLeft)
+    if not grant and filled(g) <= g.next then
+      return nil
+    end
+  end
+  grant = grant or freshRange(g, most, bytesLeft)
+  local fence = nextFence()
+  g.leases = g.leases + 1
+  local lease = g.leases
+  local token = whole(fence) .. '.' .. nonce .. '-' .. lease
+  local leaseBytes = pack('<I4', lease)
+  grant.cursors = cursorsOf(g, grant.list, grant.first, grant.count)
+  if grant.list then
+    for i, index in ipairs(grant.list) do
+      local _, errors, losses = byte(grant.cells, i * 8 - 7, i * 8 - 5)
+      setCells(g, index, char(LEASED, errors, losses, 0) .. leaseBytes)
+    end
+    g.next = grant.next
+    g.back = max(0, g.back - grant.fromList)
+  else
+    setCells(g, grant.first, rep(char(LEASED, 0, 0, 0) .. leaseBytes, grant.count))
+    g.next = grant.first + grant.count
+  end
+  g.flight = g.flight + grant.count
+  setRecord(g, tostring(lease), concat({ token, grant.first, grant.count, now(), session }, ' '))
+  local mine = owned[session] or {}
+  owned[session] = mine
+  mine[g.gid .. '#' .. lease] = grant.count
+  if g.timeout > 0 then
+    due[#due + 1] = { now() + g.timeout + graceMs, 'd ' .. g.gid .. '#' .. lease }
+  end
+  if g.isRoot then
+    local run = loadRun(g.run)
+    if not run.startedAt then
+      run.startedAt = wall()
+      setRun(run, 'startedAt', run.startedAt)
+    end
+    run.driver = session
+    setRun(run, 'driver', session)
+    activity(run.id, 'state', run.id)
+  end
+  grant.token, grant.fence, grant.spec, grant.lease = token, whole(fence), g.spec, lease
+  return grant
+end
+
+-- What is still held of a grant, as it was given; nil when nothing is.
+local function heldOf(g, lease)
+  local token, first, count = recordOf(g, lease)
+  if not token or g.state ~= 'o' then
+    return nil
+  end
+  if first < 0 then
+    first, count = 0, g.next
+  end
+  local cells, number = cellsOf(g, first, count), tonumber(lease)
+  local indexes, kept = {}, {}
+  for k = 0, count - 1 do
+    if byte(cells, k * 8 + 1) == LEASED and (unpackBytes('<I4', cells, k * 8 + 5)) == number then
+      indexes[#indexes + 1], kept[#kept + 1] = first + k, sub(cells, k * 8 + 1, k * 8 + 8)
+    end
+  end
+  if #indexes == 0 then
+    return nil
+  end
+  local grant = gathered(g, indexes, kept)
+  grant.cursors = cursorsOf(g, indexes, -1, #indexes)
+  grant.token, grant.fence, grant.spec = token, match(token, '^%d+'), g.spec
+  return grant
+end
+
+local function addGrant(reply, grant)
+  local at = #reply
+  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = grant.spec, grant.token, grant.fence, grant.first, grant.count
+  reply[at + 6], reply[at + 7], reply[at + 8], reply[at + 9], reply[at + 10] = grant.indexes, grant.cells, grant.layout, grant.ends, grant.bytes
+  reply[at + 11] = grant.cursors
+end

@@ -1,0 +1,152 @@
+-- Flags: allow-oom
+-- Uses: base groups barrier grants sweep
+-- Opens, renews (and sweeps, when asked), reconciles or closes a session.
+-- KEYS: T:m
+-- Derives: T:w T:wi:<session> T:wb T:in:<session> T:o:<session> T:wait T:b:<gid> T:b:<gid>:g T:b:<gid>:d, and what a sweep derives
+-- ARGV: open, session, ttl (inf: endless), base id, info, tasks (,a,b, or *) | renew, session, ttl, sweeps (0 or 1)
+--   | reconcile, session, bytes, then gid and token of what it knows | close, session
+-- Answers: OK (renew: then the sweep's answer) | NOSESSION | RECONCILED number-unknown (grants, 11 parts each, then lost tokens)
+local kind, session = ARGV[1], ARGV[2]
+local key, inbox = T .. ':wi:' .. session, T .. ':in:' .. session
+glance('ahead', 'sweepDue', 'fence', 'seq', 'ready', 'lanes', 'keep')
+local known = call('HMGET', key, 'base', 'wait', 'seq')
+local ttl = kind == 'open' or kind == 'renew'
+ttl = ttl and tonumber(ARGV[3]) or math.huge
+
+local function expiry()
+  return ttl < math.huge and whole(now() + ttl) or '+inf'
+end
+
+if kind == 'open' then
+  local base = ARGV[4]
+  local bases = {}
+  if known[1] ~= base then
+    if known[1] then
+      bases[1] = { known[1], -1 }
+    end
+    bases[#bases + 1] = { base, 1 }
+  end
+  call('ZCARD', T .. ':w')
+  call('HLEN', T .. ':wb')
+  local isNew = call('EXISTS', inbox) == 0
+  local sequence = known[3]
+  if not sequence then
+    sequence = shardNumber('seq')
+    setShard('seq', sequence + 1)
+  end
+  if ttl < math.huge then
+    announceSweep(ttl)
+  end
+  now()
+  if known[2] then
+    tell(session, 'work')
+  end
+  for _, change in ipairs(bases) do
+    if call('HINCRBY', T .. ':wb', change[1], change[2]) <= 0 then
+      call('HDEL', T .. ':wb', change[1])
+    end
+  end
+  call('ZADD', T .. ':w', expiry(), session)
+  call('HSET', key, 'base', base, 'info', ARGV[5], 'tasks', ARGV[6], 'ttl', ttl < math.huge and ARGV[3] or 'inf', 'seq', sequence)
+  call('HDEL', key, 'wait')
+  call('ZREM', T .. ':wait', session)
+  if isNew then
+    call('XDEL', inbox, call('XADD', inbox, '*', 'k', 'hello'))
+  end
+  commitShard()
+  commitNews()
+  return { 'OK' }
+end
+
+if not known[1] then
+  return { 'NOSESSION' }
+end
+
+if kind == 'renew' then
+  local wrong = call('ZSCORE', T .. ':w', session)
+  if ttl < math.huge then
+    announceSweep(ttl)
+  end
+  local renewed = expiry()
+  if ARGV[4] == '1' then
+    sessionWrites[1] = { 'ZADD', T .. ':w', renewed, session }
+    sessionWrites[2] = { 'HSET', key, 'ttl', ARGV[3] }
+    -- the sweep sees the renewed session
+    call('ZADD', T .. ':w', renewed, session)
+    local answer = sweep()
+    if answer[1] == 'SKIP' then
+      commitShard()
+    end
+    return { 'OK', unpack(answer) }
+  end
+  call('ZADD', T .. ':w', renewed, session)
+  call('HSET', key, 'ttl', ttl < math.huge and ARGV[3] or 'inf')
+  commitShard()
+  return { 'OK' }
+end
+
+local fields = call('HGETALL', T .. ':o:' .. session)
+
+if kind == 'reconcile' then
+  local bytesLeft = tonumber(ARGV[3])
+  local named, ownedTokens, grants, lost = {}, {}, {}, {}
+  for i = 5, #ARGV, 2 do
+    named[ARGV[i]] = true
+  end
+  for i = 1, #fields, 2 do
+    local gid, lease = match(fields[i], '^(.*)#(%d+)$')
+    local isFine, g = pcall(load, gid or '', lease)
+    if isFine and g and g.state == 'o' then
+      local token = recordOf(g, lease)
+      if token then
+        ownedTokens[token] = true
+        if not named[token] and bytesLeft > 0 then
+          local grant = heldOf(g, lease)
+          grants[#grants + 1] = grant
+          bytesLeft = bytesLeft - (grant and grant.size or 0)
+        end
+      end
+    end
+  end
+  local reply = { 'RECONCILED', #grants }
+  for _, grant in ipairs(grants) do
+    addGrant(reply, grant)
+  end
+  for i = 5, #ARGV, 2 do
+    if not ownedTokens[ARGV[i]] then
+      reply[#reply + 1] = ARGV[i]
+    end
+  end
+  return reply
+end
+
+-- close
+removeSession(session, known[1])
+for i = 1, #fields, 2 do
+  local gid, lease = match(fields[i], '^(.*)#(%d+)$')
+  if gid then
+    local isFine, why = pcall(function()
+      local g = load(gid, lease)
+      if g then
+        takeBack(g, lease, 'given-up', ANYWHERE)
+      end
+    end)
+    if not isFine then
+      quarantine(gid, why)
+      drop(gid)
+    end
+  end
+end
+owned[session] = nil
+afterwards[#afterwards + 1] = { 'UNLINK', T .. ':o:' .. session }
+for _, waiter in ipairs(whoWaits()) do
+  if waiter.session == session then
+    waiter.isWoken = true
+  end
+end
+-- who was kept away by a preferred worker may come now
+settleClosing()
+ringAll(false)
+commit()
+commitRemovals()
+return { 'OK' }

@@ -1,0 +1,24 @@
+-- Flags: no-writes
+-- Uses: base
+-- What sessions said of themselves, when they expire and how much they hold.
+-- KEYS: T:m
+-- Derives: T:w T:wi:<session> T:o:<session>
+-- ARGV: sessions
+-- Answers: a list for each session that is there: session, sequence of its opening, expiry or inf, branches, info
+local answers = {}
+for _, session in ipairs(ARGV) do
+  local known = call('HMGET', T .. ':wi:' .. session, 'seq', 'info')
+  local expiry = call('ZSCORE', T .. ':w', session)
+  if known[2] and expiry then
+    local branches = 0
+    local owned = call('HGETALL', T .. ':o:' .. session)
+    for i = 1, #owned, 2 do
+      if owned[i] ~= '@' then
+        branches = branches + (tonumber(owned[i + 1]) or 0)
+      end
+    end
+    expiry = tonumber(expiry)
+    answers[#answers + 1] = { session, known[1] or '0', expiry < math.huge and whole(expiry - shardNumber('ahead')) or 'inf', branches, known[2] }
+  end
+end
+return answers

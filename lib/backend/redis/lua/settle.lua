@@ -1,0 +1,216 @@
+-- Flags: allow-oom
+-- Uses: base groups barrier
+-- Counts what became of branches: of many grants, a range each. Whether a result counts is decided by its token alone, branch by branch.
+-- KEYS: T:m
+-- Derives: T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:o T:b:<gid>:c T:b:<gid>:k T:b:<gid>:r T:r:<run> T:r:<run>:v T:o:<session> T:d T:due T:q:<lane> T:wait T:dead
+-- ARGV: payload retention, then for each range: gid, token, mode (s: all succeeded, f: all final, m: others, too), outcomes (as stored in :o; kinds
+--   6 to be retried, 7 released), delays (u32 each, or ''), number of cursors, index and cursor of each, number of saves, path and value of each
+-- Answers: a word for each range: OK | DUP | FENCED | WITHDRAWN | GONE
+local RETRY, RELEASED = 6, 7
+local answers = {}
+
+-- Nothing of the range is held under the token: why.
+local function refusal(g, lease, indexes, from, count)
+  local number, isFenced = tonumber(lease), false
+  for i = 1, count do
+    local index = indexes and indexes[i] or from + i - 1
+    local cell = cellOf(g, index)
+    if not cell or (unpackBytes('<I4', cell, 5)) ~= number then
+      isFenced = true
+    elseif byte(cell) == LEASED then
+      return g.state == 'o' and 'FENCED' or 'WITHDRAWN'
+    end
+  end
+  return isFenced and 'FENCED' or 'DUP'
+end
+
+local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
+  local lease = leaseOf(token)
+  if lease and #lease > 10 then
+    lease = nil
+  end
+  local g = load(gid, lease)
+  if not g or g.isRetired then
+    return 'GONE'
+  end
+  if not lease then
+    return 'FENCED'
+  end
+  local count, from = unpackBytes('<I4I4', outcomes)
+  local at, indexes = 9, nil
+  if from == ANYWHERE then
+    indexes = {}
+    for i = 1, count do
+      indexes[i] = unpackBytes('<I4', outcomes, 5 + i * 4)
+    end
+    at = 9 + count * 4
+  end
+  local known, _, _, session = recordOf(g, lease)
+  if g.state ~= 'o' then
+    if known and known ~= token then
+      return 'FENCED'
+    end
+    return refusal(g, lease, indexes, from, count)
+  end
+  if known ~= token then
+    if known then
+      return 'FENCED'
+    end
+    local answer = refusal(g, lease, indexes, from, count)
+    return answer
+  end
+  local number = tonumber(lease)
+  local kinds = sub(outcomes, at, at + count - 1)
+  local leaseBytes = pack('<I4', number)
+  local run = g.isRoot and loadRun(g.run)
+  if mode ~= 'm' and not indexes and not g.isRoot and g.cursorCount == 0 and from + count <= g.size and count > 0
+    and cellsOf(g, from, count) == rep(char(LEASED, 0, 0, 0) .. leaseBytes, count) then
+    touch(g)
+    local failed = 0
+    if mode == 's' then
+      setCells(g, from, rep(char(SUCCEEDED, 0, 0, 0) .. leaseBytes, count))
+    else
+      local cells = {}
+      for i = 1, count do
+        local kind = byte(kinds, i)
+        cells[i] = char(kind, 0, 0, 0) .. leaseBytes
+        if kind == FAILED then
+          failed = failed + 1
+          local start = i > 1 and (unpackBytes('<I4', outcomes, at + count + i * 4 - 8)) or 0
+          local last = unpackBytes('<I4', outcomes, at + count + i * 4 - 4)
+          addDeadLetter(g, from + i - 1, FAILED, 0, 0, sub(outcomes, at + count * 5 + start, at + count * 5 + last - 1))
+        end
+      end
+      setCells(g, from, concat(cells))
+    end
+    letGo(g, lease, session, count)
+    g.flight = g.flight - count
+    if save then
+      saves[#saves + 1] = save
+    end
+    activity(g.run, 'settled', gid)
+    arrive(g, outcomes, count, failed)
+    return 'OK'
+  end
+
+  local ended, endedKinds, values = {}, {}, {}
+  local ready, delayed, isFenced, failed = 0, 0, false, 0
+  for i = 1, count do
+    local index = indexes and indexes[i] or from + i - 1
+    local cell = cellOf(g, index)
+    if not cell or (unpackBytes('<I4', cell, 5)) ~= number then
+      isFenced = true
+    elseif byte(cell) > DEAD then
+      error('a branch in no state')
+    elseif byte(cell) == LEASED then
+      touch(g)
+      local _, errors, losses = byte(cell, 1, 3)
+      local kind = byte(kinds, i)
+      if kind == RETRY then
+        errors = min(errors + 1, 255)
+        if g.attempts > 0 and errors >= g.attempts then
+          kind = FAILED
+        end
+      end
+      if kind == SUCCEEDED or kind == FAILED then
+        local start = i > 1 and (unpackBytes('<I4', outcomes, at + count + i * 4 - 8)) or 0
+        local last = unpackBytes('<I4', outcomes, at + count + i * 4 - 4)
+        local value = sub(outcomes, at + count * 5 + start, at + count * 5 + last - 1)
+        setCells(g, index, char(kind, errors, losses, 0) .. leaseBytes)
+        ended[#ended + 1], endedKinds[#endedKinds + 1], values[#values + 1] = index, char(kind), value
+        if kind == FAILED then
+          failed = failed + 1
+          if not g.isRoot then
+            addDeadLetter(g, index, FAILED, errors, losses, value)
+          end
+        end
+        forgetWork(g, index, cell)
+      else
+        if cursors[index] then
+          if g.cursorCount == 0 or call('HEXISTS', g.b .. ':c', index) == 0 then
+            g.cursorCount = g.cursorCount + 1
+          end
+          g.cursors[#g.cursors + 1] = { index, cursors[index] }
+        end
+        local delay = kind == RETRY and #delays >= i * 4 and (unpackBytes('<I4', delays, i * 4 - 3)) or 0
+        if delay > 0 then
+          setCells(g, index, char(DELAYED, errors, losses, 0) .. leaseBytes)
+          delayedDue[#delayedDue + 1] = { now() + delay, gid .. '#' .. whole(index) }
+          delayed = delayed + 1
+          g.delayed = g.delayed + 1
+        else
+          comeBack(g, index, char(READY, errors, losses, 0) .. leaseBytes)
+          ready = ready + 1
+        end
+      end
+    end
+  end
+  local accepted = #ended + ready + delayed
+  if accepted == 0 then
+    return isFenced and 'FENCED' or 'DUP'
+  end
+  letGo(g, lease, session, accepted)
+  g.flight = g.flight - accepted
+  if run and #ended == 0 then
+    run.driver = ''
+    setRun(run, 'driver', '')
+    if run.isStarted then
+      g.isParked = true
+      abandon(run)
+    end
+  end
+  if save then
+    saves[#saves + 1] = save
+  end
+  activity(g.run, 'settled', gid)
+  addReady(g, ready)
+  if #ended > 0 then
+    arrive(g, chunkOf(ended, concat(endedKinds), values), #ended, failed, values[1])
+  else
+    reopenLimit(g)
+  end
+  return 'OK'
+end
+
+glance('ahead', 'keep')
+local at, gids = 2, {}
+while at <= #ARGV do
+  local gid, token, mode, outcomes, delays = unpack(ARGV, at, at + 4)
+  local cursors, save = {}, nil
+  local cursorCount = tonumber(ARGV[at + 5])
+  at = at + 6
+  for _ = 1, cursorCount do
+    cursors[tonumber(ARGV[at])] = ARGV[at + 1]
+    at = at + 2
+  end
+  local saveCount = tonumber(ARGV[at])
+  at = at + 1
+  local isFine, answer = true, nil
+  if saveCount > 0 then
+    local g
+    isFine, g = pcall(load, gid)
+    if isFine and g then
+      save = { T .. ':r:' .. g.run .. ':v' }
+      call('HLEN', save[1])
+      for i = at, at + saveCount * 2 - 1 do
+        save[#save + 1] = ARGV[i]
+      end
+    end
+    at = at + saveCount * 2
+  end
+  isFine, answer = pcall(settleRange, gid, token, mode, outcomes, delays, cursors, save)
+  if not isFine then
+    quarantine(gid, answer)
+    drop(gid)
+    answer = 'GONE'
+    for i, other in ipairs(gids) do
+      if other == gid then
+        answers[i] = 'GONE'
+      end
+    end
+  end
+  gids[#gids + 1] = gid
+  answers[#answers + 1] = answer
+end
+commit()
+return answers

@@ -1,0 +1,53 @@
+/** acquire: branches for a session. */
+import { GraflowError } from '../../../errors.js'
+import type { AcquireAnswer, AcquireRequest } from '../../backend.js'
+import { listOf, numberOf } from '../replies.js'
+import type { Store } from '../store.js'
+import { grantsFrom } from './grants.js'
+import { laneBookOf, listed } from './lane-book.js'
+import { unexpectedAnswer, wordOf } from './words.js'
+
+/** Lanes come one by one while flows are new; somebody who makes one with every call would keep others from ever asking. */
+const MOST_TRIES = 20
+
+/** Grants up to `max` branches. Repeated with the same nonce it answers the same grants, as far as they are still held. */
+export async function acquire(store: Store, request: AcquireRequest): Promise<AcquireAnswer> {
+  const { session, nonce, max, queues, capabilities, deeperThan } = request
+  const { limits, knobs } = store
+  const book = laneBookOf(store)
+  for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+    const reply = await store.shard.call('acquire', [
+      session,
+      nonce,
+      Math.min(max, limits.itemsPerCall),
+      limits.bytesPerCall,
+      deeperThan ?? 0,
+      knobs.deadlineGraceMs,
+      book.count,
+      listed(queues),
+      listed(capabilities),
+      ...(await book.lanesFor(store, request)),
+    ])
+    const parts = listOf(reply)
+    const word = wordOf(reply)
+    switch (word) {
+      case 'OK': {
+        const due = numberOf(parts[2])
+        return {
+          status: 'ok',
+          grants: grantsFrom(parts, 3),
+          isMore: numberOf(parts[1]) === 1,
+          nextDueMs: due < 0 ? undefined : due,
+        }
+      }
+      case 'NOSESSION':
+        return { status: 'nosession' }
+      case 'LANES':
+        book.learn(parts.slice(1))
+        break
+      default:
+        throw unexpectedAnswer('acquire', word)
+    }
+  }
+  throw new GraflowError('INTERNAL', 'new kinds of groups came faster than they could be learnt')
+}

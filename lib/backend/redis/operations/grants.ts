@@ -1,0 +1,74 @@
+/** Grants as scripts answer them: 11 parts each (part-grants.lua). */
+import { GraflowError } from '../../../errors.js'
+import type { Grant, Packed } from '../../backend.js'
+import { bytesOf, listOf, numberOf, textOf } from '../replies.js'
+import type { Reply } from '../shard.js'
+import { decodeSpec } from './spec-codec.js'
+import { numbersOf } from './words.js'
+
+const PARTS = 11
+const CELL_BYTES = 8
+/** How ends and bytes of the inputs come. */
+const SPLIT = 0
+const WHOLE = 1
+const SHARED = 2
+const NO_CURSORS: ReadonlyMap<number, Uint8Array> = new Map()
+
+/** `count` grants (or all that there are) from position `from` on, and the position behind them. */
+export function grantsFrom(reply: readonly Reply[], from: number, count = (reply.length - from) / PARTS): Grant[] {
+  const grants: Grant[] = []
+  for (let i = 0; i < count; i += 1) grants.push(grantAt(reply, from + i * PARTS))
+  return grants
+}
+
+/** The position behind so many grants. */
+export const behindGrants = (from: number, count: number): number => from + count * PARTS
+
+function grantAt(reply: readonly Reply[], at: number): Grant {
+  const first = numberOf(reply[at + 3])
+  const count = numberOf(reply[at + 4])
+  const cells = bufferOf(reply[at + 6])
+  const errors = new Uint8Array(count)
+  const losses = new Uint8Array(count)
+  if (cells.length > 0) {
+    for (let i = 0; i < count; i += 1) {
+      errors[i] = cells[i * CELL_BYTES + 1] ?? 0
+      losses[i] = cells[i * CELL_BYTES + 2] ?? 0
+    }
+  }
+  const indexes = first < 0 ? numbersOf(bufferOf(reply[at + 5])) : new Uint32Array(count)
+  if (first >= 0) for (let i = 0; i < count; i += 1) indexes[i] = first + i
+  return {
+    spec: decodeSpec(bufferOf(reply[at])),
+    token: textOf(reply[at + 1]),
+    fence: numberOf(reply[at + 2]),
+    indexes,
+    errors,
+    losses,
+    inputs: inputsOf(numberOf(reply[at + 7]), bufferOf(reply[at + 8]), bufferOf(reply[at + 9]), first, count),
+    cursors: cursorsOf(listOf(reply[at + 10])),
+  }
+}
+
+function inputsOf(layout: number, ends: Buffer, bytes: Buffer, first: number, count: number): Packed {
+  if (layout === SHARED) return { bytes: plain(bytes), ends: Uint32Array.of(bytes.length) }
+  if (layout === WHOLE) return { bytes: plain(ends.subarray(count * 4)), ends: numbersOf(ends, 0, count * 4) }
+  if (layout !== SPLIT || first <= 0) return { bytes: plain(bytes), ends: numbersOf(ends) }
+  const base = ends.readUInt32LE(0)
+  return { bytes: plain(bytes), ends: numbersOf(ends, 4).map((end) => end - base) }
+}
+
+function cursorsOf(parts: readonly Reply[]): ReadonlyMap<number, Uint8Array> {
+  if (parts.length === 0) return NO_CURSORS
+  const cursors = new Map<number, Uint8Array>()
+  for (let i = 0; i + 1 < parts.length; i += 2) cursors.set(numberOf(parts[i]), bytesOf(parts[i + 1]))
+  return cursors
+}
+
+/** The same bytes, no Buffer: whoever compares or passes them on must not care where they came from. */
+const plain = (bytes: Buffer): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+
+function bufferOf(reply: Reply | undefined): Buffer {
+  if (Buffer.isBuffer(reply)) return reply
+  throw new GraflowError('INTEGRITY', `expected bytes in a grant, got ${typeof reply}`)
+}

@@ -1,0 +1,53 @@
+/** session: who is there, and what it holds. */
+import type { SessionAnswer, SessionRequest } from '../../backend.js'
+import { listOf, numberOf, textOf } from '../replies.js'
+import type { Store } from '../store.js'
+import { behindGrants, grantsFrom } from './grants.js'
+import { laneBookOf, listed } from './lane-book.js'
+import { unexpectedAnswer, wordOf } from './words.js'
+
+const ttlText = (ttlMs: number): string => (Number.isFinite(ttlMs) ? String(Math.ceil(ttlMs)) : 'inf')
+
+/** Opens, renews, reconciles or closes a session; repeating any of it is safe. A reconcile names as many grants as one call carries. */
+export async function session(store: Store, request: SessionRequest): Promise<SessionAnswer> {
+  const reply = await store.shard.call('session', argsOf(store, request))
+  const word = wordOf(reply)
+  if (request.kind === 'open') laneBookOf(store).tell(request.session, request.info)
+  if (request.kind === 'close') laneBookOf(store).forget(request.session)
+  switch (word) {
+    case 'OK':
+      return { status: 'ok' }
+    case 'NOSESSION':
+      return { status: 'nosession' }
+    case 'RECONCILED': {
+      const parts = listOf(reply)
+      const count = numberOf(parts[1])
+      const lost = parts.slice(behindGrants(2, count)).map(textOf)
+      return { status: 'reconciled', unknown: grantsFrom(parts, 2, count), lost }
+    }
+    default:
+      throw unexpectedAnswer('session', word)
+  }
+}
+
+function argsOf(store: Store, request: SessionRequest): readonly (string | number)[] {
+  switch (request.kind) {
+    case 'open': {
+      const { info } = request
+      return ['open', request.session, ttlText(request.ttlMs), info.baseId, JSON.stringify(info), listed(info.tasks)]
+    }
+    case 'renew':
+      return ['renew', request.session, ttlText(request.ttlMs), 0]
+    case 'reconcile':
+      return [
+        'reconcile',
+        request.session,
+        store.limits.bytesPerCall,
+        ...request.known.flatMap(({ gid, token }) => [gid, token]),
+      ]
+    case 'close':
+      return ['close', request.session]
+    default:
+      return request satisfies never
+  }
+}

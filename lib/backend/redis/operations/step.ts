@@ -1,0 +1,143 @@
+/** step: what a holder saves, opens, fills, retires and ends in one write. */
+import { GraflowError } from '../../../errors.js'
+import type { StepAnswer, StepRequest } from '../../backend.js'
+import { item, itemCount, slice } from '../../packed.js'
+import { checkStep } from '../../shapes.js'
+import { listOf, numberOf, textOf } from '../replies.js'
+import type { Argument, Reply } from '../shard.js'
+import type { Store } from '../store.js'
+import { encodeSpec } from './spec-codec.js'
+import { checkLine, endsFrom, itemsOf, ruleWord, spaced, unexpectedAnswer, wordOf } from './words.js'
+
+/** How far groups are filled that this process fills, so that the next part can say where it begins: gid → items and bytes. */
+const fills = new WeakMap<Store, Map<string, Fill>>()
+interface Fill {
+  readonly items: number
+  readonly bytes: number
+}
+
+/** Does a step. Repeated it changes nothing; a refused step leaves no trace. */
+export async function step(store: Store, request: StepRequest): Promise<StepAnswer> {
+  checkStep(request, store.limits)
+  const { group } = request
+  if (group === undefined) return answerOf(await store.shard.call('step-full', head(store, request)))
+  checkLine(group.spec)
+  const known = fillsOf(store)
+  const { gid } = group.spec
+  let { from, inputs } = group
+  let base = from === 0 ? 0 : known.get(gid)?.items === from ? (known.get(gid)?.bytes ?? 0) : 0
+  // Another process, or a repeated call, may have filled it further: the store says how far, and only what is left is sent.
+  for (let tries = 0; tries < 5; tries += 1) {
+    const args = [...head(store, request), ...tail(store, group.spec, from, inputs, base)]
+    const reply = await callWhereThereIsRoom(store, args)
+    if (wordOf(reply) !== 'BASE') {
+      const answer = answerOf(reply)
+      if (answer.status === 'ok' && answer.fill === from + itemCount(inputs) && answer.fill < itemsWanted(group.spec))
+        known.set(gid, { items: answer.fill, bytes: base + itemsOf(inputs).length })
+      else known.delete(gid)
+      return answer
+    }
+    const [, bytes, items] = listOf(reply)
+    const filled = numberOf(items)
+    base = numberOf(bytes)
+    if (filled > from) {
+      inputs = slice(inputs, Math.min(filled - from, itemCount(inputs)), itemCount(inputs))
+      from = filled
+    }
+  }
+  throw new GraflowError('INTERNAL', `group ${gid} is filled by somebody else at the same time`)
+}
+
+const itemsWanted = ({ shared, size }: { shared: boolean; size: number }): number => (shared ? 1 : size)
+
+async function callWhereThereIsRoom(store: Store, args: readonly Argument[]): Promise<Reply> {
+  try {
+    return await store.shard.call('step', args)
+  } catch (error) {
+    if (!(error instanceof GraflowError) || error.code !== 'BACKPRESSURE') throw error
+    return store.shard.call('step-full', args) // what adds nothing is done all the same
+  }
+}
+
+function head(store: Store, { holder, runId, save, cursor, retire = [], end }: StepRequest): Argument[] {
+  const args: Argument[] = [
+    runId,
+    holder.gid,
+    holder.index,
+    holder.token,
+    cursor === undefined ? 0 : 1,
+    cursor ?? '',
+    end?.state ?? '',
+    end?.value ?? '',
+    store.knobs.payloadRetentionMs,
+    save?.paths.length ?? 0,
+  ]
+  if (save !== undefined) for (const [i, path] of save.paths.entries()) args.push(path, item(save.values, i))
+  args.push(retire.length, ...retire)
+  return args
+}
+
+function tail(
+  store: Store,
+  spec: NonNullable<StepRequest['group']>['spec'],
+  from: number,
+  inputs: NonNullable<StepRequest['group']>['inputs'],
+  base: number,
+): Argument[] {
+  return [
+    spec.gid,
+    spec.digest,
+    spec.size,
+    spec.shared ? 1 : 0,
+    ruleWord(spec.rule),
+    spec.queue,
+    spaced(spec.requires),
+    spaced(spec.tasks),
+    spec.priority,
+    spec.depth,
+    spec.limit,
+    spec.attempts,
+    spec.maxLosses,
+    spec.timeoutMs,
+    spec.affinity ?? '',
+    store.knobs.affinityMs,
+    spec.graph,
+    from,
+    itemCount(inputs),
+    base,
+    endsFrom(base, inputs),
+    itemsOf(inputs),
+    encodeSpec(spec),
+  ]
+}
+
+function answerOf(reply: Reply): StepAnswer {
+  const word = wordOf(reply)
+  switch (word) {
+    case 'OK':
+      return { status: 'ok', fill: numberOf(listOf(reply)[1]) }
+    case 'DONE':
+      return { status: 'done' }
+    case 'CONFLICT':
+      return { status: 'conflict' }
+    case 'NOGRAPH':
+      return { status: 'nograph' }
+    case 'FENCED':
+      return { status: 'fenced' }
+    case 'BACKPRESSURE':
+      return { status: 'backpressure' }
+    case 'BAD':
+      throw new GraflowError('INTERNAL', textOf(listOf(reply)[1]))
+    default:
+      throw unexpectedAnswer('step', word)
+  }
+}
+
+function fillsOf(store: Store): Map<string, Fill> {
+  let known = fills.get(store)
+  if (known === undefined) {
+    known = new Map()
+    fills.set(store, known)
+  }
+  return known
+}
