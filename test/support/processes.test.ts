@@ -49,7 +49,7 @@ describe('a process of a test', () => {
       setInterval(() => {}, 1000)
       console.log('up')`)
     await child.said(/up/)
-    child.freeze()
+    await child.freeze()
     child.signal('SIGTERM') // waits until it runs again
     child.thaw()
     expect((await child.ends(10_000)).code).toBe(4)
@@ -61,7 +61,7 @@ describe('a process of a test', () => {
   it('ends with the tests, frozen or not', async () => {
     const child = script(`console.log('up'); setInterval(() => {}, 1000)`)
     await child.said(/up/)
-    child.freeze()
+    await child.freeze()
     await endChildren()
     expect(isAlive(child.pid)).toBe(false)
   })

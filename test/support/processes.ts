@@ -8,6 +8,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freeze } from './freeze.js'
 
 export interface ChildOptions {
   /** For messages. */
@@ -133,9 +134,9 @@ export class Child {
     return this.exited
   }
 
-  /** SIGSTOP: it stands still, and its connections stay open. */
-  freeze(): void {
-    this.signal('SIGSTOP')
+  /** SIGSTOP: it stands still when this resolves, and its connections stay open. */
+  async freeze(): Promise<void> {
+    if (this.isRunning) await freeze(this.pid)
   }
 
   /** SIGCONT. */

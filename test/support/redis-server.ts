@@ -10,6 +10,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { freeze } from './freeze.js'
 
 /** What survives a restart: nothing; what was written up to a second before; every acknowledged write. */
 export type Persistence = 'none' | 'everysec' | 'always'
@@ -147,8 +148,8 @@ export class RedisServer {
   }
 
   /** Holds the process where it is: connections stay open, nothing is answered. */
-  freeze(): void {
-    process.kill(this.#pid, 'SIGSTOP')
+  freeze(): Promise<void> {
+    return freeze(this.#pid)
   }
 
   thaw(): void {
