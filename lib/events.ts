@@ -73,6 +73,8 @@ export interface EventMap {
   }
   'worker:registered': { readonly workerId: string; readonly capabilities: readonly string[] }
   'worker:deregistered': { readonly workerId: string; readonly reason: string }
+  'worker:lost': { readonly workerId: string; readonly session: string; readonly grants: number }
+  'wakeup:missed': { readonly count: number }
   log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly message: string
@@ -101,6 +103,8 @@ export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
   'branches:settled': 'A batch of branches was settled: counts only, for metrics.',
   'worker:registered': 'A worker joined.',
   'worker:deregistered': 'A worker left.',
+  'worker:lost': 'The store took this process for dead: what it held was taken back, and it registers again.',
+  'wakeup:missed': 'The slow check found what a notice should have told.',
   log: 'A line for the log.',
 })
 
@@ -117,6 +121,7 @@ export interface Events {
 /** Emits events; one a client. */
 export class Emitter implements Events {
   readonly #listeners = new Map<EventName, Set<(event: never) => unknown>>()
+  readonly #whenHeard = new Map<EventName, () => void>()
   readonly #now: () => number
 
   /** @param now milliseconds since the epoch, from the injected clock */
@@ -135,9 +140,15 @@ export class Emitter implements Events {
     const own = (event: EventOf<K>): unknown => listener(event)
     const set = this.#listeners.get(name) ?? new Set()
     this.#listeners.set(name, set.add(own))
+    if (set.size === 1) this.#whenHeard.get(name)?.()
     return () => {
       set.delete(own)
     }
+  }
+
+  /** Calls `fn` whenever an event that nobody listened to gets its first listener: then it is worth finding out. One `fn` an event. */
+  whenHeard(name: EventName, fn: () => void): void {
+    this.#whenHeard.set(name, fn)
   }
 
   /** Whether anybody listens: ask before building an event that is made per branch. */

@@ -38,6 +38,11 @@ export class HeldWork {
     this.#loop = loop
   }
 
+  /** The drive of a run that this process drives now. */
+  driven(runId: string): Drive | undefined {
+    return this.#drives.get(runId)
+  }
+
   /** Drives a run that this process holds. */
   drive(run: HeldRun): Drive {
     const { engine, emitter } = this.#parts
@@ -58,7 +63,7 @@ export class HeldWork {
     const { backend, engine, emitter } = this.#parts
     const { runId, graph: hash } = grant.spec
     const take = async (): Promise<void> => {
-      const graph = await engine.graphs.load(hash)
+      const graph = await engine.graphs.loadForWork(hash)
       const use = { hash, graph, code: engine.registry.codeOf(runId), base: '' }
       const losses = (grant.losses[k] ?? 0) + (grant.errors[k] ?? 0)
       const input = itemBytes(grant.inputs, grant.spec.shared ? 0 : k)

@@ -6,7 +6,7 @@ import type { OutcomeStatus } from '../events.js'
 import type { Outcome } from '../flow/types.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { groupSegment, nodeAt } from '../graph/locate.js'
-import { isEnded, runNotFound, type HandleServices } from './handle-services.js'
+import { isEnded, newsOf, runNotFound, type HandleServices } from './handle-services.js'
 import type { BranchOutcome } from './types.js'
 
 /** All branches of all groups of the run, those so far first; ends when the run is over. */
@@ -17,15 +17,10 @@ export async function* branchOutcomes(
   const { backend, closed } = services
   const positions = new Map<string, number>()
   const over = new Set<string>()
-  let wake: () => void = () => undefined
-  const off = backend.watch(runId, () => {
-    wake()
-  })
+  const news = newsOf(runId, services, ['group', 'settled', 'state'])
   try {
     for (;;) {
-      const changed = new Promise<void>((resolve) => {
-        wake = resolve
-      })
+      const changed = news.next()
       const record = await backend.inspect.run(runId)
       if (record === undefined) throw runNotFound(runId)
       for (const group of await backend.inspect.groups(runId)) {
@@ -36,7 +31,7 @@ export async function* branchOutcomes(
       await closed.race(changed)
     }
   } finally {
-    off()
+    news.end()
   }
 }
 

@@ -20,7 +20,7 @@ import { HeldWork, nextTurn } from '../../worker/held-work.js'
 import type { WorkerLoop } from '../../worker/worker-loop.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import { RunHandle } from './run-handle.js'
-import { tellStates } from './run-states.js'
+import { RunStates } from './run-states.js'
 import type { Graflow, Run, RunOptions } from './types.js'
 
 export interface ClientParts {
@@ -56,8 +56,12 @@ export class Client implements Graflow {
     this.#parts = parts
     this.instanceId = parts.instanceId
     this.events = parts.emitter
-    this.#handles = { backend: parts.backend, engine: parts.engine, emitter: parts.emitter, closed: this.#closed }
     this.#held = new HeldWork(parts)
+    const { backend, engine, emitter } = parts
+    this.#handles = {
+      ...{ backend, engine, emitter, closed: this.#closed, states: new RunStates(parts) },
+      driven: (runId) => this.#held.driven(runId)?.ended,
+    }
     this.#stopListening = parts.backend.listen(parts.session, (notice) => {
       this.#held.hear(notice)
     })
@@ -114,6 +118,7 @@ export class Client implements Graflow {
     this.#closed.abort(reason)
     await this.#held.stop(reason, new Dropped(`client ${instanceId} was closed`, 'CLOSED'))
     this.#stopListening()
+    this.#handles.states.close()
     await backend.session({ kind: 'close', session: this.#parts.session })
     await backend.close()
     for (const end of onClose) end()
@@ -204,14 +209,16 @@ export class Client implements Graflow {
   ): void {
     const tell = (): void => {
       if (!this.#isRunning) return
-      const known = token === undefined ? 'pending' : 'running'
-      tellStates(run.runId, workflow, known, this.#handles, () => {
-        this.#parts.engine.registry.forget(run.runId)
-      })
+      const isDrivenHere = token !== undefined
+      const over = (): void => this.#parts.engine.registry.forget(run.runId)
+      const known = isDrivenHere ? 'running' : 'pending'
+      this.#handles.states.tell({ runId: run.runId, workflow, known, isDrivenHere, over })
     }
     if (where === 'driven at once') tell()
     const begin = where === 'driven at once' ? undefined : nextTurn().then(tell)
-    if (token !== undefined) this.#held.drive({ ...run, token, ...(begin !== undefined && { begin }) })
+    if (token === undefined) return
+    const { ended } = this.#held.drive({ ...run, token, ...(begin !== undefined && { begin }) })
+    this.#handles.states.ends(run.runId, ended)
   }
 
   /** Cancels the run when the signal aborts, as long as it runs. */

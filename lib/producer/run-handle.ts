@@ -9,7 +9,7 @@ import { expressionOf } from '../flow/node.js'
 import type { AnyNode } from '../flow/types.js'
 import { branchOutcomes } from './branch-outcomes.js'
 import { Channelled } from './channelled.js'
-import { isEnded, runNotFound, type HandleServices } from './handle-services.js'
+import { isEnded, newsOf, runNotFound, type HandleServices } from './handle-services.js'
 import type { BranchOutcome, GroupProgress, Run, RunStatus } from './types.js'
 
 const RUN_EVENTS = [
@@ -93,7 +93,7 @@ export class RunHandle implements Run<unknown> {
   }
 
   events(): AsyncIterableIterator<RunEvent> {
-    const { emitter, closed } = this.#services
+    const { emitter, closed, states } = this.#services
     const queue = new Channelled<RunEvent>()
     // Also where the events are never read: whoever ends or leaves them stops them.
     const stop = (): void => {
@@ -116,6 +116,7 @@ export class RunHandle implements Run<unknown> {
     this.#record().then(
       (record) => {
         if (isEnded(record)) stop()
+        else states.follow(record)
       },
       (error: unknown) => {
         queue.fail(error)
@@ -129,28 +130,24 @@ export class RunHandle implements Run<unknown> {
     return branchOutcomes(this.id, this.#services)
   }
 
-  /** Waits for the run's end in the store, which knows it whoever drives. */
+  /** Its driver knows, if it is here and stays so; else the store does, whoever drives. */
   async #end(): Promise<unknown> {
-    const { backend, closed } = this.#services
-    let wake: () => void = () => undefined
-    const off = backend.watch(this.id, ({ kind }) => {
-      if (kind === 'state') wake()
-    })
+    const { closed } = this.#services
+    const driven = this.#services.driven(this.id)
+    if (driven !== undefined) {
+      const end = await closed.race(driven)
+      if (end.state !== 'lost') return resultOf({ runId: this.id, ...end, timeoutMs: undefined })
+    }
+    const news = newsOf(this.id, this.#services, ['state'])
     try {
       for (;;) {
-        const changed = new Promise<void>((resolve) => {
-          wake = resolve
-        })
+        const changed = news.next()
         const record = await this.#record()
-        if (isEnded(record)) {
-          const outcome = outcomeOfRun(record)
-          if ('error' in outcome) throw outcome.error
-          return outcome.value
-        }
+        if (isEnded(record)) return resultOf(record)
         await closed.race(changed)
       }
     } finally {
-      off()
+      news.end()
     }
   }
 
@@ -165,4 +162,11 @@ export class RunHandle implements Run<unknown> {
     if (record === undefined) throw runNotFound(this.id)
     return record
   }
+}
+
+/** @throws GraflowError the one that the run ended with */
+function resultOf(end: Parameters<typeof outcomeOfRun>[0]): unknown {
+  const outcome = outcomeOfRun(end)
+  if ('error' in outcome) throw outcome.error
+  return outcome.value
 }

@@ -1,49 +1,135 @@
-/** Tells of every state that a run goes through, whoever brings it about: the store is asked, not the driver. */
-import { outcomeOfRun } from '../engine/driver.js'
-import type { RunStateName } from '../events.js'
-import { isEnded, type HandleServices } from './handle-services.js'
-
 /**
- * Emits `run:state` for every change from now on, until the run is over or the client closed.
- * @param known the state that it is in, which is told at once unless it is pending
- * @param over called once when the run is over, before its last event
+ * Tells of every state that a run goes through, whoever brings it about. A run that this process drives tells of its own end, and is
+ * watched only while somebody listens; of other runs the store is asked.
  */
-export function tellStates(
-  runId: string,
-  workflow: string | undefined,
-  known: 'pending' | 'running',
-  { backend, emitter }: HandleServices,
-  over: () => void,
-): void {
-  let last: RunStateName = known
-  const look = async (): Promise<void> => {
-    const record = await backend.inspect.run(runId)
-    if (record === undefined) {
-      // past its retention before anybody looked
-      off()
+import type { RunRecord } from '../backend/backend.js'
+import { isEnded, outcomeOfRun, type DriveEnd } from '../engine/driver.js'
+import type { RunStateName } from '../events.js'
+import { followRun, isDistant, type FollowServices } from './handle-services.js'
+
+interface Told {
+  readonly runId: string
+  readonly workflow: string | undefined
+  readonly over: () => void
+  last: RunStateName
+  /** Ends looking at it; undefined while it is not looked at. */
+  leave: (() => void) | undefined
+}
+
+/** A run that begins to be told of. */
+export interface NewRun {
+  readonly runId: string
+  readonly workflow: string | undefined
+  /** The state that it is in, which is told at once unless it is pending. */
+  readonly known: 'pending' | 'running'
+  /** `ends` will be called for it. */
+  readonly isDrivenHere: boolean
+  /** Called once when this process has no more to do with the run, before its last event. */
+  readonly over: () => void
+}
+
+/** One a client. */
+export class RunStates {
+  readonly #services: FollowServices
+  readonly #told = new Map<string, Told>()
+
+  constructor(services: FollowServices) {
+    this.#services = services
+    services.emitter.whenHeard('run:state', () => this.#hear())
+  }
+
+  /** Emits `run:state` for every change from now on, until the run is over. */
+  tell({ runId, workflow, known, isDrivenHere, over }: NewRun): void {
+    const { emitter, backend } = this.#services
+    const isHeard = emitter.has('run:state')
+    if (!isDrivenHere && !isHeard && isDistant(backend)) {
       over()
       return
     }
-    if (record.state === last) return
-    const from = last
-    last = record.state
-    if (!isEnded(record)) {
-      emitter.emit('run:state', { runId, workflow, from, to: record.state })
-      return
+    const told: Told = { runId, workflow, over, last: known, leave: undefined }
+    this.#told.set(runId, told)
+    if (known === 'running') emitter.emit('run:state', { runId, workflow, from: 'pending', to: known })
+    if (isHeard || !isDrivenHere) this.#follow(told, 'tell')
+  }
+
+  /** The run was told of as driven here: it ends as its driver does. */
+  ends(runId: string, ended: Promise<DriveEnd>): void {
+    const end = (as: DriveEnd): void => {
+      const told = this.#told.get(runId)
+      if (told === undefined) return
+      if (as.state === 'lost') this.#lose(told).catch(() => undefined)
+      else this.#finish(told, { runId, ...as, timeoutMs: undefined })
     }
-    off()
-    over()
+    ended.then(end, () => end({ state: 'lost' }))
+  }
+
+  /** Somebody wants this run's events: from now on its states are told, also if it was begun elsewhere. */
+  follow({ runId, workflow, state }: RunRecord): void {
+    const told = this.#told.get(runId) ?? { runId, workflow, over: () => undefined, last: state, leave: undefined }
+    this.#told.set(runId, told)
+    this.#follow(told, 'tell')
+  }
+
+  /** Tells nothing any more. */
+  close(): void {
+    for (const { leave } of this.#told.values()) leave?.()
+    this.#told.clear()
+  }
+
+  /** Events are told from the moment of subscribing: what changed before is only noted. */
+  #hear(): void {
+    for (const told of this.#told.values()) this.#follow(told, 'note')
+  }
+
+  /** @param first what to do with the state that the run is found in */
+  #follow(told: Told, first: 'tell' | 'note'): void {
+    if (told.leave !== undefined) return
+    const look = (how: 'tell' | 'note'): void => {
+      this.#look(told, how).catch(() => undefined) // closed, or the store is away: more news comes
+    }
+    told.leave = followRun(told.runId, this.#services, ['state'], () => look('tell'))
+    look(first)
+  }
+
+  async #look(told: Told, how: 'tell' | 'note'): Promise<void> {
+    const record = await this.#services.backend.inspect.run(told.runId)
+    if (this.#told.get(told.runId) !== told) return
+    if (record === undefined) this.#forget(told)
+    else if (isEnded(record)) this.#finish(told, record)
+    else {
+      const from = told.last
+      told.last = record.state
+      if (how === 'note' || from === record.state) return
+      const { runId, workflow } = told
+      this.#services.emitter.emit('run:state', { runId, workflow, from, to: record.state })
+    }
+  }
+
+  /** This process does not drive it any more: cancelled, or its session was taken for dead. */
+  async #lose(told: Told): Promise<void> {
+    const { emitter, backend } = this.#services
+    await this.#look(told, 'tell')
+    const { runId } = told
+    if (this.#told.get(runId) !== told) return
+    const message = `run ${runId} is not driven here any more: its session was lost. It goes on where it is resumed`
+    emitter.emit('log', { level: 'warn', message, runId })
+    if (emitter.has('run:state') || !isDistant(backend)) this.#follow(told, 'tell')
+    else this.#forget(told)
+  }
+
+  #finish(told: Told, end: Parameters<typeof outcomeOfRun>[0] & { readonly state: RunStateName }): void {
+    const { emitter } = this.#services
+    const { runId, workflow, last: from } = told
+    this.#forget(told)
     if (!emitter.has('run:state')) return
-    const outcome = outcomeOfRun(record)
+    const outcome = outcomeOfRun(end)
     const error = 'error' in outcome ? { error: outcome.error } : {}
-    emitter.emit('run:state', { runId, workflow, from, to: record.state, ...error })
+    emitter.emit('run:state', { runId, workflow, from, to: end.state, ...error })
   }
-  const lookAgain = (): void => {
-    look().catch(() => undefined) // closed meanwhile: there is nobody to tell
+
+  #forget(told: Told): void {
+    this.#told.delete(told.runId)
+    told.leave?.()
+    told.over()
   }
-  const off = backend.watch(runId, ({ kind }) => {
-    if (kind === 'state') lookAgain()
-  })
-  if (known === 'running') emitter.emit('run:state', { runId, workflow, from: 'pending', to: known })
-  lookAgain() // somebody may have been faster: a worker that drives it, a caller who cancelled it
 }
