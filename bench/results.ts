@@ -1,17 +1,9 @@
 /** What a benchmark found: the raw numbers, as they are written to a file, and questions to them. */
+import type { Machine } from './machine.js'
 import type { Memory, Timing } from './measure.js'
 import { spreadOf, type Spread } from './statistics.js'
 import type { SystemName } from './systems.js'
 import type { WorkloadName } from './workload.js'
-
-export interface Machine {
-  readonly node: string
-  readonly v8: string
-  readonly platform: string
-  readonly processor: string
-  readonly cores: number
-  readonly memoryGiB: number
-}
 
 /** One system, one size, one round. */
 export interface Sample {

@@ -5,12 +5,12 @@
  *   npm run bench -- [--smoke] [--json FILE] [--markdown] [--rounds N] [--sizes 1,10,…] [--systems NAME,…]
  */
 import { writeFileSync } from 'node:fs'
-import { availableParallelism, cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Child } from './children.js'
+import { machine, machineLine } from './machine.js'
 import { branchCpuUs, type MemorySample, type Results, type Sample, type Settings, type Skip } from './results.js'
 import { SYSTEM_NAMES, type SystemName } from './systems.js'
-import { machineLine, tables } from './tables.js'
+import { tables } from './tables.js'
 import { WORKLOAD_NAMES, type WorkloadName } from './workload.js'
 
 const FULL: Settings = {
@@ -155,17 +155,6 @@ async function withChildren(
 function rotated<T>(list: readonly T[], by: number): readonly T[] {
   const at = by % list.length
   return [...list.slice(at), ...list.slice(0, at)]
-}
-
-function machine(): Results['machine'] {
-  return {
-    node: process.versions.node,
-    v8: process.versions.v8,
-    platform: `${process.platform} ${process.arch}`,
-    processor: cpus()[0]?.model ?? 'unknown',
-    cores: availableParallelism(),
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-  }
 }
 
 function summary(found: Results): string {

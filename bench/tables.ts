@@ -1,6 +1,6 @@
 /** The results as markdown: what docs/benchmarks.md shows. A number with two others is a median of the rounds, and what it lies between. */
+import { countText, NOTHING, shown, table } from './markdown.js'
 import { branchCpuUs, branchRate, ratio, spread, type MemorySample, type Results } from './results.js'
-import type { Spread } from './statistics.js'
 import type { SystemName } from './systems.js'
 import type { WorkloadName } from './workload.js'
 
@@ -23,30 +23,6 @@ export function tables(results: Results): string {
     .filter((text) => text !== '')
     .join('\n\n')
 }
-
-/** One line: machine and versions, without anything that names it. */
-export function machineLine({ machine, date }: Results): string {
-  const { node, v8, platform, processor, cores, memoryGiB } = machine
-  return `${date.slice(0, 10)}; Node.js ${node} (V8 ${v8}) on ${platform}; ${cores} cores of ${processor}, ${memoryGiB} GiB`
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-  return [line(head), `|${head.map((_, i) => (i === 0 ? '---' : '---:')).join('|')}|`, ...rows.map(line)].join('\n')
-}
-
-/** Three digits that count. */
-function short(value: number): string {
-  if (value >= 100) return Math.round(value).toLocaleString('en')
-  return value.toFixed(value >= 10 ? 1 : 2)
-}
-
-const NOTHING = '–'
-
-const shown = (value: Spread | undefined, unit = ''): string =>
-  value === undefined ? NOTHING : `${short(value.median)}${unit} (${short(value.min)}–${short(value.max)})`
-
-const countText = (count: number): string => count.toLocaleString('en')
 
 function timeTable(results: Results, workload: WorkloadName): string {
   const { systems, counts } = results.settings

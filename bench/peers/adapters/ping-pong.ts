@@ -1,0 +1,49 @@
+/** The floor for one at a time: an item is one entry of a list, its result one of another; each is popped by itself. No join, no fencing. */
+import { Redis } from 'ioredis'
+import type { Handle, Place, Producer, Worker } from '../systems.js'
+
+const ITEMS = 'items'
+const RESULTS = 'results'
+
+export async function openProducer({ socket }: Place): Promise<Producer> {
+  const redis = new Redis(socket)
+  const blocking = new Redis(socket, { maxRetriesPerRequest: null })
+  return {
+    async run(items) {
+      const pushed = Promise.all(items.map((item) => redis.rpush(ITEMS, item)))
+      const results: number[] = []
+      while (results.length < items.length) {
+        const popped = await blocking.blpop(RESULTS, 0)
+        results.push(Number(popped?.[1]))
+      }
+      await pushed
+      return results
+    },
+    close: async () => {
+      redis.disconnect()
+      blocking.disconnect()
+    },
+  }
+}
+
+export async function openWorker({ socket }: Place, handle: Handle): Promise<Worker> {
+  const redis = new Redis(socket, { maxRetriesPerRequest: null })
+  let isClosed = false
+  const work = async (): Promise<void> => {
+    // One connection: the result is on its way before the next item is asked for.
+    for (;;) {
+      const popped = await redis.blpop(ITEMS, 0)
+      void redis.rpush(RESULTS, handle(Number(popped?.[1]))).catch(throwUnlessClosed)
+    }
+  }
+  const throwUnlessClosed = (error: unknown): void => {
+    if (!isClosed) throw error
+  }
+  void work().catch(throwUnlessClosed)
+  return {
+    close: async () => {
+      isClosed = true
+      redis.disconnect()
+    },
+  }
+}

@@ -1,0 +1,68 @@
+/** The process of one system's producer or worker: does what the driver asks, one request at a time. Started by processes.ts only. */
+import { checkResults, machineNow, watchedHandler } from './last-work.js'
+import {
+  type OnceReport,
+  type Request,
+  ROLES,
+  type Role,
+  serve,
+  type Spent,
+  type Stream,
+  type StreamReport,
+} from './processes.js'
+import { loadAdapter, PEER_NAMES, type Place, type Producer } from './systems.js'
+
+const [, , systemWord, roleWord, socket] = process.argv
+const system = PEER_NAMES.find((name) => name === systemWord)
+const role = ROLES.find((name) => name === roleWord)
+if (system === undefined || role === undefined || socket === undefined)
+  throw new Error(`expected system, role and socket, got ${process.argv.slice(2).join(' ')}`)
+const adapter = await loadAdapter(system)
+serve(await answering(role, { socket }))
+
+async function answering(role: Role, place: Place): Promise<(request: Request) => unknown> {
+  if (role === 'worker') {
+    const { handle, last } = watchedHandler()
+    await adapter.openWorker(place, handle)
+    return (request) => {
+      if (request.kind === 'last') return last()
+      if (request.kind === 'spent') return spent()
+      throw new Error(`no worker does ${request.kind}`)
+    }
+  }
+  const producer = await adapter.openProducer(place)
+  return (request) => {
+    if (request.kind === 'once') return once(producer, request.count)
+    if (request.kind === 'stream') return stream(producer, request)
+    if (request.kind === 'spent') return spent()
+    throw new Error(`no producer does ${request.kind}`)
+  }
+}
+
+async function once(producer: Producer, count: number): Promise<OnceReport> {
+  const items = Array.from({ length: count }, (_, i) => i)
+  const startedAt = machineNow()
+  const results = await producer.run(items)
+  const wentOnAt = machineNow()
+  checkResults(results, count)
+  return { startedAt, wentOnAt }
+}
+
+async function stream(producer: Producer, { count, warmMs, timedMs, leastRuns }: Stream): Promise<StreamReport> {
+  const runs = async (forMs: number, least: number): Promise<readonly number[]> => {
+    const timesMs: number[] = []
+    const until = machineNow() + forMs
+    while (machineNow() < until || timesMs.length < least) {
+      const { startedAt, wentOnAt } = await once(producer, count)
+      timesMs.push(wentOnAt - startedAt)
+    }
+    return timesMs
+  }
+  const { length: warmRuns } = await runs(warmMs, 0)
+  return { timesMs: await runs(timedMs, leastRuns), warmRuns }
+}
+
+function spent(): Spent {
+  const { user, system } = process.cpuUsage()
+  return { cpuUs: user + system, peakBytes: process.resourceUsage().maxRSS * 1_024 }
+}

@@ -1,0 +1,151 @@
+/**
+ * Compares this library with its peers over Redis: fan out n branches that do next to nothing, join, go on; one adapter a system
+ * (adapters/), producers and workers as processes of their own, a private redis-server for each. docs/benchmarks.md tells the method and
+ * shows the tables.
+ *
+ *   npm run bench:peers -- [--smoke] [--only NAME,…] [--rounds N] [--sizes 1,10,…] [--workers 1,2] [--json FILE] [--markdown]
+ *                          [--profile FOLDER]
+ */
+import { writeFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
+import { parseArgs } from 'node:util'
+import { redisVersion } from '../../test/support/redis-server.js'
+import { machine } from '../machine.js'
+import { countText, short } from '../markdown.js'
+import { p50Of, rateOf, type Results, type Sample, type Settings, type Skip } from './results.js'
+import { Stage } from './stage.js'
+import { PEER_NAMES, type PeerName } from './systems.js'
+import { page } from './tables.js'
+
+const FULL: Settings = {
+  systems: PEER_NAMES,
+  workers: [1, 2],
+  counts: [1, 10, 100, 1_000, 10_000, 100_000],
+  rounds: 5,
+  warmMs: 300,
+  timedMs: 500,
+  singlesMs: 400,
+  mostSingles: 20,
+  longestRunMs: 20_000,
+}
+
+/** Enough to see that everything works; no number of it says anything. */
+const SMOKE: Settings = {
+  ...FULL,
+  workers: [2],
+  counts: [1, 100, 1_000],
+  rounds: 1,
+  warmMs: 1,
+  timedMs: 20,
+  singlesMs: 20,
+  mostSingles: 2,
+  longestRunMs: 2_000,
+}
+
+const { values } = parseArgs({
+  options: {
+    smoke: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    rounds: { type: 'string' },
+    sizes: { type: 'string' },
+    workers: { type: 'string' },
+    json: { type: 'string' },
+    markdown: { type: 'boolean', default: false },
+    profile: { type: 'string' },
+  },
+})
+
+const results = await compare(settingsOf(), (line) => process.stderr.write(`${line}\n`))
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 1)}\n`)
+console.log(values.markdown ? page(results) : summary(results))
+
+function settingsOf(): Settings {
+  const base = values.smoke ? SMOKE : FULL
+  const numbers = (option: string, text: string | undefined): readonly number[] | undefined =>
+    text?.split(',').map((word) => wholeNumber(option, word))
+  return {
+    ...base,
+    counts: [...(numbers('--sizes', values.sizes) ?? base.counts)].sort((a, b) => a - b),
+    workers: numbers('--workers', values.workers) ?? base.workers,
+    rounds: values.rounds === undefined ? base.rounds : wholeNumber('--rounds', values.rounds),
+    systems: values.only?.split(',').map(systemNamed) ?? base.systems,
+  }
+}
+
+function wholeNumber(option: string, text: string): number {
+  const number = Number(text)
+  if (!Number.isInteger(number) || number < 1) throw new Error(`${option} takes whole numbers from 1, got "${text}"`)
+  return number
+}
+
+function systemNamed(name: string): PeerName {
+  const system = PEER_NAMES.find((known) => known === name)
+  if (system === undefined) throw new Error(`--only takes ${PEER_NAMES.join(', ')}, got "${name}"`)
+  return system
+}
+
+/** Every round has new processes, all alive at once, and asks each system for each size in turn: what disturbs the machine disturbs all. */
+async function compare(settings: Settings, tell: (line: string) => void): Promise<Results> {
+  const samples: Sample[] = []
+  const skipped: Skip[] = []
+  const before = loadavg()[0] ?? 0
+  for (let round = 0; round < settings.rounds; round += 1) {
+    for (const workers of settings.workers) {
+      tell(`round ${round + 1} of ${settings.rounds}, workers: ${workers}`)
+      await withStages(settings.systems, workers, async (stages) => {
+        for (const [i, count] of settings.counts.entries()) {
+          for (const stage of rotated(stages, round + i)) {
+            if (isSkipped(stage.system, workers, count)) continue
+            const sample = { round, system: stage.system, workers, count, ...(await stage.measure(count, settings)) }
+            samples.push(sample)
+            tell(
+              `  ${stage.system}, ${countText(count)}: ${short(rateOf(sample))} branches/s, p50 ${short(p50Of(sample))} ms`,
+            )
+          }
+        }
+      })
+    }
+  }
+  const load = [before, loadavg()[0] ?? 0] as const
+  return { date: new Date().toISOString(), machine: machine(), redis: redisVersion(), load, settings, samples, skipped }
+
+  function isSkipped(system: PeerName, workers: number, count: number): boolean {
+    const isSame = (other: Skip | Sample): boolean => other.system === system && other.workers === workers
+    if (skipped.some((other) => isSame(other) && other.count === count)) return true
+    if (skipped.some((other) => isSame(other) && other.count < count)) {
+      skipped.push({ system, workers, count, because: 'a smaller size was left out' })
+      return true
+    }
+    const smaller = samples.filter((sample) => isSame(sample) && sample.count < count).at(-1)
+    const expectedMs = smaller === undefined ? 0 : p50Of(smaller) * (count / smaller.count)
+    if (expectedMs <= settings.longestRunMs) return false
+    skipped.push({ system, workers, count, because: `a run would take about ${Math.round(expectedMs / 1_000)} s` })
+    return true
+  }
+}
+
+async function withStages(
+  systems: readonly PeerName[],
+  workers: number,
+  use: (stages: readonly Stage[]) => Promise<void>,
+): Promise<void> {
+  const stages: Stage[] = []
+  try {
+    for (const system of systems) stages.push(await Stage.open(system, workers, values.profile))
+    await use(stages)
+  } finally {
+    await Promise.all(stages.map((stage) => stage.close()))
+  }
+}
+
+function rotated<T>(list: readonly T[], by: number): readonly T[] {
+  const at = by % list.length
+  return [...list.slice(at), ...list.slice(0, at)]
+}
+
+function summary({ samples, skipped }: Results): string {
+  return (
+    `${samples.length} measurements of ${new Set(samples.map(({ system }) => system)).size} systems, every answer as expected` +
+    (skipped.length === 0 ? '' : `; ${skipped.length} sizes left out`)
+  )
+}

@@ -1,0 +1,120 @@
+/** One system with its server and its processes, as it is measured. */
+import { Redis } from 'ioredis'
+import { RedisServer } from '../../test/support/redis-server.js'
+import { usageOf } from '../layout/info.js'
+import { Child, type Spent } from './processes.js'
+import type { Sample, Settings, Single } from './results.js'
+import type { PeerName } from './systems.js'
+
+const WITHIN_MS = 120_000
+
+/** `close` it when done. */
+export class Stage {
+  readonly system: PeerName
+  readonly #server: RedisServer
+  readonly #redis: Redis
+  readonly #producer: Child
+  readonly #workers: readonly Child[]
+
+  private constructor(system: PeerName, server: RedisServer, redis: Redis, producer: Child, workers: readonly Child[]) {
+    this.system = system
+    this.#server = server
+    this.#redis = redis
+    this.#producer = producer
+    this.#workers = workers
+  }
+
+  /** @param profiles a folder for the CPU profiles of its processes; undefined: none are made */
+  static async open(system: PeerName, workers: number, profiles: string | undefined): Promise<Stage> {
+    const server = await RedisServer.start()
+    const roles = ['producer', ...Array.from({ length: workers }, () => 'worker' as const)] as const
+    const flags = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`, '--cpu-prof-interval=200']
+    const starts = await Promise.allSettled(roles.map((role) => Child.start(system, role, server, flags)))
+    const children = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
+    const [producer, ...others] = children
+    const failed = starts.find((start) => start.status === 'rejected')
+    if (failed === undefined && producer !== undefined)
+      return new Stage(system, server, new Redis(server.socket), producer, others)
+    for (const child of children) child.stop()
+    await server.stop()
+    throw failed?.reason
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#producer, ...this.#workers].map((child) => child.end()))
+    this.#redis.disconnect()
+    await this.#server.stop()
+  }
+
+  /** Single runs, then a stream of them. @throws Error when a result is wrong, missing or there twice, or a branch was */
+  async measure(count: number, settings: Settings): Promise<Omit<Sample, 'round' | 'system' | 'workers' | 'count'>> {
+    const handledBefore = await this.#handled()
+    const idle = await this.#memory()
+    const singles = [await this.#single(count)]
+    const { peak } = await this.#memory()
+    const until = performance.now() + settings.singlesMs
+    while (singles.length < settings.mostSingles && performance.now() < until) singles.push(await this.#single(count))
+
+    const before = await this.#spent()
+    const { timesMs, warmRuns } = await this.#producer.stream(
+      { count, warmMs: settings.warmMs, timedMs: settings.timedMs, leastRuns: 1 },
+      WITHIN_MS,
+    )
+    const after = await this.#spent()
+
+    const runs = timesMs.length + warmRuns
+    const handled = (await this.#handled()) - handledBefore
+    const expected = (runs + singles.length) * count
+    if (handled !== expected)
+      throw new Error(`${this.system}: expected ${expected} branches to be handled, once each, got ${handled}`)
+    const each = (from: number, to: number): number => (to - from) / (runs * count)
+    return {
+      singles,
+      timesMs,
+      cost: {
+        commands: each(before.redis.commands, after.redis.commands),
+        redisUs: each(before.redis.cpuUs, after.redis.cpuUs),
+        producerUs: each(before.producer.cpuUs, after.producer.cpuUs),
+        workersUs: each(cpuOf(before.workers), cpuOf(after.workers)),
+      },
+      peakBytes: peak > idle.peak ? (peak - idle.used) / count : undefined,
+      residentBytes: {
+        producer: after.producer.peakBytes,
+        worker: Math.max(...after.workers.map(({ peakBytes }) => peakBytes)),
+      },
+    }
+  }
+
+  async #single(count: number): Promise<Single> {
+    const { startedAt, wentOnAt } = await this.#producer.once(count, WITHIN_MS)
+    const lasts = await Promise.all(this.#workers.map((worker) => worker.last()))
+    const latest = (times: readonly (number | undefined)[]): number => Math.max(...times.map((time) => time ?? 0))
+    return {
+      totalMs: wentOnAt - startedAt,
+      joinMs: wentOnAt - latest(lasts.map(({ sentAt }) => sentAt)),
+      afterHandlerMs: wentOnAt - latest(lasts.map(({ handlerEndedAt }) => handlerEndedAt)),
+    }
+  }
+
+  async #handled(): Promise<number> {
+    const lasts = await Promise.all(this.#workers.map((worker) => worker.last()))
+    return lasts.reduce((sum, { handled }) => sum + handled, 0)
+  }
+
+  async #memory(): Promise<{ readonly used: number; readonly peak: number }> {
+    const text = await this.#redis.info('memory')
+    const number = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(text)?.[1] ?? Number.NaN)
+    return { used: number('used_memory'), peak: number('used_memory_peak') }
+  }
+
+  async #spent() {
+    const [redis, producer, workers] = await Promise.all([
+      usageOf(this.#redis),
+      this.#producer.spent(),
+      Promise.all(this.#workers.map((worker) => worker.spent())),
+    ])
+    return { redis, producer, workers }
+  }
+}
+
+const cpuOf = (spent: readonly Spent[]): number => spent.reduce((sum, { cpuUs }) => sum + cpuUs, 0)
