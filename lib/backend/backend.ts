@@ -465,6 +465,22 @@ export interface BackendLimits {
   readonly bytesPerCall: number
 }
 
+export interface KeepAliveOptions {
+  /** As the session was opened with; Infinity: there is nothing to do. */
+  readonly ttlMs: number
+  /**
+   * Called when the session is gone (`session`: it is renewed no more; open a new one) or could not be renewed for its whole TTL
+   * (`store`: attempts go on, and what it holds may be taken back). Never from inside `keepAlive`.
+   */
+  readonly onLost: (what: 'session' | 'store') => void
+}
+export interface KeepAlive {
+  /** Ends it; once this resolves no renewal is under way. Safe to repeat. */
+  stop(): Promise<void>
+  /** When the last renewal that arrived was sent, by `monotonicClock` of time.ts. The session is ours for its TTL from then on. */
+  readonly lastRenewedAt: number
+}
+
 /** A store, opened. Calls after `close` throw CLOSED. */
 export interface Backend {
   readonly limits: BackendLimits
@@ -494,5 +510,9 @@ export interface Backend {
    * for. Returns what ends that. Absent where the store cannot be away.
    */
   onReconnected?(listener: () => void): () => void
+  /** Renews an open session from now on, whatever this process is busy with, until it is stopped or the backend closed. */
+  keepAlive(session: string, options: KeepAliveOptions): KeepAlive
+  /** Resolves when the store answers. Throws REDIS_UNAVAILABLE, sooner than other calls do. */
+  ping(): Promise<void>
   close(): Promise<void>
 }

@@ -5,7 +5,8 @@
  */
 import { GraflowError } from '../../errors.js'
 import type { Clock } from '../../time.js'
-import type { Backend, Inspector, Notice, RunActivity } from '../backend.js'
+import type { Backend, Inspector, KeepAlive, Notice, RunActivity } from '../backend.js'
+import { Listeners } from '../listeners.js'
 import { Kernel } from './kernel.js'
 import type { Effects, KernelOptions } from './state.js'
 
@@ -91,6 +92,18 @@ class MemoryBackend implements Backend {
   watch(runId: string, listener: (activity: RunActivity) => void): () => void {
     this.#checkOpen()
     return this.#mail.activities.add(runId, listener)
+  }
+
+  /** The store is this process: while a session could be renewed, it need not be. */
+  keepAlive(): KeepAlive {
+    return { stop: () => Promise.resolve(), lastRenewedAt: Number.POSITIVE_INFINITY }
+  }
+
+  ping(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#checkOpen()
+      resolve()
+    })
   }
 
   close(): Promise<void> {
@@ -195,43 +208,5 @@ class Mail implements Effects {
     const deliveries = this.#waiting
     this.#waiting = []
     for (const deliver of deliveries) deliver()
-  }
-}
-
-/** Listeners by name. */
-class Listeners<T> {
-  readonly #byName = new Map<string, Set<(news: T) => void>>()
-
-  has(name: string): boolean {
-    return this.#byName.has(name)
-  }
-
-  /** Adds a listener and returns what removes it; removing it twice does nothing. */
-  add(name: string, listener: (news: T) => void): () => void {
-    const own = (news: T): void => listener(news)
-    const known = this.#byName.get(name) ?? new Set()
-    this.#byName.set(name, known.add(own))
-    return () => {
-      const listeners = this.#byName.get(name)
-      listeners?.delete(own)
-      if (listeners?.size === 0) this.#byName.delete(name)
-    }
-  }
-
-  /** A listener that throws does not keep the news from the others. */
-  tell(name: string, news: T): void {
-    for (const listener of [...(this.#byName.get(name) ?? [])]) {
-      try {
-        listener(news)
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error
-        })
-      }
-    }
-  }
-
-  clear(): void {
-    this.#byName.clear()
   }
 }

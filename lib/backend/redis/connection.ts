@@ -3,6 +3,7 @@
  * lets no error event go unheard. Who sends commands decides what to repeat.
  */
 import { Redis } from 'ioredis'
+import type { Random } from '../../time.js'
 import type { RedisTarget } from './address.js'
 
 /** Between two attempts to connect: doubled each time, within these. */
@@ -15,7 +16,7 @@ export interface ConnectionOptions {
   readonly name: string
   /** One attempt to connect takes this long at most. */
   readonly connectTimeoutMs: number
-  readonly random: () => number
+  readonly random: Random
   /** What the connection last met; the next attempt follows by itself. */
   readonly onError: (error: Error) => void
 }
@@ -47,7 +48,7 @@ export function makeConnection({ target, name, connectTimeoutMs, random, onError
 }
 
 /** How long to wait before attempt n + 1, n from 0: growing, and never the same for all who wait. */
-export function backoffMs(attempt: number, random: () => number): number {
+export function backoffMs(attempt: number, random: Random): number {
   const most = Math.min(FIRST_DELAY_MS * 2 ** Math.min(attempt, 10), LONGEST_DELAY_MS)
   return Math.ceil(most * (0.5 + random() / 2))
 }

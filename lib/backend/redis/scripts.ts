@@ -10,19 +10,20 @@ import { GraflowError } from '../../errors.js'
 /** All scripts, by the name of their file in lua/. */
 export const SCRIPT_NAMES = Object.freeze([
   'acquire',
-  'channel',
+  'channel-change',
+  'channel-read',
+  'channel-write',
   'control',
-  'dead-letters',
-  'graph',
   'groups',
   'open',
+  'open-full',
   'outcomes',
   'queues',
-  'runs',
-  'sessions',
   'session',
+  'sessions',
   'settle',
   'step',
+  'step-full',
   'sweep',
 ] as const)
 export type ScriptName = (typeof SCRIPT_NAMES)[number]

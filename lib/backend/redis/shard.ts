@@ -7,6 +7,7 @@
  */
 import { Command, type Redis } from 'ioredis'
 import { GraflowError } from '../../errors.js'
+import type { Clock, Random } from '../../time.js'
 import { parseAddress, type RedisTarget } from './address.js'
 import { backoffMs, makeConnection } from './connection.js'
 import { type Keys, keysOf, tagOf } from './keys.js'
@@ -26,7 +27,9 @@ export interface ShardOptions {
   /** How long the first connection may take. */
   readonly connectTimeoutMs: number
   readonly allowEviction: boolean
-  readonly random: () => number
+  /** Measures replies; never goes back. */
+  readonly clock: Clock
+  readonly random: Random
 }
 
 export const SHARD_DEFAULTS = Object.freeze({
@@ -56,7 +59,7 @@ interface Call {
   readonly args: readonly (string | number | Buffer)[]
   readonly resolve: (reply: Reply) => void
   readonly reject: (error: unknown) => void
-  /** By performance.now(). */
+  /** By the clock. */
   readonly giveUpAt: number
   sentAt: number
   /** Sendings so far: the reply to an earlier one comes too late. */
@@ -77,13 +80,14 @@ export class Shard {
   readonly #inFlight = new Set<Call>()
   #waiting: Call[] = []
   #isFlushPlanned = false
-  #watchdog: NodeJS.Timeout | undefined
-  /** Which moment it waits for, by performance.now(). */
+  #cancelWatchdog: (() => void) | undefined
+  /** Which moment it waits for. */
   #watchdogAt = Infinity
   #isSecondLook = false
   #lastError: Error | undefined
   #isClosed = false
-  readonly #backoffs = new Map<NodeJS.Timeout, Call>()
+  /** Calls that wait to be sent again, with what cancels that. */
+  readonly #backoffs = new Map<Call, () => void>()
 
   private constructor(options: ShardOptions) {
     this.#options = options
@@ -127,9 +131,14 @@ export class Shard {
    * REDIS_UNSUITABLE; INTEGRITY for a key of another type; CLOSED
    */
   call(name: ScriptName, args: readonly Argument[]): Promise<Reply> {
+    return this.#enqueue(name, this.script(name), args)
+  }
+
+  /** A script as Redis gets it, for whoever calls it on another connection. */
+  script(name: ScriptName): Script {
     const script = this.#scripts.get(name)
     if (script === undefined) throw new GraflowError('INTERNAL', `expected a script lua/${name}.lua`)
-    return this.#enqueue(name, script, args)
+    return script
   }
 
   /** Sends a command that may be repeated. Throws as `call` does. */
@@ -141,10 +150,10 @@ export class Shard {
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    clearTimeout(this.#watchdog)
+    this.#cancelWatchdog?.()
     this.#redis.disconnect()
-    const calls = [...this.#inFlight, ...this.#waiting, ...this.#backoffs.values()]
-    for (const timer of this.#backoffs.keys()) clearTimeout(timer)
+    const calls = [...this.#inFlight, ...this.#waiting, ...this.#backoffs.keys()]
+    for (const cancel of this.#backoffs.values()) cancel()
     this.#backoffs.clear()
     this.#inFlight.clear()
     this.#waiting = []
@@ -159,7 +168,7 @@ export class Shard {
         reject(closedError())
         return
       }
-      const now = performance.now()
+      const now = this.#options.clock.now()
       this.#waiting.push({
         what,
         script,
@@ -199,7 +208,7 @@ export class Shard {
   }
 
   #send(call: Call): void {
-    call.sentAt = performance.now()
+    call.sentAt = this.#options.clock.now()
     call.sendings += 1
     this.#inFlight.add(call)
     const { sendings } = call
@@ -262,14 +271,14 @@ export class Shard {
     const delayMs = backoffMs(call.sendings - 1, this.#options.random)
     if (this.#isClosed) {
       call.reject(closedError())
-    } else if (performance.now() + delayMs > call.giveUpAt) {
+    } else if (this.#options.clock.now() + delayMs > call.giveUpAt) {
       call.reject(this.#unavailable(call.what, error))
     } else {
-      const timer = setTimeout(() => {
-        this.#backoffs.delete(timer)
+      const cancel = this.#options.clock.after(delayMs, () => {
+        this.#backoffs.delete(call)
         this.#again(call)
-      }, delayMs)
-      this.#backoffs.set(timer, call)
+      })
+      this.#backoffs.set(call, cancel)
     }
   }
 
@@ -287,16 +296,16 @@ export class Shard {
     if (this.#isClosed) return
     const next = Math.min(this.#oldestSentAt() + this.#options.commandTimeoutMs, this.#waiting[0]?.giveUpAt ?? Infinity)
     if (next >= this.#watchdogAt) return // it looks earlier, and goes on from there
-    clearTimeout(this.#watchdog)
+    this.#cancelWatchdog?.()
     this.#watchdogAt = next
-    const delayMs = Math.max(0, next - performance.now()) + (this.#isSecondLook ? SECOND_LOOK_MS : 1)
-    this.#watchdog = setTimeout(() => this.#look(), delayMs)
-    this.#watchdog.unref()
+    const { clock } = this.#options
+    const delayMs = Math.max(0, next - clock.now()) + (this.#isSecondLook ? SECOND_LOOK_MS : 1)
+    this.#cancelWatchdog = clock.after(delayMs, () => this.#look(), true)
   }
 
   #look(): void {
     this.#watchdogAt = Infinity
-    const now = performance.now()
+    const now = this.#options.clock.now()
     if (now - this.#oldestSentAt() >= this.#options.commandTimeoutMs) {
       if (this.#isSecondLook) {
         this.#lastError = new Error(`no reply within ${this.#options.commandTimeoutMs} ms`)
@@ -340,12 +349,12 @@ export class Shard {
 
   /** Waits for the first connection; a wrong password or certificate does not become right by waiting. */
   async #connect(): Promise<void> {
-    const { connectTimeoutMs } = this.#options
+    const { connectTimeoutMs, clock } = this.#options
     await new Promise<void>((resolve, reject) => {
       const fail = (): void => reject(this.#unreachable())
-      const timer = setTimeout(fail, connectTimeoutMs)
+      const cancel = clock.after(connectTimeoutMs, fail)
       this.#redis.once('ready', () => {
-        clearTimeout(timer)
+        cancel()
         resolve()
       })
       this.#redis.on('error', (error: Error & { code?: string }) => {
@@ -353,7 +362,7 @@ export class Shard {
         const isFinal =
           REFUSED.has(word) || /CERT|TLS|SSL|SELF_SIGNED/.test(error.code ?? '') || error.code === 'EACCES'
         if (!isFinal) return
-        clearTimeout(timer)
+        cancel()
         reject(refusedError(this.address, error))
       })
       this.#redis.connect().catch((error: unknown) => {

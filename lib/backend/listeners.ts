@@ -1,0 +1,41 @@
+/** Who listens to what, by name. A listener that throws keeps the news from nobody else; its error is thrown where nobody catches it. */
+export class Listeners<T> {
+  readonly #byName = new Map<string, Set<(news: T) => void>>()
+
+  has(name: string): boolean {
+    return this.#byName.has(name)
+  }
+
+  /** Every name that somebody listens to. */
+  get names(): readonly string[] {
+    return [...this.#byName.keys()]
+  }
+
+  /** Adds a listener and returns what removes it; removing it twice does nothing. */
+  add(name: string, listener: (news: T) => void): () => void {
+    const own = (news: T): void => listener(news)
+    const known = this.#byName.get(name) ?? new Set()
+    this.#byName.set(name, known.add(own))
+    return () => {
+      const listeners = this.#byName.get(name)
+      listeners?.delete(own)
+      if (listeners?.size === 0) this.#byName.delete(name)
+    }
+  }
+
+  tell(name: string, news: T): void {
+    for (const listener of [...(this.#byName.get(name) ?? [])]) {
+      try {
+        listener(news)
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+
+  clear(): void {
+    this.#byName.clear()
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * Activity of watched runs, on one connection that is opened with the first watcher. Messages of the time between two connections are
+ * lost, so that after a reconnect every watcher is told once that something may have changed.
+ */
+import { Command, type Redis } from 'ioredis'
+import type { Clock, Random } from '../../time.js'
+import type { RunActivity } from '../backend.js'
+import { Listeners } from '../listeners.js'
+import { makeConnection } from './connection.js'
+import type { Shard } from './shard.js'
+
+export interface ActivitiesOptions {
+  readonly shard: Shard
+  readonly connectTimeoutMs: number
+  /** An operation waits for a new watcher to be known this long at most. */
+  readonly commandTimeoutMs: number
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export class Activities {
+  readonly #options: ActivitiesOptions
+  readonly #listeners = new Listeners<RunActivity>()
+  readonly #runs = new Map<string, { readonly runId: string; watchers: number }>()
+  #redis: Redis | undefined
+  #wasReady = false
+  #pending: Promise<void> | undefined
+  #isClosed = false
+
+  constructor(options: ActivitiesOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Until new watchers are known to Redis; undefined when all are. Who waits for it before an operation misses nothing of what the
+   * operation does.
+   */
+  get pending(): Promise<void> | undefined {
+    return this.#pending
+  }
+
+  /** Calls the listener when something changes in the run; returns what ends that. */
+  watch(runId: string, listener: (activity: RunActivity) => void): () => void {
+    const stop = this.#listeners.add(runId, listener)
+    const channel = this.#options.shard.keys.activity(runId)
+    const run = this.#runs.get(channel) ?? { runId, watchers: 0 }
+    this.#runs.set(channel, run)
+    run.watchers += 1
+    if (run.watchers === 1) this.#subscribe(channel)
+    let isStopped = false
+    return () => {
+      stop()
+      if (isStopped) return
+      isStopped = true
+      run.watchers -= 1
+      if (run.watchers > 0) return
+      this.#runs.delete(channel)
+      if (this.#redis?.status === 'ready') void this.#send('UNSUBSCRIBE', [channel])
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#redis?.disconnect()
+    this.#listeners.clear()
+    this.#runs.clear()
+  }
+
+  #subscribe(channel: string): void {
+    const redis = (this.#redis ??= this.#connect())
+    const known = redis.status === 'ready' ? this.#send('SUBSCRIBE', [channel]) : this.#whenReady(redis)
+    const pending = Promise.all([this.#pending, this.#atMost(known)]).then(() => {
+      if (this.#pending === pending) this.#pending = undefined
+    })
+    this.#pending = pending
+  }
+
+  #connect(): Redis {
+    const { shard, connectTimeoutMs, random } = this.#options
+    const redis = makeConnection({
+      target: shard.target,
+      name: 'graflow-activity',
+      connectTimeoutMs,
+      random,
+      onError: () => undefined, // it connects again by itself
+    })
+    redis.on('ready', () => void this.#subscribeAll())
+    redis.on('message', (channel: string, message: string) => this.#heard(channel, message))
+    redis.connect().catch(() => undefined)
+    return redis
+  }
+
+  async #subscribeAll(): Promise<void> {
+    const isFirst = !this.#wasReady
+    this.#wasReady = true
+    const channels = [...this.#runs.keys()]
+    if (channels.length > 0) await this.#send('SUBSCRIBE', channels)
+    this.#redis?.emit('graflow:subscribed')
+    if (isFirst || this.#isClosed) return
+    for (const channel of channels) {
+      const run = this.#runs.get(channel)
+      if (run !== undefined) this.#listeners.tell(run.runId, { kind: 'state', gid: run.runId })
+    }
+  }
+
+  #whenReady(redis: Redis): Promise<void> {
+    return new Promise((resolve) => {
+      redis.once('graflow:subscribed', () => resolve())
+    })
+  }
+
+  /** A subscription that fails is made anew with the next connection. */
+  async #send(name: 'SUBSCRIBE' | 'UNSUBSCRIBE', channels: readonly string[]): Promise<void> {
+    const redis = this.#redis
+    if (redis === undefined) return
+    try {
+      // in lower case: by these names the client knows that it is in subscriber mode
+      await redis.sendCommand(new Command(name.toLowerCase(), [...channels]))
+    } catch {
+      if (!this.#isClosed) redis.disconnect(true)
+    }
+  }
+
+  #atMost(known: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(this.#options.commandTimeoutMs, resolve, true)
+      void known.then(() => {
+        cancel()
+        resolve()
+      })
+    })
+  }
+
+  #heard(channel: string, message: string): void {
+    const run = this.#runs.get(channel)
+    const [, kind, gid] = /^(group|settled|state) (.+)$/s.exec(message) ?? []
+    if (run === undefined || gid === undefined) return
+    if (kind === 'group' || kind === 'settled' || kind === 'state') this.#listeners.tell(run.runId, { kind, gid })
+  }
+}

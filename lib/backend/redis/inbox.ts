@@ -1,0 +1,258 @@
+/**
+ * One blocking reader for all sessions that this process listens to. It hides where each stream was read to, what a lost connection
+ * means, and how a reader that is blocked learns of another session. Reading takes nothing away: what got lost on the wire is read
+ * again. Listeners are called from an event of the socket, never from inside an operation.
+ */
+import { Command, type Redis } from 'ioredis'
+import type { Clock, Random } from '../../time.js'
+import type { Notice } from '../backend.js'
+import { Listeners } from '../listeners.js'
+import { backoffMs, makeConnection } from './connection.js'
+import type { Reply, Shard } from './shard.js'
+
+/** How long one read waits for news; then the streams are looked at, in case one was made anew. */
+const BLOCK_MS = 5_000
+/** After that much more the connection is taken for dead. */
+const GRACE_MS = 1_000
+/** News in one reply and stream. */
+const COUNT = 1_000
+const BEGINNING = '0-0'
+/** Between two attempts to wake the reader, which may not have reached Redis yet. */
+const WAKE_AGAIN_MS = 5
+
+export interface InboxOptions {
+  readonly shard: Shard
+  readonly connectTimeoutMs: number
+  readonly clock: Clock
+  readonly random: Random
+  /** Something may have been missed: whatever is awaited is to be looked at again. */
+  readonly onReconnected: () => void
+}
+
+export class Inbox {
+  readonly #options: InboxOptions
+  readonly #listeners = new Listeners<Notice>()
+  /** Read to here, by session. */
+  readonly #positions = new Map<string, string>()
+  #redis: Redis | undefined
+  /** Sessions of the read under way. */
+  #reading: ReadonlySet<string> = new Set()
+  #clientId: number | undefined
+  #isWaking = false
+  #isClosed = false
+  #wakeSleeper: (() => void) | undefined
+
+  constructor(options: InboxOptions) {
+    this.#options = options
+  }
+
+  /** Calls the listener with what concerns the session, from the first notice that its stream has; returns what ends that. */
+  listen(session: string, listener: (notice: Notice) => void): () => void {
+    const stop = this.#listeners.add(session, listener)
+    if (!this.#positions.has(session)) this.#positions.set(session, BEGINNING)
+    if (this.#redis === undefined) this.#start()
+    else void this.#wake(session)
+    return () => {
+      stop()
+      if (!this.#listeners.has(session)) this.#positions.delete(session)
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#wakeSleeper?.()
+    this.#redis?.disconnect()
+    this.#listeners.clear()
+    this.#positions.clear()
+  }
+
+  #start(): void {
+    const { shard, connectTimeoutMs, random } = this.#options
+    const redis = makeConnection({
+      target: shard.target,
+      name: 'graflow-inbox',
+      connectTimeoutMs,
+      random,
+      onError: () => undefined, // the loop below waits for the next connection
+    })
+    this.#redis = redis
+    void this.#run(redis)
+  }
+
+  /** One connection after the other, until it is closed. */
+  async #run(redis: Redis): Promise<void> {
+    redis.connect().catch(() => undefined) // attempts go on by themselves
+    for (let connection = 0; !this.#isClosed; connection++) {
+      await this.#ready(redis)
+      if (this.#isClosed) return
+      try {
+        this.#clientId = Number(await this.#send(redis, ['CLIENT', 'ID'], GRACE_MS))
+        if (connection > 0) await this.#lookAgain(redis)
+        for (;;) await this.#read(redis)
+      } catch (error) {
+        this.#clientId = undefined
+        if (this.#isClosed) return
+        const isReply = error instanceof Error && error.name === 'ReplyError'
+        if (redis.status === 'ready' && !isReply) redis.stream.destroy() // it said nothing for too long
+        await this.#pause(backoffMs(isReply ? 3 : 0, this.#options.random))
+      }
+    }
+  }
+
+  #ready(redis: Redis): Promise<void> {
+    if (redis.status === 'ready') return Promise.resolve()
+    return new Promise((resolve) => {
+      const done = (): void => {
+        redis.off('ready', done)
+        redis.off('end', done)
+        resolve()
+      }
+      redis.on('ready', done)
+      redis.on('end', done)
+    })
+  }
+
+  async #read(redis: Redis): Promise<void> {
+    const sessions = [...this.#positions.keys()]
+    this.#reading = new Set(sessions)
+    if (sessions.length === 0) {
+      await this.#pause(BLOCK_MS)
+      return
+    }
+    const keys = sessions.map((session) => this.#options.shard.keys.inbox(session))
+    const from = sessions.map((session) => this.#positions.get(session) ?? BEGINNING)
+    const reply = await this.#send(
+      redis,
+      ['XREAD', 'COUNT', COUNT, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...from],
+      BLOCK_MS + GRACE_MS,
+    )
+    if (reply === null) {
+      // it was woken for another session, or nothing has come for a while
+      if (sessions.length === this.#positions.size) await this.#checkPositions(redis)
+      return
+    }
+    for (const stream of list(reply)) {
+      const [key, entries] = list(stream)
+      const session = sessions[keys.indexOf(textOf(key))]
+      if (session !== undefined) this.#deliver(session, list(entries))
+    }
+  }
+
+  #deliver(session: string, entries: readonly Reply[]): void {
+    for (const entry of entries) {
+      const [id, fields] = list(entry)
+      if (!this.#positions.has(session)) return // nobody listens any more
+      this.#positions.set(session, textOf(id))
+      const notice = readNotice(list(fields))
+      if (notice !== undefined) this.#listeners.tell(session, notice)
+    }
+  }
+
+  /** After a reconnect, or when Redis changed its role: a stream may be another one, and news may be lost. */
+  async #lookAgain(redis: Redis): Promise<void> {
+    await this.#checkPositions(redis)
+    this.#options.onReconnected()
+    for (const session of this.#listeners.names) this.#listeners.tell(session, { kind: 'work' })
+  }
+
+  /** A stream that was made anew, by a clock that went back, has numbers below those that were read. */
+  async #checkPositions(redis: Redis): Promise<void> {
+    for (const [session, position] of this.#positions) {
+      if (position === BEGINNING) continue
+      const last = await this.#lastId(redis, session)
+      if (last !== undefined && !isBefore(last, position)) continue
+      this.#positions.set(session, BEGINNING)
+      if (last === undefined) continue // it is gone; a new one is read from its beginning
+      this.#options.onReconnected()
+      this.#listeners.tell(session, { kind: 'work' })
+    }
+  }
+
+  async #lastId(redis: Redis, session: string): Promise<string | undefined> {
+    try {
+      const info = list(await this.#send(redis, ['XINFO', 'STREAM', this.#options.shard.keys.inbox(session)], GRACE_MS))
+      const at = info.findIndex((item) => textOf(item) === 'last-generated-id')
+      return textOf(info[at + 1] ?? null)
+    } catch (error) {
+      if (error instanceof Error && /no such key/i.test(error.message)) return undefined
+      throw error
+    }
+  }
+
+  /** Makes the reader begin anew, with the session among those it reads. */
+  async #wake(session: string): Promise<void> {
+    this.#wakeSleeper?.()
+    if (this.#isWaking) return
+    this.#isWaking = true
+    try {
+      while (!this.#isClosed && this.#positions.has(session) && !this.#reading.has(session)) {
+        if (this.#clientId === undefined) return // a new connection begins with all
+        await this.#options.shard.command('CLIENT', 'UNBLOCK', this.#clientId)
+        await new Promise<void>((resolve) => this.#options.clock.after(WAKE_AGAIN_MS, resolve))
+        for (const other of this.#positions.keys()) if (!this.#reading.has(other)) session = other
+      }
+    } catch {
+      // the reader finds the session at its next turn, BLOCK_MS later at most
+    } finally {
+      this.#isWaking = false
+    }
+  }
+
+  /** Sends a command; the promise settles in any case. */
+  #send(redis: Redis, [name, ...args]: readonly [string, ...(string | number)[]], mostMs: number): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const lost = (): void => settle(() => reject(new Error('the connection is closed')))
+      const late = (): void => settle(() => reject(new Error(`no reply within ${mostMs} ms`)))
+      const cancel = this.#options.clock.after(mostMs, late, true)
+      const settle = (act: () => void): void => {
+        cancel()
+        redis.off('close', lost)
+        act()
+      }
+      redis.on('close', lost)
+      const command = new Command(name, [...args], { replyEncoding: null })
+      void redis.sendCommand(command)
+      command.promise.then(
+        (reply) => settle(() => resolve(reply as Reply)),
+        (error: unknown) => settle(() => reject(error instanceof Error ? error : new Error(String(error)))),
+      )
+    })
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        cancel()
+        resolve()
+      }
+      const cancel = this.#options.clock.after(ms, done, true)
+      this.#wakeSleeper = done
+    })
+  }
+}
+
+/** What lies in an entry; undefined for what a newer release may have written. */
+function readNotice(fields: readonly Reply[]): Notice | undefined {
+  const found = new Map<string, string>()
+  for (let i = 0; i + 1 < fields.length; i += 2) found.set(textOf(fields[i] ?? null), textOf(fields[i + 1] ?? null))
+  const gid = found.get('g')
+  const value = found.get('v') ?? ''
+  const kind = found.get('k')
+  if (kind === 'work') return { kind }
+  if (gid === undefined) return undefined
+  if (kind === 'released') return { kind, gid }
+  if (kind === 'withdrawn') return { kind, gid, reason: value }
+  return kind === 'lost' ? { kind, gid, token: value } : undefined
+}
+
+const list = (reply: Reply | undefined): readonly Reply[] =>
+  reply !== undefined && reply !== null && typeof reply === 'object' && !Buffer.isBuffer(reply) ? reply : []
+
+const textOf = (reply: Reply | undefined): string => (Buffer.isBuffer(reply) ? reply.toString() : String(reply ?? ''))
+
+/** Whether one id of a stream, `<ms>-<n>`, comes before another. */
+function isBefore(id: string, other: string): boolean {
+  const [ms = 0, n = 0] = id.split('-').map(Number)
+  const [otherMs = 0, otherN = 0] = other.split('-').map(Number)
+  return ms < otherMs || (ms === otherMs && n < otherN)
+}

@@ -1,0 +1,159 @@
+/**
+ * Keeps sessions alive from a worker thread (renewal-thread.mjs), whatever the event loop of this one does. The thread is started with
+ * the first session and ended with the last. It is told that this loop lives by a number that only grows; when that stands still for
+ * `stallLimitMs` the thread lets the sessions go, because a loop that has hung for so long does nothing with its branches.
+ */
+import { Worker } from 'node:worker_threads'
+import type { Clock } from '../../time.js'
+import type { KeepAlive, KeepAliveOptions } from '../backend.js'
+import type { RedisTarget } from './address.js'
+import type { Shard } from './shard.js'
+
+const BEAT_MS = 1_000
+const DROP_MS = 2_000
+const THREAD = new URL('./renewal-thread.mjs', import.meta.url)
+
+export interface RenewalOptions {
+  readonly shard: Shard
+  readonly connectTimeoutMs: number
+  readonly commandTimeoutMs: number
+  readonly stallLimitMs: number
+  /** Must be `monotonicClock`: the thread reads the same. */
+  readonly clock: Clock
+}
+
+interface Kept {
+  readonly session: string
+  readonly onLost: KeepAliveOptions['onLost']
+  /** Milliseconds of the system's monotonic clock, which all threads share: when this loop last ran; the last renewal was sent. */
+  readonly beat: BigInt64Array
+  onDropped: (() => void) | undefined
+}
+
+type Message = { readonly session: string } & (
+  | { readonly kind: 'lost'; readonly what: 'session' | 'store' }
+  | { readonly kind: 'dropped' }
+)
+
+export class Renewal {
+  readonly #options: RenewalOptions
+  readonly #kept = new Map<string, Kept>()
+  #thread: Worker | undefined
+  #cancelBeat: (() => void) | undefined
+
+  constructor(options: RenewalOptions) {
+    this.#options = options
+  }
+
+  keep(session: string, { ttlMs, onLost }: KeepAliveOptions): KeepAlive {
+    if (ttlMs === Infinity) return { stop: () => Promise.resolve(), lastRenewedAt: Infinity }
+    const beat = new BigInt64Array(new SharedArrayBuffer(16))
+    const kept: Kept = { session, onLost, beat, onDropped: undefined }
+    this.#kept.set(session, kept)
+    Atomics.store(beat, 1, BigInt(this.#options.clock.now()))
+    this.#beat()
+    const thread = (this.#thread ??= this.#start())
+    thread.postMessage({ kind: 'keep', session, ttlMs, args: ['renew', session, Math.ceil(ttlMs), 1], beat })
+    return {
+      stop: () => this.#drop(kept),
+      get lastRenewedAt() {
+        return Number(Atomics.load(beat, 1))
+      },
+    }
+  }
+
+  /** Ends the thread; what it kept is renewed no more. */
+  async close(): Promise<void> {
+    this.#cancelBeat?.()
+    this.#cancelBeat = undefined
+    this.#kept.clear()
+    const thread = this.#thread
+    this.#thread = undefined
+    if (thread === undefined) return
+    thread.removeAllListeners()
+    await thread.terminate()
+  }
+
+  #start(): Worker {
+    const { shard, connectTimeoutMs, commandTimeoutMs, stallLimitMs } = this.#options
+    const { sha, source } = shard.script('session')
+    const thread = new Worker(THREAD, {
+      name: 'graflow-renewal',
+      workerData: {
+        connection: { ...threadTarget(shard.target), connectTimeout: connectTimeoutMs },
+        script: { sha, source },
+        mainKey: shard.keys.main,
+        alivePrefix: shard.keys.alive(''),
+        stallLimitMs,
+        commandTimeoutMs,
+      },
+      // neither loaders nor flags of this thread: the file is plain JavaScript
+      execArgv: [],
+      env: {},
+    })
+    thread.unref()
+    thread.on('message', (message: Message) => this.#heard(message))
+    thread.on('error', () => this.#threadEnded(thread))
+    thread.on('exit', () => this.#threadEnded(thread))
+    return thread
+  }
+
+  #heard(message: Message): void {
+    const kept = this.#kept.get(message.session)
+    if (kept === undefined) return
+    if (message.kind === 'dropped') {
+      kept.onDropped?.()
+      return
+    }
+    if (message.what === 'session') this.#forget(kept)
+    kept.onLost(message.what)
+  }
+
+  /** Nobody renews any more: every session is as good as lost unless it is kept anew. */
+  #threadEnded(thread: Worker): void {
+    if (this.#thread !== thread) return
+    this.#thread = undefined
+    for (const kept of [...this.#kept.values()]) {
+      this.#forget(kept)
+      kept.onDropped?.()
+      kept.onLost('store')
+    }
+  }
+
+  async #drop(kept: Kept): Promise<void> {
+    const thread = this.#thread
+    if (thread === undefined || this.#kept.get(kept.session) !== kept) return
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.clock.after(DROP_MS, resolve)
+      kept.onDropped = () => {
+        cancel()
+        resolve()
+      }
+      thread.postMessage({ kind: 'drop', session: kept.session })
+    })
+    this.#forget(kept)
+    if (this.#kept.size === 0) await this.close()
+  }
+
+  #forget(kept: Kept): void {
+    if (this.#kept.get(kept.session) === kept) this.#kept.delete(kept.session)
+  }
+
+  /** Says that this loop runs, now and every second. */
+  #beat(): void {
+    const { clock } = this.#options
+    const now = BigInt(clock.now())
+    for (const { beat } of this.#kept.values()) Atomics.store(beat, 0, now)
+    this.#cancelBeat?.()
+    this.#cancelBeat = clock.after(BEAT_MS, () => this.#beat(), true)
+  }
+}
+
+/** As ioredis takes it: plain data, which a thread can be given. */
+const threadTarget = ({ host, port, path, username, password, db, isTls }: RedisTarget): object => ({
+  ...(path === undefined ? { host, port } : { path }),
+  ...(username !== undefined && { username }),
+  ...(password !== undefined && { password }),
+  ...(isTls && { tls: {} }),
+  db,
+})

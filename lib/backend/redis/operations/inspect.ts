@@ -1,0 +1,262 @@
+/**
+ * Looks at what lies in Redis. Each answer about one run, group or session is as it was at one moment; lists are read in pages, so that
+ * no script runs long, and what changes between two pages may be seen before or after.
+ */
+import type {
+  DeadLetter,
+  EndState,
+  GroupStatus,
+  Inspector,
+  QueueStatus,
+  RunRecord,
+  RunState,
+  SavedValues,
+  SessionStatus,
+} from '../../backend.js'
+import { pack } from '../../packed.js'
+import { bytesOf, fieldsOf, listOf, numberOf, textOf } from '../replies.js'
+import type { Reply } from '../shard.js'
+import type { Store } from '../store.js'
+import { decodeInfo } from './info-codec.js'
+import { groupStateOf, outcomes } from './outcomes.js'
+import { decodeSpec } from './spec-codec.js'
+
+/** Things in one call. */
+const PAGE = 100
+/** Outputs asked for at once; a reply may have more. */
+const OUTPUTS = 500
+
+/** Makes the inspector of a store. */
+export function inspectorOf(store: Store): Inspector {
+  return {
+    run: (runId) => run(store, runId),
+    runs: (request) => runs(store, request),
+    groups: (runId) => groups(store, runId),
+    outcomes: (gid, after) => outcomes(store, gid, after),
+    output: (runId, path) => output(store, runId, path),
+    saved: (runId, prefix) => saved(store, runId, prefix),
+    queues: () => queues(store),
+    sessions: () => sessions(store),
+    deadLetters: (limit) => deadLetters(store, limit),
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------- runs
+
+async function run(store: Store, runId: string): Promise<RunRecord | undefined> {
+  return readRun(runId, await store.shard.command('HGETALL', store.keys.run(runId)))
+}
+
+async function runs(store: Store, request: Parameters<Inspector['runs']>[0]): Promise<readonly RunRecord[]> {
+  const found: RunRecord[] = []
+  for (let from = 0; found.length < request.limit; from += PAGE) {
+    const ids = listOf(await store.shard.command('ZREVRANGE', store.keys.runs, from, from + PAGE - 1)).map(textOf)
+    for (const record of await Promise.all(ids.map((id) => run(store, id)))) {
+      if (record === undefined || found.length >= request.limit) continue
+      if (request.state !== undefined && record.state !== request.state) continue
+      if (request.workflow !== undefined && record.workflow !== request.workflow) continue
+      found.push(record)
+    }
+    if (ids.length < PAGE) break
+  }
+  return found
+}
+
+function readRun(runId: string, reply: Reply): RunRecord | undefined {
+  const fields = fieldsOf(reply)
+  const text = (name: string): string | undefined => fields.get(name)?.toString()
+  const time = (name: string): number | undefined => (fields.has(name) ? Number(text(name)) : undefined)
+  const createdAt = time('created')
+  if (createdAt === undefined) return undefined
+  const value = fields.get('value')
+  return {
+    runId,
+    workflow: text('wf'),
+    graph: text('graph') ?? '',
+    state: stateOf(text),
+    createdAt,
+    startedAt: time('startedAt'),
+    endedAt: time('endedAt'),
+    timeoutMs: time('timeout'),
+    driver: text('driver'),
+    cancelReason: text('reason'),
+    value: value === undefined || !fields.has('end') ? undefined : bytesOf(value),
+  }
+}
+
+/** What a run's state is called follows from facts that are kept apart. */
+function stateOf(text: (name: string) => string | undefined): RunState {
+  const end = text('end')
+  if (end !== undefined) return END_STATES[end] ?? 'failed'
+  if (text('aband') === '1') return 'abandoned'
+  if (text('paused') === '1') return 'paused'
+  return text('startedAt') === undefined ? 'pending' : 'running'
+}
+
+const END_STATES: Readonly<Record<string, EndState>> = {
+  completed: 'completed',
+  failed: 'failed',
+  cancelled: 'cancelled',
+}
+
+// -------------------------------------------------------------------------------------------------------------- groups, outputs
+
+async function groups(store: Store, runId: string): Promise<readonly GroupStatus[]> {
+  const found: GroupStatus[] = []
+  for (let from = 0; ; from += PAGE) {
+    const page = listOf(await store.shard.command('LRANGE', store.keys.runGroups(runId), from, from + PAGE - 1))
+    const gids = page.map(textOf).filter((gid) => gid !== runId)
+    if (gids.length > 0) found.push(...listOf(await store.shard.call('groups', gids)).map(readGroup))
+    if (page.length < PAGE) return found
+  }
+}
+
+function readGroup(reply: Reply): GroupStatus {
+  const [gid, state, size, ready, delayed, leased, succeeded, failed, dead, withdrawn, opened, closed, spec] =
+    listOf(reply)
+  const { graph, node } = decodeSpec(bytesOf(spec))
+  const releasedAt = numberOf(closed)
+  return {
+    gid: textOf(gid),
+    graph,
+    node,
+    state: groupStateOf(state),
+    size: numberOf(size),
+    ready: numberOf(ready),
+    delayed: numberOf(delayed),
+    leased: numberOf(leased),
+    succeeded: numberOf(succeeded),
+    failed: numberOf(failed),
+    dead: numberOf(dead),
+    withdrawn: numberOf(withdrawn),
+    openedAt: numberOf(opened),
+    releasedAt: releasedAt === 0 ? undefined : releasedAt,
+  }
+}
+
+async function output(store: Store, runId: string, path: string): Promise<Uint8Array | undefined> {
+  const found = await store.shard.command('HGET', store.keys.outputs(runId), path)
+  return found === null ? undefined : bytesOf(found)
+}
+
+/** Outputs are written once and never changed, so a scan that meets one twice meets the same. */
+async function saved(store: Store, runId: string, prefix: string): Promise<SavedValues> {
+  const found = new Map<string, Uint8Array>()
+  let cursor = '0'
+  do {
+    const page = listOf(
+      await store.shard.command(
+        'HSCAN',
+        store.keys.outputs(runId),
+        cursor,
+        'MATCH',
+        patternOf(prefix),
+        'COUNT',
+        OUTPUTS,
+      ),
+    )
+    cursor = textOf(page[0])
+    for (const [path, value] of fieldsOf(page[1])) {
+      if (prefix === '' || path === prefix || path.startsWith(`${prefix}/`)) found.set(path, bytesOf(value))
+    }
+  } while (cursor !== '0')
+  return { paths: [...found.keys()], values: pack([...found.values()]) }
+}
+
+/** What a pattern of Redis would take for more than a letter matches any one letter; who reads compares exactly. */
+const patternOf = (prefix: string): string => `${prefix.replace(/[^A-Za-z0-9/_.-]/gu, '*')}*`
+
+// ---------------------------------------------------------------------------------------------------------- queues, sessions
+
+interface LaneStatus {
+  readonly queue: string
+  readonly lane: string
+}
+
+async function queues(store: Store): Promise<readonly QueueStatus[]> {
+  const [now, mainReply, lanesReply, oldestReply] = listOf(await store.shard.call('queues', []))
+  const main = fieldsOf(mainReply)
+  const count = (name: string): number => Math.max(0, Number(main.get(name)?.toString() ?? 0))
+  const since = new Map<string, number>()
+  const oldest = listOf(oldestReply)
+  for (let i = 0; i + 1 < oldest.length; i += 2) since.set(textOf(oldest[i]), numberOf(oldest[i + 1]))
+
+  const lanes: LaneStatus[] = []
+  for (const [name, lane] of fieldsOf(lanesReply)) {
+    const queue = name.split('|', 1)[0] ?? ''
+    if (!name.startsWith('#')) lanes.push({ queue, lane: lane.toString() })
+  }
+  const paused = [...main.keys()]
+    .filter((name) => name.startsWith('p:') && count(name) === 1)
+    .map((name) => name.slice(2))
+  const names = new Set([...lanes.map(({ queue }) => queue), ...paused])
+  return [...names].map((queue) => {
+    const own = lanes.filter((lane) => lane.queue === queue).map(({ lane }) => lane)
+    const sum = (letter: string): number => own.reduce((total, lane) => total + count(`${letter}:${lane}`), 0)
+    const first = Math.min(...own.map((lane) => since.get(lane) ?? Infinity))
+    return {
+      queue,
+      ready: sum('n'),
+      delayed: sum('y'),
+      leased: sum('f'),
+      oldestMs: first === Infinity ? undefined : Math.max(0, numberOf(now) - first),
+      isPaused: paused.includes(queue),
+    }
+  })
+}
+
+async function sessions(store: Store): Promise<readonly SessionStatus[]> {
+  const names = listOf(await store.shard.command('ZRANGE', store.keys.sessions, 0, -1)).map(textOf)
+  const found: { readonly sequence: number; readonly status: SessionStatus }[] = []
+  for (let from = 0; from < names.length; from += PAGE) {
+    const page = listOf(await store.shard.call('sessions', names.slice(from, from + PAGE)))
+    for (const reply of page) {
+      const [session, sequence, expiry, branches, info] = listOf(reply)
+      found.push({
+        sequence: numberOf(sequence),
+        status: {
+          ...decodeInfo(bytesOf(info)),
+          session: textOf(session),
+          expiresAt: textOf(expiry) === 'inf' ? Infinity : numberOf(expiry),
+          branches: numberOf(branches),
+        },
+      })
+    }
+  }
+  return found.sort((a, b) => b.sequence - a.sequence).map(({ status }) => status)
+}
+
+// -------------------------------------------------------------------------------------------------------------- dead letters
+
+async function deadLetters(store: Store, limit: number): Promise<readonly DeadLetter[]> {
+  const found: DeadLetter[] = []
+  const most = Math.min(limit, store.knobs.maxDeadLetters)
+  let before = '+'
+  while (found.length < most) {
+    const count = Math.min(PAGE, most - found.length)
+    const page = listOf(await store.shard.command('XREVRANGE', store.keys.deadLetters, before, '-', 'COUNT', count))
+    for (const entry of page) {
+      const [id, fields] = listOf(entry)
+      before = `(${textOf(id)}`
+      found.push(readLetter(textOf(id), fieldsOf(fields)))
+    }
+    if (page.length < count) break
+  }
+  return found
+}
+
+function readLetter(id: string, fields: ReadonlyMap<string, Buffer>): DeadLetter {
+  const text = (name: string): string => fields.get(name)?.toString() ?? ''
+  return {
+    id,
+    gid: text('gid'),
+    index: Number(text('index')),
+    runId: text('run'),
+    kind: text('kind') === 'dead' ? 'dead' : 'failed',
+    errors: Number(text('errors')),
+    losses: Number(text('losses')),
+    at: Number(text('at')),
+    input: bytesOf(fields.get('input')),
+    error: bytesOf(fields.get('error')),
+  }
+}

@@ -1,0 +1,86 @@
+/** Outcomes of a group as settle laid them out, read as the interface has them. */
+import { GraflowError } from '../../../errors.js'
+import type { GroupState, OutcomeChunk, OutcomesPage } from '../../backend.js'
+import { listOf, numberOf, textOf } from '../replies.js'
+import type { Reply } from '../shard.js'
+import type { Store } from '../store.js'
+import { CHUNK_HEAD, OUTCOME_OF_BYTE, SCATTERED } from './settle.js'
+import { numbersOf } from './words.js'
+
+const STATES: Readonly<Record<string, GroupState>> = { o: 'open', r: 'released', w: 'withdrawn' }
+const CELL_BYTES = 8
+const LEASED = 1
+const FIRST_FINAL = 3
+/** Of one reply, roughly; one chunk always comes. */
+const PAGE_BYTES = 1024 * 1024
+
+/** A page of outcomes from settle `after` on. Undefined when there is no such group. */
+export async function outcomes(store: Store, gid: string, after: number): Promise<OutcomesPage | undefined> {
+  const reply = listOf(await store.shard.call('outcomes', [gid, after, PAGE_BYTES]))
+  const [word, state, size, next, isLast, table, ...chunks] = reply
+  if (textOf(word) !== 'OK') return undefined
+  return {
+    state: groupStateOf(state),
+    size: numberOf(size),
+    chunks: chunks.map((chunk) => readChunk(bufferOf(chunk))),
+    next: numberOf(next),
+    withdrawn: numberOf(isLast) === 1 ? readWithdrawn(bufferOf(table), numberOf(size)) : undefined,
+  }
+}
+
+/** The state of a group by its letter. */
+export function groupStateOf(reply: Reply | undefined): GroupState {
+  const state = STATES[textOf(reply)]
+  if (state === undefined) throw new GraflowError('INTEGRITY', `expected the state of a group, got ${textOf(reply)}`)
+  return state
+}
+
+/** u32 count, u32 first index or the mark that indexes follow, a byte of kind each, u32 ends, values; lower bytes first. */
+function readChunk(chunk: Buffer): OutcomeChunk {
+  const count = chunk.length < CHUNK_HEAD ? 0 : chunk.readUInt32LE(0)
+  const first = chunk.length < CHUNK_HEAD ? 0 : chunk.readUInt32LE(4)
+  const kindsAt = CHUNK_HEAD + (first === SCATTERED ? count * 4 : 0)
+  const endsAt = kindsAt + count
+  const valuesAt = endsAt + count * 4
+  if (count === 0 || chunk.length < valuesAt) throw unreadable()
+  const indexes =
+    first === SCATTERED
+      ? numbersOf(chunk, CHUNK_HEAD, kindsAt)
+      : Uint32Array.from({ length: count }, (_, i) => first + i)
+  const kinds = Array.from(chunk.subarray(kindsAt, endsAt), (kind) => {
+    const word = OUTCOME_OF_BYTE.get(kind)
+    if (word === undefined) throw unreadable()
+    return word
+  })
+  const ends = numbersOf(chunk, endsAt, valuesAt)
+  if ((ends.at(-1) ?? 0) > chunk.length - valuesAt) throw unreadable()
+  const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset + valuesAt, chunk.length - valuesAt)
+  return { indexes, kinds, values: { bytes, ends } }
+}
+
+/**
+ * Branches without a final state: cancelled where a start had begun or one was counted before, skipped where none was. No table: every
+ * branch had its outcome.
+ */
+function readWithdrawn(table: Buffer, size: number): NonNullable<OutcomesPage['withdrawn']> {
+  if (table.length === 0) return { indexes: new Uint32Array(0), kinds: [] }
+  const indexes: number[] = []
+  const kinds: ('cancelled' | 'skipped')[] = []
+  for (let i = 0; i < size; i++) {
+    const at = i * CELL_BYTES
+    const state = table[at] ?? 0 // what is behind the end was never granted
+    if (state >= FIRST_FINAL) continue
+    indexes.push(i)
+    const wasStarted = state === LEASED || (table[at + 1] ?? 0) > 0 || (table[at + 2] ?? 0) > 0
+    kinds.push(wasStarted ? 'cancelled' : 'skipped')
+  }
+  return { indexes: Uint32Array.from(indexes), kinds }
+}
+
+function bufferOf(reply: Reply | undefined): Buffer {
+  if (Buffer.isBuffer(reply)) return reply
+  throw unreadable()
+}
+
+const unreadable = (): GraflowError =>
+  new GraflowError('INTEGRITY', 'expected outcomes as a settle stores them, got other bytes')

@@ -1,0 +1,227 @@
+/**
+ * The backend on a Redis: puts together connection, scripts, inbox, watchers and the renewal thread. What an operation does is in its
+ * script (lua/) and its wrapper (operations/); docs/redis.md has the layout.
+ */
+import { GraflowError } from '../../errors.js'
+import { type Clock, monotonicClock, type Random, systemRandom } from '../../time.js'
+import type { Backend, BackendLimits, Inspector, KeepAlive, KeepAliveOptions, Notice, RunActivity } from '../backend.js'
+import { Activities } from './activities.js'
+import { Inbox } from './inbox.js'
+import { Renewal } from './keep-alive.js'
+import { acquire } from './operations/acquire.js'
+import { channel } from './operations/channels.js'
+import { control } from './operations/control.js'
+import { getGraph, hasGraph, putGraph } from './operations/graphs.js'
+import { inspectorOf } from './operations/inspect.js'
+import { open } from './operations/open.js'
+import { session } from './operations/session.js'
+import { settle } from './operations/settle.js'
+import { step } from './operations/step.js'
+import { sweep } from './operations/sweep.js'
+import { Shard, SHARD_DEFAULTS } from './shard.js'
+import { KNOB_DEFAULTS, type Knobs, LIMIT_DEFAULTS, type Store } from './store.js'
+
+export interface RedisBackendOptions extends Partial<Knobs>, Partial<BackendLimits> {
+  /** `redis://`, `rediss://` or `unix://`. */
+  readonly address: string
+  /** What belongs together on one Redis. */
+  readonly keyPrefix: string
+  /** Measures replies and pauses; must never go back. Time in the store is that of Redis. */
+  readonly clock?: Clock
+  readonly random?: Random
+  /** How long one reply may take before the connection is given up and the call sent again. */
+  readonly commandTimeoutMs?: number
+  /** How long a call is repeated before it fails with REDIS_UNAVAILABLE. */
+  readonly retryForMs?: number
+  /** How long the first connection may take. */
+  readonly connectTimeoutMs?: number
+  /** Accept a Redis that may delete what it holds. */
+  readonly allowEviction?: boolean
+  /** How long this process may hang before its sessions are renewed no more. */
+  readonly stallLimitMs?: number
+}
+
+const STALL_LIMIT_MS = 600_000
+
+/**
+ * Connects to a store on Redis.
+ * @throws GraflowError REDIS_UNAVAILABLE within 5 s; REDIS_UNSUITABLE for one that is too old, may evict, refuses us or has something
+ * else under the prefix; INVALID_OPTION for the address
+ */
+export async function openRedisBackend(options: RedisBackendOptions): Promise<Backend> {
+  const given = { ...SHARD_DEFAULTS, clock: monotonicClock, random: systemRandom, ...present(options) }
+  return new RedisBackend(await Shard.open(given), given)
+}
+
+/** Undefined means what an absent option means. */
+const present = <T extends object>(options: T): T =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T // only undefined ones are gone
+
+interface Services extends RedisBackendOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly commandTimeoutMs: number
+  readonly connectTimeoutMs: number
+}
+
+class RedisBackend implements Backend {
+  readonly limits: BackendLimits
+  readonly inspect: Inspector
+  readonly #shard: Shard
+  readonly #store: Store
+  readonly #services: Services
+  readonly #inbox: Inbox
+  readonly #activities: Activities
+  readonly #renewal: Renewal
+  readonly #reconnected = new Set<() => void>()
+  #isClosed = false
+
+  constructor(shard: Shard, services: Services) {
+    const { itemsPerCall = LIMIT_DEFAULTS.itemsPerCall, bytesPerCall = LIMIT_DEFAULTS.bytesPerCall } = services
+    const { commandTimeoutMs, connectTimeoutMs, clock, random, stallLimitMs = STALL_LIMIT_MS } = services
+    this.limits = Object.freeze({ itemsPerCall, bytesPerCall })
+    this.#shard = shard
+    this.#services = services
+    this.#store = Object.freeze({ shard, keys: shard.keys, limits: this.limits, knobs: knobsOf(services) })
+    this.inspect = inspectorOf(this.#store)
+    const connection = { shard, commandTimeoutMs, connectTimeoutMs, clock, random }
+    this.#inbox = new Inbox({ ...connection, onReconnected: () => this.#tellReconnected() })
+    this.#activities = new Activities(connection)
+    this.#renewal = new Renewal({ ...connection, stallLimitMs })
+  }
+
+  putGraph(...[hash, bytes]: Parameters<Backend['putGraph']>): ReturnType<Backend['putGraph']> {
+    return putGraph(this.#store, hash, bytes)
+  }
+
+  getGraph(hash: string): ReturnType<Backend['getGraph']> {
+    return getGraph(this.#store, hash)
+  }
+
+  hasGraph(hash: string): ReturnType<Backend['hasGraph']> {
+    return hasGraph(this.#store, hash)
+  }
+
+  open(request: Parameters<Backend['open']>[0]): ReturnType<Backend['open']> {
+    return this.#afterWatchers(() => open(this.#store, request))
+  }
+
+  step(request: Parameters<Backend['step']>[0]): ReturnType<Backend['step']> {
+    return this.#afterWatchers(() => step(this.#store, request))
+  }
+
+  acquire(request: Parameters<Backend['acquire']>[0]): ReturnType<Backend['acquire']> {
+    return acquire(this.#store, request)
+  }
+
+  settle(request: Parameters<Backend['settle']>[0]): ReturnType<Backend['settle']> {
+    return this.#afterWatchers(() => settle(this.#store, request))
+  }
+
+  session(request: Parameters<Backend['session']>[0]): ReturnType<Backend['session']> {
+    return session(this.#store, request)
+  }
+
+  sweep(_session: string): ReturnType<Backend['sweep']> {
+    return sweep(this.#store)
+  }
+
+  control(request: Parameters<Backend['control']>[0]): ReturnType<Backend['control']> {
+    return this.#afterWatchers(() => control(this.#store, request))
+  }
+
+  channel(...[runId, holder, request]: Parameters<Backend['channel']>): ReturnType<Backend['channel']> {
+    return this.#withRoom(channel(this.#store, runId, holder, request))
+  }
+
+  listen(session: string, listener: (notice: Notice) => void): () => void {
+    this.#checkOpen()
+    return this.#inbox.listen(session, listener)
+  }
+
+  watch(runId: string, listener: (activity: RunActivity) => void): () => void {
+    this.#checkOpen()
+    return this.#activities.watch(runId, listener)
+  }
+
+  onReconnected(listener: () => void): () => void {
+    const own = (): void => listener()
+    this.#reconnected.add(own)
+    return () => {
+      this.#reconnected.delete(own)
+    }
+  }
+
+  keepAlive(session: string, options: KeepAliveOptions): KeepAlive {
+    this.#checkOpen()
+    return this.#renewal.keep(session, options)
+  }
+
+  async ping(): Promise<void> {
+    const { clock, commandTimeoutMs } = this.#services
+    let cancel: (() => void) | undefined
+    const late = new Promise<never>((_, reject) => {
+      cancel = clock.after(commandTimeoutMs, () => {
+        const seconds = commandTimeoutMs / 1_000
+        const fault = `expected Redis at ${this.#shard.address} to answer within ${seconds} s, got no answer`
+        reject(new GraflowError('REDIS_UNAVAILABLE', fault))
+      })
+    })
+    try {
+      await Promise.race([this.#shard.command('PING'), late])
+    } finally {
+      cancel?.()
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#reconnected.clear()
+    this.#inbox.close()
+    this.#activities.close()
+    await this.#renewal.close()
+    this.#shard.close()
+  }
+
+  /** Whoever watches a run from before an operation on hears what the operation does. */
+  #afterWatchers<T>(operation: () => Promise<T>): Promise<T> {
+    const { pending } = this.#activities
+    return pending === undefined ? operation() : pending.then(operation)
+  }
+
+  async #withRoom<T>(call: Promise<T>): Promise<T | { readonly status: 'backpressure' }> {
+    try {
+      return await call
+    } catch (error) {
+      if (error instanceof GraflowError && error.code === 'BACKPRESSURE') return { status: 'backpressure' }
+      throw error
+    }
+  }
+
+  #tellReconnected(): void {
+    for (const listener of [...this.#reconnected]) {
+      try {
+        listener()
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new GraflowError('CLOSED', 'expected an open backend, got a call after close()')
+  }
+}
+
+function knobsOf(given: Partial<Knobs>): Knobs {
+  return Object.freeze({
+    affinityMs: given.affinityMs ?? KNOB_DEFAULTS.affinityMs,
+    deadlineGraceMs: given.deadlineGraceMs ?? KNOB_DEFAULTS.deadlineGraceMs,
+    payloadRetentionMs: given.payloadRetentionMs ?? KNOB_DEFAULTS.payloadRetentionMs,
+    graphRetentionMs: given.graphRetentionMs ?? KNOB_DEFAULTS.graphRetentionMs,
+    maxDeadLetters: given.maxDeadLetters ?? KNOB_DEFAULTS.maxDeadLetters,
+  })
+}

@@ -1,0 +1,148 @@
+/**
+ * Renews the sessions of a process from a thread of its own, so that a handler that blocks the event loop loses nothing. Plain JavaScript,
+ * because a thread's file is run as it is: from lib/ under tests and tsx, from dist/ elsewhere. keep-alive.ts starts it and says what its
+ * messages mean. It has two connections: one renews, one is subscribed to T:alive:<session>, which ends with the process.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { Redis } from 'ioredis'
+
+/** @typedef {{ session: string, ttlMs: number, args: (string | number)[], beat: BigInt64Array, renewedAt: number, isLost: boolean,
+ *   timer: NodeJS.Timeout | undefined, isStopped: boolean, underWay: Promise<void> }} Kept */
+
+const { connection, script, mainKey, alivePrefix, stallLimitMs, commandTimeoutMs } = workerData
+/** @type {Map<string, Kept>} */
+const kept = new Map()
+const nowMs = () => Number(process.hrtime.bigint() / 1_000_000n)
+
+const connect = (name) => {
+  const redis = new Redis({
+    ...connection,
+    connectionName: name,
+    keepAlive: 10_000,
+    disableClientInfo: true,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: null,
+    retryStrategy: (times) => Math.ceil(Math.min(50 * 2 ** Math.min(times - 1, 10), 500) * (0.5 + Math.random() / 2)),
+  })
+  redis.on('error', () => undefined) // the next attempt follows by itself
+  return redis
+}
+
+const renewing = connect('graflow-renewal')
+const subscribed = connect('graflow-alive')
+subscribed.on('ready', () => {
+  for (const session of kept.keys()) subscribe(session)
+})
+renewing.on('ready', () => {
+  for (const one of kept.values()) void renew(one)
+})
+
+const subscribe = (session) => {
+  if (subscribed.status === 'ready') subscribed.subscribe(alivePrefix + session).catch(() => undefined)
+}
+
+/** A command that never settles is one that got no answer: the connection is given up. */
+const answered = async (promise) => {
+  let timer
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => {
+      renewing.stream?.destroy()
+      reject(new Error(`no reply within ${commandTimeoutMs} ms`))
+    }, commandTimeoutMs)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const callScript = async (args) => {
+  try {
+    return await answered(renewing.call('EVALSHA', script.sha, 1, mainKey, ...args))
+  } catch (error) {
+    if (!String(error?.message).startsWith('NOSCRIPT')) throw error
+    return answered(renewing.call('EVAL', script.source, 1, mainKey, ...args))
+  }
+}
+
+/** Renews once and plans the next time; a renewal under way is not doubled. @param {Kept} one */
+const renew = (one) => {
+  clearTimeout(one.timer)
+  one.underWay = one.underWay.then(() => renewOnce(one))
+  return one.underWay
+}
+
+const renewOnce = async (one) => {
+  if (one.isStopped) return
+  clearTimeout(one.timer)
+  // the main loop writes when it last ran: one that has hung for so long is as good as dead
+  if (nowMs() - Number(Atomics.load(one.beat, 0)) > stallLimitMs) {
+    forget(one)
+    parentPort.postMessage({ kind: 'lost', session: one.session, what: 'session' })
+    return
+  }
+  const sentAt = nowMs()
+  try {
+    if (renewing.status !== 'ready') throw new Error('not connected')
+    const answer = await callScript(one.args)
+    if (one.isStopped) return
+    if (String(Array.isArray(answer) ? answer[0] : answer) === 'OK') {
+      one.renewedAt = sentAt
+      one.isLost = false
+      Atomics.store(one.beat, 1, BigInt(sentAt))
+    } else {
+      forget(one)
+      parentPort.postMessage({ kind: 'lost', session: one.session, what: 'session' })
+      return
+    }
+  } catch {
+    if (one.isStopped) return
+  }
+  if (!one.isLost && nowMs() - one.renewedAt > one.ttlMs) {
+    one.isLost = true
+    parentPort.postMessage({ kind: 'lost', session: one.session, what: 'store' })
+  }
+  const isLate = nowMs() - one.renewedAt > one.ttlMs / 2
+  const delayMs = (isLate ? one.ttlMs / 10 : one.ttlMs / 3) * (0.9 + Math.random() * 0.1)
+  one.timer = setTimeout(() => void renew(one), delayMs)
+}
+
+/** @param {Kept} one */
+const forget = (one) => {
+  one.isStopped = true
+  clearTimeout(one.timer)
+  kept.delete(one.session)
+  if (subscribed.status === 'ready') subscribed.unsubscribe(alivePrefix + one.session).catch(() => undefined)
+}
+
+parentPort.on('message', async (message) => {
+  if (message.kind === 'keep') {
+    const before = kept.get(message.session)
+    if (before !== undefined) forget(before)
+    const one = {
+      ...message,
+      renewedAt: nowMs(),
+      isLost: false,
+      timer: undefined,
+      isStopped: false,
+      underWay: Promise.resolve(),
+    }
+    kept.set(one.session, one)
+    subscribe(one.session)
+    void renew(one)
+  } else if (message.kind === 'drop') {
+    const one = kept.get(message.session)
+    if (one !== undefined) {
+      forget(one)
+      await one.underWay
+    }
+    parentPort.postMessage({ kind: 'dropped', session: message.session })
+  } else {
+    renewing.disconnect()
+    subscribed.disconnect()
+    process.exit(0) // ends the thread alone
+  }
+})

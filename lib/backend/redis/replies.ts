@@ -1,0 +1,42 @@
+/** Reads replies of Redis: bytes, numbers and lists, parsed once, with a clear error where something else came. */
+import { GraflowError } from '../../errors.js'
+import type { Reply } from './shard.js'
+
+/** A list. */
+export function listOf(reply: Reply | undefined): readonly Reply[] {
+  if (reply !== null && typeof reply === 'object' && !Buffer.isBuffer(reply)) return reply
+  throw unexpected('a list', reply)
+}
+
+/** A text or number, as text. */
+export function textOf(reply: Reply | undefined): string {
+  if (Buffer.isBuffer(reply)) return reply.toString()
+  if (typeof reply === 'number') return String(reply)
+  throw unexpected('a text', reply)
+}
+
+export function numberOf(reply: Reply | undefined): number {
+  const number = typeof reply === 'number' ? reply : Number(textOf(reply))
+  if (Number.isNaN(number)) throw unexpected('a number', reply)
+  return number
+}
+
+/** Bytes of the caller's own: a reply's Buffer may be part of a large one. */
+export function bytesOf(reply: Reply | undefined): Uint8Array {
+  if (Buffer.isBuffer(reply)) return new Uint8Array(reply)
+  throw unexpected('bytes', reply)
+}
+
+/** Name and value in turn, as HGETALL and XRANGE have them. */
+export function fieldsOf(reply: Reply | undefined): ReadonlyMap<string, Buffer> {
+  const list = listOf(reply)
+  const fields = new Map<string, Buffer>()
+  for (let i = 0; i + 1 < list.length; i += 2) {
+    const value = list[i + 1]
+    if (Buffer.isBuffer(value)) fields.set(textOf(list[i]), value)
+  }
+  return fields
+}
+
+const unexpected = (wanted: string, reply: Reply | undefined): GraflowError =>
+  new GraflowError('INTEGRITY', `expected ${wanted} from Redis, got ${Array.isArray(reply) ? 'a list' : typeof reply}`)
