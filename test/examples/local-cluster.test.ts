@@ -1,0 +1,117 @@
+/** What examples start beside themselves, and that nothing of it stays. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { build, root } from './run-example.js'
+
+let folder: string
+beforeAll(() => {
+  build()
+  folder = mkdtempSync(join(tmpdir(), 'graflow-cluster-'))
+}, 120_000)
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** A process that runs this code with all of local-cluster.ts at hand, and a line of what it prints. */
+function run(code: string, path = process.env['PATH'] ?? ''): ChildProcess & { readonly next: () => Promise<string> } {
+  const source = `
+    import { findServer, LocalCluster } from './examples/support/local-cluster.js'
+    const { signal } = new AbortController()
+    const options = { server: findServer(), tasks: '/none', workers: 0, maxConcurrentTasks: 1, signal }
+    ${code}`
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', source], {
+    cwd: root,
+    env: { ...process.env, PATH: path },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  return Object.assign(child, { next: async () => String((await lines.next()).value) })
+}
+
+/** A connection to the server, which ends when the server does. */
+async function connected(url: string): Promise<{ readonly closed: Promise<unknown> }> {
+  const socket = connect(url.replace('unix://', ''))
+  await once(socket, 'connect')
+  socket.write('PING\r\n')
+  const [answer] = await once(socket, 'data')
+  expect(String(answer)).toBe('+PONG\r\n')
+  return { closed: once(socket, 'close') }
+}
+
+const START = `
+  const cluster = await LocalCluster.start(options)
+  console.log(cluster.url)`
+const folderOf = (url: string): string => url.replace('unix://', '').replace('/redis.sock', '')
+
+describe('the private server of an example', () => {
+  it('is there until it is stopped, and leaves no file', async () => {
+    const child = run(`${START}
+      process.stdin.once('data', async () => {
+        await cluster.stop()
+        await cluster.stop() // repeating it is safe
+        console.log('stopped')
+        process.exit()
+      })`)
+    const url = await child.next()
+    const server = await connected(url)
+    child.stdin?.write('go on')
+    expect(await child.next()).toBe('stopped')
+    await server.closed
+    expect(existsSync(folderOf(url))).toBe(false)
+  })
+
+  it('goes with whoever started it, also when that is killed', async () => {
+    const child = run(START)
+    const url = await child.next()
+    const server = await connected(url)
+    child.kill('SIGKILL')
+    await server.closed
+  })
+
+  it('says so when it does not start', async () => {
+    const child = run(`
+      await LocalCluster.start({ ...options, server: { ...options.server, path: '/bin/false' } }).catch((error) => {
+        console.log(error.message)
+      })`)
+    expect(await child.next()).toMatch(/^redis-server ended /)
+    const [code] = await once(child, 'exit')
+    expect(code).toBe(0)
+  })
+
+  it('is not started for somebody who has given up', async () => {
+    const child = run(`
+      const late = AbortSignal.abort(new Error('given up'))
+      await LocalCluster.start({ ...options, signal: late }).catch((error) => console.log(error.message))`)
+    expect(await child.next()).toBe('given up')
+  })
+})
+
+describe('the search for a server', () => {
+  const program = (name: string, says: string): void => {
+    const file = join(folder, name)
+    writeFileSync(file, `#!/bin/sh\necho '${says}'\n`)
+    chmodSync(file, 0o755)
+  }
+  const found = async (): Promise<unknown> =>
+    JSON.parse(await run('console.log(JSON.stringify(findServer() ?? null))', folder).next())
+
+  it.each([
+    ['redis-server', 'Redis server v=7.4.1 sha=00000000:0', '7.4.1'],
+    ['valkey-server', 'Valkey server v=8.0.1 sha=00000000:0', '8.0.1'],
+  ])('finds %s on PATH', async (name, says, version) => {
+    program(name, says)
+    expect(await found()).toEqual({ name, path: join(folder, name), version })
+    rmSync(join(folder, name))
+  })
+
+  it.each(['Redis server v=6.2.14 sha=00000000:0', 'something else'])('passes over one that says %j', async (says) => {
+    program('redis-server', says)
+    expect(await found()).toBeNull()
+    rmSync(join(folder, 'redis-server'))
+  })
+})
