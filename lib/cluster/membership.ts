@@ -1,0 +1,312 @@
+/**
+ * This process's place among the others: its session in the store, from its opening to its end. Hides how the session is renewed, who
+ * sweeps and when, what happens after the store was away, and that a process taken for dead registers again. Clients and workers alike
+ * have one; in the embedded store, which cannot be away, little of it is needed.
+ */
+import type { Backend, Grant, KeepAlive, SessionInfo, SettleRange, Token } from '../backend/backend.js'
+import { EMPTY_BYTES } from '../backend/packed.js'
+import type { Arrivals } from '../engine/arrivals.js'
+import type { GraphStore } from '../engine/graph-store.js'
+import { GraflowError } from '../errors.js'
+import type { Emitter } from '../events.js'
+import type { Clock, Random } from '../time.js'
+import { Rounds } from './rounds.js'
+import { SlowCheck } from './slow-check.js'
+
+/** A grant by its name. */
+export interface HeldGrant {
+  readonly gid: string
+  readonly token: Token
+}
+
+/** What the session holds, and who hears of it. */
+export interface Holdings {
+  /** Branches and runs that this process has in hand; undefined while grants may be on their way to it. */
+  known(): readonly HeldGrant[] | undefined
+  /** The store has given this grant to others, or will: stop, and report nothing. May be told twice, or of what is over. */
+  lose(grant: HeldGrant): void
+  /** Registered again: whatever was asked of the store before is to be asked anew. */
+  onReopened?(): void
+}
+
+export interface MembershipOptions {
+  readonly backend: Backend
+  readonly session: string
+  readonly info: SessionInfo
+  /** Infinity: the session lives until it is closed (embedded). */
+  readonly ttlMs: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly emitter: Emitter
+  readonly arrivals: Arrivals
+  readonly graphs: Pick<GraphStore, 'restore'>
+  readonly holdings: Holdings
+}
+
+/** `lost`: the store does not know the session, and it is being opened again. */
+export type MembershipState = 'registering' | 'registered' | 'lost' | 'closed'
+
+/** How often a process with work sweeps; it also notices within this time that it has work. */
+const SWEEP_MS = 200
+/** Another swept a moment ago. */
+const SKIPPED_MS = 250
+/** The store skips a sweep that follows another by less, unless that has left something over. */
+const SHORTEST_SWEEP_MS = 100
+const BACKLOG_MS = 5
+/** Grants on their way arrive within this time, mostly. */
+const COMING_MS = 50
+/** Closing a session is a courtesy: without it, its grants come back when it expires. */
+const CLOSE_PATIENCE_MS = 2_000
+
+/** Opened with `open`, over after `close`. */
+export class Membership {
+  readonly session: string
+  readonly #options: MembershipOptions
+  readonly #rounds: Rounds[] = []
+  readonly #reconciliation: Rounds
+  #slowCheck: SlowCheck | undefined
+  #kept: KeepAlive | undefined
+  #stopHearing: (() => void) | undefined
+  #state: MembershipState = 'registering'
+  #isAway = false
+  #closing: Promise<void> | undefined
+
+  /**
+   * Registers the process; from then on its session is kept.
+   * @throws GraflowError what the store throws when it cannot be reached
+   */
+  static async open(options: MembershipOptions): Promise<Membership> {
+    const membership = new Membership(options)
+    await membership.#register()
+    membership.#begin()
+    return membership
+  }
+
+  private constructor(options: MembershipOptions) {
+    this.#options = options
+    this.session = options.session
+    this.#reconciliation = this.#roundsOf(() => this.#reconcile())
+  }
+
+  get state(): MembershipState {
+    return this.#state
+  }
+
+  /** Whether the store answered when it was asked last. */
+  get isStoreAnswering(): boolean {
+    return !this.#isAway
+  }
+
+  /** The store said that it does not know the session. Repeating it is safe. */
+  lost(): void {
+    if (this.#state !== 'registered') return
+    this.#state = 'lost'
+    const { emitter, info, holdings } = this.#options
+    const grants = holdings.known()?.length ?? 0
+    emitter.emit('worker:lost', { workerId: info.baseId, session: this.session, grants })
+    const held = grants === 0 ? 'it held nothing' : `its ${grants} grants are taken back`
+    emitter.emit('log', {
+      level: 'warn',
+      message: `the store took ${info.baseId} for dead: ${held}; registering again`,
+    })
+    this.#reconciliation.hurry()
+  }
+
+  /**
+   * Compares what the store thinks this session owns with what it has in hand, soon: to be called when a call was given up whose answer
+   * may have been grants. Repeating it is safe.
+   */
+  reconcile(): void {
+    this.#reconciliation.hurry()
+  }
+
+  /**
+   * Leaves: what the session holds is handed back unspent, if the store can be reached within 2 s, else it is taken back when the session
+   * expires. Repeating it is safe.
+   */
+  close(reason = 'closed'): Promise<void> {
+    this.#closing ??= this.#close(reason)
+    return this.#closing
+  }
+
+  async #close(reason: string): Promise<void> {
+    const { backend, clock, emitter, info } = this.#options
+    this.#state = 'closed'
+    this.#stopHearing?.()
+    const leave = async (): Promise<void> => {
+      // Renewal first: it must not find the session gone and open it again.
+      await this.#kept?.stop()
+      await Promise.all([...this.#rounds.map((rounds) => rounds.stop()), this.#slowCheck?.stop()])
+      await backend.session({ kind: 'close', session: this.session })
+    }
+    let disarm: (() => void) | undefined
+    const late = new Promise<void>((resolve) => {
+      disarm = clock.after(CLOSE_PATIENCE_MS, resolve)
+    })
+    await Promise.race([leave().catch((error: unknown) => this.#tellBadTurn(error)), late])
+    disarm?.()
+    if (info.role !== 'client') emitter.emit('worker:deregistered', { workerId: info.baseId, reason })
+  }
+
+  async #register(): Promise<void> {
+    const { backend, info, ttlMs, emitter } = this.#options
+    await backend.session({ kind: 'open', session: this.session, ttlMs, info })
+    if (this.#isClosed()) return
+    this.#state = 'registered'
+    if (info.role === 'client') return
+    const capabilities = info.capabilities === 'all' ? [] : info.capabilities
+    emitter.emit('worker:registered', { workerId: info.baseId, capabilities })
+  }
+
+  /** What a store that can be away needs. */
+  #begin(): void {
+    const { backend, ttlMs } = this.#options
+    if (!Number.isFinite(ttlMs)) return
+    this.#keepAlive()
+    this.#slowCheck = new SlowCheck(this.#options)
+    this.#stopHearing = backend.onReconnected?.(() => this.#onReconnected())
+    this.#roundsOf(() => this.#sweep()).startIn(SWEEP_MS)
+    this.#lookForTwins()
+  }
+
+  #keepAlive(): void {
+    const { backend, ttlMs } = this.#options
+    this.#kept = backend.keepAlive(this.session, {
+      ttlMs,
+      onLost: (what) => {
+        if (what === 'session') this.lost()
+        else this.#reconciliation.hurry() // as soon as the store answers, it is asked what is left
+      },
+    })
+  }
+
+  #roundsOf(turn: () => Promise<number>): Rounds {
+    const { clock, random } = this.#options
+    const rounds = new Rounds({
+      clock,
+      random,
+      turn: async () => {
+        const nextInMs = await turn()
+        this.#isAway = false
+        return nextInMs
+      },
+      onError: (error) => this.#tellBadTurn(error),
+    })
+    this.#rounds.push(rounds)
+    return rounds
+  }
+
+  #tellBadTurn(error: unknown): void {
+    const { emitter, info } = this.#options
+    const code = error instanceof GraflowError ? error.code : undefined
+    const isAway = code === 'REDIS_UNAVAILABLE'
+    const isTold = isAway && this.#isAway
+    if (isAway) this.#isAway = true
+    if (isTold || code === 'CLOSED') return
+    const message = isAway
+      ? `the store is away, and is asked again until it is there: ${String(error)}`
+      : `the session of ${info.baseId} met ${String(error)}`
+    emitter.emit('log', { level: isAway ? 'warn' : 'error', message })
+  }
+
+  #onReconnected(): void {
+    this.#isAway = false
+    this.#reconciliation.hurry()
+    this.#slowCheck?.now()
+  }
+
+  // ------------------------------------------------------------------------------------------------------------------- sweep
+
+  /** An idle process does not sweep: its renewal is enough. */
+  async #sweep(): Promise<number> {
+    if (!this.#hasWork()) return SWEEP_MS
+    const answer = await this.#options.backend.sweep(this.session)
+    if (answer.status === 'skip') return SKIPPED_MS
+    if (answer.status === 'grace' || answer.nextDueMs === undefined) return SWEEP_MS
+    if (answer.nextDueMs === 0) return BACKLOG_MS
+    return Math.min(SWEEP_MS, Math.max(SHORTEST_SWEEP_MS, answer.nextDueMs))
+  }
+
+  #hasWork(): boolean {
+    const { arrivals, holdings } = this.#options
+    return arrivals.count > 0 || holdings.known()?.length !== 0
+  }
+
+  // --------------------------------------------------------------------------------------------------------------- reconcile
+
+  /** Opens the session again if it is lost; then what was taken away is dropped, and what nobody knows of is handed back. */
+  async #reconcile(): Promise<number> {
+    const { backend, holdings } = this.#options
+    if (this.#state === 'lost') {
+      await this.#register()
+      await this.#kept?.stop()
+      if (!this.#isClosed()) this.#keepAlive()
+      holdings.onReopened?.()
+    }
+    if (this.#isClosed()) return Number.POSITIVE_INFINITY
+    const known = holdings.known()
+    if (known === undefined) return COMING_MS
+    const answer = await backend.session({ kind: 'reconcile', session: this.session, known })
+    if (answer.status === 'nosession') {
+      this.lost()
+      return COMING_MS
+    }
+    if (answer.status !== 'reconciled') throw new GraflowError('INTERNAL', `a reconcile was answered ${answer.status}`)
+    const lost = new Set(answer.lost)
+    for (const grant of known) if (lost.has(grant.token)) holdings.lose(grant)
+    const now = holdings.known()
+    if (now === undefined) return COMING_MS
+    const inHand = new Set(now.map(({ token }) => token))
+    await this.#handBack(answer.unknown.filter(({ token }) => !inHand.has(token)))
+    return Number.POSITIVE_INFINITY
+  }
+
+  /** Grants whose answer never arrived: somebody else starts them, and no attempt is spent. */
+  async #handBack(grants: readonly Grant[]): Promise<void> {
+    const { backend, emitter } = this.#options
+    if (grants.length === 0) return
+    const ranges = grants.map(
+      ({ spec, token, indexes }): SettleRange => ({
+        gid: spec.gid,
+        token,
+        indexes,
+        kinds: Array.from(indexes, () => 'released'),
+        values: { bytes: EMPTY_BYTES, ends: new Uint32Array(indexes.length) },
+      }),
+    )
+    await backend.settle({ session: this.session, ranges })
+    emitter.emit('log', { level: 'info', message: `handed back ${grants.length} grants whose answer was lost` })
+  }
+
+  #isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  // ------------------------------------------------------------------------------------------------------------------- twins
+
+  /** Two processes of one base id both live, and neither disturbs the other; but mostly somebody has copied a command line. */
+  #lookForTwins(): void {
+    const { backend, info, ttlMs, emitter } = this.#options
+    let before: ReadonlyMap<string, number> | undefined
+    const rounds = this.#roundsOf(async () => {
+      const sessions = await backend.inspect.sessions()
+      const others = sessions.filter(({ baseId, session }) => baseId === info.baseId && session !== this.session)
+      // One that was killed a moment ago is there until it expires, but is not renewed.
+      const alive = others.filter(({ session, expiresAt }) => expiresAt > (before?.get(session) ?? expiresAt))
+      const [twin] = alive
+      if (twin !== undefined) {
+        emitter.emit('log', {
+          level: 'warn',
+          message:
+            `another live process calls itself ${info.baseId}: pid ${twin.pid} on ${twin.hostname}; ` +
+            'both work, but give each an id of its own to tell them apart',
+          details: { session: this.session, other: twin.session },
+        })
+      }
+      if (others.length === 0 || before !== undefined) return Number.POSITIVE_INFINITY
+      before = new Map(others.map(({ session, expiresAt }) => [session, expiresAt]))
+      return ttlMs / 2
+    })
+    rounds.hurry()
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * A store with faults: the memory backend behind a wire that can be cut. While it is cut every call fails as a client of a distant store
+ * sees it; notices can be lost; an answer can be swallowed after the call was executed. Time is a manual clock's.
+ */
+import { manualClock, type ManualClock } from '../../lib/time.js'
+import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
+import type { Backend, Notice } from '../../lib/backend/backend.js'
+import { GraflowError } from '../../lib/errors.js'
+
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+export interface Faulty {
+  readonly clock: ManualClock
+  /** Without faults. */
+  readonly near: Backend
+  readonly backend: Backend
+  /** Calls by name, those that failed included. */
+  readonly calls: Map<string, number>
+  /** Cuts the wire, or mends it; who asked for that hears of the mending. */
+  cut(): void
+  mend(): void
+  /** Notices that arrive from now on are lost, or not. */
+  loseNotices(isLost: boolean): void
+  /** The next call of this name is executed, and its answer lost. */
+  swallow(name: string): void
+  /** Lets time pass, in steps, with what is to be done in each. */
+  pass(ms: number): Promise<void>
+}
+
+const unavailable = (): GraflowError =>
+  new GraflowError('REDIS_UNAVAILABLE', 'expected the store to answer, got a cut wire')
+
+export function openFaulty(): Faulty {
+  const clock = manualClock(1_000_000)
+  const near = openMemoryBackend({ clock })
+  const calls = new Map<string, number>()
+  const reconnected = new Set<() => void>()
+  const swallowed = new Set<string>()
+  let isCut = false
+  let isLost = false
+  const wire =
+    (name: string, call: (...args: unknown[]) => Promise<unknown>) =>
+    async (...args: unknown[]): Promise<unknown> => {
+      calls.set(name, (calls.get(name) ?? 0) + 1)
+      await turn()
+      if (isCut) throw unavailable()
+      const answer = await call(...args)
+      if (isCut || swallowed.delete(name)) throw unavailable()
+      return answer
+    }
+  const wired = (target: object): object =>
+    new Proxy(target, {
+      get(_, name) {
+        const member = (target as Record<string | symbol, unknown>)[name]
+        if (typeof member !== 'function') return member
+        return wire(String(name), (...args) => (member as (...all: unknown[]) => Promise<unknown>).apply(target, args))
+      },
+    })
+  const keepAlive: Backend['keepAlive'] = (session, { ttlMs, onLost }) => {
+    let cancel: (() => void) | undefined
+    const renew = async (): Promise<void> => {
+      const answer = isCut ? undefined : await near.session({ kind: 'renew', session, ttlMs })
+      if (answer?.status === 'nosession') onLost('session')
+      else cancel = clock.after(ttlMs / 3, () => void renew())
+    }
+    void renew()
+    return {
+      stop: async () => cancel?.(),
+      lastRenewedAt: 0,
+    }
+  }
+  const own: Partial<Backend> = {
+    limits: near.limits,
+    inspect: wired(near.inspect) as Backend['inspect'],
+    keepAlive,
+    onReconnected: (listener) => {
+      reconnected.add(listener)
+      return () => reconnected.delete(listener)
+    },
+    listen: (session, listener) =>
+      near.listen(session, (notice: Notice) => {
+        if (!isLost && !isCut) listener(notice)
+      }),
+    watch: (runId, listener) =>
+      near.watch(runId, (activity) => {
+        if (!isLost && !isCut) listener(activity)
+      }),
+    close: () => near.close(),
+  }
+  const backend = new Proxy(wired(near) as Backend, {
+    get: (target, name) => (own as Record<string | symbol, unknown>)[name] ?? target[name as keyof Backend],
+  })
+  return {
+    ...{ clock, near, backend, calls },
+    cut: () => {
+      isCut = true
+    },
+    mend: () => {
+      isCut = false
+      for (const listener of reconnected) listener()
+    },
+    loseNotices: (isNowLost) => {
+      isLost = isNowLost
+    },
+    swallow: (name) => {
+      swallowed.add(name)
+    },
+    async pass(ms) {
+      const until = clock.now() + ms
+      for (;;) {
+        for (let i = 0; i < 12; i += 1) await turn()
+        const nextInMs = clock.nextDueMs() ?? Number.POSITIVE_INFINITY
+        if (clock.now() + nextInMs > until) break
+        clock.advance(nextInMs)
+      }
+      clock.advance(until - clock.now())
+      for (let i = 0; i < 12; i += 1) await turn()
+    },
+  }
+}
