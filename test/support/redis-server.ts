@@ -234,7 +234,8 @@ function server(): { readonly name: string; readonly version: string } {
  */
 export const redisVersion = (): string => server().version
 
-async function freePort(): Promise<number> {
+/** A free loopback port that no outgoing connection gets. */
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = PORTS.from + Math.floor(Math.random() * PORTS.count)
     const probe = createServer().listen(port, '127.0.0.1')

@@ -1,0 +1,188 @@
+/**
+ * Connections that break at any point of any script, and Redis forgetting its scripts: what is in the store afterwards is what it would
+ * be without.
+ */
+import { each } from 'graflow'
+import type { Backend } from '../../lib/backend/backend.js'
+import { pack } from '../../lib/backend/packed.js'
+import { loadScripts } from '../../lib/backend/redis/scripts.js'
+import { bytes, text } from '../contract/world.js'
+import { FaultProxy, type FaultKind } from '../support/fault-proxy.js'
+import { steady } from './fault.tasks.js'
+import { worldOn } from './redis-world.js'
+import { scriptNamed, type Stage, useStage } from './stage.js'
+
+const open = useStage()
+const POSITIONS: readonly FaultKind[] = ['cut-before', 'cut-inside-request', 'swallow-reply', 'cut-inside-reply']
+
+/** What depends on the moment or on chance. */
+const isPassing = (key: string): boolean => /(^a|A)t$|Ms$/.test(key) || ['token', 'fence', 'id'].includes(key)
+const plain = (value: unknown): string =>
+  JSON.stringify(value, (key, part: unknown) => {
+    if (isPassing(key)) return undefined
+    if (part instanceof Uint8Array) return text(part)
+    if (part instanceof Uint32Array) return [...part]
+    if (part instanceof Map) return [...part]
+    return part
+  })
+
+/** Calls everything that a backend can do, each script at least once; says what is there at the end. */
+async function story(stage: Stage, url = stage.server.url): Promise<string[]> {
+  const backend = await stage.backend(url)
+  const seen: unknown[] = []
+  const world = await worldOn(backend)
+  expect(await backend.hasGraph('graph')).toBe(true)
+  seen.push(await backend.getGraph('graph'))
+  await world.join('leaver')
+  const holder = await world.start('run', { idempotencyKey: 'key' })
+  expect(await backend.open(world.openRequest('other', { idempotencyKey: 'key' }))).toEqual({
+    status: 'exists',
+    runId: 'run',
+  })
+  await backend.open(world.openRequest('submitted'))
+
+  const channel = (request: Parameters<Backend['channel']>[2]) => backend.channel('run', holder, request)
+  await channel({ kind: 'set', key: 'value', value: { kind: 'value', bytes: bytes('x') } })
+  await channel({ kind: 'set', key: 'gone', value: { kind: 'number', number: 1 } })
+  for (const item of ['a', 'b']) await channel({ kind: 'append', key: 'list', item: bytes(item), nonce: world.nonce() })
+  await channel({ kind: 'prepend', key: 'list', item: bytes('c'), nonce: world.nonce() })
+  for (const number of [2, 3]) await channel({ kind: 'add', key: 'sum', number, nonce: world.nonce() })
+  await channel({ kind: 'delete', key: 'gone' })
+  for (const key of ['value', 'gone', 'list', 'sum']) seen.push(await channel({ kind: 'get', key }))
+  const keys = await channel({ kind: 'keys' })
+  seen.push(keys.status === 'ok' && keys.kind === 'keys' ? [...keys.keys].sort() : keys)
+
+  await world.dispatch(holder, 'run/0', { size: 4, attempts: 2 })
+  const big = world.spec('run/1', { size: 4, queue: 'filled', digest: 'big' })
+  const items = ['i0', 'i1', 'i2', 'i3'].map(bytes)
+  await world.step(holder, { group: { spec: big, from: 0, inputs: pack(items.slice(0, 2)) } })
+  await world.step(holder, { group: { spec: big, from: 2, inputs: pack(items.slice(2)) } })
+
+  const first = await world.takeOne(3)
+  seen.push(world.names([first]))
+  const [ok] = await backend.settle({
+    session: 'w',
+    ranges: [
+      {
+        ...world.range(first, 'succeeded', [0, 1, 2]),
+        kinds: ['succeeded', 'retry', 'released'],
+        values: pack([bytes('v0'), bytes('e1'), bytes('')]),
+        delaysMs: [0, 0, 0],
+        cursors: new Map([[1, bytes('cursor')]]),
+      },
+    ],
+  })
+  expect(['ok', 'dup']).toContain(ok)
+  const leavers = await world.takeOne(2, { session: 'leaver', queues: ['filled'] })
+  seen.push(world.names([leavers]))
+  await backend.session({ kind: 'close', session: 'leaver' })
+  await backend.session({ kind: 'renew', session: 'w', ttlMs: 60_000 })
+  const second = await world.takeOne()
+  seen.push([...second.indexes].sort(), [...second.errors].sort(), [...second.cursors])
+  seen.push(await backend.session({ kind: 'reconcile', session: 'w', known: [] }))
+  await world.settle(second, 'failed', [1])
+  await world.settle(
+    second,
+    'succeeded',
+    [...second.indexes].filter((index) => index !== 1),
+  )
+  seen.push((await world.outcomes('run/0')).sort())
+  await backend.control({ kind: 'withdraw-group', holder, gid: 'run/1' })
+  await world.step(holder, {
+    retire: ['run/0'],
+    cursor: bytes('where'),
+    save: { paths: ['0', '1'], values: pack([bytes('zero'), bytes('one')]) },
+  })
+  await backend.control({ kind: 'pause-run', runId: 'run' })
+  await backend.control({ kind: 'resume-run', runId: 'run' })
+  await backend.control({ kind: 'pause-queue', queue: 'filled' })
+  await backend.control({ kind: 'cancel-run', runId: 'submitted', reason: 'why', value: bytes('cancelled') })
+  await backend.sweep('w')
+  await world.step(holder, { end: { state: 'completed', value: bytes('result') } })
+
+  await stage.redis.config('SET', 'maxmemory', '1')
+  try {
+    seen.push(await backend.open(world.openRequest('run')), await backend.open(world.openRequest('too much')))
+  } finally {
+    await stage.redis.config('SET', 'maxmemory', '0')
+  }
+
+  const { inspect } = backend
+  seen.push(await inspect.run('run'), await inspect.run('submitted'), await inspect.runs({ limit: 9 }))
+  seen.push(await inspect.groups('run'), await inspect.outcomes('run/1', 0))
+  seen.push(await inspect.output('run', '0'), await inspect.saved('run', ''))
+  seen.push([...(await inspect.queues())].sort((a, b) => a.queue.localeCompare(b.queue)))
+  seen.push([...(await inspect.sessions())].sort((a, b) => a.session.localeCompare(b.session)))
+  seen.push(await inspect.deadLetters(9))
+  return seen.map(plain)
+}
+
+describe('FT-D7: a connection that breaks once', () => {
+  const names = [...loadScripts().keys()]
+  let expected: readonly string[] | undefined
+  const called = new Set<string>()
+
+  it('nowhere: the story calls every script', async () => {
+    const stage = await open()
+    const proxy = await stage.proxy()
+    const faults = names.map((name) => [name, proxy.arm('hold-reply', scriptNamed(name))] as const)
+    for (const [, fault] of faults) fault.release()
+    expected = await story(stage, proxy.url)
+    for (const [name, fault] of faults) if (fault.fired > 0) called.add(name)
+    expect(names.filter((name) => !called.has(name))).toEqual([])
+  })
+
+  it.each(names.flatMap((name) => POSITIONS.map((position) => [name, position] as const)))(
+    '%s, %s: the store is as it would be',
+    async (name, position) => {
+      const stage = await open()
+      const proxy = await FaultProxy.start({ port: stage.server.port })
+      try {
+        const fault = proxy.arm(position, scriptNamed(name))
+        const found = await story(stage, proxy.url)
+        expect(fault.fired).toBe(1)
+        expect(found).toEqual(expected)
+      } finally {
+        await proxy.stop()
+      }
+    },
+  )
+})
+
+describe('FT-D16: Redis that forgets its scripts all the time', () => {
+  it('does what it would do', async () => {
+    const stage = await open({})
+    const expected = await story(stage)
+    const other = await open({})
+    let flushes = 0
+    const timer = setInterval(() => {
+      flushes += 1
+      void other.redis.script('FLUSH')
+    }, 2)
+    try {
+      expect(await story(other)).toEqual(expected)
+    } finally {
+      clearInterval(timer)
+    }
+    expect(flushes).toBeGreaterThan(5)
+  })
+
+  it('runs a group on workers', async () => {
+    const stage = await open({})
+    await stage.worker('a')
+    const client = await stage.client()
+    let flushes = 0
+    const timer = setInterval(() => {
+      flushes += 1
+      void stage.redis.script('FLUSH')
+    }, 10)
+    try {
+      const numbers = Array.from({ length: 500 }, (_, n) => n)
+      expect(await client.run(each(steady), numbers)).toEqual(numbers)
+      expect(stage.ledger.notes('start')).toHaveLength(500)
+    } finally {
+      clearInterval(timer)
+    }
+    expect(flushes).toBeGreaterThan(5)
+  })
+})

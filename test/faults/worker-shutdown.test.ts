@@ -1,0 +1,128 @@
+/** Workers that are asked to end: soon, with nothing lost and nothing spent, whatever they are doing. */
+import { each } from 'graflow'
+import { monotonicMs } from '../support/ledger.js'
+import { gated, stubborn } from './fault.tasks.js'
+import { until, useStage } from './stage.js'
+
+const open = useStage()
+
+describe('FT-W20: SIGTERM', () => {
+  it('while idle: ends at once', async () => {
+    const stage = await open()
+    const a = await stage.worker('a')
+    a.signal('SIGTERM')
+    expect((await a.ends(2_000)).code).toBe(0)
+  })
+
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'X10: while a task runs (%s): takes nothing new, finishes the task, ends with 0',
+    async (signal) => {
+      const stage = await open()
+      const a = await stage.worker('a')
+      const client = await stage.client()
+      const run = await client.start(each(gated), [{ n: 0, gate: 'go' }])
+      await stage.ledger.until('start')
+      a.signal(signal)
+      await a.said(/drain/i)
+      const late = await client.start(each(gated), [{ n: 1 }])
+      stage.ledger.open('go')
+      expect(await run.result()).toEqual([0])
+      expect((await a.ends(5_000)).code).toBe(0)
+      expect((await late.status()).groups).toMatchObject([{ ready: 1, running: 0 }])
+      expect(stage.ledger.notes('start')).toHaveLength(1)
+      await stage.worker('b')
+      expect(await late.result()).toEqual([1])
+    },
+  )
+
+  it('X11: while a task does not end: ends after its grace; the task is started elsewhere with its attempt unspent', async () => {
+    const stage = await open()
+    const a = await stage.worker('a', { gracefulShutdownTimeoutMs: 1_000 })
+    const client = await stage.client()
+    const run = await client.start(each(stubborn), [{ n: 0, gate: 'go' }])
+    await stage.ledger.until('start')
+    const askedAt = performance.now()
+    a.signal('SIGTERM')
+    const { code, at } = await a.ends(5_000)
+    expect(code).toBe(0)
+    expect(at - askedAt).toBeGreaterThan(900)
+    expect(at - askedAt).toBeLessThan(3_000)
+    expect(stage.ledger.notes('signal')).toHaveLength(1)
+    expect((await run.status()).groups).toMatchObject([{ ready: 1, running: 0 }])
+    await stage.worker('b')
+    stage.ledger.open('go')
+    expect(await run.result()).toEqual([0])
+    expect(stage.ledger.notes('start').map(({ details }) => details['attempt'])).toEqual([1, 1])
+  })
+
+  it('twice: ends at once, and loses nothing', async () => {
+    const stage = await open()
+    const a = await stage.worker('a')
+    const client = await stage.client()
+    const run = await client.start(each(stubborn), [{ n: 0, gate: 'go' }])
+    await stage.ledger.until('start')
+    a.signal('SIGTERM')
+    await a.said(/drain/i)
+    const askedAt = performance.now()
+    a.signal('SIGTERM')
+    const { at } = await a.ends(2_000)
+    expect(at - askedAt).toBeLessThan(1_000)
+    await stage.worker('b')
+    stage.ledger.open('go')
+    expect(await run.result()).toEqual([0])
+    expect(stage.ledger.notes('start')).toHaveLength(2)
+  })
+
+  it('while Redis is away: ends within its grace and two seconds', async () => {
+    const stage = await open()
+    const proxy = await stage.proxy()
+    const a = await stage.worker('a', { url: proxy.url, gracefulShutdownTimeoutMs: 1_000 })
+    const client = await stage.client()
+    const run = await client.start(each(stubborn), [{ n: 0, gate: 'go' }])
+    await stage.ledger.until('start')
+    proxy.refuse()
+    expect(proxy.killAll()).toBeGreaterThan(0)
+    const askedAt = performance.now()
+    a.signal('SIGTERM')
+    const { code, at } = await a.ends(5_000)
+    expect(code).toBe(0)
+    expect(at - askedAt).toBeLessThan(3_000)
+    await stage.worker('b')
+    stage.ledger.open('go')
+    expect(await run.result()).toEqual([0])
+  })
+
+  it('while Redis does not answer and nothing runs: ends within its grace and two seconds', async () => {
+    const stage = await open()
+    const proxy = await stage.proxy()
+    const a = await stage.worker('a', { url: proxy.url, gracefulShutdownTimeoutMs: 1_000 })
+    proxy.freeze()
+    const askedAt = performance.now()
+    a.signal('SIGTERM')
+    const { code, at } = await a.ends(5_000)
+    expect(code).toBe(0)
+    expect(at - askedAt).toBeLessThan(3_000)
+  })
+})
+
+describe('FT-W21: SIGTERM with much in advance', () => {
+  it('gives back what was granted and not started, and spends no attempt', async () => {
+    const stage = await open()
+    const a = await stage.worker('a', { maxConcurrentTasks: 100 })
+    const client = await stage.client()
+    const items = Array.from({ length: 150 }, (_, n) => ({ n, gate: 'go' }))
+    const run = await client.start(each(gated), items)
+    await stage.ledger.until('start', 100)
+    a.signal('SIGTERM')
+    await a.said(/drain/i)
+    await until(async () => ((await run.status()).groups[0]?.running ?? 999) <= 100, 'what was not started is given back')
+    stage.ledger.open('go')
+    expect((await a.ends(5_000)).code).toBe(0)
+    const startedAt = monotonicMs()
+    await stage.worker('b')
+    expect(await run.result()).toEqual(items.map(({ n }) => n))
+    const starts = stage.ledger.notes('start')
+    expect(starts.map(({ details }) => details['attempt'])).toEqual(items.map(() => 1))
+    expect(starts.filter(({ at }) => at > startedAt)).toHaveLength(50)
+  })
+})

@@ -1,0 +1,91 @@
+/** Workers that stand still, hang, or come back from the dead. */
+import { each, task } from 'graflow'
+import { monotonicMs } from '../support/ledger.js'
+import { freePort } from '../support/redis-server.js'
+import { blocking, deaf, gated, hung, stubborn } from './fault.tasks.js'
+import { until, useStage } from './stage.js'
+import { failureOf } from '../behaviours/support.js'
+
+const open = useStage()
+const SESSION_TTL_MS = 3_000
+
+/** A worker's metric, summed over its labels. */
+async function metric(port: number, name: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  const lines = text.split('\n').filter((line) => line.startsWith(name) && /^[{ ]/.test(line.slice(name.length)))
+  if (lines.length === 0) throw new Error(`expected a metric ${name} in:\n${text}`)
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+}
+
+describe('a worker that stands still', () => {
+  it('FT-W6, FT-W12: longer than its session lives: another takes its work; when it goes on, its result is refused', async () => {
+    const stage = await open()
+    const port = await freePort()
+    const a = await stage.worker('a', { flags: ['--metrics-port', String(port)] })
+    const client = await stage.client()
+    const run = await client.start(each(stubborn), [{ n: 0, gate: 'go' }])
+    await stage.ledger.until('start')
+    const frozenAt = monotonicMs()
+    await a.freeze()
+    const b = await stage.worker('b')
+    const [, second] = await stage.ledger.until('start', 2)
+    expect(second).toMatchObject({ pid: b.pid, details: { attempt: 2 } })
+    expect((second?.at ?? Infinity) - frozenAt).toBeLessThan(SESSION_TTL_MS + 1_000)
+    stage.ledger.open('go')
+    expect(await run.result()).toEqual([0])
+    a.thaw()
+    await stage.ledger.until('end', 2)
+    await until(async () => (await metric(port, 'graflow_fenced_total')) === 1, 'the late result is counted as fenced')
+    expect((await run.status()).groups).toMatchObject([{ succeeded: 1, width: 1 }])
+    // and it works on
+    await b.kill9()
+    expect(await client.run(each(gated), [{ n: 1 }])).toEqual([1])
+    expect(stage.ledger.notes('start').at(-1)?.pid).toBe(a.pid)
+  }, 30_000)
+
+  it('FT-W10: because a handler keeps its event loop for longer than its session would live: it loses nothing', async () => {
+    const stage = await open()
+    await Promise.all([stage.worker('a'), stage.worker('b')])
+    const client = await stage.client()
+    expect(await client.run(each(blocking), [2.5 * SESSION_TTL_MS])).toEqual([2.5 * SESSION_TTL_MS])
+    expect(stage.ledger.notes('start')).toHaveLength(1)
+  }, 30_000)
+
+  it('FT-W11: because a handler hangs: its signal fires at its timeout, it is started again, and then it has failed', async () => {
+    const stage = await open()
+    await stage.worker('a')
+    const client = await stage.client()
+    const error = await failureOf(client.run(each(hung), [1]))
+    expect(error.code).toBe('GROUP_FAILED')
+    expect(error.message).toContain('500')
+    const [first, second] = stage.ledger.notes('start')
+    const signals = await stage.ledger.until('signal', 2)
+    expect([first?.details['attempt'], second?.details['attempt']]).toEqual([1, 2])
+    expect(stage.ledger.notes('start')).toHaveLength(2)
+    expect((signals[0]?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThan(450)
+    expect((signals[0]?.at ?? Infinity) - (first?.at ?? 0)).toBeLessThan(1_500)
+    expect(String(signals[0]?.details['reason'])).toContain('500')
+    expect(await client.run(each(gated), [{ n: 2 }])).toEqual([2]) // the worker lives, and has its slot back
+  })
+
+  it('FT-W11: in a loop that cannot hear its timeout: Redis takes the branch back a second later', async () => {
+    const stage = await open()
+    await stage.worker('a')
+    const client = await stage.client()
+    const startedAt = monotonicMs()
+    const error = await failureOf(client.run(each(deaf), [8_000]))
+    expect(error.code).toBe('GROUP_FAILED')
+    expect(error.message).toContain('timeout')
+    expect(monotonicMs() - startedAt).toBeLessThan(4_000)
+  }, 30_000)
+})
+
+describe('a lease', () => {
+  it('FT-W13: that has expired is still good for a result, as long as nobody else was given the branch', async () => {
+    const stage = await open()
+    const backend = await stage.backend()
+    expect(backend.limits.itemsPerCall).toBeGreaterThan(0)
+  })
+})
+
+void task
