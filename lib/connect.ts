@@ -1,6 +1,10 @@
 /** Puts the rooms together: chooses the backend and gives a client over it. The one place in lib that knows which backends there are. */
 import { hostname } from 'node:os'
+import type { Backend } from './backend/backend.js'
 import { openMemoryBackend } from './backend/kernel/memory-backend.js'
+import { patient } from './backend/patient.js'
+import { openRedisBackend } from './backend/redis/redis-backend.js'
+import { Membership } from './cluster/membership.js'
 import { Engine } from './engine/engine.js'
 import { DEFAULT_LIMITS } from './engine/limits.js'
 import { GraflowError } from './errors.js'
@@ -10,21 +14,26 @@ import { writeLogLines } from './observe/log-lines.js'
 import { CONNECT_OPTIONS, checkOptions, LIMIT_OPTIONS } from './options.js'
 import { Client } from './producer/client.js'
 import type { Address, ConnectOptions, Graflow } from './producer/types.js'
-import { systemClock, systemId, systemRandom } from './time.js'
+import { type Clock, type Random, systemClock, systemId, systemRandom } from './time.js'
 import { WorkerLoop } from '../worker/worker-loop.js'
 
 const DEFAULT_CONCURRENCY = 256
 const DEFAULT_RETENTION_MS = 24 * 3_600_000
+const DEFAULT_KEY_PREFIX = 'graflow'
+/** How long a process that does not renew its session is thought to live; its connection tells sooner, unless it was stopped or cut off. */
+const SESSION_TTL_MS = 3_000
 
 /**
  * Connects to a store. Without an address, or with `memory:`, it is this process: the same engine and the same semantics, no server. A
- * task in any queue and with any `requires` runs here.
+ * task in any queue and with any `requires` runs here. With the address of a Redis (`redis://`, `rediss://`, `unix://`) sequential tasks
+ * run here, and groups on worker processes that have the same key prefix.
  *
  * @example
  * const graflow = await connect()
  * await graflow.run(task('double', (n: number) => n * 2), 21) // → 42
  *
- * @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for an address that this version cannot connect to
+ * @throws GraflowError INVALID_OPTION; REDIS_UNAVAILABLE within 5 s; REDIS_UNSUITABLE; NOT_AVAILABLE for an address that this version cannot
+ * connect to
  */
 export function connect(address?: Address, options?: ConnectOptions): Promise<Graflow>
 export function connect(options: ConnectOptions): Promise<Graflow>
@@ -32,85 +41,84 @@ export async function connect(first?: Address | ConnectOptions, second?: Connect
   const address = typeof first === 'object' ? undefined : first
   const options = checkOptions<ConnectOptions>('connect', CONNECT_OPTIONS, typeof first === 'object' ? first : second)
   const limits = { ...DEFAULT_LIMITS, ...checkOptions('connect: limits', LIMIT_OPTIONS, options.limits) }
-  if (address !== undefined && address !== 'memory:') {
-    throw new GraflowError(
-      'NOT_AVAILABLE',
-      `expected no address or 'memory:' (the embedded engine), got ${shownAddress(address)}: this version has no Redis backend yet`,
-    )
-  }
+  const isEmbedded = isMemory(address)
   const clock = options.clock ?? systemClock
+  const random = options.random ?? systemRandom
   const emitter = new Emitter(() => clock.now())
-  const instanceId = options.instanceId ?? `embedded-${systemId().slice(0, 8)}`
-  const backend = openMemoryBackend({
-    clock,
-    ...(options.maxBytes !== undefined && { maxBytes: options.maxBytes }),
-  })
+  const instanceId = options.instanceId ?? `${isEmbedded ? 'embedded' : 'client'}-${systemId().slice(0, 8)}`
+  const { keyPrefix = DEFAULT_KEY_PREFIX, maxBytes, retentionMs = DEFAULT_RETENTION_MS } = options
+  const near = await openStore(address, { keyPrefix, clock, random, ...(maxBytes !== undefined && { maxBytes }) })
+  const backend = isEmbedded ? near : patient(near, { clock, random })
   const session = `${instanceId}:${systemId()}`
-  const engine = new Engine({
-    backend,
-    clock,
-    random: options.random ?? systemRandom,
-    emitter,
-    limits,
-    workerId: instanceId,
-    newId: systemId,
-  })
+  const engine = new Engine({ backend, clock, random, emitter, limits, workerId: instanceId, newId: systemId })
   for (const [i, node] of (options.tasks ?? []).entries())
     engine.registry.learn(expressionOf(node, `connect: tasks[${i}]`))
   const stopLog = writeLogLines(emitter, options.logLevel ?? 'info', (line) => {
     process.stderr.write(`${line}\n`)
   })
-  await backend.session({
-    kind: 'open',
-    session,
-    // The store is this process: it cannot be lost to itself.
-    ttlMs: Number.POSITIVE_INFINITY,
+  const onClose: (() => Promise<void> | void)[] = []
+  const parts = { backend, engine, emitter, session, instanceId, retentionMs, newId: systemId, onClose }
+  const client = new Client(parts)
+  const served = isEmbedded ? 'all' : []
+  const membership = await Membership.open({
+    ...{ backend: near, session, clock, random, emitter, arrivals: engine.arrivals, graphs: engine.graphs },
+    // A store in this process cannot be lost to itself.
+    ttlMs: isEmbedded ? Number.POSITIVE_INFINITY : SESSION_TTL_MS,
     info: {
-      baseId: instanceId,
-      hostname: hostname(),
-      pid: process.pid,
-      role: 'client',
-      queues: 'all',
-      capabilities: 'all',
-      tasks: 'all',
-      metadata: {},
+      ...{ baseId: instanceId, hostname: hostname(), pid: process.pid, role: 'client', metadata: {} },
+      ...{ queues: served, capabilities: served, tasks: served },
     },
+    holdings: {
+      known: () => client.held.drivenGrants,
+      lose: ({ gid, token }) => client.held.hear({ kind: 'lost', gid, token }),
+    },
+  }).catch(async (error: unknown) => {
+    stopLog()
+    await near.close()
+    throw error
   })
-  const client = new Client({
-    backend,
-    engine,
-    emitter,
-    session,
-    instanceId,
-    retentionMs: options.retentionMs ?? DEFAULT_RETENTION_MS,
-    newId: systemId,
-    onClose: [stopLog],
-  })
-  client.work(
-    new WorkerLoop({
-      backend,
-      engine,
-      clock,
-      emitter,
-      session,
-      workerId: instanceId,
-      maxConcurrentTasks: options.maxConcurrentTasks ?? DEFAULT_CONCURRENCY,
-      queues: 'all',
-      capabilities: 'all',
-      newId: systemId,
-      driveRun: (grant, k) => {
-        client.driveSubmitted(grant, k)
-      },
-      onError: (error) => {
-        emitter.emit('log', { level: 'error', message: `the embedded worker met ${String(error)}` })
-      },
-    }),
-  )
+  onClose.push(() => membership.close(), stopLog)
+  if (isEmbedded) {
+    client.work(
+      new WorkerLoop({
+        ...{ backend, engine, clock, emitter, session, workerId: instanceId, newId: systemId },
+        maxConcurrentTasks: options.maxConcurrentTasks ?? DEFAULT_CONCURRENCY,
+        ...{ queues: 'all', capabilities: 'all' },
+        driveRun: (grant, k) => {
+          client.driveSubmitted(grant, k)
+        },
+        onError: (error) => {
+          emitter.emit('log', { level: 'error', message: `the embedded worker met ${String(error)}` })
+        },
+      }),
+    )
+  }
   return client // its methods' types are the interface's: the class has them untyped
 }
 
-/** An address may hold a password: only what comes after it is shown. */
-function shownAddress(address: unknown): string {
-  if (typeof address !== 'string') return `a ${typeof address}`
-  return JSON.stringify(address.replace(/\/\/[^@/]*@/, '//***@').slice(0, 200))
+export interface StoreOptions {
+  readonly keyPrefix: string
+  readonly clock: Clock
+  readonly random: Random
+  /** Of a store in this process. */
+  readonly maxBytes?: number
 }
+
+/**
+ * Opens the store at an address: in this process without one, else Redis. Whoever opens it closes it.
+ * @throws GraflowError INVALID_OPTION for an address that is none; REDIS_UNAVAILABLE, REDIS_UNSUITABLE; NOT_AVAILABLE for a kind of address
+ * that this version cannot connect to
+ */
+export async function openStore(address: Address | undefined, options: StoreOptions): Promise<Backend> {
+  const { keyPrefix, clock, random, maxBytes } = options
+  if (isMemory(address)) return openMemoryBackend({ clock, ...(maxBytes !== undefined && { maxBytes }) })
+  if (typeof address !== 'string') {
+    throw new GraflowError(
+      'NOT_AVAILABLE',
+      `expected an address such as redis://localhost:6379 or unix:///run/redis.sock, got a value of type ${typeof address}: this version knows neither Cluster nor Sentinel`,
+    )
+  }
+  return openRedisBackend({ address, keyPrefix, random })
+}
+
+const isMemory = (address: Address | undefined): boolean => address === undefined || address === 'memory:'

@@ -33,6 +33,14 @@ export class HeldWork {
     return this.#drives.size
   }
 
+  /** The root grants of those runs. */
+  get drivenGrants(): { gid: string; token: string }[] {
+    return Array.from(this.#drives.values(), ({ execution }) => {
+      const { gid, token } = execution.facts.holder
+      return { gid, token }
+    })
+  }
+
   /** The loop whose branches the session holds. Called once at most. */
   useLoop(loop: WorkerLoop): void {
     this.#loop = loop

@@ -31,8 +31,8 @@ export interface ClientParts {
   readonly instanceId: string
   readonly retentionMs: number
   readonly newId: NewId
-  /** Ends what else was started with the client, in order. */
-  readonly onClose: readonly (() => void)[]
+  /** Ends what else was started with the client, in order; what has to do with the store first. */
+  readonly onClose: readonly (() => Promise<void> | void)[]
 }
 
 /** Losses that a run's driver may have before the run is given up. */
@@ -97,6 +97,11 @@ export class Client implements Graflow {
     return new RunHandle(runId, this.#handles) // as above
   }
 
+  /** What this client drives. */
+  get held(): HeldWork {
+    return this.#held
+  }
+
   /** Drives a submitted run that this process acquired. */
   driveSubmitted(grant: Grant, k: number): void {
     this.#held.driveSubmitted(grant, k)
@@ -119,9 +124,8 @@ export class Client implements Graflow {
     await this.#held.stop(reason, new Dropped(`client ${instanceId} was closed`, 'CLOSED'))
     this.#stopListening()
     this.#handles.states.close()
-    await backend.session({ kind: 'close', session: this.#parts.session })
+    for (const end of onClose) await end()
     await backend.close()
-    for (const end of onClose) end()
   }
 
   async #open(

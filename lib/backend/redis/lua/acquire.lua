@@ -211,11 +211,11 @@ if taken > 0 or promoted > 0 or #strays > 0 or #brokenOrder > 0 or #groupOrder >
   end
 end
 if taken > 0 then
-  call('HSET', T .. ':o:' .. session, '@', ' ' .. nonce .. sub(nonces, 1, 400))
+  call('HSET', T .. ':o:' .. session, '@', ' ' .. nonce .. (nonces == '' and ' ' or sub(nonces, 1, 400)))
 end
 if waits then
   call('HSET', T .. ':wi:' .. session, 'wait', left .. '\t' .. deeper .. '\t' .. ARGV[8] .. '\t' .. ARGV[9])
-  call('ZADD', T .. ':wait', now(), session)
+  call('ZADD', T .. ':wait', whole(now() * 1000 + wallMicros % 1000), session)
 elseif wasWaiting and not isRepeat then
   call('HDEL', T .. ':wi:' .. session, 'wait')
   call('ZREM', T .. ':wait', session)

@@ -216,7 +216,7 @@ end
 
 -- A branch is over: its cursor and the groups below it go.
 local function forgetWork(g, index, cell)
-  if g.hasKids and byte(cell, 4) == 1 then
+  if g.hasKids and byte(cell, 4) >= HAS_KIDS then
     closeKids(g, index, 'the branch that opened it is over')
   end
   if g.cursorCount > 0 then
@@ -284,7 +284,7 @@ local function takeBack(g, lease, cause, most)
   local cells = cellsOf(g, first, count)
   for k = 0, count - 1 do
     local state, errors, losses, flag = byte(cells, k * 8 + 1, k * 8 + 4)
-    if state == LEASED and (unpackBytes('<I4', cells, k * 8 + 5)) == number and not (cause == 'late' and flag == 1) then
+    if state == LEASED and (unpackBytes('<I4', cells, k * 8 + 5)) == number and not (cause == 'late' and flag % 2 == HAS_STEPPED) then
       if taken >= most then
         isAll = false
         break
@@ -310,7 +310,7 @@ local function takeBack(g, lease, cause, most)
         end
         forgetWork(g, index, sub(cells, k * 8 + 1, k * 8 + 8))
       else
-        comeBack(g, index, char(READY, errors, losses, 0) .. NO_LEASE)
+        comeBack(g, index, char(READY, errors, losses, kidsFlag(flag)) .. NO_LEASE)
         ready = ready + 1
       end
     end
@@ -680,7 +680,7 @@ local function commit()
   end
   for _, letter in ipairs(deadLetters) do
     local g = letter[1]
-    redis.pcall('XADD', T .. ':dead', 'MAXLEN', '~', 1000, '*', 'gid', g.gid, 'index', letter[2], 'run', g.run, 'kind', letter[3], 'errors', letter[4],
+    redis.pcall('XADD', T .. ':dead', 'MAXLEN', '~', 1000, '*', 'gid', g.gid, 'index', letter[2], 'run', g.run, 'kind', letter[3] == DEAD and 'dead' or 'failed', 'errors', letter[4],
       'losses', letter[5], 'at', wall(), 'isCut', letter[6] and 0 or 1, 'input', letter[6] or '', 'error', letter[7])
   end
   commitShard()

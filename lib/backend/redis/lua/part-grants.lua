@@ -96,13 +96,13 @@ end
 
 -- Branches that came back, then fresh ones.
 local function mixedRange(g, most, bytesLeft)
-  local indexes, cells, taken, size, used, at = {}, {}, {}, 0, 0, 0
+  local indexes, cells, taken, size, used, at, cameBack = {}, {}, {}, 0, 0, 0, 0
   local next, isFull = g.next, false
   local limit = filled(g)
   local page = {}
   local position, isEnd = 1, false
   while #indexes < most do
-    local index, fromList
+    local index, fromList, fromReturned
     while not isEnd do
       if position > #page then
         page = call('LRANGE', g.b .. ':r', at, at + 127)
@@ -118,9 +118,19 @@ local function mixedRange(g, most, bytesLeft)
       end
     end
     if not index then
-      if isEnd then
-        g.back = #indexes
+      -- what came back in this very call stands in no list yet
+      while not index and #g.returned > 0 do
+        local candidate = g.returned[1]
+        if not taken[candidate] and byte(cellOf(g, candidate)) == READY then
+          index = candidate
+        else
+          table.remove(g.returned, 1)
+        end
       end
+      fromReturned = index ~= nil
+    end
+    if not index then
+      g.back = cameBack
       if next >= limit then
         break
       end
@@ -142,12 +152,14 @@ local function mixedRange(g, most, bytesLeft)
     indexes[#indexes + 1], cells[#cells + 1] = index, cellOf(g, index)
     taken[index] = true
     if fromList then
-      position, used = position + 1, used + 1
+      position, used, cameBack = position + 1, used + 1, cameBack + 1
+    elseif fromReturned then
+      table.remove(g.returned, 1)
+      cameBack = cameBack + 1
     else
       next = next + 1
     end
   end
-  local fromList = #indexes - (next - g.next)
   if used > 0 then
     g.writes = g.writes or {}
     g.writes[#g.writes + 1] = { 'LTRIM', g.b .. ':r', used, -1 }
@@ -159,8 +171,20 @@ local function mixedRange(g, most, bytesLeft)
     return nil
   end
   local grant = gathered(g, indexes, cells)
-  grant.next, grant.fromList = next, fromList
+  grant.next, grant.fromList = next, cameBack
   return grant
+end
+
+-- The groups that this branch opened before tell its new holder.
+local function passKidsOn(g, index, session)
+  local kids = call('HGET', g.b .. ':k', index) or ''
+  for gid in string.gmatch(kids, '[^\n]+') do
+    local child = load(gid)
+    if child and child.state == 'o' then
+      touch(child)
+      child.inbox, child.isInboxChanged = session, true
+    end
+  end
 end
 
 -- Grants up to `most` branches of a group that has ready ones; nil when nothing is there after all.
@@ -185,8 +209,11 @@ local function grantTo(g, session, nonce, most, bytesLeft, graceMs)
   grant.cursors = cursorsOf(g, grant.list, grant.first, grant.count)
   if grant.list then
     for i, index in ipairs(grant.list) do
-      local _, errors, losses = byte(grant.cells, i * 8 - 7, i * 8 - 5)
-      setCells(g, index, char(LEASED, errors, losses, 0) .. leaseBytes)
+      local _, errors, losses, flags = byte(grant.cells, i * 8 - 7, i * 8 - 4)
+      setCells(g, index, char(LEASED, errors, losses, kidsFlag(flags)) .. leaseBytes)
+      if flags >= HAS_KIDS then
+        passKidsOn(g, index, session)
+      end
     end
     g.next = grant.next
     g.back = max(0, g.back - grant.fromList)

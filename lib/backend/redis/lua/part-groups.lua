@@ -1,6 +1,14 @@
 -- Groups and runs as a picture in memory: read once, changed there, written at the end by `commit` (part-barrier).
 local READY, LEASED, DELAYED, SUCCEEDED, FAILED, DEAD = 0, 1, 2, 3, 4, 5
 local ANYWHERE = 4294967295
+-- Flags of a cell: its holder has taken a step under this grant; it has opened a group under this grant or one before.
+local HAS_STEPPED, HAS_KIDS = 1, 2
+
+-- What stays of the flags when a branch is granted again.
+local function kidsFlag(flags)
+  return flags >= HAS_KIDS and HAS_KIDS or 0
+end
+
 local NO_LEASE = rep("\0", 4)
 local NO_CELL = rep('\0', 8)
 local SEGMENT_BYTES = 1048576

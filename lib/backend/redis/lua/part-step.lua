@@ -110,9 +110,10 @@ local function step(isFull)
       slid = T .. ':g:' .. graph
     end
   end
-  if byte(cell, 4) ~= 1 then
+  local flags = holding.kids and HAS_STEPPED + HAS_KIDS or kidsFlag(byte(cell, 4)) + HAS_STEPPED
+  if byte(cell, 4) ~= flags then
     touch(holding)
-    cell = sub(cell, 1, 3) .. '\1' .. sub(cell, 5)
+    cell = sub(cell, 1, 3) .. char(flags) .. sub(cell, 5)
     setCells(holding, index, cell)
   end
   if saveCount > 0 then

@@ -29,7 +29,9 @@ local function commitRemovals()
     local session, base = removal[1], removal[2]
     call('ZREM', T .. ':w', session)
     call('ZREM', T .. ':wait', session)
-    call('UNLINK', T .. ':wi:' .. session, T .. ':in:' .. session)
+    call('UNLINK', T .. ':wi:' .. session)
+    -- one that only seems dead may still hear what it lost
+    call('PEXPIRE', T .. ':in:' .. session, 60000)
     if base and call('HINCRBY', T .. ':wb', base, -1) <= 0 then
       call('HDEL', T .. ':wb', base)
     end

@@ -50,6 +50,7 @@ if kind == 'open' then
   call('HSET', key, 'base', base, 'info', ARGV[5], 'tasks', ARGV[6], 'ttl', ttl < math.huge and ARGV[3] or 'inf', 'seq', sequence)
   call('HDEL', key, 'wait')
   call('ZREM', T .. ':wait', session)
+  call('PERSIST', inbox)
   if isNew then
     call('XDEL', inbox, call('XADD', inbox, '*', 'k', 'hello'))
   end

@@ -104,7 +104,7 @@ local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
       error('a branch in no state')
     elseif byte(cell) == LEASED then
       touch(g)
-      local _, errors, losses = byte(cell, 1, 3)
+      local _, errors, losses, flags = byte(cell, 1, 4)
       local kind = byte(kinds, i)
       if kind == RETRY then
         errors = min(errors + 1, 255)
@@ -134,12 +134,12 @@ local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
         end
         local delay = kind == RETRY and #delays >= i * 4 and (unpackBytes('<I4', delays, i * 4 - 3)) or 0
         if delay > 0 then
-          setCells(g, index, char(DELAYED, errors, losses, 0) .. leaseBytes)
+          setCells(g, index, char(DELAYED, errors, losses, kidsFlag(flags)) .. leaseBytes)
           delayedDue[#delayedDue + 1] = { now() + delay, gid .. '#' .. whole(index) }
           delayed = delayed + 1
           g.delayed = g.delayed + 1
         else
-          comeBack(g, index, char(READY, errors, losses, 0) .. leaseBytes)
+          comeBack(g, index, char(READY, errors, losses, kidsFlag(flags)) .. leaseBytes)
           ready = ready + 1
         end
       end

@@ -19,6 +19,7 @@ import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
 import { decodeInfo } from './info-codec.js'
 import { groupStateOf, outcomes } from './outcomes.js'
+import { OUTCOME_OF_BYTE } from './settle.js'
 import { decodeSpec } from './spec-codec.js'
 
 /** Things in one call. */
@@ -78,7 +79,7 @@ function readRun(runId: string, reply: Reply): RunRecord | undefined {
     startedAt: time('startedAt'),
     endedAt: time('endedAt'),
     timeoutMs: time('timeout'),
-    driver: text('driver'),
+    driver: text('driver') || undefined,
     cancelReason: text('reason'),
     value: value === undefined || !fields.has('end') ? undefined : bytesOf(value),
   }
@@ -252,7 +253,7 @@ function readLetter(id: string, fields: ReadonlyMap<string, Buffer>): DeadLetter
     gid: text('gid'),
     index: Number(text('index')),
     runId: text('run'),
-    kind: text('kind') === 'dead' ? 'dead' : 'failed',
+    kind: OUTCOME_OF_BYTE.get(Number(text('kind'))) === 'dead' ? 'dead' : 'failed',
     errors: Number(text('errors')),
     losses: Number(text('losses')),
     at: Number(text('at')),
