@@ -8,6 +8,19 @@ import { GraflowError } from './errors.js'
 export type RunStateName = 'pending' | 'running' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'abandoned'
 export type OutcomeStatus = 'succeeded' | 'failed' | 'dead' | 'cancelled' | 'skipped'
 
+/** `stale` and `dead` are what others think of a worker; `stopped` is one that has deregistered. */
+export type WorkerStateName = 'registering' | 'ready' | 'busy' | 'draining' | 'stopped' | 'stale' | 'dead'
+
+/** What a batch did of one task. */
+export interface TaskCounts {
+  readonly task: string
+  readonly succeeded: number
+  readonly failed: number
+  readonly retried: number
+  /** Of all these starts, summed up; measured by the batch. */
+  readonly durationMs: number
+}
+
 /** Events and what each carries. */
 export interface EventMap {
   'run:state': {
@@ -70,9 +83,12 @@ export interface EventMap {
     readonly failed: number
     readonly retried: number
     readonly fenced: number
+    /** The same by task, without those that were fenced. */
+    readonly tasks: readonly TaskCounts[]
   }
   'worker:registered': { readonly workerId: string; readonly capabilities: readonly string[] }
   'worker:deregistered': { readonly workerId: string; readonly reason: string }
+  'worker:state': { readonly workerId: string; readonly from: WorkerStateName; readonly to: WorkerStateName }
   'worker:lost': { readonly workerId: string; readonly session: string; readonly grants: number }
   'wakeup:missed': { readonly count: number }
   log: {
@@ -103,6 +119,7 @@ export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
   'branches:settled': 'A batch of branches was settled: counts only, for metrics.',
   'worker:registered': 'A worker joined.',
   'worker:deregistered': 'A worker left.',
+  'worker:state': 'A worker of this process changed its state.',
   'worker:lost': 'The store took this process for dead: what it held was taken back, and it registers again.',
   'wakeup:missed': 'The slow check found what a notice should have told.',
   log: 'A line for the log.',

@@ -11,13 +11,16 @@ type Ended = (grant: GrantInFlight, k: number, execution: Execution, report: Bra
 export class BranchInFlight implements BranchKeeper {
   /** Undefined until its start has returned. */
   execution: Execution | undefined
+  /** By the loop's own time. */
+  readonly startedAt: number
   readonly #slots: Slots
   readonly #ended: Ended
   readonly #grant: GrantInFlight
   readonly #k: number
   #slot: 'held' | 'given back' | 'over' = 'held'
 
-  constructor(slots: Slots, ended: Ended, grant: GrantInFlight, k: number) {
+  constructor(slots: Slots, ended: Ended, grant: GrantInFlight, k: number, startedAt: number) {
+    this.startedAt = startedAt
     this.#slots = slots
     this.#ended = ended
     this.#grant = grant
@@ -35,7 +38,9 @@ export class BranchInFlight implements BranchKeeper {
   giveBack(): void {
     if (this.#slot !== 'held') return
     this.#slot = 'given back'
-    this.#slots.countSuspended(this.#depth, 1)
+    const { share, grant } = this.#grant
+    if (share !== undefined) share.held -= 1
+    this.#slots.countSuspended(grant.spec.depth, 1)
     this.#slots.release()
   }
 
@@ -46,7 +51,9 @@ export class BranchInFlight implements BranchKeeper {
         resolve()
         if (this.#slot !== 'given back') return false
         this.#slot = 'held'
-        this.#slots.countSuspended(this.#depth, -1)
+        const { share, grant } = this.#grant
+        if (share !== undefined) share.held += 1
+        this.#slots.countSuspended(grant.spec.depth, -1)
         return true
       })
     })
@@ -56,11 +63,11 @@ export class BranchInFlight implements BranchKeeper {
   end(): void {
     const before = this.#slot
     this.#slot = 'over'
-    if (before === 'held') this.#slots.release()
-    if (before === 'given back') this.#slots.countSuspended(this.#depth, -1)
-  }
-
-  get #depth(): number {
-    return this.#grant.grant.spec.depth
+    const { share, grant } = this.#grant
+    if (before === 'held') {
+      if (share !== undefined) share.held -= 1
+      this.#slots.release()
+    }
+    if (before === 'given back') this.#slots.countSuspended(grant.spec.depth, -1)
   }
 }

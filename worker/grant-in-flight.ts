@@ -5,19 +5,25 @@ import { PackedWriter } from '../lib/engine/packing.js'
 import type { PreparedGrant } from '../lib/engine/prepared-grant.js'
 import type { BranchReport } from '../lib/engine/task-start.js'
 import type { BranchInFlight } from './branch-in-flight.js'
+import type { QueueShare } from './slots.js'
 
-/** While any of its branches is started and not over. */
+/** From its arrival until all of its branches are over. */
 export class GrantInFlight {
   readonly grant: Grant
   readonly prepared: PreparedGrant
-  readonly startedAt: number
-  /** By k; undefined once over. */
+  /** Of its queue, where that has a limit here. */
+  readonly share: QueueShare | undefined
+  /** By k, as far as they were started; undefined once over. */
   readonly branches: (BranchInFlight | undefined)[] = []
+  /** Branches not over, whether started or not. */
   left: number
-  /** Starts that have ended and whose time is not in the counters yet. */
+  /** Starts that have ended and whose time is not in the counters yet, and when they were started, summed up. */
   untimed = 0
+  untimedStarts = 0
   /** Results and errors of what is to be settled, by position as the lists below. */
   readonly values = new PackedWriter()
+  #toStart: number
+  #labels: Map<number, string> | undefined
   #count = 0
   #firstK = 0
   /** Undefined while they are neighbours in order, as nearly always: `#count` of them from `#firstK` on. */
@@ -29,11 +35,38 @@ export class GrantInFlight {
   readonly #savePaths: string[] = []
   #saves: PackedWriter | undefined
 
-  constructor(prepared: PreparedGrant, startedAt: number) {
+  constructor(prepared: PreparedGrant, share: QueueShare | undefined) {
     this.prepared = prepared
     this.grant = prepared.grant
-    this.startedAt = startedAt
+    this.share = share
     this.left = this.grant.indexes.length
+    this.#toStart = this.left
+  }
+
+  /** Branches that wait for a slot: from number `branches.length` on. */
+  get unstarted(): number {
+    return this.#toStart - this.branches.length
+  }
+
+  /** Those that wait will not be started; says how many they were. */
+  dismissUnstarted(): number {
+    const count = this.unstarted
+    this.#toStart -= count
+    this.left -= count
+    return count
+  }
+
+  /** What events and metrics call the branch of this index. */
+  labelOf(index: number): string {
+    // The branches of an each are all one task.
+    const key = this.prepared.node?.kind === 'each' ? -1 : index
+    this.#labels ??= new Map()
+    let label = this.#labels.get(key)
+    if (label === undefined) {
+      label = this.prepared.branch(this.grant.indexes.indexOf(index)).label
+      this.#labels.set(key, label)
+    }
+    return label
   }
 
   /** Notes how a start of branch k ended; its value is the last of `values`. */

@@ -2,6 +2,7 @@
  * The slots of a worker loop: rights to run one branch each. A slot goes first to a branch that waits to go on, then to a new one. Also
  * counts the branches that have given theirs back, because with very many of them only what they wait for may be acquired.
  */
+import type { Slot } from '../lib/engine/execution.js'
 
 /** Branches that may wait at inner barriers at once; beyond that only deeper groups are taken. */
 const MOST_SUSPENDED = 1_000
@@ -24,21 +25,23 @@ export class Slots {
     return this.#free
   }
 
-  /** Takes up to `most` slots for branches that are being asked for; says how many. Those not needed must be `putBack`. */
-  reserve(most: number): number {
-    const count = Math.min(this.#free, most)
-    this.#free -= count
-    return count
+  /** Branches that wait without a slot. */
+  get suspended(): number {
+    return this.#suspended
   }
 
-  /** Reserved slots that were not needed: nobody has to ask again because of them. */
-  putBack(count: number): void {
-    for (let i = 0; i < count; i += 1) this.#pass()
+  /** One slot for a new branch; there must be a free one. */
+  use(): void {
+    this.#free -= 1
   }
 
   /** A branch does not need its slot any more. */
   release(): void {
-    if (this.#pass()) this.#onFree()
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      if (next()) return
+    }
+    this.#free += 1
+    this.#onFree()
   }
 
   /** Calls `use` when there is a slot; false from it means that the slot is not wanted any more. */
@@ -66,13 +69,62 @@ export class Slots {
   get onlyDeeperThan(): number | undefined {
     return this.#suspended < MOST_SUSPENDED ? undefined : Math.max(...this.#suspendedAt.keys())
   }
+}
 
-  /** A slot to whoever waits for one; true when nobody does, and it is free. */
-  #pass(): boolean {
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      if (next()) return false
+/** What one queue may have in flight here. */
+export interface QueueShare {
+  readonly limit: number
+  /** Acquired and not over, without those that wait at inner barriers. */
+  held: number
+}
+
+/**
+ * The slot of a driven run, through its life: held, given back while the run waits, taken again, over. A branch in flight does the same by
+ * itself: it is one object, since there is one for every branch.
+ */
+export class SlotHold implements Slot {
+  readonly #slots: Slots
+  readonly #depth: number
+  readonly #share: QueueShare | undefined
+  #state: 'held' | 'given back' | 'over' = 'held'
+
+  /** @param slots one of which is in use for it from now on */
+  constructor(slots: Slots, depth: number, share: QueueShare | undefined) {
+    this.#slots = slots
+    this.#depth = depth
+    this.#share = share
+  }
+
+  giveBack(): void {
+    if (this.#state !== 'held') return
+    this.#state = 'given back'
+    if (this.#share !== undefined) this.#share.held -= 1
+    this.#slots.countSuspended(this.#depth, 1)
+    this.#slots.release()
+  }
+
+  takeAgain(): Promise<void> {
+    if (this.#state !== 'given back') return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#slots.take(() => {
+        resolve()
+        if (this.#state !== 'given back') return false
+        this.#state = 'held'
+        if (this.#share !== undefined) this.#share.held += 1
+        this.#slots.countSuspended(this.#depth, -1)
+        return true
+      })
+    })
+  }
+
+  /** It is over, whatever its handler still does. */
+  end(): void {
+    const before = this.#state
+    this.#state = 'over'
+    if (before === 'held') {
+      if (this.#share !== undefined) this.#share.held -= 1
+      this.#slots.release()
     }
-    this.#free += 1
-    return true
+    if (before === 'given back') this.#slots.countSuspended(this.#depth, -1)
   }
 }

@@ -4,9 +4,13 @@
  *
  * A slot is the right to run one branch. A branch that waits at an inner barrier gives its slot back, so nesting needs no second worker.
  *
+ * All that one turn of the event loop brings (ends of branches, free slots) is dealt with once, in a microtask: it starts what waits,
+ * settles what is over and asks for more, so that settle and acquire travel together. On a distant store short tasks are acquired ahead
+ * (lookahead.ts), so that there is work while answers travel.
+ *
  * This file is long because acquiring, starting and settling share one state: what is in flight.
  */
-import type { Backend, Grant, SettleRange } from '../lib/backend/backend.js'
+import type { Backend, Grant, Token } from '../lib/backend/backend.js'
 import { encode } from '../lib/engine/codec.js'
 import type { Engine } from '../lib/engine/engine.js'
 import type { Execution } from '../lib/engine/execution.js'
@@ -15,11 +19,13 @@ import type { PreparedBranch, PreparedGrant } from '../lib/engine/prepared-grant
 import type { BranchReport } from '../lib/engine/task-start.js'
 import { GraflowError } from '../lib/errors.js'
 import type { Emitter, OutcomeStatus } from '../lib/events.js'
-import type { Clock } from '../lib/time.js'
+import type { Clock, Random } from '../lib/time.js'
 import { BranchInFlight } from './branch-in-flight.js'
 import { GrantInFlight } from './grant-in-flight.js'
-import { countKinds, inCalls } from './settle-calls.js'
-import { Slots } from './slots.js'
+import { Lookahead } from './lookahead.js'
+import { QueueShares } from './queue-shares.js'
+import { countKinds, inCalls, type Unsettled } from './settle-calls.js'
+import { SlotHold, Slots, type QueueShare } from './slots.js'
 
 export interface WorkerLoopOptions {
   readonly backend: Backend
@@ -31,11 +37,19 @@ export interface WorkerLoopOptions {
   /** Branches that run at once. */
   readonly maxConcurrentTasks: number
   readonly queues: readonly string[] | 'all'
+  /** The most branches of a queue that may be in flight here, where that is less than all. */
+  readonly queueLimits?: ReadonlyMap<string, number>
   readonly capabilities: readonly string[] | 'all'
   /** New random identifiers. */
   readonly newId: () => string
   /** Drives a run that was submitted, and so came as a branch. */
-  readonly driveRun: (grant: Grant, k: number) => void
+  readonly driveRun: (grant: Grant, k: number, slot?: SlotHold) => void
+  /** A driven run has a slot whenever it does not wait at a barrier. */
+  readonly runsHoldSlots?: boolean
+  /** The store is another process: work is acquired ahead, lost hints are made up for, and what fails is tried again. */
+  readonly distant?: { readonly random: Random }
+  /** The store does not know the session: whoever keeps it opens it anew. */
+  readonly onNoSession?: () => void
   /** A broken contract or lost store: the loop goes on, somebody should know. */
   readonly onError: (error: unknown) => void
 }
@@ -48,35 +62,66 @@ export interface WorkerCounters {
   readonly totalExecutionTimeMs: number
 }
 
-/** After so long in one turn of the event loop, timers and sockets are let in. */
+/** After so long in one turn of the event loop, timers and sockets are let in; the clock is read every few starts. */
 const LONGEST_TURN_MS = 10
+const STARTS_PER_LOOK = 16
+/** Starts in one turn where more wait: then their results set out before the others begin. */
+const STARTS_PER_TURN = 256
+/** Settle calls under way at once; what ends meanwhile travels with the next. */
+const SETTLE_LANES = 2
+/** Asks after so long without a hint. */
+const SLOW_CHECK_MS = 5_000
+/** What waits behind busy slots for so long goes back: another worker may be free. */
+const LONGEST_WAIT_MS = 100
+/** After a call that failed. */
+const ERROR_PAUSE_MS = 500
 
 const RELEASED: BranchReport = Object.freeze({ kind: 'released', delayMs: 0 })
 
-/** The loop. Woken by notices; stands still, without a timer, when there is nothing to do. */
+/** The loop. Woken by notices; without a distant store it stands still, without a timer, when there is nothing to do. */
 export class WorkerLoop {
   readonly #options: WorkerLoopOptions
   readonly #slots: Slots
+  readonly #shares: QueueShares
+  readonly #ahead: Lookahead
   readonly #inFlight = new Map<string, Set<GrantInFlight>>()
   readonly #unsettled = new Set<GrantInFlight>()
+  /** Grants with branches that wait for a slot, in order of their arrival; how many branches. */
+  readonly #backlog = new Set<GrantInFlight>()
+  #waiting = 0
+  #startedInAll = 0
   /** Calls under way that may bring grants, and grants that wait for their graph. */
   #coming = 0
   /** What was taken away meanwhile, by token or by group: the news may be here before the grant. */
   readonly #dismissed = new Set<string>()
+  /** Settle calls under way. */
+  readonly #calls = new Set<readonly Unsettled[]>()
   #isPumping = false
   #isAskedAgain = false
+  #isQuiet = false
   #isStopped = false
-  #isFlushing = false
+  #isPlanned = false
+  #isStarting = false
+  #isBreathing = false
   #turnStartedAt = 0
+  /** The loop's own time, in ms since it was made: small numbers, which cost nothing to keep. As of the last look at the clock. */
+  #now = 0
+  readonly #epoch: number
+  #cancelCheck: (() => void) | undefined
+  #cancelWatch: (() => void) | undefined
+  #isSlowCheck = false
+  #onDrained: (() => void)[] = []
+  #onSettled: (() => void)[] = []
   readonly #ended = (grant: GrantInFlight, k: number, execution: Execution, report: BranchReport): void =>
     this.#end(grant, k, execution, report)
   #counters = { tasksProcessed: 0, tasksSucceeded: 0, tasksFailed: 0, totalExecutionTimeMs: 0 }
 
   constructor(options: WorkerLoopOptions) {
     this.#options = options
-    this.#slots = new Slots(options.maxConcurrentTasks, () => {
-      if (!this.#isFlushing) this.wake()
-    })
+    this.#epoch = options.clock.now()
+    this.#slots = new Slots(options.maxConcurrentTasks, () => this.#plan())
+    this.#shares = new QueueShares(options.queues, options.queueLimits)
+    this.#ahead = new Lookahead(options.distant === undefined ? 0 : options.maxConcurrentTasks)
   }
 
   get counters(): WorkerCounters {
@@ -86,8 +131,13 @@ export class WorkerLoop {
   /** Branches that are started and not over. */
   get inFlight(): number {
     let count = 0
-    for (const grants of this.#inFlight.values()) for (const grant of grants) count += grant.left
+    for (const grants of this.#inFlight.values()) for (const grant of grants) count += grant.left - grant.unstarted
     return count
+  }
+
+  /** Branches that were acquired and wait for a slot. */
+  get waiting(): number {
+    return this.#waiting
   }
 
   /** Slots that no branch has. */
@@ -97,16 +147,50 @@ export class WorkerLoop {
 
   /** There may be work: repeating it is free. */
   wake(): void {
-    if (this.#isStopped) return
     if (this.#isPumping) this.#isAskedAgain = true
-    else void this.#pump()
+    else if (this.#room() > 0) void this.#pump()
+  }
+
+  /** Stops acquiring for good, and hands back what was not started. What runs goes on. */
+  quiet(): void {
+    if (this.#isQuiet) return
+    this.#isQuiet = true
+    this.#cancelCheck?.()
+    this.#handBackWaiting()
+  }
+
+  /** Resolves once nothing is in flight and all is settled. Call `quiet` first, or that may never be. */
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onDrained.push(resolve)
+      this.#tellIfDrained()
+    })
   }
 
   /** Stops acquiring; aborts what runs, with `reason`, and hands it back unspent. */
   async stop(reason: Error): Promise<void> {
+    this.quiet()
     this.#isStopped = true
     for (const gid of [...this.#inFlight.keys()]) this.abortGroup(gid, reason, 'released')
-    await this.#flush()
+    await this.#settled()
+    this.#cancelWatch?.()
+  }
+
+  /** Grants in hand, their outcomes on their way included; undefined while grants may be coming that are not known yet. */
+  known(): readonly { readonly gid: string; readonly token: Token }[] | undefined {
+    if (this.#coming > 0) return undefined
+    const all = new Set<GrantInFlight>(this.#unsettled)
+    for (const grants of this.#inFlight.values()) for (const grant of grants) all.add(grant)
+    for (const call of this.#calls) for (const { grant } of call) all.add(grant)
+    return Array.from(all, ({ grant }) => ({ gid: grant.spec.gid, token: grant.token }))
+  }
+
+  /** Resolves once no outcome is on its way. */
+  #settled(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onSettled.push(resolve)
+      this.#turn()
+    })
   }
 
   /** The branches of this group that run here are not wanted any more: their signals fire, their results are dropped. */
@@ -114,6 +198,7 @@ export class WorkerLoop {
     if (this.#coming > 0 && as === 'dropped') this.#dismissed.add(token ?? gid)
     for (const grant of [...(this.#inFlight.get(gid) ?? [])]) {
       if (token !== undefined && grant.grant.token !== token) continue
+      this.#dismissWaiting(grant, as)
       for (const [k, branch] of grant.branches.entries()) {
         const execution = branch?.execution
         if (branch === undefined || execution === undefined) continue
@@ -128,33 +213,45 @@ export class WorkerLoop {
     }
   }
 
+  // ------------------------------------------------------------------------------------------------------------- acquiring
+
   async #pump(): Promise<void> {
     this.#isPumping = true
     this.#turnStartedAt = this.#options.clock.now()
     try {
       do {
         this.#isAskedAgain = false
-        while (!this.#isStopped && this.#slots.free > 0 && (await this.#acquire())) await this.#breathe()
-      } while (this.#isToGoOn())
+        while (await this.#acquire()) await this.#breathe()
+      } while (this.#isAskedAgain && this.#room() > 0)
     } catch (error) {
       if (!this.#isStopped) this.#options.onError(error)
+      this.#checkAfter(ERROR_PAUSE_MS)
     } finally {
       this.#isPumping = false
+      if (this.#onDrained.length > 0) this.#tellIfDrained()
     }
   }
 
-  /** Whether somebody woke the loop while it was asking. */
-  #isToGoOn(): boolean {
-    return this.#isAskedAgain && !this.#isStopped && this.#slots.free > 0
+  /** How many branches may be asked for now. */
+  #room(): number {
+    if (this.#isQuiet) return 0
+    const free = this.#slots.free - this.#waiting
+    const ahead = this.#ahead.most
+    // In large helpings: little by little, each would cost a call.
+    return ahead === 0 || free > 0 || this.#waiting * 2 <= ahead ? Math.max(0, free + ahead) : 0
   }
 
   /** True when it is worth asking again at once. */
   async #acquire(): Promise<boolean> {
-    const { backend, session, queues, capabilities, newId } = this.#options
+    const { backend, session, capabilities, newId, emitter } = this.#options
+    const room = Math.min(this.#room(), backend.limits.itemsPerCall)
+    if (room === 0) return false
+    const { queues, max, isNarrowed, isPartial } = this.#shares.ask(room)
+    if (queues.length === 0) return false
     const deeperThan = this.#slots.onlyDeeperThan
-    // Kept until the answer is here: a branch that goes on meanwhile must not take them, too.
-    const max = this.#slots.reserve(backend.limits.itemsPerCall)
-    let used = 0
+    const isSlowCheck = this.#isSlowCheck
+    this.#isSlowCheck = false
+    this.#cancelCheck?.()
     this.#coming += 1
     try {
       const answer = await backend.acquire({
@@ -166,75 +263,215 @@ export class WorkerLoop {
         ...(deeperThan !== undefined && { deeperThan }),
       })
       if (answer.status === 'nosession') {
-        if (!this.#isStopped) this.#options.onError(new GraflowError('INTERNAL', `session ${session} is gone`))
+        this.#meetNoSession()
         return false
       }
+      if (isSlowCheck && answer.grants.length > 0) emitter.emit('wakeup:missed', { count: 1 })
+      let taken = 0
       for (const grant of answer.grants) {
-        used += grant.indexes.length
-        this.#startGrant(grant)
+        taken += grant.indexes.length
+        this.#take(grant)
       }
-      return answer.grants.length > 0 && (answer.isMore || this.#isAskedAgain)
+      // Who got all that it asked for is not told of more: what is room now must be asked for.
+      const isMore = isPartial || taken >= max || (taken > 0 && (answer.isMore || this.#isAskedAgain))
+      this.#shares.hasAnswered(isMore && isNarrowed)
+      if (!isMore) this.#checkAfter(Math.min(SLOW_CHECK_MS, answer.nextDueMs ?? SLOW_CHECK_MS))
+      return isMore
     } finally {
-      this.#slots.putBack(max - used)
       this.#hasCome()
     }
+  }
+
+  #meetNoSession(): void {
+    const { session, onNoSession, onError } = this.#options
+    if (this.#isStopped) return
+    if (onNoSession === undefined) onError(new GraflowError('INTERNAL', `session ${session} is gone`))
+    else onNoSession()
+    this.#checkAfter(ERROR_PAUSE_MS)
+  }
+
+  /** Sees to it that a distant store is asked again, hint or no hint. */
+  #checkAfter(ms: number): void {
+    const { clock, distant } = this.#options
+    if (distant === undefined || this.#isQuiet) return
+    this.#cancelCheck?.()
+    const isSlowCheck = ms >= SLOW_CHECK_MS
+    this.#cancelCheck = clock.after(
+      Math.max(1, ms) * (1 + distant.random() / 10),
+      () => {
+        this.#isSlowCheck = isSlowCheck && !this.#isPumping
+        this.wake()
+      },
+      true,
+    )
   }
 
   /** Once nothing is on its way any more, what was taken away from it need not be known. */
   #hasCome(): void {
     this.#coming -= 1
-    if (this.#coming === 0) this.#dismissed.clear()
+    if (this.#coming > 0) return
+    this.#dismissed.clear()
+    if (this.#onDrained.length > 0) this.#plan()
   }
 
-  #startGrant(grant: Grant): void {
+  /** A grant has arrived: its branches are started, or wait. */
+  #take(grant: Grant): void {
+    const share = this.#shares.of(grant.spec.queue)
+    if (share !== undefined) share.held += grant.indexes.length
     if (grant.spec.depth === 0) {
-      // A submitted run: its driver needs no slot.
-      for (let k = 0; k < grant.indexes.length; k += 1) {
-        this.#slots.release()
-        this.#options.driveRun(grant, k)
-      }
+      this.#takeRuns(grant, share)
       return
     }
     try {
       const prepared = this.#options.engine.prepare(grant)
       if (prepared instanceof Promise) {
         this.#coming += 1
-        prepared
+        void prepared
           .then(
-            (ready) => this.#start(ready),
-            (error: unknown) => this.#refuse(grant, error),
+            (known) => this.#admit(known, share),
+            (error: unknown) => this.#refuse(grant, share, error),
           )
           .finally(() => this.#hasCome())
-      } else this.#start(prepared)
+      } else this.#admit(prepared, share)
     } catch (error) {
-      this.#refuse(grant, error)
+      this.#coming += 1
+      void this.#refuse(grant, share, error).finally(() => this.#hasCome())
     }
   }
 
-  #start(prepared: PreparedGrant): void {
-    const { engine, clock, emitter } = this.#options
-    const grant = new GrantInFlight(prepared, clock.now())
-    const { token, spec, indexes } = grant.grant
+  /** Submitted runs, to be driven. */
+  #takeRuns(grant: Grant, share: QueueShare | undefined): void {
+    const { driveRun, runsHoldSlots = false } = this.#options
+    for (let k = 0; k < grant.indexes.length; k += 1) {
+      if (!runsHoldSlots) {
+        if (share !== undefined) share.held -= 1
+        driveRun(grant, k)
+        continue
+      }
+      this.#slots.take(() => {
+        driveRun(grant, k, new SlotHold(this.#slots, 0, share))
+        return true
+      })
+    }
+  }
+
+  #admit(prepared: PreparedGrant, share: QueueShare | undefined): void {
+    const grant = new GrantInFlight(prepared, share)
+    const { token, spec } = grant.grant
     const { gid } = spec
     if (this.#dismissed.has(gid) || this.#dismissed.has(token)) {
-      for (const _ of indexes) this.#slots.release()
+      if (share !== undefined) share.held -= grant.left
+      this.#plan()
       return
     }
     const grants = this.#inFlight.get(gid) ?? new Set()
     this.#inFlight.set(gid, grants.add(grant))
-    const count = grant.left
-    const isHeard = emitter.has('branch:started')
-    for (let k = 0; k < count; k += 1) {
-      if (this.#isStopped) {
-        this.#handBack(grant, k)
-        return
+    this.#backlog.add(grant)
+    this.#waiting += grant.left
+    if (this.#isQuiet) this.#handBackWaiting()
+    else this.#startWaiting()
+  }
+
+  // -------------------------------------------------------------------------------------------------------------- starting
+
+  /** Starts what waits, as far as there are slots; what takes long lets others in between. */
+  #startWaiting(): void {
+    if (this.#isStarting || this.#isBreathing || this.#waiting === 0 || this.#slots.free === 0) return
+    this.#isStarting = true
+    const begunAt = this.#look()
+    const isHeard = this.#options.emitter.has('branch:started')
+    let started = 0
+    for (let grant = firstOf(this.#backlog); grant !== undefined; grant = firstOf(this.#backlog)) {
+      while (grant.unstarted > 0 && this.#slots.free > 0) {
+        const isLong = started % STARTS_PER_LOOK === 0 && this.#look() - begunAt >= LONGEST_TURN_MS
+        if (isLong || started >= STARTS_PER_TURN) {
+          this.#startLater()
+          break
+        }
+        started += 1
+        this.#start(grant, isHeard)
       }
-      if (isHeard) this.#tellStarted(prepared.branch(k))
-      const branch = new BranchInFlight(this.#slots, this.#ended, grant, k)
-      grant.branches.push(branch)
-      branch.execution = engine.start(prepared, k, branch)
+      if (grant.unstarted > 0) break
+      this.#backlog.delete(grant)
+    }
+    this.#isStarting = false
+    if (this.#waiting > 0) this.#watchWaiting()
+  }
+
+  #startLater(): void {
+    this.#isBreathing = true
+    setImmediate(() => {
+      this.#isBreathing = false
+      this.#startWaiting()
+    })
+  }
+
+  #start(grant: GrantInFlight, isHeard: boolean): void {
+    const { prepared, branches } = grant
+    const k = branches.length
+    if (isHeard) this.#tellStarted(prepared.branch(k))
+    this.#slots.use()
+    const branch = new BranchInFlight(this.#slots, this.#ended, grant, k, this.#now)
+    branches.push(branch)
+    this.#waiting -= 1
+    this.#startedInAll += 1
+    branch.execution = this.#options.engine.start(prepared, k, branch)
+  }
+
+  /** The time now; kept for whoever can do with a time of this turn. */
+  #look(): number {
+    this.#now = this.#options.clock.now() - this.#epoch
+    return this.#now
+  }
+
+  /** Lets timers and sockets in when handlers have kept the event loop for long. */
+  async #breathe(): Promise<void> {
+    if (!this.#isBreathing && this.#options.clock.now() - this.#turnStartedAt < LONGEST_TURN_MS) return
+    await new Promise<void>((resolve) => setImmediate(resolve))
+    this.#turnStartedAt = this.#options.clock.now()
+  }
+
+  /** What was acquired ahead of tasks that turn out to be long is handed back. */
+  #watchWaiting(): void {
+    const { clock, distant } = this.#options
+    if (distant === undefined || this.#cancelWatch !== undefined) return
+    const startedBefore = this.#startedInAll
+    this.#cancelWatch = clock.after(
+      LONGEST_WAIT_MS,
+      () => {
+        this.#cancelWatch = undefined
+        if (this.#waiting === 0) return
+        if (this.#startedInAll > startedBefore || this.#slots.free > 0) {
+          this.#watchWaiting()
+          return
+        }
+        this.#ahead.stop()
+        this.#handBackWaiting()
+      },
+      true,
+    )
+  }
+
+  /** Hands back, unspent, all that was not started. */
+  #handBackWaiting(): void {
+    for (const grant of [...this.#backlog]) {
+      this.#dismissWaiting(grant, 'released')
+      this.#forgetIfOver(grant)
     }
   }
+
+  #dismissWaiting(grant: GrantInFlight, as: 'dropped' | 'released'): void {
+    const from = grant.branches.length
+    const count = grant.dismissUnstarted()
+    if (count === 0) return
+    this.#waiting -= count
+    this.#backlog.delete(grant)
+    if (grant.share !== undefined) grant.share.held -= count
+    if (as === 'released') for (let k = from; k < from + count; k += 1) this.#release(grant, k, undefined)
+    else this.#plan()
+  }
+
+  // -------------------------------------------------------------------------------------------------------------- settling
 
   /** A start is over: its branch, too, as far as this process goes. */
   #end(grant: GrantInFlight, k: number, execution: Execution, report: BranchReport): void {
@@ -242,18 +479,10 @@ export class WorkerLoop {
     grant.branches[k] = undefined
     grant.left -= 1
     this.#collect(grant, k, execution, report)
+    grant.untimed += 1
+    grant.untimedStarts += branch?.startedAt ?? this.#now
     execution.end()
     branch?.end()
-    this.#forgetIfOver(grant)
-  }
-
-  /** Releases what was acquired and not started, unspent. */
-  #handBack(grant: GrantInFlight, from: number): void {
-    for (let k = from; k < grant.grant.indexes.length; k += 1) {
-      grant.left -= 1
-      this.#release(grant, k, undefined)
-      this.#slots.release()
-    }
     this.#forgetIfOver(grant)
   }
 
@@ -266,7 +495,6 @@ export class WorkerLoop {
     const { emitter } = this.#options
     const { kind, error } = report
     this.#note(grant, k, execution, report)
-    grant.untimed += 1
     if (kind === 'succeeded' || kind === 'failed') {
       this.#counters.tasksProcessed += 1
       if (kind === 'succeeded') this.#counters.tasksSucceeded += 1
@@ -283,14 +511,131 @@ export class WorkerLoop {
     const save = execution?.takeUnsaved()
     if (save !== undefined) grant.addSaves(save)
     this.#unsettled.add(grant)
-    if (!this.#isFlushing) {
-      this.#isFlushing = true
-      // After the handlers that end in this same turn: their outcomes travel together.
-      queueMicrotask(() => {
-        this.#flush().catch(this.#options.onError)
+    this.#plan()
+  }
+
+  /** After the handlers that end in this same turn: their outcomes travel together. */
+  #plan(): void {
+    if (this.#isPlanned) return
+    this.#isPlanned = true
+    queueMicrotask(() => {
+      this.#turn()
+    })
+  }
+
+  #turn(): void {
+    this.#isPlanned = false
+    this.#startWaiting()
+    this.#flush()
+    this.wake()
+    if (this.#onSettled.length > 0 && this.#calls.size === 0 && this.#unsettled.size === 0) {
+      for (const resolve of this.#onSettled.splice(0)) resolve()
+    }
+    if (this.#onDrained.length > 0) this.#tellIfDrained()
+  }
+
+  /** Sends what is to be settled, unless enough is under way. */
+  #flush(): void {
+    if (this.#unsettled.size === 0 || this.#calls.size >= SETTLE_LANES) return
+    const { limits } = this.#options.backend
+    this.#look()
+    const all: Unsettled[] = []
+    for (const grant of this.#unsettled) {
+      const meanMs = this.#countTime(grant)
+      for (const range of grant.takeRanges(limits)) all.push({ range, grant, meanMs })
+    }
+    this.#unsettled.clear()
+    for (const call of inCalls(all, limits)) {
+      this.#calls.add(call)
+      void this.#settle(call).then(() => {
+        this.#calls.delete(call)
+        if (this.#unsettled.size + this.#onDrained.length + this.#onSettled.length > 0) this.#plan()
       })
     }
   }
+
+  async #settle(call: readonly Unsettled[]): Promise<void> {
+    const { backend, emitter, session, workerId, onError } = this.#options
+    try {
+      const answers = await backend.settle({ session, ranges: call.map(({ range }) => range) })
+      if (emitter.has('branches:settled')) emitter.emit('branches:settled', { workerId, ...countKinds(call, answers) })
+    } catch (error) {
+      // A store that was closed has given back what this session had.
+      if (!(this.#isStopped && error instanceof GraflowError && error.code === 'CLOSED')) onError(error)
+      // One range may be what the store cannot take: the others must not be lost for it.
+      if (call.length > 1 && !this.#isStopped) await Promise.all(call.map((unsettled) => this.#settle([unsettled])))
+    }
+  }
+
+  /** Once for all starts that ended in this turn: asking the clock for each would cost a tenth of what a branch costs. */
+  #countTime(grant: GrantInFlight): number {
+    const { untimed } = grant
+    if (untimed === 0) return 0
+    const totalMs = untimed * this.#now - grant.untimedStarts
+    this.#counters.totalExecutionTimeMs += totalMs
+    grant.untimed = 0
+    grant.untimedStarts = 0
+    this.#ahead.learn(totalMs / untimed, untimed)
+    return totalMs / untimed
+  }
+
+  /** A grant that cannot be started: its graph is gone or broken. Every branch fails with the reason, so that no barrier waits for it. */
+  async #refuse(grant: Grant, share: QueueShare | undefined, error: unknown): Promise<void> {
+    const { backend, session, onError } = this.#options
+    const failure =
+      error instanceof GraflowError
+        ? error
+        : new GraflowError('INTERNAL', `the grant for ${grant.spec.gid} could not be started: ${String(error)}`, {
+            cause: error,
+          })
+    const bytes = encode(failure)
+    const { itemsPerCall } = backend.limits
+    try {
+      for (let from = 0; from < grant.indexes.length; from += itemsPerCall) {
+        const indexes = grant.indexes.subarray(from, from + itemsPerCall)
+        const values = new PackedWriter()
+        for (const _ of indexes) values.push(bytes)
+        await backend.settle({
+          session,
+          ranges: [
+            {
+              gid: grant.spec.gid,
+              token: grant.token,
+              indexes,
+              kinds: Array.from(indexes, () => 'failed'),
+              values: values.take(),
+            },
+          ],
+        })
+      }
+    } catch (thrown) {
+      onError(thrown)
+    } finally {
+      if (share !== undefined) share.held -= grant.indexes.length
+      this.#plan()
+    }
+  }
+
+  #forgetIfOver(grant: GrantInFlight): void {
+    if (grant.left > 0) return
+    const { gid } = grant.grant.spec
+    const grants = this.#inFlight.get(gid)
+    grants?.delete(grant)
+    if (grants?.size === 0) this.#inFlight.delete(gid)
+  }
+
+  #tellIfDrained(): void {
+    const isAtRest =
+      this.#inFlight.size === 0 &&
+      this.#unsettled.size === 0 &&
+      this.#calls.size === 0 &&
+      this.#coming === 0 &&
+      !this.#isPumping
+    if (!isAtRest) return
+    for (const resolve of this.#onDrained.splice(0)) resolve()
+  }
+
+  // --------------------------------------------------------------------------------------------------------------- telling
 
   #tellStarted(branch: PreparedBranch): void {
     const { runId, place: path, label: task, index, workerId, errors, losses } = branch
@@ -314,74 +659,10 @@ export class WorkerLoop {
     const attempt = 1 + errors + losses
     this.#options.emitter.emit('branch:settled', { runId, path, task, index, workerId, attempt, status })
   }
+}
 
-  async #flush(): Promise<void> {
-    const { backend, emitter, session, workerId } = this.#options
-    try {
-      while (this.#unsettled.size > 0) {
-        this.#countTime()
-        const all = [...this.#unsettled].flatMap((grant) => grant.takeRanges(backend.limits))
-        this.#unsettled.clear()
-        for (const ranges of inCalls(all, backend.limits)) {
-          const answers = await backend.settle({ session, ranges })
-          if (emitter.has('branches:settled'))
-            emitter.emit('branches:settled', { workerId, ...countKinds(ranges, answers) })
-        }
-      }
-    } finally {
-      this.#isFlushing = false
-    }
-    this.wake()
-  }
-
-  /** Once for all starts that ended in this turn: asking the clock for each would cost a tenth of what a branch costs. */
-  #countTime(): void {
-    const now = this.#options.clock.now()
-    for (const grant of this.#unsettled) {
-      this.#counters.totalExecutionTimeMs += grant.untimed * (now - grant.startedAt)
-      grant.untimed = 0
-    }
-  }
-
-  /** A grant that cannot be started: its graph is gone or broken. Every branch fails with the reason, so that no barrier waits for it. */
-  #refuse(grant: Grant, error: unknown): void {
-    const failure =
-      error instanceof GraflowError
-        ? error
-        : new GraflowError('INTERNAL', `the grant for ${grant.spec.gid} could not be started: ${String(error)}`, {
-            cause: error,
-          })
-    const values = new PackedWriter()
-    const bytes = encode(failure)
-    const indexes = [...grant.indexes]
-    for (const _ of indexes) values.push(bytes)
-    const range: SettleRange = {
-      gid: grant.spec.gid,
-      token: grant.token,
-      indexes,
-      kinds: indexes.map(() => 'failed'),
-      values: values.take(),
-    }
-    this.#options.backend
-      .settle({ session: this.#options.session, ranges: [range] })
-      .catch(this.#options.onError)
-      .finally(() => {
-        for (const _ of indexes) this.#slots.release()
-      })
-  }
-
-  #forgetIfOver(grant: GrantInFlight): void {
-    if (grant.left > 0) return
-    const { gid } = grant.grant.spec
-    const grants = this.#inFlight.get(gid)
-    grants?.delete(grant)
-    if (grants?.size === 0) this.#inFlight.delete(gid)
-  }
-
-  /** Lets timers and sockets in when handlers have kept the event loop for long. */
-  async #breathe(): Promise<void> {
-    if (this.#options.clock.now() - this.#turnStartedAt < LONGEST_TURN_MS) return
-    await new Promise<void>((resolve) => setImmediate(resolve))
-    this.#turnStartedAt = this.#options.clock.now()
-  }
+/** The first of a set in order of insertion. */
+function firstOf<T>(set: ReadonlySet<T>): T | undefined {
+  for (const first of set) return first
+  return undefined
 }
