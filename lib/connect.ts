@@ -69,7 +69,7 @@ export async function connect(first?: Address | ConnectOptions, second?: Connect
       ...{ queues: served, capabilities: served, tasks: served },
     },
     holdings: {
-      known: () => client.held.drivenGrants,
+      known: () => client.grants,
       lose: ({ gid, token }) => client.held.hear({ kind: 'lost', gid, token }),
     },
   }).catch(async (error: unknown) => {

@@ -1,6 +1,6 @@
 /** The client: starts runs, drives those it started, and lends this process's worker loop to what they dispatch. */
 import { createHash } from 'node:crypto'
-import type { Backend, Grant } from '../backend/backend.js'
+import type { Backend, Grant, OpenAnswer, OpenRequest } from '../backend/backend.js'
 import type { Engine } from '../engine/engine.js'
 import { Cancellation, Dropped } from '../engine/cancellation.js'
 import { encode } from '../engine/codec.js'
@@ -48,6 +48,8 @@ export class Client implements Graflow {
   readonly #handles: HandleServices
   readonly #held: HeldWork
   readonly #stopListening: () => void
+  /** Openings whose answer may bring a run to drive. */
+  #opening = 0
   #isRunning = true
   #closing: Promise<void> | undefined
   readonly #closed = new Cancellation()
@@ -95,6 +97,11 @@ export class Client implements Graflow {
     if (node !== undefined) this.#parts.engine.registry.learn(expressionOf(node))
     if ((await this.#parts.backend.inspect.run(runId)) === undefined) throw runNotFound(runId)
     return new RunHandle(runId, this.#handles) // as above
+  }
+
+  /** The grants of the runs that this client drives; undefined while one may be on its way. */
+  get grants(): readonly { readonly gid: string; readonly token: string }[] | undefined {
+    return this.#opening > 0 ? undefined : this.#held.drivenGrants
   }
 
   /** What this client drives. */
@@ -153,7 +160,7 @@ export class Client implements Graflow {
     const isUnderWay = engine.registry.knows(runId)
     if (!isUnderWay) engine.registry.tie(runId, '', expression)
     if (where === 'driven anywhere') await engine.graphs.upload(hash, graph)
-    const answer = await backend.open({
+    const request: OpenRequest = {
       runId,
       ...(workflow !== undefined && { workflow }),
       graph: hash,
@@ -166,7 +173,14 @@ export class Client implements Graflow {
       maxLosses: DRIVER_MAX_LOSSES,
       timeoutMs: timeoutMs ?? 0,
       retentionMs,
-    })
+    }
+    let answer: OpenAnswer
+    this.#opening += 1
+    try {
+      answer = await backend.open(request)
+    } finally {
+      this.#opening -= 1
+    }
     switch (answer.status) {
       case 'ok':
         this.#begin(
