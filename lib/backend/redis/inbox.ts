@@ -84,19 +84,24 @@ export class Inbox {
     redis.connect().catch(() => undefined) // attempts go on by themselves
     for (let connection = 0; !this.#isClosed; connection++) {
       await this.#ready(redis)
-      if (this.#isClosed) return
+      if (this.#hasEnded()) return
       try {
         this.#clientId = Number(await this.#send(redis, ['CLIENT', 'ID'], GRACE_MS))
         if (connection > 0) await this.#lookAgain(redis)
         for (;;) await this.#read(redis)
       } catch (error) {
         this.#clientId = undefined
-        if (this.#isClosed) return
+        if (this.#hasEnded()) return
         const isReply = error instanceof Error && error.name === 'ReplyError'
         if (redis.status === 'ready' && !isReply) redis.stream.destroy() // it said nothing for too long
         await this.#pause(backoffMs(isReply ? 3 : 0, this.#options.random))
       }
     }
+  }
+
+  /** Asked anew after every wait. */
+  #hasEnded(): boolean {
+    return this.#isClosed
   }
 
   #ready(redis: Redis): Promise<void> {

@@ -16,7 +16,7 @@ export async function channel(
   if (request.kind === 'get' || request.kind === 'keys') return read(store, runId, request)
   if (holder === undefined) return unheld(store, runId)
   const script = request.kind === 'add' || request.kind === 'delete' ? 'channel-change' : 'channel-write'
-  const ttl = 'ttlMs' in request && request.ttlMs !== undefined ? request.ttlMs : ''
+  const ttl = 'ttlMs' in request ? request.ttlMs : ''
   const who = [runId, holder.gid, holder.index, holder.token]
   const [word, answer] = listOf(await store.shard.call(script, [...who, request.key, ttl, ...wordsOf(request)]))
   switch (textOf(word)) {
