@@ -1,0 +1,275 @@
+import { Redis } from 'ioredis'
+import { declareTask, each, par, seq, task } from 'graflow'
+import { keysOf, tagOf } from '../../lib/backend/redis/keys.js'
+import { failureOf } from '../behaviours/support.js'
+import type { RedisServer } from '../support/redis-server.js'
+import { privateRedis, sharedRedis } from '../support/shared-redis.js'
+import { RedisStage } from './redis-stage.js'
+
+const stages: RedisStage[] = []
+const admins: Redis[] = []
+
+function stageOn(server: RedisServer): { readonly stage: RedisStage; readonly admin: Redis } {
+  const stage = new RedisStage(server)
+  const admin = new Redis({ path: server.socket, retryStrategy: () => 20 })
+  admin.on('error', () => undefined) // a test ends the server
+  stages.push(stage)
+  admins.push(admin)
+  return { stage, admin }
+}
+
+afterEach(async () => {
+  for (const stage of stages.splice(0)) await stage.end()
+  for (const admin of admins.splice(0)) admin.disconnect()
+})
+
+/** Resolves when `condition` holds; looks often, since nothing tells. */
+async function until(condition: () => boolean | Promise<boolean>, what: string, withinMs = 10_000): Promise<void> {
+  const endAt = Date.now() + withinMs
+  while (!(await condition())) {
+    if (Date.now() > endAt) throw new Error(`${what}: not within ${withinMs} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+/** A task that ends when it is told to, and counts its starts. */
+function gate() {
+  let open: () => void = () => undefined
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  const starts: number[] = []
+  const wait = task('wait', async (n: number) => {
+    starts.push(n)
+    await opened
+    return n * 2
+  })
+  // What a client has: it knows the tasks' names only, and so runs none of them.
+  return { wait, declared: declareTask<number, number>('wait'), starts, open }
+}
+
+const double = task('double', (n: number) => n * 2)
+const doubled = declareTask<number, number>('double')
+
+describe('a run of one group on Redis', () => {
+  /** Calls by command since the last time, without what sessions, sweeps and idle workers ask. */
+  async function counter(admin: Redis): Promise<() => Promise<Record<string, number>>> {
+    const read = async (): Promise<Map<string, number>> => {
+      const stats = await admin.info('commandstats')
+      return new Map(
+        [...stats.matchAll(/cmdstat_([^:]+):calls=(\d+)/g)].map(([, name, calls]) => [name ?? '', Number(calls)]),
+      )
+    }
+    let before = await read()
+    return async () => {
+      const now = await read()
+      const counts = [...now].map(([name, calls]): [string, number] => [name, calls - (before.get(name) ?? 0)])
+      before = now
+      return Object.fromEntries(counts.filter(([, calls]) => calls > 0))
+    }
+  }
+
+  it('watches nothing while nobody listens, and everything when somebody does', async () => {
+    const { stage, admin } = stageOn(await privateRedis())
+    await stage.worker('w', [double])
+    const { graflow } = await stage.client()
+    const flow = each(doubled)
+    expect(await graflow.run(flow, [1, 2])).toEqual([2, 4])
+    const alive = keysOf(tagOf(stage.prefix)).alive('*')
+    await until(
+      async () => ((await admin.pubsub('CHANNELS', alive)) as unknown[]).length === 2,
+      'both are seen to be alive',
+    )
+    const count = await counter(admin)
+    for (let i = 0; i < 20; i += 1) expect(await graflow.run(flow, [1, 2])).toEqual([2, 4])
+    const { subscribe = 0, unsubscribe = 0, evalsha = 0 } = await count()
+    expect([subscribe, unsubscribe]).toEqual([0, 0])
+    // open, step, outcomes, step; acquire and settle; a second acquire, sweeps
+    expect(evalsha / 20).toBeLessThanOrEqual(9)
+    const states: string[] = []
+    const off = graflow.events.subscribe('run:state', ({ from, to }) => states.push(`${from} → ${to}`))
+    expect(await graflow.run(flow, [3])).toEqual([6])
+    off()
+    expect(states).toEqual(['pending → running', 'running → completed'])
+    expect((await count())['subscribe']).toBe(1)
+  })
+
+  it('tells of a pause and its end to who listens, also from another client', async () => {
+    const { stage } = stageOn(await sharedRedis())
+    const { wait, declared, starts, open } = gate()
+    await stage.worker('w', [wait])
+    const [{ graflow: driver }, { graflow: other }] = [await stage.client(), await stage.client()]
+    const run = await driver.start(each(declared), [1])
+    await until(() => starts.length === 1, 'the branch is started')
+    const states: string[] = []
+    driver.events.subscribe('run:state', ({ from, to }) => states.push(`${from} → ${to}`))
+    const attached = await other.attach(run.id)
+    const seen: string[] = []
+    const events = (async () => {
+      for await (const event of attached.events())
+        if (event.type === 'run:state') seen.push(`${event.from} → ${event.to}`)
+    })()
+    const isTold = (what: string): boolean => states.includes(what) && seen.includes(what)
+    await until(async () => {
+      // Paused anew, in case a subscription was still on its way.
+      await attached.resume()
+      await attached.pause()
+      await new Promise((resolve) => setTimeout(resolve, 20)) // what comes and goes within a moment is not told
+      return isTold('running → paused')
+    }, 'the pause is told')
+    await attached.resume()
+    await until(() => isTold('paused → running'), 'its end is told')
+    open()
+    expect([await run.result(), await attached.result()]).toEqual([[2], [2]])
+    await events
+    for (const told of [states, seen]) {
+      expect(told).toContain('running → paused')
+      expect(told).toContain('paused → running')
+      expect(told.at(-1)).toMatch(/ → completed$/)
+    }
+  })
+})
+
+describe('a store that goes away', () => {
+  it.each(['always', 'everysec'] as const)(
+    'X19, D1, D2: a Redis (%s) that is away for 3 s while branches are done: the run completes, each is counted once',
+    async (persistence) => {
+      const server = await privateRedis({ persistence })
+      const { stage } = stageOn(server)
+      const { wait, declared, starts, open } = gate()
+      const worker = await stage.worker('w', [wait])
+      const settled = { succeeded: 0, failed: 0 }
+      worker.emitter.subscribe('branches:settled', ({ succeeded, failed }) => {
+        settled.succeeded += succeeded
+        settled.failed += failed
+      })
+      const { graflow } = await stage.client()
+      const run = await graflow.start(
+        seq(
+          each(declared),
+          task('sum', (all: number[]) => all.reduce((a, b) => a + b)),
+        ),
+        [1, 2, 3],
+      )
+      await until(() => starts.length === 3, 'all are started')
+      await server.kill9()
+      open()
+      await new Promise((resolve) => setTimeout(resolve, 3_000)) // how long it is away is what is tested
+      await server.restart()
+      expect(await run.result()).toBe(12)
+      expect([starts.length, settled]).toEqual([3, { succeeded: 3, failed: 0 }])
+    },
+    30_000,
+  )
+
+  it('D16: that has forgotten its scripts and connections: nobody notices', async () => {
+    const { stage, admin } = stageOn(await privateRedis())
+    await stage.worker('w', [double])
+    const { graflow } = await stage.client()
+    const results: unknown[] = []
+    for (let i = 0; i < 10; i += 1) {
+      const result = graflow.run(seq(each(doubled), each(doubled)), [i])
+      await admin.script('FLUSH')
+      await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+      results.push(await result)
+    }
+    expect(results).toEqual(Array.from({ length: 10 }, (_, i) => [i * 4]))
+  }, 20_000)
+
+  it('D22: that was emptied: the run fails with the reason, nothing hangs, and everybody registers again', async () => {
+    const { stage, admin } = stageOn(await privateRedis())
+    const { wait, declared, starts, open } = gate()
+    const worker = await stage.worker('w', [wait])
+    const lost: string[] = []
+    worker.emitter.subscribe('worker:lost', ({ workerId }) => lost.push(workerId))
+    const { graflow } = await stage.client()
+    const run = await graflow.start(each(declared), [1])
+    await until(() => starts.length === 1, 'the branch is started')
+    await admin.flushall()
+    expect((await failureOf(run.result())).code).toBe('RUN_NOT_FOUND')
+    await until(() => lost.length === 1 && worker.membership.state === 'registered', 'the worker registers again')
+    open()
+    expect(await graflow.run(each(declared), [4])).toEqual([8])
+  }, 20_000)
+})
+
+describe('a graph that the store has lost', () => {
+  it('X13, W25: between dispatch and acquire is uploaded again within a second or so, and no attempt is spent', async () => {
+    const { stage, admin } = stageOn(await sharedRedis())
+    const keys = keysOf(tagOf(stage.prefix))
+    const attempts: number[] = []
+    const work = task('work', (n: number, ctx) => {
+      attempts.push(ctx.attempt)
+      return n
+    })
+    const { graflow } = await stage.client()
+    const run = await graflow.start(each(declareTask<number, number>('work')), [7])
+    await until(async () => (await run.status()).total === 1, 'the group is dispatched')
+    const graphs = await admin.keys(keys.graph('*'))
+    expect(graphs).toHaveLength(1)
+    await admin.del(...graphs)
+    const startedAt = Date.now()
+    await stage.worker('w', [work])
+    expect(await run.result()).toEqual([7])
+    expect(Date.now() - startedAt).toBeLessThan(3_000)
+    expect(attempts).toEqual([1])
+  })
+
+  it('W26: or holds in another form: nothing of it is executed', async () => {
+    const { stage, admin } = stageOn(await sharedRedis())
+    const keys = keysOf(tagOf(stage.prefix))
+    let starts = 0
+    const work = task('work', (n: number) => {
+      starts += 1
+      return n
+    })
+    const { graflow } = await stage.client()
+    const run = await graflow.start(each(declareTask<number, number>('work')), [7])
+    await until(async () => (await run.status()).total === 1, 'the group is dispatched')
+    const [graph = ''] = await admin.keys(keys.graph('*'))
+    await admin.setrange(graph, 12, '?')
+    await stage.worker('w', [work])
+    const failure = await failureOf(run.result())
+    expect(failure.code).toBe('GROUP_FAILED')
+    expect(failure.errors.map((error) => (error as { code?: string }).code)).toEqual(['INTEGRITY'])
+    expect(starts).toBe(0)
+  })
+
+  it('X12: 100 runs of one graph upload it once', async () => {
+    const { stage, admin } = stageOn(await privateRedis())
+    const keys = keysOf(tagOf(stage.prefix))
+    await stage.worker('w', [double])
+    const { graflow } = await stage.client()
+    const flow = par(doubled, doubled)
+    const results = await Promise.all(Array.from({ length: 100 }, (_, i) => graflow.run(flow, i)))
+    expect(results).toEqual(Array.from({ length: 100 }, (_, i) => [i * 2, i * 2]))
+    expect(await admin.keys(keys.graph('*'))).toHaveLength(1)
+  })
+})
+
+describe('a session that somebody ended', () => {
+  it('of a client: its run is not driven here any more, which is told, and its result is waited for', async () => {
+    const { stage } = stageOn(await sharedRedis())
+    const { wait, declared, starts, open } = gate()
+    await stage.worker('w', [wait])
+    const { graflow, log } = await stage.client()
+    const run = await graflow.start(each(declared), [1])
+    await until(() => starts.length === 1, 'the branch is started')
+    const store = await stage.backend()
+    const own = (await store.inspect.sessions()).find(({ role }) => role === 'client')
+    await store.session({ kind: 'close', session: own?.session ?? '' })
+    const told = (text: string): boolean => log.some(({ message }) => message.includes(text))
+    await until(() => told('registering again') && told('is not driven here any more'), 'the client is told')
+    open()
+    let isOver = false
+    const result = failureOf(run.result()).finally(() => {
+      isOver = true
+    })
+    await until(async () => (await run.status()).groups[0]?.succeeded === 1, 'the branch is done')
+    expect(isOver).toBe(false)
+    await run.cancel('tidy up')
+    expect((await result).code).toBe('CANCELLED')
+    // and the client works
+    expect(await graflow.run(each(declared), [2])).toEqual([4])
+  }, 20_000)
+})
