@@ -93,7 +93,7 @@ const odd: Readonly<Record<string, () => unknown>> = {
   symbol: () => ({ x: Symbol('s') }),
   function: () => [() => 1],
   cycle: () => cycle,
-  class: () => new (class Account {})(),
+  class: () => new URL('http://localhost'),
   large: () => 'x'.repeat(1_200_000),
 }
 /** Returns what cannot be sent. */

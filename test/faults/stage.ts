@@ -30,7 +30,7 @@ export class Stage {
   constructor(server: RedisServer) {
     this.server = server
     this.keys = keysOf(tagOf(this.prefix))
-    this.redis = new Redis({ path: server.socket, retryStrategy: () => 20 })
+    this.redis = new Redis({ path: server.socket, retryStrategy: () => 20, disconnectTimeout: 10 })
     this.redis.on('error', () => undefined) // a test that ends the server knows it
   }
 
@@ -109,7 +109,8 @@ function callOf(isMeant: (name: string) => boolean): Match {
   const hashes = new Set([...scripts].filter(([name]) => isMeant(name)).map(([, { sha }]) => sha))
   if (hashes.size === 0) throw new Error('expected a script of this name')
   return ([command, text]) =>
-    text !== undefined && hashes.has(command?.toString().toLowerCase() === 'eval' ? sha1(text) : text.toString('latin1'))
+    text !== undefined &&
+    hashes.has(command?.toString().toLowerCase() === 'eval' ? sha1(text) : text.toString('latin1'))
 }
 
 /** Waits until something is so; rejects when it does not come about. */

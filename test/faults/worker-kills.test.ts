@@ -1,6 +1,7 @@
 /** Workers that are killed, at every step of what they do with a branch: nothing is lost, and nothing arrives twice. */
 import { each } from 'graflow'
 import { monotonicMs } from '../support/ledger.js'
+import type { Child } from '../support/processes.js'
 import { gated, poison } from './fault.tasks.js'
 import { script, until, useStage } from './stage.js'
 
@@ -57,7 +58,7 @@ describe('a worker that is killed', () => {
   it('FT-W5, X5: in the middle of a task: another starts it within a second, and it is counted once', async () => {
     const stage = await open()
     const client = await stage.client()
-    let workers = await Promise.all([stage.worker('w0'), stage.worker('w1')])
+    let workers: Child[] = await Promise.all([stage.worker('w0'), stage.worker('w1')])
     for (let round = 0; round < 5; round += 1) {
       const gate = `round-${round}`
       const run = await client.start(each(gated), [{ n: round, gate }])
@@ -77,11 +78,11 @@ describe('a worker that is killed', () => {
 
   it('FT-W7: after its effect and before its settle: started again with the same key and a larger fence', async () => {
     const stage = await open()
-    const [a] = await Promise.all([stage.worker('a')])
+    const a = await stage.worker('a')
     const client = await stage.client()
     const run = await client.start(each(gated), [{ n: 7, gate: 'go' }])
     const [first] = await stage.ledger.until('start')
-    await a?.kill9()
+    await a.kill9()
     await stage.worker('b')
     const [, second] = await stage.ledger.until('start', 2)
     stage.ledger.open('go')
@@ -127,22 +128,22 @@ describe('a worker that is killed', () => {
     const stage = await open()
     const client = await stage.client()
     let crashes = 0
-    let isOver = false
+    const over = new AbortController()
     const supervise = async (id: string): Promise<void> => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         const worker = stage.spawnWorker(id, { maxConcurrentTasks: 1 })
         const { signal } = await worker.exited
-        if (signal === 'SIGKILL' && !isOver) crashes += 1
+        if (signal === 'SIGKILL') crashes += 1
       }
     }
     const supervised = Promise.all(['a', 'b', 'c'].map(supervise))
     const numbers = Array.from({ length: 10 }, (_, n) => n)
     const outcomes = await client.run(each(poison).settled(), numbers)
-    isOver = true
+    expect(crashes).toBe(4) // maxLosses is 3
+    over.abort()
     await stage.end()
     await supervised
     expect(outcomes.map(({ status }) => status)).toEqual(numbers.map((n) => (n === 5 ? 'dead' : 'succeeded')))
-    expect(crashes).toBe(4) // maxLosses is 3
     const starts = stage.ledger.notes('start').map(({ details }) => details)
     expect(starts.filter(({ n }) => n === 5).map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4])
   }, 40_000)

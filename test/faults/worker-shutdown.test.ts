@@ -115,7 +115,10 @@ describe('FT-W21: SIGTERM with much in advance', () => {
     await stage.ledger.until('start', 100)
     a.signal('SIGTERM')
     await a.said(/drain/i)
-    await until(async () => ((await run.status()).groups[0]?.running ?? 999) <= 100, 'what was not started is given back')
+    await until(
+      async () => ((await run.status()).groups[0]?.running ?? 999) <= 100,
+      'what was not started is given back',
+    )
     stage.ledger.open('go')
     expect((await a.ends(5_000)).code).toBe(0)
     const startedAt = monotonicMs()

@@ -1,5 +1,5 @@
 /** Workers that stand still, hang, or come back from the dead. */
-import { each, task } from 'graflow'
+import { each } from 'graflow'
 import { monotonicMs } from '../support/ledger.js'
 import { freePort } from '../support/redis-server.js'
 import { blocking, deaf, gated, hung, stubborn } from './fault.tasks.js'
@@ -79,13 +79,3 @@ describe('a worker that stands still', () => {
     expect(monotonicMs() - startedAt).toBeLessThan(4_000)
   }, 30_000)
 })
-
-describe('a lease', () => {
-  it('FT-W13: that has expired is still good for a result, as long as nobody else was given the branch', async () => {
-    const stage = await open()
-    const backend = await stage.backend()
-    expect(backend.limits.itemsPerCall).toBeGreaterThan(0)
-  })
-})
-
-void task

@@ -1,0 +1,109 @@
+/** Redis that stalls, crashes and comes back, and everybody else being away. */
+import { join } from 'node:path'
+import { each } from 'graflow'
+import { monotonicMs } from '../support/ledger.js'
+import { spawnScript } from '../support/processes.js'
+import { gated, steady, stubborn } from './fault.tasks.js'
+import { script, until, useStage } from './stage.js'
+
+const open = useStage()
+const PRODUCER = join(__dirname, 'producer.ts')
+const SESSION_TTL_MS = 3_000
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
+
+describe('a producer that is killed', () => {
+  it('FT-P7: between the upload of its graph and its first group leaves a graph that expires, and nothing else', async () => {
+    const stage = await open()
+    const proxy = await stage.proxy()
+    const graphs = () => stage.redis.keys(stage.keys.graph('*'))
+    let isUploaded = false
+    const fault = proxy.arm('hold-request', (args) => isUploaded && isStep(args))
+    const isStep = script('step') as (args: readonly Buffer[]) => boolean
+    const upload = proxy.arm('hold-reply', (args) => {
+      const isGraph = args.some((arg) => arg.toString('latin1').startsWith(stage.keys.graph('')))
+      isUploaded ||= isGraph
+      return isGraph
+    })
+    upload.release()
+    const producer = spawnScript(PRODUCER, [proxy.url, stage.prefix, '3'], stage.ledger.env)
+    await producer.said(/connected/)
+    await fault.whenFired()
+    const [graph] = await graphs()
+    await producer.kill9()
+    expect(graph).toBeDefined()
+    expect(await stage.redis.pttl(graph ?? '')).toBeGreaterThan(0)
+    expect(await stage.redis.pttl(graph ?? '')).toBeLessThanOrEqual(24 * 3_600_000)
+    expect((await stage.redis.keys(stage.keys.group('*'))).filter((key) => /\/\d+$/.test(key))).toEqual([])
+  })
+})
+
+describe('everybody away', () => {
+  it('FT-R5: all workers and the producer for longer than a session: whoever comes goes on after a grace, and no branch is dead', async () => {
+    const stage = await open()
+    const a = await stage.worker('a')
+    const producer = spawnScript(PRODUCER, [stage.server.url, stage.prefix, '5'], stage.ledger.env)
+    const [, runId = ''] = await producer.said(/run (\S+)/)
+    await stage.ledger.until('start', 5)
+    await Promise.all([a.kill9(), producer.kill9()])
+    const diedAt = monotonicMs()
+    await until(() => monotonicMs() - diedAt > 2 * SESSION_TTL_MS, 'a long silence')
+    stage.ledger.open('go')
+    const b = await stage.worker('b')
+    const starts = (await stage.ledger.until('start', 10)).slice(5)
+    expect(starts.map(({ pid }) => pid)).toEqual(starts.map(() => b.pid))
+    expect(starts.map(({ details }) => details['attempt'])).toEqual([2, 2, 2, 2, 2])
+    const backend = await stage.backend()
+    await until(async () => (await backend.inspect.groups(runId))[0]?.succeeded === 5, 'the group is done')
+    expect(await backend.inspect.deadLetters(9)).toEqual([])
+    expect(await backend.inspect.run(runId)).toMatchObject({ state: 'abandoned' })
+  }, 40_000)
+})
+
+describe('Redis', () => {
+  it('FT-R6: that stands still for longer than sessions live costs nobody a lease', async () => {
+    const stage = await open({})
+    const workers = await Promise.all([stage.worker('a'), stage.worker('b')])
+    const client = await stage.client()
+    const run = await client.start(
+      each(stubborn),
+      numbers(20).map((n) => ({ n, gate: 'go' })),
+    )
+    await stage.ledger.until('start', 20)
+    await stage.redis.call('DEBUG', 'SLEEP', '8')
+    const wokeAt = monotonicMs()
+    await until(() => monotonicMs() - wokeAt > SESSION_TTL_MS + 1_500, 'time for a false alarm')
+    stage.ledger.open('go')
+    expect(await run.result()).toEqual(numbers(20))
+    expect(stage.ledger.notes('start')).toHaveLength(20)
+    expect(workers.every(({ isRunning }) => isRunning)).toBe(true)
+  }, 40_000)
+
+  it.each([
+    ['FT-D1, X19', 'always'],
+    ['FT-D2', 'everysec'],
+  ] as const)(
+    '%s: that crashes under load and restarts, with appendfsync %s: nothing acknowledged is lost',
+    async (_, persistence) => {
+      const stage = await open({ persistence })
+      await Promise.all([stage.worker('a', { maxConcurrentTasks: 2 }), stage.worker('b', { maxConcurrentTasks: 2 })])
+      const client = await stage.client()
+      const count = 600
+      const run = await client.start(each(steady), numbers(count))
+      await stage.ledger.until('end', 100)
+      const { done } = await run.status()
+      await stage.server.kill9()
+      await stage.server.restart()
+      const upAt = monotonicMs()
+      expect((await run.status()).done).toBeGreaterThanOrEqual(done)
+      expect(await run.result()).toEqual(numbers(count))
+      const starts = stage.ledger.notes('start')
+      const first = starts.find(({ at }) => at > upAt)
+      expect((first?.at ?? Infinity) - upAt).toBeLessThan(1_000)
+      expect((await run.status()).groups).toMatchObject([{ succeeded: count, width: count }])
+      // only what was in flight may have run twice
+      expect(starts.length - count).toBeLessThan(100)
+      expect(await client.run(each(gated), [{ n: 1 }])).toEqual([1])
+    },
+    40_000,
+  )
+})

@@ -1,0 +1,211 @@
+/** Workers that meet what they do not know, cannot read or cannot send; whose clock is wrong, whose name is taken, who have much to do. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { deflateSync } from 'node:zlib'
+import { each, par } from 'graflow'
+import { failureOf } from '../behaviours/support.js'
+import { monotonicMs } from '../support/ledger.js'
+import { gated, retried, returning, slow, strayRejection, strayThrow } from './fault.tasks.js'
+import { OTHER_TASKS, type Stage, until, useStage } from './stage.js'
+
+const open = useStage()
+
+async function graphKey(stage: Stage): Promise<string> {
+  const [key] = await stage.redis.keys(stage.keys.graph('*'))
+  if (key === undefined) throw new Error('expected a graph in the store')
+  return key
+}
+
+describe('a worker', () => {
+  it.each([
+    ['throws in a timer', strayThrow],
+    ['rejects a promise that nobody looks at', strayRejection],
+  ])('FT-W19: whose task %s ends, and what else it had is started elsewhere', async (_, stray) => {
+    const stage = await open()
+    const a = await stage.worker('a', { gracefulShutdownTimeoutMs: 1_000 })
+    const client = await stage.client()
+    const run = await client.start(each(gated), [{ n: 0, gate: 'go' }])
+    await stage.ledger.until('start')
+    const strays = await client.start(each(stray).settled(), [{ n: 1, gate: 'never' }])
+    const { code } = await a.ends(10_000)
+    expect(code).not.toBe(0)
+    expect(a.output).toMatch(/thrown in a timer|rejected, and nobody looks/)
+    await strays.cancel()
+    await stage.worker('b')
+    stage.ledger.open('go')
+    expect(await run.result()).toEqual([0])
+  })
+
+  it('FT-W22: whose clock is an hour off or steps does what all do', async () => {
+    const stage = await open()
+    const nodeFlags = ['--import', pathToFileURL(join(__dirname, 'clock-shim.mjs')).href]
+    const env = { CLOCK_SHIFT_MS: '3600000' }
+    const workers = await Promise.all([
+      stage.worker('ahead', { nodeFlags, env, maxConcurrentTasks: 2 }),
+      stage.worker('behind', { nodeFlags, env: { CLOCK_SHIFT_MS: '-3600000' }, maxConcurrentTasks: 2 }),
+      stage.worker('stepping', { nodeFlags, env: { ...env, CLOCK_STEPS: '1' }, maxConcurrentTasks: 2 }),
+    ])
+    const client = await stage.client()
+    const startedAt = monotonicMs()
+    const numbers = Array.from({ length: 30 }, (_, n) => n)
+    const [values, gatedRun] = await Promise.all([
+      client.run(each(retried), numbers),
+      client.start(each(gated), [{ n: 99, gate: 'go' }]),
+    ])
+    expect(values).toEqual(numbers)
+    expect(monotonicMs() - startedAt).toBeLessThan(5_000)
+    const starts = stage.ledger.notes('start').filter(({ details }) => details['n'] !== 99)
+    expect(starts).toHaveLength(90)
+    // a session outlives its time to live, whatever its process thinks the time is
+    await until(() => monotonicMs() - startedAt > 4_000, 'more than a session’s time to live')
+    stage.ledger.open('go')
+    expect(await gatedRun.result()).toEqual([99])
+    expect(stage.ledger.notes('start').filter(({ details }) => details['n'] === 99)).toHaveLength(1)
+    expect(workers.every(({ isRunning }) => isRunning)).toBe(true)
+  }, 30_000)
+
+  it('FT-W23, X15: that does not know a task is never granted it; when all alive do not for 10 s, it fails and names them', async () => {
+    const stage = await open()
+    const ignorant = await stage.worker('ignorant', { tasks: OTHER_TASKS })
+    const client = await stage.client()
+    const startedAt = monotonicMs()
+    const failure = failureOf(client.run(each(gated), [{ n: 0 }]))
+    const error = await failure
+    const tookMs = monotonicMs() - startedAt
+    expect(error.code).toBe('GROUP_FAILED')
+    expect(JSON.stringify(error.message) + JSON.stringify(error.details)).toMatch(/NO_HANDLER|gated/)
+    expect(error.message).toContain('ignorant')
+    expect(tookMs).toBeGreaterThan(9_500)
+    expect(tookMs).toBeLessThan(14_000)
+    const late = await client.start(each(gated), [{ n: 1 }])
+    const capable = await stage.worker('capable')
+    expect(await late.result()).toEqual([1])
+    expect(stage.ledger.notes('start')).toMatchObject([{ pid: capable.pid, details: { n: 1, attempt: 1 } }])
+    expect(ignorant.isRunning).toBe(true)
+  }, 40_000)
+
+  it('FT-W24: that meets a store of another version does not start, and says why', async () => {
+    const stage = await open()
+    await (await stage.client()).close()
+    await stage.redis.hset(stage.keys.main, 'v', 999)
+    const worker = stage.spawnWorker('old')
+    const { code } = await worker.ends(10_000)
+    expect(code).toBe(1)
+    expect(worker.output).toContain('999')
+    const error = await failureOf(stage.client())
+    expect(error.code).toBe('REDIS_UNSUITABLE')
+    expect(error.message).toContain('999')
+  })
+
+  it('FT-W24: that is granted a record it cannot read does not run it, and goes on with others', async () => {
+    const stage = await open()
+    const client = await stage.client()
+    const run = await client.start(each(gated), [{ n: 0 }])
+    const gid = `${run.id}/0`
+    const spec = await stage.redis.getBuffer(stage.keys.spec(gid))
+    const newer = spec?.toString('latin1').replace('"rule":"first-failure"', '"rule":"quorum-of-3!"') ?? ''
+    expect(newer).toContain('quorum')
+    await stage.redis.set(stage.keys.spec(gid), Buffer.from(newer, 'latin1'))
+    const worker = await stage.worker('old')
+    expect(await client.run(each(gated), [{ n: 1 }])).toEqual([1])
+    expect(stage.ledger.notes('start').map(({ details }) => details['n'])).toEqual([1])
+    expect(worker.isRunning).toBe(true)
+    await run.cancel()
+  })
+
+  it('FT-W25, X13: that finds no graph waits for it, and the producer sends it again; no attempt is spent', async () => {
+    const stage = await open()
+    const client = await stage.client()
+    const run = await client.start(each(gated), [{ n: 0 }, { n: 1 }])
+    await until(async () => (await run.status()).groups[0]?.ready === 2, 'the group is dispatched')
+    await stage.redis.del(await graphKey(stage))
+    await stage.worker('a')
+    expect(await run.result()).toEqual([0, 1])
+    expect(stage.ledger.notes('start').map(({ details }) => details['attempt'])).toEqual([1, 1])
+    expect(await stage.redis.pttl(await graphKey(stage))).toBeGreaterThan(0)
+  })
+
+  it('FT-W26: that finds another graph than its name says refuses it: the branch fails, and nothing of it runs', async () => {
+    const stage = await open()
+    const client = await stage.client()
+    const run = await client.start(each(gated), [{ n: 0 }])
+    await until(async () => (await run.status()).groups[0]?.ready === 1, 'the group is dispatched')
+    await stage.redis.set(await graphKey(stage), deflateSync('{"v":1}'), 'KEEPTTL')
+    const worker = await stage.worker('a')
+    const error = await failureOf(run.result())
+    expect(error.code).toBe('GROUP_FAILED')
+    expect(error.message).toMatch(/graph/i)
+    expect(stage.ledger.notes('start')).toEqual([])
+    expect(worker.isRunning).toBe(true)
+  })
+
+  it('FT-W27, S9: whose task returns what cannot be sent fails that branch with the path, and lives', async () => {
+    const stage = await open()
+    const worker = await stage.worker('a')
+    const client = await stage.client()
+    const kinds = ['symbol', 'function', 'cycle', 'class', 'large', 'fine']
+    const outcomes = await client.run(each(returning).settled(), kinds)
+    const codes = outcomes.map((outcome) =>
+      outcome.status === 'succeeded' ? outcome.value : JSON.stringify(outcome.error.details) + outcome.error.message,
+    )
+    expect(outcomes.map(({ status }) => status)).toEqual([...kinds.slice(0, 5).map(() => 'failed'), 'succeeded'])
+    expect(codes[0]).toContain('x')
+    for (const text of codes.slice(0, 4)) expect(text).toMatch(/NOT_SERIALISABLE|serialis|symbol|function|cycle|URL/)
+    expect(codes[4]).toMatch(/1048576|LIMIT/)
+    expect(worker.isRunning).toBe(true)
+  })
+
+  it('FT-W28: with 10 000 branches to come holds few of them', async () => {
+    const stage = await open()
+    const worker = await stage.worker('a', { maxConcurrentTasks: 16 })
+    const client = await stage.client()
+    const rssMb = (): number => {
+      const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${worker.pid}/status`, 'utf8'))
+      return Number(line?.[1]) / 1024
+    }
+    await client.run(each(slow), [{ n: 0, filling: '' }])
+    const before = rssMb()
+    // 80 MB of inputs in all
+    const items = Array.from({ length: 10_000 }, (_, n) => ({ n, filling: 'x'.repeat(8_000) }))
+    const run = await client.start(each(slow), items)
+    let most = { running: 0, rss: 0 }
+    const watch = setInterval(() => {
+      most = { ...most, rss: Math.max(most.rss, rssMb()) }
+      void run.status().then(({ groups }) => {
+        most = { ...most, running: Math.max(most.running, groups[0]?.running ?? 0) }
+      })
+    }, 100)
+    try {
+      expect(await run.result()).toEqual(items.map(({ n }) => n))
+    } finally {
+      clearInterval(watch)
+    }
+    expect(most.running).toBeGreaterThanOrEqual(16)
+    expect(most.running).toBeLessThan(600)
+    expect(most.rss - before).toBeLessThan(100)
+  }, 60_000)
+
+  it('FT-W29: whose id another has: both work, one warning is given, and neither fences the other', async () => {
+    const stage = await open()
+    const first = await stage.worker('twin', { maxConcurrentTasks: 1 })
+    const second = await stage.worker('twin', { maxConcurrentTasks: 1 })
+    const client = await stage.client()
+    const run = await client.start(each(gated), [
+      { n: 0, gate: 'go' },
+      { n: 1, gate: 'go' },
+    ])
+    const starts = await stage.ledger.until('start', 2)
+    expect(new Set(starts.map(({ pid }) => pid))).toEqual(new Set([first.pid, second.pid]))
+    await until(
+      () => /twin.*(already|another|same|two)|(already|another|same|two).*twin/i.test(first.output + second.output),
+      'a warning',
+    )
+    stage.ledger.open('go')
+    expect(await run.result()).toEqual([0, 1])
+    expect(await client.run(par(gated, gated), { n: 2 })).toEqual([2, 2])
+    expect(stage.ledger.notes('start')).toHaveLength(4)
+    const warnings = (first.output + second.output).match(/"level":(40|"warn")/g) ?? []
+    expect(warnings.length).toBeLessThanOrEqual(2) // one each at most
+  })
+})
