@@ -55,6 +55,8 @@ export const ERROR_CODES = Object.freeze({
   GOTO_ACROSS_BARRIER: facts('A goto would leave its group; the group cannot be left by one branch.', false, 500, 1),
   // channels
   CHANNEL_TYPE: facts('A channel operation met a value of another type.', false, 409, 1),
+  // workers
+  TASK_MODULE: facts('A task module is missing, throws while it is loaded, or exports no task.', false, 400, 2),
   // the client
   RUN_EXISTS: facts('A run with this id or idempotency key exists with another flow or input.', false, 409, 1),
   RUN_NOT_FOUND: facts('No run has this id, or it is past its retention.', false, 404, 1),

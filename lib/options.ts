@@ -16,6 +16,10 @@ export interface OptionSpec {
   readonly oneOf?: readonly string[]
   /** Of an object: what it is, and methods by which it is known. */
   readonly like?: { readonly what: string; readonly methods: readonly string[] }
+  /** The name after `--`, where a command has it. A list's flag is given once an item. */
+  readonly flag?: string
+  /** Environment variables, the first that is set wins. A list's items stand between commas. */
+  readonly env?: readonly string[]
   readonly help: string
 }
 
@@ -158,6 +162,154 @@ export const RUN_OPTIONS = Object.freeze({
   },
 } as const satisfies OptionTable)
 
+/** `graflow-worker`, and `new Worker(options)`, which has some more. */
+export const WORKER_OPTIONS = Object.freeze({
+  tasks: {
+    kind: 'list',
+    default: 'none',
+    flag: 'tasks',
+    env: ['GRAFLOW_TASKS'],
+    help: 'Modules whose tasks, flows and workflows the worker can run; in code also these themselves.',
+  },
+  redisUrl: {
+    kind: 'string',
+    default: 'redis://localhost:6379',
+    pattern: /^(redis|rediss|unix):\/\/\S+$/,
+    flag: 'redis-url',
+    env: ['GRAFLOW_REDIS_URL', 'REDIS_URL'],
+    help: 'Where Redis is: redis://, rediss:// or unix://. GRAFLOW_REDIS_URL_FILE names a file that has it.',
+  },
+  redisHost: {
+    kind: 'string',
+    default: 'localhost',
+    pattern: /^[^\s/@]{1,255}$/,
+    flag: 'redis-host',
+    env: ['GRAFLOW_REDIS_HOST', 'REDIS_HOST'],
+    help: 'Host of Redis, where no redisUrl is given.',
+  },
+  redisPort: {
+    kind: 'integer',
+    default: '6379',
+    min: 1,
+    max: 65_535,
+    flag: 'redis-port',
+    env: ['GRAFLOW_REDIS_PORT', 'REDIS_PORT'],
+    help: 'Port of Redis, where no redisUrl is given.',
+  },
+  redisDb: {
+    kind: 'integer',
+    default: '0',
+    min: 0,
+    max: 1_000_000,
+    flag: 'redis-db',
+    env: ['GRAFLOW_REDIS_DB', 'REDIS_DB'],
+    help: 'Database number of Redis, where no redisUrl is given.',
+  },
+  keyPrefix: {
+    ...CONNECT_OPTIONS.keyPrefix,
+    flag: 'redis-key-prefix',
+    env: ['GRAFLOW_REDIS_KEY_PREFIX', 'GRAFLOW_KEY_PREFIX', 'REDIS_KEY_PREFIX'],
+  },
+  workerId: {
+    kind: 'string',
+    default: 'random',
+    pattern: /^[A-Za-z0-9_.-]{1,128}$/,
+    flag: 'worker-id',
+    env: ['GRAFLOW_WORKER_ID', 'WORKER_ID'],
+    help: 'What this worker calls itself. Tasks may prefer it by affinity.',
+  },
+  maxConcurrentTasks: {
+    kind: 'integer',
+    default: '16',
+    unit: 'branches',
+    min: 1,
+    max: 100_000,
+    flag: 'max-concurrent-tasks',
+    env: ['GRAFLOW_MAX_CONCURRENT_TASKS', 'MAX_CONCURRENT_TASKS'],
+    help: 'Branches that run at once.',
+  },
+  queues: {
+    kind: 'list',
+    default: 'default',
+    flag: 'queue',
+    env: ['GRAFLOW_QUEUES'],
+    help: 'Queues to serve; gpu:2 has at most two branches of queue gpu in flight here.',
+  },
+  capabilities: {
+    kind: 'list',
+    default: 'none',
+    flag: 'capability',
+    env: ['GRAFLOW_CAPABILITIES'],
+    help: 'What this worker has that tasks may require.',
+  },
+  role: {
+    kind: 'string',
+    default: 'auto',
+    oneOf: ['auto', 'worker', 'leader', 'observer'],
+    flag: 'role',
+    env: ['GRAFLOW_ROLE'],
+    help: 'auto and worker take work; observer only looks; leader is not available in this version.',
+  },
+  gracefulShutdownTimeoutMs: {
+    kind: 'integer',
+    default: '30000',
+    unit: 'ms',
+    min: 0,
+    max: LONGEST_MS,
+    flag: 'graceful-shutdown-timeout-ms',
+    env: ['GRAFLOW_GRACEFUL_SHUTDOWN_TIMEOUT_MS'],
+    help: 'How long work in flight may take to finish once the worker is told to stop; then it is handed back.',
+  },
+  metricsPort: {
+    kind: 'integer',
+    default: 'none',
+    min: 0,
+    max: 65_535,
+    flag: 'metrics-port',
+    env: ['GRAFLOW_METRICS_PORT'],
+    help: 'Port of /livez, /readyz and /metrics; 0 takes a free one and says which.',
+  },
+  metricsHost: {
+    kind: 'string',
+    default: '0.0.0.0',
+    pattern: /^[^\s/@]{1,255}$/,
+    flag: 'metrics-host',
+    env: ['GRAFLOW_METRICS_HOST'],
+    help: 'Address that this port is bound to.',
+  },
+  logLevel: {
+    kind: 'string',
+    default: 'info',
+    oneOf: ['debug', 'info', 'warn', 'error', 'silent'],
+    flag: 'log-level',
+    env: ['GRAFLOW_LOG_LEVEL', 'LOG_LEVEL'],
+    help: 'What is logged, from this level up.',
+  },
+  logFormat: {
+    kind: 'string',
+    default: 'auto',
+    oneOf: ['auto', 'json', 'text'],
+    flag: 'log-format',
+    env: ['GRAFLOW_LOG_FORMAT'],
+    help: 'auto is text on a terminal, else JSON.',
+  },
+  buildId: {
+    kind: 'string',
+    default: 'none',
+    pattern: /^[A-Za-z0-9_.+-]{1,128}$/,
+    flag: 'build-id',
+    env: ['GRAFLOW_BUILD_ID'],
+    help: 'Names the build that this worker runs, for people.',
+  },
+  metadata: {
+    kind: 'list',
+    default: 'none',
+    flag: 'metadata',
+    env: ['GRAFLOW_METADATA'],
+    help: 'Pairs such as zone=eu-1, for people; in code an object will do, too.',
+  },
+} as const satisfies OptionTable)
+
 /**
  * The options given, checked; absent and undefined ones are left out.
  * @param where begins the message, such as `connect`
@@ -188,7 +340,8 @@ export function checkOptions<T extends object>(where: string, table: OptionTable
 const invalid = (where: string, option: string, fault: string): GraflowError =>
   new GraflowError('INVALID_OPTION', `${where}: ${option}: ${fault}`, { details: { option } })
 
-function faultOf(spec: OptionSpec, value: unknown): string | undefined {
+/** What is wrong with a value; undefined when nothing is. */
+export function faultOf(spec: OptionSpec, value: unknown): string | undefined {
   switch (spec.kind) {
     case 'integer': {
       const max = spec.max ?? Number.MAX_SAFE_INTEGER

@@ -2,27 +2,60 @@
  * What one session holds, and what it hears of it: the runs that this process drives, and its worker loop with the branches in it. A client
  * and a worker have one each.
  */
-import type { Backend, Grant, Notice } from '../lib/backend/backend.js'
+import type { Backend, Grant, Notice, SavedValues, SettleKind, Token } from '../lib/backend/backend.js'
 import { Dropped } from '../lib/engine/cancellation.js'
+import { encode } from '../lib/engine/codec.js'
 import { drive, isEnded, type Drive, type HeldRun } from '../lib/engine/driver.js'
 import { cancelled, type Engine } from '../lib/engine/engine.js'
-import { itemBytes } from '../lib/engine/packing.js'
+import type { Slot } from '../lib/engine/execution.js'
+import { itemBytes, NO_BYTES, packedOne } from '../lib/engine/packing.js'
 import { GraflowError } from '../lib/errors.js'
 import type { Emitter } from '../lib/events.js'
+import type { SlotHold } from './slots.js'
 import type { WorkerLoop } from './worker-loop.js'
 
 export interface HeldWorkParts {
+  readonly session: string
   readonly backend: Backend
   readonly engine: Engine
   readonly emitter: Emitter
+}
+
+/** The slot of a driven run, and whether it waits at a barrier. */
+class DriverSlot implements Slot {
+  isWaiting = false
+  readonly #slot: SlotHold | undefined
+  readonly #onWait: () => void
+
+  constructor(slot: SlotHold | undefined, onWait: () => void) {
+    this.#slot = slot
+    this.#onWait = onWait
+  }
+
+  giveBack(): void {
+    this.isWaiting = true
+    this.#slot?.giveBack()
+    this.#onWait()
+  }
+
+  async takeAgain(): Promise<void> {
+    await this.#slot?.takeAgain()
+    this.isWaiting = false
+  }
 }
 
 /** One a session. */
 export class HeldWork {
   readonly #parts: HeldWorkParts
   readonly #drives = new Map<string, Drive>()
+  /** Of submitted runs. */
+  readonly #slots = new Map<Drive, DriverSlot>()
+  readonly #handingBack = new Set<Promise<unknown>>()
   #loop: WorkerLoop | undefined
+  /** Runs acquired and not driven yet. */
+  #coming = 0
   #isRunning = true
+  #isQuiet = false
 
   constructor(parts: HeldWorkParts) {
     this.#parts = parts
@@ -41,6 +74,13 @@ export class HeldWork {
     })
   }
 
+  /** All grants in hand, the loop's too; undefined while some may be coming that are not known yet. */
+  known(): readonly { readonly gid: string; readonly token: Token }[] | undefined {
+    if (this.#coming > 0) return undefined
+    const branches = this.#loop === undefined ? [] : this.#loop.known()
+    return branches === undefined ? undefined : [...branches, ...this.drivenGrants]
+  }
+
   /** The loop whose branches the session holds. Called once at most. */
   useLoop(loop: WorkerLoop): void {
     this.#loop = loop
@@ -52,13 +92,15 @@ export class HeldWork {
   }
 
   /** Drives a run that this process holds. */
-  drive(run: HeldRun): Drive {
+  drive(run: HeldRun, slot?: Slot): Drive {
     const { engine, emitter } = this.#parts
     const { runId } = run
-    const driven = drive(engine, run)
+    const driven = drive(engine, run, slot)
     this.#drives.set(runId, driven)
     driven.ended
-      .finally(() => this.#drives.delete(runId))
+      .finally(() => {
+        if (this.#drives.get(runId) === driven) this.#drives.delete(runId)
+      })
       .catch((error: unknown) => {
         if (this.#isRunning)
           emitter.emit('log', { level: 'error', message: `run ${runId} could not be ended: ${String(error)}`, runId })
@@ -66,10 +108,18 @@ export class HeldWork {
     return driven
   }
 
-  /** Drives a submitted run that this process acquired. */
-  driveSubmitted(grant: Grant, k: number): void {
+  /**
+   * Drives a submitted run that this process acquired.
+   * @param slot what it has while it does not wait at a barrier
+   */
+  driveSubmitted(grant: Grant, k: number, slot?: SlotHold): void {
     const { backend, engine, emitter } = this.#parts
     const { runId, graph: hash } = grant.spec
+    if (this.#isQuiet) {
+      slot?.end()
+      this.#settleRun(runId, grant.token, 'released', NO_BYTES)
+      return
+    }
     const take = async (): Promise<void> => {
       const graph = await engine.graphs.loadForWork(hash)
       const use = { hash, graph, code: engine.registry.codeOf(runId), base: '' }
@@ -81,11 +131,84 @@ export class HeldWork {
         if (record === undefined || isEnded(record)) driven.execution.cancel.abort(new Dropped(`run ${runId} is over`))
       })
       // The store sees to the run's deadline, which began when it was submitted.
-      const driven = this.drive({ runId, token: grant.token, use, input, timeoutMs: undefined, losses, begin })
+      const held = new DriverSlot(slot, () => {
+        if (this.#isQuiet) this.#handBack(driven, isLeaving())
+      })
+      const driven = this.drive({ runId, token: grant.token, use, input, timeoutMs: undefined, losses, begin }, held)
+      this.#slots.set(driven, held)
+      const forget = (): void => {
+        this.#slots.delete(driven)
+        slot?.end()
+      }
+      driven.ended.then(forget, forget)
     }
-    take().catch((error: unknown) => {
-      emitter.emit('log', { level: 'error', message: `run ${runId} could not be driven: ${String(error)}`, runId })
-    })
+    this.#coming += 1
+    take()
+      .catch((error: unknown) => {
+        slot?.end()
+        if (!this.#isRunning) return
+        const message = `run ${runId} could not be driven: ${String(error)}`
+        emitter.emit('log', { level: 'error', message, runId })
+        const failure = error instanceof GraflowError ? error : new GraflowError('INTERNAL', message, { cause: error })
+        this.#settleRun(runId, grant.token, 'failed', encode(failure))
+      })
+      .finally(() => {
+        this.#coming -= 1
+      })
+  }
+
+  /** Takes no more: submitted runs that wait at a barrier, or come to one, are handed back for another process to drive. */
+  quiet(): void {
+    this.#isQuiet = true
+    for (const [driven, slot] of this.#slots) if (slot.isWaiting) this.#handBack(driven, isLeaving())
+    this.#loop?.quiet()
+  }
+
+  /** Resolves once nothing is in hand. Call `quiet` first. */
+  async drained(): Promise<void> {
+    while (this.#slots.size + this.#handingBack.size + this.#coming > 0) {
+      const waits = [...this.#handingBack, ...[...this.#slots.keys()].map(({ ended }) => ended.catch(() => undefined))]
+      if (waits.length > 0) await Promise.race(waits)
+      await nextTurn()
+    }
+    await this.#loop?.drained()
+  }
+
+  /** Hands back all that is in hand, unspent, for `reason`; resolves when the store has it. */
+  async handBack(reason: Error): Promise<void> {
+    for (const driven of [...this.#slots.keys()]) this.#handBack(driven, reason)
+    await Promise.all([...this.#handingBack, this.#loop?.stop(reason)])
+  }
+
+  #handBack(driven: Drive, reason: Error): void {
+    const { execution } = driven
+    if (execution.cancel.reason !== undefined) return
+    const { gid, token } = execution.facts.holder
+    execution.cancel.abort(reason)
+    this.#settleRun(gid, token, 'released', NO_BYTES, execution.takeUnsaved())
+  }
+
+  #settleRun(gid: string, token: Token, kind: SettleKind, value: Uint8Array, save?: SavedValues): void {
+    const { backend, session, emitter } = this.#parts
+    const range = {
+      gid,
+      token,
+      indexes: [0],
+      kinds: [kind],
+      values: packedOne(value),
+      ...(save !== undefined && { save }),
+    }
+    const settling: Promise<unknown> = backend
+      .settle({ session, ranges: [range] })
+      .catch((error: unknown) => {
+        emitter.emit('log', {
+          level: 'warn',
+          message: `run ${gid} could not be given back: ${String(error)}`,
+          runId: gid,
+        })
+      })
+      .finally(() => this.#handingBack.delete(settling))
+    this.#handingBack.add(settling)
   }
 
   /** Takes a notice of the session to whom it concerns. */
@@ -128,6 +251,9 @@ export const nextTurn = (): Promise<void> =>
   new Promise((resolve) => {
     setImmediate(resolve)
   })
+
+/** Why a run stops here: another process goes on with it. */
+const isLeaving = (): Dropped => new Dropped('this worker is leaving; another one goes on with the run', 'CLOSED')
 
 /** Why a branch should stop whose group is decided, or whose run is over. */
 function withdrawn(gid: string, reason: string): GraflowError {

@@ -48,6 +48,8 @@ export interface WorkerLoopOptions {
   readonly runsHoldSlots?: boolean
   /** The store is another process: work is acquired ahead, lost hints are made up for, and what fails is tried again. */
   readonly distant?: { readonly random: Random }
+  /** The first branch has come, or the last is over. */
+  readonly onBusy?: (isBusy: boolean) => void
   /** The store does not know the session: whoever keeps it opens it anew. */
   readonly onNoSession?: () => void
   /** A broken contract or lost store: the loop goes on, somebody should know. */
@@ -172,7 +174,7 @@ export class WorkerLoop {
     this.quiet()
     this.#isStopped = true
     for (const gid of [...this.#inFlight.keys()]) this.abortGroup(gid, reason, 'released')
-    await this.#settled()
+    await this.settled()
     this.#cancelWatch?.()
   }
 
@@ -186,7 +188,7 @@ export class WorkerLoop {
   }
 
   /** Resolves once no outcome is on its way. */
-  #settled(): Promise<void> {
+  settled(): Promise<void> {
     return new Promise((resolve) => {
       this.#onSettled.push(resolve)
       this.#turn()
@@ -222,7 +224,7 @@ export class WorkerLoop {
       do {
         this.#isAskedAgain = false
         while (await this.#acquire()) await this.#breathe()
-      } while (this.#isAskedAgain && this.#room() > 0)
+      } while (this.#isToGoOn())
     } catch (error) {
       if (!this.#isStopped) this.#options.onError(error)
       this.#checkAfter(ERROR_PAUSE_MS)
@@ -230,6 +232,11 @@ export class WorkerLoop {
       this.#isPumping = false
       if (this.#onDrained.length > 0) this.#tellIfDrained()
     }
+  }
+
+  /** Whether somebody woke the loop while it was asking. */
+  #isToGoOn(): boolean {
+    return this.#isAskedAgain && this.#room() > 0
   }
 
   /** How many branches may be asked for now. */
@@ -365,7 +372,9 @@ export class WorkerLoop {
       return
     }
     const grants = this.#inFlight.get(gid) ?? new Set()
+    const wasIdle = this.#inFlight.size === 0
     this.#inFlight.set(gid, grants.add(grant))
+    if (wasIdle) this.#options.onBusy?.(true)
     this.#backlog.add(grant)
     this.#waiting += grant.left
     if (this.#isQuiet) this.#handBackWaiting()
@@ -621,7 +630,9 @@ export class WorkerLoop {
     const { gid } = grant.grant.spec
     const grants = this.#inFlight.get(gid)
     grants?.delete(grant)
-    if (grants?.size === 0) this.#inFlight.delete(gid)
+    if (grants?.size !== 0) return
+    this.#inFlight.delete(gid)
+    if (this.#inFlight.size === 0) this.#options.onBusy?.(false)
   }
 
   #tellIfDrained(): void {

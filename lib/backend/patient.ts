@@ -1,5 +1,5 @@
 /**
- * A store that may be away, seen as one that is only slow: calls that fail with an error that may pass (such as STORE_LOST) are repeated, with
+ * A store that may be away, seen as one that is only slow: calls that fail with an error that may pass (such as REDIS_UNAVAILABLE) are repeated, with
  * growing, jittered pauses, until they are answered. That is allowed because every operation may be repeated (backend.ts), and needed because work in hand must not fail for
  * a store that comes back.
  */
@@ -31,6 +31,7 @@ export function patient(near: Backend, { clock, random, onLost }: PatienceOption
   let isGivenUp = false
   let isAnswering = true
 
+  const hasGivenUp = (): boolean => isGivenUp
   const pause = (tries: number): Promise<void> =>
     new Promise((resolve) => {
       const most = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(tries, 10), LONGEST_PAUSE_MS)
@@ -53,9 +54,8 @@ export function patient(near: Backend, { clock, random, onLost }: PatienceOption
         if (!mayPass(error)) throw error
         isAnswering = false
         onLost?.(error)
-        if (isGivenUp) throw error
-        await pause(tries)
-        if (isGivenUp) throw error
+        if (!isGivenUp) await pause(tries)
+        if (hasGivenUp()) throw error
       }
     }
   }
@@ -76,7 +76,6 @@ export function patient(near: Backend, { clock, random, onLost }: PatienceOption
     sessions: () => persist(() => inspect.sessions()),
     deadLetters: (limit) => persist(() => inspect.deadLetters(limit)),
   }
-  const { onReconnected } = near
   return {
     get limits() {
       return near.limits
@@ -98,7 +97,9 @@ export function patient(near: Backend, { clock, random, onLost }: PatienceOption
     channel: (runId, holder, request) => persist(() => near.channel(runId, holder, request)),
     listen: (session, listener) => near.listen(session, listener),
     watch: (runId, listener) => near.watch(runId, listener),
-    ...(onReconnected !== undefined && { onReconnected: (listener) => onReconnected.call(near, listener) }),
+    ...('onReconnected' in near && {
+      onReconnected: (listener) => near.onReconnected?.(listener) ?? ((): void => undefined),
+    }),
     keepAlive: (session, options) => near.keepAlive(session, options),
     ping: () => near.ping(), // wants to know how it is now
     giveUp,

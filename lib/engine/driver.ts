@@ -7,7 +7,7 @@ import { GraflowError } from '../errors.js'
 import { Cancellation, Dropped } from './cancellation.js'
 import { decode, encode } from './codec.js'
 import { endOf, type Engine } from './engine.js'
-import { Execution, NO_SLOT, type Frame, type GraphInUse } from './execution.js'
+import { Execution, NO_SLOT, type Frame, type GraphInUse, type Slot } from './execution.js'
 import { taskError } from './failure.js'
 import { EndRun, originOf } from './interpreter.js'
 import { NO_BYTES } from './packing.js'
@@ -34,8 +34,11 @@ export interface Drive {
   readonly ended: Promise<DriveEnd>
 }
 
-/** Starts to drive. `ended` never rejects with a run's own failure: that is an end, too. */
-export function drive(engine: Engine, run: HeldRun): Drive {
+/**
+ * Starts to drive. `ended` never rejects with a run's own failure: that is an end, too.
+ * @param slot given back whenever the run waits at a barrier
+ */
+export function drive(engine: Engine, run: HeldRun, slot: Slot = NO_SLOT): Drive {
   const execution = new Execution(
     {
       runId: run.runId,
@@ -47,7 +50,7 @@ export function drive(engine: Engine, run: HeldRun): Drive {
       workerId: engine.parts.workerId,
       staticPath: '',
     },
-    NO_SLOT,
+    slot,
   )
   return { execution, ended: driveToEnd(engine, run, execution).finally(() => execution.end()) }
 }

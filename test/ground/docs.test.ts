@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { DEFAULT_LIMITS } from '../../lib/engine/limits.js'
 import { ERROR_CODES } from '../../lib/errors.js'
 import { EVENTS, GraflowError, loop, par, task, workflow, type TaskOptions } from '../../lib/index.js'
-import { CONNECT_OPTIONS, LIMIT_OPTIONS, RUN_OPTIONS, type OptionSpec } from '../../lib/options.js'
+import { CONNECT_OPTIONS, LIMIT_OPTIONS, RUN_OPTIONS, WORKER_OPTIONS, type OptionSpec } from '../../lib/options.js'
 import { readDoc, tableRows } from './doc-table.js'
 import { eventFields } from './event-fields.js'
 
@@ -67,12 +67,21 @@ describe('docs/options.md', () => {
     ['connect', CONNECT_OPTIONS],
     ['limits', LIMIT_OPTIONS],
     ['run', RUN_OPTIONS],
+    ['worker', WORKER_OPTIONS],
   ] as const)('%s: says of every option what the table in lib/options.ts says, and of no other', (section, table) => {
     const told = Object.entries<OptionSpec>(table).map(
       ([name, spec]) => `| \`${name}\` | ${mayBe(spec)} | ${spec.default} | ${spec.help} |`,
     )
     // A difference shows the rows to write.
     expect(rowsOf(section)).toEqual(told)
+  })
+
+  it('Flags, environment, file: says of every option of the worker where it may come from', () => {
+    const told = Object.entries<OptionSpec>(WORKER_OPTIONS).map(
+      ([name, { flag = '', env = [] }]) =>
+        `| \`${name}\` | \`--${flag}\` | ${env.map((variable) => `\`${variable}\``).join(', ')} |`,
+    )
+    expect(rowsOf('Flags, environment, file')).toEqual(told)
   })
 
   it('limits: the defaults are the defaults', () => {

@@ -1,0 +1,122 @@
+#!/usr/bin/env node
+/**
+ * `graflow-worker`: a worker as a process. Reads flags, environment and file; starts the worker; drains it on SIGTERM and SIGINT.
+ *
+ * Exit codes: 0 drained; 1 no Redis, or an exception that nobody caught; 2 something that was asked for is wrong.
+ */
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { ERROR_CODES, GraflowError } from '../lib/errors.js'
+import { WORKER_OPTIONS } from '../lib/options.js'
+import { Worker } from '../lib/worker.js'
+import { writeLog } from './log.js'
+import { type Command, readSettings } from './settings.js'
+
+const NAME = 'graflow-worker'
+/** A second signal: what is in hand goes back, as far as that goes in this time. */
+const HURRY_MS = 150
+/** After an exception that nobody caught: outcomes are delivered, as far as that goes in this time. */
+const CRASH_MS = 500
+
+const command: Command = {
+  name: NAME,
+  summary: 'runs tasks of flows for as long as it is let',
+  table: WORKER_OPTIONS,
+  aliases: { 'key-prefix': 'keyPrefix', 'redis-key-prefix': 'keyPrefix', queue: 'queues', capability: 'capabilities' },
+  section: 'worker',
+  version: versionOf(),
+}
+
+main().catch((error: unknown) => {
+  fail(error)
+})
+
+async function main(): Promise<void> {
+  const settings = await readSettings(command, {
+    argv: process.argv.slice(2),
+    env: process.env,
+    folder: process.cwd(),
+  })
+  if (settings.text !== undefined) {
+    process.stdout.write(`${settings.text}\n`)
+    return
+  }
+  const { logFormat = 'auto', ...options } = settings.options
+  const isText = logFormat === 'text' || (logFormat === 'auto' && process.stdout.isTTY)
+  const worker: Worker = new Worker(options, {
+    writeLog: (emitter, level) =>
+      writeLog(emitter, level, isText ? 'text' : 'json', {
+        pid: process.pid,
+        hostname: hostname(),
+        workerId: worker.workerId,
+      }),
+  })
+  obeySignals(worker)
+  dieOfExceptions(worker)
+  await worker.start()
+}
+
+/** The first signal drains, the second ends. */
+function obeySignals(worker: Worker): void {
+  let isTold = false
+  const obey = (): void => {
+    if (isTold) {
+      void worker.abandon(HURRY_MS).finally(() => process.exit(0))
+      return
+    }
+    isTold = true
+    // Handlers that hang and timers of their making do not keep the process.
+    worker.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        fail(error)
+      },
+    )
+  }
+  process.on('SIGTERM', obey)
+  process.on('SIGINT', obey)
+}
+
+/** Nobody knows what such an exception has left undone: the process ends, and another starts its work again. */
+function dieOfExceptions(worker: Worker): void {
+  let isDying = false
+  const die = (kind: string, error: unknown): void => {
+    process.exitCode = 1
+    if (isDying) return
+    isDying = true
+    const shown = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    process.stderr.write(
+      `${NAME}: ${kind}: ${shown}\n${NAME}: the process ends: what was not started is handed back, what was counts as lost\n`,
+    )
+    void worker.crash(CRASH_MS).finally(() => process.exit(1))
+  }
+  process.on('uncaughtException', (error) => {
+    die('an exception that no task caught', error)
+  })
+  process.on('unhandledRejection', (error) => {
+    die('a rejection that no task caught', error)
+  })
+}
+
+/** Says what is wrong, once, and ends the process with the error's code. */
+function fail(error: unknown): void {
+  if (error instanceof GraflowError) {
+    process.stderr.write(`${NAME}: ${error.message}\n`)
+    process.exit(ERROR_CODES[error.code].exitCode)
+  }
+  process.stderr.write(`${NAME}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  process.exit(70)
+}
+
+/** The package's version, from here or from dist/. */
+function versionOf(): string {
+  for (const up of ['..', '../..']) {
+    try {
+      const manifest: unknown = JSON.parse(readFileSync(new URL(`${up}/package.json`, import.meta.url), 'utf8'))
+      if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) return String(manifest.version)
+    } catch {
+      // not here: one up
+    }
+  }
+  return 'unknown'
+}

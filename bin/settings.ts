@@ -1,0 +1,293 @@
+/**
+ * Options of a command from where people put them: flags, environment, a file, defaults, in this order. One table (lib/options.ts) says what
+ * there is; yargs knows how flags are written, and nothing here knows what an option does.
+ */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import yargs from 'yargs'
+import { GraflowError } from '../lib/errors.js'
+import { didYouMean } from '../lib/flow/nearest.js'
+import { faultOf, type OptionSpec, type OptionTable } from '../lib/options.js'
+
+/** What a command is told. */
+export interface Command {
+  readonly name: string
+  readonly summary: string
+  readonly table: OptionTable
+  /** Other spellings of options, in files and flags. */
+  readonly aliases: Readonly<Record<string, string>>
+  /** The section of the file that is the command's own, beside what stands at its top. */
+  readonly section: string
+  readonly version: string
+}
+
+export interface Surroundings {
+  /** Without the program's own name. */
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly folder: string
+}
+
+/** Options to go on with, or a text to print instead. */
+export type Settings =
+  | { readonly options: Readonly<Record<string, unknown>>; readonly text: undefined }
+  | { readonly text: string; readonly options: undefined }
+
+/** Of help. */
+const HELP_COLUMNS = 100
+
+/** Read without being asked for, where it is there. */
+const FILE = 'graflow.config.json'
+
+/**
+ * Reads and checks all settings of a command.
+ * @throws GraflowError INVALID_OPTION, with where the value came from and what was probably meant
+ */
+export async function readSettings(command: Command, { argv, env, folder }: Surroundings): Promise<Settings> {
+  const flags = await readFlags(command, argv)
+  if (flags.text !== undefined) return { text: flags.text, options: undefined }
+  const { config, ...given } = flags.values
+  const file = readFile(command, typeof config === 'string' ? config : env['GRAFLOW_CONFIG'], folder)
+  const options: Record<string, unknown> = {}
+  for (const [option, spec] of Object.entries(command.table)) {
+    const value = given[option] ?? fromEnvironment(spec, env, folder) ?? file[option]
+    if (value !== undefined) options[option] = value
+  }
+  // Who says a host means it, wherever an address was said less firmly.
+  if (given['redisUrl'] === undefined && (given['redisHost'] ?? given['redisPort'] ?? given['redisDb']) !== undefined)
+    delete options['redisUrl']
+  return { options, text: undefined }
+}
+
+// ------------------------------------------------------------------------------------------------------------------------ flags
+
+async function readFlags(
+  command: Command,
+  argv: readonly string[],
+): Promise<{ readonly values: Readonly<Record<string, unknown>>; readonly text: string | undefined }> {
+  const { name, table, aliases, version } = command
+  const flagged = Object.entries(table).filter(([, { flag }]) => flag !== undefined)
+  const flagOf = new Map(flagged.map(([option, { flag = '' }]) => [option, flag]))
+  const parser = yargs([...argv])
+    .scriptName(name)
+    .help(false)
+    .version(false)
+    .parserConfiguration({
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'boolean-negation': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'greedy-arrays': false,
+      'short-option-groups': false,
+    })
+    .option('config', { type: 'string', requiresArg: true })
+    .option('help', { type: 'boolean' })
+    .option('version', { type: 'boolean' })
+    .exitProcess(false)
+  for (const [, spec] of flagged) {
+    if (spec.flag === undefined) continue
+    const others = Object.entries(aliases).flatMap(([alias, option]) =>
+      flagOf.get(option) === spec.flag && alias !== spec.flag ? [alias] : [],
+    )
+    parser.option(spec.flag, {
+      type: 'string',
+      requiresArg: true,
+      array: spec.kind === 'list',
+      ...(others.length > 0 && { alias: others }),
+    })
+  }
+  let failure: string | undefined
+  parser.fail((message, error) => {
+    failure ??= message === '' ? String(error) : message
+  })
+  const parsed = (await parser.parse()) as Readonly<Record<string, unknown>> // flags by their names
+  if (parsed['help'] === true) return { values: {}, text: helpOf(command) }
+  if (parsed['version'] === true) return { values: {}, text: version }
+  const known = ['config', 'help', 'version', ...flagOf.values(), ...Object.keys(aliases)]
+  for (const key of Object.keys(parsed)) {
+    if (key === '_' || key === '$0' || known.includes(key)) continue
+    throw invalid(`unknown flag --${key}${meant(key, known)}; ${name} --help lists the flags`)
+  }
+  const [word] = (parsed['_'] ?? []) as readonly (string | number)[]
+  if (word !== undefined) throw invalid(`expected flags only, got "${String(word)}"; ${name} --help lists them`)
+  if (failure !== undefined) throw invalid(`${failure.trim()}; ${name} --help lists the flags`)
+  const values: Record<string, unknown> = {}
+  for (const [option, flag] of flagOf) {
+    const value = parsed[flag]
+    const spec = table[option]
+    if (value === undefined || spec === undefined) continue
+    values[option] = read(spec, Array.isArray(value) && spec.kind !== 'list' ? value.at(-1) : value, `--${flag}`)
+  }
+  if (typeof parsed['config'] === 'string') values['config'] = parsed['config']
+  return { values, text: undefined }
+}
+
+/** What `--help` prints: of each flag what it does, what it may be, its default and its environment variables. */
+function helpOf({ name, summary, table, aliases }: Command): string {
+  const flags = Object.entries(table).flatMap(([option, spec]) => {
+    if (spec.flag === undefined) return []
+    const others = Object.keys(aliases).filter((alias) => aliases[alias] === option && alias !== spec.flag)
+    const names = [spec.flag, ...others].map((flag) => `--${flag}`).join(', ')
+    return [`  ${names} ${valueOf(spec)}`, ...inLines(spec.help), ...inLines(detailsOf(spec)), '']
+  })
+  return [
+    `${name}: ${summary}`,
+    '',
+    `Usage: ${name} [flags]`,
+    '',
+    ...flags,
+    `  --config FILE`,
+    ...inLines(
+      `Settings as JSON, such as { "maxConcurrentTasks": 4 }; without it ${FILE}, where there is one. env: GRAFLOW_CONFIG`,
+    ),
+    '',
+    '  --help, --version',
+    '',
+    'What is said twice: a flag counts before the environment, that before the file, that before the default.',
+  ].join('\n')
+}
+
+const valueOf = (spec: OptionSpec): string =>
+  spec.oneOf?.join('|') ?? (spec.kind === 'integer' ? 'N' : spec.kind === 'list' ? 'VALUE …' : 'VALUE')
+
+function detailsOf(spec: OptionSpec): string {
+  const range =
+    spec.kind === 'integer'
+      ? [`${spec.min ?? 0} to ${spec.max ?? ''}${spec.unit === undefined ? '' : ` (${spec.unit})`}`]
+      : []
+  const repeated = spec.kind === 'list' ? ['may be repeated'] : []
+  return [
+    ...range,
+    ...repeated,
+    `default: ${spec.default}`,
+    ...(spec.env === undefined ? [] : [`env: ${spec.env.join(', ')}`]),
+  ].join('; ')
+}
+
+function inLines(text: string): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)
+    if (last === undefined || last.length + word.length >= HELP_COLUMNS) lines.push(`      ${word}`)
+    else lines[lines.length - 1] = `${last} ${word}`
+  }
+  return lines
+}
+
+// -------------------------------------------------------------------------------------------------------------------- environment
+
+function fromEnvironment(spec: OptionSpec, env: Surroundings['env'], folder: string): unknown {
+  for (const name of spec.env ?? []) {
+    const value = env[name]
+    if (value !== undefined && value !== '') return read(spec, value, name)
+    // Secrets come as files.
+    const path = name.startsWith('GRAFLOW_') ? env[`${name}_FILE`] : undefined
+    if (path !== undefined && path !== '')
+      return read(spec, readText(resolve(folder, path), `${name}_FILE`).trim(), `${name}_FILE`)
+  }
+  return undefined
+}
+
+// ----------------------------------------------------------------------------------------------------------------------------- file
+
+function readFile(
+  { table, aliases, section }: Command,
+  named: string | undefined,
+  folder: string,
+): Readonly<Record<string, unknown>> {
+  const path = resolve(folder, named ?? FILE)
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    if (named === undefined && (error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw invalid(`config: cannot read ${path}: ${messageOf(error)}`)
+  }
+  const whole = recordOf(parse(text, path), path)
+  const { [section]: own = {}, ...top } = whole
+  const known: Record<string, unknown> = {}
+  const names = [...Object.keys(table), ...Object.keys(aliases).map(camel)]
+  for (const [at, values] of [
+    [path, top],
+    [`${path}: ${section}`, recordOf(own, `${path}: ${section}`)],
+  ] as const) {
+    for (const [key, value] of Object.entries(values)) {
+      if (key === '$schema') continue
+      const name = aliases[kebab(key)] ?? aliases[key] ?? camel(key)
+      const spec = Object.hasOwn(table, name) ? table[name] : undefined
+      if (spec === undefined) throw invalid(`${at}: ${key}: there is no such option${meant(key, names)}`)
+      known[name] = read(spec, listOf(spec, value), `${at}: ${key}`)
+    }
+  }
+  return known
+}
+
+function parse(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw invalid(`${path} is no JSON: ${messageOf(error)}`)
+  }
+}
+
+function recordOf(value: unknown, where: string): Readonly<Record<string, unknown>> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  throw invalid(`${where}: expected an object of options`)
+}
+
+/** In a file a list may also be a single text, and pairs an object. */
+function listOf(spec: OptionSpec, value: unknown): unknown {
+  if (spec.kind !== 'list' || Array.isArray(value)) return value
+  if (typeof value === 'object' && value !== null)
+    return Object.entries(value).map(([key, item]) => `${key}=${String(item)}`)
+  return value
+}
+
+const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+const camel = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
+
+// ---------------------------------------------------------------------------------------------------------------------------- values
+
+/** A value as its option has it: texts are read as what they say. */
+function read(spec: OptionSpec, given: unknown, where: string): unknown {
+  let value = given
+  if (typeof given === 'string') {
+    if (spec.kind === 'integer' && /^\s*-?[0-9]+\s*$/.test(given)) value = Number(given)
+    else if (spec.kind === 'boolean' && /^(true|false)$/.test(given)) value = given === 'true'
+    else if (spec.kind === 'list') value = itemsOf(given)
+  } else if (spec.kind === 'list' && Array.isArray(given)) {
+    value = given.flatMap((item: unknown): readonly unknown[] => (typeof item === 'string' ? itemsOf(item) : [item]))
+  }
+  const fault = faultOf(spec, value)
+  if (fault === undefined) return value
+  const word = spec.oneOf !== undefined && typeof value === 'string' ? didYouMean(value, spec.oneOf) : ''
+  throw invalid(`${where}: ${fault}${word}`)
+}
+
+const itemsOf = (text: string): readonly string[] =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+
+function readText(path: string, where: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw invalid(`${where}: cannot read ${path}: ${messageOf(error)}`)
+  }
+}
+
+/** A misspelt name, or only the beginning of one. */
+function meant(given: string, known: readonly string[]): string {
+  const near = didYouMean(given, known)
+  if (near !== '') return near
+  const stem = given.slice(0, Math.max(4, Math.ceil(given.length / 2))).toLowerCase()
+  const whole = known.find((name) => name.toLowerCase().startsWith(stem))
+  return whole === undefined ? '' : ` (did you mean "${whole}"?)`
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const invalid = (message: string): GraflowError => new GraflowError('INVALID_OPTION', message)

@@ -1,0 +1,214 @@
+/**
+ * What Prometheus reads of a worker. It hears events, counted per batch, and asks for gauges when it is read; nothing is done per branch.
+ * `promtool check metrics` accepts it.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { Counter, Gauge, Registry, type Metric } from 'prom-client'
+import type { Events } from '../events.js'
+
+/** One queue as the store sees it. */
+export interface QueueDepth {
+  readonly queue: string
+  readonly ready: number
+  readonly delayed: number
+  readonly leased: number
+  readonly oldestMs: number | undefined
+}
+
+/** What is asked for at every reading. */
+export interface MetricSources {
+  readonly keyPrefix: string
+  /** Queues of which something is said even while the store has nothing in them. */
+  readonly ownQueues: readonly string[]
+  /** Rejects when the store does not answer: then there are no queue gauges, rather than old ones. */
+  queues(): Promise<readonly QueueDepth[]>
+  /** Branches that run here now. */
+  inFlight(): number
+  /** Graphs that were at hand when work needed them, since the start. */
+  graphHits(): number
+}
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800] as const
+
+/** One a process; `close` it. */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #ends: (() => void)[] = []
+  #refresh: () => Promise<void> = () => Promise.resolve()
+
+  constructor(events: Events, sources: MetricSources) {
+    this.#hear(events)
+    this.#ask(sources)
+    this.#measureLag()
+  }
+
+  /** For the header of the answer. */
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  /** The text form, made now. */
+  async text(): Promise<string> {
+    await this.#refresh()
+    return this.#registry.metrics()
+  }
+
+  close(): void {
+    for (const end of this.#ends.splice(0)) end()
+  }
+
+  #hear(events: Events): void {
+    const registers = [this.#registry]
+    const counter = <const L extends string>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> =>
+      new Counter({ name, help, labelNames, registers })
+    const tasks = counter('graflow_tasks_total', 'Branches settled, by task and outcome.', ['task', 'outcome'])
+    const retries = counter('graflow_retries_total', 'Starts that failed and will be tried again.')
+    const fenced = counter('graflow_fenced_total', 'Results refused because another process held the branch.')
+    const lost = counter('graflow_sessions_lost_total', 'Times the store took this process for dead.')
+    const missed = counter('graflow_wakeup_missed_total', 'News found by the slow check that no notice had told.')
+    const durations = new BatchHistogram('graflow_task_duration_seconds', 'How long starts took, by the batch.', 'task')
+    // What reads a metric asks for no more than these: the type has what only a metric of theirs can have.
+    this.#registry.registerMetric(durations as unknown as Metric)
+    this.#ends.push(
+      events.subscribe('branches:settled', (batch) => {
+        if (batch.retried > 0) retries.inc(batch.retried)
+        if (batch.fenced > 0) fenced.inc(batch.fenced)
+        for (const { task, succeeded, failed, retried, durationMs } of batch.tasks) {
+          if (succeeded > 0) tasks.inc({ task, outcome: 'succeeded' }, succeeded)
+          if (failed > 0) tasks.inc({ task, outcome: 'failed' }, failed)
+          const count = succeeded + failed + retried
+          durations.observe(task, durationMs / count / 1_000, count)
+        }
+      }),
+      events.subscribe('worker:lost', () => lost.inc()),
+      events.subscribe('wakeup:missed', ({ count }) => missed.inc(count)),
+    )
+  }
+
+  #ask(sources: MetricSources): void {
+    const { keyPrefix } = sources
+    const registers = [this.#registry]
+    const labelNames = ['key_prefix', 'queue'] as const
+    const oldest = new Gauge({
+      name: 'graflow_queue_oldest_seconds',
+      help: 'How long the oldest ready group has waited.',
+      labelNames,
+      registers,
+    })
+    const backlog = new Gauge({
+      name: 'graflow_backlog',
+      help: 'Branches ready, due later, or in flight anywhere: what scaling down should look at.',
+      labelNames,
+      registers,
+    })
+    const depth = new Gauge({
+      name: 'graflow_queue_depth',
+      help: 'Branches that are ready and wait for a worker.',
+      labelNames,
+      registers,
+    })
+    const up = new Gauge({ name: 'graflow_store_up', help: '1 when the store answered this reading.', registers })
+    this.#refresh = async () => {
+      for (const gauge of [depth, backlog, oldest]) gauge.reset()
+      try {
+        const known = await sources.queues()
+        const empty = sources.ownQueues
+          .filter((queue) => !known.some((one) => one.queue === queue))
+          .map((queue) => ({ queue, ready: 0, delayed: 0, leased: 0, oldestMs: undefined }))
+        for (const { queue, ready, delayed, leased, oldestMs } of [...known, ...empty]) {
+          const labels = { key_prefix: keyPrefix, queue }
+          depth.set(labels, ready)
+          backlog.set(labels, ready + delayed + leased)
+          oldest.set(labels, (oldestMs ?? 0) / 1_000)
+        }
+        up.set(1)
+      } catch {
+        up.set(0)
+      }
+    }
+    new Gauge({
+      name: 'graflow_branches_in_flight',
+      help: 'Branches that run in this process.',
+      registers,
+      collect() {
+        this.set(sources.inFlight())
+      },
+    })
+    new Counter({
+      name: 'graflow_graph_cache_hits_total',
+      help: 'Graphs that were in memory when work needed them.',
+      registers,
+      collect() {
+        this.reset()
+        this.inc(sources.graphHits())
+      },
+    })
+  }
+
+  #measureLag(): void {
+    const delay = monitorEventLoopDelay({ resolution: 20 })
+    delay.enable()
+    this.#ends.push(() => {
+      delay.disable()
+    })
+    new Gauge({
+      name: 'graflow_event_loop_lag_seconds',
+      help: 'The longest that the event loop was kept since the last reading.',
+      registers: [this.#registry],
+      collect() {
+        // It counts from the resolution on; before the first look there is nothing.
+        this.set(Math.max(0, delay.max / 1e9 - 0.02))
+        delay.reset()
+      },
+    })
+  }
+}
+
+/** A histogram that takes many equal values at once, which the library's own does not. */
+class BatchHistogram {
+  readonly name: string
+  readonly help: string
+  readonly type = 'histogram'
+  readonly aggregator = 'sum'
+  readonly #label: string
+  readonly #series = new Map<string, { readonly counts: number[]; count: number; sum: number }>()
+
+  constructor(name: string, help: string, label: string) {
+    this.name = name
+    this.help = help
+    this.#label = label
+  }
+
+  observe(label: string, value: number, count: number): void {
+    let series = this.#series.get(label)
+    if (series === undefined) {
+      series = { counts: SECONDS.map(() => 0), count: 0, sum: 0 }
+      this.#series.set(label, series)
+    }
+    series.count += count
+    series.sum += value * count
+    const bucket = SECONDS.findIndex((le) => value <= le)
+    if (bucket >= 0) series.counts[bucket] = (series.counts[bucket] ?? 0) + count
+  }
+
+  reset(): void {
+    this.#series.clear()
+  }
+
+  /** As the registry asks for it. */
+  get(): Promise<object> {
+    const values: object[] = []
+    for (const [value, { counts, count, sum }] of this.#series) {
+      const labels = { [this.#label]: value }
+      let below = 0
+      for (const [i, le] of SECONDS.entries()) {
+        below += counts[i] ?? 0
+        values.push({ metricName: `${this.name}_bucket`, labels: { ...labels, le }, value: below })
+      }
+      values.push({ metricName: `${this.name}_bucket`, labels: { ...labels, le: '+Inf' }, value: count })
+      values.push({ metricName: `${this.name}_sum`, labels, value: sum })
+      values.push({ metricName: `${this.name}_count`, labels, value: count })
+    }
+    return Promise.resolve({ name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values })
+  }
+}

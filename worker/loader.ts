@@ -1,0 +1,141 @@
+/**
+ * Task modules: finds them, loads them, and takes from their exports every task, flow and workflow. Modules are named by whoever starts the
+ * worker and by nobody else: what comes from the store are names, which are looked up.
+ */
+import { readdirSync, statSync } from 'node:fs'
+import { basename, dirname, extname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { GraflowError } from '../lib/errors.js'
+import { tasksOf } from '../lib/flow/collect.js'
+import { isNode, type Expression, type TaskExpression } from '../lib/flow/expression.js'
+import { didYouMean } from '../lib/flow/nearest.js'
+import { adviceFor, expressionOf } from '../lib/flow/node.js'
+import { areSameOptions } from '../lib/flow/options.js'
+
+const SCRIPTS = ['.js', '.mjs', '.cjs']
+const TYPESCRIPTS = ['.ts', '.mts', '.cts']
+
+/** What a module gave. */
+export interface LoadedModule {
+  readonly path: string
+  readonly expressions: readonly Expression[]
+}
+
+/**
+ * Loads modules, in order.
+ * @param paths relative to `folder`, or absolute
+ * @throws GraflowError TASK_MODULE for one that is missing, throws while it loads, or exports nothing usable; DUPLICATE_TASK for two
+ * different tasks of one name
+ */
+export async function loadModules(paths: readonly string[], folder: string): Promise<readonly LoadedModule[]> {
+  const loaded: LoadedModule[] = []
+  for (const given of paths) {
+    const path = find(given, folder)
+    if (TYPESCRIPTS.includes(extname(path))) await readTypeScript(path)
+    loaded.push({ path, expressions: flowsOf(await load(path), path) })
+  }
+  checkNames(loaded)
+  return loaded
+}
+
+/** Names of all tasks with a handler, of each name one. @throws GraflowError DUPLICATE_TASK */
+export function checkNames(modules: readonly LoadedModule[]): readonly string[] {
+  const known = new Map<string, { readonly task: TaskExpression; readonly path: string }>()
+  for (const { path, expressions } of modules) {
+    for (const expression of expressions) {
+      for (const task of tasksOf(expression).values()) {
+        if (task.handler === undefined) continue
+        const other = known.get(task.name)
+        if (other === undefined) known.set(task.name, { task, path })
+        else if (isOther(other.task, task)) {
+          throw new GraflowError(
+            'DUPLICATE_TASK',
+            `two different tasks are called "${task.name}", in ${other.path} and in ${path}: a worker finds tasks by name, so rename one, or start a worker for each`,
+            { details: { task: task.name, modules: [other.path, path] } },
+          )
+        }
+      }
+    }
+  }
+  return [...known.keys()]
+}
+
+const isOther = (a: TaskExpression, b: TaskExpression): boolean =>
+  a.handler !== b.handler || !areSameOptions(a.options, b.options)
+
+function find(given: string, folder: string): string {
+  const path = resolve(folder, given)
+  const isFile = statSync(path, { throwIfNoEntry: false })?.isFile()
+  if (isFile === undefined) {
+    throw unusable(given, `there is no file ${path}${didYouMean(basename(path), neighbours(path))}`)
+  }
+  if (!isFile) throw unusable(given, `${path} is no file: name the module in it`)
+  const known = [...SCRIPTS, ...TYPESCRIPTS]
+  if (!known.includes(extname(path))) {
+    throw unusable(given, `expected a module (${known.join(', ')}), got ${path}`)
+  }
+  return path
+}
+
+function neighbours(path: string): readonly string[] {
+  try {
+    return readdirSync(dirname(path))
+  } catch {
+    return [] // the folder is missing, too
+  }
+}
+
+let isReadingTypeScript = false
+
+/** From now on TypeScript can be imported, without a check of its types. */
+async function readTypeScript(path: string): Promise<void> {
+  if (isReadingTypeScript) return
+  try {
+    const { register } = await import('tsx/esm/api')
+    const { register: registerRequire } = await import('tsx/cjs/api')
+    register()
+    registerRequire()
+    isReadingTypeScript = true
+  } catch (error) {
+    throw unusable(path, `TypeScript cannot be read here: ${messageOf(error)}; compile it and name the .js`, error)
+  }
+}
+
+async function load(path: string): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return (await import(pathToFileURL(path).href)) as Record<string, unknown> // a module's namespace
+  } catch (error) {
+    const stack = error instanceof Error && error.stack !== undefined ? `\n${error.stack}` : ''
+    throw unusable(path, `it throws while it is loaded: ${messageOf(error)}${stack}`, error)
+  }
+}
+
+function flowsOf(namespace: Readonly<Record<string, unknown>>, path: string): readonly Expression[] {
+  const flows: Expression[] = []
+  const others: [string, unknown][] = []
+  const take = (name: string, value: unknown): void => {
+    if (isNode(value)) flows.push(expressionOf(value))
+    else others.push([name, value])
+  }
+  for (const [name, value] of Object.entries(namespace)) {
+    // A CommonJS module comes as the default, too: what stands in it was exported by name.
+    const isRecord = name === 'default' && typeof value === 'object' && value !== null && !isNode(value)
+    if (isRecord) for (const [inner, item] of Object.entries(value)) take(inner, item)
+    else if (name !== 'module.exports' && name !== '__esModule') take(name, value)
+  }
+  if (flows.length > 0) return flows
+  const [first] = others
+  const found =
+    first === undefined
+      ? 'it exports nothing'
+      : `its exports are ${others.map(([name]) => name).join(', ')}${adviceFor(first[1])}`
+  throw unusable(path, `expected an export that is a task, flow or workflow, but ${found}`)
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const unusable = (module: string, why: string, cause?: unknown): GraflowError =>
+  new GraflowError('TASK_MODULE', `task module ${module}: ${why}`, {
+    ...(cause !== undefined && { cause }),
+    details: { module },
+  })

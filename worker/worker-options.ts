@@ -1,0 +1,95 @@
+/** What a worker's options say: checked, and read as what they mean. */
+import { GraflowError } from '../lib/errors.js'
+import { CONNECT_OPTIONS, checkOptions, WORKER_OPTIONS } from '../lib/options.js'
+import type { WorkerOptions } from './worker.js'
+
+/** As given, with metadata as an object, and one name for the prefix. */
+type Checked = Omit<WorkerOptions, 'metadata' | 'redisKeyPrefix'> & {
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+const TABLE = {
+  ...WORKER_OPTIONS,
+  redisKeyPrefix: WORKER_OPTIONS.keyPrefix,
+  metadata: { ...WORKER_OPTIONS.metadata, kind: 'list' },
+  ...{ limits: CONNECT_OPTIONS.limits, clock: CONNECT_OPTIONS.clock, random: CONNECT_OPTIONS.random },
+} as const
+
+const NAME = /^[A-Za-z0-9_-]{1,128}$/
+const PAIR = /^([A-Za-z0-9_.-]{1,128})=(.{0,1024})$/su
+
+/** @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for the role leader */
+export function checkWorkerOptions(given: WorkerOptions): Checked {
+  const isObject = typeof given === 'object' && (given as unknown) !== null
+  const metadata = isObject ? given.metadata : undefined
+  const pairs =
+    metadata === undefined || Array.isArray(metadata)
+      ? (metadata as readonly string[] | undefined)
+      : Object.entries(metadata as Readonly<Record<string, unknown>>).map(([key, value]) => `${key}=${String(value)}`)
+  const checked = checkOptions<WorkerOptions>(
+    'worker',
+    TABLE,
+    isObject ? { ...given, ...(pairs !== undefined && { metadata: pairs }) } : given,
+  )
+  const { redisKeyPrefix, metadata: _, ...rest } = checked
+  const options: Checked = {
+    ...rest,
+    ...(redisKeyPrefix !== undefined && rest.keyPrefix === undefined && { keyPrefix: redisKeyPrefix }),
+    ...(pairs !== undefined && { metadata: Object.fromEntries(pairs.map(pairOf)) }),
+  }
+  queuesOf(options)
+  for (const capability of options.capabilities ?? []) {
+    if (typeof capability !== 'string' || !NAME.test(capability))
+      throw invalid('capabilities', `expected names such as gpu, got ${JSON.stringify(capability)}`)
+  }
+  if (options.role === 'leader') {
+    throw new GraflowError(
+      'NOT_AVAILABLE',
+      'worker: role: this version has no elected leader: take auto or worker (sweeping needs none)',
+      { details: { option: 'role' } },
+    )
+  }
+  if (isServing(options) && (options.tasks ?? []).length === 0)
+    throw invalid('tasks', `expected at least one task module, such as ./tasks.js, got none`)
+  return options
+}
+
+/** Whether it takes work. */
+export const isServing = ({ role }: Pick<Checked, 'role'>): boolean => role !== 'observer'
+
+/** The queues by name, and how many of each may be in flight where that is said. @throws GraflowError INVALID_OPTION */
+export function queuesOf({ queues = [] }: Pick<Checked, 'queues'>): {
+  readonly names: readonly string[]
+  readonly limits: ReadonlyMap<string, number>
+} {
+  const limits = new Map<string, number>()
+  const names = new Set<string>()
+  for (const given of queues) {
+    const text: unknown = given
+    const found = typeof text === 'string' ? /^([^:]*)(?::([^:]*))?$/.exec(text) : null
+    const [, name = '', count] = found ?? []
+    const isCount = count === undefined || (/^[0-9]{1,6}$/.test(count) && Number(count) > 0)
+    if (!NAME.test(name) || !isCount)
+      throw invalid('queues', `expected a name such as default, or gpu:2 for two at once, got ${JSON.stringify(text)}`)
+    names.add(name)
+    if (count !== undefined) limits.set(name, Number(count))
+  }
+  return { names: names.size === 0 ? ['default'] : [...names], limits }
+}
+
+/** Where Redis is. */
+export function addressOf({ redisUrl, redisHost, redisPort, redisDb }: Checked): string {
+  if (redisUrl !== undefined) return redisUrl
+  const host = redisHost ?? 'localhost'
+  const shown = host.includes(':') ? `[${host}]` : host
+  return `redis://${shown}:${redisPort ?? 6379}${redisDb === undefined ? '' : `/${redisDb}`}`
+}
+
+function pairOf(pair: unknown): readonly [string, string] {
+  const found = typeof pair === 'string' ? PAIR.exec(pair) : null
+  if (found === null) throw invalid('metadata', `expected a pair such as zone=eu-1, got ${JSON.stringify(pair)}`)
+  return [found[1] ?? '', found[2] ?? '']
+}
+
+const invalid = (option: string, fault: string): GraflowError =>
+  new GraflowError('INVALID_OPTION', `worker: ${option}: ${fault}`, { details: { option } })

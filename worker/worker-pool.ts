@@ -1,0 +1,133 @@
+/** Several workers in this process, each with a session of its own, as one: for tests, small services, and handlers that wait more than they compute. */
+import { GraflowError } from '../lib/errors.js'
+import { systemId } from '../lib/time.js'
+import type { WorkerCore, WorkerOptions } from './worker.js'
+
+export interface WorkerPoolOptions extends WorkerOptions {
+  /** How many at the start. */
+  readonly workers?: number
+}
+
+const DEFAULT_WORKERS = 1
+const MOST_WORKERS = 1_000
+
+/** Started once, stopped once; `scale` in between. */
+export class WorkerPoolCore {
+  readonly #make: (options: WorkerOptions) => WorkerCore
+  readonly #options: WorkerOptions
+  readonly #name: string
+  readonly #workers: WorkerCore[] = []
+  /** Those that were stopped: their counters stay. */
+  readonly #gone: WorkerCore[] = []
+  #wanted: number
+  #made = 0
+  #isStarted = false
+  #isStopped = false
+  #change: Promise<void> = Promise.resolve()
+
+  /** @throws GraflowError INVALID_OPTION */
+  constructor(
+    { workers = DEFAULT_WORKERS, ...options }: WorkerPoolOptions,
+    make: (options: WorkerOptions) => WorkerCore,
+  ) {
+    this.#wanted = countOf(workers)
+    if (options.metricsPort !== undefined) {
+      throw new GraflowError(
+        'INVALID_OPTION',
+        'worker pool: metricsPort: give it to a worker: those of a pool would share it',
+        {
+          details: { option: 'metricsPort' },
+        },
+      )
+    }
+    this.#make = make
+    this.#options = options
+    this.#name = options.workerId ?? `pool-${systemId().slice(0, 8)}`
+    make({ ...options, workerId: `${this.#name}-0` }) // wrong options are told now
+  }
+
+  /** The workers that run, oldest first. */
+  get workers(): readonly WorkerCore[] {
+    return [...this.#workers]
+  }
+
+  get size(): number {
+    return this.#workers.length
+  }
+
+  get tasksProcessed(): number {
+    return this.#sum((worker) => worker.tasksProcessed)
+  }
+
+  get tasksSucceeded(): number {
+    return this.#sum((worker) => worker.tasksSucceeded)
+  }
+
+  get tasksFailed(): number {
+    return this.#sum((worker) => worker.tasksFailed)
+  }
+
+  get totalExecutionTimeMs(): number {
+    return this.#sum((worker) => worker.totalExecutionTimeMs)
+  }
+
+  /** Resolves when all are ready; rejects, with none left, when one cannot start. */
+  async start(): Promise<void> {
+    if (this.#isStopped) throw isClosed()
+    this.#isStarted = true
+    try {
+      await this.#adjust()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  /** So many from now on: new ones are started, the youngest are drained. Resolves when it is so. */
+  async scale(workers: number): Promise<void> {
+    if (this.#isStopped) throw isClosed()
+    this.#wanted = countOf(workers)
+    if (this.#isStarted) await this.#adjust()
+  }
+
+  /** Drains all. Repeating it is safe. */
+  async stop(timeoutMs?: number): Promise<void> {
+    this.#isStopped = true
+    this.#wanted = 0
+    await this.#adjust(timeoutMs)
+  }
+
+  /** One change after the other. */
+  #adjust(timeoutMs?: number): Promise<void> {
+    const change = this.#change.then(async () => {
+      const leaving = this.#workers.splice(this.#wanted)
+      this.#gone.push(...leaving)
+      const coming: WorkerCore[] = []
+      while (this.#workers.length < this.#wanted) {
+        this.#made += 1
+        const worker = this.#make({ ...this.#options, workerId: `${this.#name}-${this.#made}` })
+        this.#workers.push(worker)
+        coming.push(worker)
+      }
+      await Promise.all([...leaving.map((worker) => worker.stop(timeoutMs)), ...coming.map((worker) => worker.start())])
+    })
+    this.#change = change.catch(() => undefined)
+    return change
+  }
+
+  #sum(of: (worker: WorkerCore) => number): number {
+    return [...this.#workers, ...this.#gone].reduce((sum, worker) => sum + of(worker), 0)
+  }
+}
+
+function countOf(workers: unknown): number {
+  if (Number.isSafeInteger(workers) && (workers as number) >= 0 && (workers as number) <= MOST_WORKERS)
+    return workers as number
+  throw new GraflowError(
+    'INVALID_OPTION',
+    `worker pool: workers: expected an integer from 0 to ${MOST_WORKERS}, got ${String(workers)}`,
+    { details: { option: 'workers' } },
+  )
+}
+
+const isClosed = (): GraflowError => new GraflowError('CLOSED', 'the pool was stopped: make a new one')

@@ -1,0 +1,412 @@
+/**
+ * A worker as an object: from its task modules and its session to its last outcome. Hides in which order it comes up and goes down; who
+ * makes one says how a store is opened, and sees to signals and exit codes.
+ */
+import { hostname } from 'node:os'
+import type { Backend, SessionInfo } from '../lib/backend/backend.js'
+import { patient, type PatientBackend } from '../lib/backend/patient.js'
+import { Membership } from '../lib/cluster/membership.js'
+import { Dropped } from '../lib/engine/cancellation.js'
+import { Engine } from '../lib/engine/engine.js'
+import { DEFAULT_LIMITS, type Limits } from '../lib/engine/limits.js'
+import { GraflowError } from '../lib/errors.js'
+import { Emitter, type Events, type WorkerStateName } from '../lib/events.js'
+import { expressionOf } from '../lib/flow/node.js'
+import type { AnyNode } from '../lib/flow/types.js'
+import { writeLogLines, type LogLevel } from '../lib/observe/log-lines.js'
+import { Metrics } from '../lib/observe/metrics.js'
+import { checkOptions, LIMIT_OPTIONS } from '../lib/options.js'
+import { systemClock, systemId, systemRandom, type Clock, type Random } from '../lib/time.js'
+import { serveHealth, type HealthServer } from './health-server.js'
+import { HeldWork } from './held-work.js'
+import { checkNames, loadModules } from './loader.js'
+import { addressOf, checkWorkerOptions, isServing, queuesOf } from './worker-options.js'
+import { WorkerLoop, type WorkerCounters } from './worker-loop.js'
+
+/** All are optional; docs/options.md has defaults and ranges. */
+export interface WorkerOptions {
+  /** Paths of modules, and tasks, flows and workflows themselves. */
+  readonly tasks?: readonly (string | AnyNode)[]
+  readonly redisUrl?: string
+  readonly redisHost?: string
+  readonly redisPort?: number
+  readonly redisDb?: number
+  readonly keyPrefix?: string
+  /** The same as keyPrefix. */
+  readonly redisKeyPrefix?: string
+  readonly workerId?: string
+  readonly maxConcurrentTasks?: number
+  /** `gpu:2` has at most two branches of queue gpu in flight here. */
+  readonly queues?: readonly string[]
+  readonly capabilities?: readonly string[]
+  readonly role?: 'auto' | 'worker' | 'leader' | 'observer'
+  readonly gracefulShutdownTimeoutMs?: number
+  readonly metricsPort?: number
+  readonly metricsHost?: string
+  readonly logLevel?: LogLevel
+  readonly buildId?: string
+  readonly metadata?: Readonly<Record<string, string>> | readonly string[]
+  readonly limits?: Partial<Limits>
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+/** What a worker gets from whoever puts the rooms together. */
+export interface WorkerParts {
+  readonly openStore: (
+    address: string | undefined,
+    options: { readonly keyPrefix: string; readonly clock: Clock; readonly random: Random },
+  ) => Promise<Backend>
+  /** Where log events go; lines on standard error without it. */
+  readonly writeLog?: (emitter: Emitter, level: LogLevel) => () => void
+  /** Folder from which relative module paths count. */
+  readonly folder: string
+}
+
+/** How long a process that does not renew its session is thought to live; its connection tells sooner, unless it was stopped or cut off. */
+const SESSION_TTL_MS = 3_000
+/** What going down may take beyond the grace: handing back, then leaving. Both are courtesies, since a session expires. */
+const HAND_BACK_MS = 800
+const LEAVE_MS = 900
+/** Asked whether it is there, the store answers within this. */
+const PROBE_MS = 1_000
+
+const DEFAULTS = {
+  maxConcurrentTasks: 16,
+  gracefulShutdownTimeoutMs: 30_000,
+  metricsHost: '0.0.0.0',
+  keyPrefix: 'graflow',
+}
+
+/** What is there only between start and stop. */
+interface Running {
+  readonly near: Backend
+  readonly backend: PatientBackend
+  readonly engine: Engine
+  readonly loop: WorkerLoop
+  readonly held: HeldWork
+  readonly membership: Membership
+  readonly stopListening: () => void
+}
+
+const NO_COUNTERS: WorkerCounters = { tasksProcessed: 0, tasksSucceeded: 0, tasksFailed: 0, totalExecutionTimeMs: 0 }
+
+/** Started once, stopped once. */
+export class WorkerCore {
+  readonly workerId: string
+  readonly events: Events
+  readonly #options: ReturnType<typeof checkWorkerOptions>
+  readonly #parts: WorkerParts
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #emitter: Emitter
+  readonly #ends: (() => Promise<void> | void)[] = []
+  #state: WorkerStateName = 'registering'
+  #running: Running | undefined
+  #starting: Promise<void> | undefined
+  #stopping: Promise<void> | undefined
+  #health: HealthServer | undefined
+  #lastCounters: WorkerCounters = NO_COUNTERS
+
+  /** @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for the role leader */
+  constructor(options: WorkerOptions, parts: WorkerParts) {
+    this.#options = checkWorkerOptions(options)
+    this.#parts = parts
+    this.#clock = options.clock ?? systemClock
+    this.#random = options.random ?? systemRandom
+    this.workerId = this.#options.workerId ?? `worker-${systemId().slice(0, 8)}`
+    this.#emitter = new Emitter(() => this.#clock.now())
+    this.events = this.#emitter
+  }
+
+  get state(): WorkerStateName {
+    return this.#state
+  }
+
+  /** Branches that run now. */
+  get inFlight(): number {
+    return this.#running?.loop.inFlight ?? 0
+  }
+
+  /** Branches that succeeded or failed for good here. */
+  get tasksProcessed(): number {
+    return this.#counters.tasksProcessed
+  }
+
+  get tasksSucceeded(): number {
+    return this.#counters.tasksSucceeded
+  }
+
+  get tasksFailed(): number {
+    return this.#counters.tasksFailed
+  }
+
+  get totalExecutionTimeMs(): number {
+    return this.#counters.totalExecutionTimeMs
+  }
+
+  /** Port of the health server, once it listens. */
+  get metricsPort(): number | undefined {
+    return this.#health?.port
+  }
+
+  /**
+   * Loads the task modules, connects, registers, and takes work from then on. Repeating it gives the same promise.
+   * @throws GraflowError TASK_MODULE, DUPLICATE_TASK; REDIS_UNAVAILABLE within 5 s, REDIS_UNSUITABLE; INVALID_OPTION for a port in use;
+   * CLOSED when it was stopped before
+   */
+  start(): Promise<void> {
+    this.#starting ??= this.#start()
+    return this.#starting
+  }
+
+  /**
+   * Takes nothing new, lets what runs finish for up to `timeoutMs`, and hands back the rest, unspent. Resolves within about 2 s after that,
+   * whatever the store and handlers do. Repeating it gives the same promise.
+   */
+  stop(
+    timeoutMs: number = this.#options.gracefulShutdownTimeoutMs ?? DEFAULTS.gracefulShutdownTimeoutMs,
+  ): Promise<void> {
+    this.#stopping ??= this.#stop(timeoutMs)
+    return this.#stopping
+  }
+
+  /** Hands back all that is in hand as far as that goes within `patienceMs`: for a process that is about to exit in a hurry. */
+  async abandon(patienceMs: number): Promise<void> {
+    const running = this.#running
+    if (running === undefined) return
+    const leave = running.held.handBack(isStopping(this.workerId)).then(() => running.membership.close('stopped'))
+    await this.#within(patienceMs, leave)
+  }
+
+  /**
+   * For a process that must exit because some handler's code threw where nobody could catch it. What was not started goes back unspent and
+   * outcomes are delivered, as far as that goes within `patienceMs`; what was started counts as lost, since it may do the same elsewhere.
+   */
+  async crash(patienceMs: number): Promise<void> {
+    const running = this.#running
+    if (running === undefined) return
+    running.held.quiet()
+    await this.#within(patienceMs, running.loop.settled())
+  }
+
+  async #start(): Promise<void> {
+    if (this.#stopping !== undefined)
+      throw new GraflowError('CLOSED', `worker ${this.workerId} was stopped: make a new one`)
+    const { logLevel = 'info', tasks = [] } = this.#options
+    this.#ends.push((this.#parts.writeLog ?? writeToStandardError)(this.#emitter, logLevel))
+    try {
+      const modules = await loadModules(
+        tasks.filter((item) => typeof item === 'string'),
+        this.#parts.folder,
+      )
+      const own = tasks
+        .filter((item) => typeof item !== 'string')
+        .map((node, i) => expressionOf(node, `worker: tasks[${i}]`))
+      const all = [...modules, { path: 'tasks', expressions: own }]
+      const names = checkNames(all)
+      await this.#serve()
+      await this.#join(
+        all.flatMap(({ expressions }) => expressions),
+        names,
+      )
+    } catch (error) {
+      await this.#end()
+      throw error
+    }
+    this.#become('ready')
+    const { workerId } = this
+    const { metricsHost = DEFAULTS.metricsHost } = this.#options
+    const health =
+      this.#health === undefined ? '' : `; health and metrics on http://${metricsHost}:${this.#health.port}`
+    this.#log('info', `worker ${workerId} is ready: ${this.#describe()}${health}`)
+    const { loop } = this.#theRunning()
+    if (isServing(this.#options)) loop.wake()
+  }
+
+  #describe(): string {
+    const { maxConcurrentTasks = DEFAULTS.maxConcurrentTasks } = this.#options
+    if (!isServing(this.#options)) return 'it looks and takes no work'
+    const { names, limits } = queuesOf(this.#options)
+    const shown = names.map((name) => (limits.has(name) ? `${name}:${limits.get(name) ?? ''}` : name))
+    const tasks = this.#theRunning().engine.registry.taskNames()
+    return `${maxConcurrentTasks} at once from ${shown.join(', ')}; tasks ${tasks.join(', ')}`
+  }
+
+  /** Connects and registers. */
+  async #join(expressions: readonly ReturnType<typeof expressionOf>[], names: readonly string[]): Promise<void> {
+    const clock = this.#clock
+    const random = this.#random
+    const emitter = this.#emitter
+    const { workerId } = this
+    const { keyPrefix = DEFAULTS.keyPrefix, capabilities = [], role = 'auto' } = this.#options
+    const near = await this.#parts.openStore(addressOf(this.#options), { keyPrefix, clock, random })
+    this.#ends.push(() => near.close())
+    const backend = patient(near, { clock, random })
+    const limits = { ...DEFAULT_LIMITS, ...checkOptions('worker: limits', LIMIT_OPTIONS, this.#options.limits) }
+    const engine = new Engine({ backend, clock, random, emitter, limits, workerId, newId: systemId })
+    for (const expression of expressions) engine.registry.learn(expression)
+    const session = `${workerId}:${systemId()}`
+    const held = new HeldWork({ backend, engine, emitter, session })
+    const queues = queuesOf(this.#options)
+    const served = isServing(this.#options) ? [...new Set([...queues.names, 'runs'])] : []
+    const loop = new WorkerLoop({
+      ...{ backend, engine, clock, emitter, session, workerId, newId: systemId, distant: { random } },
+      maxConcurrentTasks: this.#options.maxConcurrentTasks ?? DEFAULTS.maxConcurrentTasks,
+      ...{ queues: served, queueLimits: queues.limits, capabilities },
+      runsHoldSlots: true,
+      driveRun: (grant, k, slot) => held.driveSubmitted(grant, k, slot),
+      onBusy: (isBusy) => this.#become(isBusy ? 'busy' : 'ready'),
+      onNoSession: () => this.#running?.membership.lost(),
+      onError: (error) => this.#log('error', `worker ${workerId} met ${String(error)}`),
+    })
+    held.useLoop(loop)
+    const unlisten = near.listen(session, (notice) => held.hear(notice))
+    const unwatch = near.onReconnected?.(() => loop.wake())
+    const info: SessionInfo = {
+      ...{ baseId: workerId, hostname: hostname(), pid: process.pid, role, queues: served, capabilities, tasks: names },
+      metadata: this.#metadata(),
+    }
+    const membership = await Membership.open({
+      ...{ backend: near, session, info, ttlMs: SESSION_TTL_MS, clock, random, emitter },
+      ...{ arrivals: engine.arrivals, graphs: engine.graphs },
+      holdings: {
+        known: () => held.known(),
+        lose: ({ gid, token }) => held.hear({ kind: 'lost', gid, token }),
+        onReopened: () => loop.wake(),
+      },
+    })
+    const stopListening = (): void => {
+      unlisten()
+      unwatch?.()
+    }
+    this.#running = { near, backend, engine, loop, held, membership, stopListening }
+  }
+
+  #metadata(): Readonly<Record<string, string>> {
+    const { metadata, buildId } = this.#options
+    return { ...metadata, ...(buildId !== undefined && { buildId }) }
+  }
+
+  async #serve(): Promise<void> {
+    const { metricsPort, metricsHost = DEFAULTS.metricsHost, keyPrefix = DEFAULTS.keyPrefix } = this.#options
+    if (metricsPort === undefined) return
+    const metrics = new Metrics(this.#emitter, {
+      keyPrefix,
+      ownQueues: isServing(this.#options) ? queuesOf(this.#options).names : [],
+      queues: () => this.#probe(({ near }) => near.inspect.queues()),
+      inFlight: () => this.inFlight,
+      graphHits: () => this.#running?.engine.graphs.counters.hits ?? 0,
+    })
+    this.#ends.push(() => metrics.close())
+    this.#health = await serveHealth(metricsHost, metricsPort, {
+      workerId: this.workerId,
+      contentType: metrics.contentType,
+      metrics: () => metrics.text(),
+      state: () => this.#state,
+      unreadiness: () => this.#unreadiness(),
+    })
+    this.#ends.push(() => this.#health?.close())
+  }
+
+  async #unreadiness(): Promise<string | undefined> {
+    const running = this.#running
+    if (this.#state === 'draining' || this.#state === 'stopped') return `the worker is ${this.#state}`
+    if (running === undefined || this.#state === 'registering') return 'the worker is not registered yet'
+    if (running.membership.state !== 'registered') return 'the store took the worker for dead; it registers again'
+    try {
+      await this.#probe(({ near }) => near.ping())
+      return undefined
+    } catch (error) {
+      return `the store does not answer: ${error instanceof Error ? error.message : String(error)}`
+    }
+  }
+
+  /** Asks the store how it is now, without patience. */
+  async #probe<T>(ask: (running: Running) => Promise<T>): Promise<T> {
+    const asked = ask(this.#theRunning())
+    const answer = await this.#within(
+      PROBE_MS,
+      asked.then((value) => ({ value })),
+    )
+    if (answer === undefined) throw new GraflowError('REDIS_UNAVAILABLE', `no answer within ${PROBE_MS} ms`)
+    return answer.value
+  }
+
+  async #stop(timeoutMs: number): Promise<void> {
+    await this.#starting?.catch(() => undefined) // what failed to start has ended itself
+    const running = this.#running
+    if (running !== undefined) {
+      const { held, loop, membership, backend } = running
+      this.#become('draining')
+      const count = loop.inFlight
+      this.#log('info', `worker ${this.workerId} is draining: ${count} in flight, up to ${timeoutMs} ms`)
+      held.quiet()
+      const isDrained = await this.#within(
+        timeoutMs,
+        held.drained().then(() => true),
+      )
+      if (isDrained !== true) {
+        this.#log('warn', `worker ${this.workerId} hands back what did not finish within ${timeoutMs} ms`)
+        await this.#within(HAND_BACK_MS, held.handBack(isStopping(this.workerId)))
+      }
+      running.stopListening()
+      await this.#within(LEAVE_MS, membership.close('stopped'))
+      backend.giveUp()
+      this.#lastCounters = loop.counters
+      this.#running = undefined
+    }
+    this.#become('stopped')
+    this.#log('info', `worker ${this.workerId} has stopped`)
+    await this.#end()
+  }
+
+  /** What was begun is ended, in reverse order. */
+  async #end(): Promise<void> {
+    for (const end of this.#ends.splice(0).reverse()) await end()
+  }
+
+  get #counters(): WorkerCounters {
+    return this.#running?.loop.counters ?? this.#lastCounters
+  }
+
+  #theRunning(): Running {
+    if (this.#running === undefined) throw new GraflowError('CLOSED', `worker ${this.workerId} is not connected`)
+    return this.#running
+  }
+
+  #become(state: WorkerStateName): void {
+    const from = this.#state
+    const isOver = from === 'stopped' || (from === 'draining' && state !== 'stopped')
+    if (from === state || isOver) return
+    this.#state = state
+    if (this.#emitter.has('worker:state'))
+      this.#emitter.emit('worker:state', { workerId: this.workerId, from, to: state })
+  }
+
+  #log(level: 'info' | 'warn' | 'error', message: string): void {
+    this.#emitter.emit('log', { level, message })
+  }
+
+  /** What the promise gives, or undefined when that takes too long. */
+  async #within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+    let disarm: (() => void) | undefined
+    const late = new Promise<undefined>((resolve) => {
+      disarm = this.#clock.after(ms, () => resolve(undefined))
+    })
+    try {
+      return await Promise.race([promise, late])
+    } finally {
+      disarm?.()
+    }
+  }
+}
+
+/** What handlers see whose time is up. */
+const isStopping = (workerId: string): Dropped =>
+  new Dropped(`worker ${workerId} is stopping: the branch is handed back, and started again elsewhere`, 'CLOSED')
+
+const writeToStandardError = (emitter: Emitter, level: LogLevel): (() => void) =>
+  writeLogLines(emitter, level, (line) => {
+    process.stderr.write(`${line}\n`)
+  })
