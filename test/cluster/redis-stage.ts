@@ -57,7 +57,7 @@ export class RedisStage {
     const session = `${id}:${newId()}`
     const engine = new Engine({ backend, clock, random, emitter, limits: DEFAULT_LIMITS, workerId: id, newId })
     for (const flow of flows) engine.registry.learn(expressionOf(flow))
-    const held = new HeldWork({ backend, engine, emitter })
+    const held = new HeldWork({ backend, engine, emitter, session })
     const loop: WorkerLoop = new WorkerLoop({
       ...{ backend, engine, clock, emitter, session, workerId: id, newId, distant: { random } },
       ...{ maxConcurrentTasks: 4, queues: ['default', 'runs'], capabilities: [] },
@@ -75,10 +75,7 @@ export class RedisStage {
         ...{ queues: ['default', 'runs'], capabilities: [], tasks: engine.registry.taskNames() },
       },
       holdings: {
-        known: () => {
-          const branches = loop.known()
-          return branches === undefined ? undefined : [...branches, ...held.drivenGrants]
-        },
+        known: () => held.known(),
         lose: ({ gid, token }) => held.hear({ kind: 'lost', gid, token }),
         onReopened: () => loop.wake(),
       },

@@ -170,6 +170,7 @@ describe('a store that goes away', () => {
     for (let i = 0; i < 10; i += 1) {
       const result = graflow.run(seq(each(doubled), each(doubled)), [i])
       await admin.script('FLUSH')
+      await admin.function('FLUSH')
       await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
       results.push(await result)
     }

@@ -32,16 +32,19 @@ export async function openDistant({
   slots,
   turns,
   random,
+  wrap = (backend) => backend,
 }: {
   readonly slots: number
   readonly turns: (what: string) => number
   readonly random: Random
+  /** Puts faults of its own between client and store. */
+  readonly wrap?: (backend: Backend) => Backend
 }): Promise<Distant> {
   const { clock, timers } = countingClock()
   const errors: unknown[] = []
   const emitter = new Emitter(() => clock.now())
   const near = openMemoryBackend({ clock })
-  const backend = distant(near, turns)
+  const backend = wrap(distant(near, turns))
   const [session, workerId] = ['session', 'distant']
   const engine = new Engine({ backend, clock, random, emitter, limits: DEFAULT_LIMITS, workerId, newId: systemId })
   const info = { baseId: workerId, hostname: 'here', pid: 1, role: 'client', metadata: {} } as const

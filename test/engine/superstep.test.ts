@@ -1,0 +1,119 @@
+/** News of a barrier is a hint, and a store may lose a group: a superstep ends with its outcomes all the same. */
+import { each, seq, task, type EventOf } from 'graflow'
+import { seededRandom } from 'graflow/testing'
+import type { Backend, Notice, StepRequest } from '../../lib/backend/backend.js'
+import { failureOf } from '../behaviours/support.js'
+import { openDistant, turn, type Distant } from './distant.js'
+
+const double = task('double', async (n: number) => {
+  for (let i = 0; i < 20; i += 1) await turn()
+  return n * 2
+})
+
+async function withFaults(faults: (backend: Backend) => Partial<Backend>): Promise<Distant> {
+  const wrap = (backend: Backend): Backend => ({ ...backend, ...faults(backend) })
+  return openDistant({ slots: 4, turns: () => 1, random: seededRandom(1), wrap })
+}
+
+describe('a superstep', () => {
+  it('goes on waiting when it is told of a release that has not happened', async () => {
+    let tell: (notice: Notice) => void = () => undefined
+    let steps = 0
+    const { client, errors } = await withFaults((backend) => ({
+      listen: (session, listener) => {
+        tell = listener
+        return backend.listen(session, listener)
+      },
+      step: async (request: StepRequest) => {
+        const answer = await backend.step(request)
+        if (request.group === undefined) return answer
+        steps += 1
+        const { gid } = request.group.spec
+        if (steps <= 3) setImmediate(() => tell({ kind: 'released', gid }))
+        return answer
+      },
+    }))
+    const dispatched: EventOf<'group:dispatched'>[] = []
+    client.events.subscribe('group:dispatched', (event) => dispatched.push(event))
+    expect(await client.run(each(double) as never, [1, 2, 3] as never)).toEqual([2, 4, 6])
+    expect([steps, dispatched.length, errors]).toEqual([4, 1, []])
+    await client.close()
+  })
+
+  it('keeps its deadline when it is told of releases that have not happened', async () => {
+    let tell: (notice: Notice) => void = () => undefined
+    const { client } = await withFaults((backend) => ({
+      listen: (session, listener) => {
+        tell = listener
+        return backend.listen(session, listener)
+      },
+      step: async (request: StepRequest) => {
+        const answer = await backend.step(request)
+        const gid = request.group?.spec.gid
+        if (gid !== undefined) setTimeout(() => tell({ kind: 'released', gid }), 20)
+        return answer
+      },
+    }))
+    const hang = task('hang', () => new Promise<number>(() => undefined))
+    const startedAt = Date.now()
+    const failure = await failureOf(client.run(each(hang).configure({ timeoutMs: 100 }) as never, [1] as never))
+    expect(failure.code).toBe('GROUP_TIMEOUT')
+    expect(Date.now() - startedAt).toBeLessThan(1_000)
+    await client.close()
+  })
+
+  it('dispatches a group again that the store has lost', async () => {
+    let looks = 0
+    const { client, errors } = await withFaults((backend) => ({
+      inspect: {
+        ...backend.inspect,
+        outcomes: async (gid, after) => {
+          looks += 1
+          return looks <= 2 ? undefined : backend.inspect.outcomes(gid, after)
+        },
+      },
+    }))
+    expect(
+      await client.run(
+        seq(
+          each(double),
+          task('first', (all: number[]) => all[0]),
+        ) as never,
+        [1] as never,
+      ),
+    ).toBe(2)
+    expect([looks, errors]).toEqual([3, []])
+    await client.close()
+  })
+
+  it('gives a group up that the store loses again and again', async () => {
+    const { client } = await withFaults((backend) => ({
+      inspect: { ...backend.inspect, outcomes: async () => undefined },
+    }))
+    const failure = await failureOf(client.run(each(double) as never, [1] as never))
+    expect(failure).toMatchObject({ code: 'INTEGRITY', details: { group: '0' } })
+    await client.close()
+  })
+
+  it('reads outcomes page by page, until nothing is left', async () => {
+    let pages = 0
+    const { client } = await withFaults((backend) => ({
+      inspect: {
+        ...backend.inspect,
+        outcomes: async (gid, after) => {
+          const page = await backend.inspect.outcomes(gid, 0)
+          if (page === undefined || page.chunks.length <= after + 1) return backend.inspect.outcomes(gid, after)
+          pages += 1
+          return { ...page, chunks: page.chunks.slice(after, after + 1), next: after + 1, withdrawn: undefined }
+        },
+      },
+    }))
+    const slow = task('slow', async (n: number) => {
+      for (let i = 0; i < n * 10; i += 1) await turn()
+      return n
+    })
+    expect(await client.run(each(slow) as never, [1, 2, 3, 4] as never)).toEqual([1, 2, 3, 4])
+    expect(pages).toBeGreaterThan(0)
+    await client.close()
+  })
+})
