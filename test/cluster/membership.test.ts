@@ -234,6 +234,27 @@ describe('a membership', () => {
     expect([await faulty.near.inspect.groups('run'), joined.lost]).toMatchObject([[{ leased: 1 }], []])
   })
 
+  it.each([
+    ['is here by the time of the answer', true],
+    ['is on its way at the time of the answer', false],
+  ])('keeps a grant that was made while it compared notes, and %s', async (_, isHere) => {
+    await dispatch(faulty, 1)
+    const joined = await join(faulty)
+    joined.membership.reconcile()
+    const acquired = faulty.near.acquire({
+      ...{ session: 's', nonce: 'x', max: 2, queues: 'all', capabilities: 'all' },
+    })
+    joined.known = undefined
+    const answer = await acquired
+    const [grant] = answer.status === 'ok' ? answer.grants : []
+    const known = [{ gid: 'run/0', token: grant?.token ?? '' }]
+    if (isHere) joined.known = known
+    await faulty.pass(20)
+    joined.known = known
+    await faulty.pass(500)
+    expect([await faulty.near.inspect.groups('run'), joined.lost]).toMatchObject([[{ leased: 1 }], []])
+  })
+
   it('closes within 2 s when the store is away', async () => {
     const { membership } = await join(faulty)
     faulty.cut()
