@@ -149,6 +149,10 @@ describe('FT-D7: a connection that breaks once', () => {
   )
 })
 
+/** All scripts and functions. */
+const forget = (stage: Stage): Promise<unknown> =>
+  Promise.all([stage.redis.script('FLUSH'), stage.redis.call('FUNCTION', 'FLUSH')])
+
 describe('FT-D16: Redis that forgets its scripts all the time', () => {
   it('does what it would do', async () => {
     const stage = await open({})
@@ -157,7 +161,7 @@ describe('FT-D16: Redis that forgets its scripts all the time', () => {
     let flushes = 0
     const timer = setInterval(() => {
       flushes += 1
-      void other.redis.script('FLUSH')
+      void forget(other)
     }, 2)
     try {
       expect(await story(other)).toEqual(expected)
@@ -174,7 +178,7 @@ describe('FT-D16: Redis that forgets its scripts all the time', () => {
     let flushes = 0
     const timer = setInterval(() => {
       flushes += 1
-      void stage.redis.script('FLUSH')
+      void forget(stage)
     }, 10)
     try {
       const numbers = Array.from({ length: 500 }, (_, n) => n)

@@ -18,7 +18,7 @@ describe('a producer that is killed', () => {
     const graphs = () => stage.redis.keys(stage.keys.graph('*'))
     let isUploaded = false
     const fault = proxy.arm('hold-request', (args) => isUploaded && isStep(args))
-    const isStep = script('step') as (args: readonly Buffer[]) => boolean
+    const isStep = script('step')
     const upload = proxy.arm('hold-reply', (args) => {
       const isGraph = args.some((arg) => arg.toString('latin1').startsWith(stage.keys.graph('')))
       isUploaded ||= isGraph

@@ -7,9 +7,8 @@ import { connect, type ConnectOptions, type Graflow } from 'graflow'
 import { type Backend } from '../../lib/backend/backend.js'
 import { openRedisBackend } from '../../lib/backend/redis/redis-backend.js'
 import { type Keys, keysOf, tagOf } from '../../lib/backend/redis/keys.js'
-import { loadScripts } from '../../lib/backend/redis/scripts.js'
 import { Redis } from 'ioredis'
-import { FaultProxy, type Match, sha1 } from '../support/fault-proxy.js'
+import { FaultProxy, type Match } from '../support/fault-proxy.js'
 import { Ledger } from '../support/ledger.js'
 import { type Child, endChildren, spawnWorker, startWorker, type WorkerOptions } from '../support/processes.js'
 import type { RedisServer, RedisServerOptions } from '../support/redis-server.js'
@@ -62,6 +61,15 @@ export class Stage {
     }
   }
 
+  /** Resolves when sweeps have seen the connections of so many sessions: from then on their loss is noticed at once, before it is by time. */
+  async seen(sessions: number): Promise<void> {
+    await until(async () => {
+      const keys = await this.redis.keys(this.keys.session('*'))
+      const marks = await Promise.all(keys.map((key) => this.redis.hget(key, 'alive')))
+      return marks.filter((mark) => mark === '1').length >= sessions
+    }, `${sessions} sessions whose connections were seen`)
+  }
+
   /** A proxy before the stage's Redis. */
   async proxy(): Promise<FaultProxy> {
     const proxy = await FaultProxy.start({ port: this.server.port })
@@ -97,20 +105,20 @@ export function useStage(): (options?: RedisServerOptions) => Promise<Stage> {
   }
 }
 
-const scripts = loadScripts()
-
 /** For the fault proxy: calls of the scripts whose names begin so (`step` is also `step-full`). */
-export const script = (name: string): Match => callOf((found) => found.startsWith(name))
+export const script = (name: string): ((args: readonly Buffer[]) => boolean) =>
+  callOf((found) => found.startsWith(name))
 
 /** For the fault proxy: calls of just this script. */
 export const scriptNamed = (name: string): Match => callOf((found) => found === name)
 
-function callOf(isMeant: (name: string) => boolean): Match {
-  const hashes = new Set([...scripts].filter(([name]) => isMeant(name)).map(([, { sha }]) => sha))
-  if (hashes.size === 0) throw new Error('expected a script of this name')
-  return ([command, text]) =>
-    text !== undefined &&
-    hashes.has(command?.toString().toLowerCase() === 'eval' ? sha1(text) : text.toString('latin1'))
+/** Redis knows a script as a function whose name begins with the script's and ends with a digest. */
+function callOf(isMeant: (name: string) => boolean): (args: readonly Buffer[]) => boolean {
+  return ([command, name]) => {
+    if (name === undefined || command?.toString('latin1').toUpperCase() !== 'FCALL') return false
+    const found = /^graflow_(\w+)_[0-9a-f]{40}$/.exec(name.toString('latin1'))?.[1]
+    return found !== undefined && isMeant(found.replaceAll('_', '-'))
+  }
 }
 
 /** Waits until something is so; rejects when it does not come about. */

@@ -1,7 +1,7 @@
 /** Workers that are killed, at every step of what they do with a branch: nothing is lost, and nothing arrives twice. */
 import { each } from 'graflow'
 import { monotonicMs } from '../support/ledger.js'
-import type { Child } from '../support/processes.js'
+import { type Child, endChildren } from '../support/processes.js'
 import { gated, poison } from './fault.tasks.js'
 import { script, until, useStage } from './stage.js'
 
@@ -63,6 +63,7 @@ describe('a worker that is killed', () => {
       const gate = `round-${round}`
       const run = await client.start(each(gated), [{ n: round, gate }])
       const first = (await stage.ledger.until('start', 2 * round + 1)).at(-1)
+      await stage.seen(3) // two workers and the client
       const victim = workers.find(({ pid }) => pid === first?.pid)
       const killedAt = monotonicMs()
       await victim?.kill9()
@@ -141,7 +142,7 @@ describe('a worker that is killed', () => {
     const outcomes = await client.run(each(poison).settled(), numbers)
     expect(crashes).toBe(4) // maxLosses is 3
     over.abort()
-    await stage.end()
+    await endChildren()
     await supervised
     expect(outcomes.map(({ status }) => status)).toEqual(numbers.map((n) => (n === 5 ? 'dead' : 'succeeded')))
     const starts = stage.ledger.notes('start').map(({ details }) => details)

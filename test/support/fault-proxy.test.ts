@@ -141,6 +141,18 @@ describe('a fault at a command', () => {
     expect(await direct.get(key)).toBe('1')
   })
 
+  it('is found by the name of a function, and waits for its execution likewise', async () => {
+    const redis = client()
+    const fault = proxy.arm('swallow-reply', 'add_one')
+    await expect(redis.call('FCALL', 'add_one', 1, key)).rejects.toThrow('Function not found')
+    expect(fault.fired).toBe(0)
+    const callback = `function(KEYS) return redis.call('INCR', KEYS[1]) end`
+    await direct.call('FUNCTION', 'LOAD', `#!lua name=adding\nredis.register_function('add_one', ${callback})`)
+    await expect(redis.call('FCALL', 'add_one', 1, key)).rejects.toThrow('closed')
+    expect(fault.fired).toBe(1)
+    expect(await direct.get(key)).toBe('1')
+  })
+
   it('is found by a question about the arguments', async () => {
     const redis = client()
     const fault = proxy.arm('cut-before', (args) => args.some((arg) => arg.toString() === 'poison'))

@@ -16,8 +16,8 @@ import { argsOf, Frames, isPush } from './resp.js'
  * - `cut-inside-reply`: half of the reply arrives, then the connection ends.
  * - `hold-request`, `hold-reply`: the connection stands still there, until `release`.
  *
- * Before each of them everything that came earlier on this connection is answered. A reply that says the script is not known
- * (NOSCRIPT) is no execution: it passes, and the fault waits for the next try.
+ * Before each of them everything that came earlier on this connection is answered. A reply that says that the script or function is not
+ * known is no execution: it passes, and the fault waits for the next try.
  */
 export type FaultKind =
   | 'cut-before'
@@ -27,7 +27,7 @@ export type FaultKind =
   | 'hold-request'
   | 'hold-reply'
 
-/** A command's name (any case), the SHA-1 of a script, or a question about the arguments. */
+/** A command's name (any case), the SHA-1 of a script, a function's name, or a question about the arguments. */
 export type Match = string | ((args: readonly Buffer[]) => boolean)
 
 export interface FaultOptions {
@@ -127,7 +127,7 @@ function matches(match: Match, args: readonly Buffer[]): boolean {
   const [command, first] = args
   const name = command?.toString('latin1').toLowerCase() ?? ''
   if (name === match.toLowerCase()) return true
-  if (name.startsWith('evalsha') && first !== undefined) return first.toString('latin1') === match
+  if (/^(evalsha|fcall)/.test(name) && first !== undefined) return first.toString('latin1') === match
   return name.startsWith('eval') && first !== undefined && sha1(first) === match
 }
 
@@ -257,6 +257,9 @@ class Gate {
 /** After these a connection gets messages that answer nothing. */
 const SUBSCRIBING = new Set(['subscribe', 'psubscribe', 'ssubscribe', 'monitor'])
 
+/** Redis has not executed a call, because it does not know what is called. */
+const UNKNOWN = /^-(NOSCRIPT|ERR Function not found)/
+
 /** One client's connection and its other half. */
 class Link {
   readonly #client: Socket
@@ -354,7 +357,7 @@ class Link {
   async #reply(frame: Buffer): Promise<void> {
     const isAnswer = !this.#isSubscriber && !isPush(frame)
     const fault = isAnswer ? this.#unanswered[0] : undefined
-    if (fault !== undefined && frame.toString('latin1', 0, 9) === '-NOSCRIPT') fault.giveBack()
+    if (fault !== undefined && UNKNOWN.test(frame.toString('latin1', 0, 40))) fault.giveBack()
     else if (fault !== undefined) {
       if (fault.kind === 'hold-reply') {
         fault.fire()
