@@ -76,12 +76,12 @@ export class Renewal {
 
   #start(): Worker {
     const { shard, connectTimeoutMs, commandTimeoutMs, stallLimitMs } = this.#options
-    const { sha, source } = shard.script('session')
+    const { id, source } = shard.script('session')
     const thread = new Worker(THREAD, {
       name: 'graflow-renewal',
       workerData: {
         connection: { ...threadTarget(shard.target), connectTimeout: connectTimeoutMs },
-        script: { sha, source },
+        script: { id, source },
         mainKey: shard.keys.main,
         alivePrefix: shard.keys.alive(''),
         stallLimitMs,

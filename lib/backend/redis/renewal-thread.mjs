@@ -61,10 +61,11 @@ const answered = async (promise) => {
 
 const callScript = async (args) => {
   try {
-    return await answered(renewing.call('EVALSHA', script.sha, 1, mainKey, ...args))
+    return await answered(renewing.call('FCALL', script.id, 1, mainKey, ...args))
   } catch (error) {
-    if (!String(error?.message).startsWith('NOSCRIPT')) throw error
-    return answered(renewing.call('EVAL', script.source, 1, mainKey, ...args))
+    if (!String(error?.message).includes('Function not found')) throw error
+    renewing.call('FUNCTION', 'LOAD', script.source).catch(() => undefined) // somebody else may have loaded it
+    return answered(renewing.call('FCALL', script.id, 1, mainKey, ...args))
   }
 }
 

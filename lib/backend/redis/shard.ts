@@ -230,16 +230,24 @@ export class Shard {
       const [name, ...rest] = args
       return new Command(String(name), rest, options)
     }
-    const [name, text] = needsText ? (['EVAL', script.source] as const) : (['EVALSHA', script.sha] as const)
-    return new Command(name, [text, 1, this.keys.main, ...args], options)
+    if (needsText) this.#load(script)
+    return new Command('FCALL', [script.id, 1, this.keys.main, ...args], options)
+  }
+
+  /** Makes Redis know a script, before the call that is sent next. */
+  #load(script: Script): void {
+    const load = new Command('FUNCTION', ['LOAD', script.source], { replyEncoding: null })
+    // Somebody else may have loaded it; where it could not be, the call says so.
+    load.promise.catch(() => undefined)
+    void this.#redis.sendCommand(load)
   }
 
   // ----------------------------------------------------------------------------------------------------- what went wrong
 
   #failed(call: Call, error: Error): void {
     const word = /^-?([A-Z]+) /.exec(error.message)?.[1] ?? ''
-    if (word === 'NOSCRIPT' && call.script !== undefined) {
-      call.needsText = true // it was not executed, and its text makes Redis know it
+    if (call.script !== undefined && error.message.includes('Function not found')) {
+      call.needsText = true // it was not executed, and will be once Redis knows it
       this.#again(call)
     } else if (PASSING.has(word)) {
       this.#later(call, error)

@@ -5,4 +5,4 @@
 -- Derives: T:r:<run> T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:k:<key>
 -- ARGV: as open
 -- Answers: OK token or '' | EXISTS run | CONFLICT run | BACKPRESSURE
-return open(true)
+return open(true, ARGV)

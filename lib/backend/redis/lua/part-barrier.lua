@@ -1,12 +1,12 @@
 -- How branches move between states and what follows from it, as in the kernel's transitions. All of it changes the picture only; `commit`
 -- writes it. From the first write on nothing is read.
 local MOST_GROUPS, MOST_WAITING = 256, 256
-local toClose, closeLater, placeLater = {}, {}, {}
-local rings = {}
-local due, dueGone, delayedDue, owned, ownedGone, deadLetters, toAsk = {}, {}, {}, {}, {}, {}, {}
-local saves, newLanes = {}, {}
+local toClose, closeLater, placeLater, rings, due, dueGone, delayedDue, owned, deadLetters, saves, newLanes, dropped, promotedGone, lanes, waiting, leaving, woken
 
-local dropped = {}
+local function begin_barrier()
+  toClose, closeLater, placeLater, rings, due, dueGone, delayedDue, owned, deadLetters = {}, {}, {}, {}, {}, {}, {}, {}, {}
+  saves, newLanes, dropped, promotedGone, lanes, waiting, leaving, woken = {}, {}, {}, {}, {}, nil, {}, {}
+end
 
 -- Forgets what was to be changed of a group that turned out to be unreadable. Who waits for it is told to look.
 local function drop(gid)
@@ -340,8 +340,6 @@ local function takeBack(g, lease, cause, most)
   return taken, isAll
 end
 
-local promotedGone = {}
-
 -- Makes up to `most` delayed branches ready whose time has come. An entry that the table does not know as delayed is dropped.
 local function promote(most)
   local entries = call('ZRANGEBYSCORE', T .. ':d', '-inf', whole(now()), 'LIMIT', 0, most)
@@ -369,8 +367,6 @@ end
 
 -- ------------------------------------------------------------------------------------------------------------------------ waking
 
-local lanes = {}
-
 -- What a lane asks of a worker: queue, and lists of capabilities and tasks.
 local function laneOf(lane)
   local known = lanes[lane]
@@ -397,8 +393,6 @@ local function hasAll(have, wanted)
   return true
 end
 
-local waiting
-
 -- Sessions that wait, longest first, with what they would take.
 local function whoWaits()
   if waiting then
@@ -410,9 +404,6 @@ local function whoWaits()
   end
   return waiting
 end
-
--- Base ids of sessions that this call removes, and how many of each.
-local leaving = {}
 
 -- Whether a group is reserved for a live worker other than this one.
 local function isHeldForOther(g, base)
@@ -436,8 +427,6 @@ local function mayTake(waiter, g)
   return waiter.free > 0 and hasAll(waiter.queues, lane.queue) and hasAll(waiter.capabilities, lane.requires) and hasAll(waiter.tasks, lane.tasks)
     and (waiter.deeper == 0 or g.depth > waiter.deeper) and not isHeldForOther(g, waiter.base)
 end
-
-local woken = {}
 
 local function wake(waiter)
   waiter.isWoken = true

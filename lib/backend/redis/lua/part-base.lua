@@ -1,9 +1,7 @@
 -- What every script has: names, the clock, the shard's own hash, news for others. Nothing here writes before `commit` says so.
-local call, byte, char, sub, rep, find, match = redis.call, string.byte, string.char, string.sub, string.rep, string.find, string.match
-local floor, min, max, concat = math.floor, math.min, math.max, table.concat
-local pack, unpackBytes = struct.pack, struct.unpack
-local M = KEYS[1]
-local T = sub(M, 1, -3)
+-- A script is a function that Redis keeps, so these lines run once; what belongs to one call is made anew by `begin_…`, with which every
+-- call begins.
+local byte, char, sub, rep, find, match, floor, min, max, concat, pack, unpackBytes, call, M, T
 
 -- Numbers over 1e14 lose digits when they are joined to a text; those below do not.
 local function whole(number)
@@ -11,7 +9,7 @@ local function whole(number)
 end
 
 -- Fields of T:m as they were read, or as they will be written.
-local shard, shardChanges = {}, {}
+local shard, shardChanges
 
 -- Reads fields of T:m in one command.
 local function glance(...)
@@ -66,7 +64,7 @@ local function nextFence()
 end
 
 -- Hints: a failure to give one stops nothing.
-local news, activities = {}, {}
+local news, activities
 
 local function tell(session, kind, gid, value)
   news[#news + 1] = { session, kind, gid, value }
@@ -77,7 +75,7 @@ local function activity(run, kind, gid)
 end
 
 -- Unreadable records, with what could not be read of them.
-local broken, brokenOrder = {}, {}
+local broken, brokenOrder
 
 local function quarantine(what, why)
   if not broken[what] then
@@ -95,6 +93,15 @@ local function many(command, key, arguments)
   for i = 1, count, 4000 do
     call(command, key, unpack(arguments, i, min(i + 3999, count)))
   end
+end
+
+local function begin_base(keys)
+  -- Redis has no library at hand while it loads a function, only while it runs one
+  byte, char, sub, rep, find, match = string.byte, string.char, string.sub, string.rep, string.find, string.match
+  floor, min, max, concat, pack, unpackBytes = math.floor, math.min, math.max, table.concat, struct.pack, struct.unpack
+  call, M = redis.call, keys[1]
+  T = sub(M, 1, -3)
+  shard, shardChanges, wallMicros, clock, news, activities, broken, brokenOrder = {}, {}, nil, nil, {}, {}, {}, {}
 end
 
 local function commitShard()

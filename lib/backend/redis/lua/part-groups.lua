@@ -9,12 +9,12 @@ local function kidsFlag(flags)
   return flags >= HAS_KIDS and HAS_KIDS or 0
 end
 
-local NO_LEASE = rep("\0", 4)
-local NO_CELL = rep('\0', 8)
+local NO_LEASE = '\0\0\0\0'
+local NO_CELL = '\0\0\0\0\0\0\0\0'
 local SEGMENT_BYTES = 1048576
 
 -- By gid: the group, or false when there is none.
-local groups, groupOrder = {}, {}
+local groups, groupOrder
 local HEAD = '^([^\t]*)\t([^\t]*)\t(%d+)\t(%d)\t(%a+)\t(%d+)\t(%d+)\t(%d+)\t(%d+)\t(%d+)\t(%d+)\t(%d+)\t(%d+)\t(%d+)\t([^\t]*)\t([^\n]*)\n'
 local STATE = '^(%l) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%d+)$'
 local RARE = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%d+) (%d) (%d+)$'
@@ -220,7 +220,7 @@ local function held(gid, index, token)
 end
 
 -- Runs, by id: the facts, or false when there is none.
-local runs, runOrder = {}, {}
+local runs, runOrder
 local RUN_FIELDS = { 'created', 'end', 'paused', 'aband', 'started', 'driver', 'startedAt', 'ret', 'timeout', 'graph', 'ikey', 'kept' }
 
 local function loadRun(id)
@@ -244,4 +244,8 @@ end
 local function setRun(run, name, value)
   run.changes[#run.changes + 1] = name
   run.changes[#run.changes + 1] = value
+end
+
+local function begin_groups()
+  groups, groupOrder, runs, runOrder = {}, {}, {}, {}
 end

@@ -22,7 +22,7 @@ local function answerForKnown(id, runId, nonce, digest, session)
   return { 'EXISTS', id }
 end
 
-local function open(isFull)
+local function open(isFull, ARGV)
   local runId, session, nonce, digest, workflow, graph, key, input = unpack(ARGV, 1, 8)
   local tasks, losses, timeout, retention, spec = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
   if call('HEXISTS', T .. ':r:' .. runId, 'created') == 1 then

@@ -19,9 +19,8 @@ local function retire(g)
   g.cursorCount, g.hasKids, g.kids = 0, false, nil
 end
 
-local slid
-
-local function step(isFull)
+local function step(isFull, ARGV)
+  local slid
   local runId, gid, index, token = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
   local hasCursor, cursor, ending, value = ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8]
   glance('fence', 'seq', 'ahead', 'lanes', 'keep')

@@ -1,7 +1,11 @@
 -- The sweep: promotes what is due, takes back what dead sessions and passed deadlines held, ends runs past their timeout, purges what is past
 -- retention, walks on below what was closed, and wakes whoever waits beside work.
 local MOST_ITEMS, MOST_SESSIONS, SWEEP_GAP_MS, SUSPECT_MS = 256, 1000, 100, 300
-local removals, afterwards, sessionWrites = {}, {}, {}
+local removals, afterwards, sessionWrites
+
+local function begin_sweep()
+  removals, afterwards, sessionWrites = {}, {}, {}
+end
 
 local function sweepInterval(ttl)
   return max(SWEEP_GAP_MS, min(1000, floor(ttl / 3)))

@@ -7,4 +7,4 @@
 --   number of saves, path and value of each, number of retired, gid of each, and for a group: gid, digest, size, shared, rule, queue, requires, tasks,
 --   priority, depth, limit, attempts, maxLosses, timeoutMs, affinity, affinityMs, graph, from, count, base, ends, bytes, spec
 -- Answers: OK fill | DONE | CONFLICT | NOGRAPH | FENCED | BASE bytes fill | BACKPRESSURE | BAD why
-return step(false)
+return step(false, ARGV)
