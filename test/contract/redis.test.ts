@@ -28,8 +28,11 @@ describeBackend('Redis', async (options) => new RedisHarness(options).open())
 async function warmRedis(): Promise<RedisServer> {
   const server = await privateRedis({ config: { 'latency-tracking': 'no' } })
   const redis = new Redis(server.socket)
-  for (const { source } of loadScripts().values()) await redis.script('LOAD', source)
-  await redis.quit()
+  try {
+    for (const { source } of loadScripts().values()) await redis.function('LOAD', source)
+  } finally {
+    await redis.quit()
+  }
   return server
 }
 
@@ -108,10 +111,12 @@ class RedisHarness implements Harness {
       arrived.push(this.#arrivalOf(mark))
       await this.#redis.publish(`${tag}:act:${run}`, `settled ${MARK}${mark}`)
     }
-    await Promise.race([
-      Promise.all(arrived),
-      this.advance(QUIET_MS).then(() => Promise.reject(new Error('expected the marks to arrive'))),
-    ])
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error('expected the marks to arrive')), QUIET_MS)
+    })
+    await Promise.race([Promise.all(arrived), late])
+    clearTimeout(timer)
   }
 
   newNonce(): string {

@@ -19,7 +19,6 @@ import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
 import { decodeInfo } from './info-codec.js'
 import { groupStateOf, outcomes } from './outcomes.js'
-import { OUTCOME_OF_BYTE } from './settle.js'
 import { decodeSpec } from './spec-codec.js'
 
 /** Things in one call. */
@@ -253,7 +252,7 @@ function readLetter(id: string, fields: ReadonlyMap<string, Buffer>): DeadLetter
     gid: text('gid'),
     index: Number(text('index')),
     runId: text('run'),
-    kind: OUTCOME_OF_BYTE.get(Number(text('kind'))) === 'dead' ? 'dead' : 'failed',
+    kind: text('kind') === 'dead' ? 'dead' : 'failed',
     errors: Number(text('errors')),
     losses: Number(text('losses')),
     at: Number(text('at')),
