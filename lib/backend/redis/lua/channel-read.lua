@@ -4,7 +4,7 @@
 -- KEYS: T:m
 -- Derives: T:r:<run> T:r:<run>:ch T:r:<run>:cx T:r:<run>:cl:<key>
 -- ARGV: run, get key | run, keys
--- Answers: NONE | VALUE bytes | NUMBER text | LIST items… | KEYS keys… | GONE
+-- Answers: NONE | VALUE bytes | NUMBER text | LIST items | KEYS keys… | GONE
 local run, what, key = ARGV[1], ARGV[2], ARGV[3]
 local c = channelsOf(run)
 if call('HLEN', T .. ':r:' .. run) == 0 then
@@ -30,8 +30,6 @@ if kind == 'v' then
 elseif kind == 'n' then
   return { 'NUMBER', bytes }
 elseif kind == 'l' then
-  local answer = call('LRANGE', c.items .. key, 0, -1)
-  table.insert(answer, 1, 'LIST')
-  return answer
+  return { 'LIST', call('LRANGE', c.items .. key, 0, -1) }
 end
 return { 'NONE' }

@@ -48,7 +48,7 @@ async function read(
     case 'NUMBER':
       return { status: 'ok', kind: 'get', value: { kind: 'number', number: readNumber(textOf(found[0])) } }
     case 'LIST':
-      return { status: 'ok', kind: 'get', value: { kind: 'list', items: pack(found.map(bytesOf)) } }
+      return { status: 'ok', kind: 'get', value: { kind: 'list', items: pack(listOf(found[0]).map(bytesOf)) } }
     case 'KEYS':
       return { status: 'ok', kind: 'keys', keys: found.map(textOf) }
     default:

@@ -1,0 +1,49 @@
+/** Every key has one name in code and one line in docs/redis.md. */
+import { keysOf, tagOf } from '../../lib/backend/redis/keys.js'
+import { readDoc, tableRows } from '../ground/doc-table.js'
+
+/** What the placeholders of the table are called, by how a function of keys.ts calls its argument. */
+const PLACEHOLDERS: Readonly<Record<string, readonly string[]>> = {
+  lane: ['<lane>'],
+  group: ['<gid>'],
+  spec: ['<gid>'],
+  table: ['<gid>'],
+  segment: ['<gid>', '<k>'],
+  returned: ['<gid>'],
+  cursors: ['<gid>'],
+  children: ['<gid>'],
+  outcomes: ['<gid>'],
+  session: ['<session>'],
+  owned: ['<session>'],
+  inbox: ['<session>'],
+  run: ['<run>'],
+  outputs: ['<run>'],
+  channels: ['<run>'],
+  channelTimes: ['<run>'],
+  channelCalls: ['<run>'],
+  channelList: ['<run>', '<key>'],
+  runGroups: ['<run>'],
+  idempotency: ['<key>'],
+  graph: ['<sha256>'],
+  activity: ['<run>'],
+  alive: ['<session>'],
+}
+
+describe('keys', () => {
+  it('are those of the table in docs/redis.md, all of them', () => {
+    const names = Object.entries(keysOf('T')).map(([name, key]) => {
+      if (typeof key === 'string') return key
+      const placeholders = PLACEHOLDERS[name] ?? []
+      return (key as (...parts: readonly string[]) => string)(...placeholders)
+    })
+    const documented = tableRows(readDoc('redis.md'), 'Keys').map(([key = '']) => key.replaceAll('`', ''))
+    expect([...names].sort()).toEqual([...documented].sort())
+    expect(new Set(names).size).toBe(names.length)
+  })
+
+  it('have the hash tag of their shard', () => {
+    const tag = tagOf('my:app')
+    expect(tag).toBe('{my:app:0}')
+    expect(keysOf(tag).group('run/0')).toBe('{my:app:0}:b:run/0')
+  })
+})
