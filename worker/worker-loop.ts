@@ -91,6 +91,8 @@ export class WorkerLoop {
   /** Grants with branches that wait for a slot, in order of their arrival; how many branches. */
   readonly #backlog = new Set<GrantInFlight>()
   #waiting = 0
+  /** Branches that wait for their graph. */
+  #preparing = 0
   #startedInAll = 0
   /** Calls under way that may bring grants, and grants that wait for their graph. */
   #coming = 0
@@ -242,7 +244,7 @@ export class WorkerLoop {
   /** How many branches may be asked for now. */
   #room(): number {
     if (this.#isQuiet) return 0
-    const free = this.#slots.free - this.#waiting
+    const free = this.#slots.free - this.#waiting - this.#preparing
     const ahead = this.#ahead.most
     // In large helpings: little by little, each would cost a call.
     return ahead === 0 || free > 0 || this.#waiting * 2 <= ahead ? Math.max(0, free + ahead) : 0
@@ -333,12 +335,17 @@ export class WorkerLoop {
       const prepared = this.#options.engine.prepare(grant)
       if (prepared instanceof Promise) {
         this.#coming += 1
+        this.#preparing += grant.indexes.length
         void prepared
           .then(
             (known) => this.#admit(known, share),
             (error: unknown) => this.#refuse(grant, share, error),
           )
-          .finally(() => this.#hasCome())
+          .finally(() => {
+            this.#preparing -= grant.indexes.length
+            this.#hasCome()
+            this.#plan()
+          })
       } else this.#admit(prepared, share)
     } catch (error) {
       this.#coming += 1

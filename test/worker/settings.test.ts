@@ -1,0 +1,151 @@
+/** Options of a command, from flags, environment and file. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Command, readSettings } from '../../bin/settings.js'
+import { WORKER_OPTIONS } from '../../lib/options.js'
+import { failureOf } from '../behaviours/support.js'
+
+const command: Command = {
+  name: 'graflow-worker',
+  summary: 'runs tasks',
+  table: WORKER_OPTIONS,
+  aliases: { 'key-prefix': 'keyPrefix', 'redis-key-prefix': 'keyPrefix', queue: 'queues', capability: 'capabilities' },
+  section: 'worker',
+  version: '1.2.3',
+}
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'graflow-settings-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+})
+
+const file = (value: unknown, name = 'graflow.config.json'): void => {
+  writeFileSync(join(folder, name), typeof value === 'string' ? value : JSON.stringify(value))
+}
+const settings = async (argv: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  (await readSettings(command, { argv, env, folder })).options
+const refused = async (argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> => {
+  const error = await failureOf(readSettings(command, { argv, env, folder }))
+  expect(error.code).toBe('INVALID_OPTION')
+  return error.message
+}
+
+describe('settings of a command', () => {
+  it('come from flags, in both spellings, lists by repetition or commas', async () => {
+    const argv =
+      '--tasks a.js --tasks b.js,c.ts --queue default --queue=gpu:2 --max-concurrent-tasks 4 --metadata zone=eu-1'
+    expect(await settings([...argv.split(' '), '--redis-key-prefix', 'my:app', '--role=worker'])).toEqual({
+      tasks: ['a.js', 'b.js', 'c.ts'],
+      queues: ['default', 'gpu:2'],
+      maxConcurrentTasks: 4,
+      metadata: ['zone=eu-1'],
+      keyPrefix: 'my:app',
+      role: 'worker',
+    })
+    expect(await settings(['--key-prefix', 'p'])).toEqual({ keyPrefix: 'p' })
+  })
+
+  it('take texts that look like numbers as what the option is', async () => {
+    expect(await settings(['--worker-id', '007', '--build-id', '1.0'])).toEqual({ workerId: '007', buildId: '1.0' })
+  })
+
+  it.each(
+    Object.entries(WORKER_OPTIONS).flatMap(([option, { env }]) => env.map((name): [string, string] => [name, option])),
+  )('come from the environment: %s is %s', async (name, option) => {
+    const texts: Readonly<Record<string, readonly [string, unknown]>> = {
+      integer: ['7', 7],
+      list: ['a, b', ['a', 'b']],
+      string: ['x', 'x'],
+    }
+    const own: Readonly<Record<string, string>> = {
+      role: 'worker',
+      logLevel: 'warn',
+      logFormat: 'json',
+      redisUrl: 'redis://h',
+    }
+    const spec = WORKER_OPTIONS[option as keyof typeof WORKER_OPTIONS]
+    const text = own[option] ?? texts[spec.kind]?.[0] ?? ''
+    expect(await settings([], { [name]: text })).toEqual({ [option]: own[option] ?? texts[spec.kind]?.[1] })
+  })
+
+  it('come from a file, at its top or in the section, in either spelling', async () => {
+    file({
+      redisUrl: 'redis://f',
+      'redis-key-prefix': 'f',
+      queue: 'a',
+      worker: { metadata: { zone: 'eu' }, buildId: '2' },
+    })
+    expect(await settings([])).toEqual({
+      ...{ redisUrl: 'redis://f', keyPrefix: 'f', queues: ['a'], metadata: ['zone=eu'], buildId: '2' },
+    })
+    file({ maxConcurrentTasks: 3 }, 'other.json')
+    expect(await settings(['--config', 'other.json'])).toEqual({ maxConcurrentTasks: 3 })
+    expect(await settings([], { GRAFLOW_CONFIG: 'other.json' })).toEqual({ maxConcurrentTasks: 3 })
+  })
+
+  it('count in the order flag, environment, file; GRAFLOW_ before the seeds’ names', async () => {
+    file({ maxConcurrentTasks: 1, workerId: 'file', logLevel: 'error' })
+    const env = { MAX_CONCURRENT_TASKS: '2', GRAFLOW_MAX_CONCURRENT_TASKS: '3', WORKER_ID: 'env', LOG_LEVEL: '' }
+    expect(await settings(['--max-concurrent-tasks', '4'], env)).toEqual({
+      ...{ maxConcurrentTasks: 4, workerId: 'env', logLevel: 'error' },
+    })
+    expect(await settings([], env)).toMatchObject({ maxConcurrentTasks: 3 })
+  })
+
+  it('take a host that is a flag before an address from elsewhere', async () => {
+    expect(await settings(['--redis-port', '7'], { REDIS_URL: 'redis://e' })).toEqual({ redisPort: 7 })
+    expect(await settings([], { REDIS_URL: 'redis://e', REDIS_HOST: 'h' })).toMatchObject({ redisUrl: 'redis://e' })
+  })
+
+  it('read secrets from files', async () => {
+    file('redis://:secret@h\n', 'url')
+    expect(await settings([], { GRAFLOW_REDIS_URL_FILE: 'url' })).toEqual({ redisUrl: 'redis://:secret@h' })
+    expect(await refused([], { GRAFLOW_REDIS_URL_FILE: 'none' })).toContain('GRAFLOW_REDIS_URL_FILE: cannot read')
+  })
+
+  it('are printed by --help: every flag with its default and its variables', async () => {
+    const { text } = await readSettings(command, { argv: ['--help'], env: {}, folder })
+    for (const { flag, env, default: value } of Object.values(WORKER_OPTIONS)) {
+      expect(text).toContain(`--${flag}`)
+      expect(text).toContain(`default: ${value}`)
+      for (const name of env) expect(text).toContain(name)
+    }
+    expect((await readSettings(command, { argv: ['--version'], env: {}, folder })).text).toBe('1.2.3')
+  })
+
+  it.each<[string, readonly string[], string]>([
+    [
+      'an unknown flag',
+      ['--max-concurrent-task', '3'],
+      'unknown flag --max-concurrent-task (did you mean "max-concurrent-tasks"?)',
+    ],
+    ['the beginning of a flag', ['--graceful', '3'], '(did you mean "graceful-shutdown-timeout-ms"?)'],
+    ['a word that is no flag', ['tasks.js'], 'expected flags only, got "tasks.js"'],
+    ['a flag without a value', ['--tasks'], 'Not enough arguments following: tasks'],
+    ['too large a number', ['--redis-port', '70000'], '--redis-port: expected an integer from 1 to 65535, got 70000'],
+    ['a text for a number', ['--redis-port', 'x'], '--redis-port: expected an integer from 1 to 65535, got "x"'],
+    ['a misspelt word', ['--role', 'obsever'], 'got "obsever" (did you mean "observer"?)'],
+    ['a bad prefix', ['--redis-key-prefix', 'a:{b}'], '--redis-key-prefix: expected a text that matches'],
+  ])('refuse %s', async (_what, argv, says) => {
+    expect(await refused(argv)).toContain(says)
+  })
+
+  it('refuse bad values of the environment and of files, and say where they stand', async () => {
+    expect(await refused([], { GRAFLOW_ROLE: 'boss' })).toContain('GRAFLOW_ROLE: expected one of')
+    file({ maxConcurentTasks: 3 })
+    expect(await refused([])).toContain(
+      'graflow.config.json: maxConcurentTasks: there is no such option (did you mean "maxConcurrentTasks"?)',
+    )
+    file({ worker: { redisPort: 'x' } })
+    expect(await refused([])).toContain('graflow.config.json: worker: redisPort: expected an integer')
+    file('{ "a": ')
+    expect(await refused([])).toContain('is no JSON')
+    file('[]')
+    expect(await refused([])).toContain('expected an object of options')
+    expect(await refused(['--config', 'none.json'])).toContain('cannot read')
+  })
+})

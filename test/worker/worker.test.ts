@@ -1,0 +1,334 @@
+/** Workers as objects, on a store in this process. */
+import { each, GraflowError, par, seq, task, type TaskContext } from 'graflow'
+import { failureOf } from '../behaviours/support.js'
+import { thrown } from '../thrown.js'
+import { Gate, SharedStore } from './shared-store.js'
+
+const add = task('add', (n: number) => n + 1)
+const total = task('total', (all: readonly number[]) => all.reduce((a, b) => a + b, 0))
+const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
+
+let store: SharedStore
+beforeEach(() => {
+  store = new SharedStore()
+})
+afterEach(() => store.end())
+
+/** A task that waits at a gate and says with what attempt it was started. */
+function gated(name = 'gated', options: { readonly queue?: string } = {}) {
+  const gate = new Gate()
+  const starts: { readonly attempt: number; readonly n: number }[] = []
+  const node = task(name, options, async (n: number, ctx: TaskContext) => {
+    starts.push({ attempt: ctx.attempt, n })
+    await gate.pass(ctx.signal)
+    return n
+  })
+  return { gate, starts, node }
+}
+
+describe('a worker', () => {
+  it('runs what a client dispatches, and counts it', async () => {
+    const client = await store.client()
+    const fails = task('fails', () => {
+      throw new Error('no')
+    })
+    const worker = await store.started({ tasks: [add, total, fails] })
+    expect(await client.run(each(add).to(total), upTo(1_000))).toBe(500_500)
+    await failureOf(
+      client.run(
+        par(add, fails, add)
+          .settled()
+          .to(total as never),
+        1 as never,
+      ),
+    ).catch(() => undefined)
+    expect([worker.tasksProcessed, worker.tasksSucceeded, worker.tasksFailed]).toEqual([1_003, 1_002, 1])
+  })
+
+  it('X18: counts three that succeed and one that fails, and the time they took', async () => {
+    const client = await store.client()
+    const moody = task('moody', async (n: number) => {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      if (n === 3) throw new Error('no')
+      return n
+    })
+    const worker = await store.started({ tasks: [moody] })
+    await client.run(each(moody).settled(), [0, 1, 2, 3])
+    expect([worker.tasksProcessed, worker.tasksSucceeded, worker.tasksFailed]).toEqual([4, 3, 1])
+    expect(worker.totalExecutionTimeMs).toBeGreaterThan(0)
+  })
+
+  it('drives runs that nobody waits for', async () => {
+    const client = await store.client()
+    await store.started({ tasks: [seq(add, par(add, add), total)] })
+    const run = await client.submit(seq(add, par(add, add), total), 1)
+    expect(await run.result()).toBe(6)
+  })
+
+  it('drives them with one slot, which they give back at every barrier', async () => {
+    const client = await store.client()
+    const flow = seq(add, par(add, add), total)
+    await store.started({ tasks: [flow], maxConcurrentTasks: 1 })
+    const runs = await Promise.all([1, 2, 3].map((n) => client.submit(flow, n)))
+    expect(await Promise.all(runs.map((run) => run.result()))).toEqual([6, 8, 10])
+  })
+
+  it('runs no more at once than it may', async () => {
+    const client = await store.client()
+    const { gate, node } = gated()
+    const worker = await store.started({ tasks: [node], maxConcurrentTasks: 3 })
+    const result = client.run(each(node), upTo(10))
+    await gate.reached(3)
+    expect(worker.inFlight).toBe(3)
+    gate.open()
+    expect(await result).toEqual(upTo(10))
+    expect(gate.most).toBe(3)
+  })
+
+  it('runs no more of a queue than that may have in flight, and others beside it', async () => {
+    const client = await store.client()
+    const gpu = gated('on-gpu', { queue: 'gpu' })
+    const plain = gated('plain')
+    const worker = await store.started({
+      tasks: [gpu.node, plain.node],
+      maxConcurrentTasks: 6,
+      queues: ['default', 'gpu:2'],
+    })
+    const onGpu = client.run(each(gpu.node), upTo(7))
+    const others = client.run(each(plain.node), upTo(7))
+    await Promise.all([gpu.gate.reached(2), plain.gate.reached(4)])
+    expect(worker.inFlight).toBe(6)
+    gpu.gate.open()
+    plain.gate.open()
+    expect(await Promise.all([onGpu, others])).toEqual([upTo(7), upTo(7)])
+    expect(gpu.gate.most).toBe(2)
+  })
+
+  it('acquires short tasks ahead, and starts them in their order', async () => {
+    const client = await store.client()
+    const order: number[] = []
+    const notes = task('notes', (n: number) => {
+      order.push(n)
+      return n
+    })
+    await store.started({ tasks: [notes], maxConcurrentTasks: 1 })
+    expect(await client.run(each(notes), upTo(5_000))).toEqual(upTo(5_000))
+    expect(order).toEqual(upTo(5_000))
+  })
+
+  it('hands back what it acquired ahead of tasks that turn out to be long', async () => {
+    const client = await store.client()
+    const gate = new Gate()
+    const started: number[] = []
+    const turns = task('turns', async (n: number) => {
+      started.push(n)
+      if (n >= 100) await gate.pass()
+      return n
+    })
+    const first = await store.started({ tasks: [turns], maxConcurrentTasks: 1, workerId: 'first' })
+    const result = client.run(each(turns), upTo(104))
+    await gate.reached(1)
+    // The first worker has one of the long ones in its slot, and some behind it: the second gets these, one after the other.
+    const second = await store.started({ tasks: [turns], maxConcurrentTasks: 3, workerId: 'second' })
+    await gate.reached(4)
+    expect([first.inFlight, second.inFlight]).toEqual([1, 3])
+    gate.open()
+    expect(await result).toEqual(upTo(104))
+    expect(started).toHaveLength(104)
+  })
+
+  it('tells its states, and joins and leaves', async () => {
+    const client = await store.client()
+    const worker = store.worker({ tasks: [add], workerId: 'w', capabilities: ['gpu'] })
+    const seen: string[] = []
+    worker.events.subscribe('worker:state', ({ from, to }) => seen.push(`${from} → ${to}`))
+    worker.events.subscribe('worker:registered', ({ workerId, capabilities }) =>
+      seen.push(`${workerId} ${capabilities}`),
+    )
+    worker.events.subscribe('worker:deregistered', ({ reason }) => seen.push(reason))
+    expect(worker.state).toBe('registering')
+    await worker.start()
+    expect(worker.state).toBe('ready')
+    await client.run(each(add), [1])
+    await worker.stop()
+    expect(worker.state).toBe('stopped')
+    expect(seen).toEqual([
+      'w gpu',
+      'registering → ready',
+      'ready → busy',
+      'busy → ready',
+      'ready → draining',
+      'stopped',
+      'draining → stopped',
+    ])
+  })
+
+  it('says of itself what it was told', async () => {
+    await store.started({
+      ...{ tasks: [add], workerId: 'w', queues: ['a', 'b:2'], capabilities: ['gpu'], buildId: '7', role: 'worker' },
+      metadata: { zone: 'eu-1' },
+    })
+    expect(await store.backend.inspect.sessions()).toMatchObject([
+      { baseId: 'w', role: 'worker', queues: ['a', 'b', 'runs'], capabilities: ['gpu'], tasks: ['add'] },
+    ])
+    const [session] = await store.backend.inspect.sessions()
+    expect(session?.metadata).toEqual({ zone: 'eu-1', buildId: '7' })
+  })
+
+  it('takes nothing as an observer', async () => {
+    const client = await store.client()
+    const observer = await store.started({ role: 'observer' })
+    const run = await client.start(each(add), [1])
+    await new Promise((resolve) => setImmediate(resolve))
+    const worker = await store.started({ tasks: [add] })
+    expect(await run.result()).toEqual([2])
+    expect([observer.tasksProcessed, worker.tasksProcessed]).toEqual([0, 1])
+  })
+
+  it.each<[string, object, string, string]>([
+    ['no tasks', {}, 'INVALID_OPTION', 'worker: tasks: expected at least one task module'],
+    ['a queue with a bad number', { queues: ['gpu:0'] }, 'INVALID_OPTION', 'for two at once, got "gpu:0"'],
+    ['a queue with a bad name', { queues: ['g p'] }, 'INVALID_OPTION', 'got "g p"'],
+    ['a capability that is no name', { capabilities: ['a,b'] }, 'INVALID_OPTION', 'got "a,b"'],
+    ['metadata without a value', { metadata: ['zone'] }, 'INVALID_OPTION', 'got "zone"'],
+    ['too few at once', { maxConcurrentTasks: 0 }, 'INVALID_OPTION', 'from 1 to 100000 (branches), got 0'],
+    ['another option', { maxConcurrent: 1 }, 'INVALID_OPTION', 'there is no such option'],
+    ['an address of something else', { redisUrl: 'http://x' }, 'INVALID_OPTION', 'got "http://x"'],
+    ['the role leader', { role: 'leader' }, 'NOT_AVAILABLE', 'take auto or worker'],
+  ])('refuses %s', (_what, options, code, says) => {
+    const error = thrown(() =>
+      store.worker({
+        ...('tasks' in options ? {} : { tasks: [add] }),
+        ...options,
+        ...(Object.keys(options).length === 0 && { tasks: [] }),
+      }),
+    )
+    expect(error).toBeInstanceOf(GraflowError)
+    expect(error.code).toBe(code)
+    expect(error.message).toContain(says)
+  })
+
+  it('refuses two different tasks of one name', async () => {
+    const worker = store.worker({ tasks: [add, task('add', (n: number) => n - 1)] })
+    expect(await failureOf(worker.start())).toMatchObject({ code: 'DUPLICATE_TASK', details: { task: 'add' } })
+  })
+
+  it('cannot be started again', async () => {
+    const worker = await store.started({ tasks: [add] })
+    await worker.stop()
+    const other = store.worker({ tasks: [add] })
+    await other.stop()
+    expect((await failureOf(other.start())).code).toBe('CLOSED')
+  })
+})
+
+describe('a worker that is stopped', () => {
+  it('X10: takes nothing new, and finishes what runs', async () => {
+    const client = await store.client()
+    const { gate, node, starts } = gated()
+    const worker = await store.started({ tasks: [node] })
+    const first = await client.start(each(node), [1])
+    await gate.reached(1)
+    const stopped = worker.stop(60_000)
+    const late = await client.start(each(node), [2])
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    gate.open()
+    await stopped
+    expect(await first.result()).toEqual([1])
+    expect(starts).toEqual([{ attempt: 1, n: 1 }])
+    await store.started({ tasks: [node] })
+    expect(await late.result()).toEqual([2])
+  })
+
+  it('X11: hands back what does not finish in time, with its attempt unspent and its signal fired', async () => {
+    const client = await store.client()
+    const { gate, node, starts } = gated()
+    const worker = await store.started({ tasks: [node] })
+    const run = await client.start(each(node), [1])
+    await gate.reached(1)
+    await worker.stop(20)
+    expect(gate.waiting).toBe(0)
+    gate.open()
+    await store.started({ tasks: [node] })
+    expect(await run.result()).toEqual([1])
+    expect(starts).toEqual([
+      { attempt: 1, n: 1 },
+      { attempt: 1, n: 1 },
+    ])
+  })
+
+  it('FT-W21: hands back what it acquired ahead, unspent', async () => {
+    const client = await store.client()
+    const gate = new Gate()
+    const attempts: number[] = []
+    const turns = task('turns', async (n: number, ctx) => {
+      attempts.push(ctx.attempt)
+      if (n === 50) await gate.pass()
+      return n
+    })
+    const worker = await store.started({ tasks: [turns], maxConcurrentTasks: 1 })
+    const run = await client.start(each(turns), upTo(200))
+    await gate.reached(1)
+    const stopped = worker.stop(60_000)
+    const other = await store.started({ tasks: [turns], workerId: 'other' })
+    gate.open()
+    await stopped
+    expect(await run.result()).toEqual(upTo(200))
+    expect(worker.tasksProcessed + other.tasksProcessed).toBe(200)
+    expect(attempts).toEqual(upTo(200).map(() => 1))
+  })
+
+  it('hands a run it drives to another worker as soon as that waits at a barrier', async () => {
+    const client = await store.client()
+    const { gate, node } = gated('remote', { queue: 'far' })
+    const flow = seq(add, par(node, node), total)
+    const driver = await store.started({ tasks: [flow], workerId: 'driver' })
+    const far = await store.started({ tasks: [node], queues: ['far'], workerId: 'far' })
+    const run = await client.submit(flow, 1)
+    await gate.reached(2)
+    await driver.stop(60_000)
+    await store.started({ tasks: [flow], workerId: 'next' })
+    gate.open()
+    expect(await run.result()).toBe(4)
+    expect(far.tasksProcessed).toBe(2)
+  })
+
+  it('stops within about 2 s after its time although the store is away and a handler hangs', async () => {
+    const client = await store.client()
+    const gate = new Gate()
+    const hangs = task('hangs', () => gate.pass())
+    const worker = await store.started({ tasks: [hangs] })
+    await client.start(each(hangs), [1])
+    await gate.reached(1)
+    const lost = (): Promise<never> => Promise.reject(new GraflowError('REDIS_UNAVAILABLE', 'away'))
+    store.backend.settle = lost
+    store.backend.session = lost
+    const startedAt = performance.now()
+    await worker.stop(100)
+    expect(performance.now() - startedAt).toBeLessThan(2_100)
+    Reflect.deleteProperty(store.backend, 'session')
+  })
+})
+
+describe('a pool of workers', () => {
+  it('starts, scales and stops, and sums up what its workers did', async () => {
+    const client = await store.client()
+    const pool = store.pool({ workers: 2, tasks: [add], workerId: 'p' })
+    await pool.start()
+    expect(await client.run(each(add), upTo(500))).toEqual(upTo(501).slice(1))
+    await pool.scale(4)
+    expect(pool.workers.map(({ workerId }) => workerId)).toEqual(['p-1', 'p-2', 'p-3', 'p-4'])
+    await pool.scale(1)
+    expect(pool.size).toBe(1)
+    expect(await client.run(each(add), upTo(500))).toEqual(upTo(501).slice(1))
+    expect([pool.tasksProcessed, pool.tasksSucceeded, pool.tasksFailed]).toEqual([1_000, 1_000, 0])
+    await pool.stop()
+    expect(pool.size).toBe(0)
+    expect(pool.tasksProcessed).toBe(1_000)
+    expect((await failureOf(pool.scale(1))).code).toBe('CLOSED')
+  })
+
+  it.each([-1, 1.5, 1_001])('refuses %d workers', (workers) => {
+    expect(thrown(() => store.pool({ workers, tasks: [add] })).message).toContain('expected an integer from 0 to 1000')
+  })
+})
