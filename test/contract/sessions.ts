@@ -26,6 +26,17 @@ export function describeSessions(useWorld: UseWorld): void {
     expect(await world.settle(grant, 'succeeded')).toBe('ok')
   })
 
+  it('keeps what it acquires after it was thought dead and opened again, whatever is still to be taken back', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 1_000, shared: true, maxLosses: 0 })
+    await world.takeAndVanish(900)
+    await world.join('mortal')
+    const grant = await world.takeOne(1, { session: 'mortal' })
+    await world.live(1_000)
+    expect(await world.settle(grant, 'succeeded')).toBe('ok')
+  })
+
   it('W29: lets two sessions of one base id work side by side', async () => {
     const world = await useWorld()
     const holder = await world.start('run')

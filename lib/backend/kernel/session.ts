@@ -18,7 +18,10 @@ export function session(state: KernelState, request: SessionRequest): SessionAns
   switch (request.kind) {
     case 'open': {
       if (known !== undefined) forgetBase(state, known)
-      const opened = known ?? new Session(request.session, request.info, request.ttlMs, state.now)
+      const opened =
+        known ??
+        returning(state, request.session) ??
+        new Session(request.session, request.info, request.ttlMs, state.now)
       opened.update(request.info, request.ttlMs, state.now)
       state.sessions.set(opened.id, opened)
       state.bases.set(opened.info.baseId, (state.bases.get(opened.info.baseId) ?? 0) + 1)
@@ -53,6 +56,16 @@ export function session(state: KernelState, request: SessionRequest): SessionAns
     default:
       return request satisfies never
   }
+}
+
+/** A session that was thought dead and is back: what nobody has taken yet stays its own. */
+function returning(state: KernelState, id: string): Session | undefined {
+  for (const lost of state.lost) {
+    if (lost.id !== id) continue
+    state.lost.delete(lost)
+    return lost
+  }
+  return undefined
 }
 
 /** The session is nobody any more. What it holds stays held until it is taken back. */

@@ -28,6 +28,7 @@ if kind == 'open' then
   end
   call('ZCARD', T .. ':w')
   call('HLEN', T .. ':wb')
+  call('LLEN', T .. ':lost')
   local isNew = call('EXISTS', inbox) == 0
   local sequence = known[3]
   if not sequence then
@@ -45,6 +46,10 @@ if kind == 'open' then
     if call('HINCRBY', T .. ':wb', change[1], change[2]) <= 0 then
       call('HDEL', T .. ':wb', change[1])
     end
+  end
+  if not known[1] then
+    -- thought dead, and back: what nobody has taken yet stays its own, and nothing that it acquires from now on is taken
+    call('LREM', T .. ':lost', 0, session)
   end
   call('ZADD', T .. ':w', expiry(), session)
   call('HSET', key, 'base', base, 'info', ARGV[5], 'tasks', ARGV[6], 'ttl', ttl < math.huge and ARGV[3] or 'inf', 'seq', sequence)
