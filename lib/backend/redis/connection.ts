@@ -41,6 +41,7 @@ export function makeConnection({ target, name, connectTimeoutMs, random, onError
     autoResubscribe: false,
     enableOfflineQueue: false,
     maxRetriesPerRequest: null,
+    maxLoadingRetryTime: FIRST_DELAY_MS, // a Redis that loads its file says a second, however small the file
     retryStrategy: (times) => backoffMs(times - 1, random),
   })
   redis.on('error', onError)

@@ -24,6 +24,7 @@ const connect = (name) => {
     autoResubscribe: false,
     enableOfflineQueue: false,
     maxRetriesPerRequest: null,
+    maxLoadingRetryTime: 50, // a Redis that loads its file says a second, however small the file
     retryStrategy: (times) => Math.ceil(Math.min(50 * 2 ** Math.min(times - 1, 10), 500) * (0.5 + Math.random() / 2)),
   })
   redis.on('error', () => undefined) // the next attempt follows by itself
