@@ -166,8 +166,8 @@ describe('a worker', () => {
     }
     await client.run(each(slow), [{ n: 0, filling: '' }])
     const before = rssMb()
-    // 80 MB of inputs in all
-    const items = Array.from({ length: 10_000 }, (_, n) => ({ n, filling: 'x'.repeat(8_000) }))
+    // 15 MB of inputs in all
+    const items = Array.from({ length: 10_000 }, (_, n) => ({ n, filling: 'x'.repeat(1_500) }))
     const run = await client.start(each(slow), items)
     let most = { running: 0, rss: 0 }
     const watch = setInterval(() => {
@@ -183,7 +183,7 @@ describe('a worker', () => {
     }
     expect(most.running).toBeGreaterThanOrEqual(16)
     expect(most.running).toBeLessThan(600)
-    expect(most.rss - before).toBeLessThan(100)
+    expect(most.rss - before).toBeLessThan(60)
   }, 60_000)
 
   it('FT-W29: whose id another has: both work, one warning is given, and neither fences the other', async () => {
