@@ -1,0 +1,125 @@
+/** What those who run a worker see of it over HTTP. */
+import { each, GraflowError, task } from 'graflow'
+import type { Worker } from 'graflow/worker'
+import { failureOf } from '../behaviours/support.js'
+import { SharedStore } from './shared-store.js'
+
+const moody = task('moody', { retry: { attempts: 2 } }, (n: number, ctx) => {
+  if (n === 3 || (n === 2 && ctx.attempt === 1)) throw new Error('no')
+  return n
+})
+
+let store: SharedStore
+beforeEach(() => {
+  store = new SharedStore()
+})
+afterEach(() => store.end())
+
+const get = async (worker: Worker, path: string, method = 'GET') => {
+  const response = await fetch(`http://127.0.0.1:${worker.metricsPort}${path}`, { method })
+  return { status: response.status, type: response.headers.get('content-type'), text: await response.text() }
+}
+const start = (): Promise<Worker> =>
+  store.started({
+    tasks: [moody],
+    workerId: 'w',
+    metricsPort: 0,
+    metricsHost: '127.0.0.1',
+    keyPrefix: 'p',
+    queues: ['default', 'own'],
+  })
+
+describe('health of a worker', () => {
+  it('is good while it takes work', async () => {
+    const worker = await start()
+    expect(JSON.parse((await get(worker, '/livez')).text)).toEqual({ status: 'ok', workerId: 'w', state: 'ready' })
+    expect(await get(worker, '/readyz?x=1')).toMatchObject({ status: 200, type: 'application/json; charset=utf-8' })
+    expect(await get(worker, '/readyz', 'HEAD')).toMatchObject({ status: 200, text: '' })
+  })
+
+  it('is not ready while the store does not answer, and still live', async () => {
+    store.view = store.backend
+    store.backend.ping = () => Promise.reject(new GraflowError('REDIS_UNAVAILABLE', 'away'))
+    const worker = await start()
+    const { status, text } = await get(worker, '/readyz')
+    expect(status).toBe(503)
+    expect(JSON.parse(text)).toMatchObject({ status: 'unready', reason: 'the store does not answer: away' })
+    expect((await get(worker, '/livez')).status).toBe(200)
+  })
+
+  it('has nothing else, and takes no commands', async () => {
+    const worker = await start()
+    expect((await get(worker, '/')).status).toBe(404)
+    expect((await get(worker, '/livez', 'POST')).status).toBe(405)
+  })
+
+  it('says which port cannot be listened on', async () => {
+    const { metricsPort = 0 } = await start()
+    const other = store.worker({ tasks: [moody], metricsPort, metricsHost: '127.0.0.1' })
+    const error = await failureOf(other.start())
+    expect(error.code).toBe('INVALID_OPTION')
+    expect(error.message).toContain(`metricsPort: cannot listen on 127.0.0.1:${metricsPort}`)
+  })
+})
+
+describe('metrics of a worker', () => {
+  it('X18: count what it did, and show what waits', async () => {
+    const worker = await start()
+    const client = await store.client()
+    await client.run(each(moody).settled(), [0, 1, 2, 3])
+    const { type, text } = await get(worker, '/metrics')
+    expect(type).toContain('text/plain')
+    const lines = text.split('\n')
+    for (const line of [
+      'graflow_tasks_total{task="moody",outcome="succeeded"} 3',
+      'graflow_tasks_total{task="moody",outcome="failed"} 1',
+      'graflow_retries_total 2',
+      'graflow_fenced_total 0',
+      'graflow_sessions_lost_total 0',
+      'graflow_wakeup_missed_total 0',
+      'graflow_task_duration_seconds_count{task="moody"} 6',
+      'graflow_task_duration_seconds_bucket{task="moody",le="+Inf"} 6',
+      'graflow_queue_depth{key_prefix="p",queue="default"} 0',
+      'graflow_queue_depth{key_prefix="p",queue="own"} 0',
+      'graflow_backlog{key_prefix="p",queue="default"} 0',
+      'graflow_branches_in_flight 0',
+      'graflow_store_up 1',
+    ])
+      expect(lines).toContain(line)
+    for (const name of [
+      'graflow_event_loop_lag_seconds',
+      'graflow_graph_cache_hits_total',
+      'graflow_queue_oldest_seconds',
+    ])
+      expect(text).toContain(`# HELP ${name} `)
+  })
+
+  it('show what waits for a worker', async () => {
+    const worker = await store.started({ role: 'observer', metricsPort: 0, metricsHost: '127.0.0.1', keyPrefix: 'p' })
+    const client = await store.client()
+    const run = await client.start(each(moody), [0, 1, 2])
+    while ((await run.status()).total === 0) await new Promise((resolve) => setImmediate(resolve))
+    expect((await get(worker, '/metrics')).text).toContain('graflow_queue_depth{key_prefix="p",queue="default"} 3')
+  })
+
+  it('leave out what the store does not say', async () => {
+    const worker = await start()
+    store.backend.inspect.queues = () => Promise.reject(new GraflowError('REDIS_UNAVAILABLE', 'away'))
+    const { status, text } = await get(worker, '/metrics')
+    expect(status).toBe(200)
+    expect(text).toContain('graflow_store_up 0')
+    expect(text).not.toContain('graflow_queue_depth{')
+  })
+
+  it('have cumulative buckets', async () => {
+    const worker = await start()
+    const client = await store.client()
+    await client.run(each(moody).settled(), [0, 1])
+    const { text } = await get(worker, '/metrics')
+    const buckets = [...text.matchAll(/graflow_task_duration_seconds_bucket\{.*\} (\d+)/g)].map(([, count]) =>
+      Number(count),
+    )
+    expect(buckets).toEqual([...buckets].sort((a, b) => a - b))
+    expect(buckets.at(-1)).toBe(2)
+  })
+})

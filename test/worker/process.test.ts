@@ -1,0 +1,250 @@
+/** `graflow-worker` as people start it: the built command as a process, on a real Redis. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect, each, type Graflow } from 'graflow'
+import { Child, endChildren } from '../support/processes.js'
+import { Ledger } from '../support/ledger.js'
+import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
+import { bombs, counted, double } from './process.tasks.js'
+
+const program = join(__dirname, '../../dist/bin/graflow-worker.js')
+const library = join(__dirname, '../../dist/lib/index.js')
+const tasks = join(__dirname, 'process.tasks.ts')
+
+let folder: string
+let clients: Graflow[] = []
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'graflow-process-'))
+})
+afterEach(async () => {
+  await endChildren()
+  await Promise.all(clients.splice(0).map((client) => client.close()))
+  rmSync(folder, { recursive: true })
+})
+
+const worker = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Child =>
+  new Child({ name: 'worker', args: [program, ...args], env, cwd: folder })
+const ready = async (child: Child): Promise<Child> => {
+  await child.said(/is ready/)
+  return child
+}
+const write = (name: string, text: string): void => {
+  writeFileSync(join(folder, name), text)
+}
+const client = async (url: string, keyPrefix: string): Promise<Graflow> => {
+  const opened = await connect(url, { keyPrefix, logLevel: 'silent' })
+  clients.push(opened)
+  return opened
+}
+const imports = `import { task } from ${JSON.stringify(library)}\n`
+
+describe('task modules', () => {
+  it.each<[string, string, string, string]>([
+    ['one that is missing', 'taks.js', '', 'there is no file'],
+    ['one that is nearly there', 'task.mjs', 'export const a = 1', '(did you mean "tasks.mjs"?)'],
+    ['one that throws', 'tasks.mjs', 'throw new Error("on purpose")', 'it throws while it is loaded: on purpose'],
+    ['one that does not parse', 'tasks.mjs', 'export const', 'it throws while it is loaded'],
+    ['one that exports nothing', 'tasks.mjs', 'const a = 1', 'it exports nothing'],
+    [
+      'one that exports a function',
+      'tasks.mjs',
+      'export const a = () => 1',
+      "a function becomes a flow by task('name', fn)",
+    ],
+    [
+      'one with two tasks of one name',
+      'tasks.mjs',
+      `${imports}export const [a, b] = [task('x', () => 1), task('x', () => 2)]`,
+      'two different tasks are called "x"',
+    ],
+    ['a folder', '.', '', 'is no file: name the module in it'],
+    ['data', 'tasks.json', '{}', 'expected a module (.js, .mjs'],
+  ])('are refused with exit code 2: %s', async (_what, name, text, says) => {
+    write('tasks.mjs', text)
+    if (name.endsWith('.json')) write(name, text)
+    const child = worker(['--tasks', name, '--redis-url', 'redis://localhost:1'])
+    expect((await child.ends(10_000)).code).toBe(2)
+    expect(child.output).toContain('graflow-worker: ')
+    expect(child.output).toContain(says)
+  })
+
+  it('are JavaScript of either kind and TypeScript; tasks behind a workflow are known, too', async () => {
+    const { url } = await sharedRedis()
+    const prefix = freshPrefix()
+    write('esm.mjs', `${imports}export const esm = task('esm', (n) => n + 1)\nexport const data = 1`)
+    write(
+      'common.cjs',
+      `const { task } = require(${JSON.stringify(library)})\nexports.common = task('common', (n) => n - 1)`,
+    )
+    write('default.js', `module.exports = { inner: require(${JSON.stringify(library)}).task('by-default', (n) => n) }`)
+    const modules = ['esm.mjs', 'common.cjs', 'default.js', tasks].flatMap((path) => ['--tasks', path])
+    const child = await ready(worker([...modules, '--redis-url', url, '--redis-key-prefix', prefix]))
+    expect(child.output).toContain('tasks esm, common, by-default, ')
+    expect(child.output).toContain('hidden')
+    const graflow = await client(url, prefix)
+    const run = await graflow.submit(counted, [1, 2, 3])
+    expect(await run.result()).toBe(3)
+  })
+})
+
+describe('settings', () => {
+  it('come from the seeds’ environment', async () => {
+    const { port } = await sharedRedis()
+    const prefix = freshPrefix()
+    const env = {
+      ...{ REDIS_HOST: '127.0.0.1', REDIS_PORT: String(port), REDIS_DB: '0', REDIS_KEY_PREFIX: prefix },
+      ...{ WORKER_ID: 'from-env', MAX_CONCURRENT_TASKS: '3', LOG_LEVEL: 'info' },
+    }
+    const child = await ready(worker(['--tasks', tasks], env))
+    expect(child.output).toContain('worker from-env is ready: 3 at once')
+    const graflow = await client(`redis://127.0.0.1:${port}`, prefix)
+    expect(await graflow.run(each(double), [1, 2])).toEqual([2, 4])
+  })
+
+  it('come from a file, where nothing else says more', async () => {
+    const { url } = await sharedRedis()
+    write(
+      'graflow.config.json',
+      JSON.stringify({ redisUrl: url, tasks: [tasks], worker: { workerId: 'f', maxConcurrentTasks: 7 } }),
+    )
+    const child = await ready(worker(['--worker-id', 'flag', '--redis-key-prefix', freshPrefix()]))
+    expect(child.output).toContain('worker flag is ready: 7 at once')
+  })
+
+  it.each<[string, readonly string[], string]>([
+    ['an unknown flag', ['--tassk', 'x'], 'unknown flag --tassk (did you mean "tasks"?)'],
+    ['a bad value', ['--max-concurrent-tasks', '0'], 'from 1 to 100000 (branches), got 0'],
+    ['a bad address', ['--redis-url', 'localhost'], '--redis-url: expected a text that matches'],
+    ['a bad prefix', ['--redis-key-prefix', '{x}'], '--redis-key-prefix: expected a text that matches'],
+    ['no tasks', [], 'expected at least one task module'],
+    ['a bad queue', ['--tasks', tasks, '--queue', 'a b'], 'got "a b"'],
+  ])('that are wrong end it with exit code 2: %s', async (_what, args, says) => {
+    const child = worker(args)
+    expect((await child.ends(10_000)).code).toBe(2)
+    expect(child.output).toContain(says)
+    expect(child.output.trim().split('\n')).toHaveLength(1)
+  })
+})
+
+describe('without Redis', () => {
+  it('it ends with exit code 1 within 5 s, naming the address without its password', async () => {
+    const startedAt = performance.now()
+    const child = worker(['--tasks', tasks, '--redis-url', 'redis://user:geheim@127.0.0.1:1'])
+    const { code, at } = await child.ends(10_000)
+    expect(code).toBe(1)
+    expect(at - startedAt).toBeLessThan(5_000)
+    expect(child.output).toContain('127.0.0.1:1')
+    expect(child.output).not.toContain('geheim')
+    expect(child.output.trim().split('\n')).toHaveLength(1)
+  })
+
+  it('nor does it wait longer for an address that never answers', async () => {
+    const silent = createServer(() => undefined)
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const address = silent.address()
+    const port = typeof address === 'object' && address !== null ? address.port : 0
+    try {
+      const startedAt = performance.now()
+      const { code, at } = await worker([
+        '--tasks',
+        tasks,
+        '--redis-host',
+        '127.0.0.1',
+        '--redis-port',
+        String(port),
+      ]).ends(10_000)
+      expect(code).toBe(1)
+      expect(at - startedAt).toBeLessThan(5_500)
+    } finally {
+      silent.close()
+    }
+  })
+})
+
+describe('health', () => {
+  it('is served on the port that the log names; it turns unready while draining', async () => {
+    const { url } = await sharedRedis()
+    const prefix = freshPrefix()
+    const ledger = new Ledger()
+    try {
+      const args = [
+        '--tasks',
+        tasks,
+        '--redis-url',
+        url,
+        '--redis-key-prefix',
+        prefix,
+        '--metrics-port',
+        '0',
+        '--worker-id',
+        'h',
+      ]
+      const child = worker(args, ledger.env)
+      const [, port = ''] = await child.said(/metrics on http:\/\/0\.0\.0\.0:(\d+)/)
+      const get = async (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
+      expect((await get('/readyz')).status).toBe(200)
+      const graflow = await client(url, prefix)
+      expect(await graflow.run(each(double), [1, 2, 3])).toEqual([2, 4, 6])
+      const metrics = await (await get('/metrics')).text()
+      expect(metrics).toContain('graflow_tasks_total{task="double",outcome="succeeded"} 3')
+      expect(metrics).toContain(`graflow_queue_depth{key_prefix="${prefix}",queue="default"} 0`)
+      const run = await graflow.start(each(bombs), [1])
+      await ledger.until('start')
+      child.signal('SIGTERM')
+      await child.said(/draining/)
+      expect((await get('/readyz')).status).toBe(503)
+      expect((await get('/livez')).status).toBe(200)
+      ledger.open('others')
+      expect(await run.result()).toEqual([1])
+      expect((await child.ends(5_000)).code).toBe(0)
+    } finally {
+      ledger.remove()
+    }
+  })
+})
+
+describe('an exception that no task caught', () => {
+  it('FT-W19: ends the process with exit code 1; others finish its work, what it had not started with its first attempt', async () => {
+    const { url } = await sharedRedis()
+    const prefix = freshPrefix()
+    const ledger = new Ledger()
+    try {
+      const args = ['--tasks', tasks, '--redis-url', url, '--redis-key-prefix', prefix, '--max-concurrent-tasks', '2']
+      const child = await ready(worker(args, ledger.env))
+      const graflow = await client(url, prefix)
+      const run = await graflow.start(each(bombs), [0, 1, 2])
+      await ledger.until('start', 2)
+      ledger.open('bomb')
+      expect((await child.ends(5_000)).code).toBe(1)
+      expect(child.output).toContain('thrown in a timer')
+      ledger.open('others')
+      await ready(worker(args, ledger.env))
+      expect(await run.result()).toEqual([0, 1, 2])
+      const attempts = ledger.notes('start').map(({ details }) => [details['n'], details['attempt']])
+      expect(attempts.sort()).toEqual([
+        [0, 1],
+        [0, 2],
+        [1, 1],
+        [1, 2],
+        [2, 1],
+      ])
+    } finally {
+      ledger.remove()
+    }
+  })
+})
+
+describe('logs', () => {
+  it('are JSON, one object a line, when nobody looks; text when asked for', async () => {
+    const { url } = await sharedRedis()
+    mkdirSync(join(folder, 'logs'))
+    const args = ['--tasks', tasks, '--redis-url', url, '--redis-key-prefix', freshPrefix(), '--worker-id', 'l']
+    const json = await ready(worker(args))
+    const [line = ''] = json.output.split('\n')
+    expect(JSON.parse(line)).toMatchObject({ level: 'info', workerId: 'l', pid: json.pid })
+    const text = await ready(worker([...args, '--log-format', 'text']))
+    expect(text.output).toMatch(/^\d{4}-\d\d-\d\dT\S+ info {2}worker l is ready/m)
+  })
+})
