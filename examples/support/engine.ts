@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from 'node:os'
 import { connect, type Graflow } from 'graflow'
-import { findServer, hasWorkerProgram, HOW_TO_INSTALL, LocalCluster } from './local-cluster.js'
+import { findServer, HOW_TO_INSTALL, LocalCluster } from './local-cluster.js'
 
 export interface EngineOptions {
   /** Worker processes; 0: embedded; undefined: one a processor core if there is a server, else embedded. */
@@ -33,7 +33,7 @@ const MOST_WORKERS = 8
 /** @throws Error when workers are asked for and there is no server, or they do not start; the signal's reason */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { workers, tasks, maxConcurrentTasks, signal } = options
-  const server = workers === 0 || !hasWorkerProgram() ? undefined : findServer()
+  const server = workers === 0 ? undefined : findServer()
   if (server === undefined) {
     if (workers !== undefined && workers > 0)
       throw new Error(`worker processes need redis-server 7 or newer on PATH (${HOW_TO_INSTALL})`)

@@ -136,6 +136,7 @@ export class LocalCluster implements AsyncDisposable {
       'worker-id': `worker-${number}`,
       'max-concurrent-tasks': String(maxConcurrentTasks),
       'graceful-shutdown-timeout-ms': String(WORKER_GRACE_MS),
+      'metrics-host': '127.0.0.1',
       'metrics-port': String(port),
       'log-level': 'warn',
     }
@@ -149,18 +150,9 @@ export class LocalCluster implements AsyncDisposable {
 
 /** The command `graflow-worker`, as the package names it. */
 function workerProgram(): string {
-  const program = namedProgram()
-  if (program === undefined) throw new Error('this version of the package has no graflow-worker')
-  return program
-}
-
-export const hasWorkerProgram = (): boolean => namedProgram() !== undefined
-
-function namedProgram(): string | undefined {
   const manifest = fileURLToPath(import.meta.resolve('graflow/package.json'))
-  const { bin } = JSON.parse(readFileSync(manifest, 'utf8')) as { bin?: Readonly<Record<string, string>> }
-  const path = bin?.['graflow-worker']
-  return path === undefined ? undefined : join(dirname(manifest), path)
+  const { bin } = JSON.parse(readFileSync(manifest, 'utf8')) as { bin: { readonly 'graflow-worker': string } }
+  return join(dirname(manifest), bin['graflow-worker'])
 }
 
 const KEEPER = `
@@ -168,7 +160,7 @@ folder=$1; shift
 exec 3<&0
 "$@" </dev/null 3<&- & child=$!
 (read -r _ <&3; kill "$child" 2>/dev/null) & watcher=$!
-wait "$child"; status=$?
+wait "$child" 2>/dev/null; status=$?
 kill "$watcher" 2>/dev/null
 if [ -n "$folder" ]; then rm -rf "$folder"; fi
 exit "$status"

@@ -200,6 +200,18 @@ describe('examples/licence-audit on a small project', () => {
     })
   })
 
+  it('finds the same on worker processes, and says so', async () => {
+    const embedded = JSON.parse((await runExample('licence-audit/main.ts', [folder, '--json', ...EMBEDDED])).stdout)
+    const { code, stdout, stderr } = await runExample('licence-audit/main.ts', [folder, '--json', '--workers', '2'])
+    expect(stderr).toMatch(
+      /^2 worker processes and a private (redis|valkey)-server \d\S+\ninspecting packages: 15 branches\n/,
+    )
+    expect(code).toBe(0)
+    const { ran, ...report } = JSON.parse(stdout)
+    expect(ran).toMatchObject({ branches: 18, engine: 'redis', workers: 2 })
+    expect({ ...report, ran: 0 }).toEqual({ ...embedded, ran: 0 })
+  }, 60_000)
+
   it('finds the same when it is given the node_modules folder itself', async () => {
     const { stdout } = await runExample('licence-audit/main.ts', ['--json', join(folder, 'node_modules'), ...EMBEDDED])
     const { packages, findings } = JSON.parse(stdout)

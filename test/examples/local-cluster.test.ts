@@ -1,5 +1,5 @@
 /** What examples start beside themselves, and that nothing of it stays. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -72,6 +72,31 @@ describe('the private server of an example', () => {
     child.kill('SIGKILL')
     await server.closed
   })
+
+  it('takes its workers along when whoever started it is killed', async () => {
+    const child = run(`
+      const cluster = await LocalCluster.start({ ...options, tasks: process.cwd() + '/examples/mandelbrot/tasks.ts', workers: 2 })
+      console.log(cluster.url)`)
+    const url = await child.next()
+    const isThere = (): boolean => spawnSync('ps', ['-A', '-o', 'args'], { encoding: 'utf8' }).stdout.includes(url)
+    expect(isThere()).toBe(true)
+    const server = await connected(url)
+    child.kill('SIGKILL')
+    await server.closed
+    // Shells and workers end at the same time as the server does, in whatever order.
+    for (let looks = 0; isThere() && looks < 500; looks++) await once(spawn('ps'), 'exit')
+    expect(isThere()).toBe(false)
+  }, 60_000)
+
+  it('says which worker did not start, and stops the others', async () => {
+    const child = run(`
+      await LocalCluster.start({ ...options, tasks: '/nowhere/tasks.js', workers: 2 }).catch((error) => {
+        console.log(error.message)
+      })`)
+    expect(await child.next()).toMatch(/^worker-[12] ended with exit code 2 before it was ready$/)
+    const [code] = await once(child, 'exit')
+    expect(code).toBe(0)
+  }, 60_000)
 
   it('says so when it does not start', async () => {
     const child = run(`

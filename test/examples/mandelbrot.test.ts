@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -108,6 +109,43 @@ describe('examples/mandelbrot', () => {
       /^embedded engine in this process \(no Redis needed\)\ndrawing tiles: 16 branches\ndrawing tiles: 16 done in \d+ ms\none process, the same code\n$/,
     )
   })
+
+  it.each([1, 2, 3])(
+    'draws the same file on %i worker processes',
+    async (workers) => {
+      const out = join(folder, `workers-${workers}.png`)
+      const { code, stdout, stderr } = await runExample('mandelbrot/main.ts', [
+        ...SMALL,
+        ...['--workers', String(workers), '--tile', '7', '--out', out, '--json'],
+      ])
+      expect(stderr).toMatch(
+        /^[123] worker process(es)? and a private (redis|valkey)-server \d\S+\ndrawing tiles: 100 branches\ndrawing tiles: 100 done in \d+ ms\none process, the same code\n$/,
+      )
+      expect(code).toBe(0)
+      expect(JSON.parse(stdout)).toMatchObject({ sha256: SMALL_SHA256, tiles: 100, engine: 'redis', workers })
+      expect(sha256(readFileSync(out))).toBe(SMALL_SHA256)
+    },
+    60_000,
+  )
+
+  it('takes its workers and its Redis along when it is interrupted', async () => {
+    const out = join(folder, 'interrupted-workers.png')
+    let isKilled = false
+    const { code, stderr } = await runExample('mandelbrot/main.ts', ['--workers', '2', '--out', out], {
+      onStderr: (written, kill) => {
+        if (isKilled || !written.includes('drawing tiles:')) return
+        isKilled = true
+        kill('SIGINT')
+      },
+      env: { TMPDIR: folder },
+    })
+    expect(stderr).toMatch(/mandelbrot: run \S+ was cancelled: interrupted\n$/)
+    expect(code).toBe(130)
+    expect(readdirSync(folder).filter((name) => name.startsWith('graflow-example-'))).toEqual([])
+    // The path of the socket is among the words of the worker's command, and of the server's.
+    const { stdout: processes } = spawnSync('ps', ['-A', '-o', 'args'], { encoding: 'utf8' })
+    expect(processes.split('\n').filter((line) => line.includes(folder))).toEqual([])
+  }, 60_000)
 
   it('says how to get worker processes where there is no redis-server', async () => {
     const out = join(folder, 'without.png')

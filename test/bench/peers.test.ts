@@ -1,0 +1,101 @@
+/** The benchmark of peers over Redis, with so few branches that nothing is measured: does every system run, and is every answer right? */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { checkResults, resultOf } from '../../bench/peers/last-work.js'
+import { joinOf, p50Of, p99Of, rateOf, ratio, spread, type Results, type Sample } from '../../bench/peers/results.js'
+import { PEER_NAMES } from '../../bench/peers/systems.js'
+
+const root = join(__dirname, '../..')
+const folder = mkdtempSync(join(tmpdir(), 'graflow-peers-'))
+
+afterAll(() => {
+  rmSync(folder, { recursive: true })
+})
+
+interface Ended {
+  readonly code: number | null
+  readonly printed: string
+}
+
+const bench = (...options: readonly string[]): Promise<Ended> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ['--import', 'tsx', 'bench/peers/run.ts', ...options], { cwd: root })
+    let printed = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text))
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (printed += text))
+    child.on('error', reject)
+    child.on('close', (code) => {
+      resolve({ code, printed })
+    })
+  })
+
+describe('benchmark of peers', () => {
+  it('runs every system with real processes and finds every answer right', async () => {
+    const file = join(folder, 'results.json')
+    const { code, printed } = await bench('--smoke', '--sizes', '40,1', '--markdown', '--json', file)
+    expect(printed).toContain('**Join latency, in milliseconds, 2 worker processes**')
+    expect(code).toBe(0)
+    const { samples, skipped } = JSON.parse(readFileSync(file, 'utf8')) as Results
+    expect(skipped).toEqual([])
+    expect(samples.map(({ system, count }) => `${system}: ${count}`).sort()).toEqual(
+      PEER_NAMES.flatMap((system) => [`${system}: 1`, `${system}: 40`]).sort(),
+    )
+    for (const { singles, timesMs, cost } of samples) {
+      for (const { totalMs, joinMs, afterHandlerMs } of singles) {
+        expect(joinMs).toBeGreaterThan(0)
+        expect(afterHandlerMs).toBeGreaterThanOrEqual(joinMs)
+        expect(totalMs).toBeGreaterThan(afterHandlerMs)
+      }
+      expect(timesMs.length).toBeGreaterThanOrEqual(1)
+      for (const number of Object.values(cost)) expect(number).toBeGreaterThan(0)
+    }
+  }, 120_000)
+
+  it('says which option it does not understand', async () => {
+    const { code, printed } = await bench('--only', 'bullmq')
+    expect(printed).toContain(`--only takes ${PEER_NAMES.join(', ')}, got "bullmq"`)
+    expect(code).toBe(1)
+  }, 60_000)
+})
+
+describe('the check of a run', () => {
+  it('takes one result of each branch, in any order', () => {
+    expect(() => checkResults([4, 0, 3, 1, 2].map(resultOf), 5)).not.toThrow()
+  })
+
+  it.each([
+    ['a result that is missing', [0, 1, 3].map(resultOf), 4],
+    ['one that is there twice', [0, 1, 1].map(resultOf), 3],
+    ['one too many', [0, 1, 2].map(resultOf), 2],
+    ['an item that nobody handled', [resultOf(0), 2], 2],
+    ['no number', [Number.NaN], 1],
+  ])('refuses %s', (_, results, count) => {
+    expect(() => checkResults(results, count)).toThrow(/^expected /)
+  })
+})
+
+describe('the numbers of a benchmark', () => {
+  const sample = (system: Sample['system'], round: number, timesMs: readonly number[]): Sample => ({
+    ...{ round, system, workers: 1, count: 100, timesMs, peakBytes: undefined },
+    singles: [5, 1, 3].map((joinMs) => ({ totalMs: 10, joinMs, afterHandlerMs: 6 })),
+    cost: { commands: 1, redisUs: 1, producerUs: 1, workersUs: 1 },
+    residentBytes: { producer: 1, worker: 1 },
+  })
+  const results = {
+    samples: [sample('graflow', 0, [1, 3]), sample('graflow', 1, [2]), sample('bullmq-flows', 1, [8])],
+  } as unknown as Results // nothing else of it is looked at
+
+  it('are branches a second over the whole stream, and quantiles of its runs', () => {
+    const [first] = results.samples as readonly [Sample]
+    expect([rateOf(first), p50Of(first), p99Of(first), joinOf(first)]).toEqual([50_000, 1, 3, 3])
+  })
+
+  it('are medians of the rounds, and ratios within each round', () => {
+    const ours = { system: 'graflow', workers: 1, count: 100 } as const
+    expect(spread(results, ours, p99Of)).toEqual({ median: 2, min: 2, max: 3 })
+    expect(ratio(results, { ...ours, system: 'bullmq-flows' }, ours, p50Of)).toEqual({ median: 4, min: 4, max: 4 })
+    expect(spread(results, { ...ours, count: 10 }, p99Of)).toBeUndefined()
+  })
+})
