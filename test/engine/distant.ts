@@ -33,12 +33,15 @@ export async function openDistant({
   turns,
   random,
   wrap = (backend) => backend,
+  isProcess = false,
 }: {
   readonly slots: number
   readonly turns: (what: string) => number
   readonly random: Random
   /** Puts faults of its own between client and store. */
   readonly wrap?: (backend: Backend) => Backend
+  /** As in a worker process: acquires ahead, and driven runs have slots. */
+  readonly isProcess?: boolean
 }): Promise<Distant> {
   const { clock, timers } = countingClock()
   const errors: unknown[] = []
@@ -59,7 +62,8 @@ export async function openDistant({
   const loop = new WorkerLoop({
     ...{ backend, engine, clock, emitter, session, workerId, newId: systemId, maxConcurrentTasks: slots },
     ...{ queues: 'all', capabilities: 'all' },
-    driveRun: (grant, k) => client.driveSubmitted(grant, k),
+    ...(isProcess && { distant: { random }, runsHoldSlots: true }),
+    driveRun: (grant, k, slot) => client.held.driveSubmitted(grant, k, slot),
     onError: (error) => errors.push(error),
   })
   client.work(loop)

@@ -185,18 +185,21 @@ const ENDS = [
 const RUNS = Number(process.env['STRESS_RUNS'] ?? 150)
 
 describe('random flows', () => {
-  it.each([
+  it.each<[string, number, number, boolean?]>([
     ['one slot, a store at hand', 1, 0],
     ['one slot, a store far away', 1, 3],
     ['two slots', 2, 2],
     ['three slots', 3, 1],
-  ])('end, and leave nothing behind: %s', async (name, slots, mostTurns) => {
+    ['a process with two slots', 2, 3, true],
+    ['a process with one slot', 1, 1, true],
+  ])('end, and leave nothing behind: %s', async (name, slots, mostTurns, isProcess = false) => {
     const seed = Number(process.env['STRESS_SEED'] ?? 7) + slots * 1_000 + mostTurns
     const random = seededRandom(seed)
     const world: World = { random, active: 0, tasks: 0, hangs: false }
     const { client, backend, errors, held } = await openDistant({
       slots,
       random,
+      isProcess,
       turns: () => Math.floor(random() * (mostTurns + 1)),
     })
     const seen = new Map<string, number>()

@@ -1,6 +1,6 @@
 /** What those who run a worker see of it over HTTP. */
 import { each, GraflowError, task } from 'graflow'
-import type { Worker } from 'graflow/worker'
+import type { Worker } from '../../lib/worker.js'
 import { failureOf } from '../behaviours/support.js'
 import { SharedStore } from './shared-store.js'
 
