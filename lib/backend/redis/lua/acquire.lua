@@ -8,7 +8,7 @@
 -- Answers: OK isMore next-due (then the grants, 11 parts each) | NOSESSION | LANES (then fields of T:l)
 local session, nonce, most, bytesLeft, deeper, graceMs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 glance('fence', 'ready', 'lanes', 'ahead')
-local me = call('HMGET', T .. ':wi:' .. session, 'base', 'wait')
+local me = call('HMGET', T .. ':wi:' .. session, 'base', 'wait', 'nonces')
 if not me[1] then
   return { 'NOSESSION' }
 end
@@ -16,9 +16,12 @@ if shardNumber('lanes') ~= tonumber(ARGV[7]) then
   return { 'LANES', unpack(call('HGETALL', T .. ':l')) }
 end
 local base, wasWaiting = me[1], me[2]
-local nonces = call('HGET', T .. ':o:' .. session, '@') or ''
+local nonces = me[3] or ''
 local isRepeat = find(nonces, ' ' .. nonce .. ' ', 1, true) ~= nil
-local promoted = isRepeat and 0 or promote(64)
+local promoted, nextDelayed = 0, nil
+if not isRepeat then
+  promoted, nextDelayed = promote(64)
+end
 
 local cursors = {}
 for i = 10, #ARGV, 2 do
@@ -185,24 +188,19 @@ if isRepeat then
   table.sort(grants, function(a, b) return tonumber(a.fence) < tonumber(b.fence) end)
 end
 
-local nextDue = -1
-local first = call('ZRANGE', T .. ':d', promoted, promoted, 'WITHSCORES')
-if first[2] then
-  nextDue = max(0, floor(tonumber(first[2]) - now()))
-end
+local nextDue = nextDelayed and max(0, floor(nextDelayed - now())) or -1
 
 local waits = not isRepeat and not isMore and left > 0
-local others = whoWaits()
-for _, waiter in ipairs(others) do
-  if waiter.session == session then
-    waiter.isWoken = true
+if not isRepeat and (isMore or not wasWaiting) and shardNumber('ready') - taken > 0 or #rings > 0 then
+  for _, waiter in ipairs(whoWaits()) do
+    if waiter.session == session then
+      waiter.isWoken = true
+    end
   end
-end
-if not isRepeat and (isMore or not wasWaiting) and shardNumber('ready') - taken > 0 then
   ringAll(true)
 end
 if taken > 0 or promoted > 0 or #strays > 0 or #brokenOrder > 0 or #groupOrder > 0 or #woken > 0 then
-  if taken == 0 then
+  if taken > 0 then
     call('HLEN', T .. ':o:' .. session)
   end
   commit()
@@ -211,7 +209,7 @@ if taken > 0 or promoted > 0 or #strays > 0 or #brokenOrder > 0 or #groupOrder >
   end
 end
 if taken > 0 then
-  call('HSET', T .. ':o:' .. session, '@', ' ' .. nonce .. (nonces == '' and ' ' or sub(nonces, 1, 400)))
+  call('HSET', T .. ':wi:' .. session, 'nonces', ' ' .. nonce .. (nonces == '' and ' ' or sub(nonces, 1, 400)))
 end
 if waits then
   call('HSET', T .. ':wi:' .. session, 'wait', left .. '\t' .. deeper .. '\t' .. ARGV[8] .. '\t' .. ARGV[9])

@@ -126,28 +126,15 @@ local function close(g, as, reason)
   end
 end
 
--- A group is closed: the branch that opened it has it no longer among those below.
-local function leaveParent(g)
-  if g.isRoot then
-    return
-  end
-  local parent = load(g.parent)
-  if not parent or not parent.hasKids or parent.isRetired then
-    return
-  end
-  parent.kids = parent.kids or {}
-  local kids = parent.kids[g.parentIndex]
-  if kids == nil then
-    kids = call('HGET', parent.b .. ':k', g.parentIndex) or ''
-  end
+-- Lines of a text but one.
+local function without(lines, line)
   local left = {}
-  for gid in string.gmatch(kids, '[^\n]+') do
-    if gid ~= g.gid then
-      left[#left + 1] = gid
+  for other in string.gmatch(lines, '[^\n]+') do
+    if other ~= line then
+      left[#left + 1] = other
     end
   end
-  parent.kids[g.parentIndex] = concat(left, '\n')
-  touch(parent)
+  return concat(left, '\n')
 end
 
 -- Withdraws the open groups that this branch opened.
@@ -188,7 +175,6 @@ local function settleClosing()
         end
         local child = load(gid)
         if child and child.state == 'o' then
-          child.parentIsClosed = true
           close(child, 'w', reason)
         end
       end
@@ -340,8 +326,13 @@ local function takeBack(g, lease, cause, most)
   return taken, isAll
 end
 
--- Makes up to `most` delayed branches ready whose time has come. An entry that the table does not know as delayed is dropped.
+-- Makes up to `most` delayed branches ready whose time has come: how many, and when the next is due. An entry that the table does not know as
+-- delayed is dropped.
 local function promote(most)
+  local first = call('ZRANGE', T .. ':d', 0, 0, 'WITHSCORES')
+  if not first[1] or tonumber(first[2]) > now() then
+    return 0, tonumber(first[2])
+  end
   local entries = call('ZRANGEBYSCORE', T .. ':d', '-inf', whole(now()), 'LIMIT', 0, most)
   local promoted = 0
   for _, entry in ipairs(entries) do
@@ -362,7 +353,8 @@ local function promote(most)
       end
     end
   end
-  return promoted
+  first = call('ZRANGE', T .. ':d', #entries, #entries, 'WITHSCORES')
+  return promoted, tonumber(first[2])
 end
 
 -- ------------------------------------------------------------------------------------------------------------------------ waking
@@ -502,7 +494,6 @@ local function commitGroup(g)
   local b = g.b
   if g.isNew then
     call('SET', b .. ':g', g.head)
-    call('RPUSH', T .. ':r:' .. g.run .. ':k', g.gid)
   end
   for _, write in ipairs(g.writes or {}) do
     call(unpack(write))
@@ -562,15 +553,6 @@ end
 local function commit()
   settleClosing()
   local ready, n, f, y, laneOrder = 0, {}, {}, {}, {}
-  local i = 1
-  while groupOrder[i] do
-    local g = groupOrder[i]
-    i = i + 1
-    if g.isTouched and g.closed > 0 and g.state ~= 'o' and not g.hasLeft and not g.parentIsClosed then
-      g.hasLeft = true
-      leaveParent(g)
-    end
-  end
   for _, g in ipairs(groupOrder) do
     if g.isTouched then
       g.isQueued = isGrantable(g)
@@ -624,7 +606,12 @@ local function commit()
     setShard('ready', max(0, shardNumber('ready') + ready))
   end
 
-  -- from here on only writes
+  -- from here on only writes; first those of keys that were not read, which fail while nothing has changed if the key is of another type
+  for _, g in ipairs(groupOrder) do
+    if g.isNew then
+      call('RPUSH', T .. ':r:' .. g.run .. ':k', g.gid)
+    end
+  end
   for _, g in ipairs(groupOrder) do
     if g.isTouched then
       commitGroup(g)

@@ -32,10 +32,12 @@ local function freshRange(g, most, bytesLeft)
     local key, before, behind = segmentOf(g, from)
     to = min(to, behind)
     if g.segments == '' and from == 0 and to == size and g.bytes <= bytesLeft then
-      grant.layout, grant.ends, grant.bytes, grant.size = WHOLE, call('GETRANGE', g.b .. ':d', size * 8, -1), '', g.bytes
-      if #grant.ends ~= size * 4 + g.bytes then
+      local all = call('GET', g.b .. ':d') or ''
+      if #all ~= size * 12 + g.bytes then
         error('inputs that are not all there')
       end
+      grant.layout, grant.ends, grant.bytes, grant.size = WHOLE, sub(all, size * 8 + 1), '', g.bytes
+      grant.wasCells = #g.cells == 0 and sub(all, 1, size * 8)
     else
       local ends = call('GETRANGE', g.b .. ':d', size * 8 + max(0, from - 1) * 4, size * 8 + to * 4 - 1)
       local skip = from > 0 and 4 or 0
@@ -66,7 +68,7 @@ local function freshRange(g, most, bytesLeft)
     end
   end
   grant.count = to - from
-  if cellsOf(g, from, grant.count) ~= rep(NO_CELL, grant.count) then
+  if (grant.wasCells or cellsOf(g, from, grant.count)) ~= rep(NO_CELL, grant.count) then
     error('branches that were never granted and are not ready')
   end
   return grant

@@ -25,8 +25,6 @@ local function newGroup(gid, facts)
   local head = concat({ facts.run, facts.digest, facts.size, facts.isShared and 1 or 0, facts.rule, lane, score, facts.depth, facts.limit, facts.attempts, facts.losses,
     facts.timeout, facts.parentIndex, now(), facts.affinity, facts.parent }, '\t') .. '\n' .. facts.spec
   local b = T .. ':b:' .. gid
-  call('STRLEN', b .. ':d')
-  call('LLEN', T .. ':r:' .. facts.run .. ':k')
   local g = { gid = gid, b = b, records = {}, recordChanges = {}, ended = {}, cells = {}, returned = {}, outcomes = {}, cursors = {}, writes = {}, head = head, isNew = true,
     run = facts.run, digest = facts.digest, size = facts.size, isShared = facts.isShared, rule = facts.rule, lane = lane, score = score, depth = facts.depth,
     limit = facts.limit, attempts = facts.attempts, losses = facts.losses, timeout = facts.timeout, parentIndex = facts.parentIndex, opened = now(),
@@ -52,18 +50,19 @@ local function addInputs(g, from, count, ends, bytes)
     if #bytes > SEGMENT_BYTES then
       g.segments, g.isSegmentsChanged = pack('<I4I4', 0, 0), true
       g.writes[1] = { 'SET', g.b .. ':i0', bytes }
-      g.writes[2] = { 'SETRANGE', d, size * 8 - 1, '\0' }
+      g.writes[2] = { 'SET', d, rep(NO_CELL, size) }
     else
-      g.writes[1] = { 'SETRANGE', d, size * 8 - 1, '\0' .. bytes }
+      g.writes[1] = { 'SET', d, rep(NO_CELL, size) .. bytes }
     end
   elseif count == size then
-    g.writes[1] = { 'SETRANGE', d, size * 8, ends .. bytes }
+    g.writes[1] = { 'SET', d, rep(NO_CELL, size) .. ends .. bytes }
   else
     local last = #g.segments / 8 - 1
     if last < 0 or g.bytes + #bytes - (unpackBytes('<I4', g.segments, last * 8 + 5)) > SEGMENT_BYTES then
       g.segments, g.isSegmentsChanged = g.segments .. pack('<I4I4', from, g.bytes), true
       last = last + 1
     end
+    call('STRLEN', d)
     call('STRLEN', g.b .. ':i' .. last)
     g.writes[1] = { 'SETRANGE', d, size * 8 + from * 4, ends }
     g.writes[2] = { 'APPEND', g.b .. ':i' .. last, bytes }

@@ -19,8 +19,14 @@ local function retire(g)
   g.cursorCount, g.hasKids, g.kids = 0, false, nil
 end
 
+-- The branch that opened the group has it no longer among those below.
+local function leave(holding, index, g)
+  holding.kids = holding.kids or {}
+  local kids = holding.kids[index] or call('HGET', holding.b .. ':k', index) or ''
+  holding.kids[index] = without(kids, g.gid)
+end
+
 local function step(isFull, ARGV)
-  local slid
   local runId, gid, index, token = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
   local hasCursor, cursor, ending, value = ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8]
   glance('fence', 'seq', 'ahead', 'lanes', 'keep')
@@ -54,7 +60,11 @@ local function step(isFull, ARGV)
     end
   end
   at = at + retireCount + 1
-  local childId = ARGV[at]
+  for _, g in ipairs(retired) do
+    touch(holding)
+    leave(holding, index, g)
+  end
+  local childId, hasChild = ARGV[at], false
   local answer = { 'OK', 0 }
   if childId then
     local digest, size, isShared, rule, queue, requires, tasks = ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3] == '1', unpack(ARGV, at + 4, at + 7)
@@ -100,16 +110,16 @@ local function step(isFull, ARGV)
         addInputs(child, 0, count, ends, bytes)
       end
       answer = { 'OK', child.fill }
-      local kids = call('HGET', holding.b .. ':k', index) or ''
       touch(holding)
       holding.hasKids = true
       holding.kids = holding.kids or {}
+      local kids = holding.kids[index] or call('HGET', holding.b .. ':k', index) or ''
+      hasChild = true
       holding.kids[index] = kids == '' and childId or kids .. '\n' .. childId
       activity(runId, 'group', childId)
-      slid = T .. ':g:' .. graph
     end
   end
-  local flags = holding.kids and HAS_STEPPED + HAS_KIDS or kidsFlag(byte(cell, 4)) + HAS_STEPPED
+  local flags = hasChild and HAS_STEPPED + HAS_KIDS or kidsFlag(byte(cell, 4)) + HAS_STEPPED
   if byte(cell, 4) ~= flags then
     touch(holding)
     cell = sub(cell, 1, 3) .. char(flags) .. sub(cell, 5)
@@ -147,8 +157,5 @@ local function step(isFull, ARGV)
     end
   end
   commit()
-  if slid then
-    redis.pcall('EXPIRE', slid, 86400)
-  end
   return answer
 end

@@ -268,7 +268,7 @@ local function sweep()
     setShard('grace', whole(now() + ttl))
   end
   local isGrace = now() < shardNumber('grace')
-  local promoted = promote(MOST_ITEMS / 2)
+  local promoted, nextDelayed = promote(MOST_ITEMS / 2)
 
   -- sessions whose connection is gone: those once seen subscribed, unless many vanished together
   local nextDue = math.huge
@@ -330,9 +330,8 @@ local function sweep()
   local hasBacklog = items >= MOST_ITEMS or promoted >= MOST_ITEMS / 2 or isLeft or hasTodo or #closeLater > 0 or #placeLater > 0
   setShard('backlog', hasBacklog and '1' or '0')
   setShard('sweepDue', isFinite and whole(now() + sweepInterval(ttl)) or '')
-  local delayed = call('ZRANGE', T .. ':d', promoted, promoted, 'WITHSCORES')
   local planned = call('ZRANGE', T .. ':due', 0, 0, 'WITHSCORES')
-  nextDue = min(nextDue, tonumber(delayed[2]) or math.huge, tonumber(planned[2]) or math.huge, hasBacklog and now() or math.huge)
+  nextDue = min(nextDue, nextDelayed or math.huge, tonumber(planned[2]) or math.huge, hasBacklog and now() or math.huge)
   commit()
   commitRemovals()
   if isGrace then

@@ -2,7 +2,7 @@
 -- Uses: base groups barrier grants sweep
 -- Opens, renews (and sweeps, when asked), reconciles or closes a session.
 -- KEYS: T:m
--- Derives: T:w T:wi:<session> T:wb T:in:<session> T:o:<session> T:wait T:b:<gid> T:b:<gid>:g T:b:<gid>:d, and what a sweep derives
+-- Derives: T:w T:wi:<session> T:wb T:in:<session> T:o:<session> T:lost T:wait T:b:<gid> T:b:<gid>:g T:b:<gid>:d, and what a sweep derives
 -- ARGV: open, session, ttl (inf: endless), base id, info, tasks (,a,b, or *) | renew, session, ttl, sweeps (0 or 1)
 --   | reconcile, session, bytes, then gid and token of what it knows | close, session
 -- Answers: OK (renew: then the sweep's answer) | NOSESSION | RECONCILED number-unknown (grants, 11 parts each, then lost tokens)
