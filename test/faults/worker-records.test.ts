@@ -103,6 +103,7 @@ describe('a worker', () => {
     const client = await stage.client()
     const run = await client.start(each(gated), [{ n: 0 }])
     const gid = `${run.id}/0`
+    await until(async () => (await run.status()).groups[0]?.ready === 1, 'the group is dispatched')
     const spec = await stage.redis.getBuffer(stage.keys.spec(gid))
     const newer = spec?.toString('latin1').replace('"rule":"first-failure"', '"rule":"quorum-of-3!"') ?? ''
     expect(newer).toContain('quorum')
