@@ -34,7 +34,7 @@ describe('keys', () => {
     const names = Object.entries(keysOf('T')).map(([name, key]) => {
       if (typeof key === 'string') return key
       const placeholders = PLACEHOLDERS[name] ?? []
-      return (key as (...parts: readonly string[]) => string)(...placeholders)
+      return Reflect.apply(key, undefined, placeholders) as string
     })
     const documented = tableRows(readDoc('redis.md'), 'Keys').map(([key = '']) => key.replaceAll('`', ''))
     expect([...names].sort()).toEqual([...documented].sort())

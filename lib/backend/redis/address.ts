@@ -30,8 +30,8 @@ const DEFAULT_PORT = 6379
  * @throws GraflowError INVALID_OPTION
  */
 export function parseAddress(address: string): RedisTarget {
+  if (address.startsWith('unix:')) return unixTarget(address)
   const url = URL.canParse(address) ? new URL(address) : undefined
-  if (url?.protocol === 'unix:') return unixTarget(url, address)
   if (url === undefined || (url.protocol !== 'redis:' && url.protocol !== 'rediss:') || url.hostname === '') {
     throw unreadable(address)
   }
@@ -48,27 +48,35 @@ export function parseAddress(address: string): RedisTarget {
   }
 }
 
-function unixTarget(url: URL, address: string): RedisTarget {
-  if (url.pathname === '' || url.pathname === '/' || url.hostname !== '') throw unreadable(address)
-  const path = decoded(url.pathname, address)
-  const db = dbOf(url.searchParams.get('db') ?? '', address)
+/** By hand: a URL with a user must have a host, which a path has not. */
+const UNIX = /^unix:\/\/(?:([^:@/?]*)(?::([^@/?]*))?@)?(\/[^/?][^?]*)(?:\?db=(\d{1,6}))?$/
+
+function unixTarget(address: string): RedisTarget {
+  const [, username = '', password = '', path, db = ''] = UNIX.exec(address) ?? []
+  if (path === undefined) throw unreadable(address)
+  const user = { username, password }
   return {
-    shown: `unix://${shownUser(url)}${path}${db === 0 ? '' : `?db=${db}`}`,
-    path,
-    ...userOf(url, address),
-    db,
+    shown: `unix://${shownUser(user)}${decoded(path, address)}${Number(db) === 0 ? '' : `?db=${Number(db)}`}`,
+    path: decoded(path, address),
+    ...userOf(user, address),
+    db: Number(db),
     isTls: false,
   }
 }
 
-function userOf(url: URL, address: string): { readonly username?: string; readonly password?: string } {
+interface User {
+  readonly username: string
+  readonly password: string
+}
+
+function userOf(url: User, address: string): { readonly username?: string; readonly password?: string } {
   return {
     ...(url.username !== '' && { username: decoded(url.username, address) }),
     ...(url.password !== '' && { password: decoded(url.password, address) }),
   }
 }
 
-const shownUser = (url: URL): string =>
+const shownUser = (url: User): string =>
   url.username === '' && url.password === '' ? '' : `${url.username}${url.password === '' ? '' : ':***'}@`
 
 function dbOf(text: string, address: string): number {

@@ -78,6 +78,7 @@ export class Shard {
   readonly #scripts: ReadonlyMap<string, Script>
   readonly #redis: Redis
   readonly #inFlight = new Set<Call>()
+  readonly #loadErrors = new Map<Script, Error>()
   #waiting: Call[] = []
   #isFlushPlanned = false
   #cancelWatchdog: (() => void) | undefined
@@ -237,19 +238,22 @@ export class Shard {
   /** Makes Redis know a script, before the call that is sent next. */
   #load(script: Script): void {
     const load = new Command('FUNCTION', ['LOAD', script.source], { replyEncoding: null })
-    // Somebody else may have loaded it; where it could not be, the call says so.
-    load.promise.catch(() => undefined)
+    load.promise.catch((error: unknown) => {
+      const why = asError(error)
+      if (!/already exists/.test(why.message)) this.#loadErrors.set(script, why) // else somebody else has loaded it
+    })
     void this.#redis.sendCommand(load)
   }
 
   // ----------------------------------------------------------------------------------------------------- what went wrong
 
   #failed(call: Call, error: Error): void {
-    const word = /^-?([A-Z]+) /.exec(error.message)?.[1] ?? ''
     if (call.script !== undefined && error.message.includes('Function not found')) {
-      call.needsText = true // it was not executed, and will be once Redis knows it
-      this.#again(call)
-    } else if (PASSING.has(word)) {
+      this.#unknown(call, call.script, error)
+      return
+    }
+    const word = wordOf(error)
+    if (PASSING.has(word)) {
       this.#later(call, error)
     } else if (word === 'READONLY') {
       this.#later(call, error)
@@ -267,6 +271,19 @@ export class Shard {
     } else {
       call.reject(new GraflowError('INTERNAL', `${call.what}: Redis answered ${error.message}`, { cause: error }))
     }
+  }
+
+  /** Redis does not know the script: the call was not executed, and will be once the script is loaded. */
+  #unknown(call: Call, script: Script, error: Error): void {
+    if (!call.needsText) {
+      call.needsText = true
+      this.#again(call)
+      return
+    }
+    const why = this.#loadErrors.get(script)
+    this.#loadErrors.delete(script)
+    if (why === undefined) this.#later(call, error)
+    else this.#failed(call, why) // such as that memory is full, which goes for scripts, too
   }
 
   #again(call: Call): void {
@@ -408,6 +425,22 @@ export class Shard {
       throw this.#unsuitable('expected a master, got a replica, which takes no writes; connect to its master')
     }
     await this.#checkProtocol()
+    await this.#loadMissing()
+  }
+
+  /** Now rather than with the first call: when Redis is full it takes no script, and those that drain it must be there. */
+  async #loadMissing(): Promise<void> {
+    const known = new Set(textsIn(await this.command('FUNCTION', 'LIST', 'LIBRARYNAME', 'graflow_*')))
+    const missing = [...this.#scripts.values()].filter(({ id }) => !known.has(id))
+    await Promise.all(missing.map(({ source }) => this.#loadOnce(source)))
+  }
+
+  async #loadOnce(source: string): Promise<void> {
+    try {
+      await this.command('FUNCTION', 'LOAD', source)
+    } catch (error) {
+      if (!(error instanceof GraflowError) || !/already exists/.test(error.message)) throw error
+    }
   }
 
   async #checkProtocol(): Promise<void> {
@@ -445,6 +478,9 @@ const writable = (argument: Argument): string | number | Buffer =>
     ? argument
     : Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength)
 
+/** The word in capitals with which an error of Redis begins. */
+const wordOf = (error: Error): string => /^-?([A-Z]+) /.exec(error.message)?.[1] ?? ''
+
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
 
 const closedError = (): GraflowError =>
@@ -459,6 +495,12 @@ const refusedError = (address: string, cause: Error): GraflowError =>
     `Redis at ${address} refuses us: ${cause.message}; check user, password, rights and certificate`,
     { cause },
   )
+
+/** All texts in a reply, however deep. */
+function textsIn(reply: Reply): readonly string[] {
+  if (Buffer.isBuffer(reply)) return [reply.toString()]
+  return reply !== null && typeof reply === 'object' ? reply.flatMap(textsIn) : []
+}
 
 /** The lines `name:value` of INFO. */
 function readInfo(reply: Reply): ReadonlyMap<string, string> {

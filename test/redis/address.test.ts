@@ -1,0 +1,51 @@
+/** What addresses of Redis mean, and that none is shown with its password. */
+import { parseAddress } from '../../lib/backend/redis/address.js'
+import { thrown } from '../thrown.js'
+
+describe('an address of Redis', () => {
+  it.each([
+    ['redis://localhost', { host: 'localhost', port: 6379, db: 0, isTls: false }],
+    ['redis://localhost:6380/3', { host: 'localhost', port: 6380, db: 3, isTls: false }],
+    ['rediss://example.org/', { host: 'example.org', port: 6379, db: 0, isTls: true }],
+    ['redis://[::1]:7000', { host: '::1', port: 7000, db: 0, isTls: false }],
+    ['redis://ada:s%40cret@localhost', { host: 'localhost', username: 'ada', password: 's@cret' }],
+    ['redis://:secret@localhost', { host: 'localhost', password: 'secret' }],
+    ['unix:///run/redis.sock', { path: '/run/redis.sock', db: 0, isTls: false }],
+    ['unix://ada:secret@/run/redis.sock?db=2', { path: '/run/redis.sock', username: 'ada', password: 'secret', db: 2 }],
+  ])('%s', (address, target) => {
+    expect(parseAddress(address)).toMatchObject(target)
+  })
+
+  it.each([
+    ['redis://ada:secret@localhost/2', 'redis://ada:***@localhost:6379/2'],
+    ['rediss://:secret@example.org', 'rediss://:***@example.org:6379'],
+    ['unix://ada:secret@/run/redis.sock?db=2', 'unix://ada:***@/run/redis.sock?db=2'],
+    ['redis://localhost', 'redis://localhost:6379'],
+  ])('%s is shown as %s', (address, shown) => {
+    expect(parseAddress(address).shown).toBe(shown)
+  })
+
+  it.each([
+    '',
+    'localhost:6379',
+    'http://localhost',
+    'redis://',
+    'redis:///0',
+    'redis://host/zero',
+    'redis://host:99999',
+    'unix://',
+    'unix://host/run/redis.sock',
+    'redis://%zz@host',
+  ])('%j is refused, with what would do', (address) => {
+    expect(thrown(() => parseAddress(address))).toMatchObject({
+      code: 'INVALID_OPTION',
+      message: expect.stringContaining('redis://[user:password@]host[:port][/db]'),
+    })
+  })
+
+  it('never shows a password, not even of what cannot be read', () => {
+    for (const address of ['redis://ada:se@cret@:x', 'ada:secret@host', 'redis://ada:secret@host/zero']) {
+      expect(String(thrown(() => parseAddress(address)))).not.toMatch(/secret|se@cret/)
+    }
+  })
+})
