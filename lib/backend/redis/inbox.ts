@@ -27,6 +27,8 @@ export interface InboxOptions {
   readonly random: Random
   /** Something may have been missed: whatever is awaited is to be looked at again. */
   readonly onReconnected: () => void
+  /** News of a release brought all that arrived at the barrier; called before the listeners are. */
+  readonly onChunk: (gid: string, chunk: Buffer) => void
 }
 
 export class Inbox {
@@ -149,7 +151,10 @@ export class Inbox {
       if (!this.#positions.has(session)) return // nobody listens any more
       this.#positions.set(session, textOf(id))
       const notice = readNotice(list(fields))
-      if (notice !== undefined) this.#listeners.tell(session, notice)
+      if (notice === undefined) continue
+      const chunk = notice.kind === 'released' ? chunkIn(list(fields)) : undefined
+      if (chunk !== undefined && notice.kind === 'released') this.#options.onChunk(notice.gid, chunk)
+      this.#listeners.tell(session, notice)
     }
   }
 
@@ -248,6 +253,15 @@ function readNotice(fields: readonly Reply[]): Notice | undefined {
   if (kind === 'released') return { kind, gid }
   if (kind === 'withdrawn') return { kind, gid, reason: value }
   return kind === 'lost' ? { kind, gid, token: value } : undefined
+}
+
+/** The outcomes that news of a release brought along, if any. */
+function chunkIn(fields: readonly Reply[]): Buffer | undefined {
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const value = fields[i + 1]
+    if (textOf(fields[i]) === 'v' && Buffer.isBuffer(value)) return value
+  }
+  return undefined
 }
 
 const list = (reply: Reply | undefined): readonly Reply[] =>

@@ -18,6 +18,7 @@ import { session } from './operations/session.js'
 import { settle } from './operations/settle.js'
 import { step } from './operations/step.js'
 import { sweep } from './operations/sweep.js'
+import { ReleasedChunks } from './released-chunks.js'
 import { Shard, SHARD_DEFAULTS } from './shard.js'
 import { KNOB_DEFAULTS, type Knobs, LIMIT_DEFAULTS, type Store } from './store.js'
 
@@ -82,10 +83,15 @@ class RedisBackend implements Backend {
     this.limits = Object.freeze({ itemsPerCall, bytesPerCall })
     this.#shard = shard
     this.#services = services
-    this.#store = Object.freeze({ shard, keys: shard.keys, limits: this.limits, knobs: knobsOf(services) })
+    const released = new ReleasedChunks()
+    this.#store = Object.freeze({ shard, keys: shard.keys, limits: this.limits, knobs: knobsOf(services), released })
     this.inspect = inspectorOf(this.#store)
     const connection = { shard, commandTimeoutMs, connectTimeoutMs, clock, random }
-    this.#inbox = new Inbox({ ...connection, onReconnected: () => this.#tellReconnected() })
+    this.#inbox = new Inbox({
+      ...connection,
+      onReconnected: () => this.#tellReconnected(),
+      onChunk: (gid, chunk) => released.put(gid, chunk),
+    })
     this.#activities = new Activities(connection)
     this.#renewal = new Renewal({ ...connection, stallLimitMs })
   }

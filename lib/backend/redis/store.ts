@@ -1,6 +1,7 @@
 /** What every operation of the Redis backend gets: where to send scripts, how much a call may carry, and the lengths of time. */
 import type { BackendLimits } from '../backend.js'
 import type { Keys } from './keys.js'
+import type { ReleasedChunks } from './released-chunks.js'
 import type { Shard } from './shard.js'
 
 /** Lengths and bounds, as plain numbers for scripts. */
@@ -22,6 +23,7 @@ export interface Store {
   readonly keys: Keys
   readonly limits: BackendLimits
   readonly knobs: Knobs
+  readonly released: ReleasedChunks
 }
 
 /** The lengths where nobody says otherwise; the kernel has the same. */

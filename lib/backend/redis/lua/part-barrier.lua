@@ -1,6 +1,6 @@
 -- How branches move between states and what follows from it, as in the kernel's transitions. All of it changes the picture only; `commit`
 -- writes it. From the first write on nothing is read.
-local MOST_GROUPS, MOST_WAITING = 256, 256
+local MOST_GROUPS, MOST_WAITING, MOST_TOLD_BYTES = 256, 256, 4096
 local toClose, closeLater, placeLater, rings, due, dueGone, delayedDue, owned, deadLetters, saves, newLanes, dropped, promotedGone, lanes, waiting, leaving, woken
 
 local function begin_barrier()
@@ -116,7 +116,7 @@ local function close(g, as, reason)
   end
   g.flight, g.delayed = 0, 0
   if g.inbox ~= '' then
-    tell(g.inbox, 'released', g.gid)
+    tell(g.inbox, 'released', g.gid, g.onlyChunk)
   end
   if not g.isRoot then
     activity(g.run, 'group', g.gid)
@@ -193,6 +193,10 @@ local function arrive(g, chunk, count, failed, lastValue)
   if not isMet then
     reopenLimit(g)
     return
+  end
+  if g.settles == 1 and g.left == 0 and #chunk <= MOST_TOLD_BYTES then
+    -- the news brings it all: its holder need not ask
+    g.onlyChunk = chunk
   end
   close(g, 'r', g.rule == 'ff' and 'another branch of the group failed' or 'another branch of the group succeeded')
   if g.isRoot then

@@ -14,8 +14,15 @@ const FIRST_FINAL = 3
 /** Of one reply, roughly; one chunk always comes. */
 const PAGE_BYTES = 1024 * 1024
 
+const NOTHING_WITHDRAWN: OutcomesPage['withdrawn'] = Object.freeze({ indexes: new Uint32Array(0), kinds: [] })
+
 /** A page of outcomes from settle `after` on. Undefined when there is no such group. */
 export async function outcomes(store: Store, gid: string, after: number): Promise<OutcomesPage | undefined> {
+  const told = after === 0 ? store.released.take(gid) : undefined
+  if (told !== undefined) {
+    const chunk = readChunk(told)
+    return { state: 'released', size: chunk.indexes.length, chunks: [chunk], next: 1, withdrawn: NOTHING_WITHDRAWN }
+  }
   const reply = listOf(await store.shard.call('outcomes', [gid, after, PAGE_BYTES]))
   const [word, state, size, next, isLast, table, ...chunks] = reply
   if (textOf(word) !== 'OK') return undefined

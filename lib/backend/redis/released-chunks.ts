@@ -1,0 +1,29 @@
+/**
+ * Outcomes that came along with the news of a release: a small group's only chunk, so that its holder need not ask for what it was told.
+ * A hint like all news: each is given out once, and whoever finds none asks the store.
+ */
+
+/** Chunks kept for holders that have not asked yet; more are forgotten, oldest first. */
+const MOST_CHUNKS = 256
+
+export class ReleasedChunks {
+  readonly #chunks = new Map<string, Buffer>()
+
+  /** The group is released, and this is all that arrived at its barrier. */
+  put(gid: string, chunk: Buffer): void {
+    this.#chunks.delete(gid)
+    this.#chunks.set(gid, chunk)
+    if (this.#chunks.size <= MOST_CHUNKS) return
+    for (const oldest of this.#chunks.keys()) {
+      this.#chunks.delete(oldest)
+      return
+    }
+  }
+
+  /** The chunk, which is forgotten; undefined when none came. */
+  take(gid: string): Buffer | undefined {
+    const chunk = this.#chunks.get(gid)
+    if (chunk !== undefined) this.#chunks.delete(gid)
+    return chunk
+  }
+}
