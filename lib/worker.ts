@@ -8,11 +8,7 @@ export type { WorkerPoolOptions } from '../worker/worker-pool.js'
 
 /**
  * A worker in this process: acquires branches of its queues from Redis, runs them, settles them.
- *
- * @example
- * const worker = new Worker({ redisUrl: 'redis://localhost:6379', tasks: [fetchUser, './more.js'] })
- * await worker.start()
- * await worker.stop() // lets what runs finish, and hands back the rest
+ * `start` it with tasks, flows, or paths of modules that export some; `stop` lets what runs finish, and hands back the rest.
  */
 export class Worker extends WorkerCore {
   /** @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for the role leader */
@@ -23,12 +19,7 @@ export class Worker extends WorkerCore {
 
 /**
  * Several workers in this process; `scale` changes how many.
- *
- * @example
- * const pool = new WorkerPool({ workers: 4, redisUrl: 'redis://localhost:6379', tasks: ['./tasks.js'] })
- * await pool.start()
- * await pool.scale(8)
- * await pool.stop()
+ * Counters are sums over all that were ever in it.
  */
 export class WorkerPool extends WorkerPoolCore {
   /** @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for the role leader */

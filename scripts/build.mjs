@@ -4,7 +4,7 @@
  */
 import './node-version.mjs'
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { copiedSources, expectedOutputs, filesBelow, root, sourcesHash } from './dist.mjs'
 
@@ -28,5 +28,9 @@ for (const source of copiedSources()) {
 }
 const expected = new Set(expectedOutputs())
 for (const file of filesBelow('dist')) if (!expected.has(file)) rmSync(join(root, file))
+
+// Commands can be run as they are, as npm makes them when it installs the package.
+for (const file of Object.values(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).bin ?? {}))
+  chmodSync(join(root, file), 0o755)
 
 writeFileSync(stamp, hash)

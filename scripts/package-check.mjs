@@ -116,6 +116,12 @@ function main(folder) {
       run(process.execPath, ['require.cjs'], user)
     })
   }
+  for (const command of Object.keys(manifest.bin ?? {})) {
+    check(`command ${command}`, () => {
+      const said = run(join(user, 'node_modules/.bin', command), ['--version'], user)
+      if (said.trim() !== manifest.version) throw new Error(`expected its version, got ${said}`)
+    })
+  }
   const using = entries
     .map((entry, index) => `import * as entry${index} from '${nameOf(entry)}'\nexport { entry${index} }\n`)
     .join('')

@@ -123,7 +123,9 @@ describe('docs/internals.md', () => {
 
   it('leads through every room that a branch passes', () => {
     const rooms = [...new Set([...text.matchAll(/`(lib\/\w+|worker)\//g)].map(([, room]) => room))].sort()
-    expect(rooms).toEqual(['lib/backend', 'lib/engine', 'lib/flow', 'lib/graph', 'lib/producer', 'worker'])
+    expect(rooms).toEqual([
+      ...['lib/backend', 'lib/cluster', 'lib/engine', 'lib/flow', 'lib/graph', 'lib/observe', 'lib/producer', 'worker'],
+    ])
     expect(sources.length).toBeGreaterThan(50)
   })
 })

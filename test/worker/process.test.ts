@@ -14,7 +14,7 @@ const library = join(__dirname, '../../dist/lib/index.js')
 const tasks = join(__dirname, 'process.tasks.ts')
 
 let folder: string
-let clients: Graflow[] = []
+const clients: Graflow[] = []
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'graflow-process-'))
 })

@@ -6,7 +6,7 @@ import { Engine } from '../../lib/engine/engine.js'
 import { DEFAULT_LIMITS } from '../../lib/engine/limits.js'
 import { Emitter } from '../../lib/events.js'
 import { systemClock, systemId, systemRandom } from '../../lib/time.js'
-import { Worker, WorkerPool, type WorkerOptions } from '../../lib/worker.js'
+import { Worker, type WorkerOptions } from '../../lib/worker.js'
 import { WorkerPoolCore, type WorkerPoolOptions } from '../../worker/worker-pool.js'
 
 export class SharedStore {
@@ -47,7 +47,7 @@ export class SharedStore {
     return worker
   }
 
-  pool(options: WorkerPoolOptions): WorkerPool {
+  pool(options: WorkerPoolOptions): WorkerPoolCore {
     const pool = new WorkerPoolCore(options, (one) => this.worker(one))
     this.#ends.push(() => pool.stop(0))
     return pool
@@ -61,11 +61,10 @@ export class SharedStore {
 
 /** A backend whose methods can be taken apart. */
 export function bound(backend: Backend): Backend {
-  const methods = [
-    ...['putGraph', 'getGraph', 'hasGraph', 'open', 'step', 'acquire', 'settle', 'session', 'sweep', 'control'],
-    ...['channel', 'listen', 'watch', 'keepAlive', 'ping', 'close'],
-  ] as const
-  const calls = methods.map((name) => [name, (backend[name as keyof Backend] as () => unknown).bind(backend)])
+  const names = [...Object.getOwnPropertyNames(Object.getPrototypeOf(backend)), ...Object.keys(backend)]
+  const methods = new Set(names.filter((name) => typeof backend[name as keyof Backend] === 'function'))
+  methods.delete('constructor')
+  const calls = [...methods].map((name) => [name, (backend[name as keyof Backend] as () => unknown).bind(backend)])
   return { ...Object.fromEntries(calls), limits: backend.limits, inspect: backend.inspect } as never // all of it is there
 }
 

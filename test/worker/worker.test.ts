@@ -143,7 +143,7 @@ describe('a worker', () => {
     const seen: string[] = []
     worker.events.subscribe('worker:state', ({ from, to }) => seen.push(`${from} → ${to}`))
     worker.events.subscribe('worker:registered', ({ workerId, capabilities }) =>
-      seen.push(`${workerId} ${capabilities}`),
+      seen.push(`${workerId} ${capabilities.join()}`),
     )
     worker.events.subscribe('worker:deregistered', ({ reason }) => seen.push(reason))
     expect(worker.state).toBe('registering')
