@@ -53,6 +53,8 @@ export interface Settings {
   /** Branches a run, from few to many. */
   readonly counts: readonly number[]
   readonly rounds: number
+  /** Runs before the first size of a round, unmeasured, so that all code is compiled. */
+  readonly heatMs: number
   readonly warmMs: number
   readonly timedMs: number
   /** Single runs end after so much time, or so many; one at least. */

@@ -22,11 +22,12 @@ const FULL: Settings = {
   workers: [1, 2],
   counts: [1, 10, 100, 1_000, 10_000, 100_000],
   rounds: 5,
+  heatMs: 3_000,
   warmMs: 300,
   timedMs: 500,
   singlesMs: 400,
   mostSingles: 20,
-  longestRunMs: 20_000,
+  longestRunMs: 10_000,
 }
 
 /** Enough to see that everything works; no number of it says anything. */
@@ -35,6 +36,7 @@ const SMOKE: Settings = {
   workers: [2],
   counts: [1, 100, 1_000],
   rounds: 1,
+  heatMs: 1,
   warmMs: 1,
   timedMs: 20,
   singlesMs: 20,
@@ -93,6 +95,7 @@ async function compare(settings: Settings, tell: (line: string) => void): Promis
     for (const workers of settings.workers) {
       tell(`round ${round + 1} of ${settings.rounds}, workers: ${workers}`)
       await withStages(settings.systems, workers, async (stages) => {
+        for (const stage of stages) await stage.heat(settings.heatMs)
         for (const [i, count] of settings.counts.entries()) {
           for (const stage of rotated(stages, round + i)) {
             if (isSkipped(stage.system, workers, count)) continue
