@@ -1,0 +1,155 @@
+/** Sessions that a thread keeps alive: whatever this thread does, they are renewed; when they are not, it is said. */
+import { privateRedis, sharedRedis } from '../support/shared-redis.js'
+import { block, closeAll, infoOf, stage, type Staged, until } from './stage.js'
+
+afterEach(closeAll)
+
+const TTL_MS = 300
+
+const open = async ({ backend }: Staged, ttlMs = TTL_MS): Promise<void> => {
+  await backend.session({ kind: 'open', session: 's', ttlMs, info: infoOf('s') })
+}
+const expiry = async ({ redis, tag }: Staged): Promise<number> => Number(await redis.zscore(`${tag}:w`, 's'))
+const now = async ({ redis }: Staged): Promise<number> => {
+  const [seconds, micros] = await redis.time()
+  return Number(seconds) * 1_000 + Number(micros) / 1_000
+}
+const subscribers = async ({ redis, tag }: Staged): Promise<number> =>
+  Number((await redis.pubsub('NUMSUB', `${tag}:alive:s`))[1])
+
+describe('keeping a session alive', () => {
+  it('W10: renews it while the event loop is blocked', async () => {
+    const staged = await stage(await sharedRedis())
+    await open(staged)
+    const lost: string[] = []
+    const kept = staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: (what) => lost.push(what) })
+    const before = kept.lastRenewedAt
+    await until('the first renewal', () => kept.lastRenewedAt > before)
+    block(4 * TTL_MS)
+    expect((await expiry(staged)) - (await now(staged))).toBeGreaterThan(0)
+    expect(kept.lastRenewedAt - before).toBeGreaterThan(3 * TTL_MS)
+    expect(lost).toEqual([])
+    await kept.stop()
+  })
+
+  it('is subscribed for it as long as it is kept, and renews no more after that', async () => {
+    const staged = await stage(await sharedRedis())
+    await open(staged)
+    const kept = staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: () => undefined })
+    await until('a subscription', async () => (await subscribers(staged)) === 1)
+    await kept.stop()
+    await kept.stop()
+    expect(await subscribers(staged)).toBe(0)
+    const last = await expiry(staged)
+    await until('the end of its time', async () => (await now(staged)) > last + TTL_MS)
+    expect(await expiry(staged)).toBe(last)
+  })
+
+  it('says that the session is gone, and lets it be', async () => {
+    const staged = await stage(await sharedRedis())
+    await open(staged)
+    const lost: string[] = []
+    staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: (what) => lost.push(what) })
+    await until('a subscription', async () => (await subscribers(staged)) === 1)
+    await staged.backend.session({ kind: 'close', session: 's' })
+    await until('the news', () => lost.length === 1)
+    expect(lost).toEqual(['session'])
+    await until('no subscription', async () => (await subscribers(staged)) === 0)
+    await open(staged)
+    const again = staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: (what) => lost.push(what) })
+    const before = again.lastRenewedAt
+    await until('a renewal', () => again.lastRenewedAt > before)
+    expect(lost).toEqual(['session'])
+  })
+
+  it('D8: says once that the store is away for longer than the session lives, and goes on', async () => {
+    const server = await privateRedis()
+    const staged = await stage(server, { commandTimeoutMs: 100 })
+    await open(staged)
+    const lost: string[] = []
+    const kept = staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: (what) => lost.push(what) })
+    const before = kept.lastRenewedAt
+    await until('the first renewal', () => kept.lastRenewedAt > before)
+    await server.freeze()
+    await until('the news', () => lost.length > 0)
+    const frozenAt = kept.lastRenewedAt
+    server.thaw()
+    await until('a renewal', () => kept.lastRenewedAt > frozenAt)
+    expect(lost).toEqual(['store'])
+  })
+
+  it('D16: goes on when Redis has forgotten its scripts', async () => {
+    const server = await privateRedis()
+    const staged = await stage(server)
+    await open(staged)
+    const lost: string[] = []
+    const kept = staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: (what) => lost.push(what) })
+    for (let i = 0; i < 3; i++) {
+      const before = kept.lastRenewedAt
+      await staged.redis.call('FUNCTION', 'FLUSH')
+      await until('a renewal', () => kept.lastRenewedAt > before)
+    }
+    expect(lost).toEqual([])
+  })
+
+  it('lets a session go whose process has hung for too long', async () => {
+    const staged = await stage(await sharedRedis(), { stallLimitMs: 1_500 })
+    await open(staged)
+    const lost: string[] = []
+    const kept = staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: (what) => lost.push(what) })
+    const before = kept.lastRenewedAt
+    await until('the first renewal', () => kept.lastRenewedAt > before)
+    block(2_500)
+    await until('the news', () => lost.length > 0)
+    expect(lost).toEqual(['session'])
+    expect(await subscribers(staged)).toBe(0)
+  })
+
+  it('has nothing to do for a session without end', async () => {
+    const staged = await stage(await sharedRedis())
+    const kept = staged.backend.keepAlive('s', { ttlMs: Infinity, onLost: () => undefined })
+    expect(kept.lastRenewedAt).toBe(Infinity)
+    await kept.stop()
+  })
+
+  it('costs about a command a second where a session lives three', async () => {
+    const server = await privateRedis()
+    const staged = await stage(server)
+    await open(staged, 3_000)
+    staged.backend.listen('s', () => undefined)
+    const kept = staged.backend.keepAlive('s', { ttlMs: 3_000, onLost: () => undefined })
+    const before = kept.lastRenewedAt
+    await until('the first renewal', () => kept.lastRenewedAt > before)
+    const calls = async (): Promise<number> => {
+      const stats = String(await staged.redis.info('commandstats'))
+      // what scripts call is not sent
+      const sent = [
+        ...stats.matchAll(/^cmdstat_(fcall|xread|xinfo\|stream|ping|client\|unblock|subscribe):calls=(\d+)/gm),
+      ]
+      return sent.reduce((sum, [, , count]) => sum + Number(count), 0)
+    }
+    const first = await calls()
+    const from = performance.now()
+    await until('six seconds', () => performance.now() - from > 6_000)
+    expect((await calls()) - first).toBeLessThanOrEqual(9)
+  })
+})
+
+describe('ping', () => {
+  it('resolves where Redis answers, and says soon when it does not', async () => {
+    const server = await privateRedis()
+    const { backend } = await stage(server, { commandTimeoutMs: 200 })
+    await backend.ping()
+    await server.freeze()
+    const began = performance.now()
+    await expect(backend.ping()).rejects.toMatchObject({ code: 'REDIS_UNAVAILABLE' })
+    expect(performance.now() - began).toBeLessThan(2_000)
+    server.thaw()
+    await until('an answer', () =>
+      backend.ping().then(
+        () => true,
+        () => false,
+      ),
+    )
+  })
+})
