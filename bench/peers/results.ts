@@ -82,7 +82,7 @@ export interface Cell {
   readonly count: number
 }
 
-export function samplesOf({ samples }: Results, { system, workers, count }: Cell): readonly Sample[] {
+function samplesOf({ samples }: Results, { system, workers, count }: Cell): readonly Sample[] {
   return samples.filter((sample) => sample.system === system && sample.workers === workers && sample.count === count)
 }
 
