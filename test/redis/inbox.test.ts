@@ -166,7 +166,7 @@ describe('watching a run', () => {
     const { backend, redis, tag } = await stage(await privateRedis())
     const seen: RunActivity[] = []
     backend.watch('run', (activity) => seen.push(activity))
-    await until('a subscription', async () => Number(await redis.publish(`${tag}:act:run`, 'group run/0')) === 1)
+    await until('a subscription', async () => (await redis.publish(`${tag}:act:run`, 'group run/0')) === 1)
     await until('the activity', () => seen.length === 1)
     await redis.client('KILL', 'TYPE', 'pubsub')
     await until('the news of the gap', () => seen.length === 2)

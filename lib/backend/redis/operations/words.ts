@@ -19,14 +19,17 @@ const RULE_WORDS: Readonly<Record<ReleaseRule, string>> = { all: 'all', 'first-f
 export const ruleWord = (rule: ReleaseRule): string => RULE_WORDS[rule]
 
 /** Names with a space between, in order, whatever order they came in: equal demands are one lane. */
-export const spaced = (names: readonly string[]): string => (names.length < 2 ? (names[0] ?? '') : [...names].sort().join(' '))
+export const spaced = (names: readonly string[]): string =>
+  names.length < 2 ? (names[0] ?? '') : [...names].sort().join(' ')
 
 /** Throws INTERNAL for a text that would break the record in which scripts keep it. */
 export function checkLine({ gid, digest }: Pick<GroupSpec, 'gid' | 'digest'>): void {
-  // eslint-disable-next-line no-control-regex -- the very characters that are looked for
   const bad = /[\u0000-\u001f]/
   if (!bad.test(gid) && !bad.test(digest)) return
-  throw new GraflowError('INTERNAL', `expected no control characters in the name or digest of group ${JSON.stringify(gid)}`)
+  throw new GraflowError(
+    'INTERNAL',
+    `expected no control characters in the name or digest of group ${JSON.stringify(gid)}`,
+  )
 }
 
 /** The same bytes as a Buffer. */
