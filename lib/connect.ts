@@ -4,6 +4,7 @@ import type { Backend } from './backend/backend.js'
 import { openMemoryBackend } from './backend/kernel/memory-backend.js'
 import { patient } from './backend/patient.js'
 import { openRedisBackend } from './backend/redis/redis-backend.js'
+import { Announcer } from './cluster/announcer.js'
 import { Membership } from './cluster/membership.js'
 import { Engine } from './engine/engine.js'
 import { DEFAULT_LIMITS } from './engine/limits.js'
@@ -57,7 +58,15 @@ export async function connect(first?: Address | ConnectOptions, second?: Connect
     process.stderr.write(`${line}\n`)
   })
   const onClose: (() => Promise<void> | void)[] = []
-  const parts = { backend, engine, emitter, session, instanceId, retentionMs, newId: systemId, onClose }
+  const announcer = isEmbedded ? undefined : new Announcer({ backend: near, clock, sender: session })
+  if (announcer !== undefined) {
+    emitter.forwardTo(announcer)
+    onClose.push(() => announcer.close())
+  }
+  const parts = {
+    ...{ backend, engine, emitter, session, instanceId, retentionMs, newId: systemId, onClose },
+    ...(announcer !== undefined && { announcer }),
+  }
   const client = new Client(parts)
   const served = isEmbedded ? 'all' : []
   const membership = await Membership.open({

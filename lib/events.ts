@@ -102,10 +102,37 @@ export interface EventMap {
 }
 
 export type EventName = keyof EventMap
-/** An event as listeners get it; `at` is when it was emitted, by the injected clock. */
+/** An event as listeners get it; `at` is when it was emitted, by the clock of the process in which it happened. */
 export type EventOf<K extends EventName> = { [P in K]: { readonly type: P; readonly at: Date } & EventMap[P] }[K]
 /** The events that belong to one run. */
 export type RunEvent = EventOf<Extract<EventName, `${'run' | 'group' | 'branch'}:${string}`>>
+
+/** The events of a run that only the process has where they happen; of a run's states the store is asked. */
+export const FORWARDED = [
+  'run:progress',
+  'group:dispatched',
+  'group:released',
+  'branch:started',
+  'branch:settled',
+  'branch:retrying',
+] as const satisfies readonly RunEvent['type'][]
+export type ForwardedEvent = EventOf<(typeof FORWARDED)[number]>
+
+const FORWARDED_NAMES: ReadonlySet<unknown> = new Set(FORWARDED)
+
+/** Whether a value from another process is such an event, as far as carrying it on goes. */
+export function isForwarded(value: unknown): value is ForwardedEvent {
+  if (typeof value !== 'object' || value === null) return false
+  const { type, at, runId } = value as Partial<Record<string, unknown>>
+  return FORWARDED_NAMES.has(type) && at instanceof Date && typeof runId === 'string'
+}
+
+/** Takes events of runs to other processes. */
+export interface Forwarder {
+  /** Whether events of this run are worth building. Asked for every branch. */
+  wants(runId: string): boolean
+  take(event: ForwardedEvent): void
+}
 
 /** Every event with what it says: the one list that docs and subscriptions are checked against. */
 export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
@@ -139,6 +166,7 @@ export interface Events {
 export class Emitter implements Events {
   readonly #listeners = new Map<EventName, Set<(event: never) => unknown>>()
   readonly #whenHeard = new Map<EventName, () => void>()
+  #forwarder: Forwarder | undefined
   readonly #now: () => number
 
   /** @param now milliseconds since the epoch, from the injected clock */
@@ -168,16 +196,41 @@ export class Emitter implements Events {
     this.#whenHeard.set(name, fn)
   }
 
-  /** Whether anybody listens: ask before building an event that is made per branch. */
+  /** From now on events of runs that happen in this process go to others, too. Called once at most. */
+  forwardTo(forwarder: Forwarder): void {
+    this.#forwarder = forwarder
+  }
+
+  /** Whether anybody listens in this process. */
   has(name: EventName): boolean {
     return (this.#listeners.get(name)?.size ?? 0) > 0
   }
 
+  /** Whether anybody listens, here or elsewhere: ask before building an event that is made per branch. */
+  isHeard(name: (typeof FORWARDED)[number], runId: string): boolean {
+    return this.has(name) || this.#forwarder?.wants(runId) === true
+  }
+
   emit<const K extends EventName>(name: K, data: EventMap[K]): void {
-    const set = this.#listeners.get(name)
-    if (set === undefined || set.size === 0) return
+    const forwarder =
+      this.#forwarder !== undefined &&
+      FORWARDED_NAMES.has(name) &&
+      this.#forwarder.wants((data as EventMap['run:progress']).runId) // every one of those has it
+        ? this.#forwarder
+        : undefined
+    if (!this.has(name) && forwarder === undefined) return
     const event = Object.freeze({ type: name, at: new Date(this.#now()), ...data })
-    for (const listener of [...set]) {
+    this.#tell(name, event)
+    forwarder?.take(event as never) // its name is among those
+  }
+
+  /** Tells the listeners in this process of what happened in another. */
+  relay(event: ForwardedEvent): void {
+    this.#tell(event.type, Object.freeze(event))
+  }
+
+  #tell(name: EventName, event: object): void {
+    for (const listener of [...(this.#listeners.get(name) ?? [])]) {
       try {
         const returned = listener(event as never)
         if (returned instanceof Promise) returned.catch((error: unknown) => this.#blame(name, error))

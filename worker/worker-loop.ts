@@ -11,6 +11,7 @@
  * This file is long because acquiring, starting and settling share one state: what is in flight.
  */
 import type { Backend, Grant, Token } from '../lib/backend/backend.js'
+import type { Announcer } from '../lib/cluster/announcer.js'
 import { encode } from '../lib/engine/codec.js'
 import type { Engine } from '../lib/engine/engine.js'
 import type { Execution } from '../lib/engine/execution.js'
@@ -32,6 +33,8 @@ export interface WorkerLoopOptions {
   readonly engine: Engine
   readonly clock: Clock
   readonly emitter: Emitter
+  /** What takes the emitter's events to other processes, where there are any. */
+  readonly announcer?: Announcer
   readonly session: string
   readonly workerId: string
   /** Branches that run at once. */
@@ -325,6 +328,7 @@ export class WorkerLoop {
 
   /** A grant has arrived: its branches are started, or wait. */
   #take(grant: Grant): void {
+    if (grant.isWatched !== undefined) this.#options.announcer?.learn(grant.spec.runId, grant.isWatched)
     const share = this.#shares.of(grant.spec.queue)
     if (share !== undefined) share.held += grant.indexes.length
     if (grant.spec.depth === 0) {
@@ -395,9 +399,9 @@ export class WorkerLoop {
     if (this.#isStarting || this.#isBreathing || this.#waiting === 0 || this.#slots.free === 0) return
     this.#isStarting = true
     const begunAt = this.#look()
-    const isHeard = this.#options.emitter.has('branch:started')
     let started = 0
     for (let grant = firstOf(this.#backlog); grant !== undefined; grant = firstOf(this.#backlog)) {
+      const isHeard = this.#options.emitter.isHeard('branch:started', grant.grant.spec.runId)
       while (grant.unstarted > 0 && this.#slots.free > 0) {
         const isLong = started % STARTS_PER_LOOK === 0 && this.#look() - begunAt >= LONGEST_TURN_MS
         if (isLong || started >= STARTS_PER_TURN) {
@@ -510,13 +514,14 @@ export class WorkerLoop {
   #collect(grant: GrantInFlight, k: number, execution: Execution, report: BranchReport): void {
     const { emitter } = this.#options
     const { kind, error } = report
+    const { runId } = grant.grant.spec
     this.#note(grant, k, execution, report)
     if (kind === 'succeeded' || kind === 'failed') {
       this.#counters.tasksProcessed += 1
       if (kind === 'succeeded') this.#counters.tasksSucceeded += 1
       else this.#counters.tasksFailed += 1
-      if (emitter.has('branch:settled')) this.#tellSettled(grant.prepared.branch(k), kind)
-    } else if (kind === 'retry' && error !== undefined && emitter.has('branch:retrying')) {
+      if (emitter.isHeard('branch:settled', runId)) this.#tellSettled(grant.prepared.branch(k), kind)
+    } else if (kind === 'retry' && error !== undefined && emitter.isHeard('branch:retrying', runId)) {
       this.#tellRetrying(grant.prepared.branch(k), report.delayMs, error)
     }
   }
@@ -561,6 +566,7 @@ export class WorkerLoop {
       for (const range of grant.takeRanges(limits)) all.push({ range, grant, meanMs })
     }
     this.#unsettled.clear()
+    this.#options.announcer?.deliver()
     for (const call of inCalls(all, limits)) {
       this.#calls.add(call)
       void this.#settle(call).then(() => {

@@ -5,6 +5,7 @@
 import { hostname } from 'node:os'
 import type { Backend, SessionInfo } from '../lib/backend/backend.js'
 import { patient, type PatientBackend } from '../lib/backend/patient.js'
+import { Announcer } from '../lib/cluster/announcer.js'
 import { Membership } from '../lib/cluster/membership.js'
 import { Dropped } from '../lib/engine/cancellation.js'
 import { Engine } from '../lib/engine/engine.js'
@@ -248,10 +249,13 @@ export class WorkerCore {
     for (const expression of expressions) engine.registry.learn(expression)
     const session = `${workerId}:${systemId()}`
     const held = new HeldWork({ backend, engine, emitter, session })
+    const announcer = new Announcer({ backend: near, clock, sender: session })
+    emitter.forwardTo(announcer)
+    this.#ends.push(() => announcer.close())
     const queues = queuesOf(this.#options)
     const served = isServing(this.#options) ? [...new Set([...queues.names, 'runs'])] : []
     const loop = new WorkerLoop({
-      ...{ backend, engine, clock, emitter, session, workerId, newId: systemId, distant: { random } },
+      ...{ backend, engine, clock, emitter, announcer, session, workerId, newId: systemId, distant: { random } },
       maxConcurrentTasks: this.#options.maxConcurrentTasks ?? DEFAULTS.maxConcurrentTasks,
       ...{ queues: served, queueLimits: queues.limits, capabilities },
       runsHoldSlots: true,

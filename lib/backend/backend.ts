@@ -172,6 +172,8 @@ export interface Grant {
   readonly inputs: Packed
   /** By index, only where a cursor was stored. */
   readonly cursors: ReadonlyMap<number, Uint8Array>
+  /** Whether somebody watches the run; absent where the store is this process, which needs no telling. */
+  readonly isWatched?: boolean
 }
 export type AcquireAnswer =
   | {
@@ -456,8 +458,12 @@ export type Notice =
   /** There may be work for it. */
   | { readonly kind: 'work' }
 
-/** Something changed in a watched run: a group was opened, branches were settled, its state changed. */
-export type RunActivity = { readonly kind: 'group' | 'settled' | 'state'; readonly gid: string }
+export type RunChange = 'group' | 'settled' | 'state'
+/** Something changed in a watched run: a group was opened, branches were settled, its state changed; or a process announced `events`. */
+export type RunActivity =
+  | { readonly kind: RunChange; readonly gid: string }
+  /** Opaque bytes, as they were announced; also by this process. */
+  | { readonly kind: 'events'; readonly gid: string; readonly bytes: Uint8Array }
 
 export interface BackendLimits {
   /** Items and bytes in one step, acquire or settle; one item always goes. */
@@ -475,6 +481,8 @@ export interface KeepAliveOptions {
   readonly onLost: (what: 'session' | 'store') => void
 }
 export interface KeepAlive {
+  /** Resolves once the store would notice the end of this process at once; before that, when the session expires. */
+  readonly ready: Promise<void>
   /** Ends it; once this resolves no renewal is under way. Safe to repeat. */
   stop(): Promise<void>
   /** When the last renewal that arrived was sent, by `monotonicClock` of time.ts. The session is ours for its TTL from then on. */
@@ -492,6 +500,11 @@ export interface Backend {
   hasGraph(hash: string): Promise<boolean>
   open(request: OpenRequest): Promise<OpenAnswer>
   step(request: StepRequest): Promise<StepAnswer>
+  /**
+   * What stands for the token of the run that is opened with this nonce until `open` has answered: calls of its holder that are sent after
+   * `open` may be on their way at the same time. If the run is not opened they are `fenced`. Absent where `open` answers at once.
+   */
+  earlyToken?(nonce: string): Token
   acquire(request: AcquireRequest): Promise<AcquireAnswer>
   /** One answer a range, in order. */
   settle(request: SettleRequest): Promise<readonly SettleAnswer[]>
@@ -505,6 +518,13 @@ export interface Backend {
   listen(session: string, listener: (notice: Notice) => void): () => void
   /** Calls `listener` when something changes in the run; returns what ends that. */
   watch(runId: string, listener: (activity: RunActivity) => void): () => void
+  /** Resolves once listeners of the run were told all that reached the store before the call, or not within the usual time. */
+  caughtUp(runId: string): Promise<void>
+  /**
+   * Tells whoever watches the run what happened in it. A hint: it may be lost, or doubled. Resolves with how many other processes hear;
+   * 0 in a store that has no others.
+   */
+  announce(runId: string, events: Uint8Array): Promise<number>
   /**
    * Calls `listener` whenever the store is there again after it was away: hints may have been lost, so what is awaited is to be asked
    * for. Returns what ends that. Absent where the store cannot be away.

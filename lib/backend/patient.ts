@@ -97,6 +97,9 @@ export function patient(near: Backend, { clock, random, onLost }: PatienceOption
     channel: (runId, holder, request) => persist(() => near.channel(runId, holder, request)),
     listen: (session, listener) => near.listen(session, listener),
     watch: (runId, listener) => near.watch(runId, listener),
+    caughtUp: (runId) => near.caughtUp(runId),
+    announce: (runId, events) => near.announce(runId, events), // a hint
+    ...(near.earlyToken !== undefined && { earlyToken: (nonce) => near.earlyToken?.(nonce) ?? '' }),
     ...('onReconnected' in near && {
       onReconnected: (listener) => near.onReconnected?.(listener) ?? ((): void => undefined),
     }),

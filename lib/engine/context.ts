@@ -156,7 +156,9 @@ export class HandlerContext implements TaskContext<unknown> {
         `progress takes a fraction from 0 to 1, got ${typeof fraction === 'number' ? fraction : describe(fraction)}`,
       )
     }
-    const { runId, taskName: task, path } = this
+    const { runId } = this
+    if (!this.#services.emitter.isHeard('run:progress', runId)) return
+    const { taskName: task, path } = this
     this.#services.emitter.emit('run:progress', {
       runId,
       task,

@@ -41,7 +41,7 @@ export class Supersteps {
     const startedAt = clock.now()
     const collected = await this.#collected(frame, plan)
     execution.retire(gid)
-    if (emitter.has('group:released')) {
+    if (emitter.isHeard('group:released', runId)) {
       const { succeeded, failed, withdrawn } = collected.counts
       emitter.emit('group:released', {
         runId,

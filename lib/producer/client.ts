@@ -1,12 +1,13 @@
 /** The client: starts runs, drives those it started, and lends this process's worker loop to what they dispatch. */
 import { createHash } from 'node:crypto'
 import type { Backend, Grant, OpenAnswer, OpenRequest } from '../backend/backend.js'
+import type { Announcer } from '../cluster/announcer.js'
 import type { Engine } from '../engine/engine.js'
 import { Cancellation, Dropped } from '../engine/cancellation.js'
 import { encode } from '../engine/codec.js'
-import type { HeldRun } from '../engine/driver.js'
+import type { Drive, DriveEnd, HeldRun } from '../engine/driver.js'
 import { fullStore } from '../engine/graph-store.js'
-import { tasksInPlace } from '../engine/placement.js'
+import { beginsWithGroup, tasksInPlace } from '../engine/placement.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter, Events } from '../events.js'
 import { tasksOf } from '../flow/collect.js'
@@ -27,6 +28,8 @@ export interface ClientParts {
   readonly backend: Backend
   readonly engine: Engine
   readonly emitter: Emitter
+  /** What takes the emitter's events to other processes, where there are any. */
+  readonly announcer?: Announcer
   readonly session: string
   readonly instanceId: string
   readonly retentionMs: number
@@ -61,7 +64,7 @@ export class Client implements Graflow {
     this.#held = new HeldWork(parts)
     const { backend, engine, emitter } = parts
     this.#handles = {
-      ...{ backend, engine, emitter, closed: this.#closed, states: new RunStates(parts) },
+      ...{ backend, engine, emitter, closed: this.#closed, states: new RunStates(parts, parts.session) },
       driven: (runId) => this.#held.driven(runId)?.ended,
     }
     this.#stopListening = parts.backend.listen(parts.session, (notice) => {
@@ -174,27 +177,38 @@ export class Client implements Graflow {
       timeoutMs: timeoutMs ?? 0,
       retentionMs,
     }
-    let answer: OpenAnswer
+    const { states } = this.#handles
+    const run = {
+      ...{ runId, input: bytes, timeoutMs, losses: 0 },
+      use: { hash, graph, code: engine.registry.codeOf(runId), base: '' },
+    }
+    const isEarly =
+      where === 'driven at once' &&
+      !isUnderWay &&
+      beginsWithGroup(graph.root) &&
+      !isEmptyList(input) &&
+      this.#isUnheard()
+    let answer: OpenAnswer | undefined
+    let early: Drive | undefined
     this.#opening += 1
+    states.expect(runId)
     try {
-      answer = await backend.open(request)
+      const opening = backend.open(request)
+      const token = isEarly ? backend.earlyToken?.(request.nonce) : undefined
+      // The first group travels right behind: where the run is not opened, it is refused.
+      if (token !== undefined) early = this.#held.drive({ ...run, token })
+      answer = await opening
+      if (answer.status === 'ok' && answer.token !== undefined) early?.hold(answer.token)
     } finally {
       this.#opening -= 1
+      if (answer?.status !== 'ok') {
+        states.dismiss(runId)
+        early?.execution.cancel.abort(new Dropped(`run ${runId} was not opened`))
+      }
     }
     switch (answer.status) {
       case 'ok':
-        this.#begin(
-          {
-            runId,
-            use: { hash, graph, code: engine.registry.codeOf(runId), base: '' },
-            input: bytes,
-            timeoutMs,
-            losses: 0,
-          },
-          answer.token,
-          workflow,
-          where,
-        )
+        this.#begin(run, answer.token, workflow, where, early)
         break
       case 'exists':
         if (!isUnderWay) engine.registry.forget(runId)
@@ -224,6 +238,7 @@ export class Client implements Graflow {
     token: HeldRun['token'] | undefined,
     workflow: string | undefined,
     where: Where,
+    early: Drive | undefined,
   ): void {
     const tell = (): void => {
       if (!this.#isRunning) return
@@ -235,8 +250,27 @@ export class Client implements Graflow {
     if (where === 'driven at once') tell()
     const begin = where === 'driven at once' ? undefined : nextTurn().then(tell)
     if (token === undefined) return
-    const { ended } = this.#held.drive({ ...run, token, ...(begin !== undefined && { begin }) })
-    this.#handles.states.ends(run.runId, ended)
+    // Nobody watches a run that is only just there: it is asked after when it takes longer.
+    this.#parts.announcer?.learn(run.runId, false)
+    if (early === undefined) {
+      const { ended } = this.#held.drive({ ...run, token, ...(begin !== undefined && { begin }) })
+      this.#handles.states.ends(run.runId, ended)
+      return
+    }
+    this.#handles.states.ends(run.runId, this.#endOfEarly(early, { ...run, token }))
+  }
+
+  /** A first step that overtook the opening of its run, as after a lost connection, was refused: the run is driven anew. */
+  async #endOfEarly(early: Drive, run: HeldRun): Promise<DriveEnd> {
+    const end = await early.ended
+    if (end.state !== 'lost' || early.execution.cancel.reason !== undefined || !this.#isRunning) return end
+    return this.#held.drive(run).ended
+  }
+
+  /** Whether nobody would hear of what a run does before it is known to be opened. */
+  #isUnheard(): boolean {
+    const { emitter } = this.#parts
+    return !emitter.has('run:state') && !emitter.has('group:dispatched')
   }
 
   /** Cancels the run when the signal aborts, as long as it runs. */
@@ -256,6 +290,9 @@ export class Client implements Graflow {
     if (!this.#isRunning) throw new GraflowError('CLOSED', `client ${this.instanceId} is closed: connect again`)
   }
 }
+
+/** A flow over nothing dispatches nothing: what comes next runs at once. */
+const isEmptyList = (input: unknown): boolean => Array.isArray(input) && input.length === 0
 
 /** Why a signal was aborted, as text. */
 const reasonOf = ({ reason }: AbortSignal): string => (reason instanceof Error ? reason.message : String(reason))

@@ -1,5 +1,5 @@
 /** What the parts of a run handle share: their way to the store, and when a run is over. */
-import type { Backend, RunActivity } from '../backend/backend.js'
+import type { Backend, RunChange } from '../backend/backend.js'
 import type { Cancellation } from '../engine/cancellation.js'
 import type { DriveEnd } from '../engine/driver.js'
 import type { Engine } from '../engine/engine.js'
@@ -41,7 +41,7 @@ const SLOW_LOOK_MS = 5_000
 export function followRun(
   runId: string,
   { backend, engine }: FollowServices,
-  kinds: readonly RunActivity['kind'][],
+  kinds: readonly RunChange[],
   look: () => void,
 ): () => void {
   const { clock, random } = engine.parts
@@ -58,7 +58,7 @@ export function followRun(
   }
   const off = [
     backend.watch(runId, ({ kind }) => {
-      if (kinds.includes(kind)) look()
+      if (kind !== 'events' && kinds.includes(kind)) look()
     }),
     backend.onReconnected?.(look),
   ]
@@ -76,7 +76,7 @@ export interface News {
   end(): void
 }
 
-export function newsOf(runId: string, services: FollowServices, kinds: readonly RunActivity['kind'][]): News {
+export function newsOf(runId: string, services: FollowServices, kinds: readonly RunChange[]): News {
   let wake: () => void = () => undefined
   const end = followRun(runId, services, kinds, () => wake())
   const next = (): Promise<void> =>

@@ -4,7 +4,7 @@ import { cancelled } from '../engine/engine.js'
 import { encode } from '../engine/codec.js'
 import { outcomeOfRun } from '../engine/driver.js'
 import { readResult } from '../engine/results.js'
-import type { RunEvent } from '../events.js'
+import { FORWARDED, type RunEvent } from '../events.js'
 import { expressionOf } from '../flow/node.js'
 import type { AnyNode } from '../flow/types.js'
 import { branchOutcomes } from './branch-outcomes.js'
@@ -12,15 +12,7 @@ import { Channelled } from './channelled.js'
 import { isEnded, newsOf, runNotFound, type HandleServices } from './handle-services.js'
 import type { BranchOutcome, GroupProgress, Run, RunStatus } from './types.js'
 
-const RUN_EVENTS = [
-  'run:state',
-  'run:progress',
-  'group:dispatched',
-  'group:released',
-  'branch:started',
-  'branch:settled',
-  'branch:retrying',
-] as const satisfies readonly RunEvent['type'][]
+const RUN_EVENTS = ['run:state', ...FORWARDED] as const satisfies readonly RunEvent['type'][]
 
 export class RunHandle implements Run<unknown> {
   readonly id: string
@@ -132,18 +124,24 @@ export class RunHandle implements Run<unknown> {
 
   /** Its driver knows, if it is here and stays so; else the store does, whoever drives. */
   async #end(): Promise<unknown> {
-    const { closed } = this.#services
+    const { closed, states } = this.#services
     const driven = this.#services.driven(this.id)
     if (driven !== undefined) {
       const end = await closed.race(driven)
-      if (end.state !== 'lost') return resultOf({ runId: this.id, ...end, timeoutMs: undefined })
+      if (end.state !== 'lost') {
+        await states.caughtUp(this.id)
+        return resultOf({ runId: this.id, ...end, timeoutMs: undefined })
+      }
     }
     const news = newsOf(this.id, this.#services, ['state'])
     try {
       for (;;) {
         const changed = news.next()
         const record = await this.#record()
-        if (isEnded(record)) return resultOf(record)
+        if (isEnded(record)) {
+          await states.caughtUp(this.id)
+          return resultOf(record)
+        }
         await closed.race(changed)
       }
     } finally {

@@ -1,10 +1,11 @@
 /**
- * Tells of every state that a run goes through, whoever brings it about. A run that this process drives tells of its own end, and is
- * watched only while somebody listens; of other runs the store is asked.
+ * Tells of every state that a run goes through, whoever brings it about, and of what other processes announce of it. A run that this process
+ * drives tells of its own end, and is watched only while somebody listens; of other runs the store is asked.
  */
 import type { RunRecord } from '../backend/backend.js'
+import { AnnouncedEvents } from '../cluster/announcer.js'
 import { isEnded, outcomeOfRun, type DriveEnd } from '../engine/driver.js'
-import type { RunStateName } from '../events.js'
+import { FORWARDED, type RunStateName } from '../events.js'
 import { followRun, isDistant, type FollowServices } from './handle-services.js'
 
 interface Told {
@@ -14,6 +15,8 @@ interface Told {
   last: RunStateName
   /** Ends looking at it; undefined while it is not looked at. */
   leave: (() => void) | undefined
+  /** Its end is known, and is told when all that was announced before has been. */
+  isEnding: boolean
 }
 
 /** A run that begins to be told of. */
@@ -31,23 +34,48 @@ export interface NewRun {
 /** One a client. */
 export class RunStates {
   readonly #services: FollowServices
+  readonly #self: string
   readonly #told = new Map<string, Told>()
+  /** Runs whose announced events are told here, with what ends that. */
+  readonly #heard = new Map<string, () => void>()
 
-  constructor(services: FollowServices) {
+  /** @param self the name under which this process announces events: it has those already */
+  constructor(services: FollowServices, self: string) {
     this.#services = services
+    this.#self = self
     services.emitter.whenHeard('run:state', () => this.#hear())
+    for (const name of FORWARDED) {
+      services.emitter.whenHeard(name, () => {
+        for (const runId of this.#told.keys()) this.#hearEvents(runId)
+      })
+    }
+  }
+
+  /** A run is about to be opened here: if somebody listens, not even its first event is missed. `dismiss` it if it was not opened. */
+  expect(runId: string): void {
+    if (this.#wantsEvents) this.#hearEvents(runId)
+  }
+
+  dismiss(runId: string): void {
+    if (!this.#told.has(runId)) this.#stopHearing(runId)
+  }
+
+  /** Resolves once all that was announced of the run until now is told here, where somebody wants it. */
+  async caughtUp(runId: string): Promise<void> {
+    if (this.#heard.has(runId)) await this.#services.backend.caughtUp(runId)
   }
 
   /** Emits `run:state` for every change from now on, until the run is over. */
   tell({ runId, workflow, known, isDrivenHere, over }: NewRun): void {
     const { emitter, backend } = this.#services
     const isHeard = emitter.has('run:state')
-    if (!isDrivenHere && !isHeard && isDistant(backend)) {
+    if (!isDrivenHere && !isHeard && !this.#heard.has(runId) && !this.#wantsEvents && isDistant(backend)) {
       over()
       return
     }
-    const told: Told = { runId, workflow, over, last: known, leave: undefined }
+    const told: Told = { runId, workflow, over, last: known, leave: undefined, isEnding: false }
     this.#told.set(runId, told)
+    this.expect(runId)
     if (known === 'running') emitter.emit('run:state', { runId, workflow, from: 'pending', to: known })
     if (isHeard || !isDrivenHere) this.#follow(told, 'tell')
   }
@@ -65,8 +93,10 @@ export class RunStates {
 
   /** Somebody wants this run's events: from now on its states are told, also if it was begun elsewhere. */
   follow({ runId, workflow, state }: RunRecord): void {
-    const told = this.#told.get(runId) ?? { runId, workflow, over: () => undefined, last: state, leave: undefined }
+    const fresh = { runId, workflow, over: () => undefined, last: state, leave: undefined, isEnding: false }
+    const told = this.#told.get(runId) ?? fresh
     this.#told.set(runId, told)
+    this.#hearEvents(runId)
     this.#follow(told, 'tell')
   }
 
@@ -74,6 +104,27 @@ export class RunStates {
   close(): void {
     for (const { leave } of this.#told.values()) leave?.()
     this.#told.clear()
+    for (const runId of [...this.#heard.keys()]) this.#stopHearing(runId)
+  }
+
+  get #wantsEvents(): boolean {
+    return FORWARDED.some((name) => this.#services.emitter.has(name))
+  }
+
+  #hearEvents(runId: string): void {
+    const { backend, emitter } = this.#services
+    if (!isDistant(backend) || this.#heard.has(runId)) return
+    const announced = new AnnouncedEvents(runId, this.#self)
+    const stop = backend.watch(runId, (activity) => {
+      if (activity.kind !== 'events') return
+      for (const event of announced.read(activity.bytes)) emitter.relay(event)
+    })
+    this.#heard.set(runId, stop)
+  }
+
+  #stopHearing(runId: string): void {
+    this.#heard.get(runId)?.()
+    this.#heard.delete(runId)
   }
 
   /** Events are told from the moment of subscribing: what changed before is only noted. */
@@ -93,7 +144,7 @@ export class RunStates {
 
   async #look(told: Told, how: 'tell' | 'note'): Promise<void> {
     const record = await this.#services.backend.inspect.run(told.runId)
-    if (this.#told.get(told.runId) !== told) return
+    if (this.#told.get(told.runId) !== told || told.isEnding) return
     if (record === undefined) this.#forget(told)
     else if (isEnded(record)) this.#finish(told, record)
     else {
@@ -120,6 +171,14 @@ export class RunStates {
   #finish(told: Told, end: Parameters<typeof outcomeOfRun>[0] & { readonly state: RunStateName }): void {
     const { emitter } = this.#services
     const { runId, workflow, last: from } = told
+    if (this.#heard.has(runId) && !told.isEnding) {
+      told.isEnding = true
+      const finish = (): void => {
+        if (this.#told.get(runId) === told) this.#finish(told, end)
+      }
+      this.caughtUp(runId).then(finish, finish) // closed, or the store is away: it is over all the same
+      return
+    }
     this.#forget(told)
     if (!emitter.has('run:state')) return
     const outcome = outcomeOfRun(end)
@@ -129,6 +188,7 @@ export class RunStates {
 
   #forget(told: Told): void {
     this.#told.delete(told.runId)
+    this.#stopHearing(told.runId)
     told.leave?.()
     told.over()
   }

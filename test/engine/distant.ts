@@ -124,6 +124,7 @@ function distant(near: Backend, turns: (what: string) => number): Backend {
     sweep: (id: string) => near.sweep(id),
     listen: (id: string, listener: Parameters<Backend['listen']>[1]) => near.listen(id, later(listener)),
     watch: (id: string, listener: Parameters<Backend['watch']>[1]) => near.watch(id, later(listener)),
+    caughtUp: (id: string) => near.caughtUp(id),
     close: () => near.close(),
   } as never // every method of a backend is there
 }

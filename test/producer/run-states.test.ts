@@ -38,10 +38,11 @@ function store({ isHeard = true, isDistant = false } = {}) {
         watchers.add(listener)
         return () => watchers.delete(listener)
       },
+      caughtUp: async () => undefined,
       ...(isDistant && { onReconnected: () => () => undefined }),
     },
   } as unknown as FollowServices
-  const states = new RunStates(services)
+  const states = new RunStates(services, 'here')
   const change = (next: Partial<RunRecord> | undefined): void => {
     record = next === undefined ? undefined : { ...record, ...next }
   }

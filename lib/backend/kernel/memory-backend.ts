@@ -5,7 +5,7 @@
  */
 import { GraflowError } from '../../errors.js'
 import type { Clock } from '../../time.js'
-import type { Backend, Inspector, KeepAlive, Notice, RunActivity } from '../backend.js'
+import type { Backend, Inspector, KeepAlive, Notice, RunActivity, RunChange } from '../backend.js'
 import { Listeners } from '../listeners.js'
 import { Kernel } from './kernel.js'
 import type { Effects, KernelOptions } from './state.js'
@@ -94,9 +94,21 @@ class MemoryBackend implements Backend {
     return this.#mail.activities.add(runId, listener)
   }
 
+  /** What was to be told is told in a microtask that is planned already. */
+  caughtUp(): Promise<void> {
+    return new Promise((resolve) => {
+      queueMicrotask(resolve)
+    })
+  }
+
+  /** There are no other processes, and who watches in this one has its events. */
+  announce(): Promise<number> {
+    return Promise.resolve(0)
+  }
+
   /** The store is this process: while a session could be renewed, it need not be. */
   keepAlive(): KeepAlive {
-    return { stop: () => Promise.resolve(), lastRenewedAt: Number.POSITIVE_INFINITY }
+    return { ready: Promise.resolve(), stop: () => Promise.resolve(), lastRenewedAt: Number.POSITIVE_INFINITY }
   }
 
   ping(): Promise<void> {
@@ -189,7 +201,7 @@ class Mail implements Effects {
     if (this.notices.has(session)) this.#post(() => this.notices.tell(session, notice))
   }
 
-  activity(runId: string, kind: RunActivity['kind'], gid: string): void {
+  activity(runId: string, kind: RunChange, gid: string): void {
     if (this.activities.has(runId)) this.#post(() => this.activities.tell(runId, { kind, gid }))
   }
 

@@ -2,7 +2,7 @@
  * All that the kernel knows, and its sense of time. Kernel time never goes back: when the clock does, everything planned keeps its
  * distance (protocol.md: a backward step shifts the scores). Times in records are the clock's own.
  */
-import type { Notice, RunActivity, Token } from '../backend.js'
+import type { Notice, RunChange, Token } from '../backend.js'
 import { DeadLetters } from './dead-letters.js'
 import { type Due, DueQueue } from './due-queue.js'
 import type { AffinityHold, Group, Lease } from './group.js'
@@ -14,7 +14,7 @@ import type { Session } from './sessions.js'
 export interface Effects {
   notice(session: string, notice: Notice): void
   /** Something changed in a run; spelt out so that nothing is made where nobody watches. */
-  activity(runId: string, kind: RunActivity['kind'], gid: string): void
+  activity(runId: string, kind: RunChange, gid: string): void
 }
 
 export interface KernelOptions {

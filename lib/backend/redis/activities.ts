@@ -1,12 +1,13 @@
 /**
- * Activity of watched runs, on one connection that is opened with the first watcher. Messages of the time between two connections are
- * lost, so that after a reconnect every watcher is told once that something may have changed.
+ * Activity of watched runs, on one connection that is opened with the first watcher, and what processes announce of runs. Messages of the
+ * time between two connections are lost, so that after a reconnect every watcher is told once that something may have changed.
  */
 import { Command, type Redis } from 'ioredis'
 import type { Clock, Random } from '../../time.js'
 import type { RunActivity } from '../backend.js'
 import { Listeners } from '../listeners.js'
 import { makeConnection } from './connection.js'
+import { numberOf } from './replies.js'
 import type { Shard } from './shard.js'
 
 export interface ActivitiesOptions {
@@ -18,10 +19,19 @@ export interface ActivitiesOptions {
   readonly random: Random
 }
 
+interface Watched {
+  readonly runId: string
+  watchers: number
+  /** Redis counts us among those who hear. */
+  isKnown: boolean
+}
+
+const EVENTS = 'events '
+
 export class Activities {
   readonly #options: ActivitiesOptions
   readonly #listeners = new Listeners<RunActivity>()
-  readonly #runs = new Map<string, { readonly runId: string; watchers: number }>()
+  readonly #runs = new Map<string, Watched>()
   #redis: Redis | undefined
   #wasReady = false
   #pending: Promise<void> | undefined
@@ -43,7 +53,7 @@ export class Activities {
   watch(runId: string, listener: (activity: RunActivity) => void): () => void {
     const stop = this.#listeners.add(runId, listener)
     const channel = this.#options.shard.keys.activity(runId)
-    const run = this.#runs.get(channel) ?? { runId, watchers: 0 }
+    const run = this.#runs.get(channel) ?? { runId, watchers: 0, isKnown: false }
     this.#runs.set(channel, run)
     run.watchers += 1
     if (run.watchers === 1) this.#subscribe(channel)
@@ -57,6 +67,26 @@ export class Activities {
       this.#runs.delete(channel)
       if (this.#redis?.status === 'ready') void this.#send('UNSUBSCRIBE', [channel])
     }
+  }
+
+  /**
+   * Resolves once its listeners were told what was published before: a connection's messages and replies come in one order, so the reply
+   * to a second subscription, which changes nothing, comes behind them.
+   */
+  async caughtUp(runId: string): Promise<void> {
+    const channel = this.#options.shard.keys.activity(runId)
+    if (this.#runs.has(channel) && this.#redis?.status === 'ready')
+      await this.#atMost(this.#send('SUBSCRIBE', [channel]))
+  }
+
+  /** Publishes what happened in a run; resolves with how many other processes heard. */
+  async announce(runId: string, events: Uint8Array): Promise<number> {
+    const channel = this.#options.shard.keys.activity(runId)
+    const message = new Uint8Array(EVENTS.length + events.length)
+    message.set(Buffer.from(EVENTS))
+    message.set(events, EVENTS.length)
+    const heard = await this.#options.shard.command('PUBLISH', channel, message)
+    return Math.max(0, numberOf(heard) - (this.#runs.get(channel)?.isKnown === true ? 1 : 0))
   }
 
   close(): void {
@@ -85,7 +115,10 @@ export class Activities {
       onError: () => undefined, // it connects again by itself
     })
     redis.on('ready', () => void this.#subscribeAll())
-    redis.on('message', (channel: string, message: string) => this.#heard(channel, message))
+    redis.on('messageBuffer', (channel: Buffer, message: Buffer) => this.#heard(channel.toString(), message))
+    redis.on('close', () => {
+      for (const run of this.#runs.values()) run.isKnown = false
+    })
     redis.connect().catch(() => undefined)
     return redis
   }
@@ -116,6 +149,11 @@ export class Activities {
     try {
       // in lower case: by these names the client knows that it is in subscriber mode
       await redis.sendCommand(new Command(name.toLowerCase(), [...channels]))
+      if (name === 'UNSUBSCRIBE') return
+      for (const channel of channels) {
+        const run = this.#runs.get(channel)
+        if (run !== undefined) run.isKnown = true
+      }
     } catch {
       if (!this.#isClosed) redis.disconnect(true)
     }
@@ -131,10 +169,20 @@ export class Activities {
     })
   }
 
-  #heard(channel: string, message: string): void {
+  #heard(channel: string, message: Buffer): void {
     const run = this.#runs.get(channel)
-    const [, kind, gid] = /^(group|settled|state) (.+)$/s.exec(message) ?? []
-    if (run === undefined || gid === undefined) return
-    if (kind === 'group' || kind === 'settled' || kind === 'state') this.#listeners.tell(run.runId, { kind, gid })
+    if (run === undefined) return
+    const { runId } = run
+    if (message.subarray(0, EVENTS.length).toString('latin1') === EVENTS) {
+      this.#listeners.tell(runId, {
+        kind: 'events',
+        gid: runId,
+        bytes: new Uint8Array(message.subarray(EVENTS.length)),
+      })
+      return
+    }
+    const [, kind, gid] = /^(group|settled|state) (.+)$/s.exec(message.toString()) ?? []
+    if (gid === undefined) return
+    if (kind === 'group' || kind === 'settled' || kind === 'state') this.#listeners.tell(runId, { kind, gid })
   }
 }

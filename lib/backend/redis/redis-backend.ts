@@ -4,7 +4,16 @@
  */
 import { GraflowError } from '../../errors.js'
 import { type Clock, monotonicClock, type Random, systemRandom } from '../../time.js'
-import type { Backend, BackendLimits, Inspector, KeepAlive, KeepAliveOptions, Notice, RunActivity } from '../backend.js'
+import type {
+  Backend,
+  BackendLimits,
+  Inspector,
+  KeepAlive,
+  KeepAliveOptions,
+  Notice,
+  RunActivity,
+  Token,
+} from '../backend.js'
 import { Activities } from './activities.js'
 import { Inbox } from './inbox.js'
 import { Renewal } from './keep-alive.js'
@@ -116,6 +125,10 @@ class RedisBackend implements Backend {
     return this.#afterWatchers(() => step(this.#store, request))
   }
 
+  earlyToken(nonce: string): Token {
+    return `?.${nonce}-1`
+  }
+
   acquire(request: Parameters<Backend['acquire']>[0]): ReturnType<Backend['acquire']> {
     return acquire(this.#store, request)
   }
@@ -148,6 +161,14 @@ class RedisBackend implements Backend {
   watch(runId: string, listener: (activity: RunActivity) => void): () => void {
     this.#checkOpen()
     return this.#activities.watch(runId, listener)
+  }
+
+  caughtUp(runId: string): Promise<void> {
+    return this.#activities.caughtUp(runId)
+  }
+
+  announce(runId: string, events: Uint8Array): Promise<number> {
+    return this.#activities.announce(runId, events)
   }
 
   onReconnected(listener: () => void): () => void {

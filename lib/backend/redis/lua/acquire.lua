@@ -5,7 +5,7 @@
 -- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:b:<gid>:c T:r:<run> T:d T:due T:wait T:wb
 -- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, lanes known, queues (,a,b, or *), capabilities (,a,b, or *),
 --   then for each queue: its name, numbers of its lanes with commas between
--- Answers: OK isMore next-due (then the grants, 11 parts each) | NOSESSION | LANES (then fields of T:l)
+-- Answers: OK isMore next-due (then the grants, 12 parts each) | NOSESSION | LANES (then fields of T:l)
 local session, nonce, most, bytesLeft, deeper, graceMs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 glance('fence', 'ready', 'lanes', 'ahead')
 local me = call('HMGET', T .. ':wi:' .. session, 'base', 'wait', 'nonces')

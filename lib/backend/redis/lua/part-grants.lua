@@ -1,7 +1,8 @@
 -- Grants: what a session is given, and what it was given.
 
--- One grant as it travels: spec, token, fence, first (-1: indexes follow), count, indexes, cells, layout, ends, bytes, cursors.
-local GRANT_PARTS = 11
+-- One grant as it travels: spec, token, fence, first (-1: indexes follow), count, indexes, cells, layout, ends, bytes, cursors, and how many
+-- processes watch its run.
+local GRANT_PARTS = 12
 -- Layouts: the ends, with the one before the first where first is above 0, and the bytes; all in `ends`; one shared input in `bytes`; ends from 0.
 local SPLIT, WHOLE, SHARED, GATHERED = 0, 1, 2, 3
 
@@ -241,7 +242,7 @@ local function grantTo(g, session, nonce, most, bytesLeft, graceMs)
     setRun(run, 'driver', session)
     activity(run.id, 'state', run.id)
   end
-  grant.token, grant.fence, grant.spec, grant.lease = token, whole(fence), g.spec, lease
+  grant.token, grant.fence, grant.spec, grant.lease, grant.run = token, whole(fence), g.spec, lease, g.run
   return grant
 end
 
@@ -266,13 +267,19 @@ local function heldOf(g, lease)
   end
   local grant = gathered(g, indexes, kept)
   grant.cursors = cursorsOf(g, indexes, -1, #indexes)
-  grant.token, grant.fence, grant.spec = token, match(token, '^%d+'), g.spec
+  grant.token, grant.fence, grant.spec, grant.run = token, match(token, '^%d+'), g.spec, g.run
   return grant
+end
+
+-- Told with the grant, so that whoever works for a run that nobody watches need not ask.
+local function watchersOf(run)
+  local counts = redis.pcall('PUBSUB', 'NUMSUB', T .. ':act:' .. run)
+  return tonumber(counts[2]) or 0
 end
 
 local function addGrant(reply, grant)
   local at = #reply
   reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = grant.spec, grant.token, grant.fence, grant.first, grant.count
   reply[at + 6], reply[at + 7], reply[at + 8], reply[at + 9], reply[at + 10] = grant.indexes, grant.cells, grant.layout, grant.ends, grant.bytes
-  reply[at + 11] = grant.cursors
+  reply[at + 11], reply[at + 12] = grant.cursors, watchersOf(grant.run)
 end

@@ -3,9 +3,9 @@
 -- Opens, renews (and sweeps, when asked), reconciles or closes a session.
 -- KEYS: T:m
 -- Derives: T:w T:wi:<session> T:wb T:in:<session> T:o:<session> T:lost T:wait T:b:<gid> T:b:<gid>:g T:b:<gid>:d, and what a sweep derives
--- ARGV: open, session, ttl (inf: endless), base id, info, tasks (,a,b, or *) | renew, session, ttl, sweeps (0 or 1)
+-- ARGV: open, session, ttl (inf: endless), base id, info, tasks (,a,b, or *) | renew, session, ttl, sweeps (0 or 1), subscribed to T:alive (0 or 1)
 --   | reconcile, session, bytes, then gid and token of what it knows | close, session
--- Answers: OK (renew: then the sweep's answer) | NOSESSION | RECONCILED number-unknown (grants, 11 parts each, then lost tokens)
+-- Answers: OK (renew: then the sweep's answer) | NOSESSION | RECONCILED number-unknown (grants, 12 parts each, then lost tokens)
 local kind, session = ARGV[1], ARGV[2]
 local key, inbox = T .. ':wi:' .. session, T .. ':in:' .. session
 glance('ahead', 'sweepDue', 'fence', 'seq', 'ready', 'lanes', 'keep')
@@ -74,6 +74,10 @@ if kind == 'renew' then
     announceSweep(ttl)
   end
   local renewed = expiry()
+  if ARGV[5] == '1' then
+    -- so that its end is noticed however soon it comes
+    call('HSET', key, 'alive', '1')
+  end
   if ARGV[4] == '1' then
     sessionWrites[1] = { 'ZADD', T .. ':w', renewed, session }
     sessionWrites[2] = { 'HSET', key, 'ttl', ARGV[3] }

@@ -1,4 +1,4 @@
-/** Grants as scripts answer them: 11 parts each (part-grants.lua). */
+/** Grants as scripts answer them: 12 parts each (part-grants.lua). */
 import { GraflowError } from '../../../errors.js'
 import type { Grant, Packed } from '../../backend.js'
 import { bytesOf, listOf, numberOf, textOf } from '../replies.js'
@@ -6,7 +6,7 @@ import type { Reply } from '../shard.js'
 import { decodeSpec } from './spec-codec.js'
 import { numbersOf } from './words.js'
 
-const PARTS = 11
+const PARTS = 12
 const CELL_BYTES = 8
 /** How ends and bytes of the inputs come. */
 const SPLIT = 0
@@ -47,6 +47,7 @@ function grantAt(reply: readonly Reply[], at: number): Grant {
     losses,
     inputs: inputsOf(numberOf(reply[at + 7]), bufferOf(reply[at + 8]), bufferOf(reply[at + 9]), first, count),
     cursors: cursorsOf(listOf(reply[at + 10])),
+    isWatched: numberOf(reply[at + 11]) > 0,
   }
 }
 
