@@ -15,6 +15,7 @@ import { NO_BYTES } from './packing.js'
 /** A run that this process holds. */
 export interface HeldRun {
   readonly runId: string
+  /** May stand for one that is not known yet: then `Drive.hold` is told it before anything but the first step is done. */
   readonly token: Token
   readonly use: GraphInUse
   readonly input: Uint8Array
@@ -32,6 +33,8 @@ export type DriveEnd = { readonly state: EndState; readonly value: Uint8Array } 
 export interface Drive {
   readonly execution: Execution
   readonly ended: Promise<DriveEnd>
+  /** The store has answered: this is the run's token. */
+  hold(token: Token): void
 }
 
 /**
@@ -39,20 +42,25 @@ export interface Drive {
  * @param slot given back whenever the run waits at a barrier
  */
 export function drive(engine: Engine, run: HeldRun, slot: Slot = NO_SLOT): Drive {
-  const execution = new Execution(
-    {
-      runId: run.runId,
-      holder: { gid: run.runId, index: 0, token: run.token },
-      fence: fenceOf(run.token),
-      errors: 0,
-      losses: run.losses,
-      depth: 0,
-      workerId: engine.parts.workerId,
-      staticPath: '',
+  const facts = {
+    runId: run.runId,
+    holder: { gid: run.runId, index: 0, token: run.token },
+    fence: fenceOf(run.token),
+    errors: 0,
+    losses: run.losses,
+    depth: 0,
+    workerId: engine.parts.workerId,
+    staticPath: '',
+  }
+  const execution = new Execution(facts, slot)
+  return {
+    execution,
+    ended: driveToEnd(engine, run, execution).finally(() => execution.end()),
+    hold: (token) => {
+      facts.holder = { ...facts.holder, token }
+      facts.fence = fenceOf(token)
     },
-    slot,
-  )
-  return { execution, ended: driveToEnd(engine, run, execution).finally(() => execution.end()) }
+  }
 }
 
 const fenceOf = (token: Token): number => Number(token.slice(0, token.indexOf('.')))

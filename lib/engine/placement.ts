@@ -53,6 +53,21 @@ export function placementOfGroup(graph: Graph, branches: readonly GraphNode[]): 
   return rest.every((branch) => isSamePlacement(placementOfBranch(graph, branch), placement)) ? placement : ANYWHERE
 }
 
+/** Whether the first thing that a driver of this node does is to dispatch a group. */
+export function beginsWithGroup(node: GraphNode): boolean {
+  switch (node.kind) {
+    case 'group':
+    case 'each':
+      return true
+    case 'sequence':
+      return node.steps[0] !== undefined && beginsWithGroup(node.steps[0])
+    case 'workflow':
+      return beginsWithGroup(node.body)
+    default:
+      return false
+  }
+}
+
 /** Names of the tasks that run where the branch runs: its steps, not what it dispatches. */
 export function tasksInPlace(graph: Graph, node: GraphNode, into = new Set<string>()): ReadonlySet<string> {
   switch (node.kind) {
