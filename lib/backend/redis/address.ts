@@ -22,10 +22,7 @@ const FORMS = 'redis://[user:password@]host[:port][/db], rediss://… for TLS, o
 const DEFAULT_PORT = 6379
 
 /**
- * Reads an address.
- *
- * @example
- * parseAddress('redis://ada:secret@localhost/2').shown // → 'redis://ada:***@localhost:6379/2'
+ * Reads an address: what is shown of `redis://ada:secret@localhost/2` is `redis://ada:***@localhost:6379/2`.
  *
  * @throws GraflowError INVALID_OPTION
  */

@@ -3,12 +3,7 @@
 /** Names of one shard. `gid` and `runId` are as in the interface, `lane` is a number from 1. */
 export type Keys = ReturnType<typeof keysOf>
 
-/**
- * The names below the hash tag `{<prefix>:<shard>}`.
- *
- * @example
- * keysOf('{app:0}').group('r1/0') // → '{app:0}:b:r1/0'
- */
+/** The names below the hash tag `{<prefix>:<shard>}`: the group `r1/0` of the prefix `app` is `{app:0}:b:r1/0`. */
 export function keysOf(tag: string) {
   return Object.freeze({
     main: `${tag}:m`,
