@@ -46,13 +46,15 @@ export interface MembershipOptions {
 /** `lost`: the store does not know the session, and it is being opened again. */
 export type MembershipState = 'registering' | 'registered' | 'lost' | 'closed'
 
-/** How often a process with work sweeps; it also notices within this time that it has work. */
-const SWEEP_MS = 200
+/** How often a process with work sweeps, jitter aside; it also notices within this time that it has work. */
+const SWEEP_MS = 170
 /** Another swept a moment ago. */
-const SKIPPED_MS = 250
+const SKIPPED_MS = 150
 /** The store skips a sweep that follows another by less, unless that has left something over. */
 const SHORTEST_SWEEP_MS = 100
 const BACKLOG_MS = 5
+/** A worker does not wait longer for its failure detector. */
+const NOTICED_MS = 1_000
 /** Grants on their way arrive within this time, mostly. */
 const COMING_MS = 50
 /** Closing a session is a courtesy: without it, its grants come back when it expires. */
@@ -79,6 +81,7 @@ export class Membership {
     const membership = new Membership(options)
     await membership.#register()
     membership.#begin()
+    await membership.#noticed()
     return membership
   }
 
@@ -178,6 +181,18 @@ export class Membership {
         else this.#reconciliation.hurry() // as soon as the store answers, it is asked what is left
       },
     })
+  }
+
+  /** A worker takes work only when its end would be noticed at once: it may be its first task that ends it. */
+  async #noticed(): Promise<void> {
+    const { clock, info } = this.#options
+    if (this.#kept === undefined || info.role === 'client') return
+    let disarm: (() => void) | undefined
+    const late = new Promise<void>((resolve) => {
+      disarm = clock.after(NOTICED_MS, resolve)
+    })
+    await Promise.race([this.#kept.ready, late])
+    disarm?.()
   }
 
   #roundsOf(turn: () => Promise<number>): Rounds {

@@ -13,8 +13,8 @@ export interface RoundsOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** The share of a pause that is left to chance, half of it to either side. */
-const JITTER = 0.3
+/** The share of a pause by which chance may lengthen it: what is due at its end is due then. */
+const JITTER = 0.15
 const FIRST_RETRY_MS = 100
 const LONGEST_RETRY_MS = 1_000
 
@@ -37,7 +37,7 @@ export class Rounds {
     this.#cancelTimer = undefined
     if (this.#isStopped || delayMs === Number.POSITIVE_INFINITY) return
     const { clock, random } = this.#options
-    this.#cancelTimer = clock.after(delayMs * (1 + JITTER * (random() - 0.5)), () => this.hurry(), true)
+    this.#cancelTimer = clock.after(delayMs * (1 + JITTER * random()), () => this.hurry(), true)
   }
 
   /** The next turn comes now, or right after the one under way. */

@@ -65,6 +65,7 @@ export function openFaulty(): Faulty {
     }
     void renew()
     return {
+      ready: Promise.resolve(),
       stop: async () => cancel?.(),
       lastRenewedAt: 0,
     }

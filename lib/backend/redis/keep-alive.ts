@@ -28,11 +28,13 @@ interface Kept {
   /** Milliseconds of the system's monotonic clock, which all threads share: when this loop last ran; the last renewal was sent. */
   readonly beat: BigInt64Array
   onDropped: (() => void) | undefined
+  readonly onReady: () => void
 }
 
 type Message = { readonly session: string } & (
   | { readonly kind: 'lost'; readonly what: 'session' | 'store' }
   | { readonly kind: 'dropped' }
+  | { readonly kind: 'ready' }
 )
 
 export class Renewal {
@@ -46,15 +48,20 @@ export class Renewal {
   }
 
   keep(session: string, { ttlMs, onLost }: KeepAliveOptions): KeepAlive {
-    if (ttlMs === Infinity) return { stop: () => Promise.resolve(), lastRenewedAt: Infinity }
+    if (ttlMs === Infinity) return { ready: Promise.resolve(), stop: () => Promise.resolve(), lastRenewedAt: Infinity }
     const beat = new BigInt64Array(new SharedArrayBuffer(16))
-    const kept: Kept = { session, onLost, beat, onDropped: undefined }
+    let onReady: () => void = () => undefined
+    const ready = new Promise<void>((resolve) => {
+      onReady = resolve
+    })
+    const kept: Kept = { session, onLost, beat, onDropped: undefined, onReady }
     this.#kept.set(session, kept)
     Atomics.store(beat, 1, BigInt(this.#options.clock.now()))
     this.#beat()
     const thread = (this.#thread ??= this.#start())
     thread.postMessage({ kind: 'keep', session, ttlMs, args: ['renew', session, Math.ceil(ttlMs), 1], beat })
     return {
+      ready,
       stop: () => this.#drop(kept),
       get lastRenewedAt() {
         return Number(Atomics.load(beat, 1))
@@ -103,6 +110,10 @@ export class Renewal {
     if (kept === undefined) return
     if (message.kind === 'dropped') {
       kept.onDropped?.()
+      return
+    }
+    if (message.kind === 'ready') {
+      kept.onReady()
       return
     }
     if (message.what === 'session') this.#forget(kept)

@@ -7,7 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { Redis } from 'ioredis'
 
 /** @typedef {{ session: string, ttlMs: number, args: (string | number)[], beat: BigInt64Array, renewedAt: number, isLost: boolean,
- *   timer: NodeJS.Timeout | undefined, isStopped: boolean, underWay: Promise<void> }} Kept */
+ *   isSubscribed: boolean, timer: NodeJS.Timeout | undefined, isStopped: boolean, underWay: Promise<void> }} Kept */
 
 const { connection, script, mainKey, alivePrefix, stallLimitMs, commandTimeoutMs } = workerData
 /** @type {Map<string, Kept>} */
@@ -34,14 +34,28 @@ const connect = (name) => {
 const renewing = connect('graflow-renewal')
 const subscribed = connect('graflow-alive')
 subscribed.on('ready', () => {
-  for (const session of kept.keys()) subscribe(session)
+  for (const session of kept.keys()) void subscribe(session)
+})
+subscribed.on('close', () => {
+  for (const one of kept.values()) one.isSubscribed = false
 })
 renewing.on('ready', () => {
   for (const one of kept.values()) void renew(one)
 })
 
-const subscribe = (session) => {
-  if (subscribed.status === 'ready') subscribed.subscribe(alivePrefix + session).catch(() => undefined)
+/** From then on the end of this process is noticed at once: the store is told, and whoever waits for that. */
+const subscribe = async (session) => {
+  if (subscribed.status !== 'ready') return
+  try {
+    await subscribed.subscribe(alivePrefix + session)
+  } catch {
+    return // it follows with the next connection
+  }
+  const one = kept.get(session)
+  if (one === undefined || subscribed.status !== 'ready') return
+  one.isSubscribed = true
+  await renew(one)
+  parentPort.postMessage({ kind: 'ready', session })
 }
 
 /** A command that never settles is one that got no answer: the connection is given up. */
@@ -89,7 +103,7 @@ const renewOnce = async (one) => {
   const sentAt = nowMs()
   try {
     if (renewing.status !== 'ready') throw new Error('not connected')
-    const answer = await callScript(one.args)
+    const answer = await callScript([...one.args, one.isSubscribed ? 1 : 0])
     if (one.isStopped) return
     if (String(Array.isArray(answer) ? answer[0] : answer) === 'OK') {
       one.renewedAt = sentAt
@@ -128,12 +142,13 @@ parentPort.on('message', async (message) => {
       ...message,
       renewedAt: nowMs(),
       isLost: false,
+      isSubscribed: false,
       timer: undefined,
       isStopped: false,
       underWay: Promise.resolve(),
     }
     kept.set(one.session, one)
-    subscribe(one.session)
+    void subscribe(one.session)
     void renew(one)
   } else if (message.kind === 'drop') {
     const one = kept.get(message.session)
