@@ -27,6 +27,9 @@ const command: Command = {
   version: versionOf(),
 }
 
+// Whoever reads what we print may be gone; the work goes on.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
+
 main().catch((error: unknown) => {
   fail(error)
 })
