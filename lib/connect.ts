@@ -66,10 +66,11 @@ export async function connect(first?: Address | ConnectOptions, second?: Connect
   const parts = {
     ...{ backend, engine, emitter, session, instanceId, retentionMs, newId: systemId, onClose },
     ...(announcer !== undefined && { announcer }),
+    reopen: () => membership.reopen(),
   }
   const client = new Client(parts)
   const served = isEmbedded ? 'all' : []
-  const membership = await Membership.open({
+  const membership: Membership = await Membership.open({
     ...{ backend: near, session, clock, random, emitter, arrivals: engine.arrivals, graphs: engine.graphs },
     // A store in this process cannot be lost to itself.
     ttlMs: isEmbedded ? Number.POSITIVE_INFINITY : SESSION_TTL_MS,

@@ -69,6 +69,7 @@ export class Membership {
   #slowCheck: SlowCheck | undefined
   #kept: KeepAlive | undefined
   #stopHearing: (() => void) | undefined
+  #onReopened: (() => void)[] = []
   #state: MembershipState = 'registering'
   #isAway = false
   #closing: Promise<void> | undefined
@@ -115,6 +116,15 @@ export class Membership {
     this.#reconciliation.hurry()
   }
 
+  /** The same, for who cannot go on without the session: resolves when it is open again, or closed. */
+  reopen(): Promise<void> {
+    this.lost()
+    if (this.#state !== 'lost') return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onReopened.push(resolve)
+    })
+  }
+
   /**
    * Compares what the store thinks this session owns with what it has in hand, soon: to be called when a call was given up whose answer
    * may have been grants. Repeating it is safe.
@@ -136,6 +146,7 @@ export class Membership {
     const { backend, clock, emitter, info } = this.#options
     this.#state = 'closed'
     this.#stopHearing?.()
+    this.#tellReopened()
     const leave = async (): Promise<void> => {
       // Renewal first: it must not find the session gone and open it again.
       await this.#kept?.stop()
@@ -159,6 +170,10 @@ export class Membership {
     if (info.role === 'client') return
     const capabilities = info.capabilities === 'all' ? [] : info.capabilities
     emitter.emit('worker:registered', { workerId: info.baseId, capabilities })
+  }
+
+  #tellReopened(): void {
+    for (const resolve of this.#onReopened.splice(0)) resolve()
   }
 
   /** What a store that can be away needs. */
@@ -257,6 +272,7 @@ export class Membership {
       await this.#kept?.stop()
       if (!this.#isClosed()) this.#keepAlive()
       holdings.onReopened?.()
+      this.#tellReopened()
     }
     if (this.#isClosed()) return Number.POSITIVE_INFINITY
     const known = holdings.known()

@@ -34,6 +34,8 @@ export interface ClientParts {
   readonly instanceId: string
   readonly retentionMs: number
   readonly newId: NewId
+  /** Opens the session again that the store says it does not know. */
+  readonly reopen?: () => Promise<void>
   /** Ends what else was started with the client, in order; what has to do with the store first. */
   readonly onClose: readonly (() => Promise<void> | void)[]
 }
@@ -198,6 +200,11 @@ export class Client implements Graflow {
       // The first group travels right behind: where the run is not opened, it is refused.
       if (token !== undefined) early = this.#held.drive({ ...run, token })
       answer = await opening
+      if (answer.status === 'nosession' && this.#parts.reopen !== undefined) {
+        // The store took this process for dead, as after a long pause; nothing was opened.
+        await this.#parts.reopen()
+        answer = await backend.open(request)
+      }
       if (answer.status === 'ok' && answer.token !== undefined) early?.hold(answer.token)
     } finally {
       this.#opening -= 1

@@ -249,6 +249,20 @@ describe('a graph that the store has lost', () => {
 })
 
 describe('a session that somebody ended', () => {
+  it('of a client that starts a run before it knows: the session is opened again first', async () => {
+    const { stage } = stageOn(await sharedRedis())
+    await stage.worker('w', [double])
+    const { graflow } = await stage.client()
+    const store = await stage.backend()
+    for (let i = 0; i < 3; i += 1) {
+      const own = (await store.inspect.sessions()).find(({ role }) => role === 'client')
+      await store.session({ kind: 'close', session: own?.session ?? '' })
+      const started =
+        i === 1 ? graflow.start(each(doubled), [i]).then((run) => run.result()) : graflow.run(each(doubled), [i])
+      expect(await started).toEqual([i * 2])
+    }
+  })
+
   it('of a client: its run is not driven here any more, which is told, and its result is waited for', async () => {
     const { stage } = stageOn(await sharedRedis())
     const { wait, declared, starts, open } = gate()
