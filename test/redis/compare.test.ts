@@ -1,0 +1,468 @@
+/**
+ * The scripts against their model: one seeded sequence of operations, asked of the kernel and of Redis in turn, must be answered alike.
+ * Time plays no part here (nothing expires, retries are due at once or never); the contract suite has that. GRAFLOW_WALKS and
+ * GRAFLOW_WALK_STEPS make the walks more and longer, GRAFLOW_WALK_SEED names the first.
+ */
+import type {
+  Backend,
+  ChannelRequest,
+  Grant,
+  GroupSpec,
+  SettleKind,
+  SettleRange,
+  StepRequest,
+} from '../../lib/backend/backend.js'
+import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
+import { item, itemCount, pack } from '../../lib/backend/packed.js'
+import { manualClock, seededRandom } from '../../lib/time.js'
+import { bytes, infoOf, text } from '../contract/world.js'
+import { sharedRedis } from '../support/shared-redis.js'
+import { closeAll, stage } from './stage.js'
+
+const WALKS = Number(process.env.GRAFLOW_WALKS ?? 6)
+const STEPS = Number(process.env.GRAFLOW_WALK_STEPS ?? 150)
+const FIRST_SEED = Number(process.env.GRAFLOW_WALK_SEED ?? 1)
+const LONG_MS = 3_600_000
+const SESSIONS = ['s0', 's1', 's2'] as const
+const QUEUES = ['default', 'other'] as const
+const RULES = ['all', 'first-failure', 'first-success'] as const
+const KINDS: readonly SettleKind[] = ['succeeded', 'succeeded', 'succeeded', 'failed', 'retry', 'released']
+
+afterEach(closeAll)
+
+/** The same thing as each of the two knows it: their tokens differ. */
+type Both<T> = readonly [kernel: T, redis: T]
+interface Held {
+  readonly gid: string
+  readonly index: number
+  readonly tokens: Both<string>
+}
+
+class Comparison {
+  readonly log: string[] = []
+  readonly counts = new Map<string, number>()
+  readonly #backends: Both<Backend>
+  readonly #random: () => number
+  readonly #holders: Held[] = []
+  readonly #grants: Both<Grant>[] = []
+  /** Groups that were opened. */
+  readonly #specs: GroupSpec[] = []
+  readonly #planned = new Map<string, GroupSpec>()
+  #runs = 0
+  #nonces = 0
+
+  constructor(backends: Both<Backend>, seed: number) {
+    this.#backends = backends
+    this.#random = seededRandom(seed)
+  }
+
+  async begin(): Promise<void> {
+    await this.#each((backend) => backend.putGraph('graph', bytes('graph')))
+    for (const session of SESSIONS) await this.#join(session)
+  }
+
+  async step(): Promise<void> {
+    const moves: readonly [number, () => Promise<void>][] = [
+      [6, () => this.#open()],
+      [20, () => this.#dispatch()],
+      [24, () => this.#acquire()],
+      [24, () => this.#settle()],
+      [6, () => this.#save()],
+      [2, () => this.#end()],
+      [4, () => this.#control()],
+      [8, () => this.#channel()],
+      [2, () => this.#sessions()],
+      [6, () => this.#look()],
+    ]
+    let at = this.#random() * moves.reduce((sum, [weight]) => sum + weight, 0)
+    for (const [weight, move] of moves) {
+      at -= weight
+      if (at < 0) return move()
+    }
+  }
+
+  /** Asks both, and expects the same, as `shown` shows it. */
+  async #ask<T>(
+    what: string,
+    call: (backend: Backend, side: 0 | 1) => Promise<T>,
+    shown: (answer: T) => unknown = (answer) => answer,
+  ): Promise<Both<T>> {
+    const answers: Both<T> = [await call(this.#backends[0], 0), await call(this.#backends[1], 1)]
+    const [model, actual] = [shown(answers[0]), shown(answers[1])]
+    this.log.push(`${what}: ${JSON.stringify(model)}`)
+    const status = (answers[0] as { status?: string } | undefined)?.status
+    const name = `${what.split(' ')[0] ?? ''} ${status ?? (typeof answers[0] === 'string' ? answers[0] : '')}`
+    this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
+    expect({ what, answer: actual }).toEqual({ what, answer: model })
+    return answers
+  }
+
+  async #each(call: (backend: Backend) => Promise<unknown>): Promise<void> {
+    for (const backend of this.#backends) await call(backend)
+  }
+
+  #join(session: string): Promise<unknown> {
+    const info = { ...infoOf(session), queues: QUEUES }
+    return this.#ask(`join ${session}`, (backend) => backend.session({ kind: 'open', session, ttlMs: LONG_MS, info }))
+  }
+
+  async #open(): Promise<void> {
+    const runId = this.#chance(0.2) ? `r${this.#below(this.#runs + 1)}` : `r${this.#runs}`
+    this.#runs += 1
+    const request = {
+      runId,
+      graph: 'graph',
+      digest: this.#chance(0.9) ? 'digest' : 'other',
+      input: bytes(`input of ${runId}`),
+      nonce: this.#nonce(),
+      tasks: ['drive'],
+      maxLosses: 3,
+      timeoutMs: 0,
+      retentionMs: LONG_MS,
+      ...(this.#chance(0.7) && { session: this.#one(SESSIONS) ?? 's0' }),
+      ...(this.#chance(0.2) && { idempotencyKey: `key-${this.#below(5)}` }),
+    }
+    const answers = await this.#ask(
+      `open ${runId}`,
+      (backend) => backend.open(request),
+      (answer) => ('token' in answer ? { ...answer, token: answer.token !== undefined } : answer),
+    )
+    const [kernel, redis] = answers.map((answer) => ('token' in answer ? answer.token : undefined))
+    if (kernel !== undefined && redis !== undefined) {
+      this.#holders.push({ gid: runId, index: 0, tokens: [kernel, redis] })
+    }
+  }
+
+  async #dispatch(): Promise<void> {
+    const held = this.#one(this.#holders)
+    if (held === undefined) return
+    const known = this.#chance(0.15) ? this.#one(this.#specs) : undefined
+    const spec = known ?? this.#specOf(`${held.gid}/${this.#below(4)}`)
+    const wanted = spec.shared ? 1 : spec.size
+    const from = this.#chance(0.15) ? this.#below(wanted + 1) : 0
+    const to = this.#chance(0.3) ? from + this.#below(wanted - from + 1) : wanted
+    const inputs = pack(Array.from({ length: to - from }, (_, i) => bytes(`${spec.gid}#${from + i}`)))
+    const answers = await this.#step(held, `dispatch ${spec.gid} ${from}-${to}`, { group: { spec, from, inputs } })
+    if (answers?.[0].status === 'ok') this.#specs.push(spec)
+  }
+
+  /** One of two groups that may stand there: each always the same, as its digest says. */
+  #specOf(gid: string): GroupSpec {
+    const digest = this.#chance(0.9) ? 'digest' : 'other'
+    const planned = this.#planned.get(`${gid} ${digest}`)
+    if (planned !== undefined) return planned
+    const spec: GroupSpec = {
+      gid,
+      runId: runOf(gid),
+      graph: this.#chance(0.97) ? 'graph' : 'nowhere',
+      node: '0',
+      digest,
+      size: 1 + this.#below(this.#chance(0.2) ? 40 : 5),
+      shared: this.#chance(0.3),
+      rule: this.#one(RULES) ?? 'all',
+      queue: this.#one(QUEUES) ?? 'default',
+      requires: this.#chance(0.2) ? ['gpu'] : [],
+      tasks: ['task'],
+      priority: this.#chance(0.3) ? this.#below(5) - 2 : 0,
+      depth: gid.split('/').length - 1,
+      limit: this.#chance(0.2) ? 1 + this.#below(3) : 0,
+      attempts: 1 + this.#below(3),
+      maxLosses: 3,
+      timeoutMs: 0,
+    }
+    this.#planned.set(`${gid} ${digest}`, spec)
+    return spec
+  }
+
+  async #save(): Promise<void> {
+    const held = this.#one(this.#holders)
+    if (held === undefined) return
+    const paths = Array.from({ length: this.#below(3) }, () => String(this.#below(6)))
+    await this.#step(held, 'save', {
+      save: { paths, values: pack(paths.map((path) => bytes(`${held.gid} ${path} ${this.#nonce()}`))) },
+      ...(this.#chance(0.5) && { cursor: bytes(this.#nonce()) }),
+    })
+  }
+
+  async #end(): Promise<void> {
+    const held = this.#one(this.#holders.filter(({ gid }) => !gid.includes('/')))
+    if (held === undefined) return
+    const state = this.#chance(0.7) ? 'completed' : 'failed'
+    await this.#step(held, 'end', { end: { state, value: bytes(state) } })
+  }
+
+  async #step(held: Held, what: string, facts: Omit<StepRequest, 'holder' | 'runId'>) {
+    const { gid, index } = held
+    return this.#ask(`${what} by ${gid}#${index}`, (backend, side) =>
+      backend.step({ holder: { gid, index, token: held.tokens[side] }, runId: runOf(gid), ...facts }),
+    )
+  }
+
+  async #acquire(): Promise<void> {
+    const request = {
+      session: this.#chance(0.97) ? (this.#one(SESSIONS) ?? 's0') : 'nobody',
+      nonce: this.#nonce(),
+      max: 1 + this.#below(this.#chance(0.3) ? 30 : 4),
+      queues: this.#one([QUEUES, QUEUES, ['default'], ['runs'], 'all'] as const) ?? 'all',
+      capabilities: this.#one([[], ['gpu'], 'all'] as const) ?? [],
+      ...(this.#chance(0.2) && { deeperThan: this.#below(3) }),
+    }
+    for (let times = this.#chance(0.15) ? 2 : 1; times > 0; times--) {
+      const answers = await this.#ask(
+        `acquire ${JSON.stringify(request)}`,
+        (backend) => backend.acquire(request),
+        (answer) => (answer.status === 'ok' ? answer.grants.map(shownGrant) : answer),
+      )
+      const [kernel, redis] = answers
+      if (kernel.status !== 'ok' || redis.status !== 'ok' || times > 1) continue
+      kernel.grants.forEach((grant, i) => {
+        const other = redis.grants[i]
+        if (other === undefined) return
+        this.#grants.push([grant, other])
+        for (const index of grant.indexes) {
+          this.#holders.push({ gid: grant.spec.gid, index, tokens: [grant.token, other.token] })
+        }
+      })
+    }
+  }
+
+  async #settle(): Promise<void> {
+    const both = this.#one(this.#grants.slice(-20))
+    if (both === undefined) return
+    const [grant] = both
+    const indexes = [...grant.indexes].filter(() => this.#chance(0.7))
+    if (indexes.length === 0) return
+    const isUniform = this.#chance(0.5)
+    const first = this.#one(KINDS) ?? 'succeeded'
+    const kinds = indexes.map(() => (isUniform ? first : (this.#one(KINDS) ?? 'succeeded')))
+    const isRoot = !grant.spec.gid.includes('/')
+    const range: Omit<SettleRange, 'token'> = {
+      gid: grant.spec.gid,
+      indexes,
+      kinds,
+      values: pack(kinds.map((kind, i) => bytes(kind === 'released' ? '' : `${kind} ${indexes[i] ?? ''}`))),
+      ...(kinds.includes('retry') && {
+        delaysMs: kinds.map((kind) => (kind === 'retry' && this.#chance(0.5) && !isRoot ? LONG_MS : 0)),
+      }),
+      ...(this.#chance(0.2) && { cursors: new Map(indexes.slice(0, 2).map((index) => [index, bytes('cursor')])) }),
+      ...(this.#chance(0.2) && { save: { paths: ['9'], values: pack([bytes(this.#nonce())]) } }),
+    }
+    const isStale = this.#chance(0.05)
+    await this.#ask(`settle ${range.gid} ${indexes.join()} ${kinds.join()}`, async (backend, side) => {
+      const token = isStale ? '1.stale-999' : both[side].token
+      return (await backend.settle({ session: 's0', ranges: [{ ...range, token }] }))[0]
+    })
+  }
+
+  async #control(): Promise<void> {
+    const runId = `r${this.#below(this.#runs + 1)}`
+    const held = this.#one(this.#holders)
+    const queue = this.#one(QUEUES) ?? 'default'
+    const kind = this.#one([
+      'pause-run',
+      'resume-run',
+      'resume-run',
+      'cancel-run',
+      'withdraw-group',
+      'end-run',
+      'queue',
+    ])
+    switch (kind) {
+      case 'queue':
+        await this.#ask(`pause ${queue}`, (backend) => backend.control({ kind: 'pause-queue', queue }))
+        await this.#acquire()
+        await this.#ask(`resume ${queue}`, (backend) => backend.control({ kind: 'resume-queue', queue }))
+        return
+      case 'pause-run':
+      case 'resume-run':
+        await this.#ask(`${kind} ${runId}`, (backend) => backend.control({ kind, runId }))
+        return
+      case 'cancel-run':
+        if (this.#chance(0.7)) return
+        await this.#ask(`${kind} ${runId}`, (backend) =>
+          backend.control({ kind, runId, reason: 'why', value: bytes('why') }),
+        )
+        return
+      case 'withdraw-group':
+      case 'end-run': {
+        if (held === undefined || (kind === 'end-run' && this.#chance(0.7))) return
+        const { gid, index } = held
+        const child = `${gid}/${this.#below(4)}`
+        await this.#ask(`${kind} ${gid}#${index} ${child}`, (backend, side) => {
+          const holder = { gid, index, token: held.tokens[side] }
+          return kind === 'withdraw-group'
+            ? backend.control({ kind, holder, gid: child })
+            : backend.control({ kind, holder, runId: runOf(gid), state: 'completed', value: bytes('x'), reason: '' })
+        })
+        return
+      }
+      default:
+    }
+  }
+
+  async #channel(): Promise<void> {
+    const held = this.#one(this.#holders)
+    if (held === undefined) return
+    const key = `k${this.#below(3)}`
+    const nonce = this.#chance(0.1) ? `nonce-${this.#nonces}` : this.#nonce()
+    const number = Math.round(this.#random() * 1e6) / 7
+    const requests: readonly ChannelRequest[] = [
+      { kind: 'get', key },
+      { kind: 'keys' },
+      { kind: 'set', key, value: { kind: 'number', number } },
+      { kind: 'set', key, value: { kind: 'value', bytes: bytes(nonce) } },
+      { kind: 'set', key, value: { kind: 'list', items: pack([bytes('a'), bytes('b')]) } },
+      { kind: 'add', key, number, nonce },
+      { kind: 'append', key, item: bytes(nonce), nonce },
+      { kind: 'prepend', key, item: bytes(nonce), nonce },
+      { kind: 'delete', key },
+    ]
+    const request = this.#one(requests)
+    if (request === undefined) return
+    const { gid, index } = held
+    await this.#ask(
+      `channel ${request.kind} ${key} by ${gid}#${index}`,
+      (backend, side) => backend.channel(runOf(gid), { gid, index, token: held.tokens[side] }, request),
+      (answer) => ('keys' in answer ? [...answer.keys].sort() : plain(answer)),
+    )
+  }
+
+  async #sessions(): Promise<void> {
+    const session = this.#one(SESSIONS) ?? 's0'
+    await this.#ask(`close ${session}`, (backend) => backend.session({ kind: 'close', session }))
+    await this.#ask(`renew ${session}`, (backend) => backend.session({ kind: 'renew', session, ttlMs: LONG_MS }))
+    await this.#join(session)
+  }
+
+  async #look(): Promise<void> {
+    const runId = `r${this.#below(this.#runs + 1)}`
+    const times = {
+      createdAt: 0,
+      startedAt: 0,
+      endedAt: 0,
+      openedAt: 0,
+      releasedAt: 0,
+      expiresAt: 0,
+      at: 0,
+      id: 0,
+    }
+    const timeless = (thing: object): unknown =>
+      Object.fromEntries(
+        Object.entries(thing)
+          .filter(([name]) => name !== 'oldestMs')
+          .map(([name, value]) => [name, name in times ? value !== undefined : plain(value)]),
+      )
+    const all = (things: readonly object[]): unknown => things.map(timeless)
+    await this.#ask(
+      `run ${runId}`,
+      ({ inspect }) => inspect.run(runId),
+      (run) => run && timeless(run),
+    )
+    await this.#ask(`groups ${runId}`, ({ inspect }) => inspect.groups(runId), all)
+    const spec = this.#one(this.#specs)
+    if (spec !== undefined) {
+      await this.#ask(`outcomes ${spec.gid}`, ({ inspect }) => inspect.outcomes(spec.gid, 0), plain)
+    }
+    await this.#ask(
+      `saved ${runId}`,
+      ({ inspect }) => inspect.saved(runId, ''),
+      ({ paths, values }) => paths.map((path, i) => `${path}=${text(item(values, i))}`).sort(),
+    )
+    await this.#ask(
+      'queues',
+      ({ inspect }) => inspect.queues(),
+      (queues) =>
+        all(
+          queues
+            .filter(({ ready, delayed, leased }) => ready + delayed + leased > 0)
+            .sort((a, b) => (a.queue < b.queue ? -1 : 1)),
+        ),
+    )
+    await this.#ask('sessions', ({ inspect }) => inspect.sessions(), all)
+    await this.#ask('dead', ({ inspect }) => inspect.deadLetters(20), all)
+    await this.#ask('runs', ({ inspect }) => inspect.runs({ limit: 20 }), all)
+  }
+
+  #one<T>(list: readonly T[]): T | undefined {
+    return list[this.#below(list.length)]
+  }
+
+  #below(most: number): number {
+    return Math.floor(this.#random() * most)
+  }
+
+  #chance(of: number): boolean {
+    return this.#random() < of
+  }
+
+  #nonce(): string {
+    this.#nonces += 1
+    return `nonce-${this.#nonces}`
+  }
+}
+
+const runOf = (gid: string): string => gid.split('/', 1)[0] ?? gid
+
+const shownGrant = ({ spec, indexes, errors, losses, inputs, cursors }: Grant): unknown => ({
+  gid: spec.gid,
+  digest: spec.digest,
+  indexes: [...indexes],
+  errors: [...errors],
+  losses: [...losses],
+  inputs: Array.from({ length: itemCount(inputs) }, (_, i) => text(item(inputs, i))),
+  cursors: [...cursors].map(([index, cursor]) => [index, text(cursor)]).sort(),
+})
+
+/** Bytes as text, packed lists as lists: whatever lies behind an array's end is nobody's. */
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return text(value)
+  if (value instanceof Uint32Array) return [...value]
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value !== 'object' || value === null) return value
+  if ('bytes' in value && 'ends' in value) {
+    const packed = value as Parameters<typeof item>[0] // nothing else has both
+    return Array.from({ length: itemCount(packed) }, (_, i) => text(item(packed, i)))
+  }
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, plain(field)]))
+}
+
+describe('the scripts and the kernel', () => {
+  const counts = new Map<string, number>()
+
+  it.each(Array.from({ length: WALKS }, (_, i) => FIRST_SEED + i))('answer alike, seed %i', async (seed) => {
+    const kernel = openMemoryBackend({ clock: manualClock(1_700_000_000_000) })
+    const { backend } = await stage(await sharedRedis(), { itemsPerCall: 4_096, bytesPerCall: 16 * 2 ** 20 })
+    const comparison = new Comparison([kernel, backend], seed)
+    try {
+      await comparison.begin()
+      for (let i = 0; i < STEPS; i++) await comparison.step()
+    } catch (error) {
+      throw new Error(`seed ${seed}, after:\n${comparison.log.slice(-25).join('\n')}\n${String(error)}`, {
+        cause: error,
+      })
+    } finally {
+      await kernel.close()
+    }
+    for (const [name, count] of comparison.counts) counts.set(name, (counts.get(name) ?? 0) + count)
+  })
+
+  it('were asked for what matters', () => {
+    for (const name of [
+      'open ok',
+      'open exists',
+      'dispatch ok',
+      'dispatch fenced',
+      'acquire ok',
+      'settle ok',
+      'settle dup',
+      'settle fenced',
+      'settle withdrawn',
+      'channel ok',
+      'channel type',
+      'channel fenced',
+    ]) {
+      expect([name, counts.get(name) ?? 0]).toEqual([name, expect.any(Number)])
+      expect(counts.get(name) ?? 0).toBeGreaterThan(0)
+    }
+  })
+})
