@@ -20,7 +20,7 @@ const OURS = 'graflow'
 const PEER = 'bullmq-flows'
 /** Up to here, how long a run takes says more than how many branches a second. */
 const LATENCY_COUNTS = 100
-/** Where costs are shown. */
+/** Where costs are shown: for one branch, and from here on. */
 const COST_COUNTS = 1_000
 
 /** The line about the machine, and all tables. */
@@ -100,23 +100,26 @@ function joinTable(results: Results, workers: number): string {
 
 function costTable(results: Results, workers: number): string {
   const { systems, counts } = results.settings
-  const shownCounts = counts.filter((count) => count >= COST_COUNTS)
+  const shownCounts = counts.filter((count) => count === 1 || count >= COST_COUNTS)
   const middle = (value: Spread | undefined): string => (value === undefined ? NOTHING : short(value.median))
   const MiB = 2 ** 20
   const rows = (shownCounts.length === 0 ? counts.slice(-1) : shownCounts).flatMap((count) =>
-    systems.map((system) => {
+    systems.flatMap((system) => {
+      if (spread(results, { system, workers, count }, rateOf) === undefined) return []
       const of = (number: (sample: Sample) => number | undefined): string =>
         middle(spread(results, { system, workers, count }, number))
       return [
-        system,
-        countText(count),
-        of(({ cost }) => cost.commands),
-        of(({ cost }) => cost.redisUs),
-        of(({ cost }) => cost.workersUs),
-        of(({ cost }) => cost.producerUs),
-        of(({ peakBytes }) => peakBytes),
-        of(({ residentBytes }) => residentBytes.producer / MiB),
-        of(({ residentBytes }) => residentBytes.worker / MiB),
+        [
+          system,
+          countText(count),
+          of(({ cost }) => cost.commands),
+          of(({ cost }) => cost.redisUs),
+          of(({ cost }) => cost.workersUs),
+          of(({ cost }) => cost.producerUs),
+          of(({ peakBytes }) => (count < COST_COUNTS ? undefined : peakBytes)), // of a few, buffers are all of it
+          of(({ residentBytes }) => residentBytes.producer / MiB),
+          of(({ residentBytes }) => residentBytes.worker / MiB),
+        ],
       ]
     }),
   )
