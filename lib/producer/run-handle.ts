@@ -75,12 +75,14 @@ export class RunHandle implements Run<unknown> {
   async pause(): Promise<boolean> {
     const answer = await this.#services.backend.control({ kind: 'pause-run', runId: this.id })
     if (answer === 'gone') throw runNotFound(this.id)
+    if (answer === 'ok') await this.#services.states.noteChange(this.id)
     return answer === 'ok'
   }
 
   async resume(): Promise<boolean> {
     const answer = await this.#services.backend.control({ kind: 'resume-run', runId: this.id })
     if (answer === 'gone') throw runNotFound(this.id)
+    if (answer === 'ok') await this.#services.states.noteChange(this.id)
     return answer === 'ok'
   }
 

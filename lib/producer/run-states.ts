@@ -100,6 +100,12 @@ export class RunStates {
     this.#follow(told, 'tell')
   }
 
+  /** This process has just changed the run's state: where its states are told, that one is, before the next change hides it. */
+  async noteChange(runId: string): Promise<void> {
+    const told = this.#told.get(runId)
+    if (told?.leave !== undefined) await this.#look(told, 'tell').catch(() => undefined) // as for any look
+  }
+
   /** Tells nothing any more. */
   close(): void {
     for (const { leave } of this.#told.values()) leave?.()

@@ -87,6 +87,18 @@ describe('the states of a run', () => {
     expect(over).toEqual(['over'])
   })
 
+  it('are told one by one to who changes them here, however fast', async () => {
+    const { states, told, change, tell } = store()
+    tell('running')
+    await turn()
+    for (const state of ['paused', 'running', 'paused'] as const) {
+      change({ state })
+      await states.noteChange('r')
+    }
+    await states.noteChange('other')
+    expect(told.slice(1)).toEqual(['r running → paused', 'r paused → running', 'r running → paused'])
+  })
+
   it('are watched no longer once its record is gone', async () => {
     const { over, watchers, tell, become } = store()
     tell('running')
