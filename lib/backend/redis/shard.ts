@@ -40,7 +40,7 @@ export const SHARD_DEFAULTS = Object.freeze({
 })
 
 /** Of what lies in Redis; another number there is another layout. */
-export const PROTOCOL_VERSION = 1
+const PROTOCOL_VERSION = 1
 const OLDEST_REDIS = [7, 0] as const
 
 /** Redis will answer these differently soon. */
