@@ -36,7 +36,7 @@ export class Supersteps {
   /** Dispatches a group, waits at its barrier without a slot, reads its outcomes. */
   async run(frame: Frame, plan: GroupPlan): Promise<Collected> {
     const { execution } = frame
-    const { clock, emitter, arrivals } = this.#services
+    const { clock, emitter } = this.#services
     const { gid, runId } = plan.spec
     const startedAt = clock.now()
     const collected = await this.#collected(frame, plan)
@@ -71,12 +71,16 @@ export class Supersteps {
         const tell = (): void => emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width })
         const isReleased = await this.#dispatch(frame, plan, deadlineAt === undefined ? tell : undefined)
         deadlineAt ??= clock.now() + (plan.timeoutMs ?? Number.POSITIVE_INFINITY)
+        let unserved: GraflowError | undefined
         if (!isReleased) {
-          arrival.dispatched(frame.use)
-          await this.#arrive(frame, plan, arrival.promise, deadlineAt)
+          arrival.dispatched(frame.use, plan.spec)
+          unserved = await this.#arrive(frame, plan, arrival.promise, deadlineAt)
         }
         const collected = await this.#collect(plan)
-        if (collected instanceof Collected) return collected
+        if (collected instanceof Collected) {
+          if (unserved !== undefined) collected.giveUp(unserved)
+          return collected
+        }
         if (collected === 'gone') losses += 1
       } finally {
         arrival.forget()
@@ -134,8 +138,16 @@ export class Supersteps {
     }
   }
 
-  /** Waits for the barrier. @throws GraflowError GROUP_TIMEOUT, with the branches withdrawn; or why this branch must stop */
-  async #arrive(frame: Frame, plan: GroupPlan, arrival: Promise<void>, deadlineAt: number): Promise<void> {
+  /**
+   * Waits for the barrier. Answers the error with which it was given up because nobody can serve the group; what was not over is withdrawn.
+   * @throws GraflowError GROUP_TIMEOUT, with the branches withdrawn; or why this branch must stop
+   */
+  async #arrive(
+    frame: Frame,
+    plan: GroupPlan,
+    arrival: Promise<void>,
+    deadlineAt: number,
+  ): Promise<GraflowError | undefined> {
     const { clock } = this.#services
     const { execution } = frame
     const expired = new Cancellation(frame.cancel)
@@ -154,11 +166,17 @@ export class Supersteps {
               ),
             )
           })
+    let unserved: GraflowError | undefined
     try {
       await execution.withoutSlot(async () => {
         try {
           await expired.race(arrival)
         } catch (reason) {
+          if (reason instanceof GraflowError && reason.code === 'NO_HANDLER') {
+            await this.#isReleasedBeforeWithdrawn(frame, plan)
+            unserved = reason
+            return
+          }
           // Whole branches are withdrawn with all below them; a part of one (a deadline inside) must take back its own group. Before it
           // has its slot again: what the group holds may be the only one.
           const isGone = execution.cancel.reason !== undefined || execution.over.reason !== undefined
@@ -170,6 +188,7 @@ export class Supersteps {
       leave()
       expired.leave()
     }
+    return unserved
   }
 
   /** Withdraws the group; true when it was released before and its outcomes are wanted. */

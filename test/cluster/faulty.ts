@@ -38,14 +38,15 @@ export function openFaulty(): Faulty {
   const swallowed = new Set<string>()
   let isCut = false
   let isLost = false
+  const isNowCut = (): boolean => isCut
   const wire =
     (name: string, call: (...args: unknown[]) => Promise<unknown>) =>
     async (...args: unknown[]): Promise<unknown> => {
       calls.set(name, (calls.get(name) ?? 0) + 1)
       await turn()
-      if (isCut) throw unavailable()
+      if (isNowCut()) throw unavailable()
       const answer = await call(...args)
-      if (isCut || swallowed.delete(name)) throw unavailable()
+      if (isNowCut() || swallowed.delete(name)) throw unavailable()
       return answer
     }
   const wired = (target: object): object =>

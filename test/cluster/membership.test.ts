@@ -22,13 +22,13 @@ interface Joined {
 
 async function join(
   faulty: Faulty,
-  { session = 's', baseId = 'one', role = 'worker' as SessionInfo['role'], ttlMs = TTL_MS } = {},
+  { session = 's', baseId = 'one', role = 'worker', ttlMs = TTL_MS } = {},
 ): Promise<Joined> {
   const { clock, backend } = faulty
   const emitter = new Emitter(() => clock.now())
   const events: string[] = []
   const note = (name: EventName): void => {
-    emitter.subscribe(name, ({ type, at, ...fields }) => events.push(`${type} ${JSON.stringify(fields)}`))
+    emitter.subscribe(name, ({ type, at: _at, ...fields }) => events.push(`${type} ${JSON.stringify(fields)}`))
   }
   for (const name of ['worker:registered', 'worker:deregistered', 'worker:lost', 'wakeup:missed'] as const) note(name)
   emitter.subscribe('log', ({ level, message }) => events.push(`${level}: ${message}`))

@@ -76,10 +76,7 @@ describe('a run of one group on Redis', () => {
     const flow = each(doubled)
     expect(await graflow.run(flow, [1, 2])).toEqual([2, 4])
     const alive = keysOf(tagOf(stage.prefix)).alive('*')
-    await until(
-      async () => ((await admin.pubsub('CHANNELS', alive)) as unknown[]).length === 2,
-      'both are seen to be alive',
-    )
+    await until(async () => (await admin.pubsub('CHANNELS', alive)).length === 2, 'both are seen to be alive')
     const count = await counter(admin)
     for (let i = 0; i < 20; i += 1) expect(await graflow.run(flow, [1, 2])).toEqual([2, 4])
     const { subscribe = 0, unsubscribe = 0, evalsha = 0 } = await count()

@@ -56,7 +56,7 @@ describe('a superstep', () => {
     }))
     const hang = task('hang', () => new Promise<number>(() => undefined))
     const startedAt = Date.now()
-    const failure = await failureOf(client.run(each(hang).configure({ timeoutMs: 100 }) as never, [1] as never))
+    const failure = await failureOf(client.run(each(hang).configure({ timeoutMs: 100 }), [1] as never))
     expect(failure.code).toBe('GROUP_TIMEOUT')
     expect(Date.now() - startedAt).toBeLessThan(1_000)
     await client.close()
@@ -90,7 +90,7 @@ describe('a superstep', () => {
     const { client } = await withFaults((backend) => ({
       inspect: { ...backend.inspect, outcomes: async () => undefined },
     }))
-    const failure = await failureOf(client.run(each(double) as never, [1] as never))
+    const failure = await failureOf(client.run(each(double), [1] as never))
     expect(failure).toMatchObject({ code: 'INTEGRITY', details: { group: '0' } })
     await client.close()
   })
