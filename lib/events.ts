@@ -91,6 +91,15 @@ export interface EventMap {
   'worker:state': { readonly workerId: string; readonly from: WorkerStateName; readonly to: WorkerStateName }
   'worker:lost': { readonly workerId: string; readonly session: string; readonly grants: number }
   'wakeup:missed': { readonly count: number }
+  'queue:unserved': {
+    readonly queue: string
+    readonly runId: string
+    readonly requires: readonly string[]
+    readonly tasks: readonly string[]
+    /** Live workers of the queue, none of which can do it. */
+    readonly workers: number
+    readonly waitedMs: number
+  }
   log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly message: string
@@ -149,6 +158,7 @@ export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
   'worker:state': 'A worker of this process changed its state.',
   'worker:lost': 'The store took this process for dead: what it held was taken back, and it registers again.',
   'wakeup:missed': 'The slow check found what a notice should have told.',
+  'queue:unserved': 'A group has waited 5 s, and no live worker could take it: none of its queue, or none with what it asks for.',
   log: 'A line for the log.',
 })
 

@@ -12,6 +12,7 @@ import type { Emitter } from '../events.js'
 import type { Clock, Random } from '../time.js'
 import { Rounds } from './rounds.js'
 import { SlowCheck } from './slow-check.js'
+import { Unserved } from './unserved.js'
 
 /** A grant by its name. */
 export interface HeldGrant {
@@ -67,6 +68,7 @@ export class Membership {
   readonly #rounds: Rounds[] = []
   readonly #reconciliation: Rounds
   #slowCheck: SlowCheck | undefined
+  #unserved: Unserved | undefined
   #kept: KeepAlive | undefined
   #stopHearing: (() => void) | undefined
   #onReopened: (() => void)[] = []
@@ -150,7 +152,7 @@ export class Membership {
     const leave = async (): Promise<void> => {
       // Renewal first: it must not find the session gone and open it again.
       await this.#kept?.stop()
-      await Promise.all([...this.#rounds.map((rounds) => rounds.stop()), this.#slowCheck?.stop()])
+      await Promise.all([...this.#rounds.map((rounds) => rounds.stop()), this.#slowCheck?.stop(), this.#unserved?.stop()])
       await backend.session({ kind: 'close', session: this.session })
     }
     let disarm: (() => void) | undefined
@@ -182,6 +184,7 @@ export class Membership {
     if (!Number.isFinite(ttlMs)) return
     this.#keepAlive()
     this.#slowCheck = new SlowCheck(this.#options)
+    this.#unserved = new Unserved(this.#options)
     this.#stopHearing = backend.onReconnected?.(() => this.#onReconnected())
     this.#roundsOf(() => this.#sweep()).startIn(SWEEP_MS)
     this.#lookForTwins()

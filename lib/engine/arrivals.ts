@@ -2,14 +2,15 @@
  * Who waits for which barrier. A notice may come before, after, twice or for nobody: only the first for each wait counts. Also says what
  * is awaited, since a notice may be lost, and then somebody must look.
  */
+import type { GroupSpec } from '../backend/backend.js'
 import type { Graph } from '../graph/graph.js'
 
 /** One wait. `forget` it when done. */
 export interface Arrival {
-  /** Resolves when the group is released or withdrawn. */
+  /** Resolves when the group is released or withdrawn; rejects when it is given up. */
   readonly promise: Promise<void>
   /** The group is in the store, and its branches need this graph: from now on it can be looked at. */
-  dispatched(use: AwaitedGraph): void
+  dispatched(use: AwaitedGraph, spec?: GroupSpec): void
   forget(): void
 }
 
@@ -20,8 +21,14 @@ export interface AwaitedGraph {
 }
 
 interface Awaited {
-  readonly waiting: Set<() => void>
+  readonly waiting: Set<Waiter>
   use: AwaitedGraph | undefined
+  spec: GroupSpec | undefined
+}
+
+interface Waiter {
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
 }
 
 /** One a process; fed by the notices of its session. */
@@ -35,17 +42,18 @@ export class Arrivals {
 
   /** Call before the group is dispatched, so that no notice falls between. */
   expect(gid: string): Arrival {
-    const { promise, resolve } = withResolvers()
-    const awaited = this.#awaited.get(gid) ?? { waiting: new Set(), use: undefined }
-    awaited.waiting.add(resolve)
+    const { promise, waiter } = withResolvers()
+    const awaited = this.#awaited.get(gid) ?? { waiting: new Set(), use: undefined, spec: undefined }
+    awaited.waiting.add(waiter)
     this.#awaited.set(gid, awaited)
     return {
       promise,
-      dispatched: (use) => {
+      dispatched: (use, spec) => {
         awaited.use = use
+        awaited.spec = spec
       },
       forget: () => {
-        awaited.waiting.delete(resolve)
+        awaited.waiting.delete(waiter)
         if (awaited.waiting.size === 0 && this.#awaited.get(gid) === awaited) this.#awaited.delete(gid)
       },
     }
@@ -56,7 +64,15 @@ export class Arrivals {
     const awaited = this.#awaited.get(gid)
     if (awaited === undefined) return
     this.#awaited.delete(gid)
-    for (const resolve of awaited.waiting) resolve()
+    for (const { resolve } of awaited.waiting) resolve()
+  }
+
+  /** Nobody will release the group: whoever waits gets this error instead. */
+  fail(gid: string, error: Error): void {
+    const awaited = this.#awaited.get(gid)
+    if (awaited === undefined) return
+    this.#awaited.delete(gid)
+    for (const { reject } of awaited.waiting) reject(error)
   }
 
   isAwaited(gid: string): boolean {
@@ -68,6 +84,11 @@ export class Arrivals {
     return [...this.#awaited].filter(([, { use }]) => use !== undefined).map(([gid]) => gid)
   }
 
+  /** What the groups are that are dispatched and awaited. */
+  dispatches(): readonly GroupSpec[] {
+    return [...this.#awaited.values()].flatMap(({ spec }) => (spec === undefined ? [] : [spec]))
+  }
+
   /** The graphs that their branches need, each once. */
   graphs(): readonly AwaitedGraph[] {
     const byHash = new Map<string, AwaitedGraph>()
@@ -76,10 +97,11 @@ export class Arrivals {
   }
 }
 
-function withResolvers(): { readonly promise: Promise<void>; readonly resolve: () => void } {
-  let settle: () => void = () => undefined
-  const promise = new Promise<void>((resolve) => {
-    settle = resolve
+function withResolvers(): { readonly promise: Promise<void>; readonly waiter: Waiter } {
+  let waiter: Waiter = { resolve: () => undefined, reject: () => undefined }
+  const promise = new Promise<void>((resolve, reject) => {
+    waiter = { resolve, reject }
   })
-  return { promise, resolve: settle }
+  promise.catch(() => undefined) // nobody may wait any more
+  return { promise, waiter }
 }

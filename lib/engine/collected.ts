@@ -36,6 +36,15 @@ export class Collected {
     })
   }
 
+  /** Nobody could serve the group: what was withdrawn of it has failed with this. */
+  giveUp(error: GraflowError): void {
+    for (const [index, status] of this.#statuses.entries()) {
+      if (status !== 'skipped' && status !== 'cancelled') continue
+      this.#statuses[index] = 'failed'
+      this.#values[index] = error
+    }
+  }
+
   /** In order of index, if every branch succeeded. */
   get values(): readonly unknown[] | undefined {
     return this.succeeded.length === this.#values.length ? this.#values : undefined
