@@ -5,6 +5,7 @@
 import type { Backend } from '../backend/backend.js'
 import type { Arrivals, AwaitedGraph } from '../engine/arrivals.js'
 import type { GraphStore } from '../engine/graph-store.js'
+import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
 import type { Clock, Random } from '../time.js'
 import { Rounds } from './rounds.js'
@@ -81,7 +82,10 @@ export class SlowCheck {
     const gone: string[] = []
     for (let from = 0; from < gids.length; from += AT_ONCE) {
       const look = async (gid: string): Promise<void> => {
-        const page = await inspect.outcomes(gid, NO_OUTCOMES)
+        const page = await inspect.outcomes(gid, NO_OUTCOMES).catch((error: unknown) => {
+          if (error instanceof GraflowError && error.code === 'INTEGRITY') return undefined // nobody will release it
+          throw error
+        })
         if (page === undefined) gone.push(gid)
         else if (page.state !== 'open') released.push(gid)
       }

@@ -72,8 +72,8 @@ local function pauseRun(id, isPaused)
 end
 
 local function withdraw(gid, index, token, child)
-  local g = load(child)
-  if not g then
+  local isFine, g = pcall(load, child)
+  if not isFine or not g then
     return 'GONE'
   end
   local run = loadRun(g.run)

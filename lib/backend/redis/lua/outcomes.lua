@@ -2,12 +2,19 @@
 -- Uses: base groups
 -- Outcomes of a group in the order in which they were counted, a page at a time.
 -- KEYS: T:m
--- Derives: T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:o
+-- Derives: T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:o T:bad
 -- ARGV: gid, settles read before, most bytes
--- Answers: NONE | OK state (o, r, w) size next is-last (1: nothing of a closed group follows) table (of one that had branches left, then; else '')
+-- Answers: NONE | BAD why | OK state (o, r, w) size next is-last (1: nothing of a closed group follows) table (of one that had branches left, then; else '')
 --   chunks…
 local MOST_CHUNKS = 1024
-local g = load(ARGV[1])
+local isFine, g = pcall(load, ARGV[1])
+local why = redis.pcall('HGET', T .. ':bad', ARGV[1])
+if not isFine then
+  return { 'BAD', type(g) == 'table' and (g.err or 'unreadable') or tostring(g) }
+end
+if type(why) == 'string' then
+  return { 'BAD', why }
+end
 if not g then
   return { 'NONE' }
 end

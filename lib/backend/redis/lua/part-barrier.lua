@@ -137,6 +137,17 @@ local function without(lines, line)
   return concat(left, '\n')
 end
 
+-- A group to be closed with what is above it; nothing when it cannot be read, which must not keep the others open.
+local function loadBelow(gid)
+  local isFine, child = pcall(load, gid)
+  if isFine then
+    return child
+  end
+  quarantine(gid, child)
+  drop(gid)
+  return nil
+end
+
 -- Withdraws the open groups that this branch opened.
 local function closeKids(g, index, reason)
   g.kids = g.kids or {}
@@ -145,7 +156,7 @@ local function closeKids(g, index, reason)
     kids = call('HGET', g.b .. ':k', index) or ''
   end
   for gid in string.gmatch(kids, '[^\n]+') do
-    local child = load(gid)
+    local child = loadBelow(gid)
     if child then
       close(child, 'w', reason)
     end
@@ -173,7 +184,7 @@ local function settleClosing()
           closeLater[#closeLater + 1] = g.gid .. '\t' .. reason
           break
         end
-        local child = load(gid)
+        local child = loadBelow(gid)
         if child and child.state == 'o' then
           close(child, 'w', reason)
         end

@@ -35,7 +35,7 @@ export async function acquire(store: Store, request: AcquireRequest): Promise<Ac
         const due = numberOf(parts[2])
         return {
           status: 'ok',
-          grants: grantsFrom(parts, 3),
+          grants: await grantsFrom(store, parts, 3),
           isMore: numberOf(parts[1]) === 1,
           nextDueMs: due < 0 ? undefined : due,
         }

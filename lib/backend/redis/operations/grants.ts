@@ -3,6 +3,7 @@ import { GraflowError } from '../../../errors.js'
 import type { Grant, Packed } from '../../backend.js'
 import { bytesOf, listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
+import type { Store } from '../store.js'
 import { decodeSpec } from './spec-codec.js'
 import { numbersOf } from './words.js'
 
@@ -14,11 +15,35 @@ const WHOLE = 1
 const SHARED = 2
 const NO_CURSORS: ReadonlyMap<number, Uint8Array> = new Map()
 
-/** `count` grants (or all that there are) from position `from` on, and the position behind them. */
-export function grantsFrom(reply: readonly Reply[], from: number, count = (reply.length - from) / PARTS): Grant[] {
+/**
+ * `count` grants (or all that there are) from position `from` on. One that cannot be read, such as of a newer version, must not take the
+ * others along: its group is marked as broken, which whoever waits for it finds out.
+ */
+export async function grantsFrom(
+  store: Store,
+  reply: readonly Reply[],
+  from: number,
+  count = (reply.length - from) / PARTS,
+): Promise<Grant[]> {
   const grants: Grant[] = []
-  for (let i = 0; i < count; i += 1) grants.push(grantAt(reply, from + i * PARTS))
+  for (let i = 0; i < count; i += 1) {
+    const at = from + i * PARTS
+    try {
+      grants.push(grantAt(reply, at))
+    } catch (error) {
+      await setAside(store, bufferOf(reply[at]), error)
+    }
+  }
   return grants
+}
+
+/** Of the spec only the group's name is asked; where even that cannot be read, nobody can be told. */
+async function setAside({ shard, keys }: Store, spec: Buffer, error: unknown): Promise<void> {
+  const gid = /"gid":"([^"\\]+)"/.exec(spec.toString())?.[1]
+  if (gid === undefined) throw error
+  const why = error instanceof Error ? error.message : String(error)
+  await shard.command('HSET', keys.broken, gid, why)
+  await shard.command('XADD', keys.quarantine, 'MAXLEN', '~', 1_000, '*', 'what', gid, 'why', why)
 }
 
 /** The position behind so many grants. */

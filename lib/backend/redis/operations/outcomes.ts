@@ -16,7 +16,10 @@ const PAGE_BYTES = 1024 * 1024
 
 const NOTHING_WITHDRAWN: OutcomesPage['withdrawn'] = Object.freeze({ indexes: new Uint32Array(0), kinds: [] })
 
-/** A page of outcomes from settle `after` on. Undefined when there is no such group. */
+/**
+ * A page of outcomes from settle `after` on. Undefined when there is no such group.
+ * @throws GraflowError INTEGRITY when the group cannot be read, or could not be when somebody tried
+ */
 export async function outcomes(store: Store, gid: string, after: number): Promise<OutcomesPage | undefined> {
   const told = after === 0 ? store.released.take(gid) : undefined
   if (told !== undefined) {
@@ -25,6 +28,10 @@ export async function outcomes(store: Store, gid: string, after: number): Promis
   }
   const reply = listOf(await store.shard.call('outcomes', [gid, after, PAGE_BYTES]))
   const [word, state, size, next, isLast, table, ...chunks] = reply
+  if (textOf(word) === 'BAD') {
+    const fault = `the group ${gid} cannot be read from the store: ${textOf(state)}`
+    throw new GraflowError('INTEGRITY', fault, { details: { group: gid } })
+  }
   if (textOf(word) !== 'OK') return undefined
   return {
     state: groupStateOf(state),

@@ -23,7 +23,7 @@ export async function session(store: Store, request: SessionRequest): Promise<Se
       const parts = listOf(reply)
       const count = numberOf(parts[1])
       const lost = parts.slice(behindGrants(2, count)).map(textOf)
-      return { status: 'reconciled', unknown: grantsFrom(parts, 2, count), lost }
+      return { status: 'reconciled', unknown: await grantsFrom(store, parts, 2, count), lost }
     }
     default:
       throw unexpectedAnswer('session', word)
