@@ -23,6 +23,8 @@ import { decodeSpec } from './spec-codec.js'
 
 /** Things in one call. */
 const PAGE = 100
+/** Groups in one call: reading one takes some 40 µs. */
+const GROUPS = 50
 /** Outputs asked for at once; a reply may have more. */
 const OUTPUTS = 500
 
@@ -103,11 +105,11 @@ const END_STATES: Readonly<Record<string, EndState>> = {
 
 async function groups(store: Store, runId: string): Promise<readonly GroupStatus[]> {
   const found: GroupStatus[] = []
-  for (let from = 0; ; from += PAGE) {
-    const page = listOf(await store.shard.command('LRANGE', store.keys.runGroups(runId), from, from + PAGE - 1))
+  for (let from = 0; ; from += GROUPS) {
+    const page = listOf(await store.shard.command('LRANGE', store.keys.runGroups(runId), from, from + GROUPS - 1))
     const gids = page.map(textOf).filter((gid) => gid !== runId)
     if (gids.length > 0) found.push(...listOf(await store.shard.call('groups', gids)).map(readGroup))
-    if (page.length < PAGE) return found
+    if (page.length < GROUPS) return found
   }
 }
 
