@@ -22,9 +22,15 @@ interface Joined {
 
 async function join(
   faulty: Faulty,
-  { session = 's', baseId = 'one', role = 'worker', ttlMs = TTL_MS } = {},
+  options: {
+    readonly session?: string
+    readonly baseId?: string
+    readonly role?: SessionInfo['role']
+    readonly ttlMs?: number
+  } = {},
 ): Promise<Joined> {
   const { clock, backend } = faulty
+  const { session = 's', baseId = 'one', role = 'worker', ttlMs = TTL_MS } = options
   const emitter = new Emitter(() => clock.now())
   const events: string[] = []
   const note = (name: EventName): void => {
