@@ -263,16 +263,16 @@ describe('sweeps', () => {
   it('FT-R4: race with completions: a branch that was completed is left alone, one that was taken back is refused', async () => {
     const stage = await open()
     const world = await worldOn(await stage.backend())
-    const size = 400
+    const size = 480
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size, maxLosses: 254 })
     const first = new Map<number, string>()
     let lost = 0
-    const round = async (session: string): Promise<void> => {
+    const round = async (session: string, settlesAfterMs: number): Promise<void> => {
       await world.join(session, { ttlMs: SHORT_TTL_MS })
       const grants = await world.take(40, { session })
-      // from the moment of its expiry on, half of it is settled while others sweep
-      await world.harness.advance(SHORT_TTL_MS - 20)
+      // before, at and after the moment of its expiry, half of it is settled while others sweep
+      await world.harness.advance(settlesAfterMs)
       for (const grant of grants) {
         for (const index of grant.indexes) {
           if (index % 2 === 0) continue
@@ -302,7 +302,7 @@ describe('sweeps', () => {
         await world.harness.advance(10)
       }
     })()
-    await Promise.all(numbers(10).map((n) => round(`mortal${n}`)))
+    await Promise.all(numbers(12).map((n) => round(`mortal${n}`, n * 60)))
     over.abort()
     await sweeping
     await world.until(async () => (await world.queue())?.leased === 0)

@@ -61,15 +61,6 @@ export class Stage {
     }
   }
 
-  /** Resolves when sweeps have seen the connections of so many sessions: from then on their loss is noticed at once, before it is by time. */
-  async seen(sessions: number): Promise<void> {
-    await until(async () => {
-      const keys = await this.redis.keys(this.keys.session('*'))
-      const marks = await Promise.all(keys.map((key) => this.redis.hget(key, 'alive')))
-      return marks.filter((mark) => mark === '1').length >= sessions
-    }, `${sessions} sessions whose connections were seen`)
-  }
-
   /** A proxy before the stage's Redis. */
   async proxy(): Promise<FaultProxy> {
     const proxy = await FaultProxy.start({ port: this.server.port })

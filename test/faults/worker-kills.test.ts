@@ -63,7 +63,6 @@ describe('a worker that is killed', () => {
       const gate = `round-${round}`
       const run = await client.start(each(gated), [{ n: round, gate }])
       const first = (await stage.ledger.until('start', 2 * round + 1)).at(-1)
-      await stage.seen(3) // two workers and the client
       const victim = workers.find(({ pid }) => pid === first?.pid)
       const killedAt = monotonicMs()
       await victim?.kill9()

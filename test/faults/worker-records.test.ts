@@ -115,6 +115,32 @@ describe('a worker', () => {
     await run.cancel()
   })
 
+  it.each([
+    ['state', (stage: Stage, gid: string) => stage.redis.hset(stage.keys.group(gid), 's', 'o 1 ? garbage')],
+    ['head', (stage: Stage, gid: string) => stage.redis.set(stage.keys.spec(gid), Buffer.from([0xff, 0, 9, 10, 1]))],
+    ['branch table', (stage: Stage, gid: string) => stage.redis.set(stage.keys.table(gid), 'short')],
+    [
+      'type',
+      (stage: Stage, gid: string) =>
+        stage.redis.multi().del(stage.keys.group(gid)).rpush(stage.keys.group(gid), 'a list').exec(),
+    ],
+  ])(
+    'FT-Q1, X16: that meets a group whose %s is garbage goes on with others, and that run fails with a reason',
+    async (_, spoil) => {
+      const stage = await open()
+      const client = await stage.client()
+      const run = await client.start(each(gated), [{ n: 0 }])
+      await until(async () => (await run.status()).groups[0]?.ready === 1, 'the group is dispatched')
+      await spoil(stage, `${run.id}/0`)
+      const worker = await stage.worker('a')
+      expect(await client.run(each(gated), [{ n: 1 }])).toEqual([1])
+      const error = await failureOf(run.result())
+      expect(`${error.code} ${error.message}`).toMatch(/^INTEGRITY .*cannot be read/)
+      expect(stage.ledger.notes('start').map(({ details }) => details['n'])).toEqual([1])
+      expect(worker.isRunning).toBe(true)
+    },
+  )
+
   it('FT-W25, X13: that finds no graph waits for it, and the producer sends it again; no attempt is spent', async () => {
     const stage = await open()
     const client = await stage.client()

@@ -1,0 +1,15 @@
+/** docs/reliability.md says what the fault tests break: the two are compared, both ways. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const idsIn = (text: string): string[] => [...new Set(text.match(/FT-[A-Z]\d+/g) ?? [])].sort()
+
+it('every fault of docs/reliability.md is tested, and every test of a fault is there', () => {
+  const page = readFileSync(join(__dirname, '../../docs/reliability.md'), 'utf8')
+  const rows = page.split('\n').filter((line) => line.startsWith('| FT-'))
+  const tests = readdirSync(__dirname).filter((name) => name.endsWith('.test.ts') && name !== 'ids.test.ts')
+  const titles = tests
+    .map((name) => readFileSync(join(__dirname, name), 'utf8'))
+    .flatMap((text) => text.match(/['`]FT-[^'`\n]*/g) ?? [])
+  expect(idsIn(rows.map((row) => row.slice(0, 12)).join('\n'))).toEqual(idsIn(titles.join('\n')))
+})
