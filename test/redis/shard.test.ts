@@ -231,6 +231,16 @@ describe('calling', () => {
     expect(text(await call)).toBe('heard')
   })
 
+  it('gives a call up that ends every connection', async () => {
+    const server = await privateRedis()
+    const proxy = await proxied(server.port)
+    const shard = await openShard(proxy.url, { retryForMs: 500 })
+    const fault = proxy.arm('cut-before', 'ECHO', { times: 1_000 })
+    await expect(shard.command('ECHO', 'heard')).rejects.toMatchObject({ code: 'REDIS_UNAVAILABLE' })
+    expect(fault.fired).toBeGreaterThan(1)
+    expect(text(await shard.command('PING'))).toBe('PONG')
+  })
+
   it('says that Redis is unavailable when its patience is over', async () => {
     const server = await privateRedis()
     const shard = await openShard(server.url, { retryForMs: 500 })

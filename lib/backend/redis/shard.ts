@@ -310,9 +310,13 @@ export class Shard {
   /** The connection is gone: what was on its way may have been done or not, and is asked again. */
   #sendAgain(): void {
     if (this.#isClosed) return
-    this.#waiting = [...this.#inFlight, ...this.#waiting]
-    for (const call of this.#inFlight) call.sendings += 1 // an answer of the old connection is none
+    const lost = [...this.#inFlight]
     this.#inFlight.clear()
+    for (const call of lost) call.sendings += 1 // an answer of the old connection is none
+    const now = this.#options.clock.now()
+    // a call that ends every connection would be sent for ever
+    for (const call of lost) if (call.giveUpAt <= now) call.reject(this.#unavailable(call.what, this.#lastError))
+    this.#waiting = [...lost.filter((call) => call.giveUpAt > now), ...this.#waiting]
     if (this.#waiting.length > 0) this.#watch()
   }
 
