@@ -14,7 +14,7 @@ import { type Child, endChildren, spawnWorker, startWorker, type WorkerOptions }
 import type { RedisServer, RedisServerOptions } from '../support/redis-server.js'
 import { freshPrefix, privateRedis, sharedRedis } from '../support/shared-redis.js'
 
-export const TASKS = join(__dirname, 'fault.tasks.ts')
+const TASKS = join(__dirname, 'fault.tasks.ts')
 export const OTHER_TASKS = join(__dirname, 'other.tasks.ts')
 
 export class Stage {
