@@ -158,194 +158,204 @@ describe('connect', () => {
   })
 })
 
-describeOnBackends('bad input', (open) => {
-  const options: readonly (readonly [string, RunOptions, says: RegExp])[] = [
-    ['an unknown option', { timeout: 5 } as RunOptions, /timeout.*timeoutMs/s],
-    ['a timeout of nothing', { timeoutMs: 0 }, /timeoutMs.*0/s],
-    ['a timeout in seconds and a half', { timeoutMs: 1.5 }, /timeoutMs.*1\.5/s],
-    ['an id with a slash', { id: 'a/b' }, /id.*a\/b/s],
-    ['an id of nothing', { id: '' }, /id/],
-    ['an id of 129 characters', { id: 'x'.repeat(129) }, /id/],
-    ['an idempotency key of nothing', { idempotencyKey: '' }, /idempotencyKey/],
-    ['a signal that is none', { signal: {} as AbortSignal }, /signal.*AbortSignal/s],
-    ['options that are a number', 5 as never, /options/],
-  ]
-  it.each(options)('run refuses %s, saying what it expects', async (_, given, says) => {
-    const graflow = await open()
-    for (const start of [graflow.run(echo, 1, given), graflow.start(echo, 1, given), graflow.submit(echo, 1, given)]) {
-      const error = await failureOf(start)
-      expect(error.code).toBe('INVALID_OPTION')
-      expect(error.message).toMatch(says)
-    }
-  })
-
-  it.each([
-    ['undefined', undefined],
-    ['null', null],
-    ['a function', () => 1],
-    ['a name', 'echo'],
-    ['an object', {}],
-  ])('run refuses %s in place of a flow', async (_, node) => {
-    const graflow = await open()
-    const error = await failureOf(graflow.run(node as unknown as AnyNode, undefined as never))
-    expect(error.code).toBe('INVALID_NODE')
-    expect(error.message).toMatch(/task|flow/)
-  })
-
-  it('an each refuses what is no array', async () => {
-    const graflow = await open()
-    for (const [input, shown] of [
-      [5, 'number'],
-      [null, 'null'],
-      [{ length: 1 }, 'object'],
-      ['abc', 'string'],
-    ] as const) {
-      const error = await failureOfRun(graflow, each(echo), input as never)
-      expect(error.code).toBe('NOT_AN_ARRAY')
-      expect(error.message).toContain(shown)
-    }
-  })
-
-  it('limits: one item of an each', async () => {
-    const graflow = await open({ limits: { itemBytes: 100 } })
-    expect(await graflow.run(each(echo), ['x'.repeat(90)])).toHaveLength(1)
-    const error = await failureOfRun(graflow, each(echo), ['x', 'x'.repeat(101)])
-    expect(error.code).toBe('LIMIT_EXCEEDED')
-    expect(error.message).toMatch(/item 1 .*100 bytes.*10[34]/s)
-  })
-
-  it('limits: the input of ctx.run', async () => {
-    const graflow = await open({ limits: { itemBytes: 100 } })
-    expect(await graflow.run(runsLarge, 90)).toHaveLength(90)
-    const error = await failureOfRun(graflow, runsLarge, 101)
-    expect(error.code).toBe('TASK_FAILED')
-    expect(error.cause).toMatchObject({ code: 'LIMIT_EXCEEDED' })
-  })
-
-  it('limits: the input of a run and of a group', async () => {
-    const graflow = await open({ limits: { sharedInputBytes: 100 } })
-    const ofRun = await failureOfRun(graflow, echo, 'x'.repeat(101))
-    expect(ofRun.code).toBe('LIMIT_EXCEEDED')
-    expect(ofRun.message).toMatch(/input of the run.*100 bytes/s)
-    const ofGroup = await failureOfRun(graflow, seq(large, par(echo, echo)), 101)
-    expect(ofGroup.code).toBe('LIMIT_EXCEEDED')
-    expect(ofGroup.message).toMatch(/input of the group at 1.*100 bytes/s)
-  })
-
-  it('limits: what a task returns, as a step, as a branch and as a whole chain', async () => {
-    const graflow = await open({ limits: { resultBytes: 100 } })
-    expect(await graflow.run(large, 90)).toHaveLength(90)
-    const asStep = await failureOfRun(graflow, large, 101)
-    expect(asStep.code).toBe('LIMIT_EXCEEDED')
-    expect(asStep.message).toMatch(/result of task "large".*100 bytes.*10[34]/s)
-    const asBranch = await failureOfRun(graflow, par(large, echo), 101)
-    expect(asBranch.cause).toMatchObject({ code: 'LIMIT_EXCEEDED' })
-    const nested = await failureOfRun(graflow, par(par(large, large), echo), 60)
-    expect(nested.cause).toMatchObject({ code: 'LIMIT_EXCEEDED' })
-  })
-
-  it('limits: branches of a group', async () => {
-    const graflow = await open({ limits: { branches: 10 } })
-    expect(await graflow.run(seq(count, each(echo)), 10)).toHaveLength(10)
-    const error = await failureOfRun(graflow, seq(count, each(echo)), 11)
-    expect(error.code).toBe('LIMIT_EXCEEDED')
-    expect(error.message).toMatch(/10 branches.*11/s)
-    expect((await failureOfRun(graflow, wide(Array.from({ length: 11 }, () => echo)), 1 as never)).code).toBe(
-      'LIMIT_EXCEEDED',
-    )
-  })
-
-  it('limits: groups inside groups, by flows and by ctx.run', async () => {
-    const graflow = await open({ limits: { nesting: 3 } })
-    expect(await graflow.run(par(par(par(echo))), 1)).toEqual([[[1]]])
-    const deep = await failureOfRun(graflow, par(par(par(par(echo)))), 1)
-    expect(deep.message).toContain('nested 3 deep')
-    expect(await graflow.run(nest, 3)).toBe(3)
-    expect((await failureOfRun(graflow, nest, 4)).message).toContain('nested 3 deep')
-  })
-
-  it('limits: 64 levels are allowed by default', async () => {
-    const graflow = await open()
-    expect(await graflow.run(nest, 64)).toBe(64)
-    let innermost: Error = await failureOfRun(graflow, nest, 65)
-    while (innermost.cause instanceof Error) innermost = innermost.cause
-    expect(innermost.message).toContain('nested 64 deep')
-  })
-
-  it('limits: the graph, compressed', async () => {
-    const graflow = await open({ limits: { graphBytes: 200 } })
-    expect(await graflow.run(par(echo, echo), 1)).toEqual([1, 1])
-    const large = wide(Array.from({ length: 200 }, (_, i) => task(`t${i}`, (n: number) => n)))
-    const error = await failureOfRun(graflow, large, 1 as never)
-    expect(error.code).toBe('LIMIT_EXCEEDED')
-    expect(error.message).toContain('200')
-  })
-
-  it('maxBytes: a full store takes no new work and says so; what runs can finish', async () => {
-    const graflow = await open({ maxBytes: 200_000 })
-    expect(await graflow.run(par(echo, echo), 'small')).toEqual(['small', 'small'])
-    const error = await failureOfRun(graflow, echo, 'x'.repeat(300_000))
-    expect(error.code).toBe('BACKPRESSURE')
-    expect(error.retryable).toBe(true)
-    expect(error.message).toMatch(/full.*(wait|memory)/s)
-    expect(await graflow.run(par(echo, echo), 'small')).toEqual(['small', 'small'])
-  })
-
-  it('maxBytes: a run whose group finds the store full fails with BACKPRESSURE, and lets go of what it had', async () => {
-    const clock = manualClock(1_000_000)
-    const graflow = await open({ maxBytes: 1_000_000, retentionMs: 5_000, clock })
-    const flow = seq(texts, each(echo))
-    expect((await failureOfRun(graflow, flow, 100)).code).toBe('BACKPRESSURE')
-    clock.advance(5_000)
-    expect(await graflow.run(flow, 2)).toHaveLength(2)
-  })
-
-  it('the context refuses nonsense where the handler does it', async () => {
-    const graflow = await open()
-    expect(await graflow.run(nonsense, undefined)).toEqual({
-      progress: ['INVALID_OPTION', expect.stringContaining('1.5')],
-      progressNaN: ['INVALID_OPTION', expect.stringContaining('NaN')],
-      run: ['INVALID_NODE', expect.stringContaining('"echo"')],
-      next: ['INVALID_NODE', expect.any(String)],
-      goto: ['INVALID_NODE', expect.any(String)],
-      result: ['INVALID_NODE', expect.any(String)],
-      unknown: ['RESULT_NOT_FOUND', expect.stringContaining('echo')],
-    })
-  })
-
-  it('values that a handler passes on are refused by their path, wherever they go', async () => {
-    const graflow = await open()
-    for (const node of [runsFunction, finishesFunction, againFunction, nextFunction]) {
-      for (const place of [node, par(node, echo)]) {
-        const failure = await failureOf(graflow.run(place as AnyNode, undefined as never))
-        const chain = [failure, failure.cause, (failure.cause as Error | undefined)?.cause]
-        expect(chain).toContainEqual(
-          expect.objectContaining({
-            code: 'NOT_SERIALISABLE',
-            details: expect.objectContaining({ path: 'value.call' }),
-          }),
-        )
+describeOnBackends(
+  'bad input',
+  (open) => {
+    const options: readonly (readonly [string, RunOptions, says: RegExp])[] = [
+      ['an unknown option', { timeout: 5 } as RunOptions, /timeout.*timeoutMs/s],
+      ['a timeout of nothing', { timeoutMs: 0 }, /timeoutMs.*0/s],
+      ['a timeout in seconds and a half', { timeoutMs: 1.5 }, /timeoutMs.*1\.5/s],
+      ['an id with a slash', { id: 'a/b' }, /id.*a\/b/s],
+      ['an id of nothing', { id: '' }, /id/],
+      ['an id of 129 characters', { id: 'x'.repeat(129) }, /id/],
+      ['an idempotency key of nothing', { idempotencyKey: '' }, /idempotencyKey/],
+      ['a signal that is none', { signal: {} as AbortSignal }, /signal.*AbortSignal/s],
+      ['options that are a number', 5 as never, /options/],
+    ]
+    it.each(options)('run refuses %s, saying what it expects', async (_, given, says) => {
+      const graflow = await open()
+      for (const start of [
+        graflow.run(echo, 1, given),
+        graflow.start(echo, 1, given),
+        graflow.submit(echo, 1, given),
+      ]) {
+        const error = await failureOf(start)
+        expect(error.code).toBe('INVALID_OPTION')
+        expect(error.message).toMatch(says)
       }
-    }
-  })
+    })
 
-  it('runs that do not exist are not found', async () => {
-    const graflow = await open()
-    const error = await failureOf(graflow.attach('nobody'))
-    expect(error.code).toBe('RUN_NOT_FOUND')
-    expect(error.message).toContain('nobody')
-  })
+    it.each([
+      ['undefined', undefined],
+      ['null', null],
+      ['a function', () => 1],
+      ['a name', 'echo'],
+      ['an object', {}],
+    ])('run refuses %s in place of a flow', async (_, node) => {
+      const graflow = await open()
+      const error = await failureOf(graflow.run(node as unknown as AnyNode, undefined as never))
+      expect(error.code).toBe('INVALID_NODE')
+      expect(error.message).toMatch(/task|flow/)
+    })
 
-  it('an event that does not exist is INVALID_NAME and lists those that do', async () => {
-    const graflow = await open()
-    expect(() => graflow.events.subscribe('run:over' as 'run:state', () => undefined)).toThrow(/run:state.*"run:over"/s)
-  })
+    it('an each refuses what is no array', async () => {
+      const graflow = await open()
+      for (const [input, shown] of [
+        [5, 'number'],
+        [null, 'null'],
+        [{ length: 1 }, 'object'],
+        ['abc', 'string'],
+      ] as const) {
+        const error = await failureOfRun(graflow, each(echo), input as never)
+        expect(error.code).toBe('NOT_AN_ARRAY')
+        expect(error.message).toContain(shown)
+      }
+    })
 
-  it('a task that asks for a thread is refused before anything runs', async () => {
-    const graflow = await open()
-    const threaded = task('threaded', { isolation: 'thread' }, () => 1)
-    const error = await within(1_000, failureOf(graflow.run(workflow('w', seq(echo, threaded)), 1)), 'an error')
-    expect(error.code).toBe('NOT_AVAILABLE')
-    expect(error.message).toContain('threaded')
-  })
-})
+    it('limits: one item of an each', async () => {
+      const graflow = await open({ limits: { itemBytes: 100 } })
+      expect(await graflow.run(each(echo), ['x'.repeat(90)])).toHaveLength(1)
+      const error = await failureOfRun(graflow, each(echo), ['x', 'x'.repeat(101)])
+      expect(error.code).toBe('LIMIT_EXCEEDED')
+      expect(error.message).toMatch(/item 1 .*100 bytes.*10[34]/s)
+    })
+
+    it('limits: the input of ctx.run', async () => {
+      const graflow = await open({ limits: { itemBytes: 100 } })
+      expect(await graflow.run(runsLarge, 90)).toHaveLength(90)
+      const error = await failureOfRun(graflow, runsLarge, 101)
+      expect(error.code).toBe('TASK_FAILED')
+      expect(error.cause).toMatchObject({ code: 'LIMIT_EXCEEDED' })
+    })
+
+    it('limits: the input of a run and of a group', async () => {
+      const graflow = await open({ limits: { sharedInputBytes: 100 } })
+      const ofRun = await failureOfRun(graflow, echo, 'x'.repeat(101))
+      expect(ofRun.code).toBe('LIMIT_EXCEEDED')
+      expect(ofRun.message).toMatch(/input of the run.*100 bytes/s)
+      const ofGroup = await failureOfRun(graflow, seq(large, par(echo, echo)), 101)
+      expect(ofGroup.code).toBe('LIMIT_EXCEEDED')
+      expect(ofGroup.message).toMatch(/input of the group at 1.*100 bytes/s)
+    })
+
+    it('limits: what a task returns, as a step, as a branch and as a whole chain', async () => {
+      const graflow = await open({ limits: { resultBytes: 100 } })
+      expect(await graflow.run(large, 90)).toHaveLength(90)
+      const asStep = await failureOfRun(graflow, large, 101)
+      expect(asStep.code).toBe('LIMIT_EXCEEDED')
+      expect(asStep.message).toMatch(/result of task "large".*100 bytes.*10[34]/s)
+      const asBranch = await failureOfRun(graflow, par(large, echo), 101)
+      expect(asBranch.cause).toMatchObject({ code: 'LIMIT_EXCEEDED' })
+      const nested = await failureOfRun(graflow, par(par(large, large), echo), 60)
+      expect(nested.cause).toMatchObject({ code: 'LIMIT_EXCEEDED' })
+    })
+
+    it('limits: branches of a group', async () => {
+      const graflow = await open({ limits: { branches: 10 } })
+      expect(await graflow.run(seq(count, each(echo)), 10)).toHaveLength(10)
+      const error = await failureOfRun(graflow, seq(count, each(echo)), 11)
+      expect(error.code).toBe('LIMIT_EXCEEDED')
+      expect(error.message).toMatch(/10 branches.*11/s)
+      expect((await failureOfRun(graflow, wide(Array.from({ length: 11 }, () => echo)), 1 as never)).code).toBe(
+        'LIMIT_EXCEEDED',
+      )
+    })
+
+    it('limits: groups inside groups, by flows and by ctx.run', async () => {
+      const graflow = await open({ limits: { nesting: 3 } })
+      expect(await graflow.run(par(par(par(echo))), 1)).toEqual([[[1]]])
+      const deep = await failureOfRun(graflow, par(par(par(par(echo)))), 1)
+      expect(deep.message).toContain('nested 3 deep')
+      expect(await graflow.run(nest, 3)).toBe(3)
+      expect((await failureOfRun(graflow, nest, 4)).message).toContain('nested 3 deep')
+    })
+
+    it('limits: 64 levels are allowed by default', async () => {
+      const graflow = await open()
+      expect(await graflow.run(nest, 64)).toBe(64)
+      let innermost: Error = await failureOfRun(graflow, nest, 65)
+      while (innermost.cause instanceof Error) innermost = innermost.cause
+      expect(innermost.message).toContain('nested 64 deep')
+    })
+
+    it('limits: the graph, compressed', async () => {
+      const graflow = await open({ limits: { graphBytes: 200 } })
+      expect(await graflow.run(par(echo, echo), 1)).toEqual([1, 1])
+      const large = wide(Array.from({ length: 200 }, (_, i) => task(`t${i}`, (n: number) => n)))
+      const error = await failureOfRun(graflow, large, 1 as never)
+      expect(error.code).toBe('LIMIT_EXCEEDED')
+      expect(error.message).toContain('200')
+    })
+
+    it('maxBytes: a full store takes no new work and says so; what runs can finish', async () => {
+      const graflow = await open({ maxBytes: 200_000 })
+      expect(await graflow.run(par(echo, echo), 'small')).toEqual(['small', 'small'])
+      const error = await failureOfRun(graflow, echo, 'x'.repeat(300_000))
+      expect(error.code).toBe('BACKPRESSURE')
+      expect(error.retryable).toBe(true)
+      expect(error.message).toMatch(/full.*(wait|memory)/s)
+      expect(await graflow.run(par(echo, echo), 'small')).toEqual(['small', 'small'])
+    })
+
+    it('maxBytes: a run whose group finds the store full fails with BACKPRESSURE, and lets go of what it had', async () => {
+      const clock = manualClock(1_000_000)
+      const graflow = await open({ maxBytes: 1_000_000, retentionMs: 5_000, clock })
+      const flow = seq(texts, each(echo))
+      expect((await failureOfRun(graflow, flow, 100)).code).toBe('BACKPRESSURE')
+      clock.advance(5_000)
+      expect(await graflow.run(flow, 2)).toHaveLength(2)
+    })
+
+    it('the context refuses nonsense where the handler does it', async () => {
+      const graflow = await open()
+      expect(await graflow.run(nonsense, undefined)).toEqual({
+        progress: ['INVALID_OPTION', expect.stringContaining('1.5')],
+        progressNaN: ['INVALID_OPTION', expect.stringContaining('NaN')],
+        run: ['INVALID_NODE', expect.stringContaining('"echo"')],
+        next: ['INVALID_NODE', expect.any(String)],
+        goto: ['INVALID_NODE', expect.any(String)],
+        result: ['INVALID_NODE', expect.any(String)],
+        unknown: ['RESULT_NOT_FOUND', expect.stringContaining('echo')],
+      })
+    })
+
+    it('values that a handler passes on are refused by their path, wherever they go', async () => {
+      const graflow = await open()
+      for (const node of [runsFunction, finishesFunction, againFunction, nextFunction]) {
+        for (const place of [node, par(node, echo)]) {
+          const failure = await failureOf(graflow.run(place as AnyNode, undefined as never))
+          const chain = [failure, failure.cause, (failure.cause as Error | undefined)?.cause]
+          expect(chain).toContainEqual(
+            expect.objectContaining({
+              code: 'NOT_SERIALISABLE',
+              details: expect.objectContaining({ path: 'value.call' }),
+            }),
+          )
+        }
+      }
+    })
+
+    it('runs that do not exist are not found', async () => {
+      const graflow = await open()
+      const error = await failureOf(graflow.attach('nobody'))
+      expect(error.code).toBe('RUN_NOT_FOUND')
+      expect(error.message).toContain('nobody')
+    })
+
+    it('an event that does not exist is INVALID_NAME and lists those that do', async () => {
+      const graflow = await open()
+      expect(() => graflow.events.subscribe('run:over' as 'run:state', () => undefined)).toThrow(
+        /run:state.*"run:over"/s,
+      )
+    })
+
+    it('a task that asks for a thread is refused before anything runs', async () => {
+      const graflow = await open()
+      const threaded = task('threaded', { isolation: 'thread' }, () => 1)
+      const error = await within(1_000, failureOf(graflow.run(workflow('w', seq(echo, threaded)), 1)), 'an error')
+      expect(error.code).toBe('NOT_AVAILABLE')
+      expect(error.message).toContain('threaded')
+    })
+  },
+  { onlyEmbedded: 'what is refused is refused in the process that asks' },
+)

@@ -12,7 +12,7 @@ import {
   type GraflowError,
   type TaskContext,
 } from 'graflow'
-import { mark, passGate, untilAborted } from './support.js'
+import { mark, passGate, untilAborted } from './handlers.js'
 
 /** Marks its name and gives what it got. */
 const step = <const N extends string>(name: N) =>
@@ -201,3 +201,7 @@ export const low = task('low', (n: number) => `low ${n}`)
 export const chosen = choose(decide, { high, low })
 export const spoils = task('spoils', (list: number[]): string => (list.push(99) > 0 ? 'high' : 'low'))
 export const seen = task('seen', (list: number[]) => list)
+
+// ---- made anew by tests: workers know them by these
+export const anyEndless = endless(1)
+export const anyEndlessLoop = endlessLoop(1)

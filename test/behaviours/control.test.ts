@@ -40,7 +40,7 @@ import {
 } from './control.tasks.js'
 import { describeOnBackends, failureOf, failureOfRun, finished, logOf, nextMark } from './support.js'
 
-describeOnBackends('dynamic control', (open) => {
+describeOnBackends('dynamic control', (open, onlyEmbedded) => {
   it('D1: next runs a node before the static successors, which get what the handler returned', async () => {
     const graflow = await open()
     const log = logOf(graflow)
@@ -226,22 +226,29 @@ describeOnBackends('dynamic control', (open) => {
     expect(await graflow.run(each(forksFailure), [1])).toEqual([expected])
   })
 
-  it('ctx.run and ctx.next run the task they are given, also when each start makes one of the same name', async () => {
-    const graflow = await open()
-    const expected = [1, 2, 3].map((n) => [100 + n, 100 + n, 100 + 2 * n])
-    expect(await graflow.run(each(forksClosure), [1, 2, 3])).toEqual(expected)
-    expect(await graflow.run(each(nextClosure), [1, 2, 3])).toEqual([[102], [104], [106]])
-  })
+  const inOneProcess = onlyEmbedded('a task made by a handler is known to the process of that handler only')
+  inOneProcess(
+    'ctx.run and ctx.next run the task they are given, also when each start makes one of the same name',
+    async () => {
+      const graflow = await open()
+      const expected = [1, 2, 3].map((n) => [100 + n, 100 + n, 100 + 2 * n])
+      expect(await graflow.run(each(forksClosure), [1, 2, 3])).toEqual(expected)
+      expect(await graflow.run(each(nextClosure), [1, 2, 3])).toEqual([[102], [104], [106]])
+    },
+  )
 
-  it('ctx.run withdraws a group that could not be dispatched as a whole', async () => {
-    const graflow = await open({ limits: { itemBytes: 200 }, maxConcurrentTasks: 10 })
-    const failed = nextMark(graflow, 'failed')
-    const run = await graflow.start(halfFork, 300)
-    await failed
-    const [group] = (await run.status()).groups
-    expect(group).toMatchObject({ state: 'withdrawn', width: 50_001, ready: 0, running: 0 })
-    await run.cancel()
-  })
+  onlyEmbedded('its limits would have to be those of the worker')(
+    'ctx.run withdraws a group that could not be dispatched as a whole',
+    async () => {
+      const graflow = await open({ limits: { itemBytes: 200 }, maxConcurrentTasks: 10 })
+      const failed = nextMark(graflow, 'failed')
+      const run = await graflow.start(halfFork, 300)
+      await failed
+      const [group] = (await run.status()).groups
+      expect(group).toMatchObject({ state: 'withdrawn', width: 50_001, ready: 0, running: 0 })
+      await run.cancel()
+    },
+  )
 
   it('D11: choose runs the case that the decision names, on the same input', async () => {
     const graflow = await open()

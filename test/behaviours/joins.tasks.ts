@@ -1,6 +1,6 @@
 /** Tasks of joins.test.ts. */
-import { policy, task, type GraflowError, type Outcome } from 'graflow'
-import { mark, openGate, passGate, untilAborted } from './support.js'
+import { par, policy, task, type GraflowError, type Outcome } from 'graflow'
+import { mark, openGate, passGate, untilAborted } from './handlers.js'
 
 /** Succeeds with its name. */
 const succeeds = <const N extends string>(name: N) =>
@@ -78,4 +78,6 @@ export const byKey = policy(
   async (outcomes: { readonly left: Outcome<string>; readonly right: Outcome<string> }) =>
     Object.fromEntries(Object.entries(outcomes).map(([key, { status }]) => [key, status])),
 )
+/** Workers know a policy from a flow that they know. */
+export const decided = par(a, b).join(atMostOneFailure)
 export const uncarriable = policy('uncarriable', (outcomes: readonly unknown[]) => () => outcomes.length)

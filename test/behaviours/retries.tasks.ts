@@ -1,6 +1,6 @@
 /** Tasks of retries.test.ts. */
 import { each, NotRetryableError, par, seq, task } from 'graflow'
-import { mark, passGate } from './support.js'
+import { mark, passGate } from './handlers.js'
 
 /** Fails in its first two attempts. */
 const flaky = async (
@@ -74,3 +74,9 @@ export const facts = task('facts', { retry: { attempts: 4 } }, (_: unknown, ctx)
 export const chain = seq(steady, fourAttempts, steady)
 export const inBranches = par(fourAttempts, steady)
 export const overItems = each(fourAttempts)
+
+export const spoils = task('spoils', { retry: { attempts: 3 } }, (list: number[], ctx) => {
+  list.push(99)
+  if (ctx.attempt < 3) throw new Error('again')
+  return list
+})

@@ -1,4 +1,4 @@
-import { par, seq, task, type AnyNode } from 'graflow'
+import { par, seq, type AnyNode } from 'graflow'
 import { manualClock, seededRandom, type ManualClock } from 'graflow/testing'
 import {
   capped,
@@ -14,6 +14,7 @@ import {
   notRetryable,
   oneAttempt,
   overItems,
+  spoils,
   steady,
   threeInVain,
   timesOutTwice,
@@ -27,7 +28,9 @@ const places: readonly (readonly [string, (node: AnyNode) => AnyNode])[] = [
   ['in a chain of a branch', (node) => par(seq(steady as AnyNode, node), steady as AnyNode)],
 ]
 
-describeOnBackends('retries', (open) => {
+describeOnBackends('retries', (open, onlyEmbedded) => {
+  const byManualClock = onlyEmbedded('a worker process has a clock of its own, and Redis another')
+
   it('R1: a task that fails twice and then succeeds is started three times', async () => {
     const graflow = await open()
     const log = logOf(graflow)
@@ -86,29 +89,32 @@ describeOnBackends('retries', (open) => {
     for (let due = await dueIn(clock, isOver); due !== undefined; due = await dueIn(clock, isOver)) clock.advance(due)
   }
 
-  it.each(places)('R3: waits 1, 2 and 4 s with a delay of 1 s and factor 2 (%s)', async (_, at) => {
+  byManualClock.each(places)('R3: waits 1, 2 and 4 s with a delay of 1 s and factor 2 (%s)', async (_, at) => {
     expect(await delays(at(doubling), open)).toEqual({ planned: [1_000, 2_000, 4_000], passed: [1_000, 2_000, 4_000] })
   })
 
-  it.each(places)('R3: waits 1, 5 and 5 s with factor 100 and at most 5 s (%s)', async (_, at) => {
+  byManualClock.each(places)('R3: waits 1, 5 and 5 s with factor 100 and at most 5 s (%s)', async (_, at) => {
     expect(await delays(at(capped), open)).toEqual({ planned: [1_000, 5_000, 5_000], passed: [1_000, 5_000, 5_000] })
   })
 
-  it('R3: waits alike each time without a factor', async () => {
+  byManualClock('R3: waits alike each time without a factor', async () => {
     expect((await delays(constant, open)).passed).toEqual([300, 300, 300])
   })
 
-  it.each(places)('R3: jitter shortens a delay by at most its share, differently each time (%s)', async (_, at) => {
-    const { planned, passed } = await delays(at(jittered), open)
-    expect(passed).toEqual(planned)
-    expect(passed).toHaveLength(19)
-    for (const delay of passed) {
-      expect(delay).toBeGreaterThanOrEqual(600)
-      expect(delay).toBeLessThanOrEqual(1_000)
-    }
-    expect(new Set(passed).size).toBeGreaterThan(10)
-    expect((await delays(at(jittered), open)).passed).toEqual(passed)
-  })
+  byManualClock.each(places)(
+    'R3: jitter shortens a delay by at most its share, differently each time (%s)',
+    async (_, at) => {
+      const { planned, passed } = await delays(at(jittered), open)
+      expect(passed).toEqual(planned)
+      expect(passed).toHaveLength(19)
+      for (const delay of passed) {
+        expect(delay).toBeGreaterThanOrEqual(600)
+        expect(delay).toBeLessThanOrEqual(1_000)
+      }
+      expect(new Set(passed).size).toBeGreaterThan(10)
+      expect((await delays(at(jittered), open)).passed).toEqual(passed)
+    },
+  )
 
   it.each(places)('R4: an error marked as not retryable is final at once (%s)', async (_, at) => {
     const graflow = await open()
@@ -146,20 +152,23 @@ describeOnBackends('retries', (open) => {
     expect(error.retryable).toBe(true)
   })
 
-  it.each(places)('a timeout spends an attempt, and the next start has its full time (%s)', async (_, at) => {
-    const clock = manualClock(1_000_000)
-    const graflow = await open({ clock })
-    const log = logOf(graflow)
-    const result = graflow.run(at(timesOutTwice), 'x' as never)
-    result.catch(() => undefined) // awaited below
-    for (const attempt of [1, 2]) {
-      await nextMark(graflow, `start ${attempt}`)
-      clock.advance(49)
-      expect(log.filter((text) => text !== 'steady').at(-1)).toBe(`start ${attempt}`)
-      clock.advance(1)
-    }
-    expect([await result].flat()[0]).toBe(3)
-  })
+  byManualClock.each(places)(
+    'a timeout spends an attempt, and the next start has its full time (%s)',
+    async (_, at) => {
+      const clock = manualClock(1_000_000)
+      const graflow = await open({ clock })
+      const log = logOf(graflow)
+      const result = graflow.run(at(timesOutTwice), 'x' as never)
+      result.catch(() => undefined) // awaited below
+      for (const attempt of [1, 2]) {
+        await nextMark(graflow, `start ${attempt}`)
+        clock.advance(49)
+        expect(log.filter((text) => text !== 'steady').at(-1)).toBe(`start ${attempt}`)
+        clock.advance(1)
+      }
+      expect([await result].flat()[0]).toBe(3)
+    },
+  )
 
   it('R6: of two branches only the one that fails is started again', async () => {
     const graflow = await open()
@@ -199,11 +208,6 @@ describeOnBackends('retries', (open) => {
 
   it('a retry starts from the input again, whatever the failed start did to it', async () => {
     const graflow = await open()
-    const spoils = task('spoils', { retry: { attempts: 3 } }, (list: number[], ctx) => {
-      list.push(99)
-      if (ctx.attempt < 3) throw new Error('again')
-      return list
-    })
     expect(await graflow.run(seq(spoils), [1])).toEqual([1, 99])
     expect(await graflow.run(par(spoils), [1])).toEqual([[1, 99]])
   })

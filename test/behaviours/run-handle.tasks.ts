@@ -1,6 +1,6 @@
 /** Tasks of run-handle.test.ts. */
 import { each, loop, par, seq, task, again, done, workflow, type GraflowError } from 'graflow'
-import { mark, passGate, untilAborted } from './support.js'
+import { mark, passGate, untilAborted } from './handlers.js'
 
 export const add = task('add', (n: number) => n + 1)
 export const twice = task('twice', (n: number) => n * 2)

@@ -105,8 +105,8 @@ describeOnBackends('results of a run', (open) => {
   })
 })
 
-describeOnBackends('status of a run', (open) => {
-  it('counts branches while it runs and when it is over', async () => {
+describeOnBackends('status of a run', (open, onlyEmbedded) => {
+  onlyEmbedded('by a manual clock')('counts branches while it runs and when it is over', async () => {
     const clock = manualClock(1_000_000)
     const graflow = await open({ clock, maxConcurrentTasks: 2 })
     const running = nextMark(graflow, 'started 1')
@@ -299,69 +299,73 @@ describeOnBackends('starting a run', (open) => {
   })
 })
 
-describeOnBackends('time for a run', (open) => {
-  it.each([
-    ['a step', endlessStep],
-    ['a group', endlessPair],
-  ])('past its timeoutMs, in %s, is RUN_TIMEOUT, and what was in flight stops', async (_, flow) => {
-    const clock = manualClock(1_000_000)
-    const graflow = await open({ clock })
-    const running = nextMark(graflow, 'running')
-    const run = await graflow.start(flow, 1, { timeoutMs: 1_000 })
-    await running
-    const stopped = nextEvent(graflow, 'run:progress', ({ message }) => message?.startsWith('stopped') === true)
-    clock.advance(999)
-    expect((await run.status()).state).toBe('running')
-    clock.advance(1)
-    await stopped
-    const error = await failureOf(run.result())
-    expect(error.code).toBe('RUN_TIMEOUT')
-    expect(error.details).toMatchObject({ runId: run.id, timeoutMs: 1_000 })
-    expect(error.message).toContain('1000')
-    expect((await run.status()).state).toBe('failed')
-  })
-
-  it('of a workflow is the timeoutMs it was made with, unless the run has its own', async () => {
-    for (const [timeoutMs, options] of [
-      [1_000, {}],
-      [50, { timeoutMs: 50 }],
-    ] as const) {
+describeOnBackends(
+  'time for a run',
+  (open) => {
+    it.each([
+      ['a step', endlessStep],
+      ['a group', endlessPair],
+    ])('past its timeoutMs, in %s, is RUN_TIMEOUT, and what was in flight stops', async (_, flow) => {
       const clock = manualClock(1_000_000)
       const graflow = await open({ clock })
-      const failure = failureOf(graflow.run(slow, undefined, options))
+      const running = nextMark(graflow, 'running')
+      const run = await graflow.start(flow, 1, { timeoutMs: 1_000 })
+      await running
+      const stopped = nextEvent(graflow, 'run:progress', ({ message }) => message?.startsWith('stopped') === true)
+      clock.advance(999)
+      expect((await run.status()).state).toBe('running')
+      clock.advance(1)
+      await stopped
+      const error = await failureOf(run.result())
+      expect(error.code).toBe('RUN_TIMEOUT')
+      expect(error.details).toMatchObject({ runId: run.id, timeoutMs: 1_000 })
+      expect(error.message).toContain('1000')
+      expect((await run.status()).state).toBe('failed')
+    })
+
+    it('of a workflow is the timeoutMs it was made with, unless the run has its own', async () => {
+      for (const [timeoutMs, options] of [
+        [1_000, {}],
+        [50, { timeoutMs: 50 }],
+      ] as const) {
+        const clock = manualClock(1_000_000)
+        const graflow = await open({ clock })
+        const failure = failureOf(graflow.run(slow, undefined, options))
+        await nextMark(graflow, 'running')
+        clock.advance(timeoutMs)
+        expect(await failure).toMatchObject({ code: 'RUN_TIMEOUT', details: { timeoutMs } })
+      }
+    })
+
+    it.each([
+      ['a step', slowInside],
+      ['a group', slowGroupInside],
+    ])('of a workflow inside another flow, in %s, is TIMEOUT with its name', async (_, flow) => {
+      const clock = manualClock(1_000_000)
+      const graflow = await open({ clock })
+      const log = logOf(graflow)
+      const failure = failureOfRun(graflow, flow as typeof slowInside, 1)
       await nextMark(graflow, 'running')
-      clock.advance(timeoutMs)
-      expect(await failure).toMatchObject({ code: 'RUN_TIMEOUT', details: { timeoutMs } })
-    }
-  })
+      const stopped = nextEvent(graflow, 'run:progress', ({ message }) => message?.startsWith('stopped') === true)
+      clock.advance(1_000)
+      const error = await failure
+      expect(error.code).toBe('TIMEOUT')
+      expect(error.message).toMatch(/slow-(inside|group).*1000/s)
+      await stopped
+      expect(log.filter((entry) => entry === 'running').length).toBe(log.filter((entry) => entry !== 'running').length)
+    })
 
-  it.each([
-    ['a step', slowInside],
-    ['a group', slowGroupInside],
-  ])('of a workflow inside another flow, in %s, is TIMEOUT with its name', async (_, flow) => {
-    const clock = manualClock(1_000_000)
-    const graflow = await open({ clock })
-    const log = logOf(graflow)
-    const failure = failureOfRun(graflow, flow as typeof slowInside, 1)
-    await nextMark(graflow, 'running')
-    const stopped = nextEvent(graflow, 'run:progress', ({ message }) => message?.startsWith('stopped') === true)
-    clock.advance(1_000)
-    const error = await failure
-    expect(error.code).toBe('TIMEOUT')
-    expect(error.message).toMatch(/slow-(inside|group).*1000/s)
-    await stopped
-    expect(log.filter((entry) => entry === 'running').length).toBe(log.filter((entry) => entry !== 'running').length)
-  })
-
-  it('is no limit when none is set, and leaves no timer behind', async () => {
-    const clock = manualClock(1_000_000)
-    const graflow = await open({ clock, retentionMs: 1 })
-    await graflow.run(mixed, 1, { timeoutMs: 1_000 })
-    expect(await dueIn(clock)).toBe(1)
-    clock.advance(24 * 3_600_000)
-    expect(clock.nextDueMs()).toBeUndefined()
-  })
-})
+    it('is no limit when none is set, and leaves no timer behind', async () => {
+      const clock = manualClock(1_000_000)
+      const graflow = await open({ clock, retentionMs: 1 })
+      await graflow.run(mixed, 1, { timeoutMs: 1_000 })
+      expect(await dueIn(clock)).toBe(1)
+      clock.advance(24 * 3_600_000)
+      expect(clock.nextDueMs()).toBeUndefined()
+    })
+  },
+  { onlyEmbedded: 'by a manual clock' },
+)
 
 describeOnBackends('pausing a run', (open) => {
   it('starts nothing of it until it is resumed; what runs finishes', async () => {
@@ -591,7 +595,7 @@ describeOnBackends('branches of a run', (open) => {
   })
 })
 
-describeOnBackends('submitting and attaching', (open) => {
+describeOnBackends('submitting and attaching', (open, onlyEmbedded) => {
   it('a submitted run is driven without its producer waiting', async () => {
     const graflow = await open()
     const run = await graflow.submit(mixed, 1)
@@ -600,16 +604,21 @@ describeOnBackends('submitting and attaching', (open) => {
     expect((await run.status()).state).toBe('completed')
   })
 
-  it('a submitted run that fails, finishes or times out ends as a started one', async () => {
-    const clock = manualClock(1_000_000)
-    const graflow = await open({ clock })
-    expect(await failureOf((await graflow.submit(broken, 1 as never)).result())).toMatchObject({ code: 'TASK_FAILED' })
-    const running = nextMark(graflow, 'running')
-    const run = await graflow.submit(endlessPair, 1, { timeoutMs: 1_000 })
-    await running
-    clock.advance(1_000)
-    expect(await failureOf(run.result())).toMatchObject({ code: 'RUN_TIMEOUT', details: { timeoutMs: 1_000 } })
-  })
+  onlyEmbedded('by a manual clock')(
+    'a submitted run that fails, finishes or times out ends as a started one',
+    async () => {
+      const clock = manualClock(1_000_000)
+      const graflow = await open({ clock })
+      expect(await failureOf((await graflow.submit(broken, 1 as never)).result())).toMatchObject({
+        code: 'TASK_FAILED',
+      })
+      const running = nextMark(graflow, 'running')
+      const run = await graflow.submit(endlessPair, 1, { timeoutMs: 1_000 })
+      await running
+      clock.advance(1_000)
+      expect(await failureOf(run.result())).toMatchObject({ code: 'RUN_TIMEOUT', details: { timeoutMs: 1_000 } })
+    },
+  )
 
   it('a submitted run is cancelled, paused and named like a started one', async () => {
     const graflow = await open()

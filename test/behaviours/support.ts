@@ -1,8 +1,9 @@
 /**
- * What the behaviour tests share: the backends they run on, a log of task starts, gates between handlers, and waiting that is bounded.
- * Handlers of rows that will also run in worker processes stand in `*.tasks.ts` beside the tests: they close over nothing of a test, and
- * tell what they do through the run itself (progress events, channels).
+ * What the behaviour tests share: the backends they run on, a log of task starts, gates, and waiting that is bounded.
+ * Handlers of rows that also run in worker processes stand in `*.tasks.ts` beside the tests: they close over nothing of a test, and tell
+ * what they do through the run itself (handlers.ts).
  */
+import { existsSync } from 'node:fs'
 import { inspect } from 'node:util'
 import {
   connect,
@@ -16,69 +17,146 @@ import {
   type Out,
   type Run,
   type RunOptions,
-  type TaskContext,
 } from 'graflow'
 import type { ManualClock } from 'graflow/testing'
+import { Ledger } from '../support/ledger.js'
+import { endChildren, startWorker, type Child, type WorkerOptions } from '../support/processes.js'
+import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
+import { openedByTests } from './handlers.js'
+
+export { mark, openGate, passGate, turn, untilAborted } from './handlers.js'
 
 /** Opens a client that is closed after the test. */
 export type Open = (options?: ConnectOptions) => Promise<Graflow>
 
-const BACKENDS: Readonly<Record<string, Open>> = {
-  embedded: (options) => connect({ logLevel: 'silent', ...options }),
+export type BackendName = 'embedded' | 'redis'
+
+/** A backend for the tests of one file. */
+interface Place {
+  readonly open: Open
+  /** Ends what a test began there, besides clients. */
+  afterTest(): Promise<void>
+  afterAll(): Promise<void>
 }
 
-/** The same tests on every backend; `name` tells which. */
-export function describeOnBackends(title: string, tests: (open: Open, name: string) => void): void {
-  describe.each(Object.entries(BACKENDS))(`${title} (%s)`, (name, openOn) => {
+const embedded: Place = {
+  open: (options) => connect({ logLevel: 'silent', ...options }),
+  afterTest: async () => undefined,
+  afterAll: async () => undefined,
+}
+
+/** Gates and notes that processes of this file's tests share. */
+let ledger: Ledger | undefined
+
+/**
+ * A Redis with two worker processes that all tests of the file share, under one prefix; started when the first test opens a client. A test
+ * that says how many branches run at once gets a worker and a prefix of its own. Workers know what the file's task module exports.
+ */
+export class RedisPlace implements Place {
+  readonly tasks: string
+  readonly prefix = freshPrefix()
+  readonly #own: Child[] = []
+  #shared: Promise<readonly Child[]> | undefined
+
+  /** @param testFile its task module is the file of the same name that ends in `.tasks.ts` */
+  constructor(testFile: string) {
+    this.tasks = testFile.replace(/\.test\.ts$/, '.tasks.ts')
+  }
+
+  readonly open: Open = async (options = {}) => {
+    const { maxConcurrentTasks, ...rest } = options
+    for (const name of ['clock', 'random', 'limits', 'tasks', 'maxBytes'] as const) {
+      if (rest[name] !== undefined) throw new Error(`expected a test with ${name} to be for the embedded engine only`)
+    }
+    if (maxConcurrentTasks === undefined) {
+      this.#shared ??= Promise.all(['one', 'two'].map((id) => this.start({ id, keyPrefix: this.prefix })))
+      await this.#shared
+      return this.connect(this.prefix, rest)
+    }
+    const keyPrefix = freshPrefix()
+    await this.worker({ id: 'only', keyPrefix, maxConcurrentTasks })
+    return this.connect(keyPrefix, rest)
+  }
+
+  async connect(keyPrefix: string, options: ConnectOptions = {}): Promise<Graflow> {
+    const { url } = await sharedRedis()
+    return connect(url, { keyPrefix, logLevel: 'silent', ...options })
+  }
+
+  /** A worker process that is killed after the test. */
+  async worker(options: Partial<WorkerOptions> & Pick<WorkerOptions, 'id' | 'keyPrefix'>): Promise<Child> {
+    const worker = await this.start(options)
+    this.#own.push(worker)
+    return worker
+  }
+
+  async start(options: Partial<WorkerOptions> & Pick<WorkerOptions, 'id' | 'keyPrefix'>): Promise<Child> {
+    const { url } = await sharedRedis()
+    ledger ??= new Ledger()
+    return startWorker({ tasks: this.tasks, url, env: ledger.env, ...options })
+  }
+
+  async afterTest(): Promise<void> {
+    await Promise.all(this.#own.splice(0).map((worker) => worker.kill9()))
+  }
+
+  async afterAll(): Promise<void> {
+    await this.#shared?.catch(() => undefined)
+    this.#shared = undefined
+    await endChildren()
+    ledger?.remove()
+    ledger = undefined
+  }
+}
+
+/** The place of this file that all its describe blocks share; ended with the file. */
+let redisPlace: RedisPlace | undefined
+const theRedisPlace = (): RedisPlace => {
+  redisPlace ??= new RedisPlace(testFile())
+  return redisPlace
+}
+const testFile = (): string => expect.getState().testPath ?? ''
+
+afterAll(async () => {
+  await redisPlace?.afterAll()
+  redisPlace = undefined
+})
+
+/** Declares a test for the embedded engine only; on another backend nothing is declared. `why` says what keeps it from running there. */
+export type OnlyEmbedded = (why: string) => jest.It
+
+/** Stands where a test would be declared. */
+const nothing = Object.assign(() => undefined, { each: () => () => undefined }) as unknown as jest.It
+
+/**
+ * The same tests on every backend; `name` tells which. On Redis groups run in worker processes, which know the tasks that the test's task
+ * module exports; a file without one is for the embedded engine only.
+ */
+export function describeOnBackends(
+  title: string,
+  tests: (open: Open, onlyEmbedded: OnlyEmbedded, name: BackendName) => void,
+  only?: { readonly onlyEmbedded: string },
+): void {
+  const places: (readonly [BackendName, () => Place])[] = [['embedded', () => embedded]]
+  const hasTasks = existsSync(testFile().replace(/\.test\.ts$/, '.tasks.ts'))
+  if (hasTasks && only === undefined) places.push(['redis', theRedisPlace])
+  describe.each(places)(`${title} (%s)`, (name, placeOf) => {
+    const place = placeOf()
     const clients: Graflow[] = []
     afterEach(async () => {
       await Promise.all(clients.splice(0).map((client) => client.close()))
+      await place.afterTest()
     })
-    tests(async (options) => {
-      const client = await openOn(options)
-      clients.push(client)
-      return client
-    }, name)
-  })
-}
-
-// ---------------------------------------------------------------------------------------------------------------- for handlers
-
-/** Gates that a test opened. With workers in other processes this becomes something that they can see. */
-const openedByTests = new Set<string>()
-
-/** Notes what a handler does, in the order of the calls; read by `logOf`. */
-export const mark = (ctx: Pick<TaskContext, 'progress'>, text: string): void => ctx.progress(0, text)
-
-/** Lets everybody pass who waits, or will wait, at the gate of this name in this run. */
-export const openGate = (ctx: Pick<TaskContext, 'channel'>, name: string): Promise<void> =>
-  ctx.channel.set(`gate:${name}`, true)
-
-/** Waits at the gate; rejects as soon as the start is not wanted any more. */
-export async function passGate(ctx: Pick<TaskContext, 'channel' | 'signal' | 'runId'>, name: string): Promise<void> {
-  while (!openedByTests.has(`${ctx.runId} ${name}`) && !(await ctx.channel.has(`gate:${name}`))) await turn(ctx.signal)
-}
-
-/** Waits until the start is not wanted any more, and rejects with the reason. */
-export const untilAborted = async (ctx: Pick<TaskContext, 'signal'>): Promise<never> => {
-  for (;;) await turn(ctx.signal)
-}
-
-/** Lets the process do something else for a moment; rejects as soon as the start is not wanted any more. */
-export async function turn(signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted()
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, 2)
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer)
-        resolve()
+    tests(
+      async (options) => {
+        const client = await place.open(options)
+        clients.push(client)
+        return client
       },
-      { once: true },
+      () => (name === 'embedded' ? it : nothing),
+      name,
     )
   })
-  signal.throwIfAborted()
 }
 
 // ------------------------------------------------------------------------------------------------------------------- for tests
@@ -86,6 +164,7 @@ export async function turn(signal: AbortSignal): Promise<void> {
 /** Lets those pass who wait at a gate of this run. */
 export function openGateOf(run: Pick<Run<unknown>, 'id'>, name: string): void {
   openedByTests.add(`${run.id} ${name}`)
+  ledger?.open(`${run.id} ${name}`)
 }
 
 /** What `mark` notes from now on, in all runs of the client; grows while they run. */

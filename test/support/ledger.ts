@@ -90,6 +90,12 @@ export function note(what: string, details: Readonly<Record<string, unknown>> = 
   appendFileSync(join(folder(), 'notes'), `${JSON.stringify(written)}\n`)
 }
 
+/** For handlers: whether the test has opened the gate; never where there is no ledger. */
+export const isOpened = (gate: string): boolean => {
+  const found = process.env[FOLDER]
+  return found !== undefined && existsSync(join(found, `gate-${gate}`))
+}
+
 /** For handlers: waits until the test opens the gate; rejects when the signal fires. */
 export async function passGate(gate: string, signal?: AbortSignal): Promise<void> {
   while (!existsSync(join(folder(), `gate-${gate}`))) {
