@@ -111,6 +111,13 @@ export class WorkerLoop {
   #isStarting = false
   #isBreathing = false
   #turnStartedAt = 0
+  /**
+   * A distant store has said that there is nothing more, and tells when there is: asking again with each settle would keep Redis from telling
+   * others of what was settled.
+   */
+  #isToBeTold = false
+  /** As it was asked last: what the store tells of depends on it. */
+  #askedDeeperThan: number | undefined
   /** The loop's own time, in ms since it was made: small numbers, which cost nothing to keep. As of the last look at the clock. */
   #now = 0
   readonly #epoch: number
@@ -154,6 +161,7 @@ export class WorkerLoop {
 
   /** There may be work: repeating it is free. */
   wake(): void {
+    this.#isToBeTold = false // who is told is told once
     if (this.#isPumping) this.#isAskedAgain = true
     else if (this.#room() > 0) void this.#pump()
   }
@@ -261,9 +269,11 @@ export class WorkerLoop {
     const { queues, max, isNarrowed, isPartial } = this.#shares.ask(room)
     if (queues.length === 0) return false
     const deeperThan = this.#slots.onlyDeeperThan
+    this.#askedDeeperThan = deeperThan
     const isSlowCheck = this.#isSlowCheck
     this.#isSlowCheck = false
     this.#cancelCheck?.()
+    this.#isToBeTold = false
     this.#coming += 1
     try {
       const answer = await backend.acquire({
@@ -287,6 +297,7 @@ export class WorkerLoop {
       // Who got all that it asked for is not told of more: what is room now must be asked for.
       const isMore = isPartial || taken >= max || (taken > 0 && (answer.isMore || this.#isAskedAgain))
       this.#shares.hasAnswered(isMore && isNarrowed)
+      this.#isToBeTold = !isMore && !this.#isAskedAgain && this.#options.distant !== undefined
       if (!isMore) this.#checkAfter(Math.min(SLOW_CHECK_MS, answer.nextDueMs ?? SLOW_CHECK_MS))
       return isMore
     } finally {
@@ -548,7 +559,7 @@ export class WorkerLoop {
     this.#isPlanned = false
     this.#startWaiting()
     this.#flush()
-    this.wake()
+    if (!this.#isToBeTold || this.#askedDeeperThan !== this.#slots.onlyDeeperThan) this.wake()
     if (this.#onSettled.length > 0 && this.#calls.size === 0 && this.#unsettled.size === 0) {
       for (const resolve of this.#onSettled.splice(0)) resolve()
     }
@@ -562,6 +573,8 @@ export class WorkerLoop {
     this.#look()
     const all: Unsettled[] = []
     for (const grant of this.#unsettled) {
+      // Room under its limit comes free: nobody needs to tell.
+      if (grant.grant.spec.limit > 0) this.#isToBeTold = false
       const meanMs = this.#countTime(grant)
       for (const range of grant.takeRanges(limits)) all.push({ range, grant, meanMs })
     }
