@@ -27,7 +27,7 @@ export const extra = step('extra')
 export const cleanup = step('cleanup')
 export const a = step('a')
 export const b = step('b')
-const c = step('c')
+export const c = step('c')
 
 // ---- next
 export const nextThenValue = task('next-then-value', (input: string, ctx) => {
@@ -140,7 +140,7 @@ export const waitsForEver = task('waits-for-ever', async (_: unknown, ctx) => {
 
 // ---- fork and join
 export const leafX = task('leaf-x', (n: number) => n + 1)
-const leafY = task('leaf-y', (n: number) => n + 2)
+export const leafY = task('leaf-y', (n: number) => n + 2)
 /** Forks two of itself, one level deeper each. */
 export const deeper = task('deeper', async (depth: number, ctx: TaskContext<number>): Promise<number> => {
   mark(ctx, `depth ${depth}`)

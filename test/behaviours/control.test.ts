@@ -40,7 +40,7 @@ import {
 } from './control.tasks.js'
 import { describeOnBackends, failureOf, failureOfRun, finished, logOf, nextMark } from './support.js'
 
-describeOnBackends('dynamic control', (open, onlyEmbedded) => {
+describeOnBackends('dynamic control', (open, onlyEmbedded, name) => {
   it('D1: next runs a node before the static successors, which get what the handler returned', async () => {
     const graflow = await open()
     const log = logOf(graflow)
@@ -155,10 +155,15 @@ describeOnBackends('dynamic control', (open, onlyEmbedded) => {
   it('D7: cancel in a branch stops the others too', async () => {
     const graflow = await open()
     const log = logOf(graflow)
-    const error = await failureOfRun(graflow, seq(par(waitsForEver, cancels), b as never), undefined)
+    const run = await graflow.start(seq(par(waitsForEver, cancels), b as never), undefined)
+    const error = await failureOf(run.result())
     expect(error.code).toBe('CANCELLED')
     expect(error.details).toMatchObject({ reason: 'no budget left' })
-    expect(log).toEqual(['waiting', 'cancels', 'stopped by CANCELLED'])
+    // with two workers one may cancel before the other starts; and what they do after the run is over is not told any more
+    if (name === 'embedded') expect(log).toEqual(['waiting', 'cancels', 'stopped by CANCELLED'])
+    else expect(log).toContain('cancels')
+    const groups = (await run.status()).groups
+    expect(groups).toMatchObject([{ state: 'withdrawn', running: 0, withdrawn: 2 }])
   })
 
   it('D8: cancel wins over finish, whichever was first', async () => {

@@ -76,7 +76,7 @@ const opener = task('opener', async (_: unknown, ctx) => {
   mark(ctx, 'opens')
   await openGate(ctx, 'opened')
 })
-const leafVoid = task('leaf-void', () => undefined)
+export const leafVoid = task('leaf-void', () => undefined)
 export const retriesLater = task('retries-later', { retry: { attempts: 2, delayMs: 1_000 } }, (_: unknown, ctx) => {
   mark(ctx, `start ${ctx.attempt}`)
   if (ctx.attempt === 1) throw new Error('later')
