@@ -5,7 +5,7 @@
 -- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:b:<gid>:c T:r:<run> T:d T:due T:wait T:wb
 -- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, lanes known, queues (,a,b, or *), capabilities (,a,b, or *),
 --   then for each queue: its name, numbers of its lanes with commas between
--- Answers: OK isMore next-due (then the grants, 12 parts each) | NOSESSION | LANES (then fields of T:l)
+-- Answers: OK isMore next-due (then the grants, 12 parts each) | NOSESSION | LANES fields (of T:l, a list)
 local session, nonce, most, bytesLeft, deeper, graceMs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 glance('fence', 'ready', 'lanes', 'ahead')
 local me = call('HMGET', T .. ':wi:' .. session, 'base', 'wait', 'nonces')
@@ -13,7 +13,7 @@ if not me[1] then
   return { 'NOSESSION' }
 end
 if shardNumber('lanes') ~= tonumber(ARGV[7]) then
-  return { 'LANES', unpack(call('HGETALL', T .. ':l')) }
+  return { 'LANES', call('HGETALL', T .. ':l') }
 end
 local base, wasWaiting = me[1], me[2]
 local nonces = me[3] or ''
@@ -44,7 +44,7 @@ local function peek(cursor)
   return cursor.entries[cursor.position], tonumber(cursor.entries[cursor.position + 1])
 end
 
-local strays, came = {}, {}
+local strays, came, cleared = {}, {}, 0
 -- Promoted branches may have made a group stand in a lane, which the lane itself says only after this call.
 for _, g in ipairs(groupOrder) do
   if g.isTouched and not g.wasQueued and isGrantable(g) then
@@ -84,6 +84,7 @@ end
 -- Whether something of the group could be granted to this session; takes it out of its lane where it does not belong there.
 local function consider(gid, lane)
   local g = load(gid)
+  cleared = cleared + 1
   if not g or g.lane ~= lane then
     strays[#strays + 1] = { lane, gid }
     return nil
@@ -104,6 +105,7 @@ local function consider(gid, lane)
     end
     return nil
   end
+  cleared = cleared - 1
   if (deeper > 0 and g.depth <= deeper) or isHeldForOther(g, base) then
     return nil
   end
@@ -154,13 +156,14 @@ local function serve(gid, lane)
   return false
 end
 
-for _ = 1, looks do
+for look = 1, looks do
   local gid, lane = nextGroup()
   if not gid then
     break
   end
   local isFine, isLast = pcall(serve, gid, lane)
   if not isFine then
+    cleared = cleared + 1
     quarantine(gid, isLast)
     drop(gid)
     strays[#strays + 1] = { lane, gid }
@@ -172,6 +175,13 @@ for _ = 1, looks do
     end
   elseif isLast then
     break
+  end
+  if look == looks and cleared > 0 then
+    -- what is behind was not looked at, and these are out of the way next time
+    isMore = true
+    if #grants == 0 then
+      tell(session, 'work')
+    end
   end
 end
 

@@ -105,7 +105,7 @@ local function close(g, as, reason)
     for i = 1, #fields, 2 do
       local lease = match(fields[i], '^t(%d+)$')
       if lease and g.records[lease] ~= false then
-        local token, _, _, session = recordOf(g, lease)
+        local token, _, session = recordOf(g, lease)
         letGo(g, lease, session, ANYWHERE)
         if token and not told[session] then
           told[session] = true
@@ -164,7 +164,24 @@ local function closeKids(g, index, reason)
   g.kids[index] = ''
 end
 
--- Walks what is below closed groups, as far as one call may; the rest is left to a sweep.
+-- Closes what stands in `lines` until the call has had enough; the lines that are left.
+local function closeLines(lines, reason)
+  local left = {}
+  for gid in string.gmatch(lines, '[^\n]+') do
+    if #groupOrder >= MOST_GROUPS then
+      left[#left + 1] = gid
+    else
+      local child = loadBelow(gid)
+      if child then
+        close(child, 'w', reason)
+      end
+    end
+  end
+  return concat(left, '\n')
+end
+
+-- Walks what is below closed groups, as far as one call may; the rest is left to a sweep. What was walked is forgotten, so that each goes on
+-- where the one before had enough.
 local function settleClosing()
   local at = 1
   while toClose[at] do
@@ -173,21 +190,22 @@ local function settleClosing()
     if #groupOrder >= MOST_GROUPS then
       closeLater[#closeLater + 1] = g.gid .. '\t' .. reason
     else
-      local lines = {}
-      for _, kids in ipairs(call('HVALS', g.b .. ':k')) do
-        for gid in string.gmatch(kids, '[^\n]+') do
-          lines[#lines + 1] = gid
-        end
-      end
-      for _, gid in ipairs(lines) do
-        if #groupOrder >= MOST_GROUPS then
-          closeLater[#closeLater + 1] = g.gid .. '\t' .. reason
+      touch(g)
+      g.kids = g.kids or {}
+      local page = call('HSCAN', g.b .. ':k', 0, 'COUNT', MOST_GROUPS)
+      local isAll, fields = page[1] == '0', page[2]
+      for i = 1, #fields, 2 do
+        local index = tonumber(fields[i])
+        g.kids[index] = closeLines(g.kids[index] or fields[i + 1], reason)
+        if g.kids[index] ~= '' then
+          isAll = false
           break
         end
-        local child = loadBelow(gid)
-        if child and child.state == 'o' then
-          close(child, 'w', reason)
-        end
+      end
+      if isAll then
+        g.hasKids = false
+      else
+        closeLater[#closeLater + 1] = g.gid .. '\t' .. reason
       end
     end
   end
@@ -269,29 +287,25 @@ end
 
 -- Takes back up to `most` branches of a grant: `lost` with its session, `late` past its deadline, or `given-up`. Says how many.
 local function takeBack(g, lease, cause, most)
-  local token, first, count, session = recordOf(g, lease)
+  local token, branches, session = recordOf(g, lease)
   if not token or g.state ~= 'o' then
     return 0, true
   end
   touch(g)
-  local number = tonumber(lease)
-  if first < 0 then
-    first, count = 0, g.next
-  end
   local run = g.isRoot and loadRun(g.run)
   local parks = run and run.isStarted
   local taken, ready, isAll = 0, 0, true
   local ended, kinds, values = {}, {}, {}
-  local cells = cellsOf(g, first, count)
-  for k = 0, count - 1 do
-    local state, errors, losses, flag = byte(cells, k * 8 + 1, k * 8 + 4)
-    if state == LEASED and (unpackBytes('<I4', cells, k * 8 + 5)) == number and not (cause == 'late' and flag % 2 == HAS_STEPPED) then
+  local indexes, cells = stillHeld(g, branches, lease)
+  for k, index in ipairs(indexes) do
+    local _, errors, losses, flag = byte(cells[k], 1, 4)
+    if not (cause == 'late' and flag % 2 == HAS_STEPPED) then
       if taken >= most then
         isAll = false
         break
       end
       taken = taken + 1
-      local index, isSpent = first + k, false
+      local isSpent = false
       if cause == 'lost' then
         losses = min(losses + 1, 255)
         isSpent = losses > g.losses and not parks
@@ -309,7 +323,7 @@ local function takeBack(g, lease, cause, most)
         if not g.isRoot then
           addDeadLetter(g, index, kind, errors, losses, '')
         end
-        forgetWork(g, index, sub(cells, k * 8 + 1, k * 8 + 8))
+        forgetWork(g, index, cells[k])
       else
         comeBack(g, index, char(READY, errors, losses, kidsFlag(flag)) .. NO_LEASE)
         ready = ready + 1

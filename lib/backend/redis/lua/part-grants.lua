@@ -190,6 +190,26 @@ local function passKidsOn(g, index, session)
   end
 end
 
+-- The branches of a grant as its record has them: runs of neighbours.
+local function branchesOf(grant)
+  if not grant.list then
+    return grant.first .. '-' .. grant.first + grant.count - 1
+  end
+  local runs, first, last = {}, nil, nil
+  for _, index in ipairs(grant.list) do
+    if first and index == last + 1 then
+      last = index
+    else
+      if first then
+        runs[#runs + 1] = first .. '-' .. last
+      end
+      first, last = index, index
+    end
+  end
+  runs[#runs + 1] = first .. '-' .. last
+  return concat(runs, ',')
+end
+
 -- Grants up to `most` branches of a group that has ready ones; nil when nothing is there after all.
 local function grantTo(g, session, nonce, most, bytesLeft, graceMs)
   touch(g)
@@ -225,7 +245,7 @@ local function grantTo(g, session, nonce, most, bytesLeft, graceMs)
     g.next = grant.first + grant.count
   end
   g.flight = g.flight + grant.count
-  setRecord(g, tostring(lease), concat({ token, grant.first, grant.count, now(), session }, ' '))
+  setRecord(g, tostring(lease), concat({ token, branchesOf(grant), now(), session }, ' '))
   local mine = owned[session] or {}
   owned[session] = mine
   mine[g.gid .. '#' .. lease] = grant.count
@@ -248,20 +268,11 @@ end
 
 -- What is still held of a grant, as it was given; nil when nothing is.
 local function heldOf(g, lease)
-  local token, first, count = recordOf(g, lease)
+  local token, branches = recordOf(g, lease)
   if not token or g.state ~= 'o' then
     return nil
   end
-  if first < 0 then
-    first, count = 0, g.next
-  end
-  local cells, number = cellsOf(g, first, count), tonumber(lease)
-  local indexes, kept = {}, {}
-  for k = 0, count - 1 do
-    if byte(cells, k * 8 + 1) == LEASED and (unpackBytes('<I4', cells, k * 8 + 5)) == number then
-      indexes[#indexes + 1], kept[#kept + 1] = first + k, sub(cells, k * 8 + 1, k * 8 + 8)
-    end
-  end
+  local indexes, kept = stillHeld(g, branches, lease)
   if #indexes == 0 then
     return nil
   end

@@ -38,7 +38,7 @@ local function load(gid, lease)
   if not head then
     error('no head')
   end
-  g = { gid = gid, b = b, records = {}, recordChanges = {}, ended = {}, cells = {}, returned = {}, outcomes = {}, cursors = {} }
+  g = { gid = gid, b = b, records = {}, recordChanges = {}, ended = {}, cells = {}, ranges = {}, single = {}, returned = {}, outcomes = {}, cursors = {} }
   local _, headEnd
   _, headEnd, g.run, g.digest, g.size, g.shared, g.rule, g.lane, g.score, g.depth, g.limit, g.attempts, g.losses, g.timeout,
     g.parentIndex, g.opened, g.affinity, g.parent = find(head, HEAD)
@@ -96,13 +96,16 @@ local function touch(g)
   end
 end
 
--- The cells of branches `from` on, as they are or will be.
+-- The cells of branches `from` on, as they are or will be. One that was written alone is not searched for: a call may write a thousand.
 local function cellsOf(g, from, count)
+  if count == 1 and g.single[from] then
+    return g.single[from]
+  end
   local cells = call('GETRANGE', g.b .. ':d', from * 8, (from + count) * 8 - 1)
   if #cells < count * 8 then
     cells = cells .. rep('\0', count * 8 - #cells)
   end
-  for _, write in ipairs(g.cells) do
+  for _, write in ipairs(count == 1 and g.ranges or g.cells) do
     local at, length = write[1], #write[2] / 8
     if at < from + count and at + length > from then
       local first, last = max(at, from), min(at + length, from + count)
@@ -114,6 +117,16 @@ end
 
 local function setCells(g, from, cells)
   g.cells[#g.cells + 1] = { from, cells }
+  if #cells == 8 then
+    g.single[from] = cells
+    return
+  end
+  g.ranges[#g.ranges + 1] = { from, cells }
+  if next(g.single) then
+    for k = 0, #cells / 8 - 1 do
+      g.single[from + k] = sub(cells, k * 8 + 1, k * 8 + 8)
+    end
+  end
 end
 
 local function cellOf(g, index)
@@ -176,7 +189,7 @@ local function inputOf(g, index)
   return call('GETRANGE', key, start - before, last - 1 - before)
 end
 
--- `<token> <first or -1> <count> <granted at> <session>`: token, first, count, session.
+-- `<token> <first>-<last>,… <granted at> <session>`: token, the branches as runs of neighbours, session, granted at.
 local function recordOf(g, lease)
   local record = g.records[lease]
   if record == nil then
@@ -186,11 +199,29 @@ local function recordOf(g, lease)
   if not record then
     return nil
   end
-  local token, first, count, at, session = match(record, '^(%S+) (%-?%d+) (%d+) (%d+) (%S+)$')
+  local token, branches, at, session = match(record, '^(%S+) ([%d,-]+) (%d+) (%S+)$')
   if not token then
     error('an unreadable grant')
   end
-  return token, tonumber(first), tonumber(count), session, tonumber(at)
+  return token, branches, session, tonumber(at)
+end
+
+-- What is still held of a grant: indexes and cells. Only the grant's own branches are looked at, however large its group.
+local function stillHeld(g, branches, lease)
+  local indexes, kept, number = {}, {}, tonumber(lease)
+  for first, last in string.gmatch(branches, '(%d+)%-(%d+)') do
+    first, last = tonumber(first), tonumber(last)
+    if last >= g.size then
+      error('a grant of branches that are not there')
+    end
+    local cells = first < last and cellsOf(g, first, last - first + 1) or cellOf(g, first)
+    for k = 0, last - first do
+      if byte(cells, k * 8 + 1) == LEASED and (unpackBytes('<I4', cells, k * 8 + 5)) == number then
+        indexes[#indexes + 1], kept[#kept + 1] = first + k, sub(cells, k * 8 + 1, k * 8 + 8)
+      end
+    end
+  end
+  return indexes, kept
 end
 
 local function setRecord(g, lease, record)

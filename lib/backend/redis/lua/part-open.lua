@@ -14,7 +14,7 @@ local function answerForKnown(id, runId, nonce, digest, session)
   local g = load(id)
   local cell = g and g.state == 'o' and cellOf(g, 0)
   if cell and byte(cell) == LEASED then
-    local token, _, _, holder = recordOf(g, tostring((unpackBytes('<I4', cell, 5))))
+    local token, _, holder = recordOf(g, tostring((unpackBytes('<I4', cell, 5))))
     if token and holder == session and match(token, '^%d+%.(.*)%-%d+$') == nonce then
       return { 'OK', token }
     end
@@ -71,7 +71,7 @@ local function open(isFull, ARGV)
     g.leases, g.next, g.flight = 1, 1, 1
     token = whole(nextFence()) .. '.' .. nonce .. '-1'
     setCells(g, 0, char(LEASED, 0, 0, 0) .. pack('<I4', 1))
-    setRecord(g, '1', concat({ token, 0, 1, now(), session }, ' '))
+    setRecord(g, '1', concat({ token, '0-0', now(), session }, ' '))
     call('HLEN', T .. ':o:' .. session)
     owned[session] = { [runId .. '#1'] = 1 }
     setRun(run, 'startedAt', wall())

@@ -7,8 +7,8 @@ local function laneNumber(queue, requires, tasks)
   if not number then
     number = shardNumber('lanes') + 1
     setShard('lanes', number)
-    newLanes[#newLanes + 1], newLanes[#newLanes + 2] = text, number
-    newLanes[#newLanes + 3], newLanes[#newLanes + 4] = '#' .. number, text
+    local at = #newLanes
+    newLanes[at + 1], newLanes[at + 2], newLanes[at + 3], newLanes[at + 4] = text, number, '#' .. number, text
     number = tostring(number)
   end
   lanes[number] = { queue = queue, requires = requires, tasks = tasks }
@@ -25,7 +25,7 @@ local function newGroup(gid, facts)
   local head = concat({ facts.run, facts.digest, facts.size, facts.isShared and 1 or 0, facts.rule, lane, score, facts.depth, facts.limit, facts.attempts, facts.losses,
     facts.timeout, facts.parentIndex, now(), facts.affinity, facts.parent }, '\t') .. '\n' .. facts.spec
   local b = T .. ':b:' .. gid
-  local g = { gid = gid, b = b, records = {}, recordChanges = {}, ended = {}, cells = {}, returned = {}, outcomes = {}, cursors = {}, writes = {}, head = head, isNew = true,
+  local g = { gid = gid, b = b, records = {}, recordChanges = {}, ended = {}, cells = {}, ranges = {}, single = {}, returned = {}, outcomes = {}, cursors = {}, writes = {}, head = head, isNew = true,
     run = facts.run, digest = facts.digest, size = facts.size, isShared = facts.isShared, rule = facts.rule, lane = lane, score = score, depth = facts.depth,
     limit = facts.limit, attempts = facts.attempts, losses = facts.losses, timeout = facts.timeout, parentIndex = facts.parentIndex, opened = now(),
     affinity = facts.affinity, parent = facts.parent, isRoot = facts.parent == '', spec = facts.spec, state = 'o', left = facts.size, fill = 0, bytes = 0, next = 0,

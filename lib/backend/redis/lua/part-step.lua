@@ -6,17 +6,20 @@ local function retire(g)
   g.writes = g.writes or {}
   local writes, b = g.writes, g.b
   if g.left == 0 then
-    writes[#writes + 1] = { 'UNLINK', b .. ':d', b .. ':r', b .. ':c', b .. ':k' }
+    writes[#writes + 1] = { 'UNLINK', b .. ':d', b .. ':r', b .. ':c' }
   else
     local table = call('GETRANGE', b .. ':d', 0, g.size * 8 - 1)
-    writes[#writes + 1] = { 'UNLINK', b .. ':r', b .. ':c', b .. ':k' }
+    writes[#writes + 1] = { 'UNLINK', b .. ':r', b .. ':c' }
     writes[#writes + 1] = { 'SET', b .. ':d', table }
   end
   for k = 0, #g.segments / 8 - 1 do
     writes[#writes + 1] = { 'UNLINK', b .. ':i' .. k }
   end
   g.segments, g.isSegmentsChanged = '', true
-  g.cursorCount, g.hasKids, g.kids = 0, false, nil
+  if not g.hasKids then
+    writes[#writes + 1] = { 'UNLINK', b .. ':k' }
+  end -- else sweeps are still closing what is below, and find it there
+  g.cursorCount = 0
 end
 
 -- The branch that opened the group has it no longer among those below.
@@ -72,7 +75,7 @@ local function step(isFull, ARGV)
     local ends, bytes, spec = ARGV[at + 20], ARGV[at + 21], ARGV[at + 22]
     from, count, base = tonumber(from), tonumber(count), tonumber(base)
     local child = load(childId)
-    local _, _, _, session = recordOf(holding, lease)
+    local _, _, session = recordOf(holding, lease)
     if child then
       if child.digest ~= digest or child.parent ~= gid or child.parentIndex ~= index then
         return { 'CONFLICT' }
@@ -144,7 +147,7 @@ local function step(isFull, ARGV)
     retire(g)
   end
   if ending ~= '' then
-    local _, _, _, session = recordOf(holding, lease)
+    local _, _, session = recordOf(holding, lease)
     touch(holding)
     letGo(holding, lease, session, 1)
     holding.flight = holding.flight - 1

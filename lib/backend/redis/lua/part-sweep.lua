@@ -29,6 +29,10 @@ local function removeSession(session, base)
 end
 
 local function commitRemovals()
+  -- before removals: what is written of a session that goes must go with it
+  for _, write in ipairs(sessionWrites) do
+    call(unpack(write))
+  end
   for _, removal in ipairs(removals) do
     local session, base = removal[1], removal[2]
     call('ZREM', T .. ':w', session)
@@ -39,9 +43,6 @@ local function commitRemovals()
     if base and call('HINCRBY', T .. ':wb', base, -1) <= 0 then
       call('HDEL', T .. ':wb', base)
     end
-  end
-  for _, write in ipairs(sessionWrites) do
-    call(unpack(write))
   end
   for _, write in ipairs(afterwards) do
     call(unpack(write))
@@ -134,6 +135,10 @@ local function purge(id)
     close(root, 'w', 'the run is past its retention')
     return
   end
+  if call('LLEN', T .. ':todo') > 0 then
+    -- groups below may still be open, and stand in lanes and counts: they are closed first
+    return
+  end
   if not purgePayloads(id) then
     return
   end
@@ -196,8 +201,9 @@ local function doDue(most, isGrace)
       end
     end)
     if not isFine then
-      quarantine(what, why)
-      drop(what)
+      local gid = kind == 'd' and match(what, '^(.*)#%d+$') or what
+      quarantine(gid, why)
+      drop(gid)
       dueGone[#dueGone + 1] = entry
     end
   end

@@ -45,7 +45,7 @@ local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
     end
     at = 9 + count * 4
   end
-  local known, _, _, session = recordOf(g, lease)
+  local known, _, session = recordOf(g, lease)
   if g.state ~= 'o' then
     if known and known ~= token then
       return 'FENCED'

@@ -43,7 +43,7 @@ export async function acquire(store: Store, request: AcquireRequest): Promise<Ac
       case 'NOSESSION':
         return { status: 'nosession' }
       case 'LANES':
-        book.learn(parts.slice(1))
+        book.learn(listOf(parts[1]))
         break
       default:
         throw unexpectedAnswer('acquire', word)
