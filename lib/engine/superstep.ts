@@ -36,11 +36,13 @@ export class Supersteps {
   /** Dispatches a group, waits at its barrier without a slot, reads its outcomes. */
   async run(frame: Frame, plan: GroupPlan): Promise<Collected> {
     const { execution } = frame
-    const { clock, emitter } = this.#services
+    const { backend, clock, emitter } = this.#services
     const { gid, runId } = plan.spec
     const startedAt = clock.now()
     const collected = await this.#collected(frame, plan)
     execution.retire(gid)
+    // What its branches announced is told before anything that follows. At no cost where this process does not watch the run.
+    if (backend.onReconnected !== undefined) await backend.caughtUp(runId)
     if (emitter.isHeard('group:released', runId)) {
       const { succeeded, failed, withdrawn } = collected.counts
       emitter.emit('group:released', {

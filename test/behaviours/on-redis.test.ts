@@ -1,6 +1,7 @@
 /** Behaviours that there are only with several processes: which worker does what, and what is left in Redis. */
 import { par, seq, type AnyNode, type Graflow } from 'graflow'
 import { Redis } from 'ioredis'
+import { Child } from '../support/processes.js'
 import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
 import {
   a,
@@ -96,13 +97,16 @@ describe('on worker processes', () => {
     const prefix = freshPrefix()
     await place.worker({ id: 'only', keyPrefix: prefix })
     const graflow = await connectTo(prefix)
-    const uploads = async (): Promise<number> =>
-      Number(/cmdstat_set:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0)
-    const before = await uploads()
+    const { socket } = await sharedRedis()
+    const monitor = new Child({ name: 'monitor', command: 'redis-cli', args: ['-s', socket, 'monitor'] })
+    await monitor.said(/OK/)
     const inputs = Array.from({ length: 100 }, (_, i) => i)
     expect(await Promise.all(inputs.map((n) => graflow.run(pair, n)))).toEqual(inputs.map((n) => [2 * n, 2 * n]))
     expect((await keysOf(prefix)).filter((key) => key.includes('}:g:'))).toHaveLength(1)
-    expect((await uploads()) - before).toBe(1)
+    await redis.echo('all was said')
+    await monitor.said(/all was said/)
+    await monitor.kill9()
+    expect(monitor.output.match(/"SET" "[^"]*\}:g:/g)).toHaveLength(1)
   })
 
   it('X17: two prefixes on one Redis see nothing of each other', async () => {

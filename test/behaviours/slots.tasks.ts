@@ -72,7 +72,7 @@ export const waitsForOther = task('waits-for-other', async (_: unknown, ctx) => 
   await passGate(ctx, 'opened')
   mark(ctx, 'goes on')
 })
-const opener = task('opener', async (_: unknown, ctx) => {
+export const opener = task('opener', async (_: unknown, ctx) => {
   mark(ctx, 'opens')
   await openGate(ctx, 'opened')
 })
