@@ -79,16 +79,18 @@ describe('a run of one group on Redis', () => {
     await until(async () => (await admin.pubsub('CHANNELS', alive)).length === 2, 'both are seen to be alive')
     const count = await counter(admin)
     for (let i = 0; i < 20; i += 1) expect(await graflow.run(flow, [1, 2])).toEqual([2, 4])
-    const { subscribe = 0, unsubscribe = 0, evalsha = 0 } = await count()
+    const { subscribe = 0, unsubscribe = 0, fcall = 0 } = await count()
     expect([subscribe, unsubscribe]).toEqual([0, 0])
-    // open, step, outcomes, step; acquire and settle; a second acquire, sweeps
-    expect(evalsha / 20).toBeLessThanOrEqual(9)
+    // open, step, step; acquire and settle; a second acquire, sweeps
+    expect(fcall / 20).toBeGreaterThanOrEqual(5)
+    expect(fcall / 20).toBeLessThanOrEqual(8)
     const states: string[] = []
     const off = graflow.events.subscribe('run:state', ({ from, to }) => states.push(`${from} → ${to}`))
     expect(await graflow.run(flow, [3])).toEqual([6])
     off()
     expect(states).toEqual(['pending → running', 'running → completed'])
-    expect((await count())['subscribe']).toBe(1)
+    // once; and once more where the connection for it was still being made
+    expect([1, 2]).toContain((await count())['subscribe'])
   })
 
   it('tells of a pause and its end to who listens, also from another client', async () => {
