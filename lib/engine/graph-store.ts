@@ -40,6 +40,7 @@ export class GraphStore {
   /** When the store was last known to have them. */
   readonly #uploaded = new LRUCache<string, number>({ max: MOST_UPLOADED })
   readonly #coming = new Map<string, Promise<Graph>>()
+  readonly #putting = new Map<string, Promise<void>>()
   #hits = 0
   #misses = 0
 
@@ -118,7 +119,14 @@ export class GraphStore {
     return isKept
   }
 
-  async #put(hash: string, graph: Graph): Promise<void> {
+  /** Runs that begin at once upload their graph once. */
+  #put(hash: string, graph: Graph): Promise<void> {
+    const putting = this.#putting.get(hash) ?? this.#send(hash, graph).finally(() => this.#putting.delete(hash))
+    this.#putting.set(hash, putting)
+    return putting
+  }
+
+  async #send(hash: string, graph: Graph): Promise<void> {
     const { backend, clock, graphBytes } = this.#parts
     const packed = packGraph(graph, { ...GRAPH_LIMITS, compressedBytes: graphBytes })
     const answer = await backend.putGraph(hash, packed.bytes)

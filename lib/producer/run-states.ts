@@ -31,6 +31,9 @@ export interface NewRun {
   readonly over: () => void
 }
 
+/** So long after its end a run's events are still told. */
+const LAST_WORDS_MS = 1_000
+
 /** One a client. */
 export class RunStates {
   readonly #services: FollowServices
@@ -128,6 +131,17 @@ export class RunStates {
     this.#heard.set(runId, stop)
   }
 
+  /** What its branches do when it is over, such as stopping, is told as well. */
+  #hearLastWords(runId: string): void {
+    const stop = this.#heard.get(runId)
+    if (stop === undefined) return
+    const cancel = this.#services.engine.parts.clock.after(LAST_WORDS_MS, () => this.#stopHearing(runId), true)
+    this.#heard.set(runId, () => {
+      cancel()
+      stop()
+    })
+  }
+
   #stopHearing(runId: string): void {
     this.#heard.get(runId)?.()
     this.#heard.delete(runId)
@@ -194,7 +208,7 @@ export class RunStates {
 
   #forget(told: Told): void {
     this.#told.delete(told.runId)
-    this.#stopHearing(told.runId)
+    this.#hearLastWords(told.runId)
     told.leave?.()
     told.over()
   }

@@ -159,7 +159,7 @@ describeOnBackends('dynamic control', (open, onlyEmbedded, name) => {
     const error = await failureOf(run.result())
     expect(error.code).toBe('CANCELLED')
     expect(error.details).toMatchObject({ reason: 'no budget left' })
-    // with two workers one may cancel before the other starts; and what they do after the run is over is not told any more
+    // with two workers one may cancel before the other starts
     if (name === 'embedded') expect(log).toEqual(['waiting', 'cancels', 'stopped by CANCELLED'])
     else expect(log).toContain('cancels')
     const groups = (await run.status()).groups

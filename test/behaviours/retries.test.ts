@@ -28,7 +28,7 @@ const places: readonly (readonly [string, (node: AnyNode) => AnyNode])[] = [
   ['in a chain of a branch', (node) => par(seq(steady as AnyNode, node), steady as AnyNode)],
 ]
 
-describeOnBackends('retries', (open, onlyEmbedded, name) => {
+describeOnBackends('retries', (open, onlyEmbedded) => {
   const byManualClock = onlyEmbedded('a worker process has a clock of its own, and Redis another')
 
   it('R1: a task that fails twice and then succeeds is started three times', async () => {
@@ -131,8 +131,7 @@ describeOnBackends('retries', (open, onlyEmbedded, name) => {
   it('R5: a handler past its timeoutMs has its signal fired, its slot freed and its late result dropped', async () => {
     const graflow = await open({ maxConcurrentTasks: 1 })
     const log = logOf(graflow)
-    // what a worker process does after the run is over is not told any more
-    const ended = name === 'embedded' ? nextMark(graflow, 'ended') : undefined
+    const ended = nextMark(graflow, 'ended')
     const outcomes = await graflow.run(par(deaf, steady).settled(), 'x')
     expect(outcomes[0]).toMatchObject({
       status: 'failed',

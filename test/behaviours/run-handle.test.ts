@@ -552,8 +552,8 @@ describeOnBackends('branches of a run', (open) => {
   })
 
   it('are all given when asked late, with failures and what was never run', async () => {
-    const graflow = await open({ maxConcurrentTasks: 1 })
-    const run = await graflow.start(seq(par({ ok: add, bad: broken, never: twice })), 1)
+    const graflow = await open()
+    const run = await graflow.start(seq(par({ ok: add, bad: broken, never: twice }).configure({ concurrency: 1 })), 1)
     await failureOf(run.result())
     const outcomes = await all(run.branches())
     expect(outcomes.map(({ path, task, index, status }) => ({ path, task, index, status }))).toEqual([
