@@ -14,6 +14,21 @@ const most = task('most', (seen: readonly number[]) => ({ most: Math.max(...seen
 export const limited = (concurrency: number) => seq(each(counted).configure({ concurrency }), most)
 export const unlimited = seq(each(counted), most)
 
+/** They wait for each other until so many are in flight. */
+export const untilTogether = (count: number) =>
+  seq(
+    each(
+      task('until-together', async (_: unknown, ctx) => {
+        const now = await ctx.channel.add('in flight', 1)
+        if (now === count) await openGate(ctx, 'together')
+        await passGate(ctx, 'together')
+        await ctx.channel.add('in flight', -1)
+        return now
+      }),
+    ),
+    most,
+  )
+
 export const innerLimited = seq(
   each(
     seq(

@@ -18,6 +18,7 @@ import {
   retriesLater,
   twoLevels,
   unlimited,
+  untilTogether,
   waitsForOther,
   waitsInFork,
 } from './slots.tasks.js'
@@ -41,7 +42,7 @@ describeOnBackends(
 
     it('are as many as there are, up to 256, when nothing limits them', async () => {
       const graflow = await open()
-      expect(await graflow.run(unlimited, numbers(300))).toEqual({ most: 256, count: 300 })
+      expect(await graflow.run(untilTogether(256), numbers(300))).toEqual({ most: 256, count: 300 })
     })
 
     it('of a limited group count while they wait for their inner groups', async () => {
