@@ -170,12 +170,24 @@ describe('beyond one call', () => {
     const here = await scene()
     const { backend, redis, tag } = here
     const names = Array.from({ length: 5 }, (_, i) => `gone-${i}`)
-    const subscriber = redis.duplicate()
+    const subscriber = redis.duplicate({ enableReadyCheck: false })
     await Promise.all(names.map((name) => join(backend, name, 900)))
     await subscriber.subscribe(...names.map((name) => `${tag}:alive:${name}`))
     await sweptUntil('they were seen', here, async () => (await redis.hget(`${tag}:wi:gone-0`, 'alive')) === '1')
     subscriber.disconnect()
     await sweptUntil('they are gone', here, async () => (await redis.zcard(`${tag}:w`)) === 2)
     expect((await redis.keys(`${tag}:wi:*`)).sort()).toEqual([`${tag}:wi:d`, `${tag}:wi:w`])
+  })
+
+  it('Q1: keeps sessions and ends runs where the plan of a sweep or a root cannot be read', async () => {
+    const { backend, redis, tag } = await scene()
+    await redis.hset(`${tag}:b:r`, 's', 'garbage')
+    const asked = { kind: 'cancel-run', runId: 'r', reason: 'why', value: bytes('') } as const
+    expect(await backend.control(asked)).toBe('ok')
+    await redis.set(`${tag}:due`, 'garbage')
+    const kept = backend.keepAlive('w', { ttlMs: 600, onLost: () => undefined })
+    const firstAt = kept.lastRenewedAt
+    await until('it was renewed twice', () => kept.lastRenewedAt > firstAt + 300)
+    await kept.stop()
   })
 })

@@ -272,7 +272,7 @@ endRun = function(run, as, value, reason)
   setRun(run, 'end', as)
   setRun(run, 'value', value)
   setRun(run, 'endedAt', wall())
-  local root = load(run.id)
+  local root = loadBelow(run.id)
   if root then
     close(root, 'w', reason)
   end

@@ -129,7 +129,7 @@ local function purge(id)
     dueGone[#dueGone + 1] = entry
     return
   end
-  local root = load(id)
+  local root = loadBelow(id)
   if root and root.state == 'o' then
     -- an abandoned run that nobody wanted: what is below it is closed first, and purged by the next sweep
     close(root, 'w', 'the run is past its retention')
