@@ -19,6 +19,18 @@ export function describeHints(useWorld: UseWorld): void {
     expect(await rings(world)).toBe(1)
   })
 
+  it('has told who watches of all that was done before, once caught up', async () => {
+    const world = await useWorld()
+    const { seen, stop } = world.watch('run')
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0')
+    await world.backend.caughtUp('run')
+    expect(seen).toContainEqual({ kind: 'group', gid: 'run/0' })
+    stop()
+    await world.backend.caughtUp('run')
+    expect(await world.backend.announce('run', bytes('events'))).toBe(0)
+  })
+
   it('wakes no session that is busy', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
