@@ -24,8 +24,6 @@ import { endChildren, startWorker, type Child, type WorkerOptions } from '../sup
 import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
 import { openedByTests } from './handlers.js'
 
-export { mark, openGate, passGate, turn, untilAborted } from './handlers.js'
-
 /** Opens a client that is closed after the test. */
 export type Open = (options?: ConnectOptions) => Promise<Graflow>
 
