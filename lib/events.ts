@@ -158,7 +158,8 @@ export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
   'worker:state': 'A worker of this process changed its state.',
   'worker:lost': 'The store took this process for dead: what it held was taken back, and it registers again.',
   'wakeup:missed': 'The slow check found what a notice should have told.',
-  'queue:unserved': 'A group has waited 5 s, and no live worker could take it: none of its queue, or none with what it asks for.',
+  'queue:unserved':
+    'A group has waited 5 s, and no live worker could take it: none of its queue, or none with what it asks for.',
   log: 'A line for the log.',
 })
 

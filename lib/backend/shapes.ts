@@ -26,7 +26,12 @@ export function checkStep({ holder, runId, group, end, save }: StepRequest, limi
   if (group !== undefined) checkGroup(group.spec, group.from, group.inputs, limits)
 }
 
-function checkGroup(spec: GroupSpec, from: number, inputs: Packed, { itemsPerCall, bytesPerCall }: BackendLimits): void {
+function checkGroup(
+  spec: GroupSpec,
+  from: number,
+  inputs: Packed,
+  { itemsPerCall, bytesPerCall }: BackendLimits,
+): void {
   const wanted = spec.shared ? 1 : spec.size
   const isWhole = [spec.size, spec.limit, spec.attempts, spec.maxLosses, spec.timeoutMs, from].every(
     Number.isSafeInteger,

@@ -152,7 +152,11 @@ export class Membership {
     const leave = async (): Promise<void> => {
       // Renewal first: it must not find the session gone and open it again.
       await this.#kept?.stop()
-      await Promise.all([...this.#rounds.map((rounds) => rounds.stop()), this.#slowCheck?.stop(), this.#unserved?.stop()])
+      await Promise.all([
+        ...this.#rounds.map((rounds) => rounds.stop()),
+        this.#slowCheck?.stop(),
+        this.#unserved?.stop(),
+      ])
       await backend.session({ kind: 'close', session: this.session })
     }
     let disarm: (() => void) | undefined

@@ -39,7 +39,7 @@ describe('a worker', () => {
         par(add, fails, add)
           .settled()
           .to(total as never),
-        1 as never,
+        1,
       ),
     ).catch(() => undefined)
     expect([worker.tasksProcessed, worker.tasksSucceeded, worker.tasksFailed]).toEqual([1_003, 1_002, 1])

@@ -16,7 +16,6 @@ const SUCCEEDED = 3
 const FAILED = 4
 const DEAD = 5
 
-
 const STEPPED_FLAG = 1 << 24
 const STATE_MASK = 0xff
 /** What a final state keeps of the word: the counters. */

@@ -8,7 +8,7 @@ import type { Store } from '../store.js'
 import { itemsOf, unexpectedAnswer, view, wordOf } from './words.js'
 
 /** Bytes of kinds; the first are those of the branch table. */
-export const KIND_BYTES: Readonly<Record<SettleKind | 'dead', number>> = {
+const KIND_BYTES: Readonly<Record<SettleKind | 'dead', number>> = {
   succeeded: 3,
   failed: 4,
   dead: 5,
