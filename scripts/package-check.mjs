@@ -93,6 +93,7 @@ function main(folder) {
       version: manifest.version,
       resolved: `file:${tarball}`,
       dependencies: self.dependencies,
+      ...(manifest.bin !== undefined && { bin: manifest.bin }),
     },
     ...Object.fromEntries(Object.entries(locked).filter(([, { dev }]) => !dev)),
   }

@@ -7,7 +7,7 @@ import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
 import type { Backend, Notice } from '../../lib/backend/backend.js'
 import { GraflowError } from '../../lib/errors.js'
 
-export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 export interface Faulty {
   readonly clock: ManualClock
