@@ -296,7 +296,8 @@ export class Membership {
     if (now === undefined) return COMING_MS
     const inHand = new Set(now.map(({ token }) => token))
     await this.#handBack(answer.unknown.filter(({ token }) => !inHand.has(token)))
-    return Number.POSITIVE_INFINITY
+    // The store names as many as one answer carries.
+    return answer.unknown.length > 0 ? COMING_MS : Number.POSITIVE_INFINITY
   }
 
   /** Grants whose answer never arrived: somebody else starts them, and no attempt is spent. */
@@ -312,7 +313,8 @@ export class Membership {
         values: { bytes: EMPTY_BYTES, ends: new Uint32Array(indexes.length) },
       }),
     )
-    await backend.settle({ session: this.session, ranges })
+    // One by one: together they may be more than a call carries.
+    for (const range of ranges) await backend.settle({ session: this.session, ranges: [range] })
     emitter.emit('log', { level: 'info', message: `handed back ${grants.length} grants whose answer was lost` })
   }
 

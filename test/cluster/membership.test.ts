@@ -227,6 +227,24 @@ describe('a membership', () => {
     expect([...(again?.errors ?? []), ...(again?.losses ?? [])]).toEqual([0, 0, 0, 0, 0, 0])
   })
 
+  it('W4: hands back more than one call carries', async () => {
+    const size = 6_000
+    await dispatch(faulty, size)
+    const joined = await join(faulty)
+    for (const nonce of ['x', 'y']) {
+      faulty.swallow('acquire')
+      const asked = faulty.backend.acquire({
+        ...{ session: 's', nonce, max: size / 2, queues: 'all', capabilities: 'all' },
+      })
+      await expect(asked).rejects.toThrow(/cut wire/)
+    }
+    expect(await faulty.near.inspect.groups('run')).toMatchObject([{ ready: 0, leased: size }])
+    joined.known = []
+    joined.membership.reconcile()
+    await faulty.pass(500)
+    expect(await faulty.near.inspect.groups('run')).toMatchObject([{ ready: size, leased: 0 }])
+  })
+
   it('keeps what it has in hand when it compares notes', async () => {
     await dispatch(faulty, 1)
     const joined = await join(faulty)
