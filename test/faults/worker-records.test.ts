@@ -85,6 +85,25 @@ describe('a worker', () => {
     expect(ignorant.isRunning).toBe(true)
   }, 40_000)
 
+  it('X15: fails nothing when there is no worker at all, which is told after 5 s; one that comes later does it', async () => {
+    const stage = await open()
+    const client = await stage.client()
+    const startedAt = monotonicMs()
+    const unserved = new Promise<number>((resolve) => {
+      client.events.subscribe('queue:unserved', ({ queue, workers }) => {
+        expect([queue, workers]).toEqual(['default', 0])
+        resolve(monotonicMs() - startedAt)
+      })
+    })
+    const run = await client.start(each(gated), [{ n: 1 }])
+    const afterMs = await unserved
+    expect(afterMs).toBeGreaterThan(4_500)
+    expect(afterMs).toBeLessThan(9_000)
+    expect((await run.status()).state).toBe('running')
+    await stage.worker('late')
+    expect(await run.result()).toEqual([1])
+  }, 40_000)
+
   it('FT-W24: that meets a store of another version does not start, and says why', async () => {
     const stage = await open()
     await (await stage.client()).close()

@@ -24,6 +24,7 @@ export async function step(store: Store, request: StepRequest): Promise<StepAnsw
   checkLine(group.spec)
   const known = fillsOf(store)
   const { gid } = group.spec
+  if (group.from === 0) store.released.take(gid) // of a group that stood at this place before
   let { from, inputs } = group
   let base = from === 0 ? 0 : known.get(gid)?.items === from ? (known.get(gid)?.bytes ?? 0) : 0
   // Another process, or a repeated call, may have filled it further: the store says how far, and only what is left is sent.
