@@ -263,7 +263,7 @@ export class WorkerLoop {
 
   /** True when it is worth asking again at once. */
   async #acquire(): Promise<boolean> {
-    const { backend, session, capabilities, newId, emitter } = this.#options
+    const { backend, session, capabilities, newId, emitter, distant } = this.#options
     const room = Math.min(this.#room(), backend.limits.itemsPerCall)
     if (room === 0) return false
     const { queues, max, isNarrowed, isPartial } = this.#shares.ask(room)
@@ -280,6 +280,7 @@ export class WorkerLoop {
         session,
         nonce: newId(),
         max,
+        ...(distant !== undefined && { startable: Math.max(0, this.#slots.free - this.#waiting - this.#preparing) }),
         queues,
         capabilities,
         ...(deeperThan !== undefined && { deeperThan }),
@@ -297,7 +298,7 @@ export class WorkerLoop {
       // Who got all that it asked for is not told of more: what is room now must be asked for.
       const isMore = isPartial || taken >= max || (taken > 0 && (answer.isMore || this.#isAskedAgain))
       this.#shares.hasAnswered(isMore && isNarrowed)
-      this.#isToBeTold = !isMore && !this.#isAskedAgain && this.#options.distant !== undefined
+      this.#isToBeTold = !isMore && !answer.isMore && !this.#isAskedAgain && this.#options.distant !== undefined
       if (!isMore) this.#checkAfter(Math.min(SLOW_CHECK_MS, answer.nextDueMs ?? SLOW_CHECK_MS))
       return isMore
     } finally {

@@ -152,6 +152,11 @@ export interface AcquireRequest {
   /** New for every new call; the same when a call is repeated: it then answers the same grants. */
   readonly nonce: string
   readonly max: number
+  /**
+   * Of those, how many can be started at once; absent: all. Branches that were lost before are granted only among these: one that ends
+   * its process must not cost others a loss that only waited there.
+   */
+  readonly startable?: number
   /** `all`: whatever queue has work (embedded). */
   readonly queues: readonly string[] | 'all'
   readonly capabilities: readonly string[] | 'all'

@@ -279,6 +279,21 @@ export function describeAcquire(useWorld: UseWorld): void {
     ])
   })
 
+  it('W17: grants what was lost before only as far as it can start at once', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 6 })
+    await world.takeAndVanish(3)
+    const ask = (startable: number) => world.backend.acquire(world.acquireRequest({ max: 4, startable }))
+    expect(await ask(0)).toMatchObject({ grants: [], isMore: true })
+    const first = await ask(1)
+    expect(first).toMatchObject({ grants: [{ losses: Uint8Array.of(1) }], isMore: true })
+    expect(await ask(0)).toMatchObject({ grants: [], isMore: true })
+    const rest = await ask(2)
+    expect(rest).toMatchObject({ grants: [{ losses: Uint8Array.of(1, 1, 0, 0) }] })
+    expect(world.names(await world.take())).toEqual(['run/0#5'])
+  })
+
   it('grants the run with its input and the cursor of its last driver', async () => {
     const world = await useWorld()
     await world.backend.open(world.openRequest('run', { input: bytes('the input') }))

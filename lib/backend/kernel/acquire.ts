@@ -50,7 +50,8 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
     const offer = firstOffer(offers)
     const group = offer?.group
     if (offer === undefined || group === undefined) break
-    const grant = grantTo(state, session, group, left, request.nonce, bytesLeft, grants.length > 0)
+    const mostLost = (request.startable ?? Number.POSITIVE_INFINITY) - (most - left)
+    const grant = grantTo(state, session, group, left, request.nonce, bytesLeft, grants.length > 0, mostLost)
     isCut ||= grant === undefined
     if (grant === undefined) break
     grants.push(grant)
@@ -130,7 +131,8 @@ function firstFor(state: KernelState, session: Session, wanted: Wanted): Group |
 
 /**
  * Grants up to `most` branches of a group that has ready ones, as far as the bytes of their inputs allow; undefined when `isOptional`
- * and not even one fits. Taken-back branches go first.
+ * and not even one fits, or when the first was lost before and none such may be granted (`mostLost`: so many of the first branches may have
+ * been). Taken-back branches go first.
  */
 export function grantTo(
   state: KernelState,
@@ -140,15 +142,17 @@ export function grantTo(
   nonce: string,
   mostBytes: number,
   isOptional = false,
+  mostLost = Number.POSITIVE_INFINITY,
 ): Grant | undefined {
   const { spec, run } = group
   if (spec.limit > 0) most = Math.min(most, spec.limit - group.inFlight)
   const first = group.peekReturned() ?? group.next
   if (isOptional && group.inputBytes(first, first + 1) > mostBytes) return undefined
+  if (mostLost <= 0 && group.table.losses(first) > 0) return undefined
   const fence = state.nextFence()
   const lease = group.addLease({ token: tokenOf(fence, nonce), fence, nonce, session, grantedAt: state.now })
   const grant =
-    first === group.next ? takeFresh(group, lease, most, mostBytes) : takeMixed(group, lease, most, mostBytes)
+    first === group.next ? takeFresh(group, lease, most, mostBytes) : takeMixed(group, lease, most, mostBytes, mostLost)
   const count = grant.indexes.length
   lease.indexes = grant.indexes
   lease.held = count
@@ -182,7 +186,7 @@ function takeFresh(group: Group, lease: Lease, most: number, mostBytes: number):
 }
 
 /** Taken-back branches, then fresh ones. */
-function takeMixed(group: Group, lease: Lease, most: number, mostBytes: number): Grant {
+function takeMixed(group: Group, lease: Lease, most: number, mostBytes: number, mostLost: number): Grant {
   const { table } = group
   const taken: number[] = []
   let bytes = 0
@@ -190,6 +194,7 @@ function takeMixed(group: Group, lease: Lease, most: number, mostBytes: number):
     const returned = group.peekReturned()
     const index = returned ?? (group.next < group.filled ? group.next : undefined)
     if (index === undefined) break
+    if (taken.length >= mostLost && table.losses(index) > 0) break
     bytes += group.spec.shared ? 0 : group.inputBytes(index, index + 1)
     if (taken.length > 0 && bytes > mostBytes) break
     taken.push(index)

@@ -4,7 +4,7 @@
 -- KEYS: T:m
 -- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:b:<gid>:c T:r:<run> T:d T:due T:wait T:wb
 -- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, lanes known, queues (,a,b, or *), capabilities (,a,b, or *),
---   then for each queue: its name, numbers of its lanes with commas between
+--   how many can be started at once, then for each queue: its name, numbers of its lanes with commas between
 -- Answers: OK isMore next-due (then the grants, 12 parts each) | NOSESSION | LANES fields (of T:l, a list)
 local session, nonce, most, bytesLeft, deeper, graceMs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 glance('fence', 'ready', 'lanes', 'ahead')
@@ -24,7 +24,8 @@ if not isRepeat then
 end
 
 local cursors = {}
-for i = 10, #ARGV, 2 do
+local startable = tonumber(ARGV[10])
+for i = 11, #ARGV, 2 do
   if shardValue('p:' .. ARGV[i]) ~= '1' then
     for lane in string.gmatch(ARGV[i + 1], '%d+') do
       cursors[#cursors + 1] = { lane = lane, at = 0, entries = {}, position = 1 }
@@ -137,7 +138,11 @@ local function serve(gid, lane)
       return true
     end
   end
-  local grant = grantTo(g, session, nonce, left, bytesLeft, graceMs)
+  local grant, isHeldBack = grantTo(g, session, nonce, left, bytesLeft, graceMs, startable - (most - left))
+  if isHeldBack then
+    isMore = true
+    return true
+  end
   if not grant then
     return false
   end

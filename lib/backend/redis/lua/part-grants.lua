@@ -97,10 +97,11 @@ local function gathered(g, indexes, cells)
   return grant
 end
 
--- Branches that came back, then fresh ones.
-local function mixedRange(g, most, bytesLeft)
+-- Branches that came back, then fresh ones; of the first `mostLost` some may have been lost before. The second answer: nothing, since those
+-- that come next were lost and may not be granted now.
+local function mixedRange(g, most, bytesLeft, mostLost)
   local indexes, cells, taken, size, used, at, cameBack = {}, {}, {}, 0, 0, 0, 0
-  local next, isFull = g.next, false
+  local next, isFull, isHeldBack = g.next, false, false
   local limit = filled(g)
   local page = {}
   local position, isEnd = 1, false
@@ -142,6 +143,10 @@ local function mixedRange(g, most, bytesLeft)
         error('a branch that was never granted and is not ready')
       end
     end
+    if #indexes >= mostLost and byte(cellOf(g, index), 3) > 0 then
+      isHeldBack = true
+      break
+    end
     local length = 0
     if not g.isShared then
       local start, last = inputRange(g, index)
@@ -166,6 +171,9 @@ local function mixedRange(g, most, bytesLeft)
   if used > 0 then
     g.writes = g.writes or {}
     g.writes[#g.writes + 1] = { 'LTRIM', g.b .. ':r', used, -1 }
+  end
+  if #indexes == 0 and isHeldBack then
+    return nil, true
   end
   if #indexes == 0 then
     -- the list was all stale
@@ -211,14 +219,18 @@ local function branchesOf(grant)
 end
 
 -- Grants up to `most` branches of a group that has ready ones; nil when nothing is there after all.
-local function grantTo(g, session, nonce, most, bytesLeft, graceMs)
+local function grantTo(g, session, nonce, most, bytesLeft, graceMs, mostLost)
   touch(g)
   if g.limit > 0 then
     most = min(most, g.limit - g.flight)
   end
   local grant
   if g.back > 0 then
-    grant = mixedRange(g, most, bytesLeft)
+    local isHeldBack
+    grant, isHeldBack = mixedRange(g, most, bytesLeft, mostLost)
+    if isHeldBack then
+      return nil, true
+    end
     if not grant and filled(g) <= g.next then
       return nil
     end
