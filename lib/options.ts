@@ -13,6 +13,8 @@ export interface OptionSpec {
   readonly min?: number
   readonly max?: number
   readonly pattern?: RegExp
+  /** What fits the pattern, in words: told in its place; and of what may hold a password nothing is shown. */
+  readonly form?: { readonly says: string; readonly isSecret: boolean }
   readonly oneOf?: readonly string[]
   /** Of an object: what it is, and methods by which it is known. */
   readonly like?: { readonly what: string; readonly methods: readonly string[] }
@@ -175,6 +177,7 @@ export const WORKER_OPTIONS = Object.freeze({
     kind: 'string',
     default: 'redis://localhost:6379',
     pattern: /^(redis|rediss|unix):\/\/\S+$/,
+    form: { says: 'an address: redis://host:6379, rediss://host:6379 or unix:///path/to/redis.sock', isSecret: true },
     flag: 'redis-url',
     env: ['GRAFLOW_REDIS_URL', 'REDIS_URL'],
     help: 'Where Redis is: redis://, rediss:// or unix://. GRAFLOW_REDIS_URL_FILE names a file that has it.',
@@ -226,7 +229,7 @@ export const WORKER_OPTIONS = Object.freeze({
     max: 100_000,
     flag: 'max-concurrent-tasks',
     env: ['GRAFLOW_MAX_CONCURRENT_TASKS', 'MAX_CONCURRENT_TASKS'],
-    help: 'Branches that run at once.',
+    help: 'Branches that run at once; 1 for tasks that keep the processor busy, so that they spread over workers.',
   },
   queues: {
     kind: 'list',
@@ -355,7 +358,9 @@ export function faultOf(spec: OptionSpec, value: unknown): string | undefined {
       if (spec.oneOf !== undefined && !spec.oneOf.includes(value))
         return `expected one of ${spec.oneOf.join(', ')}, got ${shown(value)}`
       if (spec.pattern?.test(value) === false)
-        return `expected a text that matches ${String(spec.pattern)}, got ${shown(value)}`
+        return spec.form === undefined
+          ? `expected a text that matches ${String(spec.pattern)}, got ${shown(value)}`
+          : `expected ${spec.form.says}, got ${spec.form.isSecret ? 'another text (not shown: it may hold a password)' : shown(value)}`
       return undefined
     case 'list':
       return Array.isArray(value) ? undefined : `expected an array, got ${shown(value)}`

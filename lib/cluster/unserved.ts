@@ -98,7 +98,16 @@ export class Unserved {
     if (waitedMs < TELL_AFTER_MS || watch.isTold) return
     watch.isTold = true
     const { queue, requires, tasks, runId } = spec
-    this.#parts.emitter.emit('queue:unserved', { queue, runId, requires, tasks, workers: asked.length, waitedMs })
+    const { emitter } = this.#parts
+    emitter.emit('queue:unserved', { queue, runId, requires, tasks, workers: asked.length, waitedMs })
+    const who =
+      asked.length === 0 ? `no worker of queue "${queue}" is alive` : `no live worker of queue "${queue}" can do it`
+    const what = requires.length === 0 ? tasks.join(', ') : `${tasks.join(', ')} (requires ${requires.join(', ')})`
+    emitter.emit('log', {
+      level: 'warn',
+      message: `waiting for ${what}: ${who} with this key prefix; start one: graflow-worker --tasks …`,
+      runId,
+    })
   }
 }
 

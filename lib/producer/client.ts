@@ -310,7 +310,7 @@ function refuseThreads(expression: Expression): void {
     if (options.isolation === 'thread') {
       throw new GraflowError(
         'NOT_AVAILABLE',
-        `task "${name}" asks for isolation 'thread', which the embedded engine of this version does not have: leave it out, or use 'inline'`,
+        `task "${name}" asks for isolation 'thread', which this version does not have: leave it out, or use 'inline'`,
         {
           details: { task: name },
         },

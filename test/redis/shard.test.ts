@@ -97,6 +97,15 @@ describe('opening a shard', () => {
     })
   })
 
+  it('refuses a database that is not there, rather than take the first', async () => {
+    const server = await privateRedis()
+    await expect(openShard(`${server.url}/99`)).rejects.toMatchObject({
+      code: 'REDIS_UNSUITABLE',
+      message: expect.stringMatching(/expected database 99/),
+    })
+    expect(text(await (await openShard(`${server.url}/3`)).command('PING'))).toBe('PONG')
+  })
+
   it('D21: refuses a Redis that may evict, unless told to accept it', async () => {
     const server = await privateRedis({ config: { 'maxmemory-policy': 'allkeys-lru' } })
     await expect(openShard(server.url)).rejects.toMatchObject({

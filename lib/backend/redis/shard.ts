@@ -422,12 +422,13 @@ export class Shard {
     if (policy !== 'noeviction' && !this.#options.allowEviction) {
       throw this.#unsuitable(
         `expected maxmemory-policy noeviction, got ${policy}, under which Redis may delete parts of a run; ` +
-          'CONFIG SET maxmemory-policy noeviction, or connect with allowEviction where that is acceptable',
+          'CONFIG SET maxmemory-policy noeviction',
       )
     }
     if (info.get('role') === 'slave') {
       throw this.#unsuitable('expected a master, got a replica, which takes no writes; connect to its master')
     }
+    await this.#checkDatabase()
     await this.#checkProtocol()
     await this.#loadMissing()
   }
@@ -444,6 +445,20 @@ export class Shard {
       await this.command('FUNCTION', 'LOAD', source)
     } catch (error) {
       if (!(error instanceof GraflowError) || !/already exists/.test(error.message)) throw error
+    }
+  }
+
+  /** A connection to a database that is not there stays in the first one, and says nothing. */
+  async #checkDatabase(): Promise<void> {
+    const { db } = this.target
+    if (db === 0) return
+    try {
+      await this.command('SELECT', db)
+    } catch (error) {
+      throw this.#unsuitable(
+        `expected database ${db}, got ${String(error)}`,
+        error instanceof Error ? error : undefined,
+      )
     }
   }
 
