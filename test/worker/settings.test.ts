@@ -134,6 +134,16 @@ describe('settings of a command', () => {
     expect(await refused(argv)).toContain(says)
   })
 
+  it.each(['rediss//:s3cret@h', 'redis:/:s3cret@h', 'redis://:s3 cret@h', 'localhost:6379'])(
+    'H13: refuse the address %j, say which forms there are, and show nothing of it',
+    async (address) => {
+      for (const says of [await refused(['--redis-url', address]), await refused([], { GRAFLOW_REDIS_URL: address })]) {
+        expect(says).toContain('redis://host:6379')
+        expect(says).not.toMatch(/s3|cret|localhost/)
+      }
+    },
+  )
+
   it('refuse bad values of the environment and of files, and say where they stand', async () => {
     expect(await refused([], { GRAFLOW_ROLE: 'boss' })).toContain('GRAFLOW_ROLE: expected one of')
     file({ maxConcurentTasks: 3 })
