@@ -116,7 +116,7 @@ describe('settings', () => {
   it.each<[string, readonly string[], string]>([
     ['an unknown flag', ['--tassk', 'x'], 'unknown flag --tassk (did you mean "tasks"?)'],
     ['a bad value', ['--max-concurrent-tasks', '0'], 'from 1 to 100000 (branches), got 0'],
-    ['a bad address', ['--redis-url', 'localhost'], '--redis-url: expected a text that matches'],
+    ['a bad address', ['--redis-url', 'localhost'], '--redis-url: expected an address: redis://host:6379'],
     ['a bad prefix', ['--redis-key-prefix', '{x}'], '--redis-key-prefix: expected a text that matches'],
     ['no tasks', [], 'expected at least one task module'],
     ['a bad queue', ['--tasks', tasks, '--queue', 'a b'], 'got "a b"'],
