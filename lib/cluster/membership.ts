@@ -48,7 +48,7 @@ export interface MembershipOptions {
 export type MembershipState = 'registering' | 'registered' | 'lost' | 'closed'
 
 /** How often a process with work sweeps, jitter aside; it also notices within this time that it has work. */
-const SWEEP_MS = 110
+const SWEEP_MS = 170
 /** Another swept a moment ago. */
 const SKIPPED_MS = 150
 /** The store skips a sweep that follows another by less, unless that has left something over. */

@@ -144,7 +144,7 @@ describe('a membership', () => {
     expect([...faulty.calls]).toEqual([['session', 2]])
   })
 
-  it('sweeps about eight times a second while there is work, and not at all when there is none', async () => {
+  it('sweeps about five times a second while there is work, and not at all when there is none', async () => {
     const joined = await join(faulty)
     await faulty.pass(1_000)
     const before = new Map(faulty.calls)
@@ -153,8 +153,8 @@ describe('a membership', () => {
     joined.known = [{ gid: 'g', token: 't' }]
     await faulty.pass(10_000)
     const held = faulty.calls.get('sweep') ?? 0
-    expect(held).toBeGreaterThan(60)
-    expect(held).toBeLessThan(95)
+    expect(held).toBeGreaterThan(35)
+    expect(held).toBeLessThan(65)
     joined.known = []
     await faulty.pass(300)
     const swept = faulty.calls.get('sweep')
