@@ -1,6 +1,8 @@
 /**
  * A worker as an object: from its task modules and its session to its last outcome. Hides in which order it comes up and goes down; who
  * makes one says how a store is opened, and sees to signals and exit codes.
+ *
+ * This file is long because coming up and going down undo each other, step by step, and are read side by side.
  */
 import { hostname } from 'node:os'
 import type { Backend, SessionInfo } from '../lib/backend/backend.js'

@@ -1,35 +1,19 @@
 /** The benchmark of peers over Redis, with so few branches that nothing is measured: does every system run, and is every answer right? */
-import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkResults, resultOf } from '../../bench/peers/last-work.js'
 import { joinOf, p50Of, p99Of, rateOf, ratio, spread, type Results, type Sample } from '../../bench/peers/results.js'
 import { PEER_NAMES } from '../../bench/peers/systems.js'
+import { runBench, type Ended } from './run-bench.js'
 
-const root = join(__dirname, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'graflow-peers-'))
 
 afterAll(() => {
   rmSync(folder, { recursive: true })
 })
 
-interface Ended {
-  readonly code: number | null
-  readonly printed: string
-}
-
-const bench = (...options: readonly string[]): Promise<Ended> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'bench/peers/run.ts', ...options], { cwd: root })
-    let printed = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text))
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (printed += text))
-    child.on('error', reject)
-    child.on('close', (code) => {
-      resolve({ code, printed })
-    })
-  })
+const bench = (...options: readonly string[]): Promise<Ended> => runBench('bench/peers/run.ts', options)
 
 describe('benchmark of peers', () => {
   it('runs every system with real processes and finds every answer right', async () => {

@@ -1,33 +1,17 @@
 /** The benchmark's driver and all its adapters, with so few branches that nothing is measured: do they run, and is every answer right? */
-import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Results } from '../../bench/results.js'
+import { runBench, type Ended } from './run-bench.js'
 
-const root = join(__dirname, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'graflow-bench-'))
 
 afterAll(() => {
   rmSync(folder, { recursive: true })
 })
 
-interface Ended {
-  readonly code: number | null
-  readonly printed: string
-}
-
-const bench = (...options: readonly string[]): Promise<Ended> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'bench/run.ts', ...options], { cwd: root })
-    let printed = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text))
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (printed += text))
-    child.on('error', reject)
-    child.on('close', (code) => {
-      resolve({ code, printed })
-    })
-  })
+const bench = (...options: readonly string[]): Promise<Ended> => runBench('bench/run.ts', options)
 
 describe('benchmark', () => {
   it('runs every system on both kinds of items, and finds every answer right', async () => {

@@ -193,7 +193,12 @@ describe('a worker', () => {
     ['metadata without a value', { metadata: ['zone'] }, 'INVALID_OPTION', 'got "zone"'],
     ['too few at once', { maxConcurrentTasks: 0 }, 'INVALID_OPTION', 'from 1 to 100000 (branches), got 0'],
     ['another option', { maxConcurrent: 1 }, 'INVALID_OPTION', 'there is no such option'],
-    ['an address of something else', { redisUrl: 'http://x' }, 'INVALID_OPTION', 'expected an address: redis://host:6379'],
+    [
+      'an address of something else',
+      { redisUrl: 'http://x' },
+      'INVALID_OPTION',
+      'expected an address: redis://host:6379',
+    ],
     ['the role leader', { role: 'leader' }, 'NOT_AVAILABLE', 'take auto or worker'],
   ])('refuses %s', (_what, options, code, says) => {
     const error = thrown(() =>

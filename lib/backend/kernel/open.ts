@@ -1,5 +1,6 @@
 /** Opening a run: its record, and the root group whose one branch is the run itself. */
-import type { GroupSpec, OpenAnswer, OpenRequest } from '../backend.js'
+import type { OpenAnswer, OpenRequest } from '../backend.js'
+import { RUNS_QUEUE, rootSpec } from '../root-spec.js'
 import { checkRunId } from '../shapes.js'
 import { grantTo } from './acquire.js'
 import { Group } from './group.js'
@@ -7,9 +8,6 @@ import { Run } from './runs.js'
 import type { KernelState } from './state.js'
 import { single } from './transitions.js'
 import { addReady } from './waking.js'
-
-/** The queue on which submitted runs wait for a driver. */
-const RUNS_QUEUE = 'runs'
 
 /**
  * Opens a run. Repeated with the same nonce it answers the same token while that is current; opened again by anyone else it is
@@ -67,26 +65,4 @@ function answerForKnown(run: Run, request: OpenRequest): OpenAnswer {
   const lease = run.groups.get(run.id)?.leaseHolding(0)
   const isMine = lease !== undefined && lease.nonce === request.nonce && lease.session.id === request.session
   return isMine ? { status: 'ok', token: lease.token } : { status: 'exists', runId: run.id }
-}
-
-function rootSpec(request: OpenRequest): GroupSpec {
-  return {
-    gid: request.runId,
-    runId: request.runId,
-    graph: request.graph,
-    node: '',
-    digest: request.digest,
-    size: 1,
-    shared: false,
-    rule: 'all',
-    queue: RUNS_QUEUE,
-    requires: [],
-    tasks: request.tasks,
-    priority: 0,
-    depth: 0,
-    limit: 0,
-    attempts: 0,
-    maxLosses: request.maxLosses,
-    timeoutMs: 0,
-  }
 }

@@ -1,7 +1,9 @@
 /**
  * Calls scripts and commands of one shard, on one connection. It hides the connection's life: calls of one turn of the event loop travel in
  * one write; a call whose reply is lost or late is sent again with the same arguments, which every script allows; a script that Redis does
- * not know is sent as text; Redis loading, busy or without a master is asked again. After `retryForMs` of that, REDIS_UNAVAILABLE.
+ * not know is loaded and called again; Redis loading, busy or without a master is asked again. After `retryForMs` of that, REDIS_UNAVAILABLE.
+ *
+ * This file is long because sending, repeating and giving up share one state: which calls are where.
  *
  * Replies are as the wire has them: Buffer, number, null, and arrays of these.
  */

@@ -1,5 +1,5 @@
 -- Flags: allow-oom
--- Uses: base groups barrier
+-- Uses: base groups barrier waking commit
 -- Commands of people and of holders: cancel, end, pause, resume, withdraw.
 -- KEYS: T:m
 -- Derives: T:r:<run> T:r:<run>:k T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:k T:o:<session> T:q:<lane> T:wait T:due T:todo

@@ -1,4 +1,4 @@
--- Groups and runs as a picture in memory: read once, changed there, written at the end by `commit` (part-barrier).
+-- Groups and runs as a picture in memory: read once, changed there, written at the end by `commit` (part-commit).
 local READY, LEASED, DELAYED, SUCCEEDED, FAILED, DEAD = 0, 1, 2, 3, 4, 5
 local ANYWHERE = 4294967295
 -- Flags of a cell: its holder has taken a step under this grant; it has opened a group under this grant or one before.

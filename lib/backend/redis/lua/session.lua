@@ -1,5 +1,5 @@
 -- Flags: allow-oom
--- Uses: base groups barrier grants sweep
+-- Uses: base groups barrier waking commit grants sweep
 -- Opens, renews (and sweeps, when asked), reconciles or closes a session.
 -- KEYS: T:m
 -- Derives: T:w T:wi:<session> T:wb T:in:<session> T:o:<session> T:lost T:wait T:b:<gid> T:b:<gid>:g T:b:<gid>:d, and what a sweep derives

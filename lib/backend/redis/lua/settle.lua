@@ -1,5 +1,5 @@
 -- Flags: allow-oom
--- Uses: base groups barrier
+-- Uses: base groups barrier waking commit
 -- Counts what became of branches: of many grants, a range each. Whether a result counts is decided by its token alone, branch by branch.
 -- KEYS: T:m
 -- Derives: T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:o T:b:<gid>:c T:b:<gid>:k T:b:<gid>:r T:r:<run> T:r:<run>:v T:o:<session> T:d T:due T:q:<lane> T:wait T:dead

@@ -1,6 +1,7 @@
 /** open: a run's record and its root group. */
 import { GraflowError } from '../../../errors.js'
-import type { GroupSpec, OpenAnswer, OpenRequest } from '../../backend.js'
+import type { OpenAnswer, OpenRequest } from '../../backend.js'
+import { rootSpec } from '../../root-spec.js'
 import { checkRunId } from '../../shapes.js'
 import { listOf, textOf } from '../replies.js'
 import type { Store } from '../store.js'
@@ -53,27 +54,5 @@ export async function open(store: Store, request: OpenRequest): Promise<OpenAnsw
       return { status: 'backpressure' }
     default:
       throw unexpectedAnswer('open', word)
-  }
-}
-
-function rootSpec(request: OpenRequest): GroupSpec {
-  return {
-    gid: request.runId,
-    runId: request.runId,
-    graph: request.graph,
-    node: '',
-    digest: request.digest,
-    size: 1,
-    shared: false,
-    rule: 'all',
-    queue: 'runs',
-    requires: [],
-    tasks: request.tasks,
-    priority: 0,
-    depth: 0,
-    limit: 0,
-    attempts: 0,
-    maxLosses: request.maxLosses,
-    timeoutMs: 0,
   }
 }

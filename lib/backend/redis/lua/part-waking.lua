@@ -1,0 +1,118 @@
+-- Who waits for work, what each could take, and whom to tell: as few as are needed, and never nobody where somebody waits beside work.
+
+-- What a lane asks of a worker: queue, and lists of capabilities and tasks.
+local function laneOf(lane)
+  local known = lanes[lane]
+  if known then
+    return known
+  end
+  local text = call('HGET', T .. ':l', '#' .. lane) or '||'
+  local queue, requires, tasks = match(text, '^([^|]*)|([^|]*)|(.*)$')
+  known = { queue = queue, requires = requires, tasks = tasks }
+  lanes[lane] = known
+  return known
+end
+
+-- Whether a text of names with commas around each has all these (with spaces between); `*` has all.
+local function hasAll(have, wanted)
+  if have == '*' or wanted == '' then
+    return true
+  end
+  for name in string.gmatch(wanted, '%S+') do
+    if not find(have, ',' .. name .. ',', 1, true) then
+      return false
+    end
+  end
+  return true
+end
+
+-- Sessions that wait, longest first, with what they would take.
+local function whoWaits()
+  if waiting then
+    return waiting
+  end
+  waiting = {}
+  for _, session in ipairs(call('ZRANGE', T .. ':wait', 0, MOST_WAITING - 1)) do
+    waiting[#waiting + 1] = { session = session }
+  end
+  return waiting
+end
+
+-- Whether a group is reserved for a live worker other than this one.
+local function isHeldForOther(g, base)
+  if g.affinity == '' or g.affinityUntil <= now() or base == g.affinity then
+    return false
+  end
+  return (tonumber(call('HGET', T .. ':wb', g.affinity)) or 0) - (leaving[g.affinity] or 0) > 0
+end
+
+local function mayTake(waiter, g)
+  if waiter.isWoken then
+    return false
+  end
+  if waiter.free == nil then
+    local values = call('HMGET', T .. ':wi:' .. waiter.session, 'wait', 'tasks', 'base')
+    local free, deeper, queues, capabilities = match(values[1] or '', '^(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)$')
+    waiter.free, waiter.deeper, waiter.queues, waiter.capabilities = tonumber(free) or 0, tonumber(deeper) or 0, queues or '', capabilities or ''
+    waiter.tasks, waiter.base = values[2] or '', values[3] or ''
+  end
+  local lane = laneOf(g.lane)
+  return waiter.free > 0 and hasAll(waiter.queues, lane.queue) and hasAll(waiter.capabilities, lane.requires) and hasAll(waiter.tasks, lane.tasks)
+    and (waiter.deeper == 0 or g.depth > waiter.deeper) and not isHeldForOther(g, waiter.base)
+end
+
+local function wake(waiter)
+  waiter.isWoken = true
+  woken[#woken + 1] = waiter.session
+  tell(waiter.session, 'work')
+end
+
+-- Wakes as many as are needed for `count` branches of the group.
+local function ringFor(g, count)
+  if not isGrantable(g) or shardValue('p:' .. laneOf(g.lane).queue) == '1' then
+    return
+  end
+  local wanted = g.limit == 0 and count or min(count, g.limit - g.flight)
+  for _, waiter in ipairs(whoWaits()) do
+    if wanted <= 0 then
+      return
+    end
+    if mayTake(waiter, g) then
+      wanted = wanted - waiter.free
+      wake(waiter)
+    end
+  end
+end
+
+-- Groups that stand first in a lane, as far as they can be read.
+local function firstOf(lane, count)
+  local found = {}
+  for _, gid in ipairs(call('ZRANGE', T .. ':q:' .. lane, 0, count - 1)) do
+    local isFine, g = pcall(load, gid)
+    if isFine and g then
+      found[#found + 1] = g
+    end
+  end
+  return found
+end
+
+-- Offers what is ready to who waits: all of it, or one waiting session (`isOne`) that could take what the others left.
+local function ringAll(isOne)
+  if #whoWaits() == 0 or shardNumber('ready') <= 0 then
+    return
+  end
+  for lane = 1, shardNumber('lanes') do
+    if shardNumber('n:' .. lane) > 0 then
+      for _, g in ipairs(firstOf(lane, 16)) do
+        local before = #woken
+        local run = loadRun(g.run)
+        if run and not run.isPaused and not run.isEnded then
+          ringFor(g, isOne and 1 or readyOf(g))
+        end
+        if isOne and #woken > before then
+          return
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,28 @@
+/** What the root group of a run is, in every store: the run itself as its one branch, whose driver is any worker that knows its tasks. */
+import type { GroupSpec, OpenRequest } from './backend.js'
+
+/** The queue on which submitted runs wait for a driver. */
+export const RUNS_QUEUE = 'runs'
+
+/** The spec of the root group that is opened with a run. */
+export function rootSpec(request: OpenRequest): GroupSpec {
+  return {
+    gid: request.runId,
+    runId: request.runId,
+    graph: request.graph,
+    node: '',
+    digest: request.digest,
+    size: 1,
+    shared: false,
+    rule: 'all',
+    queue: RUNS_QUEUE,
+    requires: [],
+    tasks: request.tasks,
+    priority: 0,
+    depth: 0,
+    limit: 0,
+    attempts: 0,
+    maxLosses: request.maxLosses,
+    timeoutMs: 0,
+  }
+}
