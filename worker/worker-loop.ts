@@ -211,12 +211,14 @@ export class WorkerLoop {
   /** The branches of this group that run here are not wanted any more: their signals fire, their results are dropped. */
   abortGroup(gid: string, reason: Error, as: 'dropped' | 'released' = 'dropped', token?: string): void {
     if (this.#coming > 0 && as === 'dropped') this.#dismissed.add(token ?? gid)
+    let started = 0
     for (const grant of [...(this.#inFlight.get(gid) ?? [])]) {
       if (token !== undefined && grant.grant.token !== token) continue
       this.#dismissWaiting(grant, as)
       for (const [k, branch] of grant.branches.entries()) {
         const execution = branch?.execution
         if (branch === undefined || execution === undefined) continue
+        started += 1
         if (as === 'released') this.#release(grant, k, execution)
         grant.branches[k] = undefined
         grant.left -= 1
@@ -226,6 +228,8 @@ export class WorkerLoop {
       }
       this.#forgetIfOver(grant)
     }
+    // Whoever lost a grant learns it from a notice, or from the answer to its settle, whichever comes first: either way its results are refused.
+    if (token !== undefined && started > 0) this.#tellRefused(started)
   }
 
   // ------------------------------------------------------------------------------------------------------------- acquiring
@@ -690,6 +694,12 @@ export class WorkerLoop {
       delayMs,
       error,
     })
+  }
+
+  #tellRefused(fenced: number): void {
+    const { emitter, workerId } = this.#options
+    if (!emitter.has('branches:settled')) return
+    emitter.emit('branches:settled', { workerId, succeeded: 0, failed: 0, retried: 0, fenced, tasks: [] })
   }
 
   #tellSettled(branch: PreparedBranch, status: OutcomeStatus): void {
