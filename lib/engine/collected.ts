@@ -5,14 +5,19 @@ import type { Outcome } from '../flow/types.js'
 import type { GroupPlan } from './group-plan.js'
 import { PackedReader } from './packing.js'
 
+/** What must be known of a group to say what became of its branches. */
+export type CollectedPlan = Pick<GroupPlan, 'memberOf' | 'label'> & {
+  readonly spec: Pick<GroupPlan['spec'], 'size' | 'timeoutMs' | 'maxLosses'>
+}
+
 /** Outcomes of a released group, by index. Values are decoded once; outcome objects are made only where a join wants them. */
 export class Collected {
-  readonly #plan: Pick<GroupPlan, 'memberOf' | 'label' | 'spec'>
+  readonly #plan: CollectedPlan
   readonly #statuses: Outcome<unknown>['status'][]
   readonly #values: unknown[]
   readonly succeeded: number[] = []
 
-  constructor(plan: Pick<GroupPlan, 'memberOf' | 'label' | 'spec'>) {
+  constructor(plan: CollectedPlan) {
     this.#plan = plan
     this.#statuses = new Array<Outcome<unknown>['status']>(plan.spec.size)
     this.#values = new Array<unknown>(plan.spec.size)

@@ -89,6 +89,30 @@ function needs(graph: Graph, branches: readonly GraphNode[], placement: Placemen
 const memberName = (branch: GraphNode, fallback: string): string =>
   branch.kind === 'task' || branch.kind === 'workflow' ? branch.name : fallback
 
+/** How messages call a group and its members. */
+export function namesOf(
+  node: GroupNode | EachNode,
+  place: string,
+): Pick<GroupPlan, 'label' | 'name' | 'keys' | 'memberOf'> {
+  const { name } = node.options
+  return {
+    label: name === undefined ? `at ${place}` : `"${name}" (at ${place})`,
+    name,
+    keys: node.kind === 'group' ? node.keys : undefined,
+    memberOf: (index) =>
+      node.kind === 'each'
+        ? `${memberName(node.body, 'item')}[${index}]`
+        : (node.keys?.[index] ?? memberName(node.branches[index] ?? node, `branch ${groupSegment(node, index)}`)),
+  }
+}
+
+/** What a `par` or `each` asks of its workers and allows them. */
+export const termsOfGroup = (graph: Graph, node: GroupNode | EachNode): Terms =>
+  termsOf(graph, node, () => {
+    const kinds = distinct(node.kind === 'each' ? [node.body] : node.branches)
+    return termsFor(graph, kinds, placementOfGroup(graph, kinds), node.options.queue)
+  })
+
 const distinct = (branches: readonly GraphNode[]): readonly GraphNode[] => [...new Set(branches)]
 
 function checkDepth({ depth, limits: { nesting } }: Dispatcher, path: string): void {
@@ -142,20 +166,11 @@ export function planGroup(
       shared: items === undefined,
       rule: ruleOf(node.join, node.options.onFailure),
       limit: node.options.concurrency ?? 0,
-      terms: termsOf(use.graph, node, () => {
-        const kinds = distinct(branches)
-        return termsFor(use.graph, kinds, placementOfGroup(use.graph, kinds), node.options.queue)
-      }),
+      terms: termsOfGroup(use.graph, node),
     }),
     path: place,
-    label: node.options.name === undefined ? `at ${place}` : `"${node.options.name}" (at ${place})`,
-    name: node.options.name,
+    ...namesOf(node, place),
     join: node.join,
-    keys: node.kind === 'group' ? node.keys : undefined,
-    memberOf: (index) =>
-      node.kind === 'each'
-        ? `${memberName(node.body, 'item')}[${index}]`
-        : (node.keys?.[index] ?? memberName(branches[index] ?? node, `branch ${groupSegment(node, index)}`)),
     timeoutMs: node.options.timeoutMs,
     inputsFrom: (from) => shared ?? packItems(items ?? [], from, place, by),
   }

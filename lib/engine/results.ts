@@ -1,17 +1,37 @@
-/** Results of finished nodes of a run, by task or by path: saved outputs, and outcomes of groups. */
-import type { Inspector } from '../backend/backend.js'
+/** Results of finished nodes of a run, by task or by path: saved outputs, outcomes of branches, and groups as their joins give them. */
+import type { Inspector, OutcomesPage } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { Expression } from '../flow/expression.js'
-import type { Graph, GraphNode } from '../graph/graph.js'
-import { nodeAt, pathsOf, staticPath } from '../graph/locate.js'
+import type { EachNode, Graph, GraphNode, GroupNode } from '../graph/graph.js'
+import { groupSegment, nodeAt, pathsOf, pathUnder, staticPath } from '../graph/locate.js'
 import { decode } from './codec.js'
+import { Collected } from './collected.js'
+import { namesOf, termsOfGroup } from './group-plan.js'
+import { joinResult } from './joins.js'
 import { decodeItem } from './packing.js'
 
+/** Where results are looked for. */
+interface Source {
+  readonly inspect: Inspector
+  readonly graph: Graph
+  readonly runId: string
+  /** Outputs that are not in the store yet. */
+  readonly local: (path: string) => Uint8Array | undefined
+}
+
+/** Undefined: there is none (yet). */
+type Found = { readonly value: unknown } | undefined
+
+/** Paths that a message names. */
+const MOST_PATHS = 20
+
 /**
- * What the task, or the node at a path, gave.
+ * What the task, or the node at a path, gave. A group gives what its join makes of its branches' outcomes, a workflow or sequence what its
+ * last step gave, a choose what its chosen case gave.
  * @param local outputs that are not in the store yet
  * @param asker the place in the run of the handler that asks: inside an each or loop it means its own item and pass
- * @throws GraflowError RESULT_NOT_FOUND, RESULT_AMBIGUOUS with the paths, RESULT_NOT_READY; a failed branch's own error
+ * @throws GraflowError RESULT_NOT_FOUND, RESULT_AMBIGUOUS with the paths; RESULT_NOT_READY while it may still come; a failed branch's own
+ * error, a failed group's GROUP_FAILED
  */
 export async function readResult(
   inspect: Inspector,
@@ -22,21 +42,54 @@ export async function readResult(
   asker = '',
 ): Promise<unknown> {
   const path = typeof target === 'string' ? knownPath(graph, target) : onlyPath(graph, target, asker)
-  const own = local(path)
-  if (own !== undefined) return decode(own)
-  const saved = await inspect.output(runId, path)
-  if (saved !== undefined) return decode(saved)
-  const branch = branchOf(graph, path)
-  if (branch !== undefined) {
-    const found = await readBranch(inspect, `${runId}/${branch.group}`, branch.index)
-    if (found !== undefined) return found.value
-  }
-  // A placed step is a group of one at its own path.
-  const one = await readBranch(inspect, `${runId}/${path}`, 0)
-  if (one !== undefined && nodeAt(graph, staticPath(graph, path) ?? path)?.kind === 'task') return one.value
-  throw new GraflowError('RESULT_NOT_READY', `the node at ${path} of run ${runId} has no result (yet)`, {
+  const source: Source = { inspect, graph, runId, local }
+  const found = await find(source, path)
+  if (found !== undefined) return found.value
+  const run = await inspect.run(runId)
+  if (run === undefined || run.endedAt !== undefined) throw await neverReady(source, path, run?.state)
+  throw new GraflowError('RESULT_NOT_READY', `the node at ${path} of run ${runId} has no result yet`, {
     details: { runId, path },
   })
+}
+
+async function find(source: Source, path: string): Promise<Found> {
+  const { inspect, graph, runId, local } = source
+  const own = local(path)
+  if (own !== undefined) return { value: decode(own) }
+  const saved = await inspect.output(runId, path)
+  if (saved !== undefined) return { value: decode(saved) }
+  const branch = branchOf(graph, path)
+  if (branch !== undefined) {
+    const found = await readBranch(source, branch.group, branch.index)
+    if (found !== undefined) return found
+  }
+  const node = nodeAt(graph, staticPath(graph, path) ?? path)
+  return node === undefined ? undefined : findOf(source, path, node)
+}
+
+/** Of a node of which nothing is kept under its own path. */
+async function findOf(source: Source, path: string, node: GraphNode): Promise<Found> {
+  switch (node.kind) {
+    case 'task': // a placed step is a group of one at its own path
+      return readBranch(source, path, 0)
+    case 'group':
+    case 'each':
+      return readGroup(source, path, node)
+    case 'workflow':
+      return find(source, pathUnder(path, 'w'))
+    case 'sequence':
+      return find(source, pathUnder(path, node.steps.length - 1))
+    case 'choose':
+      for (const [key] of node.cases) {
+        const found = await find(source, pathUnder(path, key))
+        if (found !== undefined) return found
+      }
+      return undefined
+    case 'loop': // each pass has its own
+      return undefined
+    default:
+      return node satisfies never
+  }
 }
 
 function knownPath(graph: Graph, path: string): string {
@@ -99,22 +152,105 @@ function branchOf(graph: Graph, path: string): { readonly group: string; readonl
   return undefined
 }
 
-async function readBranch(
-  inspect: Inspector,
-  gid: string,
-  index: number,
-): Promise<{ readonly value: unknown } | undefined> {
+/** What the join makes of a released group. One that was withdrawn was never joined. */
+async function readGroup(source: Source, path: string, node: GroupNode | EachNode): Promise<Found> {
+  const { join } = node
+  const collected = await collect(source, path, node)
+  if (collected === undefined || join.kind === 'policy') return undefined
+  const { succeeded } = collected
+  return { value: joinResult({ ...namesOf(node, path), path, join, outcomes: collected.outcomes(), succeeded }) }
+}
+
+/** All outcomes of a group that has released; undefined for any other. */
+async function collect(source: Source, path: string, node: GroupNode | EachNode): Promise<Collected | undefined> {
+  let collected: Collected | undefined
   for (let after = 0; ; ) {
-    const page = await inspect.outcomes(gid, after)
+    const page = await source.inspect.outcomes(`${source.runId}/${path}`, after)
+    if (page?.state !== 'released') return undefined
+    collected ??= new Collected({
+      ...namesOf(node, path),
+      spec: { ...termsOfGroup(source.graph, node), size: page.size },
+    })
+    collected.add(page)
+    if (page.withdrawn !== undefined) return collected
+    if (page.next === after) return undefined
+    after = page.next
+  }
+}
+
+async function readBranch(source: Source, path: string, index: number): Promise<Found> {
+  for (let after = 0; ; ) {
+    const page = await source.inspect.outcomes(`${source.runId}/${path}`, after)
     if (page === undefined) return undefined
     for (const chunk of page.chunks) {
       const i = chunk.indexes.indexOf(index)
       if (i < 0) continue
       if (chunk.kinds[i] === 'succeeded') return { value: decodeItem(chunk.values, i) }
-      if (chunk.kinds[i] === 'failed') throw decodeItem(chunk.values, i)
-      return undefined
+      const isSilent = chunk.values.ends[i] === (chunk.values.ends[i - 1] ?? 0)
+      if (chunk.kinds[i] === 'failed' && !isSilent) throw decodeItem(chunk.values, i)
+      return failedBranch(source, path, index)
     }
+    if (page.withdrawn?.indexes.includes(index) === true) return failedBranch(source, path, index)
     if (page.withdrawn !== undefined || page.next === after) return undefined
     after = page.next
   }
+}
+
+/** Of a branch that ended without a word of its own, as when its workers died. @throws GraflowError why it failed, once its group is over */
+async function failedBranch(source: Source, path: string, index: number): Promise<undefined> {
+  const node = nodeAt(source.graph, staticPath(source.graph, path) ?? path)
+  const collected = node?.kind === 'group' || node?.kind === 'each' ? await collect(source, path, node) : undefined
+  const outcome = collected?.outcomes()[index]
+  if (outcome !== undefined && outcome.status !== 'succeeded') throw outcome.error
+  return undefined
+}
+
+/** The run is over, and the node has no result: which have one. */
+async function neverReady(
+  { inspect, graph, runId }: Source,
+  path: string,
+  state: string | undefined,
+): Promise<GraflowError> {
+  const node = nodeAt(graph, staticPath(graph, path) ?? path)
+  const paths = [...new Set(await pathsWithResult(inspect, graph, runId))].sort()
+  const isPolicy = (node?.kind === 'group' || node?.kind === 'each') && node.join.kind === 'policy'
+  const why = isPolicy
+    ? `the decision of policy "${node.join.name}" at ${path} is not kept`
+    : node?.kind === 'loop'
+      ? `each pass of the loop at ${path} has its own result, such as ${path}/1`
+      : `the node at ${path} has none, and never will: it did not run to its end, or its result is past its retention`
+  const shown = paths.slice(0, MOST_PATHS).join(', ')
+  const more = paths.length > MOST_PATHS ? ` and ${paths.length - MOST_PATHS} more` : ''
+  return new GraflowError(
+    'RESULT_NOT_FOUND',
+    `run ${runId} is ${state ?? 'gone'}: ${why}; there are results at: ${shown === '' ? 'no path' : shown}${more}`,
+    { details: { runId, path, paths: paths.slice(0, MOST_PATHS) } },
+  )
+}
+
+async function pathsWithResult(inspect: Inspector, graph: Graph, runId: string): Promise<readonly string[]> {
+  const found = [...(await inspect.saved(runId, '')).paths]
+  for (const { gid, state } of await inspect.groups(runId)) {
+    const path = gid.slice(runId.length + 1)
+    const node = nodeAt(graph, staticPath(graph, path) ?? path)
+    if (node?.kind !== 'group' && node?.kind !== 'each') {
+      if (state === 'released') found.push(path)
+      continue
+    }
+    if (state === 'released' && node.join.kind !== 'policy') found.push(path)
+    // Enough of them: nobody reads more.
+    for (let after = 0; found.length <= MOST_PATHS; ) {
+      const page: OutcomesPage | undefined = await inspect.outcomes(gid, after)
+      if (page === undefined) break
+      for (const { indexes, kinds } of page.chunks) {
+        for (const [i, index] of indexes.entries()) {
+          if (kinds[i] === 'succeeded')
+            found.push(pathUnder(path, node.kind === 'each' ? index : groupSegment(node, index)))
+        }
+      }
+      if (page.withdrawn !== undefined || page.next === after) break
+      after = page.next
+    }
+  }
+  return found
 }

@@ -78,10 +78,14 @@ export interface Run<out O> {
   result(): Promise<O>
   /**
    * What a finished task of the run gave; does not wait.
-   * @throws GraflowError RESULT_NOT_READY, RESULT_NOT_FOUND, RESULT_AMBIGUOUS with the paths
+   * @throws GraflowError RESULT_NOT_READY while it may still come, RESULT_NOT_FOUND with the paths that have a result, RESULT_AMBIGUOUS with
+   * the task's paths; why the branch failed
    */
   result<const N extends AnyNode>(task: N): Promise<Out<N>>
-  /** The same by path, such as `1/0`. */
+  /**
+   * The same by path, such as `1/0`. At the path of a group it is what the join makes of the branches (not kept of a policy), with
+   * GROUP_FAILED when that refused them.
+   */
   result(path: string): Promise<unknown>
   /** @throws GraflowError RUN_NOT_FOUND past its retention */
   status(): Promise<RunStatus>

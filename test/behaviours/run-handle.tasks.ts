@@ -1,5 +1,5 @@
 /** Tasks of run-handle.test.ts. */
-import { each, loop, par, seq, task, again, done, workflow, type GraflowError } from 'graflow'
+import { choose, each, loop, par, policy, seq, task, again, done, workflow, type GraflowError } from 'graflow'
 import { mark, passGate, untilAborted } from './handlers.js'
 
 export const add = task('add', (n: number) => n + 1)
@@ -13,6 +13,17 @@ export const mixed = seq(
   add,
   pair,
   task('sum', ({ left, right }: { left: number; right: number }) => left + right),
+)
+export const tell = task('tell', (n: unknown) => `told ${JSON.stringify(n)}`)
+export const whichOf = choose(
+  task('which', (n: number) => (n > 3 ? 'high' : 'low')),
+  { high: text, low: twice },
+)
+export const judged = par(add, broken).join(
+  policy('how-many', (outcomes: readonly { readonly status: string }[]) => {
+    const count = outcomes.filter(({ status }) => status === 'succeeded').length
+    return `${count === 1 ? 'one' : count} of ${outcomes.length}`
+  }),
 )
 export const counted = loop(
   seq(

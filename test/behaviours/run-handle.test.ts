@@ -9,6 +9,7 @@ import {
   endlessStep,
   eventful,
   gated,
+  judged,
   mixed,
   overItems,
   pair,
@@ -16,8 +17,10 @@ import {
   slowGroupInside,
   slowInside,
   started,
+  tell,
   text,
   twice,
+  whichOf,
 } from './run-handle.tasks.js'
 import {
   describeOnBackends,
@@ -86,14 +89,61 @@ describeOnBackends('results of a run', (open) => {
     await run.cancel()
   })
 
-  it('of a failed branch are its error, of one never run RESULT_NOT_READY', async () => {
+  it('of a group are what its join makes of it, of a workflow, chain or choose what ran last in it', async () => {
+    const graflow = await open()
+    const run = await finished(graflow, seq(mixed, text), 1)
+    expect(await run.result('1')).toEqual({ left: 3, right: 4 })
+    const items = await finished(graflow, overItems, [1, 2, 3])
+    expect(await items.result('0')).toEqual([4, 6, 8])
+    const failing = await finished(graflow, seq(par(add, broken).settled(), tell), 1)
+    expect(await failing.result('0')).toMatchObject([
+      { status: 'succeeded', value: 2 },
+      { status: 'failed', error: { code: 'TASK_FAILED' } },
+    ])
+    const strict = await graflow.start(seq(par(add, broken), tell), 1)
+    expect((await failureOf(strict.result())).code).toBe('GROUP_FAILED')
+    expect((await failureOf(strict.result('0'))).code).toBe('GROUP_FAILED')
+    const inner = await finished(graflow, seq(workflow('inner', seq(add, twice)), whichOf), 1)
+    expect(await inner.result('0')).toBe(4)
+    expect(await inner.result('1')).toBe('n = 4')
+  })
+
+  it('of a group still open are RESULT_NOT_READY', async () => {
+    const graflow = await open()
+    const running = nextMark(graflow, 'running')
+    const run = await graflow.start(endlessPair, 1)
+    await running
+    expect(await failureOf(run.result('1'))).toMatchObject({ code: 'RESULT_NOT_READY', retryable: true })
+    await run.cancel()
+    await failureOf(run.result())
+    const error = await failureOf(run.result('1'))
+    expect(error).toMatchObject({
+      code: 'RESULT_NOT_FOUND',
+      retryable: false,
+      details: { path: '1', paths: ['0', '1/1'] },
+    })
+    expect(error.message).toContain('there are results at: 0, 1/1')
+  })
+
+  it('of a group that a policy joined, and of a loop, are not kept: the error says what is', async () => {
+    const graflow = await open()
+    const joined = await finished(graflow, judged, 1)
+    expect(await joined.result()).toBe('one of 2')
+    const policyError = await failureOf(joined.result('0'))
+    expect(policyError).toMatchObject({ code: 'RESULT_NOT_FOUND', details: { paths: ['0/0'] } })
+    expect(policyError.message).toContain('the decision of policy "how-many" at 0 is not kept')
+    const loops = await finished(graflow, counted, 0)
+    expect((await failureOf(loops.result('0'))).message).toContain('each pass of the loop at 0 has its own result')
+  })
+
+  it('of a failed branch are its error, of one never run RESULT_NOT_FOUND once the run is over', async () => {
     const graflow = await open()
     const run = await graflow.start(seq(par(add, broken).settled(), text as never), 1)
     await run.result()
     expect(await failureOf(run.result(broken))).toMatchObject({ code: 'TASK_FAILED', cause: { message: 'broken' } })
     const failed = await graflow.start(seq(par(add, broken), text as never), 1)
     await failureOf(failed.result())
-    expect((await failureOf(failed.result(text))).code).toBe('RESULT_NOT_READY')
+    expect((await failureOf(failed.result(text))).code).toBe('RESULT_NOT_FOUND')
     expect(await failed.result(add)).toBe(2)
   })
 
