@@ -268,8 +268,8 @@ export type SweepAnswer =
       readonly promoted: number
       readonly nextDueMs: number | undefined
     }
-  /** Another did it within the last 100 ms. */
-  | { readonly status: 'skip' }
+  /** Another did it within the last 100 ms. `nextDueMs`: when somebody seems dead and is looked at again. */
+  | { readonly status: 'skip'; readonly nextDueMs?: number }
   /** The store stood still, so nobody could renew: nothing is taken back for one session TTL. */
   | { readonly status: 'grace' }
 

@@ -48,9 +48,9 @@ export interface MembershipOptions {
 export type MembershipState = 'registering' | 'registered' | 'lost' | 'closed'
 
 /** How often a process with work sweeps, jitter aside; it also notices within this time that it has work. */
-const SWEEP_MS = 170
+const SWEEP_MS = 150
 /** Another swept a moment ago. */
-const SKIPPED_MS = 150
+const SKIPPED_MS = 100
 /** The store skips a sweep that follows another by less, unless that has left something over. */
 const SHORTEST_SWEEP_MS = 100
 const BACKLOG_MS = 5
@@ -258,10 +258,12 @@ export class Membership {
   async #sweep(): Promise<number> {
     if (!this.#hasWork()) return SWEEP_MS
     const answer = await this.#options.backend.sweep(this.session)
-    if (answer.status === 'skip') return SKIPPED_MS
-    if (answer.status === 'grace' || answer.nextDueMs === undefined) return SWEEP_MS
-    if (answer.nextDueMs === 0) return BACKLOG_MS
-    return Math.min(SWEEP_MS, Math.max(SHORTEST_SWEEP_MS, answer.nextDueMs))
+    if (answer.status === 'grace') return SWEEP_MS
+    const { nextDueMs = Number.POSITIVE_INFINITY } = answer
+    if (answer.status === 'skip') return Math.min(SKIPPED_MS, Math.max(BACKLOG_MS, nextDueMs))
+    if (nextDueMs === 0) return BACKLOG_MS
+    // what is due a moment after the next turn is waited for instead: a worker that seems dead is looked at again when that is due
+    return nextDueMs < SWEEP_MS + SHORTEST_SWEEP_MS ? Math.max(SHORTEST_SWEEP_MS, nextDueMs) : SWEEP_MS
   }
 
   #hasWork(): boolean {

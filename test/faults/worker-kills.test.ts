@@ -6,7 +6,7 @@ import { gated, poison } from './fault.tasks.js'
 import { script, until, useStage } from './stage.js'
 
 const open = useStage()
-/** Until another starts what a killed worker had: detection after 300 ms, a sweep every 200 ms. */
+/** Until another starts what a killed worker had: 200 ms after a sweep missed it, a sweep every 150 ms. */
 const TAKEN_OVER_MS = 1_000
 
 describe('a worker that is killed', () => {

@@ -45,6 +45,54 @@ describe('keeping a session alive', () => {
     expect(await expiry(staged)).toBe(last)
   })
 
+  const ended = async ({ redis }: Staged, type: 'pubsub' | 'normal'): Promise<number> =>
+    Number(await redis.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes'))
+
+  it('R7: is not taken for dead while it cannot be subscribed, as long as it is renewed', async () => {
+    const staged = await stage(await privateRedis())
+    await open(staged, 3_000)
+    const lost: string[] = []
+    const kept = staged.backend.keepAlive('s', { ttlMs: 3_000, onLost: (what) => lost.push(what) })
+    await kept.ready
+    await staged.redis.call('ACL', 'SETUSER', 'default', 'resetchannels') // ends connections that are subscribed, too
+    await until('no subscription', async () => (await subscribers(staged)) === 0)
+    const from = performance.now()
+    let swept = 0
+    await until('three times what it takes a dead one', async () => {
+      swept += (await staged.backend.sweep('s')).status === 'ok' ? 1 : 0
+      return performance.now() - from > 600
+    })
+    expect(swept).toBeGreaterThan(1)
+    expect(await staged.redis.hget(`${staged.tag}:wi:s`, 'alive')).toBe('0')
+    expect(await expiry(staged)).toBeGreaterThan(await now(staged))
+    await staged.redis.call('ACL', 'SETUSER', 'default', 'allchannels')
+    await ended(staged, 'normal')
+    await until('its end would be noticed again', async () => {
+      return (await subscribers(staged)) === 1 && (await staged.redis.hget(`${staged.tag}:wi:s`, 'alive')) === '1'
+    })
+    expect(lost).toEqual([])
+    await kept.stop()
+  })
+
+  it('R7: is back before it is taken for dead when all its connections end at once', async () => {
+    const staged = await stage(await privateRedis())
+    await open(staged, 3_000)
+    const lost: string[] = []
+    const kept = staged.backend.keepAlive('s', { ttlMs: 3_000, onLost: (what) => lost.push(what) })
+    await kept.ready
+    for (let i = 0; i < 5; i += 1) {
+      expect(await ended(staged, 'pubsub')).toBe(1)
+      expect(await ended(staged, 'normal')).toBeGreaterThan(0)
+      await until('a subscription', async () => {
+        await staged.backend.sweep('s')
+        return (await subscribers(staged)) === 1 && (await staged.redis.hget(`${staged.tag}:wi:s`, 'alive')) === '1'
+      })
+    }
+    expect(await expiry(staged)).toBeGreaterThan(await now(staged))
+    expect(lost).toEqual([])
+    await kept.stop()
+  })
+
   it('says that the session is gone, and lets it be', async () => {
     const staged = await stage(await sharedRedis())
     await open(staged)
@@ -132,6 +180,45 @@ describe('keeping a session alive', () => {
     const from = performance.now()
     await until('six seconds', () => performance.now() - from > 6_000)
     expect((await calls()) - first).toBeLessThanOrEqual(9)
+  })
+})
+
+describe('a process whose connection is gone', () => {
+  /** A session that was seen subscribed and is not any more. */
+  const killed = async ({ backend, redis, tag }: Staged): Promise<void> => {
+    await backend.session({ kind: 'open', session: 'killed', ttlMs: 60_000, info: infoOf('killed') })
+    await redis.hset(`${tag}:wi:killed`, 'alive', '1')
+  }
+  const isThere = async ({ redis, tag }: Staged): Promise<boolean> =>
+    (await redis.zscore(`${tag}:w`, 'killed')) !== null
+  const missedAt = async ({ redis, tag }: Staged): Promise<number> =>
+    Number(await redis.hget(`${tag}:wi:killed`, 'alive'))
+
+  it('is taken for dead 200 ms after it was missed, however short before that another swept', async () => {
+    const staged = await stage(await sharedRedis())
+    await killed(staged)
+    expect(await staged.backend.sweep('s')).toMatchObject({ status: 'ok', nextDueMs: 200 })
+    const missed = await missedAt(staged)
+    await until('the middle', async () => (await now(staged)) > missed + 120)
+    await staged.backend.sweep('s')
+    expect(await isThere(staged)).toBe(true)
+    await until('the time', async () => (await now(staged)) > missed + 201)
+    await staged.backend.sweep('s')
+    expect(await isThere(staged)).toBe(false)
+  })
+
+  it('is looked at again in time by who is idle', async () => {
+    const staged = await stage(await sharedRedis())
+    await open(staged, 3_000)
+    const kept = staged.backend.keepAlive('s', { ttlMs: 3_000, onLost: () => undefined })
+    await kept.ready
+    await killed(staged)
+    await until('it is missed', async () => (await missedAt(staged)) > 1)
+    const missed = await missedAt(staged)
+    await until('it is gone', async () => !(await isThere(staged)))
+    // the next renewal after the one that missed it comes after 900 ms at the soonest
+    expect((await now(staged)) - missed).toBeLessThan(800)
+    await kept.stop()
   })
 })
 

@@ -1,7 +1,8 @@
 /**
  * Renews the sessions of a process from a thread of its own, so that a handler that blocks the event loop loses nothing. Plain JavaScript,
  * because a thread's file is run as it is: from lib/ under tests and tsx, from dist/ elsewhere. keep-alive.ts starts it and says what its
- * messages mean. It has two connections: one renews, one is subscribed to T:alive:<session>, which ends with the process.
+ * messages mean. It has two connections: one renews, one is subscribed to T:alive:<session>, which ends with the process. When only the
+ * second ends, the first one says so.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { Redis } from 'ioredis'
@@ -12,7 +13,12 @@ import { Redis } from 'ioredis'
 const { connection, script, mainKey, alivePrefix, stallLimitMs, commandTimeoutMs } = workerData
 /** @type {Map<string, Kept>} */
 const kept = new Map()
+/** A process that is missed is looked at again so long after that is due, unless another has by then. */
+const LOOK_MS = 10
 const nowMs = () => Number(process.hrtime.bigint() / 1_000_000n)
+
+/** Quick at first: who is not back within 200 ms of being missed is taken for dead, as far as others are back. */
+const pauseMs = (times) => (times <= 20 ? Math.min(20 * 2 ** (times - 1), 150) : 500)
 
 const connect = (name) => {
   const redis = new Redis({
@@ -25,7 +31,7 @@ const connect = (name) => {
     enableOfflineQueue: false,
     maxRetriesPerRequest: null,
     maxLoadingRetryTime: 50, // a Redis that loads its file says a second, however small the file
-    retryStrategy: (times) => Math.ceil(Math.min(50 * 2 ** Math.min(times - 1, 10), 500) * (0.5 + Math.random() / 2)),
+    retryStrategy: (times) => Math.ceil(pauseMs(times) * (0.5 + Math.random() / 2)),
   })
   redis.on('error', () => undefined) // the next attempt follows by itself
   return redis
@@ -37,7 +43,11 @@ subscribed.on('ready', () => {
   for (const session of kept.keys()) void subscribe(session)
 })
 subscribed.on('close', () => {
-  for (const one of kept.values()) one.isSubscribed = false
+  for (const one of kept.values()) {
+    if (!one.isSubscribed) continue
+    one.isSubscribed = false
+    void renew(one) // it is only this connection that ended: said at once, or else it would look like the end of the process
+  }
 })
 renewing.on('ready', () => {
   for (const one of kept.values()) void renew(one)
@@ -101,11 +111,15 @@ const renewOnce = async (one) => {
     return
   }
   const sentAt = nowMs()
+  let delayMs = Number.POSITIVE_INFINITY
   try {
     if (renewing.status !== 'ready') throw new Error('not connected')
     const answer = await callScript([...one.args, one.isSubscribed ? 1 : 0])
     if (one.isStopped) return
-    if (String(Array.isArray(answer) ? answer[0] : answer) === 'OK') {
+    const [word, , ...swept] = [answer].flat()
+    if (String(word) === 'OK') {
+      const nextLookMs = Number(swept.at(-1))
+      if (nextLookMs >= 0) delayMs = nextLookMs + LOOK_MS
       one.renewedAt = sentAt
       one.isLost = false
       Atomics.store(one.beat, 1, BigInt(sentAt))
@@ -122,7 +136,7 @@ const renewOnce = async (one) => {
     parentPort.postMessage({ kind: 'lost', session: one.session, what: 'store' })
   }
   const isLate = nowMs() - one.renewedAt > one.ttlMs / 2
-  const delayMs = (isLate ? one.ttlMs / 10 : one.ttlMs / 3) * (0.9 + Math.random() * 0.1)
+  delayMs = Math.min(delayMs, (isLate ? one.ttlMs / 10 : one.ttlMs / 3) * (0.9 + Math.random() * 0.1))
   one.timer = setTimeout(() => void renew(one), delayMs)
 }
 

@@ -1,6 +1,6 @@
 -- The sweep: promotes what is due, takes back what dead sessions and passed deadlines held, ends runs past their timeout, purges what is past
 -- retention, walks on below what was closed, and wakes whoever waits beside work.
-local MOST_ITEMS, MOST_SESSIONS, SWEEP_GAP_MS, SUSPECT_MS = 256, 1000, 100, 300
+local MOST_ITEMS, MOST_SESSIONS, SWEEP_GAP_MS, SUSPECT_MS = 256, 1000, 100, 200
 local removals, afterwards, sessionWrites
 
 local function begin_sweep()
@@ -242,14 +242,15 @@ local function doTodo()
 end
 
 local function sweep()
-  glance('ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'ready', 'lanes', 'keep', 'fence')
+  glance('ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'ready', 'lanes', 'keep', 'fence')
   local seen = shardNumber('seen')
   if now() < seen then
     setShard('ahead', whole(shardNumber('ahead') + seen - now()))
     clock = seen
   end
-  if shardValue('backlog') ~= '1' and now() - shardNumber('sweepAt') < SWEEP_GAP_MS then
-    return { 'SKIP' }
+  local look = tonumber(shardValue('look'))
+  if shardValue('backlog') ~= '1' and now() - shardNumber('sweepAt') < SWEEP_GAP_MS and not (look and look <= now()) then
+    return { 'SKIP', look and floor(look - now()) or -1 }
   end
   setShard('seen', whole(now()))
   setShard('sweepAt', whole(now()))
@@ -276,8 +277,8 @@ local function sweep()
   local isGrace = now() < shardNumber('grace')
   local promoted, nextDelayed = promote(MOST_ITEMS / 2)
 
-  -- sessions whose connection is gone: those once seen subscribed, unless many vanished together
-  local nextDue = math.huge
+  -- sessions whose connection is gone: those once seen subscribed, unless many vanished together or they said that they are cut off
+  local nextLook = math.huge
   if #facts > 0 then
     local counts = call(unpack(names))
     local missed, known = {}, 0
@@ -285,10 +286,10 @@ local function sweep()
       local isThere = (tonumber(counts[i * 2]) or 0) > 0
       if isThere then
         known = known + 1
-        if fact.alive ~= '1' then
+        if fact.alive ~= '1' and fact.alive ~= '0' then
           sessionWrites[#sessionWrites + 1] = { 'HSET', T .. ':wi:' .. fact.session, 'alive', '1' }
         end
-      elseif fact.alive then
+      elseif fact.alive and fact.alive ~= '0' then
         known = known + 1
         missed[#missed + 1] = fact
       end
@@ -297,11 +298,11 @@ local function sweep()
     for _, fact in ipairs(missed) do
       if fact.alive == '1' or isGrace or isMass then
         sessionWrites[#sessionWrites + 1] = { 'HSET', T .. ':wi:' .. fact.session, 'alive', whole(now()) }
-        nextDue = min(nextDue, now() + SUSPECT_MS)
+        nextLook = min(nextLook, now() + SUSPECT_MS)
       elseif now() - tonumber(fact.alive) >= SUSPECT_MS then
         fact.expiry = 0
       else
-        nextDue = min(nextDue, tonumber(fact.alive) + SUSPECT_MS)
+        nextLook = min(nextLook, tonumber(fact.alive) + SUSPECT_MS)
       end
     end
   end
@@ -336,12 +337,17 @@ local function sweep()
   local hasBacklog = items >= MOST_ITEMS or promoted >= MOST_ITEMS / 2 or isLeft or hasTodo or #closeLater > 0 or #placeLater > 0
   setShard('backlog', hasBacklog and '1' or '0')
   setShard('sweepDue', isFinite and whole(now() + sweepInterval(ttl)) or '')
+  -- a session that is missed is looked at again at that very time, however short before that others swept
+  local willLook = nextLook < math.huge
+  if willLook or look then
+    setShard('look', willLook and whole(nextLook) or '')
+  end
   local planned = call('ZRANGE', T .. ':due', 0, 0, 'WITHSCORES')
-  nextDue = min(nextDue, nextDelayed or math.huge, tonumber(planned[2]) or math.huge, hasBacklog and now() or math.huge)
+  local nextDue = min(nextLook, nextDelayed or math.huge, tonumber(planned[2]) or math.huge, hasBacklog and now() or math.huge)
   commit()
   commitRemovals()
   if isGrace then
     return { 'GRACE' }
   end
-  return { 'OK', taken, promoted, nextDue < math.huge and max(0, floor(nextDue - now())) or -1 }
+  return { 'OK', taken, promoted, nextDue < math.huge and max(0, floor(nextDue - now())) or -1, willLook and floor(nextLook - now()) or -1 }
 end

@@ -3,7 +3,7 @@
 -- Opens, renews (and sweeps, when asked), reconciles or closes a session.
 -- KEYS: T:m
 -- Derives: T:w T:wi:<session> T:wb T:in:<session> T:o:<session> T:lost T:wait T:b:<gid> T:b:<gid>:g T:b:<gid>:d, and what a sweep derives
--- ARGV: open, session, ttl (inf: endless), base id, info, tasks (,a,b, or *) | renew, session, ttl, sweeps (0 or 1), subscribed to T:alive (0 or 1)
+-- ARGV: open, session, ttl (inf: endless), base id, info, tasks (,a,b, or *) | renew, session, ttl, sweeps (0 or 1), whether it is subscribed to T:alive now (0 or 1; by who knows)
 --   | reconcile, session, bytes, then gid and token of what it knows | close, session
 -- Answers: OK (renew: then the sweep's answer) | NOSESSION | RECONCILED number-unknown (grants, 12 parts each, then lost tokens)
 local kind, session = ARGV[1], ARGV[2]
@@ -74,9 +74,9 @@ if kind == 'renew' then
     announceSweep(ttl)
   end
   local renewed = expiry()
-  if ARGV[5] == '1' then
-    -- so that its end is noticed however soon it comes
-    call('HSET', key, 'alive', '1')
+  if ARGV[5] then
+    -- 1: so that its end is noticed however soon it comes; 0: who says that it is cut off is not dead
+    call('HSET', key, 'alive', ARGV[5])
   end
   if ARGV[4] == '1' then
     sessionWrites[1] = { 'ZADD', T .. ':w', renewed, session }

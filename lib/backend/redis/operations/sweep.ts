@@ -19,8 +19,10 @@ export async function sweep(store: Store): Promise<SweepAnswer> {
         nextDueMs: nextDueMs < 0 ? undefined : nextDueMs,
       }
     }
-    case 'SKIP':
-      return { status: 'skip' }
+    case 'SKIP': {
+      const nextLookMs = numberOf(listOf(reply)[1])
+      return { status: 'skip', ...(nextLookMs >= 0 && { nextDueMs: nextLookMs }) }
+    }
     case 'GRACE':
       return { status: 'grace' }
     default:
