@@ -73,7 +73,8 @@ export class Membership {
   #stopHearing: (() => void) | undefined
   #onReopened: (() => void)[] = []
   #state: MembershipState = 'registering'
-  #isAway = false
+  /** Since when the store is known to be away. */
+  #awaySince: number | undefined
   #closing: Promise<void> | undefined
 
   /**
@@ -100,7 +101,7 @@ export class Membership {
 
   /** Whether the store answered when it was asked last. */
   get isStoreAnswering(): boolean {
-    return !this.#isAway
+    return this.#awaySince === undefined
   }
 
   /** The store said that it does not know the session. Repeating it is safe. */
@@ -199,8 +200,12 @@ export class Membership {
     this.#kept = backend.keepAlive(this.session, {
       ttlMs,
       onLost: (what) => {
-        if (what === 'session') this.lost()
-        else this.#reconciliation.hurry() // as soon as the store answers, it is asked what is left
+        if (what === 'session') {
+          this.lost()
+          return
+        }
+        this.#away(`no renewal was answered for ${ttlMs / 1_000} s`)
+        this.#reconciliation.hurry() // as soon as the store answers, it is asked what is left
       },
     })
   }
@@ -222,11 +227,7 @@ export class Membership {
     const rounds = new Rounds({
       clock,
       random,
-      turn: async () => {
-        const nextInMs = await turn()
-        this.#isAway = false
-        return nextInMs
-      },
+      turn,
       onError: (error) => this.#tellBadTurn(error),
     })
     this.#rounds.push(rounds)
@@ -236,18 +237,34 @@ export class Membership {
   #tellBadTurn(error: unknown): void {
     const { emitter, info } = this.#options
     const code = error instanceof GraflowError ? error.code : undefined
-    const isAway = code === 'REDIS_UNAVAILABLE'
-    const isTold = isAway && this.#isAway
-    if (isAway) this.#isAway = true
-    if (isTold || code === 'CLOSED') return
-    const message = isAway
-      ? `the store is away, and is asked again until it is there: ${String(error)}`
-      : `the session of ${info.baseId} met ${String(error)}`
-    emitter.emit('log', { level: isAway ? 'warn' : 'error', message })
+    if (code === 'REDIS_UNAVAILABLE') this.#away(String(error))
+    else if (code !== 'CLOSED')
+      emitter.emit('log', { level: 'error', message: `the session of ${info.baseId} met ${String(error)}` })
+  }
+
+  /** Told once, until it has answered. */
+  #away(why: string): void {
+    if (this.#awaySince !== undefined) return
+    const { emitter, clock } = this.#options
+    this.#awaySince = clock.now()
+    emitter.emit('log', {
+      level: 'warn',
+      message: `the store is away, and is asked again until it is there: ${why}`,
+    })
+  }
+
+  /** The store has answered: where it was told to be away, that it is back. */
+  #answered(): void {
+    const since = this.#awaySince
+    if (since === undefined) return
+    this.#awaySince = undefined
+    const { emitter, clock } = this.#options
+    const seconds = (Math.max(0, clock.now() - since) / 1_000).toFixed(1)
+    emitter.emit('log', { level: 'info', message: `the store answers again, ${seconds} s after it was found away` })
   }
 
   #onReconnected(): void {
-    this.#isAway = false
+    this.#answered()
     this.#reconciliation.hurry()
     this.#slowCheck?.now()
   }
@@ -258,6 +275,7 @@ export class Membership {
   async #sweep(): Promise<number> {
     if (!this.#hasWork()) return SWEEP_MS
     const answer = await this.#options.backend.sweep(this.session)
+    this.#answered()
     if (answer.status === 'grace') return SWEEP_MS
     const { nextDueMs = Number.POSITIVE_INFINITY } = answer
     if (answer.status === 'skip') return Math.min(SKIPPED_MS, Math.max(BACKLOG_MS, nextDueMs))
@@ -287,6 +305,7 @@ export class Membership {
     const known = holdings.known()
     if (known === undefined) return COMING_MS
     const answer = await backend.session({ kind: 'reconcile', session: this.session, known })
+    this.#answered()
     if (answer.status === 'nosession') {
       this.lost()
       return COMING_MS
@@ -332,6 +351,7 @@ export class Membership {
     let before: ReadonlyMap<string, number> | undefined
     const rounds = this.#roundsOf(async () => {
       const sessions = await backend.inspect.sessions()
+      this.#answered()
       const others = sessions.filter(({ baseId, session }) => baseId === info.baseId && session !== this.session)
       // One that was killed a moment ago is there until it expires, but is not renewed.
       const alive = others.filter(({ session, expiresAt }) => expiresAt > (before?.get(session) ?? expiresAt))

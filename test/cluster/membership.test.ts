@@ -165,7 +165,7 @@ describe('a membership', () => {
     expect((faulty.calls.get('sweep') ?? 0) - (swept ?? 0)).toBeGreaterThanOrEqual(4)
   })
 
-  it('goes on sweeping after the store was away, and tells of that once', async () => {
+  it('goes on sweeping after the store was away, and tells of that once, and once that it is back', async () => {
     const joined = await join(faulty)
     joined.known = [{ gid: 'g', token: 't' }]
     await faulty.pass(1_000)
@@ -176,6 +176,10 @@ describe('a membership', () => {
     faulty.mend()
     await faulty.pass(1_000)
     expect(joined.membership.isStoreAnswering).toBe(true)
+    const back = joined.events.filter((event) => event.includes('the store answers again'))
+    expect(back).toEqual([
+      expect.stringMatching(/^info: the store answers again, [1-3]\.\d s after it was found away$/),
+    ])
     const swept = faulty.calls.get('sweep') ?? 0
     await faulty.pass(1_000)
     expect((faulty.calls.get('sweep') ?? 0) - swept).toBeGreaterThanOrEqual(4)

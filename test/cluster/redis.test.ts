@@ -161,6 +161,31 @@ describe('a store that goes away', () => {
     30_000,
   )
 
+  it('is told of by idle processes once, and once that it is back', async () => {
+    const server = await privateRedis()
+    const { stage } = stageOn(server)
+    const worker = await stage.worker('w', [double])
+    const { graflow, log } = await stage.client()
+    const workersLog: typeof log = []
+    worker.emitter.subscribe('log', (event) => workersLog.push(event))
+    const told = (of: typeof log, level: string, text: string) =>
+      of.filter((event) => event.level === level && event.message.startsWith(text)).length
+    await server.kill9()
+    const isAway = (of: typeof log) => told(of, 'warn', 'the store is away') === 1
+    await until(() => isAway(log) && isAway(workersLog), 'both say that it is away', 8_000)
+    expect([told(log, 'info', 'the store answers again'), told(workersLog, 'info', 'the store answers again')]).toEqual(
+      [0, 0],
+    )
+    await server.restart()
+    const isBack = (of: typeof log) => told(of, 'info', 'the store answers again') === 1
+    await until(() => isBack(log) && isBack(workersLog), 'both say that it is back')
+    expect(await graflow.run(each(doubled), [1])).toEqual([2])
+    expect([log, workersLog].map((of) => [isAway(of), isBack(of)])).toEqual([
+      [true, true],
+      [true, true],
+    ])
+  }, 30_000)
+
   it('D16: that has forgotten its scripts and connections: nobody notices', async () => {
     const { stage, admin } = stageOn(await privateRedis())
     await stage.worker('w', [double])

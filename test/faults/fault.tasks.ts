@@ -56,6 +56,14 @@ export const hung = task('hung', { timeoutMs: 500, retry: { attempts: 2 } }, asy
   return new Promise<number>(() => undefined)
 })
 
+/** Takes all memory there is at its first start. */
+export const hungry = task('hungry', (n: number, ctx) => {
+  started('start', n, ctx)
+  const hoard: unknown[] = []
+  while (ctx.attempt === 1) hoard.push(Array.from({ length: 1_000 }, () => ({ n })))
+  return n
+})
+
 /** Takes its whole process down where n is 5. */
 export const poison = task('poison', (n: number, ctx) => {
   started('start', n, ctx)

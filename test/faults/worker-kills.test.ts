@@ -2,7 +2,7 @@
 import { each } from 'graflow'
 import { monotonicMs } from '../support/ledger.js'
 import { type Child, endChildren } from '../support/processes.js'
-import { gated, poison } from './fault.tasks.js'
+import { gated, hungry, poison } from './fault.tasks.js'
 import { script, until, useStage } from './stage.js'
 
 const open = useStage()
@@ -146,6 +146,24 @@ describe('a worker that is killed', () => {
     expect(outcomes.map(({ status }) => status)).toEqual(numbers.map((n) => (n === 5 ? 'dead' : 'succeeded')))
     const starts = stage.ledger.notes('start').map(({ details }) => details)
     expect(starts.filter(({ n }) => n === 5).map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4])
+  }, 40_000)
+})
+
+describe('a worker that runs out of memory', () => {
+  it('FT-W18: another starts its task as when it had been killed', async () => {
+    const stage = await open()
+    const a = await stage.worker('a', { nodeFlags: ['--max-old-space-size=64'], isAborting: true })
+    const client = await stage.client()
+    const result = client.run(each(hungry), [1])
+    const [first] = await stage.ledger.until('start')
+    expect(first).toMatchObject({ pid: a.pid, details: { attempt: 1 } })
+    expect(await a.ends(15_000)).toMatchObject({ code: null, signal: 'SIGABRT' })
+    const diedAt = monotonicMs()
+    await stage.worker('b')
+    expect(await result).toEqual([1])
+    const [, second] = await stage.ledger.until('start', 2)
+    expect(second?.details).toMatchObject({ attempt: 2, key: first?.details['key'] })
+    expect((second?.at ?? Infinity) - diedAt).toBeLessThan(10_000)
   }, 40_000)
 })
 

@@ -1,4 +1,6 @@
 /** Workers that stand still, hang, or come back from the dead. */
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { each } from 'graflow'
 import { monotonicMs } from '../support/ledger.js'
 import { freePort } from '../support/redis-server.js'
@@ -49,6 +51,26 @@ describe('a worker that stands still', () => {
     const client = await stage.client()
     expect(await client.run(each(blocking), [2.5 * SESSION_TTL_MS])).toEqual([2.5 * SESSION_TTL_MS])
     expect(stage.ledger.notes('start')).toHaveLength(1)
+  }, 30_000)
+
+  it('FT-W30: in the thread that renews its session: another thread goes on at once, and nothing is lost', async () => {
+    const stage = await open()
+    const a = await stage.worker('a', {
+      nodeFlags: ['--import', pathToFileURL(join(__dirname, 'thread-shim.mjs')).href],
+    })
+    const client = await stage.client()
+    const run = await client.start(each(stubborn), [{ n: 0, gate: 'go' }])
+    await stage.ledger.until('start')
+    a.signal('SIGUSR2')
+    await a.said(/ended thread 1\b/)
+    await a.said(/started thread 2\b/, 2_000)
+    const endedAt = monotonicMs()
+    await until(() => monotonicMs() - endedAt > 1.5 * SESSION_TTL_MS, 'longer than a session lives')
+    stage.ledger.open('go')
+    expect(await run.result()).toEqual([0])
+    expect(await client.run(each(gated), [{ n: 1 }])).toEqual([1])
+    expect(a.isRunning).toBe(true)
+    expect(a.output).not.toContain('started thread 3')
   }, 30_000)
 
   it('FT-W11: because a handler hangs: its signal fires at its timeout, it is started again, and then it has failed', async () => {

@@ -197,6 +197,8 @@ export interface WorkerOptions {
   readonly flags?: readonly string[]
   /** Of Node.js itself, as `--import`. */
   readonly nodeFlags?: readonly string[]
+  /** Starts it without leave to write a core file, for one that will abort. */
+  readonly isAborting?: boolean
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -213,7 +215,14 @@ const WORKER_IS_READY = /\bready\b/
 export function spawnWorker({ tasks, url, keyPrefix, id, nodeFlags = [], flags = [], ...rest }: WorkerOptions): Child {
   const program = join(project, 'dist/bin/graflow-worker.js')
   if (!existsSync(program)) throw new Error(`expected ${program}; run: npm run setup`)
-  const { maxConcurrentTasks, queues = [], capabilities = [], gracefulShutdownTimeoutMs, env = {} } = rest
+  const {
+    maxConcurrentTasks,
+    queues = [],
+    capabilities = [],
+    gracefulShutdownTimeoutMs,
+    env = {},
+    isAborting = false,
+  } = rest
   const args = [
     ...nodeFlags,
     program,
@@ -227,7 +236,9 @@ export function spawnWorker({ tasks, url, keyPrefix, id, nodeFlags = [], flags =
       : ['--graceful-shutdown-timeout-ms', String(gracefulShutdownTimeoutMs)]),
     ...flags,
   ]
-  return new Child({ name: id, args, env })
+  if (!isAborting) return new Child({ name: id, args, env })
+  const quiet = ['-c', 'ulimit -c 0; exec "$0" "$@"', process.execPath, ...args]
+  return new Child({ name: id, command: 'sh', args: quiet, env })
 }
 
 /** Starts a TypeScript file as a process of its own. */

@@ -1,6 +1,6 @@
 /**
  * Keeps sessions alive from a worker thread (renewal-thread.mjs), whatever the event loop of this one does. The thread is started with
- * the first session and ended with the last. It is told that this loop lives by a number that only grows; when that stands still for
+ * the first session and ended with the last; one that ends by itself is followed by another, before a session expires. It is told that this loop lives by a number that only grows; when that stands still for
  * `stallLimitMs` the thread lets the sessions go, because a loop that has hung for so long does nothing with its branches.
  */
 import { Worker } from 'node:worker_threads'
@@ -11,6 +11,9 @@ import type { Shard } from './shard.js'
 
 const BEAT_MS = 1_000
 const DROP_MS = 2_000
+/** A thread that ended by itself is followed by another at once; by the next one after a pause, where it did not even live for so long. */
+const SHORT_LIFE_MS = 10_000
+const RESTART_PAUSE_MS = 1_000
 const THREAD = new URL('./renewal-thread.mjs', import.meta.url)
 
 export interface RenewalOptions {
@@ -24,6 +27,7 @@ export interface RenewalOptions {
 
 interface Kept {
   readonly session: string
+  readonly ttlMs: number
   readonly onLost: KeepAliveOptions['onLost']
   /** Milliseconds of the system's monotonic clock, which all threads share: when this loop last ran; the last renewal was sent. */
   readonly beat: BigInt64Array
@@ -42,6 +46,8 @@ export class Renewal {
   readonly #kept = new Map<string, Kept>()
   #thread: Worker | undefined
   #cancelBeat: (() => void) | undefined
+  #cancelRestart: (() => void) | undefined
+  #restartedAt: number | undefined
 
   constructor(options: RenewalOptions) {
     this.#options = options
@@ -54,12 +60,11 @@ export class Renewal {
     const ready = new Promise<void>((resolve) => {
       onReady = resolve
     })
-    const kept: Kept = { session, onLost, beat, onDropped: undefined, onReady }
+    const kept: Kept = { session, ttlMs, onLost, beat, onDropped: undefined, onReady }
     this.#kept.set(session, kept)
     Atomics.store(beat, 1, BigInt(this.#options.clock.now()))
     this.#beat()
-    const thread = (this.#thread ??= this.#start())
-    thread.postMessage({ kind: 'keep', session, ttlMs, args: ['renew', session, Math.ceil(ttlMs), 1], beat })
+    this.#post(kept)
     return {
       ready,
       stop: () => this.#drop(kept),
@@ -73,12 +78,19 @@ export class Renewal {
   async close(): Promise<void> {
     this.#cancelBeat?.()
     this.#cancelBeat = undefined
+    this.#cancelRestart?.()
     this.#kept.clear()
     const thread = this.#thread
     this.#thread = undefined
     if (thread === undefined) return
     thread.removeAllListeners()
     await thread.terminate()
+  }
+
+  /** Gives a session to the thread, which is started for it if it does not run. */
+  #post({ session, ttlMs, beat }: Kept): void {
+    const thread = (this.#thread ??= this.#start())
+    thread.postMessage({ kind: 'keep', session, ttlMs, args: ['renew', session, Math.ceil(ttlMs), 1], beat })
   }
 
   #start(): Worker {
@@ -120,15 +132,18 @@ export class Renewal {
     kept.onLost(message.what)
   }
 
-  /** Nobody renews any more: every session is as good as lost unless it is kept anew. */
+  /** Nobody renews any more: another thread goes on, while the sessions live. */
   #threadEnded(thread: Worker): void {
     if (this.#thread !== thread) return
     this.#thread = undefined
-    for (const kept of [...this.#kept.values()]) {
-      this.#forget(kept)
-      kept.onDropped?.()
-      kept.onLost('store')
-    }
+    for (const { onDropped } of [...this.#kept.values()]) onDropped?.()
+    this.#cancelRestart?.()
+    const { clock } = this.#options
+    const hasJustBegun = this.#restartedAt !== undefined && clock.now() - this.#restartedAt < SHORT_LIFE_MS
+    this.#cancelRestart = clock.after(hasJustBegun ? RESTART_PAUSE_MS : 0, () => {
+      this.#restartedAt = clock.now()
+      for (const kept of this.#kept.values()) this.#post(kept)
+    })
   }
 
   async #drop(kept: Kept): Promise<void> {
