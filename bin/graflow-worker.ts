@@ -44,15 +44,12 @@ async function main(): Promise<void> {
     process.stdout.write(`${settings.text}\n`)
     return
   }
-  const { logFormat = 'auto', ...options } = settings.options
-  const isText = logFormat === 'text' || (logFormat === 'auto' && process.stdout.isTTY)
-  const worker: Worker = new Worker(options, {
-    writeLog: (emitter, level) =>
-      writeLog(emitter, level, isText ? 'text' : 'json', {
-        pid: process.pid,
-        hostname: hostname(),
-        workerId: worker.workerId,
-      }),
+  const worker: Worker = new Worker(settings.options, {
+    writeLog: (emitter, level, format = 'auto') => {
+      const isText = format === 'text' || (format === 'auto' && process.stdout.isTTY)
+      const { workerId } = worker
+      return writeLog(emitter, level, isText ? 'text' : 'json', { pid: process.pid, hostname: hostname(), workerId })
+    },
   })
   obeySignals(worker)
   dieOfExceptions(worker)

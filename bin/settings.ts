@@ -81,7 +81,7 @@ async function readFlags(
       'greedy-arrays': false,
       'short-option-groups': false,
     })
-    .option('config', { type: 'string', requiresArg: true })
+    .option('config', { type: 'string' })
     .option('help', { type: 'boolean' })
     .option('version', { type: 'boolean' })
     .exitProcess(false)
@@ -92,7 +92,6 @@ async function readFlags(
     )
     parser.option(spec.flag, {
       type: 'string',
-      requiresArg: true,
       array: spec.kind === 'list',
       ...(others.length > 0 && { alias: others }),
     })
@@ -109,6 +108,7 @@ async function readFlags(
     if (key === '_' || key === '$0' || known.includes(key)) continue
     throw invalid(`unknown flag --${key}${meant(key, known)}; ${name} --help lists the flags`)
   }
+  demandValues(command, argv)
   const [word] = (parsed['_'] ?? []) as readonly (string | number)[]
   if (word !== undefined) throw invalid(`expected flags only, got "${String(word)}"; ${name} --help lists them`)
   if (failure !== undefined) throw invalid(`${failure.trim()}; ${name} --help lists the flags`)
@@ -122,6 +122,34 @@ async function readFlags(
   if (typeof parsed['config'] === 'string') values['config'] = parsed['config']
   return { values, text: undefined }
 }
+
+/** @throws GraflowError INVALID_OPTION for a flag that is followed by another one, or by nothing */
+function demandValues({ name, table, aliases }: Command, argv: readonly string[]): void {
+  const values = new Map([['config', 'FILE']])
+  for (const [option, spec] of Object.entries(table)) {
+    if (spec.flag === undefined) continue
+    const names = [spec.flag, ...Object.keys(aliases).filter((alias) => aliases[alias] === option)]
+    for (const flag of names) values.set(flag, exampleOf(spec))
+  }
+  for (let i = 0; i < argv.length && argv[i] !== '--'; i += 1) {
+    const [, flag = '', given] = /^--([^=]+)(?:=(.*))?$/s.exec(argv[i] ?? '') ?? []
+    const example = values.get(flag)
+    if (example === undefined) continue
+    const next = argv[i + 1]
+    const value = given ?? (next?.startsWith('--') === true ? undefined : next)
+    if (value === undefined || value === '') {
+      const got = given === undefined && next !== undefined ? `the flag ${next.split('=', 1)[0] ?? ''}` : 'nothing'
+      throw invalid(
+        `--${flag}: expected a value, got ${got}: write --${flag} ${example}; ${name} --help lists the flags`,
+      )
+    }
+    if (given === undefined) i += 1
+  }
+}
+
+/** What may stand behind a flag. */
+const exampleOf = (spec: OptionSpec): string =>
+  spec.example ?? spec.oneOf?.join('|') ?? (/^(none|random)$/.test(spec.default) ? 'VALUE' : spec.default)
 
 /** What `--help` prints: of each flag what it does, what it may be, its default and its environment variables. */
 function helpOf({ name, summary, table, aliases }: Command): string {

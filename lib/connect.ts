@@ -10,6 +10,7 @@ import { Engine } from './engine/engine.js'
 import { DEFAULT_LIMITS } from './engine/limits.js'
 import { GraflowError } from './errors.js'
 import { Emitter } from './events.js'
+import { isPolicy } from './flow/make.js'
 import { expressionOf } from './flow/node.js'
 import { writeLogLines } from './observe/log-lines.js'
 import { CONNECT_OPTIONS, checkOptions, LIMIT_OPTIONS } from './options.js'
@@ -52,8 +53,10 @@ export async function connect(first?: Address | ConnectOptions, second?: Connect
   const backend = isEmbedded ? near : patient(near, { clock, random })
   const session = `${instanceId}:${systemId()}`
   const engine = new Engine({ backend, clock, random, emitter, limits, workerId: instanceId, newId: systemId })
-  for (const [i, node] of (options.tasks ?? []).entries())
-    engine.registry.learn(expressionOf(node, `connect: tasks[${i}]`))
+  for (const [i, item] of (options.tasks ?? []).entries()) {
+    if (isPolicy(item)) engine.registry.learnPolicy(item)
+    else engine.registry.learn(expressionOf(item, `connect: tasks[${i}]`))
+  }
   const stopLog = writeLogLines(emitter, options.logLevel ?? 'info', (line) => {
     process.stderr.write(`${line}\n`)
   })

@@ -173,6 +173,13 @@ export interface Events {
   subscribe<const K extends EventName>(name: K, listener: (event: EventOf<K>) => void): () => void
 }
 
+/** The error for a name that no event has. */
+export const noSuchEvent = (name: unknown): GraflowError =>
+  new GraflowError(
+    'INVALID_NAME',
+    `expected the name of an event (${Object.keys(EVENTS).join(', ')}), got ${JSON.stringify(name)}`,
+  )
+
 /** Emits events; one a client. */
 export class Emitter implements Events {
   readonly #listeners = new Map<EventName, Set<(event: never) => unknown>>()
@@ -187,10 +194,7 @@ export class Emitter implements Events {
 
   subscribe<const K extends EventName>(name: K, listener: (event: EventOf<K>) => void): () => void {
     if (!Object.hasOwn(EVENTS, name)) {
-      throw new GraflowError(
-        'INVALID_NAME',
-        `expected the name of an event (${Object.keys(EVENTS).join(', ')}), got ${JSON.stringify(name)}`,
-      )
+      throw noSuchEvent(name)
     }
     // Returned, since an async listener fails by its promise.
     const own = (event: EventOf<K>): unknown => listener(event)

@@ -22,6 +22,8 @@ export interface OptionSpec {
   readonly flag?: string
   /** Environment variables, the first that is set wins. A list's items stand between commas. */
   readonly env?: readonly string[]
+  /** A value, for messages; without it the default is one. */
+  readonly example?: string
   readonly help: string
 }
 
@@ -47,7 +49,7 @@ export const CONNECT_OPTIONS = Object.freeze({
   tasks: {
     kind: 'list',
     default: 'none',
-    help: 'Flows and tasks whose handlers are known by name, beside those of the flows that are run.',
+    help: 'Flows, tasks and join policies that are known by name, beside those of the flows that are run.',
   },
   maxConcurrentTasks: {
     kind: 'integer',
@@ -170,8 +172,9 @@ export const WORKER_OPTIONS = Object.freeze({
     kind: 'list',
     default: 'none',
     flag: 'tasks',
+    example: './tasks.js',
     env: ['GRAFLOW_TASKS'],
-    help: 'Modules whose tasks, flows and workflows the worker can run; in code also these themselves.',
+    help: 'Modules whose tasks, flows, workflows and join policies the worker knows; in code also these themselves.',
   },
   redisUrl: {
     kind: 'string',
@@ -218,6 +221,7 @@ export const WORKER_OPTIONS = Object.freeze({
     default: 'random',
     pattern: /^[A-Za-z0-9_.-]{1,128}$/,
     flag: 'worker-id',
+    example: 'worker-1',
     env: ['GRAFLOW_WORKER_ID', 'WORKER_ID'],
     help: 'What this worker calls itself. Tasks may prefer it by affinity.',
   },
@@ -242,6 +246,7 @@ export const WORKER_OPTIONS = Object.freeze({
     kind: 'list',
     default: 'none',
     flag: 'capability',
+    example: 'gpu',
     env: ['GRAFLOW_CAPABILITIES'],
     help: 'What this worker has that tasks may require.',
   },
@@ -269,6 +274,7 @@ export const WORKER_OPTIONS = Object.freeze({
     min: 0,
     max: 65_535,
     flag: 'metrics-port',
+    example: '9464',
     env: ['GRAFLOW_METRICS_PORT'],
     help: 'Port of /livez, /readyz and /metrics; 0 takes a free one and says which.',
   },
@@ -294,13 +300,14 @@ export const WORKER_OPTIONS = Object.freeze({
     oneOf: ['auto', 'json', 'text'],
     flag: 'log-format',
     env: ['GRAFLOW_LOG_FORMAT'],
-    help: 'auto is text on a terminal, else JSON.',
+    help: 'auto is text on a terminal, else JSON; in code the default is text.',
   },
   buildId: {
     kind: 'string',
     default: 'none',
     pattern: /^[A-Za-z0-9_.+-]{1,128}$/,
     flag: 'build-id',
+    example: '2026.11.2',
     env: ['GRAFLOW_BUILD_ID'],
     help: 'Names the build that this worker runs, for people.',
   },
@@ -308,6 +315,7 @@ export const WORKER_OPTIONS = Object.freeze({
     kind: 'list',
     default: 'none',
     flag: 'metadata',
+    example: 'zone=eu-1',
     env: ['GRAFLOW_METADATA'],
     help: 'Pairs such as zone=eu-1, for people; in code an object will do, too.',
   },

@@ -46,14 +46,34 @@ export async function serveHealth(host: string, port: number, sources: HealthSou
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
-      reject(
-        new GraflowError('INVALID_OPTION', `metricsPort: cannot listen on ${host}:${port}: ${error.message}`, {
-          cause: error,
-          details: { option: 'metricsPort' },
-        }),
-      )
+      reject(refused(error, host, port))
     })
     server.listen(port, host, resolve)
+  })
+}
+
+function refused(error: NodeJS.ErrnoException, host: string, port: number): GraflowError {
+  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  const [option, fault] = ((): readonly [string, string] => {
+    switch (error.code) {
+      case 'EADDRINUSE':
+        return [
+          'metricsPort',
+          `expected a free port, but another process listens on ${address} (another worker of this machine?): give each its own, or 0 for any free one`,
+        ]
+      case 'EACCES':
+        return ['metricsPort', `this process may not listen on ${address}: take a port from 1024 up`]
+      case 'EADDRNOTAVAIL':
+      case 'ENOTFOUND':
+      case 'EAI_AGAIN':
+        return ['metricsHost', `expected an address of this machine, such as 127.0.0.1 or 0.0.0.0, got ${host}`]
+      default:
+        return ['metricsPort', `cannot listen on ${address}: ${error.message}`]
+    }
+  })()
+  return new GraflowError('INVALID_OPTION', `worker: ${option}: ${fault}`, {
+    cause: error,
+    details: { option, address },
   })
 }
 

@@ -86,6 +86,11 @@ export class HeldWork {
     this.#loop = loop
   }
 
+  /** Submitted runs that this process drives now. */
+  get submittedRuns(): number {
+    return this.#slots.size
+  }
+
   /** The drive of a run that this process drives now. */
   driven(runId: string): Drive | undefined {
     return this.#drives.get(runId)

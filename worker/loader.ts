@@ -1,13 +1,14 @@
 /**
- * Task modules: finds them, loads them, and takes from their exports every task, flow and workflow. Modules are named by whoever starts the
- * worker and by nobody else: what comes from the store are names, which are looked up.
+ * Task modules: finds them, loads them, and takes from their exports every task, flow, workflow and join policy. Modules are named by whoever
+ * starts the worker and by nobody else: what comes from the store are names, which are looked up.
  */
 import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { GraflowError } from '../lib/errors.js'
-import { tasksOf } from '../lib/flow/collect.js'
+import { policiesOf, tasksOf, type PolicyJoin } from '../lib/flow/collect.js'
 import { isNode, type Expression, type TaskExpression } from '../lib/flow/expression.js'
+import { isPolicy } from '../lib/flow/make.js'
 import { didYouMean } from '../lib/flow/nearest.js'
 import { adviceFor, expressionOf } from '../lib/flow/node.js'
 import { areSameOptions } from '../lib/flow/options.js'
@@ -19,20 +20,22 @@ const TYPESCRIPTS = ['.ts', '.mts', '.cts']
 export interface LoadedModule {
   readonly path: string
   readonly expressions: readonly Expression[]
+  /** Those exported by themselves; those in its flows stand there. */
+  readonly policies: readonly PolicyJoin[]
 }
 
 /**
  * Loads modules, in order.
  * @param paths relative to `folder`, or absolute
  * @throws GraflowError TASK_MODULE for one that is missing, throws while it loads, or exports nothing usable; DUPLICATE_TASK for two
- * different tasks of one name
+ * different tasks, or policies, of one name
  */
 export async function loadModules(paths: readonly string[], folder: string): Promise<readonly LoadedModule[]> {
   const loaded: LoadedModule[] = []
   for (const given of paths) {
     const path = find(given, folder)
     if (TYPESCRIPTS.includes(extname(path))) await readTypeScript(path)
-    loaded.push({ path, expressions: flowsOf(await load(path), path) })
+    loaded.push({ path, ...exportsOf(await load(path), path) })
   }
   checkNames(loaded)
   return loaded
@@ -57,7 +60,26 @@ export function checkNames(modules: readonly LoadedModule[]): readonly string[] 
       }
     }
   }
+  checkPolicies(modules)
   return [...known.keys()]
+}
+
+/** @throws GraflowError DUPLICATE_TASK */
+function checkPolicies(modules: readonly LoadedModule[]): void {
+  const known = new Map<string, { readonly policy: PolicyJoin; readonly path: string }>()
+  for (const { path, expressions, policies } of modules) {
+    for (const policy of [...policies, ...expressions.flatMap((expression) => [...policiesOf(expression).values()])]) {
+      const other = known.get(policy.name)
+      if (other !== undefined && other.policy.decide !== policy.decide) {
+        throw new GraflowError(
+          'DUPLICATE_TASK',
+          `two different policies are called "${policy.name}", in ${other.path} and in ${path}: a worker finds policies by name, so rename one, or start a worker for each`,
+          { details: { policy: policy.name, modules: [other.path, path] } },
+        )
+      }
+      known.set(policy.name, { policy, path })
+    }
+  }
 }
 
 const isOther = (a: TaskExpression, b: TaskExpression): boolean =>
@@ -110,26 +132,29 @@ async function load(path: string): Promise<Readonly<Record<string, unknown>>> {
   }
 }
 
-function flowsOf(namespace: Readonly<Record<string, unknown>>, path: string): readonly Expression[] {
-  const flows: Expression[] = []
+function exportsOf(namespace: Readonly<Record<string, unknown>>, path: string): Omit<LoadedModule, 'path'> {
+  const expressions: Expression[] = []
+  const policies: PolicyJoin[] = []
   const others: [string, unknown][] = []
   const take = (name: string, value: unknown): void => {
-    if (isNode(value)) flows.push(expressionOf(value))
+    if (isNode(value)) expressions.push(expressionOf(value))
+    else if (isPolicy(value)) policies.push(value)
     else others.push([name, value])
   }
   for (const [name, value] of Object.entries(namespace)) {
     // A CommonJS module comes as the default, too: what stands in it was exported by name.
-    const isRecord = name === 'default' && typeof value === 'object' && value !== null && !isNode(value)
+    const isRecord =
+      name === 'default' && typeof value === 'object' && value !== null && !isNode(value) && !isPolicy(value)
     if (isRecord) for (const [inner, item] of Object.entries(value)) take(inner, item)
     else if (name !== 'module.exports' && name !== '__esModule') take(name, value)
   }
-  if (flows.length > 0) return flows
+  if (expressions.length + policies.length > 0) return { expressions, policies }
   const [first] = others
   const found =
     first === undefined
       ? 'it exports nothing'
       : `its exports are ${others.map(([name]) => name).join(', ')}${adviceFor(first[1])}`
-  throw unusable(path, `expected an export that is a task, flow or workflow, but ${found}`)
+  throw unusable(path, `expected an export that is a task, flow, workflow or policy, but ${found}`)
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -149,6 +149,21 @@ export class WorkerLoop {
     return count
   }
 
+  /** How many of each task those are. */
+  get tasksInFlight(): ReadonlyMap<string, number> {
+    const tasks = new Map<string, number>()
+    for (const grants of this.#inFlight.values()) {
+      for (const grant of grants) {
+        for (const [k, branch] of grant.branches.entries()) {
+          if (branch === undefined) continue
+          const task = grant.labelOf(grant.grant.indexes[k] ?? 0)
+          tasks.set(task, (tasks.get(task) ?? 0) + 1)
+        }
+      }
+    }
+    return tasks
+  }
+
   /** Branches that were acquired and wait for a slot. */
   get waiting(): number {
     return this.#waiting

@@ -1,5 +1,6 @@
 /** Several workers in this process, each with a session of its own, as one: for tests, small services, and handlers that wait more than they compute. */
 import { GraflowError } from '../lib/errors.js'
+import { EVENTS, type EventName, type EventOf, type Events, noSuchEvent } from '../lib/events.js'
 import { systemId } from '../lib/time.js'
 import type { WorkerCore, WorkerOptions } from './worker.js'
 
@@ -16,6 +17,7 @@ export class WorkerPoolCore {
   readonly #make: (options: WorkerOptions) => WorkerCore
   readonly #options: WorkerOptions
   readonly #name: string
+  readonly #events = new PoolEvents()
   readonly #workers: WorkerCore[] = []
   /** Those that were stopped: their counters stay. */
   readonly #gone: WorkerCore[] = []
@@ -44,6 +46,11 @@ export class WorkerPoolCore {
     this.#options = options
     this.#name = options.workerId ?? `pool-${systemId().slice(0, 8)}`
     make({ ...options, workerId: `${this.#name}-0` }) // wrong options are told now
+  }
+
+  /** What happens in its workers, in those to come, too. */
+  get events(): Events {
+    return this.#events
   }
 
   /** The workers that run, oldest first. */
@@ -107,9 +114,14 @@ export class WorkerPoolCore {
         this.#made += 1
         const worker = this.#make({ ...this.#options, workerId: `${this.#name}-${this.#made}` })
         this.#workers.push(worker)
+        this.#events.add(worker.events)
         coming.push(worker)
       }
-      await Promise.all([...leaving.map((worker) => worker.stop(timeoutMs)), ...coming.map((worker) => worker.start())])
+      const leave = async (worker: WorkerCore): Promise<void> => {
+        await worker.stop(timeoutMs)
+        this.#events.remove(worker.events)
+      }
+      await Promise.all([...leaving.map(leave), ...coming.map((worker) => worker.start())])
     })
     this.#change = change.catch(() => undefined)
     return change
@@ -117,6 +129,43 @@ export class WorkerPoolCore {
 
   #sum(of: (worker: WorkerCore) => number): number {
     return [...this.#workers, ...this.#gone].reduce((sum, worker) => sum + of(worker), 0)
+  }
+}
+
+/** One subscription, and what ends it at each worker. */
+interface Subscription {
+  at(events: Events): () => void
+  readonly offs: Map<Events, () => void>
+}
+
+/** The events of several, who come and go, as one. */
+class PoolEvents implements Events {
+  readonly #sources = new Set<Events>()
+  readonly #subscriptions = new Set<Subscription>()
+
+  subscribe<const K extends EventName>(name: K, listener: (event: EventOf<K>) => void): () => void {
+    if (!Object.hasOwn(EVENTS, name)) throw noSuchEvent(name)
+    const subscription: Subscription = { at: (events) => events.subscribe(name, listener), offs: new Map() }
+    this.#subscriptions.add(subscription)
+    for (const events of this.#sources) subscription.offs.set(events, subscription.at(events))
+    return () => {
+      this.#subscriptions.delete(subscription)
+      for (const off of subscription.offs.values()) off()
+      subscription.offs.clear()
+    }
+  }
+
+  add(events: Events): void {
+    this.#sources.add(events)
+    for (const subscription of this.#subscriptions) subscription.offs.set(events, subscription.at(events))
+  }
+
+  remove(events: Events): void {
+    this.#sources.delete(events)
+    for (const { offs } of this.#subscriptions) {
+      offs.get(events)?.()
+      offs.delete(events)
+    }
   }
 }
 

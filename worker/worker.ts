@@ -15,21 +15,22 @@ import { DEFAULT_LIMITS, type Limits } from '../lib/engine/limits.js'
 import { GraflowError } from '../lib/errors.js'
 import { Emitter, type Events, type WorkerStateName } from '../lib/events.js'
 import { expressionOf } from '../lib/flow/node.js'
-import type { AnyNode } from '../lib/flow/types.js'
-import { writeLogLines, type LogLevel } from '../lib/observe/log-lines.js'
+import { isPolicy } from '../lib/flow/make.js'
+import type { AnyNode, JoinPolicy } from '../lib/flow/types.js'
+import { writeLogLines, type LogFormat, type LogLevel } from '../lib/observe/log-lines.js'
 import { Metrics } from '../lib/observe/metrics.js'
 import { checkOptions, LIMIT_OPTIONS } from '../lib/options.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random } from '../lib/time.js'
 import { serveHealth, type HealthServer } from './health-server.js'
 import { HeldWork } from './held-work.js'
-import { checkNames, loadModules } from './loader.js'
+import { checkNames, loadModules, type LoadedModule } from './loader.js'
 import { addressOf, checkWorkerOptions, isServing, queuesOf } from './worker-options.js'
 import { WorkerLoop, type WorkerCounters } from './worker-loop.js'
 
 /** All are optional; docs/options.md has defaults and ranges. */
 export interface WorkerOptions {
-  /** Paths of modules, and tasks, flows and workflows themselves. */
-  readonly tasks?: readonly (string | AnyNode)[]
+  /** Paths of modules, and tasks, flows, workflows and policies themselves. */
+  readonly tasks?: readonly (string | AnyNode | JoinPolicy<never, unknown>)[]
   readonly redisUrl?: string
   readonly redisHost?: string
   readonly redisPort?: number
@@ -47,6 +48,7 @@ export interface WorkerOptions {
   readonly metricsPort?: number
   readonly metricsHost?: string
   readonly logLevel?: LogLevel
+  readonly logFormat?: LogFormat | 'auto'
   readonly buildId?: string
   readonly metadata?: Readonly<Record<string, string>> | readonly string[]
   readonly limits?: Partial<Limits>
@@ -61,7 +63,7 @@ export interface WorkerParts {
     options: { readonly keyPrefix: string; readonly clock: Clock; readonly random: Random },
   ) => Promise<Backend>
   /** Where log events go; lines on standard error without it. */
-  readonly writeLog?: (emitter: Emitter, level: LogLevel) => () => void
+  readonly writeLog?: (emitter: Emitter, level: LogLevel, format: LogFormat | 'auto' | undefined) => () => void
   /** Folder from which relative module paths count. */
   readonly folder: string
 }
@@ -178,6 +180,7 @@ export class WorkerCore {
   async abandon(patienceMs: number): Promise<void> {
     const running = this.#running
     if (running === undefined) return
+    this.#log('warn', `worker ${this.workerId} ends at once, and gives up ${inHandOf(running)}; others start it again`)
     const leave = running.held.handBack(isStopping(this.workerId)).then(() => running.membership.close('stopped'))
     await this.#within(patienceMs, leave)
   }
@@ -196,23 +199,18 @@ export class WorkerCore {
   async #start(): Promise<void> {
     if (this.#stopping !== undefined)
       throw new GraflowError('CLOSED', `worker ${this.workerId} was stopped: make a new one`)
-    const { logLevel = 'info', tasks = [] } = this.#options
-    this.#ends.push((this.#parts.writeLog ?? writeToStandardError)(this.#emitter, logLevel))
+    const { logLevel = 'info', logFormat, tasks = [] } = this.#options
+    const writeLog = this.#parts.writeLog ?? writeToStandardError(this.workerId)
+    this.#ends.push(writeLog(this.#emitter, logLevel, logFormat))
     try {
       const modules = await loadModules(
         tasks.filter((item) => typeof item === 'string'),
         this.#parts.folder,
       )
-      const own = tasks
-        .filter((item) => typeof item !== 'string')
-        .map((node, i) => expressionOf(node, `worker: tasks[${i}]`))
-      const all = [...modules, { path: 'tasks', expressions: own }]
+      const all = [...modules, ownOf(tasks)]
       const names = checkNames(all)
       await this.#serve()
-      await this.#join(
-        all.flatMap(({ expressions }) => expressions),
-        names,
-      )
+      await this.#join(all, names)
     } catch (error) {
       await this.#end()
       throw error
@@ -237,7 +235,7 @@ export class WorkerCore {
   }
 
   /** Connects and registers. */
-  async #join(expressions: readonly ReturnType<typeof expressionOf>[], names: readonly string[]): Promise<void> {
+  async #join(modules: readonly LoadedModule[], names: readonly string[]): Promise<void> {
     const clock = this.#clock
     const random = this.#random
     const emitter = this.#emitter
@@ -248,7 +246,10 @@ export class WorkerCore {
     const backend = patient(near, { clock, random })
     const limits = { ...DEFAULT_LIMITS, ...checkOptions('worker: limits', LIMIT_OPTIONS, this.#options.limits) }
     const engine = new Engine({ backend, clock, random, emitter, limits, workerId, newId: systemId })
-    for (const expression of expressions) engine.registry.learn(expression)
+    for (const { expressions, policies } of modules) {
+      for (const expression of expressions) engine.registry.learn(expression)
+      for (const policy of policies) engine.registry.learnPolicy(policy)
+    }
     const session = `${workerId}:${systemId()}`
     const held = new HeldWork({ backend, engine, emitter, session })
     const announcer = new Announcer({ backend: near, clock, sender: session })
@@ -353,7 +354,10 @@ export class WorkerCore {
         held.drained().then(() => true),
       )
       if (isDrained !== true) {
-        this.#log('warn', `worker ${this.workerId} hands back what did not finish within ${timeoutMs} ms`)
+        this.#log(
+          'warn',
+          `worker ${this.workerId} hands back what did not finish within ${timeoutMs} ms: ${inHandOf(running)}; others start it again`,
+        )
         await this.#within(HAND_BACK_MS, held.handBack(isStopping(this.workerId)))
       }
       running.stopListening()
@@ -408,11 +412,47 @@ export class WorkerCore {
   }
 }
 
+/** Names that a message has; a worker may run thousands of tasks. */
+const MOST_NAMED = 10
+
+/** What a worker has begun and not finished, for a message: `3 tasks (resize 2 times, fetch) and 1 run that it drives`. */
+function inHandOf({ loop, held }: Running): string {
+  const tasks = [...loop.tasksInFlight].sort(([, a], [, b]) => b - a)
+  const count = tasks.reduce((sum, [, n]) => sum + n, 0)
+  const named = tasks.slice(0, MOST_NAMED).map(([task, n]) => (n === 1 ? task : `${task} ${n} times`))
+  const more = tasks.length > MOST_NAMED ? ', …' : ''
+  const shown = count === 0 ? 'no task' : `${count} ${count === 1 ? 'task' : 'tasks'} (${named.join(', ')}${more})`
+  const runs = held.submittedRuns
+  return runs === 0 ? shown : `${shown} and ${runs} ${runs === 1 ? 'run' : 'runs'} that it drives`
+}
+
 /** What handlers see whose time is up. */
 const isStopping = (workerId: string): Dropped =>
   new Dropped(`worker ${workerId} is stopping: the branch is handed back, and started again elsewhere`, 'CLOSED')
 
-const writeToStandardError = (emitter: Emitter, level: LogLevel): (() => void) =>
-  writeLogLines(emitter, level, (line) => {
-    process.stderr.write(`${line}\n`)
-  })
+/** Of the option `tasks`, what is no path. */
+function ownOf(tasks: NonNullable<WorkerOptions['tasks']>): LoadedModule {
+  const expressions = []
+  const policies = []
+  for (const [i, item] of tasks.entries()) {
+    if (typeof item === 'string') continue
+    if (isPolicy(item)) policies.push(item)
+    else expressions.push(expressionOf(item, `worker: tasks[${i}]`))
+  }
+  return { path: 'tasks', expressions, policies }
+}
+
+/** In code a line is text unless told otherwise: the process is somebody else's, and so is the rest of what stands there. */
+const writeToStandardError =
+  (workerId: string): NonNullable<WorkerParts['writeLog']> =>
+  (emitter, level, format = 'text') => {
+    const isText = format === 'text' || (format === 'auto' && process.stderr.isTTY)
+    const write = (line: string): void => {
+      process.stderr.write(`${line}\n`)
+    }
+    return writeLogLines(emitter, level, write, isText ? 'text' : 'json', {
+      pid: process.pid,
+      hostname: hostname(),
+      workerId,
+    })
+  }

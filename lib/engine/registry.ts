@@ -38,6 +38,11 @@ export class Registry {
     addTo(this.#all, expression)
   }
 
+  /** Makes a policy known that stands in no flow here. The latest of one name wins. */
+  learnPolicy(policy: PolicyJoin): void {
+    this.#all.policies.set(policy.name, policy)
+  }
+
   /** Ties the code of a flow to where it stands in a run (`''`: it is the run's own flow), until `forget`. */
   tie(runId: string, base: string, expression: Expression): void {
     const names = emptyNames()

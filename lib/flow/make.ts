@@ -175,6 +175,14 @@ function criticalMembers(group: GroupExpression, asked: readonly unknown[]): rea
   return Object.freeze(members.filter((member) => asked.includes(member)))
 }
 
+/** Whether a value is what `policy` gives, also where another copy of graflow made it. */
+export const isPolicy = (value: unknown): value is PolicyJoin =>
+  typeof value === 'object' &&
+  value !== null &&
+  (value as Partial<PolicyJoin>).kind === 'policy' &&
+  typeof (value as Partial<PolicyJoin>).name === 'string' &&
+  typeof (value as Partial<PolicyJoin>).decide === 'function'
+
 /** A policy's join. @throws GraflowError INVALID_NAME, INVALID_OPTION */
 export function makePolicy(name: unknown, decide: unknown): PolicyJoin {
   const checked = checkName('policy', name)

@@ -1,5 +1,7 @@
-/** Writes `log` events as lines for people. A subscriber like any other: the engine does not know of it. */
+/** Writes `log` events as lines, text for people or JSON for collectors. A subscriber like any other: the engine does not know of it. */
 import type { Emitter, EventOf } from '../events.js'
+
+export type LogFormat = 'json' | 'text'
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LEVELS)[number] | 'silent'
@@ -7,13 +9,31 @@ export type LogLevel = (typeof LEVELS)[number] | 'silent'
 /**
  * Writes every log event of this level or above; returns what ends that.
  * @param write gets one line, without its line break
+ * @param bindings stand in every JSON line
  */
-export function writeLogLines(emitter: Emitter, level: LogLevel, write: (line: string) => void): () => void {
+export function writeLogLines(
+  emitter: Emitter,
+  level: LogLevel,
+  write: (line: string) => void,
+  format: LogFormat = 'text',
+  bindings: Readonly<Record<string, unknown>> = {},
+): () => void {
   if (level === 'silent') return () => undefined
   const least = LEVELS.indexOf(level)
   return emitter.subscribe('log', (event) => {
-    if (LEVELS.indexOf(event.level) >= least) write(lineOf(event))
+    if (LEVELS.indexOf(event.level) >= least) write(format === 'json' ? jsonOf(event, bindings) : lineOf(event))
   })
+}
+
+/** With the fields that the command writes, too (bin/log.ts). */
+function jsonOf({ at, level, message, runId, task, path, details }: EventOf<'log'>, bindings: object): string {
+  const extra = details instanceof Error ? { err: plain(details) } : details === undefined ? {} : { details }
+  const line = { level, time: at.toISOString(), ...bindings, runId, task, path }
+  try {
+    return JSON.stringify({ ...line, ...extra, msg: message }, (_, value: unknown) => plain(value))
+  } catch (error) {
+    return JSON.stringify({ ...line, details: `(cannot be shown: ${String(error)})`, msg: message })
+  }
 }
 
 /** Text from handlers is escaped: a line break or a terminal's control codes in a message cannot forge a line. */

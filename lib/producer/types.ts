@@ -1,7 +1,7 @@
 /** The client as users see it: what connect gives, what a run can be asked. */
 import type { GraflowError } from '../errors.js'
 import type { Events, OutcomeStatus, RunEvent, RunStateName } from '../events.js'
-import type { AnyNode, In, NeedsNoInput, Node, Out, Outcome } from '../flow/types.js'
+import type { AnyNode, In, JoinPolicy, NeedsNoInput, Node, Out, Outcome } from '../flow/types.js'
 import type { Limits } from '../engine/limits.js'
 import type { Clock, Random } from '../time.js'
 
@@ -11,8 +11,8 @@ export type Address = string
 export interface ConnectOptions {
   readonly keyPrefix?: string
   readonly instanceId?: string
-  /** Flows whose handlers are known by name. */
-  readonly tasks?: readonly AnyNode[]
+  /** Flows whose handlers are known by name, and join policies. */
+  readonly tasks?: readonly (AnyNode | JoinPolicy<never, unknown>)[]
   readonly maxConcurrentTasks?: number
   readonly retentionMs?: number
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent'

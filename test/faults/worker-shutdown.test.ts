@@ -48,6 +48,9 @@ describe('FT-W20: SIGTERM', () => {
     expect(at - askedAt).toBeGreaterThan(900)
     expect(at - askedAt).toBeLessThan(3_000)
     expect(stage.ledger.notes('signal')).toHaveLength(1)
+    expect(a.output).toContain(
+      'hands back what did not finish within 1000 ms: 1 task (stubborn); others start it again',
+    )
     expect((await run.status()).groups).toMatchObject([{ ready: 1, running: 0 }])
     await stage.worker('b')
     stage.ledger.open('go')
@@ -67,6 +70,7 @@ describe('FT-W20: SIGTERM', () => {
     a.signal('SIGTERM')
     const { at } = await a.ends(2_000)
     expect(at - askedAt).toBeLessThan(1_000)
+    expect(a.output).toContain('worker a ends at once, and gives up 1 task (stubborn); others start it again')
     await stage.worker('b')
     stage.ledger.open('go')
     expect(await run.result()).toEqual([0])

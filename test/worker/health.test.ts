@@ -58,7 +58,9 @@ describe('health of a worker', () => {
     const other = store.worker({ tasks: [moody], metricsPort, metricsHost: '127.0.0.1' })
     const error = await failureOf(other.start())
     expect(error.code).toBe('INVALID_OPTION')
-    expect(error.message).toContain(`metricsPort: cannot listen on 127.0.0.1:${metricsPort}`)
+    expect(error.message).toContain(
+      `metricsPort: expected a free port, but another process listens on 127.0.0.1:${metricsPort}`,
+    )
   })
 })
 

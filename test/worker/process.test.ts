@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect, each, type Graflow } from 'graflow'
+import { connect, each, par, policy, type Graflow } from 'graflow'
 import { Child, endChildren } from '../support/processes.js'
 import { Ledger } from '../support/ledger.js'
 import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
@@ -70,6 +70,17 @@ describe('task modules', () => {
     expect(child.output).toContain(says)
   })
 
+  it('may export a join policy alone, which is found by its name', async () => {
+    const { url } = await sharedRedis()
+    const prefix = freshPrefix()
+    const policies = `import { policy } from ${JSON.stringify(library)}\n`
+    write('policies.mjs', `${policies}export const most = policy('most', (all) => all.length + ' outcomes')`)
+    await ready(worker(['--tasks', tasks, '--tasks', 'policies.mjs', '--redis-url', url, '--key-prefix', prefix]))
+    const graflow = await client(url, prefix)
+    const run = await graflow.submit(par(double, double).join(policy('most', () => 'not here')), 1)
+    expect(await run.result()).toBe('2 outcomes')
+  })
+
   it('are JavaScript of either kind and TypeScript; tasks behind a workflow are known, too', async () => {
     const { url } = await sharedRedis()
     const prefix = freshPrefix()
@@ -125,6 +136,32 @@ describe('settings', () => {
     expect((await child.ends(10_000)).code).toBe(2)
     expect(child.output).toContain(says)
     expect(child.output.trim().split('\n')).toHaveLength(1)
+  })
+})
+
+describe('a metrics port', () => {
+  it('that is in use ends it with exit code 2, saying which address, and what to do', async () => {
+    const other = createServer(() => undefined)
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    try {
+      const address = other.address()
+      const port = typeof address === 'object' && address !== null ? address.port : 0
+      const args = ['--tasks', tasks, '--metrics-host', '127.0.0.1', '--metrics-port', String(port)]
+      const child = worker(args)
+      expect((await child.ends(10_000)).code).toBe(2)
+      expect(child.output.trim()).toBe(
+        `graflow-worker: worker: metricsPort: expected a free port, but another process listens on 127.0.0.1:${port} ` +
+          '(another worker of this machine?): give each its own, or 0 for any free one',
+      )
+    } finally {
+      other.close()
+    }
+  })
+
+  it('on an address that is not this machine’s is refused, too', async () => {
+    const child = worker(['--tasks', tasks, '--metrics-host', '192.0.2.1', '--metrics-port', '0'])
+    expect((await child.ends(10_000)).code).toBe(2)
+    expect(child.output).toContain('metricsHost: expected an address of this machine, such as 127.0.0.1 or 0.0.0.0')
   })
 })
 

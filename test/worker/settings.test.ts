@@ -125,7 +125,24 @@ describe('settings of a command', () => {
     ],
     ['the beginning of a flag', ['--graceful', '3'], '(did you mean "graceful-shutdown-timeout-ms"?)'],
     ['a word that is no flag', ['tasks.js'], 'expected flags only, got "tasks.js"'],
-    ['a flag without a value', ['--tasks'], 'Not enough arguments following: tasks'],
+    ['a flag without a value', ['--tasks'], '--tasks: expected a value, got nothing: write --tasks ./tasks.js; '],
+    [
+      'a flag before another',
+      ['--tasks', '--role', 'auto'],
+      '--tasks: expected a value, got the flag --role: write --tasks',
+    ],
+    [
+      'a flag whose value is empty',
+      ['--redis-url='],
+      '--redis-url: expected a value, got nothing: write --redis-url redis://',
+    ],
+    [
+      'the second of a flag without',
+      ['--queue', 'a', '--queue'],
+      '--queue: expected a value, got nothing: write --queue default',
+    ],
+    ['an alias without', ['--key-prefix'], '--key-prefix: expected a value, got nothing: write --key-prefix graflow'],
+    ['--config without a value', ['--config'], '--config: expected a value, got nothing: write --config FILE'],
     ['too large a number', ['--redis-port', '70000'], '--redis-port: expected an integer from 1 to 65535, got 70000'],
     ['a text for a number', ['--redis-port', 'x'], '--redis-port: expected an integer from 1 to 65535, got "x"'],
     ['a misspelt word', ['--role', 'obsever'], 'got "obsever" (did you mean "observer"?)'],
@@ -133,6 +150,17 @@ describe('settings of a command', () => {
   ])('refuse %s', async (_what, argv, says) => {
     expect(await refused(argv)).toContain(says)
   })
+
+  it.each(Object.values(WORKER_OPTIONS).map(({ flag }) => flag))(
+    'refuse --%s without a value, in our words',
+    async (flag) => {
+      expect(await refused([`--${flag}`])).toMatch(
+        new RegExp(
+          `^--${flag}: expected a value, got nothing: write --${flag} \\S+; graflow-worker --help lists the flags$`,
+        ),
+      )
+    },
+  )
 
   it.each(['rediss//:s3cret@h', 'redis:/:s3cret@h', 'redis://:s3 cret@h', 'localhost:6379'])(
     'H13: refuse the address %j, say which forms there are, and show nothing of it',

@@ -1,5 +1,5 @@
 /** Workers as objects, on a store in this process. */
-import { each, GraflowError, par, seq, task, type TaskContext } from 'graflow'
+import { each, GraflowError, par, policy, seq, task, type TaskContext } from 'graflow'
 import { failureOf } from '../behaviours/support.js'
 import { thrown } from '../thrown.js'
 import { Gate, SharedStore } from './shared-store.js'
@@ -315,6 +315,74 @@ describe('a worker that is stopped', () => {
   })
 })
 
+describe('what is left in hand', () => {
+  it('is named when the worker is told to end at once, task by task', async () => {
+    const client = await store.client()
+    const { gate, node } = gated('waits')
+    const other = gated('waits-too')
+    const worker = await store.started({ tasks: [node, other.node], maxConcurrentTasks: 4 })
+    const lines: string[] = []
+    worker.events.subscribe('log', ({ level, message }) => lines.push(`${level}: ${message}`))
+    await client.start(each(node), [1, 2])
+    await client.start(each(other.node), [1])
+    await Promise.all([gate.reached(2), other.gate.reached(1)])
+    await worker.abandon(500)
+    expect(lines).toContain(
+      `warn: worker ${worker.workerId} ends at once, and gives up 3 tasks (waits 2 times, waits-too); others start it again`,
+    )
+  })
+})
+
+describe('logs of a worker in code', () => {
+  const written: string[] = []
+  let write: jest.SpyInstance
+  beforeEach(() => {
+    written.length = 0
+    write = jest.spyOn(process.stderr, 'write').mockImplementation((line) => written.push(String(line)) > 0)
+  })
+  afterEach(() => write.mockRestore())
+
+  it('are text without logFormat, and JSON, one object a line, with it', async () => {
+    const options = { tasks: [add], logLevel: 'info' } as const
+    const plain = await store.started({ ...options, workerId: 'plain' })
+    const structured = await store.started({ ...options, workerId: 'structured', logFormat: 'json' })
+    await Promise.all([plain.stop(0), structured.stop(0)])
+    const lines = written.flatMap((text) => text.trim().split('\n')).filter((line) => line.includes('is ready'))
+    expect(lines[0]).toMatch(/^\d{4}-\d\d-\d\dT\S+ info {2}worker plain is ready/)
+    expect(JSON.parse(lines[1] ?? '')).toMatchObject({
+      ...{ level: 'info', workerId: 'structured', pid: process.pid, time: expect.any(String) },
+      msg: expect.stringContaining('worker structured is ready'),
+    })
+    expect(thrown(() => store.worker({ tasks: [add], logFormat: 'xml' as never })).message).toContain(
+      'logFormat: expected one of auto, json, text',
+    )
+  })
+})
+
+describe('a join policy', () => {
+  const most = policy('most', (all: readonly { readonly status: string }[]) => `${all.length} outcomes`)
+
+  it('that is exported alone, or stands in the option tasks, is known to a worker that drives a run', async () => {
+    const client = await store.client()
+    await store.started({ tasks: [add, most] })
+    const run = await client.submit(par(add, add).join(most), 1)
+    expect(await run.result()).toBe('2 outcomes')
+  })
+
+  it('is not known to one that has seen none', async () => {
+    const client = await store.client()
+    await store.started({ tasks: [add] })
+    const run = await client.submit(par(add, add).join(most), 1)
+    expect((await failureOf(run.result())).code).toBe('NO_SUCH_POLICY')
+  })
+
+  it('whose name another has is refused', async () => {
+    const other = policy('most', () => 'others')
+    const worker = store.worker({ tasks: [add, most, other] })
+    expect(await failureOf(worker.start())).toMatchObject({ code: 'DUPLICATE_TASK', details: { policy: 'most' } })
+  })
+})
+
 describe('a pool of workers', () => {
   it('starts, scales and stops, and sums up what its workers did', async () => {
     const client = await store.client()
@@ -331,6 +399,29 @@ describe('a pool of workers', () => {
     expect(pool.size).toBe(0)
     expect(pool.tasksProcessed).toBe(1_000)
     expect((await failureOf(pool.scale(1))).code).toBe('CLOSED')
+  })
+
+  it('tells what happens in all of them, in those to come, too, until nobody listens', async () => {
+    const client = await store.client()
+    const pool = store.pool({ workers: 1, tasks: [add], workerId: 'p' })
+    const states: string[] = []
+    const settled = new Map<string, number>()
+    const off = pool.events.subscribe('worker:state', ({ workerId, to }) => states.push(`${workerId} ${to}`))
+    pool.events.subscribe('branches:settled', ({ workerId, succeeded }) => {
+      settled.set(workerId, (settled.get(workerId) ?? 0) + succeeded)
+    })
+    await pool.start()
+    await pool.scale(2)
+    expect(await client.run(each(add), upTo(500))).toHaveLength(500)
+    expect([...settled.values()].reduce((a, b) => a + b, 0)).toBe(500)
+    await pool.scale(1)
+    const ofSecond = states.filter((state) => state.startsWith('p-2')).map((state) => state.slice(4))
+    expect([ofSecond[0], ...ofSecond.slice(-2)]).toEqual(['ready', 'draining', 'stopped'])
+    off()
+    const count = states.length
+    await pool.stop()
+    expect(states).toHaveLength(count)
+    expect(thrown(() => pool.events.subscribe('worker:born' as never, () => undefined)).code).toBe('INVALID_NAME')
   })
 
   it.each([-1, 1.5, 1_001])('refuses %d workers', (workers) => {
