@@ -198,7 +198,10 @@ export class Client implements Graflow {
       const opening = backend.open(request)
       const token = isEarly ? backend.earlyToken?.(request.nonce) : undefined
       // The first group travels right behind: where the run is not opened, it is refused.
-      if (token !== undefined) early = this.#held.drive({ ...run, token })
+      if (token !== undefined) {
+        this.#parts.announcer?.learn(runId, false) // nobody watches a run that is not opened yet
+        early = this.#held.drive({ ...run, token })
+      }
       answer = await opening
       if (answer.status === 'nosession' && this.#parts.reopen !== undefined) {
         // The store took this process for dead, as after a long pause; nothing was opened.

@@ -93,6 +93,27 @@ describe('a run of one group on Redis', () => {
     expect([1, 2]).toContain((await count())['subscribe'])
   })
 
+  it('announces nothing while nobody listens, from the first group on', async () => {
+    const { stage, admin } = stageOn(await privateRedis())
+    await stage.worker('w', [double])
+    const { graflow } = await stage.client()
+    expect(await graflow.run(each(doubled), [1])).toEqual([2])
+    const monitor = await admin.monitor()
+    const sent: string[] = []
+    const mark = new Promise<void>((resolve) => {
+      monitor.on('monitor', (_at: string, [name = '', text]: string[], source: string) => {
+        if (source !== 'lua') sent.push(name.toUpperCase())
+        if (text === 'mark') resolve()
+      })
+    })
+    for (let i = 0; i < 5; i += 1) expect(await graflow.run(each(doubled), [i])).toEqual([i * 2])
+    await admin.echo('mark')
+    await mark
+    monitor.disconnect()
+    expect(sent.filter((name) => name === 'FCALL').length).toBeGreaterThan(5)
+    expect(sent).not.toContain('PUBLISH')
+  })
+
   it('tells of a pause and its end to who listens, also from another client', async () => {
     const { stage } = stageOn(await sharedRedis())
     const { wait, declared, starts, open } = gate()

@@ -3,11 +3,12 @@
  * means, and how a reader that is blocked learns of another session. Reading takes nothing away: what got lost on the wire is read
  * again. Listeners are called from an event of the socket, never from inside an operation.
  */
-import { Command, type Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import type { Clock, Random } from '../../time.js'
 import type { Notice } from '../backend.js'
 import { Listeners } from '../listeners.js'
 import { backoffMs, makeConnection } from './connection.js'
+import { EncodedCommand } from './encoded-command.js'
 import type { Reply, Shard } from './shard.js'
 
 /** How long one read waits for news; then the streams are looked at, in case one was made anew. */
@@ -143,6 +144,8 @@ export class Inbox {
       const session = sessions[keys.indexOf(textOf(key))]
       if (session !== undefined) this.#deliver(session, list(entries))
     }
+    // What the news makes others ask goes out first: somebody waits for it, and the next read would be written and served before.
+    await new Promise<void>((resolve) => setImmediate(resolve))
   }
 
   #deliver(session: string, entries: readonly Reply[]): void {
@@ -209,7 +212,7 @@ export class Inbox {
   }
 
   /** Sends a command; the promise settles in any case. */
-  #send(redis: Redis, [name, ...args]: readonly [string, ...(string | number)[]], mostMs: number): Promise<Reply> {
+  #send(redis: Redis, words: readonly (string | number)[], mostMs: number): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const lost = (): void => settle(() => reject(new Error('the connection is closed')))
       const late = (): void => settle(() => reject(new Error(`no reply within ${mostMs} ms`)))
@@ -220,7 +223,7 @@ export class Inbox {
         act()
       }
       redis.on('close', lost)
-      const command = new Command(name, [...args], { replyEncoding: null })
+      const command = new EncodedCommand(words, [])
       void redis.sendCommand(command)
       command.promise.then(
         (reply) => settle(() => resolve(reply as Reply)),

@@ -7,15 +7,16 @@
  *
  * Replies are as the wire has them: Buffer, number, null, and arrays of these.
  */
-import { Command, type Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { GraflowError } from '../../errors.js'
 import type { Clock, Random } from '../../time.js'
 import { parseAddress, type RedisTarget } from './address.js'
 import { backoffMs, makeConnection } from './connection.js'
+import { type CommandArgument, EncodedCommand } from './encoded-command.js'
 import { type Keys, keysOf, tagOf } from './keys.js'
 import { loadScripts, type Script, type ScriptName } from './scripts.js'
 
-export type Argument = string | number | Uint8Array
+export type Argument = CommandArgument
 /** A reply of Redis with bytes as they are. */
 export type Reply = Buffer | number | null | readonly Reply[]
 
@@ -58,7 +59,7 @@ interface Call {
   readonly what: string
   readonly script: Script | undefined
   /** Of a command, with its name first; of a script, what comes after its key. */
-  readonly args: readonly (string | number | Buffer)[]
+  readonly args: readonly Argument[]
   readonly resolve: (reply: Reply) => void
   readonly reject: (error: unknown) => void
   /** By the clock. */
@@ -175,7 +176,7 @@ export class Shard {
       this.#waiting.push({
         what,
         script,
-        args: args.map(writable),
+        args,
         resolve,
         reject,
         giveUpAt: now + this.#options.retryForMs,
@@ -227,19 +228,15 @@ export class Shard {
     )
   }
 
-  #commandOf({ script, args, needsText }: Call): Command {
-    const options = { replyEncoding: null }
-    if (script === undefined) {
-      const [name, ...rest] = args
-      return new Command(String(name), rest, options)
-    }
+  #commandOf({ script, args, needsText }: Call): EncodedCommand {
+    if (script === undefined) return new EncodedCommand(args, [])
     if (needsText) this.#load(script)
-    return new Command('FCALL', [script.id, 1, this.keys.main, ...args], options)
+    return new EncodedCommand(['FCALL', script.id, 1, this.keys.main], args)
   }
 
   /** Makes Redis know a script, before the call that is sent next. */
   #load(script: Script): void {
-    const load = new Command('FUNCTION', ['LOAD', script.source], { replyEncoding: null })
+    const load = new EncodedCommand(['FUNCTION', 'LOAD', script.source], [])
     load.promise.catch((error: unknown) => {
       const why = asError(error)
       if (!/already exists/.test(why.message)) this.#loadErrors.set(script, why) // else somebody else has loaded it
@@ -493,11 +490,6 @@ export class Shard {
     )
   }
 }
-
-const writable = (argument: Argument): string | number | Buffer =>
-  typeof argument === 'string' || typeof argument === 'number' || Buffer.isBuffer(argument)
-    ? argument
-    : Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength)
 
 /** The word in capitals with which an error of Redis begins. */
 const wordOf = (error: Error): string => /^-?([A-Z]+) /.exec(error.message)?.[1] ?? ''

@@ -1,0 +1,50 @@
+import fc from 'fast-check'
+import { Command } from 'ioredis'
+import { encodeCommand } from '../../lib/backend/redis/encoded-command.js'
+
+/** As the library writes it. */
+const written = (words: readonly (string | number | Buffer)[]): Buffer => {
+  const [name, ...args] = words
+  return Buffer.from(new Command(String(name), args).toWritable({}))
+}
+
+describe('encoded command', () => {
+  it('writes what the library writes, whatever the arguments are', () => {
+    const text = fc.string({ unit: 'grapheme', maxLength: 80 })
+    const argument = fc.oneof(
+      text,
+      fc.integer(),
+      fc.double({ noNaN: true }),
+      fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+    )
+    fc.assert(
+      fc.property(fc.array(text, { minLength: 1 }), fc.array(argument), (head, args) => {
+        expect(encodeCommand(head, args)).toEqual(written([...head, ...args]))
+      }),
+    )
+  })
+
+  it('counts bytes, not characters, whether a text is short or long', () => {
+    for (const length of [1, 10, 31, 32, 100]) {
+      for (const letter of ['ä', '€', '𝄞', '\ud800'])
+        expect(encodeCommand(['SET'], [letter.repeat(length), `${'a'.repeat(length)}${letter}`, 'b'])).toEqual(
+          written(['SET', letter.repeat(length), `${'a'.repeat(length)}${letter}`, 'b']),
+        )
+    }
+  })
+
+  it('makes room for arguments of any size, and forgets it', () => {
+    const large = Buffer.alloc(3_000_000, 7)
+    expect(encodeCommand(['SET', 'k'], [large]).equals(written(['SET', 'k', large]))).toBe(true)
+    const text = 'é'.repeat(50_000)
+    expect(encodeCommand(['SET', 'k'], [text]).equals(written(['SET', 'k', text]))).toBe(true)
+    expect(encodeCommand(['PING'], [])).toEqual(written(['PING']))
+  })
+
+  it('does not write into what it gave before', () => {
+    const first = encodeCommand(['GET'], ['one'])
+    const before = Buffer.from(first)
+    encodeCommand(['GET'], ['another'])
+    expect(first).toEqual(before)
+  })
+})
