@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import type { Backend } from './backend/backend.js'
 import { openMemoryBackend } from './backend/kernel/memory-backend.js'
 import { patient } from './backend/patient.js'
+import { parseAddress } from './backend/redis/address.js'
 import { openRedisBackend } from './backend/redis/redis-backend.js'
 import { Announcer } from './cluster/announcer.js'
 import { Membership } from './cluster/membership.js'
@@ -26,7 +27,8 @@ const DEFAULT_KEY_PREFIX = 'graflow'
 const SESSION_TTL_MS = 3_000
 
 /**
- * Connects to a store. Without an address, or with `memory:`, it is this process: the same engine and the same semantics, no server. A
+ * Connects to a store. Without an address, or with `memory:`, it is this process: the same engine and the same semantics, no server; an
+ * address that is there but undefined, as of a variable that is not set, is told in the log. A
  * task in any queue and with any `requires` runs here. With the address of a Redis (`redis://`, `rediss://`, `unix://`) sequential tasks
  * run here, and groups on worker processes that have the same key prefix.
  *
@@ -39,7 +41,8 @@ const SESSION_TTL_MS = 3_000
  */
 export function connect(address?: Address, options?: ConnectOptions): Promise<Graflow>
 export function connect(options: ConnectOptions): Promise<Graflow>
-export async function connect(first?: Address | ConnectOptions, second?: ConnectOptions): Promise<Graflow> {
+export async function connect(...given: [first?: Address | ConnectOptions, second?: ConnectOptions]): Promise<Graflow> {
+  const [first, second] = given
   const address = typeof first === 'object' ? undefined : first
   const options = checkOptions<ConnectOptions>('connect', CONNECT_OPTIONS, typeof first === 'object' ? first : second)
   const limits = { ...DEFAULT_LIMITS, ...checkOptions('connect: limits', LIMIT_OPTIONS, options.limits) }
@@ -60,6 +63,13 @@ export async function connect(first?: Address | ConnectOptions, second?: Connect
   const stopLog = writeLogLines(emitter, options.logLevel ?? 'info', (line) => {
     process.stderr.write(`${line}\n`)
   })
+  if (given.length > 0 && first === undefined)
+    emitter.emit('log', {
+      level: 'warn',
+      message:
+        'embedded: connect was given undefined for an address (a variable that is not set?), so all runs stay in this process; ' +
+        "if that is meant, write connect() or connect('memory:')",
+    })
   const onClose: (() => Promise<void> | void)[] = []
   const announcer = isEmbedded ? undefined : new Announcer({ backend: near, clock, sender: session })
   if (announcer !== undefined) {
@@ -75,6 +85,7 @@ export async function connect(first?: Address | ConnectOptions, second?: Connect
   const served = isEmbedded ? 'all' : []
   const membership: Membership = await Membership.open({
     ...{ backend: near, session, clock, random, emitter, arrivals: engine.arrivals, graphs: engine.graphs },
+    storeFlags: typeof address === 'string' && !isEmbedded ? storeFlagsOf(address, keyPrefix) : [],
     // A store in this process cannot be lost to itself.
     ttlMs: isEmbedded ? Number.POSITIVE_INFINITY : SESSION_TTL_MS,
     info: {
@@ -108,6 +119,12 @@ export async function connect(first?: Address | ConnectOptions, second?: Connect
   }
   return client // its methods' types are the interface's: the class has them untyped
 }
+
+/** With which a worker finds the same store, as messages show it: without the password. */
+const storeFlagsOf = (address: string, keyPrefix: string): readonly string[] => [
+  ...['--redis-url', parseAddress(address).shown],
+  ...(keyPrefix === DEFAULT_KEY_PREFIX ? [] : ['--redis-key-prefix', keyPrefix]),
+]
 
 export interface StoreOptions {
   readonly keyPrefix: string

@@ -277,6 +277,7 @@ export class WorkerCore {
     const membership = await Membership.open({
       ...{ backend: near, session, info, ttlMs: SESSION_TTL_MS, clock, random, emitter },
       ...{ arrivals: engine.arrivals, graphs: engine.graphs },
+      storeFlags: keyPrefix === DEFAULTS.keyPrefix ? [] : ['--redis-key-prefix', keyPrefix],
       holdings: {
         known: () => held.known(),
         lose: ({ gid, token }) => held.hear({ kind: 'lost', gid, token }),

@@ -42,6 +42,8 @@ export interface MembershipOptions {
   readonly arrivals: Arrivals
   readonly graphs: Pick<GraphStore, 'restore'>
   readonly holdings: Holdings
+  /** Flags with which a worker finds this store, for messages. */
+  readonly storeFlags?: readonly string[]
 }
 
 /** `lost`: the store does not know the session, and it is being opened again. */

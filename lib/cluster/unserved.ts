@@ -7,6 +7,7 @@ import type { Backend, GroupSpec, SessionStatus } from '../backend/backend.js'
 import type { Arrivals } from '../engine/arrivals.js'
 import { noHandler } from '../engine/start.js'
 import type { Emitter } from '../events.js'
+import { didYouMean } from '../flow/nearest.js'
 import type { Clock, Random } from '../time.js'
 import { Rounds } from './rounds.js'
 
@@ -16,6 +17,8 @@ export interface UnservedParts {
   readonly clock: Clock
   readonly random: Random
   readonly emitter: Emitter
+  /** Flags with which a worker finds this store, for messages. */
+  readonly storeFlags?: readonly string[]
 }
 
 const ROUND_MS = 1_000
@@ -92,7 +95,19 @@ export class Unserved {
     const unknown = spec.tasks.find((task) => !isKnown(task))
     if (asked.length > 0 && unknown !== undefined && waitedMs >= FAIL_AFTER_MS) {
       const path = spec.gid.slice(spec.runId.length + 1)
-      this.#parts.arrivals.fail(spec.gid, noHandler(unknown, path, asked.map(({ baseId }) => baseId).sort()))
+      const known = [...asked].sort((a, b) => (a.baseId < b.baseId ? -1 : 1))
+      const near = didYouMean(
+        unknown,
+        known.flatMap(({ tasks }) => (tasks === 'all' ? [] : tasks)),
+      )
+      const error = noHandler(
+        unknown,
+        path,
+        known.map(({ baseId }) => baseId),
+        described(known),
+        `Start a worker that has it${near}: ${commandFor(spec, this.#parts.storeFlags)}`,
+      )
+      this.#parts.arrivals.fail(spec.gid, error)
       return
     }
     if (waitedMs < TELL_AFTER_MS || watch.isTold) return
@@ -105,10 +120,40 @@ export class Unserved {
     const what = requires.length === 0 ? tasks.join(', ') : `${tasks.join(', ')} (requires ${requires.join(', ')})`
     emitter.emit('log', {
       level: 'warn',
-      message: `waiting for ${what}: ${who} with this key prefix; start one: graflow-worker --tasks …`,
+      message: `waiting for ${what}: ${who} with this key prefix; start one: ${commandFor(spec, this.#parts.storeFlags)}`,
       runId,
     })
   }
+}
+
+/** Workers, and names of each, that a message has. */
+const MOST_WORKERS = 5
+const MOST_NAMES = 8
+
+const some = (names: readonly string[] | 'all'): string =>
+  names === 'all'
+    ? 'all'
+    : names.length === 0
+      ? 'none'
+      : `${names.slice(0, MOST_NAMES).join(', ')}${names.length > MOST_NAMES ? `, and ${names.length - MOST_NAMES} more` : ''}`
+
+/** Who was asked, and what each has. */
+function described(workers: readonly SessionStatus[]): string {
+  const shown = workers
+    .slice(0, MOST_WORKERS)
+    .map(
+      ({ baseId, queues, tasks, capabilities }) =>
+        `${baseId} (queues: ${some(queues === 'all' ? queues : queues.filter((name) => name !== 'runs'))}; ` +
+        `tasks: ${some(tasks)}${capabilities.length === 0 ? '' : `; capabilities: ${some(capabilities)}`})`,
+    )
+  return `${shown.join(', ')}${workers.length > MOST_WORKERS ? `, and ${workers.length - MOST_WORKERS} more` : ''}`
+}
+
+/** The command line of a worker that could take the group, as far as it is known here. */
+function commandFor({ queue, requires }: GroupSpec, storeFlags: readonly string[] = []): string {
+  const queues = queue === 'default' ? [] : ['--queue', queue]
+  const capabilities = requires.flatMap((name) => ['--capability', name])
+  return ['graflow-worker', '--tasks', '<its module>', ...queues, ...capabilities, ...storeFlags].join(' ')
 }
 
 const has = (names: readonly string[] | 'all', name: string): boolean => names === 'all' || names.includes(name)

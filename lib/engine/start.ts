@@ -82,15 +82,21 @@ function call(definition: TaskExpression, input: unknown, context: HandlerContex
   }
 }
 
-/** The error for a task that nobody can run. */
-export const noHandler = (task: string, path: string, asked: readonly string[]): GraflowError =>
-  new GraflowError(
-    'NO_HANDLER',
-    `no worker knows task "${task}" (at ${path}); asked: ${asked.join(', ')}. Start a worker with its module, or pass the task with its handler`,
-    {
-      details: { task, path, asked },
-    },
-  )
+/**
+ * The error for a task that nobody can run.
+ * @param who those asked, with what they have; `asked` without it
+ * @param todo what helps
+ */
+export const noHandler = (
+  task: string,
+  path: string,
+  asked: readonly string[],
+  who = asked.join(', '),
+  todo = 'Start a worker with its module, or pass the task with its handler',
+): GraflowError =>
+  new GraflowError('NO_HANDLER', `no worker knows task "${task}" (at ${path}); asked: ${who}. ${todo}`, {
+    details: { task, path, asked },
+  })
 
 function startGuarded(
   services: StartServices,

@@ -106,6 +106,26 @@ describe('a join that cannot be met', () => {
 })
 
 describe('connect', () => {
+  it('that is given undefined for an address is embedded, and says so once; connect() says nothing', async () => {
+    const lines: string[] = []
+    const write = jest.spyOn(process.stderr, 'write').mockImplementation((line) => lines.push(String(line)) > 0)
+    try {
+      const unset: string | undefined = undefined
+      const clients = [await connect(unset), await connect(unset, { keyPrefix: 'p' })]
+      const meant = [await connect(), await connect('memory:'), await connect({ keyPrefix: 'p' })]
+      const silent = await connect(unset, { logLevel: 'silent' })
+      for (const client of [...clients, ...meant, silent]) await client.close()
+    } finally {
+      write.mockRestore()
+    }
+    expect(lines).toHaveLength(2)
+    for (const line of lines) {
+      expect(line).toContain(
+        ' warn  embedded: connect was given undefined for an address (a variable that is not set?)',
+      )
+    }
+  })
+
   const wrong: readonly (readonly [string, ConnectOptions, says: RegExp])[] = [
     ['an unknown option', { maxConcurrency: 3 } as ConnectOptions, /maxConcurrency.*maxConcurrentTasks/s],
     ['no slots', { maxConcurrentTasks: 0 }, /maxConcurrentTasks.*from 1 to.*got 0/s],

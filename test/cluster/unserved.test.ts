@@ -35,7 +35,12 @@ function awaiting(group: GroupSpec, live: { sessions: SessionStatus[] }) {
       return Promise.resolve(live.sessions)
     },
   }
-  const unserved = new Unserved({ backend: { inspect } as never, arrivals, clock, random: seededRandom(1), emitter })
+  const log: string[] = []
+  emitter.subscribe('log', ({ message }) => log.push(message))
+  const unserved = new Unserved({
+    ...{ backend: { inspect } as never, arrivals, clock, random: seededRandom(1), emitter },
+    storeFlags: ['--redis-key-prefix', 'p'],
+  })
   const arrival = arrivals.expect(group.gid)
   arrival.dispatched({ hash: 'hash', graph }, group)
   const ended = arrival.promise.then(
@@ -52,7 +57,7 @@ function awaiting(group: GroupSpec, live: { sessions: SessionStatus[] }) {
       for (let i = 0; i < 20; i += 1) await Promise.resolve()
     }
   }
-  return { told, looks, pass, unserved, arrivals, end: () => end }
+  return { told, log, looks, pass, unserved, arrivals, end: () => end }
 }
 
 describe('a group that waits', () => {
@@ -70,6 +75,26 @@ describe('a group that waits', () => {
     expect(told).toEqual([{ queue: 'default', workers: 2 }])
     await pass(4_000)
     expect(end()).toMatchObject({ code: 'NO_HANDLER', details: { task: 'resize', path: '0', asked: ['a', 'b'] } })
+    await unserved.stop()
+  })
+
+  it('X15: says what those have that were asked, and the command line that would serve it', async () => {
+    const { pass, end, log, unserved } = awaiting(spec({ queue: 'images', requires: ['gpu'] }), {
+      sessions: [
+        worker('b', { queues: ['images', 'runs'], tasks: ['resise', ...Array.from({ length: 9 }, (_, i) => `t${i}`)] }),
+        worker('a', { queues: ['images', 'default'], tasks: [], capabilities: ['avx'] }),
+      ],
+    })
+    await pass(13_000)
+    const command = 'graflow-worker --tasks <its module> --queue images --capability gpu --redis-key-prefix p'
+    expect((end() as Error).message).toBe(
+      'no worker knows task "resize" (at 0); asked: a (queues: images, default; tasks: none; capabilities: avx), ' +
+        'b (queues: images; tasks: resise, t0, t1, t2, t3, t4, t5, t6, and 2 more). ' +
+        `Start a worker that has it (did you mean "resise"?): ${command}`,
+    )
+    expect(log).toEqual([
+      `waiting for resize (requires gpu): no live worker of queue "images" can do it with this key prefix; start one: ${command}`,
+    ])
     await unserved.stop()
   })
 

@@ -10,6 +10,9 @@ describe('an address of Redis', () => {
     ['redis://[::1]:7000', { host: '::1', port: 7000, db: 0, isTls: false }],
     ['redis://ada:s%40cret@localhost', { host: 'localhost', username: 'ada', password: 's@cret' }],
     ['redis://:secret@localhost', { host: 'localhost', password: 'secret' }],
+    ['redis://localhost?db=3', { host: 'localhost', db: 3 }],
+    ['redis://localhost/3?db=3&family=6', { db: 3, family: 6 }],
+    ['rediss://localhost:7000/?family=0', { port: 7000, db: 0, family: 0 }],
     ['unix:///run/redis.sock', { path: '/run/redis.sock', db: 0, isTls: false }],
     ['unix://ada:secret@/run/redis.sock?db=2', { path: '/run/redis.sock', username: 'ada', password: 'secret', db: 2 }],
   ])('%s', (address, target) => {
@@ -41,6 +44,26 @@ describe('an address of Redis', () => {
       code: 'INVALID_OPTION',
       message: expect.stringContaining('redis://[user:password@]host[:port][/db]'),
     })
+  })
+
+  it.each([
+    ['redis://localhost?tls=true', 'there is no setting "tls": behind the question mark may stand db and family'],
+    ['redis://localhost/2?db=2&DB=2', 'there is no setting "DB"'],
+    ['redis://localhost?password=geheim', 'user and password stand before the @'],
+    ['unix:///run/redis.sock?family=4', 'there is no setting "family": behind the question mark may stand db'],
+    ['unix:///run/redis.sock?db=x', 'db: expected the number of a database, got "x"'],
+    ['redis://localhost?family=5', 'family: expected 4 or 6, the version of IP, or 0 for either, got "5"'],
+    ['redis://localhost/1?db=2', 'the database is 1 in the path and 2 behind the question mark: name it once'],
+    ['redis://localhost?', ''],
+  ])('%j has no settings that would be ignored', (address, says) => {
+    if (says === '') {
+      expect(parseAddress(address)).toMatchObject({ db: 0 })
+      return
+    }
+    const error = thrown(() => parseAddress(address))
+    expect(error.code).toBe('INVALID_OPTION')
+    expect(error.message).toContain(says)
+    expect(error.message).not.toContain('geheim')
   })
 
   it('never shows a password, not even of what cannot be read', () => {

@@ -139,6 +139,19 @@ describe('settings', () => {
   })
 })
 
+describe('a password that Redis does not ask for', () => {
+  it('is no matter: nothing is said of it, neither by the worker nor by the thread that renews its session', async () => {
+    const { port } = await sharedRedis()
+    const address = `redis://:geheim@127.0.0.1:${port}`
+    const child = await ready(worker(['--tasks', tasks, '--redis-url', address, '--key-prefix', freshPrefix()]))
+    child.signal('SIGTERM')
+    expect((await child.ends(5_000)).code).toBe(0)
+    const lines = child.output.trim().split('\n')
+    expect(lines.filter((line) => !line.startsWith('{'))).toEqual([])
+    expect(child.output).not.toMatch(/password|geheim/)
+  })
+})
+
 describe('a metrics port', () => {
   it('that is in use ends it with exit code 2, saying which address, and what to do', async () => {
     const other = createServer(() => undefined)

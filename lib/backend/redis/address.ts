@@ -10,6 +10,8 @@ export interface RedisTarget {
   readonly shown: string
   readonly host?: string
   readonly port?: number
+  /** The version of IP to look the host up for; 0 for either. */
+  readonly family?: number
   /** Of a unix socket. */
   readonly path?: string
   readonly username?: string
@@ -21,8 +23,13 @@ export interface RedisTarget {
 const FORMS = 'redis://[user:password@]host[:port][/db], rediss://… for TLS, or unix:///path/to/redis.sock[?db=n]'
 const DEFAULT_PORT = 6379
 
+/** What may stand behind the question mark, and what it may be. */
+const PARAMETERS = { db: /^\d{1,6}$/, family: /^[046]$/ } as const
+type Parameters = Readonly<Partial<Record<keyof typeof PARAMETERS, number>>>
+
 /**
- * Reads an address: what is shown of `redis://ada:secret@localhost/2` is `redis://ada:***@localhost:6379/2`.
+ * Reads an address: what is shown of `redis://ada:secret@localhost/2` is `redis://ada:***@localhost:6379/2`. Behind a question mark may
+ * stand `db`, instead of the path, and `family`: the version of IP to look the host up for, 0 for either.
  *
  * @throws GraflowError INVALID_OPTION
  */
@@ -34,11 +41,16 @@ export function parseAddress(address: string): RedisTarget {
   }
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const port = url.port === '' ? DEFAULT_PORT : Number(url.port)
-  const db = dbOf(url.pathname.replace(/^\/|\/$/g, ''), address)
+  const path = url.pathname.replace(/^\/|\/$/g, '')
+  const parameters = parametersOf(url.search.slice(1) + url.hash, ['db', 'family'])
+  const db = path === '' ? (parameters.db ?? 0) : dbOf(path, address)
+  if (parameters.db !== undefined && parameters.db !== db)
+    throw invalid(`the database is ${db} in the path and ${parameters.db} behind the question mark: name it once`)
   return {
     shown: `${url.protocol}//${shownUser(url)}${url.hostname}:${port}${db === 0 ? '' : `/${db}`}`,
     host,
     port,
+    ...(parameters.family !== undefined && { family: parameters.family }),
     ...userOf(url, address),
     db,
     isTls: url.protocol === 'rediss:',
@@ -46,19 +58,39 @@ export function parseAddress(address: string): RedisTarget {
 }
 
 /** By hand: a URL with a user must have a host, which a path has not. */
-const UNIX = /^unix:\/\/(?:([^:@/?]*)(?::([^@/?]*))?@)?(\/[^/?][^?]*)(?:\?db=(\d{1,6}))?$/
+const UNIX = /^unix:\/\/(?:([^:@/?]*)(?::([^@/?]*))?@)?(\/[^/?][^?]*)(?:\?(.*))?$/s
 
 function unixTarget(address: string): RedisTarget {
-  const [, username = '', password = '', path, db = ''] = UNIX.exec(address) ?? []
+  const [, username = '', password = '', path, query = ''] = UNIX.exec(address) ?? []
   if (path === undefined) throw unreadable(address)
+  const { db = 0 } = parametersOf(query, ['db'])
   const user = { username, password }
   return {
-    shown: `unix://${shownUser(user)}${decoded(path, address)}${Number(db) === 0 ? '' : `?db=${Number(db)}`}`,
+    shown: `unix://${shownUser(user)}${decoded(path, address)}${db === 0 ? '' : `?db=${db}`}`,
     path: decoded(path, address),
     ...userOf(user, address),
-    db: Number(db),
+    db,
     isTls: false,
   }
+}
+
+/** What is not known is refused: a setting that has no effect is worse than none. Values are not shown: one may be a password. */
+function parametersOf(query: string, known: readonly (keyof Parameters)[]): Parameters {
+  const found: Partial<Record<keyof Parameters, number>> = {}
+  for (const [given, value] of new URLSearchParams(query)) {
+    const name = known.find((one) => one === given)
+    const says = `behind the question mark may stand ${known.join(' and ')}`
+    if (name === undefined) {
+      const wanted = /^(password|username|user|pass)$/i.test(given) ? '; user and password stand before the @' : ''
+      throw invalid(`there is no setting ${JSON.stringify(given.slice(0, 50))}: ${says}${wanted}`)
+    }
+    if (!PARAMETERS[name].test(value)) {
+      const range = name === 'db' ? 'the number of a database' : '4 or 6, the version of IP, or 0 for either'
+      throw invalid(`${name}: expected ${range}, got ${JSON.stringify(value.slice(0, 20))}`)
+    }
+    found[name] = Number(value)
+  }
+  return found
 }
 
 interface User {
@@ -88,6 +120,8 @@ function decoded(text: string, address: string): string {
     throw unreadable(address)
   }
 }
+
+const invalid = (fault: string): GraflowError => new GraflowError('INVALID_OPTION', `the address of Redis: ${fault}`)
 
 /** What cannot be read may still hold a password: everything before the last @ is left out. */
 const unreadable = (address: string): GraflowError =>

@@ -27,6 +27,7 @@ export function makeConnection({ target, name, connectTimeoutMs, random, onError
     ...(target.path !== undefined
       ? { path: target.path }
       : { host: target.host ?? 'localhost', port: target.port ?? 6379 }),
+    ...(target.family !== undefined && { family: target.family }),
     ...(target.username !== undefined && { username: target.username }),
     ...(target.password !== undefined && { password: target.password }),
     ...(target.isTls && { tls: {} }),
@@ -45,8 +46,34 @@ export function makeConnection({ target, name, connectTimeoutMs, random, onError
     retryStrategy: (times) => backoffMs(times - 1, random),
   })
   redis.on('error', onError)
+  hush(redis)
   return redis
 }
+
+type Answered = (error: Error | null | undefined, reply?: unknown) => void
+
+/**
+ * Two things that ioredis writes to the console in its own words, and that change nothing: a password that this Redis does not ask for, and a
+ * user that may not read INFO. The renewal thread does the same.
+ */
+function hush(redis: Redis): void {
+  const quiet = (name: 'auth' | 'info', isHarmless: RegExp): void => {
+    const ask = redis[name].bind(redis) as (...args: unknown[]) => Promise<unknown> // of all its forms, the one that ioredis calls
+    const asked = (...args: unknown[]): Promise<unknown> => {
+      const done = args.at(-1)
+      if (typeof done !== 'function') return ask(...args)
+      return ask(...args.slice(0, -1), (error: Error | null | undefined, reply: unknown) => {
+        const isQuiet = error instanceof Error && isHarmless.test(error.message)
+        ;(done as Answered)(isQuiet ? null : error, isQuiet ? '' : reply)
+      })
+    }
+    Object.defineProperty(redis, name, { value: asked })
+  }
+  quiet('auth', NOT_ASKED_FOR)
+  quiet('info', /NOPERM/)
+}
+
+const NOT_ASKED_FOR = /no password is set|without any password configured for the default user/
 
 /** How long to wait before attempt n + 1, n from 0: growing, and never the same for all who wait. */
 export function backoffMs(attempt: number, random: Random): number {

@@ -176,8 +176,9 @@ export class Renewal {
 }
 
 /** As ioredis takes it: plain data, which a thread can be given. */
-const threadTarget = ({ host, port, path, username, password, db, isTls }: RedisTarget): object => ({
+const threadTarget = ({ host, port, path, family, username, password, db, isTls }: RedisTarget): object => ({
   ...(path === undefined ? { host, port } : { path }),
+  ...(family !== undefined && { family }),
   ...(username !== undefined && { username }),
   ...(password !== undefined && { password }),
   ...(isTls && { tls: {} }),

@@ -20,6 +20,21 @@ const nowMs = () => Number(process.hrtime.bigint() / 1_000_000n)
 /** Quick at first: who is not back within 200 ms of being missed is taken for dead, as far as others are back. */
 const pauseMs = (times) => (times <= 20 ? Math.min(20 * 2 ** (times - 1), 150) : 500)
 
+/** As connection.ts does: ioredis writes these to the console, and they change nothing. */
+const quiet = (redis, name, isHarmless) => {
+  const ask = redis[name].bind(redis)
+  Object.defineProperty(redis, name, {
+    value: (...args) => {
+      const done = args.at(-1)
+      if (typeof done !== 'function') return ask(...args)
+      return ask(...args.slice(0, -1), (error, reply) => {
+        const isQuiet = error instanceof Error && isHarmless.test(error.message)
+        done(isQuiet ? null : error, isQuiet ? '' : reply)
+      })
+    },
+  })
+}
+
 const connect = (name) => {
   const redis = new Redis({
     ...connection,
@@ -34,6 +49,8 @@ const connect = (name) => {
     retryStrategy: (times) => Math.ceil(pauseMs(times) * (0.5 + Math.random() / 2)),
   })
   redis.on('error', () => undefined) // the next attempt follows by itself
+  quiet(redis, 'auth', /no password is set|without any password configured for the default user/)
+  quiet(redis, 'info', /NOPERM/)
   return redis
 }
 
