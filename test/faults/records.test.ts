@@ -156,7 +156,7 @@ describe('hints', () => {
     await fill(5_000, (all) => all.rpush(keys.todo, garbage()))
     await fill(5_000, (all) => all.zadd(keys.waiting, below(1e9), garbage()))
     await redis.rpush(keys.lost, garbage(), 'nobody', '')
-    await redis.set(keys.spec('other/spec'), Buffer.from([0xff, 0, 1, 2, 3]))
+    await redis.hset(keys.group('other/spec'), 'h', Buffer.from([0xff, 0, 1, 2, 3]))
     await redis.set(keys.table('other/table'), garbage())
     await redis.hset(keys.group('other/state'), 's', garbage())
     await redis.del(keys.group('other/type'))

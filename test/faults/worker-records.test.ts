@@ -123,10 +123,10 @@ describe('a worker', () => {
     const run = await client.start(each(gated), [{ n: 0 }])
     const gid = `${run.id}/0`
     await until(async () => (await run.status()).groups[0]?.ready === 1, 'the group is dispatched')
-    const spec = await stage.redis.getBuffer(stage.keys.spec(gid))
+    const spec = await stage.redis.hgetBuffer(stage.keys.group(gid), 'g')
     const newer = spec?.toString('latin1').replace('"rule":"first-failure"', '"rule":"quorum-of-3!"') ?? ''
     expect(newer).toContain('quorum')
-    await stage.redis.set(stage.keys.spec(gid), Buffer.from(newer, 'latin1'))
+    await stage.redis.hset(stage.keys.group(gid), 'g', Buffer.from(newer, 'latin1'))
     const worker = await stage.worker('old')
     expect(await client.run(each(gated), [{ n: 1 }])).toEqual([1])
     expect(stage.ledger.notes('start').map(({ details }) => details['n'])).toEqual([1])
@@ -136,7 +136,7 @@ describe('a worker', () => {
 
   it.each([
     ['state', (stage: Stage, gid: string) => stage.redis.hset(stage.keys.group(gid), 's', 'o 1 ? garbage')],
-    ['head', (stage: Stage, gid: string) => stage.redis.set(stage.keys.spec(gid), Buffer.from([0xff, 0, 9, 10, 1]))],
+    ['head', (stage: Stage, gid: string) => stage.redis.hset(stage.keys.group(gid), 'h', Buffer.from([0xff, 0, 9, 10, 1]))],
     ['branch table', (stage: Stage, gid: string) => stage.redis.set(stage.keys.table(gid), 'short')],
     [
       'type',

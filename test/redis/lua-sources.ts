@@ -72,7 +72,7 @@ export function keysUsed(text: string): Set<string> {
   each(new RegExp(`${GROUP} \\.\\. '(:i)[0-9]*'`, 'g'), (name) => `:b:…${name}…`)
   each(new RegExp(`${RUN} \\.\\. '(:(?:v|k|ch|cx|cn))'`, 'g'), (name) => `:r:…${name}`)
   each(new RegExp(`${RUN} \\.\\. '(:cl:)'`, 'g'), (name) => `:r:…${name}…`)
-  if (/\bload\(|\bg\.b\b/.test(code)) for (const suffix of ['', ':g']) found.add(`:b:…${suffix}`)
+  if (/\bload\(|\bg\.b\b/.test(code)) found.add(':b:…')
   if (/\bloadRun\(|\brun\.key\b/.test(code)) found.add(':r:…')
   return found
 }

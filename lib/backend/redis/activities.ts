@@ -181,8 +181,10 @@ export class Activities {
       })
       return
     }
-    const [, kind, gid] = /^(group|settled|state) (.+)$/s.exec(message.toString()) ?? []
-    if (gid === undefined) return
-    if (kind === 'group' || kind === 'settled' || kind === 'state') this.#listeners.tell(runId, { kind, gid })
+    for (const line of message.toString().split('\n')) {
+      const [, kind, gid] = /^(group|settled|state) (.+)$/.exec(line) ?? []
+      if (gid === undefined) continue
+      if (kind === 'group' || kind === 'settled' || kind === 'state') this.#listeners.tell(runId, { kind, gid })
+    }
   }
 }

@@ -11,7 +11,6 @@ export function keysOf(tag: string) {
     lane: (lane: number | string) => `${tag}:q:${lane}`,
     delayed: `${tag}:d`,
     group: (gid: string) => `${tag}:b:${gid}`,
-    spec: (gid: string) => `${tag}:b:${gid}:g`,
     table: (gid: string) => `${tag}:b:${gid}:d`,
     segment: (gid: string, k: number | string) => `${tag}:b:${gid}:i${k}`,
     returned: (gid: string) => `${tag}:b:${gid}:r`,

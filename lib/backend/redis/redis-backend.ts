@@ -22,7 +22,7 @@ import { channel } from './operations/channels.js'
 import { control } from './operations/control.js'
 import { getGraph, hasGraph, putGraph } from './operations/graphs.js'
 import { inspectorOf } from './operations/inspect.js'
-import { open } from './operations/open.js'
+import { earlyToken, open } from './operations/open.js'
 import { session } from './operations/session.js'
 import { settle } from './operations/settle.js'
 import { step } from './operations/step.js'
@@ -126,7 +126,7 @@ class RedisBackend implements Backend {
   }
 
   earlyToken(nonce: string): Token {
-    return `?.${nonce}-1`
+    return earlyToken(nonce)
   }
 
   acquire(request: Parameters<Backend['acquire']>[0]): ReturnType<Backend['acquire']> {

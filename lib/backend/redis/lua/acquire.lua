@@ -2,12 +2,16 @@
 -- Uses: base groups barrier waking commit grants
 -- Grants up to `max` branches to a session, one token a group. A session that got less waits from then on.
 -- KEYS: T:m
--- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:b:<gid>:c T:r:<run> T:d T:due T:wait T:wb
+-- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:b:<gid>:c T:r:<run> T:d T:due T:wait T:wb
 -- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, lanes known, queues (,a,b, or *), capabilities (,a,b, or *),
 --   how many can be started at once, then for each queue: its name, numbers of its lanes with commas between
 -- Answers: OK isMore next-due (then the grants, 12 parts each) | NOSESSION | LANES fields (of T:l, a list)
 local session, nonce, most, bytesLeft, deeper, graceMs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-glance('fence', 'ready', 'lanes', 'ahead')
+local names = { 'ahead', 'fence', 'ready', 'lanes' }
+for i = 11, #ARGV, 2 do
+  names[#names + 1] = 'p:' .. ARGV[i]
+end
+glance(names)
 local me = call('HMGET', T .. ':wi:' .. session, 'base', 'wait', 'nonces')
 if not me[1] then
   return { 'NOSESSION' }
@@ -27,7 +31,7 @@ local cursors = {}
 local startable = tonumber(ARGV[10])
 for i = 11, #ARGV, 2 do
   if shardValue('p:' .. ARGV[i]) ~= '1' then
-    for lane in string.gmatch(ARGV[i + 1], '%d+') do
+    for lane in gmatch(ARGV[i + 1], '%d+') do
       cursors[#cursors + 1] = { lane = lane, at = 0, entries = {}, position = 1 }
     end
   end
@@ -84,7 +88,7 @@ end
 
 -- Whether something of the group could be granted to this session; takes it out of its lane where it does not belong there.
 local function consider(gid, lane)
-  local g = load(gid)
+  local g = load(gid, nil, true)
   cleared = cleared + 1
   if not g or g.lane ~= lane then
     strays[#strays + 1] = { lane, gid }
@@ -215,20 +219,21 @@ if not isRepeat and (isMore or not wasWaiting) and shardNumber('ready') - taken 
   ringAll(true)
 end
 if taken > 0 or promoted > 0 or #strays > 0 or #brokenOrder > 0 or #groupOrder > 0 or #woken > 0 then
-  if taken > 0 then
-    call('HLEN', T .. ':o:' .. session)
-  end
   commit()
   for _, stray in ipairs(strays) do
     call('ZREM', T .. ':q:' .. stray[1], stray[2])
   end
 end
+local fields = {}
 if taken > 0 then
-  call('HSET', T .. ':wi:' .. session, 'nonces', ' ' .. nonce .. (nonces == '' and ' ' or sub(nonces, 1, 400)))
+  fields[1], fields[2] = 'nonces', ' ' .. nonce .. (nonces == '' and ' ' or sub(nonces, 1, 400))
 end
 if waits then
-  call('HSET', T .. ':wi:' .. session, 'wait', left .. '\t' .. deeper .. '\t' .. ARGV[8] .. '\t' .. ARGV[9])
-  call('ZADD', T .. ':wait', whole(now() * 1000 + wallMicros % 1000), session)
+  fields[#fields + 1], fields[#fields + 2] = 'wait', concat({ left, '\t', deeper, '\t', ARGV[8], '\t', ARGV[9] })
+end
+many('HSET', T .. ':wi:' .. session, fields)
+if waits then
+  call('ZADD', T .. ':wait', now() * 1000 + wallMicros % 1000, session)
 elseif wasWaiting and not isRepeat then
   call('HDEL', T .. ':wi:' .. session, 'wait')
   call('ZREM', T .. ':wait', session)

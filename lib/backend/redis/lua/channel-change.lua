@@ -2,7 +2,7 @@
 -- Uses: base groups channels
 -- Adds to a number, or deletes a channel: neither needs room, so both work when memory is full.
 -- KEYS: T:m
--- Derives: T:r:<run> T:r:<run>:ch T:r:<run>:cx T:r:<run>:cl:<key> T:r:<run>:cn T:b:<gid> T:b:<gid>:g T:b:<gid>:d
+-- Derives: T:r:<run> T:r:<run>:ch T:r:<run>:cx T:r:<run>:cl:<key> T:r:<run>:cn T:b:<gid> T:b:<gid>:d
 -- ARGV: run, gid, index, token, key, ttl in ms or '', then add, nonce, number | delete
 -- Answers: OK sum, or 1 when something was deleted, else 0 | TYPE kind | FENCED | GONE
 local run, key, ttl, what = ARGV[1], ARGV[5], ARGV[6], ARGV[7]

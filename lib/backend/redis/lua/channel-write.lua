@@ -2,7 +2,7 @@
 -- Uses: base groups channels
 -- Sets a channel, or puts an item before or after those of a list. Refused when memory is full.
 -- KEYS: T:m
--- Derives: T:r:<run> T:r:<run>:ch T:r:<run>:cx T:r:<run>:cl:<key> T:r:<run>:cn T:b:<gid> T:b:<gid>:g T:b:<gid>:d
+-- Derives: T:r:<run> T:r:<run>:ch T:r:<run>:cx T:r:<run>:cl:<key> T:r:<run>:cn T:b:<gid> T:b:<gid>:d
 -- ARGV: run, gid, index, token, key, ttl in ms or '', then set, kind (v, n, l), items… | append, nonce, item | prepend, nonce, item
 -- Answers: OK length | TYPE kind | FENCED | GONE
 local run, key, ttl, what = ARGV[1], ARGV[5], ARGV[6], ARGV[7]

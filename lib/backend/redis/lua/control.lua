@@ -2,11 +2,11 @@
 -- Uses: base groups barrier waking commit
 -- Commands of people and of holders: cancel, end, pause, resume, withdraw.
 -- KEYS: T:m
--- Derives: T:r:<run> T:r:<run>:k T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:k T:o:<session> T:q:<lane> T:wait T:due T:todo
+-- Derives: T:r:<run> T:r:<run>:k T:b:<gid> T:b:<gid>:d T:b:<gid>:k T:o:<session> T:q:<lane> T:wait T:due T:todo
 -- ARGV: kind, then: run, reason, value | holder gid, index, token, run, state, value, reason | run | holder gid, index, token, gid | queue
 -- Answers: OK | DUP | OVER | GONE | FENCED
 local kind = ARGV[1]
-glance('ahead', 'keep', 'ready', 'lanes')
+glance({ 'ahead', 'keep', 'ready', 'lanes' })
 
 local function cancelRun(id, reason, value)
   local run = loadRun(id)

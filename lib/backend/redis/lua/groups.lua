@@ -2,7 +2,7 @@
 -- Uses: base groups
 -- What groups are like now. One that cannot be read is left out.
 -- KEYS: T:m
--- Derives: T:b:<gid> T:b:<gid>:g
+-- Derives: T:b:<gid>
 -- ARGV: gids
 -- Answers: a list for each group that is there: gid, state (o, r, w), size, ready, delayed, leased, succeeded, failed, dead, withdrawn, opened,
 --   closed (0: not yet), spec
@@ -17,7 +17,7 @@ for _, gid in ipairs(ARGV) do
       ready, delayed, leased, withdrawn = 0, 0, 0, g.left
     end
     answers[#answers + 1] = { gid, g.state, g.size, ready, delayed, leased, succeeded, failed, g.dead, withdrawn, g.opened - ahead,
-      g.closed > 0 and g.closed - ahead or 0, g.spec }
+      g.closed > 0 and g.closed - ahead or 0, specOf(g) }
   end
 end
 return answers

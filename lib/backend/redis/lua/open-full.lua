@@ -2,7 +2,7 @@
 -- Uses: base groups barrier waking commit opening grants open
 -- As open, when memory is full: answers for a run that is there, and adds nothing.
 -- KEYS: T:m
--- Derives: T:r:<run> T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:k:<key>
+-- Derives: T:r:<run> T:b:<gid> T:b:<gid>:d T:k:<key>
 -- ARGV: as open
--- Answers: OK token or '' | EXISTS run | CONFLICT run | BACKPRESSURE
+-- Answers: OK token or '' | EXISTS run | CONFLICT run | NOSESSION | NOGRAPH | BACKPRESSURE
 return open(true, ARGV)

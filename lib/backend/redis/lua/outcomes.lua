@@ -2,13 +2,13 @@
 -- Uses: base groups
 -- Outcomes of a group in the order in which they were counted, a page at a time.
 -- KEYS: T:m
--- Derives: T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:o T:bad
+-- Derives: T:b:<gid> T:b:<gid>:d T:b:<gid>:o T:bad
 -- ARGV: gid, settles read before, most bytes
 -- Answers: NONE | BAD why | OK state (o, r, w) size next is-last (1: nothing of a closed group follows) table (of one that had branches left, then; else '')
 --   chunks…
 local MOST_CHUNKS = 1024
 local isFine, g = pcall(load, ARGV[1])
-local why = redis.pcall('HGET', T .. ':bad', ARGV[1])
+local why = tryCall('HGET', T .. ':bad', ARGV[1])
 if not isFine then
   return { 'BAD', type(g) == 'table' and (g.err or 'unreadable') or tostring(g) }
 end
@@ -21,6 +21,11 @@ end
 local next, left = tonumber(ARGV[2]), tonumber(ARGV[3])
 local answer = { 'OK', g.state, g.size, next, 0, '' }
 local last = min(g.settles, next + MOST_CHUNKS)
+local only = next == 0 and g.settles == 1 and g.state ~= 'o' and call('HGET', g.b, 'o')
+if only then
+  answer[#answer + 1] = only
+  next = 1
+end
 while next < last and left > 0 do
   local to = min(last, next + (next == tonumber(ARGV[2]) and 1 or 16))
   local names = {}

@@ -2,10 +2,14 @@
 -- writes it. From the first write on nothing is read.
 local MOST_GROUPS, MOST_WAITING, MOST_TOLD_BYTES = 256, 256, 4096
 local toClose, closeLater, placeLater, rings, due, dueGone, delayedDue, owned, deadLetters, saves, newLanes, dropped, promotedGone, lanes, waiting, leaving, woken
+-- Writes of keys that were not read; and how many closed groups were passed on the way.
+local early, passed
 
 local function begin_barrier()
-  toClose, closeLater, placeLater, rings, due, dueGone, delayedDue, owned, deadLetters = {}, {}, {}, {}, {}, {}, {}, {}, {}
-  saves, newLanes, dropped, promotedGone, lanes, waiting, leaving, woken = {}, {}, {}, {}, {}, nil, {}, {}
+  toClose, closeLater, placeLater, rings, due, dueGone = emptied(toClose), emptied(closeLater), emptied(placeLater), emptied(rings), emptied(due), emptied(dueGone)
+  delayedDue, owned, deadLetters, saves, newLanes = emptied(delayedDue), emptied(owned), emptied(deadLetters), emptied(saves), emptied(newLanes)
+  dropped, promotedGone, lanes, waiting, leaving, woken = emptied(dropped), emptied(promotedGone), emptied(lanes), nil, emptied(leaving), emptied(woken)
+  early, passed = emptied(early), 0
 end
 
 -- Forgets what was to be changed of a group that turned out to be unreadable. Who waits for it is told to look.
@@ -56,22 +60,37 @@ end
 -- A branch has come back: ready, with its counters; 0 as lease when the grant means nothing any more.
 local function comeBack(g, index, cell)
   setCells(g, index, cell)
-  g.returned[#g.returned + 1] = index
+  local returned = g.returned or {}
+  g.returned = returned
+  returned[#returned + 1] = index
   g.back = g.back + 1
 end
 
--- Branches of a grant are no longer held by its session.
-local function letGo(g, lease, session, count)
+-- How many branches a grant had, by its record.
+local function sizeOfGrant(branches)
+  local size = 0
+  for first, last in gmatch(branches, '(%d+)%-(%d+)') do
+    size = size + last - first + 1
+  end
+  return size
+end
+
+-- `count` branches of a grant, which had `branches`, are no longer held by its session. True when none is.
+local function letGo(g, lease, session, branches, count)
   local field = g.gid .. '#' .. lease
   local mine = owned[session] or {}
   owned[session] = mine
   local had = mine[field]
-  if had == nil then
-    had = tonumber(call('HGET', T .. ':o:' .. session, field)) or 0
-  end
-  mine[field] = max(0, had - count)
-  if mine[field] > 0 then
-    return false
+  if count >= sizeOfGrant(branches) then
+    mine[field] = 0
+  else
+    if had == nil then
+      had = tonumber(call('HGET', T .. ':o:' .. session, field)) or 0
+    end
+    mine[field] = max(0, had - count)
+    if mine[field] > 0 then
+      return false
+    end
   end
   setRecord(g, lease, false)
   if g.timeout > 0 then
@@ -105,8 +124,8 @@ local function close(g, as, reason)
     for i = 1, #fields, 2 do
       local lease = match(fields[i], '^t(%d+)$')
       if lease and g.records[lease] ~= false then
-        local token, _, session = recordOf(g, lease)
-        letGo(g, lease, session, ANYWHERE)
+        local token, branches, session = recordOf(g, lease)
+        letGo(g, lease, session, branches, ANYWHERE)
         if token and not told[session] then
           told[session] = true
           tell(session, 'withdrawn', g.gid, reason)
@@ -129,7 +148,7 @@ end
 -- Lines of a text but one.
 local function without(lines, line)
   local left = {}
-  for other in string.gmatch(lines, '[^\n]+') do
+  for other in gmatch(lines, '[^\n]+') do
     if other ~= line then
       left[#left + 1] = other
     end
@@ -155,7 +174,7 @@ local function closeKids(g, index, reason)
   if kids == nil then
     kids = call('HGET', g.b .. ':k', index) or ''
   end
-  for gid in string.gmatch(kids, '[^\n]+') do
+  for gid in gmatch(kids, '[^\n]+') do
     local child = loadBelow(gid)
     if child then
       close(child, 'w', reason)
@@ -164,13 +183,22 @@ local function closeKids(g, index, reason)
   g.kids[index] = ''
 end
 
+-- Whether a group, if it is not loaded, says of itself that it is closed: nearly all below one that closes are.
+local function seemsClosed(gid)
+  if groups[gid] ~= nil then
+    return false
+  end
+  passed = passed + 1
+  return isClosedBy(tryCall('HGET', T .. ':b:' .. gid, 's'))
+end
+
 -- Closes what stands in `lines` until the call has had enough; the lines that are left.
 local function closeLines(lines, reason)
   local left = {}
-  for gid in string.gmatch(lines, '[^\n]+') do
-    if #groupOrder >= MOST_GROUPS then
+  for gid in gmatch(lines, '[^\n]+') do
+    if #groupOrder + passed >= MOST_GROUPS then
       left[#left + 1] = gid
-    else
+    elseif not seemsClosed(gid) then
       local child = loadBelow(gid)
       if child then
         close(child, 'w', reason)
@@ -187,7 +215,7 @@ local function settleClosing()
   while toClose[at] do
     local g, reason = toClose[at][1], toClose[at][2]
     at = at + 1
-    if #groupOrder >= MOST_GROUPS then
+    if #groupOrder + passed >= MOST_GROUPS then
       closeLater[#closeLater + 1] = g.gid .. '\t' .. reason
     else
       touch(g)
@@ -203,7 +231,7 @@ local function settleClosing()
         end
       end
       if isAll then
-        g.hasKids = false
+        g.hasKids, g.areKidsGone = false, true
       else
         closeLater[#closeLater + 1] = g.gid .. '\t' .. reason
       end
@@ -216,14 +244,21 @@ end
 local function arrive(g, chunk, count, failed, lastValue)
   touch(g)
   g.settles = g.settles + 1
-  g.outcomes[#g.outcomes + 1] = { g.settles, chunk }
   g.left, g.failed = g.left - count, g.failed + failed
   local isMet = g.left == 0 or (g.rule == 'ff' and failed > 0) or (g.rule == 'fs' and failed < count)
+  if isMet and g.settles == 1 and #chunk <= MOST_TOLD_BYTES then
+    -- nothing follows: it stands with the group
+    g.outcome = chunk
+  else
+    local outcomes = g.outcomes or {}
+    g.outcomes = outcomes
+    outcomes[#outcomes + 1] = { g.settles, chunk }
+  end
   if not isMet then
     reopenLimit(g)
     return
   end
-  if g.settles == 1 and g.left == 0 and #chunk <= MOST_TOLD_BYTES then
+  if g.outcome and g.left == 0 then
     -- the news brings it all: its holder need not ask
     g.onlyChunk = chunk
   end
@@ -233,13 +268,20 @@ local function arrive(g, chunk, count, failed, lastValue)
   end
 end
 
+-- A cursor to be stored, or (false) to go.
+local function setCursor(g, index, cursor)
+  local cursors = g.cursors or {}
+  g.cursors = cursors
+  cursors[#cursors + 1] = { index, cursor }
+end
+
 -- A branch is over: its cursor and the groups below it go.
 local function forgetWork(g, index, cell)
   if g.hasKids and byte(cell, 4) >= HAS_KIDS then
     closeKids(g, index, 'the branch that opened it is over')
   end
   if g.cursorCount > 0 then
-    g.cursors[#g.cursors + 1] = { index, false }
+    setCursor(g, index, false)
   end
 end
 
@@ -333,13 +375,12 @@ local function takeBack(g, lease, cause, most)
   if taken == 0 then
     return 0, true
   end
-  local isGone = letGo(g, lease, session, taken)
+  local isGone = letGo(g, lease, session, branches, taken)
   if isGone and cause ~= 'given-up' then
     tell(session, 'lost', g.gid, token)
   end
   g.flight = g.flight - taken
   if run then
-    run.driver = ''
     setRun(run, 'driver', '')
     if parks then
       g.isParked = true

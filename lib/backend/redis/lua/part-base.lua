@@ -1,21 +1,25 @@
 -- What every script has: names, the clock, the shard's own hash, news for others. Nothing here writes before `commit` says so.
 -- A script is a function that Redis keeps, so these lines run once; what belongs to one call is made anew by `begin_…`, with which every
 -- call begins.
-local byte, char, sub, rep, find, match, floor, min, max, concat, pack, unpackBytes, call, M, T
+local byte, char, sub, rep, find, match, gmatch, format, floor, min, max, concat, pack, unpackBytes, call, M, T
+local ipairs, pairs, next, tonumber, unpack, tryCall
+local HUGE = 1 / 0
 
--- Numbers over 1e14 lose digits when they are joined to a text; those below do not.
+-- A whole number as a text: joined to one as it is, it would lose digits over 1e14, and take three times as long.
 local function whole(number)
-  return string.format('%.0f', number)
+  return format('%d', number)
 end
 
 -- Fields of T:m as they were read, or as they will be written.
-local shard, shardChanges
+local shard, shardChanges, isChanged
+-- What is read with the first look at T:m; scripts and `load` add to it what they will need, so that there is one look.
+local firstLook
 
 -- Reads fields of T:m in one command.
-local function glance(...)
-  local values = call('HMGET', M, ...)
-  for i, value in ipairs(values) do
-    shard[select(i, ...)] = value
+local function glance(names)
+  local values = call('HMGET', M, unpack(names))
+  for i = 1, #names do
+    shard[names[i]] = values[i]
   end
 end
 
@@ -34,7 +38,10 @@ end
 
 local function setShard(name, value)
   shard[name] = value
-  shardChanges[#shardChanges + 1] = name
+  if not isChanged[name] then
+    isChanged[name] = true
+    shardChanges[#shardChanges + 1] = name
+  end
 end
 
 local wallMicros, clock
@@ -42,6 +49,9 @@ local wallMicros, clock
 -- Kernel time in milliseconds: TIME, read once, which never goes back.
 local function now()
   if not clock then
+    if shard.ahead == nil then
+      glance(firstLook)
+    end
     local time = call('TIME')
     wallMicros = time[1] * 1000000 + time[2]
     clock = floor(wallMicros / 1000) + shardNumber('ahead')
@@ -55,12 +65,13 @@ local function wall()
   return floor(wallMicros / 1000)
 end
 
--- A growing number: never one given out before, even when the clock goes back.
+-- A growing number, with its text: never one given out before, even when the clock goes back.
 local function nextFence()
   now()
   local fence = max(shardNumber('fence') + 1, wallMicros)
-  setShard('fence', whole(fence))
-  return fence
+  local text = whole(fence)
+  setShard('fence', text)
+  return text
 end
 
 -- Hints: a failure to give one stops nothing.
@@ -70,8 +81,10 @@ local function tell(session, kind, gid, value)
   news[#news + 1] = { session, kind, gid, value }
 end
 
+-- What happened in a run, by run, a line each: whoever watches it hears of all that a call does at once.
 local function activity(run, kind, gid)
-  activities[#activities + 1] = { run, kind, gid }
+  local known = activities[run]
+  activities[run] = known and concat({ known, '\n', kind, ' ', gid }) or kind .. ' ' .. gid
 end
 
 -- Unreadable records, with what could not be read of them.
@@ -95,46 +108,57 @@ local function many(command, key, arguments)
   end
 end
 
+-- A table for a new call: the old one where nothing was put into it.
+local function emptied(old)
+  return old and next(old) == nil and old or {}
+end
+
 local function begin_base(keys)
-  -- Redis has no library at hand while it loads a function, only while it runs one
-  byte, char, sub, rep, find, match = string.byte, string.char, string.sub, string.rep, string.find, string.match
-  floor, min, max, concat, pack, unpackBytes = math.floor, math.min, math.max, table.concat, struct.pack, struct.unpack
-  call, M = redis.call, keys[1]
-  T = sub(M, 1, -3)
-  shard, shardChanges, wallMicros, clock, news, activities, broken, brokenOrder = {}, {}, nil, nil, {}, {}, {}, {}
+  if M ~= keys[1] then
+    -- Redis has no library at hand while it loads a function, only while it runs one
+    local string, math, redis = string, math, redis
+    byte, char, sub, rep, find, match, gmatch, format = string.byte, string.char, string.sub, string.rep, string.find, string.match, string.gmatch, string.format
+    floor, min, max, concat, pack, unpackBytes = math.floor, math.min, math.max, table.concat, struct.pack, struct.unpack
+    call, tryCall = redis.call, redis.pcall
+    ipairs, pairs, next, tonumber, unpack = _G.ipairs, _G.pairs, _G.next, _G.tonumber, _G.unpack
+    M = keys[1]
+    T = sub(M, 1, -3)
+  end
+  shard, shardChanges, isChanged, firstLook, wallMicros, clock = {}, emptied(shardChanges), emptied(isChanged), { 'ahead' }, nil, nil
+  news, activities, broken, brokenOrder = emptied(news), emptied(activities), emptied(broken), emptied(brokenOrder)
 end
 
 local function commitShard()
-  if #shardChanges == 0 then
+  local count = #shardChanges
+  if count == 0 then
     return
   end
-  local values, seen = {}, {}
-  for _, name in ipairs(shardChanges) do
-    if not seen[name] then
-      seen[name] = true
-      values[#values + 1] = name
-      values[#values + 1] = shard[name]
-    end
+  local fields = {}
+  for i = 1, count do
+    local name = shardChanges[i]
+    fields[i * 2 - 1], fields[i * 2] = name, shard[name]
   end
-  call('HSET', M, unpack(values))
+  call('HSET', M, unpack(fields))
 end
 
 local function commitNews()
-  for _, what in ipairs(brokenOrder) do
-    redis.pcall('HSET', T .. ':bad', what, broken[what])
-    redis.pcall('XADD', T .. ':quar', 'MAXLEN', '~', 1000, '*', 'what', what, 'why', broken[what])
+  for i = 1, #brokenOrder do
+    local what = brokenOrder[i]
+    tryCall('HSET', T .. ':bad', what, broken[what])
+    tryCall('XADD', T .. ':quar', 'MAXLEN', '~', 1000, '*', 'what', what, 'why', broken[what])
   end
-  for _, note in ipairs(news) do
+  for i = 1, #news do
+    local note = news[i]
     local inbox = T .. ':in:' .. note[1]
     if note[4] then
-      redis.pcall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2], 'g', note[3], 'v', note[4])
+      tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2], 'g', note[3], 'v', note[4])
     elseif note[3] then
-      redis.pcall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2], 'g', note[3])
+      tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2], 'g', note[3])
     else
-      redis.pcall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2])
+      tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2])
     end
   end
-  for _, what in ipairs(activities) do
-    redis.pcall('PUBLISH', T .. ':act:' .. what[1], what[2] .. ' ' .. what[3])
+  for run, what in pairs(activities) do
+    tryCall('PUBLISH', T .. ':act:' .. run, what)
   end
 end

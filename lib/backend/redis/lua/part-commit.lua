@@ -1,68 +1,95 @@
 -- Writing: works out what follows from the changed picture (places in lanes, counters, who is woken), then writes all of it. Hides which keys
 -- hold what. From the first write on nothing is read.
+-- Lua has room for 200 names, so those of this part are its own but one.
+local commit
+do
 
-local function stateOf(g)
-  return concat({ g.state, g.left, g.fill, g.bytes, g.next, g.flight, g.settles, g.leases, g.isQueued and 1 or 0, g.since }, ' ')
+local function commitTable(g)
+  local d = g.b .. ':d'
+  if g.contents then
+    -- what comes behind the cells of a new group
+    call('SET', d, (g.all or rep(NO_CELL, g.size)) .. g.contents)
+  elseif g.isTableChanged then
+    call('SETRANGE', d, 0, g.all)
+  end
+  if g.cells then
+    for i = 1, #g.cells do
+      local write = g.cells[i]
+      call('SETRANGE', d, write[1] * 8, write[2])
+    end
+  end
 end
 
-local function rareOf(g)
-  return concat({ g.back, g.delayed, g.failed, g.dead, g.closed, g.isRetired and 1 or 0, g.cursorCount, g.hasKids and 1 or 0, g.affinityUntil }, ' ')
-end
-
-local function isRare(g)
-  return g.hadRare or g.back > 0 or g.delayed > 0 or g.failed > 0 or g.dead > 0 or g.closed > 0 or g.isRetired or g.cursorCount > 0 or g.hasKids or g.affinityUntil > 0
-end
-
-local function commitGroup(g)
+-- The hash is written at once; the records of grants that are over go only while the group is open: later nobody asks for them.
+local function commitFields(g)
   local b = g.b
+  local fields, gone = { 's', stateOf(g) }, nil
+  local at = 2
   if g.isNew then
-    call('SET', b .. ':g', g.head)
-  end
-  for _, write in ipairs(g.writes or {}) do
-    call(unpack(write))
-  end
-  for _, write in ipairs(g.cells) do
-    call('SETRANGE', b .. ':d', write[1] * 8, write[2])
-  end
-  local fields = { 's', stateOf(g) }
-  if isRare(g) then
-    fields[3], fields[4] = 'x', rareOf(g)
-  end
-  if g.isInboxChanged then
-    fields[#fields + 1], fields[#fields + 2] = 'inbox', g.inbox
+    fields[3], fields[4], fields[5], fields[6] = 'h', headOf(g), 'g', g.spec
+    at = 6
   end
   if g.isSegmentsChanged then
-    fields[#fields + 1], fields[#fields + 2] = 'segs', g.segments
+    fields[at + 1], fields[at + 2] = 'segs', g.segments
+    at = at + 2
   end
-  local gone = {}
-  for _, lease in ipairs(g.recordChanges) do
+  if g.outcome then
+    fields[at + 1], fields[at + 2] = 'o', g.outcome
+    at = at + 2
+  end
+  local changes = g.recordChanges
+  for i = 1, changes and #changes or 0 do
+    local lease = changes[i]
     local record = g.records[lease]
     if record then
-      fields[#fields + 1], fields[#fields + 2] = 't' .. lease, record
-    else
+      fields[at + 1], fields[at + 2] = 't' .. lease, record
+      at = at + 2
+    elseif g.state == 'o' then
+      gone = gone or {}
       gone[#gone + 1] = 't' .. lease
     end
   end
   many('HSET', b, fields)
-  many('HDEL', b, gone)
-  if #g.returned > 0 and g.state == 'o' then
-    many('RPUSH', b .. ':r', g.returned)
+  if gone then
+    many('HDEL', b, gone)
   end
-  for _, outcome in ipairs(g.outcomes) do
-    call('HSET', b .. ':o', outcome[1], outcome[2])
-  end
-  for _, cursor in ipairs(g.cursors) do
-    if cursor[2] then
-      call('HSET', b .. ':c', cursor[1], cursor[2])
-    else
-      call('HDEL', b .. ':c', cursor[1])
+end
+
+local function commitGroup(g)
+  local b = g.b
+  if g.writes then
+    for _, write in ipairs(g.writes) do
+      call(unpack(write))
     end
   end
-  for index, kids in pairs(g.kids or {}) do
-    if kids == '' then
-      call('HDEL', b .. ':k', index)
-    else
-      call('HSET', b .. ':k', index, kids)
+  commitTable(g)
+  commitFields(g)
+  if g.returned and #g.returned > 0 and g.state == 'o' then
+    many('RPUSH', b .. ':r', g.returned)
+  end
+  if g.outcomes then
+    for _, outcome in ipairs(g.outcomes) do
+      call('HSET', b .. ':o', outcome[1], outcome[2])
+    end
+  end
+  if g.cursors then
+    for _, cursor in ipairs(g.cursors) do
+      if cursor[2] then
+        call('HSET', b .. ':c', cursor[1], cursor[2])
+      else
+        call('HDEL', b .. ':c', cursor[1])
+      end
+    end
+  end
+  if g.areKidsGone then
+    call('UNLINK', b .. ':k')
+  elseif g.kids then
+    for index, kids in pairs(g.kids) do
+      if kids == '' then
+        call('HDEL', b .. ':k', index)
+      else
+        call('HSET', b .. ':k', index, kids)
+      end
     end
   end
   if g.isQueued and not g.wasQueued then
@@ -72,116 +99,126 @@ local function commitGroup(g)
   end
 end
 
--- Works out what follows from the changes, then writes all of them.
-local function commit()
-  settleClosing()
-  local ready, n, f, y, laneOrder = 0, {}, {}, {}, {}
-  for _, g in ipairs(groupOrder) do
+-- Counts what changes in the counters of T:m: `changes` by field, in the order of `names`.
+local function count(changes, names, name, change)
+  if change ~= 0 then
+    local before = changes[name]
+    if not before then
+      names[#names + 1] = name
+    end
+    changes[name] = (before or 0) + change
+  end
+end
+
+local function countChanges()
+  local changes, names = {}, {}
+  for i = 1, #groupOrder do
+    local g = groupOrder[i]
     if g.isTouched then
       g.isQueued = isGrantable(g)
-      local lane = g.lane
-      if not n[lane] then
-        n[lane], f[lane], y[lane] = 0, 0, 0
-        laneOrder[#laneOrder + 1] = lane
-      end
       local more = readyOf(g) - g.readyBefore
-      ready = ready + more
-      n[lane], f[lane], y[lane] = n[lane] + more, f[lane] + g.flight - g.flightBefore, y[lane] + g.delayed - g.delayedBefore
+      count(changes, names, 'ready', more)
+      count(changes, names, 'n:' .. g.lane, more)
+      count(changes, names, 'f:' .. g.lane, g.flight - g.flightBefore)
+      count(changes, names, 'y:' .. g.lane, g.delayed - g.delayedBefore)
     end
   end
-  for _, g in ipairs(dropped) do
+  for i = 1, #dropped do
+    local g = dropped[i]
     if g.isQueued then
-      local lane, gone = g.lane, g.readyBefore or readyOf(g)
-      if not n[lane] then
-        n[lane], f[lane], y[lane] = 0, 0, 0
-        laneOrder[#laneOrder + 1] = lane
-      end
-      ready, n[lane] = ready - gone, n[lane] - gone
+      count(changes, names, 'ready', -g.readyBefore)
+      count(changes, names, 'n:' .. g.lane, -g.readyBefore)
     end
   end
-  if #rings > 0 and #whoWaits() > 0 then
-    for _, offer in ipairs(rings) do
-      ringFor(offer[1], offer[2])
+  local unknown = {}
+  for i = 1, #names do
+    if shard[names[i]] == nil then
+      unknown[#unknown + 1] = names[i]
     end
   end
-  local names = {}
-  for _, lane in ipairs(laneOrder) do
-    for letter, changes in pairs({ n = n, f = f, y = y }) do
-      if changes[lane] ~= 0 and shard[letter .. ':' .. lane] == nil then
-        names[#names + 1] = letter .. ':' .. lane
-      end
-    end
+  if #unknown > 0 then
+    glance(unknown)
   end
-  if ready ~= 0 and shard.ready == nil then
-    names[#names + 1] = 'ready'
+  for i = 1, #names do
+    setShard(names[i], max(0, shardNumber(names[i]) + changes[names[i]]))
   end
-  if #names > 0 then
-    glance(unpack(names))
-  end
-  for _, lane in ipairs(laneOrder) do
-    for letter, changes in pairs({ n = n, f = f, y = y }) do
-      if changes[lane] ~= 0 then
-        setShard(letter .. ':' .. lane, max(0, shardNumber(letter .. ':' .. lane) + changes[lane]))
-      end
-    end
-  end
-  if ready ~= 0 then
-    setShard('ready', max(0, shardNumber('ready') + ready))
-  end
+end
 
-  -- from here on only writes; first those of keys that were not read, which fail while nothing has changed if the key is of another type
-  for _, g in ipairs(groupOrder) do
-    if g.isNew then
-      call('RPUSH', T .. ':r:' .. g.run .. ':k', g.gid)
-    end
-  end
-  for _, g in ipairs(groupOrder) do
-    if g.isTouched then
-      commitGroup(g)
-    end
-  end
-  for _, run in ipairs(runOrder) do
-    if #run.changes > 0 then
-      many('HSET', run.key, run.changes)
-    end
-  end
-  for _, save in ipairs(saves) do
-    for at = 2, #save, 2 do
-      call('HSETNX', save[1], save[at], save[at + 1])
-    end
-  end
+-- What sessions hold: with `isKept` what is held now, else what is held no more.
+local function commitOwned(isKept)
   for session, fields in pairs(owned) do
-    local gone, kept = {}, {}
-    for field, count in pairs(fields) do
-      if count > 0 then
-        kept[#kept + 1], kept[#kept + 2] = field, count
-      else
-        gone[#gone + 1] = field
+    local list = {}
+    for field, held in pairs(fields) do
+      if isKept and held > 0 then
+        list[#list + 1], list[#list + 2] = field, held
+      elseif not isKept and held == 0 then
+        list[#list + 1] = field
       end
     end
-    many('HSET', T .. ':o:' .. session, kept)
-    many('HDEL', T .. ':o:' .. session, gone)
+    many(isKept and 'HSET' or 'HDEL', T .. ':o:' .. session, list)
   end
-  for _, entry in ipairs(due) do
-    call('ZADD', T .. ':due', whole(entry[1]), entry[2])
+end
+
+local function commitPlans()
+  for i = 1, #due do
+    call('ZADD', T .. ':due', due[i][1], due[i][2])
   end
   many('ZREM', T .. ':due', dueGone)
-  for _, entry in ipairs(delayedDue) do
-    call('ZADD', T .. ':d', whole(entry[1]), entry[2])
+  for i = 1, #delayedDue do
+    call('ZADD', T .. ':d', delayedDue[i][1], delayedDue[i][2])
   end
   many('ZREM', T .. ':d', promotedGone)
   many('RPUSH', T .. ':todo', closeLater)
   many('RPUSH', T .. ':todo', placeLater)
   many('HSET', T .. ':l', newLanes)
-  for _, session in ipairs(woken) do
-    call('ZREM', T .. ':wait', session)
-    call('HDEL', T .. ':wi:' .. session, 'wait')
+end
+
+-- Works out what follows from the changes, then writes all of them.
+function commit()
+  settleClosing()
+  countChanges()
+  if #rings > 0 and #whoWaits() > 0 then
+    for i = 1, #rings do
+      ringFor(rings[i][1], rings[i][2])
+    end
+  end
+
+  -- From here on only writes. Those of keys that were not read come first: one fails if its key is of another type, and then those before it
+  -- have only left an entry that names nothing, which whoever meets it drops.
+  commitOwned(true)
+  for i = 1, #early do
+    call(unpack(early[i]))
+  end
+  for i = 1, #groupOrder do
+    local g = groupOrder[i]
+    if g.isTouched then
+      commitGroup(g)
+    end
+  end
+  for i = 1, #runOrder do
+    if runOrder[i].changes then
+      many('HSET', runOrder[i].key, runOrder[i].changes)
+    end
+  end
+  for i = 1, #saves do
+    local save = saves[i]
+    for at = 2, #save, 2 do
+      call('HSETNX', save[1], save[at], save[at + 1])
+    end
+  end
+  commitOwned(false)
+  commitPlans()
+  for i = 1, #woken do
+    call('ZREM', T .. ':wait', woken[i])
+    call('HDEL', T .. ':wi:' .. woken[i], 'wait')
   end
   for _, letter in ipairs(deadLetters) do
     local g = letter[1]
-    redis.pcall('XADD', T .. ':dead', 'MAXLEN', '~', 1000, '*', 'gid', g.gid, 'index', letter[2], 'run', g.run, 'kind', letter[3] == DEAD and 'dead' or 'failed', 'errors', letter[4],
+    tryCall('XADD', T .. ':dead', 'MAXLEN', '~', 1000, '*', 'gid', g.gid, 'index', letter[2], 'run', g.run, 'kind', letter[3] == DEAD and 'dead' or 'failed', 'errors', letter[4],
       'losses', letter[5], 'at', wall(), 'isCut', letter[6] and 0 or 1, 'input', letter[6] or '', 'error', letter[7])
   end
   commitShard()
   commitNews()
+end
+
 end

@@ -38,7 +38,11 @@ local function freshRange(g, most, bytesLeft)
         error('inputs that are not all there')
       end
       grant.layout, grant.ends, grant.bytes, grant.size = WHOLE, sub(all, size * 8 + 1), '', g.bytes
-      grant.wasCells = #g.cells == 0 and sub(all, 1, size * 8)
+      if size <= SMALL then
+        g.all = g.all or sub(all, 1, size * 8)
+      else
+        grant.wasCells = not g.cells and sub(all, 1, size * 8)
+      end
     else
       local ends = call('GETRANGE', g.b .. ':d', size * 8 + max(0, from - 1) * 4, size * 8 + to * 4 - 1)
       local skip = from > 0 and 4 or 0
@@ -123,7 +127,7 @@ local function mixedRange(g, most, bytesLeft, mostLost)
     end
     if not index then
       -- what came back in this very call stands in no list yet
-      while not index and #g.returned > 0 do
+      while not index and g.returned and #g.returned > 0 do
         local candidate = g.returned[1]
         if not taken[candidate] and byte(cellOf(g, candidate)) == READY then
           index = candidate
@@ -189,11 +193,11 @@ end
 -- The groups that this branch opened before tell its new holder.
 local function passKidsOn(g, index, session)
   local kids = call('HGET', g.b .. ':k', index) or ''
-  for gid in string.gmatch(kids, '[^\n]+') do
+  for gid in gmatch(kids, '[^\n]+') do
     local child = load(gid)
     if child and child.state == 'o' then
       touch(child)
-      child.inbox, child.isInboxChanged = session, true
+      child.inbox = session
     end
   end
 end
@@ -239,7 +243,7 @@ local function grantTo(g, session, nonce, most, bytesLeft, graceMs, mostLost)
   local fence = nextFence()
   g.leases = g.leases + 1
   local lease = g.leases
-  local token = whole(fence) .. '.' .. nonce .. '-' .. lease
+  local token = fence .. '.' .. nonce .. '-' .. lease
   local leaseBytes = pack('<I4', lease)
   grant.cursors = cursorsOf(g, grant.list, grant.first, grant.count)
   if grant.list then
@@ -257,7 +261,7 @@ local function grantTo(g, session, nonce, most, bytesLeft, graceMs, mostLost)
     g.next = grant.first + grant.count
   end
   g.flight = g.flight + grant.count
-  setRecord(g, tostring(lease), concat({ token, branchesOf(grant), now(), session }, ' '))
+  setRecord(g, tostring(lease), concat({ token, branchesOf(grant), whole(now()), session }, ' '))
   local mine = owned[session] or {}
   owned[session] = mine
   mine[g.gid .. '#' .. lease] = grant.count
@@ -270,11 +274,10 @@ local function grantTo(g, session, nonce, most, bytesLeft, graceMs, mostLost)
       run.startedAt = wall()
       setRun(run, 'startedAt', run.startedAt)
     end
-    run.driver = session
     setRun(run, 'driver', session)
     activity(run.id, 'state', run.id)
   end
-  grant.token, grant.fence, grant.spec, grant.lease, grant.run = token, whole(fence), g.spec, lease, g.run
+  grant.token, grant.fence, grant.spec, grant.lease, grant.run = token, fence, specOf(g), lease, g.run
   return grant
 end
 
@@ -290,13 +293,13 @@ local function heldOf(g, lease)
   end
   local grant = gathered(g, indexes, kept)
   grant.cursors = cursorsOf(g, indexes, -1, #indexes)
-  grant.token, grant.fence, grant.spec, grant.run = token, match(token, '^%d+'), g.spec, g.run
+  grant.token, grant.fence, grant.spec, grant.run = token, match(token, '^%d+'), specOf(g), g.run
   return grant
 end
 
 -- Told with the grant, so that whoever works for a run that nobody watches need not ask.
 local function watchersOf(run)
-  local counts = redis.pcall('PUBSUB', 'NUMSUB', T .. ':act:' .. run)
+  local counts = tryCall('PUBSUB', 'NUMSUB', T .. ':act:' .. run)
   return tonumber(counts[2]) or 0
 end
 

@@ -13,14 +13,37 @@ local NO_LEASE = '\0\0\0\0'
 local NO_CELL = '\0\0\0\0\0\0\0\0'
 local SEGMENT_BYTES = 1048576
 
+-- The branch table of a group of at most this many is read and written in one piece.
+local SMALL = 32
 -- By gid: the group, or false when there is none.
 local groups, groupOrder
-local HEAD = '^([^\t]*)\t([^\t]*)\t(%d+)\t(%d)\t(%a+)\t(%d+)\t(%d+)\t(%d+)\t(%d+)\t(%d+)\t(%d+)\t(%d+)\t(%d+)\t(%d+)\t([^\t]*)\t([^\n]*)\n'
-local STATE = '^(%l) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%d+)$'
-local RARE = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%d+) (%d) (%d+)$'
 
--- The group; `lease` is the number of a grant whose record is wanted, too. False when there is none. Garbage is an error.
-local function load(gid, lease)
+local load, headOf, stateOf, isClosedBy
+do
+
+-- What never changes of a group: size, shared, rule, depth, limit, attempts, losses, timeout, index of the branch that opened it, opened, score;
+-- lane, digest, affinity, gid of the group that this branch is of.
+local HEAD = '<I4BBI4dI4I4dI4ddssss'
+-- What does: since; state, flags, left, fill, bytes, next, flight, settles, leases, back, delayed, failed, dead, cursors; closed, end of the affinity.
+-- Behind it: the session that is told of the release.
+local STATE, STATE_BYTES = '<dBBI4I4I4I4I4I4I4I4I4I4I4I4dd', 74
+local STATES, RULES = { [111] = 'o', [114] = 'r', [119] = 'w' }, { 'all', 'ff', 'fs' }
+local STATE_BYTE, RULE_BYTE = { o = 111, r = 114, w = 119 }, { all = 1, ff = 2, fs = 3 }
+local IS_QUEUED, IS_RETIRED, HAS_GROUPS = 1, 2, 4
+function headOf(g)
+  return pack(HEAD, g.size, g.isShared and 1 or 0, RULE_BYTE[g.rule], g.depth, g.limit, g.attempts, g.losses, g.timeout, g.parentIndex, g.opened,
+    g.score, g.lane, g.digest, g.affinity, g.parent)
+end
+
+function stateOf(g)
+  local flags = (g.isQueued and IS_QUEUED or 0) + (g.isRetired and IS_RETIRED or 0) + (g.hasKids and HAS_GROUPS or 0)
+  return pack(STATE, g.since, STATE_BYTE[g.state], flags, g.left, g.fill, g.bytes, g.next, g.flight, g.settles, g.leases, g.back, g.delayed, g.failed,
+    g.dead, g.cursorCount, g.closed, g.affinityUntil) .. g.inbox
+end
+
+-- The group, with the record of grant `lease` where one is named, or ready to be granted (with its spec) where `isToGrant`. False when there is
+-- none. Garbage is an error.
+function load(gid, lease, isToGrant)
   local g = groups[gid]
   if g ~= nil then
     if g and lease and g.records[lease] == nil then
@@ -29,48 +52,63 @@ local function load(gid, lease)
     return g
   end
   local b = T .. ':b:' .. gid
-  local fields = lease and call('HMGET', b, 's', 'x', 'inbox', 'segs', 't' .. lease) or call('HMGET', b, 's', 'x', 'inbox', 'segs')
-  if not fields[1] then
+  local fields
+  if lease then
+    fields = call('HMGET', b, 's', 'h', 'segs', 't' .. lease)
+  elseif isToGrant then
+    fields = call('HMGET', b, 's', 'h', 'segs', 'g')
+  else
+    fields = call('HMGET', b, 's', 'h', 'segs')
+  end
+  local s, h = fields[1], fields[2]
+  if not s then
     groups[gid] = false
     return false
   end
-  local head = call('GET', b .. ':g')
-  if not head then
+  if not h then
     error('no head')
   end
-  g = { gid = gid, b = b, records = {}, recordChanges = {}, ended = {}, cells = {}, ranges = {}, single = {}, returned = {}, outcomes = {}, cursors = {} }
-  local _, headEnd
-  _, headEnd, g.run, g.digest, g.size, g.shared, g.rule, g.lane, g.score, g.depth, g.limit, g.attempts, g.losses, g.timeout,
-    g.parentIndex, g.opened, g.affinity, g.parent = find(head, HEAD)
-  g.state, g.left, g.fill, g.bytes, g.next, g.flight, g.settles, g.leases, g.queued, g.since = match(fields[1], STATE)
-  if not headEnd or not g.state then
+  if #s < STATE_BYTES then
+    error('an unreadable state')
+  end
+  local since, state, flags, left, fill, bytes, nextIndex, flight, settles, leases, back, delayed, failed, dead, cursors, closed, affinityUntil = unpackBytes(STATE, s)
+  local size, shared, rule, depth, limit, attempts, losses, timeout, parentIndex, opened, score, lane, digest, affinity, parent = unpackBytes(HEAD, h)
+  if not STATES[state] or not RULES[rule] or size == 0 then
     error('an unreadable head or state')
   end
-  g.spec = sub(head, headEnd + 1)
-  g.size, g.limit, g.attempts, g.losses, g.timeout = tonumber(g.size), tonumber(g.limit), tonumber(g.attempts), tonumber(g.losses), tonumber(g.timeout)
-  g.parentIndex, g.opened, g.depth = tonumber(g.parentIndex), tonumber(g.opened), tonumber(g.depth)
-  g.isShared, g.isRoot = g.shared == '1', g.parent == ''
-  g.left, g.fill, g.bytes, g.next, g.flight = tonumber(g.left), tonumber(g.fill), tonumber(g.bytes), tonumber(g.next), tonumber(g.flight)
-  g.settles, g.leases, g.since, g.isQueued = tonumber(g.settles), tonumber(g.leases), tonumber(g.since), g.queued == '1'
-  if fields[2] then
-    local back, delayed, failed, dead, closed, retired, cursors, kids, affinityUntil = match(fields[2], RARE)
-    if not back then
-      error('an unreadable state')
-    end
-    g.back, g.delayed, g.failed, g.dead, g.closed = tonumber(back), tonumber(delayed), tonumber(failed), tonumber(dead), tonumber(closed)
-    g.isRetired, g.cursorCount, g.hasKids, g.affinityUntil = retired == '1', tonumber(cursors), kids == '1', tonumber(affinityUntil)
-    g.hadRare = true
-  else
-    g.back, g.delayed, g.failed, g.dead, g.closed, g.isRetired, g.cursorCount, g.hasKids, g.affinityUntil = 0, 0, 0, 0, 0, false, 0, false, 0
+  g = { gid = gid, b = b, run = parent == '' and gid or match(gid, '^[^/]*'), size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
+    score = score, depth = depth, limit = limit, attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = opened,
+    digest = digest, affinity = affinity, parent = parent, isRoot = parent == '', spec = isToGrant and fields[4] or nil, state = STATES[state],
+    left = left, fill = fill, bytes = bytes, next = nextIndex, flight = flight, settles = settles, leases = leases, back = back, delayed = delayed,
+    failed = failed, dead = dead, cursorCount = cursors, since = since, closed = closed, affinityUntil = affinityUntil, isQueued = flags % 2 == 1,
+    isRetired = flags % 4 >= IS_RETIRED, hasKids = flags >= HAS_GROUPS, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
+    segments = fields[3] or '', wasQueued = flags % 2 == 1, flightBefore = flight, delayedBefore = delayed, readyBefore = 0, isTouched = false,
+    records = lease and { [lease] = fields[4] } or {} }
+  if g.state == 'o' then
+    g.readyBefore = (not g.isShared and fill or fill > 0 and size or 0) - nextIndex + back
   end
-  g.inbox, g.segments = fields[3] or '', fields[4] or ''
-  if lease then
-    g.records[lease] = fields[5]
+  if shard.ahead == nil then
+    firstLook[#firstLook + 1] = 'f:' .. lane
   end
-  g.wasQueued, g.readyBefore, g.flightBefore, g.delayedBefore = g.isQueued, nil, g.flight, g.delayed
   groups[gid] = g
   groupOrder[#groupOrder + 1] = g
   return g
+end
+
+-- Whether a state, as it is stored, is that of a closed group. False for garbage.
+function isClosedBy(s)
+  local state = type(s) == 'string' and #s >= STATE_BYTES and STATES[byte(s, 9)]
+  return state == 'r' or state == 'w'
+end
+
+end
+
+-- As the client packed it.
+local function specOf(g)
+  if not g.spec then
+    g.spec = call('HGET', g.b, 'g') or error('no spec')
+  end
+  return g.spec
 end
 
 -- Branches whose input is there.
@@ -85,25 +123,39 @@ local function readyOf(g)
   return g.state == 'o' and filled(g) - g.next + g.back or 0
 end
 
--- Before anything of a group is changed: what it looked like.
+-- Something of the group will be changed.
 local function touch(g)
-  if not g.isTouched then
-    g.isTouched = true
-    g.readyBefore = g.isNew and 0 or readyOf(g)
-    if g.isNew then
-      g.flightBefore, g.delayedBefore = 0, 0
+  g.isTouched = true
+end
+
+-- All cells of a small group, as they are or will be.
+local function tableOf(g)
+  local all = g.all
+  if not all then
+    all = call('GETRANGE', g.b .. ':d', 0, g.size * 8 - 1)
+    if #all < g.size * 8 then
+      all = all .. rep('\0', g.size * 8 - #all)
     end
+    g.all = all
   end
+  return all
 end
 
 -- The cells of branches `from` on, as they are or will be. One that was written alone is not searched for: a call may write a thousand.
 local function cellsOf(g, from, count)
-  if count == 1 and g.single[from] then
+  if g.size <= SMALL then
+    local all = tableOf(g)
+    return count == g.size and all or sub(all, from * 8 + 1, (from + count) * 8)
+  end
+  if count == 1 and g.single and g.single[from] then
     return g.single[from]
   end
   local cells = call('GETRANGE', g.b .. ':d', from * 8, (from + count) * 8 - 1)
   if #cells < count * 8 then
     cells = cells .. rep('\0', count * 8 - #cells)
+  end
+  if not g.cells then
+    return cells
   end
   for _, write in ipairs(count == 1 and g.ranges or g.cells) do
     local at, length = write[1], #write[2] / 8
@@ -116,6 +168,15 @@ local function cellsOf(g, from, count)
 end
 
 local function setCells(g, from, cells)
+  if g.size <= SMALL then
+    local all = tableOf(g)
+    g.all = #cells == #all and cells or sub(all, 1, from * 8) .. cells .. sub(all, from * 8 + #cells + 1)
+    g.isTableChanged = true
+    return
+  end
+  if not g.cells then
+    g.cells, g.ranges, g.single = {}, {}, {}
+  end
   g.cells[#g.cells + 1] = { from, cells }
   if #cells == 8 then
     g.single[from] = cells
@@ -209,7 +270,7 @@ end
 -- What is still held of a grant: indexes and cells. Only the grant's own branches are looked at, however large its group.
 local function stillHeld(g, branches, lease)
   local indexes, kept, number = {}, {}, tonumber(lease)
-  for first, last in string.gmatch(branches, '(%d+)%-(%d+)') do
+  for first, last in gmatch(branches, '(%d+)%-(%d+)') do
     first, last = tonumber(first), tonumber(last)
     if last >= g.size then
       error('a grant of branches that are not there')
@@ -226,7 +287,9 @@ end
 
 local function setRecord(g, lease, record)
   g.records[lease] = record
-  g.recordChanges[#g.recordChanges + 1] = lease
+  local changes = g.recordChanges or {}
+  g.recordChanges = changes
+  changes[#changes + 1] = lease
 end
 
 local function leaseOf(token)
@@ -238,50 +301,55 @@ local function isToken(token, known)
   return token == known or (known and sub(token, 1, 2) == '?.' and sub(token, 3) == match(known, '^%d+%.(.*)$'))
 end
 
--- The open group of a branch that this token holds, with the number of the grant and the branch's cell; nil when it does not.
+-- The open group of a branch that this token holds, with the number of the grant, the branch's cell, and whose the grant is; nil when it does not.
 local function held(gid, index, token)
   local lease = leaseOf(token)
   if not lease or #lease > 10 then
     return nil
   end
   local g = load(gid, lease)
-  if not g or g.state ~= 'o' or not isToken(token, (recordOf(g, lease))) then
+  if not g or g.state ~= 'o' then
+    return nil
+  end
+  local known, _, session = recordOf(g, lease)
+  if not isToken(token, known) then
     return nil
   end
   local cell = cellOf(g, index)
   if not cell or byte(cell) ~= LEASED or unpackBytes('<I4', cell, 5) ~= tonumber(lease) then
     return nil
   end
-  return g, lease, cell
+  return g, lease, cell, session
 end
 
 -- Runs, by id: the facts, or false when there is none.
 local runs, runOrder
-local RUN_FIELDS = { 'created', 'end', 'paused', 'aband', 'started', 'driver', 'startedAt', 'ret', 'timeout', 'graph', 'ikey', 'kept' }
 
 local function loadRun(id)
   local run = runs[id]
   if run ~= nil then
     return run
   end
-  local values = call('HMGET', T .. ':r:' .. id, unpack(RUN_FIELDS))
+  local key = T .. ':r:' .. id
+  local values = call('HMGET', key, 'created', 'end', 'paused', 'aband', 'started', 'startedAt', 'ret', 'timeout')
   if not values[1] then
     runs[id] = false
     return false
   end
-  run = { id = id, key = T .. ':r:' .. id, changes = {}, isEnded = values[2] ~= false, ended = values[2], isPaused = values[3] == '1', isAbandoned = values[4] == '1',
-    isStarted = values[5] == '1', driver = values[6] or '', startedAt = values[7], retention = tonumber(values[8]) or 0,
-    timeout = values[9], graph = values[10], key2 = values[11], kept = tonumber(values[12]) or 0 }
+  run = { id = id, key = key, isEnded = values[2] ~= false, ended = values[2], isPaused = values[3] == '1', isAbandoned = values[4] == '1',
+    isStarted = values[5] == '1', startedAt = values[6], retention = tonumber(values[7]) or 0, timeout = values[8], changes = false }
   runs[id] = run
   runOrder[#runOrder + 1] = run
   return run
 end
 
 local function setRun(run, name, value)
-  run.changes[#run.changes + 1] = name
-  run.changes[#run.changes + 1] = value
+  local changes = run.changes or {}
+  run.changes = changes
+  local at = #changes
+  changes[at + 1], changes[at + 2] = name, value
 end
 
 local function begin_groups()
-  groups, groupOrder, runs, runOrder = {}, {}, {}, {}
+  groups, groupOrder, runs, runOrder = {}, {}, emptied(runs), emptied(runOrder)
 end

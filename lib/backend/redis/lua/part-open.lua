@@ -1,15 +1,16 @@
 -- The body of open: `isFull` when memory is full and nothing may be added.
+local FACTS = { 'created', 'dig', 'nonce', 'end', 'started' }
 
-local function answerForKnown(id, runId, nonce, digest, session)
-  local facts = call('HMGET', T .. ':r:' .. id, 'dig', 'nonce', 'end', 'started')
-  if facts[1] ~= digest then
+-- `facts` of a run that is there: dig, nonce, end, started.
+local function answerForKnown(id, facts, runId, nonce, digest, session)
+  if facts[2] ~= digest then
     return { 'CONFLICT', id }
   end
-  if id ~= runId or facts[2] ~= nonce or facts[3] then
+  if id ~= runId or facts[3] ~= nonce or facts[4] then
     return { 'EXISTS', id }
   end
   if session == '' then
-    return facts[4] == '1' and { 'EXISTS', id } or { 'OK', '' }
+    return facts[5] == '1' and { 'EXISTS', id } or { 'OK', '' }
   end
   local g = load(id)
   local cell = g and g.state == 'o' and cellOf(g, 0)
@@ -22,67 +23,93 @@ local function answerForKnown(id, runId, nonce, digest, session)
   return { 'EXISTS', id }
 end
 
+-- The numbers of the lanes for two demands, false where there is none yet; the second may be nil. Then the one look at T:m.
+local function look(demand, second, isGranted, queue)
+  local numbers = second and call('HMGET', T .. ':l', demand, second) or { call('HGET', T .. ':l', demand) }
+  local names = { 'ahead', 'fence', 'seq', 'lanes', 'keep', 'ready' }
+  if numbers[1] then
+    names[7] = (isGranted and 'f:' or 'n:') .. numbers[1]
+  end
+  if second then
+    names[#names + 1] = 'p:' .. queue
+    if numbers[2] then
+      names[#names + 1] = 'n:' .. numbers[2]
+    end
+  end
+  glance(names)
+  return numbers[1], numbers[2]
+end
+
 local function open(isFull, ARGV)
   local runId, session, nonce, digest, workflow, graph, key, input = unpack(ARGV, 1, 8)
   local tasks, losses, timeout, retention, spec = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
-  if call('HEXISTS', T .. ':r:' .. runId, 'created') == 1 then
-    return answerForKnown(runId, runId, nonce, digest, session)
+  local runKey, isGranted, hasChild = T .. ':r:' .. runId, session ~= '', ARGV[15] ~= nil
+  local facts = call('HMGET', runKey, unpack(FACTS))
+  if facts[1] then
+    return answerForKnown(runId, facts, runId, nonce, digest, session)
   end
   if key ~= '' then
     local known = call('GET', T .. ':k:' .. key)
-    if known and call('HEXISTS', T .. ':r:' .. known, 'created') == 1 then
-      return answerForKnown(known, runId, nonce, digest, session)
+    facts = known and call('HMGET', T .. ':r:' .. known, unpack(FACTS))
+    if facts and facts[1] then
+      return answerForKnown(known, facts, runId, nonce, digest, session)
     end
   end
-  if session ~= '' and call('HEXISTS', T .. ':wi:' .. session, 'base') == 0 then
+  if isGranted and call('HEXISTS', T .. ':wi:' .. session, 'base') == 0 then
     return { 'NOSESSION' }
   end
   if isFull then
     return { 'BACKPRESSURE' }
   end
-  glance('fence', 'seq', 'ahead', 'lanes')
-  setShard('keep', ARGV[14])
-  call('ZCARD', T .. ':runs')
-  local run = { id = runId, key = T .. ':r:' .. runId, changes = {}, isEnded = false, isPaused = false, isAbandoned = false, isStarted = session ~= '', driver = '',
-    retention = retention, timeout = timeout > 0 and '1' or false }
+  if not hasGraph(graph) and hasChild then
+    return { 'NOGRAPH' }
+  end
+  local demand = demandOf('runs', '', tasks)
+  local childDemand = hasChild and demandOf(ARGV[20], ARGV[21], ARGV[22]) or nil
+  local lane, childLane = look(demand, childDemand, isGranted, ARGV[20])
+  if shard.keep ~= ARGV[14] then
+    setShard('keep', ARGV[14])
+  end
+  local run = { id = runId, key = runKey, isEnded = false, isPaused = false, isAbandoned = false, isStarted = isGranted, retention = retention,
+    timeout = timeout > 0 and ARGV[11] or false,
+    changes = { 'created', wall(), 'graph', graph, 'dig', digest, 'nonce', nonce, 'ret', ARGV[12] } }
   runs[runId] = run
   runOrder[#runOrder + 1] = run
-  run.changes = { 'created', wall(), 'graph', graph, 'dig', digest, 'nonce', nonce, 'ret', retention }
   if workflow ~= '' then
     setRun(run, 'wf', workflow)
   end
   if key ~= '' then
     setRun(run, 'ikey', key)
   end
-  if session ~= '' then
-    setRun(run, 'started', 1)
-  end
   if timeout > 0 then
-    setRun(run, 'timeout', timeout)
+    setRun(run, 'timeout', ARGV[11])
     due[#due + 1] = { now() + timeout, 't ' .. runId }
   end
-  local g = newGroup(runId, { run = runId, digest = digest, size = 1, isShared = false, rule = 'all', queue = 'runs', requires = '', tasks = tasks, priority = 0, depth = 0,
-    limit = 0, attempts = 0, losses = losses, timeout = 0, affinity = '', affinityMs = 0, parent = '', parentIndex = 0, inbox = '', spec = spec })
   local sequence = shardNumber('seq')
+  early[#early + 1] = { 'ZADD', T .. ':runs', sequence, runId }
+  local g = newGroup(runId, { run = runId, digest = digest, size = 1, isShared = false, rule = 'all', depth = 0, limit = 0, attempts = 0, losses = losses,
+    timeout = 0, affinity = '', parent = '', parentIndex = 0, inbox = '', spec = spec }, laneNumber(demand, lane), 0, 0)
   addInputs(g, 0, 1, pack('<I4', #input), input)
-  local token = ''
-  if session ~= '' then
+  activity(runId, 'state', runId)
+  local token, child = '', nil
+  if isGranted then
     rings = {}
     g.leases, g.next, g.flight = 1, 1, 1
-    token = whole(nextFence()) .. '.' .. nonce .. '-1'
-    setCells(g, 0, char(LEASED, 0, 0, 0) .. pack('<I4', 1))
-    setRecord(g, '1', concat({ token, '0-0', now(), session }, ' '))
-    call('HLEN', T .. ':o:' .. session)
+    token = nextFence() .. '.' .. nonce .. '-1'
+    setRecord(g, '1', concat({ token, '0-0', whole(now()), session }, ' '))
     owned[session] = { [runId .. '#1'] = 1 }
+    setRun(run, 'started', '1')
     setRun(run, 'startedAt', wall())
     setRun(run, 'driver', session)
+    if hasChild then
+      child = newChild(ARGV, 15, g, 0, session, laneNumber(childDemand, childLane))
+    end
+    setCells(g, 0, char(LEASED, 0, 0, child and HAS_STEPPED + HAS_KIDS or 0) .. pack('<I4', 1))
   end
-  activity(runId, 'state', runId)
   commit()
   if key ~= '' then
     call('SET', T .. ':k:' .. key, runId)
   end
-  call('ZADD', T .. ':runs', sequence, runId)
-  redis.pcall('EXPIRE', T .. ':g:' .. graph, 86400)
-  return { 'OK', token }
+  commitKept()
+  return { 'OK', token, child and child.fill or nil }
 end

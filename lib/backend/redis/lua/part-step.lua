@@ -3,21 +3,22 @@
 local function retire(g)
   touch(g)
   g.isRetired = true
-  g.writes = g.writes or {}
-  local writes, b = g.writes, g.b
+  local b = g.b
+  local gone = { 'UNLINK', b .. ':r', b .. ':c' }
+  g.writes = { gone }
   if g.left == 0 then
-    writes[#writes + 1] = { 'UNLINK', b .. ':d', b .. ':r', b .. ':c' }
+    gone[4] = b .. ':d'
   else
-    local table = call('GETRANGE', b .. ':d', 0, g.size * 8 - 1)
-    writes[#writes + 1] = { 'UNLINK', b .. ':r', b .. ':c' }
-    writes[#writes + 1] = { 'SET', b .. ':d', table }
+    g.writes[2] = { 'SET', b .. ':d', call('GETRANGE', b .. ':d', 0, g.size * 8 - 1) }
   end
   for k = 0, #g.segments / 8 - 1 do
-    writes[#writes + 1] = { 'UNLINK', b .. ':i' .. k }
+    gone[#gone + 1] = b .. ':i' .. k
   end
-  g.segments, g.isSegmentsChanged = '', true
+  if g.segments ~= '' then
+    g.segments, g.isSegmentsChanged = '', true
+  end
   if not g.hasKids then
-    writes[#writes + 1] = { 'UNLINK', b .. ':k' }
+    gone[#gone + 1] = b .. ':k'
   end -- else sweeps are still closing what is below, and find it there
   g.cursorCount = 0
 end
@@ -29,10 +30,36 @@ local function leave(holding, index, g)
   holding.kids[index] = without(kids, g.gid)
 end
 
+-- The group that a step speaks of from ARGV[at] on, if it is there: fills it further. Its answer, and whether that is all.
+local function fillChild(child, isFull, ARGV, at, holding, index, session)
+  local from, count, base = tonumber(ARGV[at + 17]), tonumber(ARGV[at + 18]), tonumber(ARGV[at + 19])
+  if child.digest ~= ARGV[at + 1] or child.parent ~= holding.gid or child.parentIndex ~= index then
+    return { 'CONFLICT' }, true
+  end
+  if child.state ~= 'o' then
+    return { 'DONE' }, false
+  end
+  if child.inbox ~= session then
+    touch(child)
+    child.inbox = session
+  end
+  if from > child.fill or from + count <= child.fill or count == 0 then
+    return { 'OK', child.fill }, false
+  end
+  if from < child.fill or base ~= child.bytes then
+    return { 'BASE', child.bytes, child.fill }, true
+  end
+  if isFull then
+    return { 'BACKPRESSURE' }, true
+  end
+  touch(child)
+  addInputs(child, from, count, ARGV[at + 20], ARGV[at + 21])
+  return { 'OK', child.fill }, false
+end
+
 local function step(isFull, ARGV)
   local runId, gid, index, token = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
   local hasCursor, cursor, ending, value = ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8]
-  glance('fence', 'seq', 'ahead', 'lanes', 'keep')
   local run = loadRun(runId)
   if not run then
     return { 'FENCED' }
@@ -41,7 +68,7 @@ local function step(isFull, ARGV)
     local isSame = ending ~= '' and run.ended == ending and call('HGET', run.key, 'value') == value
     return { isSame and 'DONE' or 'FENCED' }
   end
-  local holding, lease, cell = held(gid, index, token)
+  local holding, lease, cell, session = held(gid, index, token)
   if not holding or holding.run ~= runId then
     return { 'FENCED' }
   end
@@ -70,57 +97,31 @@ local function step(isFull, ARGV)
   local childId, hasChild = ARGV[at], false
   local answer = { 'OK', 0 }
   if childId then
-    local digest, size, isShared, rule, queue, requires, tasks = ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3] == '1', unpack(ARGV, at + 4, at + 7)
-    local priority, depth, limit, attempts, losses, timeout, affinity, affinityMs, graph, from, count, base = unpack(ARGV, at + 8, at + 19)
-    local ends, bytes, spec = ARGV[at + 20], ARGV[at + 21], ARGV[at + 22]
-    from, count, base = tonumber(from), tonumber(count), tonumber(base)
-    local child = load(childId)
-    local _, _, session = recordOf(holding, lease)
+    local child, isAll = load(childId), false
     if child then
-      if child.digest ~= digest or child.parent ~= gid or child.parentIndex ~= index then
-        return { 'CONFLICT' }
-      end
-      if child.state ~= 'o' then
-        answer = { 'DONE' }
-      else
-        if child.inbox ~= session then
-          touch(child)
-          child.inbox, child.isInboxChanged = session, true
-        end
-        if from > child.fill or from + count <= child.fill or count == 0 then
-          answer = { 'OK', child.fill }
-        elseif from < child.fill or base ~= child.bytes then
-          return { 'BASE', child.bytes, child.fill }
-        elseif isFull then
-          return { 'BACKPRESSURE' }
-        else
-          touch(child)
-          addInputs(child, from, count, ends, bytes)
-          answer = { 'OK', child.fill }
-        end
+      answer, isAll = fillChild(child, isFull, ARGV, at, holding, index, session)
+      if isAll then
+        return answer
       end
     else
-      if call('EXISTS', T .. ':g:' .. graph) == 0 then
+      if not hasGraph(ARGV[at + 16]) then
         return { 'NOGRAPH' }
       end
       if isFull then
         return { 'BACKPRESSURE' }
       end
-      child = newGroup(childId, { run = runId, digest = digest, size = size, isShared = isShared, rule = rule, queue = queue, requires = requires, tasks = tasks,
-        priority = tonumber(priority), depth = tonumber(depth), limit = tonumber(limit), attempts = tonumber(attempts), losses = tonumber(losses),
-        timeout = tonumber(timeout), affinity = affinity, affinityMs = tonumber(affinityMs), parent = gid, parentIndex = index, inbox = session, spec = spec })
-      if from == 0 and count > 0 then
-        addInputs(child, 0, count, ends, bytes)
+      local demand = demandOf(ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
+      local lane = call('HGET', T .. ':l', demand)
+      local names = { 'ahead', 'seq', 'lanes', 'ready', 'p:' .. ARGV[at + 5] }
+      if lane then
+        names[6] = 'n:' .. lane
       end
-      answer = { 'OK', child.fill }
-      touch(holding)
-      holding.hasKids = true
-      holding.kids = holding.kids or {}
-      local kids = holding.kids[index] or call('HGET', holding.b .. ':k', index) or ''
-      hasChild = true
-      holding.kids[index] = kids == '' and childId or kids .. '\n' .. childId
-      activity(runId, 'group', childId)
+      glance(names)
+      child = newChild(ARGV, at, holding, index, session, laneNumber(demand, lane))
+      answer, hasChild = { 'OK', child.fill }, true
     end
+  elseif ending ~= '' then
+    firstLook[#firstLook + 1] = 'keep'
   end
   local flags = hasChild and HAS_STEPPED + HAS_KIDS or kidsFlag(byte(cell, 4)) + HAS_STEPPED
   if byte(cell, 4) ~= flags then
@@ -141,15 +142,15 @@ local function step(isFull, ARGV)
     if call('HEXISTS', holding.b .. ':c', index) == 0 then
       holding.cursorCount = holding.cursorCount + 1
     end
-    holding.cursors[#holding.cursors + 1] = { index, cursor }
+    setCursor(holding, index, cursor)
   end
   for _, g in ipairs(retired) do
     retire(g)
   end
   if ending ~= '' then
-    local _, _, session = recordOf(holding, lease)
     touch(holding)
-    letGo(holding, lease, session, 1)
+    local _, branches = recordOf(holding, lease)
+    letGo(holding, lease, session, branches, 1)
     holding.flight = holding.flight - 1
     if ending == 'cancelled' then
       endRun(run, 'cancelled', value, 'the run was cancelled')
@@ -160,5 +161,6 @@ local function step(isFull, ARGV)
     end
   end
   commit()
+  commitKept()
   return answer
 end

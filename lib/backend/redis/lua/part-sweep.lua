@@ -105,8 +105,8 @@ local function purgePayloads(id)
   local gids = call('LRANGE', list, 0, 199)
   for _, gid in ipairs(gids) do
     local b = T .. ':b:' .. gid
-    local segments = redis.pcall('HGET', b, 'segs')
-    local keys = { 'UNLINK', b, b .. ':g', b .. ':d', b .. ':r', b .. ':c', b .. ':k', b .. ':o' }
+    local segments = tryCall('HGET', b, 'segs')
+    local keys = { 'UNLINK', b, b .. ':d', b .. ':r', b .. ':c', b .. ':k', b .. ':o' }
     for k = 0, (type(segments) == 'string' and #segments / 8 or 0) - 1 do
       keys[#keys + 1] = b .. ':i' .. k
     end
@@ -142,8 +142,10 @@ local function purge(id)
   if not purgePayloads(id) then
     return
   end
-  if run.kept > now() then
-    afterwards[#afterwards + 1] = { 'ZADD', T .. ':due', whole(run.kept), entry }
+  local facts = call('HMGET', run.key, 'kept', 'ikey')
+  local kept = tonumber(facts[1]) or 0
+  if kept > now() then
+    afterwards[#afterwards + 1] = { 'ZADD', T .. ':due', kept, entry }
     return
   end
   local keys = { 'UNLINK', run.key, run.key .. ':v', run.key .. ':ch', run.key .. ':cx', run.key .. ':cn' }
@@ -155,8 +157,8 @@ local function purge(id)
     end
   end
   afterwards[#afterwards + 1] = keys
-  if run.key2 then
-    afterwards[#afterwards + 1] = { 'UNLINK', T .. ':k:' .. run.key2 }
+  if facts[2] then
+    afterwards[#afterwards + 1] = { 'UNLINK', T .. ':k:' .. facts[2] }
   end
   afterwards[#afterwards + 1] = { 'ZREM', T .. ':runs', id }
   dueGone[#dueGone + 1] = entry
@@ -242,7 +244,7 @@ local function doTodo()
 end
 
 local function sweep()
-  glance('ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'ready', 'lanes', 'keep', 'fence')
+  glance({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'ready', 'lanes', 'keep', 'fence' })
   local seen = shardNumber('seen')
   if now() < seen then
     setShard('ahead', whole(shardNumber('ahead') + seen - now()))
@@ -255,19 +257,19 @@ local function sweep()
   setShard('seen', whole(now()))
   setShard('sweepAt', whole(now()))
   local sessions = call('ZRANGE', T .. ':w', 0, MOST_SESSIONS - 1, 'WITHSCORES')
-  local facts, names, ttl = {}, { 'PUBSUB', 'NUMSUB' }, math.huge
+  local facts, names, ttl = {}, { 'PUBSUB', 'NUMSUB' }, HUGE
   for i = 1, #sessions, 2 do
     local values = call('HMGET', T .. ':wi:' .. sessions[i], 'ttl', 'alive', 'base')
-    local own = tonumber(values[1]) or math.huge
+    local own = tonumber(values[1]) or HUGE
     facts[#facts + 1] = { session = sessions[i], expiry = tonumber(sessions[i + 1]), ttl = own, alive = values[2], base = values[3] }
     names[#names + 1] = T .. ':alive:' .. sessions[i]
     ttl = min(ttl, own)
   end
-  local isFinite = ttl < math.huge
+  local isFinite = ttl < HUGE
   local dueAt = tonumber(shardValue('sweepDue'))
   if isFinite and dueAt and now() - dueAt > ttl / 4 then
     for _, fact in ipairs(facts) do
-      if fact.ttl < math.huge and fact.expiry < now() + fact.ttl then
+      if fact.ttl < HUGE and fact.expiry < now() + fact.ttl then
         fact.expiry = now() + fact.ttl
         sessionWrites[#sessionWrites + 1] = { 'ZADD', T .. ':w', 'XX', whole(fact.expiry), fact.session }
       end
@@ -278,7 +280,7 @@ local function sweep()
   local promoted, nextDelayed = promote(MOST_ITEMS / 2)
 
   -- sessions whose connection is gone: those once seen subscribed, unless many vanished together or they said that they are cut off
-  local nextLook = math.huge
+  local nextLook = HUGE
   if #facts > 0 then
     local counts = call(unpack(names))
     local missed, known = {}, 0
@@ -338,16 +340,16 @@ local function sweep()
   setShard('backlog', hasBacklog and '1' or '0')
   setShard('sweepDue', isFinite and whole(now() + sweepInterval(ttl)) or '')
   -- a session that is missed is looked at again at that very time, however short before that others swept
-  local willLook = nextLook < math.huge
+  local willLook = nextLook < HUGE
   if willLook or look then
     setShard('look', willLook and whole(nextLook) or '')
   end
   local planned = call('ZRANGE', T .. ':due', 0, 0, 'WITHSCORES')
-  local nextDue = min(nextLook, nextDelayed or math.huge, tonumber(planned[2]) or math.huge, hasBacklog and now() or math.huge)
+  local nextDue = min(nextLook, nextDelayed or HUGE, tonumber(planned[2]) or HUGE, hasBacklog and now() or HUGE)
   commit()
   commitRemovals()
   if isGrace then
     return { 'GRACE' }
   end
-  return { 'OK', taken, promoted, nextDue < math.huge and max(0, floor(nextDue - now())) or -1, willLook and floor(nextLook - now()) or -1 }
+  return { 'OK', taken, promoted, nextDue < HUGE and max(0, floor(nextDue - now())) or -1, willLook and floor(nextLook - now()) or -1 }
 end

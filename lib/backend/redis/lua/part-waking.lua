@@ -1,15 +1,17 @@
 -- Who waits for work, what each could take, and whom to tell: as few as are needed, and never nobody where somebody waits beside work.
 
+local function laneFrom(demand)
+  local queue, requires, tasks = match(demand, '^([^|]*)|([^|]*)|(.*)$')
+  return { queue = queue, requires = requires, tasks = tasks }
+end
+
 -- What a lane asks of a worker: queue, and lists of capabilities and tasks.
 local function laneOf(lane)
   local known = lanes[lane]
-  if known then
-    return known
+  if not known then
+    known = laneFrom(call('HGET', T .. ':l', '#' .. lane) or '||')
+    lanes[lane] = known
   end
-  local text = call('HGET', T .. ':l', '#' .. lane) or '||'
-  local queue, requires, tasks = match(text, '^([^|]*)|([^|]*)|(.*)$')
-  known = { queue = queue, requires = requires, tasks = tasks }
-  lanes[lane] = known
   return known
 end
 
@@ -18,7 +20,7 @@ local function hasAll(have, wanted)
   if have == '*' or wanted == '' then
     return true
   end
-  for name in string.gmatch(wanted, '%S+') do
+  for name in gmatch(wanted, '%S+') do
     if not find(have, ',' .. name .. ',', 1, true) then
       return false
     end

@@ -12,8 +12,9 @@ for i = 1, #lanes, 2 do
   local ready = sub(lanes[i], 1, 1) ~= '#' and call('ZRANGE', T .. ':q:' .. lane, 0, 255) or {}
   local since
   for _, gid in ipairs(ready) do
-    local state = redis.pcall('HGET', T .. ':b:' .. gid, 's')
-    local mine = type(state) == 'string' and tonumber(match(state, ' (%d+)$'))
+    local state = tryCall('HGET', T .. ':b:' .. gid, 's')
+    -- a state begins with when its branches became ready (part-groups)
+    local mine = type(state) == 'string' and #state > 8 and (unpackBytes('<d', state))
     if mine and (not since or mine < since) then
       since = mine
     end

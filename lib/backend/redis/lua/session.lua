@@ -2,19 +2,19 @@
 -- Uses: base groups barrier waking commit grants sweep
 -- Opens, renews (and sweeps, when asked), reconciles or closes a session.
 -- KEYS: T:m
--- Derives: T:w T:wi:<session> T:wb T:in:<session> T:o:<session> T:lost T:wait T:b:<gid> T:b:<gid>:g T:b:<gid>:d, and what a sweep derives
+-- Derives: T:w T:wi:<session> T:wb T:in:<session> T:o:<session> T:lost T:wait T:b:<gid> T:b:<gid>:d, and what a sweep derives
 -- ARGV: open, session, ttl (inf: endless), base id, info, tasks (,a,b, or *) | renew, session, ttl, sweeps (0 or 1), whether it is subscribed to T:alive now (0 or 1; by who knows)
 --   | reconcile, session, bytes, then gid and token of what it knows | close, session
 -- Answers: OK (renew: then the sweep's answer) | NOSESSION | RECONCILED number-unknown (grants, 12 parts each, then lost tokens)
 local kind, session = ARGV[1], ARGV[2]
 local key, inbox = T .. ':wi:' .. session, T .. ':in:' .. session
-glance('ahead', 'sweepDue', 'fence', 'seq', 'ready', 'lanes', 'keep')
+glance({ 'ahead', 'sweepDue', 'fence', 'seq', 'ready', 'lanes', 'keep' })
 local known = call('HMGET', key, 'base', 'wait', 'seq')
 local ttl = kind == 'open' or kind == 'renew'
-ttl = ttl and tonumber(ARGV[3]) or math.huge
+ttl = ttl and tonumber(ARGV[3]) or HUGE
 
 local function expiry()
-  return ttl < math.huge and whole(now() + ttl) or '+inf'
+  return ttl < HUGE and whole(now() + ttl) or '+inf'
 end
 
 if kind == 'open' then
@@ -35,7 +35,7 @@ if kind == 'open' then
     sequence = shardNumber('seq')
     setShard('seq', sequence + 1)
   end
-  if ttl < math.huge then
+  if ttl < HUGE then
     announceSweep(ttl)
   end
   now()
@@ -52,7 +52,7 @@ if kind == 'open' then
     call('LREM', T .. ':lost', 0, session)
   end
   call('ZADD', T .. ':w', expiry(), session)
-  call('HSET', key, 'base', base, 'info', ARGV[5], 'tasks', ARGV[6], 'ttl', ttl < math.huge and ARGV[3] or 'inf', 'seq', sequence)
+  call('HSET', key, 'base', base, 'info', ARGV[5], 'tasks', ARGV[6], 'ttl', ttl < HUGE and ARGV[3] or 'inf', 'seq', sequence)
   call('HDEL', key, 'wait')
   call('ZREM', T .. ':wait', session)
   call('PERSIST', inbox)
@@ -70,7 +70,7 @@ end
 
 if kind == 'renew' then
   local wrong = call('ZSCORE', T .. ':w', session)
-  if ttl < math.huge then
+  if ttl < HUGE then
     announceSweep(ttl)
   end
   local renewed = expiry()
@@ -94,7 +94,7 @@ if kind == 'renew' then
     return { 'OK', unpack(answer) }
   end
   call('ZADD', T .. ':w', renewed, session)
-  call('HSET', key, 'ttl', ttl < math.huge and ARGV[3] or 'inf')
+  call('HSET', key, 'ttl', ttl < HUGE and ARGV[3] or 'inf')
   commitShard()
   return { 'OK' }
 end

@@ -18,7 +18,7 @@ for _, session in ipairs(ARGV) do
       end
     end
     expiry = tonumber(expiry)
-    answers[#answers + 1] = { session, known[1] or '0', expiry < math.huge and whole(expiry - shardNumber('ahead')) or 'inf', branches, known[2] }
+    answers[#answers + 1] = { session, known[1] or '0', expiry < HUGE and whole(expiry - shardNumber('ahead')) or 'inf', branches, known[2] }
   end
 end
 return answers

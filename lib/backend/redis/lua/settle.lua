@@ -2,7 +2,7 @@
 -- Uses: base groups barrier waking commit
 -- Counts what became of branches: of many grants, a range each. Whether a result counts is decided by its token alone, branch by branch.
 -- KEYS: T:m
--- Derives: T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:o T:b:<gid>:c T:b:<gid>:k T:b:<gid>:r T:r:<run> T:r:<run>:v T:o:<session> T:d T:due T:q:<lane> T:wait T:dead
+-- Derives: T:b:<gid> T:b:<gid>:d T:b:<gid>:o T:b:<gid>:c T:b:<gid>:k T:b:<gid>:r T:r:<run> T:r:<run>:v T:o:<session> T:d T:due T:q:<lane> T:wait T:dead
 -- ARGV: payload retention, then for each range: gid, token, mode (s: all succeeded, f: all final, m: others, too), outcomes (as stored in :o; kinds
 --   6 to be retried, 7 released), delays (u32 each, or ''), number of cursors, index and cursor of each, number of saves, path and value of each
 -- Answers: a word for each range: OK | DUP | FENCED | WITHDRAWN | GONE
@@ -45,7 +45,7 @@ local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
     end
     at = 9 + count * 4
   end
-  local known, _, session = recordOf(g, lease)
+  local known, branches, session = recordOf(g, lease)
   if g.state ~= 'o' then
     if known and known ~= token then
       return 'FENCED'
@@ -63,6 +63,9 @@ local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
   local kinds = sub(outcomes, at, at + count - 1)
   local leaseBytes = pack('<I4', number)
   local run = g.isRoot and loadRun(g.run)
+  if run and shard.ahead == nil then
+    firstLook[#firstLook + 1] = 'keep'
+  end
   if mode ~= 'm' and not indexes and not g.isRoot and g.cursorCount == 0 and from + count <= g.size and count > 0
     and cellsOf(g, from, count) == rep(char(LEASED, 0, 0, 0) .. leaseBytes, count) then
     touch(g)
@@ -83,7 +86,7 @@ local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
       end
       setCells(g, from, concat(cells))
     end
-    letGo(g, lease, session, count)
+    letGo(g, lease, session, branches, count)
     g.flight = g.flight - count
     if save then
       saves[#saves + 1] = save
@@ -130,7 +133,7 @@ local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
           if g.cursorCount == 0 or call('HEXISTS', g.b .. ':c', index) == 0 then
             g.cursorCount = g.cursorCount + 1
           end
-          g.cursors[#g.cursors + 1] = { index, cursors[index] }
+          setCursor(g, index, cursors[index])
         end
         local delay = kind == RETRY and #delays >= i * 4 and (unpackBytes('<I4', delays, i * 4 - 3)) or 0
         if delay > 0 then
@@ -149,10 +152,9 @@ local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
   if accepted == 0 then
     return isFenced and 'FENCED' or 'DUP'
   end
-  letGo(g, lease, session, accepted)
+  letGo(g, lease, session, branches, accepted)
   g.flight = g.flight - accepted
   if run and #ended == 0 then
-    run.driver = ''
     setRun(run, 'driver', '')
     if run.isStarted then
       g.isParked = true
@@ -172,7 +174,6 @@ local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
   return 'OK'
 end
 
-glance('ahead', 'keep')
 local at, gids = 2, {}
 while at <= #ARGV do
   local gid, token, mode, outcomes, delays = unpack(ARGV, at, at + 4)

@@ -2,7 +2,7 @@
 -- Uses: base groups barrier waking commit opening step
 -- As step, also when memory is full: everything but a new group or new inputs.
 -- KEYS: T:m
--- Derives: T:r:<run> T:r:<run>:v T:r:<run>:k T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:c T:b:<gid>:k T:b:<gid>:o T:b:<gid>:r T:l T:g:<sha256> T:q:<lane> T:wait T:due T:o:<session>
+-- Derives: T:r:<run> T:r:<run>:v T:r:<run>:k T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:c T:b:<gid>:k T:b:<gid>:o T:b:<gid>:r T:l T:g:<sha256> T:q:<lane> T:wait T:due T:o:<session>
 -- ARGV: run, holder gid, holder index, holder token, cursor given (0 or 1), cursor, end (completed, failed, cancelled or ''), end value, payload retention,
 --   number of saves, path and value of each, number of retired, gid of each, and for a group: gid, digest, size, shared, rule, queue, requires, tasks,
 --   priority, depth, limit, attempts, maxLosses, timeoutMs, affinity, affinityMs, graph, from, count, base, ends, bytes, spec

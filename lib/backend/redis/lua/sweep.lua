@@ -2,7 +2,7 @@
 -- Uses: base groups barrier waking commit sweep
 -- Sweeps once: any process, any time.
 -- KEYS: T:m
--- Derives: T:w T:wi:<session> T:wb T:in:<session> T:o:<session> T:lost T:d T:due T:todo T:wait T:q:<lane> T:b:<gid> T:b:<gid>:g T:b:<gid>:d T:b:<gid>:k T:r:<run> T:r:<run>:k T:r:<run>:v T:k:<key> T:runs T:bad
+-- Derives: T:w T:wi:<session> T:wb T:in:<session> T:o:<session> T:lost T:d T:due T:todo T:wait T:q:<lane> T:b:<gid> T:b:<gid>:d T:b:<gid>:k T:r:<run> T:r:<run>:k T:r:<run>:v T:k:<key> T:runs T:bad
 -- ARGV: none
 -- Answers: OK taken-back promoted next-due (-1: nothing planned) next-look | SKIP next-look | GRACE
 --   (next-look: milliseconds until a session that is missed is looked at again; -1: none is missed)

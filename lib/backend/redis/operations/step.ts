@@ -6,6 +6,7 @@ import { checkStep } from '../../shapes.js'
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Argument, Reply } from '../shard.js'
 import type { Store } from '../store.js'
+import { stepWithOpening } from './open.js'
 import { encodeSpec } from './spec-codec.js'
 import { checkLine, endsFrom, itemsOf, ruleWord, spaced, unexpectedAnswer, wordOf } from './words.js'
 
@@ -25,6 +26,11 @@ export async function step(store: Store, request: StepRequest): Promise<StepAnsw
   const known = fillsOf(store)
   const { gid } = group.spec
   if (group.from === 0) store.released.take(gid) // of a group that stood at this place before
+  const first = stepWithOpening(store, request, () => tail(store, group.spec, 0, group.inputs, 0))
+  if (first !== undefined) {
+    const answer = await first
+    if (answer !== 'separately') return remembered(store, group, answer)
+  }
   let { from, inputs } = group
   let base = from === 0 ? 0 : known.get(gid)?.items === from ? (known.get(gid)?.bytes ?? 0) : 0
   // Another process, or a repeated call, may have filled it further: the store says how far, and only what is left is sent.
@@ -32,11 +38,7 @@ export async function step(store: Store, request: StepRequest): Promise<StepAnsw
     const args = [...head(store, request), ...tail(store, group.spec, from, inputs, base)]
     const reply = await callWhereThereIsRoom(store, args)
     if (wordOf(reply) !== 'BASE') {
-      const answer = answerOf(reply)
-      if (answer.status === 'ok' && answer.fill === from + itemCount(inputs) && answer.fill < itemsWanted(group.spec))
-        known.set(gid, { items: answer.fill, bytes: base + itemsOf(inputs).length })
-      else known.delete(gid)
-      return answer
+      return remembered(store, { spec: group.spec, from, inputs }, answerOf(reply), base)
     }
     const [, bytes, items] = listOf(reply)
     const filled = numberOf(items)
@@ -47,6 +49,20 @@ export async function step(store: Store, request: StepRequest): Promise<StepAnsw
     }
   }
   throw new GraflowError('INTERNAL', `group ${gid} is filled by somebody else at the same time`)
+}
+
+/** The answer to a step that brought inputs, after it was noted how far its group is filled. */
+function remembered(
+  store: Store,
+  { spec, from, inputs }: NonNullable<StepRequest['group']>,
+  answer: StepAnswer,
+  base = 0,
+): StepAnswer {
+  const known = fillsOf(store)
+  if (answer.status === 'ok' && answer.fill === from + itemCount(inputs) && answer.fill < itemsWanted(spec))
+    known.set(spec.gid, { items: answer.fill, bytes: base + itemsOf(inputs).length })
+  else known.delete(spec.gid)
+  return answer
 }
 
 const itemsWanted = ({ shared, size }: { shared: boolean; size: number }): number => (shared ? 1 : size)
