@@ -81,9 +81,9 @@ describe('a run of one group on Redis', () => {
     for (let i = 0; i < 20; i += 1) expect(await graflow.run(flow, [1, 2])).toEqual([2, 4])
     const { subscribe = 0, unsubscribe = 0, fcall = 0 } = await count()
     expect([subscribe, unsubscribe]).toEqual([0, 0])
-    // open, step, step; acquire and settle; a second acquire, sweeps
-    expect(fcall / 20).toBeGreaterThanOrEqual(5)
-    expect(fcall / 20).toBeLessThanOrEqual(8)
+    // open with the group, step; acquire and settle; a second acquire, sweeps
+    expect(fcall / 20).toBeGreaterThanOrEqual(4)
+    expect(fcall / 20).toBeLessThanOrEqual(7)
     const states: string[] = []
     const off = graflow.events.subscribe('run:state', ({ from, to }) => states.push(`${from} → ${to}`))
     expect(await graflow.run(flow, [3])).toEqual([6])

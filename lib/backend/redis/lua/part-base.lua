@@ -15,11 +15,14 @@ local shard, shardChanges, isChanged
 -- What is read with the first look at T:m; scripts and `load` add to it what they will need, so that there is one look.
 local firstLook
 
--- Reads fields of T:m in one command.
+-- Reads fields of T:m in one command. What this call has changed stays.
 local function glance(names)
   local values = call('HMGET', M, unpack(names))
   for i = 1, #names do
-    shard[names[i]] = values[i]
+    local name = names[i]
+    if not isChanged[name] then
+      shard[name] = values[i]
+    end
   end
 end
 
