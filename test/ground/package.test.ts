@@ -1,10 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { tableRows } from './doc-table.js'
 
 const root = join(__dirname, '../..')
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const lockText = readFileSync(join(root, 'package-lock.json'), 'utf8')
-const packages: Record<string, { optionalDependencies?: Record<string, string> }> = JSON.parse(lockText).packages
+const packages: Record<
+  string,
+  { optionalDependencies?: Record<string, string>; hasInstallScript?: boolean; dev?: boolean; optional?: boolean }
+> = JSON.parse(lockText).packages
 
 describe('package.json', () => {
   it('pins exact versions', () => {
@@ -27,6 +31,18 @@ describe('package.json', () => {
 describe('package-lock.json', () => {
   it('names no registry', () => {
     expect(lockText).not.toMatch(/"resolved"|https?:\/\/[^"]*\.tgz/)
+  })
+
+  it('has the install scripts that docs/dependencies.md tells of, and no other', () => {
+    const page = readFileSync(join(root, 'docs/dependencies.md'), 'utf8')
+    const told = tableRows(page, 'Install scripts').map(([name = '', , forWhom = '']) => [name, forWhom])
+    const found = Object.entries(packages).flatMap(([path, { hasInstallScript, dev, optional }]) => {
+      if (hasInstallScript !== true) return []
+      const forWhom = dev === true ? 'developers' : `users${optional === true ? ', optional' : ''}`
+      return [[`\`${path.replace(/^.*node_modules\//, '')}\``, forWhom]]
+    })
+    expect(found).toEqual(told)
+    expect(readFileSync(join(root, '.npmrc'), 'utf8')).toMatch(/^ignore-scripts=true$/m)
   })
 
   it('holds the binaries of every platform, or npm ci refuses it: run `node scripts/complete-lock.mjs`', () => {

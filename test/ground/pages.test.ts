@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, posix } from 'node:path'
 import { MOST_COUNTED } from '../../lib/backend/shapes.js'
 import { KERNEL_DEFAULTS } from '../../lib/backend/kernel/state.js'
 import { CONNECT_OPTIONS } from '../../lib/options.js'
@@ -72,8 +72,8 @@ describe('pages', () => {
 describe('README.md', () => {
   const text = readFileSync(join(root, 'README.md'), 'utf8')
 
-  it('names behaviours that the tests it links to have', () => {
-    const told = [...text.matchAll(/\[([A-Z]\d+(?:, [A-Z]\d+)*)\]\((\S+)\)/g)]
+  it('names behaviours that the tests it names beside them have', () => {
+    const told = [...text.matchAll(/\b([A-Z]\d+(?:, [A-Z]\d+)*): `(test\/[^`\s]+)`/g)]
     expect(told.length).toBeGreaterThan(5)
     const missing = told.flatMap(([, ids = '', file = '']) => {
       const tests = readFileSync(join(root, file), 'utf8')
@@ -84,7 +84,20 @@ describe('README.md', () => {
 
   it('makes no claim without something that holds it', () => {
     const rows = tableRows(text, 'What is different')
-    expect(rows.filter(([, held]) => held === undefined || !held.includes('](test/'))).toEqual([])
+    expect(rows.filter(([, held]) => held === undefined || !held.includes('`test/'))).toEqual([])
+  })
+
+  it('leads, and so do its pages, only to what is in the package: who reads it on a registry or in node_modules has no more', () => {
+    const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    const packed = (path: string): boolean =>
+      ['README.md', 'LICENSE', ...files].some((kept: string) => path === kept || path.startsWith(`${kept}/`))
+    const outside = pages.flatMap(({ name, text: page }) =>
+      [...withoutCode(page).matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)].flatMap(([, link = '']) =>
+        /^https?:/.test(link) || packed(posix.join(posix.dirname(name), link)) ? [] : [`${name}: ${link}`],
+      ),
+    )
+    expect(outside).toEqual([])
+    expect(pages.filter(({ name }) => !packed(name)).map(({ name }) => name)).toEqual([])
   })
 
   it('is short', () => {
