@@ -121,6 +121,8 @@ export class WorkerLoop {
   /** The loop's own time, in ms since it was made: small numbers, which cost nothing to keep. As of the last look at the clock. */
   #now = 0
   readonly #epoch: number
+  /** One length for all slow checks of this loop: timers of one length cost next to nothing, those of many lengths do. */
+  readonly #slowCheckMs: number
   #cancelCheck: (() => void) | undefined
   #cancelWatch: (() => void) | undefined
   #isSlowCheck = false
@@ -133,6 +135,7 @@ export class WorkerLoop {
   constructor(options: WorkerLoopOptions) {
     this.#options = options
     this.#epoch = options.clock.now()
+    this.#slowCheckMs = SLOW_CHECK_MS * (1 + (options.distant?.random() ?? 0) / 10)
     this.#slots = new Slots(options.maxConcurrentTasks, () => this.#plan())
     this.#shares = new QueueShares(options.queues, options.queueLimits)
     this.#ahead = new Lookahead(options.distant === undefined ? 0 : options.maxConcurrentTasks)
@@ -340,7 +343,7 @@ export class WorkerLoop {
     this.#cancelCheck?.()
     const isSlowCheck = ms >= SLOW_CHECK_MS
     this.#cancelCheck = clock.after(
-      Math.max(1, ms) * (1 + distant.random() / 10),
+      isSlowCheck ? this.#slowCheckMs : Math.max(1, ms) * (1 + distant.random() / 10),
       () => {
         this.#isSlowCheck = isSlowCheck && !this.#isPumping
         this.wake()

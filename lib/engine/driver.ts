@@ -68,16 +68,16 @@ const fenceOf = (token: Token): number => Number(token.slice(0, token.indexOf('.
 async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): Promise<DriveEnd> {
   const { clock, limits } = engine.parts
   if (run.begin !== undefined) await run.begin
-  const deadline = new Cancellation(execution.cancel)
+  const deadline = run.timeoutMs === undefined ? undefined : new Cancellation(execution.cancel)
   const disarm =
-    run.timeoutMs === undefined
+    deadline === undefined || run.timeoutMs === undefined
       ? undefined
       : clock.after(run.timeoutMs, () => {
           deadline.abort(runTimeout(run.runId, run.timeoutMs))
         })
   let end: { readonly state: EndState; readonly value: Uint8Array }
   try {
-    const frame: Frame = { execution, use: run.use, cancel: deadline }
+    const frame: Frame = { execution, use: run.use, cancel: deadline ?? execution.cancel }
     if (run.losses > 0) await engine.restore(execution, '')
     // A copy for every start: handlers may change what they get.
     const value = await engine.interpreter.runBranch(frame, undefined, '', decode(run.input))
@@ -87,7 +87,7 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
     end = thrown instanceof EndRun ? endedByHandler(thrown, run.runId, engine) : failed(thrown, run.runId)
   } finally {
     disarm?.()
-    deadline.leave()
+    deadline?.leave()
   }
   const save = execution.takeUnsaved()
   const answer = await engine.parts.backend.step({

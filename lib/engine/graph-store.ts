@@ -88,16 +88,20 @@ export class GraphStore {
     return graph
   }
 
+  /** Whether the store is known to have the graph: then there is nothing to wait for. */
+  isUploaded(hash: string): boolean {
+    const uploadedAt = this.#uploaded.get(hash)
+    return uploadedAt !== undefined && this.#parts.clock.now() - uploadedAt < TRUSTED_MS
+  }
+
   /**
    * Sees to it that workers can load the graph. Repeating it is safe and free.
    * @throws GraflowError BACKPRESSURE, LIMIT_EXCEEDED
    */
   async upload(hash: string, graph: Graph, isLost = false): Promise<void> {
-    const now = this.#parts.clock.now()
-    const uploadedAt = this.#uploaded.get(hash)
-    if (uploadedAt !== undefined && !isLost) {
-      if (now - uploadedAt < TRUSTED_MS) return
-      if (await this.#isKept(hash)) return
+    if (!isLost) {
+      if (this.isUploaded(hash)) return
+      if (this.#uploaded.has(hash) && (await this.#isKept(hash))) return
     }
     await this.#put(hash, graph)
   }

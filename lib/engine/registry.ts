@@ -18,6 +18,19 @@ interface Names {
 
 const emptyNames = (): Names => ({ tasks: new Map(), policies: new Map() })
 
+const namesIn = new WeakMap<Expression, Names>()
+
+/** Those of one flow, found once: nobody changes them. */
+function namesOf(expression: Expression): Names {
+  let names = namesIn.get(expression)
+  if (names === undefined) {
+    names = emptyNames()
+    addTo(names, expression)
+    namesIn.set(expression, names)
+  }
+  return names
+}
+
 function addTo(names: Names, expression: Expression): void {
   for (const [name, task] of tasksOf(expression)) {
     // A declared task says less than one with a handler: it never hides one.
@@ -32,10 +45,13 @@ const keyOf = (runId: string, base: string): string => (base === '' ? runId : `$
 export class Registry {
   readonly #all = emptyNames()
   readonly #tied = new Map<string, Names>()
+  #latest: Expression | undefined
 
   /** Makes the code of a flow known to runs that bring none. The latest of one name wins. */
   learn(expression: Expression): void {
+    if (this.#latest === expression) return
     addTo(this.#all, expression)
+    this.#latest = expression
   }
 
   /** Makes a policy known that stands in no flow here. The latest of one name wins. */
@@ -45,9 +61,7 @@ export class Registry {
 
   /** Ties the code of a flow to where it stands in a run (`''`: it is the run's own flow), until `forget`. */
   tie(runId: string, base: string, expression: Expression): void {
-    const names = emptyNames()
-    addTo(names, expression)
-    this.#tied.set(keyOf(runId, base), names)
+    this.#tied.set(keyOf(runId, base), namesOf(expression))
     this.learn(expression)
   }
 

@@ -98,7 +98,7 @@ export class Supersteps {
   async #dispatch(frame: Frame, plan: GroupPlan, tell: (() => void) | undefined): Promise<boolean> {
     const { execution, use } = frame
     const { backend, graphs } = this.#services
-    await graphs.upload(use.hash, use.graph)
+    if (!graphs.isUploaded(use.hash)) await graphs.upload(use.hash, use.graph)
     tell?.()
     const total = plan.spec.shared ? 1 : plan.spec.size
     let save = execution.takeUnsaved()

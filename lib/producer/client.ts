@@ -1,5 +1,5 @@
 /** The client: starts runs, drives those it started, and lends this process's worker loop to what they dispatch. */
-import { createHash } from 'node:crypto'
+import { createHash, hash as hashOnce } from 'node:crypto'
 import type { Backend, Grant, OpenAnswer, OpenRequest } from '../backend/backend.js'
 import type { Announcer } from '../cluster/announcer.js'
 import type { Engine } from '../engine/engine.js'
@@ -14,6 +14,7 @@ import { tasksOf } from '../flow/collect.js'
 import type { Expression } from '../flow/expression.js'
 import { expressionOf } from '../flow/node.js'
 import type { AnyNode } from '../flow/types.js'
+import type { Graph } from '../graph/graph.js'
 import { graphOf } from '../graph/graph-of.js'
 import { checkOptions, RUN_OPTIONS } from '../options.js'
 import type { NewId } from '../time.js'
@@ -169,12 +170,12 @@ export class Client implements Graflow {
       runId,
       ...(workflow !== undefined && { workflow }),
       graph: hash,
-      digest: createHash('sha256').update(hash).update(bytes).digest('hex'),
+      digest: digestOf(hash, bytes),
       ...(given.idempotencyKey !== undefined && { idempotencyKey: given.idempotencyKey }),
       input: bytes,
       ...(where !== 'driven anywhere' && { session }),
       nonce: newId(),
-      tasks: [...tasksInPlace(graph, graph.root)].sort(),
+      tasks: ownTasks(graph),
       maxLosses: DRIVER_MAX_LOSSES,
       timeoutMs: timeoutMs ?? 0,
       retentionMs,
@@ -299,6 +300,25 @@ export class Client implements Graflow {
   #checkOpen(): void {
     if (!this.#isRunning) throw new GraflowError('CLOSED', `client ${this.instanceId} is closed: connect again`)
   }
+}
+
+/** Runs of one id are the same run where flow and input are. */
+function digestOf(hash: string, input: Uint8Array): string {
+  const text = Buffer.from(hash)
+  if (input.length > MOST_COPIED_BYTES) return createHash('sha256').update(text).update(input).digest('hex')
+  return hashOnce('sha256', Buffer.concat([text, input]))
+}
+
+/** Below this, copying an input is faster than making an object that hashes it piece by piece. */
+const MOST_COPIED_BYTES = 16 * 1024
+
+const ownTasksOf = new WeakMap<Graph, readonly string[]>()
+
+/** Names of the tasks that a run's driver starts itself, sorted; found once a graph. */
+function ownTasks(graph: Graph): readonly string[] {
+  let names = ownTasksOf.get(graph)
+  if (names === undefined) ownTasksOf.set(graph, (names = [...tasksInPlace(graph, graph.root)].sort()))
+  return names
 }
 
 /** A flow over nothing dispatches nothing: what comes next runs at once. */

@@ -32,6 +32,13 @@ export interface InboxOptions {
   readonly onChunk: (gid: string, chunk: Buffer) => void
 }
 
+interface Awaited {
+  readonly reject: (error: Error) => void
+  /** By the clock. */
+  readonly lateAt: number
+  readonly mostMs: number
+}
+
 export class Inbox {
   readonly #options: InboxOptions
   readonly #listeners = new Listeners<Notice>()
@@ -44,6 +51,11 @@ export class Inbox {
   #isWaking = false
   #isClosed = false
   #wakeSleeper: (() => void) | undefined
+  /** The command under way: there is one at a time. */
+  #awaited: Awaited | undefined
+  #cancelWatchdog: (() => void) | undefined
+  /** Which moment it waits for. */
+  #watchdogAt = Infinity
 
   constructor(options: InboxOptions) {
     this.#options = options
@@ -64,6 +76,7 @@ export class Inbox {
   close(): void {
     this.#isClosed = true
     this.#wakeSleeper?.()
+    this.#cancelWatchdog?.()
     this.#redis?.disconnect()
     this.#listeners.clear()
     this.#positions.clear()
@@ -78,6 +91,7 @@ export class Inbox {
       random,
       onError: () => undefined, // the loop below waits for the next connection
     })
+    redis.on('close', () => this.#giveUp(new Error('the connection is closed')))
     this.#redis = redis
     void this.#run(redis)
   }
@@ -153,9 +167,8 @@ export class Inbox {
       const [id, fields] = list(entry)
       if (!this.#positions.has(session)) return // nobody listens any more
       this.#positions.set(session, textOf(id))
-      const notice = readNotice(list(fields))
+      const { notice, chunk } = readEntry(list(fields))
       if (notice === undefined) continue
-      const chunk = notice.kind === 'released' ? chunkIn(list(fields)) : undefined
       if (chunk !== undefined && notice.kind === 'released') this.#options.onChunk(notice.gid, chunk)
       this.#listeners.tell(session, notice)
     }
@@ -214,22 +227,47 @@ export class Inbox {
   /** Sends a command; the promise settles in any case. */
   #send(redis: Redis, words: readonly (string | number)[], mostMs: number): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      const lost = (): void => settle(() => reject(new Error('the connection is closed')))
-      const late = (): void => settle(() => reject(new Error(`no reply within ${mostMs} ms`)))
-      const cancel = this.#options.clock.after(mostMs, late, true)
-      const settle = (act: () => void): void => {
-        cancel()
-        redis.off('close', lost)
-        act()
+      const awaited = { reject, lateAt: this.#options.clock.now() + mostMs, mostMs }
+      const settle = (): void => {
+        if (this.#awaited === awaited) this.#awaited = undefined
       }
-      redis.on('close', lost)
+      this.#awaited = awaited
+      this.#watch(awaited)
       const command = new EncodedCommand(words, [])
       void redis.sendCommand(command)
       command.promise.then(
-        (reply) => settle(() => resolve(reply as Reply)),
-        (error: unknown) => settle(() => reject(error instanceof Error ? error : new Error(String(error)))),
+        (reply) => {
+          settle()
+          resolve(reply as Reply)
+        },
+        (error: unknown) => {
+          settle()
+          reject(error instanceof Error ? error : new Error(String(error)))
+        },
       )
     })
+  }
+
+  /** Keeps one timer, which a reply does not end: making one for each read would take longer than reading. */
+  #watch({ lateAt }: Awaited): void {
+    if (lateAt >= this.#watchdogAt) return // it looks earlier, and goes on from there
+    const { clock } = this.#options
+    this.#cancelWatchdog?.()
+    this.#watchdogAt = lateAt
+    this.#cancelWatchdog = clock.after(Math.max(1, lateAt - clock.now()), () => this.#look(), true)
+  }
+
+  #look(): void {
+    this.#watchdogAt = Infinity
+    const awaited = this.#awaited
+    if (awaited === undefined || this.#isClosed) return
+    if (this.#options.clock.now() < awaited.lateAt) this.#watch(awaited)
+    else this.#giveUp(new Error(`no reply within ${awaited.mostMs} ms`))
+  }
+
+  #giveUp(why: Error): void {
+    this.#awaited?.reject(why)
+    this.#awaited = undefined
   }
 
   #pause(ms: number): Promise<void> {
@@ -244,27 +282,38 @@ export class Inbox {
   }
 }
 
-/** What lies in an entry; undefined for what a newer release may have written. */
-function readNotice(fields: readonly Reply[]): Notice | undefined {
-  const found = new Map<string, string>()
-  for (let i = 0; i + 1 < fields.length; i += 2) found.set(textOf(fields[i] ?? null), textOf(fields[i + 1] ?? null))
-  const gid = found.get('g')
-  const value = found.get('v') ?? ''
-  const kind = found.get('k')
-  if (kind === 'work') return { kind }
-  if (gid === undefined) return undefined
-  if (kind === 'released') return { kind, gid }
-  if (kind === 'withdrawn') return { kind, gid, reason: value }
-  return kind === 'lost' ? { kind, gid, token: value } : undefined
-}
-
-/** The outcomes that news of a release brought along, if any. */
-function chunkIn(fields: readonly Reply[]): Buffer | undefined {
+/** What lies in an entry: no notice where a newer release may have written it; with news of a release, maybe its outcomes. */
+function readEntry(fields: readonly Reply[]): { readonly notice: Notice | undefined; readonly chunk?: Buffer } {
+  let kind = ''
+  let gid: string | undefined
+  let value: Reply = null
   for (let i = 0; i + 1 < fields.length; i += 2) {
-    const value = fields[i + 1]
-    if (textOf(fields[i]) === 'v' && Buffer.isBuffer(value)) return value
+    const field = fields[i + 1] ?? null
+    switch (textOf(fields[i])) {
+      case 'k':
+        kind = textOf(field)
+        break
+      case 'g':
+        gid = textOf(field)
+        break
+      case 'v':
+        value = field
+        break
+      default: // of a newer release
+    }
   }
-  return undefined
+  if (kind === 'work') return { notice: { kind } }
+  if (gid === undefined) return { notice: undefined }
+  switch (kind) {
+    case 'released':
+      return Buffer.isBuffer(value) ? { notice: { kind, gid }, chunk: value } : { notice: { kind, gid } }
+    case 'withdrawn':
+      return { notice: { kind, gid, reason: textOf(value) } }
+    case 'lost':
+      return { notice: { kind, gid, token: textOf(value) } }
+    default:
+      return { notice: undefined }
+  }
 }
 
 const list = (reply: Reply | undefined): readonly Reply[] =>

@@ -1,6 +1,6 @@
 /** Outcomes of a group as settle laid them out, read as the interface has them. */
 import { GraflowError } from '../../../errors.js'
-import type { GroupState, OutcomeChunk, OutcomesPage } from '../../backend.js'
+import type { GroupState, OutcomeChunk, OutcomeKind, OutcomesPage } from '../../backend.js'
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
@@ -57,15 +57,14 @@ function readChunk(chunk: Buffer): OutcomeChunk {
   const endsAt = kindsAt + count
   const valuesAt = endsAt + count * 4
   if (count === 0 || chunk.length < valuesAt) throw unreadable()
-  const indexes =
-    first === SCATTERED
-      ? numbersOf(chunk, CHUNK_HEAD, kindsAt)
-      : Uint32Array.from({ length: count }, (_, i) => first + i)
-  const kinds = Array.from(chunk.subarray(kindsAt, endsAt), (kind) => {
-    const word = OUTCOME_OF_BYTE.get(kind)
+  const indexes = first === SCATTERED ? numbersOf(chunk, CHUNK_HEAD, kindsAt) : new Uint32Array(count)
+  if (first !== SCATTERED) for (let i = 0; i < count; i += 1) indexes[i] = first + i
+  const kinds: OutcomeKind[] = []
+  for (let at = kindsAt; at < endsAt; at += 1) {
+    const word = OUTCOME_OF_BYTE.get(chunk[at] ?? 0)
     if (word === undefined) throw unreadable()
-    return word
-  })
+    kinds.push(word)
+  }
   const ends = numbersOf(chunk, endsAt, valuesAt)
   if ((ends.at(-1) ?? 0) > chunk.length - valuesAt) throw unreadable()
   const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset + valuesAt, chunk.length - valuesAt)

@@ -15,25 +15,25 @@ export function decodeSpec(bytes: Uint8Array): GroupSpec {
     throw new GraflowError('INTEGRITY', 'expected the spec of a group, got bytes that are no JSON', { cause: error })
   }
   if (typeof found !== 'object' || found === null) throw wrong('spec', found)
-  const facts = new Map<string, unknown>(Object.entries(found))
+  const facts = found as Readonly<Record<string, unknown>> // whatever the fields hold: each is looked at below
   const text = (name: string): string => {
-    const value = facts.get(name)
+    const value = facts[name]
     if (typeof value !== 'string') throw wrong(name, value)
     return value
   }
   const number = (name: string): number => {
-    const value = facts.get(name)
+    const value = facts[name]
     if (typeof value !== 'number') throw wrong(name, value)
     return value
   }
   const names = (name: string): readonly string[] => {
-    const value = facts.get(name)
+    const value = facts[name]
     if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) throw wrong(name, value)
     return value
   }
-  const rule = RULES.find((known) => known === facts.get('rule'))
-  if (rule === undefined) throw wrong('rule', facts.get('rule'))
-  const affinity = facts.get('affinity')
+  const rule = RULES.find((known) => known === facts['rule'])
+  if (rule === undefined) throw wrong('rule', facts['rule'])
+  const affinity = facts['affinity']
   return {
     gid: text('gid'),
     runId: text('runId'),
@@ -41,7 +41,7 @@ export function decodeSpec(bytes: Uint8Array): GroupSpec {
     node: text('node'),
     digest: text('digest'),
     size: number('size'),
-    shared: facts.get('shared') === true,
+    shared: facts['shared'] === true,
     rule,
     queue: text('queue'),
     requires: names('requires'),
