@@ -234,7 +234,7 @@ async function pathsWithResult(inspect: Inspector, graph: Graph, runId: string):
     const path = gid.slice(runId.length + 1)
     const node = nodeAt(graph, staticPath(graph, path) ?? path)
     if (node?.kind !== 'group' && node?.kind !== 'each') {
-      if (state === 'released') found.push(path)
+      if (state === 'released' && node?.kind === 'task') found.push(path)
       continue
     }
     if (state === 'released' && node.join.kind !== 'policy') found.push(path)

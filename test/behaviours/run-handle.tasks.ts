@@ -19,6 +19,10 @@ export const whichOf = choose(
   task('which', (n: number) => (n > 3 ? 'high' : 'low')),
   { high: text, low: twice },
 )
+export const forking = task('forking', async (n: number, ctx) => {
+  const forked = await ctx.run(par(add, seq(add, twice)), n)
+  return forked[0] + (await ctx.run(twice, n))
+})
 export const judged = par(add, broken).join(
   policy('how-many', (outcomes: readonly { readonly status: string }[]) => {
     const count = outcomes.filter(({ status }) => status === 'succeeded').length

@@ -7,6 +7,7 @@ import {
   endless,
   endlessPair,
   endlessStep,
+  forking,
   eventful,
   gated,
   judged,
@@ -134,6 +135,14 @@ describeOnBackends('results of a run', (open) => {
     expect(policyError.message).toContain('the decision of policy "how-many" at 0 is not kept')
     const loops = await finished(graflow, counted, 0)
     expect((await failureOf(loops.result('0'))).message).toContain('each pass of the loop at 0 has its own result')
+    // what an error names can be had, also where handlers fork
+    const forks = await finished(graflow, seq(forking, judged), 1)
+    for (const run of [joined, loops, forks]) {
+      const { details } = await failureOf(run.result(run === forks ? '1' : '0'))
+      const paths = details['paths'] as readonly string[]
+      expect(paths).not.toEqual([])
+      for (const path of paths) await run.result(path)
+    }
   })
 
   it('of a failed branch are its error, of one never run RESULT_NOT_FOUND once the run is over', async () => {
