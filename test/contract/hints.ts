@@ -40,22 +40,25 @@ export function describeHints(useWorld: UseWorld): void {
     expect(await rings(world)).toBe(0)
   })
 
-  it('wakes as few as are needed', async () => {
+  it.each([
+    [50, 16],
+    [5, 18],
+  ])('wakes one for each branch, and of more than 16 as few as have room for 90 (%i each)', async (free, most) => {
     const world = await useWorld()
     const holder = await world.start('run')
-    const workers = ['a', 'b', 'c', 'd']
+    const workers = Array.from({ length: 24 }, (_, i) => `worker-${i}`)
     for (const session of workers) {
       await world.join(session)
-      expect(await world.take(2, { session })).toEqual([])
+      expect(await world.take(free, { session })).toEqual([])
     }
     const woken = async (): Promise<number> =>
       (await Promise.all(workers.map((session) => rings(world, session)))).reduce((sum, n) => sum + n, 0)
     await world.dispatch(holder, 'run/0', { size: 1 })
     expect(await woken()).toBe(1)
     await world.dispatch(holder, 'run/1', { size: 3 })
-    expect(await woken()).toBe(2)
-    await world.dispatch(holder, 'run/2', { size: 100 })
-    expect(await woken()).toBe(1)
+    expect(await woken()).toBe(3)
+    await world.dispatch(holder, 'run/2', { size: 90 })
+    expect(await woken()).toBe(most)
   })
 
   it('wakes nobody who cannot serve it', async () => {
@@ -152,7 +155,7 @@ export function describeHints(useWorld: UseWorld): void {
     await world.join('mortal', { ttlMs: SHORT_TTL_MS })
     await world.take(100, { session: 'mortal' })
     await world.take(100)
-    await world.dispatch(holder, 'run/0')
+    await world.dispatch(holder, 'run/0', { size: 1 })
     expect([await rings(world, 'mortal'), await rings(world)]).toEqual([1, 0])
     await world.until(async () => (await world.backend.inspect.sessions()).every(({ session }) => session !== 'mortal'))
     expect(await rings(world)).toBe(1)
@@ -175,7 +178,7 @@ export function describeHints(useWorld: UseWorld): void {
     await world.join('gpu')
     await world.take(50, { session: 'gpu', capabilities: ['gpu'] })
     await world.take(50)
-    await world.dispatch(holder, 'run/0', { size: 10 })
+    await world.dispatch(holder, 'run/0', { size: 1 })
     await world.dispatch(holder, 'run/1', { size: 10, requires: ['gpu'], priority: 1 })
     expect([await rings(world, 'gpu'), await rings(world)]).toEqual([1, 0])
     const taken = await world.take(2, { session: 'gpu', capabilities: ['gpu'] })
@@ -189,9 +192,9 @@ export function describeHints(useWorld: UseWorld): void {
     await world.join('v')
     await world.take(50)
     await world.take(50, { session: 'v' })
-    await world.dispatch(holder, 'run/0', { size: 10 })
+    await world.dispatch(holder, 'run/0', { size: 1 })
     expect([await rings(world), await rings(world, 'v')]).toEqual([1, 0])
-    await world.take(3)
+    await world.take(50, { queues: ['other'] })
     expect([await rings(world), await rings(world, 'v')]).toEqual([0, 1])
   })
 

@@ -11,6 +11,7 @@ import { describeLimits } from './limits.js'
 import { describeOpen } from './open.js'
 import { describeRelease } from './release.js'
 import { describeSessions } from './sessions.js'
+import { describeSharing } from './sharing.js'
 import { describeSettle } from './settle.js'
 import { describeStep } from './step.js'
 import { describeSweep } from './sweep.js'
@@ -32,6 +33,7 @@ export function describeBackend(name: string, makeHarness: MakeHarness): void {
     describe('open', () => describeOpen(useWorld))
     describe('step', () => describeStep(useWorld))
     describe('acquire', () => describeAcquire(useWorld))
+    describe('sharing', () => describeSharing(useWorld))
     describe('settle', () => describeSettle(useWorld))
     describe('barrier', () => describeRelease(useWorld))
     describe('session', () => describeSessions(useWorld))

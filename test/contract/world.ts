@@ -26,6 +26,7 @@ import { item, itemCount, pack } from '../../lib/backend/packed.js'
 export interface HarnessOptions {
   readonly affinityMs?: number
   readonly deadlineGraceMs?: number
+  readonly shareMs?: number
   readonly payloadRetentionMs?: number
   readonly maxBytes?: number
   readonly bytesPerCall?: number

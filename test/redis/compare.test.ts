@@ -435,8 +435,12 @@ describe('the scripts and the kernel', () => {
   const counts = new Map<string, number>()
 
   it.each(Array.from({ length: WALKS }, (_, i) => FIRST_SEED + i))('answer alike, seed %i', async (seed) => {
-    const kernel = openMemoryBackend({ clock: manualClock(1_700_000_000_000) })
-    const { backend } = await stage(await sharedRedis(), { itemsPerCall: 4_096, bytesPerCall: 16 * 2 ** 20 })
+    const kernel = openMemoryBackend({ clock: manualClock(1_700_000_000_000), shareMs: LONG_MS })
+    const { backend } = await stage(await sharedRedis(), {
+      itemsPerCall: 4_096,
+      bytesPerCall: 16 * 2 ** 20,
+      shareMs: LONG_MS,
+    })
     const comparison = new Comparison([kernel, backend], seed)
     try {
       await comparison.begin()

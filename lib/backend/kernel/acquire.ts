@@ -7,9 +7,10 @@ import { byteLength } from '../packed.js'
 import type { Group, Lease } from './group.js'
 import { isServedBefore, type Lane } from './ready-queue.js'
 import { asSet, type Session, waitOf } from './sessions.js'
+import { shareOf } from './sharing.js'
 import { type KernelState, tokenOf } from './state.js'
 import { promote } from './transitions.js'
-import { mayTake, place, ringOn } from './waking.js'
+import { countReady, mayTake, place, ringOn } from './waking.js'
 
 const NO_CURSORS: ReadonlyMap<number, Uint8Array> = new Map()
 const ZEROS = new Uint8Array(4_096)
@@ -45,13 +46,23 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
   let bytesLeft = state.options.bytesPerCall
   /** Something was left where it is because of the bytes of this call. */
   let isCut = false
+  /** Something was left where it is because others wait for it, or come. */
+  let isLeftToOthers = false
   const offers = offersFor(state, session, wanted)
   while (left > 0) {
     const offer = firstOffer(offers)
     const group = offer?.group
     if (offer === undefined || group === undefined) break
+    const share = offer.share ?? (left < 2 && left === most ? left : shareOf(state, session, group, left))
+    offer.share = share
+    if (share === 0) {
+      isLeftToOthers = true
+      offer.close()
+      continue
+    }
+    const asked = Math.min(left, share)
     const mostLost = (request.startable ?? Number.POSITIVE_INFINITY) - (most - left)
-    const grant = grantTo(state, session, group, left, request.nonce, bytesLeft, grants.length > 0, mostLost)
+    const grant = grantTo(state, session, group, asked, request.nonce, bytesLeft, grants.length > 0, mostLost)
     isCut ||= grant === undefined
     if (grant === undefined) break
     grants.push(grant)
@@ -59,9 +70,10 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
     if (lease !== undefined) leases.push(lease)
     left -= grant.indexes.length
     bytesLeft -= byteLength(grant.inputs)
-    isCut ||= bytesLeft <= 0 || group.isQueued
+    offer.share = share - grant.indexes.length
+    isCut ||= bytesLeft <= 0 || (group.isQueued && grant.indexes.length < asked)
     if (bytesLeft <= 0) break
-    offer.seek(state, session, wanted, group)
+    if (offer.share > 0 || !group.isQueued) offer.seek(state, session, wanted, group)
   }
   session.rememberCall(request.nonce, leases)
   const isMore = (left === 0 || isCut) && firstFor(state, session, wanted) !== undefined
@@ -69,8 +81,11 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
     session.wait = waitOf(request, capabilities, most - left)
     state.waiting.add(session)
   }
-  if (isMore || wasWoken) ringOn(state)
-  return { status: 'ok', grants, isMore, nextDueMs: nextDueMs(state, request) }
+  if (isMore || isLeftToOthers || wasWoken) ringOn(state, session)
+  const dueMs = nextDueMs(state, request)
+  const { shareMs } = state.options
+  // others were woken for what is left; it is looked after when they should have come
+  return { status: 'ok', grants, isMore, nextDueMs: isLeftToOthers ? Math.min(shareMs, dueMs ?? shareMs) : dueMs }
 }
 
 type Wanted = Parameters<typeof mayTake>[2]
@@ -78,11 +93,18 @@ type Wanted = Parameters<typeof mayTake>[2]
 /** An eligible lane, and the first group in it that the session may take. */
 class Offer {
   group: Group | undefined
+  /** What this call may still take of the lane; undefined before it was asked. */
+  share: number | undefined
   readonly #lane: Lane
   #position = 0
 
   constructor(lane: Lane) {
     this.#lane = lane
+  }
+
+  /** The rest is left to others. */
+  close(): void {
+    this.group = undefined
   }
 
   /** Finds the next group; one that was served may have left the lane, or stands where it stood. */
@@ -161,7 +183,7 @@ export function grantTo(
   session.branches += count
   group.ready -= count
   group.inFlight += count
-  group.lane.queue.ready -= count
+  countReady(group.lane, -count)
   group.lane.queue.leased += count
   place(group)
   if (spec.timeoutMs > 0) state.deadlines.add(lease, state.now + spec.timeoutMs + state.options.deadlineGraceMs)

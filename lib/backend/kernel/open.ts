@@ -7,7 +7,7 @@ import { Group } from './group.js'
 import { Run } from './runs.js'
 import type { KernelState } from './state.js'
 import { single } from './transitions.js'
-import { addReady } from './waking.js'
+import { addReady, countReady } from './waking.js'
 
 /**
  * Opens a run. Repeated with the same nonce it answers the same token while that is current; opened again by anyone else it is
@@ -51,7 +51,7 @@ export function open(state: KernelState, request: OpenRequest): OpenAnswer {
     return { status: 'ok', token: undefined }
   }
   root.ready = 1
-  queue.ready += 1
+  countReady(root.lane, 1)
   const grant = grantTo(state, session, root, 1, request.nonce, Number.POSITIVE_INFINITY)
   return { status: 'ok', token: grant?.token }
 }

@@ -17,6 +17,8 @@ export class Lane {
   readonly queue: Queue
   readonly requires: readonly string[]
   readonly tasks: readonly string[]
+  /** Branches of its open groups that are ready. */
+  ready = 0
   /** Places below `#head` are empty: taking the first of many groups must not move the others. */
   readonly #groups: (Group | undefined)[] = []
   #head = 0

@@ -31,6 +31,8 @@ export class Session {
   branches = 0
   /** What it would take: while it waits, and after it was woken until it asks. */
   wait: Wait | undefined
+  /** Kernel time. */
+  wokenAt = Number.NEGATIVE_INFINITY
   /** Nonce of an acquire call → what it granted. */
   readonly #calls = new Map<string, readonly Lease[]>()
   #callsBeforePruning = CALLS_REMEMBERED

@@ -28,6 +28,8 @@ export interface KernelOptions {
   readonly affinityMs?: number
   /** How long after its timeout a start is taken back; the worker itself is faster. */
   readonly deadlineGraceMs?: number
+  /** How long sessions that were woken are waited for with their share. */
+  readonly shareMs?: number
   /** How long group payloads are kept after a run's end. */
   readonly payloadRetentionMs?: number
   /** How long a graph is kept that no run uses. */
@@ -43,6 +45,7 @@ export const KERNEL_DEFAULTS = Object.freeze({
   maxDeadLetters: 1_000,
   affinityMs: 2_000,
   deadlineGraceMs: 1_000,
+  shareMs: 100,
   payloadRetentionMs: 600_000,
   graphRetentionMs: 24 * 3_600_000,
   itemsPerCall: 4_096,

@@ -9,7 +9,7 @@ import { Children } from './children.js'
 import type { DelayedBranch, Group, Lease } from './group.js'
 import type { Run } from './runs.js'
 import type { KernelState } from './state.js'
-import { addReady, endFlight, place, reopenLimit } from './waking.js'
+import { addReady, countReady, endFlight, place, reopenLimit } from './waking.js'
 
 const NO_INDEXES = new Uint32Array(0)
 
@@ -187,7 +187,7 @@ export function close(state: KernelState, group: Group, as: 'released' | 'withdr
   group.state = as
   group.closedAt = state.now
   const { queue } = group.lane
-  queue.ready -= group.ready
+  countReady(group.lane, -group.ready)
   queue.leased -= group.inFlight
   queue.delayed -= group.delayed
   if (group.delays !== undefined) for (const delayed of group.delays.values()) queue.delays.remove(delayed)

@@ -1,12 +1,13 @@
 /**
  * What is ready, and who is told of it. Hides when a group stands in its lane, how a group's and its queue's counters go together, and
- * whom a `work` notice goes to: as few as are needed, and never nobody where somebody waits beside work.
+ * whom a `work` notice goes to: one session for each branch while those are few, and never nobody where somebody waits beside work.
  */
 import type { Group } from './group.js'
 import type { Lane } from './ready-queue.js'
 import type { Session, Wait } from './sessions.js'
 import type { KernelState } from './state.js'
 
+const MOST_WOKEN = 16
 const WORK = Object.freeze({ kind: 'work' })
 
 /** Puts the group into its lane or out of it: it stands there exactly while something of it can be granted. */
@@ -28,9 +29,15 @@ export function addReady(state: KernelState, group: Group, count: number): void 
   if (count === 0) return
   if (group.ready === 0) group.readySince = state.now
   group.ready += count
-  group.lane.queue.ready += count
+  countReady(group.lane, count)
   place(group)
   ring(state, group, count)
+}
+
+/** So many more, or fewer, of the lane's branches are ready. */
+export function countReady(lane: Lane, more: number): void {
+  lane.ready += more
+  lane.queue.ready += more
 }
 
 /** Branches stopped being held, whatever they are now. */
@@ -46,29 +53,36 @@ export function reopenLimit(state: KernelState, group: Group): void {
   ring(state, group, group.ready)
 }
 
-/** Wakes as many waiting sessions as are needed for `count` branches of the group. */
+/**
+ * Wakes waiting sessions for `count` branches of the group: one for each, so that all can have a share; of more than 16 only as many as have
+ * room for them, since who comes wakes the next.
+ */
 export function ring(state: KernelState, group: Group, count: number): void {
   if (!group.isQueued || group.lane.queue.isPaused || state.waiting.size === 0) return
   const { limit } = group.spec
-  let wanted = limit === 0 ? count : Math.min(count, limit - group.inFlight)
+  const wanted = limit === 0 ? count : Math.min(count, limit - group.inFlight)
+  let woken = 0
+  let free = 0
   for (const session of state.waiting) {
-    if (wanted <= 0) return
+    if (woken >= wanted || (woken >= MOST_WOKEN && free >= wanted)) return
     if (session.wait === undefined || !mayTake(state, session, session.wait, group)) continue
-    wanted -= session.wait.free
+    free += session.wait.free
+    woken += 1
     wake(state, session)
   }
 }
 
 /**
  * Wakes one session that waits beside work that nobody who was woken will see. Called when a session has asked and left something:
- * each that comes wakes the next, so that none is woken for what is taken by then.
+ * each that comes wakes the next, so that none is woken for what is taken by then. Never the one that asks.
  */
-export function ringOn(state: KernelState): void {
+export function ringOn(state: KernelState, asking?: Session): void {
   if (state.waiting.size === 0) return
   for (const queue of state.queues.values()) {
     if (queue.isPaused) continue
     for (const lane of queue.lanes) {
       for (const session of state.waiting) {
+        if (session === asking) continue
         const group = firstIn(state, lane, session)
         if (group === undefined || isSomebodyComingFor(state, group)) continue
         wake(state, session)
@@ -81,6 +95,7 @@ export function ringOn(state: KernelState): void {
 function wake(state: KernelState, session: Session): void {
   state.waiting.delete(session)
   state.coming.add(session)
+  session.wokenAt = state.now
   state.effects.notice(session.id, WORK)
 }
 

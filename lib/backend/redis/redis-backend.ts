@@ -247,6 +247,7 @@ function knobsOf(given: Partial<Knobs>): Knobs {
   return Object.freeze({
     affinityMs: given.affinityMs ?? KNOB_DEFAULTS.affinityMs,
     deadlineGraceMs: given.deadlineGraceMs ?? KNOB_DEFAULTS.deadlineGraceMs,
+    shareMs: given.shareMs ?? KNOB_DEFAULTS.shareMs,
     payloadRetentionMs: given.payloadRetentionMs ?? KNOB_DEFAULTS.payloadRetentionMs,
     graphRetentionMs: given.graphRetentionMs ?? KNOB_DEFAULTS.graphRetentionMs,
     maxDeadLetters: given.maxDeadLetters ?? KNOB_DEFAULTS.maxDeadLetters,

@@ -10,6 +10,8 @@ export interface Knobs {
   readonly affinityMs: number
   /** How long after its timeout a start is taken back; the worker itself is faster. */
   readonly deadlineGraceMs: number
+  /** How long sessions that were woken are waited for with their share. */
+  readonly shareMs: number
   /** How long group payloads are kept after a run's end. */
   readonly payloadRetentionMs: number
   /** How long a graph is kept that nobody asks for. */
@@ -30,6 +32,7 @@ export interface Store {
 export const KNOB_DEFAULTS: Knobs = Object.freeze({
   affinityMs: 2_000,
   deadlineGraceMs: 1_000,
+  shareMs: 100,
   payloadRetentionMs: 600_000,
   graphRetentionMs: 24 * 3_600_000,
   maxDeadLetters: 1_000,

@@ -1,14 +1,14 @@
 -- Flags: allow-oom
--- Uses: base groups barrier waking commit grants
+-- Uses: base groups barrier waking commit grants sharing
 -- Grants up to `max` branches to a session, one token a group. A session that got less waits from then on.
 -- KEYS: T:m
 -- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:b:<gid>:c T:r:<run> T:d T:due T:wait T:wb
 -- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, lanes known, queues (,a,b, or *), capabilities (,a,b, or *),
---   how many can be started at once, then for each queue: its name, numbers of its lanes with commas between
+--   how many can be started at once, how long others that were woken are waited for, then for each queue: its name, numbers of its lanes with commas between
 -- Answers: OK isMore next-due (then the grants, 12 parts each) | NOSESSION | LANES fields (of T:l, a list)
 local session, nonce, most, bytesLeft, deeper, graceMs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local names = { 'ahead', 'fence', 'ready', 'lanes' }
-for i = 11, #ARGV, 2 do
+for i = 12, #ARGV, 2 do
   names[#names + 1] = 'p:' .. ARGV[i]
 end
 glance(names)
@@ -19,7 +19,7 @@ end
 if shardNumber('lanes') ~= tonumber(ARGV[7]) then
   return { 'LANES', call('HGETALL', T .. ':l') }
 end
-local base, wasWaiting = me[1], me[2]
+local base, wasWaiting = me[1], me[2] and sub(me[2], 1, 1) ~= '!'
 local nonces = me[3] or ''
 local isRepeat = find(nonces, ' ' .. nonce .. ' ', 1, true) ~= nil
 local promoted, nextDelayed = 0, nil
@@ -28,8 +28,8 @@ if not isRepeat then
 end
 
 local cursors = {}
-local startable = tonumber(ARGV[10])
-for i = 11, #ARGV, 2 do
+local startable, shareMs = tonumber(ARGV[10]), tonumber(ARGV[11])
+for i = 12, #ARGV, 2 do
   if shardValue('p:' .. ARGV[i]) ~= '1' then
     for lane in gmatch(ARGV[i + 1], '%d+') do
       cursors[#cursors + 1] = { lane = lane, at = 0, entries = {}, position = 1 }
@@ -37,8 +37,14 @@ for i = 11, #ARGV, 2 do
   end
 end
 
+-- What this call may still take of a lane; at 0 the rest is left to others.
+local shares, closed, isLeftToOthers = {}, {}, false
+
 -- The next group of a lane, with its score.
 local function peek(cursor)
+  if closed[cursor.lane] then
+    return nil
+  end
   if cursor.position > #cursor.entries then
     if cursor.isDone then
       return nil
@@ -69,7 +75,7 @@ local function nextGroup()
   for i, g in ipairs(came) do
     local score = tonumber(g.score)
     for _, cursor in ipairs(cursors) do
-      if cursor.lane == g.lane and (not bestScore or score < bestScore) then
+      if cursor.lane == g.lane and not closed[g.lane] and (not bestScore or score < bestScore) then
         bestCame, bestScore = i, score
       end
     end
@@ -120,6 +126,14 @@ end
 local grants, taken, isMore, isCut, looks = {}, 0, false, false, deeper > 0 and 512 or 64
 local left = isRepeat and 0 or most
 
+-- Asked once a lane and call, and only where there is something to share.
+local function shareIn(g, lane)
+  if left < 2 and taken == 0 or shardNumber('ready') + promoted < 2 then
+    return most
+  end
+  return shareOf(g, session, left, taken, readyIn(lane), shareMs)
+end
+
 -- Serves one group; true when no other is to be looked at.
 local function serve(gid, lane)
   local g = consider(gid, lane)
@@ -129,6 +143,11 @@ local function serve(gid, lane)
   if left <= 0 or isCut then
     isMore = true
     return true
+  end
+  shares[lane] = shares[lane] or shareIn(g, lane)
+  if shares[lane] == 0 then
+    isLeftToOthers, closed[lane] = true, true
+    return false
   end
   if #grants > 0 and not g.isShared then
     -- the first group of a call gets one branch, however large; a further one only what still fits
@@ -142,7 +161,8 @@ local function serve(gid, lane)
       return true
     end
   end
-  local grant, isHeldBack = grantTo(g, session, nonce, left, bytesLeft, graceMs, startable - (most - left))
+  local asked = min(left, shares[lane])
+  local grant, isHeldBack = grantTo(g, session, nonce, asked, bytesLeft, graceMs, startable - (most - left))
   if isHeldBack then
     isMore = true
     return true
@@ -152,6 +172,11 @@ local function serve(gid, lane)
   end
   grants[#grants + 1] = grant
   taken, left, bytesLeft = taken + grant.count, left - grant.count, bytesLeft - grant.size
+  shares[lane] = shares[lane] - grant.count
+  if left > 0 and bytesLeft > 0 and shares[lane] == 0 and isGrantable(g) then
+    isLeftToOthers, closed[lane] = true, true
+    return false
+  end
   if isGrantable(g) then
     isCut = true
   end
@@ -208,9 +233,13 @@ if isRepeat then
 end
 
 local nextDue = nextDelayed and max(0, floor(nextDelayed - now())) or -1
+if isLeftToOthers then
+  -- others were woken for what is left; it is looked after when they should have come
+  nextDue = nextDue < 0 and shareMs or min(nextDue, shareMs)
+end
 
 local waits = not isRepeat and not isMore and left > 0
-if not isRepeat and (isMore or not wasWaiting) and shardNumber('ready') - taken > 0 or #rings > 0 then
+if not isRepeat and (isMore or isLeftToOthers or not wasWaiting) and shardNumber('ready') - taken > 0 or #rings > 0 then
   for _, waiter in ipairs(whoWaits()) do
     if waiter.session == session then
       waiter.isWoken = true
@@ -234,7 +263,7 @@ end
 many('HSET', T .. ':wi:' .. session, fields)
 if waits then
   call('ZADD', T .. ':wait', now() * 1000 + wallMicros % 1000, session)
-elseif wasWaiting and not isRepeat then
+elseif me[2] and not isRepeat then
   call('HDEL', T .. ':wi:' .. session, 'wait')
   call('ZREM', T .. ':wait', session)
 end

@@ -209,8 +209,9 @@ function commit()
   commitOwned(false)
   commitPlans()
   for i = 1, #woken do
-    call('ZREM', T .. ':wait', woken[i])
-    call('HDEL', T .. ':wi:' .. woken[i], 'wait')
+    local waiter = woken[i]
+    call('ZADD', T .. ':wait', 'XX', -now(), waiter.session)
+    call('HSET', T .. ':wi:' .. waiter.session, 'wait', '!' .. waiter.wait)
   end
   for _, letter in ipairs(deadLetters) do
     local g = letter[1]

@@ -1,4 +1,8 @@
--- Who waits for work, what each could take, and whom to tell: as few as are needed, and never nobody where somebody waits beside work.
+-- Who waits for work, what each could take, and whom to tell: one for each branch while those are few, and never nobody where somebody waits
+-- beside work.
+
+-- Of more than these, only as many are woken at once as have room for the branches; who comes wakes the next.
+local MOST_WOKEN = 16
 
 local function laneFrom(demand)
   local queue, requires, tasks = match(demand, '^([^|]*)|([^|]*)|(.*)$')
@@ -34,7 +38,7 @@ local function whoWaits()
     return waiting
   end
   waiting = {}
-  for _, session in ipairs(call('ZRANGE', T .. ':wait', 0, MOST_WAITING - 1)) do
+  for _, session in ipairs(call('ZRANGEBYSCORE', T .. ':wait', 0, '+inf', 'LIMIT', 0, MOST_WAITING)) do
     waiting[#waiting + 1] = { session = session }
   end
   return waiting
@@ -54,7 +58,8 @@ local function mayTake(waiter, g)
   end
   if waiter.free == nil then
     local values = call('HMGET', T .. ':wi:' .. waiter.session, 'wait', 'tasks', 'base')
-    local free, deeper, queues, capabilities = match(values[1] or '', '^(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)$')
+    local free, deeper, queues, capabilities = match(values[1] or '', '^!?(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)$')
+    waiter.wait = values[1]
     waiter.free, waiter.deeper, waiter.queues, waiter.capabilities = tonumber(free) or 0, tonumber(deeper) or 0, queues or '', capabilities or ''
     waiter.tasks, waiter.base = values[2] or '', values[3] or ''
   end
@@ -65,22 +70,23 @@ end
 
 local function wake(waiter)
   waiter.isWoken = true
-  woken[#woken + 1] = waiter.session
+  woken[#woken + 1] = waiter
   tell(waiter.session, 'work')
 end
 
--- Wakes as many as are needed for `count` branches of the group.
+-- Wakes some for `count` branches of the group.
 local function ringFor(g, count)
   if not isGrantable(g) or shardValue('p:' .. laneOf(g.lane).queue) == '1' then
     return
   end
   local wanted = g.limit == 0 and count or min(count, g.limit - g.flight)
+  local free, number = 0, 0
   for _, waiter in ipairs(whoWaits()) do
-    if wanted <= 0 then
+    if number >= wanted or (number >= MOST_WOKEN and free >= wanted) then
       return
     end
     if mayTake(waiter, g) then
-      wanted = wanted - waiter.free
+      free, number = free + waiter.free, number + 1
       wake(waiter)
     end
   end

@@ -53,8 +53,10 @@ if kind == 'open' then
   end
   call('ZADD', T .. ':w', expiry(), session)
   call('HSET', key, 'base', base, 'info', ARGV[5], 'tasks', ARGV[6], 'ttl', ttl < HUGE and ARGV[3] or 'inf', 'seq', sequence)
-  call('HDEL', key, 'wait')
-  call('ZREM', T .. ':wait', session)
+  if known[2] then
+    call('HSET', key, 'wait', '!' .. match(known[2], '^!?(.*)$'))
+    call('ZADD', T .. ':wait', -now(), session)
+  end
   call('PERSIST', inbox)
   if isNew then
     call('XDEL', inbox, call('XADD', inbox, '*', 'k', 'hello'))

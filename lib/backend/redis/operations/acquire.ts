@@ -27,6 +27,7 @@ export async function acquire(store: Store, request: AcquireRequest): Promise<Ac
       listed(queues),
       listed(capabilities),
       startable ?? max,
+      knobs.shareMs,
       ...(await book.lanesFor(store, request)),
     ])
     const parts = listOf(reply)
