@@ -233,7 +233,7 @@ export const WORKER_OPTIONS = Object.freeze({
     max: 100_000,
     flag: 'max-concurrent-tasks',
     env: ['GRAFLOW_MAX_CONCURRENT_TASKS', 'MAX_CONCURRENT_TASKS'],
-    help: 'Branches that run at once. A few branches are shared out among the workers that wait; 1 for tasks that keep the processor busy.',
+    help: 'Branches that run at once. A few branches of tasks that take 5 ms or more are shared out among the workers that wait; 1 for tasks that keep the processor busy.',
   },
   queues: {
     kind: 'list',

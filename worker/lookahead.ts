@@ -1,6 +1,6 @@
 /**
  * How far ahead to acquire: while tasks are short, enough for the time that calls travel; nothing where they are long, since what waits
- * here cannot be taken by a worker that is free.
+ * here cannot be taken by a worker that is free. It also knows which tasks are short, each for itself: those are not worth sharing with others.
  */
 
 /** Tasks that take longer are not acquired ahead. */
@@ -12,10 +12,14 @@ const LEAST_MS = 0.25
 const MOST_BRANCHES = 2_048
 /** The measured time follows the last so many starts. */
 const MEMORY = 64
+/** Tasks whose time is known; then the one that was heard of first is forgotten. */
+const MOST_TASKS = 64
 
 export class Lookahead {
   readonly #slots: number
   #taskMs: number | undefined
+  readonly #msByTask = new Map<string, number>()
+  #quick: readonly string[] = []
 
   /** @param slots branches that run at once; 0: never ahead */
   constructor(slots: number) {
@@ -29,15 +33,37 @@ export class Lookahead {
     return Math.min(MOST_BRANCHES, Math.ceil((this.#slots * AIM_MS) / Math.max(taskMs, LEAST_MS)))
   }
 
-  /** `count` starts took `meanMs` on average. */
-  learn(meanMs: number, count: number): void {
+  /** Tasks that are short. */
+  get quick(): readonly string[] {
+    return this.#quick
+  }
+
+  /** `count` starts of branches with these tasks took `meanMs` on average. */
+  learn(meanMs: number, count: number, tasks: readonly string[] = []): void {
     if (this.#slots === 0) return
-    this.#taskMs =
-      this.#taskMs === undefined ? meanMs : this.#taskMs + (meanMs - this.#taskMs) * Math.min(1, count / MEMORY)
+    this.#taskMs = after(this.#taskMs, meanMs, count)
+    let isChanged = false
+    for (const task of tasks) {
+      const before = this.#msByTask.get(task)
+      const ms = after(before, meanMs, count)
+      this.#msByTask.set(task, ms)
+      isChanged ||= (before !== undefined && before < SHORT_MS) !== ms < SHORT_MS
+    }
+    for (const task of this.#msByTask.keys()) {
+      if (this.#msByTask.size <= MOST_TASKS) break
+      this.#msByTask.delete(task)
+      isChanged = true
+    }
+    if (isChanged) this.#quick = [...this.#msByTask].filter(([, ms]) => ms < SHORT_MS).map(([task]) => task)
   }
 
   /** What was acquired ahead had to wait: tasks are long now, although none of the long ones is over. */
   stop(): void {
     this.#taskMs = SHORT_MS
+    this.#msByTask.clear()
+    this.#quick = []
   }
 }
+
+const after = (before: number | undefined, meanMs: number, count: number): number =>
+  before === undefined ? meanMs : before + (meanMs - before) * Math.min(1, count / MEMORY)

@@ -302,6 +302,7 @@ export class WorkerLoop {
         session,
         nonce: newId(),
         max,
+        ...(distant !== undefined && { quick: this.#ahead.quick }),
         ...(distant !== undefined && { startable: Math.max(0, this.#slots.free - this.#waiting - this.#preparing) }),
         queues,
         capabilities,
@@ -633,7 +634,7 @@ export class WorkerLoop {
     this.#counters.totalExecutionTimeMs += totalMs
     grant.untimed = 0
     grant.untimedStarts = 0
-    this.#ahead.learn(totalMs / untimed, untimed)
+    this.#ahead.learn(totalMs / untimed, untimed, grant.grant.spec.tasks)
     return totalMs / untimed
   }
 

@@ -157,6 +157,8 @@ export interface AcquireRequest {
    * its process must not cost others a loss that only waited there.
    */
   readonly startable?: number
+  /** Tasks that take so little time that a few branches of them are not shared out among the sessions that wait. */
+  readonly quick?: readonly string[]
   /** `all`: whatever queue has work (embedded). */
   readonly queues: readonly string[] | 'all'
   readonly capabilities: readonly string[] | 'all'

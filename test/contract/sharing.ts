@@ -83,6 +83,23 @@ export function describeSharing(useWorld: UseWorld): void {
     expect(await ask(world, 64, { session: 'v' })).toMatchObject({ count: 64, isMore: true })
   })
 
+  it('does not share tasks that are quick', async () => {
+    const world = await useWorld({ shareMs: 10_000 })
+    const holder = await world.start('run')
+    await world.join('v')
+    const tasks = ['task', 'other', 'slow']
+    for (const session of ['w', 'v']) {
+      await world.join(session, { tasks })
+      await world.take(16, { session, quick: ['task', 'other'] })
+    }
+    await world.dispatch(holder, 'run/0', { size: 10, tasks: ['task', 'other'] })
+    expect([await isRung(world, 'w'), await isRung(world, 'v')]).toEqual([true, false])
+    expect(await ask(world, 16, { quick: ['task', 'other'] })).toMatchObject({ count: 10, nextDueMs: undefined })
+    await world.dispatch(holder, 'run/1', { size: 10, tasks: ['task', 'slow'] })
+    expect([await isRung(world, 'w'), await isRung(world, 'v')]).toEqual([true, true])
+    expect((await ask(world, 16, { session: 'v', quick: ['task', 'other'] })).count).toBe(10)
+  })
+
   it('leaves the share of one that does not come for a while only', async () => {
     const world = await useWorld({ shareMs: 200 })
     const holder = await world.start('run')

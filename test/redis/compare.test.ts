@@ -206,6 +206,7 @@ class Comparison {
       queues: this.#one([QUEUES, QUEUES, ['default'], ['runs'], 'all'] as const) ?? 'all',
       capabilities: this.#one([[], ['gpu'], 'all'] as const) ?? [],
       ...(this.#chance(0.2) && { deeperThan: this.#below(3) }),
+      ...(this.#chance(0.2) && { quick: ['task'] }),
     }
     const asked = this.#chance(0.15) ? 2 : 1
     for (let times = asked; times > 0; times--) {

@@ -40,6 +40,27 @@ describe('how far ahead to acquire', () => {
   })
 })
 
+describe('which tasks are quick', () => {
+  it('are those that take less than 5 ms, each by itself', () => {
+    const ahead = new Lookahead(4)
+    expect(ahead.quick).toEqual([])
+    ahead.learn(1, 10, ['a', 'b'])
+    ahead.learn(50, 1, ['c'])
+    expect(ahead.quick).toEqual(['a', 'b'])
+    ahead.learn(1_000, 1, ['b'])
+    ahead.learn(0, 64, ['c'])
+    expect(ahead.quick).toEqual(['a', 'c'])
+    ahead.stop()
+    expect(ahead.quick).toEqual([])
+  })
+
+  it('are forgotten, oldest first, beyond 64', () => {
+    const ahead = new Lookahead(4)
+    for (let i = 0; i < 70; i += 1) ahead.learn(1, 1, [`task-${i}`])
+    expect([ahead.quick.length, ahead.quick[0]]).toEqual([64, 'task-6'])
+  })
+})
+
 describe('shares of queues', () => {
   it('ask all queues for all there is room for, where none has a limit', () => {
     expect(new QueueShares(['a', 'b']).ask(9)).toMatchObject({ queues: ['a', 'b'], max: 9, isNarrowed: false })

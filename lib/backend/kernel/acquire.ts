@@ -6,7 +6,7 @@ import type { AcquireAnswer, AcquireRequest, Grant, Packed } from '../backend.js
 import { byteLength } from '../packed.js'
 import type { Group, Lease } from './group.js'
 import { isServedBefore, type Lane } from './ready-queue.js'
-import { asSet, type Session, waitOf } from './sessions.js'
+import { asSet, isQuick, type Session, waitOf } from './sessions.js'
 import { shareOf } from './sharing.js'
 import { type KernelState, tokenOf } from './state.js'
 import { promote } from './transitions.js'
@@ -53,7 +53,8 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
     const offer = firstOffer(offers)
     const group = offer?.group
     if (offer === undefined || group === undefined) break
-    const share = offer.share ?? (left < 2 && left === most ? left : shareOf(state, session, group, left))
+    const isAll = (left < 2 && left === most) || isQuick(request.quick, group.lane)
+    const share = offer.share ?? (isAll ? left : shareOf(state, session, group, left))
     offer.share = share
     if (share === 0) {
       isLeftToOthers = true

@@ -11,6 +11,8 @@ export interface Wait {
   readonly queues: readonly string[] | 'all'
   readonly capabilities: ReadonlySet<string> | 'all'
   readonly deeperThan: number
+  /** Tasks of which a few branches are not shared. */
+  readonly quick: readonly string[]
   /** Branches it could still take. */
   readonly free: number
 }
@@ -91,7 +93,18 @@ export function asSet(names: readonly string[] | 'all'): ReadonlySet<string> | '
 }
 
 export function waitOf(request: AcquireRequest, capabilities: ReadonlySet<string> | 'all', granted: number): Wait {
-  return { queues: request.queues, capabilities, deeperThan: request.deeperThan ?? 0, free: request.max - granted }
+  return {
+    queues: request.queues,
+    capabilities,
+    deeperThan: request.deeperThan ?? 0,
+    quick: request.quick ?? [],
+    free: request.max - granted,
+  }
+}
+
+/** Whether branches of this lane are not worth sharing: all their tasks are among these. */
+export function isQuick(quick: readonly string[] | undefined, lane: Lane): boolean {
+  return quick !== undefined && quick.length > 0 && lane.tasks.every((task) => quick.includes(task))
 }
 
 function hasAll(have: ReadonlySet<string> | 'all', wanted: readonly string[]): boolean {

@@ -4,7 +4,7 @@
  */
 import type { Group } from './group.js'
 import type { Lane } from './ready-queue.js'
-import type { Session, Wait } from './sessions.js'
+import { isQuick, type Session, type Wait } from './sessions.js'
 import type { KernelState } from './state.js'
 
 const MOST_WOKEN = 16
@@ -67,7 +67,7 @@ export function ring(state: KernelState, group: Group, count: number): void {
     if (woken >= wanted || (woken >= MOST_WOKEN && free >= wanted)) return
     if (session.wait === undefined || !mayTake(state, session, session.wait, group)) continue
     free += session.wait.free
-    woken += 1
+    woken += isQuick(session.wait.quick, group.lane) ? session.wait.free : 1
     wake(state, session)
   }
 }
@@ -130,7 +130,12 @@ export function ringAll(state: KernelState): void {
 }
 
 /** Whether a session may be granted branches of a group that stands in its lane. */
-export function mayTake(state: KernelState, session: Session, wait: Omit<Wait, 'free'>, group: Group): boolean {
+export function mayTake(
+  state: KernelState,
+  session: Session,
+  wait: Omit<Wait, 'free' | 'quick'>,
+  group: Group,
+): boolean {
   return (
     (wait.queues === 'all' || wait.queues.includes(group.lane.queue.name)) &&
     session.canServe(group.lane, wait.capabilities) &&

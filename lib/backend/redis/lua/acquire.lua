@@ -4,11 +4,12 @@
 -- KEYS: T:m
 -- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:b:<gid>:c T:r:<run> T:d T:due T:wait T:wb
 -- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, lanes known, queues (,a,b, or *), capabilities (,a,b, or *),
---   how many can be started at once, how long others that were woken are waited for, then for each queue: its name, numbers of its lanes with commas between
+--   how many can be started at once, how long others that were woken are waited for, tasks that are not shared (,a,b,),
+--   then for each queue: its name, numbers of its lanes with commas between
 -- Answers: OK isMore next-due (then the grants, 12 parts each) | NOSESSION | LANES fields (of T:l, a list)
 local session, nonce, most, bytesLeft, deeper, graceMs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local names = { 'ahead', 'fence', 'ready', 'lanes' }
-for i = 12, #ARGV, 2 do
+for i = 13, #ARGV, 2 do
   names[#names + 1] = 'p:' .. ARGV[i]
 end
 glance(names)
@@ -28,8 +29,8 @@ if not isRepeat then
 end
 
 local cursors = {}
-local startable, shareMs = tonumber(ARGV[10]), tonumber(ARGV[11])
-for i = 12, #ARGV, 2 do
+local startable, shareMs, quick = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
+for i = 13, #ARGV, 2 do
   if shardValue('p:' .. ARGV[i]) ~= '1' then
     for lane in gmatch(ARGV[i + 1], '%d+') do
       cursors[#cursors + 1] = { lane = lane, at = 0, entries = {}, position = 1 }
@@ -128,7 +129,7 @@ local left = isRepeat and 0 or most
 
 -- Asked once a lane and call, and only where there is something to share.
 local function shareIn(g, lane)
-  if left < 2 and taken == 0 or shardNumber('ready') + promoted < 2 then
+  if left < 2 and taken == 0 or shardNumber('ready') + promoted < 2 or isQuick(quick, lane) then
     return most
   end
   return shareOf(g, session, left, taken, readyIn(lane), shareMs)
@@ -258,7 +259,7 @@ if taken > 0 then
   fields[1], fields[2] = 'nonces', ' ' .. nonce .. (nonces == '' and ' ' or sub(nonces, 1, 400))
 end
 if waits then
-  fields[#fields + 1], fields[#fields + 2] = 'wait', concat({ left, '\t', deeper, '\t', ARGV[8], '\t', ARGV[9] })
+  fields[#fields + 1], fields[#fields + 2] = 'wait', concat({ left, '\t', deeper, '\t', ARGV[8], '\t', ARGV[9], '\t', quick })
 end
 many('HSET', T .. ':wi:' .. session, fields)
 if waits then

@@ -58,14 +58,19 @@ local function mayTake(waiter, g)
   end
   if waiter.free == nil then
     local values = call('HMGET', T .. ':wi:' .. waiter.session, 'wait', 'tasks', 'base')
-    local free, deeper, queues, capabilities = match(values[1] or '', '^!?(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)$')
-    waiter.wait = values[1]
+    local free, deeper, queues, capabilities, quick = match(values[1] or '', '^!?(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t?([^\t]*)$')
+    waiter.wait, waiter.quick = values[1], quick or ''
     waiter.free, waiter.deeper, waiter.queues, waiter.capabilities = tonumber(free) or 0, tonumber(deeper) or 0, queues or '', capabilities or ''
     waiter.tasks, waiter.base = values[2] or '', values[3] or ''
   end
   local lane = laneOf(g.lane)
   return waiter.free > 0 and hasAll(waiter.queues, lane.queue) and hasAll(waiter.capabilities, lane.requires) and hasAll(waiter.tasks, lane.tasks)
     and (waiter.deeper == 0 or g.depth > waiter.deeper) and not isHeldForOther(g, waiter.base)
+end
+
+-- Whether branches of this lane are not worth sharing: all their tasks are among these (,a,b,).
+local function isQuick(quick, lane)
+  return #quick > 2 and hasAll(quick, laneOf(lane).tasks)
 end
 
 local function wake(waiter)
@@ -86,7 +91,7 @@ local function ringFor(g, count)
       return
     end
     if mayTake(waiter, g) then
-      free, number = free + waiter.free, number + 1
+      free, number = free + waiter.free, number + (isQuick(waiter.quick, g.lane) and waiter.free or 1)
       wake(waiter)
     end
   end
