@@ -29,7 +29,8 @@ async function warmRedis(): Promise<RedisServer> {
   const server = await privateRedis({ config: { 'latency-tracking': 'no' } })
   const redis = new Redis(server.socket)
   try {
-    for (const { source } of loadScripts().values()) await redis.function('LOAD', source)
+    const sources = new Set([...loadScripts().values()].map(({ source }) => source))
+    for (const source of sources) await redis.function('LOAD', source)
   } finally {
     await redis.quit()
   }

@@ -442,8 +442,9 @@ export class Shard {
   /** Now rather than with the first call: when Redis is full it takes no script, and those that drain it must be there. */
   async #loadMissing(): Promise<void> {
     const known = new Set(textsIn(await this.command('FUNCTION', 'LIST', 'LIBRARYNAME', 'graflow_*')))
-    const missing = [...this.#scripts.values()].filter(({ id }) => !known.has(id))
-    await Promise.all(missing.map(({ source }) => this.#loadOnce(source)))
+    const scripts = [...this.#scripts.values()].filter(({ id }) => !known.has(id))
+    const missing = new Set(scripts.map(({ source }) => source))
+    await Promise.all([...missing].map((source) => this.#loadOnce(source)))
   }
 
   async #loadOnce(source: string): Promise<void> {

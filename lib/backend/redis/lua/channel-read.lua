@@ -1,5 +1,5 @@
 -- Flags: no-writes
--- Uses: base channels
+-- Uses: base groups channels
 -- Reads one channel of a run, or the names of all.
 -- KEYS: T:m
 -- Derives: T:r:<run> T:r:<run>:ch T:r:<run>:cx T:r:<run>:cl:<key>
