@@ -157,7 +157,7 @@ describe('hints', () => {
     await fill(5_000, (all) => all.zadd(keys.waiting, below(1e9), garbage()))
     await redis.rpush(keys.lost, garbage(), 'nobody', '')
     await redis.hset(keys.group('other/spec'), 'h', Buffer.from([0xff, 0, 1, 2, 3]))
-    await redis.set(keys.table('other/table'), garbage())
+    await redis.hset(keys.group('other/table'), 'd', garbage())
     await redis.hset(keys.group('other/state'), 's', garbage())
     await redis.del(keys.group('other/type'))
     await redis.rpush(keys.group('other/type'), 'a list')

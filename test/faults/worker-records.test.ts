@@ -137,7 +137,7 @@ describe('a worker', () => {
   it.each([
     ['state', (stage: Stage, gid: string) => stage.redis.hset(stage.keys.group(gid), 's', 'o 1 ? garbage')],
     ['head', (stage: Stage, gid: string) => stage.redis.hset(stage.keys.group(gid), 'h', Buffer.from([0xff, 0, 9, 10, 1]))],
-    ['branch table', (stage: Stage, gid: string) => stage.redis.set(stage.keys.table(gid), 'short')],
+    ['branch table', (stage: Stage, gid: string) => stage.redis.hset(stage.keys.group(gid), 'd', 'short')],
     [
       'type',
       (stage: Stage, gid: string) =>

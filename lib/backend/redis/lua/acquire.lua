@@ -11,6 +11,12 @@ local session, nonce, most, bytesLeft, deeper, graceMs = ARGV[1], ARGV[2], tonum
 local names = { 'ahead', 'fence', 'ready', 'lanes' }
 for i = 13, #ARGV, 2 do
   names[#names + 1] = 'p:' .. ARGV[i]
+  if #ARGV[i + 1] < 8 then
+    -- few lanes: their counters are asked for with the rest, in case that something is granted
+    for lane in gmatch(ARGV[i + 1], '%d+') do
+      names[#names + 1], names[#names + 2] = 'n:' .. lane, 'f:' .. lane
+    end
+  end
 end
 glance(names)
 local me = call('HMGET', T .. ':wi:' .. session, 'base', 'wait', 'nonces')

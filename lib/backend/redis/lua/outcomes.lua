@@ -45,7 +45,7 @@ if next == g.settles and g.state ~= 'o' then
   answer[5] = 1
   if g.left > 0 then
     -- nothing but a byte where nothing was stored: what is behind the end was never granted
-    answer[6] = call('GETRANGE', g.b .. ':d', 0, g.size * 8 - 1) .. '\0'
+    answer[6] = stored(g, 0, g.size * 8 - 1) .. '\0'
   end
 end
 return answer

@@ -5,6 +5,9 @@ local commit
 do
 
 local function commitTable(g)
+  if g.inline then
+    return
+  end
   local d = g.b .. ':d'
   if g.contents then
     -- what comes behind the cells of a new group
@@ -28,6 +31,10 @@ local function commitFields(g)
   if g.isNew then
     fields[3], fields[4], fields[5], fields[6] = 'h', headOf(g), 'g', g.spec
     at = 6
+  end
+  if g.inline and g.isTableChanged then
+    fields[at + 1], fields[at + 2] = 'd', g.all and g.all .. sub(g.inline, g.size * 8 + 1) or g.inline
+    at = at + 2
   end
   if g.isSegmentsChanged then
     fields[at + 1], fields[at + 2] = 'segs', g.segments

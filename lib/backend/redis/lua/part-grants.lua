@@ -30,10 +30,10 @@ local function freshRange(g, most, bytesLeft)
     grant.layout, grant.bytes, grant.ends = SHARED, sharedInput(g), ''
     grant.size = #grant.bytes
   else
-    local key, before, behind = segmentOf(g, from)
+    local _, _, behind = segmentOf(g, from)
     to = min(to, behind)
     if g.segments == '' and from == 0 and to == size and g.bytes <= bytesLeft then
-      local all = call('GET', g.b .. ':d') or ''
+      local all = g.inline or call('GET', g.b .. ':d') or ''
       if #all ~= size * 12 + g.bytes then
         error('inputs that are not all there')
       end
@@ -44,7 +44,7 @@ local function freshRange(g, most, bytesLeft)
         grant.wasCells = not g.cells and sub(all, 1, size * 8)
       end
     else
-      local ends = call('GETRANGE', g.b .. ':d', size * 8 + max(0, from - 1) * 4, size * 8 + to * 4 - 1)
+      local ends = stored(g, size * 8 + max(0, from - 1) * 4, size * 8 + to * 4 - 1)
       local skip = from > 0 and 4 or 0
       local start = from > 0 and (unpackBytes('<I4', ends)) or 0
       local last = unpackBytes('<I4', ends, #ends - 3)
@@ -66,7 +66,7 @@ local function freshRange(g, most, bytesLeft)
         error('inputs that end before they begin')
       end
       grant.ends, grant.size = ends, last - start
-      grant.bytes = last > start and call('GETRANGE', key, start - before, last - 1 - before) or ''
+      grant.bytes = inputBytes(g, from, start, last)
       if #grant.bytes ~= grant.size then
         error('inputs that are not all there')
       end

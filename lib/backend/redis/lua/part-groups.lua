@@ -13,8 +13,8 @@ local NO_LEASE = '\0\0\0\0'
 local NO_CELL = '\0\0\0\0\0\0\0\0'
 local SEGMENT_BYTES = 1048576
 
--- The branch table of a group of at most this many is read and written in one piece.
-local SMALL = 32
+-- The branch table of a group of at most this many is read and written in one piece; with inputs of few bytes it stands in the group's hash.
+local SMALL, MOST_INLINE_BYTES = 32, 1024
 -- By gid: the group, or false when there is none.
 local groups, groupOrder
 
@@ -54,11 +54,11 @@ function load(gid, lease, isToGrant)
   local b = T .. ':b:' .. gid
   local fields
   if lease then
-    fields = call('HMGET', b, 's', 'h', 'segs', 't' .. lease)
+    fields = call('HMGET', b, 's', 'h', 'd', 'segs', 't' .. lease)
   elseif isToGrant then
-    fields = call('HMGET', b, 's', 'h', 'segs', 'g')
+    fields = call('HMGET', b, 's', 'h', 'd', 'segs', 'g')
   else
-    fields = call('HMGET', b, 's', 'h', 'segs')
+    fields = call('HMGET', b, 's', 'h', 'd', 'segs')
   end
   local s, h = fields[1], fields[2]
   if not s then
@@ -78,12 +78,15 @@ function load(gid, lease, isToGrant)
   end
   g = { gid = gid, b = b, run = parent == '' and gid or match(gid, '^[^/]*'), size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
     score = score, depth = depth, limit = limit, attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = opened,
-    digest = digest, affinity = affinity, parent = parent, isRoot = parent == '', spec = isToGrant and fields[4] or nil, state = STATES[state],
+    digest = digest, affinity = affinity, parent = parent, isRoot = parent == '', spec = isToGrant and fields[5] or nil, state = STATES[state],
     left = left, fill = fill, bytes = bytes, next = nextIndex, flight = flight, settles = settles, leases = leases, back = back, delayed = delayed,
     failed = failed, dead = dead, cursorCount = cursors, since = since, closed = closed, affinityUntil = affinityUntil, isQueued = flags % 2 == 1,
     isRetired = flags % 4 >= IS_RETIRED, hasKids = flags >= HAS_GROUPS, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
-    segments = fields[3] or '', wasQueued = flags % 2 == 1, flightBefore = flight, delayedBefore = delayed, readyBefore = 0, isTouched = false,
-    records = lease and { [lease] = fields[4] } or {} }
+    inline = fields[3], segments = fields[4] or '', wasQueued = flags % 2 == 1, flightBefore = flight, delayedBefore = delayed, readyBefore = 0, isTouched = false,
+    records = lease and { [lease] = fields[5] } or {} }
+  if g.inline and #g.inline < size * 8 then
+    error('a branch table that is cut off')
+  end
   if g.state == 'o' then
     g.readyBefore = (not g.isShared and fill or fill > 0 and size or 0) - nextIndex + back
   end
@@ -128,11 +131,16 @@ local function touch(g)
   g.isTouched = true
 end
 
+-- Bytes of the branch table and what comes behind it, as they are stored.
+local function stored(g, from, to)
+  return g.inline and sub(g.inline, from + 1, to + 1) or call('GETRANGE', g.b .. ':d', from, to)
+end
+
 -- All cells of a small group, as they are or will be.
 local function tableOf(g)
   local all = g.all
   if not all then
-    all = call('GETRANGE', g.b .. ':d', 0, g.size * 8 - 1)
+    all = stored(g, 0, g.size * 8 - 1)
     if #all < g.size * 8 then
       all = all .. rep('\0', g.size * 8 - #all)
     end
@@ -224,12 +232,12 @@ local function sharedInput(g)
   if g.segments ~= '' then
     return call('GET', g.b .. ':i0') or ''
   end
-  return g.bytes > 0 and call('GETRANGE', g.b .. ':d', g.size * 8, g.size * 8 + g.bytes - 1) or ''
+  return g.bytes > 0 and stored(g, g.size * 8, g.size * 8 + g.bytes - 1) or ''
 end
 
 -- Start and end of a branch's input, counted from the group's first byte.
 local function inputRange(g, index)
-  local around = call('GETRANGE', g.b .. ':d', g.size * 8 + max(0, index - 1) * 4, g.size * 8 + index * 4 + 3)
+  local around = stored(g, g.size * 8 + max(0, index - 1) * 4, g.size * 8 + index * 4 + 3)
   local start = index > 0 and (unpackBytes('<I4', around)) or 0
   local last = unpackBytes('<I4', around, #around - 3)
   if last < start or last > g.bytes then
@@ -238,16 +246,24 @@ local function inputRange(g, index)
   return start, last
 end
 
+-- The inputs between two bytes, which start in the segment of branch `index`.
+local function inputBytes(g, index, start, last)
+  if last == start then
+    return ''
+  end
+  local key, before = segmentOf(g, index)
+  if g.segments == '' then
+    return stored(g, start - before, last - 1 - before)
+  end
+  return call('GETRANGE', key, start - before, last - 1 - before)
+end
+
 local function inputOf(g, index)
   if g.isShared then
     return sharedInput(g)
   end
   local start, last = inputRange(g, index)
-  if last == start then
-    return ''
-  end
-  local key, before = segmentOf(g, index)
-  return call('GETRANGE', key, start - before, last - 1 - before)
+  return inputBytes(g, index, start, last)
 end
 
 -- `<token> <first>-<last>,… <granted at> <session>`: token, the branches as runs of neighbours, session, granted at.

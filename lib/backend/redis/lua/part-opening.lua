@@ -86,10 +86,11 @@ local function addInputs(g, from, count, ends, bytes)
     g.segments, g.isSegmentsChanged = pack('<I4I4', 0, 0), true
     g.writes = { { 'SET', g.b .. ':i0', bytes } }
     g.contents = ''
-  elseif g.isShared then
-    g.contents = bytes
-  elseif count == size then
-    g.contents = ends .. bytes
+  elseif g.isShared or count == size then
+    g.contents = g.isShared and bytes or ends .. bytes
+    if size <= SMALL and size * 8 + #g.contents <= MOST_INLINE_BYTES then
+      g.inline, g.isTableChanged = rep(NO_CELL, size) .. g.contents, true
+    end
   else
     local last = #g.segments / 8 - 1
     if last < 0 or g.bytes + #bytes - (unpackBytes('<I4', g.segments, last * 8 + 5)) > SEGMENT_BYTES then

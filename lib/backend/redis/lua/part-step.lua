@@ -6,7 +6,9 @@ local function retire(g)
   local b = g.b
   local gone = { 'UNLINK', b .. ':r', b .. ':c' }
   g.writes = { gone }
-  if g.left == 0 then
+  if g.inline then
+    g.all, g.inline, g.isTableChanged = tableOf(g), '', true
+  elseif g.left == 0 then
     gone[4] = b .. ':d'
   else
     g.writes[2] = { 'SET', b .. ':d', call('GETRANGE', b .. ':d', 0, g.size * 8 - 1) }
