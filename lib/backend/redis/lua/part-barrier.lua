@@ -1,15 +1,31 @@
 -- How branches move between states and what follows from it, as in the kernel's transitions. All of it changes the picture only; `commit`
 -- writes it. From the first write on nothing is read.
 local MOST_GROUPS, MOST_WAITING, MOST_TOLD_BYTES = 256, 256, 4096
-local toClose, closeLater, placeLater, rings, due, dueGone, delayedDue, owned, deadLetters, saves, newLanes, dropped, promotedGone, lanes, waiting, leaving, woken
+local toClose, closeLater, placeLater, rings, due, dueGone, delayedDue, owned, deadLetters, saves = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
+local newLanes, dropped, promotedGone, lanes, leaving, woken, waiting = {}, {}, {}, {}, {}, {}, nil
 -- Writes of keys that were not read; and how many closed groups were passed on the way.
-local early, passed
+local early, passed = {}, 0
 
+-- Fresh ones where the call before has filled them: most calls fill few.
 local function begin_barrier()
-  toClose, closeLater, placeLater, rings, due, dueGone = emptied(toClose), emptied(closeLater), emptied(placeLater), emptied(rings), emptied(due), emptied(dueGone)
-  delayedDue, owned, deadLetters, saves, newLanes = emptied(delayedDue), emptied(owned), emptied(deadLetters), emptied(saves), emptied(newLanes)
-  dropped, promotedGone, lanes, waiting, leaving, woken = emptied(dropped), emptied(promotedGone), emptied(lanes), nil, emptied(leaving), emptied(woken)
-  early, passed = emptied(early), 0
+  if toClose[1] then toClose = {} end
+  if closeLater[1] then closeLater = {} end
+  if placeLater[1] then placeLater = {} end
+  if rings[1] then rings = {} end
+  if due[1] then due = {} end
+  if dueGone[1] then dueGone = {} end
+  if delayedDue[1] then delayedDue = {} end
+  if next(owned) then owned = {} end
+  if deadLetters[1] then deadLetters = {} end
+  if saves[1] then saves = {} end
+  if newLanes[1] then newLanes = {} end
+  if dropped[1] then dropped = {} end
+  if promotedGone[1] then promotedGone = {} end
+  if next(lanes) then lanes = {} end
+  if next(leaving) then leaving = {} end
+  if woken[1] then woken = {} end
+  if early[1] then early = {} end
+  waiting, passed = nil, 0
 end
 
 -- Forgets what was to be changed of a group that turned out to be unreadable. Who waits for it is told to look.

@@ -11,7 +11,7 @@ local function whole(number)
 end
 
 -- Fields of T:m as they were read, or as they will be written.
-local shard, shardChanges, isChanged
+local shard, shardChanges, isChanged = {}, {}, {}
 -- What is read with the first look at T:m; scripts and `load` add to it what they will need, so that there is one look.
 local firstLook
 
@@ -78,7 +78,7 @@ local function nextFence()
 end
 
 -- Hints: a failure to give one stops nothing.
-local news, activities
+local news, activities = {}, {}
 
 local function tell(session, kind, gid, value)
   news[#news + 1] = { session, kind, gid, value }
@@ -91,7 +91,7 @@ local function activity(run, kind, gid)
 end
 
 -- Unreadable records, with what could not be read of them.
-local broken, brokenOrder
+local broken, brokenOrder = {}, {}
 
 local function quarantine(what, why)
   if not broken[what] then
@@ -111,11 +111,6 @@ local function many(command, key, arguments)
   end
 end
 
--- A table for a new call: the old one where nothing was put into it.
-local function emptied(old)
-  return old and next(old) == nil and old or {}
-end
-
 local function begin_base(keys)
   if M ~= keys[1] then
     -- Redis has no library at hand while it loads a function, only while it runs one
@@ -127,8 +122,12 @@ local function begin_base(keys)
     M = keys[1]
     T = sub(M, 1, -3)
   end
-  shard, shardChanges, isChanged, firstLook, wallMicros, clock = {}, emptied(shardChanges), emptied(isChanged), { 'ahead' }, nil, nil
-  news, activities, broken, brokenOrder = emptied(news), emptied(activities), emptied(broken), emptied(brokenOrder)
+  shard, firstLook, wallMicros, clock = {}, { 'ahead' }, nil, nil
+  -- most calls fill few of these: making all of them anew would cost more than what fills them
+  if shardChanges[1] then shardChanges, isChanged = {}, {} end
+  if news[1] then news = {} end
+  if next(activities) then activities = {} end
+  if brokenOrder[1] then broken, brokenOrder = {}, {} end
 end
 
 local function commitShard()

@@ -106,15 +106,13 @@ local function commitGroup(g)
   end
 end
 
--- Counts what changes in the counters of T:m: `changes` by field, in the order of `names`.
+-- Changes of counters of T:m, by field, in the order of `names`.
 local function count(changes, names, name, change)
-  if change ~= 0 then
-    local before = changes[name]
-    if not before then
-      names[#names + 1] = name
-    end
-    changes[name] = (before or 0) + change
+  local before = changes[name]
+  if not before then
+    names[#names + 1] = name
   end
+  changes[name] = (before or 0) + change
 end
 
 local function countChanges()
@@ -123,11 +121,17 @@ local function countChanges()
     local g = groupOrder[i]
     if g.isTouched then
       g.isQueued = isGrantable(g)
-      local more = readyOf(g) - g.readyBefore
-      count(changes, names, 'ready', more)
-      count(changes, names, 'n:' .. g.lane, more)
-      count(changes, names, 'f:' .. g.lane, g.flight - g.flightBefore)
-      count(changes, names, 'y:' .. g.lane, g.delayed - g.delayedBefore)
+      local more, flying, waiting = readyOf(g) - g.readyBefore, g.flight - g.flightBefore, g.delayed - g.delayedBefore
+      if more ~= 0 then
+        count(changes, names, 'ready', more)
+        count(changes, names, 'n:' .. g.lane, more)
+      end
+      if flying ~= 0 then
+        count(changes, names, 'f:' .. g.lane, flying)
+      end
+      if waiting ~= 0 then
+        count(changes, names, 'y:' .. g.lane, waiting)
+      end
     end
   end
   for i = 1, #dropped do
@@ -137,47 +141,55 @@ local function countChanges()
       count(changes, names, 'n:' .. g.lane, -g.readyBefore)
     end
   end
-  local unknown = {}
+  local unknown
   for i = 1, #names do
     if shard[names[i]] == nil then
+      unknown = unknown or {}
       unknown[#unknown + 1] = names[i]
     end
   end
-  if #unknown > 0 then
+  if unknown then
     glance(unknown)
   end
   for i = 1, #names do
-    setShard(names[i], max(0, shardNumber(names[i]) + changes[names[i]]))
+    local name = names[i]
+    setShard(name, max(0, (tonumber(shard[name]) or 0) + changes[name]))
   end
 end
 
--- What sessions hold: with `isKept` what is held now, else what is held no more.
-local function commitOwned(isKept)
+-- What sessions hold now is written; what they hold no more is the answer: by key, a list of fields.
+local function commitHeld()
+  local gone
   for session, fields in pairs(owned) do
-    local list = {}
+    local key, kept, left = T .. ':o:' .. session, {}, {}
     for field, held in pairs(fields) do
-      if isKept and held > 0 then
-        list[#list + 1], list[#list + 2] = field, held
-      elseif not isKept and held == 0 then
-        list[#list + 1] = field
+      if held > 0 then
+        kept[#kept + 1], kept[#kept + 2] = field, held
+      else
+        left[#left + 1] = field
       end
     end
-    many(isKept and 'HSET' or 'HDEL', T .. ':o:' .. session, list)
+    many('HSET', key, kept)
+    if left[1] then
+      gone = gone or {}
+      gone[key] = left
+    end
   end
+  return gone
 end
 
 local function commitPlans()
   for i = 1, #due do
     call('ZADD', T .. ':due', due[i][1], due[i][2])
   end
-  many('ZREM', T .. ':due', dueGone)
+  if dueGone[1] then many('ZREM', T .. ':due', dueGone) end
   for i = 1, #delayedDue do
     call('ZADD', T .. ':d', delayedDue[i][1], delayedDue[i][2])
   end
-  many('ZREM', T .. ':d', promotedGone)
-  many('RPUSH', T .. ':todo', closeLater)
-  many('RPUSH', T .. ':todo', placeLater)
-  many('HSET', T .. ':l', newLanes)
+  if promotedGone[1] then many('ZREM', T .. ':d', promotedGone) end
+  if closeLater[1] then many('RPUSH', T .. ':todo', closeLater) end
+  if placeLater[1] then many('RPUSH', T .. ':todo', placeLater) end
+  if newLanes[1] then many('HSET', T .. ':l', newLanes) end
 end
 
 -- Works out what follows from the changes, then writes all of them.
@@ -192,7 +204,7 @@ function commit()
 
   -- From here on only writes. Those of keys that were not read come first: one fails if its key is of another type, and then those before it
   -- have only left an entry that names nothing, which whoever meets it drops.
-  commitOwned(true)
+  local gone = commitHeld()
   for i = 1, #early do
     call(unpack(early[i]))
   end
@@ -213,7 +225,11 @@ function commit()
       call('HSETNX', save[1], save[at], save[at + 1])
     end
   end
-  commitOwned(false)
+  if gone then
+    for key, fields in pairs(gone) do
+      many('HDEL', key, fields)
+    end
+  end
   commitPlans()
   for i = 1, #woken do
     local waiter = woken[i]

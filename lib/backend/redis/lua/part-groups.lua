@@ -16,23 +16,25 @@ local SEGMENT_BYTES = 1048576
 -- The branch table of a group of at most this many is read and written in one piece; with inputs of few bytes it stands in the group's hash.
 local SMALL, MOST_INLINE_BYTES = 32, 1024
 -- By gid: the group, or false when there is none.
-local groups, groupOrder
+local groups, groupOrder = {}, {}
 
+-- Rules of release, by number: all branches, the first failure, the first success.
+local RULES = { 'all', 'ff', 'fs' }
 local load, headOf, stateOf, isClosedBy
 do
 
--- What never changes of a group: size, shared, rule, depth, limit, attempts, losses, timeout, index of the branch that opened it, opened, score;
--- lane, digest, affinity, gid of the group that this branch is of.
-local HEAD = '<I4BBI4dI4I4dI4ddssss'
+-- What never changes of a group: size, shared, rule, depth, limit, attempts, losses, timeout, as the client packs them; then index of the branch
+-- that opened it, opened, score; lane, digest, affinity, gid of the group that this branch is of.
+local HEAD, FACT_BYTES = '<I4BBI4dI4I4dI4ddssss', 34
 -- What does: since; state, flags, left, fill, bytes, next, flight, settles, leases, back, delayed, failed, dead, cursors; closed, end of the affinity.
 -- Behind it: the session that is told of the release.
 local STATE, STATE_BYTES = '<dBBI4I4I4I4I4I4I4I4I4I4I4I4dd', 74
-local STATES, RULES = { [111] = 'o', [114] = 'r', [119] = 'w' }, { 'all', 'ff', 'fs' }
-local STATE_BYTE, RULE_BYTE = { o = 111, r = 114, w = 119 }, { all = 1, ff = 2, fs = 3 }
+local STATES = { [111] = 'o', [114] = 'r', [119] = 'w' }
+local STATE_BYTE = { o = 111, r = 114, w = 119 }
 local IS_QUEUED, IS_RETIRED, HAS_GROUPS = 1, 2, 4
+-- Of a new group.
 function headOf(g)
-  return pack(HEAD, g.size, g.isShared and 1 or 0, RULE_BYTE[g.rule], g.depth, g.limit, g.attempts, g.losses, g.timeout, g.parentIndex, g.opened,
-    g.score, g.lane, g.digest, g.affinity, g.parent)
+  return sub(g.facts, 1, FACT_BYTES) .. pack('<I4ddssss', g.parentIndex, g.opened, g.score, g.lane, g.digest, g.affinity, g.parent)
 end
 
 function stateOf(g)
@@ -339,7 +341,7 @@ local function held(gid, index, token)
 end
 
 -- Runs, by id: the facts, or false when there is none.
-local runs, runOrder
+local runs, runOrder = {}, {}
 
 local function loadRun(id)
   local run = runs[id]
@@ -367,5 +369,6 @@ local function setRun(run, name, value)
 end
 
 local function begin_groups()
-  groups, groupOrder, runs, runOrder = {}, {}, emptied(runs), emptied(runOrder)
+  groups, groupOrder = {}, {}
+  if next(runs) ~= nil then runs, runOrder = {}, {} end
 end

@@ -1,5 +1,5 @@
 -- The body of open: `isFull` when memory is full and nothing may be added.
-local FACTS = { 'created', 'dig', 'nonce', 'end', 'started' }
+local FACTS_OF_RUN = { 'created', 'dig', 'nonce', 'end', 'started' }
 
 -- `facts` of a run that is there: dig, nonce, end, started.
 local function answerForKnown(id, facts, runId, nonce, digest, session)
@@ -23,6 +23,9 @@ local function answerForKnown(id, facts, runId, nonce, digest, session)
   return { 'EXISTS', id }
 end
 
+-- The cell of a root branch that is held by who opened it: leased, by the first grant; and once it has opened a group.
+local DRIVEN, DRIVEN_AND_STEPPED = '\1\0\0\0\1\0\0\0', '\1\0\0\3\1\0\0\0'
+
 -- The numbers of the lanes for two demands, false where there is none yet; the second may be nil. Then the one look at T:m.
 local function look(demand, second, isGranted, queue)
   local numbers = second and call('HMGET', T .. ':l', demand, second) or { call('HGET', T .. ':l', demand) }
@@ -41,16 +44,16 @@ local function look(demand, second, isGranted, queue)
 end
 
 local function open(isFull, ARGV)
-  local runId, session, nonce, digest, workflow, graph, key, input = unpack(ARGV, 1, 8)
-  local tasks, losses, timeout, retention, spec = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
-  local runKey, isGranted, hasChild = T .. ':r:' .. runId, session ~= '', ARGV[15] ~= nil
-  local facts = call('HMGET', runKey, unpack(FACTS))
+  local runId, session, nonce, workflow, key, timeout, retention, keep, _, digest = unpack(ARGV, 1, 10)
+  local root, first, graph, input = 9, 20, ARGV[16], ARGV[18]
+  local runKey, isGranted, hasChild = T .. ':r:' .. runId, session ~= '', ARGV[first] ~= nil
+  local facts = call('HMGET', runKey, unpack(FACTS_OF_RUN))
   if facts[1] then
     return answerForKnown(runId, facts, runId, nonce, digest, session)
   end
   if key ~= '' then
     local known = call('GET', T .. ':k:' .. key)
-    facts = known and call('HMGET', T .. ':r:' .. known, unpack(FACTS))
+    facts = known and call('HMGET', T .. ':r:' .. known, unpack(FACTS_OF_RUN))
     if facts and facts[1] then
       return answerForKnown(known, facts, runId, nonce, digest, session)
     end
@@ -64,15 +67,15 @@ local function open(isFull, ARGV)
   if not hasGraph(graph) and hasChild then
     return { 'NOGRAPH' }
   end
-  local demand = demandOf('runs', '', tasks)
-  local childDemand = hasChild and demandOf(ARGV[20], ARGV[21], ARGV[22]) or nil
-  local lane, childLane = look(demand, childDemand, isGranted, ARGV[20])
-  if shard.keep ~= ARGV[14] then
-    setShard('keep', ARGV[14])
+  local demand = demandOf(ARGV, root)
+  local childDemand = hasChild and demandOf(ARGV, first) or nil
+  local lane, childLane = look(demand, childDemand, isGranted, ARGV[first + 3])
+  if shard.keep ~= keep then
+    setShard('keep', keep)
   end
-  local run = { id = runId, key = runKey, isEnded = false, isPaused = false, isAbandoned = false, isStarted = isGranted, retention = retention,
-    timeout = timeout > 0 and ARGV[11] or false,
-    changes = { 'created', wall(), 'graph', graph, 'dig', digest, 'nonce', nonce, 'ret', ARGV[12] } }
+  local changes = { 'created', wall(), 'graph', graph, 'dig', digest, 'nonce', nonce, 'ret', retention }
+  local run = { id = runId, key = runKey, isEnded = false, isPaused = false, isAbandoned = false, isStarted = isGranted, retention = tonumber(retention),
+    timeout = timeout ~= '0' and timeout, changes = changes }
   runs[runId] = run
   runOrder[#runOrder + 1] = run
   if workflow ~= '' then
@@ -81,30 +84,28 @@ local function open(isFull, ARGV)
   if key ~= '' then
     setRun(run, 'ikey', key)
   end
-  if timeout > 0 then
-    setRun(run, 'timeout', ARGV[11])
+  if run.timeout then
+    setRun(run, 'timeout', timeout)
     due[#due + 1] = { now() + timeout, 't ' .. runId }
   end
-  local sequence = shardNumber('seq')
-  early[#early + 1] = { 'ZADD', T .. ':runs', sequence, runId }
-  local g = newGroup(runId, { run = runId, digest = digest, size = 1, isShared = false, rule = 'all', depth = 0, limit = 0, attempts = 0, losses = losses,
-    timeout = 0, affinity = '', parent = '', parentIndex = 0, inbox = '', spec = spec }, laneNumber(demand, lane), 0, 0)
-  addInputs(g, 0, 1, pack('<I4', #input), input)
+  early[#early + 1] = { 'ZADD', T .. ':runs', shardNumber('seq'), runId }
+  local g = newGroup(ARGV, root, runId, '', 0, '', laneNumber(demand, lane))
+  addInputs(g, 0, 1, ARGV[17], input)
   activity(runId, 'state', runId)
   local token, child = '', nil
   if isGranted then
     rings = {}
     g.leases, g.next, g.flight = 1, 1, 1
     token = nextFence() .. '.' .. nonce .. '-1'
-    setRecord(g, '1', concat({ token, '0-0', whole(now()), session }, ' '))
+    setRecord(g, '1', concat({ token, ' 0-0 ', whole(now()), ' ', session }))
     owned[session] = { [runId .. '#1'] = 1 }
     setRun(run, 'started', '1')
-    setRun(run, 'startedAt', wall())
+    setRun(run, 'startedAt', changes[2])
     setRun(run, 'driver', session)
     if hasChild then
-      child = newChild(ARGV, 15, g, 0, session, laneNumber(childDemand, childLane))
+      child = newChild(ARGV, first, g, 0, session, laneNumber(childDemand, childLane))
     end
-    setCells(g, 0, char(LEASED, 0, 0, child and HAS_STEPPED + HAS_KIDS or 0) .. pack('<I4', 1))
+    setCells(g, 0, child and DRIVEN_AND_STEPPED or DRIVEN)
   end
   commit()
   if key ~= '' then

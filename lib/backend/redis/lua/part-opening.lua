@@ -1,15 +1,17 @@
 -- New groups and their inputs.
 
 -- By run: the write that lists its new groups. By demand: its new lane. Graphs that are used, and are to be kept for another while.
-local listing, opened, kept
+local listing, opened, kept = {}, {}, {}
 
 local function begin_opening()
-  listing, opened, kept = emptied(listing), emptied(opened), emptied(kept)
+  listing = {}
+  if next(opened) then opened = {} end
+  if kept[1] then kept = {} end
 end
 
 -- What a group asks of a worker, as T:l has it.
-local function demandOf(queue, requires, tasks)
-  return queue .. '|' .. requires .. '|' .. tasks
+local function demandOf(ARGV, at)
+  return ARGV[at + 3] .. '|' .. ARGV[at + 4] .. '|' .. ARGV[at + 5]
 end
 
 -- The number of the lane for a demand, `known` by T:l or false; a new one is added.
@@ -47,21 +49,25 @@ local function commitKept()
   end
 end
 
--- A group that is not there yet. `g` has its facts: run, digest, size, isShared, rule, depth, limit, attempts, losses, timeout, affinity,
--- parent, parentIndex, inbox, spec.
-local function newGroup(gid, g, lane, priority, affinityMs)
+-- A group in ARGV: gid, digest, facts, queue, requires, tasks, affinity, graph, ends and bytes of inputs, spec. Facts are its numbers: size, shared,
+-- rule, depth, limit, attempts, maxLosses, timeoutMs; priority, how long its affinity holds; of the inputs: from, count, and bytes before them.
+local FACTS = '<I4BBI4dI4I4dddI4I4I4'
+
+-- A group that is not there yet, as ARGV has it from `at` on.
+local function newGroup(ARGV, at, run, parent, parentIndex, inbox, lane)
+  local gid, facts, affinity = ARGV[at], ARGV[at + 2], ARGV[at + 6]
+  local size, shared, rule, depth, limit, attempts, losses, timeout, priority, affinityMs = unpackBytes(FACTS, facts)
   local sequence = shardNumber('seq')
   setShard('seq', sequence + 1)
-  g.gid, g.b, g.isNew, g.isTouched, g.isRoot, g.lane = gid, T .. ':b:' .. gid, true, true, g.parent == '', lane
-  g.score = ((100 - priority) * 64 + max(0, 63 - g.depth)) * 549755813888 + sequence
-  g.opened, g.state, g.left, g.fill, g.bytes, g.next, g.flight, g.settles, g.leases, g.since = now(), 'o', g.size, 0, 0, 0, 0, 0, 0, 0
-  g.back, g.delayed, g.failed, g.dead, g.closed, g.cursorCount, g.affinityUntil = 0, 0, 0, 0, 0, 0, 0
-  g.isQueued, g.wasQueued, g.isRetired, g.hasKids, g.readyBefore, g.flightBefore, g.delayedBefore = false, false, false, false, 0, 0, 0
-  g.segments, g.records = '', {}
-  if g.size <= SMALL then
-    g.all = rep(NO_CELL, g.size)
-  end
-  if g.affinity ~= '' then
+  -- all it will ever have, so that Lua makes room once
+  local g = { gid = gid, b = T .. ':b:' .. gid, run = run, digest = ARGV[at + 1], facts = facts, size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
+    score = ((100 - priority) * 64 + max(0, 63 - depth)) * 549755813888 + sequence, depth = depth, limit = limit, attempts = attempts, losses = losses,
+    timeout = timeout, parentIndex = parentIndex, opened = now(), affinity = affinity, parent = parent, isRoot = parent == '', spec = ARGV[at + 10],
+    inbox = inbox, state = 'o', left = size, fill = 0, bytes = 0, next = 0, flight = 0, settles = 0, leases = 0, since = 0, back = 0, delayed = 0, failed = 0,
+    dead = 0, cursorCount = 0, closed = 0, affinityUntil = 0, isQueued = false, wasQueued = false, isRetired = false, hasKids = false, isNew = true,
+    isTouched = true, readyBefore = 0, flightBefore = 0, delayedBefore = 0, segments = '', records = {}, inline = false, contents = false,
+    all = size <= SMALL and rep(NO_CELL, size) }
+  if affinity ~= '' then
     g.affinityUntil = now() + affinityMs
     due[#due + 1] = { g.affinityUntil, 'a ' .. gid }
   end
@@ -105,15 +111,19 @@ local function addInputs(g, from, count, ends, bytes)
   addReady(g, readyOf(g) - ready)
 end
 
--- Opens a group for a branch of `holding`, as ARGV tells of it from `at` on (see step).
+-- Where the inputs begin that ARGV brings for a group, how many they are, and the bytes before them.
+local function inputsIn(ARGV, at)
+  local from, count, base = unpackBytes('<I4I4I4', ARGV[at + 2], 51)
+  return from, count, base
+end
+
+-- Opens a group for a branch of `holding`, as ARGV has it from `at` on.
 local function newChild(ARGV, at, holding, index, session, lane)
-  local gid, from, count = ARGV[at], tonumber(ARGV[at + 17]), tonumber(ARGV[at + 18])
-  local child = newGroup(gid, { run = holding.run, digest = ARGV[at + 1], size = tonumber(ARGV[at + 2]), isShared = ARGV[at + 3] == '1', rule = ARGV[at + 4],
-    depth = tonumber(ARGV[at + 9]), limit = tonumber(ARGV[at + 10]), attempts = tonumber(ARGV[at + 11]), losses = tonumber(ARGV[at + 12]),
-    timeout = tonumber(ARGV[at + 13]), affinity = ARGV[at + 14], parent = holding.gid, parentIndex = index, inbox = session, spec = ARGV[at + 22] },
-    lane, tonumber(ARGV[at + 8]), tonumber(ARGV[at + 15]))
+  local gid = ARGV[at]
+  local from, count = inputsIn(ARGV, at)
+  local child = newGroup(ARGV, at, holding.run, holding.gid, index, session, lane)
   if from == 0 and count > 0 then
-    addInputs(child, 0, count, ARGV[at + 20], ARGV[at + 21])
+    addInputs(child, 0, count, ARGV[at + 8], ARGV[at + 9])
   end
   touch(holding)
   local kids = holding.kids or {}

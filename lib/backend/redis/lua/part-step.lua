@@ -34,7 +34,7 @@ end
 
 -- The group that a step speaks of from ARGV[at] on, if it is there: fills it further. Its answer, and whether that is all.
 local function fillChild(child, isFull, ARGV, at, holding, index, session)
-  local from, count, base = tonumber(ARGV[at + 17]), tonumber(ARGV[at + 18]), tonumber(ARGV[at + 19])
+  local from, count, base = inputsIn(ARGV, at)
   if child.digest ~= ARGV[at + 1] or child.parent ~= holding.gid or child.parentIndex ~= index then
     return { 'CONFLICT' }, true
   end
@@ -55,7 +55,7 @@ local function fillChild(child, isFull, ARGV, at, holding, index, session)
     return { 'BACKPRESSURE' }, true
   end
   touch(child)
-  addInputs(child, from, count, ARGV[at + 20], ARGV[at + 21])
+  addInputs(child, from, count, ARGV[at + 8], ARGV[at + 9])
   return { 'OK', child.fill }, false
 end
 
@@ -106,15 +106,15 @@ local function step(isFull, ARGV)
         return answer
       end
     else
-      if not hasGraph(ARGV[at + 16]) then
+      if not hasGraph(ARGV[at + 7]) then
         return { 'NOGRAPH' }
       end
       if isFull then
         return { 'BACKPRESSURE' }
       end
-      local demand = demandOf(ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
+      local demand = demandOf(ARGV, at)
       local lane = call('HGET', T .. ':l', demand)
-      local names = { 'ahead', 'seq', 'lanes', 'ready', 'p:' .. ARGV[at + 5] }
+      local names = { 'ahead', 'seq', 'lanes', 'ready', 'p:' .. ARGV[at + 3] }
       if lane then
         names[6] = 'n:' .. lane
       end

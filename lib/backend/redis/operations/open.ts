@@ -1,13 +1,14 @@
 /** open: a run's record and its root group. */
 import { GraflowError } from '../../../errors.js'
 import type { OpenAnswer, OpenRequest, StepAnswer, StepRequest } from '../../backend.js'
+import { pack } from '../../packed.js'
 import { rootSpec } from '../../root-spec.js'
 import { checkRunId } from '../../shapes.js'
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Argument, Reply } from '../shard.js'
 import type { Store } from '../store.js'
-import { encodeSpec } from './spec-codec.js'
-import { checkLine, spaced, unexpectedAnswer, wordOf } from './words.js'
+import { groupArguments } from './group-arguments.js'
+import { checkLine, unexpectedAnswer, wordOf } from './words.js'
 
 /** What stands for the token of a run that is being opened with this nonce. */
 export const earlyToken = (nonce: string): string => `?.${nonce}-1`
@@ -50,7 +51,7 @@ export async function open(store: Store, request: OpenRequest): Promise<OpenAnsw
   checkRunId(runId)
   const spec = rootSpec(request)
   checkLine(spec)
-  const args = argumentsOf(store, request, encodeSpec(spec))
+  const args = [...argumentsOf(store, request), ...groupArguments(store, spec, 0, pack([request.input]), 0)]
   const waiting = openings.get(store) ?? new Map<string, Opening>()
   openings.set(store, waiting)
   const opening: Opening = { runId, group: undefined }
@@ -86,21 +87,15 @@ async function callWhereThereIsRoom(
   }
 }
 
-function argumentsOf(store: Store, request: OpenRequest, spec: Argument): readonly Argument[] {
+function argumentsOf(store: Store, request: OpenRequest): readonly Argument[] {
   return [
     request.runId,
     request.session ?? '',
     request.nonce,
-    request.digest,
     request.workflow ?? '',
-    request.graph,
     request.idempotencyKey ?? '',
-    request.input,
-    spaced(request.tasks),
-    request.maxLosses,
     request.timeoutMs,
     request.retentionMs,
-    spec,
     store.knobs.payloadRetentionMs,
   ]
 }

@@ -6,9 +6,9 @@ import { checkStep } from '../../shapes.js'
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Argument, Reply } from '../shard.js'
 import type { Store } from '../store.js'
+import { groupArguments } from './group-arguments.js'
 import { stepWithOpening } from './open.js'
-import { encodeSpec } from './spec-codec.js'
-import { checkLine, endsFrom, itemsOf, ruleWord, spaced, unexpectedAnswer, wordOf } from './words.js'
+import { checkLine, itemsOf, unexpectedAnswer, wordOf } from './words.js'
 
 /** How far groups are filled that this process fills, so that the next part can say where it begins: gid → items and bytes. */
 const fills = new WeakMap<Store, Map<string, Fill>>()
@@ -26,7 +26,7 @@ export async function step(store: Store, request: StepRequest): Promise<StepAnsw
   const known = fillsOf(store)
   const { gid } = group.spec
   if (group.from === 0) store.released.take(gid) // of a group that stood at this place before
-  const first = stepWithOpening(store, request, () => tail(store, group.spec, 0, group.inputs, 0))
+  const first = stepWithOpening(store, request, () => groupArguments(store, group.spec, 0, group.inputs, 0))
   if (first !== undefined) {
     const answer = await first
     if (answer !== 'separately') return remembered(store, group, answer)
@@ -35,7 +35,7 @@ export async function step(store: Store, request: StepRequest): Promise<StepAnsw
   let base = from === 0 ? 0 : known.get(gid)?.items === from ? (known.get(gid)?.bytes ?? 0) : 0
   // Another process, or a repeated call, may have filled it further: the store says how far, and only what is left is sent.
   for (let tries = 0; tries < 5; tries += 1) {
-    const args = [...head(store, request), ...tail(store, group.spec, from, inputs, base)]
+    const args = [...head(store, request), ...groupArguments(store, group.spec, from, inputs, base)]
     const reply = await callWhereThereIsRoom(store, args)
     if (wordOf(reply) !== 'BASE') {
       return remembered(store, { spec: group.spec, from, inputs }, answerOf(reply), base)
@@ -92,40 +92,6 @@ function head(store: Store, { holder, runId, save, cursor, retire = [], end }: S
   if (save !== undefined) for (const [i, path] of save.paths.entries()) args.push(path, item(save.values, i))
   args.push(retire.length, ...retire)
   return args
-}
-
-function tail(
-  store: Store,
-  spec: NonNullable<StepRequest['group']>['spec'],
-  from: number,
-  inputs: NonNullable<StepRequest['group']>['inputs'],
-  base: number,
-): Argument[] {
-  return [
-    spec.gid,
-    spec.digest,
-    spec.size,
-    spec.shared ? 1 : 0,
-    ruleWord(spec.rule),
-    spec.queue,
-    spaced(spec.requires),
-    spaced(spec.tasks),
-    spec.priority,
-    spec.depth,
-    spec.limit,
-    spec.attempts,
-    spec.maxLosses,
-    spec.timeoutMs,
-    spec.affinity ?? '',
-    store.knobs.affinityMs,
-    spec.graph,
-    from,
-    itemCount(inputs),
-    base,
-    endsFrom(base, inputs),
-    itemsOf(inputs),
-    encodeSpec(spec),
-  ]
 }
 
 function answerOf(reply: Reply): StepAnswer {

@@ -1,6 +1,6 @@
 /** What passes between the operations and their scripts: names in the form that scripts take, and packed lists as bytes. */
 import { GraflowError } from '../../../errors.js'
-import type { GroupSpec, Packed, ReleaseRule } from '../../backend.js'
+import type { GroupSpec, Packed } from '../../backend.js'
 import type { Reply } from '../shard.js'
 
 /** The first word of an answer. */
@@ -13,10 +13,6 @@ export function wordOf(reply: Reply): string {
 /** An answer that the script cannot give. */
 export const unexpectedAnswer = (script: string, word: string): GraflowError =>
   new GraflowError('INTERNAL', `expected one of the answers of ${script}, got ${word}`)
-
-const RULE_WORDS: Readonly<Record<ReleaseRule, string>> = { all: 'all', 'first-failure': 'ff', 'first-success': 'fs' }
-
-export const ruleWord = (rule: ReleaseRule): string => RULE_WORDS[rule]
 
 /** Names with a space between, in order, whatever order they came in: equal demands are one lane. */
 export const spaced = (names: readonly string[]): string =>

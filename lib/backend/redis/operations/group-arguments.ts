@@ -1,0 +1,48 @@
+/** How a group travels to the scripts that open it: part-opening.lua takes it apart. */
+import type { GroupSpec, Packed, ReleaseRule } from '../../backend.js'
+import { itemCount } from '../../packed.js'
+import type { Argument } from '../shard.js'
+import type { Store } from '../store.js'
+import { encodeSpec } from './spec-codec.js'
+import { endsFrom, itemsOf, spaced } from './words.js'
+
+const RULE_BYTES: Readonly<Record<ReleaseRule, number>> = { all: 1, 'first-failure': 2, 'first-success': 3 }
+
+/** What never changes of the group comes first, as its head begins with it; then what is only asked for once. */
+const FACT_BYTES = 62
+
+/** A group with inputs from item `from` on, before which there are `base` bytes: eleven arguments. */
+export function groupArguments(store: Store, spec: GroupSpec, from: number, inputs: Packed, base: number): Argument[] {
+  return [
+    spec.gid,
+    spec.digest,
+    factsOf(spec, store.knobs.affinityMs, from, itemCount(inputs), base),
+    spec.queue,
+    spaced(spec.requires),
+    spaced(spec.tasks),
+    spec.affinity ?? '',
+    spec.graph,
+    endsFrom(base, inputs),
+    itemsOf(inputs),
+    encodeSpec(spec),
+  ]
+}
+
+/** Little-endian, without gaps. */
+function factsOf(spec: GroupSpec, affinityMs: number, from: number, count: number, base: number): Buffer {
+  const facts = Buffer.allocUnsafe(FACT_BYTES)
+  let at = facts.writeUInt32LE(spec.size, 0)
+  at = facts.writeUInt8(spec.shared ? 1 : 0, at)
+  at = facts.writeUInt8(RULE_BYTES[spec.rule], at)
+  at = facts.writeUInt32LE(spec.depth, at)
+  at = facts.writeDoubleLE(spec.limit, at)
+  at = facts.writeUInt32LE(spec.attempts, at)
+  at = facts.writeUInt32LE(spec.maxLosses, at)
+  at = facts.writeDoubleLE(spec.timeoutMs, at)
+  at = facts.writeDoubleLE(spec.priority, at)
+  at = facts.writeDoubleLE(affinityMs, at)
+  at = facts.writeUInt32LE(from, at)
+  at = facts.writeUInt32LE(count, at)
+  facts.writeUInt32LE(base, at)
+  return facts
+}
