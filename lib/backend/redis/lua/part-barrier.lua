@@ -1,6 +1,6 @@
 -- How branches move between states and what follows from it, as in the kernel's transitions. All of it changes the picture only; `commit`
 -- writes it. From the first write on nothing is read.
-local MOST_GROUPS, MOST_WAITING, MOST_TOLD_BYTES = 256, 256, 4096
+local MOST_GROUPS, MOST_WAITING, MOST_TOLD_BYTES = 96, 256, 4096
 local toClose, closeLater, placeLater, rings, due, dueGone, delayedDue, owned, deadLetters, saves = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
 local newLanes, dropped, promotedGone, lanes, leaving, woken, waiting = {}, {}, {}, {}, {}, {}, nil
 -- Writes of keys that were not read; and how many closed groups were passed on the way.

@@ -15,11 +15,19 @@ local function commitTable(g)
   elseif g.isTableChanged then
     call('SETRANGE', d, 0, g.all)
   end
-  if g.cells then
-    for i = 1, #g.cells do
-      local write = g.cells[i]
-      call('SETRANGE', d, write[1] * 8, write[2])
+  local cells = g.cells
+  local i, count = 1, cells and #cells or 0
+  while i <= count do
+    -- neighbours in order are one write
+    local from, parts = cells[i][1], { cells[i][2] }
+    local behind = from + #parts[1] / 8
+    while i < count and cells[i + 1][1] == behind do
+      i = i + 1
+      parts[#parts + 1] = cells[i][2]
+      behind = behind + #cells[i][2] / 8
     end
+    call('SETRANGE', d, from * 8, concat(parts))
+    i = i + 1
   end
 end
 

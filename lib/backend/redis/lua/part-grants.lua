@@ -79,17 +79,35 @@ local function freshRange(g, most, bytesLeft)
   return grant
 end
 
--- These branches, with their cells, one by one.
-local function gathered(g, indexes, cells)
+-- These branches, with their cells, one by one. `starts` and `lasts` are where their inputs are, if that is known.
+local function gathered(g, indexes, cells, starts, lasts)
   local grant = { first = -1, count = #indexes, layout = GATHERED, list = indexes }
   local packedIndexes, ends, parts, size = {}, {}, {}, 0
+  -- the inputs of neighbours are read at once
+  local first, start, last, behind
   for i, index in ipairs(indexes) do
     packedIndexes[i] = pack('<I4', index)
     if not g.isShared then
-      parts[i] = inputOf(g, index)
-      size = size + #parts[i]
+      local from, to
+      if starts then
+        from, to = starts[i], lasts[i]
+      else
+        from, to = inputRange(g, index)
+      end
+      if not first or index ~= indexes[i - 1] + 1 or index >= behind then
+        if first then
+          parts[#parts + 1] = inputBytes(g, first, start, last)
+        end
+        local _, _, next = segmentOf(g, index)
+        first, start, behind = index, from, next
+      end
+      last = to
+      size = size + to - from
       ends[i] = pack('<I4', size)
     end
+  end
+  if first then
+    parts[#parts + 1] = inputBytes(g, first, start, last)
   end
   grant.indexes, grant.cells = concat(packedIndexes), concat(cells)
   if g.isShared then
@@ -104,13 +122,13 @@ end
 -- Branches that came back, then fresh ones; of the first `mostLost` some may have been lost before. The second answer: nothing, since those
 -- that come next were lost and may not be granted now.
 local function mixedRange(g, most, bytesLeft, mostLost)
-  local indexes, cells, taken, size, used, at, cameBack = {}, {}, {}, 0, 0, 0, 0
+  local indexes, cells, starts, lasts, taken, size, used, at, cameBack = {}, {}, {}, {}, {}, 0, 0, 0, 0
   local next, isFull, isHeldBack = g.next, false, false
   local limit = filled(g)
   local page = {}
   local position, isEnd = 1, false
   while #indexes < most do
-    local index, fromList, fromReturned
+    local index, cell, fromList, fromReturned
     while not isEnd do
       if position > #page then
         page = call('LRANGE', g.b .. ':r', at, at + 127)
@@ -118,9 +136,12 @@ local function mixedRange(g, most, bytesLeft, mostLost)
         isEnd = #page == 0
       else
         local candidate = tonumber(page[position])
-        if candidate and candidate < g.next and candidate >= 0 and not taken[candidate] and byte(cellOf(g, candidate)) == READY then
-          index, fromList = candidate, true
-          break
+        if candidate and candidate < g.next and candidate >= 0 and candidate % 1 == 0 and not taken[candidate] then
+          cell = cellOf(g, candidate)
+          if byte(cell) == READY then
+            index, fromList = candidate, true
+            break
+          end
         end
         position, used = position + 1, used + 1
       end
@@ -129,7 +150,8 @@ local function mixedRange(g, most, bytesLeft, mostLost)
       -- what came back in this very call stands in no list yet
       while not index and g.returned and #g.returned > 0 do
         local candidate = g.returned[1]
-        if not taken[candidate] and byte(cellOf(g, candidate)) == READY then
+        cell = cellOf(g, candidate)
+        if not taken[candidate] and byte(cell) == READY then
           index = candidate
         else
           table.remove(g.returned, 1)
@@ -143,17 +165,18 @@ local function mixedRange(g, most, bytesLeft, mostLost)
         break
       end
       index = next
-      if cellOf(g, index) ~= NO_CELL then
+      cell = cellOf(g, index)
+      if cell ~= NO_CELL then
         error('a branch that was never granted and is not ready')
       end
     end
-    if #indexes >= mostLost and byte(cellOf(g, index), 3) > 0 then
+    if #indexes >= mostLost and byte(cell, 3) > 0 then
       isHeldBack = true
       break
     end
-    local length = 0
+    local length, start, last = 0, nil, nil
     if not g.isShared then
-      local start, last = inputRange(g, index)
+      start, last = inputRange(g, index)
       length = last - start
     end
     if #indexes > 0 and size + length > bytesLeft then
@@ -161,7 +184,8 @@ local function mixedRange(g, most, bytesLeft, mostLost)
       break
     end
     size = size + length
-    indexes[#indexes + 1], cells[#cells + 1] = index, cellOf(g, index)
+    local place = #indexes + 1
+    indexes[place], cells[place], starts[place], lasts[place] = index, cell, start, last
     taken[index] = true
     if fromList then
       position, used, cameBack = position + 1, used + 1, cameBack + 1
@@ -185,7 +209,7 @@ local function mixedRange(g, most, bytesLeft, mostLost)
     g.back = 0
     return nil
   end
-  local grant = gathered(g, indexes, cells)
+  local grant = gathered(g, indexes, cells, starts, lasts)
   grant.next, grant.fromList = next, cameBack
   return grant
 end

@@ -200,11 +200,36 @@ local function setCells(g, from, cells)
   end
 end
 
+-- A few of the stored bytes from `at` on, all in one block. A call that looks at a thousand branches one by one reads some blocks.
+local BLOCK_BYTES = 4096
+local function storedNear(g, at, length)
+  if g.inline then
+    return sub(g.inline, at + 1, at + length)
+  end
+  local blocks = g.blocks or {}
+  g.blocks = blocks
+  local number = floor(at / BLOCK_BYTES)
+  local block = blocks[number]
+  if not block then
+    block = call('GETRANGE', g.b .. ':d', number * BLOCK_BYTES, (number + 1) * BLOCK_BYTES - 1)
+    blocks[number] = block
+  end
+  local from = at - number * BLOCK_BYTES
+  return sub(block, from + 1, from + length)
+end
+
 local function cellOf(g, index)
   if index >= g.size then
     return nil
   end
-  return cellsOf(g, index, 1)
+  if g.size <= SMALL or g.ranges and g.ranges[1] then
+    return cellsOf(g, index, 1)
+  end
+  if g.single and g.single[index] then
+    return g.single[index]
+  end
+  local cell = storedNear(g, index * 8, 8)
+  return #cell == 8 and cell or cell .. rep('\0', 8 - #cell)
 end
 
 -- Where the input of a branch is: key, what is before the inputs in it, and the first index behind it.
@@ -239,9 +264,9 @@ end
 
 -- Start and end of a branch's input, counted from the group's first byte.
 local function inputRange(g, index)
-  local around = stored(g, g.size * 8 + max(0, index - 1) * 4, g.size * 8 + index * 4 + 3)
-  local start = index > 0 and (unpackBytes('<I4', around)) or 0
-  local last = unpackBytes('<I4', around, #around - 3)
+  local ends = g.size * 8
+  local start = index > 0 and (unpackBytes('<I4', storedNear(g, ends + index * 4 - 4, 4))) or 0
+  local last = unpackBytes('<I4', storedNear(g, ends + index * 4, 4))
   if last < start or last > g.bytes then
     error('inputs that end before they begin')
   end
