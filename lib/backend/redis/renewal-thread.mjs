@@ -8,7 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { Redis } from 'ioredis'
 
 /** @typedef {{ session: string, ttlMs: number, args: (string | number)[], beat: BigInt64Array, renewedAt: number, isLost: boolean,
- *   isSubscribed: boolean, timer: NodeJS.Timeout | undefined, isStopped: boolean, underWay: Promise<void> }} Kept */
+ *   isSubscribed: boolean, wasSubscribed: boolean, timer: NodeJS.Timeout | undefined, isStopped: boolean, underWay: Promise<void> }} Kept */
 
 const { connection, script, mainKey, alivePrefix, stallLimitMs, commandTimeoutMs } = workerData
 /** @type {Map<string, Kept>} */
@@ -81,6 +81,7 @@ const subscribe = async (session) => {
   const one = kept.get(session)
   if (one === undefined || subscribed.status !== 'ready') return
   one.isSubscribed = true
+  one.wasSubscribed = true
   await renew(one)
   parentPort.postMessage({ kind: 'ready', session })
 }
@@ -118,6 +119,9 @@ const renew = (one) => {
   return one.underWay
 }
 
+/** What a renewal says of the subscription: nothing before there was one. @param {Kept} one */
+const subscription = (one) => (one.isSubscribed ? [1] : one.wasSubscribed ? [0] : [])
+
 const renewOnce = async (one) => {
   if (one.isStopped) return
   clearTimeout(one.timer)
@@ -131,7 +135,7 @@ const renewOnce = async (one) => {
   let delayMs = Number.POSITIVE_INFINITY
   try {
     if (renewing.status !== 'ready') throw new Error('not connected')
-    const answer = await callScript([...one.args, one.isSubscribed ? 1 : 0])
+    const answer = await callScript([...one.args, ...subscription(one)])
     if (one.isStopped) return
     const [word, , ...swept] = [answer].flat()
     if (String(word) === 'OK') {
@@ -174,6 +178,7 @@ parentPort.on('message', async (message) => {
       renewedAt: nowMs(),
       isLost: false,
       isSubscribed: false,
+      wasSubscribed: false,
       timer: undefined,
       isStopped: false,
       underWay: Promise.resolve(),
