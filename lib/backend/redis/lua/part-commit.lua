@@ -200,6 +200,17 @@ local function commitPlans()
   if newLanes[1] then many('HSET', T .. ':l', newLanes) end
 end
 
+local function commitLetters()
+  local key, at = T .. ':dead', whole(wall())
+  for i = 1, #deadLetters do
+    local letter = deadLetters[i]
+    local g = letter[1]
+    tryCall('XADD', key, '*', 'gid', g.gid, 'index', letter[2], 'run', g.run, 'kind', letter[3] == DEAD and 'dead' or 'failed', 'errors', letter[4],
+      'losses', letter[5], 'at', at, 'isCut', letter[6] and '0' or '1', 'input', letter[6] or '', 'error', letter[7])
+  end
+  tryCall('XTRIM', key, 'MAXLEN', '~', 1000)
+end
+
 -- Works out what follows from the changes, then writes all of them.
 function commit()
   settleClosing()
@@ -244,10 +255,8 @@ function commit()
     call('ZADD', T .. ':wait', 'XX', -now(), waiter.session)
     call('HSET', T .. ':wi:' .. waiter.session, 'wait', '!' .. waiter.wait)
   end
-  for _, letter in ipairs(deadLetters) do
-    local g = letter[1]
-    tryCall('XADD', T .. ':dead', 'MAXLEN', '~', 1000, '*', 'gid', g.gid, 'index', letter[2], 'run', g.run, 'kind', letter[3] == DEAD and 'dead' or 'failed', 'errors', letter[4],
-      'losses', letter[5], 'at', wall(), 'isCut', letter[6] and 0 or 1, 'input', letter[6] or '', 'error', letter[7])
+  if deadLetters[1] then
+    commitLetters()
   end
   commitShard()
   commitNews()
