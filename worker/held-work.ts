@@ -238,6 +238,9 @@ export class HeldWork {
       case 'work':
         this.#loop?.wake()
         return
+      case 'granted':
+        this.#loop?.receive(notice.grant)
+        return
       default:
         notice satisfies never
     }

@@ -78,6 +78,10 @@ const SETTLE_LANES = 2
 const SLOW_CHECK_MS = 5_000
 /** What waits behind busy slots for so long goes back: another worker may be free. */
 const LONGEST_WAIT_MS = 100
+/** Grants that were taken away before they came, remembered. */
+const MOST_REFUSED = 1_000
+/** A grant that was sent is confirmed when it takes longer. */
+const CONFIRM_MS = 300
 /** After a call that failed. */
 const ERROR_PAUSE_MS = 500
 
@@ -101,6 +105,11 @@ export class WorkerLoop {
   #coming = 0
   /** What was taken away meanwhile, by token or by group: the news may be here before the grant. */
   readonly #dismissed = new Set<string>()
+  /** Tokens that were taken away and never came: a grant that the store sent may come after it was given up. The last few. */
+  readonly #refused = new Set<Token>()
+  /** Tokens of grants that the store has sent a moment ago. */
+  readonly #unconfirmed = new Set<Token>()
+  #cancelConfirm: (() => void) | undefined
   /** Settle calls under way. */
   readonly #calls = new Set<readonly Unsettled[]>()
   #isPumping = false
@@ -177,6 +186,30 @@ export class WorkerLoop {
     return this.#slots.free
   }
 
+  /** The store has sent a grant that was not asked for: it found this session waiting with nothing in hand. */
+  receive(grant: Grant): void {
+    if (this.#refused.delete(grant.token)) return
+    this.#take(grant)
+    this.#unconfirmed.add(grant.token)
+    this.#confirmLater()
+  }
+
+  /** The store takes back what it has sent unless it is settled or confirmed soon: whoever stands still must not keep it. */
+  #confirmLater(): void {
+    const { clock, backend, session, onError } = this.#options
+    this.#cancelConfirm ??= clock.after(
+      CONFIRM_MS,
+      () => {
+        this.#cancelConfirm = undefined
+        const held = (this.known() ?? []).filter(({ token }) => this.#unconfirmed.delete(token))
+        if (this.#coming > 0) this.#confirmLater()
+        else this.#unconfirmed.clear()
+        if (held.length > 0) backend.session({ kind: 'confirm', session, grants: held }).catch(onError)
+      },
+      true,
+    )
+  }
+
   /** There may be work: repeating it is free. */
   wake(): void {
     this.#isToBeTold = false // who is told is told once
@@ -207,6 +240,7 @@ export class WorkerLoop {
     for (const gid of [...this.#inFlight.keys()]) this.abortGroup(gid, reason, 'released')
     await this.settled()
     this.#cancelWatch?.()
+    this.#cancelConfirm?.()
   }
 
   /** Grants in hand, their outcomes on their way included; undefined while grants may be coming that are not known yet. */
@@ -230,8 +264,10 @@ export class WorkerLoop {
   abortGroup(gid: string, reason: Error, as: 'dropped' | 'released' = 'dropped', token?: string): void {
     if (this.#coming > 0 && as === 'dropped') this.#dismissed.add(token ?? gid)
     let started = 0
+    let isKnown = false
     for (const grant of [...(this.#inFlight.get(gid) ?? [])]) {
       if (token !== undefined && grant.grant.token !== token) continue
+      isKnown = true
       this.#dismissWaiting(grant, as)
       for (const [k, branch] of grant.branches.entries()) {
         const execution = branch?.execution
@@ -246,8 +282,15 @@ export class WorkerLoop {
       }
       this.#forgetIfOver(grant)
     }
+    if (token !== undefined && !isKnown) this.#refuseLater(token)
     // Whoever lost a grant learns it from a notice, or from the answer to its settle, whichever comes first: either way its results are refused.
     if (token !== undefined && started > 0) this.#tellRefused(started)
+  }
+
+  #refuseLater(token: Token): void {
+    const oldest = firstOf(this.#refused)
+    if (this.#refused.size >= MOST_REFUSED && oldest !== undefined) this.#refused.delete(oldest)
+    this.#refused.add(token)
   }
 
   // ------------------------------------------------------------------------------------------------------------- acquiring
@@ -302,7 +345,7 @@ export class WorkerLoop {
         session,
         nonce: newId(),
         max,
-        ...(distant !== undefined && { quick: this.#ahead.quick }),
+        ...(distant !== undefined && { quick: this.#ahead.quick, mayBeSent: true }),
         ...(distant !== undefined && { startable: Math.max(0, this.#slots.free - this.#waiting - this.#preparing) }),
         queues,
         capabilities,
@@ -634,7 +677,9 @@ export class WorkerLoop {
     this.#counters.totalExecutionTimeMs += totalMs
     grant.untimed = 0
     grant.untimedStarts = 0
+    const { quick } = this.#ahead
     this.#ahead.learn(totalMs / untimed, untimed, grant.grant.spec.tasks)
+    if (this.#ahead.quick !== quick) this.#isToBeTold = false // the store goes by what it was told with the last call
     return totalMs / untimed
   }
 

@@ -159,6 +159,11 @@ export interface AcquireRequest {
   readonly startable?: number
   /** Tasks that take so little time that a few branches of them are not shared out among the sessions that wait. */
   readonly quick?: readonly string[]
+  /**
+   * While the session waits and has nothing in hand, it may be sent quick tasks that it did not ask for (`granted`). What is neither settled
+   * nor confirmed within two seconds is taken back, unspent. A store need not do so.
+   */
+  readonly mayBeSent?: boolean
   /** `all`: whatever queue has work (embedded). */
   readonly queues: readonly string[] | 'all'
   readonly capabilities: readonly string[] | 'all'
@@ -251,6 +256,12 @@ export type SessionRequest =
       readonly kind: 'reconcile'
       readonly session: string
       readonly known: readonly { readonly gid: string; readonly token: Token }[]
+    }
+  /** Says that the session has these grants, which it did not ask for, and works on them. What is settled soon needs no such word. */
+  | {
+      readonly kind: 'confirm'
+      readonly session: string
+      readonly grants: readonly { readonly gid: string; readonly token: Token }[]
     }
   /** Hands back everything, unspent, and forgets the session. */
   | { readonly kind: 'close'; readonly session: string }
@@ -464,6 +475,8 @@ export type Notice =
   | { readonly kind: 'lost'; readonly gid: string; readonly token: Token }
   /** There may be work for it. */
   | { readonly kind: 'work' }
+  /** A grant that it did not ask for (`mayBeSent`). More than a hint: the session holds it. */
+  | { readonly kind: 'granted'; readonly grant: Grant }
 
 export type RunChange = 'group' | 'settled' | 'state'
 /** Something changed in a watched run: a group was opened, branches were settled, its state changed; or a process announced `events`. */

@@ -325,8 +325,9 @@ export class Membership {
 
   /** Grants whose answer never arrived: somebody else starts them, and no attempt is spent. */
   async #handBack(grants: readonly Grant[]): Promise<void> {
-    const { backend, emitter } = this.#options
+    const { backend, emitter, holdings } = this.#options
     if (grants.length === 0) return
+    for (const { spec, token } of grants) holdings.lose({ gid: spec.gid, token }) // it may come yet
     const ranges = grants.map(
       ({ spec, token, indexes }): SettleRange => ({
         gid: spec.gid,

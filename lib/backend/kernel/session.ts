@@ -46,6 +46,8 @@ export function session(state: KernelState, request: SessionRequest): SessionAns
         lost: [...named].filter((token) => !tokens.has(token)),
       }
     }
+    case 'confirm':
+      return { status: known === undefined ? 'nosession' : 'ok' } // nothing is sent here
     case 'close': {
       if (known === undefined) return { status: 'nosession' }
       removeSession(state, known)

@@ -5,7 +5,7 @@
  */
 import type { Redis } from 'ioredis'
 import type { Clock, Random } from '../../time.js'
-import type { Notice } from '../backend.js'
+import type { Grant, Notice } from '../backend.js'
 import { Listeners } from '../listeners.js'
 import { backoffMs, makeConnection } from './connection.js'
 import { EncodedCommand } from './encoded-command.js'
@@ -30,6 +30,8 @@ export interface InboxOptions {
   readonly onReconnected: () => void
   /** News of a release brought all that arrived at the barrier; called before the listeners are. */
   readonly onChunk: (gid: string, chunk: Buffer) => void
+  /** The grant that news brought, in parts as acquire answers them; undefined when it cannot be read. */
+  readonly grantFrom: (parts: readonly Reply[]) => Grant | undefined
 }
 
 interface Awaited {
@@ -44,6 +46,8 @@ export class Inbox {
   readonly #listeners = new Listeners<Notice>()
   /** Read to here, by session. */
   readonly #positions = new Map<string, string>()
+  /** By session: grants up to here were told before its stream turned out to be an older one, and are not told again. */
+  readonly #toldBefore = new Map<string, string>()
   #redis: Redis | undefined
   /** Sessions of the read under way. */
   #reading: ReadonlySet<string> = new Set()
@@ -69,7 +73,9 @@ export class Inbox {
     else void this.#wake(session)
     return () => {
       stop()
-      if (!this.#listeners.has(session)) this.#positions.delete(session)
+      if (this.#listeners.has(session)) return
+      this.#positions.delete(session)
+      this.#toldBefore.delete(session)
     }
   }
 
@@ -80,6 +86,7 @@ export class Inbox {
     this.#redis?.disconnect()
     this.#listeners.clear()
     this.#positions.clear()
+    this.#toldBefore.clear()
   }
 
   #start(): void {
@@ -167,11 +174,20 @@ export class Inbox {
       const [id, fields] = list(entry)
       if (!this.#positions.has(session)) return // nobody listens any more
       this.#positions.set(session, textOf(id))
-      const { notice, chunk } = readEntry(list(fields))
+      const { notice, chunk } = readEntry(list(fields), this.#options.grantFrom)
       if (notice === undefined) continue
+      if (notice.kind === 'granted' && !isBefore(this.#toldBefore.get(session) ?? BEGINNING, textOf(id))) continue
       if (chunk !== undefined && notice.kind === 'released') this.#options.onChunk(notice.gid, chunk)
       this.#listeners.tell(session, notice)
     }
+    // Who is so far behind may have missed what the stream had no room for.
+    if (entries.length >= COUNT) this.#missed(session)
+  }
+
+  /** News of a session may be lost. */
+  #missed(session: string): void {
+    this.#options.onReconnected()
+    this.#listeners.tell(session, { kind: 'work' })
   }
 
   /** After a reconnect, or when Redis changed its role: a stream may be another one, and news may be lost. */
@@ -187,10 +203,9 @@ export class Inbox {
       if (position === BEGINNING) continue
       const last = await this.#lastId(redis, session)
       if (last !== undefined && !isBefore(last, position)) continue
-      this.#positions.set(session, BEGINNING)
-      if (last === undefined) continue // it is gone; a new one is read from its beginning
-      this.#options.onReconnected()
-      this.#listeners.tell(session, { kind: 'work' })
+      this.#positions.set(session, BEGINNING) // if it is gone, a new one is read from its beginning
+      if (last !== undefined) this.#toldBefore.set(session, last)
+      this.#missed(session)
     }
   }
 
@@ -283,7 +298,10 @@ export class Inbox {
 }
 
 /** What lies in an entry: no notice where a newer release may have written it; with news of a release, maybe its outcomes. */
-function readEntry(fields: readonly Reply[]): { readonly notice: Notice | undefined; readonly chunk?: Buffer } {
+function readEntry(
+  fields: readonly Reply[],
+  grantFrom: InboxOptions['grantFrom'],
+): { readonly notice: Notice | undefined; readonly chunk?: Buffer } {
   let kind = ''
   let gid: string | undefined
   let value: Reply = null
@@ -311,9 +329,39 @@ function readEntry(fields: readonly Reply[]): { readonly notice: Notice | undefi
       return { notice: { kind, gid, reason: textOf(value) } }
     case 'lost':
       return { notice: { kind, gid, token: textOf(value) } }
+    case 'granted': {
+      const grant = grantFrom(partsIn(fields))
+      return { notice: grant === undefined ? undefined : { kind, grant } }
+    }
     default:
       return { notice: undefined }
   }
+}
+
+/** What a grant has, in the order of acquire's answer; none of its branches was granted before. */
+const PARTS = [
+  'spec',
+  'token',
+  'fence',
+  'first',
+  'count',
+  'indexes',
+  'cells',
+  'layout',
+  'ends',
+  'bytes',
+  'cursors',
+  'watched',
+]
+const EMPTY = Buffer.alloc(0)
+
+function partsIn(fields: readonly Reply[]): readonly Reply[] {
+  const parts: Reply[] = PARTS.map((name) => (name === 'cursors' ? [] : EMPTY))
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const at = PARTS.indexOf(textOf(fields[i]))
+    if (at >= 0) parts[at] = fields[i + 1] ?? null
+  }
+  return parts
 }
 
 const list = (reply: Reply | undefined): readonly Reply[] =>

@@ -20,6 +20,7 @@ import { Renewal } from './keep-alive.js'
 import { acquire } from './operations/acquire.js'
 import { channel } from './operations/channels.js'
 import { control } from './operations/control.js'
+import { grantIn } from './operations/grants.js'
 import { getGraph, hasGraph, putGraph } from './operations/graphs.js'
 import { inspectorOf } from './operations/inspect.js'
 import { earlyToken, open } from './operations/open.js'
@@ -100,6 +101,7 @@ class RedisBackend implements Backend {
       ...connection,
       onReconnected: () => this.#tellReconnected(),
       onChunk: (gid, chunk) => released.put(gid, chunk),
+      grantFrom: (parts) => grantIn(this.#store, parts),
     })
     this.#activities = new Activities(connection)
     this.#renewal = new Renewal({ ...connection, stallLimitMs })

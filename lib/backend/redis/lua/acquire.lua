@@ -5,11 +5,11 @@
 -- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:b:<gid>:c T:r:<run> T:d T:due T:wait T:wb
 -- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, lanes known, queues (,a,b, or *), capabilities (,a,b, or *),
 --   how many can be started at once, how long others that were woken are waited for, tasks that are not shared (,a,b,),
---   then for each queue: its name, numbers of its lanes with commas between
+--   whether grants may be sent unasked while it waits (0 or 1), then for each queue: its name, numbers of its lanes with commas between
 -- Answers: OK isMore next-due (then the grants, 12 parts each) | NOSESSION | LANES fields (of T:l, a list)
 local session, nonce, most, bytesLeft, deeper, graceMs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local names = { 'ahead', 'fence', 'ready', 'lanes' }
-for i = 13, #ARGV, 2 do
+for i = 14, #ARGV, 2 do
   names[#names + 1] = 'p:' .. ARGV[i]
   if #ARGV[i + 1] < 8 then
     -- few lanes: their counters are asked for with the rest, in case that something is granted
@@ -36,7 +36,7 @@ end
 
 local cursors = {}
 local startable, shareMs, quick = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
-for i = 13, #ARGV, 2 do
+for i = 14, #ARGV, 2 do
   if shardValue('p:' .. ARGV[i]) ~= '1' then
     for lane in gmatch(ARGV[i + 1], '%d+') do
       cursors[#cursors + 1] = { lane = lane, at = 0, entries = {}, position = 1 }
@@ -265,7 +265,7 @@ if taken > 0 then
   fields[1], fields[2] = 'nonces', ' ' .. nonce .. (nonces == '' and ' ' or sub(nonces, 1, 400))
 end
 if waits then
-  fields[#fields + 1], fields[#fields + 2] = 'wait', concat({ left, '\t', deeper, '\t', ARGV[8], '\t', ARGV[9], '\t', quick })
+  fields[#fields + 1], fields[#fields + 2] = 'wait', concat({ left, '\t', deeper, '\t', ARGV[8], '\t', ARGV[9], '\t', quick, '\t', ARGV[13] })
 end
 many('HSET', T .. ':wi:' .. session, fields)
 if waits then

@@ -2,7 +2,7 @@
 -- writes it. From the first write on nothing is read.
 local MOST_GROUPS, MOST_WAITING, MOST_TOLD_BYTES = 96, 256, 4096
 local toClose, closeLater, placeLater, rings, due, dueGone, delayedDue, owned, deadLetters, saves = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
-local newLanes, dropped, promotedGone, lanes, leaving, woken, waiting = {}, {}, {}, {}, {}, {}, nil
+local newLanes, dropped, promotedGone, lanes, leaving, woken, lessened, waiting = {}, {}, {}, {}, {}, {}, {}, nil
 -- Writes of keys that were not read; and how many closed groups were passed on the way.
 local early, passed = {}, 0
 
@@ -24,6 +24,7 @@ local function begin_barrier()
   if next(lanes) then lanes = {} end
   if next(leaving) then leaving = {} end
   if woken[1] then woken = {} end
+  if lessened[1] then lessened = {} end
   if early[1] then early = {} end
   waiting, passed = nil, 0
 end
@@ -82,6 +83,38 @@ local function comeBack(g, index, cell)
   g.back = g.back + 1
 end
 
+-- How the inputs of a grant lie in it: the ends, with the one before the first where first is above 0, and the bytes; all in `ends`; one shared
+-- input in `bytes`.
+local SPLIT, WHOLE, SHARED = 0, 1, 2
+
+-- Told with the grant, so that whoever works for a run that nobody watches need not ask.
+local function watchersOf(run)
+  local counts = tryCall('PUBSUB', 'NUMSUB', T .. ':act:' .. run)
+  return tonumber(counts[2]) or 0
+end
+
+-- Stands at the end of a token's nonce when nobody asked for the grant (part-sending): until it is settled or confirmed it is planned to be
+-- taken back.
+local SENT = '!'
+
+-- Grants `count` branches of a group, `branches` as its record has them, to a session; who asks sets their cells. The token, its fence, and the
+-- lease as cells have it.
+local function leaseTo(g, session, nonce, branches, count, graceMs)
+  local fence = nextFence()
+  g.leases = g.leases + 1
+  local lease = g.leases
+  local token = fence .. '.' .. nonce .. '-' .. lease
+  g.flight = g.flight + count
+  setRecord(g, tostring(lease), concat({ token, branches, whole(now()), session }, ' '))
+  local mine = owned[session] or {}
+  owned[session] = mine
+  mine[g.gid .. '#' .. lease] = count
+  if g.timeout > 0 then
+    due[#due + 1] = { now() + g.timeout + graceMs, 'd ' .. g.gid .. '#' .. lease }
+  end
+  return token, fence, pack('<I4', lease)
+end
+
 -- How many branches a grant had, by its record.
 local function sizeOfGrant(branches)
   local size = 0
@@ -107,6 +140,9 @@ local function letGo(g, lease, session, branches, count)
     if mine[field] > 0 then
       return false
     end
+  end
+  if find(g.records[lease], SENT .. '-', 1, true) then
+    dueGone[#dueGone + 1] = 's ' .. field
   end
   setRecord(g, lease, false)
   if g.timeout > 0 then

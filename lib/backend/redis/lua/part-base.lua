@@ -77,7 +77,7 @@ local function nextFence()
   return text
 end
 
--- Hints: a failure to give one stops nothing.
+-- News for sessions: a failure to give them stops nothing. `value` is one text, or names and values.
 local news, activities = {}, {}
 
 local function tell(session, kind, gid, value)
@@ -152,7 +152,9 @@ local function commitNews()
   for i = 1, #news do
     local note = news[i]
     local inbox = T .. ':in:' .. note[1]
-    if note[4] then
+    if type(note[4]) == 'table' then
+      tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2], 'g', note[3], unpack(note[4]))
+    elseif note[4] then
       tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2], 'g', note[3], 'v', note[4])
     elseif note[3] then
       tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2], 'g', note[3])

@@ -255,6 +255,9 @@ function commit()
     call('ZADD', T .. ':wait', 'XX', -now(), waiter.session)
     call('HSET', T .. ':wi:' .. waiter.session, 'wait', '!' .. waiter.wait)
   end
+  for i = 1, #lessened do
+    call('HSET', T .. ':wi:' .. lessened[i].session, 'wait', lessened[i].wait)
+  end
   if deadLetters[1] then
     commitLetters()
   end

@@ -3,8 +3,8 @@
 -- One grant as it travels: spec, token, fence, first (-1: indexes follow), count, indexes, cells, layout, ends, bytes, cursors, and how many
 -- processes watch its run.
 local GRANT_PARTS = 12
--- Layouts: the ends, with the one before the first where first is above 0, and the bytes; all in `ends`; one shared input in `bytes`; ends from 0.
-local SPLIT, WHOLE, SHARED, GATHERED = 0, 1, 2, 3
+-- Inputs lie in it as in part-barrier, or gathered: ends from 0.
+local GATHERED = 3
 
 local function cursorsOf(g, indexes, first, count)
   local found = {}
@@ -264,11 +264,7 @@ local function grantTo(g, session, nonce, most, bytesLeft, graceMs, mostLost)
     end
   end
   grant = grant or freshRange(g, most, bytesLeft)
-  local fence = nextFence()
-  g.leases = g.leases + 1
-  local lease = g.leases
-  local token = fence .. '.' .. nonce .. '-' .. lease
-  local leaseBytes = pack('<I4', lease)
+  local token, fence, leaseBytes = leaseTo(g, session, nonce, branchesOf(grant), grant.count, graceMs)
   grant.cursors = cursorsOf(g, grant.list, grant.first, grant.count)
   if grant.list then
     for i, index in ipairs(grant.list) do
@@ -284,14 +280,6 @@ local function grantTo(g, session, nonce, most, bytesLeft, graceMs, mostLost)
     setCells(g, grant.first, rep(char(LEASED, 0, 0, 0) .. leaseBytes, grant.count))
     g.next = grant.first + grant.count
   end
-  g.flight = g.flight + grant.count
-  setRecord(g, tostring(lease), concat({ token, branchesOf(grant), whole(now()), session }, ' '))
-  local mine = owned[session] or {}
-  owned[session] = mine
-  mine[g.gid .. '#' .. lease] = grant.count
-  if g.timeout > 0 then
-    due[#due + 1] = { now() + g.timeout + graceMs, 'd ' .. g.gid .. '#' .. lease }
-  end
   if g.isRoot then
     local run = loadRun(g.run)
     if not run.startedAt then
@@ -301,7 +289,7 @@ local function grantTo(g, session, nonce, most, bytesLeft, graceMs, mostLost)
     setRun(run, 'driver', session)
     activity(run.id, 'state', run.id)
   end
-  grant.token, grant.fence, grant.spec, grant.lease, grant.run = token, fence, specOf(g), lease, g.run
+  grant.token, grant.fence, grant.spec, grant.run = token, fence, specOf(g), g.run
   return grant
 end
 
@@ -319,12 +307,6 @@ local function heldOf(g, lease)
   grant.cursors = cursorsOf(g, indexes, -1, #indexes)
   grant.token, grant.fence, grant.spec, grant.run = token, match(token, '^%d+'), specOf(g), g.run
   return grant
-end
-
--- Told with the grant, so that whoever works for a run that nobody watches need not ask.
-local function watchersOf(run)
-  local counts = tryCall('PUBSUB', 'NUMSUB', T .. ':act:' .. run)
-  return tonumber(counts[2]) or 0
 end
 
 local function addGrant(reply, grant)

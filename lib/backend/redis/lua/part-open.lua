@@ -44,8 +44,8 @@ local function look(demand, second, isGranted, queue)
 end
 
 local function open(isFull, ARGV)
-  local runId, session, nonce, workflow, key, timeout, retention, keep, _, digest = unpack(ARGV, 1, 10)
-  local root, first, graph, input = 9, 20, ARGV[16], ARGV[18]
+  local runId, session, nonce, workflow, key, timeout, retention, keep, graceMs, _, digest = unpack(ARGV, 1, 11)
+  local root, first, graph, input = 10, 21, ARGV[17], ARGV[19]
   local runKey, isGranted, hasChild = T .. ':r:' .. runId, session ~= '', ARGV[first] ~= nil
   local facts = call('HMGET', runKey, unpack(FACTS_OF_RUN))
   if facts[1] then
@@ -90,7 +90,7 @@ local function open(isFull, ARGV)
   end
   early[#early + 1] = { 'ZADD', T .. ':runs', shardNumber('seq'), runId }
   local g = newGroup(ARGV, root, runId, '', 0, '', laneNumber(demand, lane))
-  addInputs(g, 0, 1, ARGV[17], input)
+  addInputs(g, 0, 1, ARGV[18], input)
   activity(runId, 'state', runId)
   local token, child = '', nil
   if isGranted then
@@ -104,6 +104,7 @@ local function open(isFull, ARGV)
     setRun(run, 'driver', session)
     if hasChild then
       child = newChild(ARGV, first, g, 0, session, laneNumber(childDemand, childLane))
+      sendOut(child, ARGV[first + 8], ARGV[first + 9], nonce, graceMs)
     end
     setCells(g, 0, child and DRIVEN_AND_STEPPED or DRIVEN)
   end

@@ -74,7 +74,8 @@ local function step(isFull, ARGV)
   if not holding or holding.run ~= runId then
     return { 'FENCED' }
   end
-  local at = 10
+  local nonce, graceMs = ARGV[10], ARGV[11]
+  local at = 12
   local saveCount = tonumber(ARGV[at])
   local savesAt = at + 1
   at = savesAt + saveCount * 2
@@ -114,12 +115,15 @@ local function step(isFull, ARGV)
       end
       local demand = demandOf(ARGV, at)
       local lane = call('HGET', T .. ':l', demand)
-      local names = { 'ahead', 'seq', 'lanes', 'ready', 'p:' .. ARGV[at + 3] }
+      local names = { 'ahead', 'fence', 'seq', 'lanes', 'ready', 'p:' .. ARGV[at + 3] }
       if lane then
-        names[6] = 'n:' .. lane
+        names[7] = 'n:' .. lane
       end
       glance(names)
       child = newChild(ARGV, at, holding, index, session, laneNumber(demand, lane))
+      if not run.isPaused then
+        sendOut(child, ARGV[at + 8], ARGV[at + 9], nonce, graceMs)
+      end
       answer, hasChild = { 'OK', child.fill }, true
     end
   elseif ending ~= '' then

@@ -166,6 +166,24 @@ local function purge(id)
   runs[id] = nil
 end
 
+-- Takes back, unspent, what was sent to a session that has not said that it has it. It may stand still, so it is sent nothing until it asks.
+local function takeBackSent(gid, lease)
+  local g = gid and load(gid, lease)
+  local session = g and select(3, recordOf(g, lease))
+  if not session or g.state ~= 'o' then
+    return 0
+  end
+  for _, waiter in ipairs(whoWaits()) do
+    if waiter.session == session then
+      waiter.isWoken = true
+    end
+  end
+  afterwards[#afterwards + 1] = { 'HDEL', T .. ':wi:' .. session, 'wait' }
+  afterwards[#afterwards + 1] = { 'ZREM', T .. ':wait', session }
+  tell(session, 'work')
+  return (takeBack(g, lease, 'unconfirmed', ANYWHERE))
+end
+
 -- What is planned and due, up to `most` entries. Says how many starts were taken back, and how many entries there were.
 local function doDue(most, isGrace)
   local entries = call('ZRANGEBYSCORE', T .. ':due', '-inf', whole(now()), 'LIMIT', 0, most)
@@ -187,6 +205,12 @@ local function doDue(most, isGrace)
         if isAll then
           dueGone[#dueGone + 1] = entry
         end
+      elseif kind == 's' then
+        if isGrace or taken >= most then
+          return
+        end
+        dueGone[#dueGone + 1] = entry
+        taken = taken + takeBackSent(match(what, '^(.*)#(%d+)$'))
       elseif kind == 'a' then
         dueGone[#dueGone + 1] = entry
         local g = load(what)
@@ -203,7 +227,7 @@ local function doDue(most, isGrace)
       end
     end)
     if not isFine then
-      local gid = kind == 'd' and match(what, '^(.*)#%d+$') or what
+      local gid = match(what, '^(.*)#%d+$') or what
       quarantine(gid, why)
       drop(gid)
       dueGone[#dueGone + 1] = entry

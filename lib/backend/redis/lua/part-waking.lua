@@ -58,8 +58,8 @@ local function mayTake(waiter, g)
   end
   if waiter.free == nil then
     local values = call('HMGET', T .. ':wi:' .. waiter.session, 'wait', 'tasks', 'base')
-    local free, deeper, queues, capabilities, quick = match(values[1] or '', '^!?(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t?([^\t]*)$')
-    waiter.wait, waiter.quick = values[1], quick or ''
+    local free, deeper, queues, capabilities, quick, takes = match(values[1] or '', '^!?(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t?([^\t]*)\t?([^\t]*)$')
+    waiter.wait, waiter.quick, waiter.takes = values[1], quick or '', takes == '1'
     waiter.free, waiter.deeper, waiter.queues, waiter.capabilities = tonumber(free) or 0, tonumber(deeper) or 0, queues or '', capabilities or ''
     waiter.tasks, waiter.base = values[2] or '', values[3] or ''
   end
@@ -84,7 +84,7 @@ local function ringFor(g, count)
   if not isGrantable(g) or shardValue('p:' .. laneOf(g.lane).queue) == '1' then
     return
   end
-  local wanted = g.limit == 0 and count or min(count, g.limit - g.flight)
+  local wanted = g.limit == 0 and min(count, readyOf(g)) or min(count, g.limit - g.flight)
   local free, number = 0, 0
   for _, waiter in ipairs(whoWaits()) do
     if number >= wanted or (number >= MOST_WOKEN and free >= wanted) then

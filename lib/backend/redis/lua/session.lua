@@ -1,10 +1,11 @@
 -- Flags: allow-oom
 -- Uses: base groups barrier waking commit grants sweep
--- Opens, renews (and sweeps, when asked), reconciles or closes a session.
+-- Opens, renews (and sweeps, when asked), reconciles or closes a session, or confirms that it has what it was sent.
 -- KEYS: T:m
--- Derives: T:w T:wi:<session> T:wb T:in:<session> T:o:<session> T:lost T:wait T:b:<gid> T:b:<gid>:d, and what a sweep derives
+-- Derives: T:w T:wi:<session> T:wb T:in:<session> T:o:<session> T:lost T:wait T:due T:b:<gid> T:b:<gid>:d, and what a sweep derives
 -- ARGV: open, session, ttl (inf: endless), base id, info, tasks (,a,b, or *) | renew, session, ttl, sweeps (0 or 1), whether it is subscribed to T:alive now (0 or 1; by who knows)
---   | reconcile, session, bytes, then gid and token of what it knows | close, session
+--   | reconcile, session, bytes, then gid and token of what it knows | confirm, session, then gid and token of what it was sent
+--   | close, session
 -- Answers: OK (renew: then the sweep's answer) | NOSESSION | RECONCILED number-unknown (grants, 12 parts each, then lost tokens)
 local kind, session = ARGV[1], ARGV[2]
 local key, inbox = T .. ':wi:' .. session, T .. ':in:' .. session
@@ -98,6 +99,15 @@ if kind == 'renew' then
   call('ZADD', T .. ':w', renewed, session)
   call('HSET', key, 'ttl', ttl < HUGE and ARGV[3] or 'inf')
   commitShard()
+  return { 'OK' }
+end
+
+if kind == 'confirm' then
+  local sent = {}
+  for i = 3, #ARGV, 2 do
+    sent[#sent + 1] = 's ' .. ARGV[i] .. '#' .. (leaseOf(ARGV[i + 1]) or '')
+  end
+  many('ZREM', T .. ':due', sent)
   return { 'OK' }
 end
 

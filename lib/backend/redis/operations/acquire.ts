@@ -12,7 +12,7 @@ const MOST_TRIES = 20
 
 /** Grants up to `max` branches. Repeated with the same nonce it answers the same grants, as far as they are still held. */
 export async function acquire(store: Store, request: AcquireRequest): Promise<AcquireAnswer> {
-  const { session, nonce, max, queues, capabilities, deeperThan, startable, quick } = request
+  const { session, nonce, max, queues, capabilities, deeperThan, startable, quick, mayBeSent } = request
   const { limits, knobs } = store
   const book = laneBookOf(store)
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
@@ -29,6 +29,7 @@ export async function acquire(store: Store, request: AcquireRequest): Promise<Ac
       startable ?? max,
       knobs.shareMs,
       listed(quick ?? []),
+      mayBeSent === true ? 1 : 0,
       ...(await book.lanesFor(store, request)),
     ])
     const parts = listOf(reply)

@@ -37,6 +37,16 @@ export async function grantsFrom(
   return grants
 }
 
+/** A grant that travelled with news. One that cannot be read is set aside as above, and undefined is the answer. */
+export function grantIn(store: Store, parts: readonly Reply[]): Grant | undefined {
+  try {
+    return grantAt(parts, 0)
+  } catch (error) {
+    setAside(store, bufferOf(parts[0]), error).catch(() => undefined) // nobody knows whose it is
+    return undefined
+  }
+}
+
 /** Of the spec only the group's name is asked; where even that cannot be read, nobody can be told. */
 async function setAside({ shard, keys }: Store, spec: Buffer, error: unknown): Promise<void> {
   const gid = /"gid":"([^"\\]+)"/.exec(spec.toString())?.[1]

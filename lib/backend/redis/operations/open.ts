@@ -97,6 +97,7 @@ function argumentsOf(store: Store, request: OpenRequest): readonly Argument[] {
     request.timeoutMs,
     request.retentionMs,
     store.knobs.payloadRetentionMs,
+    store.knobs.deadlineGraceMs,
   ]
 }
 

@@ -8,7 +8,7 @@ import { unexpectedAnswer, wordOf } from './words.js'
 
 const ttlText = (ttlMs: number): string => (Number.isFinite(ttlMs) ? String(Math.ceil(ttlMs)) : 'inf')
 
-/** Opens, renews, reconciles or closes a session; repeating any of it is safe. A reconcile names as many grants as one call carries. */
+/** Opens, renews, reconciles, confirms or closes a session; repeating any of it is safe. A reconcile names as many grants as one call carries. */
 export async function session(store: Store, request: SessionRequest): Promise<SessionAnswer> {
   const reply = await store.shard.call('session', argsOf(store, request))
   const word = wordOf(reply)
@@ -45,6 +45,8 @@ function argsOf(store: Store, request: SessionRequest): readonly (string | numbe
         store.limits.bytesPerCall,
         ...request.known.flatMap(({ gid, token }) => [gid, token]),
       ]
+    case 'confirm':
+      return ['confirm', request.session, ...request.grants.flatMap(({ gid, token }) => [gid, token])]
     case 'close':
       return ['close', request.session]
     default:

@@ -1,5 +1,6 @@
 /** step: what a holder saves, opens, fills, retires and ends in one write. */
 import { GraflowError } from '../../../errors.js'
+import { systemId } from '../../../time.js'
 import type { StepAnswer, StepRequest } from '../../backend.js'
 import { item, itemCount, slice } from '../../packed.js'
 import { checkStep } from '../../shapes.js'
@@ -76,7 +77,7 @@ async function callWhereThereIsRoom(store: Store, args: readonly Argument[]): Pr
   }
 }
 
-function head(store: Store, { holder, runId, save, cursor, retire = [], end }: StepRequest): Argument[] {
+function head(store: Store, { holder, runId, save, cursor, retire = [], end, group }: StepRequest): Argument[] {
   const args: Argument[] = [
     runId,
     holder.gid,
@@ -87,6 +88,8 @@ function head(store: Store, { holder, runId, save, cursor, retire = [], end }: S
     end?.state ?? '',
     end?.value ?? '',
     store.knobs.payloadRetentionMs,
+    group === undefined ? '' : systemId(),
+    store.knobs.deadlineGraceMs,
     save?.paths.length ?? 0,
   ]
   if (save !== undefined) for (const [i, path] of save.paths.entries()) args.push(path, item(save.values, i))
