@@ -48,6 +48,8 @@ class Comparison {
   /** Groups that were opened. */
   readonly #specs: GroupSpec[] = []
   readonly #planned = new Map<string, GroupSpec>()
+  /** The last channel call that would count twice, and who made it. */
+  #counted: readonly [Held, ChannelRequest] | undefined
   #runs = 0
   #nonces = 0
 
@@ -306,7 +308,7 @@ class Comparison {
     const held = this.#one(this.#holders)
     if (held === undefined) return
     const key = `k${this.#below(3)}`
-    const nonce = this.#chance(0.1) ? `nonce-${this.#nonces}` : this.#nonce()
+    const nonce = this.#nonce()
     const number = Math.round(this.#random() * 1e6) / 7
     const requests: readonly ChannelRequest[] = [
       { kind: 'get', key },
@@ -319,12 +321,15 @@ class Comparison {
       { kind: 'prepend', key, item: bytes(nonce), nonce },
       { kind: 'delete', key },
     ]
-    const request = this.#one(requests)
-    if (request === undefined) return
-    const { gid, index } = held
+    // a nonce belongs to one call: only the very same is ever sent again, by its sender, when a reply was lost
+    const isRepeated = this.#counted !== undefined && this.#chance(0.1)
+    const [{ gid, index, tokens }, request] = isRepeated
+      ? this.#counted
+      : [held, this.#one(requests) ?? { kind: 'keys' }]
+    if ('nonce' in request) this.#counted = [{ gid, index, tokens }, request]
     await this.#ask(
-      `channel ${request.kind} ${key} by ${gid}#${index}`,
-      (backend, side) => backend.channel(runOf(gid), { gid, index, token: held.tokens[side] }, request),
+      `${isRepeated ? 'again ' : ''}channel ${request.kind} ${key} by ${gid}#${index}`,
+      (backend, side) => backend.channel(runOf(gid), { gid, index, token: tokens[side] }, request),
       (answer) => ('keys' in answer ? [...answer.keys].sort() : plain(answer)),
     )
   }
@@ -456,7 +461,9 @@ describe('the scripts and the kernel', () => {
     for (const [name, count] of comparison.counts) counts.set(name, (counts.get(name) ?? 0) + count)
   })
 
-  it('were asked for what matters', () => {
+  // walks that somebody asked for by number may be too few to meet all
+  const isUsual = process.env.GRAFLOW_WALK_SEED === undefined
+  ;(isUsual ? it : it.skip)('were asked for what matters', () => {
     for (const name of [
       'open ok',
       'open exists',
