@@ -16,6 +16,7 @@ export class Collected {
   readonly #statuses: Outcome<unknown>['status'][]
   readonly #values: unknown[]
   readonly succeeded: number[] = []
+  #known = 0
 
   constructor(plan: CollectedPlan) {
     this.#plan = plan
@@ -23,13 +24,17 @@ export class Collected {
     this.#values = new Array<unknown>(plan.spec.size)
   }
 
+  /**
+   * Adds a page; the last one says what was withdrawn.
+   * @throws GraflowError INTEGRITY where the pages have not just one outcome for each branch: a barrier never passes with fewer
+   */
   add(page: OutcomesPage): void {
     for (const chunk of page.chunks) {
       const reader = new PackedReader(chunk.values)
       for (let i = 0; i < chunk.indexes.length; i += 1) {
         const index = chunk.indexes[i] as number // i is in range
         const kind = chunk.kinds[i] as Outcome<unknown>['status'] // runs in parallel
-        this.#statuses[index] = kind
+        this.#put(index, kind)
         if (kind === 'succeeded') this.succeeded.push(index)
         // A start that a sweep took back after its deadline failed without a word.
         const isSilent = chunk.values.ends[i] === (chunk.values.ends[i - 1] ?? 0)
@@ -37,7 +42,21 @@ export class Collected {
       }
     }
     page.withdrawn?.indexes.forEach((index, i) => {
-      this.#statuses[index] = page.withdrawn?.kinds[i] ?? 'cancelled'
+      this.#put(index, page.withdrawn?.kinds[i] ?? 'cancelled')
+    })
+    if (page.withdrawn !== undefined && this.#known !== this.#statuses.length) throw this.#wrongCount()
+  }
+
+  #put(index: number, status: Outcome<unknown>['status']): void {
+    if (index >= this.#statuses.length || this.#statuses[index] !== undefined) throw this.#wrongCount()
+    this.#statuses[index] = status
+    this.#known += 1
+  }
+
+  #wrongCount(): GraflowError {
+    const fault = `expected one outcome for each of the ${this.#statuses.length} branches of ${this.#plan.label}`
+    return new GraflowError('INTEGRITY', `${fault}, got others from the store`, {
+      details: { group: this.#plan.label },
     })
   }
 

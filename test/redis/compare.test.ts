@@ -322,13 +322,11 @@ class Comparison {
       { kind: 'delete', key },
     ]
     // a nonce belongs to one call: only the very same is ever sent again, by its sender, when a reply was lost
-    const isRepeated = this.#counted !== undefined && this.#chance(0.1)
-    const [{ gid, index, tokens }, request] = isRepeated
-      ? this.#counted
-      : [held, this.#one(requests) ?? { kind: 'keys' }]
+    const again = this.#chance(0.1) ? this.#counted : undefined
+    const [{ gid, index, tokens }, request] = again ?? [held, this.#one(requests) ?? { kind: 'keys' as const }]
     if ('nonce' in request) this.#counted = [{ gid, index, tokens }, request]
     await this.#ask(
-      `${isRepeated ? 'again ' : ''}channel ${request.kind} ${key} by ${gid}#${index}`,
+      `${again === undefined ? '' : 'again '}channel ${request.kind} ${key} by ${gid}#${index}`,
       (backend, side) => backend.channel(runOf(gid), { gid, index, token: tokens[side] }, request),
       (answer) => ('keys' in answer ? [...answer.keys].sort() : plain(answer)),
     )

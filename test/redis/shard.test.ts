@@ -213,7 +213,7 @@ describe('calling', () => {
     const id = Number(await shard.command('CLIENT', 'ID'))
     const call = shard.command('ECHO', 'heard')
     await new Promise((resolve) => setImmediate(resolve))
-    for (const until = performance.now() + 300; performance.now() < until; );
+    for (const end = performance.now() + 300; performance.now() < end; );
     expect(text(await call)).toBe('heard')
     expect(Number(await shard.command('CLIENT', 'ID'))).toBe(id)
   })

@@ -52,6 +52,8 @@ const PASSING = new Set(['LOADING', 'BUSY', 'TRYAGAIN', 'CLUSTERDOWN', 'MASTERDO
 const FULL = new Set(['OOM', 'MISCONF', 'NOREPLICAS'])
 /** The user's name, password or rights are at fault. */
 const REFUSED = new Set(['NOAUTH', 'WRONGPASS', 'NOPERM'])
+/** A script has met bytes that it cannot make sense of: an error of Lua rather than of a command. */
+const SCRIPT_ERROR = /^ERR (@?user_function|user_script):\d+: /
 /** After the time for a reply is over: what has arrived meanwhile is read first, in case it was us who were late. */
 const SECOND_LOOK_MS = 20
 
@@ -271,6 +273,8 @@ export class Shard {
       call.reject(refusedError(this.address, error))
     } else if (word === 'WRONGTYPE') {
       call.reject(new GraflowError('INTEGRITY', `${call.what}: a key holds another type: ${error.message}`))
+    } else if (call.script !== undefined && SCRIPT_ERROR.test(error.message)) {
+      call.reject(unreadableError(call.what, error))
     } else if (word === '' || error.name !== 'ReplyError') {
       this.#lastError = error
       this.#later(call, error) // the connection, not Redis
@@ -506,6 +510,11 @@ const asError = (error: unknown): Error => (error instanceof Error ? error : new
 
 const closedError = (): GraflowError =>
   new GraflowError('CLOSED', 'expected an open backend, got a call during or after close()')
+
+const unreadableError = (what: string, cause: Error): GraflowError => {
+  const why = cause.message.replace(SCRIPT_ERROR, '').replace(/ script: graflow_.*$/s, '')
+  return new GraflowError('INTEGRITY', `${what}: what lies in Redis cannot be read: ${why}`, { cause })
+}
 
 const fullError = (what: string, cause: Error): GraflowError =>
   new GraflowError('BACKPRESSURE', `${what}: Redis takes no new work: ${cause.message}`, { cause })

@@ -7,8 +7,14 @@
 -- Answers: a list for each group that is there: gid, state (o, r, w), size, ready, delayed, leased, succeeded, failed, dead, withdrawn, opened,
 --   closed (0: not yet), spec
 local answers = {}
+
+local function readable(gid)
+  local g = load(gid)
+  return g, g and specOf(g)
+end
+
 for _, gid in ipairs(ARGV) do
-  local isFine, g = pcall(load, gid)
+  local isFine, g, spec = pcall(readable, gid)
   if isFine and g then
     local succeeded, failed = g.size - g.left - g.failed, g.failed - g.dead
     local ahead = shardNumber('ahead')
@@ -17,7 +23,7 @@ for _, gid in ipairs(ARGV) do
       ready, delayed, leased, withdrawn = 0, 0, 0, g.left
     end
     answers[#answers + 1] = { gid, g.state, g.size, ready, delayed, leased, succeeded, failed, g.dead, withdrawn, g.opened - ahead,
-      g.closed > 0 and g.closed - ahead or 0, specOf(g) }
+      g.closed > 0 and g.closed - ahead or 0, spec }
   end
 end
 return answers

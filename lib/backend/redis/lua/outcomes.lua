@@ -33,10 +33,11 @@ while next < last and left > 0 do
     names[#names + 1] = i
   end
   for _, chunk in ipairs(call('HMGET', g.b .. ':o', unpack(names))) do
-    if chunk then
-      answer[#answer + 1] = chunk
-      left = left - #chunk
+    if not chunk then
+      return { 'BAD', 'outcomes that were counted are not there' }
     end
+    answer[#answer + 1] = chunk
+    left = left - #chunk
   end
   next = to
 end

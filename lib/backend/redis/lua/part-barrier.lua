@@ -76,9 +76,13 @@ end
 
 -- A branch has come back: ready, with its counters; 0 as lease when the grant means nothing any more.
 local function comeBack(g, index, cell)
+  local returned = g.returned
+  if not returned then
+    returned = {}
+    call('LLEN', g.b .. ':r')
+    g.returned = returned
+  end
   setCells(g, index, cell)
-  local returned = g.returned or {}
-  g.returned = returned
   returned[#returned + 1] = index
   g.back = g.back + 1
 end
@@ -176,11 +180,15 @@ local function close(g, as, reason)
     for i = 1, #fields, 2 do
       local lease = match(fields[i], '^t(%d+)$')
       if lease and g.records[lease] ~= false then
-        local token, branches, session = recordOf(g, lease)
-        letGo(g, lease, session, branches, ANYWHERE)
-        if token and not told[session] then
-          told[session] = true
-          tell(session, 'withdrawn', g.gid, reason)
+        g.records[lease] = fields[i + 1]
+        -- one that cannot be read keeps nothing open: its holder finds out when it settles
+        local isFine, token, branches, session = pcall(recordOf, g, lease)
+        if isFine then
+          letGo(g, lease, session, branches, ANYWHERE)
+          if not told[session] then
+            told[session] = true
+            tell(session, 'withdrawn', g.gid, reason)
+          end
         end
       end
     end
@@ -272,7 +280,12 @@ local function settleClosing()
     else
       touch(g)
       g.kids = g.kids or {}
-      local page = call('HSCAN', g.b .. ':k', 0, 'COUNT', MOST_GROUPS)
+      local page = tryCall('HSCAN', g.b .. ':k', 0, 'COUNT', MOST_GROUPS)
+      if page.err then
+        -- nobody knows what is below, and that must not keep the group itself open
+        quarantine(g.gid, page)
+        page = { '0', {} }
+      end
       local isAll, fields = page[1] == '0', page[2]
       for i = 1, #fields, 2 do
         local index = tonumber(fields[i])
@@ -302,8 +315,12 @@ local function arrive(g, chunk, count, failed, lastValue)
     -- nothing follows: it stands with the group
     g.outcome = chunk
   else
-    local outcomes = g.outcomes or {}
-    g.outcomes = outcomes
+    local outcomes = g.outcomes
+    if not outcomes then
+      outcomes = {}
+      call('HLEN', g.b .. ':o')
+      g.outcomes = outcomes
+    end
     outcomes[#outcomes + 1] = { g.settles, chunk }
   end
   if not isMet then
@@ -322,8 +339,12 @@ end
 
 -- A cursor to be stored, or (false) to go.
 local function setCursor(g, index, cursor)
-  local cursors = g.cursors or {}
-  g.cursors = cursors
+  local cursors = g.cursors
+  if not cursors then
+    cursors = {}
+    call('HLEN', g.b .. ':c')
+    g.cursors = cursors
+  end
   cursors[#cursors + 1] = { index, cursor }
 end
 
@@ -448,8 +469,22 @@ local function takeBack(g, lease, cause, most)
   return taken, isAll
 end
 
+-- Makes a delayed branch ready; false when the table does not know it as delayed.
+local function promoteOne(gid, index)
+  local g = load(gid)
+  local cell = g and g.state == 'o' and cellOf(g, index)
+  if not cell or byte(cell) ~= DELAYED then
+    return false
+  end
+  touch(g)
+  comeBack(g, index, char(READY) .. sub(cell, 2))
+  g.delayed = g.delayed - 1
+  addReady(g, 1)
+  return true
+end
+
 -- Makes up to `most` delayed branches ready whose time has come: how many, and when the next is due. An entry that the table does not know as
--- delayed is dropped.
+-- delayed, or whose group cannot be read, is dropped.
 local function promote(most)
   local first = call('ZRANGE', T .. ':d', 0, 0, 'WITHSCORES')
   if not first[1] or tonumber(first[2]) > now() then
@@ -460,17 +495,12 @@ local function promote(most)
   for _, entry in ipairs(entries) do
     promotedGone[#promotedGone + 1] = entry
     local gid, index = match(entry, '^(.*)#(%d+)$')
-    local isFine, g = pcall(load, gid or '')
-    if not isFine then
-      quarantine(gid, g)
-      drop(gid)
-    elseif g and g.state == 'o' and tonumber(index) < g.size then
-      local cell = cellOf(g, tonumber(index))
-      if byte(cell) == DELAYED then
-        touch(g)
-        g.delayed = g.delayed - 1
-        comeBack(g, tonumber(index), char(READY) .. sub(cell, 2))
-        addReady(g, 1)
+    if gid then
+      local isFine, isReady = pcall(promoteOne, gid, tonumber(index))
+      if not isFine then
+        quarantine(gid, isReady)
+        drop(gid)
+      elseif isReady then
         promoted = promoted + 1
       end
     end

@@ -70,6 +70,21 @@ local function commitFields(g)
   end
 end
 
+-- The groups that branches of this one have opened. Before all that says so: an entry that names nothing does no harm.
+local function commitKids(g)
+  if g.areKidsGone then
+    call('UNLINK', g.b .. ':k')
+    return
+  end
+  for index, kids in pairs(g.kids) do
+    if kids == '' then
+      call('HDEL', g.b .. ':k', index)
+    else
+      call('HSET', g.b .. ':k', index, kids)
+    end
+  end
+end
+
 local function commitGroup(g)
   local b = g.b
   if g.writes then
@@ -93,17 +108,6 @@ local function commitGroup(g)
         call('HSET', b .. ':c', cursor[1], cursor[2])
       else
         call('HDEL', b .. ':c', cursor[1])
-      end
-    end
-  end
-  if g.areKidsGone then
-    call('UNLINK', b .. ':k')
-  elseif g.kids then
-    for index, kids in pairs(g.kids) do
-      if kids == '' then
-        call('HDEL', b .. ':k', index)
-      else
-        call('HSET', b .. ':k', index, kids)
       end
     end
   end
@@ -226,6 +230,12 @@ function commit()
   local gone = commitHeld()
   for i = 1, #early do
     call(unpack(early[i]))
+  end
+  for i = 1, #groupOrder do
+    local g = groupOrder[i]
+    if g.isTouched and (g.kids or g.areKidsGone) then
+      commitKids(g)
+    end
   end
   for i = 1, #groupOrder do
     local g = groupOrder[i]

@@ -75,8 +75,11 @@ function load(gid, lease, isToGrant)
   end
   local since, state, flags, left, fill, bytes, nextIndex, flight, settles, leases, back, delayed, failed, dead, cursors, closed, affinityUntil = unpackBytes(STATE, s)
   local size, shared, rule, depth, limit, attempts, losses, timeout, parentIndex, opened, score, lane, digest, affinity, parent = unpackBytes(HEAD, h)
-  if not STATES[state] or not RULES[rule] or size == 0 then
+  if not STATES[state] or not RULES[rule] or score ~= score or not find(lane, '^%d+$') then
     error('an unreadable head or state')
+  end
+  if size == 0 or max(left, fill, nextIndex, flight, delayed) > size then
+    error('a state with more branches than the group has')
   end
   g = { gid = gid, b = b, run = parent == '' and gid or match(gid, '^[^/]*'), size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
     score = score, depth = depth, limit = limit, attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = opened,

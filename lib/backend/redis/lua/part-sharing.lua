@@ -11,7 +11,7 @@ end
 
 local function heldBy(session)
   local held = 0
-  for _, count in ipairs(call('HVALS', T .. ':o:' .. session)) do
+  for _, count in ipairs(tryCall('HVALS', T .. ':o:' .. session)) do
     held = held + (tonumber(count) or 0)
   end
   return held

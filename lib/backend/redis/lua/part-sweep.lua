@@ -56,7 +56,11 @@ local function takeBackLost(sessions, most)
     local key = T .. ':o:' .. session
     local isAll, at = true, '0'
     for _ = 1, 4 do
-      local page = call('HSCAN', key, at, 'COUNT', 128)
+      local page = tryCall('HSCAN', key, at, 'COUNT', 128)
+      if page.err then
+        quarantine(key, page)
+        page = { '0', {} }
+      end
       at = page[1]
       local fields = page[2]
       for i = 1, #fields, 2 do
@@ -283,7 +287,7 @@ local function sweep()
   local sessions = call('ZRANGE', T .. ':w', 0, MOST_SESSIONS - 1, 'WITHSCORES')
   local facts, names, ttl = {}, { 'PUBSUB', 'NUMSUB' }, HUGE
   for i = 1, #sessions, 2 do
-    local values = call('HMGET', T .. ':wi:' .. sessions[i], 'ttl', 'alive', 'base')
+    local values = tryCall('HMGET', T .. ':wi:' .. sessions[i], 'ttl', 'alive', 'base')
     local own = tonumber(values[1]) or HUGE
     facts[#facts + 1] = { session = sessions[i], expiry = tonumber(sessions[i + 1]), ttl = own, alive = values[2], base = values[3] }
     names[#names + 1] = T .. ':alive:' .. sessions[i]
@@ -339,7 +343,7 @@ local function sweep()
     for _, fact in ipairs(facts) do
       if fact.expiry <= now() then
         removeSession(fact.session, fact.base)
-        if call('HLEN', T .. ':o:' .. fact.session) > 0 then
+        if call('EXISTS', T .. ':o:' .. fact.session) == 1 then
           sessionWrites[#sessionWrites + 1] = { 'RPUSH', T .. ':lost', fact.session }
           lost[#lost + 1] = fact.session
         end

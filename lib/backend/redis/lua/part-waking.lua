@@ -57,7 +57,7 @@ local function mayTake(waiter, g)
     return false
   end
   if waiter.free == nil then
-    local values = call('HMGET', T .. ':wi:' .. waiter.session, 'wait', 'tasks', 'base')
+    local values = tryCall('HMGET', T .. ':wi:' .. waiter.session, 'wait', 'tasks', 'base')
     local free, deeper, queues, capabilities, quick, takes = match(values[1] or '', '^!?(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t?([^\t]*)\t?([^\t]*)$')
     waiter.wait, waiter.quick, waiter.takes = values[1], quick or '', takes == '1'
     waiter.free, waiter.deeper, waiter.queues, waiter.capabilities = tonumber(free) or 0, tonumber(deeper) or 0, queues or '', capabilities or ''
@@ -118,8 +118,8 @@ local function ringAll(isOne)
     if shardNumber('n:' .. lane) > 0 then
       for _, g in ipairs(firstOf(lane, 16)) do
         local before = #woken
-        local run = loadRun(g.run)
-        if run and not run.isPaused and not run.isEnded then
+        local isFine, run = pcall(loadRun, g.run)
+        if isFine and run and not run.isPaused and not run.isEnded then
           ringFor(g, isOne and 1 or readyOf(g))
         end
         if isOne and #woken > before then

@@ -113,6 +113,16 @@ end
 
 local fields = call('HGETALL', T .. ':o:' .. session)
 
+-- The token of a grant whose group is open, and the grant itself when its token is not among those `named` and there is room for it.
+local function whatIsHeld(gid, lease, named, bytesLeft)
+  local g = load(gid, lease)
+  local token = g and g.state == 'o' and recordOf(g, lease)
+  if not token then
+    return nil
+  end
+  return token, not named[token] and bytesLeft > 0 and heldOf(g, lease) or nil
+end
+
 if kind == 'reconcile' then
   local bytesLeft = tonumber(ARGV[3])
   local named, ownedTokens, grants, lost = {}, {}, {}, {}
@@ -121,17 +131,12 @@ if kind == 'reconcile' then
   end
   for i = 1, #fields, 2 do
     local gid, lease = match(fields[i], '^(.*)#(%d+)$')
-    local isFine, g = pcall(load, gid or '', lease)
-    if isFine and g and g.state == 'o' then
-      local token = recordOf(g, lease)
-      if token then
-        ownedTokens[token] = true
-        if not named[token] and bytesLeft > 0 then
-          local grant = heldOf(g, lease)
-          grants[#grants + 1] = grant
-          bytesLeft = bytesLeft - (grant and grant.size or 0)
-        end
-      end
+    -- what cannot be read is not held by anybody
+    local isFine, token, grant = pcall(whatIsHeld, gid or '', lease, named, bytesLeft)
+    if isFine and token then
+      ownedTokens[token] = true
+      grants[#grants + 1] = grant
+      bytesLeft = bytesLeft - (grant and grant.size or 0)
     end
   end
   local reply = { 'RECONCILED', #grants }

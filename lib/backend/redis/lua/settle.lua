@@ -45,6 +45,10 @@ local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
     end
     at = 9 + count * 4
   end
+  if save then
+    save[1] = T .. ':r:' .. g.run .. ':v'
+    call('HLEN', save[1])
+  end
   local known, branches, session = recordOf(g, lease)
   if g.state ~= 'o' then
     if known and known ~= token then
@@ -186,20 +190,14 @@ while at <= #ARGV do
   end
   local saveCount = tonumber(ARGV[at])
   at = at + 1
-  local isFine, answer = true, nil
   if saveCount > 0 then
-    local g
-    isFine, g = pcall(load, gid)
-    if isFine and g then
-      save = { T .. ':r:' .. g.run .. ':v' }
-      call('HLEN', save[1])
-      for i = at, at + saveCount * 2 - 1 do
-        save[#save + 1] = ARGV[i]
-      end
+    save = { '' }
+    for i = at, at + saveCount * 2 - 1 do
+      save[#save + 1] = ARGV[i]
     end
     at = at + saveCount * 2
   end
-  isFine, answer = pcall(settleRange, gid, token, mode, outcomes, delays, cursors, save)
+  local isFine, answer = pcall(settleRange, gid, token, mode, outcomes, delays, cursors, save)
   if not isFine then
     quarantine(gid, answer)
     drop(gid)

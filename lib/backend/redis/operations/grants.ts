@@ -47,13 +47,13 @@ export function grantIn(store: Store, parts: readonly Reply[]): Grant | undefine
   }
 }
 
-/** Of the spec only the group's name is asked; where even that cannot be read, nobody can be told. */
+/** Of the spec only the group's name is asked; where even that cannot be read, whoever waits for it cannot be told. */
 async function setAside({ shard, keys }: Store, spec: Buffer, error: unknown): Promise<void> {
   const gid = /"gid":"([^"\\]+)"/.exec(spec.toString())?.[1]
-  if (gid === undefined) throw error
   const why = error instanceof Error ? error.message : String(error)
-  await shard.command('HSET', keys.broken, gid, why)
-  await shard.command('XADD', keys.quarantine, 'MAXLEN', '~', 1_000, '*', 'what', gid, 'why', why)
+  if (gid !== undefined) await shard.command('HSET', keys.broken, gid, why)
+  const what = gid ?? 'a group without a name'
+  await shard.command('XADD', keys.quarantine, 'MAXLEN', '~', 1_000, '*', 'what', what, 'why', why)
 }
 
 /** The position behind so many grants. */

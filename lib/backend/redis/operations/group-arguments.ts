@@ -1,4 +1,5 @@
 /** How a group travels to the scripts that open it: part-opening.lua takes it apart. */
+import { GraflowError } from '../../../errors.js'
 import type { GroupSpec, Packed, ReleaseRule } from '../../backend.js'
 import { itemCount } from '../../packed.js'
 import type { Argument } from '../shard.js'
@@ -11,8 +12,22 @@ const RULE_BYTES: Readonly<Record<ReleaseRule, number>> = { all: 1, 'first-failu
 /** What never changes of the group comes first, as its head begins with it; then what is only asked for once. */
 const FACT_BYTES = 62
 
-/** A group with inputs from item `from` on, before which there are `base` bytes: eleven arguments. */
+/** Where an input ends is a number of four bytes, counted from the group's first input. */
+const MOST_INPUT_BYTES = 2 ** 32 - 1
+
+/**
+ * A group with inputs from item `from` on, before which there are `base` bytes: eleven arguments.
+ * @throws GraflowError LIMIT_EXCEEDED
+ */
 export function groupArguments(store: Store, spec: GroupSpec, from: number, inputs: Packed, base: number): Argument[] {
+  const end = base + (inputs.ends[inputs.ends.length - 1] ?? 0)
+  if (end > MOST_INPUT_BYTES) {
+    throw new GraflowError(
+      'LIMIT_EXCEEDED',
+      `expected at most ${MOST_INPUT_BYTES} bytes of inputs in a group, got more for ${spec.gid}; make several groups of it`,
+      { details: { group: spec.gid, most: MOST_INPUT_BYTES } },
+    )
+  }
   return [
     spec.gid,
     spec.digest,

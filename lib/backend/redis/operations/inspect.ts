@@ -2,6 +2,7 @@
  * Looks at what lies in Redis. Each answer about one run, group or session is as it was at one moment; lists are read in pages, so that
  * no script runs long, and what changes between two pages may be seen before or after.
  */
+import { GraflowError } from '../../../errors.js'
 import type {
   DeadLetter,
   EndState,
@@ -108,12 +109,22 @@ async function groups(store: Store, runId: string): Promise<readonly GroupStatus
   for (let from = 0; ; from += GROUPS) {
     const page = listOf(await store.shard.command('LRANGE', store.keys.runGroups(runId), from, from + GROUPS - 1))
     const gids = page.map(textOf).filter((gid) => gid !== runId)
-    if (gids.length > 0) found.push(...listOf(await store.shard.call('groups', gids)).map(readGroup))
+    if (gids.length > 0) found.push(...listOf(await store.shard.call('groups', gids)).flatMap(readGroup))
     if (page.length < GROUPS) return found
   }
 }
 
-function readGroup(reply: Reply): GroupStatus {
+/** One whose spec cannot be read is left out, as the script leaves out what else cannot be. */
+function readGroup(reply: Reply): readonly GroupStatus[] {
+  try {
+    return [groupIn(reply)]
+  } catch (error) {
+    if (error instanceof GraflowError && error.code === 'INTEGRITY') return []
+    throw error
+  }
+}
+
+function groupIn(reply: Reply): GroupStatus {
   const [gid, state, size, ready, delayed, leased, succeeded, failed, dead, withdrawn, opened, closed, spec] =
     listOf(reply)
   const { graph, node } = decodeSpec(bytesOf(spec))

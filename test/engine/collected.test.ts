@@ -1,0 +1,39 @@
+import type { OutcomesPage } from '../../lib/backend/backend.js'
+import { pack } from '../../lib/backend/packed.js'
+import { Collected } from '../../lib/engine/collected.js'
+import { encode } from '../../lib/engine/codec.js'
+
+const plan = { label: 'g', memberOf: (index: number) => `m${index}`, spec: { size: 3, timeoutMs: 0, maxLosses: 3 } }
+
+const page = (indexes: readonly number[], withdrawn?: readonly number[]): OutcomesPage => ({
+  state: 'released',
+  size: 3,
+  chunks: [
+    {
+      indexes: Uint32Array.from(indexes),
+      kinds: indexes.map(() => 'succeeded'),
+      values: pack(indexes.map((index) => encode(index))),
+    },
+  ],
+  next: 1,
+  withdrawn: withdrawn && { indexes: Uint32Array.from(withdrawn), kinds: withdrawn.map(() => 'skipped') },
+})
+
+describe('what a released group left behind', () => {
+  it('is one outcome for each branch, over all pages', () => {
+    const collected = new Collected(plan)
+    collected.add(page([2]))
+    collected.add(page([0], [1]))
+    expect(collected.outcomes().map(({ status }) => status)).toEqual(['succeeded', 'skipped', 'succeeded'])
+    expect(collected.counts).toEqual({ succeeded: 2, failed: 0, withdrawn: 1 })
+  })
+
+  it.each([
+    ['too few', page([0, 1], [])],
+    ['one twice', page([0, 1, 1], [2])],
+    ['one that succeeded and was withdrawn', page([0, 1], [1, 2])],
+    ['one of a branch that is not there', page([0, 1, 3], [2])],
+  ])('is an error where there are others: %s', (_, last) => {
+    expect(() => new Collected(plan).add(last)).toThrow(expect.objectContaining({ code: 'INTEGRITY' }))
+  })
+})
