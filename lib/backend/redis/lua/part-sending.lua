@@ -8,7 +8,7 @@ local UNCONFIRMED_MS = 2000
 local function isAtHand(waiter, g)
   local session = waiter.session
   return mayTake(waiter, g) and waiter.takes and waiter.free >= g.size and isQuick(waiter.quick, g.lane) and not owned[session]
-    and call('HLEN', T .. ':o:' .. session) == 0 and call('TYPE', T .. ':in:' .. session).ok == 'stream'
+    and tryCall('HLEN', T .. ':o:' .. session) == 0 and call('TYPE', T .. ':in:' .. session).ok == 'stream'
     and (tonumber(call('PUBSUB', 'NUMSUB', T .. ':alive:' .. session)[2]) or 0) > 0
 end
 
