@@ -37,6 +37,7 @@ local function look(demand, second, isGranted, queue)
     names[#names + 1] = 'p:' .. queue
     if numbers[2] then
       names[#names + 1] = 'n:' .. numbers[2]
+      names[#names + 1] = 'f:' .. numbers[2]
     end
   end
   glance(names)

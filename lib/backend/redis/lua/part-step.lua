@@ -117,7 +117,7 @@ local function step(isFull, ARGV)
       local lane = call('HGET', T .. ':l', demand)
       local names = { 'ahead', 'fence', 'seq', 'lanes', 'ready', 'p:' .. ARGV[at + 3] }
       if lane then
-        names[7] = 'n:' .. lane
+        names[7], names[8] = 'n:' .. lane, 'f:' .. lane
       end
       glance(names)
       child = newChild(ARGV, at, holding, index, session, laneNumber(demand, lane))
