@@ -57,6 +57,7 @@ export class Registry {
   /** Makes a policy known that stands in no flow here. The latest of one name wins. */
   learnPolicy(policy: PolicyJoin): void {
     this.#all.policies.set(policy.name, policy)
+    this.#latest = undefined // a flow with a policy of that name wins when it is learnt again
   }
 
   /** Ties the code of a flow to where it stands in a run (`''`: it is the run's own flow), until `forget`. */

@@ -46,7 +46,12 @@ export async function readResult(
   const found = await find(source, path)
   if (found !== undefined) return found.value
   const run = await inspect.run(runId)
-  if (run === undefined || run.endedAt !== undefined) throw await neverReady(source, path, run?.state)
+  if (run === undefined || run.endedAt !== undefined) {
+    // it may have come, and the run have ended, between the two looks
+    const late = await find(source, path)
+    if (late !== undefined) return late.value
+    throw await neverReady(source, path, run?.state)
+  }
   throw new GraflowError('RESULT_NOT_READY', `the node at ${path} of run ${runId} has no result yet`, {
     details: { runId, path },
   })

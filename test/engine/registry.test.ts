@@ -31,6 +31,24 @@ describe('the registry', () => {
     expect(call(registry, 'run', '0/~1')).toBe('own')
   })
 
+  it('has the policy of a name that was learnt last, alone or in a flow', () => {
+    const registry = new Registry()
+    const inFlow = policy('p', () => 'in a flow')
+    const alone = policy('p', () => 'alone')
+    const flow = expressionOf(
+      par(
+        task('a', () => 1),
+        task('b', () => 2),
+      ).join(inFlow),
+    )
+    const known = (): unknown => registry.codeOf('run').policy('p')
+    registry.learn(flow)
+    registry.learnPolicy(alone)
+    expect(known()).toEqual(alone)
+    registry.learn(flow)
+    expect(known()).toEqual(inFlow)
+  })
+
   it('replaces what stood at a place', () => {
     const registry = new Registry()
     registry.tie('run', '0/~1', expressionOf(named('first')))
