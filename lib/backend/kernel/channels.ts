@@ -21,7 +21,7 @@ interface Entry {
 }
 
 /** Repeats known of calls that would count twice. */
-const CALLS_REMEMBERED = 256
+const CALLS_REMEMBERED = 1_024
 const KEY_BYTES = 64
 
 export class Channels {

@@ -74,8 +74,8 @@ local function step(isFull, ARGV)
   if not holding or holding.run ~= runId then
     return { 'FENCED' }
   end
-  local nonce, graceMs = ARGV[10], ARGV[11]
-  local at = 12
+  local nonce, graceMs = ARGV[9], ARGV[10]
+  local at = 11
   local saveCount = tonumber(ARGV[at])
   local savesAt = at + 1
   at = savesAt + saveCount * 2

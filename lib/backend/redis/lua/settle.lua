@@ -3,7 +3,7 @@
 -- Counts what became of branches: of many grants, a range each. Whether a result counts is decided by its token alone, branch by branch.
 -- KEYS: T:m
 -- Derives: T:b:<gid> T:b:<gid>:d T:b:<gid>:o T:b:<gid>:c T:b:<gid>:k T:b:<gid>:r T:r:<run> T:r:<run>:v T:o:<session> T:d T:due T:q:<lane> T:wait T:dead
--- ARGV: payload retention, then for each range: gid, token, mode (s: all succeeded, f: all final, m: others, too), outcomes (as stored in :o; kinds
+-- ARGV: for each range: gid, token, mode (s: all succeeded, f: all final, m: others, too), outcomes (as stored in :o; kinds
 --   6 to be retried, 7 released), delays (u32 each, or ''), number of cursors, index and cursor of each, number of saves, path and value of each
 -- Answers: a word for each range: OK | DUP | FENCED | WITHDRAWN | GONE
 local RETRY, RELEASED = 6, 7
@@ -178,7 +178,7 @@ local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
   return 'OK'
 end
 
-local at, gids = 2, {}
+local at, gids = 1, {}
 while at <= #ARGV do
   local gid, token, mode, outcomes, delays = unpack(ARGV, at, at + 4)
   local cursors, save = {}, nil

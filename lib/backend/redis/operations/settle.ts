@@ -37,7 +37,7 @@ const ANSWERS: ReadonlyMap<string, SettleAnswer> = new Map([
 export async function settle(store: Store, request: SettleRequest): Promise<readonly SettleAnswer[]> {
   checkSettle(request, store.limits)
   if (request.ranges.length === 0) return []
-  const args: Argument[] = [store.knobs.payloadRetentionMs]
+  const args: Argument[] = []
   for (const range of request.ranges) addRange(args, range)
   const answers = listOf(await store.shard.call('settle', args))
   return answers.map((answer) => {

@@ -87,7 +87,6 @@ function head(store: Store, { holder, runId, save, cursor, retire = [], end, gro
     cursor ?? '',
     end?.state ?? '',
     end?.value ?? '',
-    store.knobs.payloadRetentionMs,
     group === undefined ? '' : systemId(),
     store.knobs.deadlineGraceMs,
     save?.paths.length ?? 0,
