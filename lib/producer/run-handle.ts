@@ -17,6 +17,8 @@ const RUN_EVENTS = ['run:state', ...FORWARDED] as const satisfies readonly RunEv
 export class RunHandle implements Run<unknown> {
   readonly id: string
   readonly #services: HandleServices
+  /** Whoever waits for its result has been told that nobody drives it. */
+  #isToldAbandoned = false
 
   constructor(id: string, services: HandleServices) {
     this.id = id
@@ -144,11 +146,23 @@ export class RunHandle implements Run<unknown> {
           await states.caughtUp(this.id)
           return resultOf(record)
         }
+        if (record.state === 'abandoned') this.#tellAbandoned()
         await closed.race(changed)
       }
     } finally {
       news.end()
     }
+  }
+
+  /** Such a wait may never end: whoever waits hears why, once. Waiting goes on, since another process can still cancel the run. */
+  #tellAbandoned(): void {
+    if (this.#isToldAbandoned) return
+    this.#isToldAbandoned = true
+    const message =
+      `nobody drives run ${this.id}: the process that started it is gone, and its result does not come. The run is kept until its ` +
+      `retention ends; this version cannot resume it: cancel it, and start another with a new id and idempotencyKey. ` +
+      `Use submit for runs that must outlive their process`
+    this.#services.emitter.emit('log', { level: 'warn', message, runId: this.id })
   }
 
   async #resultOf(target: AnyNode | string): Promise<unknown> {

@@ -182,7 +182,7 @@ export class RunStates {
     await this.#look(told, 'tell')
     const { runId } = told
     if (this.#told.get(runId) !== told) return
-    const message = `run ${runId} is not driven here any more: its session was lost. It goes on where it is resumed`
+    const message = `run ${runId} is not driven here any more: its session was lost`
     emitter.emit('log', { level: 'warn', message, runId })
     if (emitter.has('run:state') || !isDistant(backend)) this.#follow(told, 'tell')
     else this.#forget(told)

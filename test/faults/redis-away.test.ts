@@ -35,6 +35,31 @@ describe('a producer that is killed', () => {
     expect(await stage.redis.pttl(graph ?? '')).toBeLessThanOrEqual(24 * 3_600_000)
     expect((await stage.redis.keys(stage.keys.group('*'))).filter((key) => /\/\d+$/.test(key))).toEqual([])
   })
+
+  it('P2a: leaves an abandoned run: whoever starts it again or attaches is told once that nobody drives it, and can cancel it', async () => {
+    const stage = await open()
+    const producer = spawnScript(PRODUCER, [stage.server.url, stage.prefix, '2', 'r'], stage.ledger.env)
+    await producer.said(/run r/)
+    await producer.kill9()
+    const client = await stage.client()
+    const warnings: string[] = []
+    client.events.subscribe('log', ({ level, message, runId }) => warnings.push(`${level} ${String(runId)} ${message}`))
+    const items = [0, 1].map((n) => ({ n, gate: 'go' }))
+    const again = await client.start(each(gated), items, { id: 'r', idempotencyKey: 'r' })
+    const outcome = again.result().catch((error: unknown) => error)
+    await until(() => warnings.length > 0, 'a warning')
+    expect((await again.status()).state).toBe('abandoned')
+    expect(warnings).toEqual([
+      expect.stringMatching(/^warn r nobody drives run r: .* until its retention ends; .* cancel it, .* Use submit/),
+    ])
+    const waitsAsWell = again.result().catch((error: unknown) => error)
+    const attached = await client.attach('r')
+    const attachedOutcome = attached.result().catch((error: unknown) => error)
+    await until(() => warnings.length > 1, 'a warning of the handle that was attached')
+    expect(await attached.cancel('it was abandoned')).toBe(true)
+    for (const end of [outcome, waitsAsWell, attachedOutcome]) expect(await end).toMatchObject({ code: 'CANCELLED' })
+    expect(warnings).toHaveLength(2)
+  }, 30_000)
 })
 
 describe('everybody away', () => {
