@@ -105,7 +105,77 @@ export class GraflowError extends Error {
   get retryable(): boolean {
     return ERROR_CODES[this.code].retryable
   }
+
+  /**
+   * What JSON.stringify writes: name, code, message, retryable, and where there are any details, errors and cause. Without stacks, and
+   * always plain data: what JSON cannot say is left out, and what is too deep or stands inside itself is '…'. Never throws.
+   */
+  toJSON(): Readonly<Record<string, unknown>> {
+    return jsonOfError(this, { above: new Set(), left: MOST_JSON_VALUES })
+  }
 }
+
+/** How deep and how much of what hangs on an error goes into JSON: a log line is for reading. */
+const MOST_JSON_DEPTH = 16
+const MOST_JSON_VALUES = 10_000
+
+/** Where a walk over an error is: what it stands in, and how many more values it may look at. */
+interface JsonWalk {
+  readonly above: Set<object>
+  left: number
+}
+
+function jsonOfError(error: Error, walk: JsonWalk): Record<string, unknown> {
+  const json: Record<string, unknown> = {}
+  // The same order in every line, and only what is there.
+  for (const key of ['name', 'code', 'message', 'retryable', 'details', 'errors', 'cause']) {
+    const value = jsonOf(read(error, key), walk)
+    if (value !== undefined && !isEmpty(value)) json[key] = value
+  }
+  return json
+}
+
+/** A value as JSON can carry it; undefined where it cannot. */
+function jsonOf(value: unknown, walk: JsonWalk): unknown {
+  if (typeof value === 'bigint') return value.toString()
+  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
+  if (typeof value !== 'object' || value === null) {
+    return value === null || typeof value === 'string' || typeof value === 'boolean' ? value : undefined
+  }
+  walk.left -= 1
+  if (walk.left <= 0 || walk.above.size >= MOST_JSON_DEPTH || walk.above.has(value)) return '…'
+  walk.above.add(value)
+  try {
+    return jsonOfObject(value, walk)
+  } catch {
+    return undefined // a proxy that answers nothing: an error must be told all the same
+  } finally {
+    walk.above.delete(value)
+  }
+}
+
+function jsonOfObject(value: object, walk: JsonWalk): unknown {
+  if (value instanceof Error) return jsonOfError(value, walk)
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? undefined : value.toISOString()
+  if (Array.isArray(value)) return value.map((item: unknown) => jsonOf(item, walk) ?? null)
+  const json: Record<string, unknown> = {}
+  for (const key of Object.keys(value)) {
+    const item = jsonOf(read(value, key), walk)
+    if (item !== undefined && key !== '__proto__') json[key] = item
+  }
+  return json
+}
+
+function read(from: object, key: string): unknown {
+  try {
+    return (from as Record<string, unknown>)[key]
+  } catch {
+    return undefined // a getter that throws
+  }
+}
+
+const isEmpty = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.keys(value).length === 0
 
 /** Thrown by a handler to say that another attempt cannot help. Any error with `retryable: false` does the same. */
 export class NotRetryableError extends Error {

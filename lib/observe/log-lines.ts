@@ -30,7 +30,7 @@ function jsonOf({ at, level, message, runId, task, path, details }: EventOf<'log
   const extra = details instanceof Error ? { err: plain(details) } : details === undefined ? {} : { details }
   const line = { level, time: at.toISOString(), ...bindings, runId, task, path }
   try {
-    return JSON.stringify({ ...line, ...extra, msg: message }, (_, value: unknown) => plain(value))
+    return JSON.stringify({ ...line, ...extra, msg: message }, plainOf)
   } catch (error) {
     return JSON.stringify({ ...line, details: `(cannot be shown: ${String(error)})`, msg: message })
   }
@@ -65,9 +65,14 @@ function plain(value: unknown): unknown {
   }
 }
 
+/** A log has the stacks, which the JSON form of an error leaves out: what stood there before is looked at. */
+function plainOf(this: Readonly<Record<string, unknown>>, key: string, value: unknown): unknown {
+  return plain(this[key] instanceof Error ? this[key] : value)
+}
+
 function shown(details: object): string {
   try {
-    return JSON.stringify(details, (_, value: unknown) => plain(value))
+    return JSON.stringify(details, plainOf)
   } catch (error) {
     return `(details cannot be shown: ${String(error)})`
   }
