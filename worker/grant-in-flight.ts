@@ -23,7 +23,7 @@ export class GrantInFlight {
   /** Results and errors of what is to be settled, by position as the lists below. */
   readonly values = new PackedWriter()
   #toStart: number
-  #labels: Map<number, string> | undefined
+  #labels: Map<number, string | undefined> | undefined
   #count = 0
   #firstK = 0
   /** Undefined while they are neighbours in order, as nearly always: `#count` of them from `#firstK` on. */
@@ -56,16 +56,15 @@ export class GrantInFlight {
     return count
   }
 
-  /** What events and metrics call the branch of this index. */
-  labelOf(index: number): string {
+  /** What metrics call the branch of this index; undefined when it is counted where its task runs. */
+  labelOf(index: number): string | undefined {
     // The branches of an each are all one task.
     const key = this.prepared.node?.kind === 'each' ? -1 : index
     this.#labels ??= new Map()
-    let label = this.#labels.get(key)
-    if (label === undefined) {
-      label = this.prepared.branch(this.grant.indexes.indexOf(index)).label
-      this.#labels.set(key, label)
-    }
+    if (this.#labels.has(key)) return this.#labels.get(key)
+    const k = this.grant.indexes.indexOf(index)
+    const label = this.prepared.isForwarded(k) ? undefined : this.prepared.branch(k).label
+    this.#labels.set(key, label)
     return label
   }
 

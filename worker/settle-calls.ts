@@ -31,7 +31,7 @@ export function inCalls(all: readonly Unsettled[], { itemsPerCall, bytesPerCall 
   return calls
 }
 
-/** What the store counted of the ranges of a call: in all, and by task; what it refused as fenced, too. */
+/** What the store counted of the ranges of a call: in all, and by task, without what counts elsewhere; what it refused as fenced, too. */
 export function countKinds(
   call: readonly Unsettled[],
   answers: readonly SettleAnswer[],
@@ -54,6 +54,7 @@ export function countKinds(
     for (const [k, kind] of kinds.entries()) {
       if (kind === 'released') continue
       const task = grant.labelOf(indexes[k] ?? 0)
+      if (task === undefined) continue
       if (counts?.task !== task) {
         counts = byTask.get(task) ?? { task, succeeded: 0, failed: 0, retried: 0, durationMs: 0 }
         byTask.set(task, counts)

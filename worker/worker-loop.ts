@@ -168,7 +168,7 @@ export class WorkerLoop {
       for (const grant of grants) {
         for (const [k, branch] of grant.branches.entries()) {
           if (branch === undefined) continue
-          const task = grant.labelOf(grant.grant.indexes[k] ?? 0)
+          const task = grant.labelOf(grant.grant.indexes[k] ?? 0) ?? grant.prepared.branch(k).label
           tasks.set(task, (tasks.get(task) ?? 0) + 1)
         }
       }
@@ -576,9 +576,12 @@ export class WorkerLoop {
     const branch = grant.branches[k]
     grant.branches[k] = undefined
     grant.left -= 1
-    this.#collect(grant, k, execution, report)
-    grant.untimed += 1
-    grant.untimedStarts += branch?.startedAt ?? this.#now
+    const isCounted = !grant.prepared.isForwarded(k)
+    this.#collect(grant, k, execution, report, isCounted)
+    if (isCounted) {
+      grant.untimed += 1
+      grant.untimedStarts += branch?.startedAt ?? this.#now
+    }
     execution.end()
     branch?.end()
     this.#forgetIfOver(grant)
@@ -589,15 +592,18 @@ export class WorkerLoop {
     this.#note(grant, k, execution, RELEASED)
   }
 
-  #collect(grant: GrantInFlight, k: number, execution: Execution, report: BranchReport): void {
+  /** @param isCounted false where the start counts in the worker that it was dispatched on to */
+  #collect(grant: GrantInFlight, k: number, execution: Execution, report: BranchReport, isCounted: boolean): void {
     const { emitter } = this.#options
     const { kind, error } = report
     const { runId } = grant.grant.spec
     this.#note(grant, k, execution, report)
     if (kind === 'succeeded' || kind === 'failed') {
-      this.#counters.tasksProcessed += 1
-      if (kind === 'succeeded') this.#counters.tasksSucceeded += 1
-      else this.#counters.tasksFailed += 1
+      if (isCounted) {
+        this.#counters.tasksProcessed += 1
+        if (kind === 'succeeded') this.#counters.tasksSucceeded += 1
+        else this.#counters.tasksFailed += 1
+      }
       if (emitter.isHeard('branch:settled', runId)) this.#tellSettled(grant.prepared.branch(k), kind)
     } else if (kind === 'retry' && error !== undefined && emitter.isHeard('branch:retrying', runId)) {
       this.#tellRetrying(grant.prepared.branch(k), report.delayMs, error)

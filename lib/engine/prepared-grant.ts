@@ -57,6 +57,14 @@ export class PreparedGrant {
     return new PreparedBranch(this, k)
   }
 
+  /** Whether branch k is a task for other workers than those of its group: all it does is to dispatch that task, which counts there. */
+  isForwarded(k: number): boolean {
+    // One look at the group does for nearly all grants: an each got what its task asks for.
+    if (this.node?.kind !== 'group') return false
+    const { node } = this.branch(k)
+    return node?.kind === 'task' && !this.#isPlacedHere(this.use.graph.tasks[node.name] ?? NO_OPTIONS)
+  }
+
   /** As of the branch. */
   input(k: number): unknown {
     return this.#inputs.value(this.grant.spec.shared ? 0 : k)

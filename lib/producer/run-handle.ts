@@ -1,5 +1,5 @@
 /** A run as its holder sees it: questions to the store, and what it tells of changes. Where the run is driven makes no difference. */
-import type { RunRecord } from '../backend/backend.js'
+import type { GroupStatus, RunRecord } from '../backend/backend.js'
 import { cancelled } from '../engine/engine.js'
 import { encode } from '../engine/codec.js'
 import { outcomeOfRun } from '../engine/driver.js'
@@ -7,6 +7,7 @@ import { readResult } from '../engine/results.js'
 import { FORWARDED, type RunEvent } from '../events.js'
 import { expressionOf } from '../flow/node.js'
 import type { AnyNode } from '../flow/types.js'
+import { nodeAt } from '../graph/locate.js'
 import { branchOutcomes } from './branch-outcomes.js'
 import { Channelled } from './channelled.js'
 import { isEnded, newsOf, runNotFound, type HandleServices } from './handle-services.js'
@@ -33,7 +34,10 @@ export class RunHandle implements Run<unknown> {
   async status(): Promise<RunStatus> {
     const { inspect } = this.#services.backend
     const record = await this.#record()
-    const groups = (await inspect.groups(this.id)).map(
+    const found = await inspect.groups(this.id)
+    const isCounted = await this.#counted(found)
+    const counted = found.filter(isCounted)
+    const groups = found.map(
       (group): GroupProgress => ({
         path: group.gid.slice(this.id.length + 1),
         state: group.state,
@@ -56,8 +60,8 @@ export class RunHandle implements Run<unknown> {
       createdAt: new Date(record.createdAt),
       startedAt: at(record.startedAt),
       endedAt: at(record.endedAt),
-      done: groups.reduce((sum, group) => sum + group.succeeded + group.failed + group.dead + group.withdrawn, 0),
-      total: groups.reduce((sum, group) => sum + group.width, 0),
+      done: counted.reduce((sum, group) => sum + group.succeeded + group.failed + group.dead + group.withdrawn, 0),
+      total: counted.reduce((sum, group) => sum + group.size, 0),
       groups,
       error: outcome !== undefined && 'error' in outcome ? outcome.error : undefined,
     }
@@ -171,12 +175,31 @@ export class RunHandle implements Run<unknown> {
     return readResult(backend.inspect, graph, this.id, typeof target === 'string' ? target : expressionOf(target))
   }
 
+  /**
+   * Which groups count for done and total: not a group of one that a branch of a `par` became because its task asks for other workers. The
+   * branch counts already.
+   */
+  async #counted(groups: readonly GroupStatus[]): Promise<(group: GroupStatus) => boolean> {
+    const byGid = new Map(groups.map((group) => [group.gid, group]))
+    const forwarded = new Set<GroupStatus>()
+    for (const group of groups) {
+      const above = byGid.get(parentOf(group.gid))
+      if (group.size !== 1 || above?.graph !== group.graph || above.node !== parentOf(group.node)) continue
+      // Where the store has lost the graph, the numbers are a little higher, and told all the same.
+      const graph = await this.#services.engine.graphs.load(group.graph).catch(() => undefined)
+      if (graph !== undefined && nodeAt(graph, group.node)?.kind === 'task') forwarded.add(group)
+    }
+    return (group) => !forwarded.has(group)
+  }
+
   async #record(): Promise<RunRecord> {
     const record = await this.#services.backend.inspect.run(this.id)
     if (record === undefined) throw runNotFound(this.id)
     return record
   }
 }
+
+const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
 
 /** @throws GraflowError the one that the run ended with */
 function resultOf(end: Parameters<typeof outcomeOfRun>[0]): unknown {

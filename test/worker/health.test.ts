@@ -1,5 +1,5 @@
 /** What those who run a worker see of it over HTTP. */
-import { each, GraflowError, task } from 'graflow'
+import { each, GraflowError, par, task } from 'graflow'
 import type { Worker } from '../../lib/worker.js'
 import { failureOf } from '../behaviours/support.js'
 import { SharedStore } from './shared-store.js'
@@ -94,6 +94,30 @@ describe('metrics of a worker', () => {
       'graflow_queue_oldest_seconds',
     ])
       expect(text).toContain(`# HELP ${name} `)
+  })
+
+  it('X18: count a branch once that asks for another queue than its group', async () => {
+    const stock = task('stock', { queue: 'own' }, (n: number) => {
+      if (n === 3) throw new Error('no')
+      return n
+    })
+    const flow = par(moody, stock).settled()
+    const worker = await store.started({
+      ...{ tasks: [flow], workerId: 'w', metricsPort: 0, metricsHost: '127.0.0.1' },
+      queues: ['default', 'own'],
+    })
+    const client = await store.client()
+    for (const n of [0, 1, 3]) await client.run(flow, n)
+    const lines = (await get(worker, '/metrics')).text.split('\n')
+    for (const line of [
+      'graflow_tasks_total{task="stock",outcome="succeeded"} 2',
+      'graflow_tasks_total{task="stock",outcome="failed"} 1',
+      'graflow_task_duration_seconds_count{task="stock"} 3',
+      'graflow_tasks_total{task="moody",outcome="succeeded"} 2',
+      'graflow_tasks_total{task="moody",outcome="failed"} 1',
+    ])
+      expect(lines).toContain(line)
+    expect([worker.tasksProcessed, worker.tasksSucceeded, worker.tasksFailed]).toEqual([6, 4, 2])
   })
 
   it('show what waits for a worker', async () => {

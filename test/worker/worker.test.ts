@@ -1,5 +1,6 @@
 /** Workers as objects, on a store in this process. */
 import { each, GraflowError, par, policy, seq, task, type TaskContext } from 'graflow'
+import type { Worker } from '../../lib/worker.js'
 import { failureOf } from '../behaviours/support.js'
 import { thrown } from '../thrown.js'
 import { Gate, SharedStore } from './shared-store.js'
@@ -56,6 +57,31 @@ describe('a worker', () => {
     await client.run(each(moody).settled(), [0, 1, 2, 3])
     expect([worker.tasksProcessed, worker.tasksSucceeded, worker.tasksFailed]).toEqual([4, 3, 1])
     expect(worker.totalExecutionTimeMs).toBeGreaterThan(0)
+  })
+
+  it('X18: counts a branch once that asks for other workers than its group', async () => {
+    const client = await store.client()
+    const tax = task('tax', (n: number) => n)
+    const stock = task('stock', { queue: 'far', requires: ['disk'] }, (n: number) => {
+      if (n === 3) throw new Error('no')
+      return n
+    })
+    const flow = par(add, stock, tax)
+    const here = await store.started({ tasks: [flow] })
+    const far = await store.started({ tasks: [flow], queues: ['far'], capabilities: ['disk'] })
+    const counts = (worker: Worker) => [worker.tasksProcessed, worker.tasksSucceeded, worker.tasksFailed]
+    const run = await client.start(flow, 2)
+    expect(await run.result()).toEqual([3, 2, 2])
+    expect([counts(here), counts(far)]).toEqual([
+      [2, 2, 0],
+      [1, 1, 0],
+    ])
+    expect(await run.status()).toMatchObject({ done: 3, total: 3 })
+    await client.run(flow.settled(), 3)
+    expect([counts(here), counts(far)]).toEqual([
+      [4, 4, 0],
+      [2, 1, 1],
+    ])
   })
 
   it('drives runs that nobody waits for', async () => {
