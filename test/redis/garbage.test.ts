@@ -168,6 +168,19 @@ describe('garbage', () => {
     },
     60_000,
   )
+
+  it('or nothing where a session has what it holds: what it settles counts, part by part', () =>
+    play(async ({ world, redis, keys }) => {
+      const grants = [...(await world.take(100)), ...(await world.take(100))]
+      await redis.del(keys.owned('w'))
+      for (const grant of grants) {
+        const indexes = [...grant.indexes]
+        for (const part of [indexes.splice(0, 1), indexes.splice(0, 2), indexes])
+          if (part.length > 0) expect(await world.settle(grant, 'succeeded', part)).toBe('ok')
+      }
+      expect(await world.outcomes('b/small')).toEqual(five)
+      expect(await world.outcomes('b/large')).toEqual(forty)
+    }))
 })
 
 const five = Array.from({ length: 5 }, (_, i) => `succeeded:v${i}`)

@@ -138,9 +138,10 @@ local function letGo(g, lease, session, branches, count)
     mine[field] = 0
   else
     if had == nil then
-      had = tonumber(call('HGET', T .. ':o:' .. session, field)) or 0
+      had = tonumber((tryCall('HGET', T .. ':o:' .. session, field)))
     end
-    mine[field] = max(0, had - count)
+    -- where that is lost, the table knows
+    mine[field] = had and max(0, had - count) or #stillHeld(g, branches, lease)
     if mine[field] > 0 then
       return false
     end

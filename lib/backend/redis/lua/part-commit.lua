@@ -255,8 +255,11 @@ function commit()
     end
   end
   if gone then
+    -- what stays because its key is of another type is dropped by whoever meets it
     for key, fields in pairs(gone) do
-      many('HDEL', key, fields)
+      for i = 1, #fields, 4000 do
+        tryCall('HDEL', key, unpack(fields, i, min(i + 3999, #fields)))
+      end
     end
   end
   commitPlans()

@@ -40,8 +40,9 @@ local function commitRemovals()
     call('UNLINK', T .. ':wi:' .. session)
     -- one that only seems dead may still hear what it lost
     call('PEXPIRE', T .. ':in:' .. session, 60000)
-    if base and call('HINCRBY', T .. ':wb', base, -1) <= 0 then
-      call('HDEL', T .. ':wb', base)
+    local others = base and tryCall('HINCRBY', T .. ':wb', base, -1)
+    if others and (type(others) ~= 'number' or others <= 0) then
+      tryCall('HDEL', T .. ':wb', base)
     end
   end
   for _, write in ipairs(afterwards) do

@@ -49,7 +49,7 @@ local function isHeldForOther(g, base)
   if g.affinity == '' or g.affinityUntil <= now() or base == g.affinity then
     return false
   end
-  return (tonumber(call('HGET', T .. ':wb', g.affinity)) or 0) - (leaving[g.affinity] or 0) > 0
+  return (tonumber((tryCall('HGET', T .. ':wb', g.affinity))) or 0) - (leaving[g.affinity] or 0) > 0
 end
 
 local function mayTake(waiter, g)
