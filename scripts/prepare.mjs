@@ -1,7 +1,7 @@
 /**
  * The work behind scripts/setup.mjs: installs when node_modules is not what the lock file says, builds when dist/ is not what the
- * sources say, sees to it (with `--redis`) that there is a redis-server to test with, and else does nothing, fast and silently. Decides
- * by content, never by file times. Any number of them may run at once: one works, the others wait and then find nothing left to do.
+ * sources say (not with `--no-build`), sees to it (with `--redis`) that there is a redis-server to test with, and else does nothing,
+ * fast and silently. Decides by content, never by file times. Any number of them may run at once: one works, the others wait and then find nothing left to do.
  */
 import { spawn } from 'node:child_process'
 import {
@@ -105,12 +105,17 @@ const steps = [
     // A machine set to production would leave out what the tests need.
     run: () => quietly('npm ci', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund']),
   },
-  {
-    isDone: isBuilt,
-    doing: 'building dist',
-    did: 'built dist',
-    run: () => quietly('the build', process.execPath, ['scripts/build.mjs']),
-  },
+  // who builds anyway needs only what it takes
+  ...(process.argv.includes('--no-build')
+    ? []
+    : [
+        {
+          isDone: isBuilt,
+          doing: 'building dist',
+          did: 'built dist',
+          run: () => quietly('the build', process.execPath, ['scripts/build.mjs']),
+        },
+      ]),
 ]
 
 /** Whether the holder is a process of this machine that has ended. */

@@ -245,6 +245,30 @@ describe('set-up', () => {
   })
 })
 
+describe('npm run', () => {
+  const { scripts }: { scripts: Readonly<Record<string, string>> } = JSON.parse(
+    readFileSync(join(project, 'package.json'), 'utf8'),
+  )
+
+  it('build: installs what is missing, then builds, each time', async () => {
+    const first = await checkout.run('sh', ['-c', scripts['build'] ?? ''])
+    expect(first).toEqual({ code: 0, printed: expect.stringMatching(/^setup: installed dependencies in \d+\.\d s\n$/) })
+    expect(checkout.notes()).toEqual(['npm ci', 'tsc'])
+    expect(await checkout.run('sh', ['-c', scripts['build'] ?? ''])).toEqual({ code: 0, printed: '' })
+    expect(checkout.notes()).toEqual(['tsc'])
+  })
+
+  it.each([
+    ['prepack', []],
+    ['package', ['npm pack']],
+  ])('%s: has everything built before it packs', async (name, packs) => {
+    expect((await checkout.run('sh', ['-c', scripts[name] ?? ''])).code).toBe(0)
+    expect(checkout.notes()).toEqual(['npm ci', 'tsc', ...packs])
+    expect((await checkout.run('sh', ['-c', scripts[name] ?? ''])).code).toBe(0)
+    expect(checkout.notes()).toEqual(packs)
+  })
+})
+
 describe('set-up for the tests', () => {
   const howToInstall =
     'install one (Debian, Ubuntu: apt-get install redis-server; Fedora: dnf install valkey; macOS: brew install redis) and run this again\n'
