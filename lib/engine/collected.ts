@@ -60,10 +60,16 @@ export class Collected {
     })
   }
 
-  /** Nobody could serve the group: what was withdrawn of it has failed with this. */
-  giveUp(error: GraflowError): void {
-    for (const [index, status] of this.#statuses.entries()) {
-      if (status !== 'skipped' && status !== 'cancelled') continue
+  /**
+   * Nobody could serve the group: what was withdrawn of it has failed with this, but for branches that are not to blame, which were not
+   * started. Where no branch is, all are.
+   */
+  giveUp(error: GraflowError, isBlamed: (index: number) => boolean): void {
+    const withdrawn = [...this.#statuses.entries()].flatMap(([index, status]) =>
+      status === 'skipped' || status === 'cancelled' ? [index] : [],
+    )
+    const blamed = withdrawn.filter(isBlamed)
+    for (const index of blamed.length > 0 ? blamed : withdrawn) {
       this.#statuses[index] = 'failed'
       this.#values[index] = error
     }

@@ -20,6 +20,8 @@ export interface GroupPlan {
   readonly join: GraphJoin
   readonly keys: readonly string[] | undefined
   readonly memberOf: (index: number) => string
+  /** Tasks that a branch may need where it runs; worked out at each call. */
+  readonly tasksOf: (index: number) => readonly string[]
   readonly timeoutMs: number | undefined
   /** Inputs from item `from` on, as many as one call takes; a shared input is one item. */
   inputsFrom(from: number): Packed
@@ -85,6 +87,9 @@ function needs(graph: Graph, branches: readonly GraphNode[], placement: Placemen
   }
   return [...names].sort()
 }
+
+const tasksOfBranch = (graph: Graph, branch: GraphNode | undefined): readonly string[] =>
+  branch === undefined ? [] : branch.kind === 'task' ? [branch.name] : [...tasksInPlace(graph, branch)]
 
 const memberName = (branch: GraphNode, fallback: string): string =>
   branch.kind === 'task' || branch.kind === 'workflow' ? branch.name : fallback
@@ -171,6 +176,7 @@ export function planGroup(
     path: place,
     ...namesOf(node, place),
     join: node.join,
+    tasksOf: (index) => tasksOfBranch(use.graph, node.kind === 'each' ? node.body : node.branches[index]),
     timeoutMs: node.options.timeoutMs,
     inputsFrom: (from) => shared ?? packItems(items ?? [], from, place, by),
   }
@@ -201,6 +207,7 @@ export function planOne(
     join: { kind: 'strict' },
     keys: undefined,
     memberOf: () => memberName(node, place),
+    tasksOf: () => tasksOfBranch(use.graph, node),
     timeoutMs: undefined,
     inputsFrom: () => packed,
   }

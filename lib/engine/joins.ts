@@ -92,16 +92,19 @@ export function groupFailed(
   // Withdrawn branches are a consequence: those that failed by themselves are named first.
   const failed = lost.filter(({ outcome }) => outcome.status === 'failed' || outcome.status === 'dead')
   const blamed = failed.filter(({ index }) => isBlamed(index))
-  const named = (blamed.length > 0 ? blamed : failed.length > 0 ? failed : lost).slice(0, 3)
-  const reasons = named.map(({ index, outcome }) => `${memberOf(index)} ${outcome.status}: ${outcome.error.message}`)
-  const more = failed.length > named.length ? `; and ${failed.length - named.length} more` : ''
-  const cause = named[0]?.outcome.error
+  const named = [...reasonsOf(blamed.length > 0 ? blamed : failed.length > 0 ? failed : lost)].slice(0, 3)
+  const reasons = named.map(
+    ([error, { status, indexes }]) => `${someMembers(indexes.map(memberOf))} ${status}: ${error.message}`,
+  )
+  const told = named.reduce((count, [, { indexes }]) => count + indexes.length, 0)
+  const more = failed.length > told ? `; and ${failed.length - told} more` : ''
+  const cause = named[0]?.[0]
   return new GraflowError(
     'GROUP_FAILED',
     `group ${group.label} failed: ${why}${reasons.length > 0 ? ` (${reasons.join('; ')}${more})` : ''}`,
     {
       ...(cause !== undefined && { cause }),
-      errors: failed.slice(0, MOST_NAMED).map(({ outcome }) => outcome.error),
+      errors: [...reasonsOf(failed.slice(0, MOST_NAMED)).keys()],
       details: {
         group: group.path,
         ...(group.name !== undefined && { name: group.name }),
@@ -117,6 +120,27 @@ export function groupFailed(
     },
   )
 }
+
+interface Lost {
+  readonly index: number
+  readonly outcome: Exclude<Outcome<unknown>, { status: 'succeeded' }>
+}
+
+/** Each error once, with those that it ended: what is wrong with a group as a whole ends several. */
+function reasonsOf(
+  lost: readonly Lost[],
+): Map<GraflowError, { readonly status: OutcomeKind; readonly indexes: number[] }> {
+  const reasons = new Map<GraflowError, { readonly status: OutcomeKind; readonly indexes: number[] }>()
+  for (const { index, outcome } of lost) {
+    const known = reasons.get(outcome.error)
+    if (known === undefined) reasons.set(outcome.error, { status: outcome.status, indexes: [index] })
+    else known.indexes.push(index)
+  }
+  return reasons
+}
+
+const someMembers = (names: readonly string[]): string =>
+  names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`
 
 function memberReport(member: string, index: number, outcome: Outcome<unknown>): Record<string, unknown> {
   if (outcome.status === 'succeeded') return { member, index, status: outcome.status }

@@ -80,7 +80,11 @@ export class Supersteps {
         }
         const collected = await this.#collect(plan)
         if (collected instanceof Collected) {
-          if (unserved !== undefined) collected.giveUp(unserved)
+          if (unserved !== undefined) {
+            const { task } = unserved.details
+            // Where each of its tasks is known to somebody, the group as a whole is at fault.
+            collected.giveUp(unserved, (index) => typeof task !== 'string' || plan.tasksOf(index).includes(task))
+          }
           return collected
         }
         if (collected === 'gone') losses += 1

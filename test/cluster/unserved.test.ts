@@ -2,6 +2,7 @@
 import type { GroupSpec, SessionStatus } from '../../lib/backend/backend.js'
 import { Unserved } from '../../lib/cluster/unserved.js'
 import { Arrivals } from '../../lib/engine/arrivals.js'
+import type { GraflowError } from '../../lib/errors.js'
 import { Emitter } from '../../lib/events.js'
 import { manualClock, seededRandom } from '../../lib/time.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
@@ -94,6 +95,53 @@ describe('a group that waits', () => {
     )
     expect(log).toEqual([
       `waiting for resize (requires gpu): no live worker of queue "images" can do it with this key prefix; start one: ${command}`,
+    ])
+    await unserved.stop()
+  })
+
+  it('X15: fails when its tasks are known, but by no single worker, saying who has which and what to do', async () => {
+    const { pass, end, log, told, unserved } = awaiting(spec({ tasks: ['a', 'b', 'c'], gid: 'run/1' }), {
+      sessions: [
+        worker('two', { tasks: ['b', 'c'] }),
+        worker('one', { tasks: ['a', 'other'] }),
+        worker('elsewhere', { queues: ['gpu'], tasks: 'all' }),
+      ],
+    })
+    const command = 'graflow-worker --tasks <their modules> --redis-key-prefix p'
+    await pass(9_000)
+    expect(told).toEqual([{ queue: 'default', workers: 2 }])
+    expect(log).toEqual([
+      `waiting for a, b, c: no live worker of queue "default" with this key prefix knows all of them, and one must; start one: ${command}`,
+    ])
+    expect(end()).toBeUndefined()
+    await pass(4_000)
+    const error = end() as GraflowError
+    expect(error.code).toBe('NO_HANDLER')
+    expect(error.message).toBe(
+      'no worker of queue "default" knows all tasks of the group at 1, and one worker must know them all: a, b, c; ' +
+        `asked: one (has a; lacks b, c), two (has b, c; lacks a). Start a worker with all of them: ${command}; ` +
+        'or give each task a queue of its own (option queue)',
+    )
+    const lacking = { one: ['b', 'c'], two: ['a'] }
+    expect(error.details).toEqual({ path: '1', asked: ['one', 'two'], tasks: ['a', 'b', 'c'], lacking })
+    await unserved.stop()
+  })
+
+  it('does not fail when one knows all its tasks and lacks a capability that another has', async () => {
+    const { pass, end, unserved } = awaiting(spec({ tasks: ['a', 'b'], requires: ['gpu'] }), {
+      sessions: [worker('able', { tasks: ['a', 'b'] }), worker('gpu', { tasks: ['a'], capabilities: ['gpu'] })],
+    })
+    await pass(30_000)
+    expect(end()).toBeUndefined()
+    await unserved.stop()
+  })
+
+  it('tells of a group whose branches need no task where they are taken', async () => {
+    const { pass, log, unserved } = awaiting(spec({ tasks: [] }), { sessions: [worker('qa', { queues: ['qa'] })] })
+    await pass(9_000)
+    expect(log).toEqual([
+      'waiting for the group at 0, whose branches are handed on from there by a worker with any task: no worker of queue "default" ' +
+        'is alive with this key prefix; start one: graflow-worker --tasks <any module> --redis-key-prefix p',
     ])
     await unserved.stop()
   })

@@ -2,6 +2,7 @@ import type { OutcomesPage } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/backend/packed.js'
 import { Collected } from '../../lib/engine/collected.js'
 import { encode } from '../../lib/engine/codec.js'
+import { GraflowError } from '../../lib/errors.js'
 
 const plan = { label: 'g', memberOf: (index: number) => `m${index}`, spec: { size: 3, timeoutMs: 0, maxLosses: 3 } }
 
@@ -26,6 +27,18 @@ describe('what a released group left behind', () => {
     collected.add(page([0], [1]))
     expect(collected.outcomes().map(({ status }) => status)).toEqual(['succeeded', 'skipped', 'succeeded'])
     expect(collected.counts).toEqual({ succeeded: 2, failed: 0, withdrawn: 1 })
+  })
+
+  it('given up, blames those that nobody could serve, and all where that is none of them', () => {
+    const error = new GraflowError('NO_HANDLER', 'no worker knows it')
+    const statuses = (isBlamed: (index: number) => boolean): unknown[] => {
+      const collected = new Collected(plan)
+      collected.add(page([0], [1, 2]))
+      collected.giveUp(error, isBlamed)
+      return collected.outcomes().map(({ status }) => status)
+    }
+    expect(statuses((index) => index === 2)).toEqual(['succeeded', 'skipped', 'failed'])
+    expect(statuses((index) => index === 0)).toEqual(['succeeded', 'failed', 'failed'])
   })
 
   it.each([

@@ -112,6 +112,14 @@ describe('the error of a group', () => {
     expect(error.details['outcomes']).toHaveLength(5)
   })
 
+  it('tells an error that ended several once, with all of them', () => {
+    const shared = new GraflowError('NO_HANDLER', 'nobody knows all')
+    const outcomes = Array.from({ length: 5 }, (): Outcome<unknown> => ({ status: 'failed', error: shared }))
+    const failure = thrownBy(() => joinResult({ ...group([]), outcomes, join: { kind: 'strict' } }))
+    expect(failure.message).toContain('(m0, m1, m2 and 2 more failed: nobody knows all)')
+    expect([failure.errors, failure.cause]).toEqual([[shared], shared])
+  })
+
   it('names those withdrawn when nothing else is to blame', () => {
     const error = thrownBy(() => joinResult({ ...group(['cancelled', 'skipped']), join: { kind: 'strict' } }))
     expect(error.message).toContain('m0 cancelled: cancelled 0')

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { deflateSync } from 'node:zlib'
-import { each, par } from 'graflow'
+import { type AnyNode, each, par, seq } from 'graflow'
 import { failureOf } from '../behaviours/support.js'
 import { monotonicMs } from '../support/ledger.js'
 import { gated, retried, returning, slow, strayRejection, strayThrow } from './fault.tasks.js'
+import { elsewhere } from './other.tasks.js'
 import { OTHER_TASKS, type Stage, until, useStage } from './stage.js'
 
 const open = useStage()
@@ -85,6 +86,43 @@ describe('a worker', () => {
     expect(ignorant.isRunning).toBe(true)
   }, 40_000)
 
+  it.each([
+    ['of a par', par(gated as AnyNode, elsewhere as AnyNode), { n: 0 }],
+    ['of an each of a chain', each(seq(gated, elsewhere)), [{ n: 0 }]],
+  ])(
+    'FT-W23, X15: that does not know all tasks of a group takes none of it (%s); when none does, it fails and says so',
+    async (_, flow, input) => {
+      const stage = await open()
+      await stage.worker('one')
+      await stage.worker('two', { tasks: OTHER_TASKS })
+      const client = await stage.client()
+      const startedAt = monotonicMs()
+      const error = await failureOf(client.run(flow as AnyNode, input as never))
+      const tookMs = monotonicMs() - startedAt
+      expect(error.code).toBe('GROUP_FAILED')
+      expect(error.cause).toMatchObject({
+        code: 'NO_HANDLER',
+        details: { lacking: { one: ['elsewhere'], two: ['gated'] } },
+      })
+      expect(error.message).toContain('one (has gated; lacks elsewhere), two (has elsewhere; lacks gated)')
+      expect(error.errors).toHaveLength(1)
+      expect(error.message.split('one (has gated')).toHaveLength(2)
+      expect(tookMs).toBeGreaterThan(9_500)
+      expect(tookMs).toBeLessThan(14_000)
+      expect(stage.ledger.notes('start')).toEqual([])
+    },
+    40_000,
+  )
+
+  it('X15: that knows the other tasks of a group is not blamed for the one that nobody knows', async () => {
+    const stage = await open()
+    await stage.worker('one')
+    const client = await stage.client()
+    const [known, unknown] = await client.run(par(gated as AnyNode, elsewhere as AnyNode).settled(), { n: 0 } as never)
+    expect(known).toMatchObject({ status: 'skipped', error: { code: 'SKIPPED' } })
+    expect(unknown).toMatchObject({ status: 'failed', error: { code: 'NO_HANDLER', details: { task: 'elsewhere' } } })
+  }, 40_000)
+
   it('X15: fails nothing when there is no worker at all, which is told after 5 s; one that comes later does it', async () => {
     const stage = await open()
     const client = await stage.client()
@@ -136,7 +174,10 @@ describe('a worker', () => {
 
   it.each([
     ['state', (stage: Stage, gid: string) => stage.redis.hset(stage.keys.group(gid), 's', 'o 1 ? garbage')],
-    ['head', (stage: Stage, gid: string) => stage.redis.hset(stage.keys.group(gid), 'h', Buffer.from([0xff, 0, 9, 10, 1]))],
+    [
+      'head',
+      (stage: Stage, gid: string) => stage.redis.hset(stage.keys.group(gid), 'h', Buffer.from([0xff, 0, 9, 10, 1])),
+    ],
     ['branch table', (stage: Stage, gid: string) => stage.redis.hset(stage.keys.group(gid), 'd', 'short')],
     [
       'type',
