@@ -35,7 +35,7 @@ const statusesOf = (error: GraflowError): Record<string, string> =>
 
 /** Where a failure happened differs between places; all else must not. */
 const withoutPaths = (value: unknown): string =>
-  JSON.stringify(value, (key, item: unknown) => (key === 'path' ? undefined : item))
+  JSON.stringify(value, (key, item: unknown) => (key === 'path' ? undefined : item)).replace(/ \(at [^)]*\)/g, '')
 
 describeOnBackends('joins', (open) => {
   it('J1: a strict group fails with its first failure, and nothing after it runs', async () => {
