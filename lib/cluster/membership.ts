@@ -63,6 +63,8 @@ const COMING_MS = 50
 /** Closing a session is a courtesy: without it, its grants come back when it expires. */
 const CLOSE_PATIENCE_MS = 2_000
 
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
+
 /** Opened with `open`, over after `close`. */
 export class Membership {
   readonly session: string
@@ -75,6 +77,8 @@ export class Membership {
   #stopHearing: (() => void) | undefined
   #onReopened: (() => void)[] = []
   #state: MembershipState = 'registering'
+  /** The store said so, and what is left of what was held has not been asked yet. */
+  #isTakenForDead = false
   /** Since when the store is known to be away. */
   #awaySince: number | undefined
   #closing: Promise<void> | undefined
@@ -111,9 +115,17 @@ export class Membership {
     if (this.#state !== 'registered') return
     this.#state = 'lost'
     const { emitter, info, holdings } = this.#options
-    const grants = holdings.known()?.length ?? 0
+    this.#isTakenForDead = true
+    const known = holdings.known()
+    const grants = known?.length ?? 0
     emitter.emit('worker:lost', { workerId: info.baseId, session: this.session, grants })
-    const held = grants === 0 ? 'it held nothing' : `its ${grants} grants are taken back`
+    // Grants may be on their way: then nobody can say how many it holds.
+    const held =
+      known === undefined
+        ? 'what it held is taken back'
+        : grants === 0
+          ? 'it held nothing'
+          : `its ${counted(grants, 'grant')} ${grants === 1 ? 'is' : 'are'} taken back`
     emitter.emit('log', {
       level: 'warn',
       message: `the store took ${info.baseId} for dead: ${held}; registering again`,
@@ -314,13 +326,30 @@ export class Membership {
     }
     if (answer.status !== 'reconciled') throw new GraflowError('INTERNAL', `a reconcile was answered ${answer.status}`)
     const lost = new Set(answer.lost)
-    for (const grant of known) if (lost.has(grant.token)) holdings.lose(grant)
+    const gone = known.filter(({ token }) => lost.has(token))
+    for (const grant of gone) holdings.lose(grant)
+    if (this.#isTakenForDead) await this.#tellLostData(gone[0])
+    this.#isTakenForDead = false
     const now = holdings.known()
     if (now === undefined) return COMING_MS
     const inHand = new Set(now.map(({ token }) => token))
     await this.#handBack(answer.unknown.filter(({ token }) => !inHand.has(token)))
     // The store names as many as one answer carries.
     return answer.unknown.length > 0 ? COMING_MS : Number.POSITIVE_INFINITY
+  }
+
+  /** A store that does not even know the run of a branch that was in hand a moment ago has more than a session less. */
+  async #tellLostData(grant: HeldGrant | undefined): Promise<void> {
+    const { backend, emitter, info } = this.#options
+    const [runId] = grant?.gid.split('/') ?? []
+    if (runId === undefined || (await backend.inspect.run(runId)) !== undefined) return
+    emitter.emit('log', {
+      level: 'error',
+      message:
+        `the store does not know run ${runId}, which ${info.baseId} worked for: it seems to have lost its data ` +
+        '(flushed, or restarted without a copy); what ran then is not started again',
+      runId,
+    })
   }
 
   /** Grants whose answer never arrived: somebody else starts them, and no attempt is spent. */
@@ -339,7 +368,10 @@ export class Membership {
     )
     // One by one: together they may be more than a call carries.
     for (const range of ranges) await backend.settle({ session: this.session, ranges: [range] })
-    emitter.emit('log', { level: 'info', message: `handed back ${grants.length} grants whose answer was lost` })
+    emitter.emit('log', {
+      level: 'info',
+      message: `handed back ${counted(grants.length, 'grant')} whose answer was lost`,
+    })
   }
 
   #isClosed(): boolean {

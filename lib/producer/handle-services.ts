@@ -31,6 +31,15 @@ export const runNotFound = (runId: string): GraflowError =>
     details: { runId },
   })
 
+/** The error for a run that was there, and not over, when it was looked at before. */
+export const runGone = (runId: string): GraflowError =>
+  new GraflowError(
+    'RUN_NOT_FOUND',
+    `the store does not know run "${runId}" any more, which was not over when it was seen last: the store has lost its data ` +
+      '(flushed, or restarted without a copy), or the run has ended since and is past its retention',
+    { details: { runId } },
+  )
+
 /** Whether calls travel: then watching a run costs something, and its news may be lost. */
 export const isDistant = (backend: Backend): boolean => backend.onReconnected !== undefined
 

@@ -10,7 +10,7 @@ import type { AnyNode } from '../flow/types.js'
 import { nodeAt } from '../graph/locate.js'
 import { branchOutcomes } from './branch-outcomes.js'
 import { Channelled } from './channelled.js'
-import { isEnded, newsOf, runNotFound, type HandleServices } from './handle-services.js'
+import { isEnded, newsOf, runGone, runNotFound, type HandleServices } from './handle-services.js'
 import type { BranchOutcome, GroupProgress, Run, RunStatus } from './types.js'
 
 const RUN_EVENTS = ['run:state', ...FORWARDED] as const satisfies readonly RunEvent['type'][]
@@ -142,10 +142,13 @@ export class RunHandle implements Run<unknown> {
       }
     }
     const news = newsOf(this.id, this.#services, ['state'])
+    let wasSeen = driven !== undefined
     try {
       for (;;) {
         const changed = news.next()
-        const record = await this.#record()
+        const record = await this.#services.backend.inspect.run(this.id)
+        if (record === undefined) throw wasSeen ? runGone(this.id) : runNotFound(this.id)
+        wasSeen = true
         if (isEnded(record)) {
           await states.caughtUp(this.id)
           return resultOf(record)

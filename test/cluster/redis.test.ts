@@ -228,12 +228,22 @@ describe('a store that goes away', () => {
     const worker = await stage.worker('w', [wait])
     const lost: string[] = []
     worker.emitter.subscribe('worker:lost', ({ workerId }) => lost.push(workerId))
+    const log: string[] = []
+    worker.emitter.subscribe('log', ({ message }) => log.push(message))
     const { graflow } = await stage.client()
     const run = await graflow.start(each(declared), [1])
     await until(() => starts.length === 1, 'the branch is started')
     await admin.flushall()
-    expect((await failureOf(run.result())).code).toBe('RUN_NOT_FOUND')
+    const failure = await failureOf(run.result())
+    expect(failure.code).toBe('RUN_NOT_FOUND')
+    expect(failure.message).toContain('the store has lost its data')
     await until(() => lost.length === 1 && worker.membership.state === 'registered', 'the worker registers again')
+    await until(() => log.some((line) => line.includes('seems to have lost its data')), 'the log says why')
+    expect(log.filter((line) => line.includes('for dead'))).toEqual([
+      expect.stringMatching(
+        /the store took w for dead: (its 1 grant is|what it held is) taken back; registering again/,
+      ),
+    ])
     open()
     expect(await graflow.run(each(declared), [4])).toEqual([8])
   }, 20_000)
