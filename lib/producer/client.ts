@@ -100,8 +100,20 @@ export class Client implements Graflow {
 
   async attach(runId: string, node?: AnyNode): Promise<Run<never>> {
     this.#checkOpen()
-    if (node !== undefined) this.#parts.engine.registry.learn(expressionOf(node))
-    if ((await this.#parts.backend.inspect.run(runId)) === undefined) throw runNotFound(runId)
+    const { backend, engine } = this.#parts
+    const expression = node === undefined ? undefined : expressionOf(node)
+    const given = expression === undefined ? undefined : engine.graphs.keep(graphOf(expression))
+    const record = await backend.inspect.run(runId)
+    if (record === undefined) throw runNotFound(runId)
+    if (given !== undefined && given !== record.graph) {
+      throw new GraflowError(
+        'GRAPH_MISMATCH',
+        `run "${runId}" was started with another flow, or with other options in it, than attach was given: leave the flow out, or give that one`,
+        { details: { runId, graph: record.graph, given } },
+      )
+    }
+    // Its handlers are not for a run of another flow.
+    if (expression !== undefined) engine.registry.learn(expression)
     return new RunHandle(runId, this.#handles) // as above
   }
 

@@ -118,7 +118,10 @@ export interface Graflow extends AsyncDisposable {
   /** Starts a run that any worker drives. */
   submit<const N extends AnyNode>(node: NeedsNoInput<N>): Promise<Run<Out<N>>>
   submit<const N extends AnyNode>(node: N, input: In<N>, options?: RunOptions): Promise<Run<Out<N>>>
-  /** A run that was started elsewhere or earlier. @throws GraflowError RUN_NOT_FOUND */
+  /**
+   * A run that was started elsewhere or earlier; the flow says its type.
+   * @throws GraflowError RUN_NOT_FOUND; GRAPH_MISMATCH when the flow is not the run's
+   */
   attach<const N extends AnyNode = Node<never, unknown>>(runId: string, node?: N): Promise<Run<Out<N>>>
   /** Withdraws from the store: runs that this process drives stop, and their results reject with CLOSED. Repeating it is safe. */
   close(): Promise<void>

@@ -704,6 +704,15 @@ describeOnBackends('submitting and attaching', (open, onlyEmbedded) => {
     const typed: number = await (await graflow.attach(over.id, mixed)).result()
     expect(typed).toBe(7)
   })
+
+  it('attach refuses a flow that is not the one of the run', async () => {
+    const graflow = await open()
+    const { id } = await finished(graflow, mixed, 1)
+    const error = await failureOf(graflow.attach(id, endlessPair))
+    expect(error).toMatchObject({ code: 'GRAPH_MISMATCH', details: { runId: id } })
+    expect(error.details['graph']).not.toBe(error.details['given'])
+    expect((await failureOf(graflow.attach('nobody', mixed))).code).toBe('RUN_NOT_FOUND')
+  })
 })
 
 const short = (event: RunEvent): string => {
