@@ -5,8 +5,8 @@ import { byteLength } from '../backend/packed.js'
 import { GraflowError } from '../errors.js'
 import type { Channel, ChannelAccess, WriteOptions } from '../flow/context.js'
 import { decode, encode, tooLarge } from './codec.js'
-import { Dropped, type Cancellation } from './cancellation.js'
-import type { Execution } from './execution.js'
+import type { Cancellation } from './cancellation.js'
+import { refusalOf, type Execution } from './execution.js'
 import { fullStore } from './graph-store.js'
 import type { Limits } from './limits.js'
 import { PackedWriter, valuesOf } from './packing.js'
@@ -37,10 +37,10 @@ function ttlOf(options: WriteOptions | undefined): { readonly ttlMs?: number } {
 }
 
 /** An array is a list, so that it can be appended to; a number can be added to; anything else is one opaque value. */
-function stored(value: unknown, maxBytes: number): ChannelValue {
+function stored(value: unknown, { resultBytes: maxBytes }: Pick<Limits, 'resultBytes'>): ChannelValue {
   const kept = unbounded(value)
   const bytes = kept.kind === 'value' ? kept.bytes.length : kept.kind === 'list' ? byteLength(kept.items) : 0
-  if (bytes > maxBytes) throw tooLarge('a channel value', bytes, maxBytes)
+  if (bytes > maxBytes) throw tooLarge('a channel value', bytes, maxBytes, 'resultBytes')
   return kept
 }
 
@@ -116,10 +116,7 @@ export function channelOf(
         )
       }
       case 'fenced':
-        throw (
-          execution.cancel.reason ??
-          new Dropped('this branch is held by another process now: its channel writes are refused')
-        )
+        throw refusalOf(execution)
       case 'backpressure':
         throw fullStore('the channel write')
       default:
@@ -143,7 +140,7 @@ export function channelOf(
       return value === undefined ? undefined : loaded(value)
     },
     set: write(async (key, value, options) => {
-      await ask({ kind: 'set', key: checkKey(key), value: stored(value, limits.resultBytes), ...ttlOf(options) })
+      await ask({ kind: 'set', key: checkKey(key), value: stored(value, limits), ...ttlOf(options) })
     }),
     async has(key) {
       return (await ask({ kind: 'get', key: checkKey(key) })).value !== undefined
@@ -159,7 +156,7 @@ export function channelOf(
         await ask({
           kind: 'append',
           key: checkKey(key),
-          item: encode(item, 'a channel item', limits.itemBytes),
+          item: encode(item, 'a channel item', limits.itemBytes, 'itemBytes'),
           nonce: newNonce(),
           ...ttlOf(options),
         })
@@ -170,7 +167,7 @@ export function channelOf(
         await ask({
           kind: 'prepend',
           key: checkKey(key),
-          item: encode(item, 'a channel item', limits.itemBytes),
+          item: encode(item, 'a channel item', limits.itemBytes, 'itemBytes'),
           nonce: newNonce(),
           ...ttlOf(options),
         })

@@ -8,6 +8,7 @@ import { addExtension, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpa
 import { GraflowError } from '../errors.js'
 import { describe } from '../flow/describe.js'
 import { errorFromRecord, errorToRecord, type ErrorRecord } from './error-record.js'
+import type { Limits } from './limits.js'
 
 /** Stands in the bytes for what MessagePack has no word for; never seen by users. */
 class Carried {
@@ -257,12 +258,18 @@ function pack(value: unknown): Shared {
 
 /**
  * A value as bytes. The bytes are the caller's: nothing writes to them later.
+ * @param option the limit that `maxBytes` is, for the error
  * @throws GraflowError NOT_SERIALISABLE with the path of what cannot be carried; LIMIT_EXCEEDED above `maxBytes`.
  */
-export function encode(value: unknown, what = 'value', maxBytes = Number.POSITIVE_INFINITY): Uint8Array {
+export function encode(
+  value: unknown,
+  what = 'value',
+  maxBytes = Number.POSITIVE_INFINITY,
+  option?: keyof Limits,
+): Uint8Array {
   const shared = pack(value)
   const length = shared.end - shared.start
-  if (length > maxBytes) throw tooLarge(what, length, maxBytes)
+  if (length > maxBytes) throw tooLarge(what, length, maxBytes, option)
   const view = shared.subarray(shared.start, shared.end)
   // A buffer that was left behind is this value's alone: no need to have hundreds of megabytes twice.
   if (isLeftBehind(shared) && length * 2 > shared.length) return view
@@ -283,13 +290,11 @@ export function encodeTo(sink: ByteSink, value: unknown, maxBytes = Number.POSIT
 }
 
 /** The error for something larger than its limit. */
-export const tooLarge = (what: string, bytes: number, maxBytes: number): GraflowError =>
+export const tooLarge = (what: string, bytes: number, maxBytes: number, option?: keyof Limits): GraflowError =>
   new GraflowError(
     'LIMIT_EXCEEDED',
-    `${what} must be at most ${maxBytes} bytes when packed, got ${bytes}: pass a reference to where the data is`,
-    {
-      details: { what, bytes, maxBytes },
-    },
+    `${what} must be at most ${maxBytes} bytes when packed, got ${bytes}: pass a reference to where the data is${option === undefined ? '' : `, or raise limits.${option}`}`,
+    { details: { what, bytes, maxBytes, ...(option !== undefined && { option: `limits.${option}` }) } },
   )
 
 /**

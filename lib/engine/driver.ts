@@ -81,7 +81,10 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
     if (run.losses > 0) await engine.restore(execution, '')
     // A copy for every start: handlers may change what they get.
     const value = await engine.interpreter.runBranch(frame, undefined, '', decode(run.input))
-    end = { state: 'completed', value: encode(value, `the result of run ${run.runId}`, limits.runResultBytes) }
+    end = {
+      state: 'completed',
+      value: encode(value, `the result of run ${run.runId}`, limits.runResultBytes, 'runResultBytes'),
+    }
   } catch (thrown) {
     if (execution.cancel.reason !== undefined || thrown instanceof Dropped) return { state: 'lost' }
     end = thrown instanceof EndRun ? endedByHandler(thrown, run.runId, engine) : failed(thrown, run.runId)

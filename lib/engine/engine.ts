@@ -185,7 +185,7 @@ export function endOf(
   if (end.state === 'completed')
     return {
       state: 'completed',
-      value: encode(end.value, 'the result given to finish', limits.runResultBytes),
+      value: encode(end.value, 'the result given to finish', limits.runResultBytes, 'runResultBytes'),
       reason: '',
     }
   const reason = String(end.value)

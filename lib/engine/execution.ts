@@ -149,6 +149,10 @@ export class Execution {
     else this.#over = 'over'
   }
 
+  get hasEnded(): boolean {
+    return this.#over === 'over' || (typeof this.#over === 'object' && this.#over.reason !== undefined)
+  }
+
   /** Aborted by `end`. */
   get over(): Cancellation {
     if (typeof this.#over === 'object') return this.#over
@@ -179,7 +183,14 @@ export class Execution {
   }
 }
 
-const isOver = ({ runId }: ExecutionFacts): Dropped => new Dropped(`the branch of run ${runId} is over`)
+const isOver = ({ runId }: ExecutionFacts): Dropped =>
+  new Dropped(`the branch of run ${runId} is over: its ctx works only while its handler runs, so await what it starts`)
+
+/** Why the store refused a write of this start: what stopped it, or that it has ended, or that another process holds its branch. */
+export function refusalOf({ cancel, hasEnded, facts }: Execution): Error {
+  if (cancel.reason !== undefined) return cancel.reason
+  return hasEnded ? isOver(facts) : new Dropped(`the branch of run ${facts.runId} is held by another process now`)
+}
 
 /** Where the interpreter is: a start, a graph in it, and why to stop here. */
 export interface Frame {

@@ -156,15 +156,15 @@ export function planGroup(
   if (size > by.limits.branches) {
     throw new GraflowError(
       'LIMIT_EXCEEDED',
-      `a group has at most ${by.limits.branches} branches, the one at ${place} would have ${size}: send several items a branch`,
+      `a group has at most ${by.limits.branches} branches, the one at ${place} would have ${size}: send several items a branch, or raise limits.branches`,
       {
-        details: { path: place, branches: size, limit: by.limits.branches },
+        details: { path: place, branches: size, limit: by.limits.branches, option: 'limits.branches' },
       },
     )
   }
   const shared =
     items === undefined
-      ? packedOne(encode(input, `the input of the group at ${place}`, by.limits.sharedInputBytes))
+      ? packedOne(encode(input, `the input of the group at ${place}`, by.limits.sharedInputBytes, 'sharedInputBytes'))
       : undefined
   return {
     spec: specOf(by, use, place, staticPath, size, {
@@ -193,7 +193,7 @@ export function planOne(
 ): GroupPlan {
   const place = fullPath(use, path)
   checkDepth(by, place)
-  const packed = packedOne(encode(input, `the input at ${place}`, by.limits.itemBytes))
+  const packed = packedOne(encode(input, `the input at ${place}`, by.limits.itemBytes, 'itemBytes'))
   return {
     spec: specOf(by, use, place, staticPath, 1, {
       shared: true,
@@ -253,7 +253,8 @@ function packItems(items: readonly unknown[], from: number, place: string, by: D
   const writer = new PackedWriter()
   for (let i = from; i < items.length && writer.length < by.itemsPerCall; i += 1) {
     const bytes = packItem(writer, items[i], i, place, by.limits.itemBytes)
-    if (bytes > by.limits.itemBytes) throw tooLarge(`item ${i} of the each at ${place}`, bytes, by.limits.itemBytes)
+    if (bytes > by.limits.itemBytes)
+      throw tooLarge(`item ${i} of the each at ${place}`, bytes, by.limits.itemBytes, 'itemBytes')
     if (writer.length > 1 && writer.byteLength > by.bytesPerCall) {
       writer.drop()
       break

@@ -212,7 +212,7 @@ export class Interpreter {
   /** A task's output as bytes. @throws GraflowError NOT_SERIALISABLE, LIMIT_EXCEEDED */
   encodeOutput(task: string, place: string, output: unknown): Uint8Array {
     try {
-      return encode(output, resultOf({ task, place }), this.#services.limits.resultBytes)
+      return encode(output, resultOf({ task, place }), this.#services.limits.resultBytes, 'resultBytes')
     } catch (error) {
       throw toldOf(error, { task, place })
     }
@@ -227,7 +227,7 @@ export class Interpreter {
     } catch (error) {
       throw toldOf(error, of)
     }
-    if (bytes > maxBytes) throw tooLarge(resultOf(of), bytes, maxBytes)
+    if (bytes > maxBytes) throw tooLarge(resultOf(of), bytes, maxBytes, 'resultBytes')
   }
 
   /** Starts a task again as long as it asks for that, then does what else it asked for; gives its output. */
@@ -255,6 +255,7 @@ export class Interpreter {
           asked.again.input,
           `the input that task "${definition.name}" starts again with`,
           this.#services.limits.sharedInputBytes,
+          'sharedInputBytes',
         ),
       )
       const started = start(
@@ -435,7 +436,14 @@ export class Interpreter {
     }
     try {
       const decided: unknown = await policy.decide(shaped(plan.keys, group.outcomes) as never) // the type is the policy's own
-      return decode(encode(decided, `the result of policy "${policy.name}"`, this.#services.limits.runResultBytes))
+      return decode(
+        encode(
+          decided,
+          `the result of policy "${policy.name}"`,
+          this.#services.limits.runResultBytes,
+          'runResultBytes',
+        ),
+      )
     } catch (thrown) {
       if (thrown instanceof GraflowError && (thrown.code === 'NOT_SERIALISABLE' || thrown.code === 'LIMIT_EXCEEDED'))
         throw thrown

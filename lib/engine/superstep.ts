@@ -7,9 +7,9 @@ import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
 import type { Clock } from '../time.js'
 import type { Arrivals } from './arrivals.js'
-import { Cancellation, Dropped } from './cancellation.js'
+import { Cancellation } from './cancellation.js'
 import { Collected } from './collected.js'
-import type { Frame } from './execution.js'
+import { refusalOf, type Frame } from './execution.js'
 import { fullStore, type GraphStore } from './graph-store.js'
 import type { GroupPlan } from './group-plan.js'
 
@@ -224,9 +224,8 @@ export class Supersteps {
   }
 }
 
-/** Why a write was refused: what stopped this branch, or that another process holds it. */
-export const fenced = (frame: Frame): Error =>
-  frame.cancel.reason ?? new Dropped(`the branch of run ${frame.execution.facts.runId} is held by another process now`)
+/** Why a write was refused: what stopped this part of the branch, or the whole of it. */
+export const fenced = (frame: Frame): Error => frame.cancel.reason ?? refusalOf(frame.execution)
 
 /** Why a group was not dispatched. */
 function refused(status: Exclude<StepAnswer['status'], 'ok' | 'done'>, frame: Frame, plan: GroupPlan): Error {

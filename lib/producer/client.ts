@@ -170,7 +170,7 @@ export class Client implements Graflow {
     refuseThreads(expression)
     const graph = graphOf(expression)
     const hash = engine.graphs.keep(graph)
-    const bytes = encode(input, 'the input of the run', engine.parts.limits.sharedInputBytes)
+    const bytes = encode(input, 'the input of the run', engine.parts.limits.sharedInputBytes, 'sharedInputBytes')
     const runId = given.id ?? newId()
     const workflow = expression.kind === 'workflow' ? expression.name : undefined
     const timeoutMs = given.timeoutMs ?? (expression.kind === 'workflow' ? expression.options.timeoutMs : undefined)
