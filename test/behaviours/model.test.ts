@@ -140,7 +140,8 @@ describeOnBackends('any flow', (open) => {
     await fc.assert(
       fc.asyncProperty(
         nodes(withFailures),
-        fc.jsonValue({ maxDepth: 1 }),
+        // refused by the codec, which has a test of its own
+        fc.jsonValue({ maxDepth: 1 }).filter((value) => !JSON.stringify(value).includes('"__proto__":')),
         fc.integer({ min: 1, max: 4 }),
         async ({ node, model }, input, slots) => {
           let expected: { value: unknown } | 'fails'
