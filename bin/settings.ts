@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import yargs from 'yargs'
 import { GraflowError } from '../lib/errors.js'
-import { didYouMean } from '../lib/flow/nearest.js'
+import { didYouMean, nearest } from '../lib/flow/nearest.js'
 import { faultOf, type OptionSpec, type OptionTable } from '../lib/options.js'
 
 /** What a command is told. */
@@ -106,7 +106,7 @@ async function readFlags(
   const known = ['config', 'help', 'version', ...flagOf.values(), ...Object.keys(aliases)]
   for (const key of Object.keys(parsed)) {
     if (key === '_' || key === '$0' || known.includes(key)) continue
-    throw invalid(`unknown flag --${key}${meant(key, known)}; ${name} --help lists the flags`)
+    throw invalid(`unknown flag --${key}${meant(key, known, '--')}; ${name} --help lists the flags`)
   }
   demandValues(command, argv)
   const [word] = (parsed['_'] ?? []) as readonly (string | number)[]
@@ -307,13 +307,11 @@ function readText(path: string, where: string): string {
   }
 }
 
-/** A misspelt name, or only the beginning of one. */
-function meant(given: string, known: readonly string[]): string {
-  const near = didYouMean(given, known)
-  if (near !== '') return near
+/** A misspelt name, or only the beginning of one; `before` it stands what is written before every such name. */
+function meant(given: string, known: readonly string[], before = ''): string {
   const stem = given.slice(0, Math.max(4, Math.ceil(given.length / 2))).toLowerCase()
-  const whole = known.find((name) => name.toLowerCase().startsWith(stem))
-  return whole === undefined ? '' : ` (did you mean "${whole}"?)`
+  const found = nearest(given, known) ?? known.find((name) => name.toLowerCase().startsWith(stem))
+  return found === undefined ? '' : ` (did you mean "${before}${found}"?)`
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

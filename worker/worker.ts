@@ -102,6 +102,8 @@ export class WorkerCore {
   readonly events: Events
   readonly #options: ReturnType<typeof checkWorkerOptions>
   readonly #parts: WorkerParts
+  /** Whoever made it meant to say where Redis is. */
+  readonly #isAddressUnset: boolean
   readonly #clock: Clock
   readonly #random: Random
   readonly #emitter: Emitter
@@ -117,6 +119,9 @@ export class WorkerCore {
   constructor(options: WorkerOptions, parts: WorkerParts) {
     this.#options = checkWorkerOptions(options)
     this.#parts = parts
+    const { redisUrl, redisHost, redisPort, redisDb } = this.#options
+    this.#isAddressUnset =
+      Object.hasOwn(options, 'redisUrl') && (redisUrl ?? redisHost ?? redisPort ?? redisDb) === undefined
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? systemRandom
     this.workerId = this.#options.workerId ?? `worker-${systemId().slice(0, 8)}`
@@ -180,7 +185,9 @@ export class WorkerCore {
   async abandon(patienceMs: number): Promise<void> {
     const running = this.#running
     if (running === undefined) return
-    this.#log('warn', `worker ${this.workerId} ends at once, and gives up ${inHandOf(running)}; others start it again`)
+    const isIdle = running.loop.tasksInFlight.size === 0 && running.held.submittedRuns === 0
+    const given = isIdle ? 'it has nothing in hand' : `and gives up ${inHandOf(running)}; others start it again`
+    this.#log('warn', `worker ${this.workerId} ends at once, ${given}`)
     const leave = running.held.handBack(isStopping(this.workerId)).then(() => running.membership.close('stopped'))
     await this.#within(patienceMs, leave)
   }
@@ -202,6 +209,13 @@ export class WorkerCore {
     const { logLevel = 'info', logFormat, tasks = [] } = this.#options
     const writeLog = this.#parts.writeLog ?? writeToStandardError(this.workerId)
     this.#ends.push(writeLog(this.#emitter, logLevel, logFormat))
+    if (this.#isAddressUnset) {
+      this.#log(
+        'warn',
+        `worker ${this.workerId} was given undefined for redisUrl (a variable that is not set?), so it takes ${addressOf(this.#options)}; ` +
+          'if that is meant, leave redisUrl out',
+      )
+    }
     try {
       const modules = await loadModules(
         tasks.filter((item) => typeof item === 'string'),

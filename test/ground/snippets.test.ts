@@ -3,12 +3,19 @@ import { join } from 'node:path'
 import ts from 'typescript'
 import * as graflow from 'graflow'
 import * as testing from 'graflow/testing'
+import * as worker from 'graflow/worker'
 import * as zod from 'zod'
+import { sharedRedis } from '../support/shared-redis.js'
 import { readDoc } from './doc-table.js'
 import { diagnose, examplesOf, failingOf, run, runnableOf, withImports, type Snippet } from './snippets.js'
 
 const root = join(__dirname, '../..')
-const modules: Readonly<Record<string, unknown>> = { graflow, 'graflow/testing': testing, zod }
+const modules: Readonly<Record<string, unknown>> = {
+  graflow,
+  'graflow/testing': testing,
+  'graflow/worker': worker,
+  zod,
+}
 const load = (specifier: string): unknown => {
   if (!Object.hasOwn(modules, specifier)) throw new Error(`snippets import graflow and zod, not ${specifier}`)
   return modules[specifier]
@@ -20,7 +27,11 @@ const options: ts.CompilerOptions = {
   incremental: false,
   // imports are added for whoever reads, types among them
   verbatimModuleSyntax: false,
-  paths: { graflow: [join(root, 'lib/index.ts')], 'graflow/testing': [join(root, 'lib/testing.ts')] },
+  paths: {
+    graflow: [join(root, 'lib/index.ts')],
+    'graflow/testing': [join(root, 'lib/testing.ts')],
+    'graflow/worker': [join(root, 'lib/worker.ts')],
+  },
   types: ['node'],
 }
 delete options.tsBuildInfoFile
@@ -60,7 +71,7 @@ async function runChecked(snippet: Snippet): Promise<number> {
   return count
 }
 
-const pages = ['language.md'].map((name) => ({ name: `docs/${name}`, text: readDoc(name) }))
+const pages = ['language.md', 'workers.md'].map((name) => ({ name: `docs/${name}`, text: readDoc(name) }))
 const runnable = pages.map(({ name, text }) => runnableOf(name, text))
 const failing = pages.flatMap(({ name, text }) => failingOf(name, text))
 const examples = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })
@@ -83,12 +94,13 @@ function publicNames(): readonly string[] {
 describe('code for readers', () => {
   /** What the compiler says of each, compiled once for all, since that takes seconds. */
   let said: ReadonlyMap<string, readonly string[]>
-  beforeAll(() => {
+  beforeAll(async () => {
     said = diagnose([...runnable, ...failing, ...examples], options, join(root, 'test/ground'))
+    process.env['REDIS_URL'] = (await sharedRedis()).url
   }, 120_000)
 
-  it('is in the guide, in docstrings, and where a mistake is shown', () => {
-    expect([runnable.length, failing.length > 2, examples.length > 9]).toEqual([1, true, true])
+  it('is in the guides, in docstrings, and where a mistake is shown', () => {
+    expect([runnable.length, failing.length > 2, examples.length > 9]).toEqual([2, true, true])
   })
 
   it('compiles', () => {

@@ -121,9 +121,9 @@ describe('settings of a command', () => {
     [
       'an unknown flag',
       ['--max-concurrent-task', '3'],
-      'unknown flag --max-concurrent-task (did you mean "max-concurrent-tasks"?)',
+      'unknown flag --max-concurrent-task (did you mean "--max-concurrent-tasks"?)',
     ],
-    ['the beginning of a flag', ['--graceful', '3'], '(did you mean "graceful-shutdown-timeout-ms"?)'],
+    ['the beginning of a flag', ['--graceful', '3'], '(did you mean "--graceful-shutdown-timeout-ms"?)'],
     ['a word that is no flag', ['tasks.js'], 'expected flags only, got "tasks.js"'],
     ['a flag without a value', ['--tasks'], '--tasks: expected a value, got nothing: write --tasks ./tasks.js; '],
     [

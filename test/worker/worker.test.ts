@@ -357,6 +357,34 @@ describe('what is left in hand', () => {
       `warn: worker ${worker.workerId} ends at once, and gives up 3 tasks (waits 2 times, waits-too); others start it again`,
     )
   })
+
+  it('is told as nothing where it is nothing', async () => {
+    const worker = await store.started({ tasks: [add] })
+    const lines: string[] = []
+    worker.events.subscribe('log', ({ level, message }) => lines.push(`${level}: ${message}`))
+    await worker.abandon(500)
+    expect(lines).toContain(`warn: worker ${worker.workerId} ends at once, it has nothing in hand`)
+  })
+})
+
+describe('a worker that is given undefined for redisUrl', () => {
+  const said = async (options: object): Promise<readonly string[]> => {
+    const worker = store.worker({ tasks: [add], workerId: 'w', ...options })
+    const lines: string[] = []
+    worker.events.subscribe('log', ({ level, message }) => lines.push(`${level}: ${message}`))
+    await worker.start()
+    return lines.filter((line) => line.includes('redisUrl'))
+  }
+
+  it('says which Redis it takes instead; one that is given nothing, or a host, says nothing', async () => {
+    expect(await said({ redisUrl: undefined })).toEqual([
+      expect.stringMatching(
+        /^warn: worker w was given undefined for redisUrl .*, so it takes redis:\/\/localhost:6379; /,
+      ),
+    ])
+    expect(await said({})).toEqual([])
+    expect(await said({ redisUrl: undefined, redisHost: 'there' })).toEqual([])
+  })
 })
 
 describe('logs of a worker in code', () => {
