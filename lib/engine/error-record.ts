@@ -14,6 +14,8 @@ export interface ErrorRecord {
   /** JSON-like data only. */
   readonly details?: Readonly<Record<string, unknown>>
   readonly cause?: ErrorRecord
+  /** A cause that is no Error: plain data, as it was. */
+  readonly causeValue?: unknown
   readonly errors?: readonly ErrorRecord[]
   /** True for a GraflowError: it comes back as one. */
   readonly isGraflow?: true
@@ -127,9 +129,7 @@ function recordOf(thrown: unknown, depth: number, room: Room): ErrorRecord {
     ...(typeof details === 'object' && details !== null && !Array.isArray(details)
       ? { details: plainRecord(details, depth, room) }
       : {}),
-    ...(cause !== undefined &&
-      cause !== null &&
-      hasRoom && { cause: recordOf(causeAt(cause, depth + 1), depth + 1, room) }),
+    ...(hasRoom && causeOf(cause, depth + 1, room)),
     ...(Array.isArray(errors) && errors.length > 0 && hasRoom
       ? { errors: errors.slice(0, Math.min(MAX_ERRORS, room.errors)).map((error) => recordOf(error, depth + 1, room)) }
       : {}),
@@ -137,6 +137,14 @@ function recordOf(thrown: unknown, depth: number, room: Room): ErrorRecord {
     ...(property(thrown, 'retryable') === false &&
       !(thrown instanceof GraflowError) && { isNotRetryable: true as const }),
   }
+}
+
+/** A cause in the record of its error. What is neither an Error nor plain data, such as a function, is described. */
+function causeOf(cause: unknown, depth: number, room: Room): Pick<ErrorRecord, 'cause' | 'causeValue'> {
+  if (cause === undefined || cause === null) return {}
+  const at = causeAt(cause, depth)
+  const value = isError(at) ? undefined : plain(at, depth, room)
+  return value === undefined ? { cause: recordOf(at, depth, room) } : { causeValue: value }
 }
 
 /** The cause itself; at the last depth the innermost one, which matters most. */
@@ -170,7 +178,7 @@ const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'strin
 
 /** An Error again: a GraflowError if it was one, else an Error with the same name, message, stack, code, details, cause and errors. */
 export function errorFromRecord(record: ErrorRecord): Error {
-  const cause = record.cause === undefined ? undefined : errorFromRecord(record.cause)
+  const cause = record.cause === undefined ? record.causeValue : errorFromRecord(record.cause)
   const errors = record.errors?.map(errorFromRecord)
   if (record.isGraflow === true && isErrorCode(record.code)) {
     return new GraflowError(record.code, record.message, {
@@ -183,7 +191,8 @@ export function errorFromRecord(record: ErrorRecord): Error {
   const error = new Error(record.message, cause === undefined ? undefined : { cause })
   const own: Record<string, unknown> = {
     name: record.name,
-    stack: record.stack,
+    // Where it is put together is nobody's business: what has no stack of its own gets none of ours.
+    stack: record.stack ?? `${record.name}: ${record.message}`,
     code: record.code,
     details: record.details,
     errors,

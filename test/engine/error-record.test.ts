@@ -39,8 +39,18 @@ describe('an error record', () => {
     expect(error['code']).toBe('E_HTTP')
     expect(error['details']).toMatchObject({ status: 503, at: '1970-01-01T00:00:00.005Z', tags: ['a', '1'] })
     expect(error.cause).toMatchObject({ name: 'TypeError', message: 'socket closed' })
-    expect((error.cause as Error).cause).toMatchObject({ message: 'thrown: the wire' })
+    expect((error.cause as Error).cause).toBe('the wire')
     expect(`${error.name}: ${error.message}`).toBe('HttpError: no answer')
+  })
+
+  it('keeps a cause that is no Error, and gives nothing a stack of ours', () => {
+    for (const cause of [1, 'text', false, { status: 503, tags: ['a'] }])
+      expect(carried(carried(new Error('q', { cause }))).cause).toEqual(cause)
+    const strange = carried(new Error('q', { cause: Symbol('s') })).cause as Error
+    expect(strange.message).toBe('thrown: Symbol(s)')
+    expect([strange.stack, carried('text').stack]).toEqual(['Error: thrown: Symbol(s)', 'Error: thrown: text'])
+    const ours = carried(new GraflowError('INTERNAL', 'm', { cause: 7 }))
+    expect(ours.cause).toBe(7)
   })
 
   it('keeps the errors of an AggregateError', () => {
