@@ -217,7 +217,7 @@ async function neverReady(
   state: string | undefined,
 ): Promise<GraflowError> {
   const node = nodeAt(graph, staticPath(graph, path) ?? path)
-  const paths = [...new Set(await pathsWithResult(inspect, graph, runId))].sort()
+  const paths = [...(await pathsWithResult(inspect, graph, runId))].sort()
   const isPolicy = (node?.kind === 'group' || node?.kind === 'each') && node.join.kind === 'policy'
   const why = isPolicy
     ? `the decision of policy "${node.join.name}" at ${path} is not kept`
@@ -225,7 +225,7 @@ async function neverReady(
       ? `each pass of the loop at ${path} has its own result, such as ${path}/1`
       : `the node at ${path} has none, and never will: it did not run to its end, or its result is past its retention`
   const shown = paths.slice(0, MOST_PATHS).join(', ')
-  const more = paths.length > MOST_PATHS ? ` and ${paths.length - MOST_PATHS} more` : ''
+  const more = paths.length > MOST_PATHS ? ' and more' : ''
   return new GraflowError(
     'RESULT_NOT_FOUND',
     `run ${runId} is ${state ?? 'gone'}: ${why}; there are results at: ${shown === '' ? 'no path' : shown}${more}`,
@@ -233,24 +233,25 @@ async function neverReady(
   )
 }
 
-async function pathsWithResult(inspect: Inspector, graph: Graph, runId: string): Promise<readonly string[]> {
-  const found = [...(await inspect.saved(runId, '')).paths]
+/** Of a run with many results those of its first groups, each with all that it has: nobody reads more. */
+async function pathsWithResult(inspect: Inspector, graph: Graph, runId: string): Promise<ReadonlySet<string>> {
+  const found = new Set((await inspect.saved(runId, '')).paths)
   for (const { gid, state } of await inspect.groups(runId)) {
+    if (found.size > MOST_PATHS) break
     const path = gid.slice(runId.length + 1)
     const node = nodeAt(graph, staticPath(graph, path) ?? path)
     if (node?.kind !== 'group' && node?.kind !== 'each') {
-      if (state === 'released' && node?.kind === 'task') found.push(path)
+      if (state === 'released' && node?.kind === 'task') found.add(path)
       continue
     }
-    if (state === 'released' && node.join.kind !== 'policy') found.push(path)
-    // Enough of them: nobody reads more.
-    for (let after = 0; found.length <= MOST_PATHS; ) {
+    if (state === 'released' && node.join.kind !== 'policy') found.add(path)
+    for (let after = 0; found.size <= MOST_PATHS; ) {
       const page: OutcomesPage | undefined = await inspect.outcomes(gid, after)
       if (page === undefined) break
       for (const { indexes, kinds } of page.chunks) {
         for (const [i, index] of indexes.entries()) {
           if (kinds[i] === 'succeeded')
-            found.push(pathUnder(path, node.kind === 'each' ? index : groupSegment(node, index)))
+            found.add(pathUnder(path, node.kind === 'each' ? index : groupSegment(node, index)))
         }
       }
       if (page.withdrawn !== undefined || page.next === after) break

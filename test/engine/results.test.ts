@@ -1,4 +1,4 @@
-import { seq, task } from 'graflow'
+import { connect, each, par, seq, task, type GraflowError } from 'graflow'
 import type { Inspector, RunRecord } from '../../lib/backend/backend.js'
 import { encode } from '../../lib/engine/codec.js'
 import { readResult } from '../../lib/engine/results.js'
@@ -20,5 +20,28 @@ describe('a result', () => {
       },
     }
     expect(await readResult(inspect as Inspector, graphOf(expression), 'run', expressionOf(double))).toBe(42)
+  })
+
+  it('that never comes is refused with paths of the first groups, of each all that it has', async () => {
+    await using graflow = await connect()
+    const same = (n: number): number => n
+    const parts = par({ price: task('price', same), stock: task('stock', { requires: ['disk'] }, same) })
+    const end = task('end', () => Promise.reject(new Error('no')))
+    const run = await graflow.start(
+      each(seq(parts, end)).settled(),
+      Array.from({ length: 12 }, (_, i) => i),
+    )
+    await run.result()
+    expect(await run.result('0/11/0/price')).toBe(11)
+    const { details, message } = await run.result('0/99/0/price').then(
+      () => Promise.reject(new Error('has a result')),
+      (error: unknown) => error as GraflowError,
+    )
+    const paths = details['paths'] as readonly string[]
+    expect(paths).toHaveLength(20)
+    const stocks = paths.filter((path) => path.endsWith('/stock'))
+    expect(stocks.length).toBeGreaterThan(5)
+    expect(paths).toEqual(expect.arrayContaining(stocks.map((path) => path.replace('stock', 'price'))))
+    expect(message).toMatch(/, \S+ and more$/)
   })
 })
