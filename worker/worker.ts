@@ -172,7 +172,8 @@ export class WorkerCore {
 
   /**
    * Takes nothing new, lets what runs finish for up to `timeoutMs`, and hands back the rest, unspent. Resolves within about 2 s after that,
-   * whatever the store and handlers do. Repeating it gives the same promise.
+   * whatever the store does and however long handlers wait; one that keeps the event loop keeps this from going on, too. Repeating it gives
+   * the same promise.
    */
   stop(
     timeoutMs: number = this.#options.gracefulShutdownTimeoutMs ?? DEFAULTS.gracefulShutdownTimeoutMs,

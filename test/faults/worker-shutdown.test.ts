@@ -1,7 +1,7 @@
 /** Workers that are asked to end: soon, with nothing lost and nothing spent, whatever they are doing. */
 import { each } from 'graflow'
 import { monotonicMs } from '../support/ledger.js'
-import { gated, stubborn } from './fault.tasks.js'
+import { blocking, gated, stubborn } from './fault.tasks.js'
 import { until, useStage } from './stage.js'
 
 const open = useStage()
@@ -56,6 +56,35 @@ describe('FT-W20: SIGTERM', () => {
     stage.ledger.open('go')
     expect(await run.result()).toEqual([0])
     expect(stage.ledger.notes('start').map(({ details }) => details['attempt'])).toEqual([1, 1])
+  })
+
+  it('while a handler keeps the event loop: is heard when that ends, and its outcome counts', async () => {
+    const stage = await open()
+    const a = await stage.worker('a', { gracefulShutdownTimeoutMs: 1_000 })
+    const client = await stage.client()
+    const run = await client.start(each(blocking), [4_000])
+    await stage.ledger.until('start')
+    const askedAt = performance.now()
+    a.signal('SIGTERM')
+    const { code, at } = await a.ends(10_000)
+    expect(code).toBe(0)
+    expect(at - askedAt).toBeGreaterThan(1_000 + 2_000)
+    expect(stage.ledger.notes('end')).toHaveLength(1)
+    expect(await run.result()).toEqual([4_000])
+  })
+
+  it('while a handler keeps the event loop: SIGKILL ends the process, and another starts the task soon', async () => {
+    const stage = await open()
+    const a = await stage.worker('a', { gracefulShutdownTimeoutMs: 100 })
+    const client = await stage.client()
+    const run = await client.start(each(blocking), [3_000])
+    await stage.ledger.until('start')
+    await stage.worker('b')
+    a.signal('SIGTERM')
+    await a.kill9()
+    await stage.ledger.until('start', 2)
+    expect(stage.ledger.notes('end')).toEqual([])
+    expect(await run.result()).toEqual([3_000])
   })
 
   it('twice: ends at once, and loses nothing', async () => {
