@@ -22,10 +22,11 @@ local function whoIsAtHand(g)
   end
 end
 
--- Sends a group that is new in this call. Where something else is ready it may be due before, so nothing is sent.
+-- Sends a group that is new in this call. What stands in its lane already is due before, so then nothing is sent; of other lanes, who could take
+-- something has been woken for it and waits no more.
 local function sendOut(g, ends, bytes, nonce, graceMs)
   local size = g.size
-  if size > MOST_SENT or #bytes > MOST_SENT_BYTES or g.limit > 0 or filled(g) < size or not isGrantable(g) or shardNumber('ready') > 0
+  if size > MOST_SENT or #bytes > MOST_SENT_BYTES or g.limit > 0 or filled(g) < size or not isGrantable(g) or shardNumber('n:' .. g.lane) > 0
     or shardValue('p:' .. laneOf(g.lane).queue) == '1' then
     return
   end
