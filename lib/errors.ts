@@ -68,7 +68,12 @@ export const ERROR_CODES = Object.freeze({
   NOT_AVAILABLE: facts('This build or backend does not have the feature; the message says what has it.', false, 501, 2),
   // the backend
   BACKPRESSURE: facts('The store is full and takes no new work; what runs can finish.', true, 503, 1),
-  FENCED: facts('Another process holds the run or branch now, or it is over; this one may not change it.', false, 409, 1),
+  FENCED: facts(
+    'Another process holds the run or branch now, or it is over; this one may not change it.',
+    false,
+    409,
+    1,
+  ),
   NO_GRAPH: facts('The store does not have the graph; it must be uploaded again.', true, 503, 1),
   REDIS_UNAVAILABLE: facts('Redis could not be reached, or did not answer in time.', true, 503, 1),
   REDIS_UNSUITABLE: facts('This Redis cannot be used as it is; the message says what to change.', false, 500, 1),
