@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { ERROR_CODES, GraflowError } from '../lib/errors.js'
 import { WORKER_OPTIONS } from '../lib/options.js'
+import { systemClock } from '../lib/time.js'
 import { Worker } from '../lib/worker.js'
 import { writeLog } from './log.js'
 import { type Command, readSettings } from './settings.js'
@@ -44,15 +45,16 @@ async function main(): Promise<void> {
     process.stdout.write(`${settings.text}\n`)
     return
   }
+  const format = settings.options['logFormat'] ?? 'auto'
+  const isText = format === 'text' || (format === 'auto' && process.stdout.isTTY)
+  const bindings = (): Readonly<Record<string, unknown>> => ({
+    ...{ pid: process.pid, hostname: hostname(), workerId: worker.workerId },
+  })
   const worker: Worker = new Worker(settings.options, {
-    writeLog: (emitter, level, format = 'auto') => {
-      const isText = format === 'text' || (format === 'auto' && process.stdout.isTTY)
-      const { workerId } = worker
-      return writeLog(emitter, level, isText ? 'text' : 'json', { pid: process.pid, hostname: hostname(), workerId })
-    },
+    writeLog: (emitter, level) => writeLog(emitter, level, isText ? 'text' : 'json', bindings()),
   })
   obeySignals(worker)
-  dieOfExceptions(worker)
+  dieOfExceptions(worker, isText ? undefined : bindings())
   await worker.start()
 }
 
@@ -77,17 +79,17 @@ function obeySignals(worker: Worker): void {
   process.on('SIGINT', obey)
 }
 
-/** Nobody knows what such an exception has left undone: the process ends, and another starts its work again. */
-function dieOfExceptions(worker: Worker): void {
+/**
+ * Nobody knows what such an exception has left undone: the process ends, and another starts its work again.
+ * @param bindings where the log is JSON: what stands in its lines. The last one is written here, since the log may be silent or not there yet
+ */
+function dieOfExceptions(worker: Worker, bindings: Readonly<Record<string, unknown>> | undefined): void {
   let isDying = false
   const die = (kind: string, error: unknown): void => {
     process.exitCode = 1
     if (isDying) return
     isDying = true
-    const shown = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    process.stderr.write(
-      `${NAME}: ${kind}: ${shown}\n${NAME}: the process ends: what was not started is handed back, what was counts as lost\n`,
-    )
+    process.stderr.write(lastWords(kind, error, bindings))
     void worker.crash(CRASH_MS).finally(() => process.exit(1))
   }
   process.on('uncaughtException', (error) => {
@@ -96,6 +98,16 @@ function dieOfExceptions(worker: Worker): void {
   process.on('unhandledRejection', (error) => {
     die('a rejection that no task caught', error)
   })
+}
+
+/** Why the process ends, as a line of the JSON log, or as text. */
+function lastWords(kind: string, error: unknown, bindings: Readonly<Record<string, unknown>> | undefined): string {
+  const end = 'the process ends: what was not started is handed back, what was counts as lost'
+  const [message, stack] = error instanceof Error ? [error.message, error.stack] : [String(error), undefined]
+  if (bindings === undefined) return `${NAME}: ${kind}: ${stack ?? message}\n${NAME}: ${end}\n`
+  const time = new Date(systemClock.now()).toISOString()
+  const err = { ...(error instanceof Error && { type: error.name }), message, stack }
+  return `${JSON.stringify({ level: 'error', time, ...bindings, err, msg: `${NAME}: ${kind}: ${message}; ${end}` })}\n`
 }
 
 /** Says what is wrong, once, and ends the process with the error's code. */

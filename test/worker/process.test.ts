@@ -125,7 +125,7 @@ describe('settings', () => {
   })
 
   it.each<[string, readonly string[], string]>([
-    ['an unknown flag', ['--tassk', 'x'], 'unknown flag --tassk (did you mean "tasks"?)'],
+    ['an unknown flag', ['--tassk', 'x'], 'unknown flag --tassk (did you mean "--tasks"?)'],
     ['a bad value', ['--max-concurrent-tasks', '0'], 'from 1 to 100000 (branches), got 0'],
     ['a bad address', ['--redis-url', 'localhost'], '--redis-url: expected an address: redis://host:6379'],
     ['a bad prefix', ['--redis-key-prefix', '{x}'], '--redis-key-prefix: expected a text that matches'],
@@ -268,7 +268,15 @@ describe('an exception that no task caught', () => {
       await ledger.until('start', 2)
       ledger.open('bomb')
       expect((await child.ends(5_000)).code).toBe(1)
-      expect(child.output).toContain('thrown in a timer')
+      const lines = child.output.trim().split('\n')
+      const last = lines.map((line) => JSON.parse(line)).find(({ level }) => level === 'error')
+      expect(last).toMatchObject({
+        pid: child.pid,
+        err: { type: 'Error', stack: expect.stringContaining('thrown in a timer') },
+      })
+      expect(last.msg).toMatch(
+        /^graflow-worker: an exception that no task caught: thrown in a timer; the process ends: /,
+      )
       ledger.open('others')
       await ready(worker(args, ledger.env))
       expect(await run.result()).toEqual([0, 1, 2])
