@@ -46,8 +46,11 @@ describeOnBackends('joins', (open) => {
     expect(error.message).toContain('pair')
     expect(error.message).toContain('right')
     expect(error.message).toContain('b is broken')
-    expect(error.details).toMatchObject({ group: '1', join: 'strict', counts: { succeeded: 1, failed: 1 } })
-    expect(statusesOf(error)).toEqual({ left: 'succeeded', right: 'failed' })
+    // on another worker the other may come too late, or not be started any more
+    const { left = '' } = statusesOf(error)
+    expect(['succeeded', 'cancelled', 'skipped']).toContain(left)
+    expect(statusesOf(error)).toEqual({ left, right: 'failed' })
+    expect(error.details).toMatchObject({ group: '1', join: 'strict', counts: { [left]: 1, failed: 1 } })
     const lost = membersOf(error)[1]
     expect(lost).toMatchObject({ index: 1, code: 'TASK_FAILED', message: expect.stringContaining('b is broken') })
     expect(lost?.stack).toContain('joins.tasks')
