@@ -63,7 +63,7 @@ const COMING_MS = 50
 /** Closing a session is a courtesy: without it, its grants come back when it expires. */
 const CLOSE_PATIENCE_MS = 2_000
 
-const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
+const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
 
 /** Opened with `open`, over after `close`. */
 export class Membership {
@@ -79,6 +79,8 @@ export class Membership {
   #state: MembershipState = 'registering'
   /** The store said so, and what is left of what was held has not been asked yet. */
   #isTakenForDead = false
+  /** Branches that this process's sweeps took back, and that it has not told of. */
+  #takenBack = 0
   /** Since when the store is known to be away. */
   #awaySince: number | undefined
   #closing: Promise<void> | undefined
@@ -287,15 +289,29 @@ export class Membership {
 
   /** An idle process does not sweep: its renewal is enough. */
   async #sweep(): Promise<number> {
-    if (!this.#hasWork()) return SWEEP_MS
+    if (!this.#hasWork()) {
+      this.#tellTakenBack()
+      return SWEEP_MS
+    }
     const answer = await this.#options.backend.sweep(this.session)
     this.#answered()
+    if (answer.status === 'ok') this.#takenBack += answer.takenBack
+    if (answer.status !== 'ok' || answer.nextDueMs !== 0) this.#tellTakenBack() // else the next sweep takes more
     if (answer.status === 'grace') return SWEEP_MS
     const { nextDueMs = Number.POSITIVE_INFINITY } = answer
     if (answer.status === 'skip') return Math.min(SKIPPED_MS, Math.max(BACKLOG_MS, nextDueMs))
     if (nextDueMs === 0) return BACKLOG_MS
     // what is due a moment after the next turn is waited for instead: a worker that seems dead is looked at again when that is due
     return nextDueMs < SWEEP_MS + SHORTEST_SWEEP_MS ? Math.max(SHORTEST_SWEEP_MS, nextDueMs) : SWEEP_MS
+  }
+
+  /** Told by the process that swept, once for all that one sweep after the other has taken. */
+  #tellTakenBack(): void {
+    if (this.#takenBack === 0) return
+    const branches = counted(this.#takenBack, 'branch', 'branches')
+    this.#takenBack = 0
+    const message = `took back ${branches}: whoever had them is gone, stands still or was too late`
+    this.#options.emitter.emit('log', { level: 'warn', message })
   }
 
   #hasWork(): boolean {

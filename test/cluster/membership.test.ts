@@ -1,4 +1,4 @@
-import type { Grant, GroupSpec, SessionInfo } from '../../lib/backend/backend.js'
+import type { Grant, GroupSpec, SessionInfo, SweepAnswer } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/backend/packed.js'
 import { Membership, type HeldGrant } from '../../lib/cluster/membership.js'
 import { Arrivals } from '../../lib/engine/arrivals.js'
@@ -212,6 +212,32 @@ describe('a membership', () => {
     // and the new session is kept
     await faulty.pass(3 * TTL_MS)
     expect((await faulty.near.inspect.sessions()).map(({ session }) => session)).toContain('s')
+  })
+
+  it('tells once what its sweeps took back from a process that is gone, also where one sweep was not enough', async () => {
+    await dispatch(faulty, 1)
+    const left: SweepAnswer[] = [
+      { status: 'ok', takenBack: 256, promoted: 0, nextDueMs: 0 },
+      { status: 'ok', takenBack: 44, promoted: 0, nextDueMs: undefined },
+    ]
+    const idle: SweepAnswer = { status: 'ok', takenBack: 0, promoted: 0, nextDueMs: undefined }
+    const backend = new Proxy(faulty.backend, {
+      get: (target, name) => {
+        if (name === 'sweep') return () => Promise.resolve(left.shift() ?? idle)
+        const found: unknown = Reflect.get(target, name)
+        return typeof found === 'function' ? (found.bind(target) as unknown) : found
+      },
+    })
+    const joined = await join({ ...faulty, clock: faulty.clock, backend })
+    joined.arrivals.expect('run/0')
+    await faulty.pass(2_000)
+    left.push({ ...idle, takenBack: 1 })
+    await faulty.pass(2_000)
+    const gone = 'whoever had them is gone, stands still or was too late'
+    expect(joined.events.filter((event) => event.includes('took back'))).toEqual([
+      `warn: took back 300 branches: ${gone}`,
+      `warn: took back 1 branch: ${gone}`,
+    ])
   })
 
   it('W4: hands back what it was granted by an answer that never arrived, with no attempt spent', async () => {
