@@ -2,6 +2,8 @@
  * This process's place among the others: its session in the store, from its opening to its end. Hides how the session is renewed, who
  * sweeps and when, what happens after the store was away, and that a process taken for dead registers again. Clients and workers alike
  * have one; in the embedded store, which cannot be away, little of it is needed.
+ *
+ * This file is long because renewing, sweeping and comparing share one state: whether the session is registered, lost or closed.
  */
 import type { Backend, Grant, KeepAlive, SessionInfo, SettleRange, Token } from '../backend/backend.js'
 import { EMPTY_BYTES } from '../backend/packed.js'

@@ -1,5 +1,6 @@
 -- How branches move between states and what follows from it, as in the kernel's transitions. All of it changes the picture only; `commit`
--- writes it. From the first write on nothing is read.
+-- writes it. From the first write on nothing is read. This file is long because its moves call each other in a circle: what ends a branch may
+-- release its group, which may end a run, which closes groups and gives branches back.
 local MOST_GROUPS, MOST_WAITING, MOST_TOLD_BYTES = 96, 256, 4096
 local toClose, closeLater, placeLater, rings, due, dueGone, delayedDue, owned, deadLetters, saves = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
 local newLanes, dropped, promotedGone, lanes, leaving, woken, lessened, waiting = {}, {}, {}, {}, {}, {}, {}, nil
