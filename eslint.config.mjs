@@ -1,6 +1,6 @@
 /**
  * typescript-eslint's strict, type-checked rules for all TypeScript, plus what style.md of the project asks for and a machine can see.
- * The import rule and the ban on clocks are tests (test/ground), because they need to say more than a rule can.
+ * The import rule and the ban on clocks are tests (test/repo-rules), because they need to say more than a rule can.
  */
 import { defineConfig } from 'eslint/config'
 import tseslint from 'typescript-eslint'

@@ -16,7 +16,7 @@ export default {
     // it exports under the condition `import` only, and jest asks with `require`
     '^canonicalize$': '<rootDir>/node_modules/canonicalize/lib/canonicalize.js',
     '^graflow$': '<rootDir>/lib/index.ts',
-    '^graflow/worker$': '<rootDir>/lib/worker.ts',
+    '^graflow/worker$': '<rootDir>/worker/index.ts',
     '^graflow/testing$': '<rootDir>/lib/testing.ts',
   },
   transform: {

@@ -3,9 +3,9 @@
  * `npx tsx bench/kernel.ts` prints a markdown table of nanoseconds a branch: the fastest of many rounds for
  * each part, which is what other work on the machine disturbs least. At one branch the clock itself is a good part of it.
  */
-import type { GroupSpec, Packed, SettleKind } from '../lib/backend/backend.js'
+import type { GroupSpec, SettleKind } from '../lib/backend/backend.js'
 import { Kernel } from '../lib/backend/kernel/kernel.js'
-import { concat, slice } from '../lib/backend/packed.js'
+import { concat, slice, type Packed } from '../lib/values/packed-items.js'
 
 const SIZES = [1, 100, 10_000, 100_000]
 const BATCHES = [256, 4_096]

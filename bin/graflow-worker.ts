@@ -9,7 +9,7 @@ import { hostname } from 'node:os'
 import { ERROR_CODES, GraflowError } from '../lib/errors.js'
 import { WORKER_OPTIONS } from '../lib/options.js'
 import { systemClock } from '../lib/time.js'
-import { Worker } from '../lib/worker.js'
+import { Worker } from '../worker/index.js'
 import { writeLog } from './log.js'
 import { type Command, readSettings } from './settings.js'
 

@@ -42,7 +42,7 @@ export type {
   Workflow,
 } from './flow/types.js'
 export type { Channel, ChannelAccess, Logger, TaskContext, WriteOptions } from './flow/context.js'
-export type { GroupOptions, RetryOptions, TaskOptions, WorkflowOptions } from './flow/expression.js'
+export type { GroupOptions, RetryOptions, TaskOptions, WorkflowOptions } from './flow/node-options.js'
 export type {
   Address,
   BranchOutcome,
@@ -53,5 +53,5 @@ export type {
   RunOptions,
   RunStatus,
 } from './producer/types.js'
-export type { Limits } from './engine/limits.js'
+export type { Limits } from './options.js'
 export type { Clock, Random } from './time.js'

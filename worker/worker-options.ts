@@ -1,7 +1,39 @@
 /** What a worker's options say: checked, and read as what they mean. */
 import { GraflowError } from '../lib/errors.js'
 import { CONNECT_OPTIONS, checkOptions, WORKER_OPTIONS } from '../lib/options.js'
-import type { WorkerOptions } from './worker.js'
+import type { AnyNode, JoinPolicy } from '../lib/flow/types.js'
+import type { LogFormat, LogLevel } from '../lib/observe/log-lines.js'
+import type { Limits } from '../lib/options.js'
+import type { Clock, Random } from '../lib/time.js'
+
+/** All are optional; docs/options.md has defaults and ranges. */
+export interface WorkerOptions {
+  /** Paths of modules, and tasks, flows, workflows and policies themselves. */
+  readonly tasks?: readonly (string | AnyNode | JoinPolicy<never, unknown>)[]
+  readonly redisUrl?: string
+  readonly redisHost?: string
+  readonly redisPort?: number
+  readonly redisDb?: number
+  readonly keyPrefix?: string
+  /** The same as keyPrefix. */
+  readonly redisKeyPrefix?: string
+  readonly workerId?: string
+  readonly maxConcurrentTasks?: number
+  /** `gpu:2` has at most two branches of queue gpu in flight here. */
+  readonly queues?: readonly string[]
+  readonly capabilities?: readonly string[]
+  readonly role?: 'auto' | 'worker' | 'leader' | 'observer'
+  readonly gracefulShutdownTimeoutMs?: number
+  readonly metricsPort?: number
+  readonly metricsHost?: string
+  readonly logLevel?: LogLevel
+  readonly logFormat?: LogFormat | 'auto'
+  readonly buildId?: string
+  readonly metadata?: Readonly<Record<string, string>> | readonly string[]
+  readonly limits?: Partial<Limits>
+  readonly clock?: Clock
+  readonly random?: Random
+}
 
 /** As given, with metadata as an object, and one name for the prefix. */
 type Checked = Omit<WorkerOptions, 'metadata' | 'redisKeyPrefix'> & {

@@ -2,7 +2,8 @@
 import { GraflowError } from '../lib/errors.js'
 import { EVENTS, type EventName, type EventOf, type Events, noSuchEvent } from '../lib/events.js'
 import { systemId } from '../lib/time.js'
-import type { WorkerCore, WorkerOptions } from './worker.js'
+import type { WorkerCore } from './worker.js'
+import type { WorkerOptions } from './worker-options.js'
 
 export interface WorkerPoolOptions extends WorkerOptions {
   /** How many at the start. */

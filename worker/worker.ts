@@ -6,12 +6,11 @@
  */
 import { hostname } from 'node:os'
 import type { Backend, SessionInfo } from '../lib/backend/backend.js'
-import { patient, type PatientBackend } from '../lib/backend/patient.js'
-import { Announcer } from '../lib/cluster/announcer.js'
-import { Membership } from '../lib/cluster/membership.js'
+import { patient, type PatientBackend } from '../lib/backend/retrying.js'
+import { Announcer } from '../lib/session/announcer.js'
+import { Membership } from '../lib/session/membership.js'
 import { Dropped } from '../lib/engine/cancellation.js'
 import { Engine } from '../lib/engine/engine.js'
-import { DEFAULT_LIMITS, type Limits } from '../lib/engine/limits.js'
 import { GraflowError } from '../lib/errors.js'
 import { Emitter, type Events, type WorkerStateName } from '../lib/events.js'
 import { expressionOf } from '../lib/flow/node.js'
@@ -19,42 +18,13 @@ import { isPolicy } from '../lib/flow/make.js'
 import type { AnyNode, JoinPolicy } from '../lib/flow/types.js'
 import { writeLogLines, type LogFormat, type LogLevel } from '../lib/observe/log-lines.js'
 import { Metrics } from '../lib/observe/metrics.js'
-import { checkOptions, LIMIT_OPTIONS } from '../lib/options.js'
+import { checkOptions, LIMIT_OPTIONS, DEFAULT_LIMITS, type Limits } from '../lib/options.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random } from '../lib/time.js'
 import { serveHealth, type HealthServer } from './health-server.js'
-import { HeldWork } from './held-work.js'
-import { checkNames, loadModules, type LoadedModule } from './loader.js'
-import { addressOf, checkWorkerOptions, isServing, queuesOf } from './worker-options.js'
-import { WorkerLoop, type WorkerCounters } from './worker-loop.js'
-
-/** All are optional; docs/options.md has defaults and ranges. */
-export interface WorkerOptions {
-  /** Paths of modules, and tasks, flows, workflows and policies themselves. */
-  readonly tasks?: readonly (string | AnyNode | JoinPolicy<never, unknown>)[]
-  readonly redisUrl?: string
-  readonly redisHost?: string
-  readonly redisPort?: number
-  readonly redisDb?: number
-  readonly keyPrefix?: string
-  /** The same as keyPrefix. */
-  readonly redisKeyPrefix?: string
-  readonly workerId?: string
-  readonly maxConcurrentTasks?: number
-  /** `gpu:2` has at most two branches of queue gpu in flight here. */
-  readonly queues?: readonly string[]
-  readonly capabilities?: readonly string[]
-  readonly role?: 'auto' | 'worker' | 'leader' | 'observer'
-  readonly gracefulShutdownTimeoutMs?: number
-  readonly metricsPort?: number
-  readonly metricsHost?: string
-  readonly logLevel?: LogLevel
-  readonly logFormat?: LogFormat | 'auto'
-  readonly buildId?: string
-  readonly metadata?: Readonly<Record<string, string>> | readonly string[]
-  readonly limits?: Partial<Limits>
-  readonly clock?: Clock
-  readonly random?: Random
-}
+import { HeldWork } from '../lib/session/holdings.js'
+import { checkNames, loadModules, type LoadedModule } from './task-modules.js'
+import { addressOf, checkWorkerOptions, isServing, queuesOf, type WorkerOptions } from './worker-options.js'
+import { WorkerLoop, type WorkerCounters } from '../lib/executor/executor.js'
 
 /** What a worker gets from whoever puts the rooms together. */
 export interface WorkerParts {

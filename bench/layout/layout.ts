@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
-import type { Packed } from '../../lib/backend/backend.js'
+import type { Packed } from '../../lib/values/packed-items.js'
 
 export const LAYOUT_NAMES = ['packed', 'compact', 'per-branch'] as const
 export type LayoutName = (typeof LAYOUT_NAMES)[number]

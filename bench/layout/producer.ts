@@ -3,7 +3,7 @@
  * reads all outcomes and checks them. Started by processes.ts only.
  */
 import type { Redis } from 'ioredis'
-import type { Packed } from '../../lib/backend/backend.js'
+import type { Packed } from '../../lib/values/packed-items.js'
 import { asText, flush, type Group, type Layout, type LayoutName, MOST_BYTES, SUCCEEDED, TAG } from './layout.js'
 import { connectTo, LAYOUTS, loadScripts } from './layouts.js'
 import { type RunsReport, type RunsRequest, serve } from './processes.js'

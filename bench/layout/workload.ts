@@ -1,5 +1,5 @@
 /** Inputs of a given size, what is done with each, and the sum that all outcomes of a group must have. */
-import type { Packed } from '../../lib/backend/backend.js'
+import type { Packed } from '../../lib/values/packed-items.js'
 
 /** `count` inputs of `bytes` each, every one different. */
 export function makeInputs(count: number, bytes: number): Packed {

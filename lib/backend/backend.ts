@@ -13,11 +13,7 @@
  * This file is long because it is one vocabulary, read from top to bottom: requests and answers use each other's words.
  */
 
-/** Items end to end: item i is `bytes[ends[i - 1] ?? 0 .. ends[i]]`. Neither array is changed by whoever receives it. */
-export interface Packed {
-  readonly bytes: Uint8Array
-  readonly ends: Uint32Array
-}
+import type { Packed } from '../values/packed-items.js'
 
 /** Proof of a grant, `<fence>.<nonce>`: only the holder of a branch's current token can settle it. */
 export type Token = string

@@ -1,15 +1,15 @@
 /** A run's shared state as handlers see it: values through the codec, numbers that can be added to, lists; the store keeps them. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Backend, ChannelAnswer, ChannelRequest, ChannelValue } from '../backend/backend.js'
-import { byteLength } from '../backend/packed.js'
+import { byteLength } from '../values/packed-items.js'
 import { GraflowError } from '../errors.js'
 import type { Channel, ChannelAccess, WriteOptions } from '../flow/context.js'
-import { decode, encode, tooLarge } from './codec.js'
+import { decode, encode, tooLarge } from '../values/codec.js'
 import type { Cancellation } from './cancellation.js'
 import { refusalOf, type Execution } from './execution.js'
 import { fullStore } from './graph-store.js'
-import type { Limits } from './limits.js'
-import { PackedWriter, valuesOf } from './packing.js'
+import { type Limits } from '../options.js'
+import { PackedWriter, valuesOf } from '../values/value-lists.js'
 
 const LONGEST_KEY = 256
 

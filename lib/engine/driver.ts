@@ -5,12 +5,12 @@
 import type { EndState, RunRecord, Token } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import { Cancellation, Dropped } from './cancellation.js'
-import { decode, encode } from './codec.js'
+import { decode, encode } from '../values/codec.js'
 import { endOf, type Engine } from './engine.js'
 import { Execution, NO_SLOT, type Frame, type GraphInUse, type Slot } from './execution.js'
 import { taskError } from './failure.js'
 import { EndRun, originOf } from './interpreter.js'
-import { NO_BYTES } from './packing.js'
+import { EMPTY_BYTES } from '../values/packed-items.js'
 
 /** A run that this process holds. */
 export interface HeldRun {
@@ -134,7 +134,7 @@ const runTimeout = (runId: string, timeoutMs: number | undefined): GraflowError 
 export function outcomeOfRun({
   runId,
   state,
-  value = NO_BYTES,
+  value = EMPTY_BYTES,
   timeoutMs,
 }: Pick<RunRecord, 'runId' | 'state' | 'value' | 'timeoutMs'>):
   | { readonly value: unknown }

@@ -5,7 +5,7 @@
 import type { Holder, SavedValues } from '../backend/backend.js'
 import type { Graph } from '../graph/graph.js'
 import { Cancellation, Dropped } from './cancellation.js'
-import { PackedWriter } from './packing.js'
+import { PackedWriter } from '../values/value-lists.js'
 import type { Code } from './registry.js'
 
 /** The right to occupy a worker. A branch that waits at an inner barrier gives it back for that time. */

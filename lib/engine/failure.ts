@@ -1,8 +1,8 @@
 /** What an error means: whether the task is started again and when, and how it is reported once it is not. */
 import { GraflowError } from '../errors.js'
-import type { RetryOptions } from '../flow/expression.js'
+import type { RetryOptions } from '../flow/node-options.js'
 import type { Random } from '../time.js'
-import { errorFromRecord, errorToRecord, isError } from './error-record.js'
+import { errorFromRecord, errorToRecord, isError } from '../values/error-record.js'
 
 /** Which start of which task failed. */
 export interface FailedStart {

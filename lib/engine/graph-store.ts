@@ -9,7 +9,7 @@ import { GraflowError } from '../errors.js'
 import { graphHash } from '../graph/canonical.js'
 import type { Graph } from '../graph/graph.js'
 import { GRAPH_LIMITS } from '../graph/limits.js'
-import { packGraph, unpackGraph } from '../graph/pack.js'
+import { packGraph, unpackGraph } from '../graph/compressed-graph.js'
 import type { Clock, Random } from '../time.js'
 
 /** Hashes of which it is known that the store has had the graph. */

@@ -1,14 +1,15 @@
 /** From a group's node and its input to what is dispatched: the spec, the packed inputs, and how its members are called. */
-import type { GroupSpec, Packed, ReleaseRule } from '../backend/backend.js'
+import { type Packed, packOne } from '../values/packed-items.js'
+import type { GroupSpec, ReleaseRule } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
-import type { TaskOptions } from '../flow/expression.js'
+import type { TaskOptions } from '../flow/node-options.js'
 import type { EachNode, Graph, GraphJoin, GraphNode, GroupNode } from '../graph/graph.js'
 import { groupSegment } from '../graph/locate.js'
-import { encode, tooLarge } from './codec.js'
+import { encode, tooLarge } from '../values/codec.js'
 import { fullPath, type GraphInUse } from './execution.js'
-import type { Limits } from './limits.js'
-import { packedOne, PackedWriter } from './packing.js'
-import { isSamePlacement, placementOfBranch, placementOfGroup, tasksInPlace, type Placement } from './placement.js'
+import { type Limits } from '../options.js'
+import { PackedWriter } from '../values/value-lists.js'
+import { isSamePlacement, placementOfBranch, placementOfGroup, tasksInPlace, type Placement } from './routing.js'
 
 /** A group that is about to be dispatched. */
 export interface GroupPlan {
@@ -164,7 +165,7 @@ export function planGroup(
   }
   const shared =
     items === undefined
-      ? packedOne(encode(input, `the input of the group at ${place}`, by.limits.sharedInputBytes, 'sharedInputBytes'))
+      ? packOne(encode(input, `the input of the group at ${place}`, by.limits.sharedInputBytes, 'sharedInputBytes'))
       : undefined
   return {
     spec: specOf(by, use, place, staticPath, size, {
@@ -193,7 +194,7 @@ export function planOne(
 ): GroupPlan {
   const place = fullPath(use, path)
   checkDepth(by, place)
-  const packed = packedOne(encode(input, `the input at ${place}`, by.limits.itemBytes, 'itemBytes'))
+  const packed = packOne(encode(input, `the input at ${place}`, by.limits.itemBytes, 'itemBytes'))
   return {
     spec: specOf(by, use, place, staticPath, 1, {
       shared: true,

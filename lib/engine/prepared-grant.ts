@@ -4,12 +4,13 @@
  */
 import type { Grant, GroupSpec, Holder } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
-import type { TaskExpression, TaskOptions } from '../flow/expression.js'
+import type { TaskExpression } from '../flow/expression.js'
+import type { TaskOptions } from '../flow/node-options.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { groupSegment, nodeAt } from '../graph/locate.js'
 import { fullPath, type ExecutionFacts, type GraphInUse } from './execution.js'
-import { PackedReader } from './packing.js'
-import { isPlaced, isSamePlacement, placementOfTask } from './placement.js'
+import { PackedReader } from '../values/value-lists.js'
+import { isPlaced, isSamePlacement, placementOfTask } from './routing.js'
 import type { Code } from './registry.js'
 
 /** A task that runs where its branch was acquired, without the interpreter. */

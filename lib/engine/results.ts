@@ -4,11 +4,11 @@ import { GraflowError } from '../errors.js'
 import type { Expression } from '../flow/expression.js'
 import type { EachNode, Graph, GraphNode, GroupNode } from '../graph/graph.js'
 import { groupSegment, nodeAt, pathsOf, pathUnder, staticPath } from '../graph/locate.js'
-import { decode } from './codec.js'
-import { Collected } from './collected.js'
+import { decode } from '../values/codec.js'
+import { Collected } from './group-outcomes.js'
 import { namesOf, termsOfGroup } from './group-plan.js'
 import { joinResult } from './joins.js'
-import { decodeItem } from './packing.js'
+import { decodeItem } from '../values/value-lists.js'
 
 /** Where results are looked for. */
 interface Source {

@@ -12,7 +12,7 @@ import { HandlerContext, type StartFacts } from './context.js'
 import type { Execution, Frame, GraphInUse, Slot } from './execution.js'
 import { isRetryable, retryDelayMs, taskError } from './failure.js'
 import { EndRun, originOf, type Interpreter } from './interpreter.js'
-import type { PackedWriter } from './packing.js'
+import type { PackedWriter } from '../values/value-lists.js'
 import type { DirectTask, PreparedBranch } from './prepared-grant.js'
 import { isPending, noHandler, start, threwByHandler, type Started, type StartServices } from './start.js'
 

@@ -10,15 +10,14 @@ import type {
   EachExpression,
   Expression,
   GroupExpression,
-  GroupOptions,
   Handler,
   Join,
   LoopExpression,
   SequenceExpression,
   TaskExpression,
   WorkflowExpression,
-  WorkflowOptions,
 } from './expression.js'
+import type { GroupOptions, WorkflowOptions } from './node-options.js'
 import { FLOW_LIMITS } from './limits.js'
 import { checkName } from './names.js'
 import { didYouMean } from './nearest.js'

@@ -8,7 +8,8 @@
  *
  * Sequences are walked, not recursed into; the rest is at most as deep as flows may be nested.
  */
-import type { EachExpression, Expression, GroupExpression, GroupOptions, Join } from './expression.js'
+import type { EachExpression, Expression, GroupExpression, Join } from './expression.js'
+import type { GroupOptions } from './node-options.js'
 
 /** A group's options, in the order in which they are printed. */
 const OPTION_ORDER = [

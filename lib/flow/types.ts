@@ -14,7 +14,7 @@
  * - One signature, or overloads told apart by their arity, so that "No overload matches" does not appear.
  */
 import type { GraflowError } from '../errors.js'
-import type { GroupOptions, TaskOptions, WorkflowOptions } from './expression.js'
+import type { GroupOptions, TaskOptions, WorkflowOptions } from './node-options.js'
 
 // ------------------------------------------------------------------------------------------------------------------ nodes
 

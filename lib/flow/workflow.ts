@@ -1,5 +1,5 @@
 /** Giving a flow a public name. */
-import type { WorkflowOptions } from './expression.js'
+import type { WorkflowOptions } from './node-options.js'
 import { makeWorkflow } from './make.js'
 import { checkName } from './names.js'
 import { expressionOf, nodeOf } from './node.js'

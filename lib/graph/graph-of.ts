@@ -4,7 +4,8 @@
  */
 import { GraflowError } from '../errors.js'
 import { tasksOf } from '../flow/collect.js'
-import type { Expression, Join, TaskOptions } from '../flow/expression.js'
+import type { Expression, Join } from '../flow/expression.js'
+import type { TaskOptions } from '../flow/node-options.js'
 import type { Graph, GraphJoin, GraphNode } from './graph.js'
 import { GRAPH_LIMITS } from './limits.js'
 import { checkGraph } from './validate.js'

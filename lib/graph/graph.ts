@@ -11,7 +11,7 @@
  *
  * So `0 >> (1/0 | 1/1 >> …) >> 2`: in `fetch >> ((a >> sub) | b) >> store`, `sub` is `1/0/1` and `store` is `2`.
  */
-import type { GroupOptions, TaskOptions, WorkflowOptions } from '../flow/expression.js'
+import type { GroupOptions, TaskOptions, WorkflowOptions } from '../flow/node-options.js'
 
 export type GraphJoin =
   | { readonly kind: 'strict' }

@@ -1,5 +1,5 @@
 /** The words of a drawing, the same in Mermaid and SVG: what a node is called, and what its options ask for. */
-import type { GroupOptions, RetryOptions, TaskOptions, WorkflowOptions } from '../flow/expression.js'
+import type { GroupOptions, RetryOptions, TaskOptions, WorkflowOptions } from '../flow/node-options.js'
 import type { EachNode, Graph, GraphNode, GroupNode, LoopNode, TaskNode, WorkflowNode } from './graph.js'
 
 /** A group or choose with more than these is drawn as its first few and a count. */

@@ -4,7 +4,7 @@
  * read, has no key that this version does not know, and was made without touching a prototype.
  */
 import { GraflowError, type ErrorCode } from '../errors.js'
-import type { GroupOptions, TaskOptions } from '../flow/expression.js'
+import type { GroupOptions, TaskOptions } from '../flow/node-options.js'
 import { checkName, type NameKind } from '../flow/names.js'
 import { checkGroupOptions, checkLoopOptions, checkTaskOptions, checkWorkflowOptions } from '../flow/options.js'
 import { assertCarriable, placeOf, rememberCarriable } from './canonical.js'

@@ -1,12 +1,14 @@
 /** Outcomes of a run's branches as they arrive, read from the store group by group; nothing is lost if the reader is slow. */
 import type { GroupStatus, OutcomesPage } from '../backend/backend.js'
-import { decodeItem } from '../engine/packing.js'
+import { decodeItem } from '../values/value-lists.js'
 import { GraflowError } from '../errors.js'
 import type { OutcomeStatus } from '../events.js'
 import type { Outcome } from '../flow/types.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { groupSegment, nodeAt } from '../graph/locate.js'
-import { isEnded, newsOf, runNotFound, type HandleServices } from './handle-services.js'
+import { isEnded } from '../engine/driver.js'
+import { changesOf } from './follow-run.js'
+import { runNotFound, type HandleServices } from './handle-services.js'
 import type { BranchOutcome } from './types.js'
 
 /** All branches of all groups of the run, those so far first; ends when the run is over. */
@@ -17,7 +19,7 @@ export async function* branchOutcomes(
   const { backend, closed } = services
   const positions = new Map<string, number>()
   const over = new Set<string>()
-  const news = newsOf(runId, services, ['group', 'settled', 'state'])
+  const news = changesOf(runId, services, ['group', 'settled', 'state'])
   try {
     for (;;) {
       const changed = news.next()

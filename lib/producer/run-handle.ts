@@ -1,8 +1,8 @@
 /** A run as its holder sees it: questions to the store, and what it tells of changes. Where the run is driven makes no difference. */
 import type { GroupStatus, RunRecord } from '../backend/backend.js'
 import { cancelled } from '../engine/engine.js'
-import { encode } from '../engine/codec.js'
-import { outcomeOfRun } from '../engine/driver.js'
+import { encode } from '../values/codec.js'
+import { isEnded, outcomeOfRun } from '../engine/driver.js'
 import { readResult } from '../engine/results.js'
 import { FORWARDED, type RunEvent } from '../events.js'
 import { expressionOf } from '../flow/node.js'
@@ -10,7 +10,8 @@ import type { AnyNode } from '../flow/types.js'
 import { nodeAt } from '../graph/locate.js'
 import { branchOutcomes } from './branch-outcomes.js'
 import { Channelled } from './channelled.js'
-import { isEnded, newsOf, runGone, runNotFound, type HandleServices } from './handle-services.js'
+import { changesOf } from './follow-run.js'
+import { runGone, runNotFound, type HandleServices } from './handle-services.js'
 import type { BranchOutcome, GroupProgress, Run, RunStatus } from './types.js'
 
 const RUN_EVENTS = ['run:state', ...FORWARDED] as const satisfies readonly RunEvent['type'][]
@@ -141,7 +142,7 @@ export class RunHandle implements Run<unknown> {
         return resultOf({ runId: this.id, ...end, timeoutMs: undefined })
       }
     }
-    const news = newsOf(this.id, this.#services, ['state'])
+    const news = changesOf(this.id, this.#services, ['state'])
     let wasSeen = driven !== undefined
     try {
       for (;;) {

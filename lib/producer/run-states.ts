@@ -3,10 +3,10 @@
  * drives tells of its own end, and is watched only while somebody listens; of other runs the store is asked.
  */
 import type { RunRecord } from '../backend/backend.js'
-import { AnnouncedEvents } from '../cluster/announcer.js'
+import { AnnouncedEvents } from '../session/announcer.js'
 import { isEnded, outcomeOfRun, type DriveEnd } from '../engine/driver.js'
 import { FORWARDED, type RunStateName } from '../events.js'
-import { followRun, isDistant, type FollowServices } from './handle-services.js'
+import { followRun, isDistant, type FollowServices } from './follow-run.js'
 
 interface Told {
   readonly runId: string

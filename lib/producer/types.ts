@@ -2,7 +2,7 @@
 import type { GraflowError } from '../errors.js'
 import type { Events, OutcomeStatus, RunEvent, RunStateName } from '../events.js'
 import type { AnyNode, In, JoinPolicy, NeedsNoInput, Node, Out, Outcome } from '../flow/types.js'
-import type { Limits } from '../engine/limits.js'
+import { type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
 
 /** Where the store is. Absent, or `memory:`: in this process. */

@@ -1,5 +1,5 @@
 /** Acquiring: who is granted what, in which order, and under which token. */
-import { itemCount } from '../../lib/backend/packed.js'
+import { itemCount } from '../../lib/values/packed-items.js'
 import { bytes, packed, text, texts, type UseWorld } from './world.js'
 
 export function describeAcquire(useWorld: UseWorld): void {

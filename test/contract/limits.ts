@@ -1,5 +1,5 @@
 /** Bounds: a full store takes no new work and lets what is there finish; calls that are too large are refused whole. */
-import type { Packed } from '../../lib/backend/backend.js'
+import type { Packed } from '../../lib/values/packed-items.js'
 import { bytes, packed, texts, type UseWorld } from './world.js'
 
 const many = (count: number, length: number): Packed => ({

@@ -11,7 +11,6 @@ import type {
   OpenRequest,
   OutcomeKind,
   Grant,
-  Packed,
   RunActivity,
   SessionInfo,
   SettleAnswer,
@@ -20,7 +19,7 @@ import type {
   StepAnswer,
   StepRequest,
 } from '../../lib/backend/backend.js'
-import { item, itemCount, pack } from '../../lib/backend/packed.js'
+import { item, itemCount, pack, type Packed } from '../../lib/values/packed-items.js'
 
 /** Lengths that a test shortens, so that a real clock can wait for them. */
 export interface HarnessOptions {

@@ -5,11 +5,11 @@
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
 import type { Backend } from '../../lib/backend/backend.js'
 import { Engine } from '../../lib/engine/engine.js'
-import { DEFAULT_LIMITS } from '../../lib/engine/limits.js'
+import { DEFAULT_LIMITS } from '../../lib/options.js'
 import { Emitter } from '../../lib/events.js'
 import { Client } from '../../lib/producer/client.js'
 import { systemClock, systemId, type Clock, type Random } from '../../lib/time.js'
-import { WorkerLoop } from '../../worker/worker-loop.js'
+import { WorkerLoop } from '../../lib/executor/executor.js'
 
 /** What a process holds on to. */
 export interface Held {

@@ -1,6 +1,6 @@
 import { connect, each, par, seq, task, type GraflowError } from 'graflow'
 import type { Inspector, RunRecord } from '../../lib/backend/backend.js'
-import { encode } from '../../lib/engine/codec.js'
+import { encode } from '../../lib/values/codec.js'
 import { readResult } from '../../lib/engine/results.js'
 import { expressionOf } from '../../lib/flow/node.js'
 import { graphOf } from '../../lib/graph/graph-of.js'

@@ -4,7 +4,7 @@
  */
 import { each } from 'graflow'
 import type { Backend } from '../../lib/backend/backend.js'
-import { pack } from '../../lib/backend/packed.js'
+import { pack } from '../../lib/values/packed-items.js'
 import { loadScripts } from '../../lib/backend/redis/scripts.js'
 import { bytes, text } from '../contract/world.js'
 import { FaultProxy, type FaultKind } from '../support/fault-proxy.js'

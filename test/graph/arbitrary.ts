@@ -1,6 +1,7 @@
 /** Random flows: any kind of node, join and option, valid by construction, and shared parts among them. */
 import fc from 'fast-check'
-import type { Expression, GroupOptions, Join, TaskOptions, WorkflowOptions } from '../../lib/flow/expression.js'
+import type { Expression, Join } from '../../lib/flow/expression.js'
+import type { GroupOptions, TaskOptions, WorkflowOptions } from '../../lib/flow/node-options.js'
 import {
   makeChoose,
   makeConfigured,

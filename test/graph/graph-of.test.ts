@@ -5,8 +5,8 @@ import type {
   Handler,
   SequenceExpression,
   TaskExpression,
-  TaskOptions,
 } from '../../lib/flow/expression.js'
+import type { TaskOptions } from '../../lib/flow/node-options.js'
 import { canonicalText, graphHash } from '../../lib/graph/canonical.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
 import { thrown } from '../thrown.js'

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { canonicalBytes, canonicalText, graphHash } from '../../lib/graph/canonical.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
 import { nodeAt, pathsOf, places, staticPath } from '../../lib/graph/locate.js'
-import { packGraph, unpackGraph } from '../../lib/graph/pack.js'
+import { packGraph, unpackGraph } from '../../lib/graph/compressed-graph.js'
 import { parseGraph } from '../../lib/graph/validate.js'
 import { anyExpression } from './arbitrary.js'
 

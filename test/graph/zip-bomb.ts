@@ -2,7 +2,7 @@
 import { constants, deflateRawSync } from 'node:zlib'
 import { GraflowError } from '../../lib/errors.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
-import { packGraph, unpackGraph } from '../../lib/graph/pack.js'
+import { packGraph, unpackGraph } from '../../lib/graph/compressed-graph.js'
 import { L3 } from './everything.js'
 
 const MIB = 1024 * 1024

@@ -1,5 +1,5 @@
 /** What must be true of the kernel's state between any two operations, and a picture of it for comparing. */
-import { item } from '../../lib/backend/packed.js'
+import { item } from '../../lib/values/packed-items.js'
 import type { Group } from '../../lib/backend/kernel/group.js'
 import { isServedBefore } from '../../lib/backend/kernel/ready-queue.js'
 import type { KernelState } from '../../lib/backend/kernel/state.js'

@@ -1,8 +1,8 @@
 import type { RunActivity, RunRecord } from '../../lib/backend/backend.js'
-import { encode } from '../../lib/engine/codec.js'
+import { encode } from '../../lib/values/codec.js'
 import type { DriveEnd } from '../../lib/engine/driver.js'
 import { Emitter } from '../../lib/events.js'
-import type { FollowServices } from '../../lib/producer/handle-services.js'
+import type { FollowServices } from '../../lib/producer/follow-run.js'
 import { RunStates } from '../../lib/producer/run-states.js'
 import { seededRandom, manualClock } from 'graflow/testing'
 

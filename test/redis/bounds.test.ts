@@ -1,6 +1,6 @@
 /** What happens beyond the bounds of one call, and what is left behind when much goes at once. */
 import type { Backend, GroupSpec, Holder, SettleKind, Token } from '../../lib/backend/backend.js'
-import { pack } from '../../lib/backend/packed.js'
+import { pack } from '../../lib/values/packed-items.js'
 import { bytes } from '../contract/world.js'
 import { sharedRedis } from '../support/shared-redis.js'
 import { closeAll, infoOf, stage, type Staged, until } from './stage.js'

@@ -13,7 +13,7 @@ import type {
   StepRequest,
 } from '../../lib/backend/backend.js'
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
-import { item, itemCount, pack } from '../../lib/backend/packed.js'
+import { item, itemCount, pack } from '../../lib/values/packed-items.js'
 import { manualClock, seededRandom } from '../../lib/time.js'
 import { bytes, infoOf, text } from '../contract/world.js'
 import { sharedRedis } from '../support/shared-redis.js'

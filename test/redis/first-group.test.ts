@@ -1,6 +1,6 @@
 /** The first group of a run goes with its opening, in one call; what comes of it is as if both had gone alone. */
 import type { Backend, GroupSpec, OpenAnswer, StepAnswer, StepRequest } from '../../lib/backend/backend.js'
-import { pack } from '../../lib/backend/packed.js'
+import { pack } from '../../lib/values/packed-items.js'
 import { bytes } from '../contract/world.js'
 import { sharedRedis } from '../support/shared-redis.js'
 import { closeAll, infoOf, stage, type Staged } from './stage.js'

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import type { Grant } from '../../lib/backend/backend.js'
-import { pack, slice } from '../../lib/backend/packed.js'
+import { pack, slice } from '../../lib/values/packed-items.js'
 import { openRedisBackend } from '../../lib/backend/redis/redis-backend.js'
 import { keysOf, tagOf, type Keys } from '../../lib/backend/redis/keys.js'
 import { bytes, type Harness, World } from '../contract/world.js'

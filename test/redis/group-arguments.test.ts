@@ -1,5 +1,5 @@
 import type { GroupSpec } from '../../lib/backend/backend.js'
-import { pack } from '../../lib/backend/packed.js'
+import { pack } from '../../lib/values/packed-items.js'
 import { groupArguments } from '../../lib/backend/redis/operations/group-arguments.js'
 import { KNOB_DEFAULTS, type Store } from '../../lib/backend/redis/store.js'
 import { bytes } from '../contract/world.js'

@@ -1,6 +1,6 @@
 /** The head of each script says what the script does: its flags, parts, keys and answers are those of its text. */
 import { loadScripts, SCRIPT_NAMES } from '../../lib/backend/redis/scripts.js'
-import { tableRows, readDoc } from '../ground/doc-table.js'
+import { tableRows, readDoc } from '../repo-rules/doc-table.js'
 import { answersListed, answersReturned, headOf, isPart, keysUsed, luaTexts, shape } from './lua-sources.js'
 
 const scripts = [...luaTexts.keys()].filter((name) => !isPart(name))

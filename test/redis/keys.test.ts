@@ -1,6 +1,6 @@
 /** Every key has one name in code and one line in docs/redis.md. */
 import { keysOf, tagOf } from '../../lib/backend/redis/keys.js'
-import { readDoc, tableRows } from '../ground/doc-table.js'
+import { readDoc, tableRows } from '../repo-rules/doc-table.js'
 
 /** What the placeholders of the table are called, by how a function of keys.ts calls its argument. */
 const PLACEHOLDERS: Readonly<Record<string, readonly string[]>> = {

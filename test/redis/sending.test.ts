@@ -1,6 +1,6 @@
 /** A small group of quick tasks is granted at once to a session that waits with nothing in hand, and to nobody else. */
 import type { AcquireRequest, Grant, GroupSpec, Notice } from '../../lib/backend/backend.js'
-import { pack } from '../../lib/backend/packed.js'
+import { pack } from '../../lib/values/packed-items.js'
 import { bytes } from '../contract/world.js'
 import { privateRedis, sharedRedis } from '../support/shared-redis.js'
 import type { RedisServer } from '../support/redis-server.js'

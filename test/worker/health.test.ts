@@ -1,6 +1,6 @@
 /** What those who run a worker see of it over HTTP. */
 import { each, GraflowError, par, task } from 'graflow'
-import type { Worker } from '../../lib/worker.js'
+import type { Worker } from '../../worker/index.js'
 import { failureOf } from '../behaviours/support.js'
 import { SharedStore } from './shared-store.js'
 

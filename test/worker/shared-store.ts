@@ -3,10 +3,10 @@ import { Client } from '../../lib/producer/client.js'
 import type { Backend } from '../../lib/backend/backend.js'
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
 import { Engine } from '../../lib/engine/engine.js'
-import { DEFAULT_LIMITS } from '../../lib/engine/limits.js'
+import { DEFAULT_LIMITS } from '../../lib/options.js'
 import { Emitter } from '../../lib/events.js'
 import { systemClock, systemId, systemRandom } from '../../lib/time.js'
-import { Worker, type WorkerOptions } from '../../lib/worker.js'
+import { Worker, type WorkerOptions } from '../../worker/index.js'
 import { WorkerPoolCore, type WorkerPoolOptions } from '../../worker/worker-pool.js'
 
 export class SharedStore {

@@ -1,6 +1,6 @@
 /** Workers as objects, on a store in this process. */
 import { each, GraflowError, par, policy, seq, task, type TaskContext } from 'graflow'
-import type { Worker } from '../../lib/worker.js'
+import type { Worker } from '../../worker/index.js'
 import { failureOf } from '../behaviours/support.js'
 import { thrown } from '../thrown.js'
 import { Gate, SharedStore } from './shared-store.js'

@@ -2,8 +2,8 @@
  * Granting branches: in order over queues and lanes, contiguous ranges wherever there are such, one token for each call and group.
  * What a grant holds are views of what is stored, never copies, as long as the branches are neighbours.
  */
-import type { AcquireAnswer, AcquireRequest, Grant, Packed } from '../backend.js'
-import { byteLength } from '../packed.js'
+import type { AcquireAnswer, AcquireRequest, Grant } from '../backend.js'
+import { byteLength, type Packed } from '../../values/packed-items.js'
 import type { Group, Lease } from './group.js'
 import { isServedBefore, type Lane } from './ready-queue.js'
 import { asSet, isQuick, type Session, waitOf } from './sessions.js'

@@ -4,7 +4,7 @@
  * This file alone knows the layout. Loops over many branches live here, since they decide what a branch costs.
  */
 import type { OutcomeKind, SettleKind } from '../backend.js'
-import { MOST_COUNTED } from '../shapes.js'
+import { MOST_COUNTED } from '../request-checks.js'
 
 export type BranchState = 'ready' | 'leased' | 'delayed' | 'succeeded' | 'failed' | 'dead'
 

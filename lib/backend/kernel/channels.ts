@@ -2,8 +2,8 @@
  * The channels of one run: values, numbers and lists by key. A key past its time to live is absent from then on; it is dropped when it
  * is next met. Whoever calls has checked the holder and the memory already.
  */
-import type { ChannelAnswer, ChannelRequest, ChannelValue, Packed } from '../backend.js'
-import { itemCount, item as itemOf, pack } from '../packed.js'
+import type { ChannelAnswer, ChannelRequest, ChannelValue } from '../backend.js'
+import { itemCount, item as itemOf, pack, type Packed } from '../../values/packed-items.js'
 
 /** A list that grows at both ends: `front` is reversed. */
 interface StoredList {

@@ -3,8 +3,17 @@
  * leases are found by index and by token. It changes nothing outside itself: queue counters, sessions and notices are moved along
  * by transitions.ts, which is the only caller of most of this.
  */
-import type { GroupSpec, GroupState, OutcomeChunk, Packed, Token } from '../backend.js'
-import { byteLength, concat, EMPTY_BYTES, EMPTY_PACKED, item, pack, slice } from '../packed.js'
+import type { GroupSpec, GroupState, OutcomeChunk, Token } from '../backend.js'
+import {
+  byteLength,
+  concat,
+  EMPTY_BYTES,
+  EMPTY_PACKED,
+  item,
+  pack,
+  slice,
+  type Packed,
+} from '../../values/packed-items.js'
 import { type BranchState, BranchTable, type WithdrawnBranches } from './branch-table.js'
 import type { Children } from './children.js'
 import type { Due } from './due-queue.js'

@@ -9,7 +9,7 @@ import type {
   SavedValues,
   SessionStatus,
 } from '../backend.js'
-import { pack } from '../packed.js'
+import { pack } from '../../values/packed-items.js'
 import type { Group } from './group.js'
 import type { Queue } from './ready-queue.js'
 import type { KernelState } from './state.js'

@@ -1,7 +1,7 @@
 /** Opening a run: its record, and the root group whose one branch is the run itself. */
 import type { OpenAnswer, OpenRequest } from '../backend.js'
 import { RUNS_QUEUE, rootSpec } from '../root-spec.js'
-import { checkRunId } from '../shapes.js'
+import { checkRunId } from '../request-checks.js'
 import { grantTo } from './acquire.js'
 import { Group } from './group.js'
 import { Run } from './runs.js'

@@ -3,8 +3,8 @@
  * which is nearly every range, is counted in one loop, and the worker's own arrays become the stored outcomes.
  */
 import type { OutcomeKind, SettleAnswer, SettleRange, SettleRequest } from '../backend.js'
-import { gather, item } from '../packed.js'
-import { checkSettle } from '../shapes.js'
+import { gather, item } from '../../values/packed-items.js'
+import { checkSettle } from '../request-checks.js'
 import { isFinalKind } from './branch-table.js'
 import type { Group, Lease } from './group.js'
 import type { KernelState } from './state.js'

@@ -1,8 +1,8 @@
 /** A holder's step: save, open or fill a group, retire, end the run. Everything is checked before anything is written. */
 import { GraflowError } from '../../errors.js'
-import type { GroupSpec, Packed, StepAnswer, StepRequest } from '../backend.js'
-import { byteLength, EMPTY_PACKED, itemCount, slice } from '../packed.js'
-import { checkStep } from '../shapes.js'
+import type { GroupSpec, StepAnswer, StepRequest } from '../backend.js'
+import { byteLength, EMPTY_PACKED, itemCount, slice, type Packed } from '../../values/packed-items.js'
+import { checkStep } from '../request-checks.js'
 import { type AffinityHold, Group } from './group.js'
 import type { Run } from './runs.js'
 import type { KernelState } from './state.js'

@@ -4,7 +4,7 @@
  * settled a moment before is left alone. Any number of processes may call it.
  */
 import type { SweepAnswer } from '../backend.js'
-import { EMPTY_BYTES } from '../packed.js'
+import { EMPTY_BYTES } from '../../values/packed-items.js'
 import { removeSession, shortestTtlMs, SWEEP_GAP_MS, sweepIntervalMs } from './session.js'
 import type { KernelState } from './state.js'
 import { endRun, promote, purgePayloads, purgeRun, takeBack } from './transitions.js'

@@ -3,8 +3,8 @@
  * its queue's counters, its place in the lane, sessions, notices and bytes must move together. An operation validates first; from the
  * first call into this file on nothing is refused.
  */
-import type { EndState, OutcomeChunk, Packed, SavedValues } from '../backend.js'
-import { byteLength, EMPTY_BYTES, item, itemCount, pack } from '../packed.js'
+import type { EndState, OutcomeChunk, SavedValues } from '../backend.js'
+import { byteLength, EMPTY_BYTES, item, itemCount, pack, type Packed } from '../../values/packed-items.js'
 import { Children } from './children.js'
 import type { DelayedBranch, Group, Lease } from './group.js'
 import type { Run } from './runs.js'

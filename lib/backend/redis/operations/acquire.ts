@@ -4,7 +4,7 @@ import type { AcquireAnswer, AcquireRequest } from '../../backend.js'
 import { listOf, numberOf } from '../replies.js'
 import type { Store } from '../store.js'
 import { grantsFrom } from './grants.js'
-import { laneBookOf, listed } from './lane-book.js'
+import { laneBookOf, listed } from './lane-registry.js'
 import { unexpectedAnswer, wordOf } from './words.js'
 
 /** Lanes come one by one while flows are new; somebody who makes one with every call would keep others from ever asking. */

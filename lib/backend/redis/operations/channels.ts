@@ -1,7 +1,7 @@
 /** Channels: says what is asked in the words of the channel scripts, and their answers in those of the interface. */
 import { GraflowError } from '../../../errors.js'
 import type { ChannelAnswer, ChannelRequest, ChannelValue, Holder } from '../../backend.js'
-import { item, itemCount, pack } from '../../packed.js'
+import { item, itemCount, pack } from '../../../values/packed-items.js'
 import { bytesOf, listOf, numberOf, textOf } from '../replies.js'
 import type { Argument, Reply } from '../shard.js'
 import type { Store } from '../store.js'

@@ -1,6 +1,7 @@
 /** Grants as scripts answer them: 12 parts each (part-grants.lua). */
 import { GraflowError } from '../../../errors.js'
-import type { Grant, Packed } from '../../backend.js'
+import type { Packed } from '../../../values/packed-items.js'
+import type { Grant } from '../../backend.js'
 import { bytesOf, listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'

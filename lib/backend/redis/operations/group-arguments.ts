@@ -1,7 +1,7 @@
 /** How a group travels to the scripts that open it: part-opening.lua takes it apart. */
 import { GraflowError } from '../../../errors.js'
-import type { GroupSpec, Packed, ReleaseRule } from '../../backend.js'
-import { itemCount } from '../../packed.js'
+import type { GroupSpec, ReleaseRule } from '../../backend.js'
+import { itemCount, type Packed } from '../../../values/packed-items.js'
 import type { Argument } from '../shard.js'
 import type { Store } from '../store.js'
 import { encodeSpec } from './spec-codec.js'

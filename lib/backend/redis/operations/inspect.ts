@@ -14,7 +14,7 @@ import type {
   SavedValues,
   SessionStatus,
 } from '../../backend.js'
-import { pack } from '../../packed.js'
+import { pack } from '../../../values/packed-items.js'
 import { bytesOf, fieldsOf, listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'

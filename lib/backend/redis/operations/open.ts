@@ -1,9 +1,9 @@
 /** open: a run's record and its root group. */
 import { GraflowError } from '../../../errors.js'
 import type { OpenAnswer, OpenRequest, StepAnswer, StepRequest } from '../../backend.js'
-import { pack } from '../../packed.js'
+import { pack } from '../../../values/packed-items.js'
 import { rootSpec } from '../../root-spec.js'
-import { checkRunId } from '../../shapes.js'
+import { checkRunId } from '../../request-checks.js'
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Argument, Reply } from '../shard.js'
 import type { Store } from '../store.js'

@@ -3,7 +3,7 @@ import type { SessionAnswer, SessionRequest } from '../../backend.js'
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Store } from '../store.js'
 import { behindGrants, grantsFrom } from './grants.js'
-import { laneBookOf, listed } from './lane-book.js'
+import { laneBookOf, listed } from './lane-registry.js'
 import { unexpectedAnswer, wordOf } from './words.js'
 
 const ttlText = (ttlMs: number): string => (Number.isFinite(ttlMs) ? String(Math.ceil(ttlMs)) : 'inf')

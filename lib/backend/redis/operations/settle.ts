@@ -1,7 +1,7 @@
 /** settle: what became of branches, many grants in one call. */
 import type { OutcomeKind, SettleAnswer, SettleKind, SettleRange, SettleRequest } from '../../backend.js'
-import { item } from '../../packed.js'
-import { checkSettle } from '../../shapes.js'
+import { item } from '../../../values/packed-items.js'
+import { checkSettle } from '../../request-checks.js'
 import { listOf } from '../replies.js'
 import type { Argument } from '../shard.js'
 import type { Store } from '../store.js'

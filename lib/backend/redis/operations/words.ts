@@ -1,6 +1,7 @@
 /** What passes between the operations and their scripts: names in the form that scripts take, and packed lists as bytes. */
 import { GraflowError } from '../../../errors.js'
-import type { GroupSpec, Packed } from '../../backend.js'
+import type { Packed } from '../../../values/packed-items.js'
+import type { GroupSpec } from '../../backend.js'
 import type { Reply } from '../shard.js'
 
 /** The first word of an answer. */

@@ -1,0 +1,89 @@
+/** What every backend demands of a request before it looks at its state: counts that fit each other, numbers in range, limits of a call. */
+import { GraflowError } from '../errors.js'
+import type { BackendLimits, GroupSpec, SettleRequest, StepRequest } from './backend.js'
+import { byteLength, itemCount, type Packed } from '../values/packed-items.js'
+
+/** Errors and losses of a branch are counted in a byte each: counters stop here rather than wrap. */
+export const MOST_COUNTED = 255
+
+/** Throws INVALID_NAME for a run id that could not be told from a group's. */
+export function checkRunId(runId: string): void {
+  if (runId !== '' && !runId.includes('/')) return
+  throw new GraflowError('INVALID_NAME', `expected a run id without "/", got ${JSON.stringify(runId)}`)
+}
+
+/** Throws INTERNAL for a malformed step, INVALID_OPTION for terms that cannot be counted, LIMIT_EXCEEDED for too much in one call. */
+export function checkStep({ holder, runId, group, end, save }: StepRequest, limits: BackendLimits): void {
+  if (end !== undefined && (holder.gid !== runId || group !== undefined)) {
+    throw new GraflowError(
+      'INTERNAL',
+      `expected a run to be ended by its root branch and without a group, got ${holder.gid}`,
+    )
+  }
+  if (save !== undefined && save.paths.length !== itemCount(save.values)) {
+    throw new GraflowError('INTERNAL', 'expected as many saved values as paths')
+  }
+  if (group !== undefined) checkGroup(group.spec, group.from, group.inputs, limits)
+}
+
+function checkGroup(
+  spec: GroupSpec,
+  from: number,
+  inputs: Packed,
+  { itemsPerCall, bytesPerCall }: BackendLimits,
+): void {
+  const wanted = spec.shared ? 1 : spec.size
+  const isWhole = [spec.size, spec.limit, spec.attempts, spec.maxLosses, spec.timeoutMs, from].every(
+    Number.isSafeInteger,
+  )
+  const count = itemCount(inputs)
+  if (!isWhole || spec.size < 1 || from < 0 || from + count > wanted || !spec.gid.startsWith(`${spec.runId}/`)) {
+    throw new GraflowError(
+      'INTERNAL',
+      `the group ${spec.gid} is malformed: size ${spec.size}, inputs from ${from}: ${count}`,
+    )
+  }
+  const mostLosses = MOST_COUNTED - 1
+  if (spec.attempts < 0 || spec.attempts > MOST_COUNTED || spec.maxLosses < 0 || spec.maxLosses > mostLosses) {
+    const got = `${spec.attempts} and ${spec.maxLosses}`
+    throw new GraflowError(
+      'INVALID_OPTION',
+      `attempts must be 0 to ${MOST_COUNTED} and maxLosses 0 to ${mostLosses}, got ${got}`,
+    )
+  }
+  if (count > 1 && (count > itemsPerCall || byteLength(inputs) > bytesPerCall)) {
+    const most = `${itemsPerCall} inputs and ${bytesPerCall} bytes`
+    throw new GraflowError(
+      'LIMIT_EXCEEDED',
+      `expected at most ${most} a step, got ${count} and ${byteLength(inputs)}: fill the group in parts`,
+    )
+  }
+}
+
+/** Throws INTERNAL where lists of a range do not run in parallel, LIMIT_EXCEEDED for too much in one call. */
+export function checkSettle({ ranges }: SettleRequest, { itemsPerCall, bytesPerCall }: BackendLimits): void {
+  let count = 0
+  let bytes = 0
+  for (const range of ranges) {
+    const size = range.indexes.length
+    count += size
+    bytes += byteLength(range.values)
+    const delays = range.delaysMs?.length ?? size
+    if (range.kinds.length !== size || itemCount(range.values) !== size || delays !== size) {
+      throw new GraflowError(
+        'INTERNAL',
+        `expected as many kinds, values and delays as indexes (${size}) in a range of ${range.gid}`,
+      )
+    }
+    if (range.save !== undefined && range.save.paths.length !== itemCount(range.save.values)) {
+      throw new GraflowError('INTERNAL', 'expected as many saved values as paths')
+    }
+  }
+  if (count > 1 && (count > itemsPerCall || bytes > bytesPerCall)) {
+    const most = `${itemsPerCall} branches and ${bytesPerCall} bytes`
+    throw new GraflowError(
+      'LIMIT_EXCEEDED',
+      `expected at most ${most} a settle, got ${count} and ${bytes}: settle in parts`,
+    )
+  }
+}

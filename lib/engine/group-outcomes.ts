@@ -1,0 +1,140 @@
+/** What a released group left behind, by index of its branches. */
+import type { OutcomesPage } from '../backend/backend.js'
+import { GraflowError } from '../errors.js'
+import type { Outcome } from '../flow/types.js'
+import type { GroupPlan } from './group-plan.js'
+import { PackedReader } from '../values/value-lists.js'
+
+/** What must be known of a group to say what became of its branches. */
+export type CollectedPlan = Pick<GroupPlan, 'memberOf' | 'label'> & {
+  readonly spec: Pick<GroupPlan['spec'], 'size' | 'timeoutMs' | 'maxLosses'>
+}
+
+/** Outcomes of a released group, by index. Values are decoded once; outcome objects are made only where a join wants them. */
+export class Collected {
+  readonly #plan: CollectedPlan
+  readonly #statuses: Outcome<unknown>['status'][]
+  readonly #values: unknown[]
+  readonly succeeded: number[] = []
+  #known = 0
+
+  constructor(plan: CollectedPlan) {
+    this.#plan = plan
+    this.#statuses = new Array<Outcome<unknown>['status']>(plan.spec.size)
+    this.#values = new Array<unknown>(plan.spec.size)
+  }
+
+  /**
+   * Adds a page; the last one says what was withdrawn.
+   * @throws GraflowError INTEGRITY where the pages have not just one outcome for each branch: a barrier never passes with fewer
+   */
+  add(page: OutcomesPage): void {
+    for (const chunk of page.chunks) {
+      const reader = new PackedReader(chunk.values)
+      for (let i = 0; i < chunk.indexes.length; i += 1) {
+        const index = chunk.indexes[i] as number // i is in range
+        const kind = chunk.kinds[i] as Outcome<unknown>['status'] // runs in parallel
+        this.#put(index, kind)
+        if (kind === 'succeeded') this.succeeded.push(index)
+        // A start that a sweep took back after its deadline failed without a word.
+        const isSilent = chunk.values.ends[i] === (chunk.values.ends[i - 1] ?? 0)
+        this.#values[index] = isSilent ? undefined : reader.value(i)
+      }
+    }
+    page.withdrawn?.indexes.forEach((index, i) => {
+      this.#put(index, page.withdrawn?.kinds[i] ?? 'cancelled')
+    })
+    if (page.withdrawn !== undefined && this.#known !== this.#statuses.length) throw this.#wrongCount()
+  }
+
+  #put(index: number, status: Outcome<unknown>['status']): void {
+    if (index >= this.#statuses.length || this.#statuses[index] !== undefined) throw this.#wrongCount()
+    this.#statuses[index] = status
+    this.#known += 1
+  }
+
+  #wrongCount(): GraflowError {
+    const fault = `expected one outcome for each of the ${this.#statuses.length} branches of ${this.#plan.label}`
+    return new GraflowError('INTEGRITY', `${fault}, got others from the store`, {
+      details: { group: this.#plan.label },
+    })
+  }
+
+  /**
+   * Nobody could serve the group: what was withdrawn of it has failed with this, but for branches that are not to blame, which were not
+   * started. Where no branch is, all are.
+   */
+  giveUp(error: GraflowError, isBlamed: (index: number) => boolean): void {
+    const withdrawn = [...this.#statuses.entries()].flatMap(([index, status]) =>
+      status === 'skipped' || status === 'cancelled' ? [index] : [],
+    )
+    const blamed = withdrawn.filter(isBlamed)
+    for (const index of blamed.length > 0 ? blamed : withdrawn) {
+      this.#statuses[index] = 'failed'
+      this.#values[index] = error
+    }
+  }
+
+  /** In order of index, if every branch succeeded. */
+  get values(): readonly unknown[] | undefined {
+    return this.succeeded.length === this.#values.length ? this.#values : undefined
+  }
+
+  get counts(): { readonly succeeded: number; readonly failed: number; readonly withdrawn: number } {
+    const withdrawn = this.#statuses.reduce(
+      (count, status) => count + (status === 'cancelled' || status === 'skipped' ? 1 : 0),
+      0,
+    )
+    return {
+      succeeded: this.succeeded.length,
+      withdrawn,
+      failed: this.#statuses.length - this.succeeded.length - withdrawn,
+    }
+  }
+
+  outcomes(): Outcome<unknown>[] {
+    return this.#statuses.map((status, index): Outcome<unknown> => {
+      if (status === 'succeeded') return { status, value: this.#values[index] }
+      return { status, error: this.#errorOf(status, index) }
+    })
+  }
+
+  #errorOf(status: Exclude<Outcome<unknown>['status'], 'succeeded'>, index: number): GraflowError {
+    const member = this.#plan.memberOf(index)
+    const details = { member, index, group: this.#plan.label }
+    switch (status) {
+      case 'failed': {
+        const error = this.#values[index]
+        if (error === undefined)
+          return new GraflowError(
+            'TIMEOUT',
+            `${member} ran longer than its timeoutMs of ${this.#plan.spec.timeoutMs}, and its worker did not say so`,
+            { details },
+          )
+        return error instanceof GraflowError
+          ? error
+          : new GraflowError('INTEGRITY', `the error of ${member} cannot be read`, { cause: error, details })
+      }
+      case 'dead':
+        return new GraflowError(
+          'BRANCH_DEAD',
+          `${member} is dead: its workers were lost more than ${this.#plan.spec.maxLosses} times`,
+          { details },
+        )
+      case 'cancelled':
+        return new GraflowError(
+          'CANCELLED',
+          `${member} was withdrawn while it ran, since its group was decided without it`,
+          { details },
+        )
+      case 'skipped':
+        return new GraflowError(
+          'SKIPPED',
+          `${member} was withdrawn before it started, since its group was decided without it`,
+          { details },
+        )
+      default:
+        return status satisfies never
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/** Ranges to be settled, as calls that the store takes, and what came of such a call. */
+import type { BackendLimits, SettleAnswer, SettleRange } from '../backend/backend.js'
+import { byteLength } from '../values/packed-items.js'
+import type { TaskCounts } from '../events.js'
+import type { GrantInFlight } from './grant-in-flight.js'
+
+/** A range, whose it is, and how long its starts took, each on average. */
+export interface Unsettled {
+  readonly range: SettleRange
+  readonly grant: GrantInFlight
+  readonly meanMs: number
+}
+
+/** Ranges in as many lists as it takes to keep each within the limits of a call; each range alone is. */
+export function inCalls(all: readonly Unsettled[], { itemsPerCall, bytesPerCall }: BackendLimits): Unsettled[][] {
+  const calls: Unsettled[][] = []
+  let call: Unsettled[] = []
+  let items = 0
+  let bytes = 0
+  for (const unsettled of all) {
+    const { kinds, values } = unsettled.range
+    items += kinds.length
+    bytes += byteLength(values)
+    if (call.length === 0 || items > itemsPerCall || bytes > bytesPerCall) {
+      calls.push((call = []))
+      items = kinds.length
+      bytes = byteLength(values)
+    }
+    call.push(unsettled)
+  }
+  return calls
+}
+
+/** What the store counted of the ranges of a call: in all, and by task, without what counts elsewhere; what it refused as fenced, too. */
+export function countKinds(
+  call: readonly Unsettled[],
+  answers: readonly SettleAnswer[],
+): {
+  readonly succeeded: number
+  readonly failed: number
+  readonly retried: number
+  readonly fenced: number
+  readonly tasks: readonly TaskCounts[]
+} {
+  const byTask = new Map<string, { -readonly [K in keyof TaskCounts]: TaskCounts[K] }>()
+  const all = { succeeded: 0, failed: 0, retried: 0, fenced: 0 }
+  for (const [i, { range, grant, meanMs }] of call.entries()) {
+    const { kinds, indexes } = range
+    if (answers[i] !== 'ok') {
+      if (answers[i] === 'fenced') all.fenced += kinds.length
+      continue
+    }
+    let counts: { -readonly [K in keyof TaskCounts]: TaskCounts[K] } | undefined
+    for (const [k, kind] of kinds.entries()) {
+      if (kind === 'released') continue
+      const task = grant.labelOf(indexes[k] ?? 0)
+      if (task === undefined) continue
+      if (counts?.task !== task) {
+        counts = byTask.get(task) ?? { task, succeeded: 0, failed: 0, retried: 0, durationMs: 0 }
+        byTask.set(task, counts)
+      }
+      const outcome = kind === 'retry' ? 'retried' : kind
+      counts[outcome] += 1
+      counts.durationMs += meanMs
+      all[outcome] += 1
+    }
+  }
+  return { ...all, tasks: [...byTask.values()] }
+}

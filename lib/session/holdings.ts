@@ -1,0 +1,297 @@
+/**
+ * What one session holds, and what it hears of it: the runs that this process drives, and its worker loop with the branches in it. A client
+ * and a worker have one each.
+ */
+import type { Backend, Grant, Notice, SavedValues, SettleKind, Token } from '../backend/backend.js'
+import { Dropped } from '../engine/cancellation.js'
+import { encode } from '../values/codec.js'
+import { drive, isEnded, type Drive, type HeldRun } from '../engine/driver.js'
+import { cancelled, type Engine } from '../engine/engine.js'
+import type { Slot } from '../engine/execution.js'
+import { item, EMPTY_BYTES, packOne } from '../values/packed-items.js'
+import { GraflowError } from '../errors.js'
+import type { Emitter } from '../events.js'
+
+/** The slot that a driven run has while it does not wait at a barrier; `end` it when the run is over. */
+export interface RunSlot extends Slot {
+  end(): void
+}
+
+/** Whoever takes branches under this session, and has them in hand. */
+export interface BranchHolder {
+  /** Grants in hand; undefined while grants may be coming that are not known yet. */
+  known(): readonly { readonly gid: string; readonly token: Token }[] | undefined
+  /** The branches of this group that run here are not wanted any more; only those of one grant where a token is named. */
+  abortGroup(gid: string, reason: Error, as?: 'dropped' | 'released', token?: Token): void
+  /** There may be work. */
+  wake(): void
+  /** The store has granted this without being asked. */
+  receive(grant: Grant): void
+  /** Takes nothing new; what was not started goes back. */
+  quiet(): void
+  /** Resolves once nothing is in hand. */
+  drained(): Promise<void>
+  /** Aborts what runs, and gives it back unspent. */
+  stop(reason: Error): Promise<void>
+}
+
+export interface HeldWorkParts {
+  readonly session: string
+  readonly backend: Backend
+  readonly engine: Engine
+  readonly emitter: Emitter
+}
+
+/** The slot of a driven run, and whether it waits at a barrier. */
+class DriverSlot implements Slot {
+  isWaiting = false
+  readonly #slot: RunSlot | undefined
+  readonly #onWait: () => void
+
+  constructor(slot: RunSlot | undefined, onWait: () => void) {
+    this.#slot = slot
+    this.#onWait = onWait
+  }
+
+  giveBack(): void {
+    this.isWaiting = true
+    this.#slot?.giveBack()
+    this.#onWait()
+  }
+
+  async takeAgain(): Promise<void> {
+    await this.#slot?.takeAgain()
+    this.isWaiting = false
+  }
+}
+
+/** One a session. */
+export class HeldWork {
+  readonly #parts: HeldWorkParts
+  readonly #drives = new Map<string, Drive>()
+  /** Of submitted runs. */
+  readonly #slots = new Map<Drive, DriverSlot>()
+  readonly #handingBack = new Set<Promise<unknown>>()
+  #loop: BranchHolder | undefined
+  /** Runs acquired and not driven yet. */
+  #coming = 0
+  #isRunning = true
+  #isQuiet = false
+
+  constructor(parts: HeldWorkParts) {
+    this.#parts = parts
+  }
+
+  /** Runs that this process drives now. */
+  get drivenRuns(): number {
+    return this.#drives.size
+  }
+
+  /** The root grants of those runs. */
+  get drivenGrants(): { gid: string; token: string }[] {
+    return Array.from(this.#drives.values(), ({ execution }) => {
+      const { gid, token } = execution.facts.holder
+      return { gid, token }
+    })
+  }
+
+  /** All grants in hand, the loop's too; undefined while some may be coming that are not known yet. */
+  known(): readonly { readonly gid: string; readonly token: Token }[] | undefined {
+    if (this.#coming > 0) return undefined
+    const branches = this.#loop === undefined ? [] : this.#loop.known()
+    return branches === undefined ? undefined : [...branches, ...this.drivenGrants]
+  }
+
+  /** The loop whose branches the session holds. Called once at most. */
+  useLoop(loop: BranchHolder): void {
+    this.#loop = loop
+  }
+
+  /** Submitted runs that this process drives now. */
+  get submittedRuns(): number {
+    return this.#slots.size
+  }
+
+  /** The drive of a run that this process drives now. */
+  driven(runId: string): Drive | undefined {
+    return this.#drives.get(runId)
+  }
+
+  /** Drives a run that this process holds. */
+  drive(run: HeldRun, slot?: Slot): Drive {
+    const { engine, emitter } = this.#parts
+    const { runId } = run
+    const driven = drive(engine, run, slot)
+    this.#drives.set(runId, driven)
+    driven.ended
+      .finally(() => {
+        if (this.#drives.get(runId) === driven) this.#drives.delete(runId)
+      })
+      .catch((error: unknown) => {
+        if (this.#isRunning)
+          emitter.emit('log', { level: 'error', message: `run ${runId} could not be ended: ${String(error)}`, runId })
+      })
+    return driven
+  }
+
+  /**
+   * Drives a submitted run that this process acquired.
+   * @param slot what it has while it does not wait at a barrier
+   */
+  driveSubmitted(grant: Grant, k: number, slot?: RunSlot): void {
+    const { backend, engine, emitter } = this.#parts
+    const { runId, graph: hash } = grant.spec
+    if (this.#isQuiet) {
+      slot?.end()
+      this.#settleRun(runId, grant.token, 'released', EMPTY_BYTES)
+      return
+    }
+    const take = async (): Promise<void> => {
+      const graph = await engine.graphs.loadForWork(hash)
+      const use = { hash, graph, code: engine.registry.codeOf(runId), base: '' }
+      const losses = (grant.losses[k] ?? 0) + (grant.errors[k] ?? 0)
+      const input = item(grant.inputs, grant.spec.shared ? 0 : k)
+      const begin = nextTurn().then(async () => {
+        // It may have been cancelled on its way here; from now on its cancellation finds it among the driven.
+        const record = await backend.inspect.run(runId)
+        if (record === undefined || isEnded(record)) driven.execution.cancel.abort(new Dropped(`run ${runId} is over`))
+      })
+      // The store sees to the run's deadline, which began when it was submitted.
+      const held = new DriverSlot(slot, () => {
+        if (this.#isQuiet) this.#handBack(driven, isLeaving())
+      })
+      const driven = this.drive({ runId, token: grant.token, use, input, timeoutMs: undefined, losses, begin }, held)
+      this.#slots.set(driven, held)
+      const forget = (): void => {
+        this.#slots.delete(driven)
+        slot?.end()
+      }
+      driven.ended.then(forget, forget)
+    }
+    this.#coming += 1
+    take()
+      .catch((error: unknown) => {
+        slot?.end()
+        if (!this.#isRunning) return
+        const message = `run ${runId} could not be driven: ${String(error)}`
+        emitter.emit('log', { level: 'error', message, runId })
+        const failure = error instanceof GraflowError ? error : new GraflowError('INTERNAL', message, { cause: error })
+        this.#settleRun(runId, grant.token, 'failed', encode(failure))
+      })
+      .finally(() => {
+        this.#coming -= 1
+      })
+  }
+
+  /** Takes no more: submitted runs that wait at a barrier, or come to one, are handed back for another process to drive. */
+  quiet(): void {
+    this.#isQuiet = true
+    for (const [driven, slot] of this.#slots) if (slot.isWaiting) this.#handBack(driven, isLeaving())
+    this.#loop?.quiet()
+  }
+
+  /** Resolves once nothing is in hand. Call `quiet` first. */
+  async drained(): Promise<void> {
+    while (this.#slots.size + this.#handingBack.size + this.#coming > 0) {
+      const waits = [...this.#handingBack, ...[...this.#slots.keys()].map(({ ended }) => ended.catch(() => undefined))]
+      if (waits.length > 0) await Promise.race(waits)
+      await nextTurn()
+    }
+    await this.#loop?.drained()
+  }
+
+  /** Hands back all that is in hand, unspent, for `reason`; resolves when the store has it. */
+  async handBack(reason: Error): Promise<void> {
+    for (const driven of [...this.#slots.keys()]) this.#handBack(driven, reason)
+    await Promise.all([...this.#handingBack, this.#loop?.stop(reason)])
+  }
+
+  #handBack(driven: Drive, reason: Error): void {
+    const { execution } = driven
+    if (execution.cancel.reason !== undefined) return
+    const { gid, token } = execution.facts.holder
+    execution.cancel.abort(reason)
+    this.#settleRun(gid, token, 'released', EMPTY_BYTES, execution.takeUnsaved())
+  }
+
+  #settleRun(gid: string, token: Token, kind: SettleKind, value: Uint8Array, save?: SavedValues): void {
+    const { backend, session, emitter } = this.#parts
+    const range = {
+      gid,
+      token,
+      indexes: [0],
+      kinds: [kind],
+      values: packOne(value),
+      ...(save !== undefined && { save }),
+    }
+    const settling: Promise<unknown> = backend
+      .settle({ session, ranges: [range] })
+      .catch((error: unknown) => {
+        emitter.emit('log', {
+          level: 'warn',
+          message: `run ${gid} could not be given back: ${String(error)}`,
+          runId: gid,
+        })
+      })
+      .finally(() => this.#handingBack.delete(settling))
+    this.#handingBack.add(settling)
+  }
+
+  /** Takes a notice of the session to whom it concerns. */
+  hear(notice: Notice): void {
+    switch (notice.kind) {
+      case 'released':
+        this.#parts.engine.arrivals.announce(notice.gid)
+        return
+      case 'withdrawn': {
+        const driven = this.#drives.get(notice.gid)
+        if (driven !== undefined) driven.execution.cancel.abort(cancelled(notice.gid, notice.reason))
+        else this.#loop?.abortGroup(notice.gid, withdrawn(notice.gid, notice.reason))
+        return
+      }
+      case 'lost': {
+        const reason = new Dropped(`${notice.gid} was taken back`)
+        const driven = this.#drives.get(notice.gid)
+        if (driven?.execution.facts.holder.token === notice.token) driven.execution.cancel.abort(reason)
+        else this.#loop?.abortGroup(notice.gid, reason, 'dropped', notice.token)
+        return
+      }
+      case 'work':
+        this.#loop?.wake()
+        return
+      case 'granted':
+        this.#loop?.receive(notice.grant)
+        return
+      default:
+        notice satisfies never
+    }
+  }
+
+  /** Stops driving, and stops the loop: `runReason` is what handlers of driven runs see, `branchReason` those of branches. */
+  async stop(runReason: Error, branchReason: Error): Promise<void> {
+    this.#isRunning = false
+    for (const { execution } of this.#drives.values()) execution.cancel.abort(runReason)
+    await this.#loop?.stop(branchReason)
+  }
+}
+
+/** What was started in this turn of the event loop, and what follows from it, comes first. */
+export const nextTurn = (): Promise<void> =>
+  new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+
+/** Why a run stops here: another process goes on with it. */
+const isLeaving = (): Dropped => new Dropped('this worker is leaving; another one goes on with the run', 'CLOSED')
+
+/** Why a branch should stop whose group is decided, or whose run is over. */
+function withdrawn(gid: string, reason: string): GraflowError {
+  const runId = gid.split('/', 1)[0] ?? gid
+  return new GraflowError(
+    'CANCELLED',
+    `the branch at ${gid.slice(runId.length + 1)} of run ${runId} was withdrawn: ${reason}`,
+    {
+      details: { runId, reason },
+    },
+  )
+}

@@ -1,0 +1,106 @@
+/**
+ * Looks at what this process waits for, although notices should tell: a notice may be lost with a connection, and a store may be restored
+ * from an older state or lose a graph. Hides how often, and what is worth telling.
+ */
+import type { Backend } from '../backend/backend.js'
+import type { Arrivals, AwaitedGraph } from '../engine/barrier-waits.js'
+import type { GraphStore } from '../engine/graph-store.js'
+import { GraflowError } from '../errors.js'
+import type { Emitter } from '../events.js'
+import type { Clock, Random } from '../time.js'
+import { Rounds } from './periodic-task.js'
+
+export interface SlowCheckParts {
+  readonly backend: Pick<Backend, 'inspect'>
+  readonly arrivals: Arrivals
+  readonly graphs: Pick<GraphStore, 'restore'>
+  readonly clock: Clock
+  readonly random: Random
+  readonly emitter: Emitter
+}
+
+const BARRIERS_MS = 5_000
+/** A worker that misses a graph waits for it with its grant in hand: that must be short. */
+const GRAPHS_MS = 1_000
+/** A notice that is on its way is not missed. */
+const NOTICE_MS = 250
+/** Groups that are looked at together. */
+const AT_ONCE = 64
+/** Past the last outcome of any group: only the group's state is asked for. */
+const NO_OUTCOMES = 2 ** 31 - 1
+
+/** One a process; runs until it is stopped. */
+export class SlowCheck {
+  readonly #parts: SlowCheckParts
+  readonly #barriers: Rounds
+  readonly #graphs: Rounds
+  #isUrgent = false
+
+  constructor(parts: SlowCheckParts) {
+    this.#parts = parts
+    const { clock, random, emitter } = parts
+    const onError = (error: unknown): void => {
+      emitter.emit('log', { level: 'debug', message: `the slow check failed, and comes again: ${String(error)}` })
+    }
+    this.#barriers = new Rounds({ clock, random, onError, turn: () => this.#checkBarriers() })
+    this.#graphs = new Rounds({ clock, random, onError, turn: () => this.#checkGraphs() })
+    this.#barriers.startIn(BARRIERS_MS)
+    this.#graphs.startIn(GRAPHS_MS)
+  }
+
+  /** Looks at once: the store was away, and notices with it. */
+  now(): void {
+    this.#isUrgent = true
+    this.#barriers.hurry()
+    this.#graphs.hurry()
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#barriers.stop(), this.#graphs.stop()])
+  }
+
+  async #checkBarriers(): Promise<number> {
+    const { arrivals, clock, emitter } = this.#parts
+    const isUrgent = this.#isUrgent
+    this.#isUrgent = false
+    const { released, gone } = await this.#unlike(arrivals.gids())
+    if (released.length > 0 && !isUrgent) {
+      await new Promise<void>((resolve) => clock.after(NOTICE_MS, resolve, true))
+    }
+    const missed = released.filter((gid) => arrivals.isAwaited(gid))
+    for (const gid of missed) arrivals.announce(gid)
+    if (missed.length > 0) emitter.emit('wakeup:missed', { count: missed.length })
+    // Whoever waits for it finds out, and dispatches it again.
+    for (const gid of gone) arrivals.announce(gid)
+    return BARRIERS_MS
+  }
+
+  /** Those of the groups that are not open. */
+  async #unlike(gids: readonly string[]): Promise<{ readonly released: string[]; readonly gone: string[] }> {
+    const { inspect } = this.#parts.backend
+    const released: string[] = []
+    const gone: string[] = []
+    for (let from = 0; from < gids.length; from += AT_ONCE) {
+      const look = async (gid: string): Promise<void> => {
+        const page = await inspect.outcomes(gid, NO_OUTCOMES).catch((error: unknown) => {
+          if (error instanceof GraflowError && error.code === 'INTEGRITY') return undefined // nobody will release it
+          throw error
+        })
+        if (page === undefined) gone.push(gid)
+        else if (page.state !== 'open') released.push(gid)
+      }
+      await Promise.all(gids.slice(from, from + AT_ONCE).map(look))
+    }
+    return { released, gone }
+  }
+
+  async #checkGraphs(): Promise<number> {
+    const { arrivals, graphs, emitter } = this.#parts
+    const restore = async ({ hash, graph }: AwaitedGraph): Promise<void> => {
+      if (!(await graphs.restore(hash, graph))) return
+      emitter.emit('log', { level: 'warn', message: `the store had lost graph ${hash}, and it was uploaded again` })
+    }
+    for (const awaited of arrivals.graphs()) await restore(awaited)
+    return GRAPHS_MS
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * Looks whether what this process waits for can be served at all. A group with tasks that no live worker of its queue knows, or that no
+ * single one knows all of, fails after a while, with who was asked; where there is no such worker at all nothing fails, since one may come,
+ * but it is told. Hides how often this is asked: a group that is served soon costs nothing.
+ */
+import type { Backend, GroupSpec, SessionStatus } from '../backend/backend.js'
+import type { Arrivals } from '../engine/barrier-waits.js'
+import { noHandler } from '../engine/start.js'
+import { GraflowError } from '../errors.js'
+import type { Emitter } from '../events.js'
+import { didYouMean } from '../flow/nearest.js'
+import type { Clock, Random } from '../time.js'
+import { Rounds } from './periodic-task.js'
+
+export interface UnservedParts {
+  readonly backend: Pick<Backend, 'inspect'>
+  readonly arrivals: Arrivals
+  readonly clock: Clock
+  readonly random: Random
+  readonly emitter: Emitter
+  /** Flags with which a worker finds this store, for messages. */
+  readonly storeFlags?: readonly string[]
+}
+
+const ROUND_MS = 1_000
+/** A group that a worker can serve is looked at again after so long: the worker may have gone. */
+const SERVED_MS = 5_000
+/** From then on it is told that a queue has no worker. */
+const TELL_AFTER_MS = 5_000
+/** From then on a group fails that no worker knows the tasks of. */
+const FAIL_AFTER_MS = 10_000
+
+/** What is known of one awaited group. */
+interface Watch {
+  /** Since when nobody could serve it. */
+  since: number
+  /** Before then it is not looked at. */
+  nextAt: number
+  isTold: boolean
+}
+
+/** One a process; runs until it is stopped. */
+export class Unserved {
+  readonly #parts: UnservedParts
+  readonly #rounds: Rounds
+  #watches = new Map<string, Watch>()
+
+  constructor(parts: UnservedParts) {
+    this.#parts = parts
+    const { clock, random, emitter } = parts
+    const onError = (error: unknown): void => {
+      emitter.emit('log', { level: 'debug', message: `who could serve what was not found out: ${String(error)}` })
+    }
+    this.#rounds = new Rounds({ clock, random, onError, turn: () => this.#look() })
+    this.#rounds.startIn(ROUND_MS)
+  }
+
+  stop(): Promise<void> {
+    return this.#rounds.stop()
+  }
+
+  async #look(): Promise<number> {
+    const { arrivals, backend, clock } = this.#parts
+    const now = clock.now()
+    const awaited = arrivals.dispatches()
+    const watches = new Map<string, Watch>()
+    const due: GroupSpec[] = []
+    for (const spec of awaited) {
+      const watch = this.#watches.get(spec.gid) ?? { since: now, nextAt: now + ROUND_MS / 2, isTold: false }
+      watches.set(spec.gid, watch)
+      if (watch.nextAt <= now) due.push(spec)
+    }
+    this.#watches = watches
+    if (due.length === 0) return ROUND_MS
+    const sessions = (await backend.inspect.sessions()).filter(({ role }) => role !== 'client' && role !== 'observer')
+    for (const spec of due) this.#judge(spec, sessions, clock.now())
+    return ROUND_MS
+  }
+
+  #judge(spec: GroupSpec, sessions: readonly SessionStatus[], now: number): void {
+    const watch = this.#watches.get(spec.gid)
+    if (watch === undefined) return
+    const asked = sessions.filter(({ queues }) => has(queues, spec.queue))
+    const knowsAll = ({ tasks }: SessionStatus): boolean => spec.tasks.every((task) => has(tasks, task))
+    const isServed = asked.some(
+      (worker) => knowsAll(worker) && spec.requires.every((name) => has(worker.capabilities, name)),
+    )
+    if (isServed) {
+      watch.since = now + SERVED_MS
+      watch.nextAt = now + SERVED_MS
+      watch.isTold = false
+      return
+    }
+    const waitedMs = now - watch.since
+    // A worker that knows all but lacks a capability may get a colleague that has it; the same is hoped of a queue without any worker.
+    const isUnknown = asked.length > 0 && !asked.some(knowsAll)
+    if (isUnknown && waitedMs >= FAIL_AFTER_MS) {
+      this.#parts.arrivals.fail(spec.gid, unknownTo(asked, spec, this.#parts.storeFlags))
+      return
+    }
+    if (waitedMs < TELL_AFTER_MS || watch.isTold) return
+    watch.isTold = true
+    const { queue, requires, tasks, runId } = spec
+    const { emitter } = this.#parts
+    emitter.emit('queue:unserved', { queue, runId, requires, tasks, workers: asked.length, waitedMs })
+    const isSplit = isUnknown && nobodysTask(asked, spec) === undefined
+    const who =
+      asked.length === 0
+        ? `no worker of queue "${queue}" is alive with this key prefix`
+        : isSplit
+          ? `no live worker of queue "${queue}" with this key prefix knows all of them, and one must`
+          : `no live worker of queue "${queue}" can do it with this key prefix`
+    const needed = tasks.length === 0 ? `the group at ${placeOf(spec)}, whose branches ${HANDED_ON}` : tasks.join(', ')
+    const what = requires.length === 0 ? needed : `${needed} (requires ${requires.join(', ')})`
+    const command = commandFor(
+      spec,
+      this.#parts.storeFlags,
+      isSplit ? '<their modules>' : tasks.length === 0 ? '<any module>' : undefined,
+    )
+    emitter.emit('log', { level: 'warn', message: `waiting for ${what}: ${who}; start one: ${command}`, runId })
+  }
+}
+
+/** What is known of branches that have no task of their own: a nested group, or a task that asks for other workers than its group. */
+const HANDED_ON = 'are handed on from there by a worker with any task'
+
+const placeOf = ({ gid, runId }: GroupSpec): string => gid.slice(runId.length + 1)
+
+/** A task of the group that none of the workers has. */
+const nobodysTask = (asked: readonly SessionStatus[], { tasks }: GroupSpec): string | undefined =>
+  tasks.find((task) => !asked.some((worker) => has(worker.tasks, task)))
+
+/** NO_HANDLER for a group that no worker knows all tasks of: one task that nobody has, or all of them, each known to somebody. */
+function unknownTo(
+  workers: readonly SessionStatus[],
+  spec: GroupSpec,
+  storeFlags: readonly string[] | undefined,
+): GraflowError {
+  const asked = [...workers].sort((a, b) => (a.baseId < b.baseId ? -1 : 1))
+  const names = asked.map(({ baseId }) => baseId)
+  const path = placeOf(spec)
+  const { tasks } = spec
+  const unknown = nobodysTask(asked, spec)
+  if (unknown !== undefined) {
+    const near = didYouMean(
+      unknown,
+      asked.flatMap((worker) => (worker.tasks === 'all' ? [] : worker.tasks)),
+    )
+    const todo = `Start a worker that has it${near}: ${commandFor(spec, storeFlags)}`
+    return noHandler(unknown, path, names, described(asked), todo)
+  }
+  const who = listed(asked, (worker) => {
+    const [known, lacked] = [tasks.filter((name) => has(worker.tasks, name)), lacking(worker, spec)]
+    return `has ${some(known)}; lacks ${some(lacked)}`
+  })
+  return new GraflowError(
+    'NO_HANDLER',
+    `no worker of queue "${spec.queue}" knows all tasks of the group at ${path}, and one worker must know them all: ${some(tasks)}; ` +
+      `asked: ${who}. Start a worker with all of them: ${commandFor(spec, storeFlags, '<their modules>')}; ` +
+      'or give each task a queue of its own (option queue)',
+    {
+      details: {
+        path,
+        asked: names,
+        tasks,
+        lacking: Object.fromEntries(asked.map((worker) => [worker.baseId, lacking(worker, spec)])),
+      },
+    },
+  )
+}
+
+const lacking = (worker: SessionStatus, { tasks }: GroupSpec): readonly string[] =>
+  tasks.filter((name) => !has(worker.tasks, name))
+
+/** Workers, and names of each, that a message has. */
+const MOST_WORKERS = 5
+const MOST_NAMES = 8
+
+const some = (names: readonly string[] | 'all'): string =>
+  names === 'all'
+    ? 'all'
+    : names.length === 0
+      ? 'none'
+      : `${names.slice(0, MOST_NAMES).join(', ')}${names.length > MOST_NAMES ? `, and ${names.length - MOST_NAMES} more` : ''}`
+
+/** Who was asked, and what each has. */
+const described = (workers: readonly SessionStatus[]): string =>
+  listed(
+    workers,
+    ({ queues, tasks, capabilities }) =>
+      `queues: ${some(queues === 'all' ? queues : queues.filter((name) => name !== 'runs'))}; ` +
+      `tasks: ${some(tasks)}${capabilities.length === 0 ? '' : `; capabilities: ${some(capabilities)}`}`,
+  )
+
+function listed(workers: readonly SessionStatus[], what: (worker: SessionStatus) => string): string {
+  const shown = workers.slice(0, MOST_WORKERS).map((worker) => `${worker.baseId} (${what(worker)})`)
+  return `${shown.join(', ')}${workers.length > MOST_WORKERS ? `, and ${workers.length - MOST_WORKERS} more` : ''}`
+}
+
+/** The command line of a worker that could take the group, as far as it is known here. */
+function commandFor(
+  { queue, requires }: GroupSpec,
+  storeFlags: readonly string[] = [],
+  modules = '<its module>',
+): string {
+  const queues = queue === 'default' ? [] : ['--queue', queue]
+  const capabilities = requires.flatMap((name) => ['--capability', name])
+  return ['graflow-worker', '--tasks', modules, ...queues, ...capabilities, ...storeFlags].join(' ')
+}
+
+const has = (names: readonly string[] | 'all', name: string): boolean => names === 'all' || names.includes(name)

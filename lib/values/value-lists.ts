@@ -1,0 +1,96 @@
+/** Values to Packed and back: many small values as one run of bytes, without an array of bytes for each. */
+import { EMPTY_BYTES, item, type Packed } from './packed-items.js'
+import { decode, decodeFrom, encodeTo, type ByteSink } from './codec.js'
+
+/** Below this many bytes a loop is faster than `set`, which needs a view. */
+const FEW_BYTES = 32
+const FIRST_BYTES = 64
+/** A buffer that grew larger than this is not kept for the next list. */
+const MOST_KEPT_BYTES = 64 * 1024
+
+/** Collects values and byte strings, then hands them out end to end. */
+export class PackedWriter implements ByteSink {
+  #bytes: Uint8Array = EMPTY_BYTES
+  #byteLength = 0
+  #ends: number[] = []
+
+  get length(): number {
+    return this.#ends.length
+  }
+
+  /** Bytes collected so far. */
+  get byteLength(): number {
+    return this.#byteLength
+  }
+
+  /** Adds an item: `source[start .. end]`, copied. */
+  push(source: Uint8Array, start = 0, end = source.length): void {
+    const from = this.#byteLength
+    const to = from + end - start
+    if (to > this.#bytes.length) this.#grow(to)
+    if (end - start < FEW_BYTES) {
+      const bytes = this.#bytes
+      for (let at = from, next = start; next < end; at += 1, next += 1) bytes[at] = source[next] as number // in range
+    } else this.#bytes.set(source.subarray(start, end), from)
+    this.#byteLength = to
+    this.#ends.push(to)
+  }
+
+  /**
+   * Adds a value, and says how many bytes it has; one of more than `maxBytes` is not added.
+   * @throws GraflowError NOT_SERIALISABLE, with nothing added
+   */
+  encode(value: unknown, maxBytes?: number): number {
+    return encodeTo(this, value, maxBytes)
+  }
+
+  /** Takes the last item away. */
+  drop(): void {
+    this.#ends.pop()
+    this.#byteLength = this.#ends.at(-1) ?? 0
+  }
+
+  /** What was collected, in arrays of just its size; the writer is empty afterwards. */
+  take(): Packed {
+    const packed = { bytes: this.#bytes.slice(0, this.#byteLength), ends: new Uint32Array(this.#ends) }
+    if (this.#bytes.length > MOST_KEPT_BYTES) this.#bytes = EMPTY_BYTES
+    this.#byteLength = 0
+    this.#ends = []
+    return packed
+  }
+
+  #grow(needed: number): void {
+    // By leaps while it is small: making an array costs more than its bytes.
+    const factor = this.#bytes.length < MOST_KEPT_BYTES ? 4 : 2
+    const larger = new Uint8Array(Math.max(FIRST_BYTES, needed, this.#bytes.length * factor))
+    larger.set(this.#bytes.subarray(0, this.#byteLength))
+    this.#bytes = larger
+  }
+}
+
+/** Reads values one by one, through a view: what the decoder notes on it goes with the reader, not with bytes that are kept. */
+export class PackedReader {
+  readonly #bytes: Uint8Array
+  readonly #ends: Uint32Array
+
+  constructor({ bytes, ends }: Packed) {
+    this.#bytes = bytes.subarray()
+    this.#ends = ends
+  }
+
+  /** The value of item i, a new one at every call. @throws GraflowError INTEGRITY */
+  value(i: number): unknown {
+    return decodeFrom(this.#bytes, i === 0 ? 0 : (this.#ends[i - 1] ?? 0), this.#ends[i] ?? 0)
+  }
+}
+
+/** All values. @throws GraflowError INTEGRITY */
+export function valuesOf(packed: Packed): unknown[] {
+  const reader = new PackedReader(packed)
+  return Array.from(packed.ends, (_, i) => reader.value(i))
+}
+
+/** The value of item i. */
+export function decodeItem(packed: Packed, i: number): unknown {
+  return decode(item(packed, i))
+}

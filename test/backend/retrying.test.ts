@@ -1,0 +1,74 @@
+/** A store that is away for moments, seen with patience. */
+import { patient, type PatientBackend } from '../../lib/backend/retrying.js'
+import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
+import { GraflowError } from '../../lib/errors.js'
+import { manualClock, seededRandom } from '../../lib/time.js'
+import { failureOf } from '../behaviours/support.js'
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const away = (): GraflowError => new GraflowError('REDIS_UNAVAILABLE', 'away')
+
+/** A store whose `getGraph` fails so many times, and what patience makes of it. */
+function storeThatFails(times: number, error: () => Error = away) {
+  const clock = manualClock()
+  const near = openMemoryBackend({ clock })
+  const told: string[] = []
+  let left = times
+  let calls = 0
+  near.getGraph = () => {
+    calls += 1
+    left -= 1
+    return left >= 0 ? Promise.reject(error()) : Promise.resolve(Uint8Array.of(7))
+  }
+  const backend: PatientBackend = patient(near, {
+    clock,
+    random: seededRandom(1),
+    onLost: ({ message }) => told.push(message),
+  })
+  return { clock, backend, told, calls: () => calls }
+}
+
+describe('a patient store', () => {
+  it('repeats a call until it is answered, at growing pauses of at most a second', async () => {
+    const { clock, backend, told, calls } = storeThatFails(12)
+    const answer = backend.getGraph('x')
+    const pauses: number[] = []
+    while (calls() < 13) {
+      await turn()
+      const due = clock.nextDueMs()
+      if (due === undefined) continue
+      pauses.push(due)
+      clock.advance(due)
+    }
+    expect(await answer).toEqual(Uint8Array.of(7))
+    expect(told).toHaveLength(12)
+    expect(pauses.every((pause, i) => pause <= Math.min(1_000, 25 * 2 ** i))).toBe(true)
+    expect(pauses.every((pause, i) => pause >= Math.min(1_000, 25 * 2 ** i) / 2)).toBe(true)
+    expect(backend.isAnswering).toBe(true)
+  })
+
+  it('gives on at once what would not pass', async () => {
+    const { backend, calls } = storeThatFails(1, () => new GraflowError('INTERNAL', 'broken'))
+    expect((await failureOf(backend.getGraph('x'))).code).toBe('INTERNAL')
+    expect(calls()).toBe(1)
+  })
+
+  it('repeats nothing once it has given up, and lets go of what waits', async () => {
+    const { backend, calls, clock } = storeThatFails(100)
+    const waits = failureOf(backend.getGraph('x'))
+    await turn()
+    backend.giveUp()
+    expect((await waits).code).toBe('REDIS_UNAVAILABLE')
+    expect((await failureOf(backend.getGraph('x'))).code).toBe('REDIS_UNAVAILABLE')
+    expect(calls()).toBe(2)
+    expect(clock.nextDueMs()).toBeUndefined()
+  })
+
+  it('has every operation of a store', () => {
+    const near = openMemoryBackend({ clock: manualClock() })
+    const backend = patient(near, { clock: manualClock(), random: seededRandom(1) })
+    const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(near)).filter((name) => name !== 'constructor')
+    expect(methods.filter((name) => !(name in backend))).toEqual([])
+    expect(Object.keys(backend.inspect).sort()).toEqual(Object.keys(near.inspect).sort())
+  })
+})

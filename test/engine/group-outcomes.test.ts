@@ -1,0 +1,52 @@
+import type { OutcomesPage } from '../../lib/backend/backend.js'
+import { pack } from '../../lib/values/packed-items.js'
+import { Collected } from '../../lib/engine/group-outcomes.js'
+import { encode } from '../../lib/values/codec.js'
+import { GraflowError } from '../../lib/errors.js'
+
+const plan = { label: 'g', memberOf: (index: number) => `m${index}`, spec: { size: 3, timeoutMs: 0, maxLosses: 3 } }
+
+const page = (indexes: readonly number[], withdrawn?: readonly number[]): OutcomesPage => ({
+  state: 'released',
+  size: 3,
+  chunks: [
+    {
+      indexes: Uint32Array.from(indexes),
+      kinds: indexes.map(() => 'succeeded'),
+      values: pack(indexes.map((index) => encode(index))),
+    },
+  ],
+  next: 1,
+  withdrawn: withdrawn && { indexes: Uint32Array.from(withdrawn), kinds: withdrawn.map(() => 'skipped') },
+})
+
+describe('what a released group left behind', () => {
+  it('is one outcome for each branch, over all pages', () => {
+    const collected = new Collected(plan)
+    collected.add(page([2]))
+    collected.add(page([0], [1]))
+    expect(collected.outcomes().map(({ status }) => status)).toEqual(['succeeded', 'skipped', 'succeeded'])
+    expect(collected.counts).toEqual({ succeeded: 2, failed: 0, withdrawn: 1 })
+  })
+
+  it('given up, blames those that nobody could serve, and all where that is none of them', () => {
+    const error = new GraflowError('NO_HANDLER', 'no worker knows it')
+    const statuses = (isBlamed: (index: number) => boolean): unknown[] => {
+      const collected = new Collected(plan)
+      collected.add(page([0], [1, 2]))
+      collected.giveUp(error, isBlamed)
+      return collected.outcomes().map(({ status }) => status)
+    }
+    expect(statuses((index) => index === 2)).toEqual(['succeeded', 'skipped', 'failed'])
+    expect(statuses((index) => index === 0)).toEqual(['succeeded', 'failed', 'failed'])
+  })
+
+  it.each([
+    ['too few', page([0, 1], [])],
+    ['one twice', page([0, 1, 1], [2])],
+    ['one that succeeded and was withdrawn', page([0, 1], [1, 2])],
+    ['one of a branch that is not there', page([0, 1, 3], [2])],
+  ])('is an error where there are others: %s', (_, last) => {
+    expect(() => new Collected(plan).add(last)).toThrow(expect.objectContaining({ code: 'INTEGRITY' }))
+  })
+})

@@ -1,0 +1,191 @@
+/** Who could serve what is awaited: told after 5 s where there is no worker, failed after 10 s where none knows the task. */
+import type { GroupSpec, SessionStatus } from '../../lib/backend/backend.js'
+import { Unserved } from '../../lib/session/unserved.js'
+import { Arrivals } from '../../lib/engine/barrier-waits.js'
+import type { GraflowError } from '../../lib/errors.js'
+import { Emitter } from '../../lib/events.js'
+import { manualClock, seededRandom } from '../../lib/time.js'
+import { graphOf } from '../../lib/graph/graph-of.js'
+import { expressionOf } from '../../lib/flow/node.js'
+import { task } from 'graflow'
+
+const graph = graphOf(expressionOf(task('t', (n: number) => n)))
+
+const spec = (facts: Partial<GroupSpec> = {}): GroupSpec => ({
+  ...{ gid: 'run/0', runId: 'run', graph: 'hash', node: '0', digest: 'd', size: 1, shared: false, rule: 'all' },
+  ...{ queue: 'default', requires: [], tasks: ['resize'], priority: 0, depth: 1, limit: 0, attempts: 1, maxLosses: 3 },
+  ...{ timeoutMs: 0, ...facts },
+})
+
+const worker = (baseId: string, facts: Partial<SessionStatus> = {}): SessionStatus => ({
+  ...{ session: `${baseId}:1`, baseId, hostname: 'h', pid: 1, role: 'worker', queues: ['default'], capabilities: [] },
+  ...{ tasks: ['other'], metadata: {}, expiresAt: 0, branches: 0, ...facts },
+})
+
+/** A process that awaits one group, with these live workers. */
+function awaiting(group: GroupSpec, live: { sessions: SessionStatus[] }) {
+  const clock = manualClock(1_000_000)
+  const emitter = new Emitter(() => clock.now())
+  const arrivals = new Arrivals()
+  const told: unknown[] = []
+  emitter.subscribe('queue:unserved', ({ queue, workers }) => told.push({ queue, workers }))
+  const looks = { count: 0 }
+  const inspect = {
+    sessions: () => {
+      looks.count += 1
+      return Promise.resolve(live.sessions)
+    },
+  }
+  const log: string[] = []
+  emitter.subscribe('log', ({ message }) => log.push(message))
+  const unserved = new Unserved({
+    ...{ backend: { inspect } as never, arrivals, clock, random: seededRandom(1), emitter },
+    storeFlags: ['--redis-key-prefix', 'p'],
+  })
+  const arrival = arrivals.expect(group.gid)
+  arrival.dispatched({ hash: 'hash', graph }, group)
+  const ended = arrival.promise.then(
+    () => 'released',
+    (error: unknown) => error,
+  )
+  let end: unknown
+  void ended.then((value) => {
+    end = value
+  })
+  const pass = async (ms: number): Promise<void> => {
+    for (let left = ms; left > 0; left -= 250) {
+      clock.advance(Math.min(left, 250))
+      for (let i = 0; i < 20; i += 1) await Promise.resolve()
+    }
+  }
+  return { told, log, looks, pass, unserved, arrivals, end: () => end }
+}
+
+describe('a group that waits', () => {
+  it('X15: fails after 10 s when workers of its queue live and none knows its task, naming who was asked', async () => {
+    const { pass, end, told, unserved } = awaiting(spec(), {
+      sessions: [
+        worker('b'),
+        worker('a'),
+        worker('elsewhere', { queues: ['gpu'], tasks: ['resize'] }),
+        worker('c', { role: 'client' }),
+      ],
+    })
+    await pass(9_000)
+    expect(end()).toBeUndefined()
+    expect(told).toEqual([{ queue: 'default', workers: 2 }])
+    await pass(4_000)
+    expect(end()).toMatchObject({ code: 'NO_HANDLER', details: { task: 'resize', path: '0', asked: ['a', 'b'] } })
+    await unserved.stop()
+  })
+
+  it('X15: says what those have that were asked, and the command line that would serve it', async () => {
+    const { pass, end, log, unserved } = awaiting(spec({ queue: 'images', requires: ['gpu'] }), {
+      sessions: [
+        worker('b', { queues: ['images', 'runs'], tasks: ['resise', ...Array.from({ length: 9 }, (_, i) => `t${i}`)] }),
+        worker('a', { queues: ['images', 'default'], tasks: [], capabilities: ['avx'] }),
+      ],
+    })
+    await pass(13_000)
+    const command = 'graflow-worker --tasks <its module> --queue images --capability gpu --redis-key-prefix p'
+    expect((end() as Error).message).toBe(
+      'no worker knows task "resize" (at 0); asked: a (queues: images, default; tasks: none; capabilities: avx), ' +
+        'b (queues: images; tasks: resise, t0, t1, t2, t3, t4, t5, t6, and 2 more). ' +
+        `Start a worker that has it (did you mean "resise"?): ${command}`,
+    )
+    expect(log).toEqual([
+      `waiting for resize (requires gpu): no live worker of queue "images" can do it with this key prefix; start one: ${command}`,
+    ])
+    await unserved.stop()
+  })
+
+  it('X15: fails when its tasks are known, but by no single worker, saying who has which and what to do', async () => {
+    const { pass, end, log, told, unserved } = awaiting(spec({ tasks: ['a', 'b', 'c'], gid: 'run/1' }), {
+      sessions: [
+        worker('two', { tasks: ['b', 'c'] }),
+        worker('one', { tasks: ['a', 'other'] }),
+        worker('elsewhere', { queues: ['gpu'], tasks: 'all' }),
+      ],
+    })
+    const command = 'graflow-worker --tasks <their modules> --redis-key-prefix p'
+    await pass(9_000)
+    expect(told).toEqual([{ queue: 'default', workers: 2 }])
+    expect(log).toEqual([
+      `waiting for a, b, c: no live worker of queue "default" with this key prefix knows all of them, and one must; start one: ${command}`,
+    ])
+    expect(end()).toBeUndefined()
+    await pass(4_000)
+    const error = end() as GraflowError
+    expect(error.code).toBe('NO_HANDLER')
+    expect(error.message).toBe(
+      'no worker of queue "default" knows all tasks of the group at 1, and one worker must know them all: a, b, c; ' +
+        `asked: one (has a; lacks b, c), two (has b, c; lacks a). Start a worker with all of them: ${command}; ` +
+        'or give each task a queue of its own (option queue)',
+    )
+    const lacking = { one: ['b', 'c'], two: ['a'] }
+    expect(error.details).toEqual({ path: '1', asked: ['one', 'two'], tasks: ['a', 'b', 'c'], lacking })
+    await unserved.stop()
+  })
+
+  it('does not fail when one knows all its tasks and lacks a capability that another has', async () => {
+    const { pass, end, unserved } = awaiting(spec({ tasks: ['a', 'b'], requires: ['gpu'] }), {
+      sessions: [worker('able', { tasks: ['a', 'b'] }), worker('gpu', { tasks: ['a'], capabilities: ['gpu'] })],
+    })
+    await pass(30_000)
+    expect(end()).toBeUndefined()
+    await unserved.stop()
+  })
+
+  it('tells of a group whose branches need no task where they are taken', async () => {
+    const { pass, log, unserved } = awaiting(spec({ tasks: [] }), { sessions: [worker('qa', { queues: ['qa'] })] })
+    await pass(9_000)
+    expect(log).toEqual([
+      'waiting for the group at 0, whose branches are handed on from there by a worker with any task: no worker of queue "default" ' +
+        'is alive with this key prefix; start one: graflow-worker --tasks <any module> --redis-key-prefix p',
+    ])
+    await unserved.stop()
+  })
+
+  it('X15: never fails without any worker of its queue; that is told once, after 5 s', async () => {
+    const { pass, end, told, unserved } = awaiting(spec(), { sessions: [worker('gpu', { queues: ['gpu'] })] })
+    await pass(4_500)
+    expect(told).toEqual([])
+    await pass(60_000)
+    expect(told).toEqual([{ queue: 'default', workers: 0 }])
+    expect(end()).toBeUndefined()
+    await unserved.stop()
+  })
+
+  it('does not fail for want of a capability, which is told', async () => {
+    const { pass, end, told, unserved } = awaiting(spec({ requires: ['gpu'] }), {
+      sessions: [worker('plain', { tasks: ['resize'] })],
+    })
+    await pass(30_000)
+    expect(told).toEqual([{ queue: 'default', workers: 1 }])
+    expect(end()).toBeUndefined()
+    await unserved.stop()
+  })
+
+  it('begins to count anew when a worker that could serve it is gone again', async () => {
+    const live = { sessions: [worker('able', { tasks: ['resize'] }), worker('other')] }
+    const { pass, end, looks, unserved } = awaiting(spec(), live)
+    await pass(20_000)
+    expect(end()).toBeUndefined()
+    expect(looks.count).toBeLessThan(6)
+    live.sessions = [worker('other')]
+    await pass(9_000)
+    expect(end()).toBeUndefined()
+    await pass(12_000)
+    expect(end()).toMatchObject({ code: 'NO_HANDLER' })
+    await unserved.stop()
+  })
+
+  it('asks nothing when it is served within a second', async () => {
+    const { pass, looks, arrivals, unserved, end } = awaiting(spec(), { sessions: [] })
+    await pass(500)
+    arrivals.announce('run/0')
+    await pass(5_000)
+    expect([looks.count, end()]).toEqual([0, 'released'])
+    await unserved.stop()
+  })
+})
