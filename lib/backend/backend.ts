@@ -116,8 +116,6 @@ export interface StepRequest {
   readonly runId: string
   /** Outputs of finished nodes. Each path is written once: a later value for it is ignored. */
   readonly save?: SavedValues
-  /** Where a branch of several tasks stands; replaces the one before. Comes back with its next grant. */
-  readonly cursor?: Uint8Array
   /**
    * The group to open, and its inputs from item `from` on (a big group is filled by several steps, in order). Nothing of it is
    * granted before item `from + k` is stored for all it needs; `left` counts from `size` at once.
@@ -178,8 +176,6 @@ export interface Grant {
   readonly losses: Uint8Array
   /** One item a branch, or one in all when the group's inputs are shared. */
   readonly inputs: Packed
-  /** By index, only where a cursor was stored. */
-  readonly cursors: ReadonlyMap<number, Uint8Array>
   /** Whether somebody watches the run; absent where the store is this process, which needs no telling. */
   readonly isWatched?: boolean
 }
@@ -212,8 +208,6 @@ export interface SettleRange {
   readonly delaysMs?: readonly number[]
   /** Outputs of nodes inside these branches, as in a step; stored only if the range is accepted. */
   readonly save?: SavedValues
-  /** Cursors of branches that are to be started again; by index. */
-  readonly cursors?: ReadonlyMap<number, Uint8Array>
 }
 export interface SettleRequest {
   readonly session: string

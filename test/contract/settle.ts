@@ -282,20 +282,6 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(texts(values)).toEqual(['a', 'd'])
   })
 
-  it('keeps cursors of branches that start again', async () => {
-    const world = await useWorld()
-    const holder = await world.start('run')
-    await world.dispatch(holder, 'run/0', { attempts: 2 })
-    const grant = await world.takeOne()
-    const cursors = new Map([
-      [0, bytes('at 2')],
-      [2, bytes('at 5')],
-    ])
-    await world.settle(grant, 'retry', [0, 1], { cursors })
-    const next = await world.takeOne()
-    expect(next.cursors).toEqual(new Map([[0, bytes('at 2')]]))
-  })
-
   it('hands a submitted run back to the queue when its driver releases it', async () => {
     const world = await useWorld()
     await world.backend.open(world.openRequest('run'))

@@ -1,6 +1,6 @@
 /** Steps: what one write saves, opens, fills, retires and ends, and that a refused or repeated one changes nothing. */
 import type { GroupSpec, SavedValues } from '../../lib/backend/backend.js'
-import { bytes, inputsFor, packed, text, texts, type UseWorld, type World } from './world.js'
+import { bytes, inputsFor, packed, texts, type UseWorld, type World } from './world.js'
 
 const saving = (...entries: readonly [string, string][]): SavedValues => ({
   paths: entries.map(([path]) => path),
@@ -32,20 +32,6 @@ export function describeStep(useWorld: UseWorld): void {
     expect(await savedIn(world, 'run', '1')).toEqual({ 1: 'a', '1/0': 'b', '1/0/2': 'c' })
     expect(await savedIn(world, 'run', '10')).toEqual({ 10: 'd' })
     expect(await savedIn(world, 'run', '2')).toEqual({})
-  })
-
-  it('gives a cursor to the next holder, and only where one was stored', async () => {
-    const world = await useWorld()
-    const holder = await world.start('run')
-    await world.dispatch(holder, 'run/0')
-    const grant = await world.takeOne()
-    expect(grant.cursors.size).toBe(0)
-    const branch = { gid: 'run/0', index: 1, token: grant.token }
-    await world.step(branch, { cursor: bytes('half') })
-    await world.step(branch, { cursor: bytes('almost') })
-    await world.settle(grant, 'released')
-    const next = await world.takeOne()
-    expect([...next.cursors].map(([index, cursor]) => [index, text(cursor)])).toEqual([[1, 'almost']])
   })
 
   it('opens a group and says how far it is filled', async () => {

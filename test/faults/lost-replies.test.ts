@@ -68,7 +68,6 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
         kinds: ['succeeded', 'retry', 'released'],
         values: pack([bytes('v0'), bytes('e1'), bytes('')]),
         delaysMs: [0, 0, 0],
-        cursors: new Map([[1, bytes('cursor')]]),
       },
     ],
   })
@@ -78,7 +77,7 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
   await backend.session({ kind: 'close', session: 'leaver' })
   await backend.session({ kind: 'renew', session: 'w', ttlMs: 60_000 })
   const second = await world.takeOne()
-  seen.push([...second.indexes].sort(), [...second.errors].sort(), [...second.cursors])
+  seen.push([...second.indexes].sort(), [...second.errors].sort())
   seen.push(await backend.session({ kind: 'reconcile', session: 'w', known: [] }))
   await world.settle(second, 'failed', [1])
   await world.settle(
@@ -90,7 +89,6 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
   await backend.control({ kind: 'withdraw-group', holder, gid: 'run/1' })
   await world.step(holder, {
     retire: ['run/0'],
-    cursor: bytes('where'),
     save: { paths: ['0', '1'], values: pack([bytes('zero'), bytes('one')]) },
   })
   await backend.control({ kind: 'pause-run', runId: 'run' })

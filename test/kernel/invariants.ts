@@ -25,7 +25,6 @@ export function pictureOf(state: KernelState): unknown {
       counters: [group.next, group.fill, group.left, group.failed, group.ready, group.inFlight, group.delayed],
       returned: [...group.returned],
       chunks: group.chunks.length,
-      cursors: [...(group.cursors ?? [])],
       children: group.children?.all().map(({ spec }) => spec.gid),
       delays: [...(group.delays ?? [])].map(([index, { dueAt }]) => [index, dueAt]),
       leases: group.heldLeases().map(({ token, held, dueAt }) => [token, held, dueAt]),

@@ -267,7 +267,6 @@ export class Walk {
       kinds,
       values: pack(indexes.map((index) => bytes(`${token}:${index}`))),
       delaysMs: kinds.map((kind) => (kind === 'retry' && this.#chance(0.6) ? 30 : 0)),
-      ...(this.#chance(0.3) ? { cursors: new Map(indexes.map((index) => [index, bytes('c')])) } : {}),
       ...(this.#chance(0.2) ? { save: { paths: [this.#name('p')], values: pack([bytes('v')]) } } : {}),
     }
     const name = `settle ${range.gid} ${token} ${indexes.map((index, i) => `${index}:${kinds[i]}`).join()}`
@@ -294,7 +293,6 @@ export class Walk {
       holder,
       runId: holder.gid.split('/')[0] ?? '',
       save: { paths: [this.#pick(['a', 'b', this.#name('p')])], values: pack([bytes('v')]) },
-      cursor: bytes(this.#name('c')),
       ...(this.#chance(0.5) ? { retire: closed.map(({ spec }) => spec.gid) } : {}),
     }
     this.#call(`save ${holder.gid}`, () => step(this.state, request), true)

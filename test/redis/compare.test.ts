@@ -182,7 +182,6 @@ class Comparison {
     const paths = Array.from({ length: this.#below(3) }, () => String(this.#below(6)))
     await this.#step(held, 'save', {
       save: { paths, values: pack(paths.map((path) => bytes(`${held.gid} ${path} ${this.#nonce()}`))) },
-      ...(this.#chance(0.5) && { cursor: bytes(this.#nonce()) }),
     })
   }
 
@@ -248,7 +247,6 @@ class Comparison {
       ...(kinds.includes('retry') && {
         delaysMs: kinds.map((kind) => (kind === 'retry' && this.#chance(0.5) && !isRoot ? LONG_MS : 0)),
       }),
-      ...(this.#chance(0.2) && { cursors: new Map(indexes.slice(0, 2).map((index) => [index, bytes('cursor')])) }),
       ...(this.#chance(0.2) && { save: { paths: ['9'], values: pack([bytes(this.#nonce())]) } }),
     }
     const isStale = this.#chance(0.05)
@@ -412,11 +410,10 @@ class Comparison {
 const runOf = (gid: string): string => gid.split('/', 1)[0] ?? gid
 
 /** A repeated call may name a grant's branches in another order. */
-function shownGrant({ spec, indexes, errors, losses, inputs, cursors }: Grant, isRepeated: boolean): unknown {
+function shownGrant({ spec, indexes, errors, losses, inputs }: Grant, isRepeated: boolean): unknown {
   const branches = Array.from(indexes, (index, i) => {
     const input = itemCount(inputs) === 0 ? '' : text(item(inputs, spec.shared ? 0 : i))
-    const cursor = cursors.get(index)
-    return [index, errors[i], losses[i], input, cursor === undefined ? '' : text(cursor)] as const
+    return [index, errors[i], losses[i], input] as const
   })
   if (isRepeated) branches.sort(([a], [b]) => a - b)
   return { gid: spec.gid, digest: spec.digest, branches }

@@ -51,7 +51,7 @@ async function play(test: (scene: Scene) => Promise<void>): Promise<void> {
       const [one = 0, two = 1, three = 2, four = 3] = grant.indexes
       await world.settle(grant, 'succeeded', [one])
       await world.settle(grant, 'retry', [two], { delaysMs: [DELAY_MS] })
-      await world.settle(grant, 'released', [three], { cursors: new Map([[three, bytes('cursor')]]) })
+      await world.settle(grant, 'released', [three])
       const holder = { gid: grant.spec.gid, index: four, token: grant.token }
       await world.dispatch(holder, `${grant.spec.gid}/${four}/0`, { size: 2, depth: 2 })
     }
@@ -109,7 +109,7 @@ const places = (keys: Keys): Place[] => [
     ...[keys.group(gid), keys.table(gid), keys.segment(gid, 0), keys.segment(gid, 1), keys.returned(gid)].map(
       (key) => ({ key }),
     ),
-    ...[keys.cursors(gid), keys.outcomes(gid), keys.children(gid)].map((key) => ({ key })),
+    ...[keys.outcomes(gid), keys.children(gid)].map((key) => ({ key })),
     ...['s', 'h', 'g', 'd', 'segs', 't1'].map((field) => ({ key: keys.group(gid), field })),
   ]),
 ]

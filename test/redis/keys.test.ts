@@ -10,7 +10,6 @@ const PLACEHOLDERS: Readonly<Record<string, readonly string[]>> = {
   table: ['<gid>'],
   segment: ['<gid>', '<k>'],
   returned: ['<gid>'],
-  cursors: ['<gid>'],
   children: ['<gid>'],
   outcomes: ['<gid>'],
   session: ['<session>'],

@@ -140,7 +140,7 @@ describe('opening a shard', () => {
     await redis.hset(`{${keyPrefix}:0}:m`, 'v', '99')
     await expect(openShard(server.url, { keyPrefix })).rejects.toMatchObject({
       code: 'REDIS_UNSUITABLE',
-      message: expect.stringContaining('expected version 2 of what lies under'),
+      message: expect.stringContaining('expected version 3 of what lies under'),
     })
   })
 

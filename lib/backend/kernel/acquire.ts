@@ -12,7 +12,6 @@ import { type KernelState, tokenOf } from './state.js'
 import { promote } from './transitions.js'
 import { countReady, mayTake, place, ringOn } from './waking.js'
 
-const NO_CURSORS: ReadonlyMap<number, Uint8Array> = new Map()
 const ZEROS = new Uint8Array(4_096)
 
 /**
@@ -250,17 +249,7 @@ function grantFor(lease: Lease, indexes: Uint32Array): Grant {
 }
 
 function assemble(lease: Lease, indexes: Uint32Array, errors: Uint8Array, losses: Uint8Array, inputs: Packed): Grant {
-  const { group } = lease
-  let cursors = NO_CURSORS
-  if (group.cursors !== undefined && group.cursors.size > 0) {
-    const found = new Map<number, Uint8Array>()
-    for (const index of indexes) {
-      const cursor = group.cursors.get(index)
-      if (cursor !== undefined) found.set(index, cursor)
-    }
-    cursors = found
-  }
-  return { spec: group.spec, token: lease.token, fence: lease.fence, indexes, errors, losses, inputs, cursors }
+  return { spec: lease.group.spec, token: lease.token, fence: lease.fence, indexes, errors, losses, inputs }
 }
 
 /** How far a range goes so that its inputs have at most so many bytes; at least one branch. */

@@ -92,7 +92,6 @@ export class Group {
   isQueued = false
 
   chunks: OutcomeChunk[] = []
-  cursors: Map<number, Uint8Array> | undefined
   /** Open groups below. */
   children: Children | undefined
   delays: Map<number, DelayedBranch> | undefined
@@ -318,7 +317,6 @@ export class Group {
     this.#starts = undefined
     this.#leases.length = 0
     this.#byToken = undefined
-    this.cursors = undefined
     this.children = undefined
     this.workBytes = 0
   }

@@ -8,7 +8,7 @@ import { checkSettle } from '../request-checks.js'
 import { isFinalKind } from './branch-table.js'
 import type { Group, Lease } from './group.js'
 import type { KernelState } from './state.js'
-import { abandon, addDeadLetter, arrive, delay, letGo, save, setCursor } from './transitions.js'
+import { abandon, addDeadLetter, arrive, delay, letGo, save } from './transitions.js'
 import { addReady, endFlight, reopenLimit } from './waking.js'
 
 /**
@@ -80,8 +80,6 @@ function settleMixed(
       kinds.push(kind)
       continue
     }
-    const cursor = range.cursors?.get(index)
-    if (cursor !== undefined) setCursor(state, group, index, cursor)
     const delayMs = kind === 'retry' ? (range.delaysMs?.[i] ?? 0) : 0
     if (delayMs > 0) {
       delay(state, group, index, delayMs)

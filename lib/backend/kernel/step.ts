@@ -6,7 +6,7 @@ import { checkStep } from '../request-checks.js'
 import { type AffinityHold, Group } from './group.js'
 import type { Run } from './runs.js'
 import type { KernelState } from './state.js'
-import { addChild, arrive, endRun, heldGroup, letGo, retire, save, setCursor, single } from './transitions.js'
+import { addChild, arrive, endRun, heldGroup, letGo, retire, save, single } from './transitions.js'
 import { addReady, endFlight } from './waking.js'
 
 /** What is to be done about the group of a step. */
@@ -37,7 +37,6 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
 
   group.table.markStepped(holder.index)
   if (request.save !== undefined) save(state, run, request.save)
-  if (request.cursor !== undefined) setCursor(state, group, holder.index, request.cursor)
   for (const gid of request.retire ?? []) {
     const retired = state.groups.get(gid)
     if (retired !== undefined && !retired.isRetired) retire(state, retired)

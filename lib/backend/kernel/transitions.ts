@@ -152,12 +152,8 @@ export function arrive(state: KernelState, group: Group, chunk: OutcomeChunk): v
   const bytes = byteLength(chunk.values) + count * 8
   group.outcomeBytes += bytes
   state.addBytes(group.run, bytes)
-  if (group.children !== undefined || group.cursors !== undefined) {
-    for (const index of chunk.indexes) {
-      closeChildren(state, group, index, 'the branch that opened it is over')
-      setCursor(state, group, index, undefined)
-    }
-  }
+  if (group.children !== undefined)
+    for (const index of chunk.indexes) closeChildren(state, group, index, 'the branch that opened it is over')
   const { rule } = group.spec
   const isMet =
     group.left === 0 || (rule === 'first-failure' && failed > 0) || (rule === 'first-success' && failed < count)
@@ -229,21 +225,6 @@ export function addChild(parent: Group, child: Group): void {
 }
 
 // --------------------------------------------------------------------------------------------------------------- what a run keeps
-
-/** Replaces a branch's cursor; undefined drops it. */
-export function setCursor(state: KernelState, group: Group, index: number, cursor: Uint8Array | undefined): void {
-  const before = group.cursors?.get(index)?.length ?? 0
-  const bytes = (cursor?.length ?? 0) - before
-  if (cursor !== undefined) {
-    group.cursors ??= new Map()
-    group.cursors.set(index, cursor)
-  } else {
-    group.cursors?.delete(index)
-  }
-  if (bytes === 0) return
-  group.workBytes += bytes
-  state.addBytes(group.run, bytes)
-}
 
 /** Saves outputs; a path that has one keeps it. */
 export function save(state: KernelState, run: Run, values: SavedValues): void {

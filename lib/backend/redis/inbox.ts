@@ -339,24 +339,11 @@ function readEntry(
 }
 
 /** What a grant has, in the order of acquire's answer; none of its branches was granted before. */
-const PARTS = [
-  'spec',
-  'token',
-  'fence',
-  'first',
-  'count',
-  'indexes',
-  'cells',
-  'layout',
-  'ends',
-  'bytes',
-  'cursors',
-  'watched',
-]
+const PARTS = ['spec', 'token', 'fence', 'first', 'count', 'indexes', 'cells', 'layout', 'ends', 'bytes', 'watched']
 const EMPTY = Buffer.alloc(0)
 
 function partsIn(fields: readonly Reply[]): readonly Reply[] {
-  const parts: Reply[] = PARTS.map((name) => (name === 'cursors' ? [] : EMPTY))
+  const parts: Reply[] = PARTS.map(() => EMPTY)
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const at = PARTS.indexOf(textOf(fields[i]))
     if (at >= 0) parts[at] = fields[i + 1] ?? null

@@ -14,7 +14,6 @@ export function keysOf(tag: string) {
     table: (gid: string) => `${tag}:b:${gid}:d`,
     segment: (gid: string, k: number | string) => `${tag}:b:${gid}:i${k}`,
     returned: (gid: string) => `${tag}:b:${gid}:r`,
-    cursors: (gid: string) => `${tag}:b:${gid}:c`,
     children: (gid: string) => `${tag}:b:${gid}:k`,
     outcomes: (gid: string) => `${tag}:b:${gid}:o`,
     sessions: `${tag}:w`,

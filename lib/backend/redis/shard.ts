@@ -43,7 +43,7 @@ export const SHARD_DEFAULTS = Object.freeze({
 })
 
 /** Of what lies in Redis; another number there is another layout. */
-const PROTOCOL_VERSION = 2
+const PROTOCOL_VERSION = 3
 const OLDEST_REDIS = [7, 0] as const
 
 /** Redis will answer these differently soon. */

@@ -2,7 +2,7 @@
 -- Uses: base groups barrier waking commit grants sharing
 -- Grants up to `max` branches to a session, one token a group. A session that got less waits from then on.
 -- KEYS: T:m
--- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:b:<gid>:c T:r:<run> T:d T:due T:wait T:wb
+-- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:r:<run> T:d T:due T:wait T:wb
 -- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, lanes known, queues (,a,b, or *), capabilities (,a,b, or *),
 --   how many can be started at once, how long others that were woken are waited for, tasks that are not shared (,a,b,),
 --   whether grants may be sent unasked while it waits (0 or 1), then for each queue: its name, numbers of its lanes with commas between

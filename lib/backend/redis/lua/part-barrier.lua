@@ -339,24 +339,10 @@ local function arrive(g, chunk, count, failed, lastValue)
   end
 end
 
--- A cursor to be stored, or (false) to go.
-local function setCursor(g, index, cursor)
-  local cursors = g.cursors
-  if not cursors then
-    cursors = {}
-    call('HLEN', g.b .. ':c')
-    g.cursors = cursors
-  end
-  cursors[#cursors + 1] = { index, cursor }
-end
-
--- A branch is over: its cursor and the groups below it go.
+-- A branch is over: the groups below it go.
 local function forgetWork(g, index, cell)
   if g.hasKids and byte(cell, 4) >= HAS_KIDS then
     closeKids(g, index, 'the branch that opened it is over')
-  end
-  if g.cursorCount > 0 then
-    setCursor(g, index, false)
   end
 end
 

@@ -102,15 +102,6 @@ local function commitGroup(g)
       call('HSET', b .. ':o', outcome[1], outcome[2])
     end
   end
-  if g.cursors then
-    for _, cursor in ipairs(g.cursors) do
-      if cursor[2] then
-        call('HSET', b .. ':c', cursor[1], cursor[2])
-      else
-        call('HDEL', b .. ':c', cursor[1])
-      end
-    end
-  end
   if g.isQueued and not g.wasQueued then
     call('ZADD', T .. ':q:' .. g.lane, g.score, g.gid)
   elseif g.wasQueued and not g.isQueued then

@@ -1,25 +1,10 @@
 -- Grants: what a session is given, and what it was given.
 
--- One grant as it travels: spec, token, fence, first (-1: indexes follow), count, indexes, cells, layout, ends, bytes, cursors, and how many
--- processes watch its run.
-local GRANT_PARTS = 12
+-- One grant as it travels: spec, token, fence, first (-1: indexes follow), count, indexes, cells, layout, ends, bytes, and how many processes
+-- watch its run.
+local GRANT_PARTS = 11
 -- Inputs lie in it as in part-barrier, or gathered: ends from 0.
 local GATHERED = 3
-
-local function cursorsOf(g, indexes, first, count)
-  local found = {}
-  if g.cursorCount == 0 then
-    return found
-  end
-  for i = 1, count do
-    local index = indexes and indexes[i] or first + i - 1
-    local cursor = call('HGET', g.b .. ':c', index)
-    if cursor then
-      found[#found + 1], found[#found + 2] = tostring(index), cursor
-    end
-  end
-  return found
-end
 
 -- A range never granted before: nil when the table does not say so.
 local function freshRange(g, most, bytesLeft)
@@ -265,7 +250,6 @@ local function grantTo(g, session, nonce, most, bytesLeft, graceMs, mostLost)
   end
   grant = grant or freshRange(g, most, bytesLeft)
   local token, fence, leaseBytes = leaseTo(g, session, nonce, branchesOf(grant), grant.count, graceMs)
-  grant.cursors = cursorsOf(g, grant.list, grant.first, grant.count)
   if grant.list then
     for i, index in ipairs(grant.list) do
       local _, errors, losses, flags = byte(grant.cells, i * 8 - 7, i * 8 - 4)
@@ -304,7 +288,6 @@ local function heldOf(g, lease)
     return nil
   end
   local grant = gathered(g, indexes, kept)
-  grant.cursors = cursorsOf(g, indexes, -1, #indexes)
   grant.token, grant.fence, grant.spec, grant.run = token, match(token, '^%d+'), specOf(g), g.run
   return grant
 end
@@ -313,5 +296,5 @@ local function addGrant(reply, grant)
   local at = #reply
   reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = grant.spec, grant.token, grant.fence, grant.first, grant.count
   reply[at + 6], reply[at + 7], reply[at + 8], reply[at + 9], reply[at + 10] = grant.indexes, grant.cells, grant.layout, grant.ends, grant.bytes
-  reply[at + 11], reply[at + 12] = grant.cursors, watchersOf(grant.run)
+  reply[at + 11] = watchersOf(grant.run)
 end

@@ -26,9 +26,9 @@ do
 -- What never changes of a group: size, shared, rule, depth, limit, attempts, losses, timeout, as the client packs them; then index of the branch
 -- that opened it, opened, score; lane, digest, affinity, gid of the group that this branch is of.
 local HEAD, FACT_BYTES = '<I4BBI4dI4I4dI4ddssss', 34
--- What does: since; state, flags, left, fill, bytes, next, flight, settles, leases, back, delayed, failed, dead, cursors; closed, end of the affinity.
+-- What does: since; state, flags, left, fill, bytes, next, flight, settles, leases, back, delayed, failed, dead; closed, end of the affinity.
 -- Behind it: the session that is told of the release.
-local STATE, STATE_BYTES = '<dBBI4I4I4I4I4I4I4I4I4I4I4I4dd', 74
+local STATE, STATE_BYTES = '<dBBI4I4I4I4I4I4I4I4I4I4I4dd', 70
 local STATES = { [111] = 'o', [114] = 'r', [119] = 'w' }
 local STATE_BYTE = { o = 111, r = 114, w = 119 }
 local IS_QUEUED, IS_RETIRED, HAS_GROUPS = 1, 2, 4
@@ -40,7 +40,7 @@ end
 function stateOf(g)
   local flags = (g.isQueued and IS_QUEUED or 0) + (g.isRetired and IS_RETIRED or 0) + (g.hasKids and HAS_GROUPS or 0)
   return pack(STATE, g.since, STATE_BYTE[g.state], flags, g.left, g.fill, g.bytes, g.next, g.flight, g.settles, g.leases, g.back, g.delayed, g.failed,
-    g.dead, g.cursorCount, g.closed, g.affinityUntil) .. g.inbox
+    g.dead, g.closed, g.affinityUntil) .. g.inbox
 end
 
 -- The group, with the record of grant `lease` where one is named, or ready to be granted (with its spec) where `isToGrant`. False when there is
@@ -73,7 +73,7 @@ function load(gid, lease, isToGrant)
   if #s < STATE_BYTES then
     error('an unreadable state')
   end
-  local since, state, flags, left, fill, bytes, nextIndex, flight, settles, leases, back, delayed, failed, dead, cursors, closed, affinityUntil = unpackBytes(STATE, s)
+  local since, state, flags, left, fill, bytes, nextIndex, flight, settles, leases, back, delayed, failed, dead, closed, affinityUntil = unpackBytes(STATE, s)
   local size, shared, rule, depth, limit, attempts, losses, timeout, parentIndex, opened, score, lane, digest, affinity, parent = unpackBytes(HEAD, h)
   if not STATES[state] or not RULES[rule] or score ~= score or not find(lane, '^%d+$') then
     error('an unreadable head or state')
@@ -85,7 +85,7 @@ function load(gid, lease, isToGrant)
     score = score, depth = depth, limit = limit, attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = opened,
     digest = digest, affinity = affinity, parent = parent, isRoot = parent == '', spec = isToGrant and fields[5] or nil, state = STATES[state],
     left = left, fill = fill, bytes = bytes, next = nextIndex, flight = flight, settles = settles, leases = leases, back = back, delayed = delayed,
-    failed = failed, dead = dead, cursorCount = cursors, since = since, closed = closed, affinityUntil = affinityUntil, isQueued = flags % 2 == 1,
+    failed = failed, dead = dead, since = since, closed = closed, affinityUntil = affinityUntil, isQueued = flags % 2 == 1,
     isRetired = flags % 4 >= IS_RETIRED, hasKids = flags >= HAS_GROUPS, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
     inline = fields[3], segments = fields[4] or '', wasQueued = flags % 2 == 1, flightBefore = flight, delayedBefore = delayed, readyBefore = 0, isTouched = false,
     records = lease and { [lease] = fields[5] } or {} }

@@ -4,12 +4,12 @@ local function retire(g)
   touch(g)
   g.isRetired = true
   local b = g.b
-  local gone = { 'UNLINK', b .. ':r', b .. ':c' }
+  local gone = { 'UNLINK', b .. ':r' }
   g.writes = { gone }
   if g.inline then
     g.all, g.inline, g.isTableChanged = tableOf(g), '', true
   elseif g.left == 0 then
-    gone[4] = b .. ':d'
+    gone[3] = b .. ':d'
   else
     g.writes[2] = { 'SET', b .. ':d', call('GETRANGE', b .. ':d', 0, g.size * 8 - 1) }
   end
@@ -22,7 +22,6 @@ local function retire(g)
   if not g.hasKids then
     gone[#gone + 1] = b .. ':k'
   end -- else sweeps are still closing what is below, and find it there
-  g.cursorCount = 0
 end
 
 -- The branch that opened the group has it no longer among those below.
@@ -61,7 +60,7 @@ end
 
 local function step(isFull, ARGV)
   local runId, gid, index, token = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-  local hasCursor, cursor, ending, value = ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8]
+  local ending, value = ARGV[5], ARGV[6]
   local run = loadRun(runId)
   if not run then
     return { 'FENCED' }
@@ -74,8 +73,8 @@ local function step(isFull, ARGV)
   if not holding or holding.run ~= runId then
     return { 'FENCED' }
   end
-  local nonce, graceMs = ARGV[9], ARGV[10]
-  local at = 11
+  local nonce, graceMs = ARGV[7], ARGV[8]
+  local at = 9
   local saveCount = tonumber(ARGV[at])
   local savesAt = at + 1
   at = savesAt + saveCount * 2
@@ -142,13 +141,6 @@ local function step(isFull, ARGV)
       save[#save + 1] = ARGV[i]
     end
     saves[#saves + 1] = save
-  end
-  if hasCursor then
-    touch(holding)
-    if call('HEXISTS', holding.b .. ':c', index) == 0 then
-      holding.cursorCount = holding.cursorCount + 1
-    end
-    setCursor(holding, index, cursor)
   end
   for _, g in ipairs(retired) do
     retire(g)

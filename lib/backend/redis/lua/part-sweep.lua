@@ -111,7 +111,7 @@ local function purgePayloads(id)
   for _, gid in ipairs(gids) do
     local b = T .. ':b:' .. gid
     local segments = tryCall('HGET', b, 'segs')
-    local keys = { 'UNLINK', b, b .. ':d', b .. ':r', b .. ':c', b .. ':k', b .. ':o' }
+    local keys = { 'UNLINK', b, b .. ':d', b .. ':r', b .. ':k', b .. ':o' }
     for k = 0, (type(segments) == 'string' and #segments / 8 or 0) - 1 do
       keys[#keys + 1] = b .. ':i' .. k
     end

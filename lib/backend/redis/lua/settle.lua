@@ -2,9 +2,9 @@
 -- Uses: base groups barrier waking commit
 -- Counts what became of branches: of many grants, a range each. Whether a result counts is decided by its token alone, branch by branch.
 -- KEYS: T:m
--- Derives: T:b:<gid> T:b:<gid>:d T:b:<gid>:o T:b:<gid>:c T:b:<gid>:k T:b:<gid>:r T:r:<run> T:r:<run>:v T:o:<session> T:d T:due T:q:<lane> T:wait T:dead
+-- Derives: T:b:<gid> T:b:<gid>:d T:b:<gid>:o T:b:<gid>:k T:b:<gid>:r T:r:<run> T:r:<run>:v T:o:<session> T:d T:due T:q:<lane> T:wait T:dead
 -- ARGV: for each range: gid, token, mode (s: all succeeded, f: all final, m: others, too), outcomes (as stored in :o; kinds
---   6 to be retried, 7 released), delays (u32 each, or ''), number of cursors, index and cursor of each, number of saves, path and value of each
+--   6 to be retried, 7 released), delays (u32 each, or ''), number of saves, path and value of each
 -- Answers: a word for each range: OK | DUP | FENCED | WITHDRAWN | GONE
 local RETRY, RELEASED = 6, 7
 local answers = {}
@@ -24,7 +24,7 @@ local function refusal(g, lease, indexes, from, count)
   return isFenced and 'FENCED' or 'DUP'
 end
 
-local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
+local function settleRange(gid, token, mode, outcomes, delays, save)
   local lease = leaseOf(token)
   if lease and #lease > 10 then
     lease = nil
@@ -70,7 +70,7 @@ local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
   if run and shard.ahead == nil then
     firstLook[#firstLook + 1] = 'keep'
   end
-  if mode ~= 'm' and not indexes and not g.isRoot and g.cursorCount == 0 and from + count <= g.size and count > 0
+  if mode ~= 'm' and not indexes and not g.isRoot and from + count <= g.size and count > 0
     and cellsOf(g, from, count) == rep(char(LEASED, 0, 0, 0) .. leaseBytes, count) then
     touch(g)
     local failed = 0
@@ -133,12 +133,6 @@ local function settleRange(gid, token, mode, outcomes, delays, cursors, save)
         end
         forgetWork(g, index, cell)
       else
-        if cursors[index] then
-          if g.cursorCount == 0 or call('HEXISTS', g.b .. ':c', index) == 0 then
-            g.cursorCount = g.cursorCount + 1
-          end
-          setCursor(g, index, cursors[index])
-        end
         local delay = kind == RETRY and #delays >= i * 4 and (unpackBytes('<I4', delays, i * 4 - 3)) or 0
         if delay > 0 then
           setCells(g, index, char(DELAYED, errors, losses, kidsFlag(flags)) .. leaseBytes)
@@ -181,15 +175,9 @@ end
 local at, gids = 1, {}
 while at <= #ARGV do
   local gid, token, mode, outcomes, delays = unpack(ARGV, at, at + 4)
-  local cursors, save = {}, nil
-  local cursorCount = tonumber(ARGV[at + 5])
+  local save
+  local saveCount = tonumber(ARGV[at + 5])
   at = at + 6
-  for _ = 1, cursorCount do
-    cursors[tonumber(ARGV[at])] = ARGV[at + 1]
-    at = at + 2
-  end
-  local saveCount = tonumber(ARGV[at])
-  at = at + 1
   if saveCount > 0 then
     save = { '' }
     for i = at, at + saveCount * 2 - 1 do
@@ -197,7 +185,7 @@ while at <= #ARGV do
     end
     at = at + saveCount * 2
   end
-  local isFine, answer = pcall(settleRange, gid, token, mode, outcomes, delays, cursors, save)
+  local isFine, answer = pcall(settleRange, gid, token, mode, outcomes, delays, save)
   if not isFine then
     quarantine(gid, answer)
     drop(gid)

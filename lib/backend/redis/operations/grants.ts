@@ -1,20 +1,19 @@
-/** Grants as scripts answer them: 12 parts each (part-grants.lua). */
+/** Grants as scripts answer them: 11 parts each (part-grants.lua). */
 import { GraflowError } from '../../../errors.js'
 import type { Packed } from '../../../values/packed-items.js'
 import type { Grant } from '../../backend.js'
-import { bytesOf, listOf, numberOf, textOf } from '../replies.js'
+import { numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
 import { decodeSpec } from './spec-codec.js'
 import { numbersOf } from './words.js'
 
-const PARTS = 12
+const PARTS = 11
 const CELL_BYTES = 8
 /** How ends and bytes of the inputs come. */
 const SPLIT = 0
 const WHOLE = 1
 const SHARED = 2
-const NO_CURSORS: ReadonlyMap<number, Uint8Array> = new Map()
 
 /**
  * `count` grants (or all that there are) from position `from` on. One that cannot be read, such as of a newer version, must not take the
@@ -82,8 +81,7 @@ function grantAt(reply: readonly Reply[], at: number): Grant {
     errors,
     losses,
     inputs: inputsOf(numberOf(reply[at + 7]), bufferOf(reply[at + 8]), bufferOf(reply[at + 9]), first, count),
-    cursors: cursorsOf(listOf(reply[at + 10])),
-    isWatched: numberOf(reply[at + 11]) > 0,
+    isWatched: numberOf(reply[at + 10]) > 0,
   }
 }
 
@@ -93,13 +91,6 @@ function inputsOf(layout: number, ends: Buffer, bytes: Buffer, first: number, co
   if (layout !== SPLIT || first <= 0) return { bytes: plain(bytes), ends: numbersOf(ends) }
   const base = ends.readUInt32LE(0)
   return { bytes: plain(bytes), ends: numbersOf(ends, 4).map((end) => end - base) }
-}
-
-function cursorsOf(parts: readonly Reply[]): ReadonlyMap<number, Uint8Array> {
-  if (parts.length === 0) return NO_CURSORS
-  const cursors = new Map<number, Uint8Array>()
-  for (let i = 0; i + 1 < parts.length; i += 2) cursors.set(numberOf(parts[i]), bytesOf(parts[i + 1]))
-  return cursors
 }
 
 /** The same bytes, no Buffer: whoever compares or passes them on must not care where they came from. */

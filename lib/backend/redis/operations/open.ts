@@ -39,7 +39,7 @@ export function stepWithOpening(
   const opening = openings.get(store)?.get(holder.token)
   if (opening === undefined || opening.group !== undefined || group?.from !== 0) return undefined
   if (holder.gid !== runId || opening.runId !== runId || holder.index !== 0) return undefined
-  if (more.save !== undefined || more.cursor !== undefined || more.retire !== undefined) return undefined
+  if (more.save !== undefined || more.retire !== undefined) return undefined
   return new Promise((answer, fail) => {
     opening.group = { args, answer, fail }
   })

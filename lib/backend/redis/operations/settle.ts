@@ -49,11 +49,9 @@ export async function settle(store: Store, request: SettleRequest): Promise<read
 }
 
 function addRange(args: Argument[], range: SettleRange): void {
-  const { cursors, save, delaysMs } = range
+  const { save, delaysMs } = range
   args.push(range.gid, range.token, modeOf(range.kinds), chunkOf(range))
   args.push(delaysMs === undefined ? '' : view(Uint32Array.from(delaysMs)))
-  args.push(cursors?.size ?? 0)
-  if (cursors !== undefined) for (const [index, cursor] of cursors) args.push(index, cursor)
   args.push(save?.paths.length ?? 0)
   if (save !== undefined) for (const [i, path] of save.paths.entries()) args.push(path, item(save.values, i))
 }

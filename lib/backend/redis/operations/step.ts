@@ -77,14 +77,12 @@ async function callWhereThereIsRoom(store: Store, args: readonly Argument[]): Pr
   }
 }
 
-function head(store: Store, { holder, runId, save, cursor, retire = [], end, group }: StepRequest): Argument[] {
+function head(store: Store, { holder, runId, save, retire = [], end, group }: StepRequest): Argument[] {
   const args: Argument[] = [
     runId,
     holder.gid,
     holder.index,
     holder.token,
-    cursor === undefined ? 0 : 1,
-    cursor ?? '',
     end?.state ?? '',
     end?.value ?? '',
     group === undefined ? '' : systemId(),
