@@ -1,7 +1,7 @@
 /** One system with its server and its processes, as it is measured. */
 import { Redis } from 'ioredis'
 import { RedisServer } from '../../test/support/redis-server.js'
-import { usageOf } from '../layout/info.js'
+import { usageOf } from '../redis-usage.js'
 import { Child, type Spent } from './processes.js'
 import type { Sample, Settings, Single } from './results.js'
 import type { PeerName } from './systems.js'
