@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import { MOST_COUNTED } from '../../lib/backend/request-checks.js'
+import { GRAPH_RETENTION_MS } from '../../lib/backend/kept.js'
 import { KERNEL_DEFAULTS } from '../../lib/backend/kernel/state.js'
 import { CONNECT_OPTIONS } from '../../lib/options.js'
 import { tableRows } from './doc-table.js'
@@ -128,8 +129,8 @@ describe('docs/internals.md', () => {
   })
 
   it('tells the times that the code has', () => {
-    const { payloadRetentionMs, graphRetentionMs } = KERNEL_DEFAULTS
-    expect([payloadRetentionMs / 60_000, graphRetentionMs / 3_600_000]).toEqual([10, 24])
+    const { payloadRetentionMs } = KERNEL_DEFAULTS
+    expect([payloadRetentionMs / 60_000, GRAPH_RETENTION_MS / 3_600_000]).toEqual([10, 24])
     expect(text).toMatch(/outcomes of groups \| ten minutes after/)
     expect(text).toMatch(/a graph \| 24 hours after/)
   })

@@ -1,25 +1,21 @@
 /** Dead letters, newest kept: bounded in number and in bytes, so that a task that always fails cannot fill the store. */
 import type { DeadLetter } from '../backend.js'
+import { MOST_DEAD_LETTERS } from '../kept.js'
 
 const MOST_BYTES = 16 * 2 ** 20
 
 export class DeadLetters {
-  readonly #most: number
   #letters: DeadLetter[] = []
   #bytes = 0
   #made = 0
-
-  constructor(most: number) {
-    this.#most = most
-  }
 
   /** Keeps copies of the bytes: what they are part of may be large and may go. */
   add(letter: Omit<DeadLetter, 'id'>): void {
     this.#made += 1
     this.#letters.push({ ...letter, id: String(this.#made), input: letter.input.slice(), error: letter.error.slice() })
     this.#bytes += letter.input.length + letter.error.length
-    if (this.#letters.length <= this.#most * 2 && this.#bytes <= MOST_BYTES * 2) return
-    let from = Math.max(0, this.#letters.length - this.#most)
+    if (this.#letters.length <= MOST_DEAD_LETTERS * 2 && this.#bytes <= MOST_BYTES * 2) return
+    let from = Math.max(0, this.#letters.length - MOST_DEAD_LETTERS)
     for (let i = 0; i < from; i++) this.#bytes -= bytesOf(this.#letters[i])
     for (; this.#bytes > MOST_BYTES && from < this.#letters.length - 1; from++)
       this.#bytes -= bytesOf(this.#letters[from])
@@ -28,7 +24,7 @@ export class DeadLetters {
 
   /** Newest first. */
   list(limit: number): readonly DeadLetter[] {
-    const kept = this.#letters.slice(-Math.min(this.#most, Math.max(0, limit)))
+    const kept = this.#letters.slice(-Math.min(MOST_DEAD_LETTERS, Math.max(0, limit)))
     return limit <= 0 ? [] : kept.reverse()
   }
 }

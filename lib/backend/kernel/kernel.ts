@@ -23,6 +23,7 @@ import type {
   StepRequest,
   SweepAnswer,
 } from '../backend.js'
+import { GRAPH_RETENTION_MS } from '../kept.js'
 import { acquire } from './acquire.js'
 import { channel } from './channel.js'
 import { control } from './control.js'
@@ -56,7 +57,7 @@ export class Kernel {
       state.graphs.set(hash, graph)
       state.bytes += bytes.length
     }
-    state.graphPurges.add(graph, state.now + state.options.graphRetentionMs)
+    state.graphPurges.add(graph, state.now + GRAPH_RETENTION_MS)
     return 'ok'
   }
 
@@ -64,7 +65,7 @@ export class Kernel {
   getGraph(now: number, hash: string): Uint8Array | undefined {
     const state = this.#at(now)
     const graph = state.graphs.get(hash)
-    if (graph !== undefined) state.graphPurges.add(graph, state.now + state.options.graphRetentionMs)
+    if (graph !== undefined) state.graphPurges.add(graph, state.now + GRAPH_RETENTION_MS)
     return graph?.bytes
   }
 

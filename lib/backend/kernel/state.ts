@@ -1,6 +1,6 @@
 /**
  * All that the kernel knows, and its sense of time. Kernel time never goes back: when the clock does, everything planned keeps its
- * distance (protocol.md: a backward step shifts the scores). Times in records are the clock's own.
+ * distance (docs/redis.md, rule 2). Times in records are the clock's own.
  */
 import type { Notice, RunChange, Token } from '../backend.js'
 import { DeadLetters } from './dead-letters.js'
@@ -23,7 +23,6 @@ export interface KernelOptions {
   /** Ended runs kept at most, and the bytes they may occupy; the oldest go first, before their retention ends. */
   readonly maxRetainedRuns?: number
   readonly maxRetainedBytes?: number
-  readonly maxDeadLetters?: number
   /** How long only the preferred worker may take a group with an affinity. */
   readonly affinityMs?: number
   /** How long after its timeout a start is taken back; the worker itself is faster. */
@@ -32,8 +31,6 @@ export interface KernelOptions {
   readonly shareMs?: number
   /** How long group payloads are kept after a run's end. */
   readonly payloadRetentionMs?: number
-  /** How long a graph is kept that no run uses. */
-  readonly graphRetentionMs?: number
   readonly itemsPerCall?: number
   readonly bytesPerCall?: number
 }
@@ -42,12 +39,10 @@ export const KERNEL_DEFAULTS = Object.freeze({
   maxBytes: Number.POSITIVE_INFINITY,
   maxRetainedRuns: 1_000,
   maxRetainedBytes: 256 * 2 ** 20,
-  maxDeadLetters: 1_000,
   affinityMs: 2_000,
   deadlineGraceMs: 1_000,
   shareMs: 100,
   payloadRetentionMs: 600_000,
-  graphRetentionMs: 24 * 3_600_000,
   itemsPerCall: 4_096,
   bytesPerCall: 16 * 2 ** 20,
 }) satisfies Required<KernelOptions>
@@ -85,7 +80,7 @@ export class KernelState {
   readonly graphs = new Map<string, StoredGraph>()
   /** How many runs that are kept have this graph. */
   readonly graphRuns = new Map<string, number>()
-  readonly deadLetters: DeadLetters
+  readonly deadLetters = new DeadLetters()
 
   readonly deadlines = new DueQueue<Lease>()
   readonly affinityHolds = new DueQueue<AffinityHold>()
@@ -113,7 +108,6 @@ export class KernelState {
     // What is over may fill half of a bounded store at most: the rest is for what runs.
     this.options = { ...all, maxRetainedBytes: Math.min(all.maxRetainedBytes, all.maxBytes / 2) }
     this.effects = effects
-    this.deadLetters = new DeadLetters(this.options.maxDeadLetters)
   }
 
   /** An operation begins at this time by the clock. */

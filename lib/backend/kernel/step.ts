@@ -3,6 +3,7 @@ import { GraflowError } from '../../errors.js'
 import type { GroupSpec, StepAnswer, StepRequest } from '../backend.js'
 import { byteLength, EMPTY_PACKED, itemCount, slice, type Packed } from '../../values/packed-items.js'
 import { checkStep } from '../request-checks.js'
+import { GRAPH_RETENTION_MS } from '../kept.js'
 import { type AffinityHold, Group } from './group.js'
 import type { Run } from './runs.js'
 import type { KernelState } from './state.js'
@@ -107,7 +108,7 @@ function openGroup(state: KernelState, spec: GroupSpec, run: Run, parent: Group,
     state.affinityHolds.add(hold, state.now + state.options.affinityMs)
   }
   const graph = state.graphs.get(spec.graph)
-  if (graph !== undefined) state.graphPurges.add(graph, state.now + state.options.graphRetentionMs)
+  if (graph !== undefined) state.graphPurges.add(graph, state.now + GRAPH_RETENTION_MS)
   state.effects.activity(run.id, 'group', spec.gid)
   return group
 }

@@ -5,6 +5,7 @@
  */
 import type { SweepAnswer } from '../backend.js'
 import { EMPTY_BYTES } from '../../values/packed-items.js'
+import { GRAPH_RETENTION_MS } from '../kept.js'
 import { removeSession, shortestTtlMs, SWEEP_GAP_MS, sweepIntervalMs } from './session.js'
 import type { KernelState } from './state.js'
 import { endRun, promote, purgePayloads, purgeRun, takeBack } from './transitions.js'
@@ -146,7 +147,7 @@ function purge(state: KernelState, most: number): void {
     const graph = state.graphPurges.takeDue(state.now)
     if (graph === undefined) return
     if (state.graphRuns.has(graph.hash)) {
-      state.graphPurges.add(graph, state.now + state.options.graphRetentionMs)
+      state.graphPurges.add(graph, state.now + GRAPH_RETENTION_MS)
     } else {
       state.graphs.delete(graph.hash)
       state.bytes -= graph.bytes.length

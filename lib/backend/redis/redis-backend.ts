@@ -251,7 +251,5 @@ function knobsOf(given: Partial<Knobs>): Knobs {
     deadlineGraceMs: given.deadlineGraceMs ?? KNOB_DEFAULTS.deadlineGraceMs,
     shareMs: given.shareMs ?? KNOB_DEFAULTS.shareMs,
     payloadRetentionMs: given.payloadRetentionMs ?? KNOB_DEFAULTS.payloadRetentionMs,
-    graphRetentionMs: given.graphRetentionMs ?? KNOB_DEFAULTS.graphRetentionMs,
-    maxDeadLetters: given.maxDeadLetters ?? KNOB_DEFAULTS.maxDeadLetters,
   })
 }

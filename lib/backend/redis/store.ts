@@ -14,10 +14,6 @@ export interface Knobs {
   readonly shareMs: number
   /** How long group payloads are kept after a run's end. */
   readonly payloadRetentionMs: number
-  /** How long a graph is kept that nobody asks for. */
-  readonly graphRetentionMs: number
-  /** Dead letters kept, roughly. */
-  readonly maxDeadLetters: number
 }
 
 export interface Store {
@@ -34,8 +30,6 @@ export const KNOB_DEFAULTS: Knobs = Object.freeze({
   deadlineGraceMs: 1_000,
   shareMs: 100,
   payloadRetentionMs: 600_000,
-  graphRetentionMs: 24 * 3_600_000,
-  maxDeadLetters: 1_000,
 })
 
 /** What a call carries where nobody says otherwise: no script runs longer than a few milliseconds (docs/redis-layout.md). */

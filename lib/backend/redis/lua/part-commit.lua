@@ -4,6 +4,9 @@
 local commit
 do
 
+-- Kept at most, or roughly so many.
+local MOST_DEAD_LETTERS = 1000
+
 local function commitTable(g)
   if g.inline then
     return
@@ -201,9 +204,9 @@ local function commitLetters()
     local letter = deadLetters[i]
     local g = letter[1]
     tryCall('XADD', key, '*', 'gid', g.gid, 'index', letter[2], 'run', g.run, 'kind', letter[3] == DEAD and 'dead' or 'failed', 'errors', letter[4],
-      'losses', letter[5], 'at', at, 'isCut', letter[6] and '0' or '1', 'input', letter[6] or '', 'error', letter[7])
+      'losses', letter[5], 'at', at, 'input', letter[6] or '', 'error', letter[7])
   end
-  tryCall('XTRIM', key, 'MAXLEN', '~', 1000)
+  tryCall('XTRIM', key, 'MAXLEN', '~', MOST_DEAD_LETTERS)
 end
 
 -- Works out what follows from the changes, then writes all of them.

@@ -1,5 +1,7 @@
 -- New groups and their inputs.
 
+-- How long a graph is kept that no run uses, and how much of it may pass before a use renews it.
+local GRAPH_RETENTION_S, GRAPH_RENEWAL_S = 86400, 3600
 -- By run: the write that lists its new groups. By demand: its new lane. Graphs that are used, and are to be kept for another while.
 local listing, opened, kept = {}, {}, {}
 
@@ -43,8 +45,8 @@ end
 
 local function commitKept()
   for i = 1, #kept do
-    if kept[i][2] < wall() + 82800000 then
-      tryCall('EXPIRE', kept[i][1], 86400)
+    if kept[i][2] < wall() + (GRAPH_RETENTION_S - GRAPH_RENEWAL_S) * 1000 then
+      tryCall('EXPIRE', kept[i][1], GRAPH_RETENTION_S)
     end
   end
 end

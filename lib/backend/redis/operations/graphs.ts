@@ -1,15 +1,17 @@
 /** The graph store: packed graphs under their hashes, kept for a while after they were last asked for. */
 import { GraflowError } from '../../../errors.js'
+import { GRAPH_RETENTION_MS } from '../../kept.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
 
+const RETENTION_S = GRAPH_RETENTION_MS / 1_000
 const HASH = /^[A-Za-z0-9_-]{1,128}$/
 
 /** Stores a packed graph, or keeps the one that is there for another while. Repeating it is safe. */
 export async function putGraph(store: Store, hash: string, bytes: Uint8Array): Promise<'ok' | 'backpressure'> {
   if (await hasGraph(store, hash)) return 'ok'
   try {
-    await store.shard.command('SET', graphKey(store, hash), bytes, 'EX', secondsOf(store))
+    await store.shard.command('SET', graphKey(store, hash), bytes, 'EX', RETENTION_S)
     return 'ok'
   } catch (error) {
     if (error instanceof GraflowError && error.code === 'BACKPRESSURE') return 'backpressure'
@@ -19,12 +21,12 @@ export async function putGraph(store: Store, hash: string, bytes: Uint8Array): P
 
 /** Whether the graph is there; asking keeps it for another while. */
 export async function hasGraph(store: Store, hash: string): Promise<boolean> {
-  return (await store.shard.command('EXPIRE', graphKey(store, hash), secondsOf(store))) === 1
+  return (await store.shard.command('EXPIRE', graphKey(store, hash), RETENTION_S)) === 1
 }
 
 /** The packed graph; asking keeps it for another while. Undefined when it is not there. */
 export async function getGraph(store: Store, hash: string): Promise<Uint8Array | undefined> {
-  const found: Reply = await store.shard.command('GETEX', graphKey(store, hash), 'EX', secondsOf(store))
+  const found: Reply = await store.shard.command('GETEX', graphKey(store, hash), 'EX', RETENTION_S)
   return Buffer.isBuffer(found) ? new Uint8Array(found) : undefined
 }
 
@@ -33,5 +35,3 @@ function graphKey(store: Store, hash: string): string {
   if (HASH.test(hash)) return store.keys.graph(hash)
   throw new GraflowError('INTEGRITY', `expected the hash of a graph, got ${JSON.stringify(hash.slice(0, 80))}`)
 }
-
-const secondsOf = (store: Store): number => Math.max(1, Math.ceil(store.knobs.graphRetentionMs / 1_000))

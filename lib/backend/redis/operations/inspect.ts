@@ -15,6 +15,7 @@ import type {
   SessionStatus,
 } from '../../backend.js'
 import { pack } from '../../../values/packed-items.js'
+import { MOST_DEAD_LETTERS } from '../../kept.js'
 import { bytesOf, fieldsOf, listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
@@ -243,7 +244,7 @@ async function sessions(store: Store): Promise<readonly SessionStatus[]> {
 
 async function deadLetters(store: Store, limit: number): Promise<readonly DeadLetter[]> {
   const found: DeadLetter[] = []
-  const most = Math.min(limit, store.knobs.maxDeadLetters)
+  const most = Math.min(limit, MOST_DEAD_LETTERS)
   let before = '+'
   while (found.length < most) {
     const count = Math.min(PAGE, most - found.length)

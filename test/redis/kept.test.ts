@@ -1,0 +1,17 @@
+/** The scripts cannot import a number: they have their own, which must be that of the kernel. */
+import { GRAPH_RETENTION_MS, MOST_DEAD_LETTERS } from '../../lib/backend/kept.js'
+import { luaTexts } from './lua-sources.js'
+
+/** What a part gives a name that it does not make anew. */
+function constantIn(part: string, name: string): number {
+  const found = new RegExp(`^local ([\\w, ]*\\b${name}\\b[\\w, ]*) = ([\\d, ]+)$`, 'm').exec(luaTexts.get(part) ?? '')
+  const at = (found?.[1] ?? '').split(', ').indexOf(name)
+  return Number(found?.[2]?.split(', ')[at])
+}
+
+describe('what a store keeps', () => {
+  it('is as much and as long in the scripts as in the kernel', () => {
+    expect(constantIn('part-commit', 'MOST_DEAD_LETTERS')).toBe(MOST_DEAD_LETTERS)
+    expect(constantIn('part-opening', 'GRAPH_RETENTION_S') * 1_000).toBe(GRAPH_RETENTION_MS)
+  })
+})
