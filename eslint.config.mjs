@@ -1,5 +1,5 @@
 /**
- * typescript-eslint's strict, type-checked rules for all TypeScript, plus what style.md of the project asks for and a machine can see.
+ * typescript-eslint's strict, type-checked rules for all TypeScript, plus those of the project's habits that a machine can see.
  * The import rule and the ban on clocks are tests (test/repo-rules), because they need to say more than a rule can.
  */
 import { defineConfig } from 'eslint/config'

@@ -7,7 +7,7 @@
  * - Outcomes that a caller must handle come back as words (`status`); what is thrown is a GraflowError: a broken contract or a lost store.
  * - User bytes are opaque. Time is the store's own; random nonces come from the caller, so that a repeated call can be known.
  *
- * Words: rooms.md (docs/glossary.md). A branch is named by the id of its group (`gid`) and its index in it. A run is the one branch
+ * Words: docs/glossary.md. A branch is named by the id of its group (`gid`) and its index in it. A run is the one branch
  * (index 0) of its root group, whose gid is the run's id; any other gid is `<run>/<path of the group's node in this run>`.
  *
  * This file is long because it is one vocabulary, read from top to bottom: requests and answers use each other's words.

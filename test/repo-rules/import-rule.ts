@@ -61,7 +61,7 @@ const pureBuiltins: Readonly<Record<string, readonly string[]>> = {
   values: ['node:util/types'],
 }
 
-/** The room a file belongs to; undefined when no room is known for it. */
+/** The room a file belongs to; undefined when the import rule has none for it. */
 export function roomOf(path: string): string | undefined {
   const [top = '', second = '', third = '', ...deeper] = path.split('/')
   if (top === 'worker' || top === 'bin') return top

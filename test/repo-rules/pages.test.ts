@@ -70,6 +70,32 @@ describe('pages', () => {
   }, 60_000)
 })
 
+describe('comments and configuration', () => {
+  const folders = ['lib', 'worker', 'bin', 'test', 'examples', 'scripts', 'bench']
+  const files = [
+    ...folders.flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+        .filter((file) => /\.(?:ts|mjs|lua)$/.test(file))
+        .map((file) => posix.join(folder, file)),
+    ),
+    ...readdirSync(root).filter((file) => /\.(?:mjs|json)$/.test(file)),
+  ]
+  /** Pages that comments of a text name and that are neither at the root nor in docs. */
+  const missingIn = (text: string): readonly string[] =>
+    [...text.matchAll(/^.*?(?:\/\/|\/?\*|--|#).*$/gm)]
+      .flatMap(([line]) => [...line.matchAll(/(?<![\w./-])[\w./-]+\.md\b/g)].map(([page]) => page))
+      .filter((page) => !/^[./]/.test(page) && !existsSync(join(root, page)) && !existsSync(join(root, 'docs', page)))
+
+  it('name no page that is not in the repository', () => {
+    expect(missingIn(['/** As nosuch.md', ' * says, and docs/redis.md */'].join('\n'))).toEqual(['nosuch.md'])
+    const missing = files
+      .filter((file) => file !== 'test/ground/pages.test.ts')
+      .flatMap((file) => missingIn(readFileSync(join(root, file), 'utf8')).map((page) => `${file}: ${page}`))
+    expect(files.length).toBeGreaterThan(300)
+    expect(missing).toEqual([])
+  })
+})
+
 describe('README.md', () => {
   const text = readFileSync(join(root, 'README.md'), 'utf8')
 
