@@ -5,7 +5,7 @@
  */
 import type { GroupSpec, SettleKind } from '../lib/backend/backend.js'
 import { Kernel } from '../lib/backend/kernel/kernel.js'
-import { concat, slice, type Packed } from '../lib/values/packed-items.js'
+import { concat, slice, type PackedItems } from '../lib/values/packed-items.js'
 
 const SIZES = [1, 100, 10_000, 100_000]
 const BATCHES = [256, 4_096]
@@ -22,7 +22,7 @@ interface Timings {
 
 const nanoseconds = (): number => Number(process.hrtime.bigint())
 
-function items(count: number): Packed {
+function items(count: number): PackedItems {
   const ends = Uint32Array.from({ length: count }, (_, i) => (i + 1) * ITEM_BYTES)
   return { bytes: new Uint8Array(count * ITEM_BYTES).fill(7), ends }
 }
@@ -69,7 +69,14 @@ function openKernel(): Kernel {
 let runs = 0
 
 /** One run with one group of `size`, dispatched and taken in batches; times each part. */
-function runOnce(kernel: Kernel, now: number, inputs: Packed, size: number, batch: number, timings: Timings): void {
+function runOnce(
+  kernel: Kernel,
+  now: number,
+  inputs: PackedItems,
+  size: number,
+  batch: number,
+  timings: Timings,
+): void {
   runs += 1
   const runId = `run-${runs}`
   const opened = kernel.open(now, {

@@ -102,7 +102,7 @@ function dieOfExceptions(worker: Worker, bindings: Readonly<Record<string, unkno
 
 /** Why the process ends, as a line of the JSON log, or as text. */
 function lastWords(kind: string, error: unknown, bindings: Readonly<Record<string, unknown>> | undefined): string {
-  const end = 'the process ends: what was not started is handed back, what was counts as lost'
+  const end = 'the process ends: what was not started is released, what was counts as lost'
   const [message, stack] = error instanceof Error ? [error.message, error.stack] : [String(error), undefined]
   if (bindings === undefined) return `${NAME}: ${kind}: ${stack ?? message}\n${NAME}: ${end}\n`
   const time = new Date(systemClock.now()).toISOString()

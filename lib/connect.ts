@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import type { Backend } from './backend/backend.js'
 import { openMemoryBackend } from './backend/kernel/memory-backend.js'
-import { patient } from './backend/retrying.js'
+import { retrying } from './backend/retrying.js'
 import { parseAddress } from './backend/redis/address.js'
 import { openRedisBackend } from './backend/redis/redis-backend.js'
 import { Announcer } from './session/announcer.js'
@@ -17,7 +17,7 @@ import { CONNECT_OPTIONS, checkOptions, LIMIT_OPTIONS, DEFAULT_LIMITS } from './
 import { Client } from './producer/client.js'
 import type { Address, ConnectOptions, Graflow } from './producer/types.js'
 import { type Clock, type Random, systemClock, systemId, systemRandom } from './time.js'
-import { WorkerLoop } from './executor/executor.js'
+import { Executor } from './executor/executor.js'
 
 const DEFAULT_CONCURRENCY = 256
 const DEFAULT_RETENTION_MS = 24 * 3_600_000
@@ -52,7 +52,7 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
   const instanceId = options.instanceId ?? `${isEmbedded ? 'embedded' : 'client'}-${systemId().slice(0, 8)}`
   const { keyPrefix = DEFAULT_KEY_PREFIX, maxBytes, retentionMs = DEFAULT_RETENTION_MS } = options
   const near = await openStore(address, { keyPrefix, clock, random, ...(maxBytes !== undefined && { maxBytes }) })
-  const backend = isEmbedded ? near : patient(near, { clock, random })
+  const backend = isEmbedded ? near : retrying(near, { clock, random })
   const session = `${instanceId}:${systemId()}`
   const engine = new Engine({ backend, clock, random, emitter, limits, workerId: instanceId, newId: systemId })
   for (const [i, item] of (options.tasks ?? []).entries()) {
@@ -83,7 +83,7 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
   const client = new Client(parts)
   const served = isEmbedded ? 'all' : []
   const membership: Membership = await Membership.open({
-    ...{ backend: near, session, clock, random, emitter, arrivals: engine.arrivals, graphs: engine.graphs },
+    ...{ backend: near, session, clock, random, emitter, barrierWaits: engine.barrierWaits, graphs: engine.graphs },
     storeFlags: typeof address === 'string' && !isEmbedded ? storeFlagsOf(address, keyPrefix) : [],
     // A store in this process cannot be lost to itself.
     ttlMs: isEmbedded ? Number.POSITIVE_INFINITY : SESSION_TTL_MS,
@@ -93,7 +93,7 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
     },
     holdings: {
       known: () => client.grants,
-      lose: ({ gid, token }) => client.held.hear({ kind: 'lost', gid, token }),
+      reclaimed: ({ gid, token }) => client.held.handleNotice({ kind: 'lost', gid, token }),
     },
   }).catch(async (error: unknown) => {
     stopLog()
@@ -103,7 +103,7 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
   onClose.push(() => membership.close(), stopLog)
   if (isEmbedded) {
     client.work(
-      new WorkerLoop({
+      new Executor({
         ...{ backend, engine, clock, emitter, session, workerId: instanceId, newId: systemId },
         maxConcurrentTasks: options.maxConcurrentTasks ?? DEFAULT_CONCURRENCY,
         ...{ queues: 'all', capabilities: 'all' },

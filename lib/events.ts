@@ -156,7 +156,7 @@ export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
   'worker:registered': 'A worker joined.',
   'worker:deregistered': 'A worker left.',
   'worker:state': 'A worker of this process changed its state.',
-  'worker:lost': 'The store took this process for dead: what it held was taken back, and it registers again.',
+  'worker:lost': 'The store took this process for dead: what it held was reclaimed, and it registers again.',
   'wakeup:missed': 'The slow check found what a notice should have told.',
   'queue:unserved':
     'A group has waited 5 s, and no live worker could take it: none of its queue, or none with what it asks for.',
@@ -207,7 +207,7 @@ export class Emitter implements Events {
   }
 
   /** Calls `fn` whenever an event that nobody listened to gets its first listener: then it is worth finding out. One `fn` an event. */
-  whenHeard(name: EventName, fn: () => void): void {
+  onSubscribed(name: EventName, fn: () => void): void {
     this.#whenHeard.set(name, fn)
   }
 
@@ -222,7 +222,7 @@ export class Emitter implements Events {
   }
 
   /** Whether anybody listens, here or elsewhere: ask before building an event that is made per branch. */
-  isHeard(name: (typeof FORWARDED)[number], runId: string): boolean {
+  isSubscribed(name: (typeof FORWARDED)[number], runId: string): boolean {
     return this.has(name) || this.#forwarder?.wants(runId) === true
   }
 
@@ -235,16 +235,16 @@ export class Emitter implements Events {
         : undefined
     if (!this.has(name) && forwarder === undefined) return
     const event = Object.freeze({ type: name, at: new Date(this.#now()), ...data })
-    this.#tell(name, event)
+    this.#deliver(name, event)
     forwarder?.take(event as never) // its name is among those
   }
 
   /** Tells the listeners in this process of what happened in another. */
   relay(event: ForwardedEvent): void {
-    this.#tell(event.type, Object.freeze(event))
+    this.#deliver(event.type, Object.freeze(event))
   }
 
-  #tell(name: EventName, event: object): void {
+  #deliver(name: EventName, event: object): void {
     for (const listener of [...(this.#listeners.get(name) ?? [])]) {
       try {
         const returned = listener(event as never)

@@ -297,7 +297,7 @@ export const WORKER_OPTIONS = Object.freeze({
     max: LONGEST_MS,
     flag: 'graceful-shutdown-timeout-ms',
     env: ['GRAFLOW_GRACEFUL_SHUTDOWN_TIMEOUT_MS'],
-    help: 'How long work in flight may take to finish once the worker is told to stop; then it is handed back.',
+    help: 'How long work in flight may take to finish once the worker is told to stop; then it is released.',
   },
   metricsPort: {
     kind: 'integer',

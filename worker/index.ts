@@ -1,6 +1,6 @@
 /** Workers in code: `graflow-worker` as objects. Puts the worker's room together with the store, as connect.ts does for clients. */
 import { openStore } from '../lib/connect.js'
-import { WorkerCore, type WorkerParts } from './worker.js'
+import { WorkerCore, type WorkerHost } from './worker.js'
 import type { WorkerOptions } from './worker-options.js'
 import { WorkerPoolCore, type WorkerPoolOptions } from './worker-pool.js'
 
@@ -9,11 +9,11 @@ export type { WorkerPoolOptions } from './worker-pool.js'
 
 /**
  * A worker in this process: acquires branches of its queues from Redis, runs them, settles them.
- * `start` it with tasks, flows, or paths of modules that export some; `stop` lets what runs finish, and hands back the rest.
+ * `start` it with tasks, flows, or paths of modules that export some; `stop` lets what runs finish, and releases the rest.
  */
 export class Worker extends WorkerCore {
   /** @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for the role leader */
-  constructor(options: WorkerOptions, parts: Partial<WorkerParts> = {}) {
+  constructor(options: WorkerOptions, parts: Partial<WorkerHost> = {}) {
     super(options, { openStore, folder: process.cwd(), ...parts })
   }
 }

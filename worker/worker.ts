@@ -6,10 +6,10 @@
  */
 import { hostname } from 'node:os'
 import type { Backend, SessionInfo } from '../lib/backend/backend.js'
-import { patient, type PatientBackend } from '../lib/backend/retrying.js'
+import { retrying, type RetryingBackend } from '../lib/backend/retrying.js'
 import { Announcer } from '../lib/session/announcer.js'
 import { Membership } from '../lib/session/membership.js'
-import { Dropped } from '../lib/engine/cancellation.js'
+import { Unreported } from '../lib/engine/cancellation.js'
 import { Engine } from '../lib/engine/engine.js'
 import { GraflowError } from '../lib/errors.js'
 import { Emitter, type Events, type WorkerStateName } from '../lib/events.js'
@@ -20,13 +20,13 @@ import { Metrics } from '../lib/observe/metrics.js'
 import { checkOptions, LIMIT_OPTIONS, DEFAULT_LIMITS } from '../lib/options.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random } from '../lib/time.js'
 import { serveHealth, type HealthServer } from './health-server.js'
-import { HeldWork } from '../lib/session/holdings.js'
+import { Holdings } from '../lib/session/holdings.js'
 import { checkNames, loadModules, type LoadedModule } from './task-modules.js'
 import { addressOf, checkWorkerOptions, isServing, queuesOf, type WorkerOptions } from './worker-options.js'
-import { WorkerLoop, type WorkerCounters } from '../lib/executor/executor.js'
+import { Executor, type WorkerCounters } from '../lib/executor/executor.js'
 
 /** What a worker gets from whoever puts the rooms together. */
-export interface WorkerParts {
+export interface WorkerHost {
   readonly openStore: (
     address: string | undefined,
     options: { readonly keyPrefix: string; readonly clock: Clock; readonly random: Random },
@@ -39,7 +39,7 @@ export interface WorkerParts {
 
 /** How long a process that does not renew its session is thought to live; its connection tells sooner, unless it was stopped or cut off. */
 const SESSION_TTL_MS = 3_000
-/** What going down may take beyond the grace: handing back, then leaving. Both are courtesies, since a session expires. */
+/** What going down may take beyond the grace: releasing, then leaving. Both are courtesies, since a session expires. */
 const HAND_BACK_MS = 800
 const LEAVE_MS = 900
 /** Asked whether it is there, the store answers within this. */
@@ -55,10 +55,10 @@ const DEFAULTS = {
 /** What is there only between start and stop. */
 interface Running {
   readonly near: Backend
-  readonly backend: PatientBackend
+  readonly backend: RetryingBackend
   readonly engine: Engine
-  readonly loop: WorkerLoop
-  readonly held: HeldWork
+  readonly executor: Executor
+  readonly holdings: Holdings
   readonly membership: Membership
   readonly stopListening: () => void
 }
@@ -70,7 +70,7 @@ export class WorkerCore {
   readonly workerId: string
   readonly events: Events
   readonly #options: ReturnType<typeof checkWorkerOptions>
-  readonly #parts: WorkerParts
+  readonly #parts: WorkerHost
   /** Whoever made it meant to say where Redis is. */
   readonly #isAddressUnset: boolean
   readonly #clock: Clock
@@ -85,7 +85,7 @@ export class WorkerCore {
   #lastCounters: WorkerCounters = NO_COUNTERS
 
   /** @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for the role leader */
-  constructor(options: WorkerOptions, parts: WorkerParts) {
+  constructor(options: WorkerOptions, parts: WorkerHost) {
     this.#options = checkWorkerOptions(options)
     this.#parts = parts
     const { redisUrl, redisHost, redisPort, redisDb } = this.#options
@@ -104,7 +104,7 @@ export class WorkerCore {
 
   /** Branches that run now. */
   get inFlight(): number {
-    return this.#running?.loop.inFlight ?? 0
+    return this.#running?.executor.inFlight ?? 0
   }
 
   /** Branches that succeeded or failed for good here. */
@@ -140,8 +140,8 @@ export class WorkerCore {
   }
 
   /**
-   * Takes nothing new, lets what runs finish for up to `timeoutMs`, and hands back the rest, unspent. Resolves within about 2 s after that,
-   * whatever the store does and however long handlers wait; one that keeps the event loop keeps this from going on, too. Repeating it gives
+   * Takes nothing new, lets what runs finish for up to `timeoutMs`, and releases the rest, unspent. Resolves within about 2 s after that,
+   * whatever the store does and however long handlers wait; one that keeps the event executor keeps this from going on, too. Repeating it gives
    * the same promise.
    */
   stop(
@@ -151,14 +151,14 @@ export class WorkerCore {
     return this.#stopping
   }
 
-  /** Hands back all that is in hand as far as that goes within `patienceMs`: for a process that is about to exit in a hurry. */
+  /** Releases all that is in hand as far as that goes within `patienceMs`: for a process that is about to exit in a hurry. */
   async abandon(patienceMs: number): Promise<void> {
     const running = this.#running
     if (running === undefined) return
-    const isIdle = running.loop.tasksInFlight.size === 0 && running.held.submittedRuns === 0
+    const isIdle = running.executor.tasksInFlight.size === 0 && running.holdings.submittedRuns === 0
     const given = isIdle ? 'it has nothing in hand' : `and gives up ${inHandOf(running)}; others start it again`
     this.#log('warn', `worker ${this.workerId} ends at once, ${given}`)
-    const leave = running.held.handBack(isStopping(this.workerId)).then(() => running.membership.close('stopped'))
+    const leave = running.holdings.release(isStopping(this.workerId)).then(() => running.membership.close('stopped'))
     await this.#within(patienceMs, leave)
   }
 
@@ -169,8 +169,8 @@ export class WorkerCore {
   async crash(patienceMs: number): Promise<void> {
     const running = this.#running
     if (running === undefined) return
-    running.held.quiet()
-    await this.#within(patienceMs, running.loop.settled())
+    running.holdings.quiet()
+    await this.#within(patienceMs, running.executor.settled())
   }
 
   async #start(): Promise<void> {
@@ -205,8 +205,8 @@ export class WorkerCore {
     const health =
       this.#health === undefined ? '' : `; health and metrics on http://${metricsHost}:${this.#health.port}`
     this.#log('info', `worker ${workerId} is ready: ${this.#describe()}${health}`)
-    const { loop } = this.#theRunning()
-    if (isServing(this.#options)) loop.wake()
+    const { executor } = this.#theRunning()
+    if (isServing(this.#options)) executor.wake()
   }
 
   #describe(): string {
@@ -227,7 +227,7 @@ export class WorkerCore {
     const { keyPrefix = DEFAULTS.keyPrefix, capabilities = [], role = 'auto' } = this.#options
     const near = await this.#parts.openStore(addressOf(this.#options), { keyPrefix, clock, random })
     this.#ends.push(() => near.close())
-    const backend = patient(near, { clock, random })
+    const backend = retrying(near, { clock, random })
     const limits = { ...DEFAULT_LIMITS, ...checkOptions('worker: limits', LIMIT_OPTIONS, this.#options.limits) }
     const engine = new Engine({ backend, clock, random, emitter, limits, workerId, newId: systemId })
     for (const { expressions, policies } of modules) {
@@ -235,44 +235,44 @@ export class WorkerCore {
       for (const policy of policies) engine.registry.learnPolicy(policy)
     }
     const session = `${workerId}:${systemId()}`
-    const held = new HeldWork({ backend, engine, emitter, session })
+    const holdings = new Holdings({ backend, engine, emitter, session })
     const announcer = new Announcer({ backend: near, clock, sender: session })
     emitter.forwardTo(announcer)
     this.#ends.push(() => announcer.close())
     const queues = queuesOf(this.#options)
     const served = isServing(this.#options) ? [...new Set([...queues.names, 'runs'])] : []
-    const loop = new WorkerLoop({
+    const executor = new Executor({
       ...{ backend, engine, clock, emitter, announcer, session, workerId, newId: systemId, distant: { random } },
       maxConcurrentTasks: this.#options.maxConcurrentTasks ?? DEFAULTS.maxConcurrentTasks,
       ...{ queues: served, queueLimits: queues.limits, capabilities },
       runsHoldSlots: true,
-      driveRun: (grant, k, slot) => held.driveSubmitted(grant, k, slot),
+      driveRun: (grant, k, slot) => holdings.driveSubmitted(grant, k, slot),
       onBusy: (isBusy) => this.#become(isBusy ? 'busy' : 'ready'),
       onNoSession: () => this.#running?.membership.lost(),
       onError: (error) => this.#log('error', `worker ${workerId} met ${String(error)}`),
     })
-    held.useLoop(loop)
-    const unlisten = near.listen(session, (notice) => held.hear(notice))
-    const unwatch = near.onReconnected?.(() => loop.wake())
+    holdings.useExecutor(executor)
+    const unlisten = near.listen(session, (notice) => holdings.handleNotice(notice))
+    const unwatch = near.onReconnected?.(() => executor.wake())
     const info: SessionInfo = {
       ...{ baseId: workerId, hostname: hostname(), pid: process.pid, role, queues: served, capabilities, tasks: names },
       metadata: this.#metadata(),
     }
     const membership = await Membership.open({
       ...{ backend: near, session, info, ttlMs: SESSION_TTL_MS, clock, random, emitter },
-      ...{ arrivals: engine.arrivals, graphs: engine.graphs },
+      ...{ barrierWaits: engine.barrierWaits, graphs: engine.graphs },
       storeFlags: keyPrefix === DEFAULTS.keyPrefix ? [] : ['--redis-key-prefix', keyPrefix],
       holdings: {
-        known: () => held.known(),
-        lose: ({ gid, token }) => held.hear({ kind: 'lost', gid, token }),
-        onReopened: () => loop.wake(),
+        known: () => holdings.known(),
+        reclaimed: ({ gid, token }) => holdings.handleNotice({ kind: 'lost', gid, token }),
+        onReopened: () => executor.wake(),
       },
     })
     const stopListening = (): void => {
       unlisten()
       unwatch?.()
     }
-    this.#running = { near, backend, engine, loop, held, membership, stopListening }
+    this.#running = { near, backend, engine, executor, holdings, membership, stopListening }
   }
 
   #metadata(): Readonly<Record<string, string>> {
@@ -329,26 +329,26 @@ export class WorkerCore {
     await this.#starting?.catch(() => undefined) // what failed to start has ended itself
     const running = this.#running
     if (running !== undefined) {
-      const { held, loop, membership, backend } = running
+      const { holdings, executor, membership, backend } = running
       this.#become('draining')
-      const count = loop.inFlight
+      const count = executor.inFlight
       this.#log('info', `worker ${this.workerId} is draining: ${count} in flight, up to ${timeoutMs} ms`)
-      held.quiet()
+      holdings.quiet()
       const isDrained = await this.#within(
         timeoutMs,
-        held.drained().then(() => true),
+        holdings.drained().then(() => true),
       )
       if (isDrained !== true) {
         this.#log(
           'warn',
-          `worker ${this.workerId} hands back what did not finish within ${timeoutMs} ms: ${inHandOf(running)}; others start it again`,
+          `worker ${this.workerId} releases what did not finish within ${timeoutMs} ms: ${inHandOf(running)}; others start it again`,
         )
-        await this.#within(HAND_BACK_MS, held.handBack(isStopping(this.workerId)))
+        await this.#within(HAND_BACK_MS, holdings.release(isStopping(this.workerId)))
       }
       running.stopListening()
       await this.#within(LEAVE_MS, membership.close('stopped'))
-      backend.giveUp()
-      this.#lastCounters = loop.counters
+      backend.stopRetrying()
+      this.#lastCounters = executor.counters
       this.#running = undefined
     }
     this.#become('stopped')
@@ -362,7 +362,7 @@ export class WorkerCore {
   }
 
   get #counters(): WorkerCounters {
-    return this.#running?.loop.counters ?? this.#lastCounters
+    return this.#running?.executor.counters ?? this.#lastCounters
   }
 
   #theRunning(): Running {
@@ -401,19 +401,19 @@ export class WorkerCore {
 const MOST_NAMED = 10
 
 /** What a worker has begun and not finished, for a message: `3 tasks (resize 2 times, fetch) and 1 run that it drives`. */
-function inHandOf({ loop, held }: Running): string {
-  const tasks = [...loop.tasksInFlight].sort(([, a], [, b]) => b - a)
+function inHandOf({ executor, holdings }: Running): string {
+  const tasks = [...executor.tasksInFlight].sort(([, a], [, b]) => b - a)
   const count = tasks.reduce((sum, [, n]) => sum + n, 0)
   const named = tasks.slice(0, MOST_NAMED).map(([task, n]) => (n === 1 ? task : `${task} ${n} times`))
   const more = tasks.length > MOST_NAMED ? ', …' : ''
   const shown = count === 0 ? 'no task' : `${count} ${count === 1 ? 'task' : 'tasks'} (${named.join(', ')}${more})`
-  const runs = held.submittedRuns
+  const runs = holdings.submittedRuns
   return runs === 0 ? shown : `${shown} and ${runs} ${runs === 1 ? 'run' : 'runs'} that it drives`
 }
 
 /** What handlers see whose time is up. */
-const isStopping = (workerId: string): Dropped =>
-  new Dropped(`worker ${workerId} is stopping: the branch is handed back, and started again elsewhere`, 'CLOSED')
+const isStopping = (workerId: string): Unreported =>
+  new Unreported(`worker ${workerId} is stopping: the branch is released, and started again elsewhere`, 'CLOSED')
 
 /** Of the option `tasks`, what is no path. */
 function ownOf(tasks: NonNullable<WorkerOptions['tasks']>): LoadedModule {
@@ -429,7 +429,7 @@ function ownOf(tasks: NonNullable<WorkerOptions['tasks']>): LoadedModule {
 
 /** In code a line is text unless told otherwise: the process is somebody else's, and so is the rest of what stands there. */
 const writeToStandardError =
-  (workerId: string): NonNullable<WorkerParts['writeLog']> =>
+  (workerId: string): NonNullable<WorkerHost['writeLog']> =>
   (emitter, level, format = 'text') => {
     const isText = format === 'text' || (format === 'auto' && process.stderr.isTTY)
     const write = (line: string): void => {

@@ -13,7 +13,7 @@
  * This file is long because it is one vocabulary, read from top to bottom: requests and answers use each other's words.
  */
 
-import type { Packed } from '../values/packed-items.js'
+import type { PackedItems } from '../values/packed-items.js'
 
 /** Proof of a grant, `<fence>.<nonce>`: only the holder of a branch's current token can settle it. */
 export type Token = string
@@ -64,7 +64,7 @@ export interface GroupSpec {
   /** Grants that may be lost before the branch is dead: it dies with loss number maxLosses + 1. */
   readonly maxLosses: number
   /**
-   * One start may take this long, then a sweep takes it back 1 s later as an error (`failed` with an empty value, or ready again at
+   * One start may take this long, then a sweep reclaims it 1 s later as an error (`failed` with an empty value, or ready again at
    * once); 0: no limit. A start whose holder takes a step has no limit from then on: its
    * worker is there, and knows when the start is late.
    */
@@ -107,7 +107,7 @@ export type OpenAnswer =
 /** Values by path, in the order of `paths`. */
 export interface SavedValues {
   readonly paths: readonly string[]
-  readonly values: Packed
+  readonly values: PackedItems
 }
 
 /** Under the holder's token, in one write: save, open or fill a group, retire groups, end the run. */
@@ -120,7 +120,7 @@ export interface StepRequest {
    * The group to open, and its inputs from item `from` on (a big group is filled by several steps, in order). Nothing of it is
    * granted before item `from + k` is stored for all it needs; `left` counts from `size` at once.
    */
-  readonly group?: { readonly spec: GroupSpec; readonly from: number; readonly inputs: Packed }
+  readonly group?: { readonly spec: GroupSpec; readonly from: number; readonly inputs: PackedItems }
   /** Groups whose outcomes the holder has read: everything of them but their outcomes goes. */
   readonly retire?: readonly string[]
   /** Ends the run; the holder must hold its root branch. `value` is the result, or the error's record. */
@@ -155,9 +155,9 @@ export interface AcquireRequest {
   readonly quick?: readonly string[]
   /**
    * While the session waits and has nothing in hand, it may be sent quick tasks that it did not ask for (`granted`). What is neither settled
-   * nor confirmed within two seconds is taken back, unspent. A store need not do so.
+   * nor confirmed within two seconds is reclaimed, unspent. A store need not do so.
    */
-  readonly mayBeSent?: boolean
+  readonly acceptsPush?: boolean
   /** `all`: whatever queue has work (embedded). */
   readonly queues: readonly string[] | 'all'
   readonly capabilities: readonly string[] | 'all'
@@ -175,7 +175,7 @@ export interface Grant {
   readonly errors: Uint8Array
   readonly losses: Uint8Array
   /** One item a branch, or one in all when the group's inputs are shared. */
-  readonly inputs: Packed
+  readonly inputs: PackedItems
   /** Whether somebody watches the run; absent where the store is this process, which needs no telling. */
   readonly isWatched?: boolean
 }
@@ -203,7 +203,7 @@ export interface SettleRange {
   readonly indexes: readonly number[] | Uint32Array
   readonly kinds: readonly SettleKind[]
   /** Results or error records. */
-  readonly values: Packed
+  readonly values: PackedItems
   /** Only where a kind is `retry`; else 0. */
   readonly delaysMs?: readonly number[]
   /** Outputs of nodes inside these branches, as in a step; stored only if the range is accepted. */
@@ -253,7 +253,7 @@ export type SessionRequest =
       readonly session: string
       readonly grants: readonly { readonly gid: string; readonly token: Token }[]
     }
-  /** Hands back everything, unspent, and forgets the session. */
+  /** Releases everything, unspent, and forgets the session. */
   | { readonly kind: 'close'; readonly session: string }
 export type SessionAnswer =
   | { readonly status: 'ok' }
@@ -263,17 +263,17 @@ export type SessionAnswer =
 
 // ---------------------------------------------------------------------------------------------------------------- sweep, control
 
-/** Takes back what dead sessions and passed deadlines held, promotes what is due, purges what is past retention. */
+/** Reclaims what dead sessions and passed deadlines held, promotes what is due, purges what is past retention. */
 export type SweepAnswer =
   | {
       readonly status: 'ok'
-      readonly takenBack: number
+      readonly reclaimed: number
       readonly promoted: number
       readonly nextDueMs: number | undefined
     }
   /** Another did it within the last 100 ms. `nextDueMs`: when somebody seems dead and is looked at again. */
   | { readonly status: 'skip'; readonly nextDueMs?: number }
-  /** The store stood still, so nobody could renew: nothing is taken back for one session TTL. */
+  /** The store stood still, so nobody could renew: nothing is reclaimed for one session TTL. */
   | { readonly status: 'grace' }
 
 export type ControlRequest =
@@ -310,7 +310,7 @@ export interface GroupStatus {
   /** Branches by what they are now; they sum to `size`. `withdrawn` holds cancelled and skipped ones. */
   readonly ready: number
   readonly delayed: number
-  readonly leased: number
+  readonly granted: number
   readonly succeeded: number
   readonly failed: number
   readonly dead: number
@@ -342,7 +342,7 @@ export interface RunRecord {
 export interface OutcomeChunk {
   readonly indexes: Uint32Array
   readonly kinds: readonly OutcomeKind[]
-  readonly values: Packed
+  readonly values: PackedItems
 }
 export interface OutcomesPage {
   readonly state: GroupState
@@ -360,7 +360,7 @@ export interface QueueStatus {
   /** Branches that wait to be granted, those included that a limit or a pause holds up. */
   readonly ready: number
   readonly delayed: number
-  readonly leased: number
+  readonly granted: number
   /** How long the oldest ready group has waited. */
   readonly oldestMs: number | undefined
   readonly isPaused: boolean
@@ -411,7 +411,7 @@ export interface Inspector {
 export type ChannelValue =
   | { readonly kind: 'value'; readonly bytes: Uint8Array }
   | { readonly kind: 'number'; readonly number: number }
-  | { readonly kind: 'list'; readonly items: Packed }
+  | { readonly kind: 'list'; readonly items: PackedItems }
 
 /**
  * What is asked of a channel. `set` decides the time to live anew; append, prepend and add leave it where they name none. They
@@ -461,11 +461,11 @@ export type Notice =
   | { readonly kind: 'released'; readonly gid: string }
   /** Branches of this group that the session holds are not wanted any more. */
   | { readonly kind: 'withdrawn'; readonly gid: string; readonly reason: string }
-  /** Grants that were taken back. */
+  /** Grants that were reclaimed. */
   | { readonly kind: 'lost'; readonly gid: string; readonly token: Token }
   /** There may be work for it. */
   | { readonly kind: 'work' }
-  /** A grant that it did not ask for (`mayBeSent`). More than a hint: the session holds it. */
+  /** A grant that it did not ask for (`acceptsPush`). More than a hint: the session holds it. */
   | { readonly kind: 'granted'; readonly grant: Grant }
 
 export type RunChange = 'group' | 'settled' | 'state'
@@ -486,7 +486,7 @@ export interface KeepAliveOptions {
   readonly ttlMs: number
   /**
    * Called when the session is gone (`session`: it is renewed no more; open a new one) or could not be renewed for its whole TTL
-   * (`store`: attempts go on, and what it holds may be taken back). Never from inside `keepAlive`.
+   * (`store`: attempts go on, and what it holds may be reclaimed). Never from inside `keepAlive`.
    */
   readonly onLost: (what: 'session' | 'store') => void
 }

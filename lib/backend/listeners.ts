@@ -23,7 +23,7 @@ export class Listeners<T> {
     }
   }
 
-  tell(name: string, news: T): void {
+  notify(name: string, news: T): void {
     for (const listener of [...(this.#byName.get(name) ?? [])]) {
       try {
         listener(news)

@@ -1,7 +1,7 @@
 /** What every backend demands of a request before it looks at its state: counts that fit each other, numbers in range, limits of a call. */
 import { GraflowError } from '../errors.js'
 import type { BackendLimits, GroupSpec, SettleRequest, StepRequest } from './backend.js'
-import { byteLength, itemCount, type Packed } from '../values/packed-items.js'
+import { byteLength, itemCount, type PackedItems } from '../values/packed-items.js'
 
 /** Errors and losses of a branch are counted in a byte each: counters stop here rather than wrap. */
 export const MOST_COUNTED = 255
@@ -29,7 +29,7 @@ export function checkStep({ holder, runId, group, end, save }: StepRequest, limi
 function checkGroup(
   spec: GroupSpec,
   from: number,
-  inputs: Packed,
+  inputs: PackedItems,
   { itemsPerCall, bytesPerCall }: BackendLimits,
 ): void {
   const wanted = spec.shared ? 1 : spec.size

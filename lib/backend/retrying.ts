@@ -11,22 +11,22 @@ import type { Backend, Inspector } from './backend.js'
 const FIRST_PAUSE_MS = 25
 const LONGEST_PAUSE_MS = 1_000
 
-export interface PatienceOptions {
+export interface RetryingOptions {
   readonly clock: Clock
   readonly random: Random
   /** Hears of every try that failed, before the pause. */
   readonly onLost?: (error: GraflowError) => void
 }
 
-export interface PatientBackend extends Backend {
+export interface RetryingBackend extends Backend {
   /** From now on nothing is repeated: calls that wait to be repeated reject with what they last met. */
-  giveUp(): void
+  stopRetrying(): void
   /** Whether the last answer or failure of any call was an answer. */
   readonly isAnswering: boolean
 }
 
 /** `near` with patience. `close` gives up first. */
-export function patient(near: Backend, { clock, random, onLost }: PatienceOptions): PatientBackend {
+export function retrying(near: Backend, { clock, random, onLost }: RetryingOptions): RetryingBackend {
   const waiting = new Set<() => void>()
   let isGivenUp = false
   let isAnswering = true
@@ -60,7 +60,7 @@ export function patient(near: Backend, { clock, random, onLost }: PatienceOption
     }
   }
 
-  const giveUp = (): void => {
+  const stopRetrying = (): void => {
     isGivenUp = true
     for (const wake of [...waiting]) wake()
   }
@@ -105,9 +105,9 @@ export function patient(near: Backend, { clock, random, onLost }: PatienceOption
     }),
     keepAlive: (session, options) => near.keepAlive(session, options),
     ping: () => near.ping(), // wants to know how it is now
-    giveUp,
+    stopRetrying: stopRetrying,
     close: () => {
-      giveUp()
+      stopRetrying()
       return near.close()
     },
   }

@@ -6,7 +6,7 @@ import type { GroupSpec } from '../backend/backend.js'
 import type { Graph } from '../graph/graph.js'
 
 /** One wait. `forget` it when done. */
-export interface Arrival {
+export interface BarrierWait {
   /** Resolves when the group is released or withdrawn; rejects when it is given up. */
   readonly promise: Promise<void>
   /** The group is in the store, and its branches need this graph: from now on it can be looked at. */
@@ -32,7 +32,7 @@ interface Waiter {
 }
 
 /** One a process; fed by the notices of its session. */
-export class Arrivals {
+export class BarrierWaits {
   readonly #awaited = new Map<string, Awaited>()
 
   /** How many groups somebody waits for. */
@@ -41,7 +41,7 @@ export class Arrivals {
   }
 
   /** Call before the group is dispatched, so that no notice falls between. */
-  expect(gid: string): Arrival {
+  expect(gid: string): BarrierWait {
     const { promise, waiter } = withResolvers()
     const awaited = this.#awaited.get(gid) ?? { waiting: new Set(), use: undefined, spec: undefined }
     awaited.waiting.add(waiter)

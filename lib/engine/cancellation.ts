@@ -89,7 +89,7 @@ export class Cancellation {
 }
 
 /** The work was taken away (another process holds it now, or this one ends): stop, and report nothing. Handlers see it, too. */
-export class Dropped extends GraflowError {
+export class Unreported extends GraflowError {
   constructor(message: string, code: 'FENCED' | 'CLOSED' = 'FENCED') {
     super(code, message)
   }

@@ -9,7 +9,7 @@ import type { Cancellation } from './cancellation.js'
 import { refusalOf, type Execution } from './execution.js'
 import { fullStore } from './graph-store.js'
 import { type Limits } from '../options.js'
-import { PackedWriter, valuesOf } from '../values/value-lists.js'
+import { ValueWriter, valuesOf } from '../values/value-lists.js'
 
 const LONGEST_KEY = 256
 
@@ -51,7 +51,7 @@ function unbounded(value: unknown): ChannelValue {
     Array.isArray(Object.getPrototypeOf(value)) &&
     Object.keys(value).length === value.length
   ) {
-    const writer = new PackedWriter()
+    const writer = new ValueWriter()
     try {
       for (const item of value as readonly unknown[]) writer.encode(item)
     } catch (error) {

@@ -39,7 +39,7 @@ export interface Detour {
 }
 
 /** What a handler asked for by `again`, `next`, `goto`, `finish` and `cancel`; the engine acts when it returns. */
-export interface Asked {
+export interface Directives {
   readonly next: readonly Detour[]
   readonly goto: Detour | undefined
   readonly again: { readonly input: unknown } | undefined
@@ -83,7 +83,7 @@ export class HandlerContext implements TaskContext<unknown> {
   /** Why this start should stop; made by whoever can tell, such as a timeout. */
   readonly #cancel: Cancellation
   readonly #timer: Pausable | undefined
-  #asked: Mutable<Asked> | undefined
+  #directives: Mutable<Directives> | undefined
   #channel: ChannelAccess | undefined
 
   constructor(services: ContextServices, frame: Frame, facts: StartFacts, cancel: Cancellation, timer?: Pausable) {
@@ -157,7 +157,7 @@ export class HandlerContext implements TaskContext<unknown> {
       )
     }
     const { runId } = this
-    if (!this.#services.emitter.isHeard('run:progress', runId)) return
+    if (!this.#services.emitter.isSubscribed('run:progress', runId)) return
     const { taskName: task, path } = this
     this.#services.emitter.emit('run:progress', {
       runId,
@@ -191,38 +191,38 @@ export class HandlerContext implements TaskContext<unknown> {
 
   next(node: AnyNode, ...input: [input?: unknown]): Control {
     const detour = { expression: expressionOf(node), input: input[0], hasInput: input.length > 0 }
-    this.#ask().next = [...this.#ask().next, detour]
+    this.#direct().next = [...this.#direct().next, detour]
     return CONTROLS.next
   }
 
   goto(node: AnyNode, ...input: [input?: unknown]): Control {
-    this.#ask().goto = { expression: expressionOf(node), input: input[0], hasInput: input.length > 0 }
+    this.#direct().goto = { expression: expressionOf(node), input: input[0], hasInput: input.length > 0 }
     return CONTROLS.goto
   }
 
   again(input: unknown): Control {
-    this.#ask().again = { input }
+    this.#direct().again = { input }
     return CONTROLS.again
   }
 
   finish(value: unknown): Control {
-    this.#ask().finish = { value }
+    this.#direct().finish = { value }
     return CONTROLS.finish
   }
 
   cancel(reason: string): Control {
-    this.#ask().cancel = { reason }
+    this.#direct().cancel = { reason }
     return CONTROLS.cancel
   }
 
   /** Undefined, as nearly always, when the handler asked for nothing. Not for handlers. */
-  static asked(context: HandlerContext): Asked | undefined {
-    return context.#asked
+  static directives(context: HandlerContext): Directives | undefined {
+    return context.#directives
   }
 
-  #ask(): Mutable<Asked> {
-    this.#asked ??= { next: [], goto: undefined, again: undefined, finish: undefined, cancel: undefined }
-    return this.#asked
+  #direct(): Mutable<Directives> {
+    this.#directives ??= { next: [], goto: undefined, again: undefined, finish: undefined, cancel: undefined }
+    return this.#directives
   }
 }
 

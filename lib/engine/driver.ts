@@ -4,7 +4,7 @@
  */
 import type { EndState, RunRecord, Token } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
-import { Cancellation, Dropped } from './cancellation.js'
+import { Cancellation, Unreported } from './cancellation.js'
 import { decode, encode } from '../values/codec.js'
 import { endOf, type Engine } from './engine.js'
 import { Execution, NO_SLOT, type Frame, type GraphInUse, type Slot } from './execution.js'
@@ -86,7 +86,7 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
       value: encode(value, `the result of run ${run.runId}`, limits.runResultBytes, 'runResultBytes'),
     }
   } catch (thrown) {
-    if (execution.cancel.reason !== undefined || thrown instanceof Dropped) return { state: 'lost' }
+    if (execution.cancel.reason !== undefined || thrown instanceof Unreported) return { state: 'lost' }
     end = thrown instanceof EndRun ? endedByHandler(thrown, run.runId, engine) : failed(thrown, run.runId)
   } finally {
     disarm?.()

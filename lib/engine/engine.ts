@@ -8,8 +8,8 @@ import { GraflowError } from '../errors.js'
 import type { Expression } from '../flow/expression.js'
 import type { Graph } from '../graph/graph.js'
 import type { Clock, Random } from '../time.js'
-import { Arrivals } from './barrier-waits.js'
-import { Dropped } from './cancellation.js'
+import { BarrierWaits } from './barrier-waits.js'
+import { Unreported } from './cancellation.js'
 import { channelOf } from './channels.js'
 import { encode } from '../values/codec.js'
 import type { Pausable } from './context.js'
@@ -26,7 +26,7 @@ import { fenced } from './superstep.js'
 import { SUCCEEDED, TaskStart, type BranchKeeper, type TaskStartServices } from './task-start.js'
 
 /** What an engine is made of. */
-export interface EngineParts {
+export interface EngineOptions {
   readonly backend: Backend
   readonly clock: Clock
   readonly random: Random
@@ -38,15 +38,15 @@ export interface EngineParts {
 }
 
 export class Engine {
-  readonly parts: EngineParts
+  readonly parts: EngineOptions
   readonly registry = new Registry()
-  readonly arrivals = new Arrivals()
+  readonly barrierWaits = new BarrierWaits()
   readonly graphs: GraphStore
   readonly interpreter: Interpreter
   #orphans = 0
   readonly #starts: TaskStartServices
 
-  constructor(parts: EngineParts) {
+  constructor(parts: EngineOptions) {
     this.parts = parts
     const { backend, clock, random, emitter, limits } = parts
     this.graphs = new GraphStore({ ...parts, graphBytes: limits.graphBytes, graphs: limits.graphs })
@@ -70,7 +70,7 @@ export class Engine {
       limits,
       graphs: this.graphs,
       registry: this.registry,
-      arrivals: this.arrivals,
+      barrierWaits: this.barrierWaits,
     })
     this.#starts = {
       ...starts,
@@ -125,7 +125,7 @@ export class Engine {
   }
 
   async #failNode(branch: PreparedBranch, execution: Execution, keeper: BranchKeeper, thrown: unknown): Promise<void> {
-    if (execution.cancel.reason !== undefined || thrown instanceof Dropped) return
+    if (execution.cancel.reason !== undefined || thrown instanceof Unreported) return
     if (thrown instanceof EndRun) {
       // What it was to end with may be something that cannot be carried: then the branch fails with that.
       return this.#endRun(execution, thrown).catch((error: unknown) => this.#failNode(branch, execution, keeper, error))

@@ -4,18 +4,18 @@
  */
 import type { Holder, SavedValues } from '../backend/backend.js'
 import type { Graph } from '../graph/graph.js'
-import { Cancellation, Dropped } from './cancellation.js'
-import { PackedWriter } from '../values/value-lists.js'
+import { Cancellation, Unreported } from './cancellation.js'
+import { ValueWriter } from '../values/value-lists.js'
 import type { Code } from './registry.js'
 
 /** The right to occupy a worker. A branch that waits at an inner barrier gives it back for that time. */
 export interface Slot {
-  giveBack(): void
-  takeAgain(): Promise<void>
+  suspend(): void
+  resume(): Promise<void>
 }
 
 /** A driver's own steps need no slot. */
-export const NO_SLOT: Slot = Object.freeze({ giveBack: () => undefined, takeAgain: () => Promise.resolve() })
+export const NO_SLOT: Slot = Object.freeze({ suspend: () => undefined, resume: () => Promise.resolve() })
 
 /** A graph, the code behind it, and the place in the run where its root stands (`''`: it is the run's own graph). */
 export interface GraphInUse {
@@ -83,7 +83,7 @@ export class Execution {
   /** What the next write carries; from then on it counts as saved. */
   takeUnsaved(): SavedValues | undefined {
     if (this.#unsaved === undefined) return undefined
-    const writer = new PackedWriter()
+    const writer = new ValueWriter()
     this.#saved ??= new Map()
     for (const [path, output] of this.#unsaved) {
       writer.push(output)
@@ -165,15 +165,15 @@ export class Execution {
   /** Waits without occupying the worker. Several waits at once give back one slot. */
   async withoutSlot<T>(wait: () => Promise<T>): Promise<T> {
     this.#waits += 1
-    if (this.#waits === 1) this.#slot.giveBack()
+    if (this.#waits === 1) this.#slot.suspend()
     try {
       return await wait()
     } finally {
       this.#waits -= 1
       if (!this.#isWaiting()) {
-        await this.#slot.takeAgain()
+        await this.#slot.resume()
         // Another wait may have begun while there was no slot to take: it would keep this one for as long as it lasts.
-        if (this.#isWaiting()) this.#slot.giveBack()
+        if (this.#isWaiting()) this.#slot.suspend()
       }
     }
   }
@@ -183,13 +183,15 @@ export class Execution {
   }
 }
 
-const isOver = ({ runId }: ExecutionFacts): Dropped =>
-  new Dropped(`the branch of run ${runId} is over: its ctx works only while its handler runs, so await what it starts`)
+const isOver = ({ runId }: ExecutionFacts): Unreported =>
+  new Unreported(
+    `the branch of run ${runId} is over: its ctx works only while its handler runs, so await what it starts`,
+  )
 
 /** Why the store refused a write of this start: what stopped it, or that it has ended, or that another process holds its branch. */
 export function refusalOf({ cancel, hasEnded, facts }: Execution): Error {
   if (cancel.reason !== undefined) return cancel.reason
-  return hasEnded ? isOver(facts) : new Dropped(`the branch of run ${facts.runId} is held by another process now`)
+  return hasEnded ? isOver(facts) : new Unreported(`the branch of run ${facts.runId} is held by another process now`)
 }
 
 /** Where the interpreter is: a start, a graph in it, and why to stop here. */

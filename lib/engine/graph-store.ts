@@ -9,7 +9,7 @@ import { GraflowError } from '../errors.js'
 import { graphHash } from '../graph/canonical.js'
 import type { Graph } from '../graph/graph.js'
 import { GRAPH_LIMITS } from '../graph/limits.js'
-import { packGraph, unpackGraph } from '../graph/compressed-graph.js'
+import { compressGraph, decompressGraph } from '../graph/compressed-graph.js'
 import type { Clock, Random } from '../time.js'
 
 /** Hashes of which it is known that the store has had the graph. */
@@ -23,7 +23,7 @@ const LOST_PATIENCE_MS = 10_000
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 500
 
-export interface GraphStoreParts {
+export interface GraphStoreOptions {
   readonly backend: Pick<Backend, 'putGraph' | 'getGraph' | 'hasGraph'>
   readonly clock: Clock
   readonly random: Random
@@ -35,7 +35,7 @@ export interface GraphStoreParts {
 
 /** One a process. */
 export class GraphStore {
-  readonly #parts: GraphStoreParts
+  readonly #parts: GraphStoreOptions
   readonly #known: LRUCache<string, Graph>
   /** When the store was last known to have them. */
   readonly #uploaded = new LRUCache<string, number>({ max: MOST_UPLOADED })
@@ -44,7 +44,7 @@ export class GraphStore {
   #hits = 0
   #misses = 0
 
-  constructor(parts: GraphStoreParts) {
+  constructor(parts: GraphStoreOptions) {
     this.#parts = parts
     this.#known = new LRUCache({ max: parts.graphs })
   }
@@ -132,7 +132,7 @@ export class GraphStore {
 
   async #send(hash: string, graph: Graph): Promise<void> {
     const { backend, clock, graphBytes } = this.#parts
-    const packed = packGraph(graph, { ...GRAPH_LIMITS, compressedBytes: graphBytes })
+    const packed = compressGraph(graph, { ...GRAPH_LIMITS, compressedBytes: graphBytes })
     const answer = await backend.putGraph(hash, packed.bytes)
     if (answer === 'backpressure') throw fullStore('the graph')
     this.#uploaded.set(hash, clock.now())
@@ -141,7 +141,7 @@ export class GraphStore {
   async #fetch(hash: string): Promise<Graph | undefined> {
     const bytes = await this.#parts.backend.getGraph(hash)
     if (bytes === undefined) return undefined
-    const graph = unpackGraph(bytes, hash)
+    const graph = decompressGraph(bytes, hash)
     this.#known.set(hash, graph)
     return graph
   }

@@ -3,22 +3,22 @@ import type { OutcomesPage } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { Outcome } from '../flow/types.js'
 import type { GroupPlan } from './group-plan.js'
-import { PackedReader } from '../values/value-lists.js'
+import { ValueReader } from '../values/value-lists.js'
 
 /** What must be known of a group to say what became of its branches. */
-export type CollectedPlan = Pick<GroupPlan, 'memberOf' | 'label'> & {
+export type OutcomesPlan = Pick<GroupPlan, 'memberOf' | 'label'> & {
   readonly spec: Pick<GroupPlan['spec'], 'size' | 'timeoutMs' | 'maxLosses'>
 }
 
 /** Outcomes of a released group, by index. Values are decoded once; outcome objects are made only where a join wants them. */
-export class Collected {
-  readonly #plan: CollectedPlan
+export class GroupOutcomes {
+  readonly #plan: OutcomesPlan
   readonly #statuses: Outcome<unknown>['status'][]
   readonly #values: unknown[]
   readonly succeeded: number[] = []
   #known = 0
 
-  constructor(plan: CollectedPlan) {
+  constructor(plan: OutcomesPlan) {
     this.#plan = plan
     this.#statuses = new Array<Outcome<unknown>['status']>(plan.spec.size)
     this.#values = new Array<unknown>(plan.spec.size)
@@ -30,13 +30,13 @@ export class Collected {
    */
   add(page: OutcomesPage): void {
     for (const chunk of page.chunks) {
-      const reader = new PackedReader(chunk.values)
+      const reader = new ValueReader(chunk.values)
       for (let i = 0; i < chunk.indexes.length; i += 1) {
         const index = chunk.indexes[i] as number // i is in range
         const kind = chunk.kinds[i] as Outcome<unknown>['status'] // runs in parallel
         this.#put(index, kind)
         if (kind === 'succeeded') this.succeeded.push(index)
-        // A start that a sweep took back after its deadline failed without a word.
+        // A start that a sweep reclaimed after its deadline failed without a word.
         const isSilent = chunk.values.ends[i] === (chunk.values.ends[i - 1] ?? 0)
         this.#values[index] = isSilent ? undefined : reader.value(i)
       }

@@ -1,5 +1,5 @@
 /** From a group's node and its input to what is dispatched: the spec, the packed inputs, and how its members are called. */
-import { type Packed, packOne } from '../values/packed-items.js'
+import { type PackedItems, packOne } from '../values/packed-items.js'
 import type { GroupSpec, ReleaseRule } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { TaskOptions } from '../flow/node-options.js'
@@ -8,8 +8,8 @@ import { groupSegment } from '../graph/locate.js'
 import { encode, tooLarge } from '../values/codec.js'
 import { fullPath, type GraphInUse } from './execution.js'
 import { type Limits } from '../options.js'
-import { PackedWriter } from '../values/value-lists.js'
-import { isSamePlacement, placementOfBranch, placementOfGroup, tasksInPlace, type Placement } from './routing.js'
+import { ValueWriter } from '../values/value-lists.js'
+import { isSameRouting, routingOfBranch, routingOfGroup, tasksInPlace, type Routing } from './routing.js'
 
 /** A group that is about to be dispatched. */
 export interface GroupPlan {
@@ -25,7 +25,7 @@ export interface GroupPlan {
   readonly tasksOf: (index: number) => readonly string[]
   readonly timeoutMs: number | undefined
   /** Inputs from item `from` on, as many as one call takes; a shared input is one item. */
-  inputsFrom(from: number): Packed
+  inputsFrom(from: number): PackedItems
 }
 
 /** Who dispatches. */
@@ -61,7 +61,7 @@ function termsOf(graph: Graph, node: GraphNode, workOut: () => Terms): Terms {
 }
 
 /** What the branches, taken together, ask for: the most of each, since each branch's own worker holds it to its own. */
-function termsFor(graph: Graph, branches: readonly GraphNode[], placement: Placement, queue?: string): Terms {
+function termsFor(graph: Graph, branches: readonly GraphNode[], routing: Routing, queue?: string): Terms {
   const options = branches.map(
     (branch): TaskOptions => (branch.kind === 'task' ? (graph.tasks[branch.name] ?? {}) : {}),
   )
@@ -73,17 +73,17 @@ function termsFor(graph: Graph, branches: readonly GraphNode[], placement: Place
     // A branch of several tasks has no deadline of its own: its tasks have theirs.
     timeoutMs: options.every((option) => option.timeoutMs !== undefined) ? most((option) => option.timeoutMs ?? 0) : 0,
     priority: most((option) => option.priority ?? 0),
-    queue: queue ?? placement.queue,
-    requires: placement.requires,
-    ...(placement.affinity !== undefined && { affinity: placement.affinity }),
-    tasks: needs(graph, branches, placement),
+    queue: queue ?? routing.queue,
+    requires: routing.requires,
+    ...(routing.affinity !== undefined && { affinity: routing.affinity }),
+    tasks: needs(graph, branches, routing),
   }
 }
 
-function needs(graph: Graph, branches: readonly GraphNode[], placement: Placement): string[] {
+function needs(graph: Graph, branches: readonly GraphNode[], routing: Routing): string[] {
   const names = new Set<string>()
   for (const branch of branches) {
-    if (branch.kind === 'task' && isSamePlacement(placementOfBranch(graph, branch), placement)) names.add(branch.name)
+    if (branch.kind === 'task' && isSameRouting(routingOfBranch(graph, branch), routing)) names.add(branch.name)
     else tasksInPlace(graph, branch, names)
   }
   return [...names].sort()
@@ -116,7 +116,7 @@ export function namesOf(
 export const termsOfGroup = (graph: Graph, node: GroupNode | EachNode): Terms =>
   termsOf(graph, node, () => {
     const kinds = distinct(node.kind === 'each' ? [node.body] : node.branches)
-    return termsFor(graph, kinds, placementOfGroup(graph, kinds), node.options.queue)
+    return termsFor(graph, kinds, routingOfGroup(graph, kinds), node.options.queue)
   })
 
 const distinct = (branches: readonly GraphNode[]): readonly GraphNode[] => [...new Set(branches)]
@@ -200,7 +200,7 @@ export function planOne(
       shared: true,
       rule: 'all',
       limit: 0,
-      terms: termsOf(use.graph, node, () => termsFor(use.graph, [node], placementOfBranch(use.graph, node))),
+      terms: termsOf(use.graph, node, () => termsFor(use.graph, [node], routingOfBranch(use.graph, node))),
     }),
     path: place,
     label: `at ${place}`,
@@ -250,8 +250,8 @@ function specOf(
   return affinity === undefined ? spec : { ...spec, affinity }
 }
 
-function packItems(items: readonly unknown[], from: number, place: string, by: Dispatcher): Packed {
-  const writer = new PackedWriter()
+function packItems(items: readonly unknown[], from: number, place: string, by: Dispatcher): PackedItems {
+  const writer = new ValueWriter()
   for (let i = from; i < items.length && writer.length < by.itemsPerCall; i += 1) {
     const bytes = packItem(writer, items[i], i, place, by.limits.itemBytes)
     if (bytes > by.limits.itemBytes)
@@ -264,7 +264,7 @@ function packItems(items: readonly unknown[], from: number, place: string, by: D
   return writer.take()
 }
 
-function packItem(writer: PackedWriter, item: unknown, i: number, place: string, maxBytes: number): number {
+function packItem(writer: ValueWriter, item: unknown, i: number, place: string, maxBytes: number): number {
   try {
     return writer.encode(item, maxBytes)
   } catch (error) {

@@ -13,18 +13,18 @@ import { graphOf } from '../graph/graph-of.js'
 import type { ChooseNode, EachNode, GraphNode, GroupNode, LoopNode, TaskNode, WorkflowNode } from '../graph/graph.js'
 import { pathUnder, staticPath, stepsOf } from '../graph/locate.js'
 import type { Clock, Random } from '../time.js'
-import { Cancellation, Dropped } from './cancellation.js'
+import { Cancellation, Unreported } from './cancellation.js'
 import { decode, encode, tooLarge } from '../values/codec.js'
-import { Collected } from './group-outcomes.js'
-import { HandlerContext, isAcrossBarrier, isControl, type Asked, type Detour, type Pausable } from './context.js'
+import { GroupOutcomes } from './group-outcomes.js'
+import { HandlerContext, isAcrossBarrier, isControl, type Directives, type Detour, type Pausable } from './context.js'
 import { fullPath, type Execution, type Frame } from './execution.js'
 import { isRetryable, retryDelayMs, taskError } from './failure.js'
 import { fullStore } from './graph-store.js'
 import { planGroup, planOne, type Dispatcher } from './group-plan.js'
 import { groupFailed, joinResult, shaped } from './joins.js'
 import { type Limits } from '../options.js'
-import type { PackedWriter } from '../values/value-lists.js'
-import { isPlaced } from './routing.js'
+import type { ValueWriter } from '../values/value-lists.js'
+import { isRouted } from './routing.js'
 import type { Registry } from './registry.js'
 import { HandlerThrew, outputOf, start, type StartServices } from './start.js'
 import { fenced, Supersteps, type SuperstepServices } from './superstep.js'
@@ -42,7 +42,7 @@ export class EndRun extends Error {
 }
 
 /** A handler went elsewhere: the branch's static successors are left out. Unwinds to the branch, whose result `value` is. */
-class Jumped extends Error {
+class GotoTaken extends Error {
   override readonly name = 'Jumped'
 
   constructor(readonly value: unknown) {
@@ -88,7 +88,7 @@ export class Interpreter {
     try {
       return await work()
     } catch (thrown) {
-      if (thrown instanceof Jumped) return thrown.value
+      if (thrown instanceof GotoTaken) return thrown.value
       throw thrown
     }
   }
@@ -161,7 +161,7 @@ export class Interpreter {
     const saved = execution.savedOutput(place)
     if (saved !== undefined) return decode(saved)
     const options = use.graph.tasks[node.name] ?? {}
-    if (isPlaced(options) || use.code.task(node.name)?.handler === undefined)
+    if (isRouted(options) || use.code.task(node.name)?.handler === undefined)
       return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input)
     const attempts = options.retry?.attempts ?? 1
     const inputFor = attempts === 1 ? () => input : copiesOf(input)
@@ -202,8 +202,8 @@ export class Interpreter {
       use.graph.tasks[node.name]?.timeoutMs,
     )
     const returned = await frame.cancel.race(outputOf(started))
-    const asked = HandlerContext.asked(started.context)
-    const output = asked === undefined ? returned : await this.obey(frame, definition, path, attempt, returned, asked)
+    const asked = HandlerContext.directives(started.context)
+    const output = asked === undefined ? returned : await this.follow(frame, definition, path, attempt, returned, asked)
     const bytes = this.encodeOutput(node.name, place, output)
     execution.save(place, bytes)
     return decode(bytes)
@@ -219,7 +219,7 @@ export class Interpreter {
   }
 
   /** The same, as the next item of `writer`. `of` is asked only for what an error says. */
-  writeOutput(writer: PackedWriter, output: unknown, of: OutputOf): void {
+  writeOutput(writer: ValueWriter, output: unknown, of: OutputOf): void {
     const maxBytes = this.#services.limits.resultBytes
     let bytes: number
     try {
@@ -231,19 +231,19 @@ export class Interpreter {
   }
 
   /** Starts a task again as long as it asks for that, then does what else it asked for; gives its output. */
-  async obey(
+  async follow(
     frame: Frame,
     definition: TaskExpression,
     path: string,
     attempt: number,
     firstReturned: unknown,
-    firstAsked: Asked,
+    firstAsked: Directives,
   ): Promise<unknown> {
     const { use } = frame
     const maxCycles = use.graph.tasks[definition.name]?.maxCycles ?? DEFAULT_MAX_CYCLES
     const place = fullPath(use, path)
     let returned = firstReturned
-    let asked: Asked | undefined = firstAsked
+    let asked: Directives | undefined = firstAsked
     for (
       let pass = 1;
       asked?.again !== undefined && asked.cancel === undefined && asked.finish === undefined;
@@ -267,13 +267,13 @@ export class Interpreter {
         use.graph.tasks[definition.name]?.timeoutMs,
       )
       returned = await frame.cancel.race(outputOf(started))
-      asked = HandlerContext.asked(started.context)
+      asked = HandlerContext.directives(started.context)
     }
     return asked === undefined ? returned : this.#detours(frame, path, returned, asked)
   }
 
   /** Does what a handler asked for; cancel wins over finish, and both over the rest. */
-  async #detours(frame: Frame, path: string, returned: unknown, asked: Asked): Promise<unknown> {
+  async #detours(frame: Frame, path: string, returned: unknown, asked: Directives): Promise<unknown> {
     if (asked.cancel !== undefined) throw new EndRun('cancelled', asked.cancel.reason)
     if (asked.finish !== undefined) throw new EndRun('completed', asked.finish.value)
     const hasOutput = !isControl(returned)
@@ -297,7 +297,7 @@ export class Interpreter {
           { details: { path: fullPath(frame.use, path), target } },
         )
       }
-      throw new Jumped(await detour(asked.goto))
+      throw new GotoTaken(await detour(asked.goto))
     }
     return hasOutput ? returned : last
   }
@@ -420,9 +420,10 @@ export class Interpreter {
   async #group(frame: Frame, node: GroupNode | EachNode, path: string, input: unknown): Promise<unknown> {
     const { execution, use } = frame
     const plan = planGroup(this.#dispatcher(execution), use, node, path, staticPath(use.graph, path) ?? path, input)
-    const collected = plan.spec.size === 0 ? new Collected(plan) : await this.#supersteps.run(frame, plan)
-    if (plan.join.kind === 'strict' && collected.values !== undefined) return shaped(plan.keys, collected.values)
-    const group = { ...plan, outcomes: collected.outcomes(), succeeded: collected.succeeded }
+    const groupOutcomes = plan.spec.size === 0 ? new GroupOutcomes(plan) : await this.#supersteps.run(frame, plan)
+    if (plan.join.kind === 'strict' && groupOutcomes.values !== undefined)
+      return shaped(plan.keys, groupOutcomes.values)
+    const group = { ...plan, outcomes: groupOutcomes.outcomes(), succeeded: groupOutcomes.succeeded }
     if (plan.join.kind !== 'policy') return joinResult({ ...group, join: plan.join })
     const policy = use.code.policy(plan.join.name)
     if (policy === undefined) {
@@ -460,8 +461,8 @@ export class Interpreter {
   /** A node dispatched by itself; its error is its own, not a group's. */
   async #one(frame: Frame, node: GraphNode, path: string, at: string, input: unknown): Promise<unknown> {
     const plan = planOne(this.#dispatcher(frame.execution), frame.use, node, path, at, input)
-    const collected = await this.#supersteps.run(frame, plan)
-    const [outcome] = collected.outcomes()
+    const groupOutcomes = await this.#supersteps.run(frame, plan)
+    const [outcome] = groupOutcomes.outcomes()
     if (outcome === undefined) throw new GraflowError('INTERNAL', `the group of one at ${plan.path} has no outcome`)
     if (outcome.status !== 'succeeded') throw outcome.error
     return outcome.value
@@ -500,7 +501,7 @@ function copiesOf(value: unknown): () => unknown {
 }
 
 const isUnwinding = (thrown: unknown): boolean =>
-  thrown instanceof EndRun || thrown instanceof Jumped || thrown instanceof Dropped
+  thrown instanceof EndRun || thrown instanceof GotoTaken || thrown instanceof Unreported
 
 /** Whose output it is. */
 export interface OutputOf {

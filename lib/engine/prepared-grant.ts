@@ -9,8 +9,8 @@ import type { TaskOptions } from '../flow/node-options.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { groupSegment, nodeAt } from '../graph/locate.js'
 import { fullPath, type ExecutionFacts, type GraphInUse } from './execution.js'
-import { PackedReader } from '../values/value-lists.js'
-import { isPlaced, isSamePlacement, placementOfTask } from './routing.js'
+import { ValueReader } from '../values/value-lists.js'
+import { isRouted, isSameRouting, routingOfTask } from './routing.js'
 import type { Code } from './registry.js'
 
 /** A task that runs where its branch was acquired, without the interpreter. */
@@ -32,7 +32,7 @@ export class PreparedGrant {
   /** The group's path in its graph, as in this run. */
   readonly path: string
   readonly workerId: string
-  readonly #inputs: PackedReader
+  readonly #inputs: ValueReader
   #last: { readonly node: GraphNode | undefined; readonly task: DirectTask | undefined } | undefined
 
   /** @throws GraflowError INTEGRITY when the graph has no such group */
@@ -40,7 +40,7 @@ export class PreparedGrant {
     const { spec } = grant
     this.grant = grant
     this.workerId = workerId
-    this.#inputs = new PackedReader(grant.inputs)
+    this.#inputs = new ValueReader(grant.inputs)
     const place = spec.gid === spec.runId ? '' : spec.gid.slice(spec.runId.length + 1)
     this.node = spec.node === '' ? undefined : nodeAt(graph, spec.node)
     if (this.node === undefined && spec.node !== '') {
@@ -88,11 +88,11 @@ export class PreparedGrant {
   /** Whether a task may run where it was acquired: it asks for nothing more than its group got. */
   #isPlacedHere(options: TaskOptions): boolean {
     const { node } = this
-    if (!isPlaced(options)) return true
+    if (!isRouted(options)) return true
     if (node?.kind !== 'group' && node?.kind !== 'each') return true
     const { queue, requires, affinity } = this.grant.spec
-    const wanted = placementOfTask(options)
-    return isSamePlacement({ ...wanted, queue: node.options.queue ?? wanted.queue }, { queue, requires, affinity })
+    const wanted = routingOfTask(options)
+    return isSameRouting({ ...wanted, queue: node.options.queue ?? wanted.queue }, { queue, requires, affinity })
   }
 }
 

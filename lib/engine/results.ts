@@ -5,7 +5,7 @@ import type { Expression } from '../flow/expression.js'
 import type { EachNode, Graph, GraphNode, GroupNode } from '../graph/graph.js'
 import { groupSegment, nodeAt, pathsOf, pathUnder, staticPath } from '../graph/locate.js'
 import { decode } from '../values/codec.js'
-import { Collected } from './group-outcomes.js'
+import { GroupOutcomes } from './group-outcomes.js'
 import { namesOf, termsOfGroup } from './group-plan.js'
 import { joinResult } from './joins.js'
 import { decodeItem } from '../values/value-lists.js'
@@ -160,24 +160,24 @@ function branchOf(graph: Graph, path: string): { readonly group: string; readonl
 /** What the join makes of a released group. One that was withdrawn was never joined. */
 async function readGroup(source: Source, path: string, node: GroupNode | EachNode): Promise<Found> {
   const { join } = node
-  const collected = await collect(source, path, node)
-  if (collected === undefined || join.kind === 'policy') return undefined
-  const { succeeded } = collected
-  return { value: joinResult({ ...namesOf(node, path), path, join, outcomes: collected.outcomes(), succeeded }) }
+  const groupOutcomes = await collect(source, path, node)
+  if (groupOutcomes === undefined || join.kind === 'policy') return undefined
+  const { succeeded } = groupOutcomes
+  return { value: joinResult({ ...namesOf(node, path), path, join, outcomes: groupOutcomes.outcomes(), succeeded }) }
 }
 
 /** All outcomes of a group that has released; undefined for any other. */
-async function collect(source: Source, path: string, node: GroupNode | EachNode): Promise<Collected | undefined> {
-  let collected: Collected | undefined
+async function collect(source: Source, path: string, node: GroupNode | EachNode): Promise<GroupOutcomes | undefined> {
+  let groupOutcomes: GroupOutcomes | undefined
   for (let after = 0; ; ) {
     const page = await source.inspect.outcomes(`${source.runId}/${path}`, after)
     if (page?.state !== 'released') return undefined
-    collected ??= new Collected({
+    groupOutcomes ??= new GroupOutcomes({
       ...namesOf(node, path),
       spec: { ...termsOfGroup(source.graph, node), size: page.size },
     })
-    collected.add(page)
-    if (page.withdrawn !== undefined) return collected
+    groupOutcomes.add(page)
+    if (page.withdrawn !== undefined) return groupOutcomes
     if (page.next === after) return undefined
     after = page.next
   }
@@ -204,8 +204,8 @@ async function readBranch(source: Source, path: string, index: number): Promise<
 /** Of a branch that ended without a word of its own, as when its workers died. @throws GraflowError why it failed, once its group is over */
 async function failedBranch(source: Source, path: string, index: number): Promise<undefined> {
   const node = nodeAt(source.graph, staticPath(source.graph, path) ?? path)
-  const collected = node?.kind === 'group' || node?.kind === 'each' ? await collect(source, path, node) : undefined
-  const outcome = collected?.outcomes()[index]
+  const groupOutcomes = node?.kind === 'group' || node?.kind === 'each' ? await collect(source, path, node) : undefined
+  const outcome = groupOutcomes?.outcomes()[index]
   if (outcome !== undefined && outcome.status !== 'succeeded') throw outcome.error
   return undefined
 }

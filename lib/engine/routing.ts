@@ -9,22 +9,22 @@ import type { Graph, GraphNode } from '../graph/graph.js'
 const DEFAULT_QUEUE = 'default'
 
 /** What a worker must be to take the work. */
-export interface Placement {
+export interface Routing {
   readonly queue: string
   /** Sorted. */
   readonly requires: readonly string[]
   readonly affinity: string | undefined
 }
 
-const ANYWHERE: Placement = Object.freeze({ queue: DEFAULT_QUEUE, requires: Object.freeze([]), affinity: undefined })
+const ANYWHERE: Routing = Object.freeze({ queue: DEFAULT_QUEUE, requires: Object.freeze([]), affinity: undefined })
 
 /** Whether a task asks for certain workers, so that it is dispatched even as a step of a sequence. */
-export const isPlaced = (options: TaskOptions): boolean =>
+export const isRouted = (options: TaskOptions): boolean =>
   options.queue !== undefined || (options.requires?.length ?? 0) > 0 || options.affinity !== undefined
 
-/** The placement that a task asks for. */
-export function placementOfTask(options: TaskOptions | undefined): Placement {
-  if (options === undefined || !isPlaced(options)) return ANYWHERE
+/** The routing that a task asks for. */
+export function routingOfTask(options: TaskOptions | undefined): Routing {
+  if (options === undefined || !isRouted(options)) return ANYWHERE
   return {
     queue: options.queue ?? DEFAULT_QUEUE,
     requires: [...(options.requires ?? [])].sort(),
@@ -32,25 +32,25 @@ export function placementOfTask(options: TaskOptions | undefined): Placement {
   }
 }
 
-export const isSamePlacement = (a: Placement, b: Placement): boolean =>
+export const isSameRouting = (a: Routing, b: Routing): boolean =>
   a.queue === b.queue &&
   a.affinity === b.affinity &&
   a.requires.length === b.requires.length &&
   a.requires.every((c, i) => c === b.requires[i])
 
 /** Of a branch: its task's, if it is one task; a chain goes anywhere, and its placed steps are dispatched from there. */
-export const placementOfBranch = (graph: Graph, branch: GraphNode): Placement =>
-  branch.kind === 'task' ? placementOfTask(graph.tasks[branch.name]) : ANYWHERE
+export const routingOfBranch = (graph: Graph, branch: GraphNode): Routing =>
+  branch.kind === 'task' ? routingOfTask(graph.tasks[branch.name]) : ANYWHERE
 
 /**
  * Of a group: what all its branches ask for. Where they differ, the group goes anywhere, and a branch that asks for more is dispatched
  * once more, by whoever acquired it, as a group of one.
  */
-export function placementOfGroup(graph: Graph, branches: readonly GraphNode[]): Placement {
+export function routingOfGroup(graph: Graph, branches: readonly GraphNode[]): Routing {
   const [first, ...rest] = branches
   if (first === undefined) return ANYWHERE
-  const placement = placementOfBranch(graph, first)
-  return rest.every((branch) => isSamePlacement(placementOfBranch(graph, branch), placement)) ? placement : ANYWHERE
+  const routing = routingOfBranch(graph, first)
+  return rest.every((branch) => isSameRouting(routingOfBranch(graph, branch), routing)) ? routing : ANYWHERE
 }
 
 /** Whether the first thing that a driver of this node does is to dispatch a group. */
@@ -72,7 +72,7 @@ export function beginsWithGroup(node: GraphNode): boolean {
 export function tasksInPlace(graph: Graph, node: GraphNode, into = new Set<string>()): ReadonlySet<string> {
   switch (node.kind) {
     case 'task':
-      if (!isPlaced(graph.tasks[node.name] ?? {})) into.add(node.name)
+      if (!isRouted(graph.tasks[node.name] ?? {})) into.add(node.name)
       return into
     case 'sequence':
       for (const step of node.steps) tasksInPlace(graph, step, into)

@@ -136,7 +136,7 @@ function startGuarded(
     const output = isPromiseLike(returned) ? await Promise.resolve(returned).catch(rethrow) : returned
     // A handler that kept the event loop kept the timer from firing, too.
     timer?.fireIfPast()
-    if (definition.output === undefined || HandlerContext.asked(context) !== undefined) return output
+    if (definition.output === undefined || HandlerContext.directives(context) !== undefined) return output
     return await validate(definition.output, output, 'INVALID_OUTPUT', facts.task, at, 'output')
   })()
   // Past its deadline the handler is on its own: its slot is free, its late result dropped, and it is counted until it ends.

@@ -6,9 +6,9 @@ import type { Backend, StepAnswer } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
 import type { Clock } from '../time.js'
-import type { Arrivals } from './barrier-waits.js'
+import type { BarrierWaits } from './barrier-waits.js'
 import { Cancellation } from './cancellation.js'
-import { Collected } from './group-outcomes.js'
+import { GroupOutcomes } from './group-outcomes.js'
 import { refusalOf, type Frame } from './execution.js'
 import { fullStore, type GraphStore } from './graph-store.js'
 import type { GroupPlan } from './group-plan.js'
@@ -19,7 +19,7 @@ export interface SuperstepServices {
   readonly clock: Clock
   readonly emitter: Emitter
   readonly graphs: GraphStore
-  readonly arrivals: Arrivals
+  readonly barrierWaits: BarrierWaits
 }
 
 /** A group that its store has lost is dispatched again so often; then its outcomes are given up. */
@@ -34,17 +34,17 @@ export class Supersteps {
   }
 
   /** Dispatches a group, waits at its barrier without a slot, reads its outcomes. */
-  async run(frame: Frame, plan: GroupPlan): Promise<Collected> {
+  async run(frame: Frame, plan: GroupPlan): Promise<GroupOutcomes> {
     const { execution } = frame
     const { backend, clock, emitter } = this.#services
     const { gid, runId } = plan.spec
     const startedAt = clock.now()
-    const collected = await this.#collected(frame, plan)
+    const groupOutcomes = await this.#groupOutcomes(frame, plan)
     execution.retire(gid)
     // What its branches announced is told before anything that follows. At no cost where this process does not watch the run.
     if (backend.onReconnected !== undefined) await backend.caughtUp(runId)
-    if (emitter.isHeard('group:released', runId)) {
-      const { succeeded, failed, withdrawn } = collected.counts
+    if (emitter.isSubscribed('group:released', runId)) {
+      const { succeeded, failed, withdrawn } = groupOutcomes.counts
       emitter.emit('group:released', {
         runId,
         path: plan.path,
@@ -55,19 +55,19 @@ export class Supersteps {
         durationMs: clock.now() - startedAt,
       })
     }
-    return collected
+    return groupOutcomes
   }
 
   /**
    * From the dispatch to the outcomes. News of a release is a hint: where the group turns out to be open, it is waited for again; and
    * where the store has lost it (it was restored from an older state), it is dispatched again. Both begin as a second dispatch does.
    */
-  async #collected(frame: Frame, plan: GroupPlan): Promise<Collected> {
-    const { arrivals, emitter, clock } = this.#services
+  async #groupOutcomes(frame: Frame, plan: GroupPlan): Promise<GroupOutcomes> {
+    const { barrierWaits, emitter, clock } = this.#services
     const { gid, runId, size: width } = plan.spec
     let deadlineAt: number | undefined // not pushed out by a second dispatch
     for (let losses = 0; ; ) {
-      const arrival = arrivals.expect(gid)
+      const barrierWait = barrierWaits.expect(gid)
       try {
         // Told before: with a worker in this process the first branches may be over when the step is.
         const tell = (): void => emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width })
@@ -75,21 +75,21 @@ export class Supersteps {
         deadlineAt ??= clock.now() + (plan.timeoutMs ?? Number.POSITIVE_INFINITY)
         let unserved: GraflowError | undefined
         if (!isReleased) {
-          arrival.dispatched(frame.use, plan.spec)
-          unserved = await this.#arrive(frame, plan, arrival.promise, deadlineAt)
+          barrierWait.dispatched(frame.use, plan.spec)
+          unserved = await this.#arrive(frame, plan, barrierWait.promise, deadlineAt)
         }
-        const collected = await this.#collect(plan)
-        if (collected instanceof Collected) {
+        const groupOutcomes = await this.#collect(plan)
+        if (groupOutcomes instanceof GroupOutcomes) {
           if (unserved !== undefined) {
             const { task } = unserved.details
             // Where each of its tasks is known to somebody, the group as a whole is at fault.
-            collected.giveUp(unserved, (index) => typeof task !== 'string' || plan.tasksOf(index).includes(task))
+            groupOutcomes.giveUp(unserved, (index) => typeof task !== 'string' || plan.tasksOf(index).includes(task))
           }
-          return collected
+          return groupOutcomes
         }
-        if (collected === 'gone') losses += 1
+        if (groupOutcomes === 'gone') losses += 1
       } finally {
-        arrival.forget()
+        barrierWait.forget()
       }
       if (losses < MOST_LOSSES) continue
       throw new GraflowError('INTEGRITY', `the store has lost the group ${plan.label} ${losses} times`, {
@@ -151,7 +151,7 @@ export class Supersteps {
   async #arrive(
     frame: Frame,
     plan: GroupPlan,
-    arrival: Promise<void>,
+    barrierWait: Promise<void>,
     deadlineAt: number,
   ): Promise<GraflowError | undefined> {
     const { clock } = this.#services
@@ -176,14 +176,14 @@ export class Supersteps {
     try {
       await execution.withoutSlot(async () => {
         try {
-          await expired.race(arrival)
+          await expired.race(barrierWait)
         } catch (reason) {
           if (reason instanceof GraflowError && reason.code === 'NO_HANDLER') {
             await this.#isReleasedBeforeWithdrawn(frame, plan)
             unserved = reason
             return
           }
-          // Whole branches are withdrawn with all below them; a part of one (a deadline inside) must take back its own group. Before it
+          // Whole branches are withdrawn with all below them; a part of one (a deadline inside) must reclaim its own group. Before it
           // has its slot again: what the group holds may be the only one.
           const isGone = execution.cancel.reason !== undefined || execution.over.reason !== undefined
           if (isGone || !(await this.#isReleasedBeforeWithdrawn(frame, plan))) throw reason
@@ -209,14 +209,14 @@ export class Supersteps {
   }
 
   /** The outcomes, page by page; or why there are none (yet). */
-  async #collect(plan: GroupPlan): Promise<Collected | 'open' | 'gone'> {
-    const collected = new Collected(plan)
+  async #collect(plan: GroupPlan): Promise<GroupOutcomes | 'open' | 'gone'> {
+    const groupOutcomes = new GroupOutcomes(plan)
     for (let after = 0; ; ) {
       const page = await this.#services.backend.inspect.outcomes(plan.spec.gid, after)
       if (page === undefined) return 'gone'
       if (page.state === 'open') return 'open'
-      collected.add(page)
-      if (page.withdrawn !== undefined) return collected
+      groupOutcomes.add(page)
+      if (page.withdrawn !== undefined) return groupOutcomes
       if (page.next === after)
         throw new GraflowError('INTERNAL', `the outcomes of the group ${plan.label} end after ${after} chunks`)
       after = page.next

@@ -12,7 +12,7 @@ import { HandlerContext, type StartFacts } from './context.js'
 import type { Execution, Frame, GraphInUse, Slot } from './execution.js'
 import { isRetryable, retryDelayMs, taskError } from './failure.js'
 import { EndRun, originOf, type Interpreter } from './interpreter.js'
-import type { PackedWriter } from '../values/value-lists.js'
+import type { ValueWriter } from '../values/value-lists.js'
 import type { DirectTask, PreparedBranch } from './prepared-grant.js'
 import { isPending, noHandler, start, threwByHandler, type Started, type StartServices } from './start.js'
 
@@ -27,7 +27,7 @@ export interface BranchReport {
 /** Who keeps a branch while it runs, and hears how its start ended. */
 export interface BranchKeeper extends Slot {
   /** Where results and errors of the branches go. A report has its own there, as the last item, when it is made. */
-  readonly values: PackedWriter
+  readonly values: ValueWriter
   /** Called once when the start is over, maybe before it was begun in full; never once the execution's `cancel` was aborted. */
   ended(execution: Execution, report: BranchReport): void
 }
@@ -39,7 +39,7 @@ export const SUCCEEDED: BranchReport = Object.freeze({ kind: 'succeeded', delayM
 export interface TaskStartServices extends StartServices {
   readonly interpreter: Interpreter
   readonly random: Random
-  /** A start is going to do more than its handler, such as start it again: the store must not take it back for its deadline. */
+  /** A start is going to do more than its handler, such as start it again: the store must not reclaim it for its deadline. */
   outlastDeadline(frame: Frame): Promise<void>
   /** A handler ended the whole run. Rejects when what it is to end with cannot be carried. */
   endRun(execution: Execution, end: EndRun): Promise<void>
@@ -115,7 +115,7 @@ export class TaskStart implements Frame, StartFacts {
   }
 
   #finish(definition: TaskExpression, context: HandlerContext, returned: unknown): void {
-    const asked = HandlerContext.asked(context)
+    const asked = HandlerContext.directives(context)
     if (asked === undefined) {
       this.#succeed(returned)
       return
@@ -126,7 +126,7 @@ export class TaskStart implements Frame, StartFacts {
       .asBranch(async () => {
         const isToEnd = asked.finish !== undefined || asked.cancel !== undefined
         if (this.#task.options.timeoutMs !== undefined && !isToEnd) await this.#services.outlastDeadline(this)
-        return interpreter.obey(this, definition, this.path, this.attempt, returned, asked)
+        return interpreter.follow(this, definition, this.path, this.attempt, returned, asked)
       })
       .then(
         (output) => this.#succeed(output),

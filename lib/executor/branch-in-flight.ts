@@ -1,7 +1,7 @@
 /** One branch in this process: its slot, through its life (held, given back, waited for, over), and where its report goes. */
 import type { Grant } from '../backend/backend.js'
 import type { Execution } from '../engine/execution.js'
-import type { PackedWriter } from '../values/value-lists.js'
+import type { ValueWriter } from '../values/value-lists.js'
 import type { BranchKeeper, BranchReport } from '../engine/task-start.js'
 import type { QueueShare, Slots } from './slots.js'
 
@@ -9,7 +9,7 @@ import type { QueueShare, Slots } from './slots.js'
 export interface GrantOfBranch {
   readonly grant: Grant
   readonly share: QueueShare | undefined
-  readonly values: PackedWriter
+  readonly values: ValueWriter
 }
 
 /** Hears how a start ended; the branch has its slot until it is told to `end`. */
@@ -34,7 +34,7 @@ export class BranchInFlight<G extends GrantOfBranch> implements BranchKeeper {
     this.#k = k
   }
 
-  get values(): PackedWriter {
+  get values(): ValueWriter {
     return this.#grant.values
   }
 
@@ -42,7 +42,7 @@ export class BranchInFlight<G extends GrantOfBranch> implements BranchKeeper {
     this.#ended(this.#grant, this.#k, execution, report)
   }
 
-  giveBack(): void {
+  suspend(): void {
     if (this.#slot !== 'held') return
     this.#slot = 'given back'
     const { share, grant } = this.#grant
@@ -51,7 +51,7 @@ export class BranchInFlight<G extends GrantOfBranch> implements BranchKeeper {
     this.#slots.release()
   }
 
-  takeAgain(): Promise<void> {
+  resume(): Promise<void> {
     if (this.#slot !== 'given back') return Promise.resolve()
     return new Promise((resolve) => {
       this.#slots.take(() => {

@@ -15,7 +15,7 @@ import type { Announcer } from '../session/announcer.js'
 import { encode } from '../values/codec.js'
 import type { Engine } from '../engine/engine.js'
 import type { Execution } from '../engine/execution.js'
-import { PackedWriter } from '../values/value-lists.js'
+import { ValueWriter } from '../values/value-lists.js'
 import { EMPTY_BYTES } from '../values/packed-items.js'
 import type { PreparedBranch, PreparedGrant } from '../engine/prepared-grant.js'
 import type { BranchReport } from '../engine/task-start.js'
@@ -29,7 +29,7 @@ import { QueueShares } from './queue-shares.js'
 import { countKinds, inCalls, type Unsettled } from './settle-calls.js'
 import { SlotHold, Slots, type QueueShare } from './slots.js'
 
-export interface WorkerLoopOptions {
+export interface ExecutorOptions {
   readonly backend: Backend
   readonly engine: Engine
   readonly clock: Clock
@@ -89,8 +89,8 @@ const ERROR_PAUSE_MS = 500
 const RELEASED: BranchReport = Object.freeze({ kind: 'released', delayMs: 0 })
 
 /** The loop. Woken by notices; without a distant store it stands still, without a timer, when there is nothing to do. */
-export class WorkerLoop {
-  readonly #options: WorkerLoopOptions
+export class Executor {
+  readonly #options: ExecutorOptions
   readonly #slots: Slots
   readonly #shares: QueueShares
   readonly #ahead: Lookahead
@@ -142,7 +142,7 @@ export class WorkerLoop {
     this.#end(grant, k, execution, report)
   #counters = { tasksProcessed: 0, tasksSucceeded: 0, tasksFailed: 0, totalExecutionTimeMs: 0 }
 
-  constructor(options: WorkerLoopOptions) {
+  constructor(options: ExecutorOptions) {
     this.#options = options
     this.#epoch = options.clock.now()
     this.#slowCheckMs = SLOW_CHECK_MS * (1 + (options.distant?.random() ?? 0) / 10)
@@ -188,14 +188,14 @@ export class WorkerLoop {
   }
 
   /** The store has sent a grant that was not asked for: it found this session waiting with nothing in hand. */
-  receive(grant: Grant): void {
+  receivePushed(grant: Grant): void {
     if (this.#refused.delete(grant.token)) return
     this.#take(grant)
     this.#unconfirmed.add(grant.token)
     this.#confirmLater()
   }
 
-  /** The store takes back what it has sent unless it is settled or confirmed soon: whoever stands still must not keep it. */
+  /** The store reclaims what it has sent unless it is settled or confirmed soon: whoever stands still must not keep it. */
   #confirmLater(): void {
     const { clock, backend, session, onError } = this.#options
     this.#cancelConfirm ??= clock.after(
@@ -218,19 +218,19 @@ export class WorkerLoop {
     else if (this.#room() > 0) void this.#pump()
   }
 
-  /** Stops acquiring for good, and hands back what was not started. What runs goes on. */
+  /** Stops acquiring for good, and releases what was not started. What runs goes on. */
   quiet(): void {
     if (this.#isQuiet) return
     this.#isQuiet = true
     this.#cancelCheck?.()
-    this.#handBackWaiting()
+    this.#releaseWaiting()
   }
 
   /** Resolves once nothing is in flight and all is settled. Call `quiet` first, or that may never be. */
   drained(): Promise<void> {
     return new Promise((resolve) => {
       this.#onDrained.push(resolve)
-      this.#tellIfDrained()
+      this.#resolveIfDrained()
     })
   }
 
@@ -285,7 +285,7 @@ export class WorkerLoop {
     }
     if (token !== undefined && !isKnown) this.#refuseLater(token)
     // Whoever lost a grant learns it from a notice, or from the answer to its settle, whichever comes first: either way its results are refused.
-    if (token !== undefined && started > 0) this.#tellRefused(started)
+    if (token !== undefined && started > 0) this.#emitRefused(started)
   }
 
   #refuseLater(token: Token): void {
@@ -309,7 +309,7 @@ export class WorkerLoop {
       this.#checkAfter(ERROR_PAUSE_MS)
     } finally {
       this.#isPumping = false
-      if (this.#onDrained.length > 0) this.#tellIfDrained()
+      if (this.#onDrained.length > 0) this.#resolveIfDrained()
     }
   }
 
@@ -346,7 +346,7 @@ export class WorkerLoop {
         session,
         nonce: newId(),
         max,
-        ...(distant !== undefined && { quick: this.#ahead.quick, mayBeSent: true }),
+        ...(distant !== undefined && { quick: this.#ahead.quick, acceptsPush: true }),
         ...(distant !== undefined && { startable: Math.max(0, this.#slots.free - this.#waiting - this.#preparing) }),
         queues,
         capabilities,
@@ -467,7 +467,7 @@ export class WorkerLoop {
     if (wasIdle) this.#options.onBusy?.(true)
     this.#backlog.add(grant)
     this.#waiting += grant.left
-    if (this.#isQuiet) this.#handBackWaiting()
+    if (this.#isQuiet) this.#releaseWaiting()
     else this.#startWaiting()
   }
 
@@ -480,7 +480,7 @@ export class WorkerLoop {
     const begunAt = this.#look()
     let started = 0
     for (let grant = firstOf(this.#backlog); grant !== undefined; grant = firstOf(this.#backlog)) {
-      const isHeard = this.#options.emitter.isHeard('branch:started', grant.grant.spec.runId)
+      const isHeard = this.#options.emitter.isSubscribed('branch:started', grant.grant.spec.runId)
       while (grant.unstarted > 0 && this.#slots.free > 0) {
         const isLong = started % STARTS_PER_LOOK === 0 && this.#look() - begunAt >= LONGEST_TURN_MS
         if (isLong || started >= STARTS_PER_TURN) {
@@ -508,7 +508,7 @@ export class WorkerLoop {
   #start(grant: GrantInFlight, isHeard: boolean): void {
     const { prepared, branches } = grant
     const k = branches.length
-    if (isHeard) this.#tellStarted(prepared.branch(k))
+    if (isHeard) this.#emitStarted(prepared.branch(k))
     this.#slots.use()
     const branch = new BranchInFlight(this.#slots, this.#ended, grant, k, this.#now)
     branches.push(branch)
@@ -530,7 +530,7 @@ export class WorkerLoop {
     this.#turnStartedAt = this.#options.clock.now()
   }
 
-  /** What was acquired ahead of tasks that turn out to be long is handed back. */
+  /** What was acquired ahead of tasks that turn out to be long is released. */
   #watchWaiting(): void {
     const { clock, distant } = this.#options
     if (distant === undefined || this.#cancelWatch !== undefined) return
@@ -545,14 +545,14 @@ export class WorkerLoop {
           return
         }
         this.#ahead.stop()
-        this.#handBackWaiting()
+        this.#releaseWaiting()
       },
       true,
     )
   }
 
-  /** Hands back, unspent, all that was not started. */
-  #handBackWaiting(): void {
+  /** Releases, unspent, all that was not started. */
+  #releaseWaiting(): void {
     for (const grant of [...this.#backlog]) {
       this.#dismissWaiting(grant, 'released')
       this.#forgetIfOver(grant)
@@ -605,9 +605,9 @@ export class WorkerLoop {
         if (kind === 'succeeded') this.#counters.tasksSucceeded += 1
         else this.#counters.tasksFailed += 1
       }
-      if (emitter.isHeard('branch:settled', runId)) this.#tellSettled(grant.prepared.branch(k), kind)
-    } else if (kind === 'retry' && error !== undefined && emitter.isHeard('branch:retrying', runId)) {
-      this.#tellRetrying(grant.prepared.branch(k), report.delayMs, error)
+      if (emitter.isSubscribed('branch:settled', runId)) this.#emitSettled(grant.prepared.branch(k), kind)
+    } else if (kind === 'retry' && error !== undefined && emitter.isSubscribed('branch:retrying', runId)) {
+      this.#emitRetrying(grant.prepared.branch(k), report.delayMs, error)
     }
   }
 
@@ -637,7 +637,7 @@ export class WorkerLoop {
     if (this.#onSettled.length > 0 && this.#calls.size === 0 && this.#unsettled.size === 0) {
       for (const resolve of this.#onSettled.splice(0)) resolve()
     }
-    if (this.#onDrained.length > 0) this.#tellIfDrained()
+    if (this.#onDrained.length > 0) this.#resolveIfDrained()
   }
 
   /** Sends what is to be settled, unless enough is under way. */
@@ -704,7 +704,7 @@ export class WorkerLoop {
     try {
       for (let from = 0; from < grant.indexes.length; from += itemsPerCall) {
         const indexes = grant.indexes.subarray(from, from + itemsPerCall)
-        const values = new PackedWriter()
+        const values = new ValueWriter()
         for (const _ of indexes) values.push(bytes)
         await backend.settle({
           session,
@@ -737,7 +737,7 @@ export class WorkerLoop {
     if (this.#inFlight.size === 0) this.#options.onBusy?.(false)
   }
 
-  #tellIfDrained(): void {
+  #resolveIfDrained(): void {
     const isAtRest =
       this.#inFlight.size === 0 &&
       this.#unsettled.size === 0 &&
@@ -750,12 +750,12 @@ export class WorkerLoop {
 
   // --------------------------------------------------------------------------------------------------------------- telling
 
-  #tellStarted(branch: PreparedBranch): void {
+  #emitStarted(branch: PreparedBranch): void {
     const { runId, place: path, label: task, index, workerId, errors, losses } = branch
     this.#options.emitter.emit('branch:started', { runId, path, task, index, workerId, attempt: 1 + errors + losses })
   }
 
-  #tellRetrying(branch: PreparedBranch, delayMs: number, error: GraflowError): void {
+  #emitRetrying(branch: PreparedBranch, delayMs: number, error: GraflowError): void {
     const { runId, place: path, label: task, errors, losses } = branch
     this.#options.emitter.emit('branch:retrying', {
       runId,
@@ -767,13 +767,13 @@ export class WorkerLoop {
     })
   }
 
-  #tellRefused(fenced: number): void {
+  #emitRefused(fenced: number): void {
     const { emitter, workerId } = this.#options
     if (!emitter.has('branches:settled')) return
     emitter.emit('branches:settled', { workerId, succeeded: 0, failed: 0, retried: 0, fenced, tasks: [] })
   }
 
-  #tellSettled(branch: PreparedBranch, status: OutcomeStatus): void {
+  #emitSettled(branch: PreparedBranch, status: OutcomeStatus): void {
     const { runId, place: path, label: task, index, workerId, errors, losses } = branch
     const attempt = 1 + errors + losses
     this.#options.emitter.emit('branch:settled', { runId, path, task, index, workerId, attempt, status })

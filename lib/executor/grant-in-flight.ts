@@ -1,7 +1,7 @@
 /** One grant's branches in this process, and what is to be settled of them. */
 import type { BackendLimits, Grant, SavedValues, SettleKind, SettleRange } from '../backend/backend.js'
 import { byteLength, slice } from '../values/packed-items.js'
-import { PackedWriter } from '../values/value-lists.js'
+import { ValueWriter } from '../values/value-lists.js'
 import type { PreparedGrant } from '../engine/prepared-grant.js'
 import type { BranchReport } from '../engine/task-start.js'
 import type { BranchInFlight } from './branch-in-flight.js'
@@ -21,7 +21,7 @@ export class GrantInFlight {
   untimed = 0
   untimedStarts = 0
   /** Results and errors of what is to be settled, by position as the lists below. */
-  readonly values = new PackedWriter()
+  readonly values = new ValueWriter()
   #toStart: number
   #labels: Map<number, string | undefined> | undefined
   #count = 0
@@ -33,7 +33,7 @@ export class GrantInFlight {
   /** Undefined while none is to wait. */
   #delaysMs: number[] | undefined
   readonly #savePaths: string[] = []
-  #saves: PackedWriter | undefined
+  #saves: ValueWriter | undefined
 
   constructor(prepared: PreparedGrant, share: QueueShare | undefined) {
     this.prepared = prepared
@@ -82,7 +82,7 @@ export class GrantInFlight {
   }
 
   addSaves({ paths, values }: SavedValues): void {
-    this.#saves ??= new PackedWriter()
+    this.#saves ??= new ValueWriter()
     for (const [i, path] of paths.entries()) {
       this.#savePaths.push(path)
       this.#saves.push(values.bytes, values.ends[i - 1] ?? 0, values.ends[i])

@@ -95,7 +95,7 @@ export class SlotHold implements Slot {
     this.#share = share
   }
 
-  giveBack(): void {
+  suspend(): void {
     if (this.#state !== 'held') return
     this.#state = 'given back'
     if (this.#share !== undefined) this.#share.held -= 1
@@ -103,7 +103,7 @@ export class SlotHold implements Slot {
     this.#slots.release()
   }
 
-  takeAgain(): Promise<void> {
+  resume(): Promise<void> {
     if (this.#state !== 'given back') return Promise.resolve()
     return new Promise((resolve) => {
       this.#slots.take(() => {

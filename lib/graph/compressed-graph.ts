@@ -11,7 +11,7 @@ import type { Graph } from './graph.js'
 import { GRAPH_LIMITS, type GraphLimits } from './limits.js'
 import { parseGraph } from './validate.js'
 
-export interface PackedGraph {
+export interface CompressedGraph {
   /** The graph's name: 64 lower-case hex digits. */
   readonly hash: string
   /** zlib (RFC 1950) of the canonical bytes. Shared with later callers: not to be written to. */
@@ -21,13 +21,13 @@ export interface PackedGraph {
 /** A zlib window is 32 KiB; larger pieces only make the last one of a bomb larger. */
 const PIECE_BYTES = 64 * 1024
 
-const packed = new WeakMap<Graph, PackedGraph>()
+const packed = new WeakMap<Graph, CompressedGraph>()
 
 /**
  * The graph as it is stored, made once for each graph object.
  * Errors: NOT_SERIALISABLE with the path; LIMIT_EXCEEDED when it is larger than a peer would load.
  */
-export function packGraph(graph: Graph, limits: GraphLimits = GRAPH_LIMITS): PackedGraph {
+export function compressGraph(graph: Graph, limits: GraphLimits = GRAPH_LIMITS): CompressedGraph {
   let pack = packed.get(graph)
   if (pack === undefined) {
     const canonical = canonicalBytes(graph)
@@ -46,7 +46,7 @@ export function packGraph(graph: Graph, limits: GraphLimits = GRAPH_LIMITS): Pac
  * Errors: INTEGRITY; `details.reason` says which promise is broken, `details.hash` the name that was asked for; of what is no graph,
  * `details.path` the place instead.
  */
-export function unpackGraph(bytes: Uint8Array, hash: string, limits: GraphLimits = GRAPH_LIMITS): Graph {
+export function decompressGraph(bytes: Uint8Array, hash: string, limits: GraphLimits = GRAPH_LIMITS): Graph {
   if (!isGraphHash(hash)) throw broken('hash', 'a graph’s name is 64 lower-case hex digits', hash)
   const canonical = inflateNamed(bytes, hash, limits)
   const text = decodeText(canonical, hash)

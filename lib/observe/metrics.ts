@@ -11,7 +11,7 @@ export interface QueueDepth {
   readonly queue: string
   readonly ready: number
   readonly delayed: number
-  readonly leased: number
+  readonly granted: number
   readonly oldestMs: number | undefined
 }
 
@@ -37,7 +37,7 @@ export class Metrics {
   #refresh: () => Promise<void> = () => Promise.resolve()
 
   constructor(events: Events, sources: MetricSources) {
-    this.#hear(events)
+    this.#subscribe(events)
     this.#ask(sources)
     this.#measureLag()
   }
@@ -57,7 +57,7 @@ export class Metrics {
     for (const end of this.#ends.splice(0)) end()
   }
 
-  #hear(events: Events): void {
+  #subscribe(events: Events): void {
     const registers = [this.#registry]
     const counter = <const L extends string>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> =>
       new Counter({ name, help, labelNames, registers })
@@ -114,11 +114,11 @@ export class Metrics {
         const known = await sources.queues()
         const empty = sources.ownQueues
           .filter((queue) => !known.some((one) => one.queue === queue))
-          .map((queue) => ({ queue, ready: 0, delayed: 0, leased: 0, oldestMs: undefined }))
-        for (const { queue, ready, delayed, leased, oldestMs } of [...known, ...empty]) {
+          .map((queue) => ({ queue, ready: 0, delayed: 0, granted: 0, oldestMs: undefined }))
+        for (const { queue, ready, delayed, granted, oldestMs } of [...known, ...empty]) {
           const labels = { key_prefix: keyPrefix, queue }
           depth.set(labels, ready)
-          backlog.set(labels, ready + delayed + leased)
+          backlog.set(labels, ready + delayed + granted)
           oldest.set(labels, (oldestMs ?? 0) / 1_000)
         }
         up.set(1)

@@ -1,9 +1,9 @@
-/** The client: starts runs, drives those it started, and lends this process's worker loop to what they dispatch. */
+/** The client: starts runs, drives those it started, and lends this process's worker executor to what they dispatch. */
 import { createHash, hash as hashOnce } from 'node:crypto'
 import type { Backend, Grant, OpenAnswer, OpenRequest } from '../backend/backend.js'
 import type { Announcer } from '../session/announcer.js'
 import type { Engine } from '../engine/engine.js'
-import { Cancellation, Dropped } from '../engine/cancellation.js'
+import { Cancellation, Unreported } from '../engine/cancellation.js'
 import { encode } from '../values/codec.js'
 import type { Drive, DriveEnd, HeldRun } from '../engine/driver.js'
 import { fullStore } from '../engine/graph-store.js'
@@ -18,14 +18,14 @@ import type { Graph } from '../graph/graph.js'
 import { graphOf } from '../graph/graph-of.js'
 import { checkOptions, RUN_OPTIONS } from '../options.js'
 import type { NewId } from '../time.js'
-import { HeldWork, nextTurn } from '../session/holdings.js'
-import type { WorkerLoop } from '../executor/executor.js'
+import { Holdings, nextTurn } from '../session/holdings.js'
+import type { Executor } from '../executor/executor.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import { RunHandle } from './run-handle.js'
 import { RunStates } from './run-states.js'
 import type { Graflow, Run, RunOptions } from './types.js'
 
-export interface ClientParts {
+export interface ClientOptions {
   readonly backend: Backend
   readonly engine: Engine
   readonly emitter: Emitter
@@ -50,9 +50,9 @@ type Where = 'driven at once' | 'driven here' | 'driven anywhere'
 export class Client implements Graflow {
   readonly instanceId: string
   readonly events: Events
-  readonly #parts: ClientParts
+  readonly #parts: ClientOptions
   readonly #handles: HandleServices
-  readonly #held: HeldWork
+  readonly #held: Holdings
   readonly #stopListening: () => void
   /** Openings whose answer may bring a run to drive. */
   #opening = 0
@@ -60,18 +60,18 @@ export class Client implements Graflow {
   #closing: Promise<void> | undefined
   readonly #closed = new Cancellation()
 
-  constructor(parts: ClientParts) {
+  constructor(parts: ClientOptions) {
     this.#parts = parts
     this.instanceId = parts.instanceId
     this.events = parts.emitter
-    this.#held = new HeldWork(parts)
+    this.#held = new Holdings(parts)
     const { backend, engine, emitter } = parts
     this.#handles = {
       ...{ backend, engine, emitter, closed: this.#closed, states: new RunStates(parts, parts.session) },
       driven: (runId) => this.#held.driven(runId)?.ended,
     }
     this.#stopListening = parts.backend.listen(parts.session, (notice) => {
-      this.#held.hear(notice)
+      this.#held.handleNotice(notice)
     })
   }
 
@@ -79,10 +79,10 @@ export class Client implements Graflow {
     return this.#isRunning
   }
 
-  /** The worker loop of this process, if it has one (embedded). Called once, before the first run. */
-  work(loop: WorkerLoop): void {
-    this.#held.useLoop(loop)
-    loop.wake()
+  /** The worker executor of this process, if it has one (embedded). Called once, before the first run. */
+  work(executor: Executor): void {
+    this.#held.useExecutor(executor)
+    executor.wake()
   }
 
   async run(node: AnyNode, ...rest: [input?: unknown, options?: RunOptions]): Promise<never> {
@@ -123,7 +123,7 @@ export class Client implements Graflow {
   }
 
   /** What this client drives. */
-  get held(): HeldWork {
+  get held(): Holdings {
     return this.#held
   }
 
@@ -146,7 +146,7 @@ export class Client implements Graflow {
     this.#isRunning = false
     const reason = new GraflowError('CLOSED', `client ${instanceId} was closed while the run was in flight`)
     this.#closed.abort(reason)
-    await this.#held.stop(reason, new Dropped(`client ${instanceId} was closed`, 'CLOSED'))
+    await this.#held.stop(reason, new Unreported(`client ${instanceId} was closed`, 'CLOSED'))
     this.#stopListening()
     this.#handles.states.close()
     for (const end of onClose) await end()
@@ -226,7 +226,7 @@ export class Client implements Graflow {
       this.#opening -= 1
       if (answer?.status !== 'ok') {
         states.dismiss(runId)
-        early?.execution.cancel.abort(new Dropped(`run ${runId} was not opened`))
+        early?.execution.cancel.abort(new Unreported(`run ${runId} was not opened`))
       }
     }
     switch (answer.status) {
@@ -268,7 +268,7 @@ export class Client implements Graflow {
       const isDrivenHere = token !== undefined
       const over = (): void => this.#parts.engine.registry.forget(run.runId)
       const known = isDrivenHere ? 'running' : 'pending'
-      this.#handles.states.tell({ runId: run.runId, workflow, known, isDrivenHere, over })
+      this.#handles.states.track({ runId: run.runId, workflow, known, isDrivenHere, over })
     }
     if (where === 'driven at once') tell()
     const begin = where === 'driven at once' ? undefined : nextTurn().then(tell)

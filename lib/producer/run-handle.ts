@@ -45,7 +45,7 @@ export class RunHandle implements Run<unknown> {
         width: group.size,
         ready: group.ready,
         delayed: group.delayed,
-        running: group.leased,
+        running: group.granted,
         succeeded: group.succeeded,
         failed: group.failed,
         dead: group.dead,

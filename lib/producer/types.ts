@@ -50,7 +50,7 @@ export interface RunStatus {
   readonly createdAt: Date
   readonly startedAt: Date | undefined
   readonly endedAt: Date | undefined
-  /** Branches that are final, of those dispatched so far; one that was dispatched once more, for its task's own placement, counts once. */
+  /** Branches that are final, of those dispatched so far; one that was dispatched once more, for its task's own routing, counts once. */
   readonly done: number
   readonly total: number
   /** In order of dispatch. */

@@ -1,9 +1,9 @@
 /**
- * What one session holds, and what it hears of it: the runs that this process drives, and its worker loop with the branches in it. A client
+ * What one session holds, and what it hears of it: the runs that this process drives, and its worker executor with the branches in it. A client
  * and a worker have one each.
  */
 import type { Backend, Grant, Notice, SavedValues, SettleKind, Token } from '../backend/backend.js'
-import { Dropped } from '../engine/cancellation.js'
+import { Unreported } from '../engine/cancellation.js'
 import { encode } from '../values/codec.js'
 import { drive, isEnded, type Drive, type HeldRun } from '../engine/driver.js'
 import { cancelled, type Engine } from '../engine/engine.js'
@@ -26,7 +26,7 @@ export interface BranchHolder {
   /** There may be work. */
   wake(): void
   /** The store has granted this without being asked. */
-  receive(grant: Grant): void
+  receivePushed(grant: Grant): void
   /** Takes nothing new; what was not started goes back. */
   quiet(): void
   /** Resolves once nothing is in hand. */
@@ -35,7 +35,7 @@ export interface BranchHolder {
   stop(reason: Error): Promise<void>
 }
 
-export interface HeldWorkParts {
+export interface HoldingsOptions {
   readonly session: string
   readonly backend: Backend
   readonly engine: Engine
@@ -53,32 +53,32 @@ class DriverSlot implements Slot {
     this.#onWait = onWait
   }
 
-  giveBack(): void {
+  suspend(): void {
     this.isWaiting = true
-    this.#slot?.giveBack()
+    this.#slot?.suspend()
     this.#onWait()
   }
 
-  async takeAgain(): Promise<void> {
-    await this.#slot?.takeAgain()
+  async resume(): Promise<void> {
+    await this.#slot?.resume()
     this.isWaiting = false
   }
 }
 
 /** One a session. */
-export class HeldWork {
-  readonly #parts: HeldWorkParts
+export class Holdings {
+  readonly #parts: HoldingsOptions
   readonly #drives = new Map<string, Drive>()
   /** Of submitted runs. */
   readonly #slots = new Map<Drive, DriverSlot>()
-  readonly #handingBack = new Set<Promise<unknown>>()
-  #loop: BranchHolder | undefined
+  readonly #releasing = new Set<Promise<unknown>>()
+  #executor: BranchHolder | undefined
   /** Runs acquired and not driven yet. */
   #coming = 0
   #isRunning = true
   #isQuiet = false
 
-  constructor(parts: HeldWorkParts) {
+  constructor(parts: HoldingsOptions) {
     this.#parts = parts
   }
 
@@ -95,16 +95,16 @@ export class HeldWork {
     })
   }
 
-  /** All grants in hand, the loop's too; undefined while some may be coming that are not known yet. */
+  /** All grants in hand, the executor's too; undefined while some may be coming that are not known yet. */
   known(): readonly { readonly gid: string; readonly token: Token }[] | undefined {
     if (this.#coming > 0) return undefined
-    const branches = this.#loop === undefined ? [] : this.#loop.known()
+    const branches = this.#executor === undefined ? [] : this.#executor.known()
     return branches === undefined ? undefined : [...branches, ...this.drivenGrants]
   }
 
-  /** The loop whose branches the session holds. Called once at most. */
-  useLoop(loop: BranchHolder): void {
-    this.#loop = loop
+  /** The executor whose branches the session holds. Called once at most. */
+  useExecutor(executor: BranchHolder): void {
+    this.#executor = executor
   }
 
   /** Submitted runs that this process drives now. */
@@ -154,11 +154,12 @@ export class HeldWork {
       const begin = nextTurn().then(async () => {
         // It may have been cancelled on its way here; from now on its cancellation finds it among the driven.
         const record = await backend.inspect.run(runId)
-        if (record === undefined || isEnded(record)) driven.execution.cancel.abort(new Dropped(`run ${runId} is over`))
+        if (record === undefined || isEnded(record))
+          driven.execution.cancel.abort(new Unreported(`run ${runId} is over`))
       })
       // The store sees to the run's deadline, which began when it was submitted.
       const held = new DriverSlot(slot, () => {
-        if (this.#isQuiet) this.#handBack(driven, isLeaving())
+        if (this.#isQuiet) this.#release(driven, isLeaving())
       })
       const driven = this.drive({ runId, token: grant.token, use, input, timeoutMs: undefined, losses, begin }, held)
       this.#slots.set(driven, held)
@@ -183,30 +184,30 @@ export class HeldWork {
       })
   }
 
-  /** Takes no more: submitted runs that wait at a barrier, or come to one, are handed back for another process to drive. */
+  /** Takes no more: submitted runs that wait at a barrier, or come to one, are released for another process to drive. */
   quiet(): void {
     this.#isQuiet = true
-    for (const [driven, slot] of this.#slots) if (slot.isWaiting) this.#handBack(driven, isLeaving())
-    this.#loop?.quiet()
+    for (const [driven, slot] of this.#slots) if (slot.isWaiting) this.#release(driven, isLeaving())
+    this.#executor?.quiet()
   }
 
   /** Resolves once nothing is in hand. Call `quiet` first. */
   async drained(): Promise<void> {
-    while (this.#slots.size + this.#handingBack.size + this.#coming > 0) {
-      const waits = [...this.#handingBack, ...[...this.#slots.keys()].map(({ ended }) => ended.catch(() => undefined))]
+    while (this.#slots.size + this.#releasing.size + this.#coming > 0) {
+      const waits = [...this.#releasing, ...[...this.#slots.keys()].map(({ ended }) => ended.catch(() => undefined))]
       if (waits.length > 0) await Promise.race(waits)
       await nextTurn()
     }
-    await this.#loop?.drained()
+    await this.#executor?.drained()
   }
 
-  /** Hands back all that is in hand, unspent, for `reason`; resolves when the store has it. */
-  async handBack(reason: Error): Promise<void> {
-    for (const driven of [...this.#slots.keys()]) this.#handBack(driven, reason)
-    await Promise.all([...this.#handingBack, this.#loop?.stop(reason)])
+  /** Releases all that is in hand, unspent, for `reason`; resolves when the store has it. */
+  async release(reason: Error): Promise<void> {
+    for (const driven of [...this.#slots.keys()]) this.#release(driven, reason)
+    await Promise.all([...this.#releasing, this.#executor?.stop(reason)])
   }
 
-  #handBack(driven: Drive, reason: Error): void {
+  #release(driven: Drive, reason: Error): void {
     const { execution } = driven
     if (execution.cancel.reason !== undefined) return
     const { gid, token } = execution.facts.holder
@@ -233,56 +234,56 @@ export class HeldWork {
           runId: gid,
         })
       })
-      .finally(() => this.#handingBack.delete(settling))
-    this.#handingBack.add(settling)
+      .finally(() => this.#releasing.delete(settling))
+    this.#releasing.add(settling)
   }
 
   /** Takes a notice of the session to whom it concerns. */
-  hear(notice: Notice): void {
+  handleNotice(notice: Notice): void {
     switch (notice.kind) {
       case 'released':
-        this.#parts.engine.arrivals.announce(notice.gid)
+        this.#parts.engine.barrierWaits.announce(notice.gid)
         return
       case 'withdrawn': {
         const driven = this.#drives.get(notice.gid)
         if (driven !== undefined) driven.execution.cancel.abort(cancelled(notice.gid, notice.reason))
-        else this.#loop?.abortGroup(notice.gid, withdrawn(notice.gid, notice.reason))
+        else this.#executor?.abortGroup(notice.gid, withdrawn(notice.gid, notice.reason))
         return
       }
       case 'lost': {
-        const reason = new Dropped(`${notice.gid} was taken back`)
+        const reason = new Unreported(`${notice.gid} was reclaimed`)
         const driven = this.#drives.get(notice.gid)
         if (driven?.execution.facts.holder.token === notice.token) driven.execution.cancel.abort(reason)
-        else this.#loop?.abortGroup(notice.gid, reason, 'dropped', notice.token)
+        else this.#executor?.abortGroup(notice.gid, reason, 'dropped', notice.token)
         return
       }
       case 'work':
-        this.#loop?.wake()
+        this.#executor?.wake()
         return
       case 'granted':
-        this.#loop?.receive(notice.grant)
+        this.#executor?.receivePushed(notice.grant)
         return
       default:
         notice satisfies never
     }
   }
 
-  /** Stops driving, and stops the loop: `runReason` is what handlers of driven runs see, `branchReason` those of branches. */
+  /** Stops driving, and stops the executor: `runReason` is what handlers of driven runs see, `branchReason` those of branches. */
   async stop(runReason: Error, branchReason: Error): Promise<void> {
     this.#isRunning = false
     for (const { execution } of this.#drives.values()) execution.cancel.abort(runReason)
-    await this.#loop?.stop(branchReason)
+    await this.#executor?.stop(branchReason)
   }
 }
 
-/** What was started in this turn of the event loop, and what follows from it, comes first. */
+/** What was started in this turn of the event executor, and what follows from it, comes first. */
 export const nextTurn = (): Promise<void> =>
   new Promise((resolve) => {
     setImmediate(resolve)
   })
 
 /** Why a run stops here: another process goes on with it. */
-const isLeaving = (): Dropped => new Dropped('this worker is leaving; another one goes on with the run', 'CLOSED')
+const isLeaving = (): Unreported => new Unreported('this worker is leaving; another one goes on with the run', 'CLOSED')
 
 /** Why a branch should stop whose group is decided, or whose run is over. */
 function withdrawn(gid: string, reason: string): GraflowError {

@@ -7,12 +7,12 @@
  */
 import type { Backend, Grant, KeepAlive, SessionInfo, SettleRange, Token } from '../backend/backend.js'
 import { EMPTY_BYTES } from '../values/packed-items.js'
-import type { Arrivals } from '../engine/barrier-waits.js'
+import type { BarrierWaits } from '../engine/barrier-waits.js'
 import type { GraphStore } from '../engine/graph-store.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
 import type { Clock, Random } from '../time.js'
-import { Rounds } from './periodic-task.js'
+import { PeriodicTask } from './periodic-task.js'
 import { SlowCheck } from './slow-check.js'
 import { Unserved } from './unserved.js'
 
@@ -23,11 +23,11 @@ export interface HeldGrant {
 }
 
 /** What the session holds, and who hears of it. */
-export interface Holdings {
+export interface SessionGrants {
   /** Branches and runs that this process has in hand; undefined while grants may be on their way to it. */
   known(): readonly HeldGrant[] | undefined
   /** The store has given this grant to others, or will: stop, and report nothing. May be told twice, or of what is over. */
-  lose(grant: HeldGrant): void
+  reclaimed(grant: HeldGrant): void
   /** Registered again: whatever was asked of the store before is to be asked anew. */
   onReopened?(): void
 }
@@ -41,9 +41,9 @@ export interface MembershipOptions {
   readonly clock: Clock
   readonly random: Random
   readonly emitter: Emitter
-  readonly arrivals: Arrivals
+  readonly barrierWaits: BarrierWaits
   readonly graphs: Pick<GraphStore, 'restore'>
-  readonly holdings: Holdings
+  readonly holdings: SessionGrants
   /** Flags with which a worker finds this store, for messages. */
   readonly storeFlags?: readonly string[]
 }
@@ -71,8 +71,8 @@ const counted = (count: number, one: string, many = `${one}s`): string => `${cou
 export class Membership {
   readonly session: string
   readonly #options: MembershipOptions
-  readonly #rounds: Rounds[] = []
-  readonly #reconciliation: Rounds
+  readonly #rounds: PeriodicTask[] = []
+  readonly #reconciliation: PeriodicTask
   #slowCheck: SlowCheck | undefined
   #unserved: Unserved | undefined
   #kept: KeepAlive | undefined
@@ -81,8 +81,8 @@ export class Membership {
   #state: MembershipState = 'registering'
   /** The store said so, and what is left of what was held has not been asked yet. */
   #isTakenForDead = false
-  /** Branches that this process's sweeps took back, and that it has not told of. */
-  #takenBack = 0
+  /** Branches that this process's sweeps reclaimed, and that it has not told of. */
+  #reclaimed = 0
   /** Since when the store is known to be away. */
   #awaySince: number | undefined
   #closing: Promise<void> | undefined
@@ -126,10 +126,10 @@ export class Membership {
     // Grants may be on their way: then nobody can say how many it holds.
     const held =
       known === undefined
-        ? 'what it held is taken back'
+        ? 'what it held is reclaimed'
         : grants === 0
           ? 'it held nothing'
-          : `its ${counted(grants, 'grant')} ${grants === 1 ? 'is' : 'are'} taken back`
+          : `its ${counted(grants, 'grant')} ${grants === 1 ? 'is' : 'are'} reclaimed`
     emitter.emit('log', {
       level: 'warn',
       message: `the store took ${info.baseId} for dead: ${held}; registering again`,
@@ -155,7 +155,7 @@ export class Membership {
   }
 
   /**
-   * Leaves: what the session holds is handed back unspent, if the store can be reached within 2 s, else it is taken back when the session
+   * Leaves: what the session holds is released unspent, if the store can be reached within 2 s, else it is reclaimed when the session
    * expires. Repeating it is safe.
    */
   close(reason = 'closed'): Promise<void> {
@@ -167,7 +167,7 @@ export class Membership {
     const { backend, clock, emitter, info } = this.#options
     this.#state = 'closed'
     this.#stopHearing?.()
-    this.#tellReopened()
+    this.#resolveReopened()
     const leave = async (): Promise<void> => {
       // Renewal first: it must not find the session gone and open it again.
       await this.#kept?.stop()
@@ -182,7 +182,7 @@ export class Membership {
     const late = new Promise<void>((resolve) => {
       disarm = clock.after(CLOSE_PATIENCE_MS, resolve)
     })
-    await Promise.race([leave().catch((error: unknown) => this.#tellBadTurn(error)), late])
+    await Promise.race([leave().catch((error: unknown) => this.#logBadTurn(error)), late])
     disarm?.()
     if (info.role !== 'client') emitter.emit('worker:deregistered', { workerId: info.baseId, reason })
   }
@@ -197,7 +197,7 @@ export class Membership {
     emitter.emit('worker:registered', { workerId: info.baseId, capabilities })
   }
 
-  #tellReopened(): void {
+  #resolveReopened(): void {
     for (const resolve of this.#onReopened.splice(0)) resolve()
   }
 
@@ -240,19 +240,19 @@ export class Membership {
     disarm?.()
   }
 
-  #roundsOf(turn: () => Promise<number>): Rounds {
+  #roundsOf(turn: () => Promise<number>): PeriodicTask {
     const { clock, random } = this.#options
-    const rounds = new Rounds({
+    const rounds = new PeriodicTask({
       clock,
       random,
       turn,
-      onError: (error) => this.#tellBadTurn(error),
+      onError: (error) => this.#logBadTurn(error),
     })
     this.#rounds.push(rounds)
     return rounds
   }
 
-  #tellBadTurn(error: unknown): void {
+  #logBadTurn(error: unknown): void {
     const { emitter, info } = this.#options
     const code = error instanceof GraflowError ? error.code : undefined
     if (code === 'REDIS_UNAVAILABLE') this.#away(String(error))
@@ -292,13 +292,13 @@ export class Membership {
   /** An idle process does not sweep: its renewal is enough. */
   async #sweep(): Promise<number> {
     if (!this.#hasWork()) {
-      this.#tellTakenBack()
+      this.#logReclaimed()
       return SWEEP_MS
     }
     const answer = await this.#options.backend.sweep(this.session)
     this.#answered()
-    if (answer.status === 'ok') this.#takenBack += answer.takenBack
-    if (answer.status !== 'ok' || answer.nextDueMs !== 0) this.#tellTakenBack() // else the next sweep takes more
+    if (answer.status === 'ok') this.#reclaimed += answer.reclaimed
+    if (answer.status !== 'ok' || answer.nextDueMs !== 0) this.#logReclaimed() // else the next sweep takes more
     if (answer.status === 'grace') return SWEEP_MS
     const { nextDueMs = Number.POSITIVE_INFINITY } = answer
     if (answer.status === 'skip') return Math.min(SKIPPED_MS, Math.max(BACKLOG_MS, nextDueMs))
@@ -308,22 +308,22 @@ export class Membership {
   }
 
   /** Told by the process that swept, once for all that one sweep after the other has taken. */
-  #tellTakenBack(): void {
-    if (this.#takenBack === 0) return
-    const branches = counted(this.#takenBack, 'branch', 'branches')
-    this.#takenBack = 0
-    const message = `took back ${branches}: whoever had them is gone, stands still or was too late`
+  #logReclaimed(): void {
+    if (this.#reclaimed === 0) return
+    const branches = counted(this.#reclaimed, 'branch', 'branches')
+    this.#reclaimed = 0
+    const message = `reclaimed ${branches}: whoever had them is gone, stands still or was too late`
     this.#options.emitter.emit('log', { level: 'warn', message })
   }
 
   #hasWork(): boolean {
-    const { arrivals, holdings } = this.#options
-    return arrivals.count > 0 || holdings.known()?.length !== 0
+    const { barrierWaits, holdings } = this.#options
+    return barrierWaits.count > 0 || holdings.known()?.length !== 0
   }
 
   // --------------------------------------------------------------------------------------------------------------- reconcile
 
-  /** Opens the session again if it is lost; then what was taken away is dropped, and what nobody knows of is handed back. */
+  /** Opens the session again if it is lost; then what was taken away is dropped, and what nobody knows of is released. */
   async #reconcile(): Promise<number> {
     const { backend, holdings } = this.#options
     if (this.#state === 'lost') {
@@ -331,7 +331,7 @@ export class Membership {
       await this.#kept?.stop()
       if (!this.#isClosed()) this.#keepAlive()
       holdings.onReopened?.()
-      this.#tellReopened()
+      this.#resolveReopened()
     }
     if (this.#isClosed()) return Number.POSITIVE_INFINITY
     const known = holdings.known()
@@ -345,19 +345,19 @@ export class Membership {
     if (answer.status !== 'reconciled') throw new GraflowError('INTERNAL', `a reconcile was answered ${answer.status}`)
     const lost = new Set(answer.lost)
     const gone = known.filter(({ token }) => lost.has(token))
-    for (const grant of gone) holdings.lose(grant)
-    if (this.#isTakenForDead) await this.#tellLostData(gone[0])
+    for (const grant of gone) holdings.reclaimed(grant)
+    if (this.#isTakenForDead) await this.#logLostData(gone[0])
     this.#isTakenForDead = false
     const now = holdings.known()
     if (now === undefined) return COMING_MS
     const inHand = new Set(now.map(({ token }) => token))
-    await this.#handBack(answer.unknown.filter(({ token }) => !inHand.has(token)))
+    await this.#release(answer.unknown.filter(({ token }) => !inHand.has(token)))
     // The store names as many as one answer carries.
     return answer.unknown.length > 0 ? COMING_MS : Number.POSITIVE_INFINITY
   }
 
   /** A store that does not even know the run of a branch that was in hand a moment ago has more than a session less. */
-  async #tellLostData(grant: HeldGrant | undefined): Promise<void> {
+  async #logLostData(grant: HeldGrant | undefined): Promise<void> {
     const { backend, emitter, info } = this.#options
     const [runId] = grant?.gid.split('/') ?? []
     if (runId === undefined || (await backend.inspect.run(runId)) !== undefined) return
@@ -371,10 +371,10 @@ export class Membership {
   }
 
   /** Grants whose answer never arrived: somebody else starts them, and no attempt is spent. */
-  async #handBack(grants: readonly Grant[]): Promise<void> {
+  async #release(grants: readonly Grant[]): Promise<void> {
     const { backend, emitter, holdings } = this.#options
     if (grants.length === 0) return
-    for (const { spec, token } of grants) holdings.lose({ gid: spec.gid, token }) // it may come yet
+    for (const { spec, token } of grants) holdings.reclaimed({ gid: spec.gid, token }) // it may come yet
     const ranges = grants.map(
       ({ spec, token, indexes }): SettleRange => ({
         gid: spec.gid,
@@ -388,7 +388,7 @@ export class Membership {
     for (const range of ranges) await backend.settle({ session: this.session, ranges: [range] })
     emitter.emit('log', {
       level: 'info',
-      message: `handed back ${counted(grants.length, 'grant')} whose answer was lost`,
+      message: `released ${counted(grants.length, 'grant')} whose answer was lost`,
     })
   }
 

@@ -4,7 +4,7 @@
  */
 import type { Clock, Random } from '../time.js'
 
-export interface RoundsOptions {
+export interface PeriodicTaskOptions {
   readonly clock: Clock
   readonly random: Random
   /** One turn. Answers how many milliseconds the next one may wait, before jitter; Infinity: until `hurry`. Never runs twice at once. */
@@ -19,15 +19,15 @@ const FIRST_RETRY_MS = 100
 const LONGEST_RETRY_MS = 1_000
 
 /** Started at once by `hurry` or after a while by `startIn`; over after `stop`. */
-export class Rounds {
-  readonly #options: RoundsOptions
+export class PeriodicTask {
+  readonly #options: PeriodicTaskOptions
   #cancelTimer: (() => void) | undefined
   #turn: Promise<void> | undefined
   #isHurried = false
   #isStopped = false
   #failures = 0
 
-  constructor(options: RoundsOptions) {
+  constructor(options: PeriodicTaskOptions) {
     this.#options = options
   }
 

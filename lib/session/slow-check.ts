@@ -3,16 +3,16 @@
  * from an older state or lose a graph. Hides how often, and what is worth telling.
  */
 import type { Backend } from '../backend/backend.js'
-import type { Arrivals, AwaitedGraph } from '../engine/barrier-waits.js'
+import type { BarrierWaits, AwaitedGraph } from '../engine/barrier-waits.js'
 import type { GraphStore } from '../engine/graph-store.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
 import type { Clock, Random } from '../time.js'
-import { Rounds } from './periodic-task.js'
+import { PeriodicTask } from './periodic-task.js'
 
-export interface SlowCheckParts {
+export interface SlowCheckOptions {
   readonly backend: Pick<Backend, 'inspect'>
-  readonly arrivals: Arrivals
+  readonly barrierWaits: BarrierWaits
   readonly graphs: Pick<GraphStore, 'restore'>
   readonly clock: Clock
   readonly random: Random
@@ -31,19 +31,19 @@ const NO_OUTCOMES = 2 ** 31 - 1
 
 /** One a process; runs until it is stopped. */
 export class SlowCheck {
-  readonly #parts: SlowCheckParts
-  readonly #barriers: Rounds
-  readonly #graphs: Rounds
+  readonly #parts: SlowCheckOptions
+  readonly #barriers: PeriodicTask
+  readonly #graphs: PeriodicTask
   #isUrgent = false
 
-  constructor(parts: SlowCheckParts) {
+  constructor(parts: SlowCheckOptions) {
     this.#parts = parts
     const { clock, random, emitter } = parts
     const onError = (error: unknown): void => {
       emitter.emit('log', { level: 'debug', message: `the slow check failed, and comes again: ${String(error)}` })
     }
-    this.#barriers = new Rounds({ clock, random, onError, turn: () => this.#checkBarriers() })
-    this.#graphs = new Rounds({ clock, random, onError, turn: () => this.#checkGraphs() })
+    this.#barriers = new PeriodicTask({ clock, random, onError, turn: () => this.#checkBarriers() })
+    this.#graphs = new PeriodicTask({ clock, random, onError, turn: () => this.#checkGraphs() })
     this.#barriers.startIn(BARRIERS_MS)
     this.#graphs.startIn(GRAPHS_MS)
   }
@@ -60,18 +60,18 @@ export class SlowCheck {
   }
 
   async #checkBarriers(): Promise<number> {
-    const { arrivals, clock, emitter } = this.#parts
+    const { barrierWaits, clock, emitter } = this.#parts
     const isUrgent = this.#isUrgent
     this.#isUrgent = false
-    const { released, gone } = await this.#unlike(arrivals.gids())
+    const { released, gone } = await this.#unlike(barrierWaits.gids())
     if (released.length > 0 && !isUrgent) {
       await new Promise<void>((resolve) => clock.after(NOTICE_MS, resolve, true))
     }
-    const missed = released.filter((gid) => arrivals.isAwaited(gid))
-    for (const gid of missed) arrivals.announce(gid)
+    const missed = released.filter((gid) => barrierWaits.isAwaited(gid))
+    for (const gid of missed) barrierWaits.announce(gid)
     if (missed.length > 0) emitter.emit('wakeup:missed', { count: missed.length })
     // Whoever waits for it finds out, and dispatches it again.
-    for (const gid of gone) arrivals.announce(gid)
+    for (const gid of gone) barrierWaits.announce(gid)
     return BARRIERS_MS
   }
 
@@ -95,12 +95,12 @@ export class SlowCheck {
   }
 
   async #checkGraphs(): Promise<number> {
-    const { arrivals, graphs, emitter } = this.#parts
+    const { barrierWaits, graphs, emitter } = this.#parts
     const restore = async ({ hash, graph }: AwaitedGraph): Promise<void> => {
       if (!(await graphs.restore(hash, graph))) return
       emitter.emit('log', { level: 'warn', message: `the store had lost graph ${hash}, and it was uploaded again` })
     }
-    for (const awaited of arrivals.graphs()) await restore(awaited)
+    for (const awaited of barrierWaits.graphs()) await restore(awaited)
     return GRAPHS_MS
   }
 }

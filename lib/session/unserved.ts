@@ -4,17 +4,17 @@
  * but it is told. Hides how often this is asked: a group that is served soon costs nothing.
  */
 import type { Backend, GroupSpec, SessionStatus } from '../backend/backend.js'
-import type { Arrivals } from '../engine/barrier-waits.js'
+import type { BarrierWaits } from '../engine/barrier-waits.js'
 import { noHandler } from '../engine/start.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
 import { didYouMean } from '../flow/nearest.js'
 import type { Clock, Random } from '../time.js'
-import { Rounds } from './periodic-task.js'
+import { PeriodicTask } from './periodic-task.js'
 
-export interface UnservedParts {
+export interface UnservedOptions {
   readonly backend: Pick<Backend, 'inspect'>
-  readonly arrivals: Arrivals
+  readonly barrierWaits: BarrierWaits
   readonly clock: Clock
   readonly random: Random
   readonly emitter: Emitter
@@ -41,17 +41,17 @@ interface Watch {
 
 /** One a process; runs until it is stopped. */
 export class Unserved {
-  readonly #parts: UnservedParts
-  readonly #rounds: Rounds
+  readonly #parts: UnservedOptions
+  readonly #rounds: PeriodicTask
   #watches = new Map<string, Watch>()
 
-  constructor(parts: UnservedParts) {
+  constructor(parts: UnservedOptions) {
     this.#parts = parts
     const { clock, random, emitter } = parts
     const onError = (error: unknown): void => {
       emitter.emit('log', { level: 'debug', message: `who could serve what was not found out: ${String(error)}` })
     }
-    this.#rounds = new Rounds({ clock, random, onError, turn: () => this.#look() })
+    this.#rounds = new PeriodicTask({ clock, random, onError, turn: () => this.#look() })
     this.#rounds.startIn(ROUND_MS)
   }
 
@@ -60,9 +60,9 @@ export class Unserved {
   }
 
   async #look(): Promise<number> {
-    const { arrivals, backend, clock } = this.#parts
+    const { barrierWaits, backend, clock } = this.#parts
     const now = clock.now()
-    const awaited = arrivals.dispatches()
+    const awaited = barrierWaits.dispatches()
     const watches = new Map<string, Watch>()
     const due: GroupSpec[] = []
     for (const spec of awaited) {
@@ -95,7 +95,7 @@ export class Unserved {
     // A worker that knows all but lacks a capability may get a colleague that has it; the same is hoped of a queue without any worker.
     const isUnknown = asked.length > 0 && !asked.some(knowsAll)
     if (isUnknown && waitedMs >= FAIL_AFTER_MS) {
-      this.#parts.arrivals.fail(spec.gid, unknownTo(asked, spec, this.#parts.storeFlags))
+      this.#parts.barrierWaits.fail(spec.gid, unknownTo(asked, spec, this.#parts.storeFlags))
       return
     }
     if (waitedMs < TELL_AFTER_MS || watch.isTold) return

@@ -4,7 +4,7 @@
  */
 
 /** Items end to end: item i is `bytes[ends[i - 1] ?? 0 .. ends[i]]`. Neither array is changed by whoever receives it. */
-export interface Packed {
+export interface PackedItems {
   readonly bytes: Uint8Array
   readonly ends: Uint32Array
 }
@@ -13,13 +13,13 @@ export interface Packed {
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0)
 
 /** No items. */
-export const EMPTY_PACKED: Packed = Object.freeze({ bytes: EMPTY_BYTES, ends: new Uint32Array(0) })
+export const EMPTY_PACKED: PackedItems = Object.freeze({ bytes: EMPTY_BYTES, ends: new Uint32Array(0) })
 
 /** One item. */
-export const packOne = (bytes: Uint8Array): Packed => ({ bytes, ends: Uint32Array.of(bytes.length) })
+export const packOne = (bytes: Uint8Array): PackedItems => ({ bytes, ends: Uint32Array.of(bytes.length) })
 
 /** Lays items end to end. One item is not copied. */
-export function pack(items: readonly Uint8Array[]): Packed {
+export function pack(items: readonly Uint8Array[]): PackedItems {
   const first = items[0]
   if (first === undefined) return EMPTY_PACKED
   if (items.length === 1) return { bytes: first, ends: Uint32Array.of(first.length) }
@@ -39,22 +39,22 @@ export function pack(items: readonly Uint8Array[]): Packed {
 }
 
 /** How many items there are. */
-export function itemCount(packed: Packed): number {
+export function itemCount(packed: PackedItems): number {
   return packed.ends.length
 }
 
 /** Bytes of items `from` (with) to `to` (without). */
-export function byteLength(packed: Packed, from = 0, to = packed.ends.length): number {
+export function byteLength(packed: PackedItems, from = 0, to = packed.ends.length): number {
   return to <= from ? 0 : endOf(packed, to - 1) - startOf(packed, from)
 }
 
 /** Item i, as a view. Asking for an item that is not there is a RangeError. */
-export function item(packed: Packed, i: number): Uint8Array {
+export function item(packed: PackedItems, i: number): Uint8Array {
   return packed.bytes.subarray(startOf(packed, i), endOf(packed, i))
 }
 
 /** Items `from` (with) to `to` (without); the bytes are a view. */
-export function slice(packed: Packed, from: number, to: number): Packed {
+export function slice(packed: PackedItems, from: number, to: number): PackedItems {
   if (from === 0 && to === packed.ends.length) return packed
   if (to <= from) return EMPTY_PACKED
   const start = startOf(packed, from)
@@ -66,7 +66,7 @@ export function slice(packed: Packed, from: number, to: number): Packed {
 }
 
 /** The lists one after the other. A single one is returned as it is. */
-export function concat(lists: readonly Packed[]): Packed {
+export function concat(lists: readonly PackedItems[]): PackedItems {
   const first = lists[0]
   if (first === undefined) return EMPTY_PACKED
   if (lists.length === 1) return first
@@ -90,17 +90,17 @@ export function concat(lists: readonly Packed[]): Packed {
 }
 
 /** The items at these positions, copied, in this order. */
-export function gather(packed: Packed, positions: ArrayLike<number>): Packed {
+export function gather(packed: PackedItems, positions: ArrayLike<number>): PackedItems {
   const items: Uint8Array[] = []
   for (let i = 0; i < positions.length; i++) items.push(item(packed, positions[i] as number)) // i is below positions.length
   return pack(items)
 }
 
-function startOf(packed: Packed, i: number): number {
+function startOf(packed: PackedItems, i: number): number {
   return i === 0 ? 0 : endOf(packed, i - 1)
 }
 
-function endOf(packed: Packed, i: number): number {
+function endOf(packed: PackedItems, i: number): number {
   const end = packed.ends[i]
   if (end === undefined) throw new RangeError(`expected an item index below ${packed.ends.length}, got ${i}`)
   return end

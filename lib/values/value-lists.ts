@@ -1,5 +1,5 @@
 /** Values to Packed and back: many small values as one run of bytes, without an array of bytes for each. */
-import { EMPTY_BYTES, item, type Packed } from './packed-items.js'
+import { EMPTY_BYTES, item, type PackedItems } from './packed-items.js'
 import { decode, decodeFrom, encodeTo, type ByteSink } from './codec.js'
 
 /** Below this many bytes a loop is faster than `set`, which needs a view. */
@@ -9,7 +9,7 @@ const FIRST_BYTES = 64
 const MOST_KEPT_BYTES = 64 * 1024
 
 /** Collects values and byte strings, then hands them out end to end. */
-export class PackedWriter implements ByteSink {
+export class ValueWriter implements ByteSink {
   #bytes: Uint8Array = EMPTY_BYTES
   #byteLength = 0
   #ends: number[] = []
@@ -51,7 +51,7 @@ export class PackedWriter implements ByteSink {
   }
 
   /** What was collected, in arrays of just its size; the writer is empty afterwards. */
-  take(): Packed {
+  take(): PackedItems {
     const packed = { bytes: this.#bytes.slice(0, this.#byteLength), ends: new Uint32Array(this.#ends) }
     if (this.#bytes.length > MOST_KEPT_BYTES) this.#bytes = EMPTY_BYTES
     this.#byteLength = 0
@@ -69,11 +69,11 @@ export class PackedWriter implements ByteSink {
 }
 
 /** Reads values one by one, through a view: what the decoder notes on it goes with the reader, not with bytes that are kept. */
-export class PackedReader {
+export class ValueReader {
   readonly #bytes: Uint8Array
   readonly #ends: Uint32Array
 
-  constructor({ bytes, ends }: Packed) {
+  constructor({ bytes, ends }: PackedItems) {
     this.#bytes = bytes.subarray()
     this.#ends = ends
   }
@@ -85,12 +85,12 @@ export class PackedReader {
 }
 
 /** All values. @throws GraflowError INTEGRITY */
-export function valuesOf(packed: Packed): unknown[] {
-  const reader = new PackedReader(packed)
+export function valuesOf(packed: PackedItems): unknown[] {
+  const reader = new ValueReader(packed)
   return Array.from(packed.ends, (_, i) => reader.value(i))
 }
 
 /** The value of item i. */
-export function decodeItem(packed: Packed, i: number): unknown {
+export function decodeItem(packed: PackedItems, i: number): unknown {
   return decode(item(packed, i))
 }

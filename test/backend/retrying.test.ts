@@ -1,5 +1,5 @@
 /** A store that is away for moments, seen with patience. */
-import { patient, type PatientBackend } from '../../lib/backend/retrying.js'
+import { retrying, type RetryingBackend } from '../../lib/backend/retrying.js'
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
 import { GraflowError } from '../../lib/errors.js'
 import { manualClock, seededRandom } from '../../lib/time.js'
@@ -20,7 +20,7 @@ function storeThatFails(times: number, error: () => Error = away) {
     left -= 1
     return left >= 0 ? Promise.reject(error()) : Promise.resolve(Uint8Array.of(7))
   }
-  const backend: PatientBackend = patient(near, {
+  const backend: RetryingBackend = retrying(near, {
     clock,
     random: seededRandom(1),
     onLost: ({ message }) => told.push(message),
@@ -57,7 +57,7 @@ describe('a patient store', () => {
     const { backend, calls, clock } = storeThatFails(100)
     const waits = failureOf(backend.getGraph('x'))
     await turn()
-    backend.giveUp()
+    backend.stopRetrying()
     expect((await waits).code).toBe('REDIS_UNAVAILABLE')
     expect((await failureOf(backend.getGraph('x'))).code).toBe('REDIS_UNAVAILABLE')
     expect(calls()).toBe(2)
@@ -66,7 +66,7 @@ describe('a patient store', () => {
 
   it('has every operation of a store', () => {
     const near = openMemoryBackend({ clock: manualClock() })
-    const backend = patient(near, { clock: manualClock(), random: seededRandom(1) })
+    const backend = retrying(near, { clock: manualClock(), random: seededRandom(1) })
     const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(near)).filter((name) => name !== 'constructor')
     expect(methods.filter((name) => !(name in backend))).toEqual([])
     expect(Object.keys(backend.inspect).sort()).toEqual(Object.keys(near.inspect).sort())

@@ -80,7 +80,7 @@ describeOnBackends('close', (open) => {
     expect((await failure).code).toBe('CLOSED')
   })
 
-  it('takes back a start that is under way', async () => {
+  it('reclaims a start that is under way', async () => {
     const graflow = await open()
     const started = graflow.run(endlessPair, 1)
     const failure = failureOf(started)

@@ -177,7 +177,7 @@ export function describeAcquire(useWorld: UseWorld): void {
     expect(early.grants).toEqual([])
     expect(early.nextDueMs).toBeGreaterThan(100)
     expect(early.nextDueMs).toBeLessThanOrEqual(200)
-    expect(await world.queue()).toEqual({ ready: 0, delayed: 1, leased: 2 })
+    expect(await world.queue()).toEqual({ ready: 0, delayed: 1, granted: 2 })
     await world.harness.advance(220)
     const retry = await world.takeOne()
     expect(retry).toMatchObject({ indexes: Uint32Array.of(1), errors: Uint8Array.of(1), losses: Uint8Array.of(0) })

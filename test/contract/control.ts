@@ -31,8 +31,8 @@ export function describeControl(useWorld: UseWorld): void {
     expect(await world.step(holder, {})).toEqual({ status: 'fenced' })
     await world.live(200)
     expect(await world.take(9, { queues: ['default', 'runs'] })).toEqual([])
-    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, leased: 0 })
-    expect(await world.queue('runs')).toEqual({ ready: 0, delayed: 0, leased: 0 })
+    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 0 })
+    expect(await world.queue('runs')).toEqual({ ready: 0, delayed: 0, granted: 0 })
   })
 
   it('says what cancelling meets: a cancelled run, one that is over, none', async () => {
@@ -113,7 +113,7 @@ export function describeControl(useWorld: UseWorld): void {
     expect(await world.settle(grant, 'retry', [1], { delaysMs: [100] })).toBe('ok')
     await world.live(200)
     expect(await world.take()).toEqual([])
-    expect(await world.queue()).toMatchObject({ ready: 3, leased: 1 })
+    expect(await world.queue()).toMatchObject({ ready: 3, granted: 1 })
     expect(await world.backend.control({ kind: 'resume-run', runId: 'run' })).toBe('ok')
     expect(await world.backend.control({ kind: 'resume-run', runId: 'run' })).toBe('dup')
     expect(world.names(await world.take())).toEqual(['run/0#1', 'run/0#2', 'run/1#0'])

@@ -89,7 +89,7 @@ export function describeHints(useWorld: UseWorld): void {
     expect(await rings(world)).toBe(1)
   })
 
-  it('wakes for what comes back: released, lost, handed back', async () => {
+  it('wakes for what comes back: released, lost, released', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 3 })

@@ -1,8 +1,8 @@
 /** Bounds: a full store takes no new work and lets what is there finish; calls that are too large are refused whole. */
-import type { Packed } from '../../lib/values/packed-items.js'
+import type { PackedItems } from '../../lib/values/packed-items.js'
 import { bytes, packed, texts, type UseWorld } from './world.js'
 
-const many = (count: number, length: number): Packed => ({
+const many = (count: number, length: number): PackedItems => ({
   bytes: new Uint8Array(count * length),
   ends: Uint32Array.from({ length: count }, (_, i) => (i + 1) * length),
 })
@@ -83,7 +83,7 @@ export function describeLimits(useWorld: UseWorld): void {
     const world = await useWorld({ itemsPerCall: 4, bytesPerCall: 64 })
     expect(world.backend.limits).toEqual({ itemsPerCall: 4, bytesPerCall: 64 })
     const holder = await world.start('run')
-    const fill = (inputs: Packed) =>
+    const fill = (inputs: PackedItems) =>
       world.step(holder, { group: { spec: world.spec('run/0', { size: 8 }), from: 0, inputs } })
     await expect(fill(many(5, 1))).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' })
     await expect(fill(many(2, 33))).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' })

@@ -54,13 +54,13 @@ class RedisHarness implements Harness {
   }
 
   async open(): Promise<this> {
-    const { maxBytes, ...knobs } = this.#options
+    const { maxBytes, ...tuning } = this.#options
     this.#server = maxBytes === undefined ? await sharedRedis() : await warmRedis()
     this.#probe = new Redis(this.#server.socket)
     const near = await openRedisBackend({
       itemsPerCall: ITEMS_PER_CALL,
       bytesPerCall: BYTES_PER_CALL,
-      ...knobs,
+      ...tuning,
       address: this.#server.unixUrl,
       keyPrefix: this.#prefix,
     })

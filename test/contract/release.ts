@@ -45,7 +45,7 @@ export function describeRelease(useWorld: UseWorld): void {
     expect(await world.state('run/0')).toBe('released')
     expect(await world.outcomes('run/0')).toEqual(['succeeded:v0', 'cancelled', 'failed:e2', 'skipped', 'skipped'])
     expect(await world.take()).toEqual([])
-    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, leased: 0 })
+    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 0 })
     expect(await releases(world)).toEqual(['run/0'])
   })
 
@@ -148,7 +148,7 @@ export function describeRelease(useWorld: UseWorld): void {
     expect(await world.outcomes('run/0')).toEqual(['cancelled', 'failed:e1'])
     expect(await world.state('run/0/0')).toBe('withdrawn')
     expect(await world.take()).toEqual([])
-    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, leased: 0 })
+    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 0 })
   })
 
   it('drops retries that wait in a group when it is released', async () => {

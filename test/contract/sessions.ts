@@ -26,7 +26,7 @@ export function describeSessions(useWorld: UseWorld): void {
     expect(await world.settle(grant, 'succeeded')).toBe('ok')
   })
 
-  it('keeps what it acquires after it was thought dead and opened again, whatever is still to be taken back', async () => {
+  it('keeps what it acquires after it was thought dead and opened again, whatever is still to be reclaimed', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 1_000, shared: true, maxLosses: 0 })
@@ -81,7 +81,7 @@ export function describeSessions(useWorld: UseWorld): void {
     expect(texts(next.inputs)).toEqual(['i0', 'i1', 'i2', 'i3'])
   })
 
-  it('takes back only what was still held', async () => {
+  it('reclaims only what was still held', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0')

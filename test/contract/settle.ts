@@ -19,7 +19,7 @@ export function describeSettle(useWorld: UseWorld): void {
     })
     expect(await world.settleRange(range)).toBe('ok')
     expect(await world.outcomes('run/0')).toEqual(['failed:bad', 'succeeded:b', 'succeeded:c'])
-    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, leased: 0 })
+    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 0 })
   })
 
   it('takes a grant’s own indexes as they are', async () => {
@@ -102,7 +102,7 @@ export function describeSettle(useWorld: UseWorld): void {
     })
     expect(await world.settleRange(range)).toBe('ok')
     expect(await world.outcomes('run/0')).toEqual(['succeeded:a', 'succeeded:v1'])
-    expect(await world.queue()).toEqual({ ready: 2, delayed: 1, leased: 1 })
+    expect(await world.queue()).toEqual({ ready: 2, delayed: 1, granted: 1 })
     expect(await world.settle(other, 'succeeded')).toBe('ok')
   })
 
@@ -129,7 +129,7 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(await world.settle(grant, 'succeeded', [2])).toBe('fenced')
     expect(await world.settle(grant, 'succeeded', [3, 2 ** 31])).toBe('fenced')
     expect(await world.settle(other, 'succeeded')).toBe('ok')
-    expect(await world.queue()).toEqual({ ready: 1, delayed: 0, leased: 1 })
+    expect(await world.queue()).toEqual({ ready: 1, delayed: 0, granted: 1 })
   })
 
   it('W12: refuses a zombie after its branch was granted again', async () => {
@@ -144,13 +144,13 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(await world.outcomes('run/0')).toEqual(['succeeded:current'])
   })
 
-  it('refuses a zombie once its branch was taken back, also before anybody has it again', async () => {
+  it('refuses a zombie once its branch was reclaimed, also before anybody has it again', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 1 })
     const old = await world.takeAndVanish(1)
     expect(await world.settle(old, 'succeeded')).toBe('fenced')
-    expect(await world.queue()).toEqual({ ready: 1, delayed: 0, leased: 0 })
+    expect(await world.queue()).toEqual({ ready: 1, delayed: 0, granted: 0 })
   })
 
   it('refuses the token of a released branch once it is granted again', async () => {
@@ -264,7 +264,7 @@ export function describeSettle(useWorld: UseWorld): void {
       expect([...grant.indexes]).toEqual(Array.from({ length: 100 }, (_, index) => index))
       expect(await world.settle(grant, 'released')).toBe('ok')
     }
-    expect(await world.queue()).toEqual({ ready: 100, delayed: 0, leased: 0 })
+    expect(await world.queue()).toEqual({ ready: 100, delayed: 0, granted: 0 })
   })
 
   it('saves outputs with an accepted range, and not with a refused one', async () => {
@@ -338,6 +338,6 @@ export function describeSettle(useWorld: UseWorld): void {
     await world.dispatch(holder, 'run/0')
     const grant = await world.takeOne()
     expect(await world.settle(grant, 'succeeded', [])).toBe('dup')
-    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, leased: 3 })
+    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 3 })
   })
 }

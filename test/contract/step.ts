@@ -63,7 +63,7 @@ export function describeStep(useWorld: UseWorld): void {
     expect(world.names(await world.take())).toEqual(['run/0#0', 'run/0#1', 'run/0#2'])
     expect(await world.step(holder, facts)).toEqual({ status: 'ok', fill: 3 })
     expect(await world.take()).toEqual([])
-    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, leased: 3 })
+    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 3 })
   })
 
   it('fills a big group in parts, grants what is filled, and releases by its whole size', async () => {

@@ -23,7 +23,7 @@ export function describeSweep(useWorld: UseWorld): void {
     }
     const grant = await world.takeOne()
     expect([...grant.losses].filter((losses) => losses === 1)).toHaveLength(10)
-    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, leased: 20 })
+    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 20 })
   })
 
   it('R4: leaves alone what was settled before it came', async () => {
@@ -39,16 +39,16 @@ export function describeSweep(useWorld: UseWorld): void {
     expect(await world.backend.inspect.deadLetters(9)).toEqual([])
   })
 
-  it('W11: takes back a start past its deadline as an error, after a grace', async () => {
+  it('W11: reclaims a start past its deadline as an error, after a grace', async () => {
     const world = await useWorld({ deadlineGraceMs: 200 })
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 2, attempts: 2, timeoutMs: 100 })
     const hung = await world.takeOne(1)
     await world.live(200)
     expect(await world.state('run/0')).toBe('open')
-    expect(await world.queue()).toEqual({ ready: 1, delayed: 0, leased: 1 })
+    expect(await world.queue()).toEqual({ ready: 1, delayed: 0, granted: 1 })
     await world.live(200)
-    expect(await world.queue()).toEqual({ ready: 2, delayed: 0, leased: 0 })
+    expect(await world.queue()).toEqual({ ready: 2, delayed: 0, granted: 0 })
     expect(await world.news('w')).toContainEqual({ kind: 'lost', gid: 'run/0', token: hung.token })
     expect(await world.settle(hung, 'succeeded')).toBe('fenced')
     expect(await world.takeOne(1)).toMatchObject({
@@ -103,7 +103,7 @@ export function describeSweep(useWorld: UseWorld): void {
     await world.dispatch(holder, 'run/0', { attempts: 2 })
     await world.settle(await world.takeOne(), 'retry', undefined, { delaysMs: [100, 200, 60_000] })
     await world.live(300)
-    expect(await world.queue()).toEqual({ ready: 2, delayed: 1, leased: 0 })
+    expect(await world.queue()).toEqual({ ready: 2, delayed: 1, granted: 0 })
   })
 
   it('R6: takes nothing back for a while when the store stood still and nobody could renew', async () => {
@@ -126,7 +126,7 @@ export function describeSweep(useWorld: UseWorld): void {
     expect(await world.outcomes('run/0')).toEqual(['succeeded:v0', 'succeeded:v1', 'succeeded:v2'])
   })
 
-  it('R5: takes back after the grace what nobody renewed', async () => {
+  it('R5: reclaims after the grace what nobody renewed', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { maxLosses: 1 })
@@ -135,12 +135,12 @@ export function describeSweep(useWorld: UseWorld): void {
     await world.live(200)
     await world.harness.stall(2_000)
     expect(await world.backend.sweep('w')).toEqual({ status: 'grace' })
-    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, leased: 3 })
+    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 3 })
     await world.until(async () => (await world.queue())?.ready === 3)
     expect([...(await world.takeOne()).losses]).toEqual([1, 1, 1])
   })
 
-  it('R9: takes back many branches bit by bit, and all of them', async () => {
+  it('R9: reclaims many branches bit by bit, and all of them', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     const size = 1_000
@@ -155,7 +155,7 @@ export function describeSweep(useWorld: UseWorld): void {
     expect(taken).toBe(size)
   })
 
-  it('R9: takes back many starts past their deadline bit by bit, and all of them', async () => {
+  it('R9: reclaims many starts past their deadline bit by bit, and all of them', async () => {
     const world = await useWorld({ deadlineGraceMs: 100 })
     const holder = await world.start('run')
     const size = 1_000
@@ -163,7 +163,7 @@ export function describeSweep(useWorld: UseWorld): void {
     await world.take(400)
     await world.take(600)
     await world.until(async () => (await world.queue())?.ready === size)
-    expect(await world.queue()).toEqual({ ready: size, delayed: 0, leased: 0 })
+    expect(await world.queue()).toEqual({ ready: size, delayed: 0, granted: 0 })
   })
 
   it('deletes group payloads a while after the end, and the record after its retention', async () => {
@@ -193,7 +193,7 @@ export function describeSweep(useWorld: UseWorld): void {
     await world.harness.advance(120)
     const answer = await world.backend.sweep('w')
     if (answer.status !== 'ok') throw new Error(`expected ok, got ${answer.status}`)
-    expect(answer).toMatchObject({ takenBack: 0, promoted: 0 })
+    expect(answer).toMatchObject({ reclaimed: 0, promoted: 0 })
     expect(answer.nextDueMs).toBeLessThanOrEqual(180)
   })
 }

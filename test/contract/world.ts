@@ -19,7 +19,7 @@ import type {
   StepAnswer,
   StepRequest,
 } from '../../lib/backend/backend.js'
-import { item, itemCount, pack, type Packed } from '../../lib/values/packed-items.js'
+import { item, itemCount, pack, type PackedItems } from '../../lib/values/packed-items.js'
 
 /** Lengths that a test shortens, so that a real clock can wait for them. */
 export interface HarnessOptions {
@@ -49,8 +49,9 @@ export type UseWorld = (options?: HarnessOptions) => Promise<World>
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 export const text = (value: Uint8Array): string => new TextDecoder().decode(value)
-export const packed = (...texts: readonly string[]): Packed => pack(texts.map(bytes))
-export const texts = (list: Packed): string[] => Array.from({ length: itemCount(list) }, (_, i) => text(item(list, i)))
+export const packed = (...texts: readonly string[]): PackedItems => pack(texts.map(bytes))
+export const texts = (list: PackedItems): string[] =>
+  Array.from({ length: itemCount(list) }, (_, i) => text(item(list, i)))
 
 /** Long enough that no test outlives it. */
 const LONG_TTL_MS = 60_000
@@ -242,9 +243,9 @@ export class World {
     return (await this.backend.inspect.outcomes(gid, 0))?.state
   }
 
-  async queue(name = 'default'): Promise<{ ready: number; delayed: number; leased: number } | undefined> {
+  async queue(name = 'default'): Promise<{ ready: number; delayed: number; granted: number } | undefined> {
     const found = (await this.backend.inspect.queues()).find(({ queue }) => queue === name)
-    return found && { ready: found.ready, delayed: found.delayed, leased: found.leased }
+    return found && { ready: found.ready, delayed: found.delayed, granted: found.granted }
   }
 
   /** Lets time pass with a sweep every 100 ms, as busy processes do it. */
@@ -286,7 +287,7 @@ export function infoOf(baseId: string): SessionInfo {
   }
 }
 
-export function inputsFor(spec: GroupSpec, from = 0, to = spec.size): Packed {
+export function inputsFor(spec: GroupSpec, from = 0, to = spec.size): PackedItems {
   if (spec.shared) return packed('shared')
   return packed(...Array.from({ length: to - from }, (_, i) => `i${from + i}`))
 }

@@ -1,4 +1,4 @@
-import { Arrivals } from '../../lib/engine/barrier-waits.js'
+import { BarrierWaits } from '../../lib/engine/barrier-waits.js'
 
 const isThere = async (promise: Promise<void>): Promise<boolean> => {
   let seen = false
@@ -9,11 +9,11 @@ const isThere = async (promise: Promise<void>): Promise<boolean> => {
   return seen
 }
 
-describe('arrivals', () => {
+describe('barrierWaits', () => {
   it('wake all who wait for the group, and nobody else', async () => {
-    const arrivals = new Arrivals()
-    const [one, two, other] = [arrivals.expect('g'), arrivals.expect('g'), arrivals.expect('h')]
-    arrivals.announce('g')
+    const barrierWaits = new BarrierWaits()
+    const [one, two, other] = [barrierWaits.expect('g'), barrierWaits.expect('g'), barrierWaits.expect('h')]
+    barrierWaits.announce('g')
     expect([await isThere(one.promise), await isThere(two.promise), await isThere(other.promise)]).toEqual([
       true,
       true,
@@ -22,24 +22,24 @@ describe('arrivals', () => {
   })
 
   it('may be announced again, and for nobody', async () => {
-    const arrivals = new Arrivals()
-    arrivals.announce('g')
-    const { promise, forget } = arrivals.expect('g')
+    const barrierWaits = new BarrierWaits()
+    barrierWaits.announce('g')
+    const { promise, forget } = barrierWaits.expect('g')
     expect(await isThere(promise)).toBe(false)
-    arrivals.announce('g')
-    arrivals.announce('g')
+    barrierWaits.announce('g')
+    barrierWaits.announce('g')
     expect(await isThere(promise)).toBe(true)
     forget()
-    arrivals.announce('g')
+    barrierWaits.announce('g')
   })
 
   it('are forgotten one by one', async () => {
-    const arrivals = new Arrivals()
-    const [gone, waiting] = [arrivals.expect('g'), arrivals.expect('g')]
+    const barrierWaits = new BarrierWaits()
+    const [gone, waiting] = [barrierWaits.expect('g'), barrierWaits.expect('g')]
     gone.forget()
     gone.forget()
-    const late = arrivals.expect('g')
-    arrivals.announce('g')
+    const late = barrierWaits.expect('g')
+    barrierWaits.announce('g')
     expect([await isThere(gone.promise), await isThere(waiting.promise), await isThere(late.promise)]).toEqual([
       false,
       true,
@@ -48,18 +48,18 @@ describe('arrivals', () => {
   })
 
   it('say which groups can be looked at, and which graphs they need, until the news is here', () => {
-    const arrivals = new Arrivals()
-    const [one, two, three] = [arrivals.expect('g'), arrivals.expect('h'), arrivals.expect('i')]
-    expect([arrivals.count, arrivals.gids()]).toEqual([3, []])
+    const barrierWaits = new BarrierWaits()
+    const [one, two, three] = [barrierWaits.expect('g'), barrierWaits.expect('h'), barrierWaits.expect('i')]
+    expect([barrierWaits.count, barrierWaits.gids()]).toEqual([3, []])
     const use = { hash: 'hash', graph: {} as never }
     one.dispatched(use)
     two.dispatched(use)
-    expect([arrivals.gids(), arrivals.graphs()]).toEqual([['g', 'h'], [use]])
-    arrivals.announce('g')
+    expect([barrierWaits.gids(), barrierWaits.graphs()]).toEqual([['g', 'h'], [use]])
+    barrierWaits.announce('g')
     two.forget()
-    expect([arrivals.gids(), arrivals.isAwaited('g'), arrivals.isAwaited('i')]).toEqual([[], false, true])
+    expect([barrierWaits.gids(), barrierWaits.isAwaited('g'), barrierWaits.isAwaited('i')]).toEqual([[], false, true])
     one.forget()
     three.forget()
-    expect(arrivals.count).toBe(0)
+    expect(barrierWaits.count).toBe(0)
   })
 })

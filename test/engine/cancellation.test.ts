@@ -1,4 +1,4 @@
-import { Cancellation, Dropped } from '../../lib/engine/cancellation.js'
+import { Cancellation, Unreported } from '../../lib/engine/cancellation.js'
 import { GraflowError } from '../../lib/errors.js'
 
 const reason = new Error('enough')
@@ -146,8 +146,8 @@ describe('a race with a cancellation', () => {
 
 describe('work that was taken away', () => {
   it('says so with a code', () => {
-    expect(new Dropped('gone')).toBeInstanceOf(GraflowError)
-    expect(new Dropped('gone').code).toBe('FENCED')
-    expect(new Dropped('closed', 'CLOSED').code).toBe('CLOSED')
+    expect(new Unreported('gone')).toBeInstanceOf(GraflowError)
+    expect(new Unreported('gone').code).toBe('FENCED')
+    expect(new Unreported('closed', 'CLOSED').code).toBe('CLOSED')
   })
 })

@@ -9,7 +9,7 @@ import { DEFAULT_LIMITS } from '../../lib/options.js'
 import { Emitter } from '../../lib/events.js'
 import { Client } from '../../lib/producer/client.js'
 import { systemClock, systemId, type Clock, type Random } from '../../lib/time.js'
-import { WorkerLoop } from '../../lib/executor/executor.js'
+import { Executor } from '../../lib/executor/executor.js'
 
 /** What a process holds on to. */
 export interface Held {
@@ -59,7 +59,7 @@ export async function openDistant({
   })
   const parts = { backend, engine, emitter, session, instanceId: workerId, newId: systemId, onClose: [] }
   const client = new Client({ ...parts, retentionMs: 60_000 })
-  const loop = new WorkerLoop({
+  const loop = new Executor({
     ...{ backend, engine, clock, emitter, session, workerId, newId: systemId, maxConcurrentTasks: slots },
     ...{ queues: 'all', capabilities: 'all' },
     ...(isProcess && { distant: { random }, runsHoldSlots: true }),

@@ -1,6 +1,6 @@
 import type { OutcomesPage } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
-import { Collected } from '../../lib/engine/group-outcomes.js'
+import { GroupOutcomes } from '../../lib/engine/group-outcomes.js'
 import { encode } from '../../lib/values/codec.js'
 import { GraflowError } from '../../lib/errors.js'
 
@@ -22,7 +22,7 @@ const page = (indexes: readonly number[], withdrawn?: readonly number[]): Outcom
 
 describe('what a released group left behind', () => {
   it('is one outcome for each branch, over all pages', () => {
-    const collected = new Collected(plan)
+    const collected = new GroupOutcomes(plan)
     collected.add(page([2]))
     collected.add(page([0], [1]))
     expect(collected.outcomes().map(({ status }) => status)).toEqual(['succeeded', 'skipped', 'succeeded'])
@@ -32,7 +32,7 @@ describe('what a released group left behind', () => {
   it('given up, blames those that nobody could serve, and all where that is none of them', () => {
     const error = new GraflowError('NO_HANDLER', 'no worker knows it')
     const statuses = (isBlamed: (index: number) => boolean): unknown[] => {
-      const collected = new Collected(plan)
+      const collected = new GroupOutcomes(plan)
       collected.add(page([0], [1, 2]))
       collected.giveUp(error, isBlamed)
       return collected.outcomes().map(({ status }) => status)
@@ -47,6 +47,6 @@ describe('what a released group left behind', () => {
     ['one that succeeded and was withdrawn', page([0, 1], [1, 2])],
     ['one of a branch that is not there', page([0, 1, 3], [2])],
   ])('is an error where there are others: %s', (_, last) => {
-    expect(() => new Collected(plan).add(last)).toThrow(expect.objectContaining({ code: 'INTEGRITY' }))
+    expect(() => new GroupOutcomes(plan).add(last)).toThrow(expect.objectContaining({ code: 'INTEGRITY' }))
   })
 })

@@ -89,7 +89,9 @@ describe('slots', () => {
     const run = await distant.client.start(each(hangs), [1, 2, 3])
     const ended = run.result().catch((error: unknown) => error)
     // Granted, as the store knows, and not here yet.
-    while ((await distant.backend.inspect.queues()).every(({ queue, leased }) => queue === 'runs' || leased === 0))
+    while (
+      (await distant.backend.inspect.queues()).every(({ queue, granted: granted }) => queue === 'runs' || granted === 0)
+    )
       await turn()
     await run.cancel('enough')
     expect(await ended).toMatchObject({ code: 'CANCELLED' })

@@ -228,7 +228,7 @@ describe('random flows', () => {
     expect(await held()).toEqual({ inFlight: 0, timers: 0, orphans: 0, free: slots })
     expect(world.active).toBe(0)
     expect(await backend.inspect.queues()).toEqual(
-      (await backend.inspect.queues()).map((queue) => ({ ...queue, ready: 0, delayed: 0, leased: 0 })),
+      (await backend.inspect.queues()).map((queue) => ({ ...queue, ready: 0, delayed: 0, granted: 0 })),
     )
     expect(errors).toEqual([])
     await client.close()

@@ -89,7 +89,7 @@ describe('hints', () => {
       expect(await world.state(gid)).toBe('released')
     }
     expect(harms.returned).toBeGreaterThan(100)
-    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, leased: 0 })
+    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 0 })
   })
 
   it('FT-Q2: places, indexes and leases of groups that are not there are dropped', async () => {
@@ -260,7 +260,7 @@ describe('completions', () => {
 })
 
 describe('sweeps', () => {
-  it('FT-R4: race with completions: a branch that was completed is left alone, one that was taken back is refused', async () => {
+  it('FT-R4: race with completions: a branch that was completed is left alone, one that was reclaimed is refused', async () => {
     const stage = await open()
     const world = await worldOn(await stage.backend())
     const size = 480
@@ -305,7 +305,7 @@ describe('sweeps', () => {
     await Promise.all(numbers(12).map((n) => round(`mortal${n}`, n * 60)))
     over.abort()
     await sweeping
-    await world.until(async () => (await world.queue())?.leased === 0)
+    await world.until(async () => (await world.queue())?.granted === 0)
     for (let grants = await world.take(); grants.length > 0; grants = await world.take()) {
       for (const grant of grants) {
         for (const index of grant.indexes) expect(first.has(index)).toBe(false)
@@ -330,7 +330,7 @@ describe('sweeps', () => {
       const [group] = await on.backend.inspect.groups('run')
       const letters = await on.backend.inspect.deadLetters(9)
       const sessions = (await on.backend.inspect.sessions()).map(({ session }) => session).sort()
-      return JSON.stringify([group?.ready, group?.leased, group?.dead, letters.length, sessions])
+      return JSON.stringify([group?.ready, group?.granted, group?.dead, letters.length, sessions])
     }
     let before = 0
     let stateBefore = ''
@@ -338,8 +338,8 @@ describe('sweeps', () => {
       before = statSync(file).size
       stateBefore = await ledgerOf(world)
       const answer = await world.backend.sweep('driver')
-      return answer.status === 'ok' && answer.takenBack > 0
-    }, 'a sweep that takes back')
+      return answer.status === 'ok' && answer.reclaimed > 0
+    }, 'a sweep that reclaims')
     const after = statSync(file).size
     const stateAfter = await ledgerOf(world)
     expect(stateAfter).not.toBe(stateBefore)

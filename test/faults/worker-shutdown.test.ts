@@ -48,9 +48,7 @@ describe('FT-W20: SIGTERM', () => {
     expect(at - askedAt).toBeGreaterThan(900)
     expect(at - askedAt).toBeLessThan(3_000)
     expect(stage.ledger.notes('signal')).toHaveLength(1)
-    expect(a.output).toContain(
-      'hands back what did not finish within 1000 ms: 1 task (stubborn); others start it again',
-    )
+    expect(a.output).toContain('releases what did not finish within 1000 ms: 1 task (stubborn); others start it again')
     expect((await run.status()).groups).toMatchObject([{ ready: 1, running: 0 }])
     await stage.worker('b')
     stage.ledger.open('go')

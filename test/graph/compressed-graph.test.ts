@@ -6,19 +6,19 @@ import fc from 'fast-check'
 import { canonicalBytes, canonicalText, graphHash } from '../../lib/graph/canonical.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
 import { GRAPH_LIMITS } from '../../lib/graph/limits.js'
-import { isGraphHash, packGraph, unpackGraph } from '../../lib/graph/compressed-graph.js'
+import { isGraphHash, compressGraph, decompressGraph } from '../../lib/graph/compressed-graph.js'
 import { parseGraph } from '../../lib/graph/validate.js'
 import { thrown } from '../thrown.js'
 import { EVERYTHING, L3 } from './everything.js'
 
 const graph = graphOf(EVERYTHING)
-const { bytes, hash } = packGraph(graph)
+const { bytes, hash } = compressGraph(graph)
 
 const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex')
 /** Bytes that keep every promise but those of a graph: whole zlib, right name. */
 const stored = (data: string | Uint8Array): [Uint8Array, string] => [deflateSync(data), sha256(data)]
 const refusal = (packed: Uint8Array, name: string): string => {
-  const error = thrown(() => unpackGraph(packed, name))
+  const error = thrown(() => decompressGraph(packed, name))
   expect(error.code).toBe('INTEGRITY')
   return String(error.details['reason'])
 }
@@ -27,18 +27,18 @@ describe('packGraph', () => {
   it('gives zlib that any zlib reads, under the hash of what is in it, once for a graph', () => {
     expect(Buffer.from(inflateSync(bytes)).toString()).toBe(canonicalText(graph))
     expect(hash).toBe(graphHash(graph))
-    expect(packGraph(graph)).toBe(packGraph(graph))
+    expect(compressGraph(graph)).toBe(compressGraph(graph))
   })
 
   it('Q9: refuses what a peer would not load, also when it was packed before', () => {
     const tooSmall = { ...GRAPH_LIMITS, compressedBytes: 20 }
-    const error = thrown(() => packGraph(graph, tooSmall))
+    const error = thrown(() => compressGraph(graph, tooSmall))
     expect([error.code, error.details]).toEqual([
       'LIMIT_EXCEEDED',
       { limit: 'compressedBytes', max: 20, got: bytes.length },
     ])
     const fresh = parseGraph(JSON.parse(canonicalText(graph)))
-    expect(thrown(() => packGraph(fresh, { ...GRAPH_LIMITS, canonicalBytes: 100 })).details['limit']).toBe(
+    expect(thrown(() => compressGraph(fresh, { ...GRAPH_LIMITS, canonicalBytes: 100 })).details['limit']).toBe(
       'canonicalBytes',
     )
   })
@@ -46,11 +46,11 @@ describe('packGraph', () => {
 
 describe('unpackGraph', () => {
   it('gives the graph again, frozen, and takes the bytes of any zlib', () => {
-    expect(unpackGraph(bytes, hash)).toEqual(graph)
-    expect(Object.isFrozen(unpackGraph(bytes, hash).root)).toBe(true)
+    expect(decompressGraph(bytes, hash)).toEqual(graph)
+    expect(Object.isFrozen(decompressGraph(bytes, hash).root)).toBe(true)
     for (const level of [0, 1, 9])
-      expect(unpackGraph(deflateSync(canonicalBytes(graph), { level }), hash)).toEqual(graph)
-    expect(unpackGraph(Buffer.from(bytes), hash)).toEqual(graph)
+      expect(decompressGraph(deflateSync(canonicalBytes(graph), { level }), hash)).toEqual(graph)
+    expect(decompressGraph(Buffer.from(bytes), hash)).toEqual(graph)
   })
 
   it('Q5: stops a zip bomb early: 8 MiB that inflate to 8 GiB cost less than 80 MiB', () => {
@@ -66,9 +66,9 @@ describe('unpackGraph', () => {
 
   it('stops at the limit to the byte', () => {
     const size = canonicalBytes(graph).length
-    expect(unpackGraph(bytes, hash, { ...GRAPH_LIMITS, canonicalBytes: size })).toEqual(graph)
+    expect(decompressGraph(bytes, hash, { ...GRAPH_LIMITS, canonicalBytes: size })).toEqual(graph)
     expect(
-      thrown(() => unpackGraph(bytes, hash, { ...GRAPH_LIMITS, canonicalBytes: size - 1 })).details['reason'],
+      thrown(() => decompressGraph(bytes, hash, { ...GRAPH_LIMITS, canonicalBytes: size - 1 })).details['reason'],
     ).toBe('size')
   })
 
@@ -116,7 +116,7 @@ describe('unpackGraph', () => {
         damaged[index] = (damaged[index] ?? 0) ^ flip
         let read: unknown
         try {
-          read = unpackGraph(damaged, hash)
+          read = decompressGraph(damaged, hash)
         } catch (error) {
           expect((error as { code?: unknown }).code).toBe('INTEGRITY')
           continue
@@ -128,7 +128,7 @@ describe('unpackGraph', () => {
   })
 
   it('Q7: refuses another graph’s bytes, and a name that is no name, before it looks at the bytes', () => {
-    const other = packGraph(graphOf(L3))
+    const other = compressGraph(graphOf(L3))
     expect(refusal(other.bytes, hash)).toBe('mismatch')
     const names: unknown[] = [
       '',
@@ -199,7 +199,7 @@ describe('unpackGraph', () => {
   })
 
   it('says in one sentence what is wrong, and cuts a long name', () => {
-    const error = thrown(() => unpackGraph(bytes, 'x'.repeat(10_000)))
+    const error = thrown(() => decompressGraph(bytes, 'x'.repeat(10_000)))
     expect(error.message).toBe(`stored graph "${'x'.repeat(64)}": a graph’s name is 64 lower-case hex digits`)
     expect(error.details).toEqual({ reason: 'hash', hash: 'x'.repeat(64) })
   })

@@ -2,7 +2,7 @@
 import { constants, deflateRawSync } from 'node:zlib'
 import { GraflowError } from '../../lib/errors.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
-import { packGraph, unpackGraph } from '../../lib/graph/compressed-graph.js'
+import { compressGraph, decompressGraph } from '../../lib/graph/compressed-graph.js'
 import { L3 } from './everything.js'
 
 const MIB = 1024 * 1024
@@ -15,14 +15,14 @@ export function bombOf(bytes: number): Uint8Array {
 }
 
 if (process.argv.includes('--measure')) {
-  const { bytes, hash } = packGraph(graphOf(L3))
-  unpackGraph(bytes, hash)
+  const { bytes, hash } = compressGraph(graphOf(L3))
+  decompressGraph(bytes, hash)
   const bomb = bombOf(8 * MIB)
   const peakKiB = (): number => process.resourceUsage().maxRSS
   const before = peakKiB()
   let reason: unknown
   try {
-    unpackGraph(bomb, hash)
+    decompressGraph(bomb, hash)
   } catch (error) {
     reason = error instanceof GraflowError && error.details['reason']
   }

@@ -23,17 +23,17 @@ export function pictureOf(state: KernelState): unknown {
       state: group.state,
       table: [...group.table.bytes],
       counters: [group.next, group.fill, group.left, group.failed, group.ready, group.inFlight, group.delayed],
-      returned: [...group.returned],
+      returned: [...group.requeued],
       chunks: group.chunks.length,
       children: group.children?.all().map(({ spec }) => spec.gid),
       delays: [...(group.delays ?? [])].map(([index, { dueAt }]) => [index, dueAt]),
-      leases: group.heldLeases().map(({ token, held, dueAt }) => [token, held, dueAt]),
+      grants: group.heldGrants().map(({ token, held, dueAt }) => [token, held, dueAt]),
       isQueued: group.isQueued,
       isRetired: group.isRetired,
     })),
-    queues: [...state.queues.values()].map(({ name, ready, delayed, leased, isPaused, lanes, delays }) => ({
+    queues: [...state.queues.values()].map(({ name, ready, delayed, granted: granted, isPaused, lanes, delays }) => ({
       name,
-      counters: [ready, delayed, leased, delays.size],
+      counters: [ready, delayed, granted, delays.size],
       isPaused,
       lanes: [...lanes].map((lane) => Array.from({ length: lane.size }, (_, i) => lane.at(i)?.spec.gid)),
     })),
@@ -41,7 +41,7 @@ export function pictureOf(state: KernelState): unknown {
       session.id,
       session.branches,
       session.expiresAt,
-      session.leases.size,
+      session.grants.size,
     ]),
     waiting: [...state.waiting].map(({ id }) => id),
     lost: [...state.lost].map(({ id }) => id),
@@ -88,7 +88,7 @@ function checkGroup(group: Group): void {
   if (group.state === 'open') {
     const unfilled = size - group.filled
     equal(`${gid} ready`, group.ready, counts.ready - unfilled)
-    equal(`${gid} in flight`, group.inFlight, counts.leased)
+    equal(`${gid} in flight`, group.inFlight, counts.granted)
     equal(`${gid} delayed`, group.delayed, counts.delayed)
     equal(`${gid} delays`, group.delays?.size ?? 0, counts.delayed)
     if (group.left === 0) throw new Error(`${gid} is open with nothing left`)
@@ -103,23 +103,23 @@ function checkGroup(group: Group): void {
     equal(`${gid} outcomes after its end`, seen.size + group.withdrawn().indexes.length, size)
     equal(
       `${gid} counters after its end`,
-      [group.ready, group.inFlight, group.delayed, group.heldLeases().length],
+      [group.ready, group.inFlight, group.delayed, group.heldGrants().length],
       [0, 0, 0, 0],
     )
   }
   for (const child of group.children?.all() ?? []) {
     equal(`${child.spec.gid} below ${gid}`, child.state, 'open')
   }
-  for (const lease of group.heldLeases()) {
+  for (const grant of group.heldGrants()) {
     equal(
-      `${gid} ${lease.token}`,
-      lease.held,
-      lease.indexes.filter((index) => table.isHeldUnder(index, lease.number)).length,
+      `${gid} ${grant.token}`,
+      grant.held,
+      grant.indexes.filter((index) => table.isHeldUnder(index, grant.number)).length,
     )
     let named = 0
-    for (let index = 0; index < size; index++) if (table.lease(index) === lease.number) named += 1
-    equal(`${gid} ${lease.token} references`, lease.references, named)
-    if (!lease.session.leases.has(lease)) throw new Error(`${gid} ${lease.token} is not owned by its session`)
+    for (let index = 0; index < size; index++) if (table.grantNumber(index) === grant.number) named += 1
+    equal(`${gid} ${grant.token} references`, grant.references, named)
+    if (!grant.session.grants.has(grant)) throw new Error(`${gid} ${grant.token} is not owned by its session`)
   }
 }
 
@@ -133,8 +133,8 @@ function checkQueues(state: KernelState): void {
       sum(({ ready }) => ready),
     )
     equal(
-      `${queue.name} leased`,
-      queue.leased,
+      `${queue.name} granted`,
+      queue.granted,
       sum(({ inFlight }) => inFlight),
     )
     equal(
@@ -166,9 +166,9 @@ function checkQueues(state: KernelState): void {
 function checkSessions(state: KernelState): void {
   for (const session of [...state.sessions.values(), ...state.lost]) {
     let held = 0
-    for (const lease of session.leases) {
-      if (lease.held <= 0) throw new Error(`${session.id} owns ${lease.token}, of which nothing is held`)
-      held += lease.held
+    for (const grant of session.grants) {
+      if (grant.held <= 0) throw new Error(`${session.id} owns ${grant.token}, of which nothing is held`)
+      held += grant.held
     }
     equal(`${session.id} branches`, session.branches, held)
   }

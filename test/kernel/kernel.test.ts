@@ -75,7 +75,7 @@ describe('kernel', () => {
     const taken: number[] = []
     for (let now = NOW; now <= NOW + 1_200; now += 300) {
       for (let sweep = kernel.sweep(now); sweep.status === 'ok'; sweep = kernel.sweep(now)) {
-        taken.push(sweep.takenBack)
+        taken.push(sweep.reclaimed)
         if (sweep.nextDueMs !== 0) break
         expect(kernel.due(now)).toEqual({ inMs: 0, isAwaited: true })
       }
@@ -88,13 +88,13 @@ describe('kernel', () => {
     dispatch(kernel, 600)
     take(kernel, 'lost', 600)
     for (let now = NOW + 300; now < NOW + 1_000; now += 300) kernel.sweep(now)
-    expect(kernel.sweep(NOW + 1_100)).toMatchObject({ status: 'ok', takenBack: 256 })
+    expect(kernel.sweep(NOW + 1_100)).toMatchObject({ status: 'ok', reclaimed: 256 })
     expect(kernel.sweep(NOW + 11_100)).toEqual({ status: 'grace' })
     kernel.session(NOW + 11_100, { kind: 'close', session: 'other' })
     kernel.sweep(NOW + 11_200)
     expect(kernel.due(NOW + 11_200)).toEqual({ inMs: 1_100, isAwaited: true })
-    expect(kernel.sweep(NOW + 12_300)).toMatchObject({ status: 'ok', takenBack: 256 })
-    expect(kernel.sweep(NOW + 12_300)).toMatchObject({ status: 'ok', takenBack: 88 })
+    expect(kernel.sweep(NOW + 12_300)).toMatchObject({ status: 'ok', reclaimed: 256 })
+    expect(kernel.sweep(NOW + 12_300)).toMatchObject({ status: 'ok', reclaimed: 88 })
   })
 
   it('takes no session before its time', () => {
@@ -108,6 +108,6 @@ describe('kernel', () => {
   it('has nothing due when nothing is planned', () => {
     const kernel = new Kernel({}, { notice: () => {}, activity: () => {} })
     expect(kernel.due(NOW)).toBeUndefined()
-    expect(kernel.sweep(NOW)).toEqual({ status: 'ok', takenBack: 0, promoted: 0, nextDueMs: undefined })
+    expect(kernel.sweep(NOW)).toEqual({ status: 'ok', reclaimed: 0, promoted: 0, nextDueMs: undefined })
   })
 })

@@ -384,7 +384,7 @@ export class Walk {
     const group = this.#pick([...this.state.groups.values()])
     if (group === undefined) return
     this.#count('hint')
-    group.returned.push(Math.floor(this.#random() * (group.spec.size + 2)))
+    group.requeued.push(Math.floor(this.#random() * (group.spec.size + 2)))
   }
 
   #advance(): void {

@@ -49,7 +49,7 @@ function store({ isHeard = true, isDistant = false } = {}) {
   return {
     ...{ states, clock, hear, told, logged, over, watchers, change, looks: () => looks },
     tell: (known: 'pending' | 'running', isDrivenHere = false) =>
-      states.tell({ runId: 'r', workflow: 'w', known, isDrivenHere, over: () => over.push('over') }),
+      states.track({ runId: 'r', workflow: 'w', known, isDrivenHere, over: () => over.push('over') }),
     become: async (next: Partial<RunRecord> | undefined) => {
       change(next)
       for (const listener of [...watchers]) listener({ kind: 'state', gid: 'r' })

@@ -129,7 +129,7 @@ describe('beyond one call', () => {
     expect(await redis.keys(`${tag}:[bq]:*`)).toEqual([])
   })
 
-  it('writes down which branches a grant has, so that no other is looked at to take it back', async () => {
+  it('writes down which branches a grant has, so that no other is looked at to reclaim it', async () => {
     const { backend, root, redis, tag } = await scene()
     await dispatch(backend, root, 'r/0', { size: 1_000 })
     const { grants } = await acquire(backend, 'w', 900)
@@ -137,7 +137,7 @@ describe('beyond one call', () => {
     await acquire(backend, 'w', 6)
     expect(await redis.hget(`${tag}:b:r/0`, 't2')).toMatch(/^\S+ 5-7,300-300,900-901 /)
     await backend.session({ kind: 'close', session: 'w' })
-    expect(await backend.inspect.groups('r')).toMatchObject([{ ready: 1_000, leased: 0 }])
+    expect(await backend.inspect.groups('r')).toMatchObject([{ ready: 1_000, granted: 0 }])
   })
 
   it('comes back for what is behind groups that cannot be granted', async () => {

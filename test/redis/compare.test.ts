@@ -380,7 +380,7 @@ class Comparison {
       (queues) =>
         all(
           queues
-            .filter(({ ready, delayed, leased }) => ready + delayed + leased > 0)
+            .filter(({ ready, delayed, granted: granted }) => ready + delayed + granted > 0)
             .sort((a, b) => (a.queue < b.queue ? -1 : 1)),
         ),
     )

@@ -54,7 +54,7 @@ class Scene {
         queues: ['default'],
         capabilities: [],
       },
-      ...{ quick: ['task'], mayBeSent: true, ...more },
+      ...{ quick: ['task'], acceptsPush: true, ...more },
     })
     if (answer.status !== 'ok') throw new Error(answer.status)
     return answer.grants
@@ -151,7 +151,7 @@ describe('a small group of quick tasks', () => {
   })
 
   it.each<[string, (scene: Scene) => Promise<Notice[]>, number, Partial<GroupSpec>, number]>([
-    ['who does not take it', (scene) => scene.waiter('w', { mayBeSent: false }), 2, {}, 1],
+    ['who does not take it', (scene) => scene.waiter('w', { acceptsPush: false }), 2, {}, 1],
     ['who has not found the task quick', (scene) => scene.waiter('w', { quick: ['other'] }), 2, {}, 1],
     ['who is not seen to be alive', (scene) => scene.waiter('w', {}, false), 2, {}, 1],
     ['who has less room', (scene) => scene.waiter('w', { max: 1 }), 2, {}, 1],
@@ -206,7 +206,7 @@ describe('a small group of quick tasks', () => {
 })
 
 describe('what was sent', () => {
-  it('is taken back unspent when nobody confirms it, and who stands still is sent nothing until it asks', async () => {
+  it('is reclaimed unspent when nobody confirms it, and who stands still is sent nothing until it asks', async () => {
     const scene = await Scene.open()
     const stuck = await scene.waiter('w')
     const gid = await scene.group(2)

@@ -89,7 +89,7 @@ describe('comments and configuration', () => {
   it('name no page that is not in the repository', () => {
     expect(missingIn(['/** As nosuch.md', ' * says, and docs/redis.md */'].join('\n'))).toEqual(['nosuch.md'])
     const missing = files
-      .filter((file) => file !== 'test/ground/pages.test.ts')
+      .filter((file) => file !== 'test/repo-rules/pages.test.ts')
       .flatMap((file) => missingIn(readFileSync(join(root, file), 'utf8')).map((page) => `${file}: ${page}`))
     expect(files.length).toBeGreaterThan(300)
     expect(missing).toEqual([])

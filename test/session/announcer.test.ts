@@ -69,8 +69,8 @@ describe('announced events', () => {
     progress('unheard')
     await turn()
     others.heard = 1
-    expect(emitter.isHeard('run:progress', 'r')).toBe(false)
-    expect(emitter.isHeard('run:progress', 'q')).toBe(true)
+    expect(emitter.isSubscribed('run:progress', 'r')).toBe(false)
+    expect(emitter.isSubscribed('run:progress', 'q')).toBe(true)
     clock.advance(249)
     progress('still unheard')
     await turn()
@@ -86,9 +86,9 @@ describe('announced events', () => {
   it('are built at once when a grant says that somebody watches', async () => {
     const { announcer, emitter } = announcing()
     announcer.learn('r', false)
-    expect(emitter.isHeard('branch:settled', 'r')).toBe(false)
+    expect(emitter.isSubscribed('branch:settled', 'r')).toBe(false)
     announcer.learn('r', true)
-    expect(emitter.isHeard('branch:settled', 'r')).toBe(true)
+    expect(emitter.isSubscribed('branch:settled', 'r')).toBe(true)
   })
 
   it('from nobody that we know say nothing', () => {

@@ -1,7 +1,7 @@
 import type { Grant, GroupSpec, SessionInfo, SweepAnswer } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
 import { Membership, type HeldGrant } from '../../lib/session/membership.js'
-import { Arrivals } from '../../lib/engine/barrier-waits.js'
+import { BarrierWaits } from '../../lib/engine/barrier-waits.js'
 import { Emitter, type EventName } from '../../lib/events.js'
 import { seededRandom } from '../../lib/time.js'
 import { openFaulty, type Faulty } from './faulty.js'
@@ -11,7 +11,7 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 interface Joined {
   readonly membership: Membership
-  readonly arrivals: Arrivals
+  readonly barrierWaits: BarrierWaits
   readonly events: string[]
   /** What the process has in hand; a test changes it. */
   known: HeldGrant[] | undefined
@@ -38,12 +38,12 @@ async function join(
   }
   for (const name of ['worker:registered', 'worker:deregistered', 'worker:lost', 'wakeup:missed'] as const) note(name)
   emitter.subscribe('log', ({ level, message }) => events.push(`${level}: ${message}`))
-  const joined = { arrivals: new Arrivals(), events, known: [] as HeldGrant[] | undefined }
+  const joined = { barrierWaits: new BarrierWaits(), events, known: [] as HeldGrant[] | undefined }
   const told = { ...{ lost: [] as HeldGrant[], restored: [] as string[], reopened: 0 } }
   const all = Object.assign(joined, told)
   const info = { baseId, hostname: 'here', pid: 7, role, metadata: {} }
   const membership = await Membership.open({
-    ...{ backend, session, ttlMs, clock, random: seededRandom(5), emitter, arrivals: joined.arrivals },
+    ...{ backend, session, ttlMs, clock, random: seededRandom(5), emitter, barrierWaits: joined.barrierWaits },
     info: { ...info, queues: 'all', capabilities: ['gpu'], tasks: 'all' },
     graphs: {
       restore: async (hash) => {
@@ -55,7 +55,7 @@ async function join(
     },
     holdings: {
       known: () => all.known,
-      lose: (grant) => all.lost.push(grant),
+      reclaimed: (grant) => all.lost.push(grant),
       onReopened: () => {
         all.reopened += 1
       },
@@ -160,7 +160,7 @@ describe('a membership', () => {
     const swept = faulty.calls.get('sweep')
     await faulty.pass(1_000)
     expect(faulty.calls.get('sweep')).toBe(swept)
-    joined.arrivals.expect('run/0')
+    joined.barrierWaits.expect('run/0')
     await faulty.pass(1_000)
     expect((faulty.calls.get('sweep') ?? 0) - (swept ?? 0)).toBeGreaterThanOrEqual(4)
   })
@@ -196,7 +196,7 @@ describe('a membership', () => {
     joined.known = [{ gid: 'run/0', token: grant.token }]
     faulty.cut()
     await faulty.pass(3 * TTL_MS)
-    expect(await faulty.near.inspect.groups('run')).toMatchObject([{ ready: 2, leased: 0 }])
+    expect(await faulty.near.inspect.groups('run')).toMatchObject([{ ready: 2, granted: 0 }])
     faulty.mend()
     await faulty.pass(TTL_MS / 2)
     expect(joined.lost).toEqual([{ gid: 'run/0', token: grant.token }])
@@ -207,20 +207,20 @@ describe('a membership', () => {
       'worker:lost {"workerId":"one","session":"s","grants":1}',
       'worker:registered {"workerId":"one","capabilities":["gpu"]}',
     ])
-    expect(joined.events).toContain('warn: the store took one for dead: its 1 grant is taken back; registering again')
+    expect(joined.events).toContain('warn: the store took one for dead: its 1 grant is reclaimed; registering again')
     expect(joined.events.join()).not.toContain('lost its data')
     // and the new session is kept
     await faulty.pass(3 * TTL_MS)
     expect((await faulty.near.inspect.sessions()).map(({ session }) => session)).toContain('s')
   })
 
-  it('tells once what its sweeps took back from a process that is gone, also where one sweep was not enough', async () => {
+  it('tells once what its sweeps reclaimed from a process that is gone, also where one sweep was not enough', async () => {
     await dispatch(faulty, 1)
     const left: SweepAnswer[] = [
-      { status: 'ok', takenBack: 256, promoted: 0, nextDueMs: 0 },
-      { status: 'ok', takenBack: 44, promoted: 0, nextDueMs: undefined },
+      { status: 'ok', reclaimed: 256, promoted: 0, nextDueMs: 0 },
+      { status: 'ok', reclaimed: 44, promoted: 0, nextDueMs: undefined },
     ]
-    const idle: SweepAnswer = { status: 'ok', takenBack: 0, promoted: 0, nextDueMs: undefined }
+    const idle: SweepAnswer = { status: 'ok', reclaimed: 0, promoted: 0, nextDueMs: undefined }
     const backend = new Proxy(faulty.backend, {
       get: (target, name) => {
         if (name === 'sweep') return () => Promise.resolve(left.shift() ?? idle)
@@ -229,18 +229,18 @@ describe('a membership', () => {
       },
     })
     const joined = await join({ ...faulty, clock: faulty.clock, backend })
-    joined.arrivals.expect('run/0')
+    joined.barrierWaits.expect('run/0')
     await faulty.pass(2_000)
-    left.push({ ...idle, takenBack: 1 })
+    left.push({ ...idle, reclaimed: 1 })
     await faulty.pass(2_000)
     const gone = 'whoever had them is gone, stands still or was too late'
-    expect(joined.events.filter((event) => event.includes('took back'))).toEqual([
-      `warn: took back 300 branches: ${gone}`,
-      `warn: took back 1 branch: ${gone}`,
+    expect(joined.events.filter((event) => event.includes('reclaimed'))).toEqual([
+      `warn: reclaimed 300 branches: ${gone}`,
+      `warn: reclaimed 1 branch: ${gone}`,
     ])
   })
 
-  it('W4: hands back what it was granted by an answer that never arrived, with no attempt spent', async () => {
+  it('W4: releases what it was granted by an answer that never arrived, with no attempt spent', async () => {
     await dispatch(faulty, 3)
     const joined = await join(faulty)
     faulty.swallow('acquire')
@@ -251,15 +251,15 @@ describe('a membership', () => {
     await expect(asked).rejects.toThrow(/cut wire/)
     joined.membership.reconcile()
     await faulty.pass(500)
-    expect(await faulty.near.inspect.groups('run')).toMatchObject([{ ready: 1, leased: 2 }])
+    expect(await faulty.near.inspect.groups('run')).toMatchObject([{ ready: 1, granted: 2 }])
     joined.known = []
     await faulty.pass(500)
-    expect(await faulty.near.inspect.groups('run')).toMatchObject([{ ready: 3, leased: 0 }])
+    expect(await faulty.near.inspect.groups('run')).toMatchObject([{ ready: 3, granted: 0 }])
     const [again] = await take(faulty.near, 'other', 3)
     expect([...(again?.errors ?? []), ...(again?.losses ?? [])]).toEqual([0, 0, 0, 0, 0, 0])
   })
 
-  it('W4: hands back more than one call carries', async () => {
+  it('W4: releases more than one call carries', async () => {
     const size = 6_000
     await dispatch(faulty, size)
     const joined = await join(faulty)
@@ -270,11 +270,11 @@ describe('a membership', () => {
       })
       await expect(asked).rejects.toThrow(/cut wire/)
     }
-    expect(await faulty.near.inspect.groups('run')).toMatchObject([{ ready: 0, leased: size }])
+    expect(await faulty.near.inspect.groups('run')).toMatchObject([{ ready: 0, granted: size }])
     joined.known = []
     joined.membership.reconcile()
     await faulty.pass(500)
-    expect(await faulty.near.inspect.groups('run')).toMatchObject([{ ready: size, leased: 0 }])
+    expect(await faulty.near.inspect.groups('run')).toMatchObject([{ ready: size, granted: 0 }])
   })
 
   it('keeps what it has in hand when it compares notes', async () => {
@@ -287,7 +287,7 @@ describe('a membership', () => {
     joined.known = [{ gid: 'run/0', token: grant?.token ?? '' }]
     joined.membership.reconcile()
     await faulty.pass(500)
-    expect([await faulty.near.inspect.groups('run'), joined.lost]).toMatchObject([[{ leased: 1 }], []])
+    expect([await faulty.near.inspect.groups('run'), joined.lost]).toMatchObject([[{ granted: 1 }], []])
   })
 
   it.each([
@@ -308,7 +308,7 @@ describe('a membership', () => {
     await faulty.pass(20)
     joined.known = known
     await faulty.pass(500)
-    expect([await faulty.near.inspect.groups('run'), joined.lost]).toMatchObject([[{ leased: 1 }], []])
+    expect([await faulty.near.inspect.groups('run'), joined.lost]).toMatchObject([[{ granted: 1 }], []])
   })
 
   it('closes within 2 s when the store is away', async () => {
@@ -333,7 +333,7 @@ describe('the slow check', () => {
   /** Waits for the group as the engine does. */
   function awaitGroup(joined: Joined): { isThere: boolean } {
     const seen = { isThere: false }
-    const arrival = joined.arrivals.expect('run/0')
+    const arrival = joined.barrierWaits.expect('run/0')
     arrival.dispatched(use)
     void arrival.promise.then(() => {
       seen.isThere = true
@@ -361,7 +361,7 @@ describe('the slow check', () => {
     for (let i = 0; !seen.isThere && i < 200; i += 1) {
       const before = faulty.calls.get('outcomes') ?? 0
       await faulty.pass(50)
-      if ((faulty.calls.get('outcomes') ?? 0) > before) joined.arrivals.announce('run/0')
+      if ((faulty.calls.get('outcomes') ?? 0) > before) joined.barrierWaits.announce('run/0')
     }
     expect(seen.isThere).toBe(true)
     await faulty.pass(1_000)

@@ -2,17 +2,17 @@
 import { hostname } from 'node:os'
 import { connect, type AnyNode, type ConnectOptions, type EventOf, type Graflow } from 'graflow'
 import type { Backend } from '../../lib/backend/backend.js'
-import { patient } from '../../lib/backend/retrying.js'
+import { retrying } from '../../lib/backend/retrying.js'
 import { openRedisBackend } from '../../lib/backend/redis/redis-backend.js'
 import { Membership } from '../../lib/session/membership.js'
-import { Dropped } from '../../lib/engine/cancellation.js'
+import { Unreported } from '../../lib/engine/cancellation.js'
 import { Engine } from '../../lib/engine/engine.js'
 import { DEFAULT_LIMITS } from '../../lib/options.js'
 import { Emitter } from '../../lib/events.js'
 import { expressionOf } from '../../lib/flow/node.js'
 import { systemClock as clock, systemId as newId, systemRandom as random } from '../../lib/time.js'
-import { HeldWork } from '../../lib/session/holdings.js'
-import { WorkerLoop } from '../../lib/executor/executor.js'
+import { Holdings } from '../../lib/session/holdings.js'
+import { Executor } from '../../lib/executor/executor.js'
 import type { RedisServer } from '../support/redis-server.js'
 import { freshPrefix } from '../support/shared-redis.js'
 
@@ -23,7 +23,7 @@ export interface StagedWorker {
   readonly engine: Engine
   readonly emitter: Emitter
   readonly membership: Membership
-  readonly loop: WorkerLoop
+  readonly loop: Executor
 }
 
 export class RedisStage {
@@ -52,37 +52,37 @@ export class RedisStage {
 
   async worker(id: string, flows: readonly AnyNode[]): Promise<StagedWorker> {
     const near = await openRedisBackend({ address: this.server.url, keyPrefix: this.prefix })
-    const backend = patient(near, { clock, random })
+    const backend = retrying(near, { clock, random })
     const emitter = new Emitter(() => clock.now())
     const session = `${id}:${newId()}`
     const engine = new Engine({ backend, clock, random, emitter, limits: DEFAULT_LIMITS, workerId: id, newId })
     for (const flow of flows) engine.registry.learn(expressionOf(flow))
-    const held = new HeldWork({ backend, engine, emitter, session })
-    const loop: WorkerLoop = new WorkerLoop({
+    const held = new Holdings({ backend, engine, emitter, session })
+    const loop: Executor = new Executor({
       ...{ backend, engine, clock, emitter, session, workerId: id, newId, distant: { random } },
       ...{ maxConcurrentTasks: 4, queues: ['default', 'runs'], capabilities: [] },
       driveRun: (grant, k) => held.driveSubmitted(grant, k),
       onNoSession: () => membership.lost(),
       onError: () => undefined,
     })
-    held.useLoop(loop)
-    const stopListening = near.listen(session, (notice) => held.hear(notice))
+    held.useExecutor(loop)
+    const stopListening = near.listen(session, (notice) => held.handleNotice(notice))
     const membership = await Membership.open({
       ...{ backend: near, session, ttlMs: TTL_MS, clock, random, emitter },
-      ...{ arrivals: engine.arrivals, graphs: engine.graphs },
+      ...{ barrierWaits: engine.barrierWaits, graphs: engine.graphs },
       info: {
         ...{ baseId: id, hostname: hostname(), pid: process.pid, role: 'worker', metadata: {} },
         ...{ queues: ['default', 'runs'], capabilities: [], tasks: engine.registry.taskNames() },
       },
       holdings: {
         known: () => held.known(),
-        lose: ({ gid, token }) => held.hear({ kind: 'lost', gid, token }),
+        reclaimed: ({ gid, token }) => held.handleNotice({ kind: 'lost', gid, token }),
         onReopened: () => loop.wake(),
       },
     })
     loop.wake()
     this.#ends.push(async () => {
-      const reason = new Dropped(`worker ${id} ends`, 'CLOSED')
+      const reason = new Unreported(`worker ${id} ends`, 'CLOSED')
       await held.stop(reason, reason)
       stopListening()
       await membership.close()

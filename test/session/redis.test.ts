@@ -240,9 +240,7 @@ describe('a store that goes away', () => {
     await until(() => lost.length === 1 && worker.membership.state === 'registered', 'the worker registers again')
     await until(() => log.some((line) => line.includes('seems to have lost its data')), 'the log says why')
     expect(log.filter((line) => line.includes('for dead'))).toEqual([
-      expect.stringMatching(
-        /the store took w for dead: (its 1 grant is|what it held is) taken back; registering again/,
-      ),
+      expect.stringMatching(/the store took w for dead: (its 1 grant is|what it held is) reclaimed; registering again/),
     ])
     open()
     expect(await graflow.run(each(declared), [4])).toEqual([8])

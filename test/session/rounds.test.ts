@@ -1,4 +1,4 @@
-import { Rounds } from '../../lib/session/periodic-task.js'
+import { PeriodicTask } from '../../lib/session/periodic-task.js'
 import { manualClock, seededRandom } from '../../lib/time.js'
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -6,7 +6,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 function rounds(take: () => Promise<number>) {
   const clock = manualClock()
   const errors: unknown[] = []
-  const made = new Rounds({ clock, random: seededRandom(3), turn: take, onError: (error) => errors.push(error) })
+  const made = new PeriodicTask({ clock, random: seededRandom(3), turn: take, onError: (error) => errors.push(error) })
   return { clock, errors, made }
 }
 

@@ -1,7 +1,7 @@
 /** Who could serve what is awaited: told after 5 s where there is no worker, failed after 10 s where none knows the task. */
 import type { GroupSpec, SessionStatus } from '../../lib/backend/backend.js'
 import { Unserved } from '../../lib/session/unserved.js'
-import { Arrivals } from '../../lib/engine/barrier-waits.js'
+import { BarrierWaits } from '../../lib/engine/barrier-waits.js'
 import type { GraflowError } from '../../lib/errors.js'
 import { Emitter } from '../../lib/events.js'
 import { manualClock, seededRandom } from '../../lib/time.js'
@@ -26,7 +26,7 @@ const worker = (baseId: string, facts: Partial<SessionStatus> = {}): SessionStat
 function awaiting(group: GroupSpec, live: { sessions: SessionStatus[] }) {
   const clock = manualClock(1_000_000)
   const emitter = new Emitter(() => clock.now())
-  const arrivals = new Arrivals()
+  const barrierWaits = new BarrierWaits()
   const told: unknown[] = []
   emitter.subscribe('queue:unserved', ({ queue, workers }) => told.push({ queue, workers }))
   const looks = { count: 0 }
@@ -39,10 +39,10 @@ function awaiting(group: GroupSpec, live: { sessions: SessionStatus[] }) {
   const log: string[] = []
   emitter.subscribe('log', ({ message }) => log.push(message))
   const unserved = new Unserved({
-    ...{ backend: { inspect } as never, arrivals, clock, random: seededRandom(1), emitter },
+    ...{ backend: { inspect } as never, barrierWaits, clock, random: seededRandom(1), emitter },
     storeFlags: ['--redis-key-prefix', 'p'],
   })
-  const arrival = arrivals.expect(group.gid)
+  const arrival = barrierWaits.expect(group.gid)
   arrival.dispatched({ hash: 'hash', graph }, group)
   const ended = arrival.promise.then(
     () => 'released',
@@ -58,7 +58,7 @@ function awaiting(group: GroupSpec, live: { sessions: SessionStatus[] }) {
       for (let i = 0; i < 20; i += 1) await Promise.resolve()
     }
   }
-  return { told, log, looks, pass, unserved, arrivals, end: () => end }
+  return { told, log, looks, pass, unserved, barrierWaits, end: () => end }
 }
 
 describe('a group that waits', () => {
@@ -181,9 +181,9 @@ describe('a group that waits', () => {
   })
 
   it('asks nothing when it is served within a second', async () => {
-    const { pass, looks, arrivals, unserved, end } = awaiting(spec(), { sessions: [] })
+    const { pass, looks, barrierWaits, unserved, end } = awaiting(spec(), { sessions: [] })
     await pass(500)
-    arrivals.announce('run/0')
+    barrierWaits.announce('run/0')
     await pass(5_000)
     expect([looks.count, end()]).toEqual([0, 'released'])
     await unserved.stop()

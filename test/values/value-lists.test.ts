@@ -1,7 +1,7 @@
 /** Lists of values as one run of bytes. */
 import fc from 'fast-check'
 import { decode, encode } from '../../lib/values/codec.js'
-import { decodeItem, PackedReader, PackedWriter, valuesOf } from '../../lib/values/value-lists.js'
+import { decodeItem, ValueReader, ValueWriter, valuesOf } from '../../lib/values/value-lists.js'
 import { item } from '../../lib/values/packed-items.js'
 
 const values = fc.array(
@@ -27,12 +27,12 @@ describe('packing', () => {
   it('gives values back in order, one by one and together', () => {
     fc.assert(
       fc.property(values, (given) => {
-        const writer = new PackedWriter()
+        const writer = new ValueWriter()
         for (const value of given) expect(writer.encode(value)).toBe(encode(value).length)
         expect(writer.length).toBe(given.length)
         const packed = writer.take()
         expect(packed.bytes.length).toBe(packed.ends.at(-1) ?? 0)
-        const reader = new PackedReader(packed)
+        const reader = new ValueReader(packed)
         given.forEach((value, i) => {
           expect(reader.value(i)).toEqual(value)
           expect(decodeItem(packed, i)).toEqual(value)
@@ -44,7 +44,7 @@ describe('packing', () => {
   })
 
   it('is empty once taken, and what was taken stays as it is', () => {
-    const writer = new PackedWriter()
+    const writer = new ValueWriter()
     writer.encode('first')
     const first = writer.take()
     expect([writer.length, writer.byteLength]).toEqual([0, 0])
@@ -57,7 +57,7 @@ describe('packing', () => {
 
   it('takes parts of byte strings, of any length', () => {
     const source = Uint8Array.from({ length: 500 }, (_, i) => i % 251)
-    const writer = new PackedWriter()
+    const writer = new ValueWriter()
     const parts = [
       [0, 0],
       [3, 34],
@@ -73,7 +73,7 @@ describe('packing', () => {
   })
 
   it('leaves out what is too large, and can take the last item back', () => {
-    const writer = new PackedWriter()
+    const writer = new ValueWriter()
     writer.encode('kept')
     expect(writer.encode('x'.repeat(100), 101)).toBe(102)
     expect(writer.length).toBe(1)
@@ -87,7 +87,7 @@ describe('packing', () => {
   })
 
   it('has nothing of a value that cannot be carried', () => {
-    const writer = new PackedWriter()
+    const writer = new ValueWriter()
     writer.encode([1])
     expect(thrownBy(() => writer.encode([1, 'two', () => 3]))).toMatchObject({ code: 'NOT_SERIALISABLE' })
     writer.encode([2])

@@ -142,7 +142,7 @@ describe('a worker', () => {
     expect(order).toEqual(upTo(5_000))
   })
 
-  it('hands back what it acquired ahead of tasks that turn out to be long', async () => {
+  it('releases what it acquired ahead of tasks that turn out to be long', async () => {
     const client = await store.client()
     const gate = new Gate()
     const started: number[] = []
@@ -271,7 +271,7 @@ describe('a worker that is stopped', () => {
     expect(await late.result()).toEqual([2])
   })
 
-  it('X11: hands back what does not finish in time, with its attempt unspent and its signal fired', async () => {
+  it('X11: releases what does not finish in time, with its attempt unspent and its signal fired', async () => {
     const client = await store.client()
     const { gate, node, starts } = gated()
     const worker = await store.started({ tasks: [node] })
@@ -288,7 +288,7 @@ describe('a worker that is stopped', () => {
     ])
   })
 
-  it('FT-W21: hands back what it acquired ahead, unspent', async () => {
+  it('FT-W21: releases what it acquired ahead, unspent', async () => {
     const client = await store.client()
     const gate = new Gate()
     const attempts: number[] = []

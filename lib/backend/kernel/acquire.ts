@@ -3,14 +3,14 @@
  * What a grant holds are views of what is stored, never copies, as long as the branches are neighbours.
  */
 import type { AcquireAnswer, AcquireRequest, Grant } from '../backend.js'
-import { byteLength, type Packed } from '../../values/packed-items.js'
-import type { Group, Lease } from './group.js'
+import { byteLength, type PackedItems } from '../../values/packed-items.js'
+import type { Group, HeldGrant } from './group.js'
 import { isServedBefore, type Lane } from './ready-queue.js'
 import { asSet, isQuick, type Session, waitOf } from './sessions.js'
 import { shareOf } from './sharing.js'
 import { type KernelState, tokenOf } from './state.js'
 import { promote } from './transitions.js'
-import { countReady, mayTake, place, ringOn } from './waking.js'
+import { countReady, mayTake, place, notifyNext } from './waking.js'
 
 const ZEROS = new Uint8Array(4_096)
 
@@ -25,7 +25,7 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
   const wanted = { queues: request.queues, capabilities, deeperThan: request.deeperThan ?? 0 }
   const known = session.callWith(request.nonce)
   if (known !== undefined) {
-    const grants = known.filter((lease) => lease.held > 0).map(grantOf)
+    const grants = known.filter((heldGrant) => heldGrant.held > 0).map(grantOf)
     return {
       status: 'ok',
       grants,
@@ -40,7 +40,7 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
   promoteDue(state, request)
   const most = Math.min(request.max, state.options.itemsPerCall)
   const grants: Grant[] = []
-  const leases: Lease[] = []
+  const heldGrants: HeldGrant[] = []
   let left = most
   let bytesLeft = state.options.bytesPerCall
   /** Something was left where it is because of the bytes of this call. */
@@ -66,8 +66,8 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
     isCut ||= grant === undefined
     if (grant === undefined) break
     grants.push(grant)
-    const lease = group.leaseByToken(grant.token)
-    if (lease !== undefined) leases.push(lease)
+    const heldGrant = group.grantByToken(grant.token)
+    if (heldGrant !== undefined) heldGrants.push(heldGrant)
     left -= grant.indexes.length
     bytesLeft -= byteLength(grant.inputs)
     offer.share = share - grant.indexes.length
@@ -75,13 +75,13 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
     if (bytesLeft <= 0) break
     if (offer.share > 0 || !group.isQueued) offer.seek(state, session, wanted, group)
   }
-  session.rememberCall(request.nonce, leases)
+  session.rememberCall(request.nonce, heldGrants)
   const isMore = (left === 0 || isCut) && firstFor(state, session, wanted) !== undefined
   if (!isMore && left > 0) {
     session.wait = waitOf(request, capabilities, most - left)
     state.waiting.add(session)
   }
-  if (isMore || isLeftToOthers || wasWoken) ringOn(state, session)
+  if (isMore || isLeftToOthers || wasWoken) notifyNext(state, session)
   const dueMs = nextDueMs(state, request)
   const { shareMs } = state.options
   // others were woken for what is left; it is looked after when they should have come
@@ -154,7 +154,7 @@ function firstFor(state: KernelState, session: Session, wanted: Wanted): Group |
 /**
  * Grants up to `most` branches of a group that has ready ones, as far as the bytes of their inputs allow; undefined when `isOptional`
  * and not even one fits, or when the first was lost before and none such may be granted (`mostLost`: so many of the first branches may have
- * been). Taken-back branches go first.
+ * been). Reclaimed branches go first.
  */
 export function grantTo(
   state: KernelState,
@@ -168,25 +168,27 @@ export function grantTo(
 ): Grant | undefined {
   const { spec, run } = group
   if (spec.limit > 0) most = Math.min(most, spec.limit - group.inFlight)
-  const first = group.peekReturned() ?? group.next
+  const first = group.peekRequeued() ?? group.next
   if (isOptional && group.inputBytes(first, first + 1) > mostBytes) return undefined
   if (mostLost <= 0 && group.table.losses(first) > 0) return undefined
   const fence = state.nextFence()
-  const lease = group.addLease({ token: tokenOf(fence, nonce), fence, nonce, session, grantedAt: state.now })
+  const heldGrant = group.addGrant({ token: tokenOf(fence, nonce), fence, nonce, session, grantedAt: state.now })
   const grant =
-    first === group.next ? takeFresh(group, lease, most, mostBytes) : takeMixed(group, lease, most, mostBytes, mostLost)
+    first === group.next
+      ? takeFresh(group, heldGrant, most, mostBytes)
+      : takeMixed(group, heldGrant, most, mostBytes, mostLost)
   const count = grant.indexes.length
-  lease.indexes = grant.indexes
-  lease.held = count
-  lease.references = count
-  session.leases.add(lease)
+  heldGrant.indexes = grant.indexes
+  heldGrant.held = count
+  heldGrant.references = count
+  session.grants.add(heldGrant)
   session.branches += count
   group.ready -= count
   group.inFlight += count
   countReady(group.lane, -count)
-  group.lane.queue.leased += count
+  group.lane.queue.granted += count
   place(group)
-  if (spec.timeoutMs > 0) state.deadlines.add(lease, state.now + spec.timeoutMs + state.options.deadlineGraceMs)
+  if (spec.timeoutMs > 0) state.deadlines.add(heldGrant, state.now + spec.timeoutMs + state.options.deadlineGraceMs)
   if (group.isRoot) {
     run.startedAt ??= state.wallNow
     run.driver = session.id
@@ -196,60 +198,66 @@ export function grantTo(
 }
 
 /** A range that was never granted: neighbours, so that inputs are a view. */
-function takeFresh(group: Group, lease: Lease, most: number, mostBytes: number): Grant {
+function takeFresh(group: Group, heldGrant: HeldGrant, most: number, mostBytes: number): Grant {
   const from = group.next
   const to = fitting(group, from, Math.min(group.filled, from + most), mostBytes)
-  group.table.grantFresh(from, to, lease.number)
+  group.table.grantFresh(from, to, heldGrant.number)
   group.next = to
   const indexes = new Uint32Array(to - from)
   for (let i = 0; i < indexes.length; i++) indexes[i] = from + i
   const zeros = indexes.length <= ZEROS.length ? ZEROS.subarray(0, indexes.length) : new Uint8Array(indexes.length)
-  return assemble(lease, indexes, zeros, zeros, group.inputRange(from, to))
+  return assemble(heldGrant, indexes, zeros, zeros, group.inputRange(from, to))
 }
 
-/** Taken-back branches, then fresh ones. */
-function takeMixed(group: Group, lease: Lease, most: number, mostBytes: number, mostLost: number): Grant {
+/** Reclaimed branches, then fresh ones. */
+function takeMixed(group: Group, heldGrant: HeldGrant, most: number, mostBytes: number, mostLost: number): Grant {
   const { table } = group
   const taken: number[] = []
   let bytes = 0
   while (taken.length < most) {
-    const returned = group.peekReturned()
-    const index = returned ?? (group.next < group.filled ? group.next : undefined)
+    const requeued = group.peekRequeued()
+    const index = requeued ?? (group.next < group.filled ? group.next : undefined)
     if (index === undefined) break
     if (taken.length >= mostLost && table.losses(index) > 0) break
     bytes += group.spec.shared ? 0 : group.inputBytes(index, index + 1)
     if (taken.length > 0 && bytes > mostBytes) break
     taken.push(index)
-    if (returned === undefined) group.next += 1
-    else group.shiftReturned()
-    const before = table.grant(index, lease.number)
+    if (requeued === undefined) group.next += 1
+    else group.shiftRequeued()
+    const before = table.grant(index, heldGrant.number)
     if (before !== 0) group.dereference(before)
   }
-  return grantFor(lease, Uint32Array.from(taken))
+  return grantFor(heldGrant, Uint32Array.from(taken))
 }
 
-/** What is still held of a lease, as it was granted. */
-export function grantOf(lease: Lease): Grant {
-  const { table } = lease.group
+/** What is still held of a heldGrant, as it was granted. */
+export function grantOf(heldGrant: HeldGrant): Grant {
+  const { table } = heldGrant.group
   return grantFor(
-    lease,
-    lease.indexes.filter((index) => table.isHeldUnder(index, lease.number)),
+    heldGrant,
+    heldGrant.indexes.filter((index) => table.isHeldUnder(index, heldGrant.number)),
   )
 }
 
-function grantFor(lease: Lease, indexes: Uint32Array): Grant {
-  const { group } = lease
+function grantFor(heldGrant: HeldGrant, indexes: Uint32Array): Grant {
+  const { group } = heldGrant
   const errors = new Uint8Array(indexes.length)
   const losses = new Uint8Array(indexes.length)
   indexes.forEach((index, i) => {
     errors[i] = group.table.errors(index)
     losses[i] = group.table.losses(index)
   })
-  return assemble(lease, indexes, errors, losses, group.inputsOf(indexes))
+  return assemble(heldGrant, indexes, errors, losses, group.inputsOf(indexes))
 }
 
-function assemble(lease: Lease, indexes: Uint32Array, errors: Uint8Array, losses: Uint8Array, inputs: Packed): Grant {
-  return { spec: lease.group.spec, token: lease.token, fence: lease.fence, indexes, errors, losses, inputs }
+function assemble(
+  heldGrant: HeldGrant,
+  indexes: Uint32Array,
+  errors: Uint8Array,
+  losses: Uint8Array,
+  inputs: PackedItems,
+): Grant {
+  return { spec: heldGrant.group.spec, token: heldGrant.token, fence: heldGrant.fence, indexes, errors, losses, inputs }
 }
 
 /** How far a range goes so that its inputs have at most so many bytes; at least one branch. */

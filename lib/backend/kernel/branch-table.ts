@@ -1,16 +1,16 @@
 /**
  * The branch table: 8 bytes a branch, and the only truth about it. Byte 0 is its state, 1 the starts that ended in an error, 2 the
- * grants that were lost, 3 a flag, 4 to 7 the number of the lease under which it was last granted (0: none, or taken back).
+ * grants that were lost, 3 a flag, 4 to 7 the number of the grant under which it was last granted (0: none, or reclaimed).
  * This file alone knows the layout. Loops over many branches live here, since they decide what a branch costs.
  */
 import type { OutcomeKind, SettleKind } from '../backend.js'
 import { MOST_COUNTED } from '../request-checks.js'
 
-export type BranchState = 'ready' | 'leased' | 'delayed' | 'succeeded' | 'failed' | 'dead'
+export type BranchState = 'ready' | 'granted' | 'delayed' | 'succeeded' | 'failed' | 'dead'
 
-const STATES: readonly BranchState[] = ['ready', 'leased', 'delayed', 'succeeded', 'failed', 'dead']
+const STATES: readonly BranchState[] = ['ready', 'granted', 'delayed', 'succeeded', 'failed', 'dead']
 const READY = 0
-const LEASED = 1
+const GRANTED = 1
 const DELAYED = 2
 const SUCCEEDED = 3
 const FAILED = 4
@@ -27,7 +27,7 @@ export interface WithdrawnBranches {
   readonly kinds: readonly ('cancelled' | 'skipped')[]
 }
 
-/** Two words a branch: state and counters, then the lease number. An index outside the table reads as no branch at all. */
+/** Two words a branch: state and counters, then the grant number. An index outside the table reads as no branch at all. */
 export class BranchTable {
   readonly size: number
   readonly #words: Uint32Array
@@ -54,8 +54,8 @@ export class BranchTable {
     return (this.#word(index) >>> 16) & 0xff
   }
 
-  /** Number of the lease it was last granted under. */
-  lease(index: number): number {
+  /** Number of the grant it was last granted under. */
+  grantNumber(index: number): number {
     return this.#words[index * 2 + 1] ?? 0
   }
 
@@ -63,8 +63,8 @@ export class BranchTable {
     return index < this.size && (this.#word(index) & STATE_MASK) === READY
   }
 
-  isHeldUnder(index: number, lease: number): boolean {
-    return this.#words[index * 2 + 1] === lease && (this.#word(index) & STATE_MASK) === LEASED
+  isHeldUnder(index: number, grant: number): boolean {
+    return this.#words[index * 2 + 1] === grant && (this.#word(index) & STATE_MASK) === GRANTED
   }
 
   isFinal(index: number): boolean {
@@ -77,27 +77,27 @@ export class BranchTable {
   }
 
   /** Grants branches that were never granted before: `from` (with) to `to` (without). */
-  grantFresh(from: number, to: number, lease: number): void {
+  grantFresh(from: number, to: number, grant: number): void {
     const words = this.#words
     for (let at = from * 2, end = to * 2; at < end; at += 2) {
-      words[at] = LEASED
-      words[at + 1] = lease
+      words[at] = GRANTED
+      words[at + 1] = grant
     }
   }
 
-  /** Grants one branch and says under which lease it stood before. */
-  grant(index: number, lease: number): number {
-    const before = this.lease(index)
-    this.#setState(index, LEASED)
-    this.#words[index * 2 + 1] = lease
+  /** Grants one branch and says under which grant it stood before. */
+  grant(index: number, grant: number): number {
+    const before = this.grantNumber(index)
+    this.#setState(index, GRANTED)
+    this.#words[index * 2 + 1] = grant
     return before
   }
 
   /**
-   * Settles branches held under this lease, in order, until one is met that is not held so or whose kind is not final. Says how many
+   * Settles branches held under this grant, in order, until one is met that is not held so or whose kind is not final. Says how many
    * it settled; a doubled index stops it, because the first mention has settled the branch.
    */
-  settleFinals(indexes: Uint32Array, kinds: readonly SettleKind[], lease: number): number {
+  settleFinals(indexes: Uint32Array, kinds: readonly SettleKind[], grant: number): number {
     const words = this.#words
     const count = indexes.length
     for (let i = 0; i < count; i++) {
@@ -105,7 +105,7 @@ export class BranchTable {
       const state = kind === 'succeeded' ? SUCCEEDED : kind === 'failed' ? FAILED : READY
       const at = (indexes[i] as number) * 2 // i is below the length
       const word = words[at]
-      if (state === READY || word === undefined || (word & STATE_MASK) !== LEASED || words[at + 1] !== lease) return i
+      if (state === READY || word === undefined || (word & STATE_MASK) !== GRANTED || words[at + 1] !== grant) return i
       words[at] = (word & COUNTERS_MASK) | state
     }
     return count
@@ -125,8 +125,8 @@ export class BranchTable {
     this.#setState(index, DELAYED)
   }
 
-  /** The lease it was granted under means nothing any more: it was taken back. */
-  forgetLease(index: number): void {
+  /** The grant it was granted under means nothing any more: it was reclaimed. */
+  forgetGrant(index: number): void {
     this.#words[index * 2 + 1] = 0
   }
 
@@ -153,7 +153,7 @@ export class BranchTable {
 
   /** How many branches are in each state. */
   counts(): Record<BranchState, number> {
-    const counts: Record<BranchState, number> = { ready: 0, leased: 0, delayed: 0, succeeded: 0, failed: 0, dead: 0 }
+    const counts: Record<BranchState, number> = { ready: 0, granted: 0, delayed: 0, succeeded: 0, failed: 0, dead: 0 }
     for (let i = 0; i < this.size; i++) counts[this.state(i)] += 1
     return counts
   }
@@ -169,7 +169,7 @@ export class BranchTable {
       const word = this.#word(i)
       if ((word & STATE_MASK) >= SUCCEEDED) continue
       indexes.push(i)
-      kinds.push((word & STATE_MASK) === LEASED || (word & COUNTERS_MASK) !== 0 ? 'cancelled' : 'skipped')
+      kinds.push((word & STATE_MASK) === GRANTED || (word & COUNTERS_MASK) !== 0 ? 'cancelled' : 'skipped')
     }
     return { indexes: Uint32Array.from(indexes), kinds }
   }

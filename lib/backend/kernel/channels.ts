@@ -3,7 +3,7 @@
  * is next met. Whoever calls has checked the holder and the memory already.
  */
 import type { ChannelAnswer, ChannelRequest, ChannelValue } from '../backend.js'
-import { itemCount, item as itemOf, pack, type Packed } from '../../values/packed-items.js'
+import { itemCount, item as itemOf, pack, type PackedItems } from '../../values/packed-items.js'
 
 /** A list that grows at both ends: `front` is reversed. */
 interface StoredList {
@@ -143,7 +143,7 @@ function stored(value: ChannelValue): Stored {
 
 function shown(entry: Stored): ChannelValue {
   if (entry.kind !== 'list') return entry
-  const items: Packed = pack([...entry.front.toReversed(), ...entry.back])
+  const items: PackedItems = pack([...entry.front.toReversed(), ...entry.back])
   return { kind: 'list', items }
 }
 

@@ -3,7 +3,7 @@ import type { ControlAnswer, ControlRequest } from '../backend.js'
 import type { Run } from './runs.js'
 import type { KernelState } from './state.js'
 import { close, endRun, heldGroup } from './transitions.js'
-import { place, ring, ringAll } from './waking.js'
+import { place, notifyFor, notifyAll } from './waking.js'
 
 /** Does a command. Repeated it is `dup` (or `over`, where the run has ended otherwise) and changes nothing. */
 export function control(state: KernelState, request: ControlRequest): ControlAnswer {
@@ -44,7 +44,7 @@ export function control(state: KernelState, request: ControlRequest): ControlAns
       if ((state.queues.get(request.queue)?.isPaused ?? false) === isPaused) return 'dup'
       const queue = state.queue(request.queue)
       queue.isPaused = isPaused
-      if (!isPaused) ringAll(state)
+      if (!isPaused) notifyAll(state)
       return 'ok'
     }
     default:
@@ -59,7 +59,7 @@ function setPaused(state: KernelState, run: Run | undefined, isPaused: boolean):
   run.isPaused = isPaused
   for (const group of run.groups.values()) {
     place(group)
-    if (!isPaused) ring(state, group, group.ready)
+    if (!isPaused) notifyFor(state, group, group.ready)
   }
   state.effects.activity(run.id, 'state', run.id)
   return 'ok'

@@ -1,6 +1,6 @@
 /**
- * One group as the kernel keeps it: its branch table, inputs, leases, returned list, outcomes and counters. Hides how inputs and
- * leases are found by index and by token. It changes nothing outside itself: queue counters, sessions and notices are moved along
+ * One group as the kernel keeps it: its branch table, inputs, grants, requeued list, outcomes and counters. Hides how inputs and
+ * grants are found by index and by token. It changes nothing outside itself: queue counters, sessions and notices are moved along
  * by transitions.ts, which is the only caller of most of this.
  */
 import type { GroupSpec, GroupState, OutcomeChunk, Token } from '../backend.js'
@@ -12,7 +12,7 @@ import {
   item,
   pack,
   slice,
-  type Packed,
+  type PackedItems,
 } from '../../values/packed-items.js'
 import { type BranchState, BranchTable, type WithdrawnBranches } from './branch-table.js'
 import type { Children } from './children.js'
@@ -22,7 +22,7 @@ import type { Run } from './runs.js'
 import type { Session } from './sessions.js'
 
 /** Branches of one group under one token. Due at its deadline, where the group has a timeout. */
-export interface Lease extends Due {
+export interface HeldGrant extends Due {
   /** From 1; what the branch table holds. */
   readonly number: number
   readonly token: Token
@@ -56,8 +56,8 @@ const GROUP_BYTES = 512
 
 const NO_INDEXES = new Uint32Array(0)
 const NO_TABLE = new BranchTable(0)
-/** Most groups have few leases: up to so many a token is looked for one by one. */
-const FEW_LEASES = 8
+/** Most groups have few grants: up to so many a token is looked for one by one. */
+const FEW_GRANTS = 8
 
 export class Group {
   readonly spec: GroupSpec
@@ -100,14 +100,14 @@ export class Group {
   workBytes: number
   outcomeBytes = 0
 
-  /** Indexes taken back, first in first out; a hint, the table decides. Served before `next`. */
-  returned: number[] = []
-  #returnedHead = 0
-  #inputs: Packed[] = []
+  /** Indexes reclaimed, first in first out; a hint, the table decides. Served before `next`. */
+  requeued: number[] = []
+  #requeuedHead = 0
+  #inputs: PackedItems[] = []
   /** Index of the first item of each list of inputs after the first. */
   #starts: number[] | undefined
-  #leases: (Lease | undefined)[] = []
-  #byToken: Map<Token, Lease> | undefined
+  #grants: (HeldGrant | undefined)[] = []
+  #byToken: Map<Token, HeldGrant> | undefined
   #summary: { counts: Record<BranchState, number>; withdrawn: WithdrawnBranches } | undefined
 
   constructor(
@@ -146,7 +146,7 @@ export class Group {
 
   // ---------------------------------------------------------------------------------------------------------------- inputs
 
-  addInputs(inputs: Packed): void {
+  addInputs(inputs: PackedItems): void {
     if (this.#inputs.length > 0) {
       this.#starts ??= [0]
       this.#starts.push(this.fill)
@@ -156,10 +156,10 @@ export class Group {
   }
 
   /** Inputs of branches `from` (with) to `to` (without); the one input when they share it. */
-  inputRange(from: number, to: number): Packed {
+  inputRange(from: number, to: number): PackedItems {
     const first = this.#inputs[0] ?? EMPTY_PACKED
     if (this.spec.shared || this.#inputs.length <= 1) return this.spec.shared ? first : slice(first, from, to)
-    const parts: Packed[] = []
+    const parts: PackedItems[] = []
     for (let list = this.#listOf(from); from < to; list++) {
       const start = this.#starts?.[list] ?? 0
       const inputs = this.#inputs[list] ?? EMPTY_PACKED
@@ -171,7 +171,7 @@ export class Group {
   }
 
   /** Inputs of these branches in this order; the one input when they share it. */
-  inputsOf(indexes: ArrayLike<number>): Packed {
+  inputsOf(indexes: ArrayLike<number>): PackedItems {
     if (this.spec.shared) return this.#inputs[0] ?? EMPTY_PACKED
     return pack(Array.from(indexes, (index) => this.input(index)))
   }
@@ -212,12 +212,12 @@ export class Group {
     return low
   }
 
-  // ---------------------------------------------------------------------------------------------------------------- leases
+  // ---------------------------------------------------------------------------------------------------------------- grants
 
-  /** Makes the next lease; its branches are written into the table by the caller. */
-  addLease(facts: Pick<Lease, 'token' | 'fence' | 'nonce' | 'session' | 'grantedAt'>): Lease {
-    const lease: Lease = {
-      number: this.#leases.length + 1,
+  /** Makes the next grant; its branches are written into the table by the caller. */
+  addGrant(facts: Pick<HeldGrant, 'token' | 'fence' | 'nonce' | 'session' | 'grantedAt'>): HeldGrant {
+    const grant: HeldGrant = {
+      number: this.#grants.length + 1,
       token: facts.token,
       fence: facts.fence,
       nonce: facts.nonce,
@@ -231,66 +231,66 @@ export class Group {
       place: -1,
       order: 0,
     }
-    this.#leases.push(lease)
-    if (this.#byToken !== undefined) this.#byToken.set(lease.token, lease)
-    else if (this.#leases.length > FEW_LEASES) this.#indexLeases()
-    return lease
+    this.#grants.push(grant)
+    if (this.#byToken !== undefined) this.#byToken.set(grant.token, grant)
+    else if (this.#grants.length > FEW_GRANTS) this.#indexGrants()
+    return grant
   }
 
-  leaseByToken(token: Token): Lease | undefined {
+  grantByToken(token: Token): HeldGrant | undefined {
     if (this.#byToken !== undefined) return this.#byToken.get(token)
-    for (const lease of this.#leases) if (lease !== undefined && lease.token === token) return lease
+    for (const grant of this.#grants) if (grant !== undefined && grant.token === token) return grant
     return undefined
   }
 
-  #indexLeases(): void {
+  #indexGrants(): void {
     this.#byToken = new Map()
-    for (const lease of this.#leases) if (lease !== undefined) this.#byToken.set(lease.token, lease)
+    for (const grant of this.#grants) if (grant !== undefined) this.#byToken.set(grant.token, grant)
   }
 
-  /** The lease that holds the branch now. */
-  leaseHolding(index: number): Lease | undefined {
-    if (this.table.state(index) !== 'leased') return undefined
-    return this.#leases[this.table.lease(index) - 1]
+  /** The grant that holds the branch now. */
+  grantHolding(index: number): HeldGrant | undefined {
+    if (this.table.state(index) !== 'granted') return undefined
+    return this.#grants[this.table.grantNumber(index) - 1]
   }
 
   /** Leases with branches still held. */
-  heldLeases(): Lease[] {
-    return this.#leases.filter((lease): lease is Lease => lease !== undefined && lease.held > 0)
+  heldGrants(): HeldGrant[] {
+    return this.#grants.filter((grant): grant is HeldGrant => grant !== undefined && grant.held > 0)
   }
 
-  /** A table entry stopped naming this lease; one that nothing names is forgotten, so its token is not current for anything. */
+  /** A table entry stopped naming this grant; one that nothing names is forgotten, so its token is not current for anything. */
   dereference(number: number): void {
-    const lease = this.#leases[number - 1]
-    if (lease === undefined) return
-    lease.references -= 1
-    if (lease.references > 0) return
-    this.#leases[number - 1] = undefined
-    this.#byToken?.delete(lease.token)
+    const grant = this.#grants[number - 1]
+    if (grant === undefined) return
+    grant.references -= 1
+    if (grant.references > 0) return
+    this.#grants[number - 1] = undefined
+    this.#byToken?.delete(grant.token)
   }
 
-  // -------------------------------------------------------------------------------------------------------- returned list
+  // -------------------------------------------------------------------------------------------------------- requeued list
 
-  pushReturned(index: number): void {
-    this.returned.push(index)
+  requeue(index: number): void {
+    this.requeued.push(index)
   }
 
   /** The next index on the list that the table knows to be ready, without taking it. */
-  peekReturned(): number | undefined {
-    for (; this.#returnedHead < this.returned.length; this.#returnedHead++) {
-      const index = this.returned[this.#returnedHead]
+  peekRequeued(): number | undefined {
+    for (; this.#requeuedHead < this.requeued.length; this.#requeuedHead++) {
+      const index = this.requeued[this.#requeuedHead]
       if (index !== undefined && index < this.next && this.table.isReady(index)) return index
     }
-    if (this.#returnedHead > 0) {
-      this.returned = []
-      this.#returnedHead = 0
+    if (this.#requeuedHead > 0) {
+      this.requeued = []
+      this.#requeuedHead = 0
     }
     return undefined
   }
 
   /** Takes what `peekReturned` showed. */
-  shiftReturned(): void {
-    this.#returnedHead += 1
+  shiftRequeued(): void {
+    this.#requeuedHead += 1
   }
 
   // --------------------------------------------------------------------------------------------------------------- the end
@@ -311,11 +311,11 @@ export class Group {
     this.#summary = { counts: this.counts(), withdrawn: this.withdrawn() }
     this.isRetired = true
     this.table = NO_TABLE
-    this.returned.length = 0
-    this.#returnedHead = 0
+    this.requeued.length = 0
+    this.#requeuedHead = 0
     this.#inputs.length = 0
     this.#starts = undefined
-    this.#leases.length = 0
+    this.#grants.length = 0
     this.#byToken = undefined
     this.children = undefined
     this.workBytes = 0

@@ -82,11 +82,11 @@ function statusOf(state: KernelState, group: Group): GroupStatus {
     size: group.spec.size,
     ready: isOpen ? counts.ready : 0,
     delayed: isOpen ? counts.delayed : 0,
-    leased: isOpen ? counts.leased : 0,
+    granted: isOpen ? counts.granted : 0,
     succeeded: counts.succeeded,
     failed: counts.failed,
     dead: counts.dead,
-    withdrawn: isOpen ? 0 : counts.ready + counts.delayed + counts.leased,
+    withdrawn: isOpen ? 0 : counts.ready + counts.delayed + counts.granted,
     openedAt: state.wall(group.openedAt),
     releasedAt: group.closedAt === undefined ? undefined : state.wall(group.closedAt),
   }
@@ -104,7 +104,7 @@ function queueStatus(state: KernelState, queue: Queue): QueueStatus {
     queue: queue.name,
     ready: queue.ready,
     delayed: queue.delayed,
-    leased: queue.leased,
+    granted: queue.granted,
     oldestMs: oldest === undefined ? undefined : state.now - oldest,
     isPaused: queue.isPaused,
   }

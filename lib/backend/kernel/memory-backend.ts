@@ -198,11 +198,11 @@ class Mail implements Effects {
   #waiting: (() => void)[] = []
 
   notice(session: string, notice: Notice): void {
-    if (this.notices.has(session)) this.#post(() => this.notices.tell(session, notice))
+    if (this.notices.has(session)) this.#post(() => this.notices.notify(session, notice))
   }
 
   activity(runId: string, kind: RunChange, gid: string): void {
-    if (this.activities.has(runId)) this.#post(() => this.activities.tell(runId, { kind, gid }))
+    if (this.activities.has(runId)) this.#post(() => this.activities.notify(runId, { kind, gid }))
   }
 
   close(): void {

@@ -62,7 +62,7 @@ function answerForKnown(run: Run, request: OpenRequest): OpenAnswer {
     return { status: 'exists', runId: run.id }
   if (request.session === undefined)
     return run.isStarted ? { status: 'exists', runId: run.id } : { status: 'ok', token: undefined }
-  const lease = run.groups.get(run.id)?.leaseHolding(0)
-  const isMine = lease !== undefined && lease.nonce === request.nonce && lease.session.id === request.session
-  return isMine ? { status: 'ok', token: lease.token } : { status: 'exists', runId: run.id }
+  const grant = run.groups.get(run.id)?.grantHolding(0)
+  const isMine = grant !== undefined && grant.nonce === request.nonce && grant.session.id === request.session
+  return isMine ? { status: 'ok', token: grant.token } : { status: 'exists', runId: run.id }
 }

@@ -87,7 +87,7 @@ export class Queue {
   /** Branches of its open groups, by what they are now. */
   ready = 0
   delayed = 0
-  leased = 0
+  granted = 0
   readonly delays = new DueQueue<DelayedBranch>()
   /** Lanes in which a group stands. */
   readonly lanes = new Set<Lane>()

@@ -1,10 +1,10 @@
-/** Sessions come, renew, compare notes and go. What they held is handed back, by themselves or by a sweep. */
+/** Sessions come, renew, compare notes and go. What they held is released, by themselves or by a sweep. */
 import type { SessionAnswer, SessionRequest } from '../backend.js'
 import { grantOf } from './acquire.js'
 import { Session } from './sessions.js'
 import type { KernelState } from './state.js'
-import { takeBack } from './transitions.js'
-import { ringAll, ringOn } from './waking.js'
+import { reclaim } from './transitions.js'
+import { notifyAll, notifyNext } from './waking.js'
 
 /** A sweep within this time of another has nothing to add. */
 export const SWEEP_GAP_MS = 100
@@ -26,7 +26,7 @@ export function session(state: KernelState, request: SessionRequest): SessionAns
       state.sessions.set(opened.id, opened)
       state.bases.set(opened.info.baseId, (state.bases.get(opened.info.baseId) ?? 0) + 1)
       announceSweep(state)
-      if (known !== undefined) ringOn(state) // it may serve more now, or less than it was woken for
+      if (known !== undefined) notifyNext(state) // it may serve more now, or less than it was woken for
       return { status: 'ok' }
     }
     case 'renew': {
@@ -38,11 +38,11 @@ export function session(state: KernelState, request: SessionRequest): SessionAns
     case 'reconcile': {
       if (known === undefined) return { status: 'nosession' }
       const named = new Set(request.known.map(({ token }) => token))
-      const owned = [...known.leases]
+      const owned = [...known.grants]
       const tokens = new Set(owned.map(({ token }) => token))
       return {
         status: 'reconciled',
-        unknown: owned.filter((lease) => !named.has(lease.token)).map(grantOf),
+        unknown: owned.filter((grant) => !named.has(grant.token)).map(grantOf),
         lost: [...named].filter((token) => !tokens.has(token)),
       }
     }
@@ -51,8 +51,8 @@ export function session(state: KernelState, request: SessionRequest): SessionAns
     case 'close': {
       if (known === undefined) return { status: 'nosession' }
       removeSession(state, known)
-      for (const lease of [...known.leases]) takeBack(state, lease, 'given-up', lease.held)
-      ringAll(state)
+      for (const grant of [...known.grants]) reclaim(state, grant, 'closed', grant.held)
+      notifyAll(state)
       return { status: 'ok' }
     }
     default:
@@ -70,7 +70,7 @@ function returning(state: KernelState, id: string): Session | undefined {
   return undefined
 }
 
-/** The session is nobody any more. What it holds stays held until it is taken back. */
+/** The session is nobody any more. What it holds stays held until it is reclaimed. */
 export function removeSession(state: KernelState, gone: Session): void {
   state.sessions.delete(gone.id)
   state.waiting.delete(gone)

@@ -3,7 +3,7 @@
  * past its expiry stays one until a sweep takes it: time makes a grant stealable, never invalid.
  */
 import type { AcquireRequest, SessionInfo } from '../backend.js'
-import type { Lease } from './group.js'
+import type { HeldGrant } from './group.js'
 import type { Lane } from './ready-queue.js'
 
 /** What a session that found too little work would take. */
@@ -20,7 +20,7 @@ export interface Wait {
 /** Calls remembered before the finished ones are forgotten. */
 const CALLS_REMEMBERED = 64
 
-const NO_LEASES: readonly Lease[] = Object.freeze([])
+const NO_GRANTS: readonly HeldGrant[] = Object.freeze([])
 
 export class Session {
   readonly id: string
@@ -28,15 +28,15 @@ export class Session {
   ttlMs: number
   /** Kernel time; Infinity for a session that never expires. */
   expiresAt: number
-  readonly leases = new Set<Lease>()
+  readonly grants = new Set<HeldGrant>()
   /** Branches held. */
   branches = 0
   /** What it would take: while it waits, and after it was woken until it asks. */
   wait: Wait | undefined
   /** Kernel time. */
-  wokenAt = Number.NEGATIVE_INFINITY
+  notifiedAt = Number.NEGATIVE_INFINITY
   /** Nonce of an acquire call → what it granted. */
-  readonly #calls = new Map<string, readonly Lease[]>()
+  readonly #calls = new Map<string, readonly HeldGrant[]>()
   #callsBeforePruning = CALLS_REMEMBERED
   #tasks: ReadonlySet<string> | 'all'
 
@@ -65,26 +65,26 @@ export class Session {
   }
 
   /** What a call with this nonce granted; undefined when there was none. */
-  callWith(nonce: string): readonly Lease[] | undefined {
+  callWith(nonce: string): readonly HeldGrant[] | undefined {
     return this.#calls.get(nonce)
   }
 
-  rememberCall(nonce: string, leases: readonly Lease[]): void {
-    this.#calls.set(nonce, leases.length === 0 ? NO_LEASES : leases)
+  rememberCall(nonce: string, grants: readonly HeldGrant[]): void {
+    this.#calls.set(nonce, grants.length === 0 ? NO_GRANTS : grants)
     if (this.#calls.size <= this.#callsBeforePruning) return
     let spare = this.#calls.size - CALLS_REMEMBERED / 2
     for (const [old, granted] of this.#calls) {
       if (spare-- <= 0) break
-      if (granted.every((lease) => lease.held === 0)) this.#calls.delete(old)
+      if (granted.every((grant) => grant.held === 0)) this.#calls.delete(old)
     }
     this.#callsBeforePruning = Math.max(CALLS_REMEMBERED, this.#calls.size * 2)
   }
 
-  /** Nothing of the lease is held any more. The call stays known, what it granted need not. */
-  dropLease(lease: Lease): void {
-    this.leases.delete(lease)
-    const granted = this.#calls.get(lease.nonce)
-    if (granted !== undefined && granted.every((other) => other.held === 0)) this.#calls.set(lease.nonce, NO_LEASES)
+  /** Nothing of the grant is held any more. The call stays known, what it granted need not. */
+  forgetGrant(grant: HeldGrant): void {
+    this.grants.delete(grant)
+    const granted = this.#calls.get(grant.nonce)
+    if (granted !== undefined && granted.every((other) => other.held === 0)) this.#calls.set(grant.nonce, NO_GRANTS)
   }
 }
 

@@ -6,9 +6,9 @@ import type { OutcomeKind, SettleAnswer, SettleRange, SettleRequest } from '../b
 import { gather, item } from '../../values/packed-items.js'
 import { checkSettle } from '../request-checks.js'
 import { isFinalKind } from './branch-table.js'
-import type { Group, Lease } from './group.js'
+import type { Group, HeldGrant } from './group.js'
 import type { KernelState } from './state.js'
-import { abandon, addDeadLetter, arrive, delay, letGo, save } from './transitions.js'
+import { abandon, addDeadLetter, arrive, delay, endHolding, save } from './transitions.js'
 import { addReady, endFlight, reopenLimit } from './waking.js'
 
 /**
@@ -23,21 +23,27 @@ export function settle(state: KernelState, request: SettleRequest): SettleAnswer
 function settleRange(state: KernelState, range: SettleRange): SettleAnswer {
   const group = state.groups.get(range.gid)
   if (group === undefined || group.isRetired) return 'gone'
-  const lease = group.leaseByToken(range.token)
-  if (lease === undefined) return 'fenced'
+  const grant = group.grantByToken(range.token)
+  if (grant === undefined) return 'fenced'
   const indexes = range.indexes instanceof Uint32Array ? range.indexes : Uint32Array.from(range.indexes)
-  if (group.state !== 'open') return afterClose(group, lease, indexes)
-  const settled = group.table.settleFinals(indexes, range.kinds, lease.number)
+  if (group.state !== 'open') return afterClose(group, grant, indexes)
+  const settled = group.table.settleFinals(indexes, range.kinds, grant.number)
   if (settled === indexes.length && settled > 0) {
-    acceptWhole(state, group, lease, indexes, range)
+    acceptWhole(state, group, grant, indexes, range)
     return 'ok'
   }
-  return settleMixed(state, group, lease, indexes, settled, range)
+  return settleMixed(state, group, grant, indexes, settled, range)
 }
 
-function acceptWhole(state: KernelState, group: Group, lease: Lease, indexes: Uint32Array, range: SettleRange): void {
+function acceptWhole(
+  state: KernelState,
+  group: Group,
+  grant: HeldGrant,
+  indexes: Uint32Array,
+  range: SettleRange,
+): void {
   const kinds = range.kinds as readonly OutcomeKind[] // the table has settled them all, which it does to final kinds only
-  letGo(state, lease, indexes.length)
+  endHolding(state, grant, indexes.length)
   endFlight(group, indexes.length)
   writeDeadLetters(state, group, indexes, kinds, range, undefined)
   if (range.save !== undefined) save(state, group.run, range.save)
@@ -49,7 +55,7 @@ function acceptWhole(state: KernelState, group: Group, lease: Lease, indexes: Ui
 function settleMixed(
   state: KernelState,
   group: Group,
-  lease: Lease,
+  grant: HeldGrant,
   indexes: Uint32Array,
   settled: number,
   range: SettleRange,
@@ -69,8 +75,8 @@ function settleMixed(
       kinds.push(kind)
       continue
     }
-    if (!table.isHeldUnder(index, lease.number)) {
-      if (table.lease(index) !== lease.number) isFenced = true
+    if (!table.isHeldUnder(index, grant.number)) {
+      if (table.grantNumber(index) !== grant.number) isFenced = true
       continue
     }
     if (kind === 'retry' && table.addError(index) >= spec.attempts && spec.attempts > 0) kind = 'failed'
@@ -86,13 +92,13 @@ function settleMixed(
       delayed += 1
     } else {
       table.makeReady(index)
-      group.pushReturned(index)
+      group.requeue(index)
       ready += 1
     }
   }
   const accepted = finals.length + ready + delayed
   if (accepted === 0) return isFenced ? 'fenced' : 'dup'
-  letGo(state, lease, accepted)
+  endHolding(state, grant, accepted)
   endFlight(group, accepted)
   if (group.isRoot && finals.length === 0) {
     run.driver = undefined
@@ -112,11 +118,11 @@ function settleMixed(
 }
 
 /** The group was closed while they were held, or before they were reported again. */
-function afterClose(group: Group, lease: Lease, indexes: Uint32Array): SettleAnswer {
+function afterClose(group: Group, grant: HeldGrant, indexes: Uint32Array): SettleAnswer {
   let isFenced = false
   for (const index of indexes) {
-    if (group.table.isHeldUnder(index, lease.number)) return 'withdrawn'
-    if (group.table.lease(index) !== lease.number) isFenced = true
+    if (group.table.isHeldUnder(index, grant.number)) return 'withdrawn'
+    if (group.table.grantNumber(index) !== grant.number) isFenced = true
   }
   return isFenced ? 'fenced' : 'dup'
 }

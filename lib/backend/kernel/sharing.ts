@@ -43,7 +43,7 @@ function* idleFor(state: KernelState, asking: Session, group: Group): Iterable<{
     if (wait !== undefined) yield { held: session.branches, free: wait.free }
   }
   for (const session of state.coming) {
-    const wait = session.wokenAt + state.options.shareMs >= state.now ? could(session) : undefined
+    const wait = session.notifiedAt + state.options.shareMs >= state.now ? could(session) : undefined
     if (wait !== undefined) yield { held: session.branches, free: wait.free }
   }
 }

@@ -5,7 +5,7 @@
 import type { Notice, RunChange, Token } from '../backend.js'
 import { DeadLetters } from './dead-letters.js'
 import { type Due, DueQueue } from './due-queue.js'
-import type { AffinityHold, Group, Lease } from './group.js'
+import type { AffinityHold, Group, HeldGrant } from './group.js'
 import { Queue } from './ready-queue.js'
 import type { Run, RunDue } from './runs.js'
 import type { Session } from './sessions.js'
@@ -25,7 +25,7 @@ export interface KernelOptions {
   readonly maxRetainedBytes?: number
   /** How long only the preferred worker may take a group with an affinity. */
   readonly affinityMs?: number
-  /** How long after its timeout a start is taken back; the worker itself is faster. */
+  /** How long after its timeout a start is reclaimed; the worker itself is faster. */
   readonly deadlineGraceMs?: number
   /** How long sessions that were woken are waited for with their share. */
   readonly shareMs?: number
@@ -75,14 +75,14 @@ export class KernelState {
   readonly waiting = new Set<Session>()
   /** Sessions that were woken and have not asked since. */
   readonly coming = new Set<Session>()
-  /** Sessions that are gone and whose branches are not all taken back yet. */
+  /** Sessions that are gone and whose branches are not all reclaimed yet. */
   readonly lost = new Set<Session>()
   readonly graphs = new Map<string, StoredGraph>()
   /** How many runs that are kept have this graph. */
   readonly graphRuns = new Map<string, number>()
   readonly deadLetters = new DeadLetters()
 
-  readonly deadlines = new DueQueue<Lease>()
+  readonly deadlines = new DueQueue<HeldGrant>()
   readonly affinityHolds = new DueQueue<AffinityHold>()
   readonly runTimeouts = new DueQueue<RunDue>()
   /** Of a run that has ended: first its payloads, then its record. */

@@ -1,20 +1,20 @@
 /** A holder's step: save, open or fill a group, retire, end the run. Everything is checked before anything is written. */
 import { GraflowError } from '../../errors.js'
 import type { GroupSpec, StepAnswer, StepRequest } from '../backend.js'
-import { byteLength, EMPTY_PACKED, itemCount, slice, type Packed } from '../../values/packed-items.js'
+import { byteLength, EMPTY_PACKED, itemCount, slice, type PackedItems } from '../../values/packed-items.js'
 import { checkStep } from '../request-checks.js'
 import { GRAPH_RETENTION_MS } from '../kept.js'
 import { type AffinityHold, Group } from './group.js'
 import type { Run } from './runs.js'
 import type { KernelState } from './state.js'
-import { addChild, arrive, endRun, heldGroup, letGo, retire, save, single } from './transitions.js'
+import { addChild, arrive, endRun, heldGroup, endHolding, retire, save, single } from './transitions.js'
 import { addReady, endFlight } from './waking.js'
 
 /** What is to be done about the group of a step. */
 interface GroupPlan {
   readonly existing: Group | undefined
   /** Inputs that are not stored yet. */
-  readonly inputs: Packed
+  readonly inputs: PackedItems
 }
 
 /**
@@ -115,8 +115,8 @@ function openGroup(state: KernelState, spec: GroupSpec, run: Run, parent: Group,
 
 /** The holder of the root branch ends the run: its own arrival at the root's barrier. */
 function endBy(state: KernelState, root: Group, token: string, end: NonNullable<StepRequest['end']>): void {
-  const lease = root.leaseByToken(token)
-  if (lease !== undefined) letGo(state, lease, 1)
+  const grant = root.grantByToken(token)
+  if (grant !== undefined) endHolding(state, grant, 1)
   endFlight(root, 1)
   if (end.state === 'cancelled') {
     endRun(state, root.run, 'cancelled', end.value, 'the run was cancelled')

@@ -1,5 +1,5 @@
 /**
- * The sweep: promotes what is due, takes back what dead sessions and passed deadlines held, ends runs past their timeout, purges what
+ * The sweep: promotes what is due, reclaims what dead sessions and passed deadlines held, ends runs past their timeout, purges what
  * is past retention, and wakes whoever waits beside work. It reads the state as it is at that moment, so that a branch that was
  * settled a moment before is left alone. Any number of processes may call it.
  */
@@ -8,8 +8,8 @@ import { EMPTY_BYTES } from '../../values/packed-items.js'
 import { GRAPH_RETENTION_MS } from '../kept.js'
 import { removeSession, shortestTtlMs, SWEEP_GAP_MS, sweepIntervalMs } from './session.js'
 import type { KernelState } from './state.js'
-import { endRun, promote, purgePayloads, purgeRun, takeBack } from './transitions.js'
-import { ringAll } from './waking.js'
+import { endRun, promote, purgePayloads, purgeRun, reclaim } from './transitions.js'
+import { notifyAll } from './waking.js'
 
 /** Items a sweep handles at most; what is left over makes the next one due at once. */
 const MOST_ITEMS = 256
@@ -25,8 +25,8 @@ export function sweep(state: KernelState, isForced = false): SweepAnswer {
   const isGrace = state.now < state.graceUntil
   const promoted = promoteDue(state, MOST_ITEMS / 2)
   let items = promoted
-  const takenBack = isGrace ? 0 : takeBackDue(state, MOST_ITEMS - items)
-  items += takenBack
+  const reclaimed = isGrace ? 0 : takeBackDue(state, MOST_ITEMS - items)
+  items += reclaimed
   items += endOverdueRuns(state, MOST_ITEMS - items)
   purge(state, MOST_ITEMS - items)
   for (
@@ -36,7 +36,7 @@ export function sweep(state: KernelState, isForced = false): SweepAnswer {
   ) {
     hold.group.affinityHold = undefined
   }
-  ringAll(state)
+  notifyAll(state)
   state.hasBacklog = items >= MOST_ITEMS || promoted >= MOST_ITEMS / 2 || (!isGrace && state.lost.size > 0)
   const interval = sweepIntervalMs(state)
   state.sweepDueAt = interval === undefined ? Number.POSITIVE_INFINITY : state.now + interval
@@ -44,7 +44,7 @@ export function sweep(state: KernelState, isForced = false): SweepAnswer {
   const dueAt = nextDueAt(state)
   return {
     status: 'ok',
-    takenBack,
+    reclaimed: reclaimed,
     promoted,
     nextDueMs: dueAt === undefined ? undefined : Math.max(0, dueAt - state.now),
   }
@@ -101,22 +101,22 @@ function takeBackDue(state: KernelState, most: number): number {
   for (const session of state.sessions.values()) {
     if (session.expiresAt > state.now) continue
     removeSession(state, session)
-    if (session.leases.size > 0) state.lost.add(session)
+    if (session.grants.size > 0) state.lost.add(session)
   }
   let taken = 0
   for (const session of state.lost) {
-    for (const lease of session.leases) {
+    for (const grant of session.grants) {
       if (taken >= most) return taken
-      taken += takeBack(state, lease, 'lost', most - taken)
+      taken += reclaim(state, grant, 'lost', most - taken)
     }
-    if (session.leases.size === 0) state.lost.delete(session)
+    if (session.grants.size === 0) state.lost.delete(session)
   }
   while (taken < most) {
-    const lease = state.deadlines.first()
-    if (lease === undefined || lease.dueAt > state.now) break
-    const late = takeBack(state, lease, 'late', most - taken)
+    const grant = state.deadlines.first()
+    if (grant === undefined || grant.dueAt > state.now) break
+    const late = reclaim(state, grant, 'late', most - taken)
     taken += late
-    if (taken < most) state.deadlines.remove(lease)
+    if (taken < most) state.deadlines.remove(grant)
   }
   return taken
 }

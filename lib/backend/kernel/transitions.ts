@@ -4,9 +4,9 @@
  * first call into this file on nothing is refused.
  */
 import type { EndState, OutcomeChunk, SavedValues } from '../backend.js'
-import { byteLength, EMPTY_BYTES, item, itemCount, pack, type Packed } from '../../values/packed-items.js'
+import { byteLength, EMPTY_BYTES, item, itemCount, pack, type PackedItems } from '../../values/packed-items.js'
 import { Children } from './children.js'
-import type { DelayedBranch, Group, Lease } from './group.js'
+import type { DelayedBranch, Group, HeldGrant } from './group.js'
 import type { Run } from './runs.js'
 import type { KernelState } from './state.js'
 import { addReady, countReady, endFlight, place, reopenLimit } from './waking.js'
@@ -32,20 +32,20 @@ export function promote(state: KernelState, { group, index }: DelayedBranch): vo
   group.delayed -= 1
   group.lane.queue.delayed -= 1
   group.table.makeReady(index)
-  group.pushReturned(index)
+  group.requeue(index)
   addReady(state, group, 1)
 }
 
 // ------------------------------------------------------------------------------------------------------------------------ holding
 
-/** Branches of a lease are no longer held. The table says what they are now. */
-export function letGo(state: KernelState, lease: Lease, count: number): void {
-  lease.held -= count
-  lease.session.branches -= count
-  if (lease.held > 0) return
-  lease.indexes = NO_INDEXES
-  state.deadlines.remove(lease)
-  lease.session.dropLease(lease)
+/** Branches of a grant are no longer held. The table says what they are now. */
+export function endHolding(state: KernelState, grant: HeldGrant, count: number): void {
+  grant.held -= count
+  grant.session.branches -= count
+  if (grant.held > 0) return
+  grant.indexes = NO_INDEXES
+  state.deadlines.remove(grant)
+  grant.session.forgetGrant(grant)
 }
 
 /** The group of a branch that this token holds, while the group is open. */
@@ -55,27 +55,27 @@ export function heldGroup(
 ): Group | undefined {
   const group = state.groups.get(holder.gid)
   if (group === undefined || group.state !== 'open') return undefined
-  const lease = group.leaseByToken(holder.token)
-  return lease !== undefined && group.table.isHeldUnder(holder.index, lease.number) ? group : undefined
+  const grant = group.grantByToken(holder.token)
+  return grant !== undefined && group.table.isHeldUnder(holder.index, grant.number) ? group : undefined
 }
 
 /**
- * Takes back up to `most` branches of a lease: `lost` with its session, `late` past its deadline, or given up by a session that
+ * Reclaims up to `most` branches of a grant: `lost` with its session, `late` past its deadline, or given up by a session that
  * closes. Those that may start again are ready at once; the others have their outcome. Says how many there were.
  */
-export function takeBack(state: KernelState, lease: Lease, cause: 'lost' | 'late' | 'given-up', most: number): number {
-  const { group } = lease
+export function reclaim(state: KernelState, grant: HeldGrant, cause: 'lost' | 'late' | 'closed', most: number): number {
+  const { group } = grant
   const { table, run, spec } = group
   const parks = group.isRoot && run.isStarted
   let taken = 0
   let ready = 0
   const ended: number[] = []
-  for (const index of lease.indexes) {
+  for (const index of grant.indexes) {
     if (taken >= most) break
-    if (!table.isHeldUnder(index, lease.number) || (cause === 'late' && table.hasStepped(index))) continue
+    if (!table.isHeldUnder(index, grant.number) || (cause === 'late' && table.hasStepped(index))) continue
     taken += 1
-    table.forgetLease(index)
-    group.dereference(lease.number)
+    table.forgetGrant(index)
+    group.dereference(grant.number)
     const isSpent =
       cause === 'lost'
         ? table.addLoss(index) > spec.maxLosses && !parks
@@ -85,14 +85,14 @@ export function takeBack(state: KernelState, lease: Lease, cause: 'lost' | 'late
       ended.push(index)
     } else {
       table.makeReady(index)
-      group.pushReturned(index)
+      group.requeue(index)
       ready += 1
     }
   }
   if (taken === 0) return 0
-  letGo(state, lease, taken)
-  if (lease.held === 0 && cause !== 'given-up') {
-    state.effects.notice(lease.session.id, { kind: 'lost', gid: spec.gid, token: lease.token })
+  endHolding(state, grant, taken)
+  if (grant.held === 0 && cause !== 'closed') {
+    state.effects.notice(grant.session.id, { kind: 'lost', gid: spec.gid, token: grant.token })
   }
   endFlight(group, taken)
   if (group.isRoot) {
@@ -118,7 +118,7 @@ export function abandon(state: KernelState, run: Run): void {
 /** Outcomes that no worker reported: their values are empty. */
 function endWithout(state: KernelState, group: Group, indexes: readonly number[], kind: 'dead' | 'failed'): void {
   for (const index of indexes) addDeadLetter(state, group, index, kind, EMPTY_BYTES)
-  const values: Packed = { bytes: EMPTY_BYTES, ends: new Uint32Array(indexes.length) }
+  const values: PackedItems = { bytes: EMPTY_BYTES, ends: new Uint32Array(indexes.length) }
   arrive(state, group, { indexes: Uint32Array.from(indexes), kinds: indexes.map(() => kind), values })
 }
 
@@ -184,7 +184,7 @@ export function close(state: KernelState, group: Group, as: 'released' | 'withdr
   group.closedAt = state.now
   const { queue } = group.lane
   countReady(group.lane, -group.ready)
-  queue.leased -= group.inFlight
+  queue.granted -= group.inFlight
   queue.delayed -= group.delayed
   if (group.delays !== undefined) for (const delayed of group.delays.values()) queue.delays.remove(delayed)
   if (group.affinityHold !== undefined) state.affinityHolds.remove(group.affinityHold)
@@ -195,19 +195,19 @@ export function close(state: KernelState, group: Group, as: 'released' | 'withdr
   group.delays = undefined
   group.affinityHold = undefined
   place(group)
-  const waiter = group.parent?.leaseHolding(group.parentIndex)?.session
-  if (wasHeld) dismissHolders(state, group, reason)
+  const waiter = group.parent?.grantHolding(group.parentIndex)?.session
+  if (wasHeld) notifyHolders(state, group, reason)
   if (group.children !== undefined) for (const child of group.children.all()) close(state, child, 'withdrawn', reason)
   group.parent?.children?.remove(group)
   if (waiter !== undefined) state.effects.notice(waiter.id, { kind: 'released', gid: group.spec.gid })
   if (!group.isRoot) state.effects.activity(group.run.id, 'group', group.spec.gid)
 }
 
-function dismissHolders(state: KernelState, group: Group, reason: string): void {
+function notifyHolders(state: KernelState, group: Group, reason: string): void {
   const sessions = new Set<string>()
-  for (const lease of group.heldLeases()) {
-    sessions.add(lease.session.id)
-    letGo(state, lease, lease.held)
+  for (const grant of group.heldGrants()) {
+    sessions.add(grant.session.id)
+    endHolding(state, grant, grant.held)
   }
   for (const id of sessions) state.effects.notice(id, { kind: 'withdrawn', gid: group.spec.gid, reason })
 }
@@ -302,6 +302,6 @@ function trimRetained(state: KernelState): void {
 }
 
 /** One item, as a list. */
-export function single(bytes: Uint8Array): Packed {
+export function single(bytes: Uint8Array): PackedItems {
   return pack([bytes])
 }

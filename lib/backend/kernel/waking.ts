@@ -7,7 +7,7 @@ import type { Lane } from './ready-queue.js'
 import { isQuick, type Session, type Wait } from './sessions.js'
 import type { KernelState } from './state.js'
 
-const MOST_WOKEN = 16
+const MOST_NOTIFIED = 16
 const WORK = Object.freeze({ kind: 'work' })
 
 /** Puts the group into its lane or out of it: it stands there exactly while something of it can be granted. */
@@ -31,7 +31,7 @@ export function addReady(state: KernelState, group: Group, count: number): void 
   group.ready += count
   countReady(group.lane, count)
   place(group)
-  ring(state, group, count)
+  notifyFor(state, group, count)
 }
 
 /** So many more, or fewer, of the lane's branches are ready. */
@@ -43,32 +43,32 @@ export function countReady(lane: Lane, more: number): void {
 /** Branches stopped being held, whatever they are now. */
 export function endFlight(group: Group, count: number): void {
   group.inFlight -= count
-  group.lane.queue.leased -= count
+  group.lane.queue.granted -= count
 }
 
 /** Room under the group's limit came free. */
 export function reopenLimit(state: KernelState, group: Group): void {
   if (group.spec.limit === 0 || group.isQueued || group.state !== 'open') return
   place(group)
-  ring(state, group, group.ready)
+  notifyFor(state, group, group.ready)
 }
 
 /**
  * Wakes waiting sessions for `count` branches of the group: one for each, so that all can have a share; of more than 16 only as many as have
  * room for them, since who comes wakes the next.
  */
-export function ring(state: KernelState, group: Group, count: number): void {
+export function notifyFor(state: KernelState, group: Group, count: number): void {
   if (!group.isQueued || group.lane.queue.isPaused || state.waiting.size === 0) return
   const { limit } = group.spec
   const wanted = limit === 0 ? count : Math.min(count, limit - group.inFlight)
   let woken = 0
   let free = 0
   for (const session of state.waiting) {
-    if (woken >= wanted || (woken >= MOST_WOKEN && free >= wanted)) return
+    if (woken >= wanted || (woken >= MOST_NOTIFIED && free >= wanted)) return
     if (session.wait === undefined || !mayTake(state, session, session.wait, group)) continue
     free += session.wait.free
     woken += isQuick(session.wait.quick, group.lane) ? session.wait.free : 1
-    wake(state, session)
+    notifyWork(state, session)
   }
 }
 
@@ -76,7 +76,7 @@ export function ring(state: KernelState, group: Group, count: number): void {
  * Wakes one session that waits beside work that nobody who was woken will see. Called when a session has asked and left something:
  * each that comes wakes the next, so that none is woken for what is taken by then. Never the one that asks.
  */
-export function ringOn(state: KernelState, asking?: Session): void {
+export function notifyNext(state: KernelState, asking?: Session): void {
   if (state.waiting.size === 0) return
   for (const queue of state.queues.values()) {
     if (queue.isPaused) continue
@@ -85,17 +85,17 @@ export function ringOn(state: KernelState, asking?: Session): void {
         if (session === asking) continue
         const group = firstIn(state, lane, session)
         if (group === undefined || isSomebodyComingFor(state, group)) continue
-        wake(state, session)
+        notifyWork(state, session)
         return
       }
     }
   }
 }
 
-function wake(state: KernelState, session: Session): void {
+function notifyWork(state: KernelState, session: Session): void {
   state.waiting.delete(session)
   state.coming.add(session)
-  session.wokenAt = state.now
+  session.notifiedAt = state.now
   state.effects.notice(session.id, WORK)
 }
 
@@ -117,13 +117,13 @@ function isSomebodyComingFor(state: KernelState, group: Group): boolean {
 }
 
 /** Offers all that is ready to who waits: after a change that is not about one group. */
-export function ringAll(state: KernelState): void {
+export function notifyAll(state: KernelState): void {
   if (state.waiting.size === 0) return
   for (const queue of state.queues.values()) {
     for (const lane of queue.lanes) {
       for (let i = 0; i < lane.size && state.waiting.size > 0; i++) {
         const group = lane.at(i)
-        if (group !== undefined) ring(state, group, group.ready)
+        if (group !== undefined) notifyFor(state, group, group.ready)
       }
     }
   }

@@ -115,7 +115,7 @@ export class Activities {
       onError: () => undefined, // it connects again by itself
     })
     redis.on('ready', () => void this.#subscribeAll())
-    redis.on('messageBuffer', (channel: Buffer, message: Buffer) => this.#heard(channel.toString(), message))
+    redis.on('messageBuffer', (channel: Buffer, message: Buffer) => this.#received(channel.toString(), message))
     redis.on('close', () => {
       for (const run of this.#runs.values()) run.isKnown = false
     })
@@ -132,7 +132,7 @@ export class Activities {
     if (isFirst || this.#isClosed) return
     for (const channel of channels) {
       const run = this.#runs.get(channel)
-      if (run !== undefined) this.#listeners.tell(run.runId, { kind: 'state', gid: run.runId })
+      if (run !== undefined) this.#listeners.notify(run.runId, { kind: 'state', gid: run.runId })
     }
   }
 
@@ -169,12 +169,12 @@ export class Activities {
     })
   }
 
-  #heard(channel: string, message: Buffer): void {
+  #received(channel: string, message: Buffer): void {
     const run = this.#runs.get(channel)
     if (run === undefined) return
     const { runId } = run
     if (message.subarray(0, EVENTS.length).toString('latin1') === EVENTS) {
-      this.#listeners.tell(runId, {
+      this.#listeners.notify(runId, {
         kind: 'events',
         gid: runId,
         bytes: new Uint8Array(message.subarray(EVENTS.length)),
@@ -184,7 +184,7 @@ export class Activities {
     for (const line of message.toString().split('\n')) {
       const [, kind, gid] = /^(group|settled|state) (.+)$/.exec(line) ?? []
       if (gid === undefined) continue
-      if (kind === 'group' || kind === 'settled' || kind === 'state') this.#listeners.tell(runId, { kind, gid })
+      if (kind === 'group' || kind === 'settled' || kind === 'state') this.#listeners.notify(runId, { kind, gid })
     }
   }
 }

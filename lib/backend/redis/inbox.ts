@@ -178,7 +178,7 @@ export class Inbox {
       if (notice === undefined) continue
       if (notice.kind === 'granted' && !isBefore(this.#toldBefore.get(session) ?? BEGINNING, textOf(id))) continue
       if (chunk !== undefined && notice.kind === 'released') this.#options.onChunk(notice.gid, chunk)
-      this.#listeners.tell(session, notice)
+      this.#listeners.notify(session, notice)
     }
     // Who is so far behind may have missed what the stream had no room for.
     if (entries.length >= COUNT) this.#missed(session)
@@ -187,14 +187,14 @@ export class Inbox {
   /** News of a session may be lost. */
   #missed(session: string): void {
     this.#options.onReconnected()
-    this.#listeners.tell(session, { kind: 'work' })
+    this.#listeners.notify(session, { kind: 'work' })
   }
 
   /** After a reconnect, or when Redis changed its role: a stream may be another one, and news may be lost. */
   async #lookAgain(redis: Redis): Promise<void> {
     await this.#checkPositions(redis)
     this.#options.onReconnected()
-    for (const session of this.#listeners.names) this.#listeners.tell(session, { kind: 'work' })
+    for (const session of this.#listeners.names) this.#listeners.notify(session, { kind: 'work' })
   }
 
   /** A stream that was made anew, by a clock that went back, has numbers below those that were read. */

@@ -112,13 +112,13 @@ export class Renewal {
       env: {},
     })
     thread.unref()
-    thread.on('message', (message: Message) => this.#heard(message))
+    thread.on('message', (message: Message) => this.#received(message))
     thread.on('error', () => this.#threadEnded(thread))
     thread.on('exit', () => this.#threadEnded(thread))
     return thread
   }
 
-  #heard(message: Message): void {
+  #received(message: Message): void {
     const kept = this.#kept.get(message.session)
     if (kept === undefined) return
     if (message.kind === 'dropped') {

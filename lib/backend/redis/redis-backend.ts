@@ -30,9 +30,9 @@ import { step } from './operations/step.js'
 import { sweep } from './operations/sweep.js'
 import { ReleasedChunks } from './released-chunks.js'
 import { Shard, SHARD_DEFAULTS } from './shard.js'
-import { KNOB_DEFAULTS, type Knobs, LIMIT_DEFAULTS, type Store } from './store.js'
+import { TUNING_DEFAULTS, type Tuning, LIMIT_DEFAULTS, type Store } from './store.js'
 
-export interface RedisBackendOptions extends Partial<Knobs>, Partial<BackendLimits> {
+export interface RedisBackendOptions extends Partial<Tuning>, Partial<BackendLimits> {
   /** `redis://`, `rediss://` or `unix://`. */
   readonly address: string
   /** What belongs together on one Redis. */
@@ -94,7 +94,7 @@ class RedisBackend implements Backend {
     this.#shard = shard
     this.#services = services
     const released = new ReleasedChunks()
-    this.#store = Object.freeze({ shard, keys: shard.keys, limits: this.limits, knobs: knobsOf(services), released })
+    this.#store = Object.freeze({ shard, keys: shard.keys, limits: this.limits, tuning: tuningOf(services), released })
     this.inspect = inspectorOf(this.#store)
     const connection = { shard, commandTimeoutMs, connectTimeoutMs, clock, random }
     this.#inbox = new Inbox({
@@ -245,11 +245,11 @@ class RedisBackend implements Backend {
   }
 }
 
-function knobsOf(given: Partial<Knobs>): Knobs {
+function tuningOf(given: Partial<Tuning>): Tuning {
   return Object.freeze({
-    affinityMs: given.affinityMs ?? KNOB_DEFAULTS.affinityMs,
-    deadlineGraceMs: given.deadlineGraceMs ?? KNOB_DEFAULTS.deadlineGraceMs,
-    shareMs: given.shareMs ?? KNOB_DEFAULTS.shareMs,
-    payloadRetentionMs: given.payloadRetentionMs ?? KNOB_DEFAULTS.payloadRetentionMs,
+    affinityMs: given.affinityMs ?? TUNING_DEFAULTS.affinityMs,
+    deadlineGraceMs: given.deadlineGraceMs ?? TUNING_DEFAULTS.deadlineGraceMs,
+    shareMs: given.shareMs ?? TUNING_DEFAULTS.shareMs,
+    payloadRetentionMs: given.payloadRetentionMs ?? TUNING_DEFAULTS.payloadRetentionMs,
   })
 }

@@ -5,10 +5,10 @@ import type { ReleasedChunks } from './released-chunks.js'
 import type { Shard } from './shard.js'
 
 /** Lengths and bounds, as plain numbers for scripts. */
-export interface Knobs {
+export interface Tuning {
   /** How long only the preferred worker may take a group with an affinity. */
   readonly affinityMs: number
-  /** How long after its timeout a start is taken back; the worker itself is faster. */
+  /** How long after its timeout a start is reclaimed; the worker itself is faster. */
   readonly deadlineGraceMs: number
   /** How long sessions that were woken are waited for with their share. */
   readonly shareMs: number
@@ -20,12 +20,12 @@ export interface Store {
   readonly shard: Shard
   readonly keys: Keys
   readonly limits: BackendLimits
-  readonly knobs: Knobs
+  readonly tuning: Tuning
   readonly released: ReleasedChunks
 }
 
 /** The lengths where nobody says otherwise; the kernel has the same. */
-export const KNOB_DEFAULTS: Knobs = Object.freeze({
+export const TUNING_DEFAULTS: Tuning = Object.freeze({
   affinityMs: 2_000,
   deadlineGraceMs: 1_000,
   shareMs: 100,

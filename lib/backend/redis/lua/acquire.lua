@@ -4,7 +4,7 @@
 -- KEYS: T:m
 -- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:r:<run> T:d T:due T:wait T:wb
 -- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, lanes known, queues (,a,b, or *), capabilities (,a,b, or *),
---   how many can be started at once, how long others that were woken are waited for, tasks that are not shared (,a,b,),
+--   how many can be started at once, how long others that were notified are waited for, tasks that are not shared (,a,b,),
 --   whether grants may be sent unasked while it waits (0 or 1), then for each queue: its name, numbers of its lanes with commas between
 -- Answers: OK isMore next-due (then the grants, 12 parts each) | NOSESSION | LANES fields (of T:l, a list)
 local session, nonce, most, bytesLeft, deeper, graceMs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -18,7 +18,7 @@ for i = 14, #ARGV, 2 do
     end
   end
 end
-glance(names)
+readShard(names)
 local me = call('HMGET', T .. ':wi:' .. session, 'base', 'wait', 'nonces')
 if not me[1] then
   return { 'NOSESSION' }
@@ -159,7 +159,7 @@ local function serve(gid, lane)
   if #grants > 0 and not g.isShared then
     -- the first group of a call gets one branch, however large; a further one only what still fits
     local first = g.next
-    if g.back > 0 then
+    if g.requeuedCount > 0 then
       first = tonumber(call('LINDEX', g.b .. ':r', 0)) or first
     end
     local start, last = inputRange(g, min(first, g.size - 1))
@@ -206,7 +206,7 @@ for look = 1, looks do
   if not isFine then
     cleared = cleared + 1
     quarantine(gid, isLast)
-    drop(gid)
+    forget(gid)
     strays[#strays + 1] = { lane, gid }
     owned[session] = owned[session] or {}
     for field in pairs(owned[session]) do
@@ -221,7 +221,7 @@ for look = 1, looks do
     -- what is behind was not looked at, and these are out of the way next time
     isMore = true
     if #grants == 0 then
-      tell(session, 'work')
+      notify(session, 'work')
     end
   end
 end
@@ -229,11 +229,11 @@ end
 if isRepeat then
   local fields = call('HGETALL', T .. ':o:' .. session)
   for i = 1, #fields, 2 do
-    local gid, lease = match(fields[i], '^(.*)#(%d+)$')
-    local g = gid and load(gid, lease)
-    local token = g and recordOf(g, lease)
+    local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
+    local g = gid and load(gid, grantNumber)
+    local token = g and recordOf(g, grantNumber)
     if token and match(token, '^%d+%.(.*)%-%d+$') == nonce then
-      grants[#grants + 1] = heldOf(g, lease)
+      grants[#grants + 1] = heldOf(g, grantNumber)
     end
   end
   table.sort(grants, function(a, b) return tonumber(a.fence) < tonumber(b.fence) end)
@@ -241,20 +241,20 @@ end
 
 local nextDue = nextDelayed and max(0, floor(nextDelayed - now())) or -1
 if isLeftToOthers then
-  -- others were woken for what is left; it is looked after when they should have come
+  -- others were notified for what is left; it is looked after when they should have come
   nextDue = nextDue < 0 and shareMs or min(nextDue, shareMs)
 end
 
 local waits = not isRepeat and not isMore and left > 0
-if not isRepeat and (isMore or isLeftToOthers or not wasWaiting) and shardNumber('ready') - taken > 0 or #rings > 0 then
-  for _, waiter in ipairs(whoWaits()) do
+if not isRepeat and (isMore or isLeftToOthers or not wasWaiting) and shardNumber('ready') - taken > 0 or #notifications > 0 then
+  for _, waiter in ipairs(waitingSessions()) do
     if waiter.session == session then
-      waiter.isWoken = true
+      waiter.isNotified = true
     end
   end
-  ringAll(true)
+  notifyAll(true)
 end
-if taken > 0 or promoted > 0 or #strays > 0 or #brokenOrder > 0 or #groupOrder > 0 or #woken > 0 then
+if taken > 0 or promoted > 0 or #strays > 0 or #brokenOrder > 0 or #groupOrder > 0 or #notified > 0 then
   commit()
   for _, stray in ipairs(strays) do
     call('ZREM', T .. ':q:' .. stray[1], stray[2])

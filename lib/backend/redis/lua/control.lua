@@ -6,7 +6,7 @@
 -- ARGV: kind, then: run, reason, value | holder gid, index, token, run, state, value, reason | run | holder gid, index, token, gid | queue
 -- Answers: OK | DUP | OVER | GONE | FENCED
 local kind = ARGV[1]
-glance({ 'ahead', 'keep', 'ready', 'lanes' })
+readShard({ 'ahead', 'keep', 'ready', 'lanes' })
 
 local function cancelRun(id, reason, value)
   local run = loadRun(id)
@@ -61,7 +61,7 @@ local function pauseRun(id, isPaused)
       if isFine and g and g.state == 'o' then
         touch(g)
         g.isParked = g.isRoot and run.isAbandoned
-        ring(g, readyOf(g))
+        notifyLater(g, readyOf(g))
       end
     end
     if #gids == MOST_GROUPS then
@@ -98,7 +98,7 @@ local function pauseQueue(queue, isPaused)
   end
   setShard(field, isPaused and '1' or '0')
   if not isPaused then
-    ringAll(false)
+    notifyAll(false)
   end
   return 'OK'
 end

@@ -18,7 +18,7 @@ for _, gid in ipairs(ARGV) do
   if isFine and g then
     local succeeded, failed = g.size - g.left - g.failed, g.failed - g.dead
     local ahead = shardNumber('ahead')
-    local ready, delayed, leased, withdrawn = g.left - g.delayed - g.flight, g.delayed, g.flight, 0
+    local ready, delayed, leased, withdrawn = g.left - g.delayed - g.inFlight, g.delayed, g.inFlight, 0
     if g.state ~= 'o' then
       ready, delayed, leased, withdrawn = 0, 0, 0, g.left
     end

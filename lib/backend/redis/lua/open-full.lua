@@ -1,5 +1,5 @@
 -- Flags: allow-oom
--- Uses: base groups barrier waking commit opening sending open
+-- Uses: base groups barrier waking commit opening pushing open
 -- As open, when memory is full: answers for a run that is there, and adds nothing.
 -- KEYS: T:m
 -- Derives: T:r:<run> T:b:<gid> T:b:<gid>:d T:k:<key>

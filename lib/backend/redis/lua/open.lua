@@ -1,5 +1,5 @@
 -- Flags:
--- Uses: base groups barrier waking commit opening sending open
+-- Uses: base groups barrier waking commit opening pushing open
 -- Opens a run: its record, and its root group of one branch, granted to a session (and then maybe a first group below it) or put on the queue `runs`.
 -- KEYS: T:m
 -- Derives: T:r:<run> T:r:<run>:k T:b:<gid> T:b:<gid>:d T:k:<key> T:l T:wi:<session> T:o:<session> T:runs T:due T:g:<sha256> T:wait T:q:<lane>

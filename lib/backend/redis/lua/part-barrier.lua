@@ -1,9 +1,9 @@
 -- How branches move between states and what follows from it, as in the kernel's transitions. All of it changes the picture only; `commit`
 -- writes it. From the first write on nothing is read. This file is long because its moves call each other in a circle: what ends a branch may
 -- release its group, which may end a run, which closes groups and gives branches back.
-local MOST_GROUPS, MOST_WAITING, MOST_TOLD_BYTES = 96, 256, 4096
-local toClose, closeLater, placeLater, rings, due, dueGone, delayedDue, owned, deadLetters, saves = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
-local newLanes, dropped, promotedGone, lanes, leaving, woken, lessened, waiting = {}, {}, {}, {}, {}, {}, {}, nil
+local MOST_GROUPS, MOST_WAITING, MOST_NOTICE_BYTES = 96, 256, 4096
+local toClose, closeLater, placeLater, notifications, due, dueGone, delayedDue, owned, deadLetters, saves = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
+local newLanes, forgotten, promotedGone, lanes, leaving, notified, lessened, waiting = {}, {}, {}, {}, {}, {}, {}, nil
 -- Writes of keys that were not read; and how many closed groups were passed on the way.
 local early, passed = {}, 0
 
@@ -12,7 +12,7 @@ local function begin_barrier()
   if toClose[1] then toClose = {} end
   if closeLater[1] then closeLater = {} end
   if placeLater[1] then placeLater = {} end
-  if rings[1] then rings = {} end
+  if notifications[1] then notifications = {} end
   if due[1] then due = {} end
   if dueGone[1] then dueGone = {} end
   if delayedDue[1] then delayedDue = {} end
@@ -20,26 +20,26 @@ local function begin_barrier()
   if deadLetters[1] then deadLetters = {} end
   if saves[1] then saves = {} end
   if newLanes[1] then newLanes = {} end
-  if dropped[1] then dropped = {} end
+  if forgotten[1] then forgotten = {} end
   if promotedGone[1] then promotedGone = {} end
   if next(lanes) then lanes = {} end
   if next(leaving) then leaving = {} end
-  if woken[1] then woken = {} end
+  if notified[1] then notified = {} end
   if lessened[1] then lessened = {} end
   if early[1] then early = {} end
   waiting, passed = nil, 0
 end
 
 -- Forgets what was to be changed of a group that turned out to be unreadable. Who waits for it is told to look.
-local function drop(gid)
+local function forget(gid)
   local g = groups[gid]
   groups[gid] = false
   if not g then
     return
   end
-  dropped[#dropped + 1] = g
+  forgotten[#forgotten + 1] = g
   if g.inbox ~= '' then
-    tell(g.inbox, 'released', gid)
+    notify(g.inbox, 'released', gid)
   end
   for i = #groupOrder, 1, -1 do
     if groupOrder[i] == g then
@@ -50,13 +50,13 @@ end
 
 -- Whether something of the group can be granted now. What its run forbids (paused, over) acquire finds out.
 local function isGrantable(g)
-  return g.state == 'o' and readyOf(g) > 0 and (g.limit == 0 or g.flight < g.limit) and not g.isParked
+  return g.state == 'o' and readyOf(g) > 0 and (g.limit == 0 or g.inFlight < g.limit) and not g.isParked
 end
 
 -- Offers `count` branches of the group to who waits, once all is known.
-local function ring(g, count)
+local function notifyLater(g, count)
   if count > 0 then
-    rings[#rings + 1] = { g, count }
+    notifications[#notifications + 1] = { g, count }
   end
 end
 
@@ -65,27 +65,27 @@ local function addReady(g, count)
     if g.readyBefore == 0 or readyOf(g) == count then
       g.since = now()
     end
-    ring(g, count)
+    notifyLater(g, count)
   end
 end
 
 local function reopenLimit(g)
   if g.limit > 0 and not g.isQueued and g.state == 'o' then
-    ring(g, readyOf(g))
+    notifyLater(g, readyOf(g))
   end
 end
 
--- A branch has come back: ready, with its counters; 0 as lease when the grant means nothing any more.
-local function comeBack(g, index, cell)
-  local returned = g.returned
-  if not returned then
-    returned = {}
+-- Makes a branch ready again, with its counters; `cell` has 0 as its grant when that means nothing any more.
+local function requeue(g, index, cell)
+  local requeued = g.requeued
+  if not requeued then
+    requeued = {}
     call('LLEN', g.b .. ':r')
-    g.returned = returned
+    g.requeued = requeued
   end
   setCells(g, index, cell)
-  returned[#returned + 1] = index
-  g.back = g.back + 1
+  requeued[#requeued + 1] = index
+  g.requeuedCount = g.requeuedCount + 1
 end
 
 -- How the inputs of a grant lie in it: the ends, with the one before the first where first is above 0, and the bytes; all in `ends`; one shared
@@ -98,26 +98,26 @@ local function watchersOf(run)
   return tonumber(counts[2]) or 0
 end
 
--- Stands at the end of a token's nonce when nobody asked for the grant (part-sending): until it is settled or confirmed it is planned to be
--- taken back.
-local SENT = '!'
+-- Stands at the end of a token's nonce when nobody asked for the grant (part-pushing): until it is settled or confirmed it is planned to be
+-- reclaimed.
+local PUSHED = '!'
 
 -- Grants `count` branches of a group, `branches` as its record has them, to a session; who asks sets their cells. The token, its fence, and the
--- lease as cells have it.
-local function leaseTo(g, session, nonce, branches, count, graceMs)
+-- grant's number as cells have it.
+local function newGrant(g, session, nonce, branches, count, graceMs)
   local fence = nextFence()
-  g.leases = g.leases + 1
-  local lease = g.leases
-  local token = fence .. '.' .. nonce .. '-' .. lease
-  g.flight = g.flight + count
-  setRecord(g, tostring(lease), concat({ token, branches, whole(now()), session }, ' '))
+  g.grantCount = g.grantCount + 1
+  local grantNumber = g.grantCount
+  local token = fence .. '.' .. nonce .. '-' .. grantNumber
+  g.inFlight = g.inFlight + count
+  setRecord(g, tostring(grantNumber), concat({ token, branches, whole(now()), session }, ' '))
   local mine = owned[session] or {}
   owned[session] = mine
-  mine[g.gid .. '#' .. lease] = count
+  mine[g.gid .. '#' .. grantNumber] = count
   if g.timeout > 0 then
-    due[#due + 1] = { now() + g.timeout + graceMs, 'd ' .. g.gid .. '#' .. lease }
+    due[#due + 1] = { now() + g.timeout + graceMs, 'd ' .. g.gid .. '#' .. grantNumber }
   end
-  return token, fence, pack('<I4', lease)
+  return token, fence, pack('<I4', grantNumber)
 end
 
 -- How many branches a grant had, by its record.
@@ -130,8 +130,8 @@ local function sizeOfGrant(branches)
 end
 
 -- `count` branches of a grant, which had `branches`, are no longer held by its session. True when none is.
-local function letGo(g, lease, session, branches, count)
-  local field = g.gid .. '#' .. lease
+local function endHolding(g, grantNumber, session, branches, count)
+  local field = g.gid .. '#' .. grantNumber
   local mine = owned[session] or {}
   owned[session] = mine
   local had = mine[field]
@@ -142,15 +142,15 @@ local function letGo(g, lease, session, branches, count)
       had = tonumber((tryCall('HGET', T .. ':o:' .. session, field)))
     end
     -- where that is lost, the table knows
-    mine[field] = had and max(0, had - count) or #stillHeld(g, branches, lease)
+    mine[field] = had and max(0, had - count) or #stillHeld(g, branches, grantNumber)
     if mine[field] > 0 then
       return false
     end
   end
-  if find(g.records[lease], SENT .. '-', 1, true) then
+  if find(g.records[grantNumber], PUSHED .. '-', 1, true) then
     dueGone[#dueGone + 1] = 's ' .. field
   end
-  setRecord(g, lease, false)
+  setRecord(g, grantNumber, false)
   if g.timeout > 0 then
     dueGone[#dueGone + 1] = 'd ' .. field
   end
@@ -176,33 +176,33 @@ local function close(g, as, reason)
   end
   touch(g)
   g.state, g.closed = as, now()
-  if g.flight > 0 then
+  if g.inFlight > 0 then
     local told = {}
     local fields = call('HGETALL', g.b)
     for i = 1, #fields, 2 do
-      local lease = match(fields[i], '^t(%d+)$')
-      if lease and g.records[lease] ~= false then
-        g.records[lease] = fields[i + 1]
+      local grantNumber = match(fields[i], '^t(%d+)$')
+      if grantNumber and g.records[grantNumber] ~= false then
+        g.records[grantNumber] = fields[i + 1]
         -- one that cannot be read keeps nothing open: its holder finds out when it settles
-        local isFine, token, branches, session = pcall(recordOf, g, lease)
+        local isFine, token, branches, session = pcall(recordOf, g, grantNumber)
         if isFine then
-          letGo(g, lease, session, branches, ANYWHERE)
+          endHolding(g, grantNumber, session, branches, ANYWHERE)
           if not told[session] then
             told[session] = true
-            tell(session, 'withdrawn', g.gid, reason)
+            notify(session, 'withdrawn', g.gid, reason)
           end
         end
       end
     end
   end
-  g.flight, g.delayed = 0, 0
+  g.inFlight, g.delayed = 0, 0
   if g.inbox ~= '' then
-    tell(g.inbox, 'released', g.gid, g.onlyChunk)
+    notify(g.inbox, 'released', g.gid, g.onlyChunk)
   end
   if not g.isRoot then
     activity(g.run, 'group', g.gid)
   end
-  if g.hasKids then
+  if g.hasChildren then
     toClose[#toClose + 1] = { g, reason }
   end
 end
@@ -225,24 +225,24 @@ local function loadBelow(gid)
     return child
   end
   quarantine(gid, child)
-  drop(gid)
+  forget(gid)
   return nil
 end
 
 -- Withdraws the open groups that this branch opened.
-local function closeKids(g, index, reason)
-  g.kids = g.kids or {}
-  local kids = g.kids[index]
-  if kids == nil then
-    kids = call('HGET', g.b .. ':k', index) or ''
+local function closeChildren(g, index, reason)
+  g.children = g.children or {}
+  local children = g.children[index]
+  if children == nil then
+    children = call('HGET', g.b .. ':k', index) or ''
   end
-  for gid in gmatch(kids, '[^\n]+') do
+  for gid in gmatch(children, '[^\n]+') do
     local child = loadBelow(gid)
     if child then
       close(child, 'w', reason)
     end
   end
-  g.kids[index] = ''
+  g.children[index] = ''
 end
 
 -- Whether a group, if it is not loaded, says of itself that it is closed: nearly all below one that closes are.
@@ -281,7 +281,7 @@ local function settleClosing()
       closeLater[#closeLater + 1] = g.gid .. '\t' .. reason
     else
       touch(g)
-      g.kids = g.kids or {}
+      g.children = g.children or {}
       local page = tryCall('HSCAN', g.b .. ':k', 0, 'COUNT', MOST_GROUPS)
       if page.err then
         -- nobody knows what is below, and that must not keep the group itself open
@@ -291,14 +291,14 @@ local function settleClosing()
       local isAll, fields = page[1] == '0', page[2]
       for i = 1, #fields, 2 do
         local index = tonumber(fields[i])
-        g.kids[index] = closeLines(g.kids[index] or fields[i + 1], reason)
-        if g.kids[index] ~= '' then
+        g.children[index] = closeLines(g.children[index] or fields[i + 1], reason)
+        if g.children[index] ~= '' then
           isAll = false
           break
         end
       end
       if isAll then
-        g.hasKids, g.areKidsGone = false, true
+        g.hasChildren, g.areChildrenGone = false, true
       else
         closeLater[#closeLater + 1] = g.gid .. '\t' .. reason
       end
@@ -313,7 +313,7 @@ local function arrive(g, chunk, count, failed, lastValue)
   g.settles = g.settles + 1
   g.left, g.failed = g.left - count, g.failed + failed
   local isMet = g.left == 0 or (g.rule == 'ff' and failed > 0) or (g.rule == 'fs' and failed < count)
-  if isMet and g.settles == 1 and #chunk <= MOST_TOLD_BYTES then
+  if isMet and g.settles == 1 and #chunk <= MOST_NOTICE_BYTES then
     -- nothing follows: it stands with the group
     g.outcome = chunk
   else
@@ -330,7 +330,7 @@ local function arrive(g, chunk, count, failed, lastValue)
     return
   end
   if g.outcome and g.left == 0 then
-    -- the news brings it all: its holder need not ask
+    -- the notice brings it all: its holder need not ask
     g.onlyChunk = chunk
   end
   close(g, 'r', g.rule == 'ff' and 'another branch of the group failed' or 'another branch of the group succeeded')
@@ -341,8 +341,8 @@ end
 
 -- A branch is over: the groups below it go.
 local function forgetWork(g, index, cell)
-  if g.hasKids and byte(cell, 4) >= HAS_KIDS then
-    closeKids(g, index, 'the branch that opened it is over')
+  if g.hasChildren and byte(cell, 4) >= HAS_CHILDREN then
+    closeChildren(g, index, 'the branch that opened it is over')
   end
 end
 
@@ -388,9 +388,9 @@ endRun = function(run, as, value, reason)
   activity(run.id, 'state', run.id)
 end
 
--- Takes back up to `most` branches of a grant: `lost` with its session, `late` past its deadline, or `given-up`. Says how many.
-local function takeBack(g, lease, cause, most)
-  local token, branches, session = recordOf(g, lease)
+-- Reclaims up to `most` branches of a grant: `lost` with its session, `late` past its deadline, or `closed`. Says how many.
+local function reclaim(g, grantNumber, cause, most)
+  local token, branches, session = recordOf(g, grantNumber)
   if not token or g.state ~= 'o' then
     return 0, true
   end
@@ -399,7 +399,7 @@ local function takeBack(g, lease, cause, most)
   local parks = run and run.isStarted
   local taken, ready, isAll = 0, 0, true
   local ended, kinds, values = {}, {}, {}
-  local indexes, cells = stillHeld(g, branches, lease)
+  local indexes, cells = stillHeld(g, branches, grantNumber)
   for k, index in ipairs(indexes) do
     local _, errors, losses, flag = byte(cells[k], 1, 4)
     if not (cause == 'late' and flag % 2 == HAS_STEPPED) then
@@ -418,7 +418,7 @@ local function takeBack(g, lease, cause, most)
       end
       if isSpent then
         local kind = cause == 'lost' and DEAD or FAILED
-        setCells(g, index, char(kind, errors, losses, 0) .. NO_LEASE)
+        setCells(g, index, char(kind, errors, losses, 0) .. NO_GRANT)
         ended[#ended + 1], kinds[#kinds + 1], values[#values + 1] = index, char(kind), ''
         if kind == DEAD then
           g.dead = g.dead + 1
@@ -428,7 +428,7 @@ local function takeBack(g, lease, cause, most)
         end
         forgetWork(g, index, cells[k])
       else
-        comeBack(g, index, char(READY, errors, losses, kidsFlag(flag)) .. NO_LEASE)
+        requeue(g, index, char(READY, errors, losses, childrenFlag(flag)) .. NO_GRANT)
         ready = ready + 1
       end
     end
@@ -436,11 +436,11 @@ local function takeBack(g, lease, cause, most)
   if taken == 0 then
     return 0, true
   end
-  local isGone = letGo(g, lease, session, branches, taken)
-  if isGone and cause ~= 'given-up' then
-    tell(session, 'lost', g.gid, token)
+  local isGone = endHolding(g, grantNumber, session, branches, taken)
+  if isGone and cause ~= 'closed' then
+    notify(session, 'lost', g.gid, token)
   end
-  g.flight = g.flight - taken
+  g.inFlight = g.inFlight - taken
   if run then
     setRun(run, 'driver', '')
     if parks then
@@ -465,14 +465,14 @@ local function promoteOne(gid, index)
     return false
   end
   touch(g)
-  comeBack(g, index, char(READY) .. sub(cell, 2))
+  requeue(g, index, char(READY) .. sub(cell, 2))
   g.delayed = g.delayed - 1
   addReady(g, 1)
   return true
 end
 
 -- Makes up to `most` delayed branches ready whose time has come: how many, and when the next is due. An entry that the table does not know as
--- delayed, or whose group cannot be read, is dropped.
+-- delayed, or whose group cannot be read, is forgotten.
 local function promote(most)
   local first = call('ZRANGE', T .. ':d', 0, 0, 'WITHSCORES')
   if not first[1] or tonumber(first[2]) > now() then
@@ -487,7 +487,7 @@ local function promote(most)
       local isFine, isReady = pcall(promoteOne, gid, tonumber(index))
       if not isFine then
         quarantine(gid, isReady)
-        drop(gid)
+        forget(gid)
       elseif isReady then
         promoted = promoted + 1
       end

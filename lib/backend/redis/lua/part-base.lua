@@ -1,4 +1,4 @@
--- What every script has: names, the clock, the shard's own hash, news for others. Nothing here writes before `commit` says so.
+-- What every script has: names, the clock, the shard's own hash, notices for others. Nothing here writes before `commit` says so.
 -- A script is a function that Redis keeps, so these lines run once; what belongs to one call is made anew by `begin_…`, with which every
 -- call begins.
 local byte, char, sub, rep, find, match, gmatch, format, floor, min, max, concat, pack, unpackBytes, call, M, T
@@ -13,10 +13,10 @@ end
 -- Fields of T:m as they were read, or as they will be written.
 local shard, shardChanges, isChanged = {}, {}, {}
 -- What is read with the first look at T:m; scripts and `load` add to it what they will need, so that there is one look.
-local firstLook
+local firstRead
 
 -- Reads fields of T:m in one command. What this call has changed stays.
-local function glance(names)
+local function readShard(names)
   local values = call('HMGET', M, unpack(names))
   for i = 1, #names do
     local name = names[i]
@@ -53,7 +53,7 @@ local wallMicros, clock
 local function now()
   if not clock then
     if shard.ahead == nil then
-      glance(firstLook)
+      readShard(firstRead)
     end
     local time = call('TIME')
     wallMicros = time[1] * 1000000 + time[2]
@@ -77,11 +77,11 @@ local function nextFence()
   return text
 end
 
--- News for sessions: a failure to give them stops nothing. `value` is one text, or names and values.
-local news, activities = {}, {}
+-- Notices for sessions: a failure to give them stops nothing. `value` is one text, or names and values.
+local notices, activities = {}, {}
 
-local function tell(session, kind, gid, value)
-  news[#news + 1] = { session, kind, gid, value }
+local function notify(session, kind, gid, value)
+  notices[#notices + 1] = { session, kind, gid, value }
 end
 
 -- What happened in a run, by run, a line each: whoever watches it hears of all that a call does at once.
@@ -122,10 +122,10 @@ local function begin_base(keys)
     M = keys[1]
     T = sub(M, 1, -3)
   end
-  shard, firstLook, wallMicros, clock = {}, { 'ahead' }, nil, nil
+  shard, firstRead, wallMicros, clock = {}, { 'ahead' }, nil, nil
   -- most calls fill few of these: making all of them anew would cost more than what fills them
   if shardChanges[1] then shardChanges, isChanged = {}, {} end
-  if news[1] then news = {} end
+  if notices[1] then notices = {} end
   if next(activities) then activities = {} end
   if brokenOrder[1] then broken, brokenOrder = {}, {} end
 end
@@ -143,14 +143,14 @@ local function commitShard()
   call('HSET', M, unpack(fields))
 end
 
-local function commitNews()
+local function commitNotices()
   for i = 1, #brokenOrder do
     local what = brokenOrder[i]
     tryCall('HSET', T .. ':bad', what, broken[what])
     tryCall('XADD', T .. ':quar', 'MAXLEN', '~', 1000, '*', 'what', what, 'why', broken[what])
   end
-  for i = 1, #news do
-    local note = news[i]
+  for i = 1, #notices do
+    local note = notices[i]
     local inbox = T .. ':in:' .. note[1]
     if type(note[4]) == 'table' then
       tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2], 'g', note[3], unpack(note[4]))

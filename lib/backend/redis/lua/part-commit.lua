@@ -1,4 +1,4 @@
--- Writing: works out what follows from the changed picture (places in lanes, counters, who is woken), then writes all of it. Hides which keys
+-- Writing: works out what follows from the changed picture (places in lanes, counters, who is notified), then writes all of it. Hides which keys
 -- hold what. From the first write on nothing is read.
 -- Lua has room for 200 names, so those of this part are its own but one.
 local commit
@@ -57,14 +57,14 @@ local function commitFields(g)
   end
   local changes = g.recordChanges
   for i = 1, changes and #changes or 0 do
-    local lease = changes[i]
-    local record = g.records[lease]
+    local grantNumber = changes[i]
+    local record = g.records[grantNumber]
     if record then
-      fields[at + 1], fields[at + 2] = 't' .. lease, record
+      fields[at + 1], fields[at + 2] = 't' .. grantNumber, record
       at = at + 2
     elseif g.state == 'o' then
       gone = gone or {}
-      gone[#gone + 1] = 't' .. lease
+      gone[#gone + 1] = 't' .. grantNumber
     end
   end
   many('HSET', b, fields)
@@ -74,16 +74,16 @@ local function commitFields(g)
 end
 
 -- The groups that branches of this one have opened. Before all that says so: an entry that names nothing does no harm.
-local function commitKids(g)
-  if g.areKidsGone then
+local function commitChildren(g)
+  if g.areChildrenGone then
     call('UNLINK', g.b .. ':k')
     return
   end
-  for index, kids in pairs(g.kids) do
-    if kids == '' then
+  for index, children in pairs(g.children) do
+    if children == '' then
       call('HDEL', g.b .. ':k', index)
     else
-      call('HSET', g.b .. ':k', index, kids)
+      call('HSET', g.b .. ':k', index, children)
     end
   end
 end
@@ -97,8 +97,8 @@ local function commitGroup(g)
   end
   commitTable(g)
   commitFields(g)
-  if g.returned and #g.returned > 0 and g.state == 'o' then
-    many('RPUSH', b .. ':r', g.returned)
+  if g.requeued and #g.requeued > 0 and g.state == 'o' then
+    many('RPUSH', b .. ':r', g.requeued)
   end
   if g.outcomes then
     for _, outcome in ipairs(g.outcomes) do
@@ -127,7 +127,7 @@ local function countChanges()
     local g = groupOrder[i]
     if g.isTouched then
       g.isQueued = isGrantable(g)
-      local more, flying, waiting = readyOf(g) - g.readyBefore, g.flight - g.flightBefore, g.delayed - g.delayedBefore
+      local more, flying, waiting = readyOf(g) - g.readyBefore, g.inFlight - g.inFlightBefore, g.delayed - g.delayedBefore
       if more ~= 0 then
         count(changes, names, 'ready', more)
         count(changes, names, 'n:' .. g.lane, more)
@@ -140,8 +140,8 @@ local function countChanges()
       end
     end
   end
-  for i = 1, #dropped do
-    local g = dropped[i]
+  for i = 1, #forgotten do
+    local g = forgotten[i]
     if g.isQueued then
       count(changes, names, 'ready', -g.readyBefore)
       count(changes, names, 'n:' .. g.lane, -g.readyBefore)
@@ -155,7 +155,7 @@ local function countChanges()
     end
   end
   if unknown then
-    glance(unknown)
+    readShard(unknown)
   end
   for i = 1, #names do
     local name = names[i]
@@ -213,9 +213,9 @@ end
 function commit()
   settleClosing()
   countChanges()
-  if #rings > 0 and #whoWaits() > 0 then
-    for i = 1, #rings do
-      ringFor(rings[i][1], rings[i][2])
+  if #notifications > 0 and #waitingSessions() > 0 then
+    for i = 1, #notifications do
+      notifyFor(notifications[i][1], notifications[i][2])
     end
   end
 
@@ -227,8 +227,8 @@ function commit()
   end
   for i = 1, #groupOrder do
     local g = groupOrder[i]
-    if g.isTouched and (g.kids or g.areKidsGone) then
-      commitKids(g)
+    if g.isTouched and (g.children or g.areChildrenGone) then
+      commitChildren(g)
     end
   end
   for i = 1, #groupOrder do
@@ -249,7 +249,7 @@ function commit()
     end
   end
   if gone then
-    -- what stays because its key is of another type is dropped by whoever meets it
+    -- what stays because its key is of another type is forgotten by whoever meets it
     for key, fields in pairs(gone) do
       for i = 1, #fields, 4000 do
         tryCall('HDEL', key, unpack(fields, i, min(i + 3999, #fields)))
@@ -257,8 +257,8 @@ function commit()
     end
   end
   commitPlans()
-  for i = 1, #woken do
-    local waiter = woken[i]
+  for i = 1, #notified do
+    local waiter = notified[i]
     call('ZADD', T .. ':wait', 'XX', -now(), waiter.session)
     call('HSET', T .. ':wi:' .. waiter.session, 'wait', '!' .. waiter.wait)
   end
@@ -269,7 +269,7 @@ function commit()
     commitLetters()
   end
   commitShard()
-  commitNews()
+  commitNotices()
 end
 
 end

@@ -107,13 +107,13 @@ end
 -- Branches that came back, then fresh ones; of the first `mostLost` some may have been lost before. The second answer: nothing, since those
 -- that come next were lost and may not be granted now.
 local function mixedRange(g, most, bytesLeft, mostLost)
-  local indexes, cells, starts, lasts, taken, size, used, at, cameBack = {}, {}, {}, {}, {}, 0, 0, 0, 0
+  local indexes, cells, starts, lasts, taken, size, used, at, requeuedTaken = {}, {}, {}, {}, {}, 0, 0, 0, 0
   local next, isFull, isHeldBack = g.next, false, false
   local limit = filled(g)
   local page = {}
   local position, isEnd = 1, false
   while #indexes < most do
-    local index, cell, fromList, fromReturned
+    local index, cell, fromList, fromRequeued
     while not isEnd do
       if position > #page then
         page = call('LRANGE', g.b .. ':r', at, at + 127)
@@ -133,19 +133,19 @@ local function mixedRange(g, most, bytesLeft, mostLost)
     end
     if not index then
       -- what came back in this very call stands in no list yet
-      while not index and g.returned and #g.returned > 0 do
-        local candidate = g.returned[1]
+      while not index and g.requeued and #g.requeued > 0 do
+        local candidate = g.requeued[1]
         cell = cellOf(g, candidate)
         if not taken[candidate] and byte(cell) == READY then
           index = candidate
         else
-          table.remove(g.returned, 1)
+          table.remove(g.requeued, 1)
         end
       end
-      fromReturned = index ~= nil
+      fromRequeued = index ~= nil
     end
     if not index then
-      g.back = cameBack
+      g.requeuedCount = requeuedTaken
       if next >= limit then
         break
       end
@@ -173,10 +173,10 @@ local function mixedRange(g, most, bytesLeft, mostLost)
     indexes[place], cells[place], starts[place], lasts[place] = index, cell, start, last
     taken[index] = true
     if fromList then
-      position, used, cameBack = position + 1, used + 1, cameBack + 1
-    elseif fromReturned then
-      table.remove(g.returned, 1)
-      cameBack = cameBack + 1
+      position, used, requeuedTaken = position + 1, used + 1, requeuedTaken + 1
+    elseif fromRequeued then
+      table.remove(g.requeued, 1)
+      requeuedTaken = requeuedTaken + 1
     else
       next = next + 1
     end
@@ -191,18 +191,18 @@ local function mixedRange(g, most, bytesLeft, mostLost)
   if #indexes == 0 then
     -- the list was all stale
     touch(g)
-    g.back = 0
+    g.requeuedCount = 0
     return nil
   end
   local grant = gathered(g, indexes, cells, starts, lasts)
-  grant.next, grant.fromList = next, cameBack
+  grant.next, grant.fromList = next, requeuedTaken
   return grant
 end
 
--- The groups that this branch opened before tell its new holder.
-local function passKidsOn(g, index, session)
-  local kids = call('HGET', g.b .. ':k', index) or ''
-  for gid in gmatch(kids, '[^\n]+') do
+-- The groups that this branch has opened notify its new holder from now on.
+local function passChildrenOn(g, index, session)
+  local children = call('HGET', g.b .. ':k', index) or ''
+  for gid in gmatch(children, '[^\n]+') do
     local child = load(gid)
     if child and child.state == 'o' then
       touch(child)
@@ -235,10 +235,10 @@ end
 local function grantTo(g, session, nonce, most, bytesLeft, graceMs, mostLost)
   touch(g)
   if g.limit > 0 then
-    most = min(most, g.limit - g.flight)
+    most = min(most, g.limit - g.inFlight)
   end
   local grant
-  if g.back > 0 then
+  if g.requeuedCount > 0 then
     local isHeldBack
     grant, isHeldBack = mixedRange(g, most, bytesLeft, mostLost)
     if isHeldBack then
@@ -249,19 +249,19 @@ local function grantTo(g, session, nonce, most, bytesLeft, graceMs, mostLost)
     end
   end
   grant = grant or freshRange(g, most, bytesLeft)
-  local token, fence, leaseBytes = leaseTo(g, session, nonce, branchesOf(grant), grant.count, graceMs)
+  local token, fence, numberBytes = newGrant(g, session, nonce, branchesOf(grant), grant.count, graceMs)
   if grant.list then
     for i, index in ipairs(grant.list) do
       local _, errors, losses, flags = byte(grant.cells, i * 8 - 7, i * 8 - 4)
-      setCells(g, index, char(LEASED, errors, losses, kidsFlag(flags)) .. leaseBytes)
-      if flags >= HAS_KIDS then
-        passKidsOn(g, index, session)
+      setCells(g, index, char(GRANTED, errors, losses, childrenFlag(flags)) .. numberBytes)
+      if flags >= HAS_CHILDREN then
+        passChildrenOn(g, index, session)
       end
     end
     g.next = grant.next
-    g.back = max(0, g.back - grant.fromList)
+    g.requeuedCount = max(0, g.requeuedCount - grant.fromList)
   else
-    setCells(g, grant.first, rep(char(LEASED, 0, 0, 0) .. leaseBytes, grant.count))
+    setCells(g, grant.first, rep(char(GRANTED, 0, 0, 0) .. numberBytes, grant.count))
     g.next = grant.first + grant.count
   end
   if g.isRoot then
@@ -278,12 +278,12 @@ local function grantTo(g, session, nonce, most, bytesLeft, graceMs, mostLost)
 end
 
 -- What is still held of a grant, as it was given; nil when nothing is.
-local function heldOf(g, lease)
-  local token, branches = recordOf(g, lease)
+local function heldOf(g, grantNumber)
+  local token, branches = recordOf(g, grantNumber)
   if not token or g.state ~= 'o' then
     return nil
   end
-  local indexes, kept = stillHeld(g, branches, lease)
+  local indexes, kept = stillHeld(g, branches, grantNumber)
   if #indexes == 0 then
     return nil
   end

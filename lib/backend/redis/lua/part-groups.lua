@@ -1,15 +1,15 @@
 -- Groups and runs as a picture in memory: read once, changed there, written at the end by `commit` (part-commit).
-local READY, LEASED, DELAYED, SUCCEEDED, FAILED, DEAD = 0, 1, 2, 3, 4, 5
+local READY, GRANTED, DELAYED, SUCCEEDED, FAILED, DEAD = 0, 1, 2, 3, 4, 5
 local ANYWHERE = 4294967295
 -- Flags of a cell: its holder has taken a step under this grant; it has opened a group under this grant or one before.
-local HAS_STEPPED, HAS_KIDS = 1, 2
+local HAS_STEPPED, HAS_CHILDREN = 1, 2
 
 -- What stays of the flags when a branch is granted again.
-local function kidsFlag(flags)
-  return flags >= HAS_KIDS and HAS_KIDS or 0
+local function childrenFlag(flags)
+  return flags >= HAS_CHILDREN and HAS_CHILDREN or 0
 end
 
-local NO_LEASE = '\0\0\0\0'
+local NO_GRANT = '\0\0\0\0'
 local NO_CELL = '\0\0\0\0\0\0\0\0'
 local SEGMENT_BYTES = 1048576
 
@@ -26,7 +26,7 @@ do
 -- What never changes of a group: size, shared, rule, depth, limit, attempts, losses, timeout, as the client packs them; then index of the branch
 -- that opened it, opened, score; lane, digest, affinity, gid of the group that this branch is of.
 local HEAD, FACT_BYTES = '<I4BBI4dI4I4dI4ddssss', 34
--- What does: since; state, flags, left, fill, bytes, next, flight, settles, leases, back, delayed, failed, dead; closed, end of the affinity.
+-- What does: since; state, flags, left, fill, bytes, next, inFlight, settles, grantCount, requeuedCount, delayed, failed, dead; closed, end of the affinity.
 -- Behind it: the session that is told of the release.
 local STATE, STATE_BYTES = '<dBBI4I4I4I4I4I4I4I4I4I4I4dd', 70
 local STATES = { [111] = 'o', [114] = 'r', [119] = 'w' }
@@ -38,25 +38,25 @@ function headOf(g)
 end
 
 function stateOf(g)
-  local flags = (g.isQueued and IS_QUEUED or 0) + (g.isRetired and IS_RETIRED or 0) + (g.hasKids and HAS_GROUPS or 0)
-  return pack(STATE, g.since, STATE_BYTE[g.state], flags, g.left, g.fill, g.bytes, g.next, g.flight, g.settles, g.leases, g.back, g.delayed, g.failed,
+  local flags = (g.isQueued and IS_QUEUED or 0) + (g.isRetired and IS_RETIRED or 0) + (g.hasChildren and HAS_GROUPS or 0)
+  return pack(STATE, g.since, STATE_BYTE[g.state], flags, g.left, g.fill, g.bytes, g.next, g.inFlight, g.settles, g.grantCount, g.requeuedCount, g.delayed, g.failed,
     g.dead, g.closed, g.affinityUntil) .. g.inbox
 end
 
--- The group, with the record of grant `lease` where one is named, or ready to be granted (with its spec) where `isToGrant`. False when there is
+-- The group, with the record of grant `grantNumber` where one is named, or ready to be granted (with its spec) where `isToGrant`. False when there is
 -- none. Garbage is an error.
-function load(gid, lease, isToGrant)
+function load(gid, grantNumber, isToGrant)
   local g = groups[gid]
   if g ~= nil then
-    if g and lease and g.records[lease] == nil then
-      g.records[lease] = call('HGET', g.b, 't' .. lease)
+    if g and grantNumber and g.records[grantNumber] == nil then
+      g.records[grantNumber] = call('HGET', g.b, 't' .. grantNumber)
     end
     return g
   end
   local b = T .. ':b:' .. gid
   local fields
-  if lease then
-    fields = call('HMGET', b, 's', 'h', 'd', 'segs', 't' .. lease)
+  if grantNumber then
+    fields = call('HMGET', b, 's', 'h', 'd', 'segs', 't' .. grantNumber)
   elseif isToGrant then
     fields = call('HMGET', b, 's', 'h', 'd', 'segs', 'g')
   else
@@ -73,30 +73,30 @@ function load(gid, lease, isToGrant)
   if #s < STATE_BYTES then
     error('an unreadable state')
   end
-  local since, state, flags, left, fill, bytes, nextIndex, flight, settles, leases, back, delayed, failed, dead, closed, affinityUntil = unpackBytes(STATE, s)
+  local since, state, flags, left, fill, bytes, nextIndex, inFlight, settles, grantCount, requeuedCount, delayed, failed, dead, closed, affinityUntil = unpackBytes(STATE, s)
   local size, shared, rule, depth, limit, attempts, losses, timeout, parentIndex, opened, score, lane, digest, affinity, parent = unpackBytes(HEAD, h)
   if not STATES[state] or not RULES[rule] or score ~= score or not find(lane, '^%d+$') then
     error('an unreadable head or state')
   end
-  if size == 0 or max(left, fill, nextIndex, flight, delayed) > size then
+  if size == 0 or max(left, fill, nextIndex, inFlight, delayed) > size then
     error('a state with more branches than the group has')
   end
   g = { gid = gid, b = b, run = parent == '' and gid or match(gid, '^[^/]*'), size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
     score = score, depth = depth, limit = limit, attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = opened,
     digest = digest, affinity = affinity, parent = parent, isRoot = parent == '', spec = isToGrant and fields[5] or nil, state = STATES[state],
-    left = left, fill = fill, bytes = bytes, next = nextIndex, flight = flight, settles = settles, leases = leases, back = back, delayed = delayed,
+    left = left, fill = fill, bytes = bytes, next = nextIndex, inFlight = inFlight, settles = settles, grantCount = grantCount, requeuedCount = requeuedCount, delayed = delayed,
     failed = failed, dead = dead, since = since, closed = closed, affinityUntil = affinityUntil, isQueued = flags % 2 == 1,
-    isRetired = flags % 4 >= IS_RETIRED, hasKids = flags >= HAS_GROUPS, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
-    inline = fields[3], segments = fields[4] or '', wasQueued = flags % 2 == 1, flightBefore = flight, delayedBefore = delayed, readyBefore = 0, isTouched = false,
-    records = lease and { [lease] = fields[5] } or {} }
+    isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags >= HAS_GROUPS, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
+    inline = fields[3], segments = fields[4] or '', wasQueued = flags % 2 == 1, inFlightBefore = inFlight, delayedBefore = delayed, readyBefore = 0, isTouched = false,
+    records = grantNumber and { [grantNumber] = fields[5] } or {} }
   if g.inline and #g.inline < size * 8 then
     error('a branch table that is cut off')
   end
   if g.state == 'o' then
-    g.readyBefore = (not g.isShared and fill or fill > 0 and size or 0) - nextIndex + back
+    g.readyBefore = (not g.isShared and fill or fill > 0 and size or 0) - nextIndex + requeuedCount
   end
   if shard.ahead == nil then
-    firstLook[#firstLook + 1] = 'f:' .. lane
+    firstRead[#firstRead + 1] = 'f:' .. lane
   end
   groups[gid] = g
   groupOrder[#groupOrder + 1] = g
@@ -128,7 +128,7 @@ local function filled(g)
 end
 
 local function readyOf(g)
-  return g.state == 'o' and filled(g) - g.next + g.back or 0
+  return g.state == 'o' and filled(g) - g.next + g.requeuedCount or 0
 end
 
 -- Something of the group will be changed.
@@ -297,11 +297,11 @@ local function inputOf(g, index)
 end
 
 -- `<token> <first>-<last>,… <granted at> <session>`: token, the branches as runs of neighbours, session, granted at.
-local function recordOf(g, lease)
-  local record = g.records[lease]
+local function recordOf(g, grantNumber)
+  local record = g.records[grantNumber]
   if record == nil then
-    record = call('HGET', g.b, 't' .. lease)
-    g.records[lease] = record
+    record = call('HGET', g.b, 't' .. grantNumber)
+    g.records[grantNumber] = record
   end
   if not record then
     return nil
@@ -314,8 +314,8 @@ local function recordOf(g, lease)
 end
 
 -- What is still held of a grant: indexes and cells. Only the grant's own branches are looked at, however large its group.
-local function stillHeld(g, branches, lease)
-  local indexes, kept, number = {}, {}, tonumber(lease)
+local function stillHeld(g, branches, grantNumber)
+  local indexes, kept, number = {}, {}, tonumber(grantNumber)
   for first, last in gmatch(branches, '(%d+)%-(%d+)') do
     first, last = tonumber(first), tonumber(last)
     if last >= g.size then
@@ -323,7 +323,7 @@ local function stillHeld(g, branches, lease)
     end
     local cells = first < last and cellsOf(g, first, last - first + 1) or cellOf(g, first)
     for k = 0, last - first do
-      if byte(cells, k * 8 + 1) == LEASED and (unpackBytes('<I4', cells, k * 8 + 5)) == number then
+      if byte(cells, k * 8 + 1) == GRANTED and (unpackBytes('<I4', cells, k * 8 + 5)) == number then
         indexes[#indexes + 1], kept[#kept + 1] = first + k, sub(cells, k * 8 + 1, k * 8 + 8)
       end
     end
@@ -331,14 +331,14 @@ local function stillHeld(g, branches, lease)
   return indexes, kept
 end
 
-local function setRecord(g, lease, record)
-  g.records[lease] = record
+local function setRecord(g, grantNumber, record)
+  g.records[grantNumber] = record
   local changes = g.recordChanges or {}
   g.recordChanges = changes
-  changes[#changes + 1] = lease
+  changes[#changes + 1] = grantNumber
 end
 
-local function leaseOf(token)
+local function grantNumberOf(token)
   return match(token, '%-(%d+)$')
 end
 
@@ -349,23 +349,23 @@ end
 
 -- The open group of a branch that this token holds, with the number of the grant, the branch's cell, and whose the grant is; nil when it does not.
 local function held(gid, index, token)
-  local lease = leaseOf(token)
-  if not lease or #lease > 10 then
+  local grantNumber = grantNumberOf(token)
+  if not grantNumber or #grantNumber > 10 then
     return nil
   end
-  local g = load(gid, lease)
+  local g = load(gid, grantNumber)
   if not g or g.state ~= 'o' then
     return nil
   end
-  local known, _, session = recordOf(g, lease)
+  local known, _, session = recordOf(g, grantNumber)
   if not isToken(token, known) then
     return nil
   end
   local cell = cellOf(g, index)
-  if not cell or byte(cell) ~= LEASED or unpackBytes('<I4', cell, 5) ~= tonumber(lease) then
+  if not cell or byte(cell) ~= GRANTED or unpackBytes('<I4', cell, 5) ~= tonumber(grantNumber) then
     return nil
   end
-  return g, lease, cell, session
+  return g, grantNumber, cell, session
 end
 
 -- Runs, by id: the facts, or false when there is none.

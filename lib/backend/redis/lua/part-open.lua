@@ -14,7 +14,7 @@ local function answerForKnown(id, facts, runId, nonce, digest, session)
   end
   local g = load(id)
   local cell = g and g.state == 'o' and cellOf(g, 0)
-  if cell and byte(cell) == LEASED then
+  if cell and byte(cell) == GRANTED then
     local token, _, holder = recordOf(g, tostring((unpackBytes('<I4', cell, 5))))
     if token and holder == session and match(token, '^%d+%.(.*)%-%d+$') == nonce then
       return { 'OK', token }
@@ -40,7 +40,7 @@ local function look(demand, second, isGranted, queue)
       names[#names + 1] = 'f:' .. numbers[2]
     end
   end
-  glance(names)
+  readShard(names)
   return numbers[1], numbers[2]
 end
 
@@ -95,8 +95,8 @@ local function open(isFull, ARGV)
   activity(runId, 'state', runId)
   local token, child = '', nil
   if isGranted then
-    rings = {}
-    g.leases, g.next, g.flight = 1, 1, 1
+    notifications = {}
+    g.grantCount, g.next, g.inFlight = 1, 1, 1
     token = nextFence() .. '.' .. nonce .. '-1'
     setRecord(g, '1', concat({ token, ' 0-0 ', whole(now()), ' ', session }))
     owned[session] = { [runId .. '#1'] = 1 }
@@ -105,7 +105,7 @@ local function open(isFull, ARGV)
     setRun(run, 'driver', session)
     if hasChild then
       child = newChild(ARGV, first, g, 0, session, laneNumber(childDemand, childLane))
-      sendOut(child, ARGV[first + 8], ARGV[first + 9], nonce, graceMs)
+      push(child, ARGV[first + 8], ARGV[first + 9], nonce, graceMs)
     end
     setCells(g, 0, child and DRIVEN_AND_STEPPED or DRIVEN)
   end

@@ -65,9 +65,9 @@ local function newGroup(ARGV, at, run, parent, parentIndex, inbox, lane)
   local g = { gid = gid, b = T .. ':b:' .. gid, run = run, digest = ARGV[at + 1], facts = facts, size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
     score = ((100 - priority) * 64 + max(0, 63 - depth)) * 549755813888 + sequence, depth = depth, limit = limit, attempts = attempts, losses = losses,
     timeout = timeout, parentIndex = parentIndex, opened = now(), affinity = affinity, parent = parent, isRoot = parent == '', spec = ARGV[at + 10],
-    inbox = inbox, state = 'o', left = size, fill = 0, bytes = 0, next = 0, flight = 0, settles = 0, leases = 0, since = 0, back = 0, delayed = 0, failed = 0,
-    dead = 0, closed = 0, affinityUntil = 0, isQueued = false, wasQueued = false, isRetired = false, hasKids = false, isNew = true,
-    isTouched = true, readyBefore = 0, flightBefore = 0, delayedBefore = 0, segments = '', records = {}, inline = false, contents = false,
+    inbox = inbox, state = 'o', left = size, fill = 0, bytes = 0, next = 0, inFlight = 0, settles = 0, grantCount = 0, since = 0, requeuedCount = 0, delayed = 0, failed = 0,
+    dead = 0, closed = 0, affinityUntil = 0, isQueued = false, wasQueued = false, isRetired = false, hasChildren = false, isNew = true,
+    isTouched = true, readyBefore = 0, inFlightBefore = 0, delayedBefore = 0, segments = '', records = {}, inline = false, contents = false,
     all = size <= SMALL and rep(NO_CELL, size) }
   if affinity ~= '' then
     g.affinityUntil = now() + affinityMs
@@ -128,10 +128,10 @@ local function newChild(ARGV, at, holding, index, session, lane)
     addInputs(child, 0, count, ARGV[at + 8], ARGV[at + 9])
   end
   touch(holding)
-  local kids = holding.kids or {}
-  local mine = kids[index] or holding.hasKids and call('HGET', holding.b .. ':k', index) or ''
-  kids[index] = mine == '' and gid or mine .. '\n' .. gid
-  holding.kids, holding.hasKids = kids, true
+  local children = holding.children or {}
+  local mine = children[index] or holding.hasChildren and call('HGET', holding.b .. ':k', index) or ''
+  children[index] = mine == '' and gid or mine .. '\n' .. gid
+  holding.children, holding.hasChildren = children, true
   activity(holding.run, 'group', gid)
   return child
 end

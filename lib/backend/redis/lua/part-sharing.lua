@@ -1,7 +1,7 @@
 -- A fair share: how many branches of a lane one session takes while others wait for such work. Hides who counts and how the shares are found.
 
--- Sessions that were woken a moment ago and have not asked since.
-local function whoComes(shareMs)
+-- Sessions that were notified a moment ago and have not asked since.
+local function comingSessions(shareMs)
   local found = {}
   for _, session in ipairs(call('ZRANGEBYSCORE', T .. ':wait', -now(), -(now() - shareMs), 'LIMIT', 0, MOST_WAITING)) do
     found[#found + 1] = { session = session }
@@ -21,7 +21,7 @@ end
 -- first group of the lane; `taken` were taken in this call before.
 local function shareOf(g, session, most, taken, readyInLane, shareMs)
   local others = {}
-  for _, list in ipairs({ whoWaits(), whoComes(shareMs) }) do
+  for _, list in ipairs({ waitingSessions(), comingSessions(shareMs) }) do
     for _, other in ipairs(list) do
       if other.session ~= session and mayTake(other, g) then
         others[#others + 1] = other

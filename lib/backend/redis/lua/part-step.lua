@@ -19,16 +19,16 @@ local function retire(g)
   if g.segments ~= '' then
     g.segments, g.isSegmentsChanged = '', true
   end
-  if not g.hasKids then
+  if not g.hasChildren then
     gone[#gone + 1] = b .. ':k'
   end -- else sweeps are still closing what is below, and find it there
 end
 
 -- The branch that opened the group has it no longer among those below.
 local function leave(holding, index, g)
-  holding.kids = holding.kids or {}
-  local kids = holding.kids[index] or call('HGET', holding.b .. ':k', index) or ''
-  holding.kids[index] = without(kids, g.gid)
+  holding.children = holding.children or {}
+  local children = holding.children[index] or call('HGET', holding.b .. ':k', index) or ''
+  holding.children[index] = without(children, g.gid)
 end
 
 -- The group that a step speaks of from ARGV[at] on, if it is there: fills it further. Its answer, and whether that is all.
@@ -69,7 +69,7 @@ local function step(isFull, ARGV)
     local isSame = ending ~= '' and run.ended == ending and call('HGET', run.key, 'value') == value
     return { isSame and 'DONE' or 'FENCED' }
   end
-  local holding, lease, cell, session = held(gid, index, token)
+  local holding, grantNumber, cell, session = held(gid, index, token)
   if not holding or holding.run ~= runId then
     return { 'FENCED' }
   end
@@ -118,17 +118,17 @@ local function step(isFull, ARGV)
       if lane then
         names[7], names[8] = 'n:' .. lane, 'f:' .. lane
       end
-      glance(names)
+      readShard(names)
       child = newChild(ARGV, at, holding, index, session, laneNumber(demand, lane))
       if not run.isPaused then
-        sendOut(child, ARGV[at + 8], ARGV[at + 9], nonce, graceMs)
+        push(child, ARGV[at + 8], ARGV[at + 9], nonce, graceMs)
       end
       answer, hasChild = { 'OK', child.fill }, true
     end
   elseif ending ~= '' then
-    firstLook[#firstLook + 1] = 'keep'
+    firstRead[#firstRead + 1] = 'keep'
   end
-  local flags = hasChild and HAS_STEPPED + HAS_KIDS or kidsFlag(byte(cell, 4)) + HAS_STEPPED
+  local flags = hasChild and HAS_STEPPED + HAS_CHILDREN or childrenFlag(byte(cell, 4)) + HAS_STEPPED
   if byte(cell, 4) ~= flags then
     touch(holding)
     cell = sub(cell, 1, 3) .. char(flags) .. sub(cell, 5)
@@ -147,9 +147,9 @@ local function step(isFull, ARGV)
   end
   if ending ~= '' then
     touch(holding)
-    local _, branches = recordOf(holding, lease)
-    letGo(holding, lease, session, branches, 1)
-    holding.flight = holding.flight - 1
+    local _, branches = recordOf(holding, grantNumber)
+    endHolding(holding, grantNumber, session, branches, 1)
+    holding.inFlight = holding.inFlight - 1
     if ending == 'cancelled' then
       endRun(run, 'cancelled', value, 'the run was cancelled')
     else

@@ -1,4 +1,4 @@
--- The sweep: promotes what is due, takes back what dead sessions and passed deadlines held, ends runs past their timeout, purges what is past
+-- The sweep: promotes what is due, reclaims what dead sessions and passed deadlines held, ends runs past their timeout, purges what is past
 -- retention, walks on below what was closed, and wakes whoever waits beside work.
 local MOST_ITEMS, MOST_SESSIONS, SWEEP_GAP_MS, SUSPECT_MS = 256, 1000, 100, 200
 local removals, afterwards, sessionWrites
@@ -20,7 +20,7 @@ local function announceSweep(ttl)
   end
 end
 
--- The session is nobody any more. What it holds stays held until it is taken back.
+-- The session is nobody any more. What it holds stays held until it is reclaimed.
 local function removeSession(session, base)
   removals[#removals + 1] = { session, base }
   if base then
@@ -50,8 +50,8 @@ local function commitRemovals()
   end
 end
 
--- Takes back what lost sessions hold, up to `most` branches. Says how many, and whether something is left.
-local function takeBackLost(sessions, most)
+-- Reclaims what lost sessions hold, up to `most` branches. Says how many, and whether something is left.
+local function reclaimLost(sessions, most)
   local taken, isLeft = 0, false
   for _, session in ipairs(sessions) do
     local key = T .. ':o:' .. session
@@ -65,18 +65,18 @@ local function takeBackLost(sessions, most)
       at = page[1]
       local fields = page[2]
       for i = 1, #fields, 2 do
-        local gid, lease = match(fields[i], '^(.*)#(%d+)$')
+        local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
         if gid and taken < most and #groupOrder < MOST_GROUPS then
           local isFine, count, isDone = pcall(function()
-            local g = load(gid, lease)
+            local g = load(gid, grantNumber)
             if not g then
               return 0, true
             end
-            return takeBack(g, lease, 'lost', most - taken)
+            return reclaim(g, grantNumber, 'lost', most - taken)
           end)
           if not isFine then
             quarantine(gid, count)
-            drop(gid)
+            forget(gid)
             count, isDone = 0, true
           end
           taken = taken + count
@@ -171,25 +171,25 @@ local function purge(id)
   runs[id] = nil
 end
 
--- Takes back, unspent, what was sent to a session that has not said that it has it. It may stand still, so it is sent nothing until it asks.
-local function takeBackSent(gid, lease)
-  local g = gid and load(gid, lease)
-  local session = g and select(3, recordOf(g, lease))
+-- Reclaims, unspent, what was sent to a session that has not said that it has it. It may stand still, so it is sent nothing until it asks.
+local function reclaimPushed(gid, grantNumber)
+  local g = gid and load(gid, grantNumber)
+  local session = g and select(3, recordOf(g, grantNumber))
   if not session or g.state ~= 'o' then
     return 0
   end
-  for _, waiter in ipairs(whoWaits()) do
+  for _, waiter in ipairs(waitingSessions()) do
     if waiter.session == session then
-      waiter.isWoken = true
+      waiter.isNotified = true
     end
   end
   afterwards[#afterwards + 1] = { 'HDEL', T .. ':wi:' .. session, 'wait' }
   afterwards[#afterwards + 1] = { 'ZREM', T .. ':wait', session }
-  tell(session, 'work')
-  return (takeBack(g, lease, 'unconfirmed', ANYWHERE))
+  notify(session, 'work')
+  return (reclaim(g, grantNumber, 'unconfirmed', ANYWHERE))
 end
 
--- What is planned and due, up to `most` entries. Says how many starts were taken back, and how many entries there were.
+-- What is planned and due, up to `most` entries. Says how many starts were reclaimed, and how many entries there were.
 local function doDue(most, isGrace)
   local entries = call('ZRANGEBYSCORE', T .. ':due', '-inf', whole(now()), 'LIMIT', 0, most)
   local taken = 0
@@ -200,11 +200,11 @@ local function doDue(most, isGrace)
         if isGrace or taken >= most then
           return
         end
-        local gid, lease = match(what, '^(.*)#(%d+)$')
-        local g = gid and load(gid, lease)
+        local gid, grantNumber = match(what, '^(.*)#(%d+)$')
+        local g = gid and load(gid, grantNumber)
         local count, isAll = 0, true
         if g then
-          count, isAll = takeBack(g, lease, 'late', most - taken)
+          count, isAll = reclaim(g, grantNumber, 'late', most - taken)
         end
         taken = taken + count
         if isAll then
@@ -215,12 +215,12 @@ local function doDue(most, isGrace)
           return
         end
         dueGone[#dueGone + 1] = entry
-        taken = taken + takeBackSent(match(what, '^(.*)#(%d+)$'))
+        taken = taken + reclaimPushed(match(what, '^(.*)#(%d+)$'))
       elseif kind == 'a' then
         dueGone[#dueGone + 1] = entry
         local g = load(what)
         if g then
-          ring(g, readyOf(g))
+          notifyLater(g, readyOf(g))
         end
       elseif kind == 't' then
         dueGone[#dueGone + 1] = entry
@@ -234,7 +234,7 @@ local function doDue(most, isGrace)
     if not isFine then
       local gid = match(what, '^(.*)#%d+$') or what
       quarantine(gid, why)
-      drop(gid)
+      forget(gid)
       dueGone[#dueGone + 1] = entry
     end
   end
@@ -252,7 +252,7 @@ local function doTodo()
         local isFine, g = pcall(load, gid)
         if isFine and g and g.state == 'o' then
           touch(g)
-          ring(g, readyOf(g))
+          notifyLater(g, readyOf(g))
         end
       end
       if #gids == MOST_GROUPS then
@@ -273,7 +273,7 @@ local function doTodo()
 end
 
 local function sweep()
-  glance({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'ready', 'lanes', 'keep', 'fence' })
+  readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'ready', 'lanes', 'keep', 'fence' })
   local seen = shardNumber('seen')
   if now() < seen then
     setShard('ahead', whole(shardNumber('ahead') + seen - now()))
@@ -350,21 +350,21 @@ local function sweep()
         end
       end
     end
-    taken, isLeft = takeBackLost(lost, MOST_ITEMS - items)
+    taken, isLeft = reclaimLost(lost, MOST_ITEMS - items)
     items = items + taken
   end
   local late, entries = doDue(max(1, MOST_ITEMS - items), isGrace)
   taken, items = taken + late, items + late
   local hasTodo = doTodo()
   for _, removal in ipairs(removals) do
-    for _, waiter in ipairs(whoWaits()) do
+    for _, waiter in ipairs(waitingSessions()) do
       if waiter.session == removal[1] then
-        waiter.isWoken = true
+        waiter.isNotified = true
       end
     end
   end
   settleClosing()
-  ringAll(false)
+  notifyAll(false)
   local hasBacklog = items >= MOST_ITEMS or promoted >= MOST_ITEMS / 2 or isLeft or hasTodo or #closeLater > 0 or #placeLater > 0
   setShard('backlog', hasBacklog and '1' or '0')
   setShard('sweepDue', isFinite and whole(now() + sweepInterval(ttl)) or '')

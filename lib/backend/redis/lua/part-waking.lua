@@ -1,8 +1,8 @@
--- Who waits for work, what each could take, and whom to tell: one for each branch while those are few, and never nobody where somebody waits
+-- Who waits for work, what each could take, and whom to notify: one for each branch while those are few, and never nobody where somebody waits
 -- beside work.
 
--- Of more than these, only as many are woken at once as have room for the branches; who comes wakes the next.
-local MOST_WOKEN = 16
+-- Of more than these, only as many are notified at once as have room for the branches; each that comes notifies the next.
+local MOST_NOTIFIED = 16
 
 local function laneFrom(demand)
   local queue, requires, tasks = match(demand, '^([^|]*)|([^|]*)|(.*)$')
@@ -33,7 +33,7 @@ local function hasAll(have, wanted)
 end
 
 -- Sessions that wait, longest first, with what they would take.
-local function whoWaits()
+local function waitingSessions()
   if waiting then
     return waiting
   end
@@ -53,13 +53,13 @@ local function isHeldForOther(g, base)
 end
 
 local function mayTake(waiter, g)
-  if waiter.isWoken then
+  if waiter.isNotified then
     return false
   end
   if waiter.free == nil then
     local values = tryCall('HMGET', T .. ':wi:' .. waiter.session, 'wait', 'tasks', 'base')
-    local free, deeper, queues, capabilities, quick, takes = match(values[1] or '', '^!?(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t?([^\t]*)\t?([^\t]*)$')
-    waiter.wait, waiter.quick, waiter.takes = values[1], quick or '', takes == '1'
+    local free, deeper, queues, capabilities, quick, acceptsPush = match(values[1] or '', '^!?(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t?([^\t]*)\t?([^\t]*)$')
+    waiter.wait, waiter.quick, waiter.acceptsPush = values[1], quick or '', acceptsPush == '1'
     waiter.free, waiter.deeper, waiter.queues, waiter.capabilities = tonumber(free) or 0, tonumber(deeper) or 0, queues or '', capabilities or ''
     waiter.tasks, waiter.base = values[2] or '', values[3] or ''
   end
@@ -73,26 +73,26 @@ local function isQuick(quick, lane)
   return #quick > 2 and hasAll(quick, laneOf(lane).tasks)
 end
 
-local function wake(waiter)
-  waiter.isWoken = true
-  woken[#woken + 1] = waiter
-  tell(waiter.session, 'work')
+local function notifyWork(waiter)
+  waiter.isNotified = true
+  notified[#notified + 1] = waiter
+  notify(waiter.session, 'work')
 end
 
 -- Wakes some for `count` branches of the group.
-local function ringFor(g, count)
+local function notifyFor(g, count)
   if not isGrantable(g) or shardValue('p:' .. laneOf(g.lane).queue) == '1' then
     return
   end
-  local wanted = g.limit == 0 and min(count, readyOf(g)) or min(count, g.limit - g.flight)
+  local wanted = g.limit == 0 and min(count, readyOf(g)) or min(count, g.limit - g.inFlight)
   local free, number = 0, 0
-  for _, waiter in ipairs(whoWaits()) do
-    if number >= wanted or (number >= MOST_WOKEN and free >= wanted) then
+  for _, waiter in ipairs(waitingSessions()) do
+    if number >= wanted or (number >= MOST_NOTIFIED and free >= wanted) then
       return
     end
     if mayTake(waiter, g) then
       free, number = free + waiter.free, number + (isQuick(waiter.quick, g.lane) and waiter.free or 1)
-      wake(waiter)
+      notifyWork(waiter)
     end
   end
 end
@@ -110,19 +110,19 @@ local function firstOf(lane, count)
 end
 
 -- Offers what is ready to who waits: all of it, or one waiting session (`isOne`) that could take what the others left.
-local function ringAll(isOne)
-  if #whoWaits() == 0 or shardNumber('ready') <= 0 then
+local function notifyAll(isOne)
+  if #waitingSessions() == 0 or shardNumber('ready') <= 0 then
     return
   end
   for lane = 1, shardNumber('lanes') do
     if shardNumber('n:' .. lane) > 0 then
       for _, g in ipairs(firstOf(lane, 16)) do
-        local before = #woken
+        local before = #notified
         local isFine, run = pcall(loadRun, g.run)
         if isFine and run and not run.isPaused and not run.isEnded then
-          ringFor(g, isOne and 1 or readyOf(g))
+          notifyFor(g, isOne and 1 or readyOf(g))
         end
-        if isOne and #woken > before then
+        if isOne and #notified > before then
           return
         end
       end

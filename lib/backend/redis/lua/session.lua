@@ -9,7 +9,7 @@
 -- Answers: OK (renew: then the sweep's answer) | NOSESSION | RECONCILED number-unknown (grants, 12 parts each, then lost tokens)
 local kind, session = ARGV[1], ARGV[2]
 local key, inbox = T .. ':wi:' .. session, T .. ':in:' .. session
-glance({ 'ahead', 'sweepDue', 'fence', 'seq', 'ready', 'lanes', 'keep' })
+readShard({ 'ahead', 'sweepDue', 'fence', 'seq', 'ready', 'lanes', 'keep' })
 local known = call('HMGET', key, 'base', 'wait', 'seq')
 local ttl = kind == 'open' or kind == 'renew'
 ttl = ttl and tonumber(ARGV[3]) or HUGE
@@ -41,7 +41,7 @@ if kind == 'open' then
   end
   now()
   if known[2] then
-    tell(session, 'work')
+    notify(session, 'work')
   end
   for _, change in ipairs(bases) do
     if call('HINCRBY', T .. ':wb', change[1], change[2]) <= 0 then
@@ -63,7 +63,7 @@ if kind == 'open' then
     call('XDEL', inbox, call('XADD', inbox, '*', 'k', 'hello'))
   end
   commitShard()
-  commitNews()
+  commitNotices()
   return { 'OK' }
 end
 
@@ -105,7 +105,7 @@ end
 if kind == 'confirm' then
   local sent = {}
   for i = 3, #ARGV, 2 do
-    sent[#sent + 1] = 's ' .. ARGV[i] .. '#' .. (leaseOf(ARGV[i + 1]) or '')
+    sent[#sent + 1] = 's ' .. ARGV[i] .. '#' .. (grantNumberOf(ARGV[i + 1]) or '')
   end
   many('ZREM', T .. ':due', sent)
   return { 'OK' }
@@ -114,13 +114,13 @@ end
 local fields = call('HGETALL', T .. ':o:' .. session)
 
 -- The token of a grant whose group is open, and the grant itself when its token is not among those `named` and there is room for it.
-local function whatIsHeld(gid, lease, named, bytesLeft)
-  local g = load(gid, lease)
-  local token = g and g.state == 'o' and recordOf(g, lease)
+local function whatIsHeld(gid, grantNumber, named, bytesLeft)
+  local g = load(gid, grantNumber)
+  local token = g and g.state == 'o' and recordOf(g, grantNumber)
   if not token then
     return nil
   end
-  return token, not named[token] and bytesLeft > 0 and heldOf(g, lease) or nil
+  return token, not named[token] and bytesLeft > 0 and heldOf(g, grantNumber) or nil
 end
 
 if kind == 'reconcile' then
@@ -130,9 +130,9 @@ if kind == 'reconcile' then
     named[ARGV[i]] = true
   end
   for i = 1, #fields, 2 do
-    local gid, lease = match(fields[i], '^(.*)#(%d+)$')
+    local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
     -- what cannot be read is not held by anybody
-    local isFine, token, grant = pcall(whatIsHeld, gid or '', lease, named, bytesLeft)
+    local isFine, token, grant = pcall(whatIsHeld, gid or '', grantNumber, named, bytesLeft)
     if isFine and token then
       ownedTokens[token] = true
       grants[#grants + 1] = grant
@@ -154,30 +154,30 @@ end
 -- close
 removeSession(session, known[1])
 for i = 1, #fields, 2 do
-  local gid, lease = match(fields[i], '^(.*)#(%d+)$')
+  local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
   if gid then
     local isFine, why = pcall(function()
-      local g = load(gid, lease)
+      local g = load(gid, grantNumber)
       if g then
-        takeBack(g, lease, 'given-up', ANYWHERE)
+        reclaim(g, grantNumber, 'closed', ANYWHERE)
       end
     end)
     if not isFine then
       quarantine(gid, why)
-      drop(gid)
+      forget(gid)
     end
   end
 end
 owned[session] = nil
 afterwards[#afterwards + 1] = { 'UNLINK', T .. ':o:' .. session }
-for _, waiter in ipairs(whoWaits()) do
+for _, waiter in ipairs(waitingSessions()) do
   if waiter.session == session then
-    waiter.isWoken = true
+    waiter.isNotified = true
   end
 end
 -- who was kept away by a preferred worker may come now
 settleClosing()
-ringAll(false)
+notifyAll(false)
 commit()
 commitRemovals()
 return { 'OK' }

@@ -10,14 +10,14 @@ local RETRY, RELEASED = 6, 7
 local answers = {}
 
 -- Nothing of the range is held under the token: why.
-local function refusal(g, lease, indexes, from, count)
-  local number, isFenced = tonumber(lease), false
+local function refusal(g, grantNumber, indexes, from, count)
+  local number, isFenced = tonumber(grantNumber), false
   for i = 1, count do
     local index = indexes and indexes[i] or from + i - 1
     local cell = cellOf(g, index)
     if not cell or (unpackBytes('<I4', cell, 5)) ~= number then
       isFenced = true
-    elseif byte(cell) == LEASED then
+    elseif byte(cell) == GRANTED then
       return g.state == 'o' and 'FENCED' or 'WITHDRAWN'
     end
   end
@@ -25,15 +25,15 @@ local function refusal(g, lease, indexes, from, count)
 end
 
 local function settleRange(gid, token, mode, outcomes, delays, save)
-  local lease = leaseOf(token)
-  if lease and #lease > 10 then
-    lease = nil
+  local grantNumber = grantNumberOf(token)
+  if grantNumber and #grantNumber > 10 then
+    grantNumber = nil
   end
-  local g = load(gid, lease)
+  local g = load(gid, grantNumber)
   if not g or g.isRetired then
     return 'GONE'
   end
-  if not lease then
+  if not grantNumber then
     return 'FENCED'
   end
   local count, from = unpackBytes('<I4I4', outcomes)
@@ -49,38 +49,38 @@ local function settleRange(gid, token, mode, outcomes, delays, save)
     save[1] = T .. ':r:' .. g.run .. ':v'
     call('HLEN', save[1])
   end
-  local known, branches, session = recordOf(g, lease)
+  local known, branches, session = recordOf(g, grantNumber)
   if g.state ~= 'o' then
     if known and known ~= token then
       return 'FENCED'
     end
-    return refusal(g, lease, indexes, from, count)
+    return refusal(g, grantNumber, indexes, from, count)
   end
   if known ~= token then
     if known then
       return 'FENCED'
     end
-    local answer = refusal(g, lease, indexes, from, count)
+    local answer = refusal(g, grantNumber, indexes, from, count)
     return answer
   end
-  local number = tonumber(lease)
+  local number = tonumber(grantNumber)
   local kinds = sub(outcomes, at, at + count - 1)
-  local leaseBytes = pack('<I4', number)
+  local numberBytes = pack('<I4', number)
   local run = g.isRoot and loadRun(g.run)
   if run and shard.ahead == nil then
-    firstLook[#firstLook + 1] = 'keep'
+    firstRead[#firstRead + 1] = 'keep'
   end
   if mode ~= 'm' and not indexes and not g.isRoot and from + count <= g.size and count > 0
-    and cellsOf(g, from, count) == rep(char(LEASED, 0, 0, 0) .. leaseBytes, count) then
+    and cellsOf(g, from, count) == rep(char(GRANTED, 0, 0, 0) .. numberBytes, count) then
     touch(g)
     local failed = 0
     if mode == 's' then
-      setCells(g, from, rep(char(SUCCEEDED, 0, 0, 0) .. leaseBytes, count))
+      setCells(g, from, rep(char(SUCCEEDED, 0, 0, 0) .. numberBytes, count))
     else
       local cells = {}
       for i = 1, count do
         local kind = byte(kinds, i)
-        cells[i] = char(kind, 0, 0, 0) .. leaseBytes
+        cells[i] = char(kind, 0, 0, 0) .. numberBytes
         if kind == FAILED then
           failed = failed + 1
           local start = i > 1 and (unpackBytes('<I4', outcomes, at + count + i * 4 - 8)) or 0
@@ -90,8 +90,8 @@ local function settleRange(gid, token, mode, outcomes, delays, save)
       end
       setCells(g, from, concat(cells))
     end
-    letGo(g, lease, session, branches, count)
-    g.flight = g.flight - count
+    endHolding(g, grantNumber, session, branches, count)
+    g.inFlight = g.inFlight - count
     if save then
       saves[#saves + 1] = save
     end
@@ -109,7 +109,7 @@ local function settleRange(gid, token, mode, outcomes, delays, save)
       isFenced = true
     elseif byte(cell) > DEAD then
       error('a branch in no state')
-    elseif byte(cell) == LEASED then
+    elseif byte(cell) == GRANTED then
       touch(g)
       local _, errors, losses, flags = byte(cell, 1, 4)
       local kind = byte(kinds, i)
@@ -123,7 +123,7 @@ local function settleRange(gid, token, mode, outcomes, delays, save)
         local start = i > 1 and (unpackBytes('<I4', outcomes, at + count + i * 4 - 8)) or 0
         local last = unpackBytes('<I4', outcomes, at + count + i * 4 - 4)
         local value = sub(outcomes, at + count * 5 + start, at + count * 5 + last - 1)
-        setCells(g, index, char(kind, errors, losses, 0) .. leaseBytes)
+        setCells(g, index, char(kind, errors, losses, 0) .. numberBytes)
         ended[#ended + 1], endedKinds[#endedKinds + 1], values[#values + 1] = index, char(kind), value
         if kind == FAILED then
           failed = failed + 1
@@ -135,12 +135,12 @@ local function settleRange(gid, token, mode, outcomes, delays, save)
       else
         local delay = kind == RETRY and #delays >= i * 4 and (unpackBytes('<I4', delays, i * 4 - 3)) or 0
         if delay > 0 then
-          setCells(g, index, char(DELAYED, errors, losses, kidsFlag(flags)) .. leaseBytes)
+          setCells(g, index, char(DELAYED, errors, losses, childrenFlag(flags)) .. numberBytes)
           delayedDue[#delayedDue + 1] = { now() + delay, gid .. '#' .. whole(index) }
           delayed = delayed + 1
           g.delayed = g.delayed + 1
         else
-          comeBack(g, index, char(READY, errors, losses, kidsFlag(flags)) .. leaseBytes)
+          requeue(g, index, char(READY, errors, losses, childrenFlag(flags)) .. numberBytes)
           ready = ready + 1
         end
       end
@@ -150,8 +150,8 @@ local function settleRange(gid, token, mode, outcomes, delays, save)
   if accepted == 0 then
     return isFenced and 'FENCED' or 'DUP'
   end
-  letGo(g, lease, session, branches, accepted)
-  g.flight = g.flight - accepted
+  endHolding(g, grantNumber, session, branches, accepted)
+  g.inFlight = g.inFlight - accepted
   if run and #ended == 0 then
     setRun(run, 'driver', '')
     if run.isStarted then
@@ -188,7 +188,7 @@ while at <= #ARGV do
   local isFine, answer = pcall(settleRange, gid, token, mode, outcomes, delays, save)
   if not isFine then
     quarantine(gid, answer)
-    drop(gid)
+    forget(gid)
     answer = 'GONE'
     for i, other in ipairs(gids) do
       if other == gid then

@@ -4,7 +4,7 @@ import type { AcquireAnswer, AcquireRequest } from '../../backend.js'
 import { listOf, numberOf } from '../replies.js'
 import type { Store } from '../store.js'
 import { grantsFrom } from './grants.js'
-import { laneBookOf, listed } from './lane-registry.js'
+import { laneRegistryOf, listed } from './lane-registry.js'
 import { unexpectedAnswer, wordOf } from './words.js'
 
 /** Lanes come one by one while flows are new; somebody who makes one with every call would keep others from ever asking. */
@@ -12,9 +12,9 @@ const MOST_TRIES = 20
 
 /** Grants up to `max` branches. Repeated with the same nonce it answers the same grants, as far as they are still held. */
 export async function acquire(store: Store, request: AcquireRequest): Promise<AcquireAnswer> {
-  const { session, nonce, max, queues, capabilities, deeperThan, startable, quick, mayBeSent } = request
-  const { limits, knobs } = store
-  const book = laneBookOf(store)
+  const { session, nonce, max, queues, capabilities, deeperThan, startable, quick, acceptsPush: acceptsPush } = request
+  const { limits, tuning: tuning } = store
+  const registry = laneRegistryOf(store)
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
     const reply = await store.shard.call('acquire', [
       session,
@@ -22,15 +22,15 @@ export async function acquire(store: Store, request: AcquireRequest): Promise<Ac
       Math.min(max, limits.itemsPerCall),
       limits.bytesPerCall,
       deeperThan ?? 0,
-      knobs.deadlineGraceMs,
-      book.count,
+      tuning.deadlineGraceMs,
+      registry.count,
       listed(queues),
       listed(capabilities),
       startable ?? max,
-      knobs.shareMs,
+      tuning.shareMs,
       listed(quick ?? []),
-      mayBeSent === true ? 1 : 0,
-      ...(await book.lanesFor(store, request)),
+      acceptsPush === true ? 1 : 0,
+      ...(await registry.lanesFor(store, request)),
     ])
     const parts = listOf(reply)
     const word = wordOf(reply)
@@ -47,7 +47,7 @@ export async function acquire(store: Store, request: AcquireRequest): Promise<Ac
       case 'NOSESSION':
         return { status: 'nosession' }
       case 'LANES':
-        book.learn(listOf(parts[1]))
+        registry.learn(listOf(parts[1]))
         break
       default:
         throw unexpectedAnswer('acquire', word)

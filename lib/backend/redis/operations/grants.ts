@@ -1,6 +1,6 @@
 /** Grants as scripts answer them: 11 parts each (part-grants.lua). */
 import { GraflowError } from '../../../errors.js'
-import type { Packed } from '../../../values/packed-items.js'
+import type { PackedItems } from '../../../values/packed-items.js'
 import type { Grant } from '../../backend.js'
 import { numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
@@ -85,7 +85,7 @@ function grantAt(reply: readonly Reply[], at: number): Grant {
   }
 }
 
-function inputsOf(layout: number, ends: Buffer, bytes: Buffer, first: number, count: number): Packed {
+function inputsOf(layout: number, ends: Buffer, bytes: Buffer, first: number, count: number): PackedItems {
   if (layout === SHARED) return { bytes: plain(bytes), ends: Uint32Array.of(bytes.length) }
   if (layout === WHOLE) return { bytes: plain(ends.subarray(count * 4)), ends: numbersOf(ends, 0, count * 4) }
   if (layout !== SPLIT || first <= 0) return { bytes: plain(bytes), ends: numbersOf(ends) }

@@ -1,7 +1,7 @@
 /** How a group travels to the scripts that open it: part-opening.lua takes it apart. */
 import { GraflowError } from '../../../errors.js'
 import type { GroupSpec, ReleaseRule } from '../../backend.js'
-import { itemCount, type Packed } from '../../../values/packed-items.js'
+import { itemCount, type PackedItems } from '../../../values/packed-items.js'
 import type { Argument } from '../shard.js'
 import type { Store } from '../store.js'
 import { encodeSpec } from './spec-codec.js'
@@ -19,7 +19,13 @@ const MOST_INPUT_BYTES = 2 ** 32 - 1
  * A group with inputs from item `from` on, before which there are `base` bytes: eleven arguments.
  * @throws GraflowError LIMIT_EXCEEDED
  */
-export function groupArguments(store: Store, spec: GroupSpec, from: number, inputs: Packed, base: number): Argument[] {
+export function groupArguments(
+  store: Store,
+  spec: GroupSpec,
+  from: number,
+  inputs: PackedItems,
+  base: number,
+): Argument[] {
   const end = base + (inputs.ends[inputs.ends.length - 1] ?? 0)
   if (end > MOST_INPUT_BYTES) {
     throw new GraflowError(
@@ -31,7 +37,7 @@ export function groupArguments(store: Store, spec: GroupSpec, from: number, inpu
   return [
     spec.gid,
     spec.digest,
-    factsOf(spec, store.knobs.affinityMs, from, itemCount(inputs), base),
+    factsOf(spec, store.tuning.affinityMs, from, itemCount(inputs), base),
     spec.queue,
     spaced(spec.requires),
     spaced(spec.tasks),

@@ -126,7 +126,7 @@ function readGroup(reply: Reply): readonly GroupStatus[] {
 }
 
 function groupIn(reply: Reply): GroupStatus {
-  const [gid, state, size, ready, delayed, leased, succeeded, failed, dead, withdrawn, opened, closed, spec] =
+  const [gid, state, size, ready, delayed, granted, succeeded, failed, dead, withdrawn, opened, closed, spec] =
     listOf(reply)
   const { graph, node } = decodeSpec(bytesOf(spec))
   const releasedAt = numberOf(closed)
@@ -138,7 +138,7 @@ function groupIn(reply: Reply): GroupStatus {
     size: numberOf(size),
     ready: numberOf(ready),
     delayed: numberOf(delayed),
-    leased: numberOf(leased),
+    granted: numberOf(granted),
     succeeded: numberOf(succeeded),
     failed: numberOf(failed),
     dead: numberOf(dead),
@@ -212,7 +212,7 @@ async function queues(store: Store): Promise<readonly QueueStatus[]> {
       queue,
       ready: sum('n'),
       delayed: sum('y'),
-      leased: sum('f'),
+      granted: sum('f'),
       oldestMs: first === Infinity ? undefined : Math.max(0, numberOf(now) - first),
       isPaused: paused.includes(queue),
     }

@@ -1,5 +1,5 @@
 /**
- * Which lanes a session can serve. A lane is what a group asks of a worker: a queue, capabilities, tasks. The store numbers them; this book
+ * Which lanes a session can serve. A lane is what a group asks of a worker: a queue, capabilities, tasks. The store numbers them; this registry
  * knows all numbers (acquire says when there are more), so that a script is told numbers and compares no names.
  */
 import type { AcquireRequest, SessionInfo } from '../../backend.js'
@@ -24,7 +24,7 @@ const unlisted = (text: string): Names => (text === '*' ? 'all' : text.split(','
 /** Answers that are remembered before all are forgotten. */
 const MOST_ANSWERS = 1_000
 
-export class LaneBook {
+export class LaneRegistry {
   /** How many lanes are known; numbers have no gaps. */
   count = 0
   #lanes: Lane[] = []
@@ -45,7 +45,7 @@ export class LaneBook {
   }
 
   /** What a session says that it can do. */
-  tell(session: string, { tasks }: SessionInfo): void {
+  register(session: string, { tasks }: SessionInfo): void {
     this.#tasks.set(session, tasks)
     this.#answers.clear()
   }
@@ -83,16 +83,16 @@ export class LaneBook {
   }
 }
 
-const books = new WeakMap<Store, LaneBook>()
+const books = new WeakMap<Store, LaneRegistry>()
 
-/** The book of a store. */
-export function laneBookOf(store: Store): LaneBook {
-  let book = books.get(store)
-  if (book === undefined) {
-    book = new LaneBook()
-    books.set(store, book)
+/** The registry of a store. */
+export function laneRegistryOf(store: Store): LaneRegistry {
+  let registry = books.get(store)
+  if (registry === undefined) {
+    registry = new LaneRegistry()
+    books.set(store, registry)
   }
-  return book
+  return registry
 }
 
 const words = (text: string): readonly string[] => (text === '' ? [] : text.split(' '))

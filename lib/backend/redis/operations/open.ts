@@ -96,8 +96,8 @@ function argumentsOf(store: Store, request: OpenRequest): readonly Argument[] {
     request.idempotencyKey ?? '',
     request.timeoutMs,
     request.retentionMs,
-    store.knobs.payloadRetentionMs,
-    store.knobs.deadlineGraceMs,
+    store.tuning.payloadRetentionMs,
+    store.tuning.deadlineGraceMs,
   ]
 }
 

@@ -3,7 +3,7 @@ import type { SessionAnswer, SessionRequest } from '../../backend.js'
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Store } from '../store.js'
 import { behindGrants, grantsFrom } from './grants.js'
-import { laneBookOf, listed } from './lane-registry.js'
+import { laneRegistryOf, listed } from './lane-registry.js'
 import { unexpectedAnswer, wordOf } from './words.js'
 
 const ttlText = (ttlMs: number): string => (Number.isFinite(ttlMs) ? String(Math.ceil(ttlMs)) : 'inf')
@@ -12,8 +12,8 @@ const ttlText = (ttlMs: number): string => (Number.isFinite(ttlMs) ? String(Math
 export async function session(store: Store, request: SessionRequest): Promise<SessionAnswer> {
   const reply = await store.shard.call('session', argsOf(store, request))
   const word = wordOf(reply)
-  if (request.kind === 'open') laneBookOf(store).tell(request.session, request.info)
-  if (request.kind === 'close') laneBookOf(store).forget(request.session)
+  if (request.kind === 'open') laneRegistryOf(store).register(request.session, request.info)
+  if (request.kind === 'close') laneRegistryOf(store).forget(request.session)
   switch (word) {
     case 'OK':
       return { status: 'ok' }

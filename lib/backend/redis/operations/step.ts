@@ -86,7 +86,7 @@ function head(store: Store, { holder, runId, save, retire = [], end, group }: St
     end?.state ?? '',
     end?.value ?? '',
     group === undefined ? '' : systemId(),
-    store.knobs.deadlineGraceMs,
+    store.tuning.deadlineGraceMs,
     save?.paths.length ?? 0,
   ]
   if (save !== undefined) for (const [i, path] of save.paths.entries()) args.push(path, item(save.values, i))

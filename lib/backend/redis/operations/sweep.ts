@@ -10,11 +10,11 @@ export async function sweep(store: Store): Promise<SweepAnswer> {
   const word = wordOf(reply)
   switch (word) {
     case 'OK': {
-      const [, takenBack, promoted, due] = listOf(reply)
+      const [, reclaimed, promoted, due] = listOf(reply)
       const nextDueMs = numberOf(due)
       return {
         status: 'ok',
-        takenBack: numberOf(takenBack),
+        reclaimed: numberOf(reclaimed),
         promoted: numberOf(promoted),
         nextDueMs: nextDueMs < 0 ? undefined : nextDueMs,
       }

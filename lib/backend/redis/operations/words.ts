@@ -1,6 +1,6 @@
 /** What passes between the operations and their scripts: names in the form that scripts take, and packed lists as bytes. */
 import { GraflowError } from '../../../errors.js'
-import type { Packed } from '../../../values/packed-items.js'
+import type { PackedItems } from '../../../values/packed-items.js'
 import type { GroupSpec } from '../../backend.js'
 import type { Reply } from '../shard.js'
 
@@ -39,9 +39,9 @@ export function numbersOf(bytes: Buffer, from = 0, to = bytes.length): Uint32Arr
 }
 
 /** Ends counted from `base` bytes before the first item. */
-export function endsFrom(base: number, { ends }: Packed): Buffer {
+export function endsFrom(base: number, { ends }: PackedItems): Buffer {
   return view(base === 0 ? ends : ends.map((end) => end + base))
 }
 
 /** The bytes that the items take, which may be fewer than the array has. */
-export const itemsOf = ({ bytes, ends }: Packed): Uint8Array => bytes.subarray(0, ends[ends.length - 1] ?? 0)
+export const itemsOf = ({ bytes, ends }: PackedItems): Uint8Array => bytes.subarray(0, ends[ends.length - 1] ?? 0)
