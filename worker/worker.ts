@@ -288,7 +288,7 @@ export class WorkerCore {
       ownQueues: isServing(this.#options) ? queuesOf(this.#options).names : [],
       queues: () => this.#probe(({ near }) => near.inspect.queues()),
       inFlight: () => this.inFlight,
-      graphHits: () => this.#running?.engine.graphs.counters.hits ?? 0,
+      graphHits: () => this.#running?.engine.graphs.hits ?? 0,
     })
     this.#ends.push(() => metrics.close())
     this.#health = await serveHealth(metricsHost, metricsPort, {

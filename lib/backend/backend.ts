@@ -268,7 +268,6 @@ export type SweepAnswer =
   | {
       readonly status: 'ok'
       readonly reclaimed: number
-      readonly promoted: number
       readonly nextDueMs: number | undefined
     }
   /** Another did it within the last 100 ms. `nextDueMs`: when somebody seems dead and is looked at again. */

@@ -14,22 +14,17 @@ const LONGEST_PAUSE_MS = 1_000
 export interface RetryingOptions {
   readonly clock: Clock
   readonly random: Random
-  /** Hears of every try that failed, before the pause. */
-  readonly onLost?: (error: GraflowError) => void
 }
 
 export interface RetryingBackend extends Backend {
   /** From now on nothing is repeated: calls that wait to be repeated reject with what they last met. */
   stopRetrying(): void
-  /** Whether the last answer or failure of any call was an answer. */
-  readonly isAnswering: boolean
 }
 
 /** `near` with patience. `close` gives up first. */
-export function retrying(near: Backend, { clock, random, onLost }: RetryingOptions): RetryingBackend {
+export function retrying(near: Backend, { clock, random }: RetryingOptions): RetryingBackend {
   const waiting = new Set<() => void>()
   let isGivenUp = false
-  let isAnswering = true
 
   const hasGivenUp = (): boolean => isGivenUp
   const pause = (tries: number): Promise<void> =>
@@ -47,13 +42,9 @@ export function retrying(near: Backend, { clock, random, onLost }: RetryingOptio
   const persist = async <T>(call: () => Promise<T>): Promise<T> => {
     for (let tries = 0; ; tries += 1) {
       try {
-        const answer = await call()
-        isAnswering = true
-        return answer
+        return await call()
       } catch (error) {
         if (!mayPass(error)) throw error
-        isAnswering = false
-        onLost?.(error)
         if (!isGivenUp) await pause(tries)
         if (hasGivenUp()) throw error
       }
@@ -79,9 +70,6 @@ export function retrying(near: Backend, { clock, random, onLost }: RetryingOptio
   return {
     get limits() {
       return near.limits
-    },
-    get isAnswering() {
-      return isAnswering
     },
     inspect: looks,
     putGraph: (hash, bytes) => persist(() => near.putGraph(hash, bytes)),

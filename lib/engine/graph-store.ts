@@ -42,16 +42,15 @@ export class GraphStore {
   readonly #coming = new Map<string, Promise<Graph>>()
   readonly #putting = new Map<string, Promise<void>>()
   #hits = 0
-  #misses = 0
 
   constructor(parts: GraphStoreOptions) {
     this.#parts = parts
     this.#known = new LRUCache({ max: parts.graphs })
   }
 
-  /** Graphs that work needed and were here (`hits`), or had to be fetched; since the process started. */
-  get counters(): { readonly hits: number; readonly misses: number } {
-    return { hits: this.#hits, misses: this.#misses }
+  /** Graphs that work needed and that were here, since the process started. */
+  get hits(): number {
+    return this.#hits
   }
 
   /** Keeps a graph and gives its hash. */
@@ -148,7 +147,6 @@ export class GraphStore {
 
   async #await(hash: string): Promise<Graph> {
     const { clock, random } = this.#parts
-    this.#misses += 1
     const until = clock.now() + LOST_PATIENCE_MS
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
       const graph = await this.#fetch(hash)

@@ -25,11 +25,6 @@ export class Slots {
     return this.#free
   }
 
-  /** Branches that wait without a slot. */
-  get suspended(): number {
-    return this.#suspended
-  }
-
   /** One slot for a new branch; there must be a free one. */
   use(): void {
     this.#free -= 1

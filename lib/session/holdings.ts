@@ -82,12 +82,7 @@ export class Holdings {
     this.#parts = parts
   }
 
-  /** Runs that this process drives now. */
-  get drivenRuns(): number {
-    return this.#drives.size
-  }
-
-  /** The root grants of those runs. */
+  /** The root grants of the runs that this process drives now. */
   get drivenGrants(): { gid: string; token: string }[] {
     return Array.from(this.#drives.values(), ({ execution }) => {
       const { gid, token } = execution.facts.holder

@@ -109,11 +109,6 @@ export class Membership {
     return this.#state
   }
 
-  /** Whether the store answered when it was asked last. */
-  get isStoreAnswering(): boolean {
-    return this.#awaySince === undefined
-  }
-
   /** The store said that it does not know the session. Repeating it is safe. */
   lost(): void {
     if (this.#state !== 'registered') return

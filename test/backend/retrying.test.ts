@@ -12,7 +12,6 @@ const away = (): GraflowError => new GraflowError('REDIS_UNAVAILABLE', 'away')
 function storeThatFails(times: number, error: () => Error = away) {
   const clock = manualClock()
   const near = openMemoryBackend({ clock })
-  const told: string[] = []
   let left = times
   let calls = 0
   near.getGraph = () => {
@@ -23,14 +22,13 @@ function storeThatFails(times: number, error: () => Error = away) {
   const backend: RetryingBackend = retrying(near, {
     clock,
     random: seededRandom(1),
-    onLost: ({ message }) => told.push(message),
   })
-  return { clock, backend, told, calls: () => calls }
+  return { clock, backend, calls: () => calls }
 }
 
 describe('a patient store', () => {
   it('repeats a call until it is answered, at growing pauses of at most a second', async () => {
-    const { clock, backend, told, calls } = storeThatFails(12)
+    const { clock, backend, calls } = storeThatFails(12)
     const answer = backend.getGraph('x')
     const pauses: number[] = []
     while (calls() < 13) {
@@ -41,10 +39,9 @@ describe('a patient store', () => {
       clock.advance(due)
     }
     expect(await answer).toEqual(Uint8Array.of(7))
-    expect(told).toHaveLength(12)
+    expect(pauses).toHaveLength(12)
     expect(pauses.every((pause, i) => pause <= Math.min(1_000, 25 * 2 ** i))).toBe(true)
     expect(pauses.every((pause, i) => pause >= Math.min(1_000, 25 * 2 ** i) / 2)).toBe(true)
-    expect(backend.isAnswering).toBe(true)
   })
 
   it('gives on at once what would not pass', async () => {

@@ -96,7 +96,8 @@ function checkGroup(group: Group): void {
       throw new Error(`${gid} has ${group.inFlight} in flight over its limit ${limit}`)
     if (group.parent !== undefined) {
       if (group.parent.state !== 'open') throw new Error(`${gid} is open below a group that is not`)
-      if (group.parent.table.isFinal(group.parentIndex)) throw new Error(`${gid} is open below a branch that is final`)
+      if (['succeeded', 'failed', 'dead'].includes(group.parent.table.state(group.parentIndex)))
+        throw new Error(`${gid} is open below a branch that is final`)
       equal(`${gid} is a child`, group.parent.children?.of(group.parentIndex).includes(group), true)
     }
   } else {

@@ -108,6 +108,6 @@ describe('kernel', () => {
   it('has nothing due when nothing is planned', () => {
     const kernel = new Kernel({}, { notice: () => {}, activity: () => {} })
     expect(kernel.due(NOW)).toBeUndefined()
-    expect(kernel.sweep(NOW)).toEqual({ status: 'ok', reclaimed: 0, promoted: 0, nextDueMs: undefined })
+    expect(kernel.sweep(NOW)).toEqual({ status: 'ok', reclaimed: 0, nextDueMs: undefined })
   })
 })

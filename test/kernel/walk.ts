@@ -141,7 +141,7 @@ export class Walk {
       idle = grants.length === 0 ? idle + 1 : 0
     }
     for (const group of this.state.groups.values()) {
-      if (group.state === 'open' && group.fill === group.wanted && !(group.isRoot && group.run.isAbandoned)) {
+      if (group.state === 'open' && group.filled === group.spec.size && !(group.isRoot && group.run.isAbandoned)) {
         if (group.isRoot) continue
         throw new Error(`${group.spec.gid} hangs with ${group.left} left`)
       }

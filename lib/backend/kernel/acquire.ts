@@ -172,7 +172,7 @@ export function grantTo(
   if (isOptional && group.inputBytes(first, first + 1) > mostBytes) return undefined
   if (mostLost <= 0 && group.table.losses(first) > 0) return undefined
   const fence = state.nextFence()
-  const heldGrant = group.addGrant({ token: tokenOf(fence, nonce), fence, nonce, session, grantedAt: state.now })
+  const heldGrant = group.addGrant({ token: tokenOf(fence, nonce), fence, nonce, session })
   const grant =
     first === group.next
       ? takeFresh(group, heldGrant, most, mostBytes)

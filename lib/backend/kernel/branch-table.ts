@@ -67,10 +67,6 @@ export class BranchTable {
     return this.#words[index * 2 + 1] === grant && (this.#word(index) & STATE_MASK) === GRANTED
   }
 
-  isFinal(index: number): boolean {
-    return (this.#word(index) & STATE_MASK) >= SUCCEEDED
-  }
-
   /** Whether its holder has taken a step under the current grant. */
   hasStepped(index: number): boolean {
     return (this.#word(index) & STEPPED_FLAG) !== 0

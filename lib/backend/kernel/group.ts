@@ -30,7 +30,6 @@ export interface HeldGrant extends Due {
   readonly nonce: string
   readonly group: Group
   readonly session: Session
-  readonly grantedAt: number
   /** What was granted; empty when nothing of it is held any more. */
   indexes: Uint32Array
   /** Branches still held under it. */
@@ -139,11 +138,6 @@ export class Group {
     return this.spec.shared ? (this.fill === 0 ? 0 : this.spec.size) : this.fill
   }
 
-  /** How many input items it needs in all. */
-  get wanted(): number {
-    return this.spec.shared ? 1 : this.spec.size
-  }
-
   // ---------------------------------------------------------------------------------------------------------------- inputs
 
   addInputs(inputs: PackedItems): void {
@@ -215,7 +209,7 @@ export class Group {
   // ---------------------------------------------------------------------------------------------------------------- grants
 
   /** Makes the next grant; its branches are written into the table by the caller. */
-  addGrant(facts: Pick<HeldGrant, 'token' | 'fence' | 'nonce' | 'session' | 'grantedAt'>): HeldGrant {
+  addGrant(facts: Pick<HeldGrant, 'token' | 'fence' | 'nonce' | 'session'>): HeldGrant {
     const grant: HeldGrant = {
       number: this.#grants.length + 1,
       token: facts.token,
@@ -223,7 +217,6 @@ export class Group {
       nonce: facts.nonce,
       group: this,
       session: facts.session,
-      grantedAt: facts.grantedAt,
       indexes: NO_INDEXES,
       held: 0,
       references: 0,

@@ -44,8 +44,7 @@ export function sweep(state: KernelState, isForced = false): SweepAnswer {
   const dueAt = nextDueAt(state)
   return {
     status: 'ok',
-    reclaimed: reclaimed,
-    promoted,
+    reclaimed,
     nextDueMs: dueAt === undefined ? undefined : Math.max(0, dueAt - state.now),
   }
 }

@@ -380,5 +380,5 @@ local function sweep()
   if isGrace then
     return { 'GRACE' }
   end
-  return { 'OK', taken, promoted, nextDue < HUGE and max(0, floor(nextDue - now())) or -1, willLook and floor(nextLook - now()) or -1 }
+  return { 'OK', taken, nextDue < HUGE and max(0, floor(nextDue - now())) or -1, willLook and floor(nextLook - now()) or -1 }
 end

@@ -10,12 +10,11 @@ export async function sweep(store: Store): Promise<SweepAnswer> {
   const word = wordOf(reply)
   switch (word) {
     case 'OK': {
-      const [, reclaimed, promoted, due] = listOf(reply)
+      const [, reclaimed, due] = listOf(reply)
       const nextDueMs = numberOf(due)
       return {
         status: 'ok',
         reclaimed: numberOf(reclaimed),
-        promoted: numberOf(promoted),
         nextDueMs: nextDueMs < 0 ? undefined : nextDueMs,
       }
     }
