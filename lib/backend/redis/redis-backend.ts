@@ -37,15 +37,9 @@ export interface RedisBackendOptions extends Partial<Tuning>, Partial<BackendLim
   readonly address: string
   /** What belongs together on one Redis. */
   readonly keyPrefix: string
-  /** Measures replies and pauses; must never go back. Time in the store is that of Redis. */
-  readonly clock?: Clock
   readonly random?: Random
   /** How long one reply may take before the connection is given up and the call sent again. */
   readonly commandTimeoutMs?: number
-  /** How long a call is repeated before it fails with REDIS_UNAVAILABLE. */
-  readonly retryForMs?: number
-  /** How long the first connection may take. */
-  readonly connectTimeoutMs?: number
   /** Accept a Redis that may delete what it holds. */
   readonly allowEviction?: boolean
   /** How long this process may hang before its sessions are renewed no more. */
@@ -69,6 +63,7 @@ const present = <T extends object>(options: T): T =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T // only undefined ones are gone
 
 interface Services extends RedisBackendOptions {
+  /** Measures replies and pauses; never goes back. Time in the store is that of Redis. */
   readonly clock: Clock
   readonly random: Random
   readonly commandTimeoutMs: number
