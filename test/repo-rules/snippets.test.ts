@@ -33,6 +33,8 @@ const options: ts.CompilerOptions = {
     'graflow/worker': [join(root, 'worker/index.ts')],
   },
   types: ['node'],
+  allowJs: true,
+  checkJs: true,
 }
 delete options.tsBuildInfoFile
 
@@ -71,9 +73,14 @@ async function runChecked(snippet: Snippet): Promise<number> {
   return count
 }
 
-const pages = ['language.md', 'workers.md'].map((name) => ({ name: `docs/${name}`, text: readDoc(name) }))
-const runnable = pages.map(({ name, text }) => runnableOf(name, text))
-const failing = pages.flatMap(({ name, text }) => failingOf(name, text))
+const pages = readdirSync(join(root, 'docs'))
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => ({ name: `docs/${name}`, text: readDoc(name) }))
+const languages = ['ts', 'js'] as const
+const inAll = <T>(find: (name: string, text: string, language: 'ts' | 'js') => T): readonly T[] =>
+  pages.flatMap(({ name, text }) => languages.map((language) => find(name, text, language)))
+const runnable = inAll(runnableOf).filter((snippet) => snippet !== undefined)
+const failing = inAll(failingOf).flat()
 const examples = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })
   .map((file) => `lib/${file.replaceAll('\\', '/')}`)
   .filter((file) => file.endsWith('.ts'))
@@ -100,7 +107,12 @@ describe('code for readers', () => {
   }, 120_000)
 
   it('is in the guides, in docstrings, and where a mistake is shown', () => {
-    expect([runnable.length, failing.length > 2, examples.length > 9]).toEqual([2, true, true])
+    expect(runnable.map(({ name }) => name)).toEqual([
+      'docs/commonjs-and-javascript.md (JavaScript)',
+      'docs/language.md',
+      'docs/workers.md',
+    ])
+    expect([failing.length > 2, examples.length > 9]).toEqual([true, true])
   })
 
   it('compiles', () => {
@@ -143,10 +155,23 @@ describe('a snippet', () => {
     'one.to(3)',
     '// ✗ not assignable',
     '```',
+    '```js run',
+    `const { task: make } = require('graflow')`,
+    `Promise.resolve(make('two', () => 2).name).then(console.log) // prints two`,
+    '```',
+    '```js fails',
+    'make(2, () => 2)',
+    '// ✗ not assignable',
+    '```',
   ].join('\n')
+  const runnableIn = (text: string, language: 'ts' | 'js' = 'ts'): Snippet => {
+    const snippet = runnableOf('page', text, language)
+    if (snippet === undefined) throw new Error(`the page has no ${language} to run`)
+    return snippet
+  }
 
   it('is what is marked in a page, in its own lines', () => {
-    const { code } = runnableOf('page', page)
+    const { code } = runnableIn(page)
     expect(code.split('\n').length).toBe(page.split('\n').length)
     expect(code.split('\n')[9]).toBe(`one.name // → 'one'`)
     expect(code).not.toContain('this is not run')
@@ -156,14 +181,33 @@ describe('a snippet', () => {
   })
 
   it('is run, and every mark looked at', async () => {
-    expect(await runChecked(runnableOf('page', page))).toBe(4)
+    expect(await runChecked(runnableIn(page))).toBe(4)
+    expect(await runChecked(runnableIn(page, 'js'))).toBe(1)
+    expect(runnableOf('page', 'no code')).toBeUndefined()
   })
+
+  it('in JavaScript is checked by its JSDoc', () => {
+    const [failing] = failingOf('page', page, 'js')
+    const wrong = {
+      name: 'wrong',
+      code: `const { task } = require('graflow')\ntask(/** @type {number} */ (1), () => 2)`,
+    }
+    const said = diagnose(
+      [runnableIn(page, 'js'), ...(failing ? [failing] : []), { ...wrong, language: 'js' }],
+      options,
+      __dirname,
+    )
+    expect([...said.values()].map((errors) => errors.join(' '))).toEqual([
+      ...['', expect.stringContaining('not assignable'), expect.stringContaining('not assignable')],
+    ])
+  }, 60_000)
 
   it.each([
     [`1 + 1 // → 3`, '"line": 1'],
     [`throw new Error('x') // throws INVALID_NODE`, 'INVALID_NODE'],
     [`1 // throws INVALID_NODE`, 'nothing'],
     [`console.log('a') // prints b`, '"prints": "a"'],
+    [`Promise.resolve('a').then(console.log) // prints b`, '"prints": "a"'],
     [`if (true) {\n  1 // → 1\n}`, 'the mark in line 2 is behind no statement'],
   ])('fails where it is wrong: %j', async (code, why) => {
     await expect(runChecked({ name: 'wrong', code })).rejects.toThrow(why)

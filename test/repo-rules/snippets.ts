@@ -1,10 +1,11 @@
 /**
- * Code in documents, made runnable. Blocks of a page that begin with ```ts run are one module, in their order; ```ts fails is code that
- * must not compile; `@example` in a docstring is a module of its own. What a line gives stands behind it:
+ * Code in documents, made runnable. Blocks of a page that begin with ```ts run are one module, in their order; ```js run makes a CommonJS
+ * module in the same way; ```ts fails and ```js fails are code that must not compile; `@example` in a docstring is a module of its own. What
+ * a line gives stands behind it:
  *
  * - `expression // → expected`, also behind a declaration: equal to this expression
  * - `expression // throws CODE` and, if it goes on, `: some words of its message`
- * - `console.log(…) // prints some text`
+ * - `console.log(…) // prints some text`; a promise is awaited first
  *
  * Lines keep their numbers, so that errors point into the page.
  */
@@ -15,6 +16,8 @@ export interface Snippet {
   /** Where it stands: `docs/language.md`, `lib/flow/seq.ts:14`. */
   readonly name: string
   readonly code: string
+  /** TypeScript where it is left out; else JavaScript as a CommonJS module. */
+  readonly language?: 'js'
 }
 
 /** What must not compile, and the words that the compiler must say. */
@@ -46,21 +49,27 @@ function atTheirLines(lines: readonly (readonly [line: number, text: string])[],
   return placed.join('\n')
 }
 
-/** All that is marked as runnable in a page, as one module with the page's line numbers. */
-export function runnableOf(name: string, page: string): Snippet {
-  return { name, code: atTheirLines(blocksOf(page, 'ts run').flat(), page.split('\n').length) }
+const inLanguage = (language: 'ts' | 'js'): Pick<Snippet, 'language'> => (language === 'js' ? { language } : {})
+
+/** All that is marked as runnable in a page, as one module with the page's line numbers; undefined where there is nothing. */
+export function runnableOf(name: string, page: string, language: 'ts' | 'js' = 'ts'): Snippet | undefined {
+  const lines = blocksOf(page, `${language} run`).flat()
+  if (lines.length === 0) return undefined
+  const code = atTheirLines(lines, page.split('\n').length)
+  return { name: language === 'ts' ? name : `${name} (JavaScript)`, code, ...inLanguage(language) }
 }
 
 /** Every block that must not compile, each with all that is runnable above it. A line `// ✗ …` says what the compiler must say. */
-export function failingOf(name: string, page: string): readonly FailingSnippet[] {
-  const runnable = blocksOf(page, 'ts run').flat()
-  return blocksOf(page, 'ts fails').map((block) => {
+export function failingOf(name: string, page: string, language: 'ts' | 'js' = 'ts'): readonly FailingSnippet[] {
+  const runnable = blocksOf(page, `${language} run`).flat()
+  return blocksOf(page, `${language} fails`).map((block) => {
     const first = block[0]?.[0] ?? 0
     const above = runnable.filter(([line]) => line < first)
     return {
       name: `${name}:${first + 1}`,
       code: atTheirLines([...above, ...block], page.split('\n').length),
       words: block.flatMap(([, text]) => /^ *\/\/ ✗ (.*)$/.exec(text)?.[1] ?? []),
+      ...inLanguage(language),
     }
   })
 }
@@ -110,7 +119,8 @@ export function diagnose(
   options: ts.CompilerOptions,
   folder: string,
 ): ReadonlyMap<string, readonly string[]> {
-  const paths = new Map(snippets.map((snippet, i) => [`${folder}/snippet-${i}.ts`, snippet]))
+  const extension = ({ language }: Snippet): string => (language === 'js' ? 'cjs' : 'ts')
+  const paths = new Map(snippets.map((snippet, i) => [`${folder}/snippet-${i}.${extension(snippet)}`, snippet]))
   const host = ts.createCompilerHost(options)
   const readFromDisk = host.getSourceFile.bind(host)
   const fileExists = host.fileExists.bind(host)
@@ -118,7 +128,8 @@ export function diagnose(
   host.getSourceFile = (file, version) => {
     const snippet = paths.get(file)
     if (snippet === undefined) return readFromDisk(file, version)
-    return ts.createSourceFile(file, `${snippet.code}\nexport {}\n`, version)
+    // What imports nothing is a module all the same; JavaScript is one by its extension.
+    return ts.createSourceFile(file, snippet.language === 'js' ? snippet.code : `${snippet.code}\nexport {}\n`, version)
   }
   const program = ts.createProgram([...paths.keys()], options, host)
   return new Map(
@@ -177,7 +188,7 @@ function checkedStatement(
   const text = statement.getText(file)
   switch (kind) {
     case 'prints':
-      return `${text}; __checks.prints(${line}, ${JSON.stringify(expected)});`
+      return `${ts.isExpressionStatement(statement) ? `await (${statement.expression.getText(file)})` : text}; __checks.prints(${line}, ${JSON.stringify(expected)});`
     case 'throws': {
       // returned, so that a promise nobody awaits is looked at, too
       const act = ts.isExpressionStatement(statement) ? `return ${statement.expression.getText(file)}` : text
