@@ -110,6 +110,7 @@ describe('code for readers', () => {
     expect(runnable.map(({ name }) => name)).toEqual([
       'docs/commonjs-and-javascript.md (JavaScript)',
       'docs/language.md',
+      'docs/testing.md',
       'docs/workers.md',
     ])
     expect([failing.length > 2, examples.length > 9]).toEqual([true, true])
