@@ -109,6 +109,7 @@ describe('code for readers', () => {
   it('is in the guides, in docstrings, and where a mistake is shown', () => {
     expect(runnable.map(({ name }) => name)).toEqual([
       'docs/commonjs-and-javascript.md (JavaScript)',
+      'docs/from-bullmq.md',
       'docs/language.md',
       'docs/testing.md',
       'docs/workers.md',
