@@ -110,6 +110,7 @@ describe('code for readers', () => {
     expect(runnable.map(({ name }) => name)).toEqual([
       'docs/commonjs-and-javascript.md (JavaScript)',
       'docs/from-bullmq.md',
+      'docs/from-celery.md',
       'docs/from-temporal.md',
       'docs/language.md',
       'docs/testing.md',
