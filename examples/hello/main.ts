@@ -1,4 +1,4 @@
-/** The smallest complete thing: a flow of four tasks, run in this process. `node --import tsx examples/hello/main.ts` */
+/** The smallest complete program: a flow of four tasks, run in this process. `node --import tsx examples/hello/main.ts` */
 import { connect, flow, task } from 'graflow'
 
 const words = task('words', (text: string) => text.split(' '))

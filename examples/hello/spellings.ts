@@ -1,4 +1,4 @@
-/** Four spellings of one flow. The text is typed from the string itself; a template tag cannot be, so its type is Node<any, any>. */
+/** Four spellings of one flow. TypeScript infers the type from the text. A template tag is not typed: its type is Node<any, any>. */
 import { flow, par, seq, task, workflow } from 'graflow'
 
 const words = task('words', (text: string) => text.split(' '))

@@ -1,6 +1,6 @@
 /**
- * The audit as a flow: `list >> inspect* >> (byLicence | bySize | duplicates) >> report`. Every package is a branch of its own; three
- * questions are then asked of all of them side by side.
+ * The audit as a flow: `list >> inspect* >> (byLicence | bySize | duplicates) >> report`. Every package is a branch. Then three tasks
+ * analyse all packages in parallel.
  */
 import { flow, task, workflow, type Out } from 'graflow'
 import { CLASSES, classOf, type LicenceClass } from './licences.js'
@@ -20,7 +20,7 @@ export interface Duplicate {
   readonly versions: readonly { readonly version: string; readonly paths: readonly string[] }[]
 }
 
-/** What the audit found. */
+/** The result of the audit. */
 export interface Report {
   readonly packages: number
   readonly files: number
@@ -31,11 +31,11 @@ export interface Report {
   readonly largest: readonly Package[]
   readonly duplicates: readonly Duplicate[]
   readonly findings: readonly Finding[]
-  /** Links to packages that are counted where they are. */
+  /** Links to packages. Each package is counted at its real place. */
   readonly links: number
 }
 
-/** What branches tell beside their results. */
+/** What branches share besides their results. */
 interface Told {
   readonly findings: readonly Finding[]
   readonly links: number
@@ -108,7 +108,7 @@ export const report = task('report', async ([licences, sizes, doubles]: Answers,
   }
 })
 
-/** Typed from its text: from a directory to a Report. */
+/** TypeScript infers the type from the text: it takes a directory and gives a Report. */
 export const steps = flow('list >> inspect* >> (byLicence | bySize | duplicates) >> report', {
   list,
   inspect,
@@ -135,5 +135,5 @@ function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): ReadonlyMap<
 const sum = <T>(items: readonly T[], numberOf: (item: T) => number): number =>
   items.reduce((total, item) => total + numberOf(item), 0)
 
-/** The same on every machine, whatever its language. */
+/** The same order on every machine, in every locale. */
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

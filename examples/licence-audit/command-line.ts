@@ -1,4 +1,4 @@
-/** What the command was asked, or what is wrong with how. */
+/** Parses the command line: the command, or the problem with it. */
 import { readFlags } from '../support/flags.js'
 
 export type Command =
@@ -6,7 +6,7 @@ export type Command =
       readonly kind: 'audit'
       readonly directory: string
       readonly isJson: boolean
-      /** Undefined: as many as fit, if there is a server. */
+      /** Undefined: one per processor if there is a server. */
       readonly workers: number | undefined
     }
   | { readonly kind: 'help' }

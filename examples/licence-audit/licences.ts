@@ -1,9 +1,9 @@
 /**
- * What a package may be used for: the licence it states, or the one its licence file reads like, and the class of that licence. A help
- * for people who then look for themselves, no legal advice.
+ * Finds the licence of a package, from its package.json or its licence file, and the class of that licence. It helps people to check
+ * licences themselves. It is no legal advice.
  */
 
-/** From what asks least of those who use it to what nobody knows. */
+/** From the least restrictive class to the unknown one. */
 export const CLASSES = ['permissive', 'weak copyleft', 'copyleft', 'unknown'] as const
 export type LicenceClass = (typeof CLASSES)[number]
 
@@ -22,17 +22,17 @@ const FAMILIES: readonly (readonly [pattern: RegExp, of: LicenceClass])[] = [
   [/^(GPL|AGPL|OSL|SSPL|CC-BY-SA|ODbL)(-.+)?$/i, 'copyleft'],
 ]
 
-/** How old packages write what has an SPDX identifier. */
+/** Old spellings of licences that have an SPDX identifier. */
 const SPELLINGS: readonly (readonly [pattern: RegExp, identifier: string])[] = [
   [/^(the )?mit( license|\/x11)?$/i, 'MIT'],
   [/^apache([ -]license)?,?[ -]?(version )?v?2(\.0)?$/i, 'Apache-2.0'],
   [/^(l?gpl)-?v?([123])(\.0)?$/i, '$1-$2.0'],
 ]
 
-/** Longer than this is no licence expression, whatever it is. */
+/** A longer text is not a licence expression. */
 const LONGEST_EXPRESSION = 500
 
-/** The class of an SPDX expression: of `A OR B` the one that asks least, since the user may choose, of `A AND B` the one that asks most. */
+/** The class of an SPDX expression. Of `A OR B`, it is the less restrictive one, as the user may choose; of `A AND B`, the other one. */
 export function classOf(expression: string): LicenceClass {
   const words: string[] = expression.length > LONGEST_EXPRESSION ? [] : (expression.match(/[()]|[^\s()]+/g) ?? [])
   const next = (word: RegExp): boolean => word.test(words[0] ?? '') && words.shift() !== undefined
@@ -49,7 +49,7 @@ export function classOf(expression: string): LicenceClass {
       return next(/^\)$/) ? inner : CLASSES.indexOf('unknown')
     }
     const found = CLASSES.indexOf(classOfIdentifier(words.shift() ?? ''))
-    // An exception only allows more: the class of the licence itself is the safe side.
+    // An exception only adds permissions, so the class of the licence itself is safe.
     if (next(/^WITH$/i)) words.shift()
     return found
   }
@@ -62,8 +62,8 @@ function classOfIdentifier(identifier: string): LicenceClass {
 }
 
 /**
- * The licence that a package.json states, as one expression: the SPDX field, the object that stood there before, or the list `licenses` of
- * old packages, which let the user choose. Undefined where it states none, or points at a file.
+ * The licence in a package.json, as one expression. It is the SPDX field, the object of older packages, or their list `licenses`, from
+ * which the user may choose. Undefined if there is none, or if the field names a file.
  */
 export function statedLicence(manifest: Readonly<Record<string, unknown>>): string | undefined {
   const { license, licenses } = manifest
@@ -84,10 +84,10 @@ function nameOf(licence: unknown): string | undefined {
     : text.replace(spelling[0], spelling[1]).toUpperCase().replace('APACHE', 'Apache')
 }
 
-/** Files that hold a licence text, by their name. */
+/** Whether a file holds a licence text, by its name. */
 export const isLicenceFile = (name: string): boolean => /^(un)?licen[cs]e([.-]|$)|^copying([.-]|$)/i.test(name)
 
-/** The licence that a text reads like, by the words that every copy of it has. */
+/** The licence of a text, recognised by words that every copy of it contains. */
 export function licenceOfText(text: string): string | undefined {
   const words = text.replace(/\s+/g, ' ')
   const has = (pattern: RegExp): boolean => pattern.test(words)

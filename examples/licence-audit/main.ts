@@ -1,4 +1,4 @@
-/** Audits the licences of everything that is installed in a project: `npm run demo`, or with `-- --help` for how else. */
+/** Audits the licences of all packages that are installed in a project: `npm run demo`; `-- --help` shows the options. */
 import { join } from 'node:path'
 import { openEngine } from '../support/engine.js'
 import { runProgram } from '../support/program.js'
@@ -7,9 +7,9 @@ import { audit, steps } from './audit.js'
 import { HELP, readCommand } from './command-line.js'
 import { count, numberText, render } from './render.js'
 
-/** What the groups of the flow are called while they run, by their paths. */
+/** Titles of the groups for the progress display, by their paths. */
 const TITLES = { '': 'looking for packages', '1': 'inspecting packages', '2': 'by licence, by size, duplicates' }
-/** Packages at once: reading files is waiting, mostly. */
+/** Packages at once. Reading files is mostly waiting. */
 const MAX_CONCURRENT_TASKS = 64
 
 async function main(words: readonly string[], signal: AbortSignal): Promise<number> {

@@ -1,6 +1,6 @@
 /**
- * Finds installed packages and reads what is known of each: where npm, yarn and pnpm put them, nested and scoped ones too. What cannot be
- * read is a finding, never an exception: one broken package must not hide the others.
+ * Finds packages that npm, yarn or pnpm installed, including nested and scoped ones, and reads the facts of each. An unreadable file is a
+ * finding, never an exception: one broken package must not hide the others.
  */
 import type { Dirent } from 'node:fs'
 import { lstat, open, readdir, realpath, stat } from 'node:fs/promises'
@@ -14,7 +14,7 @@ export interface Place {
   readonly directory: string
 }
 
-/** Something that somebody should look at. */
+/** A problem for a person to check. */
 export interface Finding {
   readonly kind: 'manifest' | 'licence' | 'unreadable' | 'link'
   readonly path: string
@@ -23,35 +23,35 @@ export interface Finding {
 
 export interface Package {
   readonly name: string
-  /** Undefined where package.json does not say. */
+  /** Undefined if package.json has none. */
   readonly version: string | undefined
   readonly path: string
-  /** An SPDX expression, mostly; `none found` where there is none. */
+  /** Usually an SPDX expression; `none found` if there is none. */
   readonly licence: string
   readonly class: LicenceClass
-  /** Its own files on disk; packages nested in it count for themselves. */
+  /** Its own files on disk, without those of nested packages. */
   readonly files: number
   readonly bytes: number
-  /** Files that were opened to learn this. */
+  /** Files that were opened to find these facts. */
   readonly filesRead: number
 }
 
 export const NO_LICENCE = 'none found'
-/** A licence says what it is on its first pages. */
+/** The first pages are enough to recognise a licence. */
 const MOST_LICENCE_BYTES = 64 * 1024
 const MOST_LICENCE_FILES = 4
 
-/** What was found below a directory. */
+/** The packages below a directory. */
 export interface Listing {
   readonly places: readonly Place[]
   readonly findings: readonly Finding[]
-  /** Links to packages inside the tree: pnpm makes them. Each package is counted once, where it is. */
+  /** Links to packages inside the tree, as pnpm makes them. Each package is counted once, at its real place. */
   readonly links: number
 }
 
 /**
  * Every package installed below `directory`, which is a project or a node_modules folder itself.
- * @throws Error where there is no node_modules
+ * @throws Error if there is no node_modules
  */
 export async function listPackages(directory: string): Promise<Listing> {
   const given = resolve(directory)
@@ -131,7 +131,7 @@ export interface Inspected {
   readonly findings: readonly Finding[]
 }
 
-/** One package while it is looked at. */
+/** One package during its inspection. */
 interface Inspection {
   readonly place: Place
   readonly findings: Finding[]
@@ -159,7 +159,7 @@ async function readManifest(inspection: Inspection): Promise<Readonly<Record<str
   }
 }
 
-/** Reads the licence files of a package that states no licence, or whose package.json does not tell. */
+/** Reads the licence files of a package whose package.json has no licence or is unreadable. */
 async function guessLicence(inspection: Inspection, names: readonly string[]): Promise<string | undefined> {
   const { place, findings } = inspection
   const hasManifest = findings.every(({ kind }) => kind !== 'manifest')
@@ -188,7 +188,7 @@ interface Size {
   readonly licenceFiles: string[]
 }
 
-/** Files of a package without those of packages nested in it. Links are not followed. */
+/** Files of a package, without those of nested packages. Links are not followed. */
 async function measure({ place, findings }: Inspection): Promise<Size> {
   const size: Size = { files: 0, bytes: 0, licenceFiles: [] }
   const folders = [place.directory]
@@ -224,7 +224,7 @@ async function readText(inspection: Inspection, name: string, mostBytes?: number
   }
 }
 
-/** What a folder is called: `node_modules/@a/b` is `@a/b`. */
+/** The package name of a folder: `node_modules/@a/b` gives `@a/b`. */
 const nameByPath = (path: string): string => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
 
 const unreadable = (path: string, error: unknown): Finding => ({
@@ -242,6 +242,6 @@ async function isDirectory(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory()
   } catch {
-    return false // missing, or closed to us: there is nothing to audit
+    return false // missing or not readable: there is nothing to audit
   }
 }

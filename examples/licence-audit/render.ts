@@ -1,4 +1,4 @@
-/** The report as people read it: tables as wide as the terminal, colour only where it is wanted, nothing in a name that could draw. */
+/** Prints the report for people: tables as wide as the terminal, optional colour, and names without control characters. */
 import type { Report } from './audit.js'
 import { CLASSES, type LicenceClass } from './licences.js'
 
@@ -11,7 +11,7 @@ const MOST_FINDINGS = 12
 const MOST_DUPLICATES = 10
 const LONGEST_BAR = 24
 const WIDEST = 120
-/** What text in the last column gets at least (bars take what is left), and what no other column has to give up. */
+/** The least width of text in the last column (bars use the rest), and the least width of the other columns. */
 const LEAST_ROOM = 28
 const NARROWEST = 9
 
@@ -24,7 +24,7 @@ const STYLE_OF: Readonly<Record<LicenceClass, Style>> = {
   unknown: 'magenta',
 }
 
-/** One cell: its text or, in the last column, a bar as long as its share of the room; and how it is drawn. */
+/** One cell: its text, or a bar in the last column whose length is its share of the width; and its style. */
 interface Cell {
   readonly text?: string
   readonly share?: number
@@ -32,7 +32,7 @@ interface Cell {
   readonly isNumber?: boolean
 }
 
-/** The whole report, lines ending in a line break. */
+/** The whole report. Every line ends in a line break. */
 export function render(report: Report, paper: Paper): string {
   const page = new Page(paper)
   renderLicences(page, report)
@@ -54,7 +54,7 @@ function renderLicences(page: Page, report: Report): void {
         { text: row.class, style },
         { text: numberText(row.packages), isNumber: true },
         { text: bytesText(row.bytes), isNumber: true },
-        // Where somebody has to look, the names say more than a bar.
+        // For licences that a person must check, names help more than a bar.
         row.class === 'permissive' ? { share: row.packages / most, style } : { text: row.names.join(', ') },
       ]
     }),
@@ -103,7 +103,7 @@ function renderFindings(page: Page, { findings, links }: Report): void {
   if (links > 0) page.line(page.styled(`${count(links, 'link')} to packages that are counted where they are`, 'dim'))
 }
 
-/** Lines, and how wide they may be. */
+/** Lines with their greatest width. */
 class Page {
   readonly #paper: Paper
   readonly #lines: string[] = []
@@ -132,7 +132,7 @@ class Page {
     if (count > 0) this.line(this.styled(`… and ${numberText(count)} more (--json has all)`, 'dim'))
   }
 
-  /** Columns as wide as what is in them, the last one as wide as what is left; where that is too little, the widest give way. */
+  /** Each column is as wide as its content, and the last one takes the rest. If that is too little, the widest columns shrink. */
   table(head: readonly string[], rows: readonly (readonly Cell[])[]): void {
     if (rows.length === 0) return
     const last = head.length - 1
@@ -166,7 +166,7 @@ class Page {
 const bar = (share: number, longest: number): string =>
   longest < 3 ? '' : '━'.repeat(Math.max(1, Math.round(Math.min(1, share) * longest)))
 
-/** What stands in a package.json is anybody's: control characters would draw on the terminal of who reads it. */
+/** Text of a package.json is not trusted: its control characters could draw on the reader's terminal. */
 const harmless = (text: string): string =>
   text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\u00b7')
 

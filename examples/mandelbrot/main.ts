@@ -1,4 +1,4 @@
-/** Draws a part of the Mandelbrot set in tiles, on worker processes where there is a Redis: `npm run mandelbrot`, or with `-- --help`. */
+/** Draws a part of the Mandelbrot set in tiles, on worker processes if there is a Redis. Options: `npm run mandelbrot -- --help`. */
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -35,7 +35,7 @@ const FLAGS = {
   help: 'switch',
 } as const
 const LARGEST = 8_000
-/** More pixels in a tile would be more than a result may have. */
+/** The pixels of a larger tile would exceed the size of a result. */
 const LARGEST_TILE = 500
 const TITLES = { '': 'planning', '1': 'drawing tiles' }
 
@@ -55,7 +55,7 @@ async function main(words: readonly string[], signal: AbortSignal): Promise<numb
   await using engine = await openEngine({
     workers: flags.workers,
     tasks: join(import.meta.dirname, 'tasks.ts'),
-    maxConcurrentTasks: 1, // a tile is nothing but work: two at once in one process would only share it
+    maxConcurrentTasks: 1, // a tile only computes: two at once in one process would share its one thread
     signal,
   })
   process.stderr.write(`${engine.description}\n`)
@@ -100,7 +100,7 @@ function problemOf({ size, tile, steps }: Flags<typeof FLAGS>, others: readonly 
   return undefined
 }
 
-/** All tiles one after the other, here. */
+/** Draws all tiles in this process, one after the other. */
 async function drawAlone(picture: Picture, signal: AbortSignal): Promise<Uint8Array> {
   const tiles = tilesOf(picture)
   const bar = openBar('drawing tiles', tiles.length, process.stderr)

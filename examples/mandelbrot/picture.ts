@@ -1,6 +1,6 @@
 /**
- * The picture: which part of the plane, and the colour of each pixel. Only sums, products and whole numbers are used, which are exact to
- * the bit everywhere (IEEE 754), so that a pixel has the same bytes whichever machine computed it.
+ * Computes the picture: the part of the plane, and the colour of each pixel. It uses only sums, products and whole numbers. These give the
+ * same bits on every machine (IEEE 754), so a pixel has the same bytes on every machine.
  */
 
 /** A square part of the plane, and how finely it is drawn. */
@@ -9,7 +9,7 @@ export interface Picture {
   readonly size: number
   /** Pixels a side of a tile; those at the right and the bottom may be smaller. */
   readonly tileSize: number
-  /** A point that is still near after so many steps counts as inside. */
+  /** A point that is still near the origin after this number of steps counts as inside. */
   readonly maxSteps: number
 }
 
@@ -25,13 +25,13 @@ export interface Tile {
 /** Three bytes a pixel, row by row. */
 export const CHANNELS = 3
 
-/** In the valley between the heart and its largest bulb, where a spiral winds around an arm of the set. */
+/** A place between the cardioid and its largest bulb, where a spiral winds around an arm of the set. */
 const CENTRE = { re: -0.7436438870371587, im: 0.1318259042053119 }
 const SIDE = 0.012
-/** Samples a side of a pixel: its colour is their mean. */
+/** Samples a side of a pixel. The colour of the pixel is their mean. */
 const SAMPLES = 2
 
-/** Colours between which points outside go to and fro, the further the longer they stay. */
+/** The palette of points outside: their colour moves through these stops with the number of steps that they stay near. */
 const STOPS = [
   [10, 14, 44],
   [24, 72, 140],
@@ -95,7 +95,7 @@ export function draw({ picture, x, y, width, height }: Tile): Uint8Array {
   return pixels
 }
 
-/** How often z² + c is taken until z is further than 2 from the origin; at most `maxSteps`. */
+/** The number of steps z² + c until z is more than 2 away from the origin; at most `maxSteps`. */
 function stepsOutwards(re: number, im: number, maxSteps: number): number {
   let [zRe, zIm, squareRe, squareIm] = [0, 0, 0, 0]
   let steps = 0
@@ -109,7 +109,7 @@ function stepsOutwards(re: number, im: number, maxSteps: number): number {
   return steps
 }
 
-/** Copies a tile's pixels to their places in the whole picture's. */
+/** Copies the pixels of a tile to their places in the whole picture. */
 export function place(pixels: Uint8Array, { picture, x, y, width, height }: Tile, into: Uint8Array): void {
   for (let row = 0; row < height; row++) {
     const from = row * width * CHANNELS

@@ -1,6 +1,6 @@
 /**
- * The picture as a flow, `plan >> tile* >> assemble`: every tile is a branch of its own. A module of tasks alone, which worker processes
- * load: `graflow-worker --tasks examples/mandelbrot/tasks.ts`.
+ * The picture as a flow, `plan >> tile* >> assemble`: every tile is a branch. This module contains only tasks, so worker processes can
+ * load it: `graflow-worker --tasks examples/mandelbrot/tasks.ts`.
  */
 import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
@@ -9,18 +9,18 @@ import { flow, task, workflow } from 'graflow'
 import { draw, tilesOf, type Picture, type Tile } from './picture.js'
 import { pngOf, type DrawnTile } from './png.js'
 
-/** What is wanted. */
+/** The input of the flow. */
 export interface Order {
   readonly picture: Picture
   /** Where the PNG goes: an absolute path on the machine that drives the run. */
   readonly file: string
 }
 
-/** What was written. */
+/** The result of the flow. */
 export interface Written {
   readonly file: string
   readonly bytes: number
-  /** Of the file; in hexadecimal. */
+  /** Hash of the file, in hexadecimal. */
   readonly sha256: string
 }
 
@@ -30,12 +30,12 @@ export const plan = task('plan', async ({ picture, file }: Order, ctx): Promise<
 })
 
 export const tile = task('tile', async (tile: Tile): Promise<DrawnTile> => {
-  // A tile keeps its process busy: let timers, signals and the network have their turn before it.
+  // A tile blocks the event loop. Let timers, signals and the network run before it.
   await nextTurn()
   return { tile, pixels: draw(tile) }
 })
 
-/** Writes the file. What is this large is no result to be handed on; its place is. */
+/** Writes the file. The picture is too large for a result, so the result is its path. */
 export const assemble = task('assemble', async (tiles: readonly DrawnTile[], ctx): Promise<Written> => {
   const file = await ctx.channel<Order>().get('file')
   if (file === undefined) throw new Error('expected the file that plan has set')
@@ -44,7 +44,7 @@ export const assemble = task('assemble', async (tiles: readonly DrawnTile[], ctx
   return { file, bytes: png.length, sha256: createHash('sha256').update(png).digest('hex') }
 })
 
-/** Typed from its text: from an Order to what was Written. */
+/** TypeScript infers the type from the text: it takes an Order and gives a Written. */
 export const steps = flow('plan >> tile* >> assemble', { plan, tile, assemble })
 
 /** `await graflow.run(mandelbrot, { picture: { size: 1000, tileSize: 50, maxSteps: 2000 }, file: '/tmp/picture.png' })` */

@@ -1,13 +1,13 @@
 /**
- * Where an example runs: on worker processes with a private Redis when there is a server on PATH, else embedded in this process. The
- * flow is the same; so are the results.
+ * Chooses where an example runs: on worker processes with a private Redis if there is a server on PATH, else embedded in this process. The
+ * flow and its results are the same.
  */
 import { availableParallelism } from 'node:os'
 import { connect, type Graflow } from 'graflow'
 import { findServer, HOW_TO_INSTALL, LocalCluster } from './local-cluster.js'
 
 export interface EngineOptions {
-  /** Worker processes; 0: embedded; undefined: one a processor core if there is a server, else embedded. */
+  /** Number of worker processes. 0: embedded. Undefined: one per processor core if there is a server, else embedded. */
   readonly workers: number | undefined
   /** Absolute path of the module whose tasks the workers run. */
   readonly tasks: string
@@ -16,21 +16,21 @@ export interface EngineOptions {
   readonly signal: AbortSignal
 }
 
-/** A client and all that was started for it. */
+/** A client and the processes that were started for it. */
 export interface Engine extends AsyncDisposable {
   readonly graflow: Graflow
   readonly kind: 'embedded' | 'redis'
   /** Worker processes; 0 when embedded. */
   readonly workers: number
-  /** In a few words, for people. */
+  /** A short description for people. */
   readonly description: string
-  /** How to get more, in lines; empty when there is nothing to say. */
+  /** How to use more processes, in lines; empty if there is no advice. */
   readonly hint: string
 }
 
 const MOST_WORKERS = 8
 
-/** @throws Error when workers are asked for and there is no server, or they do not start; the signal's reason */
+/** @throws Error when workers are wanted and there is no server or they do not start; the signal's reason */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { workers, tasks, maxConcurrentTasks, signal } = options
   const server = workers === 0 ? undefined : findServer()

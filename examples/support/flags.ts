@@ -1,4 +1,4 @@
-/** Reads the words of an example's command, and says what is wrong with them. */
+/** Parses the arguments of an example's command, and reports problems with them. */
 import { parseArgs } from 'node:util'
 
 export type FlagKind = 'switch' | 'number' | 'text'
@@ -7,12 +7,12 @@ export type Flags<T extends Readonly<Record<string, FlagKind>>> = {
   readonly [K in keyof T]: T[K] extends 'switch' ? boolean : (T[K] extends 'number' ? number : string) | undefined
 }
 
-/** Flags by their names, and the words that are none; or the problem in one line. */
+/** Flags by name and the other arguments, or the problem in one line. */
 export type Words<T extends Readonly<Record<string, FlagKind>>> =
   | { readonly flags: Flags<T>; readonly others: readonly string[]; readonly problem?: undefined }
   | { readonly problem: string }
 
-/** Numbers are whole and not negative. `-h` is short for `help` where there is such a flag. */
+/** Numbers are whole and not negative. `-h` is short for `help` if that flag exists. */
 export function readFlags<const T extends Readonly<Record<string, FlagKind>>>(
   words: readonly string[],
   table: T,
@@ -60,7 +60,7 @@ function nearest(name: string, flags: readonly string[]): string {
   return `; the flags are ${shown.slice(0, -1).join(', ')} and ${shown.at(-1) ?? ''}`
 }
 
-/** How many letters differ (Levenshtein 1966). */
+/** The number of letters that differ (Levenshtein 1966). */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i)
   for (const [i, letter] of [...a].entries()) {

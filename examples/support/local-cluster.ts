@@ -1,7 +1,7 @@
 /**
- * A private Redis and worker processes for as long as an example runs: on a unix socket in a folder of their own, and gone with whoever
- * started them, however that ends. Each child has a shell beside it that waits for the end of its own input, and then ends the child:
- * input ends by `stop`, and also when this process is killed with a signal that nobody can catch.
+ * Starts a private Redis and worker processes for an example, on a unix socket in a temporary folder. They end with the process that
+ * started them, even when it is killed with SIGKILL: each child has a shell that waits for the end of its standard input and then ends the
+ * child. That input ends at `stop`, and when this process ends.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -24,22 +24,22 @@ export interface ClusterOptions {
   readonly server: ServerProgram
   /** Absolute path of the module whose tasks the workers run. */
   readonly tasks: string
-  /** How many worker processes. */
+  /** Number of worker processes. */
   readonly workers: number
   /** Branches that a worker runs at once. */
   readonly maxConcurrentTasks: number
-  /** Ends the start early, with its reason. What was started by then is stopped. */
+  /** Aborts the start with its reason. Processes that were started by then are stopped. */
   readonly signal: AbortSignal
 }
 
 const OLDEST_MAJOR = 7
 const START_MS = 20_000
 const POLL_MS = 20
-/** What a child may take to end by itself. */
+/** The time that a child has to end by itself. */
 const GRACE_MS = 5_000
 const WORKER_GRACE_MS = 1_000
 
-/** How to get what is missing, for people. */
+/** How to install a server, for people. */
 export const HOW_TO_INSTALL = 'Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis'
 
 /** The first usable server on PATH; undefined when there is none. */
@@ -73,7 +73,7 @@ export class LocalCluster implements AsyncDisposable {
   readonly keyPrefix = 'example'
   /** `unix://…`, for `connect`. */
   readonly url: string
-  /** In the order of their start. */
+  /** In their start order. */
   readonly #children: Child[] = []
   readonly #folder: string
 
@@ -90,7 +90,7 @@ export class LocalCluster implements AsyncDisposable {
 
   /**
    * Resolves when the server and all workers are ready.
-   * @throws Error when one of them ends instead, or the signal's reason; nothing is left of it then
+   * @throws Error when one of them ends instead, or the signal's reason. All processes are stopped then
    */
   static async start(options: ClusterOptions): Promise<LocalCluster> {
     const cluster = new LocalCluster(options)
@@ -105,7 +105,7 @@ export class LocalCluster implements AsyncDisposable {
     }
   }
 
-  /** Ends the workers, then the server, and removes the folder. Repeating it is safe. */
+  /** Stops the workers, then the server, and removes the folder. Repeating it is safe. */
   async stop(): Promise<void> {
     const [server, ...workers] = this.#children
     await Promise.all(workers.map((worker) => worker.stop()))
@@ -166,7 +166,7 @@ if [ -n "$folder" ]; then rm -rf "$folder"; fi
 exit "$status"
 `
 
-/** One child and the shell beside it. */
+/** One child and its shell. */
 class Child {
   readonly #name: string
   readonly #process: ChildProcess
@@ -177,15 +177,15 @@ class Child {
     this.#name = name
     this.#process = spawn('sh', ['-c', KEEPER, 'sh', folder, ...command], {
       stdio: ['pipe', 'pipe', 'inherit'],
-      detached: true, // Ctrl-C reaches this process alone, which then ends the others in their order
+      detached: true, // Ctrl-C reaches only this process, which then stops the others in order
     })
     this.#ended = once(this.#process, 'exit').then(([code]) => {
       throw new Error(`${name} ended with exit code ${String(code)} before it was ready`)
     })
-    this.#ended.catch(() => undefined) // those who wait for it see it
+    this.#ended.catch(() => undefined) // the callers that wait for it get the error
   }
 
-  /** Nobody reads what it prints. */
+  /** Drops its output. */
   mute(): void {
     this.#process.stdout?.resume()
   }
@@ -194,19 +194,19 @@ class Child {
     return this.#process.exitCode !== null || this.#process.signalCode !== null
   }
 
-  /** Resolves when it prints such a line. */
+  /** Resolves when it prints a matching line. */
   async said(line: RegExp): Promise<void> {
     const { stdout } = this.#process
     if (stdout === null) throw new Error('expected a pipe from the child')
     for await (const said of createInterface({ input: stdout })) {
       if (!line.test(said)) continue
-      stdout.resume() // what else it says is not kept
+      stdout.resume() // drops further output
       return
     }
     throw new Error(`${this.#name} ended without a word`)
   }
 
-  /** Resolves with `ready`; rejects when the child ends first, when it takes too long, or for the signal's reason. */
+  /** Resolves with `ready`. Rejects when the child ends first, when it takes too long, or with the signal's reason. */
   async until(ready: Promise<void>, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const over = new AbortController()
@@ -227,7 +227,7 @@ class Child {
     const ended = once(this.#process, 'exit')
     this.#process.stdin?.end()
     const killed = setTimeout(() => {
-      // The whole group: the shell, and the child that did not end.
+      // The whole process group: the shell, and the child that did not end.
       if (this.#process.pid !== undefined) process.kill(-this.#process.pid, 'SIGKILL')
     }, GRACE_MS)
     await ended
@@ -235,7 +235,7 @@ class Child {
   }
 }
 
-/** Resolves when the address answers with success; leaves off when the child is gone. */
+/** Resolves when the address answers with success. Stops when the child has ended. */
 async function answers(url: string, child: Child): Promise<void> {
   while (!child.isGone) {
     const isReady = await fetch(url).then(
@@ -248,7 +248,7 @@ async function answers(url: string, child: Child): Promise<void> {
   throw new Error(`nobody answers at ${url}`)
 }
 
-/** A port of this machine that nobody uses at the moment. */
+/** A port of this machine that is free at the moment. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

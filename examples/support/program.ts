@@ -1,15 +1,15 @@
-/** What every example's command does alike: signals, broken pipes, and how it ends. */
+/** What all examples' commands share: signals, broken pipes and exit codes. */
 import { GraflowError } from 'graflow'
 
 /**
- * Runs an example's command, and ends the process with the exit code it gives: 1 when it throws, 130 when it throws after an interrupt. Its
- * signal aborts on the first SIGINT or SIGTERM; a second ends the process at once.
+ * Runs an example's command and exits with the code that it returns: 1 when it throws, 130 when it throws after an interrupt. Its signal
+ * aborts on the first SIGINT or SIGTERM. A second one ends the process at once.
  */
 export async function runProgram(
   name: string,
   main: (words: readonly string[], signal: AbortSignal) => Promise<number>,
 ): Promise<void> {
-  // Whoever reads only the head of the output has what they wanted.
+  // A reader such as `head` closes the pipe early. That is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0)
     throw error
@@ -25,7 +25,7 @@ export async function runProgram(
   }
 }
 
-/** A task's own words say more to people than that it was a task that failed. */
+/** The message of the task's own error helps people more than TASK_FAILED. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error instanceof GraflowError && error.code === 'TASK_FAILED' ? reasonOf(error.cause) : error.message

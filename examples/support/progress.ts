@@ -1,7 +1,7 @@
-/** Shows how a run gets on: on a terminal one line that is drawn again and again, elsewhere a line for each group. */
+/** Shows the progress of a run: one line that is redrawn on a terminal, otherwise one line per group. */
 import type { Run, RunEvent } from 'graflow'
 
-/** What is written to; standard error, so that the report alone is on standard output. */
+/** The output stream: standard error, so that only the report is on standard output. */
 export interface Screen {
   write(text: string): unknown
   readonly isTTY?: boolean
@@ -11,7 +11,7 @@ export interface Screen {
 const REDRAW_MS = 50
 const LONGEST_BAR = 40
 
-/** Follows the run to its end, however that is. `titles` names its groups by their paths; `''` is what comes before the first. */
+/** Follows the run until it is over. `titles` names its groups by their paths; `''` is the part before the first group. */
 export async function showProgress(
   run: Run<unknown>,
   titles: Readonly<Record<string, string>>,
@@ -46,18 +46,18 @@ class Lines {
   }
 
   end(): void {
-    // every line stands by itself
+    // every line is complete by itself
   }
 }
 
-/** What a caller counts by itself. */
+/** A progress display that the caller advances. */
 export interface Bar {
-  /** One more is done. */
+  /** Counts one more as done. */
   advance(): void
   end(): void
 }
 
-/** Shows `total` things getting done, as a run's branches are shown; nothing where there is no terminal. */
+/** Shows the progress of `total` items, like the branches of a run. Shows nothing without a terminal. */
 export function openBar(title: string, total: number, screen: Screen): Bar {
   if (screen.isTTY !== true) return { advance: () => undefined, end: () => undefined }
   const drawn = new DrawnBar(screen, title)
@@ -85,7 +85,7 @@ class Line {
   }
 }
 
-/** One line, drawn over and over. */
+/** One line that is redrawn. */
 class DrawnBar implements Bar {
   readonly #screen: Screen
   #title: string
@@ -125,7 +125,7 @@ class DrawnBar implements Bar {
     const length = Math.min(LONGEST_BAR, columns - this.#title.length - counts.length - 6)
     const filled = this.#total === 0 ? 0 : Math.floor((length * this.#done) / this.#total)
     const bar = length < 5 ? '' : `  ${'━'.repeat(filled)}${'╌'.repeat(length - filled)}`
-    // A line as wide as the terminal would break, and could not be drawn over.
+    // A line as wide as the terminal would wrap, and could not be redrawn.
     this.#screen.write(`\r\u001b[K${`  ${this.#title}${bar}${counts}`.slice(0, columns - 1)}`)
   }
 }
