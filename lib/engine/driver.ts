@@ -5,7 +5,7 @@
 import type { EndState, RunRecord, Token } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import { Cancellation, Unreported } from './cancellation.js'
-import { decode, encode } from '../values/codec.js'
+import { decode, encode, encodeFailure } from '../values/codec.js'
 import { endOf, type Engine } from './engine.js'
 import { Execution, NO_SLOT, type Frame, type GraphInUse, type Slot } from './execution.js'
 import { taskError } from './failure.js'
@@ -117,7 +117,10 @@ function endedByHandler(
 
 function failed(thrown: unknown, runId: string): { readonly state: 'failed'; readonly value: Uint8Array } {
   const { error, isFromHandler } = originOf(thrown)
-  return { state: 'failed', value: encode(taskError(error, isFromHandler, { task: runId, path: '', errors: 1 })) }
+  return {
+    state: 'failed',
+    value: encodeFailure(taskError(error, isFromHandler, { task: runId, path: '', errors: 1 })),
+  }
 }
 
 /** The error of a run that took too long. */

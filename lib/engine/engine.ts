@@ -11,7 +11,7 @@ import type { Clock, Random } from '../time.js'
 import { BarrierWaits } from './barrier-waits.js'
 import { Unreported } from './cancellation.js'
 import { channelOf } from './channels.js'
-import { encode } from '../values/codec.js'
+import { encode, encodeFailure } from '../values/codec.js'
 import type { Pausable } from './context.js'
 import { Execution, type Frame, type GraphInUse } from './execution.js'
 import { taskError } from './failure.js'
@@ -133,7 +133,7 @@ export class Engine {
     const { error, isFromHandler } = originOf(thrown)
     const { label: task, place: path, errors } = branch
     const failure = taskError(error, isFromHandler, { task, path, errors: errors + 1 })
-    keeper.values.encode(failure)
+    keeper.values.encodeFailure(failure)
     keeper.ended(execution, { kind: 'failed', delayMs: 0, error: failure })
   }
 
@@ -189,7 +189,7 @@ export function endOf(
       reason: '',
     }
   const reason = String(end.value)
-  return { state: 'cancelled', value: encode(cancelled(runId, reason)), reason }
+  return { state: 'cancelled', value: encodeFailure(cancelled(runId, reason)), reason }
 }
 
 /** The error of a cancelled run. */

@@ -157,7 +157,7 @@ export class TaskStart implements Frame, StartFacts {
     const failure = taskError(error, isFromHandler, { task: name, path: this.place, errors })
     const isOver = errors >= (options.retry?.attempts ?? 1) || !isRetryable(error, isFromHandler)
     const delayMs = isOver ? 0 : retryDelayMs(options.retry ?? {}, errors, this.#services.random)
-    this.#keeper.values.encode(failure)
+    this.#keeper.values.encodeFailure(failure)
     this.#keeper.ended(this.execution, { kind: isOver ? 'failed' : 'retry', delayMs, error: failure })
   }
 }

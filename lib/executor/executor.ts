@@ -12,7 +12,7 @@
  */
 import type { Backend, Grant, Token } from '../backend/backend.js'
 import type { Announcer } from '../session/announcer.js'
-import { encode } from '../values/codec.js'
+import { encodeFailure } from '../values/codec.js'
 import type { Engine } from '../engine/engine.js'
 import type { Execution } from '../engine/execution.js'
 import { ValueWriter } from '../values/value-lists.js'
@@ -699,7 +699,7 @@ export class Executor {
         : new GraflowError('INTERNAL', `the grant for ${grant.spec.gid} could not be started: ${String(error)}`, {
             cause: error,
           })
-    const bytes = encode(failure)
+    const bytes = encodeFailure(failure)
     const { itemsPerCall } = backend.limits
     try {
       for (let from = 0; from < grant.indexes.length; from += itemsPerCall) {

@@ -1,7 +1,7 @@
 /** A run as its holder sees it: questions to the store, and what it tells of changes. Where the run is driven makes no difference. */
 import type { GroupStatus, RunRecord } from '../backend/backend.js'
 import { cancelled } from '../engine/engine.js'
-import { encode } from '../values/codec.js'
+import { encodeFailure } from '../values/codec.js'
 import { isEnded, outcomeOfRun } from '../engine/driver.js'
 import { readResult } from '../engine/results.js'
 import { FORWARDED, type RunEvent } from '../events.js'
@@ -73,7 +73,7 @@ export class RunHandle implements Run<unknown> {
       kind: 'cancel-run',
       runId: this.id,
       reason,
-      value: encode(cancelled(this.id, reason)),
+      value: encodeFailure(cancelled(this.id, reason)),
     })
     if (answer === 'gone') throw runNotFound(this.id)
     return answer === 'ok'

@@ -6,7 +6,7 @@
  * too. For a while no event of such a run is even built, since a branch costs a few microseconds and its events would cost as much again.
  */
 import type { Backend } from '../backend/backend.js'
-import { decode, encode } from '../values/codec.js'
+import { decode, encodeFailure } from '../values/codec.js'
 import { isForwarded, type Forwarder, type ForwardedEvent } from '../events.js'
 import type { Clock } from '../time.js'
 
@@ -110,7 +110,7 @@ export class Announcer implements Forwarder {
   #pack(events: readonly ForwardedEvent[]): Uint8Array[] {
     let bytes: Uint8Array | undefined
     try {
-      bytes = encode([this.#options.sender, this.#number, events])
+      bytes = encodeFailure([this.#options.sender, this.#number, events])
     } catch {
       bytes = undefined // one that cannot be carried must not take the others with it
     }

@@ -4,7 +4,7 @@
  */
 import type { Backend, Grant, Notice, SavedValues, SettleKind, Token } from '../backend/backend.js'
 import { Unreported } from '../engine/cancellation.js'
-import { encode } from '../values/codec.js'
+import { encodeFailure } from '../values/codec.js'
 import { drive, isEnded, type Drive, type HeldRun } from '../engine/driver.js'
 import { cancelled, type Engine } from '../engine/engine.js'
 import type { Slot } from '../engine/execution.js'
@@ -172,7 +172,7 @@ export class Holdings {
         const message = `run ${runId} could not be driven: ${String(error)}`
         emitter.emit('log', { level: 'error', message, runId })
         const failure = error instanceof GraflowError ? error : new GraflowError('INTERNAL', message, { cause: error })
-        this.#settleRun(runId, grant.token, 'failed', encode(failure))
+        this.#settleRun(runId, grant.token, 'failed', encodeFailure(failure))
       })
       .finally(() => {
         this.#coming -= 1

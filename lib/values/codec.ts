@@ -1,45 +1,17 @@
 /**
- * Values as bytes, and back: what tasks take and give, whichever process they run in. MessagePack (msgpackr) plus Date, Map, Set,
- * bigint and typed arrays. Two promises on top of the library: a value either arrives equal or is refused with NOT_SERIALISABLE and
- * its path, never silently changed; and an Error arrives as an Error.
+ * Values as bytes, and back: what tasks take and give, whichever process they run in. MessagePack (msgpackr) for plain data, and stand-ins
+ * for what it has no word for. Two promises on top of the library: a value either arrives equal or is refused with NOT_SERIALISABLE and
+ * its path, never silently changed; and what the application, or another copy of this package, registers with the library changes nothing
+ * here: only types that MessagePack itself defines are written.
  */
+import { inspect } from 'node:util'
 import { isNativeError } from 'node:util/types'
-import { addExtension, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr'
+import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr'
 import { GraflowError } from '../errors.js'
 import { describe } from '../flow/describe.js'
-import { errorFromRecord, errorToRecord, type ErrorRecord } from './error-record.js'
-import { type Limits } from '../options.js'
-
-/** Stands in the bytes for what MessagePack has no word for; never seen by users. */
-class Carried {
-  constructor(
-    readonly what: 'map' | 'error' | 'minus zero' | 'typed array',
-    readonly data: unknown,
-  ) {}
-}
-
-const EXTENSION_TYPE = 0x47
-addExtension({
-  Class: Carried,
-  type: EXTENSION_TYPE,
-  write: (carried: Carried) => [carried.what, carried.data],
-  read: (data: unknown): unknown => {
-    if (!Array.isArray(data) || data.length !== 2) throw new TypeError('malformed carried value')
-    const [what, content] = data as [unknown, unknown]
-    switch (what) {
-      case 'map':
-        return new Map(content as [unknown, unknown][])
-      case 'error':
-        return errorFromRecord(content as ErrorRecord)
-      case 'minus zero':
-        return -0
-      case 'typed array':
-        return typedArray(content as [name: string, bytes: Uint8Array])
-      default:
-        throw new TypeError(`unknown carried value ${String(what)}`)
-    }
-  },
-})
+import type { Limits } from '../options.js'
+import { isLanguageError, languageErrorOf, newError, type LanguageErrorName } from './error-classes.js'
+import { errorFromRecord, errorToRecord, graflowErrorOf, type ErrorRecord } from './error-record.js'
 
 // Without copyBuffers a byte array would be a view into the packed bytes, which other branches decode, too; and a key called toJSON is
 // data here, never a hook.
@@ -51,6 +23,24 @@ const packr = new Packr({
   copyBuffers: true,
   useToJSON: false,
 })
+
+/**
+ * A stand-in is an array that begins with this text, then a word for what it is, then its content. A value with stand-ins travels as
+ * `[STAND_IN, 'root', value]`, so that one without any, as nearly all are, is read without a second look. Arrays of users that begin with
+ * the text themselves travel as a stand-in, too.
+ */
+const STAND_IN = '\u0001g'
+
+/** Whether the value that is being packed has a stand-in; and whether errors in it are records of bounded size. Of one call at a time. */
+let hasStandIns = false
+let isBounded = false
+
+function standIn(what: string, content: unknown): unknown {
+  hasStandIns = true
+  return [STAND_IN, what, content]
+}
+
+const beginsAsStandIn = (value: readonly unknown[]): boolean => value[0] === STAND_IN
 
 const MAX_DEPTH = 200
 
@@ -117,14 +107,14 @@ function isPlainData(value: unknown, depth: number): boolean {
 function isPlainObject(value: object, depth: number): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   if (Array.isArray(value)) {
-    if (prototype !== Array.prototype) return false
+    if (prototype !== Array.prototype || beginsAsStandIn(value)) return false
     for (let i = 0; i < value.length; i += 1) {
       const item: unknown = value[i]
       if (item === undefined || !isPlainData(item, depth + 1)) return false
     }
     return value.length > 0 ? Object.keys(value).length === value.length : Object.keys(value).length === 0
   }
-  if (prototype !== Object.prototype) return prototype === Date.prototype
+  if (prototype !== Object.prototype) return false
   for (const key of Object.keys(value)) {
     if (key === '__proto__' || !key.isWellFormed() || !isPlainData((value as Record<string, unknown>)[key], depth + 1))
       return false
@@ -136,15 +126,16 @@ function isPlainObject(value: object, depth: number): boolean {
 function checked(value: unknown, path: Path, depth: number, above: readonly object[]): unknown {
   switch (typeof value) {
     case 'number':
-      return value === 0 && 1 / value < 0 ? new Carried('minus zero', null) : value
+      return value === 0 && 1 / value < 0 ? standIn('minus zero', null) : value
     case 'string':
       return value.isWellFormed()
         ? value
         : refuse(path, 'a string with a lone surrogate', 'send text that is valid Unicode, or bytes')
     case 'boolean':
     case 'undefined':
-    case 'bigint':
       return value
+    case 'bigint':
+      return BigInt.asIntN(64, value) === value ? value : standIn('bigint', value.toString(16))
     case 'function':
       return refuse(path, 'a function', 'send data; code lives in tasks')
     case 'symbol':
@@ -164,33 +155,111 @@ function checkedObject(value: object, path: Path, depth: number, above: readonly
   if (Array.isArray(value)) {
     // The prototype of arrays is an array, in every realm; that of a subclass is not.
     if (!Array.isArray(prototype)) return refuse(path, 'an array of a class of its own', 'send a plain array')
-    return checkedArray(value, path, depth, within)
+    const carried = checkedArray(value, path, depth, within)
+    return beginsAsStandIn(value) ? standIn('array', carried) : carried
   }
+  if (prototype === null)
+    return standIn('no prototype', { ...checkedRecord(value as Record<string, unknown>, path, depth, within) })
   // A root prototype, of whatever realm: node:vm and test runners have their own Object.prototype.
-  if (prototype === null || Object.getPrototypeOf(prototype) === null)
+  if (Object.getPrototypeOf(prototype) === null)
     return checkedRecord(value as Record<string, unknown>, path, depth, within)
-  if (value instanceof Date && prototype === Date.prototype) return value
+  if (value instanceof Error || isNativeError(value)) return checkedError(value, path, depth, within)
+  if (ArrayBuffer.isView(value)) return checkedBytes(value, path)
+  if (value instanceof Date && prototype === Date.prototype) {
+    refuseProperties(value, path, 'a Date')
+    return standIn('date', value.getTime())
+  }
   if (value instanceof Map && prototype === Map.prototype) {
-    const entries = [...value].map(([key, item], i) => [
+    refuseProperties(value, path, 'a Map')
+    const entries = [...value].flatMap(([key, item], i) => [
       checked(key, { parent: path, step: `<key ${i}>` }, depth + 1, within),
       checked(item, { parent: path, step: `<value ${i}>` }, depth + 1, within),
     ])
-    return new Carried('map', entries)
+    return standIn('map', entries)
   }
   if (value instanceof Set && prototype === Set.prototype) {
+    refuseProperties(value, path, 'a Set')
     const items: readonly unknown[] = [...value]
-    const carried = items.map((item, i) => checked(item, { parent: path, step: `<item ${i}>` }, depth + 1, within))
-    return carried.every((item, i) => item === items[i]) ? value : new Set(carried)
-  }
-  if (value instanceof Error || isNativeError(value)) return new Carried('error', errorToRecord(value))
-  if (ArrayBuffer.isView(value)) {
-    if (prototype === Uint8Array.prototype) return value
-    // A Buffer reads and prints in ways that a Uint8Array does not: it stays one.
-    const known = prototype === Buffer.prototype ? 'Buffer' : TYPED_ARRAY_NAMES.get(value.constructor)
-    if (known !== undefined)
-      return new Carried('typed array', [known, new Uint8Array(value.buffer, value.byteOffset, value.byteLength)])
+    return standIn(
+      'set',
+      items.map((item, i) => checked(item, { parent: path, step: `<item ${i}>` }, depth + 1, within)),
+    )
   }
   return refuse(path, describe(value), 'send a plain object')
+}
+
+/** Refuses what would be lost: own properties beside the content. */
+function refuseProperties(value: object, path: Path, what: string): void {
+  const [key] = Object.keys(value)
+  if (key !== undefined)
+    refuse({ parent: path, step: keyStep(key) }, `a named property of ${what}`, 'send a plain object')
+  if (Object.getOwnPropertySymbols(value).length > 0)
+    refuse(path, `${what} with symbol keys`, 'send a plain object with string keys')
+}
+
+/** Above this many elements, looking at all keys of a typed array would cost more than sending it. */
+const FEW_ELEMENTS = 64
+
+function checkedBytes(value: ArrayBufferView, path: Path): unknown {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  // A Buffer reads and prints in ways that a Uint8Array does not: it stays one.
+  const known =
+    prototype === Uint8Array.prototype
+      ? 'Uint8Array'
+      : prototype === Buffer.prototype
+        ? 'Buffer'
+        : TYPED_ARRAY_NAMES.get((prototype as { readonly constructor?: unknown } | null)?.constructor)
+  if (known === undefined) return refuse(path, describe(value), 'send a plain object')
+  const array = value as Uint8Array
+  if (
+    array.length <= FEW_ELEMENTS
+      ? Object.keys(array).length > array.length
+      : printed(array) !== printed(array.subarray())
+  ) {
+    const extra = Object.keys(array).find((key) => !/^\d+$/.test(key)) ?? ''
+    return refuse({ parent: path, step: keyStep(extra) }, 'a named property of a typed array', 'send a plain object')
+  }
+  if (known === 'Uint8Array') return array
+  return standIn('typed array', [known, new Uint8Array(value.buffer, value.byteOffset, value.byteLength)])
+}
+
+/** A typed array without its elements: two of one length differ only where one has named properties. */
+const printed = (array: Uint8Array): string =>
+  inspect(array, { maxArrayLength: 0, depth: 0, customInspect: false, breakLength: Number.POSITIVE_INFINITY })
+
+/** Keys that an error as a value has beside those of its own. */
+const ERROR_KEYS: ReadonlySet<string> = new Set(['name', 'message', 'stack', 'cause', 'errors', 'code', 'details'])
+
+/**
+ * An error as a value: all that it has, or refused; one that reports a failure is a record of bounded size. Of a class that is neither
+ * JavaScript's nor ours it arrives as an Error with its name.
+ */
+function checkedError(error: Error, path: Path, depth: number, within: readonly object[]): unknown {
+  if (isBounded) return standIn('error', boundedRecord(errorToRecord(error)))
+  const own: Record<string, unknown> = {}
+  for (const key of [...ERROR_KEYS, ...Object.keys(error)]) {
+    if (key in own) continue
+    const at = { parent: path, step: keyStep(key) }
+    if (!ERROR_KEYS.has(key) && (key === '__proto__' || !key.isWellFormed()))
+      return refuse(at, 'a key that cannot be carried', 'rename it')
+    const value = readFrom(error, key, at)
+    if (value === undefined && !Object.hasOwn(error, key)) continue
+    own[key] = checked(value, at, depth + 1, within)
+  }
+  const kind = error instanceof GraflowError ? 'graflow' : languageErrorOf(error)
+  return standIn('error value', [kind, own])
+}
+
+/** What a record has is checked already but for what its details and cause carry. */
+const boundedRecord = (record: ErrorRecord): unknown => checked(record, undefined, 0, NO_OBJECTS)
+
+/** Reads a property; a getter that throws is refused by its place. */
+function readFrom(value: object, key: string, at: Path): unknown {
+  try {
+    return (value as Record<string, unknown>)[key]
+  } catch (error) {
+    return refuse(at, `a getter that throws (${describe(error)})`, 'send a plain value')
+  }
 }
 
 function checkedArray(value: readonly unknown[], path: Path, depth: number, within: readonly object[]): unknown {
@@ -216,20 +285,34 @@ function checkedArray(value: readonly unknown[], path: Path, depth: number, with
   return copy ?? value
 }
 
-function checkedRecord(value: Record<string, unknown>, path: Path, depth: number, within: readonly object[]): unknown {
+function checkedRecord(
+  value: Record<string, unknown>,
+  path: Path,
+  depth: number,
+  within: readonly object[],
+): Record<string, unknown> {
   let copy: Record<string, unknown> | undefined
   for (const key of Object.keys(value)) {
     const at = { parent: path, step: keyStep(key) }
     if (key === '__proto__') return refuse(at, 'a key that changes prototypes', 'rename it')
     if (!key.isWellFormed()) return refuse(at, 'a key with a lone surrogate', 'send text that is valid Unicode')
-    const item = value[key]
+    const item = readFrom(value, key, at)
     const carried = checked(item, at, depth + 1, within)
-    if (carried !== item && !Number.isNaN(item)) copy ??= { ...value }
+    if (carried !== item && !Number.isNaN(item)) copy ??= copyBefore(value, key)
     if (copy !== undefined) copy[key] = carried
   }
-  if (Object.getOwnPropertySymbols(value).length > 0)
-    return refuse(path, 'an object with symbol keys', 'use string keys')
+  if (Object.getOwnPropertySymbols(value).length > 0) refuse(path, 'an object with symbol keys', 'use string keys')
   return copy ?? value
+}
+
+/** The keys before this one, with their values: those behind it may be getters that throw. */
+function copyBefore(value: Record<string, unknown>, key: string): Record<string, unknown> {
+  const copy: Record<string, unknown> = {}
+  for (const before of Object.keys(value)) {
+    if (before === key) break
+    copy[before] = value[before]
+  }
+  return copy
 }
 
 const NO_OBJECTS: readonly object[] = Object.freeze([])
@@ -249,8 +332,34 @@ const MOST_BUFFER_BYTES = 1024 * 1024
 
 const isLeftBehind = (shared: Shared): boolean => shared.length > MOST_BUFFER_BYTES
 
-function pack(value: unknown): Shared {
-  const carried = isPlainData(value, 0) ? value : checked(value, undefined, 0, NO_OBJECTS)
+/** What is written for the value: itself where it is plain data. */
+function carriedOf(value: unknown, bounded: boolean): unknown {
+  if (isPlain(value)) return value
+  hasStandIns = false
+  isBounded = bounded
+  const carried = checkedWhole(value)
+  return hasStandIns ? [STAND_IN, 'root', carried] : carried
+}
+
+function isPlain(value: unknown): boolean {
+  try {
+    return isPlainData(value, 0)
+  } catch {
+    return false // a getter or proxy that throws: the careful walk says where
+  }
+}
+
+function checkedWhole(value: unknown): unknown {
+  try {
+    return checked(value, undefined, 0, NO_OBJECTS)
+  } catch (error) {
+    if (error instanceof GraflowError) throw error
+    return refuse(undefined, `something that cannot be looked at (${describe(error)})`, 'send plain data')
+  }
+}
+
+function pack(value: unknown, bounded = false): Shared {
+  const carried = carriedOf(value, bounded)
   const shared = packr.pack(carried, SHARED_BUFFER) as Buffer & Shared // what REUSE_BUFFER_MODE gives
   if (isLeftBehind(shared)) packr.useBuffer(Buffer.allocUnsafeSlow(FIRST_BUFFER_BYTES))
   return shared
@@ -276,6 +385,18 @@ export function encode(
   const bytes = new Uint8Array(length)
   bytes.set(view)
   return bytes
+}
+
+/** As `encode`, for what reports a failure: errors in it are records of bounded size, whatever hangs on them. */
+export const encodeFailure = (error: unknown): Uint8Array => new Uint8Array(packed(pack(error, true)))
+
+const packed = (shared: Shared): Uint8Array => shared.subarray(shared.start, shared.end)
+
+/** As `encodeFailure`, into a sink. */
+export function encodeFailureTo(sink: ByteSink, error: unknown): number {
+  const shared = pack(error, true)
+  sink.push(shared, shared.start, shared.end)
+  return shared.end - shared.start
 }
 
 /**
@@ -315,7 +436,8 @@ export function decodeFrom(view: Uint8Array, start: number, end: number): unknow
     if (end <= start) throw new RangeError('no bytes') // the library would take an end of 0 for none
     range.start = start
     range.end = end
-    return packr.unpack(view, range)
+    const value: unknown = packr.unpack(view, range)
+    return Array.isArray(value) && beginsAsStandIn(value) ? revived(value) : value
   } catch (cause) {
     throw new GraflowError(
       'INTEGRITY',
@@ -323,4 +445,69 @@ export function decodeFrom(view: Uint8Array, start: number, end: number): unknow
       { cause },
     )
   }
+}
+
+/** A value with stand-ins as it was before they were put in. It is new, so it is changed in place. */
+function revived(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
+  if (!Array.isArray(value)) return revivedRecord(value as Record<string, unknown>)
+  if (beginsAsStandIn(value)) return meant(value[1], value[2])
+  return revivedItems(value)
+}
+
+function revivedItems(items: unknown[]): unknown[] {
+  for (let i = 0; i < items.length; i += 1) items[i] = revived(items[i])
+  return items
+}
+
+function revivedRecord(record: Record<string, unknown>): Record<string, unknown> {
+  for (const key of Object.keys(record)) record[key] = revived(record[key])
+  return record
+}
+
+/** What a stand-in stands for. */
+function meant(what: unknown, content: unknown): unknown {
+  switch (what) {
+    case 'root':
+      return revived(content)
+    case 'array':
+      return revivedItems(content as unknown[])
+    case 'map':
+      return new Map(pairsOf(revivedItems(content as unknown[])))
+    case 'set':
+      return new Set(revivedItems(content as unknown[]))
+    case 'date':
+      return new Date(content as number)
+    case 'minus zero':
+      return -0
+    case 'bigint':
+      return bigintOf(content as string)
+    case 'no prototype':
+      return Object.setPrototypeOf(revivedRecord(content as Record<string, unknown>), null)
+    case 'typed array':
+      return typedArray(content as [name: string, bytes: Uint8Array])
+    case 'error':
+      return errorFromRecord(revived(content) as ErrorRecord)
+    case 'error value': {
+      const [kind, own] = content as [LanguageErrorName | 'graflow', Record<string, unknown>]
+      return errorOf(kind, revivedRecord(own))
+    }
+    default:
+      throw new TypeError(`unknown stand-in ${String(what)}`)
+  }
+}
+
+function pairsOf(flat: readonly unknown[]): [unknown, unknown][] {
+  const pairs: [unknown, unknown][] = []
+  for (let i = 0; i < flat.length; i += 2) pairs.push([flat[i], flat[i + 1]])
+  return pairs
+}
+
+const bigintOf = (hex: string): bigint => (hex.startsWith('-') ? -BigInt(`0x${hex.slice(1)}`) : BigInt(`0x${hex}`))
+
+/** An error as a value again, with all own properties that it had. */
+function errorOf(kind: LanguageErrorName | 'graflow', own: Record<string, unknown>): Error {
+  if (kind === 'graflow') return graflowErrorOf(own)
+  if (!isLanguageError(kind)) throw new TypeError(`unknown class of error ${String(kind)}`)
+  return newError(kind, own)
 }

@@ -4,22 +4,33 @@
  */
 import { isNativeError } from 'node:util/types'
 import { ERROR_CODES, GraflowError, type ErrorCode } from '../errors.js'
+import { languageErrorOf, newError, type LanguageErrorName } from './error-classes.js'
 
 /** What travels. `code` is any string or number a library put on its error, not only ours. */
 export interface ErrorRecord {
+  /** The nearest class of the language; absent for Error itself. */
+  readonly kind?: LanguageErrorName
   readonly name: string
   readonly message: string
   readonly stack?: string
   readonly code?: string | number
-  /** JSON-like data only. */
+  /** Plain data, bounded. */
   readonly details?: Readonly<Record<string, unknown>>
   readonly cause?: ErrorRecord
   /** A cause that is no Error: plain data, as it was. */
   readonly causeValue?: unknown
-  readonly errors?: readonly ErrorRecord[]
+  /** Errors that it sums up, or, of an AggregateError, whatever its members were. */
+  readonly errors?: readonly (ErrorRecord | MemberValue)[]
+  /** Further own properties, such as a status: plain data, bounded. */
+  readonly fields?: Readonly<Record<string, unknown>>
   /** True for a GraflowError: it comes back as one. */
   readonly isGraflow?: true
   readonly isNotRetryable?: true
+}
+
+/** A member of an AggregateError that is no Error. */
+interface MemberValue {
+  readonly value: unknown
 }
 
 const MAX_TEXT = 8 * 1024
@@ -44,37 +55,82 @@ const cutMessage = (text: string): string =>
     ? text.toWellFormed()
     : `${cut(text.slice(0, -MAX_TAIL), MAX_TEXT - MAX_TAIL)} …${text.slice(-MAX_TAIL)}`.toWellFormed()
 
-/** Details keep what JSON keeps, so that one bad field of a foreign error cannot spoil the report of the failure. */
+/**
+ * What hangs on an error, as plain data: equal where it is small, cut with `…` and how much where it is large, and described where it cannot
+ * be carried, so that one bad field of a foreign error cannot spoil the report of the failure.
+ */
 function plain(value: unknown, depth: number, room: Room): unknown {
   room.values -= 1
-  if (value instanceof Error || isNativeError(value)) return recordOf(value, depth + 1, room)
   switch (typeof value) {
     case 'string':
       return cut(value)
     case 'number':
     case 'boolean':
-      return value
     case 'bigint':
-      return value.toString()
+      return value
     case 'object':
       if (value === null) return null
-      if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString()
-      if (depth >= MAX_DEPTH || room.values <= 0) return '…'
-      if (Array.isArray(value)) return value.slice(0, MAX_ERRORS).map((item) => plain(item, depth + 1, room))
-      return plainRecord(value, depth, room)
+      return depth >= MAX_DEPTH || room.values <= 0 ? '…' : plainObject(value, depth, room)
     default:
       return undefined
   }
 }
 
-function plainRecord(value: object, depth: number, room: Room): Record<string, unknown> {
+function plainObject(value: object, depth: number, room: Room): unknown {
+  if (isError(value)) return errorFromRecord(recordOf(value, depth + 1, room))
+  if (value instanceof Date) return new Date(value.getTime())
+  const plainItem = (item: unknown): unknown => plain(item, depth + 1, room)
+  if (Array.isArray(value)) return firstOf(value.length, Array.from(value.slice(0, MAX_ERRORS), plainItem))
+  if (value instanceof Set) return new Set(firstOf(value.size, [...value].slice(0, MAX_ERRORS).map(plainItem)))
+  if (value instanceof Map) {
+    const entries = [...value].slice(0, MAX_ERRORS).map(([key, item]) => [plainItem(key), plainItem(item)] as const)
+    return new Map(value.size > entries.length ? [...entries, ['…', `${value.size - entries.length} more`]] : entries)
+  }
+  if (ArrayBuffer.isView(value))
+    return value.byteLength <= MAX_TEXT && value instanceof Uint8Array ? value.slice() : `… (${value.byteLength} bytes)`
+  const record = plainRecord(value, depth, room)
+  return Object.keys(record).length > 0 || isPlainPrototype(value) ? record : textOfObject(value)
+}
+
+/** The items that are kept, with how many are not. */
+const firstOf = (size: number, items: readonly unknown[]): readonly unknown[] =>
+  size > items.length ? [...items, `… (${size - items.length} more)`] : items
+
+function isPlainPrototype(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+/** An instance that shows nothing of itself, such as a URL: what it says as a text. */
+function textOfObject(value: object): string {
+  try {
+    return cut(String(value))
+  } catch {
+    return Object.prototype.toString.call(value)
+  }
+}
+
+function plainRecord(
+  value: object,
+  depth: number,
+  room: Room,
+  without: ReadonlySet<string> = NOTHING,
+): Record<string, unknown> {
   const result: Record<string, unknown> = {}
-  for (const key of Object.keys(value).slice(0, MAX_ERRORS)) {
+  const keys = Object.keys(value).filter((key) => !without.has(key))
+  for (const key of keys.slice(0, MAX_ERRORS)) {
     const item = plain(property(value, key), depth + 1, room)
     if (item !== undefined && key !== '__proto__') result[cut(key, 256)] = item
   }
+  if (keys.length > MAX_ERRORS) result['…'] = `${keys.length - MAX_ERRORS} more`
   return result
 }
+
+const NOTHING: ReadonlySet<string> = new Set()
+/** What a record has a place of its own for. */
+const OWN_PLACES: ReadonlySet<string> = new Set([
+  ...['name', 'message', 'stack', 'code', 'details', 'cause', 'errors', 'retryable'],
+])
 
 /** Reads a property that a hostile or odd error may make throw. */
 function property(error: object, key: string): unknown {
@@ -119,7 +175,10 @@ function recordOf(thrown: unknown, depth: number, room: Room): ErrorRecord {
   const errors = property(thrown, 'errors')
   const stack = property(thrown, 'stack')
   const hasRoom = depth < MAX_DEPTH && room.errors > 0
+  const kind = languageErrorOf(thrown)
+  const fields = thrown instanceof GraflowError ? {} : plainRecord(thrown, depth, room, OWN_PLACES)
   return {
+    ...(kind !== 'Error' && { kind }),
     name: cut(textOf(property(thrown, 'name'), 'Error'), 256),
     message: cutMessage(textOf(property(thrown, 'message'), '')),
     ...(typeof stack === 'string' && { stack: cut(stack) }),
@@ -130,13 +189,22 @@ function recordOf(thrown: unknown, depth: number, room: Room): ErrorRecord {
       ? { details: plainRecord(details, depth, room) }
       : {}),
     ...(hasRoom && causeOf(cause, depth + 1, room)),
-    ...(Array.isArray(errors) && errors.length > 0 && hasRoom
-      ? { errors: errors.slice(0, Math.min(MAX_ERRORS, room.errors)).map((error) => recordOf(error, depth + 1, room)) }
-      : {}),
+    ...(Array.isArray(errors) && errors.length > 0 && hasRoom ? { errors: memberRecords(errors, depth, room) } : {}),
+    ...(Object.keys(fields).length > 0 && { fields }),
     ...(thrown instanceof GraflowError && { isGraflow: true as const }),
     ...(property(thrown, 'retryable') === false &&
       !(thrown instanceof GraflowError) && { isNotRetryable: true as const }),
   }
+}
+
+/** Members of an error that sums up others; what is no Error and can be carried stays what it is. */
+function memberRecords(errors: readonly unknown[], depth: number, room: Room): (ErrorRecord | MemberValue)[] {
+  const kept = errors.slice(0, Math.max(0, Math.min(MAX_ERRORS, room.errors)))
+  const records = kept.map((error) => {
+    const value = isError(error) ? undefined : plain(error, depth + 1, room)
+    return value === undefined ? recordOf(error, depth + 1, room) : { value }
+  })
+  return errors.length > kept.length ? [...records, { value: `… (${errors.length - kept.length} more)` }] : records
 }
 
 /** A cause in the record of its error. What is neither an Error nor plain data, such as a function, is described. */
@@ -176,36 +244,33 @@ function describe(thrown: unknown): string {
 
 const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(ERROR_CODES, code)
 
-/** An Error again: a GraflowError if it was one, else an Error with the same name, message, stack, code, details, cause and errors. */
+/** An Error again: a GraflowError if it was one, else of its class of the language, with the same name, message, stack and properties. */
 export function errorFromRecord(record: ErrorRecord): Error {
   const cause = record.cause === undefined ? record.causeValue : errorFromRecord(record.cause)
-  const errors = record.errors?.map(errorFromRecord)
-  if (record.isGraflow === true && isErrorCode(record.code)) {
-    return new GraflowError(record.code, record.message, {
-      ...(cause !== undefined && { cause }),
-      ...(record.details !== undefined && { details: record.details }),
-      ...(errors !== undefined && { errors }),
-      ...(record.stack !== undefined && { stack: record.stack }),
-    })
-  }
-  const error = new Error(record.message, cause === undefined ? undefined : { cause })
+  const errors = record.errors?.map((member) => ('value' in member ? member.value : errorFromRecord(member)))
+  const { name, message, code, details, fields, kind = 'Error' } = record
   const own: Record<string, unknown> = {
-    name: record.name,
-    // Where it is put together is nobody's business: what has no stack of its own gets none of ours.
-    stack: record.stack ?? `${record.name}: ${record.message}`,
-    code: record.code,
-    details: record.details,
-    errors,
+    ...fields,
+    ...{ name, message },
+    // What has no stack of its own gets none of ours.
+    stack: record.stack ?? `${name}: ${message}`,
+    ...(code !== undefined && { code }),
+    ...(details !== undefined && { details }),
+    ...(cause !== undefined && { cause }),
+    ...(errors !== undefined && { errors }),
     ...(record.isNotRetryable === true && { retryable: false }),
   }
-  for (const [key, value] of Object.entries(own)) {
-    if (value !== undefined)
-      Object.defineProperty(error, key, {
-        value,
-        configurable: true,
-        writable: true,
-        enumerable: key !== 'stack' && key !== 'name',
-      })
-  }
-  return error
+  return record.isGraflow === true ? graflowErrorOf(own) : newError(kind, own)
+}
+
+/** A GraflowError with these properties; an Error where its code is none that this version knows. */
+export function graflowErrorOf(own: Readonly<Record<string, unknown>>): Error {
+  const { code, message, cause, details, errors, stack } = own
+  if (!isErrorCode(code) || typeof message !== 'string') return newError('Error', own)
+  return new GraflowError(code, message, {
+    ...(cause !== undefined && { cause }),
+    ...(typeof details === 'object' && details !== null && { details: details as Readonly<Record<string, unknown>> }),
+    ...(Array.isArray(errors) && { errors: errors.filter(isError) }),
+    ...(typeof stack === 'string' && { stack }),
+  })
 }

@@ -1,6 +1,6 @@
 /** Values to Packed and back: many small values as one run of bytes, without an array of bytes for each. */
 import { EMPTY_BYTES, item, type PackedItems } from './packed-items.js'
-import { decode, decodeFrom, encodeTo, type ByteSink } from './codec.js'
+import { decode, decodeFrom, encodeFailureTo, encodeTo, type ByteSink } from './codec.js'
 
 /** Below this many bytes a loop is faster than `set`, which needs a view. */
 const FEW_BYTES = 32
@@ -42,6 +42,11 @@ export class ValueWriter implements ByteSink {
    */
   encode(value: unknown, maxBytes?: number): number {
     return encodeTo(this, value, maxBytes)
+  }
+
+  /** Adds what reports a failure: errors in it are records of bounded size. Never refuses any. */
+  encodeFailure(error: unknown): number {
+    return encodeFailureTo(this, error)
   }
 
   /** Takes the last item away. */

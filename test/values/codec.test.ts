@@ -1,7 +1,8 @@
 import { deepStrictEqual } from 'node:assert/strict'
 import { createContext, runInContext } from 'node:vm'
 import fc from 'fast-check'
-import { decode, encode } from '../../lib/values/codec.js'
+import { addExtension } from 'msgpackr'
+import { decode, encode, encodeFailure } from '../../lib/values/codec.js'
 import { GraflowError } from '../../lib/errors.js'
 import { thrownBy } from '../behaviours/support.js'
 
@@ -262,6 +263,95 @@ describe('codec', () => {
     expect(error).toMatchObject({ name: 'RangeError', message: 'out', code: 'E_OUT' })
     expect(error.stack).toBe(plain.stack)
     expect((error.cause as Error).message).toBe('why')
+  })
+
+  it('keeps whatever an error has as a value, its class of the language included', () => {
+    const cause = new Map([[1, 2n]])
+    const given = Object.assign(new TypeError('m'.repeat(20_000), { cause }), { status: 404, details: { n: 5n } })
+    const error = decode(encode({ error: given })) as { error: TypeError & typeof given }
+    expect(error.error).toBeInstanceOf(TypeError)
+    expect(error.error.message).toBe(given.message)
+    expect(error.error).toMatchObject({ status: 404, details: { n: 5n }, cause, stack: given.stack })
+    const sum = decode(encode(new AggregateError([5, new RangeError('r')], 'x'))) as AggregateError
+    expect(sum).toBeInstanceOf(AggregateError)
+    expect(sum.errors[0]).toBe(5)
+    expect(sum.errors[1]).toBeInstanceOf(RangeError)
+    const carriedName = decode(encode(Object.assign(new Error('x'), { name: 'HttpError' }))) as Error
+    expect(carriedName.name).toBe('HttpError')
+  })
+
+  it('refuses what of an error cannot be carried, with its place', () => {
+    const error = thrownBy(() => encode({ e: Object.assign(new Error('x'), { retry: () => 1 }) }))
+    expect(error).toMatchObject({ code: 'NOT_SERIALISABLE', details: { path: 'value.e.retry' } })
+  })
+
+  it.each([
+    ['a Map', Object.assign(new Map([[1, 2]]), { note: 'x' })],
+    ['a Set', Object.assign(new Set([1]), { note: 'x' })],
+    ['a Date', Object.assign(new Date(5), { note: 'x' })],
+    ['a short typed array', Object.assign(new Uint8Array(2), { note: 'x' })],
+    ['a long typed array', Object.assign(new Uint8Array(100_000), { note: 'x' })],
+    ['a Buffer', Object.assign(Buffer.alloc(1_000), { note: 'x' })],
+    ['an array of doubles', Object.assign(new Float64Array(1_000), { note: 'x' })],
+    ['an array', Object.assign([1], { note: 'x' })],
+  ])('refuses a named property of %s, with its place', (_, value) => {
+    expect(thrownBy(() => encode([value]))).toMatchObject({
+      code: 'NOT_SERIALISABLE',
+      details: { path: 'value[0].note' },
+    })
+  })
+
+  it('keeps an object without prototype as one', () => {
+    const given = Object.assign(Object.create(null) as Record<string, unknown>, { a: { b: new Map([[1, 2]]) } })
+    const back = decode(encode({ given })) as { given: object }
+    expect(Object.getPrototypeOf(back.given)).toBeNull()
+    expect(back).toEqual({ given })
+  })
+
+  it('refuses a getter that throws, and whatever else cannot be looked at, with GraflowErrors', () => {
+    const lazy = {
+      get x(): never {
+        throw new Error('lazy field')
+      },
+    }
+    expect(thrownBy(() => encode({ a: [lazy] }))).toMatchObject({
+      code: 'NOT_SERIALISABLE',
+      details: { path: 'value.a[0].x' },
+    })
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    expect(thrownBy(() => encode({ proxy })).code).toBe('NOT_SERIALISABLE')
+  })
+
+  it('keeps arrays that look like its own stand-ins', () => {
+    const [mark] = decode(encode(new Map())) instanceof Map ? ['\u0001g'] : ['']
+    for (const given of [
+      [mark],
+      [mark, 'map', [1, 2]],
+      [mark, 'root', 7],
+      { a: [mark, 'date', 5], m: new Map([[1, [mark]]]) },
+    ])
+      expect(decode(encode(given))).toEqual(given)
+  })
+
+  it('is not disturbed by types that the application registers with the library', () => {
+    class Money {
+      constructor(readonly amount: number) {}
+    }
+    for (const type of [71, 66, 83])
+      addExtension({ Class: Money, type, pack: () => Buffer.from('money'), unpack: () => new Money(5) })
+    addExtension({ Class: Map, type: 72, pack: () => Buffer.from('map'), unpack: () => 'no map' })
+    addExtension({ Class: Set, type: 73, pack: () => Buffer.from('set'), unpack: () => 'no set' })
+    addExtension({ Class: Date, type: 74, pack: () => Buffer.from('date'), unpack: () => 'no date' })
+    const given = {
+      map: new Map([[1, -0]]),
+      set: new Set([1]),
+      date: new Date(5),
+      big: 2n ** 100n,
+      floats: Float64Array.of(1.5),
+    }
+    deepStrictEqual(decode(encode(given)), given)
+    expect(decode(encodeFailure(new RangeError('the real reason')))).toMatchObject({ message: 'the real reason' })
   })
 
   it('answers bytes that are no value with INTEGRITY, whatever they are', () => {

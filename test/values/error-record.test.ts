@@ -1,13 +1,13 @@
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { asError } from '../../lib/engine/failure.js'
-import { decode, encode } from '../../lib/values/codec.js'
+import { decode, encodeFailure } from '../../lib/values/codec.js'
 import { errorFromRecord, errorToRecord } from '../../lib/values/error-record.js'
 import { GraflowError, NotRetryableError } from '../../lib/errors.js'
 
 /** To another process and back. */
 const carried = (thrown: unknown): Error & Record<string, unknown> =>
-  decode(encode(errorFromRecord(errorToRecord(thrown)))) as Error & Record<string, unknown>
+  decode(encodeFailure(errorFromRecord(errorToRecord(thrown)))) as Error & Record<string, unknown>
 
 const hostile = (): Error =>
   Object.defineProperties(new Error('seen'), {
@@ -37,7 +37,7 @@ describe('an error record', () => {
     expect(error.message).toBe('no answer')
     expect(error.stack).toBe(thrown.stack)
     expect(error['code']).toBe('E_HTTP')
-    expect(error['details']).toMatchObject({ status: 503, at: '1970-01-01T00:00:00.005Z', tags: ['a', '1'] })
+    expect(error['details']).toMatchObject({ status: 503, at: new Date(5), tags: ['a', 1n] })
     expect(error.cause).toMatchObject({ name: 'TypeError', message: 'socket closed' })
     expect((error.cause as Error).cause).toBe('the wire')
     expect(`${error.name}: ${error.message}`).toBe('HttpError: no answer')
@@ -56,7 +56,7 @@ describe('an error record', () => {
   it('keeps the errors of an AggregateError', () => {
     const error = carried(new AggregateError([new RangeError('one'), 'two'], 'both'))
     expect(error.name).toBe('AggregateError')
-    expect(error['errors']).toMatchObject([{ name: 'RangeError', message: 'one' }, { message: 'thrown: two' }])
+    expect(error['errors']).toMatchObject([{ name: 'RangeError', message: 'one' }, 'two'])
   })
 
   it('keeps a GraflowError as one, and what is marked as not retryable', () => {
@@ -168,7 +168,7 @@ describe('an error record', () => {
     self.cause = self
     const ring: Record<string, unknown> = {}
     for (let i = 0; i < 100; i += 1) ring[`k${i}`] = ring
-    const bytes = encode(Object.assign(self, { details: ring }))
+    const bytes = encodeFailure(Object.assign(self, { details: ring }))
     expect(bytes.length).toBeLessThan(4_000_000)
     expect((decode(bytes) as Error).message).toBe('self')
   })

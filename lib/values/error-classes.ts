@@ -1,0 +1,45 @@
+/**
+ * The classes of errors that the language has, by name: an error arrives as an instance of the nearest one, in whatever realm it was made
+ * and whatever class of its own it had.
+ */
+
+const CLASSES = { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError } as const
+
+export type LanguageErrorName = keyof typeof CLASSES | 'AggregateError'
+
+/** Whether it names one of those classes. */
+export const isLanguageError = (name: unknown): name is LanguageErrorName =>
+  typeof name === 'string' && (name === 'AggregateError' || Object.hasOwn(CLASSES, name))
+
+/** The nearest class of the language that an error is of; found by name, since a test runner's realm has each class twice. */
+export function languageErrorOf(error: object): LanguageErrorName {
+  for (
+    let at: unknown = Object.getPrototypeOf(error);
+    typeof at === 'object' && at !== null;
+    at = Object.getPrototypeOf(at)
+  ) {
+    const own = Object.getOwnPropertyDescriptor(at, 'constructor')?.value as unknown
+    const name = typeof own === 'function' ? own.name : undefined
+    if (isLanguageError(name)) return name
+  }
+  return 'Error'
+}
+
+/** Properties that an error has without showing them, as those that the language itself makes. */
+const HIDDEN: ReadonlySet<string> = new Set(['message', 'stack', 'cause'])
+
+/**
+ * A new error of this class with these own properties, and no stack of ours. A name that the class has anyway is left to it.
+ */
+export function newError(kind: LanguageErrorName, own: Readonly<Record<string, unknown>>): Error {
+  const error = kind === 'AggregateError' ? new AggregateError([]) : new CLASSES[kind]()
+  // Where it is put together is nobody's business.
+  Object.defineProperty(error, 'stack', { value: undefined, configurable: true, writable: true, enumerable: false })
+  for (const [key, value] of Object.entries(own)) {
+    if (key === 'name' && value === error.name) continue
+    if (key === 'message' && value === error.message) continue
+    const isHidden = HIDDEN.has(key) || key === 'name' || (key === 'errors' && kind === 'AggregateError')
+    Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: !isHidden })
+  }
+  return error
+}
