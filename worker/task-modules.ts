@@ -109,7 +109,10 @@ function neighbours(path: string): readonly string[] {
 
 let isReadingTypeScript = false
 
-/** From now on TypeScript can be imported, without a check of its types. */
+/**
+ * From now on TypeScript can be imported, without a check of its types: by tsx where it is installed, else by Node.js itself where that
+ * strips types (22.18 and newer).
+ */
 async function readTypeScript(path: string): Promise<void> {
   if (isReadingTypeScript) return
   try {
@@ -117,11 +120,24 @@ async function readTypeScript(path: string): Promise<void> {
     const { register: registerRequire } = await import('tsx/cjs/api')
     register()
     registerRequire()
-    isReadingTypeScript = true
   } catch (error) {
-    throw unusable(path, `TypeScript cannot be read here: ${messageOf(error)}; compile it and name the .js`, error)
+    if (!isMissing(error)) throw unusable(path, `tsx cannot read TypeScript here: ${messageOf(error)}`, error)
+    if (!stripsTypes()) {
+      throw unusable(
+        path,
+        'reading TypeScript needs the package tsx, which is not installed: run `npm install tsx`, or compile the module and name the .js',
+        error,
+      )
+    }
   }
+  isReadingTypeScript = true
 }
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
+
+/** Types of Node.js 20 do not know this feature. */
+const stripsTypes = (): boolean => Boolean((process.features as { readonly typescript?: unknown }).typescript)
 
 async function load(path: string): Promise<Readonly<Record<string, unknown>>> {
   try {

@@ -7,13 +7,28 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const lockText = readFileSync(join(root, 'package-lock.json'), 'utf8')
 const packages: Record<
   string,
-  { optionalDependencies?: Record<string, string>; hasInstallScript?: boolean; dev?: boolean; optional?: boolean }
+  {
+    version?: string
+    optionalDependencies?: Record<string, string>
+    hasInstallScript?: boolean
+    dev?: boolean
+    optional?: boolean
+  }
 > = JSON.parse(lockText).packages
 
 describe('package.json', () => {
-  it('pins exact versions', () => {
-    const pinned = { ...manifest.dependencies, ...manifest.devDependencies }
-    expect(Object.entries(pinned).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(String(version)))).toEqual([])
+  it('takes patches of what users install, within the tested major, and pins what developers use', () => {
+    const odd = (versions: Record<string, string>, form: RegExp): string[] =>
+      Object.entries(versions).flatMap(([name, version]) => (form.test(version) ? [] : [`${name} ${version}`]))
+    expect(odd(manifest.dependencies, /^\^\d+\.\d+\.\d+$/)).toEqual([])
+    expect(odd(manifest.devDependencies, /^\d+\.\d+\.\d+$/)).toEqual([])
+    for (const [name, range] of Object.entries<string>(manifest.dependencies))
+      expect([name, packages[`node_modules/${name}`]?.version]).toEqual([name, range.slice(1)])
+  })
+
+  it('leaves what only TypeScript task modules need to who has some', () => {
+    expect(Object.keys(manifest.dependencies)).not.toContain('tsx')
+    expect(manifest.peerDependenciesMeta).toEqual({ tsx: { optional: true } })
   })
 
   it('exports only what has a source', () => {
