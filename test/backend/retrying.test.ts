@@ -3,9 +3,9 @@ import { retrying, type RetryingBackend } from '../../lib/backend/retrying.js'
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
 import { GraflowError } from '../../lib/errors.js'
 import { manualClock, seededRandom } from '../../lib/time.js'
-import { failureOf } from '../behaviours/support.js'
+import { failureOf } from '../support/captured-errors.js'
+import { turn } from '../support/waits.js'
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 const away = (): GraflowError => new GraflowError('REDIS_UNAVAILABLE', 'away')
 
 /** A store whose `getGraph` fails so many times, and what patience makes of it. */

@@ -25,7 +25,10 @@ import {
   runsLarge,
   texts,
 } from './bad-input.tasks.js'
-import { describeOnBackends, failureOf, failureOfRun, thrownBy, within } from './support.js'
+import { describeOnBackends } from '../support/backends.js'
+import { failureOf, thrown } from '../support/captured-errors.js'
+import { failureOfRun } from '../support/runs.js'
+import { within } from '../support/waits.js'
 
 describe('a flow in text', () => {
   const same = (name: string) => task(name, (n: number) => n)
@@ -45,7 +48,7 @@ describe('a flow in text', () => {
     ['a >> c', 'UNKNOWN_NAME', 5, 'a, b, fetch-user'],
   ]
   it.each(wrong)('%j is refused with %s at %d', (text, code, position, says) => {
-    const error = thrownBy(() => flow(text, tasks as never))
+    const error = thrown(() => flow(text, tasks as never))
     expect(error.code).toBe(code)
     expect(error.details['position']).toBe(position)
     expect(error.message).toContain(says)
@@ -73,7 +76,7 @@ describe('a name', () => {
     ['of a policy that is empty', () => policy('', () => 1)],
   ]
   it.each(wrong)('%s is INVALID_NAME, and the message says what a name may be', (_, make) => {
-    const error = thrownBy(make)
+    const error = thrown(make)
     expect(error.code).toBe('INVALID_NAME')
     expect(error.message).toMatch(/letters|characters|A-Z/)
   })
@@ -94,14 +97,14 @@ describe('a join that cannot be met', () => {
     ['a second join', () => callBare(par(echo, large).settled(), 'first'), 'JOIN_IMPOSSIBLE', 'settled'],
   ]
   it.each(wrong)('%s is refused where it is written', (_, make, code, says) => {
-    const error = thrownBy(make)
+    const error = thrown(make)
     expect(error.code).toBe(code)
     expect(error.message).toContain(says)
   })
 
   it('an empty group is refused where it is written', () => {
-    expect(thrownBy(() => (par as () => unknown)()).code).toBe('EMPTY_GROUP')
-    expect(thrownBy(() => par({} as { none: typeof echo })).code).toBe('EMPTY_GROUP')
+    expect(thrown(() => (par as () => unknown)()).code).toBe('EMPTY_GROUP')
+    expect(thrown(() => par({} as { none: typeof echo })).code).toBe('EMPTY_GROUP')
   })
 })
 

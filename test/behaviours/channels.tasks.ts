@@ -1,6 +1,6 @@
 /** Tasks of channels.test.ts. */
 import { each, par, seq, task, type GraflowError, type TaskContext } from 'graflow'
-import { mark, turn } from './handlers.js'
+import { mark, turn } from '../support/handlers.js'
 
 // ---- C1
 export const fetched = { name: 'Ada', born: new Date('1815-12-10'), tags: new Set(['a']) }

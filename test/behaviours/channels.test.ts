@@ -16,7 +16,8 @@ import {
   wrongArguments,
   wrongTypes,
 } from './channels.tasks.js'
-import { describeOnBackends, nextMark } from './support.js'
+import { describeOnBackends } from '../support/backends.js'
+import { nextMark } from '../support/runs.js'
 
 describeOnBackends('channels', (open, onlyEmbedded) => {
   it('C1: give branches what a task before them set, and ctx.result what it returned', async () => {

@@ -4,7 +4,10 @@ import { promisify } from 'node:util'
 import { connect, each, par, seq, task, type Graflow } from 'graflow'
 import { manualClock } from 'graflow/testing'
 import { endless, endlessPair, endlessStep, add, flaky } from './run-handle.tasks.js'
-import { describeOnBackends, failureOf, finished, logOf, nextEvent, nextMark, within } from './support.js'
+import { describeOnBackends } from '../support/backends.js'
+import { failureOf } from '../support/captured-errors.js'
+import { finished, logOf, nextEvent, nextMark } from '../support/runs.js'
+import { within } from '../support/waits.js'
 
 describeOnBackends('close', (open) => {
   it.each([

@@ -1,7 +1,7 @@
 /** Tasks of context.test.ts. */
 import { again, done, each, loop, par, seq, task, type GraflowError, type TaskContext } from 'graflow'
 import { z } from 'zod'
-import { mark, openGate, passGate } from './handlers.js'
+import { mark, openGate, passGate } from '../support/handlers.js'
 
 const factsOf = (ctx: TaskContext) => ({
   runId: ctx.runId,

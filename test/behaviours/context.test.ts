@@ -31,7 +31,9 @@ import {
   throwsThat,
   type Facts,
 } from './context.tasks.js'
-import { describeOnBackends, dueIn, failureOf, logOf, nextMark } from './support.js'
+import { describeOnBackends } from '../support/backends.js'
+import { failureOf } from '../support/captured-errors.js'
+import { dueIn, logOf, nextMark } from '../support/runs.js'
 
 /** The idempotency keys of all facts in a value. */
 function keysIn(value: unknown): string[] {

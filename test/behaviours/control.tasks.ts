@@ -12,7 +12,7 @@ import {
   type GraflowError,
   type TaskContext,
 } from 'graflow'
-import { mark, passGate, untilAborted } from './handlers.js'
+import { mark, passGate, untilAborted } from '../support/handlers.js'
 
 /** Marks its name and gives what it got. */
 const step = <const N extends string>(name: N) =>

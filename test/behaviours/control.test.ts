@@ -38,7 +38,9 @@ import {
   toNew,
   waitsForEver,
 } from './control.tasks.js'
-import { describeOnBackends, failureOf, failureOfRun, finished, logOf, nextMark } from './support.js'
+import { describeOnBackends } from '../support/backends.js'
+import { failureOf } from '../support/captured-errors.js'
+import { failureOfRun, finished, logOf, nextMark } from '../support/runs.js'
 
 describeOnBackends('dynamic control', (open, onlyEmbedded, name) => {
   it('D1: next runs a node before the static successors, which get what the handler returned', async () => {

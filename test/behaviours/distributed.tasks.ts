@@ -1,6 +1,6 @@
 /** Tasks of distributed.test.ts. */
 import { each, par, seq, task, workflow } from 'graflow'
-import { mark, untilAborted } from './handlers.js'
+import { mark, untilAborted } from '../support/handlers.js'
 
 const quick = task('quick', (n: number) => n + 1)
 export const quickPair = par(quick, quick)

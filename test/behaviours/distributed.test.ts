@@ -1,6 +1,8 @@
 import { manualClock } from 'graflow/testing'
 import { crossTalk, inOrder, quickPair, slowGroup } from './distributed.tasks.js'
-import { describeOnBackends, dueIn, failureOf, logOf, nextEvent } from './support.js'
+import { describeOnBackends } from '../support/backends.js'
+import { failureOf } from '../support/captured-errors.js'
+import { dueIn, logOf, nextEvent } from '../support/runs.js'
 
 describeOnBackends('distributed', (open, onlyEmbedded) => {
   it('X2: a result that is there before it is asked for is given at once, any number of times', async () => {

@@ -1,6 +1,6 @@
 /** Tasks of joins.test.ts. */
 import { par, policy, task, type GraflowError, type Outcome } from 'graflow'
-import { mark, openGate, passGate, untilAborted } from './handlers.js'
+import { mark, openGate, passGate, untilAborted } from '../support/handlers.js'
 
 /** Succeeds with its name. */
 const succeeds = <const N extends string>(name: N) =>

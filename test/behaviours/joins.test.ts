@@ -17,7 +17,9 @@ import {
   x,
   y,
 } from './joins.tasks.js'
-import { describeOnBackends, failureOf, failureOfRun, logOf, nextMark } from './support.js'
+import { describeOnBackends } from '../support/backends.js'
+import { failureOf } from '../support/captured-errors.js'
+import { failureOfRun, logOf, nextMark } from '../support/runs.js'
 
 interface Member {
   readonly member: string

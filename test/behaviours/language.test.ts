@@ -1,6 +1,8 @@
 import { seq } from 'graflow'
 import { add, spellings, sum, twice } from './language.tasks.js'
-import { describeOnBackends, failureOf, finished } from './support.js'
+import { describeOnBackends } from '../support/backends.js'
+import { failureOf } from '../support/captured-errors.js'
+import { finished } from '../support/runs.js'
 
 describeOnBackends('the graph language', (open) => {
   it('L1: one graph in four spellings has one text, one hash and one result', async () => {

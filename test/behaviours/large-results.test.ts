@@ -1,6 +1,6 @@
 /** Results that come in one turn, and are together more than the store takes in one call. */
 import { each, task } from 'graflow'
-import { describeOnBackends } from './support.js'
+import { describeOnBackends } from '../support/backends.js'
 
 const MEBIBYTE = 2 ** 20
 const BYTES = MEBIBYTE - 100

@@ -1,7 +1,7 @@
 /** Any flow gives what a few lines of plain JavaScript say that it should, with any number of slots. */
 import fc from 'fast-check'
 import { again, choose, done, each, loop, par, seq, task, workflow, type AnyNode, type Outcome } from 'graflow'
-import { describeOnBackends } from './support.js'
+import { describeOnBackends } from '../support/backends.js'
 
 /** A flow beside what it should give. */
 interface Modelled {

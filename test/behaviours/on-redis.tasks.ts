@@ -1,6 +1,6 @@
 /** Tasks of on-redis.test.ts. */
 import { each, par, seq, task, type TaskContext } from 'graflow'
-import { mark, turn } from './handlers.js'
+import { mark, turn } from '../support/handlers.js'
 
 export * from './joins.tasks.js'
 

@@ -1,8 +1,6 @@
 /** Behaviours that there are only with several processes: which worker does what, and what is left in Redis. */
 import { par, seq, type AnyNode, type Graflow } from 'graflow'
 import { Redis } from 'ioredis'
-import { Child } from '../support/processes.js'
-import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
 import {
   a,
   atMostOneFailure,
@@ -18,7 +16,11 @@ import {
   x,
   y,
 } from './on-redis.tasks.js'
-import { failureOf, RedisPlace } from './support.js'
+import { RedisPlace } from '../support/backends.js'
+import { failureOf } from '../support/captured-errors.js'
+import { Child } from '../support/processes.js'
+import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
+import { until } from '../support/waits.js'
 
 const place = new RedisPlace(__filename)
 const clients: Graflow[] = []
@@ -46,13 +48,6 @@ const open = (): Promise<Graflow> => own(place.open())
 const connectTo = (prefix: string, options = {}): Promise<Graflow> => own(place.connect(prefix, options))
 
 const keysOf = async (prefix: string): Promise<string[]> => redis.keys(`{${prefix}:0}:*`)
-
-async function until(isSo: () => Promise<boolean>, what: string): Promise<void> {
-  for (const end = performance.now() + 10_000; !(await isSo()); ) {
-    if (performance.now() > end) throw new Error(`expected within 10 s: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
 
 describe('on worker processes', () => {
   it('X1: three branches on two processes are executed once each, and what follows gets all results', async () => {

@@ -1,6 +1,6 @@
 /** Tasks of placement.test.ts. */
 import { declareTask, each, par, seq, task } from 'graflow'
-import { mark, passGate } from './handlers.js'
+import { mark, passGate } from '../support/handlers.js'
 
 export const start = task('start', (n: number) => n + 1)
 export const gpu = task('gpu', { requires: ['gpu', 'cuda'] }, (n: number) => n * 2)

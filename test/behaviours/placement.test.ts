@@ -14,7 +14,9 @@ import {
   start,
   steps,
 } from './placement.tasks.js'
-import { describeOnBackends, failureOf, finished, nextMark, openGateOf } from './support.js'
+import { describeOnBackends, openGateOf } from '../support/backends.js'
+import { failureOf } from '../support/captured-errors.js'
+import { finished, nextMark } from '../support/runs.js'
 
 describeOnBackends(
   'placed tasks',

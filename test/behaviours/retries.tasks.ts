@@ -1,6 +1,7 @@
 /** Tasks of retries.test.ts. */
 import { each, NotRetryableError, par, seq, task } from 'graflow'
-import { mark, passGate } from './handlers.js'
+import { mark, passGate } from '../support/handlers.js'
+import { elapse } from '../support/waits.js'
 
 /** Fails in its first two attempts. */
 const flaky = async (
@@ -51,7 +52,7 @@ export const deaf = task('deaf', { timeoutMs: 50 }, async (_: unknown, ctx) => {
   ctx.signal.addEventListener('abort', () => {
     mark(ctx, `signal: ${(ctx.signal.reason as { code: string }).code}`)
   })
-  await new Promise<void>((resolve) => setTimeout(resolve, 120))
+  await elapse(120)
   mark(ctx, 'ended')
   return 'too late'
 })

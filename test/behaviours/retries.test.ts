@@ -19,7 +19,9 @@ import {
   threeInVain,
   timesOutTwice,
 } from './retries.tasks.js'
-import { describeOnBackends, dueIn, failureOf, failureOfRun, logOf, nextMark, type Open } from './support.js'
+import { describeOnBackends, type Open } from '../support/backends.js'
+import { failureOf } from '../support/captured-errors.js'
+import { dueIn, failureOfRun, logOf, nextMark } from '../support/runs.js'
 
 /** Where a task may stand: as a step, which its driver retries, and as a branch, which the store hands out again. */
 const places: readonly (readonly [string, (node: AnyNode) => AnyNode])[] = [

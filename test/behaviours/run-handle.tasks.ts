@@ -1,6 +1,6 @@
 /** Tasks of run-handle.test.ts. */
 import { choose, each, loop, par, policy, seq, task, again, done, workflow, type GraflowError } from 'graflow'
-import { mark, passGate, untilAborted } from './handlers.js'
+import { mark, passGate, untilAborted } from '../support/handlers.js'
 
 export const add = task('add', (n: number) => n + 1)
 export const twice = task('twice', (n: number) => n * 2)

@@ -23,17 +23,9 @@ import {
   twice,
   whichOf,
 } from './run-handle.tasks.js'
-import {
-  describeOnBackends,
-  dueIn,
-  failureOf,
-  failureOfRun,
-  finished,
-  logOf,
-  nextEvent,
-  nextMark,
-  openGateOf,
-} from './support.js'
+import { describeOnBackends, openGateOf } from '../support/backends.js'
+import { failureOf } from '../support/captured-errors.js'
+import { dueIn, failureOfRun, finished, logOf, nextEvent, nextMark } from '../support/runs.js'
 
 const all = async <T>(items: AsyncIterable<T>): Promise<T[]> => {
   const list: T[] = []

@@ -3,7 +3,7 @@ import { type } from 'arktype'
 import { again, done, loop, seq, task } from 'graflow'
 import * as v from 'valibot'
 import { z } from 'zod'
-import { mark } from './handlers.js'
+import { mark } from '../support/handlers.js'
 
 const zodInput = z.object({ id: z.string().min(1), count: z.coerce.number().int().default(1) })
 export const byZod = task('by-zod', { input: zodInput, output: z.object({ total: z.number() }) }, (order, ctx) => {

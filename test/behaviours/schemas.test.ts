@@ -1,6 +1,8 @@
 import { each, par, seq, type AnyNode, type GraflowError } from 'graflow'
 import { byArktype, byValibot, byZod, countsUp, endsRun, inLoop, slowly, strict, wrongOutput } from './schemas.tasks.js'
-import { describeOnBackends, failureOf, failureOfRun, logOf } from './support.js'
+import { describeOnBackends } from '../support/backends.js'
+import { failureOf } from '../support/captured-errors.js'
+import { failureOfRun, logOf } from '../support/runs.js'
 
 describeOnBackends('schemas', (open) => {
   it('parse what the caller gives and what the handler returns: zod', async () => {

@@ -1,6 +1,6 @@
 /** Tasks of sequence.test.ts. */
 import { each, par, seq, task } from 'graflow'
-import { mark, openGate, passGate } from './handlers.js'
+import { mark, openGate, passGate } from '../support/handlers.js'
 
 /** Marks its name and writes it behind its input. */
 const letter = <const N extends string>(name: N) =>

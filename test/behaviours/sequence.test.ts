@@ -1,5 +1,7 @@
 import { each, par, seq, type GraflowError } from 'graflow'
-import { describeOnBackends, failureOf, failureOfRun, finished, logOf } from './support.js'
+import { describeOnBackends } from '../support/backends.js'
+import { failureOf } from '../support/captured-errors.js'
+import { failureOfRun, finished, logOf } from '../support/runs.js'
 import {
   a,
   asGiven,

@@ -1,6 +1,6 @@
 /** Tasks of slots.test.ts. */
 import { each, par, seq, task, workflow, type TaskContext } from 'graflow'
-import { mark, openGate, passGate, turn } from './handlers.js'
+import { mark, openGate, passGate, turn } from '../support/handlers.js'
 
 /** Counts how many of these run at once, and gives the most that this one saw. */
 async function together(ctx: Pick<TaskContext, 'channel' | 'signal'>, key: string): Promise<number> {

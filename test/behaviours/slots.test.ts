@@ -22,7 +22,9 @@ import {
   waitsForOther,
   waitsInFork,
 } from './slots.tasks.js'
-import { describeOnBackends, dueIn, failureOf, logOf, nextEvent, nextMark, openGateOf } from './support.js'
+import { describeOnBackends, openGateOf } from '../support/backends.js'
+import { failureOf } from '../support/captured-errors.js'
+import { dueIn, logOf, nextEvent, nextMark } from '../support/runs.js'
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { checkResults, resultOf } from '../../bench/peers/last-work.js'
 import { joinOf, p50Of, p99Of, rateOf, ratio, spread, type Results, type Sample } from '../../bench/peers/results.js'
 import { PEER_NAMES } from '../../bench/peers/systems.js'
-import { runBench, type Ended } from './run-bench.js'
+import { type Ended, runProgram } from '../support/programs.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'graflow-peers-'))
 
@@ -13,7 +13,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true })
 })
 
-const bench = (...options: readonly string[]): Promise<Ended> => runBench('bench/peers/run.ts', options)
+const bench = (...options: readonly string[]): Promise<Ended> => runProgram('bench/peers/run.ts', options)
 
 describe('benchmark of peers', () => {
   it('runs every system with real processes and finds every answer right', async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Results } from '../../bench/results.js'
-import { runBench, type Ended } from './run-bench.js'
+import { type Ended, runProgram } from '../support/programs.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'graflow-bench-'))
 
@@ -11,7 +11,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true })
 })
 
-const bench = (...options: readonly string[]): Promise<Ended> => runBench('bench/run.ts', options)
+const bench = (...options: readonly string[]): Promise<Ended> => runProgram('bench/run.ts', options)
 
 describe('benchmark', () => {
   it('runs every system on both kinds of items, and finds every answer right', async () => {

@@ -1,6 +1,6 @@
 /** Acquiring: who is granted what, in which order, and under which token. */
 import { itemCount } from '../../lib/values/packed-items.js'
-import { bytes, packed, texts, type UseWorld } from './world.js'
+import { bytes, packed, texts, type UseWorld } from '../support/world.js'
 
 export function describeAcquire(useWorld: UseWorld): void {
   it('grants a range of branches with their inputs under one token', async () => {

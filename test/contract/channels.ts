@@ -1,6 +1,6 @@
 /** Channels: the run’s shared state, the same on every backend. */
 import type { ChannelAnswer, ChannelRequest, ChannelValue, Holder } from '../../lib/backend/backend.js'
-import { bytes, packed, text, texts, type UseWorld, type World } from './world.js'
+import { bytes, packed, text, texts, type UseWorld, type World } from '../support/world.js'
 
 const value = (of: string): ChannelValue => ({ kind: 'value', bytes: bytes(of) })
 

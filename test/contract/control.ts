@@ -1,5 +1,5 @@
 /** Commands: cancel, end, pause, resume, withdraw; and that nothing below what is withdrawn goes on. */
-import { bytes, type UseWorld, type World } from './world.js'
+import { bytes, type UseWorld, type World } from '../support/world.js'
 
 const cancel = (world: World, runId = 'run') =>
   world.backend.control({ kind: 'cancel-run', runId, reason: 'not needed', value: bytes('cancelled') })

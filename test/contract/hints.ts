@@ -1,6 +1,6 @@
 /** Hints: who is told of work, releases and changes. A session that found too little is told once when there may be more. */
 import type { RunActivity } from '../../lib/backend/backend.js'
-import { bytes, SHORT_TTL_MS, type UseWorld, type World } from './world.js'
+import { bytes, SHORT_TTL_MS, type UseWorld, type World } from '../support/world.js'
 
 const rings = async (world: World, session = 'w'): Promise<number> =>
   (await world.news(session)).filter(({ kind }) => kind === 'work').length
@@ -105,7 +105,7 @@ export function describeHints(useWorld: UseWorld): void {
     await world.backend.session({ kind: 'close', session: 'leaver' })
     expect(await rings(world)).toBe(1)
     await world.take()
-    await world.until(async () => (await world.queue())?.ready === 1)
+    await world.liveUntil(async () => (await world.queue())?.ready === 1)
     expect(await rings(world)).toBe(1)
   })
 
@@ -157,7 +157,9 @@ export function describeHints(useWorld: UseWorld): void {
     await world.take(100)
     await world.dispatch(holder, 'run/0', { size: 1 })
     expect([await rings(world, 'mortal'), await rings(world)]).toEqual([1, 0])
-    await world.until(async () => (await world.backend.inspect.sessions()).every(({ session }) => session !== 'mortal'))
+    await world.liveUntil(async () =>
+      (await world.backend.inspect.sessions()).every(({ session }) => session !== 'mortal'),
+    )
     expect(await rings(world)).toBe(1)
   })
 

@@ -1,5 +1,5 @@
 /** What people and metrics see: one consistent look each. */
-import { bytes, infoOf, packed, type UseWorld } from './world.js'
+import { bytes, infoOf, packed, type UseWorld } from '../support/world.js'
 
 export function describeInspect(useWorld: UseWorld): void {
   it('lists runs newest first, by state and by workflow', async () => {

@@ -1,6 +1,6 @@
 /** Bounds: a full store takes no new work and lets what is there finish; calls that are too large are refused whole. */
 import type { PackedItems } from '../../lib/values/packed-items.js'
-import { bytes, packed, texts, type UseWorld } from './world.js'
+import { bytes, packed, texts, type UseWorld } from '../support/world.js'
 
 const many = (count: number, length: number): PackedItems => ({
   bytes: new Uint8Array(count * length),

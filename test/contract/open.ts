@@ -1,5 +1,5 @@
 /** Opening runs: who gets the root, and what a second opening is told. */
-import { bytes, text, type UseWorld } from './world.js'
+import { bytes, text, type UseWorld } from '../support/world.js'
 
 export function describeOpen(useWorld: UseWorld): void {
   it('grants a started run to the session that opens it', async () => {

@@ -7,10 +7,11 @@ import { Redis } from 'ioredis'
 import type { Backend, Notice, RunActivity } from '../../lib/backend/backend.js'
 import { openRedisBackend } from '../../lib/backend/redis/redis-backend.js'
 import { loadScripts } from '../../lib/backend/redis/scripts.js'
+import { describeBackend } from './suite.js'
 import type { RedisServer } from '../support/redis-server.js'
 import { freshPrefix, privateRedis, sharedRedis } from '../support/shared-redis.js'
-import { describeBackend } from './suite.js'
-import type { Harness, HarnessOptions } from './world.js'
+import type { Harness, HarnessOptions } from '../support/world.js'
+import { elapse, within } from '../support/waits.js'
 
 /** What the suite sends in one call where it does not say how much. */
 const ITEMS_PER_CALL = 4_096
@@ -77,7 +78,7 @@ class RedisHarness implements Harness {
   async advance(ms: number): Promise<void> {
     const { clock } = this
     const until = clock() + ms
-    while (clock() < until) await new Promise((resolve) => setTimeout(resolve, until - clock()))
+    while (clock() < until) await elapse(until - clock())
     // what scripts have thrown away counts as used until Lua collects it, some fifty calls later
     if (this.#options.maxBytes !== undefined) await this.#redis.eval('collectgarbage()', 0)
   }
@@ -112,12 +113,7 @@ class RedisHarness implements Harness {
       arrived.push(this.#arrivalOf(mark))
       await this.#redis.publish(`${tag}:act:${run}`, `settled ${MARK}${mark}`)
     }
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error('expected the marks to arrive')), QUIET_MS)
-    })
-    await Promise.race([Promise.all(arrived), late])
-    clearTimeout(timer)
+    await within(QUIET_MS, Promise.all(arrived), 'the arrival of the marks')
   }
 
   newNonce(): string {

@@ -1,6 +1,6 @@
 /** The barrier: counts the final outcomes of a group’s branches and releases once, with one outcome for each. */
 import type { Notice } from '../../lib/backend/backend.js'
-import { packed, texts, type UseWorld, type World } from './world.js'
+import { packed, texts, type UseWorld, type World } from '../support/world.js'
 
 const releases = async (world: World, session = 'driver'): Promise<string[]> =>
   (await world.news(session)).flatMap((notice: Notice) => (notice.kind === 'released' ? [notice.gid] : []))

@@ -1,5 +1,5 @@
 /** Sessions: who owns what, what happens to it when they go, and how the two sides compare notes. */
-import { bytes, infoOf, SHORT_TTL_MS, texts, type UseWorld } from './world.js'
+import { bytes, infoOf, SHORT_TTL_MS, texts, type UseWorld } from '../support/world.js'
 
 export function describeSessions(useWorld: UseWorld): void {
   it('is there once opened, renewed or opened again, until it is closed', async () => {
@@ -88,7 +88,7 @@ export function describeSessions(useWorld: UseWorld): void {
     await world.join('mortal', { ttlMs: SHORT_TTL_MS })
     const grant = await world.takeOne(3, { session: 'mortal' })
     await world.settle(grant, 'succeeded', [1])
-    await world.until(async () => (await world.queue())?.ready === 2)
+    await world.liveUntil(async () => (await world.queue())?.ready === 2)
     expect(await world.settle(grant, 'succeeded', [1])).toBe('dup')
     expect(world.names(await world.take())).toEqual(['run/0#0', 'run/0#2'])
   })
@@ -146,7 +146,7 @@ export function describeSessions(useWorld: UseWorld): void {
     await world.join('mortal', { ttlMs: SHORT_TTL_MS })
     const holder = await world.start('run', { session: 'mortal' })
     await world.dispatch(holder, 'run/0')
-    await world.until(async () => (await world.backend.inspect.run('run'))?.state === 'abandoned')
+    await world.liveUntil(async () => (await world.backend.inspect.run('run'))?.state === 'abandoned')
     expect(await world.backend.inspect.run('run')).toMatchObject({ driver: undefined, endedAt: undefined })
     expect(await world.take(5, { queues: ['runs'] })).toEqual([])
     expect(await world.step(holder, {})).toEqual({ status: 'fenced' })
@@ -185,7 +185,7 @@ export function describeSessions(useWorld: UseWorld): void {
     const first = await world.takeOne(1, { session: 'mortal', queues: ['runs'] })
     const old = { gid: 'run', index: 0, token: first.token }
     await world.dispatch(old, 'run/0')
-    await world.until(async () => (await world.queue('runs'))?.ready === 1)
+    await world.liveUntil(async () => (await world.queue('runs'))?.ready === 1)
     const second = await world.takeOne(1, { queues: ['runs'] })
     expect([...second.losses]).toEqual([1])
     expect(await world.step(old, { end: { state: 'completed', value: bytes('zombie') } })).toEqual({ status: 'fenced' })
@@ -206,7 +206,7 @@ export function describeSessions(useWorld: UseWorld): void {
     await world.join('mortal', { ttlMs: SHORT_TTL_MS })
     const grant = await world.takeOne(1, { session: 'mortal', queues: ['runs'] })
     await world.dispatch({ gid: 'run', index: 0, token: grant.token }, 'run/0')
-    await world.until(async () => (await world.backend.inspect.run('run'))?.state === 'failed')
+    await world.liveUntil(async () => (await world.backend.inspect.run('run'))?.state === 'failed')
     expect(await world.backend.inspect.run('run')).toMatchObject({ value: bytes('') })
     expect(await world.state('run/0')).toBe('withdrawn')
   })

@@ -1,5 +1,5 @@
 /** Settling: the token alone decides what counts, branch by branch, once. */
-import { bytes, packed, texts, type UseWorld, type World } from './world.js'
+import { bytes, packed, texts, type UseWorld, type World } from '../support/world.js'
 
 /** The branch after it was taken from its first holder: the old grant, and the new one. */
 const retaken = async (world: World) => {

@@ -1,6 +1,6 @@
 /** Sharing: a few branches are spread over the sessions that wait for them; many are not held back from anybody. */
 import type { AcquireAnswer, AcquireRequest } from '../../lib/backend/backend.js'
-import type { UseWorld, World } from './world.js'
+import type { UseWorld, World } from '../support/world.js'
 
 /** Two sessions, `w` and `v`, that wait for work, with room for so many branches. */
 async function twoWaiting(world: World, room: { readonly w: number; readonly v: number }): Promise<void> {

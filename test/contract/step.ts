@@ -1,6 +1,6 @@
 /** Steps: what one write saves, opens, fills, retires and ends, and that a refused or repeated one changes nothing. */
 import type { GroupSpec, SavedValues } from '../../lib/backend/backend.js'
-import { bytes, inputsFor, packed, texts, type UseWorld, type World } from './world.js'
+import { bytes, inputsFor, packed, texts, type UseWorld, type World } from '../support/world.js'
 
 const saving = (...entries: readonly [string, string][]): SavedValues => ({
   paths: entries.map(([path]) => path),

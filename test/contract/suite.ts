@@ -15,7 +15,7 @@ import { describeSharing } from './sharing.js'
 import { describeSettle } from './settle.js'
 import { describeStep } from './step.js'
 import { describeSweep } from './sweep.js'
-import { type HarnessOptions, type MakeHarness, World } from './world.js'
+import { type HarnessOptions, type MakeHarness, World } from '../support/world.js'
 
 /** Asks a backend everything. `makeHarness` opens an empty store. */
 export function describeBackend(name: string, makeHarness: MakeHarness): void {

@@ -1,5 +1,5 @@
 /** The sweep: any process, any time, and nothing is taken that its holder could have kept. */
-import { bytes, SHORT_TTL_MS, type UseWorld } from './world.js'
+import { bytes, SHORT_TTL_MS, type UseWorld } from '../support/world.js'
 
 export function describeSweep(useWorld: UseWorld): void {
   it('skips when another did it within 100 ms', async () => {
@@ -136,7 +136,7 @@ export function describeSweep(useWorld: UseWorld): void {
     await world.harness.stall(2_000)
     expect(await world.backend.sweep('w')).toEqual({ status: 'grace' })
     expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 3 })
-    await world.until(async () => (await world.queue())?.ready === 3)
+    await world.liveUntil(async () => (await world.queue())?.ready === 3)
     expect([...(await world.takeOne()).losses]).toEqual([1, 1, 1])
   })
 
@@ -147,7 +147,7 @@ export function describeSweep(useWorld: UseWorld): void {
     await world.dispatch(holder, 'run/0', { size })
     await world.join('mortal', { ttlMs: SHORT_TTL_MS })
     for (let i = 0; i < 10; i++) await world.takeOne(100, { session: 'mortal' })
-    await world.until(async () => (await world.queue())?.ready === size)
+    await world.liveUntil(async () => (await world.queue())?.ready === size)
     let taken = 0
     for (let grants = await world.take(256); grants.length > 0; grants = await world.take(256)) {
       for (const { losses } of grants) taken += losses.reduce((sum, loss) => sum + loss, 0)
@@ -162,7 +162,7 @@ export function describeSweep(useWorld: UseWorld): void {
     await world.dispatch(holder, 'run/0', { size, attempts: 2, timeoutMs: 100 })
     await world.take(400)
     await world.take(600)
-    await world.until(async () => (await world.queue())?.ready === size)
+    await world.liveUntil(async () => (await world.queue())?.ready === size)
     expect(await world.queue()).toEqual({ ready: size, delayed: 0, granted: 0 })
   })
 

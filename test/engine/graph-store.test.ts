@@ -5,7 +5,8 @@ import { graphOf } from '../../lib/graph/graph-of.js'
 import type { Graph } from '../../lib/graph/graph.js'
 import { expressionOf } from '../../lib/flow/node.js'
 import { systemClock, type Clock } from '../../lib/time.js'
-import { failureOf } from '../behaviours/support.js'
+import { failureOf } from '../support/captured-errors.js'
+import { turn } from '../support/waits.js'
 
 const graph = (...names: string[]): Graph =>
   graphOf(expressionOf((par as (...nodes: unknown[]) => never)(...names.map((name) => task(name, () => 1)))))
@@ -39,8 +40,6 @@ const stores = (count: number, most?: number, clock?: Clock) => {
   const shared = backend()
   return { ...shared, all: Array.from({ length: count }, () => storeOn(shared, most, clock)) }
 }
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-
 describe('the graph store', () => {
   it('X12: uploads a graph once, however often it is used', async () => {
     const { all, calls } = stores(1)

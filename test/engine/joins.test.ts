@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { groupFailed, joinResult, type JoinedGroup } from '../../lib/engine/joins.js'
 import { GraflowError } from '../../lib/errors.js'
 import type { Outcome } from '../../lib/flow/types.js'
-import { thrownBy } from '../behaviours/support.js'
+import { thrown } from '../support/captured-errors.js'
 
 type Status = Outcome<unknown>['status']
 const outcome = (status: Status, i: number): Outcome<unknown> =>
@@ -101,7 +101,7 @@ describe('joins', () => {
 
 describe('the error of a group', () => {
   it('names those that failed by themselves before those withdrawn for it', () => {
-    const error = thrownBy(() =>
+    const error = thrown(() =>
       joinResult({ ...group(['cancelled', 'succeeded', 'dead', 'failed', 'skipped']), join: { kind: 'strict' } }),
     )
     expect(error.message).toContain('m2 dead: dead 2; m3 failed: failed 3')
@@ -115,13 +115,13 @@ describe('the error of a group', () => {
   it('tells an error that ended several once, with all of them', () => {
     const shared = new GraflowError('NO_HANDLER', 'nobody knows all')
     const outcomes = Array.from({ length: 5 }, (): Outcome<unknown> => ({ status: 'failed', error: shared }))
-    const failure = thrownBy(() => joinResult({ ...group([]), outcomes, join: { kind: 'strict' } }))
+    const failure = thrown(() => joinResult({ ...group([]), outcomes, join: { kind: 'strict' } }))
     expect(failure.message).toContain('(m0, m1, m2 and 2 more failed: nobody knows all)')
     expect([failure.errors, failure.cause]).toEqual([[shared], shared])
   })
 
   it('names those withdrawn when nothing else is to blame', () => {
-    const error = thrownBy(() => joinResult({ ...group(['cancelled', 'skipped']), join: { kind: 'strict' } }))
+    const error = thrown(() => joinResult({ ...group(['cancelled', 'skipped']), join: { kind: 'strict' } }))
     expect(error.message).toContain('m0 cancelled: cancelled 0')
     expect(error.errors).toEqual([])
   })

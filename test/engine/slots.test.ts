@@ -1,7 +1,8 @@
 /** Slots and waits where they are scarce: who waits never keeps what it waits for from running, and what is not wanted lets go. */
 import { connect, each, par, seq, task, type Graflow, type TaskContext } from 'graflow'
 import { manualClock, seededRandom } from 'graflow/testing'
-import { openDistant, turn } from './distant.js'
+import { openDistant } from '../support/distant-store.js'
+import { turn } from '../support/waits.js'
 
 const id = task('id', (n: number) => n)
 

@@ -6,7 +6,8 @@ import type { Frame } from '../../lib/engine/execution.js'
 import { outputOf, start, type StartServices } from '../../lib/engine/start.js'
 import { expressionOf } from '../../lib/flow/node.js'
 import type { TaskExpression } from '../../lib/flow/expression.js'
-import { failureOf } from '../behaviours/support.js'
+import { failureOf } from '../support/captured-errors.js'
+import { turn } from '../support/waits.js'
 
 /** One start of a handler, with what the engine would give it; `orphans` is what the engine was told. */
 function starting(
@@ -41,8 +42,6 @@ function later<T>() {
   })
   return { promise, ...(settle as NonNullable<typeof settle>) }
 }
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
-
 describe('a start of a handler', () => {
   it('in time leaves neither an orphan nor a timer', async () => {
     const { clock, count, output } = starting(async () => 'done', { timeoutMs: 100 })

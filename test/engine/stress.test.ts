@@ -18,7 +18,8 @@ import {
   type Run,
 } from 'graflow'
 import { seededRandom, type Random } from 'graflow/testing'
-import { openDistant, turn } from './distant.js'
+import { openDistant } from '../support/distant-store.js'
+import { turn, within } from '../support/waits.js'
 
 const pick = <T>(random: Random, from: readonly T[]): T => from[Math.floor(random() * from.length)] as T
 const upTo = (random: Random, most: number): number => 1 + Math.floor(random() * most)
@@ -247,11 +248,9 @@ async function pauseForAWhile(run: Run<unknown>, turns: number): Promise<void> {
 }
 
 async function inTime(end: Promise<string>, what: string, run: Run<unknown>): Promise<string> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      run.status().then((status) => reject(new Error(`${what} did not end: ${JSON.stringify(status)}`)), reject)
-    }, 3_000)
-  })
-  return Promise.race([end, late]).finally(() => clearTimeout(timer))
+  try {
+    return await within(3_000, end, `the end of ${what}`)
+  } catch (cause) {
+    throw new Error(`${what} did not end: ${JSON.stringify(await run.status())}`, { cause })
+  }
 }

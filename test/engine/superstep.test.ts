@@ -2,8 +2,9 @@
 import { each, seq, task, type EventOf } from 'graflow'
 import { seededRandom } from 'graflow/testing'
 import type { Backend, Notice, StepRequest } from '../../lib/backend/backend.js'
-import { failureOf } from '../behaviours/support.js'
-import { openDistant, turn, type Distant } from './distant.js'
+import { failureOf } from '../support/captured-errors.js'
+import { type Distant, openDistant } from '../support/distant-store.js'
+import { turn } from '../support/waits.js'
 
 const double = task('double', async (n: number) => {
   for (let i = 0; i < 20; i += 1) await turn()

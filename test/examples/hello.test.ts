@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { build, root, runExample } from './run-example.js'
+import { build, root, runExample } from '../support/programs.js'
 
 beforeAll(build, 120_000)
 

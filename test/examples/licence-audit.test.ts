@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, sep } from 'node:path'
-import { build, root, runExample } from './run-example.js'
+import { build, root, runExample } from '../support/programs.js'
 
 const ISC = `ISC License
 

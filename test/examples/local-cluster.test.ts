@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { build, root } from './run-example.js'
+import { build, root } from '../support/programs.js'
 
 let folder: string
 beforeAll(() => {

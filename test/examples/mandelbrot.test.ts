@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inflateSync } from 'node:zlib'
 import { CHANNELS, draw, tilesOf } from '../../examples/mandelbrot/picture.js'
-import { build, runExample } from './run-example.js'
+import { build, runExample } from '../support/programs.js'
 
 let folder: string
 beforeAll(() => {

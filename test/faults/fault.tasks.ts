@@ -4,6 +4,7 @@
  */
 import { type TaskContext, task } from 'graflow'
 import { note, passGate } from '../support/ledger.js'
+import { elapse } from '../support/waits.js'
 
 export interface Item {
   readonly n: number
@@ -112,14 +113,14 @@ export const returning = task('returning', (kind: string) => {
 
 /** Takes 5 ms or so, and something to hold. */
 export const slow = task('slow', async ({ n }: { readonly n: number; readonly filling: string }) => {
-  await new Promise((resolve) => setTimeout(resolve, 5))
+  await elapse(5)
   return n
 })
 
 /** Takes 5 ms, and notes its end. */
 export const steady = task('steady', async (n: number, ctx) => {
   started('start', n, ctx)
-  await new Promise((resolve) => setTimeout(resolve, 5))
+  await elapse(5)
   note('end', { n })
   return n
 })

@@ -2,17 +2,17 @@
  * Connections that break at any point of any script, and Redis forgetting its scripts: what is in the store afterwards is what it would
  * be without.
  */
+import { join } from 'node:path'
 import { each } from 'graflow'
 import type { Backend } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
 import { loadScripts } from '../../lib/backend/redis/scripts.js'
-import { bytes, text } from '../contract/world.js'
-import { FaultProxy, type FaultKind } from '../support/fault-proxy.js'
 import { steady } from './fault.tasks.js'
-import { worldOn } from './redis-world.js'
-import { scriptNamed, type Stage, useStage } from './stage.js'
+import { type FaultKind, FaultProxy } from '../support/fault-proxy.js'
+import { scriptNamed, type Stage, useStage } from '../support/redis-stage.js'
+import { bytes, text, worldOn } from '../support/world.js'
 
-const open = useStage()
+const open = useStage(join(__dirname, 'fault.tasks.ts'))
 const POSITIONS: readonly FaultKind[] = ['cut-before', 'cut-inside-request', 'swallow-reply', 'cut-inside-reply']
 
 /** What depends on the moment or on chance. */
@@ -28,7 +28,7 @@ const plain = (value: unknown): string =>
 
 /** Calls everything that a backend can do, each script at least once; says what is there at the end. */
 async function story(stage: Stage, { url = stage.server.url, isEverFull = true } = {}): Promise<string[]> {
-  const backend = await stage.backend(url)
+  const backend = await stage.backend({ address: url })
   const seen: unknown[] = []
   const world = await worldOn(backend)
   expect(await backend.hasGraph('graph')).toBe(true)

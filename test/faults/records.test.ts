@@ -4,12 +4,18 @@
  */
 import { cpSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
+import { seededRandom } from 'graflow/testing'
 import type { Grant, SettleAnswer } from '../../lib/backend/backend.js'
-import { bytes, SHORT_TTL_MS, type World } from '../contract/world.js'
-import { seeded, worldOn } from './redis-world.js'
-import { type Stage, until, useStage } from './stage.js'
+import { type Stage, useStage } from '../support/redis-stage.js'
+import { until } from '../support/waits.js'
+import { bytes, SHORT_TTL_MS, type World, worldOn } from '../support/world.js'
 
 const open = useStage()
+/** Whole numbers that look random and are the same each time. */
+function numbersBelow(seed: number): (limit: number) => number {
+  const random = seededRandom(seed)
+  return (limit) => Math.floor(random() * limit)
+}
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
 /** The lane of a queue's branches, as Redis numbers it. */
@@ -42,23 +48,23 @@ describe('hints', () => {
   it('FT-W14: doubled places in lanes, doubled and stale indexes: every branch is granted once at a time', async () => {
     const stage = await open()
     const world = await worldOn(await stage.backend())
-    const below = seeded(14)
+    const below = numbersBelow(14)
     const holder = await world.start('run')
     const size = 60
     for (const gid of ['run/0', 'run/1']) await world.dispatch(holder, gid, { size, attempts: 255 })
     const lane = await laneOf(stage)
     const held = new Map<string, Grant>()
     const done = new Set<string>()
-    const harms = { placed: 0, returned: 0 }
+    const corruptions = { placed: 0, returned: 0 }
     for (let turn = 0; turn < 600 && done.size < 2 * size; turn += 1) {
       const gid = `run/${below(2)}`
       switch (below(5)) {
         case 0:
-          harms.placed += await stage.redis.zadd(lane, below(1_000_000), gid)
+          corruptions.placed += await stage.redis.zadd(lane, below(1_000_000), gid)
           break
         case 1: {
           const indexes = Array.from({ length: 5 }, () => below(size + 3))
-          harms.returned += await stage.redis.rpush(stage.keys.returned(gid), ...indexes)
+          corruptions.returned += await stage.redis.rpush(stage.keys.returned(gid), ...indexes)
           break
         }
         case 2:
@@ -88,7 +94,7 @@ describe('hints', () => {
       expect(await world.outcomes(gid)).toEqual(numbers(size).map((n) => `succeeded:v${n}`))
       expect(await world.state(gid)).toBe('released')
     }
-    expect(harms.returned).toBeGreaterThan(100)
+    expect(corruptions.returned).toBeGreaterThan(100)
     expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 0 })
   })
 
@@ -115,7 +121,7 @@ describe('hints', () => {
   it('FT-Q1, X16: 100 000 entries of garbage everywhere: dropped or quarantined, and what is whole goes on', async () => {
     const stage = await open({})
     const world = await worldOn(await stage.backend())
-    const below = seeded(1)
+    const below = numbersBelow(1)
     const holder = await world.start('run')
     const other = await world.start('other')
     await world.dispatch(holder, 'run/0', { size: 50, attempts: 3 })
@@ -197,7 +203,7 @@ describe('completions', () => {
   it('FT-W15, FT-W16, X7: the first result under the current token counts, once; all others do not', async () => {
     const stage = await open()
     const world = await worldOn(await stage.backend())
-    const below = seeded(15)
+    const below = numbersBelow(15)
     const size = 40
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size, attempts: 255 })
@@ -305,7 +311,7 @@ describe('sweeps', () => {
     await Promise.all(numbers(12).map((n) => round(`mortal${n}`, n * 60)))
     over.abort()
     await sweeping
-    await world.until(async () => (await world.queue())?.granted === 0)
+    await world.liveUntil(async () => (await world.queue())?.granted === 0)
     for (let grants = await world.take(); grants.length > 0; grants = await world.take()) {
       for (const grant of grants) {
         for (const index of grant.indexes) expect(first.has(index)).toBe(false)

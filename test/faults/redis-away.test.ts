@@ -1,12 +1,13 @@
 /** Redis that stalls, crashes and comes back, and everybody else being away. */
 import { join } from 'node:path'
 import { each } from 'graflow'
+import { gated, steady, stubborn } from './fault.tasks.js'
 import { monotonicMs } from '../support/ledger.js'
 import { spawnScript } from '../support/processes.js'
-import { gated, steady, stubborn } from './fault.tasks.js'
-import { script, until, useStage } from './stage.js'
+import { script, useStage } from '../support/redis-stage.js'
+import { until } from '../support/waits.js'
 
-const open = useStage()
+const open = useStage(join(__dirname, 'fault.tasks.ts'))
 const PRODUCER = join(__dirname, 'producer.ts')
 const SESSION_TTL_MS = 3_000
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)

@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { deflateSync } from 'node:zlib'
 import { type AnyNode, each, par, seq } from 'graflow'
-import { failureOf } from '../behaviours/support.js'
-import { monotonicMs } from '../support/ledger.js'
 import { gated, retried, returning, slow, strayRejection, strayThrow } from './fault.tasks.js'
 import { elsewhere } from './other.tasks.js'
-import { OTHER_TASKS, type Stage, until, useStage } from './stage.js'
+import { failureOf } from '../support/captured-errors.js'
+import { monotonicMs } from '../support/ledger.js'
+import { type Stage, useStage } from '../support/redis-stage.js'
+import { until } from '../support/waits.js'
 
-const open = useStage()
+const open = useStage(join(__dirname, 'fault.tasks.ts'))
 
 async function graphKey(stage: Stage): Promise<string> {
   const [key] = await stage.redis.keys(stage.keys.graph('*'))
@@ -68,7 +69,7 @@ describe('a worker', () => {
 
   it('FT-W23, X15: that does not know a task is never granted it; when all alive do not for 10 s, it fails and names them', async () => {
     const stage = await open()
-    const ignorant = await stage.worker('ignorant', { tasks: OTHER_TASKS })
+    const ignorant = await stage.worker('ignorant', { tasks: join(__dirname, 'other.tasks.ts') })
     const client = await stage.client()
     const startedAt = monotonicMs()
     const failure = failureOf(client.run(each(gated), [{ n: 0 }]))
@@ -94,7 +95,7 @@ describe('a worker', () => {
     async (_, flow, input) => {
       const stage = await open()
       await stage.worker('one')
-      await stage.worker('two', { tasks: OTHER_TASKS })
+      await stage.worker('two', { tasks: join(__dirname, 'other.tasks.ts') })
       const client = await stage.client()
       const startedAt = monotonicMs()
       const error = await failureOf(client.run(flow as AnyNode, input as never))

@@ -1,10 +1,12 @@
 /** Workers that are asked to end: soon, with nothing lost and nothing spent, whatever they are doing. */
+import { join } from 'node:path'
 import { each } from 'graflow'
-import { monotonicMs } from '../support/ledger.js'
 import { blocking, gated, stubborn } from './fault.tasks.js'
-import { until, useStage } from './stage.js'
+import { monotonicMs } from '../support/ledger.js'
+import { useStage } from '../support/redis-stage.js'
+import { until } from '../support/waits.js'
 
-const open = useStage()
+const open = useStage(join(__dirname, 'fault.tasks.ts'))
 
 describe('FT-W20: SIGTERM', () => {
   it('while idle: ends at once', async () => {

@@ -2,13 +2,14 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { each } from 'graflow'
+import { blocking, deaf, gated, hung, stubborn } from './fault.tasks.js'
+import { failureOf } from '../support/captured-errors.js'
 import { monotonicMs } from '../support/ledger.js'
 import { freePort } from '../support/redis-server.js'
-import { blocking, deaf, gated, hung, stubborn } from './fault.tasks.js'
-import { until, useStage } from './stage.js'
-import { failureOf } from '../behaviours/support.js'
+import { useStage } from '../support/redis-stage.js'
+import { until } from '../support/waits.js'
 
-const open = useStage()
+const open = useStage(join(__dirname, 'fault.tasks.ts'))
 const SESSION_TTL_MS = 3_000
 
 /** A worker's metric, summed over its labels. */

@@ -11,7 +11,7 @@ import type { AnyNode } from '../../lib/flow/types.js'
 import { workflow } from '../../lib/flow/workflow.js'
 import { anyFlow } from './arbitrary.js'
 import { declared, type Flow } from './declared.js'
-import { thrown } from '../thrown.js'
+import { thrown } from '../support/captured-errors.js'
 
 const a = declared('a')
 const b = declared('b')

@@ -3,7 +3,7 @@ import { expressionOf } from '../../lib/flow/node.js'
 import { seq } from '../../lib/flow/seq.js'
 import { workflow } from '../../lib/flow/workflow.js'
 import { declared } from './declared.js'
-import { thrown } from '../thrown.js'
+import { thrown } from '../support/captured-errors.js'
 
 const a = declared('a')
 const b = declared('b')

@@ -9,7 +9,7 @@ import { nearest } from '../../lib/flow/nearest.js'
 import { expressionOf } from '../../lib/flow/node.js'
 import { declareTask, task } from '../../lib/flow/task.js'
 import { workflow } from '../../lib/flow/workflow.js'
-import { thrown } from '../thrown.js'
+import { thrown } from '../support/captured-errors.js'
 
 const withOptions = (options: unknown) =>
   (task as (...given: readonly unknown[]) => { readonly options: TaskOptions })('t', options, () => 1)

@@ -10,7 +10,7 @@ import { canonicalBytes, canonicalText, graphHash } from '../../lib/graph/canoni
 import type { Graph } from '../../lib/graph/graph.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
 import { parseGraph } from '../../lib/graph/validate.js'
-import { thrown } from '../thrown.js'
+import { thrown } from '../support/captured-errors.js'
 import { FLOWS } from './everything.js'
 
 interface Vector {

@@ -8,7 +8,7 @@ import { graphOf } from '../../lib/graph/graph-of.js'
 import { GRAPH_LIMITS } from '../../lib/graph/limits.js'
 import { isGraphHash, compressGraph, decompressGraph } from '../../lib/graph/compressed-graph.js'
 import { parseGraph } from '../../lib/graph/validate.js'
-import { thrown } from '../thrown.js'
+import { thrown } from '../support/captured-errors.js'
 import { EVERYTHING, L3 } from './everything.js'
 
 const graph = graphOf(EVERYTHING)

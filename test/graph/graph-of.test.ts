@@ -9,7 +9,7 @@ import type {
 import type { TaskOptions } from '../../lib/flow/node-options.js'
 import { canonicalText, graphHash } from '../../lib/graph/canonical.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
-import { thrown } from '../thrown.js'
+import { thrown } from '../support/captured-errors.js'
 
 const task = (name: string, options: TaskOptions = {}, handler?: Handler): TaskExpression => ({
   kind: 'task',

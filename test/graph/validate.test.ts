@@ -5,7 +5,7 @@ import { GRAPH_LIMITS } from '../../lib/graph/limits.js'
 import { parseGraph } from '../../lib/graph/validate.js'
 import { GraflowError } from '../../lib/errors.js'
 import { anyExpression } from './arbitrary.js'
-import { thrown } from '../thrown.js'
+import { thrown } from '../support/captured-errors.js'
 import { EVERYTHING } from './everything.js'
 
 const a = { kind: 'task', name: 'a' }

@@ -1,7 +1,7 @@
 /** What the kernel promises to whoever drives it directly: determinism, and that it says when it must be called again. */
 import type { SessionInfo } from '../../lib/backend/backend.js'
 import { Kernel } from '../../lib/backend/kernel/kernel.js'
-import { bytes, infoOf, packed } from '../contract/world.js'
+import { bytes, infoOf, packed } from '../support/world.js'
 
 const NOW = 1_700_000_000_000
 

@@ -2,7 +2,7 @@
 import type { Backend } from '../../lib/backend/backend.js'
 import { openMemoryBackend, type MemoryBackendOptions } from '../../lib/backend/kernel/memory-backend.js'
 import { type Clock, type ManualClock, manualClock } from '../../lib/time.js'
-import { bytes, infoOf, packed, World } from '../contract/world.js'
+import { bytes, infoOf, packed, World } from '../support/world.js'
 
 /** A manual clock that knows which of its timers keep the process alive, and can go back. */
 const watchedClock = (): {

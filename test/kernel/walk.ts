@@ -23,7 +23,7 @@ import { step } from '../../lib/backend/kernel/step.js'
 import { nextDueAt, sweep } from '../../lib/backend/kernel/sweep.js'
 import { item, pack } from '../../lib/values/packed-items.js'
 import { seededRandom } from '../../lib/time.js'
-import { bytes, infoOf, text } from '../contract/world.js'
+import { bytes, infoOf, text } from '../support/world.js'
 import { checkInvariants, pictureOf } from './invariants.js'
 
 const SESSIONS = ['s0', 's1', 's2', 's3', 's4'] as const

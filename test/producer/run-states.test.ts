@@ -5,8 +5,7 @@ import { Emitter } from '../../lib/events.js'
 import type { FollowServices } from '../../lib/producer/follow-run.js'
 import { RunStates } from '../../lib/producer/run-states.js'
 import { seededRandom, manualClock } from 'graflow/testing'
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+import { turn } from '../support/waits.js'
 
 /** A store with one run whose state a test sets. */
 function store({ isHeard = true, isDistant = false } = {}) {

@@ -1,6 +1,6 @@
 /** What addresses of Redis mean, and that none is shown with its password. */
 import { parseAddress } from '../../lib/backend/redis/address.js'
-import { thrown } from '../thrown.js'
+import { thrown } from '../support/captured-errors.js'
 
 describe('an address of Redis', () => {
   it.each([

@@ -1,9 +1,10 @@
 /** What happens beyond the bounds of one call, and what is left behind when much goes at once. */
 import type { Backend, GroupSpec, Holder, SettleKind, Token } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
-import { bytes } from '../contract/world.js'
+import { type StagedBackend, useBackend } from '../support/redis-stage.js'
 import { sharedRedis } from '../support/shared-redis.js'
-import { closeAll, infoOf, stage, type Staged, until } from './stage.js'
+import { until } from '../support/waits.js'
+import { bytes, infoOf } from '../support/world.js'
 
 const LONG_MS = 600_000
 /** More than a call closes. */
@@ -11,12 +12,12 @@ const WIDE = 600
 /** More than an acquire looks at. */
 const MANY = 80
 
-afterEach(closeAll)
+const stage = useBackend()
 
 let nonces = 0
 const newNonce = (): string => `nonce-${(nonces += 1)}`
 
-interface Scene extends Staged {
+interface Scene extends StagedBackend {
   readonly root: Holder
 }
 
@@ -91,10 +92,10 @@ const readyIn = async ({ backend }: Scene): Promise<number> =>
   (await backend.inspect.queues()).reduce((sum, { ready }) => sum + ready, 0)
 
 const sweptUntil = (what: string, { backend }: Scene, isSo: () => Promise<boolean>): Promise<void> =>
-  until(what, async () => {
+  until(async () => {
     await backend.sweep('d')
     return isSo()
-  })
+  }, what)
 
 const newsOf = async ({ redis, tag }: Scene, session: string): Promise<readonly string[]> =>
   (await redis.xrange(`${tag}:in:${session}`, '-', '+')).map(([, fields]) => fields[1] ?? '')
@@ -187,7 +188,7 @@ describe('beyond one call', () => {
     await redis.set(`${tag}:due`, 'garbage')
     const kept = backend.keepAlive('w', { ttlMs: 600, onLost: () => undefined })
     const firstAt = kept.lastRenewedAt
-    await until('it was renewed twice', () => kept.lastRenewedAt > firstAt + 300)
+    await until(() => kept.lastRenewedAt > firstAt + 300, 'it was renewed twice')
     await kept.stop()
   })
 })

@@ -15,9 +15,9 @@ import type {
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
 import { item, itemCount, pack } from '../../lib/values/packed-items.js'
 import { manualClock, seededRandom } from '../../lib/time.js'
-import { bytes, infoOf, text } from '../contract/world.js'
+import { useBackend } from '../support/redis-stage.js'
 import { sharedRedis } from '../support/shared-redis.js'
-import { closeAll, stage } from './stage.js'
+import { bytes, infoOf, text } from '../support/world.js'
 
 const WALKS = Number(process.env.GRAFLOW_WALKS ?? 6)
 const STEPS = Number(process.env.GRAFLOW_WALK_STEPS ?? 150)
@@ -28,7 +28,7 @@ const QUEUES = ['default', 'other'] as const
 const RULES = ['all', 'first-failure', 'first-success'] as const
 const KINDS: readonly SettleKind[] = ['succeeded', 'succeeded', 'succeeded', 'failed', 'retry', 'released']
 
-afterEach(closeAll)
+const stage = useBackend()
 
 /** The same thing as each of the two knows it: their tokens differ. */
 type Both<T> = readonly [kernel: T, redis: T]

@@ -1,11 +1,11 @@
 /** The first group of a run goes with its opening, in one call; what comes of it is as if both had gone alone. */
 import type { Backend, GroupSpec, OpenAnswer, StepAnswer, StepRequest } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
-import { bytes } from '../contract/world.js'
+import { type StagedBackend, useBackend } from '../support/redis-stage.js'
 import { sharedRedis } from '../support/shared-redis.js'
-import { closeAll, infoOf, stage, type Staged } from './stage.js'
+import { bytes, infoOf } from '../support/world.js'
 
-afterEach(closeAll)
+const stage = useBackend()
 
 const spec: GroupSpec = {
   ...{ gid: 'r/0', runId: 'r', graph: 'graph', node: '0', digest: 'digest', size: 2, shared: false, rule: 'all' },
@@ -17,7 +17,7 @@ const opening = {
   ...{ tasks: [], maxLosses: 3, timeoutMs: 0, retentionMs: 60_000 },
 }
 
-async function scene(hasGraph = true): Promise<Staged & { readonly groups: () => Promise<readonly string[]> }> {
+async function scene(hasGraph = true): Promise<StagedBackend & { readonly groups: () => Promise<readonly string[]> }> {
   const staged = await stage(await sharedRedis())
   if (hasGraph) await staged.backend.putGraph('graph', bytes('graph'))
   await staged.backend.session({ kind: 'open', session: 'd', ttlMs: 60_000, info: infoOf('d') })

@@ -8,15 +8,16 @@ import type { Grant } from '../../lib/backend/backend.js'
 import { pack, slice } from '../../lib/values/packed-items.js'
 import { openRedisBackend } from '../../lib/backend/redis/redis-backend.js'
 import { keysOf, tagOf, type Keys } from '../../lib/backend/redis/keys.js'
-import { bytes, type Harness, World } from '../contract/world.js'
 import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
+import { bytes, type Harness, World } from '../support/world.js'
+import { elapse } from '../support/waits.js'
 
 /** Delayed branches are due after so long. */
 const DELAY_MS = 20
 /** No sweep is skipped because of the one before. */
 const SWEEP_GAP_MS = 110
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+const pause = (ms: number): Promise<void> => elapse(ms)
 
 interface Scene {
   readonly world: World

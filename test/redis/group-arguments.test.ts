@@ -2,7 +2,7 @@ import type { GroupSpec } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
 import { groupArguments } from '../../lib/backend/redis/operations/group-arguments.js'
 import { TUNING_DEFAULTS, type Store } from '../../lib/backend/redis/store.js'
-import { bytes } from '../contract/world.js'
+import { bytes } from '../support/world.js'
 
 const store = { tuning: TUNING_DEFAULTS } as Store // nothing else is asked for
 const spec: GroupSpec = {

@@ -1,21 +1,23 @@
 /** The reader of inboxes, and the watchers of runs: nothing that lies there is lost, whatever becomes of the connections. */
 import type { Notice, RunActivity } from '../../lib/backend/backend.js'
+import { type StagedBackend, useBackend } from '../support/redis-stage.js'
 import { privateRedis, sharedRedis } from '../support/shared-redis.js'
-import { closeAll, infoOf, stage, type Staged, until } from './stage.js'
+import { until } from '../support/waits.js'
+import { infoOf } from '../support/world.js'
 
-afterEach(closeAll)
+const stage = useBackend()
 
-const hear = ({ backend }: Staged, session: string): Notice[] => {
+const hear = ({ backend }: StagedBackend, session: string): Notice[] => {
   const heard: Notice[] = []
   backend.listen(session, (notice) => heard.push(notice))
   return heard
 }
 
-const post = ({ redis, tag }: Staged, session: string, ...fields: string[]): Promise<unknown> =>
+const post = ({ redis, tag }: StagedBackend, session: string, ...fields: string[]): Promise<unknown> =>
   redis.call('XADD', `${tag}:in:${session}`, '*', ...fields)
 
 /** The reader's connection, blocked in its read. */
-const isReading = async ({ redis }: Staged, key: string): Promise<boolean> => {
+const isReading = async ({ redis }: StagedBackend, key: string): Promise<boolean> => {
   const clients = String(await redis.client('LIST'))
   return (
     clients.split('\n').some((line) => line.includes('name=graflow-inbox') && /flags=\S*b/.test(line)) && key !== ''
@@ -31,7 +33,7 @@ describe('the inbox', () => {
     await post(staged, 's', 'k', 'withdrawn', 'g', 'run/1', 'v', 'a reason')
     await post(staged, 's', 'k', 'lost', 'g', 'run/2', 'v', '1.token')
     await post(staged, 's', 'k', 'work')
-    await until('four notices', () => heard.length === 4)
+    await until(() => heard.length === 4, 'four notices')
     expect(heard).toEqual([
       { kind: 'released', gid: 'run/0' },
       { kind: 'withdrawn', gid: 'run/1', reason: 'a reason' },
@@ -43,11 +45,11 @@ describe('the inbox', () => {
   it('hears at once of a session that is added while the reader waits', async () => {
     const staged = await stage(await privateRedis())
     hear(staged, 'first')
-    await until('a blocked reader', () => isReading(staged, 'first'))
+    await until(() => isReading(staged, 'first'), 'a blocked reader')
     const heard = hear(staged, 'second')
     const began = performance.now()
     await post(staged, 'second', 'k', 'work')
-    await until('the notice', () => heard.length === 1)
+    await until(() => heard.length === 1, 'the notice')
     expect(performance.now() - began).toBeLessThan(1_000)
   })
 
@@ -55,7 +57,7 @@ describe('the inbox', () => {
     const staged = await stage(await privateRedis())
     const heard = Array.from({ length: 20 }, (_, i) => hear(staged, `s${i}`))
     await Promise.all(heard.map((_, i) => post(staged, `s${i}`, 'k', 'work')))
-    await until('all notices', () => heard.every((notices) => notices.length === 1))
+    await until(() => heard.every((notices) => notices.length === 1), 'all notices')
     const clients = String(await staged.redis.client('LIST'))
     expect(clients.split('\n').filter((line) => line.includes('name=graflow-inbox'))).toHaveLength(1)
   })
@@ -68,12 +70,12 @@ describe('the inbox', () => {
       gaps += 1
     })
     await post(staged, 's', 'k', 'released', 'g', 'run/0')
-    await until('the first notice', () => heard.length === 1)
+    await until(() => heard.length === 1, 'the first notice')
     expect(gaps).toBe(0)
-    await until('a blocked reader', () => isReading(staged, 's'))
+    await until(() => isReading(staged, 's'), 'a blocked reader')
     await staged.redis.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
     await post(staged, 's', 'k', 'released', 'g', 'run/1')
-    await until('the second notice', () => heard.some((notice) => notice.kind === 'released' && notice.gid === 'run/1'))
+    await until(() => heard.some((notice) => notice.kind === 'released' && notice.gid === 'run/1'), 'the second notice')
     expect(heard.filter(({ kind }) => kind === 'released')).toHaveLength(2)
     expect(heard).toContainEqual({ kind: 'work' })
     expect(gaps).toBe(1)
@@ -82,11 +84,11 @@ describe('the inbox', () => {
   it('D12: goes on when Redis ends its wait because of a new role', async () => {
     const staged = await stage(await privateRedis())
     const heard = hear(staged, 's')
-    await until('a blocked reader', () => isReading(staged, 's'))
+    await until(() => isReading(staged, 's'), 'a blocked reader')
     const id = /id=(\d+)[^\n]*name=graflow-inbox/.exec(String(await staged.redis.client('LIST')))?.[1] ?? ''
     await staged.redis.client('UNBLOCK', id, 'ERROR')
     await post(staged, 's', 'k', 'released', 'g', 'run/0')
-    await until('the notice', () => heard.some(({ kind }) => kind === 'released'))
+    await until(() => heard.some(({ kind }) => kind === 'released'), 'the notice')
     expect(heard).toContainEqual({ kind: 'work' })
   })
 
@@ -94,10 +96,10 @@ describe('the inbox', () => {
     const staged = await stage(await privateRedis())
     const heard = hear(staged, 's')
     await post(staged, 's', 'k', 'released', 'g', 'run/0')
-    await until('the first notice', () => heard.length === 1)
+    await until(() => heard.length === 1, 'the first notice')
     await staged.redis.del(`${staged.tag}:in:s`)
     await staged.redis.call('XADD', `${staged.tag}:in:s`, '1-1', 'k', 'released', 'g', 'run/1')
-    await until('the second notice', () => heard.some((notice) => notice.kind === 'released' && notice.gid === 'run/1'))
+    await until(() => heard.some((notice) => notice.kind === 'released' && notice.gid === 'run/1'), 'the second notice')
   })
 
   it('X19: reads on after a restart of Redis', async () => {
@@ -105,11 +107,11 @@ describe('the inbox', () => {
     const staged = await stage(server)
     const heard = hear(staged, 's')
     await post(staged, 's', 'k', 'released', 'g', 'run/0')
-    await until('the first notice', () => heard.length === 1)
+    await until(() => heard.length === 1, 'the first notice')
     await server.kill9()
     await server.restart()
     await post(staged, 's', 'k', 'released', 'g', 'run/1')
-    await until('the second notice', () => heard.some((notice) => notice.kind === 'released' && notice.gid === 'run/1'))
+    await until(() => heard.some((notice) => notice.kind === 'released' && notice.gid === 'run/1'), 'the second notice')
   })
 
   it('hears nothing more once it is stopped, and begins anew when somebody listens again', async () => {
@@ -117,12 +119,12 @@ describe('the inbox', () => {
     const first: Notice[] = []
     const stop = staged.backend.listen('s', (notice) => first.push(notice))
     await post(staged, 's', 'k', 'work')
-    await until('the notice', () => first.length === 1)
+    await until(() => first.length === 1, 'the notice')
     stop()
     stop()
     await post(staged, 's', 'k', 'released', 'g', 'run/0')
     const second = hear(staged, 's')
-    await until('both notices', () => second.length === 2)
+    await until(() => second.length === 2, 'both notices')
     expect(first).toHaveLength(1)
   })
 })
@@ -146,7 +148,7 @@ describe('watching a run', () => {
       timeoutMs: 0,
       retentionMs: 1_000,
     })
-    await until('the activity', () => seen.length === 1)
+    await until(() => seen.length === 1, 'the activity')
     expect(seen).toEqual([{ kind: 'state', gid: 'run' }])
   })
 
@@ -154,22 +156,22 @@ describe('watching a run', () => {
     const { backend, redis, tag } = await stage(await sharedRedis())
     const watchers = async (): Promise<number> => Number((await redis.pubsub('NUMSUB', `${tag}:act:run`))[1])
     const stops = [backend.watch('run', () => undefined), backend.watch('run', () => undefined)]
-    await until('a subscription', async () => (await watchers()) === 1)
+    await until(async () => (await watchers()) === 1, 'a subscription')
     stops[0]?.()
     stops[0]?.()
     expect(await watchers()).toBe(1)
     stops[1]?.()
-    await until('no subscription', async () => (await watchers()) === 0)
+    await until(async () => (await watchers()) === 0, 'no subscription')
   })
 
   it('D25: is told once, after a reconnect, that something may have changed', async () => {
     const { backend, redis, tag } = await stage(await privateRedis())
     const seen: RunActivity[] = []
     backend.watch('run', (activity) => seen.push(activity))
-    await until('a subscription', async () => (await redis.publish(`${tag}:act:run`, 'group run/0')) === 1)
-    await until('the activity', () => seen.length === 1)
+    await until(async () => (await redis.publish(`${tag}:act:run`, 'group run/0')) === 1, 'a subscription')
+    await until(() => seen.length === 1, 'the activity')
     await redis.client('KILL', 'TYPE', 'pubsub')
-    await until('the news of the gap', () => seen.length === 2)
+    await until(() => seen.length === 2, 'the news of the gap')
     expect(seen).toEqual([
       { kind: 'group', gid: 'run/0' },
       { kind: 'state', gid: 'run' },

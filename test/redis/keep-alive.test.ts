@@ -1,20 +1,22 @@
 /** Sessions that a thread keeps alive: whatever this thread does, they are renewed; when they are not, it is said. */
+import { type StagedBackend, useBackend } from '../support/redis-stage.js'
 import { privateRedis, sharedRedis } from '../support/shared-redis.js'
-import { block, closeAll, infoOf, stage, type Staged, until } from './stage.js'
+import { block, until } from '../support/waits.js'
+import { infoOf } from '../support/world.js'
 
-afterEach(closeAll)
+const stage = useBackend()
 
 const TTL_MS = 300
 
-const open = async ({ backend }: Staged, ttlMs = TTL_MS): Promise<void> => {
+const open = async ({ backend }: StagedBackend, ttlMs = TTL_MS): Promise<void> => {
   await backend.session({ kind: 'open', session: 's', ttlMs, info: infoOf('s') })
 }
-const expiry = async ({ redis, tag }: Staged): Promise<number> => Number(await redis.zscore(`${tag}:w`, 's'))
-const now = async ({ redis }: Staged): Promise<number> => {
+const expiry = async ({ redis, tag }: StagedBackend): Promise<number> => Number(await redis.zscore(`${tag}:w`, 's'))
+const now = async ({ redis }: StagedBackend): Promise<number> => {
   const [seconds, micros] = await redis.time()
   return Number(seconds) * 1_000 + Number(micros) / 1_000
 }
-const subscribers = async ({ redis, tag }: Staged): Promise<number> =>
+const subscribers = async ({ redis, tag }: StagedBackend): Promise<number> =>
   Number((await redis.pubsub('NUMSUB', `${tag}:alive:s`))[1])
 
 describe('keeping a session alive', () => {
@@ -24,7 +26,7 @@ describe('keeping a session alive', () => {
     const lost: string[] = []
     const kept = staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: (what) => lost.push(what) })
     const before = kept.lastRenewedAt
-    await until('the first renewal', () => kept.lastRenewedAt > before)
+    await until(() => kept.lastRenewedAt > before, 'the first renewal')
     block(4 * TTL_MS)
     expect((await expiry(staged)) - (await now(staged))).toBeGreaterThan(0)
     expect(kept.lastRenewedAt - before).toBeGreaterThan(3 * TTL_MS)
@@ -36,16 +38,16 @@ describe('keeping a session alive', () => {
     const staged = await stage(await sharedRedis())
     await open(staged)
     const kept = staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: () => undefined })
-    await until('a subscription', async () => (await subscribers(staged)) === 1)
+    await until(async () => (await subscribers(staged)) === 1, 'a subscription')
     await kept.stop()
     await kept.stop()
     expect(await subscribers(staged)).toBe(0)
     const last = await expiry(staged)
-    await until('the end of its time', async () => (await now(staged)) > last + TTL_MS)
+    await until(async () => (await now(staged)) > last + TTL_MS, 'the end of its time')
     expect(await expiry(staged)).toBe(last)
   })
 
-  const ended = async ({ redis }: Staged, type: 'pubsub' | 'normal'): Promise<number> =>
+  const ended = async ({ redis }: StagedBackend, type: 'pubsub' | 'normal'): Promise<number> =>
     Number(await redis.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes'))
 
   it('R7: is not taken for dead while it cannot be subscribed, as long as it is renewed', async () => {
@@ -55,21 +57,21 @@ describe('keeping a session alive', () => {
     const kept = staged.backend.keepAlive('s', { ttlMs: 3_000, onLost: (what) => lost.push(what) })
     await kept.ready
     await staged.redis.call('ACL', 'SETUSER', 'default', 'resetchannels') // ends connections that are subscribed, too
-    await until('no subscription', async () => (await subscribers(staged)) === 0)
+    await until(async () => (await subscribers(staged)) === 0, 'no subscription')
     const from = performance.now()
     let swept = 0
-    await until('three times what it takes a dead one', async () => {
+    await until(async () => {
       swept += (await staged.backend.sweep('s')).status === 'ok' ? 1 : 0
       return performance.now() - from > 600
-    })
+    }, 'three times what it takes a dead one')
     expect(swept).toBeGreaterThan(1)
     expect(await staged.redis.hget(`${staged.tag}:wi:s`, 'alive')).toBe('0')
     expect(await expiry(staged)).toBeGreaterThan(await now(staged))
     await staged.redis.call('ACL', 'SETUSER', 'default', 'allchannels')
     await ended(staged, 'normal')
-    await until('its end would be noticed again', async () => {
+    await until(async () => {
       return (await subscribers(staged)) === 1 && (await staged.redis.hget(`${staged.tag}:wi:s`, 'alive')) === '1'
-    })
+    }, 'its end would be noticed again')
     expect(lost).toEqual([])
     await kept.stop()
   })
@@ -83,10 +85,10 @@ describe('keeping a session alive', () => {
     for (let i = 0; i < 5; i += 1) {
       expect(await ended(staged, 'pubsub')).toBe(1)
       expect(await ended(staged, 'normal')).toBeGreaterThan(0)
-      await until('a subscription', async () => {
+      await until(async () => {
         await staged.backend.sweep('s')
         return (await subscribers(staged)) === 1 && (await staged.redis.hget(`${staged.tag}:wi:s`, 'alive')) === '1'
-      })
+      }, 'a subscription')
     }
     expect(await expiry(staged)).toBeGreaterThan(await now(staged))
     expect(lost).toEqual([])
@@ -98,15 +100,15 @@ describe('keeping a session alive', () => {
     await open(staged)
     const lost: string[] = []
     staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: (what) => lost.push(what) })
-    await until('a subscription', async () => (await subscribers(staged)) === 1)
+    await until(async () => (await subscribers(staged)) === 1, 'a subscription')
     await staged.backend.session({ kind: 'close', session: 's' })
-    await until('the news', () => lost.length === 1)
+    await until(() => lost.length === 1, 'the news')
     expect(lost).toEqual(['session'])
-    await until('no subscription', async () => (await subscribers(staged)) === 0)
+    await until(async () => (await subscribers(staged)) === 0, 'no subscription')
     await open(staged)
     const again = staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: (what) => lost.push(what) })
     const before = again.lastRenewedAt
-    await until('a renewal', () => again.lastRenewedAt > before)
+    await until(() => again.lastRenewedAt > before, 'a renewal')
     expect(lost).toEqual(['session'])
   })
 
@@ -117,12 +119,12 @@ describe('keeping a session alive', () => {
     const lost: string[] = []
     const kept = staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: (what) => lost.push(what) })
     const before = kept.lastRenewedAt
-    await until('the first renewal', () => kept.lastRenewedAt > before)
+    await until(() => kept.lastRenewedAt > before, 'the first renewal')
     await server.freeze()
-    await until('the news', () => lost.length > 0)
+    await until(() => lost.length > 0, 'the news')
     const frozenAt = kept.lastRenewedAt
     server.thaw()
-    await until('a renewal', () => kept.lastRenewedAt > frozenAt)
+    await until(() => kept.lastRenewedAt > frozenAt, 'a renewal')
     expect(lost).toEqual(['store'])
   })
 
@@ -135,7 +137,7 @@ describe('keeping a session alive', () => {
     for (let i = 0; i < 3; i++) {
       const before = kept.lastRenewedAt
       await staged.redis.call('FUNCTION', 'FLUSH')
-      await until('a renewal', () => kept.lastRenewedAt > before)
+      await until(() => kept.lastRenewedAt > before, 'a renewal')
     }
     expect(lost).toEqual([])
   })
@@ -146,9 +148,9 @@ describe('keeping a session alive', () => {
     const lost: string[] = []
     const kept = staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: (what) => lost.push(what) })
     const before = kept.lastRenewedAt
-    await until('the first renewal', () => kept.lastRenewedAt > before)
+    await until(() => kept.lastRenewedAt > before, 'the first renewal')
     block(2_500)
-    await until('the news', () => lost.length > 0)
+    await until(() => lost.length > 0, 'the news')
     expect(lost).toEqual(['session'])
     expect(await subscribers(staged)).toBe(0)
   })
@@ -167,7 +169,7 @@ describe('keeping a session alive', () => {
     staged.backend.listen('s', () => undefined)
     const kept = staged.backend.keepAlive('s', { ttlMs: 3_000, onLost: () => undefined })
     const before = kept.lastRenewedAt
-    await until('the first renewal', () => kept.lastRenewedAt > before)
+    await until(() => kept.lastRenewedAt > before, 'the first renewal')
     const calls = async (): Promise<number> => {
       const stats = await staged.redis.info('commandstats')
       // what scripts call is not sent
@@ -178,20 +180,20 @@ describe('keeping a session alive', () => {
     }
     const first = await calls()
     const from = performance.now()
-    await until('six seconds', () => performance.now() - from > 6_000)
+    await until(() => performance.now() - from > 6_000, 'six seconds')
     expect((await calls()) - first).toBeLessThanOrEqual(9)
   })
 })
 
 describe('a process whose connection is gone', () => {
   /** A session that was seen subscribed and is not any more. */
-  const killed = async ({ backend, redis, tag }: Staged): Promise<void> => {
+  const killed = async ({ backend, redis, tag }: StagedBackend): Promise<void> => {
     await backend.session({ kind: 'open', session: 'killed', ttlMs: 60_000, info: infoOf('killed') })
     await redis.hset(`${tag}:wi:killed`, 'alive', '1')
   }
-  const isThere = async ({ redis, tag }: Staged): Promise<boolean> =>
+  const isThere = async ({ redis, tag }: StagedBackend): Promise<boolean> =>
     (await redis.zscore(`${tag}:w`, 'killed')) !== null
-  const missedAt = async ({ redis, tag }: Staged): Promise<number> =>
+  const missedAt = async ({ redis, tag }: StagedBackend): Promise<number> =>
     Number(await redis.hget(`${tag}:wi:killed`, 'alive'))
 
   it('is taken for dead 200 ms after it was missed, however short before that another swept', async () => {
@@ -199,10 +201,10 @@ describe('a process whose connection is gone', () => {
     await killed(staged)
     expect(await staged.backend.sweep('s')).toMatchObject({ status: 'ok', nextDueMs: 200 })
     const missed = await missedAt(staged)
-    await until('the middle', async () => (await now(staged)) > missed + 120)
+    await until(async () => (await now(staged)) > missed + 120, 'the middle')
     await staged.backend.sweep('s')
     expect(await isThere(staged)).toBe(true)
-    await until('the time', async () => (await now(staged)) > missed + 201)
+    await until(async () => (await now(staged)) > missed + 201, 'the time')
     await staged.backend.sweep('s')
     expect(await isThere(staged)).toBe(false)
   })
@@ -213,9 +215,9 @@ describe('a process whose connection is gone', () => {
     const kept = staged.backend.keepAlive('s', { ttlMs: 3_000, onLost: () => undefined })
     await kept.ready
     await killed(staged)
-    await until('it is missed', async () => (await missedAt(staged)) > 1)
+    await until(async () => (await missedAt(staged)) > 1, 'it is missed')
     const missed = await missedAt(staged)
-    await until('it is gone', async () => !(await isThere(staged)))
+    await until(async () => !(await isThere(staged)), 'it is gone')
     // the next renewal after the one that missed it comes after 900 ms at the soonest
     expect((await now(staged)) - missed).toBeLessThan(800)
     await kept.stop()
@@ -232,11 +234,13 @@ describe('ping', () => {
     await expect(backend.ping()).rejects.toMatchObject({ code: 'REDIS_UNAVAILABLE' })
     expect(performance.now() - began).toBeLessThan(2_000)
     server.thaw()
-    await until('an answer', () =>
-      backend.ping().then(
-        () => true,
-        () => false,
-      ),
+    await until(
+      () =>
+        backend.ping().then(
+          () => true,
+          () => false,
+        ),
+      'an answer',
     )
   })
 })

@@ -1,18 +1,19 @@
 /** A small group of quick tasks is granted at once to a session that waits with nothing in hand, and to nobody else. */
 import type { AcquireRequest, Grant, GroupSpec, Notice } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
-import { bytes } from '../contract/world.js'
-import { privateRedis, sharedRedis } from '../support/shared-redis.js'
 import type { RedisServer } from '../support/redis-server.js'
-import { closeAll, infoOf, stage, type Staged, until } from './stage.js'
+import { type StagedBackend, useBackend } from '../support/redis-stage.js'
+import { privateRedis, sharedRedis } from '../support/shared-redis.js'
+import { until } from '../support/waits.js'
+import { bytes, infoOf } from '../support/world.js'
 
-afterEach(closeAll)
+const stage = useBackend()
 
 type Granted = Extract<Notice, { kind: 'granted' }>
 
 /** A producer `p`; and workers that wait, of which the first notices are told. */
 class Scene {
-  readonly staged: Staged
+  readonly staged: StagedBackend
   #groups = 0
   #token = ''
 
@@ -30,7 +31,7 @@ class Scene {
     return scene
   }
 
-  private constructor(staged: Staged) {
+  private constructor(staged: StagedBackend) {
     this.staged = staged
   }
 
@@ -95,7 +96,7 @@ class Scene {
   async later(ms: number): Promise<void> {
     const { redis, tag, backend } = this.staged
     for (const entry of await this.planned()) await redis.zincrby(`${tag}:due`, -ms, entry)
-    await until('a sweep', async () => (await backend.sweep('p')).status === 'ok')
+    await until(async () => (await backend.sweep('p')).status === 'ok', 'a sweep')
   }
 }
 
@@ -106,7 +107,7 @@ const grantsIn = (heard: readonly Notice[]): readonly Grant[] =>
 async function sentTo({ staged }: Scene, session: string, heard: readonly Notice[]): Promise<readonly Grant[]> {
   const mark = `mark-${performance.now()}`
   await staged.redis.call('XADD', `${staged.tag}:in:${session}`, '*', 'k', 'released', 'g', mark)
-  await until('the mark', () => heard.some((notice) => notice.kind === 'released' && notice.gid === mark))
+  await until(() => heard.some((notice) => notice.kind === 'released' && notice.gid === mark), 'the mark')
   return grantsIn(heard)
 }
 
@@ -256,7 +257,7 @@ describe('what was sent', () => {
       .exec()
     const known = heard.length
     await redis.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
-    await until('it looks again', () => heard.length > known)
+    await until(() => heard.length > known, 'it looks again')
     expect(await sentTo(scene, 'w', heard)).toHaveLength(1)
   })
 
@@ -278,7 +279,7 @@ describe('what was sent', () => {
       'count',
       '1',
     )
-    await until('the group is set aside', async () => (await redis.hget(`${tag}:bad`, 'r/9')) !== null)
+    await until(async () => (await redis.hget(`${tag}:bad`, 'r/9')) !== null, 'the group is set aside')
     expect(await sentTo(scene, 'w', heard)).toEqual([])
   })
 })

@@ -7,7 +7,7 @@ import { monotonicClock } from '../../lib/time.js'
 import { FaultProxy } from '../support/fault-proxy.js'
 import { freePort } from '../support/redis-server.js'
 import { freshPrefix, privateRedis, sharedRedis } from '../support/shared-redis.js'
-import { until } from './stage.js'
+import { until } from '../support/waits.js'
 
 const shards: Shard[] = []
 const clients: Redis[] = []
@@ -264,11 +264,13 @@ describe('calling', () => {
     }
     await server.restart()
     // its patience is as short as before, and a pause between two attempts to connect may be longer
-    await until('it answers again', () =>
-      shard.command('PING').then(
-        (reply) => text(reply) === 'PONG',
-        () => false,
-      ),
+    await until(
+      () =>
+        shard.command('PING').then(
+          (reply) => text(reply) === 'PONG',
+          () => false,
+        ),
+      'it answers again',
     )
   })
 

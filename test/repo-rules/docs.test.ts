@@ -110,7 +110,7 @@ describe('docs/options.md', () => {
     if (set === undefined) throw new Error(`no setter for ${section}`)
     return set
   }
-  const thrownBy = (act: () => unknown): string => {
+  const refusalOf = (act: () => unknown): string => {
     try {
       act()
       return 'nothing'
@@ -121,7 +121,7 @@ describe('docs/options.md', () => {
 
   it.each(Object.keys(setters))('%s: lists the options that there are, and no other', (section) => {
     const listed = tableRows(page, section).map(([name]) => name)
-    const refusal = thrownBy(() => setterOf(section)({ nosuch: 1 }))
+    const refusal = refusalOf(() => setterOf(section)({ nosuch: 1 }))
     const known = /the options are (.*)$/.exec(refusal)?.[1]?.split(', ') ?? []
     expect(known.length).toBeGreaterThan(0)
     expect(listed).toEqual(known.map((name) => `\`${name.replace('retry.', '')}\``))
@@ -167,8 +167,8 @@ describe('docs/options.md', () => {
   it.each(listed)('%s %s may be %s, and nothing else', (section, name, described) => {
     const set = (value: unknown): unknown => setterOf(section)({ [name.replaceAll('`', '')]: value })
     const { good, bad } = examplesOf(described)
-    for (const value of good) expect(thrownBy(() => set(value))).toBe('nothing')
-    for (const value of bad) expect(thrownBy(() => set(value))).toMatch(/^INVALID_/)
+    for (const value of good) expect(refusalOf(() => set(value))).toBe('nothing')
+    for (const value of bad) expect(refusalOf(() => set(value))).toMatch(/^INVALID_/)
   })
 })
 

@@ -1,5 +1,5 @@
 import { checkOptions, type OptionTable } from '../../lib/options.js'
-import { thrown } from '../thrown.js'
+import { thrown } from '../support/captured-errors.js'
 
 const table = {
   width: { kind: 'integer', default: '1', unit: 'branches', min: 1, max: 9, help: '' },

@@ -1,8 +1,7 @@
 import { AnnouncedEvents, Announcer } from '../../lib/session/announcer.js'
 import { Emitter } from '../../lib/events.js'
 import { manualClock } from 'graflow/testing'
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+import { turn } from '../support/waits.js'
 
 /** A process that announces to so many others. */
 function announcing({ heard = 1 } = {}) {

@@ -1,10 +1,11 @@
 /** A few long branches and several worker processes that have nothing to do: each gets its share, and one that does not come loses it. */
+import { join } from 'node:path'
 import { each } from 'graflow'
 import { gated } from '../faults/fault.tasks.js'
-import { useStage } from '../faults/stage.js'
 import { monotonicMs, type Note } from '../support/ledger.js'
+import { useStage } from '../support/redis-stage.js'
 
-const open = useStage()
+const open = useStage(join(__dirname, '../faults/fault.tasks.ts'))
 const BRANCHES = 10
 
 const items = (round: number): { n: number; gate: string }[] =>

@@ -4,7 +4,7 @@ import { Membership, type HeldGrant } from '../../lib/session/membership.js'
 import { BarrierWaits } from '../../lib/engine/barrier-waits.js'
 import { Emitter, type EventName } from '../../lib/events.js'
 import { seededRandom } from '../../lib/time.js'
-import { openFaulty, type Faulty } from './faulty.js'
+import { type Faulty, openFaulty } from '../support/faulty-store.js'
 
 const TTL_MS = 3_000
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)

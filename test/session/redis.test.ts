@@ -1,36 +1,13 @@
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { declareTask, each, par, seq, task } from 'graflow'
 import { keysOf, tagOf } from '../../lib/backend/redis/keys.js'
-import { failureOf } from '../behaviours/support.js'
-import type { RedisServer } from '../support/redis-server.js'
+import { failureOf } from '../support/captured-errors.js'
+import { localWorker, loggedClient } from '../support/local-worker.js'
+import { useStage } from '../support/redis-stage.js'
 import { privateRedis, sharedRedis } from '../support/shared-redis.js'
-import { RedisStage } from './redis-stage.js'
+import { elapse, until } from '../support/waits.js'
 
-const stages: RedisStage[] = []
-const admins: Redis[] = []
-
-function stageOn(server: RedisServer): { readonly stage: RedisStage; readonly admin: Redis } {
-  const stage = new RedisStage(server)
-  const admin = new Redis({ path: server.socket, retryStrategy: () => 20 })
-  admin.on('error', () => undefined) // a test ends the server
-  stages.push(stage)
-  admins.push(admin)
-  return { stage, admin }
-}
-
-afterEach(async () => {
-  for (const stage of stages.splice(0)) await stage.end()
-  for (const admin of admins.splice(0)) admin.disconnect()
-})
-
-/** Resolves when `condition` holds; looks often, since nothing tells. */
-async function until(condition: () => boolean | Promise<boolean>, what: string, withinMs = 10_000): Promise<void> {
-  const endAt = Date.now() + withinMs
-  while (!(await condition())) {
-    if (Date.now() > endAt) throw new Error(`${what}: not within ${withinMs} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
+const stageOn = useStage()
 
 /** A task that ends when it is told to, and counts its starts. */
 function gate() {
@@ -70,9 +47,10 @@ describe('a run of one group on Redis', () => {
   }
 
   it('watches nothing while nobody listens, and everything when somebody does', async () => {
-    const { stage, admin } = stageOn(await privateRedis())
-    await stage.worker('w', [double])
-    const { graflow } = await stage.client()
+    const stage = await stageOn(await privateRedis())
+    const { redis: admin } = stage
+    await localWorker(stage, 'w', [double])
+    const { graflow } = await loggedClient(stage)
     const flow = each(doubled)
     expect(await graflow.run(flow, [1, 2])).toEqual([2, 4])
     const alive = keysOf(tagOf(stage.prefix)).alive('*')
@@ -94,9 +72,10 @@ describe('a run of one group on Redis', () => {
   })
 
   it('announces nothing while nobody listens, from the first group on', async () => {
-    const { stage, admin } = stageOn(await privateRedis())
-    await stage.worker('w', [double])
-    const { graflow } = await stage.client()
+    const stage = await stageOn(await privateRedis())
+    const { redis: admin } = stage
+    await localWorker(stage, 'w', [double])
+    const { graflow } = await loggedClient(stage)
     expect(await graflow.run(each(doubled), [1])).toEqual([2])
     const monitor = await admin.monitor()
     const sent: string[] = []
@@ -115,10 +94,10 @@ describe('a run of one group on Redis', () => {
   })
 
   it('tells of a pause and its end to who listens, also from another client', async () => {
-    const { stage } = stageOn(await sharedRedis())
+    const stage = await stageOn(await sharedRedis())
     const { wait, declared, starts, open } = gate()
-    await stage.worker('w', [wait])
-    const [{ graflow: driver }, { graflow: other }] = [await stage.client(), await stage.client()]
+    await localWorker(stage, 'w', [wait])
+    const [{ graflow: driver }, { graflow: other }] = [await loggedClient(stage), await loggedClient(stage)]
     const run = await driver.start(each(declared), [1])
     await until(() => starts.length === 1, 'the branch is started')
     const states: string[] = []
@@ -134,7 +113,7 @@ describe('a run of one group on Redis', () => {
       // Paused anew, in case a subscription was still on its way.
       await attached.resume()
       await attached.pause()
-      await new Promise((resolve) => setTimeout(resolve, 20)) // what comes and goes within a moment is not told
+      await elapse(20) // what comes and goes within a moment is not told
       return isTold('running → paused')
     }, 'the pause is told')
     await attached.resume()
@@ -155,15 +134,15 @@ describe('a store that goes away', () => {
     'X19, D1, D2: a Redis (%s) that is away for 3 s while branches are done: the run completes, each is counted once',
     async (persistence) => {
       const server = await privateRedis({ persistence })
-      const { stage } = stageOn(server)
+      const stage = await stageOn(server)
       const { wait, declared, starts, open } = gate()
-      const worker = await stage.worker('w', [wait])
+      const worker = await localWorker(stage, 'w', [wait])
       const settled = { succeeded: 0, failed: 0 }
       worker.emitter.subscribe('branches:settled', ({ succeeded, failed }) => {
         settled.succeeded += succeeded
         settled.failed += failed
       })
-      const { graflow } = await stage.client()
+      const { graflow } = await loggedClient(stage)
       const run = await graflow.start(
         seq(
           each(declared),
@@ -174,7 +153,7 @@ describe('a store that goes away', () => {
       await until(() => starts.length === 3, 'all are started')
       await server.kill9()
       open()
-      await new Promise((resolve) => setTimeout(resolve, 3_000)) // how long it is away is what is tested
+      await elapse(3_000) // how long it is away is what is tested
       await server.restart()
       expect(await run.result()).toBe(12)
       expect([starts.length, settled]).toEqual([3, { succeeded: 3, failed: 0 }])
@@ -184,9 +163,9 @@ describe('a store that goes away', () => {
 
   it('is told of by idle processes once, and once that it is back', async () => {
     const server = await privateRedis()
-    const { stage } = stageOn(server)
-    const worker = await stage.worker('w', [double])
-    const { graflow, log } = await stage.client()
+    const stage = await stageOn(server)
+    const worker = await localWorker(stage, 'w', [double])
+    const { graflow, log } = await loggedClient(stage)
     const workersLog: typeof log = []
     worker.emitter.subscribe('log', (event) => workersLog.push(event))
     const told = (of: typeof log, level: string, text: string) =>
@@ -208,9 +187,10 @@ describe('a store that goes away', () => {
   }, 30_000)
 
   it('D16: that has forgotten its scripts and connections: nobody notices', async () => {
-    const { stage, admin } = stageOn(await privateRedis())
-    await stage.worker('w', [double])
-    const { graflow } = await stage.client()
+    const stage = await stageOn(await privateRedis())
+    const { redis: admin } = stage
+    await localWorker(stage, 'w', [double])
+    const { graflow } = await loggedClient(stage)
     const results: unknown[] = []
     for (let i = 0; i < 10; i += 1) {
       const result = graflow.run(seq(each(doubled), each(doubled)), [i])
@@ -223,14 +203,15 @@ describe('a store that goes away', () => {
   }, 20_000)
 
   it('D22: that was emptied: the run fails with the reason, nothing hangs, and everybody registers again', async () => {
-    const { stage, admin } = stageOn(await privateRedis())
+    const stage = await stageOn(await privateRedis())
+    const { redis: admin } = stage
     const { wait, declared, starts, open } = gate()
-    const worker = await stage.worker('w', [wait])
+    const worker = await localWorker(stage, 'w', [wait])
     const lost: string[] = []
     worker.emitter.subscribe('worker:lost', ({ workerId }) => lost.push(workerId))
     const log: string[] = []
     worker.emitter.subscribe('log', ({ message }) => log.push(message))
-    const { graflow } = await stage.client()
+    const { graflow } = await loggedClient(stage)
     const run = await graflow.start(each(declared), [1])
     await until(() => starts.length === 1, 'the branch is started')
     await admin.flushall()
@@ -249,40 +230,42 @@ describe('a store that goes away', () => {
 
 describe('a graph that the store has lost', () => {
   it('X13, W25: between dispatch and acquire is uploaded again within a second or so, and no attempt is spent', async () => {
-    const { stage, admin } = stageOn(await sharedRedis())
+    const stage = await stageOn(await sharedRedis())
+    const { redis: admin } = stage
     const keys = keysOf(tagOf(stage.prefix))
     const attempts: number[] = []
     const work = task('work', (n: number, ctx) => {
       attempts.push(ctx.attempt)
       return n
     })
-    const { graflow } = await stage.client()
+    const { graflow } = await loggedClient(stage)
     const run = await graflow.start(each(declareTask<number, number>('work')), [7])
     await until(async () => (await run.status()).total === 1, 'the group is dispatched')
     const graphs = await admin.keys(keys.graph('*'))
     expect(graphs).toHaveLength(1)
     await admin.del(...graphs)
     const startedAt = Date.now()
-    await stage.worker('w', [work])
+    await localWorker(stage, 'w', [work])
     expect(await run.result()).toEqual([7])
     expect(Date.now() - startedAt).toBeLessThan(3_000)
     expect(attempts).toEqual([1])
   })
 
   it('W26: or holds in another form: nothing of it is executed', async () => {
-    const { stage, admin } = stageOn(await sharedRedis())
+    const stage = await stageOn(await sharedRedis())
+    const { redis: admin } = stage
     const keys = keysOf(tagOf(stage.prefix))
     let starts = 0
     const work = task('work', (n: number) => {
       starts += 1
       return n
     })
-    const { graflow } = await stage.client()
+    const { graflow } = await loggedClient(stage)
     const run = await graflow.start(each(declareTask<number, number>('work')), [7])
     await until(async () => (await run.status()).total === 1, 'the group is dispatched')
     const [graph = ''] = await admin.keys(keys.graph('*'))
     await admin.setrange(graph, 12, '?')
-    await stage.worker('w', [work])
+    await localWorker(stage, 'w', [work])
     const failure = await failureOf(run.result())
     expect(failure.code).toBe('GROUP_FAILED')
     expect(failure.errors.map((error) => (error as { code?: string }).code)).toEqual(['INTEGRITY'])
@@ -290,10 +273,11 @@ describe('a graph that the store has lost', () => {
   })
 
   it('X12: 100 runs of one graph upload it once', async () => {
-    const { stage, admin } = stageOn(await privateRedis())
+    const stage = await stageOn(await privateRedis())
+    const { redis: admin } = stage
     const keys = keysOf(tagOf(stage.prefix))
-    await stage.worker('w', [double])
-    const { graflow } = await stage.client()
+    await localWorker(stage, 'w', [double])
+    const { graflow } = await loggedClient(stage)
     const flow = par(doubled, doubled)
     const results = await Promise.all(Array.from({ length: 100 }, (_, i) => graflow.run(flow, i)))
     expect(results).toEqual(Array.from({ length: 100 }, (_, i) => [i * 2, i * 2]))
@@ -303,9 +287,9 @@ describe('a graph that the store has lost', () => {
 
 describe('a session that somebody ended', () => {
   it('of a client that starts a run before it knows: the session is opened again first', async () => {
-    const { stage } = stageOn(await sharedRedis())
-    await stage.worker('w', [double])
-    const { graflow } = await stage.client()
+    const stage = await stageOn(await sharedRedis())
+    await localWorker(stage, 'w', [double])
+    const { graflow } = await loggedClient(stage)
     const store = await stage.backend()
     for (let i = 0; i < 3; i += 1) {
       const own = (await store.inspect.sessions()).find(({ role }) => role === 'client')
@@ -317,10 +301,10 @@ describe('a session that somebody ended', () => {
   })
 
   it('of a client: its run is not driven here any more, which is told, and its result is waited for', async () => {
-    const { stage } = stageOn(await sharedRedis())
+    const stage = await stageOn(await sharedRedis())
     const { wait, declared, starts, open } = gate()
-    await stage.worker('w', [wait])
-    const { graflow, log } = await stage.client()
+    await localWorker(stage, 'w', [wait])
+    const { graflow, log } = await loggedClient(stage)
     const run = await graflow.start(each(declared), [1])
     await until(() => starts.length === 1, 'the branch is started')
     const store = await stage.backend()

@@ -1,7 +1,6 @@
 import { PeriodicTask } from '../../lib/session/periodic-task.js'
 import { manualClock, seededRandom } from '../../lib/time.js'
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+import { turn } from '../support/waits.js'
 
 function rounds(take: () => Promise<number>) {
   const clock = manualClock()

@@ -1,10 +1,12 @@
 /** Small groups of quick tasks are sent to workers that wait: what that saves, and what becomes of them when the worker is not there. */
+import { join } from 'node:path'
 import { each, type Graflow } from 'graflow'
 import { gated } from '../faults/fault.tasks.js'
-import { until, useStage, type Stage } from '../faults/stage.js'
 import { monotonicMs } from '../support/ledger.js'
+import { type Stage, useStage } from '../support/redis-stage.js'
+import { until } from '../support/waits.js'
 
-const open = useStage()
+const open = useStage(join(__dirname, '../faults/fault.tasks.ts'))
 
 /** Whether the worker waits and has told that the task is quick: only then is it sent groups of it. */
 async function isReady({ redis, prefix }: Stage, worker: string): Promise<boolean> {

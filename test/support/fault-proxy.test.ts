@@ -5,6 +5,7 @@ import { Redis, type RedisOptions } from 'ioredis'
 import { FaultProxy, sha1 } from './fault-proxy.js'
 import { argsOf, Frames } from './resp.js'
 import { freshPrefix, sharedRedis } from './shared-redis.js'
+import { until } from './waits.js'
 
 let proxy: FaultProxy
 let direct: Redis
@@ -85,7 +86,7 @@ describe('the proxy without faults', () => {
     const ended = once(redis, 'end')
     await redis.quit()
     await ended
-    while (proxy.connections > 0) await new Promise((resolve) => setTimeout(resolve, 2))
+    await until(() => proxy.connections === 0, 'the end of the other side')
     expect(proxy.accepted).toBe(1)
   })
 })

@@ -1,5 +1,5 @@
 /**
- * A TCP proxy in front of a Redis that does harm on request: at one command, before or after Redis has executed it, or to all traffic.
+ * A TCP proxy in front of a Redis with faults on request: at one command, before or after Redis has executed it, or to all traffic.
  * It understands where requests and replies end, so that a fault hits just the command that was meant; every fault counts how often it
  * really fired.
  */
@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { argsOf, Frames, isPush } from './resp.js'
+import { elapse, within } from './waits.js'
 
 /**
  * What happens at a command.
@@ -63,22 +64,16 @@ export class Fault {
   /** Resolves when it has fired so often; rejects when that does not happen in time. */
   async whenFired(times = 1, withinMs = 10_000): Promise<void> {
     let check = (): void => undefined
-    let timer: NodeJS.Timeout | undefined
+    const fired = new Promise<void>((resolve) => {
+      check = () => {
+        if (this.#fired >= times) resolve()
+      }
+    })
+    this.#onFired.add(check)
+    check()
     try {
-      await new Promise<void>((resolve, reject) => {
-        check = () => {
-          if (this.#fired >= times) resolve()
-        }
-        timer = setTimeout(() => {
-          reject(
-            new Error(`expected the fault ${this.kind} to fire ${times} times in ${withinMs} ms, got ${this.#fired}`),
-          )
-        }, withinMs)
-        this.#onFired.add(check)
-        check()
-      })
+      await within(withinMs, fired, () => `the fault ${this.kind} to fire ${times} times, got ${this.#fired}`)
     } finally {
-      clearTimeout(timer)
       this.#onFired.delete(check)
     }
   }
@@ -386,7 +381,7 @@ class Link {
 
   async #hold(): Promise<void> {
     const { delayMs } = this.#traffic
-    if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs))
+    if (delayMs > 0) await elapse(delayMs)
     await this.#gate.pass()
   }
 

@@ -5,6 +5,7 @@
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { elapse, until } from './waits.js'
 
 /** One thing that a handler did. */
 export interface Note {
@@ -22,8 +23,6 @@ const TURN_MS = 4
 
 /** Milliseconds by the clock of `Note.at`. */
 export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6
-
-const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, TURN_MS))
 
 /** The test's side. */
 export class Ledger {
@@ -53,18 +52,17 @@ export class Ledger {
 
   /** Resolves with the notes that say `what` when there are `count` of them; rejects with all notes when that takes too long. */
   async until(what: string, count = 1, withinMs = 10_000): Promise<readonly Note[]> {
-    const until = performance.now() + withinMs
-    for (;;) {
-      const found = this.notes(what)
-      if (found.length >= count) return found
-      if (performance.now() > until) {
-        const all = this.notes().map(
-          (note) => `${note.at.toFixed(0)} ${note.pid} ${note.what} ${JSON.stringify(note.details)}`,
-        )
-        throw new Error(`expected ${count} × '${what}' within ${withinMs} ms, got ${found.length}:\n${all.join('\n')}`)
-      }
-      await turn()
+    let found: readonly Note[] = []
+    const all = (): string =>
+      this.notes()
+        .map((note) => `${note.at.toFixed(0)} ${note.pid} ${note.what} ${JSON.stringify(note.details)}`)
+        .join('\n')
+    const isThere = (): boolean => {
+      found = this.notes(what)
+      return found.length >= count
     }
+    await until(isThere, () => `${count} × '${what}', got ${found.length}:\n${all()}`, withinMs)
+    return found
   }
 
   /** Lets those pass who wait, or will wait, at the gate. */
@@ -100,6 +98,6 @@ export const isOpened = (gate: string): boolean => {
 export async function passGate(gate: string, signal?: AbortSignal): Promise<void> {
   while (!existsSync(join(folder(), `gate-${gate}`))) {
     signal?.throwIfAborted()
-    await turn()
+    await elapse(TURN_MS)
   }
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { Child, endChildren } from './processes.js'
 import { Ledger } from './ledger.js'
+import { until } from './waits.js'
 
 const ledgers: Ledger[] = []
 afterEach(async () => {
@@ -32,14 +33,14 @@ describe('a process of a test', () => {
 
   it('tells what it said when it ends instead of saying what was waited for', async () => {
     const child = script(`console.log('something else')`)
-    await expect(child.said(/ready/)).rejects.toThrow(/to say \/ready\/, but it ended[^]*something else/)
+    await expect(child.said(/ready/)).rejects.toThrow(/it ended .*to say \/ready\/[^]*something else/)
   })
 
   it('tells what it said when it is too late', async () => {
     const child = script(`console.log('hello'); setInterval(() => {}, 1000)`)
     await child.said(/hello/)
-    await expect(child.said(/ready/, 20)).rejects.toThrow(/not within 20 ms[^]*hello/)
-    await expect(child.ends(20)).rejects.toThrow(/to end within 20 ms[^]*hello/)
+    await expect(child.said(/ready/, 20)).rejects.toThrow(/within 20 ms: .*to say[^]*hello/)
+    await expect(child.ends(20)).rejects.toThrow(/within 20 ms: .*to end[^]*hello/)
   })
 
   it('is killed, stopped, continued and asked to end', async () => {
@@ -76,11 +77,7 @@ describe('a process of a test', () => {
     const [, ...pids] = await parent.said(/pids (\d+) (\d+)\n/)
     expect(pids.map((pid) => isAlive(Number(pid)))).toEqual([true, true])
     await parent.kill9()
-    const until = Date.now() + 5_000
-    while (pids.some((pid) => isAlive(Number(pid)))) {
-      if (Date.now() > until) throw new Error('expected them to end within 5 s')
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
+    await until(() => !pids.some((pid) => isAlive(Number(pid))), 'their end', 5_000)
   })
 
   it('says so when the command does not exist', async () => {
@@ -116,6 +113,6 @@ describe('the ledger', () => {
   it('says what there is when something does not come', async () => {
     const ledger = new Ledger()
     ledgers.push(ledger)
-    await expect(ledger.until('started', 2, 20)).rejects.toThrow(`expected 2 × 'started' within 20 ms, got 0`)
+    await expect(ledger.until('started', 2, 20)).rejects.toThrow(`expected within 20 ms: 2 × 'started', got 0`)
   })
 })

@@ -9,6 +9,7 @@ import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freeze } from './freeze.js'
+import { within } from './waits.js'
 
 export interface ChildOptions {
   /** For messages. */
@@ -54,8 +55,11 @@ export class Child {
   readonly name: string
   /** How it ended. */
   readonly exited: Promise<Exit>
+  /** As `exited`, once all that it printed is here, too. */
+  readonly closed: Promise<Exit>
   readonly #process: ChildProcess
   #output = ''
+  readonly #printed = { stdout: '', stderr: '' }
   #exit: Exit | undefined
   readonly #onOutput = new Set<() => void>()
 
@@ -67,9 +71,10 @@ export class Child {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     if (this.#process.pid !== undefined) tellReaper(`+ ${this.#process.pid}`)
-    for (const stream of [this.#process.stdout, this.#process.stderr]) {
-      stream?.on('data', (chunk) => {
-        this.#output += String(chunk)
+    for (const name of ['stdout', 'stderr'] as const) {
+      this.#process[name]?.setEncoding('utf8').on('data', (chunk: string) => {
+        this.#output += chunk
+        this.#printed[name] += chunk
         for (const check of this.#onOutput) check()
       })
     }
@@ -83,9 +88,13 @@ export class Child {
     })
     this.exited.catch(() => undefined)
     // its pipes close a moment after its end, with what it said last
-    this.#process.on('close', () => {
-      for (const check of this.#onOutput) check()
+    this.closed = new Promise((resolve) => {
+      this.#process.on('close', () => {
+        for (const check of this.#onOutput) check()
+        resolve(this.exited)
+      })
     })
+    this.closed.catch(() => undefined)
     children.push(this)
   }
 
@@ -98,32 +107,40 @@ export class Child {
     return this.#output
   }
 
+  get stdout(): string {
+    return this.#printed.stdout
+  }
+
+  get stderr(): string {
+    return this.#printed.stderr
+  }
+
   get isRunning(): boolean {
     return this.#exit === undefined && this.#process.pid !== undefined
   }
 
+  /** Calls the listener whenever it has printed something. */
+  onOutput(listener: () => void): void {
+    this.#onOutput.add(listener)
+  }
+
   /** Resolves when its output matches; rejects with the output when it ends or takes too long before. */
   async said(pattern: RegExp, withinMs = READY_MS): Promise<RegExpExecArray> {
+    const what = (): string => `${this.name} to say ${String(pattern)}; it said:\n${this.#shown()}`
     let check = (): void => undefined
-    let timer: NodeJS.Timeout | undefined
+    const said = new Promise<RegExpExecArray>((resolve, reject) => {
+      check = () => {
+        const found = pattern.exec(this.#output)
+        if (found !== null) resolve(found)
+        else if (!this.isRunning)
+          reject(new Error(`it ended (${JSON.stringify(this.#exit)}), expected before that: ${what()}`))
+      }
+    })
+    this.#onOutput.add(check)
+    check()
     try {
-      return await new Promise<RegExpExecArray>((resolve, reject) => {
-        const fail = (what: string): void => {
-          reject(new Error(`expected ${this.name} to say ${String(pattern)}, ${what}; it said:\n${this.#shown()}`))
-        }
-        check = () => {
-          const found = pattern.exec(this.#output)
-          if (found !== null) resolve(found)
-          else if (!this.isRunning) fail(`but it ended (${JSON.stringify(this.#exit)})`)
-        }
-        timer = setTimeout(() => {
-          fail(`which it did not within ${withinMs} ms`)
-        }, withinMs)
-        this.#onOutput.add(check)
-        check()
-      })
+      return await within(withinMs, said, what)
     } finally {
-      clearTimeout(timer)
       this.#onOutput.delete(check)
     }
   }
@@ -149,18 +166,8 @@ export class Child {
   }
 
   /** How it ends; rejects with its output when it does not in time. */
-  async ends(withinMs: number): Promise<Exit> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error(`expected ${this.name} to end within ${withinMs} ms; it said:\n${this.#shown()}`))
-      }, withinMs)
-    })
-    try {
-      return await Promise.race([this.exited, late])
-    } finally {
-      clearTimeout(timer)
-    }
+  ends(withinMs: number): Promise<Exit> {
+    return within(withinMs, this.exited, () => `${this.name} to end; it said:\n${this.#shown()}`)
   }
 
   #shown(): string {

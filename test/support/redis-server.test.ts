@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { Redis, type RedisOptions } from 'ioredis'
 import { RedisServer } from './redis-server.js'
 import { freshPrefix, privateRedis, sharedRedis } from './shared-redis.js'
+import { until } from './waits.js'
 
 const clients: Redis[] = []
 function client(server: RedisServer, options: RedisOptions = {}): Redis {
@@ -116,11 +117,7 @@ describe('a private redis-server', () => {
     const { pid, folder } = JSON.parse(line) as { pid: number; folder: string }
     expect(isAlive(pid)).toBe(true)
     child.kill('SIGKILL')
-    const until = Date.now() + 5_000
-    while (isAlive(pid) || existsSync(folder)) {
-      if (Date.now() > until) throw new Error('expected the server to end within 5 s')
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
+    await until(() => !isAlive(pid) && !existsSync(folder), 'the end of the server', 5_000)
   })
 
   it('says what the server said when it does not start', async () => {

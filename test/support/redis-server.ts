@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { freeze } from './freeze.js'
+import { within } from './waits.js'
 
 /** What survives a restart: nothing; what was written up to a second before; every acknowledged write. */
 export type Persistence = 'none' | 'everysec' | 'always'
@@ -177,14 +178,15 @@ export class RedisServer {
     this.#keeper = keeper
     const said: string[] = []
     try {
-      await within(READY_MS, async () => {
+      const isReady = async (): Promise<void> => {
         for await (const line of createInterface({ input: keeper.stdout })) {
           if (line.startsWith('pid ')) this.#pid = Number(line.slice(4))
           said.push(line)
           if (/ready to accept connections/i.test(line)) return ping(this.socket)
         }
         throw new Error('it ended')
-      })
+      }
+      await within(READY_MS, isReady(), 'its answer')
     } catch (error) {
       await this.#end('keep')
       throw new Error(`${server().name} did not start: ${said.slice(-SHOWN_LINES).join('\n')}`, { cause: error })
@@ -273,18 +275,4 @@ function makeCertificate(folder: string): void {
     { encoding: 'utf8' },
   )
   if (status !== 0) throw new Error(`openssl made no certificate: ${error?.message ?? stderr}`)
-}
-
-async function within(ms: number, work: () => Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new Error(`no answer within ${ms} ms`))
-    }, ms)
-  })
-  try {
-    await Promise.race([work(), late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { addExtension } from 'msgpackr'
 import { decode, encode, encodeFailure } from '../../lib/values/codec.js'
 import { GraflowError } from '../../lib/errors.js'
-import { thrownBy } from '../behaviours/support.js'
+import { thrown } from '../support/captured-errors.js'
 
 /** Keys that are no ordinary ones for a JavaScript engine, a hash or MessagePack. */
 const oddKeys = [
@@ -156,7 +156,7 @@ describe('codec', () => {
             else if (kind === 'map') whole = new Map([['whole', whole]])
             else whole = new Set([whole])
           }
-          const error = thrownBy(() => encode(whole))
+          const error = thrown(() => encode(whole))
           expect(error.code).toBe('NOT_SERIALISABLE')
           expect(String(error.details['path']).startsWith('value')).toBe(true)
           expect(error.message).toContain(String(error.details['path']))
@@ -232,7 +232,7 @@ describe('codec', () => {
       return inner
     }
     expect(decode(encode(nested(200)))).toEqual(nested(200))
-    const error = thrownBy(() => encode(nested(100_000)))
+    const error = thrown(() => encode(nested(100_000)))
     expect(error.code).toBe('NOT_SERIALISABLE')
     expect(error.message).toContain('nested deeper than 200')
   })
@@ -241,7 +241,7 @@ describe('codec', () => {
     const text = 'x'.repeat(100)
     const { length } = encode(text)
     expect(encode(text, 'the text', length)).toHaveLength(length)
-    const error = thrownBy(() => encode(text, 'the text', length - 1))
+    const error = thrown(() => encode(text, 'the text', length - 1))
     expect(error.code).toBe('LIMIT_EXCEEDED')
     expect(error.message).toContain('the text')
     expect(error.message).toContain(String(length - 1))
@@ -366,8 +366,8 @@ describe('codec', () => {
       }),
       { numRuns: 2_000 },
     )
-    expect(thrownBy(() => decode(new Uint8Array(0))).code).toBe('INTEGRITY')
+    expect(thrown(() => decode(new Uint8Array(0))).code).toBe('INTEGRITY')
     const whole = encode({ text: 'x'.repeat(50) })
-    for (let cut = 0; cut < whole.length; cut += 1) expect(thrownBy(() => decode(whole, 0, cut)).code).toBe('INTEGRITY')
+    for (let cut = 0; cut < whole.length; cut += 1) expect(thrown(() => decode(whole, 0, cut)).code).toBe('INTEGRITY')
   })
 })

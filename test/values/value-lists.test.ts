@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { decode, encode } from '../../lib/values/codec.js'
 import { decodeItem, ValueReader, ValueWriter, valuesOf } from '../../lib/values/value-lists.js'
 import { item } from '../../lib/values/packed-items.js'
+import { thrown } from '../support/captured-errors.js'
 
 const values = fc.array(
   fc.oneof(
@@ -12,16 +13,6 @@ const values = fc.array(
     fc.record({ id: fc.nat(), text: fc.string() }),
   ),
 )
-
-/** What it throws. */
-function thrownBy(act: () => unknown): unknown {
-  try {
-    act()
-  } catch (error) {
-    return error
-  }
-  throw new Error('expected it to throw')
-}
 
 describe('packing', () => {
   it('gives values back in order, one by one and together', () => {
@@ -89,7 +80,7 @@ describe('packing', () => {
   it('has nothing of a value that cannot be carried', () => {
     const writer = new ValueWriter()
     writer.encode([1])
-    expect(thrownBy(() => writer.encode([1, 'two', () => 3]))).toMatchObject({ code: 'NOT_SERIALISABLE' })
+    expect(thrown(() => writer.encode([1, 'two', () => 3]))).toMatchObject({ code: 'NOT_SERIALISABLE' })
     writer.encode([2])
     expect(valuesOf(writer.take())).toEqual([[1], [2]])
   })

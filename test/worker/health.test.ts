@@ -1,8 +1,8 @@
 /** What those who run a worker see of it over HTTP. */
 import { each, GraflowError, par, task } from 'graflow'
 import type { Worker } from '../../worker/index.js'
-import { failureOf } from '../behaviours/support.js'
-import { SharedStore } from './shared-store.js'
+import { failureOf } from '../support/captured-errors.js'
+import { SharedStore } from '../support/shared-store.js'
 
 const moody = task('moody', { retry: { attempts: 2 } }, (n: number, ctx) => {
   if (n === 3 || (n === 2 && ctx.attempt === 1)) throw new Error('no')

@@ -5,7 +5,9 @@
 import { each, GraflowError, par, seq, task } from 'graflow'
 import { seededRandom } from 'graflow/testing'
 import type { Backend } from '../../lib/backend/backend.js'
-import { bound, SharedStore } from './shared-store.js'
+import { SharedStore } from '../support/shared-store.js'
+import { elapse } from '../support/waits.js'
+import { wired } from '../support/wired-backend.js'
 
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
 
@@ -18,19 +20,16 @@ function lossy(near: Backend, percent: number, seed: number): { readonly backend
     count += 1
     throw new GraflowError('REDIS_UNAVAILABLE', 'lost on the way')
   }
-  const calls = ['putGraph', 'getGraph', 'hasGraph', 'step', 'acquire', 'settle', 'control', 'channel'] as const
-  const backend = { ...bound(near) }
-  for (const name of calls) {
-    const call = backend[name] as (...args: readonly unknown[]) => Promise<unknown>
-    Object.assign(backend, {
-      async [name](...args: readonly unknown[]) {
-        lose()
-        const answer = await call(...args)
-        lose()
-        return answer
-      },
-    })
-  }
+  const lossyCalls = new Set(['putGraph', 'getGraph', 'hasGraph', 'step', 'acquire', 'settle', 'control', 'channel'])
+  const backend = wired(near, {
+    async call(name, send) {
+      if (!lossyCalls.has(name)) return send()
+      lose()
+      const answer = await send()
+      lose()
+      return answer
+    },
+  })
   return { backend, lost: () => count }
 }
 
@@ -43,7 +42,7 @@ describe('workers on a store that loses requests and replies', () => {
       let starts = 0
       const work = task('work', async (n: number) => {
         starts += 1
-        if (n % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+        if (n % 3 === 0) await elapse(1)
         return n
       })
       const inner = task('inner', (all: readonly number[]) => all.length)

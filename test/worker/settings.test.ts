@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Command, readSettings } from '../../bin/settings.js'
 import { WORKER_OPTIONS } from '../../lib/options.js'
-import { failureOf } from '../behaviours/support.js'
+import { failureOf } from '../support/captured-errors.js'
 
 const command: Command = {
   name: 'graflow-worker',

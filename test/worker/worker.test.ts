@@ -1,9 +1,10 @@
 /** Workers as objects, on a store in this process. */
 import { each, GraflowError, par, policy, seq, task, type TaskContext } from 'graflow'
 import type { Worker } from '../../worker/index.js'
-import { failureOf } from '../behaviours/support.js'
-import { thrown } from '../thrown.js'
-import { Gate, SharedStore } from './shared-store.js'
+import { failureOf, thrown } from '../support/captured-errors.js'
+import { Gate } from '../support/gate.js'
+import { SharedStore } from '../support/shared-store.js'
+import { elapse } from '../support/waits.js'
 
 const add = task('add', (n: number) => n + 1)
 const total = task('total', (all: readonly number[]) => all.reduce((a, b) => a + b, 0))
@@ -49,7 +50,7 @@ describe('a worker', () => {
   it('X18: counts three that succeed and one that fails, and the time they took', async () => {
     const client = await store.client()
     const moody = task('moody', async (n: number) => {
-      await new Promise((resolve) => setTimeout(resolve, 5))
+      await elapse(5)
       if (n === 3) throw new Error('no')
       return n
     })
@@ -262,7 +263,7 @@ describe('a worker that is stopped', () => {
     await gate.reached(1)
     const stopped = worker.stop(60_000)
     const late = await client.start(each(node), [2])
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await elapse(20)
     gate.open()
     await stopped
     expect(await first.result()).toEqual([1])

@@ -1,42 +1,46 @@
 /**
- * What a fault test plays on: a Redis, a prefix of its own, a ledger, worker processes, clients, and a fault proxy where it wants one.
- * Everything is ended after the test, in reverse order.
+ * What a test on Redis works with: a server, a key prefix of its own, a ledger, worker processes, clients, backends, and a fault proxy
+ * where it wants one. What a stage has started ends with the stage, in reverse order.
  */
-import { join } from 'node:path'
 import { connect, type ConnectOptions, type Graflow } from 'graflow'
 import { type Backend } from '../../lib/backend/backend.js'
-import { openRedisBackend } from '../../lib/backend/redis/redis-backend.js'
+import { openRedisBackend, type RedisBackendOptions } from '../../lib/backend/redis/redis-backend.js'
 import { type Keys, keysOf, tagOf } from '../../lib/backend/redis/keys.js'
 import { Redis } from 'ioredis'
-import { FaultProxy, type Match } from '../support/fault-proxy.js'
-import { Ledger } from '../support/ledger.js'
-import { type Child, endChildren, spawnWorker, startWorker, type WorkerOptions } from '../support/processes.js'
-import type { RedisServer, RedisServerOptions } from '../support/redis-server.js'
-import { freshPrefix, privateRedis, sharedRedis } from '../support/shared-redis.js'
-
-const TASKS = join(__dirname, 'fault.tasks.ts')
-export const OTHER_TASKS = join(__dirname, 'other.tasks.ts')
+import { FaultProxy, type Match } from './fault-proxy.js'
+import { Ledger } from './ledger.js'
+import { type Child, endChildren, spawnWorker, startWorker, type WorkerOptions } from './processes.js'
+import { RedisServer, type RedisServerOptions } from './redis-server.js'
+import { freshPrefix, privateRedis, sharedRedis } from './shared-redis.js'
 
 export class Stage {
   readonly server: RedisServer
   readonly prefix = freshPrefix()
   readonly ledger = new Ledger()
   readonly keys: Keys
-  /** A connection of the test's own, for looking and for harm. */
+  /** A connection of the test's own, to look at the keys and to corrupt them. */
   readonly redis: Redis
+  readonly #tasks: string | undefined
   readonly #ends: (() => Promise<unknown>)[] = []
 
-  constructor(server: RedisServer) {
+  /** @param tasks the task module of its worker processes, unless they are told another one */
+  constructor(server: RedisServer, tasks?: string) {
     this.server = server
+    this.#tasks = tasks
     this.keys = keysOf(tagOf(this.prefix))
     this.redis = new Redis({ path: server.socket, retryStrategy: () => 20, disconnectTimeout: 10 })
     this.redis.on('error', () => undefined) // a test that ends the server knows it
   }
 
+  /** Runs when the stage ends, before the end of what was started earlier. */
+  onEnd(end: () => Promise<unknown>): void {
+    this.#ends.push(end)
+  }
+
   /** A client on the stage's Redis, or on another address of it. */
   async client(options: ConnectOptions = {}, url = this.server.url): Promise<Graflow> {
     const client = await connect(url, { keyPrefix: this.prefix, logLevel: 'silent', ...options })
-    this.#ends.push(() => client.close())
+    this.onEnd(() => client.close())
     return client
   }
 
@@ -51,8 +55,10 @@ export class Stage {
   }
 
   #workerOptions(id: string, options: Partial<WorkerOptions>): WorkerOptions {
+    const tasks = options.tasks ?? this.#tasks
+    if (tasks === undefined) throw new Error('expected a stage with a task module')
     return {
-      tasks: TASKS,
+      tasks,
       url: this.server.url,
       keyPrefix: this.prefix,
       id,
@@ -64,14 +70,14 @@ export class Stage {
   /** A proxy before the stage's Redis. */
   async proxy(): Promise<FaultProxy> {
     const proxy = await FaultProxy.start({ port: this.server.port })
-    this.#ends.push(() => proxy.stop())
+    this.onEnd(() => proxy.stop())
     return proxy
   }
 
   /** The backend itself, without a client. */
-  async backend(url = this.server.url): Promise<Backend> {
-    const backend = await openRedisBackend({ address: url, keyPrefix: this.prefix })
-    this.#ends.push(() => backend.close())
+  async backend(options: Partial<RedisBackendOptions> = {}): Promise<Backend> {
+    const backend = await openRedisBackend({ address: this.server.url, keyPrefix: this.prefix, ...options })
+    this.onEnd(() => backend.close())
     return backend
   }
 
@@ -83,16 +89,38 @@ export class Stage {
   }
 }
 
-/** Gives each test a stage on the file's shared Redis, or on a private one with these options. */
-export function useStage(): (options?: RedisServerOptions) => Promise<Stage> {
+/**
+ * Gives each test a stage: on the file's shared Redis, or on a private one with these options, or on this server.
+ * @param tasks as for a stage
+ */
+export function useStage(tasks?: string): (on?: RedisServerOptions | RedisServer) => Promise<Stage> {
   const stages: Stage[] = []
   afterEach(async () => {
     for (const stage of stages.splice(0)) await stage.end()
   })
-  return async (options) => {
-    const stage = new Stage(options === undefined ? await sharedRedis() : await privateRedis(options))
+  return async (on) => {
+    const server = on === undefined ? await sharedRedis() : on instanceof RedisServer ? on : await privateRedis(on)
+    const stage = new Stage(server, tasks)
     stages.push(stage)
     return stage
+  }
+}
+
+/** A backend alone, the tag of its keys, and a client that looks at them. */
+export interface StagedBackend {
+  readonly backend: Backend
+  readonly tag: string
+  readonly redis: Redis
+}
+
+/** Gives each test a backend under a prefix of its own, on the socket of a server. */
+export function useBackend(): (server: RedisServer, options?: Partial<RedisBackendOptions>) => Promise<StagedBackend> {
+  const stage = useStage()
+  return async (server, options) => {
+    const staged = await stage(server)
+    const { prefix, redis } = staged
+    const backend = await staged.backend({ address: server.unixUrl, ...options })
+    return { backend, tag: tagOf(prefix), redis }
   }
 }
 
@@ -109,14 +137,5 @@ function callOf(isMeant: (name: string) => boolean): (args: readonly Buffer[]) =
     if (name === undefined || command?.toString('latin1').toUpperCase() !== 'FCALL') return false
     const found = /^graflow_(\w+)_[0-9a-f]{40}$/.exec(name.toString('latin1'))?.[1]
     return found !== undefined && isMeant(found.replaceAll('_', '-'))
-  }
-}
-
-/** Waits until something is so; rejects when it does not come about. */
-export async function until(isSo: () => unknown, what: string, withinMs = 10_000): Promise<void> {
-  const end = performance.now() + withinMs
-  while (!(await isSo())) {
-    if (performance.now() > end) throw new Error(`expected within ${withinMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 4))
   }
 }

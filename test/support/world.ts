@@ -1,7 +1,8 @@
 /**
- * What the contract suite says things with: a store with a producer (`driver`) and a worker (`w`), and short words for the calls.
- * A harness gives the store; everything else here goes through the Backend interface only.
+ * Short words for the calls of a backend, on a store with a producer (`driver`) and a worker (`w`). The contract suite is written in
+ * them. A harness gives the store; everything else here goes through the Backend interface only.
  */
+import { randomUUID } from 'node:crypto'
 import type {
   AcquireRequest,
   Backend,
@@ -20,6 +21,7 @@ import type {
   StepRequest,
 } from '../../lib/backend/backend.js'
 import { item, itemCount, pack, type PackedItems } from '../../lib/values/packed-items.js'
+import { elapse } from './waits.js'
 
 /** Lengths that a test shortens, so that a real clock can wait for them. */
 export interface HarnessOptions {
@@ -55,6 +57,8 @@ export const texts = (list: PackedItems): string[] =>
 
 /** Long enough that no test outlives it. */
 const LONG_TTL_MS = 60_000
+/** News of a local Redis has arrived after so long. */
+const NEWS_MS = 20
 /** The shortest that a store can tell from a standstill. */
 export const SHORT_TTL_MS = 300
 
@@ -256,8 +260,8 @@ export class World {
     }
   }
 
-  /** Lives on until something is so; fails when it does not come about. */
-  async until(isSo: () => Promise<boolean>, mostMs = 3_000): Promise<void> {
+  /** As `until` of waits.ts, by the harness's time, and with sweeps. */
+  async liveUntil(isSo: () => Promise<boolean>, mostMs = 3_000): Promise<void> {
     for (let waited = 0; waited <= mostMs; waited += 100) {
       if (await isSo()) return
       await this.live(100)
@@ -269,9 +273,23 @@ export class World {
   async takeAndVanish(max = 100, session = 'mortal'): Promise<Grant> {
     await this.join(session, { ttlMs: SHORT_TTL_MS })
     const grant = await this.takeOne(max, { session })
-    await this.until(async () => (await this.backend.inspect.sessions()).every((other) => other.session !== session))
+    await this.liveUntil(async () =>
+      (await this.backend.inspect.sessions()).every((other) => other.session !== session),
+    )
     return grant
   }
+}
+
+/** A world on an open backend, in real time. The caller closes the backend. */
+export function worldOn(backend: Backend): Promise<World> {
+  return World.make({
+    backend,
+    advance: elapse,
+    stall: elapse,
+    quiet: () => elapse(NEWS_MS),
+    newNonce: () => randomUUID(),
+    close: () => Promise.resolve(),
+  })
 }
 
 export function infoOf(baseId: string): SessionInfo {

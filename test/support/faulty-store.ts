@@ -4,10 +4,10 @@
  */
 import { manualClock, type ManualClock } from '../../lib/time.js'
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
-import type { Backend, Notice } from '../../lib/backend/backend.js'
+import type { Backend } from '../../lib/backend/backend.js'
 import { GraflowError } from '../../lib/errors.js'
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+import { turn } from './waits.js'
+import { wired, type Wire } from './wired-backend.js'
 
 export interface Faulty {
   readonly clock: ManualClock
@@ -39,24 +39,19 @@ export function openFaulty(): Faulty {
   let isCut = false
   let isLost = false
   const isNowCut = (): boolean => isCut
-  const wire =
-    (name: string, call: (...args: unknown[]) => Promise<unknown>) =>
-    async (...args: unknown[]): Promise<unknown> => {
+  const wire: Wire = {
+    async call(name, send) {
       calls.set(name, (calls.get(name) ?? 0) + 1)
       await turn()
       if (isNowCut()) throw unavailable()
-      const answer = await call(...args)
+      const answer = await send()
       if (isNowCut() || swallowed.delete(name)) throw unavailable()
       return answer
-    }
-  const wired = (target: object): object =>
-    new Proxy(target, {
-      get(_, name) {
-        const member = (target as Record<string | symbol, unknown>)[name]
-        if (typeof member !== 'function') return member
-        return wire(String(name), (...args) => (member as (...all: unknown[]) => Promise<unknown>).apply(target, args))
-      },
-    })
+    },
+    news(deliver) {
+      if (!isLost && !isCut) deliver()
+    },
+  }
   const keepAlive: Backend['keepAlive'] = (session, { ttlMs, onLost }) => {
     let cancel: (() => void) | undefined
     const renew = async (): Promise<void> => {
@@ -71,26 +66,12 @@ export function openFaulty(): Faulty {
       lastRenewedAt: 0,
     }
   }
-  const own: Partial<Backend> = {
-    limits: near.limits,
-    inspect: wired(near.inspect) as Backend['inspect'],
+  const backend = wired(near, wire, {
     keepAlive,
     onReconnected: (listener) => {
       reconnected.add(listener)
       return () => reconnected.delete(listener)
     },
-    listen: (session, listener) =>
-      near.listen(session, (notice: Notice) => {
-        if (!isLost && !isCut) listener(notice)
-      }),
-    watch: (runId, listener) =>
-      near.watch(runId, (activity) => {
-        if (!isLost && !isCut) listener(activity)
-      }),
-    close: () => near.close(),
-  }
-  const backend = new Proxy(wired(near) as Backend, {
-    get: (target, name) => (own as Record<string | symbol, unknown>)[name] ?? target[name as keyof Backend],
   })
   return {
     ...{ clock, near, backend, calls },

@@ -10,6 +10,8 @@ import { Emitter } from '../../lib/events.js'
 import { Client } from '../../lib/producer/client.js'
 import { systemClock, systemId, type Clock, type Random } from '../../lib/time.js'
 import { Executor } from '../../lib/executor/executor.js'
+import { turn } from './waits.js'
+import { wired, type Wire } from './wired-backend.js'
 
 /** What a process holds on to. */
 export interface Held {
@@ -78,55 +80,24 @@ export async function openDistant({
   }
 }
 
-/** One turn of the event loop. */
-export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-
-const ASYNC = [
-  'putGraph',
-  'getGraph',
-  'hasGraph',
-  'open',
-  'step',
-  'acquire',
-  'settle',
-  'session',
-  'control',
-  'channel',
-] as const
-
+/** A store so many turns of the event loop away; its sweeps are as near as ever. */
 function distant(near: Backend, turns: (what: string) => number): Backend {
   const travel = async (what: string): Promise<void> => {
     for (let left = turns(what); left > 0; left -= 1) await turn()
   }
-  const wrapped =
-    <A extends unknown[], T>(name: string, call: (...args: A) => Promise<T>) =>
-    async (...args: A): Promise<T> => {
+  const wire: Wire = {
+    async call(name, send) {
       await travel(name)
-      const answer = await call(...args)
+      const answer = await send()
       await travel(name)
       return answer
-    }
-  const calls = Object.fromEntries(
-    ASYNC.map((name) => [name, wrapped(name, (near[name] as never as () => Promise<unknown>).bind(near))]),
-  )
-  const looks = Object.entries(near.inspect).map(([name, look]) => [
-    name,
-    wrapped(name, look as () => Promise<unknown>),
-  ])
-  const later =
-    <T>(listener: (news: T) => void) =>
-    (news: T): void =>
-      void travel('notice').then(() => listener(news))
-  return {
-    ...calls,
-    limits: near.limits,
-    inspect: Object.fromEntries(looks) as never,
-    sweep: (id: string) => near.sweep(id),
-    listen: (id: string, listener: Parameters<Backend['listen']>[1]) => near.listen(id, later(listener)),
-    watch: (id: string, listener: Parameters<Backend['watch']>[1]) => near.watch(id, later(listener)),
-    caughtUp: (id: string) => near.caughtUp(id),
-    close: () => near.close(),
-  } as never // every method of a backend is there
+    },
+    news: (deliver) => void travel('notice').then(deliver),
+  }
+  return wired(near, wire, {
+    sweep: (session) => near.sweep(session),
+    caughtUp: (runId) => near.caughtUp(runId),
+  })
 }
 
 /** The system's clock, and how many of its timers wait that would keep a process alive. */

@@ -3,7 +3,7 @@
  * handlers open (channels) or the test does. They run in the test's process and in worker processes, so nothing here may need jest.
  */
 import type { TaskContext } from 'graflow'
-import { isOpened } from '../support/ledger.js'
+import { isOpened } from './ledger.js'
 
 /** Gates that a test opened for handlers in its own process; those in other processes find them in the ledger. */
 export const openedByTests = new Set<string>()

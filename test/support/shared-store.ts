@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS } from '../../lib/options.js'
 import { Emitter } from '../../lib/events.js'
 import { systemClock, systemId, systemRandom } from '../../lib/time.js'
 import { Worker, type WorkerOptions } from '../../worker/index.js'
+import { wired } from './wired-backend.js'
 import { WorkerPoolCore, type WorkerPoolOptions } from '../../worker/worker-pool.js'
 
 export class SharedStore {
@@ -19,7 +20,7 @@ export class SharedStore {
   async client(): Promise<Client> {
     const clock = systemClock
     const emitter = new Emitter(() => clock.now())
-    const backend: Backend = { ...bound(this.backend), close: () => Promise.resolve() }
+    const backend: Backend = unclosed(this.backend)
     const session = `client:${systemId()}`
     const parts = { backend, clock, emitter, random: systemRandom, newId: systemId }
     const engine = new Engine({ ...parts, limits: DEFAULT_LIMITS, workerId: 'client' })
@@ -35,7 +36,7 @@ export class SharedStore {
   worker(options: WorkerOptions): Worker {
     const worker = new Worker(
       { logLevel: 'silent', ...options },
-      { openStore: () => Promise.resolve({ ...bound(this.view), close: () => Promise.resolve() }) },
+      { openStore: () => Promise.resolve(unclosed(this.view)) },
     )
     this.#ends.push(() => worker.stop(0))
     return worker
@@ -59,53 +60,6 @@ export class SharedStore {
   }
 }
 
-/** A backend whose methods can be taken apart. */
-export function bound(backend: Backend): Backend {
-  const names = [...Object.getOwnPropertyNames(Object.getPrototypeOf(backend)), ...Object.keys(backend)]
-  const methods = new Set(names.filter((name) => typeof backend[name as keyof Backend] === 'function'))
-  methods.delete('constructor')
-  const calls = [...methods].map((name) => [name, (backend[name as keyof Backend] as () => unknown).bind(backend)])
-  return { ...Object.fromEntries(calls), limits: backend.limits, inspect: backend.inspect } as never // all of it is there
-}
-
-/** A gate that handlers wait at, and how many wait. */
-export class Gate {
-  waiting = 0
-  most = 0
-  #open: () => void = () => undefined
-  readonly #opened = new Promise<void>((resolve) => {
-    this.#open = resolve
-  })
-  readonly #onPass = new Set<() => void>()
-
-  async pass(signal?: AbortSignal): Promise<void> {
-    this.waiting += 1
-    this.most = Math.max(this.most, this.waiting)
-    for (const look of this.#onPass) look()
-    try {
-      await new Promise<void>((resolve, reject) => {
-        void this.#opened.then(resolve)
-        signal?.addEventListener('abort', () => reject(signal.reason as Error))
-      })
-    } finally {
-      this.waiting -= 1
-    }
-  }
-
-  open(): void {
-    this.#open()
-  }
-
-  /** Resolves when so many wait. */
-  reached(count: number): Promise<void> {
-    return new Promise((resolve) => {
-      const look = (): void => {
-        if (this.waiting < count) return
-        this.#onPass.delete(look)
-        resolve()
-      }
-      this.#onPass.add(look)
-      look()
-    })
-  }
-}
+/** The same store, which goes on when this one is closed. */
+const unclosed = (backend: Backend): Backend =>
+  wired(backend, { call: (_, send) => send() }, { close: () => Promise.resolve() })
