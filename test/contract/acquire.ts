@@ -111,7 +111,7 @@ export function describeAcquire(useWorld: UseWorld): void {
     expect(world.names(await world.take(9, { deeperThan: 0 }))).toEqual(['run/1#0'])
   })
 
-  it('W3: answers a repeated call with the same grants, as far as they are held', async () => {
+  it('FT-W3: answers a repeated call with the same grants, as far as they are held', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 4 })
@@ -279,7 +279,7 @@ export function describeAcquire(useWorld: UseWorld): void {
     ])
   })
 
-  it('W17: grants what was lost before only as far as it can start at once', async () => {
+  it('FT-W17: grants what was lost before only as far as it can start at once', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 6 })

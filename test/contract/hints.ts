@@ -149,7 +149,7 @@ export function describeHints(useWorld: UseWorld): void {
     expect(await rings(world)).toBe(1)
   })
 
-  it('W2: wakes another when the one that was woken is gone', async () => {
+  it('FT-W2: wakes another when the one that was woken is gone', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.join('mortal', { ttlMs: SHORT_TTL_MS })

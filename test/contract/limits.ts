@@ -8,7 +8,7 @@ const many = (count: number, length: number): PackedItems => ({
 })
 
 export function describeLimits(useWorld: UseWorld): void {
-  it('D20: refuses new work when it is full, before any write, and lets everything in it finish', async () => {
+  it('FT-D20: refuses new work when it is full, before any write, and lets everything in it finish', async () => {
     const maxBytes = 200_000
     const world = await useWorld({ maxBytes })
     const holder = await world.start('run')
@@ -69,7 +69,7 @@ export function describeLimits(useWorld: UseWorld): void {
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'completed' })
   })
 
-  it('D20: takes new work again when there is room', async () => {
+  it('FT-D20: takes new work again when there is room', async () => {
     const world = await useWorld({ maxBytes: 100_000, payloadRetentionMs: 100 })
     const holder = await world.start('run', { retentionMs: 200 })
     await world.step(holder, { save: { paths: ['0'], values: many(1, 100_000) } })

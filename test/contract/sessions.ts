@@ -37,7 +37,7 @@ export function describeSessions(useWorld: UseWorld): void {
     expect(await world.settle(grant, 'succeeded')).toBe('ok')
   })
 
-  it('W29: lets two sessions of one base id work side by side', async () => {
+  it('FT-W29: lets two sessions of one base id work side by side', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 2 })
@@ -108,7 +108,7 @@ export function describeSessions(useWorld: UseWorld): void {
     expect(await world.settle(grant, 'succeeded')).toBe('ok')
   })
 
-  it('X6, W17: makes a branch dead when its workers were lost more often than it allows', async () => {
+  it('X6, FT-W17: makes a branch dead when its workers were lost more often than it allows', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 2, maxLosses: 1, attempts: 5 })
@@ -211,7 +211,7 @@ export function describeSessions(useWorld: UseWorld): void {
     expect(await world.state('run/0')).toBe('withdrawn')
   })
 
-  it('W4: names the grants that it owns and did not know', async () => {
+  it('FT-W4: names the grants that it owns and did not know', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 5 })

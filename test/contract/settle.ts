@@ -50,7 +50,7 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(await world.outcomes('run/1')).toEqual(['succeeded:v0'])
   })
 
-  it('X7, W15: counts a duplicate once', async () => {
+  it('X7, FT-W15: counts a duplicate once', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0')
@@ -106,7 +106,7 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(await world.settle(other, 'succeeded')).toBe('ok')
   })
 
-  it('W16: refuses a token that was never given out, and changes nothing', async () => {
+  it('FT-W16: refuses a token that was never given out, and changes nothing', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0')
@@ -119,7 +119,7 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(await world.outcomes('run/0')).toEqual([])
   })
 
-  it('W16: refuses branches that the token does not hold, and indexes that are no branch', async () => {
+  it('FT-W16: refuses branches that the token does not hold, and indexes that are no branch', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0')
@@ -132,7 +132,7 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(await world.queue()).toEqual({ ready: 1, delayed: 0, granted: 1 })
   })
 
-  it('W12: refuses a zombie after its branch was granted again', async () => {
+  it('FT-W12: refuses a zombie after its branch was granted again', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 1 })
@@ -165,7 +165,7 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(await world.settle(current, 'succeeded')).toBe('ok')
   })
 
-  it('W13: accepts a result after the session’s expiry while nobody has taken the branch back', async () => {
+  it('FT-W13: accepts a result after the session’s expiry while nobody has taken the branch back', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 1 })
@@ -254,7 +254,7 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(await world.state('run/0')).toBe('open')
   })
 
-  it('W21: counts nothing for what is released', async () => {
+  it('FT-W21: counts nothing for what is released', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 100, maxLosses: 0 })

@@ -89,7 +89,7 @@ export function describeStep(useWorld: UseWorld): void {
     ])
   })
 
-  it('P3: skips inputs it has, and says where to go on when some are missing', async () => {
+  it('FT-P3: skips inputs it has, and says where to go on when some are missing', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     const spec = world.spec('run/0', { size: 6 })
@@ -156,7 +156,7 @@ export function describeStep(useWorld: UseWorld): void {
     expect(await savedIn(world, 'run')).toEqual({ '0/2': 'in time' })
   })
 
-  it('P2, P4: says that a group is done when it was released meanwhile, and does the rest of the step', async () => {
+  it('FT-P2, FT-P4: says that a group is done when it was released meanwhile, and does the rest of the step', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     const spec = await world.dispatch(holder, 'run/0')
@@ -258,7 +258,7 @@ export function describeStep(useWorld: UseWorld): void {
     await expect(world.step(holder, step)).rejects.toMatchObject({ code: 'INTERNAL' })
   })
 
-  it('W7: lets the next holder of a branch meet the group that the one before opened', async () => {
+  it('FT-W7: lets the next holder of a branch meet the group that the one before opened', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 1 })

@@ -12,7 +12,7 @@ export function describeSweep(useWorld: UseWorld): void {
     expect((await world.backend.sweep('w')).status).toBe('ok')
   })
 
-  it('R2: does no harm when many sweep at once', async () => {
+  it('FT-R2: does no harm when many sweep at once', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 20, maxLosses: 1 })
@@ -26,7 +26,7 @@ export function describeSweep(useWorld: UseWorld): void {
     expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 20 })
   })
 
-  it('R4: leaves alone what was settled before it came', async () => {
+  it('FT-R4: leaves alone what was settled before it came', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { maxLosses: 0 })
@@ -39,7 +39,7 @@ export function describeSweep(useWorld: UseWorld): void {
     expect(await world.backend.inspect.deadLetters(9)).toEqual([])
   })
 
-  it('W11: reclaims a start past its deadline as an error, after a grace', async () => {
+  it('FT-W11: reclaims a start past its deadline as an error, after a grace', async () => {
     const world = await useWorld({ deadlineGraceMs: 200 })
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 2, attempts: 2, timeoutMs: 100 })
@@ -106,7 +106,7 @@ export function describeSweep(useWorld: UseWorld): void {
     expect(await world.queue()).toEqual({ ready: 2, delayed: 1, granted: 0 })
   })
 
-  it('R6: takes nothing back for a while when the store stood still and nobody could renew', async () => {
+  it('FT-R6: takes nothing back for a while when the store stood still and nobody could renew', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { maxLosses: 0 })
@@ -126,7 +126,7 @@ export function describeSweep(useWorld: UseWorld): void {
     expect(await world.outcomes('run/0')).toEqual(['succeeded:v0', 'succeeded:v1', 'succeeded:v2'])
   })
 
-  it('R5: reclaims after the grace what nobody renewed', async () => {
+  it('FT-R5: reclaims after the grace what nobody renewed', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { maxLosses: 1 })
@@ -140,7 +140,7 @@ export function describeSweep(useWorld: UseWorld): void {
     expect([...(await world.takeOne()).losses]).toEqual([1, 1, 1])
   })
 
-  it('R9: reclaims many branches bit by bit, and all of them', async () => {
+  it('FT-R9: reclaims many branches bit by bit, and all of them', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     const size = 1_000
@@ -155,7 +155,7 @@ export function describeSweep(useWorld: UseWorld): void {
     expect(taken).toBe(size)
   })
 
-  it('R9: reclaims many starts past their deadline bit by bit, and all of them', async () => {
+  it('FT-R9: reclaims many starts past their deadline bit by bit, and all of them', async () => {
     const world = await useWorld({ deadlineGraceMs: 100 })
     const holder = await world.start('run')
     const size = 1_000

@@ -30,7 +30,7 @@ describe('packGraph', () => {
     expect(compressGraph(graph)).toBe(compressGraph(graph))
   })
 
-  it('Q9: refuses what a peer would not load, also when it was packed before', () => {
+  it('FT-Q9: refuses what a peer would not load, also when it was packed before', () => {
     const tooSmall = { ...GRAPH_LIMITS, compressedBytes: 20 }
     const error = thrown(() => compressGraph(graph, tooSmall))
     expect([error.code, error.details]).toEqual([
@@ -53,7 +53,7 @@ describe('unpackGraph', () => {
     expect(decompressGraph(Buffer.from(bytes), hash)).toEqual(graph)
   })
 
-  it('Q5: stops a zip bomb early: 8 MiB that inflate to 8 GiB cost less than 80 MiB', () => {
+  it('FT-Q5: stops a zip bomb early: 8 MiB that inflate to 8 GiB cost less than 80 MiB', () => {
     const loader = join(__dirname, '../../node_modules/tsx/dist/loader.mjs')
     const output = execFileSync(process.execPath, ['--import', loader, join(__dirname, 'zip-bomb.ts'), '--measure'], {
       encoding: 'utf8',
@@ -76,7 +76,7 @@ describe('unpackGraph', () => {
     expect(refusal(new Uint8Array(GRAPH_LIMITS.compressedBytes + 1), hash)).toBe('compressed size')
   })
 
-  it('Q6: refuses what is not one whole zlib stream', () => {
+  it('FT-Q6: refuses what is not one whole zlib stream', () => {
     const canonical = canonicalBytes(graph)
     const faults: Record<string, Uint8Array> = {
       'one byte after it': Buffer.concat([bytes, Buffer.from([0])]),
@@ -109,7 +109,7 @@ describe('unpackGraph', () => {
     })
   })
 
-  it('Q6: survives any single wrong byte: the graph itself or INTEGRITY', () => {
+  it('FT-Q6: survives any single wrong byte: the graph itself or INTEGRITY', () => {
     for (let index = 0; index < bytes.length; index += 1) {
       for (const flip of [1, 0x80]) {
         const damaged = Uint8Array.from(bytes)
@@ -127,7 +127,7 @@ describe('unpackGraph', () => {
     }
   })
 
-  it('Q7: refuses another graph’s bytes, and a name that is no name, before it looks at the bytes', () => {
+  it('FT-Q7: refuses another graph’s bytes, and a name that is no name, before it looks at the bytes', () => {
     const other = compressGraph(graphOf(L3))
     expect(refusal(other.bytes, hash)).toBe('mismatch')
     const names: unknown[] = [
@@ -151,7 +151,7 @@ describe('unpackGraph', () => {
     fc.assert(fc.property(fc.string(), (name) => refusal(bytes, name) === 'hash'))
   })
 
-  it('Q3: refuses text that JSON.parse would forgive: doubled keys, other orders, spaces, other spellings', () => {
+  it('FT-Q3: refuses text that JSON.parse would forgive: doubled keys, other orders, spaces, other spellings', () => {
     const text = canonicalText(graphOf(L3))
     const spellings = {
       'a key twice': text.replace('{"root"', '{"version":1,"root"'),
@@ -172,7 +172,7 @@ describe('unpackGraph', () => {
     }
   })
 
-  it('Q3: refuses 100 000 levels, text that is no UTF-8, and what is no JSON, without running out of stack', () => {
+  it('FT-Q3: refuses 100 000 levels, text that is no UTF-8, and what is no JSON, without running out of stack', () => {
     expect(refusal(...stored('['.repeat(100_000) + ']'.repeat(100_000)))).toBe('depth')
     expect(refusal(...stored('['.repeat(100_000)))).toBe('depth')
     expect(refusal(...stored('{"a":'.repeat(100_000)))).toBe('depth')
@@ -182,7 +182,7 @@ describe('unpackGraph', () => {
     expect(refusal(...stored(''))).toBe('json')
   })
 
-  it('Q3: takes no prototype from what it reads', () => {
+  it('FT-Q3: takes no prototype from what it reads', () => {
     const hostile = [
       '{"__proto__":{"polluted":1},"root":{"kind":"task","name":"a"},"tasks":{"a":{}},"version":1}',
       '{"root":{"kind":"task","name":"__proto__"},"tasks":{"__proto__":{"polluted":1}},"version":1}',

@@ -112,21 +112,21 @@ describe('parseGraph', () => {
     [graph({ ...workflow, options: { timeoutMs: '1' } }), 'INVALID_OPTION', 'root.options.timeoutMs'],
   ]
 
-  it.each(wrong)('Q3: refuses what is no graph, and says where (%#)', (value, reason, path) => {
+  it.each(wrong)('FT-Q3: refuses what is no graph, and says where (%#)', (value, reason, path) => {
     const error = thrown(() => parseGraph(value))
     expect(error.code).toBe('INTEGRITY')
     expect(error.details).toEqual({ path, reason })
     expect(error.message).toMatch(/^not a graph of version 1: /)
   })
 
-  it('Q3: leaves every prototype as it is, and gives no key of one', () => {
+  it('FT-Q3: leaves every prototype as it is, and gives no key of one', () => {
     const text = '{"version":1,"tasks":{"a":{}},"root":{"kind":"task","name":"a"},"__proto__":{"polluted":1}}'
     expect(thrown(() => parseGraph(JSON.parse(text))).details['reason']).toBe('INVALID_NODE')
     expect(({} as { polluted?: unknown }).polluted).toBe(undefined)
     expect(Object.getPrototypeOf(parseGraph(graph(a)).tasks)).toBe(null)
   })
 
-  it('Q3: calls no getter and no toJSON of what it reads', () => {
+  it('FT-Q3: calls no getter and no toJSON of what it reads', () => {
     const called = (): never => {
       throw new Error('code of a value was called')
     }

@@ -204,7 +204,7 @@ describe('memory backend', () => {
     expect(await world.outcomes('run/0')).toHaveLength(100)
   })
 
-  it('D24: keeps plans at their distance and tokens apart when the clock goes back an hour', async () => {
+  it('FT-D24: keeps plans at their distance and tokens apart when the clock goes back an hour', async () => {
     const { clock, manual, turnBack } = watchedClock()
     const world = await worldOn(clock)
     const holder = await world.start('run')
@@ -222,7 +222,7 @@ describe('memory backend', () => {
     expect(await world.queue()).toMatchObject({ ready: 1, delayed: 0 })
   })
 
-  it('D23: takes nothing back at once when the clock jumps on an hour', async () => {
+  it('FT-D23: takes nothing back at once when the clock jumps on an hour', async () => {
     const { clock, manual, turnBack } = watchedClock()
     const world = await worldOn(clock)
     await world.join('alive', { ttlMs: 3_000 })
@@ -237,7 +237,7 @@ describe('memory backend', () => {
     expect(await world.settle(grant, 'succeeded')).toBe('ok')
   })
 
-  it('R6: gives each session its own time to live anew after a standstill, and no deadline ends in that time', async () => {
+  it('FT-R6: gives each session its own time to live anew after a standstill, and no deadline ends in that time', async () => {
     const { clock, manual, turnBack } = watchedClock()
     const world = await worldOn(clock)
     await world.join('short', { ttlMs: 600 })

@@ -180,7 +180,7 @@ describe('beyond one call', () => {
     expect((await redis.keys(`${tag}:wi:*`)).sort()).toEqual([`${tag}:wi:d`, `${tag}:wi:w`])
   })
 
-  it('Q1: keeps sessions and ends runs where the plan of a sweep or a root cannot be read', async () => {
+  it('FT-Q1: keeps sessions and ends runs where the plan of a sweep or a root cannot be read', async () => {
     const { backend, redis, tag } = await scene()
     await redis.hset(`${tag}:b:r`, 's', 'garbage')
     const asked = { kind: 'cancel-run', runId: 'r', reason: 'why', value: bytes('') } as const

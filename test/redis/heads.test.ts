@@ -41,7 +41,7 @@ describe('the Lua scripts', () => {
     expect([...used].map((part) => `part-${part}`).sort()).toEqual([...luaTexts.keys()].filter(isPart).sort())
   })
 
-  it('D20: may run when memory is full, unless they add work', () => {
+  it('FT-D20: may run when memory is full, unless they add work', () => {
     expect(Object.fromEntries(scripts.map((name) => [name, headOf(name).flags]))).toEqual(FLAGS)
   })
 

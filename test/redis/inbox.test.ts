@@ -62,7 +62,7 @@ describe('the inbox', () => {
     expect(clients.split('\n').filter((line) => line.includes('name=graflow-inbox'))).toHaveLength(1)
   })
 
-  it('D10, D11: reads on after its connection was lost, and says that something may have been missed', async () => {
+  it('FT-D10, FT-D11: reads on after its connection was lost, and says that something may have been missed', async () => {
     const staged = await stage(await privateRedis())
     const heard = hear(staged, 's')
     let gaps = 0
@@ -81,7 +81,7 @@ describe('the inbox', () => {
     expect(gaps).toBe(1)
   })
 
-  it('D12: goes on when Redis ends its wait because of a new role', async () => {
+  it('FT-D12: goes on when Redis ends its wait because of a new role', async () => {
     const staged = await stage(await privateRedis())
     const heard = hear(staged, 's')
     await until(() => isReading(staged, 's'), 'a blocked reader')
@@ -92,7 +92,7 @@ describe('the inbox', () => {
     expect(heard).toContainEqual({ kind: 'work' })
   })
 
-  it('D24: reads a stream from its beginning that was made anew by a clock that went back', async () => {
+  it('FT-D24: reads a stream from its beginning that was made anew by a clock that went back', async () => {
     const staged = await stage(await privateRedis())
     const heard = hear(staged, 's')
     await post(staged, 's', 'k', 'released', 'g', 'run/0')
@@ -164,7 +164,7 @@ describe('watching a run', () => {
     await until(async () => (await watchers()) === 0, 'no subscription')
   })
 
-  it('D25: is told once, after a reconnect, that something may have changed', async () => {
+  it('FT-D25: is told once, after a reconnect, that something may have changed', async () => {
     const { backend, redis, tag } = await stage(await privateRedis())
     const seen: RunActivity[] = []
     backend.watch('run', (activity) => seen.push(activity))

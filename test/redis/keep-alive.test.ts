@@ -20,7 +20,7 @@ const subscribers = async ({ redis, tag }: StagedBackend): Promise<number> =>
   Number((await redis.pubsub('NUMSUB', `${tag}:alive:s`))[1])
 
 describe('keeping a session alive', () => {
-  it('W10: renews it while the event loop is blocked', async () => {
+  it('FT-W10: renews it while the event loop is blocked', async () => {
     const staged = await stage(await sharedRedis())
     await open(staged)
     const lost: string[] = []
@@ -50,7 +50,7 @@ describe('keeping a session alive', () => {
   const ended = async ({ redis }: StagedBackend, type: 'pubsub' | 'normal'): Promise<number> =>
     Number(await redis.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes'))
 
-  it('R7: is not taken for dead while it cannot be subscribed, as long as it is renewed', async () => {
+  it('FT-R7: is not taken for dead while it cannot be subscribed, as long as it is renewed', async () => {
     const staged = await stage(await privateRedis())
     await open(staged, 3_000)
     const lost: string[] = []
@@ -76,7 +76,7 @@ describe('keeping a session alive', () => {
     await kept.stop()
   })
 
-  it('R7: is back before it is taken for dead when all its connections end at once', async () => {
+  it('FT-R7: is back before it is taken for dead when all its connections end at once', async () => {
     const staged = await stage(await privateRedis())
     await open(staged, 3_000)
     const lost: string[] = []
@@ -112,7 +112,7 @@ describe('keeping a session alive', () => {
     expect(lost).toEqual(['session'])
   })
 
-  it('D8: says once that the store is away for longer than the session lives, and goes on', async () => {
+  it('FT-D8: says once that the store is away for longer than the session lives, and goes on', async () => {
     const server = await privateRedis()
     const staged = await stage(server, { commandTimeoutMs: 100 })
     await open(staged)
@@ -128,7 +128,7 @@ describe('keeping a session alive', () => {
     expect(lost).toEqual(['store'])
   })
 
-  it('D16: goes on when Redis has forgotten its scripts', async () => {
+  it('FT-D16: goes on when Redis has forgotten its scripts', async () => {
     const server = await privateRedis()
     const staged = await stage(server)
     await open(staged)

@@ -107,7 +107,7 @@ describe('opening a shard', () => {
     expect(text(await (await openShard(`${server.url}/3`)).command('PING'))).toBe('PONG')
   })
 
-  it('D21: refuses a Redis that may evict, unless told to accept it', async () => {
+  it('FT-D21: refuses a Redis that may evict, unless told to accept it', async () => {
     const server = await privateRedis({ config: { 'maxmemory-policy': 'allkeys-lru' } })
     await expect(openShard(server.url)).rejects.toMatchObject({
       code: 'REDIS_UNSUITABLE',
@@ -116,7 +116,7 @@ describe('opening a shard', () => {
     expect(text(await (await openShard(server.url, { allowEviction: true })).command('PING'))).toBe('PONG')
   })
 
-  it('D28: names the command that the user may not use', async () => {
+  it('FT-D28: names the command that the user may not use', async () => {
     const server = await privateRedis()
     const redis = client(server.socket)
     await redis.call('ACL', 'SETUSER', 'ada', 'on', '>secret', '~*', '&*', '+@all', '-fcall')
@@ -167,7 +167,7 @@ describe('calling', () => {
     expect(await shard.command('ECHO', bytes.subarray(10))).toEqual(Buffer.from(bytes.subarray(10)))
   })
 
-  it('D16: loads a script that Redis has forgotten, among calls that it knows', async () => {
+  it('FT-D16: loads a script that Redis has forgotten, among calls that it knows', async () => {
     const server = await privateRedis()
     const redis = client(server.socket)
     const shard = await openShard(server.unixUrl)
@@ -184,7 +184,7 @@ describe('calling', () => {
     }
   })
 
-  it('D7: repeats a call whose reply was lost', async () => {
+  it('FT-D7: repeats a call whose reply was lost', async () => {
     const server = await privateRedis()
     const proxy = await proxied(server.port)
     const shard = await openShard(proxy.url)
@@ -197,7 +197,7 @@ describe('calling', () => {
     }
   })
 
-  it('D8: gives a connection up that answers nothing, and asks on another', async () => {
+  it('FT-D8: gives a connection up that answers nothing, and asks on another', async () => {
     const server = await privateRedis()
     const proxy = await proxied(server.port)
     const shard = await openShard(proxy.url, { commandTimeoutMs: 200 })
@@ -218,7 +218,7 @@ describe('calling', () => {
     expect(Number(await shard.command('CLIENT', 'ID'))).toBe(id)
   })
 
-  it('X19, D1: waits for a server that restarts, with many calls on their way', async () => {
+  it('X19, FT-D1: waits for a server that restarts, with many calls on their way', async () => {
     const server = await privateRedis({ persistence: 'always' })
     const shard = await openShard(server.url)
     const calls = Array.from({ length: 200 }, (_, i) => shard.command('SET', `key-${i}`, i))
@@ -229,7 +229,7 @@ describe('calling', () => {
     expect(Number(await shard.command('DBSIZE'))).toBe(401)
   })
 
-  it('D17: asks again while Redis is busy with somebody else’s script', async () => {
+  it('FT-D17: asks again while Redis is busy with somebody else’s script', async () => {
     const server = await privateRedis({ config: { 'busy-reply-threshold': '50' } })
     const shard = await openShard(server.unixUrl)
     const redis = client(server.socket)
@@ -274,7 +274,7 @@ describe('calling', () => {
     )
   })
 
-  it('D20: says that Redis is full to a call that adds work, and lets the others through', async () => {
+  it('FT-D20: says that Redis is full to a call that adds work, and lets the others through', async () => {
     const server = await privateRedis()
     const shard = await openShard(server.unixUrl)
     await client(server.socket).config('SET', 'maxmemory', '1mb')
@@ -301,7 +301,7 @@ describe('calling', () => {
     await expect(shard.command('PING')).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
-  it('D10: answers every call while its connections are killed', async () => {
+  it('FT-D10: answers every call while its connections are killed', async () => {
     const server = await sharedRedis()
     const shard = await openShard(server.unixUrl)
     const redis = client(server.socket)

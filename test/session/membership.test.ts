@@ -238,7 +238,7 @@ describe('a membership', () => {
     ])
   })
 
-  it('W4: releases what it was granted by an answer that never arrived, with no attempt spent', async () => {
+  it('FT-W4: releases what it was granted by an answer that never arrived, with no attempt spent', async () => {
     await dispatch(faulty, 3)
     const joined = await join(faulty)
     faulty.swallow('acquire')
@@ -257,7 +257,7 @@ describe('a membership', () => {
     expect([...(again?.errors ?? []), ...(again?.losses ?? [])]).toEqual([0, 0, 0, 0, 0, 0])
   })
 
-  it('W4: releases more than one call carries', async () => {
+  it('FT-W4: releases more than one call carries', async () => {
     const size = 6_000
     await dispatch(faulty, size)
     const joined = await join(faulty)
@@ -412,7 +412,7 @@ describe('two processes of one base id', () => {
 
   const warnings = ({ events }: Joined): string[] => events.filter((event) => event.startsWith('warn:'))
 
-  it('W29: both work, and the second warns once', async () => {
+  it('FT-W29: both work, and the second warns once', async () => {
     const first = await join(faulty, { session: 's1', baseId: 'a' })
     await faulty.pass(2_000)
     const second = await join(faulty, { session: 's2', baseId: 'a' })

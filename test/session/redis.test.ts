@@ -131,7 +131,7 @@ describe('a run of one group on Redis', () => {
 
 describe('a store that goes away', () => {
   it.each(['always', 'everysec'] as const)(
-    'X19, D1, D2: a Redis (%s) that is away for 3 s while branches are done: the run completes, each is counted once',
+    'X19, FT-D1, FT-D2: a Redis (%s) that is away for 3 s while branches are done: the run completes, each is counted once',
     async (persistence) => {
       const server = await privateRedis({ persistence })
       const stage = await stageOn(server)
@@ -186,7 +186,7 @@ describe('a store that goes away', () => {
     ])
   }, 30_000)
 
-  it('D16: that has forgotten its scripts and connections: nobody notices', async () => {
+  it('FT-D16: that has forgotten its scripts and connections: nobody notices', async () => {
     const stage = await stageOn(await privateRedis())
     const { redis: admin } = stage
     await localWorker(stage, 'w', [double])
@@ -202,7 +202,7 @@ describe('a store that goes away', () => {
     expect(results).toEqual(Array.from({ length: 10 }, (_, i) => [i * 4]))
   }, 20_000)
 
-  it('D22: that was emptied: the run fails with the reason, nothing hangs, and everybody registers again', async () => {
+  it('FT-D22: that was emptied: the run fails with the reason, nothing hangs, and everybody registers again', async () => {
     const stage = await stageOn(await privateRedis())
     const { redis: admin } = stage
     const { wait, declared, starts, open } = gate()
@@ -229,7 +229,7 @@ describe('a store that goes away', () => {
 })
 
 describe('a graph that the store has lost', () => {
-  it('X13, W25: between dispatch and acquire is uploaded again within a second or so, and no attempt is spent', async () => {
+  it('X13, FT-W25: between dispatch and acquire is uploaded again within a second or so, and no attempt is spent', async () => {
     const stage = await stageOn(await sharedRedis())
     const { redis: admin } = stage
     const keys = keysOf(tagOf(stage.prefix))
@@ -251,7 +251,7 @@ describe('a graph that the store has lost', () => {
     expect(attempts).toEqual([1])
   })
 
-  it('W26: or holds in another form: nothing of it is executed', async () => {
+  it('FT-W26: or holds in another form: nothing of it is executed', async () => {
     const stage = await stageOn(await sharedRedis())
     const { redis: admin } = stage
     const keys = keysOf(tagOf(stage.prefix))

@@ -163,7 +163,7 @@ describe('settings of a command', () => {
   )
 
   it.each(['rediss//:s3cret@h', 'redis:/:s3cret@h', 'redis://:s3 cret@h', 'localhost:6379'])(
-    'H13: refuse the address %j, say which forms there are, and show nothing of it',
+    'FT-H13: refuse the address %j, say which forms there are, and show nothing of it',
     async (address) => {
       for (const says of [await refused(['--redis-url', address]), await refused([], { GRAFLOW_REDIS_URL: address })]) {
         expect(says).toContain('redis://host:6379')
