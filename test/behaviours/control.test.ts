@@ -135,7 +135,7 @@ describeOnBackends('dynamic control', (open, onlyEmbedded, name) => {
     expect((await run.status()).state).toBe('completed')
   })
 
-  it('D6: so do two tasks that go to each other', async () => {
+  it('D6: two tasks that go to each other go round until one finishes the run', async () => {
     const graflow = await open()
     const log = logOf(graflow)
     expect(await graflow.run(seq(jumpingAgent, succ as never), [])).toEqual(['more', 'more'])

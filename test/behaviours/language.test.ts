@@ -27,7 +27,7 @@ describeOnBackends('the graph language', (open) => {
     expect(error.message).toContain('0, 2')
   })
 
-  it('L5: so do a step and a branch', async () => {
+  it('L5: a step and a branch of one task have two paths; asked by task, both are named', async () => {
     const graflow = await open()
     const run = await finished(graflow, spellings.function, 3)
     expect((await failureOf(run.result(add))).details).toMatchObject({ paths: ['0', '1/1'] })
