@@ -8,6 +8,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { compiledTasks } from './compiled-tasks.js'
 import { freeze } from './freeze.js'
 import { within } from './waits.js'
 
@@ -191,7 +192,7 @@ export async function endChildren(): Promise<void> {
 
 /** What `graflow-worker` is told; flags as in its documentation. */
 export interface WorkerOptions {
-  /** Absolute path of a task module, or several. */
+  /** Absolute path of a task module, or several; TypeScript is compiled before. */
   readonly tasks: string | readonly string[]
   readonly url: string
   readonly keyPrefix: string
@@ -233,7 +234,7 @@ export function spawnWorker({ tasks, url, keyPrefix, id, nodeFlags = [], flags =
   const args = [
     ...nodeFlags,
     program,
-    ...[tasks].flat().flatMap((path) => ['--tasks', path]),
+    ...[tasks].flat().flatMap((path) => ['--tasks', compiledTasks(path)]),
     ...['--redis-url', url, '--redis-key-prefix', keyPrefix, '--worker-id', id],
     ...(maxConcurrentTasks === undefined ? [] : ['--max-concurrent-tasks', String(maxConcurrentTasks)]),
     ...queues.flatMap((queue) => ['--queue', queue]),
