@@ -197,6 +197,21 @@ export const RUN_OPTIONS = Object.freeze({
   },
 } as const satisfies OptionTable)
 
+/** What holds for a task whose options do not say otherwise. */
+export const TASK_DEFAULTS = Object.freeze({
+  maxLosses: 3,
+  maxCycles: 100,
+  queue: 'default',
+  priority: 0,
+  isolation: 'inline',
+})
+
+/** One attempt; and for a task that may have more, how it waits for the next where nothing else is said. */
+export const RETRY_DEFAULTS = Object.freeze({ attempts: 1, delayMs: 0, factor: 1, jitter: 0 })
+
+/** What holds for a group whose options do not say otherwise. */
+export const GROUP_DEFAULTS = Object.freeze({ onFailure: 'cancel' })
+
 /** `graflow-worker`, and `new Worker(options)`, which has some more. */
 export const WORKER_OPTIONS = Object.freeze({
   tasks: {

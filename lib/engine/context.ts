@@ -6,12 +6,13 @@ import type { Expression } from '../flow/expression.js'
 import { expressionOf } from '../flow/node.js'
 import type { AnyNode, Control, Out } from '../flow/types.js'
 import type { Emitter } from '../events.js'
-import { nodeAt, pathsOf, staticPath } from '../graph/locate.js'
+import { nodeAt, staticPath } from '../graph/locate.js'
 import type { Cancellation } from './cancellation.js'
+import { CONTROLS, type Directives } from './directives.js'
 import { fullPath, type Frame } from './execution.js'
 
 /** What the engine does for a handler. */
-export interface ContextServices {
+export interface HandlerContextOptions {
   readonly emitter: Emitter
   /** @param cancel refuses writes once it is aborted */
   channelOf(frame: Frame, cancel: Cancellation): ChannelAccess
@@ -31,40 +32,10 @@ export interface Pausable {
   unpause(): void
 }
 
-/** A node that a handler wants to run next, and with what. */
-export interface Detour {
-  readonly expression: Expression
-  readonly input: unknown
-  readonly hasInput: boolean
-}
-
-/** What a handler asked for by `again`, `next`, `goto`, `finish` and `cancel`; the engine acts when it returns. */
-export interface Directives {
-  readonly next: readonly Detour[]
-  readonly goto: Detour | undefined
-  readonly again: { readonly input: unknown } | undefined
-  readonly finish: { readonly value: unknown } | undefined
-  readonly cancel: { readonly reason: string } | undefined
-}
-
 /** How far a sum of fractions may miss 1. */
 const ROUNDING = 1e-9
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
-
-const CONTROLS = {
-  again: Object.freeze({ '~control': 'again' }),
-  next: Object.freeze({ '~control': 'next' }),
-  goto: Object.freeze({ '~control': 'goto' }),
-  finish: Object.freeze({ '~control': 'finish' }),
-  cancel: Object.freeze({ '~control': 'cancel' }),
-} as const
-
-/** Whether a handler returned a Control, which is no output. */
-export const isControl = (output: unknown): output is Control =>
-  typeof output === 'object' &&
-  output !== null &&
-  Object.hasOwn(CONTROLS, (output as { '~control'?: PropertyKey })['~control'] ?? '')
 
 /** Which start this is. */
 export interface StartFacts {
@@ -77,7 +48,7 @@ export interface StartFacts {
 }
 
 export class HandlerContext implements TaskContext<unknown> {
-  readonly #services: ContextServices
+  readonly #options: HandlerContextOptions
   readonly #frame: Frame
   readonly #facts: StartFacts
   /** Why this start should stop; made by whoever can tell, such as a timeout. */
@@ -86,8 +57,8 @@ export class HandlerContext implements TaskContext<unknown> {
   #directives: Mutable<Directives> | undefined
   #channel: ChannelAccess | undefined
 
-  constructor(services: ContextServices, frame: Frame, facts: StartFacts, cancel: Cancellation, timer?: Pausable) {
-    this.#services = services
+  constructor(options: HandlerContextOptions, frame: Frame, facts: StartFacts, cancel: Cancellation, timer?: Pausable) {
+    this.#options = options
     this.#frame = frame
     this.#facts = facts
     this.#cancel = cancel
@@ -136,7 +107,7 @@ export class HandlerContext implements TaskContext<unknown> {
       (level: 'debug' | 'info' | 'warn' | 'error') =>
       (message: string, details?: object): void => {
         const { runId, taskName: task, path } = this
-        this.#services.emitter.emit('log', {
+        this.#options.emitter.emit('log', {
           level,
           // JavaScript may pass anything: a log line must not fail the task.
           message: typeof message === 'string' ? message : describe(message),
@@ -157,9 +128,9 @@ export class HandlerContext implements TaskContext<unknown> {
       )
     }
     const { runId } = this
-    if (!this.#services.emitter.isSubscribed('run:progress', runId)) return
+    if (!this.#options.emitter.isSubscribed('run:progress', runId)) return
     const { taskName: task, path } = this
-    this.#services.emitter.emit('run:progress', {
+    this.#options.emitter.emit('run:progress', {
       runId,
       task,
       path,
@@ -170,19 +141,19 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 
   get channel(): ChannelAccess {
-    this.#channel ??= this.#services.channelOf(this.#frame, this.#cancel)
+    this.#channel ??= this.#options.channelOf(this.#frame, this.#cancel)
     return this.#channel
   }
 
   result<const N extends AnyNode>(node: N): Promise<Out<N>> {
-    return this.#services.result(this.#frame, this.#facts.path, expressionOf(node)) // the node says what its result is
+    return this.#options.result(this.#frame, this.#facts.path, expressionOf(node)) // the node says what its result is
   }
 
   run<const N extends AnyNode>(node: N, input?: unknown): Promise<Out<N>> {
     // A start past its deadline goes on by itself: it must not begin anything.
     const forked =
       this.#cancel.reason === undefined
-        ? this.#services.fork(this.#frame, this.#facts.path, expressionOf(node), input, this.#timer)
+        ? this.#options.fork(this.#frame, this.#facts.path, expressionOf(node), input, this.#timer)
         : Promise.reject(this.#cancel.reason)
     // A handler may return without waiting for it, and the process must live: what becomes of it is told by events.
     forked.catch(() => undefined)
@@ -215,7 +186,7 @@ export class HandlerContext implements TaskContext<unknown> {
     return CONTROLS.cancel
   }
 
-  /** Undefined, as nearly always, when the handler asked for nothing. Not for handlers. */
+  /** Undefined, as nearly always, when the handler directed nothing. Not for handlers. */
   static directives(context: HandlerContext): Directives | undefined {
     return context.#directives
   }
@@ -234,13 +205,4 @@ function innermost(frame: Frame, path: string, kind: 'each' | 'loop'): number | 
     if (above !== undefined && nodeAt(frame.use.graph, above)?.kind === kind) return Number(segments[end])
   }
   return undefined
-}
-
-/** Whether `expression` has a task that stands in the graph, but not inside `branch`. */
-export function isAcrossBarrier(frame: Frame, tasks: Iterable<string>, branch: string): boolean {
-  for (const task of tasks) {
-    const paths = pathsOf(frame.use.graph, task)
-    if (paths.length > 0 && !paths.some((path) => path === branch || path.startsWith(`${branch}/`))) return true
-  }
-  return false
 }

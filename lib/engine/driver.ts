@@ -9,7 +9,8 @@ import { decode, encode, encodeFailure } from '../values/codec.js'
 import { endOf, type Engine } from './engine.js'
 import { Execution, NO_SLOT, type Frame, type GraphInUse, type Slot } from './execution.js'
 import { taskError } from './failure.js'
-import { EndRun, originOf } from './interpreter.js'
+import { EndRun } from './directives.js'
+import { originOf } from './start.js'
 import { EMPTY_BYTES } from '../values/packed-items.js'
 
 /** A run that this process holds. */

@@ -16,14 +16,16 @@ import type { Pausable } from './context.js'
 import { Execution, type Frame, type GraphInUse } from './execution.js'
 import { taskError } from './failure.js'
 import { GraphStore } from './graph-store.js'
-import { EndRun, Interpreter, originOf } from './interpreter.js'
+import { EndRun } from './directives.js'
+import { Interpreter } from './interpreter.js'
 import { type Limits } from '../options.js'
 import { PreparedGrant, type PreparedBranch } from './prepared-grant.js'
 import { Registry } from './registry.js'
 import { readResult } from './results.js'
-import type { StartServices } from './start.js'
+import { originOf, type StartOptions } from './start.js'
 import { fenced } from './superstep.js'
-import { SUCCEEDED, TaskStart, type BranchKeeper, type TaskStartServices } from './task-start.js'
+import { writeOutput } from './task-output.js'
+import { SUCCEEDED, TaskStart, type BranchKeeper, type TaskStartOptions } from './task-start.js'
 
 /** What an engine is made of. */
 export interface EngineOptions {
@@ -44,13 +46,13 @@ export class Engine {
   readonly graphs: GraphStore
   readonly interpreter: Interpreter
   #orphans = 0
-  readonly #starts: TaskStartServices
+  readonly #starts: TaskStartOptions
 
   constructor(parts: EngineOptions) {
     this.parts = parts
     const { backend, clock, random, emitter, limits } = parts
     this.graphs = new GraphStore({ ...parts, graphBytes: limits.graphBytes, graphs: limits.graphs })
-    const starts: StartServices = {
+    const starts: StartOptions = {
       clock,
       emitter,
       countOrphan: (change) => {
@@ -74,7 +76,8 @@ export class Engine {
     })
     this.#starts = {
       ...starts,
-      interpreter: this.interpreter,
+      follower: this.interpreter.follower,
+      limits,
       random,
       outlastDeadline: (frame) => this.#outlastDeadline(frame),
       endRun: (execution, end) => this.#endRun(execution, end),
@@ -116,7 +119,8 @@ export class Engine {
       const frame: Frame = { execution, use, cancel: execution.cancel }
       const output = await this.interpreter.runBranch(frame, branch.node, branch.path, branch.input())
       if (execution.cancel.reason !== undefined) return
-      this.interpreter.writeOutput(keeper.values, output, { task: branch.label, place: branch.place })
+      const of = { task: branch.label, place: branch.place }
+      writeOutput(keeper.values, output, of, this.parts.limits.resultBytes)
     } catch (thrown) {
       await this.#failNode(branch, execution, keeper, thrown)
       return

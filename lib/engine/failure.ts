@@ -61,3 +61,11 @@ const stackOf = (message: string, thrown: string): string =>
 
 /** What was thrown, if it is an Error, else an Error that describes it. */
 export const asError = (thrown: unknown): Error => (isError(thrown) ? thrown : errorFromRecord(errorToRecord(thrown)))
+
+/** The error of a loop or task that would go round more often than it may. */
+export const cycleLimit = (task: string, path: string, count: number, limit: number): GraflowError =>
+  new GraflowError(
+    'CYCLE_LIMIT',
+    `"${task}" (at ${path}) went round ${count} times, its limit: end it sooner, or raise maxCycles`,
+    { details: { task, path, count, limit } },
+  )

@@ -183,7 +183,7 @@ export function planGroup(
   }
 }
 
-/** One node dispatched by itself, as a group of one: a placed step of a sequence, or what a handler forks. `staticPath` `''` is a whole graph. */
+/** One node dispatched by itself, as a group of one: a routed step of a sequence, or what a handler forks. `staticPath` `''` is a whole graph. */
 export function planOne(
   by: Dispatcher,
   use: GraphInUse,

@@ -1,59 +1,35 @@
 /**
  * Interprets a graph for one branch (or a run's driver): sequential steps here, groups through the backend. What is finished is kept in
- * the execution and saved with the next write, so that another start goes on where this one stopped.
- *
- * This file is long because it is one recursion over the kinds of nodes, with what a handler may ask for on top.
+ * the execution and saved with the next write, so that another start goes on where this one stopped. One recursion over the kinds of nodes;
+ * how a task is started and retried is inline-tasks.ts's, what a handler directs directive-follower.ts's.
  */
 import type { Emitter } from '../events.js'
 import { GraflowError } from '../errors.js'
-import { tasksOf } from '../flow/collect.js'
 import { describe } from '../flow/describe.js'
-import type { Expression, TaskExpression } from '../flow/expression.js'
+import type { Expression } from '../flow/expression.js'
 import { graphOf } from '../graph/graph-of.js'
 import type { ChooseNode, EachNode, GraphNode, GroupNode, LoopNode, TaskNode, WorkflowNode } from '../graph/graph.js'
 import { pathUnder, staticPath, stepsOf } from '../graph/locate.js'
 import type { Clock, Random } from '../time.js'
-import { Cancellation, Unreported } from './cancellation.js'
-import { decode, encode, tooLarge } from '../values/codec.js'
+import { Cancellation } from './cancellation.js'
+import { copiesOf, decode, encode } from '../values/codec.js'
 import { GroupOutcomes } from './group-outcomes.js'
-import { HandlerContext, isAcrossBarrier, isControl, type Directives, type Detour, type Pausable } from './context.js'
+import type { Pausable } from './context.js'
+import { DirectiveFollower } from './directive-follower.js'
+import { asBranch } from './directives.js'
 import { fullPath, type Execution, type Frame } from './execution.js'
-import { isRetryable, retryDelayMs, taskError } from './failure.js'
-import { fullStore } from './graph-store.js'
+import { cycleLimit } from './failure.js'
 import { planGroup, planOne, type Dispatcher } from './group-plan.js'
-import { groupFailed, joinResult, shaped } from './joins.js'
+import { InlineTasks } from './inline-tasks.js'
+import { joinResult, policyResult, shaped, unknownPolicy } from './joins.js'
 import { type Limits } from '../options.js'
-import type { ValueWriter } from '../values/value-lists.js'
 import { isRouted } from './routing.js'
 import type { Registry } from './registry.js'
-import { HandlerThrew, outputOf, start, type StartServices } from './start.js'
-import { fenced, Supersteps, type SuperstepServices } from './superstep.js'
-
-/** A handler ended the run. Unwinds to whoever holds the branch. */
-export class EndRun extends Error {
-  override readonly name = 'EndRun'
-
-  constructor(
-    readonly state: 'completed' | 'cancelled',
-    readonly value: unknown,
-  ) {
-    super('a handler ended the run')
-  }
-}
-
-/** A handler went elsewhere: the branch's static successors are left out. Unwinds to the branch, whose result `value` is. */
-class GotoTaken extends Error {
-  override readonly name = 'Jumped'
-
-  constructor(readonly value: unknown) {
-    super('a handler went elsewhere')
-  }
-}
-
-const DEFAULT_MAX_CYCLES = 100
+import type { StartOptions } from './start.js'
+import { Supersteps, type SuperstepsOptions } from './superstep.js'
 
 /** What the interpreter needs of the process. */
-export interface InterpreterServices extends StartServices, SuperstepServices {
+export interface InterpreterOptions extends StartOptions, SuperstepsOptions {
   readonly clock: Clock
   readonly emitter: Emitter
   readonly random: Random
@@ -63,12 +39,21 @@ export interface InterpreterServices extends StartServices, SuperstepServices {
 
 /** Interprets graphs; one a process. */
 export class Interpreter {
-  readonly #services: InterpreterServices
+  readonly #options: InterpreterOptions
   readonly #supersteps: Supersteps
+  readonly #tasks: InlineTasks
+  /** Also for tasks that are branches of their own. */
+  readonly follower: DirectiveFollower
 
-  constructor(services: InterpreterServices) {
-    this.#services = services
-    this.#supersteps = new Supersteps(services)
+  constructor(options: InterpreterOptions) {
+    this.#options = options
+    this.#supersteps = new Supersteps(options)
+    this.follower = new DirectiveFollower({
+      ...options,
+      runFlow: (frame, place, expression, input) =>
+        this.#within(frame, place, expression, (inner) => this.runGraph(inner, decode(encode(input)))),
+    })
+    this.#tasks = new InlineTasks({ ...options, follower: this.follower })
   }
 
   /** A whole graph: a run, or what a handler forks or goes to. Gives the last step's output. */
@@ -76,21 +61,9 @@ export class Interpreter {
     return this.#steps(frame, stepsOf(frame.use.graph), '', input)
   }
 
-  /** A branch: the node at `path`. Gives its output; a jump inside ends it with the jump's result. */
+  /** A branch: the node at `path`. Gives its output; a goto inside ends it with the result of its target. */
   async runBranch(frame: Frame, node: GraphNode | undefined, path: string, input: unknown): Promise<unknown> {
-    return this.asBranch(() =>
-      node === undefined ? this.runGraph(frame, input) : this.#node(frame, node, path, input),
-    )
-  }
-
-  /** A jump inside ends the branch here, with the jump's result. */
-  async asBranch(work: () => Promise<unknown>): Promise<unknown> {
-    try {
-      return await work()
-    } catch (thrown) {
-      if (thrown instanceof GotoTaken) return thrown.value
-      throw thrown
-    }
+    return asBranch(() => (node === undefined ? this.runGraph(frame, input) : this.#node(frame, node, path, input)))
   }
 
   /** Runs a flow on the workers on behalf of the handler at `path`, and waits for it without its slot and its time. */
@@ -157,197 +130,11 @@ export class Interpreter {
 
   async #task(frame: Frame, node: TaskNode, path: string, input: unknown): Promise<unknown> {
     const { execution, use } = frame
-    const place = fullPath(use, path)
-    const saved = execution.savedOutput(place)
+    const saved = execution.savedOutput(fullPath(use, path))
     if (saved !== undefined) return decode(saved)
-    const options = use.graph.tasks[node.name] ?? {}
-    if (isRouted(options) || use.code.task(node.name)?.handler === undefined)
+    if (isRouted(use.graph.tasks[node.name] ?? {}) || use.code.task(node.name)?.handler === undefined)
       return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input)
-    const attempts = options.retry?.attempts ?? 1
-    const inputFor = attempts === 1 ? () => input : copiesOf(input)
-    for (let errors = 1; ; errors += 1) {
-      try {
-        return await this.#startTask(frame, node, path, inputFor(), errors + execution.facts.losses)
-      } catch (thrown) {
-        if (isUnwinding(thrown)) throw thrown
-        frame.cancel.throwIfAborted()
-        const { error, isFromHandler } = originOf(thrown)
-        if (errors >= attempts || !isRetryable(error, isFromHandler))
-          throw taskError(error, isFromHandler, { task: node.name, path: place, errors })
-        await this.#pauseBeforeRetry(
-          frame,
-          node.name,
-          place,
-          errors,
-          retryDelayMs(options.retry ?? {}, errors, this.#services.random),
-          error,
-        )
-      }
-    }
-  }
-
-  /** One start of a task here, its output encoded and kept. Throws HandlerThrew, or the engine's own error. */
-  async #startTask(frame: Frame, node: TaskNode, path: string, input: unknown, attempt: number): Promise<unknown> {
-    const { execution, use } = frame
-    const definition = use.code.task(node.name)
-    if (definition === undefined) throw new GraflowError('INTERNAL', `task ${node.name} has no definition here`)
-    const place = fullPath(use, path)
-    execution.restartForks(place, attempt - 1 - execution.facts.losses)
-    const started = start(
-      this.#services,
-      frame,
-      definition,
-      { task: node.name, path, attempt, pass: 1 },
-      input,
-      use.graph.tasks[node.name]?.timeoutMs,
-    )
-    const returned = await frame.cancel.race(outputOf(started))
-    const asked = HandlerContext.directives(started.context)
-    const output = asked === undefined ? returned : await this.follow(frame, definition, path, attempt, returned, asked)
-    const bytes = this.encodeOutput(node.name, place, output)
-    execution.save(place, bytes)
-    return decode(bytes)
-  }
-
-  /** A task's output as bytes. @throws GraflowError NOT_SERIALISABLE, LIMIT_EXCEEDED */
-  encodeOutput(task: string, place: string, output: unknown): Uint8Array {
-    try {
-      return encode(output, resultOf({ task, place }), this.#services.limits.resultBytes, 'resultBytes')
-    } catch (error) {
-      throw toldOf(error, { task, place })
-    }
-  }
-
-  /** The same, as the next item of `writer`. `of` is asked only for what an error says. */
-  writeOutput(writer: ValueWriter, output: unknown, of: OutputOf): void {
-    const maxBytes = this.#services.limits.resultBytes
-    let bytes: number
-    try {
-      bytes = writer.encode(output, maxBytes)
-    } catch (error) {
-      throw toldOf(error, of)
-    }
-    if (bytes > maxBytes) throw tooLarge(resultOf(of), bytes, maxBytes, 'resultBytes')
-  }
-
-  /** Starts a task again as long as it asks for that, then does what else it asked for; gives its output. */
-  async follow(
-    frame: Frame,
-    definition: TaskExpression,
-    path: string,
-    attempt: number,
-    firstReturned: unknown,
-    firstAsked: Directives,
-  ): Promise<unknown> {
-    const { use } = frame
-    const maxCycles = use.graph.tasks[definition.name]?.maxCycles ?? DEFAULT_MAX_CYCLES
-    const place = fullPath(use, path)
-    let returned = firstReturned
-    let asked: Directives | undefined = firstAsked
-    for (
-      let pass = 1;
-      asked?.again !== undefined && asked.cancel === undefined && asked.finish === undefined;
-      pass += 1
-    ) {
-      if (pass >= maxCycles) throw cycleLimit(definition.name, place, pass, maxCycles)
-      const input = decode(
-        encode(
-          asked.again.input,
-          `the input that task "${definition.name}" starts again with`,
-          this.#services.limits.sharedInputBytes,
-          'sharedInputBytes',
-        ),
-      )
-      const started = start(
-        this.#services,
-        frame,
-        definition,
-        { task: definition.name, path, attempt, pass: pass + 1 },
-        input,
-        use.graph.tasks[definition.name]?.timeoutMs,
-      )
-      returned = await frame.cancel.race(outputOf(started))
-      asked = HandlerContext.directives(started.context)
-    }
-    return asked === undefined ? returned : this.#detours(frame, path, returned, asked)
-  }
-
-  /** Does what a handler asked for; cancel wins over finish, and both over the rest. */
-  async #detours(frame: Frame, path: string, returned: unknown, asked: Directives): Promise<unknown> {
-    if (asked.cancel !== undefined) throw new EndRun('cancelled', asked.cancel.reason)
-    if (asked.finish !== undefined) throw new EndRun('completed', asked.finish.value)
-    const hasOutput = !isControl(returned)
-    let last: unknown
-    let count = 0
-    const detour = async (to: Detour): Promise<unknown> => {
-      count += 1
-      const input = to.hasInput ? to.input : hasOutput ? returned : last
-      return this.#within(frame, `${fullPath(frame.use, path)}/+${count}`, to.expression, (inner) =>
-        this.runGraph(inner, decode(encode(input))),
-      )
-    }
-    for (const to of asked.next) last = await detour(to)
-    if (asked.goto !== undefined) {
-      const { depth, staticPath: branch } = frame.execution.facts
-      if (depth > 0 && frame.use.base === '' && isAcrossBarrier(frame, tasksOf(asked.goto.expression).keys(), branch)) {
-        const target = [...tasksOf(asked.goto.expression).keys()].join(', ')
-        throw new GraflowError(
-          'GOTO_ACROSS_BARRIER',
-          `${fullPath(frame.use, path)} cannot go to ${target}: it stands outside this branch, and one branch cannot leave its group; return a value and let the node after the group decide`,
-          { details: { path: fullPath(frame.use, path), target } },
-        )
-      }
-      throw new GotoTaken(await detour(asked.goto))
-    }
-    return hasOutput ? returned : last
-  }
-
-  async #pauseBeforeRetry(
-    frame: Frame,
-    task: string,
-    path: string,
-    errors: number,
-    delayMs: number,
-    error: unknown,
-  ): Promise<void> {
-    const { execution } = frame
-    const { clock, emitter } = this.#services
-    emitter.emit('branch:retrying', {
-      runId: execution.facts.runId,
-      path,
-      task,
-      attempt: errors,
-      delayMs,
-      error: error instanceof Error ? error : new Error(String(error)),
-    })
-    // What is finished is safe before the wait: a start elsewhere then goes on at this task.
-    await this.#save(frame)
-    if (delayMs === 0) return
-    let disarm: (() => void) | undefined
-    try {
-      await execution.withoutSlot(() =>
-        frame.cancel.race(
-          new Promise<void>((resolve) => {
-            disarm = clock.after(delayMs, resolve)
-          }),
-        ),
-      )
-    } finally {
-      disarm?.()
-    }
-  }
-
-  async #save(frame: Frame): Promise<void> {
-    const { execution } = frame
-    const save = execution.takeUnsaved()
-    if (save === undefined) return
-    const answer = await this.#services.backend.step({
-      holder: execution.facts.holder,
-      runId: execution.facts.runId,
-      save,
-    })
-    if (answer.status === 'fenced') throw fenced(frame)
-    if (answer.status === 'backpressure') throw fullStore('the outputs of finished tasks')
+    return this.#tasks.run(frame, node, path, input)
   }
 
   // ----------------------------------------------------------------------------------------------------- choose, loop, workflow
@@ -396,7 +183,7 @@ export class Interpreter {
     const { timeoutMs } = node.options
     if (timeoutMs === undefined) return this.#node(frame, node.body, `${path}/w`, input)
     const cancel = new Cancellation(frame.cancel)
-    const disarm = this.#services.clock.after(timeoutMs, () => {
+    const disarm = this.#options.clock.after(timeoutMs, () => {
       cancel.abort(
         new GraflowError(
           'TIMEOUT',
@@ -426,36 +213,8 @@ export class Interpreter {
     const group = { ...plan, outcomes: groupOutcomes.outcomes(), succeeded: groupOutcomes.succeeded }
     if (plan.join.kind !== 'policy') return joinResult({ ...group, join: plan.join })
     const policy = use.code.policy(plan.join.name)
-    if (policy === undefined) {
-      throw new GraflowError(
-        'NO_SUCH_POLICY',
-        `group ${plan.label} joins by policy "${plan.join.name}", which this process does not know: import the module that defines it`,
-        {
-          details: { policy: plan.join.name, path: plan.path },
-        },
-      )
-    }
-    try {
-      const decided: unknown = await policy.decide(shaped(plan.keys, group.outcomes) as never) // the type is the policy's own
-      return decode(
-        encode(
-          decided,
-          `the result of policy "${policy.name}"`,
-          this.#services.limits.runResultBytes,
-          'runResultBytes',
-        ),
-      )
-    } catch (thrown) {
-      if (thrown instanceof GraflowError && (thrown.code === 'NOT_SERIALISABLE' || thrown.code === 'LIMIT_EXCEEDED'))
-        throw thrown
-      const message = thrown instanceof Error ? thrown.message : String(thrown)
-      const failed = groupFailed(group, `policy "${policy.name}" refused: ${message}`)
-      throw new GraflowError('GROUP_FAILED', failed.message, {
-        cause: thrown,
-        details: failed.details,
-        errors: failed.errors,
-      })
-    }
+    if (policy === undefined) throw unknownPolicy(plan.join.name, plan)
+    return policyResult(group, policy, this.#options.limits.runResultBytes)
   }
 
   /** A node dispatched by itself; its error is its own, not a group's. */
@@ -469,7 +228,7 @@ export class Interpreter {
   }
 
   #dispatcher(execution: Execution): Dispatcher {
-    const { limits, backend } = this.#services
+    const { limits, backend } = this.#options
     return { runId: execution.facts.runId, depth: execution.facts.depth + 1, limits, ...backend.limits }
   }
 
@@ -480,7 +239,7 @@ export class Interpreter {
     expression: Expression,
     work: (inner: Frame) => Promise<T>,
   ): Promise<T> {
-    const { graphs, registry } = this.#services
+    const { graphs, registry } = this.#options
     const { runId } = execution.facts
     const graph = graphOf(expression)
     registry.tie(runId, base, expression)
@@ -492,47 +251,6 @@ export class Interpreter {
     }
   }
 }
-
-/** Gives a value to several starts, a copy each, since handlers may change what they get. */
-function copiesOf(value: unknown): () => unknown {
-  if (typeof value !== 'object' || value === null) return () => value
-  const bytes = encode(value)
-  return () => decode(bytes)
-}
-
-const isUnwinding = (thrown: unknown): boolean =>
-  thrown instanceof EndRun || thrown instanceof GotoTaken || thrown instanceof Unreported
-
-/** Whose output it is. */
-export interface OutputOf {
-  readonly task: string
-  /** In the run. */
-  readonly place: string
-}
-
-const resultOf = ({ task, place }: OutputOf): string => `the result of task "${task}" (at ${place})`
-
-function toldOf(error: unknown, of: OutputOf): unknown {
-  if (!(error instanceof GraflowError) || error.code !== 'NOT_SERIALISABLE') return error
-  return new GraflowError('NOT_SERIALISABLE', `${resultOf(of)}: ${error.message}`, {
-    details: { ...error.details, task: of.task },
-  })
-}
-
-/** Tells what a handler threw from what the engine found. */
-export const originOf = (thrown: unknown): { readonly error: unknown; readonly isFromHandler: boolean } =>
-  thrown instanceof HandlerThrew
-    ? { error: thrown.thrown, isFromHandler: true }
-    : { error: thrown, isFromHandler: false }
-
-const cycleLimit = (task: string, path: string, count: number, limit: number): GraflowError =>
-  new GraflowError(
-    'CYCLE_LIMIT',
-    `"${task}" (at ${path}) went round ${count} times, its limit: end it sooner, or raise maxCycles`,
-    {
-      details: { task, path, count, limit },
-    },
-  )
 
 /** The task that a body ends with, for messages. */
 function lastTask(node: GraphNode): string {

@@ -1,8 +1,11 @@
 /** What a released group gives: the outcomes of its branches, judged by the join that the graph declares. */
 import type { OutcomeKind } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
+import type { PolicyJoin } from '../flow/collect.js'
 import type { Outcome } from '../flow/types.js'
 import type { GraphJoin } from '../graph/graph.js'
+import { decode, encode } from '../values/codec.js'
+import { asError } from './failure.js'
 
 /** A group as its join sees it. */
 export interface JoinedGroup {
@@ -72,6 +75,33 @@ export function joinResult(group: JoinedGroup & { readonly join: Exclude<GraphJo
       return join satisfies never
   }
 }
+
+/**
+ * What the group's policy decides, as it would arrive from another process.
+ * @throws GraflowError GROUP_FAILED with what the policy threw as the cause; NOT_SERIALISABLE, LIMIT_EXCEEDED
+ */
+export async function policyResult(group: JoinedGroup, policy: PolicyJoin, maxBytes: number): Promise<unknown> {
+  try {
+    const decided: unknown = await policy.decide(shaped(group.keys, group.outcomes) as never) // the type is the policy's own
+    return decode(encode(decided, `the result of policy "${policy.name}"`, maxBytes, 'runResultBytes'))
+  } catch (thrown) {
+    if (thrown instanceof GraflowError && (thrown.code === 'NOT_SERIALISABLE' || thrown.code === 'LIMIT_EXCEEDED'))
+      throw thrown
+    const { message, details, errors } = groupFailed(
+      group,
+      `policy "${policy.name}" refused: ${asError(thrown).message}`,
+    )
+    throw new GraflowError('GROUP_FAILED', message, { cause: thrown, details, errors })
+  }
+}
+
+/** NO_SUCH_POLICY: a stored graph names it, and no module here defines it. */
+export const unknownPolicy = (policy: string, { label, path }: Pick<JoinedGroup, 'label' | 'path'>): GraflowError =>
+  new GraflowError(
+    'NO_SUCH_POLICY',
+    `group ${label} joins by policy "${policy}", which this process does not know: import the module that defines it`,
+    { details: { policy, path } },
+  )
 
 function valueOf(outcome: Outcome<unknown>): unknown {
   if (outcome.status !== 'succeeded')

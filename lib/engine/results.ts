@@ -75,7 +75,7 @@ async function find(source: Source, path: string): Promise<Found> {
 /** Of a node of which nothing is kept under its own path. */
 async function findOf(source: Source, path: string, node: GraphNode): Promise<Found> {
   switch (node.kind) {
-    case 'task': // a placed step is a group of one at its own path
+    case 'task': // a routed step is a group of one at its own path
       return readBranch(source, path, 0)
     case 'group':
     case 'each':
@@ -160,14 +160,18 @@ function branchOf(graph: Graph, path: string): { readonly group: string; readonl
 /** What the join makes of a released group. One that was withdrawn was never joined. */
 async function readGroup(source: Source, path: string, node: GroupNode | EachNode): Promise<Found> {
   const { join } = node
-  const groupOutcomes = await collect(source, path, node)
+  const groupOutcomes = await readGroupOutcomes(source, path, node)
   if (groupOutcomes === undefined || join.kind === 'policy') return undefined
   const { succeeded } = groupOutcomes
   return { value: joinResult({ ...namesOf(node, path), path, join, outcomes: groupOutcomes.outcomes(), succeeded }) }
 }
 
 /** All outcomes of a group that has released; undefined for any other. */
-async function collect(source: Source, path: string, node: GroupNode | EachNode): Promise<GroupOutcomes | undefined> {
+async function readGroupOutcomes(
+  source: Source,
+  path: string,
+  node: GroupNode | EachNode,
+): Promise<GroupOutcomes | undefined> {
   let groupOutcomes: GroupOutcomes | undefined
   for (let after = 0; ; ) {
     const page = await source.inspect.outcomes(`${source.runId}/${path}`, after)
@@ -204,7 +208,8 @@ async function readBranch(source: Source, path: string, index: number): Promise<
 /** Of a branch that ended without a word of its own, as when its workers died. @throws GraflowError why it failed, once its group is over */
 async function failedBranch(source: Source, path: string, index: number): Promise<undefined> {
   const node = nodeAt(source.graph, staticPath(source.graph, path) ?? path)
-  const groupOutcomes = node?.kind === 'group' || node?.kind === 'each' ? await collect(source, path, node) : undefined
+  const groupOutcomes =
+    node?.kind === 'group' || node?.kind === 'each' ? await readGroupOutcomes(source, path, node) : undefined
   const outcome = groupOutcomes?.outcomes()[index]
   if (outcome !== undefined && outcome.status !== 'succeeded') throw outcome.error
   return undefined

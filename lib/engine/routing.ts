@@ -38,7 +38,7 @@ export const isSameRouting = (a: Routing, b: Routing): boolean =>
   a.requires.length === b.requires.length &&
   a.requires.every((c, i) => c === b.requires[i])
 
-/** Of a branch: its task's, if it is one task; a chain goes anywhere, and its placed steps are dispatched from there. */
+/** Of a branch: its task's, if it is one task; a chain goes anywhere, and its routed steps are dispatched from there. */
 export const routingOfBranch = (graph: Graph, branch: GraphNode): Routing =>
   branch.kind === 'task' ? routingOfTask(graph.tasks[branch.name]) : ANYWHERE
 

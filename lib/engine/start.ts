@@ -7,7 +7,7 @@ import { GraflowError } from '../errors.js'
 import type { TaskExpression } from '../flow/expression.js'
 import type { Clock } from '../time.js'
 import { Cancellation } from './cancellation.js'
-import { HandlerContext, type ContextServices, type Pausable, type StartFacts } from './context.js'
+import { HandlerContext, type HandlerContextOptions, type Pausable, type StartFacts } from './context.js'
 import { fullPath, type Frame } from './execution.js'
 
 /** Around what a handler threw, which is unchanged. */
@@ -20,7 +20,7 @@ export class HandlerThrew extends Error {
 }
 
 /** What a start needs to know of the process. */
-export interface StartServices extends ContextServices {
+export interface StartOptions extends HandlerContextOptions {
   readonly clock: Clock
   /** A handler went on after its deadline or cancellation (+1), or ended at last (-1). */
   countOrphan(change: 1 | -1): void
@@ -40,7 +40,7 @@ const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
 
 /** Calls the handler. The plain case, without schema and deadline, makes nothing but the context. Throws as `output` rejects. */
 export function start(
-  services: StartServices,
+  options: StartOptions,
   frame: Frame,
   definition: TaskExpression,
   facts: StartFacts,
@@ -48,9 +48,9 @@ export function start(
   timeoutMs: number | undefined,
 ): Started {
   if (timeoutMs !== undefined || definition.input !== undefined || definition.output !== undefined) {
-    return startGuarded(services, frame, definition, facts, input, timeoutMs)
+    return startGuarded(options, frame, definition, facts, input, timeoutMs)
   }
-  const context = new HandlerContext(services, frame, facts, frame.cancel)
+  const context = new HandlerContext(options, frame, facts, frame.cancel)
   const output = call(definition, input, context, frame.execution.facts.workerId)
   // One hop for a promise; what merely has a `then` is asked once and by the rules.
   return { context, output: isPromiseLike(output) ? Promise.resolve(output) : output, isHandlersOwn: true }
@@ -66,6 +66,12 @@ export const outputOf = ({ output, isHandlersOwn }: Started): Promise<unknown> =
 /** What a handler threw, as its own; doing it twice changes nothing. */
 export const threwByHandler = (thrown: unknown): HandlerThrew =>
   thrown instanceof HandlerThrew ? thrown : new HandlerThrew(thrown)
+
+/** Tells what a handler threw from what the engine found. */
+export const originOf = (thrown: unknown): { readonly error: unknown; readonly isFromHandler: boolean } =>
+  thrown instanceof HandlerThrew
+    ? { error: thrown.thrown, isFromHandler: true }
+    : { error: thrown, isFromHandler: false }
 
 const rethrow = (thrown: unknown): never => {
   throw threwByHandler(thrown)
@@ -99,7 +105,7 @@ export const noHandler = (
   })
 
 function startGuarded(
-  services: StartServices,
+  options: StartOptions,
   frame: Frame,
   definition: TaskExpression,
   facts: StartFacts,
@@ -112,7 +118,7 @@ function startGuarded(
   const timer =
     timeoutMs === undefined
       ? undefined
-      : new Deadline(services.clock, timeoutMs, () => {
+      : new Deadline(options.clock, timeoutMs, () => {
           const place = at()
           cancel.abort(
             new GraflowError(
@@ -124,7 +130,7 @@ function startGuarded(
             ),
           )
         })
-  const context = new HandlerContext(services, frame, facts, cancel, timer)
+  const context = new HandlerContext(options, frame, facts, cancel, timer)
   let isOver = false
   const work = (async (): Promise<unknown> => {
     const parsed =
@@ -141,7 +147,7 @@ function startGuarded(
   })()
   // Past its deadline the handler is on its own: its slot is free, its late result dropped, and it is counted until it ends.
   const orphan = (): void => {
-    if (isOver) services.countOrphan(-1)
+    if (isOver) options.countOrphan(-1)
     isOver = true
   }
   void work.then(orphan, orphan)
@@ -150,7 +156,7 @@ function startGuarded(
     .catch((error: unknown) => {
       if (!isOver) {
         isOver = true
-        services.countOrphan(1)
+        options.countOrphan(1)
       }
       throw error
     })

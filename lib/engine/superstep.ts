@@ -14,7 +14,7 @@ import { fullStore, type GraphStore } from './graph-store.js'
 import type { GroupPlan } from './group-plan.js'
 
 /** What supersteps need of the process. */
-export interface SuperstepServices {
+export interface SuperstepsOptions {
   readonly backend: Backend
   readonly clock: Clock
   readonly emitter: Emitter
@@ -27,16 +27,16 @@ const MOST_LOSSES = 3
 
 /** Runs supersteps; one a process. */
 export class Supersteps {
-  readonly #services: SuperstepServices
+  readonly #options: SuperstepsOptions
 
-  constructor(services: SuperstepServices) {
-    this.#services = services
+  constructor(options: SuperstepsOptions) {
+    this.#options = options
   }
 
   /** Dispatches a group, waits at its barrier without a slot, reads its outcomes. */
   async run(frame: Frame, plan: GroupPlan): Promise<GroupOutcomes> {
     const { execution } = frame
-    const { backend, clock, emitter } = this.#services
+    const { backend, clock, emitter } = this.#options
     const { gid, runId } = plan.spec
     const startedAt = clock.now()
     const groupOutcomes = await this.#groupOutcomes(frame, plan)
@@ -63,7 +63,7 @@ export class Supersteps {
    * where the store has lost it (it was restored from an older state), it is dispatched again. Both begin as a second dispatch does.
    */
   async #groupOutcomes(frame: Frame, plan: GroupPlan): Promise<GroupOutcomes> {
-    const { barrierWaits, emitter, clock } = this.#services
+    const { barrierWaits, emitter, clock } = this.#options
     const { gid, runId, size: width } = plan.spec
     let deadlineAt: number | undefined // not pushed out by a second dispatch
     for (let losses = 0; ; ) {
@@ -76,9 +76,9 @@ export class Supersteps {
         let unserved: GraflowError | undefined
         if (!isReleased) {
           barrierWait.dispatched(frame.use, plan.spec)
-          unserved = await this.#arrive(frame, plan, barrierWait.promise, deadlineAt)
+          unserved = await this.#waitAtBarrier(frame, plan, barrierWait.promise, deadlineAt)
         }
-        const groupOutcomes = await this.#collect(plan)
+        const groupOutcomes = await this.#readOutcomes(plan)
         if (groupOutcomes instanceof GroupOutcomes) {
           if (unserved !== undefined) {
             const { task } = unserved.details
@@ -101,7 +101,7 @@ export class Supersteps {
   /** True when the group was released before: this is a second dispatch, after a crash. */
   async #dispatch(frame: Frame, plan: GroupPlan, tell: (() => void) | undefined): Promise<boolean> {
     const { execution, use } = frame
-    const { backend, graphs } = this.#services
+    const { backend, graphs } = this.#options
     if (!graphs.isUploaded(use.hash)) await graphs.upload(use.hash, use.graph)
     tell?.()
     const total = plan.spec.shared ? 1 : plan.spec.size
@@ -148,13 +148,13 @@ export class Supersteps {
    * Waits for the barrier. Answers the error with which it was given up because nobody can serve the group; what was not over is withdrawn.
    * @throws GraflowError GROUP_TIMEOUT, with the branches withdrawn; or why this branch must stop
    */
-  async #arrive(
+  async #waitAtBarrier(
     frame: Frame,
     plan: GroupPlan,
     barrierWait: Promise<void>,
     deadlineAt: number,
   ): Promise<GraflowError | undefined> {
-    const { clock } = this.#services
+    const { clock } = this.#options
     const { execution } = frame
     const expired = new Cancellation(frame.cancel)
     const leave = execution.over.onAbort((reason) => expired.abort(reason))
@@ -199,7 +199,7 @@ export class Supersteps {
 
   /** Withdraws the group; true when it was released before and its outcomes are wanted. */
   async #isReleasedBeforeWithdrawn(frame: Frame, plan: GroupPlan): Promise<boolean> {
-    const answer = await this.#services.backend.control({
+    const answer = await this.#options.backend.control({
       kind: 'withdraw-group',
       holder: frame.execution.facts.holder,
       gid: plan.spec.gid,
@@ -209,10 +209,10 @@ export class Supersteps {
   }
 
   /** The outcomes, page by page; or why there are none (yet). */
-  async #collect(plan: GroupPlan): Promise<GroupOutcomes | 'open' | 'gone'> {
+  async #readOutcomes(plan: GroupPlan): Promise<GroupOutcomes | 'open' | 'gone'> {
     const groupOutcomes = new GroupOutcomes(plan)
     for (let after = 0; ; ) {
-      const page = await this.#services.backend.inspect.outcomes(plan.spec.gid, after)
+      const page = await this.#options.backend.inspect.outcomes(plan.spec.gid, after)
       if (page === undefined) return 'gone'
       if (page.state === 'open') return 'open'
       groupOutcomes.add(page)

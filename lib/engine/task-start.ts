@@ -6,15 +6,18 @@
 import type { SettleKind } from '../backend/backend.js'
 import type { GraflowError } from '../errors.js'
 import type { TaskExpression } from '../flow/expression.js'
+import { RETRY_DEFAULTS, type Limits } from '../options.js'
 import type { Random } from '../time.js'
 import type { Cancellation } from './cancellation.js'
 import { HandlerContext, type StartFacts } from './context.js'
 import type { Execution, Frame, GraphInUse, Slot } from './execution.js'
 import { isRetryable, retryDelayMs, taskError } from './failure.js'
-import { EndRun, originOf, type Interpreter } from './interpreter.js'
+import type { DirectiveFollower } from './directive-follower.js'
+import { asBranch, EndRun, endsRun } from './directives.js'
 import type { ValueWriter } from '../values/value-lists.js'
 import type { DirectTask, PreparedBranch } from './prepared-grant.js'
-import { isPending, noHandler, start, threwByHandler, type Started, type StartServices } from './start.js'
+import { isPending, noHandler, originOf, start, threwByHandler, type Started, type StartOptions } from './start.js'
+import { writeOutput } from './task-output.js'
 
 /** How one start ended. A branch that was withdrawn or lost meanwhile reports nothing. */
 export interface BranchReport {
@@ -36,8 +39,9 @@ export interface BranchKeeper extends Slot {
 export const SUCCEEDED: BranchReport = Object.freeze({ kind: 'succeeded', delayMs: 0 })
 
 /** What starts of tasks need of the engine. */
-export interface TaskStartServices extends StartServices {
-  readonly interpreter: Interpreter
+export interface TaskStartOptions extends StartOptions {
+  readonly follower: DirectiveFollower
+  readonly limits: Pick<Limits, 'resultBytes'>
   readonly random: Random
   /** A start is going to do more than its handler, such as start it again: the store must not reclaim it for its deadline. */
   outlastDeadline(frame: Frame): Promise<void>
@@ -51,13 +55,13 @@ export class TaskStart implements Frame, StartFacts {
   readonly use: GraphInUse
   readonly attempt: number
   readonly pass = 1
-  readonly #services: TaskStartServices
+  readonly #options: TaskStartOptions
   readonly #branch: PreparedBranch
   readonly #task: DirectTask
   readonly #keeper: BranchKeeper
 
   constructor(
-    services: TaskStartServices,
+    options: TaskStartOptions,
     execution: Execution,
     use: GraphInUse,
     branch: PreparedBranch,
@@ -67,7 +71,7 @@ export class TaskStart implements Frame, StartFacts {
     this.execution = execution
     this.use = use
     this.attempt = 1 + branch.errors + branch.losses
-    this.#services = services
+    this.#options = options
     this.#branch = branch
     this.#task = task
     this.#keeper = keeper
@@ -98,7 +102,7 @@ export class TaskStart implements Frame, StartFacts {
     }
     let started: Started
     try {
-      started = start(this.#services, this, definition, this, this.#branch.input(), options.timeoutMs)
+      started = start(this.#options, this, definition, this, this.#branch.input(), options.timeoutMs)
     } catch (thrown) {
       this.#fail(thrown)
       return
@@ -115,29 +119,26 @@ export class TaskStart implements Frame, StartFacts {
   }
 
   #finish(definition: TaskExpression, context: HandlerContext, returned: unknown): void {
-    const asked = HandlerContext.directives(context)
-    if (asked === undefined) {
+    const directives = HandlerContext.directives(context)
+    if (directives === undefined) {
       this.#succeed(returned)
       return
     }
-    const { interpreter } = this.#services
-    // As a branch of its own, a task may also jump: its result is then the jump's.
-    void interpreter
-      .asBranch(async () => {
-        const isToEnd = asked.finish !== undefined || asked.cancel !== undefined
-        if (this.#task.options.timeoutMs !== undefined && !isToEnd) await this.#services.outlastDeadline(this)
-        return interpreter.follow(this, definition, this.path, this.attempt, returned, asked)
-      })
-      .then(
-        (output) => this.#succeed(output),
-        (thrown: unknown) => this.#fail(thrown),
-      )
+    const { path, attempt } = this
+    // As a branch of its own, a task may also take a goto: its result is then that of the goto's target.
+    void asBranch(async () => {
+      if (this.#task.options.timeoutMs !== undefined && !endsRun(directives)) await this.#options.outlastDeadline(this)
+      return this.#options.follower.follow(this, { definition, path, attempt, returned, directives })
+    }).then(
+      (output) => this.#succeed(output),
+      (thrown: unknown) => this.#fail(thrown),
+    )
   }
 
   #succeed(output: unknown): void {
     if (this.cancel.reason !== undefined) return
     try {
-      this.#services.interpreter.writeOutput(this.#keeper.values, output, this)
+      writeOutput(this.#keeper.values, output, this, this.#options.limits.resultBytes)
     } catch (error) {
       this.#fail(error)
       return
@@ -148,15 +149,15 @@ export class TaskStart implements Frame, StartFacts {
   #fail(thrown: unknown): void {
     if (this.cancel.reason !== undefined) return
     if (thrown instanceof EndRun) {
-      this.#services.endRun(this.execution, thrown).catch((error: unknown) => this.#fail(error))
+      this.#options.endRun(this.execution, thrown).catch((error: unknown) => this.#fail(error))
       return
     }
     const { error, isFromHandler } = originOf(thrown)
     const { name, options } = this.#task
     const errors = this.execution.facts.errors + 1
     const failure = taskError(error, isFromHandler, { task: name, path: this.place, errors })
-    const isOver = errors >= (options.retry?.attempts ?? 1) || !isRetryable(error, isFromHandler)
-    const delayMs = isOver ? 0 : retryDelayMs(options.retry ?? {}, errors, this.#services.random)
+    const isOver = errors >= (options.retry?.attempts ?? RETRY_DEFAULTS.attempts) || !isRetryable(error, isFromHandler)
+    const delayMs = isOver ? 0 : retryDelayMs(options.retry ?? {}, errors, this.#options.random)
     this.#keeper.values.encodeFailure(failure)
     this.#keeper.ended(this.execution, { kind: isOver ? 'failed' : 'retry', delayMs, error: failure })
   }

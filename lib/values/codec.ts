@@ -511,3 +511,10 @@ function errorOf(kind: LanguageErrorName | 'graflow', own: Record<string, unknow
   if (!isLanguageError(kind)) throw new TypeError(`unknown class of error ${String(kind)}`)
   return newError(kind, own)
 }
+
+/** Gives a value to several starts, a copy each, since handlers may change what they get. */
+export function copiesOf(value: unknown): () => unknown {
+  if (typeof value !== 'object' || value === null) return () => value
+  const bytes = encode(value)
+  return () => decode(bytes)
+}

@@ -22,20 +22,20 @@ const page = (indexes: readonly number[], withdrawn?: readonly number[]): Outcom
 
 describe('what a released group left behind', () => {
   it('is one outcome for each branch, over all pages', () => {
-    const collected = new GroupOutcomes(plan)
-    collected.add(page([2]))
-    collected.add(page([0], [1]))
-    expect(collected.outcomes().map(({ status }) => status)).toEqual(['succeeded', 'skipped', 'succeeded'])
-    expect(collected.counts).toEqual({ succeeded: 2, failed: 0, withdrawn: 1 })
+    const outcomes = new GroupOutcomes(plan)
+    outcomes.add(page([2]))
+    outcomes.add(page([0], [1]))
+    expect(outcomes.outcomes().map(({ status }) => status)).toEqual(['succeeded', 'skipped', 'succeeded'])
+    expect(outcomes.counts).toEqual({ succeeded: 2, failed: 0, withdrawn: 1 })
   })
 
   it('given up, blames those that nobody could serve, and all where that is none of them', () => {
     const error = new GraflowError('NO_HANDLER', 'no worker knows it')
     const statuses = (isBlamed: (index: number) => boolean): unknown[] => {
-      const collected = new GroupOutcomes(plan)
-      collected.add(page([0], [1, 2]))
-      collected.giveUp(error, isBlamed)
-      return collected.outcomes().map(({ status }) => status)
+      const outcomes = new GroupOutcomes(plan)
+      outcomes.add(page([0], [1, 2]))
+      outcomes.giveUp(error, isBlamed)
+      return outcomes.outcomes().map(({ status }) => status)
     }
     expect(statuses((index) => index === 2)).toEqual(['succeeded', 'skipped', 'failed'])
     expect(statuses((index) => index === 0)).toEqual(['succeeded', 'failed', 'failed'])

@@ -3,7 +3,7 @@ import { manualClock } from 'graflow/testing'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { Cancellation } from '../../lib/engine/cancellation.js'
 import type { Frame } from '../../lib/engine/execution.js'
-import { outputOf, start, type StartServices } from '../../lib/engine/start.js'
+import { outputOf, start, type StartOptions } from '../../lib/engine/start.js'
 import { expressionOf } from '../../lib/flow/node.js'
 import type { TaskExpression } from '../../lib/flow/expression.js'
 import { failureOf } from '../support/captured-errors.js'
@@ -17,7 +17,7 @@ function starting(
   const clock = manualClock()
   const cancel = new Cancellation()
   const count = { orphans: 0 }
-  const services = { clock, countOrphan: (change: number) => (count.orphans += change) } as unknown as StartServices
+  const needs = { clock, countOrphan: (change: number) => (count.orphans += change) } as unknown as StartOptions
   const frame = {
     cancel,
     execution: { facts: { runId: 'run', workerId: 'worker' } },
@@ -25,7 +25,7 @@ function starting(
   } as unknown as Frame
   const definition = expressionOf(task('t', options as object, handler)) as TaskExpression
   const started = start(
-    services,
+    needs,
     frame,
     definition,
     { task: 't', path: '0', attempt: 1, pass: 1 },

@@ -1,4 +1,4 @@
-/** Tasks of placement.test.ts. */
+/** Tasks of routing.test.ts. */
 import { declareTask, each, par, seq, task } from 'graflow'
 import { mark, passGate } from '../support/handlers.js'
 

@@ -13,7 +13,7 @@ import {
   nameTwo,
   start,
   steps,
-} from './placement.tasks.js'
+} from './routing.tasks.js'
 import { describeOnBackends, openGateOf } from '../support/backends.js'
 import { failureOf } from '../support/captured-errors.js'
 import { finished, nextMark } from '../support/runs.js'

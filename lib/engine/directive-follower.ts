@@ -1,0 +1,122 @@
+/**
+ * Follows what a handler directed when it returned: starts the task again, runs detours, ends the run. Hides their order: `cancel` wins over
+ * `finish`, both win over `again`, and `next` runs before `goto`.
+ */
+import { GraflowError } from '../errors.js'
+import { tasksOf } from '../flow/collect.js'
+import type { Expression, TaskExpression } from '../flow/expression.js'
+import { pathsOf } from '../graph/locate.js'
+import { TASK_DEFAULTS, type Limits } from '../options.js'
+import { decode, encode } from '../values/codec.js'
+import { HandlerContext } from './context.js'
+import { EndRun, endsRun, GotoTaken, isControl, type Detour, type Directives } from './directives.js'
+import { fullPath, type Frame } from './execution.js'
+import { cycleLimit } from './failure.js'
+import { outputOf, start, type StartOptions } from './start.js'
+
+/** What a follower needs of the engine. */
+export interface DirectiveFollowerOptions extends StartOptions {
+  readonly limits: Pick<Limits, 'sharedInputBytes'>
+  /** Runs a flow that a handler brought, as a graph at `place` of the run, with a copy of the input. */
+  runFlow(frame: Frame, place: string, expression: Expression, input: unknown): Promise<unknown>
+}
+
+/** A start that has returned. */
+export interface ReturnedStart {
+  readonly definition: TaskExpression
+  /** In the frame's graph. */
+  readonly path: string
+  readonly attempt: number
+  readonly returned: unknown
+  readonly directives: Directives
+}
+
+/** One a process. */
+export class DirectiveFollower {
+  readonly #options: DirectiveFollowerOptions
+
+  constructor(options: DirectiveFollowerOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Starts the task again as long as its handler directs that, then follows its other directives; gives the task's output.
+   * @throws EndRun, GotoTaken; GraflowError CYCLE_LIMIT, GOTO_ACROSS_BARRIER
+   */
+  async follow(frame: Frame, start: ReturnedStart): Promise<unknown> {
+    const { path } = start
+    let { returned } = start
+    let directives: Directives | undefined = start.directives
+    for (let pass = 1; directives?.again !== undefined && !endsRun(directives); pass += 1) {
+      const again = await this.#startAgain(frame, start, pass, directives.again.input)
+      returned = again.returned
+      directives = again.directives
+    }
+    return directives === undefined ? returned : this.#leave(frame, path, returned, directives)
+  }
+
+  async #startAgain(
+    frame: Frame,
+    { definition, path, attempt }: ReturnedStart,
+    pass: number,
+    given: unknown,
+  ): Promise<{ readonly returned: unknown; readonly directives: Directives | undefined }> {
+    const { name } = definition
+    const { maxCycles = TASK_DEFAULTS.maxCycles, timeoutMs } = frame.use.graph.tasks[name] ?? {}
+    if (pass >= maxCycles) throw cycleLimit(name, fullPath(frame.use, path), pass, maxCycles)
+    const facts = { task: name, path, attempt, pass: pass + 1 }
+    const input = this.#copied(given, name)
+    const started = start(this.#options, frame, definition, facts, input, timeoutMs)
+    const returned = await frame.cancel.race(outputOf(started))
+    return { returned, directives: HandlerContext.directives(started.context) }
+  }
+
+  /** As it would arrive from another process. */
+  #copied(input: unknown, task: string): unknown {
+    const what = `the input that task "${task}" starts again with`
+    return decode(encode(input, what, this.#options.limits.sharedInputBytes, 'sharedInputBytes'))
+  }
+
+  /** Follows what is not `again`. */
+  async #leave(frame: Frame, path: string, returned: unknown, directives: Directives): Promise<unknown> {
+    if (directives.cancel !== undefined) throw new EndRun('cancelled', directives.cancel.reason)
+    if (directives.finish !== undefined) throw new EndRun('completed', directives.finish.value)
+    const place = fullPath(frame.use, path)
+    const hasOutput = !isControl(returned)
+    let last: unknown
+    let count = 0
+    const detour = async (to: Detour): Promise<unknown> => {
+      count += 1
+      const input = to.hasInput ? to.input : hasOutput ? returned : last
+      return this.#options.runFlow(frame, `${place}/+${count}`, to.expression, input)
+    }
+    for (const to of directives.next) last = await detour(to)
+    if (directives.goto !== undefined) {
+      checkGoto(frame, place, directives.goto)
+      throw new GotoTaken(await detour(directives.goto))
+    }
+    return hasOutput ? returned : last
+  }
+}
+
+/** @throws GraflowError GOTO_ACROSS_BARRIER */
+function checkGoto(frame: Frame, place: string, { expression }: Detour): void {
+  const { depth, staticPath: branch } = frame.execution.facts
+  if (depth === 0 || frame.use.base !== '') return
+  const tasks = [...tasksOf(expression).keys()]
+  if (!isAcrossBarrier(frame, tasks, branch)) return
+  const target = tasks.join(', ')
+  throw new GraflowError(
+    'GOTO_ACROSS_BARRIER',
+    `${place} cannot go to ${target}: it stands outside this branch, and one branch cannot leave its group; return a value and let the node after the group decide`,
+    { details: { path: place, target } },
+  )
+}
+
+/** Whether one of the tasks stands in the graph, but not inside `branch`. */
+function isAcrossBarrier(frame: Frame, tasks: readonly string[], branch: string): boolean {
+  return tasks.some((task) => {
+    const paths = pathsOf(frame.use.graph, task)
+    return paths.length > 0 && !paths.some((path) => path === branch || path.startsWith(`${branch}/`))
+  })
+}

@@ -1,0 +1,71 @@
+/**
+ * What a handler can direct by `again`, `next`, `goto`, `finish` and `cancel`, as data, and the two that unwind the branch. Who follows
+ * them is directive-follower.ts.
+ */
+import type { Expression } from '../flow/expression.js'
+import type { Control } from '../flow/types.js'
+
+/** A node that a handler wants to run next, and with what. */
+export interface Detour {
+  readonly expression: Expression
+  readonly input: unknown
+  readonly hasInput: boolean
+}
+
+/** What one start of a handler directed; the engine follows it when the handler has returned. */
+export interface Directives {
+  readonly next: readonly Detour[]
+  readonly goto: Detour | undefined
+  readonly again: { readonly input: unknown } | undefined
+  readonly finish: { readonly value: unknown } | undefined
+  readonly cancel: { readonly reason: string } | undefined
+}
+
+/** What the context's methods return, so that a handler can return it. */
+export const CONTROLS = {
+  again: Object.freeze({ '~control': 'again' }),
+  next: Object.freeze({ '~control': 'next' }),
+  goto: Object.freeze({ '~control': 'goto' }),
+  finish: Object.freeze({ '~control': 'finish' }),
+  cancel: Object.freeze({ '~control': 'cancel' }),
+} as const
+
+/** Whether a handler returned a Control, which is no output. */
+export const isControl = (output: unknown): output is Control =>
+  typeof output === 'object' &&
+  output !== null &&
+  Object.hasOwn(CONTROLS, (output as { '~control'?: PropertyKey })['~control'] ?? '')
+
+/** Whether the directives end the whole run. */
+export const endsRun = ({ finish, cancel }: Directives): boolean => finish !== undefined || cancel !== undefined
+
+/** A handler ended the run. Unwinds to the holder of the branch. */
+export class EndRun extends Error {
+  override readonly name = 'EndRun'
+
+  constructor(
+    readonly state: 'completed' | 'cancelled',
+    readonly value: unknown,
+  ) {
+    super('a handler ended the run')
+  }
+}
+
+/** A handler took a goto: the branch's static successors are left out. Unwinds to the branch, whose result `value` is. */
+export class GotoTaken extends Error {
+  override readonly name = 'GotoTaken'
+
+  constructor(readonly value: unknown) {
+    super('a handler took a goto')
+  }
+}
+
+/** A goto inside `work` ends the branch here, with the result of the goto's target. */
+export async function asBranch(work: () => Promise<unknown>): Promise<unknown> {
+  try {
+    return await work()
+  } catch (thrown) {
+    if (thrown instanceof GotoTaken) return thrown.value
+    throw thrown
+  }
+}
