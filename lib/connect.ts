@@ -8,6 +8,7 @@ import { openRedisBackend } from './backend/redis/redis-backend.js'
 import { Announcer } from './session/announcer.js'
 import { Membership } from './session/membership.js'
 import { Engine } from './engine/engine.js'
+import { describe, describeError } from './describe.js'
 import { GraflowError } from './errors.js'
 import { Emitter } from './events.js'
 import { isPolicy } from './flow/make.js'
@@ -111,7 +112,7 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
           client.driveSubmitted(grant, k)
         },
         onError: (error) => {
-          emitter.emit('log', { level: 'error', message: `the embedded worker met ${String(error)}` })
+          emitter.emit('log', { level: 'error', message: `the embedded worker met ${describeError(error)}` })
         },
       }),
     )
@@ -144,7 +145,7 @@ export async function openStore(address: Address | undefined, options: StoreOpti
   if (typeof address !== 'string') {
     throw new GraflowError(
       'NOT_AVAILABLE',
-      `expected an address such as redis://localhost:6379 or unix:///run/redis.sock, got a value of type ${typeof address}: this version knows neither Cluster nor Sentinel`,
+      `expected an address such as redis://localhost:6379 or unix:///run/redis.sock, got ${describe(address)}: this version knows neither Cluster nor Sentinel`,
     )
   }
   return openRedisBackend({ address, keyPrefix, random })

@@ -3,6 +3,7 @@
  * nothing else tells them anything. Per-branch events are made only while somebody listens, so that nobody pays for them otherwise.
  * docs/events.md is compared with EVENTS by a test.
  */
+import { describe, describeError } from './describe.js'
 import { GraflowError } from './errors.js'
 
 export type RunStateName = 'pending' | 'running' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'abandoned'
@@ -177,7 +178,7 @@ export interface Events {
 export const noSuchEvent = (name: unknown): GraflowError =>
   new GraflowError(
     'INVALID_NAME',
-    `expected the name of an event (${Object.keys(EVENTS).join(', ')}), got ${JSON.stringify(name)}`,
+    `expected the name of an event (${Object.keys(EVENTS).join(', ')}), got ${describe(name)}`,
   )
 
 /** Emits events; one a client. */
@@ -263,7 +264,7 @@ export class Emitter implements Events {
       })
       return
     }
-    const details = error instanceof Error ? error : { thrown: String(error) }
-    this.emit('log', { level: 'error', message: `a listener of ${name} failed: ${String(error)}`, details })
+    const details = error instanceof Error ? error : { thrown: describeError(error) }
+    this.emit('log', { level: 'error', message: `a listener of ${name} failed: ${describeError(error)}`, details })
   }
 }

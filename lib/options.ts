@@ -2,6 +2,7 @@
  * Options of the components that have some: one table each with type, unit, range, default and help. What users pass is checked against
  * it once; docs/options.md is compared with it by a test.
  */
+import { describe } from './describe.js'
 import { GraflowError } from './errors.js'
 
 /** One option. */
@@ -378,7 +379,7 @@ export function checkOptions<T extends object>(where: string, table: OptionTable
   if (typeof untyped !== 'object' || untyped === null || Array.isArray(untyped)) {
     throw new GraflowError(
       'INVALID_OPTION',
-      `${where}: options are an object such as { ${Object.keys(table)[0] ?? ''}: … }, got ${shown(given)}`,
+      `${where}: options are an object such as { ${Object.keys(table)[0] ?? ''}: … }, got ${describe(given)}`,
     )
   }
   const kept: Record<string, unknown> = {}
@@ -405,44 +406,31 @@ export function faultOf(spec: OptionSpec, value: unknown): string | undefined {
       if (Number.isSafeInteger(value) && (value as number) >= (spec.min ?? 0) && (value as number) <= max)
         return undefined
       const range = spec.max === undefined ? `of at least ${spec.min ?? 0}` : `from ${spec.min ?? 0} to ${max}`
-      return `expected an integer ${range}${spec.unit === undefined ? '' : ` (${spec.unit})`}, got ${shown(value)}`
+      return `expected an integer ${range}${spec.unit === undefined ? '' : ` (${spec.unit})`}, got ${describe(value)}`
     }
     case 'string':
-      if (typeof value !== 'string') return `expected a string, got ${shown(value)}`
+      if (typeof value !== 'string') return `expected a string, got ${describe(value)}`
       if (spec.oneOf !== undefined && !spec.oneOf.includes(value))
-        return `expected one of ${spec.oneOf.join(', ')}, got ${shown(value)}`
+        return `expected one of ${spec.oneOf.join(', ')}, got ${describe(value)}`
       if (spec.pattern?.test(value) === false)
         return spec.form === undefined
-          ? `expected a text that matches ${String(spec.pattern)}, got ${shown(value)}`
-          : `expected ${spec.form.says}, got ${spec.form.isSecret ? 'another text (not shown: it may hold a password)' : shown(value)}`
+          ? `expected a text that matches ${String(spec.pattern)}, got ${describe(value)}`
+          : `expected ${spec.form.says}, got ${spec.form.isSecret ? 'another text (not shown: it may hold a password)' : describe(value)}`
       return undefined
     case 'list':
-      return Array.isArray(value) ? undefined : `expected an array, got ${shown(value)}`
+      return Array.isArray(value) ? undefined : `expected an array, got ${describe(value)}`
     case 'boolean':
     case 'function':
-      return typeof value === spec.kind ? undefined : `expected a ${spec.kind}, got ${shown(value)}`
+      return typeof value === spec.kind ? undefined : `expected a ${spec.kind}, got ${describe(value)}`
     case 'object': {
       const { what = 'an object', methods = [] } = spec.like ?? {}
       const fits =
         typeof value === 'object' &&
         value !== null &&
         methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function')
-      return fits ? undefined : `expected ${what}, got ${shown(value)}`
+      return fits ? undefined : `expected ${what}, got ${describe(value)}`
     }
     default:
       return spec.kind satisfies never
   }
 }
-
-const shown = (value: unknown): string =>
-  typeof value === 'string'
-    ? JSON.stringify(value.slice(0, 100))
-    : typeof value === 'number' ||
-        typeof value === 'bigint' ||
-        typeof value === 'boolean' ||
-        value === undefined ||
-        value === null
-      ? String(value)
-      : Array.isArray(value)
-        ? `an array of ${value.length}`
-        : `a value of type ${typeof value}`

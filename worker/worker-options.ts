@@ -1,4 +1,5 @@
 /** What a worker's options say: checked, and read as what they mean. */
+import { describe } from '../lib/describe.js'
 import { GraflowError } from '../lib/errors.js'
 import { CONNECT_OPTIONS, checkOptions, WORKER_OPTIONS } from '../lib/options.js'
 import type { AnyNode, JoinPolicy } from '../lib/flow/types.js'
@@ -72,7 +73,7 @@ export function checkWorkerOptions(given: WorkerOptions): Checked {
   queuesOf(options)
   for (const capability of options.capabilities ?? []) {
     if (typeof capability !== 'string' || !NAME.test(capability))
-      throw invalid('capabilities', `expected names such as gpu, got ${JSON.stringify(capability)}`)
+      throw invalid('capabilities', `expected names such as gpu, got ${describe(capability)}`)
   }
   if (options.role === 'leader') {
     throw new GraflowError(
@@ -102,7 +103,7 @@ export function queuesOf({ queues = [] }: Pick<Checked, 'queues'>): {
     const [, name = '', count] = found ?? []
     const isCount = count === undefined || (/^[0-9]{1,6}$/.test(count) && Number(count) > 0)
     if (!NAME.test(name) || !isCount)
-      throw invalid('queues', `expected a name such as default, or gpu:2 for two at once, got ${JSON.stringify(text)}`)
+      throw invalid('queues', `expected a name such as default, or gpu:2 for two at once, got ${describe(text)}`)
     names.add(name)
     if (count !== undefined) limits.set(name, Number(count))
   }
@@ -119,7 +120,7 @@ export function addressOf({ redisUrl, redisHost, redisPort, redisDb }: Checked):
 
 function pairOf(pair: unknown): readonly [string, string] {
   const found = typeof pair === 'string' ? PAIR.exec(pair) : null
-  if (found === null) throw invalid('metadata', `expected a pair such as zone=eu-1, got ${JSON.stringify(pair)}`)
+  if (found === null) throw invalid('metadata', `expected a pair such as zone=eu-1, got ${describe(pair)}`)
   return [found[1] ?? '', found[2] ?? '']
 }
 

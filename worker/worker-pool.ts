@@ -1,4 +1,5 @@
 /** Several workers in this process, each with a session of its own, as one: for tests, small services, and handlers that wait more than they compute. */
+import { describe } from '../lib/describe.js'
 import { GraflowError } from '../lib/errors.js'
 import { EVENTS, type EventName, type EventOf, type Events, noSuchEvent } from '../lib/events.js'
 import { systemId } from '../lib/time.js'
@@ -175,7 +176,7 @@ function countOf(workers: unknown): number {
     return workers as number
   throw new GraflowError(
     'INVALID_OPTION',
-    `worker pool: workers: expected an integer from 0 to ${MOST_WORKERS}, got ${String(workers)}`,
+    `worker pool: workers: expected an integer from 0 to ${MOST_WORKERS}, got ${describe(workers)}`,
     { details: { option: 'workers' } },
   )
 }

@@ -2,6 +2,7 @@
  * Why work should stop, passed down a tree: the run, a branch, a workflow inside it, one start of a task. Cheap until somebody looks:
  * an AbortSignal is made only when a handler asks for one.
  */
+import { messageOf } from '../describe.js'
 import { GraflowError } from '../errors.js'
 
 /** A place in the tree. Aborting it aborts all below it, once; the first reason stays. */
@@ -81,7 +82,7 @@ export class Cancellation {
         },
         (error: unknown) => {
           off()
-          reject(error instanceof Error ? error : new Error(`thrown: ${String(error)}`, { cause: error }))
+          reject(error instanceof Error ? error : new Error(`thrown: ${messageOf(error)}`, { cause: error }))
         },
       )
     })

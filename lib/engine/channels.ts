@@ -3,7 +3,15 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Backend, ChannelAnswer, ChannelRequest, ChannelValue } from '../backend/backend.js'
 import { byteLength } from '../values/packed-items.js'
 import { GraflowError } from '../errors.js'
-import type { Channel, ChannelAccess, WriteOptions } from '../flow/context.js'
+import type {
+  Channel,
+  ChannelAccess,
+  ChannelCounters,
+  ChannelLists,
+  ChannelValues,
+  WriteOptions,
+} from '../flow/context.js'
+import { describe } from '../describe.js'
 import { decode, encode, tooLarge } from '../values/codec.js'
 import type { Cancellation } from './cancellation.js'
 import { refusalOf, type Execution } from './execution.js'
@@ -15,7 +23,7 @@ const LONGEST_KEY = 256
 
 function checkKey(key: unknown): string {
   if (typeof key !== 'string' || key.length === 0 || key.length > LONGEST_KEY || !key.isWellFormed()) {
-    const got = typeof key === 'string' ? `${key.length} characters` : typeof key
+    const got = typeof key === 'string' ? `${key.length} characters` : describe(key)
     throw new GraflowError(
       'INVALID_NAME',
       `a channel's key must be a text of 1 to ${LONGEST_KEY} characters, got ${got}`,
@@ -30,7 +38,7 @@ function ttlOf(options: WriteOptions | undefined): { readonly ttlMs?: number } {
   if (!Number.isSafeInteger(ttlMs) || ttlMs < 1) {
     throw new GraflowError(
       'INVALID_OPTION',
-      `ttlMs must be an integer of at least 1 (milliseconds), got ${String(ttlMs)}`,
+      `ttlMs must be an integer of at least 1 (milliseconds), got ${describe(ttlMs)}`,
     )
   }
   return { ttlMs }
@@ -76,7 +84,8 @@ function loaded(value: ChannelValue): unknown {
   }
 }
 
-type Given<K extends ChannelRequest['kind'], A = ChannelAnswer> = A extends {
+/** The answer to a request of kind `K`. */
+type AnswerTo<K extends ChannelRequest['kind'], A = ChannelAnswer> = A extends {
   readonly status: 'ok'
   readonly kind: infer Own
 }
@@ -84,6 +93,20 @@ type Given<K extends ChannelRequest['kind'], A = ChannelAnswer> = A extends {
     ? A
     : never
   : never
+
+/** What the abilities of a channel have in common: for one start of a handler, sending requests and refusing late writes. */
+interface ChannelCalls {
+  readonly limits: Pick<Limits, 'itemBytes' | 'resultBytes'>
+  readonly newNonce: () => string
+  /** @throws GraflowError CHANNEL_TYPE, BACKPRESSURE; why this start may not use the channel any more */
+  readonly send: <K extends ChannelRequest['kind']>(
+    request: ChannelRequest & { readonly kind: K },
+  ) => Promise<AnswerTo<K>>
+  /** The same operation, refused once the start was aborted: another start may be under way. */
+  readonly asWrite: <A extends unknown[], T>(operation: (...args: A) => Promise<T>) => (...args: A) => Promise<T>
+}
+
+type Untyped = Record<string, unknown>
 
 /**
  * The channel of the run that `execution` belongs to, for one start. Writes are refused once the start is aborted (another may be under
@@ -96,105 +119,103 @@ export function channelOf(
   limits: Pick<Limits, 'itemBytes' | 'resultBytes'>,
   newNonce: () => string,
 ): ChannelAccess {
-  const { runId, holder } = execution.facts
-
-  async function ask<K extends ChannelRequest['kind']>(
-    request: ChannelRequest & { readonly kind: K },
-  ): Promise<Given<K>> {
-    const answer = await backend.channel(runId, holder, request)
-    switch (answer.status) {
-      case 'ok':
-        return answer as Given<K> // a request is answered with its own kind
-      case 'type': {
-        const key = 'key' in request ? request.key : ''
-        throw new GraflowError(
-          'CHANNEL_TYPE',
-          `channel key "${key}" holds a ${answer.found}, which ${request.kind} cannot work on: use another key, or delete it first`,
-          {
-            details: { key, operation: request.kind, found: answer.found },
-          },
-        )
-      }
-      case 'fenced':
-        throw refusalOf(execution)
-      case 'backpressure':
-        throw fullStore('the channel write')
-      default:
-        return answer satisfies never
-    }
+  const calls: ChannelCalls = {
+    limits,
+    newNonce,
+    // A request is answered with its own kind.
+    send: ((request: ChannelRequest) => send(backend, execution, request)) as ChannelCalls['send'],
+    asWrite: (operation) => refusedAfter(cancel, operation),
   }
-
-  /** A handler that goes on past its deadline mostly does not wait for its writes any more, and the process must live. */
-  function write<A extends unknown[], T>(writing: (...args: A) => Promise<T>): (...args: A) => Promise<T> {
-    return (...args) => {
-      if (cancel.reason === undefined) return writing(...args)
-      const refused = Promise.reject<T>(cancel.reason)
-      refused.catch(() => undefined)
-      return refused
-    }
-  }
-
-  const channel: Channel<Record<string, unknown>> = {
-    async get(key) {
-      const { value } = await ask({ kind: 'get', key: checkKey(key) })
-      return value === undefined ? undefined : loaded(value)
-    },
-    set: write(async (key, value, options) => {
-      await ask({ kind: 'set', key: checkKey(key), value: stored(value, limits), ...ttlOf(options) })
-    }),
-    async has(key) {
-      return (await ask({ kind: 'get', key: checkKey(key) })).value !== undefined
-    },
-    delete: write(async (key) => {
-      return (await ask({ kind: 'delete', key: checkKey(key) })).isDeleted
-    }),
-    async keys() {
-      return [...(await ask({ kind: 'keys' })).keys]
-    },
-    append: write(async (key, item, options) => {
-      return (
-        await ask({
-          kind: 'append',
-          key: checkKey(key),
-          item: encode(item, 'a channel item', limits.itemBytes, 'itemBytes'),
-          nonce: newNonce(),
-          ...ttlOf(options),
-        })
-      ).length
-    }),
-    prepend: write(async (key, item, options) => {
-      return (
-        await ask({
-          kind: 'prepend',
-          key: checkKey(key),
-          item: encode(item, 'a channel item', limits.itemBytes, 'itemBytes'),
-          nonce: newNonce(),
-          ...ttlOf(options),
-        })
-      ).length
-    }),
-    async list(key) {
-      const { value } = await ask({ kind: 'get', key: checkKey(key) })
-      if (value === undefined) return []
-      if (value.kind !== 'list') {
-        throw new GraflowError(
-          'CHANNEL_TYPE',
-          `channel key "${key}" holds a ${value.kind}, which list cannot work on: use get`,
-          {
-            details: { key, operation: 'list', found: value.kind },
-          },
-        )
-      }
-      return loaded(value) as never[] // the items are of the type that the user's schema says
-    },
-    add: write(async (key, n, options) => {
-      if (typeof n !== 'number' || !Number.isFinite(n)) {
-        throw new GraflowError('INVALID_OPTION', `add takes a finite number, got ${String(n)}`)
-      }
-      return (await ask({ kind: 'add', key: checkKey(key), number: n, nonce: newNonce(), ...ttlOf(options) })).number
-    }),
-  }
+  const channel: Channel<Untyped> = { ...valuesIn(calls), ...listsIn(calls), ...countersIn(calls) }
   // A typed channel is the same channel: a schema only tells the compiler what is in it.
   const typed = <T>(_schema?: StandardSchemaV1<unknown, T>): Channel<T> => channel as unknown as Channel<T>
   return Object.assign(typed, channel) as ChannelAccess
 }
+
+async function send(
+  backend: Backend,
+  execution: Execution,
+  request: ChannelRequest,
+): Promise<ChannelAnswer & { readonly status: 'ok' }> {
+  const { runId, holder } = execution.facts
+  const answer = await backend.channel(runId, holder, request)
+  switch (answer.status) {
+    case 'ok':
+      return answer
+    case 'type':
+      throw wrongType(
+        'key' in request ? request.key : '',
+        request.kind,
+        answer.found,
+        'use another key, or delete it first',
+      )
+    case 'fenced':
+      throw refusalOf(execution)
+    case 'backpressure':
+      throw fullStore('the channel write')
+    default:
+      return answer satisfies never
+  }
+}
+
+const wrongType = (key: string, operation: string, found: string, advice: string): GraflowError =>
+  new GraflowError(
+    'CHANNEL_TYPE',
+    `channel key "${key}" holds a ${found}, which ${operation} cannot work on: ${advice}`,
+    { details: { key, operation, found } },
+  )
+
+const refusedAfter =
+  <A extends unknown[], T>(cancel: Cancellation, operation: (...args: A) => Promise<T>) =>
+  (...args: A): Promise<T> => {
+    if (cancel.reason === undefined) return operation(...args)
+    const refused = Promise.reject<T>(cancel.reason)
+    // A handler that goes on past its deadline rarely waits for its writes, and the process must live.
+    refused.catch(() => undefined)
+    return refused
+  }
+
+const valuesIn = ({ send, asWrite, limits }: ChannelCalls): ChannelValues<Untyped> => ({
+  async get(key) {
+    const { value } = await send({ kind: 'get', key: checkKey(key) })
+    return value === undefined ? undefined : loaded(value)
+  },
+  set: asWrite(async (key, value, options) => {
+    await send({ kind: 'set', key: checkKey(key), value: stored(value, limits), ...ttlOf(options) })
+  }),
+  async has(key) {
+    return (await send({ kind: 'get', key: checkKey(key) })).value !== undefined
+  },
+  delete: asWrite(async (key) => (await send({ kind: 'delete', key: checkKey(key) })).isDeleted),
+  async keys() {
+    return [...(await send({ kind: 'keys' })).keys]
+  },
+})
+
+function listsIn({ send, asWrite, limits, newNonce }: ChannelCalls): ChannelLists<Untyped> {
+  const insert = (kind: 'append' | 'prepend') =>
+    asWrite(async (key: string, item: unknown, options?: WriteOptions) => {
+      const bytes = encode(item, 'a channel item', limits.itemBytes, 'itemBytes')
+      const { length } = await send({ kind, key: checkKey(key), item: bytes, nonce: newNonce(), ...ttlOf(options) })
+      return length
+    })
+  return {
+    append: insert('append'),
+    prepend: insert('prepend'),
+    async list(key) {
+      const { value } = await send({ kind: 'get', key: checkKey(key) })
+      if (value === undefined) return []
+      if (value.kind !== 'list') throw wrongType(key, 'list', value.kind, 'use get')
+      return loaded(value) as never[] // the items are of the type that the user's schema says
+    },
+  }
+}
+
+const countersIn = ({ send, asWrite, newNonce }: ChannelCalls): ChannelCounters<Untyped> => ({
+  add: asWrite(async (key, n, options) => {
+    if (typeof n !== 'number' || !Number.isFinite(n)) {
+      throw new GraflowError('INVALID_OPTION', `add takes a finite number, got ${describe(n)}`)
+    }
+    return (await send({ kind: 'add', key: checkKey(key), number: n, nonce: newNonce(), ...ttlOf(options) })).number
+  }),
+})

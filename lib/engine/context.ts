@@ -1,7 +1,7 @@
 /** What a handler gets beside its input. Made for every start, so it is small, and what is rarely asked for is worked out on demand. */
 import { GraflowError } from '../errors.js'
 import type { ChannelAccess, Logger, TaskContext } from '../flow/context.js'
-import { describe } from '../flow/describe.js'
+import { describe } from '../describe.js'
 import type { Expression } from '../flow/expression.js'
 import { expressionOf } from '../flow/node.js'
 import type { AnyNode, Control, Out } from '../flow/types.js'
@@ -122,10 +122,7 @@ export class HandlerContext implements TaskContext<unknown> {
 
   progress(fraction: number, message?: string): void {
     if (typeof fraction !== 'number' || !(Math.abs(fraction - 0.5) <= 0.5 + ROUNDING)) {
-      throw new GraflowError(
-        'INVALID_OPTION',
-        `progress takes a fraction from 0 to 1, got ${typeof fraction === 'number' ? fraction : describe(fraction)}`,
-      )
+      throw new GraflowError('INVALID_OPTION', `progress takes a fraction from 0 to 1, got ${describe(fraction)}`)
     }
     const { runId } = this
     if (!this.#options.emitter.isSubscribed('run:progress', runId)) return

@@ -1,6 +1,7 @@
 /** From a group's node and its input to what is dispatched: the spec, the packed inputs, and how its members are called. */
 import { type PackedItems, packOne } from '../values/packed-items.js'
 import type { GroupSpec, ReleaseRule } from '../backend/backend.js'
+import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import type { TaskOptions } from '../flow/node-options.js'
 import type { EachNode, Graph, GraphJoin, GraphNode, GroupNode } from '../graph/graph.js'
@@ -146,11 +147,9 @@ export function planGroup(
   checkDepth(by, place)
   const branches = node.kind === 'each' ? [node.body] : node.branches
   if (node.kind === 'each' && !Array.isArray(input)) {
-    throw new GraflowError(
-      'NOT_AN_ARRAY',
-      `the each at ${place} takes an array, got ${input === null ? 'null' : typeof input}`,
-      { details: { path: place } },
-    )
+    throw new GraflowError('NOT_AN_ARRAY', `the each at ${place} takes an array, got ${describe(input)}`, {
+      details: { path: place },
+    })
   }
   const items = node.kind === 'each' ? (input as readonly unknown[]) : undefined
   const size = items?.length ?? branches.length

@@ -5,7 +5,7 @@
  */
 import type { Emitter } from '../events.js'
 import { GraflowError } from '../errors.js'
-import { describe } from '../flow/describe.js'
+import { describe } from '../describe.js'
 import type { Expression } from '../flow/expression.js'
 import { graphOf } from '../graph/graph-of.js'
 import type { ChooseNode, EachNode, GraphNode, GroupNode, LoopNode, TaskNode, WorkflowNode } from '../graph/graph.js'
@@ -149,7 +149,7 @@ export class Interpreter {
         'NO_SUCH_CASE',
         `the decision at ${fullPath(frame.use, path)} returned ${describe(key)}, which is none of its cases: ${cases.join(', ')}`,
         {
-          details: { path: fullPath(frame.use, path), key: String(key), cases },
+          details: { path: fullPath(frame.use, path), key: typeof key === 'string' ? key : describe(key), cases },
         },
       )
     }

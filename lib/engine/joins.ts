@@ -1,11 +1,11 @@
 /** What a released group gives: the outcomes of its branches, judged by the join that the graph declares. */
 import type { OutcomeKind } from '../backend/backend.js'
+import { messageOf } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import type { PolicyJoin } from '../flow/collect.js'
 import type { Outcome } from '../flow/types.js'
 import type { GraphJoin } from '../graph/graph.js'
 import { decode, encode } from '../values/codec.js'
-import { asError } from './failure.js'
 
 /** A group as its join sees it. */
 export interface JoinedGroup {
@@ -87,10 +87,7 @@ export async function policyResult(group: JoinedGroup, policy: PolicyJoin, maxBy
   } catch (thrown) {
     if (thrown instanceof GraflowError && (thrown.code === 'NOT_SERIALISABLE' || thrown.code === 'LIMIT_EXCEEDED'))
       throw thrown
-    const { message, details, errors } = groupFailed(
-      group,
-      `policy "${policy.name}" refused: ${asError(thrown).message}`,
-    )
+    const { message, details, errors } = groupFailed(group, `policy "${policy.name}" refused: ${messageOf(thrown)}`)
     throw new GraflowError('GROUP_FAILED', message, { cause: thrown, details, errors })
   }
 }

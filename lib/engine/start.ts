@@ -112,60 +112,77 @@ function startGuarded(
   input: unknown,
   timeoutMs: number | undefined,
 ): Started {
-  // Worked out only for an error: it is asked of every start.
+  // Worked out only for an error, so that a start does not pay for it.
   const at = (): string => fullPath(frame.use, facts.path)
   const cancel = new Cancellation(frame.cancel)
   const timer =
     timeoutMs === undefined
       ? undefined
-      : new Deadline(options.clock, timeoutMs, () => {
-          const place = at()
-          cancel.abort(
-            new GraflowError(
-              'TIMEOUT',
-              `task "${facts.task}" (at ${place}) ran longer than its timeoutMs of ${timeoutMs}: make it shorter, or raise timeoutMs`,
-              {
-                details: { task: facts.task, path: place, timeoutMs },
-              },
-            ),
-          )
-        })
+      : new Deadline(options.clock, timeoutMs, () => cancel.abort(timeout(facts.task, at(), timeoutMs)))
   const context = new HandlerContext(options, frame, facts, cancel, timer)
-  let isOver = false
-  const work = (async (): Promise<unknown> => {
-    const parsed =
-      definition.input === undefined
-        ? input
-        : await validate(definition.input, input, 'INVALID_INPUT', facts.task, at, 'input')
-    cancel.throwIfAborted() // its time may have gone into parsing
-    const returned = call(definition, parsed, context, frame.execution.facts.workerId)
-    const output = isPromiseLike(returned) ? await Promise.resolve(returned).catch(rethrow) : returned
-    // A handler that kept the event loop kept the timer from firing, too.
-    timer?.fireIfPast()
-    if (definition.output === undefined || HandlerContext.directives(context) !== undefined) return output
-    return await validate(definition.output, output, 'INVALID_OUTPUT', facts.task, at, 'output')
-  })()
-  // Past its deadline the handler is on its own: its slot is free, its late result dropped, and it is counted until it ends.
-  const orphan = (): void => {
-    if (isOver) options.countOrphan(-1)
-    isOver = true
-  }
-  void work.then(orphan, orphan)
-  const output = cancel
-    .race(work)
-    .catch((error: unknown) => {
-      if (!isOver) {
-        isOver = true
-        options.countOrphan(1)
-      }
-      throw error
-    })
-    .finally(() => {
-      timer?.end()
-      cancel.leave()
-    })
+  const guard: Guard = { definition, context, cancel, timer, at, workerId: frame.execution.facts.workerId }
+  const output = raced(options, cancel, checkedCall(guard, input)).finally(() => {
+    timer?.end()
+    cancel.leave()
+  })
   return { context, output, isHandlersOwn: false }
 }
+
+/** What holds for one guarded start. */
+interface Guard {
+  readonly definition: TaskExpression
+  readonly context: HandlerContext
+  readonly cancel: Cancellation
+  readonly timer: Deadline | undefined
+  readonly at: () => string
+  readonly workerId: string
+}
+
+/** The handler's call between its two schemas. */
+async function checkedCall(
+  { definition, context, cancel, timer, at, workerId }: Guard,
+  input: unknown,
+): Promise<unknown> {
+  const parsed =
+    definition.input === undefined
+      ? input
+      : await validate(definition.input, input, 'INVALID_INPUT', definition.name, at, 'input')
+  cancel.throwIfAborted() // its time may have gone into parsing
+  const returned = call(definition, parsed, context, workerId)
+  const output = isPromiseLike(returned) ? await Promise.resolve(returned).catch(rethrow) : returned
+  // A handler that kept the event loop kept the timer from firing, too.
+  timer?.fireIfPast()
+  if (definition.output === undefined || HandlerContext.directives(context) !== undefined) return output
+  return await validate(definition.output, output, 'INVALID_OUTPUT', definition.name, at, 'output')
+}
+
+/**
+ * The work, or why it was given up: past its deadline the handler is on its own. Its slot is free, its late result is dropped, and it
+ * counts as an orphan until it ends.
+ */
+function raced(options: StartOptions, cancel: Cancellation, work: Promise<unknown>): Promise<unknown> {
+  let isSettled = false
+  let isOrphan = false
+  const settled = (): void => {
+    isSettled = true
+    if (isOrphan) options.countOrphan(-1)
+  }
+  void work.then(settled, settled)
+  return cancel.race(work).catch((error: unknown) => {
+    if (!isSettled) {
+      isOrphan = true
+      options.countOrphan(1)
+    }
+    throw error
+  })
+}
+
+const timeout = (task: string, path: string, timeoutMs: number): GraflowError =>
+  new GraflowError(
+    'TIMEOUT',
+    `task "${task}" (at ${path}) ran longer than its timeoutMs of ${timeoutMs}: make it shorter, or raise timeoutMs`,
+    { details: { task, path, timeoutMs } },
+  )
 
 async function validate(
   schema: StandardSchemaV1,

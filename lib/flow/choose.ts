@@ -1,6 +1,6 @@
 /** Choosing what runs by a decision made at run time. */
 import { GraflowError } from '../errors.js'
-import { describe } from './describe.js'
+import { describe } from '../describe.js'
 import { isNode } from './expression.js'
 import { makeChoose } from './make.js'
 import { expressionOf, nodeOf } from './node.js'

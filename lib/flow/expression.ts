@@ -3,14 +3,11 @@
  * the graph room turns it into data. Nothing here changes after it is made.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { EXPRESSION } from '../describe.js'
 import type { GroupOptions, TaskOptions, WorkflowOptions } from './node-options.js'
 import type { AnyNode } from './types.js'
 
-/**
- * Where a node carries its expression. Registered, so that a node made by one copy of this package is a node to another: a task module
- * and the worker that loads it may each have their own. The number is the version of the expressions' form.
- */
-export const EXPRESSION = Symbol.for('graflow.expression.1')
+export { EXPRESSION }
 
 /** Whether it is a flow: something a combinator made, in this copy of the package or another. */
 export function isNode(value: unknown): value is AnyNode {

@@ -1,6 +1,6 @@
 /** Flows written as text. */
 import { GraflowError } from '../errors.js'
-import { describe, quote } from './describe.js'
+import { describe, quote } from '../describe.js'
 import { isNode } from './expression.js'
 import { didYouMean } from './nearest.js'
 import { adviceFor, expressionOf, nodeOf } from './node.js'

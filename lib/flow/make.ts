@@ -4,7 +4,7 @@
  */
 import { GraflowError } from '../errors.js'
 import { checkContents, type PolicyJoin } from './collect.js'
-import { describe, quote } from './describe.js'
+import { describe, quote } from '../describe.js'
 import type {
   ChooseExpression,
   EachExpression,

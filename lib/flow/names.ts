@@ -1,6 +1,6 @@
 /** Which names are allowed. One rule for all rooms, so that a name that is good in code is good in a text, a key and a URL. */
 import { GraflowError } from '../errors.js'
-import { describe, quote } from './describe.js'
+import { describe, quote } from '../describe.js'
 
 /** What can have a name. */
 export type NameKind =

@@ -6,7 +6,7 @@
  */
 import { GraflowError } from '../errors.js'
 import type { PolicyJoin } from './collect.js'
-import { describe, isThenable } from './describe.js'
+import { describe, isThenable } from '../describe.js'
 import {
   type EachExpression,
   EXPRESSION,

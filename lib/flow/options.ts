@@ -5,7 +5,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { GraflowError } from '../errors.js'
 import { LONGEST_MS } from '../options.js'
-import { describe } from './describe.js'
+import { describe } from '../describe.js'
 import { isNode } from './expression.js'
 import type { GroupOptions, TaskOptions, WorkflowOptions } from './node-options.js'
 import { checkName, type NameKind, optionOf } from './names.js'

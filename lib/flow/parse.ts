@@ -3,7 +3,7 @@
  * compiler. A stack of open brackets instead of recursion, so that no text overflows it.
  */
 import { type ErrorCode, GraflowError } from '../errors.js'
-import { quote } from './describe.js'
+import { quote } from '../describe.js'
 import type { Expression } from './expression.js'
 import { FLOW_LIMITS } from './limits.js'
 import { makeEach, makeGroup, sequenceOf } from './make.js'

@@ -2,7 +2,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { GraflowError } from '../errors.js'
 import type { TaskContext } from './context.js'
-import { describe } from './describe.js'
+import { describe } from '../describe.js'
 import type { Handler } from './expression.js'
 import type { TaskOptions } from './node-options.js'
 import { makeTask } from './make.js'

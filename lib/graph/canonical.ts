@@ -6,6 +6,7 @@
  * would break every task module that is loaded by require. The tests compare the two.
  */
 import { createHash } from 'node:crypto'
+import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import type { Graph } from './graph.js'
 
@@ -72,78 +73,79 @@ export function placeOf(segments: readonly (string | number)[]): string {
  * Reads no accessor. An object that stands in several places is looked at once.
  */
 export function assertCarriable(value: unknown): void {
-  const place: (string | number)[] = []
-  const open = new Set<object>()
-  const levels = new Map<object, number>()
+  new CarriableWalk().item(value)
+}
 
-  const refuse = (what: string): never => {
-    const path = placeOf(place)
-    const message = `${path === '' ? 'a graph' : path} must be plain data (text, finite numbers, booleans, null, lists, records), got ${what}`
-    throw new GraflowError('NOT_SERIALISABLE', message, { details: { path, got: what } })
-  }
+/** One look at one value. Each method answers how many levels of lists and records the item has. */
+class CarriableWalk {
+  readonly #place: (string | number)[] = []
+  readonly #open = new Set<object>()
+  readonly #levels = new Map<object, number>()
 
-  /** Answers how many levels of lists and records the item has. */
-  const walk = (item: unknown): number => {
+  item(item: unknown): number {
     switch (typeof item) {
       case 'boolean':
         return 0
       case 'string':
-        return LONE_SURROGATE.test(item) ? refuse('text with a lone surrogate') : 0
+        return LONE_SURROGATE.test(item) ? this.#refuse('text with a lone surrogate') : 0
       case 'number':
-        if (Object.is(item, -0)) return refuse('-0')
-        return Number.isFinite(item) ? 0 : refuse(String(item))
+        if (Object.is(item, -0)) return this.#refuse('-0')
+        return Number.isFinite(item) ? 0 : this.#refuse(describe(item))
       case 'object':
-        return item === null ? 0 : walkObject(item)
-      case 'function':
-        return refuse(item.name === '' ? 'a function' : `the function ${item.name}`)
+        return item === null ? 0 : this.#object(item)
       default:
-        return refuse(item === undefined ? 'undefined' : `a ${typeof item}`)
+        return this.#refuse(describe(item))
     }
   }
 
-  const walkObject = (item: object): number => {
-    if (open.has(item)) return refuse('a reference to something around it')
-    const known = levels.get(item) ?? 0
-    if (place.length + known > MAX_JSON_DEPTH) return refuse(`more than ${MAX_JSON_DEPTH} levels inside one another`)
+  #object(item: object): number {
+    if (this.#open.has(item)) return this.#refuse('a reference to something around it')
+    const known = this.#levels.get(item) ?? 0
+    if (this.#place.length + known > MAX_JSON_DEPTH)
+      return this.#refuse(`more than ${MAX_JSON_DEPTH} levels inside one another`)
     if (known > 0) return known
-    open.add(item)
-    const level = 1 + (Array.isArray(item) ? walkList(item) : walkRecord(item))
-    open.delete(item)
-    levels.set(item, level)
+    this.#open.add(item)
+    const level = 1 + (Array.isArray(item) ? this.#list(item) : this.#record(item))
+    this.#open.delete(item)
+    this.#levels.set(item, level)
     return level
   }
 
-  const walkList = (list: readonly unknown[]): number => {
-    if (!Array.isArray(Object.getPrototypeOf(list))) return refuse(describe(list))
+  #list(list: readonly unknown[]): number {
+    if (!Array.isArray(Object.getPrototypeOf(list))) return this.#refuse(describe(list))
     let deepest = 0
-    for (let index = 0; index < list.length; index += 1) deepest = Math.max(deepest, walkProperty(list, index))
+    for (let index = 0; index < list.length; index += 1) deepest = Math.max(deepest, this.#property(list, index))
     // a list owns its `length` too
-    return Reflect.ownKeys(list).length === list.length + 1 ? deepest : refuse('a list with named properties')
+    return Reflect.ownKeys(list).length === list.length + 1 ? deepest : this.#refuse('a list with named properties')
   }
 
-  const walkRecord = (record: object): number => {
-    if (!isPlain(record)) return refuse(describe(record))
+  #record(record: object): number {
+    if (!isPlain(record)) return this.#refuse(describe(record))
     let deepest = 0
     for (const key of Reflect.ownKeys(record)) {
-      if (typeof key === 'symbol') return refuse(`a record with the key ${String(key)}`)
-      if (LONE_SURROGATE.test(key)) return refuse('a record with a key that has a lone surrogate')
-      deepest = Math.max(deepest, walkProperty(record, key))
+      if (typeof key === 'symbol') return this.#refuse(`a record with the key ${String(key)}`)
+      if (LONE_SURROGATE.test(key)) return this.#refuse('a record with a key that has a lone surrogate')
+      deepest = Math.max(deepest, this.#property(record, key))
     }
     return deepest
   }
 
-  const walkProperty = (owner: object, key: string | number): number => {
-    place.push(key)
+  #property(owner: object, key: string | number): number {
+    this.#place.push(key)
     const property = Object.getOwnPropertyDescriptor(owner, key)
-    if (property === undefined) return refuse('a hole in a list')
-    if (!('value' in property)) return refuse('a getter or setter')
-    if (property.enumerable !== true) return refuse('a hidden property')
-    const level = walk(property.value)
-    place.pop()
+    if (property === undefined) return this.#refuse('a hole in a list')
+    if (!('value' in property)) return this.#refuse('a getter or setter')
+    if (property.enumerable !== true) return this.#refuse('a hidden property')
+    const level = this.item(property.value)
+    this.#place.pop()
     return level
   }
 
-  walk(value)
+  #refuse(what: string): never {
+    const path = placeOf(this.#place)
+    const message = `${path === '' ? 'a graph' : path} must be plain data (text, finite numbers, booleans, null, lists, records), got ${what}`
+    throw new GraflowError('NOT_SERIALISABLE', message, { details: { path, got: what } })
+  }
 }
 
 /** Keys in the order of their UTF-16 units, which is sort()'s own; text and numbers as ECMAScript writes them. */
@@ -161,13 +163,4 @@ function write(value: unknown): string {
 function isPlain(record: object): boolean {
   const prototype = Object.getPrototypeOf(record) as object | null
   return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'))
-}
-
-function describe(item: object): string {
-  const prototype = Object.getPrototypeOf(item) as object | null
-  const maker: unknown =
-    prototype === null ? undefined : Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
-  return typeof maker === 'function' && maker.name !== ''
-    ? `an instance of ${maker.name}`
-    : 'an object with a prototype'
 }

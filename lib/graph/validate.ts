@@ -3,6 +3,7 @@
  * for graphs that come from storage (a wrong one is INTEGRITY). Promises a deeply frozen copy that shares nothing with what was
  * read, has no key that this version does not know, and was made without touching a prototype.
  */
+import { describe, quote } from '../describe.js'
 import { GraflowError, type ErrorCode } from '../errors.js'
 import type { GroupOptions, TaskOptions } from '../flow/node-options.js'
 import { checkName, type NameKind } from '../flow/names.js'
@@ -75,7 +76,7 @@ class Reader {
   graph(value: unknown): Graph {
     const fields = this.#fields(value, ['version', 'tasks', 'root'])
     if (fields['version'] !== 1)
-      this.#at('version', () => this.#fail('INVALID_NODE', `must be 1, got ${show(fields['version'])}`))
+      this.#at('version', () => this.#fail('INVALID_NODE', `must be 1, got ${describe(fields['version'])}`))
     const tasks = this.#at('tasks', () => this.#tasks(fields['tasks']))
     const root = this.#at('root', () => this.#node(fields['root']).node)
     for (const name of this.#used.keys()) {
@@ -184,7 +185,7 @@ class Reader {
         return measure(Object.freeze({ kind: 'workflow', name, body: body.node, options }), [body])
       }
       default:
-        return this.#fail('INVALID_NODE', `must be a node of a known kind, got the kind ${show(fields['kind'])}`)
+        return this.#fail('INVALID_NODE', `must be a node of a known kind, got the kind ${describe(fields['kind'])}`)
     }
   }
 
@@ -269,7 +270,7 @@ class Reader {
         const count = fields['count']
         if (typeof count === 'number' && Number.isSafeInteger(count) && count >= 1)
           return Object.freeze({ kind: 'atLeast', count })
-        return this.#fail('INVALID_OPTION', `must have a whole count of at least 1, got ${show(count)}`)
+        return this.#fail('INVALID_OPTION', `must have a whole count of at least 1, got ${describe(count)}`)
       }
       case 'critical': {
         this.#fields(fields, ['kind', 'members'])
@@ -285,7 +286,7 @@ class Reader {
         this.#fields(fields, ['kind', 'name'])
         return Object.freeze({ kind: 'policy', name: this.#nameIn(fields, 'policy') })
       default:
-        return this.#fail('JOIN_IMPOSSIBLE', `must be a join of a known kind, got ${show(fields['kind'])}`)
+        return this.#fail('JOIN_IMPOSSIBLE', `must be a join of a known kind, got ${describe(fields['kind'])}`)
     }
   }
 
@@ -299,7 +300,7 @@ class Reader {
     )
     for (const member of join.members) {
       if (!members.has(member))
-        this.#fail('JOIN_IMPOSSIBLE', `must name members of its group, got critical(${show(member)})`)
+        this.#fail('JOIN_IMPOSSIBLE', `must name members of its group, got critical(${quote(member)})`)
     }
   }
 
@@ -315,19 +316,19 @@ class Reader {
   #fields(value: unknown, keys: readonly string[]): Fields {
     const fields = this.#record(value)
     for (const key of Object.keys(fields))
-      if (!keys.includes(key)) this.#fail('INVALID_NODE', `must have no key ${show(key)}`)
+      if (!keys.includes(key)) this.#fail('INVALID_NODE', `must have no key ${quote(key)}`)
     for (const key of keys)
-      if (!Object.hasOwn(fields, key)) this.#fail('INVALID_NODE', `must have the key ${show(key)}`)
+      if (!Object.hasOwn(fields, key)) this.#fail('INVALID_NODE', `must have the key ${quote(key)}`)
     return fields
   }
 
   #record(value: unknown): Fields {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields
-    return this.#fail('INVALID_NODE', `must be a record, got ${show(value)}`)
+    return this.#fail('INVALID_NODE', `must be a record, got ${describe(value)}`)
   }
 
   #list(value: unknown): readonly unknown[] {
-    return Array.isArray(value) ? value : this.#fail('INVALID_NODE', `must be a list, got ${show(value)}`)
+    return Array.isArray(value) ? value : this.#fail('INVALID_NODE', `must be a list, got ${describe(value)}`)
   }
 
   #at<T>(segment: string | number, read: () => T): T {
@@ -360,11 +361,4 @@ function measure(node: GraphNode, inside: readonly Measured[]): Measured {
 /** As in the flow: a task has nothing inside, and a sequence is no place of its own. */
 function addsNesting(kind: unknown): boolean {
   return kind !== 'task' && kind !== 'sequence'
-}
-
-/** A value for a message, short. */
-function show(value: unknown): string {
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'a record'
-  const text = value === undefined ? 'nothing' : JSON.stringify(value)
-  return text.length > 80 ? `${text.slice(0, 77)}…` : text
 }

@@ -165,7 +165,7 @@ function recordOf(thrown: unknown, depth: number, room: Room): ErrorRecord {
     const isNotRetryable = typeof thrown === 'object' && thrown !== null && property(thrown, 'retryable') === false
     return {
       name: 'Error',
-      message: cutMessage(`thrown: ${describe(thrown)}`),
+      message: cutMessage(`thrown: ${contentOf(thrown)}`),
       ...(isNotRetryable && { isNotRetryable }),
     }
   }
@@ -228,9 +228,10 @@ function causeAt(cause: unknown, depth: number): unknown {
 
 /** A name or message may be anything that somebody assigned. */
 const textOf = (value: unknown, fallback: string): string =>
-  typeof value === 'string' ? value : value === undefined ? fallback : describe(value)
+  typeof value === 'string' ? value : value === undefined ? fallback : contentOf(value)
 
-function describe(thrown: unknown): string {
+/** The content of what was thrown, which is its message: as it is, or as JSON. */
+function contentOf(thrown: unknown): string {
   if (typeof thrown === 'string') return thrown
   if (typeof thrown === 'bigint') return String(thrown)
   try {

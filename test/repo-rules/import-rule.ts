@@ -15,7 +15,7 @@ export interface Source {
 
 /** Rooms in their order: each may import itself and those before it. */
 const order = [
-  ...['errors', 'time', 'options', 'events', 'flow', 'graph', 'values', 'backend', 'engine'],
+  ...['describe', 'errors', 'time', 'options', 'events', 'flow', 'graph', 'values', 'backend', 'engine'],
   ...['session', 'executor', 'producer', 'admin', 'server'],
 ] as const
 /** Everything but what only the composition root may know. */
@@ -69,7 +69,7 @@ export function roomOf(path: string): string | undefined {
   if (top !== 'lib') return undefined
   const room = third === '' ? second.replace(/\.ts$/, '') : second === 'backend' && deeper.length > 0 ? third : second
   const isFolder = third !== ''
-  const single = ['errors', 'time', 'options', 'events', 'connect', 'index', 'testing']
+  const single = ['describe', 'errors', 'time', 'options', 'events', 'connect', 'index', 'testing']
   if (room === 'worker' || room === 'bin' || isFolder === single.includes(room)) return undefined
   return mayImport.has(room) ? room : undefined
 }
