@@ -7,7 +7,7 @@ import { resolve } from 'node:path'
 import yargs from 'yargs'
 import { GraflowError } from '../lib/errors.js'
 import { didYouMean, nearest } from '../lib/flow/nearest.js'
-import { faultOf, type OptionSpec, type OptionTable } from '../lib/options.js'
+import { defaultTextOf, faultOf, type OptionSpec, type OptionTable } from '../lib/options.js'
 
 /** What a command is told. */
 export interface Command {
@@ -149,7 +149,7 @@ function demandValues({ name, table, aliases }: Command, argv: readonly string[]
 
 /** What may stand behind a flag. */
 const exampleOf = (spec: OptionSpec): string =>
-  spec.example ?? spec.oneOf?.join('|') ?? (/^(none|random)$/.test(spec.default) ? 'VALUE' : spec.default)
+  spec.example ?? spec.oneOf?.join('|') ?? (spec.default === undefined ? 'VALUE' : defaultTextOf(spec))
 
 /** What `--help` prints: of each flag what it does, what it may be, its default and its environment variables. */
 function helpOf({ name, summary, table, aliases }: Command): string {
@@ -188,7 +188,7 @@ function detailsOf(spec: OptionSpec): string {
   return [
     ...range,
     ...repeated,
-    `default: ${spec.default}`,
+    `default: ${defaultTextOf(spec)}`,
     ...(spec.env === undefined ? [] : [`env: ${spec.env.join(', ')}`]),
   ].join('; ')
 }

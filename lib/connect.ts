@@ -14,17 +14,13 @@ import { Emitter } from './events.js'
 import { isPolicy } from './flow/make.js'
 import { expressionOf } from './flow/node.js'
 import { writeLogLines } from './observe/log-lines.js'
-import { CONNECT_OPTIONS, checkOptions, LIMIT_OPTIONS, DEFAULT_LIMITS } from './options.js'
+import { CONNECT_OPTIONS, checkOptions, DEFAULT_LIMITS, defaultsOf, LIMIT_OPTIONS, SESSION_TTL_MS } from './options.js'
 import { Client } from './producer/client.js'
 import type { Address, ConnectOptions, Graflow } from './producer/types.js'
 import { type Clock, type Random, systemClock, systemId, systemRandom } from './time.js'
 import { Executor } from './executor/executor.js'
 
-const DEFAULT_CONCURRENCY = 256
-const DEFAULT_RETENTION_MS = 24 * 3_600_000
-const DEFAULT_KEY_PREFIX = 'graflow'
-/** How long a process that does not renew its session is thought to live; its connection tells sooner, unless it was stopped or cut off. */
-const SESSION_TTL_MS = 3_000
+const DEFAULTS = defaultsOf(CONNECT_OPTIONS)
 
 /**
  * Connects to a store. Without an address, or with `memory:`, it is this process: the same engine and the same semantics, no server; an
@@ -51,7 +47,7 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
   const random = options.random ?? systemRandom
   const emitter = new Emitter(() => clock.now())
   const instanceId = options.instanceId ?? `${isEmbedded ? 'embedded' : 'client'}-${systemId().slice(0, 8)}`
-  const { keyPrefix = DEFAULT_KEY_PREFIX, maxBytes, retentionMs = DEFAULT_RETENTION_MS } = options
+  const { keyPrefix = DEFAULTS.keyPrefix, maxBytes, retentionMs = DEFAULTS.retentionMs } = options
   const near = await openStore(address, { keyPrefix, clock, random, ...(maxBytes !== undefined && { maxBytes }) })
   const backend = isEmbedded ? near : retrying(near, { clock, random })
   const session = `${instanceId}:${systemId()}`
@@ -60,7 +56,7 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
     if (isPolicy(item)) engine.registry.learnPolicy(item)
     else engine.registry.learn(expressionOf(item, `connect: tasks[${i}]`))
   }
-  const stopLog = writeLogLines(emitter, options.logLevel ?? 'info', (line) => {
+  const stopLog = writeLogLines(emitter, options.logLevel ?? CONNECT_OPTIONS.logLevel.default, (line) => {
     process.stderr.write(`${line}\n`)
   })
   if (given.length > 0 && first === undefined)
@@ -106,7 +102,7 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
     client.work(
       new Executor({
         ...{ backend, engine, clock, emitter, session, workerId: instanceId, newId: systemId },
-        maxConcurrentTasks: options.maxConcurrentTasks ?? DEFAULT_CONCURRENCY,
+        maxConcurrentTasks: options.maxConcurrentTasks ?? DEFAULTS.maxConcurrentTasks,
         ...{ queues: 'all', capabilities: 'all' },
         driveRun: (grant, k) => {
           client.driveSubmitted(grant, k)
@@ -123,7 +119,7 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
 /** With which a worker finds the same store, as messages show it: without the password. */
 const storeFlagsOf = (address: string, keyPrefix: string): readonly string[] => [
   ...['--redis-url', parseAddress(address).shown],
-  ...(keyPrefix === DEFAULT_KEY_PREFIX ? [] : ['--redis-key-prefix', keyPrefix]),
+  ...(keyPrefix === DEFAULTS.keyPrefix ? [] : ['--redis-key-prefix', keyPrefix]),
 ]
 
 export interface StoreOptions {

@@ -1,6 +1,6 @@
 /**
  * Options of the components that have some: one table each with type, unit, range, default and help. What users pass is checked against
- * it once; docs/options.md is compared with it by a test.
+ * it once; docs/options.md is compared with it by a test. Every default of the package stands here, as the value that the code uses.
  */
 import { describe } from './describe.js'
 import { GraflowError } from './errors.js'
@@ -8,8 +8,10 @@ import { GraflowError } from './errors.js'
 /** One option. */
 export interface OptionSpec {
   readonly kind: 'integer' | 'string' | 'boolean' | 'list' | 'object' | 'function'
-  /** How docs write the default; `none` when there is none. */
-  readonly default: string
+  /** The value when the option is left out. Absent where there is none, or where it is made anew each time. */
+  readonly default?: string | number | boolean | readonly string[]
+  /** How help and docs write a default that is no plain value, such as `random`. */
+  readonly defaultText?: string
   readonly unit?: 'ms' | 'bytes' | 'branches' | 'groups' | 'graphs'
   readonly min?: number
   readonly max?: number
@@ -30,6 +32,12 @@ export interface OptionSpec {
 
 export type OptionTable = Readonly<Record<string, OptionSpec>>
 
+const KIB = 1024
+const MIB = 1024 * KIB
+
+/** The queue that branches wait in when nothing else is said. */
+export const DEFAULT_QUEUE = 'default'
+
 /** The longest duration that is no mistake of units: a year. */
 export const LONGEST_MS = 365 * 24 * 3_600_000
 
@@ -43,18 +51,17 @@ export const CONNECT_OPTIONS = Object.freeze({
   },
   instanceId: {
     kind: 'string',
-    default: 'random',
+    defaultText: 'random',
     pattern: /^[A-Za-z0-9_.-]{1,128}$/,
     help: 'What this client calls itself in events and errors.',
   },
   tasks: {
     kind: 'list',
-    default: 'none',
     help: 'Flows, tasks and join policies that are known by name, beside those of the flows that are run.',
   },
   maxConcurrentTasks: {
     kind: 'integer',
-    default: '256',
+    default: 256,
     unit: 'branches',
     min: 1,
     max: 100_000,
@@ -62,7 +69,7 @@ export const CONNECT_OPTIONS = Object.freeze({
   },
   retentionMs: {
     kind: 'integer',
-    default: '86400000',
+    default: 24 * 3_600_000,
     unit: 'ms',
     min: 0,
     max: LONGEST_MS,
@@ -76,21 +83,20 @@ export const CONNECT_OPTIONS = Object.freeze({
   },
   maxBytes: {
     kind: 'integer',
-    default: 'none',
     unit: 'bytes',
     min: 1,
     help: 'Embedded: above this the store takes no new work (BACKPRESSURE); what runs can finish.',
   },
-  limits: { kind: 'object', default: 'see below', help: 'How large things may be.' },
+  limits: { kind: 'object', defaultText: 'see below', help: 'How large things may be.' },
   clock: {
     kind: 'object',
     like: { what: 'a clock, such as manualClock() of graflow/testing', methods: ['now', 'after'] },
-    default: 'the system’s',
+    defaultText: 'the system’s',
     help: 'For tests: where time comes from (manualClock of graflow/testing).',
   },
   random: {
     kind: 'function',
-    default: 'the system’s',
+    defaultText: 'the system’s',
     help: 'For tests: where chance comes from, a number in [0, 1) a call (seededRandom of graflow/testing).',
   },
 } as const satisfies OptionTable)
@@ -115,76 +121,65 @@ export interface Limits {
   readonly graphs: number
 }
 
-export const DEFAULT_LIMITS: Limits = Object.freeze({
-  itemBytes: 256 * 1024,
-  sharedInputBytes: 16 * 1024 * 1024,
-  resultBytes: 1024 * 1024,
-  runResultBytes: 256 * 1024 * 1024,
-  graphBytes: 8 * 1024 * 1024,
-  branches: 100_000,
-  nesting: 64,
-  graphs: 100,
-})
-
 /** `connect({ limits })`. */
 export const LIMIT_OPTIONS = Object.freeze({
   itemBytes: {
     kind: 'integer',
-    default: '262144',
+    default: 256 * KIB,
     unit: 'bytes',
     min: 1,
     help: 'One item of an each, the input of ctx.run, one channel item; packed.',
   },
   sharedInputBytes: {
     kind: 'integer',
-    default: '16777216',
+    default: 16 * MIB,
     unit: 'bytes',
     min: 1,
     help: 'The input that the branches of a par share; the input of a run; packed.',
   },
   resultBytes: {
     kind: 'integer',
-    default: '1048576',
+    default: MIB,
     unit: 'bytes',
     min: 1,
     help: 'What a task or branch returns, and one channel value; packed.',
   },
   runResultBytes: {
     kind: 'integer',
-    default: '268435456',
+    default: 256 * MIB,
     unit: 'bytes',
     min: 1,
     help: 'The result of a run, of a join policy, and of ctx.finish; packed.',
   },
-  graphBytes: { kind: 'integer', default: '8388608', unit: 'bytes', min: 1, help: 'A graph, compressed.' },
-  branches: { kind: 'integer', default: '100000', unit: 'branches', min: 1, help: 'Branches in one group.' },
-  nesting: { kind: 'integer', default: '64', unit: 'groups', min: 1, help: 'Groups inside groups, also by ctx.run.' },
+  graphBytes: { kind: 'integer', default: 8 * MIB, unit: 'bytes', min: 1, help: 'A graph, compressed.' },
+  branches: { kind: 'integer', default: 100_000, unit: 'branches', min: 1, help: 'Branches in one group.' },
+  nesting: { kind: 'integer', default: 64, unit: 'groups', min: 1, help: 'Groups inside groups, also by ctx.run.' },
   graphs: {
     kind: 'integer',
-    default: '100',
+    default: 100,
     unit: 'graphs',
     min: 1,
     help: 'Graphs kept in memory; the one not used for longest goes, and is loaded again when it is needed.',
   },
 } as const satisfies OptionTable)
 
+export const DEFAULT_LIMITS: Limits = defaultsOf(LIMIT_OPTIONS)
+
 /** `run(node, input, options)`, `start` and `submit`. */
 export const RUN_OPTIONS = Object.freeze({
   id: {
     kind: 'string',
-    default: 'random',
+    defaultText: 'random',
     pattern: /^[A-Za-z0-9_-]{1,128}$/,
     help: 'Names the run. Starting it again with the same flow and input gives the same run.',
   },
   idempotencyKey: {
     kind: 'string',
-    default: 'none',
     pattern: /^.{1,256}$/su,
     help: 'A second start with this key, flow and input gives the first one’s run.',
   },
   timeoutMs: {
     kind: 'integer',
-    default: 'none',
     unit: 'ms',
     min: 1,
     max: LONGEST_MS,
@@ -193,7 +188,6 @@ export const RUN_OPTIONS = Object.freeze({
   signal: {
     kind: 'object',
     like: { what: 'an AbortSignal', methods: ['addEventListener', 'removeEventListener'] },
-    default: 'none',
     help: 'Cancels the run when it aborts.',
   },
 } as const satisfies OptionTable)
@@ -202,7 +196,7 @@ export const RUN_OPTIONS = Object.freeze({
 export const TASK_DEFAULTS = Object.freeze({
   maxLosses: 3,
   maxCycles: 100,
-  queue: 'default',
+  queue: DEFAULT_QUEUE,
   priority: 0,
   isolation: 'inline',
 })
@@ -217,7 +211,6 @@ export const GROUP_DEFAULTS = Object.freeze({ onFailure: 'cancel' })
 export const WORKER_OPTIONS = Object.freeze({
   tasks: {
     kind: 'list',
-    default: 'none',
     flag: 'tasks',
     example: './tasks.js',
     env: ['GRAFLOW_TASKS'],
@@ -242,7 +235,7 @@ export const WORKER_OPTIONS = Object.freeze({
   },
   redisPort: {
     kind: 'integer',
-    default: '6379',
+    default: 6379,
     min: 1,
     max: 65_535,
     flag: 'redis-port',
@@ -251,7 +244,7 @@ export const WORKER_OPTIONS = Object.freeze({
   },
   redisDb: {
     kind: 'integer',
-    default: '0',
+    default: 0,
     min: 0,
     max: 1_000_000,
     flag: 'redis-db',
@@ -265,7 +258,7 @@ export const WORKER_OPTIONS = Object.freeze({
   },
   workerId: {
     kind: 'string',
-    default: 'random',
+    defaultText: 'random',
     pattern: /^[A-Za-z0-9_.-]{1,128}$/,
     flag: 'worker-id',
     example: 'worker-1',
@@ -274,7 +267,7 @@ export const WORKER_OPTIONS = Object.freeze({
   },
   maxConcurrentTasks: {
     kind: 'integer',
-    default: '16',
+    default: 16,
     unit: 'branches',
     min: 1,
     max: 100_000,
@@ -284,14 +277,13 @@ export const WORKER_OPTIONS = Object.freeze({
   },
   queues: {
     kind: 'list',
-    default: 'default',
+    default: [DEFAULT_QUEUE],
     flag: 'queue',
     env: ['GRAFLOW_QUEUES'],
     help: 'Queues to serve; gpu:2 has at most two branches of queue gpu in flight here.',
   },
   capabilities: {
     kind: 'list',
-    default: 'none',
     flag: 'capability',
     example: 'gpu',
     env: ['GRAFLOW_CAPABILITIES'],
@@ -307,7 +299,7 @@ export const WORKER_OPTIONS = Object.freeze({
   },
   gracefulShutdownTimeoutMs: {
     kind: 'integer',
-    default: '30000',
+    default: 30_000,
     unit: 'ms',
     min: 0,
     max: LONGEST_MS,
@@ -317,7 +309,6 @@ export const WORKER_OPTIONS = Object.freeze({
   },
   metricsPort: {
     kind: 'integer',
-    default: 'none',
     min: 0,
     max: 65_535,
     flag: 'metrics-port',
@@ -351,7 +342,6 @@ export const WORKER_OPTIONS = Object.freeze({
   },
   buildId: {
     kind: 'string',
-    default: 'none',
     pattern: /^[A-Za-z0-9_.+-]{1,128}$/,
     flag: 'build-id',
     example: '2026.11.2',
@@ -360,13 +350,58 @@ export const WORKER_OPTIONS = Object.freeze({
   },
   metadata: {
     kind: 'list',
-    default: 'none',
     flag: 'metadata',
     example: 'zone=eu-1',
     env: ['GRAFLOW_METADATA'],
     help: 'Pairs such as zone=eu-1, for people; in code an object will do, too.',
   },
 } as const satisfies OptionTable)
+
+/** `new WorkerPool(options)` has this besides the options of a worker. */
+export const POOL_OPTIONS = Object.freeze({
+  workers: { kind: 'integer', default: 1, min: 0, max: 1_000, help: 'How many workers the pool starts with.' },
+} as const satisfies OptionTable)
+
+/** Lengths of time in the store, the same in every backend; tests set others. */
+export const STORE_DEFAULTS = Object.freeze({
+  /** How long a branch waits for the worker that it prefers. */
+  affinityMs: 2_000,
+  /** How long past its deadline a grant stays with its holder, which may be about to report. */
+  deadlineGraceMs: 1_000,
+  /** How long sessions that were woken are waited for with their share. */
+  shareMs: 100,
+  /** How long group payloads are kept after a run's end. */
+  payloadRetentionMs: 600_000,
+})
+
+/**
+ * How long a process that does not renew its session is thought to live. Its connection tells sooner, unless the process was stopped or
+ * cut off.
+ */
+export const SESSION_TTL_MS = 3_000
+
+type Widened<T> = T extends string ? string : T extends number ? number : T extends boolean ? boolean : T
+/** The options of a table that have a default, with its type. */
+export type Defaults<T extends OptionTable> = {
+  readonly [K in keyof T as T[K] extends { readonly default: unknown } ? K : never]: T[K] extends {
+    readonly default: infer V
+  }
+    ? Widened<V>
+    : never
+}
+
+/** The defaults of a table, by option; options without one are absent. */
+export function defaultsOf<const T extends OptionTable>(table: T): Defaults<T> {
+  const pairs = Object.entries(table).flatMap(([name, spec]) =>
+    spec.default === undefined ? [] : [[name, spec.default] as const],
+  )
+  return Object.freeze(Object.fromEntries(pairs)) as Defaults<T> // each pair is one of the type's
+}
+
+/** How help and docs write an option's default; `none` where there is none. */
+export function defaultTextOf(spec: OptionSpec): string {
+  return spec.defaultText ?? (spec.default === undefined ? 'none' : [spec.default].flat().join(', '))
+}
 
 /**
  * The options given, checked; absent and undefined ones are left out.

@@ -107,15 +107,15 @@ export function queuesOf({ queues = [] }: Pick<Checked, 'queues'>): {
     names.add(name)
     if (count !== undefined) limits.set(name, Number(count))
   }
-  return { names: names.size === 0 ? ['default'] : [...names], limits }
+  return { names: names.size === 0 ? WORKER_OPTIONS.queues.default : [...names], limits }
 }
 
 /** Where Redis is. */
 export function addressOf({ redisUrl, redisHost, redisPort, redisDb }: Checked): string {
   if (redisUrl !== undefined) return redisUrl
-  const host = redisHost ?? 'localhost'
+  const host = redisHost ?? WORKER_OPTIONS.redisHost.default
   const shown = host.includes(':') ? `[${host}]` : host
-  return `redis://${shown}:${redisPort ?? 6379}${redisDb === undefined ? '' : `/${redisDb}`}`
+  return `redis://${shown}:${redisPort ?? WORKER_OPTIONS.redisPort.default}${redisDb === undefined ? '' : `/${redisDb}`}`
 }
 
 function pairOf(pair: unknown): readonly [string, string] {

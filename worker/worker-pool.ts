@@ -2,6 +2,7 @@
 import { describe } from '../lib/describe.js'
 import { GraflowError } from '../lib/errors.js'
 import { EVENTS, type EventName, type EventOf, type Events, noSuchEvent } from '../lib/events.js'
+import { POOL_OPTIONS } from '../lib/options.js'
 import { systemId } from '../lib/time.js'
 import type { WorkerCore } from './worker.js'
 import type { WorkerOptions } from './worker-options.js'
@@ -11,8 +12,7 @@ export interface WorkerPoolOptions extends WorkerOptions {
   readonly workers?: number
 }
 
-const DEFAULT_WORKERS = 1
-const MOST_WORKERS = 1_000
+const { default: DEFAULT_WORKERS, max: MOST_WORKERS } = POOL_OPTIONS.workers
 
 /** Started once, stopped once; `scale` in between. */
 export class WorkerPoolCore {

@@ -17,7 +17,14 @@ import { expressionOf } from '../lib/flow/node.js'
 import { isPolicy } from '../lib/flow/make.js'
 import { writeLogLines, type LogFormat, type LogLevel } from '../lib/observe/log-lines.js'
 import { Metrics } from '../lib/observe/metrics.js'
-import { checkOptions, LIMIT_OPTIONS, DEFAULT_LIMITS } from '../lib/options.js'
+import {
+  checkOptions,
+  DEFAULT_LIMITS,
+  defaultsOf,
+  LIMIT_OPTIONS,
+  SESSION_TTL_MS,
+  WORKER_OPTIONS,
+} from '../lib/options.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random } from '../lib/time.js'
 import { serveHealth, type HealthServer } from './health-server.js'
 import { Holdings } from '../lib/session/holdings.js'
@@ -37,20 +44,13 @@ export interface WorkerHost {
   readonly folder: string
 }
 
-/** How long a process that does not renew its session is thought to live; its connection tells sooner, unless it was stopped or cut off. */
-const SESSION_TTL_MS = 3_000
 /** What going down may take beyond the grace: releasing, then leaving. Both are courtesies, since a session expires. */
 const HAND_BACK_MS = 800
 const LEAVE_MS = 900
 /** Asked whether it is there, the store answers within this. */
 const PROBE_MS = 1_000
 
-const DEFAULTS = {
-  maxConcurrentTasks: 16,
-  gracefulShutdownTimeoutMs: 30_000,
-  metricsHost: '0.0.0.0',
-  keyPrefix: 'graflow',
-}
+const DEFAULTS = defaultsOf(WORKER_OPTIONS)
 
 /** What is there only between start and stop. */
 interface Running {
@@ -224,7 +224,7 @@ export class WorkerCore {
     const random = this.#random
     const emitter = this.#emitter
     const { workerId } = this
-    const { keyPrefix = DEFAULTS.keyPrefix, capabilities = [], role = 'auto' } = this.#options
+    const { keyPrefix = DEFAULTS.keyPrefix, capabilities = [], role = WORKER_OPTIONS.role.default } = this.#options
     const near = await this.#parts.openStore(addressOf(this.#options), { keyPrefix, clock, random })
     this.#ends.push(() => near.close())
     const backend = retrying(near, { clock, random })

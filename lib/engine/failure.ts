@@ -1,6 +1,7 @@
 /** What an error means: whether the task is started again and when, and how it is reported once it is not. */
 import { GraflowError } from '../errors.js'
 import type { RetryOptions } from '../flow/node-options.js'
+import { RETRY_DEFAULTS } from '../options.js'
 import type { Random } from '../time.js'
 import { errorFromRecord, errorToRecord, isError } from '../values/error-record.js'
 
@@ -31,12 +32,13 @@ export function isRetryable(error: unknown, isFromHandler: boolean): boolean {
  * which the share `jitter` is left to chance.
  */
 export function retryDelayMs(retry: RetryOptions, errors: number, random: Random): number {
-  if (retry.delayMs === undefined || retry.delayMs === 0) return 0 // also where the power is too large for a number
+  const { delayMs = RETRY_DEFAULTS.delayMs } = retry
+  if (delayMs === 0) return 0 // also where the power is too large for a number
   const full = Math.min(
-    retry.delayMs * (retry.factor ?? 1) ** (errors - 1),
+    delayMs * (retry.factor ?? RETRY_DEFAULTS.factor) ** (errors - 1),
     retry.maxDelayMs ?? Number.MAX_SAFE_INTEGER,
   )
-  return Math.round(full * (1 - (retry.jitter ?? 0) * random()))
+  return Math.round(full * (1 - (retry.jitter ?? RETRY_DEFAULTS.jitter) * random()))
 }
 
 /**

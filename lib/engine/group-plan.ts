@@ -8,7 +8,7 @@ import type { EachNode, Graph, GraphJoin, GraphNode, GroupNode } from '../graph/
 import { groupSegment } from '../graph/locate.js'
 import { encode, tooLarge } from '../values/codec.js'
 import { fullPath, type GraphInUse } from './execution.js'
-import { type Limits } from '../options.js'
+import { type Limits, RETRY_DEFAULTS, TASK_DEFAULTS } from '../options.js'
 import { ValueWriter } from '../values/value-lists.js'
 import { isSameRouting, routingOfBranch, routingOfGroup, tasksInPlace, type Routing } from './routing.js'
 
@@ -39,8 +39,6 @@ export interface Dispatcher {
   readonly bytesPerCall: number
 }
 
-const DEFAULT_MAX_LOSSES = 3
-
 const ruleOf = (join: GraphJoin, onFailure: 'cancel' | 'wait' | undefined): ReleaseRule =>
   join.kind === 'strict' && onFailure !== 'wait' ? 'first-failure' : join.kind === 'first' ? 'first-success' : 'all'
 
@@ -69,11 +67,11 @@ function termsFor(graph: Graph, branches: readonly GraphNode[], routing: Routing
   const most = (pick: (option: TaskOptions) => number): number =>
     options.reduce((max, option) => Math.max(max, pick(option)), Number.NEGATIVE_INFINITY)
   return {
-    attempts: most((option) => option.retry?.attempts ?? 1),
-    maxLosses: most((option) => option.maxLosses ?? DEFAULT_MAX_LOSSES),
+    attempts: most((option) => option.retry?.attempts ?? RETRY_DEFAULTS.attempts),
+    maxLosses: most((option) => option.maxLosses ?? TASK_DEFAULTS.maxLosses),
     // A branch of several tasks has no deadline of its own: its tasks have theirs.
     timeoutMs: options.every((option) => option.timeoutMs !== undefined) ? most((option) => option.timeoutMs ?? 0) : 0,
-    priority: most((option) => option.priority ?? 0),
+    priority: most((option) => option.priority ?? TASK_DEFAULTS.priority),
     queue: queue ?? routing.queue,
     requires: routing.requires,
     ...(routing.affinity !== undefined && { affinity: routing.affinity }),

@@ -4,9 +4,7 @@
  */
 import type { TaskOptions } from '../flow/node-options.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
-
-/** The queue that branches wait in when nothing else is said. */
-const DEFAULT_QUEUE = 'default'
+import { DEFAULT_QUEUE } from '../options.js'
 
 /** What a worker must be to take the work. */
 export interface Routing {

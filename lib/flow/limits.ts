@@ -1,9 +1,11 @@
+import { DEFAULT_LIMITS } from '../options.js'
+
 /** How large a flow may be made. The graph room has the same, of which this is the one place, and limits of what travels beside them. */
 export const FLOW_LIMITS = Object.freeze({
   /** Groups, loops, choices and workflows inside one another; a sequence adds none. */
-  nesting: 64,
+  nesting: DEFAULT_LIMITS.nesting,
   /** Branches of one written group, cases of one choice; items of an each are counted where they are dispatched. */
-  branches: 100_000,
+  branches: DEFAULT_LIMITS.branches,
   /** Nodes in all, each counted as often as it stands in the flow: a node shared twice, forty times over, is a trillion. */
   nodes: 1_000_000,
 })

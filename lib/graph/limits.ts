@@ -1,4 +1,5 @@
 import { FLOW_LIMITS } from '../flow/limits.js'
+import { DEFAULT_LIMITS } from '../options.js'
 
 /** How large a graph may be. The defaults stand in the contract; a process may ask for less, or for more where all its peers do. */
 export interface GraphLimits {
@@ -16,6 +17,6 @@ const MIB = 1024 * 1024
 
 export const GRAPH_LIMITS: GraphLimits = Object.freeze({
   ...FLOW_LIMITS,
-  compressedBytes: 8 * MIB,
+  compressedBytes: DEFAULT_LIMITS.graphBytes,
   canonicalBytes: 64 * MIB,
 })

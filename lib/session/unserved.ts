@@ -3,6 +3,7 @@
  * single one knows all of, fails after a while, with who was asked; where there is no such worker at all nothing fails, since one may come,
  * but it is told. Hides how often this is asked: a group that is served soon costs nothing.
  */
+import { DEFAULT_QUEUE } from '../options.js'
 import type { Backend, GroupSpec, SessionStatus } from '../backend/backend.js'
 import type { BarrierWaits } from '../engine/barrier-waits.js'
 import { noHandler } from '../engine/start.js'
@@ -203,7 +204,7 @@ function commandFor(
   storeFlags: readonly string[] = [],
   modules = '<its module>',
 ): string {
-  const queues = queue === 'default' ? [] : ['--queue', queue]
+  const queues = queue === DEFAULT_QUEUE ? [] : ['--queue', queue]
   const capabilities = requires.flatMap((name) => ['--capability', name])
   return ['graflow-worker', '--tasks', modules, ...queues, ...capabilities, ...storeFlags].join(' ')
 }

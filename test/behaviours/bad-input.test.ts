@@ -223,10 +223,10 @@ describeOnBackends(
     it('an each refuses what is no array', async () => {
       const graflow = await open()
       for (const [input, shown] of [
-        [5, 'number'],
+        [5, 'got 5'],
         [null, 'null'],
         [{ length: 1 }, 'object'],
-        ['abc', 'string'],
+        ['abc', '"abc"'],
       ] as const) {
         const error = await failureOfRun(graflow, each(echo), input as never)
         expect(error.code).toBe('NOT_AN_ARRAY')

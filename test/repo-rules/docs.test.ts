@@ -9,7 +9,10 @@ import {
   RUN_OPTIONS,
   WORKER_OPTIONS,
   type OptionSpec,
-  DEFAULT_LIMITS,
+  defaultTextOf,
+  GROUP_DEFAULTS,
+  RETRY_DEFAULTS,
+  TASK_DEFAULTS,
 } from '../../lib/options.js'
 import { readDoc, tableRows } from './doc-table.js'
 import { eventFields } from './event-fields.js'
@@ -76,7 +79,7 @@ describe('docs/options.md', () => {
     ['worker', WORKER_OPTIONS],
   ] as const)('%s: says of every option what the table in lib/options.ts says, and of no other', (section, table) => {
     const told = Object.entries<OptionSpec>(table).map(
-      ([name, spec]) => `| \`${name}\` | ${mayBe(spec)} | ${spec.default} | ${spec.help} |`,
+      ([name, spec]) => `| \`${name}\` | ${mayBe(spec)} | ${defaultTextOf(spec)} | ${spec.help} |`,
     )
     // A difference shows the rows to write.
     expect(rowsOf(section)).toEqual(told)
@@ -90,9 +93,15 @@ describe('docs/options.md', () => {
     expect(rowsOf('Flags, environment, file')).toEqual(told)
   })
 
-  it('limits: the defaults are the defaults', () => {
-    expect(Object.fromEntries(Object.entries(LIMIT_OPTIONS).map(([name, spec]) => [name, spec.default]))).toEqual(
-      Object.fromEntries(Object.entries(DEFAULT_LIMITS).map(([name, limit]) => [name, String(limit)])),
+  it.each<[section: string, defaults: Readonly<Record<string, unknown>>]>([
+    ['task', TASK_DEFAULTS],
+    ['retry', RETRY_DEFAULTS],
+    ['group', GROUP_DEFAULTS],
+  ])('%s: says of every option that has a default which it is, and of no other', (section, defaults) => {
+    const said = tableRows(page, section).map(([name = '', , value = '']) => [name, value.replaceAll('`', '')] as const)
+    const isPlain = ([, value]: readonly [string, string]): boolean => !/^(none|one attempt|its tasks’)$/.test(value)
+    expect(Object.fromEntries(said.filter(isPlain))).toEqual(
+      Object.fromEntries(Object.entries(defaults).map(([name, value]) => [`\`${name}\``, String(value)])),
     )
   })
 

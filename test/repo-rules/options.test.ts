@@ -1,15 +1,15 @@
-import { checkOptions, type OptionTable } from '../../lib/options.js'
+import { checkOptions, type OptionTable, defaultsOf, defaultTextOf } from '../../lib/options.js'
 import { thrown } from '../support/captured-errors.js'
 
 const table = {
-  width: { kind: 'integer', default: '1', unit: 'branches', min: 1, max: 9, help: '' },
-  depth: { kind: 'integer', default: '0', help: '' },
+  width: { kind: 'integer', default: 1, unit: 'branches', min: 1, max: 9, help: '' },
+  depth: { kind: 'integer', default: 0, help: '' },
   word: { kind: 'string', default: 'on', oneOf: ['on', 'off'], help: '' },
-  name: { kind: 'string', default: 'none', pattern: /^[a-z]+$/, help: '' },
-  parts: { kind: 'list', default: 'none', help: '' },
-  loud: { kind: 'boolean', default: 'no', help: '' },
-  call: { kind: 'function', default: 'none', help: '' },
-  clock: { kind: 'object', like: { what: 'a clock', methods: ['now'] }, default: 'none', help: '' },
+  name: { kind: 'string', pattern: /^[a-z]+$/, help: '' },
+  parts: { kind: 'list', help: '' },
+  loud: { kind: 'boolean', default: false, help: '' },
+  call: { kind: 'function', help: '' },
+  clock: { kind: 'object', like: { what: 'a clock', methods: ['now'] }, help: '' },
 } as const satisfies OptionTable
 
 const check = (given: unknown): unknown => checkOptions('connect', table, given as object)
@@ -44,5 +44,20 @@ describe('options of components', () => {
     const error = thrown(() => check(given))
     expect(error.code).toBe('INVALID_OPTION')
     expect(error.message).toContain(says)
+  })
+})
+
+describe('defaults of options', () => {
+  it('are the values of the table, without the options that have none', () => {
+    expect(defaultsOf(table)).toStrictEqual({ width: 1, depth: 0, word: 'on', loud: false })
+  })
+
+  it.each<[string, OptionTable[string]]>([
+    ['9', { kind: 'integer', default: 9, help: '' }],
+    ['a, b', { kind: 'list', default: ['a', 'b'], help: '' }],
+    ['random', { kind: 'string', defaultText: 'random', help: '' }],
+    ['none', { kind: 'string', help: '' }],
+  ])('are written as %s', (text, spec) => {
+    expect(defaultTextOf(spec)).toBe(text)
   })
 })

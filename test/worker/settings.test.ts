@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Command, readSettings } from '../../bin/settings.js'
-import { WORKER_OPTIONS } from '../../lib/options.js'
+import { WORKER_OPTIONS, defaultTextOf, type OptionSpec } from '../../lib/options.js'
 import { failureOf } from '../support/captured-errors.js'
 
 const command: Command = {
@@ -109,9 +109,10 @@ describe('settings of a command', () => {
 
   it('are printed by --help: every flag with its default and its variables', async () => {
     const { text } = await readSettings(command, { argv: ['--help'], env: {}, folder })
-    for (const { flag, env, default: value } of Object.values(WORKER_OPTIONS)) {
+    for (const spec of Object.values<OptionSpec>(WORKER_OPTIONS)) {
+      const { flag = '', env = [] } = spec
       expect(text).toContain(`--${flag}`)
-      expect(text).toContain(`default: ${value}`)
+      expect(text).toContain(`default: ${defaultTextOf(spec)}`)
       for (const name of env) expect(text).toContain(name)
     }
     expect((await readSettings(command, { argv: ['--version'], env: {}, folder })).text).toBe('1.2.3')

@@ -2,6 +2,7 @@
  * All that the kernel knows, and its sense of time. Kernel time never goes back: when the clock does, everything planned keeps its
  * distance (docs/redis.md, rule 2). Times in records are the clock's own.
  */
+import { STORE_DEFAULTS } from '../../options.js'
 import type { Notice, RunChange, Token } from '../backend.js'
 import { DeadLetters } from './dead-letters.js'
 import { type Due, DueQueue } from './due-queue.js'
@@ -39,10 +40,7 @@ export const KERNEL_DEFAULTS = Object.freeze({
   maxBytes: Number.POSITIVE_INFINITY,
   maxRetainedRuns: 1_000,
   maxRetainedBytes: 256 * 2 ** 20,
-  affinityMs: 2_000,
-  deadlineGraceMs: 1_000,
-  shareMs: 100,
-  payloadRetentionMs: 600_000,
+  ...STORE_DEFAULTS,
   itemsPerCall: 4_096,
   bytesPerCall: 16 * 2 ** 20,
 }) satisfies Required<KernelOptions>

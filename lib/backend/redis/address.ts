@@ -2,6 +2,7 @@
  * What an address of Redis means: `redis://`, `rediss://` (TLS, with the certificate checked) and `unix://`, each with user, password and
  * number of the database. Nothing here connects. The form that is shown to people never has the password.
  */
+import { WORKER_OPTIONS } from '../../options.js'
 import { GraflowError } from '../../errors.js'
 
 /** Where a Redis is and who we are to it. */
@@ -21,7 +22,7 @@ export interface RedisTarget {
 }
 
 const FORMS = 'redis://[user:password@]host[:port][/db], rediss://… for TLS, or unix:///path/to/redis.sock[?db=n]'
-const DEFAULT_PORT = 6379
+const DEFAULT_PORT = WORKER_OPTIONS.redisPort.default
 
 /** What may stand behind the question mark, and what it may be. */
 const PARAMETERS = { db: /^\d{1,6}$/, family: /^[046]$/ } as const

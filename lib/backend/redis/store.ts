@@ -1,4 +1,5 @@
 /** What every operation of the Redis backend gets: where to send scripts, how much a call may carry, and the lengths of time. */
+import { STORE_DEFAULTS } from '../../options.js'
 import type { BackendLimits } from '../backend.js'
 import type { Keys } from './keys.js'
 import type { ReleasedChunks } from './released-chunks.js'
@@ -25,12 +26,7 @@ export interface Store {
 }
 
 /** The lengths where nobody says otherwise; the kernel has the same. */
-export const TUNING_DEFAULTS: Tuning = Object.freeze({
-  affinityMs: 2_000,
-  deadlineGraceMs: 1_000,
-  shareMs: 100,
-  payloadRetentionMs: 600_000,
-})
+export const TUNING_DEFAULTS: Tuning = STORE_DEFAULTS
 
 /** What a call carries where nobody says otherwise: no script runs longer than a few milliseconds (docs/redis-layout.md). */
 export const LIMIT_DEFAULTS: BackendLimits = Object.freeze({ itemsPerCall: 1_024, bytesPerCall: 256 * 1_024 })
