@@ -101,23 +101,26 @@ export const CONNECT_OPTIONS = Object.freeze({
   },
 } as const satisfies OptionTable)
 
-/** How large things may be. All can be set by `connect({ limits })`; docs/options.md lists them. */
+/** How large things may be: integers of 1 or more, set by `connect({ limits })`. Past one, LIMIT_EXCEEDED names the size and the limit. */
 export interface Limits {
-  /** One item of an `each`, and the input of `ctx.run`, packed. */
+  /** Bytes of one item of an `each`, of the input of `ctx.run`, and of one channel item, packed. Default: 262144 (256 KiB). */
   readonly itemBytes: number
-  /** The one input that the branches of a `par` share, and the input of a run, packed. */
+  /** Bytes of the one input that the branches of a `par` share, and of the input of a run, packed. Default: 16777216 (16 MiB). */
   readonly sharedInputBytes: number
-  /** What a task returns, packed. */
+  /** Bytes of what a task returns, and of one channel value, packed. Default: 1048576 (1 MiB). */
   readonly resultBytes: number
-  /** What a run, a join policy or `ctx.finish` gives, packed: as large as all the results of a group together. */
+  /**
+   * Bytes of what a run, a join policy or `ctx.finish` gives, packed: as large as all the results of a group together.
+   * Default: 268435456 (256 MiB).
+   */
   readonly runResultBytes: number
-  /** A graph, compressed. */
+  /** Bytes of a graph, compressed. Default: 8388608 (8 MiB). */
   readonly graphBytes: number
-  /** Branches in one group. */
+  /** Branches in one group. Default: 100000. */
   readonly branches: number
-  /** Groups inside groups. */
+  /** Groups inside groups, also by `ctx.run`. Default: 64. */
   readonly nesting: number
-  /** Graphs kept in memory by a process; the one that was not used for longest goes first. */
+  /** Graphs kept in memory by a process; the one that was not used for longest goes first. Default: 100. */
   readonly graphs: number
 }
 

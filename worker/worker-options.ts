@@ -9,30 +9,49 @@ import type { Clock, Random } from '../lib/time.js'
 
 /** All are optional; docs/options.md has defaults and ranges. */
 export interface WorkerOptions {
-  /** Paths of modules, and tasks, flows, workflows and policies themselves. */
+  /** Paths of modules, and tasks, flows, workflows and policies themselves. A module that cannot be used: TASK_MODULE. Default: none. */
   readonly tasks?: readonly (string | AnyNode | JoinPolicy<never, unknown>)[]
+  /** Where Redis is: redis://, rediss:// (TLS) or unix://. Default: redis://localhost:6379. */
   readonly redisUrl?: string
+  /** Host of Redis, where no redisUrl is given. Default: localhost. */
   readonly redisHost?: string
+  /** Port of Redis, where no redisUrl is given: 1 to 65535. Default: 6379. */
   readonly redisPort?: number
+  /** Database number of Redis, where no redisUrl is given. Default: 0. */
   readonly redisDb?: number
+  /** Names what belongs together on one Redis: producers and workers with the same prefix see each other. Default: graflow. */
   readonly keyPrefix?: string
   /** The same as keyPrefix. */
   readonly redisKeyPrefix?: string
+  /** What this worker calls itself; tasks may prefer it by affinity. 1 to 128 characters of A-Z a-z 0-9 _ . -. Default: random. */
   readonly workerId?: string
+  /** Branches that run at once: 1 to 100000; 1 for tasks that keep the processor busy. Default: 16. */
   readonly maxConcurrentTasks?: number
-  /** `gpu:2` has at most two branches of queue gpu in flight here. */
+  /** Queues to serve. `gpu:2` has at most two branches of queue gpu in flight here. Default: default. */
   readonly queues?: readonly string[]
+  /** What this worker has that tasks may require. Default: none. */
   readonly capabilities?: readonly string[]
+  /** `auto` and `worker` take work; `observer` only looks; `leader` is NOT_AVAILABLE in this version. Default: auto. */
   readonly role?: 'auto' | 'worker' | 'leader' | 'observer'
+  /** Milliseconds that work in flight may take to finish after `stop`; then it is released: 0 to a year. Default: 30000. */
   readonly gracefulShutdownTimeoutMs?: number
+  /** Port of /livez, /readyz and /metrics: 0 to 65535; 0 takes a free one. Default: none. */
   readonly metricsPort?: number
+  /** Address that this port is bound to. Default: 0.0.0.0. */
   readonly metricsHost?: string
+  /** What is logged, from this level up. Default: info. */
   readonly logLevel?: LogLevel
+  /** How lines are written; `auto` is text on a terminal, else JSON. Default: auto for the command, text in code. */
   readonly logFormat?: LogFormat | 'auto'
+  /** Names the build that this worker runs, for people. Default: none. */
   readonly buildId?: string
+  /** Pairs such as { zone: "eu-1" } or "zone=eu-1", for people. Default: none. */
   readonly metadata?: Readonly<Record<string, string>> | readonly string[]
+  /** How large things may be; past a limit, LIMIT_EXCEEDED. Default: see `Limits`. */
   readonly limits?: Partial<Limits>
+  /** For tests: where time comes from (`manualClock` of graflow/testing). Default: the system’s. */
   readonly clock?: Clock
+  /** For tests: where chance comes from (`seededRandom` of graflow/testing). Default: the system’s. */
   readonly random?: Random
 }
 

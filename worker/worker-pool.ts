@@ -8,7 +8,7 @@ import type { WorkerCore } from './worker.js'
 import type { WorkerOptions } from './worker-options.js'
 
 export interface WorkerPoolOptions extends WorkerOptions {
-  /** How many at the start. */
+  /** How many workers the pool starts with: 0 to 1000. Default: 1. */
   readonly workers?: number
 }
 

@@ -7,15 +7,21 @@ import type { AnyNode, Control, In, NeedsNoInput, Out } from './types.js'
 
 /** Where log lines of a handler go; the run, path and attempt are added to each. */
 export interface Logger {
+  /** Writes a line of the level `debug`; details are plain data. */
   debug(message: string, details?: object): void
+  /** Writes a line of the level `info`; details are plain data. */
   info(message: string, details?: object): void
+  /** Writes a line of the level `warn`; details are plain data. */
   warn(message: string, details?: object): void
+  /** Writes a line of the level `error`; details are plain data. */
   error(message: string, details?: object): void
 }
 
 /** Which start of which branch this is. */
 export interface BranchFacts {
+  /** The id of the run. */
   readonly runId: string
+  /** The name of the task. */
   readonly taskName: string
   /** The place in the graph and run, such as `1/0/1`. */
   readonly path: string
@@ -35,8 +41,9 @@ export interface BranchFacts {
 
 /** What a handler can say while it works. */
 export interface Reporting {
+  /** Writes log lines with the run, path and attempt of this start. */
   readonly log: Logger
-  /** How far this branch is, from 0 to 1. */
+  /** How far this branch is, from 0 to 1, for subscribers of `run:progress`. @throws GraflowError INVALID_OPTION for another number */
   progress(fraction: number, message?: string): void
 }
 
@@ -51,8 +58,12 @@ export interface Results {
 
 /** Fork and join from inside a handler. */
 export interface Forking {
-  /** Runs a flow on the workers, to any depth, without holding this one's slot. Not in a thread: NOT_IN_THREAD. */
+  /** Runs a flow that takes no input; else as the next. */
   run<const N extends AnyNode>(node: NeedsNoInput<N>): Promise<Out<N>>
+  /**
+   * Runs a flow on the workers, to any depth, without holding this slot meanwhile. Not in a thread: NOT_IN_THREAD.
+   * @throws GraflowError why the flow failed; LIMIT_EXCEEDED, NOT_SERIALISABLE
+   */
   run<const N extends AnyNode>(node: N, input: In<N>): Promise<Out<N>>
 }
 
@@ -87,6 +98,7 @@ export interface TaskContext<in I = any>
     Redirecting,
     Repeating<I>,
     Ending {
+  /** State that all branches of the run share. */
   readonly channel: ChannelAccess
 }
 
@@ -95,26 +107,31 @@ type KeysOf<T, V> = { [K in keyof T]-?: T[K] extends V ? K : never }[keyof T] & 
 // Only a list of any is a supertype of every list
 type AnyList = readonly any[]
 
+/** How a channel keeps what is written. */
 export interface WriteOptions {
-  /** After how long the value is gone. A write without it never expires. */
+  /** Milliseconds after which the value is gone: 1 or more. A write without it never expires. Else INVALID_OPTION. */
   readonly ttlMs?: number
 }
 
 /** Single values of a channel. */
 export interface ChannelValues<T> {
+  /** The value, or undefined where there is none. */
   get<const K extends keyof T & string>(key: K): Promise<T[K] | undefined>
+  /** Writes a value. @throws GraflowError LIMIT_EXCEEDED past `limits.resultBytes`, NOT_SERIALISABLE, BACKPRESSURE */
   set<const K extends keyof T & string>(key: K, value: T[K], options?: WriteOptions): Promise<void>
+  /** Whether there is a value. */
   has(key: keyof T & string): Promise<boolean>
-  /** Whether there was one. */
+  /** Removes a value; tells whether there was one. */
   delete(key: keyof T & string): Promise<boolean>
+  /** The keys that have a value, in no particular order. */
   keys(): Promise<(keyof T & string)[]>
 }
 
 /** Lists in a channel. @throws GraflowError CHANNEL_TYPE for a value that is no list */
 export interface ChannelLists<T> {
-  /** The new length. */
+  /** Adds an item at the end; gives the new length. @throws GraflowError LIMIT_EXCEEDED past `limits.itemBytes` */
   append<const K extends KeysOf<T, AnyList>>(key: K, item: Item<T[K]>, options?: WriteOptions): Promise<number>
-  /** The new length. */
+  /** Adds an item at the beginning; gives the new length. @throws GraflowError LIMIT_EXCEEDED past `limits.itemBytes` */
   prepend<const K extends KeysOf<T, AnyList>>(key: K, item: Item<T[K]>, options?: WriteOptions): Promise<number>
   /** The whole list, `[]` for an absent one. */
   list<const K extends KeysOf<T, AnyList>>(key: K): Promise<Item<T[K]>[]>

@@ -9,49 +9,82 @@ import type { Clock, Random } from '../time.js'
 export type Address = string
 
 export interface ConnectOptions {
+  /** Names what belongs together on one Redis: producers and workers with the same prefix see each other. Default: graflow. */
   readonly keyPrefix?: string
+  /** What this client calls itself in events and errors: 1 to 128 characters of A-Z a-z 0-9 _ . -. Default: random. */
   readonly instanceId?: string
-  /** Flows whose handlers are known by name, and join policies. */
+  /** Flows, tasks and join policies that are known by name, beside those of the flows that are run. Default: none. */
   readonly tasks?: readonly (AnyNode | JoinPolicy<never, unknown>)[]
+  /** Branches that the embedded worker runs at once: 1 to 100000. Default: 256. */
   readonly maxConcurrentTasks?: number
+  /** Milliseconds that the record and the results of a run are kept after its end: 0 to a year. Default: 86400000 (24 hours). */
   readonly retentionMs?: number
+  /** What `ctx.log` writes to standard error, from this level up. Default: info. */
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  /** Embedded: above this many bytes the store refuses new work with BACKPRESSURE; what runs can finish. Default: none. */
   readonly maxBytes?: number
+  /** How large things may be; past a limit, LIMIT_EXCEEDED. Default: see `Limits`. */
   readonly limits?: Partial<Limits>
+  /** For tests: where time comes from (`manualClock` of graflow/testing). Default: the system’s. */
   readonly clock?: Clock
+  /** For tests: where chance comes from, a number in [0, 1) a call (`seededRandom` of graflow/testing). Default: the system’s. */
   readonly random?: Random
 }
 
 export interface RunOptions {
+  /**
+   * Names the run: 1 to 128 characters of A-Z a-z 0-9 _ -. Starting it again with the same flow and input gives the same run; with others,
+   * RUN_EXISTS. Default: random.
+   */
   readonly id?: string
+  /** A second start with this key (1 to 256 characters), flow and input gives the first one’s run; with others, RUN_EXISTS. Default: none. */
   readonly idempotencyKey?: string
+  /** Milliseconds that the run may take: 1 to a year. Then it fails with RUN_TIMEOUT. Default: none. */
   readonly timeoutMs?: number
+  /** Cancels the run when it aborts: the result rejects with CANCELLED. Default: none. */
   readonly signal?: AbortSignal
 }
 
 /** Branches of one group, by what they are now; they sum to `width`. */
 export interface GroupProgress {
+  /** The place of the group in the run, such as `1/0`. */
   readonly path: string
+  /** Whether its barrier still waits, has released, or was withdrawn. */
   readonly state: 'open' | 'released' | 'withdrawn'
+  /** Branches in all. */
   readonly width: number
+  /** Branches that wait for a worker. */
   readonly ready: number
+  /** Branches that wait for their next attempt. */
   readonly delayed: number
+  /** Branches that a worker holds. */
   readonly running: number
+  /** Branches that succeeded. */
   readonly succeeded: number
+  /** Branches whose last allowed start failed. */
   readonly failed: number
+  /** Branches whose workers were lost more often than maxLosses allows. */
   readonly dead: number
+  /** Branches that were cancelled or skipped. */
   readonly withdrawn: number
 }
 
 export interface RunStatus {
+  /** The id of the run. */
   readonly id: string
+  /** The name of the workflow; undefined where the flow is none. */
   readonly workflow: string | undefined
+  /** What the run does now, or how it ended. */
   readonly state: RunStateName
+  /** When the store took the run. */
   readonly createdAt: Date
+  /** When a driver began; undefined before. */
   readonly startedAt: Date | undefined
+  /** When it ended; undefined before. */
   readonly endedAt: Date | undefined
   /** Branches that are final, of those dispatched so far; one that was dispatched once more, for its task's own routing, counts once. */
   readonly done: number
+  /** Branches dispatched so far. */
   readonly total: number
   /** In order of dispatch. */
   readonly groups: readonly GroupProgress[]
@@ -61,15 +94,21 @@ export interface RunStatus {
 
 /** One branch's final outcome. */
 export interface BranchOutcome {
+  /** The place of the branch in the run, such as `1/0/3`. */
   readonly path: string
+  /** The task or workflow of the branch. */
   readonly task: string
+  /** The number of the branch in its group, from 0. */
   readonly index: number
+  /** How the branch ended. */
   readonly status: OutcomeStatus
+  /** Its value, or its error. */
   readonly outcome: Outcome<unknown>
 }
 
 /** A run, whose result is an `O`. Any process may hold one; it has no life of its own. */
 export interface Run<out O> {
+  /** The id of the run; `attach` takes it. */
   readonly id: string
   /**
    * Waits for the end. Repeating it gives a new copy.
@@ -87,7 +126,10 @@ export interface Run<out O> {
    * GROUP_FAILED when that refused them.
    */
   result(path: string): Promise<unknown>
-  /** @throws GraflowError RUN_NOT_FOUND past its retention */
+  /**
+   * What the run does now.
+   * @throws GraflowError RUN_NOT_FOUND past its retention
+   */
   status(): Promise<RunStatus>
   /** Ends the run as cancelled: what runs gets its signal, what waits is withdrawn. False when it was over already. */
   cancel(reason?: string): Promise<boolean>
@@ -103,20 +145,32 @@ export interface Run<out O> {
 
 /** What connect gives. */
 export interface Graflow extends AsyncDisposable {
+  /** What this client calls itself in events and errors. */
   readonly instanceId: string
+  /** False once `close` was called. */
   readonly isRunning: boolean
+  /** What happens in the runs that this client started or attached to. */
   readonly events: Events
-  /** Starts a run and waits for its result. */
+  /** Starts a run of a flow that takes no input, and waits for its result; else as the next. */
   run<const N extends AnyNode>(node: NeedsNoInput<N>): Promise<Out<N>>
-  run<const N extends AnyNode>(node: N, input: In<N>, options?: RunOptions): Promise<Out<N>>
   /**
-   * Starts a run; this process drives it.
+   * Starts a run and waits for its result. This process drives it: the run stops when the process ends.
+   * @throws GraflowError as `start` and `Run.result`
+   */
+  run<const N extends AnyNode>(node: N, input: In<N>, options?: RunOptions): Promise<Out<N>>
+  /** Starts a run of a flow that takes no input; else as the next. */
+  start<const N extends AnyNode>(node: NeedsNoInput<N>): Promise<Run<Out<N>>>
+  /**
+   * Starts a run; this process drives it. Repeating it with the same id or idempotency key is safe.
    * @throws GraflowError RUN_EXISTS, NOT_SERIALISABLE, LIMIT_EXCEEDED, BACKPRESSURE, INVALID_OPTION, CLOSED
    */
-  start<const N extends AnyNode>(node: NeedsNoInput<N>): Promise<Run<Out<N>>>
   start<const N extends AnyNode>(node: N, input: In<N>, options?: RunOptions): Promise<Run<Out<N>>>
-  /** Starts a run that any worker drives. */
+  /** Starts a run of a flow that takes no input; else as the next. */
   submit<const N extends AnyNode>(node: NeedsNoInput<N>): Promise<Run<Out<N>>>
+  /**
+   * Starts a run that any worker drives, so it outlives this process. Repeating it with the same id or idempotency key is safe.
+   * @throws GraflowError as `start`
+   */
   submit<const N extends AnyNode>(node: N, input: In<N>, options?: RunOptions): Promise<Run<Out<N>>>
   /**
    * A run that was started elsewhere or earlier; the flow says its type.
