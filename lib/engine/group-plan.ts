@@ -129,6 +129,22 @@ function checkDepth({ depth, limits: { nesting } }: Dispatcher, path: string): v
   )
 }
 
+function itemsOf(input: unknown, path: string): readonly unknown[] {
+  if (Array.isArray(input)) return input
+  throw new GraflowError('NOT_AN_ARRAY', `the each at ${path} takes an array, got ${describe(input)}`, {
+    details: { path },
+  })
+}
+
+function checkSize({ limits: { branches: limit } }: Dispatcher, branches: number, path: string): void {
+  if (branches <= limit) return
+  throw new GraflowError(
+    'LIMIT_EXCEEDED',
+    `a group has at most ${limit} branches, the one at ${path} would have ${branches}: send several items a branch, or raise limits.branches`,
+    { details: { path, branches, limit, option: 'limits.branches' } },
+  )
+}
+
 /**
  * A `par` or `each` with its input.
  * @throws GraflowError NOT_AN_ARRAY, LIMIT_EXCEEDED, NOT_SERIALISABLE
@@ -143,26 +159,13 @@ export function planGroup(
 ): GroupPlan {
   const place = fullPath(use, path)
   checkDepth(by, place)
-  const branches = node.kind === 'each' ? [node.body] : node.branches
-  if (node.kind === 'each' && !Array.isArray(input)) {
-    throw new GraflowError('NOT_AN_ARRAY', `the each at ${place} takes an array, got ${describe(input)}`, {
-      details: { path: place },
-    })
-  }
-  const items = node.kind === 'each' ? (input as readonly unknown[]) : undefined
-  const size = items?.length ?? branches.length
-  if (size > by.limits.branches) {
-    throw new GraflowError(
-      'LIMIT_EXCEEDED',
-      `a group has at most ${by.limits.branches} branches, the one at ${place} would have ${size}: send several items a branch, or raise limits.branches`,
-      {
-        details: { path: place, branches: size, limit: by.limits.branches, option: 'limits.branches' },
-      },
-    )
-  }
+  const items = node.kind === 'each' ? itemsOf(input, place) : undefined
+  const size = items?.length ?? (node.kind === 'each' ? 0 : node.branches.length)
+  checkSize(by, size, place)
+  const { sharedInputBytes } = by.limits
   const shared =
     items === undefined
-      ? packOne(encode(input, `the input of the group at ${place}`, by.limits.sharedInputBytes, 'sharedInputBytes'))
+      ? packOne(encode(input, `the input of the group at ${place}`, sharedInputBytes, 'sharedInputBytes'))
       : undefined
   return {
     spec: specOf(by, use, place, staticPath, size, {

@@ -156,37 +156,20 @@ export class Supersteps {
   ): Promise<GraflowError | undefined> {
     const { clock } = this.#options
     const { execution } = frame
+    const { timeoutMs } = plan
     const expired = new Cancellation(frame.cancel)
     const leave = execution.over.onAbort((reason) => expired.abort(reason))
     const disarm =
-      plan.timeoutMs === undefined
+      timeoutMs === undefined
         ? undefined
-        : clock.after(Math.max(0, deadlineAt - clock.now()), () => {
-            expired.abort(
-              new GraflowError(
-                'GROUP_TIMEOUT',
-                `group ${plan.label} took longer than its timeoutMs of ${plan.timeoutMs}; its unfinished branches were withdrawn`,
-                {
-                  details: { group: plan.path, name: plan.name, timeoutMs: plan.timeoutMs },
-                },
-              ),
-            )
-          })
-    let unserved: GraflowError | undefined
+        : clock.after(Math.max(0, deadlineAt - clock.now()), () => expired.abort(groupTimeout(plan, timeoutMs)))
     try {
-      await execution.withoutSlot(async () => {
+      return await execution.withoutSlot(async () => {
         try {
           await expired.race(barrierWait)
+          return undefined
         } catch (reason) {
-          if (reason instanceof GraflowError && reason.code === 'NO_HANDLER') {
-            await this.#isReleasedBeforeWithdrawn(frame, plan)
-            unserved = reason
-            return
-          }
-          // Whole branches are withdrawn with all below them; a part of one (a deadline inside) must reclaim its own group. Before it
-          // has its slot again: what the group holds may be the only one.
-          const isGone = execution.cancel.reason !== undefined || execution.over.reason !== undefined
-          if (isGone || !(await this.#isReleasedBeforeWithdrawn(frame, plan))) throw reason
+          return await this.#giveUp(frame, plan, reason)
         }
       })
     } finally {
@@ -194,7 +177,22 @@ export class Supersteps {
       leave()
       expired.leave()
     }
-    return unserved
+  }
+
+  /**
+   * The wait was ended for this reason. Called before the branch has its slot again: what the group holds may be the only one. Answers the
+   * reason where nobody can serve the group, and nothing where the group was released before it could be withdrawn; else throws it.
+   */
+  async #giveUp(frame: Frame, plan: GroupPlan, reason: unknown): Promise<GraflowError | undefined> {
+    const { cancel, over } = frame.execution
+    if (reason instanceof GraflowError && reason.code === 'NO_HANDLER') {
+      await this.#isReleasedBeforeWithdrawn(frame, plan)
+      return reason
+    }
+    // A whole branch is withdrawn with all below it; a part of one (a deadline inside) must withdraw its own group.
+    const isGone = cancel.reason !== undefined || over.reason !== undefined
+    if (isGone || !(await this.#isReleasedBeforeWithdrawn(frame, plan))) throw reason
+    return undefined
   }
 
   /** Withdraws the group; true when it was released before and its outcomes are wanted. */
@@ -226,6 +224,13 @@ export class Supersteps {
 
 /** Why a write was refused: what stopped this part of the branch, or the whole of it. */
 export const fenced = (frame: Frame): Error => frame.cancel.reason ?? refusalOf(frame.execution)
+
+const groupTimeout = ({ label, path, name }: GroupPlan, timeoutMs: number): GraflowError =>
+  new GraflowError(
+    'GROUP_TIMEOUT',
+    `group ${label} took longer than its timeoutMs of ${timeoutMs}; its unfinished branches were withdrawn`,
+    { details: { group: path, name, timeoutMs } },
+  )
 
 /** Why a group was not dispatched. */
 function refused(status: Exclude<StepAnswer['status'], 'ok' | 'done'>, frame: Frame, plan: GroupPlan): Error {

@@ -64,6 +64,8 @@ interface Bracket {
   steps: Expression[]
 }
 
+const openBracket = (openedAt: number): Bracket => ({ openedAt, branches: [], steps: [] })
+
 function closeBranch(bracket: Bracket): void {
   const branch = sequenceOf(bracket.steps)
   if (branch !== undefined) bracket.branches.push(branch)
@@ -82,61 +84,89 @@ function closeBracket(bracket: Bracket): Expression {
  * @throws GraflowError FLOW_SYNTAX with the position and a caret, LIMIT_EXCEEDED, DUPLICATE_TASK, and what `resolve` throws
  */
 export function parse(text: string, resolve: Resolve): Expression {
-  const enclosing: Bracket[] = []
-  let bracket: Bracket = { openedAt: 0, branches: [], steps: [] }
-  // What was just read, if an operator may follow it; undefined when a name or a bracket has to come.
-  let atom: Expression | undefined
-  for (const { kind, position, ...token } of tokensOf(text)) {
-    if (atom === undefined) {
-      if (kind === 'name') {
-        atom = resolve(token.text, position)
-      } else if (kind === '(') {
-        if (enclosing.length >= DEEPEST_BRACKETS) {
-          const message = `brackets may be nested ${DEEPEST_BRACKETS} deep, the one {at} is deeper`
-          throw errorAt('LIMIT_EXCEEDED', text, position, message)
-        }
-        enclosing.push(bracket)
-        bracket = { openedAt: position, branches: [], steps: [] }
+  return new Parser(text, resolve).flow()
+}
+
+/** One reading of one text. */
+class Parser {
+  readonly #text: string
+  readonly #resolve: Resolve
+  readonly #enclosing: Bracket[] = []
+  #bracket = openBracket(0)
+
+  constructor(text: string, resolve: Resolve) {
+    this.#text = text
+    this.#resolve = resolve
+  }
+
+  flow(): Expression {
+    // What was just read, if an operator may follow it; undefined when a name or a bracket has to come.
+    let atom: Expression | undefined
+    for (const token of tokensOf(this.#text)) {
+      if (atom === undefined) {
+        atom = this.#operand(token)
+      } else if (token.kind === 'end') {
+        return this.#whole(atom)
       } else {
-        throw missing('a name or a bracket', text, position)
+        atom = this.#operator(token, atom)
       }
-      continue
     }
+    // The last token is the end, which returns or throws above.
+    throw new GraflowError('INTERNAL', `the text ${quote(this.#text)} has no end`)
+  }
+
+  /** A name gives its flow; a bracket is opened, and an operand has to come still. */
+  #operand({ kind, text, position }: Token): Expression | undefined {
+    if (kind === 'name') return this.#resolve(text, position)
+    if (kind !== '(') throw missing('a name or a bracket', this.#text, position)
+    if (this.#enclosing.length >= DEEPEST_BRACKETS) {
+      const message = `brackets may be nested ${DEEPEST_BRACKETS} deep, the one {at} is deeper`
+      throw errorAt('LIMIT_EXCEEDED', this.#text, position, message)
+    }
+    this.#enclosing.push(this.#bracket)
+    this.#bracket = openBracket(position)
+    return undefined
+  }
+
+  /** What `atom` has become; undefined when another operand has to come. */
+  #operator({ kind, position }: Token, atom: Expression): Expression | undefined {
     switch (kind) {
       case '*':
-        atom = makeEach(atom)
-        break
+        return makeEach(atom)
       case '>>':
-        bracket.steps.push(atom)
-        atom = undefined
-        break
+        this.#bracket.steps.push(atom)
+        return undefined
       case '|':
-        bracket.steps.push(atom)
-        atom = undefined
-        closeBranch(bracket)
-        break
-      case ')': {
-        const outer = enclosing.pop()
-        if (outer === undefined) throw errorAt('FLOW_SYNTAX', text, position, 'the bracket {at} closes nothing')
-        bracket.steps.push(atom)
-        atom = closeBracket(bracket)
-        bracket = outer
-        break
-      }
-      case 'end':
-        if (enclosing.length > 0) throw errorAt('FLOW_SYNTAX', text, bracket.openedAt, 'the bracket {at} is not closed')
-        bracket.steps.push(atom)
-        return closeBracket(bracket)
+        this.#bracket.steps.push(atom)
+        closeBranch(this.#bracket)
+        return undefined
+      case ')':
+        return this.#closed(position, atom)
       case 'name':
       case '(':
       case 'unknown':
-        throw missing('>> or |', text, position)
+      case 'end':
+        throw missing('>> or |', this.#text, position)
       default:
-        kind satisfies never
+        return kind satisfies never
     }
   }
-  // The last token is the end, which returns or throws above.
-  throw new GraflowError('INTERNAL', `the text ${quote(text)} has no end`)
+
+  #closed(position: number, atom: Expression): Expression {
+    const outer = this.#enclosing.pop()
+    if (outer === undefined) throw errorAt('FLOW_SYNTAX', this.#text, position, 'the bracket {at} closes nothing')
+    this.#bracket.steps.push(atom)
+    const inside = closeBracket(this.#bracket)
+    this.#bracket = outer
+    return inside
+  }
+
+  #whole(atom: Expression): Expression {
+    if (this.#enclosing.length > 0)
+      throw errorAt('FLOW_SYNTAX', this.#text, this.#bracket.openedAt, 'the bracket {at} is not closed')
+    this.#bracket.steps.push(atom)
+    return closeBracket(this.#bracket)
+  }
 }
 
 /** For whoever writes a call into a text. */

@@ -138,55 +138,69 @@ class Reader {
 
   #freshNode(fields: Fields): Measured {
     switch (fields['kind']) {
-      case 'task': {
-        this.#fields(fields, ['kind', 'name'])
-        const name = this.#nameIn(fields, 'task')
-        const node = this.#used.get(name) ?? Object.freeze({ kind: 'task', name })
-        this.#used.set(name, node)
-        return { node, nesting: 0, nodes: 1 }
-      }
-      case 'sequence': {
-        this.#fields(fields, ['kind', 'steps'])
-        const steps = this.#at('steps', () => {
-          const read = this.#list(fields['steps']).map((step, index) => this.#at(index, () => this.#step(step)))
-          return read.length >= 2 ? read : this.#fail('INVALID_NODE', `must have two steps or more, got ${read.length}`)
-        })
-        return measure(Object.freeze({ kind: 'sequence', steps: Object.freeze(steps.map(({ node }) => node)) }), steps)
-      }
+      case 'task':
+        return this.#task(fields)
+      case 'sequence':
+        return this.#sequence(fields)
       case 'group':
         return this.#group(fields)
-      case 'each': {
-        this.#fields(fields, ['kind', 'body', 'join', 'options'])
-        const body = this.#at('body', () => this.#node(fields['body']))
-        const join = this.#at('join', () => this.#join(fields['join']))
-        if (join.kind === 'critical')
-          return this.#at('join', () =>
-            this.#fail('JOIN_IMPOSSIBLE', 'must not be critical: the items of an each have no names'),
-          )
-        const options = this.#groupOptions(fields)
-        const node: EachNode = { kind: 'each', body: body.node, join, options }
-        return measure(Object.freeze(node), [body])
-      }
+      case 'each':
+        return this.#each(fields)
       case 'choose':
         return this.#choose(fields)
-      case 'loop': {
-        this.#fields(fields, ['kind', 'body', 'maxCycles'])
-        const body = this.#at('body', () => this.#node(fields['body']))
-        const { maxCycles } = this.#checked({ maxCycles: fields['maxCycles'] }, checkLoopOptions)
-        return measure(Object.freeze({ kind: 'loop', body: body.node, maxCycles }), [body])
-      }
-      case 'workflow': {
-        this.#fields(fields, ['kind', 'name', 'body', 'options'])
-        const name = this.#nameIn(fields, 'workflow')
-        const body = this.#at('body', () => this.#node(fields['body']))
-        const options = this.#at('options', () =>
-          this.#checked(fields['options'], (given) => checkWorkflowOptions(name, given)),
-        )
-        return measure(Object.freeze({ kind: 'workflow', name, body: body.node, options }), [body])
-      }
+      case 'loop':
+        return this.#loop(fields)
+      case 'workflow':
+        return this.#workflow(fields)
       default:
         return this.#fail('INVALID_NODE', `must be a node of a known kind, got the kind ${describe(fields['kind'])}`)
     }
+  }
+
+  #task(fields: Fields): Measured {
+    this.#fields(fields, ['kind', 'name'])
+    const name = this.#nameIn(fields, 'task')
+    const node = this.#used.get(name) ?? Object.freeze({ kind: 'task', name })
+    this.#used.set(name, node)
+    return { node, nesting: 0, nodes: 1 }
+  }
+
+  #sequence(fields: Fields): Measured {
+    this.#fields(fields, ['kind', 'steps'])
+    const steps = this.#at('steps', () => {
+      const read = this.#list(fields['steps']).map((step, index) => this.#at(index, () => this.#step(step)))
+      return read.length >= 2 ? read : this.#fail('INVALID_NODE', `must have two steps or more, got ${read.length}`)
+    })
+    return measure(Object.freeze({ kind: 'sequence', steps: Object.freeze(steps.map(({ node }) => node)) }), steps)
+  }
+
+  #each(fields: Fields): Measured {
+    this.#fields(fields, ['kind', 'body', 'join', 'options'])
+    const body = this.#at('body', () => this.#node(fields['body']))
+    const join = this.#at('join', () => this.#join(fields['join']))
+    if (join.kind === 'critical')
+      return this.#at('join', () =>
+        this.#fail('JOIN_IMPOSSIBLE', 'must not be critical: the items of an each have no names'),
+      )
+    const node: EachNode = { kind: 'each', body: body.node, join, options: this.#groupOptions(fields) }
+    return measure(Object.freeze(node), [body])
+  }
+
+  #loop(fields: Fields): Measured {
+    this.#fields(fields, ['kind', 'body', 'maxCycles'])
+    const body = this.#at('body', () => this.#node(fields['body']))
+    const { maxCycles } = this.#checked({ maxCycles: fields['maxCycles'] }, checkLoopOptions)
+    return measure(Object.freeze({ kind: 'loop', body: body.node, maxCycles }), [body])
+  }
+
+  #workflow(fields: Fields): Measured {
+    this.#fields(fields, ['kind', 'name', 'body', 'options'])
+    const name = this.#nameIn(fields, 'workflow')
+    const body = this.#at('body', () => this.#node(fields['body']))
+    const options = this.#at('options', () =>
+      this.#checked(fields['options'], (given) => checkWorkflowOptions(name, given)),
+    )
+    return measure(Object.freeze({ kind: 'workflow', name, body: body.node, options }), [body])
   }
 
   #step(value: unknown): Measured {

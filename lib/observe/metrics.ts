@@ -21,11 +21,11 @@ export interface MetricSources {
   /** Queues of which something is said even while the store has nothing in them. */
   readonly ownQueues: readonly string[]
   /** Rejects when the store does not answer: then there are no queue gauges, rather than old ones. */
-  queues(): Promise<readonly QueueDepth[]>
+  readonly queues: () => Promise<readonly QueueDepth[]>
   /** Branches that run here now. */
-  inFlight(): number
+  readonly inFlight: () => number
   /** Graphs that were at hand when work needed them, since the start. */
-  graphHits(): number
+  readonly graphHits: () => number
 }
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800] as const
@@ -38,7 +38,8 @@ export class Metrics {
 
   constructor(events: Events, sources: MetricSources) {
     this.#subscribe(events)
-    this.#ask(sources)
+    this.#readQueues(sources)
+    this.#readProcess(sources)
     this.#measureLag()
   }
 
@@ -85,37 +86,20 @@ export class Metrics {
     )
   }
 
-  #ask(sources: MetricSources): void {
-    const { keyPrefix } = sources
-    const registers = [this.#registry]
+  /** Gauges of the store: read when the metrics are. */
+  #readQueues({ keyPrefix, ownQueues, queues }: MetricSources): void {
+    const gauge = <const L extends string>(name: string, help: string, labelNames: readonly L[]): Gauge<L> =>
+      new Gauge({ name, help, labelNames, registers: [this.#registry] })
     const labelNames = ['key_prefix', 'queue'] as const
-    const oldest = new Gauge({
-      name: 'graflow_queue_oldest_seconds',
-      help: 'How long the oldest ready group has waited.',
-      labelNames,
-      registers,
-    })
-    const backlog = new Gauge({
-      name: 'graflow_backlog',
-      help: 'Branches ready, due later, or in flight anywhere: what scaling down should look at.',
-      labelNames,
-      registers,
-    })
-    const depth = new Gauge({
-      name: 'graflow_queue_depth',
-      help: 'Branches that are ready and wait for a worker.',
-      labelNames,
-      registers,
-    })
-    const up = new Gauge({ name: 'graflow_store_up', help: '1 when the store answered this reading.', registers })
+    const oldest = gauge('graflow_queue_oldest_seconds', 'How long the oldest ready group has waited.', labelNames)
+    const inAll = 'Branches ready, due later, or in flight anywhere: what scaling down should look at.'
+    const backlog = gauge('graflow_backlog', inAll, labelNames)
+    const depth = gauge('graflow_queue_depth', 'Branches that are ready and wait for a worker.', labelNames)
+    const up = gauge('graflow_store_up', '1 when the store answered this reading.', [])
     this.#refresh = async () => {
-      for (const gauge of [depth, backlog, oldest]) gauge.reset()
+      for (const one of [depth, backlog, oldest]) one.reset()
       try {
-        const known = await sources.queues()
-        const empty = sources.ownQueues
-          .filter((queue) => !known.some((one) => one.queue === queue))
-          .map((queue) => ({ queue, ready: 0, delayed: 0, granted: 0, oldestMs: undefined }))
-        for (const { queue, ready, delayed, granted, oldestMs } of [...known, ...empty]) {
+        for (const { queue, ready, delayed, granted, oldestMs } of withEmpty(await queues(), ownQueues)) {
           const labels = { key_prefix: keyPrefix, queue }
           depth.set(labels, ready)
           backlog.set(labels, ready + delayed + granted)
@@ -126,12 +110,17 @@ export class Metrics {
         up.set(0)
       }
     }
+  }
+
+  /** Numbers of this process. */
+  #readProcess({ inFlight, graphHits }: MetricSources): void {
+    const registers = [this.#registry]
     new Gauge({
       name: 'graflow_branches_in_flight',
       help: 'Branches that run in this process.',
       registers,
       collect() {
-        this.set(sources.inFlight())
+        this.set(inFlight())
       },
     })
     new Counter({
@@ -140,7 +129,7 @@ export class Metrics {
       registers,
       collect() {
         this.reset()
-        this.inc(sources.graphHits())
+        this.inc(graphHits())
       },
     })
   }
@@ -162,6 +151,12 @@ export class Metrics {
       },
     })
   }
+}
+
+/** The queues, and with nothing in them those of this worker that the store does not have. */
+function withEmpty(known: readonly QueueDepth[], ownQueues: readonly string[]): readonly QueueDepth[] {
+  const absent = ownQueues.filter((queue) => !known.some((one) => one.queue === queue))
+  return [...known, ...absent.map((queue) => ({ queue, ready: 0, delayed: 0, granted: 0, oldestMs: undefined }))]
 }
 
 /** A histogram that takes many equal values at once, which the library's own does not. */
