@@ -9,6 +9,7 @@ import type { Expression } from '../flow/expression.js'
 import type { Graph } from '../graph/graph.js'
 import type { Clock, Random } from '../time.js'
 import { BarrierWaits } from './barrier-waits.js'
+import type { BranchKeeper } from './branch-keeper.js'
 import { Unreported } from './cancellation.js'
 import { channelOf } from './channels.js'
 import { encode, encodeFailure } from '../values/codec.js'
@@ -24,8 +25,8 @@ import { Registry } from './registry.js'
 import { readResult } from './results.js'
 import { originOf, type StartOptions } from './start.js'
 import { fenced } from './superstep.js'
-import { writeOutput } from './task-output.js'
-import { SUCCEEDED, TaskStart, type BranchKeeper, type TaskStartOptions } from './task-start.js'
+import { reportOutput } from './task-output.js'
+import { TaskStart, type TaskStartOptions } from './task-start.js'
 
 /** What an engine is made of. */
 export interface EngineOptions {
@@ -120,12 +121,10 @@ export class Engine {
       const output = await this.interpreter.runBranch(frame, branch.node, branch.path, branch.input())
       if (execution.cancel.reason !== undefined) return
       const of = { task: branch.label, place: branch.place }
-      writeOutput(keeper.values, output, of, this.parts.limits.resultBytes)
+      reportOutput(keeper, execution, output, of, this.parts.limits.resultBytes)
     } catch (thrown) {
       await this.#failNode(branch, execution, keeper, thrown)
-      return
     }
-    keeper.ended(execution, SUCCEEDED)
   }
 
   async #failNode(branch: PreparedBranch, execution: Execution, keeper: BranchKeeper, thrown: unknown): Promise<void> {
@@ -137,8 +136,7 @@ export class Engine {
     const { error, isFromHandler } = originOf(thrown)
     const { label: task, place: path, errors } = branch
     const failure = taskError(error, isFromHandler, { task, path, errors: errors + 1 })
-    keeper.values.encodeFailure(failure)
-    keeper.ended(execution, { kind: 'failed', delayMs: 0, error: failure })
+    keeper.failed(execution, { kind: 'failed', delayMs: 0, error: failure })
   }
 
   /** Reads what earlier starts of a branch finished, so that it is not run again. */

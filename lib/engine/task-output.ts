@@ -1,7 +1,8 @@
 /** A task's output on its way out of the process: within its limit, and with errors that name the task. */
 import { GraflowError } from '../errors.js'
 import { encode, tooLarge } from '../values/codec.js'
-import type { ValueWriter } from '../values/value-lists.js'
+import type { BranchKeeper } from './branch-keeper.js'
+import type { Execution } from './execution.js'
 
 /** The task whose output it is. */
 export interface OutputOf {
@@ -19,11 +20,20 @@ export function encodeOutput(output: unknown, of: OutputOf, maxBytes: number): U
   }
 }
 
-/** The same, as the next item of `writer`. `of` is read only for an error. */
-export function writeOutput(writer: ValueWriter, output: unknown, of: OutputOf, maxBytes: number): void {
+/**
+ * Reports a branch's output to its keeper. `of` is read only for an error.
+ * @throws GraflowError NOT_SERIALISABLE, LIMIT_EXCEEDED: then nothing is reported
+ */
+export function reportOutput(
+  keeper: BranchKeeper,
+  execution: Execution,
+  output: unknown,
+  of: OutputOf,
+  maxBytes: number,
+): void {
   let bytes: number
   try {
-    bytes = writer.encode(output, maxBytes)
+    bytes = keeper.succeeded(execution, output, maxBytes)
   } catch (error) {
     throw withTask(error, of)
   }

@@ -3,40 +3,19 @@
  * it is one object that says what its handler's context needs (the frame, the facts of the start), and nothing is worked out before
  * somebody asks.
  */
-import type { SettleKind } from '../backend/backend.js'
-import type { GraflowError } from '../errors.js'
 import type { TaskExpression } from '../flow/expression.js'
 import { RETRY_DEFAULTS, type Limits } from '../options.js'
 import type { Random } from '../time.js'
+import type { BranchKeeper } from './branch-keeper.js'
 import type { Cancellation } from './cancellation.js'
 import { HandlerContext, type StartFacts } from './context.js'
-import type { Execution, Frame, GraphInUse, Slot } from './execution.js'
+import type { Execution, Frame, GraphInUse } from './execution.js'
 import { isRetryable, retryDelayMs, taskError } from './failure.js'
 import type { DirectiveFollower } from './directive-follower.js'
 import { asBranch, EndRun, endsRun } from './directives.js'
-import type { ValueWriter } from '../values/value-lists.js'
 import type { DirectTask, PreparedBranch } from './prepared-grant.js'
 import { isPending, noHandler, originOf, start, threwByHandler, type Started, type StartOptions } from './start.js'
-import { writeOutput } from './task-output.js'
-
-/** How one start ended. A branch that was withdrawn or lost meanwhile reports nothing. */
-export interface BranchReport {
-  readonly kind: SettleKind
-  readonly delayMs: number
-  /** Of a failed start or a retry. */
-  readonly error?: GraflowError
-}
-
-/** Who keeps a branch while it runs, and hears how its start ended. */
-export interface BranchKeeper extends Slot {
-  /** Where results and errors of the branches go. A report has its own there, as the last item, when it is made. */
-  readonly values: ValueWriter
-  /** Called once when the start is over, maybe before it was begun in full; never once the execution's `cancel` was aborted. */
-  ended(execution: Execution, report: BranchReport): void
-}
-
-/** The report of nearly every start. */
-export const SUCCEEDED: BranchReport = Object.freeze({ kind: 'succeeded', delayMs: 0 })
+import { reportOutput } from './task-output.js'
 
 /** What starts of tasks need of the engine. */
 export interface TaskStartOptions extends StartOptions {
@@ -138,12 +117,10 @@ export class TaskStart implements Frame, StartFacts {
   #succeed(output: unknown): void {
     if (this.cancel.reason !== undefined) return
     try {
-      writeOutput(this.#keeper.values, output, this, this.#options.limits.resultBytes)
+      reportOutput(this.#keeper, this.execution, output, this, this.#options.limits.resultBytes)
     } catch (error) {
       this.#fail(error)
-      return
     }
-    this.#keeper.ended(this.execution, SUCCEEDED)
   }
 
   #fail(thrown: unknown): void {
@@ -158,7 +135,6 @@ export class TaskStart implements Frame, StartFacts {
     const failure = taskError(error, isFromHandler, { task: name, path: this.place, errors })
     const isOver = errors >= (options.retry?.attempts ?? RETRY_DEFAULTS.attempts) || !isRetryable(error, isFromHandler)
     const delayMs = isOver ? 0 : retryDelayMs(options.retry ?? {}, errors, this.#options.random)
-    this.#keeper.values.encodeFailure(failure)
-    this.#keeper.ended(this.execution, { kind: isOver ? 'failed' : 'retry', delayMs, error: failure })
+    this.#keeper.failed(this.execution, { kind: isOver ? 'failed' : 'retry', delayMs, error: failure })
   }
 }

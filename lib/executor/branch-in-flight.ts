@@ -1,80 +1,63 @@
-/** One branch in this process: its slot, through its life (held, given back, waited for, over), and where its report goes. */
-import type { Grant } from '../backend/backend.js'
+/** One branch in this process: its slot, and where the report of its start goes. The only object that the executor makes for each branch. */
+import type { BranchKeeper, FailedStart } from '../engine/branch-keeper.js'
 import type { Execution } from '../engine/execution.js'
-import type { ValueWriter } from '../values/value-lists.js'
-import type { BranchKeeper, BranchReport } from '../engine/task-start.js'
-import type { QueueShare, Slots } from './slots.js'
+import type { GrantInFlight } from './grant-in-flight.js'
+import type { QueueShare, SlotHolder, Slots, SlotState } from './slots.js'
 
-/** What a branch needs of the grant that it came with. */
-export interface GrantOfBranch {
-  readonly grant: Grant
-  readonly share: QueueShare | undefined
-  readonly values: ValueWriter
+/** Is called when a start is over and its report is among those of its grant. The branch has its slot until it is told to `end`. */
+export interface BranchEnds {
+  ended(branch: BranchInFlight, execution: Execution, failure: FailedStart | undefined): void
 }
 
-/** Hears how a start ended; the branch has its slot until it is told to `end`. */
-type Ended<G extends GrantOfBranch> = (grant: G, k: number, execution: Execution, report: BranchReport) => void
-
-export class BranchInFlight<G extends GrantOfBranch> implements BranchKeeper {
+export class BranchInFlight implements BranchKeeper, SlotHolder {
   /** Undefined until its start has returned. */
   execution: Execution | undefined
-  /** By the loop's own time. */
+  slotState: SlotState = 'held'
+  readonly grant: GrantInFlight
+  /** Its number in the grant. */
+  readonly k: number
+  /** By the executor's own time. */
   readonly startedAt: number
   readonly #slots: Slots
-  readonly #ended: Ended<G>
-  readonly #grant: G
-  readonly #k: number
-  #slot: 'held' | 'given back' | 'over' = 'held'
+  readonly #ends: BranchEnds
 
-  constructor(slots: Slots, ended: Ended<G>, grant: G, k: number, startedAt: number) {
+  /** @param slots one of which is in use for it from now on */
+  constructor(slots: Slots, ends: BranchEnds, grant: GrantInFlight, k: number, startedAt: number) {
+    this.grant = grant
+    this.k = k
     this.startedAt = startedAt
     this.#slots = slots
-    this.#ended = ended
-    this.#grant = grant
-    this.#k = k
+    this.#ends = ends
   }
 
-  get values(): ValueWriter {
-    return this.#grant.values
+  get depth(): number {
+    return this.grant.grant.spec.depth
   }
 
-  ended(execution: Execution, report: BranchReport): void {
-    this.#ended(this.#grant, this.#k, execution, report)
+  get share(): QueueShare | undefined {
+    return this.grant.share
+  }
+
+  succeeded(execution: Execution, output: unknown, maxBytes: number): number {
+    const bytes = this.grant.reports.addSuccess(this.k, output, maxBytes)
+    if (bytes <= maxBytes) this.#ends.ended(this, execution, undefined)
+    return bytes
+  }
+
+  failed(execution: Execution, failure: FailedStart): void {
+    this.grant.reports.addFailure(this.k, failure)
+    this.#ends.ended(this, execution, failure)
   }
 
   suspend(): void {
-    if (this.#slot !== 'held') return
-    this.#slot = 'given back'
-    const { share, grant } = this.#grant
-    if (share !== undefined) share.held -= 1
-    this.#slots.countSuspended(grant.spec.depth, 1)
-    this.#slots.release()
+    this.#slots.suspend(this)
   }
 
   resume(): Promise<void> {
-    if (this.#slot !== 'given back') return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#slots.take(() => {
-        resolve()
-        if (this.#slot !== 'given back') return false
-        this.#slot = 'held'
-        const { share, grant } = this.#grant
-        if (share !== undefined) share.held += 1
-        this.#slots.countSuspended(grant.spec.depth, -1)
-        return true
-      })
-    })
+    return this.#slots.resume(this)
   }
 
-  /** The branch is over, whatever its handler still does. */
   end(): void {
-    const before = this.#slot
-    this.#slot = 'over'
-    const { share, grant } = this.#grant
-    if (before === 'held') {
-      if (share !== undefined) share.held -= 1
-      this.#slots.release()
-    }
-    if (before === 'given back') this.#slots.countSuspended(grant.spec.depth, -1)
+    this.#slots.end(this)
   }
 }

@@ -1,15 +1,36 @@
 /**
- * The slots of a worker loop: rights to run one branch each. A slot goes first to a branch that waits to go on, then to a new one. Also
- * counts the branches that have given theirs back, because with very many of them only what they wait for may be acquired.
+ * Hides how many branches may run at once, and in which order they get their slots. A slot is the right to run one branch. It goes first to
+ * a branch that resumes, then to a new one. With very many branches suspended, only the groups that they wait for may be acquired.
  */
 import type { Slot } from '../engine/execution.js'
 
 /** Branches that may wait at inner barriers at once; beyond that only deeper groups are taken. */
 const MOST_SUSPENDED = 1_000
 
+/** Where a holder of a slot is in its life. Over is the end; between the others it goes back and forth. */
+export type SlotState = 'held' | 'suspended' | 'over'
+
+/** Whatever has a slot for a while. Its state is a field of its own, and not an object, because every branch has one. */
+export interface SlotHolder {
+  /** Changed by `Slots` alone. */
+  slotState: SlotState
+  /** Groups above it. */
+  readonly depth: number
+  /** Of its queue, where that has a limit here. */
+  readonly share: QueueShare | undefined
+}
+
+/** What one queue may have in flight here. */
+export interface QueueShare {
+  readonly limit: number
+  /** Acquired and not over, without those that wait at inner barriers. */
+  held: number
+}
+
 export class Slots {
   readonly #onFree: () => void
   #free: number
+  /** Each says whether it still wants the slot that it is offered. */
   readonly #waiting: (() => boolean)[] = []
   /** How many suspended branches there are, in all and at each depth. */
   #suspended = 0
@@ -25,22 +46,60 @@ export class Slots {
     return this.#free
   }
 
-  /** One slot for a new branch; there must be a free one. */
+  /** With very many branches suspended: the depth below which groups are what they wait for. */
+  get onlyDeeperThan(): number | undefined {
+    return this.#suspended < MOST_SUSPENDED ? undefined : Math.max(...this.#suspendedAt.keys())
+  }
+
+  /** One slot for a new holder; there must be a free one. */
   use(): void {
     this.#free -= 1
   }
 
-  /** A branch does not need its slot any more. */
-  release(): void {
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      if (next()) return
-    }
-    this.#free += 1
-    this.#onFree()
+  /** One slot for a new holder, as soon as there is one. */
+  take(use: () => void): void {
+    this.#offer(() => {
+      use()
+      return true
+    })
   }
 
-  /** Calls `use` when there is a slot; false from it means that the slot is not wanted any more. */
-  take(use: () => boolean): void {
+  /** The holder waits: others may have its slot until it resumes. */
+  suspend(holder: SlotHolder): void {
+    if (holder.slotState !== 'held') return
+    holder.slotState = 'suspended'
+    if (holder.share !== undefined) holder.share.held -= 1
+    this.#countSuspended(holder.depth, 1)
+    this.#release()
+  }
+
+  /** Resolves when the holder has a slot again, or needs none any more. */
+  resume(holder: SlotHolder): Promise<void> {
+    if (holder.slotState !== 'suspended') return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#offer(() => {
+        resolve()
+        if (holder.slotState !== 'suspended') return false
+        holder.slotState = 'held'
+        if (holder.share !== undefined) holder.share.held += 1
+        this.#countSuspended(holder.depth, -1)
+        return true
+      })
+    })
+  }
+
+  /** The holder is over, whatever its handler still does. Repeating it changes nothing. */
+  end(holder: SlotHolder): void {
+    const before = holder.slotState
+    holder.slotState = 'over'
+    if (before === 'held') {
+      if (holder.share !== undefined) holder.share.held -= 1
+      this.#release()
+    }
+    if (before === 'suspended') this.#countSuspended(holder.depth, -1)
+  }
+
+  #offer(use: () => boolean): void {
     if (this.#free === 0) {
       this.#waiting.push(use)
       return
@@ -49,77 +108,47 @@ export class Slots {
     if (!use()) this.#free += 1
   }
 
-  /** A branch of this depth has given its slot back (1), or has one again or is over (-1). */
-  countSuspended(depth: number, change: 1 | -1): void {
+  #release(): void {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      if (next()) return
+    }
+    this.#free += 1
+    this.#onFree()
+  }
+
+  #countSuspended(depth: number, change: 1 | -1): void {
     const wasCrowded = this.#suspended >= MOST_SUSPENDED
     this.#suspended += change
     const count = (this.#suspendedAt.get(depth) ?? 0) + change
     if (count === 0) this.#suspendedAt.delete(depth)
     else this.#suspendedAt.set(depth, count)
-    // What the loop may acquire has changed, and what it has asked for last it may have asked for too narrowly.
+    // The depth to ask for has changed, so the last request may have been too narrow.
     if (wasCrowded && change < 0) this.#onFree()
   }
-
-  /** With very many branches suspended: the depth below which groups are what they wait for. */
-  get onlyDeeperThan(): number | undefined {
-    return this.#suspended < MOST_SUSPENDED ? undefined : Math.max(...this.#suspendedAt.keys())
-  }
 }
 
-/** What one queue may have in flight here. */
-export interface QueueShare {
-  readonly limit: number
-  /** Acquired and not over, without those that wait at inner barriers. */
-  held: number
-}
-
-/**
- * The slot of a driven run, through its life: held, given back while the run waits, taken again, over. A branch in flight does the same by
- * itself: it is one object, since there is one for every branch.
- */
-export class SlotHold implements Slot {
+/** The slot of a driven run. */
+export class HeldSlot implements Slot, SlotHolder {
+  slotState: SlotState = 'held'
+  readonly depth = 0
+  readonly share: QueueShare | undefined
   readonly #slots: Slots
-  readonly #depth: number
-  readonly #share: QueueShare | undefined
-  #state: 'held' | 'given back' | 'over' = 'held'
 
   /** @param slots one of which is in use for it from now on */
-  constructor(slots: Slots, depth: number, share: QueueShare | undefined) {
+  constructor(slots: Slots, share: QueueShare | undefined) {
     this.#slots = slots
-    this.#depth = depth
-    this.#share = share
+    this.share = share
   }
 
   suspend(): void {
-    if (this.#state !== 'held') return
-    this.#state = 'given back'
-    if (this.#share !== undefined) this.#share.held -= 1
-    this.#slots.countSuspended(this.#depth, 1)
-    this.#slots.release()
+    this.#slots.suspend(this)
   }
 
   resume(): Promise<void> {
-    if (this.#state !== 'given back') return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#slots.take(() => {
-        resolve()
-        if (this.#state !== 'given back') return false
-        this.#state = 'held'
-        if (this.#share !== undefined) this.#share.held += 1
-        this.#slots.countSuspended(this.#depth, -1)
-        return true
-      })
-    })
+    return this.#slots.resume(this)
   }
 
-  /** It is over, whatever its handler still does. */
   end(): void {
-    const before = this.#state
-    this.#state = 'over'
-    if (before === 'held') {
-      if (this.#share !== undefined) this.#share.held -= 1
-      this.#slots.release()
-    }
-    if (before === 'given back') this.#slots.countSuspended(this.#depth, -1)
+    this.#slots.end(this)
   }
 }

@@ -1,0 +1,21 @@
+/** What events say of a branch. Each is called only when somebody listens, because an event is more work than a short branch. */
+import type { PreparedBranch } from '../engine/prepared-grant.js'
+import type { GraflowError } from '../errors.js'
+import type { Emitter, OutcomeStatus } from '../events.js'
+
+export function emitStarted(emitter: Emitter, branch: PreparedBranch): void {
+  const { runId, place: path, label: task, index, workerId } = branch
+  emitter.emit('branch:started', { runId, path, task, index, workerId, attempt: attemptOf(branch) })
+}
+
+export function emitRetrying(emitter: Emitter, branch: PreparedBranch, delayMs: number, error: GraflowError): void {
+  const { runId, place: path, label: task } = branch
+  emitter.emit('branch:retrying', { runId, path, task, attempt: attemptOf(branch), delayMs, error })
+}
+
+export function emitSettled(emitter: Emitter, branch: PreparedBranch, status: OutcomeStatus): void {
+  const { runId, place: path, label: task, index, workerId } = branch
+  emitter.emit('branch:settled', { runId, path, task, index, workerId, attempt: attemptOf(branch), status })
+}
+
+const attemptOf = ({ errors, losses }: PreparedBranch): number => 1 + errors + losses

@@ -1,0 +1,122 @@
+/**
+ * Hides how the reports of one grant's branches are kept until they are settled: value, kind and delay of each are noted together, in flat
+ * lists, without an object for each branch.
+ */
+import type { BackendLimits, Grant, SavedValues, SettleKind, SettleRange } from '../backend/backend.js'
+import type { FailedStart } from '../engine/branch-keeper.js'
+import { byteLength, EMPTY_BYTES, slice } from '../values/packed-items.js'
+import { ValueWriter } from '../values/value-lists.js'
+
+/** One a grant. */
+export class Reports {
+  readonly #grant: Grant
+  /** Results and errors, by position as the lists below. */
+  readonly #values = new ValueWriter()
+  #count = 0
+  #firstK = 0
+  /** Undefined while they are neighbours in order, as nearly always: `#count` of them from `#firstK` on. */
+  #ks: number[] | undefined
+  /** Undefined while all have succeeded, as nearly always. */
+  #kinds: SettleKind[] | undefined
+  /** Undefined while none is to wait. */
+  #delaysMs: number[] | undefined
+  readonly #savePaths: string[] = []
+  #saves: ValueWriter | undefined
+
+  constructor(grant: Grant) {
+    this.#grant = grant
+  }
+
+  /**
+   * Branch k succeeded. Says how many bytes its output has; with more than `maxBytes` nothing is noted.
+   * @throws GraflowError NOT_SERIALISABLE, with nothing noted
+   */
+  addSuccess(k: number, output: unknown, maxBytes: number): number {
+    const bytes = this.#values.encode(output, maxBytes)
+    if (bytes <= maxBytes) this.#add(k, 'succeeded', 0)
+    return bytes
+  }
+
+  /** A start of branch k failed. */
+  addFailure(k: number, { kind, delayMs, error }: FailedStart): void {
+    this.#values.encodeFailure(error)
+    this.#add(k, kind, delayMs)
+  }
+
+  /** Branch k goes back to the store, unspent. */
+  addReleased(k: number): void {
+    this.#values.push(EMPTY_BYTES)
+    this.#add(k, 'released', 0)
+  }
+
+  /** Outputs inside a branch that are to be saved with the next settle. */
+  addSaves({ paths, values }: SavedValues): void {
+    this.#saves ??= new ValueWriter()
+    for (const [i, path] of paths.entries()) {
+      this.#savePaths.push(path)
+      this.#saves.push(values.bytes, values.ends[i - 1] ?? 0, values.ends[i])
+    }
+  }
+
+  /** What was noted since the last time, in as many ranges as it takes to keep each within the limits of a call. */
+  takeRanges({ itemsPerCall, bytesPerCall }: BackendLimits): SettleRange[] {
+    const indexes = this.#takeIndexes()
+    const kinds = this.#kinds ?? successes(indexes.length)
+    const delaysMs = this.#delaysMs
+    const values = this.#values.take()
+    const saves = this.#savePaths.length > 0 ? this.#saves : undefined
+    const isAll = indexes.length <= itemsPerCall && values.bytes.length <= bytesPerCall
+    const ranges: SettleRange[] = []
+    for (let from = 0; from < indexes.length; ) {
+      let to = isAll ? indexes.length : from + 1
+      while (to < indexes.length && to - from < itemsPerCall && byteLength(values, from, to + 1) <= bytesPerCall)
+        to += 1
+      ranges.push({
+        gid: this.#grant.spec.gid,
+        token: this.#grant.token,
+        indexes: isAll ? indexes : indexes.slice(from, to),
+        kinds: isAll ? kinds : kinds.slice(from, to),
+        values: isAll ? values : slice(values, from, to),
+        ...(delaysMs !== undefined && { delaysMs: delaysMs.slice(from, to) }),
+        ...(from === 0 && saves !== undefined && { save: { paths: this.#savePaths.splice(0), values: saves.take() } }),
+      })
+      from = to
+    }
+    this.#kinds = undefined
+    this.#delaysMs = undefined
+    return ranges
+  }
+
+  /** Its value is the last of `#values`. */
+  #add(k: number, kind: SettleKind, delayMs: number): void {
+    const count = this.#count
+    if (count === 0) this.#firstK = k
+    else if (k !== this.#firstK + count) this.#ks ??= Array.from({ length: count }, (_, i) => this.#firstK + i)
+    if (kind !== 'succeeded') this.#kinds ??= [...successes(count)]
+    if (delayMs > 0) this.#delaysMs ??= new Array<number>(count).fill(0)
+    this.#count += 1
+    this.#ks?.push(k)
+    this.#kinds?.push(kind)
+    this.#delaysMs?.push(delayMs)
+  }
+
+  /** A list of the grant's own, or a view of it, wherever that will do. */
+  #takeIndexes(): Uint32Array {
+    const { indexes } = this.#grant
+    const ks = this.#ks
+    const from = this.#firstK
+    const to = from + this.#count
+    this.#ks = undefined
+    this.#count = 0
+    if (ks !== undefined) return Uint32Array.from(ks, (k) => indexes[k] as number) // each is one of the grant's branches
+    return to - from === indexes.length ? indexes : indexes.subarray(from, to)
+  }
+}
+
+let lastSuccesses: readonly SettleKind[] = []
+
+/** So many times `succeeded`; the store keeps such a list for every batch, so batches of one size share theirs. */
+function successes(count: number): readonly SettleKind[] {
+  if (lastSuccesses.length !== count) lastSuccesses = new Array<SettleKind>(count).fill('succeeded')
+  return lastSuccesses
+}

@@ -1,0 +1,198 @@
+/**
+ * Hides when and in which calls reports reach the store. Ends branches (by their own report, or because they are not wanted any more),
+ * and settles all that ended since the last call in the next one.
+ */
+import { GraflowError } from '../errors.js'
+import type { FailedStart } from '../engine/branch-keeper.js'
+import type { Execution } from '../engine/execution.js'
+import { emitRetrying, emitSettled } from './branch-events.js'
+import type { BranchEnds, BranchInFlight } from './branch-in-flight.js'
+import type { ExecutorOptions } from './executor-options.js'
+import type { GrantInFlight } from './grant-in-flight.js'
+import type { InFlight } from './in-flight.js'
+import type { Lookahead } from './lookahead.js'
+import type { Phase } from './phase.js'
+import { countKinds, inCalls, type Unsettled } from './settle-calls.js'
+import type { Turn } from './turn.js'
+
+/** Settle calls under way at once; what ends meanwhile travels with the next. */
+const SETTLE_LANES = 2
+
+/** Counters as the seeds have them. */
+export interface WorkerCounters {
+  readonly tasksProcessed: number
+  readonly tasksSucceeded: number
+  readonly tasksFailed: number
+  readonly totalExecutionTimeMs: number
+}
+
+type Options = Pick<ExecutorOptions, 'backend' | 'emitter' | 'announcer' | 'session' | 'workerId' | 'onError'>
+
+interface Parts {
+  readonly phase: Phase
+  readonly turn: Turn
+  readonly ahead: Lookahead
+  readonly inFlight: InFlight
+  /** A settle call is over. */
+  readonly onSettled: () => void
+}
+
+export class Settler implements BranchEnds {
+  readonly #options: Options
+  readonly #parts: Parts
+  readonly #unsettled = new Set<GrantInFlight>()
+  /** Under way. */
+  readonly #calls = new Set<readonly Unsettled[]>()
+  #counters = { tasksProcessed: 0, tasksSucceeded: 0, tasksFailed: 0, totalExecutionTimeMs: 0 }
+
+  constructor(options: Options, parts: Parts) {
+    this.#options = options
+    this.#parts = parts
+  }
+
+  get counters(): WorkerCounters {
+    return { ...this.#counters }
+  }
+
+  get hasUnsettled(): boolean {
+    return this.#unsettled.size > 0
+  }
+
+  /** Whether no report waits or is on its way. */
+  get isAtRest(): boolean {
+    return this.#unsettled.size === 0 && this.#calls.size === 0
+  }
+
+  /** Grants whose reports wait or are on their way; some twice. */
+  *grants(): Iterable<GrantInFlight> {
+    yield* this.#unsettled
+    for (const call of this.#calls) for (const { grant } of call) yield grant
+  }
+
+  ended(branch: BranchInFlight, execution: Execution, failure: FailedStart | undefined): void {
+    const { grant, k } = branch
+    grant.endBranch(k)
+    this.#add(grant, execution)
+    // A branch that was dispatched on counts in the worker that runs its task.
+    if (!grant.prepared.isForwarded(k)) {
+      this.#count(failure)
+      grant.untimed += 1
+      grant.untimedStarts += branch.startedAt
+    }
+    this.#announce(grant, k, failure)
+    execution.end()
+    branch.end()
+    this.#parts.inFlight.forgetIfOver(grant)
+  }
+
+  /** Branch k was not started, and goes back unspent. */
+  release(grant: GrantInFlight, k: number): void {
+    grant.reports.addReleased(k)
+    this.#add(grant, undefined)
+  }
+
+  /**
+   * The branches of the grant that were started are not wanted any more: their signals fire, and they go back unspent or report nothing.
+   * Says how many they were.
+   */
+  abort(grant: GrantInFlight, reason: Error, isReleased: boolean): number {
+    let aborted = 0
+    for (const [k, branch] of grant.branches.entries()) {
+      const execution = branch?.execution
+      if (branch === undefined || execution === undefined) continue
+      aborted += 1
+      if (isReleased) {
+        grant.reports.addReleased(k)
+        this.#add(grant, execution)
+      }
+      grant.endBranch(k)
+      branch.end()
+      execution.cancel.abort(reason)
+      execution.end()
+    }
+    return aborted
+  }
+
+  /**
+   * Sends what is to be settled, unless enough is under way.
+   * @returns whether the store must be asked for work now, even if it has promised a notice
+   */
+  flush(): boolean {
+    if (this.#unsettled.size === 0 || this.#calls.size >= SETTLE_LANES) return false
+    const { backend, announcer } = this.#options
+    const { quick } = this.#parts.ahead
+    this.#parts.turn.look()
+    const all: Unsettled[] = []
+    let isToAsk = false
+    for (const grant of this.#unsettled) {
+      // No notice is sent for the room that comes free under the limit of a group.
+      if (grant.grant.spec.limit > 0) isToAsk = true
+      const meanMs = this.#countTime(grant)
+      for (const range of grant.reports.takeRanges(backend.limits)) all.push({ range, grant, meanMs })
+    }
+    this.#unsettled.clear()
+    announcer?.deliver()
+    for (const call of inCalls(all, backend.limits)) this.#send(call)
+    // The store goes by the quick tasks that the last acquire named.
+    return isToAsk || this.#parts.ahead.quick !== quick
+  }
+
+  /** The grant has reports to settle. */
+  #add(grant: GrantInFlight, execution: Execution | undefined): void {
+    const save = execution?.takeUnsaved()
+    if (save !== undefined) grant.reports.addSaves(save)
+    this.#unsettled.add(grant)
+    this.#parts.turn.plan()
+  }
+
+  #count(failure: FailedStart | undefined): void {
+    if (failure?.kind === 'retry') return
+    this.#counters.tasksProcessed += 1
+    if (failure === undefined) this.#counters.tasksSucceeded += 1
+    else this.#counters.tasksFailed += 1
+  }
+
+  #announce(grant: GrantInFlight, k: number, failure: FailedStart | undefined): void {
+    const { emitter } = this.#options
+    const { runId } = grant.grant.spec
+    if (failure?.kind === 'retry') {
+      if (emitter.isSubscribed('branch:retrying', runId))
+        emitRetrying(emitter, grant.prepared.branch(k), failure.delayMs, failure.error)
+    } else if (emitter.isSubscribed('branch:settled', runId))
+      emitSettled(emitter, grant.prepared.branch(k), failure === undefined ? 'succeeded' : 'failed')
+  }
+
+  /** Once for all starts of a grant that ended in this turn. */
+  #countTime(grant: GrantInFlight): number {
+    const { untimed } = grant
+    if (untimed === 0) return 0
+    const totalMs = untimed * this.#parts.turn.now - grant.untimedStarts
+    this.#counters.totalExecutionTimeMs += totalMs
+    grant.untimed = 0
+    grant.untimedStarts = 0
+    this.#parts.ahead.learn(totalMs / untimed, untimed, grant.grant.spec.tasks)
+    return totalMs / untimed
+  }
+
+  #send(call: readonly Unsettled[]): void {
+    this.#calls.add(call)
+    void this.#settle(call).then(() => {
+      this.#calls.delete(call)
+      this.#parts.onSettled()
+    })
+  }
+
+  async #settle(call: readonly Unsettled[]): Promise<void> {
+    const { backend, emitter, session, workerId, onError } = this.#options
+    try {
+      const answers = await backend.settle({ session, ranges: call.map(({ range }) => range) })
+      if (emitter.has('branches:settled')) emitter.emit('branches:settled', { workerId, ...countKinds(call, answers) })
+    } catch (error) {
+      const isStopped = this.#parts.phase.current === 'stopped'
+      // A store that was closed has released what this session had.
+      if (!(isStopped && error instanceof GraflowError && error.code === 'CLOSED')) onError(error)
+      // The store may refuse one range: the others must not be lost for it.
+      if (call.length > 1 && !isStopped) await Promise.all(call.map((unsettled) => this.#settle([unsettled])))
+    }
+  }
+}

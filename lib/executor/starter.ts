@@ -1,0 +1,168 @@
+/**
+ * Hides when branches that were acquired are started: in order of arrival, as far as there are slots, and in portions, so that timers and
+ * sockets get their turns. What waits for long behind busy slots is released, because another worker may be free.
+ */
+import { emitStarted } from './branch-events.js'
+import { BranchInFlight } from './branch-in-flight.js'
+import type { ExecutorOptions } from './executor-options.js'
+import type { GrantInFlight } from './grant-in-flight.js'
+import type { InFlight } from './in-flight.js'
+import type { Lookahead } from './lookahead.js'
+import type { Settler } from './settler.js'
+import type { Slots } from './slots.js'
+import type { Turn } from './turn.js'
+
+/** After so long in one turn of the event loop, timers and sockets get theirs. */
+export const LONGEST_TURN_MS = 10
+/** The clock is read every few starts. */
+const STARTS_PER_LOOK = 16
+/** Starts in one turn where more wait: then their results set out before the others begin. */
+const STARTS_PER_TURN = 256
+/** What waits behind busy slots for so long is released. */
+const LONGEST_WAIT_MS = 100
+
+type Options = Pick<ExecutorOptions, 'engine' | 'emitter' | 'clock' | 'distant'>
+
+interface Parts {
+  readonly slots: Slots
+  readonly turn: Turn
+  readonly ahead: Lookahead
+  readonly inFlight: InFlight
+  readonly settler: Settler
+}
+
+export class Starter {
+  readonly #options: Options
+  readonly #parts: Parts
+  /** Grants with branches that wait for a slot, in order of their arrival. */
+  readonly #backlog = new Set<GrantInFlight>()
+  #waiting = 0
+  #startedInAll = 0
+  /** `pausing`: the next portion is started in the next turn of the event loop. */
+  #state: 'at rest' | 'starting' | 'pausing' = 'at rest'
+  #cancelWatch: (() => void) | undefined
+
+  constructor(options: Options, parts: Parts) {
+    this.#options = options
+    this.#parts = parts
+  }
+
+  /** Branches that were acquired and wait for a slot. */
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  get isPausing(): boolean {
+    return this.#state === 'pausing'
+  }
+
+  /** The branches of the grant wait from now on. */
+  add(grant: GrantInFlight): void {
+    this.#backlog.add(grant)
+    this.#waiting += grant.left
+  }
+
+  /** Starts what waits, as far as there are slots. */
+  startWaiting(): void {
+    const { slots, turn } = this.#parts
+    if (this.#state !== 'at rest' || this.#waiting === 0 || slots.free === 0) return
+    this.#state = 'starting'
+    const begunAt = turn.look()
+    let started = 0
+    let isPortionFull = false
+    for (let grant = firstOf(this.#backlog); grant !== undefined; grant = firstOf(this.#backlog)) {
+      const isSubscribed = this.#options.emitter.isSubscribed('branch:started', grant.grant.spec.runId)
+      while (grant.unstarted > 0 && slots.free > 0) {
+        const isLong = started % STARTS_PER_LOOK === 0 && turn.look() - begunAt >= LONGEST_TURN_MS
+        isPortionFull = isLong || started >= STARTS_PER_TURN
+        if (isPortionFull) break
+        started += 1
+        this.#start(grant, isSubscribed)
+      }
+      if (grant.unstarted > 0) break
+      this.#backlog.delete(grant)
+    }
+    this.#state = 'at rest'
+    if (isPortionFull) this.#pause()
+    if (this.#waiting > 0) this.#watchWaiting()
+  }
+
+  /** What waits of this grant is not wanted any more. Says how many branches those were. */
+  withdraw(grant: GrantInFlight): number {
+    const count = grant.withdrawUnstarted()
+    if (count === 0) return 0
+    this.#waiting -= count
+    this.#backlog.delete(grant)
+    if (grant.share !== undefined) grant.share.held -= count
+    this.#parts.turn.plan()
+    return count
+  }
+
+  /** What waits of this grant goes back, unspent. */
+  release(grant: GrantInFlight): void {
+    const from = grant.branches.length
+    const to = from + this.withdraw(grant)
+    for (let k = from; k < to; k += 1) this.#parts.settler.release(grant, k)
+  }
+
+  /** All that waits goes back, unspent. */
+  releaseAll(): void {
+    for (const grant of [...this.#backlog]) {
+      this.release(grant)
+      this.#parts.inFlight.forgetIfOver(grant)
+    }
+  }
+
+  /** Ends its timer. */
+  stop(): void {
+    this.#cancelWatch?.()
+  }
+
+  #start(grant: GrantInFlight, isSubscribed: boolean): void {
+    const { slots, turn, settler } = this.#parts
+    const { prepared, branches } = grant
+    const k = branches.length
+    if (isSubscribed) emitStarted(this.#options.emitter, prepared.branch(k))
+    slots.use()
+    const branch = new BranchInFlight(slots, settler, grant, k, turn.now)
+    branches.push(branch)
+    this.#waiting -= 1
+    this.#startedInAll += 1
+    branch.execution = this.#options.engine.start(prepared, k, branch)
+  }
+
+  #pause(): void {
+    this.#state = 'pausing'
+    setImmediate(() => {
+      this.#state = 'at rest'
+      this.startWaiting()
+    })
+  }
+
+  /** Branches that were acquired ahead of tasks that turn out to be long are released. */
+  #watchWaiting(): void {
+    const { clock, distant } = this.#options
+    if (distant === undefined || this.#cancelWatch !== undefined) return
+    const startedBefore = this.#startedInAll
+    this.#cancelWatch = clock.after(
+      LONGEST_WAIT_MS,
+      () => {
+        this.#cancelWatch = undefined
+        if (this.#waiting === 0) return
+        if (this.#startedInAll > startedBefore || this.#parts.slots.free > 0) {
+          this.#watchWaiting()
+          return
+        }
+        this.#parts.ahead.stop()
+        this.releaseAll()
+      },
+      true,
+    )
+  }
+}
+
+/** The first of a set in order of insertion. */
+function firstOf<T>(set: ReadonlySet<T>): T | undefined {
+  for (const first of set) return first
+  return undefined
+}
