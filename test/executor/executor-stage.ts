@@ -149,5 +149,14 @@ export class ExecutorStage {
   }
 }
 
+/** The same store, but for these calls. */
+export const withCalls = (backend: Backend, calls: Partial<Backend>): Backend =>
+  new Proxy(backend, {
+    get(target, name) {
+      const own: unknown = Reflect.get(calls, name) ?? Reflect.get(target, name, target)
+      return typeof own === 'function' ? (own.bind(target) as unknown) : own
+    },
+  })
+
 /** One turn of the event loop. */
 export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

@@ -2,7 +2,7 @@
 import type { Grant, SessionRequest } from '../../lib/backend/backend.js'
 import { PendingGrants } from '../../lib/executor/pending-grants.js'
 import { PushedGrants } from '../../lib/executor/pushed-grants.js'
-import { ExecutorStage, nextTurn } from './executor-stage.js'
+import { ExecutorStage, nextTurn, withCalls } from './executor-stage.js'
 
 async function openPushed(): Promise<{
   readonly stage: ExecutorStage
@@ -18,7 +18,7 @@ async function openPushed(): Promise<{
     if (request.kind === 'confirm') confirmed.push(request.grants.map(({ token }) => token))
     return stage.backend.session(request)
   }
-  const backend = Object.assign(Object.create(stage.backend) as typeof stage.backend, { session })
+  const backend = withCalls(stage.backend, { session })
   const pending = new PendingGrants(() => undefined)
   const pushed = new PushedGrants(stage.options({ backend }), {
     pending,

@@ -1,0 +1,139 @@
+/** When branches are started: in order, as far as there are slots, in portions; and what becomes of those that wait for long. */
+import { ExecutorStage, nextTurn } from './executor-stage.js'
+
+const DISTANT = { distant: { random: () => 0 } }
+
+describe('branches that wait', () => {
+  it('are started in order of arrival, as far as there are slots, and go on with what comes free', async () => {
+    const stage = await ExecutorStage.open()
+    const { starter, slots, admit } = stage.parts({ maxConcurrentTasks: 3 })
+    admit(await stage.grant(2))
+    admit(await stage.grant(2))
+    starter.startWaiting()
+    expect([stage.starts.map(({ index }) => index), starter.waiting, slots.free]).toEqual([[0, 1, 0], 1, 0])
+    starter.startWaiting()
+    expect(stage.starts).toHaveLength(3)
+    stage.starts[0]?.succeed()
+    starter.startWaiting()
+    expect([stage.starts.length, starter.waiting, slots.free]).toEqual([4, 0, 0])
+  })
+
+  it('are started in portions of 256, so that results set out in between', async () => {
+    const stage = await ExecutorStage.open()
+    const { starter, admit } = stage.parts({ maxConcurrentTasks: 1_000 })
+    admit(await stage.grant(600))
+    const counts: number[] = []
+    starter.startWaiting()
+    for (let i = 0; i < 3; i += 1) {
+      counts.push(stage.starts.length)
+      expect(starter.isPausing).toBe(i < 2)
+      starter.startWaiting() // nothing is started in a pause
+      counts.push(stage.starts.length)
+      await nextTurn()
+    }
+    expect(counts).toEqual([256, 256, 512, 512, 600, 600])
+  })
+
+  it('wait for the next turn of the event loop when handlers have kept this one for 10 ms', async () => {
+    const stage = await ExecutorStage.open()
+    const options = stage.options()
+    const { starter, admit } = stage.parts({
+      maxConcurrentTasks: 100,
+      engine: {
+        ...options.engine,
+        start: (...args) => {
+          stage.clock.advance(1)
+          return options.engine.start(...args)
+        },
+      },
+    })
+    admit(await stage.grant(40))
+    starter.startWaiting()
+    expect([stage.starts.length, starter.isPausing]).toEqual([16, true]) // the clock is read at every 16th
+    await nextTurn()
+    expect(stage.starts).toHaveLength(32)
+  })
+
+  it('make an event each where somebody listens', async () => {
+    const stage = await ExecutorStage.open()
+    const { starter, admit } = stage.parts()
+    const started: number[] = []
+    stage.emitter.subscribe('branch:started', ({ index }) => started.push(index))
+    admit(await stage.grant(2))
+    starter.startWaiting()
+    expect(started).toEqual([0, 1])
+  })
+
+  it('are not started once they are withdrawn, and do not count for their queue', async () => {
+    const stage = await ExecutorStage.open()
+    const { starter, admit } = stage.parts({ maxConcurrentTasks: 1 })
+    const share = { limit: 10, held: 3 }
+    const grant = admit(await stage.grant(3), share)
+    starter.startWaiting()
+    expect([starter.withdraw(grant), starter.withdraw(grant)]).toEqual([2, 0])
+    expect([starter.waiting, share.held, grant.left]).toEqual([0, 1, 1])
+    stage.starts[0]?.succeed()
+    starter.startWaiting()
+    expect([stage.starts.length, share.held]).toEqual([1, 0])
+  })
+
+  it('are released unspent for another worker', async () => {
+    const stage = await ExecutorStage.open()
+    const { starter, inFlight, admit } = stage.parts({ maxConcurrentTasks: 1 })
+    admit(await stage.grant(3))
+    starter.startWaiting()
+    starter.releaseAll()
+    await nextTurn()
+    expect(await stage.world.queue()).toEqual({ ready: 2, delayed: 0, granted: 1 })
+    expect(inFlight.started).toBe(1)
+    const grant = await stage.world.takeOne(2)
+    expect([[...grant.indexes], [...grant.errors], [...grant.losses]]).toEqual([
+      [1, 2],
+      [0, 0],
+      [0, 0],
+    ])
+  })
+})
+
+describe('branches that were acquired ahead', () => {
+  it('are released when no slot came free for 100 ms, and no more are acquired ahead', async () => {
+    const stage = await ExecutorStage.open()
+    const { starter, ahead, admit } = stage.parts({ maxConcurrentTasks: 1, ...DISTANT })
+    ahead.learn(1, 100)
+    admit(await stage.grant(3))
+    starter.startWaiting()
+    stage.clock.advance(99)
+    expect([starter.waiting, ahead.most > 0]).toEqual([2, true])
+    stage.clock.advance(1)
+    expect([starter.waiting, ahead.most]).toEqual([0, 0])
+    await nextTurn()
+    expect(await stage.world.queue()).toMatchObject({ ready: 2 })
+  })
+
+  it('wait on while others are started', async () => {
+    const stage = await ExecutorStage.open()
+    const { starter, admit } = stage.parts({ maxConcurrentTasks: 1, ...DISTANT })
+    admit(await stage.grant(4))
+    starter.startWaiting()
+    for (let i = 0; i < 2; i += 1) {
+      stage.clock.advance(60)
+      stage.starts.at(-1)?.succeed()
+      starter.startWaiting()
+    }
+    expect(starter.waiting).toBe(1)
+    stage.clock.advance(100)
+    expect(starter.waiting).toBe(1)
+    stage.clock.advance(100)
+    expect(starter.waiting).toBe(0)
+  })
+
+  it('are not released after the end', async () => {
+    const stage = await ExecutorStage.open()
+    const { starter, admit } = stage.parts({ maxConcurrentTasks: 1, ...DISTANT })
+    admit(await stage.grant(3))
+    starter.startWaiting()
+    starter.stop()
+    stage.clock.advance(1_000)
+    expect(starter.waiting).toBe(2)
+  })
+})
