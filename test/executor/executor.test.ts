@@ -92,6 +92,41 @@ describe('an executor', () => {
     expect([asked.length, stage.starts.length, missed]).toEqual([2, 1, [1]])
   })
 
+  it('does not forget a notice that finds no slot free', async () => {
+    const { stage, executor, asked } = await openExecutor({ maxConcurrentTasks: 1, ...DISTANT })
+    await stage.offer(1)
+    executor.wake()
+    await nextTurn()
+    stage.clock.advance(50) // not quick
+    const [first] = stage.starts
+    first?.keeper.suspend()
+    await nextTurn()
+    expect(asked).toHaveLength(2) // nothing more: the store promises a notice
+    await first?.keeper.resume()
+    await stage.offer(1)
+    executor.wake()
+    await nextTurn()
+    expect(asked).toHaveLength(2)
+    first?.succeed()
+    await nextTurn()
+    expect([asked.length, stage.starts.length]).toEqual([3, 2])
+  })
+
+  it('asks with the settle that makes room under the limit of a group, since no notice is sent for that', async () => {
+    const { stage, executor, asked } = await openExecutor(DISTANT)
+    await stage.offer(2, { limit: 1 })
+    executor.wake()
+    await nextTurn()
+    const before = asked.length
+    stage.clock.advance(50) // not quick
+    await executor.settled() // a turn
+    await nextTurn()
+    expect([asked.length - before, stage.starts.length]).toEqual([0, 1])
+    stage.starts[0]?.succeed()
+    await nextTurn()
+    expect([asked.length - before, stage.starts.length]).toEqual([1, 2])
+  })
+
   it('asks a distant store again when the next branch is due', async () => {
     const { stage, executor, asked } = await openExecutor(DISTANT)
     await stage.offer(1, { attempts: 2 })
@@ -202,6 +237,36 @@ describe('an executor that stops', () => {
     expect(stage.starts.map(({ execution }) => execution.cancel.reason?.message)).toEqual(['leaving', 'leaving'])
     expect(await stage.world.queue()).toEqual({ ready: 2, delayed: 0, granted: 0 })
     expect([executor.inFlight, executor.freeSlots]).toEqual([0, 2])
+  })
+})
+
+describe('an executor that has stopped', () => {
+  it('leaves no timer behind', async () => {
+    const timers = new Set<() => void>()
+    const stage = await ExecutorStage.open()
+    const after = (ms: number, fn: () => void): (() => void) => {
+      const fire = (): void => {
+        timers.delete(fire)
+        fn()
+      }
+      timers.add(fire)
+      const cancel = stage.clock.after(ms, fire, true)
+      return () => {
+        timers.delete(fire)
+        cancel()
+      }
+    }
+    const clock = { now: () => stage.clock.now(), after }
+    const executor = new Executor(stage.options({ clock, maxConcurrentTasks: 1, ...DISTANT }))
+    executor.receivePushed(await stage.grant(2))
+    expect(timers.size).toBe(2) // to confirm the grant, and to release the branch that waits
+    stage.starts[0]?.keeper.suspend()
+    await nextTurn() // the second branch is started
+    stage.starts[1]?.keeper.suspend()
+    await nextTurn() // the store is asked, and has nothing
+    expect(timers.size).toBe(3)
+    await executor.stop(new Error('end'))
+    expect(timers.size).toBe(0)
   })
 })
 
