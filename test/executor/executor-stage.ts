@@ -22,7 +22,7 @@ import { Turn } from '../../lib/executor/turn.js'
 import { expressionOf } from '../../lib/flow/node.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
 import { manualClock, type ManualClock } from '../../lib/time.js'
-import { World } from '../contract/world.js'
+import { World } from '../support/world.js'
 
 /** A start that the engine was asked for. */
 export interface Begun {
