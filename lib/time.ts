@@ -41,6 +41,30 @@ export const monotonicClock: Clock = {
   after: (delayMs, fn, isBackground) => systemClock.after(delayMs, fn, isBackground),
 }
 
+/**
+ * What `promise` gives; or what `onLate` gives, or throws, when that takes longer than `ms`. What was begun goes on: its late failure is
+ * nobody's.
+ * @param isBackground as in `Clock.after`
+ */
+export async function withDeadline<T, L>(
+  clock: Clock,
+  ms: number,
+  promise: Promise<T>,
+  onLate: () => L,
+  isBackground = false,
+): Promise<T | L> {
+  let disarm: (() => void) | undefined
+  const late = new Promise<'late'>((resolve) => {
+    disarm = clock.after(ms, () => resolve('late'), isBackground)
+  })
+  try {
+    const first = await Promise.race([promise.then((value) => ({ value })), late])
+    return first === 'late' ? onLate() : first.value
+  } finally {
+    disarm?.()
+  }
+}
+
 /** A clock that moves only when told to. */
 export interface ManualClock extends Clock {
   /** Moves time on and calls what is due, in order of due time. @throws RangeError for less than nothing: time does not go back */

@@ -17,15 +17,8 @@ import { expressionOf } from '../lib/flow/node.js'
 import { isPolicy } from '../lib/flow/make.js'
 import { writeLogLines, type LogFormat, type LogLevel } from '../lib/observe/log-lines.js'
 import { Metrics } from '../lib/observe/metrics.js'
-import {
-  checkOptions,
-  DEFAULT_LIMITS,
-  defaultsOf,
-  LIMIT_OPTIONS,
-  SESSION_TTL_MS,
-  WORKER_OPTIONS,
-} from '../lib/options.js'
-import { systemClock, systemId, systemRandom, type Clock, type Random } from '../lib/time.js'
+import { checkOptions, DEFAULT_LIMITS, defaultsOf, LIMIT_OPTIONS, SESSION_TTL_MS, WORKER_OPTIONS } from '../lib/options.js'
+import { systemClock, systemId, systemRandom, type Clock, type Random, withDeadline } from '../lib/time.js'
 import { serveHealth, type HealthServer } from './health-server.js'
 import { Holdings } from '../lib/session/holdings.js'
 import { checkNames, loadModules, type LoadedModule } from './task-modules.js'
@@ -159,7 +152,7 @@ export class WorkerCore {
     const given = isIdle ? 'it has nothing in hand' : `and gives up ${inHandOf(running)}; others start it again`
     this.#log('warn', `worker ${this.workerId} ends at once, ${given}`)
     const leave = running.holdings.release(isStopping(this.workerId)).then(() => running.membership.close('stopped'))
-    await this.#within(patienceMs, leave)
+    await this.#atMost(patienceMs, leave)
   }
 
   /**
@@ -170,7 +163,7 @@ export class WorkerCore {
     const running = this.#running
     if (running === undefined) return
     running.holdings.quiet()
-    await this.#within(patienceMs, running.executor.settled())
+    await this.#atMost(patienceMs, running.executor.settled())
   }
 
   async #start(): Promise<void> {
@@ -316,13 +309,9 @@ export class WorkerCore {
 
   /** Asks the store how it is now, without patience. */
   async #probe<T>(ask: (running: Running) => Promise<T>): Promise<T> {
-    const asked = ask(this.#theRunning())
-    const answer = await this.#within(
-      PROBE_MS,
-      asked.then((value) => ({ value })),
-    )
-    if (answer === undefined) throw new GraflowError('REDIS_UNAVAILABLE', `no answer within ${PROBE_MS} ms`)
-    return answer.value
+    return withDeadline(this.#clock, PROBE_MS, ask(this.#theRunning()), () => {
+      throw new GraflowError('REDIS_UNAVAILABLE', `no answer within ${PROBE_MS} ms`)
+    })
   }
 
   async #stop(timeoutMs: number): Promise<void> {
@@ -334,19 +323,16 @@ export class WorkerCore {
       const count = executor.inFlight
       this.#log('info', `worker ${this.workerId} is draining: ${count} in flight, up to ${timeoutMs} ms`)
       holdings.quiet()
-      const isDrained = await this.#within(
-        timeoutMs,
-        holdings.drained().then(() => true),
-      )
-      if (isDrained !== true) {
+      const drained = holdings.drained().then(() => true)
+      if (!(await withDeadline(this.#clock, timeoutMs, drained, () => false))) {
         this.#log(
           'warn',
           `worker ${this.workerId} releases what did not finish within ${timeoutMs} ms: ${inHandOf(running)}; others start it again`,
         )
-        await this.#within(HAND_BACK_MS, holdings.release(isStopping(this.workerId)))
+        await this.#atMost(HAND_BACK_MS, holdings.release(isStopping(this.workerId)))
       }
       running.stopListening()
-      await this.#within(LEAVE_MS, membership.close('stopped'))
+      await this.#atMost(LEAVE_MS, membership.close('stopped'))
       backend.stopRetrying()
       this.#lastCounters = executor.counters
       this.#running = undefined
@@ -383,17 +369,9 @@ export class WorkerCore {
     this.#emitter.emit('log', { level, message })
   }
 
-  /** What the promise gives, or undefined when that takes too long. */
-  async #within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-    let disarm: (() => void) | undefined
-    const late = new Promise<undefined>((resolve) => {
-      disarm = this.#clock.after(ms, () => resolve(undefined))
-    })
-    try {
-      return await Promise.race([promise, late])
-    } finally {
-      disarm?.()
-    }
+  /** Waits for it, but no longer than this. */
+  async #atMost(ms: number, promise: Promise<unknown>): Promise<void> {
+    await withDeadline(this.#clock, ms, promise, () => undefined)
   }
 }
 

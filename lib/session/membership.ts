@@ -11,7 +11,7 @@ import type { BarrierWaits } from '../engine/barrier-waits.js'
 import type { GraphStore } from '../engine/graph-store.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
-import type { Clock, Random } from '../time.js'
+import { withDeadline, type Clock, type Random } from '../time.js'
 import { PeriodicTask } from './periodic-task.js'
 import { SlowCheck } from './slow-check.js'
 import { Unserved } from './unserved.js'
@@ -63,7 +63,7 @@ const NOTICED_MS = 1_000
 /** Grants on their way arrive within this time, mostly. */
 const COMING_MS = 50
 /** Closing a session is a courtesy: without it, its grants come back when it expires. */
-const CLOSE_PATIENCE_MS = 2_000
+const CLOSE_MS = 2_000
 
 const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
 
@@ -173,12 +173,8 @@ export class Membership {
       ])
       await backend.session({ kind: 'close', session: this.session })
     }
-    let disarm: (() => void) | undefined
-    const late = new Promise<void>((resolve) => {
-      disarm = clock.after(CLOSE_PATIENCE_MS, resolve)
-    })
-    await Promise.race([leave().catch((error: unknown) => this.#logBadTurn(error)), late])
-    disarm?.()
+    const left = leave().catch((error: unknown) => this.#logBadTurn(error))
+    await withDeadline(clock, CLOSE_MS, left, () => undefined)
     if (info.role !== 'client') emitter.emit('worker:deregistered', { workerId: info.baseId, reason })
   }
 
@@ -227,12 +223,7 @@ export class Membership {
   async #noticed(): Promise<void> {
     const { clock, info } = this.#options
     if (this.#kept === undefined || info.role === 'client') return
-    let disarm: (() => void) | undefined
-    const late = new Promise<void>((resolve) => {
-      disarm = clock.after(NOTICED_MS, resolve)
-    })
-    await Promise.race([this.#kept.ready, late])
-    disarm?.()
+    await withDeadline(clock, NOTICED_MS, this.#kept.ready, () => undefined)
   }
 
   #roundsOf(turn: () => Promise<number>): PeriodicTask {

@@ -1,4 +1,4 @@
-import { manualClock, seededRandom, systemClock, systemId } from '../../lib/time.js'
+import { manualClock, seededRandom, systemClock, systemId, withDeadline } from '../../lib/time.js'
 
 describe('the manual clock', () => {
   it('calls what is due in order of due time, at that time, and what was started meanwhile', () => {
@@ -33,6 +33,31 @@ describe('the manual clock', () => {
   it('does not go back', () => {
     expect(() => manualClock().advance(-1)).toThrow(RangeError)
     expect(() => manualClock().advance(Number.NaN)).toThrow('got NaN')
+  })
+})
+
+describe('a deadline', () => {
+  it('gives what the promise gives in time, and leaves no timer', async () => {
+    const clock = manualClock()
+    expect(await withDeadline(clock, 10, Promise.resolve('done'), () => 'late')).toBe('done')
+    await expect(withDeadline(clock, 10, Promise.reject(new Error('broken')), () => 'late')).rejects.toThrow('broken')
+    expect(clock.nextDueMs()).toBeUndefined()
+  })
+
+  it('gives or throws what it is told to when the promise is late, whose failure is nobody’s', async () => {
+    const clock = manualClock()
+    let fail: (error: Error) => void = () => undefined
+    const slow = new Promise<string>((_, reject) => {
+      fail = reject
+    })
+    const given = withDeadline(clock, 10, slow, () => 'late')
+    const thrown = withDeadline(clock, 10, slow, () => {
+      throw new Error('too late')
+    })
+    clock.advance(10)
+    expect(await given).toBe('late')
+    await expect(thrown).rejects.toThrow('too late')
+    fail(new Error('broken')) // would end the test run if nobody took it
   })
 })
 

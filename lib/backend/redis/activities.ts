@@ -3,7 +3,7 @@
  * time between two connections are lost, so that after a reconnect every watcher is told once that something may have changed.
  */
 import { Command, type Redis } from 'ioredis'
-import type { Clock, Random } from '../../time.js'
+import { withDeadline, type Clock, type Random } from '../../time.js'
 import type { RunActivity } from '../backend.js'
 import { Listeners } from '../listeners.js'
 import { makeConnection } from './connection.js'
@@ -160,13 +160,8 @@ export class Activities {
   }
 
   #atMost(known: Promise<void>): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(this.#options.commandTimeoutMs, resolve, true)
-      void known.then(() => {
-        cancel()
-        resolve()
-      })
-    })
+    const { clock, commandTimeoutMs } = this.#options
+    return withDeadline(clock, commandTimeoutMs, known, () => undefined, true)
   }
 
   #received(channel: string, message: Buffer): void {

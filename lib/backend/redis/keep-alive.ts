@@ -5,7 +5,7 @@
  * that has hung for so long does nothing with its branches.
  */
 import { Worker } from 'node:worker_threads'
-import type { Clock } from '../../time.js'
+import { withDeadline, type Clock } from '../../time.js'
 import type { KeepAlive, KeepAliveOptions } from '../backend.js'
 import type { RedisTarget } from './address.js'
 import type { Shard } from './shard.js'
@@ -150,14 +150,11 @@ export class Renewal {
   async #drop(kept: Kept): Promise<void> {
     const thread = this.#thread
     if (thread === undefined || this.#kept.get(kept.session) !== kept) return
-    await new Promise<void>((resolve) => {
-      const cancel = this.#options.clock.after(DROP_MS, resolve)
-      kept.onDropped = () => {
-        cancel()
-        resolve()
-      }
+    const dropped = new Promise<void>((resolve) => {
+      kept.onDropped = resolve
       thread.postMessage({ kind: 'drop', session: kept.session })
     })
+    await withDeadline(this.#options.clock, DROP_MS, dropped, () => undefined)
     this.#forget(kept)
     if (this.#kept.size === 0) await this.close()
   }

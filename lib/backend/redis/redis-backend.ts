@@ -3,7 +3,7 @@
  * script (lua/) and its wrapper (operations/); docs/redis.md has the layout.
  */
 import { GraflowError } from '../../errors.js'
-import { type Clock, monotonicClock, type Random, systemRandom } from '../../time.js'
+import { type Clock, monotonicClock, type Random, systemRandom, withDeadline } from '../../time.js'
 import type {
   Backend,
   BackendLimits,
@@ -183,19 +183,11 @@ class RedisBackend implements Backend {
 
   async ping(): Promise<void> {
     const { clock, commandTimeoutMs } = this.#services
-    let cancel: (() => void) | undefined
-    const late = new Promise<never>((_, reject) => {
-      cancel = clock.after(commandTimeoutMs, () => {
-        const seconds = commandTimeoutMs / 1_000
-        const fault = `expected Redis at ${this.#shard.address} to answer within ${seconds} s, got no answer`
-        reject(new GraflowError('REDIS_UNAVAILABLE', fault))
-      })
+    await withDeadline(clock, commandTimeoutMs, this.#shard.command('PING'), () => {
+      const seconds = commandTimeoutMs / 1_000
+      const fault = `expected Redis at ${this.#shard.address} to answer within ${seconds} s, got no answer`
+      throw new GraflowError('REDIS_UNAVAILABLE', fault)
     })
-    try {
-      await Promise.race([this.#shard.command('PING'), late])
-    } finally {
-      cancel?.()
-    }
   }
 
   async close(): Promise<void> {
