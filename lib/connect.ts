@@ -1,13 +1,10 @@
 /** Puts the rooms together: chooses the backend and gives a client over it. The one place in lib that knows which backends there are. */
-import { hostname } from 'node:os'
 import type { Backend } from './backend/backend.js'
 import { openMemoryBackend } from './backend/kernel/memory-backend.js'
-import { retrying } from './backend/retrying.js'
 import { parseAddress } from './backend/redis/address.js'
 import { openRedisBackend } from './backend/redis/redis-backend.js'
-import { Announcer } from './session/announcer.js'
-import { Membership } from './session/membership.js'
-import { Engine } from './engine/engine.js'
+import { openSession, type Session } from './session/open-session.js'
+import type { Engine } from './engine/engine.js'
 import { describe, describeError } from './describe.js'
 import { GraflowError } from './errors.js'
 import { Emitter } from './events.js'
@@ -23,9 +20,8 @@ import { Executor } from './executor/executor.js'
 const DEFAULTS = defaultsOf(CONNECT_OPTIONS)
 
 /**
- * Connects to a store. Without an address, or with `memory:`, it is this process: the same engine and the same semantics, no server; an
- * address that is there but undefined, as of a variable that is not set, is told in the log. A
- * task in any queue and with any `requires` runs here. With the address of a Redis (`redis://`, `rediss://`, `unix://`) sequential tasks
+ * Connects to a store. Without an address, or with `memory:`, it is this process: the same engine and the same semantics, no server. A
+ * task in any queue and with any `requires` runs here. A warning is logged when the address is given but undefined, such as a variable that is not set. With the address of a Redis (`redis://`, `rediss://`, `unix://`) sequential tasks
  * run here, and groups on worker processes that have the same key prefix.
  *
  * @example
@@ -41,80 +37,72 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
   const [first, second] = given
   const address = typeof first === 'object' ? undefined : first
   const options = checkOptions<ConnectOptions>('connect', CONNECT_OPTIONS, typeof first === 'object' ? first : second)
-  const limits = { ...DEFAULT_LIMITS, ...checkOptions('connect: limits', LIMIT_OPTIONS, options.limits) }
-  const isEmbedded = isMemory(address)
-  const clock = options.clock ?? systemClock
-  const random = options.random ?? systemRandom
+  const {
+    clock = systemClock,
+    retentionMs = DEFAULTS.retentionMs,
+    logLevel = CONNECT_OPTIONS.logLevel.default,
+  } = options
+  const learn = (options.tasks ?? []).map(learner)
   const emitter = new Emitter(() => clock.now())
-  const instanceId = options.instanceId ?? `${isEmbedded ? 'embedded' : 'client'}-${systemId().slice(0, 8)}`
-  const { keyPrefix = DEFAULTS.keyPrefix, maxBytes, retentionMs = DEFAULTS.retentionMs } = options
-  const near = await openStore(address, { keyPrefix, clock, random, ...(maxBytes !== undefined && { maxBytes }) })
-  const backend = isEmbedded ? near : retrying(near, { clock, random })
-  const session = `${instanceId}:${systemId()}`
-  const engine = new Engine({ backend, clock, random, emitter, limits, workerId: instanceId, newId: systemId })
-  for (const [i, item] of (options.tasks ?? []).entries()) {
-    if (isPolicy(item)) engine.registry.learnPolicy(item)
-    else engine.registry.learn(expressionOf(item, `connect: tasks[${i}]`))
-  }
-  const stopLog = writeLogLines(emitter, options.logLevel ?? CONNECT_OPTIONS.logLevel.default, (line) => {
+  const stopLog = writeLogLines(emitter, logLevel, (line) => {
     process.stderr.write(`${line}\n`)
   })
-  if (given.length > 0 && first === undefined)
-    emitter.emit('log', {
-      level: 'warn',
-      message:
-        'embedded: connect was given undefined for an address (a variable that is not set?), so all runs stay in this process; ' +
-        "if that is meant, write connect() or connect('memory:')",
-    })
-  const onClose: (() => Promise<void> | void)[] = []
-  const announcer = isEmbedded ? undefined : new Announcer({ backend: near, clock, sender: session })
-  if (announcer !== undefined) {
-    emitter.forwardTo(announcer)
-    onClose.push(() => announcer.close())
-  }
-  const parts = {
-    ...{ backend, engine, emitter, session, instanceId, retentionMs, newId: systemId, onClose },
-    ...(announcer !== undefined && { announcer }),
-    reopen: () => membership.reopen(),
-  }
-  const client = new Client(parts)
-  const served = isEmbedded ? 'all' : []
-  const membership: Membership = await Membership.open({
-    ...{ backend: near, session, clock, random, emitter, barrierWaits: engine.barrierWaits, graphs: engine.graphs },
-    storeFlags: typeof address === 'string' && !isEmbedded ? storeFlagsOf(address, keyPrefix) : [],
-    // A store in this process cannot be lost to itself.
-    ttlMs: isEmbedded ? Number.POSITIVE_INFINITY : SESSION_TTL_MS,
-    info: {
-      ...{ baseId: instanceId, hostname: hostname(), pid: process.pid, role: 'client', metadata: {} },
-      ...{ queues: served, capabilities: served, tasks: served },
-    },
-    holdings: {
-      known: () => client.grants,
-      reclaimed: ({ gid, token }) => client.held.handleNotice({ kind: 'lost', gid, token }),
-    },
-  }).catch(async (error: unknown) => {
+  if (given.length > 0 && first === undefined) warnOfUndefinedAddress(emitter)
+  const session = await openClientSession(address, options, emitter, clock).catch((error: unknown) => {
     stopLog()
-    await near.close()
     throw error
   })
-  onClose.push(() => membership.close(), stopLog)
-  if (isEmbedded) {
-    client.work(
-      new Executor({
-        ...{ backend, engine, clock, emitter, session, workerId: instanceId, newId: systemId },
-        maxConcurrentTasks: options.maxConcurrentTasks ?? DEFAULTS.maxConcurrentTasks,
-        ...{ queues: 'all', capabilities: 'all' },
-        driveRun: (grant, k) => {
-          client.driveSubmitted(grant, k)
-        },
-        onError: (error) => {
-          emitter.emit('log', { level: 'error', message: `the embedded worker met ${describeError(error)}` })
-        },
-      }),
-    )
-  }
+  for (const learnFrom of learn) learnFrom(session.engine)
+  const client = new Client({ session, retentionMs, onClose: stopLog })
+  if (isMemory(address)) session.serve(executorOf(session, options.maxConcurrentTasks ?? DEFAULTS.maxConcurrentTasks))
   return client // its methods' types are the interface's: the class has them untyped
 }
+
+/** Checks one of the tasks that a client is given; what it gives makes them known. @throws GraflowError INVALID_OPTION */
+function learner(item: NonNullable<ConnectOptions['tasks']>[number], i: number): (engine: Engine) => void {
+  if (isPolicy(item)) return ({ registry }) => registry.learnPolicy(item)
+  const expression = expressionOf(item, `connect: tasks[${i}]`)
+  return ({ registry }) => registry.learn(expression)
+}
+
+function warnOfUndefinedAddress(emitter: Emitter): void {
+  emitter.emit('log', {
+    level: 'warn',
+    message:
+      'embedded: connect was given undefined for an address (a variable that is not set?), so all runs stay in this process; ' +
+      "if that is meant, write connect() or connect('memory:')",
+  })
+}
+
+async function openClientSession(
+  address: Address | undefined,
+  options: ConnectOptions,
+  emitter: Emitter,
+  clock: Clock,
+): Promise<Session> {
+  const { random = systemRandom, keyPrefix = DEFAULTS.keyPrefix, maxBytes } = options
+  const limits = { ...DEFAULT_LIMITS, ...checkOptions('connect: limits', LIMIT_OPTIONS, options.limits) }
+  const isEmbedded = isMemory(address)
+  const served = isEmbedded ? 'all' : []
+  const baseId = options.instanceId ?? `${isEmbedded ? 'embedded' : 'client'}-${systemId().slice(0, 8)}`
+  const store = await openStore(address, { keyPrefix, clock, random, ...(maxBytes !== undefined && { maxBytes }) })
+  return openSession({
+    ...{ store, isEmbedded, limits, clock, random, emitter, newId: systemId },
+    info: { baseId, role: 'client', metadata: {}, queues: served, capabilities: served, tasks: served },
+    storeFlags: typeof address === 'string' && !isEmbedded ? storeFlagsOf(address, keyPrefix) : [],
+  })
+}
+
+/** What runs branches in this process (embedded): tasks of any queue, with any `requires`. */
+const executorOf = (session: Session, maxConcurrentTasks: number): Executor =>
+  new Executor({
+    ...session.forExecutor,
+    ...{ maxConcurrentTasks, queues: 'all', capabilities: 'all' },
+    driveRun: (grant, k) => session.holdings.driveSubmitted(grant, k),
+    onError: (error) => {
+      session.emitter.emit('log', { level: 'error', message: `the embedded worker met ${describeError(error)}` })
+    },
+  })
 
 /** With which a worker finds the same store, as messages show it: without the password. */
 const storeFlagsOf = (address: string, keyPrefix: string): readonly string[] => [

@@ -13,8 +13,8 @@ export type { WorkerPoolOptions } from './worker-pool.js'
  */
 export class Worker extends WorkerCore {
   /** @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for the role leader */
-  constructor(options: WorkerOptions, parts: Partial<WorkerHost> = {}) {
-    super(options, { openStore, folder: process.cwd(), ...parts })
+  constructor(options: WorkerOptions, host: Partial<WorkerHost> = {}) {
+    super(options, { openStore, folder: process.cwd(), ...host })
   }
 }
 

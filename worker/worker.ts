@@ -5,22 +5,18 @@
  * This file is long because coming up and going down undo each other, step by step, and are read side by side.
  */
 import { hostname } from 'node:os'
-import type { Backend, SessionInfo } from '../lib/backend/backend.js'
-import { retrying, type RetryingBackend } from '../lib/backend/retrying.js'
-import { Announcer } from '../lib/session/announcer.js'
-import { Membership } from '../lib/session/membership.js'
+import type { Backend } from '../lib/backend/backend.js'
+import { openSession, type Session } from '../lib/session/open-session.js'
 import { Unreported } from '../lib/engine/cancellation.js'
-import { Engine } from '../lib/engine/engine.js'
 import { GraflowError } from '../lib/errors.js'
 import { Emitter, type Events, type WorkerStateName } from '../lib/events.js'
 import { expressionOf } from '../lib/flow/node.js'
 import { isPolicy } from '../lib/flow/make.js'
 import { writeLogLines, type LogFormat, type LogLevel } from '../lib/observe/log-lines.js'
 import { Metrics } from '../lib/observe/metrics.js'
-import { checkOptions, DEFAULT_LIMITS, defaultsOf, LIMIT_OPTIONS, SESSION_TTL_MS, WORKER_OPTIONS } from '../lib/options.js'
+import { checkOptions, DEFAULT_LIMITS, defaultsOf, LIMIT_OPTIONS, WORKER_OPTIONS } from '../lib/options.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random, withDeadline } from '../lib/time.js'
 import { serveHealth, type HealthServer } from './health-server.js'
-import { Holdings } from '../lib/session/holdings.js'
 import { checkNames, loadModules, type LoadedModule } from './task-modules.js'
 import { addressOf, checkWorkerOptions, isServing, queuesOf, type WorkerOptions } from './worker-options.js'
 import { Executor, type WorkerCounters } from '../lib/executor/executor.js'
@@ -38,7 +34,7 @@ export interface WorkerHost {
 }
 
 /** What going down may take beyond the grace: releasing, then leaving. Both are courtesies, since a session expires. */
-const HAND_BACK_MS = 800
+const RELEASE_MS = 800
 const LEAVE_MS = 900
 /** Asked whether it is there, the store answers within this. */
 const PROBE_MS = 1_000
@@ -47,13 +43,8 @@ const DEFAULTS = defaultsOf(WORKER_OPTIONS)
 
 /** What is there only between start and stop. */
 interface Running {
-  readonly near: Backend
-  readonly backend: RetryingBackend
-  readonly engine: Engine
+  readonly session: Session
   readonly executor: Executor
-  readonly holdings: Holdings
-  readonly membership: Membership
-  readonly stopListening: () => void
 }
 
 const NO_COUNTERS: WorkerCounters = { tasksProcessed: 0, tasksSucceeded: 0, tasksFailed: 0, totalExecutionTimeMs: 0 }
@@ -63,7 +54,7 @@ export class WorkerCore {
   readonly workerId: string
   readonly events: Events
   readonly #options: ReturnType<typeof checkWorkerOptions>
-  readonly #parts: WorkerHost
+  readonly #host: WorkerHost
   /** Whoever made it meant to say where Redis is. */
   readonly #isAddressUnset: boolean
   readonly #clock: Clock
@@ -78,9 +69,9 @@ export class WorkerCore {
   #lastCounters: WorkerCounters = NO_COUNTERS
 
   /** @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for the role leader */
-  constructor(options: WorkerOptions, parts: WorkerHost) {
+  constructor(options: WorkerOptions, host: WorkerHost) {
     this.#options = checkWorkerOptions(options)
-    this.#parts = parts
+    this.#host = host
     const { redisUrl, redisHost, redisPort, redisDb } = this.#options
     this.#isAddressUnset =
       Object.hasOwn(options, 'redisUrl') && (redisUrl ?? redisHost ?? redisPort ?? redisDb) === undefined
@@ -134,7 +125,7 @@ export class WorkerCore {
 
   /**
    * Takes nothing new, lets what runs finish for up to `timeoutMs`, and releases the rest, unspent. Resolves within about 2 s after that,
-   * whatever the store does and however long handlers wait; one that keeps the event executor keeps this from going on, too. Repeating it gives
+   * whatever the store does and however long handlers wait; one that keeps the event loop busy also keeps this from going on. Repeating it gives
    * the same promise.
    */
   stop(
@@ -144,33 +135,34 @@ export class WorkerCore {
     return this.#stopping
   }
 
-  /** Releases all that is in hand as far as that goes within `patienceMs`: for a process that is about to exit in a hurry. */
-  async abandon(patienceMs: number): Promise<void> {
+  /** Releases all that is in hand as far as that goes within `withinMs`: for a process that is about to exit in a hurry. */
+  async abandon(withinMs: number): Promise<void> {
     const running = this.#running
     if (running === undefined) return
-    const isIdle = running.executor.tasksInFlight.size === 0 && running.holdings.submittedRuns === 0
+    const { session, executor } = running
+    const isIdle = executor.tasksInFlight.size === 0 && session.holdings.submittedRuns === 0
     const given = isIdle ? 'it has nothing in hand' : `and gives up ${inHandOf(running)}; others start it again`
     this.#log('warn', `worker ${this.workerId} ends at once, ${given}`)
-    const leave = running.holdings.release(isStopping(this.workerId)).then(() => running.membership.close('stopped'))
-    await this.#atMost(patienceMs, leave)
+    const leave = session.holdings.release(isStopping(this.workerId)).then(() => session.close('stopped'))
+    await this.#atMost(withinMs, leave)
   }
 
   /**
-   * For a process that must exit because some handler's code threw where nobody could catch it. What was not started goes back unspent and
-   * outcomes are delivered, as far as that goes within `patienceMs`; what was started counts as lost, since it may do the same elsewhere.
+   * For a process that must exit because some handler's code threw where nobody could catch it. What was not started is released unspent and
+   * outcomes are settled, as far as that goes within `withinMs`; what was started counts as lost, since it may do the same elsewhere.
    */
-  async crash(patienceMs: number): Promise<void> {
+  async crash(withinMs: number): Promise<void> {
     const running = this.#running
     if (running === undefined) return
-    running.holdings.quiet()
-    await this.#atMost(patienceMs, running.executor.settled())
+    running.session.holdings.quiet()
+    await this.#atMost(withinMs, running.executor.settled())
   }
 
   async #start(): Promise<void> {
     if (this.#stopping !== undefined)
       throw new GraflowError('CLOSED', `worker ${this.workerId} was stopped: make a new one`)
     const { logLevel = 'info', logFormat, tasks = [] } = this.#options
-    const writeLog = this.#parts.writeLog ?? writeToStandardError(this.workerId)
+    const writeLog = this.#host.writeLog ?? writeToStandardError(this.workerId)
     this.#ends.push(writeLog(this.#emitter, logLevel, logFormat))
     if (this.#isAddressUnset) {
       this.#log(
@@ -182,7 +174,7 @@ export class WorkerCore {
     try {
       const modules = await loadModules(
         tasks.filter((item) => typeof item === 'string'),
-        this.#parts.folder,
+        this.#host.folder,
       )
       const all = [...modules, ownOf(tasks)]
       const names = checkNames(all)
@@ -198,8 +190,8 @@ export class WorkerCore {
     const health =
       this.#health === undefined ? '' : `; health and metrics on http://${metricsHost}:${this.#health.port}`
     this.#log('info', `worker ${workerId} is ready: ${this.#describe()}${health}`)
-    const { executor } = this.#theRunning()
-    if (isServing(this.#options)) executor.wake()
+    const { session, executor } = this.#theRunning()
+    if (isServing(this.#options)) session.serve(executor)
   }
 
   #describe(): string {
@@ -207,65 +199,41 @@ export class WorkerCore {
     if (!isServing(this.#options)) return 'it looks and takes no work'
     const { names, limits } = queuesOf(this.#options)
     const shown = names.map((name) => (limits.has(name) ? `${name}:${limits.get(name) ?? ''}` : name))
-    const tasks = this.#theRunning().engine.registry.taskNames()
+    const tasks = this.#theRunning().session.engine.registry.taskNames()
     return `${maxConcurrentTasks} at once from ${shown.join(', ')}; tasks ${tasks.join(', ')}`
   }
 
   /** Connects and registers. */
-  async #join(modules: readonly LoadedModule[], names: readonly string[]): Promise<void> {
-    const clock = this.#clock
-    const random = this.#random
-    const emitter = this.#emitter
-    const { workerId } = this
+  async #join(modules: readonly LoadedModule[], tasks: readonly string[]): Promise<void> {
+    const [clock, random] = [this.#clock, this.#random]
     const { keyPrefix = DEFAULTS.keyPrefix, capabilities = [], role = WORKER_OPTIONS.role.default } = this.#options
-    const near = await this.#parts.openStore(addressOf(this.#options), { keyPrefix, clock, random })
-    this.#ends.push(() => near.close())
-    const backend = retrying(near, { clock, random })
     const limits = { ...DEFAULT_LIMITS, ...checkOptions('worker: limits', LIMIT_OPTIONS, this.#options.limits) }
-    const engine = new Engine({ backend, clock, random, emitter, limits, workerId, newId: systemId })
-    for (const { expressions, policies } of modules) {
-      for (const expression of expressions) engine.registry.learn(expression)
-      for (const policy of policies) engine.registry.learnPolicy(policy)
-    }
-    const session = `${workerId}:${systemId()}`
-    const holdings = new Holdings({ backend, engine, emitter, session })
-    const announcer = new Announcer({ backend: near, clock, sender: session })
-    emitter.forwardTo(announcer)
-    this.#ends.push(() => announcer.close())
-    const queues = queuesOf(this.#options)
-    const served = isServing(this.#options) ? [...new Set([...queues.names, 'runs'])] : []
-    const executor = new Executor({
-      ...{ backend, engine, clock, emitter, announcer, session, workerId, newId: systemId, distant: { random } },
-      maxConcurrentTasks: this.#options.maxConcurrentTasks ?? DEFAULTS.maxConcurrentTasks,
-      ...{ queues: served, queueLimits: queues.limits, capabilities },
-      runsHoldSlots: true,
-      driveRun: (grant, k, slot) => holdings.driveSubmitted(grant, k, slot),
-      onBusy: (isBusy) => this.#become(isBusy ? 'busy' : 'ready'),
-      onNoSession: () => this.#running?.membership.lost(),
-      onError: (error) => this.#log('error', `worker ${workerId} met ${String(error)}`),
-    })
-    holdings.useExecutor(executor)
-    const unlisten = near.listen(session, (notice) => holdings.handleNotice(notice))
-    const unwatch = near.onReconnected?.(() => executor.wake())
-    const info: SessionInfo = {
-      ...{ baseId: workerId, hostname: hostname(), pid: process.pid, role, queues: served, capabilities, tasks: names },
-      metadata: this.#metadata(),
-    }
-    const membership = await Membership.open({
-      ...{ backend: near, session, info, ttlMs: SESSION_TTL_MS, clock, random, emitter },
-      ...{ barrierWaits: engine.barrierWaits, graphs: engine.graphs },
+    const queues = isServing(this.#options) ? [...new Set([...queuesOf(this.#options).names, 'runs'])] : []
+    const session = await openSession({
+      ...{ clock, random, limits, emitter: this.#emitter, newId: systemId },
+      store: await this.#host.openStore(addressOf(this.#options), { keyPrefix, clock, random }),
+      info: { baseId: this.workerId, role, queues, capabilities, tasks, metadata: this.#metadata() },
       storeFlags: keyPrefix === DEFAULTS.keyPrefix ? [] : ['--redis-key-prefix', keyPrefix],
-      holdings: {
-        known: () => holdings.known(),
-        reclaimed: ({ gid, token }) => holdings.handleNotice({ kind: 'lost', gid, token }),
-        onReopened: () => executor.wake(),
-      },
     })
-    const stopListening = (): void => {
-      unlisten()
-      unwatch?.()
+    this.#ends.push(() => session.close())
+    const { registry } = session.engine
+    for (const { expressions, policies } of modules) {
+      for (const expression of expressions) registry.learn(expression)
+      for (const policy of policies) registry.learnPolicy(policy)
     }
-    this.#running = { near, backend, engine, executor, holdings, membership, stopListening }
+    this.#running = { session, executor: this.#executorOf(session, queues) }
+  }
+
+  #executorOf(session: Session, queues: readonly string[]): Executor {
+    const { capabilities = [], maxConcurrentTasks = DEFAULTS.maxConcurrentTasks } = this.#options
+    return new Executor({
+      ...session.forExecutor,
+      ...{ distant: { random: this.#random }, runsHoldSlots: true },
+      ...{ maxConcurrentTasks, queues, queueLimits: queuesOf(this.#options).limits, capabilities },
+      driveRun: (grant, k, slot) => session.holdings.driveSubmitted(grant, k, slot),
+      onBusy: (isBusy) => this.#become(isBusy ? 'busy' : 'ready'),
+      onError: (error) => this.#log('error', `worker ${this.workerId} met ${String(error)}`),
+    })
   }
 
   #metadata(): Readonly<Record<string, string>> {
@@ -279,9 +247,9 @@ export class WorkerCore {
     const metrics = new Metrics(this.#emitter, {
       keyPrefix,
       ownQueues: isServing(this.#options) ? queuesOf(this.#options).names : [],
-      queues: () => this.#probe(({ near }) => near.inspect.queues()),
+      queues: () => this.#probe(({ session }) => session.store.inspect.queues()),
       inFlight: () => this.inFlight,
-      graphHits: () => this.#running?.engine.graphs.hits ?? 0,
+      graphHits: () => this.#running?.session.engine.graphs.hits ?? 0,
     })
     this.#ends.push(() => metrics.close())
     this.#health = await serveHealth(metricsHost, metricsPort, {
@@ -298,16 +266,16 @@ export class WorkerCore {
     const running = this.#running
     if (this.#state === 'draining' || this.#state === 'stopped') return `the worker is ${this.#state}`
     if (running === undefined || this.#state === 'registering') return 'the worker is not registered yet'
-    if (running.membership.state !== 'registered') return 'the store took the worker for dead; it registers again'
+    if (running.session.state !== 'registered') return 'the store took the worker for dead; it registers again'
     try {
-      await this.#probe(({ near }) => near.ping())
+      await this.#probe(({ session }) => session.store.ping())
       return undefined
     } catch (error) {
       return `the store does not answer: ${error instanceof Error ? error.message : String(error)}`
     }
   }
 
-  /** Asks the store how it is now, without patience. */
+  /** Asks the store how it is now: what is not answered soon fails. */
   async #probe<T>(ask: (running: Running) => Promise<T>): Promise<T> {
     return withDeadline(this.#clock, PROBE_MS, ask(this.#theRunning()), () => {
       throw new GraflowError('REDIS_UNAVAILABLE', `no answer within ${PROBE_MS} ms`)
@@ -318,7 +286,8 @@ export class WorkerCore {
     await this.#starting?.catch(() => undefined) // what failed to start has ended itself
     const running = this.#running
     if (running !== undefined) {
-      const { holdings, executor, membership, backend } = running
+      const { session, executor } = running
+      const { holdings } = session
       this.#become('draining')
       const count = executor.inFlight
       this.#log('info', `worker ${this.workerId} is draining: ${count} in flight, up to ${timeoutMs} ms`)
@@ -329,11 +298,9 @@ export class WorkerCore {
           'warn',
           `worker ${this.workerId} releases what did not finish within ${timeoutMs} ms: ${inHandOf(running)}; others start it again`,
         )
-        await this.#atMost(HAND_BACK_MS, holdings.release(isStopping(this.workerId)))
+        await this.#atMost(RELEASE_MS, holdings.release(isStopping(this.workerId)))
       }
-      running.stopListening()
-      await this.#atMost(LEAVE_MS, membership.close('stopped'))
-      backend.stopRetrying()
+      await session.close('stopped', LEAVE_MS)
       this.#lastCounters = executor.counters
       this.#running = undefined
     }
@@ -379,7 +346,7 @@ export class WorkerCore {
 const MOST_NAMED = 10
 
 /** What a worker has begun and not finished, for a message: `3 tasks (resize 2 times, fetch) and 1 run that it drives`. */
-function inHandOf({ executor, holdings }: Running): string {
+function inHandOf({ executor, session: { holdings } }: Running): string {
   const tasks = [...executor.tasksInFlight].sort(([, a], [, b]) => b - a)
   const count = tasks.reduce((sum, [, n]) => sum + n, 0)
   const named = tasks.slice(0, MOST_NAMED).map(([task, n]) => (n === 1 ? task : `${task} ${n} times`))

@@ -1,15 +1,13 @@
 /** The client: starts runs, drives those it started, and lends this process's worker executor to what they dispatch. */
 import { createHash, hash as hashOnce } from 'node:crypto'
-import type { Backend, Grant, OpenAnswer, OpenRequest } from '../backend/backend.js'
-import type { Announcer } from '../session/announcer.js'
-import type { Engine } from '../engine/engine.js'
+import type { OpenAnswer, OpenRequest } from '../backend/backend.js'
 import { Cancellation, Unreported } from '../engine/cancellation.js'
 import { encode } from '../values/codec.js'
 import type { Drive, DriveEnd, HeldRun } from '../engine/driver.js'
 import { fullStore } from '../engine/graph-store.js'
 import { beginsWithGroup, tasksInPlace } from '../engine/routing.js'
 import { GraflowError } from '../errors.js'
-import type { Emitter, Events } from '../events.js'
+import type { Events } from '../events.js'
 import { tasksOf } from '../flow/collect.js'
 import type { Expression } from '../flow/expression.js'
 import { expressionOf } from '../flow/node.js'
@@ -17,31 +15,23 @@ import type { AnyNode } from '../flow/types.js'
 import type { Graph } from '../graph/graph.js'
 import { graphOf } from '../graph/graph-of.js'
 import { checkOptions, RUN_OPTIONS } from '../options.js'
-import type { NewId } from '../time.js'
-import { Holdings, nextTurn } from '../session/holdings.js'
-import type { Executor } from '../executor/executor.js'
+import { nextTurn } from '../session/holdings.js'
+import type { Session } from '../session/open-session.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import { RunHandle } from './run-handle.js'
 import { RunStates } from './run-states.js'
 import type { Graflow, Run, RunOptions } from './types.js'
 
 export interface ClientOptions {
-  readonly backend: Backend
-  readonly engine: Engine
-  readonly emitter: Emitter
-  /** What takes the emitter's events to other processes, where there are any. */
-  readonly announcer?: Announcer
-  readonly session: string
-  readonly instanceId: string
+  /** The client's from now on: closed with it. */
+  readonly session: Session
+  /** How long records and results of runs are kept after their end. */
   readonly retentionMs: number
-  readonly newId: NewId
-  /** Opens the session again that the store says it does not know. */
-  readonly reopen?: () => Promise<void>
-  /** Ends what else was started with the client, in order; what has to do with the store first. */
-  readonly onClose: readonly (() => Promise<void> | void)[]
+  /** Ends what else was started with the client, after its session. */
+  readonly onClose?: () => void
 }
 
-/** Losses that a run's driver may have before the run is given up. */
+/** Drivers that a run may lose before it has failed. */
 const DRIVER_MAX_LOSSES = 1_000
 
 /** `at once` where nobody gets a handle of the run. */
@@ -50,39 +40,28 @@ type Where = 'driven at once' | 'driven here' | 'driven anywhere'
 export class Client implements Graflow {
   readonly instanceId: string
   readonly events: Events
-  readonly #parts: ClientOptions
+  readonly #options: ClientOptions
+  readonly #session: Session
   readonly #handles: HandleServices
-  readonly #held: Holdings
-  readonly #stopListening: () => void
-  /** Openings whose answer may bring a run to drive. */
-  #opening = 0
   #isRunning = true
   #closing: Promise<void> | undefined
   readonly #closed = new Cancellation()
 
-  constructor(parts: ClientOptions) {
-    this.#parts = parts
-    this.instanceId = parts.instanceId
-    this.events = parts.emitter
-    this.#held = new Holdings(parts)
-    const { backend, engine, emitter } = parts
+  constructor(options: ClientOptions) {
+    const { session } = options
+    this.#options = options
+    this.#session = session
+    this.instanceId = session.baseId
+    this.events = session.emitter
+    const { backend, engine, emitter, holdings } = session
     this.#handles = {
-      ...{ backend, engine, emitter, closed: this.#closed, states: new RunStates(parts, parts.session) },
-      driven: (runId) => this.#held.driven(runId)?.ended,
+      ...{ backend, engine, emitter, closed: this.#closed, states: new RunStates(session, session.id) },
+      driven: (runId) => holdings.driven(runId)?.ended,
     }
-    this.#stopListening = parts.backend.listen(parts.session, (notice) => {
-      this.#held.handleNotice(notice)
-    })
   }
 
   get isRunning(): boolean {
     return this.#isRunning
-  }
-
-  /** The worker executor of this process, if it has one (embedded). Called once, before the first run. */
-  work(executor: Executor): void {
-    this.#held.useExecutor(executor)
-    executor.wake()
   }
 
   async run(node: AnyNode, ...rest: [input?: unknown, options?: RunOptions]): Promise<never> {
@@ -100,7 +79,7 @@ export class Client implements Graflow {
 
   async attach(runId: string, node?: AnyNode): Promise<Run<never>> {
     this.#checkOpen()
-    const { backend, engine } = this.#parts
+    const { backend, engine } = this.#session
     const expression = node === undefined ? undefined : expressionOf(node)
     const given = expression === undefined ? undefined : engine.graphs.keep(graphOf(expression))
     const record = await backend.inspect.run(runId)
@@ -117,21 +96,6 @@ export class Client implements Graflow {
     return new RunHandle(runId, this.#handles) // as above
   }
 
-  /** The grants of the runs that this client drives; undefined while one may be on its way. */
-  get grants(): readonly { readonly gid: string; readonly token: string }[] | undefined {
-    return this.#opening > 0 ? undefined : this.#held.drivenGrants
-  }
-
-  /** What this client drives. */
-  get held(): Holdings {
-    return this.#held
-  }
-
-  /** Drives a submitted run that this process acquired. */
-  driveSubmitted(grant: Grant, k: number): void {
-    this.#held.driveSubmitted(grant, k)
-  }
-
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -142,15 +106,14 @@ export class Client implements Graflow {
   }
 
   async #close(): Promise<void> {
-    const { backend, instanceId, onClose } = this.#parts
+    const { instanceId } = this
     this.#isRunning = false
     const reason = new GraflowError('CLOSED', `client ${instanceId} was closed while the run was in flight`)
     this.#closed.abort(reason)
-    await this.#held.stop(reason, new Unreported(`client ${instanceId} was closed`, 'CLOSED'))
-    this.#stopListening()
+    await this.#session.holdings.stop(reason, new Unreported(`client ${instanceId} was closed`, 'CLOSED'))
     this.#handles.states.close()
-    for (const end of onClose) await end()
-    await backend.close()
+    await this.#session.close()
+    this.#options.onClose?.()
   }
 
   async #open(
@@ -159,7 +122,8 @@ export class Client implements Graflow {
     where: Where,
   ): Promise<RunHandle> {
     this.#checkOpen()
-    const { backend, engine, newId, retentionMs, session } = this.#parts
+    const { retentionMs } = this.#options
+    const { backend, engine, newId, id: session } = this.#session
     const given = checkOptions<RunOptions>('run', RUN_OPTIONS, options)
     if (given.signal?.aborted === true) {
       throw new GraflowError('CANCELLED', `the run was not started: its signal is aborted: ${reasonOf(given.signal)}`, {
@@ -205,25 +169,25 @@ export class Client implements Graflow {
       this.#isUnheard()
     let answer: OpenAnswer | undefined
     let early: Drive | undefined
-    this.#opening += 1
+    const arrived = this.#session.holdings.expectGrant()
     states.expect(runId)
     try {
       const opening = backend.open(request)
       const token = isEarly ? backend.earlyToken?.(request.nonce) : undefined
       // The first group travels right behind: where the run is not opened, it is refused.
       if (token !== undefined) {
-        this.#parts.announcer?.learn(runId, false) // nobody watches a run that is not opened yet
-        early = this.#held.drive({ ...run, token })
+        this.#session.announcer?.learn(runId, false) // nobody watches a run that is not opened yet
+        early = this.#session.holdings.drive({ ...run, token })
       }
       answer = await opening
-      if (answer.status === 'nosession' && this.#parts.reopen !== undefined) {
+      if (answer.status === 'nosession') {
         // The store took this process for dead, as after a long pause; nothing was opened.
-        await this.#parts.reopen()
+        await this.#session.reopen()
         answer = await backend.open(request)
       }
       if (answer.status === 'ok' && answer.token !== undefined) early?.hold(answer.token)
     } finally {
-      this.#opening -= 1
+      arrived()
       if (answer?.status !== 'ok') {
         states.dismiss(runId)
         early?.execution.cancel.abort(new Unreported(`run ${runId} was not opened`))
@@ -266,7 +230,7 @@ export class Client implements Graflow {
     const tell = (): void => {
       if (!this.#isRunning) return
       const isDrivenHere = token !== undefined
-      const over = (): void => this.#parts.engine.registry.forget(run.runId)
+      const over = (): void => this.#session.engine.registry.forget(run.runId)
       const known = isDrivenHere ? 'running' : 'pending'
       this.#handles.states.track({ runId: run.runId, workflow, known, isDrivenHere, over })
     }
@@ -274,9 +238,9 @@ export class Client implements Graflow {
     const begin = where === 'driven at once' ? undefined : nextTurn().then(tell)
     if (token === undefined) return
     // Nobody watches a run that is only just there: it is asked after when it takes longer.
-    this.#parts.announcer?.learn(run.runId, false)
+    this.#session.announcer?.learn(run.runId, false)
     if (early === undefined) {
-      const { ended } = this.#held.drive({ ...run, token, ...(begin !== undefined && { begin }) })
+      const { ended } = this.#session.holdings.drive({ ...run, token, ...(begin !== undefined && { begin }) })
       this.#handles.states.ends(run.runId, ended)
       return
     }
@@ -287,12 +251,12 @@ export class Client implements Graflow {
   async #endOfEarly(early: Drive, run: HeldRun): Promise<DriveEnd> {
     const end = await early.ended
     if (end.state !== 'lost' || early.execution.cancel.reason !== undefined || !this.#isRunning) return end
-    return this.#held.drive(run).ended
+    return this.#session.holdings.drive(run).ended
   }
 
   /** Whether nobody would hear of what a run does before it is known to be opened. */
   #isUnheard(): boolean {
-    const { emitter } = this.#parts
+    const { emitter } = this.#session
     return !emitter.has('run:state') && !emitter.has('group:dispatched')
   }
 

@@ -1,6 +1,6 @@
 /**
- * What one session holds, and what it hears of it: the runs that this process drives, and its worker executor with the branches in it. A client
- * and a worker have one each.
+ * What one session holds: the runs that this process drives, and its executor with the branches in it. Notices of the session are acted on
+ * here. A client and a worker have one each.
  */
 import type { Backend, Grant, Notice, SavedValues, SettleKind, Token } from '../backend/backend.js'
 import { Unreported } from '../engine/cancellation.js'
@@ -17,21 +17,37 @@ export interface RunSlot extends Slot {
   end(): void
 }
 
-/** Whoever takes branches under this session, and has them in hand. */
+/** A grant by its name. */
+export interface HeldGrant {
+  readonly gid: string
+  readonly token: Token
+}
+
+/** What keeps the session asks this of what it holds. */
+export interface SessionGrants {
+  /** Branches and runs that this process has in hand; undefined while grants may be on their way to it. */
+  known(): readonly HeldGrant[] | undefined
+  /** The store has reclaimed this grant, or will: stop, and report nothing. May be repeated, or name what is over. */
+  reclaimed(grant: HeldGrant): void
+  /** The store is there again, or the session is: ask for work anew. */
+  wake(): void
+}
+
+/** What takes branches under this session, and has them in hand. */
 export interface BranchHolder {
   /** Grants in hand; undefined while grants may be coming that are not known yet. */
-  known(): readonly { readonly gid: string; readonly token: Token }[] | undefined
+  known(): readonly HeldGrant[] | undefined
   /** The branches of this group that run here are not wanted any more; only those of one grant where a token is named. */
   abortGroup(gid: string, reason: Error, as?: 'dropped' | 'released', token?: Token): void
   /** There may be work. */
   wake(): void
   /** The store has granted this without being asked. */
   receivePushed(grant: Grant): void
-  /** Takes nothing new; what was not started goes back. */
+  /** Takes nothing new; what was not started is released. */
   quiet(): void
   /** Resolves once nothing is in hand. */
   drained(): Promise<void>
-  /** Aborts what runs, and gives it back unspent. */
+  /** Aborts what runs, and releases it unspent. */
   stop(reason: Error): Promise<void>
 }
 
@@ -66,14 +82,14 @@ class DriverSlot implements Slot {
 }
 
 /** One a session. */
-export class Holdings {
+export class Holdings implements SessionGrants {
   readonly #parts: HoldingsOptions
   readonly #drives = new Map<string, Drive>()
   /** Of submitted runs. */
   readonly #slots = new Map<Drive, DriverSlot>()
   readonly #releasing = new Set<Promise<unknown>>()
   #executor: BranchHolder | undefined
-  /** Runs acquired and not driven yet. */
+  /** Runs acquired or being opened, and not driven yet. */
   #coming = 0
   #isRunning = true
   #isQuiet = false
@@ -83,7 +99,7 @@ export class Holdings {
   }
 
   /** The root grants of the runs that this process drives now. */
-  get drivenGrants(): { gid: string; token: string }[] {
+  get drivenGrants(): HeldGrant[] {
     return Array.from(this.#drives.values(), ({ execution }) => {
       const { gid, token } = execution.facts.holder
       return { gid, token }
@@ -91,7 +107,7 @@ export class Holdings {
   }
 
   /** All grants in hand, the executor's too; undefined while some may be coming that are not known yet. */
-  known(): readonly { readonly gid: string; readonly token: Token }[] | undefined {
+  known(): readonly HeldGrant[] | undefined {
     if (this.#coming > 0) return undefined
     const branches = this.#executor === undefined ? [] : this.#executor.known()
     return branches === undefined ? undefined : [...branches, ...this.drivenGrants]
@@ -100,6 +116,25 @@ export class Holdings {
   /** The executor whose branches the session holds. Called once at most. */
   useExecutor(executor: BranchHolder): void {
     this.#executor = executor
+  }
+
+  /** A grant of a run may be on its way, until the function that this gives is called. */
+  expectGrant(): () => void {
+    this.#coming += 1
+    return () => {
+      this.#coming -= 1
+    }
+  }
+
+  wake(): void {
+    this.#executor?.wake()
+  }
+
+  reclaimed({ gid, token }: HeldGrant): void {
+    const reason = new Unreported(`${gid} was reclaimed`)
+    const driven = this.#drives.get(gid)
+    if (driven?.execution.facts.holder.token === token) driven.execution.cancel.abort(reason)
+    else this.#executor?.abortGroup(gid, reason, 'dropped', token)
   }
 
   /** Submitted runs that this process drives now. */
@@ -164,7 +199,7 @@ export class Holdings {
       }
       driven.ended.then(forget, forget)
     }
-    this.#coming += 1
+    const arrived = this.expectGrant()
     take()
       .catch((error: unknown) => {
         slot?.end()
@@ -174,9 +209,7 @@ export class Holdings {
         const failure = error instanceof GraflowError ? error : new GraflowError('INTERNAL', message, { cause: error })
         this.#settleRun(runId, grant.token, 'failed', encodeFailure(failure))
       })
-      .finally(() => {
-        this.#coming -= 1
-      })
+      .finally(arrived)
   }
 
   /** Takes no more: submitted runs that wait at a barrier, or come to one, are released for another process to drive. */
@@ -225,7 +258,7 @@ export class Holdings {
       .catch((error: unknown) => {
         emitter.emit('log', {
           level: 'warn',
-          message: `run ${gid} could not be given back: ${String(error)}`,
+          message: `run ${gid} could not be released: ${String(error)}`,
           runId: gid,
         })
       })
@@ -233,7 +266,7 @@ export class Holdings {
     this.#releasing.add(settling)
   }
 
-  /** Takes a notice of the session to whom it concerns. */
+  /** Passes a notice of the session to what it concerns. */
   handleNotice(notice: Notice): void {
     switch (notice.kind) {
       case 'released':
@@ -245,15 +278,11 @@ export class Holdings {
         else this.#executor?.abortGroup(notice.gid, withdrawn(notice.gid, notice.reason))
         return
       }
-      case 'lost': {
-        const reason = new Unreported(`${notice.gid} was reclaimed`)
-        const driven = this.#drives.get(notice.gid)
-        if (driven?.execution.facts.holder.token === notice.token) driven.execution.cancel.abort(reason)
-        else this.#executor?.abortGroup(notice.gid, reason, 'dropped', notice.token)
+      case 'lost':
+        this.reclaimed(notice)
         return
-      }
       case 'work':
-        this.#executor?.wake()
+        this.wake()
         return
       case 'granted':
         this.#executor?.receivePushed(notice.grant)

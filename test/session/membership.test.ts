@@ -1,6 +1,7 @@
 import type { Grant, GroupSpec, SessionInfo, SweepAnswer } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
-import { Membership, type HeldGrant } from '../../lib/session/membership.js'
+import type { HeldGrant } from '../../lib/session/holdings.js'
+import { Membership } from '../../lib/session/membership.js'
 import { BarrierWaits } from '../../lib/engine/barrier-waits.js'
 import { Emitter, type EventName } from '../../lib/events.js'
 import { seededRandom } from '../../lib/time.js'
@@ -56,7 +57,7 @@ async function join(
     holdings: {
       known: () => all.known,
       reclaimed: (grant) => all.lost.push(grant),
-      onReopened: () => {
+      wake: () => {
         all.reopened += 1
       },
     },

@@ -218,7 +218,7 @@ describe('a store that goes away', () => {
     const failure = await failureOf(run.result())
     expect(failure.code).toBe('RUN_NOT_FOUND')
     expect(failure.message).toContain('the store has lost its data')
-    await until(() => lost.length === 1 && worker.membership.state === 'registered', 'the worker registers again')
+    await until(() => lost.length === 1 && worker.session.state === 'registered', 'the worker registers again')
     await until(() => log.some((line) => line.includes('seems to have lost its data')), 'the log says why')
     expect(log.filter((line) => line.includes('for dead'))).toEqual([
       expect.stringMatching(/the store took w for dead: (its 1 grant is|what it held is) reclaimed; registering again/),

@@ -4,7 +4,7 @@
  */
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
 import type { Backend } from '../../lib/backend/backend.js'
-import { Engine } from '../../lib/engine/engine.js'
+import { openSession } from '../../lib/session/open-session.js'
 import { DEFAULT_LIMITS } from '../../lib/options.js'
 import { Emitter } from '../../lib/events.js'
 import { Client } from '../../lib/producer/client.js'
@@ -50,25 +50,20 @@ export async function openDistant({
   const emitter = new Emitter(() => clock.now())
   const near = openMemoryBackend({ clock })
   const backend = wrap(distant(near, turns))
-  const [session, workerId] = ['session', 'distant']
-  const engine = new Engine({ backend, clock, random, emitter, limits: DEFAULT_LIMITS, workerId, newId: systemId })
-  const info = { baseId: workerId, hostname: 'here', pid: 1, role: 'client', metadata: {} } as const
-  await near.session({
-    kind: 'open',
-    session,
-    ttlMs: Number.POSITIVE_INFINITY,
-    info: { ...info, queues: 'all', capabilities: 'all', tasks: 'all' },
+  const session = await openSession({
+    ...{ store: backend, isEmbedded: true, clock, random, newId: systemId, emitter, limits: DEFAULT_LIMITS },
+    info: { baseId: 'distant', role: 'client', metadata: {}, queues: 'all', capabilities: 'all', tasks: 'all' },
   })
-  const parts = { backend, engine, emitter, session, instanceId: workerId, newId: systemId, onClose: [] }
-  const client = new Client({ ...parts, retentionMs: 60_000 })
+  const { engine, holdings } = session
+  const client = new Client({ session, retentionMs: 60_000 })
   const loop = new Executor({
-    ...{ backend, engine, clock, emitter, session, workerId, newId: systemId, maxConcurrentTasks: slots },
-    ...{ queues: 'all', capabilities: 'all' },
+    ...session.forExecutor,
+    ...{ maxConcurrentTasks: slots, queues: 'all', capabilities: 'all' },
     ...(isProcess && { distant: { random }, runsHoldSlots: true }),
-    driveRun: (grant, k, slot) => client.held.driveSubmitted(grant, k, slot),
+    driveRun: (grant, k, slot) => holdings.driveSubmitted(grant, k, slot),
     onError: (error) => errors.push(error),
   })
-  client.work(loop)
+  session.serve(loop)
   return {
     client,
     backend: near,

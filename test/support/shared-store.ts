@@ -2,7 +2,7 @@
 import { Client } from '../../lib/producer/client.js'
 import type { Backend } from '../../lib/backend/backend.js'
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
-import { Engine } from '../../lib/engine/engine.js'
+import { openSession } from '../../lib/session/open-session.js'
 import { DEFAULT_LIMITS } from '../../lib/options.js'
 import { Emitter } from '../../lib/events.js'
 import { systemClock, systemId, systemRandom } from '../../lib/time.js'
@@ -18,16 +18,14 @@ export class SharedStore {
 
   /** A client without a loop: what it dispatches, workers run. */
   async client(): Promise<Client> {
-    const clock = systemClock
-    const emitter = new Emitter(() => clock.now())
-    const backend: Backend = unclosed(this.backend)
-    const session = `client:${systemId()}`
-    const parts = { backend, clock, emitter, random: systemRandom, newId: systemId }
-    const engine = new Engine({ ...parts, limits: DEFAULT_LIMITS, workerId: 'client' })
-    const info = { baseId: 'client', hostname: 'here', pid: 1, role: 'client', metadata: {} } as const
-    const served = { queues: [], capabilities: [], tasks: [] }
-    await backend.session({ kind: 'open', session, ttlMs: Number.POSITIVE_INFINITY, info: { ...info, ...served } })
-    const client = new Client({ ...parts, engine, session, instanceId: 'client', retentionMs: 60_000, onClose: [] })
+    const session = await openSession({
+      store: unclosed(this.backend),
+      isEmbedded: true,
+      ...{ clock: systemClock, random: systemRandom, newId: systemId, limits: DEFAULT_LIMITS },
+      emitter: new Emitter(() => systemClock.now()),
+      info: { baseId: 'client', role: 'client', metadata: {}, queues: [], capabilities: [], tasks: [] },
+    })
+    const client = new Client({ session, retentionMs: 60_000 })
     this.#ends.push(() => client.close())
     return client
   }

@@ -1,0 +1,165 @@
+/**
+ * Opens a process's session: the way to the store, what the process holds there and how that is kept, and what it announces. Hides which
+ * parts a session has and how they know each other. What is started is stopped in reverse order.
+ */
+import { hostname } from 'node:os'
+import type { Backend, SessionInfo } from '../backend/backend.js'
+import { retrying } from '../backend/retrying.js'
+import { Engine } from '../engine/engine.js'
+import type { Emitter } from '../events.js'
+import { SESSION_TTL_MS, type Limits } from '../options.js'
+import type { Clock, NewId, Random } from '../time.js'
+import { Announcer } from './announcer.js'
+import { type BranchHolder, Holdings } from './holdings.js'
+import { Membership, type MembershipState } from './membership.js'
+
+export interface SessionOptions {
+  /** The store, which is the session's from now on: it is closed with it, and when the session cannot be opened. */
+  readonly store: Backend
+  /** The store is this process: it cannot be away, and there are no other processes to announce anything to. */
+  readonly isEmbedded?: boolean
+  /** What other processes see of this one. */
+  readonly info: Omit<SessionInfo, 'hostname' | 'pid'>
+  readonly limits: Limits
+  readonly clock: Clock
+  readonly random: Random
+  readonly newId: NewId
+  readonly emitter: Emitter
+  /** Flags with which a worker finds this store, for messages. */
+  readonly storeFlags?: readonly string[]
+}
+
+/** What the options of an executor take from its session. */
+export interface ExecutorParts {
+  readonly backend: Backend
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly emitter: Emitter
+  readonly announcer?: Announcer
+  readonly session: string
+  readonly workerId: string
+  readonly newId: NewId
+  /** The store said that it does not know the session. */
+  readonly onNoSession: () => void
+}
+
+/** Opened by `openSession`, over after `close`. */
+export class Session {
+  readonly id: string
+  /** The name of the process, which its sessions share. */
+  readonly baseId: string
+  readonly emitter: Emitter
+  readonly newId: NewId
+  /** The store as it is: where it is away, a call fails. */
+  readonly store: Backend
+  /** The store as one that is only slow: calls are repeated while it is away. */
+  readonly backend: Backend
+  readonly engine: Engine
+  readonly holdings: Holdings
+  /** What takes events to other processes, where there are any. */
+  readonly announcer: Announcer | undefined
+  readonly #options: SessionOptions
+  #stopNotices: (() => void) | undefined
+  #membership: Membership | undefined
+  #closing: Promise<void> | undefined
+
+  /** @throws GraflowError what the store throws when it cannot be reached */
+  static async open(options: SessionOptions): Promise<Session> {
+    const session = new Session(options)
+    try {
+      await session.#join()
+    } catch (error) {
+      await session.close()
+      throw error
+    }
+    return session
+  }
+
+  private constructor(options: SessionOptions) {
+    const { store, isEmbedded = false, info, clock, random, emitter, newId } = options
+    this.#options = options
+    this.id = `${info.baseId}:${newId()}`
+    this.baseId = info.baseId
+    this.emitter = emitter
+    this.newId = newId
+    this.store = store
+    this.backend = isEmbedded ? store : retrying(store, { clock, random })
+    this.engine = new Engine({
+      ...{ backend: this.backend, clock, random, emitter, newId },
+      ...{ limits: options.limits, workerId: info.baseId },
+    })
+    this.holdings = new Holdings({ backend: this.backend, engine: this.engine, emitter, session: this.id })
+    this.announcer = isEmbedded ? undefined : new Announcer({ backend: store, clock, sender: this.id })
+  }
+
+  get state(): MembershipState {
+    return this.#membership?.state ?? 'registering'
+  }
+
+  /** What an executor of this session is made of. */
+  get forExecutor(): ExecutorParts {
+    const { backend, engine, emitter, announcer, newId, id: session, baseId: workerId } = this
+    return {
+      ...{ backend, engine, emitter, newId, session, workerId, clock: this.#options.clock },
+      ...(announcer !== undefined && { announcer }),
+      onNoSession: () => this.lost(),
+    }
+  }
+
+  /** From now on the session also holds what this executor takes; it may take work at once. Called once at most. */
+  serve(executor: BranchHolder): void {
+    this.holdings.useExecutor(executor)
+    executor.wake()
+  }
+
+  /** The store said that it does not know the session: it is opened again. Repeating it is safe. */
+  lost(): void {
+    this.#membership?.lost()
+  }
+
+  /** As `lost`, for callers that cannot go on without the session: resolves when it is open again, or closed. */
+  async reopen(): Promise<void> {
+    await this.#membership?.reopen()
+  }
+
+  /**
+   * Leaves, and closes the store. What the session still holds is released unspent if the store can be reached within `withinMs` (2 s),
+   * else it is reclaimed when the session expires. Repeating it is safe.
+   */
+  close(reason?: string, withinMs?: number): Promise<void> {
+    this.#closing ??= this.#close(reason, withinMs)
+    return this.#closing
+  }
+
+  async #join(): Promise<void> {
+    const { store, isEmbedded = false, info, emitter } = this.#options
+    const { barrierWaits, graphs } = this.engine
+    if (this.announcer !== undefined) emitter.forwardTo(this.announcer)
+    const stops = [
+      store.listen(this.id, (notice) => this.holdings.handleNotice(notice)),
+      store.onReconnected?.(() => this.holdings.wake()),
+    ]
+    this.#stopNotices = () => {
+      for (const stop of stops) stop?.()
+    }
+    this.#membership = await Membership.open({
+      ...this.#options,
+      ...{ backend: store, session: this.id, barrierWaits, graphs, holdings: this.holdings },
+      info: { ...info, hostname: hostname(), pid: process.pid },
+      ttlMs: isEmbedded ? Number.POSITIVE_INFINITY : SESSION_TTL_MS,
+    })
+  }
+
+  async #close(reason: string | undefined, withinMs: number | undefined): Promise<void> {
+    this.#stopNotices?.() // first: a session that leaves acts on none
+    await this.#membership?.close(reason, withinMs)
+    this.announcer?.close()
+    await this.backend.close()
+  }
+}
+
+/**
+ * Registers this process in a store; from then on its session is kept until it is closed.
+ * @throws GraflowError what the store throws when it cannot be reached; the store is closed then
+ */
+export const openSession = (options: SessionOptions): Promise<Session> => Session.open(options)
