@@ -96,9 +96,19 @@ export interface OpenRequest {
   readonly timeoutMs: number
   /** How long record and results are kept after the end. */
   readonly retentionMs: number
+  /** The first group of a run that is granted to `session`, with all inputs of its first part: as a step by its driver, in the same call. */
+  readonly first?: FirstGroup
+}
+export interface FirstGroup {
+  readonly spec: GroupSpec
+  readonly inputs: PackedItems
 }
 export type OpenAnswer =
-  | { readonly status: 'ok'; readonly token: Token | undefined }
+  /**
+   * `first`: what became of the first group. Absent where none was given, and where the run was there before (a repeated call): then the
+   * group may be there or not, and a step says.
+   */
+  | { readonly status: 'ok'; readonly token: Token | undefined; readonly first?: StepAnswer }
   | { readonly status: 'exists'; readonly runId: string }
   | { readonly status: 'conflict'; readonly runId: string }
   | { readonly status: 'nosession' }
@@ -509,11 +519,6 @@ export interface Backend {
   hasGraph(hash: string): Promise<boolean>
   open(request: OpenRequest): Promise<OpenAnswer>
   step(request: StepRequest): Promise<StepAnswer>
-  /**
-   * What stands for the token of the run that is opened with this nonce until `open` has answered: calls of its holder that are sent after
-   * `open` may be on their way at the same time. If the run is not opened they are `fenced`. Absent where `open` answers at once.
-   */
-  earlyToken?(nonce: string): Token
   acquire(request: AcquireRequest): Promise<AcquireAnswer>
   /** One answer a range, in order. */
   settle(request: SettleRequest): Promise<readonly SettleAnswer[]>

@@ -1,15 +1,24 @@
 /** What every backend demands of a request before it looks at its state: counts that fit each other, numbers in range, limits of a call. */
 import { GraflowError } from '../errors.js'
-import type { BackendLimits, GroupSpec, SettleRequest, StepRequest } from './backend.js'
+import type { BackendLimits, GroupSpec, OpenRequest, SettleRequest, StepRequest } from './backend.js'
 import { byteLength, itemCount, type PackedItems } from '../values/packed-items.js'
 
 /** Errors and losses of a branch are counted in a byte each: counters stop here rather than wrap. */
 export const MOST_COUNTED = 255
 
 /** Throws INVALID_NAME for a run id that could not be told from a group's. */
-export function checkRunId(runId: string): void {
+function checkRunId(runId: string): void {
   if (runId !== '' && !runId.includes('/')) return
   throw new GraflowError('INVALID_NAME', `expected a run id without "/", got ${JSON.stringify(runId)}`)
+}
+
+/** Throws INVALID_NAME for the run id; for a first group what `checkStep` throws. */
+export function checkOpen({ runId, session, first }: OpenRequest, limits: BackendLimits): void {
+  checkRunId(runId)
+  if (first === undefined) return
+  if (session === undefined)
+    throw new GraflowError('INTERNAL', 'expected a first group only of a run that its opener drives')
+  checkGroup(first.spec, 0, first.inputs, limits)
 }
 
 /** Throws INTERNAL for a malformed step, INVALID_OPTION for terms that cannot be counted, LIMIT_EXCEEDED for too much in one call. */

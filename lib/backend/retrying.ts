@@ -87,7 +87,6 @@ export function retrying(near: Backend, { clock, random }: RetryingOptions): Ret
     watch: (runId, listener) => near.watch(runId, listener),
     caughtUp: (runId) => near.caughtUp(runId),
     announce: (runId, events) => near.announce(runId, events), // a hint
-    ...(near.earlyToken !== undefined && { earlyToken: (nonce) => near.earlyToken?.(nonce) ?? '' }),
     ...('onReconnected' in near && {
       onReconnected: (listener) => near.onReconnected?.(listener) ?? ((): void => undefined),
     }),

@@ -7,7 +7,7 @@ import { GraflowError } from '../errors.js'
 import { Cancellation, Unreported } from './cancellation.js'
 import { decode, encode, encodeFailure } from '../values/codec.js'
 import { endOf, type Engine } from './engine.js'
-import { Execution, NO_SLOT, type Frame, type GraphInUse, type Slot } from './execution.js'
+import { Execution, NO_SLOT, type Frame, type GraphInUse, type Opening, type Slot } from './execution.js'
 import { taskError } from './failure.js'
 import { EndRun } from './directives.js'
 import { originOf } from './start.js'
@@ -16,8 +16,8 @@ import { EMPTY_BYTES } from '../values/packed-items.js'
 /** A run that this process holds. */
 export interface HeldRun {
   readonly runId: string
-  /** May stand for one that is not known yet: then `Drive.hold` is told it before anything but the first step is done. */
-  readonly token: Token
+  /** Of its root branch; or what opens the run, with its first group where it begins with one. */
+  readonly token: Token | Opening
   readonly use: GraphInUse
   readonly input: Uint8Array
   readonly timeoutMs: number | undefined
@@ -34,8 +34,6 @@ export type DriveEnd = { readonly state: EndState; readonly value: Uint8Array } 
 export interface Drive {
   readonly execution: Execution
   readonly ended: Promise<DriveEnd>
-  /** The store has answered: this is the run's token. */
-  hold(token: Token): void
 }
 
 /**
@@ -43,25 +41,23 @@ export interface Drive {
  * @param slot given back whenever the run waits at a barrier
  */
 export function drive(engine: Engine, run: HeldRun, slot: Slot = NO_SLOT): Drive {
+  const [token, opening] = typeof run.token === 'string' ? [run.token, undefined] : ['', run.token]
   const facts = {
     runId: run.runId,
-    holder: { gid: run.runId, index: 0, token: run.token },
-    fence: fenceOf(run.token),
+    holder: { gid: run.runId, index: 0, token },
+    fence: fenceOf(token),
     errors: 0,
     losses: run.losses,
     depth: 0,
     workerId: engine.parts.workerId,
     staticPath: '',
   }
-  const execution = new Execution(facts, slot)
-  return {
-    execution,
-    ended: driveToEnd(engine, run, execution).finally(() => execution.end()),
-    hold: (token) => {
-      facts.holder = { ...facts.holder, token }
-      facts.fence = fenceOf(token)
-    },
-  }
+  opening?.onToken((known) => {
+    facts.holder = { ...facts.holder, token: known }
+    facts.fence = fenceOf(known)
+  })
+  const execution = new Execution(facts, slot, opening)
+  return { execution, ended: driveToEnd(engine, run, execution).finally(() => execution.end()) }
 }
 
 const fenceOf = (token: Token): number => Number(token.slice(0, token.indexOf('.')))
@@ -93,6 +89,7 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
     disarm?.()
     deadline?.leave()
   }
+  if (execution.opening !== undefined && !(await execution.opening.isOpened())) return { state: 'lost' }
   const save = execution.takeUnsaved()
   const answer = await engine.parts.backend.step({
     holder: execution.facts.holder,

@@ -2,7 +2,7 @@
  * One start of one branch in this process: who holds it, what it has finished, why it should stop. A run's driver is such a branch too,
  * the one of the run's root group.
  */
-import type { Holder, SavedValues } from '../backend/backend.js'
+import type { Holder, SavedValues, StepAnswer, StepRequest, Token } from '../backend/backend.js'
 import type { Graph } from '../graph/graph.js'
 import { Cancellation, Unreported } from './cancellation.js'
 import { ValueWriter } from '../values/value-lists.js'
@@ -39,12 +39,24 @@ export interface ExecutionFacts {
   readonly staticPath: string
 }
 
+/** A run whose opening need not be sent yet: its first group can go with it, in one call. */
+export interface Opening {
+  /** `listener` gets the run's token, before anything else here resolves. */
+  onToken(listener: (token: Token) => void): void
+  /** Answers the run's first step; undefined when that is to be taken as any other, now that the run is opened. */
+  step(step: Omit<StepRequest, 'holder' | 'runId'>): Promise<StepAnswer | undefined>
+  /** Opens the run, if its first step has not; false when this process does not drive it. Never rejects. */
+  isOpened(): Promise<boolean>
+}
+
 const NONE: readonly string[] = Object.freeze([])
 
 /** A start, while it lasts. */
 export class Execution {
   readonly facts: ExecutionFacts
   readonly cancel = new Cancellation()
+  /** Of a driver whose run may not be opened yet. */
+  readonly opening: Opening | undefined
   readonly #slot: Slot
   #saved: Map<string, Uint8Array> | undefined
   #unsaved: Map<string, Uint8Array> | undefined
@@ -54,8 +66,9 @@ export class Execution {
   #over: Cancellation | 'over' | undefined
   #waits = 0
 
-  constructor(facts: ExecutionFacts, slot: Slot) {
+  constructor(facts: ExecutionFacts, slot: Slot, opening?: Opening) {
     this.facts = facts
+    this.opening = opening
     this.#slot = slot
   }
 

@@ -112,13 +112,14 @@ export class Supersteps {
     try {
       while (from < total) {
         frame.cancel.throwIfAborted()
-        const answer: StepAnswer = await backend.step({
-          holder: execution.facts.holder,
-          runId: execution.facts.runId,
+        const step = {
           ...(save !== undefined && { save }),
           ...(retire.length > 0 && { retire }),
           group: { spec: plan.spec, from, inputs: plan.inputsFrom(from) },
-        })
+        }
+        const opened = execution.opening === undefined ? undefined : await execution.opening.step(step)
+        const { holder, runId } = execution.facts
+        const answer: StepAnswer = opened ?? (await backend.step({ holder, runId, ...step }))
         if (answer.status === 'nograph' && !isUploadedAgain) {
           isUploadedAgain = true
           await graphs.upload(use.hash, use.graph, true)

@@ -1,23 +1,19 @@
-/** The client: starts runs, drives those it started, and lends this process's worker executor to what they dispatch. */
-import { createHash, hash as hashOnce } from 'node:crypto'
-import type { OpenAnswer, OpenRequest } from '../backend/backend.js'
+/** The client: starts runs, and drives those that its own session holds. */
+import type { OpenAnswer, OpenRequest, Token } from '../backend/backend.js'
 import { Cancellation, Unreported } from '../engine/cancellation.js'
-import { encode } from '../values/codec.js'
-import type { Drive, DriveEnd, HeldRun } from '../engine/driver.js'
+import type { Drive, HeldRun } from '../engine/driver.js'
 import { fullStore } from '../engine/graph-store.js'
-import { beginsWithGroup, tasksInPlace } from '../engine/routing.js'
 import { GraflowError } from '../errors.js'
 import type { Events } from '../events.js'
-import { tasksOf } from '../flow/collect.js'
-import type { Expression } from '../flow/expression.js'
 import { expressionOf } from '../flow/node.js'
 import type { AnyNode } from '../flow/types.js'
-import type { Graph } from '../graph/graph.js'
 import { graphOf } from '../graph/graph-of.js'
-import { checkOptions, RUN_OPTIONS } from '../options.js'
 import { nextTurn } from '../session/holdings.js'
 import type { Session } from '../session/open-session.js'
+import { isDistant } from './follow-run.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
+import { RunOpening } from './opening.js'
+import { prepareRun, reasonOf, type PreparedRun } from './prepare-run.js'
 import { RunHandle } from './run-handle.js'
 import { RunStates } from './run-states.js'
 import type { Graflow, Run, RunOptions } from './types.js'
@@ -30,9 +26,6 @@ export interface ClientOptions {
   /** Ends what else was started with the client, after its session. */
   readonly onClose?: () => void
 }
-
-/** Drivers that a run may lose before it has failed. */
-const DRIVER_MAX_LOSSES = 1_000
 
 /** `at once` where nobody gets a handle of the run. */
 type Where = 'driven at once' | 'driven here' | 'driven anywhere'
@@ -116,148 +109,91 @@ export class Client implements Graflow {
     this.#options.onClose?.()
   }
 
-  async #open(
-    node: AnyNode,
-    [input, options]: readonly [input?: unknown, options?: RunOptions],
-    where: Where,
-  ): Promise<RunHandle> {
+  async #open(node: AnyNode, rest: readonly [input?: unknown, options?: RunOptions], where: Where): Promise<RunHandle> {
     this.#checkOpen()
-    const { retentionMs } = this.#options
-    const { backend, engine, newId, id: session } = this.#session
-    const given = checkOptions<RunOptions>('run', RUN_OPTIONS, options)
-    if (given.signal?.aborted === true) {
-      throw new GraflowError('CANCELLED', `the run was not started: its signal is aborted: ${reasonOf(given.signal)}`, {
-        cause: given.signal.reason,
-      })
-    }
-    const expression = expressionOf(node)
-    refuseThreads(expression)
-    const graph = graphOf(expression)
-    const hash = engine.graphs.keep(graph)
-    const bytes = encode(input, 'the input of the run', engine.parts.limits.sharedInputBytes, 'sharedInputBytes')
-    const runId = given.id ?? newId()
-    const workflow = expression.kind === 'workflow' ? expression.name : undefined
-    const timeoutMs = given.timeoutMs ?? (expression.kind === 'workflow' ? expression.options.timeoutMs : undefined)
+    const run = prepareRun(this.#session, node, rest, where !== 'driven anywhere', this.#options.retentionMs)
+    const { registry, graphs } = this.#session.engine
+    const { runId, graph: hash } = run.request
     // Known before the run is: a worker may be faster. A run that is under way here keeps its own code, whatever comes of this start.
-    const isUnderWay = engine.registry.knows(runId)
-    if (!isUnderWay) engine.registry.tie(runId, '', expression)
-    if (where === 'driven anywhere') await engine.graphs.upload(hash, graph)
-    const request: OpenRequest = {
-      runId,
-      ...(workflow !== undefined && { workflow }),
-      graph: hash,
-      digest: digestOf(hash, bytes),
-      ...(given.idempotencyKey !== undefined && { idempotencyKey: given.idempotencyKey }),
-      input: bytes,
-      ...(where !== 'driven anywhere' && { session }),
-      nonce: newId(),
-      tasks: ownTasks(graph),
-      maxLosses: DRIVER_MAX_LOSSES,
-      timeoutMs: timeoutMs ?? 0,
-      retentionMs,
-    }
-    const { states } = this.#handles
-    const run = {
-      ...{ runId, input: bytes, timeoutMs, losses: 0 },
-      use: { hash, graph, code: engine.registry.codeOf(runId), base: '' },
-    }
-    const isEarly =
-      where === 'driven at once' &&
-      !isUnderWay &&
-      beginsWithGroup(graph.root) &&
-      !isEmptyList(input) &&
-      this.#isUnheard()
-    let answer: OpenAnswer | undefined
-    let early: Drive | undefined
-    const arrived = this.#session.holdings.expectGrant()
-    states.expect(runId)
-    try {
-      const opening = backend.open(request)
-      const token = isEarly ? backend.earlyToken?.(request.nonce) : undefined
-      // The first group travels right behind: where the run is not opened, it is refused.
-      if (token !== undefined) {
-        this.#session.announcer?.learn(runId, false) // nobody watches a run that is not opened yet
-        early = this.#session.holdings.drive({ ...run, token })
-      }
-      answer = await opening
-      if (answer.status === 'nosession') {
-        // The store took this process for dead, as after a long pause; nothing was opened.
-        await this.#session.reopen()
-        answer = await backend.open(request)
-      }
-      if (answer.status === 'ok' && answer.token !== undefined) early?.hold(answer.token)
-    } finally {
-      arrived()
-      if (answer?.status !== 'ok') {
-        states.dismiss(runId)
-        early?.execution.cancel.abort(new Unreported(`run ${runId} was not opened`))
-      }
-    }
-    switch (answer.status) {
-      case 'ok':
-        this.#begin(run, answer.token, workflow, where, early)
-        break
-      case 'exists':
-        if (!isUnderWay) engine.registry.forget(runId)
-        return new RunHandle(answer.runId, this.#handles)
-      case 'conflict':
-        if (!isUnderWay) engine.registry.forget(runId)
-        throw new GraflowError(
-          'RUN_EXISTS',
-          `run "${answer.runId}" exists with another flow or input: take another id or idempotencyKey, or attach to it`,
-          { details: { runId: answer.runId } },
-        )
-      case 'nosession':
-        throw new GraflowError('INTERNAL', `session ${session} is gone`)
-      case 'backpressure':
-        throw fullStore('the run')
-      default:
-        answer satisfies never
-    }
-    const handle = new RunHandle(runId, this.#handles)
-    if (given.signal !== undefined) this.#tie(given.signal, handle)
+    const isUnderWay = registry.knows(runId)
+    if (!isUnderWay) registry.tie(runId, '', run.expression)
+    if (where === 'driven anywhere') await graphs.upload(hash, run.graph)
+    const answer = await this.#launch(run, where, isUnderWay)
+    if (!isUnderWay && (answer.status === 'exists' || answer.status === 'conflict')) registry.forget(runId)
+    const handle = new RunHandle(openedRun(answer, run.request), this.#handles)
+    if (run.signal !== undefined && answer.status === 'ok') this.#tie(run.signal, handle)
     return handle
   }
 
-  /** Tells of a new run and, if this process holds it, drives it. Whoever gets its handle can subscribe before its first event. */
-  #begin(
-    run: Omit<HeldRun, 'token'>,
-    token: HeldRun['token'] | undefined,
-    workflow: string | undefined,
-    where: Where,
-    early: Drive | undefined,
-  ): void {
-    const tell = (): void => {
+  /** Opens a run and, if this process holds it then, drives it. */
+  async #launch(run: PreparedRun, where: Where, isUnderWay: boolean): Promise<OpenAnswer> {
+    const { holdings, announcer } = this.#session
+    const { request } = run
+    const { runId } = request
+    const arrived = holdings.expectGrant()
+    this.#handles.states.expect(runId)
+    let early: Drive | undefined
+    let answer: OpenAnswer | undefined
+    try {
+      if (where === 'driven at once' && !isUnderWay && run.beginsWithGroup && this.#isUnheard()) {
+        const opening = new RunOpening((first) => this.#send({ ...request, ...(first !== undefined && { first }) }))
+        announcer?.learn(runId, false) // nobody watches a run that is not opened yet
+        early = holdings.drive(this.#heldRun(run, opening))
+        answer = await opening.answer()
+      } else answer = await this.#send(request)
+      if (answer.status === 'ok') this.#begin(run, answer.token, where, early)
+      return answer
+    } finally {
+      arrived()
+      if (answer?.status !== 'ok') {
+        this.#handles.states.dismiss(runId)
+        early?.execution.cancel.abort(new Unreported(`run ${runId} was not opened`))
+      }
+    }
+  }
+
+  async #send(request: OpenRequest): Promise<OpenAnswer> {
+    const { backend } = this.#session
+    const answer = await backend.open(request)
+    if (answer.status !== 'nosession') return answer
+    // The store took this process for dead, as after a long pause; nothing was opened.
+    await this.#session.reopen()
+    return backend.open(request)
+  }
+
+  #heldRun({ request, graph, timeoutMs }: PreparedRun, token: HeldRun['token']): HeldRun {
+    const { runId, graph: hash, input } = request
+    const code = this.#session.engine.registry.codeOf(runId)
+    return { runId, token, input, timeoutMs, losses: 0, use: { hash, graph, code, base: '' } }
+  }
+
+  /** Tracks a new run and, if this process holds it, drives it. Whoever gets its handle can subscribe before its first event. */
+  #begin(run: PreparedRun, token: Token | undefined, where: Where, early: Drive | undefined): void {
+    const { runId } = run.request
+    const { states } = this.#handles
+    const track = (): void => {
       if (!this.#isRunning) return
       const isDrivenHere = token !== undefined
-      const over = (): void => this.#session.engine.registry.forget(run.runId)
+      const over = (): void => this.#session.engine.registry.forget(runId)
       const known = isDrivenHere ? 'running' : 'pending'
-      this.#handles.states.track({ runId: run.runId, workflow, known, isDrivenHere, over })
+      states.track({ runId, workflow: run.workflow, known, isDrivenHere, over })
     }
-    if (where === 'driven at once') tell()
-    const begin = where === 'driven at once' ? undefined : nextTurn().then(tell)
+    if (where === 'driven at once') track()
+    const begin = where === 'driven at once' ? undefined : nextTurn().then(track)
     if (token === undefined) return
     // Nobody watches a run that is only just there: it is asked after when it takes longer.
-    this.#session.announcer?.learn(run.runId, false)
-    if (early === undefined) {
-      const { ended } = this.#session.holdings.drive({ ...run, token, ...(begin !== undefined && { begin }) })
-      this.#handles.states.ends(run.runId, ended)
-      return
-    }
-    this.#handles.states.ends(run.runId, this.#endOfEarly(early, { ...run, token }))
+    this.#session.announcer?.learn(runId, false)
+    const held = { ...this.#heldRun(run, token), ...(begin !== undefined && { begin }) }
+    states.ends(runId, (early ?? this.#session.holdings.drive(held)).ended)
   }
 
-  /** A first step that overtook the opening of its run, as after a lost connection, was refused: the run is driven anew. */
-  async #endOfEarly(early: Drive, run: HeldRun): Promise<DriveEnd> {
-    const end = await early.ended
-    if (end.state !== 'lost' || early.execution.cancel.reason !== undefined || !this.#isRunning) return end
-    return this.#session.holdings.drive(run).ended
-  }
-
-  /** Whether nobody would hear of what a run does before it is known to be opened. */
+  /**
+   * Whether the store is elsewhere, so that a call is worth saving, and nobody listens for what would happen in a run before it is known
+   * to be opened.
+   */
   #isUnheard(): boolean {
-    const { emitter } = this.#session
-    return !emitter.has('run:state') && !emitter.has('group:dispatched')
+    const { emitter, backend } = this.#session
+    return isDistant(backend) && !emitter.has('run:state') && !emitter.has('group:dispatched')
   }
 
   /** Cancels the run when the signal aborts, as long as it runs. */
@@ -278,42 +214,24 @@ export class Client implements Graflow {
   }
 }
 
-/** Runs of one id are the same run where flow and input are. */
-function digestOf(hash: string, input: Uint8Array): string {
-  const text = Buffer.from(hash)
-  if (input.length > MOST_COPIED_BYTES) return createHash('sha256').update(text).update(input).digest('hex')
-  return hashOnce('sha256', Buffer.concat([text, input]))
-}
-
-/** Below this, copying an input is faster than making an object that hashes it piece by piece. */
-const MOST_COPIED_BYTES = 16 * 1024
-
-const ownTasksOf = new WeakMap<Graph, readonly string[]>()
-
-/** Names of the tasks that a run's driver starts itself, sorted; found once a graph. */
-function ownTasks(graph: Graph): readonly string[] {
-  let names = ownTasksOf.get(graph)
-  if (names === undefined) ownTasksOf.set(graph, (names = [...tasksInPlace(graph, graph.root)].sort()))
-  return names
-}
-
-/** A flow over nothing dispatches nothing: what comes next runs at once. */
-const isEmptyList = (input: unknown): boolean => Array.isArray(input) && input.length === 0
-
-/** Why a signal was aborted, as text. */
-const reasonOf = ({ reason }: AbortSignal): string => (reason instanceof Error ? reason.message : String(reason))
-
-/** Threads come with worker processes: running such a task inline would block what it asked not to block. */
-function refuseThreads(expression: Expression): void {
-  for (const { name, options } of tasksOf(expression).values()) {
-    if (options.isolation === 'thread') {
+/** The run that an opening led to. @throws GraflowError why it led to none */
+function openedRun(answer: OpenAnswer, { runId, session = '' }: OpenRequest): string {
+  switch (answer.status) {
+    case 'ok':
+      return runId
+    case 'exists':
+      return answer.runId
+    case 'conflict':
       throw new GraflowError(
-        'NOT_AVAILABLE',
-        `task "${name}" asks for isolation 'thread', which this version does not have: leave it out, or use 'inline'`,
-        {
-          details: { task: name },
-        },
+        'RUN_EXISTS',
+        `run "${answer.runId}" exists with another flow or input: take another id or idempotencyKey, or attach to it`,
+        { details: { runId: answer.runId } },
       )
-    }
+    case 'nosession':
+      throw new GraflowError('INTERNAL', `session ${session} is gone`)
+    case 'backpressure':
+      throw fullStore('the run')
+    default:
+      return answer satisfies never
   }
 }

@@ -1,5 +1,5 @@
 /** Opening runs: who gets the root, and what a second opening is told. */
-import { bytes, text, type UseWorld } from '../support/world.js'
+import { bytes, packed, text, texts, type UseWorld } from '../support/world.js'
 
 export function describeOpen(useWorld: UseWorld): void {
   it('grants a started run to the session that opens it', async () => {
@@ -134,5 +134,64 @@ export function describeOpen(useWorld: UseWorld): void {
     await world.step(holder, { end: { state: 'completed', value: bytes('x') } })
     await world.live(300)
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'completed', value: bytes('x') })
+  })
+
+  it('dispatches a first group with the run, as a step of its driver would', async () => {
+    const world = await useWorld()
+    const first = { spec: world.spec('run/0'), inputs: packed('a', 'b', 'c') }
+    const opened = await world.backend.open(world.openRequest('run', { session: 'driver', first }))
+    expect(opened).toMatchObject({ status: 'ok', first: { status: 'ok', fill: 3 } })
+    const grant = await world.takeOne(5)
+    expect([grant.spec, [...grant.indexes], texts(grant.inputs)]).toEqual([first.spec, [0, 1, 2], ['a', 'b', 'c']])
+    if (opened.status !== 'ok' || opened.token === undefined) throw new Error('expected a token')
+    const group = { ...first, from: 0 }
+    expect(await world.step({ gid: 'run', index: 0, token: opened.token }, { group })).toEqual({
+      status: 'ok',
+      fill: 3,
+    })
+  })
+
+  it('opens a run whose first group has no graph, and says so', async () => {
+    const world = await useWorld()
+    const first = { spec: world.spec('run/0', { graph: 'other' }), inputs: packed('a', 'b', 'c') }
+    const request = world.openRequest('run', { session: 'driver', graph: 'other', first })
+    expect(await world.backend.open(request)).toMatchObject({ status: 'ok', first: { status: 'nograph' } })
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running' })
+    expect(await world.take(5)).toEqual([])
+  })
+
+  it('answers a repeated start with the same token, and leaves the first group to a step', async () => {
+    const world = await useWorld()
+    const first = { spec: world.spec('run/0'), inputs: packed('a', 'b', 'c') }
+    const request = world.openRequest('run', { session: 'driver', first })
+    const opened = await world.backend.open(request)
+    if (opened.status !== 'ok' || opened.token === undefined) throw new Error('expected a token')
+    expect(await world.backend.open(request)).toEqual({ status: 'ok', token: opened.token })
+    const step = { group: { ...first, from: 0 } }
+    expect(await world.step({ gid: 'run', index: 0, token: opened.token }, step)).toEqual({ status: 'ok', fill: 3 })
+    expect(await world.takeOne(5)).toMatchObject({ indexes: Uint32Array.of(0, 1, 2) })
+  })
+
+  it('dispatches no first group where it does not open the run', async () => {
+    const world = await useWorld()
+    const first = { spec: world.spec('run/0'), inputs: packed('a', 'b', 'c') }
+    const request = world.openRequest('run', { session: 'nobody', first })
+    expect(await world.backend.open(request)).toEqual({ status: 'nosession' })
+    await world.start('run')
+    expect(await world.backend.open({ ...request, session: 'driver' })).toEqual({ status: 'exists', runId: 'run' })
+    const other = { ...request, session: 'driver', digest: 'other' }
+    expect(await world.backend.open(other)).toEqual({ status: 'conflict', runId: 'run' })
+    expect(await world.take(5)).toEqual([])
+  })
+
+  it('refuses a first group that is malformed, or that nobody would hold', async () => {
+    const world = await useWorld()
+    const first = { spec: world.spec('run/0'), inputs: packed('a', 'b', 'c', 'd') }
+    await expect(world.backend.open(world.openRequest('run', { session: 'driver', first }))).rejects.toThrow(
+      'malformed',
+    )
+    const held = { ...first, inputs: packed('a') }
+    await expect(world.backend.open(world.openRequest('run', { first: held }))).rejects.toThrow('its opener drives')
+    expect(await world.backend.inspect.run('run')).toBeUndefined()
   })
 }

@@ -1,21 +1,22 @@
 /** Opening a run: its record, and the root group whose one branch is the run itself. */
 import type { OpenAnswer, OpenRequest } from '../backend.js'
 import { RUNS_QUEUE, rootSpec } from '../root-spec.js'
-import { checkRunId } from '../request-checks.js'
+import { checkOpen } from '../request-checks.js'
 import { grantTo } from './acquire.js'
 import { Group } from './group.js'
 import { Run } from './runs.js'
 import type { KernelState } from './state.js'
+import { step } from './step.js'
 import { single } from './transitions.js'
 import { addReady, countReady } from './waking.js'
 
 /**
  * Opens a run. Repeated with the same nonce it answers the same token while that is current; opened again by anyone else it is
- * `exists` (same digest) or `conflict`, by run id first, then by idempotency key.
+ * `exists` (same digest) or `conflict`, by run id first, then by idempotency key. A first group is dispatched as by a step of its driver.
  */
 export function open(state: KernelState, request: OpenRequest): OpenAnswer {
   const { runId, idempotencyKey } = request
-  checkRunId(runId)
+  checkOpen(request, state.options)
   const known =
     state.runs.get(runId) ?? (idempotencyKey === undefined ? undefined : state.runsByKey.get(idempotencyKey))
   if (known !== undefined) return answerForKnown(known, request)
@@ -53,7 +54,11 @@ export function open(state: KernelState, request: OpenRequest): OpenAnswer {
   root.ready = 1
   countReady(root.lane, 1)
   const grant = grantTo(state, session, root, 1, request.nonce, Number.POSITIVE_INFINITY)
-  return { status: 'ok', token: grant?.token }
+  if (grant === undefined || request.first === undefined) return { status: 'ok', token: grant?.token }
+  const { spec, inputs } = request.first
+  const holder = { gid: runId, index: 0, token: grant.token }
+  const first = step(state, { holder, runId, group: { spec, from: 0, inputs } })
+  return { status: 'ok', token: grant.token, first }
 }
 
 function answerForKnown(run: Run, request: OpenRequest): OpenAnswer {

@@ -4,16 +4,7 @@
  */
 import { GraflowError } from '../../errors.js'
 import { type Clock, monotonicClock, type Random, systemRandom, withDeadline } from '../../time.js'
-import type {
-  Backend,
-  BackendLimits,
-  Inspector,
-  KeepAlive,
-  KeepAliveOptions,
-  Notice,
-  RunActivity,
-  Token,
-} from '../backend.js'
+import type { Backend, BackendLimits, Inspector, KeepAlive, KeepAliveOptions, Notice, RunActivity } from '../backend.js'
 import { Activities } from './activities.js'
 import { Inbox } from './inbox.js'
 import { Renewal } from './keep-alive.js'
@@ -23,7 +14,7 @@ import { control } from './operations/control.js'
 import { grantIn } from './operations/grants.js'
 import { getGraph, hasGraph, putGraph } from './operations/graphs.js'
 import { inspectorOf } from './operations/inspect.js'
-import { earlyToken, open } from './operations/open.js'
+import { open } from './operations/open.js'
 import { session } from './operations/session.js'
 import { settle } from './operations/settle.js'
 import { step } from './operations/step.js'
@@ -120,10 +111,6 @@ class RedisBackend implements Backend {
 
   step(request: Parameters<Backend['step']>[0]): ReturnType<Backend['step']> {
     return this.#afterWatchers(() => step(this.#store, request))
-  }
-
-  earlyToken(nonce: string): Token {
-    return earlyToken(nonce)
   }
 
   acquire(request: Parameters<Backend['acquire']>[0]): ReturnType<Backend['acquire']> {

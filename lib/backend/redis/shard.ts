@@ -60,8 +60,8 @@ const SECOND_LOOK_MS = 20
 interface Call {
   readonly what: string
   readonly script: Script | undefined
-  /** Of a command, with its name first; of a script, what comes after its key. Made when the call is first sent. */
-  args: readonly Argument[] | (() => readonly Argument[])
+  /** Of a command, with its name first; of a script, what comes after its key. */
+  readonly args: readonly Argument[]
   readonly resolve: (reply: Reply) => void
   readonly reject: (error: unknown) => void
   /** By the clock. */
@@ -132,12 +132,11 @@ export class Shard {
   }
 
   /**
-   * Calls a script with KEYS = [`T:m`]. Arguments that a function makes are asked for once, when the call is sent: what is known by the end
-   * of this turn of the event loop can still go with it.
+   * Calls a script with KEYS = [`T:m`].
    * @throws GraflowError BACKPRESSURE when Redis takes nothing more and the script is not one that may run all the same; REDIS_UNAVAILABLE;
    * REDIS_UNSUITABLE; INTEGRITY for a key of another type; CLOSED
    */
-  call(name: ScriptName, args: readonly Argument[] | (() => readonly Argument[])): Promise<Reply> {
+  call(name: ScriptName, args: readonly Argument[]): Promise<Reply> {
     return this.#enqueue(name, this.script(name), args)
   }
 
@@ -169,11 +168,7 @@ export class Shard {
 
   // ------------------------------------------------------------------------------------------------------------- sending
 
-  #enqueue(
-    what: string,
-    script: Script | undefined,
-    args: readonly Argument[] | (() => readonly Argument[]),
-  ): Promise<Reply> {
+  #enqueue(what: string, script: Script | undefined, args: readonly Argument[]): Promise<Reply> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) {
         reject(closedError())
@@ -236,7 +231,6 @@ export class Shard {
   }
 
   #commandOf(call: Call): EncodedCommand {
-    if (typeof call.args === 'function') call.args = call.args()
     const { script, args, needsText } = call
     if (script === undefined) return new EncodedCommand(args, [])
     if (needsText) this.#load(script)

@@ -1,82 +1,46 @@
-/** open: a run's record and its root group. */
+/** open: a run's record and its root group, and with them its first group. */
 import { GraflowError } from '../../../errors.js'
-import type { OpenAnswer, OpenRequest, StepAnswer, StepRequest } from '../../backend.js'
+import type { OpenAnswer, OpenRequest } from '../../backend.js'
 import { pack } from '../../../values/packed-items.js'
 import { rootSpec } from '../../root-spec.js'
-import { checkRunId } from '../../request-checks.js'
+import { checkOpen } from '../../request-checks.js'
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Argument, Reply } from '../shard.js'
 import type { Store } from '../store.js'
+import { noteFill } from './fills.js'
 import { groupArguments } from './group-arguments.js'
 import { checkLine, unexpectedAnswer, wordOf } from './words.js'
 
-/** What stands for the token of a run that is being opened with this nonce. */
-export const earlyToken = (nonce: string): string => `?.${nonce}-1`
-
-/** An opening that is not sent yet: the first group of the run can still go with it, so that both are one call. */
-interface Opening {
-  readonly runId: string
-  group: FirstGroup | undefined
-}
-interface FirstGroup {
-  readonly args: () => readonly Argument[]
-  readonly answer: (answer: StepAnswer | 'separately') => void
-  readonly fail: (error: unknown) => void
-}
-
-/** By early token. */
-const openings = new WeakMap<Store, Map<string, Opening>>()
-
-/**
- * Lets the first step of a run go with the opening that is about to be sent; `args` of its group as the script takes them. Undefined when no
- * such opening waits; `separately` when the step is to be sent by itself, now that the opening has its answer.
- */
-export function stepWithOpening(
-  store: Store,
-  { holder, runId, group, ...more }: StepRequest,
-  args: () => readonly Argument[],
-): Promise<StepAnswer | 'separately'> | undefined {
-  const opening = openings.get(store)?.get(holder.token)
-  if (opening === undefined || opening.group !== undefined || group?.from !== 0) return undefined
-  if (holder.gid !== runId || opening.runId !== runId || holder.index !== 0) return undefined
-  if (more.save !== undefined || more.retire !== undefined) return undefined
-  return new Promise((answer, fail) => {
-    opening.group = { args, answer, fail }
-  })
-}
-
-/** Opens a run. Repeated with the same nonce it answers the same while that is current. */
+/** Opens a run, with its first group where one is given. Repeated with the same nonce it answers the same token while that is current. */
 export async function open(store: Store, request: OpenRequest): Promise<OpenAnswer> {
-  const { runId, session, nonce } = request
-  checkRunId(runId)
-  const spec = rootSpec(request)
-  checkLine(spec)
-  const args = [...argumentsOf(store, request), ...groupArguments(store, spec, 0, pack([request.input]), 0)]
-  const waiting = openings.get(store) ?? new Map<string, Opening>()
-  openings.set(store, waiting)
-  const opening: Opening = { runId, group: undefined }
-  const token = earlyToken(nonce)
-  if (session !== undefined) waiting.set(token, opening)
-  const withGroup = (): readonly Argument[] => {
-    if (waiting.get(token) === opening) waiting.delete(token)
-    return opening.group === undefined ? args : [...args, ...opening.group.args()]
-  }
-  try {
-    const reply = await callWhereThereIsRoom(store, withGroup, args)
-    const answer = answerOf(wordOf(reply) === 'NOGRAPH' ? await callWhereThereIsRoom(store, args, args) : reply)
-    opening.group?.answer(groupAnswerOf(answer, reply))
-    return answer
-  } catch (error) {
-    opening.group?.fail(error)
-    throw error
-  } finally {
-    if (waiting.get(token) === opening) waiting.delete(token)
-  }
+  checkOpen(request, store.limits)
+  const { first } = request
+  const root = rootSpec(request)
+  checkLine(root)
+  const alone = [...argumentsOf(store, request), ...groupArguments(store, root, 0, pack([request.input]), 0)]
+  if (first === undefined) return answerOf(await callWhereThereIsRoom(store, alone, alone))
+  checkLine(first.spec)
+  store.released.take(first.spec.gid) // of a group that stood at this place before
+  const withFirst = [...alone, ...groupArguments(store, first.spec, 0, first.inputs, 0)]
+  const reply = await callWhereThereIsRoom(store, withFirst, alone)
+  if (wordOf(reply) === 'NOGRAPH') return withoutGraph(await callWhereThereIsRoom(store, alone, alone))
+  const answer = answerOf(reply)
+  const fill = listOf(reply)[2]
+  if (answer.status !== 'ok' || fill === undefined) return answer
+  const group = { spec: first.spec, from: 0, inputs: first.inputs }
+  return { ...answer, first: noteFill(store, group, { status: 'ok', fill: numberOf(fill) }) }
 }
 
+/** The answer to a run that was opened alone, since its group's graph is not there. */
+function withoutGraph(reply: Reply): OpenAnswer {
+  const answer = answerOf(reply)
+  return answer.status === 'ok' ? { ...answer, first: { status: 'nograph' } } : answer
+}
+
+/** When Redis is full, a run that is there already is still answered. */
 async function callWhereThereIsRoom(
   store: Store,
-  args: readonly Argument[] | (() => readonly Argument[]),
+  args: readonly Argument[],
   alone: readonly Argument[],
 ): Promise<Reply> {
   try {
@@ -120,12 +84,4 @@ function answerOf(reply: Reply): OpenAnswer {
     default:
       throw unexpectedAnswer('open', word)
   }
-}
-
-/** `reply` is that of the call that the group went with. A run that was there before may have the group or not: the step says. */
-function groupAnswerOf(answer: OpenAnswer, reply: Reply): StepAnswer | 'separately' {
-  if (answer.status !== 'ok') return { status: 'fenced' }
-  if (wordOf(reply) === 'NOGRAPH') return { status: 'nograph' }
-  const fill = listOf(reply)[2]
-  return fill === undefined ? 'separately' : { status: 'ok', fill: numberOf(fill) }
 }

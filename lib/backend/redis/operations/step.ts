@@ -7,16 +7,9 @@ import { checkStep } from '../../request-checks.js'
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Argument, Reply } from '../shard.js'
 import type { Store } from '../store.js'
+import { knownBytes, noteFill } from './fills.js'
 import { groupArguments } from './group-arguments.js'
-import { stepWithOpening } from './open.js'
-import { checkLine, itemsOf, unexpectedAnswer, wordOf } from './words.js'
-
-/** How far groups are filled that this process fills, so that the next part can say where it begins: gid → items and bytes. */
-const fills = new WeakMap<Store, Map<string, Fill>>()
-interface Fill {
-  readonly items: number
-  readonly bytes: number
-}
+import { checkLine, unexpectedAnswer, wordOf } from './words.js'
 
 /** Does a step. Repeated it changes nothing; a refused step leaves no trace. */
 export async function step(store: Store, request: StepRequest): Promise<StepAnswer> {
@@ -24,22 +17,16 @@ export async function step(store: Store, request: StepRequest): Promise<StepAnsw
   const { group } = request
   if (group === undefined) return answerOf(await store.shard.call('step-full', head(store, request)))
   checkLine(group.spec)
-  const known = fillsOf(store)
   const { gid } = group.spec
   if (group.from === 0) store.released.take(gid) // of a group that stood at this place before
-  const first = stepWithOpening(store, request, () => groupArguments(store, group.spec, 0, group.inputs, 0))
-  if (first !== undefined) {
-    const answer = await first
-    if (answer !== 'separately') return remembered(store, group, answer)
-  }
   let { from, inputs } = group
-  let base = from === 0 ? 0 : known.get(gid)?.items === from ? (known.get(gid)?.bytes ?? 0) : 0
+  let base = knownBytes(store, gid, from)
   // Another process, or a repeated call, may have filled it further: the store says how far, and only what is left is sent.
   for (let tries = 0; tries < 5; tries += 1) {
     const args = [...head(store, request), ...groupArguments(store, group.spec, from, inputs, base)]
     const reply = await callWhereThereIsRoom(store, args)
     if (wordOf(reply) !== 'BASE') {
-      return remembered(store, { spec: group.spec, from, inputs }, answerOf(reply), base)
+      return noteFill(store, { spec: group.spec, from, inputs }, answerOf(reply), base)
     }
     const [, bytes, items] = listOf(reply)
     const filled = numberOf(items)
@@ -51,22 +38,6 @@ export async function step(store: Store, request: StepRequest): Promise<StepAnsw
   }
   throw new GraflowError('INTERNAL', `group ${gid} is filled by somebody else at the same time`)
 }
-
-/** The answer to a step that brought inputs, after it was noted how far its group is filled. */
-function remembered(
-  store: Store,
-  { spec, from, inputs }: NonNullable<StepRequest['group']>,
-  answer: StepAnswer,
-  base = 0,
-): StepAnswer {
-  const known = fillsOf(store)
-  if (answer.status === 'ok' && answer.fill === from + itemCount(inputs) && answer.fill < itemsWanted(spec))
-    known.set(spec.gid, { items: answer.fill, bytes: base + itemsOf(inputs).length })
-  else known.delete(spec.gid)
-  return answer
-}
-
-const itemsWanted = ({ shared, size }: { shared: boolean; size: number }): number => (shared ? 1 : size)
 
 async function callWhereThereIsRoom(store: Store, args: readonly Argument[]): Promise<Reply> {
   try {
@@ -114,13 +85,4 @@ function answerOf(reply: Reply): StepAnswer {
     default:
       throw unexpectedAnswer('step', word)
   }
-}
-
-function fillsOf(store: Store): Map<string, Fill> {
-  let known = fills.get(store)
-  if (known === undefined) {
-    known = new Map()
-    fills.set(store, known)
-  }
-  return known
 }

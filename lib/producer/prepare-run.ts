@@ -1,0 +1,117 @@
+/** From what a client is asked to run to the request that opens it: checked, encoded and named. Nothing is sent. */
+import { createHash, hash as hashOnce } from 'node:crypto'
+import type { OpenRequest } from '../backend/backend.js'
+import { beginsWithGroup, tasksInPlace } from '../engine/routing.js'
+import { GraflowError } from '../errors.js'
+import { tasksOf } from '../flow/collect.js'
+import type { Expression } from '../flow/expression.js'
+import { expressionOf } from '../flow/node.js'
+import type { AnyNode } from '../flow/types.js'
+import type { Graph } from '../graph/graph.js'
+import { graphOf } from '../graph/graph-of.js'
+import { checkOptions, RUN_OPTIONS } from '../options.js'
+import type { Session } from '../session/open-session.js'
+import { encode } from '../values/codec.js'
+import type { RunOptions } from './types.js'
+
+/** A run that can be opened. */
+export interface PreparedRun {
+  readonly request: OpenRequest
+  readonly expression: Expression
+  readonly graph: Graph
+  readonly workflow: string | undefined
+  readonly timeoutMs: number | undefined
+  /** Cancels the run. */
+  readonly signal: AbortSignal | undefined
+  /** Whether the first thing that its driver does is to dispatch a group. */
+  readonly beginsWithGroup: boolean
+}
+
+/** Drivers that a run may lose before it has failed. */
+const DRIVER_MAX_LOSSES = 1_000
+
+/**
+ * @param isDrivenHere else any worker drives it
+ * @param retentionMs how long record and results are kept after the end
+ * @throws GraflowError INVALID_OPTION, CANCELLED, NOT_AVAILABLE, NOT_SERIALISABLE, LIMIT_EXCEEDED
+ */
+export function prepareRun(
+  { engine, id: session, newId }: Session,
+  node: AnyNode,
+  [input, options]: readonly [input?: unknown, options?: RunOptions],
+  isDrivenHere: boolean,
+  retentionMs: number,
+): PreparedRun {
+  const given = checkOptions<RunOptions>('run', RUN_OPTIONS, options)
+  if (given.signal !== undefined) refuseAborted(given.signal)
+  const expression = expressionOf(node)
+  refuseThreads(expression)
+  const graph = graphOf(expression)
+  const hash = engine.graphs.keep(graph)
+  const bytes = encode(input, 'the input of the run', engine.parts.limits.sharedInputBytes, 'sharedInputBytes')
+  const [workflow, ownTimeoutMs] =
+    expression.kind === 'workflow' ? [expression.name, expression.options.timeoutMs] : [undefined, undefined]
+  const timeoutMs = given.timeoutMs ?? ownTimeoutMs
+  const request: OpenRequest = {
+    runId: given.id ?? newId(),
+    ...(workflow !== undefined && { workflow }),
+    graph: hash,
+    digest: digestOf(hash, bytes),
+    ...(given.idempotencyKey !== undefined && { idempotencyKey: given.idempotencyKey }),
+    input: bytes,
+    ...(isDrivenHere && { session }),
+    nonce: newId(),
+    tasks: ownTasks(graph),
+    maxLosses: DRIVER_MAX_LOSSES,
+    timeoutMs: timeoutMs ?? 0,
+    retentionMs,
+  }
+  // A flow over an empty list dispatches nothing: what comes next runs at once.
+  const isEmptyList = Array.isArray(input) && input.length === 0
+  const { signal } = given
+  return {
+    ...{ request, expression, graph, workflow, timeoutMs, signal },
+    beginsWithGroup: beginsWithGroup(graph.root) && !isEmptyList,
+  }
+}
+
+/** Why a signal was aborted, as text. */
+export const reasonOf = ({ reason }: AbortSignal): string => (reason instanceof Error ? reason.message : String(reason))
+
+function refuseAborted(signal: AbortSignal): void {
+  if (!signal.aborted) return
+  throw new GraflowError('CANCELLED', `the run was not started: its signal is aborted: ${reasonOf(signal)}`, {
+    cause: signal.reason,
+  })
+}
+
+/** Threads come with worker processes: running such a task inline would block what it asked not to block. */
+function refuseThreads(expression: Expression): void {
+  for (const { name, options } of tasksOf(expression).values()) {
+    if (options.isolation !== 'thread') continue
+    throw new GraflowError(
+      'NOT_AVAILABLE',
+      `task "${name}" asks for isolation 'thread', which this version does not have: leave it out, or use 'inline'`,
+      { details: { task: name } },
+    )
+  }
+}
+
+/** Below this, copying an input is faster than making an object that hashes it piece by piece. */
+const MOST_COPIED_BYTES = 16 * 1024
+
+/** Runs of one id are the same run where flow and input are. */
+function digestOf(hash: string, input: Uint8Array): string {
+  const text = Buffer.from(hash)
+  if (input.length > MOST_COPIED_BYTES) return createHash('sha256').update(text).update(input).digest('hex')
+  return hashOnce('sha256', Buffer.concat([text, input]))
+}
+
+const ownTasksOf = new WeakMap<Graph, readonly string[]>()
+
+/** Names of the tasks that a run's driver starts itself, sorted; found once a graph. */
+function ownTasks(graph: Graph): readonly string[] {
+  let names = ownTasksOf.get(graph)
+  if (names === undefined) ownTasksOf.set(graph, (names = [...tasksInPlace(graph, graph.root)].sort()))
+  return names
+}
