@@ -61,13 +61,33 @@ export async function readSettings(command: Command, { argv, env, folder }: Surr
 
 // ------------------------------------------------------------------------------------------------------------------------ flags
 
+/** The values that flags give, by option; or the text that a flag asks for. */
 async function readFlags(
   command: Command,
   argv: readonly string[],
 ): Promise<{ readonly values: Readonly<Record<string, unknown>>; readonly text: string | undefined }> {
-  const { name, table, aliases, version } = command
-  const flagged = Object.entries(table).filter(([, { flag }]) => flag !== undefined)
-  const flagOf = new Map(flagged.map(([option, { flag = '' }]) => [option, flag]))
+  const parser = parserOf(command, argv)
+  let failure: string | undefined
+  parser.fail((message, error) => {
+    failure ??= message === '' ? String(error) : message
+  })
+  const parsed = (await parser.parse()) as Readonly<Record<string, unknown>> // flags by their names
+  if (parsed['help'] === true) return { values: {}, text: helpOf(command) }
+  if (parsed['version'] === true) return { values: {}, text: command.version }
+  refuseUnknown(command, parsed)
+  demandValues(command, argv)
+  const [word] = (parsed['_'] ?? []) as readonly (string | number)[]
+  if (word !== undefined) throw invalid(`expected flags only, got "${String(word)}"; ${command.name} --help lists them`)
+  if (failure !== undefined) throw invalid(`${failure.trim()}; ${command.name} --help lists the flags`)
+  return { values: valuesOf(command, parsed), text: undefined }
+}
+
+/** Flags by option. */
+const flagsOf = ({ table }: Command): ReadonlyMap<string, string> =>
+  new Map(Object.entries(table).flatMap(([option, { flag }]) => (flag === undefined ? [] : [[option, flag]])))
+
+function parserOf(command: Command, argv: readonly string[]): ReturnType<typeof yargs> {
+  const { name, table } = command
   const parser = yargs([...argv])
     .scriptName(name)
     .help(false)
@@ -85,52 +105,43 @@ async function readFlags(
     .option('help', { type: 'boolean' })
     .option('version', { type: 'boolean' })
     .exitProcess(false)
-  for (const [, spec] of flagged) {
-    if (spec.flag === undefined) continue
-    const others = Object.entries(aliases).flatMap(([alias, option]) =>
-      flagOf.get(option) === spec.flag && alias !== spec.flag ? [alias] : [],
-    )
-    parser.option(spec.flag, {
-      type: 'string',
-      array: spec.kind === 'list',
-      ...(others.length > 0 && { alias: others }),
-    })
+  for (const [option, flag] of flagsOf(command)) {
+    const alias = otherNames(command, option)
+    const isList = table[option]?.kind === 'list'
+    parser.option(flag, { type: 'string', array: isList, ...(alias.length > 0 && { alias }) })
   }
-  let failure: string | undefined
-  parser.fail((message, error) => {
-    failure ??= message === '' ? String(error) : message
-  })
-  const parsed = (await parser.parse()) as Readonly<Record<string, unknown>> // flags by their names
-  if (parsed['help'] === true) return { values: {}, text: helpOf(command) }
-  if (parsed['version'] === true) return { values: {}, text: version }
-  const known = ['config', 'help', 'version', ...flagOf.values(), ...Object.keys(aliases)]
+  return parser
+}
+
+/** Other spellings of an option's flag. */
+const otherNames = ({ table, aliases }: Command, option: string): readonly string[] =>
+  Object.keys(aliases).filter((alias) => aliases[alias] === option && alias !== table[option]?.flag)
+
+/** @throws GraflowError INVALID_OPTION for a flag that there is not */
+function refuseUnknown(command: Command, parsed: Readonly<Record<string, unknown>>): void {
+  const known = ['config', 'help', 'version', ...flagsOf(command).values(), ...Object.keys(command.aliases)]
   for (const key of Object.keys(parsed)) {
     if (key === '_' || key === '$0' || known.includes(key)) continue
-    throw invalid(`unknown flag --${key}${meant(key, known, '--')}; ${name} --help lists the flags`)
+    throw invalid(`unknown flag --${key}${meant(key, known, '--')}; ${command.name} --help lists the flags`)
   }
-  demandValues(command, argv)
-  const [word] = (parsed['_'] ?? []) as readonly (string | number)[]
-  if (word !== undefined) throw invalid(`expected flags only, got "${String(word)}"; ${name} --help lists them`)
-  if (failure !== undefined) throw invalid(`${failure.trim()}; ${name} --help lists the flags`)
+}
+
+/** What the flags say, each as its option has it. @throws GraflowError INVALID_OPTION */
+function valuesOf(command: Command, parsed: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const values: Record<string, unknown> = {}
-  for (const [option, flag] of flagOf) {
+  for (const [option, flag] of flagsOf(command)) {
     const value = parsed[flag]
-    const spec = table[option]
+    const spec = command.table[option]
     if (value === undefined || spec === undefined) continue
     values[option] = read(spec, Array.isArray(value) && spec.kind !== 'list' ? value.at(-1) : value, `--${flag}`)
   }
   if (typeof parsed['config'] === 'string') values['config'] = parsed['config']
-  return { values, text: undefined }
+  return values
 }
 
 /** @throws GraflowError INVALID_OPTION for a flag that is followed by another one, or by nothing */
-function demandValues({ name, table, aliases }: Command, argv: readonly string[]): void {
-  const values = new Map([['config', 'FILE']])
-  for (const [option, spec] of Object.entries(table)) {
-    if (spec.flag === undefined) continue
-    const names = [spec.flag, ...Object.keys(aliases).filter((alias) => aliases[alias] === option)]
-    for (const flag of names) values.set(flag, exampleOf(spec))
-  }
+function demandValues(command: Command, argv: readonly string[]): void {
+  const values = examplesOf(command)
   for (let i = 0; i < argv.length && argv[i] !== '--'; i += 1) {
     const [, flag = '', given] = /^--([^=]+)(?:=(.*))?$/s.exec(argv[i] ?? '') ?? []
     const example = values.get(flag)
@@ -140,11 +151,22 @@ function demandValues({ name, table, aliases }: Command, argv: readonly string[]
     if (value === undefined || value === '') {
       const got = given === undefined && next !== undefined ? `the flag ${next.split('=', 1)[0] ?? ''}` : 'nothing'
       throw invalid(
-        `--${flag}: expected a value, got ${got}: write --${flag} ${example}; ${name} --help lists the flags`,
+        `--${flag}: expected a value, got ${got}: write --${flag} ${example}; ${command.name} --help lists the flags`,
       )
     }
     if (given === undefined) i += 1
   }
+}
+
+/** By flag, what may stand behind it. */
+function examplesOf(command: Command): ReadonlyMap<string, string> {
+  const examples = new Map([['config', 'FILE']])
+  for (const [option, flag] of flagsOf(command)) {
+    const spec = command.table[option]
+    if (spec === undefined) continue
+    for (const name of [flag, ...otherNames(command, option)]) examples.set(name, exampleOf(spec))
+  }
+  return examples
 }
 
 /** What may stand behind a flag. */
@@ -152,11 +174,11 @@ const exampleOf = (spec: OptionSpec): string =>
   spec.example ?? spec.oneOf?.join('|') ?? (spec.default === undefined ? 'VALUE' : defaultTextOf(spec))
 
 /** What `--help` prints: of each flag what it does, what it may be, its default and its environment variables. */
-function helpOf({ name, summary, table, aliases }: Command): string {
+function helpOf(command: Command): string {
+  const { name, summary, table } = command
   const flags = Object.entries(table).flatMap(([option, spec]) => {
     if (spec.flag === undefined) return []
-    const others = Object.keys(aliases).filter((alias) => aliases[alias] === option && alias !== spec.flag)
-    const names = [spec.flag, ...others].map((flag) => `--${flag}`).join(', ')
+    const names = [spec.flag, ...otherNames(command, option)].map((flag) => `--${flag}`).join(', ')
     return [`  ${names} ${valueOf(spec)}`, ...inLines(spec.help), ...inLines(detailsOf(spec)), '']
   })
   return [

@@ -1,7 +1,7 @@
 /**
- * A store that may be away, seen as one that is only slow: calls that fail with an error that may pass (such as REDIS_UNAVAILABLE) are repeated, with
- * growing, jittered pauses, until they are answered. That is allowed because every operation may be repeated (backend.ts), and needed because work in hand must not fail for
- * a store that comes back.
+ * A store that may be away, seen as one that is only slow: calls that fail with an error that may pass (such as REDIS_UNAVAILABLE) are
+ * repeated, with growing, jittered pauses, until they are answered. Every operation may be repeated (backend.ts); and work in hand must not
+ * fail for a store that is soon there again.
  */
 import { GraflowError } from '../errors.js'
 import type { Clock, Random } from '../time.js'
@@ -21,68 +21,28 @@ export interface RetryingBackend extends Backend {
   stopRetrying(): void
 }
 
-/** `near` with patience. `close` gives up first. */
-export function retrying(near: Backend, { clock, random }: RetryingOptions): RetryingBackend {
-  const waiting = new Set<() => void>()
-  let isGivenUp = false
+type Repeat = <T>(call: () => Promise<T>) => Promise<T>
 
-  const hasGivenUp = (): boolean => isGivenUp
-  const pause = (tries: number): Promise<void> =>
-    new Promise((resolve) => {
-      const most = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(tries, 10), LONGEST_PAUSE_MS)
-      const wake = (): void => {
-        cancel()
-        waiting.delete(wake)
-        resolve()
-      }
-      const cancel = clock.after(most * (0.5 + random() / 2), wake)
-      waiting.add(wake)
-    })
-
-  const persist = async <T>(call: () => Promise<T>): Promise<T> => {
-    for (let tries = 0; ; tries += 1) {
-      try {
-        return await call()
-      } catch (error) {
-        if (!mayPass(error)) throw error
-        if (!isGivenUp) await pause(tries)
-        if (hasGivenUp()) throw error
-      }
-    }
-  }
-
-  const stopRetrying = (): void => {
-    isGivenUp = true
-    for (const wake of [...waiting]) wake()
-  }
-  const { inspect } = near
-  const looks: Inspector = {
-    run: (runId) => persist(() => inspect.run(runId)),
-    runs: (request) => persist(() => inspect.runs(request)),
-    groups: (runId) => persist(() => inspect.groups(runId)),
-    outcomes: (gid, after) => persist(() => inspect.outcomes(gid, after)),
-    output: (runId, path) => persist(() => inspect.output(runId, path)),
-    saved: (runId, prefix) => persist(() => inspect.saved(runId, prefix)),
-    queues: () => persist(() => inspect.queues()),
-    sessions: () => persist(() => inspect.sessions()),
-    deadLetters: (limit) => persist(() => inspect.deadLetters(limit)),
-  }
+/** `near`, with its calls repeated. `close` stops that first. */
+export function retrying(near: Backend, options: RetryingOptions): RetryingBackend {
+  const repeater = new Repeater(options)
+  const repeat: Repeat = (call) => repeater.repeat(call)
   return {
     get limits() {
       return near.limits
     },
-    inspect: looks,
-    putGraph: (hash, bytes) => persist(() => near.putGraph(hash, bytes)),
-    getGraph: (hash) => persist(() => near.getGraph(hash)),
-    hasGraph: (hash) => persist(() => near.hasGraph(hash)),
-    open: (request) => persist(() => near.open(request)),
-    step: (request) => persist(() => near.step(request)),
-    acquire: (request) => persist(() => near.acquire(request)),
-    settle: (request) => persist(() => near.settle(request)),
-    session: (request) => persist(() => near.session(request)),
-    sweep: (session) => near.sweep(session), // comes again by itself
-    control: (request) => persist(() => near.control(request)),
-    channel: (runId, holder, request) => persist(() => near.channel(runId, holder, request)),
+    inspect: retryingInspector(near.inspect, repeat),
+    putGraph: (hash, bytes) => repeat(() => near.putGraph(hash, bytes)),
+    getGraph: (hash) => repeat(() => near.getGraph(hash)),
+    hasGraph: (hash) => repeat(() => near.hasGraph(hash)),
+    open: (request) => repeat(() => near.open(request)),
+    step: (request) => repeat(() => near.step(request)),
+    acquire: (request) => repeat(() => near.acquire(request)),
+    settle: (request) => repeat(() => near.settle(request)),
+    session: (request) => repeat(() => near.session(request)),
+    sweep: (session) => near.sweep(session), // its caller comes again
+    control: (request) => repeat(() => near.control(request)),
+    channel: (runId, holder, request) => repeat(() => near.channel(runId, holder, request)),
     listen: (session, listener) => near.listen(session, listener),
     watch: (runId, listener) => near.watch(runId, listener),
     caughtUp: (runId) => near.caughtUp(runId),
@@ -90,13 +50,72 @@ export function retrying(near: Backend, { clock, random }: RetryingOptions): Ret
     ...('onReconnected' in near && {
       onReconnected: (listener) => near.onReconnected?.(listener) ?? ((): void => undefined),
     }),
-    keepAlive: (session, options) => near.keepAlive(session, options),
-    ping: () => near.ping(), // wants to know how it is now
-    stopRetrying: stopRetrying,
+    keepAlive: (session, keep) => near.keepAlive(session, keep),
+    ping: () => near.ping(), // asks how the store is now
+    stopRetrying: () => repeater.stop(),
     close: () => {
-      stopRetrying()
+      repeater.stop()
       return near.close()
     },
+  }
+}
+
+const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
+  run: (runId) => repeat(() => inspect.run(runId)),
+  runs: (request) => repeat(() => inspect.runs(request)),
+  groups: (runId) => repeat(() => inspect.groups(runId)),
+  outcomes: (gid, after) => repeat(() => inspect.outcomes(gid, after)),
+  output: (runId, path) => repeat(() => inspect.output(runId, path)),
+  saved: (runId, prefix) => repeat(() => inspect.saved(runId, prefix)),
+  queues: () => repeat(() => inspect.queues()),
+  sessions: () => repeat(() => inspect.sessions()),
+  deadLetters: (limit) => repeat(() => inspect.deadLetters(limit)),
+})
+
+/** Repeats calls until they are answered, or until it is stopped. */
+class Repeater {
+  readonly #options: RetryingOptions
+  /** Ends the pause of each call that waits to be repeated. */
+  readonly #waiting = new Set<() => void>()
+  #isStopped = false
+
+  constructor(options: RetryingOptions) {
+    this.#options = options
+  }
+
+  async repeat<T>(call: () => Promise<T>): Promise<T> {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await call()
+      } catch (error) {
+        if (!mayPass(error)) throw error
+        if (!this.#isStopped) await this.#pause(tries)
+        if (this.#mustStop()) throw error
+      }
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    for (const wake of [...this.#waiting]) wake()
+  }
+
+  #mustStop(): boolean {
+    return this.#isStopped
+  }
+
+  #pause(tries: number): Promise<void> {
+    const { clock, random } = this.#options
+    return new Promise((resolve) => {
+      const most = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(tries, 10), LONGEST_PAUSE_MS)
+      const wake = (): void => {
+        cancel()
+        this.#waiting.delete(wake)
+        resolve()
+      }
+      const cancel = clock.after(most * (0.5 + random() / 2), wake)
+      this.#waiting.add(wake)
+    })
   }
 }
 
