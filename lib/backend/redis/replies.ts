@@ -1,6 +1,8 @@
 /** Reads replies of Redis: bytes, numbers and lists, parsed once, with a clear error where something else came. */
 import { GraflowError } from '../../errors.js'
-import type { Reply } from './shard.js'
+
+/** A reply of Redis with bytes as they are. */
+export type Reply = Buffer | number | null | readonly Reply[]
 
 /** A list. */
 export function listOf(reply: Reply | undefined): readonly Reply[] {
@@ -36,6 +38,25 @@ export function fieldsOf(reply: Reply | undefined): ReadonlyMap<string, Buffer> 
     if (Buffer.isBuffer(value)) fields.set(textOf(list[i]), value)
   }
   return fields
+}
+
+/** All texts in a reply, however deep. */
+export function textsIn(reply: Reply): readonly string[] {
+  if (Buffer.isBuffer(reply)) return [reply.toString()]
+  return reply !== null && typeof reply === 'object' ? reply.flatMap(textsIn) : []
+}
+
+/** The lines `name:value` of INFO. */
+export function readInfo(reply: Reply): ReadonlyMap<string, string> {
+  const lines = Buffer.isBuffer(reply) ? reply.toString().split('\r\n') : []
+  return new Map(
+    lines
+      .filter((line) => line.includes(':'))
+      .map((line): [string, string] => {
+        const at = line.indexOf(':')
+        return [line.slice(0, at), line.slice(at + 1)]
+      }),
+  )
 }
 
 const unexpected = (wanted: string, reply: Reply | undefined): GraflowError =>

@@ -3,7 +3,7 @@
  * one write; a call whose reply is lost or late is sent again with the same arguments, which every script allows; a script that Redis does
  * not know is loaded and called again; Redis loading, busy or without a master is asked again. After `retryForMs` of that, REDIS_UNAVAILABLE.
  *
- * This file is long because sending, repeating and giving up share one state: which calls are where.
+ * What an error means is in command-errors.ts, and whether a Redis can be used in check-redis.ts.
  *
  * Replies are as the wire has them: Buffer, number, null, and arrays of these.
  */
@@ -12,13 +12,15 @@ import { GraflowError } from '../../errors.js'
 import type { Clock, Random } from '../../time.js'
 import { parseAddress, type RedisTarget } from './address.js'
 import { backoffMs, makeConnection } from './connection.js'
+import { checkRedis } from './check-redis.js'
+import { closedError, isFinal, refusedError, remedyFor } from './command-errors.js'
 import { type CommandArgument, EncodedCommand } from './encoded-command.js'
 import { type Keys, keysOf, tagOf } from './keys.js'
+import type { Reply } from './replies.js'
 import { loadScripts, type Script, type ScriptName } from './scripts.js'
 
 export type Argument = CommandArgument
-/** A reply of Redis with bytes as they are. */
-export type Reply = Buffer | number | null | readonly Reply[]
+export type { Reply } from './replies.js'
 
 export interface ShardOptions {
   readonly address: string
@@ -42,18 +44,6 @@ export const SHARD_DEFAULTS = Object.freeze({
   allowEviction: false,
 })
 
-/** Of what lies in Redis; another number there is another layout. */
-const PROTOCOL_VERSION = 3
-const OLDEST_REDIS = [7, 0] as const
-
-/** Redis will answer these differently soon. */
-const PASSING = new Set(['LOADING', 'BUSY', 'TRYAGAIN', 'CLUSTERDOWN', 'MASTERDOWN', 'UNBLOCKED'])
-/** Redis takes nothing more. */
-const FULL = new Set(['OOM', 'MISCONF', 'NOREPLICAS'])
-/** The user's name, password or rights are at fault. */
-const REFUSED = new Set(['NOAUTH', 'WRONGPASS', 'NOPERM'])
-/** A script has met bytes that it cannot make sense of: an error of Lua rather than of a command. */
-const SCRIPT_ERROR = /^ERR (@?user_function|user_script):\d+: /
 /** After the time for a reply is over: what has arrived meanwhile is read first, in case it was us who were late. */
 const SECOND_LOOK_MS = 20
 
@@ -123,7 +113,7 @@ export class Shard {
     const shard = new Shard(options)
     try {
       await shard.#connect()
-      await shard.#check()
+      await checkRedis(shard, { allowEviction: options.allowEviction, scripts: [...shard.#scripts.values()] })
     } catch (error) {
       shard.close()
       throw error
@@ -250,44 +240,30 @@ export class Shard {
   // ----------------------------------------------------------------------------------------------------- what went wrong
 
   #failed(call: Call, error: Error): void {
-    if (call.script !== undefined && error.message.includes('Function not found')) {
-      this.#unknown(call, call.script, error)
-      return
-    }
-    const word = wordOf(error)
-    if (PASSING.has(word)) {
-      this.#later(call, error)
-    } else if (word === 'READONLY') {
-      this.#later(call, error)
-      this.#redis.disconnect(true) // the name may stand for another server by now
-    } else if (FULL.has(word)) {
-      if (call.script?.flags.includes('allow-oom') === true) this.#later(call, error)
-      else call.reject(fullError(call.what, error))
-    } else if (REFUSED.has(word)) {
-      call.reject(refusedError(this.address, error))
-    } else if (word === 'WRONGTYPE') {
-      call.reject(new GraflowError('INTEGRITY', `${call.what}: a key holds another type: ${error.message}`))
-    } else if (call.script !== undefined && SCRIPT_ERROR.test(error.message)) {
-      call.reject(unreadableError(call.what, error))
-    } else if (word === '' || error.name !== 'ReplyError') {
-      this.#lastError = error
-      this.#later(call, error) // the connection, not Redis
+    const remedy = remedyFor(error, call, this.address)
+    if (remedy instanceof GraflowError) {
+      call.reject(remedy)
+    } else if (remedy === 'load') {
+      this.#unknown(call, error)
     } else {
-      call.reject(new GraflowError('INTERNAL', `${call.what}: Redis answered ${error.message}`, { cause: error }))
+      if (remedy === 'resend') this.#lastError = error
+      this.#later(call, error)
+      if (remedy === 'reconnect') this.#redis.disconnect(true)
     }
   }
 
   /** Redis does not know the script: the call was not executed, and will be once the script is loaded. */
-  #unknown(call: Call, script: Script, error: Error): void {
+  #unknown(call: Call, error: Error): void {
+    const why = call.script && this.#loadErrors.get(call.script)
     if (!call.needsText) {
       call.needsText = true
       this.#again(call)
-      return
+    } else if (call.script === undefined || why === undefined) {
+      this.#later(call, error)
+    } else {
+      this.#loadErrors.delete(call.script)
+      this.#failed(call, why) // such as that memory is full, which is so for scripts, too
     }
-    const why = this.#loadErrors.get(script)
-    this.#loadErrors.delete(script)
-    if (why === undefined) this.#later(call, error)
-    else this.#failed(call, why) // such as that memory is full, which goes for scripts, too
   }
 
   #again(call: Call): void {
@@ -391,10 +367,7 @@ export class Shard {
         resolve()
       })
       this.#redis.on('error', (error: Error & { code?: string }) => {
-        const word = /([A-Z]+) /.exec(error.message.replace('Ready check failed: ', ''))?.[1] ?? ''
-        const isFinal =
-          REFUSED.has(word) || /CERT|TLS|SSL|SELF_SIGNED/.test(error.code ?? '') || error.code === 'EACCES'
-        if (!isFinal) return
+        if (!isFinal(error)) return
         cancel()
         reject(refusedError(this.address, error))
       })
@@ -414,127 +387,6 @@ export class Shard {
       met === undefined ? {} : { cause: met },
     )
   }
-
-  async #check(): Promise<void> {
-    const info = readInfo(await this.command('INFO'))
-    const version = info.get('redis_version') ?? '0'
-    const [major = 0, minor = 0] = version.split('.').map(Number)
-    if (major < OLDEST_REDIS[0] || (major === OLDEST_REDIS[0] && minor < OLDEST_REDIS[1])) {
-      throw this.#unsuitable(`expected Redis ${OLDEST_REDIS.join('.')} or newer, got ${version}; update the server`)
-    }
-    const policy = info.get('maxmemory_policy') ?? 'noeviction'
-    if (policy !== 'noeviction' && !this.#options.allowEviction) {
-      throw this.#unsuitable(
-        `expected maxmemory-policy noeviction, got ${policy}, under which Redis may delete parts of a run; ` +
-          'CONFIG SET maxmemory-policy noeviction',
-      )
-    }
-    if (info.get('role') === 'slave') {
-      throw this.#unsuitable('expected a master, got a replica, which takes no writes; connect to its master')
-    }
-    await this.#checkDatabase()
-    await this.#checkProtocol()
-    await this.#loadMissing()
-  }
-
-  /** Now rather than with the first call: when Redis is full it takes no script, and those that drain it must be there. */
-  async #loadMissing(): Promise<void> {
-    const known = new Set(textsIn(await this.command('FUNCTION', 'LIST', 'LIBRARYNAME', 'graflow_*')))
-    const scripts = [...this.#scripts.values()].filter(({ id }) => !known.has(id))
-    const missing = new Set(scripts.map(({ source }) => source))
-    await Promise.all([...missing].map((source) => this.#loadOnce(source)))
-  }
-
-  async #loadOnce(source: string): Promise<void> {
-    try {
-      await this.command('FUNCTION', 'LOAD', source)
-    } catch (error) {
-      if (!(error instanceof GraflowError) || !/already exists/.test(error.message)) throw error
-    }
-  }
-
-  /** A connection to a database that is not there stays in the first one, and says nothing. */
-  async #checkDatabase(): Promise<void> {
-    const { db } = this.target
-    if (db === 0) return
-    try {
-      await this.command('SELECT', db)
-    } catch (error) {
-      throw this.#unsuitable(
-        `expected database ${db}, got ${String(error)}`,
-        error instanceof Error ? error : undefined,
-      )
-    }
-  }
-
-  async #checkProtocol(): Promise<void> {
-    const { main } = this.keys
-    let found: Reply
-    try {
-      found = await this.command('HGET', main, 'v')
-      if (found === null) {
-        await this.command('HSETNX', main, 'v', PROTOCOL_VERSION)
-        found = await this.command('HGET', main, 'v')
-      }
-    } catch (error) {
-      if (!(error instanceof GraflowError) || error.code !== 'INTEGRITY') throw error
-      throw this.#unsuitable(`expected a hash under ${main}, got another type; choose another key prefix`, error)
-    }
-    const version = Buffer.isBuffer(found) ? found.toString() : '?'
-    if (version === String(PROTOCOL_VERSION)) return
-    throw this.#unsuitable(
-      `expected version ${PROTOCOL_VERSION} of what lies under ${this.tag}, got ${version.slice(0, 20)}; ` +
-        'use the release of graflow that wrote it, or another key prefix',
-    )
-  }
-
-  #unsuitable(fault: string, cause?: Error): GraflowError {
-    return new GraflowError(
-      'REDIS_UNSUITABLE',
-      `Redis at ${this.address}: ${fault}`,
-      cause === undefined ? {} : { cause },
-    )
-  }
 }
-
-/** The word in capitals with which an error of Redis begins. */
-const wordOf = (error: Error): string => /^-?([A-Z]+) /.exec(error.message)?.[1] ?? ''
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
-
-const closedError = (): GraflowError =>
-  new GraflowError('CLOSED', 'expected an open backend, got a call during or after close()')
-
-const unreadableError = (what: string, cause: Error): GraflowError => {
-  const why = cause.message.replace(SCRIPT_ERROR, '').replace(/ script: graflow_.*$/s, '')
-  return new GraflowError('INTEGRITY', `${what}: what lies in Redis cannot be read: ${why}`, { cause })
-}
-
-const fullError = (what: string, cause: Error): GraflowError =>
-  new GraflowError('BACKPRESSURE', `${what}: Redis takes no new work: ${cause.message}`, { cause })
-
-const refusedError = (address: string, cause: Error): GraflowError =>
-  new GraflowError(
-    'REDIS_UNSUITABLE',
-    `Redis at ${address} refuses us: ${cause.message}; check user, password, rights and certificate`,
-    { cause },
-  )
-
-/** All texts in a reply, however deep. */
-function textsIn(reply: Reply): readonly string[] {
-  if (Buffer.isBuffer(reply)) return [reply.toString()]
-  return reply !== null && typeof reply === 'object' ? reply.flatMap(textsIn) : []
-}
-
-/** The lines `name:value` of INFO. */
-function readInfo(reply: Reply): ReadonlyMap<string, string> {
-  const lines = Buffer.isBuffer(reply) ? reply.toString().split('\r\n') : []
-  return new Map(
-    lines
-      .filter((line) => line.includes(':'))
-      .map((line): [string, string] => {
-        const at = line.indexOf(':')
-        return [line.slice(0, at), line.slice(at + 1)]
-      }),
-  )
-}

@@ -1,0 +1,102 @@
+/**
+ * Whether a Redis can be used: its version, that it deletes nothing, that it takes writes, its database, what lies under the prefix. Also
+ * loads the scripts that it does not know: when Redis is full it takes none, and those that drain it must be there.
+ */
+import { GraflowError } from '../../errors.js'
+import { readInfo, type Reply, textsIn } from './replies.js'
+import type { Script } from './scripts.js'
+
+/** A connection to the Redis that is checked. */
+export interface CheckedRedis {
+  /** For people: without the password. */
+  readonly address: string
+  readonly target: { readonly db: number }
+  readonly tag: string
+  readonly keys: { readonly main: string }
+  command(name: string, ...args: readonly (string | number)[]): Promise<Reply>
+}
+
+/** Of what lies in Redis; another number there is another layout. */
+const PROTOCOL_VERSION = 3
+const OLDEST_REDIS = [7, 0] as const
+
+/** @throws GraflowError REDIS_UNSUITABLE, with what to do about it */
+export async function checkRedis(
+  redis: CheckedRedis,
+  { allowEviction, scripts }: { readonly allowEviction: boolean; readonly scripts: readonly Script[] },
+): Promise<void> {
+  checkServer(redis, readInfo(await redis.command('INFO')), allowEviction)
+  await checkDatabase(redis)
+  await checkProtocol(redis)
+  await loadMissing(redis, scripts)
+}
+
+function checkServer(redis: CheckedRedis, info: ReadonlyMap<string, string>, allowEviction: boolean): void {
+  const version = info.get('redis_version') ?? '0'
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  if (major < OLDEST_REDIS[0] || (major === OLDEST_REDIS[0] && minor < OLDEST_REDIS[1])) {
+    throw unsuitable(redis, `expected Redis ${OLDEST_REDIS.join('.')} or newer, got ${version}; update the server`)
+  }
+  const policy = info.get('maxmemory_policy') ?? 'noeviction'
+  if (policy !== 'noeviction' && !allowEviction) {
+    throw unsuitable(
+      redis,
+      `expected maxmemory-policy noeviction, got ${policy}, under which Redis may delete parts of a run; ` +
+        'CONFIG SET maxmemory-policy noeviction',
+    )
+  }
+  if (info.get('role') === 'slave') {
+    throw unsuitable(redis, 'expected a master, got a replica, which takes no writes; connect to its master')
+  }
+}
+
+/** A connection to a database that does not exist stays in the first one, without an error. */
+async function checkDatabase(redis: CheckedRedis): Promise<void> {
+  const { db } = redis.target
+  if (db === 0) return
+  try {
+    await redis.command('SELECT', db)
+  } catch (error) {
+    const cause = error instanceof Error ? error : undefined
+    throw unsuitable(redis, `expected database ${db}, got ${String(error)}`, cause)
+  }
+}
+
+async function checkProtocol(redis: CheckedRedis): Promise<void> {
+  const { main } = redis.keys
+  let found: Reply
+  try {
+    found = await redis.command('HGET', main, 'v')
+    if (found === null) {
+      await redis.command('HSETNX', main, 'v', PROTOCOL_VERSION)
+      found = await redis.command('HGET', main, 'v')
+    }
+  } catch (error) {
+    if (!(error instanceof GraflowError) || error.code !== 'INTEGRITY') throw error
+    throw unsuitable(redis, `expected a hash under ${main}, got another type; choose another key prefix`, error)
+  }
+  const version = Buffer.isBuffer(found) ? found.toString() : '?'
+  if (version === String(PROTOCOL_VERSION)) return
+  throw unsuitable(
+    redis,
+    `expected version ${PROTOCOL_VERSION} of what lies under ${redis.tag}, got ${version.slice(0, 20)}; ` +
+      'use the release of graflow that wrote it, or another key prefix',
+  )
+}
+
+async function loadMissing(redis: CheckedRedis, scripts: readonly Script[]): Promise<void> {
+  const known = new Set(textsIn(await redis.command('FUNCTION', 'LIST', 'LIBRARYNAME', 'graflow_*')))
+  const missing = new Set(scripts.filter(({ id }) => !known.has(id)).map(({ source }) => source))
+  await Promise.all([...missing].map((source) => loadOnce(redis, source)))
+}
+
+async function loadOnce(redis: CheckedRedis, source: string): Promise<void> {
+  try {
+    await redis.command('FUNCTION', 'LOAD', source)
+  } catch (error) {
+    if (!(error instanceof GraflowError) || !/already exists/.test(error.message)) throw error
+  }
+}
+
+const unsuitable = ({ address }: CheckedRedis, fault: string, cause?: Error): GraflowError =>
+  new GraflowError('REDIS_UNSUITABLE', `Redis at ${address}: ${fault}`, cause === undefined ? {} : { cause })
