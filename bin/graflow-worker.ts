@@ -14,7 +14,7 @@ import { writeLog } from './log.js'
 import { type Command, readSettings } from './settings.js'
 
 const NAME = 'graflow-worker'
-/** A second signal: what is in hand goes back, as far as that goes in this time. */
+/** A second signal: what is in hand is released, as far as that goes in this time. */
 const HURRY_MS = 150
 /** After an exception that nobody caught: outcomes are delivered, as far as that goes in this time. */
 const CRASH_MS = 500
@@ -60,13 +60,13 @@ async function main(): Promise<void> {
 
 /** The first signal drains, the second ends. */
 function obeySignals(worker: Worker): void {
-  let isTold = false
+  let isDraining = false
   const obey = (): void => {
-    if (isTold) {
+    if (isDraining) {
       void worker.abandon(HURRY_MS).finally(() => process.exit(0))
       return
     }
-    isTold = true
+    isDraining = true
     // Handlers that hang and timers of their making do not keep the process.
     worker.stop().then(
       () => process.exit(0),

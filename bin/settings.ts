@@ -9,7 +9,7 @@ import { GraflowError } from '../lib/errors.js'
 import { didYouMean, nearest } from '../lib/flow/nearest.js'
 import { defaultTextOf, faultOf, type OptionSpec, type OptionTable } from '../lib/options.js'
 
-/** What a command is told. */
+/** A command whose options are read. */
 export interface Command {
   readonly name: string
   readonly summary: string

@@ -47,7 +47,7 @@ export class WorkerPoolCore {
     this.#make = make
     this.#options = options
     this.#name = options.workerId ?? `pool-${systemId().slice(0, 8)}`
-    make({ ...options, workerId: `${this.#name}-0` }) // wrong options are told now
+    make({ ...options, workerId: `${this.#name}-0` }) // wrong options throw now
   }
 
   /** What happens in its workers, in those to come, too. */

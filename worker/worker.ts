@@ -372,7 +372,7 @@ function ownOf(tasks: NonNullable<WorkerOptions['tasks']>): LoadedModule {
   return { path: 'tasks', expressions, policies }
 }
 
-/** In code a line is text unless told otherwise: the process is somebody else's, and so is the rest of what stands there. */
+/** In code a line is text unless an option says otherwise: the other lines on standard error are the user's. */
 const writeToStandardError =
   (workerId: string): NonNullable<WorkerHost['writeLog']> =>
   (emitter, level, format = 'text') => {

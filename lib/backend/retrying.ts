@@ -16,15 +16,10 @@ export interface RetryingOptions {
   readonly random: Random
 }
 
-export interface RetryingBackend extends Backend {
-  /** From now on nothing is repeated: calls that wait to be repeated reject with what they last met. */
-  stopRetrying(): void
-}
-
 type Repeat = <T>(call: () => Promise<T>) => Promise<T>
 
-/** `near`, with its calls repeated. `close` stops that first. */
-export function retrying(near: Backend, options: RetryingOptions): RetryingBackend {
+/** `near`, with its calls repeated until `close`: calls that wait to be repeated then reject with what they last met. */
+export function retrying(near: Backend, options: RetryingOptions): Backend {
   const repeater = new Repeater(options)
   const repeat: Repeat = (call) => repeater.repeat(call)
   return {
@@ -52,7 +47,6 @@ export function retrying(near: Backend, options: RetryingOptions): RetryingBacke
     }),
     keepAlive: (session, keep) => near.keepAlive(session, keep),
     ping: () => near.ping(), // asks how the store is now
-    stopRetrying: () => repeater.stop(),
     close: () => {
       repeater.stop()
       return near.close()

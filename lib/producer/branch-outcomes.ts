@@ -19,10 +19,10 @@ export async function* branchOutcomes(
   const { backend, closed } = services
   const positions = new Map<string, number>()
   const over = new Set<string>()
-  const news = changesOf(runId, services, ['group', 'settled', 'state'])
+  const changes = changesOf(runId, services, ['group', 'settled', 'state'])
   try {
     for (;;) {
-      const changed = news.next()
+      const changed = changes.next()
       const record = await backend.inspect.run(runId)
       if (record === undefined) throw runNotFound(runId)
       for (const group of await backend.inspect.groups(runId)) {
@@ -33,7 +33,7 @@ export async function* branchOutcomes(
       await closed.race(changed)
     }
   } finally {
-    news.end()
+    changes.end()
   }
 }
 

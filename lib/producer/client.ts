@@ -135,7 +135,7 @@ export class Client implements Graflow {
     let early: Drive | undefined
     let answer: OpenAnswer | undefined
     try {
-      if (where === 'driven at once' && !isUnderWay && run.beginsWithGroup && this.#isUnheard()) {
+      if (where === 'driven at once' && !isUnderWay && run.beginsWithGroup && this.#isUnobserved()) {
         const opening = new RunOpening((first) => this.#send({ ...request, ...(first !== undefined && { first }) }))
         announcer?.learn(runId, false) // nobody watches a run that is not opened yet
         early = holdings.drive(this.#heldRun(run, opening))
@@ -191,7 +191,7 @@ export class Client implements Graflow {
    * Whether the store is elsewhere, so that a call is worth saving, and nobody listens for what would happen in a run before it is known
    * to be opened.
    */
-  #isUnheard(): boolean {
+  #isUnobserved(): boolean {
     const { emitter, backend } = this.#session
     return isDistant(backend) && !emitter.has('run:state') && !emitter.has('group:dispatched')
   }

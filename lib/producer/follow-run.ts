@@ -1,4 +1,4 @@
-/** Being told when a run changes: by the store's hints, and, since hints may be lost, by a look every few seconds. */
+/** Follows the changes of a run: by the store's hints, and, since hints may be lost, by a look every few seconds. */
 import type { Backend, RunChange } from '../backend/backend.js'
 import type { Engine } from '../engine/engine.js'
 import type { Emitter } from '../events.js'

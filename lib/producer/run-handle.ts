@@ -1,4 +1,4 @@
-/** A run as its holder sees it: questions to the store, and what it tells of changes. Where the run is driven makes no difference. */
+/** A run as its holder sees it: questions to the store, and changes as they come. Where the run is driven makes no difference. */
 import type { GroupStatus, RunRecord } from '../backend/backend.js'
 import { cancelled } from '../engine/engine.js'
 import { encodeFailure } from '../values/codec.js'
@@ -19,7 +19,7 @@ const RUN_EVENTS = ['run:state', ...FORWARDED] as const satisfies readonly RunEv
 export class RunHandle implements Run<unknown> {
   readonly id: string
   readonly #services: HandleServices
-  /** Whoever waits for its result has been told that nobody drives it. */
+  /** It was logged that nobody drives it. */
   #isToldAbandoned = false
 
   constructor(id: string, services: HandleServices) {
@@ -142,11 +142,11 @@ export class RunHandle implements Run<unknown> {
         return resultOf({ runId: this.id, ...end, timeoutMs: undefined })
       }
     }
-    const news = changesOf(this.id, this.#services, ['state'])
+    const changes = changesOf(this.id, this.#services, ['state'])
     let wasSeen = driven !== undefined
     try {
       for (;;) {
-        const changed = news.next()
+        const changed = changes.next()
         const record = await this.#services.backend.inspect.run(this.id)
         if (record === undefined) throw wasSeen ? runGone(this.id) : runNotFound(this.id)
         wasSeen = true
@@ -158,11 +158,11 @@ export class RunHandle implements Run<unknown> {
         await closed.race(changed)
       }
     } finally {
-      news.end()
+      changes.end()
     }
   }
 
-  /** Such a wait may never end: whoever waits hears why, once. Waiting goes on, since another process can still cancel the run. */
+  /** Such a wait may never end: why is logged, once. Waiting goes on, since another process can still cancel the run. */
   #tellAbandoned(): void {
     if (this.#isToldAbandoned) return
     this.#isToldAbandoned = true
@@ -189,7 +189,7 @@ export class RunHandle implements Run<unknown> {
     for (const group of groups) {
       const above = byGid.get(parentOf(group.gid))
       if (group.size !== 1 || above?.graph !== group.graph || above.node !== parentOf(group.node)) continue
-      // Where the store has lost the graph, the numbers are a little higher, and told all the same.
+      // Where the store has lost the graph, the numbers are a little higher, and given all the same.
       const graph = await this.#services.engine.graphs.load(group.graph).catch(() => undefined)
       if (graph !== undefined && nodeAt(graph, group.node)?.kind === 'task') forwarded.add(group)
     }

@@ -1,6 +1,6 @@
 /**
- * Tells of every state that a run goes through, whoever brings it about, and of what other processes announce of it. A run that this process
- * drives tells of its own end, and is watched only while somebody listens; of other runs the store is asked.
+ * Emits every state that a run goes through, whichever process changes it, and the events that other processes announce of it. The end of a
+ * run that this process drives is known here, and the run is watched only while somebody listens; of other runs the store is asked.
  */
 import type { RunRecord } from '../backend/backend.js'
 import { AnnouncedEvents } from '../session/announcer.js'
@@ -15,15 +15,15 @@ interface Tracked {
   last: RunStateName
   /** Ends looking at it; undefined while it is not looked at. */
   leave: (() => void) | undefined
-  /** Its end is known, and is told when all that was announced before has been. */
+  /** Its end is known, and is emitted after all that was announced before. */
   isEnding: boolean
 }
 
-/** A run that begins to be told of. */
+/** A run that begins to be tracked. */
 export interface NewRun {
   readonly runId: string
   readonly workflow: string | undefined
-  /** The state that it is in, which is told at once unless it is pending. */
+  /** The state that it is in, which is emitted at once unless it is pending. */
   readonly known: 'pending' | 'running'
   /** `ends` will be called for it. */
   readonly isDrivenHere: boolean
@@ -31,7 +31,7 @@ export interface NewRun {
   readonly over: () => void
 }
 
-/** So long after its end a run's events are still told. */
+/** So long after its end a run's announced events are still emitted. */
 const LAST_WORDS_MS = 1_000
 
 /** One a client. */
@@ -39,7 +39,7 @@ export class RunStates {
   readonly #services: FollowServices
   readonly #self: string
   readonly #tracked = new Map<string, Tracked>()
-  /** Runs whose announced events are told here, with what ends that. */
+  /** Runs whose announced events are emitted here, with what ends that. */
   readonly #subscribed = new Map<string, () => void>()
 
   /** @param self the name under which this process announces events: it has those already */
@@ -63,7 +63,7 @@ export class RunStates {
     if (!this.#tracked.has(runId)) this.#unsubscribe(runId)
   }
 
-  /** Resolves once all that was announced of the run until now is told here, where somebody wants it. */
+  /** Resolves once all that was announced of the run until now is emitted here, where somebody wants it. */
   async caughtUp(runId: string): Promise<void> {
     if (this.#subscribed.has(runId)) await this.#services.backend.caughtUp(runId)
   }
@@ -71,45 +71,45 @@ export class RunStates {
   /** Emits `run:state` for every change from now on, until the run is over. */
   track({ runId, workflow, known, isDrivenHere, over }: NewRun): void {
     const { emitter, backend } = this.#services
-    const isHeard = emitter.has('run:state')
-    if (!isDrivenHere && !isHeard && !this.#subscribed.has(runId) && !this.#wantsEvents && isDistant(backend)) {
+    const hasListener = emitter.has('run:state')
+    if (!isDrivenHere && !hasListener && !this.#subscribed.has(runId) && !this.#wantsEvents && isDistant(backend)) {
       over()
       return
     }
-    const told: Tracked = { runId, workflow, over, last: known, leave: undefined, isEnding: false }
-    this.#tracked.set(runId, told)
+    const tracked: Tracked = { runId, workflow, over, last: known, leave: undefined, isEnding: false }
+    this.#tracked.set(runId, tracked)
     this.expect(runId)
     if (known === 'running') emitter.emit('run:state', { runId, workflow, from: 'pending', to: known })
-    if (isHeard || !isDrivenHere) this.#follow(told, 'tell')
+    if (hasListener || !isDrivenHere) this.#follow(tracked, 'emit')
   }
 
-  /** The run was told of as driven here: it ends as its driver does. */
+  /** The run is tracked as driven here: it ends as its driver does. */
   ends(runId: string, ended: Promise<DriveEnd>): void {
     const end = (as: DriveEnd): void => {
-      const told = this.#tracked.get(runId)
-      if (told === undefined) return
-      if (as.state === 'lost') this.#lose(told).catch(() => undefined)
-      else this.#finish(told, { runId, ...as, timeoutMs: undefined })
+      const tracked = this.#tracked.get(runId)
+      if (tracked === undefined) return
+      if (as.state === 'lost') this.#lose(tracked).catch(() => undefined)
+      else this.#finish(tracked, { runId, ...as, timeoutMs: undefined })
     }
     ended.then(end, () => end({ state: 'lost' }))
   }
 
-  /** Somebody wants this run's events: from now on its states are told, also if it was begun elsewhere. */
+  /** Somebody wants this run's events: from now on its states are emitted, also if it was begun elsewhere. */
   follow({ runId, workflow, state }: RunRecord): void {
     const fresh = { runId, workflow, over: () => undefined, last: state, leave: undefined, isEnding: false }
-    const told = this.#tracked.get(runId) ?? fresh
-    this.#tracked.set(runId, told)
+    const tracked = this.#tracked.get(runId) ?? fresh
+    this.#tracked.set(runId, tracked)
     this.#subscribeToEvents(runId)
-    this.#follow(told, 'tell')
+    this.#follow(tracked, 'emit')
   }
 
-  /** This process has just changed the run's state: where its states are told, that one is, before the next change hides it. */
+  /** This process has just changed the run's state: where the run is followed, that state is emitted before the next change hides it. */
   async noteChange(runId: string): Promise<void> {
-    const told = this.#tracked.get(runId)
-    if (told?.leave !== undefined) await this.#look(told, 'tell').catch(() => undefined) // as for any look
+    const tracked = this.#tracked.get(runId)
+    if (tracked?.leave !== undefined) await this.#look(tracked, 'emit').catch(() => undefined) // as for any look
   }
 
-  /** Tells nothing any more. */
+  /** Emits nothing any more. */
   close(): void {
     for (const { leave } of this.#tracked.values()) leave?.()
     this.#tracked.clear()
@@ -131,7 +131,7 @@ export class RunStates {
     this.#subscribed.set(runId, stop)
   }
 
-  /** What its branches do when it is over, such as stopping, is told as well. */
+  /** What its branches do when it is over, such as stopping, is emitted as well. */
   #unsubscribeSoon(runId: string): void {
     const stop = this.#subscribed.get(runId)
     if (stop === undefined) return
@@ -147,69 +147,69 @@ export class RunStates {
     this.#subscribed.delete(runId)
   }
 
-  /** Events are told from the moment of subscribing: what changed before is only noted. */
+  /** Events are emitted from the moment of subscribing: what changed before is only noted. */
   #subscribe(): void {
-    for (const told of this.#tracked.values()) this.#follow(told, 'note')
+    for (const tracked of this.#tracked.values()) this.#follow(tracked, 'note')
   }
 
   /** @param first what to do with the state that the run is found in */
-  #follow(told: Tracked, first: 'tell' | 'note'): void {
-    if (told.leave !== undefined) return
-    const look = (how: 'tell' | 'note'): void => {
-      this.#look(told, how).catch(() => undefined) // closed, or the store is away: more news comes
+  #follow(tracked: Tracked, first: 'emit' | 'note'): void {
+    if (tracked.leave !== undefined) return
+    const look = (how: 'emit' | 'note'): void => {
+      this.#look(tracked, how).catch(() => undefined) // closed, or the store is away: more hints come
     }
-    told.leave = followRun(told.runId, this.#services, ['state'], () => look('tell'))
+    tracked.leave = followRun(tracked.runId, this.#services, ['state'], () => look('emit'))
     look(first)
   }
 
-  async #look(told: Tracked, how: 'tell' | 'note'): Promise<void> {
-    const record = await this.#services.backend.inspect.run(told.runId)
-    if (this.#tracked.get(told.runId) !== told || told.isEnding) return
-    if (record === undefined) this.#forget(told)
-    else if (isEnded(record)) this.#finish(told, record)
+  async #look(tracked: Tracked, how: 'emit' | 'note'): Promise<void> {
+    const record = await this.#services.backend.inspect.run(tracked.runId)
+    if (this.#tracked.get(tracked.runId) !== tracked || tracked.isEnding) return
+    if (record === undefined) this.#forget(tracked)
+    else if (isEnded(record)) this.#finish(tracked, record)
     else {
-      const from = told.last
-      told.last = record.state
+      const from = tracked.last
+      tracked.last = record.state
       if (how === 'note' || from === record.state) return
-      const { runId, workflow } = told
+      const { runId, workflow } = tracked
       this.#services.emitter.emit('run:state', { runId, workflow, from, to: record.state })
     }
   }
 
   /** This process does not drive it any more: cancelled, or its session was taken for dead. */
-  async #lose(told: Tracked): Promise<void> {
+  async #lose(tracked: Tracked): Promise<void> {
     const { emitter, backend } = this.#services
-    await this.#look(told, 'tell')
-    const { runId } = told
-    if (this.#tracked.get(runId) !== told) return
+    await this.#look(tracked, 'emit')
+    const { runId } = tracked
+    if (this.#tracked.get(runId) !== tracked) return
     const message = `run ${runId} is not driven here any more: its session was lost`
     emitter.emit('log', { level: 'warn', message, runId })
-    if (emitter.has('run:state') || !isDistant(backend)) this.#follow(told, 'tell')
-    else this.#forget(told)
+    if (emitter.has('run:state') || !isDistant(backend)) this.#follow(tracked, 'emit')
+    else this.#forget(tracked)
   }
 
-  #finish(told: Tracked, end: Parameters<typeof outcomeOfRun>[0] & { readonly state: RunStateName }): void {
+  #finish(tracked: Tracked, end: Parameters<typeof outcomeOfRun>[0] & { readonly state: RunStateName }): void {
     const { emitter } = this.#services
-    const { runId, workflow, last: from } = told
-    if (this.#subscribed.has(runId) && !told.isEnding) {
-      told.isEnding = true
+    const { runId, workflow, last: from } = tracked
+    if (this.#subscribed.has(runId) && !tracked.isEnding) {
+      tracked.isEnding = true
       const finish = (): void => {
-        if (this.#tracked.get(runId) === told) this.#finish(told, end)
+        if (this.#tracked.get(runId) === tracked) this.#finish(tracked, end)
       }
       this.caughtUp(runId).then(finish, finish) // closed, or the store is away: it is over all the same
       return
     }
-    this.#forget(told)
+    this.#forget(tracked)
     if (!emitter.has('run:state')) return
     const outcome = outcomeOfRun(end)
     const error = 'error' in outcome ? { error: outcome.error } : {}
     emitter.emit('run:state', { runId, workflow, from, to: end.state, ...error })
   }
 
-  #forget(told: Tracked): void {
-    this.#tracked.delete(told.runId)
-    this.#unsubscribeSoon(told.runId)
-    told.leave?.()
-    told.over()
+  #forget(tracked: Tracked): void {
+    this.#tracked.delete(tracked.runId)
+    this.#unsubscribeSoon(tracked.runId)
+    tracked.leave?.()
+    tracked.over()
   }
 }

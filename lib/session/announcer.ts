@@ -2,8 +2,8 @@
  * Takes what happens in runs to the processes that watch them: events of one run and turn travel as one message. They are hints, for looking
  * only: what does not get through is not repeated.
  *
- * A run that nobody watches costs nothing here: every grant says whether somebody does, and an announcement that nobody heard says so,
- * too. For a while no event of such a run is even built, since a branch costs a few microseconds and its events would cost as much again.
+ * A run that nobody watches costs nothing here: every grant says whether somebody does, and so does the answer to an
+ * announcement. For a while no event of such a run is even built, since a branch costs a few microseconds and its events would cost as much again.
  */
 import type { Backend } from '../backend/backend.js'
 import { decode, encodeFailure } from '../values/codec.js'
@@ -15,14 +15,14 @@ const GENERATION_MS = 250
 /** In one message; what is more in one turn makes another. */
 const MOST_EVENTS = 256
 const MOST_BYTES = 256 * 1024
-/** Events that wait while so many messages of their run are on their way; more are dropped. */
+/** Events that wait while so many messages of their run are on their way; more are left out. */
 const MOST_WAITING = 4_096
 const MOST_MESSAGES = 8
 
 export interface AnnouncerOptions {
   readonly backend: Pick<Backend, 'announce'>
   readonly clock: Clock
-  /** Told with every message: no other process has it. */
+  /** Stands in every message: no other process has it. */
   readonly sender: string
 }
 
@@ -39,8 +39,8 @@ export class Announcer implements Forwarder {
   readonly #options: AnnouncerOptions
   readonly #outboxes = new Map<string, Outbox>()
   /** Runs that nobody watches: learnt in this generation, and in the one before. A set each, so that asking reads no clock. */
-  #unheard = new Set<string>()
-  #unheardBefore = new Set<string>()
+  #unwatched = new Set<string>()
+  #unwatchedBefore = new Set<string>()
   #cancelTurnover: (() => void) | undefined
   #number = 0
   #isPlanned = false
@@ -51,7 +51,7 @@ export class Announcer implements Forwarder {
   }
 
   wants(runId: string): boolean {
-    return !this.#unheard.has(runId) && !this.#unheardBefore.has(runId)
+    return !this.#unwatched.has(runId) && !this.#unwatchedBefore.has(runId)
   }
 
   take(event: ForwardedEvent): void {
@@ -61,19 +61,19 @@ export class Announcer implements Forwarder {
     if (outbox.waiting.length < MOST_WAITING) outbox.waiting.push(event)
     if (this.#isPlanned) return
     this.#isPlanned = true
-    // when all that this turn brings has been told
+    // when all events of this turn are there
     void Promise.resolve().then(() => process.nextTick(() => this.deliver()))
   }
 
   /** Somebody who knows says whether the run is watched. */
   learn(runId: string, isWatched: boolean): void {
     if (isWatched) {
-      this.#unheard.delete(runId)
-      this.#unheardBefore.delete(runId)
+      this.#unwatched.delete(runId)
+      this.#unwatchedBefore.delete(runId)
     } else if (!this.#outboxes.has(runId)) this.#mute(runId)
   }
 
-  /** Sends what waits. Called before outcomes are sent, it sees to it that who hears of these has heard of what was before. */
+  /** Sends what waits. Call it before outcomes are sent: then watchers get events before the outcomes that follow them. */
   deliver(): void {
     this.#isPlanned = false
     for (const outbox of this.#outboxes.values()) this.#send(outbox)
@@ -95,10 +95,10 @@ export class Announcer implements Forwarder {
 
   async #announce(outbox: Outbox, bytes: Uint8Array): Promise<void> {
     outbox.messages += 1
-    const heard = await this.#options.backend.announce(outbox.runId, bytes).catch(() => 0) // away or closed: it was a hint
+    const watchers = await this.#options.backend.announce(outbox.runId, bytes).catch(() => 0) // away or closed: it was a hint
     outbox.messages -= 1
     if (this.#isClosed) return
-    if (heard === 0) {
+    if (watchers === 0) {
       outbox.waiting = []
       this.#mute(outbox.runId)
     }
@@ -125,15 +125,15 @@ export class Announcer implements Forwarder {
 
   #mute(runId: string): void {
     if (this.#isClosed) return
-    this.#unheard.add(runId)
+    this.#unwatched.add(runId)
     this.#cancelTurnover ??= this.#options.clock.after(GENERATION_MS, () => this.#turnOver(), true)
   }
 
   #turnOver(): void {
     this.#cancelTurnover = undefined
-    this.#unheardBefore = this.#unheard
-    this.#unheard = new Set()
-    if (this.#unheardBefore.size > 0)
+    this.#unwatchedBefore = this.#unwatched
+    this.#unwatched = new Set()
+    if (this.#unwatchedBefore.size > 0)
       this.#cancelTurnover = this.#options.clock.after(GENERATION_MS, () => this.#turnOver(), true)
   }
 }

@@ -83,7 +83,7 @@ class DriverSlot implements Slot {
 
 /** One a session. */
 export class Holdings implements SessionGrants {
-  readonly #parts: HoldingsOptions
+  readonly #options: HoldingsOptions
   readonly #drives = new Map<string, Drive>()
   /** Of submitted runs. */
   readonly #slots = new Map<Drive, DriverSlot>()
@@ -94,8 +94,8 @@ export class Holdings implements SessionGrants {
   #isRunning = true
   #isQuiet = false
 
-  constructor(parts: HoldingsOptions) {
-    this.#parts = parts
+  constructor(options: HoldingsOptions) {
+    this.#options = options
   }
 
   /** The root grants of the runs that this process drives now. */
@@ -149,7 +149,7 @@ export class Holdings implements SessionGrants {
 
   /** Drives a run that this process holds. */
   drive(run: HeldRun, slot?: Slot): Drive {
-    const { engine, emitter } = this.#parts
+    const { engine, emitter } = this.#options
     const { runId } = run
     const driven = drive(engine, run, slot)
     this.#drives.set(runId, driven)
@@ -169,7 +169,7 @@ export class Holdings implements SessionGrants {
    * @param slot what it has while it does not wait at a barrier
    */
   driveSubmitted(grant: Grant, k: number, slot?: RunSlot): void {
-    const { backend, engine, emitter } = this.#parts
+    const { backend, engine, emitter } = this.#options
     const { runId, graph: hash } = grant.spec
     if (this.#isQuiet) {
       slot?.end()
@@ -244,7 +244,7 @@ export class Holdings implements SessionGrants {
   }
 
   #settleRun(gid: string, token: Token, kind: SettleKind, value: Uint8Array, save?: SavedValues): void {
-    const { backend, session, emitter } = this.#parts
+    const { backend, session, emitter } = this.#options
     const range = {
       gid,
       token,
@@ -270,7 +270,7 @@ export class Holdings implements SessionGrants {
   handleNotice(notice: Notice): void {
     switch (notice.kind) {
       case 'released':
-        this.#parts.engine.barrierWaits.announce(notice.gid)
+        this.#options.engine.barrierWaits.announce(notice.gid)
         return
       case 'withdrawn': {
         const driven = this.#drives.get(notice.gid)

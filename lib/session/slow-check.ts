@@ -1,6 +1,6 @@
 /**
- * Looks at what this process waits for, although notices should tell: a notice may be lost with a connection, and a store may be restored
- * from an older state or lose a graph. Hides how often, and what is worth telling.
+ * Looks at what this process waits for, in case a notice was lost with a connection, or a store was restored from an older state or lost a
+ * graph. Hides how often, and what is worth an event.
  */
 import type { Backend } from '../backend/backend.js'
 import type { BarrierWaits, AwaitedGraph } from '../engine/barrier-waits.js'
@@ -31,14 +31,14 @@ const NO_OUTCOMES = 2 ** 31 - 1
 
 /** One a process; runs until it is stopped. */
 export class SlowCheck {
-  readonly #parts: SlowCheckOptions
+  readonly #options: SlowCheckOptions
   readonly #barriers: PeriodicTask
   readonly #graphs: PeriodicTask
   #isUrgent = false
 
-  constructor(parts: SlowCheckOptions) {
-    this.#parts = parts
-    const { clock, random, emitter } = parts
+  constructor(options: SlowCheckOptions) {
+    this.#options = options
+    const { clock, random, emitter } = options
     const onError = (error: unknown): void => {
       emitter.emit('log', { level: 'debug', message: `the slow check failed, and comes again: ${String(error)}` })
     }
@@ -60,7 +60,7 @@ export class SlowCheck {
   }
 
   async #checkBarriers(): Promise<number> {
-    const { barrierWaits, clock, emitter } = this.#parts
+    const { barrierWaits, clock, emitter } = this.#options
     const isUrgent = this.#isUrgent
     this.#isUrgent = false
     const { released, gone } = await this.#unlike(barrierWaits.gids())
@@ -77,7 +77,7 @@ export class SlowCheck {
 
   /** Those of the groups that are not open. */
   async #unlike(gids: readonly string[]): Promise<{ readonly released: string[]; readonly gone: string[] }> {
-    const { inspect } = this.#parts.backend
+    const { inspect } = this.#options.backend
     const released: string[] = []
     const gone: string[] = []
     for (let from = 0; from < gids.length; from += AT_ONCE) {
@@ -95,7 +95,7 @@ export class SlowCheck {
   }
 
   async #checkGraphs(): Promise<number> {
-    const { barrierWaits, graphs, emitter } = this.#parts
+    const { barrierWaits, graphs, emitter } = this.#options
     const restore = async ({ hash, graph }: AwaitedGraph): Promise<void> => {
       if (!(await graphs.restore(hash, graph))) return
       emitter.emit('log', { level: 'warn', message: `the store had lost graph ${hash}, and it was uploaded again` })

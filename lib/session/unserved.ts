@@ -1,7 +1,7 @@
 /**
  * Looks whether what this process waits for can be served at all. A group with tasks that no live worker of its queue knows, or that no
- * single one knows all of, fails after a while, with who was asked; where there is no such worker at all nothing fails, since one may come,
- * but it is told. Hides how often this is asked: a group that is served soon costs nothing.
+ * single one knows all of, fails after a while, and its error names who was asked. Where there is no such worker at all nothing fails, since one may come,
+ * but it is logged. Hides how often this is asked: a group that is served soon costs nothing.
  */
 import { DEFAULT_QUEUE } from '../options.js'
 import type { Backend, GroupSpec, SessionStatus } from '../backend/backend.js'
@@ -23,11 +23,11 @@ export interface UnservedOptions {
   readonly storeFlags?: readonly string[]
 }
 
-const ROUND_MS = 1_000
+const LOOK_MS = 1_000
 /** A group that a worker can serve is looked at again after so long: the worker may have gone. */
 const SERVED_MS = 5_000
-/** From then on it is told that a queue has no worker. */
-const TELL_AFTER_MS = 5_000
+/** From then on it is logged that a queue has no worker. */
+const LOG_AFTER_MS = 5_000
 /** From then on a group fails that no worker knows the tasks of. */
 const FAIL_AFTER_MS = 10_000
 
@@ -37,45 +37,45 @@ interface Watch {
   since: number
   /** Before then it is not looked at. */
   nextAt: number
-  isTold: boolean
+  isLogged: boolean
 }
 
 /** One a process; runs until it is stopped. */
 export class Unserved {
-  readonly #parts: UnservedOptions
-  readonly #rounds: PeriodicTask
+  readonly #options: UnservedOptions
+  readonly #lookups: PeriodicTask
   #watches = new Map<string, Watch>()
 
-  constructor(parts: UnservedOptions) {
-    this.#parts = parts
-    const { clock, random, emitter } = parts
+  constructor(options: UnservedOptions) {
+    this.#options = options
+    const { clock, random, emitter } = options
     const onError = (error: unknown): void => {
       emitter.emit('log', { level: 'debug', message: `who could serve what was not found out: ${String(error)}` })
     }
-    this.#rounds = new PeriodicTask({ clock, random, onError, turn: () => this.#look() })
-    this.#rounds.startIn(ROUND_MS)
+    this.#lookups = new PeriodicTask({ clock, random, onError, turn: () => this.#look() })
+    this.#lookups.startIn(LOOK_MS)
   }
 
   stop(): Promise<void> {
-    return this.#rounds.stop()
+    return this.#lookups.stop()
   }
 
   async #look(): Promise<number> {
-    const { barrierWaits, backend, clock } = this.#parts
+    const { barrierWaits, backend, clock } = this.#options
     const now = clock.now()
     const awaited = barrierWaits.dispatches()
     const watches = new Map<string, Watch>()
     const due: GroupSpec[] = []
     for (const spec of awaited) {
-      const watch = this.#watches.get(spec.gid) ?? { since: now, nextAt: now + ROUND_MS / 2, isTold: false }
+      const watch = this.#watches.get(spec.gid) ?? { since: now, nextAt: now + LOOK_MS / 2, isLogged: false }
       watches.set(spec.gid, watch)
       if (watch.nextAt <= now) due.push(spec)
     }
     this.#watches = watches
-    if (due.length === 0) return ROUND_MS
+    if (due.length === 0) return LOOK_MS
     const sessions = (await backend.inspect.sessions()).filter(({ role }) => role !== 'client' && role !== 'observer')
     for (const spec of due) this.#judge(spec, sessions, clock.now())
-    return ROUND_MS
+    return LOOK_MS
   }
 
   #judge(spec: GroupSpec, sessions: readonly SessionStatus[], now: number): void {
@@ -89,20 +89,20 @@ export class Unserved {
     if (isServed) {
       watch.since = now + SERVED_MS
       watch.nextAt = now + SERVED_MS
-      watch.isTold = false
+      watch.isLogged = false
       return
     }
     const waitedMs = now - watch.since
     // A worker that knows all but lacks a capability may get a colleague that has it; the same is hoped of a queue without any worker.
     const isUnknown = asked.length > 0 && !asked.some(knowsAll)
     if (isUnknown && waitedMs >= FAIL_AFTER_MS) {
-      this.#parts.barrierWaits.fail(spec.gid, unknownTo(asked, spec, this.#parts.storeFlags))
+      this.#options.barrierWaits.fail(spec.gid, unknownTo(asked, spec, this.#options.storeFlags))
       return
     }
-    if (waitedMs < TELL_AFTER_MS || watch.isTold) return
-    watch.isTold = true
+    if (waitedMs < LOG_AFTER_MS || watch.isLogged) return
+    watch.isLogged = true
     const { queue, requires, tasks, runId } = spec
-    const { emitter } = this.#parts
+    const { emitter } = this.#options
     emitter.emit('queue:unserved', { queue, runId, requires, tasks, workers: asked.length, waitedMs })
     const isSplit = isUnknown && nobodysTask(asked, spec) === undefined
     const who =
@@ -115,7 +115,7 @@ export class Unserved {
     const what = requires.length === 0 ? needed : `${needed} (requires ${requires.join(', ')})`
     const command = commandFor(
       spec,
-      this.#parts.storeFlags,
+      this.#options.storeFlags,
       isSplit ? '<their modules>' : tasks.length === 0 ? '<any module>' : undefined,
     )
     emitter.emit('log', { level: 'warn', message: `waiting for ${what}: ${who}; start one: ${command}`, runId })

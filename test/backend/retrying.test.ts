@@ -1,5 +1,5 @@
 /** A store that is away for moments, seen with patience. */
-import { retrying, type RetryingBackend } from '../../lib/backend/retrying.js'
+import { retrying } from '../../lib/backend/retrying.js'
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
 import { GraflowError } from '../../lib/errors.js'
 import { manualClock, seededRandom } from '../../lib/time.js'
@@ -19,14 +19,14 @@ function storeThatFails(times: number, error: () => Error = away) {
     left -= 1
     return left >= 0 ? Promise.reject(error()) : Promise.resolve(Uint8Array.of(7))
   }
-  const backend: RetryingBackend = retrying(near, {
+  const backend = retrying(near, {
     clock,
     random: seededRandom(1),
   })
   return { clock, backend, calls: () => calls }
 }
 
-describe('a patient store', () => {
+describe('a retrying store', () => {
   it('repeats a call until it is answered, at growing pauses of at most a second', async () => {
     const { clock, backend, calls } = storeThatFails(12)
     const answer = backend.getGraph('x')
@@ -50,11 +50,11 @@ describe('a patient store', () => {
     expect(calls()).toBe(1)
   })
 
-  it('repeats nothing once it has given up, and lets go of what waits', async () => {
+  it('repeats nothing once it is closed, and rejects what waits', async () => {
     const { backend, calls, clock } = storeThatFails(100)
     const waits = failureOf(backend.getGraph('x'))
     await turn()
-    backend.stopRetrying()
+    await backend.close()
     expect((await waits).code).toBe('REDIS_UNAVAILABLE')
     expect((await failureOf(backend.getGraph('x'))).code).toBe('REDIS_UNAVAILABLE')
     expect(calls()).toBe(2)

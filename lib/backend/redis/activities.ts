@@ -1,6 +1,6 @@
 /**
  * Activity of watched runs, on one connection that is opened with the first watcher, and what processes announce of runs. Messages of the
- * time between two connections are lost, so that after a reconnect every watcher is told once that something may have changed.
+ * time between two connections are lost, so that after a reconnect every watcher is notified once that something may have changed.
  */
 import { Command, type Redis } from 'ioredis'
 import { withDeadline, type Clock, type Random } from '../../time.js'
@@ -22,7 +22,7 @@ export interface ActivitiesOptions {
 interface Watched {
   readonly runId: string
   watchers: number
-  /** Redis counts us among those who hear. */
+  /** Redis counts this connection among the subscribers. */
   isKnown: boolean
 }
 
@@ -70,7 +70,7 @@ export class Activities {
   }
 
   /**
-   * Resolves once its listeners were told what was published before: a connection's messages and replies come in one order, so the reply
+   * Resolves once its listeners got what was published before: a connection's messages and replies come in one order, so the reply
    * to a second subscription, which changes nothing, comes behind them.
    */
   async caughtUp(runId: string): Promise<void> {
@@ -79,14 +79,14 @@ export class Activities {
       await this.#atMost(this.#send('SUBSCRIBE', [channel]))
   }
 
-  /** Publishes what happened in a run; resolves with how many other processes heard. */
+  /** Publishes what happened in a run; resolves with how many other processes got it. */
   async announce(runId: string, events: Uint8Array): Promise<number> {
     const channel = this.#options.shard.keys.activity(runId)
     const message = new Uint8Array(EVENTS.length + events.length)
     message.set(Buffer.from(EVENTS))
     message.set(events, EVENTS.length)
-    const heard = await this.#options.shard.command('PUBLISH', channel, message)
-    return Math.max(0, numberOf(heard) - (this.#runs.get(channel)?.isKnown === true ? 1 : 0))
+    const subscribers = await this.#options.shard.command('PUBLISH', channel, message)
+    return Math.max(0, numberOf(subscribers) - (this.#runs.get(channel)?.isKnown === true ? 1 : 0))
   }
 
   close(): void {

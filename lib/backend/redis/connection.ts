@@ -1,6 +1,6 @@
 /**
  * One connection to Redis, as all of ours are made: it reconnects by itself for as long as it is open, repeats no command by itself, and
- * lets no error event go unheard. Who sends commands decides what to repeat.
+ * leaves no error event without a listener. The sender of a command decides what to repeat.
  */
 import { Redis } from 'ioredis'
 import type { Random } from '../../time.js'

@@ -11,11 +11,11 @@ import { backoffMs, makeConnection } from './connection.js'
 import { EncodedCommand } from './encoded-command.js'
 import type { Reply, Shard } from './shard.js'
 
-/** How long one read waits for news; then the streams are looked at, in case one was made anew. */
+/** How long one read waits for notices; then the streams are looked at, in case one was made anew. */
 const BLOCK_MS = 5_000
 /** After that much more the connection is taken for dead. */
 const GRACE_MS = 1_000
-/** News in one reply and stream. */
+/** Notices in one reply and stream. */
 const COUNT = 1_000
 const BEGINNING = '0-0'
 /** Between two attempts to wake the reader, which may not have reached Redis yet. */
@@ -28,9 +28,9 @@ export interface InboxOptions {
   readonly random: Random
   /** Something may have been missed: whatever is awaited is to be looked at again. */
   readonly onReconnected: () => void
-  /** News of a release brought all that arrived at the barrier; called before the listeners are. */
+  /** The notice of a release brought all outcomes of the group; called before the listeners are. */
   readonly onChunk: (gid: string, chunk: Buffer) => void
-  /** The grant that news brought, in parts as acquire answers them; undefined when it cannot be read. */
+  /** The grant that a notice brought, in parts as acquire answers them; undefined when it cannot be read. */
   readonly grantFrom: (parts: readonly Reply[]) => Grant | undefined
 }
 
@@ -46,8 +46,8 @@ export class Inbox {
   readonly #listeners = new Listeners<Notice>()
   /** Read to here, by session. */
   readonly #positions = new Map<string, string>()
-  /** By session: grants up to here were told before its stream turned out to be an older one, and are not told again. */
-  readonly #toldBefore = new Map<string, string>()
+  /** By session: grants up to here were delivered before its stream turned out to be an older one, and are not delivered again. */
+  readonly #deliveredBefore = new Map<string, string>()
   #redis: Redis | undefined
   /** Sessions of the read under way. */
   #reading: ReadonlySet<string> = new Set()
@@ -75,7 +75,7 @@ export class Inbox {
       stop()
       if (this.#listeners.has(session)) return
       this.#positions.delete(session)
-      this.#toldBefore.delete(session)
+      this.#deliveredBefore.delete(session)
     }
   }
 
@@ -86,7 +86,7 @@ export class Inbox {
     this.#redis?.disconnect()
     this.#listeners.clear()
     this.#positions.clear()
-    this.#toldBefore.clear()
+    this.#deliveredBefore.clear()
   }
 
   #start(): void {
@@ -165,7 +165,7 @@ export class Inbox {
       const session = sessions[keys.indexOf(textOf(key))]
       if (session !== undefined) this.#deliver(session, list(entries))
     }
-    // What the news makes others ask goes out first: somebody waits for it, and the next read would be written and served before.
+    // What the notices make others ask goes out first: somebody waits for it, and the next read would be written and served before.
     await new Promise<void>((resolve) => setImmediate(resolve))
   }
 
@@ -176,7 +176,7 @@ export class Inbox {
       this.#positions.set(session, textOf(id))
       const { notice, chunk } = readEntry(list(fields), this.#options.grantFrom)
       if (notice === undefined) continue
-      if (notice.kind === 'granted' && !isBefore(this.#toldBefore.get(session) ?? BEGINNING, textOf(id))) continue
+      if (notice.kind === 'granted' && !isBefore(this.#deliveredBefore.get(session) ?? BEGINNING, textOf(id))) continue
       if (chunk !== undefined && notice.kind === 'released') this.#options.onChunk(notice.gid, chunk)
       this.#listeners.notify(session, notice)
     }
@@ -184,13 +184,13 @@ export class Inbox {
     if (entries.length >= COUNT) this.#missed(session)
   }
 
-  /** News of a session may be lost. */
+  /** Notices of a session may be lost. */
   #missed(session: string): void {
     this.#options.onReconnected()
     this.#listeners.notify(session, { kind: 'work' })
   }
 
-  /** After a reconnect, or when Redis changed its role: a stream may be another one, and news may be lost. */
+  /** After a reconnect, or when Redis changed its role: a stream may be another one, and notices may be lost. */
   async #lookAgain(redis: Redis): Promise<void> {
     await this.#checkPositions(redis)
     this.#options.onReconnected()
@@ -204,7 +204,7 @@ export class Inbox {
       const last = await this.#lastId(redis, session)
       if (last !== undefined && !isBefore(last, position)) continue
       this.#positions.set(session, BEGINNING) // if it is gone, a new one is read from its beginning
-      if (last !== undefined) this.#toldBefore.set(session, last)
+      if (last !== undefined) this.#deliveredBefore.set(session, last)
       this.#missed(session)
     }
   }
@@ -297,7 +297,7 @@ export class Inbox {
   }
 }
 
-/** What lies in an entry: no notice where a newer release may have written it; with news of a release, maybe its outcomes. */
+/** What lies in an entry: no notice where a newer release may have written it; with that of a release, maybe its outcomes. */
 function readEntry(
   fields: readonly Reply[],
   grantFrom: InboxOptions['grantFrom'],

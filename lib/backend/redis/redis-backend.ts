@@ -29,7 +29,7 @@ export interface RedisBackendOptions extends Partial<Tuning>, Partial<BackendLim
   /** What belongs together on one Redis. */
   readonly keyPrefix: string
   readonly random?: Random
-  /** How long one reply may take before the connection is given up and the call sent again. */
+  /** How long one reply may take before the connection is replaced and the call sent again. */
   readonly commandTimeoutMs?: number
   /** Accept a Redis that may delete what it holds. */
   readonly allowEviction?: boolean
@@ -85,7 +85,7 @@ class RedisBackend implements Backend {
     const connection = { shard, commandTimeoutMs, connectTimeoutMs, clock, random }
     this.#inbox = new Inbox({
       ...connection,
-      onReconnected: () => this.#tellReconnected(),
+      onReconnected: () => this.#notifyReconnected(),
       onChunk: (gid, chunk) => released.put(gid, chunk),
       grantFrom: (parts) => grantIn(this.#store, parts),
     })
@@ -187,7 +187,7 @@ class RedisBackend implements Backend {
     this.#shard.close()
   }
 
-  /** Whoever watches a run from before an operation on hears what the operation does. */
+  /** Watchers from before an operation get what the operation changes. */
   #afterWatchers<T>(operation: () => Promise<T>): Promise<T> {
     const { pending } = this.#activities
     return pending === undefined ? operation() : pending.then(operation)
@@ -202,7 +202,7 @@ class RedisBackend implements Backend {
     }
   }
 
-  #tellReconnected(): void {
+  #notifyReconnected(): void {
     for (const listener of [...this.#reconnected]) {
       try {
         listener()

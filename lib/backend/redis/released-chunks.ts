@@ -1,6 +1,6 @@
 /**
- * Outcomes that came along with the news of a release: a small group's only chunk, so that its holder need not ask for what it was told.
- * A hint like all news: each is given out once, and whoever finds none asks the store.
+ * Outcomes that came along with the notice of a release: a small group's only chunk, so that its holder need not ask for it.
+ * A hint like all notices: each is given out once, and whoever finds none asks the store.
  */
 
 /** Chunks kept for holders that have not asked yet; more are forgotten, oldest first. */

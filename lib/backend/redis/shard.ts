@@ -25,7 +25,7 @@ export type { Reply } from './replies.js'
 export interface ShardOptions {
   readonly address: string
   readonly keyPrefix: string
-  /** How long one reply may take; later than that the connection is given up and the call sent again on the next. */
+  /** How long one reply may take; later than that the connection is replaced and the call sent again on the next. */
   readonly commandTimeoutMs: number
   /** How long a call is repeated before it fails. */
   readonly retryForMs: number

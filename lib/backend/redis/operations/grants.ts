@@ -37,7 +37,7 @@ export async function grantsFrom(
   return grants
 }
 
-/** A grant that travelled with news. One that cannot be read is set aside as above, and undefined is the answer. */
+/** A grant that a notice brought. One that cannot be read is set aside as above, and undefined is the answer. */
 export function grantIn(store: Store, parts: readonly Reply[]): Grant | undefined {
   try {
     return grantAt(parts, 0)
@@ -47,7 +47,7 @@ export function grantIn(store: Store, parts: readonly Reply[]): Grant | undefine
   }
 }
 
-/** Of the spec only the group's name is asked; where even that cannot be read, whoever waits for it cannot be told. */
+/** Of the spec only the group's name is asked; where even that cannot be read, nobody can be notified. */
 async function setAside({ shard, keys }: Store, spec: Buffer, error: unknown): Promise<void> {
   const gid = /"gid":"([^"\\]+)"/.exec(spec.toString())?.[1]
   const why = error instanceof Error ? error.message : String(error)

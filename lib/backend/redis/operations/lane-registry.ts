@@ -1,6 +1,6 @@
 /**
  * Which lanes a session can serve. A lane is what a group asks of a worker: a queue, capabilities, tasks. The store numbers them; this registry
- * knows all numbers (acquire says when there are more), so that a script is told numbers and compares no names.
+ * knows all numbers (acquire says when there are more), so that a script gets numbers and compares no names.
  */
 import type { AcquireRequest, SessionInfo } from '../../backend.js'
 import type { Store } from '../store.js'

@@ -21,9 +21,9 @@ const NOTHING_WITHDRAWN: OutcomesPage['withdrawn'] = Object.freeze({ indexes: ne
  * @throws GraflowError INTEGRITY when the group cannot be read, or could not be when somebody tried
  */
 export async function outcomes(store: Store, gid: string, after: number): Promise<OutcomesPage | undefined> {
-  const told = after === 0 ? store.released.take(gid) : undefined
-  if (told !== undefined) {
-    const chunk = readChunk(told)
+  const brought = after === 0 ? store.released.take(gid) : undefined
+  if (brought !== undefined) {
+    const chunk = readChunk(brought)
     return { state: 'released', size: chunk.indexes.length, chunks: [chunk], next: 1, withdrawn: NOTHING_WITHDRAWN }
   }
   const reply = listOf(await store.shard.call('outcomes', [gid, after, PAGE_BYTES]))
