@@ -82,7 +82,9 @@ export const ERROR_CODES = Object.freeze({
 
 export type ErrorCode = keyof typeof ERROR_CODES
 
+/** What an error carries besides its code and message. */
 export interface GraflowErrorOptions {
+  /** The error or value that led to this one. */
   readonly cause?: unknown
   /** Plain data about this error; its keys are part of the interface. */
   readonly details?: Readonly<Record<string, unknown>>
@@ -95,8 +97,11 @@ export interface GraflowErrorOptions {
 /** The one class of errors that graflow throws. Tell them apart by `code`. */
 export class GraflowError extends Error {
   override readonly name = 'GraflowError'
+  /** Stable and never reused; docs/errors.md lists all. */
   readonly code: ErrorCode
+  /** Plain data about this error; empty where there is none. */
   readonly details: Readonly<Record<string, unknown>>
+  /** The errors that this one sums up, such as the failed members of a group; empty where there are none. */
   readonly errors: readonly Error[]
 
   constructor(code: ErrorCode, message: string, options: GraflowErrorOptions = {}) {

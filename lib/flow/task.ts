@@ -13,7 +13,9 @@ import type { Control, Task } from './types.js'
 
 /** `input`: callers give `I`, the handler gets `S`. `output`: the handler gives `R`, callers get `O`. */
 export interface TaskSchemas<I, S, R, O> {
+  /** Checks and transforms the input; else INVALID_INPUT. Callers give what the schema takes, the handler gets what it gives. Default: none. */
   readonly input?: StandardSchemaV1<I, S>
+  /** Checks and transforms what the handler returns; else INVALID_OUTPUT. Default: none. */
   readonly output?: StandardSchemaV1<R, O>
 }
 

@@ -15,7 +15,7 @@ import { membersOf, membersOfFile } from './public-members.js'
 /** Files whose exported interfaces are what users set and read. */
 const files = [
   ...['lib/flow/context.ts', 'lib/flow/node-options.ts', 'lib/producer/types.ts'],
-  ...['worker/worker-options.ts', 'worker/worker-pool.ts'],
+  ...['lib/errors.ts', 'lib/flow/task.ts', 'lib/time.ts', 'worker/worker-options.ts', 'worker/worker-pool.ts'],
 ]
 const members = [
   ...files.flatMap(membersOfFile),
