@@ -342,11 +342,6 @@ local function grantNumberOf(token)
   return match(token, '%-(%d+)$')
 end
 
--- Whether this is the token of a grant. Who opened a run may name it before it has heard of its fence: `?.` and the rest.
-local function isToken(token, known)
-  return token == known or (known and sub(token, 1, 2) == '?.' and sub(token, 3) == match(known, '^%d+%.(.*)$'))
-end
-
 -- The open group of a branch that this token holds, with the number of the grant, the branch's cell, and whose the grant is; nil when it does not.
 local function held(gid, index, token)
   local grantNumber = grantNumberOf(token)
@@ -358,7 +353,7 @@ local function held(gid, index, token)
     return nil
   end
   local known, _, session = recordOf(g, grantNumber)
-  if not isToken(token, known) then
+  if token ~= known then
     return nil
   end
   local cell = cellOf(g, index)
