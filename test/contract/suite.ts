@@ -17,8 +17,12 @@ import { describeStep } from './step.js'
 import { describeSweep } from './sweep.js'
 import { type HarnessOptions, type MakeHarness, World } from '../support/world.js'
 
-/** Asks a backend everything. `makeHarness` opens an empty store. */
-export function describeBackend(name: string, makeHarness: MakeHarness): void {
+/** The questions in two halves that take about the same real time, so that two files can ask a store with a real clock. */
+export const HALVES = ['work', 'time'] as const
+export type Half = (typeof HALVES)[number]
+
+/** Asks a backend everything, or one half. `makeHarness` opens an empty store. */
+export function describeBackend(name: string, makeHarness: MakeHarness, halves: readonly Half[] = HALVES): void {
   describe(`the backend contract, kept by ${name}`, () => {
     const worlds: World[] = []
     const useWorld = async (options: HarnessOptions = {}): Promise<World> => {
@@ -30,18 +34,22 @@ export function describeBackend(name: string, makeHarness: MakeHarness): void {
       for (const world of worlds.splice(0)) await world.harness.close()
     })
 
-    describe('open', () => describeOpen(useWorld))
-    describe('step', () => describeStep(useWorld))
-    describe('acquire', () => describeAcquire(useWorld))
-    describe('sharing', () => describeSharing(useWorld))
-    describe('settle', () => describeSettle(useWorld))
-    describe('barrier', () => describeRelease(useWorld))
-    describe('session', () => describeSessions(useWorld))
-    describe('sweep', () => describeSweep(useWorld))
-    describe('control', () => describeControl(useWorld))
-    describe('channels', () => describeChannels(useWorld))
-    describe('hints', () => describeHints(useWorld))
-    describe('inspect', () => describeInspect(useWorld))
-    describe('limits', () => describeLimits(useWorld))
+    if (halves.includes('work')) {
+      describe('open', () => describeOpen(useWorld))
+      describe('step', () => describeStep(useWorld))
+      describe('acquire', () => describeAcquire(useWorld))
+      describe('sharing', () => describeSharing(useWorld))
+      describe('settle', () => describeSettle(useWorld))
+      describe('barrier', () => describeRelease(useWorld))
+      describe('control', () => describeControl(useWorld))
+      describe('channels', () => describeChannels(useWorld))
+      describe('inspect', () => describeInspect(useWorld))
+    }
+    if (halves.includes('time')) {
+      describe('session', () => describeSessions(useWorld))
+      describe('sweep', () => describeSweep(useWorld))
+      describe('hints', () => describeHints(useWorld))
+      describe('limits', () => describeLimits(useWorld))
+    }
   })
 }

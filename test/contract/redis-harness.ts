@@ -1,5 +1,5 @@
 /**
- * The Redis backend answers the contract's questions, on a real redis-server that this file starts. Each world has a key prefix of its
+ * The Redis backend for the contract's questions, on a real redis-server that each test file starts. Each world has a key prefix of its
  * own; one with a bound of bytes, or one that is stalled, has a server of its own.
  */
 import { once } from 'node:events'
@@ -7,10 +7,9 @@ import { Redis } from 'ioredis'
 import type { Backend, Notice, RunActivity } from '../../lib/backend/backend.js'
 import { openRedisBackend } from '../../lib/backend/redis/redis-backend.js'
 import { loadScripts } from '../../lib/backend/redis/scripts.js'
-import { describeBackend } from './suite.js'
 import type { RedisServer } from '../support/redis-server.js'
 import { freshPrefix, privateRedis, sharedRedis } from '../support/shared-redis.js'
-import type { Harness, HarnessOptions } from '../support/world.js'
+import type { Harness, HarnessOptions, MakeHarness } from '../support/world.js'
 import { elapse, within } from '../support/waits.js'
 
 /** What the suite sends in one call where it does not say how much. */
@@ -20,7 +19,7 @@ const BYTES_PER_CALL = 16 * 2 ** 20
 const MARK = 'mark of the harness '
 const QUIET_MS = 5_000
 
-describeBackend('Redis', async (options) => new RedisHarness(options).open())
+export const openRedisHarness: MakeHarness = (options) => new RedisHarness(options).open()
 
 /**
  * A server of one's own that has all that its first user makes it reserve: it knows the scripts, and keeps no histogram for each command,
