@@ -1,23 +1,23 @@
 /**
- * One record of a run is garbage, of every kind and in every way: the run may fail, with a reason; the other run, sweeps, acquires and
- * cancelling do not.
+ * Corruptions: one record of a run is garbage, of every kind and in every way. The run may fail, with a reason; the other run, sweeps,
+ * acquires and cancelling do not.
  */
-import { randomUUID } from 'node:crypto'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import type { Grant } from '../../lib/backend/backend.js'
 import { pack, slice } from '../../lib/values/packed-items.js'
-import { openRedisBackend } from '../../lib/backend/redis/redis-backend.js'
-import { keysOf, tagOf, type Keys } from '../../lib/backend/redis/keys.js'
-import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
-import { bytes, type Harness, World } from '../support/world.js'
+import { keysOf, type Keys } from '../../lib/backend/redis/keys.js'
+import { Stage } from '../support/redis-stage.js'
+import { sharedRedis } from '../support/shared-redis.js'
 import { elapse } from '../support/waits.js'
+import { bytes, type World, worldOn } from '../support/world.js'
 
 /** Delayed branches are due after so long. */
 const DELAY_MS = 20
 /** No sweep is skipped because of the one before. */
 const SWEEP_GAP_MS = 110
 
-const pause = (ms: number): Promise<void> => elapse(ms)
+/** So many places at once: they spend their time waiting. */
+const AT_ONCE = 16
 
 interface Scene {
   readonly world: World
@@ -28,16 +28,9 @@ interface Scene {
 
 /** A run `a` with groups of every layout, of which branches are held, over, delayed, given back and waiting; and a healthy run `b`. */
 async function play(test: (scene: Scene) => Promise<void>): Promise<void> {
-  const server = await sharedRedis()
-  const prefix = freshPrefix()
-  const backend = await openRedisBackend({ address: server.unixUrl, keyPrefix: prefix })
-  const redis = new Redis(server.socket)
+  const stage = new Stage(await sharedRedis())
   try {
-    const harness: Harness = {
-      ...{ backend, advance: pause, stall: pause, quiet: () => pause(5), newNonce: () => randomUUID() },
-      close: () => Promise.resolve(),
-    }
-    const world = await World.make(harness)
+    const world = await worldOn(await stage.backend({ address: stage.server.unixUrl }))
     const a = await world.start('a')
     const b = await world.start('b')
     await world.dispatch(a, 'a/small', { size: 8, attempts: 9 })
@@ -58,10 +51,9 @@ async function play(test: (scene: Scene) => Promise<void>): Promise<void> {
     }
     await world.dispatch(b, 'b/small', { size: 5 })
     await world.dispatch(b, 'b/large', { size: 40 })
-    await test({ world, redis, keys: keysOf(tagOf(prefix)), held })
+    await test({ world, redis: stage.redis, keys: stage.keys, held })
   } finally {
-    redis.disconnect()
-    await backend.close()
+    await stage.end()
   }
 }
 
@@ -70,9 +62,9 @@ interface Place {
   readonly key: string
   readonly field?: string
 }
-type Harm = (redis: Redis, place: Place) => Promise<unknown>
+type Corruption = (redis: Redis, place: Place) => Promise<unknown>
 
-const HARMS: Readonly<Record<string, Harm>> = {
+const CORRUPTIONS: Readonly<Record<string, Corruption>> = {
   'of another type': async (redis, { key }) => {
     const type = await redis.type(key)
     await redis.del(key)
@@ -84,18 +76,18 @@ const HARMS: Readonly<Record<string, Harm>> = {
   'of other numbers': (redis, place) => change(redis, place, (value) => value.map((byte, i) => byte ^ (i * 7))),
 }
 
-async function change(redis: Redis, { key, field }: Place, harm: (value: Buffer) => Uint8Array): Promise<void> {
+async function change(redis: Redis, { key, field }: Place, corrupt: (value: Buffer) => Uint8Array): Promise<void> {
   switch (await redis.type(key)) {
     case 'hash':
       for (const [name, value] of Object.entries(await redis.hgetallBuffer(key)))
-        if (field === undefined || name === field) await redis.hset(key, name, Buffer.from(harm(value)))
+        if (field === undefined || name === field) await redis.hset(key, name, Buffer.from(corrupt(value)))
       return
     case 'string':
-      await redis.set(key, Buffer.from(harm((await redis.getBuffer(key)) ?? Buffer.alloc(0))))
+      await redis.set(key, Buffer.from(corrupt((await redis.getBuffer(key)) ?? Buffer.alloc(0))))
       return
     case 'list':
       for (const [i, value] of (await redis.lrangeBuffer(key, 0, -1)).entries())
-        await redis.lset(key, i, Buffer.from(harm(value)))
+        await redis.lset(key, i, Buffer.from(corrupt(value)))
       return
     default:
   }
@@ -115,32 +107,32 @@ const places = (keys: Keys): Place[] => [
   ]),
 ]
 
-describe('garbage', () => {
-  it.each(Object.keys(HARMS))(
-    '%s: takes nothing along but its own run',
+describe('corruptions of a run’s records', () => {
+  it.each(Object.keys(CORRUPTIONS))(
+    'one that is %s fails no other run',
     async (name) => {
-      const harm = HARMS[name]
+      const corrupt = CORRUPTIONS[name]
       const count = places(keysOf('')).length
-      let harmed = 0
+      let corrupted = 0
       const one = (at: number): Promise<void> =>
         play(async (scene) => {
           const { world, redis, keys, held } = scene
           const place = places(keys)[at]
-          if (place === undefined || harm === undefined) return
+          if (place === undefined || corrupt === undefined) return
           const { key, field } = place
           const isThere = field === undefined ? await redis.exists(key) : await redis.hexists(key, field)
           if (isThere === 0 || (field !== undefined && name === 'of another type')) return
-          await harm(redis, place)
-          harmed += 1
+          await corrupt(redis, place)
+          corrupted += 1
           const label = `${key.slice(keys.main.length - 1)} ${field ?? ''}`
-          await pause(DELAY_MS)
+          await elapse(DELAY_MS)
           const refused: string[] = []
           const ask = async (what: string, call: () => Promise<unknown>): Promise<void> => {
             await call().catch((error: unknown) => refused.push(`${what}: ${String(error)}`))
           }
           for (let turn = 0; turn < 2; turn += 1) {
             await ask('sweep', () => world.backend.sweep('driver'))
-            await pause(SWEEP_GAP_MS)
+            await elapse(SWEEP_GAP_MS)
           }
           // healthy and other ranges travel together
           for (let turn = 0; turn < 8; turn += 1) {
@@ -163,14 +155,14 @@ describe('garbage', () => {
           await ask('sweep', () => world.backend.sweep('driver'))
           expect([label, refused]).toEqual([label, key === keys.runGroups('a') ? expect.any(Array) : []])
         })
-      for (let place = 0; place < count; place += 6)
-        await Promise.all(Array.from({ length: Math.min(6, count - place) }, (_, i) => one(place + i)))
-      expect(harmed).toBeGreaterThan(20)
+      for (let place = 0; place < count; place += AT_ONCE)
+        await Promise.all(Array.from({ length: Math.min(AT_ONCE, count - place) }, (_, i) => one(place + i)))
+      expect(corrupted).toBeGreaterThan(20)
     },
     60_000,
   )
 
-  it('or nothing where a session has what it holds: what it settles counts, part by part', () =>
+  it('what a session settles counts, part by part, when the list of what it holds is gone', () =>
     play(async ({ world, redis, keys }) => {
       const grants = [...(await world.take(100)), ...(await world.take(100))]
       await redis.del(keys.owned('w'))
