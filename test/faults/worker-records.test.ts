@@ -3,9 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { deflateSync } from 'node:zlib'
-import { type AnyNode, each, par, seq } from 'graflow'
+import { each, par } from 'graflow'
 import { gated, retried, returning, slow, strayRejection, strayThrow } from './fault.tasks.js'
-import { elsewhere } from './other.tasks.js'
 import { failureOf } from '../support/captured-errors.js'
 import { monotonicMs } from '../support/ledger.js'
 import { type Stage, useStage } from '../support/redis-stage.js'
@@ -66,82 +65,6 @@ describe('a worker', () => {
     expect(stage.ledger.notes('start').filter(({ details }) => details['n'] === 99)).toHaveLength(1)
     expect(workers.every(({ isRunning }) => isRunning)).toBe(true)
   }, 30_000)
-
-  it('FT-W23, X15: that does not know a task is never granted it; when all alive do not for 10 s, it fails and names them', async () => {
-    const stage = await open()
-    const ignorant = await stage.worker('ignorant', { tasks: join(__dirname, 'other.tasks.ts') })
-    const client = await stage.client()
-    const startedAt = monotonicMs()
-    const failure = failureOf(client.run(each(gated), [{ n: 0 }]))
-    const error = await failure
-    const tookMs = monotonicMs() - startedAt
-    expect(error.code).toBe('GROUP_FAILED')
-    expect(JSON.stringify(error.message) + JSON.stringify(error.details)).toMatch(/NO_HANDLER|gated/)
-    expect(error.message).toContain('ignorant')
-    expect(tookMs).toBeGreaterThan(9_500)
-    expect(tookMs).toBeLessThan(14_000)
-    const late = await client.start(each(gated), [{ n: 1 }])
-    const capable = await stage.worker('capable')
-    expect(await late.result()).toEqual([1])
-    expect(stage.ledger.notes('start')).toMatchObject([{ pid: capable.pid, details: { n: 1, attempt: 1 } }])
-    expect(ignorant.isRunning).toBe(true)
-  }, 40_000)
-
-  it.each([
-    ['of a par', par(gated as AnyNode, elsewhere as AnyNode), { n: 0 }],
-    ['of an each of a chain', each(seq(gated, elsewhere)), [{ n: 0 }]],
-  ])(
-    'FT-W23, X15: that does not know all tasks of a group takes none of it (%s); when none does, it fails and says so',
-    async (_, flow, input) => {
-      const stage = await open()
-      await stage.worker('one')
-      await stage.worker('two', { tasks: join(__dirname, 'other.tasks.ts') })
-      const client = await stage.client()
-      const startedAt = monotonicMs()
-      const error = await failureOf(client.run(flow as AnyNode, input as never))
-      const tookMs = monotonicMs() - startedAt
-      expect(error.code).toBe('GROUP_FAILED')
-      expect(error.cause).toMatchObject({
-        code: 'NO_HANDLER',
-        details: { lacking: { one: ['elsewhere'], two: ['gated'] } },
-      })
-      expect(error.message).toContain('one (has gated; lacks elsewhere), two (has elsewhere; lacks gated)')
-      expect(error.errors).toHaveLength(1)
-      expect(error.message.split('one (has gated')).toHaveLength(2)
-      expect(tookMs).toBeGreaterThan(9_500)
-      expect(tookMs).toBeLessThan(14_000)
-      expect(stage.ledger.notes('start')).toEqual([])
-    },
-    40_000,
-  )
-
-  it('X15: that knows the other tasks of a group is not blamed for the one that nobody knows', async () => {
-    const stage = await open()
-    await stage.worker('one')
-    const client = await stage.client()
-    const [known, unknown] = await client.run(par(gated as AnyNode, elsewhere as AnyNode).settled(), { n: 0 } as never)
-    expect(known).toMatchObject({ status: 'skipped', error: { code: 'SKIPPED' } })
-    expect(unknown).toMatchObject({ status: 'failed', error: { code: 'NO_HANDLER', details: { task: 'elsewhere' } } })
-  }, 40_000)
-
-  it('X15: fails nothing when there is no worker at all, which is told after 5 s; one that comes later does it', async () => {
-    const stage = await open()
-    const client = await stage.client()
-    const startedAt = monotonicMs()
-    const unserved = new Promise<number>((resolve) => {
-      client.events.subscribe('queue:unserved', ({ queue, workers }) => {
-        expect([queue, workers]).toEqual(['default', 0])
-        resolve(monotonicMs() - startedAt)
-      })
-    })
-    const run = await client.start(each(gated), [{ n: 1 }])
-    const afterMs = await unserved
-    expect(afterMs).toBeGreaterThan(4_500)
-    expect(afterMs).toBeLessThan(9_000)
-    expect((await run.status()).state).toBe('running')
-    await stage.worker('late')
-    expect(await run.result()).toEqual([1])
-  }, 40_000)
 
   it('FT-W24: that meets a store of another version does not start, and says why', async () => {
     const stage = await open()
