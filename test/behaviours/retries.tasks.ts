@@ -1,7 +1,7 @@
 /** Tasks of retries.test.ts. */
 import { each, NotRetryableError, par, seq, task } from 'graflow'
-import { mark, passGate } from '../support/handlers.js'
-import { elapse } from '../support/waits.js'
+import { isOpenedByTest, mark, passGate } from '../support/handlers.js'
+import { until } from '../support/waits.js'
 
 /** Fails in its first two attempts. */
 const flaky = async (
@@ -46,13 +46,13 @@ export const markedNotRetryable = task('marked', { retry: { attempts: 5 } }, (_:
   throw Object.assign(new Error('bad request'), { code: 'E_BAD', retryable: false })
 })
 
-/** Does not look at its signal. */
+/** Does not look at its signal, and ends when the test lets it, or three seconds later. */
 export const deaf = task('deaf', { timeoutMs: 50 }, async (_: unknown, ctx) => {
   mark(ctx, 'started')
   ctx.signal.addEventListener('abort', () => {
     mark(ctx, `signal: ${(ctx.signal.reason as { code: string }).code}`)
   })
-  await elapse(120)
+  await until(() => isOpenedByTest(ctx, 'late'), 'the test', 3_000).catch(() => undefined)
   mark(ctx, 'ended')
   return 'too late'
 })

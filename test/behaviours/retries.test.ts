@@ -19,7 +19,7 @@ import {
   threeInVain,
   timesOutTwice,
 } from './retries.tasks.js'
-import { describeOnBackends, type Open } from '../support/backends.js'
+import { describeOnBackends, openGateOf, type Open } from '../support/backends.js'
 import { failureOf } from '../support/captured-errors.js'
 import { dueIn, failureOfRun, logOf, nextMark } from '../support/runs.js'
 
@@ -134,13 +134,15 @@ describeOnBackends('retries', (open, onlyEmbedded) => {
     const graflow = await open({ maxConcurrentTasks: 1 })
     const log = logOf(graflow)
     const ended = nextMark(graflow, 'ended')
-    const outcomes = await graflow.run(par(deaf, steady).settled(), 'x')
+    const run = await graflow.start(par(deaf, steady).settled(), 'x')
+    const outcomes = await run.result()
     expect(outcomes[0]).toMatchObject({
       status: 'failed',
       error: { code: 'TIMEOUT', details: { task: 'deaf', timeoutMs: 50 } },
     })
     expect(outcomes[1]).toEqual({ status: 'succeeded', value: 'x' })
     expect(log).toEqual(['started', 'signal: TIMEOUT', 'steady'])
+    openGateOf(run, 'late')
     await ended
     expect(await graflow.run(par(steady), 'alive')).toEqual(['alive'])
   })
