@@ -159,7 +159,7 @@ function jsonOf(value: unknown, walk: JsonWalk): unknown {
   try {
     return jsonOfObject(value, walk)
   } catch {
-    return undefined // a proxy that answers nothing: an error must be told all the same
+    return undefined // a proxy that throws: the rest of the error must still be shown
   } finally {
     walk.above.delete(value)
   }

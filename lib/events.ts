@@ -1,6 +1,6 @@
 /**
- * What can be observed: one typed map of events and the emitter that carries them. Logs, metrics, the dashboard and tests subscribe;
- * nothing else tells them anything. Per-branch events are made only while somebody listens, so that nobody pays for them otherwise.
+ * What can be observed: one typed map of events and the emitter that carries them. Logs, metrics, the dashboard and tests subscribe and have
+ * no other source. Per-branch events are made only while there is a listener, so that they cost nothing otherwise.
  * docs/events.md is compared with EVENTS by a test.
  */
 import { describe, describeError } from './describe.js'
@@ -9,10 +9,10 @@ import { GraflowError } from './errors.js'
 export type RunStateName = 'pending' | 'running' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'abandoned'
 export type OutcomeStatus = 'succeeded' | 'failed' | 'dead' | 'cancelled' | 'skipped'
 
-/** `stale` and `dead` are what others think of a worker; `stopped` is one that has deregistered. */
+/** `stale` and `dead` are the store's view of a worker that does not renew its session; `stopped` has deregistered. */
 export type WorkerStateName = 'registering' | 'ready' | 'busy' | 'draining' | 'stopped' | 'stale' | 'dead'
 
-/** What a batch did of one task. */
+/** Counts of one task in a batch. */
 export interface TaskCounts {
   readonly task: string
   readonly succeeded: number
@@ -117,7 +117,7 @@ export type EventOf<K extends EventName> = { [P in K]: { readonly type: P; reado
 /** The events that belong to one run. */
 export type RunEvent = EventOf<Extract<EventName, `${'run' | 'group' | 'branch'}:${string}`>>
 
-/** The events of a run that only the process has where they happen; of a run's states the store is asked. */
+/** The events of a run that only the process knows in which they happen; the states of a run are read from the store. */
 export const FORWARDED = [
   'run:progress',
   'group:dispatched',
@@ -168,7 +168,7 @@ export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
 export interface Events {
   /**
    * Calls `listener` for every event of that name until the returned function is called. A listener that throws does not disturb
-   * the run: its error is told by a `log` event.
+   * the run: its error becomes a `log` event.
    * @throws GraflowError INVALID_NAME when there is no event of that name
    */
   subscribe<const K extends EventName>(name: K, listener: (event: EventOf<K>) => void): () => void
@@ -207,7 +207,7 @@ export class Emitter implements Events {
     }
   }
 
-  /** Calls `fn` whenever an event that nobody listened to gets its first listener: then it is worth finding out. One `fn` an event. */
+  /** Calls `fn` whenever an event without listeners gets its first one: from then on it is worth observing. One `fn` an event. */
   onSubscribed(name: EventName, fn: () => void): void {
     this.#whenHeard.set(name, fn)
   }
@@ -256,7 +256,7 @@ export class Emitter implements Events {
     }
   }
 
-  /** A listener that throws is at fault, not the run: it is told in the log; one of the log itself, as any stray error of the process. */
+  /** A listener that throws is at fault, not the run: its error goes to the log; that of a log listener becomes an uncaught error. */
   #blame(name: EventName, error: unknown): void {
     if (name === 'log') {
       queueMicrotask(() => {

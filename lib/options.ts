@@ -16,10 +16,10 @@ export interface OptionSpec {
   readonly min?: number
   readonly max?: number
   readonly pattern?: RegExp
-  /** What fits the pattern, in words: told in its place; and of what may hold a password nothing is shown. */
+  /** The pattern in words, for messages. The value of a secret one is not shown, since it may hold a password. */
   readonly form?: { readonly says: string; readonly isSecret: boolean }
   readonly oneOf?: readonly string[]
-  /** Of an object: what it is, and methods by which it is known. */
+  /** Of an object: its description, and the methods that it must have. */
   readonly like?: { readonly what: string; readonly methods: readonly string[] }
   /** The name after `--`, where a command has it. A list's flag is given once an item. */
   readonly flag?: string
@@ -35,7 +35,7 @@ export type OptionTable = Readonly<Record<string, OptionSpec>>
 const KIB = 1024
 const MIB = 1024 * KIB
 
-/** The queue that branches wait in when nothing else is said. */
+/** The queue of branches whose options name none. */
 export const DEFAULT_QUEUE = 'default'
 
 /** The longest duration that is no mistake of units: a year. */
@@ -204,7 +204,7 @@ export const TASK_DEFAULTS = Object.freeze({
   isolation: 'inline',
 })
 
-/** One attempt; and for a task that may have more, how it waits for the next where nothing else is said. */
+/** What holds for a retry whose options do not say otherwise: one attempt, no delay. */
 export const RETRY_DEFAULTS = Object.freeze({ attempts: 1, delayMs: 0, factor: 1, jitter: 0 })
 
 /** What holds for a group whose options do not say otherwise. */

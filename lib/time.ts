@@ -127,6 +127,6 @@ export type NewId = () => string
 /** The machine's own identifiers (RFC 9562, version 4). */
 export const systemId: NewId = () => {
   const id = randomUUID()
-  // Node builds it from 20 pieces, which the engine keeps until somebody looks inside: many ids are kept and never looked at.
+  // Node builds it from 20 pieces, which V8 keeps until the text is read: many ids are kept and never read.
   return id.charCodeAt(0) > 0 ? id : ''
 }

@@ -1,6 +1,6 @@
 /**
- * Who waits for which barrier. A notice may come before, after, twice or for nobody: only the first for each wait counts. Also says what
- * is awaited, since a notice may be lost, and then somebody must look.
+ * The barriers that this process waits for. A notice may come early, late, twice or for no wait: only the first for each wait counts. Also
+ * lists the awaited groups for the slow check, since a notice may be lost.
  */
 import type { GroupSpec } from '../backend/backend.js'
 import type { Graph } from '../graph/graph.js'
@@ -9,7 +9,7 @@ import type { Graph } from '../graph/graph.js'
 export interface BarrierWait {
   /** Resolves when the group is released or withdrawn; rejects when it is given up. */
   readonly promise: Promise<void>
-  /** The group is in the store, and its branches need this graph: from now on it can be looked at. */
+  /** The group is in the store, and its branches need this graph: from now on the slow check can ask for it. */
   dispatched(use: AwaitedGraph, spec?: GroupSpec): void
   forget(): void
 }
@@ -35,7 +35,7 @@ interface Waiter {
 export class BarrierWaits {
   readonly #awaited = new Map<string, Awaited>()
 
-  /** How many groups somebody waits for. */
+  /** How many groups are awaited. */
   get count(): number {
     return this.#awaited.size
   }
@@ -67,7 +67,7 @@ export class BarrierWaits {
     for (const { resolve } of awaited.waiting) resolve()
   }
 
-  /** Nobody will release the group: whoever waits gets this error instead. */
+  /** No worker will release the group: its waits reject with this error. */
   fail(gid: string, error: Error): void {
     const awaited = this.#awaited.get(gid)
     if (awaited === undefined) return
@@ -79,7 +79,7 @@ export class BarrierWaits {
     return this.#awaited.has(gid)
   }
 
-  /** The groups that are dispatched, and that somebody waits for now. */
+  /** The groups that are dispatched and awaited. */
   gids(): readonly string[] {
     return [...this.#awaited].filter(([, { use }]) => use !== undefined).map(([gid]) => gid)
   }
@@ -102,6 +102,6 @@ function withResolvers(): { readonly promise: Promise<void>; readonly waiter: Wa
   const promise = new Promise<void>((resolve, reject) => {
     waiter = { resolve, reject }
   })
-  promise.catch(() => undefined) // nobody may wait any more
+  promise.catch(() => undefined) // it may reject after the wait was forgotten
   return { promise, waiter }
 }

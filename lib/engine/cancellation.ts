@@ -1,13 +1,13 @@
 /**
- * Why work should stop, passed down a tree: the run, a branch, a workflow inside it, one start of a task. Cheap until somebody looks:
- * an AbortSignal is made only when a handler asks for one.
+ * Why work should stop, passed down a tree: the run, a branch, a workflow inside it, one start of a task. Cheap: an AbortSignal is made only
+ * when a handler reads it.
  */
 import { messageOf } from '../describe.js'
 import { GraflowError } from '../errors.js'
 
 /** A place in the tree. Aborting it aborts all below it, once; the first reason stays. */
 export class Cancellation {
-  /** A function until somebody asks: an error with its stack costs more than the rest of a small run's end. */
+  /** A function until it is read: an error with its stack costs more than the rest of a small run's end. */
   #reason: Error | (() => Error) | undefined
   #controller: AbortController | undefined
   #listeners: Set<(reason: Error) => void> | undefined
@@ -34,7 +34,7 @@ export class Cancellation {
     return this.#controller.signal
   }
 
-  /** Repeating it changes nothing. A reason given as a function is made when somebody asks for it. */
+  /** Repeating it changes nothing. A reason given as a function is made when it is read. */
   abort(because: Error | (() => Error)): void {
     if (this.#reason !== undefined) return
     this.#reason = because

@@ -1,4 +1,4 @@
-/** What a handler gets beside its input. Made for every start, so it is small, and what is rarely asked for is worked out on demand. */
+/** The context that a handler gets with its input. Every start makes one, so it is small and computes rarely used values on demand. */
 import { GraflowError } from '../errors.js'
 import type { ChannelAccess, Logger, TaskContext } from '../flow/context.js'
 import { describe } from '../describe.js'
@@ -51,7 +51,7 @@ export class HandlerContext implements TaskContext<unknown> {
   readonly #options: HandlerContextOptions
   readonly #frame: Frame
   readonly #facts: StartFacts
-  /** Why this start should stop; made by whoever can tell, such as a timeout. */
+  /** Why this start should stop, such as a timeout. */
   readonly #cancel: Cancellation
   readonly #timer: Pausable | undefined
   #directives: Mutable<Directives> | undefined
@@ -147,12 +147,12 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 
   run<const N extends AnyNode>(node: N, input?: unknown): Promise<Out<N>> {
-    // A start past its deadline goes on by itself: it must not begin anything.
+    // A handler that runs on past its deadline must not begin new work.
     const forked =
       this.#cancel.reason === undefined
         ? this.#options.fork(this.#frame, this.#facts.path, expressionOf(node), input, this.#timer)
         : Promise.reject(this.#cancel.reason)
-    // A handler may return without waiting for it, and the process must live: what becomes of it is told by events.
+    // A handler may return without awaiting it; an unhandled rejection would end the process. Events report its end.
     forked.catch(() => undefined)
     return forked // as above
   }

@@ -21,7 +21,7 @@ export interface HeldRun {
   readonly use: GraphInUse
   readonly input: Uint8Array
   readonly timeoutMs: number | undefined
-  /** Starts before this one: then what they finished is read first. */
+  /** Starts before this one; if there were any, their saved outputs are read first. */
   readonly losses: number
   /** When to begin; at once without it. */
   readonly begin?: Promise<void>
@@ -37,7 +37,7 @@ export interface Drive {
 }
 
 /**
- * Starts to drive. `ended` never rejects with a run's own failure: that is an end, too.
+ * Starts to drive. A failed run resolves `ended` as well; only errors of the store reject it.
  * @param slot given back whenever the run waits at a barrier
  */
 export function drive(engine: Engine, run: HeldRun, slot: Slot = NO_SLOT): Drive {

@@ -15,7 +15,7 @@ import type { Clock, Random } from '../time.js'
 /** Hashes of which it is known that the store has had the graph. */
 const MOST_UPLOADED = 10_000
 
-/** An upload is trusted for so long: far less than a store keeps a graph that nobody asks for. */
+/** How long an upload is trusted: far less than a store keeps an unused graph. */
 const TRUSTED_MS = 3_600_000
 
 /** How long work waits for a graph that the store has lost, and how often it asks. */

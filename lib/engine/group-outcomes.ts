@@ -1,11 +1,11 @@
-/** What a released group left behind, by index of its branches. */
+/** Reads the outcomes of a released group, by the index of its branches. */
 import type { OutcomesPage } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { Outcome } from '../flow/types.js'
 import type { GroupPlan } from './group-plan.js'
 import { ValueReader } from '../values/value-lists.js'
 
-/** What must be known of a group to say what became of its branches. */
+/** The parts of a plan that outcomes and their errors need. */
 export type OutcomesPlan = Pick<GroupPlan, 'memberOf' | 'label'> & {
   readonly spec: Pick<GroupPlan['spec'], 'size' | 'timeoutMs' | 'maxLosses'>
 }
@@ -36,7 +36,7 @@ export class GroupOutcomes {
         const kind = chunk.kinds[i] as Outcome<unknown>['status'] // runs in parallel
         this.#put(index, kind)
         if (kind === 'succeeded') this.succeeded.push(index)
-        // A start that a sweep reclaimed after its deadline failed without a word.
+        // A start that a sweep reclaimed after its deadline has failed without an error of its own.
         const isSilent = chunk.values.ends[i] === (chunk.values.ends[i - 1] ?? 0)
         this.#values[index] = isSilent ? undefined : reader.value(i)
       }
@@ -61,8 +61,8 @@ export class GroupOutcomes {
   }
 
   /**
-   * Nobody could serve the group: what was withdrawn of it has failed with this, but for branches that are not to blame, which were not
-   * started. Where no branch is, all are.
+   * No worker could serve the group: its withdrawn branches that `isBlamed` fail with this error, the others stay withdrawn. If none is
+   * blamed, all fail.
    */
   giveUp(error: GraflowError, isBlamed: (index: number) => boolean): void {
     const withdrawn = [...this.#statuses.entries()].flatMap(([index, status]) =>

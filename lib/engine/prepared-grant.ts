@@ -1,6 +1,6 @@
 /**
  * A grant as the engine starts it: the graph behind it, its inputs, and where each of its branches stands. There is one of these for
- * many branches, so what they share is worked out here once, and paths only when somebody asks.
+ * many branches, so what they share is worked out here once, and paths only when they are read.
  */
 import type { Grant, GroupSpec, Holder } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'

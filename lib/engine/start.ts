@@ -1,6 +1,6 @@
 /**
- * One start of a task's handler: input and output schemas, the deadline, the context. What the handler throws is told apart from what the
- * engine finds wrong, since only the first is the task's own failure.
+ * One start of a task's handler: input and output schemas, the deadline, the context. Keeps errors that the handler throws apart from errors
+ * that the engine finds, since only the first are the task's own failure.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { GraflowError } from '../errors.js'
@@ -26,7 +26,7 @@ export interface StartOptions extends HandlerContextOptions {
   countOrphan(change: 1 | -1): void
 }
 
-/** A started handler: its context, for what it asks the engine to do, and what it returns. */
+/** A started handler: its context, which keeps its directives, and its output. */
 export interface Started {
   readonly context: HandlerContext
   /** A promise only if the handler, a schema or a deadline makes it one. */
@@ -52,14 +52,14 @@ export function start(
   }
   const context = new HandlerContext(options, frame, facts, frame.cancel)
   const output = call(definition, input, context, frame.execution.facts.workerId)
-  // One hop for a promise; what merely has a `then` is asked once and by the rules.
+  // One hop for a promise; Promise.resolve reads the `then` of other objects just once.
   return { context, output: isPromiseLike(output) ? Promise.resolve(output) : output, isHandlersOwn: true }
 }
 
 /** Whether the output must be waited for. */
 export const isPending = (output: unknown): output is Promise<unknown> => isPromiseLike(output)
 
-/** The output, whose rejections say by themselves who is to blame: HandlerThrew or a GraflowError. */
+/** The output; it rejects with HandlerThrew for the handler's own error, else with a GraflowError. */
 export const outputOf = ({ output, isHandlersOwn }: Started): Promise<unknown> =>
   isHandlersOwn ? Promise.resolve(output).catch(rethrow) : Promise.resolve(output)
 
@@ -89,9 +89,9 @@ function call(definition: TaskExpression, input: unknown, context: HandlerContex
 }
 
 /**
- * The error for a task that nobody can run.
- * @param who those asked, with what they have; `asked` without it
- * @param todo what helps
+ * The error for a task that no worker knows.
+ * @param who the workers that were asked, with their tasks; their names without it
+ * @param todo how to fix it
  */
 export const noHandler = (
   task: string,
@@ -150,7 +150,7 @@ async function checkedCall(
   cancel.throwIfAborted() // its time may have gone into parsing
   const returned = call(definition, parsed, context, workerId)
   const output = isPromiseLike(returned) ? await Promise.resolve(returned).catch(rethrow) : returned
-  // A handler that kept the event loop kept the timer from firing, too.
+  // A handler that blocked the event loop also kept the timer from firing.
   timer?.fireIfPast()
   if (definition.output === undefined || HandlerContext.directives(context) !== undefined) return output
   return await validate(definition.output, output, 'INVALID_OUTPUT', definition.name, at, 'output')

@@ -22,7 +22,7 @@ export interface SuperstepsOptions {
   readonly barrierWaits: BarrierWaits
 }
 
-/** A group that its store has lost is dispatched again so often; then its outcomes are given up. */
+/** How often a group that the store has lost is dispatched again before it fails with INTEGRITY. */
 const MOST_LOSSES = 3
 
 /** Runs supersteps; one a process. */
@@ -41,7 +41,7 @@ export class Supersteps {
     const startedAt = clock.now()
     const groupOutcomes = await this.#groupOutcomes(frame, plan)
     execution.retire(gid)
-    // What its branches announced is told before anything that follows. At no cost where this process does not watch the run.
+    // Events of its branches come before all that follows. This costs nothing where this process does not watch the run.
     if (backend.onReconnected !== undefined) await backend.caughtUp(runId)
     if (emitter.isSubscribed('group:released', runId)) {
       const { succeeded, failed, withdrawn } = groupOutcomes.counts
@@ -59,8 +59,8 @@ export class Supersteps {
   }
 
   /**
-   * From the dispatch to the outcomes. News of a release is a hint: where the group turns out to be open, it is waited for again; and
-   * where the store has lost it (it was restored from an older state), it is dispatched again. Both begin as a second dispatch does.
+   * From the dispatch to the outcomes. A notice of a release is a hint: if the group is still open, this waits again. If the store has lost
+   * the group (it was restored from an older state), this dispatches it again. Both begin with another dispatch.
    */
   async #groupOutcomes(frame: Frame, plan: GroupPlan): Promise<GroupOutcomes> {
     const { barrierWaits, emitter, clock } = this.#options
@@ -69,7 +69,7 @@ export class Supersteps {
     for (let losses = 0; ; ) {
       const barrierWait = barrierWaits.expect(gid)
       try {
-        // Told before: with a worker in this process the first branches may be over when the step is.
+        // Emitted before the step: with a worker in this process, the first branches may be over when the step is.
         const tell = (): void => emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width })
         const isReleased = await this.#dispatch(frame, plan, deadlineAt === undefined ? tell : undefined)
         deadlineAt ??= clock.now() + (plan.timeoutMs ?? Number.POSITIVE_INFINITY)
@@ -82,7 +82,7 @@ export class Supersteps {
         if (groupOutcomes instanceof GroupOutcomes) {
           if (unserved !== undefined) {
             const { task } = unserved.details
-            // Where each of its tasks is known to somebody, the group as a whole is at fault.
+            // Without a task in the error, some worker knows each task, but none can serve the whole group.
             groupOutcomes.giveUp(unserved, (index) => typeof task !== 'string' || plan.tasksOf(index).includes(task))
           }
           return groupOutcomes
@@ -139,14 +139,14 @@ export class Supersteps {
       return false
     } catch (error) {
       if (save !== undefined) execution.putBack(save)
-      // Its first items may be at work already, and nobody will wait for them.
+      // Its first items may run already, and no barrier will wait for them.
       if (from > 0 && execution.cancel.reason === undefined) await this.#isReleasedBeforeWithdrawn(frame, plan)
       throw error
     }
   }
 
   /**
-   * Waits for the barrier. Answers the error with which it was given up because nobody can serve the group; what was not over is withdrawn.
+   * Waits for the barrier. Answers the error of a group that no worker can serve; its unfinished branches are withdrawn.
    * @throws GraflowError GROUP_TIMEOUT, with the branches withdrawn; or why this branch must stop
    */
   async #waitAtBarrier(

@@ -1,7 +1,6 @@
 /**
- * One start of a branch that is one task, without the interpreter: from its input to its report. This is what nearly every branch is, so
- * it is one object that says what its handler's context needs (the frame, the facts of the start), and nothing is worked out before
- * somebody asks.
+ * One start of a branch that is one task, without the interpreter: from its input to its report. Nearly every branch is such a one, so the
+ * start, its frame and its facts are one object, and values are computed only on demand.
  */
 import type { TaskExpression } from '../flow/expression.js'
 import { RETRY_DEFAULTS, type Limits } from '../options.js'
@@ -24,7 +23,7 @@ export interface TaskStartOptions extends StartOptions {
   readonly random: Random
   /** A start is going to do more than its handler, such as start it again: the store must not reclaim it for its deadline. */
   outlastDeadline(frame: Frame): Promise<void>
-  /** A handler ended the whole run. Rejects when what it is to end with cannot be carried. */
+  /** A handler ended the whole run. Rejects when the run's result cannot be carried. */
   endRun(execution: Execution, end: EndRun): Promise<void>
 }
 
@@ -72,7 +71,7 @@ export class TaskStart implements Frame, StartFacts {
     return this.#branch.place
   }
 
-  /** Calls the handler. The keeper hears of the end, maybe before this returns. */
+  /** Calls the handler. The keeper gets the report, maybe before this returns. */
   begin(): void {
     const { definition, options, name } = this.#task
     if (definition?.handler === undefined) {

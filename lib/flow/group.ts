@@ -1,4 +1,4 @@
-/** Groups: nodes that workers run side by side, joined at a barrier. How they join is said by methods of what is returned here. */
+/** Groups: nodes that workers run side by side, joined at a barrier. Methods of the returned group set its join. */
 import { makeEach, makeGroup, makePolicy } from './make.js'
 import { isNode } from './expression.js'
 import { expressionOf, nodeOf } from './node.js'

@@ -1,4 +1,4 @@
-/** Finds what somebody who misspelt a name may have meant. */
+/** Finds the name that a misspelt one probably meant. */
 
 /** More candidates than this are not compared: a suggestion is not worth a noticeable wait. */
 const MOST_CANDIDATES = 2_000

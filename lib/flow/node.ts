@@ -199,7 +199,7 @@ export function expressionOf(node: unknown, asked = 'graflow'): Expression {
   throw new GraflowError('INVALID_NODE', `${asked}: expected a flow, got ${describe(node)}${adviceFor(node)}`)
 }
 
-/** What to do about something that is no flow, to be put behind what it is; empty when there is nothing to say. */
+/** Advice for a value that is no flow, to append to its description; empty when there is none. */
 export function adviceFor(value: unknown): string {
   if (typeof value === 'function') return `: a function becomes a flow by task('name', fn); if it makes one, call it`
   if (isThenable(value)) return ': await it first'

@@ -8,7 +8,7 @@ import type { Expression } from './expression.js'
 import { FLOW_LIMITS } from './limits.js'
 import { makeEach, makeGroup, sequenceOf } from './make.js'
 
-/** Brackets inside each other: as deep as flows, so that a text that is too deep is said to be so where it is. */
+/** Brackets inside each other: as deep as flows, so that the error points at the bracket. */
 const DEEPEST_BRACKETS = FLOW_LIMITS.nesting
 /** Of a long line this much is shown around the caret. */
 const SHOWN_COLUMNS = 100
@@ -27,7 +27,7 @@ export function errorAt(
   })
 }
 
-/** What the parser is given for each name in the text; an undefined answer does not occur: it throws an error that says why. */
+/** Gives the flow of a name in the text, or throws an error that says why there is none. */
 export type Resolve = (name: string, position: number) => Expression
 
 interface Token {
@@ -173,7 +173,7 @@ class Parser {
 export const CALLS_HINT =
   'calls, such as par(…) and .settled(), are made in code: give what they return a name beside the text'
 
-/** What was probably meant by what stands where something else should. */
+/** Advice for an unexpected piece of text, by how it begins. */
 const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
   [/^(?:->|=>|>(?!>)|\|>)/u, 'one after the other is written >>'],
   [/^&/u, 'side by side is written |'],

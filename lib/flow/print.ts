@@ -20,7 +20,7 @@ const OPTION_ORDER = [
   'onFailure',
 ] as const satisfies readonly (keyof GroupOptions)[]
 
-/** The text of a flow. A workflow that is asked itself shows its body, one inside another flow its name. */
+/** The text of a flow. A workflow shows its body when it is printed itself, and its name inside another flow. */
 export function print(expression: Expression): string {
   return printTop(expression.kind === 'workflow' ? expression.body : expression)
 }

@@ -1,5 +1,5 @@
 /**
- * What Prometheus reads of a worker. It hears events, counted per batch, and asks for gauges when it is read; nothing is done per branch.
+ * The metrics of a worker for Prometheus. Counters come from events, by the batch; gauges are read on each request; nothing runs per branch.
  * `promtool check metrics` accepts it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
@@ -15,16 +15,16 @@ export interface QueueDepth {
   readonly oldestMs: number | undefined
 }
 
-/** What is asked for at every reading. */
+/** Sources that every reading of the metrics asks. */
 export interface MetricSources {
   readonly keyPrefix: string
-  /** Queues of which something is said even while the store has nothing in them. */
+  /** Queues that have gauges even while they are empty. */
   readonly ownQueues: readonly string[]
   /** Rejects when the store does not answer: then there are no queue gauges, rather than old ones. */
   readonly queues: () => Promise<readonly QueueDepth[]>
   /** Branches that run here now. */
   readonly inFlight: () => number
-  /** Graphs that were at hand when work needed them, since the start. */
+  /** Graphs that were in memory when work needed them, since the start. */
   readonly graphHits: () => number
 }
 

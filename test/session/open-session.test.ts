@@ -5,7 +5,7 @@ import { DEFAULT_LIMITS } from '../../lib/options.js'
 import type { BranchHolder } from '../../lib/session/holdings.js'
 import { openSession, type Session } from '../../lib/session/open-session.js'
 import { seededRandom } from '../../lib/time.js'
-import { openFaulty, type Faulty } from './faulty.js'
+import { openFaulty, type Faulty } from '../support/faulty-store.js'
 
 /** A store that notes what ends there, in order. */
 function noting(faulty: Faulty): { readonly store: Backend; readonly ends: string[] } {
