@@ -11,7 +11,7 @@ function constantIn(part: string, name: string): number {
 
 describe('what a store keeps', () => {
   it('is as much and as long in the scripts as in the kernel', () => {
-    expect(constantIn('part-commit', 'MOST_DEAD_LETTERS')).toBe(MOST_DEAD_LETTERS)
+    expect(constantIn('part-dead-letters', 'MOST_DEAD_LETTERS')).toBe(MOST_DEAD_LETTERS)
     expect(constantIn('part-opening', 'GRAPH_RETENTION_S') * 1_000).toBe(GRAPH_RETENTION_MS)
   })
 })

@@ -1,6 +1,7 @@
 /** The Lua scripts as texts: their heads, the keys and answers that their lines speak of. Knows how our scripts are written, not Lua. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { waysOf } from '../../lib/backend/redis/scripts.js'
 
 const folder = join(__dirname, '../../lib/backend/redis/lua')
 
@@ -11,10 +12,13 @@ export const luaTexts: ReadonlyMap<string, string> = new Map(
     .map((file): [string, string] => [file.slice(0, -'.lua'.length), readFileSync(join(folder, file), 'utf8')]),
 )
 
+const ways = waysOf(luaTexts)
+
 export const isPart = (name: string): boolean => name.startsWith('part-')
 
 export interface Head {
   readonly flags: readonly string[]
+  /** All parts that it stands behind in the library. */
   readonly uses: readonly string[]
   readonly what: string
   readonly keys: string
@@ -34,14 +38,14 @@ export function headOf(name: string): Head {
     lines.push(line.slice(3))
   }
   const pattern =
-    /^Flags:(?<flags>.*)\nUses:(?<uses>.*)\n(?<what>[^]+?)\nKEYS:(?<keys>.*)\nDerives:(?<derives>[^]+?)\nARGV:(?<argv>[^]+?)\nAnswers:(?<answers>[^]+)$/
+    /^Flags:(?<flags>.*)\nNeeds:(?<needs>.*(?:\n {2}.*)*)\n(?<what>[^]+?)\nKEYS:(?<keys>.*)\nDerives:(?<derives>[^]+?)\nARGV:(?<argv>[^]+?)\nAnswers:(?<answers>[^]+)$/
   const found = pattern.exec(lines.join('\n'))?.groups
   if (found === undefined)
-    throw new Error(`${name}.lua: expected a head of Flags, Uses, text, KEYS, Derives, ARGV, Answers`)
+    throw new Error(`${name}.lua: expected a head of Flags, Needs, text, KEYS, Derives, ARGV, Answers`)
   const words = (of: string | undefined): string[] => (of ?? '').split(/[\s,]+/).filter((word) => word !== '')
   return {
     flags: words(found['flags']),
-    uses: words(found['uses']),
+    uses: ways.get(name) ?? [],
     what: found['what'] ?? '',
     keys: (found['keys'] ?? '').trim(),
     derives: words(found['derives']).filter((word) => word.startsWith('T:')),

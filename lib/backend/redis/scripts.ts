@@ -38,6 +38,9 @@ export interface Script {
   readonly id: string
 }
 
+/** A part that one script of so many needs stands on the way of all that need anything behind it. */
+const SHARED_BY = 3
+
 const FOLDER = new URL('./lua/', import.meta.url)
 
 /** Reads and puts together every script there is. Throws INTERNAL where a head names a part that is not there. */
@@ -47,8 +50,9 @@ export function loadScripts(folder: URL = FOLDER): ReadonlyMap<string, Script> {
     if (file.endsWith('.lua')) texts.set(file.slice(0, -'.lua'.length), readFileSync(new URL(file, folder), 'utf8'))
   }
   const root: Block = { parts: new Map(), functions: [] }
-  const names = [...texts.keys()].filter((name) => !name.startsWith('part-'))
-  for (const name of names) place(root, name, texts)
+  const ways = waysOf(texts)
+  const names = [...ways.keys()]
+  for (const [name, way] of ways) place(root, name, way, texts)
   const body = linesOf(root, texts).join('\n')
   const flagsOf = (name: string): readonly string[] => wordsAfter(texts.get(name) ?? '', 'Flags')
   const sha = createHash('sha1')
@@ -61,8 +65,42 @@ export function loadScripts(folder: URL = FOLDER): ReadonlyMap<string, Script> {
     const facts = `function_name = '${idOf(name)}', callback = scripts['${name}'], flags = { ${flags.join(', ')} }`
     return `redis.register_function{ ${facts} }`
   })
-  const source = [`#!lua name=graflow_${sha}`, 'local scripts = {}', body, ...registered].join('\n')
+  const source = [`#!lua name=graflow_${sha}`, 'local scripts, begins = {}, {}', body, ...registered].join('\n')
   return new Map(names.map((name) => [name, { name, flags: flagsOf(name), source, id: idOf(name) }]))
+}
+
+/**
+ * For every script the parts that it needs, and those that they need, each after those that it needs itself. Parts that many scripts need
+ * come first, and no way leaves one of these out before another: so all ways have their beginning in common, and each part is there once.
+ */
+export function waysOf(texts: ReadonlyMap<string, string>): ReadonlyMap<string, readonly string[]> {
+  const needs = new Map([...texts].map(([name, text]) => [name, needsOf(text)]))
+  const below = (name: string, found = new Set<string>()): Set<string> => {
+    for (const part of needs.get(name) ?? []) {
+      if (!texts.has(`part-${part}`))
+        throw new GraflowError('INTERNAL', `expected lua/part-${part}.lua, which ${name} needs`)
+      if (!found.has(part)) below(`part-${part}`, found.add(part))
+    }
+    return found
+  }
+  const wanted = new Map(
+    [...texts.keys()].filter((name) => !name.startsWith('part-')).map((name) => [name, below(name)]),
+  )
+  const uses = (part: string): number => [...wanted.values()].filter((parts) => parts.has(part)).length
+  const left = new Set([...wanted.values()].flatMap((parts) => [...parts]).sort((a, b) => uses(b) - uses(a)))
+  const order: string[] = []
+  while (left.size > 0) {
+    const next = [...left].find((part) => !(needs.get(`part-${part}`) ?? []).some((other) => left.has(other)))
+    if (next === undefined) throw new GraflowError('INTERNAL', `expected no circle of parts, got ${[...left].join()}`)
+    order.push(next)
+    left.delete(next)
+  }
+  const isShared = (part: string): boolean => uses(part) * SHARED_BY >= wanted.size
+  const wayTo = (parts: ReadonlySet<string>): readonly string[] => {
+    const lastShared = order.findLastIndex((part) => parts.has(part) && isShared(part))
+    return order.filter((part, i) => parts.has(part) || (isShared(part) && i < lastShared))
+  }
+  return new Map([...wanted].map(([name, parts]) => [name, wayTo(parts)]))
 }
 
 /** What comes behind a part: further parts, of which one does not see the other, and the scripts that need no other part. */
@@ -72,38 +110,54 @@ interface Block {
 }
 
 /**
- * All scripts are one library, named by its content, so two releases do not disturb each other: parts nest in the order in which heads name
- * them, so that each is there once, and Lua's limit of 200 names goes for one way down. A script is the body of a function; what a part
- * keeps for one call it makes anew in `begin_<part>`.
+ * All scripts are one library, named by its content, so two releases do not disturb each other: parts nest along the ways of the scripts,
+ * so that each is there once. A script is the body of a function; what a part keeps for one call it makes anew in `begin_<part>`.
  *
  * Not EVAL: there Redis would run the parts with every call, and making their functions takes 40 µs and more of a call's 60. And not a
  * library for each script: one call is mostly waiting for memory that was last used by the call before.
  */
-function place(root: Block, name: string, texts: ReadonlyMap<string, string>): void {
+function place(root: Block, name: string, way: readonly string[], texts: ReadonlyMap<string, string>): void {
   let block = root
-  const parts = wordsAfter(texts.get(name) ?? '', 'Uses')
-  for (const part of parts) {
-    if (!texts.has(`part-${part}`)) {
-      throw new GraflowError('INTERNAL', `expected lua/part-${part}.lua, which ${name}.lua uses`)
-    }
+  for (const part of way) {
     const inside = block.parts.get(part) ?? { parts: new Map<string, Block>(), functions: [] }
     block.parts.set(part, inside)
     block = inside
   }
-  const begins = parts
-    .filter((part) => texts.get(`part-${part}`)?.includes(`local function begin_${part}(`) === true)
-    .map((part) => `begin_${part}(KEYS)`)
+  const begins = way.filter((part) => beginOf(part, texts).length > 0).map((part) => `begins['${part}'](KEYS)`)
   const lines = [`scripts['${name}'] = function(KEYS, ARGV)`, ...begins, texts.get(name) ?? '', 'end']
   block.functions.push(lines.join('\n'))
 }
 
 const linesOf = ({ parts, functions }: Block, texts: ReadonlyMap<string, string>): readonly string[] => [
   ...functions,
-  ...[...parts].flatMap(([part, block]) => ['do', texts.get(`part-${part}`) ?? '', ...linesOf(block, texts), 'end']),
+  ...[...parts].flatMap(([part, block]) => ['do', ...partLines(part, texts), ...linesOf(block, texts), 'end']),
 ]
 
-/** The words of a head's line `-- <what>: <words>`; none when it has no such line. */
-function wordsAfter(text: string, what: string): readonly string[] {
-  const line = new RegExp(`^-- ${what}:(.*)$`, 'm').exec(text)?.[1] ?? ''
-  return line.split(/[\s,]+/).filter((word) => word !== '' && word !== 'none')
+/** A part: the names that it gives to others, and its text, of which others see no more (Lua has room for 200 names on one way). */
+function partLines(part: string, texts: ReadonlyMap<string, string>): readonly string[] {
+  const text = texts.get(`part-${part}`) ?? ''
+  const given = [...wordsAfter(text, 'Library'), ...wordsAfter(text, 'Gives')]
+  const begins = beginOf(part, texts)
+  const begin = begins.map((name) => `begins['${part}'] = ${name}`)
+  return [`local ${given.join(', ')}`, 'do', ...begins.map((name) => `local ${name}`), text, ...begin, 'end']
+}
+
+/** The function with which a call makes anew what the part keeps for it, if it has one. */
+function beginOf(part: string, texts: ReadonlyMap<string, string>): readonly string[] {
+  const begin = `begin_${part.replaceAll('-', '_')}`
+  return texts.get(`part-${part}`)?.includes(`function ${begin}(`) === true ? [begin] : []
+}
+
+/** The words of a head's lines `-- <what>: <words>`, with those that go on below, further in; none when it has no such line. */
+export function wordsAfter(text: string, what: string): readonly string[] {
+  return linesAfter(text, what).flatMap((line) => line.split(/[\s,]+/).filter((word) => word !== '' && word !== 'none'))
+}
+
+/** The parts that a head names: `--   <part>: <names>` below `-- Needs:`. */
+const needsOf = (text: string): readonly string[] =>
+  linesAfter(text, 'Needs').flatMap((line) => /^ ?([a-z-]+):/.exec(line.trim())?.[1] ?? [])
+
+function linesAfter(text: string, what: string): readonly string[] {
+  const found = new RegExp(`^-- ${what}:(.*(?:\\n--   .*)*)`, 'm').exec(text)?.[1] ?? ''
+  return found.split('\n').map((line) => line.replace(/^--/, ''))
 }

@@ -1,5 +1,8 @@
 -- Flags: allow-oom
--- Uses: base groups channels
+-- Needs:
+--   base: now
+--   channels: answered channelsOf clear mayWrite readEntry remember setExpiry
+--   run: loadRun
 -- Adds to a number, or deletes a channel: neither needs room, so both work when memory is full.
 -- KEYS: T:m
 -- Derives: T:r:<run> T:r:<run>:ch T:r:<run>:cx T:r:<run>:cl:<key> T:r:<run>:cn T:b:<gid> T:b:<gid>:d

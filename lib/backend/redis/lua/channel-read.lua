@@ -1,5 +1,7 @@
 -- Flags: no-writes
--- Uses: base groups channels
+-- Needs:
+--   base: now
+--   channels: channelsOf readEntry
 -- Reads one channel of a run, or the names of all.
 -- KEYS: T:m
 -- Derives: T:r:<run> T:r:<run>:ch T:r:<run>:cx T:r:<run>:cl:<key>

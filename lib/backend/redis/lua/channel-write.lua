@@ -1,5 +1,8 @@
 -- Flags:
--- Uses: base groups channels
+-- Needs:
+--   base: now
+--   channels: answered channelsOf clear mayWrite readEntry remember setExpiry
+--   run: loadRun
 -- Sets a channel, or puts an item before or after those of a list. Refused when memory is full.
 -- KEYS: T:m
 -- Derives: T:r:<run> T:r:<run>:ch T:r:<run>:cx T:r:<run>:cl:<key> T:r:<run>:cn T:b:<gid> T:b:<gid>:d

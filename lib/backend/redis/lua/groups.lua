@@ -1,5 +1,7 @@
 -- Flags: no-writes
--- Uses: base groups
+-- Needs:
+--   base: shardNumber
+--   group: load specOf
 -- What groups are like now. One that cannot be read is left out.
 -- KEYS: T:m
 -- Derives: T:b:<gid>

@@ -1,5 +1,7 @@
 -- Flags: no-writes
--- Uses: base groups
+-- Needs:
+--   branch-table: stored
+--   group: load
 -- Outcomes of a group in the order in which they were counted, a page at a time.
 -- KEYS: T:m
 -- Derives: T:b:<gid> T:b:<gid>:d T:b:<gid>:o T:bad

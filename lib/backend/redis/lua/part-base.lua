@@ -1,22 +1,24 @@
--- What every script has: names, the clock, the shard's own hash, notices for others. Nothing here writes before `commit` says so.
--- A script is a function that Redis keeps, so these lines run once; what belongs to one call is made anew by `begin_…`, with which every
--- call begins.
-local byte, char, sub, rep, find, match, gmatch, format, floor, min, max, concat, pack, unpackBytes, call, M, T
-local ipairs, pairs, next, tonumber, unpack, tryCall
-local HUGE = 1 / 0
+-- What every script has: names, the clock, the shard's own hash, notices. Nothing here writes before `commit` says so.
+-- A script is a function that Redis keeps, so the lines of the parts run once; what belongs to one call is made anew by `begin_<part>`, with
+-- which every call begins.
+-- Library: byte char sub rep find match gmatch format floor min max concat pack unpackBytes call tryCall ipairs pairs next tonumber unpack M T HUGE
+-- Gives: whole shard firstRead readShard shardValue shardNumber setShard now nowMicros wall notBefore nextFence notify activity quarantine
+--   isAnyBroken many commitShard commitNotices
+-- Needs: none
+HUGE = 1 / 0
 
 -- A whole number as a text: joined to one as it is, it would lose digits over 1e14, and take three times as long.
-local function whole(number)
+function whole(number)
   return format('%d', number)
 end
 
 -- Fields of T:m as they were read, or as they will be written.
-local shard, shardChanges, isChanged = {}, {}, {}
--- What is read with the first look at T:m; scripts and `load` add to it what they will need, so that there is one look.
-local firstRead
+local shardChanges, isChanged = {}, {}
+shard = {}
+-- `firstRead` is read with the first look at T:m; scripts and `load` add to it what they will need, so that there is one look.
 
 -- Reads fields of T:m in one command. What this call has changed stays.
-local function readShard(names)
+function readShard(names)
   local values = call('HMGET', M, unpack(names))
   for i = 1, #names do
     local name = names[i]
@@ -26,7 +28,7 @@ local function readShard(names)
   end
 end
 
-local function shardValue(name)
+function shardValue(name)
   local value = shard[name]
   if value == nil then
     value = call('HGET', M, name)
@@ -35,11 +37,11 @@ local function shardValue(name)
   return value
 end
 
-local function shardNumber(name)
+function shardNumber(name)
   return tonumber(shardValue(name)) or 0
 end
 
-local function setShard(name, value)
+function setShard(name, value)
   shard[name] = value
   if not isChanged[name] then
     isChanged[name] = true
@@ -50,7 +52,7 @@ end
 local wallMicros, clock
 
 -- Kernel time in milliseconds: TIME, read once, which never goes back.
-local function now()
+function now()
   if not clock then
     if shard.ahead == nil then
       readShard(firstRead)
@@ -62,14 +64,27 @@ local function now()
   return clock
 end
 
+-- The same in microseconds.
+function nowMicros()
+  return now() * 1000 + wallMicros % 1000
+end
+
 -- TIME in milliseconds.
-local function wall()
+function wall()
   now()
   return floor(wallMicros / 1000)
 end
 
+-- Kernel time goes on from `seen` where the clock has gone back behind it.
+function notBefore(seen)
+  if now() < seen then
+    setShard('ahead', whole(shardNumber('ahead') + seen - now()))
+    clock = seen
+  end
+end
+
 -- A growing number, with its text: never one given out before, even when the clock goes back.
-local function nextFence()
+function nextFence()
   now()
   local fence = max(shardNumber('fence') + 1, wallMicros)
   local text = whole(fence)
@@ -77,15 +92,15 @@ local function nextFence()
   return text
 end
 
--- Notices for sessions: a failure to give them stops nothing. `value` is one text, or names and values.
+-- Notices for sessions: a failure to write them stops nothing. `value` is one text, or names and values.
 local notices, activities = {}, {}
 
-local function notify(session, kind, gid, value)
+function notify(session, kind, gid, value)
   notices[#notices + 1] = { session, kind, gid, value }
 end
 
--- What happened in a run, by run, a line each: whoever watches it hears of all that a call does at once.
-local function activity(run, kind, gid)
+-- What happened in a run, by run, a line each: whoever watches it gets all that a call does in one message.
+function activity(run, kind, gid)
   local known = activities[run]
   activities[run] = known and concat({ known, '\n', kind, ' ', gid }) or kind .. ' ' .. gid
 end
@@ -93,15 +108,19 @@ end
 -- Unreadable records, with what could not be read of them.
 local broken, brokenOrder = {}, {}
 
-local function quarantine(what, why)
+function quarantine(what, why)
   if not broken[what] then
     broken[what] = type(why) == 'table' and (why.err or 'unreadable') or tostring(why)
     brokenOrder[#brokenOrder + 1] = what
   end
 end
 
+function isAnyBroken()
+  return brokenOrder[1] ~= nil
+end
+
 -- For commands with many arguments: Lua's unpack stops at about 8 000.
-local function many(command, key, arguments)
+function many(command, key, arguments)
   local count = #arguments
   if count == 0 then
     return
@@ -111,7 +130,7 @@ local function many(command, key, arguments)
   end
 end
 
-local function begin_base(keys)
+function begin_base(keys)
   if M ~= keys[1] then
     -- Redis has no library at hand while it loads a function, only while it runs one
     local string, math, redis = string, math, redis
@@ -130,7 +149,7 @@ local function begin_base(keys)
   if brokenOrder[1] then broken, brokenOrder = {}, {} end
 end
 
-local function commitShard()
+function commitShard()
   local count = #shardChanges
   if count == 0 then
     return
@@ -143,12 +162,16 @@ local function commitShard()
   call('HSET', M, unpack(fields))
 end
 
-local function commitNotices()
+local function commitBroken()
   for i = 1, #brokenOrder do
     local what = brokenOrder[i]
     tryCall('HSET', T .. ':bad', what, broken[what])
     tryCall('XADD', T .. ':quar', 'MAXLEN', '~', 1000, '*', 'what', what, 'why', broken[what])
   end
+end
+
+function commitNotices()
+  commitBroken()
   for i = 1, #notices do
     local note = notices[i]
     local inbox = T .. ':in:' .. note[1]

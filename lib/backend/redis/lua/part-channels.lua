@@ -1,15 +1,20 @@
 -- Channels of a run: `ch` has kind and bytes by key, `cx` when a key expires, a list of its own the items of a list, `cn` what the last
 -- calls that would count twice have answered.
+-- Gives: channelsOf readEntry mayWrite clear setExpiry answered remember
+-- Needs:
+--   base: now whole
+--   grants: heldGroup
+--   run: loadRun
 local REMEMBERED = 1024
 
 -- The keys of a run's channels.
-local function channelsOf(run)
+function channelsOf(run)
   local key = T .. ':r:' .. run
   return { ch = key .. ':ch', cx = key .. ':cx', cn = key .. ':cn', items = key .. ':cl:' }
 end
 
 -- Kind (v, n, l) and bytes under a key; nil when there is nothing, or its time is over. Also whether something is to be cleared away.
-local function readEntry(c, key)
+function readEntry(c, key)
   local entry = call('HGET', c.ch, key)
   if not entry then
     return nil, nil, false
@@ -22,29 +27,29 @@ local function readEntry(c, key)
 end
 
 -- Whether this branch may write channels of this run.
-local function mayWrite(run, gid, index, token)
+function mayWrite(run, gid, index, token)
   local facts = loadRun(run)
   if not facts or facts.isEnded then
     return false
   end
-  local g = held(gid, tonumber(index), token)
+  local g = heldGroup(gid, tonumber(index), token)
   return g and g.run == run
 end
 
-local function clear(c, key)
+function clear(c, key)
   call('HDEL', c.ch, key)
   call('HDEL', c.cx, key)
   call('DEL', c.items .. key)
 end
 
-local function setExpiry(c, key, ttl)
+function setExpiry(c, key, ttl)
   if ttl ~= '' then
     call('HSET', c.cx, key, whole(now() + tonumber(ttl)))
   end
 end
 
 -- What a call with this nonce answered, if that is known; else where its answer will be kept, in place of the oldest.
-local function answered(c, nonce)
+function answered(c, nonce)
   local known = call('HMGET', c.cn, 'n' .. nonce, '#')
   if known[1] then
     return cmsgpack.unpack(known[1])
@@ -54,7 +59,7 @@ local function answered(c, nonce)
   return nil, { count = count, field = field, oldest = call('HGET', c.cn, field), nonce = nonce }
 end
 
-local function remember(c, place, answer)
+function remember(c, place, answer)
   if place.oldest then
     call('HDEL', c.cn, 'n' .. place.oldest)
   end

@@ -1,43 +1,58 @@
--- Writing: works out what follows from the changed picture (places in lanes, counters, who is notified), then writes all of it. Hides which keys
--- hold what. From the first write on nothing is read.
--- Lua has room for 200 names, so those of this part are its own but one.
-local commit
-do
+-- Writing: works out what follows from the changed picture (places in lanes, counters, which sessions are notified), then writes all of it. Hides
+-- in which order keys are written. From the first write on nothing is read.
+-- Gives: commit later commitLater
+-- Needs:
+--   base: commitNotices commitShard many readShard setShard shard
+--   branch-table: commitTable
+--   children: commitChildren
+--   closing: commitTodo settleClosing
+--   dead-letters: commitDeadLetters
+--   due-queue: commitPlans
+--   grants: commitEnded commitHeld
+--   group: forgotten groupOrder headOf readyOf stateOf
+--   ready-queue: commitLanes isGrantable
+--   retries: commitRetries
+--   run: commitListings commitRuns commitSaves
+--   waking: commitNotified notifyPlanned
+-- Writes that come behind all others, where a script asks for them.
+local afterwards = {}
 
--- Kept at most, or roughly so many.
-local MOST_DEAD_LETTERS = 1000
+function begin_commit()
+  if afterwards[1] then afterwards = {} end
+end
 
-local function commitTable(g)
-  if g.inline then
-    return
-  end
-  local d = g.b .. ':d'
-  if g.contents then
-    -- what comes behind the cells of a new group
-    call('SET', d, (g.all or rep(NO_CELL, g.size)) .. g.contents)
-  elseif g.isTableChanged then
-    call('SETRANGE', d, 0, g.all)
-  end
-  local cells = g.cells
-  local i, count = 1, cells and #cells or 0
-  while i <= count do
-    -- neighbours in order are one write
-    local from, parts = cells[i][1], { cells[i][2] }
-    local behind = from + #parts[1] / 8
-    while i < count and cells[i + 1][1] == behind do
-      i = i + 1
-      parts[#parts + 1] = cells[i][2]
-      behind = behind + #cells[i][2] / 8
-    end
-    call('SETRANGE', d, from * 8, concat(parts))
-    i = i + 1
+-- A command, as a list, to be done by `commitLater`.
+function later(command)
+  afterwards[#afterwards + 1] = command
+end
+
+function commitLater()
+  for i = 1, #afterwards do
+    call(unpack(afterwards[i]))
   end
 end
 
--- The hash is written at once; the records of grants that are over go only while the group is open: later nobody asks for them.
+-- The records of grants that have changed, behind `fields`; those that are over go only while the group is open: later nobody asks for them.
+local function addRecords(g, fields)
+  local at, over = #fields, nil
+  local changes = g.recordChanges
+  for i = 1, changes and #changes or 0 do
+    local grantNumber = changes[i]
+    local record = g.records[grantNumber]
+    if record then
+      fields[at + 1], fields[at + 2] = 't' .. grantNumber, record
+      at = at + 2
+    elseif g.state == 'o' then
+      over = over or {}
+      over[#over + 1] = 't' .. grantNumber
+    end
+  end
+  return over
+end
+
 local function commitFields(g)
   local b = g.b
-  local fields, gone = { 's', stateOf(g) }, nil
+  local fields = { 's', stateOf(g) }
   local at = 2
   if g.isNew then
     fields[3], fields[4], fields[5], fields[6] = 'h', headOf(g), 'g', g.spec
@@ -53,38 +68,11 @@ local function commitFields(g)
   end
   if g.outcome then
     fields[at + 1], fields[at + 2] = 'o', g.outcome
-    at = at + 2
   end
-  local changes = g.recordChanges
-  for i = 1, changes and #changes or 0 do
-    local grantNumber = changes[i]
-    local record = g.records[grantNumber]
-    if record then
-      fields[at + 1], fields[at + 2] = 't' .. grantNumber, record
-      at = at + 2
-    elseif g.state == 'o' then
-      gone = gone or {}
-      gone[#gone + 1] = 't' .. grantNumber
-    end
-  end
+  local over = addRecords(g, fields)
   many('HSET', b, fields)
-  if gone then
-    many('HDEL', b, gone)
-  end
-end
-
--- The groups that branches of this one have opened. Before all that says so: an entry that names nothing does no harm.
-local function commitChildren(g)
-  if g.areChildrenGone then
-    call('UNLINK', g.b .. ':k')
-    return
-  end
-  for index, children in pairs(g.children) do
-    if children == '' then
-      call('HDEL', g.b .. ':k', index)
-    else
-      call('HSET', g.b .. ':k', index, children)
-    end
+  if over then
+    many('HDEL', b, over)
   end
 end
 
@@ -121,22 +109,22 @@ local function count(changes, names, name, change)
   changes[name] = (before or 0) + change
 end
 
-local function countChanges()
-  local changes, names = {}, {}
+-- What groups have changed of the counters of the shard and of their lanes; works out which groups stand in their lane from now on.
+local function countGroups(changes, names)
   for i = 1, #groupOrder do
     local g = groupOrder[i]
     if g.isTouched then
       g.isQueued = isGrantable(g)
-      local more, flying, waiting = readyOf(g) - g.readyBefore, g.inFlight - g.inFlightBefore, g.delayed - g.delayedBefore
-      if more ~= 0 then
-        count(changes, names, 'ready', more)
-        count(changes, names, 'n:' .. g.lane, more)
+      local ready, inFlight, delayed = readyOf(g) - g.readyBefore, g.inFlight - g.inFlightBefore, g.delayed - g.delayedBefore
+      if ready ~= 0 then
+        count(changes, names, 'ready', ready)
+        count(changes, names, 'n:' .. g.lane, ready)
       end
-      if flying ~= 0 then
-        count(changes, names, 'f:' .. g.lane, flying)
+      if inFlight ~= 0 then
+        count(changes, names, 'f:' .. g.lane, inFlight)
       end
-      if waiting ~= 0 then
-        count(changes, names, 'y:' .. g.lane, waiting)
+      if delayed ~= 0 then
+        count(changes, names, 'y:' .. g.lane, delayed)
       end
     end
   end
@@ -147,6 +135,11 @@ local function countChanges()
       count(changes, names, 'n:' .. g.lane, -g.readyBefore)
     end
   end
+end
+
+local function countChanges()
+  local changes, names = {}, {}
+  countGroups(changes, names)
   local unknown
   for i = 1, #names do
     if shard[names[i]] == nil then
@@ -163,68 +156,7 @@ local function countChanges()
   end
 end
 
--- What sessions hold now is written; what they hold no more is the answer: by key, a list of fields.
-local function commitHeld()
-  local gone
-  for session, fields in pairs(owned) do
-    local key, kept, left = T .. ':o:' .. session, {}, {}
-    for field, held in pairs(fields) do
-      if held > 0 then
-        kept[#kept + 1], kept[#kept + 2] = field, held
-      else
-        left[#left + 1] = field
-      end
-    end
-    many('HSET', key, kept)
-    if left[1] then
-      gone = gone or {}
-      gone[key] = left
-    end
-  end
-  return gone
-end
-
-local function commitPlans()
-  for i = 1, #due do
-    call('ZADD', T .. ':due', due[i][1], due[i][2])
-  end
-  if dueGone[1] then many('ZREM', T .. ':due', dueGone) end
-  for i = 1, #delayedDue do
-    call('ZADD', T .. ':d', delayedDue[i][1], delayedDue[i][2])
-  end
-  if promotedGone[1] then many('ZREM', T .. ':d', promotedGone) end
-  if closeLater[1] then many('RPUSH', T .. ':todo', closeLater) end
-  if placeLater[1] then many('RPUSH', T .. ':todo', placeLater) end
-  if newLanes[1] then many('HSET', T .. ':l', newLanes) end
-end
-
-local function commitLetters()
-  local key, at = T .. ':dead', whole(wall())
-  for i = 1, #deadLetters do
-    local letter = deadLetters[i]
-    local g = letter[1]
-    tryCall('XADD', key, '*', 'gid', g.gid, 'index', letter[2], 'run', g.run, 'kind', letter[3] == DEAD and 'dead' or 'failed', 'errors', letter[4],
-      'losses', letter[5], 'at', at, 'input', letter[6] or '', 'error', letter[7])
-  end
-  tryCall('XTRIM', key, 'MAXLEN', '~', MOST_DEAD_LETTERS)
-end
-
--- Works out what follows from the changes, then writes all of them.
-function commit()
-  settleClosing()
-  countChanges()
-  if #notifications > 0 and #waitingSessions() > 0 then
-    for i = 1, #notifications do
-      notifyFor(notifications[i][1], notifications[i][2])
-    end
-  end
-
-  -- From here on only writes. Those of keys that were not read come first: one fails if its key is of another type, and then those before it
-  -- have only left an entry that names nothing, which whoever meets it drops.
-  local gone = commitHeld()
-  for i = 1, #early do
-    call(unpack(early[i]))
-  end
+local function commitGroups()
   for i = 1, #groupOrder do
     local g = groupOrder[i]
     if g.isTouched and (g.children or g.areChildrenGone) then
@@ -237,39 +169,30 @@ function commit()
       commitGroup(g)
     end
   end
-  for i = 1, #runOrder do
-    if runOrder[i].changes then
-      many('HSET', runOrder[i].key, runOrder[i].changes)
-    end
-  end
-  for i = 1, #saves do
-    local save = saves[i]
-    for at = 2, #save, 2 do
-      call('HSETNX', save[1], save[at], save[at + 1])
-    end
-  end
-  if gone then
-    -- what stays because its key is of another type is forgotten by whoever meets it
-    for key, fields in pairs(gone) do
-      for i = 1, #fields, 4000 do
-        tryCall('HDEL', key, unpack(fields, i, min(i + 3999, #fields)))
-      end
-    end
-  end
-  commitPlans()
-  for i = 1, #notified do
-    local waiter = notified[i]
-    call('ZADD', T .. ':wait', 'XX', -now(), waiter.session)
-    call('HSET', T .. ':wi:' .. waiter.session, 'wait', '!' .. waiter.wait)
-  end
-  for i = 1, #lessened do
-    call('HSET', T .. ':wi:' .. lessened[i].session, 'wait', lessened[i].wait)
-  end
-  if deadLetters[1] then
-    commitLetters()
-  end
-  commitShard()
-  commitNotices()
 end
 
+-- Works out what follows from the changes, then writes all of them.
+function commit()
+  settleClosing()
+  countChanges()
+  notifyPlanned()
+
+  -- From here on only writes. Those of keys that were not read come first: one fails if its key is of another type, and then those before it
+  -- have only left an entry that names nothing, which whoever meets it drops.
+  local ended = commitHeld()
+  commitListings()
+  commitGroups()
+  commitRuns()
+  commitSaves()
+  if ended then
+    commitEnded(ended)
+  end
+  commitPlans()
+  commitRetries()
+  commitTodo()
+  commitLanes()
+  commitNotified()
+  commitDeadLetters()
+  commitShard()
+  commitNotices()
 end

@@ -1,5 +1,22 @@
--- The body of open: `isFull` when memory is full and nothing may be added.
+-- The body of open: a run's record, and the root group whose one branch is the run itself; maybe with a first group below it.
+-- Gives: open
+-- Needs:
+--   base: activity now readShard setShard shard shardNumber wall
+--   branch-table: GRANTED cellOf setCells
+--   commit: commit
+--   due-queue: plan
+--   grants: newGrant nonceOf recordOf
+--   group: load
+--   opening: addInputs commitGraphs hasGraph newChild newGroup
+--   pushing: push
+--   ready-queue: demandOf laneNumber
+--   run: addRun listRun setRun
+--   waking: dropNotifications
 local FACTS_OF_RUN = { 'created', 'dig', 'nonce', 'end', 'started' }
+-- Where the root group begins in ARGV, and the first group.
+local ROOT, FIRST = 10, 21
+-- The cell of a root branch that is held by who opened it: granted, by the first grant; and once it has opened a group.
+local DRIVEN, DRIVEN_AND_STEPPED = '\1\0\0\0\1\0\0\0', '\1\0\0\3\1\0\0\0'
 
 -- `facts` of a run that is there: dig, nonce, end, started.
 local function answerForKnown(id, facts, runId, nonce, digest, session)
@@ -16,18 +33,40 @@ local function answerForKnown(id, facts, runId, nonce, digest, session)
   local cell = g and g.state == 'o' and cellOf(g, 0)
   if cell and byte(cell) == GRANTED then
     local token, _, holder = recordOf(g, tostring((unpackBytes('<I4', cell, 5))))
-    if token and holder == session and match(token, '^%d+%.(.*)%-%d+$') == nonce then
+    if token and holder == session and nonceOf(token) == nonce then
       return { 'OK', token }
     end
   end
   return { 'EXISTS', id }
 end
 
--- The cell of a root branch that is held by who opened it: leased, by the first grant; and once it has opened a group.
-local DRIVEN, DRIVEN_AND_STEPPED = '\1\0\0\0\1\0\0\0', '\1\0\0\3\1\0\0\0'
+-- The answer when the run is there already, by its id or by its idempotency key.
+local function answerIfKnown(runId, key, nonce, digest, session)
+  local facts = call('HMGET', T .. ':r:' .. runId, unpack(FACTS_OF_RUN))
+  if facts[1] then
+    return answerForKnown(runId, facts, runId, nonce, digest, session)
+  end
+  local known = key ~= '' and call('GET', T .. ':k:' .. key)
+  facts = known and call('HMGET', T .. ':r:' .. known, unpack(FACTS_OF_RUN))
+  return facts and facts[1] and answerForKnown(known, facts, runId, nonce, digest, session) or nil
+end
+
+-- The answer when nothing may be opened.
+local function refusal(isFull, session, graph, hasChild)
+  if session ~= '' and call('HEXISTS', T .. ':wi:' .. session, 'base') == 0 then
+    return { 'NOSESSION' }
+  end
+  if isFull then
+    return { 'BACKPRESSURE' }
+  end
+  if not hasGraph(graph) and hasChild then
+    return { 'NOGRAPH' }
+  end
+  return nil
+end
 
 -- The numbers of the lanes for two demands, false where there is none yet; the second may be nil. Then the one look at T:m.
-local function look(demand, second, isGranted, queue)
+local function readLanes(demand, second, isGranted, queue)
   local numbers = second and call('HMGET', T .. ':l', demand, second) or { call('HGET', T .. ':l', demand) }
   local names = { 'ahead', 'fence', 'seq', 'lanes', 'keep', 'ready' }
   if numbers[1] then
@@ -44,41 +83,15 @@ local function look(demand, second, isGranted, queue)
   return numbers[1], numbers[2]
 end
 
-local function open(isFull, ARGV)
-  local runId, session, nonce, workflow, key, timeout, retention, keep, graceMs, _, digest = unpack(ARGV, 1, 11)
-  local root, first, graph, input = 10, 21, ARGV[17], ARGV[19]
-  local runKey, isGranted, hasChild = T .. ':r:' .. runId, session ~= '', ARGV[first] ~= nil
-  local facts = call('HMGET', runKey, unpack(FACTS_OF_RUN))
-  if facts[1] then
-    return answerForKnown(runId, facts, runId, nonce, digest, session)
-  end
-  if key ~= '' then
-    local known = call('GET', T .. ':k:' .. key)
-    facts = known and call('HMGET', T .. ':r:' .. known, unpack(FACTS_OF_RUN))
-    if facts and facts[1] then
-      return answerForKnown(known, facts, runId, nonce, digest, session)
-    end
-  end
-  if isGranted and call('HEXISTS', T .. ':wi:' .. session, 'base') == 0 then
-    return { 'NOSESSION' }
-  end
-  if isFull then
-    return { 'BACKPRESSURE' }
-  end
-  if not hasGraph(graph) and hasChild then
-    return { 'NOGRAPH' }
-  end
-  local demand = demandOf(ARGV, root)
-  local childDemand = hasChild and demandOf(ARGV, first) or nil
-  local lane, childLane = look(demand, childDemand, isGranted, ARGV[first + 3])
+local function newRun(ARGV)
+  local runId, session, nonce, workflow, key, timeout, retention, keep = unpack(ARGV, 1, 8)
   if shard.keep ~= keep then
     setShard('keep', keep)
   end
-  local changes = { 'created', wall(), 'graph', graph, 'dig', digest, 'nonce', nonce, 'ret', retention }
-  local run = { id = runId, key = runKey, isEnded = false, isPaused = false, isAbandoned = false, isStarted = isGranted, retention = tonumber(retention),
-    timeout = timeout ~= '0' and timeout, changes = changes }
-  runs[runId] = run
-  runOrder[#runOrder + 1] = run
+  local run = { id = runId, key = T .. ':r:' .. runId, isEnded = false, isPaused = false, isAbandoned = false, isStarted = session ~= '',
+    retention = tonumber(retention), timeout = timeout ~= '0' and timeout, startedAt = false,
+    changes = { 'created', wall(), 'graph', ARGV[ROOT + 7], 'dig', ARGV[ROOT + 1], 'nonce', nonce, 'ret', retention } }
+  addRun(run)
   if workflow ~= '' then
     setRun(run, 'wf', workflow)
   end
@@ -87,32 +100,54 @@ local function open(isFull, ARGV)
   end
   if run.timeout then
     setRun(run, 'timeout', timeout)
-    due[#due + 1] = { now() + timeout, 't ' .. runId }
+    plan(now() + timeout, 't ' .. runId)
   end
-  early[#early + 1] = { 'ZADD', T .. ':runs', shardNumber('seq'), runId }
-  local g = newGroup(ARGV, root, runId, '', 0, '', laneNumber(demand, lane))
-  addInputs(g, 0, 1, ARGV[18], input)
+  listRun(runId, shardNumber('seq'))
+  return run
+end
+
+-- Grants the root branch to the session that opens the run, and opens the first group of the run below it, where there is one. The token, and the group.
+local function startRun(run, root, ARGV, childDemand, childLane)
+  local session, nonce, graceMs = ARGV[2], ARGV[3], ARGV[9]
+  dropNotifications()
+  root.next = 1
+  local token = newGrant(root, session, nonce, '0-0', 1, graceMs)
+  setRun(run, 'started', '1')
+  setRun(run, 'startedAt', wall())
+  setRun(run, 'driver', session)
+  if not childDemand then
+    setCells(root, 0, DRIVEN)
+    return token, nil
+  end
+  local child = newChild(ARGV, FIRST, root, 0, session, laneNumber(childDemand, childLane))
+  push(child, ARGV[FIRST + 8], ARGV[FIRST + 9], nonce, graceMs)
+  setCells(root, 0, DRIVEN_AND_STEPPED)
+  return token, child
+end
+
+-- `isFull`: memory is full, and nothing may be added.
+function open(isFull, ARGV)
+  local runId, session, nonce, key = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
+  local hasChild = ARGV[FIRST] ~= nil
+  local answer = answerIfKnown(runId, key, nonce, ARGV[ROOT + 1], session) or refusal(isFull, session, ARGV[ROOT + 7], hasChild)
+  if answer then
+    return answer
+  end
+  local demand = demandOf(ARGV, ROOT)
+  local childDemand = hasChild and demandOf(ARGV, FIRST) or nil
+  local lane, childLane = readLanes(demand, childDemand, session ~= '', ARGV[FIRST + 3])
+  local run = newRun(ARGV)
+  local root = newGroup(ARGV, ROOT, runId, '', 0, '', laneNumber(demand, lane))
+  addInputs(root, 0, 1, ARGV[ROOT + 8], ARGV[ROOT + 9])
   activity(runId, 'state', runId)
   local token, child = '', nil
-  if isGranted then
-    notifications = {}
-    g.grantCount, g.next, g.inFlight = 1, 1, 1
-    token = nextFence() .. '.' .. nonce .. '-1'
-    setRecord(g, '1', concat({ token, ' 0-0 ', whole(now()), ' ', session }))
-    owned[session] = { [runId .. '#1'] = 1 }
-    setRun(run, 'started', '1')
-    setRun(run, 'startedAt', changes[2])
-    setRun(run, 'driver', session)
-    if hasChild then
-      child = newChild(ARGV, first, g, 0, session, laneNumber(childDemand, childLane))
-      push(child, ARGV[first + 8], ARGV[first + 9], nonce, graceMs)
-    end
-    setCells(g, 0, child and DRIVEN_AND_STEPPED or DRIVEN)
+  if session ~= '' then
+    token, child = startRun(run, root, ARGV, childDemand, childLane)
   end
   commit()
   if key ~= '' then
     call('SET', T .. ':k:' .. key, runId)
   end
-  commitKept()
+  commitGraphs()
   return { 'OK', token, child and child.fill or nil }
 end

@@ -1,39 +1,29 @@
--- New groups and their inputs.
+-- New groups and their inputs. Hides how a group travels in ARGV, where its inputs are stored, and how long graphs are kept.
+-- Gives: hasGraph newGroup newChild addInputs inputsIn commitGraphs
+-- Needs:
+--   base: activity now setShard shardNumber wall
+--   branch-table: NO_CELL SMALL
+--   children: addChild
+--   due-queue: plan
+--   group: RULES addGroup readyOf touch
+--   run: listGroup
+--   waking: addReady
 
 -- How long a graph is kept that no run uses, and how much of it may pass before a use renews it.
 local GRAPH_RETENTION_S, GRAPH_RENEWAL_S = 86400, 3600
--- By run: the write that lists its new groups. By demand: its new lane. Graphs that are used, and are to be kept for another while.
-local listing, opened, kept = {}, {}, {}
+-- A table with inputs of so few bytes stands in the group's hash.
+local MOST_INLINE_BYTES = 1024
+-- Inputs that come piece by piece are stored in segments of about so many.
+local SEGMENT_BYTES = 1048576
+-- Graphs that are used, and when each goes.
+local kept = {}
 
-local function begin_opening()
-  listing = {}
-  if next(opened) then opened = {} end
+function begin_opening()
   if kept[1] then kept = {} end
 end
 
--- What a group asks of a worker, as T:l has it.
-local function demandOf(ARGV, at)
-  return ARGV[at + 3] .. '|' .. ARGV[at + 4] .. '|' .. ARGV[at + 5]
-end
-
--- The number of the lane for a demand, `known` by T:l or false; a new one is added.
-local function laneNumber(demand, known)
-  local number = known or opened[demand]
-  if not number then
-    number = whole(shardNumber('lanes') + 1)
-    setShard('lanes', number)
-    local at = #newLanes
-    newLanes[at + 1], newLanes[at + 2], newLanes[at + 3], newLanes[at + 4] = demand, number, '#' .. number, demand
-    opened[demand] = number
-  end
-  if not lanes[number] then
-    lanes[number] = laneFrom(demand)
-  end
-  return number
-end
-
 -- Whether a graph is there; it is kept for a day from its use on, told to Redis once in an hour.
-local function hasGraph(graph)
+function hasGraph(graph)
   local key = T .. ':g:' .. graph
   local goes = call('PEXPIRETIME', key)
   if goes == -2 then
@@ -43,7 +33,7 @@ local function hasGraph(graph)
   return true
 end
 
-local function commitKept()
+function commitGraphs()
   for i = 1, #kept do
     if kept[i][2] < wall() + (GRAPH_RETENTION_S - GRAPH_RENEWAL_S) * 1000 then
       tryCall('EXPIRE', kept[i][1], GRAPH_RETENTION_S)
@@ -56,7 +46,7 @@ end
 local FACTS = '<I4BBI4dI4I4dddI4I4I4'
 
 -- A group that is not there yet, as ARGV has it from `at` on.
-local function newGroup(ARGV, at, run, parent, parentIndex, inbox, lane)
+function newGroup(ARGV, at, run, parent, parentIndex, inbox, lane)
   local gid, facts, affinity = ARGV[at], ARGV[at + 2], ARGV[at + 6]
   local size, shared, rule, depth, limit, attempts, losses, timeout, priority, affinityMs = unpackBytes(FACTS, facts)
   local sequence = shardNumber('seq')
@@ -71,23 +61,15 @@ local function newGroup(ARGV, at, run, parent, parentIndex, inbox, lane)
     all = size <= SMALL and rep(NO_CELL, size) }
   if affinity ~= '' then
     g.affinityUntil = now() + affinityMs
-    due[#due + 1] = { g.affinityUntil, 'a ' .. gid }
+    plan(g.affinityUntil, 'a ' .. gid)
   end
-  groups[gid] = g
-  groupOrder[#groupOrder + 1] = g
-  local listed = listing[g.run]
-  if listed then
-    listed[#listed + 1] = gid
-  else
-    listed = { 'RPUSH', T .. ':r:' .. g.run .. ':k', gid }
-    listing[g.run] = listed
-    early[#early + 1] = listed
-  end
+  addGroup(g)
+  listGroup(run, gid)
   return g
 end
 
 -- Stores `count` input items from item `from` (which is the fill) on. `ends` count from the group's first byte. Before they are ready.
-local function addInputs(g, from, count, ends, bytes)
+function addInputs(g, from, count, ends, bytes)
   local d, size = g.b .. ':d', g.size
   local ready = readyOf(g)
   if g.isShared and #bytes > SEGMENT_BYTES then
@@ -114,13 +96,13 @@ local function addInputs(g, from, count, ends, bytes)
 end
 
 -- Where the inputs begin that ARGV brings for a group, how many they are, and the bytes before them.
-local function inputsIn(ARGV, at)
+function inputsIn(ARGV, at)
   local from, count, base = unpackBytes('<I4I4I4', ARGV[at + 2], 51)
   return from, count, base
 end
 
 -- Opens a group for a branch of `holding`, as ARGV has it from `at` on.
-local function newChild(ARGV, at, holding, index, session, lane)
+function newChild(ARGV, at, holding, index, session, lane)
   local gid = ARGV[at]
   local from, count = inputsIn(ARGV, at)
   local child = newGroup(ARGV, at, holding.run, holding.gid, index, session, lane)
@@ -128,10 +110,7 @@ local function newChild(ARGV, at, holding, index, session, lane)
     addInputs(child, 0, count, ARGV[at + 8], ARGV[at + 9])
   end
   touch(holding)
-  local children = holding.children or {}
-  local mine = children[index] or holding.hasChildren and call('HGET', holding.b .. ':k', index) or ''
-  children[index] = mine == '' and gid or mine .. '\n' .. gid
-  holding.children, holding.hasChildren = children, true
+  addChild(holding, index, gid)
   activity(holding.run, 'group', gid)
   return child
 end

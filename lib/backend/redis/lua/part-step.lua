@@ -1,5 +1,45 @@
--- The body of step: `isFull` when memory is full and no new group and no new inputs may be added.
+-- The body of step: save, open or fill a group, retire, end the run. Everything is checked before anything is changed.
+-- Gives: step
+-- Needs:
+--   barrier: arrive chunkOf
+--   base: firstRead readShard
+--   branch-table: FAILED HAS_CHILDREN HAS_STEPPED SUCCEEDED childrenFlag setCells tableOf
+--   children: removeChild
+--   commit: commit
+--   grants: endHolding heldGroup recordOf
+--   group: load touch
+--   opening: addInputs commitGraphs hasGraph inputsIn newChild
+--   pushing: push
+--   ready-queue: demandOf laneNumber
+--   run: loadRun save
+--   runs: endRun
 
+-- Where the saves, the retired groups and the group begin in ARGV.
+local function placesIn(ARGV)
+  local savesAt = 10
+  local retiredAt = savesAt + tonumber(ARGV[9]) * 2 + 1
+  return savesAt, retiredAt, retiredAt + tonumber(ARGV[retiredAt - 1])
+end
+
+-- The groups to retire that are not retired yet; nil and an answer when one is not a closed group of this branch.
+local function retiredIn(ARGV, from, before, gid, index)
+  local retired = {}
+  for i = from, before - 1 do
+    local g = load(ARGV[i])
+    if g then
+      if g.parent ~= gid or g.parentIndex ~= index or g.state == 'o' then
+        return nil, { 'BAD', 'expected a closed group of this branch to retire, got ' .. ARGV[i] .. ' (' .. g.state .. ')' }
+      end
+      if not g.isRetired then
+        retired[#retired + 1] = g
+      end
+    end
+  end
+  return retired
+end
+
+
+-- Deletes all of a closed group but its outcomes.
 local function retire(g)
   touch(g)
   g.isRetired = true
@@ -22,13 +62,6 @@ local function retire(g)
   if not g.hasChildren then
     gone[#gone + 1] = b .. ':k'
   end -- else sweeps are still closing what is below, and find it there
-end
-
--- The branch that opened the group has it no longer among those below.
-local function leave(holding, index, g)
-  holding.children = holding.children or {}
-  local children = holding.children[index] or call('HGET', holding.b .. ':k', index) or ''
-  holding.children[index] = without(children, g.gid)
 end
 
 -- The group that a step speaks of from ARGV[at] on, if it is there: fills it further. Its answer, and whether that is all.
@@ -58,7 +91,71 @@ local function fillChild(child, isFull, ARGV, at, holding, index, session)
   return { 'OK', child.fill }, false
 end
 
-local function step(isFull, ARGV)
+-- Opens the group that a step speaks of from ARGV[at] on. Its answer, and whether that is all.
+local function openChild(run, isFull, ARGV, at, holding, index, session)
+  if not hasGraph(ARGV[at + 7]) then
+    return { 'NOGRAPH' }, true
+  end
+  if isFull then
+    return { 'BACKPRESSURE' }, true
+  end
+  local demand = demandOf(ARGV, at)
+  local lane = call('HGET', T .. ':l', demand)
+  local names = { 'ahead', 'fence', 'seq', 'lanes', 'ready', 'p:' .. ARGV[at + 3] }
+  if lane then
+    names[7], names[8] = 'n:' .. lane, 'f:' .. lane
+  end
+  readShard(names)
+  local child = newChild(ARGV, at, holding, index, session, laneNumber(demand, lane))
+  if not run.isPaused then
+    push(child, ARGV[at + 8], ARGV[at + 9], ARGV[7], ARGV[8])
+  end
+  return { 'OK', child.fill }, false
+end
+
+-- The holder has taken a step under its grant, and maybe opened a group. The cell.
+local function markStepped(holding, index, cell, hasOpened)
+  local flags = hasOpened and HAS_STEPPED + HAS_CHILDREN or childrenFlag(byte(cell, 4)) + HAS_STEPPED
+  if byte(cell, 4) ~= flags then
+    touch(holding)
+    cell = sub(cell, 1, 3) .. char(flags) .. sub(cell, 5)
+    setCells(holding, index, cell)
+  end
+  return cell
+end
+
+local function saveFrom(run, ARGV, from, before)
+  local values = { run.key .. ':v' }
+  call('HLEN', values[1])
+  for i = from, before - 1 do
+    values[#values + 1] = ARGV[i]
+  end
+  save(values)
+end
+
+-- The holder of the root branch ends the run: its own arrival at the root's barrier.
+local function endBy(run, holding, grantNumber, session, index, cell, ending, value)
+  touch(holding)
+  local _, branches = recordOf(holding, grantNumber)
+  endHolding(holding, grantNumber, session, branches, 1)
+  holding.inFlight = holding.inFlight - 1
+  if ending == 'cancelled' then
+    endRun(run, 'cancelled', value, 'the run was cancelled')
+    return
+  end
+  local kind = ending == 'completed' and SUCCEEDED or FAILED
+  setCells(holding, index, char(kind) .. sub(cell, 2, 3) .. '\0' .. sub(cell, 5))
+  arrive(holding, chunkOf({ index }, char(kind), { value }), 1, kind == FAILED and 1 or 0, value)
+end
+
+-- What a step answers when its run has ended: `DONE` where it was with just this value.
+local function answerForEnded(run, ending, value)
+  local isSame = ending ~= '' and run.ended == ending and call('HGET', run.key, 'value') == value
+  return { isSame and 'DONE' or 'FENCED' }
+end
+
+-- `isFull`: memory is full, and no new group and no new inputs may be added.
+function step(isFull, ARGV)
   local runId, gid, index, token = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
   local ending, value = ARGV[5], ARGV[6]
   local run = loadRun(runId)
@@ -66,99 +163,47 @@ local function step(isFull, ARGV)
     return { 'FENCED' }
   end
   if run.isEnded then
-    local isSame = ending ~= '' and run.ended == ending and call('HGET', run.key, 'value') == value
-    return { isSame and 'DONE' or 'FENCED' }
+    return answerForEnded(run, ending, value)
   end
-  local holding, grantNumber, cell, session = held(gid, index, token)
+  local holding, grantNumber, cell, session = heldGroup(gid, index, token)
   if not holding or holding.run ~= runId then
     return { 'FENCED' }
   end
-  local nonce, graceMs = ARGV[7], ARGV[8]
-  local at = 9
-  local saveCount = tonumber(ARGV[at])
-  local savesAt = at + 1
-  at = savesAt + saveCount * 2
-  local retireCount = tonumber(ARGV[at])
-  local retired = {}
-  for i = at + 1, at + retireCount do
-    local g = load(ARGV[i])
-    if g then
-      if g.parent ~= gid or g.parentIndex ~= index or g.state == 'o' then
-        return { 'BAD', 'expected a closed group of this branch to retire, got ' .. ARGV[i] .. ' (' .. g.state .. ')' }
-      end
-      if not g.isRetired then
-        retired[#retired + 1] = g
-      end
-    end
+  local savesAt, retiredAt, childAt = placesIn(ARGV)
+  local retired, wrong = retiredIn(ARGV, retiredAt, childAt, gid, index)
+  if not retired then
+    return wrong
   end
-  at = at + retireCount + 1
   for _, g in ipairs(retired) do
     touch(holding)
-    leave(holding, index, g)
+    removeChild(holding, index, g.gid)
   end
-  local childId, hasChild = ARGV[at], false
-  local answer = { 'OK', 0 }
-  if childId then
-    local child, isAll = load(childId), false
+  local answer, isAll, hasOpened = { 'OK', 0 }, false, false
+  if ARGV[childAt] then
+    local child = load(ARGV[childAt])
     if child then
-      answer, isAll = fillChild(child, isFull, ARGV, at, holding, index, session)
-      if isAll then
-        return answer
-      end
+      answer, isAll = fillChild(child, isFull, ARGV, childAt, holding, index, session)
     else
-      if not hasGraph(ARGV[at + 7]) then
-        return { 'NOGRAPH' }
-      end
-      if isFull then
-        return { 'BACKPRESSURE' }
-      end
-      local demand = demandOf(ARGV, at)
-      local lane = call('HGET', T .. ':l', demand)
-      local names = { 'ahead', 'fence', 'seq', 'lanes', 'ready', 'p:' .. ARGV[at + 3] }
-      if lane then
-        names[7], names[8] = 'n:' .. lane, 'f:' .. lane
-      end
-      readShard(names)
-      child = newChild(ARGV, at, holding, index, session, laneNumber(demand, lane))
-      if not run.isPaused then
-        push(child, ARGV[at + 8], ARGV[at + 9], nonce, graceMs)
-      end
-      answer, hasChild = { 'OK', child.fill }, true
+      answer, isAll = openChild(run, isFull, ARGV, childAt, holding, index, session)
+      hasOpened = true
+    end
+    if isAll then
+      return answer
     end
   elseif ending ~= '' then
     firstRead[#firstRead + 1] = 'keep'
   end
-  local flags = hasChild and HAS_STEPPED + HAS_CHILDREN or childrenFlag(byte(cell, 4)) + HAS_STEPPED
-  if byte(cell, 4) ~= flags then
-    touch(holding)
-    cell = sub(cell, 1, 3) .. char(flags) .. sub(cell, 5)
-    setCells(holding, index, cell)
-  end
-  if saveCount > 0 then
-    local save = { run.key .. ':v' }
-    call('HLEN', save[1])
-    for i = savesAt, savesAt + saveCount * 2 - 1 do
-      save[#save + 1] = ARGV[i]
-    end
-    saves[#saves + 1] = save
+  cell = markStepped(holding, index, cell, hasOpened)
+  if retiredAt - 1 > savesAt then
+    saveFrom(run, ARGV, savesAt, retiredAt - 1)
   end
   for _, g in ipairs(retired) do
     retire(g)
   end
   if ending ~= '' then
-    touch(holding)
-    local _, branches = recordOf(holding, grantNumber)
-    endHolding(holding, grantNumber, session, branches, 1)
-    holding.inFlight = holding.inFlight - 1
-    if ending == 'cancelled' then
-      endRun(run, 'cancelled', value, 'the run was cancelled')
-    else
-      local kind = ending == 'completed' and SUCCEEDED or FAILED
-      setCells(holding, index, char(kind) .. sub(cell, 2, 3) .. '\0' .. sub(cell, 5))
-      arrive(holding, chunkOf({ index }, char(kind), { value }), 1, kind == FAILED and 1 or 0, value)
-    end
+    endBy(run, holding, grantNumber, session, index, cell, ending, value)
   end
   commit()
-  commitKept()
+  commitGraphs()
   return answer
 end

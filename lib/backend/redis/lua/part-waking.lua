@@ -1,85 +1,90 @@
--- Who waits for work, what each could take, and whom to notify: one for each branch while those are few, and never nobody where somebody waits
--- beside work.
-
+-- What is ready, and which sessions are notified of it: one for each branch while those are few, and never none where a session waits beside
+-- work.
+-- Gives: addReady reopenLimit notifyLater dropNotifications isAnyToNotify notifyNext notifyAll notifyWork lessenWait mayTake isHeldForOther MOST_NOTIFIED
+--   notifyPlanned isAnyNotified commitNotified
+-- Needs:
+--   base: notify now shardNumber shardValue
+--   group: readyOf
+--   ready-queue: firstOf isGrantable laneOf
+--   run: loadRun
+--   sessions: hasAll isBaseThere isQuick passOver waitOf waitingSessions
 -- Of more than these, only as many are notified at once as have room for the branches; each that comes notifies the next.
-local MOST_NOTIFIED = 16
+MOST_NOTIFIED = 16
+-- Branches to be offered once all is known; sessions that got a notice; those that can take less than before.
+local notifications, notified, lessened = {}, {}, {}
 
-local function laneFrom(demand)
-  local queue, requires, tasks = match(demand, '^([^|]*)|([^|]*)|(.*)$')
-  return { queue = queue, requires = requires, tasks = tasks }
+function begin_waking()
+  if notifications[1] then notifications = {} end
+  if notified[1] then notified = {} end
+  if lessened[1] then lessened = {} end
 end
 
--- What a lane asks of a worker: queue, and lists of capabilities and tasks.
-local function laneOf(lane)
-  local known = lanes[lane]
-  if not known then
-    known = laneFrom(call('HGET', T .. ':l', '#' .. lane) or '||')
-    lanes[lane] = known
+-- Offers `count` branches of the group to waiting sessions, once all is known.
+function notifyLater(g, count)
+  if count > 0 then
+    notifications[#notifications + 1] = { g, count }
   end
-  return known
 end
 
--- Whether a text of names with commas around each has all these (with spaces between); `*` has all.
-local function hasAll(have, wanted)
-  if have == '*' or wanted == '' then
-    return true
-  end
-  for name in gmatch(wanted, '%S+') do
-    if not find(have, ',' .. name .. ',', 1, true) then
-      return false
+function dropNotifications()
+  notifications = {}
+end
+
+function isAnyToNotify()
+  return notifications[1] ~= nil
+end
+
+function isAnyNotified()
+  return notified[1] ~= nil
+end
+
+-- These many branches became ready: they are offered to sessions that wait.
+function addReady(g, count)
+  if count > 0 then
+    if g.readyBefore == 0 or readyOf(g) == count then
+      g.since = now()
     end
+    notifyLater(g, count)
   end
-  return true
 end
 
--- Sessions that wait, longest first, with what they would take.
-local function waitingSessions()
-  if waiting then
-    return waiting
+-- Room under the group's limit came free.
+function reopenLimit(g)
+  if g.limit > 0 and not g.isQueued and g.state == 'o' then
+    notifyLater(g, readyOf(g))
   end
-  waiting = {}
-  for _, session in ipairs(call('ZRANGEBYSCORE', T .. ':wait', 0, '+inf', 'LIMIT', 0, MOST_WAITING)) do
-    waiting[#waiting + 1] = { session = session }
-  end
-  return waiting
 end
 
 -- Whether a group is reserved for a live worker other than this one.
-local function isHeldForOther(g, base)
-  if g.affinity == '' or g.affinityUntil <= now() or base == g.affinity then
-    return false
-  end
-  return (tonumber((tryCall('HGET', T .. ':wb', g.affinity))) or 0) - (leaving[g.affinity] or 0) > 0
+function isHeldForOther(g, base)
+  return g.affinity ~= '' and g.affinityUntil > now() and base ~= g.affinity and isBaseThere(g.affinity)
 end
 
-local function mayTake(waiter, g)
+-- Whether a session that waits may be granted branches of the group.
+function mayTake(waiter, g)
   if waiter.isNotified then
     return false
   end
-  if waiter.free == nil then
-    local values = tryCall('HMGET', T .. ':wi:' .. waiter.session, 'wait', 'tasks', 'base')
-    local free, deeper, queues, capabilities, quick, acceptsPush = match(values[1] or '', '^!?(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t?([^\t]*)\t?([^\t]*)$')
-    waiter.wait, waiter.quick, waiter.acceptsPush = values[1], quick or '', acceptsPush == '1'
-    waiter.free, waiter.deeper, waiter.queues, waiter.capabilities = tonumber(free) or 0, tonumber(deeper) or 0, queues or '', capabilities or ''
-    waiter.tasks, waiter.base = values[2] or '', values[3] or ''
-  end
+  waitOf(waiter)
   local lane = laneOf(g.lane)
   return waiter.free > 0 and hasAll(waiter.queues, lane.queue) and hasAll(waiter.capabilities, lane.requires) and hasAll(waiter.tasks, lane.tasks)
     and (waiter.deeper == 0 or g.depth > waiter.deeper) and not isHeldForOther(g, waiter.base)
 end
 
--- Whether branches of this lane are not worth sharing: all their tasks are among these (,a,b,).
-local function isQuick(quick, lane)
-  return #quick > 2 and hasAll(quick, laneOf(lane).tasks)
-end
-
-local function notifyWork(waiter)
+function notifyWork(waiter)
   waiter.isNotified = true
   notified[#notified + 1] = waiter
   notify(waiter.session, 'work')
 end
 
--- Wakes some for `count` branches of the group.
+-- A session that waits can take less than before.
+function lessenWait(waiter, count)
+  waiter.free = waiter.free - count
+  waiter.wait = waiter.free .. match(waiter.wait, '^%d+(.*)$')
+  lessened[#lessened + 1] = waiter
+end
+
+-- Notifies waiting sessions for `count` branches of the group.
 local function notifyFor(g, count)
   if not isGrantable(g) or shardValue('p:' .. laneOf(g.lane).queue) == '1' then
     return
@@ -97,35 +102,67 @@ local function notifyFor(g, count)
   end
 end
 
--- Groups that stand first in a lane, as far as they can be read.
-local function firstOf(lane, count)
-  local found = {}
-  for _, gid in ipairs(call('ZRANGE', T .. ':q:' .. lane, 0, count - 1)) do
-    local isFine, g = pcall(load, gid)
-    if isFine and g then
-      found[#found + 1] = g
-    end
+-- Offers up to `most` ready branches of a group, unless its run stands still.
+local function offer(g, most)
+  local isFine, run = pcall(loadRun, g.run)
+  if isFine and run and not run.isPaused and not run.isEnded then
+    notifyFor(g, most)
   end
-  return found
 end
 
--- Offers what is ready to who waits: all of it, or one waiting session (`isOne`) that could take what the others left.
-local function notifyAll(isOne)
-  if #waitingSessions() == 0 or shardNumber('ready') <= 0 then
+local function isAnyReady()
+  return #waitingSessions() > 0 and shardNumber('ready') > 0
+end
+
+-- Offers all that is ready to sessions that wait: after a change that is not about one group.
+function notifyAll()
+  if not isAnyReady() then
+    return
+  end
+  for lane = 1, shardNumber('lanes') do
+    if shardNumber('n:' .. lane) > 0 then
+      for _, g in ipairs(firstOf(lane, 16)) do
+        offer(g, readyOf(g))
+      end
+    end
+  end
+end
+
+-- Notifies one waiting session that could take what `asking` has left: each that comes notifies the next.
+function notifyNext(asking)
+  passOver(asking)
+  if not isAnyReady() then
     return
   end
   for lane = 1, shardNumber('lanes') do
     if shardNumber('n:' .. lane) > 0 then
       for _, g in ipairs(firstOf(lane, 16)) do
         local before = #notified
-        local isFine, run = pcall(loadRun, g.run)
-        if isFine and run and not run.isPaused and not run.isEnded then
-          notifyFor(g, isOne and 1 or readyOf(g))
-        end
-        if isOne and #notified > before then
+        offer(g, 1)
+        if #notified > before then
           return
         end
       end
     end
+  end
+end
+
+-- Does what `notifyLater` has put off.
+function notifyPlanned()
+  if notifications[1] and #waitingSessions() > 0 then
+    for i = 1, #notifications do
+      notifyFor(notifications[i][1], notifications[i][2])
+    end
+  end
+end
+
+function commitNotified()
+  for i = 1, #notified do
+    local waiter = notified[i]
+    call('ZADD', T .. ':wait', 'XX', -now(), waiter.session)
+    call('HSET', T .. ':wi:' .. waiter.session, 'wait', '!' .. waiter.wait)
+  end
+  for i = 1, #lessened do
+    call('HSET', T .. ':wi:' .. lessened[i].session, 'wait', lessened[i].wait)
   end
 end

@@ -1,5 +1,6 @@
 -- Flags: no-writes
--- Uses: base
+-- Needs:
+--   base: now
 -- What all lanes have, and since when the oldest group of each has waited. Where more than 256 groups wait in a lane, the first 256 are asked.
 -- KEYS: T:m
 -- Derives: T:l T:q:<lane> T:b:<gid>

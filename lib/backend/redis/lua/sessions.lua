@@ -1,5 +1,6 @@
 -- Flags: no-writes
--- Uses: base
+-- Needs:
+--   base: shardNumber whole
 -- What sessions said of themselves, when they expire and how much they hold.
 -- KEYS: T:m
 -- Derives: T:w T:wi:<session> T:o:<session>

@@ -1,5 +1,6 @@
 -- Flags:
--- Uses: base groups barrier waking commit opening pushing step
+-- Needs:
+--   step: step
 -- A holder's step in one write: save, open or fill a group, retire, end the run.
 -- KEYS: T:m
 -- Derives: T:r:<run> T:r:<run>:v T:r:<run>:k T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:k T:b:<gid>:o T:b:<gid>:r T:l T:g:<sha256> T:q:<lane> T:wait T:due T:o:<session>

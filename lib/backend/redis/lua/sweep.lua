@@ -1,5 +1,6 @@
 -- Flags: allow-oom
--- Uses: base groups barrier waking commit grants sweep
+-- Needs:
+--   sweep: sweep
 -- Sweeps once: any process, any time.
 -- KEYS: T:m
 -- Derives: T:w T:wi:<session> T:wb T:in:<session> T:o:<session> T:lost T:d T:due T:todo T:wait T:q:<lane> T:b:<gid> T:b:<gid>:d T:b:<gid>:k T:r:<run> T:r:<run>:k T:r:<run>:v T:k:<key> T:runs T:bad

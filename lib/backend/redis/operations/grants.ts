@@ -1,4 +1,4 @@
-/** Grants as scripts answer them: 11 parts each (part-grants.lua). */
+/** Grants as scripts answer them: 11 parts each (part-granting.lua). */
 import { GraflowError } from '../../../errors.js'
 import type { PackedItems } from '../../../values/packed-items.js'
 import type { Grant } from '../../backend.js'

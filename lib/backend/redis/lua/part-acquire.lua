@@ -1,0 +1,336 @@
+-- The body of acquire: branches in order over queues and lanes, ranges wherever there are such, one token for each call and group. Hides how
+-- lanes are walked and shared.
+-- Gives: acquire
+-- Needs:
+--   base: isAnyBroken many notify now nowMicros quarantine readShard shardNumber shardValue
+--   commit: commit
+--   granting: addGrant grantOf grantTo
+--   grants: forgetHoldings nonceOf recordOf
+--   group: forget groupOrder inputRange load touch
+--   ready-queue: isGrantable readyIn
+--   retries: promoteDue
+--   run: loadRun
+--   sessions: isQuick
+--   sharing: shareOf
+--   waking: isAnyNotified isAnyToNotify isHeldForOther notifyNext
+-- What one call asks for, and how far it has come.
+local ask
+
+-- Lists of names are texts with commas around each.
+local function decode(ARGV)
+  local most = tonumber(ARGV[3])
+  ask = {
+    session = ARGV[1], nonce = ARGV[2], most = most, deeper = tonumber(ARGV[5]), graceMs = tonumber(ARGV[6]),
+    startable = tonumber(ARGV[10]), shareMs = tonumber(ARGV[11]), quick = ARGV[12], base = false,
+    -- what may still be granted, and what was
+    left = most, bytesLeft = tonumber(ARGV[4]), taken = 0, promoted = 0, grants = {},
+    -- something was left because of the bytes of this call; there may be more; others wait for what is left, or come
+    isCut = false, isMore = false, isLeftToOthers = false,
+    -- where it stands in each lane; what it may still take of a lane, at 0 the rest is left to others; lanes that are
+    cursors = {}, shares = {}, closed = {},
+    -- entries of lanes that are to go; groups that stand in a lane since this call; how many were found out of place
+    strays = {}, came = {}, cleared = 0,
+  }
+end
+
+local function readCounters(ARGV)
+  local names = { 'ahead', 'fence', 'ready', 'lanes' }
+  for i = 14, #ARGV, 2 do
+    names[#names + 1] = 'p:' .. ARGV[i]
+    if #ARGV[i + 1] < 8 then
+      -- few lanes: their counters are asked for with the rest, in case that something is granted
+      for lane in gmatch(ARGV[i + 1], '%d+') do
+        names[#names + 1], names[#names + 2] = 'n:' .. lane, 'f:' .. lane
+      end
+    end
+  end
+  readShard(names)
+end
+
+-- Begins in all lanes of queues that are not paused.
+local function openCursors(ARGV)
+  for i = 14, #ARGV, 2 do
+    if shardValue('p:' .. ARGV[i]) ~= '1' then
+      for lane in gmatch(ARGV[i + 1], '%d+') do
+        ask.cursors[#ask.cursors + 1] = { lane = lane, at = 0, entries = {}, position = 1 }
+      end
+    end
+  end
+  -- promoted branches may have made a group stand in a lane, which the lane itself says only after this call
+  for _, g in ipairs(groupOrder) do
+    if g.isTouched and not g.wasQueued and isGrantable(g) then
+      ask.came[#ask.came + 1] = g
+    end
+  end
+end
+
+-- The next group of a lane, with its score.
+local function peek(cursor)
+  if ask.closed[cursor.lane] then
+    return nil
+  end
+  if cursor.position > #cursor.entries then
+    if cursor.isDone then
+      return nil
+    end
+    cursor.entries = call('ZRANGE', T .. ':q:' .. cursor.lane, cursor.at, cursor.at + 7, 'WITHSCORES')
+    cursor.at, cursor.position, cursor.isDone = cursor.at + 8, 1, #cursor.entries < 16
+  end
+  return cursor.entries[cursor.position], tonumber(cursor.entries[cursor.position + 1])
+end
+
+-- The lane whose next group comes first, with its score.
+local function firstCursor()
+  local best, bestScore
+  for _, cursor in ipairs(ask.cursors) do
+    local gid, score = peek(cursor)
+    if gid and (not bestScore or score < bestScore) then
+      best, bestScore = cursor, score
+    end
+  end
+  return best, bestScore
+end
+
+-- The group that comes first, and its lane.
+local function nextGroup()
+  local best, bestScore = firstCursor()
+  local bestCame
+  for i, g in ipairs(ask.came) do
+    local score = tonumber(g.score)
+    for _, cursor in ipairs(ask.cursors) do
+      if cursor.lane == g.lane and not ask.closed[g.lane] and (not bestScore or score < bestScore) then
+        bestCame, bestScore = i, score
+      end
+    end
+  end
+  if bestCame then
+    local g = table.remove(ask.came, bestCame)
+    return g.gid, g.lane
+  end
+  if not best then
+    return nil
+  end
+  local gid = best.entries[best.position]
+  best.position = best.position + 2
+  return gid, best.lane
+end
+
+-- Whether something of the group could be granted to this session; takes it out of its lane where it does not belong there.
+local function consider(gid, lane)
+  local g = load(gid, nil, true)
+  ask.cleared = ask.cleared + 1
+  if not g or g.lane ~= lane then
+    ask.strays[#ask.strays + 1] = { lane, gid }
+    return nil
+  end
+  if not isGrantable(g) then
+    touch(g)
+    if not g.isQueued then
+      ask.strays[#ask.strays + 1] = { lane, gid }
+    end
+    return nil
+  end
+  local run = loadRun(g.run)
+  if not run or run.isPaused or run.isEnded or (g.isRoot and run.isAbandoned) then
+    touch(g)
+    g.isParked = true
+    if not g.isQueued then
+      ask.strays[#ask.strays + 1] = { lane, gid }
+    end
+    return nil
+  end
+  ask.cleared = ask.cleared - 1
+  if (ask.deeper > 0 and g.depth <= ask.deeper) or isHeldForOther(g, ask.base) then
+    return nil
+  end
+  return g
+end
+
+-- Asked once a lane and call, and only where there is something to share.
+local function shareIn(g, lane)
+  if ask.left < 2 and ask.taken == 0 or shardNumber('ready') + ask.promoted < 2 or isQuick(ask.quick, lane) then
+    return ask.most
+  end
+  return shareOf(g, ask.session, ask.left, ask.taken, readyIn(lane), ask.shareMs)
+end
+
+-- Whether the next branch fits: the first group of a call gets one branch, however large; a further one only what still fits.
+local function isFirstTooLarge(g)
+  if #ask.grants == 0 or g.isShared then
+    return false
+  end
+  local first = g.next
+  if g.requeuedCount > 0 then
+    first = tonumber(call('LINDEX', g.b .. ':r', 0)) or first
+  end
+  local start, last = inputRange(g, min(first, g.size - 1))
+  return last - start > ask.bytesLeft
+end
+
+-- These branches were granted. True when no other group is to be looked at.
+local function count(grant, g, lane)
+  ask.grants[#ask.grants + 1] = grant
+  ask.taken, ask.left, ask.bytesLeft = ask.taken + grant.count, ask.left - grant.count, ask.bytesLeft - grant.size
+  ask.shares[lane] = ask.shares[lane] - grant.count
+  local isRest = isGrantable(g)
+  if ask.left > 0 and ask.bytesLeft > 0 and ask.shares[lane] == 0 and isRest then
+    ask.isLeftToOthers, ask.closed[lane] = true, true
+    return false
+  end
+  ask.isCut, ask.isMore = ask.isCut or isRest or ask.bytesLeft <= 0, ask.isMore or isRest
+  return isRest
+end
+
+-- Serves one group; true when no other is to be looked at.
+local function serve(gid, lane)
+  local g = consider(gid, lane)
+  if not g then
+    return false
+  end
+  if ask.left <= 0 or ask.isCut then
+    ask.isMore = true
+    return true
+  end
+  ask.shares[lane] = ask.shares[lane] or shareIn(g, lane)
+  if ask.shares[lane] == 0 then
+    ask.isLeftToOthers, ask.closed[lane] = true, true
+    return false
+  end
+  if isFirstTooLarge(g) then
+    ask.isCut, ask.isMore = true, true
+    return true
+  end
+  local grant, isHeldBack = grantTo(g, ask.session, ask.nonce, min(ask.left, ask.shares[lane]), ask.bytesLeft, ask.graceMs, ask.startable - (ask.most - ask.left))
+  if isHeldBack then
+    ask.isMore = true
+    return true
+  end
+  return grant ~= nil and count(grant, g, lane)
+end
+
+-- The group could not be read: nothing of it was granted.
+local function passUnreadable(gid, lane, why)
+  ask.cleared = ask.cleared + 1
+  quarantine(gid, why)
+  forget(gid)
+  ask.strays[#ask.strays + 1] = { lane, gid }
+  forgetHoldings(ask.session, gid)
+end
+
+-- Looks at groups in order until nothing more may be granted.
+local function serveLanes()
+  local looks = ask.deeper > 0 and 512 or 64
+  for look = 1, looks do
+    local gid, lane = nextGroup()
+    if not gid then
+      return
+    end
+    local isFine, isLast = pcall(serve, gid, lane)
+    if not isFine then
+      passUnreadable(gid, lane, isLast)
+    elseif isLast then
+      return
+    end
+    if look == looks and ask.cleared > 0 then
+      -- what is behind was not looked at, and these are out of the way next time
+      ask.isMore = true
+      if #ask.grants == 0 then
+        notify(ask.session, 'work')
+      end
+    end
+  end
+end
+
+-- The grants of an earlier call with this nonce, as far as they are still held.
+local function repeatGrants()
+  local fields = call('HGETALL', T .. ':o:' .. ask.session)
+  for i = 1, #fields, 2 do
+    local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
+    local g = gid and load(gid, grantNumber)
+    local token = g and recordOf(g, grantNumber)
+    if token and nonceOf(token) == ask.nonce then
+      ask.grants[#ask.grants + 1] = grantOf(g, grantNumber)
+    end
+  end
+  table.sort(ask.grants, function(a, b) return tonumber(a.fence) < tonumber(b.fence) end)
+end
+
+-- In how many milliseconds to ask again, or -1. What is left to others is looked at when they should have come.
+local function nextDueIn(nextDelayed)
+  local nextDue = nextDelayed and max(0, floor(nextDelayed - now())) or -1
+  if ask.isLeftToOthers then
+    return nextDue < 0 and ask.shareMs or min(nextDue, ask.shareMs)
+  end
+  return nextDue
+end
+
+local function commitGranted()
+  if ask.taken > 0 or ask.promoted > 0 or #ask.strays > 0 or isAnyBroken() or #groupOrder > 0 or isAnyNotified() then
+    commit()
+    for _, stray in ipairs(ask.strays) do
+      call('ZREM', T .. ':q:' .. stray[1], stray[2])
+    end
+  end
+end
+
+-- Writes which call this was, and what the session waits for from now on, if it does. `before`: what it waited for; `nonces` of calls before.
+local function commitWait(ARGV, waits, before, nonces)
+  local fields = {}
+  if ask.taken > 0 then
+    fields[1], fields[2] = 'nonces', ' ' .. ask.nonce .. (nonces == '' and ' ' or sub(nonces, 1, 400))
+  end
+  if waits then
+    fields[#fields + 1], fields[#fields + 2] = 'wait', concat({ ask.left, '\t', ask.deeper, '\t', ARGV[8], '\t', ARGV[9], '\t', ask.quick, '\t', ARGV[13] })
+  end
+  many('HSET', T .. ':wi:' .. ask.session, fields)
+  if waits then
+    call('ZADD', T .. ':wait', nowMicros(), ask.session)
+  elseif before then
+    call('HDEL', T .. ':wi:' .. ask.session, 'wait')
+    call('ZREM', T .. ':wait', ask.session)
+  end
+end
+
+local function answer(nextDue)
+  local reply = { 'OK', ask.isMore and 1 or 0, nextDue }
+  for _, grant in ipairs(ask.grants) do
+    addGrant(reply, grant)
+  end
+  -- their bytes are not kept until the next call
+  ask = nil
+  return reply
+end
+
+function acquire(ARGV)
+  decode(ARGV)
+  readCounters(ARGV)
+  local me = call('HMGET', T .. ':wi:' .. ask.session, 'base', 'wait', 'nonces')
+  if not me[1] then
+    return { 'NOSESSION' }
+  end
+  if shardNumber('lanes') ~= tonumber(ARGV[7]) then
+    return { 'LANES', call('HGETALL', T .. ':l') }
+  end
+  ask.base = me[1]
+  local before, nonces, nextDelayed = me[2], me[3] or '', nil
+  local isRepeat = find(nonces, ' ' .. ask.nonce .. ' ', 1, true) ~= nil
+  if isRepeat then
+    ask.left = 0
+  else
+    ask.promoted, nextDelayed = promoteDue(64)
+  end
+  openCursors(ARGV)
+  serveLanes()
+  if isRepeat then
+    repeatGrants()
+  end
+  local nextDue = nextDueIn(nextDelayed)
+  local waits = not isRepeat and not ask.isMore and ask.left > 0
+  local wasWaiting = before and sub(before, 1, 1) ~= '!'
+  if not isRepeat and (ask.isMore or ask.isLeftToOthers or not wasWaiting) and shardNumber('ready') - ask.taken > 0 or isAnyToNotify() then
+    notifyNext(ask.session)
+  end
+  commitGranted()
+  commitWait(ARGV, waits, not isRepeat and before, nonces)
+  return answer(nextDue)
+end

@@ -1,0 +1,131 @@
+-- The body of control: commands of people and of holders.
+-- Gives: control
+-- Needs:
+--   base: activity readShard setShard shardValue
+--   closing: MOST_GROUPS close leaveToSweep
+--   commit: commit
+--   grants: heldGroup
+--   group: load readyOf touch
+--   run: loadRun setRun
+--   runs: endRun
+--   waking: notifyAll notifyLater
+
+local function cancelRun(id, reason, value)
+  local run = loadRun(id)
+  if not run then
+    return 'GONE'
+  end
+  if run.isEnded then
+    return run.ended == 'cancelled' and 'DUP' or 'OVER'
+  end
+  setRun(run, 'reason', reason)
+  endRun(run, 'cancelled', value, reason)
+  return 'OK'
+end
+
+local function endByBranch(gid, index, token, id, state, value, reason)
+  local run = loadRun(id)
+  if not run then
+    return 'GONE'
+  end
+  if run.isEnded then
+    return run.ended == state and 'DUP' or 'OVER'
+  end
+  local g = heldGroup(gid, tonumber(index), token)
+  if not g or g.run ~= id then
+    return 'FENCED'
+  end
+  if state == 'cancelled' then
+    setRun(run, 'reason', reason)
+  end
+  endRun(run, state, value, reason)
+  return 'OK'
+end
+
+-- The groups of a run may be granted again: as many as one call may touch; a sweep does the rest.
+local function resumeGroups(run)
+  local gids = call('LRANGE', T .. ':r:' .. run.id .. ':k', 0, MOST_GROUPS - 1)
+  for _, gid in ipairs(gids) do
+    local isFine, g = pcall(load, gid)
+    if isFine and g and g.state == 'o' then
+      touch(g)
+      g.isParked = g.isRoot and run.isAbandoned
+      notifyLater(g, readyOf(g))
+    end
+  end
+  if #gids == MOST_GROUPS then
+    leaveToSweep('!' .. run.id .. '\t' .. MOST_GROUPS)
+  end
+end
+
+local function setPaused(id, isPaused)
+  local run = loadRun(id)
+  if not run then
+    return 'GONE'
+  end
+  if run.isEnded then
+    return 'OVER'
+  end
+  if run.isPaused == isPaused then
+    return 'DUP'
+  end
+  run.isPaused = isPaused
+  setRun(run, 'paused', isPaused and '1' or '0')
+  activity(id, 'state', id)
+  if not isPaused then
+    resumeGroups(run)
+  end
+  return 'OK'
+end
+
+local function withdrawGroup(gid, index, token, child)
+  local isFine, g = pcall(load, child)
+  if not isFine or not g then
+    return 'GONE'
+  end
+  local run = loadRun(g.run)
+  if not run or run.isEnded then
+    return 'OVER'
+  end
+  local holding = heldGroup(gid, tonumber(index), token)
+  if g.isRoot or not holding or g.parent ~= gid or g.parentIndex ~= tonumber(index) then
+    return 'FENCED'
+  end
+  if g.state ~= 'o' then
+    return 'DUP'
+  end
+  close(g, 'w', 'its holder withdrew it')
+  return 'OK'
+end
+
+local function setQueuePaused(queue, isPaused)
+  local field = 'p:' .. queue
+  if (shardValue(field) == '1') == isPaused then
+    return 'DUP'
+  end
+  setShard(field, isPaused and '1' or '0')
+  if not isPaused then
+    notifyAll()
+  end
+  return 'OK'
+end
+
+function control(ARGV)
+  local kind, answer = ARGV[1], nil
+  readShard({ 'ahead', 'keep', 'ready', 'lanes' })
+  if kind == 'cancel-run' then
+    answer = cancelRun(ARGV[2], ARGV[3], ARGV[4])
+  elseif kind == 'end-run' then
+    answer = endByBranch(unpack(ARGV, 2, 8))
+  elseif kind == 'pause-run' or kind == 'resume-run' then
+    answer = setPaused(ARGV[2], kind == 'pause-run')
+  elseif kind == 'withdraw-group' then
+    answer = withdrawGroup(unpack(ARGV, 2, 5))
+  else
+    answer = setQueuePaused(ARGV[2], kind == 'pause-queue')
+  end
+  if answer == 'OK' then
+    commit()
+  end
+  return answer
+end

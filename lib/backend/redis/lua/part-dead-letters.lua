@@ -1,0 +1,36 @@
+-- Dead letters: branches whose attempts are spent, with input and error, newest kept.
+-- Gives: addDeadLetter commitDeadLetters
+-- Needs:
+--   base: now wall whole
+--   branch-table: DEAD
+--   group: inputOf
+-- Kept at most, or roughly so many; and the largest input that is kept with one.
+local MOST_DEAD_LETTERS, MOST_INPUT_BYTES = 1000, 65536
+local deadLetters = {}
+
+function begin_dead_letters()
+  if deadLetters[1] then deadLetters = {} end
+end
+
+function addDeadLetter(g, index, kind, errors, losses, value)
+  local input = g.bytes > 0 and inputOf(g, index) or ''
+  if #input > MOST_INPUT_BYTES then
+    input = ''
+  end
+  now()
+  deadLetters[#deadLetters + 1] = { g, index, kind, errors, losses, input, value }
+end
+
+function commitDeadLetters()
+  if not deadLetters[1] then
+    return
+  end
+  local key, at = T .. ':dead', whole(wall())
+  for i = 1, #deadLetters do
+    local letter = deadLetters[i]
+    local g = letter[1]
+    tryCall('XADD', key, '*', 'gid', g.gid, 'index', letter[2], 'run', g.run, 'kind', letter[3] == DEAD and 'dead' or 'failed', 'errors', letter[4],
+      'losses', letter[5], 'at', at, 'input', letter[6], 'error', letter[7])
+  end
+  tryCall('XTRIM', key, 'MAXLEN', '~', MOST_DEAD_LETTERS)
+end

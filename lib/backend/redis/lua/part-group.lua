@@ -1,0 +1,237 @@
+-- One group as a picture in memory: read once, changed there, written by `commit`. Hides how its facts and counters are stored, and where the
+-- inputs of its branches are.
+-- Gives: groups groupOrder RULES load loadReadable addGroup forget forgotten headOf stateOf isClosedBy specOf filled readyOf touch
+--   segmentOf sharedInput inputRange inputBytes inputOf
+-- Needs:
+--   base: firstRead notify quarantine shard
+--   branch-table: stored storedNear
+-- By gid: the group, or false when there is none. Those that turned out to be unreadable are `forgotten`.
+groups, groupOrder, forgotten = {}, {}, {}
+
+function begin_group()
+  groups, groupOrder = {}, {}
+  if forgotten[1] then forgotten = {} end
+end
+
+-- Rules of release, by number: all branches, the first failure, the first success.
+RULES = { 'all', 'ff', 'fs' }
+
+-- What never changes of a group: size, shared, rule, depth, limit, attempts, losses, timeout, as the client packs them; then index of the branch
+-- that opened it, opened, score; lane, digest, affinity, gid of the group that this branch is of.
+local HEAD, FACT_BYTES = '<I4BBI4dI4I4dI4ddssss', 34
+-- What does: since; state, flags, left, fill, bytes, next, inFlight, settles, grantCount, requeuedCount, delayed, failed, dead; closed, end of the affinity.
+-- Behind it: the session that is told of the release.
+local STATE, STATE_BYTES = '<dBBI4I4I4I4I4I4I4I4I4I4I4dd', 70
+local STATES = { [111] = 'o', [114] = 'r', [119] = 'w' }
+local STATE_BYTE = { o = 111, r = 114, w = 119 }
+local IS_QUEUED, IS_RETIRED, HAS_GROUPS = 1, 2, 4
+
+-- Of a new group.
+function headOf(g)
+  return sub(g.facts, 1, FACT_BYTES) .. pack('<I4ddssss', g.parentIndex, g.opened, g.score, g.lane, g.digest, g.affinity, g.parent)
+end
+
+function stateOf(g)
+  local flags = (g.isQueued and IS_QUEUED or 0) + (g.isRetired and IS_RETIRED or 0) + (g.hasChildren and HAS_GROUPS or 0)
+  return pack(STATE, g.since, STATE_BYTE[g.state], flags, g.left, g.fill, g.bytes, g.next, g.inFlight, g.settles, g.grantCount, g.requeuedCount, g.delayed, g.failed,
+    g.dead, g.closed, g.affinityUntil) .. g.inbox
+end
+
+-- Fields of a group's hash: state, head, table, segments, and the record of a grant or the spec where they are wanted.
+local function readFields(b, grantNumber, isToGrant)
+  if grantNumber then
+    return call('HMGET', b, 's', 'h', 'd', 'segs', 't' .. grantNumber)
+  elseif isToGrant then
+    return call('HMGET', b, 's', 'h', 'd', 'segs', 'g')
+  end
+  return call('HMGET', b, 's', 'h', 'd', 'segs')
+end
+
+-- The picture that these fields give. Garbage is an error.
+local function decode(gid, b, fields)
+  local s, h = fields[1], fields[2]
+  if not h then
+    error('no head')
+  end
+  if #s < STATE_BYTES then
+    error('an unreadable state')
+  end
+  local since, state, flags, left, fill, bytes, nextIndex, inFlight, settles, grantCount, requeuedCount, delayed, failed, dead, closed, affinityUntil = unpackBytes(STATE, s)
+  local size, shared, rule, depth, limit, attempts, losses, timeout, parentIndex, opened, score, lane, digest, affinity, parent = unpackBytes(HEAD, h)
+  if not STATES[state] or not RULES[rule] or score ~= score or not find(lane, '^%d+$') then
+    error('an unreadable head or state')
+  end
+  if size == 0 or max(left, fill, nextIndex, inFlight, delayed) > size then
+    error('a state with more branches than the group has')
+  end
+  if fields[3] and #fields[3] < size * 8 then
+    error('a branch table that is cut off')
+  end
+  return { gid = gid, b = b, run = parent == '' and gid or match(gid, '^[^/]*'), size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
+    score = score, depth = depth, limit = limit, attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = opened,
+    digest = digest, affinity = affinity, parent = parent, isRoot = parent == '', spec = nil, state = STATES[state],
+    left = left, fill = fill, bytes = bytes, next = nextIndex, inFlight = inFlight, settles = settles, grantCount = grantCount, requeuedCount = requeuedCount, delayed = delayed,
+    failed = failed, dead = dead, since = since, closed = closed, affinityUntil = affinityUntil, isQueued = flags % 2 == 1,
+    isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags >= HAS_GROUPS, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
+    inline = fields[3], segments = fields[4] or '', wasQueued = flags % 2 == 1, inFlightBefore = inFlight, delayedBefore = delayed, readyBefore = 0, isTouched = false,
+    records = {} }
+end
+
+-- A group that is known from now on: by `load`, or because it is new.
+function addGroup(g)
+  groups[g.gid] = g
+  groupOrder[#groupOrder + 1] = g
+end
+
+-- The group, with the record of grant `grantNumber` where one is named, or ready to be granted (with its spec) where `isToGrant`. False when there is
+-- none. Garbage is an error.
+function load(gid, grantNumber, isToGrant)
+  local g = groups[gid]
+  if g ~= nil then
+    if g and grantNumber and g.records[grantNumber] == nil then
+      g.records[grantNumber] = call('HGET', g.b, 't' .. grantNumber)
+    end
+    return g
+  end
+  local b = T .. ':b:' .. gid
+  local fields = readFields(b, grantNumber, isToGrant)
+  if not fields[1] then
+    groups[gid] = false
+    return false
+  end
+  g = decode(gid, b, fields)
+  if grantNumber then
+    g.records[grantNumber] = fields[5]
+  elseif isToGrant then
+    g.spec = fields[5] or nil
+  end
+  if g.state == 'o' then
+    g.readyBefore = readyOf(g)
+  end
+  if shard.ahead == nil then
+    firstRead[#firstRead + 1] = 'f:' .. g.lane
+  end
+  addGroup(g)
+  return g
+end
+
+-- Whether a state, as it is stored, is that of a closed group. False for garbage.
+function isClosedBy(s)
+  local state = type(s) == 'string' and #s >= STATE_BYTES and STATES[byte(s, 9)]
+  return state == 'r' or state == 'w'
+end
+
+-- Forgets what was to be changed of a group that turned out to be unreadable. The session that waits for it is notified, so that it looks.
+function forget(gid)
+  local g = groups[gid]
+  groups[gid] = false
+  if not g then
+    return
+  end
+  forgotten[#forgotten + 1] = g
+  if g.inbox ~= '' then
+    notify(g.inbox, 'released', gid)
+  end
+  for i = #groupOrder, 1, -1 do
+    if groupOrder[i] == g then
+      table.remove(groupOrder, i)
+    end
+  end
+end
+
+-- The group; false where there is none or it cannot be read, which must not stop what is done with others.
+function loadReadable(gid)
+  local isFine, g = pcall(load, gid)
+  if isFine then
+    return g
+  end
+  quarantine(gid, g)
+  forget(gid)
+  return false
+end
+
+-- As the client packed it.
+function specOf(g)
+  if not g.spec then
+    g.spec = call('HGET', g.b, 'g') or error('no spec')
+  end
+  return g.spec
+end
+
+-- Branches whose input is there.
+function filled(g)
+  if g.isShared then
+    return g.fill > 0 and g.size or 0
+  end
+  return g.fill
+end
+
+function readyOf(g)
+  return g.state == 'o' and filled(g) - g.next + g.requeuedCount or 0
+end
+
+-- Something of the group will be changed.
+function touch(g)
+  g.isTouched = true
+end
+
+-- Where the input of a branch is: key, what is before the inputs in it, and the first index behind it.
+function segmentOf(g, index)
+  local segments = g.segments
+  if segments == '' then
+    return g.b .. ':d', -g.size * 12, g.size
+  end
+  local low, high = 0, #segments / 8
+  while high - low > 1 do
+    local middle = floor((low + high) / 2)
+    if unpackBytes('<I4', segments, middle * 8 + 1) <= index then
+      low = middle
+    else
+      high = middle
+    end
+  end
+  local behind = g.size
+  if low * 8 + 8 < #segments then
+    behind = unpackBytes('<I4', segments, low * 8 + 9)
+  end
+  local before = unpackBytes('<I4', segments, low * 8 + 5)
+  return g.b .. ':i' .. low, before, behind
+end
+
+function sharedInput(g)
+  if g.segments ~= '' then
+    return call('GET', g.b .. ':i0') or ''
+  end
+  return g.bytes > 0 and stored(g, g.size * 8, g.size * 8 + g.bytes - 1) or ''
+end
+
+-- Start and end of a branch's input, counted from the group's first byte.
+function inputRange(g, index)
+  local ends = g.size * 8
+  local start = index > 0 and (unpackBytes('<I4', storedNear(g, ends + index * 4 - 4, 4))) or 0
+  local last = unpackBytes('<I4', storedNear(g, ends + index * 4, 4))
+  if last < start or last > g.bytes then
+    error('inputs that end before they begin')
+  end
+  return start, last
+end
+
+-- The inputs between two bytes, which start in the segment of branch `index`.
+function inputBytes(g, index, start, last)
+  if last == start then
+    return ''
+  end
+  local key, before = segmentOf(g, index)
+  if g.segments == '' then
+    return stored(g, start - before, last - 1 - before)
+  end
+  return call('GETRANGE', key, start - before, last - 1 - before)
+end
+
+function inputOf(g, index)
+  if g.isShared then
+    return sharedInput(g)
+  end
+  local start, last = inputRange(g, index)
+  return inputBytes(g, index, start, last)
+end

@@ -1,0 +1,152 @@
+-- Sessions that are gone: which those are, and what they held.
+-- Gives: readSessions noteStandstill expireMissed reclaimExpired
+-- Needs:
+--   base: now quarantine setShard shardValue whole
+--   closing: MOST_GROUPS
+--   commit: later
+--   grants: forgetHolding
+--   group: forget groupOrder
+--   reclaim: reclaimGrant
+--   session: removeSession writeSession
+-- A sweep looks at so many sessions at most. So long a session is missed before it counts as gone.
+local MOST_SESSIONS, SUSPECT_MS = 1000, 200
+
+-- The sessions with what is known of them, and the shortest time to live.
+function readSessions()
+  local entries = call('ZRANGE', T .. ':w', 0, MOST_SESSIONS - 1, 'WITHSCORES')
+  local facts, ttl = {}, HUGE
+  for i = 1, #entries, 2 do
+    local values = tryCall('HMGET', T .. ':wi:' .. entries[i], 'ttl', 'alive', 'base')
+    local own = tonumber(values[1]) or HUGE
+    facts[#facts + 1] = { session = entries[i], expiry = tonumber(entries[i + 1]), ttl = own, alive = values[2], base = values[3] }
+    ttl = min(ttl, own)
+  end
+  return facts, ttl
+end
+
+-- A sweep much later than announced: the store or everybody stood still, so sessions look dead that only could not renew. Each gets
+-- another time to live from now.
+function noteStandstill(facts, ttl)
+  local dueAt = tonumber(shardValue('sweepDue'))
+  if ttl == HUGE or not dueAt or now() - dueAt <= ttl / 4 then
+    return
+  end
+  for _, fact in ipairs(facts) do
+    if fact.ttl < HUGE and fact.expiry < now() + fact.ttl then
+      fact.expiry = now() + fact.ttl
+      writeSession({ 'ZADD', T .. ':w', 'XX', whole(fact.expiry), fact.session })
+    end
+  end
+  setShard('grace', whole(now() + ttl))
+end
+
+-- Sessions that were once seen subscribed and are not now; and how many were ever seen.
+local function missedOf(facts)
+  local names = { 'PUBSUB', 'NUMSUB' }
+  for _, fact in ipairs(facts) do
+    names[#names + 1] = T .. ':alive:' .. fact.session
+  end
+  local counts = call(unpack(names))
+  local missed, seen = {}, 0
+  for i, fact in ipairs(facts) do
+    if (tonumber(counts[i * 2]) or 0) > 0 then
+      seen = seen + 1
+      if fact.alive ~= '1' and fact.alive ~= '0' then
+        writeSession({ 'HSET', T .. ':wi:' .. fact.session, 'alive', '1' })
+      end
+    elseif fact.alive and fact.alive ~= '0' then
+      seen = seen + 1
+      missed[#missed + 1] = fact
+    end
+  end
+  return missed, seen
+end
+
+-- Sessions whose connection is gone expire at once: those once seen subscribed, unless many vanished together or they said that they are cut
+-- off. When one that is missed is to be looked at again.
+function expireMissed(facts, isGrace)
+  if #facts == 0 then
+    return HUGE
+  end
+  local missed, seen = missedOf(facts)
+  local isMass, nextLook = #missed >= 4 and #missed > seen / 2, HUGE
+  for _, fact in ipairs(missed) do
+    if fact.alive == '1' or isGrace or isMass then
+      writeSession({ 'HSET', T .. ':wi:' .. fact.session, 'alive', whole(now()) })
+      nextLook = min(nextLook, now() + SUSPECT_MS)
+    elseif now() - tonumber(fact.alive) >= SUSPECT_MS then
+      fact.expiry = 0
+    else
+      nextLook = min(nextLook, tonumber(fact.alive) + SUSPECT_MS)
+    end
+  end
+  return nextLook
+end
+
+-- Reclaims what one lost session holds, of a page of its entries. How many branches, and whether none is left.
+local function reclaimPage(session, fields, most)
+  local taken, isAll = 0, true
+  for i = 1, #fields, 2 do
+    local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
+    if gid and taken < most and #groupOrder < MOST_GROUPS then
+      local isFine, count, isDone = pcall(reclaimGrant, gid, grantNumber, 'lost', most - taken)
+      if not isFine then
+        quarantine(gid, count)
+        forget(gid)
+        count, isDone = 0, true
+      end
+      taken = taken + count
+      if isDone then
+        forgetHolding(session, fields[i])
+      else
+        isAll = false
+      end
+    elseif gid then
+      isAll = false
+    end
+  end
+  return taken, isAll
+end
+
+-- Reclaims what lost sessions hold, up to `most` branches. Says how many, and whether something is left.
+local function reclaimLost(sessions, most)
+  local taken, isLeft = 0, false
+  for _, session in ipairs(sessions) do
+    local key = T .. ':o:' .. session
+    local isAll, at = true, '0'
+    for _ = 1, 4 do
+      local page = tryCall('HSCAN', key, at, 'COUNT', 128)
+      if page.err then
+        quarantine(key, page)
+        page = { '0', {} }
+      end
+      at = page[1]
+      local count, isDone = reclaimPage(session, page[2], most - taken)
+      taken, isAll = taken + count, isAll and isDone
+      if at == '0' then
+        break
+      end
+    end
+    if isAll and at == '0' then
+      later({ 'UNLINK', key })
+      later({ 'LREM', T .. ':lost', 0, session })
+    else
+      isLeft = true
+    end
+  end
+  return taken, isLeft
+end
+
+-- Removes sessions that have expired, and reclaims what they and those before them held. How many branches, and whether some are left.
+function reclaimExpired(facts, lost, most)
+  for _, fact in ipairs(facts) do
+    if fact.expiry <= now() then
+      removeSession(fact.session, fact.base)
+      if call('EXISTS', T .. ':o:' .. fact.session) == 1 then
+        writeSession({ 'RPUSH', T .. ':lost', fact.session })
+        lost[#lost + 1] = fact.session
+      end
+    end
+  end
+  return reclaimLost(lost, most)
+end

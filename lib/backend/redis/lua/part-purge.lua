@@ -1,0 +1,82 @@
+-- Deletes what an ended run keeps: its payloads first, its record later.
+-- Gives: purge
+-- Needs:
+--   base: now
+--   closing: close
+--   commit: later
+--   due-queue: unplan
+--   group: groups loadReadable
+--   run: forgetRun loadRun
+
+-- Deletes what an ended run's groups hold, 200 groups a call. True when nothing is left of them.
+local function purgePayloads(id)
+  local list = T .. ':r:' .. id .. ':k'
+  local gids = call('LRANGE', list, 0, 199)
+  for _, gid in ipairs(gids) do
+    local b = T .. ':b:' .. gid
+    local segments = tryCall('HGET', b, 'segs')
+    local keys = { 'UNLINK', b, b .. ':d', b .. ':r', b .. ':k', b .. ':o' }
+    for k = 0, (type(segments) == 'string' and #segments / 8 or 0) - 1 do
+      keys[#keys + 1] = b .. ':i' .. k
+    end
+    later(keys)
+    later({ 'HDEL', T .. ':bad', gid })
+    groups[gid] = nil
+  end
+  if #gids < 200 then
+    later({ 'UNLINK', list })
+    return true
+  end
+  later({ 'LTRIM', list, 200, -1 })
+  return false
+end
+
+-- Deletes a run that has ended or was abandoned, with all that it has; `idempotencyKey` or false.
+local function purgeRun(run, idempotencyKey)
+  local keys = { 'UNLINK', run.key, run.key .. ':v', run.key .. ':ch', run.key .. ':cx', run.key .. ':cn' }
+  for _, key in ipairs(call('HKEYS', run.key .. ':ch')) do
+    keys[#keys + 1] = run.key .. ':cl:' .. key
+    if #keys > 4000 then
+      later(keys)
+      keys = { 'UNLINK', run.key }
+    end
+  end
+  later(keys)
+  if idempotencyKey then
+    later({ 'UNLINK', T .. ':k:' .. idempotencyKey })
+  end
+  later({ 'ZREM', T .. ':runs', run.id })
+  unplan('p ' .. run.id)
+  unplan('t ' .. run.id)
+  forgetRun(run.id)
+end
+
+-- A purge of a run is due: does what there is to do of it by now.
+function purge(id)
+  local run = loadRun(id)
+  local entry = 'p ' .. id
+  if not run or not (run.isEnded or run.isAbandoned) then
+    unplan(entry)
+    return
+  end
+  local root = loadReadable(id)
+  if root and root.state == 'o' then
+    -- an abandoned run that nobody resumed: what is below it is closed first, and purged by the next sweep
+    close(root, 'w', 'the run is past its retention')
+    return
+  end
+  if call('LLEN', T .. ':todo') > 0 then
+    -- groups below may still be open, and stand in lanes and counts: they are closed first
+    return
+  end
+  if not purgePayloads(id) then
+    return
+  end
+  local facts = call('HMGET', run.key, 'kept', 'ikey')
+  local kept = tonumber(facts[1]) or 0
+  if kept > now() then
+    later({ 'ZADD', T .. ':due', kept, entry })
+  else
+    purgeRun(run, facts[2])
+  end
+end

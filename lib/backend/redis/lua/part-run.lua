@@ -1,0 +1,91 @@
+-- One run as a picture in memory: read once, changed there, written by `commit`; with its place in the lists of runs and of its groups.
+-- Gives: loadRun addRun forgetRun setRun listRun listGroup save commitListings commitRuns commitSaves
+-- Needs:
+--   base: many
+-- By id: the facts, or false when there is none.
+local runs, runOrder = {}, {}
+-- Writes of keys that were not read. By run: the one that lists its new groups.
+local listings, groupListing, saves = {}, {}, {}
+
+function begin_run()
+  if next(runs) ~= nil then runs, runOrder = {}, {} end
+  if listings[1] then listings, groupListing = {}, {} end
+  if saves[1] then saves = {} end
+end
+
+-- A run that is known from now on: by `loadRun`, or because it is new.
+function addRun(run)
+  runs[run.id] = run
+  runOrder[#runOrder + 1] = run
+end
+
+function forgetRun(id)
+  runs[id] = nil
+end
+
+function loadRun(id)
+  local run = runs[id]
+  if run ~= nil then
+    return run
+  end
+  local key = T .. ':r:' .. id
+  local values = call('HMGET', key, 'created', 'end', 'paused', 'aband', 'started', 'startedAt', 'ret', 'timeout')
+  if not values[1] then
+    runs[id] = false
+    return false
+  end
+  run = { id = id, key = key, isEnded = values[2] ~= false, ended = values[2], isPaused = values[3] == '1', isAbandoned = values[4] == '1',
+    isStarted = values[5] == '1', startedAt = values[6], retention = tonumber(values[7]) or 0, timeout = values[8], changes = false }
+  addRun(run)
+  return run
+end
+
+function setRun(run, name, value)
+  local changes = run.changes or {}
+  run.changes = changes
+  local at = #changes
+  changes[at + 1], changes[at + 2] = name, value
+end
+
+-- Outputs to be saved: the key (which must be read before), then path and value of each. A path that has one keeps it.
+function save(values)
+  saves[#saves + 1] = values
+end
+
+function listRun(id, sequence)
+  listings[#listings + 1] = { 'ZADD', T .. ':runs', sequence, id }
+end
+
+function listGroup(run, gid)
+  local listing = groupListing[run]
+  if listing then
+    listing[#listing + 1] = gid
+  else
+    listing = { 'RPUSH', T .. ':r:' .. run .. ':k', gid }
+    groupListing[run] = listing
+    listings[#listings + 1] = listing
+  end
+end
+
+function commitListings()
+  for i = 1, #listings do
+    call(unpack(listings[i]))
+  end
+end
+
+function commitRuns()
+  for i = 1, #runOrder do
+    if runOrder[i].changes then
+      many('HSET', runOrder[i].key, runOrder[i].changes)
+    end
+  end
+end
+
+function commitSaves()
+  for i = 1, #saves do
+    local values = saves[i]
+    for at = 2, #values, 2 do
+      call('HSETNX', values[1], values[at], values[at + 1])
+    end
+  end
+end

@@ -1,0 +1,40 @@
+-- How runs end, or stay behind without a driver.
+-- Gives: abandon endRun
+-- Needs:
+--   base: activity now shardValue wall
+--   closing: close
+--   due-queue: plan unplan
+--   group: loadReadable
+--   run: setRun
+
+-- A started run whose driver is gone is parked: its groups go on, its root waits until somebody resumes the run.
+function abandon(run)
+  run.isAbandoned = true
+  run.kept = now() + run.retention
+  setRun(run, 'aband', '1')
+  setRun(run, 'kept', run.kept)
+  plan(run.kept, 'p ' .. run.id)
+  activity(run.id, 'state', run.id)
+end
+
+-- Ends a run that has not ended: withdraws what is open of it, and plans its purge.
+function endRun(run, as, value, reason)
+  if not run or run.isEnded then
+    return
+  end
+  run.isEnded, run.ended = true, as
+  setRun(run, 'end', as)
+  setRun(run, 'value', value)
+  setRun(run, 'endedAt', wall())
+  local root = loadReadable(run.id)
+  if root then
+    close(root, 'w', reason)
+  end
+  run.kept = now() + run.retention
+  setRun(run, 'kept', run.kept)
+  plan(min(now() + tonumber(shardValue('keep') or 600000), run.kept), 'p ' .. run.id)
+  if run.timeout then
+    unplan('t ' .. run.id)
+  end
+  activity(run.id, 'state', run.id)
+end

@@ -1,0 +1,259 @@
+-- The body of session, and how sessions go. What they held is released by themselves, or reclaimed by a sweep.
+-- Gives: handleSession sweepInterval SWEEP_GAP_MS removeSession writeSession commitRemovals
+-- Needs:
+--   base: commitNotices commitShard many notify now quarantine readShard setShard shardNumber shardValue whole
+--   branch-table: ANYWHERE
+--   closing: settleClosing
+--   commit: commit commitLater later
+--   granting: addGrant grantOf
+--   grants: endHoldingAll grantNumberOf recordOf
+--   group: forget load
+--   reclaim: reclaim
+--   sessions: leaveBase passOver
+--   waking: notifyAll
+-- A sweep within this time of another has nothing to add.
+SWEEP_GAP_MS = 100
+-- Sessions that go, with their base ids; and writes of what is known of sessions.
+local removals, sessionWrites = {}, {}
+
+function begin_session()
+  removals, sessionWrites = {}, {}
+end
+
+-- How often a sweep is due while sessions can expire: often enough to notice a standstill before it looks like their death.
+function sweepInterval(ttl)
+  return max(SWEEP_GAP_MS, min(1000, floor(ttl / 3)))
+end
+
+-- The next sweep is announced: one that comes much later means that nobody could renew.
+local function announceSweep(ttl)
+  local dueAt = tonumber(shardValue('sweepDue'))
+  local mine = now() + sweepInterval(ttl)
+  if not dueAt or mine < dueAt then
+    setShard('sweepDue', whole(mine))
+  end
+end
+
+-- The session is nobody any more. What it holds stays held until it is reclaimed.
+function removeSession(session, base)
+  removals[#removals + 1] = { session, base }
+  if base then
+    leaveBase(base)
+  end
+  passOver(session)
+end
+
+-- A command, as a list, that changes what is known of a session: before the session is removed, with which that goes.
+function writeSession(command)
+  sessionWrites[#sessionWrites + 1] = command
+end
+
+function commitRemovals()
+  for _, command in ipairs(sessionWrites) do
+    call(unpack(command))
+  end
+  for _, removal in ipairs(removals) do
+    local session, base = removal[1], removal[2]
+    call('ZREM', T .. ':w', session)
+    call('ZREM', T .. ':wait', session)
+    call('UNLINK', T .. ':wi:' .. session)
+    -- one that only seems dead may still read what it lost
+    call('PEXPIRE', T .. ':in:' .. session, 60000)
+    local others = base and tryCall('HINCRBY', T .. ':wb', base, -1)
+    if others and (type(others) ~= 'number' or others <= 0) then
+      tryCall('HDEL', T .. ':wb', base)
+    end
+  end
+  commitLater()
+end
+
+local function expiryOf(ttl)
+  return ttl < HUGE and whole(now() + ttl) or '+inf'
+end
+
+-- The base id of the session counts from now on, in place of the one before.
+local function changeBase(before, base)
+  if before == base then
+    return
+  end
+  if before and call('HINCRBY', T .. ':wb', before, -1) <= 0 then
+    call('HDEL', T .. ':wb', before)
+  end
+  if call('HINCRBY', T .. ':wb', base, 1) <= 0 then
+    call('HDEL', T .. ':wb', base)
+  end
+end
+
+-- `known`: base id, what it waits for, and number of a session that is there.
+local function openSession(id, known, ttl, ARGV)
+  local key, inbox = T .. ':wi:' .. id, T .. ':in:' .. id
+  call('ZCARD', T .. ':w')
+  call('HLEN', T .. ':wb')
+  call('LLEN', T .. ':lost')
+  local isNew = call('EXISTS', inbox) == 0
+  local sequence = known[3]
+  if not sequence then
+    sequence = shardNumber('seq')
+    setShard('seq', sequence + 1)
+  end
+  if ttl < HUGE then
+    announceSweep(ttl)
+  end
+  now()
+  if known[2] then
+    notify(id, 'work')
+  end
+  changeBase(known[1], ARGV[4])
+  if not known[1] then
+    -- it seemed dead and was not: what is not reclaimed yet stays its own, and nothing that it acquires from now on is reclaimed
+    call('LREM', T .. ':lost', 0, id)
+  end
+  call('ZADD', T .. ':w', expiryOf(ttl), id)
+  call('HSET', key, 'base', ARGV[4], 'info', ARGV[5], 'tasks', ARGV[6], 'ttl', ttl < HUGE and ARGV[3] or 'inf', 'seq', sequence)
+  if known[2] then
+    call('HSET', key, 'wait', '!' .. match(known[2], '^!?(.*)$'))
+    call('ZADD', T .. ':wait', -now(), id)
+  end
+  call('PERSIST', inbox)
+  if isNew then
+    call('XDEL', inbox, call('XADD', inbox, '*', 'k', 'hello'))
+  end
+  commitShard()
+  commitNotices()
+  return { 'OK' }
+end
+
+-- Renews a session; `andSweep` sweeps in the same call.
+local function renewSession(id, ttl, ARGV, andSweep)
+  local key = T .. ':wi:' .. id
+  call('ZSCORE', T .. ':w', id)
+  if ttl < HUGE then
+    announceSweep(ttl)
+  end
+  local renewed = expiryOf(ttl)
+  if ARGV[5] then
+    -- 1: so that its end is noticed however soon it comes; 0: a session that says that it is cut off is not dead
+    call('HSET', key, 'alive', ARGV[5])
+  end
+  call('ZADD', T .. ':w', renewed, id)
+  if not andSweep then
+    call('HSET', key, 'ttl', ttl < HUGE and ARGV[3] or 'inf')
+    commitShard()
+    return { 'OK' }
+  end
+  -- the sweep sees the renewed session; what it may write over is written once more
+  writeSession({ 'ZADD', T .. ':w', renewed, id })
+  writeSession({ 'HSET', key, 'ttl', ARGV[3] })
+  local isFine, answer = pcall(andSweep)
+  if not isFine then
+    -- what no sweep can read must not look like the loss of every session; a process that sweeps without renewing says so
+    return { 'OK' }
+  end
+  if answer[1] == 'SKIP' then
+    commitShard()
+  end
+  return { 'OK', unpack(answer) }
+end
+
+-- The session has what was pushed to it.
+local function confirm(ARGV)
+  local confirmed = {}
+  for i = 3, #ARGV, 2 do
+    confirmed[#confirmed + 1] = 's ' .. ARGV[i] .. '#' .. (grantNumberOf(ARGV[i + 1]) or '')
+  end
+  many('ZREM', T .. ':due', confirmed)
+  return { 'OK' }
+end
+
+-- The token of a grant whose group is open, and the grant itself when its token is not among those `named` and there is room for it.
+-- The token of a grant whose group is open, and the grant itself when its token is not among those `named` and there is room for it.
+local function whatIsHeld(gid, grantNumber, named, bytesLeft)
+  local g = load(gid, grantNumber)
+  local token = g and g.state == 'o' and recordOf(g, grantNumber)
+  if not token then
+    return nil
+  end
+  return token, not named[token] and bytesLeft > 0 and grantOf(g, grantNumber) or nil
+end
+
+-- What the session holds and does not know, and what it names and does not hold.
+local function reconcile(fields, ARGV)
+  local bytesLeft = tonumber(ARGV[3])
+  local named, tokens, grants = {}, {}, {}
+  for i = 5, #ARGV, 2 do
+    named[ARGV[i]] = true
+  end
+  for i = 1, #fields, 2 do
+    local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
+    -- what cannot be read is not held by anybody
+    local isFine, token, grant = pcall(whatIsHeld, gid or '', grantNumber, named, bytesLeft)
+    if isFine and token then
+      tokens[token] = true
+      grants[#grants + 1] = grant
+      bytesLeft = bytesLeft - (grant and grant.size or 0)
+    end
+  end
+  local reply = { 'RECONCILED', #grants }
+  for _, grant in ipairs(grants) do
+    addGrant(reply, grant)
+  end
+  for i = 5, #ARGV, 2 do
+    if not tokens[ARGV[i]] then
+      reply[#reply + 1] = ARGV[i]
+    end
+  end
+  return reply
+end
+
+local function releaseGrant(gid, grantNumber)
+  local g = load(gid, grantNumber)
+  if g then
+    reclaim(g, grantNumber, 'closed', ANYWHERE)
+  end
+end
+
+local function closeSession(id, base, fields)
+  removeSession(id, base)
+  for i = 1, #fields, 2 do
+    local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
+    if gid then
+      local isFine, why = pcall(releaseGrant, gid, grantNumber)
+      if not isFine then
+        quarantine(gid, why)
+        forget(gid)
+      end
+    end
+  end
+  endHoldingAll(id)
+  later({ 'UNLINK', T .. ':o:' .. id })
+  -- sessions that were kept away by a preferred worker may take its groups now
+  settleClosing()
+  notifyAll()
+  commit()
+  commitRemovals()
+  return { 'OK' }
+end
+
+-- `andSweep` is called by a renewal that asks for it: sweeps need this part, not the other way round.
+function handleSession(ARGV, andSweep)
+  local kind, id = ARGV[1], ARGV[2]
+  readShard({ 'ahead', 'sweepDue', 'fence', 'seq', 'ready', 'lanes', 'keep' })
+  local known = call('HMGET', T .. ':wi:' .. id, 'base', 'wait', 'seq')
+  if kind == 'open' then
+    return openSession(id, known, tonumber(ARGV[3]), ARGV)
+  end
+  if not known[1] then
+    return { 'NOSESSION' }
+  end
+  if kind == 'renew' then
+    return renewSession(id, tonumber(ARGV[3]), ARGV, ARGV[4] == '1' and andSweep)
+  end
+  if kind == 'confirm' then
+    return confirm(ARGV)
+  end
+  local fields = call('HGETALL', T .. ':o:' .. id)
+  if kind == 'reconcile' then
+    return reconcile(fields, ARGV)
+  end
+  return closeSession(id, known[1], fields)
+end

@@ -1,0 +1,90 @@
+-- Sessions: which of them wait for work, what each could take, and how many branches each holds.
+-- Gives: waitingSessions comingSessions passOver waitOf hasAll isQuick heldBy leaveBase isBaseThere
+-- Needs:
+--   base: now
+--   ready-queue: laneOf
+local MOST_WAITING = 256
+-- `leaving`: how many sessions go in this call, by base id.
+local waiting, leaving = nil, {}
+
+function begin_sessions()
+  waiting = nil
+  if next(leaving) then leaving = {} end
+end
+
+-- Whether a text of names with commas around each has all these (with spaces between); `*` has all.
+function hasAll(have, wanted)
+  if have == '*' or wanted == '' then
+    return true
+  end
+  for name in gmatch(wanted, '%S+') do
+    if not find(have, ',' .. name .. ',', 1, true) then
+      return false
+    end
+  end
+  return true
+end
+
+-- Sessions that wait, longest first, with what they would take.
+function waitingSessions()
+  if waiting then
+    return waiting
+  end
+  waiting = {}
+  for _, session in ipairs(call('ZRANGEBYSCORE', T .. ':wait', 0, '+inf', 'LIMIT', 0, MOST_WAITING)) do
+    waiting[#waiting + 1] = { session = session }
+  end
+  return waiting
+end
+
+-- This session is not notified in this call.
+function passOver(session)
+  for _, waiter in ipairs(waitingSessions()) do
+    if waiter.session == session then
+      waiter.isNotified = true
+    end
+  end
+end
+
+-- Sessions that were notified a moment ago and have not asked since.
+function comingSessions(shareMs)
+  local found = {}
+  for _, session in ipairs(call('ZRANGEBYSCORE', T .. ':wait', -now(), -(now() - shareMs), 'LIMIT', 0, MOST_WAITING)) do
+    found[#found + 1] = { session = session }
+  end
+  return found
+end
+
+-- Fills in what a session would take, and of what kind it is, where that is not known yet.
+function waitOf(waiter)
+  if waiter.free == nil then
+    local values = tryCall('HMGET', T .. ':wi:' .. waiter.session, 'wait', 'tasks', 'base')
+    local free, deeper, queues, capabilities, quick, acceptsPush = match(values[1] or '', '^!?(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t?([^\t]*)\t?([^\t]*)$')
+    waiter.wait, waiter.quick, waiter.acceptsPush = values[1], quick or '', acceptsPush == '1'
+    waiter.free, waiter.deeper, waiter.queues, waiter.capabilities = tonumber(free) or 0, tonumber(deeper) or 0, queues or '', capabilities or ''
+    waiter.tasks, waiter.base = values[2] or '', values[3] or ''
+  end
+  return waiter
+end
+
+-- Whether branches of this lane are not worth sharing: all their tasks are among these (,a,b,).
+function isQuick(quick, lane)
+  return #quick > 2 and hasAll(quick, laneOf(lane).tasks)
+end
+
+function heldBy(session)
+  local held = 0
+  for _, count in ipairs(tryCall('HVALS', T .. ':o:' .. session)) do
+    held = held + (tonumber(count) or 0)
+  end
+  return held
+end
+
+function leaveBase(base)
+  leaving[base] = (leaving[base] or 0) + 1
+end
+
+-- Whether a session with this base id is there and stays.
+function isBaseThere(base)
+  return (tonumber((tryCall('HGET', T .. ':wb', base))) or 0) - (leaving[base] or 0) > 0
+end

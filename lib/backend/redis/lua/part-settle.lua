@@ -1,0 +1,229 @@
+-- The body of settle: whether a result counts is decided by its token alone, branch by branch. A range of final outcomes that are all current,
+-- which is nearly every range, is counted as a whole, and the bytes that came are stored.
+-- Gives: settle
+-- Needs:
+--   barrier: arrive chunkOf
+--   base: activity firstRead quarantine shard
+--   branch-table: ANYWHERE DEAD DELAYED FAILED GRANTED READY SUCCEEDED cellOf cellsOf childrenFlag grantedCells setCells
+--   closing: closeChildren
+--   commit: commit
+--   dead-letters: addDeadLetter
+--   grants: endHolding grantNumberOf recordOf
+--   group: forget load touch
+--   retries: delay requeue
+--   run: loadRun save setRun
+--   runs: abandon
+--   waking: addReady reopenLimit
+local RETRY = 6
+
+-- What became of the range that is settled branch by branch: indexes, kinds and values of those that ended; how many are ready or delayed.
+local ended, endedKinds, endedValues, failed, ready, delayed, isFenced
+
+-- The indexes of a range that are not neighbours.
+local function indexesIn(outcomes, count)
+  local indexes = {}
+  for i = 1, count do
+    indexes[i] = unpackBytes('<I4', outcomes, 5 + i * 4)
+  end
+  return indexes
+end
+
+-- The value of the i-th of `count` outcomes; their kinds begin at `at`.
+local function valueIn(outcomes, at, count, i)
+  local start = i > 1 and (unpackBytes('<I4', outcomes, at + count + i * 4 - 8)) or 0
+  local last = unpackBytes('<I4', outcomes, at + count + i * 4 - 4)
+  return sub(outcomes, at + count * 5 + start, at + count * 5 + last - 1)
+end
+
+-- Nothing of the range is held under the token: why.
+local function refusal(g, grantNumber, indexes, from, count)
+  local number, isFenced = tonumber(grantNumber), false
+  for i = 1, count do
+    local index = indexes and indexes[i] or from + i - 1
+    local cell = cellOf(g, index)
+    if not cell or (unpackBytes('<I4', cell, 5)) ~= number then
+      isFenced = true
+    elseif byte(cell) == GRANTED then
+      return g.state == 'o' and 'FENCED' or 'WITHDRAWN'
+    end
+  end
+  return isFenced and 'FENCED' or 'DUP'
+end
+
+-- Final outcomes of neighbours, all granted once and now: cells and dead letters. How many failed.
+local function finishAll(g, from, count, mode, outcomes, at, numberBytes)
+  if mode == 's' then
+    setCells(g, from, rep(char(SUCCEEDED, 0, 0, 0) .. numberBytes, count))
+    return 0
+  end
+  local cells, failures = {}, 0
+  for i = 1, count do
+    local kind = byte(outcomes, at + i - 1)
+    cells[i] = char(kind, 0, 0, 0) .. numberBytes
+    if kind == FAILED then
+      failures = failures + 1
+      addDeadLetter(g, from + i - 1, FAILED, 0, 0, valueIn(outcomes, at, count, i))
+    end
+  end
+  setCells(g, from, concat(cells))
+  return failures
+end
+
+-- One branch of a range, held under the grant: its outcome, or another start.
+local function settleBranch(g, index, cell, kind, delays, i, numberBytes, outcomes, at, count)
+  local _, errors, losses, flags = byte(cell, 1, 4)
+  local isRetry = kind == RETRY
+  if isRetry then
+    errors = min(errors + 1, 255)
+    if g.attempts > 0 and errors >= g.attempts then
+      kind = FAILED
+    end
+  end
+  if kind == SUCCEEDED or kind == FAILED then
+    local value = valueIn(outcomes, at, count, i)
+    setCells(g, index, char(kind, errors, losses, 0) .. numberBytes)
+    ended[#ended + 1], endedKinds[#endedKinds + 1], endedValues[#endedValues + 1] = index, char(kind), value
+    if kind == FAILED then
+      failed = failed + 1
+      if not g.isRoot then
+        addDeadLetter(g, index, FAILED, errors, losses, value)
+      end
+    end
+    closeChildren(g, index, cell, 'the branch that opened it is over')
+    return
+  end
+  local delayMs = isRetry and #delays >= i * 4 and (unpackBytes('<I4', delays, i * 4 - 3)) or 0
+  if delayMs > 0 then
+    delay(g, index, char(DELAYED, errors, losses, childrenFlag(flags)) .. numberBytes, delayMs)
+    delayed = delayed + 1
+  else
+    requeue(g, index, char(READY, errors, losses, childrenFlag(flags)) .. numberBytes)
+    ready = ready + 1
+  end
+end
+
+-- Branch by branch. How many were held under the grant.
+local function settleBranches(g, number, numberBytes, indexes, from, count, outcomes, at, delays)
+  ended, endedKinds, endedValues, failed, ready, delayed, isFenced = {}, {}, {}, 0, 0, 0, false
+  for i = 1, count do
+    local index = indexes and indexes[i] or from + i - 1
+    local cell = cellOf(g, index)
+    if not cell or (unpackBytes('<I4', cell, 5)) ~= number then
+      isFenced = true
+    elseif byte(cell) > DEAD then
+      error('a branch in no state')
+    elseif byte(cell) == GRANTED then
+      touch(g)
+      settleBranch(g, index, cell, byte(outcomes, at + i - 1), delays, i, numberBytes, outcomes, at, count)
+    end
+  end
+  return #ended + ready + delayed
+end
+
+-- These branches are held no more; what they have saved is kept. `run` where the root branch starts again: it has no driver any more.
+local function accept(g, grantNumber, session, branches, count, saved, run)
+  endHolding(g, grantNumber, session, branches, count)
+  g.inFlight = g.inFlight - count
+  if run then
+    setRun(run, 'driver', '')
+    if run.isStarted then
+      g.isParked = true
+      abandon(run)
+    end
+  end
+  if saved then
+    save(saved)
+  end
+  activity(g.run, 'settled', g.gid)
+end
+
+-- `saved`: outputs to be saved, as `save` takes them, but for the key.
+local function settleRange(gid, token, mode, outcomes, delays, saved)
+  local grantNumber = grantNumberOf(token)
+  local g = load(gid, grantNumber)
+  if not g or g.isRetired then
+    return 'GONE'
+  end
+  if not grantNumber then
+    return 'FENCED'
+  end
+  local count, from = unpackBytes('<I4I4', outcomes)
+  local at, indexes = 9, nil
+  if from == ANYWHERE then
+    at, indexes = 9 + count * 4, indexesIn(outcomes, count)
+  end
+  if saved then
+    saved[1] = T .. ':r:' .. g.run .. ':v'
+    call('HLEN', saved[1])
+  end
+  local known, branches, session = recordOf(g, grantNumber)
+  if known and known ~= token then
+    return 'FENCED'
+  end
+  if not known or g.state ~= 'o' then
+    return refusal(g, grantNumber, indexes, from, count)
+  end
+  local number = tonumber(grantNumber)
+  local numberBytes = pack('<I4', number)
+  local run = g.isRoot and loadRun(g.run)
+  if run and shard.ahead == nil then
+    firstRead[#firstRead + 1] = 'keep'
+  end
+  if mode ~= 'm' and not indexes and not g.isRoot and from + count <= g.size and count > 0
+    and cellsOf(g, from, count) == grantedCells(numberBytes, count) then
+    touch(g)
+    local failures = finishAll(g, from, count, mode, outcomes, at, numberBytes)
+    accept(g, grantNumber, session, branches, count, saved, false)
+    arrive(g, outcomes, count, failures)
+    return 'OK'
+  end
+  local accepted = settleBranches(g, number, numberBytes, indexes, from, count, outcomes, at, delays)
+  if accepted == 0 then
+    return isFenced and 'FENCED' or 'DUP'
+  end
+  accept(g, grantNumber, session, branches, accepted, saved, #ended == 0 and run)
+  addReady(g, ready)
+  if #ended > 0 then
+    arrive(g, chunkOf(ended, concat(endedKinds), endedValues), #ended, failed, endedValues[1])
+  else
+    reopenLimit(g)
+  end
+  return 'OK'
+end
+
+-- The outputs that a range saves, from ARGV[at] on; nil when there are none. Where the next range begins.
+local function savedIn(ARGV, at)
+  local count = tonumber(ARGV[at])
+  if count == 0 then
+    return nil, at + 1
+  end
+  local saved = { '' }
+  for i = at + 1, at + count * 2 do
+    saved[#saved + 1] = ARGV[i]
+  end
+  return saved, at + 1 + count * 2
+end
+
+function settle(ARGV)
+  local answers, gids, at = {}, {}, 1
+  while at <= #ARGV do
+    local gid, token, mode, outcomes, delays = unpack(ARGV, at, at + 4)
+    local saved
+    saved, at = savedIn(ARGV, at + 5)
+    local isFine, answer = pcall(settleRange, gid, token, mode, outcomes, delays, saved)
+    if not isFine then
+      quarantine(gid, answer)
+      forget(gid)
+      answer = 'GONE'
+      for i, other in ipairs(gids) do
+        if other == gid then
+          answers[i] = 'GONE'
+        end
+      end
+    end
+    gids[#gids + 1] = gid
+    answers[#answers + 1] = answer
+  end
+  commit()
+  return answers
+end
