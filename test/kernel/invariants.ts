@@ -1,9 +1,8 @@
 /** What must be true of the kernel's state between any two operations, and a picture of it for comparing. */
 import { item } from '../../lib/values/packed-items.js'
-import type { Group } from '../../lib/backend/kernel/group.js'
+import type { Group, Session } from '../../lib/backend/kernel/group.js'
 import { isServedBefore } from '../../lib/backend/kernel/ready-queue.js'
 import type { KernelState } from '../../lib/backend/kernel/state.js'
-import type { Session } from '../../lib/backend/kernel/sessions.js'
 import { mayTake } from '../../lib/backend/kernel/waking.js'
 
 /** Everything but the time, as plain data. Two pictures are equal when nothing happened between them. */

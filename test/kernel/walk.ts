@@ -16,7 +16,7 @@ import type {
 import { acquire } from '../../lib/backend/kernel/acquire.js'
 import { control } from '../../lib/backend/kernel/control.js'
 import { open } from '../../lib/backend/kernel/open.js'
-import { session as sessionOf } from '../../lib/backend/kernel/session.js'
+import { handleSession as sessionOf } from '../../lib/backend/kernel/session.js'
 import { settle } from '../../lib/backend/kernel/settle.js'
 import { KernelState } from '../../lib/backend/kernel/state.js'
 import { step } from '../../lib/backend/kernel/step.js'

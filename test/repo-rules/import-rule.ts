@@ -176,7 +176,7 @@ export function brokenImports(sources: readonly Source[]): readonly string[] {
         const targetRoom = roomOf(target)
         const why = targetRoom === undefined ? 'it stands in no room' : wrongRoom(room, targetRoom)
         if (why !== undefined) wrong(target, why)
-        if (!isErased || room !== 'kernel') edges.set(source.path, [...(edges.get(source.path) ?? []), target])
+        edges.set(source.path, [...(edges.get(source.path) ?? []), target])
       } else if (specifier === 'graflow' || specifier.startsWith('graflow/')) {
         wrong(specifier, 'inside the package, name the file')
       } else {

@@ -3,7 +3,7 @@
  * grants that were lost, 3 a flag, 4 to 7 the number of the grant under which it was last granted (0: none, or reclaimed).
  * This file alone knows the layout. Loops over many branches live here, since they decide what a branch costs.
  */
-import type { OutcomeKind, SettleKind } from '../backend.js'
+import type { SettleKind } from '../backend.js'
 import { MOST_COUNTED } from '../request-checks.js'
 
 export type BranchState = 'ready' | 'granted' | 'delayed' | 'succeeded' | 'failed' | 'dead'
@@ -156,7 +156,7 @@ export class BranchTable {
 
   /**
    * Branches without a final state: cancelled where a start had begun or one was counted before, skipped where none was. A grant
-   * that was given back counts nothing, so it is no start.
+   * that was released counts nothing, so it is no start.
    */
   withdrawn(): WithdrawnBranches {
     const indexes: number[] = []
@@ -177,9 +177,4 @@ export class BranchTable {
   #setState(index: number, state: number): void {
     this.#words[index * 2] = (this.#word(index) & COUNTERS_MASK) | state
   }
-}
-
-/** Whether a word of a settle is also that of an outcome. */
-export function isFinalKind(kind: SettleKind): kind is SettleKind & OutcomeKind {
-  return kind === 'succeeded' || kind === 'failed'
 }

@@ -2,8 +2,8 @@
 import { GraflowError } from '../../errors.js'
 import type { ChannelAnswer, ChannelRequest, Holder } from '../backend.js'
 import { Channels } from './channels.js'
+import { heldGroup } from './grants.js'
 import type { KernelState } from './state.js'
-import { heldGroup } from './transitions.js'
 
 /**
  * Reads or writes a channel of a run. A write needs the current holder of a branch of this run, else it is `fenced`; one that adds

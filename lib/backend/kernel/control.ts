@@ -1,8 +1,10 @@
 /** Commands of people and of holders: cancel, end, pause, resume, withdraw. */
 import type { ControlAnswer, ControlRequest } from '../backend.js'
-import type { Run } from './runs.js'
+import { close } from './closing.js'
+import { heldGroup } from './grants.js'
+import type { Run } from './group.js'
+import { endRun } from './runs.js'
 import type { KernelState } from './state.js'
-import { close, endRun, heldGroup } from './transitions.js'
 import { place, notifyFor, notifyAll } from './waking.js'
 
 /** Does a command. Repeated it is `dup` (or `over`, where the run has ended otherwise) and changes nothing. */

@@ -1,6 +1,7 @@
 /** Dead letters, newest kept: bounded in number and in bytes, so that a task that always fails cannot fill the store. */
 import type { DeadLetter } from '../backend.js'
 import { MOST_DEAD_LETTERS } from '../kept.js'
+import type { Group } from './group.js'
 
 const MOST_BYTES = 16 * 2 ** 20
 
@@ -31,4 +32,25 @@ export class DeadLetters {
 
 function bytesOf(letter: DeadLetter | undefined): number {
   return letter === undefined ? 0 : letter.input.length + letter.error.length
+}
+
+/** The branch is spent: keeps it with its input and error. */
+export function addDeadLetter(
+  state: { readonly deadLetters: DeadLetters; readonly wallNow: number },
+  group: Group,
+  index: number,
+  kind: 'failed' | 'dead',
+  error: Uint8Array,
+): void {
+  state.deadLetters.add({
+    gid: group.spec.gid,
+    index,
+    runId: group.run.id,
+    kind,
+    errors: group.table.errors(index),
+    losses: group.table.losses(index),
+    at: state.wallNow,
+    input: group.input(index),
+    error,
+  })
 }

@@ -1,7 +1,7 @@
 /**
  * One group as the kernel keeps it: its branch table, inputs, grants, requeued list, outcomes and counters. Hides how inputs and
  * grants are found by index and by token. It changes nothing outside itself: queue counters, sessions and notices are moved along
- * by transitions.ts, which is the only caller of most of this.
+ * by those who call it.
  */
 import type { GroupSpec, GroupState, OutcomeChunk, Token } from '../backend.js'
 import {
@@ -17,9 +17,17 @@ import {
 import { type BranchState, BranchTable, type WithdrawnBranches } from './branch-table.js'
 import type { Children } from './children.js'
 import type { Due } from './due-queue.js'
-import type { Lane } from './ready-queue.js'
-import type { Run } from './runs.js'
-import type { Session } from './sessions.js'
+import type * as readyQueue from './ready-queue.js'
+import type * as run from './run.js'
+import type * as sessions from './sessions.js'
+
+// Groups, runs, lanes, sessions and grants know each other. The others' files name a group, or a grant, as a parameter; here it is filled in.
+export type Lane = readyQueue.Lane<Group>
+export type Queue = readyQueue.Queue<Group>
+export type DelayedBranch = readyQueue.DelayedBranch<Group>
+export type Run = run.Run<Group>
+export type RunDue = run.RunDue<Group>
+export type Session = sessions.Session<HeldGrant>
 
 /** Branches of one group under one token. Due at its deadline, where the group has a timeout. */
 export interface HeldGrant extends Due {
@@ -36,12 +44,6 @@ export interface HeldGrant extends Due {
   held: number
   /** Branches whose table entry names it, held or settled. */
   references: number
-}
-
-/** A branch that waits for its retry. */
-export interface DelayedBranch extends Due {
-  readonly group: Group
-  readonly index: number
 }
 
 /** The time in which only the preferred worker may take from the group; due at its end. */
@@ -92,7 +94,7 @@ export class Group {
 
   chunks: OutcomeChunk[] = []
   /** Open groups below. */
-  children: Children | undefined
+  children: Children<Group> | undefined
   delays: Map<number, DelayedBranch> | undefined
   affinityHold: AffinityHold | undefined
   /** Bytes that go when it is retired, and those that stay. */
@@ -247,7 +249,7 @@ export class Group {
     return this.#grants[this.table.grantNumber(index) - 1]
   }
 
-  /** Leases with branches still held. */
+  /** Grants with branches still held. */
   heldGrants(): HeldGrant[] {
     return this.#grants.filter((grant): grant is HeldGrant => grant !== undefined && grant.held > 0)
   }
@@ -281,7 +283,7 @@ export class Group {
     return undefined
   }
 
-  /** Takes what `peekReturned` showed. */
+  /** Takes what `peekRequeued` showed. */
   shiftRequeued(): void {
     this.#requeuedHead += 1
   }
@@ -299,7 +301,7 @@ export class Group {
     return this.left === 0 ? { indexes: NO_INDEXES, kinds: [] } : this.table.withdrawn()
   }
 
-  /** Lets everything go but the outcomes. */
+  /** Deletes everything but the outcomes. */
   retire(): void {
     this.#summary = { counts: this.counts(), withdrawn: this.withdrawn() }
     this.isRetired = true

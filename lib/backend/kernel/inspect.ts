@@ -10,8 +10,7 @@ import type {
   SessionStatus,
 } from '../backend.js'
 import { pack } from '../../values/packed-items.js'
-import type { Group } from './group.js'
-import type { Queue } from './ready-queue.js'
+import type { Group, Queue } from './group.js'
 import type { KernelState } from './state.js'
 
 /** The inspector's questions, answered at once. */

@@ -1,7 +1,7 @@
 /**
  * Every atomic operation of the backend, synchronous and deterministic: time and nonces are arguments, nothing but its own state
- * changes, and what others must be told is reported as effects. The memory backend is this with a clock; the Redis scripts are
- * compared with it. One file an operation; transitions.ts has what they share.
+ * changes, and notices and activities are reported as effects. The memory backend is this with a clock; the Redis scripts are
+ * compared with it. One file an operation; those beside them have what operations share, each with a Lua part of its name.
  */
 import { GraflowError } from '../../errors.js'
 import type {
@@ -29,7 +29,7 @@ import { channel } from './channel.js'
 import { control } from './control.js'
 import { inspectorOf, type KernelInspector } from './inspect.js'
 import { open } from './open.js'
-import { session } from './session.js'
+import { handleSession } from './session.js'
 import { settle } from './settle.js'
 import { type Effects, type KernelOptions, KernelState } from './state.js'
 import { step } from './step.js'
@@ -91,7 +91,7 @@ export class Kernel {
   }
 
   session(now: number, request: SessionRequest): SessionAnswer {
-    return session(this.#at(now), request)
+    return handleSession(this.#at(now), request)
   }
 
   /** `isForced`: also within 100 ms of the last one, for a timer that knows that something is due. */

@@ -1,13 +1,14 @@
 /** Opening a run: its record, and the root group whose one branch is the run itself. */
+import { pack } from '../../values/packed-items.js'
 import type { OpenAnswer, OpenRequest } from '../backend.js'
-import { RUNS_QUEUE, rootSpec } from '../root-spec.js'
 import { checkOpen } from '../request-checks.js'
-import { grantTo } from './acquire.js'
-import { Group } from './group.js'
-import { Run } from './runs.js'
+import { rootSpec } from '../root-spec.js'
+import { grantTo } from './granting.js'
+import type { Group, Run } from './group.js'
+import { newGroup } from './opening.js'
+import { Run as RunRecord } from './run.js'
 import type { KernelState } from './state.js'
 import { step } from './step.js'
-import { single } from './transitions.js'
 import { addReady, countReady } from './waking.js'
 
 /**
@@ -24,24 +25,14 @@ export function open(state: KernelState, request: OpenRequest): OpenAnswer {
   if (request.session !== undefined && session === undefined) return { status: 'nosession' }
   if (state.isFull(request.input.length)) return { status: 'backpressure' }
 
-  const run = new Run(request, state.wallNow)
-  const queue = state.queue(RUNS_QUEUE)
-  const root = new Group(
-    rootSpec(request),
-    run,
-    queue.lane([], request.tasks),
-    undefined,
-    state.nextSequence(),
-    state.now,
-  )
-  root.addInputs(single(request.input))
+  const run: Run = new RunRecord<Group>(request, state.wallNow)
+  const root = newGroup(state, rootSpec(request), run, undefined)
+  root.addInputs(pack([request.input]))
   root.workBytes += request.input.length
-  run.groups.set(runId, root)
-  state.groups.set(runId, root)
+  state.addBytes(run, request.input.length)
   state.runs.set(runId, run)
   if (idempotencyKey !== undefined) state.runsByKey.set(idempotencyKey, run)
   state.graphRuns.set(run.graph, (state.graphRuns.get(run.graph) ?? 0) + 1)
-  state.addBytes(run, root.workBytes)
   if (request.timeoutMs > 0) {
     run.timeout = { run, dueAt: 0, place: -1, order: 0 }
     state.runTimeouts.add(run.timeout, state.now + request.timeoutMs)

@@ -3,8 +3,22 @@
  * (capabilities and tasks), so that a session skips all groups it cannot serve at the cost of one comparison. Within a lane: higher
  * priority first, then deeper, then dispatched earlier.
  */
-import { DueQueue } from './due-queue.js'
-import type { DelayedBranch, Group } from './group.js'
+import { type Due, DueQueue } from './due-queue.js'
+
+/** What this file knows of a group. */
+interface Queued {
+  readonly spec: { readonly priority: number; readonly depth: number }
+  /** Dispatch order. */
+  readonly sequence: number
+  /** Whether it stands in its lane. */
+  isQueued: boolean
+}
+
+/** A branch that waits for its retry. */
+export interface DelayedBranch<G> extends Due {
+  readonly group: G
+  readonly index: number
+}
 
 /** With this many lanes a queue forgets the empty ones. */
 const MANY_LANES = 64
@@ -13,17 +27,17 @@ const MANY_LANES = 64
 const MANY_SERVED = 1_024
 
 /** Groups of one queue that ask the same of a worker, in order. */
-export class Lane {
-  readonly queue: Queue
+export class Lane<G extends Queued = Queued> {
+  readonly queue: Queue<G>
   readonly requires: readonly string[]
   readonly tasks: readonly string[]
   /** Branches of its open groups that are ready. */
   ready = 0
   /** Places below `#head` are empty: taking the first of many groups must not move the others. */
-  readonly #groups: (Group | undefined)[] = []
+  readonly #groups: (G | undefined)[] = []
   #head = 0
 
-  constructor(queue: Queue, requires: readonly string[], tasks: readonly string[]) {
+  constructor(queue: Queue<G>, requires: readonly string[], tasks: readonly string[]) {
     this.queue = queue
     this.requires = requires
     this.tasks = tasks
@@ -33,11 +47,25 @@ export class Lane {
     return this.#groups.length - this.#head
   }
 
-  at(position: number): Group | undefined {
+  at(position: number): G | undefined {
     return this.#groups[this.#head + position]
   }
 
-  insert(group: Group): void {
+  /** The group stands in the lane from now on. */
+  enqueue(group: G): void {
+    group.isQueued = true
+    if (this.size === 0) this.queue.lanes.add(this)
+    this.insert(group)
+  }
+
+  /** The group stands in the lane no more. */
+  dequeue(group: G): void {
+    group.isQueued = false
+    this.remove(group)
+    if (this.size === 0) this.queue.lanes.delete(this)
+  }
+
+  insert(group: G): void {
     const last = this.#groups[this.#groups.length - 1]
     if (last === undefined || isServedBefore(last, group)) {
       this.#groups.push(group)
@@ -52,7 +80,7 @@ export class Lane {
     }
   }
 
-  remove(group: Group): void {
+  remove(group: G): void {
     const place = this.#placeOf(group)
     if (this.#groups[place] !== group) return
     if (place > this.#head) {
@@ -68,7 +96,7 @@ export class Lane {
   }
 
   /** Where the group stands or would stand. */
-  #placeOf(group: Group): number {
+  #placeOf(group: G): number {
     let low = this.#head
     let high = this.#groups.length
     while (low < high) {
@@ -81,43 +109,31 @@ export class Lane {
   }
 }
 
-export class Queue {
+export class Queue<G extends Queued = Queued> {
   readonly name: string
   isPaused = false
   /** Branches of its open groups, by what they are now. */
   ready = 0
   delayed = 0
   granted = 0
-  readonly delays = new DueQueue<DelayedBranch>()
+  readonly delays = new DueQueue<DelayedBranch<G>>()
   /** Lanes in which a group stands. */
-  readonly lanes = new Set<Lane>()
+  readonly lanes = new Set<Lane<G>>()
   /** Lanes by their demands; a forgotten one lives on in its groups, and two of one kind do no harm. */
-  readonly #byKey = new Map<string, Lane>()
+  readonly #byKey = new Map<string, Lane<G>>()
 
   constructor(name: string) {
     this.name = name
   }
 
-  lane(requires: readonly string[], tasks: readonly string[]): Lane {
+  lane(requires: readonly string[], tasks: readonly string[]): Lane<G> {
     const key = `${requires.join(' ')}|${tasks.join(' ')}`
     const known = this.#byKey.get(key)
     if (known !== undefined) return known
     if (this.#byKey.size >= MANY_LANES) this.#forgetUnused()
-    const lane = new Lane(this, requires, tasks)
+    const lane = new Lane<G>(this, requires, tasks)
     this.#byKey.set(key, lane)
     return lane
-  }
-
-  enqueue(group: Group): void {
-    group.isQueued = true
-    if (group.lane.size === 0) this.lanes.add(group.lane)
-    group.lane.insert(group)
-  }
-
-  dequeue(group: Group): void {
-    group.isQueued = false
-    group.lane.remove(group)
-    if (group.lane.size === 0) this.lanes.delete(group.lane)
   }
 
   #forgetUnused(): void {
@@ -126,7 +142,7 @@ export class Queue {
 }
 
 /** The order of service; no two groups have one sequence number. */
-export function isServedBefore(a: Group, b: Group): boolean {
+export function isServedBefore(a: Pick<Queued, 'spec' | 'sequence'>, b: Pick<Queued, 'spec' | 'sequence'>): boolean {
   if (a.spec.priority !== b.spec.priority) return a.spec.priority > b.spec.priority
   if (a.spec.depth !== b.spec.depth) return a.spec.depth > b.spec.depth
   return a.sequence < b.sequence

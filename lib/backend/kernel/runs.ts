@@ -1,90 +1,42 @@
-/**
- * A run as the kernel keeps it: its record, saved outputs, channels, and its groups. What its state is called follows from facts kept
- * apart (ended, abandoned, paused, started), so that no two of them can contradict each other.
- */
-import type { EndState, OpenRequest, RunRecord, RunState } from '../backend.js'
-import type { Channels } from './channels.js'
-import type { Due } from './due-queue.js'
-import type { Group } from './group.js'
+/** How runs end, or stay behind without a driver, and what they save. */
+import { item, itemCount } from '../../values/packed-items.js'
+import type { EndState, SavedValues } from '../backend.js'
+import { close } from './closing.js'
+import type { Run } from './group.js'
+import { trimRetained } from './purge.js'
+import type { KernelState } from './state.js'
 
-/** Something about a run that falls due: its timeout, or the next purge of what it keeps. */
-export interface RunDue extends Due {
-  readonly run: Run
+/** Saves outputs; a path that has one keeps it. */
+export function save(state: KernelState, run: Run, values: SavedValues): void {
+  for (let i = 0; i < itemCount(values.values); i++) {
+    const path = values.paths[i]
+    if (path === undefined || run.saved.has(path)) continue
+    const value = item(values.values, i)
+    run.saved.set(path, value)
+    state.addBytes(run, value.length + path.length * 2)
+  }
 }
 
-export interface RunEnd {
-  readonly state: EndState
-  readonly value: Uint8Array
-  /** By the store's clock. */
-  readonly at: number
+/** A started run whose driver is gone is parked: its groups go on, its root waits until somebody resumes the run. */
+export function abandon(state: KernelState, run: Run): void {
+  run.isAbandoned = true
+  run.keptUntil = state.now + run.retentionMs
+  state.purges.add(run.purge, run.keptUntil)
+  state.effects.activity(run.id, 'state', run.id)
 }
 
-export class Run {
-  readonly id: string
-  readonly workflow: string | undefined
-  readonly graph: string
-  readonly digest: string
-  readonly idempotencyKey: string | undefined
-  readonly retentionMs: number
-  readonly timeoutMs: number | undefined
-  /** Of the call that opened it: a repeat of it is known. */
-  readonly openNonce: string
-  /** Driven by the process that opened it; else by any worker. */
-  readonly isStarted: boolean
-  /** By the store's clock, as the other times of the record. */
-  readonly createdAt: number
-  startedAt: number | undefined
-  driver: string | undefined
-  cancelReason: string | undefined
-  end: RunEnd | undefined
-  isPaused = false
-  /** Its driver is gone, and nobody may take it but who resumes it. */
-  isAbandoned = false
-
-  readonly groups = new Map<string, Group>()
-  readonly saved = new Map<string, Uint8Array>()
-  channels: Channels | undefined
-  /** What it occupies, roughly. */
-  bytes = 0
-
-  timeout: RunDue | undefined
-  readonly purge: RunDue = { run: this, dueAt: 0, place: -1, order: 0 }
-  /** Of a run that has ended or is abandoned: when its record goes, in kernel time. */
-  keptUntil = 0
-
-  constructor(request: OpenRequest, wallNow: number) {
-    this.id = request.runId
-    this.workflow = request.workflow
-    this.graph = request.graph
-    this.digest = request.digest
-    this.idempotencyKey = request.idempotencyKey
-    this.retentionMs = request.retentionMs
-    this.timeoutMs = request.timeoutMs === 0 ? undefined : request.timeoutMs
-    this.openNonce = request.nonce
-    this.isStarted = request.session !== undefined
-    this.createdAt = wallNow
-  }
-
-  get state(): RunState {
-    if (this.end !== undefined) return this.end.state
-    if (this.isAbandoned) return 'abandoned'
-    if (this.isPaused) return 'paused'
-    return this.startedAt === undefined ? 'pending' : 'running'
-  }
-
-  record(): RunRecord {
-    return {
-      runId: this.id,
-      workflow: this.workflow,
-      graph: this.graph,
-      state: this.state,
-      createdAt: this.createdAt,
-      startedAt: this.startedAt,
-      endedAt: this.end?.at,
-      timeoutMs: this.timeoutMs,
-      driver: this.driver,
-      cancelReason: this.cancelReason,
-      value: this.end?.value,
-    }
-  }
+/** Ends a run that has not ended: withdraws what is open of it, and sees to its purge. */
+export function endRun(state: KernelState, run: Run, as: EndState, value: Uint8Array, reason: string): void {
+  run.end = { state: as, value, at: state.wallNow }
+  const root = run.groups.get(run.id)
+  if (root !== undefined) close(state, root, 'withdrawn', reason)
+  state.addBytes(run, value.length)
+  if (run.timeout !== undefined) state.runTimeouts.remove(run.timeout)
+  run.keptUntil = state.now + run.retentionMs
+  state.purges.add(run.purge, Math.min(state.now + state.options.payloadRetentionMs, run.keptUntil))
+  state.retained.add(run)
+  state.withPayloads.add(run)
+  state.retainedBytes += run.bytes
+  state.effects.activity(run.id, 'state', run.id)
+  trimRetained(state)
 }

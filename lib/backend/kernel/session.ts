@@ -1,9 +1,10 @@
 /** Sessions come, renew, compare notes and go. What they held is released, by themselves or by a sweep. */
 import type { SessionAnswer, SessionRequest } from '../backend.js'
-import { grantOf } from './acquire.js'
-import { Session } from './sessions.js'
+import { grantOf } from './granting.js'
+import type { HeldGrant, Session } from './group.js'
+import { reclaim } from './reclaim.js'
+import * as sessions from './sessions.js'
 import type { KernelState } from './state.js'
-import { reclaim } from './transitions.js'
 import { notifyAll, notifyNext } from './waking.js'
 
 /** A sweep within this time of another has nothing to add. */
@@ -13,7 +14,7 @@ export const SWEEP_GAP_MS = 100
  * Opens, renews, reconciles or closes a session. Opening one that is there updates and renews it; renewing is the same twice; a
  * reconcile changes nothing; closing one that is gone is `nosession`.
  */
-export function session(state: KernelState, request: SessionRequest): SessionAnswer {
+export function handleSession(state: KernelState, request: SessionRequest): SessionAnswer {
   const known = state.sessions.get(request.session)
   switch (request.kind) {
     case 'open': {
@@ -21,12 +22,12 @@ export function session(state: KernelState, request: SessionRequest): SessionAns
       const opened =
         known ??
         returning(state, request.session) ??
-        new Session(request.session, request.info, request.ttlMs, state.now)
+        new sessions.Session<HeldGrant>(request.session, request.info, request.ttlMs, state.now)
       opened.update(request.info, request.ttlMs, state.now)
       state.sessions.set(opened.id, opened)
       state.bases.set(opened.info.baseId, (state.bases.get(opened.info.baseId) ?? 0) + 1)
       announceSweep(state)
-      if (known !== undefined) notifyNext(state) // it may serve more now, or less than it was woken for
+      if (known !== undefined) notifyNext(state) // it may serve more now, or less than it was notified for
       return { status: 'ok' }
     }
     case 'renew': {
@@ -47,7 +48,7 @@ export function session(state: KernelState, request: SessionRequest): SessionAns
       }
     }
     case 'confirm':
-      return { status: known === undefined ? 'nosession' : 'ok' } // nothing is sent here
+      return { status: known === undefined ? 'nosession' : 'ok' } // nothing is pushed here
     case 'close': {
       if (known === undefined) return { status: 'nosession' }
       removeSession(state, known)

@@ -3,8 +3,18 @@
  * past its expiry stays one until a sweep takes it: time makes a grant stealable, never invalid.
  */
 import type { AcquireRequest, SessionInfo } from '../backend.js'
-import type { HeldGrant } from './group.js'
-import type { Lane } from './ready-queue.js'
+
+/** What this file knows of a grant. */
+interface Holding {
+  readonly nonce: string
+  readonly held: number
+}
+
+/** What a lane asks of a worker. */
+interface Demand {
+  readonly requires: readonly string[]
+  readonly tasks: readonly string[]
+}
 
 /** What a session that found too little work would take. */
 export interface Wait {
@@ -20,15 +30,16 @@ export interface Wait {
 /** Calls remembered before the finished ones are forgotten. */
 const CALLS_REMEMBERED = 64
 
-const NO_GRANTS: readonly HeldGrant[] = Object.freeze([])
+const NO_GRANTS: readonly never[] = Object.freeze([])
 
-export class Session {
+/** `H`: what a grant is, which knows its session in turn. */
+export class Session<H extends Holding> {
   readonly id: string
   info: SessionInfo
   ttlMs: number
   /** Kernel time; Infinity for a session that never expires. */
   expiresAt: number
-  readonly grants = new Set<HeldGrant>()
+  readonly grants = new Set<H>()
   /** Branches held. */
   branches = 0
   /** What it would take: while it waits, and after it was woken until it asks. */
@@ -36,7 +47,7 @@ export class Session {
   /** Kernel time. */
   notifiedAt = Number.NEGATIVE_INFINITY
   /** Nonce of an acquire call → what it granted. */
-  readonly #calls = new Map<string, readonly HeldGrant[]>()
+  readonly #calls = new Map<string, readonly H[]>()
   #callsBeforePruning = CALLS_REMEMBERED
   #tasks: ReadonlySet<string> | 'all'
 
@@ -60,16 +71,16 @@ export class Session {
   }
 
   /** Whether it could run what the lane's groups hold. */
-  canServe(lane: Lane, capabilities: ReadonlySet<string> | 'all'): boolean {
+  canServe(lane: Demand, capabilities: ReadonlySet<string> | 'all'): boolean {
     return hasAll(capabilities, lane.requires) && hasAll(this.#tasks, lane.tasks)
   }
 
   /** What a call with this nonce granted; undefined when there was none. */
-  callWith(nonce: string): readonly HeldGrant[] | undefined {
+  callWith(nonce: string): readonly H[] | undefined {
     return this.#calls.get(nonce)
   }
 
-  rememberCall(nonce: string, grants: readonly HeldGrant[]): void {
+  rememberCall(nonce: string, grants: readonly H[]): void {
     this.#calls.set(nonce, grants.length === 0 ? NO_GRANTS : grants)
     if (this.#calls.size <= this.#callsBeforePruning) return
     let spare = this.#calls.size - CALLS_REMEMBERED / 2
@@ -81,7 +92,7 @@ export class Session {
   }
 
   /** Nothing of the grant is held any more. The call stays known, what it granted need not. */
-  forgetGrant(grant: HeldGrant): void {
+  forgetGrant(grant: H): void {
     this.grants.delete(grant)
     const granted = this.#calls.get(grant.nonce)
     if (granted !== undefined && granted.every((other) => other.held === 0)) this.#calls.set(grant.nonce, NO_GRANTS)
@@ -103,7 +114,7 @@ export function waitOf(request: AcquireRequest, capabilities: ReadonlySet<string
 }
 
 /** Whether branches of this lane are not worth sharing: all their tasks are among these. */
-export function isQuick(quick: readonly string[] | undefined, lane: Lane): boolean {
+export function isQuick(quick: readonly string[] | undefined, lane: Demand): boolean {
   return quick !== undefined && quick.length > 0 && lane.tasks.every((task) => quick.includes(task))
 }
 

@@ -2,13 +2,16 @@
  * Settling: whether a result counts is decided by its token alone, branch by branch. A range of final outcomes that are all current,
  * which is nearly every range, is counted in one loop, and the worker's own arrays become the stored outcomes.
  */
-import type { OutcomeKind, SettleAnswer, SettleRange, SettleRequest } from '../backend.js'
+import type { OutcomeKind, SettleAnswer, SettleKind, SettleRange, SettleRequest } from '../backend.js'
 import { gather, item } from '../../values/packed-items.js'
 import { checkSettle } from '../request-checks.js'
-import { isFinalKind } from './branch-table.js'
+import { arrive } from './barrier.js'
+import { addDeadLetter } from './dead-letters.js'
+import { endHolding } from './grants.js'
 import type { Group, HeldGrant } from './group.js'
+import { delay, requeue } from './retries.js'
+import { abandon, save } from './runs.js'
 import type { KernelState } from './state.js'
-import { abandon, addDeadLetter, arrive, delay, endHolding, save } from './transitions.js'
 import { addReady, endFlight, reopenLimit } from './waking.js'
 
 /**
@@ -51,6 +54,25 @@ function acceptWhole(
   arrive(state, group, { indexes, kinds, values: range.values })
 }
 
+/** What became of a range that is settled branch by branch. */
+class Mixed {
+  /** Positions in the range of those with an outcome now, and their kinds. */
+  readonly finals: number[] = []
+  readonly kinds: OutcomeKind[] = []
+  ready = 0
+  delayed = 0
+  isFenced = false
+
+  get accepted(): number {
+    return this.finals.length + this.ready + this.delayed
+  }
+
+  end(position: number, kind: OutcomeKind): void {
+    this.finals.push(position)
+    this.kinds.push(kind)
+  }
+}
+
 /** Branch by branch: the first `settled` are final in the table already. */
 function settleMixed(
   state: KernelState,
@@ -60,44 +82,10 @@ function settleMixed(
   settled: number,
   range: SettleRange,
 ): SettleAnswer {
-  const { table, spec, run } = group
-  /** Positions in the range of those with an outcome now. */
-  const finals: number[] = []
-  const kinds: OutcomeKind[] = []
-  let ready = 0
-  let delayed = 0
-  let isFenced = false
-  for (let i = 0; i < indexes.length; i++) {
-    const index = indexes[i] as number // i is below the length
-    let kind = range.kinds[i] as SettleRange['kinds'][number] // as many kinds as indexes: checked
-    if (i < settled && isFinalKind(kind)) {
-      finals.push(i)
-      kinds.push(kind)
-      continue
-    }
-    if (!table.isHeldUnder(index, grant.number)) {
-      if (table.grantNumber(index) !== grant.number) isFenced = true
-      continue
-    }
-    if (kind === 'retry' && table.addError(index) >= spec.attempts && spec.attempts > 0) kind = 'failed'
-    if (isFinalKind(kind)) {
-      table.finish(index, kind)
-      finals.push(i)
-      kinds.push(kind)
-      continue
-    }
-    const delayMs = kind === 'retry' ? (range.delaysMs?.[i] ?? 0) : 0
-    if (delayMs > 0) {
-      delay(state, group, index, delayMs)
-      delayed += 1
-    } else {
-      table.makeReady(index)
-      group.requeue(index)
-      ready += 1
-    }
-  }
-  const accepted = finals.length + ready + delayed
-  if (accepted === 0) return isFenced ? 'fenced' : 'dup'
+  const { run, spec } = group
+  const mixed = settleBranches(state, group, grant, indexes, settled, range)
+  const { accepted, finals, kinds } = mixed
+  if (accepted === 0) return mixed.isFenced ? 'fenced' : 'dup'
   endHolding(state, grant, accepted)
   endFlight(group, accepted)
   if (group.isRoot && finals.length === 0) {
@@ -106,7 +94,7 @@ function settleMixed(
   }
   if (range.save !== undefined) save(state, run, range.save)
   state.effects.activity(run.id, 'settled', spec.gid)
-  addReady(state, group, ready)
+  addReady(state, group, mixed.ready)
   if (finals.length > 0) {
     const ended = Uint32Array.from(finals, (position) => indexes[position] ?? 0)
     writeDeadLetters(state, group, ended, kinds, range, finals)
@@ -115,6 +103,45 @@ function settleMixed(
     reopenLimit(state, group)
   }
   return 'ok'
+}
+
+function settleBranches(
+  state: KernelState,
+  group: Group,
+  grant: HeldGrant,
+  indexes: Uint32Array,
+  settled: number,
+  range: SettleRange,
+): Mixed {
+  const { table, spec } = group
+  const mixed = new Mixed()
+  for (let i = 0; i < indexes.length; i++) {
+    const index = indexes[i] as number // i is below the length
+    let kind = range.kinds[i] as SettleRange['kinds'][number] // as many kinds as indexes: checked
+    if (i < settled && isFinalKind(kind)) {
+      mixed.end(i, kind)
+      continue
+    }
+    if (!table.isHeldUnder(index, grant.number)) {
+      if (table.grantNumber(index) !== grant.number) mixed.isFenced = true
+      continue
+    }
+    if (kind === 'retry' && table.addError(index) >= spec.attempts && spec.attempts > 0) kind = 'failed'
+    if (isFinalKind(kind)) {
+      table.finish(index, kind)
+      mixed.end(i, kind)
+      continue
+    }
+    const delayMs = kind === 'retry' ? (range.delaysMs?.[i] ?? 0) : 0
+    if (delayMs > 0) {
+      delay(state, group, index, delayMs)
+      mixed.delayed += 1
+    } else {
+      requeue(group, index)
+      mixed.ready += 1
+    }
+  }
+  return mixed
 }
 
 /** The group was closed while they were held, or before they were reported again. */
@@ -147,4 +174,9 @@ function writeDeadLetters(
       item(range.values, positions === undefined ? i : (positions[i] ?? 0)),
     )
   }
+}
+
+/** Whether a word of a settle is also that of an outcome. */
+function isFinalKind(kind: SettleKind): kind is SettleKind & OutcomeKind {
+  return kind === 'succeeded' || kind === 'failed'
 }

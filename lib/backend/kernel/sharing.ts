@@ -2,13 +2,13 @@
  * A fair share: how many branches of a lane one session takes while others wait for such work, so that a few long tasks are spread over all
  * that are idle. Hides who counts and how the shares are found.
  */
-import type { Group } from './group.js'
-import type { Session, Wait } from './sessions.js'
+import type { Group, Session } from './group.js'
+import type { Wait } from './sessions.js'
 import type { KernelState } from './state.js'
 import { mayTake } from './waking.js'
 
 /**
- * So many that this session and those with room that wait, or were woken a moment ago, would hold equally many branches in the end; at most
+ * So many that this session and those with room that wait, or were notified a moment ago, would hold equally many branches in the end; at most
  * `most`. 0: it has more than its share already.
  *
  * @param group the first of the lane that the session could take

@@ -6,10 +6,8 @@ import { STORE_DEFAULTS } from '../../options.js'
 import type { Notice, RunChange, Token } from '../backend.js'
 import { DeadLetters } from './dead-letters.js'
 import { type Due, DueQueue } from './due-queue.js'
-import type { AffinityHold, Group, HeldGrant } from './group.js'
-import { Queue } from './ready-queue.js'
-import type { Run, RunDue } from './runs.js'
-import type { Session } from './sessions.js'
+import type { AffinityHold, Group, HeldGrant, Queue, Run, RunDue, Session } from './group.js'
+import * as readyQueue from './ready-queue.js'
 
 /** What the kernel tells others while it acts. Whoever listens must not call the kernel from inside. */
 export interface Effects {
@@ -133,7 +131,7 @@ export class KernelState {
   queue(name: string): Queue {
     let queue = this.queues.get(name)
     if (queue === undefined) {
-      queue = new Queue(name)
+      queue = new readyQueue.Queue<Group>(name)
       this.queues.set(name, queue)
     }
     return queue

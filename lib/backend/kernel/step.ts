@@ -1,14 +1,15 @@
 /** A holder's step: save, open or fill a group, retire, end the run. Everything is checked before anything is written. */
 import { GraflowError } from '../../errors.js'
+import { byteLength, EMPTY_PACKED, itemCount, pack, slice, type PackedItems } from '../../values/packed-items.js'
 import type { GroupSpec, StepAnswer, StepRequest } from '../backend.js'
-import { byteLength, EMPTY_PACKED, itemCount, slice, type PackedItems } from '../../values/packed-items.js'
 import { checkStep } from '../request-checks.js'
-import { GRAPH_RETENTION_MS } from '../kept.js'
-import { type AffinityHold, Group } from './group.js'
-import type { Run } from './runs.js'
+import { arrive } from './barrier.js'
+import { endHolding, heldGroup } from './grants.js'
+import type { Group, Run } from './group.js'
+import { addInputs, hasGraph, newChild } from './opening.js'
+import { endRun, save } from './runs.js'
 import type { KernelState } from './state.js'
-import { addChild, arrive, endRun, heldGroup, endHolding, retire, save, single } from './transitions.js'
-import { addReady, endFlight } from './waking.js'
+import { endFlight } from './waking.js'
 
 /** What is to be done about the group of a step. */
 interface GroupPlan {
@@ -47,7 +48,7 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
     return { status: 'ok', fill: 0 }
   }
   if (plan === undefined || request.group === undefined) return { status: 'ok', fill: 0 }
-  return applyPlan(state, plan, request.group.spec, run, group, holder.index)
+  return applyPlan(state, plan, request.group.spec, group, holder.index)
 }
 
 function planGroup(
@@ -59,7 +60,7 @@ function planGroup(
 ): GroupPlan | StepAnswer {
   const existing = state.groups.get(spec.gid)
   if (existing === undefined) {
-    if (!state.graphs.has(spec.graph)) return { status: 'nograph' }
+    if (!hasGraph(state, spec.graph)) return { status: 'nograph' }
     const bytes = from > 0 ? 0 : byteLength(inputs)
     if (state.isFull(bytes)) return { status: 'backpressure' }
     return { existing, inputs: from > 0 ? EMPTY_PACKED : inputs }
@@ -74,43 +75,18 @@ function planGroup(
   return { existing, inputs: fresh }
 }
 
-function applyPlan(
-  state: KernelState,
-  plan: GroupPlan,
-  spec: GroupSpec,
-  run: Run,
-  parent: Group,
-  parentIndex: number,
-): StepAnswer {
-  const group = plan.existing ?? openGroup(state, spec, run, parent, parentIndex)
+function applyPlan(state: KernelState, plan: GroupPlan, spec: GroupSpec, holding: Group, index: number): StepAnswer {
+  const group = plan.existing ?? newChild(state, spec, holding, index)
   if (group.state !== 'open') return { status: 'done' }
-  if (itemCount(plan.inputs) > 0) {
-    const before = group.filled
-    group.addInputs(plan.inputs)
-    const bytes = byteLength(plan.inputs) + plan.inputs.ends.byteLength
-    group.workBytes += bytes
-    state.addBytes(run, bytes)
-    addReady(state, group, group.filled - before)
-  }
+  addInputs(state, group, plan.inputs)
   return { status: 'ok', fill: group.fill }
 }
 
-function openGroup(state: KernelState, spec: GroupSpec, run: Run, parent: Group, parentIndex: number): Group {
-  const lane = state.queue(spec.queue).lane(spec.requires, spec.tasks)
-  const group = new Group(spec, run, lane, { group: parent, index: parentIndex }, state.nextSequence(), state.now)
-  state.groups.set(spec.gid, group)
-  run.groups.set(spec.gid, group)
-  state.addBytes(run, group.workBytes)
-  addChild(parent, group)
-  if (spec.affinity !== undefined) {
-    const hold: AffinityHold = { group, dueAt: 0, place: -1, order: 0 }
-    group.affinityHold = hold
-    state.affinityHolds.add(hold, state.now + state.options.affinityMs)
-  }
-  const graph = state.graphs.get(spec.graph)
-  if (graph !== undefined) state.graphPurges.add(graph, state.now + GRAPH_RETENTION_MS)
-  state.effects.activity(run.id, 'group', spec.gid)
-  return group
+/** Deletes all of a closed group but its outcomes. */
+function retire(state: KernelState, group: Group): void {
+  const bytes = group.workBytes
+  group.retire()
+  state.addBytes(group.run, -bytes)
 }
 
 /** The holder of the root branch ends the run: its own arrival at the root's barrier. */
@@ -124,7 +100,7 @@ function endBy(state: KernelState, root: Group, token: string, end: NonNullable<
   }
   const kind = end.state === 'completed' ? 'succeeded' : 'failed'
   root.table.finish(0, kind)
-  arrive(state, root, { indexes: Uint32Array.of(0), kinds: [kind], values: single(end.value) })
+  arrive(state, root, { indexes: Uint32Array.of(0), kinds: [kind], values: pack([end.value]) })
 }
 
 function checkRetired(state: KernelState, { holder, retire: gids = [] }: StepRequest): void {

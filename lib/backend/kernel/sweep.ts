@@ -1,14 +1,18 @@
 /**
  * The sweep: promotes what is due, reclaims what dead sessions and passed deadlines held, ends runs past their timeout, purges what
- * is past retention, and wakes whoever waits beside work. It reads the state as it is at that moment, so that a branch that was
+ * is past retention, and notifies sessions that wait beside work. It reads the state as it is at that moment, so that a branch that was
  * settled a moment before is left alone. Any number of processes may call it.
  */
-import type { SweepAnswer } from '../backend.js'
 import { EMPTY_BYTES } from '../../values/packed-items.js'
+import type { SweepAnswer } from '../backend.js'
 import { GRAPH_RETENTION_MS } from '../kept.js'
-import { removeSession, shortestTtlMs, SWEEP_GAP_MS, sweepIntervalMs } from './session.js'
+import { noteStandstill, reclaimExpired } from './lost-sessions.js'
+import { purge } from './purge.js'
+import { reclaim } from './reclaim.js'
+import { promoteDue } from './retries.js'
+import { endRun } from './runs.js'
+import { SWEEP_GAP_MS, sweepIntervalMs } from './session.js'
 import type { KernelState } from './state.js'
-import { endRun, promote, purgePayloads, purgeRun, reclaim } from './transitions.js'
 import { notifyAll } from './waking.js'
 
 /** Items a sweep handles at most; what is left over makes the next one due at once. */
@@ -16,26 +20,20 @@ const MOST_ITEMS = 256
 
 /**
  * Sweeps once. Repeating it is safe: within 100 ms it is `skip`, unless the one before left something over or `isForced`. While there
- * is reason to think that nobody could renew it is `grace`, and takes nothing back.
+ * is reason to think that nobody could renew it is `grace`, and reclaims nothing.
  */
 export function sweep(state: KernelState, isForced = false): SweepAnswer {
   if (!isForced && !state.hasBacklog && state.now - state.lastSweepAt < SWEEP_GAP_MS) return { status: 'skip' }
   noteStandstill(state)
   state.lastSweepAt = state.now
   const isGrace = state.now < state.graceUntil
-  const promoted = promoteDue(state, MOST_ITEMS / 2)
+  const promoted = promoteDue(state, state.queues.values(), MOST_ITEMS / 2)
   let items = promoted
-  const reclaimed = isGrace ? 0 : takeBackDue(state, MOST_ITEMS - items)
+  const reclaimed = isGrace ? 0 : reclaimDue(state, MOST_ITEMS - items)
   items += reclaimed
   items += endOverdueRuns(state, MOST_ITEMS - items)
-  purge(state, MOST_ITEMS - items)
-  for (
-    let hold = state.affinityHolds.takeDue(state.now);
-    hold !== undefined;
-    hold = state.affinityHolds.takeDue(state.now)
-  ) {
-    hold.group.affinityHold = undefined
-  }
+  purgeDue(state, MOST_ITEMS - items)
+  endAffinities(state)
   notifyAll(state)
   state.hasBacklog = items >= MOST_ITEMS || promoted >= MOST_ITEMS / 2 || (!isGrace && state.lost.size > 0)
   const interval = sweepIntervalMs(state)
@@ -71,55 +69,6 @@ export function backgroundDueAt(state: KernelState): number {
   return Math.min(state.sweepDueAt, runs, state.graphPurges.first()?.dueAt ?? Number.POSITIVE_INFINITY)
 }
 
-/**
- * A sweep much later than announced: the store or everybody stood still, so sessions look dead that only could not renew. Each gets
- * another time to live from now.
- */
-function noteStandstill(state: KernelState): void {
-  const ttlMs = shortestTtlMs(state)
-  if (ttlMs === undefined || state.now - state.sweepDueAt <= ttlMs / 4) return
-  for (const session of state.sessions.values())
-    session.expiresAt = Math.max(session.expiresAt, state.now + session.ttlMs)
-  state.graceUntil = state.now + ttlMs
-}
-
-function promoteDue(state: KernelState, most: number): number {
-  let promoted = 0
-  for (const queue of state.queues.values()) {
-    while (promoted < most) {
-      const due = queue.delays.takeDue(state.now)
-      if (due === undefined) break
-      promote(state, due)
-      promoted += 1
-    }
-  }
-  return promoted
-}
-
-function takeBackDue(state: KernelState, most: number): number {
-  for (const session of state.sessions.values()) {
-    if (session.expiresAt > state.now) continue
-    removeSession(state, session)
-    if (session.grants.size > 0) state.lost.add(session)
-  }
-  let taken = 0
-  for (const session of state.lost) {
-    for (const grant of session.grants) {
-      if (taken >= most) return taken
-      taken += reclaim(state, grant, 'lost', most - taken)
-    }
-    if (session.grants.size === 0) state.lost.delete(session)
-  }
-  while (taken < most) {
-    const grant = state.deadlines.first()
-    if (grant === undefined || grant.dueAt > state.now) break
-    const late = reclaim(state, grant, 'late', most - taken)
-    taken += late
-    if (taken < most) state.deadlines.remove(grant)
-  }
-  return taken
-}
-
 function endOverdueRuns(state: KernelState, most: number): number {
   let ended = 0
   while (ended < most) {
@@ -131,16 +80,31 @@ function endOverdueRuns(state: KernelState, most: number): number {
   return ended
 }
 
-function purge(state: KernelState, most: number): void {
+/** Reclaims what expired sessions held, then what is past its deadline. Says how many branches. */
+function reclaimDue(state: KernelState, most: number): number {
+  let reclaimed = reclaimExpired(state, most)
+  while (reclaimed < most) {
+    const grant = state.deadlines.first()
+    if (grant === undefined || grant.dueAt > state.now) break
+    reclaimed += reclaim(state, grant, 'late', most - reclaimed)
+    if (reclaimed < most) state.deadlines.remove(grant)
+  }
+  return reclaimed
+}
+
+function endAffinities(state: KernelState): void {
+  for (;;) {
+    const hold = state.affinityHolds.takeDue(state.now)
+    if (hold === undefined) return
+    hold.group.affinityHold = undefined
+  }
+}
+
+function purgeDue(state: KernelState, most: number): void {
   for (let left = most; left > 0; left--) {
     const run = state.purges.takeDue(state.now)?.run
     if (run !== undefined) {
-      if (run.keptUntil <= state.now) {
-        purgeRun(state, run)
-      } else {
-        purgePayloads(state, run)
-        state.purges.add(run.purge, run.keptUntil)
-      }
+      purge(state, run)
       continue
     }
     const graph = state.graphPurges.takeDue(state.now)

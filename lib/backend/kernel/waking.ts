@@ -1,10 +1,9 @@
 /**
- * What is ready, and who is told of it. Hides when a group stands in its lane, how a group's and its queue's counters go together, and
- * whom a `work` notice goes to: one session for each branch while those are few, and never nobody where somebody waits beside work.
+ * What is ready, and which sessions are notified of it. Hides when a group stands in its lane, how a group's and its queue's counters go together, and
+ * which sessions get a `work` notice: one for each branch while those are few, and never none where a session waits beside work.
  */
-import type { Group } from './group.js'
-import type { Lane } from './ready-queue.js'
-import { isQuick, type Session, type Wait } from './sessions.js'
+import type { Group, Lane, Session } from './group.js'
+import { isQuick, type Wait } from './sessions.js'
 import type { KernelState } from './state.js'
 
 const MOST_NOTIFIED = 16
@@ -20,11 +19,11 @@ export function place(group: Group): void {
     !run.isPaused &&
     !(run.isAbandoned && group.isRoot)
   if (isGrantable === group.isQueued) return
-  if (isGrantable) group.lane.queue.enqueue(group)
-  else group.lane.queue.dequeue(group)
+  if (isGrantable) group.lane.enqueue(group)
+  else group.lane.dequeue(group)
 }
 
-/** These many branches became ready: they are offered to who waits. */
+/** These many branches became ready: they are offered to sessions that wait. */
 export function addReady(state: KernelState, group: Group, count: number): void {
   if (count === 0) return
   if (group.ready === 0) group.readySince = state.now
@@ -54,27 +53,27 @@ export function reopenLimit(state: KernelState, group: Group): void {
 }
 
 /**
- * Wakes waiting sessions for `count` branches of the group: one for each, so that all can have a share; of more than 16 only as many as have
- * room for them, since who comes wakes the next.
+ * Notifies waiting sessions for `count` branches of the group: one for each, so that all can have a share; of more than 16 only as many as have
+ * room for them, since each that comes notifies the next.
  */
 export function notifyFor(state: KernelState, group: Group, count: number): void {
   if (!group.isQueued || group.lane.queue.isPaused || state.waiting.size === 0) return
   const { limit } = group.spec
   const wanted = limit === 0 ? count : Math.min(count, limit - group.inFlight)
-  let woken = 0
+  let notified = 0
   let free = 0
   for (const session of state.waiting) {
-    if (woken >= wanted || (woken >= MOST_NOTIFIED && free >= wanted)) return
+    if (notified >= wanted || (notified >= MOST_NOTIFIED && free >= wanted)) return
     if (session.wait === undefined || !mayTake(state, session, session.wait, group)) continue
     free += session.wait.free
-    woken += isQuick(session.wait.quick, group.lane) ? session.wait.free : 1
+    notified += isQuick(session.wait.quick, group.lane) ? session.wait.free : 1
     notifyWork(state, session)
   }
 }
 
 /**
- * Wakes one session that waits beside work that nobody who was woken will see. Called when a session has asked and left something:
- * each that comes wakes the next, so that none is woken for what is taken by then. Never the one that asks.
+ * Notifies one session that waits beside work for which no notified session comes. Called when a session has asked and left something:
+ * each that comes notifies the next, so that none is notified for what is granted by then. Never the one that asks.
  */
 export function notifyNext(state: KernelState, asking?: Session): void {
   if (state.waiting.size === 0) return
@@ -116,7 +115,7 @@ function isSomebodyComingFor(state: KernelState, group: Group): boolean {
   return false
 }
 
-/** Offers all that is ready to who waits: after a change that is not about one group. */
+/** Offers all that is ready to sessions that wait: after a change that is not about one group. */
 export function notifyAll(state: KernelState): void {
   if (state.waiting.size === 0) return
   for (const queue of state.queues.values()) {

@@ -1,5 +1,5 @@
 -- The body of session, and how sessions go. What they held is released by themselves, or reclaimed by a sweep.
--- Gives: handleSession sweepInterval SWEEP_GAP_MS removeSession writeSession commitRemovals
+-- Gives: handleSession sweepIntervalMs SWEEP_GAP_MS removeSession writeSession commitRemovals
 -- Needs:
 --   base: commitNotices commitShard many notify now quarantine readShard setShard shardNumber shardValue whole
 --   branch-table: ANYWHERE
@@ -21,14 +21,14 @@ function begin_session()
 end
 
 -- How often a sweep is due while sessions can expire: often enough to notice a standstill before it looks like their death.
-function sweepInterval(ttl)
+function sweepIntervalMs(ttl)
   return max(SWEEP_GAP_MS, min(1000, floor(ttl / 3)))
 end
 
 -- The next sweep is announced: one that comes much later means that nobody could renew.
 local function announceSweep(ttl)
   local dueAt = tonumber(shardValue('sweepDue'))
-  local mine = now() + sweepInterval(ttl)
+  local mine = now() + sweepIntervalMs(ttl)
   if not dueAt or mine < dueAt then
     setShard('sweepDue', whole(mine))
   end

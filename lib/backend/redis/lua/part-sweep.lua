@@ -14,7 +14,7 @@
 --   retries: promoteDue
 --   run: loadRun
 --   runs: endRun
---   session: SWEEP_GAP_MS commitRemovals sweepInterval
+--   session: SWEEP_GAP_MS commitRemovals sweepIntervalMs
 --   waking: notifyAll notifyLater
 -- Items a sweep handles at most; what is left over makes the next one due at once.
 local MOST_ITEMS = 256
@@ -117,7 +117,7 @@ end
 -- When the next sweeps are due. In milliseconds from now: when something is due next, or -1.
 local function planSweeps(ttl, look, nextLook, nextDelayed, hasBacklog)
   setShard('backlog', hasBacklog and '1' or '0')
-  setShard('sweepDue', ttl < HUGE and whole(now() + sweepInterval(ttl)) or '')
+  setShard('sweepDue', ttl < HUGE and whole(now() + sweepIntervalMs(ttl)) or '')
   -- a session that is missed is looked at again at that very time, however short before that others swept
   if nextLook < HUGE or look then
     setShard('look', nextLook < HUGE and whole(nextLook) or '')

@@ -1,0 +1,53 @@
+/** Deletes what an ended run keeps: its payloads first, its record later; sooner where a bounded store has no room for them. */
+import { close } from './closing.js'
+import type { Run } from './group.js'
+import type { KernelState } from './state.js'
+
+/** A purge of a run is due: does what there is to do of it by now. */
+export function purge(state: KernelState, run: Run): void {
+  if (run.keptUntil <= state.now) {
+    purgeRun(state, run)
+    return
+  }
+  purgePayloads(state, run)
+  state.purges.add(run.purge, run.keptUntil)
+}
+
+/** Deletes what an ended run's groups hold. */
+function purgePayloads(state: KernelState, run: Run): void {
+  state.withPayloads.delete(run)
+  for (const [gid, group] of run.groups) {
+    state.addBytes(run, -group.workBytes - group.outcomeBytes)
+    state.groups.delete(gid)
+  }
+  run.groups.clear()
+}
+
+/** Deletes a run that has ended or was abandoned, with all that it has. */
+function purgeRun(state: KernelState, run: Run): void {
+  const root = run.groups.get(run.id)
+  if (root !== undefined) close(state, root, 'withdrawn', 'the run is past its retention')
+  purgePayloads(state, run)
+  state.addBytes(run, -run.bytes)
+  state.purges.remove(run.purge)
+  if (run.timeout !== undefined) state.runTimeouts.remove(run.timeout)
+  state.retained.delete(run)
+  state.runs.delete(run.id)
+  if (run.idempotencyKey !== undefined) state.runsByKey.delete(run.idempotencyKey)
+  const runsOfGraph = (state.graphRuns.get(run.graph) ?? 1) - 1
+  if (runsOfGraph === 0) state.graphRuns.delete(run.graph)
+  else state.graphRuns.set(run.graph, runsOfGraph)
+}
+
+/** Keeps within the bounds on ended runs: payloads go before records, old runs before new ones, and never the newest. */
+export function trimRetained(state: KernelState): void {
+  const { maxRetainedRuns, maxRetainedBytes } = state.options
+  while (state.retainedBytes > maxRetainedBytes && state.withPayloads.size > 1) {
+    const [oldest] = state.withPayloads
+    if (oldest !== undefined) purgePayloads(state, oldest)
+  }
+  while ((state.retainedBytes > maxRetainedBytes || state.retained.size > maxRetainedRuns) && state.retained.size > 1) {
+    const [oldest] = state.retained
+    if (oldest !== undefined) purgeRun(state, oldest)
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * A run as the kernel keeps it: its record, saved outputs, channels, and its groups. What its state is called follows from facts kept
+ * apart (ended, abandoned, paused, started), so that no two of them can contradict each other.
+ */
+import type { EndState, OpenRequest, RunRecord, RunState } from '../backend.js'
+import type { Channels } from './channels.js'
+import type { Due } from './due-queue.js'
+
+/** Something about a run that falls due: its timeout, or the next purge of what it keeps. */
+export interface RunDue<G> extends Due {
+  readonly run: Run<G>
+}
+
+export interface RunEnd {
+  readonly state: EndState
+  readonly value: Uint8Array
+  /** By the store's clock. */
+  readonly at: number
+}
+
+/** `G`: what a group is, which knows its run in turn. */
+export class Run<G> {
+  readonly id: string
+  readonly workflow: string | undefined
+  readonly graph: string
+  readonly digest: string
+  readonly idempotencyKey: string | undefined
+  readonly retentionMs: number
+  readonly timeoutMs: number | undefined
+  /** Of the call that opened it: a repeat of it is known. */
+  readonly openNonce: string
+  /** Driven by the process that opened it; else by any worker. */
+  readonly isStarted: boolean
+  /** By the store's clock, as the other times of the record. */
+  readonly createdAt: number
+  startedAt: number | undefined
+  driver: string | undefined
+  cancelReason: string | undefined
+  end: RunEnd | undefined
+  isPaused = false
+  /** Its driver is gone, and nobody may take it but who resumes it. */
+  isAbandoned = false
+
+  readonly groups = new Map<string, G>()
+  readonly saved = new Map<string, Uint8Array>()
+  channels: Channels | undefined
+  /** What it occupies, roughly. */
+  bytes = 0
+
+  timeout: RunDue<G> | undefined
+  readonly purge: RunDue<G> = { run: this, dueAt: 0, place: -1, order: 0 }
+  /** Of a run that has ended or is abandoned: when its record goes, in kernel time. */
+  keptUntil = 0
+
+  constructor(request: OpenRequest, wallNow: number) {
+    this.id = request.runId
+    this.workflow = request.workflow
+    this.graph = request.graph
+    this.digest = request.digest
+    this.idempotencyKey = request.idempotencyKey
+    this.retentionMs = request.retentionMs
+    this.timeoutMs = request.timeoutMs === 0 ? undefined : request.timeoutMs
+    this.openNonce = request.nonce
+    this.isStarted = request.session !== undefined
+    this.createdAt = wallNow
+  }
+
+  get state(): RunState {
+    if (this.end !== undefined) return this.end.state
+    if (this.isAbandoned) return 'abandoned'
+    if (this.isPaused) return 'paused'
+    return this.startedAt === undefined ? 'pending' : 'running'
+  }
+
+  record(): RunRecord {
+    return {
+      runId: this.id,
+      workflow: this.workflow,
+      graph: this.graph,
+      state: this.state,
+      createdAt: this.createdAt,
+      startedAt: this.startedAt,
+      endedAt: this.end?.at,
+      timeoutMs: this.timeoutMs,
+      driver: this.driver,
+      cancelReason: this.cancelReason,
+      value: this.end?.value,
+    }
+  }
+}
