@@ -29,7 +29,7 @@ function settleRange(state: KernelState, range: SettleRange): SettleAnswer {
   const grant = group.grantByToken(range.token)
   if (grant === undefined) return 'fenced'
   const indexes = range.indexes instanceof Uint32Array ? range.indexes : Uint32Array.from(range.indexes)
-  if (group.state !== 'open') return afterClose(group, grant, indexes)
+  if (group.state !== 'open') return refusal(group, grant, indexes)
   const settled = group.table.settleFinals(indexes, range.kinds, grant.number)
   if (settled === indexes.length && settled > 0) {
     acceptWhole(state, group, grant, indexes, range)
@@ -145,7 +145,7 @@ function settleBranches(
 }
 
 /** The group was closed while they were held, or before they were reported again. */
-function afterClose(group: Group, grant: HeldGrant, indexes: Uint32Array): SettleAnswer {
+function refusal(group: Group, grant: HeldGrant, indexes: Uint32Array): SettleAnswer {
   let isFenced = false
   for (const index of indexes) {
     if (group.table.isHeldUnder(index, grant.number)) return 'withdrawn'

@@ -12,7 +12,8 @@
 --   group: forgotten groupOrder headOf readyOf stateOf
 --   ready-queue: commitLanes isGrantable
 --   retries: commitRetries
---   run: commitListings commitRuns commitSaves
+--   run: commitListings commitRuns
+--   runs: commitSaves
 --   waking: commitNotified notifyPlanned
 -- Writes that come behind all others, where a script asks for them.
 local afterwards = {}

@@ -1,16 +1,15 @@
 -- One run as a picture in memory: read once, changed there, written by `commit`; with its place in the lists of runs and of its groups.
--- Gives: loadRun addRun forgetRun setRun listRun listGroup save commitListings commitRuns commitSaves
+-- Gives: loadRun addRun forgetRun setRun listRun listGroup commitListings commitRuns
 -- Needs:
 --   base: many
 -- By id: the facts, or false when there is none.
 local runs, runOrder = {}, {}
 -- Writes of keys that were not read. By run: the one that lists its new groups.
-local listings, groupListing, saves = {}, {}, {}
+local listings, groupListing = {}, {}
 
 function begin_run()
   if next(runs) ~= nil then runs, runOrder = {}, {} end
   if listings[1] then listings, groupListing = {}, {} end
-  if saves[1] then saves = {} end
 end
 
 -- A run that is known from now on: by `loadRun`, or because it is new.
@@ -47,11 +46,6 @@ function setRun(run, name, value)
   changes[at + 1], changes[at + 2] = name, value
 end
 
--- Outputs to be saved: the key (which must be read before), then path and value of each. A path that has one keeps it.
-function save(values)
-  saves[#saves + 1] = values
-end
-
 function listRun(id, sequence)
   listings[#listings + 1] = { 'ZADD', T .. ':runs', sequence, id }
 end
@@ -77,15 +71,6 @@ function commitRuns()
   for i = 1, #runOrder do
     if runOrder[i].changes then
       many('HSET', runOrder[i].key, runOrder[i].changes)
-    end
-  end
-end
-
-function commitSaves()
-  for i = 1, #saves do
-    local values = saves[i]
-    for at = 2, #values, 2 do
-      call('HSETNX', values[1], values[at], values[at + 1])
     end
   end
 end

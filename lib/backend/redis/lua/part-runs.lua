@@ -1,11 +1,21 @@
--- How runs end, or stay behind without a driver.
--- Gives: abandon endRun
+-- How runs end, or stay behind without a driver, and what they save.
+-- Gives: save abandon endRun commitSaves
 -- Needs:
 --   base: activity now shardValue wall
 --   closing: close
 --   due-queue: plan unplan
 --   group: loadReadable
 --   run: setRun
+local saves = {}
+
+function begin_runs()
+  if saves[1] then saves = {} end
+end
+
+-- Outputs to be saved: the key (which must be read before), then path and value of each. A path that has one keeps it.
+function save(values)
+  saves[#saves + 1] = values
+end
 
 -- A started run whose driver is gone is parked: its groups go on, its root waits until somebody resumes the run.
 function abandon(run)
@@ -37,4 +47,13 @@ function endRun(run, as, value, reason)
     unplan('t ' .. run.id)
   end
   activity(run.id, 'state', run.id)
+end
+
+function commitSaves()
+  for i = 1, #saves do
+    local values = saves[i]
+    for at = 2, #values, 2 do
+      call('HSETNX', values[1], values[at], values[at + 1])
+    end
+  end
 end

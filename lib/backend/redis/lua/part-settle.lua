@@ -11,8 +11,8 @@
 --   grants: endHolding grantNumberOf recordOf
 --   group: forget load touch
 --   retries: delay requeue
---   run: loadRun save setRun
---   runs: abandon
+--   run: loadRun setRun
+--   runs: abandon save
 --   waking: addReady reopenLimit
 local RETRY = 6
 

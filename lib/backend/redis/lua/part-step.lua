@@ -11,8 +11,8 @@
 --   opening: addInputs commitGraphs hasGraph inputsIn newChild
 --   pushing: push
 --   ready-queue: demandOf laneNumber
---   run: loadRun save
---   runs: endRun
+--   run: loadRun
+--   runs: endRun save
 
 -- Where the saves, the retired groups and the group begin in ARGV.
 local function placesIn(ARGV)
