@@ -1,4 +1,4 @@
-/** Channel operations: who may write, and whether there is room; channels.ts does the rest. */
+/** Channel operations: which branches may write, and whether there is room; channels.ts does the rest. */
 import { GraflowError } from '../../errors.js'
 import type { ChannelAnswer, ChannelRequest, Holder } from '../backend.js'
 import { Channels } from './channels.js'

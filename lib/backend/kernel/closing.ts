@@ -9,8 +9,8 @@ import type { KernelState } from './state.js'
 import { countReady, place } from './waking.js'
 
 /**
- * Closes a group and all below it. Branches that are not final count as withdrawn through the group's state alone; who holds them is
- * told, and the holder that waits for the group.
+ * Closes a group and all below it. Branches that are not final count as withdrawn through the group's state alone; the sessions that hold
+ * them are notified, and the holder that waits for the group.
  */
 export function close(state: KernelState, group: Group, as: 'released' | 'withdrawn', reason: string): void {
   if (group.state !== 'open') return

@@ -1,7 +1,7 @@
 /**
  * One group as the kernel keeps it: its branch table, inputs, grants, requeued list, outcomes and counters. Hides how inputs and
- * grants are found by index and by token. It changes nothing outside itself: queue counters, sessions and notices are moved along
- * by those who call it.
+ * grants are found by index and by token. It changes nothing outside itself: its callers change queue counters, sessions and
+ * notices with it.
  */
 import type { GroupSpec, GroupState, OutcomeChunk, Token } from '../backend.js'
 import {

@@ -94,14 +94,14 @@ class MemoryBackend implements Backend {
     return this.#mail.activities.add(runId, listener)
   }
 
-  /** What was to be told is told in a microtask that is planned already. */
+  /** Notices are delivered in a microtask that is planned already. */
   caughtUp(): Promise<void> {
     return new Promise((resolve) => {
       queueMicrotask(resolve)
     })
   }
 
-  /** There are no other processes, and who watches in this one has its events. */
+  /** There are no other processes, and watchers in this one have its events. */
   announce(): Promise<number> {
     return Promise.resolve(0)
   }

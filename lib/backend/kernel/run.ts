@@ -38,7 +38,7 @@ export class Run<G> {
   cancelReason: string | undefined
   end: RunEnd | undefined
   isPaused = false
-  /** Its driver is gone, and nobody may take it but who resumes it. */
+  /** Its driver is gone, and nobody may drive it until the run is resumed. */
   isAbandoned = false
 
   readonly groups = new Map<string, G>()

@@ -1,6 +1,6 @@
 /**
- * Sessions: who is there, what it can do, what it holds, which acquire calls it has made, and whether it waits for work. A session
- * past its expiry stays one until a sweep takes it: time makes a grant stealable, never invalid.
+ * Sessions: what each can do, what it holds, which acquire calls it has made, and whether it waits for work. A session
+ * past its expiry stays one until a sweep takes it: time alone makes no grant invalid.
  */
 import type { AcquireRequest, SessionInfo } from '../backend.js'
 
@@ -42,7 +42,7 @@ export class Session<H extends Holding> {
   readonly grants = new Set<H>()
   /** Branches held. */
   branches = 0
-  /** What it would take: while it waits, and after it was woken until it asks. */
+  /** What it would take: while it waits, and after it was notified until it asks. */
   wait: Wait | undefined
   /** Kernel time. */
   notifiedAt = Number.NEGATIVE_INFINITY

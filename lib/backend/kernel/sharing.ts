@@ -1,6 +1,6 @@
 /**
  * A fair share: how many branches of a lane one session takes while others wait for such work, so that a few long tasks are spread over all
- * that are idle. Hides who counts and how the shares are found.
+ * that are idle. Hides which sessions count and how the shares are found.
  */
 import type { Group, Session } from './group.js'
 import type { Wait } from './sessions.js'

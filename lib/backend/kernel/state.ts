@@ -26,7 +26,7 @@ export interface KernelOptions {
   readonly affinityMs?: number
   /** How long after its timeout a start is reclaimed; the worker itself is faster. */
   readonly deadlineGraceMs?: number
-  /** How long sessions that were woken are waited for with their share. */
+  /** How long a share is kept for sessions that were notified. */
   readonly shareMs?: number
   /** How long group payloads are kept after a run's end. */
   readonly payloadRetentionMs?: number
@@ -69,7 +69,7 @@ export class KernelState {
   readonly bases = new Map<string, number>()
   /** Sessions that found too little work, longest first. */
   readonly waiting = new Set<Session>()
-  /** Sessions that were woken and have not asked since. */
+  /** Sessions that were notified and have not asked since. */
   readonly coming = new Set<Session>()
   /** Sessions that are gone and whose branches are not all reclaimed yet. */
   readonly lost = new Set<Session>()

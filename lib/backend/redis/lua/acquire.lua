@@ -6,6 +6,6 @@
 -- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:r:<run> T:d T:due T:wait T:wb
 -- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, lanes known, queues (,a,b, or *), capabilities (,a,b, or *),
 --   how many can be started at once, how long others that were notified are waited for, tasks that are not shared (,a,b,),
---   whether grants may be sent unasked while it waits (0 or 1), then for each queue: its name, numbers of its lanes with commas between
--- Answers: OK isMore next-due (then the grants, 12 parts each) | NOSESSION | LANES fields (of T:l, a list)
+--   whether grants may be pushed while it waits (0 or 1), then for each queue: its name, numbers of its lanes with commas between
+-- Answers: OK isMore next-due (then the grants, 11 parts each) | NOSESSION | LANES fields (of T:l, a list)
 return acquire(ARGV)

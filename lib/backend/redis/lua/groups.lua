@@ -6,7 +6,7 @@
 -- KEYS: T:m
 -- Derives: T:b:<gid>
 -- ARGV: gids
--- Answers: a list for each group that is there: gid, state (o, r, w), size, ready, delayed, leased, succeeded, failed, dead, withdrawn, opened,
+-- Answers: a list for each group that is there: gid, state (o, r, w), size, ready, delayed, granted, succeeded, failed, dead, withdrawn, opened,
 --   closed (0: not yet), spec
 local answers = {}
 
@@ -20,11 +20,11 @@ for _, gid in ipairs(ARGV) do
   if isFine and g then
     local succeeded, failed = g.size - g.left - g.failed, g.failed - g.dead
     local ahead = shardNumber('ahead')
-    local ready, delayed, leased, withdrawn = g.left - g.delayed - g.inFlight, g.delayed, g.inFlight, 0
+    local ready, delayed, granted, withdrawn = g.left - g.delayed - g.inFlight, g.delayed, g.inFlight, 0
     if g.state ~= 'o' then
-      ready, delayed, leased, withdrawn = 0, 0, 0, g.left
+      ready, delayed, granted, withdrawn = 0, 0, 0, g.left
     end
-    answers[#answers + 1] = { gid, g.state, g.size, ready, delayed, leased, succeeded, failed, g.dead, withdrawn, g.opened - ahead,
+    answers[#answers + 1] = { gid, g.state, g.size, ready, delayed, granted, succeeded, failed, g.dead, withdrawn, g.opened - ahead,
       g.closed > 0 and g.closed - ahead or 0, spec }
   end
 end

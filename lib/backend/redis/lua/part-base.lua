@@ -99,7 +99,7 @@ function notify(session, kind, gid, value)
   notices[#notices + 1] = { session, kind, gid, value }
 end
 
--- What happened in a run, by run, a line each: whoever watches it gets all that a call does in one message.
+-- What happened in a run, by run, a line each: its watchers get all that a call does in one message.
 function activity(run, kind, gid)
   local known = activities[run]
   activities[run] = known and concat({ known, '\n', kind, ' ', gid }) or kind .. ' ' .. gid

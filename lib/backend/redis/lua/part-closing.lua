@@ -1,5 +1,5 @@
--- Closing: a group and all below it. Its branches that are not final count as withdrawn through the group's state alone; who holds them is
--- notified, and the holder that waits for the group. What is too much for one call is left to the sweep, in T:todo.
+-- Closing: a group and all below it. Its branches that are not final count as withdrawn through the group's state alone; the sessions that
+-- hold them are notified, and the holder that waits for the group. What is too much for one call is left to the sweep, in T:todo.
 -- Gives: MOST_GROUPS close closeBelow closeChildren settleClosing leaveToSweep isLeftToSweep commitTodo
 -- Needs:
 --   base: activity many notify now quarantine
@@ -31,7 +31,7 @@ function closeBelow(g, reason)
   toClose[#toClose + 1] = { g, reason }
 end
 
--- Everybody who holds branches of the group is notified, and holds none any more.
+-- Sessions that hold branches of the group are notified, and hold none any more.
 local function notifyHolders(g, reason)
   local isNotified = {}
   local fields = call('HGETALL', g.b)

@@ -179,7 +179,7 @@ function commit()
   notifyPlanned()
 
   -- From here on only writes. Those of keys that were not read come first: one fails if its key is of another type, and then those before it
-  -- have only left an entry that names nothing, which whoever meets it drops.
+  -- have only left an entry that names nothing, which the next reader drops.
   local ended = commitHeld()
   commitListings()
   commitGroups()

@@ -14,7 +14,7 @@
 local SPLIT, GATHERED = 0, 3
 WHOLE, SHARED = 1, 2
 
--- Sent with the grant, so that whoever works for a run that nobody watches need not ask.
+-- Sent with the grant, so that a worker need not ask whether its run is watched.
 function watchersOf(run)
   local counts = tryCall('PUBSUB', 'NUMSUB', T .. ':act:' .. run)
   return tonumber(counts[2]) or 0

@@ -6,7 +6,7 @@
 --   branch-table: GRANTED cellOf cellsOf
 --   due-queue: plan unplan
 --   group: load
--- Stands at the end of a token's nonce when nobody asked for the grant (part-pushing): until it is settled or confirmed it is planned to be
+-- Stands at the end of a token's nonce where the grant was pushed (part-pushing): until it is settled or confirmed it is planned to be
 -- reclaimed.
 PUSHED = '!'
 -- By session: how many branches of each grant it holds from now on.
@@ -27,7 +27,7 @@ function nonceOf(token)
   return match(token, '^%d+%.(.*)%-%d+$')
 end
 
--- Whether this is the token of a grant. Who opened a run may name it before it knows its fence: `?.` and the rest.
+-- Whether this is the token of a grant. The process that opens a run may name it before it knows its fence: `?.` and the rest.
 local function isToken(token, known)
   return token == known or (known and sub(token, 1, 2) == '?.' and sub(token, 3) == match(known, '^%d+%.(.*)$'))
 end
@@ -202,7 +202,7 @@ function commitHeld()
   return gone
 end
 
--- `ended` as `commitHeld` answered it. What stays because its key is of another type is forgotten by whoever meets it.
+-- `ended` as `commitHeld` answered it. What stays because its key is of another type is forgotten by the next reader.
 function commitEnded(ended)
   for key, fields in pairs(ended) do
     for i = 1, #fields, 4000 do

@@ -20,7 +20,7 @@ RULES = { 'all', 'ff', 'fs' }
 -- that opened it, opened, score; lane, digest, affinity, gid of the group that this branch is of.
 local HEAD, FACT_BYTES = '<I4BBI4dI4I4dI4ddssss', 34
 -- What does: since; state, flags, left, fill, bytes, next, inFlight, settles, grantCount, requeuedCount, delayed, failed, dead; closed, end of the affinity.
--- Behind it: the session that is told of the release.
+-- Behind it: the session that is notified of the release.
 local STATE, STATE_BYTES = '<dBBI4I4I4I4I4I4I4I4I4I4I4dd', 70
 local STATES = { [111] = 'o', [114] = 'r', [119] = 'w' }
 local STATE_BYTE = { o = 111, r = 114, w = 119 }

@@ -15,7 +15,7 @@
 local FACTS_OF_RUN = { 'created', 'dig', 'nonce', 'end', 'started' }
 -- Where the root group begins in ARGV, and the first group.
 local ROOT, FIRST = 10, 21
--- The cell of a root branch that is held by who opened it: granted, by the first grant; and once it has opened a group.
+-- The cell of a root branch that is held by the session that opened the run, under the first grant; and once it has opened a group.
 local DRIVEN, DRIVEN_AND_STEPPED = '\1\0\0\0\1\0\0\0', '\1\0\0\3\1\0\0\0'
 
 -- `facts` of a run that is there: dig, nonce, end, started.

@@ -22,7 +22,7 @@ function begin_opening()
   if kept[1] then kept = {} end
 end
 
--- Whether a graph is there; it is kept for a day from its use on, told to Redis once in an hour.
+-- Whether a graph is there; it is kept for a day from its use on, renewed in Redis once in an hour.
 function hasGraph(graph)
   local key = T .. ':g:' .. graph
   local goes = call('PEXPIRETIME', key)
