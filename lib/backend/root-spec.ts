@@ -2,7 +2,7 @@
 import type { GroupSpec, OpenRequest } from './backend.js'
 
 /** The queue on which submitted runs wait for a driver. */
-export const RUNS_QUEUE = 'runs'
+const RUNS_QUEUE = 'runs'
 
 /** The spec of the root group that is opened with a run. */
 export function rootSpec(request: OpenRequest): GroupSpec {

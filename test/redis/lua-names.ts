@@ -36,7 +36,7 @@ function namesMade(text: string): readonly string[] {
 }
 
 /** By part: the names that a head lists below `Needs:`. */
-export function needsOf(text: string): ReadonlyMap<string, readonly string[]> {
+function needsOf(text: string): ReadonlyMap<string, readonly string[]> {
   const needs = new Map<string, string[]>()
   let part = ''
   for (const word of wordsAfter(text, 'Needs')) {
