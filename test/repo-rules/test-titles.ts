@@ -134,7 +134,7 @@ function inOrder(a: string, b: string): number {
 }
 
 /** The rows of the table: id, the test's full name, its file. */
-export function idRows(titles: readonly Title[]): readonly string[] {
+function idRows(titles: readonly Title[]): readonly string[] {
   const ids = [...new Set(titles.flatMap((title) => title.ids))].sort(inOrder)
   const cell = (text: string): string => text.replaceAll('|', '\\|').replace(/\s+/g, ' ')
   return ids.flatMap((id) =>
@@ -144,7 +144,7 @@ export function idRows(titles: readonly Title[]): readonly string[] {
   )
 }
 
-export const PAGE_HEAD = `# Ids of behaviours and faults
+const PAGE_HEAD = `# Ids of behaviours and faults
 
 A test that shows a promised behaviour begins with the behaviour's id: L the language, S sequences and data, C channels, D dynamic control,
 R retries and time, J joins, X several processes, P taking a run up again. \`FT-\` marks a fault that a test brings about: P the producer's,
