@@ -27,11 +27,6 @@ function nonceOf(token)
   return match(token, '^%d+%.(.*)%-%d+$')
 end
 
--- Whether this is the token of a grant. The process that opens a run may name it before it knows its fence: `?.` and the rest.
-local function isToken(token, known)
-  return token == known or (known and sub(token, 1, 2) == '?.' and sub(token, 3) == match(known, '^%d+%.(.*)$'))
-end
-
 -- `<token> <first>-<last>,… <granted at> <session>`: token, the branches as runs of neighbours, session, granted at.
 function recordOf(g, grantNumber)
   local record = g.records[grantNumber]
@@ -85,7 +80,7 @@ function heldGroup(gid, index, token)
     return nil
   end
   local known, _, session = recordOf(g, grantNumber)
-  if not isToken(token, known) then
+  if token ~= known then
     return nil
   end
   local cell = cellOf(g, index)
