@@ -143,7 +143,7 @@ describeOnBackends('results of a run', (open) => {
     const run = await graflow.start(seq(par(add, broken).settled(), text as never), 1)
     await run.result()
     expect(await failureOf(run.result(broken))).toMatchObject({ code: 'TASK_FAILED', cause: { message: 'broken' } })
-    const failed = await graflow.start(seq(par(add, broken), text as never), 1)
+    const failed = await graflow.start(seq(par(add, broken).configure({ onFailure: 'wait' }), text as never), 1)
     await failureOf(failed.result())
     expect((await failureOf(failed.result(text))).code).toBe('RESULT_NOT_FOUND')
     expect(await failed.result(add)).toBe(2)

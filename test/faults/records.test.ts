@@ -215,7 +215,7 @@ describe('completions', () => {
       const range = world.range(grant, 'succeeded', [index])
       return world.settleRange({ ...range, values: { bytes: bytes(value), ends: Uint32Array.of(value.length) } })
     }
-    for (let turn = 0; turn < 2_000 && settled.size < size; turn += 1) {
+    for (let turn = 0; turn < 20_000 && settled.size < size; turn += 1) {
       const index = below(size)
       const grant = current.get(index)
       const before = settled.get(index)
