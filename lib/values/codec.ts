@@ -164,13 +164,22 @@ function checkedObject(value: object, path: Path, depth: number, above: readonly
   if (Object.getPrototypeOf(prototype) === null)
     return checkedRecord(value as Record<string, unknown>, path, depth, within)
   if (value instanceof Error || isNativeError(value)) return checkedError(value, path, depth, within)
-  if (ArrayBuffer.isView(value)) return checkedBytes(value, path)
-  if (value instanceof Date && prototype === Date.prototype) {
-    refuseProperties(value, path, 'a Date')
-    return standIn('date', value.getTime())
-  }
+  if (ArrayBuffer.isView(value)) return checkedBytes(value, path, depth, within)
+  const content = checkedContent(value, prototype, path, depth, within)
+  if (content === undefined) return refuse(path, describe(value), 'send a plain object')
+  return withProperties(content, value, Object.keys(value), path, depth, within)
+}
+
+/** A Date, Map or Set as its stand-in, without further properties of its own; undefined for anything else. */
+function checkedContent(
+  value: object,
+  prototype: unknown,
+  path: Path,
+  depth: number,
+  within: readonly object[],
+): unknown {
+  if (value instanceof Date && prototype === Date.prototype) return standIn('date', value.getTime())
   if (value instanceof Map && prototype === Map.prototype) {
-    refuseProperties(value, path, 'a Map')
     const entries = [...value].flatMap(([key, item], i) => [
       checked(key, { parent: path, step: `<key ${i}>` }, depth + 1, within),
       checked(item, { parent: path, step: `<value ${i}>` }, depth + 1, within),
@@ -178,29 +187,39 @@ function checkedObject(value: object, path: Path, depth: number, above: readonly
     return standIn('map', entries)
   }
   if (value instanceof Set && prototype === Set.prototype) {
-    refuseProperties(value, path, 'a Set')
     const items: readonly unknown[] = [...value]
     return standIn(
       'set',
       items.map((item, i) => checked(item, { parent: path, step: `<item ${i}>` }, depth + 1, within)),
     )
   }
-  return refuse(path, describe(value), 'send a plain object')
+  return undefined
 }
 
-/** Refuses what would be lost: own properties beside the content. */
-function refuseProperties(value: object, path: Path, what: string): void {
-  const [key] = Object.keys(value)
-  if (key !== undefined)
-    refuse({ parent: path, step: keyStep(key) }, `a named property of ${what}`, 'send a plain object')
-  if (Object.getOwnPropertySymbols(value).length > 0)
-    refuse(path, `${what} with symbol keys`, 'send a plain object with string keys')
+/** The content, and what the value has beside it: own properties with these names. */
+function withProperties(
+  content: unknown,
+  value: object,
+  keys: readonly string[],
+  path: Path,
+  depth: number,
+  within: readonly object[],
+): unknown {
+  if (Object.getOwnPropertySymbols(value).length > 0) refuse(path, 'an object with symbol keys', 'use string keys')
+  if (keys.length === 0) return content
+  const own: Record<string, unknown> = {}
+  for (const key of keys) {
+    const at = { parent: path, step: keyStep(key) }
+    if (key === '__proto__' || !key.isWellFormed()) return refuse(at, 'a key that cannot be carried', 'rename it')
+    own[key] = checked(readFrom(value, key, at), at, depth + 1, within)
+  }
+  return standIn('properties', [content, own])
 }
 
 /** Above this many elements, looking at all keys of a typed array would cost more than sending it. */
 const FEW_ELEMENTS = 64
 
-function checkedBytes(value: ArrayBufferView, path: Path): unknown {
+function checkedBytes(value: ArrayBufferView, path: Path, depth: number, within: readonly object[]): unknown {
   const prototype: unknown = Object.getPrototypeOf(value)
   // A Buffer reads and prints in ways that a Uint8Array does not: it stays one.
   const known =
@@ -211,17 +230,23 @@ function checkedBytes(value: ArrayBufferView, path: Path): unknown {
         : TYPED_ARRAY_NAMES.get((prototype as { readonly constructor?: unknown } | null)?.constructor)
   if (known === undefined) return refuse(path, describe(value), 'send a plain object')
   const array = value as Uint8Array
-  if (
+  const content =
+    known === 'Uint8Array'
+      ? array
+      : standIn('typed array', [known, new Uint8Array(value.buffer, value.byteOffset, value.byteLength)])
+  return withProperties(content, array, namedKeysOf(array), path, depth, within)
+}
+
+/** Own properties that are no elements. */
+function namedKeysOf(array: Uint8Array): readonly string[] {
+  const hasNamed =
     array.length <= FEW_ELEMENTS
       ? Object.keys(array).length > array.length
       : printed(array) !== printed(array.subarray())
-  ) {
-    const extra = Object.keys(array).find((key) => !/^\d+$/.test(key)) ?? ''
-    return refuse({ parent: path, step: keyStep(extra) }, 'a named property of a typed array', 'send a plain object')
-  }
-  if (known === 'Uint8Array') return array
-  return standIn('typed array', [known, new Uint8Array(value.buffer, value.byteOffset, value.byteLength)])
+  return hasNamed ? Object.keys(array).slice(array.length) : NO_KEYS
 }
+
+const NO_KEYS: readonly string[] = Object.freeze([])
 
 /** A typed array without its elements: two of one length differ only where one has named properties. */
 const printed = (array: Uint8Array): string =>
@@ -484,6 +509,10 @@ function meant(what: unknown, content: unknown): unknown {
       return bigintOf(content as string)
     case 'no prototype':
       return Object.setPrototypeOf(revivedRecord(content as Record<string, unknown>), null)
+    case 'properties': {
+      const [inner, own] = content as [unknown, Record<string, unknown>]
+      return Object.assign(revived(inner) as object, revivedRecord(own))
+    }
     case 'typed array':
       return typedArray(content as [name: string, bytes: Uint8Array])
     case 'error':

@@ -1,6 +1,6 @@
 /** The error that a call or a promise ends with, for a test that looks at more of it than its message. */
 import { inspect } from 'node:util'
-import { GraflowError } from 'graflow'
+import { GraflowError } from '../../lib/errors.js'
 
 /** The GraflowError that a call throws; anything else, and nothing, fails the test. */
 export function thrown(call: () => unknown): GraflowError {

@@ -286,19 +286,28 @@ describe('codec', () => {
   })
 
   it.each([
-    ['a Map', Object.assign(new Map([[1, 2]]), { note: 'x' })],
+    ['a Map', Object.assign(new Map([[1, 2]]), { note: new Map([[3, -0]]) })],
     ['a Set', Object.assign(new Set([1]), { note: 'x' })],
     ['a Date', Object.assign(new Date(5), { note: 'x' })],
     ['a short typed array', Object.assign(new Uint8Array(2), { note: 'x' })],
     ['a long typed array', Object.assign(new Uint8Array(100_000), { note: 'x' })],
     ['a Buffer', Object.assign(Buffer.alloc(1_000), { note: 'x' })],
     ['an array of doubles', Object.assign(new Float64Array(1_000), { note: 'x' })],
-    ['an array', Object.assign([1], { note: 'x' })],
-  ])('refuses a named property of %s, with its place', (_, value) => {
-    expect(thrown(() => encode([value]))).toMatchObject({
+  ])('keeps a named property of %s', (_, value) => {
+    const [back] = decode(encode([value])) as [typeof value]
+    deepStrictEqual(back, value)
+    deepStrictEqual(back.note, value.note)
+  })
+
+  it('refuses what of a named property cannot be carried, and any of an array, with the place', () => {
+    expect(thrown(() => encode([Object.assign(new Date(5), { note: () => 1 })]))).toMatchObject({
       code: 'NOT_SERIALISABLE',
       details: { path: 'value[0].note' },
     })
+    expect(thrown(() => encode([Object.assign([1], { note: 'x' })]))).toMatchObject({
+      details: { path: 'value[0].note' },
+    })
+    expect(thrown(() => encode(Object.assign(new Map(), { [Symbol('s')]: 1 }))).code).toBe('NOT_SERIALISABLE')
   })
 
   it('keeps an object without prototype as one', () => {
