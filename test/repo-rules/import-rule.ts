@@ -58,7 +58,7 @@ export const mayImport: ReadonlyMap<string, readonly string[]> = new Map([
 const pureBuiltins: Readonly<Record<string, readonly string[]>> = {
   flow: ['node:util/types'],
   graph: ['node:util/types', 'node:crypto'],
-  values: ['node:util/types'],
+  values: ['node:util', 'node:util/types'],
 }
 
 /** The room a file belongs to; undefined when the import rule has none for it. */
