@@ -3,7 +3,7 @@ import { GraflowError } from '../../lib/errors.js'
 import { Reports } from '../../lib/executor/reports.js'
 import { valuesOf } from '../../lib/values/value-lists.js'
 import { pack } from '../../lib/values/packed-items.js'
-import { encode } from '../../lib/values/codec.js'
+import { encode, encodeFailure } from '../../lib/values/codec.js'
 import { ExecutorStage } from './executor-stage.js'
 
 const NO_LIMITS = { itemsPerCall: 1_000, bytesPerCall: 1_000_000 }
@@ -24,7 +24,7 @@ describe('reports of a grant', () => {
       [2, 0, 3, 1],
       ['succeeded', 'retry', 'released', 'failed'],
     ])
-    const failure = encode(error).length
+    const failure = encodeFailure(error).length
     const ends = [encode('two').length, failure, 0, failure].map((_, i, all) =>
       all.slice(0, i + 1).reduce((sum, bytes) => sum + bytes, 0),
     )
