@@ -135,25 +135,26 @@ export class Executor implements BranchHolder {
   async stop(reason: Error): Promise<void> {
     this.quiet()
     this.#phase.stop()
-    for (const gid of this.#inFlight.gids) this.abortGroup(gid, reason, 'released')
+    for (const grant of [...this.#inFlight.all()]) {
+      this.#settler.abort(grant, reason, 'released') // its branches that were not started are released already
+      this.#inFlight.forgetIfOver(grant)
+    }
     await this.settled()
     this.#starter.stop()
     this.#pushed.stop()
   }
 
   /**
-   * The branches of this group that run here are not wanted any more: their signals fire. They report nothing (`dropped`), or go back unspent.
+   * The branches of this group that run here are not wanted any more: their signals fire, and they report nothing.
    * @param token only those of this grant, which is lost
    */
-  abortGroup(gid: string, reason: Error, as: 'dropped' | 'released' = 'dropped', token?: Token): void {
-    const isReleased = as === 'released'
-    if (!isReleased) this.#pending.withdraw(token ?? gid)
+  abortGroup(gid: string, reason: Error, token?: Token): void {
+    this.#pending.withdraw(token ?? gid)
     const grants = [...this.#inFlight.of(gid)].filter(({ grant }) => token === undefined || grant.token === token)
     let started = 0
     for (const grant of grants) {
-      if (isReleased) this.#starter.release(grant)
-      else this.#starter.withdraw(grant)
-      started += this.#settler.abort(grant, reason, isReleased)
+      this.#starter.withdraw(grant)
+      started += this.#settler.abort(grant, reason, 'unreported')
       this.#inFlight.forgetIfOver(grant)
     }
     if (token === undefined) return

@@ -15,10 +15,6 @@ export class InFlight {
     return this.#byGroup.size === 0
   }
 
-  get gids(): readonly string[] {
-    return [...this.#byGroup.keys()]
-  }
-
   /** Branches that are started and not over. */
   get started(): number {
     let count = 0

@@ -18,7 +18,7 @@ import type { Turn } from './turn.js'
 /** Settle calls under way at once; what ends meanwhile travels with the next. */
 const SETTLE_LANES = 2
 
-/** Counters as the seeds have them. */
+/** What a worker has finished since it started, for people. */
 export interface WorkerCounters {
   readonly tasksProcessed: number
   readonly tasksSucceeded: number
@@ -95,13 +95,13 @@ export class Settler implements BranchEnds {
    * The branches of the grant that were started are not wanted any more: their signals fire, and they go back unspent or report nothing.
    * Says how many they were.
    */
-  abort(grant: GrantInFlight, reason: Error, isReleased: boolean): number {
+  abort(grant: GrantInFlight, reason: Error, as: 'unreported' | 'released'): number {
     let aborted = 0
     for (const [k, branch] of grant.branches.entries()) {
       const execution = branch?.execution
       if (branch === undefined || execution === undefined) continue
       aborted += 1
-      if (isReleased) {
+      if (as === 'released') {
         grant.reports.addReleased(k)
         this.#add(grant, execution)
       }

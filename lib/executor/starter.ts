@@ -98,17 +98,10 @@ export class Starter {
     return count
   }
 
-  /** What waits of this grant goes back, unspent. */
-  release(grant: GrantInFlight): void {
-    const from = grant.branches.length
-    const to = from + this.withdraw(grant)
-    for (let k = from; k < to; k += 1) this.#parts.settler.release(grant, k)
-  }
-
   /** All that waits goes back, unspent. */
   releaseAll(): void {
     for (const grant of [...this.#backlog]) {
-      this.release(grant)
+      this.#release(grant)
       this.#parts.inFlight.forgetIfOver(grant)
     }
   }
@@ -116,6 +109,12 @@ export class Starter {
   /** Ends its timer. */
   stop(): void {
     this.#cancelWatch?.()
+  }
+
+  #release(grant: GrantInFlight): void {
+    const from = grant.branches.length
+    const to = from + this.withdraw(grant)
+    for (let k = from; k < to; k += 1) this.#parts.settler.release(grant, k)
   }
 
   #start(grant: GrantInFlight, isSubscribed: boolean): void {

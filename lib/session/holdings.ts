@@ -37,8 +37,8 @@ export interface SessionGrants {
 export interface BranchHolder {
   /** Grants in hand; undefined while grants may be coming that are not known yet. */
   known(): readonly HeldGrant[] | undefined
-  /** The branches of this group that run here are not wanted any more; only those of one grant where a token is named. */
-  abortGroup(gid: string, reason: Error, as?: 'dropped' | 'released', token?: Token): void
+  /** The branches of this group that run here are not wanted any more, and report nothing; only those of one grant where a token is named. */
+  abortGroup(gid: string, reason: Error, token?: Token): void
   /** There may be work. */
   wake(): void
   /** The store has granted this without being asked. */
@@ -134,7 +134,7 @@ export class Holdings implements SessionGrants {
     const reason = new Unreported(`${gid} was reclaimed`)
     const driven = this.#drives.get(gid)
     if (driven?.execution.facts.holder.token === token) driven.execution.cancel.abort(reason)
-    else this.#executor?.abortGroup(gid, reason, 'dropped', token)
+    else this.#executor?.abortGroup(gid, reason, token)
   }
 
   /** Submitted runs that this process drives now. */
@@ -300,7 +300,7 @@ export class Holdings implements SessionGrants {
   }
 }
 
-/** What was started in this turn of the event executor, and what follows from it, comes first. */
+/** Resolves in the next turn of the event loop: what was started in this one, and what follows from it, comes first. */
 export const nextTurn = (): Promise<void> =>
   new Promise((resolve) => {
     setImmediate(resolve)

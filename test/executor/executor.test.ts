@@ -296,9 +296,9 @@ describe('branches of a group that is withdrawn', () => {
     await nextTurn()
     const [grant] = executor.known() ?? []
     if (grant === undefined) throw new Error('expected a grant')
-    executor.abortGroup(grant.gid, new Error('lost'), 'dropped', 'another')
+    executor.abortGroup(grant.gid, new Error('lost'), 'another')
     expect([executor.inFlight, fenced]).toEqual([2, []])
-    executor.abortGroup(grant.gid, new Error('lost'), 'dropped', grant.token)
+    executor.abortGroup(grant.gid, new Error('lost'), grant.token)
     expect([executor.inFlight, fenced]).toEqual([0, [2]])
   })
 
@@ -323,7 +323,7 @@ describe('branches of a group that is withdrawn', () => {
   it('are refused when the store has pushed them and lost them on their way', async () => {
     const { stage, executor } = await openExecutor(DISTANT)
     const grant = await stage.grant(1)
-    executor.abortGroup(grant.spec.gid, new Error('lost'), 'dropped', grant.token)
+    executor.abortGroup(grant.spec.gid, new Error('lost'), grant.token)
     executor.receivePushed(grant)
     expect(stage.starts).toEqual([])
     executor.receivePushed(await stage.grant(1))

@@ -155,7 +155,7 @@ describe('branches that are not wanted any more', () => {
     parts.starter.startWaiting()
     stage.starts[0]?.succeed()
     await nextTurn()
-    expect(parts.settler.abort(grant, new Error('withdrawn'), false)).toBe(1)
+    expect(parts.settler.abort(grant, new Error('withdrawn'), 'unreported')).toBe(1)
     await nextTurn()
     const { cancel, hasEnded } = stage.starts[1]?.execution ?? {}
     expect([cancel?.reason?.message, hasEnded, grant.left, parts.slots.free]).toEqual(['withdrawn', true, 0, 100])
@@ -167,7 +167,7 @@ describe('branches that are not wanted any more', () => {
     const grant = parts.admit(await stage.grant(1))
     parts.starter.startWaiting()
     stage.starts[0]?.execution.save('0/0/0', new Uint8Array([7]))
-    expect(parts.settler.abort(grant, new Error('leaving'), true)).toBe(1)
+    expect(parts.settler.abort(grant, new Error('leaving'), 'released')).toBe(1)
     await nextTurn()
     expect(await stage.world.queue()).toEqual({ ready: 1, delayed: 0, granted: 0 })
     const saved = await stage.backend.inspect.saved(grant.grant.spec.runId, '0/0')

@@ -84,10 +84,9 @@ describe('what is in flight', () => {
     const b = new GrantInFlight(prepare(await stage.grant(1)), undefined)
     inFlight.add(a)
     inFlight.add(b)
-    expect([inFlight.isEmpty, inFlight.started, inFlight.gids, [...inFlight.of(a.grant.spec.gid)]]).toEqual([
-      false,
-      0,
-      [a.grant.spec.gid, b.grant.spec.gid],
+    expect([inFlight.isEmpty, inFlight.started, [...inFlight.all()], [...inFlight.of(a.grant.spec.gid)]]).toEqual([
+      ...[false, 0],
+      [a, b],
       [a],
     ])
     const branch = { execution: undefined, end: () => undefined }

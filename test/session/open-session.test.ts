@@ -45,7 +45,7 @@ function executorThatNotes(): { readonly executor: BranchHolder; readonly notes:
   const notes: string[] = []
   const executor: BranchHolder = {
     known: () => [{ gid: 'r/0', token: '7.n-1' }],
-    abortGroup: (gid, _reason, as, token) => notes.push(`abort ${gid} ${as} ${token}`),
+    abortGroup: (gid, _reason, token) => notes.push(`abort ${gid} ${token}`),
     wake: () => notes.push('wake'),
     receivePushed: (grant: Grant) => notes.push(`pushed ${grant.spec.gid}`),
     quiet: () => notes.push('quiet'),
@@ -104,7 +104,7 @@ describe('a session', () => {
     faulty.cut()
     faulty.mend()
     await faulty.pass(100)
-    expect(notes).toEqual(['wake', 'wake', 'abort r/0 dropped 7.n-1']) // which the store never granted
+    expect(notes).toEqual(['wake', 'wake', 'abort r/0 7.n-1']) // which the store never granted
     await session.close()
   })
 
