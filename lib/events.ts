@@ -158,7 +158,7 @@ export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
   'worker:deregistered': 'A worker left.',
   'worker:state': 'A worker of this process changed its state.',
   'worker:lost': 'The store took this process for dead: what it held was reclaimed, and it registers again.',
-  'wakeup:missed': 'The slow check found what a notice should have told.',
+  'wakeup:missed': 'The slow check found what a notice should have said.',
   'queue:unserved':
     'A group has waited 5 s, and no live worker could take it: none of its queue, or none with what it asks for.',
   log: 'A line for the log.',

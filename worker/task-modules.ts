@@ -5,6 +5,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { messageOf } from '../lib/describe.js'
 import { GraflowError } from '../lib/errors.js'
 import { policiesOf, tasksOf, type PolicyJoin } from '../lib/flow/collect.js'
 import { isNode, type Expression, type TaskExpression } from '../lib/flow/expression.js'
@@ -172,8 +173,6 @@ function exportsOf(namespace: Readonly<Record<string, unknown>>, path: string): 
       : `its exports are ${others.map(([name]) => name).join(', ')}${adviceFor(first[1])}`
   throw unusable(path, `expected an export that is a task, flow, workflow or policy, but ${found}`)
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const unusable = (module: string, why: string, cause?: unknown): GraflowError =>
   new GraflowError('TASK_MODULE', `task module ${module}: ${why}`, {

@@ -141,7 +141,7 @@ export class WorkerCore {
     if (running === undefined) return
     const { session, executor } = running
     const isIdle = executor.tasksInFlight.size === 0 && session.holdings.submittedRuns === 0
-    const given = isIdle ? 'it has nothing in hand' : `and gives up ${inHandOf(running)}; others start it again`
+    const given = isIdle ? 'it has nothing in hand' : `and releases ${inHandOf(running)}; others start it again`
     this.#log('warn', `worker ${this.workerId} ends at once, ${given}`)
     const leave = session.holdings.release(isStopping(this.workerId)).then(() => session.close('stopped'))
     await this.#atMost(withinMs, leave)

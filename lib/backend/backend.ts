@@ -286,7 +286,7 @@ export type SweepAnswer =
   | { readonly status: 'grace' }
 
 export type ControlRequest =
-  /** Ends a run as cancelled, withdraws all its branches, tells its holders. */
+  /** Ends a run as cancelled, withdraws all its branches, notifies their holders. */
   | { readonly kind: 'cancel-run'; readonly runId: string; readonly reason: string; readonly value: Uint8Array }
   /** As cancel-run, asked for by a branch of the run that is held now; `completed` with its result, or `cancelled`. */
   | {
@@ -464,7 +464,7 @@ export type ChannelAnswer =
 
 // ----------------------------------------------------------------------------------------------------------------------- hints
 
-/** News for one session. Hints may be lost or doubled: what they speak of is asked again. */
+/** A hint in the inbox of a session. It may be lost or doubled: it says that it is worth asking, never what the answer is. */
 export type Notice =
   /** A group that this session's branch opened is released (or withdrawn). */
   | { readonly kind: 'released'; readonly gid: string }
@@ -532,10 +532,10 @@ export interface Backend {
   listen(session: string, listener: (notice: Notice) => void): () => void
   /** Calls `listener` when something changes in the run; returns what ends that. */
   watch(runId: string, listener: (activity: RunActivity) => void): () => void
-  /** Resolves once listeners of the run were told all that reached the store before the call, or not within the usual time. */
+  /** Resolves once listeners of the run were called for all that reached the store before the call, or after the usual time without. */
   caughtUp(runId: string): Promise<void>
   /**
-   * Tells whoever watches the run what happened in it. A hint: it may be lost, or doubled. Resolves with how many other processes hear;
+   * Sends to the watchers of the run what happened in it. A hint: it may be lost, or doubled. Resolves with how many other processes got it;
    * 0 in a store that has no others.
    */
   announce(runId: string, events: Uint8Array): Promise<number>

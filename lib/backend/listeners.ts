@@ -1,6 +1,6 @@
-/** Who listens to what, by name. A listener that throws keeps the news from nobody else; its error is thrown where nobody catches it. */
+/** Who listens to what, by name. A listener that throws does not keep the others from being called; its error is thrown where nobody catches it. */
 export class Listeners<T> {
-  readonly #byName = new Map<string, Set<(news: T) => void>>()
+  readonly #byName = new Map<string, Set<(message: T) => void>>()
 
   has(name: string): boolean {
     return this.#byName.has(name)
@@ -12,8 +12,8 @@ export class Listeners<T> {
   }
 
   /** Adds a listener and returns what removes it; removing it twice does nothing. */
-  add(name: string, listener: (news: T) => void): () => void {
-    const own = (news: T): void => listener(news)
+  add(name: string, listener: (message: T) => void): () => void {
+    const own = (message: T): void => listener(message)
     const known = this.#byName.get(name) ?? new Set()
     this.#byName.set(name, known.add(own))
     return () => {
@@ -23,10 +23,10 @@ export class Listeners<T> {
     }
   }
 
-  notify(name: string, news: T): void {
+  notify(name: string, message: T): void {
     for (const listener of [...(this.#byName.get(name) ?? [])]) {
       try {
-        listener(news)
+        listener(message)
       } catch (error) {
         queueMicrotask(() => {
           throw error

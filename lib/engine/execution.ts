@@ -114,7 +114,7 @@ export class Execution {
     }
   }
 
-  /** A group whose outcomes were read: the next write lets its inputs go. */
+  /** A group whose outcomes were read: the next write deletes its inputs. */
   retire(gid: string): void {
     this.#retired ??= []
     this.#retired.push(gid)

@@ -123,8 +123,8 @@ export function groupFailed(
   const reasons = named.map(
     ([error, { status, indexes }]) => `${someMembers(indexes.map(memberOf))} ${status}: ${error.message}`,
   )
-  const told = named.reduce((count, [, { indexes }]) => count + indexes.length, 0)
-  const more = failed.length > told ? `; and ${failed.length - told} more` : ''
+  const shown = named.reduce((count, [, { indexes }]) => count + indexes.length, 0)
+  const more = failed.length > shown ? `; and ${failed.length - shown} more` : ''
   const cause = named[0]?.[0]
   return new GraflowError(
     'GROUP_FAILED',

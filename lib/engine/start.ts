@@ -67,7 +67,7 @@ export const outputOf = ({ output, isHandlersOwn }: Started): Promise<unknown> =
 export const threwByHandler = (thrown: unknown): HandlerThrew =>
   thrown instanceof HandlerThrew ? thrown : new HandlerThrew(thrown)
 
-/** Tells what a handler threw from what the engine found. */
+/** Whether a handler threw it, or the engine found it. */
 export const originOf = (thrown: unknown): { readonly error: unknown; readonly isFromHandler: boolean } =>
   thrown instanceof HandlerThrew
     ? { error: thrown.thrown, isFromHandler: true }
@@ -198,9 +198,11 @@ async function validate(
     message: issue.message,
     path: (issue.path ?? []).map((segment) => String(typeof segment === 'object' ? segment.key : segment)).join('.'),
   }))
-  const told = issues.map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`)).join('; ')
+  const faults = issues
+    .map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`))
+    .join('; ')
   const place = at()
-  throw new GraflowError(code, `the ${what} of task "${task}" (at ${place}) does not fit its schema: ${told}`, {
+  throw new GraflowError(code, `the ${what} of task "${task}" (at ${place}) does not fit its schema: ${faults}`, {
     details: { task, path: place, issues },
   })
 }

@@ -70,8 +70,9 @@ export class Supersteps {
       const barrierWait = barrierWaits.expect(gid)
       try {
         // Emitted before the step: with a worker in this process, the first branches may be over when the step is.
-        const tell = (): void => emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width })
-        const isReleased = await this.#dispatch(frame, plan, deadlineAt === undefined ? tell : undefined)
+        const emitDispatched = (): void =>
+          emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width })
+        const isReleased = await this.#dispatch(frame, plan, deadlineAt === undefined ? emitDispatched : undefined)
         deadlineAt ??= clock.now() + (plan.timeoutMs ?? Number.POSITIVE_INFINITY)
         let unserved: GraflowError | undefined
         if (!isReleased) {
@@ -99,11 +100,11 @@ export class Supersteps {
   }
 
   /** True when the group was released before: this is a second dispatch, after a crash. */
-  async #dispatch(frame: Frame, plan: GroupPlan, tell: (() => void) | undefined): Promise<boolean> {
+  async #dispatch(frame: Frame, plan: GroupPlan, emitDispatched: (() => void) | undefined): Promise<boolean> {
     const { execution, use } = frame
     const { backend, graphs } = this.#options
     if (!graphs.isUploaded(use.hash)) await graphs.upload(use.hash, use.graph)
-    tell?.()
+    emitDispatched?.()
     const total = plan.spec.shared ? 1 : plan.spec.size
     let save = execution.takeUnsaved()
     let retire = execution.takeRetired()

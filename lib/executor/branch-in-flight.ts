@@ -4,7 +4,7 @@ import type { Execution } from '../engine/execution.js'
 import type { GrantInFlight } from './grant-in-flight.js'
 import type { QueueShare, SlotHolder, Slots, SlotState } from './slots.js'
 
-/** Is called when a start is over and its report is among those of its grant. The branch has its slot until it is told to `end`. */
+/** Is called when a start is over and its report is among those of its grant. The branch has its slot until its `end` is called. */
 export interface BranchEnds {
   ended(branch: BranchInFlight, execution: Execution, failure: FailedStart | undefined): void
 }

@@ -12,7 +12,7 @@ const LEAST_MS = 0.25
 const MOST_BRANCHES = 2_048
 /** The measured time follows the last so many starts. */
 const MEMORY = 64
-/** Tasks whose time is known; then the one that was heard of first is forgotten. */
+/** Tasks whose time is known; then the one that was learnt first is forgotten. */
 const MOST_TASKS = 64
 
 export class Lookahead {

@@ -43,7 +43,7 @@ export class Reports {
     this.#add(k, kind, delayMs)
   }
 
-  /** Branch k goes back to the store, unspent. */
+  /** Branch k is released, unspent. */
   addReleased(k: number): void {
     this.#values.push(EMPTY_BYTES)
     this.#add(k, 'released', 0)

@@ -85,14 +85,14 @@ export class Settler implements BranchEnds {
     this.#parts.inFlight.forgetIfOver(grant)
   }
 
-  /** Branch k was not started, and goes back unspent. */
+  /** Branch k was not started, and is released unspent. */
   release(grant: GrantInFlight, k: number): void {
     grant.reports.addReleased(k)
     this.#add(grant, undefined)
   }
 
   /**
-   * The branches of the grant that were started are not wanted any more: their signals fire, and they go back unspent or report nothing.
+   * The branches of the grant that were started are not wanted any more: their signals fire, and they are released unspent or report nothing.
    * Says how many they were.
    */
   abort(grant: GrantInFlight, reason: Error, as: 'unreported' | 'released'): number {

@@ -98,7 +98,7 @@ export class Starter {
     return count
   }
 
-  /** All that waits goes back, unspent. */
+  /** All that waits is released, unspent. */
   releaseAll(): void {
     for (const grant of [...this.#backlog]) {
       this.#release(grant)

@@ -31,7 +31,7 @@ export interface BranchFacts {
   readonly cycle: number
   /** 1 + errors + losses so far. */
   readonly attempt: number
-  /** Fires on a cancel, a timeout, a lost lease and a shutdown; its reason is a GraflowError. */
+  /** Fires on a cancel, a timeout, a lost grant and a shutdown; its reason is a GraflowError. */
   readonly signal: AbortSignal
   /** The same for every attempt of this branch in this pass: hand it to outside systems that can drop a repeat. */
   readonly idempotencyKey: string

@@ -66,7 +66,7 @@ export class Metrics {
     const retries = counter('graflow_retries_total', 'Starts that failed and will be tried again.')
     const fenced = counter('graflow_fenced_total', 'Results refused because another process held the branch.')
     const lost = counter('graflow_sessions_lost_total', 'Times the store took this process for dead.')
-    const missed = counter('graflow_wakeup_missed_total', 'News found by the slow check that no notice had told.')
+    const missed = counter('graflow_wakeup_missed_total', 'What the slow check found and no notice had said.')
     const durations = new BatchHistogram('graflow_task_duration_seconds', 'How long starts took, by the batch.', 'task')
     // What reads a metric asks for no more than these: the type has what only a metric of theirs can have.
     this.#registry.registerMetric(durations as unknown as Metric)

@@ -20,7 +20,7 @@ export class RunHandle implements Run<unknown> {
   readonly id: string
   readonly #services: HandleServices
   /** It was logged that nobody drives it. */
-  #isToldAbandoned = false
+  #isAbandonmentLogged = false
 
   constructor(id: string, services: HandleServices) {
     this.id = id
@@ -154,7 +154,7 @@ export class RunHandle implements Run<unknown> {
           await states.caughtUp(this.id)
           return resultOf(record)
         }
-        if (record.state === 'abandoned') this.#tellAbandoned()
+        if (record.state === 'abandoned') this.#logAbandoned()
         await closed.race(changed)
       }
     } finally {
@@ -163,9 +163,9 @@ export class RunHandle implements Run<unknown> {
   }
 
   /** Such a wait may never end: why is logged, once. Waiting goes on, since another process can still cancel the run. */
-  #tellAbandoned(): void {
-    if (this.#isToldAbandoned) return
-    this.#isToldAbandoned = true
+  #logAbandoned(): void {
+    if (this.#isAbandonmentLogged) return
+    this.#isAbandonmentLogged = true
     const message =
       `nobody drives run ${this.id}: the process that started it is gone, and its result does not come. The run is kept until its ` +
       `retention ends; this version cannot resume it: cancel it, and start another with a new id and idempotencyKey. ` +

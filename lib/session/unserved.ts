@@ -111,7 +111,8 @@ export class Unserved {
         : isSplit
           ? `no live worker of queue "${queue}" with this key prefix knows all of them, and one must`
           : `no live worker of queue "${queue}" can do it with this key prefix`
-    const needed = tasks.length === 0 ? `the group at ${placeOf(spec)}, whose branches ${HANDED_ON}` : tasks.join(', ')
+    const needed =
+      tasks.length === 0 ? `the group at ${placeOf(spec)}, whose branches ${DISPATCHED_ON}` : tasks.join(', ')
     const what = requires.length === 0 ? needed : `${needed} (requires ${requires.join(', ')})`
     const command = commandFor(
       spec,
@@ -123,7 +124,7 @@ export class Unserved {
 }
 
 /** What is known of branches that have no task of their own: a nested group, or a task that asks for other workers than its group. */
-const HANDED_ON = 'are handed on from there by a worker with any task'
+const DISPATCHED_ON = 'are dispatched from there by a worker with any task'
 
 const placeOf = ({ gid, runId }: GroupSpec): string => gid.slice(runId.length + 1)
 

@@ -99,7 +99,7 @@ describe('FT-W20: SIGTERM', () => {
     a.signal('SIGTERM')
     const { at } = await a.ends(2_000)
     expect(at - askedAt).toBeLessThan(1_000)
-    expect(a.output).toContain('worker a ends at once, and gives up 1 task (stubborn); others start it again')
+    expect(a.output).toContain('worker a ends at once, and releases 1 task (stubborn); others start it again')
     await stage.worker('b')
     stage.ledger.open('go')
     expect(await run.result()).toEqual([0])

@@ -140,7 +140,7 @@ describe('a group that waits', () => {
     const { pass, log, unserved } = awaiting(spec({ tasks: [] }), { sessions: [worker('qa', { queues: ['qa'] })] })
     await pass(9_000)
     expect(log).toEqual([
-      'waiting for the group at 0, whose branches are handed on from there by a worker with any task: no worker of queue "default" ' +
+      'waiting for the group at 0, whose branches are dispatched from there by a worker with any task: no worker of queue "default" ' +
         'is alive with this key prefix; start one: graflow-worker --tasks <any module> --redis-key-prefix p',
     ])
     await unserved.stop()

@@ -355,7 +355,7 @@ describe('what is left in hand', () => {
     await Promise.all([gate.reached(2), other.gate.reached(1)])
     await worker.abandon(500)
     expect(lines).toContain(
-      `warn: worker ${worker.workerId} ends at once, and gives up 3 tasks (waits 2 times, waits-too); others start it again`,
+      `warn: worker ${worker.workerId} ends at once, and releases 3 tasks (waits 2 times, waits-too); others start it again`,
     )
   })
 

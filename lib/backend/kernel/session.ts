@@ -1,4 +1,4 @@
-/** Sessions come, renew, compare notes and go. What they held is released, by themselves or by a sweep. */
+/** Sessions open, renew, reconcile, close. What a closed session held is ready again at once; what an expired one held, a sweep reclaims. */
 import type { SessionAnswer, SessionRequest } from '../backend.js'
 import { grantOf } from './granting.js'
 import type { HeldGrant, Session } from './group.js'

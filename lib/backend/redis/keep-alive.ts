@@ -1,7 +1,7 @@
 /**
  * Keeps sessions alive from a worker thread (renewal-thread.mjs), whatever the event loop of this one does. The thread is started with
- * the first session and ended with the last; one that ends by itself is followed by another, before a session expires. It is told that
- * this loop lives by a number that only grows; when that stands still for `stallLimitMs` the thread lets the sessions go, because a loop
+ * the first session and ended with the last; one that ends by itself is followed by another, before a session expires. A number that
+ * only grows shows it that this event loop runs; when the number stands still for `stallLimitMs` the thread stops renewing, because a loop
  * that has hung for so long does nothing with its branches.
  */
 import { Worker } from 'node:worker_threads'

@@ -1,4 +1,4 @@
--- The store takes branches back from a session. Those that may start again are ready at once; the others have their outcome.
+-- Reclaiming: branches of a session that is gone, late or closed. Those that may start again are ready at once; the others have their outcome.
 -- Gives: reclaim reclaimGrant
 -- Needs:
 --   barrier: arrive chunkOf

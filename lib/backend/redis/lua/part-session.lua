@@ -1,4 +1,4 @@
--- The body of session, and how sessions go. What they held is released by themselves, or reclaimed by a sweep.
+-- The body of session, and how sessions go. What a closed session held is ready again at once; what an expired one held, a sweep reclaims.
 -- Gives: handleSession sweepIntervalMs SWEEP_GAP_MS removeSession writeSession commitRemovals
 -- Needs:
 --   base: commitNotices commitShard many notify now quarantine readShard setShard shardNumber shardValue whole
@@ -165,7 +165,6 @@ local function confirm(ARGV)
   return { 'OK' }
 end
 
--- The token of a grant whose group is open, and the grant itself when its token is not among those `named` and there is room for it.
 -- The token of a grant whose group is open, and the grant itself when its token is not among those `named` and there is room for it.
 local function whatIsHeld(gid, grantNumber, named, bytesLeft)
   local g = load(gid, grantNumber)

@@ -38,7 +38,6 @@ local function retiredIn(ARGV, from, before, gid, index)
   return retired
 end
 
-
 -- Deletes all of a closed group but its outcomes.
 local function retire(g)
   touch(g)

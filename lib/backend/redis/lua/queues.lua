@@ -14,7 +14,7 @@ for i = 1, #lanes, 2 do
   local since
   for _, gid in ipairs(ready) do
     local state = tryCall('HGET', T .. ':b:' .. gid, 's')
-    -- a state begins with when its branches became ready (part-groups)
+    -- a state begins with when its branches became ready (part-group)
     local mine = type(state) == 'string' and #state > 8 and (unpackBytes('<d', state))
     if mine and (not since or mine < since) then
       since = mine

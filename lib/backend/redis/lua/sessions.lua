@@ -14,9 +14,7 @@ for _, session in ipairs(ARGV) do
     local branches = 0
     local owned = call('HGETALL', T .. ':o:' .. session)
     for i = 1, #owned, 2 do
-      if owned[i] ~= '@' then
-        branches = branches + (tonumber(owned[i + 1]) or 0)
-      end
+      branches = branches + (tonumber(owned[i + 1]) or 0)
     end
     expiry = tonumber(expiry)
     answers[#answers + 1] = { session, known[1] or '0', expiry < HUGE and whole(expiry - shardNumber('ahead')) or 'inf', branches, known[2] }

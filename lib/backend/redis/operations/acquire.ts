@@ -12,8 +12,8 @@ const MOST_TRIES = 20
 
 /** Grants up to `max` branches. Repeated with the same nonce it answers the same grants, as far as they are still held. */
 export async function acquire(store: Store, request: AcquireRequest): Promise<AcquireAnswer> {
-  const { session, nonce, max, queues, capabilities, deeperThan, startable, quick, acceptsPush: acceptsPush } = request
-  const { limits, tuning: tuning } = store
+  const { session, nonce, max, queues, capabilities, deeperThan, startable, quick, acceptsPush } = request
+  const { limits, tuning } = store
   const registry = laneRegistryOf(store)
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
     const reply = await store.shard.call('acquire', [

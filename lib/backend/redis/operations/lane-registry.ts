@@ -83,14 +83,14 @@ export class LaneRegistry {
   }
 }
 
-const books = new WeakMap<Store, LaneRegistry>()
+const registries = new WeakMap<Store, LaneRegistry>()
 
 /** The registry of a store. */
 export function laneRegistryOf(store: Store): LaneRegistry {
-  let registry = books.get(store)
+  let registry = registries.get(store)
   if (registry === undefined) {
     registry = new LaneRegistry()
-    books.set(store, registry)
+    registries.set(store, registry)
   }
   return registry
 }

@@ -9,7 +9,7 @@ import { numbersOf } from './words.js'
 
 const STATES: Readonly<Record<string, GroupState>> = { o: 'open', r: 'released', w: 'withdrawn' }
 const CELL_BYTES = 8
-const LEASED = 1
+const GRANTED = 1
 const FIRST_FINAL = 3
 /** Of one reply, roughly; one chunk always comes. */
 const PAGE_BYTES = 1024 * 1024
@@ -84,7 +84,7 @@ function readWithdrawn(table: Buffer, size: number): NonNullable<OutcomesPage['w
     const state = table[at] ?? 0 // what is behind the end was never granted
     if (state >= FIRST_FINAL) continue
     indexes.push(i)
-    const wasStarted = state === LEASED || (table[at + 1] ?? 0) > 0 || (table[at + 2] ?? 0) > 0
+    const wasStarted = state === GRANTED || (table[at + 1] ?? 0) > 0 || (table[at + 2] ?? 0) > 0
     kinds.push(wasStarted ? 'cancelled' : 'skipped')
   }
   return { indexes: Uint32Array.from(indexes), kinds }
