@@ -164,7 +164,7 @@ export interface AcquireRequest {
   /** Tasks that take so little time that a few branches of them are not shared out among the sessions that wait. */
   readonly quick?: readonly string[]
   /**
-   * While the session waits and has nothing in hand, it may be sent quick tasks that it did not ask for (`granted`). What is neither settled
+   * While the session waits and has nothing in hand, the store may push quick tasks that it did not ask for (`granted`). What is neither settled
    * nor confirmed within two seconds is reclaimed, unspent. A store need not do so.
    */
   readonly acceptsPush?: boolean

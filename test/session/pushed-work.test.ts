@@ -1,4 +1,4 @@
-/** Small groups of quick tasks are sent to workers that wait: what that saves, and what becomes of them when the worker is not there. */
+/** Small groups of quick tasks are pushed to workers that wait: what that saves, and what becomes of them when the worker is not there. */
 import { join } from 'node:path'
 import { each, type Graflow } from 'graflow'
 import { gated } from '../faults/fault.tasks.js'
@@ -8,7 +8,7 @@ import { until } from '../support/waits.js'
 
 const open = useStage(join(__dirname, '../faults/fault.tasks.ts'))
 
-/** Whether the worker waits and has told that the task is quick: only then is it sent groups of it. */
+/** Whether the worker waits and has told that the task is quick: only then is it pushed groups of it. */
 async function isReady({ redis, prefix }: Stage, worker: string): Promise<boolean> {
   const waiting = await redis.zrangebyscore(`{${prefix}:0}:wait`, 0, '+inf')
   const session = waiting.find((name) => name.startsWith(`${worker}:`))
@@ -30,20 +30,20 @@ async function warm(stage: Stage, worker: string): Promise<{ client: Graflow; n:
 }
 
 describe('a worker that knows a task to be quick', () => {
-  it('is sent small groups of it, each once', async () => {
+  it('is pushed small groups of it, each once', async () => {
     const stage = await open({})
     await stage.worker('a')
     const { client, n: first } = await warm(stage, 'a')
     for (let n = 0; n < 100; n += 1) expect(await client.run(each(gated), [{ n }])).toEqual([n])
     const [inbox = ''] = await stage.redis.keys(`{${stage.prefix}:0}:in:a:*`)
-    const sent = (await stage.redis.xrange(inbox, '-', '+')).filter(([, fields]) => fields.includes('granted'))
-    expect(sent.length).toBeGreaterThan(50) // some are fetched, when its room is used up
+    const pushed = (await stage.redis.xrange(inbox, '-', '+')).filter(([, fields]) => fields.includes('granted'))
+    expect(pushed.length).toBeGreaterThan(50) // some are fetched, when its room is used up
     expect(stage.ledger.notes('start')).toHaveLength(first + 100)
   })
 })
 
 describe('an idle worker', () => {
-  it('that stands still keeps a group that it was sent from others for no longer than two sweeps after two seconds', async () => {
+  it('that stands still keeps a group that it was pushed from others for no longer than two sweeps after two seconds', async () => {
     const stage = await open()
     const a = await stage.worker('a')
     const { client, n } = await warm(stage, 'a')
@@ -51,13 +51,13 @@ describe('an idle worker', () => {
     await a.freeze()
     const began = monotonicMs()
     expect(await client.run(each(gated), [{ n }])).toEqual([n])
-    expect(monotonicMs() - began).toBeGreaterThan(1_500) // it was sent
+    expect(monotonicMs() - began).toBeGreaterThan(1_500) // it was pushed
     expect(monotonicMs() - began).toBeLessThan(8_000) // on a machine that is busy itself, sweeps wait a while longer
     expect(stage.ledger.notes('start').at(-1)).toMatchObject({ pid: b.pid, details: { attempt: 1 } })
     a.thaw()
   })
 
-  it('that was killed a moment ago is sent nothing', async () => {
+  it('that was killed a moment ago is pushed nothing', async () => {
     const stage = await open()
     const a = await stage.worker('a')
     const { client, n } = await warm(stage, 'a')

@@ -104,7 +104,7 @@ const grantsIn = (heard: readonly Notice[]): readonly Grant[] =>
   heard.filter((notice): notice is Granted => notice.kind === 'granted').map(({ grant }) => grant)
 
 /** Once all that Redis told before is heard: the grants among it. */
-async function sentTo({ staged }: Scene, session: string, heard: readonly Notice[]): Promise<readonly Grant[]> {
+async function pushedTo({ staged }: Scene, session: string, heard: readonly Notice[]): Promise<readonly Grant[]> {
   const mark = `mark-${performance.now()}`
   await staged.redis.call('XADD', `${staged.tag}:in:${session}`, '*', 'k', 'released', 'g', mark)
   await until(() => heard.some((notice) => notice.kind === 'released' && notice.gid === mark), 'the mark')
@@ -112,11 +112,11 @@ async function sentTo({ staged }: Scene, session: string, heard: readonly Notice
 }
 
 describe('a small group of quick tasks', () => {
-  it('is sent to who waits with nothing in hand, as a grant like any other', async () => {
+  it('is pushed to a session that waits with nothing in hand, as a grant like any other', async () => {
     const scene = await Scene.open()
     const heard = await scene.waiter('w')
     const gid = await scene.group(3, { timeoutMs: 60_000 })
-    const [grant] = await sentTo(scene, 'w', heard)
+    const [grant] = await pushedTo(scene, 'w', heard)
     expect(grant).toMatchObject({ spec: { gid, size: 3 }, indexes: Uint32Array.of(0, 1, 2), isWatched: false })
     expect(grant?.inputs).toEqual(pack([bytes('0'), bytes('1'), bytes('2')]))
     expect(await scene.planned()).toEqual(expect.arrayContaining([`d ${gid}#1`, `s ${gid}#1`]))
@@ -131,22 +131,22 @@ describe('a small group of quick tasks', () => {
     const scene = await Scene.open()
     const heard = await scene.waiter('w')
     await scene.group(3, { shared: true })
-    const [grant] = await sentTo(scene, 'w', heard)
+    const [grant] = await pushedTo(scene, 'w', heard)
     expect(grant?.inputs).toEqual(pack([bytes('0')]))
     expect(grant?.indexes).toEqual(Uint32Array.of(0, 1, 2))
   })
 
-  it('is sent again and again, while there is room, without a word of the worker between', async () => {
+  it('is pushed again and again, while there is room, without a word of the worker between', async () => {
     const scene = await Scene.open()
     const heard = await scene.waiter('w', { max: 5 })
     for (let round = 1; round <= 2; round += 1) {
       await scene.group(2)
-      const grants = await sentTo(scene, 'w', heard)
+      const grants = await pushedTo(scene, 'w', heard)
       expect(grants).toHaveLength(round)
       for (const grant of grants.slice(-1)) expect(await scene.settle('w', grant)).toBe('ok')
     }
     const gid = await scene.group(2) // there is room for one
-    expect(await sentTo(scene, 'w', heard)).toHaveLength(2)
+    expect(await pushedTo(scene, 'w', heard)).toHaveLength(2)
     expect(heard).toContainEqual({ kind: 'work' })
     expect(await scene.ask('w')).toMatchObject([{ spec: { gid } }])
   })
@@ -160,91 +160,91 @@ describe('a small group of quick tasks', () => {
     ['anybody when it is large', (scene) => scene.waiter('w', { max: 100 }), 33, {}, 1],
     ['anybody when its inputs are large', (scene) => scene.waiter('w'), 2, {}, 10_000],
     ['anybody when it has a limit', (scene) => scene.waiter('w'), 2, { limit: 1 }, 1],
-  ])('is not sent to %s', async (_, wait, size, facts, itemBytes) => {
+  ])('is not pushed to %s', async (_, wait, size, facts, itemBytes) => {
     const scene = await Scene.open()
     const heard = await wait(scene)
     await scene.group(size, facts, itemBytes)
-    expect(await sentTo(scene, 'w', heard)).toEqual([])
+    expect(await pushedTo(scene, 'w', heard)).toEqual([])
   })
 
-  it('is not sent to who has something in hand, but to another', async () => {
+  it('is not pushed to a session with something in hand, but to another', async () => {
     const scene = await Scene.open()
     const first = await scene.waiter('w')
     await scene.group(1)
-    expect(await sentTo(scene, 'w', first)).toHaveLength(1)
+    expect(await pushedTo(scene, 'w', first)).toHaveLength(1)
     const second = await scene.waiter('v')
     await scene.group(1)
-    expect(await sentTo(scene, 'w', first)).toHaveLength(1)
-    expect(await sentTo(scene, 'v', second)).toHaveLength(1)
+    expect(await pushedTo(scene, 'w', first)).toHaveLength(1)
+    expect(await pushedTo(scene, 'v', second)).toHaveLength(1)
   })
 
-  it('is not sent while something of its kind is ready, which is due before; what is ready for others is no matter', async () => {
+  it('is not pushed while something of its kind is ready, which is due before; what is ready for others is no matter', async () => {
     const scene = await Scene.open()
     const { redis, tag } = scene.staged
     await scene.group(1, { requires: ['gpu'] })
     const heard = await scene.waiter('w')
     await scene.group(1)
-    const [grant] = await sentTo(scene, 'w', heard)
+    const [grant] = await pushedTo(scene, 'w', heard)
     if (grant === undefined) throw new Error('expected a grant')
     expect(await scene.settle('w', grant)).toBe('ok')
     const lane = await redis.hget(`${tag}:l`, 'default||task')
     await redis.hset(`${tag}:m`, `n:${lane}`, 1)
     await scene.group(1)
-    expect(await sentTo(scene, 'w', heard)).toHaveLength(1)
+    expect(await pushedTo(scene, 'w', heard)).toHaveLength(1)
     expect(heard).toContainEqual({ kind: 'work' })
   })
 
   it.each([
     { kind: 'pause-queue', queue: 'default' },
     { kind: 'pause-run', runId: 'r' },
-  ] as const)('is not sent after a $kind', async (request) => {
+  ] as const)('is not pushed after a $kind', async (request) => {
     const scene = await Scene.open()
     const heard = await scene.waiter('w')
     expect(await scene.staged.backend.control(request)).toBe('ok')
     await scene.group(1)
-    expect(await sentTo(scene, 'w', heard)).toEqual([])
+    expect(await pushedTo(scene, 'w', heard)).toEqual([])
   })
 })
 
-describe('what was sent', () => {
-  it('is reclaimed unspent when nobody confirms it, and who stands still is sent nothing until it asks', async () => {
+describe('what was pushed', () => {
+  it('is reclaimed unspent when nobody confirms it, and a session that stands still gets no push until it asks', async () => {
     const scene = await Scene.open()
     const stuck = await scene.waiter('w')
     const gid = await scene.group(2)
-    const [sent] = await sentTo(scene, 'w', stuck)
+    const [pushed] = await pushedTo(scene, 'w', stuck)
     const other = await scene.waiter('v')
     await scene.later(2_000)
-    expect(await sentTo(scene, 'v', other)).toEqual([])
+    expect(await pushedTo(scene, 'v', other)).toEqual([])
     expect(other).toContainEqual({ kind: 'work' })
     const [grant] = await scene.ask('v')
     expect(grant).toMatchObject({ spec: { gid }, losses: Uint8Array.of(0, 0), errors: Uint8Array.of(0, 0) })
-    await sentTo(scene, 'w', stuck)
-    expect(stuck).toContainEqual({ kind: 'lost', gid, token: sent?.token })
-    if (sent === undefined || grant === undefined) throw new Error('expected two grants')
-    expect(await scene.settle('w', sent)).toBe('fenced')
+    await pushedTo(scene, 'w', stuck)
+    expect(stuck).toContainEqual({ kind: 'lost', gid, token: pushed?.token })
+    if (pushed === undefined || grant === undefined) throw new Error('expected two grants')
+    expect(await scene.settle('w', pushed)).toBe('fenced')
     expect(await scene.settle('v', grant)).toBe('ok')
     await scene.group(1)
-    expect(await sentTo(scene, 'w', stuck)).toHaveLength(1)
-    expect(await sentTo(scene, 'v', other)).toHaveLength(1)
+    expect(await pushedTo(scene, 'w', stuck)).toHaveLength(1)
+    expect(await pushedTo(scene, 'v', other)).toHaveLength(1)
   })
 
   it('stays with who confirms it', async () => {
     const scene = await Scene.open()
     const heard = await scene.waiter('w')
     const gid = await scene.group(2)
-    const [sent] = await sentTo(scene, 'w', heard)
-    if (sent === undefined) throw new Error('expected a grant')
-    const grants = [{ gid, token: sent.token }]
+    const [pushed] = await pushedTo(scene, 'w', heard)
+    if (pushed === undefined) throw new Error('expected a grant')
+    const grants = [{ gid, token: pushed.token }]
     expect(await scene.staged.backend.session({ kind: 'confirm', session: 'w', grants })).toEqual({ status: 'ok' })
     await scene.later(2_000)
-    expect(await scene.settle('w', sent)).toBe('ok')
+    expect(await scene.settle('w', pushed)).toBe('ok')
   })
 
   it('is not told twice when the stream of a session turns out to be an older one', async () => {
     const scene = await Scene.open(await privateRedis())
     const heard = await scene.waiter('w')
     await scene.group(2)
-    expect(await sentTo(scene, 'w', heard)).toHaveLength(1)
+    expect(await pushedTo(scene, 'w', heard)).toHaveLength(1)
     const { redis, tag } = scene.staged
     const inbox = `${tag}:in:w`
     const entries = await redis.xrange(inbox, '-', '+')
@@ -258,7 +258,7 @@ describe('what was sent', () => {
     const known = heard.length
     await redis.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
     await until(() => heard.length > known, 'it looks again')
-    expect(await sentTo(scene, 'w', heard)).toHaveLength(1)
+    expect(await pushedTo(scene, 'w', heard)).toHaveLength(1)
   })
 
   it('is set aside when it cannot be read, and who waits for it is told', async () => {
@@ -280,6 +280,6 @@ describe('what was sent', () => {
       '1',
     )
     await until(async () => (await redis.hget(`${tag}:bad`, 'r/9')) !== null, 'the group is set aside')
-    expect(await sentTo(scene, 'w', heard)).toEqual([])
+    expect(await pushedTo(scene, 'w', heard)).toEqual([])
   })
 })
