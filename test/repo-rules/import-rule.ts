@@ -65,7 +65,6 @@ const pureBuiltins: Readonly<Record<string, readonly string[]>> = {
 export function roomOf(path: string): string | undefined {
   const [top = '', second = '', third = '', ...deeper] = path.split('/')
   if (top === 'worker' || top === 'bin') return top
-  if (path === 'worker/index.ts') return 'connect' // the same for workers in code
   if (top !== 'lib') return undefined
   const room = third === '' ? second.replace(/\.ts$/, '') : second === 'backend' && deeper.length > 0 ? third : second
   const isFolder = third !== ''
