@@ -184,7 +184,7 @@ export const noSuchEvent = (name: unknown): GraflowError =>
 /** Emits events; one a client. */
 export class Emitter implements Events {
   readonly #listeners = new Map<EventName, Set<(event: never) => unknown>>()
-  readonly #whenHeard = new Map<EventName, () => void>()
+  readonly #onFirstListener = new Map<EventName, () => void>()
   #forwarder: Forwarder | undefined
   readonly #now: () => number
 
@@ -201,7 +201,7 @@ export class Emitter implements Events {
     const own = (event: EventOf<K>): unknown => listener(event)
     const set = this.#listeners.get(name) ?? new Set()
     this.#listeners.set(name, set.add(own))
-    if (set.size === 1) this.#whenHeard.get(name)?.()
+    if (set.size === 1) this.#onFirstListener.get(name)?.()
     return () => {
       set.delete(own)
     }
@@ -209,7 +209,7 @@ export class Emitter implements Events {
 
   /** Calls `fn` whenever an event without listeners gets its first one: from then on it is worth observing. One `fn` an event. */
   onSubscribed(name: EventName, fn: () => void): void {
-    this.#whenHeard.set(name, fn)
+    this.#onFirstListener.set(name, fn)
   }
 
   /** From now on events of runs that happen in this process go to others, too. Called once at most. */

@@ -371,7 +371,7 @@ export const STORE_DEFAULTS = Object.freeze({
   affinityMs: 2_000,
   /** How long past its deadline a grant stays with its holder, which may be about to report. */
   deadlineGraceMs: 1_000,
-  /** How long sessions that were woken are waited for with their share. */
+  /** How long sessions that were notified are waited for with their share. */
   shareMs: 100,
   /** How long group payloads are kept after a run's end. */
   payloadRetentionMs: 600_000,

@@ -19,7 +19,7 @@ const MOST_UPLOADED = 10_000
 const TRUSTED_MS = 3_600_000
 
 /** How long work waits for a graph that the store has lost, and how often it asks. */
-const LOST_PATIENCE_MS = 10_000
+const LOST_WAIT_MS = 10_000
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 500
 
@@ -147,7 +147,7 @@ export class GraphStore {
 
   async #await(hash: string): Promise<Graph> {
     const { clock, random } = this.#parts
-    const until = clock.now() + LOST_PATIENCE_MS
+    const until = clock.now() + LOST_WAIT_MS
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
       const graph = await this.#fetch(hash)
       if (graph !== undefined) return graph

@@ -55,7 +55,7 @@ describe('hints', () => {
     const lane = await laneOf(stage)
     const held = new Map<string, Grant>()
     const done = new Set<string>()
-    const corruptions = { placed: 0, returned: 0 }
+    const corruptions = { placed: 0, requeued: 0 }
     for (let turn = 0; turn < 600 && done.size < 2 * size; turn += 1) {
       const gid = `run/${below(2)}`
       switch (below(5)) {
@@ -64,7 +64,7 @@ describe('hints', () => {
           break
         case 1: {
           const indexes = Array.from({ length: 5 }, () => below(size + 3))
-          corruptions.returned += await stage.redis.rpush(stage.keys.returned(gid), ...indexes)
+          corruptions.requeued += await stage.redis.rpush(stage.keys.requeued(gid), ...indexes)
           break
         }
         case 2:
@@ -94,7 +94,7 @@ describe('hints', () => {
       expect(await world.outcomes(gid)).toEqual(numbers(size).map((n) => `succeeded:v${n}`))
       expect(await world.state(gid)).toBe('released')
     }
-    expect(corruptions.returned).toBeGreaterThan(100)
+    expect(corruptions.requeued).toBeGreaterThan(100)
     expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 0 })
   })
 
@@ -105,7 +105,7 @@ describe('hints', () => {
     await world.dispatch(holder, 'run/0')
     const lane = await laneOf(stage)
     await stage.redis.zadd(lane, -1e15, 'gone/0', -1e15, 'never-was', -1e15, 'run')
-    await stage.redis.rpush(stage.keys.returned('gone/0'), 0, 1)
+    await stage.redis.rpush(stage.keys.requeued('gone/0'), 0, 1)
     await stage.redis.zadd(stage.keys.delayed, 0, 'gone/0#3')
     await stage.redis.zadd(stage.keys.due, 0, 'd gone/0#1', 0, 'a gone/0', 0, 't gone', 0, 'p gone')
     await stage.redis.hset(stage.keys.owned('w'), 'gone/0#1', 2)
@@ -146,7 +146,7 @@ describe('hints', () => {
     await fill(20_000, (all) => all.zadd(lane, below(2) === 0 ? -below(1e9) : below(1e9), garbage()))
     await fill(20_000, (all) =>
       all.rpush(
-        keys.returned('run/0'),
+        keys.requeued('run/0'),
         ...([[garbage()], [String(below(1e10))], [String(below(60))], ['-1', 'nan', '1e3']][below(4)] ?? []),
       ),
     )

@@ -99,7 +99,7 @@ const places = (keys: Keys): Place[] => [
   ...[keys.run('a'), keys.runGroups('a'), keys.group('a'), keys.children('a')].map((key) => ({ key })),
   ...['s', 'h', 'd', 't1'].map((field) => ({ key: keys.group('a'), field })),
   ...GROUPS.flatMap((gid) => [
-    ...[keys.group(gid), keys.table(gid), keys.segment(gid, 0), keys.segment(gid, 1), keys.returned(gid)].map(
+    ...[keys.group(gid), keys.table(gid), keys.segment(gid, 0), keys.segment(gid, 1), keys.requeued(gid)].map(
       (key) => ({ key }),
     ),
     ...[keys.outcomes(gid), keys.children(gid)].map((key) => ({ key })),

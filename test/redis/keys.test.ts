@@ -9,7 +9,7 @@ const PLACEHOLDERS: Readonly<Record<string, readonly string[]>> = {
   spec: ['<gid>'],
   table: ['<gid>'],
   segment: ['<gid>', '<k>'],
-  returned: ['<gid>'],
+  requeued: ['<gid>'],
   children: ['<gid>'],
   outcomes: ['<gid>'],
   session: ['<session>'],

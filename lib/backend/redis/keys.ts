@@ -13,7 +13,7 @@ export function keysOf(tag: string) {
     group: (gid: string) => `${tag}:b:${gid}`,
     table: (gid: string) => `${tag}:b:${gid}:d`,
     segment: (gid: string, k: number | string) => `${tag}:b:${gid}:i${k}`,
-    returned: (gid: string) => `${tag}:b:${gid}:r`,
+    requeued: (gid: string) => `${tag}:b:${gid}:r`,
     children: (gid: string) => `${tag}:b:${gid}:k`,
     outcomes: (gid: string) => `${tag}:b:${gid}:o`,
     sessions: `${tag}:w`,

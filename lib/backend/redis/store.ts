@@ -11,7 +11,7 @@ export interface Tuning {
   readonly affinityMs: number
   /** How long after its timeout a start is reclaimed; the worker itself is faster. */
   readonly deadlineGraceMs: number
-  /** How long sessions that were woken are waited for with their share. */
+  /** How long sessions that were notified are waited for with their share. */
   readonly shareMs: number
   /** How long group payloads are kept after a run's end. */
   readonly payloadRetentionMs: number
