@@ -11,7 +11,7 @@ import { Emitter } from './events.js'
 import { isPolicy } from './flow/make.js'
 import { expressionOf } from './flow/node.js'
 import { writeLogLines } from './observe/log-lines.js'
-import { CONNECT_OPTIONS, checkOptions, DEFAULT_LIMITS, defaultsOf, LIMIT_OPTIONS, SESSION_TTL_MS } from './options.js'
+import { CONNECT_OPTIONS, checkOptions, DEFAULT_LIMITS, defaultsOf, LIMIT_OPTIONS } from './options.js'
 import { Client } from './producer/client.js'
 import type { Address, ConnectOptions, Graflow } from './producer/types.js'
 import { type Clock, type Random, systemClock, systemId, systemRandom } from './time.js'
@@ -21,8 +21,9 @@ const DEFAULTS = defaultsOf(CONNECT_OPTIONS)
 
 /**
  * Connects to a store. Without an address, or with `memory:`, it is this process: the same engine and the same semantics, no server. A
- * task in any queue and with any `requires` runs here. A warning is logged when the address is given but undefined, such as a variable that is not set. With the address of a Redis (`redis://`, `rediss://`, `unix://`) sequential tasks
- * run here, and groups on worker processes that have the same key prefix.
+ * task in any queue and with any `requires` runs here. With the address of a Redis (`redis://`, `rediss://`, `unix://`) sequential tasks run
+ * here, and groups on worker processes that have the same key prefix. An address that is given and undefined, such as a variable that is
+ * not set, logs a warning and means this process.
  *
  * @example
  * const graflow = await connect()

@@ -1,6 +1,6 @@
 /**
- * The engine of one process: starts branches that the worker acquired, drives runs, and gives handlers what their context promises. The
- * worker decides what to acquire and when to settle; the engine knows what a branch is.
+ * The engine of one process: starts branches, interprets graphs, and gives handlers what their context promises. The executor decides what
+ * to acquire and when to settle; the engine knows what a branch is.
  */
 import type { Backend, Grant } from '../backend/backend.js'
 import type { Emitter } from '../events.js'

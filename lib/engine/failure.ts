@@ -6,7 +6,7 @@ import type { Random } from '../time.js'
 import { errorFromRecord, errorToRecord, isError } from '../values/error-record.js'
 
 /** Which start of which task failed. */
-export interface FailedStart {
+interface StartThatFailed {
   readonly task: string
   readonly path: string
   /** Starts so far that ended in an error, this one included. */
@@ -45,7 +45,7 @@ export function retryDelayMs(retry: RetryOptions, errors: number, random: Random
  * The error that a failed task is reported with: TASK_FAILED around what its handler threw (message and stack are the original's, which is
  * the cause), or the engine's own error (TIMEOUT, NOT_SERIALISABLE, …) as it is.
  */
-export function taskError(thrown: unknown, isFromHandler: boolean, start: FailedStart): GraflowError {
+export function taskError(thrown: unknown, isFromHandler: boolean, start: StartThatFailed): GraflowError {
   if (!isFromHandler && thrown instanceof GraflowError) return thrown
   const record = errorToRecord(thrown) // what was thrown may be anything, also something that throws when it is read
   const attempts = start.errors === 1 ? '' : ` after ${start.errors} attempts`

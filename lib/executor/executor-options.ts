@@ -27,7 +27,7 @@ export interface ExecutorOptions {
   readonly driveRun: (grant: Grant, k: number, slot?: HeldSlot) => void
   /** A driven run has a slot whenever it does not wait at a barrier. */
   readonly runsHoldSlots?: boolean
-  /** The store is another process: work is acquired ahead, the store is asked now and then in case a notice was lost, and failed calls are tried again. */
+  /** The store is another process: branches are acquired ahead, and the store is asked after an error and in case a notice was lost. */
   readonly distant?: { readonly random: Random }
   /** The first branch has arrived, or the last is over. */
   readonly onBusy?: (isBusy: boolean) => void

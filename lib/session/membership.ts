@@ -38,8 +38,8 @@ export interface MembershipOptions {
 /** `lost`: the store does not know the session, and it is being opened again. */
 export type MembershipState = 'registering' | 'registered' | 'lost' | 'closed'
 
-/** A worker does not wait longer for its failure detector. */
-const NOTICED_MS = 1_000
+/** A worker waits no longer than this until its end would be seen at once. */
+const DETECTOR_MS = 1_000
 /** Grants on their way arrive within this time, mostly. */
 const COMING_MS = 50
 /** Closing a session is a courtesy: without it, its grants are reclaimed when it expires. */
@@ -70,7 +70,7 @@ export class Membership {
     const membership = new Membership(options)
     await membership.#register()
     membership.#begin()
-    await membership.#noticed()
+    await membership.#awaitDetector()
     return membership
   }
 
@@ -175,11 +175,11 @@ export class Membership {
     })
   }
 
-  /** A worker takes work only when its end would be noticed at once: its first task may be the one that ends it. */
-  async #noticed(): Promise<void> {
+  /** A worker takes work only when the store would see its end at once: its first task may be the one that ends it. */
+  async #awaitDetector(): Promise<void> {
     const { clock, info } = this.#options
     if (this.#kept === undefined || info.role === 'client') return
-    await withDeadline(clock, NOTICED_MS, this.#kept.ready, () => undefined)
+    await withDeadline(clock, DETECTOR_MS, this.#kept.ready, () => undefined)
   }
 
   #onReconnected(): void {

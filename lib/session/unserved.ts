@@ -1,7 +1,7 @@
 /**
  * Looks whether what this process waits for can be served at all. A group with tasks that no live worker of its queue knows, or that no
- * single one knows all of, fails after a while, and its error names who was asked. Where there is no such worker at all nothing fails, since one may come,
- * but it is logged. Hides how often this is asked: a group that is served soon costs nothing.
+ * single one knows all of, fails after a while, and its error names the workers that were asked. If its queue has no live worker, that is
+ * logged and nothing fails, since one may come. Hides how often this is asked: a group that is served soon costs nothing.
  */
 import { DEFAULT_QUEUE } from '../options.js'
 import type { Backend, GroupSpec, SessionStatus } from '../backend/backend.js'

@@ -1,6 +1,6 @@
 /**
- * What is ready, and which sessions are notified of it. Hides when a group stands in its lane, how a group's and its queue's counters go together, and
- * which sessions get a `work` notice: one for each branch while those are few, and never none where a session waits beside work.
+ * What is ready, and which sessions are notified of it. Hides when a group stands in its lane, how a group's and its queue's counters go
+ * together, and which sessions get a `work` notice: one for each branch while those are few, and never none where a session waits beside work.
  */
 import type { Group, Lane, Session } from './group.js'
 import { isQuick, type Wait } from './sessions.js'
