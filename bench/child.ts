@@ -1,7 +1,8 @@
 /** The process of one system: loads it, then does what its parent asks, one request at a time. Started by children.ts only. */
 import type { Reply, Request } from './children.js'
 import { heat, measureMemory, measureTime } from './measure.js'
-import { loadSystem, SYSTEM_NAMES, type OpenSystem } from './systems.js'
+import { loadSystem, SYSTEM_NAMES } from './systems.js'
+import type { OpenSystem } from './system.js'
 import { numbers, objects, type Workload, type WorkloadName } from './workload.js'
 
 const heated = new Set<WorkloadName>()

@@ -2,7 +2,7 @@
 import { PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { quantile } from './statistics.js'
-import type { OpenSystem } from './systems.js'
+import type { OpenSystem } from './system.js'
 import type { Workload } from './workload.js'
 
 /** Microseconds of whole runs, back to back. */

@@ -1,15 +1,5 @@
-/** The systems that are compared: what an adapter is, and where each one is. Importing this loads none of them. */
-import type { Workload } from './workload.js'
-
-/** A system, ready to run one workload any number of times. */
-export interface System<T> {
-  /** Fans out over the items, joins, and gives what the final step made of the results. */
-  run(items: readonly T[]): Promise<number>
-  close(): Promise<void>
-}
-
-/** What an adapter exports as `open`. All that can be done once (a flow, a queue, a compiled graph) is done here. */
-export type OpenSystem = <T>(workload: Workload<T>) => Promise<System<T>>
+/** Where the systems that are compared are. Importing this loads none of them. */
+import type { OpenSystem } from './system.js'
 
 /** In the order of the tables: what the others are measured against comes first. */
 export const SYSTEM_NAMES = ['promise-all', 'graflow-embedded', 'p-queue', 'langgraph'] as const

@@ -23,7 +23,7 @@ const READ_ELSEWHERE = new Map([
   ['freeSlots', 'tests see by nothing else that every slot came back'],
   ['reconcile', 'tests compare notes at once, without a reconnect'],
 ])
-const ENTRIES = ['lib/index.ts', 'lib/worker.ts', 'lib/testing.ts']
+const ENTRIES = ['lib/index.ts', 'worker/index.ts', 'lib/testing.ts']
 
 const config = process.argv[2] ?? join(root, 'tsconfig.json')
 const project = dirname(config)

@@ -3,7 +3,7 @@
  * to every named function that is made, and an engine makes many.
  */
 import type * as Library from '../../lib/index.js'
-import type { OpenSystem } from '../systems.js'
+import type { OpenSystem } from '../system.js'
 import type { Workload } from '../workload.js'
 
 const built = new URL('../../dist/lib/index.js', import.meta.url)

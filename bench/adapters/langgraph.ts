@@ -4,7 +4,7 @@
  */
 import { setMaxListeners } from 'node:events'
 import { Annotation, END, Send, START, StateGraph } from '@langchain/langgraph'
-import type { OpenSystem } from '../systems.js'
+import type { OpenSystem } from '../system.js'
 import type { Workload } from '../workload.js'
 
 export const open: OpenSystem = async <T>({ step, total }: Workload<T>) => {

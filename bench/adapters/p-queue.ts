@@ -1,6 +1,6 @@
 /** p-queue: a limit on what runs at once, and nothing else. The limit is that of an embedded client. */
 import PQueue from 'p-queue'
-import type { OpenSystem } from '../systems.js'
+import type { OpenSystem } from '../system.js'
 
 const CONCURRENCY = 256
 

@@ -10,7 +10,8 @@ import {
   type Stream,
   type StreamReport,
 } from './processes.js'
-import { loadAdapter, PEER_NAMES, type Place, type Producer } from './systems.js'
+import { loadAdapter, PEER_NAMES } from './systems.js'
+import type { Place, Producer } from './adapter.js'
 
 const [, , systemWord, roleWord, socket] = process.argv
 const system = PEER_NAMES.find((name) => name === systemWord)

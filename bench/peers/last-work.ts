@@ -4,7 +4,7 @@
  * monotonic clock, the same in every process.
  */
 import { Socket } from 'node:net'
-import type { Handle } from './systems.js'
+import type { Handle } from './adapter.js'
 
 /** What `performance.now()` is behind that clock in this process: of several looks the one with the least time between its two halves. */
 const OFFSET_MS = Math.max(

@@ -3,7 +3,8 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { LastWork } from './last-work.js'
-import type { PeerName, Place } from './systems.js'
+import type { PeerName } from './systems.js'
+import type { Place } from './adapter.js'
 
 export const ROLES = ['producer', 'worker'] as const
 export type Role = (typeof ROLES)[number]

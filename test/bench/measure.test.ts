@@ -2,7 +2,7 @@
 import { measureTime } from '../../bench/measure.js'
 import { ratio, type Results, type Sample } from '../../bench/results.js'
 import { median, quantile, spreadOf } from '../../bench/statistics.js'
-import type { OpenSystem } from '../../bench/systems.js'
+import type { OpenSystem } from '../../bench/system.js'
 import { numbers } from '../../bench/workload.js'
 
 const request = { count: 10, heatMs: 0, warmMs: 0, timedMs: 0 }

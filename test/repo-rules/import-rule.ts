@@ -139,7 +139,8 @@ function wrongRoom(from: string, to: string): string | undefined {
 }
 
 /** Circles of files, those of types included: whoever reads one of them has to read them all. */
-function cyclesOf(edges: ReadonlyMap<string, readonly string[]>): string[] {
+export function circlesIn(sources: readonly Source[]): string[] {
+  const edges = new Map(sources.map((source) => [source.path, targetsOf(source)]))
   const finished = new Set<string>()
   const found: string[] = []
   const walk = (path: string, trail: readonly string[]): void => {
@@ -153,17 +154,21 @@ function cyclesOf(edges: ReadonlyMap<string, readonly string[]>): string[] {
   return found
 }
 
+const targetsOf = (source: Source): readonly string[] =>
+  importsOf(source).flatMap(({ specifier }) =>
+    specifier?.startsWith('.') === true ? [targetOf(source.path, specifier)] : [],
+  )
+
 /** What is wrong with the imports of these files, one sentence each; nothing when they keep the rule. */
 export function brokenImports(sources: readonly Source[]): readonly string[] {
   const broken: string[] = []
-  const edges = new Map<string, string[]>()
   for (const source of sources) {
     const room = roomOf(source.path)
     if (room === undefined) {
       broken.push(`${source.path}: stands in no room; say in docs/internals.md and in the import rule where it belongs`)
       continue
     }
-    for (const { line, specifier, isErased } of importsOf(source)) {
+    for (const { line, specifier } of importsOf(source)) {
       const wrong = (what: string, why: string): void => {
         broken.push(`${source.path}:${String(line)} imports ${what}: ${why}`)
       }
@@ -175,7 +180,6 @@ export function brokenImports(sources: readonly Source[]): readonly string[] {
         const targetRoom = roomOf(target)
         const why = targetRoom === undefined ? 'it stands in no room' : wrongRoom(room, targetRoom)
         if (why !== undefined) wrong(target, why)
-        edges.set(source.path, [...(edges.get(source.path) ?? []), target])
       } else if (specifier === 'graflow' || specifier.startsWith('graflow/')) {
         wrong(specifier, 'inside the package, name the file')
       } else {
@@ -184,5 +188,5 @@ export function brokenImports(sources: readonly Source[]): readonly string[] {
       }
     }
   }
-  return [...broken, ...cyclesOf(edges)]
+  return [...broken, ...circlesIn(sources)]
 }

@@ -1,19 +1,18 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { brokenImports, importsOf, mayImport, roomOf, type Source } from './import-rule.js'
+import { brokenImports, circlesIn, importsOf, mayImport, roomOf, type Source } from './import-rule.js'
 import { brokenHabits } from './source-habits.js'
 
 const root = join(__dirname, '../..')
 
-const sources: readonly Source[] = ['lib', 'worker', 'bin']
-  .filter((folder) => existsSync(join(root, folder)))
-  .flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .map((below) => `${folder}/${below.replaceAll('\\', '/')}`)
-      .filter((path) => path.endsWith('.ts'))
-      .sort()
-      .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') })),
-  )
+const sourcesIn = (folder: string): readonly Source[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .map((below) => `${folder}/${below.replaceAll('\\', '/')}`)
+    .filter((path) => path.endsWith('.ts'))
+    .sort()
+    .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }))
+
+const sources = ['lib', 'worker', 'bin'].flatMap(sourcesIn)
 
 /** One file that stands alone. */
 const file = (path: string, text: string): Source[] => [{ path, text }]
@@ -22,6 +21,12 @@ describe('imports', () => {
   it('of all sources keep the rule', () => {
     expect(sources.map(({ path }) => path)).toContain('lib/errors.ts')
     expect(brokenImports(sources)).toEqual([])
+  })
+
+  it('of benchmarks, examples and tests form no circle of files', () => {
+    const others = ['bench', 'examples', 'test'].flatMap(sourcesIn)
+    expect(others.map(({ path }) => path)).toContain('bench/peers/systems.ts')
+    expect(circlesIn([...sources, ...others])).toEqual([])
   })
 
   it('may never form a cycle of rooms, because what may be imported forms none', () => {

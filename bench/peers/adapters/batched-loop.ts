@@ -3,7 +3,7 @@
  * but a count, nothing survives the loss of a process.
  */
 import { Redis } from 'ioredis'
-import type { Handle, Place, Producer, Worker } from '../systems.js'
+import type { Handle, Place, Producer, Worker } from '../adapter.js'
 
 const ITEMS = 'items'
 const RESULTS = 'results'

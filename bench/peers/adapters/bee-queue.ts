@@ -3,7 +3,7 @@
  * published and not kept, and what was counted is lost with the producer.
  */
 import BeeQueue from 'bee-queue'
-import type { Handle, Place, Producer, Worker } from '../systems.js'
+import type { Handle, Place, Producer, Worker } from '../adapter.js'
 
 const QUEUE = 'branches'
 /** Jobs in one call of saveAll. */

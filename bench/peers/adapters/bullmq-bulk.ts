@@ -3,7 +3,7 @@
  * result. What was counted is lost with the producer.
  */
 import { Queue, QueueEvents, Worker as BullWorker } from 'bullmq'
-import type { Handle, Place, Producer, Worker } from '../systems.js'
+import type { Handle, Place, Producer, Worker } from '../adapter.js'
 import { CONCURRENCY } from './bullmq.js'
 
 const QUEUE = 'branches'

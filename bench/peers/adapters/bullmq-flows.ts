@@ -3,7 +3,7 @@
  * reads the children's values. Finished jobs are removed, which costs less than keeping them, as BullMQ does by default.
  */
 import { FlowProducer, Worker as BullWorker, type FlowJob } from 'bullmq'
-import type { Handle, Place, Producer, Worker } from '../systems.js'
+import type { Handle, Place, Producer, Worker } from '../adapter.js'
 import { CONCURRENCY } from './bullmq.js'
 
 const PARENTS = 'parents'

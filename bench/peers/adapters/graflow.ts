@@ -1,7 +1,7 @@
 /** This library: `each(branch)` through `run`, and workers that know the task; fencing, events and metrics on, all else as it is by default. */
 import { connect, each, task, workflow } from 'graflow'
 import { Worker as GraflowWorker } from 'graflow/worker'
-import type { Handle, Place, Producer, Worker } from '../systems.js'
+import type { Handle, Place, Producer, Worker } from '../adapter.js'
 
 const flowOf = (handle: Handle) => workflow('fan-out', each(task('branch', (item: number) => handle(item))))
 

@@ -1,6 +1,6 @@
 /** The floor for one at a time: an item is one entry of a list, its result one of another; each is popped by itself. No join, no fencing. */
 import { Redis } from 'ioredis'
-import type { Handle, Place, Producer, Worker } from '../systems.js'
+import type { Handle, Place, Producer, Worker } from '../adapter.js'
 
 const ITEMS = 'items'
 const RESULTS = 'results'
