@@ -78,37 +78,34 @@ export interface Import {
   readonly line: number
   /** What stands between the quotes; undefined when it is computed. */
   readonly specifier: string | undefined
-  /** True when nothing of it is left at run time. */
-  readonly isErased: boolean
 }
 
 /** Every import of a file, in the order of the text. */
 export function importsOf({ path, text }: Source): readonly Import[] {
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
   const found: Import[] = []
-  const add = (node: ts.Node, specifier: ts.Node | undefined, isErased: boolean): void => {
+  const add = (node: ts.Node, specifier: ts.Node | undefined): void => {
     const line = file.getLineAndCharacterOfPosition(node.getStart(file)).line + 1
     found.push({
       line,
       specifier: specifier && ts.isStringLiteralLike(specifier) ? specifier.text : undefined,
-      isErased,
     })
   }
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node)) {
-      add(node, node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword)
+      add(node, node.moduleSpecifier)
     } else if (ts.isExportDeclaration(node) && node.moduleSpecifier) {
-      add(node, node.moduleSpecifier, node.isTypeOnly)
+      add(node, node.moduleSpecifier)
     } else if (ts.isImportEqualsDeclaration(node) && ts.isExternalModuleReference(node.moduleReference)) {
-      add(node, node.moduleReference.expression, node.isTypeOnly)
+      add(node, node.moduleReference.expression)
     } else if (ts.isImportTypeNode(node)) {
-      add(node, ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined, true)
+      add(node, ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined)
     } else if (ts.isModuleDeclaration(node) && ts.isStringLiteral(node.name)) {
-      add(node, node.name, true)
+      add(node, node.name)
     } else if (ts.isCallExpression(node)) {
       const callee = node.expression
       if (callee.kind === ts.SyntaxKind.ImportKeyword || (ts.isIdentifier(callee) && callee.text === 'require')) {
-        add(node, node.arguments[0], false)
+        add(node, node.arguments[0])
       }
     }
     ts.forEachChild(node, visit)

@@ -144,8 +144,8 @@ describe('the import rule', () => {
   it('tells the line', () => {
     expect(brokenImports(file('lib/flow/a.ts', `\n\nimport '../engine/x.js'`))[0]).toMatch(/^lib\/flow\/a\.ts:3 /)
     expect(importsOf({ path: 'a.ts', text: `import type { A } from 'a'\nimport { b } from 'b'` })).toEqual([
-      { line: 1, specifier: 'a', isErased: true },
-      { line: 2, specifier: 'b', isErased: false },
+      { line: 1, specifier: 'a' },
+      { line: 2, specifier: 'b' },
     ])
   })
 
