@@ -363,8 +363,11 @@ function carriedOf(value: unknown, bounded: boolean): unknown {
   hasStandIns = false
   isBounded = bounded
   const carried = checkedWhole(value)
-  return hasStandIns ? [STAND_IN, 'root', carried] : carried
+  return isAnyReplaced() ? [STAND_IN, 'root', carried] : carried
 }
+
+/** Asked anew after the value was walked. */
+const isAnyReplaced = (): boolean => hasStandIns
 
 function isPlain(value: unknown): boolean {
   try {

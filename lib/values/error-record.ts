@@ -102,7 +102,7 @@ function isPlainPrototype(value: object): boolean {
 }
 
 /** An instance that shows nothing of itself, such as a URL: what it says as a text. */
-function textOfObject(value: object): string {
+function textOfObject(value: unknown): string {
   try {
     return cut(String(value))
   } catch {
