@@ -1,5 +1,6 @@
 /** What a test asks of runs through a client: their marks, events and ends. */
-import type { AnyNode, EventName, EventOf, Graflow, GraflowError, In, Out, Run, RunOptions } from 'graflow'
+import type { GraflowError } from '../../lib/errors.js'
+import type { AnyNode, EventName, EventOf, Graflow, In, Out, Run, RunOptions } from 'graflow'
 import type { ManualClock } from 'graflow/testing'
 import { failureOf } from './captured-errors.js'
 import { turn, until, within } from './waits.js'
