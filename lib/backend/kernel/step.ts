@@ -12,7 +12,7 @@ import type { KernelState } from './state.js'
 import { endFlight } from './waking.js'
 
 /** What is to be done about the group of a step. */
-interface GroupPlan {
+interface OpeningPlan {
   readonly existing: Group | undefined
   /** Inputs that are not stored yet. */
   readonly inputs: PackedItems
@@ -34,7 +34,7 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
   if (group === undefined || group.run !== run) return { status: 'fenced' }
   checkStep(request, state.options)
   checkRetired(state, request)
-  const plan = request.group === undefined ? undefined : planGroup(state, request.group, run, group, holder.index)
+  const plan = request.group === undefined ? undefined : planOpening(state, request.group, run, group, holder.index)
   if (plan !== undefined && 'status' in plan) return plan
 
   group.table.markStepped(holder.index)
@@ -51,13 +51,13 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
   return applyPlan(state, plan, request.group.spec, group, holder.index)
 }
 
-function planGroup(
+function planOpening(
   state: KernelState,
   { spec, from, inputs }: NonNullable<StepRequest['group']>,
   run: Run,
   parent: Group,
   parentIndex: number,
-): GroupPlan | StepAnswer {
+): OpeningPlan | StepAnswer {
   const existing = state.groups.get(spec.gid)
   if (existing === undefined) {
     if (!hasGraph(state, spec.graph)) return { status: 'nograph' }
@@ -75,7 +75,7 @@ function planGroup(
   return { existing, inputs: fresh }
 }
 
-function applyPlan(state: KernelState, plan: GroupPlan, spec: GroupSpec, holding: Group, index: number): StepAnswer {
+function applyPlan(state: KernelState, plan: OpeningPlan, spec: GroupSpec, holding: Group, index: number): StepAnswer {
   const group = plan.existing ?? newChild(state, spec, holding, index)
   if (group.state !== 'open') return { status: 'done' }
   addInputs(state, group, plan.inputs)
