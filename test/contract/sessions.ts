@@ -141,7 +141,7 @@ export function describeSessions(useWorld: UseWorld): void {
     expect(await world.takeOne()).toMatchObject({ errors: Uint8Array.of(1), losses: Uint8Array.of(1) })
   })
 
-  it('P2a: parks a started run when its driver is gone, and lets its groups go on', async () => {
+  it('P2a: abandons a started run when its driver is gone, and lets its groups go on', async () => {
     const world = await useWorld()
     await world.join('mortal', { ttlMs: SHORT_TTL_MS })
     const holder = await world.start('run', { session: 'mortal' })
@@ -154,7 +154,7 @@ export function describeSessions(useWorld: UseWorld): void {
     expect(await world.outcomes('run/0')).toEqual(['succeeded:v0', 'succeeded:v1', 'succeeded:v2'])
   })
 
-  it('parks a started run when its driver closes', async () => {
+  it('abandons a started run when its driver closes', async () => {
     const world = await useWorld()
     await world.join('leaver')
     await world.start('run', { session: 'leaver' })

@@ -291,7 +291,7 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(world.names(await world.take(1, { queues: ['runs'] }))).toEqual(['run#0'])
   })
 
-  it.each(['released', 'retry'] as const)('parks a started run when its driver settles it as %s', async (kind) => {
+  it.each(['released', 'retry'] as const)('abandons a started run when its driver settles it as %s', async (kind) => {
     const world = await useWorld()
     const holder = await world.start('run')
     const values = packed(kind === 'retry' ? 'e' : '')

@@ -23,8 +23,8 @@ interface Reclaimed {
 export function reclaim(state: KernelState, grant: HeldGrant, cause: ReclaimCause, most: number): number {
   const { group } = grant
   const { run, spec } = group
-  const parks = group.isRoot && run.isStarted
-  const { taken, ready, ended } = takeBranches(grant, cause, most, parks)
+  const abandons = group.isRoot && run.isStarted
+  const { taken, ready, ended } = takeBranches(grant, cause, most, abandons)
   if (taken === 0) return 0
   endHolding(state, grant, taken)
   if (grant.held === 0 && cause !== 'closed') {
@@ -33,7 +33,7 @@ export function reclaim(state: KernelState, grant: HeldGrant, cause: ReclaimCaus
   endFlight(group, taken)
   if (group.isRoot) {
     run.driver = undefined
-    if (parks) abandon(state, run)
+    if (abandons) abandon(state, run)
   }
   addReady(state, group, ready)
   if (ended.length > 0) endWithout(state, group, ended, cause === 'lost' ? 'dead' : 'failed')
@@ -42,7 +42,7 @@ export function reclaim(state: KernelState, grant: HeldGrant, cause: ReclaimCaus
 }
 
 /** Branch by branch, in the table. */
-function takeBranches(grant: HeldGrant, cause: ReclaimCause, most: number, parks: boolean): Reclaimed {
+function takeBranches(grant: HeldGrant, cause: ReclaimCause, most: number, abandons: boolean): Reclaimed {
   const { group } = grant
   const { table } = group
   let taken = 0
@@ -54,7 +54,7 @@ function takeBranches(grant: HeldGrant, cause: ReclaimCause, most: number, parks
     taken += 1
     table.forgetGrant(index)
     group.dereference(grant.number)
-    if (countStart(group, index, cause, parks)) {
+    if (countStart(group, index, cause, abandons)) {
       table.finish(index, cause === 'lost' ? 'dead' : 'failed')
       ended.push(index)
     } else {
@@ -66,8 +66,8 @@ function takeBranches(grant: HeldGrant, cause: ReclaimCause, most: number, parks
 }
 
 /** Counts the start that is over; says whether the branch is spent. */
-function countStart({ table, spec }: Group, index: number, cause: ReclaimCause, parks: boolean): boolean {
-  if (cause === 'lost') return table.addLoss(index) > spec.maxLosses && !parks
+function countStart({ table, spec }: Group, index: number, cause: ReclaimCause, abandons: boolean): boolean {
+  if (cause === 'lost') return table.addLoss(index) > spec.maxLosses && !abandons
   return cause === 'late' && table.addError(index) >= spec.attempts && spec.attempts > 0
 }
 

@@ -17,7 +17,7 @@ export function save(state: KernelState, run: Run, values: SavedValues): void {
   }
 }
 
-/** A started run whose driver is gone is parked: its groups go on, its root waits until somebody resumes the run. */
+/** A started run whose driver is gone is abandoned: its groups go on, but no process is granted its root. This version cannot resume it. */
 export function abandon(state: KernelState, run: Run): void {
   run.isAbandoned = true
   run.keptUntil = state.now + run.retentionMs

@@ -16,10 +16,10 @@
 local ended, endedKinds, endedValues = {}, {}, {}
 
 -- The counters of a branch that is reclaimed, and whether its attempts are spent.
-local function countStart(g, cause, errors, losses, parks)
+local function countStart(g, cause, errors, losses, abandons)
   if cause == 'lost' then
     losses = min(losses + 1, 255)
-    return errors, losses, losses > g.losses and not parks
+    return errors, losses, losses > g.losses and not abandons
   elseif cause == 'late' then
     errors = min(errors + 1, 255)
     return errors, losses, g.attempts > 0 and errors >= g.attempts
@@ -41,7 +41,7 @@ local function spend(g, index, cell, kind, errors, losses)
 end
 
 -- Branch by branch, `most` at most: how many were taken, how many of them are ready again, and whether none is left.
-local function takeBranches(g, grantNumber, branches, cause, most, parks)
+local function takeBranches(g, grantNumber, branches, cause, most, abandons)
   local taken, ready = 0, 0
   local indexes, cells = stillHeld(g, branches, grantNumber)
   for k, index in ipairs(indexes) do
@@ -52,7 +52,7 @@ local function takeBranches(g, grantNumber, branches, cause, most, parks)
       end
       taken = taken + 1
       local isSpent
-      errors, losses, isSpent = countStart(g, cause, errors, losses, parks)
+      errors, losses, isSpent = countStart(g, cause, errors, losses, abandons)
       if isSpent then
         spend(g, index, cells[k], cause == 'lost' and DEAD or FAILED, errors, losses)
       else
@@ -73,9 +73,9 @@ function reclaim(g, grantNumber, cause, most)
   end
   touch(g)
   local run = g.isRoot and loadRun(g.run)
-  local parks = run and run.isStarted
+  local abandons = run and run.isStarted
   ended, endedKinds, endedValues = {}, {}, {}
-  local taken, ready, isAll = takeBranches(g, grantNumber, branches, cause, most, parks)
+  local taken, ready, isAll = takeBranches(g, grantNumber, branches, cause, most, abandons)
   if taken == 0 then
     return 0, true
   end
@@ -86,7 +86,7 @@ function reclaim(g, grantNumber, cause, most)
   g.inFlight = g.inFlight - taken
   if run then
     setRun(run, 'driver', '')
-    if parks then
+    if abandons then
       g.isParked = true
       abandon(run)
     end

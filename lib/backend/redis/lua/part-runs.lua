@@ -17,7 +17,7 @@ function save(values)
   saves[#saves + 1] = values
 end
 
--- A started run whose driver is gone is parked: its groups go on, its root waits until somebody resumes the run.
+-- A started run whose driver is gone is abandoned: its groups go on, but no process is granted its root. This version cannot resume it.
 function abandon(run)
   run.isAbandoned = true
   run.kept = now() + run.retention
