@@ -39,7 +39,12 @@ export const ERROR_CODES = Object.freeze({
   // running
   TASK_FAILED: facts('A task threw on its last allowed attempt; `cause` is what it threw.', false, 500, 1),
   TIMEOUT: facts('A task ran longer than its timeoutMs.', true, 504, 1),
-  GROUP_FAILED: facts('A group’s join was not satisfied; the details have every member’s outcome.', false, 500, 1),
+  GROUP_FAILED: facts(
+    'A group’s join was not satisfied; the details have the outcomes of its branches, of a large group the first 100 that did not succeed.',
+    false,
+    500,
+    1,
+  ),
   GROUP_TIMEOUT: facts('A group took longer than its timeoutMs; its branches were withdrawn.', true, 504, 1),
   RUN_TIMEOUT: facts('A run took longer than its timeoutMs.', true, 504, 1),
   CANCELLED: facts('The run or branch was cancelled; the message has the reason.', false, 409, 1),
@@ -63,7 +68,12 @@ export const ERROR_CODES = Object.freeze({
   RUN_NOT_FOUND: facts('No run has this id, or it is past its retention.', false, 404, 1),
   RESULT_NOT_READY: facts('The run, or the task in it, has not finished.', true, 409, 1),
   RESULT_NOT_FOUND: facts('No finished node of the run has this name or path.', false, 404, 1),
-  RESULT_AMBIGUOUS: facts('The task stands at several places of the flow; ask by path.', false, 409, 1),
+  RESULT_AMBIGUOUS: facts(
+    'The task stands at several places of the flow, or inside an each or loop that the caller is not in; ask by path.',
+    false,
+    409,
+    1,
+  ),
   CLOSED: facts('The client was closed.', false, 409, 1),
   NOT_AVAILABLE: facts('This build or backend does not have the feature; the message says what has it.', false, 501, 2),
   // the backend

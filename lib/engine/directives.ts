@@ -51,7 +51,7 @@ export class EndRun extends Error {
   }
 }
 
-/** A handler took a goto: the branch's static successors are left out. Unwinds to the branch, whose result `value` is. */
+/** A handler took a goto: the rest of the branch is left out. Unwinds to the branch, whose result `value` is. */
 export class GotoTaken extends Error {
   override readonly name = 'GotoTaken'
 

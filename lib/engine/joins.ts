@@ -22,7 +22,7 @@ export interface JoinedGroup {
   readonly succeeded: readonly number[]
 }
 
-/** Members that a message and its details name; a group may have 100 000. */
+/** Members that the errors and details of a failed group name at most; a group may have 100 000. */
 const MOST_NAMED = 100
 
 /** A tuple or array as it is, a record with its keys. */
@@ -33,7 +33,7 @@ export function shaped<T>(keys: readonly string[] | undefined, items: readonly T
 
 /**
  * The result of the group, for every join but a policy, whose decision is the caller's.
- * @throws GraflowError GROUP_FAILED with every member's outcome
+ * @throws GraflowError GROUP_FAILED with the outcomes of its members, as `groupFailed` lists them
  */
 export function joinResult(group: JoinedGroup & { readonly join: Exclude<GraphJoin, { kind: 'policy' }> }): unknown {
   const { join, outcomes, keys, succeeded } = group
@@ -106,7 +106,10 @@ function valueOf(outcome: Outcome<unknown>): unknown {
   return outcome.value
 }
 
-/** GROUP_FAILED: the group, every member's outcome, the failed members' messages and stacks. The first failure is its cause. */
+/**
+ * GROUP_FAILED. Its details have the outcome of every member, with messages and stacks; of a group of more than 100, only the first 100 that
+ * did not succeed, and the number of all others as `omitted`. The first failure is its cause.
+ */
 export function groupFailed(
   group: Omit<JoinedGroup, 'join' | 'keys' | 'succeeded'> & { readonly join: { readonly kind: string } },
   why: string,
@@ -137,7 +140,7 @@ export function groupFailed(
         ...(group.name !== undefined && { name: group.name }),
         join: group.join.kind,
         counts,
-        // Members of a large group that are not named below.
+        // Members of a large group that are not listed below.
         ...(outcomes.length > MOST_NAMED && { omitted: outcomes.length - Math.min(lost.length, MOST_NAMED) }),
         outcomes: (outcomes.length <= MOST_NAMED
           ? outcomes.map((outcome, index) => ({ index, outcome }))

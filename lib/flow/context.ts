@@ -31,11 +31,17 @@ export interface BranchFacts {
   readonly cycle: number
   /** 1 + errors + losses so far. */
   readonly attempt: number
-  /** Fires on a cancel, a timeout, a lost grant and a shutdown; its reason is a GraflowError. */
+  /** Fires on a cancel, a timeout, a shutdown and a lost grant, and when the group is decided without this branch; its reason is a GraflowError. */
   readonly signal: AbortSignal
-  /** The same for every attempt of this branch in this pass: hand it to outside systems that can drop a repeat. */
+  /**
+   * The same for every attempt of this task at this place; each pass by `again` has its own (`run/0`, then `run/0#2`). Hand it to outside
+   * systems that can drop a repeated request.
+   */
   readonly idempotencyKey: string
-  /** Grows with every grant: hand it to outside systems that can refuse a zombie. */
+  /**
+   * Larger every time the branch is given to a process. Hand it to outside systems that can refuse a request with a smaller number: it
+   * comes from a process that has lost the branch.
+   */
   readonly fence: number
 }
 
@@ -51,7 +57,8 @@ export interface Reporting {
 export interface Results {
   /**
    * The result of a task that is finished in this run.
-   * @throws GraflowError RESULT_NOT_READY, RESULT_NOT_FOUND, RESULT_AMBIGUOUS (it stands at several places)
+   * @throws GraflowError RESULT_NOT_READY, RESULT_NOT_FOUND, RESULT_AMBIGUOUS (it stands at several places, or inside an each or loop that
+   * the caller is not in)
    */
   result<const N extends AnyNode>(node: N): Promise<Out<N>>
 }
@@ -61,17 +68,17 @@ export interface Forking {
   /** Runs a flow that takes no input; else as the next. */
   run<const N extends AnyNode>(node: NeedsNoInput<N>): Promise<Out<N>>
   /**
-   * Runs a flow on the workers, to any depth, without holding this slot meanwhile. Not in a thread: NOT_IN_THREAD.
+   * Runs a flow on the workers, to any depth, without holding this slot meanwhile.
    * @throws GraflowError why the flow failed; LIMIT_EXCEEDED, NOT_SERIALISABLE
    */
   run<const N extends AnyNode>(node: N, input: In<N>): Promise<Out<N>>
 }
 
-/** Changing what runs next. Not in a thread: NOT_IN_THREAD. */
+/** Changing what runs next. */
 export interface Redirecting {
-  /** Runs `node` before the static successors. */
+  /** Runs `node` before the steps that follow in the flow. */
   next<const N extends AnyNode>(node: N, input?: In<N>): Control
-  /** Runs `node` instead of the static successors. @throws GraflowError GOTO_ACROSS_BARRIER */
+  /** Runs `node` instead of the steps that follow in the flow. @throws GraflowError GOTO_ACROSS_BARRIER */
   goto<const N extends AnyNode>(node: N, input?: In<N>): Control
 }
 

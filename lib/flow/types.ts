@@ -237,7 +237,7 @@ type Critical<O, M, C> = {
     : never
 }
 
-/** A named decision over a group's outcomes; named, so that another process can find it when it resumes a stored graph. */
+/** A named decision over a group's outcomes; named, so that another process can find it when it runs a stored graph. */
 export interface JoinPolicy<in Outs, out R> {
   readonly kind: 'policy'
   readonly name: string
