@@ -43,7 +43,7 @@ import { failureOf } from '../support/captured-errors.js'
 import { failureOfRun, finished, logOf, nextMark } from '../support/runs.js'
 
 describeOnBackends('dynamic control', (open, onlyEmbedded, name) => {
-  it('D1: next runs a node before the static successors, which get what the handler returned', async () => {
+  it('D1: next runs a node before the steps that follow, which get what the handler returned', async () => {
     const graflow = await open()
     const log = logOf(graflow)
     expect(await graflow.run(seq(nextThenValue, succ, final), '> ')).toBe('> start succ final ')
@@ -68,14 +68,14 @@ describeOnBackends('dynamic control', (open, onlyEmbedded, name) => {
     expect(log.slice(4)).toEqual(['a', 'extra', 'cleanup'])
   })
 
-  it('D3: goto runs a node of the flow instead of the static successors, and gives the result', async () => {
+  it('D3: goto runs a node of the flow instead of the steps that follow, and gives the result', async () => {
     const graflow = await open()
     const log = logOf(graflow)
     expect(await graflow.run(seq(toFinal, succ, final, cleanup), '> ')).toBe('> jumped final ')
     expect(log).toEqual(['start', 'final'])
   })
 
-  it('D3: goto runs a new flow instead of the static successors, also one with a group', async () => {
+  it('D3: goto runs a new flow instead of the steps that follow, also one with a group', async () => {
     const graflow = await open()
     const log = logOf(graflow)
     expect(await graflow.run(seq(toNew, succ, final), '> ')).toBe('> jumped extra cleanup ')
