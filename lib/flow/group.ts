@@ -7,7 +7,7 @@ import type { AnyNode, CheckBranches, EachGroup, In, JoinPolicy, Out, Par } from
 
 /**
  * Branches side by side, all with the same input: `a | b | c`, or a record of them, `par({ x: a, y: b })`. The result has their shape.
- * As it is, the group is strict: the first final failure cancels the others and fails it.
+ * As it is, the group is strict: when a branch has failed and will not be retried, the others are cancelled and the group fails.
  *
  * @example
  * const shout = task('shout', (word: string) => word.toUpperCase())

@@ -49,7 +49,7 @@ export interface GroupOptions {
   readonly concurrency?: number
   /** How errors and events call the group. Default: its path. */
   readonly name?: string
-  /** Of a strict group: `cancel` withdraws the others at the first final failure, `wait` lets them finish. Default: cancel. */
+  /** Of a strict group: when a branch has failed and will not be retried, `cancel` withdraws the others, `wait` lets them finish. Default: cancel. */
   readonly onFailure?: 'cancel' | 'wait'
 }
 
