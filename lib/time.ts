@@ -6,8 +6,13 @@
 import { randomUUID } from 'node:crypto'
 
 export interface Clock {
-  /** Integer milliseconds since the epoch. */
+  /** Integer milliseconds since the epoch: what people are shown. It steps when somebody sets the machine's clock. */
   now(): number
+  /**
+   * Integer milliseconds since some moment: what durations are measured by, since it never steps. A clock without it is one whose `now`
+   * never steps, such as a manual clock. Ask `elapsedMs`.
+   */
+  elapsed?(): number
   /**
    * Calls `fn` once after `delayMs`; returns what cancels it. A cancelled or fired timer may be cancelled again. One in the background
    * does not keep the process alive.
@@ -18,9 +23,13 @@ export interface Clock {
 /** Node refuses timers above this and fires them at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
+/** What time it is for measuring: take the difference of two readings of one clock, and nothing else. */
+export const elapsedMs = (clock: Clock): number => (clock.elapsed === undefined ? clock.now() : clock.elapsed())
+
 /** The machine's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => Math.floor(performance.now()),
   after(delayMs, fn, isBackground = false) {
     let timer: NodeJS.Timeout | undefined
     const arm = (leftMs: number): void => {

@@ -10,7 +10,7 @@ import { graphHash } from '../graph/canonical.js'
 import type { Graph } from '../graph/graph.js'
 import { GRAPH_LIMITS } from '../graph/limits.js'
 import { compressGraph, decompressGraph } from '../graph/compressed-graph.js'
-import type { Clock, Random } from '../time.js'
+import { elapsedMs, type Clock, type Random } from '../time.js'
 
 /** Hashes of which it is known that the store has had the graph. */
 const MOST_UPLOADED = 10_000
@@ -90,7 +90,7 @@ export class GraphStore {
   /** Whether the store is known to have the graph: then there is nothing to wait for. */
   isUploaded(hash: string): boolean {
     const uploadedAt = this.#uploaded.get(hash)
-    return uploadedAt !== undefined && this.#parts.clock.now() - uploadedAt < TRUSTED_MS
+    return uploadedAt !== undefined && elapsedMs(this.#parts.clock) - uploadedAt < TRUSTED_MS
   }
 
   /**
@@ -118,7 +118,7 @@ export class GraphStore {
 
   async #isKept(hash: string): Promise<boolean> {
     const isKept = await this.#parts.backend.hasGraph(hash)
-    if (isKept) this.#uploaded.set(hash, this.#parts.clock.now())
+    if (isKept) this.#uploaded.set(hash, elapsedMs(this.#parts.clock))
     return isKept
   }
 
@@ -134,7 +134,7 @@ export class GraphStore {
     const packed = compressGraph(graph, { ...GRAPH_LIMITS, compressedBytes: graphBytes })
     const answer = await backend.putGraph(hash, packed.bytes)
     if (answer === 'backpressure') throw fullStore('the graph')
-    this.#uploaded.set(hash, clock.now())
+    this.#uploaded.set(hash, elapsedMs(clock))
   }
 
   async #fetch(hash: string): Promise<Graph | undefined> {
@@ -147,11 +147,11 @@ export class GraphStore {
 
   async #await(hash: string): Promise<Graph> {
     const { clock, random } = this.#parts
-    const until = clock.now() + LOST_WAIT_MS
+    const until = elapsedMs(clock) + LOST_WAIT_MS
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
       const graph = await this.#fetch(hash)
       if (graph !== undefined) return graph
-      if (clock.now() >= until) throw noGraph(hash)
+      if (elapsedMs(clock) >= until) throw noGraph(hash)
       await new Promise<void>((resolve) => clock.after(pauseMs * (1 + random() / 2), resolve))
     }
   }

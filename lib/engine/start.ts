@@ -5,7 +5,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { GraflowError } from '../errors.js'
 import type { TaskExpression } from '../flow/expression.js'
-import type { Clock } from '../time.js'
+import { elapsedMs, type Clock } from '../time.js'
 import { Cancellation } from './cancellation.js'
 import { HandlerContext, type HandlerContextOptions, type Pausable, type StartFacts } from './context.js'
 import { fullPath, type Frame } from './execution.js'
@@ -227,7 +227,7 @@ class Deadline implements Pausable {
     this.#pauses += 1
     if (this.#pauses > 1) return
     this.#disarm?.()
-    this.#leftMs -= this.#clock.now() - this.#startedAt
+    this.#leftMs -= elapsedMs(this.#clock) - this.#startedAt
   }
 
   unpause(): void {
@@ -236,7 +236,7 @@ class Deadline implements Pausable {
   }
 
   fireIfPast(): void {
-    if (this.#pauses === 0 && this.#clock.now() - this.#startedAt > this.#leftMs) this.#fire()
+    if (this.#pauses === 0 && elapsedMs(this.#clock) - this.#startedAt > this.#leftMs) this.#fire()
   }
 
   end(): void {
@@ -245,7 +245,7 @@ class Deadline implements Pausable {
   }
 
   #arm(): void {
-    this.#startedAt = this.#clock.now()
+    this.#startedAt = elapsedMs(this.#clock)
     this.#disarm = this.#clock.after(Math.max(0, this.#leftMs), this.#fire)
   }
 }

@@ -5,7 +5,7 @@
 import type { Backend, StepAnswer } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
-import type { Clock } from '../time.js'
+import { elapsedMs, type Clock } from '../time.js'
 import type { BarrierWaits } from './barrier-waits.js'
 import { Cancellation } from './cancellation.js'
 import { GroupOutcomes } from './group-outcomes.js'
@@ -38,7 +38,7 @@ export class Supersteps {
     const { execution } = frame
     const { backend, clock, emitter } = this.#options
     const { gid, runId } = plan.spec
-    const startedAt = clock.now()
+    const startedAt = elapsedMs(clock)
     const groupOutcomes = await this.#groupOutcomes(frame, plan)
     execution.retire(gid)
     // Events of its branches come before all that follows. This costs nothing where this process does not watch the run.
@@ -52,7 +52,7 @@ export class Supersteps {
         succeeded,
         failed,
         withdrawn,
-        durationMs: clock.now() - startedAt,
+        durationMs: elapsedMs(clock) - startedAt,
       })
     }
     return groupOutcomes
@@ -73,7 +73,7 @@ export class Supersteps {
         const emitDispatched = (): void =>
           emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width })
         const isReleased = await this.#dispatch(frame, plan, deadlineAt === undefined ? emitDispatched : undefined)
-        deadlineAt ??= clock.now() + (plan.timeoutMs ?? Number.POSITIVE_INFINITY)
+        deadlineAt ??= elapsedMs(clock) + (plan.timeoutMs ?? Number.POSITIVE_INFINITY)
         let unserved: GraflowError | undefined
         if (!isReleased) {
           barrierWait.dispatched(frame.use, plan.spec)
@@ -164,7 +164,7 @@ export class Supersteps {
     const disarm =
       timeoutMs === undefined
         ? undefined
-        : clock.after(Math.max(0, deadlineAt - clock.now()), () => expired.abort(groupTimeout(plan, timeoutMs)))
+        : clock.after(Math.max(0, deadlineAt - elapsedMs(clock)), () => expired.abort(groupTimeout(plan, timeoutMs)))
     try {
       return await execution.withoutSlot(async () => {
         try {

@@ -5,6 +5,7 @@
  */
 import type { AcquireAnswer, AcquireRequest } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
+import { elapsedMs } from '../time.js'
 import type { ExecutorOptions } from './executor-options.js'
 import type { Intake } from './intake.js'
 import type { Lookahead } from './lookahead.js'
@@ -87,7 +88,7 @@ export class Acquirer {
 
   async #pump(): Promise<void> {
     const { onIdle } = this.#parts
-    let begunAt = this.#options.clock.now()
+    let begunAt = elapsedMs(this.#options.clock)
     try {
       do {
         this.#state = 'asking'
@@ -109,9 +110,9 @@ export class Acquirer {
   /** Lets timers and sockets in when handlers have kept the event loop for long. @returns when the turn has begun */
   async #breathe(begunAt: number): Promise<number> {
     const { clock } = this.#options
-    if (!this.#parts.starter.isPausing && clock.now() - begunAt < LONGEST_TURN_MS) return begunAt
+    if (!this.#parts.starter.isPausing && elapsedMs(clock) - begunAt < LONGEST_TURN_MS) return begunAt
     await new Promise<void>((resolve) => setImmediate(resolve))
-    return clock.now()
+    return elapsedMs(clock)
   }
 
   /** Slots for branches that are not here yet; less than 0 where some were acquired ahead. */

@@ -3,7 +3,7 @@
  * microtask, so that outcomes travel together. Also keeps the time of the last look at the clock, because a look for each branch would cost a
  * tenth of the branch.
  */
-import type { Clock } from '../time.js'
+import { elapsedMs, type Clock } from '../time.js'
 
 export class Turn {
   readonly #clock: Clock
@@ -17,7 +17,7 @@ export class Turn {
   constructor(clock: Clock, run: () => void) {
     this.#clock = clock
     this.#run = run
-    this.#epoch = clock.now()
+    this.#epoch = elapsedMs(clock)
   }
 
   /** In ms since this was made, as of the last look at the clock. */
@@ -27,7 +27,7 @@ export class Turn {
 
   /** The time now; kept for whoever can do with a time of this turn. */
   look(): number {
-    this.#now = this.#clock.now() - this.#epoch
+    this.#now = elapsedMs(this.#clock) - this.#epoch
     return this.#now
   }
 

@@ -1,6 +1,6 @@
 /** Whether the store is known to be away. It is logged once when it is found away, and once when it answers again. */
 import type { Emitter } from '../events.js'
-import type { Clock } from '../time.js'
+import { elapsedMs, type Clock } from '../time.js'
 
 export interface OutageOptions {
   readonly clock: Clock
@@ -20,7 +20,7 @@ export class Outage {
   begin(why: string): void {
     if (this.#since !== undefined) return
     const { emitter, clock } = this.#options
-    this.#since = clock.now()
+    this.#since = elapsedMs(clock)
     emitter.emit('log', {
       level: 'warn',
       message: `the store is away, and is asked again until it is there: ${why}`,
@@ -33,7 +33,7 @@ export class Outage {
     if (since === undefined) return
     this.#since = undefined
     const { emitter, clock } = this.#options
-    const seconds = (Math.max(0, clock.now() - since) / 1_000).toFixed(1)
+    const seconds = (Math.max(0, elapsedMs(clock) - since) / 1_000).toFixed(1)
     emitter.emit('log', { level: 'info', message: `the store answers again, ${seconds} s after it was found away` })
   }
 }

@@ -10,7 +10,7 @@ import { noHandler } from '../engine/start.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
 import { didYouMean } from '../flow/nearest.js'
-import type { Clock, Random } from '../time.js'
+import { elapsedMs, type Clock, type Random } from '../time.js'
 import { PeriodicTask } from './periodic-task.js'
 
 export interface UnservedOptions {
@@ -62,7 +62,7 @@ export class Unserved {
 
   async #look(): Promise<number> {
     const { barrierWaits, backend, clock } = this.#options
-    const now = clock.now()
+    const now = elapsedMs(clock)
     const awaited = barrierWaits.dispatches()
     const watches = new Map<string, Watch>()
     const due: GroupSpec[] = []
@@ -74,7 +74,7 @@ export class Unserved {
     this.#watches = watches
     if (due.length === 0) return LOOK_MS
     const sessions = (await backend.inspect.sessions()).filter(({ role }) => role !== 'client' && role !== 'observer')
-    for (const spec of due) this.#judge(spec, sessions, clock.now())
+    for (const spec of due) this.#judge(spec, sessions, elapsedMs(clock))
     return LOOK_MS
   }
 

@@ -96,6 +96,12 @@ export const retried = task('retried', { retry: { attempts: 3, delayMs: 50 } }, 
   return n
 })
 
+/** A deadline far away, and time for the wall clock to step. */
+export const limited = task('limited', { timeoutMs: 60_000 }, async (n: number) => {
+  for (let i = 0; i < 5; i += 1) await new Promise((resolve) => setImmediate(resolve))
+  return n
+})
+
 const cycle: { self?: unknown } = {}
 cycle.self = cycle
 const odd: Readonly<Record<string, () => unknown>> = {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { deflateSync } from 'node:zlib'
 import { each, par } from 'graflow'
-import { gated, retried, returning, slow, strayRejection, strayThrow } from './fault.tasks.js'
+import { gated, limited, retried, returning, slow, strayRejection, strayThrow } from './fault.tasks.js'
 import { failureOf } from '../support/captured-errors.js'
 import { monotonicMs } from '../support/ledger.js'
 import { type Stage, useStage } from '../support/redis-stage.js'
@@ -50,11 +50,12 @@ describe('a worker', () => {
     const client = await stage.client()
     const startedAt = monotonicMs()
     const numbers = Array.from({ length: 30 }, (_, n) => n)
-    const [values, gatedRun] = await Promise.all([
+    const [values, limitedValues, gatedRun] = await Promise.all([
       client.run(each(retried), numbers),
+      client.run(each(limited), numbers),
       client.start(each(gated), [{ n: 99, gate: 'go' }]),
     ])
-    expect(values).toEqual(numbers)
+    expect([values, limitedValues]).toEqual([numbers, numbers])
     expect(monotonicMs() - startedAt).toBeLessThan(5_000)
     const starts = stage.ledger.notes('start').filter(({ details }) => details['n'] !== 99)
     expect(starts).toHaveLength(90)

@@ -25,6 +25,8 @@ const worker = (baseId: string, facts: Partial<SessionStatus> = {}): SessionStat
 /** A process that awaits one group, with these live workers. */
 function awaiting(group: GroupSpec, live: { sessions: SessionStatus[] }) {
   const clock = manualClock(1_000_000)
+  let aheadMs = 0
+  const stepping = { ...clock, elapsed: () => clock.now(), now: () => clock.now() + aheadMs }
   const emitter = new Emitter(() => clock.now())
   const barrierWaits = new BarrierWaits()
   const told: unknown[] = []
@@ -39,7 +41,7 @@ function awaiting(group: GroupSpec, live: { sessions: SessionStatus[] }) {
   const log: string[] = []
   emitter.subscribe('log', ({ message }) => log.push(message))
   const unserved = new Unserved({
-    ...{ backend: { inspect } as never, barrierWaits, clock, random: seededRandom(1), emitter },
+    ...{ backend: { inspect } as never, barrierWaits, clock: stepping, random: seededRandom(1), emitter },
     storeFlags: ['--redis-key-prefix', 'p'],
   })
   const arrival = barrierWaits.expect(group.gid)
@@ -58,7 +60,10 @@ function awaiting(group: GroupSpec, live: { sessions: SessionStatus[] }) {
       for (let i = 0; i < 20; i += 1) await Promise.resolve()
     }
   }
-  return { told, log, looks, pass, unserved, barrierWaits, end: () => end }
+  const setClockForward = (ms: number): void => {
+    aheadMs += ms
+  }
+  return { told, log, looks, pass, setClockForward, unserved, barrierWaits, end: () => end }
 }
 
 describe('a group that waits', () => {
@@ -76,6 +81,17 @@ describe('a group that waits', () => {
     expect(told).toEqual([{ queue: 'default', workers: 2 }])
     await pass(4_000)
     expect(end()).toMatchObject({ code: 'NO_HANDLER', details: { task: 'resize', path: '0', asked: ['a', 'b'] } })
+    await unserved.stop()
+  })
+
+  it('X15: fails no sooner when the wall clock is set an hour forward', async () => {
+    const { pass, setClockForward, end, told, unserved } = awaiting(spec(), { sessions: [worker('a')] })
+    await pass(2_000)
+    setClockForward(3_600_000)
+    await pass(2_000)
+    expect([end(), told]).toEqual([undefined, []])
+    await pass(8_000)
+    expect(end()).toMatchObject({ code: 'NO_HANDLER' })
     await unserved.stop()
   })
 

@@ -47,6 +47,11 @@ export class Kernel {
     this.limits = Object.freeze({ itemsPerCall, bytesPerCall })
   }
 
+  /** From now on people are told a time that is so far before the one that operations get. */
+  showTimeAhead(ms: number): void {
+    this.#state.wallAhead = ms
+  }
+
   /** Stores a graph under its hash and keeps it for another while. Repeating it is safe. */
   putGraph(now: number, hash: string, bytes: Uint8Array): 'ok' | 'backpressure' {
     const state = this.#at(now)

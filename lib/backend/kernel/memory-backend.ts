@@ -4,7 +4,7 @@
  * retry's delay.
  */
 import { GraflowError } from '../../errors.js'
-import type { Clock } from '../../time.js'
+import { elapsedMs, type Clock } from '../../time.js'
 import type { Backend, Inspector, KeepAlive, Notice, RunActivity, RunChange } from '../backend.js'
 import { Listeners } from '../listeners.js'
 import { Kernel } from './kernel.js'
@@ -23,6 +23,8 @@ class MemoryBackend implements Backend {
   readonly limits: Backend['limits']
   readonly inspect: Inspector
   readonly #clock: Clock
+  /** Kernel time less what the clock has measured: the time at which the store was opened, and from there on time never steps. */
+  readonly #epoch: number
   readonly #kernel: Kernel
   readonly #mail: Mail
   #isClosed = false
@@ -34,6 +36,7 @@ class MemoryBackend implements Backend {
   constructor(options: MemoryBackendOptions) {
     const { clock, ...kernelOptions } = options
     this.#clock = clock
+    this.#epoch = clock.now() - elapsedMs(clock)
     this.#mail = new Mail()
     this.#kernel = new Kernel(kernelOptions, this.#mail)
     this.limits = this.#kernel.limits
@@ -130,13 +133,20 @@ class MemoryBackend implements Backend {
   #do<T>(operation: (now: number) => T): Promise<T> {
     return new Promise((resolve) => {
       this.#checkOpen()
-      const now = this.#clock.now()
+      const now = this.#now()
       try {
         resolve(operation(now))
       } finally {
         this.#arm(now)
       }
     })
+  }
+
+  /** Kernel time. What people are shown follows the machine's clock when that is set. */
+  #now(): number {
+    const now = this.#epoch + elapsedMs(this.#clock)
+    this.#kernel.showTimeAhead(this.#clock.now() - now)
+    return now
   }
 
   #checkOpen(): void {
@@ -166,7 +176,7 @@ class MemoryBackend implements Backend {
 
   #fire(): void {
     this.#cancelTimer = undefined
-    const now = this.#clock.now()
+    const now = this.#now()
     this.#kernel.sweep(now, true)
     this.#arm(now)
   }
@@ -175,7 +185,7 @@ class MemoryBackend implements Backend {
     const look = <T>(read: (inspector: ReturnType<Kernel['inspect']>) => T): Promise<T> =>
       new Promise((resolve) => {
         this.#checkOpen()
-        resolve(read(this.#kernel.inspect(this.#clock.now())))
+        resolve(read(this.#kernel.inspect(this.#now())))
       })
     return {
       run: (runId) => look((inspector) => inspector.run(runId)),

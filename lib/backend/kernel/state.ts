@@ -54,8 +54,10 @@ export class KernelState {
 
   /** Kernel time of the operation under way, in milliseconds; never goes back. */
   now = 0
-  /** The clock at the same moment. */
+  /** The same moment as people are told it. */
   wallNow = 0
+  /** How far the time that people are told is before the clock that operations go by. */
+  wallAhead = 0
   #ahead = 0
   #lastFence = 0
   #sequence = 0
@@ -107,15 +109,15 @@ export class KernelState {
   }
 
   /** An operation begins at this time by the clock. */
-  tick(wallNow: number): void {
-    this.wallNow = wallNow
-    if (wallNow + this.#ahead < this.now) this.#ahead = this.now - wallNow
-    this.now = wallNow + this.#ahead
+  tick(clockNow: number): void {
+    this.wallNow = clockNow + this.wallAhead
+    if (clockNow + this.#ahead < this.now) this.#ahead = this.now - clockNow
+    this.now = clockNow + this.#ahead
   }
 
-  /** A moment of kernel time as the clock would tell it. */
+  /** A moment of kernel time as people are told it. */
   wall(kernelTime: number): number {
-    return kernelTime - this.#ahead
+    return kernelTime - this.#ahead + this.wallAhead
   }
 
   /** The next fence: growing, and never one given out before, even when the clock goes back. */
