@@ -46,9 +46,9 @@ export class Acquirer {
   #cause: CheckCause | 'notice' = 'notice'
   /**
    * A distant store has nothing more, and sends a notice when it has: asking again with each settle would keep Redis from notifying others
-   * of what was settled. It does so for what it was asked for. Undefined: the store is to be asked.
+   * of what was settled. It does so for what it was asked for, and in these queues. Undefined: the store is to be asked.
    */
-  #promised: { readonly deeperThan: number | undefined } | undefined
+  #promised: { readonly deeperThan: number | undefined; readonly queues: Ask['queues'] } | undefined
 
   constructor(options: Options, parts: Parts) {
     this.#options = options
@@ -72,8 +72,10 @@ export class Acquirer {
 
   /** Asks if the store is to be asked. Called at the end of each turn. */
   goOn(): void {
-    const { slots } = this.#parts
-    if (this.#promised === undefined || this.#promised.deeperThan !== slots.onlyDeeperThan) this.wake()
+    const { slots, shares } = this.#parts
+    const promised = this.#promised
+    const isKept = promised?.deeperThan === slots.onlyDeeperThan && promised !== undefined
+    if (!isKept || shares.hasRoomBeyond(promised.queues)) this.wake()
   }
 
   /** What the store has promised does not hold any more. */
@@ -182,7 +184,7 @@ export class Acquirer {
     const isMore = ask.isPartial || taken >= ask.max || (taken > 0 && (answer.isMore || isWoken))
     this.#parts.shares.hasAnswered(isMore && ask.isNarrowed)
     const hasPromised = !isMore && !answer.isMore && !isWoken && this.#options.distant !== undefined
-    this.#promised = hasPromised ? { deeperThan } : undefined
+    this.#promised = hasPromised ? { deeperThan, queues: ask.queues } : undefined
     if (!isMore) this.#checkAfter(Math.min(SLOW_CHECK_MS, answer.nextDueMs ?? SLOW_CHECK_MS))
     return isMore
   }

@@ -73,7 +73,7 @@ export class Intake {
     const { driveRun, runsHoldSlots = false } = this.#options
     const { slots } = this.#parts
     for (let k = 0; k < grant.indexes.length; k += 1) {
-      if (runsHoldSlots) slots.take(() => driveRun(grant, k, new HeldSlot(slots, share)))
+      if (runsHoldSlots) slots.take(share, () => driveRun(grant, k, new HeldSlot(slots, share)))
       else {
         if (share !== undefined) share.held -= 1
         driveRun(grant, k)

@@ -2,7 +2,7 @@
  * Which queues to ask, and for how many, where some may have only so many branches in flight here. One call asks several queues and may be
  * answered from one: so a call that asks a limited queue asks for no more than that has room for, and calls that leave it out go between.
  */
-import type { QueueShare } from './slots.js'
+import { newShare, type QueueShare } from './slots.js'
 
 /** What to ask for. */
 export interface Ask {
@@ -23,7 +23,7 @@ export class QueueShares {
 
   constructor(queues: readonly string[] | 'all', limits: ReadonlyMap<string, number> = new Map()) {
     this.#queues = queues
-    this.#shares = new Map([...limits].map(([queue, limit]) => [queue, { limit, held: 0 }]))
+    this.#shares = new Map([...limits].map(([queue, limit]) => [queue, newShare(limit)]))
     this.#unlimited = queues === 'all' ? [] : queues.filter((queue) => !limits.has(queue))
   }
 
@@ -46,6 +46,13 @@ export class QueueShares {
       max = Math.min(max, limit - held)
     }
     return { queues, max, isNarrowed: max < room, isPartial: false }
+  }
+
+  /** Whether there is room in a queue that is not among those `asked`, as there may be since a branch of it is over. */
+  hasRoomBeyond(asked: readonly string[] | 'all'): boolean {
+    if (asked === 'all') return false
+    for (const [queue, { limit, held }] of this.#shares) if (held < limit && !asked.includes(queue)) return true
+    return false
   }
 
   /** @param isMoreBeyond the last call was narrowed, and there may be more: the next asks the queues without a limit alone */

@@ -23,15 +23,27 @@ export interface SlotHolder {
 /** What one queue may have in flight here. */
 export interface QueueShare {
   readonly limit: number
-  /** Acquired and not over, without those that wait at inner barriers. */
+  /** Acquired and not over, without those that wait without a slot: as many as are here are not asked for. */
   held: number
+  /** Those of them that have a slot: never more than the limit, however they came by it. */
+  running: number
+  /** How many have begun or gone on so far. */
+  starts: number
+}
+
+export const newShare = (limit: number): QueueShare => ({ limit, held: 0, running: 0, starts: 0 })
+
+/** Waits for a slot, and for its share of it. */
+interface Waiter {
+  readonly share: QueueShare | undefined
+  /** Says whether it still wants the slot that it is offered. */
+  readonly use: () => boolean
 }
 
 export class Slots {
   readonly #onFree: () => void
   #free: number
-  /** Each says whether it still wants the slot that it is offered. */
-  readonly #waiting: (() => boolean)[] = []
+  readonly #waiting: Waiter[] = []
   /** How many suspended branches there are, in all and at each depth. */
   #suspended = 0
   readonly #suspendedAt = new Map<number, number>()
@@ -51,16 +63,27 @@ export class Slots {
     return this.#suspended < MOST_SUSPENDED ? undefined : Math.max(...this.#suspendedAt.keys())
   }
 
-  /** One slot for a new holder; there must be a free one. */
-  use(): void {
-    this.#free -= 1
+  /** Whether a branch of this share may have a slot now. */
+  hasRoom(share: QueueShare | undefined): boolean {
+    return this.#free > 0 && (share === undefined || share.running < share.limit)
   }
 
-  /** One slot for a new holder, as soon as there is one. */
-  take(use: () => void): void {
-    this.#offer(() => {
-      use()
-      return true
+  /** One slot for a new holder; there must be room. */
+  use(share?: QueueShare): void {
+    this.#free -= 1
+    if (share === undefined) return
+    share.running += 1
+    share.starts += 1
+  }
+
+  /** One slot for a new holder, as soon as there is room. */
+  take(share: QueueShare | undefined, use: () => void): void {
+    this.#offer({
+      share,
+      use: () => {
+        use()
+        return true
+      },
     })
   }
 
@@ -70,21 +93,22 @@ export class Slots {
     holder.slotState = 'suspended'
     if (holder.share !== undefined) holder.share.held -= 1
     this.#countSuspended(holder.depth, 1)
-    this.#release()
+    this.#release(holder.share)
   }
 
-  /** Resolves when the holder has a slot again, or needs none any more. */
+  /** Resolves when the holder has a slot again, within its share, or needs none any more. */
   resume(holder: SlotHolder): Promise<void> {
     if (holder.slotState !== 'suspended') return Promise.resolve()
     return new Promise((resolve) => {
-      this.#offer(() => {
+      const use = (): boolean => {
         resolve()
         if (holder.slotState !== 'suspended') return false
         holder.slotState = 'held'
         if (holder.share !== undefined) holder.share.held += 1
         this.#countSuspended(holder.depth, -1)
         return true
-      })
+      }
+      this.#offer({ share: holder.share, use })
     })
   }
 
@@ -94,26 +118,39 @@ export class Slots {
     holder.slotState = 'over'
     if (before === 'held') {
       if (holder.share !== undefined) holder.share.held -= 1
-      this.#release()
+      this.#release(holder.share)
     }
     if (before === 'suspended') this.#countSuspended(holder.depth, -1)
   }
 
-  #offer(use: () => boolean): void {
-    if (this.#free === 0) {
-      this.#waiting.push(use)
-      return
-    }
-    this.#free -= 1
-    if (!use()) this.#free += 1
+  #offer(waiter: Waiter): void {
+    if (this.hasRoom(waiter.share)) this.#serve(waiter)
+    else this.#waiting.push(waiter)
   }
 
-  #release(): void {
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      if (next()) return
-    }
+  #serve({ share, use }: Waiter): void {
+    this.use(share)
+    if (!use()) this.#giveBack(share)
+  }
+
+  #giveBack(share: QueueShare | undefined): void {
     this.#free += 1
-    this.#onFree()
+    if (share !== undefined) share.running -= 1
+  }
+
+  /** First come, first served; who waits for a share holds up nobody of another. */
+  #release(share: QueueShare | undefined): void {
+    this.#giveBack(share)
+    for (let i = 0; i < this.#waiting.length && this.#free > 0; ) {
+      const waiter = this.#waiting[i]
+      if (waiter === undefined || !this.hasRoom(waiter.share)) {
+        i += 1
+        continue
+      }
+      this.#waiting.splice(i, 1)
+      this.#serve(waiter)
+    }
+    if (this.#free > 0) this.#onFree()
   }
 
   #countSuspended(depth: number, change: 1 | -1): void {

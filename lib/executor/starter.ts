@@ -9,7 +9,7 @@ import type { GrantInFlight } from './grant-in-flight.js'
 import type { InFlight } from './in-flight.js'
 import type { Lookahead } from './lookahead.js'
 import type { Settler } from './settler.js'
-import type { Slots } from './slots.js'
+import type { QueueShare, Slots } from './slots.js'
 import type { Turn } from './turn.js'
 
 /** After so long in one turn of the event loop, timers and sockets get theirs. */
@@ -70,17 +70,18 @@ export class Starter {
     const begunAt = turn.look()
     let started = 0
     let isPortionFull = false
-    for (let grant = firstOf(this.#backlog); grant !== undefined; grant = firstOf(this.#backlog)) {
+    for (const grant of this.#backlog) {
+      if (!slots.hasRoom(grant.share)) continue // others need not wait for what it waits for
       const isSubscribed = this.#options.emitter.isSubscribed('branch:started', grant.grant.spec.runId)
-      while (grant.unstarted > 0 && slots.free > 0) {
+      while (grant.unstarted > 0 && slots.hasRoom(grant.share)) {
         const isLong = started % STARTS_PER_LOOK === 0 && turn.look() - begunAt >= LONGEST_TURN_MS
         isPortionFull = isLong || started >= STARTS_PER_TURN
         if (isPortionFull) break
         started += 1
         this.#start(grant, isSubscribed)
       }
-      if (grant.unstarted > 0) break
-      this.#backlog.delete(grant)
+      if (grant.unstarted === 0) this.#backlog.delete(grant)
+      if (isPortionFull || slots.free === 0) break
     }
     this.#state = 'at rest'
     if (isPortionFull) this.#pause()
@@ -100,8 +101,13 @@ export class Starter {
 
   /** All that waits is released, unspent. */
   releaseAll(): void {
+    this.#releaseWhere(() => true)
+  }
+
+  #releaseWhere(isOfThese: (share: QueueShare | undefined) => boolean): void {
     for (const grant of [...this.#backlog]) {
-      this.#release(grant)
+      if (!isOfThese(grant.share)) continue
+      this.#releaseUnstarted(grant)
       this.#parts.inFlight.forgetIfOver(grant)
     }
   }
@@ -111,7 +117,7 @@ export class Starter {
     this.#cancelWatch?.()
   }
 
-  #release(grant: GrantInFlight): void {
+  #releaseUnstarted(grant: GrantInFlight): void {
     const from = grant.branches.length
     const to = from + this.withdraw(grant)
     for (let k = from; k < to; k += 1) this.#parts.settler.release(grant, k)
@@ -122,7 +128,7 @@ export class Starter {
     const { prepared, branches } = grant
     const k = branches.length
     if (isSubscribed) emitStarted(this.#options.emitter, prepared.branch(k))
-    slots.use()
+    slots.use(grant.share)
     const branch = new BranchInFlight(slots, settler, grant, k, turn.now)
     branches.push(branch)
     this.#waiting -= 1
@@ -143,13 +149,15 @@ export class Starter {
     const { clock, distant } = this.#options
     if (distant === undefined || this.#cancelWatch !== undefined) return
     const startedBefore = this.#startedInAll
+    const startsBefore = new Map([...this.#backlog].map(({ share }) => [share, share?.starts]))
     this.#cancelWatch = clock.after(
       LONGEST_WAIT_MS,
       () => {
         this.#cancelWatch = undefined
         if (this.#waiting === 0) return
         if (this.#startedInAll > startedBefore || this.#parts.slots.free > 0) {
-          this.#watchWaiting()
+          this.#releaseWhere((share) => share !== undefined && share.starts === startsBefore.get(share))
+          if (this.#waiting > 0) this.#watchWaiting()
           return
         }
         this.#parts.ahead.stop()
@@ -158,10 +166,4 @@ export class Starter {
       true,
     )
   }
-}
-
-/** The first of a set in order of insertion. */
-function firstOf<T>(set: ReadonlySet<T>): T | undefined {
-  for (const first of set) return first
-  return undefined
 }

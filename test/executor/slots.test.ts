@@ -1,5 +1,5 @@
 /** Slots, and the life of what holds one. */
-import { HeldSlot, Slots, type QueueShare } from '../../lib/executor/slots.js'
+import { HeldSlot, newShare, Slots, type QueueShare } from '../../lib/executor/slots.js'
 import { nextTurn } from './executor-stage.js'
 
 /** Slots that count how often they had room. */
@@ -7,7 +7,7 @@ function openSlots(count: number): { readonly slots: Slots; freed(): number; hol
   let freed = 0
   const slots = new Slots(count, () => (freed += 1))
   const hold = (share?: QueueShare): HeldSlot => {
-    slots.use()
+    slots.use(share)
     return new HeldSlot(slots, share)
   }
   return { slots, freed: () => freed, hold }
@@ -72,7 +72,7 @@ describe('the holder of a slot', () => {
   })
 
   it('counts for the share of its queue unless it is suspended', async () => {
-    const share: QueueShare = { limit: 5, held: 1 }
+    const share: QueueShare = { ...newShare(5), held: 1 }
     const holder = openSlots(1).hold(share)
     holder.suspend()
     expect(share.held).toBe(0)
@@ -84,13 +84,34 @@ describe('the holder of a slot', () => {
   })
 })
 
+describe('holders of one share', () => {
+  it('have no more slots than its limit when they resume, and hold up nobody else', async () => {
+    const { slots, freed, hold } = openSlots(3)
+    const share = newShare(1)
+    const first = hold(share)
+    first.suspend()
+    const second = hold(share)
+    const resumed = first.resume()
+    expect(await isDone(resumed)).toBe(false)
+    expect([slots.free, slots.hasRoom(share), slots.hasRoom(undefined)]).toEqual([2, false, true])
+    const other = hold()
+    await other.resume()
+    const before = freed()
+    second.end()
+    expect(await isDone(resumed)).toBe(true)
+    expect([share.running, slots.free, freed()]).toEqual([1, 1, before + 1])
+    first.end()
+    expect([share.running, slots.free]).toEqual([0, 2])
+  })
+})
+
 describe('a new holder', () => {
   it('waits for a slot in line with those that resume', () => {
     const { slots } = openSlots(1)
     const started: number[] = []
-    slots.take(() => started.push(1))
+    slots.take(undefined, () => started.push(1))
     expect(started).toEqual([1])
-    slots.take(() => started.push(2))
+    slots.take(undefined, () => started.push(2))
     expect(started).toEqual([1])
     const first = new HeldSlot(slots, undefined) // of the slot that the first has taken
     first.end()

@@ -1,4 +1,5 @@
 /** When branches are started: in order, as far as there are slots, in portions; and what becomes of those that wait for long. */
+import { newShare } from '../../lib/executor/slots.js'
 import { ExecutorStage, nextTurn } from './executor-stage.js'
 
 const DISTANT = { distant: { random: () => 0 } }
@@ -67,7 +68,7 @@ describe('branches that wait', () => {
   it('are not started once they are withdrawn, and do not count for their queue', async () => {
     const stage = await ExecutorStage.open()
     const { starter, admit } = stage.parts({ maxConcurrentTasks: 1 })
-    const share = { limit: 10, held: 3 }
+    const share = { ...newShare(10), held: 3 }
     const grant = admit(await stage.grant(3), share)
     starter.startWaiting()
     expect([starter.withdraw(grant), starter.withdraw(grant)]).toEqual([2, 0])
