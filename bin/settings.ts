@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import yargs from 'yargs'
+import { mayHoldPassword, quote, UNSHOWN } from '../lib/describe.js'
 import { GraflowError } from '../lib/errors.js'
 import { didYouMean, nearest } from '../lib/flow/nearest.js'
 import { defaultTextOf, faultOf, type OptionSpec, type OptionTable } from '../lib/options.js'
@@ -77,7 +78,8 @@ async function readFlags(
   refuseUnknown(command, parsed)
   demandValues(command, argv)
   const [word] = (parsed['_'] ?? []) as readonly (string | number)[]
-  if (word !== undefined) throw invalid(`expected flags only, got "${String(word)}"; ${command.name} --help lists them`)
+  if (word !== undefined)
+    throw invalid(`expected flags only, got ${quote(String(word))}; ${command.name} --help lists them`)
   if (failure !== undefined) throw invalid(`${failure.trim()}; ${command.name} --help lists the flags`)
   return { values: valuesOf(command, parsed), text: undefined }
 }
@@ -122,7 +124,7 @@ function refuseUnknown(command: Command, parsed: Readonly<Record<string, unknown
   const known = ['config', 'help', 'version', ...flagsOf(command).values(), ...Object.keys(command.aliases)]
   for (const key of Object.keys(parsed)) {
     if (key === '_' || key === '$0' || known.includes(key)) continue
-    throw invalid(`unknown flag --${key}${meant(key, known, '--')}; ${command.name} --help lists the flags`)
+    throw invalid(`unknown flag ${shown(`--${key}`)}${meant(key, known, '--')}; ${command.name} --help lists the flags`)
   }
 }
 
@@ -149,7 +151,8 @@ function demandValues(command: Command, argv: readonly string[]): void {
     const next = argv[i + 1]
     const value = given ?? (next?.startsWith('--') === true ? undefined : next)
     if (value === undefined || value === '') {
-      const got = given === undefined && next !== undefined ? `the flag ${next.split('=', 1)[0] ?? ''}` : 'nothing'
+      const got =
+        given === undefined && next !== undefined ? `the flag ${shown(next.split('=', 1)[0] ?? '')}` : 'nothing'
       throw invalid(
         `--${flag}: expected a value, got ${got}: write --${flag} ${example}; ${command.name} --help lists the flags`,
       )
@@ -266,7 +269,7 @@ function readFile(
       if (key === '$schema') continue
       const name = aliases[kebab(key)] ?? aliases[key] ?? camel(key)
       const spec = Object.hasOwn(table, name) ? table[name] : undefined
-      if (spec === undefined) throw invalid(`${at}: ${key}: there is no such option${meant(key, names)}`)
+      if (spec === undefined) throw invalid(`${at}: ${shown(key)}: there is no such option${meant(key, names)}`)
       known[name] = read(spec, listOf(spec, value), `${at}: ${key}`)
     }
   }
@@ -277,7 +280,9 @@ function parse(text: string, path: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw invalid(`${path} is no JSON: ${messageOf(error)}`)
+    // what stands around the fault is not shown: it may hold a password
+    const [where] = / at position \d+( \(line \d+ column \d+\))?/.exec(messageOf(error)) ?? ['']
+    throw invalid(`${path} is no JSON: its fault is${where === '' ? ' somewhere before its end' : where}`)
   }
 }
 
@@ -335,6 +340,9 @@ function meant(given: string, known: readonly string[], before = ''): string {
   const found = nearest(given, known) ?? known.find((name) => name.toLowerCase().startsWith(stem))
   return found === undefined ? '' : ` (did you mean "${before}${found}"?)`
 }
+
+/** A name that people have written, as they are shown it. */
+const shown = (name: string): string => (mayHoldPassword(name) ? UNSHOWN : name)
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 

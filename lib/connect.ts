@@ -105,11 +105,15 @@ const executorOf = (session: Session, maxConcurrentTasks: number): Executor =>
     },
   })
 
-/** With which a worker finds the same store, as messages show it: without the password. */
-const storeFlagsOf = (address: string, keyPrefix: string): readonly string[] => [
-  ...['--redis-url', parseAddress(address).shown],
-  ...(keyPrefix === DEFAULTS.keyPrefix ? [] : ['--redis-key-prefix', keyPrefix]),
-]
+/** With which a worker finds the same store, as messages show it: without user and password. */
+function storeFlagsOf(address: string, keyPrefix: string): readonly string[] {
+  const { shown, username, password } = parseAddress(address)
+  const login = username === undefined && password === undefined ? '' : '<user:password>@'
+  return [
+    ...['--redis-url', shown.replace('://', `://${login}`)],
+    ...(keyPrefix === DEFAULTS.keyPrefix ? [] : ['--redis-key-prefix', keyPrefix]),
+  ]
+}
 
 export interface StoreOptions {
   readonly keyPrefix: string

@@ -26,10 +26,16 @@ export function describe(value: unknown): string {
   }
 }
 
-/** The text in double quotes, escaped, cut to a readable length. */
+/** The text in double quotes, escaped, cut to a readable length. One that may be an address with a password in it is not shown. */
 export function quote(text: string): string {
-  return JSON.stringify(clip(text))
+  return mayHoldPassword(text) ? UNSHOWN : JSON.stringify(clip(text))
 }
+
+/** Whether there is an address in the text with somebody's name or password, or what may be the rest of one. */
+export const mayHoldPassword = (text: string): boolean => /:\/\/[^]*@|^[^\s@]*:[^\s@]*@/.test(text)
+
+/** Instead of what is not shown. */
+export const UNSHOWN = 'a text (not shown: it may hold a password)'
 
 /** What a thrown value says: the message of an Error, a text as it is, anything else described. Never throws. */
 export function messageOf(thrown: unknown): string {
@@ -95,6 +101,7 @@ function describedObject(value: object): string {
   if (typeof name === 'string' && name !== '' && name !== 'Object') return `an instance of ${clip(name)}`
   if (prototype !== null && name !== 'Object') return 'an object with a prototype'
   const keys = Object.keys(value)
+  if (keys.some(mayHoldPassword)) return 'an object'
   return keys.length === 0 ? 'an empty object' : `an object with ${clip(keys.join(', '))}`
 }
 

@@ -2,7 +2,7 @@
  * Options of the components that have some: one table each with type, unit, range, default and help. What users pass is checked against
  * it once; docs/options.md is compared with it by a test. Every default of the package stands here, as the value that the code uses.
  */
-import { describe } from './describe.js'
+import { describe, mayHoldPassword, UNSHOWN } from './describe.js'
 import { GraflowError } from './errors.js'
 
 /** One option. */
@@ -232,6 +232,7 @@ export const WORKER_OPTIONS = Object.freeze({
     kind: 'string',
     default: 'localhost',
     pattern: /^[^\s/@]{1,255}$/,
+    form: { says: 'the name or address of a host, such as db.example.org', isSecret: true },
     flag: 'redis-host',
     env: ['GRAFLOW_REDIS_HOST', 'REDIS_HOST'],
     help: 'Host of Redis, where no redisUrl is given.',
@@ -424,7 +425,11 @@ export function checkOptions<T extends object>(where: string, table: OptionTable
   for (const [key, value] of Object.entries(given)) {
     const spec = Object.hasOwn(table, key) ? table[key] : undefined
     if (spec === undefined)
-      throw invalid(where, key, `there is no such option; the options are ${Object.keys(table).join(', ')}`)
+      throw invalid(
+        where,
+        mayHoldPassword(key) ? UNSHOWN : key,
+        `there is no such option; the options are ${Object.keys(table).join(', ')}`,
+      )
     if (value === undefined) continue
     const fault = faultOf(spec, value)
     if (fault !== undefined) throw invalid(where, key, fault)

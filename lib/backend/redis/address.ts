@@ -1,13 +1,14 @@
 /**
  * What an address of Redis means: `redis://`, `rediss://` (TLS, with the certificate checked) and `unix://`, each with user, password and
- * number of the database. Nothing here connects. The form that is shown to people never has the password.
+ * number of the database. Nothing here connects. Of an address people are shown its host, port and database, and nothing else: whatever
+ * stands elsewhere may be a password, or the half of one that has a character in it that ends it.
  */
 import { WORKER_OPTIONS } from '../../options.js'
 import { GraflowError } from '../../errors.js'
 
 /** Where a Redis is and who we are to it. */
 export interface RedisTarget {
-  /** For messages: without the password. */
+  /** For messages: host, port and database, or the path of a socket. */
   readonly shown: string
   readonly host?: string
   readonly port?: number
@@ -28,33 +29,49 @@ const DEFAULT_PORT = WORKER_OPTIONS.redisPort.default
 const PARAMETERS = { db: /^\d{1,6}$/, family: /^[046]$/ } as const
 type Parameters = Readonly<Partial<Record<keyof typeof PARAMETERS, number>>>
 
+/** Names that others have for what has none here: these may be shown. */
+const FOREIGN = 'tls ssl password username user pass name protocol timeout connectTimeout keyPrefix prefix'.split(' ')
+
 /**
- * Reads an address: what is shown of `redis://ada:secret@localhost/2` is `redis://ada:***@localhost:6379/2`. Behind a question mark may
+ * Reads an address: what is shown of `redis://ada:secret@localhost/2` is `redis://localhost:6379/2`. Behind a question mark may
  * stand `db`, instead of the path, and `family`: the version of IP to look the host up for, 0 for either.
  *
  * @throws GraflowError INVALID_OPTION
  */
 export function parseAddress(address: string): RedisTarget {
+  refuseRawLogin(address)
   if (address.startsWith('unix:')) return unixTarget(address)
   const url = URL.canParse(address) ? new URL(address) : undefined
   if (url === undefined || (url.protocol !== 'redis:' && url.protocol !== 'rediss:') || url.hostname === '') {
-    throw unreadable(address)
+    throw unreadable()
   }
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const port = url.port === '' ? DEFAULT_PORT : Number(url.port)
   const path = url.pathname.replace(/^\/|\/$/g, '')
   const parameters = parametersOf(url.search.slice(1) + url.hash, ['db', 'family'])
-  const db = path === '' ? (parameters.db ?? 0) : dbOf(path, address)
+  const db = path === '' ? (parameters.db ?? 0) : dbOf(path)
   if (parameters.db !== undefined && parameters.db !== db)
-    throw invalid(`the database is ${db} in the path and ${parameters.db} behind the question mark: name it once`)
+    throw invalid(`one database is named in the path, another behind the question mark: name it once`)
   return {
-    shown: `${url.protocol}//${shownUser(url)}${url.hostname}:${port}${db === 0 ? '' : `/${db}`}`,
+    shown: `${url.protocol}//${url.hostname}:${port}${db === 0 ? '' : `/${db}`}`,
     host,
     port,
     ...(parameters.family !== undefined && { family: parameters.family }),
-    ...userOf(url, address),
+    ...userOf(url),
     db,
     isTls: url.protocol === 'rediss:',
+  }
+}
+
+/** A user or password with one of these in it ends before its end, and what follows would be taken for the host. */
+function refuseRawLogin(address: string): void {
+  const at = address.lastIndexOf('@')
+  const login = at < 0 ? '' : address.slice(0, at).replace(/^[a-z]+:\/\//, '')
+  if (/[/?#@\s\\]/.test(login)) {
+    throw invalid(
+      'a character in front of the last @ must be written in percent form, in user and password as well as in a path: ' +
+        '/ as %2F, ? as %3F, # as %23, @ as %40, % as %25, a space as %20 (encodeURIComponent does it)',
+    )
   }
 }
 
@@ -63,31 +80,33 @@ const UNIX = /^unix:\/\/(?:([^:@/?]*)(?::([^@/?]*))?@)?(\/[^/?][^?]*)(?:\?(.*))?
 
 function unixTarget(address: string): RedisTarget {
   const [, username = '', password = '', path, query = ''] = UNIX.exec(address) ?? []
-  if (path === undefined) throw unreadable(address)
+  if (path === undefined) throw unreadable()
   const { db = 0 } = parametersOf(query, ['db'])
-  const user = { username, password }
   return {
-    shown: `unix://${shownUser(user)}${decoded(path, address)}${db === 0 ? '' : `?db=${db}`}`,
-    path: decoded(path, address),
-    ...userOf(user, address),
+    shown: `unix://${decoded(path)}${db === 0 ? '' : `?db=${db}`}`,
+    path: decoded(path),
+    ...userOf({ username, password }),
     db,
     isTls: false,
   }
 }
 
-/** What is not known is refused: a setting that has no effect is worse than none. Values are not shown: one may be a password. */
+/** What is not known is refused: a setting that has no effect is worse than none. */
 function parametersOf(query: string, known: readonly (keyof Parameters)[]): Parameters {
   const found: Partial<Record<keyof Parameters, number>> = {}
   for (const [given, value] of new URLSearchParams(query)) {
     const name = known.find((one) => one === given)
     const says = `behind the question mark may stand ${known.join(' and ')}`
     if (name === undefined) {
+      const named = [...FOREIGN, ...Object.keys(PARAMETERS)].find((one) => one.toLowerCase() === given.toLowerCase())
       const wanted = /^(password|username|user|pass)$/i.test(given) ? '; user and password stand before the @' : ''
-      throw invalid(`there is no setting ${JSON.stringify(given.slice(0, 50))}: ${says}${wanted}`)
+      throw invalid(
+        `there is no setting ${named === undefined ? 'of a name that is given' : `"${named}"`}: ${says}${wanted}`,
+      )
     }
     if (!PARAMETERS[name].test(value)) {
       const range = name === 'db' ? 'the number of a database' : '4 or 6, the version of IP, or 0 for either'
-      throw invalid(`${name}: expected ${range}, got ${JSON.stringify(value.slice(0, 20))}`)
+      throw invalid(`${name}: expected ${range}, got another text (not shown: it may hold a password)`)
     }
     found[name] = Number(value)
   }
@@ -99,34 +118,31 @@ interface User {
   readonly password: string
 }
 
-function userOf(url: User, address: string): { readonly username?: string; readonly password?: string } {
+function userOf(url: User): { readonly username?: string; readonly password?: string } {
   return {
-    ...(url.username !== '' && { username: decoded(url.username, address) }),
-    ...(url.password !== '' && { password: decoded(url.password, address) }),
+    ...(url.username !== '' && { username: decoded(url.username) }),
+    ...(url.password !== '' && { password: decoded(url.password) }),
   }
 }
 
-const shownUser = (url: User): string =>
-  url.username === '' && url.password === '' ? '' : `${url.username}${url.password === '' ? '' : ':***'}@`
-
-function dbOf(text: string, address: string): number {
-  if (!/^\d{0,6}$/.test(text)) throw unreadable(address)
+function dbOf(text: string): number {
+  if (!/^\d{0,6}$/.test(text)) throw unreadable()
   return Number(text)
 }
 
-function decoded(text: string, address: string): string {
+function decoded(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw unreadable(address)
+    throw unreadable()
   }
 }
 
 const invalid = (fault: string): GraflowError => new GraflowError('INVALID_OPTION', `the address of Redis: ${fault}`)
 
-/** What cannot be read may still hold a password: everything before the last @ is left out. */
-const unreadable = (address: string): GraflowError =>
+/** Nobody knows which part of what cannot be read is a password. */
+const unreadable = (): GraflowError =>
   new GraflowError(
     'INVALID_OPTION',
-    `expected an address such as ${FORMS}; got ${JSON.stringify(address.replace(/^([a-z]*:\/\/)?.*@/s, '$1***@').slice(0, 200))}`,
+    `expected an address such as ${FORMS}; got another text (not shown: it may hold a password)`,
   )

@@ -8,7 +8,7 @@ import type { Script } from './scripts.js'
 
 /** A connection to the Redis that is checked. */
 export interface CheckedRedis {
-  /** For people: without the password. */
+  /** For people: its host, port and database. */
   readonly address: string
   readonly target: { readonly db: number }
   readonly tag: string

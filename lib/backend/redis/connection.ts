@@ -45,9 +45,15 @@ export function makeConnection({ target, name, connectTimeoutMs, random, onError
     maxLoadingRetryTime: FIRST_DELAY_MS, // a Redis that loads its file says a second, however small the file
     retryStrategy: (times) => backoffMs(times - 1, random),
   })
-  redis.on('error', onError)
+  redis.on('error', (error: Error) => onError(withoutCommand(error)))
   hush(redis)
   return redis
+}
+
+/** The library hangs the command on the error of a reply: that of AUTH has the password, which would be printed with the error. */
+export function withoutCommand<E extends Error>(error: E): E {
+  Reflect.deleteProperty(error, 'command')
+  return error
 }
 
 type Answered = (error: Error | null | undefined, reply?: unknown) => void

@@ -11,7 +11,7 @@ import type { Redis } from 'ioredis'
 import { GraflowError } from '../../errors.js'
 import type { Clock, Random } from '../../time.js'
 import { parseAddress, type RedisTarget } from './address.js'
-import { backoffMs, makeConnection } from './connection.js'
+import { backoffMs, makeConnection, withoutCommand } from './connection.js'
 import { checkRedis } from './check-redis.js'
 import { closedError, isFinal, refusedError, remedyFor } from './command-errors.js'
 import { type CommandArgument, EncodedCommand } from './encoded-command.js'
@@ -64,7 +64,7 @@ interface Call {
 }
 
 export class Shard {
-  /** For people: without the password. */
+  /** For people: its host, port and database. */
   readonly address: string
   readonly target: RedisTarget
   readonly tag: string
@@ -389,4 +389,4 @@ export class Shard {
   }
 }
 
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
+const asError = (error: unknown): Error => (error instanceof Error ? withoutCommand(error) : new Error(String(error)))
