@@ -5,8 +5,8 @@
 import './node-version.mjs'
 import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { copiedSources, expectedOutputs, filesBelow, root, sourcesHash } from './dist.mjs'
+import { basename, dirname, join } from 'node:path'
+import { copiedSources, embeddedSources, embedding, expectedOutputs, filesBelow, root, sourcesHash } from './dist.mjs'
 
 const stamp = join(root, '.cache/build-stamp')
 // Taken before the compiler reads: a source that is edited meanwhile then leads to another build, never to a stale one.
@@ -25,6 +25,21 @@ if (status !== 0) process.exit(status ?? 1)
 for (const source of copiedSources()) {
   mkdirSync(dirname(join(root, 'dist', source)), { recursive: true })
   copyFileSync(join(root, source), join(root, 'dist', source))
+}
+// What is no JavaScript stands as text in a module, so that it is found wherever that is bundled to.
+const texts = embeddedSources().map((source) => [source, readFileSync(join(root, source), 'utf8')])
+if (texts.length > 0) {
+  const lua = texts
+    .filter(([source]) => source.endsWith('.lua'))
+    .map(([source, text]) => [basename(source, '.lua'), text])
+  const [, thread = ''] = texts.find(([source]) => source.endsWith('.mjs')) ?? []
+  const lines = [
+    `const lua = ${JSON.stringify(lua, undefined, 1)}`,
+    'export const luaTexts = () => new Map(lua)',
+    `const thread = ${JSON.stringify(thread)}`,
+    'export const threadSource = () => thread',
+  ]
+  writeFileSync(join(root, 'dist', `${embedding.module}.js`), `${lines.join('\n')}\n`)
 }
 const expected = new Set(expectedOutputs())
 for (const file of filesBelow('dist')) if (!expected.has(file)) rmSync(join(root, file))

@@ -29,16 +29,25 @@ export function filesBelow(folder) {
 
 const isCompiled = (source) => source.endsWith('.ts') && !source.endsWith('.d.ts')
 
+/** The folder whose Lua files and thread stand as texts in a module of dist/, and the TypeScript file in whose place that is. */
+export const embedding = { folder: 'lib/backend/redis', module: 'lib/backend/redis/sources' }
+
+/** Sources that stand in that module. */
+export const embeddedSources = () => filesBelow(embedding.folder).filter((source) => !source.endsWith('.ts'))
+
 /** The sources that are copied as they are (Lua scripts and the like). */
-export const copiedSources = () => sourceFolders.flatMap(filesBelow).filter((source) => !source.endsWith('.ts'))
+export const copiedSources = () => {
+  const embedded = embeddedSources()
+  return sourceFolders.flatMap(filesBelow).filter((source) => !source.endsWith('.ts') && !embedded.includes(source))
+}
 
 /** Every file that a build of the present sources leaves in dist/, relative to the root. */
-export const expectedOutputs = () =>
-  sourceFolders.flatMap(filesBelow).flatMap((source) => {
-    if (!isCompiled(source)) return source.endsWith('.ts') ? [] : [`dist/${source}`]
-    const stem = `dist/${source.slice(0, -'.ts'.length)}`
-    return [`${stem}.js`, `${stem}.d.ts`]
-  })
+export const expectedOutputs = () => {
+  const compiled = sourceFolders.flatMap(filesBelow).filter(isCompiled)
+  const stems = compiled.map((source) => `dist/${source.slice(0, -'.ts'.length)}`)
+  const copied = copiedSources().map((source) => `dist/${source}`)
+  return [...stems.flatMap((stem) => [`${stem}.js`, `${stem}.d.ts`]), ...copied]
+}
 
 /** A hash over all that decides how dist/ looks: equal hash, equal build. */
 export function sourcesHash() {

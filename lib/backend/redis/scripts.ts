@@ -4,8 +4,8 @@
  * text.
  */
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
 import { GraflowError } from '../../errors.js'
+import { luaTexts } from './sources.js'
 
 /** All scripts, by the name of their file in lua/. */
 export const SCRIPT_NAMES = Object.freeze([
@@ -41,14 +41,8 @@ export interface Script {
 /** A part that one script of so many needs stands on the way of all that need anything behind it. */
 const SHARED_BY = 3
 
-const FOLDER = new URL('./lua/', import.meta.url)
-
 /** Reads and puts together every script there is. Throws INTERNAL where a head names a part that is not there. */
-export function loadScripts(folder: URL = FOLDER): ReadonlyMap<string, Script> {
-  const texts = new Map<string, string>()
-  for (const file of readdirSync(folder).sort()) {
-    if (file.endsWith('.lua')) texts.set(file.slice(0, -'.lua'.length), readFileSync(new URL(file, folder), 'utf8'))
-  }
+export function loadScripts(texts: ReadonlyMap<string, string> = luaTexts()): ReadonlyMap<string, Script> {
   const root: Block = { parts: new Map(), functions: [] }
   const ways = waysOf(texts)
   const names = [...ways.keys()]
