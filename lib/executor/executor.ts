@@ -22,6 +22,9 @@ import { Turn } from './turn.js'
 
 export type { WorkerCounters } from './settler.js'
 
+/** A store that is there answers within this, mostly; one that is away may not answer for hours. */
+const ANSWER_MS = 500
+
 /** One a session at most. Woken by notices. */
 export class Executor implements BranchHolder {
   readonly #options: ExecutorOptions
@@ -35,8 +38,14 @@ export class Executor implements BranchHolder {
   readonly #starter: Starter
   readonly #settler: Settler
   readonly #isDrained = new Condition(
-    () => this.#inFlight.isEmpty && this.#settler.isAtRest && this.#pending.isNone && this.#acquirer.isIdle,
+    () =>
+      this.#inFlight.isEmpty &&
+      this.#settler.isAtRest &&
+      (this.#isPastAnswers || (this.#pending.isNone && this.#acquirer.isIdle)),
   )
+  /** It is quiet, and what it asked the store for is not waited for any more: the end of its session gives that back. */
+  #isPastAnswers = false
+  #cancelPatience: (() => void) | undefined
   readonly #isSettled = new Condition(() => this.#settler.isAtRest)
 
   constructor(options: ExecutorOptions) {
@@ -115,6 +124,14 @@ export class Executor implements BranchHolder {
     if (!this.#phase.quiet()) return
     this.#acquirer.stop()
     this.#starter.releaseAll()
+    this.#cancelPatience = this.#options.clock.after(
+      ANSWER_MS,
+      () => {
+        this.#isPastAnswers = true
+        this.#isDrained.check()
+      },
+      true,
+    )
   }
 
   /** Resolves once nothing is in flight and all is settled. Call `quiet` first, or that may never be. */
@@ -140,6 +157,7 @@ export class Executor implements BranchHolder {
       this.#inFlight.forgetIfOver(grant)
     }
     await this.settled()
+    this.#cancelPatience?.()
     this.#starter.stop()
     this.#pushed.stop()
   }

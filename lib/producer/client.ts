@@ -16,6 +16,7 @@ import { RunOpening } from './opening.js'
 import { prepareRun, reasonOf, type PreparedRun } from './prepare-run.js'
 import { RunHandle } from './run-handle.js'
 import { RunStates } from './run-states.js'
+import { tieTo } from './signal-ties.js'
 import type { Graflow, Run, RunOptions } from './types.js'
 
 export interface ClientOptions {
@@ -202,10 +203,7 @@ export class Client implements Graflow {
       handle.cancel(reasonOf(signal)).catch(() => undefined) // over, or closed: nothing to cancel
     }
     if (signal.aborted) cancel()
-    signal.addEventListener('abort', cancel, { once: true })
-    const untie = (): void => {
-      signal.removeEventListener('abort', cancel)
-    }
+    const untie = tieTo(signal, cancel)
     handle.result().then(untie, untie)
   }
 

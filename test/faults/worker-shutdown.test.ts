@@ -16,6 +16,18 @@ describe('FT-W20: SIGTERM', () => {
     expect((await a.ends(2_000)).code).toBe(0)
   })
 
+  it('FT-D2: after a while without Redis, holding nothing: ends at once', async () => {
+    const stage = await open({})
+    const a = await stage.worker('a')
+    await stage.server.kill9()
+    await a.said(/the store is away/, 10_000)
+    // an idle worker asks for work every 5 s, also who has sent no notice
+    const from = monotonicMs()
+    await until(() => monotonicMs() - from > 6_500, 'a call that is not answered', 10_000)
+    a.signal('SIGTERM')
+    expect((await a.ends(3_000)).code).toBe(0)
+  }, 30_000)
+
   it.each(['SIGTERM', 'SIGINT'] as const)(
     'X10: while a task runs (%s): takes nothing new, finishes the task, ends with 0',
     async (signal) => {

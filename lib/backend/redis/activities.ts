@@ -33,6 +33,8 @@ export class Activities {
   readonly #listeners = new Listeners<RunActivity>()
   readonly #runs = new Map<string, Watched>()
   #redis: Redis | undefined
+  /** Until all channels are subscribed on the connection that is being made: one wait for all who watch. */
+  #subscribed: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
   #wasReady = false
   #pending: Promise<void> | undefined
   #isClosed = false
@@ -97,8 +99,8 @@ export class Activities {
   }
 
   #subscribe(channel: string): void {
-    const redis = (this.#redis ??= this.#connect())
-    const known = redis.status === 'ready' ? this.#send('SUBSCRIBE', [channel]) : this.#whenReady(redis)
+    const { status } = (this.#redis ??= this.#connect())
+    const known = status === 'ready' ? this.#send('SUBSCRIBE', [channel]) : this.#whenReady()
     const pending = Promise.all([this.#pending, this.#atMost(known)]).then(() => {
       if (this.#pending === pending) this.#pending = undefined
     })
@@ -128,7 +130,8 @@ export class Activities {
     this.#wasReady = true
     const channels = [...this.#runs.keys()]
     if (channels.length > 0) await this.#send('SUBSCRIBE', channels)
-    this.#redis?.emit('graflow:subscribed')
+    this.#subscribed?.resolve()
+    this.#subscribed = undefined
     if (isFirst || this.#isClosed) return
     for (const channel of channels) {
       const run = this.#runs.get(channel)
@@ -136,10 +139,15 @@ export class Activities {
     }
   }
 
-  #whenReady(redis: Redis): Promise<void> {
-    return new Promise((resolve) => {
-      redis.once('graflow:subscribed', () => resolve())
-    })
+  #whenReady(): Promise<void> {
+    if (this.#subscribed === undefined) {
+      let resolve: () => void = () => undefined
+      const promise = new Promise<void>((done) => {
+        resolve = done
+      })
+      this.#subscribed = { promise, resolve }
+    }
+    return this.#subscribed.promise
   }
 
   /** A subscription that fails is made anew with the next connection. */

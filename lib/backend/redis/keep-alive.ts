@@ -220,6 +220,6 @@ function linkSettings({ shard, connectTimeoutMs, commandTimeoutMs, stallLimitMs 
   return {
     ...(path === undefined ? { host, port } : { path }),
     ...{ family, username, password, db, isTls, connectTimeoutMs, commandTimeoutMs, stallLimitMs },
-    ...{ script: { id, source }, mainKey: shard.keys.main, alivePrefix: shard.keys.alive('') },
+    ...{ script: { id, source }, keys: shard.scriptKeys, alivePrefix: shard.keys.alive('') },
   }
 }

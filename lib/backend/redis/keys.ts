@@ -3,8 +3,12 @@
 /** Names of one shard. `gid` and `runId` are as in the interface, `lane` is a number from 1. */
 export type Keys = ReturnType<typeof keysOf>
 
-/** The names below the hash tag `{<prefix>:<shard>}`: the group `r1/0` of the prefix `app` is `{app:0}:b:r1/0`. */
-export function keysOf(tag: string) {
+/**
+ * The names below the hash tag `{<prefix>:<shard>}`: the group `r1/0` of the prefix `app` is `{app:0}:b:r1/0`.
+ * @param db channels of one Redis are the same in all its databases: those of another than 0 have its number in their names
+ */
+export function keysOf(tag: string, db = 0) {
+  const activities = db === 0 ? `${tag}:act:` : `${tag}:act@${db}:`
   return Object.freeze({
     main: `${tag}:m`,
     lanes: `${tag}:l`,
@@ -38,7 +42,7 @@ export function keysOf(tag: string) {
     graph: (sha256: string) => `${tag}:g:${sha256}`,
     deadLetters: `${tag}:dead`,
     quarantine: `${tag}:quar`,
-    activity: (runId: string) => `${tag}:act:${runId}`,
+    activity: (runId: string) => `${activities}${runId}`,
     alive: (session: string) => `${tag}:alive:${session}`,
   })
 }

@@ -266,8 +266,8 @@ class Link {
   }
 
   async #callScript(args) {
-    const { script, mainKey } = this.#settings
-    const call = () => this.#renewing.send('FCALL', script.id, 1, mainKey, ...args)
+    const { script, keys } = this.#settings
+    const call = () => this.#renewing.send('FCALL', script.id, ...keys, ...args)
     try {
       return await this.#answered(call())
     } catch (error) {

@@ -70,6 +70,8 @@ export class Shard {
   readonly tag: string
   readonly keys: Keys
   readonly #options: ShardOptions
+  /** How many keys a script gets, and which. */
+  readonly scriptKeys: readonly Argument[]
   readonly #scripts: ReadonlyMap<string, Script>
   readonly #redis: Redis
   readonly #inFlight = new Set<Call>()
@@ -90,7 +92,9 @@ export class Shard {
     this.target = parseAddress(options.address)
     this.address = this.target.shown
     this.tag = tagOf(options.keyPrefix)
-    this.keys = keysOf(this.tag)
+    this.keys = keysOf(this.tag, this.target.db)
+    const { main, activity } = this.keys
+    this.scriptKeys = this.target.db === 0 ? [1, main] : [2, main, activity('')]
     this.#scripts = loadScripts()
     this.#redis = makeConnection({
       target: this.target,
@@ -122,7 +126,7 @@ export class Shard {
   }
 
   /**
-   * Calls a script with KEYS = [`T:m`].
+   * Calls a script with KEYS = [`T:m`], and where the channels of runs are, unless that is the database 0.
    * @throws GraflowError BACKPRESSURE when Redis takes nothing more and the script is not one that may run all the same; REDIS_UNAVAILABLE;
    * REDIS_UNSUITABLE; INTEGRITY for a key of another type; CLOSED
    */
@@ -224,7 +228,7 @@ export class Shard {
     const { script, args, needsText } = call
     if (script === undefined) return new EncodedCommand(args, [])
     if (needsText) this.#load(script)
-    return new EncodedCommand(['FCALL', script.id, 1, this.keys.main], args)
+    return new EncodedCommand(['FCALL', script.id, ...this.scriptKeys], args)
   }
 
   /** Makes Redis know a script, before the call that is sent next. */

@@ -2,7 +2,7 @@
 -- A script is a function that Redis keeps, so the lines of the parts run once; what belongs to one call is made anew by `begin_<part>`, with
 -- which every call begins.
 -- Library: byte char sub rep find match gmatch format floor min max concat pack unpackBytes call tryCall ipairs pairs next tonumber unpack M T HUGE
--- Gives: whole shard firstRead readShard shardValue shardNumber setShard now nowMicros wall notBefore nextFence notify activity quarantine
+-- Gives: whole shard firstRead readShard shardValue shardNumber setShard now nowMicros wall notBefore nextFence notify activity channelOf quarantine
 --   isAnyBroken many commitShard commitNotices
 -- Needs: none
 HUGE = 1 / 0
@@ -105,6 +105,14 @@ function activity(run, kind, gid)
   activities[run] = known and concat({ known, '\n', kind, ' ', gid }) or kind .. ' ' .. gid
 end
 
+local channels
+
+-- Where watchers of a run listen. Redis has one set of channels for all its databases, so those of all but the first have a name of their own,
+-- which a script is given as its second key: it cannot ask for the database.
+function channelOf(run)
+  return channels and channels .. run or T .. ':act:' .. run
+end
+
 -- Unreadable records, with what could not be read of them.
 local broken, brokenOrder = {}, {}
 
@@ -141,6 +149,7 @@ function begin_base(keys)
     M = keys[1]
     T = sub(M, 1, -3)
   end
+  channels = keys[2]
   shard, firstRead, wallMicros, clock = {}, { 'ahead' }, nil, nil
   -- most calls fill few of these: making all of them anew would cost more than what fills them
   if shardChanges[1] then shardChanges, isChanged = {}, {} end
@@ -186,6 +195,6 @@ function commitNotices()
     end
   end
   for run, what in pairs(activities) do
-    tryCall('PUBLISH', T .. ':act:' .. run, what)
+    tryCall('PUBLISH', channelOf(run), what)
   end
 end

@@ -2,7 +2,7 @@
 -- indexes follow), count, indexes, cells, layout, ends, bytes, and how many processes watch its run.
 -- Gives: grantTo grantOf addGrant watchersOf WHOLE SHARED
 -- Needs:
---   base: activity wall
+--   base: activity channelOf wall
 --   branch-table: GRANTED HAS_CHILDREN NO_CELL READY SMALL cellOf cellsOf childrenFlag grantedCells setCells stored
 --   children: childrenOf
 --   grants: newGrant recordOf stillHeld
@@ -16,7 +16,7 @@ WHOLE, SHARED = 1, 2
 
 -- Sent with the grant, so that a worker need not ask whether its run is watched.
 function watchersOf(run)
-  local counts = tryCall('PUBSUB', 'NUMSUB', T .. ':act:' .. run)
+  local counts = tryCall('PUBSUB', 'NUMSUB', channelOf(run))
   return tonumber(counts[2]) or 0
 end
 
