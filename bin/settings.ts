@@ -2,6 +2,7 @@
  * Options of a command from where people put them: flags, environment, a file, defaults, in this order. One table (lib/options.ts) says what
  * there is; yargs knows how flags are written, and nothing here knows what an option does.
  */
+import { describe, describeError, messageOf } from '../lib/describe.js'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import yargs from 'yargs'
@@ -67,14 +68,20 @@ async function readFlags(
   command: Command,
   argv: readonly string[],
 ): Promise<{ readonly values: Readonly<Record<string, unknown>>; readonly text: string | undefined }> {
-  const parser = parserOf(command, argv)
+  // yargs looks for flags in plain objects, where every object's own words are found, too.
+  const inherited = argv.slice(0, endOfFlags(argv)).filter((item) => isInherited(item))
+  const parser = parserOf(
+    command,
+    argv.filter((item) => !inherited.includes(item)),
+  )
   let failure: string | undefined
   parser.fail((message, error) => {
-    failure ??= message === '' ? String(error) : message
+    failure ??= message === '' ? describeError(error) : message
   })
   const parsed = (await parser.parse()) as Readonly<Record<string, unknown>> // flags by their names
   if (parsed['help'] === true) return { values: {}, text: helpOf(command) }
   if (parsed['version'] === true) return { values: {}, text: command.version }
+  for (const item of inherited) throw unknownFlag(command, nameOfFlag(item))
   refuseUnknown(command, parsed)
   demandValues(command, argv)
   const [word] = (parsed['_'] ?? []) as readonly (string | number)[]
@@ -121,11 +128,31 @@ const otherNames = ({ table, aliases }: Command, option: string): readonly strin
 
 /** @throws GraflowError INVALID_OPTION for a flag that there is not */
 function refuseUnknown(command: Command, parsed: Readonly<Record<string, unknown>>): void {
-  const known = ['config', 'help', 'version', ...flagsOf(command).values(), ...Object.keys(command.aliases)]
+  const known = knownFlags(command)
   for (const key of Object.keys(parsed)) {
-    if (key === '_' || key === '$0' || known.includes(key)) continue
-    throw invalid(`unknown flag ${shown(`--${key}`)}${meant(key, known, '--')}; ${command.name} --help lists the flags`)
+    if (key !== '_' && key !== '$0' && !known.includes(key)) throw unknownFlag(command, key)
   }
+}
+
+const knownFlags = (command: Command): readonly string[] => [
+  ...['config', 'help', 'version'],
+  ...flagsOf(command).values(),
+  ...Object.keys(command.aliases),
+]
+
+const unknownFlag = (command: Command, flag: string): GraflowError =>
+  invalid(`unknown flag ${shown(`--${flag}`)}${meant(flag, knownFlags(command), '--')}; ${command.name} --help lists the flags`)
+
+/** Where flags end: at `--`, or with the last word. */
+const endOfFlags = (argv: readonly string[]): number => (argv.includes('--') ? argv.indexOf('--') : argv.length)
+
+/** `worker-id` of `--worker-id=w`; empty for what is no flag. */
+const nameOfFlag = (item: string): string => /^--?([^=]+)/s.exec(item)?.[1] ?? ''
+
+/** Whether it is a flag with a name that every object has, such as `--constructor`, or that yargs uses itself. */
+function isInherited(item: string): boolean {
+  const name = nameOfFlag(item).replace(/^no-/, '')
+  return name !== '' && (name in Object.prototype || name === '_' || name === '$0')
 }
 
 /** What the flags say, each as its option has it. @throws GraflowError INVALID_OPTION */
@@ -267,8 +294,8 @@ function readFile(
   ] as const) {
     for (const [key, value] of Object.entries(values)) {
       if (key === '$schema') continue
-      const name = aliases[kebab(key)] ?? aliases[key] ?? camel(key)
-      const spec = Object.hasOwn(table, name) ? table[name] : undefined
+      const name = ownOf(aliases, kebab(key)) ?? ownOf(aliases, key) ?? camel(key)
+      const spec = ownOf(table, name)
       if (spec === undefined) throw invalid(`${at}: ${shown(key)}: there is no such option${meant(key, names)}`)
       known[name] = read(spec, listOf(spec, value), `${at}: ${key}`)
     }
@@ -291,11 +318,15 @@ function recordOf(value: unknown, where: string): Readonly<Record<string, unknow
   throw invalid(`${where}: expected an object of options`)
 }
 
+/** An entry that is the table's own, not every object's. */
+const ownOf = <T>(table: Readonly<Record<string, T>>, key: string): T | undefined =>
+  Object.hasOwn(table, key) ? table[key] : undefined
+
 /** In a file a list may also be a single text, and pairs an object. */
 function listOf(spec: OptionSpec, value: unknown): unknown {
   if (spec.kind !== 'list' || Array.isArray(value)) return value
   if (typeof value === 'object' && value !== null)
-    return Object.entries(value).map(([key, item]) => `${key}=${String(item)}`)
+    return Object.entries(value).map(([key, item]) => `${key}=${typeof item === 'string' ? item : describe(item)}`)
   return value
 }
 
@@ -343,7 +374,5 @@ function meant(given: string, known: readonly string[], before = ''): string {
 
 /** A name that people have written, as they are shown it. */
 const shown = (name: string): string => (mayHoldPassword(name) ? UNSHOWN : name)
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const invalid = (message: string): GraflowError => new GraflowError('INVALID_OPTION', message)

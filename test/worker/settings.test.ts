@@ -124,6 +124,14 @@ describe('settings of a command', () => {
       ['--max-concurrent-task', '3'],
       'unknown flag --max-concurrent-task (did you mean "--max-concurrent-tasks"?)',
     ],
+    ...['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf', '_', '$0'].flatMap(
+      (name): [string, readonly string[], string][] => [
+        [`--${name}, which every object has`, [`--${name}`, 'x'], `unknown flag --${name}`],
+        [`--${name} with =`, [`--${name}=x`], `unknown flag --${name}`],
+        [`--no-${name}`, [`--no-${name}`], `unknown flag --no-${name}`],
+      ],
+    ),
+    ['a misspelling of one', ['--constructor', 'x', '--role', 'auto'], 'graflow-worker --help lists the flags'],
     ['the beginning of a flag', ['--graceful', '3'], '(did you mean "--graceful-shutdown-timeout-ms"?)'],
     ['a word that is no flag', ['tasks.js'], 'expected flags only, got "tasks.js"'],
     ['a flag without a value', ['--tasks'], '--tasks: expected a value, got nothing: write --tasks ./tasks.js; '],
@@ -150,6 +158,13 @@ describe('settings of a command', () => {
     ['a bad prefix', ['--redis-key-prefix', 'a:{b}'], '--redis-key-prefix: expected a text that matches'],
   ])('refuse %s', async (_what, argv, says) => {
     expect(await refused(argv)).toContain(says)
+  })
+
+  it.each(['constructor', '__proto__', 'toString'])('refuse %s in a file', async (name) => {
+    file(`{ "${name}": 1 }`)
+    expect(await refused([])).toContain(`${name}: there is no such option`)
+    file(`{ "worker": { "${name}": 1 } }`)
+    expect(await refused([])).toContain(`${name}: there is no such option`)
   })
 
   it.each(Object.values(WORKER_OPTIONS).map(({ flag }) => flag))(
