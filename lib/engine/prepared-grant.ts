@@ -138,11 +138,9 @@ export class PreparedBranch implements ExecutionFacts {
     return this.#in.input(this.#k)
   }
 
-  /** What events call it. */
+  /** What events and metrics call it: the name of a task or workflow, or a kind of node; never a place, of which there is no end. */
   get label(): string {
-    const { node } = this
-    if (node === undefined)
-      return this.#in.node?.kind === 'group' ? groupSegment(this.#in.node, this.index) : this.place
+    const node = this.node ?? this.#in.node ?? this.#in.use.graph.root
     return node.kind === 'task' || node.kind === 'workflow' ? node.name : `(${node.kind})`
   }
 

@@ -28,12 +28,17 @@ export interface MetricSources {
   readonly graphHits: () => number
 }
 
+/** Values of the label `task` that have series of their own; what comes later is counted as `OTHER` together. */
+const MOST_TASKS = 200
+const OTHER = 'other'
+
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800] as const
 
 /** One a process; `close` it. */
 export class Metrics {
   readonly #registry = new Registry()
   readonly #ends: (() => void)[] = []
+  readonly #tasks = new Set<string>()
   #refresh: () => Promise<void> = () => Promise.resolve()
 
   constructor(events: Events, sources: MetricSources) {
@@ -74,7 +79,8 @@ export class Metrics {
       events.subscribe('branches:settled', (batch) => {
         if (batch.retried > 0) retries.inc(batch.retried)
         if (batch.fenced > 0) fenced.inc(batch.fenced)
-        for (const { task, succeeded, failed, retried, durationMs } of batch.tasks) {
+        for (const { task: name, succeeded, failed, retried, durationMs } of batch.tasks) {
+          const task = this.#labelOf(name)
           if (succeeded > 0) tasks.inc({ task, outcome: 'succeeded' }, succeeded)
           if (failed > 0) tasks.inc({ task, outcome: 'failed' }, failed)
           const count = succeeded + failed + retried
@@ -84,6 +90,12 @@ export class Metrics {
       events.subscribe('worker:lost', () => lost.inc()),
       events.subscribe('wakeup:missed', ({ count }) => missed.inc(count)),
     )
+  }
+
+  /** A series costs memory here and in every Prometheus, for ever: flows that are made at run time may have any number of names. */
+  #labelOf(task: string): string {
+    if (this.#tasks.size < MOST_TASKS) this.#tasks.add(task)
+    return this.#tasks.has(task) ? task : OTHER
   }
 
   /** Gauges of the store: read when the metrics are. */

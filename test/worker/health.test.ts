@@ -1,5 +1,5 @@
 /** What those who run a worker see of it over HTTP. */
-import { each, GraflowError, par, task } from 'graflow'
+import { each, GraflowError, par, seq, task, workflow } from 'graflow'
 import type { Worker } from '../../worker/index.js'
 import { failureOf } from '../support/captured-errors.js'
 import { SharedStore } from '../support/shared-store.js'
@@ -65,6 +65,34 @@ describe('health of a worker', () => {
 })
 
 describe('metrics of a worker', () => {
+  it('have no label for each ctx.run: names of tasks and workflows, or kinds of nodes', async () => {
+    const one = task('one', (n: number) => n)
+    const named = workflow('named', seq(one, one))
+    const forks = task('forks', async (n: number, ctx) => {
+      await Promise.all([ctx.run(one, n), ctx.run(seq(one, one), n), ctx.run(named, n), ctx.run(each(one), [n])])
+      return n
+    })
+    const worker = await store.started({ tasks: [forks, named], metricsPort: 0, metricsHost: '127.0.0.1' })
+    const client = await store.client()
+    await client.run(each(forks), [0, 1, 2])
+    const { text } = await get(worker, '/metrics')
+    const labels = [...text.matchAll(/graflow_tasks_total\{task="([^"]*)"/g)].map(([, label]) => label)
+    expect([...new Set(labels)].sort()).toEqual(['(sequence)', 'forks', 'one'])
+  })
+
+  it('have at most 200 tasks of their own, and count the others together', async () => {
+    const tasks = Array.from({ length: 203 }, (_, i) => task(`t${i}`, (n: number) => n))
+    const worker = await store.started({ tasks, metricsPort: 0, metricsHost: '127.0.0.1' })
+    const client = await store.client()
+    for (const one of tasks) await client.run(each(one), [1, 2])
+    const { text } = await get(worker, '/metrics')
+    for (const name of ['graflow_tasks_total', 'graflow_task_duration_seconds_count']) {
+      const found = [...text.matchAll(new RegExp(`^${name}\\{task="([^"]*)".* (\\d+)$`, 'gm'))]
+      expect(found).toHaveLength(201)
+      expect(found.find(([, label]) => label === 'other')?.[2]).toBe('6')
+    }
+  })
+
   it('X18: count what it did, and show what waits', async () => {
     const worker = await start()
     const client = await store.client()
