@@ -4,8 +4,10 @@
  *
  * Exit codes: 0 drained; 1 no Redis, or an exception that nobody caught; 2 something that was asked for is wrong.
  */
+import { messageOf } from '../lib/describe.js'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { isNativeError } from 'node:util/types'
 import { ERROR_CODES, GraflowError } from '../lib/errors.js'
 import { WORKER_OPTIONS } from '../lib/options.js'
 import { systemClock } from '../lib/time.js'
@@ -53,13 +55,18 @@ async function main(): Promise<void> {
   const worker: Worker = new Worker(settings.options, {
     writeLog: (emitter, level) => writeLog(emitter, level, isText ? 'text' : 'json', bindings()),
   })
-  obeySignals(worker)
+  const isToldToEnd = obeySignals(worker)
   dieOfExceptions(worker, isText ? undefined : bindings())
-  await worker.start()
+  try {
+    await worker.start()
+  } catch (error) {
+    // A signal while it loads or connects: whoever sent it wants no more than an end.
+    if (!isToldToEnd()) throw error
+  }
 }
 
-/** The first signal drains, the second ends. */
-function obeySignals(worker: Worker): void {
+/** The first signal drains, the second ends. @returns whether there was one */
+function obeySignals(worker: Worker): () => boolean {
   let isDraining = false
   const obey = (): void => {
     if (isDraining) {
@@ -77,6 +84,7 @@ function obeySignals(worker: Worker): void {
   }
   process.on('SIGTERM', obey)
   process.on('SIGINT', obey)
+  return () => isDraining
 }
 
 /**
@@ -103,11 +111,20 @@ function dieOfExceptions(worker: Worker, bindings: Readonly<Record<string, unkno
 /** Why the process ends, as a line of the JSON log, or as text. */
 function lastWords(kind: string, error: unknown, bindings: Readonly<Record<string, unknown>> | undefined): string {
   const end = 'the process ends: what was not started is released, what was counts as lost'
-  const [message, stack] = error instanceof Error ? [error.message, error.stack] : [String(error), undefined]
+  const [message, stack] = [messageOf(error), stackOf(error)]
   if (bindings === undefined) return `${NAME}: ${kind}: ${stack ?? message}\n${NAME}: ${end}\n`
   const time = new Date(systemClock.now()).toISOString()
-  const err = { ...(error instanceof Error && { type: error.name }), message, stack }
+  const err = { ...(isNativeError(error) && { type: error.name }), message, stack }
   return `${JSON.stringify({ level: 'error', time, ...bindings, err, msg: `${NAME}: ${kind}: ${message}; ${end}` })}\n`
+}
+
+/** Whatever was thrown, looking at it must not throw again. */
+function stackOf(error: unknown): string | undefined {
+  try {
+    return isNativeError(error) && typeof error.stack === 'string' ? error.stack : undefined
+  } catch {
+    return undefined // a getter that throws
+  }
 }
 
 /** Says what is wrong, once, and ends the process with the error's code. */
@@ -116,7 +133,7 @@ function fail(error: unknown): void {
     process.stderr.write(`${NAME}: ${error.message}\n`)
     process.exit(ERROR_CODES[error.code].exitCode)
   }
-  process.stderr.write(`${NAME}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  process.stderr.write(`${NAME}: ${stackOf(error) ?? messageOf(error)}\n`)
   process.exit(70)
 }
 

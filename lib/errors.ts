@@ -61,7 +61,12 @@ export const ERROR_CODES = Object.freeze({
   // channels
   CHANNEL_TYPE: facts('A channel operation met a value of another type.', false, 409, 1),
   // workers
-  TASK_MODULE: facts('A task module is missing, throws while it is loaded, or exports no task.', false, 400, 2),
+  TASK_MODULE: facts(
+    'A task module is missing, throws or does not end while it is loaded, or exports no task.',
+    false,
+    400,
+    2,
+  ),
   // the client
   RUN_EXISTS: facts('A run with this id or idempotency key exists with another flow or input.', false, 409, 1),
   GRAPH_MISMATCH: facts('The flow that was given is not the one that the run was started with.', false, 409, 1),

@@ -191,7 +191,7 @@ export const RUN_OPTIONS = Object.freeze({
   signal: {
     kind: 'object',
     like: { what: 'an AbortSignal', methods: ['addEventListener', 'removeEventListener'] },
-    help: 'Cancels the run when it aborts.',
+    help: 'Cancels the run when it aborts, also one that was there already.',
   },
 } as const satisfies OptionTable)
 
@@ -310,6 +310,16 @@ export const WORKER_OPTIONS = Object.freeze({
     flag: 'graceful-shutdown-timeout-ms',
     env: ['GRAFLOW_GRACEFUL_SHUTDOWN_TIMEOUT_MS'],
     help: 'How long work in flight may take to finish once the worker is told to stop; then it is released.',
+  },
+  moduleTimeoutMs: {
+    kind: 'integer',
+    default: 30_000,
+    unit: 'ms',
+    min: 1,
+    max: LONGEST_MS,
+    flag: 'module-timeout-ms',
+    env: ['GRAFLOW_MODULE_TIMEOUT_MS'],
+    help: 'How long a task module may take to load, as with a top-level await; then the worker does not start (TASK_MODULE).',
   },
   metricsPort: {
     kind: 'integer',

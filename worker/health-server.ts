@@ -1,4 +1,5 @@
 /** The worker's own small HTTP server: `/livez`, `/readyz` and `/metrics`, for those who run it. It takes no commands. */
+import { describeError } from '../lib/describe.js'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { GraflowError } from '../lib/errors.js'
@@ -27,7 +28,7 @@ export async function serveHealth(host: string, port: number, sources: HealthSou
       response.end(request.method === 'HEAD' ? undefined : body)
     }
     answer(request.method ?? '', request.url ?? '', sources, send).catch((error: unknown) => {
-      send(500, 'text/plain; charset=utf-8', `${String(error)}\n`)
+      send(500, 'text/plain; charset=utf-8', `${describeError(error)}\n`)
     })
   })
   server.keepAliveTimeout = 5_000

@@ -2,6 +2,8 @@
  * Task modules: finds them, loads them, and takes from their exports every task, flow, workflow and join policy. Modules are named by whoever
  * starts the worker and by nobody else: what comes from the store are names, which are looked up.
  */
+import { type Clock, withDeadline } from '../lib/time.js'
+import { messageOf } from '../lib/describe.js'
 import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -25,18 +27,28 @@ export interface LoadedModule {
   readonly policies: readonly PolicyJoin[]
 }
 
+/** How long one module may take to load. */
+export interface LoadTime {
+  readonly clock: Clock
+  readonly timeoutMs: number
+}
+
 /**
  * Loads modules, in order.
  * @param paths relative to `folder`, or absolute
- * @throws GraflowError TASK_MODULE for one that is missing, throws while it loads, or exports nothing usable; DUPLICATE_TASK for two
- * different tasks, or policies, of one name
+ * @throws GraflowError TASK_MODULE for one that is missing, throws while it loads, takes too long, or exports nothing usable;
+ * DUPLICATE_TASK for two different tasks, or policies, of one name
  */
-export async function loadModules(paths: readonly string[], folder: string): Promise<readonly LoadedModule[]> {
+export async function loadModules(
+  paths: readonly string[],
+  folder: string,
+  time: LoadTime,
+): Promise<readonly LoadedModule[]> {
   const loaded: LoadedModule[] = []
   for (const given of paths) {
     const path = find(given, folder)
     if (TYPESCRIPTS.includes(extname(path))) await readTypeScript(path)
-    loaded.push({ path, ...exportsOf(await load(path), path) })
+    loaded.push({ path, ...exportsOf(await inTime(load(path), path, time), path) })
   }
   checkNames(loaded)
   return loaded
@@ -148,6 +160,16 @@ async function load(path: string): Promise<Readonly<Record<string, unknown>>> {
     throw unusable(path, `it throws while it is loaded: ${messageOf(error)}${stack}`, error)
   }
 }
+
+/** @throws GraflowError TASK_MODULE when the module is not there in time, such as one whose top-level await waits for ever */
+const inTime = <T>(loading: Promise<T>, path: string, { clock, timeoutMs }: LoadTime): Promise<T> =>
+  withDeadline(clock, timeoutMs, loading, () => {
+    throw unusable(
+      path,
+      `it was not loaded within ${timeoutMs} ms: a top-level await in it, or in what it imports, has not ended; ` +
+        'do such work inside tasks, or raise moduleTimeoutMs (--module-timeout-ms)',
+    )
+  })
 
 function exportsOf(namespace: Readonly<Record<string, unknown>>, path: string): Omit<LoadedModule, 'path'> {
   const expressions: Expression[] = []

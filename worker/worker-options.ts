@@ -35,6 +35,8 @@ export interface WorkerOptions {
   readonly role?: 'auto' | 'worker' | 'leader' | 'observer'
   /** Milliseconds that work in flight may take to finish after `stop`; then it is released: 0 to a year. Default: 30000. */
   readonly gracefulShutdownTimeoutMs?: number
+  /** Milliseconds that a task module may take to load: 1 to a year. Then TASK_MODULE. Default: 30000. */
+  readonly moduleTimeoutMs?: number
   /** Port of /livez, /readyz and /metrics: 0 to 65535; 0 takes a free one. Default: none. */
   readonly metricsPort?: number
   /** Address that this port is bound to. Default: 0.0.0.0. */
@@ -77,7 +79,9 @@ export function checkWorkerOptions(given: WorkerOptions): Checked {
   const pairs =
     metadata === undefined || Array.isArray(metadata)
       ? (metadata as readonly string[] | undefined)
-      : Object.entries(metadata as Readonly<Record<string, unknown>>).map(([key, value]) => `${key}=${String(value)}`)
+      : Object.entries(metadata as Readonly<Record<string, unknown>>).map(
+          ([key, value]) => `${key}=${typeof value === 'string' ? value : describe(value)}`,
+        )
   const checked = checkOptions<WorkerOptions>(
     'worker',
     TABLE,

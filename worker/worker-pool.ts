@@ -103,6 +103,10 @@ export class WorkerPoolCore {
   async stop(timeoutMs?: number): Promise<void> {
     this.#isStopped = true
     this.#wanted = 0
+    // Those that still load or connect would keep the change that began them.
+    for (const worker of this.#workers) {
+      if (worker.state === 'registering') worker.stop(timeoutMs).catch(() => undefined) // asked again below
+    }
     await this.#adjust(timeoutMs)
   }
 

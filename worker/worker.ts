@@ -4,10 +4,11 @@
  *
  * This file is long because coming up and going down undo each other, step by step, and are read side by side.
  */
+import { describeError, messageOf } from '../lib/describe.js'
 import { hostname } from 'node:os'
 import type { Backend } from '../lib/backend/backend.js'
 import { openSession, type Session } from '../lib/session/open-session.js'
-import { Unreported } from '../lib/engine/cancellation.js'
+import { Cancellation, Unreported } from '../lib/engine/cancellation.js'
 import { GraflowError } from '../lib/errors.js'
 import { Emitter, type Events, type WorkerStateName } from '../lib/events.js'
 import { expressionOf } from '../lib/flow/node.js'
@@ -61,6 +62,7 @@ export class WorkerCore {
   readonly #random: Random
   readonly #emitter: Emitter
   readonly #ends: (() => Promise<void> | void)[] = []
+  readonly #stopAsked = new Cancellation()
   #state: WorkerStateName = 'registering'
   #running: Running | undefined
   #starting: Promise<void> | undefined
@@ -116,7 +118,7 @@ export class WorkerCore {
   /**
    * Loads the task modules, connects, registers, and takes work from then on. Repeating it gives the same promise.
    * @throws GraflowError TASK_MODULE, DUPLICATE_TASK; REDIS_UNAVAILABLE within 5 s, REDIS_UNSUITABLE; INVALID_OPTION for a port in use;
-   * CLOSED when it was stopped before
+   * CLOSED when it was stopped before, or is while it loads or connects
    */
   start(): Promise<void> {
     this.#starting ??= this.#start()
@@ -161,7 +163,7 @@ export class WorkerCore {
   async #start(): Promise<void> {
     if (this.#stopping !== undefined)
       throw new GraflowError('CLOSED', `worker ${this.workerId} was stopped: make a new one`)
-    const { logLevel = 'info', logFormat, tasks = [] } = this.#options
+    const { logLevel = 'info', logFormat, tasks = [], moduleTimeoutMs = DEFAULTS.moduleTimeoutMs } = this.#options
     const writeLog = this.#host.writeLog ?? writeToStandardError(this.workerId)
     this.#ends.push(writeLog(this.#emitter, logLevel, logFormat))
     if (this.#isAddressUnset) {
@@ -172,10 +174,9 @@ export class WorkerCore {
       )
     }
     try {
-      const modules = await loadModules(
-        tasks.filter((item) => typeof item === 'string'),
-        this.#host.folder,
-      )
+      const paths = tasks.filter((item) => typeof item === 'string')
+      const time = { clock: this.#clock, timeoutMs: moduleTimeoutMs }
+      const modules = await this.#stopAsked.race(loadModules(paths, this.#host.folder, time))
       const all = [...modules, ownOf(tasks)]
       const names = checkNames(all)
       await this.#serve()
@@ -211,7 +212,7 @@ export class WorkerCore {
     const queues = isServing(this.#options) ? [...new Set([...queuesOf(this.#options).names, 'runs'])] : []
     const session = await openSession({
       ...{ clock, random, limits, emitter: this.#emitter, newId: systemId },
-      store: await this.#host.openStore(addressOf(this.#options), { keyPrefix, clock, random }),
+      store: await this.#openStore(),
       info: { baseId: this.workerId, role, queues, capabilities, tasks, metadata: this.#metadata() },
       storeFlags: keyPrefix === DEFAULTS.keyPrefix ? [] : ['--redis-key-prefix', keyPrefix],
     })
@@ -224,6 +225,22 @@ export class WorkerCore {
     this.#running = { session, executor: this.#executorOf(session, queues) }
   }
 
+  /** @throws GraflowError CLOSED when it is stopped meanwhile: a store that is opened all the same is closed again */
+  async #openStore(): Promise<Backend> {
+    const [clock, random] = [this.#clock, this.#random]
+    const { keyPrefix = DEFAULTS.keyPrefix } = this.#options
+    const opening = this.#host.openStore(addressOf(this.#options), { keyPrefix, clock, random })
+    try {
+      return await this.#stopAsked.race(opening)
+    } catch (error) {
+      opening.then(
+        (store) => store.close(),
+        () => undefined, // why it failed is thrown here
+      )
+      throw error
+    }
+  }
+
   #executorOf(session: Session, queues: readonly string[]): Executor {
     const { capabilities = [], maxConcurrentTasks = DEFAULTS.maxConcurrentTasks } = this.#options
     return new Executor({
@@ -232,7 +249,7 @@ export class WorkerCore {
       ...{ maxConcurrentTasks, queues, queueLimits: queuesOf(this.#options).limits, capabilities },
       driveRun: (grant, k, slot) => session.holdings.driveSubmitted(grant, k, slot),
       onBusy: (isBusy) => this.#become(isBusy ? 'busy' : 'ready'),
-      onError: (error) => this.#log('error', `worker ${this.workerId} met ${String(error)}`),
+      onError: (error) => this.#log('error', `worker ${this.workerId} met ${describeError(error)}`),
     })
   }
 
@@ -271,7 +288,7 @@ export class WorkerCore {
       await this.#probe(({ session }) => session.store.ping())
       return undefined
     } catch (error) {
-      return `the store does not answer: ${error instanceof Error ? error.message : String(error)}`
+      return `the store does not answer: ${messageOf(error)}`
     }
   }
 
@@ -283,6 +300,8 @@ export class WorkerCore {
   }
 
   async #stop(timeoutMs: number): Promise<void> {
+    // What is still loading or connecting has nothing in hand.
+    this.#stopAsked.abort(new GraflowError('CLOSED', `worker ${this.workerId} was stopped before it was ready`))
     await this.#starting?.catch(() => undefined) // what failed to start has ended itself
     const running = this.#running
     if (running !== undefined) {

@@ -1,6 +1,7 @@
 /** `graflow-worker` as people start it: the built command as a process, on a real Redis. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, each, par, policy, type Graflow } from 'graflow'
@@ -68,6 +69,41 @@ describe('task modules', () => {
     expect((await child.ends(10_000)).code).toBe(2)
     expect(child.output).toContain('graflow-worker: ')
     expect(child.output).toContain(says)
+  })
+
+  it.each([
+    ['and nothing that keeps the process', ''],
+    ['and a timer', 'setInterval(() => undefined, 1_000)'],
+  ])('whose top-level await never ends are refused after moduleTimeoutMs, with exit code 2: %s', async (_, more) => {
+    write('hangs.mjs', `${imports}export const a = task('a', (x) => x)\n${more}\nawait new Promise(() => undefined)`)
+    const child = worker(['--tasks', 'hangs.mjs', '--module-timeout-ms', '300', '--redis-url', 'redis://localhost:1'])
+    expect((await child.ends(10_000)).code).toBe(2)
+    expect(child.output).toMatch(/task module .*hangs\.mjs: it was not loaded within 300 ms: a top-level await/)
+  })
+
+  it.each([
+    ['loads', 'redis://localhost:1'],
+    ['connects', ''],
+  ])('do not keep a worker that is told to stop while it %s', async (what, address) => {
+    const silent = createServer(() => undefined)
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const reached = once(silent, 'connection')
+    try {
+      const wait = what === 'loads' ? 'await new Promise(() => undefined)' : ''
+      const text = `${imports}export const a = task('a', (x) => x)\nconsole.log('it loads')\n${wait}`
+      write('slow.mjs', `${text}\nsetInterval(() => undefined, 1_000)`)
+      const url = address === '' ? `redis://127.0.0.1:${(silent.address() as AddressInfo).port}` : address
+      const child = worker(['--tasks', 'slow.mjs', '--redis-url', url])
+      await child.said(/it loads/)
+      if (what === 'connects') await reached
+      const toldAt = performance.now()
+      child.signal('SIGTERM')
+      const { code, at } = await child.ends(5_000)
+      expect(code).toBe(0)
+      expect(at - toldAt).toBeLessThan(1_000)
+    } finally {
+      silent.close()
+    }
   })
 
   it('may export a join policy alone, which is found by its name', async () => {
