@@ -2,6 +2,7 @@
  * The engine of one process: starts branches, interprets graphs, and gives handlers what their context promises. The executor decides what
  * to acquire and when to settle; the engine knows what a branch is.
  */
+import { messageOf } from '../describe.js'
 import type { Backend, Grant } from '../backend/backend.js'
 import type { Emitter } from '../events.js'
 import { GraflowError } from '../errors.js'
@@ -190,7 +191,7 @@ export function endOf(
       value: encode(end.value, 'the result given to finish', limits.runResultBytes, 'runResultBytes'),
       reason: '',
     }
-  const reason = String(end.value)
+  const reason = messageOf(end.value)
   return { state: 'cancelled', value: encodeFailure(cancelled(runId, reason)), reason }
 }
 

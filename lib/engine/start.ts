@@ -2,6 +2,7 @@
  * One start of a task's handler: input and output schemas, the deadline, the context. Keeps errors that the handler throws apart from errors
  * that the engine finds, since only the first are the task's own failure.
  */
+import { describe, messageOf } from '../describe.js'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { GraflowError } from '../errors.js'
 import type { TaskExpression } from '../flow/expression.js'
@@ -184,6 +185,12 @@ const timeout = (task: string, path: string, timeoutMs: number): GraflowError =>
     { details: { task, path, timeoutMs } },
   )
 
+/** A segment of a schema's path: a key, or an object that has it. A schema is not trusted to keep to that. */
+function textOfSegment(segment: unknown): string {
+  const key: unknown = typeof segment === 'object' && segment !== null && 'key' in segment ? segment.key : segment
+  return typeof key === 'string' || typeof key === 'number' || typeof key === 'symbol' ? String(key) : describe(key)
+}
+
 async function validate(
   schema: StandardSchemaV1,
   value: unknown,
@@ -195,8 +202,8 @@ async function validate(
   const result = await schema['~standard'].validate(value)
   if (result.issues === undefined) return result.value
   const issues = result.issues.slice(0, 20).map((issue) => ({
-    message: issue.message,
-    path: (issue.path ?? []).map((segment) => String(typeof segment === 'object' ? segment.key : segment)).join('.'),
+    message: messageOf(issue),
+    path: (issue.path ?? []).map(textOfSegment).join('.'),
   }))
   const faults = issues
     .map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`))

@@ -2,6 +2,7 @@
  * Hides what becomes of a grant on its arrival: its graph is found and its branches wait for slots; a submitted run is driven; a grant that
  * cannot be started fails; one that was withdrawn on its way is forgotten.
  */
+import { describeError } from '../describe.js'
 import type { Grant } from '../backend/backend.js'
 import type { PreparedGrant } from '../engine/prepared-grant.js'
 import { GraflowError } from '../errors.js'
@@ -138,4 +139,6 @@ export class Intake {
 const refusalOf = ({ spec }: Grant, error: unknown): GraflowError =>
   error instanceof GraflowError
     ? error
-    : new GraflowError('INTERNAL', `the grant for ${spec.gid} could not be started: ${String(error)}`, { cause: error })
+    : new GraflowError('INTERNAL', `the grant for ${spec.gid} could not be started: ${describeError(error)}`, {
+        cause: error,
+      })

@@ -1,4 +1,5 @@
 /** Writes `log` events as lines, text for people or JSON for collectors. A subscriber like any other: the engine does not know of it. */
+import { describe, describeError } from '../describe.js'
 import type { Emitter, EventOf } from '../events.js'
 
 export type LogFormat = 'json' | 'text'
@@ -32,7 +33,7 @@ function jsonOf({ at, level, message, runId, task, path, details }: EventOf<'log
   try {
     return JSON.stringify({ ...line, ...extra, msg: message }, plainOf)
   } catch (error) {
-    return JSON.stringify({ ...line, details: `(cannot be shown: ${String(error)})`, msg: message })
+    return JSON.stringify({ ...line, details: `(cannot be shown: ${describeError(error)})`, msg: message })
   }
 }
 
@@ -52,7 +53,10 @@ function lineOf({ at, level, message, runId, task, path, details }: EventOf<'log
 /** What JSON would leave out or refuse. */
 function plain(value: unknown): unknown {
   if (typeof value === 'bigint') return `${value}n`
-  if (value instanceof Map) return Object.fromEntries([...value].map(([key, item]) => [String(key), item as unknown]))
+  if (value instanceof Map)
+    return Object.fromEntries(
+      [...value].map(([key, item]) => [typeof key === 'string' ? key : describe(key), item as unknown]),
+    )
   if (value instanceof Set) return [...value]
   if (!(value instanceof Error)) return value
   // Its own properties are what libraries put there: code, status, path.
@@ -74,6 +78,6 @@ function shown(details: object): string {
   try {
     return JSON.stringify(details, plainOf)
   } catch (error) {
-    return `(details cannot be shown: ${String(error)})`
+    return `(details cannot be shown: ${describeError(error)})`
   }
 }

@@ -122,7 +122,7 @@ export class Client implements Graflow {
     const answer = await this.#launch(run, where, isUnderWay)
     if (!isUnderWay && (answer.status === 'exists' || answer.status === 'conflict')) registry.forget(runId)
     const handle = new RunHandle(openedRun(answer, run.request), this.#handles)
-    if (run.signal !== undefined && answer.status === 'ok') this.#tie(run.signal, handle)
+    if (run.signal !== undefined) this.#tie(run.signal, handle) // also where the run was there already
     return handle
   }
 

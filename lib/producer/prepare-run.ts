@@ -1,4 +1,5 @@
 /** From what a client is asked to run to the request that opens it: checked, encoded and named. Nothing is sent. */
+import { messageOf } from '../describe.js'
 import { createHash, hash as hashOnce } from 'node:crypto'
 import type { OpenRequest } from '../backend/backend.js'
 import { beginsWithGroup, tasksInPlace } from '../engine/routing.js'
@@ -76,7 +77,7 @@ export function prepareRun(
 }
 
 /** Why a signal was aborted, as text. */
-export const reasonOf = ({ reason }: AbortSignal): string => (reason instanceof Error ? reason.message : String(reason))
+export const reasonOf = (signal: AbortSignal): string => messageOf(signal.reason)
 
 function refuseAborted(signal: AbortSignal): void {
   if (!signal.aborted) return

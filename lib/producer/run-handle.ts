@@ -1,4 +1,5 @@
 /** A run as its holder sees it: questions to the store, and changes as they come. Where the run is driven makes no difference. */
+import { messageOf } from '../describe.js'
 import type { GroupStatus, RunRecord } from '../backend/backend.js'
 import { cancelled } from '../engine/engine.js'
 import { encodeFailure } from '../values/codec.js'
@@ -68,7 +69,8 @@ export class RunHandle implements Run<unknown> {
     }
   }
 
-  async cancel(reason = 'no reason given'): Promise<boolean> {
+  async cancel(why: unknown = 'no reason given'): Promise<boolean> {
+    const reason = messageOf(why) // callers without types
     const answer = await this.#services.backend.control({
       kind: 'cancel-run',
       runId: this.id,

@@ -2,6 +2,7 @@
  * What one session holds: the runs that this process drives, and its executor with the branches in it. Notices of the session are acted on
  * here. A client and a worker have one each.
  */
+import { describeError } from '../describe.js'
 import type { Backend, Grant, Notice, SavedValues, SettleKind, Token } from '../backend/backend.js'
 import { Unreported } from '../engine/cancellation.js'
 import { encodeFailure } from '../values/codec.js'
@@ -159,7 +160,11 @@ export class Holdings implements SessionGrants {
       })
       .catch((error: unknown) => {
         if (this.#isRunning)
-          emitter.emit('log', { level: 'error', message: `run ${runId} could not be ended: ${String(error)}`, runId })
+          emitter.emit('log', {
+            level: 'error',
+            message: `run ${runId} could not be ended: ${describeError(error)}`,
+            runId,
+          })
       })
     return driven
   }
@@ -204,7 +209,7 @@ export class Holdings implements SessionGrants {
       .catch((error: unknown) => {
         slot?.end()
         if (!this.#isRunning) return
-        const message = `run ${runId} could not be driven: ${String(error)}`
+        const message = `run ${runId} could not be driven: ${describeError(error)}`
         emitter.emit('log', { level: 'error', message, runId })
         const failure = error instanceof GraflowError ? error : new GraflowError('INTERNAL', message, { cause: error })
         this.#settleRun(runId, grant.token, 'failed', encodeFailure(failure))
@@ -258,7 +263,7 @@ export class Holdings implements SessionGrants {
       .catch((error: unknown) => {
         emitter.emit('log', {
           level: 'warn',
-          message: `run ${gid} could not be released: ${String(error)}`,
+          message: `run ${gid} could not be released: ${describeError(error)}`,
           runId: gid,
         })
       })

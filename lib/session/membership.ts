@@ -3,6 +3,7 @@
  * away, and that a process taken for dead registers again. Clients and workers have one; in the embedded store, which cannot be away, little
  * of it is needed.
  */
+import { describeError } from '../describe.js'
 import type { Backend, KeepAlive, SessionInfo } from '../backend/backend.js'
 import type { BarrierWaits } from '../engine/barrier-waits.js'
 import type { GraphStore } from '../engine/graph-store.js'
@@ -228,9 +229,9 @@ export class Membership {
   #logFailure(error: unknown): void {
     const { emitter, info } = this.#options
     const code = error instanceof GraflowError ? error.code : undefined
-    if (code === 'REDIS_UNAVAILABLE') this.#outage.begin(String(error))
+    if (code === 'REDIS_UNAVAILABLE') this.#outage.begin(describeError(error))
     else if (code !== 'CLOSED')
-      emitter.emit('log', { level: 'error', message: `the session of ${info.baseId} met ${String(error)}` })
+      emitter.emit('log', { level: 'error', message: `the session of ${info.baseId} met ${describeError(error)}` })
   }
 
   #announceLoss(): void {

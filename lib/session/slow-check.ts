@@ -2,6 +2,7 @@
  * Looks at what this process waits for, in case a notice was lost with a connection, or a store was restored from an older state or lost a
  * graph. Hides how often, and what is worth an event.
  */
+import { describeError } from '../describe.js'
 import type { Backend } from '../backend/backend.js'
 import type { BarrierWaits, AwaitedGraph } from '../engine/barrier-waits.js'
 import type { GraphStore } from '../engine/graph-store.js'
@@ -40,7 +41,10 @@ export class SlowCheck {
     this.#options = options
     const { clock, random, emitter } = options
     const onError = (error: unknown): void => {
-      emitter.emit('log', { level: 'debug', message: `the slow check failed, and comes again: ${String(error)}` })
+      emitter.emit('log', {
+        level: 'debug',
+        message: `the slow check failed, and comes again: ${describeError(error)}`,
+      })
     }
     this.#barriers = new PeriodicTask({ clock, random, onError, turn: () => this.#checkBarriers() })
     this.#graphs = new PeriodicTask({ clock, random, onError, turn: () => this.#checkGraphs() })

@@ -3,6 +3,7 @@
  * single one knows all of, fails after a while, and its error names the workers that were asked. If its queue has no live worker, that is
  * logged and nothing fails, since one may come. Hides how often this is asked: a group that is served soon costs nothing.
  */
+import { describeError } from '../describe.js'
 import { DEFAULT_QUEUE } from '../options.js'
 import type { Backend, GroupSpec, SessionStatus } from '../backend/backend.js'
 import type { BarrierWaits } from '../engine/barrier-waits.js'
@@ -50,7 +51,10 @@ export class Unserved {
     this.#options = options
     const { clock, random, emitter } = options
     const onError = (error: unknown): void => {
-      emitter.emit('log', { level: 'debug', message: `who could serve what was not found out: ${String(error)}` })
+      emitter.emit('log', {
+        level: 'debug',
+        message: `who could serve what was not found out: ${describeError(error)}`,
+      })
     }
     this.#lookups = new PeriodicTask({ clock, random, onError, turn: () => this.#look() })
     this.#lookups.startIn(LOOK_MS)

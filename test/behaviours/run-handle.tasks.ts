@@ -81,3 +81,5 @@ export const slowInside = workflow(
   seq(add, workflow('slow-inside', seq(add, endless as never), { timeoutMs: 1_000 })),
 )
 export const slowGroupInside = seq(add, workflow('slow-group', par(endless, endless), { timeoutMs: 1_000 }))
+/** Cancels the run with what is no text, as code without types can. */
+export const cancelsOddly = task('cancels-oddly', (_: number, ctx) => ctx.cancel(Object.create(null) as never))

@@ -3,6 +3,7 @@ import { manualClock } from 'graflow/testing'
 import {
   add,
   broken,
+  cancelsOddly,
   counted,
   endless,
   endlessPair,
@@ -216,6 +217,15 @@ describeOnBackends('status of a run', (open, onlyEmbedded) => {
   })
 })
 
+const throws = (): never => {
+  throw new Error('on purpose')
+}
+const revoked = (): unknown => {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
 describeOnBackends('cancelling a run', (open) => {
   it.each([
     ['in a step', endlessStep],
@@ -269,6 +279,48 @@ describeOnBackends('cancelling a run', (open) => {
     })
     const error = await failureOf(graflow.start(add, 1, { signal: controller.signal }))
     expect(error).toMatchObject({ code: 'CANCELLED', cause: { message: 'the page was closed' } })
+  })
+
+  it.each<[string, unknown, string]>([
+    ['an object without prototype', Object.create(null), 'an empty object'],
+    ['an object whose toString throws', { toString: throws }, 'an object with toString'],
+    ['an error whose message throws', Object.defineProperty(new Error(), 'message', { get: throws }), 'a value that'],
+    ['a proxy that answers nothing', revoked(), 'a value that cannot be looked at'],
+    ['a symbol', Symbol('s'), 'a symbol'],
+    ['a number', 7, '7'],
+  ])('by a signal whose reason is %s, which is described, before and while it runs', async (_, reason, says) => {
+    const graflow = await open()
+    const controller = new AbortController()
+    const running = nextMark(graflow, 'running')
+    const run = await graflow.start(endlessPair, 1, { signal: controller.signal })
+    await running
+    controller.abort(reason)
+    const error = await failureOf(run.result())
+    expect(error).toMatchObject({ code: 'CANCELLED', details: { reason: expect.stringContaining(says) as string } })
+    const refused = await failureOf(graflow.run(add, 1, { signal: controller.signal }))
+    expect(refused.code).toBe('CANCELLED')
+    expect(refused.message).toContain(says)
+  })
+
+  it('by cancel with what is no text, as callers without types can', async () => {
+    const graflow = await open()
+    const run = await graflow.start(endlessPair, 1)
+    expect(await run.cancel(Object.create(null) as never)).toBe(true)
+    expect(await failureOf(run.result())).toMatchObject({ code: 'CANCELLED', details: { reason: 'an empty object' } })
+    const own = await failureOfRun(graflow, cancelsOddly, 1)
+    expect(own).toMatchObject({ code: 'CANCELLED', details: { reason: 'an empty object' } })
+  })
+
+  it.each(['id', 'idempotencyKey'] as const)('by the signal of a later start that met it by its %s', async (name) => {
+    const graflow = await open()
+    const running = nextMark(graflow, 'running')
+    const run = await graflow.start(endlessPair, 1, { [name]: 'met' })
+    await running
+    const controller = new AbortController()
+    const same = await graflow.start(endlessPair, 1, { [name]: 'met', signal: controller.signal })
+    expect(same.id).toBe(run.id)
+    controller.abort('enough')
+    expect(await failureOf(run.result())).toMatchObject({ code: 'CANCELLED', details: { reason: 'enough' } })
   })
 
   it('leaves no listener on a signal that outlives its runs', async () => {
