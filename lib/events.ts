@@ -160,7 +160,7 @@ export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
   'worker:lost': 'The store took this process for dead: what it held was reclaimed, and it registers again.',
   'wakeup:missed': 'The slow check found what a notice should have said.',
   'queue:unserved':
-    'A group has waited 5 s, and no live worker could take it: none of its queue, or none with what it asks for.',
+    'A group or a submitted run has waited 5 s, and no live worker could take it: none of its queue, or none with what it asks for.',
   log: 'A line for the log.',
 })
 

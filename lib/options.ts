@@ -286,6 +286,14 @@ export const WORKER_OPTIONS = Object.freeze({
     env: ['GRAFLOW_QUEUES'],
     help: 'Queues to serve; gpu:2 has at most two branches of queue gpu in flight here.',
   },
+  driveRuns: {
+    kind: 'boolean',
+    defaultText: 'whether it serves the queue default',
+    flag: 'drive-runs',
+    example: 'true',
+    env: ['GRAFLOW_DRIVE_RUNS'],
+    help: 'Whether it takes submitted runs, whose steps without a queue then run here: true or false.',
+  },
   capabilities: {
     kind: 'list',
     flag: 'capability',

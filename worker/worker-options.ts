@@ -1,7 +1,7 @@
 /** What a worker's options say: checked, and read as what they mean. */
 import { describe } from '../lib/describe.js'
 import { GraflowError } from '../lib/errors.js'
-import { CONNECT_OPTIONS, checkOptions, WORKER_OPTIONS } from '../lib/options.js'
+import { CONNECT_OPTIONS, checkOptions, DEFAULT_QUEUE, WORKER_OPTIONS } from '../lib/options.js'
 import type { AnyNode, JoinPolicy } from '../lib/flow/types.js'
 import type { LogFormat, LogLevel } from '../lib/observe/log-lines.js'
 import type { Limits } from '../lib/options.js'
@@ -29,6 +29,8 @@ export interface WorkerOptions {
   readonly maxConcurrentTasks?: number
   /** Queues to serve. `gpu:2` has at most two branches of queue gpu in flight here. Default: default. */
   readonly queues?: readonly string[]
+  /** Whether it takes submitted runs, whose steps without a queue then run here. Default: whether it serves the queue default. */
+  readonly driveRuns?: boolean
   /** What this worker has that tasks may require. Default: none. */
   readonly capabilities?: readonly string[]
   /** `auto` and `worker` take work; `observer` only looks; `leader` is NOT_AVAILABLE in this version. Default: auto. */
@@ -132,6 +134,10 @@ export function queuesOf({ queues = [] }: Pick<Checked, 'queues'>): {
   }
   return { names: names.size === 0 ? WORKER_OPTIONS.queues.default : [...names], limits }
 }
+
+/** Whether it drives submitted runs: a worker for certain tasks need not run the steps of others. */
+export const isDriving = (options: Pick<Checked, 'driveRuns' | 'queues'>): boolean =>
+  options.driveRuns ?? queuesOf(options).names.some((name) => name === DEFAULT_QUEUE || name === 'runs')
 
 /** Where Redis is. */
 export function addressOf({ redisUrl, redisHost, redisPort, redisDb }: Checked): string {

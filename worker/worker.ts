@@ -19,7 +19,7 @@ import { checkOptions, DEFAULT_LIMITS, defaultsOf, LIMIT_OPTIONS, WORKER_OPTIONS
 import { systemClock, systemId, systemRandom, type Clock, type Random, withDeadline } from '../lib/time.js'
 import { serveHealth, type HealthServer } from './health-server.js'
 import { checkNames, loadModules, type LoadedModule } from './task-modules.js'
-import { addressOf, checkWorkerOptions, isServing, queuesOf, type WorkerOptions } from './worker-options.js'
+import { addressOf, checkWorkerOptions, isDriving, isServing, queuesOf, type WorkerOptions } from './worker-options.js'
 import { Executor, type WorkerCounters } from '../lib/executor/executor.js'
 
 /** What a worker gets from whoever puts the rooms together. */
@@ -204,12 +204,18 @@ export class WorkerCore {
     return `${maxConcurrentTasks} at once from ${shown.join(', ')}; tasks ${tasks.join(', ')}`
   }
 
+  /** The queues that it serves; that of submitted runs is one of them where it drives runs. */
+  #served(): readonly string[] {
+    const own = queuesOf(this.#options).names.filter((name) => name !== 'runs')
+    return isDriving(this.#options) ? [...own, 'runs'] : own
+  }
+
   /** Connects and registers. */
   async #join(modules: readonly LoadedModule[], tasks: readonly string[]): Promise<void> {
     const [clock, random] = [this.#clock, this.#random]
     const { keyPrefix = DEFAULTS.keyPrefix, capabilities = [], role = WORKER_OPTIONS.role.default } = this.#options
     const limits = { ...DEFAULT_LIMITS, ...checkOptions('worker: limits', LIMIT_OPTIONS, this.#options.limits) }
-    const queues = isServing(this.#options) ? [...new Set([...queuesOf(this.#options).names, 'runs'])] : []
+    const queues = isServing(this.#options) ? this.#served() : []
     const session = await openSession({
       ...{ clock, random, limits, emitter: this.#emitter, newId: systemId },
       store: await this.#openStore(),

@@ -288,6 +288,8 @@ export type SweepAnswer =
 export type ControlRequest =
   /** Ends a run as cancelled, withdraws all its branches, notifies their holders. */
   | { readonly kind: 'cancel-run'; readonly runId: string; readonly reason: string; readonly value: Uint8Array }
+  /** Ends a run that waits for a driver as failed; `fenced` where somebody drives it, or where it is paused or abandoned. */
+  | { readonly kind: 'fail-run'; readonly runId: string; readonly reason: string; readonly value: Uint8Array }
   /** As cancel-run, asked for by a branch of the run that is held now; `completed` with its result, or `cancelled`. */
   | {
       readonly kind: 'end-run'
@@ -374,6 +376,12 @@ export interface QueueStatus {
   readonly oldestMs: number | undefined
   readonly isPaused: boolean
 }
+/** Groups of a queue that wait to be granted and ask the same of a worker, in the order of service; of very many the first 256. */
+export interface WaitingLane {
+  readonly requires: readonly string[]
+  readonly tasks: readonly string[]
+  readonly groups: readonly { readonly gid: string; readonly waitedMs: number }[]
+}
 export interface SessionStatus extends SessionInfo {
   readonly session: string
   readonly expiresAt: number
@@ -410,6 +418,8 @@ export interface Inspector {
   /** Saved outputs whose path is `prefix` or below it (`''`: all of the run). */
   saved(runId: string, prefix: string): Promise<SavedValues>
   queues(): Promise<readonly QueueStatus[]>
+  /** What waits in a queue; nothing where the queue is paused, and nothing of runs that are. */
+  waiting(queue: string): Promise<readonly WaitingLane[]>
   sessions(): Promise<readonly SessionStatus[]>
   deadLetters(limit: number): Promise<readonly DeadLetter[]>
 }

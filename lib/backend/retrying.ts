@@ -62,6 +62,7 @@ const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
   output: (runId, path) => repeat(() => inspect.output(runId, path)),
   saved: (runId, prefix) => repeat(() => inspect.saved(runId, prefix)),
   queues: () => repeat(() => inspect.queues()),
+  waiting: (queue) => repeat(() => inspect.waiting(queue)),
   sessions: () => repeat(() => inspect.sessions()),
   deadLetters: (limit) => repeat(() => inspect.deadLetters(limit)),
 })

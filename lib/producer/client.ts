@@ -51,6 +51,7 @@ export class Client implements Graflow {
     this.#handles = {
       ...{ backend, engine, emitter, closed: this.#closed, states: new RunStates(session, session.id) },
       driven: (runId) => holdings.driven(runId)?.ended,
+      watchRun: (runId) => session.watchRun(runId),
     }
   }
 

@@ -12,6 +12,8 @@ export interface HandleServices extends FollowServices {
   readonly states: RunStates
   /** How a run ends that this process drives now; undefined for any other. Nobody needs to ask the store then. */
   driven(runId: string): Promise<DriveEnd> | undefined
+  /** Looks whether anybody can drive this run, until the function given is called. */
+  watchRun(runId: string): () => void
 }
 
 /** The error for a run that nobody knows. */

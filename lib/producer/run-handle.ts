@@ -145,6 +145,7 @@ export class RunHandle implements Run<unknown> {
       }
     }
     const changes = changesOf(this.id, this.#services, ['state'])
+    const unwatch = this.#services.watchRun(this.id)
     let wasSeen = driven !== undefined
     try {
       for (;;) {
@@ -160,6 +161,7 @@ export class RunHandle implements Run<unknown> {
         await closed.race(changed)
       }
     } finally {
+      unwatch()
       changes.end()
     }
   }

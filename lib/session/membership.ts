@@ -19,6 +19,7 @@ import { SlowCheck } from './slow-check.js'
 import { Sweeper, SWEEP_MS } from './sweeper.js'
 import { lookForTwins } from './twins.js'
 import { Unserved } from './unserved.js'
+import { UnservedRuns } from './unserved-runs.js'
 
 export interface MembershipOptions {
   readonly backend: Backend
@@ -55,6 +56,7 @@ export class Membership {
   readonly #reconciliation: PeriodicTask
   #slowCheck: SlowCheck | undefined
   #unserved: Unserved | undefined
+  #unservedRuns: UnservedRuns | undefined
   #kept: KeepAlive | undefined
   #stopWatching: (() => void) | undefined
   #onReopened: (() => void)[] = []
@@ -104,6 +106,11 @@ export class Membership {
     })
   }
 
+  /** Somebody here waits for the result of a run that others drive: whether anybody can is looked at until the function given is called. */
+  watchRun(runId: string): () => void {
+    return this.#unservedRuns?.watch(runId) ?? (() => undefined)
+  }
+
   /**
    * Compares what the store thinks this session owns with what it has in hand, soon: to be called after a call that was abandoned without an
    * answer, which may have been grants. Repeating it is safe.
@@ -134,7 +141,12 @@ export class Membership {
   async #leave(): Promise<void> {
     // Renewal first: it must not find the session gone and open it again.
     await this.#kept?.stop()
-    await Promise.all([...this.#tasks.map((task) => task.stop()), this.#slowCheck?.stop(), this.#unserved?.stop()])
+    await Promise.all([
+      ...this.#tasks.map((task) => task.stop()),
+      this.#slowCheck?.stop(),
+      this.#unserved?.stop(),
+      this.#unservedRuns?.stop(),
+    ])
     await this.#options.backend.session({ kind: 'close', session: this.session })
   }
 
@@ -155,6 +167,7 @@ export class Membership {
     this.#keepAlive()
     this.#slowCheck = new SlowCheck(this.#options)
     this.#unserved = new Unserved(this.#options)
+    this.#unservedRuns = new UnservedRuns(this.#options)
     this.#stopWatching = backend.onReconnected?.(() => this.#onReconnected())
     const sweeper = new Sweeper({ ...this.#options, onAnswered: () => this.#outage.end() })
     this.#periodic(() => sweeper.sweep()).startIn(SWEEP_MS)

@@ -122,6 +122,11 @@ export class Session {
     await this.#membership?.reopen()
   }
 
+  /** As `Membership.watchRun`. */
+  watchRun(runId: string): () => void {
+    return this.#membership?.watchRun(runId) ?? (() => undefined)
+  }
+
   /**
    * Leaves, and closes the store. What the session still holds is released unspent if the store can be reached within `withinMs` (2 s),
    * else it is reclaimed when the session expires. Repeating it is safe.

@@ -4,15 +4,12 @@
  * logged and nothing fails, since one may come. Hides how often this is asked: a group that is served soon costs nothing.
  */
 import { describeError } from '../describe.js'
-import { DEFAULT_QUEUE } from '../options.js'
 import type { Backend, GroupSpec, SessionStatus } from '../backend/backend.js'
 import type { BarrierWaits } from '../engine/barrier-waits.js'
-import { noHandler } from '../engine/start.js'
-import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
-import { didYouMean } from '../flow/nearest.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 import { PeriodicTask } from './periodic-task.js'
+import { commandFor, DISPATCHED_ON, has, nobodysTask, unknownTo } from './unserved-words.js'
 
 export interface UnservedOptions {
   readonly backend: Pick<Backend, 'inspect'>
@@ -100,7 +97,10 @@ export class Unserved {
     // A worker that knows all but lacks a capability may get a colleague that has it; the same is hoped of a queue without any worker.
     const isUnknown = asked.length > 0 && !asked.some(knowsAll)
     if (isUnknown && waitedMs >= FAIL_AFTER_MS) {
-      this.#options.barrierWaits.fail(spec.gid, unknownTo(asked, spec, this.#options.storeFlags))
+      this.#options.barrierWaits.fail(
+        spec.gid,
+        unknownTo(asked, { ...spec, path: placeOf(spec) }, this.#options.storeFlags),
+      )
       return
     }
     if (waitedMs < LOG_AFTER_MS || watch.isLogged) return
@@ -119,7 +119,7 @@ export class Unserved {
       tasks.length === 0 ? `the group at ${placeOf(spec)}, whose branches ${DISPATCHED_ON}` : tasks.join(', ')
     const what = requires.length === 0 ? needed : `${needed} (requires ${requires.join(', ')})`
     const command = commandFor(
-      spec,
+      { ...spec, path: placeOf(spec) },
       this.#options.storeFlags,
       isSplit ? '<their modules>' : tasks.length === 0 ? '<any module>' : undefined,
     )
@@ -127,91 +127,4 @@ export class Unserved {
   }
 }
 
-/** What is known of branches that have no task of their own: a nested group, or a task that asks for other workers than its group. */
-const DISPATCHED_ON = 'are dispatched from there by a worker with any task'
-
 const placeOf = ({ gid, runId }: GroupSpec): string => gid.slice(runId.length + 1)
-
-/** A task of the group that none of the workers has. */
-const nobodysTask = (asked: readonly SessionStatus[], { tasks }: GroupSpec): string | undefined =>
-  tasks.find((task) => !asked.some((worker) => has(worker.tasks, task)))
-
-/** NO_HANDLER for a group that no worker knows all tasks of: one task that nobody has, or all of them, each known to somebody. */
-function unknownTo(
-  workers: readonly SessionStatus[],
-  spec: GroupSpec,
-  storeFlags: readonly string[] | undefined,
-): GraflowError {
-  const asked = [...workers].sort((a, b) => (a.baseId < b.baseId ? -1 : 1))
-  const names = asked.map(({ baseId }) => baseId)
-  const path = placeOf(spec)
-  const { tasks } = spec
-  const unknown = nobodysTask(asked, spec)
-  if (unknown !== undefined) {
-    const near = didYouMean(
-      unknown,
-      asked.flatMap((worker) => (worker.tasks === 'all' ? [] : worker.tasks)),
-    )
-    const todo = `Start a worker that has it${near}: ${commandFor(spec, storeFlags)}`
-    return noHandler(unknown, path, names, described(asked), todo)
-  }
-  const who = listed(asked, (worker) => {
-    const [known, lacked] = [tasks.filter((name) => has(worker.tasks, name)), lacking(worker, spec)]
-    return `has ${some(known)}; lacks ${some(lacked)}`
-  })
-  return new GraflowError(
-    'NO_HANDLER',
-    `no worker of queue "${spec.queue}" knows all tasks of the group at ${path}, and one worker must know them all: ${some(tasks)}; ` +
-      `asked: ${who}. Start a worker with all of them: ${commandFor(spec, storeFlags, '<their modules>')}; ` +
-      'or give each task a queue of its own (option queue)',
-    {
-      details: {
-        path,
-        asked: names,
-        tasks,
-        lacking: Object.fromEntries(asked.map((worker) => [worker.baseId, lacking(worker, spec)])),
-      },
-    },
-  )
-}
-
-const lacking = (worker: SessionStatus, { tasks }: GroupSpec): readonly string[] =>
-  tasks.filter((name) => !has(worker.tasks, name))
-
-/** Workers, and names of each, that a message has. */
-const MOST_WORKERS = 5
-const MOST_NAMES = 8
-
-const some = (names: readonly string[] | 'all'): string =>
-  names === 'all'
-    ? 'all'
-    : names.length === 0
-      ? 'none'
-      : `${names.slice(0, MOST_NAMES).join(', ')}${names.length > MOST_NAMES ? `, and ${names.length - MOST_NAMES} more` : ''}`
-
-/** Who was asked, and what each has. */
-const described = (workers: readonly SessionStatus[]): string =>
-  listed(
-    workers,
-    ({ queues, tasks, capabilities }) =>
-      `queues: ${some(queues === 'all' ? queues : queues.filter((name) => name !== 'runs'))}; ` +
-      `tasks: ${some(tasks)}${capabilities.length === 0 ? '' : `; capabilities: ${some(capabilities)}`}`,
-  )
-
-function listed(workers: readonly SessionStatus[], what: (worker: SessionStatus) => string): string {
-  const shown = workers.slice(0, MOST_WORKERS).map((worker) => `${worker.baseId} (${what(worker)})`)
-  return `${shown.join(', ')}${workers.length > MOST_WORKERS ? `, and ${workers.length - MOST_WORKERS} more` : ''}`
-}
-
-/** The command line of a worker that could take the group, as far as it is known here. */
-function commandFor(
-  { queue, requires }: GroupSpec,
-  storeFlags: readonly string[] = [],
-  modules = '<its module>',
-): string {
-  const queues = queue === DEFAULT_QUEUE ? [] : ['--queue', queue]
-  const capabilities = requires.flatMap((name) => ['--capability', name])
-  return ['graflow-worker', '--tasks', modules, ...queues, ...capabilities, ...storeFlags].join(' ')
-}
-
-const has = (names: readonly string[] | 'all', name: string): boolean => names === 'all' || names.includes(name)

@@ -61,6 +61,35 @@ export function describeControl(useWorld: UseWorld): void {
     expect(await world.outcomes('run')).toEqual(['skipped'])
   })
 
+  it('fails a run that nobody drives yet, and only such a run', async () => {
+    const world = await useWorld()
+    const fail = (runId: string) =>
+      world.backend.control({ kind: 'fail-run', runId, reason: 'nobody can', value: bytes('failure') })
+    await world.backend.open(world.openRequest('run'))
+    expect(await fail('run')).toBe('ok')
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'failed', value: bytes('failure') })
+    expect(await fail('run')).toBe('dup')
+    expect(await world.take(9, { queues: ['runs'] })).toEqual([])
+    await world.backend.open(world.openRequest('paused'))
+    await world.backend.control({ kind: 'pause-run', runId: 'paused' })
+    expect(await fail('paused')).toBe('fenced')
+    await world.backend.control({ kind: 'cancel-run', runId: 'paused', reason: '', value: bytes('') })
+    expect(await fail('paused')).toBe('over')
+    await world.start('driven')
+    expect(await fail('driven')).toBe('fenced')
+    expect(await world.backend.inspect.run('driven')).toMatchObject({ state: 'running' })
+    expect(await fail('nowhere')).toBe('gone')
+  })
+
+  it('does not fail a started run that its driver left, which waits to be resumed', async () => {
+    const world = await useWorld()
+    await world.start('left')
+    await world.backend.session({ kind: 'close', session: 'driver' })
+    expect(await world.backend.inspect.run('left')).toMatchObject({ state: 'abandoned' })
+    const request = { kind: 'fail-run', runId: 'left', reason: '', value: bytes('') } as const
+    expect(await world.backend.control(request)).toBe('fenced')
+  })
+
   it.each(['completed', 'cancelled'] as const)(
     'ends a run as %s when one of its branches asks for it',
     async (state) => {

@@ -106,6 +106,39 @@ export function describeInspect(useWorld: UseWorld): void {
     expect(await oldest()).toBeUndefined()
   })
 
+  it('tells which groups of a queue wait, by what they ask of a worker, and for how long', async () => {
+    const world = await useWorld()
+    const waiting = async () =>
+      (await world.backend.inspect.waiting('runs')).map(({ tasks, groups }) => [tasks, groups.map(({ gid }) => gid)])
+    for (const [runId, tasks] of [
+      ['a', ['x']],
+      ['b', ['x', 'y']],
+      ['c', ['x']],
+      ['d', []],
+    ] as const) {
+      await world.backend.open({ ...world.openRequest(runId), tasks: [...tasks] })
+    }
+    await world.start('driven')
+    await world.harness.advance(100)
+    expect((await waiting()).sort()).toEqual([
+      [[], ['d']],
+      [['x'], ['a', 'c']],
+      [['x', 'y'], ['b']],
+    ])
+    const [lane] = await world.backend.inspect.waiting('runs')
+    expect(lane?.groups[0]?.waitedMs).toBeGreaterThanOrEqual(99)
+    expect(lane?.requires).toEqual([])
+    await world.backend.control({ kind: 'pause-run', runId: 'a' })
+    await world.backend.control({ kind: 'cancel-run', runId: 'b', reason: '', value: bytes('') })
+    expect((await waiting()).sort()).toEqual([
+      [[], ['d']],
+      [['x'], ['c']],
+    ])
+    expect(await world.backend.inspect.waiting('default')).toEqual([])
+    await world.backend.control({ kind: 'pause-queue', queue: 'runs' })
+    expect(await waiting()).toEqual([])
+  })
+
   it('lists sessions with what they say of themselves and how much they hold', async () => {
     const world = await useWorld()
     const holder = await world.start('run')

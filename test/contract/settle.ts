@@ -287,7 +287,7 @@ export function describeSettle(useWorld: UseWorld): void {
     await world.backend.open(world.openRequest('run'))
     const first = await world.takeOne(1, { queues: ['runs'] })
     expect(await world.settle(first, 'released')).toBe('ok')
-    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running', driver: undefined })
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'pending', driver: undefined })
     expect(world.names(await world.take(1, { queues: ['runs'] }))).toEqual(['run#0'])
   })
 

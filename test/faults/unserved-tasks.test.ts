@@ -3,11 +3,12 @@
  * each under a prefix of its own; their processes end with the file.
  */
 import { join } from 'node:path'
-import { each, par, seq, type AnyNode } from 'graflow'
+import { declareTask, each, par, seq, type AnyNode } from 'graflow'
 import { failureOf } from '../support/captured-errors.js'
 import { monotonicMs } from '../support/ledger.js'
 import { Stage } from '../support/redis-stage.js'
 import { sharedRedis } from '../support/shared-redis.js'
+import { until } from '../support/waits.js'
 import { gated } from './fault.tasks.js'
 import { elsewhere } from './other.tasks.js'
 
@@ -98,5 +99,55 @@ describe('a worker', () => {
     expect((await run.status()).state).toBe('running')
     await stage.worker('late')
     expect(await run.result()).toEqual([1])
+  }, 40_000)
+
+  it.concurrent('X15: that lives fails a submitted run with a step that nobody knows, also where nobody waits for its result', async () => {
+    const stage = await staged()
+    const ignorant = await stage.worker('ignorant', { tasks: join(__dirname, 'other.tasks.ts') })
+    const client = await stage.client()
+    const startedAt = monotonicMs()
+    const run = await client.submit(seq(elsewhere, declareTask<number, number>('elsewher')), 1)
+    await until(async () => (await run.status()).state === 'failed', 'the run to fail', 16_000)
+    const tookMs = monotonicMs() - startedAt
+    expect(tookMs).toBeGreaterThan(9_500)
+    expect(tookMs).toBeLessThan(15_000)
+    const error = await failureOf(run.result())
+    expect(error).toMatchObject({ code: 'NO_HANDLER', details: { task: 'elsewher', asked: ['ignorant'] } })
+    expect(error.message).toContain('(did you mean "elsewhere"?): graflow-worker --tasks <its module>')
+    expect(error.message).not.toContain('--queue')
+    await ignorant.said(
+      /run \S+ waits for a driver for elsewher, elsewhere: no live worker .* that takes submitted runs can do it/,
+    )
+  }, 40_000)
+
+  it.concurrent('X15: that takes no submitted runs is none that could drive one, which is told after 5 s to who waits for the result', async () => {
+    const stage = await staged()
+    await stage.worker('other-queue', { queues: ['gpu'] })
+    const client = await stage.client()
+    const told = new Promise<object>((resolve) => client.events.subscribe('queue:unserved', resolve))
+    const startedAt = monotonicMs()
+    const run = await client.submit(gated, { n: 1 })
+    const result = run.result()
+    expect(await told).toMatchObject({ queue: 'runs', runId: run.id, tasks: ['gated'], workers: 0 })
+    expect(monotonicMs() - startedAt).toBeGreaterThan(4_500)
+    expect(monotonicMs() - startedAt).toBeLessThan(9_000)
+    expect((await run.status()).state).toBe('pending')
+    await stage.worker('late', { queues: ['gpu'], flags: ['--drive-runs', 'true'] })
+    expect(await result).toBe(1)
+  }, 40_000)
+
+  it.concurrent('X15: that replaces one and lacks a step of its run leaves the run pending, never running, and fails it', async () => {
+    const stage = await staged()
+    const before = await stage.worker('before')
+    const client = await stage.client()
+    const run = await client.submit(gated, { n: 1, gate: 'never' })
+    await stage.ledger.until('start', 1)
+    expect((await run.status()).state).toBe('running')
+    before.signal('SIGKILL')
+    await stage.worker('after', { tasks: join(__dirname, 'other.tasks.ts') })
+    await until(async () => (await run.status()).state === 'pending', 'the run to be pending')
+    const error = await failureOf(run.result())
+    expect(error).toMatchObject({ code: 'NO_HANDLER', details: { asked: ['after'] } })
+    expect((await run.status()).state).toBe('failed')
   }, 40_000)
 })

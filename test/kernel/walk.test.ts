@@ -32,6 +32,8 @@ const MUST_HAPPEN = [
   'withdraw-group ok',
   'withdraw-group fenced',
   'cancel-run ok',
+  'fail-run ok',
+  'fail-run fenced',
   'end-run ok',
   'pause-run ok',
   'resume-run ok',

@@ -347,6 +347,7 @@ export class Walk {
       'resume-queue',
       'withdraw-group',
       'cancel-run',
+      'fail-run',
       'end-run',
     ] as const
     const kind = this.#pick(kinds)
@@ -363,6 +364,7 @@ export class Walk {
         if (holder !== undefined) this.#call(`${kind} ${gid}`, () => control(this.state, { kind, holder, gid }), true)
         return
       case 'cancel-run':
+      case 'fail-run':
         if (this.#chance(0.3))
           this.#call(`${kind} ${runId}`, () => control(this.state, { kind, runId, reason: 'r', value }), true)
         return

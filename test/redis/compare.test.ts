@@ -265,6 +265,7 @@ class Comparison {
       'resume-run',
       'resume-run',
       'cancel-run',
+      'fail-run',
       'withdraw-group',
       'end-run',
       'queue',
@@ -280,6 +281,7 @@ class Comparison {
         await this.#ask(`${kind} ${runId}`, (backend) => backend.control({ kind, runId }))
         return
       case 'cancel-run':
+      case 'fail-run':
         if (this.#chance(0.7)) return
         await this.#ask(`${kind} ${runId}`, (backend) =>
           backend.control({ kind, runId, reason: 'why', value: bytes('why') }),
@@ -383,6 +385,12 @@ class Comparison {
             .filter(({ ready, delayed, granted: granted }) => ready + delayed + granted > 0)
             .sort((a, b) => (a.queue < b.queue ? -1 : 1)),
         ),
+    )
+    await this.#ask(
+      'waiting',
+      ({ inspect }) => inspect.waiting('runs'),
+      (lanes) =>
+        lanes.map(({ tasks, groups }) => `${tasks.join(' ')}: ${groups.map(({ gid }) => gid).join(' ')}`).sort(),
     )
     await this.#ask('sessions', ({ inspect }) => inspect.sessions(), all)
     await this.#ask('dead', ({ inspect }) => inspect.deadLetters(20), all)

@@ -33,6 +33,7 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   step: [],
   'step-full': ['allow-oom'],
   sweep: ['allow-oom'],
+  waiting: ['no-writes'],
 }
 
 describe('the Lua scripts', () => {

@@ -32,7 +32,7 @@ const beside: Readonly<Record<string, { readonly may: readonly string[]; readonl
     may: order.slice(0, order.indexOf('backend') + 1),
     because: 'it implements the interface and knows no more',
   },
-  observe: { may: ['events'], because: 'observe imports events only' },
+  observe: { may: ['events', 'describe'], because: 'observe imports events and describe only' },
   connect: { may: [...commonRooms, ...kept], because: 'connect puts the rooms together and is not one of them' },
   index: { may: [...commonRooms, 'connect'], because: 'index lists public names only' },
   worker: { may: [...commonRooms, 'connect'], because: 'worker stands on lib, and opens stores through connect' },

@@ -86,7 +86,7 @@ describe('the import rule', () => {
       'only lib/connect.ts and bin/ know that there is redis',
     ],
     ['lib/backend/kernel/a.ts', `import { e } from '../../engine/e.js'`, 'it implements the interface'],
-    ['lib/observe/a.ts', `import { e } from '../errors.js'`, 'observe imports events only'],
+    ['lib/observe/a.ts', `import { e } from '../errors.js'`, 'observe imports events and describe only'],
     ['lib/engine/a.ts', `import { m } from '../observe/m.js'`, 'no room of the engine may rest on observe'],
     ['lib/producer/a.ts', `import { connect } from '../connect.js'`, 'no room of the engine may rest on connect'],
     ['lib/engine/a.ts', `import { task } from '../index.js'`, 'no room of the engine may rest on index'],

@@ -60,6 +60,7 @@ describe('settings of a command', () => {
       integer: ['7', 7],
       list: ['a, b', ['a', 'b']],
       string: ['x', 'x'],
+      boolean: ['true', true],
     }
     const own: Readonly<Record<string, string>> = {
       role: 'worker',

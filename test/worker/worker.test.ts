@@ -1,6 +1,6 @@
 /** Workers as objects, on a store in this process. */
 import { each, GraflowError, par, policy, seq, task, type TaskContext } from 'graflow'
-import type { Worker } from '../../worker/index.js'
+import type { Worker, WorkerOptions } from '../../worker/index.js'
 import { failureOf, thrown } from '../support/captured-errors.js'
 import { Gate } from '../support/gate.js'
 import { SharedStore } from '../support/shared-store.js'
@@ -190,13 +190,25 @@ describe('a worker', () => {
     ])
   })
 
+  it.each<[string, Partial<WorkerOptions>, readonly string[]]>([
+    ['by default', {}, ['default', 'runs']],
+    ['beside another queue', { queues: ['default', 'gpu:2'] }, ['default', 'gpu', 'runs']],
+    ['unless it is told not to', { driveRuns: false }, ['default']],
+    ['of another queue only when it is told to', { queues: ['gpu'] }, ['gpu']],
+    ['and here it is', { queues: ['gpu'], driveRuns: true }, ['gpu', 'runs']],
+    ['by their name', { queues: ['runs'] }, ['runs']],
+  ])('takes submitted runs where it serves the queue default, %s', async (_, options, queues) => {
+    await store.started({ tasks: [add], ...options })
+    expect(await store.backend.inspect.sessions()).toMatchObject([{ queues }])
+  })
+
   it('says of itself what it was told', async () => {
     await store.started({
       ...{ tasks: [add], workerId: 'w', queues: ['a', 'b:2'], capabilities: ['gpu'], buildId: '7', role: 'worker' },
       metadata: { zone: 'eu-1' },
     })
     expect(await store.backend.inspect.sessions()).toMatchObject([
-      { baseId: 'w', role: 'worker', queues: ['a', 'b', 'runs'], capabilities: ['gpu'], tasks: ['add'] },
+      { baseId: 'w', role: 'worker', queues: ['a', 'b'], capabilities: ['gpu'], tasks: ['add'] },
     ])
     const [session] = await store.backend.inspect.sessions()
     expect(session?.metadata).toEqual({ zone: 'eu-1', buildId: '7' })

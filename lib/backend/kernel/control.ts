@@ -1,4 +1,4 @@
-/** Commands of people and of holders: cancel, end, pause, resume, withdraw. */
+/** Commands of people and of holders: cancel, fail, end, pause, resume, withdraw. */
 import type { ControlAnswer, ControlRequest } from '../backend.js'
 import { close } from './closing.js'
 import { heldGroup } from './grants.js'
@@ -16,6 +16,14 @@ export function control(state: KernelState, request: ControlRequest): ControlAns
       if (run.end !== undefined) return run.end.state === 'cancelled' ? 'dup' : 'over'
       run.cancelReason = request.reason
       endRun(state, run, 'cancelled', request.value, request.reason)
+      return 'ok'
+    }
+    case 'fail-run': {
+      const run = state.runs.get(request.runId)
+      if (run === undefined) return 'gone'
+      if (run.end !== undefined) return run.end.state === 'failed' ? 'dup' : 'over'
+      if (run.groups.get(run.id)?.ready !== 1 || run.isPaused || run.isAbandoned) return 'fenced'
+      endRun(state, run, 'failed', request.value, request.reason)
       return 'ok'
     }
     case 'end-run': {

@@ -8,6 +8,7 @@ import type {
   RunRecord,
   SavedValues,
   SessionStatus,
+  WaitingLane,
 } from '../backend.js'
 import { pack } from '../../values/packed-items.js'
 import type { Group, Queue } from './group.js'
@@ -59,6 +60,7 @@ export function inspectorOf(state: KernelState): KernelInspector {
       return { paths, values: pack(values) }
     },
     queues: (): readonly QueueStatus[] => [...state.queues.values()].map((queue) => queueStatus(state, queue)),
+    waiting: (queue): readonly WaitingLane[] => waitingIn(state, state.queues.get(queue)),
     sessions: (): readonly SessionStatus[] =>
       [...state.sessions.values()].reverse().map((session) => ({
         ...session.info,
@@ -89,6 +91,22 @@ function statusOf(state: KernelState, group: Group): GroupStatus {
     openedAt: state.wall(group.openedAt),
     releasedAt: group.closedAt === undefined ? undefined : state.wall(group.closedAt),
   }
+}
+
+/** Groups of each lane that are looked at. */
+const MOST_WAITING = 256
+
+function waitingIn(state: KernelState, queue: Queue | undefined): readonly WaitingLane[] {
+  if (queue === undefined || queue.isPaused) return []
+  return [...queue.lanes].flatMap((lane) => {
+    const groups: { gid: string; waitedMs: number }[] = []
+    for (let i = 0; i < Math.min(lane.size, MOST_WAITING); i++) {
+      const group = lane.at(i)
+      if (group === undefined || group.run.isPaused) continue
+      groups.push({ gid: group.spec.gid, waitedMs: state.now - group.readySince })
+    }
+    return groups.length === 0 ? [] : [{ requires: lane.requires, tasks: lane.tasks, groups }]
+  })
 }
 
 function queueStatus(state: KernelState, queue: Queue): QueueStatus {

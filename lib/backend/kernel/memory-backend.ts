@@ -195,6 +195,7 @@ class MemoryBackend implements Backend {
       output: (runId, path) => look((inspector) => inspector.output(runId, path)),
       saved: (runId, prefix) => look((inspector) => inspector.saved(runId, prefix)),
       queues: () => look((inspector) => inspector.queues()),
+      waiting: (queue) => look((inspector) => inspector.waiting(queue)),
       sessions: () => look((inspector) => inspector.sessions()),
       deadLetters: (limit) => look((inspector) => inspector.deadLetters(limit)),
     }

@@ -69,7 +69,7 @@ export class Run<G> {
     if (this.end !== undefined) return this.end.state
     if (this.isAbandoned) return 'abandoned'
     if (this.isPaused) return 'paused'
-    return this.startedAt === undefined ? 'pending' : 'running'
+    return this.startedAt === undefined || this.driver === undefined ? 'pending' : 'running'
   }
 
   record(): RunRecord {

@@ -23,6 +23,23 @@ local function cancelRun(id, reason, value)
   return 'OK'
 end
 
+-- A run that no worker can drive. Whoever drives it meanwhile, or keeps it paused or abandoned, comes first.
+local function failRun(id, reason, value)
+  local run = loadRun(id)
+  if not run then
+    return 'GONE'
+  end
+  if run.isEnded then
+    return run.ended == 'failed' and 'DUP' or 'OVER'
+  end
+  local isFine, root = pcall(load, id)
+  if not isFine or not root or root.state ~= 'o' or readyOf(root) ~= 1 or run.isPaused or run.isAbandoned then
+    return 'FENCED'
+  end
+  endRun(run, 'failed', value, reason)
+  return 'OK'
+end
+
 local function endByBranch(gid, index, token, id, state, value, reason)
   local run = loadRun(id)
   if not run then
@@ -115,6 +132,8 @@ function control(ARGV)
   readShard({ 'ahead', 'keep', 'ready', 'lanes' })
   if kind == 'cancel-run' then
     answer = cancelRun(ARGV[2], ARGV[3], ARGV[4])
+  elseif kind == 'fail-run' then
+    answer = failRun(ARGV[2], ARGV[3], ARGV[4])
   elseif kind == 'end-run' then
     answer = endByBranch(unpack(ARGV, 2, 8))
   elseif kind == 'pause-run' or kind == 'resume-run' then

@@ -24,6 +24,7 @@ function argsOf(request: ControlRequest): readonly Argument[] {
   const { kind } = request
   switch (kind) {
     case 'cancel-run':
+    case 'fail-run':
       return [kind, request.runId, request.reason, request.value]
     case 'end-run': {
       const { gid, index, token } = request.holder

@@ -13,6 +13,7 @@ import type {
   RunState,
   SavedValues,
   SessionStatus,
+  WaitingLane,
 } from '../../backend.js'
 import { pack } from '../../../values/packed-items.js'
 import { MOST_DEAD_LETTERS } from '../../kept.js'
@@ -40,6 +41,7 @@ export function inspectorOf(store: Store): Inspector {
     output: (runId, path) => output(store, runId, path),
     saved: (runId, prefix) => saved(store, runId, prefix),
     queues: () => queues(store),
+    waiting: (queue) => waiting(store, queue),
     sessions: () => sessions(store),
     deadLetters: (limit) => deadLetters(store, limit),
   }
@@ -94,7 +96,7 @@ function stateOf(text: (name: string) => string | undefined): RunState {
   if (end !== undefined) return END_STATES[end] ?? 'failed'
   if (text('aband') === '1') return 'abandoned'
   if (text('paused') === '1') return 'paused'
-  return text('startedAt') === undefined ? 'pending' : 'running'
+  return text('startedAt') === undefined || (text('driver') ?? '') === '' ? 'pending' : 'running'
 }
 
 const END_STATES: Readonly<Record<string, EndState>> = {
@@ -218,6 +220,23 @@ async function queues(store: Store): Promise<readonly QueueStatus[]> {
     }
   })
 }
+
+async function waiting(store: Store, queue: string): Promise<readonly WaitingLane[]> {
+  const [now, ...lanes] = listOf(await store.shard.call('waiting', [queue]))
+  return lanes.map((lane) => {
+    const [demand, ...groups] = listOf(lane)
+    const [, requires = '', tasks = ''] = textOf(demand).split('|')
+    return {
+      requires: wordsOf(requires),
+      tasks: wordsOf(tasks),
+      groups: groups.flatMap((gid, i) =>
+        i % 2 === 0 ? [{ gid: textOf(gid), waitedMs: Math.max(0, numberOf(now) - numberOf(groups[i + 1])) }] : [],
+      ),
+    }
+  })
+}
+
+const wordsOf = (text: string): readonly string[] => (text === '' ? [] : text.split(' '))
 
 async function sessions(store: Store): Promise<readonly SessionStatus[]> {
   const names = listOf(await store.shard.command('ZRANGE', store.keys.sessions, 0, -1)).map(textOf)

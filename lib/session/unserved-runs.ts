@@ -1,0 +1,169 @@
+/**
+ * Looks whether submitted runs that wait for a driver can be driven at all: by each worker for all of them, and by whoever waits for the result
+ * of one for that. A run whose own steps no live worker knows fails after a while, and its error names who was asked. Where no worker takes
+ * submitted runs nothing fails, since one may come, but it is told.
+ */
+import type { Backend, SessionStatus, WaitingLane } from '../backend/backend.js'
+import { describeError } from '../describe.js'
+import type { Emitter } from '../events.js'
+import type { Clock, Random } from '../time.js'
+import { encodeFailure } from '../values/codec.js'
+import { PeriodicTask } from './periodic-task.js'
+import { commandFor, has, nobodysTask, unknownTo, type Unserved } from './unserved-words.js'
+
+export interface UnservedRunsOptions {
+  readonly backend: {
+    readonly inspect: Pick<Backend['inspect'], 'waiting' | 'sessions'>
+    readonly control: Backend['control']
+  }
+  readonly clock: Clock
+  readonly random: Random
+  readonly emitter: Emitter
+  /** What this process is. A worker looks at all runs; a client at those that are watched; an observer at all, and fails none. */
+  readonly info: { readonly role: string }
+  /** Flags with which a worker finds this store, for messages. */
+  readonly storeFlags?: readonly string[]
+}
+
+/** The queue on which submitted runs wait. */
+const RUNS = 'runs'
+const LOOK_MS = 1_000
+/** A run that waits for less is not looked at: a worker comes soon, mostly. */
+const SOON_MS = 500
+/** From then on it is told that nobody can drive a run. */
+const TELL_AFTER_MS = 5_000
+/** From then on a run fails that no worker knows the steps of. */
+const FAIL_AFTER_MS = 10_000
+
+/** One a process; runs until it is stopped. */
+export class UnservedRuns {
+  readonly #options: UnservedRunsOptions
+  readonly #lookups: PeriodicTask
+  /** By run, how many wait for its result here. */
+  readonly #watched = new Map<string, number>()
+  /** By what lanes ask, since when workers live and none knows it, as seen from here. */
+  #unknownSince = new Map<string, number>()
+  #told = new Set<string>()
+  #isLooking = false
+
+  constructor(options: UnservedRunsOptions) {
+    this.#options = options
+    const { clock, random, emitter } = options
+    const onError = (error: unknown): void => {
+      const message = `who could drive what was not found out: ${describeError(error)}`
+      emitter.emit('log', { level: 'debug', message })
+    }
+    this.#lookups = new PeriodicTask({ clock, random, onError, turn: () => this.#look() })
+    if (this.#seesAll) this.#begin()
+  }
+
+  /** Somebody waits for the result of this run, until the function that this gives is called. */
+  watch(runId: string): () => void {
+    const count = this.#watched.get(runId) ?? 0
+    if (!this.#isLooking) this.#begin()
+    this.#watched.set(runId, count + 1)
+    let isOver = false
+    return () => {
+      if (isOver) return
+      isOver = true
+      const left = (this.#watched.get(runId) ?? 1) - 1
+      if (left === 0) this.#watched.delete(runId)
+      else this.#watched.set(runId, left)
+    }
+  }
+
+  stop(): Promise<void> {
+    return this.#lookups.stop()
+  }
+
+  #begin(): void {
+    this.#isLooking = true
+    this.#lookups.startIn(LOOK_MS)
+  }
+
+  get #seesAll(): boolean {
+    return this.#options.info.role !== 'client'
+  }
+
+  async #look(): Promise<number> {
+    if (!this.#seesAll && this.#watched.size === 0) return LOOK_MS
+    const { inspect } = this.#options.backend
+    const lanes = (await inspect.waiting(RUNS)).flatMap((lane) => this.#late(lane))
+    const sessions = lanes.length === 0 ? [] : await inspect.sessions()
+    const asked = sessions.filter(({ role, queues }) => role !== 'client' && role !== 'observer' && has(queues, RUNS))
+    const unknownSince = new Map<string, number>()
+    const told = new Set<string>()
+    for (const lane of lanes) {
+      if (asked.some((worker) => knowsAll(worker, lane))) continue
+      this.#tell(lane, asked, told)
+      if (asked.length > 0) await this.#judge(lane, asked, unknownSince)
+    }
+    this.#unknownSince = unknownSince
+    this.#told = told
+    return LOOK_MS
+  }
+
+  /** The lane with those of its runs that have waited for a while and are this process's concern; nothing where there are none. */
+  #late(lane: WaitingLane): readonly WaitingLane[] {
+    const groups = lane.groups.filter(
+      ({ gid, waitedMs }) => waitedMs >= SOON_MS && (this.#seesAll || this.#watched.has(gid)),
+    )
+    return groups.length === 0 ? [] : [{ ...lane, groups }]
+  }
+
+  #tell(lane: WaitingLane, asked: readonly SessionStatus[], told: Set<string>): void {
+    const { emitter, storeFlags } = this.#options
+    const { requires, tasks } = lane
+    const late = lane.groups.filter(({ waitedMs }) => waitedMs >= TELL_AFTER_MS)
+    const news = late.filter(({ gid }) => !this.#told.has(gid))
+    for (const { gid } of late) told.add(gid)
+    for (const { gid: runId, waitedMs } of news) {
+      emitter.emit('queue:unserved', { queue: RUNS, runId, requires, tasks, workers: asked.length, waitedMs })
+    }
+    const [first] = news
+    if (first === undefined) return
+    const work = workOf(lane, first.gid)
+    const isSplit = asked.length > 0 && nobodysTask(asked, work) === undefined
+    const who =
+      asked.length === 0
+        ? 'no worker that takes submitted runs is alive with this key prefix (one does that serves the queue default, or with --drive-runs true)'
+        : isSplit
+          ? 'no live worker with this key prefix that takes submitted runs knows all of them, and one must'
+          : 'no live worker with this key prefix that takes submitted runs can do it'
+    const needed = tasks.length === 0 ? '' : ` for ${tasks.join(', ')}`
+    const more = news.length === 1 ? '' : `, and ${news.length - 1} more like it, wait`
+    const command = commandFor(
+      work,
+      storeFlags,
+      isSplit ? '<their modules>' : tasks.length === 0 ? '<any module>' : undefined,
+    )
+    emitter.emit('log', {
+      level: 'warn',
+      message: `run ${first.gid}${more === '' ? ' waits' : more} for a driver${needed}: ${who}; start one: ${command}`,
+      runId: first.gid,
+    })
+  }
+
+  /** Fails the runs of a lane that live workers have not known the tasks of for too long. */
+  async #judge(lane: WaitingLane, asked: readonly SessionStatus[], unknownSince: Map<string, number>): Promise<void> {
+    const { backend, clock, info, storeFlags } = this.#options
+    const key = `${lane.requires.join(' ')}|${lane.tasks.join(' ')}`
+    const now = clock.now()
+    const since = this.#unknownSince.get(key) ?? now
+    unknownSince.set(key, since)
+    if (now - since < FAIL_AFTER_MS - SOON_MS || info.role === 'observer') return
+    for (const { gid: runId, waitedMs } of lane.groups) {
+      if (waitedMs < FAIL_AFTER_MS) continue
+      const error = unknownTo(asked, workOf(lane, runId), storeFlags)
+      // A worker that takes it meanwhile comes first: then this is refused.
+      await backend.control({ kind: 'fail-run', runId, reason: error.message, value: encodeFailure(error) })
+    }
+  }
+}
+
+const workOf = ({ requires, tasks }: WaitingLane, runId: string): Unserved => ({
+  ...{ queue: RUNS, requires, tasks, path: '', runId },
+})
+
+const knowsAll = (worker: SessionStatus, { requires, tasks }: WaitingLane): boolean =>
+  tasks.every((task) => has(worker.tasks, task)) && requires.every((name) => has(worker.capabilities, name))

@@ -1,0 +1,115 @@
+/**
+ * The words for work that no live worker can take: who was asked, what each has and lacks, and which command line would help. Hides how much of
+ * many names a message shows.
+ */
+import type { SessionStatus } from '../backend/backend.js'
+import { noHandler } from '../engine/start.js'
+import { GraflowError } from '../errors.js'
+import { didYouMean } from '../flow/nearest.js'
+import { DEFAULT_QUEUE } from '../options.js'
+
+/** Work as messages speak of it. */
+export interface Unserved {
+  readonly queue: string
+  readonly requires: readonly string[]
+  readonly tasks: readonly string[]
+  /** Its place in the run; empty for the run itself. */
+  readonly path: string
+  readonly runId: string
+}
+
+/** What is known of branches that have no task of their own: a nested group, or a task that asks for other workers than its group. */
+export const DISPATCHED_ON = 'are dispatched from there by a worker with any task'
+
+/** A task of the group that none of the workers has. */
+export const nobodysTask = (asked: readonly SessionStatus[], { tasks }: Pick<Unserved, 'tasks'>): string | undefined =>
+  tasks.find((task) => !asked.some((worker) => has(worker.tasks, task)))
+
+/** NO_HANDLER for work that no worker knows all tasks of: one task that nobody has, or all of them, each known to somebody. */
+export function unknownTo(
+  workers: readonly SessionStatus[],
+  spec: Unserved,
+  storeFlags: readonly string[] | undefined,
+): GraflowError {
+  const asked = [...workers].sort((a, b) => (a.baseId < b.baseId ? -1 : 1))
+  const names = asked.map(({ baseId }) => baseId)
+  const { tasks, path } = spec
+  const unknown = nobodysTask(asked, spec)
+  if (unknown !== undefined) {
+    const near = didYouMean(
+      unknown,
+      asked.flatMap((worker) => (worker.tasks === 'all' ? [] : worker.tasks)),
+    )
+    const todo = `Start a worker that has it${near}: ${commandFor(spec, storeFlags)}`
+    return noHandler(unknown, placeOf(spec), names, described(asked), todo)
+  }
+  const who = listed(asked, (worker) => {
+    const [known, lacked] = [tasks.filter((name) => has(worker.tasks, name)), lacking(worker, spec)]
+    return `has ${some(known)}; lacks ${some(lacked)}`
+  })
+  return new GraflowError(
+    'NO_HANDLER',
+    `${noWorkerOf(spec)} knows all tasks of ${path === '' ? placeOf(spec) : `the group at ${path}`}, and one worker must know them all: ${some(tasks)}; ` +
+      `asked: ${who}. Start a worker with all of them: ${commandFor(spec, storeFlags, '<their modules>')}; ` +
+      'or give each task a queue of its own (option queue)',
+    {
+      details: {
+        path,
+        asked: names,
+        tasks,
+        lacking: Object.fromEntries(asked.map((worker) => [worker.baseId, lacking(worker, spec)])),
+      },
+    },
+  )
+}
+
+/** Where the work stands: the steps of a run that its driver runs itself have no one place. */
+const placeOf = ({ path, runId }: Unserved): string =>
+  path === '' ? `the steps that run "${runId}" does not dispatch` : path
+
+/** Who serves the queue of the work, and is none. */
+export const noWorkerOf = ({ path, queue }: Unserved): string =>
+  path === '' ? 'no worker that takes submitted runs' : `no worker of queue "${queue}"`
+
+const lacking = (worker: SessionStatus, { tasks }: Unserved): readonly string[] =>
+  tasks.filter((name) => !has(worker.tasks, name))
+
+/** Workers, and names of each, that a message has. */
+const MOST_WORKERS = 5
+const MOST_NAMES = 8
+
+const some = (names: readonly string[] | 'all'): string =>
+  names === 'all'
+    ? 'all'
+    : names.length === 0
+      ? 'none'
+      : `${names.slice(0, MOST_NAMES).join(', ')}${names.length > MOST_NAMES ? `, and ${names.length - MOST_NAMES} more` : ''}`
+
+/** Who was asked, and what each has. */
+const described = (workers: readonly SessionStatus[]): string =>
+  listed(
+    workers,
+    ({ queues, tasks, capabilities }) =>
+      `queues: ${some(queues === 'all' ? queues : queues.filter((name) => name !== 'runs'))}; ` +
+      `tasks: ${some(tasks)}${capabilities.length === 0 ? '' : `; capabilities: ${some(capabilities)}`}`,
+  )
+
+function listed(workers: readonly SessionStatus[], what: (worker: SessionStatus) => string): string {
+  const shown = workers.slice(0, MOST_WORKERS).map((worker) => `${worker.baseId} (${what(worker)})`)
+  return `${shown.join(', ')}${workers.length > MOST_WORKERS ? `, and ${workers.length - MOST_WORKERS} more` : ''}`
+}
+
+/** The command line of a worker that could take the work, as far as it is known here. */
+export function commandFor(
+  { queue, requires, path }: Unserved,
+  storeFlags: readonly string[] = [],
+  modules = '<its module>',
+): string {
+  // A worker of the default queue takes submitted runs, too.
+  const queues = queue === DEFAULT_QUEUE || path === '' ? [] : ['--queue', queue]
+  const capabilities = requires.flatMap((name) => ['--capability', name])
+  return ['graflow-worker', '--tasks', modules, ...queues, ...capabilities, ...storeFlags].join(' ')
+}
+
+/** Whether a list of names, or `all`, has this one. */
+export const has = (names: readonly string[] | 'all', name: string): boolean => names === 'all' || names.includes(name)
