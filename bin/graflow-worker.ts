@@ -25,7 +25,13 @@ const command: Command = {
   name: NAME,
   summary: 'runs tasks of flows for as long as it is let',
   table: WORKER_OPTIONS,
-  aliases: { 'key-prefix': 'keyPrefix', 'redis-key-prefix': 'keyPrefix', queue: 'queues', capability: 'capabilities' },
+  aliases: {
+    'key-prefix': 'keyPrefix',
+    'redis-key-prefix': 'keyPrefix',
+    queue: 'queues',
+    capability: 'capabilities',
+    limit: 'limits',
+  },
   section: 'worker',
   version: versionOf(),
 }

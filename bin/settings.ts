@@ -8,7 +8,7 @@ import { resolve } from 'node:path'
 import yargs from 'yargs'
 import { mayHoldPassword, quote, UNSHOWN } from '../lib/describe.js'
 import { GraflowError } from '../lib/errors.js'
-import { didYouMean, nearest } from '../lib/flow/nearest.js'
+import { didYouMean, nearest } from '../lib/nearest.js'
 import { defaultTextOf, faultOf, type OptionSpec, type OptionTable } from '../lib/options.js'
 
 /** A command whose options are read. */

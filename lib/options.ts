@@ -2,6 +2,7 @@
  * Options of the components that have some: one table each with type, unit, range, default and help. What users pass is checked against
  * it once; docs/options.md is compared with it by a test. Every default of the package stands here, as the value that the code uses.
  */
+import { didYouMean } from './nearest.js'
 import { describe, mayHoldPassword, UNSHOWN } from './describe.js'
 import { GraflowError } from './errors.js'
 
@@ -168,12 +169,23 @@ export const LIMIT_OPTIONS = Object.freeze({
 
 export const DEFAULT_LIMITS: Limits = defaultsOf(LIMIT_OPTIONS)
 
+/**
+ * How keys of a run and of its root group end, behind its id and a colon (lib/backend/redis/keys.ts, compared by a test): with an id such as
+ * `a:k` a run would have a key of run `a`.
+ */
+export const RUN_KEY_ENDS = 'v|k|d|r|o|ch|cx|cn|cl|i[0-9]*'
+
 /** `run(node, input, options)`, `start` and `submit`. */
 export const RUN_OPTIONS = Object.freeze({
   id: {
     kind: 'string',
     defaultText: 'random',
-    pattern: /^[A-Za-z0-9_-]{1,128}$/,
+    // No key of one run may be that of another: see `RUN_KEY_ENDS`.
+    pattern: new RegExp(`^(?!.*:(?:${RUN_KEY_ENDS})(?::|$))[A-Za-z0-9_-][A-Za-z0-9_.:@+=-]{0,127}$`),
+    form: {
+      says: `1 to 128 characters of A-Z a-z 0-9 _ - . : @ + =, the first none of . : @ + =, and no part behind a colon that is one of ${RUN_KEY_ENDS.replaceAll('|', ' ').replace('[0-9]*', ', i with a number')}`,
+      isSecret: false,
+    },
     help: 'Names the run. Starting it again with the same flow and input gives the same run.',
   },
   idempotencyKey: {
@@ -293,6 +305,14 @@ export const WORKER_OPTIONS = Object.freeze({
     example: 'true',
     env: ['GRAFLOW_DRIVE_RUNS'],
     help: 'Whether it takes submitted runs, whose steps without a queue then run here: true or false.',
+  },
+  limits: {
+    kind: 'list',
+    defaultText: 'see limits',
+    flag: 'limit',
+    example: 'resultBytes=4mb',
+    env: ['GRAFLOW_LIMITS'],
+    help: 'How large things may be, as resultBytes=4mb (b, kb, mb or gb) or branches=200000; in code an object will do, too.',
   },
   capabilities: {
     kind: 'list',
@@ -446,7 +466,7 @@ export function checkOptions<T extends object>(where: string, table: OptionTable
       throw invalid(
         where,
         mayHoldPassword(key) ? UNSHOWN : key,
-        `there is no such option; the options are ${Object.keys(table).join(', ')}`,
+        `there is no such option${didYouMean(key, Object.keys(table))}; the options are ${Object.keys(table).join(', ')}`,
       )
     if (value === undefined) continue
     const fault = faultOf(spec, value)

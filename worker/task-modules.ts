@@ -12,7 +12,7 @@ import { GraflowError } from '../lib/errors.js'
 import { policiesOf, tasksOf, type PolicyJoin } from '../lib/flow/collect.js'
 import { isNode, type Expression, type TaskExpression } from '../lib/flow/expression.js'
 import { isPolicy } from '../lib/flow/make.js'
-import { didYouMean } from '../lib/flow/nearest.js'
+import { didYouMean } from '../lib/nearest.js'
 import { adviceFor, expressionOf } from '../lib/flow/node.js'
 import { areSameOptions } from '../lib/flow/options.js'
 

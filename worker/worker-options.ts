@@ -1,7 +1,14 @@
 /** What a worker's options say: checked, and read as what they mean. */
 import { describe } from '../lib/describe.js'
 import { GraflowError } from '../lib/errors.js'
-import { CONNECT_OPTIONS, checkOptions, DEFAULT_QUEUE, WORKER_OPTIONS } from '../lib/options.js'
+import {
+  CONNECT_OPTIONS,
+  checkOptions,
+  DEFAULT_QUEUE,
+  LIMIT_OPTIONS,
+  type OptionSpec,
+  WORKER_OPTIONS,
+} from '../lib/options.js'
 import type { AnyNode, JoinPolicy } from '../lib/flow/types.js'
 import type { LogFormat, LogLevel } from '../lib/observe/log-lines.js'
 import type { Limits } from '../lib/options.js'
@@ -51,8 +58,8 @@ export interface WorkerOptions {
   readonly buildId?: string
   /** Pairs such as { zone: "eu-1" } or "zone=eu-1", for people. Default: none. */
   readonly metadata?: Readonly<Record<string, string>> | readonly string[]
-  /** How large things may be; past a limit, LIMIT_EXCEEDED. Default: see `Limits`. */
-  readonly limits?: Partial<Limits>
+  /** How large things may be: { resultBytes: 4194304 } or "resultBytes=4mb"; past a limit, LIMIT_EXCEEDED. Default: see limits. */
+  readonly limits?: Partial<Limits> | readonly string[]
   /** For tests: where time comes from (`manualClock` of graflow/testing). Default: the system’s. */
   readonly clock?: Clock
   /** For tests: where chance comes from (`seededRandom` of graflow/testing). Default: the system’s. */
@@ -60,7 +67,8 @@ export interface WorkerOptions {
 }
 
 /** As given, with metadata as an object, and one name for the prefix. */
-type Checked = Omit<WorkerOptions, 'metadata' | 'redisKeyPrefix'> & {
+type Checked = Omit<WorkerOptions, 'metadata' | 'redisKeyPrefix' | 'limits'> & {
+  readonly limits: Partial<Limits>
   readonly metadata?: Readonly<Record<string, string>>
 }
 
@@ -68,7 +76,7 @@ const TABLE = {
   ...WORKER_OPTIONS,
   redisKeyPrefix: WORKER_OPTIONS.keyPrefix,
   metadata: { ...WORKER_OPTIONS.metadata, kind: 'list' },
-  ...{ limits: CONNECT_OPTIONS.limits, clock: CONNECT_OPTIONS.clock, random: CONNECT_OPTIONS.random },
+  ...{ clock: CONNECT_OPTIONS.clock, random: CONNECT_OPTIONS.random },
 } as const
 
 const NAME = /^[A-Za-z0-9_-]{1,128}$/
@@ -77,7 +85,7 @@ const PAIR = /^([A-Za-z0-9_.-]{1,128})=(.{0,1024})$/su
 /** @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for the role leader */
 export function checkWorkerOptions(given: WorkerOptions): Checked {
   const isObject = typeof given === 'object' && (given as unknown) !== null
-  const metadata = isObject ? given.metadata : undefined
+  const { metadata, limits, ...others } = isObject ? given : ({} as WorkerOptions)
   const pairs =
     metadata === undefined || Array.isArray(metadata)
       ? (metadata as readonly string[] | undefined)
@@ -87,11 +95,12 @@ export function checkWorkerOptions(given: WorkerOptions): Checked {
   const checked = checkOptions<WorkerOptions>(
     'worker',
     TABLE,
-    isObject ? { ...given, ...(pairs !== undefined && { metadata: pairs }) } : given,
+    isObject ? { ...others, ...(pairs !== undefined && { metadata: pairs }) } : given,
   )
-  const { redisKeyPrefix, metadata: _, ...rest } = checked
+  const { redisKeyPrefix, metadata: _, limits: __, ...rest } = checked
   const options: Checked = {
     ...rest,
+    limits: limitsOf(limits),
     ...(redisKeyPrefix !== undefined && rest.keyPrefix === undefined && { keyPrefix: redisKeyPrefix }),
     ...(pairs !== undefined && { metadata: Object.fromEntries(pairs.map(pairOf)) }),
   }
@@ -135,12 +144,38 @@ export function queuesOf({ queues = [] }: Pick<Checked, 'queues'>): {
   return { names: names.size === 0 ? WORKER_OPTIONS.queues.default : [...names], limits }
 }
 
+const UNITS: Readonly<Record<string, number>> = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 }
+const LIMIT_PAIR = /^([A-Za-z]{1,32})=([0-9]{1,15})(b|kb|mb|gb)?$/i
+
+/** The limits that pairs such as `resultBytes=4mb` set, or an object. @throws GraflowError INVALID_OPTION */
+function limitsOf(given: WorkerOptions['limits']): Partial<Limits> {
+  if (!Array.isArray(given))
+    return checkOptions<Partial<Limits>>('worker: limits', LIMIT_OPTIONS, given as Partial<Limits>)
+  const limits: Record<string, number> = {}
+  for (const pair of given as readonly unknown[]) {
+    const [, name = '', count = '', unit] = (typeof pair === 'string' ? LIMIT_PAIR.exec(pair.trim()) : null) ?? []
+    if (name === '') throw invalid('limits', `expected a pair such as resultBytes=4mb, got ${describe(pair)}`)
+    const spec: OptionSpec | undefined = Object.hasOwn(LIMIT_OPTIONS, name)
+      ? LIMIT_OPTIONS[name as keyof Limits]
+      : undefined
+    if (unit !== undefined && spec !== undefined && spec.unit !== 'bytes')
+      throw invalid('limits', `${name} is a number of ${spec.unit ?? 'things'}, without ${unit}, got ${describe(pair)}`)
+    limits[name] = Number(count) * (unit === undefined ? 1 : (UNITS[unit.toLowerCase()] ?? 1))
+  }
+  return checkOptions<Partial<Limits>>('worker: limits', LIMIT_OPTIONS, limits)
+}
+
 /** Whether it drives submitted runs: a worker for certain tasks need not run the steps of others. */
 export const isDriving = (options: Pick<Checked, 'driveRuns' | 'queues'>): boolean =>
   options.driveRuns ?? queuesOf(options).names.some((name) => name === DEFAULT_QUEUE || name === 'runs')
 
 /** Where Redis is. */
-export function addressOf({ redisUrl, redisHost, redisPort, redisDb }: Checked): string {
+export function addressOf({
+  redisUrl,
+  redisHost,
+  redisPort,
+  redisDb,
+}: Pick<Checked, 'redisUrl' | 'redisHost' | 'redisPort' | 'redisDb'>): string {
   if (redisUrl !== undefined) return redisUrl
   const host = redisHost ?? WORKER_OPTIONS.redisHost.default
   const shown = host.includes(':') ? `[${host}]` : host

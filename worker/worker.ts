@@ -15,7 +15,7 @@ import { expressionOf } from '../lib/flow/node.js'
 import { isPolicy } from '../lib/flow/make.js'
 import { writeLogLines, type LogFormat, type LogLevel } from '../lib/observe/log-lines.js'
 import { Metrics } from '../lib/observe/metrics.js'
-import { checkOptions, DEFAULT_LIMITS, defaultsOf, LIMIT_OPTIONS, WORKER_OPTIONS } from '../lib/options.js'
+import { DEFAULT_LIMITS, defaultsOf, WORKER_OPTIONS } from '../lib/options.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random, withDeadline } from '../lib/time.js'
 import { serveHealth, type HealthServer } from './health-server.js'
 import { checkNames, loadModules, type LoadedModule } from './task-modules.js'
@@ -214,7 +214,7 @@ export class WorkerCore {
   async #join(modules: readonly LoadedModule[], tasks: readonly string[]): Promise<void> {
     const [clock, random] = [this.#clock, this.#random]
     const { keyPrefix = DEFAULTS.keyPrefix, capabilities = [], role = WORKER_OPTIONS.role.default } = this.#options
-    const limits = { ...DEFAULT_LIMITS, ...checkOptions('worker: limits', LIMIT_OPTIONS, this.#options.limits) }
+    const limits = { ...DEFAULT_LIMITS, ...this.#options.limits }
     const queues = isServing(this.#options) ? this.#served() : []
     const session = await openSession({
       ...{ clock, random, limits, emitter: this.#emitter, newId: systemId },

@@ -2,7 +2,7 @@
 import { GraflowError } from '../errors.js'
 import { describe, quote } from '../describe.js'
 import { isNode } from './expression.js'
-import { didYouMean } from './nearest.js'
+import { didYouMean } from '../nearest.js'
 import { adviceFor, expressionOf, nodeOf } from './node.js'
 import { CALLS_HINT, errorAt, parse } from './parse.js'
 import type { FlowOf, FlowText } from './text-types.js'

@@ -20,7 +20,7 @@ import type {
 import type { GroupOptions, WorkflowOptions } from './node-options.js'
 import { FLOW_LIMITS } from './limits.js'
 import { checkName } from './names.js'
-import { didYouMean } from './nearest.js'
+import { didYouMean } from '../nearest.js'
 import type { CheckedTaskOptions } from './options.js'
 
 const NO_OPTIONS: GroupOptions = Object.freeze({})

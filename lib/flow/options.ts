@@ -9,7 +9,7 @@ import { describe } from '../describe.js'
 import { isNode } from './expression.js'
 import type { GroupOptions, TaskOptions, WorkflowOptions } from './node-options.js'
 import { checkName, type NameKind, optionOf } from './names.js'
-import { didYouMean } from './nearest.js'
+import { didYouMean } from '../nearest.js'
 
 const LONGEST_DESCRIPTION = 4_096
 /** A branch's errors and losses are counted in one byte each, wherever it is stored. */

@@ -33,7 +33,7 @@ export interface ConnectOptions {
 
 export interface RunOptions {
   /**
-   * Names the run: 1 to 128 characters of A-Z a-z 0-9 _ -. Starting it again with the same flow and input gives the same run; with others,
+   * Names the run: 1 to 128 characters of A-Z a-z 0-9 _ - . : @ + =, such as `user:42`. Starting it again with the same flow and input gives the same run; with others,
    * RUN_EXISTS. Default: random.
    */
   readonly id?: string

@@ -5,7 +5,7 @@
 import type { SessionStatus } from '../backend/backend.js'
 import { noHandler } from '../engine/start.js'
 import { GraflowError } from '../errors.js'
-import { didYouMean } from '../flow/nearest.js'
+import { didYouMean } from '../nearest.js'
 import { DEFAULT_QUEUE } from '../options.js'
 
 /** Work as messages speak of it. */

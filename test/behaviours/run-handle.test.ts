@@ -323,6 +323,35 @@ describeOnBackends('cancelling a run', (open) => {
     expect(await failureOf(run.result())).toMatchObject({ code: 'CANCELLED', details: { reason: 'enough' } })
   })
 
+  it.each([['user:42'], ['order:2026-11:7'], ['a.b@c.d+e=f'], ['user:key']])(
+    'takes %s as the id of a run',
+    async (id) => {
+      const graflow = await open()
+      const run = await graflow.start(pair, 1, { id })
+      expect(await run.result()).toEqual({ left: 2, right: 2 })
+      expect(run.id).toBe(id)
+      const attached = await graflow.attach(id)
+      expect(await attached.result()).toEqual({ left: 2, right: 2 })
+      const submitted = await graflow.submit(mixed, 1, { id: `${id}:s` })
+      expect(await submitted.result()).toBe(7)
+    },
+  )
+
+  it.each([
+    ['user/42'],
+    ['{user}'],
+    ['user 42'],
+    [''],
+    [':42'],
+    ['x'.repeat(129)],
+    ...['v', 'k', 'd', 'r', 'o', 'ch', 'cx', 'cn', 'cl', 'i', 'i7', 'cl:key'].map((end) => [`user:${end}`]),
+  ])('refuses %j as the id of a run, and says which there are', async (id) => {
+    const graflow = await open()
+    const error = await failureOf(graflow.start(pair, 1, { id }))
+    expect(error).toMatchObject({ code: 'INVALID_OPTION', details: { option: 'id' } })
+    expect(error.message).toContain('run: id: expected 1 to 128 characters of A-Z a-z 0-9 _ - . : @ + =')
+  })
+
   it('leaves no listener on a signal that outlives its runs', async () => {
     const graflow = await open()
     const { signal } = new AbortController()

@@ -1,5 +1,6 @@
 /** Every key has one name in code and one line in docs/redis.md. */
 import { keysOf, tagOf } from '../../lib/backend/redis/keys.js'
+import { RUN_OPTIONS } from '../../lib/options.js'
 import { readDoc, tableRows } from '../repo-rules/doc-table.js'
 
 /** What the placeholders of the table are called, by how a function of keys.ts calls its argument. */
@@ -38,6 +39,17 @@ describe('keys', () => {
     const documented = tableRows(readDoc('redis.md'), 'Keys').map(([key = '']) => key.replaceAll('`', ''))
     expect([...names].sort()).toEqual([...documented].sort())
     expect(new Set(names).size).toBe(names.length)
+  })
+
+  it('of a run end so that no id of another run makes them', () => {
+    const ends = Object.values(keysOf('T')).flatMap((key) => {
+      const text = typeof key === 'string' ? key : (Reflect.apply(key, undefined, ['X', '7']) as string)
+      const [, end] = /^T:[a-z]+:X:(.*)$/.exec(text) ?? []
+      return end === undefined ? [] : [end]
+    })
+    expect(ends.length).toBeGreaterThan(8)
+    for (const end of ends) expect([end, RUN_OPTIONS.id.pattern.test(`X:${end}`)]).toEqual([end, false])
+    expect(RUN_OPTIONS.id.pattern.test('X:7')).toBe(true)
   })
 
   it('have the hash tag of their shard', () => {

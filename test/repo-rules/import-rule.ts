@@ -15,7 +15,7 @@ export interface Source {
 
 /** Rooms in their order: each may import itself and those before it. */
 const order = [
-  ...['describe', 'errors', 'time', 'options', 'events', 'flow', 'graph', 'values', 'backend', 'engine'],
+  ...['describe', 'nearest', 'errors', 'time', 'options', 'events', 'flow', 'graph', 'values', 'backend', 'engine'],
   ...['session', 'executor', 'producer', 'admin', 'server'],
 ] as const
 /** Everything but what only the composition root may know. */

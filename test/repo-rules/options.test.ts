@@ -22,7 +22,11 @@ describe('options of components', () => {
   })
 
   it.each<[string, unknown, string]>([
-    ['another option', { widht: 1 }, 'connect: widht: there is no such option; the options are width, depth, word'],
+    [
+      'another option',
+      { widht: 1 },
+      'connect: widht: there is no such option (did you mean "width"?); the options are width, depth, word',
+    ],
     ['a name that objects have', { constructor: 1 }, 'connect: constructor: there is no such option'],
     ['too little', { width: 0 }, 'connect: width: expected an integer from 1 to 9 (branches), got 0'],
     ['too much', { width: 10 }, 'got 10'],

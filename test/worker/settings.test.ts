@@ -10,7 +10,13 @@ const command: Command = {
   name: 'graflow-worker',
   summary: 'runs tasks',
   table: WORKER_OPTIONS,
-  aliases: { 'key-prefix': 'keyPrefix', 'redis-key-prefix': 'keyPrefix', queue: 'queues', capability: 'capabilities' },
+  aliases: {
+    'key-prefix': 'keyPrefix',
+    'redis-key-prefix': 'keyPrefix',
+    queue: 'queues',
+    capability: 'capabilities',
+    limit: 'limits',
+  },
   section: 'worker',
   version: '1.2.3',
 }
@@ -86,6 +92,17 @@ describe('settings of a command', () => {
     file({ maxConcurrentTasks: 3 }, 'other.json')
     expect(await settings(['--config', 'other.json'])).toEqual({ maxConcurrentTasks: 3 })
     expect(await settings([], { GRAFLOW_CONFIG: 'other.json' })).toEqual({ maxConcurrentTasks: 3 })
+  })
+
+  it('take limits as pairs, from flags, environment and file', async () => {
+    expect(await settings(['--limit', 'resultBytes=4mb', '--limit', 'branches=9'])).toEqual({
+      limits: ['resultBytes=4mb', 'branches=9'],
+    })
+    expect(await settings([], { GRAFLOW_LIMITS: 'resultBytes=4mb,branches=9' })).toEqual({
+      limits: ['resultBytes=4mb', 'branches=9'],
+    })
+    file({ limits: { resultBytes: '4mb', branches: 9 } })
+    expect(await settings([])).toEqual({ limits: ['resultBytes=4mb', 'branches=9'] })
   })
 
   it('count in the order flag, environment, file; GRAFLOW_ before the seeds’ names', async () => {

@@ -202,6 +202,35 @@ describe('a worker', () => {
     expect(await store.backend.inspect.sessions()).toMatchObject([{ queues }])
   })
 
+  it.each<[string, WorkerOptions['limits']]>([
+    ['an object', { resultBytes: 2_097_152, branches: 7 }],
+    ['pairs with units', ['resultBytes=2mb', 'branches=7']],
+    ['pairs in other letters', ['resultBytes=2048KB', ' branches=7 ']],
+  ])('takes limits as %s', async (_, limits) => {
+    const big = task('big', (n: number) => 'x'.repeat(n))
+    await store.started({ tasks: [big], ...(limits !== undefined && { limits }) })
+    const client = await store.client()
+    const run = await client.submit(big, 2_000_000)
+    expect(await run.result()).toHaveLength(2_000_000)
+    const wide = await client.submit(each(big), Array<number>(8).fill(1))
+    expect((await failureOf(wide.result())).message).toContain('at most 7 branches')
+  })
+
+  it.each<[string, unknown, string]>([
+    ['a name that there is not', ['resultBtes=4mb'], '(did you mean "resultBytes"?)'],
+    ['a name that all objects have', ['constructor=4'], 'worker: limits: constructor: there is no such option'],
+    ['no pair', ['4mb'], 'worker: limits: expected a pair such as resultBytes=4mb, got "4mb"'],
+    ['a unit that there is not', ['resultBytes=4tb'], 'expected a pair such as resultBytes=4mb'],
+    ['bytes of what is counted', ['branches=4mb'], 'branches is a number of branches, without mb'],
+    ['too little', ['branches=0'], 'worker: limits: branches: expected an integer of at least 1'],
+    ['a text in an object', { resultBytes: '4mb' }, 'worker: limits: resultBytes: expected an integer'],
+    ['no limits', 4, 'worker: limits: options are an object'],
+  ])('refuses limits with %s', (_, limits, says) => {
+    const error = thrown(() => store.worker({ tasks: [add], limits: limits as never }))
+    expect(error.code).toBe('INVALID_OPTION')
+    expect(error.message).toContain(says)
+  })
+
   it('says of itself what it was told', async () => {
     await store.started({
       ...{ tasks: [add], workerId: 'w', queues: ['a', 'b:2'], capabilities: ['gpu'], buildId: '7', role: 'worker' },
