@@ -5,7 +5,7 @@ import { isNode } from './expression.js'
 import { makeChoose } from './make.js'
 import { expressionOf, nodeOf } from './node.js'
 import { recordOf } from './record.js'
-import type { AnyNode, CheckCases, CheckDecide, In, Meet, MeetRecord, Node, Outs } from './types.js'
+import type { CheckCases, CheckDecide, Flow, In, Meet, MeetRecord, Node, Outs } from './types.js'
 
 /**
  * Runs `decide`, which returns one of the keys, then the case with that key, on the same input. A key that is no case fails with
@@ -19,10 +19,10 @@ import type { AnyNode, CheckCases, CheckDecide, In, Meet, MeetRecord, Node, Outs
  *
  * @throws GraflowError INVALID_NODE, INVALID_NAME (a key), EMPTY_GROUP, DUPLICATE_TASK
  */
-export function choose<const D extends AnyNode, const C>(
+export function choose<const D, const C>(
   decide: CheckDecide<D> extends D ? D : CheckDecide<D>,
-  cases: C extends CheckCases<D, C> ? C : CheckCases<D, C>,
-): Node<Meet<In<D>, MeetRecord<C>>, Outs<C>[keyof C]>
+  cases: C extends CheckCases<Flow<D>, C> ? C : CheckCases<Flow<D>, C>,
+): Node<Meet<In<Flow<D>>, MeetRecord<C>>, Outs<C>[keyof C]>
 export function choose(decide: unknown, cases: unknown): unknown {
   const decision = expressionOf(decide, 'choose, the decision')
   if (typeof cases !== 'object' || cases === null || Array.isArray(cases) || isNode(cases)) {

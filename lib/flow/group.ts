@@ -3,7 +3,7 @@ import { makeEach, makeGroup, makePolicy } from './make.js'
 import { isNode } from './expression.js'
 import { expressionOf, nodeOf } from './node.js'
 import { recordOf } from './record.js'
-import type { AnyNode, CheckBranches, EachGroup, In, JoinPolicy, Out, Par } from './types.js'
+import type { AnyNode, CheckBranches, EachGroup, Flow, In, JoinPolicy, NoNode, Out, Par } from './types.js'
 
 /**
  * Branches side by side, all with the same input: `a | b | c`, or a record of them, `par({ x: a, y: b })`. The result has their shape.
@@ -44,7 +44,7 @@ export function par(...branches: readonly unknown[]): unknown {
  *
  * @throws GraflowError INVALID_NODE, LIMIT_EXCEEDED (nesting)
  */
-export function each<const N extends AnyNode>(node: N): EachGroup<In<N>, Out<N>>
+export function each<const N>(node: N extends AnyNode ? N : NoNode<N>): EachGroup<In<Flow<N>>, Out<Flow<N>>>
 export function each(node: unknown): unknown {
   return nodeOf(makeEach(expressionOf(node, 'each')))
 }

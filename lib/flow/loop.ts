@@ -2,7 +2,7 @@
 import { makeLoop } from './make.js'
 import { expressionOf, nodeOf } from './node.js'
 import { checkLoopOptions } from './options.js'
-import type { Again, AnyNode, CheckBody, Done, In, Node, Out, ResultOf } from './types.js'
+import type { Again, CheckBody, Done, Flow, In, Node, Out, ResultOf } from './types.js'
 
 /**
  * Runs `body` until its last task returns `done(value)`; after `again(next)` it runs once more, with `next`. Past `maxCycles` passes it
@@ -15,10 +15,10 @@ import type { Again, AnyNode, CheckBody, Done, In, Node, Out, ResultOf } from '.
  *
  * @throws GraflowError INVALID_NODE, INVALID_OPTION
  */
-export function loop<const B extends AnyNode>(
+export function loop<const B>(
   body: CheckBody<B> extends B ? B : CheckBody<B>,
   options: { readonly maxCycles: number },
-): Node<In<B>, ResultOf<Out<B>>>
+): Node<In<Flow<B>>, ResultOf<Out<Flow<B>>>>
 export function loop(body: unknown, options: unknown): unknown {
   return nodeOf(makeLoop(expressionOf(body, 'loop'), checkLoopOptions(options).maxCycles))
 }

@@ -2,7 +2,7 @@
 import { GraflowError } from '../errors.js'
 import { sequenceOf } from './make.js'
 import { expressionOf, nodeOf } from './node.js'
-import type { AnyNode, In, Last, Node, Out, Steps } from './types.js'
+import type { CheckSteps, Flow, In, Last, Node, Out } from './types.js'
 
 /**
  * One after the other: `a >> b >> c`. What one gives, the next takes. Sequences inside are put in their place, so
@@ -15,9 +15,9 @@ import type { AnyNode, In, Last, Node, Out, Steps } from './types.js'
  *
  * @throws GraflowError INVALID_NODE, DUPLICATE_TASK
  */
-export function seq<const T extends readonly AnyNode[]>(
-  ...nodes: T extends Steps<T> ? T : Steps<T>
-): Node<In<T[0]>, Out<Last<T>>>
+export function seq<const T extends readonly unknown[]>(
+  ...nodes: T extends CheckSteps<T> ? T : CheckSteps<T>
+): Node<In<Flow<T[0]>>, Out<Flow<Last<T>>>>
 export function seq(...nodes: readonly unknown[]): unknown {
   const sequence = sequenceOf(nodes.map((node, i) => expressionOf(node, `seq, argument ${i + 1}`)))
   if (sequence === undefined) throw new GraflowError('INVALID_NODE', 'seq needs at least one node: seq(a, b, c)')

@@ -19,6 +19,20 @@ export interface TaskSchemas<I, S, R, O> {
   readonly output?: StandardSchemaV1<R, O>
 }
 
+/** What others call an option of a task: each says what it is called here. There is none of these; they are for messages. */
+export interface OtherNames {
+  /** @deprecated Write `retry: { attempts }`. */
+  readonly retries?: '✗ there is no option retries: write retry: { attempts: 3 }, which counts the first start, too'
+  /** @deprecated Write `retry: { attempts }`. */
+  readonly attempts?: '✗ there is no option attempts: write retry: { attempts: 3 }'
+  /** @deprecated Write `retry: { delayMs, factor }`. */
+  readonly backoff?: '✗ there is no option backoff: write retry: { attempts: 3, delayMs: 100, factor: 2 }'
+  /** @deprecated Write `timeoutMs`. */
+  readonly timeout?: '✗ there is no option timeout: write timeoutMs: 5_000'
+  /** @deprecated A group has `concurrency`. */
+  readonly concurrency?: '✗ a task has no concurrency: a group does, each(it).configure({ concurrency: 4 })'
+}
+
 type Given<R> = Exclude<R, Control>
 /** What a handler may return to give R. */
 type Returned<R> = R | Control | Promise<R | Control>
@@ -59,7 +73,7 @@ export function task<
   O = Given<R>,
 >(
   name: N,
-  options: TaskOptions & TaskSchemas<I, S, W, O>,
+  options: TaskOptions & TaskSchemas<I, S, W, O> & OtherNames,
   handler: ((input: P, ctx: TaskContext<Written<I>>) => Returned<R>) & Parses<S, P> & Satisfies<R, W>,
 ): Task<I, O, N>
 export function task(name: unknown, ...rest: readonly unknown[]): unknown {
@@ -115,7 +129,7 @@ export function declareTask<
   O = unknown,
 >(
   name: DeclaredName<X, Y, N>,
-  options?: TaskOptions & TaskSchemas<I, P, R, O>,
+  options?: TaskOptions & TaskSchemas<I, P, R, O> & OtherNames,
 ): Declared<Written<X>, Written<Y>, N, I, O>
 export function declareTask(name: unknown, options?: unknown): unknown {
   const checked = checkName('task', name)

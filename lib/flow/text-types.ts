@@ -6,7 +6,7 @@
  * not one a character. A chain is kept as its two ends and made a Node when it ends, since a Node made at each step would cost a
  * level of depth at each step. Positions are computed only when something is wrong.
  */
-import type { AnyNode, EachGroup, Group, In, MeetAll, Misfit, Names, Node, Out, Outs } from './types.js'
+import type { AnyNode, EachGroup, Group, In, MeetAll, Misfit, Names, NoNode, Node, Out, Outs } from './types.js'
 
 type Space = ' ' | '\n' | '\t' | '\r'
 type Trim<S extends string> = S extends `${Space}${infer R}` ? Trim<R> : S
@@ -53,7 +53,7 @@ type Atom<
               : S extends `${W}${infer R}`
                 ? After<R, E, K, B, F, P, PL, A, W, S, T>
                 : never
-            : Failed<[`✗ at ${At<T, S>}: ${W} is no node, it is`, E[W]]>
+            : Failed<[`✗ at ${At<T, S>}: ${W}:`, ...NoNode<E[W]>]>
           : UnknownName<W, S, E, T>
       : never
 type After<

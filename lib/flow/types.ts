@@ -30,12 +30,12 @@ export interface Node<in I, out O> extends AnyNode {
    * This, then `next`, which takes what this gives: `a >> b`.
    * @throws GraflowError INVALID_NODE, DUPLICATE_TASK
    */
-  to<const A extends AnyNode, const B extends AnyNode>(this: A, next: Follow<A, B, B>): Node<In<A>, Out<B>>
+  to<const A extends AnyNode, const B>(this: A, next: NextOf<A, B>): Node<In<A>, Out<Flow<B>>>
   /**
    * A group of this and `other`, both given the same input: `a | b`. On a tuple group that no join has closed, one member more.
    * @throws GraflowError INVALID_NODE (also: on a record group, whose branches need keys), DUPLICATE_TASK, LIMIT_EXCEEDED
    */
-  with<const A extends AnyNode, const B extends AnyNode>(this: A, other: Beside<A, B, B>): With<A, B>
+  with<const A extends AnyNode, const B>(this: A, other: OtherOf<A, B>): With<A, Flow<B>>
   /** The canonical text: `fetch-user >> (geo | score) >> merge`. Equal graphs have equal texts. */
   toString(): string
   /** The flow as a Mermaid flowchart. */
@@ -59,6 +59,19 @@ export interface Workflow<in I, out O, out N extends string = string> extends No
   /** sha-256 of the graph's canonical bytes, 64 hex digits; the same in every process and directory. */
   readonly hash: string
 }
+
+type Code = ((...input: never) => unknown) | PromiseLike<unknown>
+/** What stands where a task or flow is wanted, and what to write instead. Asked for only where something is wrong. */
+export type NoNode<X> =
+  X extends PromiseLike<unknown>
+    ? ['✗ a task or flow is wanted here, and this is a promise of something: await it', X]
+    : X extends (...input: never) => infer R
+      ? [R] extends [AnyNode]
+        ? ['✗ a task or flow is wanted here, and this is a function that makes one: call it', X]
+        : ["✗ a task or flow is wanted here, and this is a function: make a task of it by task('its-name', fn)", X]
+      : ['✗ a task or flow is wanted here, but this is', X]
+/** A node as it is; `AnyNode` for what is none and is told so elsewhere. */
+export type Flow<N> = N extends AnyNode ? N : AnyNode
 
 /** What a flow takes. */
 export type In<N extends AnyNode> = N['~types']['in'] extends (input: infer I) => void ? I : never
@@ -86,12 +99,19 @@ export type NeedsNoInput<N extends AnyNode> = [undefined] extends [In<N>]
 
 // --------------------------------------------------------------------------------------------------------------- sequence
 
+/** The arguments of `seq`, or what is wrong with one of them. */
+export type CheckSteps<T extends readonly unknown[]> = T extends readonly AnyNode[]
+  ? Steps<T>
+  : { [K in keyof T]: T[K] extends AnyNode ? T[K] : NoNode<T[K]> }
+
 /** `Ok` when what `A` gives fits what `B` takes, else the sentence that says so. */
 export type Follow<A extends AnyNode, B extends AnyNode, Ok> = [Out<A>] extends [In<B>]
   ? Ok
   : AnyNode extends B
     ? Ok
     : Misfit<Label<A, 'the node before it'>, Out<A>, Label<B, 'this node'>, In<B>>
+
+type NextOf<A extends AnyNode, B> = B extends AnyNode ? Follow<A, B, B> : NoNode<B>
 
 /** For objects the keys come first, since the compiler shortens long types, from the right, to `{ ...; }`. */
 export type Misfit<From extends string, Got, To extends string, Want> =
@@ -134,9 +154,7 @@ export type Steps<
           : never
     }
 type Gives<N extends AnyNode, Want> = N extends unknown ? ([Out<N>] extends [Want] ? true : false) : never
-export type Last<T extends readonly AnyNode[]> = T extends readonly [...unknown[], infer L extends AnyNode]
-  ? L
-  : T[number]
+export type Last<T extends readonly unknown[]> = T extends readonly [...unknown[], infer L] ? L : T[number]
 
 // ----------------------------------------------------------------------------------------------------------------- groups
 
@@ -195,6 +213,7 @@ export type Beside<A extends AnyNode, B extends AnyNode, Ok> = A extends { reado
     ? Fits<In<A>, B, Ok>
     : ['✗ this group is a record: give the branch a key, as in par({ …, key: branch })']
   : Fits<In<A>, B, Ok>
+type OtherOf<A extends AnyNode, B> = B extends AnyNode ? Beside<A, B, B> : NoNode<B>
 type Fits<I, B extends AnyNode, Ok> = [Meet<I, In<B>>] extends [never]
   ? [In<B>] extends [never]
     ? Ok
@@ -331,11 +350,10 @@ type Members<R> = [keyof R] extends [never]
               : R[K]
           }
       : R
-    : { [K in keyof R]: R[K] extends AnyNode ? R[K] : AnyNode }
-type Code = ((...input: never) => unknown) | PromiseLike<unknown>
-/** In the place of something that is no node. Of code the compiler then says by itself: call it, or await it. */
+    : { [K in keyof R]: R[K] extends AnyNode ? R[K] : NoNode<R[K]> }
+/** In the place of something that is no node. */
 type NoBranch<X> = X extends Code
-  ? AnyNode
+  ? NoNode<X>
   : '✗ par takes nodes, par(a, b) or par(...list), or one record of them, par({ a, b })'
 /** The arguments of `par`, or what is wrong with one of them. Whatever is given is inferred, so that it can be told which one. */
 export type CheckBranches<T extends readonly unknown[]> = T extends readonly []
@@ -348,7 +366,8 @@ export type CheckBranches<T extends readonly unknown[]> = T extends readonly []
 
 // ---------------------------------------------------------------------------------------------------------- choose, loop
 
-export type CheckDecide<D extends AnyNode> = [Out<D>] extends [string]
+export type CheckDecide<D> = D extends AnyNode ? Decides<D> : NoNode<D>
+type Decides<D extends AnyNode> = [Out<D>] extends [string]
   ? D
   : AnyNode extends D
     ? D
@@ -378,7 +397,7 @@ type Case<D extends AnyNode, B> = B extends AnyNode
         In<B>,
       ]
     : B
-  : AnyNode
+  : NoNode<B>
 
 /** What the last task of a loop returns to go round again, with `next` as the input. */
 export interface Again<out S> {
@@ -393,7 +412,8 @@ export interface Done<out V> {
 type StateOf<O> = O extends Again<infer S> ? S : never
 /** What a loop over a body that gives `O` gives. */
 export type ResultOf<O> = O extends Done<infer V> ? V : never
-export type CheckBody<B extends AnyNode> = 0 extends 1 & Out<B>
+export type CheckBody<B> = B extends AnyNode ? Loops<B> : NoNode<B>
+type Loops<B extends AnyNode> = 0 extends 1 & Out<B>
   ? B
   : AnyNode extends B
     ? B
