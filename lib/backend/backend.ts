@@ -549,6 +549,8 @@ export interface Backend {
    * 0 in a store that has no others.
    */
   announce(runId: string, events: Uint8Array): Promise<number>
+  /** Why the store is there and lets us in no more, such as for a changed password, with what to do; undefined where that is not so. */
+  refusal?(): string | undefined
   /**
    * Calls `listener` whenever the store is there again after it was away: hints may have been lost, so what is awaited is to be asked
    * for. Returns what ends that. Absent where the store cannot be away.

@@ -183,7 +183,7 @@ export class Membership {
           this.lost()
           return
         }
-        this.#outage.begin(`no renewal was answered for ${ttlMs / 1_000} s`)
+        this.#outage.begin(backend.refusal?.() ?? `no renewal was answered for ${ttlMs / 1_000} s`)
         this.#reconciliation.hurry() // as soon as the store answers, it is asked what is left
       },
     })
@@ -242,7 +242,7 @@ export class Membership {
   #logFailure(error: unknown): void {
     const { emitter, info } = this.#options
     const code = error instanceof GraflowError ? error.code : undefined
-    if (code === 'REDIS_UNAVAILABLE') this.#outage.begin(describeError(error))
+    if (code === 'REDIS_UNAVAILABLE') this.#outage.begin(this.#options.backend.refusal?.() ?? describeError(error))
     else if (code !== 'CLOSED')
       emitter.emit('log', { level: 'error', message: `the session of ${info.baseId} met ${describeError(error)}` })
   }

@@ -44,6 +44,21 @@ export function isFinal(error: Error & { readonly code?: string }): boolean {
   return REFUSED.has(word) || /CERT|TLS|SSL|SELF_SIGNED/.test(error.code ?? '') || error.code === 'EACCES'
 }
 
+/** What a connection met, in words of our own; the error itself is the cause. */
+export function inOurWords(error: (Error & { readonly code?: string }) | undefined): string {
+  if (error === undefined) return 'no answer'
+  const { message, code = '' } = error
+  const text = `${code} ${message}`
+  if (/Protocol error/.test(text)) return 'an answer that no Redis gives: another kind of server listens there'
+  if (/ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/.test(text))
+    return 'no answer: the host is not there, or something on the way drops what is sent'
+  if (/ECONNREFUSED/.test(text)) return 'a refusal: nothing listens there (ECONNREFUSED)'
+  if (/ENOTFOUND|EAI_AGAIN/.test(text)) return 'no address for that host: its name is not known here (ENOTFOUND)'
+  if (/ECONNRESET|EPIPE|Connection is closed|connection is closed/.test(text))
+    return 'a connection that was closed from there'
+  return message
+}
+
 export const closedError = (): GraflowError =>
   new GraflowError('CLOSED', 'expected an open backend, got a call during or after close()')
 

@@ -163,6 +163,10 @@ class RedisBackend implements Backend {
     }
   }
 
+  refusal(): string | undefined {
+    return this.#shard.refusal
+  }
+
   keepAlive(session: string, options: KeepAliveOptions): KeepAlive {
     this.#checkOpen()
     return this.#renewal.keep(session, options)

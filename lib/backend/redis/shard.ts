@@ -13,7 +13,7 @@ import type { Clock, Random } from '../../time.js'
 import { parseAddress, type RedisTarget } from './address.js'
 import { backoffMs, makeConnection, withoutCommand } from './connection.js'
 import { checkRedis } from './check-redis.js'
-import { closedError, isFinal, refusedError, remedyFor } from './command-errors.js'
+import { closedError, inOurWords, isFinal, refusedError, remedyFor } from './command-errors.js'
 import { type CommandArgument, EncodedCommand } from './encoded-command.js'
 import { type Keys, keysOf, tagOf } from './keys.js'
 import type { Reply } from './replies.js'
@@ -44,6 +44,8 @@ export const SHARD_DEFAULTS = Object.freeze({
   allowEviction: false,
 })
 
+/** Connecting and looking at the Redis takes this long at most: `connect` promises 5 s. */
+const OPEN_MS = 4_500
 /** After the time for a reply is over: what has arrived meanwhile is read first, in case it was us who were late. */
 const SECOND_LOOK_MS = 20
 
@@ -83,6 +85,9 @@ export class Shard {
   #watchdogAt = Infinity
   #isSecondLook = false
   #lastError: Error | undefined
+  #refusal: string | undefined
+  /** Until it is open: by then it is, or has failed. */
+  #openBy: number | undefined
   #isClosed = false
   /** Calls that wait to be sent again, with what cancels that. */
   readonly #backoffs = new Map<Call, () => void>()
@@ -102,10 +107,16 @@ export class Shard {
       connectTimeoutMs: options.connectTimeoutMs,
       random: options.random,
       onError: (error) => {
-        this.#lastError = error
+        // what follows a wrong answer, such as the end of the connection, says less
+        if (!(this.#lastError?.message.includes('Protocol error') ?? false)) this.#lastError = error
+        if (isFinal(error)) this.#refusal = refusedError(this.address, error).message
       },
     })
-    this.#redis.on('ready', () => this.#flush())
+    this.#redis.on('ready', () => {
+      this.#refusal = undefined
+      this.#lastError = undefined
+      this.#flush()
+    })
     this.#redis.on('close', () => this.#sendAgain())
   }
 
@@ -115,6 +126,7 @@ export class Shard {
    */
   static async open(options: ShardOptions): Promise<Shard> {
     const shard = new Shard(options)
+    shard.#openBy = options.clock.now() + OPEN_MS
     try {
       await shard.#connect()
       await checkRedis(shard, { allowEviction: options.allowEviction, scripts: [...shard.#scripts.values()] })
@@ -122,6 +134,7 @@ export class Shard {
       shard.close()
       throw error
     }
+    shard.#openBy = undefined
     return shard
   }
 
@@ -132,6 +145,11 @@ export class Shard {
    */
   call(name: ScriptName, args: readonly Argument[]): Promise<Reply> {
     return this.#enqueue(name, this.script(name), args)
+  }
+
+  /** Why Redis does not let us in, where it is there and waiting does not help; undefined while it does. */
+  get refusal(): string | undefined {
+    return this.#refusal
   }
 
   /** A script as Redis gets it, for whoever calls it on another connection. */
@@ -175,7 +193,7 @@ export class Shard {
         args,
         resolve,
         reject,
-        giveUpAt: now + this.#options.retryForMs,
+        giveUpAt: Math.min(now + this.#options.retryForMs, this.#openBy ?? Infinity),
         sentAt: now,
         sendings: 0,
         needsText: false,
@@ -349,10 +367,10 @@ export class Shard {
   }
 
   #unavailable(what: string, error: Error | undefined): GraflowError {
-    const seconds = this.#options.retryForMs / 1_000
+    const seconds = (this.#openBy === undefined ? this.#options.retryForMs : OPEN_MS) / 1_000
     return new GraflowError(
       'REDIS_UNAVAILABLE',
-      `${what}: expected Redis at ${this.address} to answer within ${seconds} s, got ${error?.message ?? 'no answer'}; ` +
+      `${what}: expected Redis at ${this.address} to answer within ${seconds} s, got ${inOurWords(error)}; ` +
         'check that it runs and can be reached from here',
       error === undefined ? {} : { cause: error },
     )
@@ -386,7 +404,7 @@ export class Shard {
     const met = this.#lastError
     return new GraflowError(
       'REDIS_UNAVAILABLE',
-      `expected Redis at ${this.address} within ${connectTimeoutMs / 1_000} s, got ${met?.message ?? 'no answer'}; ` +
+      `expected Redis at ${this.address} within ${connectTimeoutMs / 1_000} s, got ${inOurWords(met)}; ` +
         'check the address, that redis-server runs there, and that nothing blocks the way',
       met === undefined ? {} : { cause: met },
     )
