@@ -37,11 +37,11 @@ export const ERROR_CODES = Object.freeze({
   INVALID_INPUT: facts('The input does not satisfy the task’s input schema.', false, 422, 1),
   INVALID_OUTPUT: facts('The output does not satisfy the task’s output schema.', false, 500, 1),
   // running
-  TASK_FAILED: facts('A task threw on its last allowed attempt; `cause` is what it threw.', false, 500, 1),
+  TASK_FAILED: facts('A task threw on its last allowed attempt; `cause` is what it threw.', true, 500, 1),
   TIMEOUT: facts('A task ran longer than its timeoutMs.', true, 504, 1),
   GROUP_FAILED: facts(
     'A group’s join was not satisfied; the details have the outcomes of its branches, of a large group the first 100 that did not succeed.',
-    false,
+    true,
     500,
     1,
   ),
@@ -127,8 +127,11 @@ export class GraflowError extends Error {
     if (options.stack !== undefined) this.stack = options.stack
   }
 
-  /** Whether the same call may succeed later. */
+  /**
+   * Whether the same call may succeed later. A failed task or group may, unless what made it fail says `retryable: false`.
+   */
   get retryable(): boolean {
+    if (this.code === 'TASK_FAILED' || this.code === 'GROUP_FAILED') return !saysFinal(this.cause, MOST_JSON_DEPTH)
     return ERROR_CODES[this.code].retryable
   }
 
@@ -139,6 +142,14 @@ export class GraflowError extends Error {
   toJSON(): Readonly<Record<string, unknown>> {
     return jsonOfError(this, { above: new Set(), left: MOST_JSON_VALUES })
   }
+}
+
+/** Whether what made a task or group fail says `retryable: false`, itself or by its own cause. */
+function saysFinal(cause: unknown, depth: number): boolean {
+  if (typeof cause !== 'object' || cause === null || depth === 0) return false
+  const code = cause instanceof GraflowError ? cause.code : undefined
+  if (code === 'TASK_FAILED' || code === 'GROUP_FAILED') return saysFinal(read(cause, 'cause'), depth - 1)
+  return read(cause, 'retryable') === false
 }
 
 /** How deep and how much of what hangs on an error goes into JSON: a log line is for reading. */

@@ -17,12 +17,12 @@ interface StartThatFailed {
 const WORTH_ANOTHER_START: ReadonlySet<string> = new Set(['TIMEOUT', 'GROUP_TIMEOUT'])
 
 /**
- * A handler's own error says so by `retryable: false`. Of the engine's errors about a start, only a timeout can go better the next time:
- * a value that cannot be carried will not be carried then either.
+ * A handler's own error says so by `retryable: false`, and so does an error of graflow's that it throws on. Of the engine's errors about a
+ * start, only a timeout can go better the next time: a value that cannot be carried will not be carried then either.
  */
 export function isRetryable(error: unknown, isFromHandler: boolean): boolean {
   if (isFromHandler) {
-    return error instanceof GraflowError || errorToRecord(error).isNotRetryable !== true
+    return error instanceof GraflowError ? error.retryable : errorToRecord(error).isNotRetryable !== true
   }
   return error instanceof GraflowError && WORTH_ANOTHER_START.has(error.code)
 }

@@ -15,14 +15,14 @@ describe('GraflowError as JSON', () => {
       name: 'GraflowError',
       code: 'GROUP_FAILED',
       message: 'the group failed',
-      retryable: false,
+      retryable: true,
       details: { group: '0' },
       errors: [
         {
           name: 'GraflowError',
           code: 'TASK_FAILED',
           message: 'a failed',
-          retryable: false,
+          retryable: true,
           details: { task: 'a', at: '1970-01-01T00:00:00.000Z' },
           cause: { name: 'RangeError', code: 'E_ITEM', message: 'no item', cause: 'the wire' },
         },

@@ -20,7 +20,7 @@ const ID = /(?:FT-)?[A-Z]\d+[a-z]?/
 const IDS = new RegExp(`^${ID.source}(?:, ${ID.source})*(?=: )`)
 const ONLY_IDS = new RegExp(`^${ID.source}(?:, ${ID.source})*$`)
 const TESTS = new Set(['it'])
-const GROUPS = new Set(['describe', 'describeOnBackends'])
+const GROUPS = new Set(['describe', 'describeOnBackends', 'describeOnBothStores'])
 
 /**
  * Every `it` of a file.
