@@ -6,10 +6,11 @@ import type { Expression } from '../flow/expression.js'
 import { expressionOf } from '../flow/node.js'
 import type { AnyNode, Control, Out } from '../flow/types.js'
 import type { Emitter } from '../events.js'
+import type { Graph } from '../graph/graph.js'
 import { nodeAt, staticPath } from '../graph/locate.js'
 import type { Cancellation } from './cancellation.js'
 import { CONTROLS, type Directives } from './directives.js'
-import { fullPath, type Frame } from './execution.js'
+import { fullPath, type Frame, type Rounds } from './execution.js'
 
 /** What the engine does for a handler. */
 export interface HandlerContextOptions {
@@ -78,11 +79,11 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 
   get index(): number | undefined {
-    return innermost(this.#frame, this.#facts.path, 'each')
+    return roundsAt(this.#frame, this.#facts.path).item
   }
 
   get cycle(): number {
-    return this.#facts.pass > 1 ? this.#facts.pass : (innermost(this.#frame, this.#facts.path, 'loop') ?? 1)
+    return this.#facts.pass > 1 ? this.#facts.pass : (roundsAt(this.#frame, this.#facts.path).pass ?? 1)
   }
 
   get attempt(): number {
@@ -194,12 +195,19 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 }
 
+/** The innermost each and loop around a place of the frame's graph, and around that graph. */
+export function roundsAt({ use }: Pick<Frame, 'use'>, path: string): Rounds {
+  const item = innermost(use.graph, path, 'each') ?? use.around?.item
+  const pass = innermost(use.graph, path, 'loop') ?? use.around?.pass
+  return { ...(item !== undefined && { item }), ...(pass !== undefined && { pass }) }
+}
+
 /** The number of the innermost each (item, from 0) or loop (pass, from 1) around a place. */
-function innermost(frame: Frame, path: string, kind: 'each' | 'loop'): number | undefined {
+function innermost(graph: Graph, path: string, kind: 'each' | 'loop'): number | undefined {
   const segments = path.split('/')
   for (let end = segments.length - 1; end > 0; end -= 1) {
-    const above = staticPath(frame.use.graph, segments.slice(0, end).join('/'))
-    if (above !== undefined && nodeAt(frame.use.graph, above)?.kind === kind) return Number(segments[end])
+    const above = staticPath(graph, segments.slice(0, end).join('/'))
+    if (above !== undefined && nodeAt(graph, above)?.kind === kind) return Number(segments[end])
   }
   return undefined
 }

@@ -2,23 +2,32 @@
  * Follows what a handler directed when it returned: starts the task again, runs detours, ends the run. Hides their order: `cancel` wins over
  * `finish`, both win over `again`, and `next` runs before `goto`.
  */
-import { GraflowError } from '../errors.js'
-import { tasksOf } from '../flow/collect.js'
 import type { Expression, TaskExpression } from '../flow/expression.js'
-import { pathsOf } from '../graph/locate.js'
+import type { Graph } from '../graph/graph.js'
 import { TASK_DEFAULTS, type Limits } from '../options.js'
 import { decode, encode } from '../values/codec.js'
 import { HandlerContext } from './context.js'
-import { EndRun, endsRun, GotoTaken, isControl, type Detour, type Directives } from './directives.js'
+import { checkGoto } from './goto-targets.js'
+import {
+  DetourFailed,
+  EndRun,
+  endsRun,
+  GotoTaken,
+  isControl,
+  isUnwinding,
+  type Detour,
+  type Directives,
+} from './directives.js'
 import { fullPath, type Frame } from './execution.js'
 import { cycleLimit } from './failure.js'
 import { outputOf, start, type StartOptions } from './start.js'
 
 /** What a follower needs of the engine. */
 export interface DirectiveFollowerOptions extends StartOptions {
+  readonly graphOfRun: (runId: string) => Promise<Graph>
   readonly limits: Pick<Limits, 'sharedInputBytes'>
-  /** Runs a flow that a handler brought, as a graph at `place` of the run, with a copy of the input. */
-  runFlow(frame: Frame, place: string, expression: Expression, input: unknown): Promise<unknown>
+  /** Runs a flow that the handler at `path` brought, as a graph one `segment` below it, with a copy of the input. */
+  runFlow(frame: Frame, path: string, segment: string, expression: Expression, input: unknown): Promise<unknown>
 }
 
 /** A start that has returned. */
@@ -81,42 +90,25 @@ export class DirectiveFollower {
   async #leave(frame: Frame, path: string, returned: unknown, directives: Directives): Promise<unknown> {
     if (directives.cancel !== undefined) throw new EndRun('cancelled', directives.cancel.reason)
     if (directives.finish !== undefined) throw new EndRun('completed', directives.finish.value)
-    const place = fullPath(frame.use, path)
     const hasOutput = !isControl(returned)
     let last: unknown
     let count = 0
     const detour = async (to: Detour): Promise<unknown> => {
       count += 1
       const input = to.hasInput ? to.input : hasOutput ? returned : last
-      return this.#options.runFlow(frame, `${place}/+${count}`, to.expression, input)
+      try {
+        return await this.#options.runFlow(frame, path, `+${count}`, to.expression, input)
+      } catch (thrown) {
+        if (isUnwinding(thrown) || frame.cancel.reason !== undefined) throw thrown
+        // Its handler has done its part, and the tasks of the flow have their own attempts.
+        throw new DetourFailed(thrown)
+      }
     }
     for (const to of directives.next) last = await detour(to)
     if (directives.goto !== undefined) {
-      checkGoto(frame, place, directives.goto)
+      await checkGoto(frame, path, directives.goto.expression, this.#options.graphOfRun)
       throw new GotoTaken(await detour(directives.goto))
     }
     return hasOutput ? returned : last
   }
-}
-
-/** @throws GraflowError GOTO_ACROSS_BARRIER */
-function checkGoto(frame: Frame, place: string, { expression }: Detour): void {
-  const { depth, staticPath: branch } = frame.execution.facts
-  if (depth === 0 || frame.use.base !== '') return
-  const tasks = [...tasksOf(expression).keys()]
-  if (!isAcrossBarrier(frame, tasks, branch)) return
-  const target = tasks.join(', ')
-  throw new GraflowError(
-    'GOTO_ACROSS_BARRIER',
-    `${place} cannot go to ${target}: it stands outside this branch, and one branch cannot leave its group; return a value and let the node after the group decide`,
-    { details: { path: place, target } },
-  )
-}
-
-/** Whether one of the tasks stands in the graph, but not inside `branch`. */
-function isAcrossBarrier(frame: Frame, tasks: readonly string[], branch: string): boolean {
-  return tasks.some((task) => {
-    const paths = pathsOf(frame.use.graph, task)
-    return paths.length > 0 && !paths.some((path) => path === branch || path.startsWith(`${branch}/`))
-  })
 }

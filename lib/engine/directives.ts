@@ -4,6 +4,7 @@
  */
 import type { Expression } from '../flow/expression.js'
 import type { Control } from '../flow/types.js'
+import { Unreported } from './cancellation.js'
 
 /** A node that a handler wants to run next, and with what. */
 export interface Detour {
@@ -58,6 +59,38 @@ export class GotoTaken extends Error {
   constructor(readonly value: unknown) {
     super('a handler took a goto')
   }
+}
+
+/** A flow failed that a handler went on with: what failed it, which is final for the handler's task. */
+export class DetourFailed extends Error {
+  override readonly name = 'DetourFailed'
+
+  constructor(readonly thrown: unknown) {
+    super('a detour failed')
+  }
+}
+
+/** Whether what was thrown is no failure, but ends the branch or run, or belongs to nobody any more. */
+export const isUnwinding = (thrown: unknown): boolean =>
+  thrown instanceof EndRun || thrown instanceof GotoTaken || thrown instanceof Unreported
+
+/** What a step that was dispatched by itself reports after a goto, so that whoever dispatched it leaves out what follows. */
+const WENT = 'went'
+
+/** As the output of the step. */
+export const reportOfGoto = ({ value }: GotoTaken): object => ({ '~control': WENT, value })
+
+/** The goto that an output reports; undefined for any other output. */
+export function gotoTaken(output: unknown): GotoTaken | undefined {
+  if (typeof output !== 'object' || output === null || !Object.hasOwn(output, '~control')) return undefined
+  const { '~control': control, value } = output as { readonly '~control': unknown; readonly value?: unknown }
+  return control === WENT ? new GotoTaken(value) : undefined
+}
+
+/** An output as its task gave it, also where it is reported as a goto's. */
+export function plainOutput(output: unknown): unknown {
+  const went = gotoTaken(output)
+  return went === undefined ? output : went.value
 }
 
 /** A goto inside `work` ends the branch here, with the result of the goto's target. */

@@ -65,6 +65,7 @@ const fenceOf = (token: Token): number => Number(token.slice(0, token.indexOf('.
 async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): Promise<DriveEnd> {
   const { clock, limits } = engine.parts
   if (run.begin !== undefined) await run.begin
+  const startedAt = clock.now()
   const deadline = run.timeoutMs === undefined ? undefined : new Cancellation(execution.cancel)
   const disarm =
     deadline === undefined || run.timeoutMs === undefined
@@ -78,6 +79,9 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
     if (run.losses > 0) await engine.restore(execution, '')
     // A copy for every start: handlers may change what they get.
     const value = await engine.interpreter.runBranch(frame, undefined, '', decode(run.input))
+    // A handler that kept the event loop also kept the timer from firing.
+    if (run.timeoutMs !== undefined && clock.now() - startedAt > run.timeoutMs)
+      throw runTimeout(run.runId, run.timeoutMs)
     end = {
       state: 'completed',
       value: encode(value, `the result of run ${run.runId}`, limits.runResultBytes, 'runResultBytes'),

@@ -75,6 +75,7 @@ export class Engine {
       graphs: this.graphs,
       registry: this.registry,
       barrierWaits: this.barrierWaits,
+      graphOfRun: (runId) => this.graphOfRun(runId),
     })
     this.#starts = {
       ...starts,

@@ -247,7 +247,9 @@ function specOf(
     maxLosses,
     timeoutMs,
   }
-  return affinity === undefined ? spec : { ...spec, affinity }
+  const { around } = use
+  if (affinity === undefined && around === undefined) return spec
+  return { ...spec, ...(affinity !== undefined && { affinity }), ...(around !== undefined && { around }) }
 }
 
 function packItems(items: readonly unknown[], from: number, place: string, by: Dispatcher): PackedItems {

@@ -10,10 +10,9 @@ import type { TaskNode } from '../graph/graph.js'
 import { RETRY_DEFAULTS, type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
 import { copiesOf, decode } from '../values/codec.js'
-import { Unreported } from './cancellation.js'
 import { HandlerContext } from './context.js'
 import type { DirectiveFollower } from './directive-follower.js'
-import { EndRun, GotoTaken } from './directives.js'
+import { isUnwinding } from './directives.js'
 import { fullPath, type Frame } from './execution.js'
 import { asError, isRetryable, retryDelayMs, taskError } from './failure.js'
 import { fullStore } from './graph-store.js'
@@ -51,9 +50,9 @@ export class InlineTasks {
       } catch (thrown) {
         if (isUnwinding(thrown)) throw thrown
         frame.cancel.throwIfAborted()
-        const { error, isFromHandler } = originOf(thrown)
+        const { error, isFromHandler, isFinal } = originOf(thrown)
         const place = fullPath(frame.use, path)
-        if (errors >= attempts || !isRetryable(error, isFromHandler))
+        if (errors >= attempts || isFinal || !isRetryable(error, isFromHandler))
           throw taskError(error, isFromHandler, { task: node.name, path: place, errors })
         await this.#pauseBeforeRetry(frame, node.name, place, options, errors, error)
       }
@@ -121,6 +120,3 @@ export class InlineTasks {
     if (answer.status === 'backpressure') throw fullStore('the outputs of finished tasks')
   }
 }
-
-const isUnwinding = (thrown: unknown): boolean =>
-  thrown instanceof EndRun || thrown instanceof GotoTaken || thrown instanceof Unreported

@@ -8,18 +8,27 @@ import { GraflowError } from '../errors.js'
 import { describe } from '../describe.js'
 import type { Expression } from '../flow/expression.js'
 import { graphOf } from '../graph/graph-of.js'
-import type { ChooseNode, EachNode, GraphNode, GroupNode, LoopNode, TaskNode, WorkflowNode } from '../graph/graph.js'
+import type {
+  ChooseNode,
+  EachNode,
+  Graph,
+  GraphNode,
+  GroupNode,
+  LoopNode,
+  TaskNode,
+  WorkflowNode,
+} from '../graph/graph.js'
 import { pathUnder, staticPath, stepsOf } from '../graph/locate.js'
 import type { Clock, Random } from '../time.js'
 import { Cancellation } from './cancellation.js'
 import { copiesOf, decode, encode } from '../values/codec.js'
 import { GroupOutcomes } from './group-outcomes.js'
-import type { Pausable } from './context.js'
+import { roundsAt, type Pausable } from './context.js'
 import { DirectiveFollower } from './directive-follower.js'
-import { asBranch } from './directives.js'
+import { asBranch, gotoTaken } from './directives.js'
 import { fullPath, type Execution, type Frame } from './execution.js'
 import { cycleLimit } from './failure.js'
-import { planGroup, planOne, type Dispatcher } from './group-plan.js'
+import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
 import { InlineTasks } from './inline-tasks.js'
 import { joinResult, policyResult, shaped, unknownPolicy } from './joins.js'
 import { type Limits } from '../options.js'
@@ -35,6 +44,7 @@ export interface InterpreterOptions extends StartOptions, SuperstepsOptions {
   readonly random: Random
   readonly limits: Limits
   readonly registry: Registry
+  readonly graphOfRun: (runId: string) => Promise<Graph>
 }
 
 /** Interprets graphs; one a process. */
@@ -50,8 +60,8 @@ export class Interpreter {
     this.#supersteps = new Supersteps(options)
     this.follower = new DirectiveFollower({
       ...options,
-      runFlow: (frame, place, expression, input) =>
-        this.#within(frame, place, expression, (inner) => this.runGraph(inner, decode(encode(input)))),
+      runFlow: (frame, path, segment, expression, input) =>
+        this.#within(frame, path, segment, expression, (inner) => this.runGraph(inner, decode(encode(input)))),
     })
     this.#tasks = new InlineTasks({ ...options, follower: this.follower })
   }
@@ -76,21 +86,21 @@ export class Interpreter {
   ): Promise<unknown> {
     const { execution } = frame
     const { number, errors } = execution.nextFork(fullPath(frame.use, path))
-    const place = `${fullPath(frame.use, path)}/~${number}`
+    const segment = `~${number}`
     timer?.pause()
     try {
-      return await this.#forkAt(frame, place, expression, input)
+      return await this.#forkAt(frame, path, segment, expression, input)
     } catch (error) {
       // The handler is started again because this fork failed before: a released group never reopens, so it gets a fresh one.
-      if (errors === 0 || !execution.hasMet(place)) throw error
-      return await this.#forkAt(frame, `${place}.${errors}`, expression, input)
+      if (errors === 0 || !execution.hasMet(`${fullPath(frame.use, path)}/${segment}`)) throw error
+      return await this.#forkAt(frame, path, `${segment}.${errors}`, expression, input)
     } finally {
       timer?.unpause()
     }
   }
 
-  #forkAt(frame: Frame, place: string, expression: Expression, input: unknown): Promise<unknown> {
-    return this.#within(frame, place, expression, (inner) => {
+  #forkAt(frame: Frame, path: string, segment: string, expression: Expression, input: unknown): Promise<unknown> {
+    return this.#within(frame, path, segment, expression, (inner) => {
       const [only, ...more] = stepsOf(inner.use.graph)
       if (only !== undefined && more.length === 0 && (only.kind === 'group' || only.kind === 'each')) {
         return this.#group(inner, only, '0', input)
@@ -181,21 +191,28 @@ export class Interpreter {
 
   async #workflow(frame: Frame, node: WorkflowNode, path: string, input: unknown): Promise<unknown> {
     const { timeoutMs } = node.options
-    if (timeoutMs === undefined) return this.#node(frame, node.body, `${path}/w`, input)
+    const body = (inner: Frame): Promise<unknown> => this.#node(inner, node.body, `${path}/w`, input)
+    if (timeoutMs === undefined) return body(frame)
+    const late = (): GraflowError => workflowTimeout(node.name, fullPath(frame.use, path), timeoutMs)
+    return this.#inTime(frame, timeoutMs, late, body)
+  }
+
+  /** Work that is given up after so long. A handler that keeps the event loop keeps the timer from firing, too: so the clock is read in the end. */
+  async #inTime<T>(
+    frame: Frame,
+    timeoutMs: number,
+    late: () => GraflowError,
+    work: (inner: Frame) => Promise<T>,
+  ): Promise<T> {
+    const { clock } = this.#options
+    const startedAt = clock.now()
     const cancel = new Cancellation(frame.cancel)
-    const disarm = this.#options.clock.after(timeoutMs, () => {
-      cancel.abort(
-        new GraflowError(
-          'TIMEOUT',
-          `workflow "${node.name}" (at ${fullPath(frame.use, path)}) ran longer than its timeoutMs of ${timeoutMs}`,
-          {
-            details: { workflow: node.name, path: fullPath(frame.use, path), timeoutMs },
-          },
-        ),
-      )
-    })
+    const disarm = clock.after(Math.max(0, timeoutMs), () => cancel.abort(late()))
     try {
-      return await this.#node({ ...frame, cancel }, node.body, `${path}/w`, input)
+      const value = await work({ ...frame, cancel })
+      if (clock.now() - startedAt > timeoutMs) cancel.abort(late())
+      cancel.throwIfAborted()
+      return value
     } finally {
       disarm()
       cancel.leave()
@@ -207,14 +224,42 @@ export class Interpreter {
   async #group(frame: Frame, node: GroupNode | EachNode, path: string, input: unknown): Promise<unknown> {
     const { execution, use } = frame
     const plan = planGroup(this.#dispatcher(execution), use, node, path, staticPath(use.graph, path) ?? path, input)
-    const groupOutcomes = plan.spec.size === 0 ? new GroupOutcomes(plan) : await this.#supersteps.run(frame, plan)
-    if (plan.join.kind === 'strict' && groupOutcomes.values !== undefined)
-      return shaped(plan.keys, groupOutcomes.values)
+    const startedAt = this.#options.clock.now()
+    const isEmpty = plan.spec.size === 0
+    const groupOutcomes = isEmpty ? new GroupOutcomes(plan) : await this.#supersteps.run(frame, plan)
+    if (plan.join.kind === 'policy') return this.#decision(frame, plan, plan.join.name, groupOutcomes, startedAt)
+    const result =
+      plan.join.kind === 'strict' && groupOutcomes.values !== undefined
+        ? shaped(plan.keys, groupOutcomes.values)
+        : joinResult({
+            ...plan,
+            join: plan.join,
+            outcomes: groupOutcomes.outcomes(),
+            succeeded: groupOutcomes.succeeded,
+          })
+    // The store has no group of which this could be read again.
+    if (isEmpty) execution.save(plan.path, encode(result))
+    return result
+  }
+
+  /** What a policy makes of the group. It may take its time: whatever ends this part of the run ends the wait for it, and so does the group's timeoutMs. */
+  async #decision(
+    frame: Frame,
+    plan: GroupPlan,
+    name: string,
+    groupOutcomes: GroupOutcomes,
+    startedAt: number,
+  ): Promise<unknown> {
+    const { clock, limits } = this.#options
+    const { timeoutMs } = plan
+    const policy = frame.use.code.policy(name)
+    if (policy === undefined) throw unknownPolicy(name, plan)
     const group = { ...plan, outcomes: groupOutcomes.outcomes(), succeeded: groupOutcomes.succeeded }
-    if (plan.join.kind !== 'policy') return joinResult({ ...group, join: plan.join })
-    const policy = use.code.policy(plan.join.name)
-    if (policy === undefined) throw unknownPolicy(plan.join.name, plan)
-    return policyResult(group, policy, this.#options.limits.runResultBytes)
+    const decide = ({ cancel }: Frame): Promise<unknown> =>
+      cancel.race(policyResult(group, policy, limits.runResultBytes))
+    if (timeoutMs === undefined) return decide(frame)
+    const leftMs = startedAt + timeoutMs - clock.now()
+    return this.#inTime(frame, leftMs, () => decisionTimeout(plan, name, timeoutMs), decide)
   }
 
   /** A node dispatched by itself; its error is its own, not a group's. */
@@ -224,6 +269,8 @@ export class Interpreter {
     const [outcome] = groupOutcomes.outcomes()
     if (outcome === undefined) throw new GraflowError('INTERNAL', `the group of one at ${plan.path} has no outcome`)
     if (outcome.status !== 'succeeded') throw outcome.error
+    const went = gotoTaken(outcome.value)
+    if (went !== undefined) throw went
     return outcome.value
   }
 
@@ -232,25 +279,53 @@ export class Interpreter {
     return { runId: execution.facts.runId, depth: execution.facts.depth + 1, limits, ...backend.limits }
   }
 
-  /** Does some work in a flow that a handler brought, which for that time is a graph at a place of the run. */
+  /** Does some work in a flow that the handler at `path` brought, which for that time is a graph at a place of the run, one segment below. */
   async #within<T>(
-    { execution, cancel }: Frame,
-    base: string,
+    { execution, use: outer, cancel }: Frame,
+    path: string,
+    segment: string,
     expression: Expression,
     work: (inner: Frame) => Promise<T>,
   ): Promise<T> {
     const { graphs, registry } = this.#options
     const { runId } = execution.facts
+    const base = `${fullPath(outer, path)}/${segment}`
+    const around = roundsAt({ use: outer }, path)
     const graph = graphOf(expression)
     registry.tie(runId, base, expression)
     try {
-      const use = { hash: graphs.keep(graph), graph, code: registry.codeOf(runId, base), base }
-      return await work({ execution, use, cancel })
+      const isAround = around.item !== undefined || around.pass !== undefined
+      const code = registry.codeOf(runId, base)
+      const use = {
+        hash: graphs.keep(graph),
+        graph,
+        code,
+        base,
+        outer: { use: outer, path },
+        ...(isAround && { around }),
+      }
+      const inner = { execution, use, cancel }
+      // The graph of a workflow is that of its body: what bounds the whole is not in it.
+      const timeoutMs = expression.kind === 'workflow' ? expression.options.timeoutMs : undefined
+      if (expression.kind !== 'workflow' || timeoutMs === undefined) return await work(inner)
+      return await this.#inTime(inner, timeoutMs, () => workflowTimeout(expression.name, base, timeoutMs), work)
     } finally {
       registry.forget(runId, base)
     }
   }
 }
+
+const workflowTimeout = (workflow: string, path: string, timeoutMs: number): GraflowError =>
+  new GraflowError('TIMEOUT', `workflow "${workflow}" (at ${path}) ran longer than its timeoutMs of ${timeoutMs}`, {
+    details: { workflow, path, timeoutMs },
+  })
+
+const decisionTimeout = ({ label, path, name }: GroupPlan, policy: string, timeoutMs: number): GraflowError =>
+  new GraflowError(
+    'GROUP_TIMEOUT',
+    `group ${label} took longer than its timeoutMs of ${timeoutMs}: policy "${policy}" had not decided`,
+    { details: { group: path, name, policy, timeoutMs } },
+  )
 
 /** The task that a body ends with, for messages. */
 function lastTask(node: GraphNode): string {

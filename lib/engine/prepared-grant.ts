@@ -17,6 +17,8 @@ import type { Code } from './registry.js'
 export interface DirectTask {
   readonly name: string
   readonly options: TaskOptions
+  /** It was dispatched by itself, as a step of what another process goes on with. */
+  readonly isStep: boolean
   /** Undefined where this process does not know the task. */
   readonly definition: TaskExpression | undefined
 }
@@ -49,7 +51,8 @@ export class PreparedGrant {
       })
     }
     const { base, path } = this.node === undefined ? { base: place, path: '' } : splitPlace(place, spec)
-    this.use = { hash: spec.graph, graph, code: codeAt(base), base }
+    const { around } = spec
+    this.use = { hash: spec.graph, graph, code: codeAt(base), base, ...(around !== undefined && { around }) }
     this.path = path
   }
 
@@ -82,7 +85,8 @@ export class PreparedGrant {
     if (node?.kind !== 'task') return undefined
     const { name } = node
     const options = this.use.graph.tasks[name] ?? NO_OPTIONS
-    return this.#isPlacedHere(options) ? { name, options, definition: this.use.code.task(name) } : undefined
+    if (!this.#isPlacedHere(options)) return undefined
+    return { name, options, isStep: this.node?.kind === 'task', definition: this.use.code.task(name) }
   }
 
   /** Whether a task may run where it was acquired: it asks for nothing more than its group got. */
@@ -113,6 +117,17 @@ export class PreparedBranch implements ExecutionFacts {
 
   get index(): number {
     return this.#in.grant.indexes[this.#k] as number // k is one of the grant's branches
+  }
+
+  /** Its number as events tell it: of a task that a `par` dispatched on, that of the branch which it is. */
+  get toldIndex(): number {
+    const { node, use, grant } = this.#in
+    if (node?.kind !== 'task') return this.index
+    const cut = grant.spec.node.lastIndexOf('/')
+    const above = cut < 0 ? undefined : nodeAt(use.graph, grant.spec.node.slice(0, cut))
+    if (above?.kind !== 'group') return this.index
+    const segment = grant.spec.node.slice(cut + 1)
+    return above.keys === undefined ? Number(segment) : above.keys.indexOf(segment)
   }
 
   /** In the graph in use, as in this run. */

@@ -1,10 +1,11 @@
 /** Results of finished nodes of a run, by task or by path: saved outputs, outcomes of branches, and groups as their joins give them. */
-import type { Inspector, OutcomesPage } from '../backend/backend.js'
+import type { Inspector, OutcomesPage, RunRecord } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { Expression } from '../flow/expression.js'
 import type { EachNode, Graph, GraphNode, GroupNode } from '../graph/graph.js'
 import { groupSegment, nodeAt, pathsOf, pathUnder, staticPath } from '../graph/locate.js'
 import { decode } from '../values/codec.js'
+import { plainOutput } from './directives.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { namesOf, termsOfGroup } from './group-plan.js'
 import { joinResult } from './joins.js'
@@ -27,11 +28,11 @@ const MOST_PATHS = 20
 
 /**
  * What the task, or the node at a path, gave. A group gives what its join makes of its branches' outcomes, a workflow or sequence what its
- * last step gave, a choose what its chosen case gave.
+ * last step gave, a choose what its chosen case gave, a loop what its last pass gave.
  * @param local outputs that are not in the store yet
  * @param asker the place in the run of the handler that asks: inside an each or loop it means its own item and pass
- * @throws GraflowError RESULT_NOT_FOUND, RESULT_AMBIGUOUS with the paths; RESULT_NOT_READY while it may still come; a failed branch's own
- * error, a failed group's GROUP_FAILED
+ * @throws GraflowError RESULT_NOT_FOUND, RESULT_AMBIGUOUS with the paths; RESULT_NOT_READY while it may still come; why the node failed, if
+ * it did
  */
 export async function readResult(
   inspect: Inspector,
@@ -45,12 +46,16 @@ export async function readResult(
   const source: Source = { inspect, graph, runId, local }
   const found = await find(source, path)
   if (found !== undefined) return found.value
+  await throwFailureAt(source, path)
   const run = await inspect.run(runId)
   if (run === undefined || run.endedAt !== undefined) {
     // it may have come, and the run have ended, between the two looks
     const late = await find(source, path)
     if (late !== undefined) return late.value
-    throw await neverReady(source, path, run?.state)
+    await throwFailureAt(source, path)
+    const end = failureOf(run)
+    if (end !== undefined && failedWithin(end, path)) throw end
+    throw await neverReady(source, path, run?.state, end)
   }
   throw new GraflowError('RESULT_NOT_READY', `the node at ${path} of run ${runId} has no result yet`, {
     details: { runId, path },
@@ -90,11 +95,66 @@ async function findOf(source: Source, path: string, node: GraphNode): Promise<Fo
         if (found !== undefined) return found
       }
       return undefined
-    case 'loop': // each pass has its own
-      return undefined
+    case 'loop':
+      return findLoop(source, path)
     default:
       return node satisfies never
   }
+}
+
+/**
+ * What the loop gave: what its last pass, which is the highest that gave anything, says with `done`. Passes are tried in steps that double,
+ * then halve, since only the loop's own start knows how many there were.
+ */
+async function findLoop(source: Source, path: string): Promise<Found> {
+  const pass = (k: number): Promise<Found> => find(source, pathUnder(path, k))
+  let last = await pass(1)
+  if (last === undefined) return undefined
+  let known = 1
+  let beyond = 2
+  for (let next = await pass(beyond); next !== undefined; next = await pass(beyond)) {
+    last = next
+    known = beyond
+    beyond *= 2
+  }
+  while (beyond - known > 1) {
+    const middle = Math.floor((known + beyond) / 2)
+    const found = await pass(middle)
+    if (found === undefined) beyond = middle
+    else {
+      last = found
+      known = middle
+    }
+  }
+  const said = last.value as { readonly kind?: unknown; readonly value?: unknown } | null | undefined
+  return said?.kind === 'done' ? { value: said.value } : undefined
+}
+
+/** @throws GraflowError why a branch failed that the path stands in, if it failed at the path or inside it */
+async function throwFailureAt(source: Source, path: string): Promise<void> {
+  for (let at = path; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('/')))) {
+    const branch = branchOf(source.graph, at)
+    if (branch === undefined) continue
+    try {
+      await readBranch(source, branch.group, branch.index)
+    } catch (thrown) {
+      if (at === path || failedWithin(thrown, path)) throw thrown
+    }
+  }
+}
+
+/** What a run failed with. */
+function failureOf(run: RunRecord | undefined): GraflowError | undefined {
+  if (run?.state !== 'failed' || run.value === undefined || run.value.length === 0) return undefined
+  const error = decode(run.value)
+  return error instanceof GraflowError ? error : undefined
+}
+
+/** Whether the error arose at the path or inside it. */
+function failedWithin(error: unknown, path: string): boolean {
+  if (!(error instanceof GraflowError)) return false
+  const { path: at, group } = error.details
+  return [at, group].some((place) => typeof place === 'string' && (place === path || place.startsWith(`${path}/`)))
 }
 
 function knownPath(graph: Graph, path: string): string {
@@ -194,7 +254,7 @@ async function readBranch(source: Source, path: string, index: number): Promise<
     for (const chunk of page.chunks) {
       const i = chunk.indexes.indexOf(index)
       if (i < 0) continue
-      if (chunk.kinds[i] === 'succeeded') return { value: decodeItem(chunk.values, i) }
+      if (chunk.kinds[i] === 'succeeded') return { value: plainOutput(decodeItem(chunk.values, i)) }
       const isSilent = chunk.values.ends[i] === (chunk.values.ends[i - 1] ?? 0)
       if (chunk.kinds[i] === 'failed' && !isSilent) throw decodeItem(chunk.values, i)
       return failedBranch(source, path, index)
@@ -220,21 +280,20 @@ async function neverReady(
   { inspect, graph, runId }: Source,
   path: string,
   state: string | undefined,
+  cause: GraflowError | undefined,
 ): Promise<GraflowError> {
   const node = nodeAt(graph, staticPath(graph, path) ?? path)
   const paths = [...(await pathsWithResult(inspect, graph, runId))].sort()
   const isPolicy = (node?.kind === 'group' || node?.kind === 'each') && node.join.kind === 'policy'
   const why = isPolicy
     ? `the decision of policy "${node.join.name}" at ${path} is not kept`
-    : node?.kind === 'loop'
-      ? `each pass of the loop at ${path} has its own result, such as ${path}/1`
-      : `the node at ${path} has none, and never will: it did not run to its end, or its result is past its retention`
+    : `the node at ${path} has none, and never will: it did not run to its end, or its result is past its retention`
   const shown = paths.slice(0, MOST_PATHS).join(', ')
   const more = paths.length > MOST_PATHS ? ' and more' : ''
   return new GraflowError(
     'RESULT_NOT_FOUND',
-    `run ${runId} is ${state ?? 'gone'}: ${why}; there are results at: ${shown === '' ? 'no path' : shown}${more}`,
-    { details: { runId, path, paths: paths.slice(0, MOST_PATHS) } },
+    `run ${runId} is ${state ?? 'gone'}${cause === undefined ? '' : ` (${cause.message})`}: ${why}; there are results at: ${shown === '' ? 'no path' : shown}${more}`,
+    { ...(cause !== undefined && { cause }), details: { runId, path, paths: paths.slice(0, MOST_PATHS) } },
   )
 }
 

@@ -8,6 +8,7 @@ import { GraflowError } from '../errors.js'
 import type { TaskExpression } from '../flow/expression.js'
 import { elapsedMs, type Clock } from '../time.js'
 import { Cancellation } from './cancellation.js'
+import { DetourFailed } from './directives.js'
 import { HandlerContext, type HandlerContextOptions, type Pausable, type StartFacts } from './context.js'
 import { fullPath, type Frame } from './execution.js'
 
@@ -68,11 +69,16 @@ export const outputOf = ({ output, isHandlersOwn }: Started): Promise<unknown> =
 export const threwByHandler = (thrown: unknown): HandlerThrew =>
   thrown instanceof HandlerThrew ? thrown : new HandlerThrew(thrown)
 
-/** Whether a handler threw it, or the engine found it. */
-export const originOf = (thrown: unknown): { readonly error: unknown; readonly isFromHandler: boolean } =>
-  thrown instanceof HandlerThrew
-    ? { error: thrown.thrown, isFromHandler: true }
-    : { error: thrown, isFromHandler: false }
+/** Whether a handler threw it, or the engine found it; `isFinal`: the task is not started again. */
+export function originOf(thrown: unknown): {
+  readonly error: unknown
+  readonly isFromHandler: boolean
+  readonly isFinal: boolean
+} {
+  if (thrown instanceof HandlerThrew) return { error: thrown.thrown, isFromHandler: true, isFinal: false }
+  if (thrown instanceof DetourFailed) return { ...originOf(thrown.thrown), isFinal: true }
+  return { error: thrown, isFromHandler: false, isFinal: false }
+}
 
 const rethrow = (thrown: unknown): never => {
   throw threwByHandler(thrown)

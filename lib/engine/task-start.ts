@@ -11,7 +11,7 @@ import { HandlerContext, type StartFacts } from './context.js'
 import type { Execution, Frame, GraphInUse } from './execution.js'
 import { isRetryable, retryDelayMs, taskError } from './failure.js'
 import type { DirectiveFollower } from './directive-follower.js'
-import { asBranch, EndRun, endsRun } from './directives.js'
+import { asBranch, EndRun, endsRun, GotoTaken, reportOfGoto } from './directives.js'
 import type { DirectTask, PreparedBranch } from './prepared-grant.js'
 import { isPending, noHandler, originOf, start, threwByHandler, type Started, type StartOptions } from './start.js'
 import { reportOutput } from './task-output.js'
@@ -103,11 +103,18 @@ export class TaskStart implements Frame, StartFacts {
       return
     }
     const { path, attempt } = this
-    // As a branch of its own, a task may also take a goto: its result is then that of the goto's target.
-    void asBranch(async () => {
+    const follow = async (): Promise<unknown> => {
       if (this.#task.options.timeoutMs !== undefined && !endsRun(directives)) await this.#options.outlastDeadline(this)
       return this.#options.follower.follow(this, { definition, path, attempt, returned, directives })
-    }).then(
+    }
+    // As a branch of its own, a task may also take a goto: its result is then that of the goto's target. As a step of another one, it says so.
+    const output = this.#task.isStep
+      ? follow().catch((thrown: unknown) => {
+          if (thrown instanceof GotoTaken) return reportOfGoto(thrown)
+          throw thrown
+        })
+      : asBranch(follow)
+    output.then(
       (output) => this.#succeed(output),
       (thrown: unknown) => this.#fail(thrown),
     )
@@ -128,11 +135,12 @@ export class TaskStart implements Frame, StartFacts {
       this.#options.endRun(this.execution, thrown).catch((error: unknown) => this.#fail(error))
       return
     }
-    const { error, isFromHandler } = originOf(thrown)
+    const { error, isFromHandler, isFinal } = originOf(thrown)
     const { name, options } = this.#task
     const errors = this.execution.facts.errors + 1
     const failure = taskError(error, isFromHandler, { task: name, path: this.place, errors })
-    const isOver = errors >= (options.retry?.attempts ?? RETRY_DEFAULTS.attempts) || !isRetryable(error, isFromHandler)
+    const isSpent = errors >= (options.retry?.attempts ?? RETRY_DEFAULTS.attempts)
+    const isOver = isSpent || isFinal || !isRetryable(error, isFromHandler)
     const delayMs = isOver ? 0 : retryDelayMs(options.retry ?? {}, errors, this.#options.random)
     this.#keeper.failed(this.execution, { kind: isOver ? 'failed' : 'retry', delayMs, error: failure })
   }

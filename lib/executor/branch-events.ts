@@ -1,10 +1,13 @@
-/** What events say of a branch. Each is called only when somebody listens, because an event is more work than a short branch. */
+/**
+ * What events say of a branch. Each is called only when somebody listens, because an event is more work than a short
+ * branch, and not for a branch that only dispatches its task on: it is told where the task runs.
+ */
 import type { PreparedBranch } from '../engine/prepared-grant.js'
 import type { GraflowError } from '../errors.js'
 import type { Emitter, OutcomeStatus } from '../events.js'
 
 export function emitStarted(emitter: Emitter, branch: PreparedBranch): void {
-  const { runId, place: path, label: task, index, workerId } = branch
+  const { runId, place: path, label: task, toldIndex: index, workerId } = branch
   emitter.emit('branch:started', { runId, path, task, index, workerId, attempt: attemptOf(branch) })
 }
 
@@ -14,7 +17,7 @@ export function emitRetrying(emitter: Emitter, branch: PreparedBranch, delayMs: 
 }
 
 export function emitSettled(emitter: Emitter, branch: PreparedBranch, status: OutcomeStatus): void {
-  const { runId, place: path, label: task, index, workerId } = branch
+  const { runId, place: path, label: task, toldIndex: index, workerId } = branch
   emitter.emit('branch:settled', { runId, path, task, index, workerId, attempt: attemptOf(branch), status })
 }
 

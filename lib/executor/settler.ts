@@ -78,8 +78,8 @@ export class Settler implements BranchEnds {
       this.#count(failure)
       grant.untimed += 1
       grant.untimedStarts += branch.startedAt
+      this.#announce(grant, k, failure)
     }
-    this.#announce(grant, k, failure)
     execution.end()
     branch.end()
     this.#parts.inFlight.forgetIfOver(grant)

@@ -127,7 +127,7 @@ export class Starter {
     const { slots, turn, settler } = this.#parts
     const { prepared, branches } = grant
     const k = branches.length
-    if (isSubscribed) emitStarted(this.#options.emitter, prepared.branch(k))
+    if (isSubscribed && !prepared.isForwarded(k)) emitStarted(this.#options.emitter, prepared.branch(k))
     slots.use(grant.share)
     const branch = new BranchInFlight(slots, settler, grant, k, turn.now)
     branches.push(branch)

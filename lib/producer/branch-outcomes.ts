@@ -6,8 +6,10 @@ import type { OutcomeStatus } from '../events.js'
 import type { Outcome } from '../flow/types.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { groupSegment, nodeAt } from '../graph/locate.js'
+import { plainOutput } from '../engine/directives.js'
 import { isEnded } from '../engine/driver.js'
 import { changesOf } from './follow-run.js'
+import { forwardedGroups } from './forwarded-groups.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import type { BranchOutcome } from './types.js'
 
@@ -25,8 +27,10 @@ export async function* branchOutcomes(
       const changed = changes.next()
       const record = await backend.inspect.run(runId)
       if (record === undefined) throw runNotFound(runId)
-      for (const group of await backend.inspect.groups(runId)) {
-        if (over.has(group.gid)) continue
+      const groups = await backend.inspect.groups(runId)
+      const forwarded = await forwardedGroups(groups, services.engine.graphs)
+      for (const group of groups) {
+        if (over.has(group.gid) || forwarded.has(group)) continue
         yield* outcomesOf(group, services, positions, over)
       }
       if (isEnded(record)) return
@@ -90,7 +94,7 @@ function branchOutcome(
   const task = branch?.kind === 'task' || branch?.kind === 'workflow' ? branch.name : path
   const outcome: Outcome<unknown> =
     status === 'succeeded'
-      ? { status, value }
+      ? { status, value: plainOutput(value) }
       : {
           status,
           error:

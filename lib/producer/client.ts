@@ -119,7 +119,8 @@ export class Client implements Graflow {
     // Known before the run is: a worker may be faster. A run that is under way here keeps its own code, whatever comes of this start.
     const isUnderWay = registry.knows(runId)
     if (!isUnderWay) registry.tie(runId, '', run.expression)
-    if (where === 'driven anywhere') await graphs.upload(hash, run.graph)
+    // Who asks for a result of the run needs it, also where no group is ever dispatched.
+    if (!graphs.isUploaded(hash)) await graphs.upload(hash, run.graph)
     const answer = await this.#launch(run, where, isUnderWay)
     if (!isUnderWay && (answer.status === 'exists' || answer.status === 'conflict')) registry.forget(runId)
     const handle = new RunHandle(openedRun(answer, run.request), this.#handles)

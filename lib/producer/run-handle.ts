@@ -8,8 +8,8 @@ import { readResult } from '../engine/results.js'
 import { FORWARDED, type RunEvent } from '../events.js'
 import { expressionOf } from '../flow/node.js'
 import type { AnyNode } from '../flow/types.js'
-import { nodeAt } from '../graph/locate.js'
 import { branchOutcomes } from './branch-outcomes.js'
+import { forwardedGroups } from './forwarded-groups.js'
 import { Channelled } from './channelled.js'
 import { changesOf } from './follow-run.js'
 import { runGone, runNotFound, type HandleServices } from './handle-services.js'
@@ -37,23 +37,26 @@ export class RunHandle implements Run<unknown> {
     const { inspect } = this.#services.backend
     const record = await this.#record()
     const found = await inspect.groups(this.id)
-    const isCounted = await this.#counted(found)
-    const counted = found.filter(isCounted)
-    const groups = found.map(
-      (group): GroupProgress => ({
-        path: group.gid.slice(this.id.length + 1),
-        state: group.state,
-        width: group.size,
-        ready: group.ready,
-        delayed: group.delayed,
-        running: group.granted,
-        succeeded: group.succeeded,
-        failed: group.failed,
-        dead: group.dead,
-        withdrawn: group.withdrawn,
-      }),
-    )
-    const outcome = isEnded(record) ? outcomeOfRun(record) : undefined
+    const isOver = isEnded(record)
+    const forwarded = await forwardedGroups(found, this.#services.engine.graphs)
+    const counted = found.filter((group) => !forwarded.has(group)).map((group) => (isOver ? closed(group) : group))
+    const groups = found
+      .map((group) => (isOver ? closed(group) : group))
+      .map(
+        (group): GroupProgress => ({
+          path: group.gid.slice(this.id.length + 1),
+          state: group.state,
+          width: group.size,
+          ready: group.ready,
+          delayed: group.delayed,
+          running: group.granted,
+          succeeded: group.succeeded,
+          failed: group.failed,
+          dead: group.dead,
+          withdrawn: group.withdrawn,
+        }),
+      )
+    const outcome = isOver ? outcomeOfRun(record) : undefined
     const at = (ms: number | undefined): Date | undefined => (ms === undefined ? undefined : new Date(ms))
     return {
       id: this.id,
@@ -183,23 +186,6 @@ export class RunHandle implements Run<unknown> {
     return readResult(backend.inspect, graph, this.id, typeof target === 'string' ? target : expressionOf(target))
   }
 
-  /**
-   * Which groups count for done and total: not a group of one that a branch of a `par` became because its task asks for other workers. The
-   * branch counts already.
-   */
-  async #counted(groups: readonly GroupStatus[]): Promise<(group: GroupStatus) => boolean> {
-    const byGid = new Map(groups.map((group) => [group.gid, group]))
-    const forwarded = new Set<GroupStatus>()
-    for (const group of groups) {
-      const above = byGid.get(parentOf(group.gid))
-      if (group.size !== 1 || above?.graph !== group.graph || above.node !== parentOf(group.node)) continue
-      // Where the store has lost the graph, the numbers are a little higher, and given all the same.
-      const graph = await this.#services.engine.graphs.load(group.graph).catch(() => undefined)
-      if (graph !== undefined && nodeAt(graph, group.node)?.kind === 'task') forwarded.add(group)
-    }
-    return (group) => !forwarded.has(group)
-  }
-
   async #record(): Promise<RunRecord> {
     const record = await this.#services.backend.inspect.run(this.id)
     if (record === undefined) throw runNotFound(this.id)
@@ -207,7 +193,12 @@ export class RunHandle implements Run<unknown> {
   }
 }
 
-const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
+/** A group of a run that is over: what a sweep has still to withdraw is withdrawn for everybody who asks. */
+function closed(group: GroupStatus): GroupStatus {
+  if (group.state !== 'open') return group
+  const withdrawn = group.size - group.succeeded - group.failed - group.dead
+  return { ...group, state: 'withdrawn', ready: 0, delayed: 0, granted: 0, withdrawn }
+}
 
 /** @throws GraflowError the one that the run ended with */
 function resultOf(end: Parameters<typeof outcomeOfRun>[0]): unknown {

@@ -1,0 +1,209 @@
+/** A goto leaves out what follows, wherever the handler stands; and it does not lead out of a group. */
+import { again, choose, done, each, loop, par, seq, task, workflow, type AnyNode, type GraflowError } from 'graflow'
+import { describeOnBothStores } from '../support/both-stores.js'
+import { failureOf } from '../support/captured-errors.js'
+
+describeOnBothStores('a goto', (open) => {
+  const ran: string[] = []
+  beforeEach(() => {
+    ran.length = 0
+  })
+  const step = (name: string, options = {}) =>
+    task(name, options, () => {
+      ran.push(name)
+    })
+  const extra = step('extra')
+  const end = step('end')
+  const last = step('last')
+  const routed = step('routed', { queue: 'q' })
+  const goes = (name: string, options = {}) =>
+    task(name, options, (to: 'extra' | 'last', ctx) => ctx.goto(to === 'last' ? last : extra))
+  const plain = goes('plain')
+  const placed = goes('placed', { queue: 'q' })
+  const able = goes('able', { affinity: 'somebody' })
+  const tasks = [extra, end, last, routed, plain, placed, able]
+  const sequences = (from: typeof plain): readonly (readonly [string, AnyNode])[] => [
+    ['a sequence', seq(from, end, last)],
+    ['a sequence with a step that is dispatched', seq(from, routed, last)],
+    ['a workflow', seq(workflow('w', seq(from, end)), end, last)],
+    [
+      'a choice',
+      seq(
+        choose(
+          task('key', () => 'one' as const),
+          { one: seq(from, end) } as never,
+        ),
+        end,
+        last,
+      ),
+    ],
+    [
+      'a loop',
+      seq(
+        loop(
+          seq(
+            from,
+            task('round', () => done(1)),
+          ),
+          { maxCycles: 3 },
+        ),
+        end,
+        last,
+      ),
+    ],
+  ]
+
+  it.each(
+    [plain, placed, able].flatMap((from) =>
+      sequences(from).map(([place, flow]) => [String(from), place, flow] as const),
+    ),
+  )('of %s in %s leaves out all that follows', async (_, __, flow) => {
+    const graflow = await open([...tasks, flow])
+    for (const to of ['extra', 'last'] as const) {
+      ran.length = 0
+      await graflow.run(flow as typeof plain, to)
+      expect(ran).toEqual([to])
+    }
+  })
+
+  it.each([plain, placed])(
+    'of %s in a flow given to next leaves out the rest of that flow and what follows',
+    async (from) => {
+      const nexts = task('nexts', (to: 'extra' | 'last', ctx) => ctx.next(seq(from, end), to))
+      const graflow = await open([...tasks, nexts])
+      await graflow.run(seq(nexts, end), 'extra')
+      expect(ran).toEqual(['extra'])
+    },
+  )
+
+  it('of a step that is dispatched gives what its target gives, to the run, to result and to branches', async () => {
+    const gives = task('gives', () => 'target')
+    const from = task('from', { queue: 'q' }, (_: number, ctx) => ctx.goto(gives))
+    const graflow = await open([...tasks, gives, from])
+    const run = await graflow.start(seq(from, end), 1)
+    const result: unknown = await run.result()
+    expect(result).toBe('target')
+    expect(await run.result('0')).toBe('target')
+    const values: unknown[] = []
+    for await (const { outcome } of run.branches()) if (outcome.status === 'succeeded') values.push(outcome.value)
+    expect(values).toEqual(['target'])
+    expect(await graflow.run(each(seq(from, end)), [1, 2])).toEqual(['target', 'target'])
+    expect(ran).toEqual([])
+  })
+
+  const viaNext = task('via-next', (_: number, ctx) => ctx.next(plain, 'last'))
+  const viaGoto = task('via-goto', (_: number, ctx) => ctx.goto(plain, 'last'))
+  const viaRun = task('via-run', (_: number, ctx) => ctx.run(plain, 'last'))
+  const viaRunAndNext = task('via-both', (_: number, ctx) => ctx.run(viaNext, 1))
+  const viaGroup = task('via-group', (_: number, ctx) => ctx.next(par(viaNext, extra), 1))
+  const direct = task('direct', (_: number, ctx) => ctx.goto(last))
+  const chained = seq(
+    task('one', (n: number) => n),
+    viaNext,
+  )
+  const isAcross = (error: GraflowError): boolean =>
+    error.code === 'GOTO_ACROSS_BARRIER' ||
+    [...error.errors, error.cause].some(
+      (inner) => inner !== error && inner !== undefined && isAcross(inner as GraflowError),
+    )
+
+  it.each<[string, AnyNode]>([
+    ...[direct, viaNext, viaGoto, viaRun, viaRunAndNext, viaGroup, chained].flatMap((from): [string, AnyNode][] => [
+      [`${String(from)} in a par`, seq(par(from, extra), last)],
+      [
+        `${String(from)} in an each`,
+        seq(
+          task('list', () => [1]),
+          each(from),
+          last,
+        ),
+      ],
+    ]),
+    ['via-run in the sequence itself', seq(viaRun, last)],
+    ['via-group in the sequence itself', seq(viaGroup, last)],
+  ])('out of its group is refused: %s', async (_, flow) => {
+    const graflow = await open([...tasks, flow, viaRunAndNext, viaNext, viaGoto, viaRun, viaGroup, direct])
+    const error = await failureOf(graflow.run(flow as typeof direct, 1))
+    expect(isAcross(error)).toBe(true)
+    expect(ran.filter((name) => name === 'last')).toEqual([])
+  })
+
+  it('to a task of a flow that the handler brought itself is none out of the group', async () => {
+    const brings = task('brings', (_: number, ctx) => ctx.next(seq(plain, end, last), 'last'))
+    const graflow = await open([...tasks, brings])
+    await graflow.run(seq(par(brings, extra), last), 1)
+    expect(ran.filter((name) => name !== 'extra')).toEqual(['last', 'last'])
+  })
+})
+
+describeOnBothStores('what a handler went on with', (open) => {
+  it.each([[{}], [{ queue: 'q' }]])(
+    'is not started again with its task when it fails, whatever failed it: %p',
+    async (where) => {
+      const starts: string[] = []
+      const slow = task('slow', { timeoutMs: 20 }, () => {
+        starts.push('slow')
+        return new Promise(() => undefined)
+      })
+      const nexts = task('nexts', { ...where, retry: { attempts: 3 } }, (_: number, ctx) => {
+        starts.push('nexts')
+        return ctx.next(slow)
+      })
+      const graflow = await open([slow, nexts])
+      const after = task('after', () => 1)
+      for (const run of [() => graflow.run(seq(nexts, after), 1), () => graflow.run(each(nexts), [1])]) {
+        starts.length = 0
+        await failureOf(run())
+        expect(starts).toEqual(['nexts', 'slow'])
+      }
+    },
+  )
+
+  it('gives successors what the last of it gave, or what the handler returned itself', async () => {
+    const add = task('add', (n: number) => n + 1)
+    const control = task('control', (n: number, ctx) => {
+      ctx.next(add, n)
+      return ctx.next(add)
+    })
+    const value = task('value', (n: number, ctx) => {
+      ctx.next(add, n)
+      return n * 10
+    })
+    const same = task('same', (n: unknown) => n)
+    const graflow = await open([add, control, value, same])
+    expect(await graflow.run(seq(control, same) as typeof same, 1)).toBe(3)
+    expect(await graflow.run(seq(value, same) as typeof same, 1)).toBe(10)
+  })
+})
+
+describeOnBothStores('index and cycle', (open) => {
+  const look = task('look', (_: unknown, ctx) => [ctx.index, ctx.cycle])
+  const runs = task('runs', (_: unknown, ctx) => ctx.run(look, 0))
+  const nexts = task('nexts', (_: unknown, ctx) => ctx.next(look, 0))
+  const gotos = task('gotos', (_: unknown, ctx) => ctx.goto(look, 0))
+  const runsNext = task('runs-next', (_: unknown, ctx) => ctx.run(seq(nexts), 0))
+  const nextsPar = task('nexts-par', async (_: unknown, ctx) => ctx.next(par(look, runs).first(), 0))
+  const all = [look, runs, nexts, gotos, runsNext, nextsPar]
+
+  it.each(all)('of a task that %s reaches are those of the each and the loop around', async (from) => {
+    const graflow = await open(all)
+    expect(await graflow.run(each(from), [0, 0])).toEqual([
+      [0, 1],
+      [1, 1],
+    ])
+    const rounds: unknown[] = []
+    const turn = task('turn', (seen: unknown, ctx) => {
+      rounds.push(seen)
+      return ctx.cycle < 2 ? again(0) : done(0)
+    })
+    await graflow.run(loop(seq(from, turn), { maxCycles: 5 }) as AnyNode as typeof look, 0)
+    expect(rounds.filter((seen) => Array.isArray(seen))).toEqual(
+      from === gotos
+        ? []
+        : [
+            [undefined, 1],
+            [undefined, 2],
+          ],
+    )
+  })
+})

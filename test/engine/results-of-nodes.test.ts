@@ -1,0 +1,177 @@
+/** What finished nodes gave, and why others have failed: of every kind of node, from here and from elsewhere. */
+import { again, done, each, loop, par, seq, task, workflow, type AnyNode } from 'graflow'
+import { describeOnBothStores } from '../support/both-stores.js'
+import { failureOf } from '../support/captured-errors.js'
+
+describeOnBothStores('results of nodes', (open, _name, another) => {
+  const none = task('none', (): number[] => [])
+  const id = task('id', (n: unknown) => n)
+  const last = task('last', (n: unknown) => n)
+  const turn = task('turn', (n: number) => (n < 7 ? again(n + 1) : done(`after ${n}`)))
+  const placedTurn = task('placed-turn', { queue: 'q' }, (n: number) => (n < 3 ? again(n + 1) : done(`after ${n}`)))
+  const rounds = loop(turn, { maxCycles: 20 })
+  const tasks: AnyNode[] = [none, id, last, turn, placedTurn]
+
+  it.each<[string, AnyNode, unknown]>([
+    ['an each over nothing', seq(none, each(id), last), []],
+    ['a settled each over nothing', seq(none, each(id).settled(), last), []],
+    ['a workflow that ends with one', seq(none, workflow('w', each(id)), last), []],
+  ])('%s has its result', async (_, flow, expected) => {
+    const graflow = await open(tasks)
+    const run = await graflow.start(flow as typeof none)
+    await run.result()
+    expect(await run.result('1')).toEqual(expected)
+  })
+
+  it.each<[string, AnyNode, string]>([
+    ['a loop', seq(rounds, last), 'after 7'],
+    [
+      'a loop of one pass',
+      seq(
+        loop(
+          task('one', () => done('once')),
+          { maxCycles: 3 },
+        ),
+        last,
+      ),
+      'once',
+    ],
+    ['a loop with steps that are dispatched', seq(loop(placedTurn, { maxCycles: 20 }), last), 'after 3'],
+    ['a loop whose body ends with a task', seq(loop(seq(id, turn as never), { maxCycles: 20 }), last), 'after 7'],
+    ['a workflow that ends with one', seq(workflow('w', seq(id, rounds as never)), last), 'after 7'],
+    [
+      'a loop in a loop',
+      seq(
+        loop(
+          seq(
+            rounds,
+            task('out', (s: string) => done(s)),
+          ),
+          { maxCycles: 2 },
+        ),
+        last,
+      ),
+      'after 7',
+    ],
+  ])('%s has its result', async (_, flow, expected) => {
+    const graflow = await open([...tasks, flow])
+    const run = await graflow.start(flow as typeof id, 1)
+    await run.result()
+    expect(await run.result('0')).toBe(expected)
+  })
+
+  it('a handler gets that of a workflow that ends with a loop or an empty each', async () => {
+    const one = workflow('one', rounds)
+    const two = workflow('two', each(id))
+    const ask = task('ask', async (_: unknown, ctx) => [await ctx.result(one), await ctx.result(two)])
+    const graflow = await open([...tasks, ask])
+    expect(await graflow.run(seq(one, none as never, two, ask) as AnyNode as typeof ask, 1)).toEqual(['after 7', []])
+  })
+
+  it('of a run without any group can be asked for in forks and in other processes', async () => {
+    const user = task('user', () => 'Ada')
+    const greet = task('greet', async (_: unknown, ctx) => `Hello ${await ctx.result(user)}`)
+    const outer = task('outer', (n: unknown, ctx) => ctx.run(greet, n))
+    const graflow = await open([user, greet, outer])
+    for (const begin of [() => graflow.start(seq(user, outer)), () => graflow.submit(seq(user, outer))]) {
+      const run = await begin()
+      expect(await run.result()).toBe('Hello Ada')
+      expect(await (await (await another()).attach(run.id)).result(user)).toBe('Ada')
+    }
+  })
+
+  const fails = (name: string, options = {}) =>
+    task(name, options, (): number => {
+      throw new Error('no such thing')
+    })
+  const plain = fails('plain')
+  const placed = fails('placed', { queue: 'q' })
+
+  it.each<[string, AnyNode, readonly string[]]>([
+    ['a step', seq(id, plain), ['1']],
+    ['a step that is dispatched', seq(id, placed), ['1']],
+    ['a step in a workflow', seq(id, workflow('w', seq(id, plain))), ['1', '1/w', '1/w/1']],
+    ['a step in a loop', seq(id, loop(seq(id, plain as never), { maxCycles: 2 })), ['1', '1/1', '1/1/1']],
+    ['a branch', seq(id, par(plain, id)), ['1/0']],
+    ['a step in a branch', seq(id, par(seq(id, plain), id)), ['1/0', '1/0/1']],
+    ['a step in a branch whose group was settled', seq(id, par(seq(id, plain), id).settled()), ['1/0', '1/0/1']],
+    [
+      'a step in an item',
+      seq(
+        task('two', () => [1, 2]),
+        each(seq(id, plain)).settled(),
+      ),
+      ['1/0', '1/1/1'],
+    ],
+  ])('that failed: why it failed is told, of %s', async (_, flow, paths) => {
+    const graflow = await open([...tasks, plain, placed])
+    const run = await graflow.start(flow as typeof id, 1)
+    await run.result().catch(() => undefined)
+    for (const path of paths) {
+      expect(await failureOf(run.result(path))).toMatchObject({
+        code: 'TASK_FAILED',
+        message: expect.stringContaining('no such thing'),
+      })
+    }
+  })
+
+  it('that were never reached say with what the run failed', async () => {
+    const graflow = await open([...tasks, plain])
+    const run = await graflow.start(seq(id, plain, last), 1)
+    await failureOf(run.result())
+    const error = await failureOf(run.result('2'))
+    expect(error).toMatchObject({ code: 'RESULT_NOT_FOUND', cause: { code: 'TASK_FAILED' } })
+    expect(error.message).toContain('no such thing')
+  })
+})
+
+describeOnBothStores('a branch that is handed on to its queue', (open) => {
+  const left = task('left', { queue: 'q' }, (n: number) => n)
+  const right = task('right', { queue: 'other' }, (n: number) => n)
+  const step = task('step', (n: number) => n)
+  const forks = task('forks', (n: number, ctx) => ctx.run(seq(step, left), n))
+
+  it.each<[string, AnyNode, readonly string[], readonly string[]]>([
+    ['a par', par(left, right), ['0 0/0', '1 0/1'], ['0/0', '0/1']],
+    ['a record', par({ one: left, two: right }), ['0 0/one', '1 0/two'], ['0/one', '0/two']],
+    ['a chain in a par', par(seq(step, left), right), ['0 0/0', '0 0/0/1', '1 0/1'], ['0/0', '0/0/1', '0/1']],
+    ['a chain that is forked', forks, ['0 0/~1', '0 0/~1/1'], ['0/~1', '0/~1/1']],
+  ])('is told and counted once: %s', async (_, flow, told, outcomes) => {
+    const graflow = await open([left, right, step, forks], { queues: ['other'] })
+    const run = await graflow.start(flow as typeof left, 1)
+    const events: string[] = []
+    const heard = (async () => {
+      for await (const event of run.events()) {
+        if (event.type === 'branch:started' || event.type === 'branch:settled')
+          events.push(`${event.type} ${event.index} ${event.path}`)
+      }
+    })()
+    await run.result()
+    await heard
+    expect(events.sort()).toEqual(
+      ['branch:settled', 'branch:started'].flatMap((type) => told.map((one) => `${type} ${one}`)),
+    )
+    const paths: string[] = []
+    for await (const { path } of run.branches()) paths.push(path)
+    expect(paths.sort()).toEqual(outcomes)
+    expect(await run.status()).toMatchObject({ done: outcomes.length, total: outcomes.length })
+  })
+})
+
+describeOnBothStores('a status right after the end', (open) => {
+  it('has no group that is still open, and all branches done', async () => {
+    const waits = task(
+      'waits',
+      (_: number, ctx) => new Promise((_resolve, reject) => ctx.signal.addEventListener('abort', reject)),
+    )
+    const ends = task('ends', (_: number, ctx) => ctx.finish('early'))
+    const graflow = await open([waits, ends])
+    const run = await graflow.start(par(waits, par(waits, waits), ends), 1)
+    expect(await run.result()).toBe('early')
+    const { done: final, total, groups } = await run.status()
+    expect(final).toBe(total)
+    expect(groups.map(({ state, running, ready }) => [state, running, ready])).toEqual(
+      groups.map(() => ['withdrawn', 0, 0]),
+    )
+  })
+})
