@@ -38,6 +38,7 @@ export interface EventMap {
     readonly fraction: number
     readonly message?: string
   }
+  'run:omitted': { readonly runId: string; readonly count: number }
   'group:dispatched': {
     readonly runId: string
     readonly path: string
@@ -148,6 +149,7 @@ export interface Forwarder {
 export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
   'run:state': 'A run changed its state.',
   'run:progress': 'A handler called ctx.progress.',
+  'run:omitted': 'So many events were left out here, since a reader of run.events() was slow.',
   'group:dispatched': 'A group was opened: its branches can be acquired.',
   'group:released': 'A group’s barrier released, and its holder has read the outcomes.',
   'branch:started': 'A branch was started.',

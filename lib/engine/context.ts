@@ -10,7 +10,7 @@ import type { Graph } from '../graph/graph.js'
 import { nodeAt, staticPath } from '../graph/locate.js'
 import type { Cancellation } from './cancellation.js'
 import { CONTROLS, type Directives } from './directives.js'
-import { fullPath, type Frame, type Rounds } from './execution.js'
+import { fullPath, type Execution, type Frame, type Rounds } from './execution.js'
 
 /** What the engine does for a handler. */
 export interface HandlerContextOptions {
@@ -187,6 +187,11 @@ export class HandlerContext implements TaskContext<unknown> {
   /** Undefined, as nearly always, when the handler directed nothing. Not for handlers. */
   static directives(context: HandlerContext): Directives | undefined {
     return context.#directives
+  }
+
+  /** The start that this context was made for. Not for handlers. */
+  static execution(context: HandlerContext): Execution {
+    return context.#frame.execution
   }
 
   #direct(): Mutable<Directives> {

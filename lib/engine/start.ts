@@ -7,6 +7,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { GraflowError } from '../errors.js'
 import type { TaskExpression } from '../flow/expression.js'
 import { elapsedMs, type Clock } from '../time.js'
+import { callHandler } from './calling-handler.js'
 import { Cancellation } from './cancellation.js'
 import { DetourFailed } from './directives.js'
 import { HandlerContext, type HandlerContextOptions, type Pausable, type StartFacts } from './context.js'
@@ -89,7 +90,7 @@ function call(definition: TaskExpression, input: unknown, context: HandlerContex
     throw noHandler(definition.name, context.path, [workerId])
   }
   try {
-    return definition.handler(input, context)
+    return callHandler(definition.handler, input, context)
   } catch (thrown) {
     return rethrow(thrown)
   }

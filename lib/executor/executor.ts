@@ -4,6 +4,7 @@
  * branch is, and the backend does everything else.
  */
 import type { Grant, Token } from '../backend/backend.js'
+import { slotsHere } from '../engine/calling-handler.js'
 import type { BranchHolder } from '../session/holdings.js'
 import { Acquirer } from './acquirer.js'
 import { Condition } from './condition.js'
@@ -72,6 +73,7 @@ export class Executor implements BranchHolder {
     })
     this.#turn = turn
     this.#slots = slots
+    slotsHere.add(slots)
     this.#inFlight = inFlight
     this.#pending = pending
     this.#starter = starter
@@ -150,6 +152,7 @@ export class Executor implements BranchHolder {
 
   /** Stops acquiring; aborts what runs, with `reason`, and releases it unspent. */
   async stop(reason: Error): Promise<void> {
+    slotsHere.delete(this.#slots)
     this.quiet()
     this.#phase.stop()
     for (const grant of [...this.#inFlight.all()]) {

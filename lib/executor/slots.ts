@@ -2,6 +2,7 @@
  * Hides how many branches may run at once, and in which order they get their slots. A slot is the right to run one branch. It goes first to
  * a branch that resumes, then to a new one. With very many branches suspended, only the groups that they wait for may be acquired.
  */
+import { doHandlersAwaitRuns } from '../engine/calling-handler.js'
 import type { Slot } from '../engine/execution.js'
 
 /** Branches that may wait at inner barriers at once; beyond that only deeper groups are taken. */
@@ -47,6 +48,7 @@ export class Slots {
   /** How many suspended branches there are, in all and at each depth. */
   #suspended = 0
   readonly #suspendedAt = new Map<number, number>()
+  #turnover = 0
 
   /** @param onFree there may be room for new branches: called inside whatever made it, so it must not start any at once */
   constructor(count: number, onFree: () => void) {
@@ -58,9 +60,14 @@ export class Slots {
     return this.#free
   }
 
+  /** Grows whenever a slot changes hands. */
+  get turnover(): number {
+    return this.#turnover
+  }
+
   /** With very many branches suspended: the depth below which groups are what they wait for. */
   get onlyDeeperThan(): number | undefined {
-    return this.#suspended < MOST_SUSPENDED ? undefined : Math.max(...this.#suspendedAt.keys())
+    return this.#suspended < MOST_SUSPENDED || doHandlersAwaitRuns() ? undefined : Math.max(...this.#suspendedAt.keys())
   }
 
   /** Whether a branch of this share may have a slot now. */
@@ -70,6 +77,7 @@ export class Slots {
 
   /** One slot for a new holder; there must be room. */
   use(share?: QueueShare): void {
+    this.#turnover += 1
     this.#free -= 1
     if (share === undefined) return
     share.running += 1
@@ -140,6 +148,7 @@ export class Slots {
 
   /** First come, first served; who waits for a share holds up nobody of another. */
   #release(share: QueueShare | undefined): void {
+    this.#turnover += 1
     this.#giveBack(share)
     for (let i = 0; i < this.#waiting.length && this.#free > 0; ) {
       const waiter = this.#waiting[i]

@@ -1,14 +1,35 @@
-/** Turns calls into an async iterator: what is pushed waits until it is read. */
+/** Turns calls into an async iterator: what is pushed waits until it is read, up to a number; what is left out then is counted and told. */
+
+export interface ChannelledOptions<T> {
+  /** Items that wait; a reader who is behind by that many gets no more of them. */
+  readonly most: number
+  /** What the reader gets in the place of so many items that were left out. */
+  readonly omitted: (count: number) => T
+}
 
 /** One source, one reader. */
 export class Channelled<T> {
+  readonly #options: ChannelledOptions<T>
   #items: T[] = []
+  #omitted = 0
   #isEnded = false
   #failure: { readonly error: unknown } | undefined
   #wake: () => void = () => undefined
 
-  push(item: T): void {
+  constructor(options: ChannelledOptions<T>) {
+    this.#options = options
+  }
+
+  /** @param isKept it is never left out; for what comes a few times at most */
+  push(item: T, isKept = false): void {
     if (this.#isEnded) return
+    if (this.#omitted > 0 || this.#items.length >= this.#options.most) {
+      if (!isKept) {
+        this.#omitted += 1
+        return
+      }
+      this.#tellOmitted()
+    }
     this.#items.push(item)
     this.#wake()
   }
@@ -28,6 +49,7 @@ export class Channelled<T> {
   async *iterate(close: () => void): AsyncGenerator<T, void, undefined> {
     try {
       for (;;) {
+        this.#tellOmitted()
         const items = this.#items
         this.#items = []
         yield* items
@@ -41,5 +63,11 @@ export class Channelled<T> {
     } finally {
       close()
     }
+  }
+
+  #tellOmitted(): void {
+    if (this.#omitted === 0) return
+    this.#items.push(this.#options.omitted(this.#omitted))
+    this.#omitted = 0
   }
 }

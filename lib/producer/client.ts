@@ -10,6 +10,7 @@ import type { AnyNode } from '../flow/types.js'
 import { graphOf } from '../graph/graph-of.js'
 import { nextTurn } from '../session/holdings.js'
 import type { Session } from '../session/open-session.js'
+import { AwaitingHandlers } from './awaiting-handlers.js'
 import { isDistant } from './follow-run.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import { RunOpening } from './opening.js'
@@ -50,6 +51,7 @@ export class Client implements Graflow {
     const { backend, engine, emitter, holdings } = session
     this.#handles = {
       ...{ backend, engine, emitter, closed: this.#closed, states: new RunStates(session, session.id) },
+      awaiting: new AwaitingHandlers(session),
       driven: (runId) => holdings.driven(runId)?.ended,
       watchRun: (runId) => session.watchRun(runId),
     }
@@ -74,6 +76,7 @@ export class Client implements Graflow {
 
   async attach(runId: string, node?: AnyNode): Promise<Run<never>> {
     this.#checkOpen()
+    const { caller } = this.#handles.awaiting
     const { backend, engine } = this.#session
     const expression = node === undefined ? undefined : expressionOf(node)
     const given = expression === undefined ? undefined : engine.graphs.keep(graphOf(expression))
@@ -88,7 +91,7 @@ export class Client implements Graflow {
     }
     // Its handlers are not for a run of another flow.
     if (expression !== undefined) engine.registry.learn(expression)
-    return new RunHandle(runId, this.#handles) // as above
+    return new RunHandle(runId, this.#handles, caller) // as above
   }
 
   close(): Promise<void> {
@@ -113,6 +116,7 @@ export class Client implements Graflow {
 
   async #open(node: AnyNode, rest: readonly [input?: unknown, options?: RunOptions], where: Where): Promise<RunHandle> {
     this.#checkOpen()
+    const { caller } = this.#handles.awaiting
     const run = prepareRun(this.#session, node, rest, where !== 'driven anywhere', this.#options.retentionMs)
     const { registry, graphs } = this.#session.engine
     const { runId, graph: hash } = run.request
@@ -123,8 +127,10 @@ export class Client implements Graflow {
     if (!graphs.isUploaded(hash)) await graphs.upload(hash, run.graph)
     const answer = await this.#launch(run, where, isUnderWay)
     if (!isUnderWay && (answer.status === 'exists' || answer.status === 'conflict')) registry.forget(runId)
-    const handle = new RunHandle(openedRun(answer, run.request), this.#handles)
-    if (run.signal !== undefined) this.#tie(run.signal, handle) // also where the run was there already
+    const opened = openedRun(answer, run.request)
+    const handle = new RunHandle(opened, this.#handles, caller)
+    // also where the run was there already
+    if (run.signal !== undefined) this.#tie(run.signal, new RunHandle(opened, this.#handles))
     return handle
   }
 

@@ -2,6 +2,7 @@
 import type { Cancellation } from '../engine/cancellation.js'
 import type { DriveEnd } from '../engine/driver.js'
 import { GraflowError } from '../errors.js'
+import type { AwaitingHandlers } from './awaiting-handlers.js'
 import type { FollowServices } from './follow-run.js'
 import type { RunStates } from './run-states.js'
 
@@ -10,6 +11,7 @@ export interface HandleServices extends FollowServices {
   /** Aborted with CLOSED when the client is closed. It outlives every run: who waits for it stops waiting when done. */
   readonly closed: Cancellation
   readonly states: RunStates
+  readonly awaiting: AwaitingHandlers
   /** How a run ends that this process drives now; undefined for any other. Nobody needs to ask the store then. */
   driven(runId: string): Promise<DriveEnd> | undefined
   /** Looks whether anybody can drive this run, until the function given is called. */

@@ -8,6 +8,7 @@ import { readResult } from '../engine/results.js'
 import { FORWARDED, type RunEvent } from '../events.js'
 import { expressionOf } from '../flow/node.js'
 import type { AnyNode } from '../flow/types.js'
+import type { CallingHandler } from './awaiting-handlers.js'
 import { branchOutcomes } from './branch-outcomes.js'
 import { forwardedGroups } from './forwarded-groups.js'
 import { Channelled } from './channelled.js'
@@ -15,21 +16,27 @@ import { changesOf } from './follow-run.js'
 import { runGone, runNotFound, type HandleServices } from './handle-services.js'
 import type { BranchOutcome, GroupProgress, Run, RunStatus } from './types.js'
 
+/** Events that wait for a slow reader; more are left out, and told by their number. */
+const MOST_WAITING_EVENTS = 10_000
+
 const RUN_EVENTS = ['run:state', ...FORWARDED] as const satisfies readonly RunEvent['type'][]
 
 export class RunHandle implements Run<unknown> {
   readonly id: string
   readonly #services: HandleServices
+  readonly #caller: CallingHandler | undefined
   /** It was logged that nobody drives it. */
   #isAbandonmentLogged = false
 
-  constructor(id: string, services: HandleServices) {
+  /** @param caller the handler that has it */
+  constructor(id: string, services: HandleServices, caller?: CallingHandler) {
     this.id = id
     this.#services = services
+    this.#caller = caller
   }
 
   async result(target?: AnyNode | string): Promise<never> {
-    const value = target === undefined ? await this.#end() : await this.#resultOf(target)
+    const value = target === undefined ? await this.#waiting(() => this.#end()) : await this.#resultOf(target)
     return value as never // the type is the caller's flow's: Run<O> says it
   }
 
@@ -99,8 +106,15 @@ export class RunHandle implements Run<unknown> {
   }
 
   events(): AsyncIterableIterator<RunEvent> {
-    const { emitter, closed, states } = this.#services
-    const queue = new Channelled<RunEvent>()
+    const { emitter, closed, states, engine } = this.#services
+    const queue = new Channelled<RunEvent>({
+      most: MOST_WAITING_EVENTS,
+      omitted: (count) => {
+        const omitted = { runId: this.id, count }
+        emitter.emit('run:omitted', omitted)
+        return { type: 'run:omitted', at: new Date(engine.parts.clock.now()), ...omitted }
+      },
+    })
     // Also where the events are never read: whoever ends or leaves them stops them.
     const stop = (): void => {
       for (const unsubscribe of off) unsubscribe()
@@ -109,7 +123,7 @@ export class RunHandle implements Run<unknown> {
     const off = RUN_EVENTS.map((name) =>
       emitter.subscribe(name, (event) => {
         if (event.runId !== this.id) return
-        queue.push(event)
+        queue.push(event, event.type === 'run:state')
         if (
           event.type === 'run:state' &&
           (event.to === 'completed' || event.to === 'failed' || event.to === 'cancelled')
@@ -129,11 +143,22 @@ export class RunHandle implements Run<unknown> {
         stop()
       },
     )
-    return queue.iterate(stop)
+    return this.#read(queue.iterate(stop))
   }
 
   branches(): AsyncIterableIterator<BranchOutcome> {
-    return branchOutcomes(this.id, this.#services)
+    return this.#read(branchOutcomes(this.id, this.#services))
+  }
+
+  /** What a handler reads it may wait for. */
+  #read<T>(items: AsyncGenerator<T, void, undefined>): AsyncIterableIterator<T> {
+    if (this.#caller === undefined) return items
+    const next = items.next.bind(items)
+    return Object.assign(items, { next: () => this.#waiting(() => next()) })
+  }
+
+  #waiting<T>(wait: () => Promise<T>): Promise<T> {
+    return this.#services.awaiting.wait(this.#caller, this.id, wait)
   }
 
   /** Its driver knows, if it is here and stays so; else the store does, whoever drives. */

@@ -795,6 +795,8 @@ const short = (event: RunEvent): string => {
       return `${event.type} ${event.to}`
     case 'run:progress':
       return `${event.type} ${event.path}`
+    case 'run:omitted':
+      return `${event.type} ${event.count}`
     case 'group:dispatched':
     case 'group:released':
       return `${event.type} ${event.name ?? ''}`

@@ -79,10 +79,10 @@ describeOnBothStores('a goto', (open) => {
   it('of a step that is dispatched gives what its target gives, to the run, to result and to branches', async () => {
     const gives = task('gives', () => 'target')
     const from = task('from', { queue: 'q' }, (_: number, ctx) => ctx.goto(gives))
+    const same = task('same', (value: unknown) => value)
     const graflow = await open([...tasks, gives, from])
-    const run = await graflow.start(seq(from, end), 1)
-    const result: unknown = await run.result()
-    expect(result).toBe('target')
+    const run = await graflow.start(seq(from, same), 1)
+    expect(await run.result()).toBe('target')
     expect(await run.result('0')).toBe('target')
     const values: unknown[] = []
     for await (const { outcome } of run.branches()) if (outcome.status === 'succeeded') values.push(outcome.value)

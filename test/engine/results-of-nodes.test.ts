@@ -53,7 +53,7 @@ describeOnBothStores('results of nodes', (open, _name, another) => {
       ),
       'after 7',
     ],
-  ])('%s has its result', async (_, flow, expected) => {
+  ])('%s has what its last pass gave', async (_, flow, expected) => {
     const graflow = await open([...tasks, flow])
     const run = await graflow.start(flow as typeof id, 1)
     await run.result()

@@ -1,0 +1,119 @@
+/** Waits for runs that handlers began by the client: serves them, and says once that ctx.run is the way. */
+import type { Inspector } from '../backend/backend.js'
+import { awaitFor, callingHandler, mayAwaitRun, slotsHere, type SlotsHere } from '../engine/calling-handler.js'
+import { HandlerContext } from '../engine/context.js'
+import type { Execution } from '../engine/execution.js'
+import { GraflowError } from '../errors.js'
+import type { Emitter } from '../events.js'
+import type { Clock } from '../time.js'
+import type { FollowServices } from './follow-run.js'
+
+/** So long all slots are taken and none changes hands before it is worth a look. */
+const STANDSTILL_MS = 5_000
+/** Runs that are looked at then. */
+const MOST_ASKED = 20
+
+/** Of the executors here that have no free slot. */
+const turnovers = (): ReadonlyMap<SlotsHere, number> =>
+  new Map([...slotsHere].filter(({ free }) => free === 0).map((slots) => [slots, slots.turnover]))
+
+/** A handler that calls the client. */
+export interface CallingHandler {
+  readonly task: string
+  readonly path: string
+  readonly execution: Execution
+}
+
+/** One a client. */
+export class AwaitingHandlers {
+  readonly #emitter: Emitter
+  readonly #clock: Clock
+  readonly #inspect: Pick<Inspector, 'groups'>
+  #isTold = false
+  #isStandstillTold = false
+  /** Runs that somebody waits for who was in no handler's call, which may be a handler that has gone on since. */
+  readonly #awaited = new Set<string>()
+  #isWatching = false
+
+  constructor({ emitter, backend, engine }: FollowServices) {
+    this.#emitter = emitter
+    this.#inspect = backend.inspect
+    this.#clock = engine.parts.clock
+  }
+
+  /** Whoever calls the client now, if it is a handler. Ask before the first `await`. */
+  get caller(): CallingHandler | undefined {
+    const context = callingHandler()
+    if (context === undefined) return undefined
+    return { task: context.taskName, path: context.path, execution: HandlerContext.execution(context) }
+  }
+
+  /** @throws GraflowError LIMIT_EXCEEDED where too many handlers wait so already */
+  wait<T>(caller: CallingHandler | undefined, runId: string, wait: () => Promise<T>): Promise<T> {
+    if (caller === undefined || caller.execution.hasEnded) return this.#watched(runId, wait)
+    if (!mayAwaitRun()) return Promise.reject(tooMany(caller, runId))
+    this.#tell(caller)
+    return awaitFor(caller.execution, wait)
+  }
+
+  async #watched<T>(runId: string, wait: () => Promise<T>): Promise<T> {
+    if (this.#isStandstillTold) return wait()
+    this.#awaited.add(runId)
+    this.#watch()
+    try {
+      return await wait()
+    } finally {
+      this.#awaited.delete(runId)
+    }
+  }
+
+  /** Looks every few seconds, as long as somebody waits, whether all slots here are taken and none changes hands. */
+  #watch(): void {
+    if (this.#isWatching) return
+    this.#isWatching = true
+    const before = turnovers()
+    this.#clock.after(
+      STANDSTILL_MS,
+      () => {
+        this.#isWatching = false
+        if (this.#awaited.size === 0 || this.#isStandstillTold) return
+        const isStanding = [...turnovers()].some(([slots, count]) => before.get(slots) === count)
+        if (isStanding) this.#tellStandstill().catch(() => undefined) // closed, or the store is away
+        this.#watch()
+      },
+      true,
+    )
+  }
+
+  /** Only of a run that waits for slots with all that it has: any other is what the slots are taken for. */
+  async #tellStandstill(): Promise<void> {
+    for (const runId of [...this.#awaited].slice(-MOST_ASKED)) {
+      const open = (await this.#inspect.groups(runId)).filter(({ state }) => state === 'open')
+      if (!open.some(({ ready }) => ready > 0) || open.some(({ granted }) => granted > 0)) continue
+      if (this.#isStandstillTold) return
+      this.#isStandstillTold = true
+      const message =
+        `all slots of this process have been taken for ${STANDSTILL_MS / 1_000} s, no branch ended, and run ${runId}, which somebody here waits for, ` +
+        'waits for a slot. If handlers wait for it, that is for ever: inside a handler, use ctx.run(flow, input) instead of run of the client'
+      this.#emitter.emit('log', { level: 'warn', message, runId })
+      return
+    }
+  }
+
+  #tell({ task, path, execution }: CallingHandler): void {
+    if (this.#isTold) return
+    this.#isTold = true
+    const message =
+      `task "${task}" (at ${path}) waits inside its handler for a run that it began by the client. Use ctx.run(flow, input) instead: it belongs to ` +
+      'the run of the handler, ends with it, and is met again when the handler is started again'
+    this.#emitter.emit('log', { level: 'warn', message, runId: execution.facts.runId, task, path })
+  }
+}
+
+const tooMany = ({ task, path }: CallingHandler, runId: string): GraflowError =>
+  new GraflowError(
+    'LIMIT_EXCEEDED',
+    `task "${task}" (at ${path}) cannot wait for run ${runId}: too many handlers of this process wait for runs that they began by the client; ` +
+      'use ctx.run(flow, input) inside handlers',
+    { details: { task, path, runId } },
+  )

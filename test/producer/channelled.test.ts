@@ -1,0 +1,53 @@
+/** What waits for a slow reader is bounded, and what was left out is told in its place. */
+import { connect, task, type RunEvent } from 'graflow'
+import { Channelled } from '../../lib/producer/channelled.js'
+
+const READ_ALL = async (items: AsyncIterable<unknown>): Promise<unknown[]> => {
+  const all: unknown[] = []
+  for await (const item of items) all.push(item)
+  return all
+}
+
+describe('a channel with a slow reader', () => {
+  const channel = () => new Channelled<string>({ most: 3, omitted: (count) => `${count} left out` })
+
+  it('keeps so many items, and tells how many more there were before what comes next', async () => {
+    const queue = channel()
+    for (let i = 1; i <= 10; i += 1) queue.push(`${i}`)
+    const items = queue.iterate(() => undefined)
+    expect((await items.next()).value).toBe('1')
+    queue.push('11')
+    queue.end()
+    expect(await READ_ALL(items)).toEqual(['2', '3', '7 left out', '11'])
+  })
+
+  it('leaves out nothing that must be kept, and keeps the order', async () => {
+    const queue = channel()
+    for (let i = 1; i <= 5; i += 1) queue.push(`${i}`)
+    queue.push('state', true)
+    queue.push('6')
+    queue.end()
+    expect(await READ_ALL(queue.iterate(() => undefined))).toEqual(['1', '2', '3', '2 left out', 'state', '1 left out'])
+  })
+})
+
+describe('events of a run with a slow reader', () => {
+  it('are bounded: what was left out is one event, and the end is there', async () => {
+    await using graflow = await connect({ logLevel: 'silent' })
+    const MANY = 25_000
+    const talks = task('talks', (_: unknown, ctx) => {
+      for (let i = 0; i < MANY; i += 1) ctx.progress(0.5)
+    })
+    const run = await graflow.start(talks)
+    const events = run.events()
+    const first = events.next()
+    await run.result()
+    const all: RunEvent[] = [(await first).value as RunEvent]
+    for await (const event of events) all.push(event)
+    const told = all.filter(({ type }) => type === 'run:progress').length
+    const omitted = all.reduce((sum, event) => sum + (event.type === 'run:omitted' ? event.count : 0), 0)
+    expect(told).toBeLessThanOrEqual(20_000)
+    expect(omitted).toBe(MANY - told)
+    expect(all.at(-1)).toMatchObject({ type: 'run:state', to: 'completed' })
+  })
+})
