@@ -23,6 +23,9 @@ interface Source {
 /** Undefined: there is none (yet). */
 type Found = { readonly value: unknown } | undefined
 
+/** Errors inside an error that are looked through. */
+const MOST_ERRORS_DEEP = 8
+
 /** Paths that a message names. */
 const MOST_PATHS = 20
 
@@ -55,6 +58,8 @@ export async function readResult(
     await throwFailureAt(source, path)
     const end = failureOf(run)
     if (end !== undefined && failedWithin(end, path)) throw end
+    const told = end === undefined ? undefined : toldOfBranch(end, branchOf(graph, path), MOST_ERRORS_DEEP)
+    if (told !== undefined) throw told
     throw await neverReady(source, path, run?.state, end)
   }
   throw new GraflowError('RESULT_NOT_READY', `the node at ${path} of run ${runId} has no result yet`, {
@@ -150,11 +155,31 @@ function failureOf(run: RunRecord | undefined): GraflowError | undefined {
   return error instanceof GraflowError ? error : undefined
 }
 
+/** What the error of a run says of a branch which the store has no error of, as where no worker knew its task. */
+function toldOfBranch(
+  error: unknown,
+  branch: { readonly group: string; readonly index: number } | undefined,
+  deep: number,
+): Error | undefined {
+  if (!(error instanceof GraflowError) || branch === undefined || deep === 0) return undefined
+  const { group, outcomes } = error.details
+  if (group === branch.group && Array.isArray(outcomes)) {
+    const all = outcomes as readonly { readonly index?: unknown; readonly message?: unknown }[]
+    const own = all.find(({ index }) => index === branch.index)
+    return error.errors.find(({ message }) => message === own?.message)
+  }
+  for (const inner of [error.cause, ...error.errors]) {
+    const told = toldOfBranch(inner, branch, deep - 1)
+    if (told !== undefined) return told
+  }
+  return undefined
+}
+
 /** Whether the error arose at the path or inside it. */
 function failedWithin(error: unknown, path: string): boolean {
   if (!(error instanceof GraflowError)) return false
-  const { path: at, group } = error.details
-  return [at, group].some((place) => typeof place === 'string' && (place === path || place.startsWith(`${path}/`)))
+  const { path: at, group, place } = error.details
+  return [at, group, place].some((own) => typeof own === 'string' && (own === path || own.startsWith(`${path}/`)))
 }
 
 function knownPath(graph: Graph, path: string): string {

@@ -45,6 +45,6 @@ const resultOf = ({ task, place }: OutputOf): string => `the result of task "${t
 function withTask(error: unknown, of: OutputOf): unknown {
   if (!(error instanceof GraflowError) || error.code !== 'NOT_SERIALISABLE') return error
   return new GraflowError('NOT_SERIALISABLE', `${resultOf(of)}: ${error.message}`, {
-    details: { ...error.details, task: of.task, path: of.place },
+    details: { ...error.details, task: of.task, place: of.place },
   })
 }

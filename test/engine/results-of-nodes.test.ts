@@ -1,5 +1,5 @@
 /** What finished nodes gave, and why others have failed: of every kind of node, from here and from elsewhere. */
-import { again, done, each, loop, par, seq, task, workflow, type AnyNode } from 'graflow'
+import { again, declareTask, done, each, loop, par, seq, task, workflow, type AnyNode } from 'graflow'
 import { describeOnBothStores } from '../support/both-stores.js'
 import { failureOf } from '../support/captured-errors.js'
 
@@ -114,6 +114,23 @@ describeOnBothStores('results of nodes', (open, _name, another) => {
       })
     }
   })
+
+  it('of a step whose output cannot be carried say that', async () => {
+    const gives = task('gives', () => Symbol('no') as unknown)
+    const graflow = await open([...tasks, gives])
+    const run = await graflow.start(seq(id, gives, last), 1)
+    await failureOf(run.result())
+    expect((await failureOf(run.result('1'))).code).toBe('NOT_SERIALISABLE')
+  })
+
+  it('of a branch whose task nobody knows say that', async () => {
+    const graflow = await open([...tasks, plain])
+    const declared = declareTask<unknown, unknown>('unknown')
+    const run = await graflow.start(seq(id, par(seq(id, par(declared, id)), id)), 1)
+    await failureOf(run.result())
+    // over Redis that takes 10 s
+    expect((await failureOf(run.result('1/0/1/0'))).code).toBe('NO_HANDLER')
+  }, 40_000)
 
   it('that were never reached say with what the run failed', async () => {
     const graflow = await open([...tasks, plain])
