@@ -33,7 +33,7 @@ export class AwaitingHandlers {
   #isStandstillTold = false
   /** Runs that somebody waits for who was in no handler's call, which may be a handler that has gone on since. */
   readonly #awaited = new Set<string>()
-  #isWatching = false
+  #disarm: (() => void) | undefined
 
   constructor({ emitter, backend, engine }: FollowServices) {
     this.#emitter = emitter
@@ -64,18 +64,21 @@ export class AwaitingHandlers {
       return await wait()
     } finally {
       this.#awaited.delete(runId)
+      if (this.#awaited.size === 0) {
+        this.#disarm?.()
+        this.#disarm = undefined
+      }
     }
   }
 
   /** Looks every few seconds, as long as somebody waits, whether all slots here are taken and none changes hands. */
   #watch(): void {
-    if (this.#isWatching) return
-    this.#isWatching = true
+    if (this.#disarm !== undefined) return
     const before = turnovers()
-    this.#clock.after(
+    this.#disarm = this.#clock.after(
       STANDSTILL_MS,
       () => {
-        this.#isWatching = false
+        this.#disarm = undefined
         if (this.#awaited.size === 0 || this.#isStandstillTold) return
         const isStanding = [...turnovers()].some(([slots, count]) => before.get(slots) === count)
         if (isStanding) this.#tellStandstill().catch(() => undefined) // closed, or the store is away
