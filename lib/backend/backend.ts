@@ -93,6 +93,8 @@ export interface OpenRequest {
   readonly nonce: string
   /** Tasks that the driver runs itself. */
   readonly tasks: readonly string[]
+  /** Among the runs that wait for a driver: -100 to 100, higher first; absent: 0. */
+  readonly priority?: number
   readonly maxLosses: number
   /** From now; 0: no limit. Past it a sweep ends the run as failed with an empty value, as it does when its drivers were lost too often. */
   readonly timeoutMs: number

@@ -18,7 +18,7 @@ export function rootSpec(request: OpenRequest): GroupSpec {
     queue: RUNS_QUEUE,
     requires: [],
     tasks: request.tasks,
-    priority: 0,
+    priority: request.priority ?? 0,
     depth: 0,
     limit: 0,
     attempts: 0,

@@ -10,7 +10,7 @@ import { encode, tooLarge } from '../values/codec.js'
 import { fullPath, type GraphInUse } from './execution.js'
 import { type Limits, RETRY_DEFAULTS, TASK_DEFAULTS } from '../options.js'
 import { ValueWriter } from '../values/value-lists.js'
-import { isSameRouting, routingOfBranch, routingOfGroup, tasksInPlace, type Routing } from './routing.js'
+import { highestPriority, routingOfGroup, runsWithGroup, tasksInPlace, type GroupRouting } from './routing.js'
 
 /** A group that is about to be dispatched. */
 export interface GroupPlan {
@@ -60,7 +60,7 @@ function termsOf(graph: Graph, node: GraphNode, workOut: () => Terms): Terms {
 }
 
 /** What the branches, taken together, ask for: the most of each, since each branch's own worker holds it to its own. */
-function termsFor(graph: Graph, branches: readonly GraphNode[], routing: Routing, queue?: string): Terms {
+function termsFor(graph: Graph, branches: readonly GraphNode[], routing: GroupRouting): Terms {
   const options = branches.map(
     (branch): TaskOptions => (branch.kind === 'task' ? (graph.tasks[branch.name] ?? {}) : {}),
   )
@@ -71,19 +71,22 @@ function termsFor(graph: Graph, branches: readonly GraphNode[], routing: Routing
     maxLosses: most((option) => option.maxLosses ?? TASK_DEFAULTS.maxLosses),
     // A branch of several tasks has no deadline of its own: its tasks have theirs.
     timeoutMs: options.every((option) => option.timeoutMs !== undefined) ? most((option) => option.timeoutMs ?? 0) : 0,
-    priority: most((option) => option.priority ?? TASK_DEFAULTS.priority),
-    queue: queue ?? routing.queue,
+    priority: highestPriority(
+      graph,
+      branches.flatMap((branch) => tasksOfBranch(graph, branch)),
+    ),
+    queue: routing.queue,
     requires: routing.requires,
     ...(routing.affinity !== undefined && { affinity: routing.affinity }),
     tasks: needs(graph, branches, routing),
   }
 }
 
-function needs(graph: Graph, branches: readonly GraphNode[], routing: Routing): string[] {
+function needs(graph: Graph, branches: readonly GraphNode[], routing: GroupRouting): string[] {
   const names = new Set<string>()
   for (const branch of branches) {
-    if (branch.kind === 'task' && isSameRouting(routingOfBranch(graph, branch), routing)) names.add(branch.name)
-    else tasksInPlace(graph, branch, names)
+    if (branch.kind !== 'task') tasksInPlace(graph, branch, names)
+    else if (runsWithGroup(graph.tasks[branch.name], routing)) names.add(branch.name)
   }
   return [...names].sort()
 }
@@ -115,7 +118,7 @@ export function namesOf(
 export const termsOfGroup = (graph: Graph, node: GroupNode | EachNode): Terms =>
   termsOf(graph, node, () => {
     const kinds = distinct(node.kind === 'each' ? [node.body] : node.branches)
-    return termsFor(graph, kinds, routingOfGroup(graph, kinds), node.options.queue)
+    return termsFor(graph, kinds, routingOfGroup(graph, kinds, node.options.queue))
   })
 
 const distinct = (branches: readonly GraphNode[]): readonly GraphNode[] => [...new Set(branches)]
@@ -200,7 +203,7 @@ export function planOne(
       shared: true,
       rule: 'all',
       limit: 0,
-      terms: termsOf(use.graph, node, () => termsFor(use.graph, [node], routingOfBranch(use.graph, node))),
+      terms: termsOf(use.graph, node, () => termsFor(use.graph, [node], routingOfGroup(use.graph, [node]))),
     }),
     path: place,
     label: `at ${place}`,

@@ -105,8 +105,17 @@ export class Interpreter {
       if (only !== undefined && more.length === 0 && (only.kind === 'group' || only.kind === 'each')) {
         return this.#group(inner, only, '0', input)
       }
+      if (only?.kind === 'task' && more.length === 0) return this.#forkTask(inner, only, input)
       return this.#one(inner, { kind: 'sequence', steps: stepsOf(inner.use.graph) }, '', '', input)
     })
+  }
+
+  /** As a routed step of a flow would be: with the task's own queue, attempts, losses and deadline. */
+  async #forkTask(frame: Frame, node: TaskNode, input: unknown): Promise<unknown> {
+    const output = await this.#one(frame, node, '0', '0', input)
+    // Its place is in no graph that readers of results know: they find it among what is saved.
+    frame.execution.save(fullPath(frame.use, '0'), encode(output))
+    return output
   }
 
   async #steps(frame: Frame, steps: readonly GraphNode[], path: string, input: unknown): Promise<unknown> {

@@ -7,10 +7,10 @@ import { GraflowError } from '../errors.js'
 import type { TaskExpression } from '../flow/expression.js'
 import type { TaskOptions } from '../flow/node-options.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
-import { groupSegment, nodeAt } from '../graph/locate.js'
+import { groupSegment, nodeAt, stepsOf } from '../graph/locate.js'
 import { fullPath, type ExecutionFacts, type GraphInUse } from './execution.js'
 import { ValueReader } from '../values/value-lists.js'
-import { isRouted, isSameRouting, routingOfTask } from './routing.js'
+import { isRouted, routingOfGroup, runsWithGroup, type GroupRouting } from './routing.js'
 import type { Code } from './registry.js'
 
 /** A task that runs where its branch was acquired, without the interpreter. */
@@ -35,6 +35,7 @@ export class PreparedGrant {
   readonly path: string
   readonly workerId: string
   readonly #inputs: ValueReader
+  #routing: GroupRouting | undefined
   #last: { readonly node: GraphNode | undefined; readonly task: DirectTask | undefined } | undefined
 
   /** @throws GraflowError INTEGRITY when the graph has no such group */
@@ -92,11 +93,10 @@ export class PreparedGrant {
   /** Whether a task may run where it was acquired: it asks for nothing more than its group got. */
   #isPlacedHere(options: TaskOptions): boolean {
     const { node } = this
-    if (!isRouted(options)) return true
-    if (node?.kind !== 'group' && node?.kind !== 'each') return true
-    const { queue, requires, affinity } = this.grant.spec
-    const wanted = routingOfTask(options)
-    return isSameRouting({ ...wanted, queue: node.options.queue ?? wanted.queue }, { queue, requires, affinity })
+    // An each has one kind of branches, and got what that asks for.
+    if (node?.kind !== 'group' || !isRouted(options)) return true
+    this.#routing ??= routingOfGroup(this.use.graph, node.branches, node.options.queue)
+    return runsWithGroup(options, this.#routing)
   }
 }
 
@@ -155,7 +155,8 @@ export class PreparedBranch implements ExecutionFacts {
 
   /** What events and metrics call it: the name of a task or workflow, or a kind of node; never a place, of which there is no end. */
   get label(): string {
-    const node = this.node ?? this.#in.node ?? this.#in.use.graph.root
+    const { node } = this
+    if (node === undefined) return labelOfGraph(this.#in.use.graph)
     return node.kind === 'task' || node.kind === 'workflow' ? node.name : `(${node.kind})`
   }
 
@@ -187,6 +188,13 @@ export class PreparedBranch implements ExecutionFacts {
   get workerId(): string {
     return this.#in.workerId
   }
+}
+
+/** What events call a branch that is a whole graph, such as one that a handler forks: never by its place, of which there is no end. */
+function labelOfGraph(graph: Graph): string {
+  const [only, ...more] = stepsOf(graph)
+  if (only === undefined || more.length > 0) return '(sequence)'
+  return only.kind === 'task' || only.kind === 'workflow' ? only.name : `(${only.kind})`
 }
 
 /** A place in the run is where the graph stands, then a place in it; the latter has as many segments as its static path. */

@@ -4,7 +4,7 @@
  */
 import type { TaskOptions } from '../flow/node-options.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
-import { DEFAULT_QUEUE } from '../options.js'
+import { DEFAULT_QUEUE, TASK_DEFAULTS } from '../options.js'
 
 /** What a worker must be to take the work. */
 export interface Routing {
@@ -21,7 +21,7 @@ export const isRouted = (options: TaskOptions): boolean =>
   options.queue !== undefined || (options.requires?.length ?? 0) > 0 || options.affinity !== undefined
 
 /** The routing that a task asks for. */
-export function routingOfTask(options: TaskOptions | undefined): Routing {
+function routingOfTask(options: TaskOptions | undefined): Routing {
   if (options === undefined || !isRouted(options)) return ANYWHERE
   return {
     queue: options.queue ?? DEFAULT_QUEUE,
@@ -30,25 +30,36 @@ export function routingOfTask(options: TaskOptions | undefined): Routing {
   }
 }
 
-export const isSameRouting = (a: Routing, b: Routing): boolean =>
+const isSameRouting = (a: Routing, b: Routing): boolean =>
   a.queue === b.queue &&
   a.affinity === b.affinity &&
   a.requires.length === b.requires.length &&
   a.requires.every((c, i) => c === b.requires[i])
 
 /** Of a branch: its task's, if it is one task; a chain goes anywhere, and its routed steps are dispatched from there. */
-export const routingOfBranch = (graph: Graph, branch: GraphNode): Routing =>
+const routingOfBranch = (graph: Graph, branch: GraphNode): Routing =>
   branch.kind === 'task' ? routingOfTask(graph.tasks[branch.name]) : ANYWHERE
+
+/** Where a group waits, and whether all its branches asked for the same. */
+export interface GroupRouting extends Routing {
+  readonly isUniform: boolean
+}
 
 /**
  * Of a group: what all its branches ask for. Where they differ, the group goes anywhere, and a branch that asks for more is dispatched
- * once more, by whoever acquired it, as a group of one.
+ * once more, by whoever acquired it, as a group of one. A `queue` of the group itself is where it waits in either case.
  */
-export function routingOfGroup(graph: Graph, branches: readonly GraphNode[]): Routing {
+export function routingOfGroup(graph: Graph, branches: readonly GraphNode[], queue?: string): GroupRouting {
   const [first, ...rest] = branches
-  if (first === undefined) return ANYWHERE
-  const routing = routingOfBranch(graph, first)
-  return rest.every((branch) => isSameRouting(routingOfBranch(graph, branch), routing)) ? routing : ANYWHERE
+  const common = first === undefined ? ANYWHERE : routingOfBranch(graph, first)
+  const isUniform = rest.every((branch) => isSameRouting(routingOfBranch(graph, branch), common))
+  const { queue: own, requires, affinity } = isUniform ? common : ANYWHERE
+  return { queue: queue ?? own, requires, affinity, isUniform }
+}
+
+/** Whether a task that is a branch of the group runs where the group is acquired; else it is handed on to where it wants to run. */
+export function runsWithGroup(options: TaskOptions | undefined, group: GroupRouting): boolean {
+  return group.isUniform || options === undefined || !isRouted(options) || isSameRouting(routingOfTask(options), group)
 }
 
 /** Whether the first thing that a driver of this node does is to dispatch a group. */
@@ -89,3 +100,9 @@ export function tasksInPlace(graph: Graph, node: GraphNode, into = new Set<strin
       return node satisfies never
   }
 }
+
+/** The highest priority that one of these tasks asks for: of what waits for a worker that starts them. */
+export const highestPriority = (graph: Graph, tasks: readonly string[]): number =>
+  tasks.length === 0
+    ? TASK_DEFAULTS.priority
+    : Math.max(...tasks.map((task) => graph.tasks[task]?.priority ?? TASK_DEFAULTS.priority))

@@ -2,7 +2,7 @@
 import { messageOf } from '../describe.js'
 import { createHash, hash as hashOnce } from 'node:crypto'
 import type { OpenRequest } from '../backend/backend.js'
-import { beginsWithGroup, tasksInPlace } from '../engine/routing.js'
+import { beginsWithGroup, highestPriority, tasksInPlace } from '../engine/routing.js'
 import { GraflowError } from '../errors.js'
 import { tasksOf } from '../flow/collect.js'
 import type { Expression } from '../flow/expression.js'
@@ -63,6 +63,7 @@ export function prepareRun(
     ...(isDrivenHere && { session }),
     nonce: newId(),
     tasks: ownTasks(graph),
+    priority: highestPriority(graph, ownTasks(graph)),
     maxLosses: DRIVER_MAX_LOSSES,
     timeoutMs: timeoutMs ?? 0,
     retentionMs,

@@ -1,0 +1,61 @@
+/** Options of a task hold wherever it stands: alone in its branch, beside others, in a chain, forked by a handler, as a step of a run. */
+import { join } from 'node:path'
+import { each, par, seq, type AnyNode, type Graflow } from 'graflow'
+import { leaf, left, low, plain, right, urgent, viaEach, viaPar, viaTask } from './task-options.tasks.js'
+import { useStage } from '../support/redis-stage.js'
+
+const open = useStage(join(__dirname, 'task-options.tasks.ts'))
+const elsewhere = join(__dirname, 'other.tasks.ts')
+
+describe('the queue of a task', () => {
+  it.each<readonly [string, AnyNode]>([
+    ['run', leaf],
+    ['ctx.run of the task', viaTask],
+    ['ctx.run of an each', viaEach],
+    ['ctx.run of a par', viaPar],
+  ])('is where it waits, and events name the task (%s)', async (_, node) => {
+    const stage = await open()
+    await stage.worker('gpu', { queues: ['gpu'] })
+    const client = await stage.client()
+    const tasks = new Set<string>()
+    client.events.subscribe('branch:started', ({ task }) => tasks.add(task))
+    expect(await client.run(node, 1 as never)).toBe(2)
+    expect([...tasks].filter((task) => !/^(leaf|via-\w+)$/.test(task))).toEqual([])
+    expect(tasks).toContain('leaf')
+  })
+
+  it.each([
+    ['does not know them', elsewhere],
+    ['knows them', undefined],
+  ])('is where it runs in a par of several with a queue of its own, whose worker %s', async (_, tasks) => {
+    const stage = await open()
+    const [ofLeft, ofRight] = await Promise.all([
+      stage.worker('left', { queues: ['left'] }),
+      stage.worker('right', { queues: ['right'] }),
+      stage.worker('door', { queues: ['door'], ...(tasks !== undefined && { tasks }) }),
+    ])
+    const client = await stage.client()
+    expect(await client.run(par(left, right).configure({ queue: 'door' }), 1)).toEqual([1, 1])
+    expect(stage.ledger.notes('left')).toMatchObject([{ pid: ofLeft.pid }])
+    expect(stage.ledger.notes('right')).toMatchObject([{ pid: ofRight.pid }])
+  })
+})
+
+describe('the priority of a task', () => {
+  const start = (client: Graflow, node: AnyNode): Promise<unknown> => client.start(node, 1 as never)
+  const submit = (client: Graflow, node: AnyNode): Promise<unknown> => client.submit(node, 1 as never)
+  it.each<readonly [string, typeof start, (node: typeof low) => AnyNode]>([
+    ['alone', start, (node) => par(node)],
+    ['beside another', start, (node) => par(node, plain)],
+    ['in a chain', start, (node) => par(seq(plain, node))],
+    ['in a chain of an each', (client, node) => client.start(node, [1] as never), (node) => each(seq(plain, node))],
+    ['as a step of a submitted run', submit, (node) => seq(plain, node)],
+  ])('counts %s', async (_, begin, at) => {
+    const stage = await open()
+    const client = await stage.client()
+    for (const node of [low, low, urgent]) await begin(client, at(node))
+    await stage.worker('late', { maxConcurrentTasks: 1 })
+    await stage.ledger.until('low', 2)
+    expect(stage.ledger.notes().map(({ what }) => what)).toEqual(['urgent', 'low', 'low'])
+  })
+})
