@@ -124,6 +124,33 @@ export interface SavedValues {
   readonly values: PackedItems
 }
 
+/** What was counted for one task of a branch: starts that ended in an error, and grants that were lost while it ran. */
+export interface TaskCounts {
+  readonly errors: number
+  readonly losses: number
+}
+
+/**
+ * The task that a branch has in hand, where its terms are not those of its group: what counts from this step on, until the branch has another.
+ * The store remembers what was counted for each task by its path, however often the branch is granted anew.
+ */
+export interface TaskInHand extends TaskCounts {
+  /** Its place in the run. */
+  readonly path: string
+  /** As far as the holder knows; where the store knows of more, those count. */
+  readonly errors: number
+  /** Losses that nobody counted for a task, and were of this one. Only the first word about a task of a branch may say so. */
+  readonly losses: number
+  /** As in a `GroupSpec`, and at least 1. */
+  readonly attempts: number
+  readonly maxLosses: number
+  /** From this step on, to the next one; 0: no limit. */
+  readonly timeoutMs: number
+  /** What the branch ends with where no worker can say it: error records. */
+  readonly ifLost: Uint8Array
+  readonly ifLate: Uint8Array
+}
+
 /** Under the holder's token, in one write: save, open or fill a group, retire groups, end the run. */
 export interface StepRequest {
   readonly holder: Holder
@@ -135,14 +162,19 @@ export interface StepRequest {
    * granted before item `from + k` is stored for all it needs; `left` counts from `size` at once.
    */
   readonly group?: { readonly spec: GroupSpec; readonly from: number; readonly inputs: PackedItems }
+  /** The task that is started now; `none`: the one before is over. */
+  readonly task?: TaskInHand | 'none'
   /** Groups whose outcomes the holder has read: everything of them but their outcomes goes. */
   readonly retire?: readonly string[]
   /** Ends the run; the holder must hold its root branch. `value` is the result, or the error's record. */
   readonly end?: { readonly state: EndState; readonly value: Uint8Array }
 }
 export type StepAnswer =
-  /** `fill`: how many inputs the group has now; all of them when it is `size` (or 1 when shared). */
-  | { readonly status: 'ok'; readonly fill: number }
+  /**
+   * `fill`: how many inputs the group has now; all of them when it is `size` (or 1 when shared). `counts`: of the task in hand, where the step
+   * speaks of one.
+   */
+  | { readonly status: 'ok'; readonly fill: number; readonly counts?: TaskCounts }
   /** The group exists and is released or withdrawn (the rest of the step is done); or the run had ended with just this value. */
   | { readonly status: 'done' }
   /** Another group (digest) stands at this gid. */
@@ -188,6 +220,8 @@ export interface Grant {
   /** Starts so far that ended in an error, and grants lost: attempt = 1 + errors + losses. */
   readonly errors: Uint8Array
   readonly losses: Uint8Array
+  /** Branches whose tasks an earlier holder spoke of: what was counted for a task, a step about it tells. Absent: none. */
+  readonly withTasks?: readonly number[]
   /** One item a branch, or one in all when the group's inputs are shared. */
   readonly inputs: PackedItems
   /** Whether somebody watches the run; absent where the store is this process, which needs no telling. */
@@ -352,7 +386,7 @@ export interface RunRecord {
 }
 /**
  * Outcomes of one settle call, in the order in which they were counted. An empty value is one that no worker reported: `dead` (its
- * workers were lost) or `failed` (a sweep found it past its deadline).
+ * workers were lost) or `failed` (a sweep found it past its deadline). Where the branch had a task in hand, it is what that said.
  */
 export interface OutcomeChunk {
   readonly indexes: Uint32Array

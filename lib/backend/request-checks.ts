@@ -1,6 +1,6 @@
 /** What every backend demands of a request before it looks at its state: counts that fit each other, numbers in range, limits of a call. */
 import { GraflowError } from '../errors.js'
-import type { BackendLimits, GroupSpec, OpenRequest, SettleRequest, StepRequest } from './backend.js'
+import type { BackendLimits, GroupSpec, OpenRequest, SettleRequest, StepRequest, TaskInHand } from './backend.js'
 import { byteLength, itemCount, type PackedItems } from '../values/packed-items.js'
 
 /** Errors and losses of a branch are counted in a byte each: counters stop here rather than wrap. */
@@ -22,7 +22,7 @@ export function checkOpen({ runId, session, first }: OpenRequest, limits: Backen
 }
 
 /** Throws INTERNAL for a malformed step, INVALID_OPTION for terms that cannot be counted, LIMIT_EXCEEDED for too much in one call. */
-export function checkStep({ holder, runId, group, end, save }: StepRequest, limits: BackendLimits): void {
+export function checkStep({ holder, runId, group, end, save, task }: StepRequest, limits: BackendLimits): void {
   if (end !== undefined && (holder.gid !== runId || group !== undefined)) {
     throw new GraflowError(
       'INTERNAL',
@@ -33,6 +33,13 @@ export function checkStep({ holder, runId, group, end, save }: StepRequest, limi
     throw new GraflowError('INTERNAL', 'expected as many saved values as paths')
   }
   if (group !== undefined) checkGroup(group.spec, group.from, group.inputs, limits)
+  if (task !== undefined && task !== 'none') checkTask(task)
+}
+
+function checkTask({ path, errors, losses, attempts, maxLosses, timeoutMs }: TaskInHand): void {
+  const isCount = [errors, losses, attempts, maxLosses, timeoutMs].every((n) => Number.isSafeInteger(n) && n >= 0)
+  if (isCount && Math.max(errors, losses, attempts, maxLosses) <= MOST_COUNTED && attempts > 0 && path !== '') return
+  throw new GraflowError('INTERNAL', `the task in hand at "${path}" is malformed: its counts or terms are out of range`)
 }
 
 function checkGroup(

@@ -23,6 +23,8 @@ export interface HeldRun {
   readonly timeoutMs: number | undefined
   /** Starts before this one; if there were any, their saved outputs are read first. */
   readonly losses: number
+  /** Whether a driver before spoke of a task that it started. */
+  readonly hasTask?: boolean
   /** When to begin; at once without it. */
   readonly begin?: Promise<void>
 }
@@ -48,6 +50,7 @@ export function drive(engine: Engine, run: HeldRun, slot: Slot = NO_SLOT): Drive
     fence: fenceOf(token),
     errors: 0,
     losses: run.losses,
+    hasTask: run.hasTask === true,
     depth: 0,
     workerId: engine.parts.workerId,
     staticPath: '',
@@ -76,7 +79,7 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
   let end: { readonly state: EndState; readonly value: Uint8Array }
   try {
     const frame: Frame = { execution, use: run.use, cancel: deadline ?? execution.cancel }
-    if (run.losses > 0) await engine.restore(execution, '')
+    if (run.losses > 0 || run.hasTask === true) await engine.restore(execution, '')
     // A copy for every start: handlers may change what they get.
     const value = await engine.interpreter.runBranch(frame, undefined, '', decode(run.input))
     // A handler that kept the event loop also kept the timer from firing.
@@ -135,6 +138,11 @@ const runTimeout = (runId: string, timeoutMs: number | undefined): GraflowError 
     },
   )
 
+const driversLost = (runId: string): GraflowError =>
+  new GraflowError('BRANCH_DEAD', `run ${runId} is dead: the workers that drove it were lost too often`, {
+    details: { runId },
+  })
+
 /** What a run that has ended gives: its result, or the error it ended with. */
 export function outcomeOfRun({
   runId,
@@ -145,7 +153,8 @@ export function outcomeOfRun({
   | { readonly value: unknown }
   | { readonly error: GraflowError } {
   if (state === 'completed') return { value: decode(value) }
-  if (value.length === 0) return { error: runTimeout(runId, timeoutMs) } // only a deadline ends a run without saying more
+  // only a deadline, or the loss of too many drivers, ends a run without saying more
+  if (value.length === 0) return { error: timeoutMs === undefined ? driversLost(runId) : runTimeout(runId, timeoutMs) }
   const error = decode(value)
   return {
     error:

@@ -27,6 +27,7 @@ import { readResult } from './results.js'
 import { originOf, type StartOptions } from './start.js'
 import { fenced } from './superstep.js'
 import { reportOutput } from './task-output.js'
+import { tellStart } from './task-terms.js'
 import { TaskStart, type TaskStartOptions } from './task-start.js'
 
 /** What an engine is made of. */
@@ -83,6 +84,7 @@ export class Engine {
       limits,
       random,
       outlastDeadline: (frame) => this.#outlastDeadline(frame),
+      tell: (frame, start) => tellStart(backend, frame, start),
       endRun: (execution, end) => this.#endRun(execution, end),
     }
   }
@@ -118,7 +120,7 @@ export class Engine {
   /** A branch of several tasks, or one that must be dispatched on. */
   async #startNode(use: GraphInUse, branch: PreparedBranch, execution: Execution, keeper: BranchKeeper): Promise<void> {
     try {
-      if (branch.errors + branch.losses > 0) await this.restore(execution, branch.place)
+      if (branch.errors + branch.losses > 0 || branch.hasTask) await this.restore(execution, branch.place)
       const frame: Frame = { execution, use, cancel: execution.cancel }
       const output = await this.interpreter.runBranch(frame, branch.node, branch.path, branch.input())
       if (execution.cancel.reason !== undefined) return

@@ -44,6 +44,8 @@ export interface ExecutionFacts {
   readonly fence: number
   readonly errors: number
   readonly losses: number
+  /** Whether an earlier start of the branch spoke of its task to the store. */
+  readonly hasTask: boolean
   /** Groups above; 0 for a driver. */
   readonly depth: number
   readonly workerId: string
@@ -77,6 +79,8 @@ export class Execution {
   #met: string[] | undefined
   #over: Cancellation | 'over' | undefined
   #waits = 0
+  #isInHand = false
+  #isFresh = true
 
   constructor(facts: ExecutionFacts, slot: Slot, opening?: Opening) {
     this.facts = facts
@@ -103,6 +107,22 @@ export class Execution {
   save(path: string, output: Uint8Array): void {
     this.#unsaved ??= new Map()
     this.#unsaved.set(path, output)
+  }
+
+  /** Whether the store counts something for a task of this branch. */
+  get isInHand(): boolean {
+    return this.#isInHand
+  }
+
+  setInHand(is: boolean): void {
+    this.#isInHand = is
+  }
+
+  /** Whether nothing was begun before; it is no more from the first call on. */
+  begin(): boolean {
+    const isFirst = this.#isFresh
+    this.#isFresh = false
+    return isFirst
   }
 
   /** What the next write carries; from then on it counts as saved. */

@@ -116,6 +116,7 @@ export class GroupOutcomes {
           : new GraflowError('INTEGRITY', `the error of ${member} cannot be read`, { cause: error, details })
       }
       case 'dead':
+        if (this.#values[index] instanceof GraflowError) return this.#values[index]
         return new GraflowError(
           'BRANCH_DEAD',
           `${member} is dead: its workers were lost more than ${this.#plan.spec.maxLosses} times`,

@@ -11,14 +11,14 @@ import { RETRY_DEFAULTS, type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
 import { copiesOf, decode } from '../values/codec.js'
 import { HandlerContext } from './context.js'
-import type { DirectiveFollower } from './directive-follower.js'
+import type { DirectiveFollower, ReturnedStart } from './directive-follower.js'
 import { isUnwinding } from './directives.js'
 import { fullPath, type Frame } from './execution.js'
 import { asError, isRetryable, retryDelayMs, taskError } from './failure.js'
-import { fullStore } from './graph-store.js'
 import { originOf, outputOf, start, type StartOptions } from './start.js'
 import { fenced } from './superstep.js'
 import { encodeOutput } from './task-output.js'
+import { mustTell, tellStart } from './task-terms.js'
 
 /** What inline tasks need of the process. */
 export interface InlineTasksOptions extends StartOptions {
@@ -40,23 +40,37 @@ export class InlineTasks {
 
   /** Starts a task until it succeeds or its attempts are spent; gives its output. */
   async run(frame: Frame, node: TaskNode, path: string, input: unknown): Promise<unknown> {
-    const { losses } = frame.execution.facts
+    const { execution } = frame
+    const { losses } = execution.facts
     const options = frame.use.graph.tasks[node.name] ?? {}
+    const place = fullPath(frame.use, path)
     const { attempts } = { ...RETRY_DEFAULTS, ...options.retry }
     const inputFor = attempts === 1 ? () => input : copiesOf(input)
-    for (let errors = 1; ; errors += 1) {
+    let errors = await this.#begin(frame, node.name, place, options, attempts)
+    for (;;) {
       try {
-        return await this.#start(frame, node, path, inputFor(), errors + losses)
+        return await this.#start(frame, node, path, inputFor(), 1 + errors + losses)
       } catch (thrown) {
         if (isUnwinding(thrown)) throw thrown
         frame.cancel.throwIfAborted()
         const { error, isFromHandler, isFinal } = originOf(thrown)
-        const place = fullPath(frame.use, path)
+        errors += 1
         if (errors >= attempts || isFinal || !isRetryable(error, isFromHandler))
           throw taskError(error, isFromHandler, { task: node.name, path: place, errors })
         await this.#pauseBeforeRetry(frame, node.name, place, options, errors, error)
       }
     }
+  }
+
+  /** Before the first start here: how often the task has failed before, elsewhere. */
+  async #begin(frame: Frame, task: string, place: string, options: TaskOptions, attempts: number): Promise<number> {
+    const { execution } = frame
+    const isFirst = execution.begin()
+    if (!mustTell(frame, options)) return 0
+    // Whoever had the branch before and told of no task was lost in the one that comes first now.
+    const losses = isFirst ? Math.min(1, execution.facts.losses) : 0
+    const counts = await tellStart(this.#options.backend, frame, { task, place, options, errors: 0, losses })
+    return Math.min(counts.errors, attempts - 1)
   }
 
   /** One start, its output encoded and kept. Throws HandlerThrew, or the engine's own error. */
@@ -73,28 +87,42 @@ export class InlineTasks {
     const output =
       directives === undefined
         ? returned
-        : await this.#options.follower.follow(frame, { definition, path, attempt, returned, directives })
+        : await this.#follow(frame, { definition, path, attempt, returned, directives })
     const bytes = encodeOutput(output, { task: node.name, place }, this.#options.limits.resultBytes)
     execution.save(place, bytes)
     return decode(bytes)
+  }
+
+  /** A task's deadline is each start's: what follows from it is no part of this one. */
+  async #follow(frame: Frame, returned: ReturnedStart): Promise<unknown> {
+    const { execution, use } = frame
+    const { runId, holder } = execution.facts
+    if (use.graph.tasks[returned.definition.name]?.timeoutMs !== undefined && !endsRun(returned.directives)) {
+      const answer = await this.#options.backend.step({ holder, runId })
+      if (answer.status === 'fenced') throw fenced(frame)
+    }
+    return this.#options.follower.follow(frame, returned)
   }
 
   async #pauseBeforeRetry(
     frame: Frame,
     task: string,
     path: string,
-    { retry = {} }: TaskOptions,
+    options: TaskOptions,
     errors: number,
     error: unknown,
   ): Promise<void> {
     const { execution } = frame
-    const { emitter, random } = this.#options
+    const { backend, emitter, random } = this.#options
     const { runId } = execution.facts
-    const delayMs = retryDelayMs(retry, errors, random)
+    const delayMs = retryDelayMs(options.retry ?? {}, errors, random)
     emitter.emit('branch:retrying', { runId, path, task, attempt: errors, delayMs, error: asError(error) })
-    // What is finished is safe before the wait: a start elsewhere then goes on at this task.
-    await this.#save(frame)
-    if (delayMs > 0) await execution.withoutSlot(() => this.#sleep(frame, delayMs))
+    // What is finished is safe before the wait, and the error is counted: a start elsewhere then goes on at this task, with the attempts left.
+    const told = { task, place: path, options, errors, losses: 0 }
+    await tellStart(backend, frame, { ...told, isWaiting: delayMs > 0 })
+    if (delayMs === 0) return
+    await execution.withoutSlot(() => this.#sleep(frame, delayMs))
+    if (options.timeoutMs !== undefined) await tellStart(backend, frame, told)
   }
 
   async #sleep(frame: Frame, delayMs: number): Promise<void> {
@@ -108,15 +136,5 @@ export class InlineTasks {
     } finally {
       disarm?.()
     }
-  }
-
-  async #save(frame: Frame): Promise<void> {
-    const { execution } = frame
-    const { runId, holder } = execution.facts
-    const save = execution.takeUnsaved()
-    if (save === undefined) return
-    const answer = await this.#options.backend.step({ holder, runId, save })
-    if (answer.status === 'fenced') throw fenced(frame)
-    if (answer.status === 'backpressure') throw fullStore('the outputs of finished tasks')
   }
 }

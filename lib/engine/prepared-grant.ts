@@ -12,6 +12,7 @@ import { fullPath, type ExecutionFacts, type GraphInUse } from './execution.js'
 import { ValueReader } from '../values/value-lists.js'
 import { isRouted, routingOfGroup, runsWithGroup, type GroupRouting } from './routing.js'
 import type { Code } from './registry.js'
+import { tellsFrom } from './task-terms.js'
 
 /** A task that runs where its branch was acquired, without the interpreter. */
 export interface DirectTask {
@@ -21,6 +22,8 @@ export interface DirectTask {
   readonly isStep: boolean
   /** Undefined where this process does not know the task. */
   readonly definition: TaskExpression | undefined
+  /** From how many losses on the store must be told of a start. */
+  readonly tellsFrom: number
 }
 
 const NO_OPTIONS: TaskOptions = Object.freeze({})
@@ -87,7 +90,10 @@ export class PreparedGrant {
     const { name } = node
     const options = this.use.graph.tasks[name] ?? NO_OPTIONS
     if (!this.#isPlacedHere(options)) return undefined
-    return { name, options, isStep: this.node?.kind === 'task', definition: this.use.code.task(name) }
+    return {
+      ...{ name, options, isStep: this.node?.kind === 'task', definition: this.use.code.task(name) },
+      tellsFrom: tellsFrom(options, this.grant.spec),
+    }
   }
 
   /** Whether a task may run where it was acquired: it asks for nothing more than its group got. */
@@ -179,6 +185,10 @@ export class PreparedBranch implements ExecutionFacts {
 
   get losses(): number {
     return this.#in.grant.losses[this.#k] ?? 0
+  }
+
+  get hasTask(): boolean {
+    return this.#in.grant.withTasks?.includes(this.index) === true
   }
 
   get depth(): number {

@@ -281,7 +281,7 @@ async function readBranch(source: Source, path: string, index: number): Promise<
       if (i < 0) continue
       if (chunk.kinds[i] === 'succeeded') return { value: plainOutput(decodeItem(chunk.values, i)) }
       const isSilent = chunk.values.ends[i] === (chunk.values.ends[i - 1] ?? 0)
-      if (chunk.kinds[i] === 'failed' && !isSilent) throw decodeItem(chunk.values, i)
+      if ((chunk.kinds[i] === 'failed' || chunk.kinds[i] === 'dead') && !isSilent) throw decodeItem(chunk.values, i)
       return failedBranch(source, path, index)
     }
     if (page.withdrawn?.indexes.includes(index) === true) return failedBranch(source, path, index)

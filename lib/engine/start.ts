@@ -185,7 +185,8 @@ function raced(options: StartOptions, cancel: Cancellation, work: Promise<unknow
   })
 }
 
-const timeout = (task: string, path: string, timeoutMs: number): GraflowError =>
+/** The error of a start that took too long. */
+export const timeout = (task: string, path: string, timeoutMs: number): GraflowError =>
   new GraflowError(
     'TIMEOUT',
     `task "${task}" (at ${path}) ran longer than its timeoutMs of ${timeoutMs}: make it shorter, or raise timeoutMs`,

@@ -108,6 +108,9 @@ export class Supersteps {
     const total = plan.spec.shared ? 1 : plan.spec.size
     let save = execution.takeUnsaved()
     let retire = execution.takeRetired()
+    execution.begin()
+    // A fork stands below its handler, which goes on; any other group comes after the task that was in hand.
+    const task = execution.isInHand && !plan.path.includes('~') ? ('none' as const) : undefined
     let isUploadedAgain = false
     let from = 0
     try {
@@ -116,6 +119,7 @@ export class Supersteps {
         const step = {
           ...(save !== undefined && { save }),
           ...(retire.length > 0 && { retire }),
+          ...(task !== undefined && { task }),
           group: { spec: plan.spec, from, inputs: plan.inputsFrom(from) },
         }
         const opened = execution.opening === undefined ? undefined : await execution.opening.step(step)
@@ -129,6 +133,7 @@ export class Supersteps {
         if (answer.status !== 'ok' && answer.status !== 'done') throw refused(answer.status, frame, plan)
         save = undefined
         retire = []
+        if (task !== undefined) execution.setInHand(false)
         if (answer.status === 'done') {
           execution.meet(plan.path)
           return true

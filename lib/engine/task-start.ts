@@ -15,6 +15,7 @@ import { asBranch, EndRun, endsRun, GotoTaken, reportOfGoto } from './directives
 import type { DirectTask, PreparedBranch } from './prepared-grant.js'
 import { isPending, noHandler, originOf, start, threwByHandler, type Started, type StartOptions } from './start.js'
 import { reportOutput } from './task-output.js'
+import type { ToldStart } from './task-terms.js'
 
 /** What starts of tasks need of the engine. */
 export interface TaskStartOptions extends StartOptions {
@@ -23,6 +24,8 @@ export interface TaskStartOptions extends StartOptions {
   readonly random: Random
   /** A start is going to do more than its handler, such as start it again: the store must not reclaim it for its deadline. */
   outlastDeadline(frame: Frame): Promise<void>
+  /** The store is told of a start whose terms are not those of its group. */
+  tell(frame: Frame, start: ToldStart): Promise<unknown>
   /** A handler ended the whole run. Rejects when the run's result cannot be carried. */
   endRun(execution: Execution, end: EndRun): Promise<void>
 }
@@ -78,6 +81,22 @@ export class TaskStart implements Frame, StartFacts {
       this.#fail(noHandler(name, this.place, [this.execution.facts.workerId]))
       return
     }
+    const { losses, errors, hasTask } = this.#branch
+    if (!hasTask && losses < this.#task.tellsFrom) {
+      this.#call(definition)
+      return
+    }
+    const told = { task: name, place: this.place, options, errors, losses }
+    this.execution.begin()
+    this.#options.tell(this, told).then(
+      () => this.#call(definition),
+      (thrown: unknown) => this.#fail(thrown),
+    )
+  }
+
+  #call(definition: TaskExpression): void {
+    const { options } = this.#task
+    if (this.cancel.reason !== undefined) return
     let started: Started
     try {
       started = start(this.#options, this, definition, this, this.#branch.input(), options.timeoutMs)

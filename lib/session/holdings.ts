@@ -185,6 +185,7 @@ export class Holdings implements SessionGrants {
       const graph = await engine.graphs.loadForWork(hash)
       const use = { hash, graph, code: engine.registry.codeOf(runId), base: '' }
       const losses = (grant.losses[k] ?? 0) + (grant.errors[k] ?? 0)
+      const hasTask = grant.withTasks?.includes(0) === true
       const input = item(grant.inputs, grant.spec.shared ? 0 : k)
       const begin = nextTurn().then(async () => {
         // It may have been cancelled on its way here; from now on its cancellation finds it among the driven.
@@ -196,7 +197,10 @@ export class Holdings implements SessionGrants {
       const held = new DriverSlot(slot, () => {
         if (this.#isQuiet) this.#release(driven, isLeaving())
       })
-      const driven = this.drive({ runId, token: grant.token, use, input, timeoutMs: undefined, losses, begin }, held)
+      const driven = this.drive(
+        { runId, token: grant.token, use, input, timeoutMs: undefined, losses, hasTask, begin },
+        held,
+      )
       this.#slots.set(driven, held)
       const forget = (): void => {
         this.#slots.delete(driven)

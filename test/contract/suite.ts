@@ -15,6 +15,7 @@ import { describeSharing } from './sharing.js'
 import { describeSettle } from './settle.js'
 import { describeStep } from './step.js'
 import { describeSweep } from './sweep.js'
+import { describeTasksInHand } from './tasks-in-hand.js'
 import { type HarnessOptions, type MakeHarness, World } from '../support/world.js'
 
 /** The questions in two halves that take about the same real time, so that two files can ask a store with a real clock. */
@@ -48,6 +49,7 @@ export function describeBackend(name: string, makeHarness: MakeHarness, halves: 
     if (halves.includes('time')) {
       describe('session', () => describeSessions(useWorld))
       describe('sweep', () => describeSweep(useWorld))
+      describe('tasks in hand', () => describeTasksInHand(useWorld))
       describe('hints', () => describeHints(useWorld))
       describe('limits', () => describeLimits(useWorld))
     }

@@ -27,3 +27,26 @@ const noted = (name: string, priority: number) =>
 export const plain = task('plain', (n: number) => n)
 export const low = noted('low', -5)
 export const urgent = noted('urgent', 5)
+
+/** Ends its worker. */
+export const poison = task('poison', { maxLosses: 0 }, (n: number) => {
+  note('poison')
+  process.kill(process.pid, 'SIGKILL')
+  return n
+})
+/** Its first start keeps the event loop. */
+export const blocks = task('blocks', { timeoutMs: 300, retry: { attempts: 2 } }, (n: number, ctx) => {
+  note('blocks', { attempt: ctx.attempt })
+  for (const until = performance.now() + 30_000; ctx.attempt === 1 && performance.now() < until; );
+  return n
+})
+/** Fails always, but for its second start, which ends its worker. */
+export const declines = task('declines', { retry: { attempts: 3, delayMs: 10 } }, (_: number, ctx) => {
+  note('declines')
+  if (ctx.attempt === 2) process.kill(process.pid, 'SIGKILL')
+  throw new Error('declined')
+})
+export const forksPoison = task('forks-poison', (n: number, ctx) => ctx.run(poison, n))
+export const forksBlocks = task('forks-blocks', (n: number, ctx) => ctx.run(blocks, n))
+export const forksDeclines = task('forks-declines', (n: number, ctx) => ctx.run(declines, n))
+export const always = task('always', () => 'yes' as const)

@@ -1,8 +1,26 @@
 /** Options of a task hold wherever it stands: alone in its branch, beside others, in a chain, forked by a handler, as a step of a run. */
 import { join } from 'node:path'
-import { each, par, seq, type AnyNode, type Graflow } from 'graflow'
-import { leaf, left, low, plain, right, urgent, viaEach, viaPar, viaTask } from './task-options.tasks.js'
-import { useStage } from '../support/redis-stage.js'
+import { choose, each, par, seq, type AnyNode, type Graflow, type GraflowError } from 'graflow'
+import {
+  always,
+  blocks,
+  declines,
+  forksBlocks,
+  forksDeclines,
+  forksPoison,
+  leaf,
+  left,
+  low,
+  plain,
+  poison,
+  right,
+  urgent,
+  viaEach,
+  viaPar,
+  viaTask,
+} from './task-options.tasks.js'
+import { useStage, type Stage } from '../support/redis-stage.js'
+import { failureOf } from '../support/captured-errors.js'
 
 const open = useStage(join(__dirname, 'task-options.tasks.ts'))
 const elsewhere = join(__dirname, 'other.tasks.ts')
@@ -57,5 +75,63 @@ describe('the priority of a task', () => {
     await stage.worker('late', { maxConcurrentTasks: 1 })
     await stage.ledger.until('low', 2)
     expect(stage.ledger.notes().map(({ what }) => what)).toEqual(['urgent', 'low', 'low'])
+  })
+})
+
+/** Where a task may stand, with what forks it. */
+const places: readonly (readonly [
+  string,
+  (client: Graflow, node: typeof plain, forks: typeof plain) => ReturnType<Graflow['start']>,
+])[] = [
+  ['alone', (client, node) => client.start(par(node) as AnyNode, 1 as never)],
+  ['beside another', (client, node) => client.start(par(node, plain) as AnyNode, 1 as never)],
+  ['in a chain', (client, node) => client.start(each(seq(plain, node)) as AnyNode, [1] as never)],
+  ['forked by a handler', (client, _, forks) => client.start(par(forks) as AnyNode, 1 as never)],
+  ['as a step of a submitted run', (client, node) => client.submit(seq(plain, node) as AnyNode, 1 as never)],
+  [
+    'in a case of a submitted run',
+    (client, node) => client.submit(seq(plain, choose(always, { yes: node })) as AnyNode, 1 as never),
+  ],
+]
+
+const withWorkers = async (stage: Stage): Promise<Graflow> => {
+  await Promise.all([stage.worker('a'), stage.worker('b')])
+  return stage.client()
+}
+
+const as = (node: AnyNode): typeof plain => node as typeof plain
+const codesOf = (error: unknown): readonly unknown[] =>
+  error instanceof Error ? [(error as Partial<GraflowError>).code, ...codesOf(error.cause)] : []
+
+describe('maxLosses', () => {
+  it.each(places)('is the task’s own (%s): one that ends its worker is started once', async (_, start) => {
+    const stage = await open()
+    const client = await withWorkers(stage)
+    const error = await failureOf((await start(client, as(poison), as(forksPoison))).result())
+    expect(error.message).toContain('poison')
+    expect(codesOf(error)).toContain('BRANCH_DEAD')
+    expect(stage.ledger.notes('poison')).toHaveLength(1)
+  })
+})
+
+describe('timeoutMs', () => {
+  it.each(places)('counts where the task keeps the event loop (%s): another worker starts it', async (_, start) => {
+    const stage = await open()
+    const client = await withWorkers(stage)
+    const run = await start(client, as(blocks), as(forksBlocks))
+    const [first, second] = await stage.ledger.until('blocks', 2)
+    expect(second?.pid).not.toBe(first?.pid)
+    expect((second?.at ?? Infinity) - (first?.at ?? 0)).toBeLessThan(3_000)
+    await run.result()
+  })
+})
+
+describe('retry.attempts', () => {
+  it.each(places)('counts errors across lost workers (%s)', async (_, start) => {
+    const stage = await open()
+    const client = await withWorkers(stage)
+    const error = await failureOf((await start(client, as(declines), as(forksDeclines))).result())
+    expect(error.message).toContain('declined')
+    expect(stage.ledger.notes('declines')).toHaveLength(4)
   })
 })

@@ -21,6 +21,7 @@ export function close(state: KernelState, group: Group, as: 'released' | 'withdr
   queue.granted -= group.inFlight
   queue.delayed -= group.delayed
   if (group.delays !== undefined) for (const delayed of group.delays.values()) queue.delays.remove(delayed)
+  if (group.tasks !== undefined) for (const held of group.tasks.values()) state.taskDeadlines.remove(held)
   if (group.affinityHold !== undefined) state.affinityHolds.remove(group.affinityHold)
   const wasHeld = group.inFlight > 0
   group.ready = 0
@@ -28,6 +29,7 @@ export function close(state: KernelState, group: Group, as: 'released' | 'withdr
   group.delayed = 0
   group.delays = undefined
   group.affinityHold = undefined
+  group.tasks = undefined
   place(group)
   const waiter = group.parent?.grantHolding(group.parentIndex)?.session
   if (wasHeld) notifyHolders(state, group, reason)

@@ -106,7 +106,11 @@ function grantFor(heldGrant: HeldGrant, indexes: Uint32Array): Grant {
     errors[i] = group.table.errors(index)
     losses[i] = group.table.losses(index)
   })
-  return assemble(heldGrant, indexes, errors, losses, group.inputsOf(indexes))
+  const grant = assemble(heldGrant, indexes, errors, losses, group.inputsOf(indexes))
+  const { tasks } = group
+  if (tasks === undefined) return grant
+  const withTasks = Array.from(indexes).filter((index) => tasks.has(index))
+  return withTasks.length === 0 ? grant : { ...grant, withTasks }
 }
 
 function assemble(

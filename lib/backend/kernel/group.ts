@@ -20,6 +20,7 @@ import type { Due } from './due-queue.js'
 import type * as readyQueue from './ready-queue.js'
 import type * as run from './run.js'
 import type * as sessions from './sessions.js'
+import type { HeldTask } from './tasks-in-hand.js'
 
 // Groups, runs, lanes, sessions and grants know each other. The others' files name a group, or a grant, as a parameter; here it is filled in.
 export type Lane = readyQueue.Lane<Group>
@@ -97,6 +98,8 @@ export class Group {
   children: Children<Group> | undefined
   delays: Map<number, DelayedBranch> | undefined
   affinityHold: AffinityHold | undefined
+  /** Tasks in hand, by branch, as far as anybody spoke of them. */
+  tasks: Map<number, HeldTask> | undefined
   /** Bytes that go when it is retired, and those that stay. */
   workBytes: number
   outcomeBytes = 0
@@ -313,6 +316,7 @@ export class Group {
     this.#grants.length = 0
     this.#byToken = undefined
     this.children = undefined
+    this.tasks = undefined
     this.workBytes = 0
   }
 }

@@ -1,5 +1,5 @@
 /** Reclaiming: branches of a session that is gone, late or closed. Those that may start again are ready at once; the others have their outcome. */
-import { EMPTY_BYTES, type PackedItems } from '../../values/packed-items.js'
+import { EMPTY_BYTES, pack } from '../../values/packed-items.js'
 import { arrive } from './barrier.js'
 import { addDeadLetter } from './dead-letters.js'
 import { endHolding } from './grants.js'
@@ -7,6 +7,7 @@ import type { Group, HeldGrant } from './group.js'
 import { requeue } from './retries.js'
 import { abandon } from './runs.js'
 import type { KernelState } from './state.js'
+import { endStart, isDeadBy, isSpentBy } from './tasks-in-hand.js'
 import { addReady, endFlight, reopenLimit } from './waking.js'
 
 export type ReclaimCause = 'lost' | 'late' | 'closed'
@@ -15,16 +16,26 @@ export type ReclaimCause = 'lost' | 'late' | 'closed'
 interface Reclaimed {
   readonly taken: number
   readonly ready: number
-  /** Branches whose attempts are spent. */
+  /** Branches whose attempts are spent, and what they end with. */
   readonly ended: readonly number[]
+  readonly values: readonly Uint8Array[]
 }
 
-/** Reclaims up to `most` branches of a grant: `lost` with its session, `late` past its deadline, or `closed` by its session. Says how many. */
-export function reclaim(state: KernelState, grant: HeldGrant, cause: ReclaimCause, most: number): number {
+/**
+ * Reclaims up to `most` branches of a grant: `lost` with its session, `late` past its deadline, or `closed` by its session. Says how many.
+ * @param only this branch, whose task in hand is past its deadline
+ */
+export function reclaim(
+  state: KernelState,
+  grant: HeldGrant,
+  cause: ReclaimCause,
+  most: number,
+  only?: number,
+): number {
   const { group } = grant
   const { run, spec } = group
   const abandons = group.isRoot && run.isStarted
-  const { taken, ready, ended } = takeBranches(grant, cause, most, abandons)
+  const { taken, ready, ended, values } = takeBranches(state, grant, cause, most, abandons, only)
   if (taken === 0) return 0
   endHolding(state, grant, taken)
   if (grant.held === 0 && cause !== 'closed') {
@@ -36,44 +47,67 @@ export function reclaim(state: KernelState, grant: HeldGrant, cause: ReclaimCaus
     if (abandons) abandon(state, run)
   }
   addReady(state, group, ready)
-  if (ended.length > 0) endWithout(state, group, ended, cause === 'lost' ? 'dead' : 'failed')
+  if (ended.length > 0) endWithout(state, group, ended, cause === 'lost' ? 'dead' : 'failed', values)
   else reopenLimit(state, group)
   return taken
 }
 
 /** Branch by branch, in the table. */
-function takeBranches(grant: HeldGrant, cause: ReclaimCause, most: number, abandons: boolean): Reclaimed {
+function takeBranches(
+  state: KernelState,
+  grant: HeldGrant,
+  cause: ReclaimCause,
+  most: number,
+  abandons: boolean,
+  only: number | undefined,
+): Reclaimed {
   const { group } = grant
   const { table } = group
   let taken = 0
   let ready = 0
   const ended: number[] = []
-  for (const index of grant.indexes) {
+  const values: Uint8Array[] = []
+  for (const index of only === undefined ? grant.indexes : [only]) {
     if (taken >= most) break
-    if (!table.isHeldUnder(index, grant.number) || (cause === 'late' && table.hasStepped(index))) continue
+    if (!table.isHeldUnder(index, grant.number)) continue
+    if (cause === 'late' && only === undefined && table.hasStepped(index)) continue
     taken += 1
     table.forgetGrant(index)
     group.dereference(grant.number)
-    if (countStart(group, index, cause, abandons)) {
+    const isSpent = countStart(group, index, cause, abandons)
+    const task = group.tasks?.get(index)?.task
+    endStart(state, group, index, isSpent)
+    if (isSpent) {
       table.finish(index, cause === 'lost' ? 'dead' : 'failed')
       ended.push(index)
+      values.push((cause === 'lost' ? task?.ifLost : task?.ifLate) ?? EMPTY_BYTES)
     } else {
       requeue(group, index)
       ready += 1
     }
   }
-  return { taken, ready, ended }
+  return { taken, ready, ended, values }
 }
 
 /** Counts the start that is over; says whether the branch is spent. */
-function countStart({ table, spec }: Group, index: number, cause: ReclaimCause, abandons: boolean): boolean {
-  if (cause === 'lost') return table.addLoss(index) > spec.maxLosses && !abandons
-  return cause === 'late' && table.addError(index) >= spec.attempts && spec.attempts > 0
+function countStart(group: Group, index: number, cause: ReclaimCause, abandons: boolean): boolean {
+  const { table, spec } = group
+  if (cause === 'lost') return isDeadBy(group, index, table.addLoss(index)) && !abandons
+  if (cause === 'closed') return false
+  const errors = table.addError(index)
+  return isSpentBy(group, index) ?? (errors >= spec.attempts && spec.attempts > 0)
 }
 
-/** Outcomes that no worker reported: their values are empty. */
-function endWithout(state: KernelState, group: Group, indexes: readonly number[], kind: 'dead' | 'failed'): void {
-  for (const index of indexes) addDeadLetter(state, group, index, kind, EMPTY_BYTES)
-  const values: PackedItems = { bytes: EMPTY_BYTES, ends: new Uint32Array(indexes.length) }
-  arrive(state, group, { indexes: Uint32Array.from(indexes), kinds: indexes.map(() => kind), values })
+/** Outcomes that no worker reported: their values are empty, or what the task in hand said. */
+function endWithout(
+  state: KernelState,
+  group: Group,
+  indexes: readonly number[],
+  kind: 'dead' | 'failed',
+  values: readonly Uint8Array[],
+): void {
+  for (const [i, index] of indexes.entries()) {
+    if (!group.isRoot) addDeadLetter(state, group, index, kind, values[i] ?? EMPTY_BYTES)
+  }
+  arrive(state, group, { indexes: Uint32Array.from(indexes), kinds: indexes.map(() => kind), values: pack(values) })
 }

@@ -12,6 +12,7 @@ import type { Group, HeldGrant } from './group.js'
 import { delay, requeue } from './retries.js'
 import { abandon, save } from './runs.js'
 import type { KernelState } from './state.js'
+import { endStart } from './tasks-in-hand.js'
 import { addReady, endFlight, reopenLimit } from './waking.js'
 
 /**
@@ -47,6 +48,7 @@ function acceptWhole(
 ): void {
   const kinds = range.kinds as readonly OutcomeKind[] // the table has settled them all, which it does to final kinds only
   endHolding(state, grant, indexes.length)
+  if (group.tasks !== undefined) for (const index of indexes) endStart(state, group, index, true)
   endFlight(group, indexes.length)
   writeDeadLetters(state, group, indexes, kinds, range, undefined)
   if (range.save !== undefined) save(state, group.run, range.save)
@@ -119,6 +121,7 @@ function settleBranches(
     const index = indexes[i] as number // i is below the length
     let kind = range.kinds[i] as SettleRange['kinds'][number] // as many kinds as indexes: checked
     if (i < settled && isFinalKind(kind)) {
+      endStart(state, group, index, true)
       mixed.end(i, kind)
       continue
     }
@@ -126,6 +129,7 @@ function settleBranches(
       if (table.grantNumber(index) !== grant.number) mixed.isFenced = true
       continue
     }
+    endStart(state, group, index, false)
     if (kind === 'retry' && table.addError(index) >= spec.attempts && spec.attempts > 0) kind = 'failed'
     if (isFinalKind(kind)) {
       table.finish(index, kind)

@@ -8,6 +8,7 @@ import { DeadLetters } from './dead-letters.js'
 import { type Due, DueQueue } from './due-queue.js'
 import type { AffinityHold, Group, HeldGrant, Queue, Run, RunDue, Session } from './group.js'
 import * as readyQueue from './ready-queue.js'
+import type { HeldTask } from './tasks-in-hand.js'
 
 /** What the kernel tells others while it acts. Whoever listens must not call the kernel from inside. */
 export interface Effects {
@@ -81,6 +82,7 @@ export class KernelState {
   readonly deadLetters = new DeadLetters()
 
   readonly deadlines = new DueQueue<HeldGrant>()
+  readonly taskDeadlines = new DueQueue<HeldTask>()
   readonly affinityHolds = new DueQueue<AffinityHold>()
   readonly runTimeouts = new DueQueue<RunDue>()
   /** Of a run that has ended: first its payloads, then its record. */

@@ -9,6 +9,7 @@ import type { Group, Run } from './group.js'
 import { addInputs, hasGraph, newChild } from './opening.js'
 import { endRun, save } from './runs.js'
 import type { KernelState } from './state.js'
+import { endStart, tellTask } from './tasks-in-hand.js'
 import { endFlight } from './waking.js'
 
 /** What is to be done about the group of a step. */
@@ -47,8 +48,10 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
     endBy(state, group, request.holder.token, end)
     return { status: 'ok', fill: 0 }
   }
-  if (plan === undefined || request.group === undefined) return { status: 'ok', fill: 0 }
-  return applyPlan(state, plan, request.group.spec, group, holder.index)
+  const counts = tellTask(state, group, holder.index, request.task)
+  const about = counts === undefined ? {} : { counts }
+  if (plan === undefined || request.group === undefined) return { status: 'ok', fill: 0, ...about }
+  return { ...applyPlan(state, plan, request.group.spec, group, holder.index), ...about }
 }
 
 function planOpening(
@@ -93,6 +96,7 @@ function retire(state: KernelState, group: Group): void {
 function endBy(state: KernelState, root: Group, token: string, end: NonNullable<StepRequest['end']>): void {
   const grant = root.grantByToken(token)
   if (grant !== undefined) endHolding(state, grant, 1)
+  endStart(state, root, 0, true)
   endFlight(root, 1)
   if (end.state === 'cancelled') {
     endRun(state, root.run, 'cancelled', end.value, 'the run was cancelled')

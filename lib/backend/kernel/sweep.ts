@@ -59,8 +59,9 @@ export function awaitedDueAt(state: KernelState): number {
   if (state.lost.size > 0) dueAt = Math.min(dueAt, Math.max(state.now, state.graceUntil))
   for (const queue of state.queues.values()) dueAt = Math.min(dueAt, queue.delays.first()?.dueAt ?? dueAt)
   dueAt = Math.min(dueAt, state.affinityHolds.first()?.dueAt ?? dueAt, state.runTimeouts.first()?.dueAt ?? dueAt)
-  const deadline = state.deadlines.first()?.dueAt
-  return deadline === undefined ? dueAt : Math.min(dueAt, Math.max(deadline, state.graceUntil))
+  const never = Number.POSITIVE_INFINITY
+  const deadline = Math.min(state.deadlines.first()?.dueAt ?? never, state.taskDeadlines.first()?.dueAt ?? never)
+  return Math.min(dueAt, Math.max(deadline, state.graceUntil))
 }
 
 /** When a sweep or a purge is due that nobody waits for; Infinity when there is none. */
@@ -88,6 +89,12 @@ function reclaimDue(state: KernelState, most: number): number {
     if (grant === undefined || grant.dueAt > state.now) break
     reclaimed += reclaim(state, grant, 'late', most - reclaimed)
     if (reclaimed < most) state.deadlines.remove(grant)
+  }
+  while (reclaimed < most) {
+    const late = state.taskDeadlines.takeDue(state.now)
+    if (late === undefined) break
+    const grant = late.group.grantHolding(late.index)
+    if (grant !== undefined) reclaimed += reclaim(state, grant, 'late', 1, late.index)
   }
   return reclaimed
 }

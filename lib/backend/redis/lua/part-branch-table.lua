@@ -1,11 +1,12 @@
 -- The branch table: 8 bytes a branch, its cell: state, errors, losses, flags, and the number of the grant it was last granted under. Hides where
 -- the cells of a group are stored and which of them this call has changed.
--- Gives: READY GRANTED DELAYED SUCCEEDED FAILED DEAD ANYWHERE HAS_STEPPED HAS_CHILDREN NO_GRANT NO_CELL SMALL childrenFlag grantedCells
+-- Gives: READY GRANTED DELAYED SUCCEEDED FAILED DEAD ANYWHERE HAS_STEPPED HAS_CHILDREN NO_GRANT NO_CELL SMALL lastingFlags grantedCells
 --   stored storedNear tableOf cellsOf cellOf setCells commitTable
 -- Needs: none
 READY, GRANTED, DELAYED, SUCCEEDED, FAILED, DEAD = 0, 1, 2, 3, 4, 5
 ANYWHERE = 4294967295
--- Flags of a cell: its holder has taken a step under this grant; it has opened a group under this grant or one before.
+-- Flags of a cell: its holder has taken a step under this grant; it has opened a group under this grant or one before. A third is that of
+-- tasks in hand.
 HAS_STEPPED, HAS_CHILDREN = 1, 2
 NO_GRANT = '\0\0\0\0'
 NO_CELL = '\0\0\0\0\0\0\0\0'
@@ -13,8 +14,8 @@ NO_CELL = '\0\0\0\0\0\0\0\0'
 SMALL = 32
 
 -- What stays of the flags when a branch is granted again.
-function childrenFlag(flags)
-  return flags >= HAS_CHILDREN and HAS_CHILDREN or 0
+function lastingFlags(flags)
+  return flags - flags % 2
 end
 
 -- Cells of branches that were never granted before, granted under a number (4 bytes).

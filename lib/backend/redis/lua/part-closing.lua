@@ -5,6 +5,7 @@
 --   base: activity many notify now quarantine
 --   branch-table: ANYWHERE HAS_CHILDREN
 --   children: childrenOf
+--   due-queue: unplan
 --   grants: endHolding recordOf
 --   group: groupOrder groups isClosedBy loadReadable touch
 -- A call looks at so many groups at most.
@@ -36,7 +37,10 @@ local function notifyHolders(g, reason)
   local isNotified = {}
   local fields = call('HGETALL', g.b)
   for i = 1, #fields, 2 do
-    local grantNumber = match(fields[i], '^t(%d+)$')
+    local grantNumber, task = match(fields[i], '^t(%d+)$'), match(fields[i], '^k(%d+)$')
+    if task then
+      unplan('e ' .. g.gid .. '#' .. task)
+    end
     if grantNumber and g.records[grantNumber] ~= false then
       g.records[grantNumber] = fields[i + 1]
       -- one that cannot be read keeps nothing open: its holder finds out when it settles
@@ -76,7 +80,7 @@ end
 
 -- A branch is over: withdraws the open groups that it opened, where its cell says that there are any.
 function closeChildren(g, index, cell, reason)
-  if not g.hasChildren or byte(cell, 4) < HAS_CHILDREN then
+  if not g.hasChildren or byte(cell, 4) % 4 < HAS_CHILDREN then
     return
   end
   for gid in gmatch(childrenOf(g, index), '[^\n]+') do

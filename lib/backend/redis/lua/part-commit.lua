@@ -51,6 +51,19 @@ local function addRecords(g, fields)
   return over
 end
 
+-- The same of tasks in hand.
+local function addTasks(g, fields, over)
+  for field, record in pairs(g.taskChanges or {}) do
+    if record then
+      fields[#fields + 1], fields[#fields + 2] = field, record
+    elseif g.state == 'o' then
+      over = over or {}
+      over[#over + 1] = field
+    end
+  end
+  return over
+end
+
 local function commitFields(g)
   local b = g.b
   local fields = { 's', stateOf(g) }
@@ -70,7 +83,7 @@ local function commitFields(g)
   if g.outcome then
     fields[at + 1], fields[at + 2] = 'o', g.outcome
   end
-  local over = addRecords(g, fields)
+  local over = addTasks(g, fields, addRecords(g, fields))
   many('HSET', b, fields)
   if over then
     many('HDEL', b, over)

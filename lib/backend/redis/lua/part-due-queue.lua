@@ -1,4 +1,4 @@
--- What falls due, in T:due: deadlines (d), pushed grants to be confirmed (s), ends of affinities (a), run timeouts (t) and purges (p).
+-- What falls due, in T:due: deadlines of grants (d) and of tasks in hand (e), pushed grants to be confirmed (s), ends of affinities (a), run timeouts (t) and purges (p).
 -- Gives: plan unplan commitPlans
 -- Needs:
 --   base: many

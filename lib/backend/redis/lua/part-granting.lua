@@ -3,7 +3,7 @@
 -- Gives: grantTo grantOf addGrant watchersOf WHOLE SHARED
 -- Needs:
 --   base: activity channelOf wall
---   branch-table: GRANTED HAS_CHILDREN NO_CELL READY SMALL cellOf cellsOf childrenFlag grantedCells setCells stored
+--   branch-table: GRANTED HAS_CHILDREN NO_CELL READY SMALL cellOf cellsOf grantedCells lastingFlags setCells stored
 --   children: childrenOf
 --   grants: newGrant recordOf stillHeld
 --   group: filled inputBytes inputRange load segmentOf sharedInput specOf touch
@@ -291,8 +291,8 @@ local function setGranted(g, grant, session, numberBytes)
   end
   for i, index in ipairs(grant.list) do
     local _, errors, losses, flags = byte(grant.cells, i * 8 - 7, i * 8 - 4)
-    setCells(g, index, char(GRANTED, errors, losses, childrenFlag(flags)) .. numberBytes)
-    if flags >= HAS_CHILDREN then
+    setCells(g, index, char(GRANTED, errors, losses, lastingFlags(flags)) .. numberBytes)
+    if flags % 4 >= HAS_CHILDREN then
       passChildrenOn(g, index, session)
     end
   end

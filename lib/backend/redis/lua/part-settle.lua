@@ -4,7 +4,7 @@
 -- Needs:
 --   barrier: arrive chunkOf
 --   base: activity firstRead quarantine shard
---   branch-table: ANYWHERE DEAD DELAYED FAILED GRANTED READY SUCCEEDED cellOf cellsOf childrenFlag grantedCells setCells
+--   branch-table: ANYWHERE DEAD DELAYED FAILED GRANTED READY SUCCEEDED cellOf cellsOf lastingFlags grantedCells setCells
 --   closing: closeChildren
 --   commit: commit
 --   dead-letters: addDeadLetter
@@ -13,6 +13,7 @@
 --   retries: delay requeue
 --   run: loadRun setRun
 --   runs: abandon save
+--   tasks-in-hand: inHand
 --   waking: addReady reopenLimit
 local RETRY = 6
 
@@ -82,6 +83,7 @@ local function settleBranch(g, index, cell, kind, delays, i, numberBytes, outcom
   if kind == SUCCEEDED or kind == FAILED then
     local value = valueIn(outcomes, at, count, i)
     setCells(g, index, char(kind, errors, losses, 0) .. numberBytes)
+    inHand.endStart(g, index, flags, true)
     ended[#ended + 1], endedKinds[#endedKinds + 1], endedValues[#endedValues + 1] = index, char(kind), value
     if kind == FAILED then
       failed = failed + 1
@@ -92,12 +94,13 @@ local function settleBranch(g, index, cell, kind, delays, i, numberBytes, outcom
     closeChildren(g, index, cell, 'the branch that opened it is over')
     return
   end
+  inHand.endStart(g, index, flags, false)
   local delayMs = isRetry and #delays >= i * 4 and (unpackBytes('<I4', delays, i * 4 - 3)) or 0
   if delayMs > 0 then
-    delay(g, index, char(DELAYED, errors, losses, childrenFlag(flags)) .. numberBytes, delayMs)
+    delay(g, index, char(DELAYED, errors, losses, lastingFlags(flags)) .. numberBytes, delayMs)
     delayed = delayed + 1
   else
-    requeue(g, index, char(READY, errors, losses, childrenFlag(flags)) .. numberBytes)
+    requeue(g, index, char(READY, errors, losses, lastingFlags(flags)) .. numberBytes)
     ready = ready + 1
   end
 end

@@ -3,7 +3,7 @@
 -- Needs:
 --   barrier: arrive chunkOf
 --   base: firstRead readShard
---   branch-table: FAILED HAS_CHILDREN HAS_STEPPED SUCCEEDED childrenFlag setCells tableOf
+--   branch-table: FAILED HAS_CHILDREN HAS_STEPPED SUCCEEDED setCells tableOf
 --   children: removeChild
 --   commit: commit
 --   grants: endHolding heldGroup recordOf
@@ -13,11 +13,12 @@
 --   ready-queue: demandOf laneNumber
 --   run: loadRun
 --   runs: endRun save
+--   tasks-in-hand: inHand
 
 -- Where the saves, the retired groups and the group begin in ARGV.
 local function placesIn(ARGV)
-  local savesAt = 10
-  local retiredAt = savesAt + tonumber(ARGV[9]) * 2 + 1
+  local savesAt = 11
+  local retiredAt = savesAt + tonumber(ARGV[10]) * 2 + 1
   return savesAt, retiredAt, retiredAt + tonumber(ARGV[retiredAt - 1])
 end
 
@@ -112,10 +113,11 @@ local function openChild(run, isFull, ARGV, at, holding, index, session)
   return { 'OK', child.fill }, false
 end
 
--- The holder has taken a step under its grant, and maybe opened a group. The cell.
-local function markStepped(holding, index, cell, hasOpened)
-  local flags = hasOpened and HAS_STEPPED + HAS_CHILDREN or childrenFlag(byte(cell, 4)) + HAS_STEPPED
-  if byte(cell, 4) ~= flags then
+-- The holder has taken a step under its grant, and maybe opened a group or spoken of its task. The cell.
+local function markStepped(holding, index, cell, hasOpened, hasTold)
+  local before = byte(cell, 4)
+  local flags = HAS_STEPPED + ((hasOpened or before % 4 >= HAS_CHILDREN) and HAS_CHILDREN or 0) + ((hasTold or before >= inHand.HAS_TASK) and inHand.HAS_TASK or 0)
+  if before ~= flags then
     touch(holding)
     cell = sub(cell, 1, 3) .. char(flags) .. sub(cell, 5)
     setCells(holding, index, cell)
@@ -143,6 +145,7 @@ local function endBy(run, holding, grantNumber, session, index, cell, ending, va
     return
   end
   local kind = ending == 'completed' and SUCCEEDED or FAILED
+  inHand.endStart(holding, index, byte(cell, 4), true)
   setCells(holding, index, char(kind) .. sub(cell, 2, 3) .. '\0' .. sub(cell, 5))
   arrive(holding, chunkOf({ index }, char(kind), { value }), 1, kind == FAILED and 1 or 0, value)
 end
@@ -192,7 +195,11 @@ function step(isFull, ARGV)
   elseif ending ~= '' then
     firstRead[#firstRead + 1] = 'keep'
   end
-  cell = markStepped(holding, index, cell, hasOpened)
+  local task = inHand.tellTask(holding, index, byte(cell, 4), ARGV[9], ARGV[8])
+  if task then
+    answer[3], answer[4] = task.errors, task.losses
+  end
+  cell = markStepped(holding, index, cell, hasOpened, task)
   if retiredAt - 1 > savesAt then
     saveFrom(run, ARGV, savesAt, retiredAt - 1)
   end

@@ -36,12 +36,15 @@ local function doEntry(entry, most, isGrace)
   elseif kind == 'p' then
     purge(what)
     return 0
-  elseif kind == 's' and not mayReclaim then
+  elseif (kind == 's' or kind == 'e') and not mayReclaim then
     return 0
   end
   unplan(entry)
   if kind == 's' then
     return reclaimPushed(match(what, '^(.*)#(%d+)$'))
+  elseif kind == 'e' then
+    local gid, index = match(what, '^(.*)#(%d+)$')
+    return gid and reclaimGrant(gid, nil, 'late', 1, tonumber(index)) or 0
   elseif kind == 'a' then
     local g = load(what)
     if g then

@@ -10,6 +10,8 @@ import { numbersOf } from './words.js'
 
 const PARTS = 11
 const CELL_BYTES = 8
+/** Among the flags of a cell: an earlier holder spoke of the branch's task. */
+const HAS_TASK = 4
 /** How ends and bytes of the inputs come. */
 const SPLIT = 0
 const WHOLE = 1
@@ -73,7 +75,10 @@ function grantAt(reply: readonly Reply[], at: number): Grant {
   }
   const indexes = first < 0 ? numbersOf(bufferOf(reply[at + 5])) : new Uint32Array(count)
   if (first >= 0) for (let i = 0; i < count; i += 1) indexes[i] = first + i
+  const withTasks =
+    cells.length === 0 ? [] : Array.from(indexes).filter((_, i) => ((cells[i * CELL_BYTES + 3] ?? 0) & HAS_TASK) !== 0)
   return {
+    ...(withTasks.length > 0 && { withTasks }),
     spec: decodeSpec(bufferOf(reply[at])),
     token: textOf(reply[at + 1]),
     fence: numberOf(reply[at + 2]),

@@ -1,7 +1,7 @@
 /** step: what a holder saves, opens, fills, retires and ends in one write. */
 import { GraflowError } from '../../../errors.js'
 import { systemId } from '../../../time.js'
-import type { StepAnswer, StepRequest } from '../../backend.js'
+import type { StepAnswer, StepRequest, TaskInHand } from '../../backend.js'
 import { item, itemCount, slice } from '../../../values/packed-items.js'
 import { checkStep } from '../../request-checks.js'
 import { listOf, numberOf, textOf } from '../replies.js'
@@ -48,7 +48,7 @@ async function callWhereThereIsRoom(store: Store, args: readonly Argument[]): Pr
   }
 }
 
-function head(store: Store, { holder, runId, save, retire = [], end, group }: StepRequest): Argument[] {
+function head(store: Store, { holder, runId, save, task, retire = [], end, group }: StepRequest): Argument[] {
   const args: Argument[] = [
     runId,
     holder.gid,
@@ -58,6 +58,7 @@ function head(store: Store, { holder, runId, save, retire = [], end, group }: St
     end?.value ?? '',
     group === undefined ? '' : systemId(),
     store.tuning.deadlineGraceMs,
+    task === undefined ? '' : task === 'none' ? '-' : taskArgument(task),
     save?.paths.length ?? 0,
   ]
   if (save !== undefined) for (const [i, path] of save.paths.entries()) args.push(path, item(save.values, i))
@@ -65,11 +66,30 @@ function head(store: Store, { holder, runId, save, retire = [], end, group }: St
   return args
 }
 
+/** As part-tasks-in-hand.lua takes it apart: little-endian, without gaps. */
+function taskArgument({ errors, losses, attempts, maxLosses, timeoutMs, path, ifLost, ifLate }: TaskInHand): Buffer {
+  const terms = Buffer.allocUnsafe(24)
+  let at = terms.writeUInt32LE(errors, 0)
+  for (const count of [losses, attempts, maxLosses]) at = terms.writeUInt32LE(count, at)
+  terms.writeDoubleLE(timeoutMs, at)
+  const texts = [Buffer.from(path), ifLost, ifLate].flatMap((text) => {
+    const length = Buffer.allocUnsafe(4)
+    length.writeUInt32LE(text.length)
+    return [length, text]
+  })
+  return Buffer.concat([terms, ...texts])
+}
+
 function answerOf(reply: Reply): StepAnswer {
   const word = wordOf(reply)
   switch (word) {
-    case 'OK':
-      return { status: 'ok', fill: numberOf(listOf(reply)[1]) }
+    case 'OK': {
+      const [, fill, errors, losses] = listOf(reply)
+      const answer = { status: 'ok' as const, fill: numberOf(fill) }
+      return errors === undefined
+        ? answer
+        : { ...answer, counts: { errors: numberOf(errors), losses: numberOf(losses) } }
+    }
     case 'DONE':
       return { status: 'done' }
     case 'CONFLICT':

@@ -1,0 +1,108 @@
+/**
+ * The task that a branch has in hand: what was told of it by the branch's holder, and counts for it alone in place of the group's terms. Hides
+ * what is remembered of tasks before it, so that one that is started again goes on counting where it stopped.
+ */
+import type { StepRequest, TaskCounts } from '../backend.js'
+import type { Due } from './due-queue.js'
+import type { Group } from './group.js'
+import type { KernelState } from './state.js'
+
+/** Due at the deadline of its start, where it has one. */
+export interface HeldTask extends Due {
+  readonly group: Group
+  readonly index: number
+  /** Undefined between two tasks. */
+  task: Exclude<StepRequest['task'], 'none' | undefined> | undefined
+  errors: number
+  losses: number
+  /** Losses of the branch that were counted for its tasks, this one and those before. */
+  counted: number
+  /** What was counted for other tasks of the branch, by path, oldest first. */
+  readonly others: Map<string, TaskCounts>
+}
+
+/** So many other tasks of a branch are remembered. */
+const MOST_OTHERS = 32
+const NONE: TaskCounts = Object.freeze({ errors: 0, losses: 0 })
+
+/**
+ * A step speaks of the task that its holder starts now, or says that there is `none`. What was counted for it; undefined where there is none.
+ * Whatever a step says, it ends the deadline of the start before.
+ */
+export function tellTask(
+  state: KernelState,
+  group: Group,
+  index: number,
+  told: StepRequest['task'],
+): TaskCounts | undefined {
+  const known = group.tasks?.get(index)
+  if (known !== undefined) state.taskDeadlines.remove(known)
+  if (told === undefined || (told === 'none' && known === undefined)) return undefined
+  const held = known ?? newHeldTask(group, index)
+  if (held.task?.path !== (told === 'none' ? undefined : told.path)) putAside(held)
+  if (told === 'none') {
+    held.task = undefined
+    return undefined
+  }
+  const before = held.task === undefined ? takeUp(held, told.path, known === undefined ? told.losses : 0) : held
+  held.task = told
+  held.errors = Math.max(before.errors, told.errors)
+  held.losses = before.losses
+  if (told.timeoutMs > 0) state.taskDeadlines.add(held, state.now + told.timeoutMs + state.options.deadlineGraceMs)
+  return { errors: held.errors, losses: held.losses }
+}
+
+function newHeldTask(group: Group, index: number): HeldTask {
+  const held: HeldTask = {
+    ...{ group, index, task: undefined, errors: 0, losses: 0, counted: 0, others: new Map() },
+    ...{ dueAt: 0, place: -1, order: 0 },
+  }
+  group.tasks ??= new Map()
+  group.tasks.set(index, held)
+  return held
+}
+
+/** Another task comes: what was counted for this one is kept, in case that it is started again. */
+function putAside(held: HeldTask): void {
+  const { task, errors, losses, others } = held
+  held.task = undefined
+  if (task === undefined || errors + losses === 0) return
+  others.set(task.path, { errors, losses })
+  for (const path of others.keys()) {
+    if (others.size <= MOST_OTHERS) return
+    others.delete(path)
+  }
+}
+
+/** `losses`: those that nobody counted for a task, and were of this one. */
+function takeUp(held: HeldTask, path: string, losses: number): TaskCounts {
+  const before = held.others.get(path) ?? NONE
+  held.others.delete(path)
+  held.counted += losses
+  return { errors: before.errors, losses: before.losses + losses }
+}
+
+/** The branch is not held any more: the start of its task has no deadline. What was counted stays, unless it is over. */
+export function endStart(state: KernelState, group: Group, index: number, isOver: boolean): void {
+  const held = group.tasks?.get(index)
+  if (held === undefined) return
+  state.taskDeadlines.remove(held)
+  if (isOver) group.tasks?.delete(index)
+}
+
+/** A grant of the branch was lost, its loss number `losses`: says whether the branch is dead. */
+export function isDeadBy(group: Group, index: number, losses: number): boolean {
+  const held = group.tasks?.get(index)
+  if (held?.task === undefined) return losses - (held?.counted ?? 0) > group.spec.maxLosses
+  held.losses += 1
+  held.counted += 1
+  return held.losses > held.task.maxLosses
+}
+
+/** The start of its task took too long: says whether its attempts are spent. Undefined where no task is in hand. */
+export function isSpentBy(group: Group, index: number): boolean | undefined {
+  const held = group.tasks?.get(index)
+  if (held?.task === undefined) return undefined
+  held.errors += 1
+  return held.errors >= held.task.attempts
+}

@@ -1,0 +1,160 @@
+-- The task that a branch has in hand: what was told of it by the branch's holder, and counts for it alone in place of the group's terms. Stands in
+-- a field of its group, where the branch's cell says that there is one. Hides what is remembered of tasks before it, so that one that is started
+-- again goes on counting where it stopped.
+-- Gives: inHand
+-- Needs:
+--   base: now whole
+--   due-queue: plan unplan
+--   group: touch
+-- Errors, losses, losses counted for tasks of the branch, attempts, maxLosses; path ('' between two tasks), what the branch ends with where it is
+-- lost or late, and what was counted for other tasks.
+local RECORD, TOLD, OTHER = '<I4I4I4I4I4I4c0I4c0I4c0I4c0', '<I4I4I4I4dI4c0I4c0I4c0', '<I4I4I4c0'
+-- Of the flags of a cell: under this grant or one before its holder has spoken of its task.
+local HAS_TASK = 4
+-- So many other tasks of a branch are remembered.
+local MOST_OTHERS = 32
+
+local function othersIn(text)
+  local others, at = {}, 1
+  while at <= #text do
+    local errors, losses, path
+    errors, losses, path, at = unpackBytes(OTHER, text, at)
+    others[#others + 1] = { errors = errors, losses = losses, path = path }
+  end
+  return others
+end
+
+-- What is known of the task of a branch, or nil.
+local function heldTask(g, index, flags)
+  if flags < HAS_TASK then
+    return nil
+  end
+  g.tasks = g.tasks or {}
+  local held = g.tasks[index]
+  if held == nil then
+    local record = call('HGET', g.b, 'k' .. whole(index))
+    held = false
+    if record then
+      local errors, losses, counted, attempts, maxLosses, path, ifLost, ifLate, others = unpackBytes(RECORD, record)
+      held = { errors = errors, losses = losses, counted = counted, attempts = attempts, maxLosses = maxLosses, path = path, ifLost = ifLost,
+        ifLate = ifLate, others = othersIn(others) }
+    end
+    g.tasks[index] = held
+  end
+  return held or nil
+end
+
+-- `held` is written by `commit`; false: there is none any more.
+local function setHeld(g, index, held)
+  touch(g)
+  local record = false
+  if held then
+    local others = {}
+    for i, other in ipairs(held.others) do
+      others[i] = pack(OTHER, other.errors, other.losses, #other.path, other.path)
+    end
+    others = concat(others)
+    record = pack(RECORD, held.errors, held.losses, held.counted, held.attempts, held.maxLosses, #held.path, held.path, #held.ifLost, held.ifLost,
+      #held.ifLate, held.ifLate, #others, others)
+  end
+  g.tasks = g.tasks or {}
+  g.tasks[index] = held
+  g.taskChanges = g.taskChanges or {}
+  g.taskChanges['k' .. whole(index)] = record
+end
+
+local function deadlineOf(g, index)
+  return 'e ' .. g.gid .. '#' .. whole(index)
+end
+
+-- Another task comes: what was counted for this one is kept, in case that it is started again.
+local function putAside(held)
+  local others = held.others
+  if held.path ~= '' and held.errors + held.losses > 0 then
+    others[#others + 1] = { errors = held.errors, losses = held.losses, path = held.path }
+    if #others > MOST_OTHERS then
+      table.remove(others, 1)
+    end
+  end
+  held.path, held.errors, held.losses = '', 0, 0
+end
+
+-- `losses`: those that nobody counted for a task, and were of this one.
+local function takeUp(held, path, losses)
+  held.path, held.errors, held.losses, held.counted = path, 0, losses, held.counted + losses
+  for i, other in ipairs(held.others) do
+    if other.path == path then
+      held.errors, held.losses = other.errors, other.losses + losses
+      table.remove(held.others, i)
+      return
+    end
+  end
+end
+
+-- A step speaks of the task that its holder starts now; `-`: the one before is over; '': it does not say. Whatever it says, it ends the deadline of the
+-- start before. The task as it is known now, or nil.
+local function tellTask(g, index, flags, told, graceMs)
+  local known = heldTask(g, index, flags)
+  if told == '' or (told == '-' and not known) then
+    if known then
+      unplan(deadlineOf(g, index))
+    end
+    return nil
+  end
+  local held = known or { errors = 0, losses = 0, counted = 0, path = '', others = {} }
+  if told == '-' then
+    unplan(deadlineOf(g, index))
+    putAside(held)
+    setHeld(g, index, held)
+    return nil
+  end
+  local errors, losses, attempts, maxLosses, timeoutMs, path, ifLost, ifLate = unpackBytes(TOLD, told)
+  if held.path ~= path then
+    putAside(held)
+    takeUp(held, path, known and 0 or losses)
+  end
+  held.errors, held.attempts, held.maxLosses, held.ifLost, held.ifLate = max(held.errors, errors), attempts, maxLosses, ifLost, ifLate
+  setHeld(g, index, held)
+  if timeoutMs > 0 then
+    plan(now() + timeoutMs + graceMs, deadlineOf(g, index))
+  elseif known then
+    unplan(deadlineOf(g, index))
+  end
+  return held
+end
+
+-- The branch is not held any more: the start of its task has no deadline. What was counted stays, unless it is over.
+local function endStart(g, index, flags, isOver)
+  if flags < HAS_TASK then
+    return
+  end
+  unplan(deadlineOf(g, index))
+  if isOver then
+    setHeld(g, index, false)
+  end
+end
+
+-- A grant of the branch was lost, its loss number `losses`: whether the branch is dead, and what it ends with.
+local function isDeadBy(g, index, flags, losses)
+  local held = heldTask(g, index, flags)
+  if not held or held.path == '' then
+    return losses - (held and held.counted or 0) > g.losses, ''
+  end
+  held.losses, held.counted = min(held.losses + 1, 255), held.counted + 1
+  setHeld(g, index, held)
+  return held.losses > held.maxLosses, held.ifLost
+end
+
+-- The start of its task took too long: whether its attempts are spent, and what it ends with. Nil where no task is in hand.
+local function isSpentBy(g, index, flags)
+  local held = heldTask(g, index, flags)
+  if not held or held.path == '' then
+    return nil, ''
+  end
+  held.errors = min(held.errors + 1, 255)
+  setHeld(g, index, held)
+  return held.errors >= held.attempts, held.ifLate
+end
+
+-- One name for all: Lua has room for 200 on one way.
+inHand = { HAS_TASK = HAS_TASK, tellTask = tellTask, endStart = endStart, isDeadBy = isDeadBy, isSpentBy = isSpentBy }

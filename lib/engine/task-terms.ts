@@ -1,0 +1,82 @@
+/**
+ * What a task allows for itself where its branch is more than this task: the store is told of it before a start, by a step. Hides when that
+ * is worth a step: never for a branch that is one task with the terms of its group, and for most tasks only once something went wrong.
+ */
+import type { Backend, GroupSpec, TaskCounts } from '../backend/backend.js'
+import { GraflowError } from '../errors.js'
+import type { TaskOptions } from '../flow/node-options.js'
+import { RETRY_DEFAULTS, TASK_DEFAULTS } from '../options.js'
+import { encodeFailure } from '../values/codec.js'
+import type { Frame } from './execution.js'
+import { fullStore } from './graph-store.js'
+import { timeout } from './start.js'
+import { fenced } from './superstep.js'
+
+/** A start of a task that the store is told of. */
+export interface ToldStart {
+  readonly task: string
+  /** In the run. */
+  readonly place: string
+  readonly options: TaskOptions
+  /** As far as they are known here. */
+  readonly errors: number
+  readonly losses: number
+  /** While the task waits for its next start, no deadline counts. */
+  readonly isWaiting?: boolean
+}
+
+/** Tells the store which task the branch has in hand, with what is not saved yet; answers what the store has counted for it. */
+export async function tellStart(backend: Pick<Backend, 'step'>, frame: Frame, start: ToldStart): Promise<TaskCounts> {
+  const { task, place, options, errors, losses, isWaiting = false } = start
+  const { execution } = frame
+  const { runId, holder } = execution.facts
+  const { maxLosses = TASK_DEFAULTS.maxLosses, timeoutMs } = options
+  const save = execution.takeUnsaved()
+  execution.setInHand(true)
+  const answer = await backend.step({
+    holder,
+    runId,
+    ...(save !== undefined && { save }),
+    task: {
+      path: place,
+      errors,
+      losses,
+      attempts: options.retry?.attempts ?? RETRY_DEFAULTS.attempts,
+      maxLosses,
+      timeoutMs: isWaiting ? 0 : (timeoutMs ?? 0),
+      ifLost: encodeFailure(lostTooOften(task, place, maxLosses)),
+      ifLate: timeoutMs === undefined ? NO_ERROR : encodeFailure(timeout(task, place, timeoutMs)),
+    },
+  })
+  if (answer.status === 'backpressure') throw fullStore('the outputs of finished tasks')
+  if (answer.status !== 'ok') throw fenced(frame)
+  return answer.counts ?? { errors, losses }
+}
+
+const NO_ERROR = new Uint8Array(0)
+
+const lostTooOften = (task: string, path: string, maxLosses: number): GraflowError =>
+  new GraflowError(
+    'BRANCH_DEAD',
+    `task "${task}" (at ${path}) is dead: its workers were lost more than ${maxLosses} times`,
+    { details: { task, path, maxLosses } },
+  )
+
+/**
+ * From how many losses of its branch on the store must know the terms of a task that is the whole branch: 0 is at once. A deadline must be known
+ * before the start, a bound of losses only before the loss that it makes the last.
+ */
+export function tellsFrom(
+  options: TaskOptions,
+  { timeoutMs, maxLosses }: Pick<GroupSpec, 'timeoutMs' | 'maxLosses'>,
+): number {
+  if (options.timeoutMs !== undefined && options.timeoutMs !== timeoutMs) return 0
+  const own = options.maxLosses ?? TASK_DEFAULTS.maxLosses
+  return own < maxLosses ? own : Number.POSITIVE_INFINITY
+}
+
+/** Whether the store must know of a task before its start where it is one of several in its branch, or a step of a run. */
+export function mustTell({ execution }: Frame, { timeoutMs, maxLosses }: TaskOptions): boolean {
+  const { losses, errors, hasTask } = execution.facts
+  return timeoutMs !== undefined || maxLosses === 0 || losses + errors > 0 || hasTask || execution.isInHand
+}
