@@ -15,6 +15,7 @@ import type { DirectiveFollower, ReturnedStart } from './directive-follower.js'
 import { isUnwinding } from './directives.js'
 import { fullPath, type Frame } from './execution.js'
 import { asError, isRetryable, retryDelayMs, taskError } from './failure.js'
+import { Pauses } from './pauses.js'
 import { originOf, outputOf, start, type StartOptions } from './start.js'
 import { fenced } from './superstep.js'
 import { encodeOutput } from './task-output.js'
@@ -34,8 +35,11 @@ export interface InlineTasksOptions extends StartOptions {
 export class InlineTasks {
   readonly #options: InlineTasksOptions
 
+  readonly #pauses: Pauses
+
   constructor(options: InlineTasksOptions) {
     this.#options = options
+    this.#pauses = new Pauses(options.backend, options.clock)
   }
 
   /** Starts a task until it succeeds or its attempts are spent; gives its output. */
@@ -66,6 +70,8 @@ export class InlineTasks {
   async #begin(frame: Frame, task: string, place: string, options: TaskOptions, attempts: number): Promise<number> {
     const { execution } = frame
     const isFirst = execution.begin()
+    // What was just granted was not paused.
+    if (!isFirst) await this.#pauses.pass(frame)
     if (!mustTell(frame, options)) return 0
     // Whoever had the branch before and told of no task was lost in the one that comes first now.
     const losses = isFirst ? Math.min(1, execution.facts.losses) : 0
@@ -119,9 +125,9 @@ export class InlineTasks {
     emitter.emit('branch:retrying', { runId, path, task, attempt: errors, delayMs, error: asError(error) })
     // What is finished is safe before the wait, and the error is counted: a start elsewhere then goes on at this task, with the attempts left.
     const told = { task, place: path, options, errors, losses: 0 }
-    await tellStart(backend, frame, { ...told, isWaiting: delayMs > 0 })
-    if (delayMs === 0) return
-    await execution.withoutSlot(() => this.#sleep(frame, delayMs))
+    await tellStart(backend, frame, { ...told, isWaiting: true })
+    if (delayMs > 0) await execution.withoutSlot(() => this.#sleep(frame, delayMs))
+    await this.#pauses.pass(frame)
     if (options.timeoutMs !== undefined) await tellStart(backend, frame, told)
   }
 

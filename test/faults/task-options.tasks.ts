@@ -1,6 +1,6 @@
 /** Tasks of the tests about options of tasks, wherever a task stands; run in worker processes. */
 import { each, par, task } from 'graflow'
-import { note } from '../support/ledger.js'
+import { note, passGate } from '../support/ledger.js'
 
 export const leaf = task('leaf', { queue: 'gpu' }, (n: number) => n + 1)
 export const viaTask = task('via-task', { queue: 'gpu' }, (n: number, ctx) => ctx.run(leaf, n))
@@ -50,3 +50,14 @@ export const forksPoison = task('forks-poison', (n: number, ctx) => ctx.run(pois
 export const forksBlocks = task('forks-blocks', (n: number, ctx) => ctx.run(blocks, n))
 export const forksDeclines = task('forks-declines', (n: number, ctx) => ctx.run(declines, n))
 export const always = task('always', () => 'yes' as const)
+
+export const held = task('held', async (n: number, ctx) => {
+  note('held')
+  await passGate('held', ctx.signal)
+  note('held is over')
+  return n
+})
+export const after = task('after', (n: number) => {
+  note('after')
+  return n
+})

@@ -4,10 +4,12 @@ import { choose, each, par, seq, type AnyNode, type Graflow, type GraflowError }
 import {
   always,
   blocks,
+  after,
   declines,
   forksBlocks,
   forksDeclines,
   forksPoison,
+  held,
   leaf,
   left,
   low,
@@ -20,6 +22,7 @@ import {
   viaTask,
 } from './task-options.tasks.js'
 import { useStage, type Stage } from '../support/redis-stage.js'
+import { elapse } from '../support/waits.js'
 import { failureOf } from '../support/captured-errors.js'
 
 const open = useStage(join(__dirname, 'task-options.tasks.ts'))
@@ -133,5 +136,25 @@ describe('retry.attempts', () => {
     const error = await failureOf((await start(client, as(declines), as(forksDeclines))).result())
     expect(error.message).toContain('declined')
     expect(stage.ledger.notes('declines')).toHaveLength(4)
+  })
+})
+
+describe('pause', () => {
+  it.each<readonly [string, (client: Graflow) => ReturnType<Graflow['start']>]>([
+    ['a submitted run', (client) => client.submit(seq(held, after), 1)],
+    ['a chain', (client) => client.start(each(seq(held, after)), [1])],
+  ])('holds the next task of %s until the run is resumed', async (_, begin) => {
+    const stage = await open()
+    const client = await withWorkers(stage)
+    const run = await begin(client)
+    await stage.ledger.until('held')
+    await run.pause()
+    stage.ledger.open('held')
+    await stage.ledger.until('held is over')
+    await elapse(600)
+    expect(stage.ledger.notes('after')).toEqual([])
+    await run.resume()
+    await run.result()
+    expect(stage.ledger.notes('after')).toHaveLength(1)
   })
 })
