@@ -3,7 +3,7 @@
  * grants are found by index and by token. It changes nothing outside itself: its callers change queue counters, sessions and
  * notices with it.
  */
-import type { GroupSpec, GroupState, OutcomeChunk, Token } from '../backend.js'
+import type { GroupSpec, GroupState, OutcomeChunk, StepRequest, TaskCounts, Token } from '../backend.js'
 import {
   byteLength,
   concat,
@@ -20,7 +20,6 @@ import type { Due } from './due-queue.js'
 import type * as readyQueue from './ready-queue.js'
 import type * as run from './run.js'
 import type * as sessions from './sessions.js'
-import type { HeldTask } from './tasks-in-hand.js'
 
 // Groups, runs, lanes, sessions and grants know each other. The others' files name a group, or a grant, as a parameter; here it is filled in.
 export type Lane = readyQueue.Lane<Group>
@@ -45,6 +44,20 @@ export interface HeldGrant extends Due {
   held: number
   /** Branches whose table entry names it, held or settled. */
   references: number
+}
+
+/** The task that a branch has in hand (tasks-in-hand.ts). Due at the deadline of its start, where it has one. */
+export interface HeldTask extends Due {
+  readonly group: Group
+  readonly index: number
+  /** Undefined between two tasks. */
+  task: Exclude<StepRequest['task'], 'none' | undefined> | undefined
+  errors: number
+  losses: number
+  /** Losses of the branch that were counted for its tasks, this one and those before. */
+  counted: number
+  /** What was counted for other tasks of the branch, by path, oldest first. */
+  readonly others: Map<string, TaskCounts>
 }
 
 /** The time in which only the preferred worker may take from the group; due at its end. */

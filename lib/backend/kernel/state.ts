@@ -6,9 +6,8 @@ import { STORE_DEFAULTS } from '../../options.js'
 import type { Notice, RunChange, Token } from '../backend.js'
 import { DeadLetters } from './dead-letters.js'
 import { type Due, DueQueue } from './due-queue.js'
-import type { AffinityHold, Group, HeldGrant, Queue, Run, RunDue, Session } from './group.js'
+import type { AffinityHold, Group, HeldGrant, HeldTask, Queue, Run, RunDue, Session } from './group.js'
 import * as readyQueue from './ready-queue.js'
-import type { HeldTask } from './tasks-in-hand.js'
 
 /** What the kernel tells others while it acts. Whoever listens must not call the kernel from inside. */
 export interface Effects {

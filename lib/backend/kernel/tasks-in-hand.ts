@@ -3,23 +3,8 @@
  * what is remembered of tasks before it, so that one that is started again goes on counting where it stopped.
  */
 import type { StepRequest, TaskCounts } from '../backend.js'
-import type { Due } from './due-queue.js'
-import type { Group } from './group.js'
+import type { Group, HeldTask } from './group.js'
 import type { KernelState } from './state.js'
-
-/** Due at the deadline of its start, where it has one. */
-export interface HeldTask extends Due {
-  readonly group: Group
-  readonly index: number
-  /** Undefined between two tasks. */
-  task: Exclude<StepRequest['task'], 'none' | undefined> | undefined
-  errors: number
-  losses: number
-  /** Losses of the branch that were counted for its tasks, this one and those before. */
-  counted: number
-  /** What was counted for other tasks of the branch, by path, oldest first. */
-  readonly others: Map<string, TaskCounts>
-}
 
 /** So many other tasks of a branch are remembered. */
 const MOST_OTHERS = 32
