@@ -141,7 +141,9 @@ const knownFlags = (command: Command): readonly string[] => [
 ]
 
 const unknownFlag = (command: Command, flag: string): GraflowError =>
-  invalid(`unknown flag ${shown(`--${flag}`)}${meant(flag, knownFlags(command), '--')}; ${command.name} --help lists the flags`)
+  invalid(
+    `unknown flag ${shown(`--${flag}`)}${meant(flag, knownFlags(command), '--')}; ${command.name} --help lists the flags`,
+  )
 
 /** Where flags end: at `--`, or with the last word. */
 const endOfFlags = (argv: readonly string[]): number => (argv.includes('--') ? argv.indexOf('--') : argv.length)

@@ -68,7 +68,7 @@ export function roomOf(path: string): string | undefined {
   if (top !== 'lib') return undefined
   const room = third === '' ? second.replace(/\.ts$/, '') : second === 'backend' && deeper.length > 0 ? third : second
   const isFolder = third !== ''
-  const single = ['describe', 'errors', 'time', 'options', 'events', 'connect', 'index', 'testing']
+  const single = ['describe', 'nearest', 'errors', 'time', 'options', 'events', 'connect', 'index', 'testing']
   if (room === 'worker' || room === 'bin' || isFolder === single.includes(room)) return undefined
   return mayImport.has(room) ? room : undefined
 }
