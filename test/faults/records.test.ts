@@ -18,12 +18,12 @@ function numbersBelow(seed: number): (limit: number) => number {
 }
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
-/** The lane of a queue's branches, as Redis numbers it. */
+/** The lane of a queue's branches, as Redis names it. */
 async function laneOf(stage: Stage, queue = 'default'): Promise<string> {
   const lanes = await stage.redis.hgetall(stage.keys.lanes)
-  const found = Object.entries(lanes).find(([name]) => name.startsWith(`${queue}|`))
+  const found = Object.entries(lanes).find(([, facts]) => facts.includes(`\t${queue}|`))
   if (found === undefined) throw new Error(`expected a lane of ${queue} in ${JSON.stringify(lanes)}`)
-  return stage.keys.lane(found[1])
+  return stage.keys.lane(found[0])
 }
 
 async function quarantined(stage: Stage): Promise<number> {
@@ -108,11 +108,13 @@ describe('hints', () => {
     await stage.redis.rpush(stage.keys.requeued('gone/0'), 0, 1)
     await stage.redis.zadd(stage.keys.delayed, 0, 'gone/0#3')
     await stage.redis.zadd(stage.keys.due, 0, 'd gone/0#1', 0, 'a gone/0', 0, 't gone', 0, 'p gone')
+    await stage.redis.zadd(stage.keys.purge, 0, 'p gone')
     await stage.redis.hset(stage.keys.owned('w'), 'gone/0#1', 2)
     expect(world.names(await world.take())).toEqual(['run/0#0', 'run/0#1', 'run/0#2'])
     await world.live(300)
     expect(await stage.redis.zrange(lane, 0, -1)).toEqual([])
     expect(await stage.redis.zcard(stage.keys.delayed)).toBe(0)
+    expect((await stage.redis.zrange(stage.keys.purge, 0, -1)).filter((entry) => entry.includes('gone'))).toEqual([])
     expect((await stage.redis.zrange(stage.keys.due, 0, -1)).filter((entry) => entry.includes('gone'))).toEqual([])
     const reconcile = { kind: 'reconcile', session: 'w', known: [] } as const
     expect(await world.backend.session(reconcile)).toMatchObject({ status: 'reconciled' })

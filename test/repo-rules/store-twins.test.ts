@@ -33,6 +33,7 @@ const ALONE = {
   'waking.ts: endFlight': 'commit works out once what counters have become',
   'part-base.lua': 'clock, counters and notices of one call, which the kernel has in state.ts',
   'part-commit.lua': 'the kernel changes its state in place and writes nothing',
+  'part-repair.lua': 'a store in this process cannot lose one of its maps',
   'part-pushing.lua': 'a store in this process saves no round trip by pushing',
 }
 

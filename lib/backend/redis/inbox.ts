@@ -15,8 +15,10 @@ import type { Reply, Shard } from './shard.js'
 const BLOCK_MS = 5_000
 /** After that much more the connection is taken for dead. */
 const GRACE_MS = 1_000
-/** Notices in one reply and stream. */
-const COUNT = 1_000
+/** Notices in one reply and stream: one may bring a grant of 16 KiB. */
+const COUNT = 64
+/** Who is further behind may have missed what the stream had no room for. */
+const MOST_BEHIND = 5_000
 const BEGINNING = '0-0'
 /** Between two attempts to wake the reader, which may not have reached Redis yet. */
 const WAKE_AGAIN_MS = 5
@@ -53,6 +55,8 @@ export class Inbox {
   #reading: ReadonlySet<string> = new Set()
   #clientId: number | undefined
   #isWaking = false
+  /** Notices that came in full replies, one after the other. */
+  #behind = 0
   #isClosed = false
   #wakeSleeper: (() => void) | undefined
   /** The command under way: there is one at a time. */
@@ -174,14 +178,17 @@ export class Inbox {
       const [id, fields] = list(entry)
       if (!this.#positions.has(session)) return // nobody listens any more
       this.#positions.set(session, textOf(id))
-      const { notice, chunk } = readEntry(list(fields), this.#options.grantFrom)
+      const { notice, chunk, isAnew = false } = readEntry(list(fields), this.#options.grantFrom)
+      if (isAnew) this.#missed(session)
       if (notice === undefined) continue
       if (notice.kind === 'granted' && !isBefore(this.#deliveredBefore.get(session) ?? BEGINNING, textOf(id))) continue
       if (chunk !== undefined && notice.kind === 'released') this.#options.onChunk(notice.gid, chunk)
       this.#listeners.notify(session, notice)
     }
-    // Who is so far behind may have missed what the stream had no room for.
-    if (entries.length >= COUNT) this.#missed(session)
+    this.#behind = entries.length >= COUNT ? this.#behind + entries.length : 0
+    if (this.#behind < MOST_BEHIND) return
+    this.#behind = 0
+    this.#missed(session)
   }
 
   /** Notices of a session may be lost. */
@@ -301,7 +308,7 @@ export class Inbox {
 function readEntry(
   fields: readonly Reply[],
   grantFrom: InboxOptions['grantFrom'],
-): { readonly notice: Notice | undefined; readonly chunk?: Buffer } {
+): { readonly notice: Notice | undefined; readonly chunk?: Buffer; readonly isAnew?: boolean } {
   let kind = ''
   let gid: string | undefined
   let value: Reply = null
@@ -321,6 +328,7 @@ function readEntry(
     }
   }
   if (kind === 'work') return { notice: { kind } }
+  if (kind === 'again') return { notice: undefined, isAnew: true } // the stream was lost, and notices with it
   if (gid === undefined) return { notice: undefined }
   switch (kind) {
     case 'released':

@@ -1,6 +1,6 @@
 /** The name of every key and channel, and nothing else knows one. docs/redis.md has the same table; a test compares the two. */
 
-/** Names of one shard. `gid` and `runId` are as in the interface, `lane` is a number from 1. */
+/** Names of one shard. `gid` and `runId` are as in the interface, `lane` is a digest of what it asks. */
 export type Keys = ReturnType<typeof keysOf>
 
 /**
@@ -12,7 +12,7 @@ export function keysOf(tag: string, db = 0) {
   return Object.freeze({
     main: `${tag}:m`,
     lanes: `${tag}:l`,
-    lane: (lane: number | string) => `${tag}:q:${lane}`,
+    lane: (lane: string) => `${tag}:q:${lane}`,
     delayed: `${tag}:d`,
     group: (gid: string) => `${tag}:b:${gid}`,
     table: (gid: string) => `${tag}:b:${gid}:d`,
@@ -38,6 +38,7 @@ export function keysOf(tag: string, db = 0) {
     idempotency: (key: string) => `${tag}:k:${key}`,
     runs: `${tag}:runs`,
     due: `${tag}:due`,
+    purge: `${tag}:purge`,
     todo: `${tag}:todo`,
     graph: (sha256: string) => `${tag}:g:${sha256}`,
     deadLetters: `${tag}:dead`,

@@ -63,6 +63,8 @@ interface Call {
   sendings: number
   /** Redis does not know the script: send its text. */
   needsText: boolean
+  /** It met a key of another type, and is sent again after a repair. */
+  isRepaired: boolean
 }
 
 export class Shard {
@@ -89,6 +91,7 @@ export class Shard {
   /** Until it is open: by then it is, or has failed. */
   #openBy: number | undefined
   #isClosed = false
+  #repairing: Promise<unknown> | undefined
   /** Calls that wait to be sent again, with what cancels that. */
   readonly #backoffs = new Map<Call, () => void>()
 
@@ -180,7 +183,7 @@ export class Shard {
 
   // ------------------------------------------------------------------------------------------------------------- sending
 
-  #enqueue(what: string, script: Script | undefined, args: readonly Argument[]): Promise<Reply> {
+  #enqueue(what: string, script: Script | undefined, args: readonly Argument[], isRepaired = false): Promise<Reply> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) {
         reject(closedError())
@@ -197,6 +200,7 @@ export class Shard {
         sentAt: now,
         sendings: 0,
         needsText: false,
+        isRepaired,
       })
       this.#planFlush()
     })
@@ -263,7 +267,11 @@ export class Shard {
 
   #failed(call: Call, error: Error): void {
     const remedy = remedyFor(error, call, this.address)
-    if (remedy instanceof GraflowError) {
+    if (call.script !== undefined && !call.isRepaired && error.message.startsWith('WRONGTYPE')) {
+      call.isRepaired = true
+      const again = (): void => this.#again(call)
+      this.#repair().then(again, again)
+    } else if (remedy instanceof GraflowError) {
       call.reject(remedy)
     } else if (remedy === 'load') {
       this.#unknown(call, error)
@@ -286,6 +294,14 @@ export class Shard {
       this.#loadErrors.delete(call.script)
       this.#failed(call, why) // such as that memory is full, which is so for scripts, too
     }
+  }
+
+  /** A key of the shard may be of another type: a sweep makes it anew from the others. Calls that met it at the same time wait for one. */
+  #repair(): Promise<unknown> {
+    this.#repairing ??= this.#enqueue('sweep', this.script('sweep'), ['repair'], true).finally(() => {
+      this.#repairing = undefined
+    })
+    return this.#repairing
   }
 
   #again(call: Call): void {

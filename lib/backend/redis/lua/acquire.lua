@@ -4,8 +4,8 @@
 -- Grants up to `max` branches to a session, one token a group. A session that got less waits from then on.
 -- KEYS: T:m
 -- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:r:<run> T:d T:due T:wait T:wb
--- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, lanes known, queues (,a,b, or *), capabilities (,a,b, or *),
+-- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, number of the last lane known, queues (,a,b, or *), capabilities (,a,b, or *),
 --   how many can be started at once, how long others that were notified are waited for, tasks that are not shared (,a,b,),
---   whether grants may be pushed while it waits (0 or 1), then for each queue: its name, numbers of its lanes with commas between
--- Answers: OK isMore next-due (then the grants, 11 parts each) | NOSESSION | LANES fields (of T:l, a list)
+--   whether grants may be pushed while it waits (0 or 1), then for each queue: its name, names of its lanes with commas between
+-- Answers: OK isMore next-due (then the grants, 11 parts each) | NOSESSION | LANES number-of-the-last how-many are-all (0 or 1), then name of a lane and what it asks, in turn
 return acquire(ARGV)

@@ -2,17 +2,19 @@
 -- lanes are walked and shared.
 -- Gives: acquire
 -- Needs:
---   base: isAnyBroken many notify now nowMicros quarantine readShard shardNumber shardValue
+--   base: isAnyBroken many notify now nowMicros quarantine readShard shardNumber shardValue whole
 --   commit: commit
 --   granting: addGrant grantOf grantTo
 --   grants: forgetHoldings nonceOf recordOf
 --   group: forget groupOrder inputRange load touch
---   ready-queue: isGrantable readyIn
+--   ready-queue: isGrantable laneOf readyIn
 --   retries: promoteDue
 --   run: loadRun
 --   sessions: isQuick
 --   sharing: shareOf
 --   waking: isAnyNotified isAnyToNotify isHeldForOther notifyNext
+-- The lanes that a worker does not know are told one by one as long as they are not more.
+local MOST_TOLD = 512
 -- What one call asks for, and how far it has come.
 local ask
 
@@ -34,25 +36,34 @@ local function decode(ARGV)
 end
 
 local function readCounters(ARGV)
-  local names = { 'ahead', 'fence', 'ready', 'lanes' }
+  local names = { 'ahead', 'epoch', 'fix', 'dues', 'fence', 'ready', 'lanes', 'act' }
   for i = 14, #ARGV, 2 do
     names[#names + 1] = 'p:' .. ARGV[i]
-    if #ARGV[i + 1] < 8 then
+    if #ARGV[i + 1] < 40 then
       -- few lanes: their counters are asked for with the rest, in case that something is granted
-      for lane in gmatch(ARGV[i + 1], '%d+') do
-        names[#names + 1], names[#names + 2] = 'n:' .. lane, 'f:' .. lane
+      for lane in gmatch(ARGV[i + 1], '%x+') do
+        local at = #names
+        names[at + 1], names[at + 2], names[at + 3] = 'n:' .. lane, 'f:' .. lane, 'c:' .. lane
       end
     end
   end
   readShard(names)
 end
 
--- Begins in all lanes of queues that are not paused.
+-- Begins in all lanes of queues that are not paused in which groups stand, or come to stand in this call.
 local function openCursors(ARGV)
+  local active = shardValue('act') or ','
+  for _, g in ipairs(groupOrder) do
+    if g.isTouched and not find(active, ',' .. g.lane .. ',', 1, true) then
+      active = active .. g.lane .. ','
+    end
+  end
   for i = 14, #ARGV, 2 do
     if shardValue('p:' .. ARGV[i]) ~= '1' then
-      for lane in gmatch(ARGV[i + 1], '%d+') do
-        ask.cursors[#ask.cursors + 1] = { lane = lane, at = 0, entries = {}, position = 1 }
+      for lane in gmatch(active, '%x+') do
+        if find(ARGV[i + 1], lane, 1, true) then
+          ask.cursors[#ask.cursors + 1] = { lane = lane, at = 0, entries = {}, position = 1 }
+        end
       end
     end
   end
@@ -156,8 +167,11 @@ end
 
 -- Whether the next branch fits: the first group of a call gets one branch, however large; a further one only what still fits.
 local function isFirstTooLarge(g)
-  if #ask.grants == 0 or g.isShared then
+  if #ask.grants == 0 then
     return false
+  end
+  if g.isShared then
+    return g.bytes > ask.bytesLeft
   end
   local first = g.next
   if g.requeuedCount > 0 then
@@ -301,6 +315,32 @@ local function answer(nextDue)
   return reply
 end
 
+-- What a worker that knows the lanes up to `known` is to learn: number of the last, how many there are, whether these are all; name and demand of each.
+local function lanesSince(known)
+  local last = tonumber(shardValue('lanes')) or 0
+  local answer = { 'LANES', whole(last), shardNumber('kinds'), 0 }
+  if known > 0 and known < last and last - known <= MOST_TOLD then
+    local numbers = {}
+    for number = known + 1, last do
+      numbers[#numbers + 1] = '#' .. whole(number)
+    end
+    for _, lane in ipairs(call('HMGET', T .. ':l', unpack(numbers))) do
+      if lane then
+        answer[#answer + 1], answer[#answer + 2] = lane, laneOf(lane).demand
+      end
+    end
+    return answer
+  end
+  answer[4] = 1
+  local fields = call('HGETALL', T .. ':l')
+  for i = 1, #fields, 2 do
+    if sub(fields[i], 1, 1) ~= '#' then
+      answer[#answer + 1], answer[#answer + 2] = fields[i], match(fields[i + 1], '^%d+\t(.*)$') or '||'
+    end
+  end
+  return answer
+end
+
 function acquire(ARGV)
   decode(ARGV)
   readCounters(ARGV)
@@ -308,8 +348,9 @@ function acquire(ARGV)
   if not me[1] then
     return { 'NOSESSION' }
   end
-  if shardNumber('lanes') ~= tonumber(ARGV[7]) then
-    return { 'LANES', call('HGETALL', T .. ':l') }
+  local known = tonumber(ARGV[7])
+  if shardNumber('lanes') ~= known then
+    return lanesSince(known)
   end
   ask.base = me[1]
   local before, nonces, nextDelayed = me[2], me[3] or '', nil

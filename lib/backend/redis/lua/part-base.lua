@@ -150,7 +150,7 @@ function begin_base(keys)
     T = sub(M, 1, -3)
   end
   channels = keys[2]
-  shard, firstRead, wallMicros, clock = {}, { 'ahead' }, nil, nil
+  shard, firstRead, wallMicros, clock = {}, { 'ahead', 'epoch', 'dues', 'purges', 'fix' }, nil, nil
   -- most calls fill few of these: making all of them anew would cost more than what fills them
   if shardChanges[1] then shardChanges, isChanged = {}, {} end
   if notices[1] then notices = {} end

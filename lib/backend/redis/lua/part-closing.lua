@@ -2,7 +2,7 @@
 -- hold them are notified, and the holder that waits for the group. What is too much for one call is left to the sweep, in T:todo.
 -- Gives: MOST_GROUPS close closeBelow closeChildren settleClosing leaveToSweep isLeftToSweep commitTodo
 -- Needs:
---   base: activity many notify now quarantine
+--   base: activity many notify now quarantine setShard shardNumber whole
 --   branch-table: ANYWHERE HAS_CHILDREN
 --   children: childrenOf
 --   due-queue: unplan
@@ -156,5 +156,8 @@ function settleClosing()
 end
 
 function commitTodo()
-  if todo[1] then many('RPUSH', T .. ':todo', todo) end
+  if todo[1] then
+    many('RPUSH', T .. ':todo', todo)
+    setShard('todos', whole(shardNumber('todos') + #todo))
+  end
 end

@@ -2,7 +2,7 @@
 -- in which order keys are written. From the first write on nothing is read.
 -- Gives: commit later commitLater
 -- Needs:
---   base: commitNotices commitShard many readShard setShard shard
+--   base: commitNotices commitShard many now readShard setShard shard shardValue whole
 --   branch-table: commitTable
 --   children: commitChildren
 --   closing: commitTodo settleClosing
@@ -10,7 +10,7 @@
 --   due-queue: commitPlans
 --   grants: commitEnded commitHeld
 --   group: forgotten groupOrder headOf readyOf stateOf
---   ready-queue: commitLanes isGrantable
+--   ready-queue: commitLanes isGrantable registerLane
 --   retries: commitRetries
 --   run: commitListings commitRuns
 --   runs: commitSaves
@@ -123,16 +123,55 @@ local function count(changes, names, name, change)
   changes[name] = (before or 0) + change
 end
 
+-- Whatever lanes and counters have of a group counts only when the group says that it was written in this epoch: a repair begins another one.
+local function hintEpoch()
+  local epoch = tonumber(shardValue('epoch'))
+  if not epoch then
+    epoch = floor(now()) % 4294967296
+    setShard('epoch', whole(epoch))
+    setShard('act', ',')
+    setShard('ready', '0')
+    setShard('kinds', '0')
+    if call('EXISTS', T .. ':runs', T .. ':l') > 0 then
+      setShard('fix', 'new')
+    end
+  end
+  return epoch
+end
+
+-- Names of the lanes in which groups stand are one field, with commas around each.
+local function setActive(lane, isWanted)
+  local all = shardValue('act') or ','
+  local at = find(all, ',' .. lane .. ',', 1, true)
+  if isWanted and not at then
+    setShard('act', all .. lane .. ',')
+  elseif at and not isWanted and (shardValue('fix') or '') == '' then
+    -- while a repair counts anew, nobody knows whether it was the last
+    setShard('act', sub(all, 1, at) .. sub(all, at + #lane + 2))
+  end
+end
+
 -- What groups have changed of the counters of the shard and of their lanes; works out which groups stand in their lane from now on.
-local function countGroups(changes, names)
+local function countGroups(changes, names, appeared)
+  local epoch = hintEpoch()
   for i = 1, #groupOrder do
     local g = groupOrder[i]
     if g.isTouched then
+      if g.epoch ~= epoch then
+        -- nothing counts it yet, and it may stand in no lane
+        g.epoch, g.wasQueued, g.readyBefore, g.inFlightBefore, g.delayedBefore = epoch, false, 0, 0, 0
+      end
       g.isQueued = isGrantable(g)
+      if g.isQueued ~= g.wasQueued then
+        count(changes, names, 'c:' .. g.lane, g.isQueued and 1 or -1)
+      end
       local ready, inFlight, delayed = readyOf(g) - g.readyBefore, g.inFlight - g.inFlightBefore, g.delayed - g.delayedBefore
       if ready ~= 0 then
         count(changes, names, 'ready', ready)
         count(changes, names, 'n:' .. g.lane, ready)
+      end
+      if ready > 0 or inFlight > 0 or g.isQueued then
+        appeared[g.lane] = g
       end
       if inFlight ~= 0 then
         count(changes, names, 'f:' .. g.lane, inFlight)
@@ -144,17 +183,24 @@ local function countGroups(changes, names)
   end
   for i = 1, #forgotten do
     local g = forgotten[i]
-    if g.isQueued then
+    if g.wasQueued and g.epoch == epoch then
       count(changes, names, 'ready', -g.readyBefore)
       count(changes, names, 'n:' .. g.lane, -g.readyBefore)
+      count(changes, names, 'c:' .. g.lane, -1)
     end
   end
 end
 
 local function countChanges()
-  local changes, names = {}, {}
-  countGroups(changes, names)
+  local changes, names, appeared = {}, {}, {}
+  countGroups(changes, names, appeared)
   local unknown
+  for lane in pairs(appeared) do
+    if shard['n:' .. lane] == nil then
+      unknown = unknown or {}
+      unknown[#unknown + 1] = 'n:' .. lane
+    end
+  end
   for i = 1, #names do
     if shard[names[i]] == nil then
       unknown = unknown or {}
@@ -164,9 +210,19 @@ local function countChanges()
   if unknown then
     readShard(unknown)
   end
+  for lane, g in pairs(appeared) do
+    if not shard['n:' .. lane] then
+      registerLane(lane, g)
+      setShard('n:' .. lane, '0')
+    end
+  end
   for i = 1, #names do
     local name = names[i]
-    setShard(name, max(0, (tonumber(shard[name]) or 0) + changes[name]))
+    local value = max(0, (tonumber(shard[name]) or 0) + changes[name])
+    setShard(name, value)
+    if byte(name) == 99 then
+      setActive(sub(name, 3), value > 0)
+    end
   end
 end
 

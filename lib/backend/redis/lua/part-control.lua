@@ -129,7 +129,7 @@ end
 
 function control(ARGV)
   local kind, answer = ARGV[1], nil
-  readShard({ 'ahead', 'keep', 'ready', 'lanes' })
+  readShard({ 'ahead', 'epoch', 'fix', 'dues', 'purges', 'keep', 'ready', 'act' })
   if kind == 'cancel-run' then
     answer = cancelRun(ARGV[2], ARGV[3], ARGV[4])
   elseif kind == 'fail-run' then

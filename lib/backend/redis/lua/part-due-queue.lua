@@ -1,25 +1,45 @@
--- What falls due, in T:due: deadlines of grants (d) and of tasks in hand (e), pushed grants to be confirmed (s), ends of affinities (a), run timeouts (t) and purges (p).
+-- What falls due, in T:due: deadlines of grants (d) and of tasks in hand (e), pushed grants to be confirmed (s), ends of affinities (a) and run
+-- timeouts (t). Purges (p) stand apart, in T:purge: nobody waits for them, and whatever else is due must not wait behind them. T:m has how many
+-- each holds, so that a loss is noticed.
 -- Gives: plan unplan commitPlans
 -- Needs:
---   base: many
-local planned, unplanned = {}, {}
+--   base: setShard shardNumber whole
+local planned, unplanned, purges, purged = {}, {}, {}, {}
 
 function begin_due_queue()
   if planned[1] then planned = {} end
   if unplanned[1] then unplanned = {} end
+  if purges[1] then purges = {} end
+  if purged[1] then purged = {} end
 end
 
 function plan(at, entry)
-  planned[#planned + 1] = { at, entry }
+  local list = byte(entry) == 112 and purges or planned
+  list[#list + 1] = { at, entry }
 end
 
 function unplan(entry)
-  unplanned[#unplanned + 1] = entry
+  local list = byte(entry) == 112 and purged or unplanned
+  list[#list + 1] = entry
+end
+
+local function write(key, name, added, removed)
+  if not added[1] and not removed[1] then
+    return
+  end
+  local change = 0
+  for i = 1, #added do
+    change = change + call('ZADD', key, added[i][1], added[i][2])
+  end
+  for i = 1, #removed, 4000 do
+    change = change - call('ZREM', key, unpack(removed, i, min(i + 3999, #removed)))
+  end
+  if change ~= 0 then
+    setShard(name, whole(max(0, shardNumber(name) + change)))
+  end
 end
 
 function commitPlans()
-  for i = 1, #planned do
-    call('ZADD', T .. ':due', planned[i][1], planned[i][2])
-  end
-  if unplanned[1] then many('ZREM', T .. ':due', unplanned) end
+  write(T .. ':due', 'dues', planned, unplanned)
+  write(T .. ':purge', 'purges', purges, purged)
 end

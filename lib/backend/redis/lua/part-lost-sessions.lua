@@ -1,7 +1,7 @@
 -- Sessions that are gone: which those are, and what they held.
 -- Gives: readSessions noteStandstill expireMissed reclaimExpired
 -- Needs:
---   base: now quarantine setShard shardValue whole
+--   base: now quarantine setShard shardNumber shardValue whole
 --   closing: MOST_GROUPS
 --   commit: later
 --   grants: forgetHolding
@@ -130,6 +130,7 @@ local function reclaimLost(sessions, most)
     if isAll and at == '0' then
       later({ 'UNLINK', key })
       later({ 'LREM', T .. ':lost', 0, session })
+      setShard('losts', whole(max(0, shardNumber('losts') - 1)))
     else
       isLeft = true
     end
@@ -144,6 +145,7 @@ function reclaimExpired(facts, lost, most)
       removeSession(fact.session, fact.base)
       if call('EXISTS', T .. ':o:' .. fact.session) == 1 then
         writeSession({ 'RPUSH', T .. ':lost', fact.session })
+        setShard('losts', whole(shardNumber('losts') + 1))
         lost[#lost + 1] = fact.session
       end
     end

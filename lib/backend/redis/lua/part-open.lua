@@ -1,7 +1,7 @@
 -- The body of open: a run's record, and the root group whose one branch is the run itself; maybe with a first group below it.
 -- Gives: open
 -- Needs:
---   base: activity now readShard setShard shard shardNumber wall
+--   base: activity now nowMicros readShard setShard shard shardNumber wall whole
 --   branch-table: GRANTED cellOf setCells
 --   commit: commit
 --   due-queue: plan
@@ -9,7 +9,7 @@
 --   group: load
 --   opening: addInputs commitGraphs hasGraph newChild newGroup
 --   pushing: push
---   ready-queue: demandOf laneNumber
+--   ready-queue: laneFor
 --   run: addRun listRun setRun
 --   waking: dropNotifications
 local FACTS_OF_RUN = { 'created', 'dig', 'nonce', 'end', 'started' }
@@ -65,22 +65,19 @@ local function refusal(isFull, session, graph, hasChild)
   return nil
 end
 
--- The numbers of the lanes for two demands, false where there is none yet; the second may be nil. Then the one look at T:m.
-local function readLanes(demand, second, isGranted, queue)
-  local numbers = second and call('HMGET', T .. ':l', demand, second) or { call('HGET', T .. ':l', demand) }
-  local names = { 'ahead', 'fence', 'seq', 'lanes', 'keep', 'ready' }
-  if numbers[1] then
-    names[7] = (isGranted and 'f:' or 'n:') .. numbers[1]
+-- The one look at T:m: for the lane of the root, and that of the first group or nil, with its queue.
+local function readFor(lane, second, isGranted, queue)
+  local names = { 'ahead', 'epoch', 'fix', 'dues', 'runs', 'fence', 'seq', 'keep', 'ready' }
+  if isGranted then
+    names[10], names[11] = 'f:' .. lane, 'n:' .. lane
+  else
+    names[10], names[11], names[12], names[13] = 'n:' .. lane, 'c:' .. lane, 'act', 'lanes'
   end
   if second then
-    names[#names + 1] = 'p:' .. queue
-    if numbers[2] then
-      names[#names + 1] = 'n:' .. numbers[2]
-      names[#names + 1] = 'f:' .. numbers[2]
-    end
+    local at = #names
+    names[at + 1], names[at + 2], names[at + 3] = 'p:' .. queue, 'n:' .. second, 'f:' .. second
   end
   readShard(names)
-  return numbers[1], numbers[2]
 end
 
 local function newRun(ARGV)
@@ -102,12 +99,13 @@ local function newRun(ARGV)
     setRun(run, 'timeout', timeout)
     plan(now() + timeout, 't ' .. runId)
   end
-  listRun(runId, shardNumber('seq'))
+  listRun(runId, nowMicros())
+  setShard('runs', whole(shardNumber('runs') + 1))
   return run
 end
 
 -- Grants the root branch to the session that opens the run, and opens the first group of the run below it, where there is one. The token, and the group.
-local function startRun(run, root, ARGV, childDemand, childLane)
+local function startRun(run, root, ARGV, childLane)
   local session, nonce, graceMs = ARGV[2], ARGV[3], ARGV[9]
   dropNotifications()
   root.next = 1
@@ -115,11 +113,11 @@ local function startRun(run, root, ARGV, childDemand, childLane)
   setRun(run, 'started', '1')
   setRun(run, 'startedAt', wall())
   setRun(run, 'driver', session)
-  if not childDemand then
+  if not childLane then
     setCells(root, 0, DRIVEN)
     return token, nil
   end
-  local child = newChild(ARGV, FIRST, root, 0, session, laneNumber(childDemand, childLane))
+  local child = newChild(ARGV, FIRST, root, 0, session, childLane)
   push(child, ARGV[FIRST + 8], ARGV[FIRST + 9], nonce, graceMs)
   setCells(root, 0, DRIVEN_AND_STEPPED)
   return token, child
@@ -133,16 +131,15 @@ function open(isFull, ARGV)
   if answer then
     return answer
   end
-  local demand = demandOf(ARGV, ROOT)
-  local childDemand = hasChild and demandOf(ARGV, FIRST) or nil
-  local lane, childLane = readLanes(demand, childDemand, session ~= '', ARGV[FIRST + 3])
+  local lane, childLane = laneFor(ARGV, ROOT), hasChild and laneFor(ARGV, FIRST) or nil
+  readFor(lane, childLane, session ~= '', ARGV[FIRST + 3])
   local run = newRun(ARGV)
-  local root = newGroup(ARGV, ROOT, runId, '', 0, '', laneNumber(demand, lane))
+  local root = newGroup(ARGV, ROOT, runId, '', 0, '', lane)
   addInputs(root, 0, 1, ARGV[ROOT + 8], ARGV[ROOT + 9])
   activity(runId, 'state', runId)
   local token, child = '', nil
   if session ~= '' then
-    token, child = startRun(run, root, ARGV, childDemand, childLane)
+    token, child = startRun(run, root, ARGV, childLane)
   end
   commit()
   if key ~= '' then

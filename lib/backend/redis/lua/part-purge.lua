@@ -1,7 +1,7 @@
 -- Deletes what an ended run keeps: its payloads first, its record later.
 -- Gives: purge
 -- Needs:
---   base: now
+--   base: now setShard shardNumber whole
 --   closing: close
 --   commit: later
 --   due-queue: unplan
@@ -46,6 +46,7 @@ local function purgeRun(run, idempotencyKey)
     later({ 'UNLINK', T .. ':k:' .. idempotencyKey })
   end
   later({ 'ZREM', T .. ':runs', run.id })
+  setShard('runs', whole(max(0, shardNumber('runs') - 1)))
   unplan('p ' .. run.id)
   unplan('t ' .. run.id)
   forgetRun(run.id)
@@ -75,7 +76,7 @@ function purge(id)
   local facts = call('HMGET', run.key, 'kept', 'ikey')
   local kept = tonumber(facts[1]) or 0
   if kept > now() then
-    later({ 'ZADD', T .. ':due', kept, entry })
+    later({ 'ZADD', T .. ':purge', 'XX', kept, entry })
   else
     purgeRun(run, facts[2])
   end

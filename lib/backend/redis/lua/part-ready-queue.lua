@@ -1,51 +1,77 @@
--- Lanes: the groups of one queue that ask the same of a worker, in the order of service. Hides how lanes are numbered.
--- Gives: laneOf demandOf laneNumber isGrantable firstOf readyIn commitLanes
+-- Lanes: the groups of one queue that ask the same of a worker, in the order of service. A lane is named by a digest of what it asks, so that
+-- its name means the same whatever else is lost. Hides which lanes are known to workers, and which have groups.
+-- Gives: laneOf laneFor isGrantable firstOf readyIn registerLane commitLanes
 -- Needs:
---   base: many setShard shardNumber whole
---   group: groupOrder load readyOf
--- By number: what a lane asks. By demand: the number of a new lane. Fields for T:l.
-local lanes, opened, newLanes = {}, {}, {}
+--   base: many nowMicros setShard shardNumber shardValue whole
+--   group: groupOrder load readyOf specOf
+-- By name: what a lane asks. Fields for T:l.
+local lanes, newLanes = {}, {}
+-- By demand: the name. Kept from call to call.
+local names, namesKnown = {}, 0
 
 function begin_ready_queue()
   if next(lanes) then lanes = {} end
-  if next(opened) then opened = {} end
   if newLanes[1] then newLanes = {} end
 end
 
 local function laneFrom(demand)
   local queue, requires, tasks = match(demand, '^([^|]*)|([^|]*)|(.*)$')
-  return { queue = queue, requires = requires, tasks = tasks }
+  return { queue = queue, requires = requires, tasks = tasks, demand = demand }
 end
 
 -- What a lane asks of a worker: queue, and lists of capabilities and tasks.
 function laneOf(lane)
   local known = lanes[lane]
   if not known then
-    known = laneFrom(call('HGET', T .. ':l', '#' .. lane) or '||')
+    known = laneFrom(match(call('HGET', T .. ':l', lane) or '', '^%d+\t(.*)$') or '||')
     lanes[lane] = known
   end
   return known
 end
 
--- What a group asks of a worker, as T:l has it.
-function demandOf(ARGV, at)
-  return ARGV[at + 3] .. '|' .. ARGV[at + 4] .. '|' .. ARGV[at + 5]
+local function nameFor(demand)
+  local name = names[demand]
+  if not name then
+    if namesKnown >= 1000 then
+      names, namesKnown = {}, 0
+    end
+    name = sub(redis.sha1hex(demand), 1, 12)
+    names[demand], namesKnown = name, namesKnown + 1
+  end
+  lanes[name] = lanes[name] or laneFrom(demand)
+  return name
 end
 
--- The number of the lane for a demand, `known` by T:l or false; a new one is added.
-function laneNumber(demand, known)
-  local number = known or opened[demand]
-  if not number then
-    number = whole(shardNumber('lanes') + 1)
-    setShard('lanes', number)
-    local at = #newLanes
-    newLanes[at + 1], newLanes[at + 2], newLanes[at + 3], newLanes[at + 4] = demand, number, '#' .. number, demand
-    opened[demand] = number
+-- The lane for what a group in ARGV asks of a worker.
+function laneFor(ARGV, at)
+  return nameFor(ARGV[at + 3] .. '|' .. ARGV[at + 4] .. '|' .. ARGV[at + 5])
+end
+
+-- What a group that is there asks, out of its spec: only where its lane is not known any more.
+local function demandOf(g)
+  local spec = cjson.decode(specOf(g))
+  local requires, tasks = spec.requires, spec.tasks
+  table.sort(requires)
+  table.sort(tasks)
+  return spec.queue .. '|' .. concat(requires, ' ') .. '|' .. concat(tasks, ' ')
+end
+
+-- Workers are told of the lane from now on, in which `g` stands.
+function registerLane(lane, g)
+  local known = lanes[lane]
+  if not known or known.demand == '||' then
+    local isFine, demand = pcall(demandOf, g)
+    if not isFine then
+      return
+    end
+    known = laneFrom(demand)
+    lanes[lane] = known
   end
-  if not lanes[number] then
-    lanes[number] = laneFrom(demand)
-  end
-  return number
+  local number = whole((tonumber(shardValue('lanes')) or nowMicros()) + 1)
+  setShard('lanes', number)
+  setShard('kinds', whole(shardNumber('kinds') + 1))
+  local at = #newLanes
+  newLanes[at + 1], newLanes[at + 2], newLanes[at + 3], newLanes[at + 4] = lane, number .. '\t' .. known.demand, '#' .. number, lane
 end
 
 -- Whether something of the group can be granted now. What its run forbids (paused, over) acquire finds out.

@@ -1,7 +1,7 @@
 -- One run as a picture in memory: read once, changed there, written by `commit`; with its place in the lists of runs and of its groups.
 -- Gives: loadRun addRun forgetRun setRun listRun listGroup commitListings commitRuns
 -- Needs:
---   base: many
+--   base: many whole
 -- By id: the facts, or false when there is none.
 local runs, runOrder = {}, {}
 -- Writes of keys that were not read. By run: the one that lists its new groups.
@@ -46,8 +46,9 @@ function setRun(run, name, value)
   changes[at + 1], changes[at + 2] = name, value
 end
 
-function listRun(id, sequence)
-  listings[#listings + 1] = { 'ZADD', T .. ':runs', sequence, id }
+-- `created` in microseconds.
+function listRun(id, created)
+  listings[#listings + 1] = { 'ZADD', T .. ':runs', whole(created), id }
 end
 
 function listGroup(run, gid)

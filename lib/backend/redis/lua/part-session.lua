@@ -4,11 +4,13 @@
 --   base: commitNotices commitShard many notify now quarantine readShard setShard shardNumber shardValue whole
 --   branch-table: ANYWHERE
 --   closing: settleClosing
+--   due-queue: commitPlans unplan
 --   commit: commit commitLater later
 --   granting: addGrant grantOf
---   grants: endHoldingAll grantNumberOf recordOf
---   group: forget load
+--   grants: endHoldingAll grantNumberOf recordOf stillHeld
+--   group: forget groups load
 --   reclaim: reclaim
+--   run: loadRun
 --   sessions: leaveBase passOver
 --   waking: notifyAll
 -- A sweep within this time of another has nothing to add.
@@ -106,7 +108,10 @@ local function openSession(id, known, ttl, ARGV)
   changeBase(known[1], ARGV[4])
   if not known[1] then
     -- it seemed dead and was not: what is not reclaimed yet stays its own, and nothing that it acquires from now on is reclaimed
-    call('LREM', T .. ':lost', 0, id)
+    local removed = call('LREM', T .. ':lost', 0, id)
+    if removed > 0 then
+      setShard('losts', whole(max(0, shardNumber('losts') - removed)))
+    end
   end
   call('ZADD', T .. ':w', expiryOf(ttl), id)
   call('HSET', key, 'base', ARGV[4], 'info', ARGV[5], 'tasks', ARGV[6], 'ttl', ttl < HUGE and ARGV[3] or 'inf', 'seq', sequence)
@@ -123,10 +128,34 @@ local function openSession(id, known, ttl, ARGV)
   return { 'OK' }
 end
 
--- Renews a session; `andSweep` sweeps in the same call.
-local function renewSession(id, ttl, ARGV, andSweep)
+-- What a session is notified by, where it was lost: its inbox, its place among those that wait, and that its base is there.
+local function restoreNotices(id, known)
+  local inbox = T .. ':in:' .. id
+  local kind = call('TYPE', inbox).ok
+  if kind ~= 'stream' then
+    if kind ~= 'none' then
+      call('UNLINK', inbox)
+    end
+    call('XADD', inbox, '*', 'k', 'again')
+  end
+  if known[2] and not call('ZSCORE', T .. ':wait', id) then
+    call('ZADD', T .. ':wait', -now(), id)
+    notify(id, 'work')
+    commitNotices()
+  end
+  if call('HEXISTS', T .. ':wb', known[1]) == 0 then
+    call('HINCRBY', T .. ':wb', known[1], 1)
+  end
+end
+
+-- Renews a session; `andSweep` sweeps in the same call. `known`: as for `openSession`.
+local function renewSession(id, known, ttl, ARGV, andSweep)
   local key = T .. ':wi:' .. id
-  call('ZSCORE', T .. ':w', id)
+  if not call('ZSCORE', T .. ':w', id) then
+    -- other sessions may be missing there, too, of which one may be dead
+    setShard('fix', 'new')
+  end
+  restoreNotices(id, known)
   if ttl < HUGE then
     announceSweep(ttl)
   end
@@ -161,24 +190,51 @@ local function confirm(ARGV)
   for i = 3, #ARGV, 2 do
     confirmed[#confirmed + 1] = 's ' .. ARGV[i] .. '#' .. (grantNumberOf(ARGV[i + 1]) or '')
   end
-  many('ZREM', T .. ':due', confirmed)
+  for _, entry in ipairs(confirmed) do
+    unplan(entry)
+  end
+  commitPlans()
+  commitShard()
   return { 'OK' }
 end
 
 -- The token of a grant whose group is open, and the grant itself when its token is not among those `named` and there is room for it.
 local function whatIsHeld(gid, grantNumber, named, bytesLeft)
   local g = load(gid, grantNumber)
-  local token = g and g.state == 'o' and recordOf(g, grantNumber)
+  local token = g and g.state == 'o' and loadRun(g.run) and recordOf(g, grantNumber)
   if not token then
     return nil
   end
   return token, not named[token] and bytesLeft > 0 and grantOf(g, grantNumber) or nil
 end
 
+-- What the session names and holds, though the list of what it holds has lost that: it is listed again.
+local function relist(ARGV, listed, tokens)
+  local lost = {}
+  for i = 4, #ARGV - 1, 2 do
+    local gid, token = ARGV[i], ARGV[i + 1]
+    local grantNumber = grantNumberOf(token)
+    local field = gid .. '#' .. (grantNumber or '')
+    if grantNumber and not tokens[token] and not listed[field] then
+      local isFine, known = pcall(whatIsHeld, gid, grantNumber, { [token] = true }, 0)
+      if isFine and known == token then
+        local g = groups[gid]
+        local _, branches, session = recordOf(g, grantNumber)
+        local count = #stillHeld(g, branches, grantNumber)
+        if session == ARGV[2] and count > 0 then
+          tokens[token] = true
+          lost[#lost + 1], lost[#lost + 2] = field, count
+        end
+      end
+    end
+  end
+  many('HSET', T .. ':o:' .. ARGV[2], lost)
+end
+
 -- What the session holds and does not know, and what it names and does not hold.
 local function reconcile(fields, ARGV)
   local bytesLeft = tonumber(ARGV[3])
-  local named, tokens, grants = {}, {}, {}
+  local named, tokens, grants, listed = {}, {}, {}, {}
   for i = 5, #ARGV, 2 do
     named[ARGV[i]] = true
   end
@@ -186,12 +242,14 @@ local function reconcile(fields, ARGV)
     local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
     -- what cannot be read is not held by anybody
     local isFine, token, grant = pcall(whatIsHeld, gid or '', grantNumber, named, bytesLeft)
+    listed[fields[i]] = true
     if isFine and token then
       tokens[token] = true
       grants[#grants + 1] = grant
       bytesLeft = bytesLeft - (grant and grant.size or 0)
     end
   end
+  relist(ARGV, listed, tokens)
   local reply = { 'RECONCILED', #grants }
   for _, grant in ipairs(grants) do
     addGrant(reply, grant)
@@ -236,7 +294,7 @@ end
 -- `andSweep` is called by a renewal that asks for it: sweeps need this part, not the other way round.
 function handleSession(ARGV, andSweep)
   local kind, id = ARGV[1], ARGV[2]
-  readShard({ 'ahead', 'sweepDue', 'fence', 'seq', 'ready', 'lanes', 'keep' })
+  readShard({ 'ahead', 'epoch', 'fix', 'dues', 'purges', 'sweepDue', 'fence', 'seq', 'ready', 'act', 'keep' })
   local known = call('HMGET', T .. ':wi:' .. id, 'base', 'wait', 'seq')
   if kind == 'open' then
     return openSession(id, known, tonumber(ARGV[3]), ARGV)
@@ -245,7 +303,7 @@ function handleSession(ARGV, andSweep)
     return { 'NOSESSION' }
   end
   if kind == 'renew' then
-    return renewSession(id, tonumber(ARGV[3]), ARGV, ARGV[4] == '1' and andSweep)
+    return renewSession(id, known, tonumber(ARGV[3]), ARGV, ARGV[4] == '1' and andSweep)
   end
   if kind == 'confirm' then
     return confirm(ARGV)

@@ -10,7 +10,7 @@
 --   group: load touch
 --   opening: addInputs commitGraphs hasGraph inputsIn newChild
 --   pushing: push
---   ready-queue: demandOf laneNumber
+--   ready-queue: laneFor
 --   run: loadRun
 --   runs: endRun save
 --   tasks-in-hand: inHand
@@ -99,14 +99,9 @@ local function openChild(run, isFull, ARGV, at, holding, index, session)
   if isFull then
     return { 'BACKPRESSURE' }, true
   end
-  local demand = demandOf(ARGV, at)
-  local lane = call('HGET', T .. ':l', demand)
-  local names = { 'ahead', 'fence', 'seq', 'lanes', 'ready', 'p:' .. ARGV[at + 3] }
-  if lane then
-    names[7], names[8] = 'n:' .. lane, 'f:' .. lane
-  end
-  readShard(names)
-  local child = newChild(ARGV, at, holding, index, session, laneNumber(demand, lane))
+  local lane = laneFor(ARGV, at)
+  readShard({ 'ahead', 'epoch', 'fix', 'dues', 'fence', 'seq', 'ready', 'p:' .. ARGV[at + 3], 'n:' .. lane, 'f:' .. lane, 'c:' .. lane, 'act' })
+  local child = newChild(ARGV, at, holding, index, session, lane)
   if not run.isPaused then
     push(child, ARGV[at + 8], ARGV[at + 9], ARGV[7], ARGV[8])
   end

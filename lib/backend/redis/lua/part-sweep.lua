@@ -11,13 +11,18 @@
 --   purge: purge
 --   pushing: reclaimPushed
 --   reclaim: reclaimGrant
+--   repair: beginRepair keepHints
 --   retries: promoteDue
 --   run: loadRun
 --   runs: endRun
 --   session: SWEEP_GAP_MS commitRemovals sweepIntervalMs
 --   waking: notifyAll notifyLater
+-- A function of its own: Lua has room for 200 names in one, and the parts before have taken nearly all.
+(function()
 -- Items a sweep handles at most; what is left over makes the next one due at once.
 local MOST_ITEMS = 256
+-- Runs that it purges, which is the cheaper work, and has a bound of its own.
+local MOST_PURGES = 192
 
 -- Does one planned entry that is due. How many starts were reclaimed.
 local function doEntry(entry, most, isGrace)
@@ -33,10 +38,11 @@ local function doEntry(entry, most, isGrace)
       unplan(entry)
     end
     return count
-  elseif kind == 'p' then
-    purge(what)
-    return 0
   elseif (kind == 's' or kind == 'e') and not mayReclaim then
+    return 0
+  end
+  if kind == 'p' then
+    later({ 'ZREM', T .. ':due', entry }) -- it does not belong here
     return 0
   end
   unplan(entry)
@@ -75,6 +81,20 @@ local function doDue(most, isGrace)
   return taken
 end
 
+-- Purges that are due; true when that was not all.
+local function purgeDue()
+  local entries = call('ZRANGEBYSCORE', T .. ':purge', '-inf', whole(now()), 'LIMIT', 0, MOST_PURGES)
+  for _, entry in ipairs(entries) do
+    local isFine, why = pcall(purge, sub(entry, 3))
+    if not isFine then
+      quarantine(sub(entry, 3), why)
+      forget(sub(entry, 3))
+      unplan(entry)
+    end
+  end
+  return #entries == MOST_PURGES
+end
+
 -- Places the groups of a run that was resumed, from `from` on.
 local function placeGroups(run, from)
   local gids = call('LRANGE', T .. ':r:' .. run .. ':k', from, from + MOST_GROUPS - 1)
@@ -107,6 +127,7 @@ local function doTodo()
   end
   if #entries > 0 then
     later({ 'LTRIM', T .. ':todo', #entries, -1 })
+    setShard('todos', whole(max(0, shardNumber('todos') - #entries)))
   end
   return #entries > 0
 end
@@ -126,19 +147,26 @@ local function planSweeps(ttl, look, nextLook, nextDelayed, hasBacklog)
     setShard('look', nextLook < HUGE and whole(nextLook) or '')
   end
   local planned = call('ZRANGE', T .. ':due', 0, 0, 'WITHSCORES')
-  local nextDue = min(nextLook, nextDelayed or HUGE, tonumber(planned[2]) or HUGE, hasBacklog and now() or HUGE)
+  local purges = call('ZRANGE', T .. ':purge', 0, 0, 'WITHSCORES')
+  local nextDue = min(nextLook, nextDelayed or HUGE, tonumber(planned[2]) or HUGE, tonumber(purges[2]) or HUGE, hasBacklog and now() or HUGE)
   return nextDue < HUGE and max(0, floor(nextDue - now())) or -1
 end
 
-function sweep()
-  readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'ready', 'lanes', 'keep', 'fence' })
+-- `isForced`: a call has met a key of another type.
+function sweep(isForced)
+  if call('TYPE', M).ok ~= 'hash' then
+    call('UNLINK', M)
+  end
+  readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds', 'fix', 'fixedAt',
+    'dues', 'purges', 'runs', 'todos', 'losts' })
   notBefore(shardNumber('seen'))
   local isEarly, look = isTooEarly()
-  if isEarly then
+  if isEarly and not isForced then
     return { 'SKIP', look and floor(look - now()) or -1 }
   end
   setShard('seen', whole(now()))
   setShard('sweepAt', whole(now()))
+  local isRepairing = beginRepair(isForced)
   local facts, ttl = readSessions()
   noteStandstill(facts, ttl)
   local isGrace = now() < shardNumber('grace')
@@ -150,10 +178,11 @@ function sweep()
     reclaimed, isLeft = reclaimExpired(facts, lost, MOST_ITEMS - promoted)
   end
   reclaimed = reclaimed + doDue(max(1, MOST_ITEMS - promoted - reclaimed), isGrace)
-  local hasTodo = doTodo()
+  local hasPurges, hasTodo = purgeDue(), doTodo()
+  isRepairing = keepHints(isRepairing)
   settleClosing()
   notifyAll()
-  local hasBacklog = promoted + reclaimed >= MOST_ITEMS or promoted >= MOST_ITEMS / 2 or isLeft or hasTodo or isLeftToSweep()
+  local hasBacklog = promoted + reclaimed >= MOST_ITEMS or promoted >= MOST_ITEMS / 2 or isLeft or hasPurges or hasTodo or isRepairing or isLeftToSweep()
   local nextDueMs = planSweeps(ttl, look, nextLook, nextDelayed, hasBacklog)
   commit()
   commitRemovals()
@@ -162,3 +191,4 @@ function sweep()
   end
   return { 'OK', reclaimed, nextDueMs, nextLook < HUGE and floor(nextLook - now()) or -1 }
 end
+end)()

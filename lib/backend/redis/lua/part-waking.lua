@@ -119,11 +119,9 @@ function notifyAll()
   if not isAnyReady() then
     return
   end
-  for lane = 1, shardNumber('lanes') do
-    if shardNumber('n:' .. lane) > 0 then
-      for _, g in ipairs(firstOf(lane, 16)) do
-        offer(g, readyOf(g))
-      end
+  for lane in gmatch(shardValue('act') or ',', '%x+') do
+    for _, g in ipairs(firstOf(lane, 16)) do
+      offer(g, readyOf(g))
     end
   end
 end
@@ -134,14 +132,12 @@ function notifyNext(asking)
   if not isAnyReady() then
     return
   end
-  for lane = 1, shardNumber('lanes') do
-    if shardNumber('n:' .. lane) > 0 then
-      for _, g in ipairs(firstOf(lane, 16)) do
-        local before = #notified
-        offer(g, 1)
-        if #notified > before then
-          return
-        end
+  for lane in gmatch(shardValue('act') or ',', '%x+') do
+    for _, g in ipairs(firstOf(lane, 16)) do
+      local before = #notified
+      offer(g, 1)
+      if #notified > before then
+        return
       end
     end
   end

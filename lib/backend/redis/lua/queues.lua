@@ -9,8 +9,8 @@
 local oldest = {}
 local lanes = call('HGETALL', T .. ':l')
 for i = 1, #lanes, 2 do
-  local lane = lanes[i + 1]
-  local ready = sub(lanes[i], 1, 1) ~= '#' and call('ZRANGE', T .. ':q:' .. lane, 0, 255) or {}
+  local lane = lanes[i]
+  local ready = sub(lane, 1, 1) ~= '#' and call('ZRANGE', T .. ':q:' .. lane, 0, 255) or {}
   local since
   for _, gid in ipairs(ready) do
     local state = tryCall('HGET', T .. ':b:' .. gid, 's')

@@ -23,7 +23,7 @@ export async function acquire(store: Store, request: AcquireRequest): Promise<Ac
       limits.bytesPerCall,
       deeperThan ?? 0,
       tuning.deadlineGraceMs,
-      registry.count,
+      registry.last,
       listed(queues),
       listed(capabilities),
       startable ?? max,
@@ -47,7 +47,7 @@ export async function acquire(store: Store, request: AcquireRequest): Promise<Ac
       case 'NOSESSION':
         return { status: 'nosession' }
       case 'LANES':
-        registry.learn(listOf(parts[1]))
+        registry.learn(parts)
         break
       default:
         throw unexpectedAnswer('acquire', word)

@@ -26,6 +26,8 @@ import { decodeSpec } from './spec-codec.js'
 
 /** Things in one call. */
 const PAGE = 100
+/** Dead letters in one call: each may have 64 KiB of input, and an error. */
+const LETTERS = 8
 /** Groups in one call: reading one takes some 40 µs. */
 const GROUPS = 50
 /** Outputs asked for at once; a reply may have more. */
@@ -198,9 +200,9 @@ async function queues(store: Store): Promise<readonly QueueStatus[]> {
   for (let i = 0; i + 1 < oldest.length; i += 2) since.set(textOf(oldest[i]), numberOf(oldest[i + 1]))
 
   const lanes: LaneStatus[] = []
-  for (const [name, lane] of fieldsOf(lanesReply)) {
-    const queue = name.split('|', 1)[0] ?? ''
-    if (!name.startsWith('#')) lanes.push({ queue, lane: lane.toString() })
+  for (const [lane, facts] of fieldsOf(lanesReply)) {
+    const queue = /^\d+\t([^|]*)\|/.exec(facts.toString())?.[1]
+    if (queue !== undefined) lanes.push({ queue, lane })
   }
   const paused = [...main.keys()]
     .filter((name) => name.startsWith('p:') && count(name) === 1)
@@ -266,7 +268,7 @@ async function deadLetters(store: Store, limit: number): Promise<readonly DeadLe
   const most = Math.min(limit, MOST_DEAD_LETTERS)
   let before = '+'
   while (found.length < most) {
-    const count = Math.min(PAGE, most - found.length)
+    const count = Math.min(LETTERS, most - found.length)
     const page = listOf(await store.shard.command('XREVRANGE', store.keys.deadLetters, before, '-', 'COUNT', count))
     for (const entry of page) {
       const [id, fields] = listOf(entry)

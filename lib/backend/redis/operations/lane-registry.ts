@@ -1,10 +1,10 @@
 /**
- * Which lanes a session can serve. A lane is what a group asks of a worker: a queue, capabilities, tasks. The store numbers them; this registry
- * knows all numbers (acquire says when there are more), so that a script gets numbers and compares no names.
+ * Which lanes a session can serve. A lane is what a group asks of a worker: a queue, capabilities, tasks. The store gives each a short name; this
+ * registry knows all names (acquire says when there are more), so that a script gets these and compares no lists of tasks.
  */
 import type { AcquireRequest, SessionInfo } from '../../backend.js'
 import type { Store } from '../store.js'
-import { textOf } from '../replies.js'
+import { numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 
 interface Lane {
@@ -23,25 +23,48 @@ const unlisted = (text: string): Names => (text === '*' ? 'all' : text.split(','
 
 /** Answers that are remembered before all are forgotten. */
 const MOST_ANSWERS = 1_000
+/** So many lanes that the store has forgotten may be known here. */
+const MOST_FORGOTTEN = 256
+
+const mostKnown = (kinds: Reply | undefined): number => 2 * numberOf(kinds) + MOST_FORGOTTEN
+
+/** What somebody asks for, and the lanes that are served by that: their names with commas between, by queue. */
+interface Answer {
+  readonly queues: Names
+  readonly capabilities: Names
+  readonly tasks: Names
+  readonly byQueue: Map<string, string>
+}
+
+function addTo({ queues, capabilities, tasks, byQueue }: Answer, lane: Lane): void {
+  if (!hasAll(queues, [lane.queue]) || !hasAll(capabilities, lane.requires) || !hasAll(tasks, lane.tasks)) return
+  const before = byQueue.get(lane.queue)
+  byQueue.set(lane.queue, before === undefined ? lane.id : `${before},${lane.id}`)
+}
 
 export class LaneRegistry {
-  /** How many lanes are known; numbers have no gaps. */
-  count = 0
-  #lanes: Lane[] = []
+  /** The number of the last lane that is known, or 0: the store numbers lanes in the order in which it told of them. */
+  last = 0
+  readonly #lanes = new Map<string, Lane>()
   readonly #tasks = new Map<string, Names>()
-  #answers = new Map<string, readonly string[]>()
+  readonly #answers = new Map<string, Answer>()
 
-  /** What acquire answered instead of grants: all fields of `T:l`. */
-  learn(fields: readonly Reply[]): void {
-    this.#lanes = []
-    for (let i = 0; i + 1 < fields.length; i += 2) {
-      const text = textOf(fields[i])
-      if (text.startsWith('#')) continue
-      const [queue = '', requires = '', tasks = ''] = text.split('|')
-      this.#lanes.push({ id: textOf(fields[i + 1]), queue, requires: words(requires), tasks: words(tasks) })
+  /** What acquire answered instead of grants: lanes that are new here, or all. */
+  learn(parts: readonly Reply[]): void {
+    const [, last, kinds, areAll, ...lanes] = parts
+    // a name means the same for ever, so what the store has lost of them is right here
+    if (numberOf(areAll) === 1 && this.#lanes.size > mostKnown(kinds)) {
+      this.#lanes.clear()
+      this.#answers.clear()
     }
-    this.count = this.#lanes.length
-    this.#answers.clear()
+    for (let i = 0; i + 1 < lanes.length; i += 2) {
+      const [queue = '', requires = '', tasks = ''] = textOf(lanes[i + 1]).split('|')
+      const lane = { id: textOf(lanes[i]), queue, requires: words(requires), tasks: words(tasks) }
+      if (!this.#lanes.has(lane.id)) for (const answer of this.#answers.values()) addTo(answer, lane)
+      this.#lanes.set(lane.id, lane)
+    }
+    // most of these are forgotten by now: all are asked for anew
+    this.last = this.#lanes.size > mostKnown(kinds) ? 0 : numberOf(last)
   }
 
   /** What a session says that it can do. */
@@ -58,20 +81,14 @@ export class LaneRegistry {
   async lanesFor(store: Store, { session, queues, capabilities }: AcquireRequest): Promise<readonly string[]> {
     const tasks = this.#tasks.get(session) ?? (await this.#askTasks(store, session))
     const key = `${session}|${listed(queues)}|${listed(capabilities)}`
-    const known = this.#answers.get(key)
-    if (known !== undefined) return known
-    const byQueue = new Map<string, string[]>()
-    for (const lane of this.#lanes) {
-      const isServed =
-        (queues === 'all' || queues.includes(lane.queue)) &&
-        hasAll(capabilities, lane.requires) &&
-        hasAll(tasks, lane.tasks)
-      if (isServed) byQueue.set(lane.queue, [...(byQueue.get(lane.queue) ?? []), lane.id])
+    let answer = this.#answers.get(key)
+    if (answer === undefined) {
+      answer = { queues, capabilities, tasks, byQueue: new Map() }
+      for (const lane of this.#lanes.values()) addTo(answer, lane)
+      if (this.#answers.size >= MOST_ANSWERS) this.#answers.clear()
+      this.#answers.set(key, answer)
     }
-    const answer = [...byQueue].flatMap(([queue, ids]) => [queue, ids.join(',')])
-    if (this.#answers.size >= MOST_ANSWERS) this.#answers.clear()
-    this.#answers.set(key, answer)
-    return answer
+    return [...answer.byQueue].flat()
   }
 
   /** Of a session that another process opened. */
