@@ -536,6 +536,8 @@ export interface BackendLimits {
   /** Items and bytes in one step, acquire or settle; one item always goes. */
   readonly itemsPerCall: number
   readonly bytesPerCall: number
+  /** The largest value that the store takes and gives back; undefined: there is no such bound. */
+  readonly bytesPerValue?: number
 }
 
 export interface KeepAliveOptions {

@@ -14,7 +14,7 @@ export interface FollowServices {
 export const isDistant = (backend: Backend): boolean => backend.onReconnected !== undefined
 
 /** Hints may be lost: after about so long it is worth a look all the same. */
-const SLOW_LOOK_MS = 5_000
+const SLOW_LOOK_MS = 2_500
 
 /** Calls `look` whenever it is worth looking at a run again, for changes of these kinds; returns what ends that. */
 export function followRun(

@@ -32,3 +32,11 @@ export const runGone = (runId: string): GraflowError =>
       '(flushed, or restarted without a copy), or the run has ended since and is past its retention',
     { details: { runId } },
   )
+
+/** The error for a run whose record is there, but not the group that stands for it: nobody can end it any more. */
+export const runLost = (runId: string): GraflowError =>
+  new GraflowError(
+    'INTEGRITY',
+    `expected the group of run "${runId}" in the store, got none: the store has lost it, and the run cannot go on; cancel it, and start another`,
+    { details: { runId } },
+  )

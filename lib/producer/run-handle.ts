@@ -12,12 +12,14 @@ import type { CallingHandler } from './awaiting-handlers.js'
 import { branchOutcomes } from './branch-outcomes.js'
 import { forwardedGroups } from './forwarded-groups.js'
 import { Channelled } from './channelled.js'
-import { changesOf } from './follow-run.js'
-import { runGone, runNotFound, type HandleServices } from './handle-services.js'
+import { changesOf, isDistant } from './follow-run.js'
+import { runGone, runLost, runNotFound, type HandleServices } from './handle-services.js'
 import type { BranchOutcome, GroupProgress, Run, RunStatus } from './types.js'
 
 /** Events that wait for a slow reader; more are left out, and told by their number. */
 const MOST_WAITING_EVENTS = 10_000
+/** Past the last outcome of any group: only whether it is there is asked. */
+const NO_OUTCOMES = 2 ** 31 - 1
 
 const RUN_EVENTS = ['run:state', ...FORWARDED] as const satisfies readonly RunEvent['type'][]
 
@@ -185,6 +187,7 @@ export class RunHandle implements Run<unknown> {
           await states.caughtUp(this.id)
           return resultOf(record)
         }
+        if (!(await this.#isWhole())) throw runLost(this.id)
         if (record.state === 'abandoned') this.#logAbandoned()
         await closed.race(changed)
       }
@@ -192,6 +195,16 @@ export class RunHandle implements Run<unknown> {
       unwatch()
       changes.end()
     }
+  }
+
+  /** Whether the group that stands for the run is there: without it nobody can end the run. Asked again, since the run may just have ended. */
+  async #isWhole(): Promise<boolean> {
+    const { backend } = this.#services
+    if (!isDistant(backend)) return true
+    const { inspect } = backend
+    if ((await inspect.outcomes(this.id, NO_OUTCOMES)) !== undefined) return true
+    const record = await inspect.run(this.id)
+    return record === undefined || isEnded(record)
   }
 
   /** Such a wait may never end: why is logged, once. Waiting goes on, since another process can still cancel the run. */

@@ -86,7 +86,7 @@ export class Session {
     this.backend = isEmbedded ? store : retrying(store, { clock, random })
     this.engine = new Engine({
       ...{ backend: this.backend, clock, random, emitter, newId },
-      ...{ limits: options.limits, workerId: info.baseId },
+      ...{ limits: withinStore(options.limits, store.limits.bytesPerValue), workerId: info.baseId },
     })
     this.holdings = new Holdings({ backend: this.backend, engine: this.engine, emitter, session: this.id })
     this.announcer = isEmbedded ? undefined : new Announcer({ backend: store, clock, sender: this.id })
@@ -168,3 +168,16 @@ export class Session {
  * @throws GraflowError what the store throws when it cannot be reached; the store is closed then
  */
 export const openSession = (options: SessionOptions): Promise<Session> => Session.open(options)
+
+/** What one value may be, as far as the store takes as much: else it would be refused only when it is sent, over and over. */
+function withinStore(limits: Limits, bytesPerValue = Number.POSITIVE_INFINITY): Limits {
+  const most = (bytes: number): number => Math.min(bytes, bytesPerValue)
+  return {
+    ...limits,
+    itemBytes: most(limits.itemBytes),
+    sharedInputBytes: most(limits.sharedInputBytes),
+    resultBytes: most(limits.resultBytes),
+    runResultBytes: most(limits.runResultBytes),
+    graphBytes: most(limits.graphBytes),
+  }
+}

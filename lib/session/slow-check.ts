@@ -20,7 +20,8 @@ export interface SlowCheckOptions {
   readonly emitter: Emitter
 }
 
-const BARRIERS_MS = 5_000
+/** Whoever waits for what the store has lost is told within five seconds. */
+const BARRIERS_MS = 2_500
 /** A worker that misses a graph waits for it with its grant in hand: that must be short. */
 const GRAPHS_MS = 1_000
 /** A notice that is on its way is not missed. */

@@ -17,6 +17,8 @@ import { notifyAll } from './waking.js'
 
 /** Items a sweep handles at most; what is left over makes the next one due at once. */
 const MOST_ITEMS = 256
+/** Runs that it purges, which is the cheaper work, and has a bound of its own: nothing else waits behind it. */
+const MOST_PURGES = 192
 
 /**
  * Sweeps once. Repeating it is safe: within 100 ms it is `skip`, unless the one before left something over or `isForced`. While there
@@ -32,10 +34,10 @@ export function sweep(state: KernelState, isForced = false): SweepAnswer {
   const reclaimed = isGrace ? 0 : reclaimDue(state, MOST_ITEMS - items)
   items += reclaimed
   items += endOverdueRuns(state, MOST_ITEMS - items)
-  purgeDue(state, MOST_ITEMS - items)
+  const hasPurges = purgeDue(state, MOST_PURGES)
   endAffinities(state)
   notifyAll(state)
-  state.hasBacklog = items >= MOST_ITEMS || promoted >= MOST_ITEMS / 2 || (!isGrace && state.lost.size > 0)
+  state.hasBacklog = items >= MOST_ITEMS || promoted >= MOST_ITEMS / 2 || hasPurges || (!isGrace && state.lost.size > 0)
   const interval = sweepIntervalMs(state)
   state.sweepDueAt = interval === undefined ? Number.POSITIVE_INFINITY : state.now + interval
   if (isGrace) return { status: 'grace' }
@@ -107,7 +109,8 @@ function endAffinities(state: KernelState): void {
   }
 }
 
-function purgeDue(state: KernelState, most: number): void {
+/** Purges what is due; true when that was not all. */
+function purgeDue(state: KernelState, most: number): boolean {
   for (let left = most; left > 0; left--) {
     const run = state.purges.takeDue(state.now)?.run
     if (run !== undefined) {
@@ -115,7 +118,7 @@ function purgeDue(state: KernelState, most: number): void {
       continue
     }
     const graph = state.graphPurges.takeDue(state.now)
-    if (graph === undefined) return
+    if (graph === undefined) return false
     if (state.graphRuns.has(graph.hash)) {
       state.graphPurges.add(graph, state.now + GRAPH_RETENTION_MS)
     } else {
@@ -123,4 +126,5 @@ function purgeDue(state: KernelState, most: number): void {
       state.bytes -= graph.bytes.length
     }
   }
+  return true
 }

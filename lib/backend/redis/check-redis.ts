@@ -20,6 +20,31 @@ export interface CheckedRedis {
 const PROTOCOL_VERSION = 3
 const OLDEST_REDIS = [7, 0] as const
 
+/** What stands around a value in a command or reply. */
+const AROUND_BYTES = 64 * 1024
+
+/** What a server takes and sends at most; Infinity where it has no bound, or does not say. */
+export interface ServerBounds {
+  readonly valueBytes: number
+  /** Of all that it has to send to one client. */
+  readonly outputBytes: number
+}
+
+/** Bounds that a server was configured with. One that does not let us read its configuration is taken to have none. */
+export async function boundsOf(redis: Pick<CheckedRedis, 'command'>): Promise<ServerBounds> {
+  const read = async (name: string): Promise<string> => {
+    try {
+      return textsIn(await redis.command('CONFIG', 'GET', name))[1] ?? ''
+    } catch {
+      return ''
+    }
+  }
+  const [bulk, buffers] = await Promise.all([read('proto-max-bulk-len'), read('client-output-buffer-limit')])
+  const [, hard = 0, soft = 0] = (/normal (\d+) (\d+)/.exec(buffers) ?? []).map(Number)
+  const outputBytes = Math.min(hard || Infinity, soft || Infinity)
+  return { valueBytes: Math.min(Number(bulk) || Infinity, outputBytes) - AROUND_BYTES, outputBytes }
+}
+
 /** @throws GraflowError REDIS_UNSUITABLE, with what to do about it */
 export async function checkRedis(
   redis: CheckedRedis,

@@ -76,7 +76,12 @@ class RedisBackend implements Backend {
   constructor(shard: Shard, services: Services) {
     const { itemsPerCall = LIMIT_DEFAULTS.itemsPerCall, bytesPerCall = LIMIT_DEFAULTS.bytesPerCall } = services
     const { commandTimeoutMs, connectTimeoutMs, clock, random, stallLimitMs = STALL_LIMIT_MS } = services
-    this.limits = Object.freeze({ itemsPerCall, bytesPerCall })
+    const { valueBytes, outputBytes } = shard.bounds
+    this.limits = Object.freeze({
+      itemsPerCall,
+      bytesPerCall: Math.max(1, Math.min(bytesPerCall, valueBytes / 2, outputBytes / 16)),
+      ...(valueBytes < Infinity && { bytesPerValue: valueBytes }),
+    })
     this.#shard = shard
     this.#services = services
     const released = new ReleasedChunks()

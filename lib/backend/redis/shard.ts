@@ -12,7 +12,7 @@ import { GraflowError } from '../../errors.js'
 import type { Clock, Random } from '../../time.js'
 import { parseAddress, type RedisTarget } from './address.js'
 import { backoffMs, makeConnection, withoutCommand } from './connection.js'
-import { checkRedis } from './check-redis.js'
+import { boundsOf, checkRedis, type ServerBounds } from './check-redis.js'
 import { closedError, inOurWords, isFinal, refusedError, remedyFor } from './command-errors.js'
 import { type CommandArgument, EncodedCommand } from './encoded-command.js'
 import { type Keys, keysOf, tagOf } from './keys.js'
@@ -73,6 +73,8 @@ export class Shard {
   readonly target: RedisTarget
   readonly tag: string
   readonly keys: Keys
+  /** What this server takes and sends at most. */
+  bounds: ServerBounds = { valueBytes: Infinity, outputBytes: Infinity }
   readonly #options: ShardOptions
   /** How many keys a script gets, and which. */
   readonly scriptKeys: readonly Argument[]
@@ -133,6 +135,7 @@ export class Shard {
     try {
       await shard.#connect()
       await checkRedis(shard, { allowEviction: options.allowEviction, scripts: [...shard.#scripts.values()] })
+      shard.bounds = await boundsOf(shard)
     } catch (error) {
       shard.close()
       throw error

@@ -2,9 +2,10 @@
 -- Needs:
 --   branch-table: stored
 --   group: load
+--   run: loadRun
 -- Outcomes of a group in the order in which they were counted, a page at a time.
 -- KEYS: T:m
--- Derives: T:b:<gid> T:b:<gid>:d T:b:<gid>:o T:bad
+-- Derives: T:r:<run> T:b:<gid> T:b:<gid>:d T:b:<gid>:o T:bad
 -- ARGV: gid, settles read before, most bytes
 -- Answers: NONE | BAD why | OK state (o, r, w) size next is-last (1: nothing of a closed group follows) table (of one that had branches left, then; else '')
 --   chunks…
@@ -17,7 +18,8 @@ end
 if type(why) == 'string' then
   return { 'BAD', why }
 end
-if not g then
+-- without its run, or the group of its run, nobody will ever release it
+if not g or (g.state == 'o' and not (loadRun(g.run) and call('EXISTS', T .. ':b:' .. g.run) == 1)) then
   return { 'NONE' }
 end
 local next, left = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -28,8 +30,9 @@ if only then
   answer[#answer + 1] = only
   next = 1
 end
-while next < last and left > 0 do
-  local to = min(last, next + (next == tonumber(ARGV[2]) and 1 or 16))
+local most, isFull = 1, false
+while next < last and not isFull do
+  local to = min(last, next + most)
   local names = {}
   for i = next + 1, to do
     names[#names + 1] = i
@@ -38,10 +41,16 @@ while next < last and left > 0 do
     if not chunk then
       return { 'BAD', 'outcomes that were counted are not there' }
     end
+    if #answer > 6 and #chunk > left then
+      isFull = true
+      break
+    end
     answer[#answer + 1] = chunk
-    left = left - #chunk
+    next, left = next + 1, left - #chunk
+    isFull = left <= 0
+    -- as many as are likely to fit
+    most = max(1, min(64, floor(left / #chunk)))
   end
-  next = to
 end
 answer[4] = next
 if next == g.settles and g.state ~= 'o' then

@@ -20,6 +20,7 @@ import { MOST_DEAD_LETTERS } from '../../kept.js'
 import { bytesOf, fieldsOf, listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
+import { inTurn, MOST_LARGE } from './in-turn.js'
 import { decodeInfo } from './info-codec.js'
 import { groupStateOf, outcomes } from './outcomes.js'
 import { decodeSpec } from './spec-codec.js'
@@ -160,6 +161,16 @@ async function output(store: Store, runId: string, path: string): Promise<Uint8A
 /** Outputs are written once and never changed, so a scan that meets one twice meets the same. */
 async function saved(store: Store, runId: string, prefix: string): Promise<SavedValues> {
   const found = new Map<string, Uint8Array>()
+  const isWanted = (path: string): boolean => prefix === '' || path === prefix || path.startsWith(`${prefix}/`)
+  if (store.shard.bounds.outputBytes < Infinity) {
+    // one by one: nobody knows how large they are together
+    const paths = listOf(await store.shard.command('HKEYS', store.keys.outputs(runId))).map(textOf)
+    for (const path of paths.filter(isWanted)) {
+      const value = await inTurn(store, MOST_LARGE, () => output(store, runId, path))
+      if (value !== undefined) found.set(path, value)
+    }
+    return { paths: [...found.keys()], values: pack([...found.values()]) }
+  }
   let cursor = '0'
   do {
     const page = listOf(
@@ -175,7 +186,7 @@ async function saved(store: Store, runId: string, prefix: string): Promise<Saved
     )
     cursor = textOf(page[0])
     for (const [path, value] of fieldsOf(page[1])) {
-      if (prefix === '' || path === prefix || path.startsWith(`${prefix}/`)) found.set(path, bytesOf(value))
+      if (isWanted(path)) found.set(path, bytesOf(value))
     }
   } while (cursor !== '0')
   return { paths: [...found.keys()], values: pack([...found.values()]) }

@@ -4,6 +4,7 @@ import type { GroupState, OutcomeChunk, OutcomeKind, OutcomesPage } from '../../
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
+import { inTurn, MOST_LARGE } from './in-turn.js'
 import { CHUNK_HEAD, OUTCOME_OF_BYTE, SCATTERED } from './settle.js'
 import { numbersOf } from './words.js'
 
@@ -26,7 +27,13 @@ export async function outcomes(store: Store, gid: string, after: number): Promis
     const chunk = readChunk(brought)
     return { state: 'released', size: chunk.indexes.length, chunks: [chunk], next: 1, withdrawn: NOTHING_WITHDRAWN }
   }
-  const reply = listOf(await store.shard.call('outcomes', [gid, after, PAGE_BYTES]))
+  const { outputBytes } = store.shard.bounds
+  const call = (most: number): Promise<Reply> => store.shard.call('outcomes', [gid, after, most])
+  const reply = listOf(
+    await (outputBytes < Infinity
+      ? inTurn(store, MOST_LARGE, () => call(Math.min(PAGE_BYTES, Math.floor(outputBytes / 8))))
+      : call(PAGE_BYTES)),
+  )
   const [word, state, size, next, isLast, table, ...chunks] = reply
   if (textOf(word) === 'BAD') {
     const fault = `the group ${gid} cannot be read from the store: ${textOf(state)}`
