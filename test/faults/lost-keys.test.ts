@@ -30,8 +30,8 @@ const LOSSES: Readonly<Record<string, (redis: Redis, key: string) => Promise<unk
   'cut off': cutOff,
   'of another type': async (redis, key) => {
     const isList = (await redis.type(key)) === 'list'
-    await redis.del(key)
-    return isList ? redis.set(key, 'another type') : redis.rpush(key, 'another type')
+    const change = redis.multi().del(key) // at once: whoever works here may make it anew
+    return (isList ? change.set(key, 'another type') : change.rpush(key, 'another type')).exec()
   },
 }
 

@@ -295,7 +295,12 @@ end
 function handleSession(ARGV, andSweep)
   local kind, id = ARGV[1], ARGV[2]
   readShard({ 'ahead', 'epoch', 'fix', 'dues', 'purges', 'sweepDue', 'fence', 'seq', 'ready', 'act', 'keep' })
-  local known = call('HMGET', T .. ':wi:' .. id, 'base', 'wait', 'seq')
+  local known = tryCall('HMGET', T .. ':wi:' .. id, 'base', 'wait', 'seq')
+  if known.err then
+    -- of another type: the session is nobody, and registers again
+    call('UNLINK', T .. ':wi:' .. id)
+    known = {}
+  end
   if kind == 'open' then
     return openSession(id, known, tonumber(ARGV[3]), ARGV)
   end
