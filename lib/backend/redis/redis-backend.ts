@@ -38,6 +38,8 @@ export interface RedisBackendOptions extends Partial<Tuning>, Partial<BackendLim
 }
 
 const STALL_LIMIT_MS = 600_000
+/** A server that takes nearly as much as the 512 MB that all take unless told otherwise bounds nothing. */
+const USUAL_VALUE_BYTES = 500 * 1024 * 1024
 
 /**
  * Connects to a store on Redis.
@@ -80,7 +82,7 @@ class RedisBackend implements Backend {
     this.limits = Object.freeze({
       itemsPerCall,
       bytesPerCall: Math.max(1, Math.min(bytesPerCall, valueBytes / 2, outputBytes / 16)),
-      ...(valueBytes < Infinity && { bytesPerValue: valueBytes }),
+      ...(valueBytes < USUAL_VALUE_BYTES && { bytesPerValue: valueBytes }),
     })
     this.#shard = shard
     this.#services = services
