@@ -13,9 +13,11 @@ if call('HGET', M, 'p:' .. queue) == '1' then
 end
 local lanes = call('HGETALL', T .. ':l')
 for i = 1, #lanes, 2 do
-  if sub(lanes[i], 1, #queue + 1) == queue .. '|' then
-    local waiting = { lanes[i] }
-    for _, gid in ipairs(call('ZRANGE', T .. ':q:' .. lanes[i + 1], 0, 255)) do
+  -- a lane's name leads to when it was registered and to what it asks; the other fields lead from that time to the name
+  local lane, demand = lanes[i], match(lanes[i + 1], '^%d+\t(.*)$')
+  if demand and sub(demand, 1, #queue + 1) == queue .. '|' then
+    local waiting = { demand }
+    for _, gid in ipairs(call('ZRANGE', T .. ':q:' .. lane, 0, 255)) do
       local state = tryCall('HGET', T .. ':b:' .. gid, 's')
       local paused = tryCall('HGET', T .. ':r:' .. match(gid, '^[^/]*'), 'paused')
       -- a state begins with when its branches became ready (part-groups)
