@@ -11,6 +11,7 @@ import { Execution, NO_SLOT, type Frame, type GraphInUse, type Opening, type Slo
 import { taskError } from './failure.js'
 import { EndRun } from './directives.js'
 import { originOf } from './start.js'
+import { elapsedMs } from '../time.js'
 import { EMPTY_BYTES } from '../values/packed-items.js'
 
 /** A run that this process holds. */
@@ -68,7 +69,7 @@ const fenceOf = (token: Token): number => Number(token.slice(0, token.indexOf('.
 async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): Promise<DriveEnd> {
   const { clock, limits } = engine.parts
   if (run.begin !== undefined) await run.begin
-  const startedAt = clock.now()
+  const startedAt = elapsedMs(clock)
   const deadline = run.timeoutMs === undefined ? undefined : new Cancellation(execution.cancel)
   const disarm =
     deadline === undefined || run.timeoutMs === undefined
@@ -83,7 +84,7 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
     // A copy for every start: handlers may change what they get.
     const value = await engine.interpreter.runBranch(frame, undefined, '', decode(run.input))
     // A handler that kept the event loop also kept the timer from firing.
-    if (run.timeoutMs !== undefined && clock.now() - startedAt > run.timeoutMs)
+    if (run.timeoutMs !== undefined && elapsedMs(clock) - startedAt > run.timeoutMs)
       throw runTimeout(run.runId, run.timeoutMs)
     end = {
       state: 'completed',

@@ -19,7 +19,7 @@ import type {
   WorkflowNode,
 } from '../graph/graph.js'
 import { pathUnder, staticPath, stepsOf } from '../graph/locate.js'
-import type { Clock, Random } from '../time.js'
+import { elapsedMs, type Clock, type Random } from '../time.js'
 import { Cancellation } from './cancellation.js'
 import { copiesOf, decode, encode } from '../values/codec.js'
 import { GroupOutcomes } from './group-outcomes.js'
@@ -214,12 +214,12 @@ export class Interpreter {
     work: (inner: Frame) => Promise<T>,
   ): Promise<T> {
     const { clock } = this.#options
-    const startedAt = clock.now()
+    const startedAt = elapsedMs(clock)
     const cancel = new Cancellation(frame.cancel)
     const disarm = clock.after(Math.max(0, timeoutMs), () => cancel.abort(late()))
     try {
       const value = await work({ ...frame, cancel })
-      if (clock.now() - startedAt > timeoutMs) cancel.abort(late())
+      if (elapsedMs(clock) - startedAt > timeoutMs) cancel.abort(late())
       cancel.throwIfAborted()
       return value
     } finally {
@@ -233,7 +233,7 @@ export class Interpreter {
   async #group(frame: Frame, node: GroupNode | EachNode, path: string, input: unknown): Promise<unknown> {
     const { execution, use } = frame
     const plan = planGroup(this.#dispatcher(execution), use, node, path, staticPath(use.graph, path) ?? path, input)
-    const startedAt = this.#options.clock.now()
+    const startedAt = elapsedMs(this.#options.clock)
     const isEmpty = plan.spec.size === 0
     const groupOutcomes = isEmpty ? new GroupOutcomes(plan) : await this.#supersteps.run(frame, plan)
     if (plan.join.kind === 'policy') return this.#decision(frame, plan, plan.join.name, groupOutcomes, startedAt)
@@ -267,7 +267,7 @@ export class Interpreter {
     const decide = ({ cancel }: Frame): Promise<unknown> =>
       cancel.race(policyResult(group, policy, limits.runResultBytes))
     if (timeoutMs === undefined) return decide(frame)
-    const leftMs = startedAt + timeoutMs - clock.now()
+    const leftMs = startedAt + timeoutMs - elapsedMs(clock)
     return this.#inTime(frame, leftMs, () => decisionTimeout(plan, name, timeoutMs), decide)
   }
 

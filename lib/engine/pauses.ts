@@ -3,7 +3,7 @@
  * Hides how seldom it asks: once in a while for each run, however many branches of it go on here.
  */
 import type { Backend } from '../backend/backend.js'
-import type { Clock } from '../time.js'
+import { elapsedMs, type Clock } from '../time.js'
 import type { Frame } from './execution.js'
 
 /** An answer of a store elsewhere holds for so long. */
@@ -41,7 +41,7 @@ export class Pauses {
   }
 
   #isPaused(runId: string): Promise<boolean> {
-    const now = this.#clock.now()
+    const now = elapsedMs(this.#clock)
     const known = this.#answers.get(runId)
     const isElsewhere = this.#backend.onReconnected !== undefined
     if (known !== undefined && isElsewhere && now - known.at < ANSWER_MS) return known.isPaused

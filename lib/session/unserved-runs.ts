@@ -6,7 +6,7 @@
 import type { Backend, SessionStatus, WaitingLane } from '../backend/backend.js'
 import { describeError } from '../describe.js'
 import type { Emitter } from '../events.js'
-import type { Clock, Random } from '../time.js'
+import { elapsedMs, type Clock, type Random } from '../time.js'
 import { encodeFailure } from '../values/codec.js'
 import { PeriodicTask } from './periodic-task.js'
 import { commandFor, has, nobodysTask, unknownTo, type Unserved } from './unserved-words.js'
@@ -148,7 +148,7 @@ export class UnservedRuns {
   async #judge(lane: WaitingLane, asked: readonly SessionStatus[], unknownSince: Map<string, number>): Promise<void> {
     const { backend, clock, info, storeFlags } = this.#options
     const key = `${lane.requires.join(' ')}|${lane.tasks.join(' ')}`
-    const now = clock.now()
+    const now = elapsedMs(clock)
     const since = this.#unknownSince.get(key) ?? now
     unknownSince.set(key, since)
     if (now - since < FAIL_AFTER_MS - SOON_MS || info.role === 'observer') return

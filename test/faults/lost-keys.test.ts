@@ -89,7 +89,8 @@ describe('a key of a running system', () => {
         const next = await within(6_000, client.run(flow, [1, 2, 3]), `the next run after the loss of ${name}`)
         expect([name, next]).toEqual([name, 6])
       }
-      const hints = /^(main|lanes|lane|delayed|sessions|bases|waiting|broken|lost|inbox|idempotency|runs|due|purge|todo|deadLetters|quarantine): /
+      const hints =
+        /^(main|lanes|lane|delayed|sessions|bases|waiting|broken|lost|inbox|idempotency|runs|due|purge|todo|deadLetters|quarantine): /
       expect(told.filter((line) => hints.test(line) && !line.endsWith(': its result'))).toEqual([])
       expect(told.filter((line) => line.includes('another result'))).toEqual([])
     },

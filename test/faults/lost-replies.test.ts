@@ -40,6 +40,7 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
     runId: 'run',
   })
   await backend.open(world.openRequest('submitted'))
+  seen.push(await backend.inspect.waiting('runs'))
 
   const channel = (request: Parameters<Backend['channel']>[2]) => backend.channel('run', holder, request)
   await channel({ kind: 'set', key: 'value', value: { kind: 'value', bytes: bytes('x') } })

@@ -50,12 +50,17 @@ const PLACES = [
 ]
 
 describe('a secret in an address', () => {
-  it.each(PLACES)('%s is not shown when it cannot be used', async (address) => {
-    const met = [await failureOf(connect(address, { logLevel: 'silent' }))]
-    const start = async (): Promise<void> =>
-      new Worker({ redisUrl: address, tasks: [task('t', () => 1)], logLevel: 'silent' }).start()
-    met.push(await failureOf(start()))
-    for (const error of met) expect(allOf(error)).not.toContain(MARK)
+  // Together: a server that does not answer is waited for some seconds.
+  it('is not shown when the address cannot be used', async () => {
+    const start = async (redisUrl: string): Promise<void> =>
+      new Worker({ redisUrl, tasks: [task('t', () => 1)], logLevel: 'silent' }).start()
+    const said = await Promise.all(
+      PLACES.map(async (address) => {
+        const started = [connect(address, { logLevel: 'silent' }), start(address)]
+        return { address, said: (await Promise.all(started.map(failureOf))).map(allOf).join('\n') }
+      }),
+    )
+    expect(said.filter((one) => one.said.includes(MARK))).toEqual([])
   })
 
   it('is not shown of what is no address, or is given in the wrong place', async () => {
