@@ -173,7 +173,7 @@ export const DEFAULT_LIMITS: Limits = defaultsOf(LIMIT_OPTIONS)
  * How keys of a run and of its root group end, behind its id and a colon (lib/backend/redis/keys.ts, compared by a test): with an id such as
  * `a:k` a run would have a key of run `a`.
  */
-export const RUN_KEY_ENDS = 'v|k|d|r|o|ch|cx|cn|cl|i[0-9]*'
+const RUN_KEY_ENDS = 'v|k|d|r|o|ch|cx|cn|cl|i[0-9]*'
 
 /** `run(node, input, options)`, `start` and `submit`. */
 export const RUN_OPTIONS = Object.freeze({

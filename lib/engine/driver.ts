@@ -54,7 +54,6 @@ export function drive(engine: Engine, run: HeldRun, slot: Slot = NO_SLOT): Drive
     hasTask: run.hasTask === true,
     depth: 0,
     workerId: engine.parts.workerId,
-    staticPath: '',
   }
   opening?.onToken((known) => {
     facts.holder = { ...facts.holder, token: known }

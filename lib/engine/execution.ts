@@ -49,8 +49,6 @@ export interface ExecutionFacts {
   /** Groups above; 0 for a driver. */
   readonly depth: number
   readonly workerId: string
-  /** The branch's own place in its graph; `''` when it is the whole of it. */
-  readonly staticPath: string
 }
 
 /** A run whose opening need not be sent yet: its first group can go with it, in one call. */

@@ -148,12 +148,6 @@ export class PreparedBranch implements ExecutionFacts {
     return fullPath(this.#in.use, this.path)
   }
 
-  get staticPath(): string {
-    const { node, grant } = this.#in
-    if (node?.kind === 'each') return `${grant.spec.node}/*`
-    return node?.kind === 'group' ? `${grant.spec.node}/${groupSegment(node, this.index)}` : grant.spec.node
-  }
-
   /** Its input, a new value at every call. @throws GraflowError INTEGRITY */
   input(): unknown {
     return this.#in.input(this.#k)

@@ -68,7 +68,7 @@ const placeOf = ({ path, runId }: Unserved): string =>
   path === '' ? `the steps that run "${runId}" does not dispatch` : path
 
 /** Who serves the queue of the work, and is none. */
-export const noWorkerOf = ({ path, queue }: Unserved): string =>
+const noWorkerOf = ({ path, queue }: Unserved): string =>
   path === '' ? 'no worker that takes submitted runs' : `no worker of queue "${queue}"`
 
 const lacking = (worker: SessionStatus, { tasks }: Unserved): readonly string[] =>

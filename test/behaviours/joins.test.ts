@@ -1,4 +1,5 @@
-import { each, par, seq, type GraflowError, type Outcome } from 'graflow'
+import { each, par, seq, type Outcome } from 'graflow'
+import type { GraflowError } from '../../lib/errors.js'
 import {
   a,
   atMostOneFailure,

@@ -1,5 +1,6 @@
 /** A goto leaves out what follows, wherever the handler stands; and it does not lead out of a group. */
-import { again, choose, done, each, loop, par, seq, task, workflow, type AnyNode, type GraflowError } from 'graflow'
+import { again, choose, done, each, loop, par, seq, task, workflow, type AnyNode } from 'graflow'
+import type { GraflowError } from '../../lib/errors.js'
 import { describeOnBothStores } from '../support/both-stores.js'
 import { failureOf } from '../support/captured-errors.js'
 

@@ -316,9 +316,11 @@ describe('calling', () => {
   it('says that a key holds another type', async () => {
     const server = await sharedRedis()
     const shard = await openShard(server.unixUrl)
-    await shard.command('SET', shard.keys.lanes, 'no hash')
-    await expect(shard.call('queues', [])).rejects.toMatchObject({ code: 'INTEGRITY' })
-    await expect(shard.command('HGETALL', shard.keys.lanes)).rejects.toMatchObject({ code: 'INTEGRITY' })
+    // of a run, which nothing but its own writes could make anew
+    await shard.command('SET', shard.keys.channels('run'), 'no hash')
+    await shard.command('HSET', shard.keys.run('run'), 'state', 'running')
+    await expect(shard.call('channel-read', ['run', 'keys'])).rejects.toMatchObject({ code: 'INTEGRITY' })
+    await expect(shard.command('HGETALL', shard.keys.channels('run'))).rejects.toMatchObject({ code: 'INTEGRITY' })
   })
 
   it('fails calls on their way, and later ones, with CLOSED once it is closed', async () => {
