@@ -149,9 +149,19 @@ describe('FT-D7: a connection that breaks once', () => {
   )
 })
 
-/** All scripts and functions. */
-const forget = (stage: Stage): Promise<unknown> =>
-  Promise.all([stage.redis.script('FLUSH'), stage.redis.call('FUNCTION', 'FLUSH')])
+/** Forgets all scripts and functions again and again, until `stop` is called, which says how often once the last is over. */
+function forgetAlways({ redis }: Stage, everyMs: number): { stop(): Promise<number> } {
+  const flushes: Promise<unknown>[] = []
+  const timer = setInterval(() => {
+    flushes.push(redis.script('FLUSH'), redis.call('FUNCTION', 'FLUSH'))
+  }, everyMs)
+  return {
+    stop: async () => {
+      clearInterval(timer)
+      return (await Promise.all(flushes)).length / 2
+    },
+  }
+}
 
 describe('FT-D16: Redis that forgets its scripts all the time', () => {
   it('does what it would do', async () => {
@@ -159,35 +169,21 @@ describe('FT-D16: Redis that forgets its scripts all the time', () => {
     // one that is full, too, takes no script back: that is out of anybody's reach
     const expected = await story(stage, { isEverFull: false })
     const other = await open({})
-    let flushes = 0
-    const timer = setInterval(() => {
-      flushes += 1
-      void forget(other)
-    }, 2)
-    try {
-      expect(await story(other, { isEverFull: false })).toEqual(expected)
-    } finally {
-      clearInterval(timer)
-    }
-    expect(flushes).toBeGreaterThan(5)
+    const flushing = forgetAlways(other, 2)
+    const found = await story(other, { isEverFull: false }).finally(() => flushing.stop())
+    expect(found).toEqual(expected)
+    expect(await flushing.stop()).toBeGreaterThan(5)
   })
 
   it('runs a group on workers', async () => {
     const stage = await open({})
     await stage.worker('a')
     const client = await stage.client()
-    let flushes = 0
-    const timer = setInterval(() => {
-      flushes += 1
-      void forget(stage)
-    }, 10)
-    try {
-      const numbers = Array.from({ length: 500 }, (_, n) => n)
-      expect(await client.run(each(steady), numbers)).toEqual(numbers)
-      expect(stage.ledger.notes('start')).toHaveLength(500)
-    } finally {
-      clearInterval(timer)
-    }
-    expect(flushes).toBeGreaterThan(5)
+    const flushing = forgetAlways(stage, 10)
+    const numbers = Array.from({ length: 500 }, (_, n) => n)
+    const result = await client.run(each(steady), numbers).finally(() => flushing.stop())
+    expect(result).toEqual(numbers)
+    expect(stage.ledger.notes('start')).toHaveLength(500)
+    expect(await flushing.stop()).toBeGreaterThan(5)
   })
 })
