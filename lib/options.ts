@@ -1,6 +1,7 @@
 /**
  * Options of the components that have some: one table each with type, unit, range, default and help. What users pass is checked against
  * it once; docs/options.md is compared with it by a test. Every default of the package stands here, as the value that the code uses.
+ * The file is long because the tables are: more than half of it is their rows.
  */
 import { didYouMean } from './nearest.js'
 import { describe, mayHoldPassword, UNSHOWN } from './describe.js'

@@ -1,6 +1,7 @@
 /**
  * What the rest of the code sees of the store: few, deep, atomic operations. The kernel (in this process) and Redis implement it,
  * and one contract suite (test/contract) asks both the same questions. docs/internals.md tells the life of one branch through it.
+ * The file is long because it is one contract: types and their docstrings, no code, and each operation speaks of the others' types.
  *
  * Rules of every operation:
  * - It happens as a whole or not at all, and repeating it after a lost reply answers the same or says that it was done.

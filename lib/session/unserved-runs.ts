@@ -115,12 +115,12 @@ export class UnservedRuns {
     const { emitter, storeFlags } = this.#options
     const { requires, tasks } = lane
     const late = lane.groups.filter(({ waitedMs }) => waitedMs >= TELL_AFTER_MS)
-    const news = late.filter(({ gid }) => !this.#told.has(gid))
+    const newlyLate = late.filter(({ gid }) => !this.#told.has(gid))
     for (const { gid } of late) told.add(gid)
-    for (const { gid: runId, waitedMs } of news) {
+    for (const { gid: runId, waitedMs } of newlyLate) {
       emitter.emit('queue:unserved', { queue: RUNS, runId, requires, tasks, workers: asked.length, waitedMs })
     }
-    const [first] = news
+    const [first] = newlyLate
     if (first === undefined) return
     const work = workOf(lane, first.gid)
     const isSplit = asked.length > 0 && nobodysTask(asked, work) === undefined
@@ -131,7 +131,7 @@ export class UnservedRuns {
           ? 'no live worker with this key prefix that takes submitted runs knows all of them, and one must'
           : 'no live worker with this key prefix that takes submitted runs can do it'
     const needed = tasks.length === 0 ? '' : ` for ${tasks.join(', ')}`
-    const more = news.length === 1 ? '' : `, and ${news.length - 1} more like it, wait`
+    const more = newlyLate.length === 1 ? '' : `, and ${newlyLate.length - 1} more like it, wait`
     const command = commandFor(
       work,
       storeFlags,

@@ -3,6 +3,8 @@
  * for what it has no word for. Two promises on top of the library: a value either arrives equal or is refused with NOT_SERIALISABLE and
  * its path, never silently changed; and what the application, or another copy of this package, registers with the library changes nothing
  * here: only types that MessagePack itself defines are written.
+ *
+ * The file is long because each stand-in is written and read side by side, and a half that changes alone corrupts values.
  */
 import { inspect } from 'node:util'
 import { isNativeError } from 'node:util/types'

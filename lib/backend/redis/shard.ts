@@ -5,6 +5,8 @@
  *
  * What an error means is in command-errors.ts, and whether a Redis can be used in check-redis.ts.
  *
+ * The file is long because all of this changes the state of one call: on its way, sent again, given up.
+ *
  * Replies are as the wire has them: Buffer, number, null, and arrays of these.
  */
 import type { Redis } from 'ioredis'
