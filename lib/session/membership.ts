@@ -217,8 +217,9 @@ export class Membership {
   }
 
   async #registerAgain(): Promise<void> {
-    await this.#register()
+    // Renewal first: one that was under way would say of the new session that it is subscribed, just before that ends.
     await this.#kept?.stop()
+    await this.#register()
     if (!this.#isClosed()) this.#keepAlive()
     this.#options.holdings.wake()
     this.#resolveReopened()

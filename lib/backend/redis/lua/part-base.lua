@@ -2,8 +2,8 @@
 -- A script is a function that Redis keeps, so the lines of the parts run once; what belongs to one call is made anew by `begin_<part>`, with
 -- which every call begins.
 -- Library: byte char sub rep find match gmatch format floor min max concat pack unpackBytes call tryCall ipairs pairs next tonumber unpack M T HUGE
--- Gives: whole shard firstRead readShard shardValue shardNumber setShard now nowMicros wall notBefore nextFence notify activity channelOf quarantine
---   isAnyBroken many commitShard commitNotices
+-- Gives: whole shard firstRead readShard shardValue shardNumber setShard now nowMicros newEpoch wall notBefore nextFence notify activity channelOf quarantine
+--   isAnyBroken many isOfOtherType makeAnew commitShard commitNotices
 -- Needs: none
 HUGE = 1 / 0
 
@@ -67,6 +67,12 @@ end
 -- The same in microseconds.
 function nowMicros()
   return now() * 1000 + wallMicros % 1000
+end
+
+-- A number for the hints that are counted from now on; another one than before, also when both begin within a millisecond.
+function newEpoch()
+  local epoch = nowMicros() % 4294967296
+  return epoch == shardNumber('epoch') and (epoch + 1) % 4294967296 or epoch
 end
 
 -- TIME in milliseconds.
@@ -138,6 +144,19 @@ function many(command, key, arguments)
   end
 end
 
+-- Whether a call failed because a key is of another type than it must be.
+function isOfOtherType(why)
+  return find(type(why) == 'table' and why.err or tostring(why), '^WRONGTYPE') ~= nil
+end
+
+-- Writes to a key that nobody needs to be complete: one of another type is made anew, and no failure stops what else is written.
+function makeAnew(command, key, ...)
+  if isOfOtherType(tryCall(command, key, ...)) then
+    call('UNLINK', key)
+    tryCall(command, key, ...)
+  end
+end
+
 function begin_base(keys)
   if M ~= keys[1] then
     -- Redis has no library at hand while it loads a function, only while it runs one
@@ -174,8 +193,8 @@ end
 local function commitBroken()
   for i = 1, #brokenOrder do
     local what = brokenOrder[i]
-    tryCall('HSET', T .. ':bad', what, broken[what])
-    tryCall('XADD', T .. ':quar', 'MAXLEN', '~', 1000, '*', 'what', what, 'why', broken[what])
+    makeAnew('HSET', T .. ':bad', what, broken[what])
+    makeAnew('XADD', T .. ':quar', 'MAXLEN', '~', 1000, '*', 'what', what, 'why', broken[what])
   end
 end
 

@@ -2,7 +2,7 @@
 -- in which order keys are written. From the first write on nothing is read.
 -- Gives: commit later commitLater
 -- Needs:
---   base: commitNotices commitShard many now readShard setShard shard shardValue whole
+--   base: commitNotices commitShard many newEpoch readShard setShard shard shardValue whole
 --   branch-table: commitTable
 --   children: commitChildren
 --   closing: commitTodo settleClosing
@@ -127,7 +127,7 @@ end
 local function hintEpoch()
   local epoch = tonumber(shardValue('epoch'))
   if not epoch then
-    epoch = floor(now()) % 4294967296
+    epoch = newEpoch()
     setShard('epoch', whole(epoch))
     setShard('act', ',')
     setShard('ready', '0')

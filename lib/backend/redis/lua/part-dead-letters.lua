@@ -1,7 +1,7 @@
 -- Dead letters: branches whose attempts are spent, with input and error, newest kept.
 -- Gives: addDeadLetter commitDeadLetters
 -- Needs:
---   base: now wall whole
+--   base: makeAnew now wall whole
 --   branch-table: DEAD
 --   group: inputOf
 -- Kept at most, or roughly so many; and the largest input that is kept with one.
@@ -29,7 +29,7 @@ function commitDeadLetters()
   for i = 1, #deadLetters do
     local letter = deadLetters[i]
     local g = letter[1]
-    tryCall('XADD', key, '*', 'gid', g.gid, 'index', letter[2], 'run', g.run, 'kind', letter[3] == DEAD and 'dead' or 'failed', 'errors', letter[4],
+    makeAnew('XADD', key, '*', 'gid', g.gid, 'index', letter[2], 'run', g.run, 'kind', letter[3] == DEAD and 'dead' or 'failed', 'errors', letter[4],
       'losses', letter[5], 'at', at, 'input', letter[6], 'error', letter[7])
   end
   tryCall('XTRIM', key, 'MAXLEN', '~', MOST_DEAD_LETTERS)

@@ -40,7 +40,8 @@ function noteStandstill(facts, ttl)
   setShard('grace', whole(now() + ttl))
 end
 
--- Sessions that were once seen subscribed and are not now; and how many were ever seen.
+-- Sessions that were once seen subscribed and are not now; and how many were ever seen. One whose record is lost subscribes again when it has
+-- registered again, for which it has the rest of its time to live.
 local function missedOf(facts)
   local names = { 'PUBSUB', 'NUMSUB' }
   for _, fact in ipairs(facts) do
@@ -51,10 +52,10 @@ local function missedOf(facts)
   for i, fact in ipairs(facts) do
     if (tonumber(counts[i * 2]) or 0) > 0 then
       seen = seen + 1
-      if fact.alive ~= '1' and fact.alive ~= '0' then
+      if fact.base and fact.alive ~= '1' and fact.alive ~= '0' then
         writeSession({ 'HSET', T .. ':wi:' .. fact.session, 'alive', '1' })
       end
-    elseif fact.alive and fact.alive ~= '0' then
+    elseif fact.base and fact.alive and fact.alive ~= '0' then
       seen = seen + 1
       missed[#missed + 1] = fact
     end

@@ -2,7 +2,7 @@
 -- what can be lost is counted in T:m, so that a sweep notices; then sweeps walk over all keys of the shard. Also forgets lanes.
 -- Gives: beginRepair keepHints
 -- Needs:
---   base: many now nowMicros quarantine setShard shardNumber shardValue whole
+--   base: many newEpoch now nowMicros quarantine setShard shardNumber shardValue whole
 --   branch-table: DELAYED cellsOf
 --   closing: close
 --   commit: later
@@ -96,6 +96,17 @@ local function filledOf(lanes)
   return found
 end
 
+-- How many sessions each base id has.
+local function countBases(sessions)
+  call('UNLINK', T .. ':wb')
+  for _, session in ipairs(sessions) do
+    local base = call('HGET', T .. ':wi:' .. session, 'base')
+    if base then
+      call('HINCRBY', T .. ':wb', base, 1)
+    end
+  end
+end
+
 -- Begins the walk. Lanes and what is known of them stay, so that what they have is served meanwhile; but they are counted anew. Written at once:
 -- nothing of this call has been changed yet.
 local function begin()
@@ -118,10 +129,14 @@ local function begin()
   for lane in gmatch(active, '%x+') do
     dropOfOtherType(T .. ':q:' .. lane, 'zset')
   end
-  for _, session in ipairs(call('ZRANGE', T .. ':w', 0, MOST_SESSIONS - 1)) do
+  local sessions = call('ZRANGE', T .. ':w', 0, MOST_SESSIONS - 1)
+  for _, session in ipairs(sessions) do
     dropOfOtherType(T .. ':wi:' .. session, 'hash')
     dropOfOtherType(T .. ':o:' .. session, 'hash')
     dropOfOtherType(T .. ':in:' .. session, 'stream')
+  end
+  if #sessions < MOST_SESSIONS then
+    countBases(sessions)
   end
   local numbers = {}
   for _, field in ipairs(call('HKEYS', T .. ':l')) do
@@ -130,7 +145,7 @@ local function begin()
     end
   end
   many('HDEL', T .. ':l', numbers)
-  setShard('epoch', whole(max(floor(now()), shardNumber('epoch') + 1) % 4294967296))
+  setShard('epoch', whole(newEpoch()))
   setShard('lanes', whole(nowMicros()))
   setShard('act', filledOf(active))
   setShard('ready', '0')

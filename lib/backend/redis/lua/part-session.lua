@@ -1,7 +1,7 @@
 -- The body of session, and how sessions go. What a closed session held is ready again at once; what an expired one held, a sweep reclaims.
 -- Gives: handleSession sweepIntervalMs SWEEP_GAP_MS removeSession writeSession commitRemovals
 -- Needs:
---   base: commitNotices commitShard many notify now quarantine readShard setShard shardNumber shardValue whole
+--   base: commitNotices commitShard isOfOtherType many notify now quarantine readShard setShard shardNumber shardValue whole
 --   branch-table: ANYWHERE
 --   closing: settleClosing
 --   due-queue: commitPlans unplan
@@ -112,8 +112,13 @@ local function openSession(id, known, ttl, ARGV)
     if removed > 0 then
       setShard('losts', whole(max(0, shardNumber('losts') - removed)))
     end
+    if call('ZSCORE', T .. ':w', id) then
+      setShard('fix', 'new') -- its record was lost, and its base id is counted twice now
+    end
   end
   call('ZADD', T .. ':w', expiryOf(ttl), id)
+  -- missed only when it was seen subscribed since
+  call('HDEL', key, 'alive')
   call('HSET', key, 'base', ARGV[4], 'info', ARGV[5], 'tasks', ARGV[6], 'ttl', ttl < HUGE and ARGV[3] or 'inf', 'seq', sequence)
   if known[2] then
     call('HSET', key, 'wait', '!' .. match(known[2], '^!?(.*)$'))
@@ -176,6 +181,9 @@ local function renewSession(id, known, ttl, ARGV, andSweep)
   local isFine, answer = pcall(andSweep)
   if not isFine then
     -- what no sweep can read must not look like the loss of every session; a process that sweeps without renewing says so
+    if isOfOtherType(answer) then
+      tryCall('HSET', M, 'fix', 'new')
+    end
     return { 'OK' }
   end
   if answer[1] == 'SKIP' then
@@ -292,7 +300,7 @@ local function closeSession(id, base, fields)
 end
 
 -- `andSweep` is called by a renewal that asks for it: sweeps need this part, not the other way round.
-function handleSession(ARGV, andSweep)
+local function handle(ARGV, andSweep)
   local kind, id = ARGV[1], ARGV[2]
   readShard({ 'ahead', 'epoch', 'fix', 'dues', 'purges', 'sweepDue', 'fence', 'seq', 'ready', 'act', 'keep' })
   local known = tryCall('HMGET', T .. ':wi:' .. id, 'base', 'wait', 'seq')
@@ -318,4 +326,19 @@ function handleSession(ARGV, andSweep)
     return reconcile(fields, ARGV)
   end
   return closeSession(id, known[1], fields)
+end
+
+-- What another caller sends again after a repair, a renewal repairs itself: without it the session would soon look lost, and all that it holds.
+function handleSession(ARGV, andSweep)
+  if ARGV[1] ~= 'renew' then
+    return handle(ARGV)
+  end
+  local isFine, answer = pcall(handle, ARGV, andSweep)
+  if isFine then
+    return answer
+  elseif not isOfOtherType(answer) then
+    error(answer, 0)
+  end
+  andSweep(true)
+  return handle(ARGV)
 end

@@ -1,0 +1,76 @@
+/** Repairs of the hints, one by one; what they make anew in a running system, test/faults/lost-keys.test.ts tells. */
+import type { Redis } from 'ioredis'
+import { useBackend } from '../support/redis-stage.js'
+import { sharedRedis } from '../support/shared-redis.js'
+import { infoOf } from '../support/world.js'
+
+const stage = useBackend()
+
+async function scene() {
+  const staged = await stage(await sharedRedis())
+  await staged.backend.session({ kind: 'open', session: 'w', ttlMs: 60_000, info: infoOf('w') })
+  await staged.backend.sweep('w')
+  return staged
+}
+
+/** The name under which Redis keeps a script. */
+async function functionOf(redis: Redis, script: string): Promise<string> {
+  const libraries = JSON.stringify(await redis.call('FUNCTION', 'LIST'))
+  return new RegExp(`graflow_${script}_[0-9a-f]{40}`).exec(libraries)?.[0] ?? ''
+}
+
+describe('a repair', () => {
+  it('begins another epoch each time, also within the millisecond of the one before', async () => {
+    const { redis, tag } = await scene()
+    const [sweep, main] = [await functionOf(redis, 'sweep'), `${tag}:m`]
+    const calls = redis.multi()
+    for (let i = 0; i < 50; i++) calls.call('FCALL', sweep, 1, main, 'repair').hget(main, 'epoch')
+    const answers = (await calls.exec())?.map(([error, answer]) => error?.message ?? answer) ?? []
+    const epochs = answers.filter((_, i) => i % 2 === 1)
+    expect(answers.filter((_, i) => i % 2 === 0)).toEqual(epochs.map(() => ['OK', 0, 0, -1]))
+    expect(new Set(epochs).size).toBe(50)
+  })
+
+  it('counts the sessions of a base id anew, where the record of one was lost and written again', async () => {
+    const { backend, redis, tag } = await scene()
+    await redis.del(`${tag}:wi:w`)
+    await backend.session({ kind: 'open', session: 'w', ttlMs: 60_000, info: infoOf('w') })
+    await redis.hdel(`${tag}:m`, 'sweepAt') // the next sweep is not too early
+    await backend.sweep('w')
+    expect(await redis.hgetall(`${tag}:wb`)).toEqual({ w: '1' })
+  })
+})
+
+describe('the renewal of a session', () => {
+  /** Of another type, and what the answers of the next two renewals begin with. */
+  async function renewedTwice(name: string) {
+    const { redis, tag } = await scene()
+    const renew = ['FCALL', await functionOf(redis, 'session'), 1, `${tag}:m`, 'renew', 'w', 60_000, 1] as const
+    const key = `${tag}:${name}`
+    await redis.multi().del(key).set(key, 'another type').exec()
+    const words: unknown[] = []
+    for (let i = 0; i < 2; i++) {
+      words.push([await redis.call(...renew)].flat()[0])
+      await redis.hdel(`${tag}:m`, 'sweepAt') // the next sweep is not too early
+    }
+    return { words, type: await redis.type(key), expiry: await redis.zscore(`${tag}:w`, 'w') }
+  }
+
+  it.each(['m', 'w', 'wb', 'in:w', 'lost', 'due', 'purge', 'todo'])(
+    'goes on while T:%s is of another type, which is over then',
+    async (name) => {
+      expect(await renewedTwice(name)).toEqual({
+        words: ['OK', 'OK'],
+        type: expect.not.stringMatching('string'),
+        expiry: expect.stringMatching(/^\d+$/),
+      })
+    },
+  )
+
+  it.each(['d', 'wait', 'l', 'runs', 'bad', 'quar', 'dead', 'o:w'])(
+    'goes on while T:%s is of another type, which it does not need',
+    async (name) => {
+      expect(await renewedTwice(name)).toMatchObject({ words: ['OK', 'OK'], expiry: expect.stringMatching(/^\d+$/) })
+    },
+  )
+})
