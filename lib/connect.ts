@@ -2,7 +2,6 @@
 import type { Backend } from './backend/backend.js'
 import { openMemoryBackend } from './backend/kernel/memory-backend.js'
 import { parseAddress } from './backend/redis/address.js'
-import { openRedisBackend } from './backend/redis/redis-backend.js'
 import { openSession, type Session } from './session/open-session.js'
 import type { Engine } from './engine/engine.js'
 import { describe, describeError } from './describe.js'
@@ -137,6 +136,8 @@ export async function openStore(address: Address | undefined, options: StoreOpti
       `expected an address such as redis://localhost:6379 or unix:///run/redis.sock, got ${describe(address)}: this version knows neither Cluster nor Sentinel`,
     )
   }
+  // with its client library, which is half of what there is to load, and needed only here
+  const { openRedisBackend } = await import('./backend/redis/redis-backend.js')
   return openRedisBackend({ address, keyPrefix, random })
 }
 

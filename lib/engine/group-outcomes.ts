@@ -64,7 +64,7 @@ export class GroupOutcomes {
    * No worker could serve the group: its withdrawn branches that `isBlamed` fail with this error, the others stay withdrawn. If none is
    * blamed, all fail.
    */
-  giveUp(error: GraflowError, isBlamed: (index: number) => boolean): void {
+  failWithdrawn(error: GraflowError, isBlamed: (index: number) => boolean): void {
     const withdrawn = [...this.#statuses.entries()].flatMap(([index, status]) =>
       status === 'skipped' || status === 'cancelled' ? [index] : [],
     )

@@ -84,7 +84,10 @@ export class Supersteps {
           if (unserved !== undefined) {
             const { task } = unserved.details
             // Without a task in the error, some worker knows each task, but none can serve the whole group.
-            groupOutcomes.giveUp(unserved, (index) => typeof task !== 'string' || plan.tasksOf(index).includes(task))
+            groupOutcomes.failWithdrawn(
+              unserved,
+              (index) => typeof task !== 'string' || plan.tasksOf(index).includes(task),
+            )
           }
           return groupOutcomes
         }
@@ -176,7 +179,7 @@ export class Supersteps {
           await expired.race(barrierWait)
           return undefined
         } catch (reason) {
-          return await this.#giveUp(frame, plan, reason)
+          return await this.#endWait(frame, plan, reason)
         }
       })
     } finally {
@@ -190,7 +193,7 @@ export class Supersteps {
    * The wait was ended for this reason. Called before the branch has its slot again: what the group holds may be the only one. Answers the
    * reason where nobody can serve the group, and nothing where the group was released before it could be withdrawn; else throws it.
    */
-  async #giveUp(frame: Frame, plan: GroupPlan, reason: unknown): Promise<GraflowError | undefined> {
+  async #endWait(frame: Frame, plan: GroupPlan, reason: unknown): Promise<GraflowError | undefined> {
     const { cancel, over } = frame.execution
     if (reason instanceof GraflowError && reason.code === 'NO_HANDLER') {
       await this.#isReleasedBeforeWithdrawn(frame, plan)

@@ -34,7 +34,7 @@ describe('what a released group left behind', () => {
     const statuses = (isBlamed: (index: number) => boolean): unknown[] => {
       const outcomes = new GroupOutcomes(plan)
       outcomes.add(page([0], [1, 2]))
-      outcomes.giveUp(error, isBlamed)
+      outcomes.failWithdrawn(error, isBlamed)
       return outcomes.outcomes().map(({ status }) => status)
     }
     expect(statuses((index) => index === 2)).toEqual(['succeeded', 'skipped', 'failed'])

@@ -51,7 +51,7 @@ describe('a superstep', () => {
       step: async (request: StepRequest) => {
         const answer = await backend.step(request)
         const gid = request.group?.spec.gid
-        if (gid !== undefined) setTimeout(() => tell({ kind: 'released', gid }), 20)
+        if (gid !== undefined) void turn().then(() => tell({ kind: 'released', gid }))
         return answer
       },
     }))
@@ -59,7 +59,7 @@ describe('a superstep', () => {
     const startedAt = Date.now()
     const failure = await failureOf(client.run(each(hang).configure({ timeoutMs: 100 }), [1] as never))
     expect(failure.code).toBe('GROUP_TIMEOUT')
-    expect(Date.now() - startedAt).toBeLessThan(1_000)
+    expect(Date.now() - startedAt).toBeGreaterThanOrEqual(99)
     await client.close()
   })
 

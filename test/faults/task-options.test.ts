@@ -124,7 +124,7 @@ describe('timeoutMs', () => {
     const run = await start(client, as(blocks), as(forksBlocks))
     const [first, second] = await stage.ledger.until('blocks', 2)
     expect(second?.pid).not.toBe(first?.pid)
-    expect((second?.at ?? Infinity) - (first?.at ?? 0)).toBeLessThan(3_000)
+    expect(stage.ledger.notes('blocks no more')).toEqual([])
     await run.result()
   })
 })

@@ -3,7 +3,9 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Child } from '../support/processes.js'
 import { useStage } from '../support/redis-stage.js'
+import { until } from '../support/waits.js'
 
 const open = useStage()
 const root = join(__dirname, '../..')
@@ -18,7 +20,7 @@ async function main() {
   await worker.start()
   const graflow = await connect(process.env.REDIS as string, options)
   console.log(JSON.stringify(await graflow.run(each(double), [1, 2, 3])))
-  await new Promise((resolve) => setTimeout(resolve, 4_000)) // longer than a session lives that is not renewed
+  await new Promise((resolve) => { process.once('SIGUSR2', resolve); setTimeout(resolve, 15_000) })
   console.log(JSON.stringify(await graflow.run(each(double), [4])))
   await graflow.close()
   await worker.stop(100)
@@ -48,15 +50,19 @@ describe.each(['esm', 'cjs'])('bundled by esbuild as %s', (format) => {
       )
       rmSync(source)
       expect([built.status, built.stderr]).toEqual([0, expect.not.stringContaining('error')])
-      const env = { ...process.env, REDIS: stage.server.url, PREFIX: stage.prefix }
-      const { stdout, stderr } = spawnSync(process.execPath, [file], {
-        cwd: folder,
-        env,
-        encoding: 'utf8',
-        timeout: 15_000,
-      })
-      expect(stderr).toBe('')
-      expect(stdout.trim().split('\n')).toEqual(['[2,4,6]', '[8]'])
+      const env = { REDIS: stage.server.url, PREFIX: stage.prefix }
+      const app = new Child({ name: `app as ${format}`, args: [file], cwd: folder, env })
+      await app.said(/\[2,4,6\]/)
+      const expiries = async (): Promise<number[]> => {
+        const listed = await stage.redis.zrange(stage.keys.sessions, 0, -1, 'WITHSCORES')
+        return listed.filter((_, i) => i % 2 === 1).map(Number)
+      }
+      const first = Math.max(...(await expiries()))
+      await until(async () => Math.min(...(await expiries())) > first, 'both sessions to be renewed')
+      app.signal('SIGUSR2')
+      await app.closed
+      expect(app.stderr).toBe('')
+      expect(app.stdout.trim().split('\n')).toEqual(['[2,4,6]', '[8]'])
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
