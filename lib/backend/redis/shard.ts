@@ -272,7 +272,7 @@ export class Shard {
 
   #failed(call: Call, error: Error): void {
     const remedy = remedyFor(error, call, this.address)
-    if (!call.isRepaired && error.message.startsWith('WRONGTYPE')) {
+    if (call.script !== undefined && !call.isRepaired && error.message.startsWith('WRONGTYPE')) {
       call.isRepaired = true
       const again = (): void => this.#again(call)
       this.#repair().then(again, again)

@@ -53,7 +53,9 @@ export function grantIn(store: Store, parts: readonly Reply[]): Grant | undefine
 async function setAside({ shard, keys }: Store, spec: Buffer, error: unknown): Promise<void> {
   const gid = /"gid":"([^"\\]+)"/.exec(spec.toString())?.[1]
   const why = error instanceof Error ? error.message : String(error)
-  if (gid !== undefined) await shard.command('HSET', keys.broken, gid, why)
+  const mark = async (): Promise<unknown> => gid !== undefined && shard.command('HSET', keys.broken, gid, why)
+  // what marks may be of another type itself, which a sweep puts right
+  await mark().catch(() => shard.call('sweep', ['repair']).then(mark))
   const what = gid ?? 'a group without a name'
   await shard.command('XADD', keys.quarantine, 'MAXLEN', '~', 1_000, '*', 'what', what, 'why', why)
 }
