@@ -17,6 +17,6 @@ it('FT-D2: a changed password is told once, at warn, with the answer of Redis an
   await stage.redis.call('CLIENT', 'KILL', 'USER', 'ada')
   await worker.said(/WRONGPASS/, 10_000)
   await until(() => log.length > 0, 'a line of the log')
-  expect(log).toEqual([expect.stringMatching(/^warn .*WRONGPASS.*check user, password, rights/)])
+  expect(log).toEqual([expect.stringMatching(/^warn .*WRONGPASS.*check the user and the password/)])
   expect(worker.output.match(/WRONGPASS/g)).toHaveLength(1)
 }, 30_000)

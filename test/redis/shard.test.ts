@@ -146,17 +146,6 @@ describe('opening a shard', () => {
     expect(text(await (await openShard(server.url, { allowEviction: true })).command('PING'))).toBe('PONG')
   })
 
-  it('FT-D28: names the command that the user may not use', async () => {
-    const server = await privateRedis()
-    const redis = client(server.socket)
-    await redis.call('ACL', 'SETUSER', 'ada', 'on', '>secret', '~*', '&*', '+@all', '-fcall')
-    const shard = await openShard(server.url.replace('redis://', 'redis://ada:secret@'))
-    await expect(shard.call('sweep', [])).rejects.toMatchObject({
-      code: 'REDIS_UNSUITABLE',
-      message: expect.stringMatching(/NOPERM.*'fcall'/),
-    })
-  })
-
   it('refuses what is not ours under its prefix', async () => {
     const server = await sharedRedis()
     const redis = client(server.socket)

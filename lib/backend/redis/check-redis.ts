@@ -4,17 +4,11 @@
  */
 import { GraflowError } from '../../errors.js'
 import { readInfo, type Reply, textsIn } from './replies.js'
+import { checkRights, type UsersRedis } from './rights.js'
 import type { Script } from './scripts.js'
 
 /** A connection to the Redis that is checked. */
-export interface CheckedRedis {
-  /** For people: its host, port and database. */
-  readonly address: string
-  readonly target: { readonly db: number }
-  readonly tag: string
-  readonly keys: { readonly main: string }
-  command(name: string, ...args: readonly (string | number)[]): Promise<Reply>
-}
+export type CheckedRedis = UsersRedis
 
 /** Of what lies in Redis; another number there is another layout. */
 const PROTOCOL_VERSION = 3
@@ -31,7 +25,7 @@ export interface ServerBounds {
 }
 
 /** Bounds that a server was configured with. One that does not let us read its configuration is taken to have none. */
-export async function boundsOf(redis: Pick<CheckedRedis, 'command'>): Promise<ServerBounds> {
+async function boundsOf(redis: Pick<CheckedRedis, 'command'>): Promise<ServerBounds> {
   const read = async (name: string): Promise<string> => {
     try {
       return textsIn(await redis.command('CONFIG', 'GET', name))[1] ?? ''
@@ -45,15 +39,20 @@ export async function boundsOf(redis: Pick<CheckedRedis, 'command'>): Promise<Se
   return { valueBytes: Math.min(Number(bulk) || Infinity, outputBytes) - AROUND_BYTES, outputBytes }
 }
 
-/** @throws GraflowError REDIS_UNSUITABLE, with what to do about it */
+/**
+ * Also reads what the server takes and sends at most, which takes no longer.
+ * @throws GraflowError REDIS_UNSUITABLE, with what to do about it
+ */
 export async function checkRedis(
   redis: CheckedRedis,
   { allowEviction, scripts }: { readonly allowEviction: boolean; readonly scripts: readonly Script[] },
-): Promise<void> {
+): Promise<ServerBounds> {
   checkServer(redis, readInfo(await redis.command('INFO')), allowEviction)
   await checkDatabase(redis)
-  await checkProtocol(redis)
   await loadMissing(redis, scripts)
+  const [bounds] = await Promise.all([boundsOf(redis), checkRights(redis)])
+  await checkProtocol(redis)
+  return bounds
 }
 
 function checkServer(redis: CheckedRedis, info: ReadonlyMap<string, string>, allowEviction: boolean): void {

@@ -14,11 +14,12 @@ import { GraflowError } from '../../errors.js'
 import type { Clock, Random } from '../../time.js'
 import { parseAddress, type RedisTarget } from './address.js'
 import { backoffMs, makeConnection, withoutCommand } from './connection.js'
-import { boundsOf, checkRedis, type ServerBounds } from './check-redis.js'
-import { closedError, inOurWords, isFinal, refusedError, remedyFor } from './command-errors.js'
+import { checkRedis, type ServerBounds } from './check-redis.js'
+import { closedError, inOurWords, refusalIn, remedyFor } from './command-errors.js'
 import { type CommandArgument, EncodedCommand } from './encoded-command.js'
 import { type Keys, keysOf, tagOf } from './keys.js'
 import type { Reply } from './replies.js'
+import { checkRights } from './rights.js'
 import { loadScripts, type Script, type ScriptName } from './scripts.js'
 
 export type Argument = CommandArgument
@@ -50,6 +51,8 @@ export const SHARD_DEFAULTS = Object.freeze({
 const OPEN_MS = 4_500
 /** After the time for a reply is over: what has arrived meanwhile is read first, in case it was us who were late. */
 const SECOND_LOOK_MS = 20
+/** Rights that are missing are looked at again so often. */
+const LOOK_AGAIN_MS = 3_000
 
 interface Call {
   readonly what: string
@@ -92,6 +95,8 @@ export class Shard {
   #isSecondLook = false
   #lastError: Error | undefined
   #refusal: string | undefined
+  /** When the rights of the user were last asked for. */
+  #lookedAt = 0
   /** Until it is open: by then it is, or has failed. */
   #openBy: number | undefined
   #isClosed = false
@@ -116,12 +121,13 @@ export class Shard {
       onError: (error) => {
         // what follows a wrong answer, such as the end of the connection, says less
         if (!(this.#lastError?.message.includes('Protocol error') ?? false)) this.#lastError = error
-        if (isFinal(error)) this.#refusal = refusedError(this.address, error).message
+        this.#refusal = refusalIn(error, this.address)?.message ?? this.#refusal
       },
     })
     this.#redis.on('ready', () => {
       this.#refusal = undefined
       this.#lastError = undefined
+      if (this.#openBy === undefined) void this.#lookAtRights() // of a server that was made anew, they may be others
       this.#flush()
     })
     this.#redis.on('close', () => this.#sendAgain())
@@ -136,8 +142,8 @@ export class Shard {
     shard.#openBy = options.clock.now() + OPEN_MS
     try {
       await shard.#connect()
-      await checkRedis(shard, { allowEviction: options.allowEviction, scripts: [...shard.#scripts.values()] })
-      shard.bounds = await boundsOf(shard)
+      const { allowEviction } = options
+      shard.bounds = await checkRedis(shard, { allowEviction, scripts: [...shard.#scripts.values()] })
     } catch (error) {
       shard.close()
       throw error
@@ -155,9 +161,30 @@ export class Shard {
     return this.#enqueue(name, this.script(name), args)
   }
 
-  /** Why Redis does not let us in, where it is there and waiting does not help; undefined while it does. */
+  /** Why Redis does not let us in, or do all that is needed, where it is there and waiting does not help; undefined while it does. */
   get refusal(): string | undefined {
+    if (this.#refusal !== undefined) this.suspectRights() // they may be there by now
     return this.#refusal
+  }
+
+  /** A command was refused on another connection: looks at the rights, unless that was a moment ago. */
+  suspectRights(): void {
+    if (this.#redis.status !== 'ready' || this.#options.clock.now() - this.#lookedAt < LOOK_AGAIN_MS) return
+    void this.#lookAtRights()
+  }
+
+  /** Resolves with what is missing; it is the refusal until it is there. */
+  async #lookAtRights(): Promise<GraflowError | undefined> {
+    this.#lookedAt = this.#options.clock.now()
+    try {
+      await checkRights(this)
+      this.#refusal = undefined
+    } catch (error) {
+      if (!isUnsuitable(error)) return undefined
+      this.#refusal = error.message
+      return error
+    }
+    return undefined
   }
 
   /** A script as Redis gets it, for whoever calls it on another connection. */
@@ -277,7 +304,10 @@ export class Shard {
       const again = (): void => this.#again(call)
       this.#repair().then(again, again)
     } else if (remedy instanceof GraflowError) {
-      call.reject(remedy)
+      // the error of a script does not say which command it may not call any more
+      const naming =
+        call.script !== undefined && isUnsuitable(remedy) ? this.#lookAtRights() : Promise.resolve(undefined)
+      void naming.then((named) => call.reject(named ?? remedy))
     } else if (remedy === 'load') {
       this.#unknown(call, error)
     } else {
@@ -410,9 +440,10 @@ export class Shard {
         resolve()
       })
       this.#redis.on('error', (error: Error & { code?: string }) => {
-        if (!isFinal(error)) return
+        const refusal = refusalIn(error, this.address)
+        if (refusal === undefined) return
         cancel()
-        reject(refusedError(this.address, error))
+        reject(refusal)
       })
       this.#redis.connect().catch((error: unknown) => {
         this.#lastError ??= asError(error) // the attempts go on
@@ -432,4 +463,6 @@ export class Shard {
   }
 }
 
+const isUnsuitable = (error: unknown): error is GraflowError =>
+  error instanceof GraflowError && error.code === 'REDIS_UNSUITABLE'
 const asError = (error: unknown): Error => (error instanceof Error ? withoutCommand(error) : new Error(String(error)))
