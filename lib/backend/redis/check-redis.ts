@@ -16,27 +16,32 @@ const OLDEST_REDIS = [7, 0] as const
 
 /** What stands around a value in a command or reply. */
 const AROUND_BYTES = 64 * 1024
+/** Of a server that does not let us read its configuration: large replies come in parts and few at a time, as if it sent no more than this. */
+const ASSUMED_OUTPUT_BYTES = 8 * 1024 * 1024
 
-/** What a server takes and sends at most; Infinity where it has no bound, or does not say. */
+/** What a server takes and sends at most; Infinity where it has no bound. */
 export interface ServerBounds {
+  /** Infinity, too, where it does not say. */
   readonly valueBytes: number
   /** Of all that it has to send to one client. */
   readonly outputBytes: number
 }
 
-/** Bounds that a server was configured with. One that does not let us read its configuration is taken to have none. */
+/** Bounds that a server was configured with. */
 async function boundsOf(redis: Pick<CheckedRedis, 'command'>): Promise<ServerBounds> {
-  const read = async (name: string): Promise<string> => {
+  const read = async (name: string): Promise<string | undefined> => {
     try {
-      return textsIn(await redis.command('CONFIG', 'GET', name))[1] ?? ''
+      return textsIn(await redis.command('CONFIG', 'GET', name))[1]
     } catch {
-      return ''
+      return undefined
     }
   }
   const [bulk, buffers] = await Promise.all([read('proto-max-bulk-len'), read('client-output-buffer-limit')])
+  const bulkBytes = Number(bulk) || Infinity
+  if (buffers === undefined) return { valueBytes: bulkBytes - AROUND_BYTES, outputBytes: ASSUMED_OUTPUT_BYTES }
   const [, hard = 0, soft = 0] = (/normal (\d+) (\d+)/.exec(buffers) ?? []).map(Number)
   const outputBytes = Math.min(hard || Infinity, soft || Infinity)
-  return { valueBytes: Math.min(Number(bulk) || Infinity, outputBytes) - AROUND_BYTES, outputBytes }
+  return { valueBytes: Math.min(bulkBytes, outputBytes) - AROUND_BYTES, outputBytes }
 }
 
 /**

@@ -13,6 +13,8 @@ const REFUSED = new Set(['NOAUTH', 'WRONGPASS', 'NOPERM'])
 const DENIED_SCRIPT = /^ERR.* The user executing the script can't |ACL failure in script/
 /** A command, called by itself or by a script, was renamed or switched off. */
 const UNKNOWN = /^ERR unknown (?:sub)?command '?([^',. ]*)|^ERR.* Unknown Redis command called from script/
+/** A value, or what a value grows to, is larger than the server takes. */
+const TOO_LARGE = /Protocol error: invalid bulk length|exceeds maximum allowed size/
 /** A script has met bytes that it cannot make sense of: an error of Lua rather than of a command. */
 const SCRIPT_ERROR = /^ERR (@?user_function|user_script):\d+: /
 
@@ -39,6 +41,7 @@ export function remedyFor(
   if (isOfRights(error)) return refusedError(address, error)
   const unknown = UNKNOWN.exec(message)
   if (unknown !== null) return unknownCommand(address, unknown[1]?.toLowerCase() ?? 'a command of a script', error)
+  if (TOO_LARGE.test(message)) return tooLargeError(what, error)
   if (word === 'WRONGTYPE') return new GraflowError('INTEGRITY', `${what}: a key holds another type: ${message}`)
   if (script !== undefined && SCRIPT_ERROR.test(message)) return unreadableError(what, error)
   if (word === '' || error.name !== 'ReplyError') return 'resend'
@@ -94,8 +97,29 @@ function whatToDo(error: Error & { readonly code?: string }): string {
   return 'check the rights of the user; docs/redis.md lists all that it needs'
 }
 
+function tooLargeError(what: string, cause: Error): GraflowError {
+  const grown = cause.message.includes('exceeds maximum allowed size')
+  return new GraflowError(
+    'LIMIT_EXCEEDED',
+    `${what}: expected ${grown ? 'a group' : 'values'} no larger than this Redis takes (proto-max-bulk-len), got ` +
+      `${withoutScript(cause.message)}; ${grown ? 'make the group smaller' : 'pass a reference to where the data is'}, ` +
+      'or raise proto-max-bulk-len on the server, which is 512mb by itself',
+    { cause },
+  )
+}
+
+const withoutScript = (message: string): string => message.replace(/ script: graflow_.*$/s, '')
+
+/** Of a call with which the server has ended one connection after the other. */
+export const endsConnectionsError = (what: string, address: string, seconds: number): GraflowError =>
+  new GraflowError(
+    'REDIS_UNSUITABLE',
+    `${what}: Redis at ${address} closed every connection on which this was asked, for ${seconds} s: its answer may be larger ` +
+      'than the server sends; raise client-output-buffer-limit for normal clients, or let the user call CONFIG GET, which tells how much that is',
+  )
+
 function unreadableError(what: string, cause: Error): GraflowError {
-  const why = cause.message.replace(SCRIPT_ERROR, '').replace(/ script: graflow_.*$/s, '')
+  const why = withoutScript(cause.message.replace(SCRIPT_ERROR, ''))
   return new GraflowError('INTEGRITY', `${what}: what lies in Redis cannot be read: ${why}`, { cause })
 }
 
