@@ -82,7 +82,7 @@ export const closedError = (): GraflowError =>
   new GraflowError('CLOSED', 'expected an open backend, got a call during or after close()')
 
 const refusedError = (address: string, cause: Error): GraflowError =>
-  new GraflowError('REDIS_UNSUITABLE', `Redis at ${address} refuses us: ${cause.message}; ${whatToDo(cause)}`, {
+  new GraflowError('REDIS_UNSUITABLE', `Redis at ${address} refuses us: ${cause.message.replace(/\.$/, '')}; ${whatToDo(cause)}`, {
     cause,
   })
 
