@@ -61,7 +61,12 @@ export async function checkRedis(
 }
 
 function checkServer(redis: CheckedRedis, info: ReadonlyMap<string, string>, allowEviction: boolean): void {
-  const version = info.get('redis_version') ?? '0'
+  const version = info.get('redis_version')
+  if (version === undefined)
+    throw unsuitable(
+      redis,
+      'expected what a Redis says of itself (INFO), got something else: another kind of server listens there',
+    )
   const [major = 0, minor = 0] = version.split('.').map(Number)
   if (major < OLDEST_REDIS[0] || (major === OLDEST_REDIS[0] && minor < OLDEST_REDIS[1])) {
     throw unsuitable(redis, `expected Redis ${OLDEST_REDIS.join('.')} or newer, got ${version}; update the server`)

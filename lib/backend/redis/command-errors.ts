@@ -63,28 +63,50 @@ export function refusalIn(error: Error & { readonly code?: string }, address: st
 const isOfCertificate = (error: Error & { readonly code?: string }): boolean =>
   /CERT|TLS|SSL|SELF_SIGNED/.test(error.code ?? '')
 
-/** What a connection met, in words of our own; the error itself is the cause. */
-export function inOurWords(error: (Error & { readonly code?: string }) | undefined): string {
-  if (error === undefined) return 'no answer'
+/**
+ * What a connection met, in words of our own; the error itself is the cause.
+ * @param isConnected without an error: whether somebody took the connection, and then said nothing
+ */
+export function inOurWords(error: (Error & { readonly code?: string }) | undefined, isConnected = false): string {
+  if (error === undefined) {
+    return isConnected
+      ? 'a connection on which nothing is answered: what listens there hangs, is no Redis, or wants TLS (rediss://)'
+      : 'no connection: the host is not there, something on the way drops what is sent, or one side does not speak TLS'
+  }
   const { message, code = '' } = error
   const text = `${code} ${message}`
-  if (/Protocol error/.test(text)) return 'an answer that no Redis gives: another kind of server listens there'
-  if (/ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/.test(text))
-    return 'no answer: the host is not there, or something on the way drops what is sent'
-  if (/ECONNREFUSED/.test(text)) return 'a refusal: nothing listens there (ECONNREFUSED)'
-  if (/ENOTFOUND|EAI_AGAIN/.test(text)) return 'no address for that host: its name is not known here (ENOTFOUND)'
-  if (/ECONNRESET|EPIPE|Connection is closed|connection is closed/.test(text))
-    return 'a connection that was closed from there'
-  return message
+  const found = IN_OUR_WORDS.find(([met]) => met.test(text))
+  return found === undefined ? message : found[1]
 }
+
+const IN_OUR_WORDS: readonly (readonly [RegExp, string])[] = [
+  [/Protocol error/, 'an answer that no Redis gives: another kind of server listens there'],
+  [
+    /ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/,
+    'no answer: the host is not there, or something on the way drops what is sent',
+  ],
+  [/ECONNREFUSED/, 'a refusal: nothing listens there (ECONNREFUSED)'],
+  [/ENOENT/, 'no socket at that path (ENOENT)'],
+  [/ENOTFOUND|EAI_AGAIN/, 'no address for that host: its name is not known here (ENOTFOUND)'],
+  [
+    /ECONNRESET|EPIPE|[Cc]onnection is closed/,
+    'a connection that was closed from there: protected mode, too many clients, TLS that is wanted (rediss://), or a proxy without a server',
+  ],
+  [/CLUSTERDOWN/, 'CLUSTERDOWN: its cluster is not whole, and CLUSTER INFO says why'],
+  [/LOADING/, 'LOADING: it still reads its file'],
+]
 
 export const closedError = (): GraflowError =>
   new GraflowError('CLOSED', 'expected an open backend, got a call during or after close()')
 
 const refusedError = (address: string, cause: Error): GraflowError =>
-  new GraflowError('REDIS_UNSUITABLE', `Redis at ${address} refuses us: ${cause.message.replace(/\.$/, '')}; ${whatToDo(cause)}`, {
-    cause,
-  })
+  new GraflowError(
+    'REDIS_UNSUITABLE',
+    `Redis at ${address} refuses us: ${cause.message.replace(/\.$/, '')}; ${whatToDo(cause)}`,
+    {
+      cause,
+    },
+  )
 
 function whatToDo(error: Error & { readonly code?: string }): string {
   const { message } = error

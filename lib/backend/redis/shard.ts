@@ -505,9 +505,10 @@ export class Shard {
   #unreachable(): GraflowError {
     const { connectTimeoutMs } = this.#options
     const met = this.#lastError
+    const isConnected = this.#redis.status === 'connect'
     return new GraflowError(
       'REDIS_UNAVAILABLE',
-      `expected Redis at ${this.address} within ${connectTimeoutMs / 1_000} s, got ${inOurWords(met)}; ` +
+      `expected Redis at ${this.address} within ${connectTimeoutMs / 1_000} s, got ${inOurWords(met, isConnected)}; ` +
         'check the address, that redis-server runs there, and that nothing blocks the way',
       met === undefined ? {} : { cause: met },
     )
