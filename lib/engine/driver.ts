@@ -98,13 +98,19 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
   }
   if (execution.opening !== undefined && !(await execution.opening.isOpened())) return { state: 'lost' }
   const save = execution.takeUnsaved()
-  const answer = await engine.parts.backend.step({
-    holder: execution.facts.holder,
-    runId: run.runId,
-    ...(save !== undefined && { save }),
-    end,
-  })
-  return answer.status === 'ok' || answer.status === 'done' ? end : { state: 'lost' }
+  const { holder } = execution.facts
+  const { runId } = run
+  const { backend } = engine.parts
+  try {
+    const answer = await backend.step({ holder, runId, ...(save !== undefined && { save }), end })
+    return answer.status === 'ok' || answer.status === 'done' ? end : { state: 'lost' }
+  } catch (error) {
+    // the store takes no value this large, and would not the next time: the run says so, rather than wait for ever for its end
+    if (!(error instanceof GraflowError) || error.code !== 'LIMIT_EXCEEDED') throw error
+    const end = failed(error, runId)
+    const answer = await backend.step({ holder, runId, end })
+    return answer.status === 'ok' || answer.status === 'done' ? end : { state: 'lost' }
+  }
 }
 
 function endedByHandler(

@@ -1,6 +1,8 @@
 /** Ranges to be settled, as calls that the store takes, and what came of such a call. */
 import type { BackendLimits, SettleAnswer, SettleRange } from '../backend/backend.js'
-import { byteLength } from '../values/packed-items.js'
+import type { GraflowError } from '../errors.js'
+import { encodeFailure } from '../values/codec.js'
+import { byteLength, packOne, slice } from '../values/packed-items.js'
 import type { TaskCounts } from '../events.js'
 import type { GrantInFlight } from './grant-in-flight.js'
 
@@ -29,6 +31,27 @@ export function inCalls(all: readonly Unsettled[], { itemsPerCall, bytesPerCall 
     call.push(unsettled)
   }
   return calls
+}
+
+/**
+ * What to settle instead of a range that the store does not take, since a value in it is too large: each branch alone; of one alone, that it
+ * failed for this. Nothing where even that was refused.
+ */
+export function insteadOf({ range, ...rest }: Unsettled, error: GraflowError): readonly Unsettled[] {
+  const { gid, token, indexes, kinds, values, delaysMs, save } = range
+  if (kinds.length > 1) {
+    return kinds.map((kind, i) => ({
+      ...rest,
+      range: {
+        ...{ gid, token, indexes: indexes.slice(i, i + 1), kinds: [kind], values: slice(values, i, i + 1) },
+        ...(delaysMs !== undefined && { delaysMs: delaysMs.slice(i, i + 1) }),
+        ...(save !== undefined && i === 0 && { save }),
+      },
+    }))
+  }
+  const failure = packOne(encodeFailure(error))
+  if (save === undefined && byteLength(values) <= byteLength(failure)) return []
+  return [{ ...rest, range: { gid, token, indexes, kinds: ['failed'], values: failure } }]
 }
 
 /** What the store counted of the ranges of a call: in all, and by task, without what counts elsewhere; what it refused as fenced, too. */

@@ -12,7 +12,7 @@ import type { GrantInFlight } from './grant-in-flight.js'
 import type { InFlight } from './in-flight.js'
 import type { Lookahead } from './lookahead.js'
 import type { Phase } from './phase.js'
-import { countKinds, inCalls, type Unsettled } from './settle-calls.js'
+import { countKinds, inCalls, insteadOf, type Unsettled } from './settle-calls.js'
 import type { Turn } from './turn.js'
 
 /** Settle calls under way at once; what ends meanwhile travels with the next. */
@@ -191,8 +191,19 @@ export class Settler implements BranchEnds {
       const isStopped = this.#parts.phase.current === 'stopped'
       // A store that was closed has released what this session had.
       if (!(isStopped && error instanceof GraflowError && error.code === 'CLOSED')) onError(error)
-      // The store may refuse one range: the others must not be lost for it.
-      if (call.length > 1 && !isStopped) await Promise.all(call.map((unsettled) => this.#settle([unsettled])))
+      if (isStopped) return
+      const [only] = call
+      // The store may refuse one range: the others must not be lost for it. Nor must a group wait for a value that is never taken.
+      const instead =
+        call.length === 1 && only !== undefined && isTooLarge(error)
+          ? insteadOf(only, error)
+          : call.length > 1
+            ? call
+            : []
+      await Promise.all(instead.map((unsettled) => this.#settle([unsettled])))
     }
   }
 }
+
+const isTooLarge = (error: unknown): error is GraflowError =>
+  error instanceof GraflowError && error.code === 'LIMIT_EXCEEDED'

@@ -170,7 +170,10 @@ export class Membership {
     this.#unservedRuns = new UnservedRuns(this.#options)
     this.#stopWatching = backend.onReconnected?.(() => this.#onReconnected())
     const sweeper = new Sweeper({ ...this.#options, onAnswered: () => this.#outage.end() })
-    this.#periodic(() => sweeper.sweep()).startIn(SWEEP_MS)
+    this.#periodic(() => {
+      this.#outage.look()
+      return sweeper.sweep()
+    }).startIn(SWEEP_MS)
     this.#periodic(lookForTwins(this.#options)).hurry()
   }
 
@@ -183,7 +186,7 @@ export class Membership {
           this.lost()
           return
         }
-        this.#outage.begin(backend.refusal?.() ?? `no renewal was answered for ${ttlMs / 1_000} s`)
+        this.#outage.begin(`no renewal was answered for ${ttlMs / 1_000} s`)
         this.#reconciliation.hurry() // as soon as the store answers, it is asked what is left
       },
     })
@@ -243,7 +246,8 @@ export class Membership {
   #logFailure(error: unknown): void {
     const { emitter, info } = this.#options
     const code = error instanceof GraflowError ? error.code : undefined
-    if (code === 'REDIS_UNAVAILABLE') this.#outage.begin(this.#options.backend.refusal?.() ?? describeError(error))
+    if (code === 'REDIS_UNAVAILABLE') this.#outage.begin(describeError(error))
+    else if (code === 'REDIS_UNSUITABLE') this.#outage.look()
     else if (code !== 'CLOSED')
       emitter.emit('log', { level: 'error', message: `the session of ${info.baseId} met ${describeError(error)}` })
   }

@@ -1,16 +1,23 @@
-/** Whether the store is known to be away. It is logged once when it is found away, and once when it answers again. */
+/**
+ * Whether the store is known to be away, or to refuse us. It is logged once when it is found away, and once when it answers again; once, too,
+ * why it refuses us.
+ */
+import type { Backend } from '../backend/backend.js'
 import type { Emitter } from '../events.js'
 import { elapsedMs, type Clock } from '../time.js'
 
 export interface OutageOptions {
   readonly clock: Clock
   readonly emitter: Emitter
+  readonly backend: Pick<Backend, 'refusal'>
 }
 
 /** One a session. */
 export class Outage {
   readonly #options: OutageOptions
   #since: number | undefined
+  /** The refusal that was logged, while it lasts. */
+  #told: string | undefined
 
   constructor(options: OutageOptions) {
     this.#options = options
@@ -21,10 +28,26 @@ export class Outage {
     if (this.#since !== undefined) return
     const { emitter, clock } = this.#options
     this.#since = elapsedMs(clock)
+    this.look()
+    if (this.#told !== undefined) return // that says it, and what to do
     emitter.emit('log', {
       level: 'warn',
       message: `the store is away, and is asked again until it is there: ${why}`,
     })
+  }
+
+  /** Looks whether the store refuses us, also while it answers other calls. To be called now and then. */
+  look(): void {
+    const refusal = this.#refusal()
+    if (refusal === this.#told) return
+    this.#told = refusal
+    if (refusal === undefined) return
+    const message = `the store refuses what is needed, and is asked again until it allows that: ${refusal}`
+    this.#options.emitter.emit('log', { level: 'warn', message })
+  }
+
+  #refusal(): string | undefined {
+    return this.#options.backend.refusal?.()
   }
 
   /** The store has answered. Repeating it is safe. */

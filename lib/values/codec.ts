@@ -11,7 +11,7 @@ import { isNativeError } from 'node:util/types'
 import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr'
 import { GraflowError } from '../errors.js'
 import { describe } from '../describe.js'
-import type { Limits } from '../options.js'
+import { DEFAULT_LIMITS, type Limits } from '../options.js'
 import { isLanguageError, languageErrorOf, newError, type LanguageErrorName } from './error-classes.js'
 import { errorFromRecord, errorToRecord, graflowErrorOf, type ErrorRecord } from './error-record.js'
 
@@ -440,11 +440,18 @@ export function encodeTo(sink: ByteSink, value: unknown, maxBytes = Number.POSIT
   return length
 }
 
+/** A limit that is lower than by itself was set so, or is what the store takes. */
+const orRaise = (option: keyof Limits | undefined, maxBytes: number): string => {
+  if (option === undefined) return ''
+  const isLower = maxBytes < DEFAULT_LIMITS[option]
+  return `, or raise limits.${option}${isLower ? ', and where Redis takes or sends no more, its proto-max-bulk-len or client-output-buffer-limit' : ''}`
+}
+
 /** The error for something larger than its limit. */
 export const tooLarge = (what: string, bytes: number, maxBytes: number, option?: keyof Limits): GraflowError =>
   new GraflowError(
     'LIMIT_EXCEEDED',
-    `${what} must be at most ${maxBytes} bytes when packed, got ${bytes}: pass a reference to where the data is${option === undefined ? '' : `, or raise limits.${option}`}`,
+    `${what} must be at most ${maxBytes} bytes when packed, got ${bytes}: pass a reference to where the data is${orRaise(option, maxBytes)}`,
     { details: { what, bytes, maxBytes, ...(option !== undefined && { option: `limits.${option}` }) } },
   )
 

@@ -16,14 +16,19 @@ export interface LocalWorker {
   readonly emitter: Emitter
 }
 
-/** A worker that takes work on the stage's Redis when this resolves. */
-export async function localWorker(stage: Stage, id: string, flows: readonly AnyNode[]): Promise<LocalWorker> {
+/** A worker that takes work on the stage's Redis, or on another address of it, when this resolves. */
+export async function localWorker(
+  stage: Stage,
+  id: string,
+  flows: readonly AnyNode[],
+  address = stage.server.url,
+): Promise<LocalWorker> {
   const expressions = flows.map((flow) => expressionOf(flow))
   const emitter = new Emitter(() => clock.now())
   const queues = ['default', 'runs']
   const tasks = expressions.flatMap((expression) => [...tasksOf(expression).keys()])
   const session = await openSession({
-    store: await openRedisBackend({ address: stage.server.url, keyPrefix: stage.prefix }),
+    store: await openRedisBackend({ address, keyPrefix: stage.prefix }),
     ...{ clock, random, newId, emitter, limits: DEFAULT_LIMITS },
     info: { baseId: id, role: 'worker', metadata: {}, queues, capabilities: [], tasks },
   })

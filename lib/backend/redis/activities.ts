@@ -163,7 +163,9 @@ export class Activities {
         if (run !== undefined) run.isKnown = true
       }
     } catch {
-      if (!this.#isClosed) redis.disconnect(true)
+      if (this.#isClosed) return
+      this.#options.shard.suspectRights()
+      redis.disconnect(true)
     }
   }
 

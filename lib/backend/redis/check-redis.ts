@@ -4,17 +4,11 @@
  */
 import { GraflowError } from '../../errors.js'
 import { readInfo, type Reply, textsIn } from './replies.js'
+import { checkRights, type UsersRedis } from './rights.js'
 import type { Script } from './scripts.js'
 
 /** A connection to the Redis that is checked. */
-export interface CheckedRedis {
-  /** For people: its host, port and database. */
-  readonly address: string
-  readonly target: { readonly db: number }
-  readonly tag: string
-  readonly keys: { readonly main: string }
-  command(name: string, ...args: readonly (string | number)[]): Promise<Reply>
-}
+export type CheckedRedis = UsersRedis
 
 /** Of what lies in Redis; another number there is another layout. */
 const PROTOCOL_VERSION = 3
@@ -22,42 +16,57 @@ const OLDEST_REDIS = [7, 0] as const
 
 /** What stands around a value in a command or reply. */
 const AROUND_BYTES = 64 * 1024
+/** Of a server that does not let us read its configuration: large replies come in parts and few at a time, as if it sent no more than this. */
+const ASSUMED_OUTPUT_BYTES = 8 * 1024 * 1024
 
-/** What a server takes and sends at most; Infinity where it has no bound, or does not say. */
+/** What a server takes and sends at most; Infinity where it has no bound. */
 export interface ServerBounds {
+  /** Infinity, too, where it does not say. */
   readonly valueBytes: number
   /** Of all that it has to send to one client. */
   readonly outputBytes: number
 }
 
-/** Bounds that a server was configured with. One that does not let us read its configuration is taken to have none. */
-export async function boundsOf(redis: Pick<CheckedRedis, 'command'>): Promise<ServerBounds> {
-  const read = async (name: string): Promise<string> => {
+/** Bounds that a server was configured with. */
+async function boundsOf(redis: Pick<CheckedRedis, 'command'>): Promise<ServerBounds> {
+  const read = async (name: string): Promise<string | undefined> => {
     try {
-      return textsIn(await redis.command('CONFIG', 'GET', name))[1] ?? ''
+      return textsIn(await redis.command('CONFIG', 'GET', name))[1]
     } catch {
-      return ''
+      return undefined
     }
   }
   const [bulk, buffers] = await Promise.all([read('proto-max-bulk-len'), read('client-output-buffer-limit')])
+  const bulkBytes = Number(bulk) || Infinity
+  if (buffers === undefined) return { valueBytes: bulkBytes - AROUND_BYTES, outputBytes: ASSUMED_OUTPUT_BYTES }
   const [, hard = 0, soft = 0] = (/normal (\d+) (\d+)/.exec(buffers) ?? []).map(Number)
   const outputBytes = Math.min(hard || Infinity, soft || Infinity)
-  return { valueBytes: Math.min(Number(bulk) || Infinity, outputBytes) - AROUND_BYTES, outputBytes }
+  return { valueBytes: Math.min(bulkBytes, outputBytes) - AROUND_BYTES, outputBytes }
 }
 
-/** @throws GraflowError REDIS_UNSUITABLE, with what to do about it */
+/**
+ * Also reads what the server takes and sends at most, which takes no longer.
+ * @throws GraflowError REDIS_UNSUITABLE, with what to do about it
+ */
 export async function checkRedis(
   redis: CheckedRedis,
   { allowEviction, scripts }: { readonly allowEviction: boolean; readonly scripts: readonly Script[] },
-): Promise<void> {
+): Promise<ServerBounds> {
   checkServer(redis, readInfo(await redis.command('INFO')), allowEviction)
   await checkDatabase(redis)
-  await checkProtocol(redis)
   await loadMissing(redis, scripts)
+  const [bounds] = await Promise.all([boundsOf(redis), checkRights(redis)])
+  await checkProtocol(redis)
+  return bounds
 }
 
 function checkServer(redis: CheckedRedis, info: ReadonlyMap<string, string>, allowEviction: boolean): void {
-  const version = info.get('redis_version') ?? '0'
+  const version = info.get('redis_version')
+  if (version === undefined)
+    throw unsuitable(
+      redis,
+      'expected what a Redis says of itself (INFO), got something else: another kind of server listens there',
+    )
   const [major = 0, minor = 0] = version.split('.').map(Number)
   if (major < OLDEST_REDIS[0] || (major === OLDEST_REDIS[0] && minor < OLDEST_REDIS[1])) {
     throw unsuitable(redis, `expected Redis ${OLDEST_REDIS.join('.')} or newer, got ${version}; update the server`)

@@ -50,17 +50,26 @@ export function makeConnection({ target, name, connectTimeoutMs, random, onError
   return redis
 }
 
-/** The library hangs the command on the error of a reply: that of AUTH has the password, which would be printed with the error. */
+/**
+ * The library hangs the command on the error of a reply, and Redis repeats the arguments of a command that it does not know: where that is
+ * AUTH, the password would be printed with the error.
+ */
 export function withoutCommand<E extends Error>(error: E): E {
   Reflect.deleteProperty(error, 'command')
+  const { message, stack } = error
+  if (!ARGUMENTS.test(message)) return error
+  error.message = message.replace(ARGUMENTS, '')
+  if (stack !== undefined) error.stack = stack.replace(message, error.message)
   return error
 }
+
+const ARGUMENTS = /, with args beginning with: .*$/s
 
 type Answered = (error: Error | null | undefined, reply?: unknown) => void
 
 /**
  * Two things that ioredis writes to the console in its own words, and that change nothing: a password that this Redis does not ask for, and a
- * user that may not read INFO. The renewal thread does the same.
+ * user that may not read INFO, which is told later, as is an INFO that was renamed. The renewal thread does the same.
  */
 function hush(redis: Redis): void {
   const quiet = (name: 'auth' | 'info', isHarmless: RegExp): void => {
@@ -76,7 +85,7 @@ function hush(redis: Redis): void {
     Object.defineProperty(redis, name, { value: asked })
   }
   quiet('auth', NOT_ASKED_FOR)
-  quiet('info', /NOPERM/)
+  quiet('info', /NOPERM|unknown command/)
 }
 
 const NOT_ASKED_FOR = /no password is set|without any password configured for the default user/

@@ -121,6 +121,7 @@ export class Inbox {
         this.#clientId = undefined
         if (this.#hasEnded()) return
         const isReply = error instanceof Error && error.name === 'ReplyError'
+        if (isReply) this.#options.shard.suspectRights()
         if (redis.status === 'ready' && !isReply) redis.stream.destroy() // it said nothing for too long
         await this.#pause(backoffMs(isReply ? 3 : 0, this.#options.random))
       }

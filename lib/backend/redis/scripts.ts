@@ -19,6 +19,7 @@ export const SCRIPT_NAMES = Object.freeze([
   'open-full',
   'outcomes',
   'queues',
+  'rights',
   'waiting',
   'session',
   'sessions',

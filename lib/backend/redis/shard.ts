@@ -14,11 +14,12 @@ import { GraflowError } from '../../errors.js'
 import type { Clock, Random } from '../../time.js'
 import { parseAddress, type RedisTarget } from './address.js'
 import { backoffMs, makeConnection, withoutCommand } from './connection.js'
-import { boundsOf, checkRedis, type ServerBounds } from './check-redis.js'
-import { closedError, inOurWords, isFinal, refusedError, remedyFor } from './command-errors.js'
+import { checkRedis, type ServerBounds } from './check-redis.js'
+import { closedError, endsConnectionsError, inOurWords, refusalIn, remedyFor } from './command-errors.js'
 import { type CommandArgument, EncodedCommand } from './encoded-command.js'
 import { type Keys, keysOf, tagOf } from './keys.js'
 import type { Reply } from './replies.js'
+import { checkRights } from './rights.js'
 import { loadScripts, type Script, type ScriptName } from './scripts.js'
 
 export type Argument = CommandArgument
@@ -50,6 +51,12 @@ export const SHARD_DEFAULTS = Object.freeze({
 const OPEN_MS = 4_500
 /** After the time for a reply is over: what has arrived meanwhile is read first, in case it was us who were late. */
 const SECOND_LOOK_MS = 20
+/** A call that was on its way when so many connections ended may be why. */
+const SUSPECT_LOSSES = 2
+/** It is why, if it was alone on so many. */
+const SURE_LOSSES = 3
+/** Rights that are missing are looked at again so often. */
+const LOOK_AGAIN_MS = 3_000
 
 interface Call {
   readonly what: string
@@ -63,6 +70,9 @@ interface Call {
   sentAt: number
   /** Sendings so far: the reply to an earlier one comes too late. */
   sendings: number
+  /** Connections that ended while it was on its way, and those of them on which there was nothing else. */
+  losses: number
+  lossesAlone: number
   /** Redis does not know the script: send its text. */
   needsText: boolean
   /** It met a key of another type, and is sent again after a repair. */
@@ -92,8 +102,13 @@ export class Shard {
   #isSecondLook = false
   #lastError: Error | undefined
   #refusal: string | undefined
+  /** When the rights of the user were last asked for, and the answer that is awaited. */
+  #lookedAt = 0
+  #looking: Promise<GraflowError | undefined> | undefined
   /** Until it is open: by then it is, or has failed. */
   #openBy: number | undefined
+  /** Whether there may be calls that go alone. */
+  #hasSuspects = false
   #isClosed = false
   #repairing: Promise<unknown> | undefined
   /** Calls that wait to be sent again, with what cancels that. */
@@ -116,12 +131,13 @@ export class Shard {
       onError: (error) => {
         // what follows a wrong answer, such as the end of the connection, says less
         if (!(this.#lastError?.message.includes('Protocol error') ?? false)) this.#lastError = error
-        if (isFinal(error)) this.#refusal = refusedError(this.address, error).message
+        this.#refusal = refusalIn(error, this.address)?.message ?? this.#refusal
       },
     })
     this.#redis.on('ready', () => {
       this.#refusal = undefined
       this.#lastError = undefined
+      if (this.#openBy === undefined) void this.#lookAtRights() // of a server that was made anew, they may be others
       this.#flush()
     })
     this.#redis.on('close', () => this.#sendAgain())
@@ -136,8 +152,8 @@ export class Shard {
     shard.#openBy = options.clock.now() + OPEN_MS
     try {
       await shard.#connect()
-      await checkRedis(shard, { allowEviction: options.allowEviction, scripts: [...shard.#scripts.values()] })
-      shard.bounds = await boundsOf(shard)
+      const { allowEviction } = options
+      shard.bounds = await checkRedis(shard, { allowEviction, scripts: [...shard.#scripts.values()] })
     } catch (error) {
       shard.close()
       throw error
@@ -155,9 +171,37 @@ export class Shard {
     return this.#enqueue(name, this.script(name), args)
   }
 
-  /** Why Redis does not let us in, where it is there and waiting does not help; undefined while it does. */
+  /** Why Redis does not let us in, or do all that is needed, where it is there and waiting does not help; undefined while it does. */
   get refusal(): string | undefined {
+    if (this.#refusal !== undefined) this.suspectRights() // they may be there by now
     return this.#refusal
+  }
+
+  /** A command was refused on another connection: looks at the rights, unless that was a moment ago. */
+  suspectRights(): void {
+    if (this.#redis.status !== 'ready' || this.#options.clock.now() - this.#lookedAt < LOOK_AGAIN_MS) return
+    void this.#lookAtRights()
+  }
+
+  /** Resolves with what is missing; it is the refusal until it is there. Whoever asks meanwhile gets the same answer. */
+  #lookAtRights(): Promise<GraflowError | undefined> {
+    this.#lookedAt = this.#options.clock.now()
+    this.#looking ??= checkRights(this)
+      .then(
+        () => {
+          this.#refusal = undefined
+          return undefined
+        },
+        (error: unknown) => {
+          if (!isUnsuitable(error)) return undefined
+          this.#refusal = error.message
+          return error
+        },
+      )
+      .finally(() => {
+        this.#looking = undefined
+      })
+    return this.#looking
   }
 
   /** A script as Redis gets it, for whoever calls it on another connection. */
@@ -204,6 +248,8 @@ export class Shard {
         giveUpAt: Math.min(now + this.#options.retryForMs, this.#openBy ?? Infinity),
         sentAt: now,
         sendings: 0,
+        losses: 0,
+        lossesAlone: 0,
         needsText: false,
         isRepaired,
       })
@@ -225,13 +271,32 @@ export class Shard {
       this.#watch() // the event `ready` flushes
       return
     }
-    const calls = this.#waiting
-    this.#waiting = []
+    const calls = this.#takeSendable()
+    if (calls.length === 0) return // the answer to what is on its way flushes
     const { stream } = this.#redis
     if (calls.length > 1) stream.cork()
     for (const call of calls) this.#send(call)
     if (calls.length > 1) stream.uncork()
     this.#watch()
+  }
+
+  /** All that wait; but a call that may be the one that ends every connection goes alone, so that the others get their answers. */
+  #takeSendable(): readonly Call[] {
+    const all = this.#waiting
+    const isSuspected = this.#hasSuspects && [...this.#inFlight, ...all].some(isSuspect)
+    this.#hasSuspects = isSuspected
+    this.#waiting = []
+    if (!isSuspected) return all
+    const next = this.#inFlight.size > 0 ? undefined : (all.find(isSuspect) ?? all[0])
+    this.#waiting = all.filter((call) => call !== next)
+    return next === undefined ? [] : [next]
+  }
+
+  /** A call is on its way no more. */
+  #landed(call: Call): boolean {
+    if (!this.#inFlight.delete(call)) return false
+    if (this.#hasSuspects) this.#planFlush()
+    return true
   }
 
   #send(call: Call): void {
@@ -243,10 +308,10 @@ export class Shard {
     void this.#redis.sendCommand(command)
     command.promise.then(
       (reply) => {
-        if (call.sendings === sendings && this.#inFlight.delete(call)) call.resolve(reply as Reply)
+        if (call.sendings === sendings && this.#landed(call)) call.resolve(reply as Reply)
       },
       (error: unknown) => {
-        if (call.sendings === sendings && this.#inFlight.delete(call)) this.#failed(call, asError(error))
+        if (call.sendings === sendings && this.#landed(call)) this.#failed(call, asError(error))
       },
     )
   }
@@ -277,7 +342,10 @@ export class Shard {
       const again = (): void => this.#again(call)
       this.#repair().then(again, again)
     } else if (remedy instanceof GraflowError) {
-      call.reject(remedy)
+      // the error of a script does not say which command it may not call any more
+      const naming =
+        call.script !== undefined && isUnsuitable(remedy) ? this.#lookAtRights() : Promise.resolve(undefined)
+      void naming.then((named) => call.reject(named ?? remedy))
     } else if (remedy === 'load') {
       this.#unknown(call, error)
     } else {
@@ -310,6 +378,7 @@ export class Shard {
   }
 
   #again(call: Call): void {
+    this.#hasSuspects ||= isSuspect(call)
     this.#waiting.push(call)
     this.#planFlush()
   }
@@ -335,11 +404,18 @@ export class Shard {
     if (this.#isClosed) return
     const lost = [...this.#inFlight]
     this.#inFlight.clear()
-    for (const call of lost) call.sendings += 1 // an answer of the old connection is none
+    for (const call of lost) {
+      call.sendings += 1 // an answer of the old connection is none
+      call.losses += 1
+      if (lost.length === 1) call.lossesAlone += 1
+    }
+    this.#hasSuspects ||= lost.some(isSuspect)
     const now = this.#options.clock.now()
     // a call that ends every connection would be sent for ever
-    for (const call of lost) if (call.giveUpAt <= now) call.reject(this.#unavailable(call.what, this.#lastError))
-    this.#waiting = [...lost.filter((call) => call.giveUpAt > now), ...this.#waiting]
+    for (const call of lost) if (call.giveUpAt <= now) call.reject(this.#givenUp(call))
+    const left = lost.filter((call) => call.giveUpAt > now)
+    // of those that are suspected, each has its turn
+    this.#waiting = this.#hasSuspects ? [...this.#waiting, ...left] : [...left, ...this.#waiting]
     if (this.#waiting.length > 0) this.#watch()
   }
 
@@ -372,7 +448,7 @@ export class Shard {
     if (this.#redis.status !== 'ready') {
       const late = this.#waiting.filter((call) => call.giveUpAt <= now)
       this.#waiting = this.#waiting.filter((call) => call.giveUpAt > now)
-      for (const call of late) call.reject(this.#unavailable(call.what, this.#lastError))
+      for (const call of late) call.reject(this.#givenUp(call))
     }
     this.#watch()
   }
@@ -385,6 +461,11 @@ export class Shard {
   /** A peer that answers nothing does not say goodbye either: the socket is destroyed, not ended. */
   #dropConnection(): void {
     this.#redis.stream.destroy(this.#lastError)
+  }
+
+  #givenUp({ what, lossesAlone }: Call): GraflowError {
+    if (lossesAlone < SURE_LOSSES) return this.#unavailable(what, this.#lastError)
+    return endsConnectionsError(what, this.address, this.#options.retryForMs / 1_000)
   }
 
   #unavailable(what: string, error: Error | undefined): GraflowError {
@@ -410,9 +491,10 @@ export class Shard {
         resolve()
       })
       this.#redis.on('error', (error: Error & { code?: string }) => {
-        if (!isFinal(error)) return
+        const refusal = refusalIn(error, this.address)
+        if (refusal === undefined) return
         cancel()
-        reject(refusedError(this.address, error))
+        reject(refusal)
       })
       this.#redis.connect().catch((error: unknown) => {
         this.#lastError ??= asError(error) // the attempts go on
@@ -423,13 +505,17 @@ export class Shard {
   #unreachable(): GraflowError {
     const { connectTimeoutMs } = this.#options
     const met = this.#lastError
+    const isConnected = this.#redis.status === 'connect'
     return new GraflowError(
       'REDIS_UNAVAILABLE',
-      `expected Redis at ${this.address} within ${connectTimeoutMs / 1_000} s, got ${inOurWords(met)}; ` +
+      `expected Redis at ${this.address} within ${connectTimeoutMs / 1_000} s, got ${inOurWords(met, isConnected)}; ` +
         'check the address, that redis-server runs there, and that nothing blocks the way',
       met === undefined ? {} : { cause: met },
     )
   }
 }
 
+const isUnsuitable = (error: unknown): error is GraflowError =>
+  error instanceof GraflowError && error.code === 'REDIS_UNSUITABLE'
+const isSuspect = ({ losses }: Call): boolean => losses >= SUSPECT_LOSSES
 const asError = (error: unknown): Error => (error instanceof Error ? withoutCommand(error) : new Error(String(error)))

@@ -122,9 +122,18 @@ end
 -- Unreadable records, with what could not be read of them.
 local broken, brokenOrder = {}, {}
 
+-- Errors that say what the user may not call, or the server does not know: they say nothing of a record.
+local REFUSALS = { 'The user executing the script', 'ACL failure in script', 'Unknown Redis command' }
+
 function quarantine(what, why)
+  local text = type(why) == 'table' and (why.err or 'unreadable') or tostring(why)
+  for i = 1, #REFUSALS do
+    if find(text, REFUSALS[i], 1, true) then
+      error(why, 0)
+    end
+  end
   if not broken[what] then
-    broken[what] = type(why) == 'table' and (why.err or 'unreadable') or tostring(why)
+    broken[what] = text
     brokenOrder[#brokenOrder + 1] = what
   end
 end
