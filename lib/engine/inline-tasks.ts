@@ -9,11 +9,11 @@ import type { TaskOptions } from '../flow/node-options.js'
 import type { TaskNode } from '../graph/graph.js'
 import { RETRY_DEFAULTS, type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
-import { copiesOf, decode } from '../values/codec.js'
+import { copiesOf, decode, encode } from '../values/codec.js'
 import { HandlerContext } from './context.js'
 import type { DirectiveFollower, ReturnedStart } from './directive-follower.js'
-import { endsRun, isUnwinding } from './directives.js'
-import { fullPath, type Frame } from './execution.js'
+import { endsRun, GotoTaken, isUnwinding, reportOfGoto } from './directives.js'
+import { fullPath, type Execution, type Frame } from './execution.js'
 import { asError, isRetryable, retryDelayMs, taskError } from './failure.js'
 import { Pauses } from './pauses.js'
 import { originOf, outputOf, start, type StartOptions } from './start.js'
@@ -93,10 +93,19 @@ export class InlineTasks {
     const output =
       directives === undefined
         ? returned
-        : await this.#follow(frame, { definition, path, attempt, returned, directives })
+        : await this.#follow(frame, { definition, path, attempt, returned, directives }).catch((thrown: unknown) => {
+            if (thrown instanceof GotoTaken) this.#keepGoto(execution, place, thrown)
+            throw thrown
+          })
     const bytes = encodeOutput(output, { task: node.name, place }, this.#options.limits.resultBytes)
     execution.save(place, bytes)
     return decode(bytes)
+  }
+
+  /** Who asks for the task's result gets what its goto's target gave, as of a step that is dispatched; one too large for that is kept nowhere. */
+  #keepGoto(execution: Execution, place: string, taken: GotoTaken): void {
+    const bytes = encode(reportOfGoto(taken))
+    if (bytes.length <= this.#options.limits.resultBytes) execution.save(place, bytes)
   }
 
   /** A task's deadline is each start's: what follows from it is no part of this one. */

@@ -122,7 +122,7 @@ export interface Run<out O> {
    */
   result<const N extends AnyNode, const G = N>(task: N | OrSay<G>): Promise<Out<N>>
   /**
-   * The same by path, such as `1/0`. At the path of a group it is what the join makes of the branches (not kept of a policy), with
+   * The same by path, such as `1/0`. At the path of a group it is what the join makes of the branches, with
    * GROUP_FAILED when that refused them.
    */
   result(path: string): Promise<unknown>
