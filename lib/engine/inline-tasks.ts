@@ -15,7 +15,7 @@ import type { DirectiveFollower, ReturnedStart } from './directive-follower.js'
 import { endsRun, GotoTaken, isUnwinding, reportOfGoto } from './directives.js'
 import { fullPath, type Execution, type Frame } from './execution.js'
 import { asError, isRetryable, retryDelayMs, taskError } from './failure.js'
-import { Pauses } from './pauses.js'
+import type { Pauses } from './pauses.js'
 import { originOf, outputOf, start, type StartOptions } from './start.js'
 import { fenced } from './superstep.js'
 import { encodeOutput } from './task-output.js'
@@ -29,17 +29,15 @@ export interface InlineTasksOptions extends StartOptions {
   readonly random: Random
   readonly limits: Limits
   readonly follower: DirectiveFollower
+  readonly pauses: Pauses
 }
 
 /** One a process. */
 export class InlineTasks {
   readonly #options: InlineTasksOptions
 
-  readonly #pauses: Pauses
-
   constructor(options: InlineTasksOptions) {
     this.#options = options
-    this.#pauses = new Pauses(options.backend, options.clock)
   }
 
   /** Starts a task until it succeeds or its attempts are spent; gives its output. */
@@ -71,7 +69,7 @@ export class InlineTasks {
     const { execution } = frame
     const isFirst = execution.begin()
     // What was just granted was not paused.
-    if (!isFirst) await this.#pauses.pass(frame)
+    if (!isFirst) await this.#options.pauses.pass(frame)
     if (!mustTell(frame, options)) return 0
     // Whoever had the branch before and told of no task was lost in the one that comes first now.
     const losses = isFirst ? Math.min(1, execution.facts.losses) : 0
@@ -136,7 +134,7 @@ export class InlineTasks {
     const told = { task, place: path, options, errors, losses: 0 }
     await tellStart(backend, frame, { ...told, isWaiting: true })
     if (delayMs > 0) await execution.withoutSlot(() => this.#sleep(frame, delayMs))
-    await this.#pauses.pass(frame)
+    await this.#options.pauses.pass(frame)
     if (options.timeoutMs !== undefined) await tellStart(backend, frame, told)
   }
 

@@ -32,6 +32,7 @@ import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-pla
 import { InlineTasks } from './inline-tasks.js'
 import { joinResult, policyResult, shaped, unknownPolicy } from './joins.js'
 import { type Limits } from '../options.js'
+import { Pauses } from './pauses.js'
 import { isRouted } from './routing.js'
 import type { Registry } from './registry.js'
 import type { StartOptions } from './start.js'
@@ -58,12 +59,14 @@ export class Interpreter {
   constructor(options: InterpreterOptions) {
     this.#options = options
     this.#supersteps = new Supersteps(options)
+    const pauses = new Pauses(options.backend, options.clock)
     this.follower = new DirectiveFollower({
       ...options,
+      pauses,
       runFlow: (frame, path, segment, expression, input) =>
         this.#within(frame, path, segment, expression, (inner) => this.runGraph(inner, decode(encode(input)))),
     })
-    this.#tasks = new InlineTasks({ ...options, follower: this.follower })
+    this.#tasks = new InlineTasks({ ...options, pauses, follower: this.follower })
   }
 
   /** A whole graph: a run, or what a handler forks or goes to. Gives the last step's output. */
