@@ -17,7 +17,7 @@ export {
   type RunStateName,
   type OutcomeStatus,
 } from './events.js'
-export { task, declareTask, type TaskSchemas } from './flow/task.js'
+export { task, declareTask, type TaskSchemas, type Untyped } from './flow/task.js'
 export { seq } from './flow/seq.js'
 export { par, each, policy } from './flow/group.js'
 export { choose } from './flow/choose.js'

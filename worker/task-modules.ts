@@ -6,6 +6,7 @@ import { type Clock, withDeadline } from '../lib/time.js'
 import { messageOf } from '../lib/describe.js'
 import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, extname, resolve } from 'node:path'
+import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { GraflowError } from '../lib/errors.js'
 import { policiesOf, tasksOf, type PolicyJoin } from '../lib/flow/collect.js'
@@ -153,12 +154,20 @@ const stripsTypes = (): boolean => Boolean((process.features as { readonly types
 
 async function load(path: string): Promise<Readonly<Record<string, unknown>>> {
   try {
+    // Node.js 20 and tsx do not agree on who compiles a .cts that is imported; required, it is tsx, or Node.js where that strips types.
+    if (extname(path) === '.cts') return namespaceOf(createRequire(path)(path))
     return (await import(pathToFileURL(path).href)) as Record<string, unknown> // a module's namespace
   } catch (error) {
     const stack = error instanceof Error && error.stack !== undefined ? `\n${error.stack}` : ''
     throw unusable(path, `it throws while it is loaded: ${messageOf(error)}${stack}`, error)
   }
 }
+
+/** What a required module exports, as an import would give it. */
+const namespaceOf = (exported: unknown): Readonly<Record<string, unknown>> =>
+  typeof exported === 'object' && exported !== null && !isNode(exported) && !isPolicy(exported)
+    ? (exported as Readonly<Record<string, unknown>>)
+    : { default: exported }
 
 /** @throws GraflowError TASK_MODULE when the module is not there in time, such as one whose top-level await waits for ever */
 const inTime = <T>(loading: Promise<T>, path: string, { clock, timeoutMs }: LoadTime): Promise<T> =>

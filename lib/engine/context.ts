@@ -4,7 +4,7 @@ import type { ChannelAccess, Logger, TaskContext } from '../flow/context.js'
 import { describe } from '../describe.js'
 import type { Expression } from '../flow/expression.js'
 import { expressionOf } from '../flow/node.js'
-import type { AnyNode, Control, Out } from '../flow/types.js'
+import type { Control } from '../flow/types.js'
 import type { Emitter } from '../events.js'
 import type { Graph } from '../graph/graph.js'
 import { nodeAt, staticPath } from '../graph/locate.js'
@@ -143,29 +143,33 @@ export class HandlerContext implements TaskContext<unknown> {
     return this.#channel
   }
 
-  result<const N extends AnyNode>(node: N): Promise<Out<N>> {
-    return this.#options.result(this.#frame, this.#facts.path, expressionOf(node)) // the node says what its result is
+  async result(node: unknown): Promise<never> {
+    const target = expressionOf(node, 'ctx.result')
+    return (await this.#options.result(this.#frame, this.#facts.path, target)) as never // the node says what its result is
   }
 
-  run<const N extends AnyNode>(node: N, input?: unknown): Promise<Out<N>> {
-    // A handler that runs on past its deadline must not begin new work.
-    const forked =
-      this.#cancel.reason === undefined
-        ? this.#options.fork(this.#frame, this.#facts.path, expressionOf(node), input, this.#timer)
-        : Promise.reject(this.#cancel.reason)
+  run(node: unknown, input?: unknown): Promise<never> {
+    const forked = this.#fork(node, input)
     // A handler may return without awaiting it; an unhandled rejection would end the process. Events report its end.
     forked.catch(() => undefined)
     return forked // as above
   }
 
-  next(node: AnyNode, ...input: [input?: unknown]): Control {
-    const detour = { expression: expressionOf(node), input: input[0], hasInput: input.length > 0 }
+  async #fork(node: unknown, input: unknown): Promise<never> {
+    const expression = expressionOf(node, 'ctx.run')
+    // A handler that runs on past its deadline must not begin new work.
+    if (this.#cancel.reason !== undefined) throw this.#cancel.reason
+    return (await this.#options.fork(this.#frame, this.#facts.path, expression, input, this.#timer)) as never
+  }
+
+  next(node: unknown, ...input: [input?: unknown]): Control {
+    const detour = { expression: expressionOf(node, 'ctx.next'), input: input[0], hasInput: input.length > 0 }
     this.#direct().next = [...this.#direct().next, detour]
     return CONTROLS.next
   }
 
-  goto(node: AnyNode, ...input: [input?: unknown]): Control {
-    this.#direct().goto = { expression: expressionOf(node), input: input[0], hasInput: input.length > 0 }
+  goto(node: unknown, ...input: [input?: unknown]): Control {
+    this.#direct().goto = { expression: expressionOf(node, 'ctx.goto'), input: input[0], hasInput: input.length > 0 }
     return CONTROLS.goto
   }
 

@@ -20,12 +20,14 @@ import {
 } from './directives.js'
 import { fullPath, type Frame } from './execution.js'
 import { cycleLimit } from './failure.js'
+import type { Pauses } from './pauses.js'
 import { outputOf, start, type StartOptions } from './start.js'
 
 /** What a follower needs of the engine. */
 export interface DirectiveFollowerOptions extends StartOptions {
   readonly graphOfRun: (runId: string) => Promise<Graph>
   readonly limits: Pick<Limits, 'sharedInputBytes'>
+  readonly pauses: Pauses
   /** Runs a flow that the handler at `path` brought, as a graph one `segment` below it, with a copy of the input. */
   runFlow(frame: Frame, path: string, segment: string, expression: Expression, input: unknown): Promise<unknown>
 }
@@ -75,6 +77,7 @@ export class DirectiveFollower {
     if (pass >= maxCycles) throw cycleLimit(name, fullPath(frame.use, path), pass, maxCycles)
     const facts = { task: name, path, attempt, pass: pass + 1 }
     const input = this.#copied(given, name)
+    await this.#options.pauses.pass(frame)
     const started = start(this.#options, frame, definition, facts, input, timeoutMs)
     const returned = await frame.cancel.race(outputOf(started))
     return { returned, directives: HandlerContext.directives(started.context) }

@@ -9,13 +9,13 @@ import type { TaskOptions } from '../flow/node-options.js'
 import type { TaskNode } from '../graph/graph.js'
 import { RETRY_DEFAULTS, type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
-import { copiesOf, decode } from '../values/codec.js'
+import { copiesOf, decode, encode } from '../values/codec.js'
 import { HandlerContext } from './context.js'
 import type { DirectiveFollower, ReturnedStart } from './directive-follower.js'
-import { endsRun, isUnwinding } from './directives.js'
-import { fullPath, type Frame } from './execution.js'
+import { endsRun, GotoTaken, isUnwinding, reportOfGoto } from './directives.js'
+import { fullPath, type Execution, type Frame } from './execution.js'
 import { asError, isRetryable, retryDelayMs, taskError } from './failure.js'
-import { Pauses } from './pauses.js'
+import type { Pauses } from './pauses.js'
 import { originOf, outputOf, start, type StartOptions } from './start.js'
 import { fenced } from './superstep.js'
 import { encodeOutput } from './task-output.js'
@@ -29,17 +29,15 @@ export interface InlineTasksOptions extends StartOptions {
   readonly random: Random
   readonly limits: Limits
   readonly follower: DirectiveFollower
+  readonly pauses: Pauses
 }
 
 /** One a process. */
 export class InlineTasks {
   readonly #options: InlineTasksOptions
 
-  readonly #pauses: Pauses
-
   constructor(options: InlineTasksOptions) {
     this.#options = options
-    this.#pauses = new Pauses(options.backend, options.clock)
   }
 
   /** Starts a task until it succeeds or its attempts are spent; gives its output. */
@@ -71,7 +69,7 @@ export class InlineTasks {
     const { execution } = frame
     const isFirst = execution.begin()
     // What was just granted was not paused.
-    if (!isFirst) await this.#pauses.pass(frame)
+    if (!isFirst) await this.#options.pauses.pass(frame)
     if (!mustTell(frame, options)) return 0
     // Whoever had the branch before and told of no task was lost in the one that comes first now.
     const losses = isFirst ? Math.min(1, execution.facts.losses) : 0
@@ -93,10 +91,19 @@ export class InlineTasks {
     const output =
       directives === undefined
         ? returned
-        : await this.#follow(frame, { definition, path, attempt, returned, directives })
+        : await this.#follow(frame, { definition, path, attempt, returned, directives }).catch((thrown: unknown) => {
+            if (thrown instanceof GotoTaken) this.#keepGoto(execution, place, thrown)
+            throw thrown
+          })
     const bytes = encodeOutput(output, { task: node.name, place }, this.#options.limits.resultBytes)
     execution.save(place, bytes)
     return decode(bytes)
+  }
+
+  /** Who asks for the task's result gets what its goto's target gave, as of a step that is dispatched; one too large for that is kept nowhere. */
+  #keepGoto(execution: Execution, place: string, taken: GotoTaken): void {
+    const bytes = encode(reportOfGoto(taken))
+    if (bytes.length <= this.#options.limits.resultBytes) execution.save(place, bytes)
   }
 
   /** A task's deadline is each start's: what follows from it is no part of this one. */
@@ -127,7 +134,7 @@ export class InlineTasks {
     const told = { task, place: path, options, errors, losses: 0 }
     await tellStart(backend, frame, { ...told, isWaiting: true })
     if (delayMs > 0) await execution.withoutSlot(() => this.#sleep(frame, delayMs))
-    await this.#pauses.pass(frame)
+    await this.#options.pauses.pass(frame)
     if (options.timeoutMs !== undefined) await tellStart(backend, frame, told)
   }
 

@@ -32,6 +32,7 @@ import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-pla
 import { InlineTasks } from './inline-tasks.js'
 import { joinResult, policyResult, shaped, unknownPolicy } from './joins.js'
 import { type Limits } from '../options.js'
+import { Pauses } from './pauses.js'
 import { isRouted } from './routing.js'
 import type { Registry } from './registry.js'
 import type { StartOptions } from './start.js'
@@ -58,12 +59,14 @@ export class Interpreter {
   constructor(options: InterpreterOptions) {
     this.#options = options
     this.#supersteps = new Supersteps(options)
+    const pauses = new Pauses(options.backend, options.clock)
     this.follower = new DirectiveFollower({
       ...options,
+      pauses,
       runFlow: (frame, path, segment, expression, input) =>
         this.#within(frame, path, segment, expression, (inner) => this.runGraph(inner, decode(encode(input)))),
     })
-    this.#tasks = new InlineTasks({ ...options, follower: this.follower })
+    this.#tasks = new InlineTasks({ ...options, pauses, follower: this.follower })
   }
 
   /** A whole graph: a run, or what a handler forks or goes to. Gives the last step's output. */
@@ -150,7 +153,7 @@ export class Interpreter {
   async #task(frame: Frame, node: TaskNode, path: string, input: unknown): Promise<unknown> {
     const { execution, use } = frame
     const saved = execution.savedOutput(fullPath(use, path))
-    if (saved !== undefined) return decode(saved)
+    if (saved !== undefined) return outputOrGoto(decode(saved))
     if (isRouted(use.graph.tasks[node.name] ?? {}) || use.code.task(node.name)?.handler === undefined)
       return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input)
     return this.#tasks.run(frame, node, path, input)
@@ -232,11 +235,17 @@ export class Interpreter {
 
   async #group(frame: Frame, node: GroupNode | EachNode, path: string, input: unknown): Promise<unknown> {
     const { execution, use } = frame
+    const decided = node.join.kind === 'policy' ? execution.savedOutput(fullPath(use, path)) : undefined
+    if (decided !== undefined) return decode(decided)
     const plan = planGroup(this.#dispatcher(execution), use, node, path, staticPath(use.graph, path) ?? path, input)
     const startedAt = elapsedMs(this.#options.clock)
     const isEmpty = plan.spec.size === 0
     const groupOutcomes = isEmpty ? new GroupOutcomes(plan) : await this.#supersteps.run(frame, plan)
-    if (plan.join.kind === 'policy') return this.#decision(frame, plan, plan.join.name, groupOutcomes, startedAt)
+    if (plan.join.kind === 'policy') {
+      const decision = await this.#decision(frame, plan, plan.join.name, groupOutcomes, startedAt)
+      this.#keepDecision(execution, plan.path, decision)
+      return decision
+    }
     const result =
       plan.join.kind === 'strict' && groupOutcomes.values !== undefined
         ? shaped(plan.keys, groupOutcomes.values)
@@ -271,6 +280,12 @@ export class Interpreter {
     return this.#inTime(frame, leftMs, () => decisionTimeout(plan, name, timeoutMs), decide)
   }
 
+  /** It is made once: who asks for it later, and a driver that takes the run over, gets the same. One too large for that is kept nowhere. */
+  #keepDecision(execution: Execution, path: string, decision: unknown): void {
+    const bytes = encode(decision)
+    if (bytes.length <= this.#options.limits.resultBytes) execution.save(path, bytes)
+  }
+
   /** A node dispatched by itself; its error is its own, not a group's. */
   async #one(frame: Frame, node: GraphNode, path: string, at: string, input: unknown): Promise<unknown> {
     const plan = planOne(this.#dispatcher(frame.execution), frame.use, node, path, at, input)
@@ -278,9 +293,7 @@ export class Interpreter {
     const [outcome] = groupOutcomes.outcomes()
     if (outcome === undefined) throw new GraflowError('INTERNAL', `the group of one at ${plan.path} has no outcome`)
     if (outcome.status !== 'succeeded') throw outcome.error
-    const went = gotoTaken(outcome.value)
-    if (went !== undefined) throw went
-    return outcome.value
+    return outputOrGoto(outcome.value)
   }
 
   #dispatcher(execution: Execution): Dispatcher {
@@ -322,6 +335,13 @@ export class Interpreter {
       registry.forget(runId, base)
     }
   }
+}
+
+/** A task's output. @throws GotoTaken where it reports one */
+function outputOrGoto(output: unknown): unknown {
+  const went = gotoTaken(output)
+  if (went !== undefined) throw went
+  return output
 }
 
 const workflowTimeout = (workflow: string, path: string, timeoutMs: number): GraflowError =>

@@ -70,9 +70,9 @@ export async function readResult(
 async function find(source: Source, path: string): Promise<Found> {
   const { inspect, graph, runId, local } = source
   const own = local(path)
-  if (own !== undefined) return { value: decode(own) }
+  if (own !== undefined) return { value: plainOutput(decode(own)) }
   const saved = await inspect.output(runId, path)
-  if (saved !== undefined) return { value: decode(saved) }
+  if (saved !== undefined) return { value: plainOutput(decode(saved)) }
   const branch = branchOf(graph, path)
   if (branch !== undefined) {
     const found = await readBranch(source, branch.group, branch.index)
@@ -311,7 +311,7 @@ async function neverReady(
   const paths = [...(await pathsWithResult(inspect, graph, runId))].sort()
   const isPolicy = (node?.kind === 'group' || node?.kind === 'each') && node.join.kind === 'policy'
   const why = isPolicy
-    ? `the decision of policy "${node.join.name}" at ${path} is not kept`
+    ? `policy "${node.join.name}" at ${path} has made no decision, or one larger than limits.resultBytes, which is not kept`
     : `the node at ${path} has none, and never will: it did not run to its end, or its result is past its retention`
   const shown = paths.slice(0, MOST_PATHS).join(', ')
   const more = paths.length > MOST_PATHS ? ' and more' : ''

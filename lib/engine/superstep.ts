@@ -252,7 +252,8 @@ function refused(status: Exclude<StepAnswer['status'], 'ok' | 'done'>, frame: Fr
     case 'conflict':
       return new GraflowError(
         'NON_DETERMINISTIC',
-        `another group stands at ${plan.path} than in an earlier start: what a flow does must depend on its inputs only`,
+        `expected at ${plan.path} the group of an earlier start, got another flow or number of items: a handler that starts again must make ` +
+          'the same ctx.run calls, in the same order; take what changes from its input, or from a fork of its own',
         { details: { path: plan.path } },
       )
     case 'fenced':

@@ -122,6 +122,8 @@ export class TaskStart implements Frame, StartFacts {
       return
     }
     const { path, attempt } = this
+    // What the handler goes on with is not what was granted.
+    this.execution.begin()
     const follow = async (): Promise<unknown> => {
       if (this.#task.options.timeoutMs !== undefined && !endsRun(directives)) await this.#options.outlastDeadline(this)
       return this.#options.follower.follow(this, { definition, path, attempt, returned, directives })

@@ -3,7 +3,7 @@
  * Each block below is one ability.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { AnyNode, Control, In, NeedsNoInput, Out } from './types.js'
+import type { AnyNode, Control, Flow, In, NeedsNoInput, OrSay, Out } from './types.js'
 
 /** Where log lines of a handler go; the run, path and attempt are added to each. */
 export interface Logger {
@@ -60,26 +60,27 @@ export interface Results {
    * @throws GraflowError RESULT_NOT_READY, RESULT_NOT_FOUND, RESULT_AMBIGUOUS (it stands at several places, or inside an each or loop that
    * the caller is not in)
    */
-  result<const N extends AnyNode>(node: N): Promise<Out<N>>
+  result<const N extends AnyNode, const G = N>(node: N | OrSay<G>): Promise<Out<N>>
 }
 
 /** Fork and join from inside a handler. */
 export interface Forking {
   /** Runs a flow that takes no input; else as the next. */
-  run<const N extends AnyNode>(node: NeedsNoInput<N>): Promise<Out<N>>
+  run<const N>(node: NeedsNoInput<N>): Promise<Out<Flow<N>>>
   /**
-   * Runs a flow on the workers, to any depth, without holding this slot meanwhile.
+   * Runs a flow on the workers, to any depth, without holding this slot meanwhile. A task that runs itself writes the type that its handler
+   * returns, as in `async (n: number, ctx): Promise<number> => …`.
    * @throws GraflowError why the flow failed; LIMIT_EXCEEDED, NOT_SERIALISABLE
    */
-  run<const N extends AnyNode>(node: N, input: In<N>): Promise<Out<N>>
+  run<const N extends AnyNode, const G = N>(node: N | OrSay<G>, input: In<N>): Promise<Out<N>>
 }
 
 /** Changing what runs next. */
 export interface Redirecting {
   /** Runs `node` before the steps that follow in the flow. */
-  next<const N extends AnyNode>(node: N, input?: In<N>): Control
+  next<const N extends AnyNode, const G = N>(node: N | OrSay<G>, input?: In<N>): Control
   /** Runs `node` instead of the steps that follow in the flow. @throws GraflowError GOTO_ACROSS_BARRIER */
-  goto<const N extends AnyNode>(node: N, input?: In<N>): Control
+  goto<const N extends AnyNode, const G = N>(node: N | OrSay<G>, input?: In<N>): Control
 }
 
 /** Starting this task once more; `I` is what it takes. */

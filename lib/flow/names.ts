@@ -34,8 +34,11 @@ export function checkName(kind: NameKind, name: unknown, at?: string): string {
   const dot = WITHOUT_DOT.has(kind) ? '' : '.'
   const rule = `${at === undefined ? '' : `${at}: `}the name of a ${kind} has 1 to ${LONGEST_NAME} characters of A-Z a-z 0-9 _ -${dot && ` ${dot}`}`
   const where = at === undefined ? {} : { option: optionOf(at) }
-  if (typeof name !== 'string')
-    throw new GraflowError('INVALID_NAME', `${rule}, got ${describe(name)}`, { details: { kind, ...where } })
+  if (typeof name !== 'string') {
+    const advice =
+      at === undefined && typeof name === 'function' ? ': the name comes first, as in task("name", fn)' : ''
+    throw new GraflowError('INVALID_NAME', `${rule}, got ${describe(name)}${advice}`, { details: { kind, ...where } })
+  }
   const details = { kind, name: name.slice(0, LONGEST_TEXT), ...where }
   if (name.length > LONGEST_TEXT) {
     throw new GraflowError('LIMIT_EXCEEDED', `${rule}, got ${name.length}: ${quote(name)}`, { details })

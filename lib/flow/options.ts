@@ -55,6 +55,15 @@ const WORKFLOW: Rules = {
 
 const LOOP: Rules = { maxCycles: integer(1, Number.MAX_SAFE_INTEGER, 'passes') }
 
+/** What others call an option of a task, and what to write here: the compiler says the same, by `OtherNames` in task.ts. */
+const WRITE_INSTEAD: ReadonlyMap<string, string> = new Map([
+  ['retries', 'write retry: { attempts: 3 }, which counts the first start, too'],
+  ['attempts', 'write retry: { attempts: 3 }'],
+  ['backoff', 'write retry: { attempts: 3, delayMs: 100, factor: 2 }'],
+  ['timeout', 'write timeoutMs: 5_000'],
+  ['concurrency', 'a group has it, each(it).configure({ concurrency: 4 })'],
+])
+
 /** The parts of a task's options: what is data and part of the graph, and the schemas, which stay in this process. */
 export interface CheckedTaskOptions {
   readonly options: TaskOptions
@@ -133,6 +142,8 @@ function applyRules(
   const known = [...Object.keys(rules), ...alsoKnown]
   for (const key of Object.keys(options)) {
     if (!Object.hasOwn(rules, key)) {
+      const instead = rules === TASK ? WRITE_INSTEAD.get(key) : undefined
+      if (instead !== undefined) throw invalid(`${where}there is no option ${key}: ${instead}`, key)
       throw invalid(
         `${where}there is no option ${prefix}${key}${didYouMean(key, known)}; the options are ${known.map((k) => prefix + k).join(', ')}`,
         prefix + key,

@@ -33,6 +33,16 @@ export interface OtherNames {
   readonly concurrency?: '✗ a task has no concurrency: a group does, each(it).configure({ concurrency: 4 })'
 }
 
+/**
+ * What a handler gets whose input has no type. It does what `unknown` does, but the compiler's errors about it say what to write: hence
+ * the parameter, which is only printed. It has no members, so that `typeof` and `as` narrow it.
+ */
+export interface Untyped<
+  _Sentence = '✗ the input has no type: write it, (input: { id: string }) => …, or give an input schema',
+> {}
+/** X, where it was written or inferred. Few types take what is empty, so the second question costs the compiler nothing. */
+type Typed<X> = [Untyped] extends [X] ? (Same<X, Untyped> extends true ? unknown : X) : X
+type Same<X, Y> = (<T>() => T extends X ? 1 : 2) extends <T>() => T extends Y ? 1 : 2 ? true : false
 type Given<R> = Exclude<R, Control>
 /** What a handler may return to give R. */
 type Returned<R> = R | Control | Promise<R | Control>
@@ -58,24 +68,24 @@ type Satisfies<R, W> = [W] extends [never]
  *
  * @throws GraflowError INVALID_NAME, INVALID_OPTION, NOT_SERIALISABLE (code among the options)
  */
-export function task<const N extends string, I, R = never>(
+export function task<const N extends string, I = Untyped, R = never>(
   name: N,
-  handler: (input: I, ctx: TaskContext<Written<I>>) => Returned<R>,
-): Task<I, Given<R>, N>
+  handler: (input: I, ctx: TaskContext<Written<Typed<I>>>) => Returned<R>,
+): Task<Typed<I>, Given<R>, N>
 // Defaults stand in for what no argument says: without schemas, S and W stay `never` and the handler alone decides P and R.
 export function task<
   const N extends string,
   S = never,
   W = never,
-  P = Unless<S, unknown>,
+  P = Unless<S, Untyped>,
   R = never,
   I = P,
   O = Given<R>,
 >(
   name: N,
   options: TaskOptions & TaskSchemas<I, S, W, O> & OtherNames,
-  handler: ((input: P, ctx: TaskContext<Written<I>>) => Returned<R>) & Parses<S, P> & Satisfies<R, W>,
-): Task<I, O, N>
+  handler: ((input: P, ctx: TaskContext<Written<Typed<I>>>) => Returned<R>) & Parses<S, P> & Satisfies<R, W>,
+): Task<Typed<I>, O, N>
 export function task(name: unknown, ...rest: readonly unknown[]): unknown {
   const checked = checkName('task', name)
   const [options, handler] = rest.length <= 1 ? [undefined, rest[0]] : rest
@@ -85,7 +95,7 @@ export function task(name: unknown, ...rest: readonly unknown[]): unknown {
       'INVALID_OPTION',
       isForgotten
         ? `task "${checked}" has no handler: task('${checked}', async (input, ctx) => …); if it is elsewhere, declareTask<typeof it>('${checked}')`
-        : `task "${checked}": the handler must be a function, got ${describe(handler)}`,
+        : `task "${checked}": the handler must be a function, got ${describe(handler)}${typeof options === 'function' ? `; it comes last, task('${checked}', { … }, handler)` : ''}`,
       { details: { task: checked, option: 'handler' } },
     )
   }
@@ -96,7 +106,7 @@ export function task(name: unknown, ...rest: readonly unknown[]): unknown {
 interface Unset {
   readonly '~unset': true
 }
-type IsUnset<X> = (<T>() => T extends X ? 1 : 2) extends <T>() => T extends Unset ? 1 : 2 ? true : false
+type IsUnset<X> = Same<X, Unset>
 /** X, where the compiler infers nothing for X. (TypeScript's own NoInfer stays visible around arrays.) */
 type Written<X> = [X][X extends any ? 0 : never]
 type DeclaredName<X, Y, N> =

@@ -53,9 +53,10 @@ type Atom<
               : S extends `${W}${infer R}`
                 ? After<R, E, K, B, F, P, PL, A, W, S, T>
                 : never
-            : Failed<[`✗ at ${At<T, S>}: ${W}:`, ...NoNode<E[W]>]>
+            : Failed<[`✗ at ${At<T, S>}: ${W}:`, ...Said<NoNode<E[W]>>]>
           : UnknownName<W, S, E, T>
       : never
+type Said<S> = S extends readonly unknown[] ? S : [S]
 type After<
   S extends string,
   E,

@@ -69,7 +69,14 @@ export type NoNode<X> =
       ? [R] extends [AnyNode]
         ? ['✗ a task or flow is wanted here, and this is a function that makes one: call it', X]
         : ["✗ a task or flow is wanted here, and this is a function: make a task of it by task('its-name', fn)", X]
-      : ['✗ a task or flow is wanted here, but this is', X]
+      : X extends readonly unknown[]
+        ? '✗ a task or flow is wanted here, and this is a list: spread it, as in seq(...nodes) or par(...nodes)'
+        : ['✗ a task or flow is wanted here, but this is', X]
+/**
+ * Beside an `N extends AnyNode`, for its message: nothing more where a node is given, and where none is, the sentence. A parameter that is
+ * `N | OrSay<G>` takes the N of generic code, too, which one that is a condition of N refuses.
+ */
+export type OrSay<G> = [G] extends [AnyNode] ? G : NoNode<G>
 /** A node as it is; `AnyNode` for what is none and is told so elsewhere. */
 export type Flow<N> = N extends AnyNode ? N : AnyNode
 
@@ -93,9 +100,11 @@ export type Label<N, Nameless extends string> = N extends { readonly name: infer
     : Nameless
 
 /** A node that can be run without an input, or the sentence that says what is missing. */
-export type NeedsNoInput<N extends AnyNode> = [undefined] extends [In<N>]
-  ? N
-  : [`✗ ${Label<N, 'this node'>} needs an input, the next argument:`, In<N>]
+export type NeedsNoInput<N> = N extends AnyNode
+  ? [undefined] extends [In<N>]
+    ? N
+    : [`✗ ${Label<N, 'this node'>} needs an input, the next argument:`, In<N>]
+  : NoNode<N>
 
 // --------------------------------------------------------------------------------------------------------------- sequence
 

@@ -4,7 +4,7 @@ import { makeWorkflow } from './make.js'
 import { checkName } from './names.js'
 import { expressionOf, nodeOf } from './node.js'
 import { checkWorkflowOptions } from './options.js'
-import type { AnyNode, In, Out, Workflow } from './types.js'
+import type { AnyNode, In, OrSay, Out, Workflow } from './types.js'
 
 /**
  * A flow with a public name: it can be deployed, submitted by name, and nested in another flow, whose text shows the name.
@@ -16,9 +16,9 @@ import type { AnyNode, In, Out, Workflow } from './types.js'
  *
  * @throws GraflowError INVALID_NAME, INVALID_NODE, INVALID_OPTION, NOT_SERIALISABLE, LIMIT_EXCEEDED (nesting)
  */
-export function workflow<const N extends string, const B extends AnyNode>(
+export function workflow<const N extends string, const B extends AnyNode, const G = B>(
   name: N,
-  node: B,
+  node: B | OrSay<G>,
   options?: WorkflowOptions,
 ): Workflow<In<B>, Out<B>, N>
 export function workflow(name: unknown, node: unknown, options?: unknown): unknown {

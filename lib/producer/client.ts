@@ -6,7 +6,7 @@ import { fullStore } from '../engine/graph-store.js'
 import { GraflowError } from '../errors.js'
 import type { Events } from '../events.js'
 import { expressionOf } from '../flow/node.js'
-import type { AnyNode } from '../flow/types.js'
+import type { Expression } from '../flow/expression.js'
 import { graphOf } from '../graph/graph-of.js'
 import { nextTurn } from '../session/holdings.js'
 import type { Session } from '../session/open-session.js'
@@ -61,24 +61,24 @@ export class Client implements Graflow {
     return this.#isRunning
   }
 
-  async run(node: AnyNode, ...rest: [input?: unknown, options?: RunOptions]): Promise<never> {
-    const started = await this.#open(node, rest, 'driven at once')
+  async run(node: unknown, ...rest: [input?: unknown, options?: RunOptions]): Promise<never> {
+    const started = await this.#open(expressionOf(node, 'run'), rest, 'driven at once')
     return started.result() // the flow says what its result is
   }
 
-  async start(node: AnyNode, ...rest: [input?: unknown, options?: RunOptions]): Promise<Run<never>> {
-    return await this.#open(node, rest, 'driven here') // as above
+  async start(node: unknown, ...rest: [input?: unknown, options?: RunOptions]): Promise<Run<never>> {
+    return await this.#open(expressionOf(node, 'start'), rest, 'driven here') // as above
   }
 
-  async submit(node: AnyNode, ...rest: [input?: unknown, options?: RunOptions]): Promise<Run<never>> {
-    return await this.#open(node, rest, 'driven anywhere') // as above
+  async submit(node: unknown, ...rest: [input?: unknown, options?: RunOptions]): Promise<Run<never>> {
+    return await this.#open(expressionOf(node, 'submit'), rest, 'driven anywhere') // as above
   }
 
-  async attach(runId: string, node?: AnyNode): Promise<Run<never>> {
+  async attach(runId: string, node?: unknown): Promise<Run<never>> {
     this.#checkOpen()
     const { caller } = this.#handles.awaiting
     const { backend, engine } = this.#session
-    const expression = node === undefined ? undefined : expressionOf(node)
+    const expression = node === undefined ? undefined : expressionOf(node, 'attach')
     const given = expression === undefined ? undefined : engine.graphs.keep(graphOf(expression))
     const record = await backend.inspect.run(runId)
     if (record === undefined) throw runNotFound(runId)
@@ -114,10 +114,14 @@ export class Client implements Graflow {
     this.#options.onClose?.()
   }
 
-  async #open(node: AnyNode, rest: readonly [input?: unknown, options?: RunOptions], where: Where): Promise<RunHandle> {
+  async #open(
+    expression: Expression,
+    rest: readonly [input?: unknown, options?: RunOptions],
+    where: Where,
+  ): Promise<RunHandle> {
     this.#checkOpen()
     const { caller } = this.#handles.awaiting
-    const run = prepareRun(this.#session, node, rest, where !== 'driven anywhere', this.#options.retentionMs)
+    const run = prepareRun(this.#session, expression, rest, where !== 'driven anywhere', this.#options.retentionMs)
     const { registry, graphs } = this.#session.engine
     const { runId, graph: hash } = run.request
     // Known before the run is: a worker may be faster. A run that is under way here keeps its own code, whatever comes of this start.

@@ -6,8 +6,6 @@ import { beginsWithGroup, highestPriority, tasksInPlace } from '../engine/routin
 import { GraflowError } from '../errors.js'
 import { tasksOf } from '../flow/collect.js'
 import type { Expression } from '../flow/expression.js'
-import { expressionOf } from '../flow/node.js'
-import type { AnyNode } from '../flow/types.js'
 import type { Graph } from '../graph/graph.js'
 import { graphOf } from '../graph/graph-of.js'
 import { checkOptions, RUN_OPTIONS } from '../options.js'
@@ -38,14 +36,13 @@ const DRIVER_MAX_LOSSES = 1_000
  */
 export function prepareRun(
   { engine, id: session, newId }: Session,
-  node: AnyNode,
+  expression: Expression,
   [input, options]: readonly [input?: unknown, options?: RunOptions],
   isDrivenHere: boolean,
   retentionMs: number,
 ): PreparedRun {
   const given = checkOptions<RunOptions>('run', RUN_OPTIONS, options)
   if (given.signal !== undefined) refuseAborted(given.signal)
-  const expression = expressionOf(node)
   refuseThreads(expression)
   const graph = graphOf(expression)
   const hash = engine.graphs.keep(graph)

@@ -7,7 +7,6 @@ import { isEnded, outcomeOfRun } from '../engine/driver.js'
 import { readResult } from '../engine/results.js'
 import { FORWARDED, type RunEvent } from '../events.js'
 import { expressionOf } from '../flow/node.js'
-import type { AnyNode } from '../flow/types.js'
 import type { CallingHandler } from './awaiting-handlers.js'
 import { branchOutcomes } from './branch-outcomes.js'
 import { forwardedGroups } from './forwarded-groups.js'
@@ -37,7 +36,7 @@ export class RunHandle implements Run<unknown> {
     this.#caller = caller
   }
 
-  async result(target?: AnyNode | string): Promise<never> {
+  async result(target?: unknown): Promise<never> {
     const value = target === undefined ? await this.#waiting(() => this.#end()) : await this.#resultOf(target)
     return value as never // the type is the caller's flow's: Run<O> says it
   }
@@ -218,10 +217,15 @@ export class RunHandle implements Run<unknown> {
     this.#services.emitter.emit('log', { level: 'warn', message, runId: this.id })
   }
 
-  async #resultOf(target: AnyNode | string): Promise<unknown> {
+  async #resultOf(target: unknown): Promise<unknown> {
     const { backend, engine } = this.#services
     const graph = await engine.graphOfRun(this.id)
-    return readResult(backend.inspect, graph, this.id, typeof target === 'string' ? target : expressionOf(target))
+    return readResult(
+      backend.inspect,
+      graph,
+      this.id,
+      typeof target === 'string' ? target : expressionOf(target, 'result'),
+    )
   }
 
   async #record(): Promise<RunRecord> {

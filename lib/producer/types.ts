@@ -1,7 +1,7 @@
 /** The client as users see it: what connect gives, what a run can be asked. */
 import type { GraflowError } from '../errors.js'
 import type { Events, OutcomeStatus, RunEvent, RunStateName } from '../events.js'
-import type { AnyNode, In, JoinPolicy, NeedsNoInput, Node, Out, Outcome } from '../flow/types.js'
+import type { AnyNode, Flow, In, JoinPolicy, NeedsNoInput, Node, OrSay, Out, Outcome } from '../flow/types.js'
 import { type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
 
@@ -120,9 +120,9 @@ export interface Run<out O> {
    * @throws GraflowError RESULT_NOT_READY while it may still come, RESULT_NOT_FOUND with the paths that have a result, RESULT_AMBIGUOUS with
    * the task's paths; why the branch failed
    */
-  result<const N extends AnyNode>(task: N): Promise<Out<N>>
+  result<const N extends AnyNode, const G = N>(task: N | OrSay<G>): Promise<Out<N>>
   /**
-   * The same by path, such as `1/0`. At the path of a group it is what the join makes of the branches (not kept of a policy), with
+   * The same by path, such as `1/0`. At the path of a group it is what the join makes of the branches, with
    * GROUP_FAILED when that refused them.
    */
   result(path: string): Promise<unknown>
@@ -152,31 +152,42 @@ export interface Graflow extends AsyncDisposable {
   /** What happens in the runs that this client started or attached to. */
   readonly events: Events
   /** Starts a run of a flow that takes no input, and waits for its result; else as the next. */
-  run<const N extends AnyNode>(node: NeedsNoInput<N>): Promise<Out<N>>
+  run<const N>(node: NeedsNoInput<N>): Promise<Out<Flow<N>>>
   /**
    * Starts a run and waits for its result. This process drives it: the run stops when the process ends.
    * @throws GraflowError as `start` and `Run.result`
    */
-  run<const N extends AnyNode>(node: N, input: In<N>, options?: RunOptions): Promise<Out<N>>
+  run<const N extends AnyNode, const G = N>(node: N | OrSay<G>, input: In<N>, options?: RunOptions): Promise<Out<N>>
   /** Starts a run of a flow that takes no input; else as the next. */
-  start<const N extends AnyNode>(node: NeedsNoInput<N>): Promise<Run<Out<N>>>
+  start<const N>(node: NeedsNoInput<N>): Promise<Run<Out<Flow<N>>>>
   /**
    * Starts a run; this process drives it. Repeating it with the same id or idempotency key is safe.
    * @throws GraflowError RUN_EXISTS, NOT_SERIALISABLE, LIMIT_EXCEEDED, BACKPRESSURE, INVALID_OPTION, CLOSED
    */
-  start<const N extends AnyNode>(node: N, input: In<N>, options?: RunOptions): Promise<Run<Out<N>>>
+  start<const N extends AnyNode, const G = N>(
+    node: N | OrSay<G>,
+    input: In<N>,
+    options?: RunOptions,
+  ): Promise<Run<Out<N>>>
   /** Starts a run of a flow that takes no input; else as the next. */
-  submit<const N extends AnyNode>(node: NeedsNoInput<N>): Promise<Run<Out<N>>>
+  submit<const N>(node: NeedsNoInput<N>): Promise<Run<Out<Flow<N>>>>
   /**
    * Starts a run that any worker drives, so it outlives this process. Repeating it with the same id or idempotency key is safe.
    * @throws GraflowError as `start`
    */
-  submit<const N extends AnyNode>(node: N, input: In<N>, options?: RunOptions): Promise<Run<Out<N>>>
+  submit<const N extends AnyNode, const G = N>(
+    node: N | OrSay<G>,
+    input: In<N>,
+    options?: RunOptions,
+  ): Promise<Run<Out<N>>>
   /**
    * A run that was started elsewhere or earlier; the flow says its type.
    * @throws GraflowError RUN_NOT_FOUND; GRAPH_MISMATCH when the flow is not the run's
    */
-  attach<const N extends AnyNode = Node<never, unknown>>(runId: string, node?: N): Promise<Run<Out<N>>>
+  attach<const N extends AnyNode = Node<never, unknown>, const G = N>(
+    runId: string,
+    node?: N | OrSay<G>,
+  ): Promise<Run<Out<N>>>
   /** Withdraws from the store: runs that this process drives stop, and their results reject with CLOSED. Repeating it is safe. */
   close(): Promise<void>
 }

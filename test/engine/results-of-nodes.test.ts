@@ -1,5 +1,5 @@
 /** What finished nodes gave, and why others have failed: of every kind of node, from here and from elsewhere. */
-import { again, declareTask, done, each, loop, par, seq, task, workflow, type AnyNode } from 'graflow'
+import { again, declareTask, done, each, loop, par, policy, seq, task, workflow, type AnyNode } from 'graflow'
 import { describeOnBothStores } from '../support/both-stores.js'
 import { failureOf } from '../support/captured-errors.js'
 
@@ -58,6 +58,49 @@ describeOnBothStores('results of nodes', (open, _name, another) => {
     const run = await graflow.start(flow as typeof id, 1)
     await run.result()
     expect(await run.result('0')).toBe(expected)
+  })
+
+  const count = policy('count', (outcomes: readonly unknown[]) => outcomes.length)
+  const finish = policy('finish', (outcomes: readonly unknown[]) => done(outcomes.length))
+  const large = policy('large', () => 'x'.repeat(2_000_000))
+  const two = par(id, last)
+
+  it.each<[string, AnyNode, readonly string[]]>([
+    ['a group', seq(two.join(count), last), ['0']],
+    ['a group in a branch', seq(par({ a: seq(id, two.join(count)) }), last), ['0/a', '0/a/1']],
+    ['a workflow that ends with one', seq(workflow('w', seq(id, two.join(count))), last), ['0', '0/w', '0/w/1']],
+    ['a loop that ends with one', seq(loop(two.join(finish) as never, { maxCycles: 2 }), last), ['0']],
+  ])('of %s that a policy joined are what it decided', async (_, flow, paths) => {
+    const graflow = await open([...tasks, count, finish] as readonly AnyNode[])
+    const run = await graflow.start(flow as typeof id, 1)
+    await run.result()
+    for (const path of paths) expect(await run.result(path)).toBe(2)
+  })
+
+  it('of a policy are there for handlers, too, unless they are larger than a result may be', async () => {
+    const one = workflow('one', two.join(count))
+    const big = workflow('big', two.join(large))
+    const ask = task('ask', (_: unknown, ctx) => ctx.result(one))
+    const graflow = await open([...tasks, ask])
+    const run = await graflow.start(seq(one, ask, big), 1)
+    expect(await run.result()).toHaveLength(2_000_000)
+    expect(await run.result(ask)).toBe(2)
+    expect((await failureOf(run.result('2/w'))).message).toContain('larger than limits.resultBytes')
+  })
+
+  it.each([[{}], [{ queue: 'q' }]])('of a task with %j that took a goto are what its target gave', async (options) => {
+    const goes = task('goes', options, (n: number, ctx) => ctx.goto(seq(id, last), n * 10))
+    const graflow = await open([...tasks, goes])
+    for (const [flow, path] of [
+      [seq(goes, id), '0'],
+      [workflow('around', seq(id, seq(goes as AnyNode as typeof id, id))), '1'],
+      [par({ a: seq(goes, id), b: id }), '0/a/0'],
+      [seq(loop(seq(goes, turn as never), { maxCycles: 2 }), id), '0/1/0'],
+    ] as const) {
+      const run = await graflow.start(flow as AnyNode as typeof id, 1)
+      await run.result()
+      expect(await run.result(path)).toBe(10)
+    }
   })
 
   it('a handler gets that of a workflow that ends with a loop or an empty each', async () => {

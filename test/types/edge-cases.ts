@@ -1,5 +1,20 @@
 /** Where inference gets hard: modules, lists of unknown length, unions of nodes, generic code. What is not possible is marked and named. */
-import { task, seq, par, each, flow, choose, type Node, type Task, type In, type Out, type AnyNode } from 'graflow'
+import {
+  task,
+  seq,
+  par,
+  each,
+  flow,
+  choose,
+  connect,
+  workflow,
+  type Node,
+  type Task,
+  type In,
+  type Out,
+  type AnyNode,
+  type Untyped,
+} from 'graflow'
 import { z } from 'zod'
 import * as tasks from './edge-tasks.js'
 
@@ -66,6 +81,12 @@ function genericPar<I, O, P>(a: Node<I, O>, b: Node<I, P>): Node<I, [O, P]> {
   // @ts-expect-error a gap: which input serves both cannot be worked out while the types are unknown
   return par(a, b)
 }
+async function genericRun<N extends AnyNode>(node: N, input: In<N>): Promise<Out<N>> {
+  return (await connect()).run(node, input)
+}
+function genericWorkflow<N extends AnyNode>(node: N) {
+  return workflow('generic', node)
+}
 // the way round it
 function genericParCast<I, O, P>(a: Node<I, O>, b: Node<I, P>): Node<I, [O, P]> {
   return par(a as AnyNode, b as AnyNode) as AnyNode as Node<I, [O, P]>
@@ -87,8 +108,21 @@ choose(literal, { a: tasks.num, b: tasks.num })
 task('one', { output: z.enum(['a', 'b']) }, async (n: number) => 'a')
 task('one', { output: z.enum(['a', 'b']) }, async (n: number) => 'a' as const)
 task('one', { output: z.enum(['a', 'b']) }, (n: number) => 'a')
+// without a type the input is unknown to callers, and narrowing it works as with unknown
+const untyped = task('untyped', (x) => (typeof x === 'string' ? x.length : (x as { n: number }).n))
+is<Eq<typeof untyped, Task<unknown, number, 'untyped'>>>()
+const passed = task('passed', { timeoutMs: 3 }, (x, ctx) => (ctx.attempt > 1 ? ctx.again(3) : x))
+is<Eq<typeof passed, Task<unknown, Untyped, 'passed'>>>()
+const ignored = task('ignored', (_, ctx) => ctx.path)
+seq(
+  task('gives-nothing', () => {}),
+  ignored,
+)
+function stepOf<I>(name: string, fn: (x: I) => number): Node<I, number> {
+  return task(name, fn)
+}
 const identity = task('identity', <T>(x: T) => x)
-is<Eq<typeof identity, Task<unknown, unknown, 'identity'>>>()
+is<Eq<typeof identity, Task<unknown, Untyped, 'identity'>>>()
 // @ts-expect-error the second parameter is the context, not a reviver: wrap it, (text: string) => JSON.parse(text)
 const parse = task('parse', JSON.parse)
 

@@ -126,9 +126,31 @@ describe('task modules', () => {
       `const { task } = require(${JSON.stringify(library)})\nexports.common = task('common', (n) => n - 1)`,
     )
     write('default.js', `module.exports = { inner: require(${JSON.stringify(library)}).task('by-default', (n) => n) }`)
-    const modules = ['esm.mjs', 'common.cjs', 'default.js', tasks].flatMap((path) => ['--tasks', path])
+    mkdirSync(join(folder, 'esm'))
+    write('esm/package.json', '{ "type": "module" }')
+    write('esm/named.js', `${imports}export const named = task('named', (n) => n)`)
+    const typed = '(n: number): number => n + Step.One'
+    write('typed.mts', `${imports}enum Step { One = 1 }\nexport const mts = task('mts', ${typed})`)
+    write('helper.cts', 'export enum Step { One = 1 }')
+    write('typed.cts', `${imports}import { Step } from './helper.cjs'\nexport const cts = task('cts', ${typed})`)
+    write(
+      'required.cts',
+      `module.exports = { r: require(${JSON.stringify(library)}).task('required', (n: number) => n) }`,
+    )
+    write('only.cts', `${imports}export default task('only', (n: number) => n)`)
+    const written = [
+      'esm.mjs',
+      'common.cjs',
+      'default.js',
+      'esm/named.js',
+      'typed.mts',
+      'typed.cts',
+      'required.cts',
+      'only.cts',
+    ]
+    const modules = [...written, tasks].flatMap((path) => ['--tasks', path])
     const child = await ready(worker([...modules, '--redis-url', url, '--redis-key-prefix', prefix]))
-    expect(child.output).toContain('tasks esm, common, by-default, ')
+    expect(child.output).toContain('tasks esm, common, by-default, named, mts, cts, required, only, ')
     expect(child.output).toContain('hidden')
     const graflow = await client(url, prefix)
     const run = await graflow.submit(counted, [1, 2, 3])
