@@ -9,8 +9,9 @@ export default {
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   cacheDirectory: '<rootDir>/.cache/jest',
-  // The default leaves one core free, which on two cores is half of them.
-  maxWorkers: Math.max(2, availableParallelism() - 1),
+  // One more than cores: many tests wait for other processes. The default leaves one core free, which on two cores is half of them.
+  maxWorkers: availableParallelism() + 1,
+  testSequencer: '<rootDir>/test/longest-first.cjs',
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     // it exports under the condition `import` only, and jest asks with `require`

@@ -14,7 +14,6 @@ import { Emitter, type Events, type WorkerStateName } from '../lib/events.js'
 import { expressionOf } from '../lib/flow/node.js'
 import { isPolicy } from '../lib/flow/make.js'
 import { writeLogLines, type LogFormat, type LogLevel } from '../lib/observe/log-lines.js'
-import { Metrics } from '../lib/observe/metrics.js'
 import { DEFAULT_LIMITS, defaultsOf, WORKER_OPTIONS } from '../lib/options.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random, withDeadline } from '../lib/time.js'
 import { serveHealth, type HealthServer } from './health-server.js'
@@ -267,6 +266,7 @@ export class WorkerCore {
   async #serve(): Promise<void> {
     const { metricsPort, metricsHost = DEFAULTS.metricsHost, keyPrefix = DEFAULTS.keyPrefix } = this.#options
     if (metricsPort === undefined) return
+    const { Metrics } = await import('../lib/observe/metrics.js') // what it loads, few need
     const metrics = new Metrics(this.#emitter, {
       keyPrefix,
       ownQueues: isServing(this.#options) ? queuesOf(this.#options).names : [],

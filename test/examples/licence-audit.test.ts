@@ -10,6 +10,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, sep } from 'node:path'
+import { readCommand } from '../../examples/licence-audit/command-line.js'
 import { build, root, runExample } from '../support/programs.js'
 
 const ISC = `ISC License
@@ -201,8 +202,11 @@ describe('examples/licence-audit on a small project', () => {
   })
 
   it('finds the same on worker processes, and says so', async () => {
-    const embedded = JSON.parse((await runExample('licence-audit/main.ts', [folder, '--json', ...EMBEDDED])).stdout)
-    const { code, stdout, stderr } = await runExample('licence-audit/main.ts', [folder, '--json', '--workers', '2'])
+    const [alone, { code, stdout, stderr }] = await Promise.all([
+      runExample('licence-audit/main.ts', [folder, '--json', ...EMBEDDED]),
+      runExample('licence-audit/main.ts', [folder, '--json', '--workers', '2']),
+    ])
+    const embedded = JSON.parse(alone.stdout)
     expect(stderr).toMatch(
       /^2 worker processes and a private (redis|valkey)-server \d\S+\ninspecting packages: 15 branches\n/,
     )
@@ -296,10 +300,14 @@ describe('the command line of examples/licence-audit', () => {
     [['--workers', 'two'], '--workers takes a whole number, got two'],
     [['--workers'], '--workers takes a whole number, got none'],
     [['a', 'b'], 'one directory at a time, got a, b'],
-  ])('refuses %j with exit code 2', async (words, problem) => {
-    const { code, stdout, stderr } = await runExample('licence-audit/main.ts', words)
+  ])('knows what is wrong with %j', (words, problem) => {
+    expect(readCommand(words, root)).toEqual({ kind: 'wrong', problem })
+  })
+
+  it('refuses a wrong command with exit code 2', async () => {
+    const { code, stdout, stderr } = await runExample('licence-audit/main.ts', ['--jsno'])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
-    expect(stderr.split('\n')[0]).toBe(`licence-audit: ${problem}`)
+    expect(stderr.split('\n')[0]).toBe('licence-audit: there is no --jsno: did you mean --json?')
     expect(stderr).toContain('npm run demo -- [directory] [--json] [--workers N]')
   })
 

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inflateSync } from 'node:zlib'
+import { readCommand } from '../../examples/mandelbrot/command-line.js'
 import { CHANNELS, draw, tilesOf } from '../../examples/mandelbrot/picture.js'
 import { build, runExample } from '../support/programs.js'
 
@@ -183,10 +184,14 @@ describe('examples/mandelbrot', () => {
     [['--steps', '-1'], '--steps takes a whole number, got -1'],
     [['--out'], '--out takes a value'],
     [['here'], 'there is nothing to do with here'],
-  ])('refuses %j with exit code 2', async (words, problem) => {
-    const { code, stdout, stderr } = await runExample('mandelbrot/main.ts', words)
+  ])('knows what is wrong with %j', (words, problem) => {
+    expect(readCommand(words)).toEqual({ kind: 'wrong', problem })
+  })
+
+  it('refuses a wrong command with exit code 2, and explains itself', async () => {
+    const { code, stdout, stderr } = await runExample('mandelbrot/main.ts', ['--sise', '5'])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
-    expect(stderr.split('\n')[0]).toBe(`mandelbrot: ${problem}`)
+    expect(stderr.split('\n')[0]).toBe('mandelbrot: there is no --sise: did you mean --size?')
     expect(stderr).toContain('npm run mandelbrot -- [--workers N]')
   })
 })
