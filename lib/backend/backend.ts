@@ -539,6 +539,8 @@ export interface BackendLimits {
   readonly bytesPerCall: number
   /** The largest value that the store takes and gives back; undefined: there is no such bound. */
   readonly bytesPerValue?: number
+  /** As `bytesPerValue`, of what is read in parts: the result of a run, or of a join. */
+  readonly bytesPerResult?: number
 }
 
 export interface KeepAliveOptions {

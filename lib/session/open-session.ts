@@ -3,7 +3,7 @@
  * parts a session has and how they know each other. What is started is stopped in reverse order.
  */
 import { hostname } from 'node:os'
-import type { Backend, SessionInfo } from '../backend/backend.js'
+import type { Backend, BackendLimits, SessionInfo } from '../backend/backend.js'
 import { retrying } from '../backend/retrying.js'
 import { Engine } from '../engine/engine.js'
 import type { Emitter } from '../events.js'
@@ -86,7 +86,7 @@ export class Session {
     this.backend = isEmbedded ? store : retrying(store, { clock, random })
     this.engine = new Engine({
       ...{ backend: this.backend, clock, random, emitter, newId },
-      ...{ limits: withinStore(options.limits, store.limits.bytesPerValue), workerId: info.baseId },
+      ...{ limits: withinStore(options.limits, store.limits), workerId: info.baseId },
     })
     this.holdings = new Holdings({ backend: this.backend, engine: this.engine, emitter, session: this.id })
     this.announcer = isEmbedded ? undefined : new Announcer({ backend: store, clock, sender: this.id })
@@ -170,14 +170,14 @@ export class Session {
 export const openSession = (options: SessionOptions): Promise<Session> => Session.open(options)
 
 /** What one value may be, as far as the store takes as much: else it would be refused only when it is sent, over and over. */
-function withinStore(limits: Limits, bytesPerValue = Number.POSITIVE_INFINITY): Limits {
+function withinStore(limits: Limits, { bytesPerValue = Infinity, bytesPerResult = Infinity }: BackendLimits): Limits {
   const most = (bytes: number): number => Math.min(bytes, bytesPerValue)
   return {
     ...limits,
     itemBytes: most(limits.itemBytes),
     sharedInputBytes: most(limits.sharedInputBytes),
     resultBytes: most(limits.resultBytes),
-    runResultBytes: most(limits.runResultBytes),
+    runResultBytes: Math.min(limits.runResultBytes, bytesPerResult),
     graphBytes: most(limits.graphBytes),
   }
 }

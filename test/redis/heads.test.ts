@@ -26,6 +26,7 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   open: [],
   'open-full': ['allow-oom'],
   outcomes: ['no-writes'],
+  parts: ['no-writes'],
   queues: ['no-writes'],
   rights: ['no-writes'],
   session: ['allow-oom'],

@@ -31,6 +31,8 @@ interface Scene {
   readonly client: Graflow
 }
 
+const urlOf = ({ port }: RedisServer): string => `redis://ada:pw@127.0.0.1:${port}`
+
 /** A client and a worker of a user who may read the configuration, or may not. */
 async function scene(server: RedisServer, mayRead: boolean): Promise<Scene> {
   const stage = await open(server)
@@ -46,7 +48,7 @@ async function scene(server: RedisServer, mayRead: boolean): Promise<Scene> {
     '+@all',
     mayRead ? '+config' : '-config',
   )
-  const url = `redis://ada:pw@127.0.0.1:${server.port}`
+  const url = urlOf(server)
   const client = await stage.client({}, url)
   await localWorker(stage, 'w', flows, url)
   return { stage, client }
@@ -59,41 +61,53 @@ const CONFIGURATIONS = [
 
 describe.each(CONFIGURATIONS)('a server that sends 4 MB at most, and %s', (_, mayRead) => {
   const sizes = Array.from({ length: 180 }, () => 100 * KIB)
+  const third = sizes.slice(0, 60)
   const bytes = 180 * 100 * KIB
   let server: RedisServer
   beforeAll(async () => {
     server = await privateRedis({ config: { 'client-output-buffer-limit': 'normal 4mb 4mb 0' } })
   })
 
-  it('gives 18 MB of outcomes, whoever reads them', async () => {
-    const { client } = await scene(server, mayRead)
+  it('gives 18 MB of outcomes and a result of 6 MB, whoever reads them', async () => {
+    const { stage, client } = await scene(server, mayRead)
     const submitted = await client.submit(bigs.to(totalOfBig), sizes)
-    const [ran, started] = await Promise.all([
-      client.run(each(big).to(total), sizes),
-      client.start(each(big).to(total), sizes),
+    const [ran, started, result] = await Promise.all([
+      client.run(each(big).to(total), third),
+      client.start(each(big).to(total), third),
+      client.submit(each(big), third),
     ])
-    expect([ran, await started.result(), await submitted.result()]).toEqual([bytes, bytes, bytes])
+    expect([ran, await started.result(), await submitted.result()]).toEqual([bytes / 3, bytes / 3, bytes])
     expect(lengths((await submitted.result('0')) as string[])).toBe(bytes)
-    expect(lengths((await started.result('0')) as string[])).toBe(bytes)
+    expect(lengths((await started.result('0')) as string[])).toBe(bytes / 3)
+    expect(lengths(await result.result())).toBe(bytes / 3)
     let count = 0
     for await (const branch of submitted.branches()) count += branch.status === 'succeeded' ? 1 : 0
     expect(count).toBe(180)
+    const other = await stage.backend({ address: urlOf(server) })
+    const [first] = await other.inspect
+      .runs({ limit: 5 })
+      .then((runs) => runs.filter(({ runId }) => runId === result.id))
+    expect([first?.state, (first?.value?.length ?? 0) > bytes / 3]).toEqual(['completed', true])
+    expect(await other.inspect.run('nowhere')).toBeUndefined()
   }, 30_000)
 })
 
-it('a server that sends 4 MB at most: a result of 18 MB is refused, with the number and what to do', async () => {
+it('a server that sends 4 MB at most: a value that goes whole is refused, with the number and what to do', async () => {
   const server = await privateRedis({ config: { 'client-output-buffer-limit': 'normal 4mb 4mb 0' } })
   const { client } = await scene(server, true)
-  const sizes = Array.from({ length: 180 }, () => 100 * KIB)
-  const submitted = await client.submit(each(big), sizes)
-  for (const promise of [client.run(each(big), sizes), submitted.result()]) {
-    const { code, message } = await failureOf(promise)
+  const input = ['x'.repeat(5 * MIB)]
+  const calls = [
+    async () => client.run(total, input),
+    async () => (await client.start(total, input)).result(),
+    async () => (await client.submit(total, input)).result(),
+  ]
+  for (const call of calls) {
+    const { code, message } = await failureOf(call())
     expect([code, message]).toEqual([
       'LIMIT_EXCEEDED',
-      expect.stringMatching(/at most 4128768 bytes .*, got 184\d+: .*client-output-buffer-limit/),
+      expect.stringMatching(/at most 4128768 bytes .*, got 5242\d+: .*client-output-buffer-limit/),
     ])
   }
-  expect((await submitted.status()).state).toBe('failed')
 }, 20_000)
 
 it('a server that sends 4 MB at most, and does not say so: a value past that is given up, and nothing else', async () => {

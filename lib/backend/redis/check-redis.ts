@@ -17,11 +17,13 @@ const OLDEST_REDIS = [7, 0] as const
 /** What stands around a value in a command or reply. */
 const AROUND_BYTES = 64 * 1024
 /** Of a server that does not let us read its configuration: large replies come in parts and few at a time, as if it sent no more than this. */
-const ASSUMED_OUTPUT_BYTES = 8 * 1024 * 1024
+const ASSUMED_OUTPUT_BYTES = 4 * 1024 * 1024
 
 /** What a server takes and sends at most; Infinity where it has no bound. */
 export interface ServerBounds {
-  /** Infinity, too, where it does not say. */
+  /** Of one value that it takes; Infinity, too, where it does not say. */
+  readonly takenBytes: number
+  /** Of one value that it takes and sends in one reply. */
   readonly valueBytes: number
   /** Of all that it has to send to one client. */
   readonly outputBytes: number
@@ -37,11 +39,11 @@ async function boundsOf(redis: Pick<CheckedRedis, 'command'>): Promise<ServerBou
     }
   }
   const [bulk, buffers] = await Promise.all([read('proto-max-bulk-len'), read('client-output-buffer-limit')])
-  const bulkBytes = Number(bulk) || Infinity
-  if (buffers === undefined) return { valueBytes: bulkBytes - AROUND_BYTES, outputBytes: ASSUMED_OUTPUT_BYTES }
+  const takenBytes = (Number(bulk) || Infinity) - AROUND_BYTES
+  if (buffers === undefined) return { takenBytes, valueBytes: takenBytes, outputBytes: ASSUMED_OUTPUT_BYTES }
   const [, hard = 0, soft = 0] = (/normal (\d+) (\d+)/.exec(buffers) ?? []).map(Number)
   const outputBytes = Math.min(hard || Infinity, soft || Infinity)
-  return { valueBytes: Math.min(bulkBytes, outputBytes) - AROUND_BYTES, outputBytes }
+  return { takenBytes, valueBytes: Math.min(takenBytes, outputBytes - AROUND_BYTES), outputBytes }
 }
 
 /**

@@ -78,11 +78,12 @@ class RedisBackend implements Backend {
   constructor(shard: Shard, services: Services) {
     const { itemsPerCall = LIMIT_DEFAULTS.itemsPerCall, bytesPerCall = LIMIT_DEFAULTS.bytesPerCall } = services
     const { commandTimeoutMs, connectTimeoutMs, clock, random, stallLimitMs = STALL_LIMIT_MS } = services
-    const { valueBytes, outputBytes } = shard.bounds
+    const { takenBytes, valueBytes, outputBytes } = shard.bounds
     this.limits = Object.freeze({
       itemsPerCall,
       bytesPerCall: Math.max(1, Math.min(bytesPerCall, valueBytes / 2, outputBytes / 16)),
       ...(valueBytes < USUAL_VALUE_BYTES && { bytesPerValue: valueBytes }),
+      ...(takenBytes < USUAL_VALUE_BYTES && { bytesPerResult: takenBytes }),
     })
     this.#shard = shard
     this.#services = services

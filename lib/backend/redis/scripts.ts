@@ -18,6 +18,7 @@ export const SCRIPT_NAMES = Object.freeze([
   'open',
   'open-full',
   'outcomes',
+  'parts',
   'queues',
   'rights',
   'waiting',

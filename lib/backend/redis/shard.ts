@@ -86,7 +86,7 @@ export class Shard {
   readonly tag: string
   readonly keys: Keys
   /** What this server takes and sends at most. */
-  bounds: ServerBounds = { valueBytes: Infinity, outputBytes: Infinity }
+  bounds: ServerBounds = { takenBytes: Infinity, valueBytes: Infinity, outputBytes: Infinity }
   readonly #options: ShardOptions
   /** How many keys a script gets, and which. */
   readonly scriptKeys: readonly Argument[]

@@ -20,9 +20,9 @@ import { MOST_DEAD_LETTERS } from '../../kept.js'
 import { bytesOf, fieldsOf, listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
-import { inTurn, MOST_LARGE } from './in-turn.js'
 import { decodeInfo } from './info-codec.js'
 import { groupStateOf, outcomes } from './outcomes.js'
+import { mustPage, outputInParts, runInParts } from './parts.js'
 import { decodeSpec } from './spec-codec.js'
 
 /** Things in one call. */
@@ -53,7 +53,8 @@ export function inspectorOf(store: Store): Inspector {
 // ---------------------------------------------------------------------------------------------------------------------- runs
 
 async function run(store: Store, runId: string): Promise<RunRecord | undefined> {
-  return readRun(runId, await store.shard.command('HGETALL', store.keys.run(runId)))
+  if (mustPage(store)) return readRun(runId, await runInParts(store, runId))
+  return readRun(runId, fieldsOf(await store.shard.command('HGETALL', store.keys.run(runId))))
 }
 
 async function runs(store: Store, request: Parameters<Inspector['runs']>[0]): Promise<readonly RunRecord[]> {
@@ -71,8 +72,7 @@ async function runs(store: Store, request: Parameters<Inspector['runs']>[0]): Pr
   return found
 }
 
-function readRun(runId: string, reply: Reply): RunRecord | undefined {
-  const fields = fieldsOf(reply)
+function readRun(runId: string, fields: ReadonlyMap<string, Buffer>): RunRecord | undefined {
   const text = (name: string): string | undefined => fields.get(name)?.toString()
   const time = (name: string): number | undefined => (fields.has(name) ? Number(text(name)) : undefined)
   const createdAt = time('created')
@@ -154,19 +154,21 @@ function groupIn(reply: Reply): GroupStatus {
 }
 
 async function output(store: Store, runId: string, path: string): Promise<Uint8Array | undefined> {
-  const found = await store.shard.command('HGET', store.keys.outputs(runId), path)
-  return found === null ? undefined : bytesOf(found)
+  const found = mustPage(store)
+    ? await outputInParts(store, runId, path)
+    : await store.shard.command('HGET', store.keys.outputs(runId), path)
+  return found === null || found === undefined ? undefined : bytesOf(found)
 }
 
 /** Outputs are written once and never changed, so a scan that meets one twice meets the same. */
 async function saved(store: Store, runId: string, prefix: string): Promise<SavedValues> {
   const found = new Map<string, Uint8Array>()
   const isWanted = (path: string): boolean => prefix === '' || path === prefix || path.startsWith(`${prefix}/`)
-  if (store.shard.bounds.outputBytes < Infinity) {
+  if (mustPage(store)) {
     // one by one: nobody knows how large they are together
     const paths = listOf(await store.shard.command('HKEYS', store.keys.outputs(runId))).map(textOf)
     for (const path of paths.filter(isWanted)) {
-      const value = await inTurn(store, MOST_LARGE, () => output(store, runId, path))
+      const value = await output(store, runId, path)
       if (value !== undefined) found.set(path, value)
     }
     return { paths: [...found.keys()], values: pack([...found.values()]) }

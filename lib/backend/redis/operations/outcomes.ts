@@ -4,7 +4,7 @@ import type { GroupState, OutcomeChunk, OutcomeKind, OutcomesPage } from '../../
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
-import { inTurn, MOST_LARGE } from './in-turn.js'
+import { pageBytes, paged } from './parts.js'
 import { CHUNK_HEAD, OUTCOME_OF_BYTE, SCATTERED } from './settle.js'
 import { numbersOf } from './words.js'
 
@@ -12,8 +12,6 @@ const STATES: Readonly<Record<string, GroupState>> = { o: 'open', r: 'released',
 const CELL_BYTES = 8
 const GRANTED = 1
 const FIRST_FINAL = 3
-/** Of one reply, roughly; one chunk always comes. */
-const PAGE_BYTES = 1024 * 1024
 
 const NOTHING_WITHDRAWN: OutcomesPage['withdrawn'] = Object.freeze({ indexes: new Uint32Array(0), kinds: [] })
 
@@ -27,13 +25,7 @@ export async function outcomes(store: Store, gid: string, after: number): Promis
     const chunk = readChunk(brought)
     return { state: 'released', size: chunk.indexes.length, chunks: [chunk], next: 1, withdrawn: NOTHING_WITHDRAWN }
   }
-  const { outputBytes } = store.shard.bounds
-  const call = (most: number): Promise<Reply> => store.shard.call('outcomes', [gid, after, most])
-  const reply = listOf(
-    await (outputBytes < Infinity
-      ? inTurn(store, MOST_LARGE, () => call(Math.min(PAGE_BYTES, Math.floor(outputBytes / 8))))
-      : call(PAGE_BYTES)),
-  )
+  const reply = listOf(await paged(store, () => store.shard.call('outcomes', [gid, after, pageBytes(store)])))
   const [word, state, size, next, isLast, table, ...chunks] = reply
   if (textOf(word) === 'BAD') {
     const fault = `the group ${gid} cannot be read from the store: ${textOf(state)}`
