@@ -22,6 +22,7 @@ import { fullPath, type Frame } from './execution.js'
 import { cycleLimit } from './failure.js'
 import type { Pauses } from './pauses.js'
 import { outputOf, start, type StartOptions } from './start.js'
+import { optionsOf } from './task-terms.js'
 
 /** What a follower needs of the engine. */
 export interface DirectiveFollowerOptions extends StartOptions {
@@ -73,7 +74,7 @@ export class DirectiveFollower {
     given: unknown,
   ): Promise<{ readonly returned: unknown; readonly directives: Directives | undefined }> {
     const { name } = definition
-    const { maxCycles = TASK_DEFAULTS.maxCycles, timeoutMs } = frame.use.graph.tasks[name] ?? {}
+    const { maxCycles = TASK_DEFAULTS.maxCycles, timeoutMs } = optionsOf(frame.use, name)
     if (pass >= maxCycles) throw cycleLimit(name, fullPath(frame.use, path), pass, maxCycles)
     const facts = { task: name, path, attempt, pass: pass + 1 }
     const input = this.#copied(given, name)

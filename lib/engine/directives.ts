@@ -93,6 +93,16 @@ export function plainOutput(output: unknown): unknown {
   return went === undefined ? output : went.value
 }
 
+/** A goto inside `work` is its output, reported as such. */
+export async function reportingGoto(work: () => Promise<unknown>): Promise<unknown> {
+  try {
+    return await work()
+  } catch (thrown) {
+    if (thrown instanceof GotoTaken) return reportOfGoto(thrown)
+    throw thrown
+  }
+}
+
 /** A goto inside `work` ends the branch here, with the result of the goto's target. */
 export async function asBranch(work: () => Promise<unknown>): Promise<unknown> {
   try {

@@ -112,17 +112,30 @@ export class Engine {
     const branch = prepared.branch(k)
     const execution = new Execution(branch, keeper)
     const task = prepared.directTask(branch.node)
-    if (task === undefined) void this.#startNode(prepared.use, branch, execution, keeper)
-    else new TaskStart(this.#starts, execution, prepared.use, branch, task, keeper).begin()
+    if (task === undefined) {
+      void this.#startNode(prepared.use, branch, execution, keeper, (frame) =>
+        this.interpreter.runBranch(frame, branch.node, branch.path, branch.input()),
+      )
+    } else if (task.hasOwnTerms) {
+      void this.#startNode(prepared.use, branch, execution, keeper, (frame) =>
+        this.interpreter.runTask(frame, task, branch.path, branch.input()),
+      )
+    } else new TaskStart(this.#starts, execution, prepared.use, branch, task, keeper).begin()
     return execution
   }
 
-  /** A branch of several tasks, or one that must be dispatched on. */
-  async #startNode(use: GraphInUse, branch: PreparedBranch, execution: Execution, keeper: BranchKeeper): Promise<void> {
+  /** A branch of several tasks, or one that must be dispatched on, or one with other terms than its group. */
+  async #startNode(
+    use: GraphInUse,
+    branch: PreparedBranch,
+    execution: Execution,
+    keeper: BranchKeeper,
+    work: (frame: Frame) => Promise<unknown>,
+  ): Promise<void> {
     try {
       if (branch.errors + branch.losses > 0 || branch.hasTask) await this.restore(execution, branch.place)
       const frame: Frame = { execution, use, cancel: execution.cancel }
-      const output = await this.interpreter.runBranch(frame, branch.node, branch.path, branch.input())
+      const output = await work(frame)
       if (execution.cancel.reason !== undefined) return
       const of = { task: branch.label, place: branch.place }
       reportOutput(keeper, execution, output, of, this.parts.limits.resultBytes)

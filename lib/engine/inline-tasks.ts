@@ -19,7 +19,7 @@ import type { Pauses } from './pauses.js'
 import { originOf, outputOf, start, type StartOptions } from './start.js'
 import { fenced } from './superstep.js'
 import { encodeOutput } from './task-output.js'
-import { mustTell, tellStart } from './task-terms.js'
+import { mustTell, optionsOf, tellStart } from './task-terms.js'
 
 /** What inline tasks need of the process. */
 export interface InlineTasksOptions extends StartOptions {
@@ -44,7 +44,7 @@ export class InlineTasks {
   async run(frame: Frame, node: TaskNode, path: string, input: unknown): Promise<unknown> {
     const { execution } = frame
     const { losses } = execution.facts
-    const options = frame.use.graph.tasks[node.name] ?? {}
+    const options = optionsOf(frame.use, node.name)
     const place = fullPath(frame.use, path)
     const { attempts } = { ...RETRY_DEFAULTS, ...options.retry }
     const inputFor = attempts === 1 ? () => input : copiesOf(input)
@@ -85,7 +85,7 @@ export class InlineTasks {
     const place = fullPath(use, path)
     execution.restartForks(place, attempt - 1 - execution.facts.losses)
     const facts = { task: node.name, path, attempt, pass: 1 }
-    const started = start(this.#options, frame, definition, facts, input, use.graph.tasks[node.name]?.timeoutMs)
+    const started = start(this.#options, frame, definition, facts, input, optionsOf(use, node.name).timeoutMs)
     const returned = await frame.cancel.race(outputOf(started))
     const directives = HandlerContext.directives(started.context)
     const output =
@@ -110,7 +110,7 @@ export class InlineTasks {
   async #follow(frame: Frame, returned: ReturnedStart): Promise<unknown> {
     const { execution, use } = frame
     const { runId, holder } = execution.facts
-    if (use.graph.tasks[returned.definition.name]?.timeoutMs !== undefined && !endsRun(returned.directives)) {
+    if (optionsOf(use, returned.definition.name).timeoutMs !== undefined && !endsRun(returned.directives)) {
       const answer = await this.#options.backend.step({ holder, runId })
       if (answer.status === 'fenced') throw fenced(frame)
     }

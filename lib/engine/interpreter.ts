@@ -25,7 +25,7 @@ import { copiesOf, decode, encode } from '../values/codec.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { roundsAt, type Pausable } from './context.js'
 import { DirectiveFollower } from './directive-follower.js'
-import { asBranch, gotoTaken } from './directives.js'
+import { asBranch, gotoTaken, reportingGoto } from './directives.js'
 import { fullPath, type Execution, type Frame } from './execution.js'
 import { cycleLimit } from './failure.js'
 import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
@@ -77,6 +77,21 @@ export class Interpreter {
   /** A branch: the node at `path`. Gives its output; a goto inside ends it with the result of its target. */
   async runBranch(frame: Frame, node: GraphNode | undefined, path: string, input: unknown): Promise<unknown> {
     return asBranch(() => (node === undefined ? this.runGraph(frame, input) : this.#node(frame, node, path, input)))
+  }
+
+  /** A branch that is one task, which is started here and retried here; as a step of another branch, it reports a goto. */
+  runTask(
+    frame: Frame,
+    { name, isStep }: { readonly name: string; readonly isStep: boolean },
+    path: string,
+    input: unknown,
+  ): Promise<unknown> {
+    const saved = frame.execution.savedOutput(fullPath(frame.use, path))
+    const work = async (): Promise<unknown> =>
+      saved === undefined
+        ? await this.#tasks.run(frame, { kind: 'task', name }, path, input)
+        : outputOrGoto(decode(saved))
+    return isStep ? reportingGoto(work) : asBranch(work)
   }
 
   /** Runs a flow on the workers on behalf of the handler at `path`, and waits for it without its slot and its time. */

@@ -12,7 +12,7 @@ import { fullPath, type ExecutionFacts, type GraphInUse } from './execution.js'
 import { ValueReader } from '../values/value-lists.js'
 import { isRouted, routingOfGroup, runsWithGroup, type GroupRouting } from './routing.js'
 import type { Code } from './registry.js'
-import { tellsFrom } from './task-terms.js'
+import { NO_OPTIONS, optionsOf, tellsFrom } from './task-terms.js'
 
 /** A task that runs where its branch was acquired, without the interpreter. */
 export interface DirectTask {
@@ -24,9 +24,9 @@ export interface DirectTask {
   readonly definition: TaskExpression | undefined
   /** From how many losses on the store must be told of a start. */
   readonly tellsFrom: number
+  /** Whoever dispatched it left options to this process, so that its group has other terms. */
+  readonly hasOwnTerms: boolean
 }
-
-const NO_OPTIONS: TaskOptions = Object.freeze({})
 
 /** A grant, ready to start its branches. */
 export class PreparedGrant {
@@ -88,9 +88,11 @@ export class PreparedGrant {
   #directTask(node: GraphNode | undefined): DirectTask | undefined {
     if (node?.kind !== 'task') return undefined
     const { name } = node
-    const options = this.use.graph.tasks[name] ?? NO_OPTIONS
-    if (!this.#isPlacedHere(options)) return undefined
+    const given = this.use.graph.tasks[name] ?? NO_OPTIONS
+    if (!this.#isPlacedHere(given)) return undefined
+    const options = optionsOf(this.use, name)
     return {
+      hasOwnTerms: options !== given,
       ...{ name, options, isStep: this.node?.kind === 'task', definition: this.use.code.task(name) },
       tellsFrom: tellsFrom(options, this.grant.spec),
     }

@@ -11,7 +11,7 @@ import { HandlerContext, type StartFacts } from './context.js'
 import type { Execution, Frame, GraphInUse } from './execution.js'
 import { isRetryable, retryDelayMs, taskError } from './failure.js'
 import type { DirectiveFollower } from './directive-follower.js'
-import { asBranch, EndRun, endsRun, GotoTaken, reportOfGoto } from './directives.js'
+import { asBranch, EndRun, endsRun, reportingGoto } from './directives.js'
 import type { DirectTask, PreparedBranch } from './prepared-grant.js'
 import { isPending, noHandler, originOf, start, threwByHandler, type Started, type StartOptions } from './start.js'
 import { reportOutput } from './task-output.js'
@@ -129,12 +129,7 @@ export class TaskStart implements Frame, StartFacts {
       return this.#options.follower.follow(this, { definition, path, attempt, returned, directives })
     }
     // As a branch of its own, a task may also take a goto: its result is then that of the goto's target. As a step of another one, it says so.
-    const output = this.#task.isStep
-      ? follow().catch((thrown: unknown) => {
-          if (thrown instanceof GotoTaken) return reportOfGoto(thrown)
-          throw thrown
-        })
-      : asBranch(follow)
+    const output = this.#task.isStep ? reportingGoto(follow) : asBranch(follow)
     output.then(
       (output) => this.#succeed(output),
       (thrown: unknown) => this.#fail(thrown),

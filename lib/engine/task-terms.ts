@@ -7,10 +7,33 @@ import { GraflowError } from '../errors.js'
 import type { TaskOptions } from '../flow/node-options.js'
 import { RETRY_DEFAULTS, TASK_DEFAULTS } from '../options.js'
 import { encodeFailure } from '../values/codec.js'
-import type { Frame } from './execution.js'
+import type { Frame, GraphInUse } from './execution.js'
 import { fullStore } from './graph-store.js'
 import { timeout } from './start.js'
 import { fenced } from './superstep.js'
+
+export const NO_OPTIONS: TaskOptions = Object.freeze({})
+
+/** What a declaration may leave to whoever has the handler; where a task runs, whoever dispatches it must know. */
+const LEFT_TO_HANDLER = ['retry', 'timeoutMs', 'maxLosses', 'maxCycles'] as const
+
+/** The options of a task where its handler is: what the flow says, and what it leaves out as the handler's own module says. */
+export function optionsOf({ graph, code }: Pick<GraphInUse, 'graph' | 'code'>, name: string): TaskOptions {
+  const given = graph.tasks[name] ?? NO_OPTIONS
+  const known = code.task(name)
+  if (known?.handler === undefined) return given
+  const own = known.options
+  const isLeft = LEFT_TO_HANDLER.some((option) => own[option] !== undefined && given[option] === undefined)
+  if (!isLeft) return given
+  const { retry, timeoutMs, maxLosses, maxCycles } = own
+  return {
+    ...(retry !== undefined && { retry }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(maxLosses !== undefined && { maxLosses }),
+    ...(maxCycles !== undefined && { maxCycles }),
+    ...given,
+  }
+}
 
 /** A start of a task that the store is told of. */
 export interface ToldStart {

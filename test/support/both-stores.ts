@@ -34,7 +34,7 @@ export function describeOnBothStores(
     }
     const open: OpenBoth = async (tasks, { queues = [], ...options } = {}) => {
       if (name === 'embedded') {
-        const graflow = await client(() => connect({ logLevel: 'silent', ...options }))
+        const graflow = await client(() => connect({ logLevel: 'silent', tasks, ...options }))
         another = () => Promise.resolve(graflow)
         return graflow
       }
