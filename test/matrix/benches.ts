@@ -50,9 +50,10 @@ class Meeting {
     clearTimeout(this.#timer)
     this.#timer = undefined
     const here = this.#here.splice(0)
-    void this.#then().then(() => {
-      for (const goOn of here) goOn()
-    })
+    const goOn = (): void => {
+      for (const resolve of here) resolve()
+    }
+    this.#then().then(goOn, goOn) // what did not happen, the cells miss
   }
 }
 

@@ -33,20 +33,20 @@ export class Cell implements PlayedCell {
     return Object.values(this.#sideOf(who, frames)).flatMap(({ node, flow }) => [node, flow])
   }
 
-  async start(variant = 'x', n = 1): Promise<Run<unknown>> {
+  async start(variant = 'x', input: unknown = 1): Promise<Run<unknown>> {
     const { graflow, frames } = this.bench
     const flow = this.#sideOf('client', frames)[variant]?.flow
     if (flow === undefined) throw new Error(`expected ${this.title} to have a node ${variant}`)
-    return graflow[this.place.begin === 'run' ? 'start' : 'submit'](flow, this.place.input(n) as never)
+    return graflow[this.place.begin === 'run' ? 'start' : 'submit'](flow, this.place.input(input) as never)
   }
 
-  async value(variant = 'x', n = 1): Promise<unknown> {
-    return this.place.result(await (await this.start(variant, n)).result())
+  async value(variant = 'x', input: unknown = 1): Promise<unknown> {
+    return this.place.result(await (await this.start(variant, input)).result())
   }
 
-  async failure(variant = 'x', n = 1): Promise<readonly Error[]> {
+  async failure(variant = 'x', input: unknown = 1): Promise<readonly Error[]> {
     const errors: Error[] = []
-    let error: unknown = await failureOf((await this.start(variant, n)).result())
+    let error: unknown = await failureOf((await this.start(variant, input)).result())
     for (; error instanceof Error; error = error.cause) errors.push(error)
     return errors
   }

@@ -3,6 +3,7 @@ import { turn, within } from '../support/waits.js'
 import { openBench, type StoreName } from './benches.js'
 import { Cell } from './cell.js'
 import { GROUP_OPTIONS } from './group-options.js'
+import { JOINS } from './joins.js'
 import { PLACES } from './places.js'
 import type { Bench, BenchName } from './table.js'
 import { TASK_OPTIONS } from './task-options.js'
@@ -10,7 +11,7 @@ import { TASK_OPTIONS } from './task-options.js'
 const CELL_MS = 15_000
 
 const makeCells = (): readonly Cell[] =>
-  [...TASK_OPTIONS, ...GROUP_OPTIONS].flatMap((option) =>
+  [...TASK_OPTIONS, ...GROUP_OPTIONS, ...JOINS].flatMap((option) =>
     PLACES.filter((place) => option.cannot?.[place.name] === undefined).map((place) => new Cell(option, place)),
   )
 

@@ -4,6 +4,7 @@
  */
 import type { Option } from './table.js'
 import { GROUP_OPTIONS } from './group-options.js'
+import { JOINS } from './joins.js'
 import { PLACES } from './places.js'
 import { TASK_OPTIONS } from './task-options.js'
 
@@ -46,7 +47,7 @@ const shownBy = (options: readonly Option[]): readonly (readonly string[])[] =>
 /** The whole page. */
 export function matrixPage(): string {
   const reasons: string[] = []
-  const [tasks, groups] = [matrixOf(TASK_OPTIONS, reasons), matrixOf(GROUP_OPTIONS, reasons)]
+  const [tasks, groups] = [matrixOf(TASK_OPTIONS, reasons), matrixOf([...GROUP_OPTIONS, ...JOINS], reasons)]
   return [
     HEAD,
     `## Options of a task\n\n${tasks}`,
@@ -55,7 +56,7 @@ export function matrixPage(): string {
       ['place', 'flow'],
       PLACES.map(({ name, text }) => [name, `\`${text}\``]),
     )}`,
-    `## What a cell looks at\n\n${table(['row', 'a cell sees'], shownBy([...TASK_OPTIONS, ...GROUP_OPTIONS]))}`,
+    `## What a cell looks at\n\n${table(['row', 'a cell sees'], shownBy([...TASK_OPTIONS, ...GROUP_OPTIONS, ...JOINS]))}`,
     `## Where there is nothing to look at\n\n${reasons.map((reason, i) => `${i + 1}. ${reason}\n`).join('')}`,
   ].join('\n')
 }

@@ -58,7 +58,8 @@ export interface Place {
   /** The client has declared tasks only. */
   readonly isDeclared?: boolean
   around(node: AnyNode, side: Side): AnyNode
-  input(n: number): unknown
+  /** What the run is given, for x to get this. */
+  input(given: unknown): unknown
   /** What x gave, from what the run gave. */
   result(output: unknown): unknown
 }
@@ -100,11 +101,11 @@ export interface PlayedCell {
   readonly place: Place
   readonly bench: Bench
   readonly notes: Notes
-  start(variant?: string, n?: number): Promise<Run<unknown>>
+  start(variant?: string, input?: unknown): Promise<Run<unknown>>
   /** Runs to the end; what x gave. */
-  value(variant?: string, n?: number): Promise<unknown>
+  value(variant?: string, input?: unknown): Promise<unknown>
   /** Runs to the failure; its error and the errors inside it, from the outside to the inside. */
-  failure(variant?: string, n?: number): Promise<readonly Error[]>
+  failure(variant?: string, input?: unknown): Promise<readonly Error[]>
   /** The name that a task of the cell has in events. */
   nameOf(task: string, variant?: string): string
 }

@@ -169,7 +169,7 @@ export const TASK_OPTIONS: readonly Option[] = [
     nodes: { x: noting({}, (n) => n * 10, { input: plusOne }) },
     observe: async (cell) => {
       expect(await cell.value('x', 1)).toBe(20)
-      const errors = await cell.failure('x', 'no number' as never)
+      const errors = await cell.failure('x', 'no number')
       expect(errors.map(codeOf)).toContain('INVALID_INPUT')
       expect(startsOf(cell)).toHaveLength(1)
     },
