@@ -3,6 +3,7 @@ import { GraflowError } from '../errors.js'
 import type { RetryOptions } from '../flow/node-options.js'
 import { RETRY_DEFAULTS } from '../options.js'
 import type { Random } from '../time.js'
+import { withoutStack } from '../values/error-classes.js'
 import { errorFromRecord, errorToRecord, isError } from '../values/error-record.js'
 
 /** Which start of which task failed. */
@@ -50,11 +51,13 @@ export function taskError(thrown: unknown, isFromHandler: boolean, start: StartT
   const record = errorToRecord(thrown) // what was thrown may be anything, also something that throws when it is read
   const attempts = start.errors === 1 ? '' : ` after ${start.errors} attempts`
   const message = `task "${start.task}" (at ${start.path}) failed${attempts}: ${record.message}`
-  return new GraflowError('TASK_FAILED', message, {
+  const options = {
     cause: asError(thrown),
     details: { task: start.task, path: start.path, attempts: start.errors },
-    ...(record.stack !== undefined && { stack: stackOf(message, record.stack) }),
-  })
+  }
+  if (record.stack === undefined) return new GraflowError('TASK_FAILED', message, options)
+  const stack = stackOf(message, record.stack)
+  return withoutStack(() => new GraflowError('TASK_FAILED', message, { ...options, stack }))
 }
 
 /** Where it was thrown, under the new error's own name and message: printed, it tells which task failed, and where. */

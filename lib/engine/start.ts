@@ -7,6 +7,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { GraflowError } from '../errors.js'
 import type { TaskExpression } from '../flow/expression.js'
 import { elapsedMs, type Clock } from '../time.js'
+import { withoutStack } from '../values/error-classes.js'
 import { callHandler } from './calling-handler.js'
 import { Cancellation } from './cancellation.js'
 import { DetourFailed } from './directives.js'
@@ -68,7 +69,7 @@ export const outputOf = ({ output, isHandlersOwn }: Started): Promise<unknown> =
 
 /** What a handler threw, as its own; doing it twice changes nothing. */
 export const threwByHandler = (thrown: unknown): HandlerThrew =>
-  thrown instanceof HandlerThrew ? thrown : new HandlerThrew(thrown)
+  thrown instanceof HandlerThrew ? thrown : withoutStack(() => new HandlerThrew(thrown))
 
 /** Whether a handler threw it, or the engine found it; `isFinal`: the task is not started again. */
 export function originOf(thrown: unknown): {

@@ -98,8 +98,11 @@ export function tellsFrom(
   return own < maxLosses ? own : Number.POSITIVE_INFINITY
 }
 
-/** Whether the store must know of a task before its start where it is one of several in its branch, or a step of a run. */
+/**
+ * Whether the store must know of a task before its start where it is one of several in its branch, or a step of a run. Where nobody has
+ * bounded losses, the first one is not worth a step before every start: it is taken for one of the task that starts again first.
+ */
 export function mustTell({ execution }: Frame, { timeoutMs, maxLosses }: TaskOptions): boolean {
   const { losses, errors, hasTask } = execution.facts
-  return timeoutMs !== undefined || maxLosses === 0 || losses + errors > 0 || hasTask || execution.isInHand
+  return timeoutMs !== undefined || maxLosses !== undefined || losses + errors > 0 || hasTask || execution.isInHand
 }

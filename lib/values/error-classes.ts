@@ -32,8 +32,8 @@ const HIDDEN: ReadonlySet<string> = new Set(['message', 'stack', 'cause'])
  * A new error of this class with these own properties, and no stack of ours. A name that the class has anyway is left to it.
  */
 export function newError(kind: LanguageErrorName, own: Readonly<Record<string, unknown>>): Error {
-  const error = kind === 'AggregateError' ? new AggregateError([]) : new CLASSES[kind]()
   // Where it is put together is nobody's business.
+  const error = withoutStack(() => (kind === 'AggregateError' ? new AggregateError([]) : new CLASSES[kind]()))
   Object.defineProperty(error, 'stack', { value: undefined, configurable: true, writable: true, enumerable: false })
   for (const [key, value] of Object.entries(own)) {
     if (key === 'name' && value === error.name) continue
@@ -42,4 +42,15 @@ export function newError(kind: LanguageErrorName, own: Readonly<Record<string, u
     Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: !isHidden })
   }
   return error
+}
+
+/** Makes an error without looking where that happens, which costs more than all else of it: its stack is another one, or none. */
+export function withoutStack<E extends Error>(make: () => E): E {
+  const { stackTraceLimit } = Error
+  Reflect.set(Error, 'stackTraceLimit', 0) // refused where the language's own objects are frozen: then it only costs more
+  try {
+    return make()
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
+  }
 }

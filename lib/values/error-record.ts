@@ -4,7 +4,7 @@
  */
 import { isNativeError } from 'node:util/types'
 import { ERROR_CODES, GraflowError, type ErrorCode } from '../errors.js'
-import { languageErrorOf, newError, type LanguageErrorName } from './error-classes.js'
+import { languageErrorOf, newError, withoutStack, type LanguageErrorName } from './error-classes.js'
 
 /** What travels. `code` is any string or number a library put on its error, not only ours. */
 export interface ErrorRecord {
@@ -268,10 +268,12 @@ export function errorFromRecord(record: ErrorRecord): Error {
 export function graflowErrorOf(own: Readonly<Record<string, unknown>>): Error {
   const { code, message, cause, details, errors, stack } = own
   if (!isErrorCode(code) || typeof message !== 'string') return newError('Error', own)
-  return new GraflowError(code, message, {
+  const options = {
     ...(cause !== undefined && { cause }),
     ...(typeof details === 'object' && details !== null && { details: details as Readonly<Record<string, unknown>> }),
     ...(Array.isArray(errors) && { errors: errors.filter(isError) }),
-    ...(typeof stack === 'string' && { stack }),
-  })
+  }
+  return typeof stack === 'string'
+    ? withoutStack(() => new GraflowError(code, message, { ...options, stack }))
+    : new GraflowError(code, message, options)
 }
