@@ -4,7 +4,7 @@
  */
 import { type TaskContext, task } from 'graflow'
 import { note, passGate } from '../support/ledger.js'
-import { elapse } from '../support/waits.js'
+import { block, elapse } from '../support/waits.js'
 
 export interface Item {
   readonly n: number
@@ -36,8 +36,7 @@ export const stubborn = task('stubborn', async ({ n, gate }: Item, ctx) => {
 /** Keeps the event loop for so many milliseconds. */
 export const blocking = task('blocking', (ms: number, ctx) => {
   started('start', ms, ctx)
-  const until = performance.now() + ms
-  while (performance.now() < until);
+  block(ms)
   note('end', { n: ms })
   return ms
 })
@@ -45,8 +44,7 @@ export const blocking = task('blocking', (ms: number, ctx) => {
 /** The same with a timeout that it cannot hear. */
 export const deaf = task('deaf', { timeoutMs: 500, maxLosses: 0 }, (ms: number, ctx) => {
   started('start', ms, ctx)
-  const until = performance.now() + ms
-  while (performance.now() < until);
+  block(ms)
   return ms
 })
 

@@ -1,6 +1,7 @@
 /** Tasks of the tests about options of tasks, wherever a task stands; run in worker processes. */
 import { each, par, task } from 'graflow'
 import { note, passGate } from '../support/ledger.js'
+import { block } from '../support/waits.js'
 
 export const leaf = task('leaf', { queue: 'gpu' }, (n: number) => n + 1)
 export const viaTask = task('via-task', { queue: 'gpu' }, (n: number, ctx) => ctx.run(leaf, n))
@@ -37,8 +38,10 @@ export const poison = task('poison', { maxLosses: 0 }, (n: number) => {
 /** Its first start keeps the event loop, much longer than it may. */
 export const blocks = task('blocks', { timeoutMs: 300, retry: { attempts: 2 } }, (n: number, ctx) => {
   note('blocks', { attempt: ctx.attempt })
-  for (const until = performance.now() + 8_000; ctx.attempt === 1 && performance.now() < until; );
-  if (ctx.attempt === 1) note('blocks no more')
+  if (ctx.attempt === 1) {
+    block(8_000)
+    note('blocks no more')
+  }
   return n
 })
 /** Fails always, but for its second start, which ends its worker. */

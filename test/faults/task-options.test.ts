@@ -106,37 +106,59 @@ const as = (node: AnyNode): typeof plain => node as typeof plain
 const codesOf = (error: unknown): readonly unknown[] =>
   error instanceof Error ? [(error as Partial<GraflowError>).code, ...codesOf(error.cause)] : []
 
-describe('maxLosses', () => {
-  it.each(places)('is the task’s own (%s): one that ends its worker is started once', async (_, start) => {
-    const stage = await open()
-    const client = await withWorkers(stage)
-    const error = await failureOf((await start(client, as(poison), as(forksPoison))).result())
-    expect(error.message).toContain('poison')
-    expect(codesOf(error)).toContain('BRANCH_DEAD')
-    expect(stage.ledger.notes('poison')).toHaveLength(1)
-  })
-})
+/** Systems at the same time. */
+const AT_ONCE = 3
 
-describe('timeoutMs', () => {
-  it.each(places)('counts where the task keeps the event loop (%s): another worker starts it', async (_, start) => {
-    const stage = await open()
-    const client = await withWorkers(stage)
-    const run = await start(client, as(blocks), as(forksBlocks))
-    const [first, second] = await stage.ledger.until('blocks', 2)
-    expect(second?.pid).not.toBe(first?.pid)
-    expect(stage.ledger.notes('blocks no more')).toEqual([])
-    await run.result()
-  })
-})
+/** What comes of a task at every place, each in a system of its own with two workers, some side by side: most of the time is waiting. */
+async function atEveryPlace<T>(
+  blocked: AnyNode,
+  forks: typeof plain,
+  observe: (stage: Stage, run: Awaited<ReturnType<Graflow['start']>>) => Promise<T>,
+): Promise<Readonly<Record<string, T>>> {
+  const left = [...places]
+  const seen: Record<string, T> = {}
+  const playAll = async (): Promise<void> => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      const [place, start] = next
+      const stage = await open()
+      const client = await withWorkers(stage)
+      seen[place] = await observe(stage, await start(client, as(blocked), as(forks)))
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, playAll))
+  return seen
+}
 
-describe('retry.attempts', () => {
-  it.each(places)('counts errors across lost workers (%s)', async (_, start) => {
-    const stage = await open()
-    const client = await withWorkers(stage)
-    const error = await failureOf((await start(client, as(declines), as(forksDeclines))).result())
-    expect(error.message).toContain('declined')
-    expect(stage.ledger.notes('declines')).toHaveLength(4)
-  })
+const everywhere = <T>(expected: T): Readonly<Record<string, T>> =>
+  Object.fromEntries(places.map(([place]) => [place, expected]))
+
+describe('options of a task, at every place', () => {
+  it('maxLosses is the task’s own: one that ends its worker is started once', async () => {
+    const seen = await atEveryPlace(poison, as(forksPoison), async (stage, run) => {
+      const error = await failureOf(run.result())
+      const isNamed = error.message.includes('poison') && codesOf(error).includes('BRANCH_DEAD')
+      return [isNamed, stage.ledger.notes('poison').length]
+    })
+    expect(seen).toEqual(everywhere([true, 1]))
+  }, 40_000)
+
+  it('timeoutMs counts where the task keeps the event loop: another worker starts it', async () => {
+    const seen = await atEveryPlace(blocks, as(forksBlocks), async (stage, run) => {
+      const [first, second] = await stage.ledger.until('blocks', 2)
+      const isStillBlocked = stage.ledger.notes('blocks no more').length === 0
+      await run.result()
+      return [second?.pid !== first?.pid, isStillBlocked]
+    })
+    expect(seen).toEqual(everywhere([true, true]))
+  }, 40_000)
+
+  it('retry.attempts counts errors across lost workers', async () => {
+    const seen = await atEveryPlace(declines, as(forksDeclines), async (stage, run) => {
+      const error = await failureOf(run.result())
+      return [error.message.includes('declined'), stage.ledger.notes('declines').length]
+    })
+    expect(seen).toEqual(everywhere([true, 4]))
+  }, 40_000)
 })
 
 describe('pause', () => {

@@ -46,7 +46,7 @@ export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(r
 /** Lets real time go by. Only for tests where the length of the time is the point; wait for anything else with `until`. */
 export const elapse = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Keeps this thread busy, so that no event is handled. */
+/** Keeps this thread, so that no event is handled, as a long computation does; other threads and processes have the processor meanwhile. */
 export function block(ms: number): void {
-  for (const end = performance.now() + ms; performance.now() < end; );
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }
