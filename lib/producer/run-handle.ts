@@ -48,22 +48,20 @@ export class RunHandle implements Run<unknown> {
     const isOver = isEnded(record)
     const forwarded = await forwardedGroups(found, this.#services.engine.graphs)
     const counted = found.filter((group) => !forwarded.has(group)).map((group) => (isOver ? closed(group) : group))
-    const groups = found
-      .map((group) => (isOver ? closed(group) : group))
-      .map(
-        (group): GroupProgress => ({
-          path: group.gid.slice(this.id.length + 1),
-          state: group.state,
-          width: group.size,
-          ready: group.ready,
-          delayed: group.delayed,
-          running: group.granted,
-          succeeded: group.succeeded,
-          failed: group.failed,
-          dead: group.dead,
-          withdrawn: group.withdrawn,
-        }),
-      )
+    const groups = counted.map(
+      (group): GroupProgress => ({
+        path: group.gid.slice(this.id.length + 1),
+        state: group.state,
+        width: group.size,
+        ready: group.ready,
+        delayed: group.delayed,
+        running: group.granted,
+        succeeded: group.succeeded,
+        failed: group.failed,
+        dead: group.dead,
+        withdrawn: group.withdrawn,
+      }),
+    )
     const outcome = isOver ? outcomeOfRun(record) : undefined
     const at = (ms: number | undefined): Date | undefined => (ms === undefined ? undefined : new Date(ms))
     return {

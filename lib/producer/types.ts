@@ -86,7 +86,7 @@ export interface RunStatus {
   readonly done: number
   /** Branches dispatched so far. */
   readonly total: number
-  /** In order of dispatch. */
+  /** In order of dispatch; without those that only hand a branch on to its task's queue, so their widths add up to `total`. */
   readonly groups: readonly GroupProgress[]
   /** Why it failed or was cancelled. */
   readonly error: GraflowError | undefined
