@@ -3,18 +3,24 @@ import type { Inspector, OutcomesPage, RunRecord } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { Expression } from '../flow/expression.js'
 import type { EachNode, Graph, GraphNode, GroupNode } from '../graph/graph.js'
-import { groupSegment, nodeAt, pathsOf, pathUnder, staticPath } from '../graph/locate.js'
+import { groupSegment, nodeAt, pathsOf, pathUnder, staticPath, stepsOf } from '../graph/locate.js'
 import { decode } from '../values/codec.js'
 import { plainOutput } from './directives.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { namesOf, termsOfGroup } from './group-plan.js'
 import { joinResult } from './joins.js'
 import { decodeItem } from '../values/value-lists.js'
+import { failureWithin, toldOfBranch } from './told-failures.js'
+
+/** A graph and where its root stands: `''` is the run's own, else a flow that a handler brought to `run`, `next` or `goto`. */
+interface Layer {
+  readonly graph: Graph
+  readonly base: string
+}
 
 /** Where results are looked for. */
-interface Source {
+interface Source extends Layer {
   readonly inspect: Inspector
-  readonly graph: Graph
   readonly runId: string
   /** Outputs that are not in the store yet. */
   readonly local: (path: string) => Uint8Array | undefined
@@ -22,9 +28,6 @@ interface Source {
 
 /** Undefined: there is none (yet). */
 type Found = { readonly value: unknown } | undefined
-
-/** Errors inside an error that are looked through. */
-const MOST_ERRORS_DEEP = 8
 
 /** Paths that a message names. */
 const MOST_PATHS = 20
@@ -34,6 +37,7 @@ const MOST_PATHS = 20
  * last step gave, a choose what its chosen case gave, a loop what its last pass gave.
  * @param local outputs that are not in the store yet
  * @param asker the place in the run of the handler that asks: inside an each or loop it means its own item and pass
+ * @param load graphs of flows that handlers brought, by their hash; without it nothing is looked for in these but outputs of tasks
  * @throws GraflowError RESULT_NOT_FOUND, RESULT_AMBIGUOUS with the paths; RESULT_NOT_READY while it may still come; why the node failed, if
  * it did
  */
@@ -44,9 +48,11 @@ export async function readResult(
   target: string | Expression,
   local: (path: string) => Uint8Array | undefined = () => undefined,
   asker = '',
+  load?: (hash: string) => Promise<Graph>,
 ): Promise<unknown> {
   const path = typeof target === 'string' ? knownPath(graph, target) : onlyPath(graph, target, asker)
-  const source: Source = { inspect, graph, runId, local }
+  const layer = load === undefined ? undefined : await layerAt(inspect, runId, path, load)
+  const source: Source = { inspect, runId, local, graph, base: '', ...layer }
   const found = await find(source, path)
   if (found !== undefined) return found.value
   await throwFailureAt(source, path)
@@ -57,28 +63,60 @@ export async function readResult(
     if (late !== undefined) return late.value
     await throwFailureAt(source, path)
     const end = failureOf(run)
-    if (end !== undefined && failedWithin(end, path)) throw end
-    const told = end === undefined ? undefined : toldOfBranch(end, branchOf(graph, path), MOST_ERRORS_DEEP)
+    const arose = failureWithin(end, path)
+    if (arose !== undefined) throw arose
+    const told = end === undefined ? undefined : toldOfBranch(end, branchOf(source, path))
     if (told !== undefined) throw told
-    throw await neverReady(source, path, run?.state, end)
+    throw await neverReady(source, graph, path, run?.state, end)
   }
   throw new GraflowError('RESULT_NOT_READY', `the node at ${path} of run ${runId} has no result yet`, {
     details: { runId, path },
   })
 }
 
+/** The flow that a handler brought, in which a path stands: the store has its graph with each of its groups. */
+async function layerAt(
+  inspect: Inspector,
+  runId: string,
+  path: string,
+  load: (hash: string) => Promise<Graph>,
+): Promise<Layer | undefined> {
+  const base = /^.*\/[~+][^/]*(?=\/|$)/u.exec(path)?.[0]
+  if (base === undefined) return undefined
+  for (const { gid, graph, node } of await inspect.groups(runId)) {
+    const segments = gid.slice(runId.length + 1).split('/')
+    const own = node === '' ? 0 : node.split('/').length
+    if (segments.slice(0, segments.length - own).join('/') === base) return { graph: await load(graph), base }
+  }
+  return undefined
+}
+
+/** The node at a path of the run; undefined where it stands in another graph. */
+function nodeIn({ graph, base }: Layer, path: string): GraphNode | undefined {
+  const own = ownPath(base, path)
+  if (own === '' && base !== '') return { kind: 'sequence', steps: stepsOf(graph) }
+  return own === undefined ? undefined : nodeAt(graph, staticPath(graph, own) ?? own)
+}
+
+/** A path of the run as one of the graph that stands at `base`. */
+function ownPath(base: string, path: string): string | undefined {
+  if (base === '') return path
+  if (path === base) return ''
+  return path.startsWith(`${base}/`) ? path.slice(base.length + 1) : undefined
+}
+
 async function find(source: Source, path: string): Promise<Found> {
-  const { inspect, graph, runId, local } = source
+  const { inspect, runId, local } = source
   const own = local(path)
   if (own !== undefined) return { value: plainOutput(decode(own)) }
   const saved = await inspect.output(runId, path)
   if (saved !== undefined) return { value: plainOutput(decode(saved)) }
-  const branch = branchOf(graph, path)
+  const branch = branchOf(source, path)
   if (branch !== undefined) {
     const found = await readBranch(source, branch.group, branch.index)
     if (found !== undefined) return found
   }
-  const node = nodeAt(graph, staticPath(graph, path) ?? path)
+  const node = nodeIn(source, path)
   return node === undefined ? undefined : findOf(source, path, node)
 }
 
@@ -138,12 +176,14 @@ async function findLoop(source: Source, path: string): Promise<Found> {
 /** @throws GraflowError why a branch failed that the path stands in, if it failed at the path or inside it */
 async function throwFailureAt(source: Source, path: string): Promise<void> {
   for (let at = path; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('/')))) {
-    const branch = branchOf(source.graph, at)
+    const branch = branchOf(source, at)
     if (branch === undefined) continue
     try {
       await readBranch(source, branch.group, branch.index)
     } catch (thrown) {
-      if (at === path || failedWithin(thrown, path)) throw thrown
+      if (at === path) throw thrown
+      const arose = failureWithin(thrown, path)
+      if (arose !== undefined) throw arose
     }
   }
 }
@@ -153,33 +193,6 @@ function failureOf(run: RunRecord | undefined): GraflowError | undefined {
   if (run?.state !== 'failed' || run.value === undefined || run.value.length === 0) return undefined
   const error = decode(run.value)
   return error instanceof GraflowError ? error : undefined
-}
-
-/** What the error of a run says of a branch which the store has no error of, as where no worker knew its task. */
-function toldOfBranch(
-  error: unknown,
-  branch: { readonly group: string; readonly index: number } | undefined,
-  deep: number,
-): Error | undefined {
-  if (!(error instanceof GraflowError) || branch === undefined || deep === 0) return undefined
-  const { group, outcomes } = error.details
-  if (group === branch.group && Array.isArray(outcomes)) {
-    const all = outcomes as readonly { readonly index?: unknown; readonly message?: unknown }[]
-    const own = all.find(({ index }) => index === branch.index)
-    return error.errors.find(({ message }) => message === own?.message)
-  }
-  for (const inner of [error.cause, ...error.errors]) {
-    const told = toldOfBranch(inner, branch, deep - 1)
-    if (told !== undefined) return told
-  }
-  return undefined
-}
-
-/** Whether the error arose at the path or inside it. */
-function failedWithin(error: unknown, path: string): boolean {
-  if (!(error instanceof GraflowError)) return false
-  const { path: at, group, place } = error.details
-  return [at, group, place].some((own) => typeof own === 'string' && (own === path || own.startsWith(`${path}/`)))
 }
 
 function knownPath(graph: Graph, path: string): string {
@@ -229,13 +242,14 @@ function placeFor(graph: Graph, path: string, asker: string): string {
 }
 
 /** The group and index of a path that is a branch. */
-function branchOf(graph: Graph, path: string): { readonly group: string; readonly index: number } | undefined {
+function branchOf(source: Layer, path: string): { readonly group: string; readonly index: number } | undefined {
+  // A flow that a handler brought may be a group of one as a whole.
+  if (path === source.base && path !== '') return { group: path, index: 0 }
   const cut = path.lastIndexOf('/')
   if (cut < 0) return undefined
   const group = path.slice(0, cut)
   const segment = path.slice(cut + 1)
-  const at = staticPath(graph, group)
-  const node: GraphNode | undefined = at === undefined ? undefined : nodeAt(graph, at)
+  const node = nodeIn(source, group)
   if (node?.kind === 'each' || (node?.kind === 'group' && node.keys === undefined))
     return { group, index: Number(segment) }
   if (node?.kind === 'group') return { group, index: node.keys?.indexOf(segment) ?? -1 }
@@ -292,7 +306,7 @@ async function readBranch(source: Source, path: string, index: number): Promise<
 
 /** Of a branch that ended without a word of its own, as when its workers died. @throws GraflowError why it failed, once its group is over */
 async function failedBranch(source: Source, path: string, index: number): Promise<undefined> {
-  const node = nodeAt(source.graph, staticPath(source.graph, path) ?? path)
+  const node = nodeIn(source, path)
   const groupOutcomes =
     node?.kind === 'group' || node?.kind === 'each' ? await readGroupOutcomes(source, path, node) : undefined
   const outcome = groupOutcomes?.outcomes()[index]
@@ -302,13 +316,15 @@ async function failedBranch(source: Source, path: string, index: number): Promis
 
 /** The run is over, and the node has no result: which have one. */
 async function neverReady(
-  { inspect, graph, runId }: Source,
+  source: Source,
+  whole: Graph,
   path: string,
   state: string | undefined,
   cause: GraflowError | undefined,
 ): Promise<GraflowError> {
-  const node = nodeAt(graph, staticPath(graph, path) ?? path)
-  const paths = [...(await pathsWithResult(inspect, graph, runId))].sort()
+  const { inspect, runId } = source
+  const node = nodeIn(source, path)
+  const paths = [...(await pathsWithResult(inspect, whole, runId))].sort()
   const isPolicy = (node?.kind === 'group' || node?.kind === 'each') && node.join.kind === 'policy'
   const why = isPolicy
     ? `policy "${node.join.name}" at ${path} has made no decision, or one larger than limits.resultBytes, which is not kept`

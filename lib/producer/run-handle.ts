@@ -7,6 +7,7 @@ import { isEnded, outcomeOfRun } from '../engine/driver.js'
 import { readResult } from '../engine/results.js'
 import { FORWARDED, type RunEvent } from '../events.js'
 import { expressionOf } from '../flow/node.js'
+import type { Graph } from '../graph/graph.js'
 import type { CallingHandler } from './awaiting-handlers.js'
 import { branchOutcomes } from './branch-outcomes.js'
 import { forwardedGroups } from './forwarded-groups.js'
@@ -218,12 +219,9 @@ export class RunHandle implements Run<unknown> {
   async #resultOf(target: unknown): Promise<unknown> {
     const { backend, engine } = this.#services
     const graph = await engine.graphOfRun(this.id)
-    return readResult(
-      backend.inspect,
-      graph,
-      this.id,
-      typeof target === 'string' ? target : expressionOf(target, 'result'),
-    )
+    const place = typeof target === 'string' ? target : expressionOf(target, 'result')
+    const load = (hash: string): Promise<Graph> => engine.graphs.load(hash)
+    return readResult(backend.inspect, graph, this.id, place, undefined, undefined, load)
   }
 
   async #record(): Promise<RunRecord> {

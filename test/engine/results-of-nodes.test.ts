@@ -10,6 +10,7 @@ describeOnBothStores('results of nodes', (open, _name, another) => {
   const turn = task('turn', (n: number) => (n < 7 ? again(n + 1) : done(`after ${n}`)))
   const placedTurn = task('placed-turn', { queue: 'q' }, (n: number) => (n < 3 ? again(n + 1) : done(`after ${n}`)))
   const rounds = loop(turn, { maxCycles: 20 })
+  const placedId = task('placed-id', { queue: 'q' }, (n: unknown) => n)
   const tasks: AnyNode[] = [none, id, last, turn, placedTurn]
 
   it.each<[string, AnyNode, unknown]>([
@@ -155,6 +156,76 @@ describeOnBothStores('results of nodes', (open, _name, another) => {
         code: 'TASK_FAILED',
         message: expect.stringContaining('no such thing'),
       })
+    }
+  })
+
+  const forksInner = task('forks-inner', (n: unknown, ctx) => ctx.run(seq(id, plain), n))
+  const catches = (flow: AnyNode): AnyNode =>
+    task('catches', (n: unknown, ctx) => ctx.run(flow as typeof id, n).catch(() => 'caught'))
+
+  it.each<[string, AnyNode, readonly string[]]>([
+    ['a fork', forksInner, ['0/~1/1']],
+    ['a fork of a fork', task('outer', (n: unknown, ctx) => ctx.run(seq(id, forksInner), n)), ['0/~1/1/~1/1']],
+    ['a fork in a branch', each(forksInner).settled(), ['0/0/~1/1', '0/1/~1/1']],
+    ['a fork whose handler went on', catches(seq(id, placed)), ['0/~1/1']],
+    ['a group of a fork whose handler went on', catches(par(id, plain)), ['0/~1/0', '0/~1/0/1']],
+    ['what next brought', task('nexts', (n: unknown, ctx) => ctx.next(seq(id, placed), n)), ['0/+1/1']],
+    ['what goto brought', task('goes', (n: unknown, ctx) => ctx.goto(seq(id, par(placed)), n)), ['0/+1/1/0']],
+  ])('that failed: why it failed is told, of a step of %s', async (_, flow, paths) => {
+    const graflow = await open([...tasks, plain, placed, flow, forksInner])
+    const run = await graflow.start(flow as typeof id, [1, 2])
+    await run.result().catch(() => undefined)
+    for (const path of paths) {
+      expect((await failureOf(run.result(path))).message).toContain('no such thing')
+    }
+  })
+
+  it.each<[string, AnyNode, Readonly<Record<string, unknown>>]>([
+    [
+      'forks a chain',
+      task('forks', (n: unknown, ctx) => ctx.run(seq(id, placedId), n)),
+      { '~1': 1, '~1/0': 1, '~1/1': 1 },
+    ],
+    [
+      'forks a group',
+      task('forks', (n: unknown, ctx) => ctx.run(par(id, placedId), n)),
+      { '~1': [1, 1], '~1/0': [1, 1], '~1/0/1': 1 },
+    ],
+    ['forks a task', task('forks', (n: unknown, ctx) => ctx.run(placedId, n)), { '~1': 1, '~1/0': 1 }],
+    [
+      'forks a loop',
+      task('forks', (n: unknown, ctx) => ctx.run(seq(id, loop(placedTurn, { maxCycles: 9 }) as never), n)),
+      { '~1': 'after 3', '~1/1': 'after 3', '~1/1/3': done('after 3') },
+    ],
+    [
+      'forks twice',
+      task('forks', async (n: unknown, ctx) => [
+        await ctx.run(each(id), [n]),
+        await ctx.run(par({ a: seq(id, placedId) }), n),
+      ]),
+      { '~1': [1], '~2': { a: 1 }, '~2/0/a': 1, '~2/0/a/1': 1 },
+    ],
+    [
+      'goes on with a chain',
+      task('nexts', (n: unknown, ctx) => ctx.next(seq(id, placedId), n)),
+      { '+1': 1, '+1/0': 1, '+1/1': 1 },
+    ],
+    [
+      'goes to a group',
+      task('goes', (n: unknown, ctx) => ctx.goto(par({ a: placedId, b: id }), n)),
+      { '+1/0': { a: 1, b: 1 }, '+1/0/a': 1 },
+    ],
+  ])('of a flow that a handler brought are there by path: one that %s', async (_, flow, expected) => {
+    const graflow = await open([...tasks, placedId, flow])
+    const run = await graflow.start(flow as typeof id, 1)
+    await run.result()
+    for (const one of [run, await (await another()).attach(run.id)]) {
+      for (const [path, value] of Object.entries(expected)) {
+        expect([path, await one.result(`0/${path}`)]).toEqual([path, value])
+      }
+      for await (const { path, outcome } of one.branches()) {
+        expect([path, await one.result(path)]).toEqual([path, outcome.status === 'succeeded' && outcome.value])
+      }
     }
   })
 

@@ -1,0 +1,40 @@
+/** What an error says of places in its run: a group's error has those of its branches inside, a task's that of the fork which it threw on. */
+import { GraflowError } from '../errors.js'
+
+/** Errors inside an error that are looked through. */
+const MOST_ERRORS_DEEP = 8
+
+/** What the error of a run says of a branch which the store has no error of, as where no worker knew its task. */
+export function toldOfBranch(
+  error: unknown,
+  branch: { readonly group: string; readonly index: number } | undefined,
+  deep = MOST_ERRORS_DEEP,
+): Error | undefined {
+  if (!(error instanceof GraflowError) || branch === undefined || deep === 0) return undefined
+  const { group, outcomes } = error.details
+  if (group === branch.group && Array.isArray(outcomes)) {
+    const all = outcomes as readonly { readonly index?: unknown; readonly message?: unknown }[]
+    const own = all.find(({ index }) => index === branch.index)
+    return error.errors.find(({ message }) => message === own?.message)
+  }
+  for (const inner of [error.cause, ...error.errors]) {
+    const told = toldOfBranch(inner, branch, deep - 1)
+    if (told !== undefined) return told
+  }
+  return undefined
+}
+
+/** What arose at the path or inside it: an error, or one inside it where a handler threw on what its fork failed with. */
+export function failureWithin(error: unknown, path: string, deep = MOST_ERRORS_DEEP): GraflowError | undefined {
+  if (!(error instanceof GraflowError) || deep === 0) return undefined
+  const { path: at, group, place } = error.details
+  const isWithin = [at, group, place].some(
+    (own) => typeof own === 'string' && (own === path || own.startsWith(`${path}/`)),
+  )
+  if (isWithin) return error
+  for (const inner of [error.cause, ...error.errors]) {
+    const found = failureWithin(inner, path, deep - 1)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
