@@ -121,7 +121,7 @@ const tasksOf = (cells: readonly Cell[], who: string, frames?: string): NonNulla
 const aloneHere = { frames: undefined, meet: () => Promise.resolve(), leave: () => undefined }
 
 async function embeddedBench(cells: readonly Cell[]): Promise<Bench> {
-  const declared = cells.filter(({ place }) => place.isDeclared === true)
+  const declared = cells.filter(({ place }) => place.declares !== undefined)
   const tasks = declared.flatMap((cell) => cell.tasksOf('embedded', undefined))
   const graflow = await connect({ logLevel: 'silent', tasks })
   return { ...aloneHere, graflow, end: () => graflow.close() }

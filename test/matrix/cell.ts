@@ -74,15 +74,16 @@ export class Cell implements PlayedCell {
   }
 
   #side(who: string, id: string, frames: string | undefined): Side {
-    const isDeclared = this.place.isDeclared === true
+    const { declares } = this.place
     return {
       ...{ who, id, frames, notes: this.notes },
       task: (name, { options, handler, ...schemas }) => {
         const whole = `${id}-${name}`
         const all: TaskOptions = { ...options, ...schemas }
-        if (isDeclared && who === 'client') return declareTask(whole, all)
-        // What the declaration says counts: the worker's task says nothing of its own.
-        return task(whole, isDeclared ? (schemas as TaskOptions) : all, handler as (input: number, ctx: any) => unknown)
+        if (declares !== undefined && who === 'client') return declareTask(whole, declares === 'names' ? {} : all)
+        // What the declaration says counts: the worker's task then says nothing of its own.
+        const own = declares === 'options' ? (schemas as TaskOptions) : all
+        return task(whole, own, handler as (input: number, ctx: any) => unknown)
       },
     }
   }

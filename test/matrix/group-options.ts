@@ -1,6 +1,6 @@
 /** The options of a group, and how each is observed: of a `par` (x) and of an `each` (items). */
 import { each, par, type EventOf } from 'graflow'
-import { fails, any, member, outcomesIn, same, waits } from './members.js'
+import { AS_DECLARED, any, fails, member, outcomesIn, same, waits } from './members.js'
 import type { Option, PlayedCell, Side, TaskSpec } from './table.js'
 import { aborted, codeOf, moment } from './task-options.js'
 
@@ -40,7 +40,7 @@ async function isHeldTo({ notes }: PlayedCell, name: string): Promise<void> {
 
 export const GROUP_OPTIONS: readonly Option[] = [
   {
-    ...{ name: 'timeoutMs', of: 'group', bench: 'plain' },
+    ...{ name: 'timeoutMs', of: 'group', bench: 'plain', cannot: AS_DECLARED },
     shows: 'a group whose branches wait for ever fails with GROUP_TIMEOUT, and their signals fire',
     nodes: {
       x: (side) =>
@@ -56,7 +56,7 @@ export const GROUP_OPTIONS: readonly Option[] = [
     },
   },
   {
-    ...{ name: 'concurrency', of: 'group', bench: 'plain' },
+    ...{ name: 'concurrency', of: 'group', bench: 'plain', cannot: AS_DECLARED },
     shows: 'of five branches, two are in flight at once, and never three',
     nodes: {
       x: (side) => {
@@ -74,7 +74,7 @@ export const GROUP_OPTIONS: readonly Option[] = [
     },
   },
   {
-    ...{ name: 'onFailure', of: 'group', bench: 'plain' },
+    ...{ name: 'onFailure', of: 'group', bench: 'plain', cannot: AS_DECLARED },
     shows: 'with `wait`, a branch that is still running when another has failed ends as it would have',
     nodes: {
       x: (side) => {
@@ -98,7 +98,7 @@ export const GROUP_OPTIONS: readonly Option[] = [
     },
   },
   {
-    ...{ name: 'queue', of: 'group', bench: 'workers' },
+    ...{ name: 'queue', of: 'group', bench: 'workers', cannot: AS_DECLARED },
     shows: 'of four workers, the one that serves the queue runs the branches',
     nodes: {
       x: (side) => any(par(member(side, 'a', same), member(side, 'b', same)).configure({ queue: 'q' })),
@@ -112,7 +112,7 @@ export const GROUP_OPTIONS: readonly Option[] = [
     },
   },
   {
-    ...{ name: 'name', of: 'group', bench: 'plain' },
+    ...{ name: 'name', of: 'group', bench: 'plain', cannot: AS_DECLARED },
     shows: 'the events of the group and its error have the name',
     nodes: {
       x: (side) => any(par(member(side, 'a', fails)).configure({ name: `${side.id}-name` })),

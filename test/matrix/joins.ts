@@ -1,6 +1,6 @@
 /** The joins of a group, and how each is observed: of a `par` (x) and, apart from `critical`, of an `each` (items). */
 import { each, par, policy, type Outcome } from 'graflow'
-import { fails, any, member, outcomesIn, same, statuses, waits } from './members.js'
+import { AS_DECLARED, any, fails, member, outcomesIn, same, statuses, waits } from './members.js'
 import type { Option, PlayedCell, Side } from './table.js'
 
 /** Members that give 1, and 2, and one that fails. */
@@ -31,7 +31,7 @@ async function isRefused(cell: PlayedCell, variant = 'bad', input: unknown = 1):
 
 export const JOINS: readonly Option[] = [
   {
-    ...{ name: 'strict', of: 'group', bench: 'plain' },
+    ...{ name: 'strict', of: 'group', bench: 'plain', cannot: AS_DECLARED },
     shows: 'the values; after a failure GROUP_FAILED, with the signal of the other branch fired',
     nodes: {
       x: (side) => any(par(three(side).a, three(side).b)),
@@ -54,7 +54,7 @@ export const JOINS: readonly Option[] = [
     },
   },
   {
-    ...{ name: 'settled', of: 'group', bench: 'plain' },
+    ...{ name: 'settled', of: 'group', bench: 'plain', cannot: AS_DECLARED },
     shows: 'an outcome for each branch, one of which fails',
     nodes: {
       x: (side) => any(par(three(side)).settled()),
@@ -68,7 +68,7 @@ export const JOINS: readonly Option[] = [
     },
   },
   {
-    ...{ name: 'atLeast', of: 'group', bench: 'plain' },
+    ...{ name: 'atLeast', of: 'group', bench: 'plain', cannot: AS_DECLARED },
     shows: 'outcomes where 2 of 3 succeeded and 2 must; GROUP_FAILED where 3 must',
     nodes: {
       x: (side) => any(par(three(side)).atLeast(2)),
@@ -83,7 +83,7 @@ export const JOINS: readonly Option[] = [
     },
   },
   {
-    ...{ name: 'critical', of: 'group', bench: 'plain' },
+    ...{ name: 'critical', of: 'group', bench: 'plain', cannot: AS_DECLARED },
     shows: 'the plain value of the critical branch beside outcomes; GROUP_FAILED where it fails',
     nodes: {
       x: (side) => any(par(three(side))).critical('a'),
@@ -97,7 +97,7 @@ export const JOINS: readonly Option[] = [
     },
   },
   {
-    ...{ name: 'first', of: 'group', bench: 'plain' },
+    ...{ name: 'first', of: 'group', bench: 'plain', cannot: AS_DECLARED },
     shows: 'the value of the one that succeeds, with the signal of the other fired; GROUP_FAILED where none succeeds',
     nodes: {
       x: (side) => {
@@ -118,7 +118,7 @@ export const JOINS: readonly Option[] = [
     },
   },
   {
-    ...{ name: 'policy', of: 'group', bench: 'plain' },
+    ...{ name: 'policy', of: 'group', bench: 'plain', cannot: AS_DECLARED },
     shows: 'what the policy makes of the outcomes; GROUP_FAILED where it throws',
     nodes: {
       x: (side) => any(par(three(side))).join(goodOnes),

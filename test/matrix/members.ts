@@ -8,6 +8,11 @@ type Handler = TaskSpec['handler']
 /** Types say nothing here: members are any that take a number, and so are the groups of them. */
 export const any = (node: AnyNode): any => node
 
+/** A group is never declared. */
+export const AS_DECLARED = {
+  'left out': 'The members of the group are as in the column `declared`, and it is written whole.',
+} as const
+
 /** A member of a group, which notes by its name where it starts. */
 export const member = (side: Side, name: string, handler: Handler): any =>
   any(

@@ -48,6 +48,7 @@ export type PlaceName =
   | 'run'
   | 'submit'
   | 'declared'
+  | 'left out'
 
 /** A place where a task or group may stand. */
 export interface Place {
@@ -55,8 +56,8 @@ export interface Place {
   /** As docs print it; `x` is the task or group. */
   readonly text: string
   readonly begin: 'run' | 'submit'
-  /** The client has declared tasks only. */
-  readonly isDeclared?: boolean
+  /** The client has declared tasks only: the options stand with them, or with the tasks that workers have. */
+  readonly declares?: 'options' | 'names'
   around(node: AnyNode, side: Side): AnyNode
   /** What the run is given, for x to get this. */
   input(given: unknown): unknown

@@ -50,6 +50,7 @@ const fails = (): never => {
 }
 
 const notQueued = 'It runs where its run is driven, and waits in no queue.'
+const saysWhere = 'Whoever dispatches the task says where it waits and when it comes: write that at the declaration.'
 const inItsHandler = 'It runs in the branch of the handler that asks for it, which has its slot already.'
 
 export const TASK_OPTIONS: readonly Option[] = [
@@ -122,18 +123,21 @@ export const TASK_OPTIONS: readonly Option[] = [
   {
     ...{ name: 'queue', of: 'task', bench: 'workers' },
     shows: 'of four workers, the one that serves the queue runs the task',
+    cannot: { 'left out': saysWhere },
     nodes: { x: noting({ queue: 'q' }, (n) => n) },
     observe: (cell) => ranOn(cell, 'queue'),
   },
   {
     ...{ name: 'requires', of: 'task', bench: 'workers' },
     shows: 'of four workers, the one that has the capability runs the task, four times out of four',
+    cannot: { 'left out': saysWhere },
     nodes: { x: noting({ requires: ['gpu'] }, (n) => n) },
     observe: (cell) => ranOn(cell, 'gpu'),
   },
   {
     ...{ name: 'affinity', of: 'task', bench: 'workers' },
     shows: 'of three workers that could, the one of that name runs the task, four times out of four',
+    cannot: { 'left out': saysWhere },
     nodes: { x: noting({ affinity: 'near' }, (n) => n) },
     observe: (cell) => ranOn(cell, 'near'),
   },
@@ -141,7 +145,7 @@ export const TASK_OPTIONS: readonly Option[] = [
     ...{ name: 'priority', of: 'task', bench: 'one-slot' },
     shows:
       'two runs with a low and then one with a high priority wait for a worker that takes one at a time: the high one is first',
-    cannot: { run: notQueued, next: inItsHandler, goto: inItsHandler },
+    cannot: { run: notQueued, next: inItsHandler, goto: inItsHandler, 'left out': saysWhere },
     nodes: {
       low: noting({ priority: -5 }, (n) => n),
       high: noting({ priority: 5 }, (n) => n),
