@@ -2,6 +2,7 @@
  * What a user of Redis must be allowed: commands, keys and channels. Whether it is, the server says in one call that calls none of them and
  * writes nothing (lua/rights.lua). docs/redis.md has the same as a line of ACL; test/redis/rights.test.ts compares both with the code.
  */
+import { messageOf } from '../../describe.js'
 import { GraflowError } from '../../errors.js'
 import type { Keys } from './keys.js'
 import { listOf, type Reply, textOf } from './replies.js'
@@ -133,11 +134,23 @@ interface Missing {
   readonly channels: boolean
 }
 
+/** Asked without keys, which the user may not use, and with the library where Redis has forgotten it since it was loaded. */
+async function answersTo(redis: UsersRedis, lines: readonly string[], triesLeft = 5): Promise<Reply> {
+  const { id, source } = redis.script('rights')
+  try {
+    return await redis.command('FCALL', id, 0, ...lines)
+  } catch (error) {
+    if (triesLeft === 0 || !/Function not found/.test(messageOf(error))) throw error
+    await redis.command('FUNCTION', 'LOAD', source).catch(() => undefined) // somebody else may have loaded it
+    return answersTo(redis, lines, triesLeft - 1)
+  }
+}
+
 /** What is missing, as far as it can be told from which calls are denied: the server does not say whether for the command or the key. */
 async function missingOf(redis: UsersRedis): Promise<Missing> {
   const asked = [...commandsAsked(redis), ...keysOf(redis).map(withKey), ...channelsOf(redis).flatMap(withChannel)]
   const lines = asked.map(({ command, args }) => [command, ...args].join('\n'))
-  const [, ...answers] = listOf(await redis.command('FCALL', redis.script('rights').id, 0, ...lines)).map(textOf)
+  const [, ...answers] = listOf(await answersTo(redis, lines)).map(textOf)
   const isDenied = (i: number): boolean => answers[i] === 'denied'
   const some = (names: readonly string[]): boolean =>
     asked.some(({ command }, i) => names.includes(command) && answers[i] === '')
