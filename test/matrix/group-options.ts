@@ -17,11 +17,11 @@ const counted =
     notes.add(`${name} in flight`, -1)
   }
 
-/** Ends once another branch has failed, or when it is not wanted any more. */
+/** Ends a moment after another branch has failed, or when it is not wanted any more. */
 const slow =
   ({ notes }: Side, what: string): TaskSpec['handler'] =>
   (n, ctx) =>
-    Promise.race([notes.until(what), aborted(ctx)]).then(() => n)
+    Promise.race([notes.until(what).then(moment), aborted(ctx)]).then(() => n)
 
 /** Notes under its task's name whenever a branch has failed. */
 function noteFailures({ bench, notes }: PlayedCell): () => void {
