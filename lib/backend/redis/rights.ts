@@ -135,14 +135,17 @@ interface Missing {
 }
 
 /** Asked without keys, which the user may not use, and with the library where Redis has forgotten it since it was loaded. */
-async function answersTo(redis: UsersRedis, lines: readonly string[], triesLeft = 5): Promise<Reply> {
+async function answersTo(redis: UsersRedis, lines: readonly string[]): Promise<Reply> {
   const { id, source } = redis.script('rights')
+  const ask = (): Promise<Reply> => redis.command('FCALL', id, 0, ...lines)
   try {
-    return await redis.command('FCALL', id, 0, ...lines)
+    return await ask()
   } catch (error) {
-    if (triesLeft === 0 || !/Function not found/.test(messageOf(error))) throw error
-    await redis.command('FUNCTION', 'LOAD', source).catch(() => undefined) // somebody else may have loaded it
-    return answersTo(redis, lines, triesLeft - 1)
+    if (!/Function not found/.test(messageOf(error))) throw error
+    // in one write with the question; somebody else may have loaded it
+    const loaded = redis.command('FUNCTION', 'LOAD', source).catch(() => undefined)
+    const [answers] = await Promise.all([ask(), loaded])
+    return answers
   }
 }
 
