@@ -53,8 +53,13 @@ export function inspectorOf(store: Store): Inspector {
 // ---------------------------------------------------------------------------------------------------------------------- runs
 
 async function run(store: Store, runId: string): Promise<RunRecord | undefined> {
-  return readRun(runId, await store.shard.command('HGETALL', store.keys.run(runId)))
+  const record = readRun(runId, await store.shard.command('HGETALL', store.keys.run(runId)))
+  if (record === undefined || !isEnded(record) || record.value !== undefined) return record
+  const value = await store.shard.command('GET', store.keys.result(runId)) // a large one stands apart
+  return value === null ? record : { ...record, value: bytesOf(value) }
 }
+
+const isEnded = ({ state }: RunRecord): boolean => Object.values<string>(END_STATES).includes(state)
 
 async function runs(store: Store, request: Parameters<Inspector['runs']>[0]): Promise<readonly RunRecord[]> {
   const found: RunRecord[] = []

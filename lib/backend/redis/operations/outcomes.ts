@@ -24,26 +24,29 @@ const NOTHING_WITHDRAWN: OutcomesPage['withdrawn'] = Object.freeze({ indexes: ne
 export async function outcomes(store: Store, gid: string, after: number): Promise<OutcomesPage | undefined> {
   const brought = after === 0 ? store.released.take(gid) : undefined
   if (brought !== undefined) {
-    const chunk = readChunk(brought)
+    const chunk = await readChunk(brought, () => Promise.reject(unreadable()))
     return { state: 'released', size: chunk.indexes.length, chunks: [chunk], next: 1, withdrawn: NOTHING_WITHDRAWN }
   }
   const { outputBytes } = store.shard.bounds
-  const call = (most: number): Promise<Reply> => store.shard.call('outcomes', [gid, after, most])
-  const reply = listOf(
-    await (outputBytes < Infinity
-      ? inTurn(store, MOST_LARGE, () => call(Math.min(PAGE_BYTES, Math.floor(outputBytes / 8))))
-      : call(PAGE_BYTES)),
-  )
+  if (outputBytes === Infinity) return page(store, gid, after, PAGE_BYTES)
+  return inTurn(store, MOST_LARGE, () => page(store, gid, after, Math.min(PAGE_BYTES, Math.floor(outputBytes / 8))))
+}
+
+async function page(store: Store, gid: string, after: number, mostBytes: number): Promise<OutcomesPage | undefined> {
+  const reply = listOf(await store.shard.call('outcomes', [gid, after, mostBytes]))
   const [word, state, size, next, isLast, table, ...chunks] = reply
   if (textOf(word) === 'BAD') {
     const fault = `the group ${gid} cannot be read from the store: ${textOf(state)}`
     throw new GraflowError('INTEGRITY', fault, { details: { group: gid } })
   }
   if (textOf(word) !== 'OK') return undefined
+  const read = await Promise.all(
+    chunks.map(async (chunk, i) => readChunk(bufferOf(chunk), () => valuesApart(store, gid, after + i + 1))),
+  )
   return {
     state: groupStateOf(state),
     size: numberOf(size),
-    chunks: chunks.map((chunk) => readChunk(bufferOf(chunk))),
+    chunks: read,
     next: numberOf(next),
     withdrawn: numberOf(isLast) === 1 ? readWithdrawn(bufferOf(table), numberOf(size)) : undefined,
   }
@@ -56,8 +59,16 @@ export function groupStateOf(reply: Reply | undefined): GroupState {
   return state
 }
 
-/** u32 count, u32 first index or the mark that indexes follow, a byte of kind each, u32 ends, values; lower bytes first. */
-function readChunk(chunk: Buffer): OutcomeChunk {
+/** The values of a settle that stand apart from its outcomes. Nobody deletes them before these. That of a root is its run's. */
+async function valuesApart({ shard, keys }: Store, gid: string, settle: number): Promise<Buffer> {
+  return bufferOf(await shard.command('GET', gid.includes('/') ? keys.values(gid, settle) : keys.result(gid)))
+}
+
+/**
+ * u32 count, u32 first index or the mark that indexes follow, a byte of kind each, u32 ends, values (or none of them: these are apart); lower
+ * bytes first.
+ */
+async function readChunk(chunk: Buffer, apart: () => Promise<Buffer>): Promise<OutcomeChunk> {
   const count = chunk.length < CHUNK_HEAD ? 0 : chunk.readUInt32LE(0)
   const first = chunk.length < CHUNK_HEAD ? 0 : chunk.readUInt32LE(4)
   const kindsAt = CHUNK_HEAD + (first === SCATTERED ? count * 4 : 0)
@@ -73,8 +84,10 @@ function readChunk(chunk: Buffer): OutcomeChunk {
     kinds.push(word)
   }
   const ends = numbersOf(chunk, endsAt, valuesAt)
-  if ((ends.at(-1) ?? 0) > chunk.length - valuesAt) throw unreadable()
-  const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset + valuesAt, chunk.length - valuesAt)
+  const length = ends.at(-1) ?? 0
+  const values = length > 0 && chunk.length === valuesAt ? await apart() : chunk.subarray(valuesAt)
+  if (length > values.length) throw unreadable()
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.length)
   return { indexes, kinds, values: { bytes, ends } }
 }
 
