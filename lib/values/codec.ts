@@ -34,12 +34,22 @@ const packr = new Packr({
 const STAND_IN = '\u0001g'
 
 /** Whether the value that is being packed has a stand-in; and whether errors in it are records of bounded size. Of one call at a time. */
-let hasStandIns = false
+let isAnyStandIn = false
 let isBounded = false
 
 function standIn(what: string, content: unknown): unknown {
-  hasStandIns = true
+  isAnyStandIn = true
   return [STAND_IN, what, content]
+}
+
+/** What a packed value with stand-ins begins with: an array of three, and the text. */
+const ROOT_HEAD = Uint8Array.of(0x93, 0xa0 | STAND_IN.length, ...Buffer.from(STAND_IN))
+
+/** Whether the packed value that begins here has stand-ins: then its parts do not say what they are without it. */
+export function hasStandIns(bytes: Uint8Array, at: number): boolean {
+  if (bytes[at] !== ROOT_HEAD[0]) return false
+  for (let i = 1; i < ROOT_HEAD.length; i += 1) if (bytes[at + i] !== ROOT_HEAD[i]) return false
+  return true
 }
 
 const beginsAsStandIn = (value: readonly unknown[]): boolean => value[0] === STAND_IN
@@ -362,14 +372,14 @@ const isLeftBehind = (shared: Shared): boolean => shared.length > MOST_BUFFER_BY
 /** What is written for the value: itself where it is plain data. */
 function carriedOf(value: unknown, bounded: boolean): unknown {
   if (isPlain(value)) return value
-  hasStandIns = false
+  isAnyStandIn = false
   isBounded = bounded
   const carried = checkedWhole(value)
   return isAnyReplaced() ? [STAND_IN, 'root', carried] : carried
 }
 
 /** Asked anew after the value was walked. */
-const isAnyReplaced = (): boolean => hasStandIns
+const isAnyReplaced = (): boolean => isAnyStandIn
 
 function isPlain(value: unknown): boolean {
   try {

@@ -7,14 +7,14 @@ const FEW_BYTES = 32
 const FIRST_BYTES = 64
 /** A buffer that grew larger than this is not kept for the next list. */
 const MOST_KEPT_BYTES = 64 * 1024
-/** The next list is taken to be as large as the one before, up to here: a buffer that grows is copied. */
+/** A large list is taken to be as large as the one before, whosever that was, up to here: a buffer that grows is copied. */
 const MOST_EXPECTED_BYTES = 1024 * 1024
+let expectedBytes = MOST_KEPT_BYTES
 
 /** Collects values and byte strings, then hands them out end to end. */
 export class ValueWriter implements ByteSink {
   #bytes: Uint8Array = EMPTY_BYTES
   #byteLength = 0
-  #expectedBytes = FIRST_BYTES
   #ends: number[] = []
 
   get length(): number {
@@ -67,8 +67,10 @@ export class ValueWriter implements ByteSink {
       bytes: isGiven ? this.#bytes.subarray(0, this.#byteLength) : this.#bytes.slice(0, this.#byteLength),
       ends: new Uint32Array(this.#ends),
     }
-    this.#expectedBytes = isLarge ? Math.min(this.#byteLength, MOST_EXPECTED_BYTES) : FIRST_BYTES
-    if (isLarge) this.#bytes = EMPTY_BYTES
+    if (isLarge) {
+      expectedBytes = Math.max(MOST_KEPT_BYTES, Math.min(this.#byteLength, MOST_EXPECTED_BYTES))
+      this.#bytes = EMPTY_BYTES
+    }
     this.#byteLength = 0
     this.#ends = []
     return packed
@@ -77,10 +79,17 @@ export class ValueWriter implements ByteSink {
   #grow(needed: number): void {
     // By leaps while it is small: making an array costs more than its bytes.
     const factor = this.#bytes.length < MOST_KEPT_BYTES ? 4 : 2
-    const larger = new Uint8Array(Math.max(this.#expectedBytes, needed, this.#bytes.length * factor))
+    const expected = needed > MOST_KEPT_BYTES ? expectedBytes : FIRST_BYTES
+    const larger = roomFor(Math.max(expected, needed, this.#bytes.length * factor))
     larger.set(this.#bytes.subarray(0, this.#byteLength))
     this.#bytes = larger
   }
+}
+
+/** Bytes of no certain content: to clear many would take as long as to write them. */
+export function roomFor(byteLength: number): Uint8Array {
+  if (byteLength <= MOST_KEPT_BYTES) return new Uint8Array(byteLength)
+  return new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer)
 }
 
 /** Reads values one by one, through a view: what the decoder notes on it goes with the reader, not with bytes that are kept. */
