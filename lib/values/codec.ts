@@ -96,6 +96,10 @@ const refuse = (path: Path, got: string, advice: string): never => {
 
 const keyStep = (key: string): string => (/^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`)
 
+/** Characters of all texts that this walk has seen, and of the longest. */
+let textLength = 0
+let longestText = 0
+
 /** Deeper than this the careful walk looks, which also knows cycles. */
 const FAST_DEPTH = 32
 
@@ -105,6 +109,8 @@ function isPlainData(value: unknown, depth: number): boolean {
     case 'number':
       return value !== 0 || 1 / value > 0
     case 'string':
+      textLength += value.length
+      if (value.length > longestText) longestText = value.length
       return value.isWellFormed()
     case 'boolean':
     case 'undefined':
@@ -398,10 +404,22 @@ function checkedWhole(value: unknown): unknown {
   }
 }
 
+/** How large the library's buffer is. */
+let bufferBytes = 0
+
 function pack(value: unknown, bounded = false): Shared {
+  textLength = 0
+  longestText = 0
   const carried = carriedOf(value, bounded)
+  // The library lets its buffer grow as it writes, and copies all of it: of texts it is known before. It wants three bytes a character for the next.
+  const expected = textLength + (textLength >> 4) + longestText * 2 + FIRST_BUFFER_BYTES
+  if (expected > bufferBytes && textLength > FIRST_BUFFER_BYTES) packr.useBuffer(Buffer.allocUnsafeSlow(expected))
   const shared = packr.pack(carried, SHARED_BUFFER) as Buffer & Shared // what REUSE_BUFFER_MODE gives
-  if (isLeftBehind(shared)) packr.useBuffer(Buffer.allocUnsafeSlow(FIRST_BUFFER_BYTES))
+  bufferBytes = shared.length
+  if (isLeftBehind(shared)) {
+    bufferBytes = FIRST_BUFFER_BYTES
+    packr.useBuffer(Buffer.allocUnsafeSlow(bufferBytes))
+  }
   return shared
 }
 
