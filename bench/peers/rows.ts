@@ -29,14 +29,14 @@ const SUCCEEDING = 'succeed, settled'
 export function rowsOf(kinds: readonly RowKind[], size: number): readonly Row[] {
   const scaled = (count: number): number => Math.max(1, Math.round(count * size))
   const values = (count: number, kilobytes: number): Row => ({
-    ...row('values', `${countText(scaled(count))} branches with ${kilobytes} KB in and out`, {
+    ...row('values', `${branches(scaled(count))} with ${kilobytes} KB in and out`, {
       ...{ count: scaled(count), what: { kind: 'text', bytes: kilobytes * 1_000 } },
     }),
     systems: [...PEERS, 'redis-pipeline'],
     bound: { system: 'redis-pipeline' },
   })
   const failing = (word: string, what: What): Row =>
-    row('failing', `${countText(scaled(1_000))} branches that ${word}`, { count: scaled(1_000), what, isSettled: true })
+    row('failing', `${branches(scaled(1_000))} that ${word}`, { count: scaled(1_000), what, isSettled: true })
   const handlers = (ms: number): Row => {
     const waves = scaled(20)
     const name = `${countText(waves * SLOTS)} handlers of ${ms} ms on ${SLOTS} slots`
@@ -52,10 +52,12 @@ export function rowsOf(kinds: readonly RowKind[], size: number): readonly Row[] 
     handlers(5),
     handlers(50),
   ]
-  const plain = [1, 10, scaled(1_000)].map((count) => row('delay', `${countText(count)} branches`, numbers(count)))
+  const plain = [1, 10, scaled(1_000)].map((count) => row('delay', branches(count), numbers(count)))
   const far = [...plain, ...near].map((one): Row => ({ ...one, kind: 'delay', isFar: true }))
   return [...near, ...far].filter(({ kind }) => kinds.includes(kind))
 }
+
+const branches = (count: number): string => `${countText(count)} ${count === 1 ? 'branch' : 'branches'}`
 
 const row = (kind: RowKind, name: string, load: Partial<Load>): Row => ({
   ...{ kind, name, systems: PEERS, workers: 1, isFar: false },
