@@ -174,7 +174,7 @@ export const DEFAULT_LIMITS: Limits = defaultsOf(LIMIT_OPTIONS)
  * How keys of a run and of its root group end, behind its id and a colon (lib/backend/redis/keys.ts, compared by a test): with an id such as
  * `a:k` a run would have a key of run `a`.
  */
-const RUN_KEY_ENDS = 'v|k|d|r|o|ch|cx|cn|cl|i[0-9]*'
+const RUN_KEY_ENDS = 'v|k|d|r|e|ch|cx|cn|cl|[io][0-9]*'
 
 /** `run(node, input, options)`, `start` and `submit`. */
 export const RUN_OPTIONS = Object.freeze({
@@ -184,7 +184,7 @@ export const RUN_OPTIONS = Object.freeze({
     // No key of one run may be that of another: see `RUN_KEY_ENDS`.
     pattern: new RegExp(`^(?!.*:(?:${RUN_KEY_ENDS})(?::|$))[A-Za-z0-9_-][A-Za-z0-9_.:@+=-]{0,127}$`),
     form: {
-      says: `1 to 128 characters of A-Z a-z 0-9 _ - . : @ + =, the first none of . : @ + =, and no part behind a colon that is one of ${RUN_KEY_ENDS.replaceAll('|', ' ').replace('[0-9]*', ', i with a number')}`,
+      says: `1 to 128 characters of A-Z a-z 0-9 _ - . : @ + =, the first none of . : @ + =, and no part behind a colon that is one of ${RUN_KEY_ENDS.replaceAll('|', ' ').replace('[io][0-9]*', 'i o, i or o with a number')}`,
       isSecret: false,
     },
     help: 'Names the run. Starting it again with the same flow and input gives the same run.',

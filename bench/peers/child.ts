@@ -1,5 +1,6 @@
 /** The process of one system's producer or worker: does what the driver asks, one request at a time. Started by processes.ts only. */
-import { checkResults, machineNow, watchedHandler } from './last-work.js'
+import { machineNow, watchedHandler } from './last-work.js'
+import { checkResults, itemsOf, type Load } from './loads.js'
 import {
   type OnceReport,
   type Request,
@@ -13,13 +14,13 @@ import {
 import { loadAdapter, PEER_NAMES } from './systems.js'
 import type { Place, Producer } from './adapter.js'
 
-const [, , systemWord, roleWord, socket] = process.argv
+const [, , systemWord, roleWord, placeText] = process.argv
 const system = PEER_NAMES.find((name) => name === systemWord)
 const role = ROLES.find((name) => name === roleWord)
-if (system === undefined || role === undefined || socket === undefined)
-  throw new Error(`expected system, role and socket, got ${process.argv.slice(2).join(' ')}`)
+if (system === undefined || role === undefined || placeText === undefined)
+  throw new Error(`expected system, role and place, got ${process.argv.slice(2).join(' ')}`)
 const adapter = await loadAdapter(system)
-serve(await answering(role, { socket }))
+serve(await answering(role, JSON.parse(placeText) as Place))
 
 async function answering(role: Role, place: Place): Promise<(request: Request) => unknown> {
   if (role === 'worker') {
@@ -33,28 +34,30 @@ async function answering(role: Role, place: Place): Promise<(request: Request) =
   }
   const producer = await adapter.openProducer(place)
   return (request) => {
-    if (request.kind === 'once') return once(producer, request.count)
+    if (request.kind === 'once') return once(producer, request.load)
     if (request.kind === 'stream') return stream(producer, request)
     if (request.kind === 'spent') return spent()
     throw new Error(`no producer does ${request.kind}`)
   }
 }
 
-async function once(producer: Producer, count: number): Promise<OnceReport> {
-  const items = Array.from({ length: count }, (_, i) => i)
+async function once(producer: Producer, load: Load): Promise<OnceReport> {
+  const run = load.isSettled ? producer.outcomes : producer.run
+  if (run === undefined) throw new Error('no failing branches with this system')
+  const items = itemsOf(load)
   const startedAt = machineNow()
-  const results = await producer.run(items)
+  const all = await Promise.all(Array.from({ length: load.runs }, () => run(items)))
   const wentOnAt = machineNow()
-  checkResults(results, count)
+  for (const results of all) checkResults(results, load)
   return { startedAt, wentOnAt }
 }
 
-async function stream(producer: Producer, { count, warmMs, timedMs, leastRuns }: Stream): Promise<StreamReport> {
+async function stream(producer: Producer, { load, warmMs, timedMs, leastRuns }: Stream): Promise<StreamReport> {
   const runs = async (forMs: number, least: number): Promise<readonly number[]> => {
     const timesMs: number[] = []
     const until = machineNow() + forMs
     while (machineNow() < until || timesMs.length < least) {
-      const { startedAt, wentOnAt } = await once(producer, count)
+      const { startedAt, wentOnAt } = await once(producer, load)
       timesMs.push(wentOnAt - startedAt)
     }
     return timesMs

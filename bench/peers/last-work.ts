@@ -4,7 +4,9 @@
  * monotonic clock, the same in every process.
  */
 import { Socket } from 'node:net'
+import { setTimeout as elapse } from 'node:timers/promises'
 import type { Handle } from './adapter.js'
+import { resultOf, waitMsOf } from './loads.js'
 
 /** What `performance.now()` is behind that clock in this process: of several looks the one with the least time between its two halves. */
 const OFFSET_MS = Math.max(
@@ -32,11 +34,20 @@ export function watchedHandler(): { readonly handle: Handle; readonly last: () =
     if (sentAt === 0) sentAt = machineNow()
     return write.apply(this, args)
   } as typeof write // it has several forms, all of which are passed on as they are
+  const ended = (): void => {
+    handled += 1
+    sentAt = 0
+    endedAt = machineNow()
+  }
   return {
     handle: (item) => {
-      handled += 1
-      sentAt = 0
-      endedAt = machineNow()
+      const waitMs = waitMsOf(item)
+      if (waitMs !== undefined)
+        return elapse(waitMs).then(() => {
+          ended()
+          return resultOf(item)
+        })
+      ended()
       return resultOf(item)
     },
     last: () => ({
@@ -45,22 +56,4 @@ export function watchedHandler(): { readonly handle: Handle; readonly last: () =
       sentAt: sentAt === 0 ? undefined : sentAt,
     }),
   }
-}
-
-/** What the branch makes of its item. */
-export const resultOf = (item: number): number => 2 * item + 1
-
-/**
- * Sees to it that there is exactly one result of each item from 0 to `count` (without).
- * @throws Error when one is missing, is there twice, or is none
- */
-export function checkResults(results: readonly number[], count: number): void {
-  const seen = new Uint8Array(count)
-  for (const result of results) {
-    const item = (result - 1) / 2
-    if (!Number.isInteger(item) || item < 0 || item >= count || seen[item] !== 0)
-      throw new Error(`expected one result of each of ${count} branches, got ${result}${seen[item] ? ' twice' : ''}`)
-    seen[item] = 1
-  }
-  if (results.length !== count) throw new Error(`expected ${count} results, got ${results.length}`)
 }

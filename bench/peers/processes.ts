@@ -3,15 +3,16 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { LastWork } from './last-work.js'
+import type { Load } from './loads.js'
 import type { PeerName } from './systems.js'
 import type { Place } from './adapter.js'
 
 export const ROLES = ['producer', 'worker'] as const
 export type Role = (typeof ROLES)[number]
 
-/** Runs of `count` branches. */
+/** The load, again and again. */
 export interface Stream {
-  readonly count: number
+  readonly load: Load
   /** Unmeasured, before. */
   readonly warmMs: number
   /** Runs until this much time is over, and so many at least. */
@@ -20,8 +21,8 @@ export interface Stream {
 }
 
 export type Request =
-  /** One run; answered with OnceReport. By producers. */
-  | { readonly kind: 'once'; readonly count: number }
+  /** The load, once; answered with OnceReport. By producers. */
+  | { readonly kind: 'once'; readonly load: Load }
   /** Run after run; answered with StreamReport. By producers. */
   | ({ readonly kind: 'stream' } & Stream)
   /** Answered with LastWork. By workers. */
@@ -78,9 +79,9 @@ export class Child {
   #received: (reply: Reply) => void = () => undefined
   #failed: (error: Error) => void = () => undefined
 
-  private constructor(system: PeerName, role: Role, { socket }: Place, flags: readonly string[]) {
+  private constructor(system: PeerName, role: Role, place: Place, flags: readonly string[]) {
     this.#name = `${system}, ${role}`
-    this.#process = fork(fileURLToPath(new URL('child.ts', import.meta.url)), [system, role, socket], {
+    this.#process = fork(fileURLToPath(new URL('child.ts', import.meta.url)), [system, role, JSON.stringify(place)], {
       execArgv: ['--import', 'tsx', ...flags],
     })
     this.#process.on('message', (reply: Reply) => this.#received(reply))
@@ -102,8 +103,8 @@ export class Child {
     return child
   }
 
-  once(count: number, withinMs: number): Promise<OnceReport> {
-    return this.#ask({ kind: 'once', count }, withinMs) as Promise<OnceReport>
+  once(load: Load, withinMs: number): Promise<OnceReport> {
+    return this.#ask({ kind: 'once', load }, withinMs) as Promise<OnceReport>
   }
 
   stream(stream: Stream, withinMs: number): Promise<StreamReport> {

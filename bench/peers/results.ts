@@ -1,6 +1,7 @@
 /** What was found: the raw numbers as they are written to a file, and questions to them. */
 import type { Machine } from '../machine.js'
 import { median, quantile, spreadOf, type Spread } from '../statistics.js'
+import type { RowKind } from './rows.js'
 import type { PeerName } from './systems.js'
 
 /** One run with nothing else under way, in milliseconds. */
@@ -39,6 +40,23 @@ export interface Sample {
   readonly residentBytes: { readonly producer: number; readonly worker: number }
 }
 
+/** One row of rows.ts, one system, one round. */
+export interface RowSample {
+  readonly round: number
+  readonly row: string
+  readonly isFar: boolean
+  readonly system: PeerName
+  /** Of loads one right after the other. */
+  readonly timesMs: readonly number[]
+}
+
+/** Runs while a worker is killed again and again, one round. */
+export interface KillSample {
+  readonly round: number
+  readonly kills: number
+  readonly singles: readonly Single[]
+}
+
 /** A size that was left out, and why. */
 export interface Skip {
   readonly system: PeerName
@@ -48,6 +66,9 @@ export interface Skip {
 }
 
 export interface Settings {
+  readonly kinds: readonly RowKind[]
+  /** Share of the branches and runs of a row that are made. */
+  readonly rowSize: number
   readonly systems: readonly PeerName[]
   readonly workers: readonly number[]
   /** Branches a run, from few to many. */
@@ -62,6 +83,8 @@ export interface Settings {
   readonly mostSingles: number
   /** A size is left out when one run of it would take longer, by what the size before took. */
   readonly longestRunMs: number
+  /** How long workers are killed. */
+  readonly killingMs: number
 }
 
 export interface Results {
@@ -72,6 +95,10 @@ export interface Results {
   readonly load: readonly [number, number]
   readonly settings: Settings
   readonly samples: readonly Sample[]
+  readonly rows: readonly RowSample[]
+  readonly kills: readonly KillSample[]
+  /** Of a PING over the delay. */
+  readonly roundTripMs: number | undefined
   readonly skipped: readonly Skip[]
 }
 

@@ -1,14 +1,25 @@
 /** One system with its server and its processes, as it is measured. */
+import { setTimeout as elapse } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { RedisServer } from '../../test/support/redis-server.js'
+import { median } from '../statistics.js'
 import { usageOf } from '../redis-usage.js'
+import type { Place } from './adapter.js'
+import { type FarPlace, openFarPlace } from './far-place.js'
+import type { LastWork } from './last-work.js'
+import { type Load, numbers } from './loads.js'
 import { Child, type Spent } from './processes.js'
-import type { Sample, Settings, Single } from './results.js'
+import type { KillSample, Sample, Settings, Single } from './results.js'
+import { DELAY_MS, KILL_EVERY_MS, KILLED } from './rows.js'
 import type { PeerName } from './systems.js'
 
 const WITHIN_MS = 120_000
 /** Branches of the runs that nobody measures. */
 const HEAT_COUNTS = [1, 100]
+/** From the start of a run. */
+const KILLED_AFTER_MS = 15
+
+const placeOf = ({ socket }: RedisServer): Place => ({ connection: { path: socket }, url: `unix://${socket}` })
 
 /** `close` it when done. */
 export class Stage {
@@ -16,28 +27,40 @@ export class Stage {
   readonly #server: RedisServer
   readonly #redis: Redis
   readonly #producer: Child
-  readonly #workers: readonly Child[]
+  readonly #far: FarPlace | undefined
+  #workers: readonly Child[]
+  /** Of workers that were killed. */
+  readonly #lastOfDead: LastWork[] = []
 
-  private constructor(system: PeerName, server: RedisServer, redis: Redis, producer: Child, workers: readonly Child[]) {
+  private constructor(
+    system: PeerName,
+    server: RedisServer,
+    far: FarPlace | undefined,
+    producer: Child,
+    workers: readonly Child[],
+  ) {
     this.system = system
     this.#server = server
-    this.#redis = redis
+    this.#far = far
+    this.#redis = new Redis(server.socket)
     this.#producer = producer
     this.#workers = workers
   }
 
   /** @param profiles a folder for the CPU profiles of its processes; undefined: none are made */
-  static async open(system: PeerName, workers: number, profiles: string | undefined): Promise<Stage> {
+  static async open(system: PeerName, workers: number, profiles: string | undefined, isFar = false): Promise<Stage> {
     const server = await RedisServer.start()
+    const far = isFar ? await openFarPlace(server.socket, DELAY_MS) : undefined
+    const place = far === undefined ? placeOf(server) : { connection: far.connection, url: far.url }
     const roles = ['producer', ...Array.from({ length: workers }, () => 'worker' as const)] as const
     const flags = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`, '--cpu-prof-interval=200']
-    const starts = await Promise.allSettled(roles.map((role) => Child.start(system, role, server, flags)))
+    const starts = await Promise.allSettled(roles.map((role) => Child.start(system, role, place, flags)))
     const children = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
     const [producer, ...others] = children
     const failed = starts.find((start) => start.status === 'rejected')
-    if (failed === undefined && producer !== undefined)
-      return new Stage(system, server, new Redis(server.socket), producer, others)
+    if (failed === undefined && producer !== undefined) return new Stage(system, server, far, producer, others)
     for (const child of children) child.stop()
+    far?.close()
     await server.stop()
     throw failed?.reason
   }
@@ -45,30 +68,35 @@ export class Stage {
   async close(): Promise<void> {
     await Promise.all([this.#producer, ...this.#workers].map((child) => child.end()))
     this.#redis.disconnect()
+    this.#far?.close()
     await this.#server.stop()
   }
 
   /** Lets the compiler see the code at work before anything is measured. */
   async heat(ms: number): Promise<void> {
     for (const count of HEAT_COUNTS)
-      await this.#producer.stream({ count, warmMs: ms / HEAT_COUNTS.length, timedMs: 0, leastRuns: 0 }, WITHIN_MS)
+      await this.#producer.stream(
+        { load: numbers(count), warmMs: ms / HEAT_COUNTS.length, timedMs: 0, leastRuns: 0 },
+        WITHIN_MS,
+      )
   }
 
   /** Single runs, then a stream of them. @throws Error when a result is wrong, missing or there twice, or a branch was */
   async measure(count: number, settings: Settings): Promise<Omit<Sample, 'round' | 'system' | 'workers' | 'count'>> {
+    const load = numbers(count)
     const handledBefore = await this.#handled()
     const idle = await this.#memory()
-    const singles = [await this.#single(count)]
+    const singles = [await this.#single(load)]
     const { peak } = await this.#memory()
     const until = performance.now() + settings.singlesMs
-    while (singles.length < settings.mostSingles && performance.now() < until) singles.push(await this.#single(count))
+    while (singles.length < settings.mostSingles && performance.now() < until) singles.push(await this.#single(load))
 
     const longestMs = Math.max(...singles.map(({ totalMs }) => totalMs))
 
     const before = await this.#spent()
     const { timesMs, warmRuns } = await this.#producer.stream(
       // What takes long is warm by now.
-      { count, warmMs: longestMs < settings.warmMs ? settings.warmMs : 0, timedMs: settings.timedMs, leastRuns: 1 },
+      { load, warmMs: longestMs < settings.warmMs ? settings.warmMs : 0, timedMs: settings.timedMs, leastRuns: 1 },
       WITHIN_MS,
     )
     const after = await this.#spent()
@@ -96,9 +124,64 @@ export class Stage {
     }
   }
 
-  async #single(count: number): Promise<Single> {
-    const { startedAt, wentOnAt } = await this.#producer.once(count, WITHIN_MS)
-    const lasts = await Promise.all(this.#workers.map((worker) => worker.last()))
+  /** The same load again and again, timed by the producer. @throws Error as above */
+  async measureLoad(load: Load, { warmMs, timedMs }: Settings): Promise<readonly number[]> {
+    const handledBefore = await this.#handled()
+    const stream = { load, warmMs, timedMs, leastRuns: 1 }
+    const { timesMs, warmRuns } = await this.#producer.stream(stream, WITHIN_MS)
+    const expected = (timesMs.length + warmRuns) * load.count * load.runs
+    const handled = (await this.#handled()) - handledBefore
+    if (handled !== expected)
+      throw new Error(`${this.system}: expected ${expected} branches to be handled, once each, got ${handled}`)
+    return timesMs
+  }
+
+  /** Runs, while every two seconds a worker is killed (kill -9) and another is started. */
+  async measureKills(ms: number): Promise<Omit<KillSample, 'round'>> {
+    const singles: Single[] = []
+    const starts: Promise<void>[] = []
+    const begunAt = performance.now()
+    while (performance.now() - begunAt < ms) {
+      const isKilling = performance.now() - begunAt >= (starts.length + 1) * KILL_EVERY_MS
+      const [single] = await Promise.all([this.#single(KILLED), isKilling ? this.#kill() : undefined])
+      singles.push(single)
+      if (isKilling) starts.push(this.#startWorker())
+    }
+    await Promise.all(starts)
+    return { kills: starts.length, singles }
+  }
+
+  /** The worker that is there for longest, in the middle of a run. */
+  async #kill(): Promise<void> {
+    await elapse(KILLED_AFTER_MS)
+    const [victim, ...others] = this.#workers
+    if (victim === undefined) throw new Error('expected a worker to kill')
+    this.#workers = others
+    this.#lastOfDead.push(await victim.last())
+    victim.stop()
+  }
+
+  async #startWorker(): Promise<void> {
+    const worker = await Child.start(this.system, 'worker', placeOf(this.#server), [])
+    this.#workers = [...this.#workers, worker]
+  }
+
+  /** Of a PING as the processes would send it. */
+  async roundTripMs(): Promise<number> {
+    const redis = new Redis({ ...(this.#far?.connection ?? { path: this.#server.socket }) })
+    const times: number[] = []
+    for (let i = 0; i < 100; i += 1) {
+      const sentAt = performance.now()
+      await redis.ping()
+      times.push(performance.now() - sentAt)
+    }
+    redis.disconnect()
+    return median(times)
+  }
+
+  async #single(load: Load): Promise<Single> {
+    const { startedAt, wentOnAt } = await this.#producer.once(load, WITHIN_MS)
+    const lasts = [...this.#lastOfDead, ...(await Promise.all(this.#workers.map((worker) => worker.last())))]
     const latest = (times: readonly (number | undefined)[]): number => Math.max(...times.map((time) => time ?? 0))
     return {
       totalMs: wentOnAt - startedAt,

@@ -2,7 +2,15 @@
 import type { Adapter } from './adapter.js'
 
 /** In the order of the tables. */
-export const PEER_NAMES = ['graflow', 'bullmq-flows', 'bullmq-bulk', 'bee-queue', 'ping-pong', 'batched-loop'] as const
+export const PEER_NAMES = [
+  'graflow',
+  'bullmq-flows',
+  'bullmq-bulk',
+  'bee-queue',
+  'ping-pong',
+  'batched-loop',
+  'redis-pipeline',
+] as const
 export type PeerName = (typeof PEER_NAMES)[number]
 
 /** Loads one system into this process. */
@@ -20,6 +28,8 @@ export async function loadAdapter(name: PeerName): Promise<Adapter> {
       return import('./adapters/ping-pong.js')
     case 'batched-loop':
       return import('./adapters/batched-loop.js')
+    case 'redis-pipeline':
+      return import('./adapters/redis-pipeline.js')
     default:
       return name satisfies never
   }

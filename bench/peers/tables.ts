@@ -1,7 +1,7 @@
 /** The results as markdown: what docs/benchmarks.md shows. A number with two others is a median of the rounds, and what it lies between. */
 import { machineLine } from '../machine.js'
 import { countText, NOTHING, short, shown, table } from '../markdown.js'
-import type { Spread } from '../statistics.js'
+import { median, quantile, spreadOf, type Spread } from '../statistics.js'
 import {
   afterHandlerOf,
   type Cell,
@@ -11,9 +11,11 @@ import {
   rateOf,
   ratio,
   type Results,
+  type RowSample,
   type Sample,
   spread,
 } from './results.js'
+import { type Row, rowsOf } from './rows.js'
 import type { PeerName } from './systems.js'
 
 const OURS = 'graflow'
@@ -26,7 +28,7 @@ const COST_COUNTS = 1_000
 /** The line about the machine, and all tables. */
 export function page(results: Results): string {
   const [before, after] = results.load
-  const { workers } = results.settings
+  const workers = results.samples.length === 0 ? [] : results.settings.workers
   return [
     `${machineLine(results)}; redis-server ${results.redis}; load ${before.toFixed(1)} at the start, ${after.toFixed(1)} at the end; ` +
       `median of ${results.settings.rounds} rounds`,
@@ -36,6 +38,9 @@ export function page(results: Results): string {
       joinTable(results, count),
       costTable(results, count),
     ]),
+    rowTable(results, false),
+    rowTable(results, true),
+    killTable(results),
     skips(results),
   ]
     .filter((text) => text !== '')
@@ -135,6 +140,70 @@ function costTable(results: Results, workers: number): string {
     'a worker, MiB',
   ]
   return `**What a branch costs, and the memory of whole processes at their peak, ${workersText(workers)}**\n\n${table(head, rows)}`
+}
+
+/** One row a load; of the systems the milliseconds of it, then ours against the peer and against what it is held to. */
+function rowTable(results: Results, isFar: boolean): string {
+  const measured = results.rows.filter((sample) => sample.isFar === isFar)
+  if (measured.length === 0) return ''
+  const systems = results.settings.systems.filter((system) => measured.some((sample) => sample.system === system))
+  const { kinds, rowSize } = results.settings
+  const rows = rowsOf(kinds, rowSize).filter((row) => row.isFar === isFar)
+  const by = (row: string, system: PeerName): readonly RowSample[] =>
+    measured.filter((sample) => sample.row === row && sample.system === system)
+  const ratioOf = (over: readonly RowSample[], under: readonly RowSample[]): string =>
+    shown(
+      spreadOrNothing(
+        over.flatMap((sample) => {
+          const other = under.find(({ round }) => round === sample.round)
+          return other === undefined ? [] : [median(sample.timesMs) / median(other.timesMs)]
+        }),
+      ),
+      ' ×',
+    )
+  const boundOf = ({ name, bound }: Row): string => {
+    const ours = by(name, OURS)
+    if (bound === undefined) return NOTHING
+    if ('system' in bound) return ratioOf(ours, by(name, bound.system))
+    if ('row' in bound) return ratioOf(ours, by(bound.row, OURS))
+    return shown(spreadOrNothing(ours.map(({ timesMs }) => median(timesMs) / bound.ms)), ' ×')
+  }
+  const lines = rows.map((row) => [
+    row.name,
+    ...systems.map((system) => shown(spreadOrNothing(by(row.name, system).map(({ timesMs }) => median(timesMs))))),
+    ratioOf(by(row.name, PEER), by(row.name, OURS)),
+    boundOf(row),
+  ])
+  const { roundTripMs } = results
+  const title = isFar && roundTripMs !== undefined ? `, over a round trip of ${short(roundTripMs)} ms` : ''
+  const head = ['', ...systems, `${PEER} ÷ ${OURS}`, `${OURS} ÷ bound`]
+  return `**Other loads, p50 in milliseconds${title}**\n\n${table(head, lines)}`
+}
+
+const spreadOrNothing = (values: readonly number[]): Spread | undefined =>
+  values.length === 0 ? undefined : spreadOf(values)
+
+/** Of all rounds together: kills are few. */
+function killTable({ kills }: Results): string {
+  if (kills.length === 0) return ''
+  const singles = kills.flatMap((sample) => sample.singles)
+  const killed = kills.reduce((sum, sample) => sum + sample.kills, 0)
+  const line = (name: string, values: readonly number[]): readonly string[] => [
+    name,
+    ...[0.5, 0.99, 1].map((share) => short(quantile(values, share))),
+  ]
+  const lines = [
+    line(
+      'join latency',
+      singles.map(({ joinMs }) => joinMs),
+    ),
+    line(
+      'the whole run',
+      singles.map(({ totalMs }) => totalMs),
+    ),
+  ]
+  const title = `While one of 2 workers is killed every two seconds: ${singles.length} runs, ${killed} kills, in milliseconds`
+  return `**${title}**\n\n${table([OURS, 'p50', 'p99', 'most'], lines)}`
 }
 
 function skips({ skipped }: Results): string {

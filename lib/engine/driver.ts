@@ -5,7 +5,8 @@
 import type { EndState, RunRecord, Token } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import { Cancellation, Unreported } from './cancellation.js'
-import { decode, encode, encodeFailure } from '../values/codec.js'
+import { decode, encodeFailure } from '../values/codec.js'
+import { packedOf, PackedValue } from '../values/packed-arrays.js'
 import { endOf, type Engine } from './engine.js'
 import { Execution, NO_SLOT, type Frame, type GraphInUse, type Opening, type Slot } from './execution.js'
 import { taskError } from './failure.js'
@@ -80,14 +81,14 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
   try {
     const frame: Frame = { execution, use: run.use, cancel: deadline ?? execution.cancel }
     if (run.losses > 0 || run.hasTask === true) await engine.restore(execution, '')
-    // A copy for every start: handlers may change what they get.
-    const value = await engine.interpreter.runBranch(frame, undefined, '', decode(run.input))
+    // Whoever looks at the input unpacks a copy: handlers may change what they get.
+    const value = await engine.interpreter.runPacked(frame, new PackedValue(run.input))
     // A handler that kept the event loop also kept the timer from firing.
     if (run.timeoutMs !== undefined && elapsedMs(clock) - startedAt > run.timeoutMs)
       throw runTimeout(run.runId, run.timeoutMs)
     end = {
       state: 'completed',
-      value: encode(value, `the result of run ${run.runId}`, limits.runResultBytes, 'runResultBytes'),
+      value: packedOf(value, `the result of run ${run.runId}`, limits.runResultBytes, 'runResultBytes'),
     }
   } catch (thrown) {
     if (execution.cancel.reason !== undefined || thrown instanceof Unreported) return { state: 'lost' }

@@ -1,8 +1,9 @@
 /** Reads the outcomes of a released group, by the index of its branches. */
-import type { OutcomesPage } from '../backend/backend.js'
+import type { OutcomeChunk, OutcomesPage } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { Outcome } from '../flow/types.js'
 import type { GroupPlan } from './group-plan.js'
+import { arrayOf, type PackedValue } from '../values/packed-arrays.js'
 import { ValueReader } from '../values/value-lists.js'
 
 /** The parts of a plan that outcomes and their errors need. */
@@ -10,11 +11,14 @@ export type OutcomesPlan = Pick<GroupPlan, 'memberOf' | 'label'> & {
   readonly spec: Pick<GroupPlan['spec'], 'size' | 'timeoutMs' | 'maxLosses'>
 }
 
-/** Outcomes of a released group, by index. Values are decoded once; outcome objects are made only where a join wants them. */
+/** Outcomes of a released group, by index. Values are decoded once, and outcome objects made, only where a join wants them. */
 export class GroupOutcomes {
   readonly #plan: OutcomesPlan
   readonly #statuses: Outcome<unknown>['status'][]
   readonly #values: unknown[]
+  /** Not decoded yet. */
+  #chunks: OutcomeChunk[] = []
+  #hasSilent = false
   readonly succeeded: number[] = []
   #known = 0
 
@@ -30,16 +34,14 @@ export class GroupOutcomes {
    */
   add(page: OutcomesPage): void {
     for (const chunk of page.chunks) {
-      const reader = new ValueReader(chunk.values)
       for (let i = 0; i < chunk.indexes.length; i += 1) {
         const index = chunk.indexes[i] as number // i is in range
         const kind = chunk.kinds[i] as Outcome<unknown>['status'] // runs in parallel
         this.#put(index, kind)
         if (kind === 'succeeded') this.succeeded.push(index)
-        // A start that a sweep reclaimed after its deadline has failed without an error of its own.
-        const isSilent = chunk.values.ends[i] === (chunk.values.ends[i - 1] ?? 0)
-        this.#values[index] = isSilent ? undefined : reader.value(i)
+        if (isSilent(chunk, i)) this.#hasSilent = true
       }
+      this.#chunks.push(chunk)
     }
     page.withdrawn?.indexes.forEach((index, i) => {
       this.#put(index, page.withdrawn?.kinds[i] ?? 'cancelled')
@@ -65,6 +67,7 @@ export class GroupOutcomes {
    * blamed, all fail.
    */
   failWithdrawn(error: GraflowError, isBlamed: (index: number) => boolean): void {
+    this.#decode()
     const withdrawn = [...this.#statuses.entries()].flatMap(([index, status]) =>
       status === 'skipped' || status === 'cancelled' ? [index] : [],
     )
@@ -77,7 +80,27 @@ export class GroupOutcomes {
 
   /** In order of index, if every branch succeeded. */
   get values(): readonly unknown[] | undefined {
-    return this.succeeded.length === this.#values.length ? this.#values : undefined
+    if (this.succeeded.length < this.#values.length) return undefined
+    this.#decode()
+    return this.#values
+  }
+
+  /** The same as one packed array; undefined where its values cannot be put together as they are. @throws GraflowError INTEGRITY */
+  get packed(): PackedValue | undefined {
+    const isWhole = this.succeeded.length === this.#values.length && this.#chunks.length > 0 && !this.#hasSilent
+    return isWhole ? arrayOf(this.#values.length, this.#chunks) : undefined
+  }
+
+  #decode(): void {
+    const chunks = this.#chunks
+    this.#chunks = []
+    for (const chunk of chunks) {
+      const reader = new ValueReader(chunk.values)
+      for (let i = 0; i < chunk.indexes.length; i += 1) {
+        const index = chunk.indexes[i] as number // i is in range
+        this.#values[index] = isSilent(chunk, i) ? undefined : reader.value(i)
+      }
+    }
   }
 
   get counts(): { readonly succeeded: number; readonly failed: number; readonly withdrawn: number } {
@@ -93,6 +116,7 @@ export class GroupOutcomes {
   }
 
   outcomes(): Outcome<unknown>[] {
+    this.#decode()
     return this.#statuses.map((status, index): Outcome<unknown> => {
       if (status === 'succeeded') return { status, value: this.#values[index] }
       return { status, error: this.#errorOf(status, index) }
@@ -139,3 +163,6 @@ export class GroupOutcomes {
     }
   }
 }
+
+/** A start that a sweep reclaimed after its deadline has failed without an error of its own. */
+const isSilent = ({ values: { ends } }: OutcomeChunk, i: number): boolean => ends[i] === (ends[i - 1] ?? 0)

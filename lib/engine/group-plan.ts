@@ -1,12 +1,13 @@
 /** From a group's node and its input to what is dispatched: the spec, the packed inputs, and how its members are called. */
-import { type PackedItems, packOne } from '../values/packed-items.js'
+import { itemsIn, packedOf, PackedValue, unpacked } from '../values/packed-arrays.js'
+import { byteLength, itemCount, type PackedItems, packOne, slice } from '../values/packed-items.js'
 import type { GroupSpec, ReleaseRule } from '../backend/backend.js'
 import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import type { TaskOptions } from '../flow/node-options.js'
 import type { EachNode, Graph, GraphJoin, GraphNode, GroupNode } from '../graph/graph.js'
 import { groupSegment } from '../graph/locate.js'
-import { encode, tooLarge } from '../values/codec.js'
+import { tooLarge } from '../values/codec.js'
 import { fullPath, type GraphInUse } from './execution.js'
 import { type Limits, RETRY_DEFAULTS, TASK_DEFAULTS } from '../options.js'
 import { ValueWriter } from '../values/value-lists.js'
@@ -132,8 +133,15 @@ function checkDepth({ depth, limits: { nesting } }: Dispatcher, path: string): v
   )
 }
 
-function itemsOf(input: unknown, path: string): readonly unknown[] {
-  if (Array.isArray(input)) return input
+const isPacked = (items: readonly unknown[] | PackedItems | undefined): items is PackedItems =>
+  items !== undefined && !Array.isArray(items)
+
+/** The items of an `each`, as values or packed. */
+function itemsOf(given: unknown, path: string): readonly unknown[] | PackedItems {
+  const cut = given instanceof PackedValue ? itemsIn(given) : undefined
+  if (cut !== undefined) return cut
+  const input = unpacked(given)
+  if (Array.isArray(input)) return input as readonly unknown[]
   throw new GraflowError('NOT_AN_ARRAY', `the each at ${path} takes an array, got ${describe(input)}`, {
     details: { path },
   })
@@ -163,12 +171,12 @@ export function planGroup(
   const place = fullPath(use, path)
   checkDepth(by, place)
   const items = node.kind === 'each' ? itemsOf(input, place) : undefined
-  const size = items?.length ?? (node.kind === 'each' ? 0 : node.branches.length)
+  const size = node.kind !== 'each' ? node.branches.length : isPacked(items) ? itemCount(items) : (items?.length ?? 0)
   checkSize(by, size, place)
   const { sharedInputBytes } = by.limits
   const shared =
     items === undefined
-      ? packOne(encode(input, `the input of the group at ${place}`, sharedInputBytes, 'sharedInputBytes'))
+      ? packOne(packedOf(input, `the input of the group at ${place}`, sharedInputBytes, 'sharedInputBytes'))
       : undefined
   return {
     spec: specOf(by, use, place, staticPath, size, {
@@ -182,7 +190,8 @@ export function planGroup(
     join: node.join,
     tasksOf: (index) => tasksOfBranch(use.graph, node.kind === 'each' ? node.body : node.branches[index]),
     timeoutMs: node.options.timeoutMs,
-    inputsFrom: (from) => shared ?? packItems(items ?? [], from, place, by),
+    inputsFrom: (from) =>
+      shared ?? (isPacked(items) ? cutItems(items, from, place, by) : packItems(items ?? [], from, place, by)),
   }
 }
 
@@ -197,7 +206,7 @@ export function planOne(
 ): GroupPlan {
   const place = fullPath(use, path)
   checkDepth(by, place)
-  const packed = packOne(encode(input, `the input at ${place}`, by.limits.itemBytes, 'itemBytes'))
+  const packed = packOne(packedOf(input, `the input at ${place}`, by.limits.itemBytes, 'itemBytes'))
   return {
     spec: specOf(by, use, place, staticPath, 1, {
       shared: true,
@@ -255,12 +264,26 @@ function specOf(
   return { ...spec, ...(affinity !== undefined && { affinity }), ...(around !== undefined && { around }) }
 }
 
+/** As many as `packItems` gives, of which nothing is unpacked. */
+function cutItems(items: PackedItems, from: number, place: string, by: Dispatcher): PackedItems {
+  const most = Math.min(itemCount(items), from + by.itemsPerCall)
+  let to = from
+  for (; to < most; to += 1) {
+    const bytes = byteLength(items, to, to + 1)
+    if (bytes > by.limits.itemBytes) throw tooLargeItem(to, place, bytes, by)
+    if (to > from && byteLength(items, from, to + 1) > by.bytesPerCall) break
+  }
+  return slice(items, from, to)
+}
+
+const tooLargeItem = (i: number, place: string, bytes: number, { limits }: Dispatcher): GraflowError =>
+  tooLarge(`item ${i} of the each at ${place}`, bytes, limits.itemBytes, 'itemBytes')
+
 function packItems(items: readonly unknown[], from: number, place: string, by: Dispatcher): PackedItems {
   const writer = new ValueWriter()
   for (let i = from; i < items.length && writer.length < by.itemsPerCall; i += 1) {
     const bytes = packItem(writer, items[i], i, place, by.limits.itemBytes)
-    if (bytes > by.limits.itemBytes)
-      throw tooLarge(`item ${i} of the each at ${place}`, bytes, by.limits.itemBytes, 'itemBytes')
+    if (bytes > by.limits.itemBytes) throw tooLargeItem(i, place, bytes, by)
     if (writer.length > 1 && writer.byteLength > by.bytesPerCall) {
       writer.drop()
       break

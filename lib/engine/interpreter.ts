@@ -22,6 +22,7 @@ import { pathUnder, staticPath, stepsOf } from '../graph/locate.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 import { Cancellation } from './cancellation.js'
 import { copiesOf, decode, encode } from '../values/codec.js'
+import { PackedValue, unpacked } from '../values/packed-arrays.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { roundsAt, type Pausable } from './context.js'
 import { DirectiveFollower } from './directive-follower.js'
@@ -71,12 +72,18 @@ export class Interpreter {
 
   /** A whole graph: a run, or what a handler forks or goes to. Gives the last step's output. */
   async runGraph(frame: Frame, input: unknown): Promise<unknown> {
-    return this.#steps(frame, stepsOf(frame.use.graph), '', input)
+    return unpacked(await this.#steps(frame, stepsOf(frame.use.graph), '', input))
+  }
+
+  /** A run, from its packed input. Its output may be packed, too. */
+  async runPacked(frame: Frame, input: PackedValue): Promise<unknown> {
+    return asBranch(() => this.#steps(frame, stepsOf(frame.use.graph), '', input))
   }
 
   /** A branch: the node at `path`. Gives its output; a goto inside ends it with the result of its target. */
   async runBranch(frame: Frame, node: GraphNode | undefined, path: string, input: unknown): Promise<unknown> {
-    return asBranch(() => (node === undefined ? this.runGraph(frame, input) : this.#node(frame, node, path, input)))
+    if (node === undefined) return asBranch(() => this.runGraph(frame, input))
+    return asBranch(async () => unpacked(await this.#node(frame, node, path, input)))
   }
 
   /** A branch that is one task, which is started here and retried here; as a step of another branch, it reports a goto. */
@@ -107,11 +114,11 @@ export class Interpreter {
     const segment = `~${number}`
     timer?.pause()
     try {
-      return await this.#forkAt(frame, path, segment, expression, input)
+      return unpacked(await this.#forkAt(frame, path, segment, expression, input))
     } catch (error) {
       // The handler is started again because this fork failed before: a released group never reopens, so it gets a fresh one.
       if (errors === 0 || !execution.hasMet(`${fullPath(frame.use, path)}/${segment}`)) throw error
-      return await this.#forkAt(frame, path, `${segment}.${errors}`, expression, input)
+      return unpacked(await this.#forkAt(frame, path, `${segment}.${errors}`, expression, input))
     } finally {
       timer?.unpause()
     }
@@ -171,14 +178,14 @@ export class Interpreter {
     if (saved !== undefined) return outputOrGoto(decode(saved))
     if (isRouted(use.graph.tasks[node.name] ?? {}) || use.code.task(node.name)?.handler === undefined)
       return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input)
-    return this.#tasks.run(frame, node, path, input)
+    return this.#tasks.run(frame, node, path, unpacked(input))
   }
 
   // ----------------------------------------------------------------------------------------------------- choose, loop, workflow
 
   async #choose(frame: Frame, node: ChooseNode, path: string, input: unknown): Promise<unknown> {
-    const inputFor = copiesOf(input)
-    const key = await this.#node(frame, node.decide, `${path}/?`, inputFor())
+    const inputFor = input instanceof PackedValue ? () => input : copiesOf(input)
+    const key = unpacked(await this.#node(frame, node.decide, `${path}/?`, inputFor()))
     const chosen = node.cases.find(([name]) => name === key)
     if (chosen === undefined) {
       const cases = node.cases.map(([name]) => name)
@@ -196,7 +203,7 @@ export class Interpreter {
   async #loop(frame: Frame, node: LoopNode, path: string, input: unknown): Promise<unknown> {
     let state = input
     for (let pass = 1; pass <= node.maxCycles; pass += 1) {
-      const output = await this.#node(frame, node.body, `${path}/${pass}`, state)
+      const output = unpacked(await this.#node(frame, node.body, `${path}/${pass}`, state))
       const said = output as
         | { readonly kind?: unknown; readonly next?: unknown; readonly value?: unknown }
         | null
@@ -261,6 +268,8 @@ export class Interpreter {
       this.#keepDecision(execution, plan.path, decision)
       return decision
     }
+    const packed = plan.join.kind === 'strict' && plan.keys === undefined ? groupOutcomes.packed : undefined
+    if (packed !== undefined) return packed
     const result =
       plan.join.kind === 'strict' && groupOutcomes.values !== undefined
         ? shaped(plan.keys, groupOutcomes.values)

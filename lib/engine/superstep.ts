@@ -219,15 +219,20 @@ export class Supersteps {
   /** The outcomes, page by page; or why there are none (yet). */
   async #readOutcomes(plan: GroupPlan): Promise<GroupOutcomes | 'open' | 'gone'> {
     const groupOutcomes = new GroupOutcomes(plan)
-    for (let after = 0; ; ) {
-      const page = await this.#options.backend.inspect.outcomes(plan.spec.gid, after)
+    const pageAfter = (after: number) => this.#options.backend.inspect.outcomes(plan.spec.gid, after)
+    for (let after = 0, next = pageAfter(0); ; ) {
+      const page = await next
       if (page === undefined) return 'gone'
       if (page.state === 'open') return 'open'
-      groupOutcomes.add(page)
-      if (page.withdrawn !== undefined) return groupOutcomes
-      if (page.next === after)
+      if (page.next === after && page.withdrawn === undefined)
         throw new GraflowError('INTERNAL', `the outcomes of the group ${plan.label} end after ${after} chunks`)
       after = page.next
+      if (page.withdrawn === undefined) {
+        next = pageAfter(after) // arrives while this one is read
+        next.catch(() => undefined) // whoever awaits it finds out
+      }
+      groupOutcomes.add(page)
+      if (page.withdrawn !== undefined) return groupOutcomes
     }
   }
 }

@@ -34,12 +34,22 @@ const packr = new Packr({
 const STAND_IN = '\u0001g'
 
 /** Whether the value that is being packed has a stand-in; and whether errors in it are records of bounded size. Of one call at a time. */
-let hasStandIns = false
+let isAnyStandIn = false
 let isBounded = false
 
 function standIn(what: string, content: unknown): unknown {
-  hasStandIns = true
+  isAnyStandIn = true
   return [STAND_IN, what, content]
+}
+
+/** What a packed value with stand-ins begins with: an array of three, and the text. */
+const ROOT_HEAD = Uint8Array.of(0x93, 0xa0 | STAND_IN.length, ...Buffer.from(STAND_IN))
+
+/** Whether the packed value that begins here has stand-ins: then its parts do not say what they are without it. */
+export function hasStandIns(bytes: Uint8Array, at: number): boolean {
+  if (bytes[at] !== ROOT_HEAD[0]) return false
+  for (let i = 1; i < ROOT_HEAD.length; i += 1) if (bytes[at + i] !== ROOT_HEAD[i]) return false
+  return true
 }
 
 const beginsAsStandIn = (value: readonly unknown[]): boolean => value[0] === STAND_IN
@@ -86,6 +96,10 @@ const refuse = (path: Path, got: string, advice: string): never => {
 
 const keyStep = (key: string): string => (/^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`)
 
+/** Characters of all texts that this walk has seen, and of the longest. */
+let textLength = 0
+let longestText = 0
+
 /** Deeper than this the careful walk looks, which also knows cycles. */
 const FAST_DEPTH = 32
 
@@ -95,6 +109,8 @@ function isPlainData(value: unknown, depth: number): boolean {
     case 'number':
       return value !== 0 || 1 / value > 0
     case 'string':
+      textLength += value.length
+      if (value.length > longestText) longestText = value.length
       return value.isWellFormed()
     case 'boolean':
     case 'undefined':
@@ -362,14 +378,14 @@ const isLeftBehind = (shared: Shared): boolean => shared.length > MOST_BUFFER_BY
 /** What is written for the value: itself where it is plain data. */
 function carriedOf(value: unknown, bounded: boolean): unknown {
   if (isPlain(value)) return value
-  hasStandIns = false
+  isAnyStandIn = false
   isBounded = bounded
   const carried = checkedWhole(value)
   return isAnyReplaced() ? [STAND_IN, 'root', carried] : carried
 }
 
 /** Asked anew after the value was walked. */
-const isAnyReplaced = (): boolean => hasStandIns
+const isAnyReplaced = (): boolean => isAnyStandIn
 
 function isPlain(value: unknown): boolean {
   try {
@@ -388,10 +404,22 @@ function checkedWhole(value: unknown): unknown {
   }
 }
 
+/** How large the library's buffer is. */
+let bufferBytes = 0
+
 function pack(value: unknown, bounded = false): Shared {
+  textLength = 0
+  longestText = 0
   const carried = carriedOf(value, bounded)
+  // The library lets its buffer grow as it writes, and copies all of it: of texts it is known before. It wants three bytes a character for the next.
+  const expected = textLength + (textLength >> 4) + longestText * 2 + FIRST_BUFFER_BYTES
+  if (expected > bufferBytes && textLength > FIRST_BUFFER_BYTES) packr.useBuffer(Buffer.allocUnsafeSlow(expected))
   const shared = packr.pack(carried, SHARED_BUFFER) as Buffer & Shared // what REUSE_BUFFER_MODE gives
-  if (isLeftBehind(shared)) packr.useBuffer(Buffer.allocUnsafeSlow(FIRST_BUFFER_BYTES))
+  bufferBytes = shared.length
+  if (isLeftBehind(shared)) {
+    bufferBytes = FIRST_BUFFER_BYTES
+    packr.useBuffer(Buffer.allocUnsafeSlow(bufferBytes))
+  }
   return shared
 }
 

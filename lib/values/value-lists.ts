@@ -7,6 +7,9 @@ const FEW_BYTES = 32
 const FIRST_BYTES = 64
 /** A buffer that grew larger than this is not kept for the next list. */
 const MOST_KEPT_BYTES = 64 * 1024
+/** A large list is taken to be as large as the one before, whosever that was, up to here: a buffer that grows is copied. */
+const MOST_EXPECTED_BYTES = 1024 * 1024
+let expectedBytes = MOST_KEPT_BYTES
 
 /** Collects values and byte strings, then hands them out end to end. */
 export class ValueWriter implements ByteSink {
@@ -55,10 +58,19 @@ export class ValueWriter implements ByteSink {
     this.#byteLength = this.#ends.at(-1) ?? 0
   }
 
-  /** What was collected, in arrays of just its size; the writer is empty afterwards. */
+  /** What was collected, in arrays of about its size; the writer is empty afterwards. */
   take(): PackedItems {
-    const packed = { bytes: this.#bytes.slice(0, this.#byteLength), ends: new Uint32Array(this.#ends) }
-    if (this.#bytes.length > MOST_KEPT_BYTES) this.#bytes = EMPTY_BYTES
+    const isLarge = this.#bytes.length > MOST_KEPT_BYTES
+    // A large buffer is given away: it is not copied for the little that it is too long.
+    const isGiven = isLarge && this.#byteLength * 1.25 > this.#bytes.length
+    const packed = {
+      bytes: isGiven ? this.#bytes.subarray(0, this.#byteLength) : this.#bytes.slice(0, this.#byteLength),
+      ends: new Uint32Array(this.#ends),
+    }
+    if (isLarge) {
+      expectedBytes = Math.max(MOST_KEPT_BYTES, Math.min(this.#byteLength, MOST_EXPECTED_BYTES))
+      this.#bytes = EMPTY_BYTES
+    }
     this.#byteLength = 0
     this.#ends = []
     return packed
@@ -67,10 +79,17 @@ export class ValueWriter implements ByteSink {
   #grow(needed: number): void {
     // By leaps while it is small: making an array costs more than its bytes.
     const factor = this.#bytes.length < MOST_KEPT_BYTES ? 4 : 2
-    const larger = new Uint8Array(Math.max(FIRST_BYTES, needed, this.#bytes.length * factor))
+    const expected = needed > MOST_KEPT_BYTES ? expectedBytes : FIRST_BYTES
+    const larger = roomFor(Math.max(expected, needed, this.#bytes.length * factor))
     larger.set(this.#bytes.subarray(0, this.#byteLength))
     this.#bytes = larger
   }
+}
+
+/** Bytes of no certain content: to clear many would take as long as to write them. */
+export function roomFor(byteLength: number): Uint8Array {
+  if (byteLength <= MOST_KEPT_BYTES) return new Uint8Array(byteLength)
+  return new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer)
 }
 
 /** Reads values one by one, through a view: what the decoder notes on it goes with the reader, not with bytes that are kept. */

@@ -2,11 +2,14 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { checkResults, resultOf } from '../../bench/peers/last-work.js'
+import { checkResults, itemsOf, type Load, numbers, resultOf } from '../../bench/peers/loads.js'
 import { joinOf, p50Of, p99Of, rateOf, ratio, spread, type Results, type Sample } from '../../bench/peers/results.js'
+import { rowsOf } from '../../bench/peers/rows.js'
 import { PEER_NAMES } from '../../bench/peers/systems.js'
 import { type Ended, runProgram } from '../support/programs.js'
 
+/** As `--smoke` has it. */
+const SMOKE_SIZE = 0.02
 const folder = mkdtempSync(join(tmpdir(), 'graflow-peers-'))
 
 afterAll(() => {
@@ -18,15 +21,20 @@ const bench = (...options: readonly string[]): Promise<Ended> => runProgram('ben
 describe('benchmark of peers', () => {
   it('runs every system with real processes and finds every answer right', async () => {
     const file = join(folder, 'results.json')
-    const { code, printed } = await bench('--smoke', '--sizes', '40,1', '--markdown', '--json', file)
-    expect(printed).toContain('**Join latency, in milliseconds, 2 worker processes**')
+    const { code, printed } = await bench('--smoke', '--sizes', '40,1', '--workers', '1', '--markdown', '--json', file)
+    expect(printed).toContain('**Join latency, in milliseconds, 1 worker process**')
     expect(code).toBe(0)
-    const { samples, skipped } = JSON.parse(readFileSync(file, 'utf8')) as Results
+    const { samples, rows, skipped } = JSON.parse(readFileSync(file, 'utf8')) as Results
     // A machine that is busy elsewhere may leave out a size of a slow peer.
     expect([...samples, ...skipped].map(({ system, count }) => `${system}: ${count}`).sort()).toEqual(
       PEER_NAMES.flatMap((system) => [`${system}: 1`, `${system}: 40`]).sort(),
     )
     expect(new Set(samples.map(({ system }) => system)).size).toBe(PEER_NAMES.length)
+    expect(rows.map(({ row, system }) => `${system}: ${row}`).sort()).toEqual(
+      rowsOf(['values', 'failing'], SMOKE_SIZE)
+        .flatMap(({ name, systems }) => systems.map((system) => `${system}: ${name}`))
+        .sort(),
+    )
     for (const { singles, timesMs, cost } of samples) {
       for (const { totalMs, joinMs, afterHandlerMs } of singles) {
         expect(joinMs).toBeGreaterThan(0)
@@ -38,6 +46,13 @@ describe('benchmark of peers', () => {
     }
   }, 120_000)
 
+  it('measures other loads over a delay, and while workers are killed', async () => {
+    const { code, printed } = await bench('--smoke', '--rows', 'delay,kills', '--only', 'graflow', '--markdown')
+    expect(printed).toMatch(/Other loads, p50 in milliseconds, over a round trip of \S+ ms/)
+    expect(printed).toMatch(/While one of 2 workers is killed every two seconds: \d+ runs, [1-9] kills/)
+    expect(code).toBe(0)
+  }, 120_000)
+
   it('says which option it does not understand', async () => {
     const { code, printed } = await bench('--only', 'bullmq')
     expect(printed).toContain(`--only takes ${PEER_NAMES.join(', ')}, got "bullmq"`)
@@ -47,7 +62,7 @@ describe('benchmark of peers', () => {
 
 describe('the check of a run', () => {
   it('takes one result of each branch, in any order', () => {
-    expect(() => checkResults([4, 0, 3, 1, 2].map(resultOf), 5)).not.toThrow()
+    expect(() => checkResults([4, 0, 3, 1, 2].map(resultOf), numbers(5))).not.toThrow()
   })
 
   it.each([
@@ -57,7 +72,34 @@ describe('the check of a run', () => {
     ['an item that nobody handled', [resultOf(0), 2], 2],
     ['no number', [Number.NaN], 1],
   ])('refuses %s', (_, results, count) => {
-    expect(() => checkResults(results, count)).toThrow(/^expected /)
+    expect(() => checkResults(results, numbers(count))).toThrow(/^expected /)
+  })
+})
+
+describe('what a branch of a load makes of its item', () => {
+  const of = (load: Partial<Load>): Load => ({ ...numbers(3), ...load })
+
+  it('is a text as long as the item, which the check looks at', () => {
+    const load = of({ what: { kind: 'text', bytes: 100 } })
+    const results = itemsOf(load).map(resultOf)
+    expect(() => checkResults(results, load)).not.toThrow()
+    expect(() => checkResults([...results.slice(0, 2), '5 cut'], load)).toThrow(
+      'expected results of 100 bytes, got one of 5',
+    )
+  })
+
+  it('is an error that says which branch it was, for an item that is to fail', () => {
+    const load = of({ what: { kind: 'fail' } })
+    const errors = itemsOf(load).map((item) => {
+      try {
+        return resultOf(item)
+      } catch (error) {
+        return (error as Error).message
+      }
+    })
+    expect(errors).toEqual(['1 failed', '3 failed', '5 failed'])
+    expect(() => checkResults(errors, load)).not.toThrow()
+    expect(() => checkResults([1, ...errors.slice(1)], load)).toThrow('expected the error of a branch, got 1')
   })
 })
 

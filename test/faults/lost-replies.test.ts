@@ -8,7 +8,7 @@ import type { Backend } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
 import { loadScripts } from '../../lib/backend/redis/scripts.js'
 import { steady } from './fault.tasks.js'
-import { type FaultKind, FaultProxy } from '../support/fault-proxy.js'
+import { type FaultKind, FaultProxy, type Match } from '../support/fault-proxy.js'
 import { scriptNamed, type Stage, useStage } from '../support/redis-stage.js'
 import { bytes, text, worldOn } from '../support/world.js'
 
@@ -128,6 +128,25 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
   return seen.map(plain)
 }
 
+/** Large values on all their ways: into a run, a group and its branches, and out. What arrives, by its length and its beginning. */
+async function largeStory(stage: Stage, url = stage.server.url): Promise<string[]> {
+  const backend = await stage.backend({ address: url })
+  const world = await worldOn(backend)
+  const large = (name: string): Uint8Array => bytes(name.padEnd(50_000, ' and so on'))
+  const holder = await world.start('run', { input: large('run') })
+  const spec = world.spec('run/0', { size: 3 })
+  await world.step(holder, { group: { spec, from: 0, inputs: pack([large('a'), large('b')]) } })
+  await world.step(holder, { group: { spec, from: 2, inputs: pack([large('c')]) } })
+  const grants = [await world.takeOne(2), await world.takeOne(1)]
+  const inputs = grants.map((grant) => text(grant.inputs.bytes))
+  for (const grant of grants)
+    await world.settle(grant, 'succeeded', undefined, { values: pack([...grant.indexes].map((i) => large(`${i}`))) })
+  const outcomes = await world.outcomes('run/0')
+  await world.step(holder, { end: { state: 'completed', value: large('result') } })
+  const value = (await backend.inspect.run('run'))?.value
+  return [...inputs, ...outcomes, value === undefined ? '' : text(value)].map((it) => `${it.length} ${it.slice(0, 20)}`)
+}
+
 describe('FT-D7: a connection that breaks once', () => {
   const names = [...loadScripts().keys()]
   let expected: readonly string[] | undefined
@@ -196,5 +215,34 @@ describe('FT-D16: Redis that forgets its scripts all the time', () => {
     expect(result).toEqual(numbers)
     expect(stage.ledger.notes('start')).toHaveLength(500)
     expect(await flushing.stop()).toBeGreaterThan(5)
+  })
+})
+
+describe('FT-D7: a connection that breaks once while large values are under way', () => {
+  const names = ['SET', 'GETRANGE', 'GET', 'open', 'step', 'acquire', 'settle', 'outcomes', 'step-full']
+  /** Of the commands, those with large values; graphs go by SET, too. */
+  const matchOf = (name: string): Match =>
+    name === name.toUpperCase()
+      ? ([command, key]) => command?.toString() === name && /:up:|:b:/.test(String(key))
+      : scriptNamed(name)
+
+  it.each(names)('at %s: all that counts is there once, and whole', async (name) => {
+    const stage = await open()
+    const found = await Promise.all(
+      POSITIONS.map(async (position) => {
+        const inside = await open()
+        const proxy = await FaultProxy.start({ port: inside.server.port })
+        try {
+          const fault = proxy.arm(position, matchOf(name))
+          const told = await largeStory(inside, proxy.url)
+          return { position, fired: fault.fired, told }
+        } finally {
+          await proxy.stop()
+        }
+      }),
+    )
+    const told = await largeStory(stage)
+    expect(told).toHaveLength(6)
+    expect(found).toEqual(POSITIONS.map((position) => ({ position, fired: 1, told })))
   })
 })

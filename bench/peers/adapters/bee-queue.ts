@@ -3,7 +3,7 @@
  * published and not kept, and what was counted is lost with the producer.
  */
 import BeeQueue from 'bee-queue'
-import type { Handle, Place, Producer, Worker } from '../adapter.js'
+import type { Handle, Item, Place, Producer, Worker } from '../adapter.js'
 
 const QUEUE = 'branches'
 /** Jobs in one call of saveAll. */
@@ -11,19 +11,19 @@ const BULK = 1_000
 /** Jobs that a worker has under way at once: one was slower, and between 16 and 200 no difference stood out. */
 const CONCURRENCY = 64
 
-export async function openProducer({ socket }: Place): Promise<Producer> {
-  const queue = new BeeQueue<{ readonly item: number }>(QUEUE, {
-    redis: { path: socket },
+export async function openProducer({ connection }: Place): Promise<Producer> {
+  const queue = new BeeQueue<{ readonly item: Item }>(QUEUE, {
+    redis: connection,
     isWorker: false,
     storeJobs: false,
     removeOnSuccess: true,
   })
-  let succeeded: (result: number) => void = () => undefined
-  queue.on('job succeeded', (_id, result: number) => succeeded(result))
+  let succeeded: (result: Item) => void = () => undefined
+  queue.on('job succeeded', (_id, result: Item) => succeeded(result))
   await queue.ready()
   return {
     async run(items) {
-      const results: number[] = []
+      const results: Item[] = []
       const joined = new Promise<void>((resolve) => {
         succeeded = (result) => {
           if (results.push(result) === items.length) resolve()
@@ -40,14 +40,14 @@ export async function openProducer({ socket }: Place): Promise<Producer> {
   }
 }
 
-export async function openWorker({ socket }: Place, handle: Handle): Promise<Worker> {
-  const queue = new BeeQueue<{ readonly item: number }>(QUEUE, {
-    redis: { path: socket },
+export async function openWorker({ connection }: Place, handle: Handle): Promise<Worker> {
+  const queue = new BeeQueue<{ readonly item: Item }>(QUEUE, {
+    redis: connection,
     getEvents: false,
     storeJobs: false,
     removeOnSuccess: true,
   })
   await queue.ready()
-  queue.process<number>(CONCURRENCY, async ({ data }) => handle(data.item))
+  queue.process<Item>(CONCURRENCY, async ({ data }) => handle(data.item))
   return { close: () => queue.close() }
 }

@@ -3,23 +3,22 @@
  * result. What was counted is lost with the producer.
  */
 import { Queue, QueueEvents, Worker as BullWorker } from 'bullmq'
-import type { Handle, Place, Producer, Worker } from '../adapter.js'
-import { CONCURRENCY } from './bullmq.js'
+import type { Handle, Item, Place, Producer, Worker } from '../adapter.js'
+import { CONCURRENCY } from './slots.js'
 
 const QUEUE = 'branches'
 /** Jobs in one call of addBulk. */
 const BULK = 1_000
 
-export async function openProducer({ socket }: Place): Promise<Producer> {
-  const connection = { path: socket }
-  const queue = new Queue<number, number>(QUEUE, { connection, defaultJobOptions: { removeOnComplete: true } })
+export async function openProducer({ connection }: Place): Promise<Producer> {
+  const queue = new Queue<Item, Item>(QUEUE, { connection, defaultJobOptions: { removeOnComplete: true } })
   const events = new QueueEvents(QUEUE, { connection })
   let completed: (result: number) => void = () => undefined
   events.on('completed', ({ returnvalue }) => completed(Number(returnvalue)))
   await Promise.all([queue.waitUntilReady(), events.waitUntilReady()])
   return {
     async run(items) {
-      const results: number[] = []
+      const results: Item[] = []
       const joined = new Promise<void>((resolve) => {
         completed = (result) => {
           if (results.push(result) === items.length) resolve()
@@ -37,9 +36,9 @@ export async function openProducer({ socket }: Place): Promise<Producer> {
   }
 }
 
-export async function openWorker({ socket }: Place, handle: Handle): Promise<Worker> {
-  const worker = new BullWorker<number, number>(QUEUE, async ({ data }) => handle(data), {
-    connection: { path: socket },
+export async function openWorker({ connection }: Place, handle: Handle): Promise<Worker> {
+  const worker = new BullWorker<Item, Item>(QUEUE, async ({ data }) => handle(data), {
+    connection,
     concurrency: CONCURRENCY,
   })
   await worker.waitUntilReady()

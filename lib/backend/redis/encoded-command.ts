@@ -3,34 +3,55 @@
  * which the library takes 15 µs and this 2, and it leaves no pieces of text behind. All else of a command, its reply and its errors, is the
  * library's.
  */
+import type { Writable } from 'node:stream'
 import { Command } from 'ioredis'
 
 export type CommandArgument = string | number | Uint8Array
 
 /** A command of the words in `head`, the first of which is its name, and then `args`. The reply comes as bytes. */
 export class EncodedCommand extends Command {
-  readonly #bytes: Buffer
+  readonly #pieces: readonly Uint8Array[]
+  readonly #last: Buffer
 
   constructor(head: readonly CommandArgument[], args: readonly CommandArgument[]) {
     super(String(head[0]), [], { replyEncoding: null })
-    this.#bytes = encodeCommand(head, args)
+    const { pieces, last } = encodeCommand(head, args)
+    this.#pieces = pieces
+    this.#last = last
   }
 
-  override toWritable(): Buffer {
-    return this.#bytes
+  /** The library writes what comes last. */
+  override toWritable(stream: object): Buffer {
+    for (const piece of this.#pieces) (stream as Writable).write(piece)
+    return this.#last
   }
 }
 
-/** An array of bulk strings, as the Redis serialisation protocol (RESP 2) has requests. */
-export function encodeCommand(head: readonly CommandArgument[], args: readonly CommandArgument[]): Buffer {
+/** In the order in which they are written. */
+export interface EncodedPieces {
+  readonly pieces: readonly Uint8Array[]
+  readonly last: Buffer
+}
+
+/**
+ * An array of bulk strings, as the Redis serialisation protocol (RESP 2) has requests, in pieces: large arrays of bytes are not copied, and
+ * must not change any more.
+ */
+export function encodeCommand(head: readonly CommandArgument[], args: readonly CommandArgument[]): EncodedPieces {
   at = 0
   makeRoom(MOST_HEAD_BYTES)
   putCount(ASTERISK, head.length + args.length)
-  for (const arg of head) putArgument(arg)
-  for (const arg of args) putArgument(arg)
+  const pieces: Uint8Array[] = []
+  for (const arg of head) putArgument(arg, pieces)
+  for (const arg of args) putArgument(arg, pieces)
+  return { pieces, last: takePiece() }
+}
+
+function takePiece(): Buffer {
   const bytes = Buffer.allocUnsafe(at)
   scratch.copy(bytes, 0, 0, at)
   if (scratch.length > MOST_KEPT_BYTES) scratch = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  at = 0
   return bytes
 }
 
@@ -45,6 +66,8 @@ const MOST_HEAD_BYTES = 32
 /** Below this a loop is faster than a call out of JavaScript. */
 const SHORT_TEXT = 32
 const FIRST_BYTES = 16 * 1024
+/** From so many bytes on an array is written by itself: a copy of it would cost more than another piece. */
+const LEAST_APART_BYTES = 16 * 1024
 /** A buffer that grew larger than this is not kept for the next command. */
 const MOST_KEPT_BYTES = 1024 * 1024
 
@@ -59,9 +82,18 @@ function makeRoom(byteLength: number): void {
   scratch = larger
 }
 
-function putArgument(arg: CommandArgument): void {
-  if (typeof arg === 'object') putBytes(arg)
+function putArgument(arg: CommandArgument, pieces: Uint8Array[]): void {
+  if (typeof arg === 'object' && arg.length >= LEAST_APART_BYTES) putApart(arg, pieces)
+  else if (typeof arg === 'object') putBytes(arg)
   else putText(typeof arg === 'string' ? arg : String(arg))
+}
+
+function putApart(bytes: Uint8Array, pieces: Uint8Array[]): void {
+  makeRoom(MOST_HEAD_BYTES)
+  putCount(DOLLAR, bytes.length)
+  pieces.push(takePiece(), bytes)
+  makeRoom(MOST_HEAD_BYTES)
+  putEnd()
 }
 
 function putBytes(bytes: Uint8Array): void {

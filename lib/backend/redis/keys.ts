@@ -20,6 +20,9 @@ export function keysOf(tag: string, db = 0) {
     requeued: (gid: string) => `${tag}:b:${gid}:r`,
     children: (gid: string) => `${tag}:b:${gid}:k`,
     outcomes: (gid: string) => `${tag}:b:${gid}:o`,
+    /** Values of outcomes that stand apart from these. */
+    values: (gid: string, n: number | string) => `${tag}:b:${gid}:o${n}`,
+    upload: (name: string) => `${tag}:up:${name}`,
     sessions: `${tag}:w`,
     session: (session: string) => `${tag}:wi:${session}`,
     bases: `${tag}:wb`,
@@ -30,6 +33,8 @@ export function keysOf(tag: string, db = 0) {
     inbox: (session: string) => `${tag}:in:${session}`,
     run: (runId: string) => `${tag}:r:${runId}`,
     outputs: (runId: string) => `${tag}:r:${runId}:v`,
+    /** The value that a run ended with, where it is large. */
+    result: (runId: string) => `${tag}:r:${runId}:e`,
     channels: (runId: string) => `${tag}:r:${runId}:ch`,
     channelTimes: (runId: string) => `${tag}:r:${runId}:cx`,
     channelCalls: (runId: string) => `${tag}:r:${runId}:cn`,

@@ -53,6 +53,7 @@ const CALLED_WITH: Readonly<Record<string, readonly string[]>> = Object.freeze({
   INFO: [],
   PING: [],
   PUBLISH: ['CHANNEL', ''],
+  RENAME: ['KEY', 'KEY'],
   'PUBSUB|NUMSUB': ['CHANNEL'],
   SCAN: ['0'],
   SUBSCRIBE: ['CHANNEL'],

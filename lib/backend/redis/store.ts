@@ -29,4 +29,4 @@ export interface Store {
 export const TUNING_DEFAULTS: Tuning = STORE_DEFAULTS
 
 /** What a call carries where nobody says otherwise: no script runs longer than a few milliseconds (docs/redis-layout.md). */
-export const LIMIT_DEFAULTS: BackendLimits = Object.freeze({ itemsPerCall: 1_024, bytesPerCall: 256 * 1_024 })
+export const LIMIT_DEFAULTS: BackendLimits = Object.freeze({ itemsPerCall: 1_024, bytesPerCall: 1_024 * 1_024 })

@@ -1,6 +1,6 @@
 -- Flags: no-writes
 -- Needs:
---   branch-table: stored
+--   branch-table: ANYWHERE stored
 --   group: load
 --   run: loadRun
 -- Outcomes of a group in the order in which they were counted, a page at a time.
@@ -9,7 +9,16 @@
 -- ARGV: gid, settles read before, most bytes
 -- Answers: NONE | BAD why | OK state (o, r, w) size next is-last (1: nothing of a closed group follows) table (of one that had branches left, then; else '')
 --   chunks…
+--   (of one with fewer bytes than its ends say the values are in T:b:<gid>:o<number>; they count as its bytes)
 local MOST_CHUNKS = 1024
+
+-- Bytes of a chunk, with values that stand apart.
+local function bytesIn(chunk)
+  local count, first = unpackBytes('<I4I4', chunk)
+  local head = 8 + (first == ANYWHERE and 4 or 0) * count + count * 5
+  return head + (unpackBytes('<I4', chunk, head - 3))
+end
+
 local isFine, g = pcall(load, ARGV[1])
 local why = tryCall('HGET', T .. ':bad', ARGV[1])
 if not isFine then
@@ -41,15 +50,19 @@ while next < last and not isFull do
     if not chunk then
       return { 'BAD', 'outcomes that were counted are not there' }
     end
-    if #answer > 6 and #chunk > left then
+    local isFine, size = pcall(bytesIn, chunk)
+    if not isFine then
+      size = #chunk -- its reader finds out
+    end
+    if #answer > 6 and size > left then
       isFull = true
       break
     end
     answer[#answer + 1] = chunk
-    next, left = next + 1, left - #chunk
+    next, left = next + 1, left - size
     isFull = left <= 0
     -- as many as are likely to fit
-    most = max(1, min(64, floor(left / #chunk)))
+    most = max(1, min(64, floor(left / size)))
   end
 end
 answer[4] = next

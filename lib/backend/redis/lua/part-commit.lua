@@ -14,6 +14,7 @@
 --   retries: commitRetries
 --   run: commitListings commitRuns
 --   runs: commitSaves
+--   uploads: uploads
 --   waking: commitNotified notifyPlanned
 -- Writes that come behind all others, where a script asks for them.
 local afterwards = {}
@@ -82,6 +83,10 @@ local function commitFields(g)
   end
   if g.outcome then
     fields[at + 1], fields[at + 2] = 'o', g.outcome
+    at = at + 2
+  end
+  if g.apart then
+    fields[at + 1], fields[at + 2] = 'apart', g.apart
   end
   local over = addTasks(g, fields, addRecords(g, fields))
   many('HSET', b, fields)
@@ -97,6 +102,9 @@ local function commitGroup(g)
       call(unpack(write))
     end
   end
+  if g.segmentUpload then
+    uploads.move(unpack(g.segmentUpload))
+  end
   commitTable(g)
   commitFields(g)
   if g.requeued and #g.requeued > 0 and g.state == 'o' then
@@ -105,6 +113,10 @@ local function commitGroup(g)
   if g.outcomes then
     for _, outcome in ipairs(g.outcomes) do
       call('HSET', b .. ':o', outcome[1], outcome[2])
+      if outcome[3] and not g.isRoot then
+        -- those of a root are the value of its run
+        uploads.move(outcome[3], b .. ':o' .. outcome[1])
+      end
     end
   end
   if g.isQueued and not g.wasQueued then

@@ -6,12 +6,12 @@
 --   branch-table: GRANTED HAS_CHILDREN NO_CELL READY SMALL cellOf cellsOf grantedCells lastingFlags setCells stored
 --   children: childrenOf
 --   grants: newGrant recordOf stillHeld
---   group: filled inputBytes inputRange load segmentOf sharedInput specOf touch
+--   group: filled inputBytes inputPlace inputRange load segmentOf sharedInput specOf touch
 --   run: loadRun setRun
 
 -- How the inputs of a grant lie in it: the ends, with the one before the first where first is above 0, and the bytes; all in `ends`; one shared
--- input in `bytes`; or gathered: ends from 0.
-local SPLIT, GATHERED = 0, 3
+-- input in `bytes`; or gathered: ends from 0; or apart: `bytes` says where they are, and ends are as in the first.
+local SPLIT, GATHERED, APART = 0, 3, 4
 WHOLE, SHARED = 1, 2
 
 -- Sent with the grant, so that a worker need not ask whether its run is watched.
@@ -64,6 +64,11 @@ local function addRange(g, grant, from, to, bytesLeft)
     error('inputs that end before they begin')
   end
   grant.ends, grant.size = ends, last - start
+  local place = inputPlace(g, from, start, last)
+  if place then
+    grant.layout, grant.bytes = APART, place
+    return to
+  end
   grant.bytes = inputBytes(g, from, start, last)
   if #grant.bytes ~= grant.size then
     error('inputs that are not all there')
@@ -77,8 +82,9 @@ local function freshRange(g, most, bytesLeft)
   local to = min(filled(g), from + most)
   local grant = { first = from, layout = SPLIT, indexes = '', cells = '' }
   if g.isShared then
-    grant.layout, grant.bytes, grant.ends = SHARED, sharedInput(g), ''
-    grant.size = #grant.bytes
+    local place = inputPlace(g, 0, 0, g.bytes)
+    grant.layout, grant.bytes, grant.ends = place and APART or SHARED, place or sharedInput(g), ''
+    grant.size = place and g.bytes or #grant.bytes
   else
     local _, _, behind = segmentOf(g, from)
     to = min(to, behind)

@@ -1,9 +1,9 @@
 -- One group as a picture in memory: read once, changed there, written by `commit`. Hides how its facts and counters are stored, and where the
 -- inputs of its branches are.
 -- Gives: groups groupOrder RULES load loadReadable addGroup forget forgotten headOf stateOf isClosedBy specOf filled readyOf touch
---   segmentOf sharedInput inputRange inputBytes inputOf
+--   segmentOf sharedInput inputRange inputBytes inputPlace inputOf
 -- Needs:
---   base: firstRead notify quarantine shard
+--   base: firstRead notify quarantine shard whole
 --   branch-table: stored storedNear
 -- By gid: the group, or false when there is none. Those that turned out to be unreadable are `forgotten`.
 groups, groupOrder, forgotten = {}, {}, {}
@@ -226,6 +226,20 @@ function inputBytes(g, index, start, last)
     return stored(g, start - before, last - 1 - before)
   end
   return call('GETRANGE', key, start - before, last - 1 - before)
+end
+
+-- Where the inputs between two bytes stand, which start in the segment of branch `index`: first and last byte there, and key. Nil where they are
+-- few, or stand with the branch table.
+local FEW_BYTES = 16384
+function inputPlace(g, index, start, last)
+  if g.segments == '' or last - start < FEW_BYTES then
+    return nil
+  end
+  local key, before = segmentOf(g, index)
+  if call('STRLEN', key) < last - before then
+    error('inputs that are not all there')
+  end
+  return concat({ whole(start - before), ' ', whole(last - 1 - before), ' ', key })
 end
 
 function inputOf(g, index)

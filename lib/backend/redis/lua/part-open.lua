@@ -7,14 +7,14 @@
 --   due-queue: plan
 --   grants: newGrant nonceOf recordOf
 --   group: load
---   opening: addInputs commitGraphs hasGraph newChild newGroup
+--   opening: addInputs commitGraphs hasGraph isUploaded newChild newGroup
 --   pushing: push
 --   ready-queue: laneFor
 --   run: addRun listRun setRun
 --   waking: dropNotifications
 local FACTS_OF_RUN = { 'created', 'dig', 'nonce', 'end', 'started' }
 -- Where the root group begins in ARGV, and the first group.
-local ROOT, FIRST = 10, 21
+local ROOT, FIRST = 10, 22
 -- The cell of a root branch that is held by the session that opened the run, under the first grant; and once it has opened a group.
 local DRIVEN, DRIVEN_AND_STEPPED = '\1\0\0\0\1\0\0\0', '\1\0\0\3\1\0\0\0'
 
@@ -131,11 +131,14 @@ function open(isFull, ARGV)
   if answer then
     return answer
   end
+  if not isUploaded(ARGV, ROOT) or (hasChild and not isUploaded(ARGV, FIRST)) then
+    return { 'MISSING' }
+  end
   local lane, childLane = laneFor(ARGV, ROOT), hasChild and laneFor(ARGV, FIRST) or nil
   readFor(lane, childLane, session ~= '', ARGV[FIRST + 3])
   local run = newRun(ARGV)
   local root = newGroup(ARGV, ROOT, runId, '', 0, '', lane)
-  addInputs(root, 0, 1, ARGV[ROOT + 8], ARGV[ROOT + 9])
+  addInputs(root, 0, 1, ARGV, ROOT)
   activity(runId, 'state', runId)
   local token, child = '', nil
   if session ~= '' then

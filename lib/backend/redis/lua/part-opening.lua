@@ -1,5 +1,5 @@
 -- New groups and their inputs. Hides how a group travels in ARGV, where its inputs are stored, and how long graphs are kept.
--- Gives: hasGraph newGroup newChild addInputs inputsIn commitGraphs
+-- Gives: hasGraph newGroup newChild addInputs inputsIn isUploaded commitGraphs
 -- Needs:
 --   base: activity now setShard shardNumber wall
 --   branch-table: NO_CELL SMALL
@@ -7,6 +7,7 @@
 --   due-queue: plan
 --   group: RULES addGroup readyOf touch
 --   run: listGroup
+--   uploads: uploads
 --   waking: addReady
 
 -- How long a graph is kept that no run uses, and how much of it may pass before a use renews it.
@@ -41,7 +42,8 @@ function commitGraphs()
   end
 end
 
--- A group in ARGV: gid, digest, facts, queue, requires, tasks, affinity, graph, ends and bytes of inputs, spec. Facts are its numbers: size, shared,
+-- A group in ARGV: gid, digest, facts, queue, requires, tasks, affinity, graph, ends and bytes of inputs, spec, name of
+-- the upload that the bytes are in, or ''. Facts are its numbers: size, shared,
 -- rule, depth, limit, attempts, maxLosses, timeoutMs; priority, how long its affinity holds; of the inputs: from, count, and bytes before them.
 local FACTS = '<I4BBI4dI4I4dddI4I4I4'
 
@@ -68,11 +70,27 @@ function newGroup(ARGV, at, run, parent, parentIndex, inbox, lane)
   return g
 end
 
--- Stores `count` input items from item `from` (which is the fill) on. `ends` count from the group's first byte. Before they are ready.
-function addInputs(g, from, count, ends, bytes)
-  local d, size = g.b .. ':d', g.size
-  local ready = readyOf(g)
-  if g.isShared and #bytes > SEGMENT_BYTES then
+-- Stores inputs that were uploaded: a segment of their own. How many bytes they are.
+local function addUploaded(g, from, count, ends, upload)
+  g.segmentUpload = { upload, g.b .. ':i' .. #g.segments / 8 }
+  g.segments, g.isSegmentsChanged = g.segments .. pack('<I4I4', from, g.bytes), true
+  if g.isShared or count == g.size then
+    g.contents = g.isShared and '' or ends
+  else
+    call('STRLEN', g.b .. ':d')
+    g.writes = { { 'SETRANGE', g.b .. ':d', g.size * 8 + from * 4, ends } }
+  end
+  return uploads.sizeOf(upload)
+end
+
+-- Stores `count` input items from item `from` (which is the fill) on, as ARGV has them. `ends` count from the group's first byte. Before they
+-- are ready.
+function addInputs(g, from, count, ARGV, at)
+  local d, size, ends, bytes, upload = g.b .. ':d', g.size, ARGV[at + 8], ARGV[at + 9], ARGV[at + 11]
+  local ready, added = readyOf(g), #bytes
+  if upload ~= '' then
+    added = addUploaded(g, from, count, ends, upload)
+  elseif g.isShared and #bytes > SEGMENT_BYTES then
     g.segments, g.isSegmentsChanged = pack('<I4I4', 0, 0), true
     g.writes = { { 'SET', g.b .. ':i0', bytes } }
     g.contents = ''
@@ -91,7 +109,7 @@ function addInputs(g, from, count, ends, bytes)
     call('STRLEN', g.b .. ':i' .. last)
     g.writes = { { 'SETRANGE', d, size * 8 + from * 4, ends }, { 'APPEND', g.b .. ':i' .. last, bytes } }
   end
-  g.fill, g.bytes = g.fill + count, g.bytes + #bytes
+  g.fill, g.bytes = g.fill + count, g.bytes + added
   addReady(g, readyOf(g) - ready)
 end
 
@@ -101,13 +119,20 @@ function inputsIn(ARGV, at)
   return from, count, base
 end
 
+-- Whether the inputs that ARGV brings for a group are all there: those that were uploaded may not have come.
+function isUploaded(ARGV, at)
+  local upload, ends = ARGV[at + 11], ARGV[at + 8]
+  local _, _, base = inputsIn(ARGV, at)
+  return upload == '' or uploads.sizeOf(upload) == (unpackBytes('<I4', ends, #ends - 3)) - base
+end
+
 -- Opens a group for a branch of `holding`, as ARGV has it from `at` on.
 function newChild(ARGV, at, holding, index, session, lane)
   local gid = ARGV[at]
   local from, count = inputsIn(ARGV, at)
   local child = newGroup(ARGV, at, holding.run, holding.gid, index, session, lane)
   if from == 0 and count > 0 then
-    addInputs(child, 0, count, ARGV[at + 8], ARGV[at + 9])
+    addInputs(child, 0, count, ARGV, at)
   end
   touch(holding)
   addChild(holding, index, gid)

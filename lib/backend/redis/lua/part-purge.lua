@@ -14,10 +14,18 @@ local function purgePayloads(id)
   local gids = call('LRANGE', list, 0, 199)
   for _, gid in ipairs(gids) do
     local b = T .. ':b:' .. gid
-    local segments = tryCall('HGET', b, 'segs')
+    local lists = tryCall('HMGET', b, 'segs', 'apart')
+    local segments, apart = lists[1], lists[2]
     local keys = { 'UNLINK', b, b .. ':d', b .. ':r', b .. ':k', b .. ':o' }
     for k = 0, (type(segments) == 'string' and #segments / 8 or 0) - 1 do
       keys[#keys + 1] = b .. ':i' .. k
+    end
+    for k = 1, type(apart) == 'string' and #apart - 3 or 0, 4 do
+      keys[#keys + 1] = b .. ':o' .. whole((unpackBytes('<I4', apart, k)))
+      if #keys > 4000 then
+        later(keys)
+        keys = { 'UNLINK', b }
+      end
     end
     later(keys)
     later({ 'HDEL', T .. ':bad', gid })
@@ -33,7 +41,7 @@ end
 
 -- Deletes a run that has ended or was abandoned, with all that it has; `idempotencyKey` or false.
 local function purgeRun(run, idempotencyKey)
-  local keys = { 'UNLINK', run.key, run.key .. ':v', run.key .. ':ch', run.key .. ':cx', run.key .. ':cn' }
+  local keys = { 'UNLINK', run.key, run.key .. ':v', run.key .. ':ch', run.key .. ':cx', run.key .. ':cn', run.key .. ':e' }
   for _, key in ipairs(call('HKEYS', run.key .. ':ch')) do
     keys[#keys + 1] = run.key .. ':cl:' .. key
     if #keys > 4000 then

@@ -37,14 +37,14 @@ end
 
 -- Whether the group may be pushed at all. What stands in its lane already is due before, so then nothing is pushed; of other lanes, sessions that
 -- could take something have been notified for it and wait no more.
-local function isPushable(g, bytes)
-  return g.size <= MOST_PUSHED and #bytes <= MOST_PUSHED_BYTES and g.limit == 0 and filled(g) == g.size and isGrantable(g)
+local function isPushable(g)
+  return g.size <= MOST_PUSHED and g.bytes <= MOST_PUSHED_BYTES and g.limit == 0 and filled(g) == g.size and isGrantable(g)
     and shardNumber('n:' .. g.lane) <= 0 and shardValue('p:' .. laneOf(g.lane).queue) ~= '1'
 end
 
 -- Pushes a group that is new in this call, if that may be and a session can take it.
 function push(g, ends, bytes, nonce, graceMs)
-  local waiter = isPushable(g, bytes) and receiverOf(g)
+  local waiter = isPushable(g) and receiverOf(g)
   if not waiter then
     return
   end

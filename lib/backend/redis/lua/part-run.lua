@@ -2,6 +2,7 @@
 -- Gives: loadRun addRun forgetRun setRun listRun listGroup commitListings commitRuns
 -- Needs:
 --   base: many whole
+--   uploads: uploads
 -- By id: the facts, or false when there is none.
 local runs, runOrder = {}, {}
 -- Writes of keys that were not read. By run: the one that lists its new groups.
@@ -70,8 +71,12 @@ end
 
 function commitRuns()
   for i = 1, #runOrder do
-    if runOrder[i].changes then
-      many('HSET', runOrder[i].key, runOrder[i].changes)
+    local run = runOrder[i]
+    if run.changes then
+      many('HSET', run.key, run.changes)
+    end
+    if run.valueUpload then
+      uploads.move(run.valueUpload, run.key .. ':e')
     end
   end
 end

@@ -27,14 +27,18 @@ function abandon(run)
   activity(run.id, 'state', run.id)
 end
 
--- Ends a run that has not ended: withdraws what is open of it, and plans its purge.
-function endRun(run, as, value, reason)
+-- Ends a run that has not ended: withdraws what is open of it, and plans its purge. `upload`: its value, if not `value`.
+function endRun(run, as, value, reason, upload)
   if not run or run.isEnded then
     return
   end
   run.isEnded, run.ended = true, as
   setRun(run, 'end', as)
-  setRun(run, 'value', value)
+  if upload then
+    run.valueUpload = upload
+  else
+    setRun(run, 'value', value)
+  end
   setRun(run, 'endedAt', wall())
   local root = loadReadable(run.id)
   if root then

@@ -14,6 +14,7 @@
 --   run: loadRun setRun
 --   runs: abandon save
 --   tasks-in-hand: inHand
+--   uploads: uploads
 --   waking: addReady reopenLimit
 local RETRY = 6
 
@@ -140,8 +141,8 @@ local function accept(g, grantNumber, session, branches, count, saved, run)
   activity(g.run, 'settled', g.gid)
 end
 
--- `saved`: outputs to be saved, as `save` takes them, but for the key.
-local function settleRange(gid, token, mode, outcomes, delays, saved)
+-- `saved`: outputs to be saved, as `save` takes them, but for the key. `upload`: the values, where `outcomes` has all but them; else ''.
+local function settleRange(gid, token, mode, outcomes, delays, upload, saved)
   local grantNumber = grantNumberOf(token)
   local g = load(gid, grantNumber)
   if not g or g.isRetired then
@@ -166,19 +167,25 @@ local function settleRange(gid, token, mode, outcomes, delays, saved)
   if not known or g.state ~= 'o' then
     return refusal(g, grantNumber, indexes, from, count)
   end
+  if upload ~= '' and uploads.sizeOf(upload) ~= unpackBytes('<I4', outcomes, #outcomes - 3) then
+    return 'MISSING'
+  end
   local number = tonumber(grantNumber)
   local numberBytes = pack('<I4', number)
   local run = g.isRoot and loadRun(g.run)
   if run and shard.ahead == nil then
     firstRead[#firstRead + 1] = 'keep'
   end
-  if mode ~= 'm' and not indexes and not g.isRoot and from + count <= g.size and count > 0
+  if (mode == 's' or mode == 'f' and upload == '') and not indexes and not g.isRoot and from + count <= g.size and count > 0
     and cellsOf(g, from, count) == grantedCells(numberBytes, count) then
     touch(g)
     local failures = finishAll(g, from, count, mode, outcomes, at, numberBytes)
     accept(g, grantNumber, session, branches, count, saved, false)
-    arrive(g, outcomes, count, failures)
+    arrive(g, outcomes, count, failures, nil, upload ~= '' and upload)
     return 'OK'
+  end
+  if upload ~= '' then
+    outcomes = outcomes .. uploads.bytesOf(upload)
   end
   local accepted = settleBranches(g, number, numberBytes, indexes, from, count, outcomes, at, delays)
   if accepted == 0 then
@@ -210,10 +217,10 @@ end
 function settle(ARGV)
   local answers, gids, at = {}, {}, 1
   while at <= #ARGV do
-    local gid, token, mode, outcomes, delays = unpack(ARGV, at, at + 4)
+    local gid, token, mode, outcomes, delays, upload = unpack(ARGV, at, at + 5)
     local saved
-    saved, at = savedIn(ARGV, at + 5)
-    local isFine, answer = pcall(settleRange, gid, token, mode, outcomes, delays, saved)
+    saved, at = savedIn(ARGV, at + 6)
+    local isFine, answer = pcall(settleRange, gid, token, mode, outcomes, delays, upload, saved)
     if not isFine then
       quarantine(gid, answer)
       forget(gid)

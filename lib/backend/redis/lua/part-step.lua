@@ -8,17 +8,18 @@
 --   commit: commit
 --   grants: endHolding heldGroup recordOf
 --   group: load touch
---   opening: addInputs commitGraphs hasGraph inputsIn newChild
+--   opening: addInputs commitGraphs hasGraph inputsIn isUploaded newChild
 --   pushing: push
 --   ready-queue: laneFor
 --   run: loadRun
 --   runs: endRun save
 --   tasks-in-hand: inHand
+--   uploads: uploads
 
 -- Where the saves, the retired groups and the group begin in ARGV.
 local function placesIn(ARGV)
-  local savesAt = 11
-  local retiredAt = savesAt + tonumber(ARGV[10]) * 2 + 1
+  local savesAt = 12
+  local retiredAt = savesAt + tonumber(ARGV[11]) * 2 + 1
   return savesAt, retiredAt, retiredAt + tonumber(ARGV[retiredAt - 1])
 end
 
@@ -86,8 +87,11 @@ local function fillChild(child, isFull, ARGV, at, holding, index, session)
   if isFull then
     return { 'BACKPRESSURE' }, true
   end
+  if not isUploaded(ARGV, at) then
+    return { 'MISSING' }, true
+  end
   touch(child)
-  addInputs(child, from, count, ARGV[at + 8], ARGV[at + 9])
+  addInputs(child, from, count, ARGV, at)
   return { 'OK', child.fill }, false
 end
 
@@ -98,6 +102,9 @@ local function openChild(run, isFull, ARGV, at, holding, index, session)
   end
   if isFull then
     return { 'BACKPRESSURE' }, true
+  end
+  if not isUploaded(ARGV, at) then
+    return { 'MISSING' }, true
   end
   local lane = laneFor(ARGV, at)
   readShard({ 'ahead', 'epoch', 'fix', 'dues', 'fence', 'seq', 'ready', 'p:' .. ARGV[at + 3], 'n:' .. lane, 'f:' .. lane, 'c:' .. lane, 'act' })
@@ -130,7 +137,7 @@ local function saveFrom(run, ARGV, from, before)
 end
 
 -- The holder of the root branch ends the run: its own arrival at the root's barrier.
-local function endBy(run, holding, grantNumber, session, index, cell, ending, value)
+local function endBy(run, holding, grantNumber, session, index, cell, ending, value, upload)
   touch(holding)
   local _, branches = recordOf(holding, grantNumber)
   endHolding(holding, grantNumber, session, branches, 1)
@@ -142,25 +149,30 @@ local function endBy(run, holding, grantNumber, session, index, cell, ending, va
   local kind = ending == 'completed' and SUCCEEDED or FAILED
   inHand.endStart(holding, index, byte(cell, 4), true)
   setCells(holding, index, char(kind) .. sub(cell, 2, 3) .. '\0' .. sub(cell, 5))
-  arrive(holding, chunkOf({ index }, char(kind), { value }), 1, kind == FAILED and 1 or 0, value)
+  local chunk = chunkOf({ index }, char(kind), { value }, upload and uploads.sizeOf(upload))
+  arrive(holding, chunk, 1, kind == FAILED and 1 or 0, value, upload)
 end
 
 -- What a step answers when its run has ended: `DONE` where it was with just this value.
-local function answerForEnded(run, ending, value)
-  local isSame = ending ~= '' and run.ended == ending and call('HGET', run.key, 'value') == value
+local function answerForEnded(run, ending, value, upload)
+  local isSame = ending ~= '' and run.ended == ending
+    and (call('HGET', run.key, 'value') or call('GET', run.key .. ':e')) == (upload and uploads.bytesOf(upload) or value)
   return { isSame and 'DONE' or 'FENCED' }
 end
 
 -- `isFull`: memory is full, and no new group and no new inputs may be added.
 function step(isFull, ARGV)
   local runId, gid, index, token = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-  local ending, value = ARGV[5], ARGV[6]
+  local ending, value, upload = ARGV[5], ARGV[6], ARGV[10] ~= '' and ARGV[10]
+  if upload and uploads.sizeOf(upload) == 0 then
+    return { 'MISSING' }
+  end
   local run = loadRun(runId)
   if not run then
     return { 'FENCED' }
   end
   if run.isEnded then
-    return answerForEnded(run, ending, value)
+    return answerForEnded(run, ending, value, upload)
   end
   local holding, grantNumber, cell, session = heldGroup(gid, index, token)
   if not holding or holding.run ~= runId then
@@ -202,7 +214,7 @@ function step(isFull, ARGV)
     retire(g)
   end
   if ending ~= '' then
-    endBy(run, holding, grantNumber, session, index, cell, ending, value)
+    endBy(run, holding, grantNumber, session, index, cell, ending, value, upload)
   end
   commit()
   commitGraphs()

@@ -6,20 +6,26 @@ import { numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
 import { decodeSpec } from './spec-codec.js'
+import { rangeInParts } from './parts.js'
 import { numbersOf } from './words.js'
 
 const PARTS = 11
 const CELL_BYTES = 8
+/** In the state of a group, as part-group.lua packs it. */
+const STATE_AT = 8
+const OPEN = 'o'.charCodeAt(0)
 /** Among the flags of a cell: an earlier holder spoke of the branch's task. */
 const HAS_TASK = 4
 /** How ends and bytes of the inputs come. */
 const SPLIT = 0
 const WHOLE = 1
 const SHARED = 2
+/** They are to be read where `bytes` says: first and last byte, and key. */
+const APART = 4
 
 /**
  * `count` grants (or all that there are) from position `from` on. One that cannot be read, such as of a newer version, must not take the
- * others along: its group is marked as broken, which whoever waits for it finds out.
+ * others along: its group is marked as broken, which whoever waits for it finds out. One whose inputs are gone since its group is over is none.
  */
 export async function grantsFrom(
   store: Store,
@@ -27,16 +33,37 @@ export async function grantsFrom(
   from: number,
   count = (reply.length - from) / PARTS,
 ): Promise<Grant[]> {
+  const places = Array.from({ length: count }, (_, i) => from + i * PARTS)
+  const apart = await Promise.all(places.map((at) => inputsApart(store, reply, at)))
   const grants: Grant[] = []
-  for (let i = 0; i < count; i += 1) {
-    const at = from + i * PARTS
+  for (const [i, at] of places.entries()) {
     try {
-      grants.push(grantAt(reply, at))
+      grants.push(grantAt(reply, at, apart[i]))
     } catch (error) {
-      await setAside(store, bufferOf(reply[at]), error)
+      if (apart[i] === undefined || (await isOpen(store, reply, at))) await setAside(store, bufferOf(reply[at]), error)
     }
   }
   return grants
+}
+
+/** The inputs of a grant that stand apart from it: null when they are gone, undefined for one that has them itself. */
+async function inputsApart(store: Store, reply: readonly Reply[], at: number): Promise<Reply | undefined> {
+  if (numberOf(reply[at + 7]) !== APART) return undefined
+  const [, first = '', last = '', key = ''] = /^(\d+) (\d+) (.+)$/su.exec(textOf(reply[at + 9])) ?? []
+  try {
+    const bytes = await rangeInParts(store, key, Number(first), Number(last))
+    return bytes.length === Number(last) - Number(first) + 1 ? bytes : null
+  } catch (error) {
+    if (error instanceof GraflowError && error.code === 'INTEGRITY') return null
+    throw error
+  }
+}
+
+/** Whether the group of a grant still waits for its branches. */
+async function isOpen({ shard, keys }: Store, reply: readonly Reply[], at: number): Promise<boolean> {
+  const { gid } = decodeSpec(bufferOf(reply[at]))
+  const state = await shard.command('HGET', keys.group(gid), 's')
+  return Buffer.isBuffer(state) && state[STATE_AT] === OPEN
 }
 
 /** A grant that a notice brought. One that cannot be read is set aside as above, and undefined is the answer. */
@@ -63,7 +90,7 @@ async function setAside({ shard, keys }: Store, spec: Buffer, error: unknown): P
 /** The position behind so many grants. */
 export const behindGrants = (from: number, count: number): number => from + count * PARTS
 
-function grantAt(reply: readonly Reply[], at: number): Grant {
+function grantAt(reply: readonly Reply[], at: number, apart?: Reply): Grant {
   const first = numberOf(reply[at + 3])
   const count = numberOf(reply[at + 4])
   const cells = bufferOf(reply[at + 6])
@@ -77,17 +104,24 @@ function grantAt(reply: readonly Reply[], at: number): Grant {
   }
   const indexes = first < 0 ? numbersOf(bufferOf(reply[at + 5])) : new Uint32Array(count)
   if (first >= 0) for (let i = 0; i < count; i += 1) indexes[i] = first + i
+  const spec = decodeSpec(bufferOf(reply[at]))
   const withTasks =
     cells.length === 0 ? [] : Array.from(indexes).filter((_, i) => ((cells[i * CELL_BYTES + 3] ?? 0) & HAS_TASK) !== 0)
   return {
     ...(withTasks.length > 0 && { withTasks }),
-    spec: decodeSpec(bufferOf(reply[at])),
+    spec,
     token: textOf(reply[at + 1]),
     fence: numberOf(reply[at + 2]),
     indexes,
     errors,
     losses,
-    inputs: inputsOf(numberOf(reply[at + 7]), bufferOf(reply[at + 8]), bufferOf(reply[at + 9]), first, count),
+    inputs: inputsOf(
+      apart === undefined ? numberOf(reply[at + 7]) : spec.shared ? SHARED : SPLIT,
+      bufferOf(reply[at + 8]),
+      bufferOf(apart === undefined ? reply[at + 9] : apart),
+      first,
+      count,
+    ),
     isWatched: numberOf(reply[at + 10]) > 0,
   }
 }

@@ -5,6 +5,7 @@ import { itemCount, type PackedItems } from '../../../values/packed-items.js'
 import type { Argument } from '../shard.js'
 import type { Store } from '../store.js'
 import { encodeSpec } from './spec-codec.js'
+import { uploadFor } from './uploads.js'
 import { endsFrom, itemsOf, spaced } from './words.js'
 
 const RULE_BYTES: Readonly<Record<ReleaseRule, number>> = { all: 1, 'first-failure': 2, 'first-success': 3 }
@@ -16,7 +17,8 @@ const FACT_BYTES = 62
 const MOST_INPUT_BYTES = 2 ** 32 - 1
 
 /**
- * A group with inputs from item `from` on, before which there are `base` bytes: eleven arguments.
+ * A group with inputs from item `from` on, before which there are `base` bytes: twelve arguments. Many bytes of inputs are uploaded, unless
+ * they are to be `inline`.
  * @throws GraflowError LIMIT_EXCEEDED
  */
 export function groupArguments(
@@ -25,6 +27,7 @@ export function groupArguments(
   from: number,
   inputs: PackedItems,
   base: number,
+  inline = false,
 ): Argument[] {
   const end = base + (inputs.ends[inputs.ends.length - 1] ?? 0)
   if (end > MOST_INPUT_BYTES) {
@@ -34,6 +37,8 @@ export function groupArguments(
       { details: { group: spec.gid, most: MOST_INPUT_BYTES } },
     )
   }
+  const bytes = itemsOf(inputs)
+  const upload = inline ? '' : uploadFor(store, bytes)
   return [
     spec.gid,
     spec.digest,
@@ -44,8 +49,9 @@ export function groupArguments(
     spec.affinity ?? '',
     spec.graph,
     endsFrom(base, inputs),
-    itemsOf(inputs),
+    upload === '' ? bytes : '',
     encodeSpec(spec),
+    upload,
   ]
 }
 

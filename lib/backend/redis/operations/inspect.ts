@@ -22,7 +22,7 @@ import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
 import { decodeInfo } from './info-codec.js'
 import { groupStateOf, outcomes } from './outcomes.js'
-import { mustPage, outputInParts, runInParts } from './parts.js'
+import { mustPage, outputInParts, runInParts, stringInParts } from './parts.js'
 import { decodeSpec } from './spec-codec.js'
 
 /** Things in one call. */
@@ -53,9 +53,16 @@ export function inspectorOf(store: Store): Inspector {
 // ---------------------------------------------------------------------------------------------------------------------- runs
 
 async function run(store: Store, runId: string): Promise<RunRecord | undefined> {
-  if (mustPage(store)) return readRun(runId, await runInParts(store, runId))
-  return readRun(runId, fieldsOf(await store.shard.command('HGETALL', store.keys.run(runId))))
+  const fields = mustPage(store)
+    ? await runInParts(store, runId)
+    : fieldsOf(await store.shard.command('HGETALL', store.keys.run(runId)))
+  const record = readRun(runId, fields)
+  if (record === undefined || !isEnded(record) || record.value !== undefined) return record
+  const value = await stringInParts(store, store.keys.result(runId)) // a large one stands apart
+  return value === undefined ? record : { ...record, value: bytesOf(value) }
 }
+
+const isEnded = ({ state }: RunRecord): boolean => Object.values<string>(END_STATES).includes(state)
 
 async function runs(store: Store, request: Parameters<Inspector['runs']>[0]): Promise<readonly RunRecord[]> {
   const found: RunRecord[] = []

@@ -14,15 +14,23 @@ import { checkLine, unexpectedAnswer, wordOf } from './words.js'
 /** Opens a run, with its first group where one is given. Repeated with the same nonce it answers the same token while that is current. */
 export async function open(store: Store, request: OpenRequest): Promise<OpenAnswer> {
   checkOpen(request, store.limits)
+  const answer = (await tryOpen(store, request, false)) ?? (await tryOpen(store, request, true))
+  if (answer === undefined) throw unexpectedAnswer('open', 'MISSING')
+  return answer
+}
+
+/** Undefined when what was uploaded has not come. */
+async function tryOpen(store: Store, request: OpenRequest, inline: boolean): Promise<OpenAnswer | undefined> {
   const { first } = request
   const root = rootSpec(request)
   checkLine(root)
-  const alone = [...argumentsOf(store, request), ...groupArguments(store, root, 0, pack([request.input]), 0)]
-  if (first === undefined) return answerOf(await callWhereThereIsRoom(store, alone, alone))
+  const alone = [...argumentsOf(store, request), ...groupArguments(store, root, 0, pack([request.input]), 0, inline)]
+  if (first === undefined) return presentOf(await callWhereThereIsRoom(store, alone, alone))
   checkLine(first.spec)
   store.released.take(first.spec.gid) // of a group that stood at this place before
-  const withFirst = [...alone, ...groupArguments(store, first.spec, 0, first.inputs, 0)]
+  const withFirst = [...alone, ...groupArguments(store, first.spec, 0, first.inputs, 0, inline)]
   const reply = await callWhereThereIsRoom(store, withFirst, alone)
+  if (wordOf(reply) === 'MISSING') return undefined
   if (wordOf(reply) === 'NOGRAPH') return withoutGraph(await callWhereThereIsRoom(store, alone, alone))
   const answer = answerOf(reply)
   const fill = listOf(reply)[2]
@@ -31,10 +39,12 @@ export async function open(store: Store, request: OpenRequest): Promise<OpenAnsw
   return { ...answer, first: noteFill(store, group, { status: 'ok', fill: numberOf(fill) }) }
 }
 
+const presentOf = (reply: Reply): OpenAnswer | undefined => (wordOf(reply) === 'MISSING' ? undefined : answerOf(reply))
+
 /** The answer to a run that was opened alone, since its group's graph is not there. */
-function withoutGraph(reply: Reply): OpenAnswer {
-  const answer = answerOf(reply)
-  return answer.status === 'ok' ? { ...answer, first: { status: 'nograph' } } : answer
+function withoutGraph(reply: Reply): OpenAnswer | undefined {
+  const answer = presentOf(reply)
+  return answer?.status === 'ok' ? { ...answer, first: { status: 'nograph' } } : answer
 }
 
 /** When Redis is full, a run that is there already is still answered. */

@@ -4,7 +4,7 @@ import type { GroupState, OutcomeChunk, OutcomeKind, OutcomesPage } from '../../
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
-import { pageBytes, paged } from './parts.js'
+import { pageBytes, paged, stringInParts } from './parts.js'
 import { CHUNK_HEAD, OUTCOME_OF_BYTE, SCATTERED } from './settle.js'
 import { numbersOf } from './words.js'
 
@@ -22,7 +22,7 @@ const NOTHING_WITHDRAWN: OutcomesPage['withdrawn'] = Object.freeze({ indexes: ne
 export async function outcomes(store: Store, gid: string, after: number): Promise<OutcomesPage | undefined> {
   const brought = after === 0 ? store.released.take(gid) : undefined
   if (brought !== undefined) {
-    const chunk = readChunk(brought)
+    const chunk = await readChunk(brought, () => Promise.reject(unreadable()))
     return { state: 'released', size: chunk.indexes.length, chunks: [chunk], next: 1, withdrawn: NOTHING_WITHDRAWN }
   }
   const reply = listOf(await paged(store, () => store.shard.call('outcomes', [gid, after, pageBytes(store)])))
@@ -32,10 +32,13 @@ export async function outcomes(store: Store, gid: string, after: number): Promis
     throw new GraflowError('INTEGRITY', fault, { details: { group: gid } })
   }
   if (textOf(word) !== 'OK') return undefined
+  const read = await Promise.all(
+    chunks.map(async (chunk, i) => readChunk(bufferOf(chunk), () => valuesApart(store, gid, after + i + 1))),
+  )
   return {
     state: groupStateOf(state),
     size: numberOf(size),
-    chunks: chunks.map((chunk) => readChunk(bufferOf(chunk))),
+    chunks: read,
     next: numberOf(next),
     withdrawn: numberOf(isLast) === 1 ? readWithdrawn(bufferOf(table), numberOf(size)) : undefined,
   }
@@ -48,8 +51,17 @@ export function groupStateOf(reply: Reply | undefined): GroupState {
   return state
 }
 
-/** u32 count, u32 first index or the mark that indexes follow, a byte of kind each, u32 ends, values; lower bytes first. */
-function readChunk(chunk: Buffer): OutcomeChunk {
+/** The values of a settle that stand apart from its outcomes. Nobody deletes them before these. That of a root is its run's. */
+async function valuesApart(store: Store, gid: string, settle: number): Promise<Buffer> {
+  const { keys } = store
+  return bufferOf(await stringInParts(store, gid.includes('/') ? keys.values(gid, settle) : keys.result(gid)))
+}
+
+/**
+ * u32 count, u32 first index or the mark that indexes follow, a byte of kind each, u32 ends, values (or none of them: these are apart); lower
+ * bytes first.
+ */
+async function readChunk(chunk: Buffer, apart: () => Promise<Buffer>): Promise<OutcomeChunk> {
   const count = chunk.length < CHUNK_HEAD ? 0 : chunk.readUInt32LE(0)
   const first = chunk.length < CHUNK_HEAD ? 0 : chunk.readUInt32LE(4)
   const kindsAt = CHUNK_HEAD + (first === SCATTERED ? count * 4 : 0)
@@ -65,8 +77,10 @@ function readChunk(chunk: Buffer): OutcomeChunk {
     kinds.push(word)
   }
   const ends = numbersOf(chunk, endsAt, valuesAt)
-  if ((ends.at(-1) ?? 0) > chunk.length - valuesAt) throw unreadable()
-  const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset + valuesAt, chunk.length - valuesAt)
+  const length = ends.at(-1) ?? 0
+  const values = length > 0 && chunk.length === valuesAt ? await apart() : chunk.subarray(valuesAt)
+  if (length > values.length) throw unreadable()
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.length)
   return { indexes, kinds, values: { bytes, ends } }
 }
 

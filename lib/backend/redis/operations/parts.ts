@@ -35,6 +35,26 @@ export async function outputInParts(store: Store, runId: string, path: string): 
   return (await valueInParts(store, [runId, 'output', path]))?.value
 }
 
+/** A string; undefined when there is none. */
+export async function stringInParts(store: Store, key: string): Promise<Buffer | undefined> {
+  if (!mustPage(store)) return asBuffer(await store.shard.command('GET', key))
+  const bytes = numberOf(await store.shard.command('STRLEN', key))
+  return bytes === 0 ? undefined : rangeInParts(store, key, 0, bytes - 1)
+}
+
+/** The bytes of a string from `first` to `last`, or those that there are. */
+export async function rangeInParts(store: Store, key: string, first: number, last: number): Promise<Buffer> {
+  const parts: Buffer[] = []
+  const most = mustPage(store) ? partBytes(store) : Infinity
+  for (let from = first; from <= last; from += most) {
+    const to = Math.min(last, from + most - 1)
+    parts.push(asBuffer(await paged(store, () => store.shard.command('GETRANGE', key, from, to))) ?? Buffer.alloc(0))
+  }
+  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts)
+}
+
+const asBuffer = (reply: Reply): Buffer | undefined => (Buffer.isBuffer(reply) ? reply : undefined)
+
 async function valueInParts(
   store: Store,
   what: readonly string[],

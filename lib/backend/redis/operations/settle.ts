@@ -1,10 +1,11 @@
 /** settle: what became of branches, many grants in one call. */
 import type { OutcomeKind, SettleAnswer, SettleKind, SettleRange, SettleRequest } from '../../backend.js'
-import { item } from '../../../values/packed-items.js'
+import { EMPTY_BYTES, item } from '../../../values/packed-items.js'
 import { checkSettle } from '../../request-checks.js'
 import { listOf } from '../replies.js'
 import type { Argument } from '../shard.js'
 import type { Store } from '../store.js'
+import { uploadFor } from './uploads.js'
 import { itemsOf, unexpectedAnswer, view, wordOf } from './words.js'
 
 /** Bytes of kinds; the first are those of the branch table. */
@@ -37,21 +38,30 @@ const ANSWERS: ReadonlyMap<string, SettleAnswer> = new Map([
 export async function settle(store: Store, request: SettleRequest): Promise<readonly SettleAnswer[]> {
   checkSettle(request, store.limits)
   if (request.ranges.length === 0) return []
-  const args: Argument[] = []
-  for (const range of request.ranges) addRange(args, range)
-  const answers = listOf(await store.shard.call('settle', args))
-  return answers.map((answer) => {
-    const word = wordOf(answer)
-    const known = ANSWERS.get(word)
+  const words = await wordsFor(store, request.ranges, false)
+  const missing = request.ranges.filter((_, i) => words[i] === 'MISSING')
+  const again: string[] = missing.length === 0 ? [] : await wordsFor(store, missing, true)
+  return words.map((word) => {
+    const known = ANSWERS.get(word === 'MISSING' ? (again.shift() ?? word) : word)
     if (known === undefined) throw unexpectedAnswer('settle', word)
     return known
   })
 }
 
-function addRange(args: Argument[], range: SettleRange): void {
+/** What the script says to each range. `inline`: nothing is uploaded. */
+async function wordsFor(store: Store, ranges: readonly SettleRange[], inline: boolean): Promise<string[]> {
+  const args: Argument[] = []
+  for (const range of ranges) addRange(args, range, modeOf(range.kinds), inline ? undefined : store)
+  return listOf(await store.shard.call('settle', args)).map(wordOf)
+}
+
+function addRange(args: Argument[], range: SettleRange, mode: 's' | 'f' | 'm', uploadTo: Store | undefined): void {
   const { save, delaysMs } = range
-  args.push(range.gid, range.token, modeOf(range.kinds), chunkOf(range))
-  args.push(delaysMs === undefined ? '' : view(Uint32Array.from(delaysMs)))
+  const values = itemsOf(range.values)
+  // The script looks into what has failed or is to be done again.
+  const upload = mode === 's' && uploadTo !== undefined ? uploadFor(uploadTo, values) : ''
+  args.push(range.gid, range.token, mode, chunkOf(range, upload === '' ? values : EMPTY_BYTES))
+  args.push(delaysMs === undefined ? '' : view(Uint32Array.from(delaysMs)), upload)
   args.push(save?.paths.length ?? 0)
   if (save !== undefined) for (const [i, path] of save.paths.entries()) args.push(path, item(save.values, i))
 }
@@ -66,20 +76,19 @@ function modeOf(kinds: readonly SettleKind[]): 's' | 'f' | 'm' {
   return mode
 }
 
-/** As it is stored: u32 count, u32 first index (or SCATTERED and the indexes), a byte of kind each, u32 ends, the values. */
-function chunkOf({ indexes, kinds, values }: SettleRange): Buffer {
+/** As it is stored: u32 count, u32 first index (or SCATTERED and the indexes), a byte of kind each, u32 ends, the values unless they are apart. */
+function chunkOf({ indexes, kinds, values: { ends } }: SettleRange, bytes: Uint8Array): Buffer {
   const count = indexes.length
   const first = indexes[0] ?? 0
   let isRange = count > 0
   for (let i = 1; i < count && isRange; i += 1) isRange = indexes[i] === first + i
-  const bytes = itemsOf(values)
   const kindsAt = CHUNK_HEAD + (isRange ? 0 : count * 4)
   const chunk = Buffer.allocUnsafe(kindsAt + count * 5 + bytes.length)
   chunk.writeUInt32LE(count, 0)
   chunk.writeUInt32LE(isRange ? first : SCATTERED, 4)
   if (!isRange) for (let i = 0; i < count; i += 1) chunk.writeUInt32LE(indexes[i] ?? 0, CHUNK_HEAD + i * 4)
   for (let i = 0; i < count; i += 1) chunk[kindsAt + i] = KIND_BYTES[kinds[i] ?? 'failed']
-  chunk.set(view(values.ends), kindsAt + count)
+  chunk.set(view(ends), kindsAt + count)
   chunk.set(bytes, kindsAt + count * 5)
   return chunk
 }

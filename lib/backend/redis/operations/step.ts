@@ -9,23 +9,35 @@ import type { Argument, Reply } from '../shard.js'
 import type { Store } from '../store.js'
 import { knownBytes, noteFill } from './fills.js'
 import { groupArguments } from './group-arguments.js'
+import { uploadFor } from './uploads.js'
 import { checkLine, unexpectedAnswer, wordOf } from './words.js'
 
 /** Does a step. Repeated it changes nothing; a refused step leaves no trace. */
 export async function step(store: Store, request: StepRequest): Promise<StepAnswer> {
   checkStep(request, store.limits)
   const { group } = request
-  if (group === undefined) return answerOf(await store.shard.call('step-full', head(store, request)))
+  if (group === undefined) {
+    const reply = await store.shard.call('step-full', head(store, request))
+    return answerOf(
+      wordOf(reply) === 'MISSING' ? await store.shard.call('step-full', head(store, request, true)) : reply,
+    )
+  }
   checkLine(group.spec)
   const { gid } = group.spec
   if (group.from === 0) store.released.take(gid) // of a group that stood at this place before
   let { from, inputs } = group
   let base = knownBytes(store, gid, from)
+  let inline = false
   // Another process, or a repeated call, may have filled it further: the store says how far, and only what is left is sent.
   for (let tries = 0; tries < 5; tries += 1) {
-    const args = [...head(store, request), ...groupArguments(store, group.spec, from, inputs, base)]
+    const args = [...head(store, request, inline), ...groupArguments(store, group.spec, from, inputs, base, inline)]
     const reply = await callWhereThereIsRoom(store, args)
-    if (wordOf(reply) !== 'BASE') {
+    const word = wordOf(reply)
+    if (word === 'MISSING') {
+      inline = true
+      continue
+    }
+    if (word !== 'BASE') {
       return noteFill(store, { spec: group.spec, from, inputs }, answerOf(reply), base)
     }
     const [, bytes, items] = listOf(reply)
@@ -48,17 +60,21 @@ async function callWhereThereIsRoom(store: Store, args: readonly Argument[]): Pr
   }
 }
 
-function head(store: Store, { holder, runId, save, task, retire = [], end, group }: StepRequest): Argument[] {
+/** `inline`: nothing is uploaded. */
+function head(store: Store, request: StepRequest, inline = false): Argument[] {
+  const { holder, runId, save, task, retire = [], end, group } = request
+  const upload = end === undefined || inline ? '' : uploadFor(store, end.value)
   const args: Argument[] = [
     runId,
     holder.gid,
     holder.index,
     holder.token,
     end?.state ?? '',
-    end?.value ?? '',
+    upload === '' ? (end?.value ?? '') : '',
     group === undefined ? '' : systemId(),
     store.tuning.deadlineGraceMs,
     task === undefined ? '' : task === 'none' ? '-' : taskArgument(task),
+    upload,
     save?.paths.length ?? 0,
   ]
   if (save !== undefined) for (const [i, path] of save.paths.entries()) args.push(path, item(save.values, i))
