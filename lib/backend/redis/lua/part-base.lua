@@ -3,7 +3,7 @@
 -- which every call begins.
 -- Library: byte char sub rep find match gmatch format floor min max concat pack unpackBytes call tryCall ipairs pairs next tonumber unpack M T HUGE
 -- Gives: whole shard firstRead readShard shardValue shardNumber setShard now nowMicros newEpoch wall notBefore nextFence notify activity channelOf quarantine
---   isAnyBroken many isOfOtherType makeAnew commitShard commitNotices
+--   isAnyBroken many isOfOtherType makeAnew readHint commitShard commitNotices
 -- Needs: none
 HUGE = 1 / 0
 
@@ -164,6 +164,17 @@ function makeAnew(command, key, ...)
     call('UNLINK', key)
     tryCall(command, key, ...)
   end
+end
+
+-- What a key holds that can be made anew; nil where it is of another type, which the next sweep repairs. No group is to blame for it.
+function readHint(command, key, ...)
+  local found = tryCall(command, key, ...)
+  if type(found) ~= 'table' or not found.err then
+    return found
+  elseif not isOfOtherType(found) then
+    error(found, 0)
+  end
+  setShard('fix', 'new')
 end
 
 function begin_base(keys)

@@ -2,7 +2,7 @@
 -- its name means the same whatever else is lost. Hides which lanes are known to workers, and which have groups.
 -- Gives: laneOf laneFor isGrantable firstOf readyIn registerLane commitLanes
 -- Needs:
---   base: many nowMicros setShard shardNumber shardValue whole
+--   base: many nowMicros readHint setShard shardNumber shardValue whole
 --   group: groupOrder load readyOf specOf
 -- By name: what a lane asks. Fields for T:l.
 local lanes, newLanes = {}, {}
@@ -23,7 +23,7 @@ end
 function laneOf(lane)
   local known = lanes[lane]
   if not known then
-    known = laneFrom(match(call('HGET', T .. ':l', lane) or '', '^%d+\t(.*)$') or '||')
+    known = laneFrom(match(readHint('HGET', T .. ':l', lane) or '', '^%d+\t(.*)$') or '||')
     lanes[lane] = known
   end
   return known

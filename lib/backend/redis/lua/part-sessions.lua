@@ -1,7 +1,7 @@
 -- Sessions: which of them wait for work, what each could take, and how many branches each holds.
 -- Gives: waitingSessions comingSessions passOver waitOf hasAll isQuick heldBy leaveBase isBaseThere
 -- Needs:
---   base: now
+--   base: now readHint
 --   ready-queue: laneOf
 local MOST_WAITING = 256
 -- `leaving`: how many sessions go in this call, by base id.
@@ -31,7 +31,7 @@ function waitingSessions()
     return waiting
   end
   waiting = {}
-  for _, session in ipairs(call('ZRANGEBYSCORE', T .. ':wait', 0, '+inf', 'LIMIT', 0, MOST_WAITING)) do
+  for _, session in ipairs(readHint('ZRANGEBYSCORE', T .. ':wait', 0, '+inf', 'LIMIT', 0, MOST_WAITING) or {}) do
     waiting[#waiting + 1] = { session = session }
   end
   return waiting
@@ -49,7 +49,7 @@ end
 -- Sessions that were notified a moment ago and have not asked since.
 function comingSessions(shareMs)
   local found = {}
-  for _, session in ipairs(call('ZRANGEBYSCORE', T .. ':wait', -now(), -(now() - shareMs), 'LIMIT', 0, MOST_WAITING)) do
+  for _, session in ipairs(readHint('ZRANGEBYSCORE', T .. ':wait', -now(), -(now() - shareMs), 'LIMIT', 0, MOST_WAITING) or {}) do
     found[#found + 1] = { session = session }
   end
   return found
