@@ -4,7 +4,7 @@ import { seededRandom } from 'graflow/testing'
 import type { Backend, Notice, StepRequest } from '../../lib/backend/backend.js'
 import { failureOf } from '../support/captured-errors.js'
 import { type Distant, openDistant } from '../support/distant-store.js'
-import { turn } from '../support/waits.js'
+import { turn, within } from '../support/waits.js'
 
 const double = task('double', async (n: number) => {
   for (let i = 0; i < 20; i += 1) await turn()
@@ -57,7 +57,8 @@ describe('a superstep', () => {
     }))
     const hang = task('hang', () => new Promise<number>(() => undefined))
     const startedAt = Date.now()
-    const failure = await failureOf(client.run(each(hang).configure({ timeoutMs: 100 }), [1] as never))
+    const run = client.run(each(hang).configure({ timeoutMs: 100 }), [1] as never)
+    const failure = await within(10_000, failureOf(run), 'the deadline')
     expect(failure.code).toBe('GROUP_TIMEOUT')
     expect(Date.now() - startedAt).toBeGreaterThanOrEqual(99)
     await client.close()

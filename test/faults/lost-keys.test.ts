@@ -7,12 +7,12 @@ import type { Redis } from 'ioredis'
 import { keysOf } from '../../lib/backend/redis/keys.js'
 import { useStage } from '../support/redis-stage.js'
 import { until, within } from '../support/waits.js'
-import { sum, work } from './lost.tasks.js'
+import { itemOf, sum, work } from './lost.tasks.js'
 
 const open = useStage(require.resolve('./lost.tasks.ts'))
 const flow = seq(each(work), sum)
-const items = Array.from({ length: 48 }, (_, i) => i)
-const total = items.reduce((all, n) => all + n, 0)
+const items = Array.from({ length: 48 }, (_, n) => itemOf(n))
+const total = items.reduce((all, { n }) => all + n, 0)
 
 /** Nothing lies under these: two are channels, and some are written only in other flows. */
 const NOT_HERE = new Set(['activity', 'alive'])
@@ -72,7 +72,7 @@ async function system() {
 async function endingAfter({ stage, client }: Awaited<ReturnType<typeof system>>, pattern: string, lose: Loss) {
   const run = await client.start(flow, items)
   const result = run.result().then(
-    (value) => (value === total ? 'its result' : `another result: ${String(value)}`),
+    ({ n }) => (n === total ? 'its result' : `another result: ${n}`),
     (error: unknown) => `an error: ${(error as { code?: string }).code ?? String(error)}`,
   )
   await until(async () => {
@@ -87,8 +87,12 @@ async function endingAfter({ stage, client }: Awaited<ReturnType<typeof system>>
   const own = pattern.startsWith(':r:') || pattern.startsWith(':b:')
   for (const key of found.filter((key) => !own || key.includes(run.id))) await lose(stage.redis, key)
   const ending = await within(45_000, result, `a result or an error after the loss of ${pattern}`)
-  const next = await within(45_000, client.run(flow, [1, 2, 3]), `the next run after the loss of ${pattern}`)
-  expect([pattern, next]).toEqual([pattern, 6])
+  const next = await within(
+    45_000,
+    client.run(flow, [1, 2, 3].map(itemOf)),
+    `the next run after the loss of ${pattern}`,
+  )
+  expect([pattern, next.n]).toEqual([pattern, 6])
   return ending
 }
 

@@ -20,7 +20,7 @@ async function main() {
   await worker.start()
   const graflow = await connect(process.env.REDIS as string, options)
   console.log(JSON.stringify(await graflow.run(each(double), [1, 2, 3])))
-  await new Promise((resolve) => { process.once('SIGUSR2', resolve); setTimeout(resolve, 15_000) })
+  await new Promise((resolve) => { process.once('SIGUSR2', resolve); setTimeout(resolve, 15_000).unref() })
   console.log(JSON.stringify(await graflow.run(each(double), [4])))
   await graflow.close()
   await worker.stop(100)

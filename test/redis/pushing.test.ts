@@ -136,6 +136,17 @@ describe('a small group of quick tasks', () => {
     expect(grant?.indexes).toEqual(Uint32Array.of(0, 1, 2))
   })
 
+  it.each([8_191, 8_192, 8_193])(
+    'arrives whole with two inputs of %i bytes each, pushed or acquired',
+    async (itemBytes) => {
+      const scene = await Scene.open()
+      const heard = await scene.waiter('w')
+      await scene.group(2, {}, itemBytes)
+      const grants = [...(await pushedTo(scene, 'w', heard)), ...(await scene.ask('w'))]
+      expect(grants.map(({ inputs }) => inputs)).toEqual([pack(['0', '1'].map((one) => bytes(one.repeat(itemBytes))))])
+    },
+  )
+
   it('is pushed again and again, while there is room, without a word of the worker between', async () => {
     const scene = await Scene.open()
     const heard = await scene.waiter('w', { max: 5 })

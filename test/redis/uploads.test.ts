@@ -55,6 +55,36 @@ describe('large values', () => {
     expect(await keysIn(redis, tag)).not.toContainEqual(expect.stringMatching(/^b:run\/0:i/))
   })
 
+  it('stay through a repair, and are deleted by it where nobody knows of them any more', async () => {
+    const { world, backend, redis, tag } = await scene()
+    const ended = await world.start('ended')
+    const end = { state: 'completed', value: bytes(large('end')) } as const
+    expect(await world.step(ended, { end })).toMatchObject({ status: 'ok' })
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 2 })
+    const grant = await world.takeOne(1)
+    await world.settle(grant, 'succeeded', [0], { values: packedLarge('A') })
+    await redis.mset(`${tag}:b:gone/0:o1`, 'outcomes', `${tag}:b:gone/0:i0`, 'inputs')
+    await redis.del(`${tag}:m`)
+    await until(async () => {
+      await backend.sweep('driver')
+      return (await redis.hget(`${tag}:m`, 'fixedAt')) !== null
+    }, 'a repair')
+    expect((await backend.inspect.run('ended'))?.value).toEqual(end.value)
+    await world.settle(await world.takeOne(1), 'succeeded', [1], { values: packedLarge('B') })
+    expect(await world.outcomes('run/0')).toEqual(outcomesOf('A', 'B'))
+    expect((await keysIn(redis, tag)).filter((key) => key.startsWith('b:gone'))).toEqual([])
+  })
+
+  it('end a run that is cancelled by its own driver', async () => {
+    const { world, backend } = await scene()
+    const holder = await world.start('run')
+    const end = { state: 'cancelled', value: bytes(large('why')) } as const
+    expect(await world.step(holder, { end })).toMatchObject({ status: 'ok' })
+    expect(await backend.inspect.run('run')).toMatchObject({ state: 'cancelled', value: end.value })
+    expect(await world.step(holder, { end })).toEqual({ status: 'done' })
+  })
+
   it('go with their script where they have not come before it', async () => {
     const { world, backend, redis } = await scene()
     const holder = await world.start('run')

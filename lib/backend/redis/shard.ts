@@ -109,6 +109,8 @@ export class Shard {
   #openBy: number | undefined
   /** Whether there may be calls that go alone. */
   #hasSuspects = false
+  /** It was us who ended the connection, because no reply came. */
+  #hasDropped = false
   #isClosed = false
   #repairing: Promise<unknown> | undefined
   /** Calls that wait to be sent again, with what cancels that. */
@@ -404,8 +406,11 @@ export class Shard {
     if (this.#isClosed) return
     const lost = [...this.#inFlight]
     this.#inFlight.clear()
+    const isOurs = this.#hasDropped
+    this.#hasDropped = false
     for (const call of lost) {
       call.sendings += 1 // an answer of the old connection is none
+      if (isOurs) continue
       call.losses += 1
       if (lost.length === 1) call.lossesAlone += 1
     }
@@ -460,6 +465,7 @@ export class Shard {
 
   /** A peer that answers nothing does not say goodbye either: the socket is destroyed, not ended. */
   #dropConnection(): void {
+    this.#hasDropped = true
     this.#redis.stream.destroy(this.#lastError)
   }
 

@@ -306,7 +306,13 @@ local WALKS = { b = { walkGroup, 'hash' }, r = { walkRun, 'hash' }, wi = { walkS
 local function walk(key)
   local kind, name = match(key, '^(%w+):(.*)$')
   local known = kind and WALKS[kind]
-  if not known or find(name, ':[drkov]$') or find(name, ':i%d+$') or find(name, ':c[hxn]$') or find(name, ':cl:') then
+  if not known then
+    return
+  elseif find(name, ':[drkove]$') or find(name, ':[io]%d+$') or find(name, ':c[hxn]$') or find(name, ':cl:') then
+    local gid = kind == 'b' and match(name, '^(.*):[^:]*$')
+    if gid and call('EXISTS', T .. ':b:' .. gid) == 0 then
+      later({ 'UNLINK', T .. ':' .. key }) -- nobody else knows of it
+    end
     return
   end
   dropOfOtherType(T .. ':' .. key, known[2])

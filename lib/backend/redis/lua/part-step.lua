@@ -143,7 +143,7 @@ local function endBy(run, holding, grantNumber, session, index, cell, ending, va
   endHolding(holding, grantNumber, session, branches, 1)
   holding.inFlight = holding.inFlight - 1
   if ending == 'cancelled' then
-    endRun(run, 'cancelled', value, 'the run was cancelled')
+    endRun(run, 'cancelled', value, 'the run was cancelled', upload)
     return
   end
   local kind = ending == 'completed' and SUCCEEDED or FAILED

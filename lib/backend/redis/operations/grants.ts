@@ -59,11 +59,16 @@ async function inputsApart(store: Store, reply: readonly Reply[], at: number): P
   }
 }
 
-/** Whether the group of a grant still waits for its branches. */
+/** Whether the group of a grant still waits for its branches; it does as far as anybody knows where that cannot be read. */
 async function isOpen({ shard, keys }: Store, reply: readonly Reply[], at: number): Promise<boolean> {
-  const { gid } = decodeSpec(bufferOf(reply[at]))
-  const state = await shard.command('HGET', keys.group(gid), 's')
-  return Buffer.isBuffer(state) && state[STATE_AT] === OPEN
+  try {
+    const { gid } = decodeSpec(bufferOf(reply[at]))
+    const state = await shard.command('HGET', keys.group(gid), 's')
+    return Buffer.isBuffer(state) && state[STATE_AT] === OPEN
+  } catch (error) {
+    if (error instanceof GraflowError && error.code === 'REDIS_UNAVAILABLE') throw error
+    return true
+  }
 }
 
 /** A grant that a notice brought. One that cannot be read is set aside as above, and undefined is the answer. */

@@ -59,7 +59,9 @@ async function run(store: Store, runId: string): Promise<RunRecord | undefined> 
   const record = readRun(runId, fields)
   if (record === undefined || !isEnded(record) || record.value !== undefined) return record
   const value = await stringInParts(store, store.keys.result(runId)) // a large one stands apart
-  return value === undefined ? record : { ...record, value: bytesOf(value) }
+  if (value !== undefined) return { ...record, value: bytesOf(value) }
+  // deleted between the two calls, as the run was; else it is lost
+  return (await store.shard.command('EXISTS', store.keys.run(runId))) === 0 ? undefined : record
 }
 
 const isEnded = ({ state }: RunRecord): boolean => Object.values<string>(END_STATES).includes(state)
