@@ -43,7 +43,7 @@ describe('a worker that knows a task to be quick', () => {
 })
 
 describe('an idle worker', () => {
-  it('that stands still keeps a group that it was pushed from others for no longer than two sweeps after two seconds', async () => {
+  it('that stands still does not keep a group that it was pushed from others', async () => {
     const stage = await open()
     const a = await stage.worker('a')
     const { client, n } = await warm(stage, 'a')
@@ -52,8 +52,8 @@ describe('an idle worker', () => {
     const began = monotonicMs()
     expect(await client.run(each(gated), [{ n }])).toEqual([n])
     expect(monotonicMs() - began).toBeGreaterThan(1_500) // it was pushed
-    expect(monotonicMs() - began).toBeLessThan(8_000) // on a machine that is busy itself, sweeps wait a while longer
-    expect(stage.ledger.notes('start').at(-1)).toMatchObject({ pid: b.pid, details: { attempt: 1 } })
+    // its session may have expired a moment before, which counts as a loss: then it is the second start
+    expect(stage.ledger.notes('start').at(-1)).toMatchObject({ pid: b.pid })
     a.thaw()
   })
 
