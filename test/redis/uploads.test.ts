@@ -4,7 +4,7 @@ import { pack } from '../../lib/values/packed-items.js'
 import { type StagedBackend, useBackend } from '../support/redis-stage.js'
 import { sharedRedis } from '../support/shared-redis.js'
 import { until } from '../support/waits.js'
-import { bytes, texts, World, worldOn } from '../support/world.js'
+import { bytes, texts, type World, worldOn } from '../support/world.js'
 
 const stage = useBackend()
 
