@@ -13,7 +13,7 @@ import { WORKER_OPTIONS } from '../lib/options.js'
 import { systemClock } from '../lib/time.js'
 import { Worker } from '../worker/index.js'
 import { writeLog } from './log.js'
-import { type Command, readSettings } from './settings.js'
+import { type Command, readSettings, WORKER_ALIASES } from './settings.js'
 
 const NAME = 'graflow-worker'
 /** A second signal: what is in hand is released, as far as that goes in this time. */
@@ -25,13 +25,7 @@ const command: Command = {
   name: NAME,
   summary: 'runs tasks of flows for as long as it is let',
   table: WORKER_OPTIONS,
-  aliases: {
-    'key-prefix': 'keyPrefix',
-    'redis-key-prefix': 'keyPrefix',
-    queue: 'queues',
-    capability: 'capabilities',
-    limit: 'limits',
-  },
+  aliases: WORKER_ALIASES,
   section: 'worker',
   version: versionOf(),
 }

@@ -23,6 +23,15 @@ export interface Command {
   readonly version: string
 }
 
+/** Other names of flags of the worker, with the options that they mean. */
+export const WORKER_ALIASES = Object.freeze({
+  'key-prefix': 'keyPrefix',
+  'redis-key-prefix': 'keyPrefix',
+  queue: 'queues',
+  capability: 'capabilities',
+  limit: 'limits',
+})
+
 export interface Surroundings {
   /** Without the program's own name. */
   readonly argv: readonly string[]

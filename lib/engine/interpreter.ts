@@ -1,7 +1,8 @@
 /**
  * Interprets a graph for one branch (or a run's driver): sequential steps here, groups through the backend. What is finished is kept in
  * the execution and saved with the next write, so that another start goes on where this one stopped. One recursion over the kinds of nodes;
- * how a task is started and retried is inline-tasks.ts's, what a handler directs directive-follower.ts's.
+ * how a task is started and retried is inline-tasks.ts's, what a handler directs directive-follower.ts's. The file is a little long because that
+ * recursion is read as one: each kind of node runs the others.
  */
 import type { Emitter } from '../events.js'
 import { GraflowError } from '../errors.js'

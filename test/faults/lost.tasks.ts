@@ -8,7 +8,7 @@ export interface Item {
 export const itemOf = (n: number): Item => ({ n, large: 'x'.repeat(n % 4 === 0 ? 20_000 : 10) })
 
 export const work = task('work', { retry: { attempts: 3, delayMs: 50 } }, async (item: Item): Promise<Item> => {
-  await new Promise((resolve) => setTimeout(resolve, 60))
+  await new Promise((resolve) => setTimeout(resolve, 60)) // work that takes time, so that a key is lost in the midst of it
   return item
 })
 export const sum = task(

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Command, readSettings } from '../../bin/settings.js'
+import { type Command, readSettings, WORKER_ALIASES } from '../../bin/settings.js'
 import { WORKER_OPTIONS, defaultTextOf, type OptionSpec } from '../../lib/options.js'
 import { failureOf } from '../support/captured-errors.js'
 
@@ -10,13 +10,7 @@ const command: Command = {
   name: 'graflow-worker',
   summary: 'runs tasks',
   table: WORKER_OPTIONS,
-  aliases: {
-    'key-prefix': 'keyPrefix',
-    'redis-key-prefix': 'keyPrefix',
-    queue: 'queues',
-    capability: 'capabilities',
-    limit: 'limits',
-  },
+  aliases: WORKER_ALIASES,
   section: 'worker',
   version: '1.2.3',
 }
