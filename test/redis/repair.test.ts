@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis'
 import { useBackend } from '../support/redis-stage.js'
 import { sharedRedis } from '../support/shared-redis.js'
-import { infoOf } from '../support/world.js'
+import { infoOf, worldOn } from '../support/world.js'
 
 const stage = useBackend()
 
@@ -38,6 +38,56 @@ describe('a repair', () => {
     await redis.hdel(`${tag}:m`, 'sweepAt') // the next sweep is not too early
     await backend.sweep('w')
     expect(await redis.hgetall(`${tag}:wb`)).toEqual({ w: '1' })
+  })
+})
+
+describe('a group that cannot be read', () => {
+  /** A group of which three branches are held one by one, and one waits; the table of its branches is of another type from now on. */
+  async function hurt() {
+    const { backend, redis, tag } = await scene()
+    const world = await worldOn(backend)
+    await world.dispatch(await world.start('a'), 'a/0', { size: 40 })
+    const held = [await world.takeOne(1), await world.takeOne(1), await world.takeOne(1)] as const
+    const table = `${tag}:b:a/0:d`
+    await redis.multi().del(table).rpush(table, 'another type').exec()
+    const counted = async () => {
+      const fields = Object.entries(await redis.hgetall(`${tag}:m`))
+      return Object.fromEntries(
+        fields
+          .filter(([name]) => /^[nfyc]:/.test(name) && !name.endsWith('b045c0f56cce'))
+          .map(([name, count]) => [name.slice(0, 1), count]),
+      )
+    }
+    return { world, redis, tag, held, counted }
+  }
+
+  it('is taken out of the counters once, however often it is met, and no other group waits for it', async () => {
+    const { world, held, counted } = await hurt()
+    expect(await counted()).toEqual({ n: '37', f: '3', c: '1' })
+    expect(await world.settle(held[0], 'succeeded')).toBe('gone')
+    expect(await counted()).toEqual({ n: '0', f: '0', c: '0' })
+    await world.dispatch(await world.start('b'), 'b/0', { size: 5 })
+    expect(await world.settle(held[1], 'succeeded')).toBe('gone')
+    expect(await world.settle(held[2], 'succeeded')).toBe('gone')
+    expect(await counted()).toEqual({ n: '5', f: '0', c: '1' })
+    expect(world.names(await world.take(40))).toEqual(['b/0#0', 'b/0#1', 'b/0#2', 'b/0#3', 'b/0#4'])
+  })
+})
+
+describe('a lane', () => {
+  it('in which a group stands that is not counted is found by the next sweep', async () => {
+    const { backend, redis, tag } = await scene()
+    const world = await worldOn(backend)
+    await world.dispatch(await world.start('a'), 'a/0', { size: 5 })
+    const main = `${tag}:m`
+    const lane = (await redis.hkeys(main)).find((name) => /^c:(?!b045c0f56cce)/.test(name))?.slice(2) ?? ''
+    await redis.hset(main, { act: ',', [`c:${lane}`]: '0', [`n:${lane}`]: '0', ready: '0' })
+    expect(await world.take()).toEqual([])
+    for (let sweeps = 0; sweeps < 4; sweeps++) {
+      await redis.hdel(main, 'sweepAt') // the next sweep is not too early
+      await backend.sweep('w')
+    }
+    expect(world.names(await world.take())).toHaveLength(5)
   })
 })
 

@@ -48,7 +48,7 @@ local function someLanes()
   return found
 end
 
--- Whether lanes have fewer groups than are counted, or their counters are gone.
+-- Whether lanes have fewer groups than are counted, or some where none is counted, or their counters are gone.
 local function areLanesCut()
   local found, fields, delayed = someLanes(), {}, 0
   if #found == 0 then
@@ -61,7 +61,11 @@ local function areLanesCut()
   for i, lane in ipairs(found) do
     local groupsIn = tonumber(counts[i * 3 - 1]) or 0
     local isActive = find((shardValue('act') or ','), ',' .. lane .. ',', 1, true) ~= nil
-    if not counts[i * 3 - 2] or isActive ~= (groupsIn > 0) or (groupsIn > 0 and sizeBy('ZCARD', T .. ':q:' .. lane) < groupsIn) then
+    if not counts[i * 3 - 2] or isActive ~= (groupsIn > 0) then
+      return true
+    end
+    local size = sizeBy('ZCARD', T .. ':q:' .. lane)
+    if size < groupsIn or (groupsIn == 0 and size > 0) then
       return true
     end
     delayed = delayed + (tonumber(counts[i * 3]) or 0)
