@@ -70,8 +70,8 @@ export interface GroupSpec {
    * worker is there, and knows when the start is late.
    */
   readonly timeoutMs: number
-  /** The item of an each and the pass of a loop that the group's graph stands in, where a handler brought it. Nothing to the store. */
-  readonly around?: { readonly item?: number; readonly pass?: number }
+  /** The item of the each that the group's graph stands in, where a handler brought it. Nothing to the store. */
+  readonly item?: number
 }
 
 // ---------------------------------------------------------------------------------------------------------------------- runs

@@ -10,7 +10,7 @@ import type { Graph } from '../graph/graph.js'
 import { nodeAt, staticPath } from '../graph/locate.js'
 import type { Cancellation } from './cancellation.js'
 import { CONTROLS, type Directives } from './directives.js'
-import { fullPath, type Execution, type Frame, type Rounds } from './execution.js'
+import { fullPath, type Execution, type Frame } from './execution.js'
 
 /** What the engine does for a handler. */
 export interface HandlerContextOptions {
@@ -79,11 +79,11 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 
   get index(): number | undefined {
-    return roundsAt(this.#frame, this.#facts.path).item
+    return itemAt(this.#frame, this.#facts.path)
   }
 
   get cycle(): number {
-    return this.#facts.pass > 1 ? this.#facts.pass : (roundsAt(this.#frame, this.#facts.path).pass ?? 1)
+    return this.#facts.pass > 1 ? this.#facts.pass : (innermost(this.#frame.use.graph, this.#facts.path, 'loop') ?? 1)
   }
 
   get attempt(): number {
@@ -204,12 +204,9 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 }
 
-/** The innermost each and loop around a place of the frame's graph, and around that graph. */
-export function roundsAt({ use }: Pick<Frame, 'use'>, path: string): Rounds {
-  const item = innermost(use.graph, path, 'each') ?? use.around?.item
-  const pass = innermost(use.graph, path, 'loop') ?? use.around?.pass
-  return { ...(item !== undefined && { item }), ...(pass !== undefined && { pass }) }
-}
+/** The number of the innermost each's item around a place of the frame's graph, or around that graph. */
+export const itemAt = ({ use }: Pick<Frame, 'use'>, path: string): number | undefined =>
+  innermost(use.graph, path, 'each') ?? use.item
 
 /** The number of the innermost each (item, from 0) or loop (pass, from 1) around a place. */
 function innermost(graph: Graph, path: string, kind: 'each' | 'loop'): number | undefined {

@@ -23,18 +23,10 @@ export interface GraphInUse {
   readonly graph: Graph
   readonly code: Code
   readonly base: string
-  /** Of what stands around the place; absent for the run's own graph. */
-  readonly around?: Rounds
+  /** The number of the innermost each's item around the place, from 0; absent where there is none, as for the run's own graph. */
+  readonly item?: number
   /** The graph of the handler that brought this one, and the handler's path in it; absent where that was in another process. */
   readonly outer?: { readonly use: GraphInUse; readonly path: string }
-}
-
-/** The innermost each and loop around a place. */
-export interface Rounds {
-  /** The number of the each's item, from 0. */
-  readonly item?: number
-  /** The number of the loop's pass, from 1. */
-  readonly pass?: number
 }
 
 /** What a start is known by. */

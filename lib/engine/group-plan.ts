@@ -259,9 +259,9 @@ function specOf(
     maxLosses,
     timeoutMs,
   }
-  const { around } = use
-  if (affinity === undefined && around === undefined) return spec
-  return { ...spec, ...(affinity !== undefined && { affinity }), ...(around !== undefined && { around }) }
+  const { item } = use
+  if (affinity === undefined && item === undefined) return spec
+  return { ...spec, ...(affinity !== undefined && { affinity }), ...(item !== undefined && { item }) }
 }
 
 /** As many as `packItems` gives, of which nothing is unpacked. */

@@ -25,7 +25,7 @@ import { Cancellation } from './cancellation.js'
 import { copiesOf, decode, encode } from '../values/codec.js'
 import { PackedValue, unpacked } from '../values/packed-arrays.js'
 import { GroupOutcomes } from './group-outcomes.js'
-import { roundsAt, type Pausable } from './context.js'
+import { itemAt, type Pausable } from './context.js'
 import { DirectiveFollower } from './directive-follower.js'
 import { asBranch, gotoTaken, reportingGoto } from './directives.js'
 import { fullPath, type Execution, type Frame } from './execution.js'
@@ -337,11 +337,10 @@ export class Interpreter {
     const { graphs, registry } = this.#options
     const { runId } = execution.facts
     const base = `${fullPath(outer, path)}/${segment}`
-    const around = roundsAt({ use: outer }, path)
+    const item = itemAt({ use: outer }, path)
     const graph = graphOf(expression)
     registry.tie(runId, base, expression)
     try {
-      const isAround = around.item !== undefined || around.pass !== undefined
       const code = registry.codeOf(runId, base)
       const use = {
         hash: graphs.keep(graph),
@@ -349,7 +348,7 @@ export class Interpreter {
         code,
         base,
         outer: { use: outer, path },
-        ...(isAround && { around }),
+        ...(item !== undefined && { item }),
       }
       const inner = { execution, use, cancel }
       // The graph of a workflow is that of its body: what bounds the whole is not in it.

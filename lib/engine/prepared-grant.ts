@@ -55,8 +55,8 @@ export class PreparedGrant {
       })
     }
     const { base, path } = this.node === undefined ? { base: place, path: '' } : splitPlace(place, spec)
-    const { around } = spec
-    this.use = { hash: spec.graph, graph, code: codeAt(base), base, ...(around !== undefined && { around }) }
+    const { item } = spec
+    this.use = { hash: spec.graph, graph, code: codeAt(base), base, ...(item !== undefined && { item }) }
     this.path = path
   }
 

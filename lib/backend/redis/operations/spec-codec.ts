@@ -53,14 +53,8 @@ export function decodeSpec(bytes: Uint8Array): GroupSpec {
     attempts: number('attempts'),
     maxLosses: number('maxLosses'),
     timeoutMs: number('timeoutMs'),
-    ...(facts['around'] !== undefined && { around: aroundOf(facts['around']) }),
+    ...(facts['item'] !== undefined && { item: number('item') }),
   }
-}
-
-function aroundOf(found: unknown): NonNullable<GroupSpec['around']> {
-  if (typeof found !== 'object' || found === null) throw wrong('around', found)
-  const { item, pass } = found as { readonly item?: unknown; readonly pass?: unknown }
-  return { ...(typeof item === 'number' && { item }), ...(typeof pass === 'number' && { pass }) }
 }
 
 const wrong = (name: string, value: unknown): GraflowError =>
