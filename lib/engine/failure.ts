@@ -3,8 +3,8 @@ import { GraflowError } from '../errors.js'
 import type { RetryOptions } from '../flow/node-options.js'
 import { RETRY_DEFAULTS } from '../options.js'
 import type { Random } from '../time.js'
-import { withoutStack } from '../values/error-classes.js'
-import { errorFromRecord, errorToRecord, isError } from '../values/error-record.js'
+import { overCause } from '../values/error-classes.js'
+import { errorFromRecord, errorToRecord, isError, isFinalByItself, messageOf } from '../values/error-record.js'
 
 /** Which start of which task failed. */
 interface StartThatFailed {
@@ -23,7 +23,7 @@ const WORTH_ANOTHER_START: ReadonlySet<string> = new Set(['TIMEOUT', 'GROUP_TIME
  */
 export function isRetryable(error: unknown, isFromHandler: boolean): boolean {
   if (isFromHandler) {
-    return error instanceof GraflowError ? error.retryable : errorToRecord(error).isNotRetryable !== true
+    return error instanceof GraflowError ? error.retryable : !isFinalByItself(error)
   }
   return error instanceof GraflowError && WORTH_ANOTHER_START.has(error.code)
 }
@@ -48,21 +48,13 @@ export function retryDelayMs(retry: RetryOptions, errors: number, random: Random
  */
 export function taskError(thrown: unknown, isFromHandler: boolean, start: StartThatFailed): GraflowError {
   if (!isFromHandler && thrown instanceof GraflowError) return thrown
-  const record = errorToRecord(thrown) // what was thrown may be anything, also something that throws when it is read
   const attempts = start.errors === 1 ? '' : ` after ${start.errors} attempts`
-  const message = `task "${start.task}" (at ${start.path}) failed${attempts}: ${record.message}`
-  const options = {
-    cause: asError(thrown),
-    details: { task: start.task, path: start.path, attempts: start.errors },
-  }
-  if (record.stack === undefined) return new GraflowError('TASK_FAILED', message, options)
-  const stack = stackOf(message, record.stack)
-  return withoutStack(() => new GraflowError('TASK_FAILED', message, { ...options, stack }))
+  const message = `task "${start.task}" (at ${start.path}) failed${attempts}: ${messageOf(thrown)}`
+  const cause = asError(thrown)
+  const details = { task: start.task, path: start.path, attempts: start.errors }
+  const make = (): GraflowError => new GraflowError('TASK_FAILED', message, { cause, details })
+  return isError(thrown) ? overCause(cause, make) : make()
 }
-
-/** Where it was thrown, under the new error's own name and message: printed, it tells which task failed, and where. */
-const stackOf = (message: string, thrown: string): string =>
-  [`GraflowError: ${message}`, ...thrown.split('\n').filter((line) => /^\s+at /.test(line))].join('\n')
 
 /** What was thrown, if it is an Error, else an Error that describes it. */
 export const asError = (thrown: unknown): Error => (isError(thrown) ? thrown : errorFromRecord(errorToRecord(thrown)))

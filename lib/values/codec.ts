@@ -12,7 +12,7 @@ import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr'
 import { GraflowError } from '../errors.js'
 import { describe } from '../describe.js'
 import { DEFAULT_LIMITS, type Limits } from '../options.js'
-import { isLanguageError, languageErrorOf, newError, type LanguageErrorName } from './error-classes.js'
+import { isLanguageError, isOverCause, languageErrorOf, newError, type LanguageErrorName } from './error-classes.js'
 import { errorFromRecord, errorToRecord, graflowErrorOf, type ErrorRecord } from './error-record.js'
 
 // Without copyBuffers a byte array would be a view into the packed bytes, which other branches decode, too; and a key called toJSON is
@@ -281,7 +281,7 @@ function checkedError(error: Error, path: Path, depth: number, within: readonly 
   if (isBounded) return standIn('error', boundedRecord(errorToRecord(error)))
   const own: Record<string, unknown> = {}
   for (const key of [...ERROR_KEYS, ...Object.keys(error)]) {
-    if (key in own) continue
+    if (key in own || (key === 'stack' && isOverCause(error))) continue
     const at = { parent: path, step: keyStep(key) }
     if (!ERROR_KEYS.has(key) && (key === '__proto__' || !key.isWellFormed()))
       return refuse(at, 'a key that cannot be carried', 'rename it')

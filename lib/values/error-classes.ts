@@ -54,3 +54,35 @@ export function withoutStack<E extends Error>(make: () => E): E {
     Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
   }
 }
+
+/** Errors whose stack is that of their cause, under their own name and message. */
+const overCauses = new WeakSet<object>()
+
+/** Whether it is what `overCause` made, and nobody has given it another stack since. */
+export const isOverCause = (error: object): boolean => overCauses.has(error)
+
+/**
+ * An error with the stack of its cause, under its own name and message: printed, it tells what failed, and where that was thrown. The stack
+ * is put together when it is read: most are not, and those that travel need not travel twice.
+ */
+export function overCause<E extends Error>(cause: Error, make: () => E): E {
+  const error = withoutStack(make)
+  const setStack = (value: unknown): void => {
+    overCauses.delete(error)
+    Object.defineProperty(error, 'stack', { value, configurable: true, writable: true, enumerable: false })
+  }
+  Object.defineProperty(error, 'stack', {
+    get: () => stackOver(error, cause),
+    set: setStack,
+    configurable: true,
+    enumerable: false,
+  })
+  overCauses.add(error)
+  return error
+}
+
+function stackOver({ name, message }: Error, cause: Error): string {
+  const { stack } = cause as { readonly stack?: unknown }
+  const lines = typeof stack === 'string' ? stack.split('\n').filter((line) => /^\s+at /.test(line)) : []
+  return [`${name}: ${message}`, ...lines].join('\n')
+}

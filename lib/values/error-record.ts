@@ -4,7 +4,14 @@
  */
 import { isNativeError } from 'node:util/types'
 import { ERROR_CODES, GraflowError, type ErrorCode } from '../errors.js'
-import { languageErrorOf, newError, withoutStack, type LanguageErrorName } from './error-classes.js'
+import {
+  isOverCause,
+  languageErrorOf,
+  newError,
+  overCause,
+  withoutStack,
+  type LanguageErrorName,
+} from './error-classes.js'
 
 /** What travels. `code` is any string or number a library put on its error, not only ours. */
 export interface ErrorRecord {
@@ -26,6 +33,8 @@ export interface ErrorRecord {
   /** True for a GraflowError: it comes back as one. */
   readonly isGraflow?: true
   readonly isNotRetryable?: true
+  /** True where its stack is that of its cause, under its own name and message. */
+  readonly isOverCause?: true
 }
 
 /** A member of an AggregateError that is no Error. */
@@ -150,37 +159,54 @@ export function isError(thrown: unknown): thrown is Error {
   }
 }
 
+/** The message that the record of anything thrown has; never throws. */
+export function messageOf(thrown: unknown): string {
+  try {
+    return isError(thrown)
+      ? cutMessage(textOf(property(thrown, 'message'), ''))
+      : cutMessage(`thrown: ${contentOf(thrown)}`)
+  } catch {
+    return UNREADABLE
+  }
+}
+
+const UNREADABLE = 'thrown: something that cannot be looked at'
+
+/** Whether what was thrown says that another start would not go better; never throws. */
+export const isFinalByItself = (thrown: unknown): boolean =>
+  typeof thrown === 'object' && thrown !== null && property(thrown, 'retryable') === false
+
 /** Anything thrown, as data; never throws. What is no Error is described in the message. Bounded in text, depth and count. */
 export function errorToRecord(thrown: unknown): ErrorRecord {
   try {
     return recordOf(thrown, 0, { errors: 1_000, values: 20_000 })
   } catch {
-    return { name: 'Error', message: 'thrown: something that cannot be looked at' }
+    return { name: 'Error', message: UNREADABLE }
   }
 }
 
 function recordOf(thrown: unknown, depth: number, room: Room): ErrorRecord {
   room.errors -= 1
   if (!isError(thrown)) {
-    const isNotRetryable = typeof thrown === 'object' && thrown !== null && property(thrown, 'retryable') === false
     return {
       name: 'Error',
-      message: cutMessage(`thrown: ${contentOf(thrown)}`),
-      ...(isNotRetryable && { isNotRetryable }),
+      message: messageOf(thrown),
+      ...(isFinalByItself(thrown) && { isNotRetryable: true as const }),
     }
   }
   const code = property(thrown, 'code')
   const details = property(thrown, 'details')
   const cause = property(thrown, 'cause')
   const errors = property(thrown, 'errors')
-  const stack = property(thrown, 'stack')
+  const isOver = isOverCause(thrown) && isError(cause)
+  const stack = isOver ? undefined : property(thrown, 'stack')
   const hasRoom = depth < MAX_DEPTH && room.errors > 0
   const kind = languageErrorOf(thrown)
   const fields = thrown instanceof GraflowError ? {} : plainRecord(thrown, depth, room, OWN_PLACES)
   return {
     ...(kind !== 'Error' && { kind }),
     name: cut(textOf(property(thrown, 'name'), 'Error'), 256),
-    message: cutMessage(textOf(property(thrown, 'message'), '')),
+    message: messageOf(thrown),
     ...(typeof stack === 'string' && { stack: cut(stack) }),
     ...((typeof code === 'string' || typeof code === 'number') && {
       code: typeof code === 'string' ? cut(code, 256) : code,
@@ -192,8 +218,8 @@ function recordOf(thrown: unknown, depth: number, room: Room): ErrorRecord {
     ...(Array.isArray(errors) && errors.length > 0 && hasRoom ? { errors: memberRecords(errors, depth, room) } : {}),
     ...(Object.keys(fields).length > 0 && { fields }),
     ...(thrown instanceof GraflowError && { isGraflow: true as const }),
-    ...(property(thrown, 'retryable') === false &&
-      !(thrown instanceof GraflowError) && { isNotRetryable: true as const }),
+    ...(isOver && { isOverCause: true as const }),
+    ...(!(thrown instanceof GraflowError) && isFinalByItself(thrown) && { isNotRetryable: true as const }),
   }
 }
 
@@ -254,7 +280,7 @@ export function errorFromRecord(record: ErrorRecord): Error {
     ...fields,
     ...{ name, message },
     // What has no stack of its own gets none of ours.
-    stack: record.stack ?? `${name}: ${message}`,
+    ...(record.isOverCause !== true && { stack: record.stack ?? `${name}: ${message}` }),
     ...(code !== undefined && { code }),
     ...(details !== undefined && { details }),
     ...(cause !== undefined && { cause }),
@@ -264,7 +290,7 @@ export function errorFromRecord(record: ErrorRecord): Error {
   return record.isGraflow === true ? graflowErrorOf(own) : newError(kind, own)
 }
 
-/** A GraflowError with these properties; an Error where its code is none that this version knows. */
+/** A GraflowError with these properties, without a stack that of its cause; an Error where its code is none that this version knows. */
 export function graflowErrorOf(own: Readonly<Record<string, unknown>>): Error {
   const { code, message, cause, details, errors, stack } = own
   if (!isErrorCode(code) || typeof message !== 'string') return newError('Error', own)
@@ -273,7 +299,8 @@ export function graflowErrorOf(own: Readonly<Record<string, unknown>>): Error {
     ...(typeof details === 'object' && details !== null && { details: details as Readonly<Record<string, unknown>> }),
     ...(Array.isArray(errors) && { errors: errors.filter(isError) }),
   }
-  return typeof stack === 'string'
-    ? withoutStack(() => new GraflowError(code, message, { ...options, stack }))
+  if (typeof stack === 'string') return withoutStack(() => new GraflowError(code, message, { ...options, stack }))
+  return isError(cause)
+    ? overCause(cause, () => new GraflowError(code, message, options))
     : new GraflowError(code, message, options)
 }

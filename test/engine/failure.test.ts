@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { asError, isRetryable, retryDelayMs, taskError } from '../../lib/engine/failure.js'
 import { GraflowError, NotRetryableError } from '../../lib/errors.js'
+import { decode, encode, encodeFailure } from '../../lib/values/codec.js'
 import { seededRandom } from '../../lib/time.js'
 
 const never = (): number => {
@@ -92,6 +93,27 @@ describe('the error of a failed task', () => {
     expect(header).toBe('GraflowError: task "fetch" (at 1/0) failed: out of it')
     expect(frames).toEqual(thrown.stack?.split('\n').slice(1))
     expect(taskError(thrown, true, { ...start, errors: 3 }).message).toContain('after 3 attempts')
+  })
+
+  it.each([
+    ['reports a failure', (error: Error) => decode(encodeFailure(error))],
+    ['is a value', (error: Error) => decode(encode(error, 'a value'))],
+  ])('has that stack also where it arrives and %s, though it travels only with the cause', (_, carry) => {
+    const thrown = new RangeError('out of it')
+    const error = taskError(thrown, true, start)
+    const arrived = carry(error) as GraflowError
+    expect(Object.keys(arrived)).toEqual(Object.keys(error))
+    expect([arrived.stack, (arrived.cause as Error).stack]).toEqual([error.stack, thrown.stack])
+    expect((carry(arrived) as GraflowError).stack).toBe(error.stack)
+    const frame = /at .*/.exec(thrown.stack ?? '')?.[0] ?? ''
+    const bytes = Buffer.from(encodeFailure(error)).toString('latin1')
+    expect(bytes.split(frame)).toHaveLength(2)
+  })
+
+  it('keeps another stack that somebody gives it', () => {
+    const error = taskError(new Error('inner'), true, start)
+    error.stack = 'mine'
+    expect([error.stack, (decode(encodeFailure(error)) as Error).stack]).toEqual(['mine', 'mine'])
   })
 
   it('is TASK_FAILED also around an error of ours that the handler let through', () => {
