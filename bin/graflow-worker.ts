@@ -23,7 +23,7 @@ const CRASH_MS = 500
 
 const command: Command = {
   name: NAME,
-  summary: 'runs tasks of flows for as long as it is let',
+  summary: 'runs tasks of flows until it is stopped',
   table: WORKER_OPTIONS,
   aliases: WORKER_ALIASES,
   section: 'worker',
@@ -60,7 +60,7 @@ async function main(): Promise<void> {
   try {
     await worker.start()
   } catch (error) {
-    // A signal while it loads or connects: whoever sent it wants no more than an end.
+    // A signal arrived while the worker loaded or connected: it ends, and that is no failure.
     if (!isToldToEnd()) throw error
   }
 }
@@ -88,7 +88,7 @@ function obeySignals(worker: Worker): () => boolean {
 }
 
 /**
- * Nobody knows what such an exception has left undone: the process ends, and another starts its work again.
+ * After such an exception the state of the process is unknown: it ends, and other workers start its branches again.
  * @param bindings where the log is JSON: what stands in its lines. The last one is written here, since the log may be silent or not there yet
  */
 function dieOfExceptions(worker: Worker, bindings: Readonly<Record<string, unknown>> | undefined): void {

@@ -64,7 +64,7 @@ export async function readSettings(command: Command, { argv, env, folder }: Surr
     const value = given[option] ?? fromEnvironment(spec, env, folder) ?? file[option]
     if (value !== undefined) options[option] = value
   }
-  // Who says a host means it, wherever an address was said less firmly.
+  // A flag for host, port or database wins over an address from the environment or the file, but not over `--redis-url`.
   if (given['redisUrl'] === undefined && (given['redisHost'] ?? given['redisPort'] ?? given['redisDb']) !== undefined)
     delete options['redisUrl']
   return { options, text: undefined }
@@ -77,7 +77,7 @@ async function readFlags(
   command: Command,
   argv: readonly string[],
 ): Promise<{ readonly values: Readonly<Record<string, unknown>>; readonly text: string | undefined }> {
-  // yargs looks for flags in plain objects, where every object's own words are found, too.
+  // yargs looks up flags in plain objects, and so also finds inherited names such as `constructor`.
   const inherited = argv.slice(0, endOfFlags(argv)).filter((item) => isInherited(item))
   const parser = parserOf(
     command,

@@ -19,10 +19,10 @@ import { Executor } from './executor/executor.js'
 const DEFAULTS = defaultsOf(CONNECT_OPTIONS)
 
 /**
- * Connects to a store. Without an address, or with `memory:`, it is this process: the same engine and the same semantics, no server. A
- * task in any queue and with any `requires` runs here. With the address of a Redis (`redis://`, `rediss://`, `unix://`) sequential tasks run
- * here, and groups on worker processes that have the same key prefix. An address that is given and undefined, such as a variable that is
- * not set, logs a warning and means this process.
+ * Connects to a store. Without an address, or with `memory:`, it is this process: the same engine and the same semantics, no server. A task in any
+ * queue and with any `requires` runs here. With the address of a Redis (`redis://`, `rediss://`, `unix://`) sequential tasks run here, and groups
+ * on worker processes that have the same key prefix. If the address is given but undefined, such as a variable that is not set, the client is
+ * embedded and logs a warning.
  *
  * @example
  * const graflow = await connect()
@@ -100,7 +100,10 @@ const executorOf = (session: Session, maxConcurrentTasks: number): Executor =>
     ...{ maxConcurrentTasks, queues: 'all', capabilities: 'all' },
     driveRun: (grant, k) => session.holdings.driveSubmitted(grant, k),
     onError: (error) => {
-      session.emitter.emit('log', { level: 'error', message: `the embedded worker met ${describeError(error)}` })
+      session.emitter.emit('log', {
+        level: 'error',
+        message: `an error in the embedded worker: ${describeError(error)}`,
+      })
     },
   })
 

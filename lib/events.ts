@@ -1,7 +1,7 @@
 /**
- * What can be observed: one typed map of events and the emitter that carries them. Logs, metrics, the dashboard and tests subscribe and have
- * no other source. Per-branch events are made only while there is a listener, so that they cost nothing otherwise.
- * docs/events.md is compared with EVENTS by a test.
+ * What can be observed: one typed map of events and the emitter that carries them. Logs, metrics and tests subscribe to it and have no other
+ * source. Events of single branches are made only while there is a listener, so they cost nothing otherwise. docs/events.md is compared with EVENTS
+ * by a test.
  */
 import { describe, describeError } from './describe.js'
 import { GraflowError } from './errors.js'

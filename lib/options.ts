@@ -204,7 +204,7 @@ export const RUN_OPTIONS = Object.freeze({
   signal: {
     kind: 'object',
     like: { what: 'an AbortSignal', methods: ['addEventListener', 'removeEventListener'] },
-    help: 'Cancels the run when it aborts, also one that was there already.',
+    help: 'Cancels the run when it aborts, also a run that existed before this call.',
   },
 } as const satisfies OptionTable)
 
@@ -290,7 +290,7 @@ export const WORKER_OPTIONS = Object.freeze({
     max: 100_000,
     flag: 'max-concurrent-tasks',
     env: ['GRAFLOW_MAX_CONCURRENT_TASKS', 'MAX_CONCURRENT_TASKS'],
-    help: 'Branches that run at once. A few branches of tasks that take 5 ms or more are shared out among the workers that wait; 1 for tasks that keep the processor busy.',
+    help: 'Branches that run at once; use 1 for tasks that keep the processor busy. If few branches are ready and their tasks take 5 ms or more, the store spreads them over the waiting workers.',
   },
   queues: {
     kind: 'list',

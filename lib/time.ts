@@ -1,6 +1,5 @@
 /**
- * Time as the rest of the code sees it: injected, so that a test or the simulation can hold it still. Only this file reads the
- * system's clock.
+ * Time as the rest of the code sees it: injected, so that a test can stop it. Only this file reads the system's clock.
  */
 
 import { randomUUID } from 'node:crypto'
@@ -119,7 +118,7 @@ export type Random = () => number
 /** The machine's own randomness. */
 export const systemRandom: Random = () => Math.random()
 
-/** A repeatable sequence (mulberry32) for tests and the simulation. */
+/** A repeatable sequence (mulberry32) for tests. */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0
   return () => {

@@ -33,7 +33,10 @@ export interface WorkerHost {
   readonly folder: string
 }
 
-/** What going down may take beyond the grace: releasing, then leaving. Both are courtesies, since a session expires. */
+/**
+ * How long stopping may take after the graceful timeout: releasing branches, then closing the session. Both may fail, since a session expires
+ * anyway.
+ */
 const RELEASE_MS = 800
 const LEAVE_MS = 900
 /** Asked whether it is there, the store answers within this. */

@@ -1,17 +1,15 @@
 /**
- * What the rest of the code sees of the store: few, deep, atomic operations. The kernel (in this process) and Redis implement it,
- * and one contract suite (test/contract) asks both the same questions. docs/internals.md tells the life of one branch through it.
- * The file is long because it is one contract: types and their docstrings, no code, and each operation speaks of the others' types.
+ * The store as the rest of the code sees it: few, deep, atomic operations. The kernel (in this process) and Redis implement this interface, and one
+ * contract suite (test/contract) tests both. docs/internals.md follows one branch through it. The file is long because it is one contract, read
+ * from top to bottom: types and their docstrings, no code.
  *
  * Rules of every operation:
  * - It happens as a whole or not at all, and repeating it after a lost reply answers the same or says that it was done.
- * - Outcomes that a caller must handle come back as words (`status`); what is thrown is a GraflowError: a broken contract or a lost store.
- * - User bytes are opaque. Time is the store's own; random nonces come from the caller, so that a repeated call can be known.
+ * - A result that the caller must handle comes back as a word (`status`). A broken contract or a lost store throws a GraflowError.
+ * - User bytes are opaque. The store has its own time. Random nonces come from the caller, so that the store recognises a repeated call.
  *
  * Words: docs/glossary.md. A branch is named by the id of its group (`gid`) and its index in it. A run is the one branch
  * (index 0) of its root group, whose gid is the run's id; any other gid is `<run>/<path of the group's node in this run>`.
- *
- * This file is long because it is one vocabulary, read from top to bottom: requests and answers use each other's words.
  */
 
 import type { PackedItems } from '../values/packed-items.js'

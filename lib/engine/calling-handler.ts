@@ -1,6 +1,6 @@
 /**
- * Which handler is being called in this very moment. A handler that waits for a run which it began by the client, and not by its context, has
- * a slot that its run may need: whoever waits on its behalf gives that back meanwhile, as a fork does.
+ * Knows which handler is being called at this moment. A handler that waits for a run of the client, instead of `ctx.run`, occupies a slot that this
+ * run may need. So the client gives that slot back while it waits, as a fork does.
  */
 import type { HandlerContext } from './context.js'
 import type { Execution } from './execution.js'

@@ -124,7 +124,7 @@ export class Engine {
     return execution
   }
 
-  /** A branch of several tasks, or one that must be dispatched on, or one with other terms than its group. */
+  /** A branch of several tasks, or one that must be forwarded, or one with other terms than its group. */
   async #startNode(
     use: GraphInUse,
     branch: PreparedBranch,

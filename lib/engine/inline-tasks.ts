@@ -71,7 +71,7 @@ export class InlineTasks {
     // What was just granted was not paused.
     if (!isFirst) await this.#options.pauses.pass(frame)
     if (!mustTell(frame, options)) return 0
-    // Whoever had the branch before and told of no task was lost in the one that comes first now.
+    // If the previous holder was lost and had reported no task, its loss counts for the task that starts first now.
     const losses = isFirst ? Math.min(1, execution.facts.losses) : 0
     const counts = await tellStart(this.#options.backend, frame, { task, place, options, errors: 0, losses })
     return Math.min(counts.errors, attempts - 1)
@@ -106,7 +106,7 @@ export class InlineTasks {
     if (bytes.length <= this.#options.limits.resultBytes) execution.save(place, bytes)
   }
 
-  /** A task's deadline is each start's: what follows from it is no part of this one. */
+  /** `timeoutMs` limits one start of a task: detours and further passes are not part of it. */
   async #follow(frame: Frame, returned: ReturnedStart): Promise<unknown> {
     const { execution, use } = frame
     const { runId, holder } = execution.facts

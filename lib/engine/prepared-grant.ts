@@ -78,7 +78,7 @@ export class PreparedGrant {
     return this.#inputs.value(this.grant.spec.shared ? 0 : k)
   }
 
-  /** The task that a branch with this node is, unless it is more than a task or must be dispatched on. */
+  /** The task that a branch with this node is, unless it is more than a task or must be forwarded. */
   directTask(node: GraphNode | undefined): DirectTask | undefined {
     // Neighbours mostly have the same node.
     if (this.#last === undefined || this.#last.node !== node) this.#last = { node, task: this.#directTask(node) }

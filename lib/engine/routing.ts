@@ -57,7 +57,7 @@ export function routingOfGroup(graph: Graph, branches: readonly GraphNode[], que
   return { queue: queue ?? own, requires, affinity, isUniform }
 }
 
-/** Whether a task that is a branch of the group runs where the group is acquired; else it is handed on to where it wants to run. */
+/** Whether a task that is a branch of the group runs where the group is acquired; else it is forwarded. */
 export function runsWithGroup(options: TaskOptions | undefined, group: GroupRouting): boolean {
   return group.isUniform || options === undefined || !isRouted(options) || isSameRouting(routingOfTask(options), group)
 }

@@ -1,4 +1,7 @@
-/** What an error says of places in its run: a group's error has those of its branches inside, a task's that of the fork which it threw on. */
+/**
+ * Finds the error of one place inside the error of its run: the error of a group contains those of its branches, and the error of a task contains
+ * that of a fork if the handler rethrew it.
+ */
 import { GraflowError } from '../errors.js'
 
 /** Errors inside an error that are looked through. */

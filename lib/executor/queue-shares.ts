@@ -1,6 +1,7 @@
 /**
- * Which queues to ask, and for how many, where some may have only so many branches in flight here. One call asks several queues and may be
- * answered from one: so a call that asks a limited queue asks for no more than that has room for, and calls that leave it out go between.
+ * Which queues to ask, and for how many branches, when some queues have a limit in this process. One call asks several queues, and all its branches
+ * may come from one of them. So a call that includes a limited queue asks for at most the room of that queue, and calls without it alternate with
+ * such calls.
  */
 import { newShare, type QueueShare } from './slots.js'
 

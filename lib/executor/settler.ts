@@ -73,7 +73,7 @@ export class Settler implements BranchEnds {
     const { grant, k } = branch
     grant.endBranch(k)
     this.#add(grant, execution)
-    // A branch that was dispatched on counts in the worker that runs its task.
+    // A branch that was forwarded counts in the worker that runs its task.
     if (!grant.prepared.isForwarded(k)) {
       this.#count(failure)
       grant.untimed += 1

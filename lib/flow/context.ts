@@ -65,7 +65,7 @@ export interface Results {
 
 /** Fork and join from inside a handler. */
 export interface Forking {
-  /** Runs a flow that takes no input; else as the next. */
+  /** The same as the next overload, for a flow that takes no input. */
   run<const N>(node: NeedsNoInput<N>): Promise<Out<Flow<N>>>
   /**
    * Runs a flow on the workers, to any depth, without holding this slot meanwhile. A task that runs itself writes the type that its handler

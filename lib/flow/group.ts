@@ -50,8 +50,8 @@ export function each(node: unknown): unknown {
 }
 
 /**
- * A named decision for `.join`: it gets every outcome, in the shape of the group, and what it returns is the group's result. It may be
- * async. It runs where the driver is and is found by its name when a stored graph is resumed.
+ * A named decision for `.join`: it gets every outcome, in the shape of the group, and what it returns is the group's result. It may be async. It
+ * runs in the driver's process. Another process that takes over the run finds it by its name.
  *
  * @example
  * const good = policy('good', (all: readonly Outcome<unknown>[]) => all.filter((o) => o.status === 'succeeded').length)

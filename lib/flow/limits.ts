@@ -1,6 +1,6 @@
 import { DEFAULT_LIMITS } from '../options.js'
 
-/** How large a flow may be made. The graph room has the same, of which this is the one place, and limits of what travels beside them. */
+/** How large a flow may be. The graph room uses the same limits, and adds its own for the bytes of a graph. */
 export const FLOW_LIMITS = Object.freeze({
   /** Groups, loops, choices and workflows inside one another; a sequence adds none. */
   nesting: DEFAULT_LIMITS.nesting,

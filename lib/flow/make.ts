@@ -1,6 +1,6 @@
 /**
- * Makes expressions: the one place where they come into being. What comes out is frozen, in its one form (sequences flat, critical
- * members in written order), and checked: if it was made, it can be run.
+ * Makes all expressions. Each is frozen, in its canonical form (sequences flat, critical members in written order), and checked: an expression that
+ * was made can be run.
  */
 import { GraflowError } from '../errors.js'
 import { checkContents, type PolicyJoin } from './collect.js'

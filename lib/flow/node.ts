@@ -2,7 +2,7 @@
  * The objects that users hold: a frozen wrapper around an expression, with the methods of the language. It hides how a node carries its
  * expression; the other rooms ask `expressionOf`.
  *
- * The classes know nothing of types: what may follow what is said in types.ts and held true here by the checks in make.ts.
+ * The classes are untyped: types.ts says which nodes fit together, and the checks in make.ts enforce it at run time.
  */
 import { GraflowError } from '../errors.js'
 import type { PolicyJoin } from './collect.js'

@@ -1,4 +1,4 @@
-/** Waits for runs that handlers began by the client: serves them, and says once that ctx.run is the way. */
+/** Waits for runs that handlers start through the client: frees the handler's slot meanwhile, and logs once that `ctx.run` is the right call. */
 import type { Inspector } from '../backend/backend.js'
 import { awaitFor, callingHandler, mayAwaitRun, slotsHere, type SlotsHere } from '../engine/calling-handler.js'
 import { HandlerContext } from '../engine/context.js'

@@ -1,6 +1,6 @@
 /**
- * Groups of one that a branch of a `par` became because its task asks for other workers than its group got. The branch is told and counted
- * already, so that they are left out.
+ * Groups of one that forward a branch of a `par`, because its task asks for other workers than its group. The branch itself is counted and has
+ * events already, so these groups are left out.
  */
 import type { GroupStatus } from '../backend/backend.js'
 import type { GraphStore } from '../engine/graph-store.js'

@@ -82,11 +82,11 @@ export interface RunStatus {
   readonly startedAt: Date | undefined
   /** When it ended; undefined before. */
   readonly endedAt: Date | undefined
-  /** Branches that are final, of those dispatched so far; one that was dispatched once more, for its task's own routing, counts once. */
+  /** Branches that are final, of those dispatched so far; a branch that was forwarded to its task's queue counts once. */
   readonly done: number
   /** Branches dispatched so far. */
   readonly total: number
-  /** In order of dispatch; without those that only hand a branch on to its task's queue, so their widths add up to `total`. */
+  /** In order of dispatch, without groups that only forward a branch to its task's queue; so the widths add up to `total`. */
   readonly groups: readonly GroupProgress[]
   /** Why it failed or was cancelled. */
   readonly error: GraflowError | undefined
@@ -106,7 +106,7 @@ export interface BranchOutcome {
   readonly outcome: Outcome<unknown>
 }
 
-/** A run, whose result is an `O`. Any process may hold one; it has no life of its own. */
+/** A handle of a run whose result is an `O`. Any process can get one with `attach`; dropping a handle does not affect the run. */
 export interface Run<out O> {
   /** The id of the run; `attach` takes it. */
   readonly id: string
@@ -131,9 +131,9 @@ export interface Run<out O> {
    * @throws GraflowError RUN_NOT_FOUND past its retention
    */
   status(): Promise<RunStatus>
-  /** Ends the run as cancelled: what runs gets its signal, what waits is withdrawn. False when it was over already. */
+  /** Ends the run as cancelled: fires the signals of running handlers and withdraws waiting branches. False when the run was over already. */
   cancel(reason?: string): Promise<boolean>
-  /** Nothing of it is acquired until `resume`; what runs finishes. False when it was so, or over. */
+  /** Pauses the run: nothing more of it starts until `resume`; running handlers finish. False when it was paused or over already. */
   pause(): Promise<boolean>
   /** Ends a pause. False when there was none. */
   resume(): Promise<boolean>
@@ -151,7 +151,7 @@ export interface Graflow extends AsyncDisposable {
   readonly isRunning: boolean
   /** What happens in the runs that this client started or attached to. */
   readonly events: Events
-  /** Starts a run of a flow that takes no input, and waits for its result; else as the next. */
+  /** The same as the next overload, for a flow that takes no input. */
   run<const N>(node: NeedsNoInput<N>): Promise<Out<Flow<N>>>
   /**
    * Starts a run and waits for its result. This process drives it: the run stops when the process ends.
@@ -188,6 +188,6 @@ export interface Graflow extends AsyncDisposable {
     runId: string,
     node?: N | OrSay<G>,
   ): Promise<Run<Out<N>>>
-  /** Withdraws from the store: runs that this process drives stop, and their results reject with CLOSED. Repeating it is safe. */
+  /** Closes the client: it stops driving its runs, and pending results reject with CLOSED. Repeating it is safe. */
   close(): Promise<void>
 }

@@ -44,7 +44,7 @@ export type MembershipState = 'registering' | 'registered' | 'lost' | 'closed'
 const DETECTOR_MS = 1_000
 /** Grants on their way arrive within this time, mostly. */
 const COMING_MS = 50
-/** Closing a session is a courtesy: without it, its grants are reclaimed when it expires. */
+/** How long closing a session may take. If it fails, the grants are reclaimed when the session expires. */
 const CLOSE_MS = 2_000
 
 /** Opened with `open`, over after `close`. */
@@ -249,7 +249,10 @@ export class Membership {
     if (code === 'REDIS_UNAVAILABLE') this.#outage.begin(describeError(error))
     else if (code === 'REDIS_UNSUITABLE') this.#outage.look()
     else if (code !== 'CLOSED')
-      emitter.emit('log', { level: 'error', message: `the session of ${info.baseId} met ${describeError(error)}` })
+      emitter.emit('log', {
+        level: 'error',
+        message: `an error in the session of ${info.baseId}: ${describeError(error)}`,
+      })
   }
 
   #announceLoss(): void {

@@ -1,6 +1,5 @@
 /**
- * Whether the store is known to be away, or to refuse us. It is logged once when it is found away, and once when it answers again; once, too,
- * why it refuses us.
+ * Knows whether the store is away or refuses this process. Logs once that it is away, once that it answers again, and once why it refuses.
  */
 import type { Backend } from '../backend/backend.js'
 import type { Emitter } from '../events.js'
@@ -32,7 +31,7 @@ export class Outage {
     if (this.#told !== undefined) return // that says it, and what to do
     emitter.emit('log', {
       level: 'warn',
-      message: `the store is away, and is asked again until it is there: ${why}`,
+      message: `the store is away; this process repeats its calls until it answers: ${why}`,
     })
   }
 
@@ -42,7 +41,7 @@ export class Outage {
     if (refusal === this.#told) return
     this.#told = refusal
     if (refusal === undefined) return
-    const message = `the store refuses what is needed, and is asked again until it allows that: ${refusal}`
+    const message = `the store refuses calls that this process needs; it repeats them until they are allowed: ${refusal}`
     this.#options.emitter.emit('log', { level: 'warn', message })
   }
 

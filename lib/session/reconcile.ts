@@ -53,7 +53,7 @@ async function logLostData(
   emitter.emit('log', {
     level: 'error',
     message:
-      `the store does not know run ${runId}, which ${baseId} worked for: it seems to have lost its data ` +
+      `the store does not know run ${runId}, of which ${baseId} held a branch: it seems to have lost its data ` +
       '(flushed, or restarted without a copy); what ran then is not started again',
     runId,
   })

@@ -1,6 +1,6 @@
 /**
- * Looks at what this process waits for, in case a notice was lost with a connection, or a store was restored from an older state or lost a
- * graph. Hides how often, and what is worth an event.
+ * Asks the store from time to time about the groups and graphs that this process waits for: a notice may be lost with a connection, and a store may
+ * be restored from an older state or lose a graph. Hides how often it asks, and which findings become events.
  */
 import { describeError } from '../describe.js'
 import type { Backend } from '../backend/backend.js'
@@ -44,7 +44,7 @@ export class SlowCheck {
     const onError = (error: unknown): void => {
       emitter.emit('log', {
         level: 'debug',
-        message: `the slow check failed, and comes again: ${describeError(error)}`,
+        message: `the slow check failed, and is repeated: ${describeError(error)}`,
       })
     }
     this.#barriers = new PeriodicTask({ clock, random, onError, turn: () => this.#checkBarriers() })

@@ -1,7 +1,7 @@
 /**
- * Looks whether submitted runs that wait for a driver can be driven at all: by each worker for all of them, and by whoever waits for the result
- * of one for that. A run whose own steps no live worker knows fails after a while, and its error names who was asked. Where no worker takes
- * submitted runs nothing fails, since one may come, but it is told.
+ * Checks whether any live worker can drive the submitted runs that wait for a driver. A worker checks all of them; a client checks the runs whose
+ * results it waits for. If workers take submitted runs but none knows the tasks of a run's own steps, the run fails after a while, and its error
+ * names these workers. If no worker takes submitted runs, nothing fails, since one may start later: this is logged and emitted as an event.
  */
 import type { Backend, SessionStatus, WaitingLane } from '../backend/backend.js'
 import { describeError } from '../describe.js'
@@ -50,7 +50,7 @@ export class UnservedRuns {
     this.#options = options
     const { clock, random, emitter } = options
     const onError = (error: unknown): void => {
-      const message = `who could drive what was not found out: ${describeError(error)}`
+      const message = `the look for runs that no worker can drive failed, and is repeated: ${describeError(error)}`
       emitter.emit('log', { level: 'debug', message })
     }
     this.#lookups = new PeriodicTask({ clock, random, onError, turn: () => this.#look() })

@@ -50,7 +50,7 @@ export class Unserved {
     const onError = (error: unknown): void => {
       emitter.emit('log', {
         level: 'debug',
-        message: `who could serve what was not found out: ${describeError(error)}`,
+        message: `the look for groups that no worker can serve failed, and is repeated: ${describeError(error)}`,
       })
     }
     this.#lookups = new PeriodicTask({ clock, random, onError, turn: () => this.#look() })
@@ -94,7 +94,7 @@ export class Unserved {
       return
     }
     const waitedMs = now - watch.since
-    // A worker that knows all but lacks a capability may get a colleague that has it; the same is hoped of a queue without any worker.
+    // A worker with the missing capability may still start, and so may one for a queue without workers: neither case fails.
     const isUnknown = asked.length > 0 && !asked.some(knowsAll)
     if (isUnknown && waitedMs >= FAIL_AFTER_MS) {
       this.#options.barrierWaits.fail(

@@ -1,8 +1,8 @@
 /**
- * Values as bytes, and back: what tasks take and give, whichever process they run in. MessagePack (msgpackr) for plain data, and stand-ins
- * for what it has no word for. Two promises on top of the library: a value either arrives equal or is refused with NOT_SERIALISABLE and
- * its path, never silently changed; and what the application, or another copy of this package, registers with the library changes nothing
- * here: only types that MessagePack itself defines are written.
+ * Values as bytes, and back: what tasks take and give, whichever process they run in. MessagePack (msgpackr) carries plain data; stand-ins carry
+ * the values that MessagePack has no type for. Two promises: a value either arrives equal or is refused with NOT_SERIALISABLE and its path; and
+ * extensions that the application, or another copy of this package, registers with the library have no effect here, because only types of
+ * MessagePack itself are written.
  *
  * The file is long because each stand-in is written and read side by side, and a half that changes alone corrupts values.
  */

@@ -4,8 +4,8 @@ import { removeSession, shortestTtlMs } from './session.js'
 import type { KernelState } from './state.js'
 
 /**
- * A sweep much later than announced: the store or everybody stood still, so sessions look dead that only could not renew. Each gets
- * another time to live from now.
+ * A sweep that comes much later than announced means that the store or all processes stood still. Live sessions then look dead, because they could
+ * not renew; so each gets its whole lifetime again.
  */
 export function noteStandstill(state: KernelState): void {
   const ttlMs = shortestTtlMs(state)

@@ -61,7 +61,7 @@ export function handleSession(state: KernelState, request: SessionRequest): Sess
   }
 }
 
-/** A session that was thought dead and is back: what nobody has taken yet stays its own. */
+/** A session that was taken for dead renews again: it keeps the grants that were not reclaimed yet. */
 function returning(state: KernelState, id: string): Session | undefined {
   for (const lost of state.lost) {
     if (lost.id !== id) continue
@@ -71,7 +71,7 @@ function returning(state: KernelState, id: string): Session | undefined {
   return undefined
 }
 
-/** The session is nobody any more. What it holds stays held until it is reclaimed. */
+/** Removes the session. What it holds stays held until it is reclaimed. */
 export function removeSession(state: KernelState, gone: Session): void {
   state.sessions.delete(gone.id)
   state.waiting.delete(gone)

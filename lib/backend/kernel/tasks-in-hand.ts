@@ -1,6 +1,6 @@
 /**
- * The task that a branch has in hand: what was told of it by the branch's holder, and counts for it alone in place of the group's terms. Hides
- * what is remembered of tasks before it, so that one that is started again goes on counting where it stopped.
+ * The task in hand of a branch: its holder reports the terms of the task, which then hold in place of the group's. Hides what is remembered of
+ * tasks before it, so that one that is started again goes on counting where it stopped.
  */
 import type { StepRequest, TaskCounts } from '../backend.js'
 import type { Group, HeldTask } from './group.js'

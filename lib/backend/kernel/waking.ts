@@ -53,8 +53,9 @@ export function reopenLimit(state: KernelState, group: Group): void {
 }
 
 /**
- * Notifies waiting sessions for `count` branches of the group: one for each, so that all can have a share; of more than 16 only as many as have
- * room for them, since each that comes notifies the next.
+ * Notifies waiting sessions for `count` branches of the group: one session for each branch, so that all get a share (for quick tasks, a session
+ * counts for all its free slots). After `MOST_NOTIFIED` sessions it stops as soon as these have room for all branches, since each session that
+ * acquires notifies the next.
  */
 export function notifyFor(state: KernelState, group: Group, count: number): void {
   if (!group.isQueued || group.lane.queue.isPaused || state.waiting.size === 0) return

@@ -287,7 +287,7 @@ class Link {
   async #renewOnce(one) {
     if (one.isStopped) return
     clearTimeout(one.timer)
-    // the main loop writes when it last ran: one that has hung for so long is as good as dead
+    // the event loop stores when it last ran: if it has hung for this long, its session is not renewed any more
     if (nowMs() - Number(Atomics.load(one.beat, 0)) > this.#settings.stallLimitMs) {
       this.#lose(one)
       return

@@ -463,7 +463,7 @@ export class Shard {
     return Infinity
   }
 
-  /** A peer that answers nothing does not say goodbye either: the socket is destroyed, not ended. */
+  /** A peer that answers nothing would not close the connection either, so the socket is destroyed, not ended. */
   #dropConnection(): void {
     this.#hasDropped = true
     this.#redis.stream.destroy(this.#lastError)

@@ -13,7 +13,7 @@
 --   sessions: isQuick
 --   sharing: shareOf
 --   waking: isAnyNotified isAnyToNotify isHeldForOther notifyNext
--- The lanes that a worker does not know are told one by one as long as they are not more.
+-- A worker that lacks at most so many lanes gets only these; otherwise it gets all lanes.
 local MOST_TOLD = 512
 -- What one call asks for, and how far it has come.
 local ask

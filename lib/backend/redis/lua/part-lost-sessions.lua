@@ -24,8 +24,8 @@ function readSessions()
   return facts, ttl
 end
 
--- A sweep much later than announced: the store or everybody stood still, so sessions look dead that only could not renew. Each gets
--- another time to live from now.
+-- A sweep that comes much later than announced means that the store or all processes stood still. Live sessions then look dead, because they could
+-- not renew; so each gets its whole lifetime again.
 function noteStandstill(facts, ttl)
   local dueAt = tonumber(shardValue('sweepDue'))
   if ttl == HUGE or not dueAt or now() - dueAt <= ttl / 4 then

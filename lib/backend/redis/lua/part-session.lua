@@ -36,7 +36,7 @@ local function announceSweep(ttl)
   end
 end
 
--- The session is nobody any more. What it holds stays held until it is reclaimed.
+-- Removes the session. What it holds stays held until it is reclaimed.
 function removeSession(session, base)
   removals[#removals + 1] = { session, base }
   if base then

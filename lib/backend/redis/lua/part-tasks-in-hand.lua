@@ -1,4 +1,4 @@
--- The task that a branch has in hand: what was told of it by the branch's holder, and counts for it alone in place of the group's terms. Stands in
+-- The task in hand of a branch: its holder reports the terms of the task, which then hold in place of the group's. Stands in
 -- a field of its group, where the branch's cell says that there is one. Hides what is remembered of tasks before it, so that one that is started
 -- again goes on counting where it stopped.
 -- Gives: inHand

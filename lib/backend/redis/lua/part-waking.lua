@@ -8,7 +8,7 @@
 --   ready-queue: firstOf isGrantable laneOf
 --   run: loadRun
 --   sessions: hasAll isBaseThere isQuick passOver waitOf waitingSessions
--- Of more than these, only as many are notified at once as have room for the branches; each that comes notifies the next.
+-- After so many sessions, no more are notified than have room for the branches; each session that acquires notifies the next.
 MOST_NOTIFIED = 16
 -- Branches to be offered once all is known; sessions that got a notice; those that can take less than before.
 local notifications, notified, lessened = {}, {}, {}

@@ -20,7 +20,7 @@ for i = 1, #lanes, 2 do
     for _, gid in ipairs(call('ZRANGE', T .. ':q:' .. lane, 0, 255)) do
       local state = tryCall('HGET', T .. ':b:' .. gid, 's')
       local paused = tryCall('HGET', T .. ':r:' .. match(gid, '^[^/]*'), 'paused')
-      -- a state begins with when its branches became ready (part-groups)
+      -- a state begins with the time since which it has ready branches (part-group)
       if type(state) == 'string' and #state > 8 and paused ~= '1' then
         waiting[#waiting + 1], waiting[#waiting + 2] = gid, (unpackBytes('<d', state))
       end
