@@ -23,7 +23,7 @@ export interface SuperstepsOptions {
 }
 
 /** How often a group that the store has lost is dispatched again before it fails with INTEGRITY. */
-const MOST_LOSSES = 3
+const MOST_STORE_LOSSES = 3
 
 /** Runs supersteps; one a process. */
 export class Supersteps {
@@ -95,7 +95,7 @@ export class Supersteps {
       } finally {
         barrierWait.forget()
       }
-      if (losses < MOST_LOSSES) continue
+      if (losses < MOST_STORE_LOSSES) continue
       throw new GraflowError('INTEGRITY', `the store has lost the group ${plan.label} ${losses} times`, {
         details: { group: plan.path },
       })

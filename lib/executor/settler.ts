@@ -16,7 +16,7 @@ import { countKinds, inCalls, insteadOf, type Unsettled } from './settle-calls.j
 import type { Turn } from './turn.js'
 
 /** Settle calls under way at once; what ends meanwhile travels with the next. */
-const SETTLE_LANES = 2
+const MOST_SETTLE_CALLS = 2
 
 /** What a worker has finished since it started, for people. */
 export interface WorkerCounters {
@@ -118,7 +118,7 @@ export class Settler implements BranchEnds {
    * @returns whether the store must be asked for work now, even if it has promised a notice
    */
   flush(): boolean {
-    if (this.#unsettled.size === 0 || this.#calls.size >= SETTLE_LANES) return false
+    if (this.#unsettled.size === 0 || this.#calls.size >= MOST_SETTLE_CALLS) return false
     const { backend, announcer } = this.#options
     const { quick } = this.#parts.ahead
     this.#parts.turn.look()

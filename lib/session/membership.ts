@@ -17,7 +17,7 @@ import { PeriodicTask } from './periodic-task.js'
 import { reconcile } from './reconcile.js'
 import { SlowCheck } from './slow-check.js'
 import { Sweeper, SWEEP_MS } from './sweeper.js'
-import { lookForTwins } from './twins.js'
+import { lookForSameId } from './same-id.js'
 import { Unserved } from './unserved.js'
 import { UnservedRuns } from './unserved-runs.js'
 
@@ -174,7 +174,7 @@ export class Membership {
       this.#outage.look()
       return sweeper.sweep()
     }).startIn(SWEEP_MS)
-    this.#periodic(lookForTwins(this.#options)).hurry()
+    this.#periodic(lookForSameId(this.#options)).hurry()
   }
 
   #keepAlive(): void {

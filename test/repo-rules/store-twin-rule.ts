@@ -44,3 +44,37 @@ export function brokenTwins(kernel: Texts, lua: Texts, alone: Reasons): readonly
     if (!used.has(name)) broken.push(`${name} has a twin, or is gone: it needs no reason`)
   return broken
 }
+
+/** The number of each constant that the texts define, by name, with the file; calculations in it are done. */
+function numbersIn(
+  texts: Texts,
+  pattern: RegExp,
+): ReadonlyMap<string, readonly { readonly file: string; readonly value: number }[]> {
+  const found = new Map<string, { readonly file: string; readonly value: number }[]>()
+  for (const [file, text] of texts) {
+    for (const [, names = '', values = ''] of text.matchAll(pattern)) {
+      const numbers = values
+        .split(',')
+        .map((value) => value.split('*').reduce((product, factor) => product * Number(factor.replaceAll('_', '')), 1))
+      for (const [i, name] of names.split(/, */).entries()) {
+        const value = numbers[i]
+        if (value !== undefined && !Number.isNaN(value)) found.set(name, [...(found.get(name) ?? []), { file, value }])
+      }
+    }
+  }
+  return found
+}
+
+/** Constants of one name that are other numbers in TypeScript than in Lua. How many names both have is `shared`. */
+export function unequalNumbers(
+  kernel: Texts,
+  lua: Texts,
+): { readonly shared: number; readonly broken: readonly string[] } {
+  const inKernel = numbersIn(kernel, /^(?:export )?const ([A-Z][A-Z_0-9]*) = ([\d_ *.]+)$/gm)
+  const inLua = numbersIn(lua, /^(?:local )?([A-Z][A-Z_0-9, ]*?) = ([\d *.,]+)$/gm)
+  const shared = [...inKernel.keys()].filter((name) => inLua.has(name))
+  const broken = shared.filter(
+    (name) => new Set([...(inKernel.get(name) ?? []), ...(inLua.get(name) ?? [])].map(({ value }) => value)).size > 1,
+  )
+  return { shared: shared.length, broken }
+}

@@ -1,7 +1,7 @@
 /** The kernel and the Lua scripts are one store in two languages: the same files, and the same functions in them. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { brokenTwins } from './store-twin-rule.js'
+import { brokenTwins, unequalNumbers } from './store-twin-rule.js'
 
 const backend = join(__dirname, '../../lib/backend')
 const textsIn = (folder: string, ending: string): ReadonlyMap<string, string> =>
@@ -45,6 +45,16 @@ describe('the two stores', () => {
     const kernel = textsIn('kernel', '.ts')
     expect([...kernel.keys()]).toContain('barrier')
     expect(brokenTwins(kernel, textsIn('redis/lua', '.lua'), ALONE)).toEqual([])
+  })
+
+  it('have the same numbers under the same names', () => {
+    const kept = readFileSync(join(backend, 'kept.ts'), 'utf8')
+    const { shared, broken } = unequalNumbers(
+      new Map([...textsIn('kernel', '.ts'), ['kept', kept]]),
+      textsIn('redis/lua', '.lua'),
+    )
+    expect(broken).toEqual([])
+    expect(shared).toBeGreaterThan(10)
   })
 })
 
@@ -90,5 +100,12 @@ describe('the rule of twins', () => {
     expect(brokenTwins(kernel, lua, { 'step.ts': 'because', 'runs.ts: endRun': 'because' })).toEqual([
       'runs.ts: endRun has a twin, or is gone: it needs no reason',
     ])
+  })
+
+  it('refuses a number that is another one in Lua', () => {
+    const numbers = files(['sweep', 'const MOST_ITEMS = 4 * 64\nexport const GAP_MS = 1_000\nconst ALONE = 1\n'])
+    const lua = (gap: number) => files(['part-sweep', `local MOST_ITEMS, OTHER = 256, 7\nGAP_MS = ${gap}\n`])
+    expect(unequalNumbers(numbers, lua(1_000))).toEqual({ shared: 2, broken: [] })
+    expect(unequalNumbers(numbers, lua(999))).toEqual({ shared: 2, broken: ['GAP_MS'] })
   })
 })

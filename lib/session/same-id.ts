@@ -5,7 +5,7 @@
 import type { Backend, SessionInfo } from '../backend/backend.js'
 import type { Emitter } from '../events.js'
 
-export interface TwinsOptions {
+export interface SameIdOptions {
   readonly backend: Pick<Backend, 'inspect'>
   readonly session: string
   readonly info: Pick<SessionInfo, 'baseId'>
@@ -14,7 +14,7 @@ export interface TwinsOptions {
 }
 
 /** A turn of a periodic task: answers how long the next one may wait; Infinity: no other is needed. */
-export function lookForTwins({ backend, session: own, info, ttlMs, emitter }: TwinsOptions): () => Promise<number> {
+export function lookForSameId({ backend, session: own, info, ttlMs, emitter }: SameIdOptions): () => Promise<number> {
   let before: ReadonlyMap<string, number> | undefined
   return async () => {
     const sessions = await backend.inspect.sessions()
