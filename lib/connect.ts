@@ -36,6 +36,7 @@ export function connect(options: ConnectOptions): Promise<Graflow>
 export async function connect(...given: [first?: Address | ConnectOptions, second?: ConnectOptions]): Promise<Graflow> {
   const [first, second] = given
   const address = typeof first === 'object' ? undefined : first
+  refuseAddressIn(first)
   const options = checkOptions<ConnectOptions>('connect', CONNECT_OPTIONS, typeof first === 'object' ? first : second)
   const {
     clock = systemClock,
@@ -57,6 +58,35 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
   if (isMemory(address)) session.serve(executorOf(session, options.maxConcurrentTasks ?? DEFAULTS.maxConcurrentTasks))
   return client // its methods' types are the interface's: the class has them untyped
 }
+
+/** An address among the options, as other clients of Redis take it. @throws GraflowError INVALID_OPTION */
+function refuseAddressIn(options: unknown): void {
+  if (typeof options !== 'object' || options === null) return
+  const found = Object.keys(options).find((name) => ADDRESS_NAMES.has(name))
+  if (found === undefined) return
+  throw new GraflowError(
+    'INVALID_OPTION',
+    `connect: ${found}: there is no such option; the address comes first: connect('redis://localhost:6379', { … })`,
+    { details: { option: found } },
+  )
+}
+
+const ADDRESS_NAMES: ReadonlySet<string> = new Set([
+  ...[
+    'redisUrl',
+    'redisHost',
+    'redisPort',
+    'redisDb',
+    'redis',
+    'url',
+    'uri',
+    'address',
+    'host',
+    'port',
+    'socket',
+    'connection',
+  ],
+])
 
 /** Checks one of the tasks that a client is given; what it gives makes them known. @throws GraflowError INVALID_OPTION */
 function learner(item: NonNullable<ConnectOptions['tasks']>[number], i: number): (engine: Engine) => void {

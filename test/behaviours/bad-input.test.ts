@@ -131,6 +131,12 @@ describe('connect', () => {
 
   const wrong: readonly (readonly [string, ConnectOptions, says: RegExp])[] = [
     ['an unknown option', { maxConcurrency: 3 } as ConnectOptions, /maxConcurrency.*maxConcurrentTasks/s],
+    [
+      'an address among the options',
+      { redisUrl: 'redis://h' } as ConnectOptions,
+      /the address comes first: connect\('redis:/,
+    ],
+    ['null', null as never, /options|array/],
     ['no slots', { maxConcurrentTasks: 0 }, /maxConcurrentTasks.*from 1 to.*got 0/s],
     ['half a slot', { maxConcurrentTasks: 1.5 }, /maxConcurrentTasks.*integer.*1\.5/s],
     ['a negative retention', { retentionMs: -1 }, /retentionMs.*-1/s],
