@@ -79,11 +79,12 @@ function typedArray([name, bytes]: readonly [name: string, bytes: Uint8Array]): 
   return new TYPED_ARRAYS[name as keyof typeof TYPED_ARRAYS](new Uint8Array(bytes).buffer)
 }
 
-type Path = { readonly parent: Path; readonly step: string } | undefined
+/** The way to a value; a key or an index is put into words only where something is refused. */
+type Path = { readonly parent: Path; readonly step: string | number | { readonly key: string } } | undefined
 
 const pathText = (path: Path): string => {
   const steps: string[] = []
-  for (let at = path; at !== undefined; at = at.parent) steps.push(at.step)
+  for (let at = path; at !== undefined; at = at.parent) steps.push(stepText(at.step))
   return steps.reverse().join('')
 }
 
@@ -95,6 +96,11 @@ const refuse = (path: Path, got: string, advice: string): never => {
 }
 
 const keyStep = (key: string): string => (/^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`)
+
+function stepText(step: string | number | { readonly key: string }): string {
+  if (typeof step === 'string') return step
+  return typeof step === 'number' ? `[${step}]` : keyStep(step.key)
+}
 
 /** Characters of all texts that this walk has seen, and of the longest. */
 let textLength = 0
@@ -227,7 +233,7 @@ function withProperties(
   if (keys.length === 0) return content
   const own: Record<string, unknown> = {}
   for (const key of keys) {
-    const at = { parent: path, step: keyStep(key) }
+    const at = { parent: path, step: { key } }
     if (key === '__proto__' || !key.isWellFormed()) return refuse(at, 'a key that cannot be carried', 'rename it')
     own[key] = checked(readFrom(value, key, at), at, depth + 1, within)
   }
@@ -282,7 +288,7 @@ function checkedError(error: Error, path: Path, depth: number, within: readonly 
   const own: Record<string, unknown> = {}
   for (const key of [...ERROR_KEYS, ...Object.keys(error)]) {
     if (key in own || (key === 'stack' && isOverCause(error))) continue
-    const at = { parent: path, step: keyStep(key) }
+    const at = { parent: path, step: { key } }
     if (!ERROR_KEYS.has(key) && (key === '__proto__' || !key.isWellFormed()))
       return refuse(at, 'a key that cannot be carried', 'rename it')
     const value = readFrom(error, key, at)
@@ -309,18 +315,17 @@ function checkedArray(value: readonly unknown[], path: Path, depth: number, with
   let copy: unknown[] | undefined
   for (let i = 0; i < value.length; i += 1) {
     const item = value[i]
-    if (item === undefined && !(i in value))
-      return refuse({ parent: path, step: `[${i}]` }, 'a hole in an array', 'fill it')
+    if (item === undefined && !(i in value)) return refuse({ parent: path, step: i }, 'a hole in an array', 'fill it')
     // Numbers and strings, the bulk of most arrays, need no path.
     const carried =
-      typeof item === 'number' && item !== 0 ? item : checked(item, { parent: path, step: `[${i}]` }, depth + 1, within)
+      typeof item === 'number' && item !== 0 ? item : checked(item, { parent: path, step: i }, depth + 1, within)
     if (carried !== item && !Number.isNaN(item)) copy ??= [...value]
     if (copy !== undefined) copy[i] = carried
   }
   if (Object.keys(value).length !== value.length) {
     const extra = Object.keys(value).find((key) => !/^\d+$/.test(key)) ?? ''
     return refuse(
-      { parent: path, step: keyStep(extra) },
+      { parent: path, step: { key: extra } },
       'a named property of an array',
       'send a plain object or a plain array',
     )
@@ -336,7 +341,7 @@ function checkedRecord(
 ): Record<string, unknown> {
   let copy: Record<string, unknown> | undefined
   for (const key of Object.keys(value)) {
-    const at = { parent: path, step: keyStep(key) }
+    const at = { parent: path, step: { key } }
     if (key === '__proto__') return refuse(at, 'a key that changes prototypes', 'rename it')
     if (!key.isWellFormed()) return refuse(at, 'a key with a lone surrogate', 'send text that is valid Unicode')
     const item = readFrom(value, key, at)

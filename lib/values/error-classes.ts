@@ -55,34 +55,39 @@ export function withoutStack<E extends Error>(make: () => E): E {
   }
 }
 
-/** Errors whose stack is that of their cause, under their own name and message. */
-const overCauses = new WeakSet<object>()
+/** Of errors that `overCause` made: the stack that they were given. */
+const stacksOverCauses = new WeakMap<Error, string>()
 
 /** Whether it is what `overCause` made, and nobody has given it another stack since. */
-export const isOverCause = (error: object): boolean => overCauses.has(error)
+export function isOverCause(error: Error): boolean {
+  const given = stacksOverCauses.get(error)
+  return given !== undefined && given === error.stack
+}
 
 /**
- * An error with the stack of its cause, under its own name and message: printed, it tells what failed, and where that was thrown. The stack
- * is put together when it is read: most are not, and those that travel need not travel twice.
+ * An error with the stack of its cause, under its own name and message: printed, it tells what failed, and where that was thrown. It need not
+ * travel beside its cause.
  */
 export function overCause<E extends Error>(cause: Error, make: () => E): E {
   const error = withoutStack(make)
-  const setStack = (value: unknown): void => {
-    overCauses.delete(error)
-    Object.defineProperty(error, 'stack', { value, configurable: true, writable: true, enumerable: false })
-  }
-  Object.defineProperty(error, 'stack', {
-    get: () => stackOver(error, cause),
-    set: setStack,
-    configurable: true,
-    enumerable: false,
-  })
-  overCauses.add(error)
+  const stack = `${error.name}: ${error.message}${framesOf(cause)}`
+  error.stack = stack
+  stacksOverCauses.set(error, stack)
   return error
 }
 
-function stackOver({ name, message }: Error, cause: Error): string {
-  const { stack } = cause as { readonly stack?: unknown }
-  const lines = typeof stack === 'string' ? stack.split('\n').filter((line) => /^\s+at /.test(line)) : []
-  return [`${name}: ${message}`, ...lines].join('\n')
+/** The lines of a stack that say where, as they are: to take them apart would cost more than the error. */
+function framesOf(error: Error): string {
+  const stack = stackOf(error)
+  if (typeof stack !== 'string') return ''
+  const at = stack.search(/\n *at /)
+  return at < 0 ? '' : stack.slice(at)
+}
+
+function stackOf(error: Error): unknown {
+  try {
+    return error.stack
+  } catch {
+    return undefined // a getter that throws
+  }
 }
