@@ -28,7 +28,7 @@ export class Child {
   private constructor(system: SystemName, flags: readonly string[]) {
     this.system = system
     this.#process = fork(fileURLToPath(new URL('child.ts', import.meta.url)), [system], {
-      execArgv: ['--import', 'tsx', ...flags],
+      execArgv: [...process.execArgv, ...flags],
     })
     this.#process.on('message', (reply: Reply) => this.#received(reply))
     this.#process.on('error', (error) => this.#failed(error))
