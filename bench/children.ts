@@ -15,8 +15,14 @@ export type Reply =
   | { readonly kind: 'memory'; readonly memory: Memory }
   | { readonly kind: 'failed'; readonly message: string }
 
-/** Megabytes: more than any system allocates in the one run whose memory is measured. */
-const YOUNG_GENERATION_MB = 512
+/** What a process is for. `smoke`: for both, where no number counts. */
+export type Purpose = 'time' | 'memory' | 'smoke'
+
+/**
+ * Megabytes. For memory more than any system allocates in the one run that is measured; to clear so much costs more than all else that
+ * a smoke run does.
+ */
+const YOUNG_GENERATION_MB = { time: undefined, memory: 512, smoke: 64 } as const satisfies Record<Purpose, unknown>
 
 /** One system's process. `stop` it when done. */
 export class Child {
@@ -28,19 +34,19 @@ export class Child {
   private constructor(system: SystemName, flags: readonly string[]) {
     this.system = system
     this.#process = fork(fileURLToPath(new URL('child.ts', import.meta.url)), [system], {
-      execArgv: ['--import', 'tsx', ...flags],
+      execArgv: [...process.execArgv, ...flags],
     })
     this.#process.on('message', (reply: Reply) => this.#received(reply))
     this.#process.on('error', (error) => this.#failed(error))
     this.#process.on('exit', (code, signal) => this.#failed(new Error(`${system} ended: ${signal ?? `code ${code}`}`)))
   }
 
-  /** A process that has loaded the system, for times or for memory. */
-  static async start(system: SystemName, purpose: 'time' | 'memory'): Promise<Child> {
-    const young = String(YOUNG_GENERATION_MB)
+  /** A process that has loaded the system. */
+  static async start(system: SystemName, purpose: Purpose): Promise<Child> {
+    const young = YOUNG_GENERATION_MB[purpose]
     const child = new Child(
       system,
-      purpose === 'time' ? [] : ['--expose-gc', `--min-semi-space-size=${young}`, `--max-semi-space-size=${young}`],
+      young === undefined ? [] : ['--expose-gc', `--min-semi-space-size=${young}`, `--max-semi-space-size=${young}`],
     )
     await child.#next()
     return child

@@ -6,7 +6,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { Child } from './children.js'
+import { Child, type Purpose } from './children.js'
 import { machine, machineLine } from './machine.js'
 import { branchCpuUs, type MemorySample, type Results, type Sample, type Settings, type Skip } from './results.js'
 import { SYSTEM_NAMES, type SystemName } from './systems.js'
@@ -84,7 +84,7 @@ async function compare(settings: Settings, tell: (line: string) => void): Promis
   const memory: MemorySample[] = []
   for (let round = 0; round < settings.rounds; round += 1) {
     tell(`round ${round + 1} of ${settings.rounds}`)
-    await withChildren(settings.systems, settings.isSmoke ? 'memory' : 'time', async (children) => {
+    await withChildren(settings.systems, settings.isSmoke ? 'smoke' : 'time', async (children) => {
       for (const workload of settings.workloads) {
         for (const [i, count] of settings.counts.entries()) {
           for (const child of rotated(children, round + i)) {
@@ -139,7 +139,7 @@ async function measureMemory(
 
 async function withChildren(
   systems: readonly SystemName[],
-  purpose: 'time' | 'memory',
+  purpose: Purpose,
   use: (children: readonly Child[]) => Promise<void>,
 ): Promise<void> {
   const starts = await Promise.allSettled(systems.map((system) => Child.start(system, purpose)))

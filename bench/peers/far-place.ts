@@ -10,9 +10,7 @@ export interface FarPlace extends Place {
 
 /** @param ms each way */
 export async function openFarPlace(socket: string, ms: number): Promise<FarPlace> {
-  const proxy = fork(fileURLToPath(new URL('delay-proxy.ts', import.meta.url)), [socket, String(ms)], {
-    execArgv: ['--import', 'tsx'],
-  })
+  const proxy = fork(fileURLToPath(new URL('delay-proxy.ts', import.meta.url)), [socket, String(ms)])
   const port = await Promise.race([
     once(proxy, 'message').then(([said]) => Number(said)),
     once(proxy, 'exit').then(() => Promise.reject(new Error('the proxy with the delay has ended'))),

@@ -82,7 +82,7 @@ export class Child {
   private constructor(system: PeerName, role: Role, place: Place, flags: readonly string[]) {
     this.#name = `${system}, ${role}`
     this.#process = fork(fileURLToPath(new URL('child.ts', import.meta.url)), [system, role, JSON.stringify(place)], {
-      execArgv: ['--import', 'tsx', ...flags],
+      execArgv: [...process.execArgv, ...flags],
     })
     this.#process.on('message', (reply: Reply) => this.#received(reply))
     this.#process.on('error', (error) => this.#failed(error))

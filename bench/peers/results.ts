@@ -83,8 +83,9 @@ export interface Settings {
   readonly mostSingles: number
   /** A size is left out when one run of it would take longer, by what the size before took. */
   readonly longestRunMs: number
-  /** How long workers are killed. */
+  /** How long workers are killed, and how often. */
   readonly killingMs: number
+  readonly killEveryMs: number
 }
 
 export interface Results {

@@ -66,4 +66,3 @@ const row = (kind: RowKind, name: string, load: Partial<Load>): Row => ({
 
 /** While workers are killed: enough branches, and long ones, that most kills meet some of them. */
 export const KILLED: Load = { ...numbers(256), what: { kind: 'wait', ms: 10 } }
-export const KILL_EVERY_MS = 2_000

@@ -42,6 +42,7 @@ const FULL: Settings = {
   mostSingles: 20,
   longestRunMs: 10_000,
   killingMs: 30_000,
+  killEveryMs: 2_000,
 }
 
 /** Enough to see that everything works; no number of it says anything. */
@@ -58,7 +59,8 @@ const SMOKE: Settings = {
   singlesMs: 20,
   mostSingles: 2,
   longestRunMs: 2_000,
-  killingMs: 2_500,
+  killingMs: 700,
+  killEveryMs: 500,
 }
 
 const { values } = parseArgs({
@@ -166,11 +168,11 @@ async function compare(settings: Settings, tell: (line: string) => void): Promis
   }
 
   async function measureKills(round: number): Promise<void> {
-    tell(`round ${round + 1} of ${settings.rounds}, a worker killed every two seconds`)
+    tell(`round ${round + 1} of ${settings.rounds}, a worker killed every ${settings.killEveryMs} ms`)
     await withStages(['graflow'], 2, false, async ([stage]) => {
       if (stage === undefined) return
       await stage.heat(settings.heatMs)
-      kills.push({ round, ...(await stage.measureKills(settings.killingMs)) })
+      kills.push({ round, ...(await stage.measureKills(settings)) })
     })
   }
 

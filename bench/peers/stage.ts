@@ -10,7 +10,7 @@ import type { LastWork } from './last-work.js'
 import { type Load, numbers } from './loads.js'
 import { Child, type Spent } from './processes.js'
 import type { KillSample, Sample, Settings, Single } from './results.js'
-import { DELAY_MS, KILL_EVERY_MS, KILLED } from './rows.js'
+import { DELAY_MS, KILLED } from './rows.js'
 import type { PeerName } from './systems.js'
 
 const WITHIN_MS = 120_000
@@ -136,13 +136,13 @@ export class Stage {
     return timesMs
   }
 
-  /** Runs, while every two seconds a worker is killed (kill -9) and another is started. */
-  async measureKills(ms: number): Promise<Omit<KillSample, 'round'>> {
+  /** Runs, while every so often a worker is killed (kill -9) and another is started; once at least. */
+  async measureKills({ killingMs, killEveryMs }: Settings): Promise<Omit<KillSample, 'round'>> {
     const singles: Single[] = []
     const starts: Promise<void>[] = []
     const begunAt = performance.now()
-    while (performance.now() - begunAt < ms) {
-      const isKilling = performance.now() - begunAt >= (starts.length + 1) * KILL_EVERY_MS
+    while (performance.now() - begunAt < killingMs || starts.length === 0) {
+      const isKilling = performance.now() - begunAt >= (starts.length + 1) * killEveryMs
       const [single] = await Promise.all([this.#single(KILLED), isKilling ? this.#kill() : undefined])
       singles.push(single)
       if (isKilling) starts.push(this.#startWorker())

@@ -184,7 +184,7 @@ const spreadOrNothing = (values: readonly number[]): Spread | undefined =>
   values.length === 0 ? undefined : spreadOf(values)
 
 /** Of all rounds together: kills are few. */
-function killTable({ kills }: Results): string {
+function killTable({ kills, settings }: Results): string {
   if (kills.length === 0) return ''
   const singles = kills.flatMap((sample) => sample.singles)
   const killed = kills.reduce((sum, sample) => sum + sample.kills, 0)
@@ -202,7 +202,7 @@ function killTable({ kills }: Results): string {
       singles.map(({ totalMs }) => totalMs),
     ),
   ]
-  const title = `While one of 2 workers is killed every two seconds: ${singles.length} runs, ${killed} kills, in milliseconds`
+  const title = `While one of 2 workers is killed every ${settings.killEveryMs / 1_000} s: ${singles.length} runs, ${killed} kills, in milliseconds`
   return `**${title}**\n\n${table([OURS, 'p50', 'p99', 'most'], lines)}`
 }
 

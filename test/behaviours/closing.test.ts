@@ -6,6 +6,7 @@ import { manualClock } from 'graflow/testing'
 import { endless, endlessPair, endlessStep, add, flaky } from './run-handle.tasks.js'
 import { describeOnBackends } from '../support/backends.js'
 import { failureOf } from '../support/captured-errors.js'
+import { compiled } from '../support/compiled.js'
 import { finished, logOf, nextEvent, nextMark } from '../support/runs.js'
 import { within } from '../support/waits.js'
 
@@ -143,10 +144,8 @@ describe('a program that forgets to close', () => {
     ['a listener that throws', '[2,"the log\'s own"]'],
     ['a client that did nothing', 'true'],
   ])('ends by itself after %s', async (name, output) => {
-    const child = join(__dirname, 'closing.child.ts')
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--import', 'tsx', child, name], {
-      timeout: 15_000,
-    })
+    const child = compiled(join(__dirname, 'closing.child.ts'))
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [child, name], { timeout: 15_000 })
     expect(stderr).toBe('')
     expect(stdout.trim()).toBe(output)
   })

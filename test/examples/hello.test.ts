@@ -5,8 +5,8 @@ import { build, root, runExample } from '../support/programs.js'
 beforeAll(build, 120_000)
 
 describe('examples/hello', () => {
-  it('runs, prints its result and ends', async () => {
-    const { code, stdout, stderr } = await runExample('hello/main.ts')
+  it('runs as it is written, prints its result and ends', async () => {
+    const { code, stdout, stderr } = await runExample('hello/main.ts', [], { isAsWritten: true })
     expect({ code, stdout, stderr }).toEqual({
       code: 0,
       stdout: '10 words, the longest is "question"\n',

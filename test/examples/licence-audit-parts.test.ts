@@ -5,6 +5,7 @@ import { CLASSES, classOf, isLicenceFile, licenceOfText, statedLicence } from '.
 import { showProgress } from '../../examples/support/progress.js'
 import { bytesText, render } from '../../examples/licence-audit/render.js'
 import { each, task } from '../../lib/index.js'
+import { anyCodePoint } from '../support/any-text.js'
 
 describe('the class of a licence', () => {
   it.each([
@@ -91,7 +92,7 @@ describe('the licence that a text reads like', () => {
 })
 
 describe('the table of the licence audit', () => {
-  const text = fc.string({ unit: 'binary', maxLength: 60 })
+  const text = fc.string({ unit: anyCodePoint, maxLength: 60 })
   const size = fc.nat(10_000_000_000)
   const report: fc.Arbitrary<Report> = fc.record({
     packages: size,

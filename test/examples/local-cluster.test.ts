@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { compiled } from '../support/compiled.js'
 import { build, root } from '../support/programs.js'
 
 let folder: string
@@ -20,11 +21,11 @@ afterAll(() => {
 /** A process that runs this code with all of local-cluster.ts at hand, and a line of what it prints. */
 function run(code: string, path = process.env['PATH'] ?? ''): ChildProcess & { readonly next: () => Promise<string> } {
   const source = `
-    import { findServer, LocalCluster } from './examples/support/local-cluster.js'
+    import { findServer, LocalCluster } from ${JSON.stringify(compiled(join(root, 'examples/support/local-cluster.ts')))}
     const { signal } = new AbortController()
     const options = { server: findServer(), tasks: '/none', workers: 0, maxConcurrentTasks: 1, signal }
     ${code}`
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', source], {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
     cwd: root,
     env: { ...process.env, PATH: path },
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -75,7 +76,7 @@ describe('the private server of an example', () => {
 
   it('takes its workers along when whoever started it is killed', async () => {
     const child = run(`
-      const cluster = await LocalCluster.start({ ...options, tasks: process.cwd() + '/examples/mandelbrot/tasks.ts', workers: 2 })
+      const cluster = await LocalCluster.start({ ...options, tasks: ${JSON.stringify(compiled(join(root, 'examples/mandelbrot/tasks.ts')))}, workers: 2 })
       console.log(cluster.url)`)
     const url = await child.next()
     const isThere = (): boolean => spawnSync('ps', ['-A', '-o', 'args'], { encoding: 'utf8' }).stdout.includes(url)

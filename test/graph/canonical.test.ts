@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { runInNewContext } from 'node:vm'
 import canonicalize from 'canonicalize'
 import fc from 'fast-check'
@@ -11,6 +11,7 @@ import type { Graph } from '../../lib/graph/graph.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
 import { parseGraph } from '../../lib/graph/validate.js'
 import { thrown } from '../support/captured-errors.js'
+import { compiled } from '../support/compiled.js'
 import { FLOWS } from './everything.js'
 
 interface Vector {
@@ -42,24 +43,13 @@ describe('the canonical bytes', () => {
 
   it('L10: give one hash in two processes and two directories', () => {
     const elsewhere = mkdtempSync(join(tmpdir(), 'graflow-hash-'))
+    const program = relative(root, compiled(join(root, 'test/graph/print-hashes.ts')))
     try {
       // the second process runs in another directory and sees the sources under another path
       symlinkSync(root, join(elsewhere, 'copy'))
       const print = (cwd: string, path: string): unknown =>
         JSON.parse(
-          execFileSync(
-            process.execPath,
-            [
-              '--preserve-symlinks-main',
-              '--import',
-              join(root, 'node_modules/tsx/dist/loader.mjs'),
-              join(path, 'test/graph/print-hashes.ts'),
-            ],
-            {
-              cwd,
-              encoding: 'utf8',
-            },
-          ),
+          execFileSync(process.execPath, ['--preserve-symlinks-main', join(path, program)], { cwd, encoding: 'utf8' }),
         )
       const expected = Object.fromEntries(names.map((name) => [name, vectors[name].hash]))
       expect(print(root, root)).toEqual(expected)

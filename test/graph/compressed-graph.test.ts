@@ -9,6 +9,7 @@ import { GRAPH_LIMITS } from '../../lib/graph/limits.js'
 import { isGraphHash, compressGraph, decompressGraph } from '../../lib/graph/compressed-graph.js'
 import { parseGraph } from '../../lib/graph/validate.js'
 import { thrown } from '../support/captured-errors.js'
+import { compiled } from '../support/compiled.js'
 import { EVERYTHING, L3 } from './everything.js'
 
 const graph = graphOf(EVERYTHING)
@@ -54,8 +55,7 @@ describe('unpackGraph', () => {
   })
 
   it('FT-Q5: stops a zip bomb early: 8 MiB that inflate to 8 GiB cost less than 80 MiB', () => {
-    const loader = join(__dirname, '../../node_modules/tsx/dist/loader.mjs')
-    const output = execFileSync(process.execPath, ['--import', loader, join(__dirname, 'zip-bomb.ts'), '--measure'], {
+    const output = execFileSync(process.execPath, [compiled(join(__dirname, 'zip-bomb.ts')), '--measure'], {
       encoding: 'utf8',
     })
     const measured = JSON.parse(output) as { bomb: number; reason: string; costMiB: number }

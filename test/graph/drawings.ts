@@ -30,6 +30,8 @@ export interface Picture {
 export interface Drawings {
   readonly mermaid: readonly Flowchart[]
   readonly svg: readonly Picture[]
+  /** Of the diagrams, each: what is wrong with it, or nothing. */
+  readonly faults: readonly string[]
 }
 
 const reader = join(__dirname, 'read-drawings.mjs')
@@ -38,8 +40,10 @@ const reader = join(__dirname, 'read-drawings.mjs')
 export function readDrawings(given: {
   readonly mermaid?: readonly string[]
   readonly svg?: readonly string[]
+  /** Of any kind that Mermaid knows. */
+  readonly diagrams?: readonly string[]
 }): Drawings {
-  const input = JSON.stringify({ mermaid: given.mermaid ?? [], svg: given.svg ?? [] })
+  const input = JSON.stringify({ mermaid: [], svg: [], diagrams: [], ...given })
   return JSON.parse(
     execFileSync(process.execPath, [reader], { input, encoding: 'utf8', maxBuffer: 2 ** 28 }),
   ) as Drawings

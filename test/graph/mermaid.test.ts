@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { choose } from '../../lib/flow/choose.js'
 import { each, par } from '../../lib/flow/group.js'
@@ -122,15 +124,29 @@ const TEXTS = {
   wide10000: wide(10_000),
 }
 
+/** Diagrams that people wrote into pages. */
+const root = join(__dirname, '../..')
+const pages = readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)
+const diagrams = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...pages]
+  .filter((name) => name.endsWith('.md'))
+  .flatMap((name) =>
+    [...readFileSync(join(root, name), 'utf8').matchAll(/^```mermaid\n([^]*?)^```/gm)].map(([, diagram = '']) => ({
+      name,
+      diagram,
+    })),
+  )
+
 describe('toMermaid', () => {
   let charts: Readonly<Record<keyof typeof TEXTS, Flowchart>>
   let evil: readonly Flowchart[]
   let randomCharts: readonly Flowchart[]
+  let faultsOfPages: readonly string[]
 
   // one process for all of it: Mermaid takes a second to load
   beforeAll(() => {
     const texts = [...Object.values(TEXTS), ...EVIL.map((name) => toMermaid(named(name))), ...random]
-    const read = readDrawings({ mermaid: texts }).mermaid
+    const { mermaid: read, faults } = readDrawings({ mermaid: texts, diagrams: diagrams.map(({ diagram }) => diagram) })
+    faultsOfPages = faults
     const count = Object.keys(TEXTS).length
     charts = Object.fromEntries(Object.keys(TEXTS).map((name, index) => [name, read[index]])) as typeof charts
     evil = read.slice(count, count + EVIL.length)
@@ -236,6 +252,13 @@ describe('toMermaid', () => {
 
   it('draws a lone task', () => {
     expect(toMermaid(graphOf(ONE_TASK))).toBe('flowchart LR\n  n0["fetch"]\n')
+  })
+
+  it('and the diagrams of the pages are what Mermaid can draw', () => {
+    expect(diagrams.length).toBeGreaterThan(0)
+    expect(faultsOfPages).toHaveLength(diagrams.length)
+    const broken = faultsOfPages.flatMap((fault, at) => (fault === '' ? [] : [`${diagrams[at]?.name ?? ''}: ${fault}`]))
+    expect(broken).toEqual([])
   })
 
   it('L12: is accepted by a Mermaid parser for any flow, every edge between things that are there', () => {

@@ -1,13 +1,12 @@
 /**
  * Run as a process of its own by drawings.ts: reads drawings with the parsers they are made for. Mermaid's is ESM only and wants a
- * document. Standard input: `{ mermaid: string[], svg: string[] }`; standard output: `Drawings`.
+ * document. Standard input: `{ mermaid: string[], svg: string[], diagrams: string[] }`; standard output: `Drawings`.
  */
 import { readFileSync } from 'node:fs'
 import { JSDOM } from 'jsdom'
 
 const { window } = new JSDOM('')
 Object.assign(globalThis, { window, document: window.document })
-const { default: mermaid } = await import('mermaid')
 
 /** Mermaid keeps entities under marks of its own until it draws. */
 const decoded = (text) =>
@@ -39,6 +38,15 @@ async function readFlowchart(text) {
   }
 }
 
+async function faultOf(text) {
+  try {
+    await mermaid.parse(text)
+    return ''
+  } catch (error) {
+    return String(error)
+  }
+}
+
 function readPicture(text) {
   const document = new window.DOMParser().parseFromString(text, 'image/svg+xml')
   const failed = document.querySelector('parsererror')
@@ -63,6 +71,10 @@ function readPicture(text) {
 }
 
 const given = JSON.parse(readFileSync(0, 'utf8'))
+// takes a second
+const { default: mermaid } = given.mermaid.length + given.diagrams.length > 0 ? await import('mermaid') : {}
 const flowcharts = []
 for (const text of given.mermaid) flowcharts.push(await readFlowchart(text))
-console.log(JSON.stringify({ mermaid: flowcharts, svg: given.svg.map(readPicture) }))
+const faults = []
+for (const text of given.diagrams) faults.push(await faultOf(text))
+console.log(JSON.stringify({ mermaid: flowcharts, svg: given.svg.map(readPicture), faults }))

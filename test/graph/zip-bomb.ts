@@ -1,4 +1,4 @@
-/** Run as a process of its own by pack.test.ts: what 8 MiB that inflate to 8 GiB cost, in peak memory and in error. */
+/** Run as a process of its own by compressed-graph.test.ts: what 8 MiB that inflate to 8 GiB cost, in peak memory and in error. */
 import { constants, deflateRawSync } from 'node:zlib'
 import { GraflowError } from '../../lib/errors.js'
 import { graphOf } from '../../lib/graph/graph-of.js'

@@ -8,6 +8,7 @@ import { connect, each, type EventName, type Graflow, task } from 'graflow'
 import { Worker } from 'graflow/worker'
 import { EVENTS } from '../../lib/events.js'
 import { failureOf } from '../support/captured-errors.js'
+import { compiled } from '../support/compiled.js'
 import { useStage } from '../support/redis-stage.js'
 import { until } from '../support/waits.js'
 
@@ -132,15 +133,15 @@ describe('a secret in an address', () => {
     writeFileSync(config, `{ "redisUrl": ${address} }`)
     const known = join(folder, 'known.json')
     writeFileSync(known, JSON.stringify({ [address]: 1 }))
-    const bin = join(__dirname, '../../bin/graflow-worker.ts')
+    const bin = compiled(join(__dirname, '../../bin/graflow-worker.ts'))
     const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}): string => {
-      const { stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', bin, ...args], {
+      const { stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
         env: { ...process.env, ...env },
         encoding: 'utf8',
       })
       return stdout + stderr
     }
-    const task = ['--tasks', join(__dirname, '../support/ledger.ts')]
+    const task = ['--tasks', compiled(join(__dirname, '../support/ledger.ts'))]
     try {
       const said = [
         run([...task, '--redis-url', raw]),

@@ -80,9 +80,25 @@ export interface Import {
   readonly specifier: string | undefined
 }
 
+const trees = new WeakMap<Source, ts.SourceFile>()
+const imports = new WeakMap<Source, readonly Import[]>()
+
+/** The text as the TypeScript parser reads it, once for all rules. Nodes do not know their parents. */
+export function treeOf(source: Source): ts.SourceFile {
+  const options = { languageVersion: ts.ScriptTarget.Latest, jsDocParsingMode: ts.JSDocParsingMode.ParseNone }
+  const tree = trees.get(source) ?? ts.createSourceFile(source.path, source.text, options)
+  trees.set(source, tree)
+  return tree
+}
+
 /** Every import of a file, in the order of the text. */
-export function importsOf({ path, text }: Source): readonly Import[] {
-  const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
+export function importsOf(source: Source): readonly Import[] {
+  const found = imports.get(source) ?? importsIn(treeOf(source))
+  imports.set(source, found)
+  return found
+}
+
+function importsIn(file: ts.SourceFile): readonly Import[] {
   const found: Import[] = []
   const add = (node: ts.Node, specifier: ts.Node | undefined): void => {
     const line = file.getLineAndCharacterOfPosition(node.getStart(file)).line + 1

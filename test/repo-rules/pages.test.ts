@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import { MOST_COUNTED } from '../../lib/backend/request-checks.js'
@@ -56,18 +55,6 @@ describe('pages', () => {
     const told = [...text.matchAll(/npm run (?:--silent )?([\w-]+)/g)].map(([, script = '']) => script)
     expect(told.filter((script) => !Object.hasOwn(scripts, script))).toEqual([])
   })
-
-  it('have diagrams that Mermaid can draw', () => {
-    const diagrams = pages.flatMap(({ name, text }) =>
-      [...text.matchAll(/^```mermaid\n([^]*?)^```/gm)].map(([, diagram = '']) => ({ name, diagram })),
-    )
-    expect(diagrams.length).toBeGreaterThan(0)
-    const input = JSON.stringify(diagrams.map(({ diagram }) => diagram))
-    const faults: string[] = JSON.parse(
-      execFileSync(process.execPath, [join(__dirname, 'parse-diagrams.mjs')], { input, encoding: 'utf8' }),
-    )
-    expect(faults.flatMap((fault, at) => (fault === '' ? [] : [`${diagrams[at]?.name ?? ''}: ${fault}`]))).toEqual([])
-  }, 60_000)
 })
 
 describe('comments and configuration', () => {

@@ -19,18 +19,13 @@ import { delimiter, join } from 'node:path'
 
 const project = join(__dirname, '../..')
 
-/** Says what was done in ./notes; installs what the lock file says. */
-const fakeNpm = `#!/usr/bin/env node
-const fs = require('node:fs')
-const [command] = process.argv.slice(2)
-fs.appendFileSync('notes', 'npm ' + command + '\\n')
-if (fs.existsSync('npm-fails')) { console.error('npm has a reason'); process.exit(7) }
-setTimeout(() => {
-  const { '': self, ...packages } = JSON.parse(fs.readFileSync('package-lock.json', 'utf8')).packages
-  const here = Object.fromEntries(Object.entries(packages).filter(([path]) => !path.includes('win32')))
-  fs.mkdirSync('node_modules', { recursive: true })
-  fs.writeFileSync('node_modules/.package-lock.json', JSON.stringify({ packages: here }))
-}, 50)
+/** Says what was done in ./notes; takes a moment to install what the lock file says. Some tests have no /bin on their PATH. */
+const fakeNpm = `#!/bin/sh
+echo "npm $1" >> notes
+if [ -f npm-fails ]; then echo 'npm has a reason' >&2; exit 7; fi
+/bin/sleep 0.05
+/bin/mkdir -p node_modules
+/bin/cp to-be-installed.json node_modules/.package-lock.json
 `
 const fakeCompiler = `
 const fs = require('node:fs')
@@ -59,16 +54,11 @@ class Checkout {
   }
 
   lock(version: string): void {
-    this.write(
-      'package-lock.json',
-      JSON.stringify({
-        packages: {
-          '': { dependencies: { a: '1.0.0' } },
-          'node_modules/a': { version, integrity: `sha512-${version}` },
-          'node_modules/a-win32-x64': { version, optional: true },
-        },
-      }),
-    )
+    const here = { 'node_modules/a': { version, integrity: `sha512-${version}` } }
+    const elsewhere = { 'node_modules/a-win32-x64': { version, optional: true } }
+    const packages = { '': { dependencies: { a: '1.0.0' } }, ...here, ...elsewhere }
+    this.write('package-lock.json', JSON.stringify({ packages }))
+    this.write('to-be-installed.json', JSON.stringify({ packages: here }))
   }
 
   write(path: string, text: string): void {

@@ -113,6 +113,10 @@ export function withImports({ name, code }: Snippet, from: string, names: readon
   return { name, code: wanted.length === 0 ? code : `import { ${wanted.join(', ')} } from '${from}'; ${code}` }
 }
 
+/** Other files are parsed once, and what they import looked up once, for all calls with the same options: that is most of the time. */
+const parsed = new WeakMap<ts.CompilerOptions, Map<string, ts.SourceFile | undefined>>()
+const last = new WeakMap<ts.CompilerOptions, ts.Program>()
+
 /** What the compiler says of each snippet, by its name. */
 export function diagnose(
   snippets: readonly Snippet[],
@@ -121,17 +125,23 @@ export function diagnose(
 ): ReadonlyMap<string, readonly string[]> {
   const extension = ({ language }: Snippet): string => (language === 'js' ? 'cjs' : 'ts')
   const paths = new Map(snippets.map((snippet, i) => [`${folder}/snippet-${i}.${extension(snippet)}`, snippet]))
+  const others = parsed.get(options) ?? new Map<string, ts.SourceFile | undefined>()
+  parsed.set(options, others)
   const host = ts.createCompilerHost(options)
   const readFromDisk = host.getSourceFile.bind(host)
   const fileExists = host.fileExists.bind(host)
   host.fileExists = (file) => paths.has(file) || fileExists(file)
   host.getSourceFile = (file, version) => {
     const snippet = paths.get(file)
-    if (snippet === undefined) return readFromDisk(file, version)
+    if (snippet === undefined) {
+      if (!others.has(file)) others.set(file, readFromDisk(file, version))
+      return others.get(file)
+    }
     // What imports nothing is a module all the same; JavaScript is one by its extension.
     return ts.createSourceFile(file, snippet.language === 'js' ? snippet.code : `${snippet.code}\nexport {}\n`, version)
   }
-  const program = ts.createProgram([...paths.keys()], options, host)
+  const program = ts.createProgram([...paths.keys()], options, host, last.get(options))
+  last.set(options, program)
   return new Map(
     [...paths].map(([path, { name }]) => {
       const file = program.getSourceFile(path)

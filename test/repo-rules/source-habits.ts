@@ -4,7 +4,7 @@
  * the same name in another object is not meant and not found.
  */
 import ts from 'typescript'
-import type { Source } from './import-rule.js'
+import { type Source, treeOf } from './import-rule.js'
 
 /** A use of `property` of the thing called `object`; for a bare call, `object` is empty. */
 interface Use {
@@ -108,8 +108,9 @@ const isDefaultExport = (node: ts.Node): boolean =>
 
 /** What is wrong in these files, one sentence each. */
 export function brokenHabits(sources: readonly Source[]): readonly string[] {
-  return sources.flatMap(({ path, text }) => {
-    const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
+  return sources.flatMap((source) => {
+    const { path } = source
+    const file = treeOf(source)
     const applying = habits.filter(({ applies }) => applies(path))
     const broken: string[] = []
     const visit = (node: ts.Node): void => {

@@ -15,7 +15,7 @@ afterEach(() => {
 
 /** What is reported of these files: lines, without what is the same in all. */
 function reported(files: Readonly<Record<string, string>>) {
-  const compilerOptions = { module: 'nodenext', target: 'es2022', strict: true, types: [] }
+  const compilerOptions = { module: 'nodenext', target: 'es2022', lib: ['es2022'], strict: true, types: [] }
   const all = { ...files, 'tsconfig.json': JSON.stringify({ compilerOptions, include: ['lib', 'test'] }) }
   for (const [name, text] of Object.entries(all)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true })

@@ -1,5 +1,6 @@
 /** Processes and ledger of the fault tests: signals arrive, notes stay, nothing outlives the test. */
 import { join } from 'node:path'
+import { compiled } from './compiled.js'
 import { Child, endChildren } from './processes.js'
 import { Ledger } from './ledger.js'
 import { until } from './waits.js'
@@ -11,7 +12,7 @@ afterEach(async () => {
 })
 
 const script = (code: string, env: Readonly<Record<string, string>> = {}): Child =>
-  new Child({ name: 'script', args: ['--import', 'tsx', '--input-type=module', '-e', code], env })
+  new Child({ name: 'script', args: ['--input-type=module', '-e', code], env })
 
 const isAlive = (pid: number): boolean => {
   try {
@@ -69,7 +70,7 @@ describe('a process of a test', () => {
 
   it('ends when the process that started it is killed', async () => {
     const parent = script(`
-      const { Child } = await import(${JSON.stringify(join(__dirname, 'processes.ts'))})
+      const { Child } = await import(${JSON.stringify(compiled(join(__dirname, 'processes.ts')))})
       const forever = () => new Child({ name: 'c', args: ['-e', 'setInterval(() => {}, 1000)'] })
       const gone = forever()
       await gone.kill9()
@@ -92,7 +93,7 @@ describe('the ledger', () => {
     const ledger = new Ledger()
     ledgers.push(ledger)
     const child = script(
-      `import { note, passGate } from ${JSON.stringify(join(__dirname, 'ledger.ts'))}
+      `import { note, passGate } from ${JSON.stringify(compiled(join(__dirname, 'ledger.ts')))}
       note('started', { n: 1 })
       await passGate('go')
       note('passed')

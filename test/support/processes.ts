@@ -8,7 +8,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { compiledTasks } from './compiled-tasks.js'
+import { compiled } from './compiled.js'
 import { freeze } from './freeze.js'
 import { within } from './waits.js'
 
@@ -234,7 +234,7 @@ export function spawnWorker({ tasks, url, keyPrefix, id, nodeFlags = [], flags =
   const args = [
     ...nodeFlags,
     program,
-    ...[tasks].flat().flatMap((path) => ['--tasks', compiledTasks(path)]),
+    ...[tasks].flat().flatMap((path) => ['--tasks', compiled(path)]),
     ...['--redis-url', url, '--redis-key-prefix', keyPrefix, '--worker-id', id],
     ...(maxConcurrentTasks === undefined ? [] : ['--max-concurrent-tasks', String(maxConcurrentTasks)]),
     ...queues.flatMap((queue) => ['--queue', queue]),
@@ -249,6 +249,6 @@ export function spawnWorker({ tasks, url, keyPrefix, id, nodeFlags = [], flags =
   return new Child({ name: id, command: 'sh', args: quiet, env })
 }
 
-/** Starts a TypeScript file as a process of its own. */
+/** Starts a TypeScript file as a process of its own, compiled before. */
 export const spawnScript = (file: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Child =>
-  new Child({ name: relative(project, file), args: ['--import', 'tsx', file, ...args], env })
+  new Child({ name: relative(project, file), args: [compiled(file), ...args], env })

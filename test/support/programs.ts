@@ -1,6 +1,7 @@
-/** Programs of the repository as people run them: examples and benchmarks, each in a process of its own. */
+/** Programs of the repository: examples and benchmarks, each in a process of its own. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import { compiled } from './compiled.js'
 import { Child, endChildren } from './processes.js'
 
 afterAll(endChildren)
@@ -25,6 +26,8 @@ export function build(): void {
 export interface ProgramOptions {
   /** Gets what was written so far, and what sends the process a signal. */
   readonly onStderr?: (written: string, kill: (signal: NodeJS.Signals) => void) => void
+  /** Runs the TypeScript itself, as people do, which takes a second more; else it is compiled before. */
+  readonly isAsWritten?: boolean
   /** Beside the variables of this process. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -33,9 +36,10 @@ export interface ProgramOptions {
 export async function runProgram(
   file: string,
   words: readonly string[] = [],
-  { onStderr, env = {} }: ProgramOptions = {},
+  { onStderr, isAsWritten = false, env = {} }: ProgramOptions = {},
 ): Promise<Ended> {
-  const child = new Child({ name: file, args: ['--import', 'tsx', file, ...words], env })
+  const program = isAsWritten ? ['--import', 'tsx', file] : [compiled(join(root, file))]
+  const child = new Child({ name: file, args: [...program, ...words], env })
   if (onStderr !== undefined) child.onOutput(() => onStderr(child.stderr, (signal) => child.signal(signal)))
   const { code, signal } = await child.closed
   return { code: code ?? signal ?? 'gone', stdout: child.stdout, stderr: child.stderr, printed: child.output }

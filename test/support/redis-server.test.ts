@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Redis, type RedisOptions } from 'ioredis'
+import { compiled } from './compiled.js'
 import { RedisServer } from './redis-server.js'
 import { freshPrefix, privateRedis, sharedRedis } from './shared-redis.js'
 import { until } from './waits.js'
@@ -104,13 +105,13 @@ describe('a private redis-server', () => {
   })
 
   it('ends and leaves nothing when who started it is killed', async () => {
-    const module = join(__dirname, 'redis-server.ts')
+    const module = compiled(join(__dirname, 'redis-server.ts'))
     const code = `
       const { RedisServer } = await import(${JSON.stringify(module)})
       const server = await RedisServer.start()
       console.log(JSON.stringify({ pid: server.pid, folder: server.folder }))
       setInterval(() => {}, 1000)`
-    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
