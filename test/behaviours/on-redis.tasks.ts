@@ -21,7 +21,7 @@ const never = task('never', () => 1)
 export const unserved = seq(par(never, never).configure({ timeoutMs: 1_000, name: 'slow' }), sum)
 
 export const long = task('long', async (ms: number, ctx) => {
-  for (const until = Date.now() + ms; Date.now() < until; ) await turn(ctx.signal)
+  for (const until = Date.now() + ms; Date.now() < until; ) await turn(ctx.signal, 20)
   return ctx.attempt
 })
 

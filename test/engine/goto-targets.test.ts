@@ -23,47 +23,25 @@ describeOnBothStores('a goto', (open) => {
   const placed = goes('placed', { queue: 'q' })
   const able = goes('able', { affinity: 'somebody' })
   const tasks = [extra, end, last, routed, plain, placed, able]
+  const key = task('key', () => 'one' as const)
+  const round = task('round', () => done(1))
   const sequences = (from: typeof plain): readonly (readonly [string, AnyNode])[] => [
     ['a sequence', seq(from, end, last)],
     ['a sequence with a step that is dispatched', seq(from, routed, last)],
     ['a workflow', seq(workflow('w', seq(from, end)), end, last)],
-    [
-      'a choice',
-      seq(
-        choose(
-          task('key', () => 'one' as const),
-          { one: seq(from, end) } as never,
-        ),
-        end,
-        last,
-      ),
-    ],
-    [
-      'a loop',
-      seq(
-        loop(
-          seq(
-            from,
-            task('round', () => done(1)),
-          ),
-          { maxCycles: 3 },
-        ),
-        end,
-        last,
-      ),
-    ],
+    ['a choice', seq(choose(key, { one: seq(from, end) } as never), end, last)],
+    ['a loop', seq(loop(seq(from, round), { maxCycles: 3 }), end, last)],
   ]
 
-  it.each(
-    [plain, placed, able].flatMap((from) =>
-      sequences(from).map(([place, flow]) => [String(from), place, flow] as const),
-    ),
-  )('of %s in %s leaves out all that follows', async (_, __, flow) => {
-    const graflow = await open([...tasks, flow])
-    for (const to of ['extra', 'last'] as const) {
-      ran.length = 0
-      await graflow.run(flow as typeof plain, to)
-      expect(ran).toEqual([to])
+  it.each([plain, placed, able])('of %s leaves out all that follows, in every kind of sequence', async (from) => {
+    const places = sequences(from)
+    const graflow = await open([...tasks, key, round])
+    for (const [place, flow] of places) {
+      for (const to of ['extra', 'last'] as const) {
+        ran.length = 0
+        await graflow.run(flow as typeof plain, to)
+        expect([place, ...ran]).toEqual([place, to])
+      }
     }
   })
 
@@ -108,25 +86,25 @@ describeOnBothStores('a goto', (open) => {
       (inner) => inner !== error && inner !== undefined && isAcross(inner as GraflowError),
     )
 
-  it.each<[string, AnyNode]>([
+  const list = task('list', () => [1])
+  const across: readonly (readonly [string, AnyNode])[] = [
     ...[direct, viaNext, viaGoto, viaRun, viaRunAndNext, viaGroup, chained].flatMap((from): [string, AnyNode][] => [
       [`${String(from)} in a par`, seq(par(from, extra), last)],
-      [
-        `${String(from)} in an each`,
-        seq(
-          task('list', () => [1]),
-          each(from),
-          last,
-        ),
-      ],
+      [`${String(from)} in an each`, seq(list, each(from), last)],
     ]),
     ['via-run in the sequence itself', seq(viaRun, last)],
     ['via-group in the sequence itself', seq(viaGroup, last)],
-  ])('out of its group is refused: %s', async (_, flow) => {
-    const graflow = await open([...tasks, flow, viaRunAndNext, viaNext, viaGoto, viaRun, viaGroup, direct])
-    const error = await failureOf(graflow.run(flow as typeof direct, 1))
-    expect(isAcross(error)).toBe(true)
-    expect(ran.filter((name) => name === 'last')).toEqual([])
+  ]
+
+  it('out of its group is refused, by whatever way it was reached', async () => {
+    const flows = across.map(([, flow]) => flow)
+    const graflow = await open([...tasks, ...flows, viaRunAndNext, viaNext, viaGoto, viaRun, viaGroup, direct])
+    for (const [place, flow] of across) {
+      ran.length = 0
+      const error = await failureOf(graflow.run(flow as typeof direct, 1))
+      expect([place, isAcross(error)]).toEqual([place, true])
+      expect([place, ...ran.filter((name) => name === 'last')]).toEqual([place])
+    }
   })
 
   it('to a task of a flow that the handler brought itself is none out of the group', async () => {
@@ -186,25 +164,25 @@ describeOnBothStores('index and cycle', (open) => {
   const nextsPar = task('nexts-par', async (_: unknown, ctx) => ctx.next(par(look, runs).first(), 0))
   const all = [look, runs, nexts, gotos, runsNext, nextsPar]
 
-  it.each(all)('of a task that %s reaches: the item of the each around, and cycles that begin with 1', async (from) => {
+  it('of a task, however it is reached: the item of the each around, and cycles that begin with 1', async () => {
     const graflow = await open(all)
-    expect(await graflow.run(each(from), [0, 0])).toEqual([
-      [0, 1],
-      [1, 1],
-    ])
     const rounds: unknown[] = []
     const turn = task('turn', (seen: unknown, ctx) => {
       rounds.push(seen)
       return ctx.cycle < 2 ? again(0) : done(0)
     })
-    await graflow.run(loop(seq(from, turn), { maxCycles: 5 }) as AnyNode as typeof look, 0)
-    expect(rounds.filter((seen) => Array.isArray(seen))).toEqual(
-      from === gotos
-        ? []
-        : [
-            [undefined, 1],
-            [undefined, from === look ? 2 : 1],
-          ],
-    )
+    for (const from of all) {
+      rounds.length = 0
+      expect([String(from), await graflow.run(each(from), [0, 0])]).toEqual([
+        String(from),
+        [
+          [0, 1],
+          [1, 1],
+        ],
+      ])
+      await graflow.run(loop(seq(from, turn), { maxCycles: 5 }) as AnyNode as typeof look, 0)
+      const seen = from === gotos ? [] : [1, from === look ? 2 : 1].map((cycle) => [undefined, cycle])
+      expect([String(from), ...rounds.filter((round) => Array.isArray(round))]).toEqual([String(from), ...seen])
+    }
   })
 })

@@ -13,18 +13,21 @@ describeOnBothStores('results of nodes', (open, _name, another) => {
   const placedId = task('placed-id', { queue: 'q' }, (n: unknown) => n)
   const tasks: AnyNode[] = [none, id, last, turn, placedTurn]
 
-  it.each<[string, AnyNode, unknown]>([
+  const empties: readonly (readonly [string, AnyNode, unknown])[] = [
     ['an each over nothing', seq(none, each(id), last), []],
     ['a settled each over nothing', seq(none, each(id).settled(), last), []],
     ['a workflow that ends with one', seq(none, workflow('w', each(id)), last), []],
-  ])('%s has its result', async (_, flow, expected) => {
+  ]
+  it('an each over nothing has its result, also settled and at the end of a workflow', async () => {
     const graflow = await open(tasks)
-    const run = await graflow.start(flow as typeof none)
-    await run.result()
-    expect(await run.result('1')).toEqual(expected)
+    for (const [what, flow, expected] of empties) {
+      const run = await graflow.start(flow as typeof none)
+      await run.result()
+      expect([what, await run.result('1')]).toEqual([what, expected])
+    }
   })
 
-  it.each<[string, AnyNode, string]>([
+  const loops: readonly (readonly [string, AnyNode, string])[] = [
     ['a loop', seq(rounds, last), 'after 7'],
     [
       'a loop of one pass',
@@ -54,11 +57,14 @@ describeOnBothStores('results of nodes', (open, _name, another) => {
       ),
       'after 7',
     ],
-  ])('%s has what its last pass gave', async (_, flow, expected) => {
-    const graflow = await open([...tasks, flow])
-    const run = await graflow.start(flow as typeof id, 1)
-    await run.result()
-    expect(await run.result('0')).toBe(expected)
+  ]
+  it('a loop has what its last pass gave, wherever it stands', async () => {
+    const graflow = await open([...tasks, ...loops.map(([, flow]) => flow)])
+    for (const [what, flow, expected] of loops) {
+      const run = await graflow.start(flow as typeof id, 1)
+      await run.result()
+      expect([what, await run.result('0')]).toEqual([what, expected])
+    }
   })
 
   const count = policy('count', (outcomes: readonly unknown[]) => outcomes.length)
@@ -66,16 +72,19 @@ describeOnBothStores('results of nodes', (open, _name, another) => {
   const large = policy('large', () => 'x'.repeat(2_000_000))
   const two = par(id, last)
 
-  it.each<[string, AnyNode, readonly string[]]>([
+  const decided: readonly (readonly [string, AnyNode, readonly string[]])[] = [
     ['a group', seq(two.join(count), last), ['0']],
     ['a group in a branch', seq(par({ a: seq(id, two.join(count)) }), last), ['0/a', '0/a/1']],
     ['a workflow that ends with one', seq(workflow('w', seq(id, two.join(count))), last), ['0', '0/w', '0/w/1']],
     ['a loop that ends with one', seq(loop(two.join(finish) as never, { maxCycles: 2 }), last), ['0']],
-  ])('of %s that a policy joined are what it decided', async (_, flow, paths) => {
+  ]
+  it('of what a policy joined are what it decided', async () => {
     const graflow = await open([...tasks, count, finish] as readonly AnyNode[])
-    const run = await graflow.start(flow as typeof id, 1)
-    await run.result()
-    for (const path of paths) expect(await run.result(path)).toBe(2)
+    for (const [what, flow, paths] of decided) {
+      const run = await graflow.start(flow as typeof id, 1)
+      await run.result()
+      for (const path of paths) expect([what, path, await run.result(path)]).toEqual([what, path, 2])
+    }
   })
 
   it('of a policy are there for handlers, too, unless they are larger than a result may be', async () => {
@@ -131,7 +140,7 @@ describeOnBothStores('results of nodes', (open, _name, another) => {
   const plain = fails('plain')
   const placed = fails('placed', { queue: 'q' })
 
-  it.each<[string, AnyNode, readonly string[]]>([
+  const failing: readonly (readonly [string, AnyNode, readonly string[]])[] = [
     ['a step', seq(id, plain), ['1']],
     ['a step that is dispatched', seq(id, placed), ['1']],
     ['a step in a workflow', seq(id, workflow('w', seq(id, plain))), ['1', '1/w', '1/w/1']],
@@ -147,59 +156,65 @@ describeOnBothStores('results of nodes', (open, _name, another) => {
       ),
       ['1/0', '1/1/1'],
     ],
-  ])('that failed: why it failed is told, of %s', async (_, flow, paths) => {
+  ]
+  it('that failed: why it failed is told, of steps and branches everywhere', async () => {
     const graflow = await open([...tasks, plain, placed])
-    const run = await graflow.start(flow as typeof id, 1)
-    await run.result().catch(() => undefined)
-    for (const path of paths) {
-      expect(await failureOf(run.result(path))).toMatchObject({
-        code: 'TASK_FAILED',
-        message: expect.stringContaining('no such thing'),
-      })
+    for (const [what, flow, paths] of failing) {
+      const run = await graflow.start(flow as typeof id, 1)
+      await run.result().catch(() => undefined)
+      for (const path of paths) {
+        const { code, message } = await failureOf(run.result(path))
+        const isNamed: unknown = expect.stringContaining('no such thing')
+        expect([what, path, code, message]).toEqual([what, path, 'TASK_FAILED', isNamed])
+      }
     }
   })
 
   const forksInner = task('forks-inner', (n: unknown, ctx) => ctx.run(seq(id, plain), n))
-  const catches = (flow: AnyNode): AnyNode =>
-    task('catches', (n: unknown, ctx) => ctx.run(flow as typeof id, n).catch(() => 'caught'))
+  const catches = (name: string, flow: AnyNode): AnyNode =>
+    task(name, (n: unknown, ctx) => ctx.run(flow as typeof id, n).catch(() => 'caught'))
 
-  it.each<[string, AnyNode, readonly string[]]>([
+  const brought: readonly (readonly [string, AnyNode, readonly string[]])[] = [
     ['a fork', forksInner, ['0/~1/1']],
     ['a fork of a fork', task('outer', (n: unknown, ctx) => ctx.run(seq(id, forksInner), n)), ['0/~1/1/~1/1']],
     ['a fork in a branch', each(forksInner).settled(), ['0/0/~1/1', '0/1/~1/1']],
-    ['a fork whose handler went on', catches(seq(id, placed)), ['0/~1/1']],
-    ['a group of a fork whose handler went on', catches(par(id, plain)), ['0/~1/0', '0/~1/0/1']],
+    ['a fork whose handler went on', catches('catches-chain', seq(id, placed)), ['0/~1/1']],
+    ['a group of a fork whose handler went on', catches('catches-group', par(id, plain)), ['0/~1/0', '0/~1/0/1']],
     ['what next brought', task('nexts', (n: unknown, ctx) => ctx.next(seq(id, placed), n)), ['0/+1/1']],
     ['what goto brought', task('goes', (n: unknown, ctx) => ctx.goto(seq(id, par(placed)), n)), ['0/+1/1/0']],
-  ])('that failed: why it failed is told, of a step of %s', async (_, flow, paths) => {
-    const graflow = await open([...tasks, plain, placed, flow, forksInner])
-    const run = await graflow.start(flow as typeof id, [1, 2])
-    await run.result().catch(() => undefined)
-    for (const path of paths) {
-      expect((await failureOf(run.result(path))).message).toContain('no such thing')
+  ]
+  it('that failed: why it failed is told, of steps of what handlers brought', async () => {
+    const graflow = await open([...tasks, plain, placed, ...brought.map(([, flow]) => flow)])
+    for (const [what, flow, paths] of brought) {
+      const run = await graflow.start(flow as typeof id, [1, 2])
+      await run.result().catch(() => undefined)
+      for (const path of paths) {
+        const { message } = await failureOf(run.result(path))
+        expect([what, path, message]).toEqual([what, path, expect.stringContaining('no such thing')])
+      }
     }
   })
 
-  it.each<[string, AnyNode, Readonly<Record<string, unknown>>]>([
+  const ways: readonly (readonly [string, AnyNode, Readonly<Record<string, unknown>>])[] = [
     [
       'forks a chain',
-      task('forks', (n: unknown, ctx) => ctx.run(seq(id, placedId), n)),
+      task('forks-1', (n: unknown, ctx) => ctx.run(seq(id, placedId), n)),
       { '~1': 1, '~1/0': 1, '~1/1': 1 },
     ],
     [
       'forks a group',
-      task('forks', (n: unknown, ctx) => ctx.run(par(id, placedId), n)),
+      task('forks-2', (n: unknown, ctx) => ctx.run(par(id, placedId), n)),
       { '~1': [1, 1], '~1/0': [1, 1], '~1/0/1': 1 },
     ],
-    ['forks a task', task('forks', (n: unknown, ctx) => ctx.run(placedId, n)), { '~1': 1, '~1/0': 1 }],
+    ['forks a task', task('forks-3', (n: unknown, ctx) => ctx.run(placedId, n)), { '~1': 1, '~1/0': 1 }],
     [
       'forks a loop',
-      task('forks', (n: unknown, ctx) => ctx.run(seq(id, loop(placedTurn, { maxCycles: 9 }) as never), n)),
+      task('forks-4', (n: unknown, ctx) => ctx.run(seq(id, loop(placedTurn, { maxCycles: 9 }) as never), n)),
       { '~1': 'after 3', '~1/1': 'after 3', '~1/1/3': done('after 3') },
     ],
     [
       'forks twice',
-      task('forks', async (n: unknown, ctx) => [
+      task('forks-5', async (n: unknown, ctx) => [
         await ctx.run(each(id), [n]),
         await ctx.run(par({ a: seq(id, placedId) }), n),
       ]),
@@ -215,16 +230,20 @@ describeOnBothStores('results of nodes', (open, _name, another) => {
       task('goes', (n: unknown, ctx) => ctx.goto(par({ a: placedId, b: id }), n)),
       { '+1/0': { a: 1, b: 1 }, '+1/0/a': 1 },
     ],
-  ])('of a flow that a handler brought are there by path: one that %s', async (_, flow, expected) => {
-    const graflow = await open([...tasks, placedId, flow])
-    const run = await graflow.start(flow as typeof id, 1)
-    await run.result()
-    for (const one of [run, await (await another()).attach(run.id)]) {
-      for (const [path, value] of Object.entries(expected)) {
-        expect([path, await one.result(`0/${path}`)]).toEqual([path, value])
-      }
-      for await (const { path, outcome } of one.branches()) {
-        expect([path, await one.result(path)]).toEqual([path, outcome.status === 'succeeded' && outcome.value])
+  ]
+  it('of a flow that a handler brought are there by path, whichever way it brought it', async () => {
+    const graflow = await open([...tasks, placedId, ...ways.map(([, flow]) => flow)])
+    for (const [what, flow, expected] of ways) {
+      const run = await graflow.start(flow as typeof id, 1)
+      await run.result()
+      for (const one of [run, await (await another()).attach(run.id)]) {
+        for (const [path, value] of Object.entries(expected)) {
+          expect([what, path, await one.result(`0/${path}`)]).toEqual([what, path, value])
+        }
+        for await (const { path, outcome } of one.branches()) {
+          const value = outcome.status === 'succeeded' && outcome.value
+          expect([what, path, await one.result(path)]).toEqual([what, path, value])
+        }
       }
     }
   })

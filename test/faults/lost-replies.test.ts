@@ -2,17 +2,17 @@
  * Connections that break at any point of any script, and Redis forgetting its scripts: what is in the store afterwards is what it would
  * be without.
  */
-import { join } from 'node:path'
 import { each } from 'graflow'
 import type { Backend } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
 import { loadScripts } from '../../lib/backend/redis/scripts.js'
 import { steady } from './fault.tasks.js'
 import { type FaultKind, FaultProxy, type Match } from '../support/fault-proxy.js'
+import { workerHere } from '../support/local-worker.js'
 import { scriptNamed, type Stage, useStage } from '../support/redis-stage.js'
 import { bytes, text, worldOn } from '../support/world.js'
 
-const open = useStage(join(__dirname, 'fault.tasks.ts'))
+const open = useStage()
 const POSITIONS: readonly FaultKind[] = ['cut-before', 'cut-inside-request', 'swallow-reply', 'cut-inside-reply']
 
 /** What depends on the moment or on chance. */
@@ -205,15 +205,15 @@ describe('FT-D16: Redis that forgets its scripts all the time', () => {
     expect(await flushing.stop()).toBeGreaterThan(5)
   })
 
-  it('runs a group on workers', async () => {
+  it('runs a group on a worker', async () => {
     const stage = await open({})
-    await stage.worker('a')
+    await workerHere(stage, 'a', [steady])
     const client = await stage.client()
     const flushing = forgetAlways(stage, 10)
-    const numbers = Array.from({ length: 500 }, (_, n) => n)
+    const numbers = Array.from({ length: 150 }, (_, n) => n)
     const result = await client.run(each(steady), numbers).finally(() => flushing.stop())
     expect(result).toEqual(numbers)
-    expect(stage.ledger.notes('start')).toHaveLength(500)
+    expect(stage.ledger.notes('start')).toHaveLength(150)
     expect(await flushing.stop()).toBeGreaterThan(5)
   })
 })

@@ -3,18 +3,17 @@ import { join } from 'node:path'
 import { each } from 'graflow'
 import { gated, steady, stubborn } from './fault.tasks.js'
 import { monotonicMs } from '../support/ledger.js'
-import { spawnScript } from '../support/processes.js'
-import { script, useStage } from '../support/redis-stage.js'
+import { script, useStages } from '../support/redis-stage.js'
 import { until } from '../support/waits.js'
 
-const open = useStage(join(__dirname, 'fault.tasks.ts'))
+const open = useStages(join(__dirname, 'fault.tasks.ts'))
 const PRODUCER = join(__dirname, 'producer.ts')
 const SESSION_TTL_MS = 3_000
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
 describe('a producer that is killed', () => {
-  it('FT-P7: between the upload of its graph and its first group leaves a graph that expires, and nothing else', async () => {
-    const stage = await open()
+  it.concurrent('FT-P7: between the upload of its graph and its first group leaves a graph that expires, and nothing else', async () => {
+    await using stage = await open()
     const proxy = await stage.proxy()
     const graphs = () => stage.redis.keys(stage.keys.graph('*'))
     let isUploaded = false
@@ -26,7 +25,7 @@ describe('a producer that is killed', () => {
       return isGraph
     })
     upload.release()
-    const producer = spawnScript(PRODUCER, [proxy.url, stage.prefix, '3'], stage.ledger.env)
+    const producer = stage.spawnScript(PRODUCER, [proxy.url, stage.prefix, '3'])
     await producer.said(/connected/)
     await fault.whenFired()
     const [graph] = await graphs()
@@ -37,9 +36,9 @@ describe('a producer that is killed', () => {
     expect((await stage.redis.keys(stage.keys.group('*'))).filter((key) => /\/\d+$/.test(key))).toEqual([])
   })
 
-  it('P2a: leaves an abandoned run: whoever starts it again or attaches is told once that nobody drives it, and can cancel it', async () => {
-    const stage = await open()
-    const producer = spawnScript(PRODUCER, [stage.server.url, stage.prefix, '2', 'r'], stage.ledger.env)
+  it.concurrent('P2a: leaves an abandoned run: whoever starts it again or attaches is told once that nobody drives it, and can cancel it', async () => {
+    await using stage = await open()
+    const producer = stage.spawnScript(PRODUCER, [stage.server.url, stage.prefix, '2', 'r'])
     await producer.said(/run r/)
     await producer.kill9()
     const client = await stage.client()
@@ -64,10 +63,10 @@ describe('a producer that is killed', () => {
 })
 
 describe('everybody away', () => {
-  it('FT-R5: all workers and the producer for longer than a session: whoever comes goes on after a grace, and no branch is dead', async () => {
-    const stage = await open()
+  it.concurrent('FT-R5: all workers and the producer for longer than a session: whoever comes goes on after a grace, and no branch is dead', async () => {
+    await using stage = await open()
     const a = await stage.worker('a')
-    const producer = spawnScript(PRODUCER, [stage.server.url, stage.prefix, '5'], stage.ledger.env)
+    const producer = stage.spawnScript(PRODUCER, [stage.server.url, stage.prefix, '5'])
     const [, runId = ''] = await producer.said(/run (\S+)/)
     await stage.ledger.until('start', 5)
     await Promise.all([a.kill9(), producer.kill9()])
@@ -86,8 +85,8 @@ describe('everybody away', () => {
 })
 
 describe('Redis', () => {
-  it('FT-R6: that stands still for longer than sessions live costs nobody a lease', async () => {
-    const stage = await open({})
+  it.concurrent('FT-R6: that stands still for longer than sessions live costs nobody a lease', async () => {
+    await using stage = await open({})
     const workers = await Promise.all([stage.worker('a'), stage.worker('b')])
     const client = await stage.client()
     const run = await client.start(
@@ -104,13 +103,14 @@ describe('Redis', () => {
     expect(workers.every(({ isRunning }) => isRunning)).toBe(true)
   }, 40_000)
 
+  // has much to do, so it is alone
   it.each([
     ['FT-D1, X19', 'always'],
     ['FT-D2', 'everysec'],
   ] as const)(
     '%s: that crashes under load and restarts, with appendfsync %s: nothing acknowledged is lost',
     async (_, persistence) => {
-      const stage = await open({ persistence })
+      await using stage = await open({ persistence })
       const workers = await Promise.all([
         stage.worker('a', { maxConcurrentTasks: 2 }),
         stage.worker('b', { maxConcurrentTasks: 2 }),

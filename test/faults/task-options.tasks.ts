@@ -1,4 +1,7 @@
-/** Tasks of the tests about options of tasks, wherever a task stands; run in worker processes. */
+/**
+ * Tasks of the tests about options of tasks, wherever a task stands; run in worker processes. What they are given says which case of a test
+ * they belong to, for cases that share workers.
+ */
 import { each, par, task } from 'graflow'
 import { note, passGate } from '../support/ledger.js'
 import { block } from '../support/waits.js'
@@ -14,7 +17,7 @@ export const viaPar = task(
 
 const where = (name: string, queue: string) =>
   task(name, { queue }, (n: number) => {
-    note(name)
+    note(name, { n })
     return n
   })
 export const left = where('left', 'left')
@@ -22,32 +25,36 @@ export const right = where('right', 'right')
 
 const noted = (name: string, priority: number) =>
   task(name, { priority }, (n: number) => {
-    note(name)
+    note(name, { n })
     return n
   })
 export const plain = task('plain', (n: number) => n)
 export const low = noted('low', -5)
 export const urgent = noted('urgent', 5)
 
-/** Ends its worker. */
-export const poison = task('poison', { maxLosses: 0 }, (n: number) => {
-  note('poison')
+/** Ends its worker, once the gate is open. */
+export const poison = task('poison', { maxLosses: 0 }, async (n: number) => {
+  note('poison', { n })
+  await passGate('poison')
   process.kill(process.pid, 'SIGKILL')
   return n
 })
 /** Its first start keeps the event loop, much longer than it may. */
 export const blocks = task('blocks', { timeoutMs: 300, retry: { attempts: 2 } }, (n: number, ctx) => {
-  note('blocks', { attempt: ctx.attempt })
+  note('blocks', { n, attempt: ctx.attempt })
   if (ctx.attempt === 1) {
-    block(8_000)
-    note('blocks no more')
+    block(6_000)
+    note('blocks no more', { n })
   }
   return n
 })
-/** Fails always, but for its second start, which ends its worker. */
-export const declines = task('declines', { retry: { attempts: 3, delayMs: 10 } }, (_: number, ctx) => {
-  note('declines')
-  if (ctx.attempt === 2) process.kill(process.pid, 'SIGKILL')
+/** Fails always, but for its second start, which ends its worker once the gate is open. */
+export const declines = task('declines', { retry: { attempts: 3, delayMs: 10 } }, async (n: number, ctx) => {
+  note('declines', { n, attempt: ctx.attempt })
+  if (ctx.attempt === 2) {
+    await passGate('declines')
+    process.kill(process.pid, 'SIGKILL')
+  }
   throw new Error('declined')
 })
 export const forksPoison = task('forks-poison', (n: number, ctx) => ctx.run(poison, n))
@@ -56,12 +63,12 @@ export const forksDeclines = task('forks-declines', (n: number, ctx) => ctx.run(
 export const always = task('always', () => 'yes' as const)
 
 export const held = task('held', async (n: number, ctx) => {
-  note('held')
+  note('held', { n })
   await passGate('held', ctx.signal)
-  note('held is over')
+  note('held is over', { n })
   return n
 })
 export const after = task('after', (n: number) => {
-  note('after')
+  note('after', { n })
   return n
 })

@@ -21,162 +21,193 @@ import {
   viaPar,
   viaTask,
 } from './task-options.tasks.js'
+import { workerHere } from '../support/local-worker.js'
 import { useStage, type Stage } from '../support/redis-stage.js'
-import { elapse } from '../support/waits.js'
+import { freshPrefix } from '../support/shared-redis.js'
+import { elapse, until } from '../support/waits.js'
 import { failureOf } from '../support/captured-errors.js'
 
 const open = useStage(join(__dirname, 'task-options.tasks.ts'))
 const elsewhere = join(__dirname, 'other.tasks.ts')
 
+type Started = ReturnType<Graflow['start']>
+const start = (client: Graflow, node: AnyNode, input: unknown): Started => client.start(node, input as never)
+const submit = (client: Graflow, node: AnyNode, input: unknown): Started => client.submit(node, input as never)
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
+
 describe('the queue of a task', () => {
-  it.each<readonly [string, AnyNode]>([
-    ['run', leaf],
-    ['ctx.run of the task', viaTask],
-    ['ctx.run of an each', viaEach],
-    ['ctx.run of a par', viaPar],
-  ])('is where it waits, and events name the task (%s)', async (_, node) => {
+  it('is where it waits, and events name the task: run, and by ctx.run of the task, of an each, of a par', async () => {
     const stage = await open()
-    await stage.worker('gpu', { queues: ['gpu'] })
-    const client = await stage.client()
-    const tasks = new Set<string>()
-    client.events.subscribe('branch:started', ({ task }) => tasks.add(task))
-    expect(await client.run(node, 1 as never)).toBe(2)
-    expect([...tasks].filter((task) => !/^(leaf|via-\w+)$/.test(task))).toEqual([])
-    expect(tasks).toContain('leaf')
+    await workerHere(stage, 'gpu', [leaf, viaTask, viaEach, viaPar], { queues: ['gpu'] })
+    const tasksOf = async (node: AnyNode): Promise<readonly string[]> => {
+      const client = await stage.client()
+      const tasks = new Set<string>()
+      client.events.subscribe('branch:started', ({ task }) => tasks.add(task))
+      expect(await client.run(node, 1 as never)).toBe(2)
+      return [...tasks].sort()
+    }
+    expect(await Promise.all([leaf, viaTask, viaEach, viaPar].map(tasksOf))).toEqual([
+      ['leaf'],
+      ['leaf', 'via-task'],
+      ['leaf', 'via-each'],
+      ['leaf', 'via-par'],
+    ])
   })
 
-  it.each([
-    ['does not know them', elsewhere],
-    ['knows them', undefined],
-  ])('is where it runs in a par of several with a queue of its own, whose worker %s', async (_, tasks) => {
+  it('is where it runs in a par of several with a queue of its own, whose worker knows them or does not', async () => {
     const stage = await open()
     const [ofLeft, ofRight] = await Promise.all([
       stage.worker('left', { queues: ['left'] }),
       stage.worker('right', { queues: ['right'] }),
-      stage.worker('door', { queues: ['door'], ...(tasks !== undefined && { tasks }) }),
+      stage.worker('knows', { queues: ['knows'] }),
+      stage.worker('does-not', { queues: ['does-not'], tasks: elsewhere }),
     ])
     const client = await stage.client()
-    expect(await client.run(par(left, right).configure({ queue: 'door' }), 1)).toEqual([1, 1])
-    expect(stage.ledger.notes('left')).toMatchObject([{ pid: ofLeft.pid }])
-    expect(stage.ledger.notes('right')).toMatchObject([{ pid: ofRight.pid }])
+    const doors = ['knows', 'does-not']
+    const runs = doors.map((queue, n) => client.run(par(left, right).configure({ queue }), n))
+    expect(await Promise.all(runs)).toEqual([
+      [0, 0],
+      [1, 1],
+    ])
+    expect(stage.ledger.notes('left').map(({ pid }) => pid)).toEqual([ofLeft.pid, ofLeft.pid])
+    expect(stage.ledger.notes('right').map(({ pid }) => pid)).toEqual([ofRight.pid, ofRight.pid])
   })
 })
 
 describe('the priority of a task', () => {
-  const start = (client: Graflow, node: AnyNode): Promise<unknown> => client.start(node, 1 as never)
-  const submit = (client: Graflow, node: AnyNode): Promise<unknown> => client.submit(node, 1 as never)
-  it.each<readonly [string, typeof start, (node: typeof low) => AnyNode]>([
-    ['alone', start, (node) => par(node)],
-    ['beside another', start, (node) => par(node, plain)],
-    ['in a chain', start, (node) => par(seq(plain, node))],
-    ['in a chain of an each', (client, node) => client.start(node, [1] as never), (node) => each(seq(plain, node))],
-    ['as a step of a submitted run', submit, (node) => seq(plain, node)],
-  ])('counts %s', async (_, begin, at) => {
+  const ways: readonly (readonly [string, (client: Graflow, node: typeof low, n: number) => Started])[] = [
+    ['alone', (client, node, n) => start(client, par(node), n)],
+    ['beside another', (client, node, n) => start(client, par(node, plain), n)],
+    ['in a chain', (client, node, n) => start(client, par(seq(plain, node)), n)],
+    ['in a chain of an each', (client, node, n) => start(client, each(seq(plain, node)), [n])],
+    ['as a step of a submitted run', (client, node, n) => submit(client, seq(plain, node), n)],
+  ]
+
+  it('counts alone, beside another, in chains, and as a step of a submitted run', async () => {
     const stage = await open()
-    const client = await stage.client()
-    for (const node of [low, low, urgent]) await begin(client, at(node))
-    await stage.worker('late', { maxConcurrentTasks: 1 })
-    await stage.ledger.until('low', 2)
-    expect(stage.ledger.notes().map(({ what }) => what)).toEqual(['urgent', 'low', 'low'])
+    const orderOf = async (way: (typeof ways)[number][1], n: number): Promise<readonly string[]> => {
+      const keyPrefix = freshPrefix()
+      const client = await stage.client({ keyPrefix })
+      for (const node of [low, low, urgent]) await way(client, node, n)
+      await workerHere(stage, 'late', [low, urgent, plain], { maxConcurrentTasks: 1, keyPrefix })
+      const ofWay = (): readonly string[] =>
+        stage.ledger.notes().flatMap(({ what, details }) => (details['n'] === n ? [what] : []))
+      await until(() => ofWay().length >= 3, 'three tasks to run')
+      return ofWay()
+    }
+    const orders = await Promise.all(ways.map(([, way], n) => orderOf(way, n)))
+    expect(Object.fromEntries(ways.map(([name], n) => [name, orders[n]]))).toEqual(
+      Object.fromEntries(ways.map(([name]) => [name, ['urgent', 'low', 'low']])),
+    )
   })
 })
 
-/** Where a task may stand, with what forks it. */
+/** Where a task may stand, with what forks it; its input is the number of the place. */
 const places: readonly (readonly [
   string,
-  (client: Graflow, node: typeof plain, forks: typeof plain) => ReturnType<Graflow['start']>,
+  (client: Graflow, node: typeof plain, forks: typeof plain, n: number) => Started,
 ])[] = [
-  ['alone', (client, node) => client.start(par(node) as AnyNode, 1 as never)],
-  ['beside another', (client, node) => client.start(par(node, plain) as AnyNode, 1 as never)],
-  ['in a chain', (client, node) => client.start(each(seq(plain, node)) as AnyNode, [1] as never)],
-  ['forked by a handler', (client, _, forks) => client.start(par(forks) as AnyNode, 1 as never)],
-  ['as a step of a submitted run', (client, node) => client.submit(seq(plain, node) as AnyNode, 1 as never)],
+  ['alone', (client, node, _, n) => start(client, par(node), n)],
+  ['beside another', (client, node, _, n) => start(client, par(node, plain), n)],
+  ['in a chain', (client, node, _, n) => start(client, each(seq(plain, node)), [n])],
+  ['forked by a handler', (client, _, forks, n) => start(client, par(forks), n)],
+  ['as a step of a submitted run', (client, node, _, n) => submit(client, seq(plain, node), n)],
   [
     'in a case of a submitted run',
-    (client, node) => client.submit(seq(plain, choose(always, { yes: node })) as AnyNode, 1 as never),
+    (client, node, _, n) => submit(client, seq(plain, choose(always, { yes: node })), n),
   ],
 ]
-
-const withWorkers = async (stage: Stage): Promise<Graflow> => {
-  await Promise.all([stage.worker('a'), stage.worker('b')])
-  return stage.client()
-}
 
 const as = (node: AnyNode): typeof plain => node as typeof plain
 const codesOf = (error: unknown): readonly unknown[] =>
   error instanceof Error ? [(error as Partial<GraflowError>).code, ...codesOf(error.cause)] : []
 
-/** Systems at the same time. */
-const AT_ONCE = 3
+/** What was observed of each place, and what is expected of all. */
+const byPlace = <T>(seen: readonly T[]): Readonly<Record<string, T | undefined>> =>
+  Object.fromEntries(places.map(([place], n) => [place, seen[n]]))
+const everywhere = <T>(expected: T): Readonly<Record<string, T | undefined>> => byPlace(places.map(() => expected))
 
-/** What comes of a task at every place, each in a system of its own with two workers, some side by side: most of the time is waiting. */
-async function atEveryPlace<T>(
-  blocked: AnyNode,
-  forks: typeof plain,
-  observe: (stage: Stage, run: Awaited<ReturnType<Graflow['start']>>) => Promise<T>,
-): Promise<Readonly<Record<string, T>>> {
-  const left = [...places]
-  const seen: Record<string, T> = {}
-  const playAll = async (): Promise<void> => {
-    for (let next = left.shift(); next !== undefined; next = left.shift()) {
-      const [place, start] = next
-      const stage = await open()
-      const client = await withWorkers(stage)
-      seen[place] = await observe(stage, await start(client, as(blocked), as(forks)))
-    }
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, playAll))
-  return seen
+/** Of the handlers of one place. */
+const startsOf = (stage: Stage, what: string, n: number): number =>
+  stage.ledger.notes(what).filter(({ details }) => details['n'] === n).length
+
+/**
+ * A task at every place, all on one worker, which ends by it when the task has been started `before` times at each place and the gate of
+ * its name is open; another worker is there then. How each run fails.
+ */
+async function lost(
+  stage: Stage,
+  node: AnyNode,
+  forks: AnyNode,
+  what: string,
+  before: number,
+): Promise<GraflowError[]> {
+  const first = await stage.worker('first', { maxConcurrentTasks: 20 })
+  const client = await stage.client()
+  const runs = await Promise.all(places.map(([, begin], n) => begin(client, as(node), as(forks), n)))
+  const starts = await stage.ledger.until(what, before * places.length)
+  expect(starts.map(({ pid }) => pid)).toEqual(starts.map(() => first.pid))
+  await stage.worker('second')
+  stage.ledger.open(what)
+  expect((await first.ends(5_000)).signal).toBe('SIGKILL')
+  return Promise.all(runs.map((run) => failureOf(run.result())))
 }
-
-const everywhere = <T>(expected: T): Readonly<Record<string, T>> =>
-  Object.fromEntries(places.map(([place]) => [place, expected]))
 
 describe('options of a task, at every place', () => {
   it('maxLosses is the task’s own: one that ends its worker is started once', async () => {
-    const seen = await atEveryPlace(poison, as(forksPoison), async (stage, run) => {
-      const error = await failureOf(run.result())
+    const stage = await open()
+    const errors = await lost(stage, poison, forksPoison, 'poison', 1)
+    const seen = errors.map((error, n) => {
       const isNamed = error.message.includes('poison') && codesOf(error).includes('BRANCH_DEAD')
-      return [isNamed, stage.ledger.notes('poison').length]
+      return [isNamed, startsOf(stage, 'poison', n)]
     })
-    expect(seen).toEqual(everywhere([true, 1]))
+    expect(byPlace(seen)).toEqual(everywhere([true, 1]))
   }, 40_000)
 
   it('timeoutMs counts where the task keeps the event loop: another worker starts it', async () => {
-    const seen = await atEveryPlace(blocks, as(forksBlocks), async (stage, run) => {
-      const [first, second] = await stage.ledger.until('blocks', 2)
-      const isStillBlocked = stage.ledger.notes('blocks no more').length === 0
+    const stage = await open()
+    const observe = async ([, begin]: (typeof places)[number], n: number): Promise<readonly boolean[]> => {
+      const keyPrefix = freshPrefix()
+      const blocked = await stage.worker('blocked', { keyPrefix })
+      const client = await stage.client({ keyPrefix })
+      const run = await begin(client, as(blocks), as(forksBlocks), n)
+      const pids = (): readonly number[] =>
+        stage.ledger.notes('blocks').flatMap(({ pid, details }) => (details['n'] === n ? [pid] : []))
+      await until(() => pids().length > 0, 'the first start')
+      await workerHere(stage, 'other', [plain, always, blocks, forksBlocks], { keyPrefix })
+      await until(() => pids().length > 1, 'the second start')
+      const isStillBlocked = startsOf(stage, 'blocks no more', n) === 0
       await run.result()
-      return [second?.pid !== first?.pid, isStillBlocked]
-    })
-    expect(seen).toEqual(everywhere([true, true]))
+      const [first, second] = pids()
+      return [first === blocked.pid, second === process.pid, isStillBlocked]
+    }
+    expect(byPlace(await Promise.all(places.map(observe)))).toEqual(everywhere([true, true, true]))
   }, 40_000)
 
   it('retry.attempts counts errors across lost workers', async () => {
-    const seen = await atEveryPlace(declines, as(forksDeclines), async (stage, run) => {
-      const error = await failureOf(run.result())
-      return [error.message.includes('declined'), stage.ledger.notes('declines').length]
-    })
-    expect(seen).toEqual(everywhere([true, 4]))
+    const stage = await open()
+    const errors = await lost(stage, declines, forksDeclines, 'declines', 2)
+    const seen = errors.map((error, n) => [error.message.includes('declined'), startsOf(stage, 'declines', n)])
+    expect(byPlace(seen)).toEqual(everywhere([true, 4]))
   }, 40_000)
 })
 
 describe('pause', () => {
-  it.each<readonly [string, (client: Graflow) => ReturnType<Graflow['start']>]>([
-    ['a submitted run', (client) => client.submit(seq(held, after), 1)],
-    ['a chain', (client) => client.start(each(seq(held, after)), [1])],
-  ])('holds the next task of %s until the run is resumed', async (_, begin) => {
+  it('holds the next task until the run is resumed: of a submitted run, and of a chain', async () => {
     const stage = await open()
-    const client = await withWorkers(stage)
-    const run = await begin(client)
-    await stage.ledger.until('held')
-    await run.pause()
+    for (const id of ['a', 'b']) await workerHere(stage, id, [held, after])
+    const client = await stage.client()
+    const runs = [await submit(client, seq(held, after), 0), await start(client, each(seq(held, after)), [1])]
+    await stage.ledger.until('held', 2)
+    for (const run of runs) await run.pause()
     stage.ledger.open('held')
-    await stage.ledger.until('held is over')
+    await stage.ledger.until('held is over', 2)
     await elapse(600)
     expect(stage.ledger.notes('after')).toEqual([])
-    await run.resume()
-    await run.result()
-    expect(stage.ledger.notes('after')).toHaveLength(1)
+    for (const [n, run] of runs.entries()) {
+      await run.resume()
+      await run.result()
+      expect(stage.ledger.notes('after').map(({ details }) => details['n'])).toEqual(numbers(n + 1))
+    }
   })
 })

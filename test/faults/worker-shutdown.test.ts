@@ -3,21 +3,21 @@ import { join } from 'node:path'
 import { each } from 'graflow'
 import { blocking, gated, stubborn } from './fault.tasks.js'
 import { monotonicMs } from '../support/ledger.js'
-import { useStage } from '../support/redis-stage.js'
+import { useStages } from '../support/redis-stage.js'
 import { until } from '../support/waits.js'
 
-const open = useStage(join(__dirname, 'fault.tasks.ts'))
+const open = useStages(join(__dirname, 'fault.tasks.ts'))
 
 describe('FT-W20: SIGTERM', () => {
-  it('while idle: ends at once', async () => {
-    const stage = await open()
+  it.concurrent('while idle: ends at once', async () => {
+    await using stage = await open()
     const a = await stage.worker('a')
     a.signal('SIGTERM')
     expect((await a.ends(2_000)).code).toBe(0)
   })
 
-  it('FT-D2: after a while without Redis, holding nothing: ends at once', async () => {
-    const stage = await open({})
+  it.concurrent('FT-D2: after a while without Redis, holding nothing: ends at once', async () => {
+    await using stage = await open({})
     const a = await stage.worker('a')
     await stage.server.kill9()
     await a.said(/the store is away/, 10_000)
@@ -28,10 +28,10 @@ describe('FT-W20: SIGTERM', () => {
     expect((await a.ends(3_000)).code).toBe(0)
   }, 30_000)
 
-  it.each(['SIGTERM', 'SIGINT'] as const)(
+  it.concurrent.each(['SIGTERM', 'SIGINT'] as const)(
     'X10: while a task runs (%s): takes nothing new, finishes the task, ends with 0',
     async (signal) => {
-      const stage = await open()
+      await using stage = await open()
       const a = await stage.worker('a')
       const client = await stage.client()
       const run = await client.start(each(gated), [{ n: 0, gate: 'go' }])
@@ -49,8 +49,8 @@ describe('FT-W20: SIGTERM', () => {
     },
   )
 
-  it('X11: while a task does not end: ends after its grace; the task is started elsewhere with its attempt unspent', async () => {
-    const stage = await open()
+  it.concurrent('X11: while a task does not end: ends after its grace; the task is started elsewhere with its attempt unspent', async () => {
+    await using stage = await open()
     const a = await stage.worker('a', { gracefulShutdownTimeoutMs: 1_000 })
     const client = await stage.client()
     const run = await client.start(each(stubborn), [{ n: 0, gate: 'go' }])
@@ -70,8 +70,8 @@ describe('FT-W20: SIGTERM', () => {
     expect(stage.ledger.notes('start').map(({ details }) => details['attempt'])).toEqual([1, 1])
   })
 
-  it('while a handler keeps the event loop: is heard when that ends, and its outcome counts', async () => {
-    const stage = await open()
+  it.concurrent('while a handler keeps the event loop: is heard when that ends, and its outcome counts', async () => {
+    await using stage = await open()
     const a = await stage.worker('a', { gracefulShutdownTimeoutMs: 1_000 })
     const client = await stage.client()
     const run = await client.start(each(blocking), [4_000])
@@ -85,22 +85,22 @@ describe('FT-W20: SIGTERM', () => {
     expect(await run.result()).toEqual([4_000])
   })
 
-  it('while a handler keeps the event loop: SIGKILL ends the process, and another starts the task soon', async () => {
-    const stage = await open()
-    const a = await stage.worker('a', { gracefulShutdownTimeoutMs: 100 })
+  it.concurrent('while a handler keeps the event loop: SIGKILL ends the process, and another starts the task soon', async () => {
+    await using stage = await open()
+    const workers = await Promise.all(['a', 'b'].map((id) => stage.worker(id, { gracefulShutdownTimeoutMs: 100 })))
     const client = await stage.client()
     const run = await client.start(each(blocking), [3_000])
-    await stage.ledger.until('start')
-    await stage.worker('b')
-    a.signal('SIGTERM')
-    await a.kill9()
+    const [first] = await stage.ledger.until('start')
+    const victim = workers.find(({ pid }) => pid === first?.pid)
+    victim?.signal('SIGTERM')
+    await victim?.kill9()
     await stage.ledger.until('start', 2)
     expect(stage.ledger.notes('end')).toEqual([])
     expect(await run.result()).toEqual([3_000])
   })
 
-  it('twice: ends at once, and loses nothing', async () => {
-    const stage = await open()
+  it.concurrent('twice: ends at once, and loses nothing', async () => {
+    await using stage = await open()
     const a = await stage.worker('a')
     const client = await stage.client()
     const run = await client.start(each(stubborn), [{ n: 0, gate: 'go' }])
@@ -118,8 +118,8 @@ describe('FT-W20: SIGTERM', () => {
     expect(stage.ledger.notes('start')).toHaveLength(2)
   })
 
-  it('while Redis is away: ends within its grace and two seconds', async () => {
-    const stage = await open()
+  it.concurrent('while Redis is away: ends within its grace and two seconds', async () => {
+    await using stage = await open()
     const proxy = await stage.proxy()
     const a = await stage.worker('a', { url: proxy.url, gracefulShutdownTimeoutMs: 1_000 })
     const client = await stage.client()
@@ -137,8 +137,8 @@ describe('FT-W20: SIGTERM', () => {
     expect(await run.result()).toEqual([0])
   })
 
-  it('while Redis does not answer and nothing runs: ends within its grace and two seconds', async () => {
-    const stage = await open()
+  it.concurrent('while Redis does not answer and nothing runs: ends within its grace and two seconds', async () => {
+    await using stage = await open()
     const proxy = await stage.proxy()
     const a = await stage.worker('a', { url: proxy.url, gracefulShutdownTimeoutMs: 1_000 })
     proxy.freeze()
@@ -151,8 +151,8 @@ describe('FT-W20: SIGTERM', () => {
 })
 
 describe('FT-W21: SIGTERM with much in advance', () => {
-  it('gives back what was granted and not started, and spends no attempt', async () => {
-    const stage = await open()
+  it.concurrent('gives back what was granted and not started, and spends no attempt', async () => {
+    await using stage = await open()
     const a = await stage.worker('a', { maxConcurrentTasks: 2 })
     const client = await stage.client()
     // short tasks make the worker take more than it has slots for

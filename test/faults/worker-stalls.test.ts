@@ -6,10 +6,10 @@ import { blocking, deaf, gated, hung, stubborn } from './fault.tasks.js'
 import { failureOf } from '../support/captured-errors.js'
 import { monotonicMs } from '../support/ledger.js'
 import { freePort } from '../support/redis-server.js'
-import { useStage } from '../support/redis-stage.js'
+import { useStages } from '../support/redis-stage.js'
 import { until } from '../support/waits.js'
 
-const open = useStage(join(__dirname, 'fault.tasks.ts'))
+const open = useStages(join(__dirname, 'fault.tasks.ts'))
 const SESSION_TTL_MS = 3_000
 
 /** A worker's metric, summed over its labels. */
@@ -21,8 +21,8 @@ async function metric(port: number, name: string): Promise<number> {
 }
 
 describe('a worker that stands still', () => {
-  it('FT-W6, FT-W12: longer than its session lives: another takes its work; when it goes on, its result is refused', async () => {
-    const stage = await open()
+  it.concurrent('FT-W6, FT-W12: longer than its session lives: another takes its work; when it goes on, its result is refused', async () => {
+    await using stage = await open()
     const port = await freePort()
     const a = await stage.worker('a', { flags: ['--metrics-port', String(port)] })
     const client = await stage.client()
@@ -46,16 +46,16 @@ describe('a worker that stands still', () => {
     expect(stage.ledger.notes('start').at(-1)?.pid).toBe(a.pid)
   }, 30_000)
 
-  it('FT-W10: because a handler keeps its event loop for longer than its session would live: it loses nothing', async () => {
-    const stage = await open()
+  it.concurrent('FT-W10: because a handler keeps its event loop for longer than its session would live: it loses nothing', async () => {
+    await using stage = await open()
     await Promise.all([stage.worker('a'), stage.worker('b')])
     const client = await stage.client()
     expect(await client.run(each(blocking), [2.5 * SESSION_TTL_MS])).toEqual([2.5 * SESSION_TTL_MS])
     expect(stage.ledger.notes('start')).toHaveLength(1)
   }, 30_000)
 
-  it('FT-W30: in the thread that renews its session: another thread goes on at once, and nothing is lost', async () => {
-    const stage = await open()
+  it.concurrent('FT-W30: in the thread that renews its session: another thread goes on at once, and nothing is lost', async () => {
+    await using stage = await open()
     const a = await stage.worker('a', {
       nodeFlags: ['--import', pathToFileURL(join(__dirname, 'thread-shim.mjs')).href],
     })
@@ -74,8 +74,8 @@ describe('a worker that stands still', () => {
     expect(a.output).not.toContain('started thread 3')
   }, 30_000)
 
-  it('FT-W11: because a handler hangs: its signal fires at its timeout, it is started again, and then it has failed', async () => {
-    const stage = await open()
+  it.concurrent('FT-W11: because a handler hangs: its signal fires at its timeout, it is started again, and then it has failed', async () => {
+    await using stage = await open()
     await stage.worker('a')
     const client = await stage.client()
     const error = await failureOf(client.run(each(hung), [1]))
@@ -91,8 +91,8 @@ describe('a worker that stands still', () => {
     expect(await client.run(each(gated), [{ n: 2 }])).toEqual([2]) // the worker lives, and has its slot back
   })
 
-  it('FT-W11: in a loop that cannot hear its timeout: Redis takes the branch back a second later', async () => {
-    const stage = await open()
+  it.concurrent('FT-W11: in a loop that cannot hear its timeout: Redis takes the branch back a second later', async () => {
+    await using stage = await open()
     await stage.worker('a')
     const client = await stage.client()
     const startedAt = monotonicMs()

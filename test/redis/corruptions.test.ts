@@ -108,11 +108,11 @@ const places = (keys: Keys): Place[] => [
 ]
 
 /** Those of `places` that there are in a scene, by number: what is not there cannot be corrupted. */
-async function numbersThere(isHashField: boolean): Promise<readonly number[]> {
+async function numbersThere(isFieldToo: boolean): Promise<readonly number[]> {
   const found: number[] = []
   await play(async ({ redis, keys }) => {
     for (const [at, { key, field }] of places(keys).entries()) {
-      if (field !== undefined && !isHashField) continue
+      if (field !== undefined && !isFieldToo) continue
       const isThere = field === undefined ? await redis.exists(key) : await redis.hexists(key, field)
       if (isThere === 1) found.push(at)
     }

@@ -31,14 +31,16 @@ const embedded: Place = {
 }
 
 /**
- * A Redis with two worker processes that all tests of the file share, under one prefix; started when the first test opens a client. A test
- * that says how many branches run at once gets a worker and a prefix of its own. Workers know what the file's task module exports.
+ * A Redis with two worker processes that all tests of the file share, under one prefix; started when the first test opens a client. Tests
+ * that say how many branches run at once share one such worker, under a prefix of its own. Workers know what the file's task module exports.
  */
 export class RedisPlace implements Place {
   readonly #tasks: string
   readonly #own: Child[] = []
   #stage: Promise<Stage> | undefined
   #shared: Promise<readonly Child[]> | undefined
+  /** Prefixes of workers with so many slots. */
+  readonly #limited = new Map<number, Promise<string>>()
 
   /** @param testFile its task module is the file of the same name that ends in `.tasks.ts` */
   constructor(testFile: string) {
@@ -56,9 +58,13 @@ export class RedisPlace implements Place {
       await this.#shared
       return this.connect(prefix, rest)
     }
-    const keyPrefix = freshPrefix()
-    await this.worker({ id: 'only', keyPrefix, maxConcurrentTasks })
-    return this.connect(keyPrefix, rest)
+    let limited = this.#limited.get(maxConcurrentTasks)
+    if (limited === undefined) {
+      const keyPrefix = freshPrefix()
+      limited = this.#start({ id: 'only', keyPrefix, maxConcurrentTasks }).then(() => keyPrefix)
+      this.#limited.set(maxConcurrentTasks, limited)
+    }
+    return this.connect(await limited, rest)
   }
 
   async connect(keyPrefix: string, options: ConnectOptions = {}): Promise<Graflow> {
@@ -90,7 +96,8 @@ export class RedisPlace implements Place {
   }
 
   async afterAll(): Promise<void> {
-    await this.#shared?.catch(() => undefined)
+    await Promise.allSettled([this.#shared, ...this.#limited.values()])
+    this.#limited.clear()
     this.#shared = undefined
     const stage = this.#stage
     this.#stage = undefined

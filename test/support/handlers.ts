@@ -4,6 +4,10 @@
  */
 import type { TaskContext } from 'graflow'
 import { isOpened } from './ledger.js'
+import { pollMs } from './waits.js'
+
+/** A signal ends it sooner. */
+const LONG_MS = 1_000
 
 /** Gates that a test opened for handlers in its own process; those in other processes find them in the ledger. */
 export const openedByTests = new Set<string>()
@@ -21,19 +25,21 @@ export const isOpenedByTest = ({ runId }: Pick<TaskContext, 'runId'>, name: stri
 
 /** Waits at the gate; rejects as soon as the start is not wanted any more. */
 export async function passGate(ctx: Pick<TaskContext, 'channel' | 'signal' | 'runId'>, name: string): Promise<void> {
-  while (!isOpenedByTest(ctx, name) && !(await ctx.channel.has(`gate:${name}`))) await turn(ctx.signal)
+  const from = performance.now()
+  while (!isOpenedByTest(ctx, name) && !(await ctx.channel.has(`gate:${name}`)))
+    await turn(ctx.signal, pollMs(performance.now() - from))
 }
 
 /** Waits until the start is not wanted any more, and rejects with the reason. */
 export const untilAborted = async (ctx: Pick<TaskContext, 'signal'>): Promise<never> => {
-  for (;;) await turn(ctx.signal)
+  for (;;) await turn(ctx.signal, LONG_MS)
 }
 
 /** Lets the process do something else for a moment; rejects as soon as the start is not wanted any more. */
-export async function turn(signal: AbortSignal): Promise<void> {
+export async function turn(signal: AbortSignal, ms = 2): Promise<void> {
   signal.throwIfAborted()
   await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, 2)
+    const timer = setTimeout(resolve, ms)
     signal.addEventListener(
       'abort',
       () => {

@@ -2,10 +2,10 @@
  * What handlers in other processes tell a test, in the order in which it happened, and gates by which the test holds them. It is a folder:
  * each note is one write at the end of one file, so it survives the kill -9 of its writer and comes from nothing that is under test.
  */
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { elapse, until } from './waits.js'
+import { elapse, pollMs, until } from './waits.js'
 
 /** One thing that a handler did. */
 export interface Note {
@@ -19,7 +19,6 @@ export interface Note {
 
 /** Environment variable by which a process finds the folder. */
 const FOLDER = 'GRAFLOW_TEST_LEDGER'
-const TURN_MS = 4
 
 /** Milliseconds by the clock of `Note.at`. */
 export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6
@@ -27,6 +26,9 @@ export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6
 /** The test's side. */
 export class Ledger {
   readonly #folder = mkdtempSync(join(tmpdir(), 'graflow-ledger-'))
+  /** Of the file, as far as it has been read: whoever waits asks again and again. */
+  readonly #notes: Note[] = []
+  #readBytes = 0
 
   constructor() {
     writeFileSync(this.#file, '')
@@ -43,11 +45,16 @@ export class Ledger {
 
   /** All notes so far, or those that say `what`. */
   notes(what?: string): readonly Note[] {
-    return readFileSync(this.#file, 'utf8')
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line) as Note)
-      .filter((note) => what === undefined || note.what === what)
+    if (statSync(this.#file).size > this.#readBytes) this.#read()
+    return this.#notes.filter((note) => what === undefined || note.what === what)
+  }
+
+  /** What was added since; the end of a line that is being written stays for the next time. */
+  #read(): void {
+    const added = readFileSync(this.#file).subarray(this.#readBytes)
+    const whole = added.subarray(0, added.lastIndexOf('\n') + 1)
+    this.#readBytes += whole.length
+    for (const line of whole.toString('utf8').split('\n').slice(0, -1)) this.#notes.push(JSON.parse(line) as Note)
   }
 
   /** Resolves with the notes that say `what` when there are `count` of them; rejects with all notes when that takes too long. */
@@ -96,8 +103,10 @@ export const isOpened = (gate: string): boolean => {
 
 /** For handlers: waits until the test opens the gate; rejects when the signal fires. */
 export async function passGate(gate: string, signal?: AbortSignal): Promise<void> {
-  while (!existsSync(join(folder(), `gate-${gate}`))) {
+  const file = join(folder(), `gate-${gate}`)
+  const from = performance.now()
+  while (!existsSync(file)) {
     signal?.throwIfAborted()
-    await elapse(TURN_MS)
+    await elapse(pollMs(performance.now() - from))
   }
 }

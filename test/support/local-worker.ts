@@ -1,5 +1,6 @@
-/** A worker on a real Redis in the test's own process, and a client whose log can be read: nothing hides what they do from the test. */
+/** Workers on a real Redis in the test's own process, and a client whose log can be read: nothing hides what they do from the test. */
 import type { AnyNode, ConnectOptions, EventOf, Graflow } from 'graflow'
+import { Worker, type WorkerOptions } from 'graflow/worker'
 import { openRedisBackend } from '../../lib/backend/redis/redis-backend.js'
 import { Unreported } from '../../lib/engine/cancellation.js'
 import { Emitter } from '../../lib/events.js'
@@ -47,6 +48,23 @@ export async function localWorker(
     await session.close()
   })
   return { session, emitter }
+}
+
+/** A worker with all that `Worker` does, in the test's own process; its handlers find the stage's ledger. Ready when this resolves. */
+export async function workerHere(
+  stage: Stage,
+  workerId: string,
+  tasks: readonly AnyNode[],
+  options: WorkerOptions = {},
+): Promise<Worker> {
+  Object.assign(process.env, stage.ledger.env)
+  const worker = new Worker({
+    ...{ redisUrl: stage.server.url, keyPrefix: stage.prefix, logLevel: 'silent', workerId, tasks: [...tasks] },
+    ...options,
+  })
+  await worker.start()
+  stage.onEnd(() => worker.stop())
+  return worker
 }
 
 /** A client of the stage, and what it logs from now on. */

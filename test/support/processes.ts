@@ -212,7 +212,11 @@ export interface WorkerOptions {
 
 /** Starts a worker process of the built package; resolves when it takes work. */
 export async function startWorker(options: WorkerOptions): Promise<Child> {
-  const worker = spawnWorker(options)
+  return workerReady(spawnWorker(options))
+}
+
+/** The worker, once it takes work. */
+export async function workerReady(worker: Child): Promise<Child> {
   await worker.said(WORKER_IS_READY)
   return worker
 }

@@ -9,7 +9,7 @@ import { type Keys, keysOf, tagOf } from '../../lib/backend/redis/keys.js'
 import { Redis } from 'ioredis'
 import { FaultProxy, type Match } from './fault-proxy.js'
 import { Ledger } from './ledger.js'
-import { type Child, endChildren, spawnWorker, startWorker, type WorkerOptions } from './processes.js'
+import { type Child, endChildren, spawnScript, spawnWorker, type WorkerOptions, workerReady } from './processes.js'
 import { RedisServer, type RedisServerOptions } from './redis-server.js'
 import { freshPrefix, privateRedis, sharedRedis } from './shared-redis.js'
 
@@ -22,6 +22,7 @@ export class Stage {
   readonly redis: Redis
   readonly #tasks: string | undefined
   readonly #ends: (() => Promise<unknown>)[] = []
+  readonly #children: Child[] = []
 
   /** @param tasks the task module of its worker processes, unless they are told another one */
   constructor(server: RedisServer, tasks?: string) {
@@ -46,12 +47,22 @@ export class Stage {
 
   /** A worker process that takes work when this resolves. */
   async worker(id: string, options: Partial<WorkerOptions> = {}): Promise<Child> {
-    return startWorker(this.#workerOptions(id, options))
+    return workerReady(this.spawnWorker(id, options))
   }
 
   /** A worker process, before it has said anything. */
   spawnWorker(id: string, options: Partial<WorkerOptions> = {}): Child {
-    return spawnWorker(this.#workerOptions(id, options))
+    return this.#own(spawnWorker(this.#workerOptions(id, options)))
+  }
+
+  /** A TypeScript file as a process of its own, which finds the stage's ledger. */
+  spawnScript(file: string, args: readonly string[]): Child {
+    return this.#own(spawnScript(file, args, this.ledger.env))
+  }
+
+  #own(child: Child): Child {
+    this.#children.push(child)
+    return child
   }
 
   #workerOptions(id: string, options: Partial<WorkerOptions>): WorkerOptions {
@@ -83,6 +94,16 @@ export class Stage {
 
   async end(): Promise<void> {
     await endChildren()
+    await this.#end()
+  }
+
+  /** Ends what this stage has started, and leaves the processes of other stages alone: for tests that wait at the same time. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#children.map((child) => child.kill9()))
+    await this.#end()
+  }
+
+  async #end(): Promise<void> {
     for (const end of this.#ends.splice(0).reverse()) await end()
     if (this.redis.status !== 'end') this.redis.disconnect()
     this.ledger.remove()
@@ -99,11 +120,24 @@ export function useStage(tasks?: string): (on?: RedisServerOptions | RedisServer
     for (const stage of stages.splice(0)) await stage.end()
   })
   return async (on) => {
-    const server = on === undefined ? await sharedRedis() : on instanceof RedisServer ? on : await privateRedis(on)
-    const stage = new Stage(server, tasks)
+    const stage = await stageOn(on, tasks)
     stages.push(stage)
     return stage
   }
+}
+
+/**
+ * Gives stages to tests that run at the same time (`it.concurrent`), which jest's hooks do not tell apart: each test ends its own, by
+ * `await using`. Otherwise as `useStage`.
+ */
+export function useStages(tasks?: string): (on?: RedisServerOptions | RedisServer) => Promise<Stage> {
+  afterAll(endChildren)
+  return (on) => stageOn(on, tasks)
+}
+
+async function stageOn(on: RedisServerOptions | RedisServer | undefined, tasks: string | undefined): Promise<Stage> {
+  const server = on === undefined ? await sharedRedis() : on instanceof RedisServer ? on : await privateRedis(on)
+  return new Stage(server, tasks)
 }
 
 /** A backend alone, the tag of its keys, and a client that looks at them. */

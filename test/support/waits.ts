@@ -1,6 +1,8 @@
 /** How tests wait: for a condition or a promise, never longer than a deadline, and with a message that says what did not come. */
 
-const POLL_MS = 4
+/** How often a condition is asked again: the longer it has been, the less it matters, and asking takes processor time from what is awaited. */
+export const pollMs = (waitedMs: number): number => Math.min(4 + waitedMs / 25, 24)
+
 const USUAL_MS = 10_000
 
 /** What is awaited, in words; a function is asked when it did not come, and may say how far it got. */
@@ -12,10 +14,11 @@ type What = string | (() => string)
  * @throws Error that says what was expected when it does not come about in time
  */
 export async function until(isSo: () => unknown, what: What, withinMs = USUAL_MS): Promise<void> {
-  const end = performance.now() + withinMs
+  const from = performance.now()
   while (!(await isSo())) {
-    if (performance.now() > end) throw late(what, withinMs)
-    await elapse(POLL_MS)
+    const waitedMs = performance.now() - from
+    if (waitedMs > withinMs) throw late(what, withinMs)
+    await elapse(pollMs(waitedMs))
   }
 }
 
