@@ -8,9 +8,10 @@ export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
+  testPathIgnorePatterns: ['/test/long/'],
   cacheDirectory: '<rootDir>/.cache/jest',
-  // One more than cores: many tests wait for other processes. The default leaves one core free, which on two cores is half of them.
-  maxWorkers: availableParallelism() + 1,
+  // Two more than cores: many tests wait for other processes. The default leaves one core free, which on two cores is half of them.
+  maxWorkers: availableParallelism() + 2,
   testSequencer: '<rootDir>/test/longest-first.cjs',
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',

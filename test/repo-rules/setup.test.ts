@@ -337,10 +337,15 @@ esac`
 })
 
 describe('.ci/run', () => {
-  /** An npm whose `test` writes `report` and whose other scripts end as told. */
-  function prepare(report: string | undefined, exits: Readonly<Record<string, number>> = {}): void {
+  /** An npm whose `test` writes `report`, whose `test:long` writes `long`, and whose other scripts end as told. */
+  function prepare(
+    report: string | undefined,
+    exits: Readonly<Record<string, number>> = {},
+    long: string | undefined = reportOf(10, 0),
+  ): void {
     cpSync(join(project, '.ci/run'), join(checkout.root, '.ci/run'))
     if (report !== undefined) checkout.write('report', report)
+    if (long !== undefined) checkout.write('report-long', long)
     for (const [name, code] of Object.entries(exits)) checkout.write(`exits/${name}`, String(code))
     checkout.write(
       'bin-of-fakes/npm',
@@ -348,25 +353,26 @@ describe('.ci/run', () => {
 while [ "$1" = run ] || [ "$1" = --silent ]; do shift; done
 echo "$1" >> notes
 if [ "$1" = test ] && [ -f report ]; then cp report .cache/jest.json; fi
+if [ "$1" = test:long ] && [ -f report-long ]; then cp report-long .cache/jest-long.json; fi
 exit "$(cat "exits/$1" 2>/dev/null || echo 0)"
 `,
     )
   }
   const reportOf = (passed: number, failed: number, broken = 0): string =>
     JSON.stringify({ numPassedTests: passed, numFailedTests: failed, numRuntimeErrorTestSuites: broken })
-  const everyCheck = ['test', 'lint', 'types', 'unused', 'package-check']
+  const everyCheck = ['test', 'test:long', 'lint', 'types', 'unused', 'package-check']
 
   it.each([
-    ['all is well', reportOf(90, 0), {}, '94 passed, 0 failed'],
-    ['a test failed', reportOf(89, 1), { test: 1 }, '93 passed, 1 failed'],
-    ['a test file could not run', reportOf(80, 0, 1), { test: 1 }, '84 passed, 1 failed'],
-    ['jest failed without a failed test', reportOf(90, 0), { test: 1 }, '94 passed, 1 failed'],
-    ['another check failed', reportOf(90, 0), { lint: 1, unused: 2 }, '92 passed, 2 failed'],
-    ['there is no report', undefined, {}, '4 passed, 1 failed'],
-    ['there is no report because the set-up failed', undefined, { test: 1 }, '4 passed, 1 failed'],
-    ['no test ran', reportOf(0, 0), {}, '4 passed, 1 failed'],
-    ['the report is something else', '{}', {}, '4 passed, 1 failed'],
-    ['the report is cut off', '{"numPassedTests": 3', {}, '4 passed, 1 failed'],
+    ['all is well', reportOf(90, 0), {}, '104 passed, 0 failed'],
+    ['a test failed', reportOf(89, 1), { test: 1 }, '103 passed, 1 failed'],
+    ['a test file could not run', reportOf(80, 0, 1), { test: 1 }, '94 passed, 1 failed'],
+    ['jest failed without a failed test', reportOf(90, 0), { test: 1 }, '104 passed, 1 failed'],
+    ['another check failed', reportOf(90, 0), { lint: 1, unused: 2 }, '102 passed, 2 failed'],
+    ['there is no report', undefined, {}, '14 passed, 1 failed'],
+    ['there is no report because the set-up failed', undefined, { test: 1 }, '14 passed, 1 failed'],
+    ['no test ran', reportOf(0, 0), {}, '14 passed, 1 failed'],
+    ['the report is something else', '{}', {}, '14 passed, 1 failed'],
+    ['the report is cut off', '{"numPassedTests": 3', {}, '14 passed, 1 failed'],
   ])('when %s', async (_, report, exits, lastLine) => {
     prepare(report, exits)
     const { code, printed } = await checkout.run('bash', ['.ci/run'])
@@ -375,16 +381,25 @@ exit "$(cat "exits/$1" 2>/dev/null || echo 0)"
     expect(checkout.notes()).toEqual(everyCheck)
   })
 
+  it.each([
+    ['a longer test failed', reportOf(9, 1), 1, '103 passed, 1 failed'],
+    ['the longer tests ended without a report', '', 1, '94 passed, 1 failed'],
+  ])('when %s', async (_, long, exit, lastLine) => {
+    prepare(reportOf(90, 0), { 'test:long': exit }, long)
+    const { code, printed } = await checkout.run('bash', ['.ci/run'])
+    expect([code, printed.split('\n').at(-2)]).toEqual([1, lastLine])
+  })
+
   it('does not take the report of an earlier run for this one', async () => {
     prepare(undefined)
     checkout.write('.cache/jest.json', reportOf(90, 0))
-    expect((await checkout.run('bash', ['.ci/run'])).printed).toMatch(/\n4 passed, 1 failed\n$/)
+    expect((await checkout.run('bash', ['.ci/run'])).printed).toMatch(/\n14 passed, 1 failed\n$/)
   })
 
   it('runs the short benchmark when there is one', async () => {
     prepare(reportOf(90, 0), { bench: 1 })
     checkout.write('bench/run.ts', '')
-    expect((await checkout.run('bash', ['.ci/run'])).printed).toMatch(/\n94 passed, 1 failed\n$/)
+    expect((await checkout.run('bash', ['.ci/run'])).printed).toMatch(/\n104 passed, 1 failed\n$/)
     expect(checkout.notes()).toEqual([...everyCheck, 'bench'])
   })
 })

@@ -1,14 +1,14 @@
 /** Workers that are killed, at every step of what they do with a branch: nothing is lost, and nothing arrives twice. */
 import { join } from 'node:path'
 import { each } from 'graflow'
-import { gated, hungry, poison } from './fault.tasks.js'
+import { gated, hungry, poison } from '../faults/fault.tasks.js'
 import { monotonicMs } from '../support/ledger.js'
 import { workerHere } from '../support/local-worker.js'
 import { type Child, endChildren } from '../support/processes.js'
 import { script, useStage } from '../support/redis-stage.js'
 import { until } from '../support/waits.js'
 
-const open = useStage(join(__dirname, 'fault.tasks.ts'))
+const open = useStage(join(__dirname, '../faults/fault.tasks.ts'))
 /** Until another starts what a killed worker had: 200 ms after a sweep missed it, a sweep every 150 ms. */
 const TAKEN_OVER_MS = 1_000
 
