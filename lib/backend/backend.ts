@@ -161,7 +161,10 @@ export interface StepRequest {
    * granted before item `from + k` is stored for all it needs; `left` counts from `size` at once.
    */
   readonly group?: { readonly spec: GroupSpec; readonly from: number; readonly inputs: PackedItems }
-  /** The task that is started now; `none`: the one before is over. */
+  /**
+   * The task that is started now; `none`: the one before is over. Either ends the deadline of the start before, the group's and that of the task
+   * in hand. A branch with `none` whose own group is open only waits: it is not counted when its holder is lost.
+   */
   readonly task?: TaskInHand | 'none'
   /** Groups whose outcomes the holder has read: everything of them but their outcomes goes. */
   readonly retire?: readonly string[]

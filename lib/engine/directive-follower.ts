@@ -2,6 +2,7 @@
  * Follows what a handler directed when it returned: starts the task again, runs detours, ends the run. Hides their order: `cancel` wins over
  * `finish`, both win over `again`, and `next` runs before `goto`.
  */
+import type { Backend } from '../backend/backend.js'
 import type { Expression, TaskExpression } from '../flow/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { TASK_DEFAULTS, type Limits } from '../options.js'
@@ -22,10 +23,11 @@ import { fullPath, type Frame } from './execution.js'
 import { cycleLimit } from './failure.js'
 import type { Pauses } from './pauses.js'
 import { outputOf, start, type StartOptions } from './start.js'
-import { optionsOf } from './task-terms.js'
+import { optionsOf, tellNone, tellStart } from './task-terms.js'
 
 /** What a follower needs of the engine. */
 export interface DirectiveFollowerOptions extends StartOptions {
+  readonly backend: Pick<Backend, 'step'>
   readonly graphOfRun: (runId: string) => Promise<Graph>
   readonly limits: Pick<Limits, 'sharedInputBytes'>
   readonly pauses: Pauses
@@ -56,13 +58,15 @@ export class DirectiveFollower {
    * @throws EndRun, GotoTaken; GraflowError CYCLE_LIMIT, GOTO_ACROSS_BARRIER
    */
   async follow(frame: Frame, start: ReturnedStart): Promise<unknown> {
-    const { path } = start
+    const { path, definition } = start
     let { returned } = start
     let directives: Directives | undefined = start.directives
+    await this.#outlast(frame, definition.name, directives)
     for (let pass = 1; directives?.again !== undefined && !endsRun(directives); pass += 1) {
       const again = await this.#startAgain(frame, start, pass, directives.again.input)
       returned = again.returned
       directives = again.directives
+      if (directives !== undefined) await this.#outlast(frame, definition.name, directives)
     }
     return directives === undefined ? returned : this.#leave(frame, path, returned, directives)
   }
@@ -74,14 +78,32 @@ export class DirectiveFollower {
     given: unknown,
   ): Promise<{ readonly returned: unknown; readonly directives: Directives | undefined }> {
     const { name } = definition
-    const { maxCycles = TASK_DEFAULTS.maxCycles, timeoutMs } = optionsOf(frame.use, name)
-    if (pass >= maxCycles) throw cycleLimit(name, fullPath(frame.use, path), pass, maxCycles)
+    const options = optionsOf(frame.use, name)
+    const { maxCycles = TASK_DEFAULTS.maxCycles, timeoutMs } = options
+    const place = fullPath(frame.use, path)
+    if (pass >= maxCycles) throw cycleLimit(name, place, pass, maxCycles)
     const facts = { task: name, path, attempt, pass: pass + 1 }
     const input = this.#copied(given, name)
     await this.#options.pauses.pass(frame)
+    if (timeoutMs !== undefined) {
+      const { losses } = frame.execution.facts
+      await tellStart(this.#options.backend, frame, {
+        task: name,
+        place,
+        options,
+        errors: Math.max(0, attempt - 1 - losses),
+        losses,
+      })
+    }
     const started = start(this.#options, frame, definition, facts, input, timeoutMs)
     const returned = await frame.cancel.race(outputOf(started))
     return { returned, directives: HandlerContext.directives(started.context) }
+  }
+
+  /** `timeoutMs` limits one start of a task: what follows it is not part of it, and a further pass has a deadline of its own. */
+  async #outlast(frame: Frame, name: string, directives: Directives): Promise<void> {
+    if (optionsOf(frame.use, name).timeoutMs !== undefined && !endsRun(directives))
+      await tellNone(this.#options.backend, frame)
   }
 
   /** As it would arrive from another process. */

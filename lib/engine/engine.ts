@@ -25,7 +25,6 @@ import { PreparedGrant, type PreparedBranch } from './prepared-grant.js'
 import { Registry } from './registry.js'
 import { readResult } from './results.js'
 import { originOf, type StartOptions } from './start.js'
-import { fenced } from './superstep.js'
 import { reportOutput } from './task-output.js'
 import { tellStart } from './task-terms.js'
 import { TaskStart, type TaskStartOptions } from './task-start.js'
@@ -83,7 +82,6 @@ export class Engine {
       follower: this.interpreter.follower,
       limits,
       random,
-      outlastDeadline: (frame) => this.#outlastDeadline(frame),
       tell: (frame, start) => tellStart(backend, frame, start),
       endRun: (execution, end) => this.#endRun(execution, end),
     }
@@ -159,13 +157,6 @@ export class Engine {
   /** Reads what earlier starts of a branch finished, so that it is not run again. */
   async restore(execution: Execution, path: string): Promise<void> {
     execution.restore(await this.parts.backend.inspect.saved(execution.facts.runId, path))
-  }
-
-  /** A task's deadline is each start's; the store's is the whole grant's, until its holder takes a step. */
-  async #outlastDeadline(frame: Frame): Promise<void> {
-    const { runId, holder } = frame.execution.facts
-    const answer = await this.parts.backend.step({ holder, runId })
-    if (answer.status === 'fenced') throw fenced(frame)
   }
 
   /** A branch's handler ended the whole run: the store withdraws this branch with the rest. */

@@ -11,13 +11,12 @@ import { RETRY_DEFAULTS, type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
 import { copiesOf, decode, encode } from '../values/codec.js'
 import { HandlerContext } from './context.js'
-import type { DirectiveFollower, ReturnedStart } from './directive-follower.js'
-import { endsRun, GotoTaken, isUnwinding, reportOfGoto } from './directives.js'
+import type { DirectiveFollower } from './directive-follower.js'
+import { GotoTaken, isUnwinding, reportOfGoto } from './directives.js'
 import { fullPath, type Execution, type Frame } from './execution.js'
 import { asError, isRetryable, retryDelayMs, taskError } from './failure.js'
 import type { Pauses } from './pauses.js'
 import { originOf, outputOf, start, type StartOptions } from './start.js'
-import { fenced } from './superstep.js'
 import { encodeOutput } from './task-output.js'
 import { mustTell, optionsOf, tellStart } from './task-terms.js'
 
@@ -91,10 +90,12 @@ export class InlineTasks {
     const output =
       directives === undefined
         ? returned
-        : await this.#follow(frame, { definition, path, attempt, returned, directives }).catch((thrown: unknown) => {
-            if (thrown instanceof GotoTaken) this.#keepGoto(execution, place, thrown)
-            throw thrown
-          })
+        : await this.#options.follower
+            .follow(frame, { definition, path, attempt, returned, directives })
+            .catch((thrown: unknown) => {
+              if (thrown instanceof GotoTaken) this.#keepGoto(execution, place, thrown)
+              throw thrown
+            })
     const bytes = encodeOutput(output, { task: node.name, place }, this.#options.limits.resultBytes)
     execution.save(place, bytes)
     return decode(bytes)
@@ -104,17 +105,6 @@ export class InlineTasks {
   #keepGoto(execution: Execution, place: string, taken: GotoTaken): void {
     const bytes = encode(reportOfGoto(taken))
     if (bytes.length <= this.#options.limits.resultBytes) execution.save(place, bytes)
-  }
-
-  /** `timeoutMs` limits one start of a task: detours and further passes are not part of it. */
-  async #follow(frame: Frame, returned: ReturnedStart): Promise<unknown> {
-    const { execution, use } = frame
-    const { runId, holder } = execution.facts
-    if (optionsOf(use, returned.definition.name).timeoutMs !== undefined && !endsRun(returned.directives)) {
-      const answer = await this.#options.backend.step({ holder, runId })
-      if (answer.status === 'fenced') throw fenced(frame)
-    }
-    return this.#options.follower.follow(frame, returned)
   }
 
   async #pauseBeforeRetry(

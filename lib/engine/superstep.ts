@@ -112,8 +112,9 @@ export class Supersteps {
     let save = execution.takeUnsaved()
     let retire = execution.takeRetired()
     execution.begin()
-    // A fork stands below its handler, which goes on; any other group comes after the task that was in hand.
-    const task = execution.isInHand && !plan.path.includes('~') ? ('none' as const) : undefined
+    // A fork stands below its handler, which goes on, and so does its deadline; any other group comes after the task that was in hand.
+    const isFork = plan.path.includes('~')
+    const task = !isFork && (execution.isInHand || execution.opening === undefined) ? ('none' as const) : undefined
     let isUploadedAgain = false
     let from = 0
     try {

@@ -11,7 +11,7 @@ import { HandlerContext, type StartFacts } from './context.js'
 import type { Execution, Frame, GraphInUse } from './execution.js'
 import { isRetryable, retryDelayMs, taskError } from './failure.js'
 import type { DirectiveFollower } from './directive-follower.js'
-import { asBranch, EndRun, endsRun, reportingGoto } from './directives.js'
+import { asBranch, EndRun, reportingGoto } from './directives.js'
 import type { DirectTask, PreparedBranch } from './prepared-grant.js'
 import { isPending, noHandler, originOf, start, threwByHandler, type Started, type StartOptions } from './start.js'
 import { reportOutput } from './task-output.js'
@@ -22,8 +22,6 @@ export interface TaskStartOptions extends StartOptions {
   readonly follower: DirectiveFollower
   readonly limits: Pick<Limits, 'resultBytes'>
   readonly random: Random
-  /** A start is going to do more than its handler, such as start it again: the store must not reclaim it for its deadline. */
-  outlastDeadline(frame: Frame): Promise<void>
   /** The store is told of a start whose terms are not those of its group. */
   tell(frame: Frame, start: ToldStart): Promise<unknown>
   /** A handler ended the whole run. Rejects when the run's result cannot be carried. */
@@ -124,10 +122,8 @@ export class TaskStart implements Frame, StartFacts {
     const { path, attempt } = this
     // What the handler goes on with is not what was granted.
     this.execution.begin()
-    const follow = async (): Promise<unknown> => {
-      if (this.#task.options.timeoutMs !== undefined && !endsRun(directives)) await this.#options.outlastDeadline(this)
-      return this.#options.follower.follow(this, { definition, path, attempt, returned, directives })
-    }
+    const follow = (): Promise<unknown> =>
+      this.#options.follower.follow(this, { definition, path, attempt, returned, directives })
     // As a branch of its own, a task may also take a goto: its result is then that of the goto's target. As a step of another one, it says so.
     const output = this.#task.isStep ? reportingGoto(follow) : asBranch(follow)
     output.then(

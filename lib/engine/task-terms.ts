@@ -76,6 +76,13 @@ export async function tellStart(backend: Pick<Backend, 'step'>, frame: Frame, st
   return answer.counts ?? { errors, losses }
 }
 
+/** Tells the store that no task is in hand, so that no deadline of one counts. */
+export async function tellNone(backend: Pick<Backend, 'step'>, frame: Frame): Promise<void> {
+  const { runId, holder } = frame.execution.facts
+  const answer = await backend.step({ holder, runId, task: 'none' })
+  if (answer.status === 'fenced') throw fenced(frame)
+}
+
 const NO_ERROR = new Uint8Array(0)
 
 const lostTooOften = (task: string, path: string, maxLosses: number): GraflowError =>

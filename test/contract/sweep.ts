@@ -1,5 +1,5 @@
 /** The sweep: any process, any time, and nothing is taken that its holder could have kept. */
-import { bytes, SHORT_TTL_MS, type UseWorld } from '../support/world.js'
+import { bytes, SHORT_TTL_MS, type UseWorld, packed } from '../support/world.js'
 
 export function describeSweep(useWorld: UseWorld): void {
   it('skips when another did it within 100 ms', async () => {
@@ -72,29 +72,34 @@ export function describeSweep(useWorld: UseWorld): void {
     expect(await world.settle(grant, 'succeeded')).toBe('ok')
   })
 
-  it('has no deadline for a branch that opened a group, until it is started again', async () => {
+  it.each([
+    ['opened a group', { isFork: true }],
+    ['saved an output', { isFork: false }],
+  ])('keeps the deadline of a start whose holder %s, since its event loop may stand still', async (_, { isFork }) => {
     const world = await useWorld({ deadlineGraceMs: 100 })
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 2, attempts: 1, timeoutMs: 100 })
     const grant = await world.takeOne()
-    await world.dispatch({ gid: 'run/0', index: 0, token: grant.token }, 'run/0/0', { queue: 'inner', depth: 2 })
+    const own = { gid: 'run/0', index: 0, token: grant.token }
+    if (isFork) await world.dispatch(own, 'run/0/0', { queue: 'inner', depth: 2 })
+    else await world.step(own, { save: { paths: ['0'], values: packed('saved') } })
+    await world.live(400)
+    expect(await world.outcomes('run/0')).toEqual(['failed:', 'failed:'])
+  })
+
+  it('has no deadline for a start whose holder says that no task is in hand, until it is started again', async () => {
+    const world = await useWorld({ deadlineGraceMs: 100 })
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 2, attempts: 1, timeoutMs: 100 })
+    const grant = await world.takeOne()
+    const own = { gid: 'run/0', index: 0, token: grant.token }
+    expect(await world.step(own, { task: 'none' })).toEqual({ status: 'ok', fill: 0 })
     await world.live(400)
     expect(await world.outcomes('run/0')).toEqual(['-', 'failed:'])
     expect(await world.settle(grant, 'released', [0])).toBe('ok')
     await world.takeOne(1)
     await world.live(400)
     expect(await world.outcomes('run/0')).toEqual(['failed:', 'failed:'])
-  })
-
-  it('has no deadline for a start whose holder took a step: it is there, and knows when it is late', async () => {
-    const world = await useWorld({ deadlineGraceMs: 100 })
-    const holder = await world.start('run')
-    await world.dispatch(holder, 'run/0', { size: 2, attempts: 1, timeoutMs: 100 })
-    const grant = await world.takeOne()
-    expect(await world.step({ gid: 'run/0', index: 0, token: grant.token }, {})).toEqual({ status: 'ok', fill: 0 })
-    await world.live(400)
-    expect(await world.outcomes('run/0')).toEqual(['-', 'failed:'])
-    expect(await world.settle(grant, 'succeeded', [0])).toBe('ok')
   })
 
   it('promotes retries that are due', async () => {

@@ -1,6 +1,6 @@
 /** Tasks in hand: what a holder says of the task that it starts counts for that task alone, however often the branch is granted anew. */
 import type { Grant, Holder, TaskInHand } from '../../lib/backend/backend.js'
-import { bytes, SHORT_TTL_MS, type UseWorld, type World } from '../support/world.js'
+import { bytes, packed, SHORT_TTL_MS, type UseWorld, type World } from '../support/world.js'
 
 const about = (path: string, facts: Partial<TaskInHand> = {}): TaskInHand => ({
   ...{ path, errors: 0, losses: 0, attempts: 1, maxLosses: 3, timeoutMs: 0 },
@@ -96,7 +96,6 @@ export function describeTasksInHand(useWorld: UseWorld): void {
   it.each<readonly [string, (world: World, grant: Grant) => Promise<unknown>]>([
     ['another task', (world, grant) => world.step(holderOf(grant), { task: about('b') })],
     ['no task', (world, grant) => world.step(holderOf(grant), { task: 'none' })],
-    ['a step that speaks of none', (world, grant) => world.step(holderOf(grant), {})],
     ['a settle', (world, grant) => world.settle(grant, 'released')],
     ['its group’s end', (world, grant) => world.settle(grant, 'failed')],
   ])('has no deadline any more after %s', async (_, end) => {
@@ -109,6 +108,40 @@ export function describeTasksInHand(useWorld: UseWorld): void {
     await world.live(300)
     expect([await world.state('run/0'), await world.queue()]).toEqual(before)
     expect((await world.backend.inspect.deadLetters(9)).filter(({ error }) => error.length > 2)).toEqual([])
+  })
+
+  it('keeps the deadline after a step that does not speak of a task', async () => {
+    const world = await useWorld({ deadlineGraceMs: 50 })
+    await opened(world)
+    const grant = await world.takeOne()
+    await world.step(holderOf(grant), { task: about('a', { timeoutMs: 50 }) })
+    await world.dispatch(holderOf(grant), 'run/0/0/0', { queue: 'inner', depth: 2 })
+    await world.liveUntil(async () => (await world.outcomes('run/0'))[0] === 'failed:a late')
+  })
+
+  /** Branch 0 of a group is lost so many times, while a group is open that it opened by a step with this task; its outcome. */
+  async function lostWhileOpen(losses: number, task: 'none' | undefined): Promise<string> {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 1, maxLosses: 2 })
+    const inner = world.spec('run/0/0/0', { queue: 'inner', depth: 2 })
+    for (let i = 0; i < losses; i += 1) {
+      await world.join(`mortal-${i}`, { ttlMs: SHORT_TTL_MS })
+      const grant = await world.takeOne(1, { session: `mortal-${i}` })
+      const group = { spec: inner, from: 0, inputs: packed('i0', 'i1', 'i2') }
+      await world.step(holderOf(grant), { group, ...(task !== undefined && { task }) })
+      await world.liveUntil(async () => (await world.queue())?.granted === 0)
+    }
+    return (await world.outcomes('run/0'))[0] ?? 'none yet'
+  }
+
+  it('counts no loss of a branch that only waits for a group that it opened', async () => {
+    expect(await lostWhileOpen(6, 'none')).toBe('none yet')
+  })
+
+  it('counts losses of a task that waits for a group that it opened, which may be lost twice as often', async () => {
+    expect(await lostWhileOpen(4, undefined)).toBe('none yet')
+    expect(await lostWhileOpen(5, undefined)).toBe('dead:')
   })
 
   it('fails a submitted run with what its step said', async () => {

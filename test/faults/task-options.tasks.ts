@@ -40,12 +40,29 @@ export const poison = task('poison', { maxLosses: 0 }, async (n: number) => {
   return n
 })
 /** Its first start keeps the event loop, much longer than it may. */
-export const blocks = task('blocks', { timeoutMs: 300, retry: { attempts: 2 } }, (n: number, ctx) => {
-  note('blocks', { n, attempt: ctx.attempt })
-  if (ctx.attempt === 1) {
+export const blocks = task('blocks', { timeoutMs: 300, retry: { attempts: 2 } }, (n: number, ctx) =>
+  blockOnce(n, ctx.attempt),
+)
+function blockOnce(n: number, attempt: number): number {
+  note('blocks', { n, attempt })
+  if (attempt === 1) {
     block(6_000)
     note('blocks no more', { n })
   }
+  return n
+}
+/** The same in what follows its first pass, and behind a flow that it waited for. */
+export const blocksAgain = task('blocks-again', { timeoutMs: 300, retry: { attempts: 2 } }, (n: number, ctx) => {
+  if (ctx.cycle === 1) return ctx.again(n)
+  return blockOnce(n, ctx.attempt)
+})
+export const blocksLater = task('blocks-later', { timeoutMs: 300, retry: { attempts: 2 } }, async (n: number, ctx) => {
+  await ctx.run(par(plain), n)
+  return blockOnce(n, ctx.attempt)
+})
+export const routed = task('routed', { queue: 'elsewhere' }, async (n: number, ctx) => {
+  note('routed', { n })
+  await passGate('routed', ctx.signal)
   return n
 })
 /** Fails always, but for its second start, which ends its worker once the gate is open. */

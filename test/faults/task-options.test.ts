@@ -4,6 +4,8 @@ import { choose, each, par, seq, type AnyNode, type Graflow, type GraflowError }
 import {
   always,
   blocks,
+  blocksAgain,
+  blocksLater,
   after,
   declines,
   forksBlocks,
@@ -16,6 +18,7 @@ import {
   plain,
   poison,
   right,
+  routed,
   urgent,
   viaEach,
   viaPar,
@@ -182,6 +185,56 @@ describe('options of a task, at every place', () => {
       return [first === blocked.pid, second === process.pid, isStillBlocked]
     }
     expect(byPlace(await Promise.all(places.map(observe)))).toEqual(everywhere([true, true, true]))
+  }, 40_000)
+
+  it.each([
+    ['in a further pass', blocksAgain],
+    ['after it has waited for a flow', blocksLater],
+  ])(
+    'timeoutMs counts where the task keeps the event loop %s',
+    async (_, late) => {
+      const stage = await open()
+      const observe = async (node: AnyNode, n: number): Promise<readonly boolean[]> => {
+        const keyPrefix = freshPrefix()
+        const blocked = await stage.worker('blocked', { keyPrefix })
+        const client = await stage.client({ keyPrefix })
+        const run = n === 2 ? await submit(client, node, n) : await start(client, node, [n])
+        const pids = (): readonly number[] =>
+          stage.ledger.notes('blocks').flatMap(({ pid, details }) => (details['n'] === n ? [pid] : []))
+        await until(() => pids().length > 0, 'the first start')
+        await workerHere(stage, 'other', [plain, late], { keyPrefix })
+        await until(() => pids().length > 1, 'the second start')
+        const isStillBlocked = startsOf(stage, 'blocks no more', n) === 0
+        await run.result()
+        const [first, second] = pids()
+        return [first === blocked.pid, second === process.pid, isStillBlocked]
+      }
+      const seen = await Promise.all([each(late), each(seq(plain, late)), seq(plain, late)].map(observe))
+      expect(seen).toEqual(seen.map(() => [true, true, true]))
+    },
+    40_000,
+  )
+
+  it('maxLosses does not count workers that only wait for a task elsewhere', async () => {
+    const stage = await open()
+    const client = await stage.client()
+    await workerHere(stage, 'elsewhere', [routed], { queues: ['elsewhere'] })
+    const run = await start(client, each(seq(plain, routed, plain)), [1])
+    const gid = `${run.id}/0`
+    /** The worker holds the branch, and its last step has said that no task is in hand. */
+    const isWaiting = async (worker: string): Promise<boolean> => {
+      const sessions = await stage.redis.keys(`*${stage.prefix}*:o:${worker}:*`)
+      const cells = await stage.redis.hgetBuffer(stage.keys.group(gid), 'd')
+      return sessions.length > 0 && (cells?.[3] ?? 0) % 2 === 1
+    }
+    for (let kills = 0; kills < 5; kills += 1) {
+      const waiting = await stage.worker(`waiting-${kills}`)
+      await until(() => isWaiting(`waiting-${kills}`), 'it to wait')
+      await waiting.kill9()
+    }
+    stage.ledger.open('routed')
+    await stage.worker('last')
+    expect(await run.result()).toEqual([1])
   }, 40_000)
 
   it('retry.attempts counts errors across lost workers', async () => {

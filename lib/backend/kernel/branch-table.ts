@@ -16,7 +16,7 @@ const SUCCEEDED = 3
 const FAILED = 4
 const DEAD = 5
 
-const STEPPED_FLAG = 1 << 24
+const OUTLASTED_FLAG = 1 << 24
 const STATE_MASK = 0xff
 /** What a final state keeps of the word: the counters. */
 const COUNTERS_MASK = 0x00ffff00
@@ -67,9 +67,9 @@ export class BranchTable {
     return this.#words[index * 2 + 1] === grant && (this.#word(index) & STATE_MASK) === GRANTED
   }
 
-  /** Whether its holder has taken a step under the current grant. */
-  hasStepped(index: number): boolean {
-    return (this.#word(index) & STEPPED_FLAG) !== 0
+  /** Whether the deadline of its group counts no more under the current grant: a step of its holder spoke of the task in hand. */
+  hasOutlasted(index: number): boolean {
+    return (this.#word(index) & OUTLASTED_FLAG) !== 0
   }
 
   /** Grants branches that were never granted before: `from` (with) to `to` (without). */
@@ -143,8 +143,8 @@ export class BranchTable {
   }
 
   /** Its holder has taken a step: its deadline does not count until it is granted again. */
-  markStepped(index: number): void {
-    this.#words[index * 2] = this.#word(index) | STEPPED_FLAG
+  markOutlasted(index: number): void {
+    this.#words[index * 2] = this.#word(index) | OUTLASTED_FLAG
   }
 
   /** How many branches are in each state. */

@@ -7,7 +7,7 @@ import type { Group, HeldGrant } from './group.js'
 import { requeue } from './retries.js'
 import { abandon } from './runs.js'
 import type { KernelState } from './state.js'
-import { endStart, isDeadBy, isSpentBy } from './tasks-in-hand.js'
+import { endStart, isDeadBy, isSpentBy, isWaiting } from './tasks-in-hand.js'
 import { addReady, endFlight, reopenLimit } from './waking.js'
 
 export type ReclaimCause = 'lost' | 'late' | 'closed'
@@ -70,11 +70,12 @@ function takeBranches(
   for (const index of only === undefined ? grant.indexes : [only]) {
     if (taken >= most) break
     if (!table.isHeldUnder(index, grant.number)) continue
-    if (cause === 'late' && only === undefined && table.hasStepped(index)) continue
+    if (cause === 'late' && only === undefined && table.hasOutlasted(index)) continue
     taken += 1
+    const isUncounted = cause === 'lost' && isWaiting(group, index)
     table.forgetGrant(index)
     group.dereference(grant.number)
-    const isSpent = countStart(group, index, cause, abandons)
+    const isSpent = !isUncounted && countStart(group, index, cause, abandons)
     const task = group.tasks?.get(index)?.task
     endStart(state, group, index, isSpent)
     if (isSpent) {

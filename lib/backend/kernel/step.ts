@@ -38,7 +38,7 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
   const plan = request.group === undefined ? undefined : planOpening(state, request.group, run, group, holder.index)
   if (plan !== undefined && 'status' in plan) return plan
 
-  group.table.markStepped(holder.index)
+  if (request.task !== undefined) group.table.markOutlasted(holder.index)
   if (request.save !== undefined) save(state, run, request.save)
   for (const gid of request.retire ?? []) {
     const retired = state.groups.get(gid)

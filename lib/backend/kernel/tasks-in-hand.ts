@@ -3,6 +3,7 @@
  * tasks before it, so that one that is started again goes on counting where it stopped.
  */
 import type { StepRequest, TaskCounts } from '../backend.js'
+import { childrenOf } from './children.js'
 import type { Group, HeldTask } from './group.js'
 import type { KernelState } from './state.js'
 
@@ -11,8 +12,8 @@ const MOST_OTHERS = 32
 const NONE: TaskCounts = Object.freeze({ errors: 0, losses: 0 })
 
 /**
- * A step speaks of the task that its holder starts now, or says that there is `none`. What was counted for it; undefined where there is none.
- * Whatever a step says, it ends the deadline of the start before.
+ * A step speaks of the task that its holder starts now, or says that there is `none`: that ends the deadline of the start before. What was
+ * counted for the task; undefined where there is none, or the step does not speak of one.
  */
 export function tellTask(
   state: KernelState,
@@ -20,9 +21,10 @@ export function tellTask(
   index: number,
   told: StepRequest['task'],
 ): TaskCounts | undefined {
+  if (told === undefined) return undefined
   const known = group.tasks?.get(index)
   if (known !== undefined) state.taskDeadlines.remove(known)
-  if (told === undefined || (told === 'none' && known === undefined)) return undefined
+  if (told === 'none' && known === undefined) return undefined
   const held = known ?? newHeldTask(group, index)
   if (held.task?.path !== (told === 'none' ? undefined : told.path)) putAside(held)
   if (told === 'none') {
@@ -75,10 +77,22 @@ export function endStart(state: KernelState, group: Group, index: number, isOver
   if (isOver) group.tasks?.delete(index)
 }
 
-/** A grant of the branch was lost, its loss number `losses`: says whether the branch is dead. */
+/**
+ * Whether the branch only waits for a group that it opened, with no task in hand: its holder has said so under this grant. Then the loss of the
+ * holder says nothing about any task.
+ */
+export const isWaiting = (group: Group, index: number): boolean =>
+  group.tasks?.get(index)?.task === undefined && group.table.hasOutlasted(index) && childrenOf(group, index).length > 0
+
+/**
+ * A grant of the branch was lost, its loss number `losses`: says whether the branch is dead. While a group is open that its task opened, the
+ * work of that group may be what its workers are lost to: then the branch may be lost twice as often.
+ */
 export function isDeadBy(group: Group, index: number, losses: number): boolean {
   const held = group.tasks?.get(index)
-  if (held?.task === undefined) return losses - (held?.counted ?? 0) > group.spec.maxLosses
+  const { maxLosses } = group.spec
+  const most = childrenOf(group, index).length > 0 ? maxLosses * 2 : maxLosses
+  if (held?.task === undefined) return losses - (held?.counted ?? 0) > most
   held.losses += 1
   held.counted += 1
   return held.losses > held.task.maxLosses

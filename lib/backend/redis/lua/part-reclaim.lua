@@ -3,7 +3,7 @@
 -- Needs:
 --   barrier: arrive chunkOf
 --   base: notify whole
---   branch-table: DEAD FAILED GRANTED HAS_STEPPED NO_GRANT READY cellOf lastingFlags setCells
+--   branch-table: DEAD FAILED GRANTED HAS_OUTLASTED NO_GRANT READY cellOf lastingFlags setCells
 --   closing: closeChildren
 --   dead-letters: addDeadLetter
 --   grants: endHolding recordOf stillHeld
@@ -57,13 +57,15 @@ local function takeBranches(g, grantNumber, branches, cause, most, abandons, onl
   end
   for k, index in ipairs(indexes) do
     local _, errors, losses, flags = byte(cells[k], 1, 4)
-    if only or not (cause == 'late' and flags % 2 == HAS_STEPPED) then
+    if only or not (cause == 'late' and flags % 2 == HAS_OUTLASTED) then
       if taken >= most then
         return taken, ready, false
       end
       taken = taken + 1
       local isSpent, value
-      errors, losses, isSpent, value = countStart(g, index, cause, errors, losses, flags, abandons)
+      if cause ~= 'lost' or not inHand.isWaiting(g, index, flags) then
+        errors, losses, isSpent, value = countStart(g, index, cause, errors, losses, flags, abandons)
+      end
       if isSpent then
         spend(g, index, cells[k], cause == 'lost' and DEAD or FAILED, errors, losses, value)
         inHand.endStart(g, index, flags, true)

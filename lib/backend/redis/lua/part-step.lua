@@ -3,7 +3,7 @@
 -- Needs:
 --   barrier: arrive chunkOf
 --   base: firstRead readShard
---   branch-table: FAILED HAS_CHILDREN HAS_STEPPED SUCCEEDED setCells tableOf
+--   branch-table: FAILED HAS_CHILDREN HAS_OUTLASTED SUCCEEDED setCells tableOf
 --   children: removeChild
 --   commit: commit
 --   grants: endHolding heldGroup recordOf
@@ -115,10 +115,10 @@ local function openChild(run, isFull, ARGV, at, holding, index, session)
   return { 'OK', child.fill }, false
 end
 
--- The holder has taken a step under its grant, and maybe opened a group or spoken of its task. The cell.
-local function markStepped(holding, index, cell, hasOpened, hasTold)
+-- The holder has maybe spoken of the task in hand, of one that is `known` now, and opened a group. The cell.
+local function markStepped(holding, index, cell, hasOpened, hasSpoken, isKnown)
   local before = byte(cell, 4)
-  local flags = HAS_STEPPED + ((hasOpened or before % 4 >= HAS_CHILDREN) and HAS_CHILDREN or 0) + ((hasTold or before >= inHand.HAS_TASK) and inHand.HAS_TASK or 0)
+  local flags = ((hasSpoken or before % 2 == HAS_OUTLASTED) and HAS_OUTLASTED or 0) + ((hasOpened or before % 4 >= HAS_CHILDREN) and HAS_CHILDREN or 0) + ((isKnown or before >= inHand.HAS_TASK) and inHand.HAS_TASK or 0)
   if before ~= flags then
     touch(holding)
     cell = sub(cell, 1, 3) .. char(flags) .. sub(cell, 5)
@@ -206,7 +206,7 @@ function step(isFull, ARGV)
   if task then
     answer[3], answer[4] = task.errors, task.losses
   end
-  cell = markStepped(holding, index, cell, hasOpened, task)
+  cell = markStepped(holding, index, cell, hasOpened, ARGV[9] ~= '', task)
   if retiredAt - 1 > savesAt then
     saveFrom(run, ARGV, savesAt, retiredAt - 1)
   end

@@ -4,8 +4,10 @@
 -- Gives: inHand
 -- Needs:
 --   base: now whole
+--   branch-table: HAS_OUTLASTED
+--   children: childrenOf
 --   due-queue: plan unplan
---   group: touch
+--   group: isClosedBy touch
 -- Errors, losses, losses counted for tasks of the branch, attempts, maxLosses; path ('' between two tasks), what the branch ends with where it is
 -- lost or late, and what was counted for other tasks.
 local RECORD, TOLD, OTHER = '<I4I4I4I4I4I4c0I4c0I4c0I4c0', '<I4I4I4I4dI4c0I4c0I4c0', '<I4I4I4c0'
@@ -91,14 +93,11 @@ local function takeUp(held, path, losses)
   end
 end
 
--- A step speaks of the task that its holder starts now; `-`: the one before is over; '': it does not say. Whatever it says, it ends the deadline of the
--- start before. The task as it is known now, or nil.
+-- A step speaks of the task that its holder starts now; `-`: the one before is over; '': it does not say. What it says ends the deadline of the start
+-- before. The task as it is known now, or nil.
 local function tellTask(g, index, flags, told, graceMs)
-  local known = heldTask(g, index, flags)
+  local known = told ~= '' and heldTask(g, index, flags)
   if told == '' or (told == '-' and not known) then
-    if known then
-      unplan(deadlineOf(g, index))
-    end
     return nil
   end
   local held = known or { errors = 0, losses = 0, counted = 0, path = '', others = {} }
@@ -134,11 +133,34 @@ local function endStart(g, index, flags, isOver)
   end
 end
 
--- A grant of the branch was lost, its loss number `losses`: whether the branch is dead, and what it ends with.
+-- Whether a group is open that the branch opened.
+local function hasOpenChild(g, index)
+  for gid in gmatch(childrenOf(g, index), '[^\n]+') do
+    local s = call('HGET', T .. ':b:' .. gid, 's')
+    if s and not isClosedBy(s) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Whether the branch only waits for a group that it opened, with no task in hand: its holder has said so under this grant. Then the loss of the holder
+-- says nothing about any task.
+local function isWaiting(g, index, flags)
+  if flags % 2 ~= HAS_OUTLASTED then
+    return false
+  end
+  local held = heldTask(g, index, flags)
+  return (not held or held.path == '') and hasOpenChild(g, index)
+end
+
+-- A grant of the branch was lost, its loss number `losses`: whether the branch is dead, and what it ends with. While a group is open that its task
+-- opened, the work of that group may be what its workers are lost to: then the branch may be lost twice as often.
 local function isDeadBy(g, index, flags, losses)
   local held = heldTask(g, index, flags)
   if not held or held.path == '' then
-    return losses - (held and held.counted or 0) > g.losses, ''
+    local counted = losses - (held and held.counted or 0)
+    return counted > g.losses and (counted > g.losses * 2 or not hasOpenChild(g, index)), ''
   end
   held.losses, held.counted = min(held.losses + 1, 255), held.counted + 1
   setHeld(g, index, held)
@@ -157,4 +179,4 @@ local function isSpentBy(g, index, flags)
 end
 
 -- One name for all: Lua has room for 200 on one way.
-inHand = { HAS_TASK = HAS_TASK, tellTask = tellTask, endStart = endStart, isDeadBy = isDeadBy, isSpentBy = isSpentBy }
+inHand = { HAS_TASK = HAS_TASK, tellTask = tellTask, endStart = endStart, isWaiting = isWaiting, isDeadBy = isDeadBy, isSpentBy = isSpentBy }
