@@ -10,7 +10,7 @@ import type { Expression } from '../flow/expression.js'
 import { graphOf } from '../graph/graph-of.js'
 import { nextTurn } from '../session/holdings.js'
 import type { Session } from '../session/open-session.js'
-import { AwaitingHandlers } from './awaiting-handlers.js'
+import { AwaitingHandlers, type CallingHandler } from './awaiting-handlers.js'
 import { isDistant } from './follow-run.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import { RunOpening } from './opening.js'
@@ -62,7 +62,9 @@ export class Client implements Graflow {
   }
 
   async run(node: unknown, ...rest: [input?: unknown, options?: RunOptions]): Promise<never> {
-    const started = await this.#open(expressionOf(node, 'run'), rest, 'driven at once')
+    // Nobody else gets the handle: whoever waits for the run is known now.
+    const caller = this.#handles.awaiting.caller ?? 'nobody'
+    const started = await this.#open(expressionOf(node, 'run'), rest, 'driven at once', caller)
     return started.result() // the flow says what its result is
   }
 
@@ -118,9 +120,9 @@ export class Client implements Graflow {
     expression: Expression,
     rest: readonly [input?: unknown, options?: RunOptions],
     where: Where,
+    caller: CallingHandler | 'nobody' | undefined = this.#handles.awaiting.caller,
   ): Promise<RunHandle> {
     this.#checkOpen()
-    const { caller } = this.#handles.awaiting
     const run = prepareRun(this.#session, expression, rest, where !== 'driven anywhere', this.#options.retentionMs)
     const { registry, graphs } = this.#session.engine
     const { runId, graph: hash } = run.request
@@ -134,7 +136,7 @@ export class Client implements Graflow {
     const opened = openedRun(answer, run.request)
     const handle = new RunHandle(opened, this.#handles, caller)
     // also where the run was there already
-    if (run.signal !== undefined) this.#tie(run.signal, new RunHandle(opened, this.#handles))
+    if (run.signal !== undefined) this.#tie(run.signal, new RunHandle(opened, this.#handles, 'nobody'))
     return handle
   }
 
