@@ -14,6 +14,7 @@ import { describe } from '../describe.js'
 import { DEFAULT_LIMITS, type Limits } from '../options.js'
 import { isLanguageError, isOverCause, languageErrorOf, newError, type LanguageErrorName } from './error-classes.js'
 import { errorFromRecord, errorToRecord, graflowErrorOf, type ErrorRecord } from './error-record.js'
+import { Went } from './went.js'
 
 // Without copyBuffers a byte array would be a view into the packed bytes, which other branches decode, too; and a key called toJSON is
 // data here, never a hook.
@@ -191,10 +192,10 @@ function checkedObject(value: object, path: Path, depth: number, above: readonly
   if (ArrayBuffer.isView(value)) return checkedBytes(value, path, depth, within)
   const content = checkedContent(value, prototype, path, depth, within)
   if (content === undefined) return refuse(path, describe(value), 'send a plain object')
-  return withProperties(content, value, Object.keys(value), path, depth, within)
+  return withProperties(content, value, value instanceof Went ? NO_KEYS : Object.keys(value), path, depth, within)
 }
 
-/** A Date, Map or Set as its stand-in, without further properties of its own; undefined for anything else. */
+/** A Date, Map, Set or report of a goto as its stand-in, without further properties of its own; undefined for anything else. */
 function checkedContent(
   value: object,
   prototype: unknown,
@@ -217,6 +218,7 @@ function checkedContent(
       items.map((item, i) => checked(item, { parent: path, step: `<item ${i}>` }, depth + 1, within)),
     )
   }
+  if (value instanceof Went) return standIn('went', checked(value.value, path, depth + 1, within))
   return undefined
 }
 
@@ -558,6 +560,8 @@ function meant(what: unknown, content: unknown): unknown {
       const [inner, own] = content as [unknown, Record<string, unknown>]
       return Object.assign(revived(inner) as object, revivedRecord(own))
     }
+    case 'went':
+      return new Went(revived(content))
     case 'typed array':
       return typedArray(content as [name: string, bytes: Uint8Array])
     case 'error':
