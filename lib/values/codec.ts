@@ -10,7 +10,7 @@ import { inspect } from 'node:util'
 import { isNativeError } from 'node:util/types'
 import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr'
 import { GraflowError } from '../errors.js'
-import { describe } from '../describe.js'
+import { describe, describeError } from '../describe.js'
 import { DEFAULT_LIMITS, type Limits } from '../options.js'
 import { isLanguageError, isOverCause, languageErrorOf, newError, type LanguageErrorName } from './error-classes.js'
 import { errorFromRecord, errorToRecord, graflowErrorOf, type ErrorRecord } from './error-record.js'
@@ -89,11 +89,16 @@ const pathText = (path: Path): string => {
   return steps.reverse().join('')
 }
 
+/** Errors that were made here, and not by what is looked at. */
+const refusals = new WeakSet()
+
 const refuse = (path: Path, got: string, advice: string): never => {
   const place = `value${pathText(path)}`
-  throw new GraflowError('NOT_SERIALISABLE', `${place} cannot be carried: it is ${got}; ${advice}`, {
+  const refusal = new GraflowError('NOT_SERIALISABLE', `${place} cannot be carried: it is ${got}; ${advice}`, {
     details: { path: place },
   })
+  refusals.add(refusal)
+  throw refusal
 }
 
 const keyStep = (key: string): string => (/^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`)
@@ -137,7 +142,7 @@ function isPlainObject(value: object, depth: number): boolean {
       const item: unknown = value[i]
       if (item === undefined || !isPlainData(item, depth + 1)) return false
     }
-    return value.length > 0 ? Object.keys(value).length === value.length : Object.keys(value).length === 0
+    return Object.keys(value).length === value.length && Object.getOwnPropertySymbols(value).length === 0
   }
   if (prototype !== Object.prototype) return false
   for (const key of Object.keys(value)) {
@@ -172,7 +177,17 @@ function checked(value: unknown, path: Path, depth: number, above: readonly obje
   }
 }
 
+/** As `lookedAt`; a proxy, or a getter that is read in passing, may throw whatever it likes. */
 function checkedObject(value: object, path: Path, depth: number, above: readonly object[]): unknown {
+  try {
+    return lookedAt(value, path, depth, above)
+  } catch (error) {
+    if (typeof error === 'object' && error !== null && refusals.has(error)) throw error
+    return refuse(path, `something that cannot be looked at (${describeError(error)})`, 'send plain data')
+  }
+}
+
+function lookedAt(value: object, path: Path, depth: number, above: readonly object[]): unknown {
   if (depth > MAX_DEPTH) return refuse(path, `nested deeper than ${MAX_DEPTH}`, 'flatten it')
   if (above.includes(value)) return refuse(path, 'a cycle (it contains itself)', 'break the cycle')
   const within = [...above, value]
@@ -287,6 +302,7 @@ const ERROR_KEYS: ReadonlySet<string> = new Set(['name', 'message', 'stack', 'ca
  */
 function checkedError(error: Error, path: Path, depth: number, within: readonly object[]): unknown {
   if (isBounded) return standIn('error', boundedRecord(errorToRecord(error)))
+  if (hasSymbolKeys(error)) return refuse(path, 'an error with symbol keys', 'use string keys')
   const own: Record<string, unknown> = {}
   for (const key of [...ERROR_KEYS, ...Object.keys(error)]) {
     if (key in own || (key === 'stack' && isOverCause(error))) continue
@@ -301,6 +317,10 @@ function checkedError(error: Error, path: Path, depth: number, within: readonly 
   return standIn('error value', [kind, own])
 }
 
+/** Those that count as content: Node.js marks its own errors with hidden ones. */
+const hasSymbolKeys = (error: Error): boolean =>
+  Object.getOwnPropertySymbols(error).some((key) => Object.prototype.propertyIsEnumerable.call(error, key))
+
 /** What a record has is checked already but for what its details and cause carry. */
 const boundedRecord = (record: ErrorRecord): unknown => checked(record, undefined, 0, NO_OBJECTS)
 
@@ -309,14 +329,25 @@ function readFrom(value: object, key: string, at: Path): unknown {
   try {
     return (value as Record<string, unknown>)[key]
   } catch (error) {
-    return refuse(at, `a getter that throws (${describe(error)})`, 'send a plain value')
+    return refuse(at, throwingGetter(error), 'send a plain value')
+  }
+}
+
+const throwingGetter = (error: unknown): string => `a getter that throws (${describeError(error)})`
+
+/** An item; its path is made only where reading it throws. */
+function itemOf(value: readonly unknown[], i: number, path: Path): unknown {
+  try {
+    return value[i]
+  } catch (error) {
+    return refuse({ parent: path, step: i }, throwingGetter(error), 'send a plain value')
   }
 }
 
 function checkedArray(value: readonly unknown[], path: Path, depth: number, within: readonly object[]): unknown {
   let copy: unknown[] | undefined
   for (let i = 0; i < value.length; i += 1) {
-    const item = value[i]
+    const item = itemOf(value, i, path)
     if (item === undefined && !(i in value)) return refuse({ parent: path, step: i }, 'a hole in an array', 'fill it')
     // Numbers and strings, the bulk of most arrays, need no path.
     const carried =
@@ -332,6 +363,7 @@ function checkedArray(value: readonly unknown[], path: Path, depth: number, with
       'send a plain object or a plain array',
     )
   }
+  if (Object.getOwnPropertySymbols(value).length > 0) refuse(path, 'an array with symbol keys', 'use string keys')
   return copy ?? value
 }
 
@@ -387,7 +419,7 @@ function carriedOf(value: unknown, bounded: boolean): unknown {
   if (isPlain(value)) return value
   isAnyStandIn = false
   isBounded = bounded
-  const carried = checkedWhole(value)
+  const carried = checked(value, undefined, 0, NO_OBJECTS)
   return isAnyReplaced() ? [STAND_IN, 'root', carried] : carried
 }
 
@@ -399,15 +431,6 @@ function isPlain(value: unknown): boolean {
     return isPlainData(value, 0)
   } catch {
     return false // a getter or proxy that throws: the careful walk says where
-  }
-}
-
-function checkedWhole(value: unknown): unknown {
-  try {
-    return checked(value, undefined, 0, NO_OBJECTS)
-  } catch (error) {
-    if (error instanceof GraflowError) throw error
-    return refuse(undefined, `something that cannot be looked at (${describe(error)})`, 'send plain data')
   }
 }
 
