@@ -3,6 +3,7 @@ import type { OpenAnswer, OpenRequest, Token } from '../backend/backend.js'
 import { Cancellation, Unreported } from '../engine/cancellation.js'
 import type { Drive, HeldRun } from '../engine/driver.js'
 import { fullStore } from '../engine/graph-store.js'
+import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import type { Events } from '../events.js'
 import { expressionOf } from '../flow/node.js'
@@ -79,6 +80,7 @@ export class Client implements Graflow {
   async attach(runId: string, node?: unknown): Promise<Run<never>> {
     this.#checkOpen()
     const { caller } = this.#handles.awaiting
+    checkRunId(runId)
     const { backend, engine } = this.#session
     const expression = node === undefined ? undefined : expressionOf(node, 'attach')
     const given = expression === undefined ? undefined : engine.graphs.keep(graphOf(expression))
@@ -224,6 +226,14 @@ export class Client implements Graflow {
   #checkOpen(): void {
     if (!this.#isRunning) throw new GraflowError('CLOSED', `client ${this.instanceId} is closed: connect again`)
   }
+}
+
+/** Callers may have no types. @throws GraflowError INVALID_OPTION */
+function checkRunId(runId: unknown): void {
+  if (typeof runId === 'string') return
+  throw new GraflowError('INVALID_OPTION', `attach takes the id of a run, a string, got ${describe(runId)}`, {
+    details: { option: 'runId' },
+  })
 }
 
 /** The run that an opening led to. @throws GraflowError why it led to none */
