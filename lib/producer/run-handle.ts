@@ -1,8 +1,8 @@
-import { messageOf } from '../describe.js'
 /** A run as its holder sees it: questions to the store, and changes as they come. Where the run is driven makes no difference. */
 import type { GroupStatus, RunRecord } from '../backend/backend.js'
 import { cancelled } from '../engine/engine.js'
 import { encodeFailure } from '../values/codec.js'
+import { reasonText } from '../values/error-record.js'
 import { isEnded, outcomeOfRun } from '../engine/driver.js'
 import { readResult } from '../engine/results.js'
 import { FORWARDED, type RunEvent } from '../events.js'
@@ -80,7 +80,7 @@ export class RunHandle implements Run<unknown> {
   }
 
   async cancel(why: unknown = 'no reason given'): Promise<boolean> {
-    const reason = messageOf(why) // callers without types
+    const reason = reasonText(why)
     const answer = await this.#services.backend.control({
       kind: 'cancel-run',
       runId: this.id,

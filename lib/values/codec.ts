@@ -13,7 +13,7 @@ import { GraflowError } from '../errors.js'
 import { describe, describeError } from '../describe.js'
 import { DEFAULT_LIMITS, type Limits } from '../options.js'
 import { isLanguageError, isOverCause, languageErrorOf, newError, type LanguageErrorName } from './error-classes.js'
-import { errorFromRecord, errorToRecord, graflowErrorOf, type ErrorRecord } from './error-record.js'
+import { errorFromRecord, errorToRecord, graflowErrorOf, ROOMS, type ErrorRecord, type Room } from './error-record.js'
 import { Went } from './went.js'
 
 // Without copyBuffers a byte array would be a view into the packed bytes, which other branches decode, too; and a key called toJSON is
@@ -34,9 +34,9 @@ const packr = new Packr({
  */
 const STAND_IN = '\u0001g'
 
-/** Whether the value that is being packed has a stand-in; and whether errors in it are records of bounded size. Of one call at a time. */
+/** Whether the value that is being packed has a stand-in; and the room of errors in it that are records of bounded size. Of one call at a time. */
 let isAnyStandIn = false
-let isBounded = false
+let room: Readonly<Room> | undefined
 
 function standIn(what: string, content: unknown): unknown {
   isAnyStandIn = true
@@ -301,7 +301,7 @@ const ERROR_KEYS: ReadonlySet<string> = new Set(['name', 'message', 'stack', 'ca
  * JavaScript's nor ours it arrives as an Error with its name.
  */
 function checkedError(error: Error, path: Path, depth: number, within: readonly object[]): unknown {
-  if (isBounded) return standIn('error', boundedRecord(errorToRecord(error)))
+  if (room !== undefined) return standIn('error', boundedRecord(errorToRecord(error, room)))
   if (hasSymbolKeys(error)) return refuse(path, 'an error with symbol keys', 'use string keys')
   const own: Record<string, unknown> = {}
   for (const key of [...ERROR_KEYS, ...Object.keys(error)]) {
@@ -415,10 +415,10 @@ const MOST_BUFFER_BYTES = 1024 * 1024
 const isLeftBehind = (shared: Shared): boolean => shared.length > MOST_BUFFER_BYTES
 
 /** What is written for the value: itself where it is plain data. */
-function carriedOf(value: unknown, bounded: boolean): unknown {
+function carriedOf(value: unknown, within: Readonly<Room> | undefined): unknown {
   if (isPlain(value)) return value
   isAnyStandIn = false
-  isBounded = bounded
+  room = within
   const carried = checked(value, undefined, 0, NO_OBJECTS)
   return isAnyReplaced() ? [STAND_IN, 'root', carried] : carried
 }
@@ -437,10 +437,10 @@ function isPlain(value: unknown): boolean {
 /** How large the library's buffer is. */
 let bufferBytes = 0
 
-function pack(value: unknown, bounded = false): Shared {
+function pack(value: unknown, within?: Readonly<Room>): Shared {
   textLength = 0
   longestText = 0
-  const carried = carriedOf(value, bounded)
+  const carried = carriedOf(value, within)
   // The library lets its buffer grow as it writes, and copies all of it: of texts it is known before. It wants three bytes a character for the next.
   const expected = textLength + (textLength >> 4) + longestText * 2 + FIRST_BUFFER_BYTES
   if (expected > bufferBytes && textLength > FIRST_BUFFER_BYTES) packr.useBuffer(Buffer.allocUnsafeSlow(expected))
@@ -475,14 +475,26 @@ export function encode(
   return bytes
 }
 
+/** What reports a failure is no larger: half of what the strictest Redis takes as one value. */
+const MOST_FAILURE_BYTES = 512 * 1024
+
+function packFailure(error: unknown): Shared {
+  let shared: Shared | undefined
+  for (const within of ROOMS) {
+    shared = pack(error, within)
+    if (shared.end - shared.start <= MOST_FAILURE_BYTES) break
+  }
+  return shared ?? pack(error)
+}
+
 /** As `encode`, for what reports a failure: errors in it are records of bounded size, whatever hangs on them. */
-export const encodeFailure = (error: unknown): Uint8Array => new Uint8Array(packed(pack(error, true)))
+export const encodeFailure = (error: unknown): Uint8Array => new Uint8Array(packed(packFailure(error)))
 
 const packed = (shared: Shared): Uint8Array => shared.subarray(shared.start, shared.end)
 
 /** As `encodeFailure`, into a sink. */
 export function encodeFailureTo(sink: ByteSink, error: unknown): number {
-  const shared = pack(error, true)
+  const shared = packFailure(error)
   sink.push(shared, shared.start, shared.end)
   return shared.end - shared.start
 }
