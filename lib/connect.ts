@@ -5,7 +5,7 @@ import { parseAddress } from './backend/redis/address.js'
 import { openSession, type Session } from './session/open-session.js'
 import type { Engine } from './engine/engine.js'
 import { describe, describeError } from './describe.js'
-import { GraflowError } from './errors.js'
+import { GraflowError, lookingAt } from './errors.js'
 import { Emitter } from './events.js'
 import { isPolicy } from './flow/make.js'
 import { expressionOf } from './flow/node.js'
@@ -62,7 +62,8 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
 /** An address among the options, as other clients of Redis take it. @throws GraflowError INVALID_OPTION */
 function refuseAddressIn(options: unknown): void {
   if (typeof options !== 'object' || options === null) return
-  const found = Object.keys(options).find((name) => ADDRESS_NAMES.has(name))
+  const names = lookingAt('connect', 'INVALID_OPTION', () => Object.keys(options))
+  const found = names.find((name) => ADDRESS_NAMES.has(name))
   if (found === undefined) return
   throw new GraflowError(
     'INVALID_OPTION',

@@ -3,6 +3,8 @@
  * whether trying again can help, and what the HTTP interface and the commands answer; docs/errors.md is compared with it by a test.
  */
 
+import { describeError } from './describe.js'
+
 interface CodeFacts {
   /** What it means and what to do, in one sentence. */
   readonly meaning: string
@@ -218,4 +220,21 @@ const isEmpty = (value: unknown): boolean =>
 export class NotRetryableError extends Error {
   override readonly name = 'NotRetryableError'
   readonly retryable = false
+}
+
+/**
+ * What `look` finds in what a user gave. Whatever a getter or proxy throws meanwhile becomes a GraflowError, which says where.
+ * @param where begins the message, such as `run`
+ */
+export function lookingAt<T>(where: string, code: 'INVALID_OPTION' | 'INVALID_NODE', look: () => T): T {
+  try {
+    return look()
+  } catch (error) {
+    if (error instanceof GraflowError) throw error
+    throw new GraflowError(
+      code,
+      `${where}: expected plain values, got something that throws when it is looked at (${describeError(error)}): read it first, and pass what it gives`,
+      { cause: error },
+    )
+  }
 }

@@ -171,7 +171,7 @@ export interface Events {
   /**
    * Calls `listener` for every event of that name until the returned function is called. A listener that throws does not disturb
    * the run: its error becomes a `log` event.
-   * @throws GraflowError INVALID_NAME when there is no event of that name
+   * @throws GraflowError INVALID_NAME when there is no event of that name; INVALID_OPTION when the listener is no function
    */
   subscribe<const K extends EventName>(name: K, listener: (event: EventOf<K>) => void): () => void
 }
@@ -196,9 +196,13 @@ export class Emitter implements Events {
   }
 
   subscribe<const K extends EventName>(name: K, listener: (event: EventOf<K>) => void): () => void {
-    if (!Object.hasOwn(EVENTS, name)) {
-      throw noSuchEvent(name)
-    }
+    if (typeof name !== 'string' || !Object.hasOwn(EVENTS, name)) throw noSuchEvent(name)
+    if (typeof listener !== 'function')
+      throw new GraflowError(
+        'INVALID_OPTION',
+        `subscribe('${name}', …) takes a function that is called with each event, got ${describe(listener)}`,
+        { details: { option: 'listener' } },
+      )
     // Returned, since an async listener fails by its promise.
     const own = (event: EventOf<K>): unknown => listener(event)
     const set = this.#listeners.get(name) ?? new Set()

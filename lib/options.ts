@@ -5,7 +5,7 @@
  */
 import { didYouMean } from './nearest.js'
 import { describe, mayHoldPassword, UNSHOWN } from './describe.js'
-import { GraflowError } from './errors.js'
+import { GraflowError, lookingAt } from './errors.js'
 
 /** One option. */
 export interface OptionSpec {
@@ -452,7 +452,10 @@ export function defaultTextOf(spec: OptionSpec): string {
  * @throws GraflowError INVALID_OPTION
  */
 export function checkOptions<T extends object>(where: string, table: OptionTable, given: T | undefined): Partial<T> {
-  if (given === undefined) return {}
+  return given === undefined ? {} : lookingAt(where, 'INVALID_OPTION', () => checkGiven(where, table, given))
+}
+
+function checkGiven<T extends object>(where: string, table: OptionTable, given: T): Partial<T> {
   const untyped: unknown = given
   if (typeof untyped !== 'object' || untyped === null || Array.isArray(untyped)) {
     throw new GraflowError(

@@ -1,6 +1,6 @@
 /** What a worker's options say: checked, and read as what they mean. */
 import { describe } from '../lib/describe.js'
-import { GraflowError } from '../lib/errors.js'
+import { GraflowError, lookingAt } from '../lib/errors.js'
 import {
   CONNECT_OPTIONS,
   checkOptions,
@@ -83,7 +83,10 @@ const NAME = /^[A-Za-z0-9_-]{1,128}$/
 const PAIR = /^([A-Za-z0-9_.-]{1,128})=(.{0,1024})$/su
 
 /** @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for the role leader */
-export function checkWorkerOptions(given: WorkerOptions): Checked {
+export const checkWorkerOptions = (given: WorkerOptions): Checked =>
+  lookingAt('worker', 'INVALID_OPTION', () => checkGiven(given))
+
+function checkGiven(given: WorkerOptions): Checked {
   const isObject = typeof given === 'object' && (given as unknown) !== null
   const { metadata, limits, ...others } = isObject ? given : ({} as WorkerOptions)
   const pairs =

@@ -1,9 +1,10 @@
 /**
- * Knows which handler is being called at this moment. A handler that waits for a run of the client, instead of `ctx.run`, occupies a slot that this
+ * Knows for which handler something is called at this moment. A handler that waits for a run of the client, instead of `ctx.run`, occupies a slot that this
  * run may need. So the client gives that slot back while it waits, as a fork does.
  */
 import type { HandlerContext } from './context.js'
 import type { Execution } from './execution.js'
+import { waitingHandler } from './pending-handlers.js'
 
 /** Handlers that may wait so at once in this process: each has begun, and its branch is held. */
 const MOST_WAITING = 10_000
@@ -21,8 +22,8 @@ export const slotsHere = new Set<SlotsHere>()
 let current: HandlerContext | undefined
 let waiting = 0
 
-/** The context of the handler that is being called: known from its call to its first `await`. */
-export const callingHandler = (): HandlerContext | undefined => current
+/** The context of the handler that calls: from its call to its first `await` it is known, after that V8 can often tell. */
+export const callingHandler = (): HandlerContext | undefined => current ?? waitingHandler()
 
 /** Calls a handler; within this call it is the one that is called. */
 export function callHandler<I>(

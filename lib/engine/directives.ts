@@ -4,6 +4,7 @@
  */
 import type { Expression } from '../flow/expression.js'
 import type { Control } from '../flow/types.js'
+import { Went } from '../values/went.js'
 import { Unreported } from './cancellation.js'
 
 /** A node that a handler wants to run next, and with what. */
@@ -31,11 +32,10 @@ export const CONTROLS = {
   cancel: Object.freeze({ '~control': 'cancel' }),
 } as const
 
-/** Whether a handler returned a Control, which is no output. */
-export const isControl = (output: unknown): output is Control =>
-  typeof output === 'object' &&
-  output !== null &&
-  Object.hasOwn(CONTROLS, (output as { '~control'?: PropertyKey })['~control'] ?? '')
+const ALL_CONTROLS: ReadonlySet<unknown> = new Set(Object.values(CONTROLS))
+
+/** Whether a handler returned a Control, which is no output. What only looks like one is. */
+export const isControl = (output: unknown): output is Control => ALL_CONTROLS.has(output)
 
 /** Whether the directives end the whole run. */
 export const endsRun = ({ finish, cancel }: Directives): boolean => finish !== undefined || cancel !== undefined
@@ -74,24 +74,15 @@ export class DetourFailed extends Error {
 export const isUnwinding = (thrown: unknown): boolean =>
   thrown instanceof EndRun || thrown instanceof GotoTaken || thrown instanceof Unreported
 
-/** What a step that was dispatched by itself reports after a goto, so that whoever dispatched it leaves out what follows. */
-const WENT = 'went'
-
-/** As the output of the step. */
-export const reportOfGoto = ({ value }: GotoTaken): object => ({ '~control': WENT, value })
+/** As the output of a step that was dispatched by itself. No output of a handler is one: it travels as a kind of value of its own. */
+export const reportOfGoto = ({ value }: GotoTaken): Went => new Went(value)
 
 /** The goto that an output reports; undefined for any other output. */
-export function gotoTaken(output: unknown): GotoTaken | undefined {
-  if (typeof output !== 'object' || output === null || !Object.hasOwn(output, '~control')) return undefined
-  const { '~control': control, value } = output as { readonly '~control': unknown; readonly value?: unknown }
-  return control === WENT ? new GotoTaken(value) : undefined
-}
+export const gotoTaken = (output: unknown): GotoTaken | undefined =>
+  output instanceof Went ? new GotoTaken(output.value) : undefined
 
 /** An output as its task gave it, also where it is reported as a goto's. */
-export function plainOutput(output: unknown): unknown {
-  const went = gotoTaken(output)
-  return went === undefined ? output : went.value
-}
+export const plainOutput = (output: unknown): unknown => (output instanceof Went ? output.value : output)
 
 /** A goto inside `work` is its output, reported as such. */
 export async function reportingGoto(work: () => Promise<unknown>): Promise<unknown> {

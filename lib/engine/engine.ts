@@ -2,7 +2,6 @@
  * The engine of one process: starts branches, interprets graphs, and gives handlers what their context promises. The executor decides what
  * to acquire and when to settle; the engine knows what a branch is.
  */
-import { messageOf } from '../describe.js'
 import type { Backend, Grant } from '../backend/backend.js'
 import type { Emitter } from '../events.js'
 import { GraflowError } from '../errors.js'
@@ -14,6 +13,7 @@ import type { BranchKeeper } from './branch-keeper.js'
 import { Unreported } from './cancellation.js'
 import { channelOf } from './channels.js'
 import { encode, encodeFailure } from '../values/codec.js'
+import { reasonText } from '../values/error-record.js'
 import type { Pausable } from './context.js'
 import { Execution, type Frame, type GraphInUse } from './execution.js'
 import { taskError } from './failure.js'
@@ -198,7 +198,7 @@ export function endOf(
       value: encode(end.value, 'the result given to finish', limits.runResultBytes, 'runResultBytes'),
       reason: '',
     }
-  const reason = messageOf(end.value)
+  const reason = reasonText(end.value)
   return { state: 'cancelled', value: encodeFailure(cancelled(runId, reason)), reason }
 }
 

@@ -13,6 +13,7 @@ import { Cancellation } from './cancellation.js'
 import { DetourFailed } from './directives.js'
 import { HandlerContext, type HandlerContextOptions, type Pausable, type StartFacts } from './context.js'
 import { fullPath, type Frame } from './execution.js'
+import { awaited } from './pending-handlers.js'
 
 /** Around what a handler threw, which is unchanged. */
 export class HandlerThrew extends Error {
@@ -56,8 +57,7 @@ export function start(
   }
   const context = new HandlerContext(options, frame, facts, frame.cancel)
   const output = call(definition, input, context, frame.execution.facts.workerId)
-  // One hop for a promise; Promise.resolve reads the `then` of other objects just once.
-  return { context, output: isPromiseLike(output) ? Promise.resolve(output) : output, isHandlersOwn: true }
+  return { context, output: isPromiseLike(output) ? awaited(output, context) : output, isHandlersOwn: true }
 }
 
 /** Whether the output must be waited for. */
@@ -158,7 +158,7 @@ async function checkedCall(
       : await validate(definition.input, input, 'INVALID_INPUT', definition.name, at, 'input')
   cancel.throwIfAborted() // its time may have gone into parsing
   const returned = call(definition, parsed, context, workerId)
-  const output = isPromiseLike(returned) ? await Promise.resolve(returned).catch(rethrow) : returned
+  const output = isPromiseLike(returned) ? await awaited(returned, context).catch(rethrow) : returned
   // A handler that blocked the event loop also kept the timer from firing.
   timer?.fireIfPast()
   if (definition.output === undefined || HandlerContext.directives(context) !== undefined) return output

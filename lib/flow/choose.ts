@@ -1,5 +1,5 @@
 /** Choosing what runs by a decision made at run time. */
-import { GraflowError } from '../errors.js'
+import { GraflowError, lookingAt } from '../errors.js'
 import { describe } from '../describe.js'
 import { isNode } from './expression.js'
 import { makeChoose } from './make.js'
@@ -25,7 +25,7 @@ export function choose<const D, const C>(
 ): Node<Meet<In<Flow<D>>, MeetRecord<C>>, Outs<C>[keyof C]>
 export function choose(decide: unknown, cases: unknown): unknown {
   const decision = expressionOf(decide, 'choose, the decision')
-  if (typeof cases !== 'object' || cases === null || Array.isArray(cases) || isNode(cases)) {
+  if (typeof cases !== 'object' || cases === null || isNode(cases) || isList(cases)) {
     throw new GraflowError(
       'INVALID_NODE',
       `choose takes a record of cases, { high: a, low: b }, got ${describe(cases)}`,
@@ -33,3 +33,5 @@ export function choose(decide: unknown, cases: unknown): unknown {
   }
   return nodeOf(makeChoose(decision, recordOf('choose', 'case key', cases as Readonly<Record<string, unknown>>)))
 }
+
+const isList = (cases: object): boolean => lookingAt('choose', 'INVALID_NODE', () => Array.isArray(cases))

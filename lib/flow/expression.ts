@@ -11,7 +11,11 @@ export { EXPRESSION }
 
 /** Whether it is a flow: something a combinator made, in this copy of the package or another. */
 export function isNode(value: unknown): value is AnyNode {
-  return typeof value === 'object' && value !== null && EXPRESSION in value
+  try {
+    return typeof value === 'object' && value !== null && EXPRESSION in value
+  } catch {
+    return false // a proxy that throws
+  }
 }
 
 /** A task's handler as the engine calls it: types are checked where the task is made. */

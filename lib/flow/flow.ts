@@ -1,5 +1,5 @@
 /** Flows written as text. */
-import { GraflowError } from '../errors.js'
+import { GraflowError, lookingAt } from '../errors.js'
 import { describe, quote } from '../describe.js'
 import { isNode } from './expression.js'
 import { didYouMean } from '../nearest.js'
@@ -32,8 +32,9 @@ export function flow<const S extends string | TemplateStringsArray, const E exte
   ...more: S extends string ? [] : readonly AnyNode[]
 ): FlowOf<S, E>
 export function flow(text: unknown, ...rest: readonly unknown[]): unknown {
-  if (typeof text === 'string') return fromText(text, rest[0])
-  if (Array.isArray(text) && 'raw' in text) return fromTemplate(text as readonly string[], rest)
+  if (typeof text === 'string') return lookingAt('flow', 'INVALID_NODE', () => fromText(text, rest[0]))
+  if (lookingAt('flow', 'INVALID_NODE', () => Array.isArray(text) && 'raw' in text))
+    return fromTemplate(text as readonly string[], rest)
   throw new GraflowError(
     'FLOW_SYNTAX',
     `flow takes a text and the names in it, flow('a >> b', { a, b }), got ${describe(text)}`,

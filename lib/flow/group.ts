@@ -1,4 +1,5 @@
 /** Groups: nodes that workers run side by side, joined at a barrier. Methods of the returned group set its join. */
+import { lookingAt } from '../errors.js'
 import { makeEach, makeGroup, makePolicy } from './make.js'
 import { isNode } from './expression.js'
 import { expressionOf, nodeOf } from './node.js'
@@ -66,6 +67,9 @@ export function policy<const Outs, R>(name: string, decide: (outcomes: Outs) => 
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  return Object.getPrototypeOf(value) === Object.prototype || Object.values(value).some(isNode)
+  if (typeof value !== 'object' || value === null) return false
+  return lookingAt('par', 'INVALID_NODE', () => {
+    if (Array.isArray(value)) return false
+    return Object.getPrototypeOf(value) === Object.prototype || Object.values(value).some(isNode)
+  })
 }

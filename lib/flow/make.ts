@@ -175,12 +175,15 @@ function criticalMembers(group: GroupExpression, asked: readonly unknown[]): rea
 }
 
 /** Whether a value is what `policy` gives, also where another copy of graflow made it. */
-export const isPolicy = (value: unknown): value is PolicyJoin =>
-  typeof value === 'object' &&
-  value !== null &&
-  (value as Partial<PolicyJoin>).kind === 'policy' &&
-  typeof (value as Partial<PolicyJoin>).name === 'string' &&
-  typeof (value as Partial<PolicyJoin>).decide === 'function'
+export function isPolicy(value: unknown): value is PolicyJoin {
+  if (typeof value !== 'object' || value === null) return false
+  try {
+    const { kind, name, decide } = value as Partial<PolicyJoin>
+    return kind === 'policy' && typeof name === 'string' && typeof decide === 'function'
+  } catch {
+    return false // a getter or proxy that throws
+  }
+}
 
 /** A policy's join. @throws GraflowError INVALID_NAME, INVALID_OPTION */
 export function makePolicy(name: unknown, decide: unknown): PolicyJoin {

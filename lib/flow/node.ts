@@ -4,7 +4,7 @@
  *
  * The classes are untyped: types.ts says which nodes fit together, and the checks in make.ts enforce it at run time.
  */
-import { GraflowError } from '../errors.js'
+import { GraflowError, lookingAt } from '../errors.js'
 import type { PolicyJoin } from './collect.js'
 import { describe, isThenable } from '../describe.js'
 import {
@@ -195,13 +195,21 @@ function wrap(expression: Expression): FlowNode {
  * @throws GraflowError INVALID_NODE for anything that is no flow, with what was probably meant
  */
 export function expressionOf(node: unknown, asked = 'graflow'): Expression {
-  if (isNode(node)) return (node as unknown as FlowNode)[EXPRESSION]
+  if (isNode(node)) return lookingAt(asked, 'INVALID_NODE', () => (node as unknown as FlowNode)[EXPRESSION])
   throw new GraflowError('INVALID_NODE', `${asked}: expected a flow, got ${describe(node)}${adviceFor(node)}`)
 }
 
 /** Advice for a value that is no flow, to append to its description; empty when there is none. */
 export function adviceFor(value: unknown): string {
   if (typeof value === 'function') return `: a function becomes a flow by task('name', fn); if it makes one, call it`
+  try {
+    return adviceFromInside(value)
+  } catch {
+    return '' // a getter or proxy that throws
+  }
+}
+
+function adviceFromInside(value: unknown): string {
   if (isThenable(value)) return ': await it first'
   if (Array.isArray(value)) return ': spread it, as in seq(...nodes) or par(...nodes)'
   if (value === undefined) return ': is it exported under this name, and is no import circular?'
@@ -215,7 +223,9 @@ export function adviceFor(value: unknown): string {
 }
 
 /** What `policy` returned, which is its own kind of join. @throws GraflowError INVALID_OPTION, INVALID_NAME */
-function demandPolicy(policy: unknown): PolicyJoin {
+const demandPolicy = (policy: unknown): PolicyJoin => lookingAt('join', 'INVALID_OPTION', () => policyJoinOf(policy))
+
+function policyJoinOf(policy: unknown): PolicyJoin {
   if (typeof policy === 'object' && policy !== null && 'kind' in policy && policy.kind === 'policy') {
     // Its type is public, so it may be written by hand.
     const { name, decide } = policy as Readonly<Record<string, unknown>>

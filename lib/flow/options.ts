@@ -3,7 +3,7 @@
  * copy with its keys in one order, so that equal options are equal texts.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { GraflowError } from '../errors.js'
+import { GraflowError, lookingAt } from '../errors.js'
 import { LONGEST_MS } from '../options.js'
 import { describe } from '../describe.js'
 import { isNode } from './expression.js'
@@ -74,32 +74,32 @@ export interface CheckedTaskOptions {
 /** @throws GraflowError INVALID_OPTION, INVALID_NAME, NOT_SERIALISABLE */
 export function checkTaskOptions(task: string, options: unknown): CheckedTaskOptions {
   const where = `task "${task}"`
-  const { input, output, ...data } = plain(where, options)
-  return {
-    options: check(where, TASK, data, ['input', 'output']),
-    ...(input !== undefined && { input: schema(`${where}: input`, input) }),
-    ...(output !== undefined && { output: schema(`${where}: output`, output) }),
-  }
+  return lookingAt(where, 'INVALID_OPTION', () => {
+    const { input, output, ...data } = plain(where, options)
+    return {
+      options: check(where, TASK, data, ['input', 'output']),
+      ...(input !== undefined && { input: schema(`${where}: input`, input) }),
+      ...(output !== undefined && { output: schema(`${where}: output`, output) }),
+    }
+  })
 }
 
 /** What `.configure()` was given, over what was set before. @throws GraflowError INVALID_OPTION, INVALID_NAME, NOT_SERIALISABLE */
 export function checkGroupOptions(before: GroupOptions, options: unknown): GroupOptions {
   const where = 'configure'
-  return check(where, GROUP, { ...before, ...plain(where, options) })
+  return lookingAt(where, 'INVALID_OPTION', () => check(where, GROUP, { ...before, ...plain(where, options) }))
 }
 
 /** @throws GraflowError INVALID_OPTION, NOT_SERIALISABLE */
 export function checkWorkflowOptions(workflow: string, options: unknown): WorkflowOptions {
   const where = `workflow "${workflow}"`
-  return check(where, WORKFLOW, plain(where, options))
+  return lookingAt(where, 'INVALID_OPTION', () => check(where, WORKFLOW, plain(where, options)))
 }
 
 /** @throws GraflowError INVALID_OPTION, NOT_SERIALISABLE */
 export function checkLoopOptions(options: unknown): { readonly maxCycles: number } {
-  const { maxCycles } = check<{ readonly maxCycles?: number }>(
-    'loop',
-    LOOP,
-    plain('loop', options, '{ maxCycles: 10 }'),
+  const { maxCycles } = lookingAt('loop', 'INVALID_OPTION', () =>
+    check<{ readonly maxCycles?: number }>('loop', LOOP, plain('loop', options, '{ maxCycles: 10 }')),
   )
   if (maxCycles === undefined) {
     throw new GraflowError(

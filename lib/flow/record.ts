@@ -1,4 +1,5 @@
 /** Reads a record of nodes: the branches of a group, the cases of a choice. */
+import { lookingAt } from '../errors.js'
 import type { Expression } from './expression.js'
 import { checkName, type NameKind } from './names.js'
 import { expressionOf } from './node.js'
@@ -12,7 +13,7 @@ export function recordOf(
   kind: Extract<NameKind, 'branch key' | 'case key'>,
   record: Readonly<Record<string, unknown>>,
 ): readonly (readonly [key: string, node: Expression])[] {
-  return Object.entries(record).map(
+  return lookingAt(asked, 'INVALID_NODE', () => Object.entries(record)).map(
     ([key, node]) => [checkName(kind, key), expressionOf(node, `${asked}, key ${key}`)] as const,
   )
 }

@@ -10,12 +10,18 @@ import type { FollowServices } from './follow-run.js'
 
 /** So long all slots are taken and none changes hands before it is worth a look. */
 const STANDSTILL_MS = 5_000
+/** So often slots are looked at meanwhile. */
+const LOOK_MS = 500
+/** So many more looks find them the same; a standstill that is not told, because its runs go on, is looked into again after as many. */
+const LOOKS = STANDSTILL_MS / LOOK_MS
 /** Runs that are looked at then. */
 const MOST_ASKED = 20
 
-/** Of the executors here that have no free slot. */
-const turnovers = (): ReadonlyMap<SlotsHere, number> =>
-  new Map([...slotsHere].filter(({ free }) => free === 0).map((slots) => [slots, slots.turnover]))
+/** How often in a row the slots of an executor were found all taken, at one turnover. */
+interface Standing {
+  readonly turnover: number
+  readonly looks: number
+}
 
 /** A handler that calls the client. */
 export interface CallingHandler {
@@ -34,6 +40,7 @@ export class AwaitingHandlers {
   /** Runs that somebody waits for who was in no handler's call, which may be a handler that has gone on since. */
   readonly #awaited = new Set<string>()
   #disarm: (() => void) | undefined
+  #standing: ReadonlyMap<SlotsHere, Standing> = new Map()
 
   constructor({ emitter, backend, engine }: FollowServices) {
     this.#emitter = emitter
@@ -41,7 +48,7 @@ export class AwaitingHandlers {
     this.#clock = engine.parts.clock
   }
 
-  /** Whoever calls the client now, if it is a handler. Ask before the first `await`. */
+  /** Whoever calls the client now, if it is a handler. Ask before the client's first `await`. */
   get caller(): CallingHandler | undefined {
     const context = callingHandler()
     if (context === undefined) return undefined
@@ -71,18 +78,23 @@ export class AwaitingHandlers {
     }
   }
 
-  /** Looks every few seconds, as long as somebody waits, whether all slots here are taken and none changes hands. */
+  /** Looks again and again, as long as somebody waits, whether all slots here are taken and none changes hands. */
   #watch(): void {
     if (this.#disarm !== undefined) return
-    const before = turnovers()
+    this.#standing = new Map()
+    this.#look()
+  }
+
+  #look(): void {
+    this.#standing = standingAfter(this.#standing)
     this.#disarm = this.#clock.after(
-      STANDSTILL_MS,
+      LOOK_MS,
       () => {
         this.#disarm = undefined
         if (this.#awaited.size === 0 || this.#isStandstillTold) return
-        const isStanding = [...turnovers()].some(([slots, count]) => before.get(slots) === count)
+        this.#look()
+        const isStanding = [...this.#standing.values()].some(({ looks }) => looks > 0 && looks % LOOKS === 0)
         if (isStanding) this.#tellStandstill().catch(() => undefined) // closed, or the store is away
-        this.#watch()
       },
       true,
     )
@@ -97,7 +109,7 @@ export class AwaitingHandlers {
       this.#isStandstillTold = true
       const message =
         `all slots of this process have been taken for ${STANDSTILL_MS / 1_000} s, no branch ended, and run ${runId}, which somebody here waits for, ` +
-        'waits for a slot. If handlers wait for it, that is for ever: inside a handler, use ctx.run(flow, input) instead of run of the client'
+        'waits for a slot. If handlers wait for it, no slot ever becomes free: inside a handler, use ctx.run(flow, input) instead of run of the client'
       this.#emitter.emit('log', { level: 'warn', message, runId })
       return
     }
@@ -112,6 +124,17 @@ export class AwaitingHandlers {
     this.#emitter.emit('log', { level: 'warn', message, runId: execution.facts.runId, task, path })
   }
 }
+
+const standingAfter = (before: ReadonlyMap<SlotsHere, Standing>): ReadonlyMap<SlotsHere, Standing> =>
+  new Map(
+    [...slotsHere]
+      .filter(({ free }) => free === 0)
+      .map((slots) => {
+        const { turnover } = slots
+        const last = before.get(slots)
+        return [slots, { turnover, looks: last?.turnover === turnover ? last.looks + 1 : 0 }]
+      }),
+  )
 
 const tooMany = ({ task, path }: CallingHandler, runId: string): GraflowError =>
   new GraflowError(

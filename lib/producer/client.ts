@@ -3,6 +3,7 @@ import type { OpenAnswer, OpenRequest, Token } from '../backend/backend.js'
 import { Cancellation, Unreported } from '../engine/cancellation.js'
 import type { Drive, HeldRun } from '../engine/driver.js'
 import { fullStore } from '../engine/graph-store.js'
+import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import type { Events } from '../events.js'
 import { expressionOf } from '../flow/node.js'
@@ -10,7 +11,7 @@ import type { Expression } from '../flow/expression.js'
 import { graphOf } from '../graph/graph-of.js'
 import { nextTurn } from '../session/holdings.js'
 import type { Session } from '../session/open-session.js'
-import { AwaitingHandlers } from './awaiting-handlers.js'
+import { AwaitingHandlers, type CallingHandler } from './awaiting-handlers.js'
 import { isDistant } from './follow-run.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import { RunOpening } from './opening.js'
@@ -62,7 +63,9 @@ export class Client implements Graflow {
   }
 
   async run(node: unknown, ...rest: [input?: unknown, options?: RunOptions]): Promise<never> {
-    const started = await this.#open(expressionOf(node, 'run'), rest, 'driven at once')
+    // Nobody else gets the handle: whoever waits for the run is known now.
+    const caller = this.#handles.awaiting.caller ?? 'nobody'
+    const started = await this.#open(expressionOf(node, 'run'), rest, 'driven at once', caller)
     return started.result() // the flow says what its result is
   }
 
@@ -77,6 +80,7 @@ export class Client implements Graflow {
   async attach(runId: string, node?: unknown): Promise<Run<never>> {
     this.#checkOpen()
     const { caller } = this.#handles.awaiting
+    checkRunId(runId)
     const { backend, engine } = this.#session
     const expression = node === undefined ? undefined : expressionOf(node, 'attach')
     const given = expression === undefined ? undefined : engine.graphs.keep(graphOf(expression))
@@ -118,9 +122,9 @@ export class Client implements Graflow {
     expression: Expression,
     rest: readonly [input?: unknown, options?: RunOptions],
     where: Where,
+    caller: CallingHandler | 'nobody' | undefined = this.#handles.awaiting.caller,
   ): Promise<RunHandle> {
     this.#checkOpen()
-    const { caller } = this.#handles.awaiting
     const run = prepareRun(this.#session, expression, rest, where !== 'driven anywhere', this.#options.retentionMs)
     const { registry, graphs } = this.#session.engine
     const { runId, graph: hash } = run.request
@@ -134,7 +138,7 @@ export class Client implements Graflow {
     const opened = openedRun(answer, run.request)
     const handle = new RunHandle(opened, this.#handles, caller)
     // also where the run was there already
-    if (run.signal !== undefined) this.#tie(run.signal, new RunHandle(opened, this.#handles))
+    if (run.signal !== undefined) this.#tie(run.signal, new RunHandle(opened, this.#handles, 'nobody'))
     return handle
   }
 
@@ -222,6 +226,14 @@ export class Client implements Graflow {
   #checkOpen(): void {
     if (!this.#isRunning) throw new GraflowError('CLOSED', `client ${this.instanceId} is closed: connect again`)
   }
+}
+
+/** Callers may have no types. @throws GraflowError INVALID_OPTION */
+function checkRunId(runId: unknown): void {
+  if (typeof runId === 'string') return
+  throw new GraflowError('INVALID_OPTION', `attach takes the id of a run, a string, got ${describe(runId)}`, {
+    details: { option: 'runId' },
+  })
 }
 
 /** The run that an opening led to. @throws GraflowError why it led to none */

@@ -3,7 +3,7 @@ import { messageOf } from '../describe.js'
 import { createHash, hash as hashOnce } from 'node:crypto'
 import type { OpenRequest } from '../backend/backend.js'
 import { beginsWithGroup, highestPriority, tasksInPlace } from '../engine/routing.js'
-import { GraflowError } from '../errors.js'
+import { GraflowError, lookingAt } from '../errors.js'
 import { tasksOf } from '../flow/collect.js'
 import type { Expression } from '../flow/expression.js'
 import type { Graph } from '../graph/graph.js'
@@ -42,7 +42,8 @@ export function prepareRun(
   retentionMs: number,
 ): PreparedRun {
   const given = checkOptions<RunOptions>('run', RUN_OPTIONS, options)
-  if (given.signal !== undefined) refuseAborted(given.signal)
+  const { signal } = given
+  if (signal !== undefined) lookingAt('run: signal', 'INVALID_OPTION', () => refuseAborted(signal))
   refuseThreads(expression)
   const graph = graphOf(expression)
   const hash = engine.graphs.keep(graph)
@@ -67,7 +68,6 @@ export function prepareRun(
   }
   // A flow over an empty list dispatches nothing: what comes next runs at once.
   const isEmptyList = Array.isArray(input) && input.length === 0
-  const { signal } = given
   return {
     ...{ request, expression, graph, workflow, timeoutMs, signal },
     beginsWithGroup: beginsWithGroup(graph.root) && !isEmptyList,

@@ -1,8 +1,8 @@
 /** A run as its holder sees it: questions to the store, and changes as they come. Where the run is driven makes no difference. */
-import { messageOf } from '../describe.js'
 import type { GroupStatus, RunRecord } from '../backend/backend.js'
 import { cancelled } from '../engine/engine.js'
 import { encodeFailure } from '../values/codec.js'
+import { reasonText } from '../values/error-record.js'
 import { isEnded, outcomeOfRun } from '../engine/driver.js'
 import { readResult } from '../engine/results.js'
 import { FORWARDED, type RunEvent } from '../events.js'
@@ -26,12 +26,12 @@ const RUN_EVENTS = ['run:state', ...FORWARDED] as const satisfies readonly RunEv
 export class RunHandle implements Run<unknown> {
   readonly id: string
   readonly #services: HandleServices
-  readonly #caller: CallingHandler | undefined
+  readonly #caller: CallingHandler | 'nobody' | undefined
   /** It was logged that nobody drives it. */
   #isAbandonmentLogged = false
 
-  /** @param caller the handler that has it */
-  constructor(id: string, services: HandleServices, caller?: CallingHandler) {
+  /** @param caller the handler that has it; `nobody`: whoever waits for it here is none */
+  constructor(id: string, services: HandleServices, caller?: CallingHandler | 'nobody') {
     this.id = id
     this.#services = services
     this.#caller = caller
@@ -80,7 +80,7 @@ export class RunHandle implements Run<unknown> {
   }
 
   async cancel(why: unknown = 'no reason given'): Promise<boolean> {
-    const reason = messageOf(why) // callers without types
+    const reason = reasonText(why)
     const answer = await this.#services.backend.control({
       kind: 'cancel-run',
       runId: this.id,
@@ -152,13 +152,20 @@ export class RunHandle implements Run<unknown> {
 
   /** What a handler reads it may wait for. */
   #read<T>(items: AsyncGenerator<T, void, undefined>): AsyncIterableIterator<T> {
-    if (this.#caller === undefined) return items
+    const caller = this.#waiter
+    if (caller === undefined) return items
     const next = items.next.bind(items)
-    return Object.assign(items, { next: () => this.#waiting(() => next()) })
+    return Object.assign(items, { next: () => this.#services.awaiting.wait(caller, this.id, () => next()) })
   }
 
   #waiting<T>(wait: () => Promise<T>): Promise<T> {
-    return this.#services.awaiting.wait(this.#caller, this.id, wait)
+    return this.#services.awaiting.wait(this.#waiter, this.id, wait)
+  }
+
+  /** The handler that waits for the run, if it is one: who has the handle, or else who calls now. */
+  get #waiter(): CallingHandler | undefined {
+    if (this.#caller === 'nobody') return undefined
+    return this.#caller?.execution.hasEnded === false ? this.#caller : this.#services.awaiting.caller
   }
 
   /** Its driver knows, if it is here and stays so; else the store does, whoever drives. */

@@ -10,10 +10,11 @@ import { inspect } from 'node:util'
 import { isNativeError } from 'node:util/types'
 import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr'
 import { GraflowError } from '../errors.js'
-import { describe } from '../describe.js'
+import { describe, describeError } from '../describe.js'
 import { DEFAULT_LIMITS, type Limits } from '../options.js'
 import { isLanguageError, isOverCause, languageErrorOf, newError, type LanguageErrorName } from './error-classes.js'
-import { errorFromRecord, errorToRecord, graflowErrorOf, type ErrorRecord } from './error-record.js'
+import { errorFromRecord, errorToRecord, graflowErrorOf, ROOMS, type ErrorRecord, type Room } from './error-record.js'
+import { Went } from './went.js'
 
 // Without copyBuffers a byte array would be a view into the packed bytes, which other branches decode, too; and a key called toJSON is
 // data here, never a hook.
@@ -33,9 +34,9 @@ const packr = new Packr({
  */
 const STAND_IN = '\u0001g'
 
-/** Whether the value that is being packed has a stand-in; and whether errors in it are records of bounded size. Of one call at a time. */
+/** Whether the value that is being packed has a stand-in; and the room of errors in it that are records of bounded size. Of one call at a time. */
 let isAnyStandIn = false
-let isBounded = false
+let room: Readonly<Room> | undefined
 
 function standIn(what: string, content: unknown): unknown {
   isAnyStandIn = true
@@ -88,11 +89,16 @@ const pathText = (path: Path): string => {
   return steps.reverse().join('')
 }
 
+/** Errors that were made here, and not by what is looked at. */
+const refusals = new WeakSet()
+
 const refuse = (path: Path, got: string, advice: string): never => {
   const place = `value${pathText(path)}`
-  throw new GraflowError('NOT_SERIALISABLE', `${place} cannot be carried: it is ${got}; ${advice}`, {
+  const refusal = new GraflowError('NOT_SERIALISABLE', `${place} cannot be carried: it is ${got}; ${advice}`, {
     details: { path: place },
   })
+  refusals.add(refusal)
+  throw refusal
 }
 
 const keyStep = (key: string): string => (/^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`)
@@ -136,7 +142,7 @@ function isPlainObject(value: object, depth: number): boolean {
       const item: unknown = value[i]
       if (item === undefined || !isPlainData(item, depth + 1)) return false
     }
-    return value.length > 0 ? Object.keys(value).length === value.length : Object.keys(value).length === 0
+    return Object.keys(value).length === value.length && Object.getOwnPropertySymbols(value).length === 0
   }
   if (prototype !== Object.prototype) return false
   for (const key of Object.keys(value)) {
@@ -171,7 +177,17 @@ function checked(value: unknown, path: Path, depth: number, above: readonly obje
   }
 }
 
+/** As `lookedAt`; a proxy, or a getter that is read in passing, may throw whatever it likes. */
 function checkedObject(value: object, path: Path, depth: number, above: readonly object[]): unknown {
+  try {
+    return lookedAt(value, path, depth, above)
+  } catch (error) {
+    if (typeof error === 'object' && error !== null && refusals.has(error)) throw error
+    return refuse(path, `something that cannot be looked at (${describeError(error)})`, 'send plain data')
+  }
+}
+
+function lookedAt(value: object, path: Path, depth: number, above: readonly object[]): unknown {
   if (depth > MAX_DEPTH) return refuse(path, `nested deeper than ${MAX_DEPTH}`, 'flatten it')
   if (above.includes(value)) return refuse(path, 'a cycle (it contains itself)', 'break the cycle')
   const within = [...above, value]
@@ -191,10 +207,10 @@ function checkedObject(value: object, path: Path, depth: number, above: readonly
   if (ArrayBuffer.isView(value)) return checkedBytes(value, path, depth, within)
   const content = checkedContent(value, prototype, path, depth, within)
   if (content === undefined) return refuse(path, describe(value), 'send a plain object')
-  return withProperties(content, value, Object.keys(value), path, depth, within)
+  return withProperties(content, value, value instanceof Went ? NO_KEYS : Object.keys(value), path, depth, within)
 }
 
-/** A Date, Map or Set as its stand-in, without further properties of its own; undefined for anything else. */
+/** A Date, Map, Set or report of a goto as its stand-in, without further properties of its own; undefined for anything else. */
 function checkedContent(
   value: object,
   prototype: unknown,
@@ -217,6 +233,7 @@ function checkedContent(
       items.map((item, i) => checked(item, { parent: path, step: `<item ${i}>` }, depth + 1, within)),
     )
   }
+  if (value instanceof Went) return standIn('went', checked(value.value, path, depth + 1, within))
   return undefined
 }
 
@@ -284,7 +301,8 @@ const ERROR_KEYS: ReadonlySet<string> = new Set(['name', 'message', 'stack', 'ca
  * JavaScript's nor ours it arrives as an Error with its name.
  */
 function checkedError(error: Error, path: Path, depth: number, within: readonly object[]): unknown {
-  if (isBounded) return standIn('error', boundedRecord(errorToRecord(error)))
+  if (room !== undefined) return standIn('error', boundedRecord(errorToRecord(error, room)))
+  if (hasSymbolKeys(error)) return refuse(path, 'an error with symbol keys', 'use string keys')
   const own: Record<string, unknown> = {}
   for (const key of [...ERROR_KEYS, ...Object.keys(error)]) {
     if (key in own || (key === 'stack' && isOverCause(error))) continue
@@ -299,6 +317,10 @@ function checkedError(error: Error, path: Path, depth: number, within: readonly 
   return standIn('error value', [kind, own])
 }
 
+/** Those that count as content: Node.js marks its own errors with hidden ones. */
+const hasSymbolKeys = (error: Error): boolean =>
+  Object.getOwnPropertySymbols(error).some((key) => Object.prototype.propertyIsEnumerable.call(error, key))
+
 /** What a record has is checked already but for what its details and cause carry. */
 const boundedRecord = (record: ErrorRecord): unknown => checked(record, undefined, 0, NO_OBJECTS)
 
@@ -307,14 +329,25 @@ function readFrom(value: object, key: string, at: Path): unknown {
   try {
     return (value as Record<string, unknown>)[key]
   } catch (error) {
-    return refuse(at, `a getter that throws (${describe(error)})`, 'send a plain value')
+    return refuse(at, throwingGetter(error), 'send a plain value')
+  }
+}
+
+const throwingGetter = (error: unknown): string => `a getter that throws (${describeError(error)})`
+
+/** An item; its path is made only where reading it throws. */
+function itemOf(value: readonly unknown[], i: number, path: Path): unknown {
+  try {
+    return value[i]
+  } catch (error) {
+    return refuse({ parent: path, step: i }, throwingGetter(error), 'send a plain value')
   }
 }
 
 function checkedArray(value: readonly unknown[], path: Path, depth: number, within: readonly object[]): unknown {
   let copy: unknown[] | undefined
   for (let i = 0; i < value.length; i += 1) {
-    const item = value[i]
+    const item = itemOf(value, i, path)
     if (item === undefined && !(i in value)) return refuse({ parent: path, step: i }, 'a hole in an array', 'fill it')
     // Numbers and strings, the bulk of most arrays, need no path.
     const carried =
@@ -330,6 +363,7 @@ function checkedArray(value: readonly unknown[], path: Path, depth: number, with
       'send a plain object or a plain array',
     )
   }
+  if (Object.getOwnPropertySymbols(value).length > 0) refuse(path, 'an array with symbol keys', 'use string keys')
   return copy ?? value
 }
 
@@ -381,11 +415,11 @@ const MOST_BUFFER_BYTES = 1024 * 1024
 const isLeftBehind = (shared: Shared): boolean => shared.length > MOST_BUFFER_BYTES
 
 /** What is written for the value: itself where it is plain data. */
-function carriedOf(value: unknown, bounded: boolean): unknown {
+function carriedOf(value: unknown, within: Readonly<Room> | undefined): unknown {
   if (isPlain(value)) return value
   isAnyStandIn = false
-  isBounded = bounded
-  const carried = checkedWhole(value)
+  room = within
+  const carried = checked(value, undefined, 0, NO_OBJECTS)
   return isAnyReplaced() ? [STAND_IN, 'root', carried] : carried
 }
 
@@ -400,22 +434,13 @@ function isPlain(value: unknown): boolean {
   }
 }
 
-function checkedWhole(value: unknown): unknown {
-  try {
-    return checked(value, undefined, 0, NO_OBJECTS)
-  } catch (error) {
-    if (error instanceof GraflowError) throw error
-    return refuse(undefined, `something that cannot be looked at (${describe(error)})`, 'send plain data')
-  }
-}
-
 /** How large the library's buffer is. */
 let bufferBytes = 0
 
-function pack(value: unknown, bounded = false): Shared {
+function pack(value: unknown, within?: Readonly<Room>): Shared {
   textLength = 0
   longestText = 0
-  const carried = carriedOf(value, bounded)
+  const carried = carriedOf(value, within)
   // The library lets its buffer grow as it writes, and copies all of it: of texts it is known before. It wants three bytes a character for the next.
   const expected = textLength + (textLength >> 4) + longestText * 2 + FIRST_BUFFER_BYTES
   if (expected > bufferBytes && textLength > FIRST_BUFFER_BYTES) packr.useBuffer(Buffer.allocUnsafeSlow(expected))
@@ -450,14 +475,26 @@ export function encode(
   return bytes
 }
 
+/** What reports a failure is no larger: half of what the strictest Redis takes as one value. */
+const MOST_FAILURE_BYTES = 512 * 1024
+
+function packFailure(error: unknown): Shared {
+  let shared: Shared | undefined
+  for (const within of ROOMS) {
+    shared = pack(error, within)
+    if (shared.end - shared.start <= MOST_FAILURE_BYTES) break
+  }
+  return shared ?? pack(error)
+}
+
 /** As `encode`, for what reports a failure: errors in it are records of bounded size, whatever hangs on them. */
-export const encodeFailure = (error: unknown): Uint8Array => new Uint8Array(packed(pack(error, true)))
+export const encodeFailure = (error: unknown): Uint8Array => new Uint8Array(packed(packFailure(error)))
 
 const packed = (shared: Shared): Uint8Array => shared.subarray(shared.start, shared.end)
 
 /** As `encodeFailure`, into a sink. */
 export function encodeFailureTo(sink: ByteSink, error: unknown): number {
-  const shared = pack(error, true)
+  const shared = packFailure(error)
   sink.push(shared, shared.start, shared.end)
   return shared.end - shared.start
 }
@@ -558,6 +595,8 @@ function meant(what: unknown, content: unknown): unknown {
       const [inner, own] = content as [unknown, Record<string, unknown>]
       return Object.assign(revived(inner) as object, revivedRecord(own))
     }
+    case 'went':
+      return new Went(revived(content))
     case 'typed array':
       return typedArray(content as [name: string, bytes: Uint8Array])
     case 'error':

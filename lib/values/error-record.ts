@@ -3,6 +3,7 @@
  * whatever class it was and wherever it ran.
  */
 import { isNativeError } from 'node:util/types'
+import { messageOf as textIn } from '../describe.js'
 import { ERROR_CODES, GraflowError, type ErrorCode } from '../errors.js'
 import {
   isOverCause,
@@ -47,14 +48,24 @@ const MAX_TEXT = 8 * 1024
 const MAX_TAIL = 2 * 1024
 const MAX_DEPTH = 8
 const MAX_ERRORS = 100
+/** Of the reason for which somebody cancels a run: it stands in its record, its error and its events, and people read it. */
+const MAX_REASON = 4 * 1024
 /** How far down the innermost cause is looked for. */
 const MAX_CAUSES = 1_000
 
 /** What is left of the room for one error with all that hangs on it: depth and breadth alone would allow 100 to the power of 8. */
-interface Room {
+export interface Room {
   errors: number
   values: number
 }
+
+/** The room for any error, and what it is cut down to step by step as long as it takes too many bytes: the last always fits. */
+export const ROOMS: readonly Readonly<Room>[] = [
+  { errors: 1_000, values: 20_000 },
+  { errors: 24, values: 200 },
+  { errors: 5, values: 20 },
+  { errors: 2, values: 3 },
+]
 
 const cut = (text: string, max = MAX_TEXT): string =>
   (text.length <= max ? text : `${text.slice(0, max)}… (${text.length - max} characters more)`).toWellFormed()
@@ -72,7 +83,7 @@ function plain(value: unknown, depth: number, room: Room): unknown {
   room.values -= 1
   switch (typeof value) {
     case 'string':
-      return cut(value)
+      return room.values < 0 ? '…' : cut(value)
     case 'number':
     case 'boolean':
     case 'bigint':
@@ -172,14 +183,17 @@ export function messageOf(thrown: unknown): string {
 
 const UNREADABLE = 'thrown: something that cannot be looked at'
 
+/** The reason that somebody gave for an end, as a text of bounded length; never throws. */
+export const reasonText = (why: unknown): string => cut(textIn(why), MAX_REASON)
+
 /** Whether what was thrown says that another start would not go better; never throws. */
 export const isFinalByItself = (thrown: unknown): boolean =>
   typeof thrown === 'object' && thrown !== null && property(thrown, 'retryable') === false
 
 /** Anything thrown, as data; never throws. What is no Error is described in the message. Bounded in text, depth and count. */
-export function errorToRecord(thrown: unknown): ErrorRecord {
+export function errorToRecord(thrown: unknown, room = ROOMS[0]): ErrorRecord {
   try {
-    return recordOf(thrown, 0, { errors: 1_000, values: 20_000 })
+    return recordOf(thrown, 0, { errors: 1, values: 0, ...room })
   } catch {
     return { name: 'Error', message: UNREADABLE }
   }

@@ -82,4 +82,5 @@ export const slowInside = workflow(
 )
 export const slowGroupInside = seq(add, workflow('slow-group', par(endless, endless), { timeoutMs: 1_000 }))
 /** Cancels the run with what is no text, as code without types can. */
+export const cancelsAtLength = task('cancels-at-length', (_: number, ctx) => ctx.cancel('why '.repeat(400_000)))
 export const cancelsOddly = task('cancels-oddly', (_: number, ctx) => ctx.cancel(Object.create(null) as never))

@@ -3,6 +3,7 @@ import { manualClock } from 'graflow/testing'
 import {
   add,
   broken,
+  cancelsAtLength,
   cancelsOddly,
   counted,
   endless,
@@ -298,6 +299,17 @@ describeOnBackends('cancelling a run', (open) => {
     const refused = await failureOf(graflow.run(add, 1, { signal: controller.signal }))
     expect(refused.code).toBe('CANCELLED')
     expect(refused.message).toContain(says)
+  })
+
+  it('by cancel with a text that is too long to read, which is cut, and says by how much', async () => {
+    const graflow = await open()
+    const reason = 'why '.repeat(400_000)
+    const run = await graflow.start(endlessPair, 1)
+    expect(await run.cancel(reason)).toBe(true)
+    const cut = expect.stringMatching(/^why why .*… \(1595904 characters more\)$/) as string
+    expect(await failureOf(run.result())).toMatchObject({ code: 'CANCELLED', details: { reason: cut } })
+    const own = await failureOfRun(graflow, cancelsAtLength, 1)
+    expect(own).toMatchObject({ code: 'CANCELLED', details: { reason: cut } })
   })
 
   it('by cancel with what is no text, as callers without types can', async () => {

@@ -22,7 +22,21 @@ const bigs = workflow('bigs', each(big))
 const total = task('total', lengths)
 const totalOfBig = task('totalOfBig', async (_: unknown, ctx) => lengths(await ctx.result(bigs)))
 const small = task('small', (n: number) => n)
-const flows = [each(big), total, totalOfBig, small] as const
+const waits = task(
+  'waits',
+  (_: number, { signal }) =>
+    new Promise<never>((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error))
+    }),
+)
+const cancels = task('cancels', (_: number, ctx) => ctx.cancel('why '.repeat(400_000)))
+const throws = task('throws', (_: number): never => {
+  throw new AggregateError(
+    Array.from({ length: 200 }, (__, n) => new Error(String(n).repeat(9_000))),
+    'two hundred',
+  )
+})
+const flows = [each(big), total, totalOfBig, small, waits, cancels, throws] as const
 
 const open = useStage()
 
@@ -137,6 +151,18 @@ describe.each(CONFIGURATIONS)('a server that takes values of 1 MB at most, and %
   let server: RedisServer
   beforeAll(async () => {
     server = await privateRedis({ config: { 'proto-max-bulk-len': '1mb' } })
+  })
+
+  it('takes a long reason to cancel, and a large error of a handler as itself', async () => {
+    const { client } = await scene(server, mayRead)
+    const run = await client.start(each(waits), [1])
+    expect(await run.cancel('why '.repeat(400_000))).toBe(true)
+    expect((await failureOf(run.result())).message).toMatch(/^run .* was cancelled: why .*characters more\)$/)
+    const ended = await Promise.all(
+      [client.run(each(cancels), [1]), client.run(each(throws), [1]), client.run(throws, 1)].map(failureOf),
+    )
+    expect(ended.map(({ code }) => code)).toEqual(['CANCELLED', 'GROUP_FAILED', 'TASK_FAILED'])
+    for (const { message } of ended.slice(1)) expect(message).toContain('two hundred')
   })
 
   it('gives outcomes that are larger together, and refuses a value past it: run, start, submit, inputs and results', async () => {

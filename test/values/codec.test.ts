@@ -332,6 +332,36 @@ describe('codec', () => {
     expect(thrown(() => encode({ proxy })).code).toBe('NOT_SERIALISABLE')
   })
 
+  it('says where what cannot be looked at stands: an item, a proxy, at any depth', () => {
+    const throws = (): never => {
+      throw new GraflowError('NOT_SERIALISABLE', 'its own error')
+    }
+    const { proxy: revoked, revoke } = Proxy.revocable([], {})
+    revoke()
+    const items = Object.defineProperty([1, 2], 1, { get: throws, enumerable: true })
+    const keyless = new Proxy({}, { ownKeys: throws })
+    for (const [value, path] of [
+      [items, 'value[1]'],
+      [{ a: [items] }, 'value.a[0][1]'],
+      [keyless, 'value'],
+      [[{ list: [0, keyless] }], 'value[0].list[1]'],
+      [{ a: { b: revoked } }, 'value.a.b'],
+      [new Map([[1, keyless]]), 'value<value 0>'],
+      [Object.assign(new Error('x'), { at: keyless }), 'value.at'],
+    ] as const)
+      expect(thrown(() => encode(value))).toMatchObject({ code: 'NOT_SERIALISABLE', details: { path } })
+  })
+
+  it('refuses symbol keys of whatever has them, with the place', () => {
+    const key = Symbol('s')
+    for (const value of [{}, [1], [], new Map(), new Date(5), new Uint8Array(2), new Error('x'), new TypeError('x')])
+      expect(thrown(() => encode({ a: [Object.assign(value, { [key]: 1 })] }))).toMatchObject({
+        code: 'NOT_SERIALISABLE',
+        details: { path: 'value.a[0]' },
+        message: expect.stringContaining('symbol keys') as string,
+      })
+  })
+
   it('keeps arrays that look like its own stand-ins', () => {
     const [mark] = decode(encode(new Map())) instanceof Map ? ['\u0001g'] : ['']
     for (const given of [

@@ -172,6 +172,23 @@ describe('an error record', () => {
     expect(bytes.length).toBeLessThan(4_000_000)
     expect((decode(bytes) as Error).message).toBe('self')
   })
+
+  it('is cut down until it fits into what the strictest Redis takes, and says how much is left out', () => {
+    const large = (n: number): string => String(n).repeat(9_000)
+    const many = new AggregateError(
+      Array.from({ length: 200 }, (_, n) => new Error(large(n))),
+      'all failed',
+    )
+    const wide = '\u4e16'.repeat(9_000)
+    const table = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`${wide}${n}`, Array(200).fill(wide)]))
+    const hostile = Object.assign(new Error(wide, { cause: Object.assign(new Error(wide), table) }), table)
+    for (const error of [many, new GraflowError('TASK_FAILED', 'why', { cause: many }), hostile])
+      expect(encodeFailure(error).length).toBeLessThanOrEqual(512 * 1024)
+    const { message, errors } = carried(many) as unknown as Error & { errors: readonly unknown[] }
+    expect(message).toBe('all failed')
+    expect((errors[0] as Error).message).toMatch(/^0+/)
+    expect(errors.at(-1)).toMatch(/^… \(\d+ more\)$/)
+  })
 })
 
 function revoked(): unknown {
