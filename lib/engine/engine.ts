@@ -21,6 +21,7 @@ import { GraphStore } from './graph-store.js'
 import { EndRun } from './directives.js'
 import { Interpreter } from './interpreter.js'
 import { type Limits } from '../options.js'
+import { Pauses } from './pauses.js'
 import { PreparedGrant, type PreparedBranch } from './prepared-grant.js'
 import { Registry } from './registry.js'
 import { readResult } from './results.js'
@@ -48,6 +49,7 @@ export class Engine {
   readonly barrierWaits = new BarrierWaits()
   readonly graphs: GraphStore
   readonly interpreter: Interpreter
+  readonly pauses: Pauses
   #orphans = 0
   readonly #starts: TaskStartOptions
 
@@ -55,6 +57,7 @@ export class Engine {
     this.parts = parts
     const { backend, clock, random, emitter, limits } = parts
     this.graphs = new GraphStore({ ...parts, graphBytes: limits.graphBytes, graphs: limits.graphs })
+    this.pauses = new Pauses(backend, clock)
     const starts: StartOptions = {
       clock,
       emitter,
@@ -75,6 +78,7 @@ export class Engine {
       limits,
       graphs: this.graphs,
       registry: this.registry,
+      pauses: this.pauses,
       barrierWaits: this.barrierWaits,
       graphOfRun: (runId) => this.graphOfRun(runId),
     })

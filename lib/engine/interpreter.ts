@@ -34,7 +34,7 @@ import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-pla
 import { InlineTasks } from './inline-tasks.js'
 import { joinResult, policyResult, shaped, unknownPolicy } from './joins.js'
 import { type Limits } from '../options.js'
-import { Pauses } from './pauses.js'
+import type { Pauses } from './pauses.js'
 import { isRouted } from './routing.js'
 import type { Registry } from './registry.js'
 import type { StartOptions } from './start.js'
@@ -48,6 +48,7 @@ export interface InterpreterOptions extends StartOptions, SuperstepsOptions {
   readonly limits: Limits
   readonly registry: Registry
   readonly graphOfRun: (runId: string) => Promise<Graph>
+  readonly pauses: Pauses
 }
 
 /** Interprets graphs; one a process. */
@@ -61,14 +62,12 @@ export class Interpreter {
   constructor(options: InterpreterOptions) {
     this.#options = options
     this.#supersteps = new Supersteps(options)
-    const pauses = new Pauses(options.backend, options.clock)
     this.follower = new DirectiveFollower({
       ...options,
-      pauses,
       runFlow: (frame, path, segment, expression, input) =>
         this.#within(frame, path, segment, expression, (inner) => this.runGraph(inner, decode(encode(input)))),
     })
-    this.#tasks = new InlineTasks({ ...options, pauses, follower: this.follower })
+    this.#tasks = new InlineTasks({ ...options, follower: this.follower })
   }
 
   /** A whole graph: a run, or what a handler forks or goes to. Gives the last step's output. */
