@@ -238,11 +238,12 @@ export type AcquireAnswer =
   | { readonly status: 'nosession' }
 
 /**
- * What became of one start: `succeeded` with the result; `failed` for good; `retry` after an error, with a delay (counted against
+ * What became of one start: `succeeded` with the result; `failed` for good; `dead`, with the error, where what it had dispatched in its own place
+ * is; `retry` after an error, with a delay (counted against
  * `attempts`; over them it is `failed`); `released` unfinished, which counts nothing, not even as a start: withdrawn later, the
  * branch is `skipped` unless it had an error or a loss before.
  */
-export type SettleKind = 'succeeded' | 'failed' | 'retry' | 'released'
+export type SettleKind = 'succeeded' | 'failed' | 'dead' | 'retry' | 'released'
 /** Branches of one grant. The arrays run in parallel; a released branch has an empty value. */
 export interface SettleRange {
   readonly gid: string

@@ -16,7 +16,7 @@ import { channelOf } from './channels.js'
 import { encode, encodeFailure } from '../values/codec.js'
 import type { Pausable } from './context.js'
 import { Execution, type Frame, type GraphInUse } from './execution.js'
-import { taskError } from './failure.js'
+import { endOfBranch, taskError } from './failure.js'
 import { GraphStore } from './graph-store.js'
 import { EndRun } from './directives.js'
 import { Interpreter } from './interpreter.js'
@@ -157,7 +157,7 @@ export class Engine {
     const { error, isFromHandler } = originOf(thrown)
     const { label: task, place: path, errors } = branch
     const failure = taskError(error, isFromHandler, { task, path, errors: errors + 1 })
-    keeper.failed(execution, { kind: 'failed', delayMs: 0, error: failure })
+    keeper.failed(execution, { kind: endOfBranch(error, isFromHandler), delayMs: 0, error: failure })
   }
 
   /** Reads what earlier starts of a branch finished, so that it is not run again. */

@@ -39,6 +39,12 @@ export const poison = task('poison', { maxLosses: 0 }, async (n: number) => {
   process.kill(process.pid, 'SIGKILL')
   return n
 })
+export const placedPoison = task('placed-poison', { queue: 'gpu', maxLosses: 0 }, async (n: number) => {
+  note('placed-poison', { n })
+  await passGate('placed-poison')
+  process.kill(process.pid, 'SIGKILL')
+  return n
+})
 /** Its first start keeps the event loop, much longer than it may. */
 export const blocks = task('blocks', { timeoutMs: 300, retry: { attempts: 2 } }, (n: number, ctx) => {
   note('blocks', { n, attempt: ctx.attempt })
