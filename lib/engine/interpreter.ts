@@ -36,6 +36,7 @@ import { joinResult, policyResult, shaped, unknownPolicy } from './joins.js'
 import { type Limits } from '../options.js'
 import type { Pauses } from './pauses.js'
 import { isRouted } from './routing.js'
+import { linkResult } from './result-links.js'
 import type { Registry } from './registry.js'
 import type { StartOptions } from './start.js'
 import { Supersteps, type SuperstepsOptions } from './superstep.js'
@@ -125,10 +126,13 @@ export class Interpreter {
   }
 
   #forkAt(frame: Frame, path: string, segment: string, expression: Expression, input: unknown): Promise<unknown> {
-    return this.#within(frame, path, segment, expression, (inner) => {
+    return this.#within(frame, path, segment, expression, async (inner) => {
       const [only, ...more] = stepsOf(inner.use.graph)
       if (only !== undefined && more.length === 0 && (only.kind === 'group' || only.kind === 'each')) {
-        return this.#group(inner, only, '0', input)
+        const output = await this.#group(inner, only, '0', input)
+        // It was empty, or a policy has decided.
+        if (inner.execution.savedOutput(fullPath(inner.use, '0')) !== undefined) linkResult(inner, '', '0')
+        return output
       }
       if (only?.kind === 'task' && more.length === 0) return this.#forkTask(inner, only, input)
       return this.#one(inner, { kind: 'sequence', steps: stepsOf(inner.use.graph) }, '', '', input)
@@ -146,6 +150,7 @@ export class Interpreter {
   async #steps(frame: Frame, steps: readonly GraphNode[], path: string, input: unknown): Promise<unknown> {
     let value = input
     for (const [i, step] of steps.entries()) value = await this.#node(frame, step, pathUnder(path, i), value)
+    linkResult(frame, path, pathUnder(path, steps.length - 1))
     return value
   }
 
@@ -197,7 +202,9 @@ export class Interpreter {
         },
       )
     }
-    return this.#node(frame, chosen[1], `${path}/${chosen[0]}`, inputFor())
+    const output = await this.#node(frame, chosen[1], `${path}/${chosen[0]}`, inputFor())
+    linkResult(frame, path, `${path}/${chosen[0]}`)
+    return output
   }
 
   async #loop(frame: Frame, node: LoopNode, path: string, input: unknown): Promise<unknown> {
@@ -208,7 +215,10 @@ export class Interpreter {
         | { readonly kind?: unknown; readonly next?: unknown; readonly value?: unknown }
         | null
         | undefined
-      if (said?.kind === 'done') return said.value
+      if (said?.kind === 'done') {
+        linkResult(frame, path, `${path}/${pass}`, true)
+        return said.value
+      }
       if (said?.kind !== 'again') {
         throw new GraflowError(
           'LOOP_RESULT',
@@ -225,7 +235,11 @@ export class Interpreter {
 
   async #workflow(frame: Frame, node: WorkflowNode, path: string, input: unknown): Promise<unknown> {
     const { timeoutMs } = node.options
-    const body = (inner: Frame): Promise<unknown> => this.#node(inner, node.body, `${path}/w`, input)
+    const body = async (inner: Frame): Promise<unknown> => {
+      const output = await this.#node(inner, node.body, `${path}/w`, input)
+      linkResult(frame, path, `${path}/w`)
+      return output
+    }
     if (timeoutMs === undefined) return body(frame)
     const late = (): GraflowError => workflowTimeout(node.name, fullPath(frame.use, path), timeoutMs)
     return this.#inTime(frame, timeoutMs, late, body)
