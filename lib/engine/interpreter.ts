@@ -48,8 +48,8 @@ export interface InterpreterOptions extends StartOptions, SuperstepsOptions {
   readonly random: Random
   readonly limits: Limits
   readonly registry: Registry
-  readonly graphOfRun: (runId: string) => Promise<Graph>
   readonly pauses: Pauses
+  readonly graphOfRun: (runId: string) => Promise<Graph>
 }
 
 /** Interprets graphs; one a process. */
@@ -84,7 +84,13 @@ export class Interpreter {
   /** A branch: the node at `path`. Gives its output; a goto inside ends it with the result of its target. */
   async runBranch(frame: Frame, node: GraphNode | undefined, path: string, input: unknown): Promise<unknown> {
     if (node === undefined) return asBranch(() => this.runGraph(frame, input))
-    return asBranch(async () => unpacked(await this.#node(frame, node, path, input)))
+    return asBranch(async () =>
+      unpacked(
+        await (node.kind === 'task'
+          ? this.#task(frame, node, path, input, 'forwarded') // it would run without the interpreter if it were to run here
+          : this.#node(frame, node, path, input)),
+      ),
+    )
   }
 
   /** A branch that is one task, which is started here and retried here; as a step of another branch, it reports a goto. */
@@ -177,12 +183,12 @@ export class Interpreter {
 
   // ------------------------------------------------------------------------------------------------------------------ tasks
 
-  async #task(frame: Frame, node: TaskNode, path: string, input: unknown): Promise<unknown> {
+  async #task(frame: Frame, node: TaskNode, path: string, input: unknown, as?: 'forwarded'): Promise<unknown> {
     const { execution, use } = frame
     const saved = execution.savedOutput(fullPath(use, path))
     if (saved !== undefined) return outputOrGoto(decode(saved))
     if (isRouted(use.graph.tasks[node.name] ?? {}) || use.code.task(node.name)?.handler === undefined)
-      return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input)
+      return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input, as)
     return this.#tasks.run(frame, node, path, unpacked(input))
   }
 
@@ -324,10 +330,17 @@ export class Interpreter {
     if (bytes.length <= this.#options.limits.resultBytes) execution.save(path, bytes)
   }
 
-  /** A node dispatched by itself; its error is its own, not a group's. */
-  async #one(frame: Frame, node: GraphNode, path: string, at: string, input: unknown): Promise<unknown> {
+  /** A node dispatched by itself; its error is its own, not a group's. A branch that is `forwarded` is of a group that was told already. */
+  async #one(
+    frame: Frame,
+    node: GraphNode,
+    path: string,
+    at: string,
+    input: unknown,
+    as?: 'forwarded',
+  ): Promise<unknown> {
     const plan = planOne(this.#dispatcher(frame.execution), frame.use, node, path, at, input)
-    const groupOutcomes = await this.#supersteps.run(frame, plan)
+    const groupOutcomes = await this.#supersteps.run(frame, plan, as === undefined)
     const [outcome] = groupOutcomes.outcomes()
     if (outcome === undefined) throw new GraflowError('INTERNAL', `the group of one at ${plan.path} has no outcome`)
     if (outcome.status !== 'succeeded') throw outcome.error

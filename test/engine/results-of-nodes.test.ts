@@ -323,15 +323,20 @@ describeOnBothStores('a branch that is handed on to its queue', (open) => {
     ['a par', par(left, right), ['0 0/0', '1 0/1'], ['0/0', '0/1']],
     ['a record', par({ one: left, two: right }), ['0 0/one', '1 0/two'], ['0/one', '0/two']],
     ['a chain in a par', par(seq(step, left), right), ['0 0/0', '0 0/0/1', '1 0/1'], ['0/0', '0/0/1', '0/1']],
+    ['a record with a branch for anybody', par({ one: left, two: step }), ['0 0/one', '1 0/two'], ['0/one', '0/two']],
     ['a chain that is forked', forks, ['0 0/~1', '0 0/~1/1'], ['0/~1', '0/~1/1']],
   ])('is told and counted once: %s', async (_, flow, told, outcomes) => {
     const graflow = await open([left, right, step, forks], { queues: ['other'] })
     const run = await graflow.start(flow as typeof left, 1)
     const events: string[] = []
+    let width = 0
+    let released = 0
     const heard = (async () => {
       for await (const event of run.events()) {
         if (event.type === 'branch:started' || event.type === 'branch:settled')
           events.push(`${event.type} ${event.index} ${event.path}`)
+        else if (event.type === 'group:dispatched') width += event.width
+        else if (event.type === 'group:released') released += event.succeeded
       }
     })()
     await run.result()
@@ -344,7 +349,7 @@ describeOnBothStores('a branch that is handed on to its queue', (open) => {
     expect(paths.sort()).toEqual(outcomes)
     const { done, total, groups } = await run.status()
     const inGroups = groups.reduce((sum, { succeeded }) => sum + succeeded, 0)
-    expect([done, total, inGroups]).toEqual([outcomes.length, outcomes.length, outcomes.length])
+    expect([done, total, inGroups, width, released]).toEqual(Array.from({ length: 5 }, () => outcomes.length))
   })
 })
 
