@@ -8,14 +8,17 @@ import {
   declines,
   forksBlocks,
   forksDeclines,
+  forksLater,
   forksPoison,
   held,
+  later,
   leaf,
   left,
   low,
   placedPoison,
   plain,
   poison,
+  RETRY_DELAY_MS,
   right,
   urgent,
   viaEach,
@@ -191,6 +194,32 @@ describe('options of a task, at every place', () => {
     const seen = errors.map((error, n) => [error.message.includes('declined'), startsOf(stage, 'declines', n)])
     expect(byPlace(seen)).toEqual(everywhere([true, 4]))
   }, 40_000)
+})
+
+describe('the delay before a retry', () => {
+  it.each(['SIGTERM', 'SIGKILL'] as const)(
+    'outlasts the worker that waits for it, which loses no start: %s',
+    async (signal) => {
+      const stage = await open()
+      const first = await stage.worker('first', { gracefulShutdownTimeoutMs: 100 })
+      const client = await stage.client()
+      const ways = places.filter(
+        ([place]) => place.includes('in a chain') || place.includes('fork') || place.includes('as a step'),
+      )
+      const runs = await Promise.all(ways.map(([, begin], n) => begin(client, as(later), as(forksLater), n)))
+      await stage.ledger.until('later', ways.length)
+      await workerHere(stage, 'second', [plain, later, forksLater])
+      first.signal(signal)
+      await Promise.all(runs.map((run) => run.result()))
+      const seen = ways.map(([place], n) => {
+        const starts = stage.ledger.notes('later').filter(({ details }) => details['n'] === n)
+        const [one, two] = starts.map(({ details }) => details['at'] as number)
+        return [place, starts.length, (two ?? 0) - (one ?? 0) >= RETRY_DELAY_MS - 50]
+      })
+      expect(seen).toEqual(ways.map(([place]) => [place, 2, true]))
+    },
+    20_000,
+  )
 })
 
 describe('a task for other workers that has lost its own too often', () => {
