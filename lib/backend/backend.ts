@@ -127,13 +127,15 @@ export interface SavedValues {
 export interface TaskCounts {
   readonly errors: number
   readonly losses: number
+  /** What is left of the delay before its next start, if something is. */
+  readonly waitMs?: number
 }
 
 /**
  * The task that a branch has in hand, where its terms are not those of its group: what counts from this step on, until the branch has another.
  * The store remembers what was counted for each task by its path, however often the branch is granted anew.
  */
-export interface TaskInHand extends TaskCounts {
+export interface TaskInHand extends Pick<TaskCounts, 'errors' | 'losses'> {
   /** Its place in the run. */
   readonly path: string
   /** As far as the holder knows; where the store knows of more, those count. */
@@ -145,6 +147,8 @@ export interface TaskInHand extends TaskCounts {
   readonly maxLosses: number
   /** From this step on, to the next one; 0: no limit. */
   readonly timeoutMs: number
+  /** It has failed, and is started again after so long. Until it is spoken of again the branch has no task in hand. */
+  readonly delayMs?: number
   /** What the branch ends with where no worker can say it: error records. */
   readonly ifLost: Uint8Array
   readonly ifLate: Uint8Array
@@ -241,11 +245,12 @@ export type AcquireAnswer =
   | { readonly status: 'nosession' }
 
 /**
- * What became of one start: `succeeded` with the result; `failed` for good; `retry` after an error, with a delay (counted against
+ * What became of one start: `succeeded` with the result; `failed` for good; `dead`, with the error, where what it had dispatched in its own place
+ * is; `retry` after an error, with a delay (counted against
  * `attempts`; over them it is `failed`); `released` unfinished, which counts nothing, not even as a start: withdrawn later, the
  * branch is `skipped` unless it had an error or a loss before.
  */
-export type SettleKind = 'succeeded' | 'failed' | 'retry' | 'released'
+export type SettleKind = 'succeeded' | 'failed' | 'dead' | 'retry' | 'released'
 /** Branches of one grant. The arrays run in parallel; a released branch has an empty value. */
 export interface SettleRange {
   readonly gid: string

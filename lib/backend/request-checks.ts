@@ -36,8 +36,10 @@ export function checkStep({ holder, runId, group, end, save, task }: StepRequest
   if (task !== undefined && task !== 'none') checkTask(task)
 }
 
-function checkTask({ path, errors, losses, attempts, maxLosses, timeoutMs }: TaskInHand): void {
-  const isCount = [errors, losses, attempts, maxLosses, timeoutMs].every((n) => Number.isSafeInteger(n) && n >= 0)
+function checkTask({ path, errors, losses, attempts, maxLosses, timeoutMs, delayMs = 0 }: TaskInHand): void {
+  const isCount = [errors, losses, attempts, maxLosses, timeoutMs, delayMs].every(
+    (n) => Number.isSafeInteger(n) && n >= 0,
+  )
   if (isCount && Math.max(errors, losses, attempts, maxLosses) <= MOST_COUNTED && attempts > 0 && path !== '') return
   throw new GraflowError('INTERNAL', `the task in hand at "${path}" is malformed: its counts or terms are out of range`)
 }

@@ -4,7 +4,7 @@ import type { Execution, Slot } from './execution.js'
 
 /** How a start ended that did not succeed. */
 export interface FailedStart {
-  readonly kind: 'failed' | 'retry'
+  readonly kind: 'failed' | 'dead' | 'retry'
   /** Before the next start; 0 after the last. */
   readonly delayMs: number
   readonly error: GraflowError

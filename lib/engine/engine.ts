@@ -16,11 +16,12 @@ import { encode, encodeFailure } from '../values/codec.js'
 import { reasonText } from '../values/error-record.js'
 import type { Pausable } from './context.js'
 import { Execution, type Frame, type GraphInUse } from './execution.js'
-import { taskError } from './failure.js'
+import { endOfBranch, taskError } from './failure.js'
 import { GraphStore } from './graph-store.js'
 import { EndRun } from './directives.js'
 import { Interpreter } from './interpreter.js'
 import { type Limits } from '../options.js'
+import { Pauses } from './pauses.js'
 import { PreparedGrant, type PreparedBranch } from './prepared-grant.js'
 import { Registry } from './registry.js'
 import { readResult } from './results.js'
@@ -47,6 +48,7 @@ export class Engine {
   readonly barrierWaits = new BarrierWaits()
   readonly graphs: GraphStore
   readonly interpreter: Interpreter
+  readonly pauses: Pauses
   #orphans = 0
   readonly #starts: TaskStartOptions
 
@@ -54,6 +56,7 @@ export class Engine {
     this.parts = parts
     const { backend, clock, random, emitter, limits } = parts
     this.graphs = new GraphStore({ ...parts, graphBytes: limits.graphBytes, graphs: limits.graphs })
+    this.pauses = new Pauses(backend, clock)
     const starts: StartOptions = {
       clock,
       emitter,
@@ -74,6 +77,7 @@ export class Engine {
       limits,
       graphs: this.graphs,
       registry: this.registry,
+      pauses: this.pauses,
       barrierWaits: this.barrierWaits,
       graphOfRun: (runId) => this.graphOfRun(runId),
     })
@@ -151,7 +155,7 @@ export class Engine {
     const { error, isFromHandler } = originOf(thrown)
     const { label: task, place: path, errors } = branch
     const failure = taskError(error, isFromHandler, { task, path, errors: errors + 1 })
-    keeper.failed(execution, { kind: 'failed', delayMs: 0, error: failure })
+    keeper.failed(execution, { kind: endOfBranch(error, isFromHandler), delayMs: 0, error: failure })
   }
 
   /** Reads what earlier starts of a branch finished, so that it is not run again. */

@@ -56,6 +56,13 @@ export function taskError(thrown: unknown, isFromHandler: boolean, start: StartT
   return isError(thrown) ? overCause(cause, make) : make()
 }
 
+/**
+ * How a branch ends with an error after which it is not started again: `dead` where the engine itself found that what ran in its place, such as
+ * the task that it was forwarded to or a step that was dispatched, had lost its workers too often.
+ */
+export const endOfBranch = (error: unknown, isFromHandler: boolean): 'failed' | 'dead' =>
+  !isFromHandler && error instanceof GraflowError && error.code === 'BRANCH_DEAD' ? 'dead' : 'failed'
+
 /** What was thrown, if it is an Error, else an Error that describes it. */
 export const asError = (thrown: unknown): Error => (isError(thrown) ? thrown : errorFromRecord(errorToRecord(thrown)))
 

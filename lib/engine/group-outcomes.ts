@@ -7,7 +7,7 @@ import { arrayOf, type PackedValue } from '../values/packed-arrays.js'
 import { ValueReader } from '../values/value-lists.js'
 
 /** The parts of a plan that outcomes and their errors need. */
-export type OutcomesPlan = Pick<GroupPlan, 'memberOf' | 'label'> & {
+export type OutcomesPlan = Pick<GroupPlan, 'memberOf' | 'placeOf' | 'label'> & {
   readonly spec: Pick<GroupPlan['spec'], 'size' | 'timeoutMs' | 'maxLosses'>
 }
 
@@ -125,6 +125,7 @@ export class GroupOutcomes {
 
   #errorOf(status: Exclude<Outcome<unknown>['status'], 'succeeded'>, index: number): GraflowError {
     const member = this.#plan.memberOf(index)
+    const path = this.#plan.placeOf(index)
     const details = { member, index, group: this.#plan.label }
     switch (status) {
       case 'failed': {
@@ -132,8 +133,8 @@ export class GroupOutcomes {
         if (error === undefined)
           return new GraflowError(
             'TIMEOUT',
-            `${member} ran longer than its timeoutMs of ${this.#plan.spec.timeoutMs}, and its worker did not say so`,
-            { details },
+            `${member} (at ${path}) ran longer than its timeoutMs of ${this.#plan.spec.timeoutMs}, and its worker did not say so`,
+            { details: { ...details, path } },
           )
         return error instanceof GraflowError
           ? error
@@ -143,8 +144,8 @@ export class GroupOutcomes {
         if (this.#values[index] instanceof GraflowError) return this.#values[index]
         return new GraflowError(
           'BRANCH_DEAD',
-          `${member} is dead: its workers were lost more than ${this.#plan.spec.maxLosses} times`,
-          { details },
+          `${member} (at ${path}) is dead: its workers were lost more than ${this.#plan.spec.maxLosses} times`,
+          { details: { ...details, path } },
         )
       case 'cancelled':
         return new GraflowError(

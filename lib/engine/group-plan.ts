@@ -23,6 +23,8 @@ export interface GroupPlan {
   readonly join: GraphJoin
   readonly keys: readonly string[] | undefined
   readonly memberOf: (index: number) => string
+  /** Where a branch stands in the run. */
+  readonly placeOf: (index: number) => string
   /** Tasks that a branch may need where it runs; worked out at each call. */
   readonly tasksOf: (index: number) => readonly string[]
   readonly timeoutMs: number | undefined
@@ -102,7 +104,7 @@ const memberName = (branch: GraphNode, fallback: string): string =>
 export function namesOf(
   node: GroupNode | EachNode,
   place: string,
-): Pick<GroupPlan, 'label' | 'name' | 'keys' | 'memberOf'> {
+): Pick<GroupPlan, 'label' | 'name' | 'keys' | 'memberOf' | 'placeOf'> {
   const { name } = node.options
   return {
     label: name === undefined ? `at ${place}` : `"${name}" (at ${place})`,
@@ -112,6 +114,7 @@ export function namesOf(
       node.kind === 'each'
         ? `${memberName(node.body, 'item')}[${index}]`
         : (node.keys?.[index] ?? memberName(node.branches[index] ?? node, `branch ${groupSegment(node, index)}`)),
+    placeOf: (index) => `${place}/${node.kind === 'each' ? index : groupSegment(node, index)}`,
   }
 }
 
@@ -219,7 +222,8 @@ export function planOne(
     name: undefined,
     join: { kind: 'strict' },
     keys: undefined,
-    memberOf: () => memberName(node, place),
+    memberOf: () => memberName(node, node.kind),
+    placeOf: () => place,
     tasksOf: () => tasksOfBranch(use.graph, node),
     timeoutMs: undefined,
     inputsFrom: () => packed,

@@ -18,7 +18,7 @@ import { asError, isRetryable, retryDelayMs, taskError } from './failure.js'
 import type { Pauses } from './pauses.js'
 import { originOf, outputOf, start, type StartOptions } from './start.js'
 import { encodeOutput } from './task-output.js'
-import { mustTell, optionsOf, tellStart } from './task-terms.js'
+import { mustTell, optionsOf, tellStart, type ToldStart } from './task-terms.js'
 
 /** What inline tasks need of the process. */
 export interface InlineTasksOptions extends StartOptions {
@@ -72,8 +72,11 @@ export class InlineTasks {
     if (!mustTell(frame, options)) return 0
     // If the previous holder was lost and had reported no task, its loss counts for the task that starts first now.
     const losses = isFirst ? Math.min(1, execution.facts.losses) : 0
-    const counts = await tellStart(this.#options.backend, frame, { task, place, options, errors: 0, losses })
-    return Math.min(counts.errors, attempts - 1)
+    const told = { task, place, options, errors: 0, losses }
+    const { errors, waitMs = 0 } = await tellStart(this.#options.backend, frame, told)
+    // The holder before this one was waiting to start it again.
+    if (waitMs > 0) await this.#delay(frame, { ...told, errors }, waitMs)
+    return Math.min(errors, attempts - 1)
   }
 
   /** One start, its output encoded and kept. Throws HandlerThrew, or the engine's own error. */
@@ -116,16 +119,21 @@ export class InlineTasks {
     error: unknown,
   ): Promise<void> {
     const { execution } = frame
-    const { backend, emitter, random } = this.#options
+    const { emitter, random } = this.#options
     const { runId } = execution.facts
     const delayMs = retryDelayMs(options.retry ?? {}, errors, random)
     emitter.emit('branch:retrying', { runId, path, task, attempt: errors, delayMs, error: asError(error) })
     // What is finished is safe before the wait, and the error is counted: a start elsewhere then goes on at this task, with the attempts left.
-    const told = { task, place: path, options, errors, losses: 0 }
-    await tellStart(backend, frame, { ...told, isWaiting: true })
-    if (delayMs > 0) await execution.withoutSlot(() => this.#sleep(frame, delayMs))
-    await this.#options.pauses.pass(frame)
-    if (options.timeoutMs !== undefined) await tellStart(backend, frame, told)
+    await this.#delay(frame, { task, place: path, options, errors, losses: 0 }, delayMs)
+  }
+
+  /** Before a start. Who takes the branch over meanwhile waits for the rest. */
+  async #delay(frame: Frame, told: ToldStart, delayMs: number): Promise<void> {
+    const { backend, pauses } = this.#options
+    await tellStart(backend, frame, { ...told, isWaiting: true, delayMs })
+    if (delayMs > 0) await frame.execution.withoutSlot(() => this.#sleep(frame, delayMs))
+    await pauses.pass(frame)
+    if (delayMs > 0 || told.options.timeoutMs !== undefined) await tellStart(backend, frame, told)
   }
 
   async #sleep(frame: Frame, delayMs: number): Promise<void> {

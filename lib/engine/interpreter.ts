@@ -34,8 +34,9 @@ import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-pla
 import { InlineTasks } from './inline-tasks.js'
 import { joinResult, policyResult, shaped, unknownPolicy } from './joins.js'
 import { type Limits } from '../options.js'
-import { Pauses } from './pauses.js'
+import type { Pauses } from './pauses.js'
 import { isRouted } from './routing.js'
+import { linkResult } from './result-links.js'
 import type { Registry } from './registry.js'
 import type { StartOptions } from './start.js'
 import { Supersteps, type SuperstepsOptions } from './superstep.js'
@@ -47,6 +48,7 @@ export interface InterpreterOptions extends StartOptions, SuperstepsOptions {
   readonly random: Random
   readonly limits: Limits
   readonly registry: Registry
+  readonly pauses: Pauses
   readonly graphOfRun: (runId: string) => Promise<Graph>
 }
 
@@ -61,14 +63,12 @@ export class Interpreter {
   constructor(options: InterpreterOptions) {
     this.#options = options
     this.#supersteps = new Supersteps(options)
-    const pauses = new Pauses(options.backend, options.clock)
     this.follower = new DirectiveFollower({
       ...options,
-      pauses,
       runFlow: (frame, path, segment, expression, input) =>
         this.#within(frame, path, segment, expression, (inner) => this.runGraph(inner, decode(encode(input)))),
     })
-    this.#tasks = new InlineTasks({ ...options, pauses, follower: this.follower })
+    this.#tasks = new InlineTasks({ ...options, follower: this.follower })
   }
 
   /** A whole graph: a run, or what a handler forks or goes to. Gives the last step's output. */
@@ -84,7 +84,13 @@ export class Interpreter {
   /** A branch: the node at `path`. Gives its output; a goto inside ends it with the result of its target. */
   async runBranch(frame: Frame, node: GraphNode | undefined, path: string, input: unknown): Promise<unknown> {
     if (node === undefined) return asBranch(() => this.runGraph(frame, input))
-    return asBranch(async () => unpacked(await this.#node(frame, node, path, input)))
+    return asBranch(async () =>
+      unpacked(
+        await (node.kind === 'task'
+          ? this.#task(frame, node, path, input, 'forwarded') // it would run without the interpreter if it were to run here
+          : this.#node(frame, node, path, input)),
+      ),
+    )
   }
 
   /** A branch that is one task, which is started here and retried here; as a step of another branch, it reports a goto. */
@@ -126,10 +132,13 @@ export class Interpreter {
   }
 
   #forkAt(frame: Frame, path: string, segment: string, expression: Expression, input: unknown): Promise<unknown> {
-    return this.#within(frame, path, segment, expression, (inner) => {
+    return this.#within(frame, path, segment, expression, async (inner) => {
       const [only, ...more] = stepsOf(inner.use.graph)
       if (only !== undefined && more.length === 0 && (only.kind === 'group' || only.kind === 'each')) {
-        return this.#group(inner, only, '0', input)
+        const output = await this.#group(inner, only, '0', input)
+        // It was empty, or a policy has decided.
+        if (inner.execution.savedOutput(fullPath(inner.use, '0')) !== undefined) linkResult(inner, '', '0')
+        return output
       }
       if (only?.kind === 'task' && more.length === 0) return this.#forkTask(inner, only, input)
       return this.#one(inner, { kind: 'sequence', steps: stepsOf(inner.use.graph) }, '', '', input)
@@ -147,6 +156,7 @@ export class Interpreter {
   async #steps(frame: Frame, steps: readonly GraphNode[], path: string, input: unknown): Promise<unknown> {
     let value = input
     for (const [i, step] of steps.entries()) value = await this.#node(frame, step, pathUnder(path, i), value)
+    linkResult(frame, path, pathUnder(path, steps.length - 1))
     return value
   }
 
@@ -173,12 +183,12 @@ export class Interpreter {
 
   // ------------------------------------------------------------------------------------------------------------------ tasks
 
-  async #task(frame: Frame, node: TaskNode, path: string, input: unknown): Promise<unknown> {
+  async #task(frame: Frame, node: TaskNode, path: string, input: unknown, as?: 'forwarded'): Promise<unknown> {
     const { execution, use } = frame
     const saved = execution.savedOutput(fullPath(use, path))
     if (saved !== undefined) return outputOrGoto(decode(saved))
     if (isRouted(use.graph.tasks[node.name] ?? {}) || use.code.task(node.name)?.handler === undefined)
-      return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input)
+      return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input, as)
     return this.#tasks.run(frame, node, path, unpacked(input))
   }
 
@@ -198,7 +208,9 @@ export class Interpreter {
         },
       )
     }
-    return this.#node(frame, chosen[1], `${path}/${chosen[0]}`, inputFor())
+    const output = await this.#node(frame, chosen[1], `${path}/${chosen[0]}`, inputFor())
+    linkResult(frame, path, `${path}/${chosen[0]}`)
+    return output
   }
 
   async #loop(frame: Frame, node: LoopNode, path: string, input: unknown): Promise<unknown> {
@@ -209,7 +221,10 @@ export class Interpreter {
         | { readonly kind?: unknown; readonly next?: unknown; readonly value?: unknown }
         | null
         | undefined
-      if (said?.kind === 'done') return said.value
+      if (said?.kind === 'done') {
+        linkResult(frame, path, `${path}/${pass}`, true)
+        return said.value
+      }
       if (said?.kind !== 'again') {
         throw new GraflowError(
           'LOOP_RESULT',
@@ -226,7 +241,11 @@ export class Interpreter {
 
   async #workflow(frame: Frame, node: WorkflowNode, path: string, input: unknown): Promise<unknown> {
     const { timeoutMs } = node.options
-    const body = (inner: Frame): Promise<unknown> => this.#node(inner, node.body, `${path}/w`, input)
+    const body = async (inner: Frame): Promise<unknown> => {
+      const output = await this.#node(inner, node.body, `${path}/w`, input)
+      linkResult(frame, path, `${path}/w`)
+      return output
+    }
     if (timeoutMs === undefined) return body(frame)
     const late = (): GraflowError => workflowTimeout(node.name, fullPath(frame.use, path), timeoutMs)
     return this.#inTime(frame, timeoutMs, late, body)
@@ -311,10 +330,17 @@ export class Interpreter {
     if (bytes.length <= this.#options.limits.resultBytes) execution.save(path, bytes)
   }
 
-  /** A node dispatched by itself; its error is its own, not a group's. */
-  async #one(frame: Frame, node: GraphNode, path: string, at: string, input: unknown): Promise<unknown> {
+  /** A node dispatched by itself; its error is its own, not a group's. A branch that is `forwarded` is of a group that was told already. */
+  async #one(
+    frame: Frame,
+    node: GraphNode,
+    path: string,
+    at: string,
+    input: unknown,
+    as?: 'forwarded',
+  ): Promise<unknown> {
     const plan = planOne(this.#dispatcher(frame.execution), frame.use, node, path, at, input)
-    const groupOutcomes = await this.#supersteps.run(frame, plan)
+    const groupOutcomes = await this.#supersteps.run(frame, plan, as === undefined)
     const [outcome] = groupOutcomes.outcomes()
     if (outcome === undefined) throw new GraflowError('INTERNAL', `the group of one at ${plan.path} has no outcome`)
     if (outcome.status !== 'succeeded') throw outcome.error

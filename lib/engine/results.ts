@@ -9,6 +9,7 @@ import { plainOutput } from './directives.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { namesOf, termsOfGroup } from './group-plan.js'
 import { joinResult } from './joins.js'
+import { linkIn } from './result-links.js'
 import { decodeItem } from '../values/value-lists.js'
 import { failureWithin, toldOfBranch } from './told-failures.js'
 
@@ -107,10 +108,8 @@ function ownPath(base: string, path: string): string | undefined {
 
 async function find(source: Source, path: string): Promise<Found> {
   const { inspect, runId, local } = source
-  const own = local(path)
-  if (own !== undefined) return { value: plainOutput(decode(own)) }
-  const saved = await inspect.output(runId, path)
-  if (saved !== undefined) return { value: plainOutput(decode(saved)) }
+  const saved = local(path) ?? (await inspect.output(runId, path))
+  if (saved !== undefined) return keptOf(source, decode(saved))
   const branch = branchOf(source, path)
   if (branch !== undefined) {
     const found = await readBranch(source, branch.group, branch.index)
@@ -118,6 +117,13 @@ async function find(source: Source, path: string): Promise<Found> {
   }
   const node = nodeIn(source, path)
   return node === undefined ? undefined : findOf(source, path, node)
+}
+
+async function keptOf(source: Source, output: unknown): Promise<Found> {
+  const link = linkIn(output)
+  if (link === undefined) return { value: plainOutput(output) }
+  const found = await find(source, link.path)
+  return link.isDone ? doneBy(found) : found
 }
 
 /** Of a node of which nothing is kept under its own path. */
@@ -169,7 +175,12 @@ async function findLoop(source: Source, path: string): Promise<Found> {
       known = middle
     }
   }
-  const said = last.value as { readonly kind?: unknown; readonly value?: unknown } | null | undefined
+  return doneBy(last)
+}
+
+/** What a pass says is the result of its loop. */
+function doneBy(pass: Found): Found {
+  const said = pass?.value as { readonly kind?: unknown; readonly value?: unknown } | null | undefined
   return said?.kind === 'done' ? { value: said.value } : undefined
 }
 

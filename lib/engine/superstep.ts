@@ -33,17 +33,17 @@ export class Supersteps {
     this.#options = options
   }
 
-  /** Dispatches a group, waits at its barrier without a slot, reads its outcomes. */
-  async run(frame: Frame, plan: GroupPlan): Promise<GroupOutcomes> {
+  /** Dispatches a group, waits at its barrier without a slot, reads its outcomes. @param isTold whether the group has events */
+  async run(frame: Frame, plan: GroupPlan, isTold = true): Promise<GroupOutcomes> {
     const { execution } = frame
     const { backend, clock, emitter } = this.#options
     const { gid, runId } = plan.spec
     const startedAt = elapsedMs(clock)
-    const groupOutcomes = await this.#groupOutcomes(frame, plan)
+    const groupOutcomes = await this.#groupOutcomes(frame, plan, isTold)
     execution.retire(gid)
     // Events of its branches come before all that follows. This costs nothing where this process does not watch the run.
     if (backend.onReconnected !== undefined) await backend.caughtUp(runId)
-    if (emitter.isSubscribed('group:released', runId)) {
+    if (isTold && emitter.isSubscribed('group:released', runId)) {
       const { succeeded, failed, withdrawn } = groupOutcomes.counts
       emitter.emit('group:released', {
         runId,
@@ -62,7 +62,7 @@ export class Supersteps {
    * From the dispatch to the outcomes. A notice of a release is a hint: if the group is still open, this waits again. If the store has lost
    * the group (it was restored from an older state), this dispatches it again. Both begin with another dispatch.
    */
-  async #groupOutcomes(frame: Frame, plan: GroupPlan): Promise<GroupOutcomes> {
+  async #groupOutcomes(frame: Frame, plan: GroupPlan, isTold: boolean): Promise<GroupOutcomes> {
     const { barrierWaits, emitter, clock } = this.#options
     const { gid, runId, size: width } = plan.spec
     let deadlineAt: number | undefined // not pushed out by a second dispatch
@@ -72,7 +72,11 @@ export class Supersteps {
         // Emitted before the step: with a worker in this process, the first branches may be over when the step is.
         const emitDispatched = (): void =>
           emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width })
-        const isReleased = await this.#dispatch(frame, plan, deadlineAt === undefined ? emitDispatched : undefined)
+        const isReleased = await this.#dispatch(
+          frame,
+          plan,
+          isTold && deadlineAt === undefined ? emitDispatched : undefined,
+        )
         deadlineAt ??= elapsedMs(clock) + (plan.timeoutMs ?? Number.POSITIVE_INFINITY)
         let unserved: GraflowError | undefined
         if (!isReleased) {

@@ -9,7 +9,7 @@ import type { BranchKeeper } from './branch-keeper.js'
 import type { Cancellation } from './cancellation.js'
 import { HandlerContext, type StartFacts } from './context.js'
 import type { Execution, Frame, GraphInUse } from './execution.js'
-import { isRetryable, retryDelayMs, taskError } from './failure.js'
+import { endOfBranch, isRetryable, retryDelayMs, taskError } from './failure.js'
 import type { DirectiveFollower } from './directive-follower.js'
 import { asBranch, EndRun, reportingGoto } from './directives.js'
 import type { DirectTask, PreparedBranch } from './prepared-grant.js'
@@ -154,6 +154,7 @@ export class TaskStart implements Frame, StartFacts {
     const isSpent = errors >= (options.retry?.attempts ?? RETRY_DEFAULTS.attempts)
     const isOver = isSpent || isFinal || !isRetryable(error, isFromHandler)
     const delayMs = isOver ? 0 : retryDelayMs(options.retry ?? {}, errors, this.#options.random)
-    this.#keeper.failed(this.execution, { kind: isOver ? 'failed' : 'retry', delayMs, error: failure })
+    const kind = isOver ? endOfBranch(error, isFromHandler) : 'retry'
+    this.#keeper.failed(this.execution, { kind, delayMs, error: failure })
   }
 }

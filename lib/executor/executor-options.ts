@@ -8,7 +8,7 @@ import type { HeldSlot } from './slots.js'
 
 export interface ExecutorOptions {
   readonly backend: Backend
-  readonly engine: Pick<Engine, 'prepare' | 'start'>
+  readonly engine: Pick<Engine, 'prepare' | 'start' | 'pauses'>
   readonly clock: Clock
   readonly emitter: Emitter
   /** Takes the emitter's events to other processes, where there are any. */

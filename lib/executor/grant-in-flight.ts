@@ -25,13 +25,17 @@ export class GrantInFlight {
   /** Starts that have ended and whose time is not in the counters yet, and when they were started, summed up. */
   untimed = 0
   untimedStarts = 0
+  /** When its run was last known not to be paused; undefined while that is being asked. In ms, as of the turn. */
+  goesOnAt: number | undefined
   #toStart: number
   #labels: Map<number, string | undefined> | undefined
 
-  constructor(prepared: PreparedGrant, share: QueueShare | undefined) {
+  /** @param arrivedAt when its run was not paused */
+  constructor(prepared: PreparedGrant, share: QueueShare | undefined, arrivedAt: number) {
     this.prepared = prepared
     this.grant = prepared.grant
     this.share = share
+    this.goesOnAt = arrivedAt
     this.reports = new Reports(this.grant)
     this.left = this.grant.indexes.length
     this.#toStart = this.left

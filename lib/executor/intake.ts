@@ -51,7 +51,8 @@ export class Intake {
   /** A grant has arrived: its branches are started, or wait. */
   take(grant: Grant): void {
     const { engine, announcer } = this.#options
-    const { shares, pending } = this.#parts
+    const { shares, pending, turn } = this.#parts
+    const arrivedAt = turn.look()
     if (grant.isWatched !== undefined) announcer?.learn(grant.spec.runId, grant.isWatched)
     const share = shares.of(grant.spec.queue)
     if (share !== undefined) share.held += grant.indexes.length
@@ -61,8 +62,8 @@ export class Intake {
     }
     try {
       const prepared = engine.prepare(grant)
-      if (prepared instanceof Promise) this.#admitLater(grant, prepared, share)
-      else this.#admit(prepared, share)
+      if (prepared instanceof Promise) this.#admitLater(grant, prepared, share, arrivedAt)
+      else this.#admit(prepared, share, arrivedAt)
     } catch (error) {
       pending.begin()
       void this.#refuse(grant, share, error).finally(() => pending.end())
@@ -82,13 +83,13 @@ export class Intake {
     }
   }
 
-  #admitLater(grant: Grant, prepared: Promise<PreparedGrant>, share: QueueShare | undefined): void {
+  #admitLater(grant: Grant, prepared: Promise<PreparedGrant>, share: QueueShare | undefined, arrivedAt: number): void {
     const { pending, turn } = this.#parts
     pending.begin()
     this.#preparing += grant.indexes.length
     void prepared
       .then(
-        (known) => this.#admit(known, share),
+        (known) => this.#admit(known, share, arrivedAt),
         (error: unknown) => this.#refuse(grant, share, error),
       )
       .finally(() => {
@@ -98,9 +99,9 @@ export class Intake {
       })
   }
 
-  #admit(prepared: PreparedGrant, share: QueueShare | undefined): void {
+  #admit(prepared: PreparedGrant, share: QueueShare | undefined, arrivedAt: number): void {
     const { phase, turn, pending, inFlight, starter } = this.#parts
-    const grant = new GrantInFlight(prepared, share)
+    const grant = new GrantInFlight(prepared, share, arrivedAt)
     const { token, spec } = grant.grant
     if (pending.isWithdrawn(spec.gid, token)) {
       if (share !== undefined) share.held -= grant.left

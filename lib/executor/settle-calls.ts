@@ -82,7 +82,7 @@ export function countKinds(
         counts = byTask.get(task) ?? { task, succeeded: 0, failed: 0, retried: 0, durationMs: 0 }
         byTask.set(task, counts)
       }
-      const outcome = kind === 'retry' ? 'retried' : kind
+      const outcome = kind === 'retry' ? 'retried' : kind === 'dead' ? 'failed' : kind
       counts[outcome] += 1
       counts.durationMs += meanMs
       all[outcome] += 1

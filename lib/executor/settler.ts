@@ -159,7 +159,7 @@ export class Settler implements BranchEnds {
       if (emitter.isSubscribed('branch:retrying', runId))
         emitRetrying(emitter, grant.prepared.branch(k), failure.delayMs, failure.error)
     } else if (emitter.isSubscribed('branch:settled', runId))
-      emitSettled(emitter, grant.prepared.branch(k), failure === undefined ? 'succeeded' : 'failed')
+      emitSettled(emitter, grant.prepared.branch(k), failure?.kind ?? 'succeeded')
   }
 
   /** Once for all starts of a grant that ended in this turn. */

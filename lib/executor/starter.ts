@@ -1,7 +1,9 @@
 /**
  * Hides when branches that were acquired are started: in order of arrival, as far as there are slots, and in portions, so that timers and
- * sockets get their turns. What waits for long behind busy slots is released, because another worker may be free.
+ * sockets get their turns. What waits for long behind busy slots is released, because another worker may be free, or its run have been paused
+ * since it came.
  */
+import { ANSWER_MS } from '../engine/pauses.js'
 import { emitStarted } from './branch-events.js'
 import { BranchInFlight } from './branch-in-flight.js'
 import type { ExecutorOptions } from './executor-options.js'
@@ -72,6 +74,7 @@ export class Starter {
     let isPortionFull = false
     for (const grant of this.#backlog) {
       if (!slots.hasRoom(grant.share)) continue // others need not wait for what it waits for
+      if (this.#mayBePaused(grant, begunAt)) continue
       const isSubscribed = this.#options.emitter.isSubscribed('branch:started', grant.grant.spec.runId)
       while (grant.unstarted > 0 && slots.hasRoom(grant.share)) {
         const isLong = started % STARTS_PER_LOOK === 0 && turn.look() - begunAt >= LONGEST_TURN_MS
@@ -106,9 +109,7 @@ export class Starter {
 
   #releaseWhere(isOfThese: (share: QueueShare | undefined) => boolean): void {
     for (const grant of [...this.#backlog]) {
-      if (!isOfThese(grant.share)) continue
-      this.#releaseUnstarted(grant)
-      this.#parts.inFlight.forgetIfOver(grant)
+      if (isOfThese(grant.share)) this.#releaseUnstarted(grant)
     }
   }
 
@@ -121,6 +122,25 @@ export class Starter {
     const from = grant.branches.length
     const to = from + this.withdraw(grant)
     for (let k = from; k < to; k += 1) this.#parts.settler.release(grant, k)
+    this.#parts.inFlight.forgetIfOver(grant)
+  }
+
+  /** What has waited for a while may be of a run that was paused meanwhile: that is asked, and what waits of a paused run is released. */
+  #mayBePaused(grant: GrantInFlight, now: number): boolean {
+    const { engine, distant } = this.#options
+    const { goesOnAt } = grant
+    if (goesOnAt === undefined) return true
+    if (distant === undefined || now - goesOnAt < ANSWER_MS) return false
+    grant.goesOnAt = undefined
+    engine.pauses.ask(grant.grant.spec.runId).then(
+      (isPaused) => {
+        if (isPaused) this.#releaseUnstarted(grant)
+        grant.goesOnAt = now
+        this.#parts.turn.plan()
+      },
+      () => undefined, // the session is over: what waits is released with it
+    )
+    return true
   }
 
   #start(grant: GrantInFlight, isSubscribed: boolean): void {

@@ -1,5 +1,5 @@
 /** A run as its holder sees it: questions to the store, and changes as they come. Where the run is driven makes no difference. */
-import type { GroupStatus, RunRecord } from '../backend/backend.js'
+import type { ControlAnswer, GroupStatus, RunRecord } from '../backend/backend.js'
 import { cancelled } from '../engine/engine.js'
 import { encodeFailure } from '../values/codec.js'
 import { reasonText } from '../values/error-record.js'
@@ -91,18 +91,22 @@ export class RunHandle implements Run<unknown> {
     return answer === 'ok'
   }
 
+  /** When this resolves, also where another has paused the run just before, nothing of it is started any more. */
   async pause(): Promise<boolean> {
-    const answer = await this.#services.backend.control({ kind: 'pause-run', runId: this.id })
-    if (answer === 'gone') throw runNotFound(this.id)
-    if (answer === 'ok') await this.#services.states.noteChange(this.id)
+    const answer = await this.#control('pause-run')
+    if (answer !== 'over') await this.#services.engine.pauses.changed(this.id)
     return answer === 'ok'
   }
 
   async resume(): Promise<boolean> {
-    const answer = await this.#services.backend.control({ kind: 'resume-run', runId: this.id })
+    return (await this.#control('resume-run')) === 'ok'
+  }
+
+  async #control(kind: 'pause-run' | 'resume-run'): Promise<ControlAnswer> {
+    const answer = await this.#services.backend.control({ kind, runId: this.id })
     if (answer === 'gone') throw runNotFound(this.id)
     if (answer === 'ok') await this.#services.states.noteChange(this.id)
-    return answer === 'ok'
+    return answer
   }
 
   events(): AsyncIterableIterator<RunEvent> {

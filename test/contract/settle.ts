@@ -22,6 +22,23 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 0 })
   })
 
+  it.each([[[0, 1, 2]], [[2, 0, 1]]] as const)('counts a branch that is dead, with its error: %j', async (indexes) => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0')
+    const grant = await world.takeOne()
+    const range = world.range(grant, 'succeeded', indexes, {
+      kinds: ['succeeded', 'dead', 'failed'],
+      values: packed('a', 'lost', 'bad'),
+    })
+    expect(await world.settleRange(range)).toBe('ok')
+    expect([...(await world.outcomes('run/0'))].sort()).toEqual(['dead:lost', 'failed:bad', 'succeeded:a'])
+    const [group] = await world.backend.inspect.groups('run')
+    expect(group).toMatchObject({ state: 'released', succeeded: 1, failed: 1, dead: 1 })
+    const letters = await world.backend.inspect.deadLetters(10)
+    expect(letters.map(({ kind }) => kind).sort()).toEqual(['dead', 'failed'])
+  })
+
   it('takes a grant’s own indexes as they are', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
@@ -62,7 +79,7 @@ export function describeSettle(useWorld: UseWorld): void {
     expect(await world.outcomes('run/0')).toEqual(['succeeded:v0', 'succeeded:v1', 'succeeded:v2'])
   })
 
-  it.each(['succeeded', 'failed', 'released', 'retry'] as const)(
+  it.each(['succeeded', 'failed', 'dead', 'released', 'retry'] as const)(
     'answers dup when a range that %s is repeated',
     async (kind) => {
       const world = await useWorld()

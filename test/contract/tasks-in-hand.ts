@@ -1,5 +1,5 @@
 /** Tasks in hand: what a holder says of the task that it starts counts for that task alone, however often the branch is granted anew. */
-import type { Grant, Holder, TaskInHand } from '../../lib/backend/backend.js'
+import type { Grant, Holder, StepAnswer, TaskInHand } from '../../lib/backend/backend.js'
 import { bytes, packed, SHORT_TTL_MS, type UseWorld, type World } from '../support/world.js'
 
 const about = (path: string, facts: Partial<TaskInHand> = {}): TaskInHand => ({
@@ -39,6 +39,24 @@ export function describeTasksInHand(useWorld: UseWorld): void {
     expect(again).toEqual({ status: 'ok', fill: 0, counts: { errors: 2, losses: 1 } })
     await world.settle(grant, 'released')
     expect((await world.takeOne()).withTasks).toEqual([0])
+  })
+
+  it('says how much is left of the delay before the next start of a task, during which nothing is in hand', async () => {
+    const world = await useWorld()
+    await opened(world, 1, { maxLosses: 3 })
+    const waits = about('a', { errors: 2, maxLosses: 0, delayMs: 30_000 })
+    expect(await loseIn(world, about('b', { errors: 1 }), waits)).toMatchObject({ counts: { errors: 2, losses: 0 } })
+    const grant = await world.takeOne()
+    const tell = (path: string): Promise<StepAnswer> => world.step(holderOf(grant), { task: about(path) })
+    const answer = await tell('a')
+    const { waitMs = 0, ...counts } = (answer.status === 'ok' && answer.counts) || { errors: -1, losses: -1 }
+    expect(counts).toEqual({ errors: 2, losses: 0 })
+    expect(waitMs).toBeGreaterThan(20_000)
+    expect(waitMs).toBeLessThanOrEqual(30_000)
+    expect(await tell('b')).toEqual({ status: 'ok', fill: 0, counts: { errors: 1, losses: 0 } })
+    await world.step(holderOf(grant), { task: { ...waits, delayMs: 20 } })
+    await world.harness.advance(40)
+    expect(await tell('a')).toEqual({ status: 'ok', fill: 0, counts: { errors: 2, losses: 0 } })
   })
 
   it('ends a branch with what the task said, once it was lost too often', async () => {

@@ -4,7 +4,10 @@ import { GroupOutcomes } from '../../lib/engine/group-outcomes.js'
 import { encode } from '../../lib/values/codec.js'
 import { GraflowError } from '../../lib/errors.js'
 
-const plan = { label: 'g', memberOf: (index: number) => `m${index}`, spec: { size: 3, timeoutMs: 0, maxLosses: 3 } }
+const plan = {
+  ...{ label: 'g', memberOf: (index: number) => `m${index}`, placeOf: (index: number) => `0/${index}` },
+  spec: { size: 3, timeoutMs: 0, maxLosses: 3 },
+}
 
 const page = (indexes: readonly number[], withdrawn?: readonly number[]): OutcomesPage => ({
   state: 'released',

@@ -4,12 +4,10 @@ import { describeOnBothStores } from '../support/both-stores.js'
 import { Gate } from '../support/gate.js'
 import { elapse, until, within } from '../support/waits.js'
 
-/** An answer of Redis, that a run is not paused, may be used for so long. */
-const ANSWER_MS = 50
 /** Long enough for what would be started wrongly. */
 const QUIET_MS = 250
 
-describeOnBothStores('a paused run', (open) => {
+describeOnBothStores('a paused run', (open, _name, another) => {
   const gate = new Gate()
   const begun: string[] = []
   const after: string[] = []
@@ -126,7 +124,6 @@ describeOnBothStores('a paused run', (open) => {
     await until(() => runs.every(({ id }) => begun.includes(id)), 'a handler of each run')
     await Promise.all(runs.map((run) => run.pause()))
     after.length = 0
-    await elapse(ANSWER_MS)
     gate.open()
     await elapse(QUIET_MS)
     const startedBy = (): readonly string[] =>
@@ -135,5 +132,51 @@ describeOnBothStores('a paused run', (open) => {
     await Promise.all(runs.map((run) => run.resume()))
     await within(10_000, Promise.all(runs.map((run) => run.result())), 'the results')
     expect(startedBy()).toEqual(places.map(([at]) => at))
+  })
+
+  const ticking = (name: string) => {
+    let starts = 0
+    const tick = task(name, async (n: number) => {
+      starts += 1
+      await elapse(1)
+      return n < 2_000 ? again(n + 1) : done(n)
+    })
+    return { flow: loop(tick, { maxCycles: 2_001 }), starts: () => starts }
+  }
+  const sprint = () => {
+    let starts = 0
+    let takesMs = 1
+    const flow = each(
+      task('sprint', async (n: number) => {
+        starts += 1
+        await elapse(takesMs)
+        return n
+      }),
+    )
+    return { flow, starts: () => starts, slow: () => (takesMs = 30) }
+  }
+
+  it('starts nothing once pause has resolved, here and wherever it is called', async () => {
+    const quick = sprint()
+    const graflow = await open([quick.flow, ...tasks], { maxConcurrentTasks: 4 })
+    const other = await another()
+    const cases = [ticking('tick-here'), ticking('tick-there')]
+    const runs: Run<unknown>[] = []
+    for (const { flow } of cases) runs.push(await graflow.start(flow, 0))
+    const many = await graflow.start(
+      quick.flow,
+      Array.from({ length: 3_000 }, (_, i) => i),
+    )
+    await until(() => quick.starts() >= 100 && cases.every(({ starts }) => starts() >= 5), 'starts of each run')
+    quick.slow() // so that what was acquired ahead waits for long
+    const [here, there] = runs
+    const counts = await Promise.all([
+      here?.pause().then(() => cases[0]?.starts()),
+      other.attach(there?.id ?? '').then(async (run) => (await run.pause(), cases[1]?.starts())),
+      many.pause().then(() => quick.starts()),
+    ])
+    await elapse(QUIET_MS)
+    expect([...cases.map(({ starts }) => starts()), quick.starts()]).toEqual(counts)
+    await Promise.all([...runs, many].map((run) => run.cancel()))
   })
 })

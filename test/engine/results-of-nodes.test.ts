@@ -1,5 +1,5 @@
 /** What finished nodes gave, and why others have failed: of every kind of node, from here and from elsewhere. */
-import { again, declareTask, done, each, loop, par, policy, seq, task, workflow, type AnyNode } from 'graflow'
+import { again, choose, declareTask, done, each, loop, par, policy, seq, task, workflow, type AnyNode } from 'graflow'
 import { describeOnBothStores } from '../support/both-stores.js'
 import { failureOf } from '../support/captured-errors.js'
 
@@ -170,6 +170,9 @@ describeOnBothStores('results of nodes', (open, _name, another) => {
     }
   })
 
+  const picks = task('picks', (): 'a' | 'b' => 'a')
+  const ends = task('ends', (s: unknown) => done(s))
+  const further = task('further', (n: unknown, ctx) => ctx.next(seq(id, last), n))
   const forksInner = task('forks-inner', (n: unknown, ctx) => ctx.run(seq(id, plain), n))
   const catches = (name: string, flow: AnyNode): AnyNode =>
     task(name, (n: unknown, ctx) => ctx.run(flow as typeof id, n).catch(() => 'caught'))
@@ -230,13 +233,48 @@ describeOnBothStores('results of nodes', (open, _name, another) => {
       task('goes', (n: unknown, ctx) => ctx.goto(par({ a: placedId, b: id }), n)),
       { '+1/0': { a: 1, b: 1 }, '+1/0/a': 1 },
     ],
+    [
+      'forks an each over nothing',
+      task('forks-6', (_: unknown, ctx) => ctx.run(each(id), [])),
+      { '~1': [], '~1/0': [] },
+    ],
+    [
+      'forks a workflow of one',
+      task('forks-7', (_: unknown, ctx) => ctx.run(workflow('w', each(id).settled()), [])),
+      { '~1': [], '~1/0': [] },
+    ],
+    [
+      'goes on with a chain that is never dispatched',
+      task('nexts-2', (n: unknown, ctx) => ctx.next(seq(id, last), n)),
+      { '+1': 1, '+1/0': 1, '+1/1': 1 },
+    ],
+    [
+      'goes on with a loop, and a loop in a loop',
+      task(
+        'nexts-3',
+        (n: number, ctx) => (ctx.next(rounds, n), ctx.next(loop(seq(rounds, ends), { maxCycles: 2 }), n)),
+      ),
+      { '+1': 'after 7', '+1/0': 'after 7', '+1/0/7': done('after 7'), '+2': 'after 7', '+2/0/1/0': 'after 7' },
+    ],
+    [
+      'goes on with a chosen case that ends with an each over nothing',
+      task('nexts-4', (n: unknown, ctx) =>
+        ctx.next(choose(picks, { a: workflow('w', seq(none, each(id))), b: id }), n),
+      ),
+      { '+1': [], '+1/0': [], '+1/0/a': [], '+1/0/a/w': [] },
+    ],
+    [
+      'goes to a task that goes on itself',
+      task('goes-2', (n: unknown, ctx) => ctx.goto(seq(id, further), n)),
+      { '+1': 1, '+1/1/+1': 1 },
+    ],
   ]
   it('of a flow that a handler brought are there by path, whichever way it brought it', async () => {
-    const graflow = await open([...tasks, placedId, ...ways.map(([, flow]) => flow)])
+    const graflow = await open([...tasks, placedId, picks, ends, further, ...ways.map(([, flow]) => flow)])
     for (const [what, flow, expected] of ways) {
-      const run = await graflow.start(flow as typeof id, 1)
-      await run.result()
-      for (const one of [run, await (await another()).attach(run.id)]) {
+      const runs = [await graflow.start(flow as typeof id, 1), await graflow.submit(flow as typeof id, 1)]
+      for (const run of runs) await run.result()
+      for (const one of [...runs, await (await another()).attach(runs[0]?.id ?? '')]) {
         for (const [path, value] of Object.entries(expected)) {
           expect([what, path, await one.result(`0/${path}`)]).toEqual([what, path, value])
         }
@@ -285,15 +323,20 @@ describeOnBothStores('a branch that is handed on to its queue', (open) => {
     ['a par', par(left, right), ['0 0/0', '1 0/1'], ['0/0', '0/1']],
     ['a record', par({ one: left, two: right }), ['0 0/one', '1 0/two'], ['0/one', '0/two']],
     ['a chain in a par', par(seq(step, left), right), ['0 0/0', '0 0/0/1', '1 0/1'], ['0/0', '0/0/1', '0/1']],
+    ['a record with a branch for anybody', par({ one: left, two: step }), ['0 0/one', '1 0/two'], ['0/one', '0/two']],
     ['a chain that is forked', forks, ['0 0/~1', '0 0/~1/1'], ['0/~1', '0/~1/1']],
   ])('is told and counted once: %s', async (_, flow, told, outcomes) => {
     const graflow = await open([left, right, step, forks], { queues: ['other'] })
     const run = await graflow.start(flow as typeof left, 1)
     const events: string[] = []
+    let width = 0
+    let released = 0
     const heard = (async () => {
       for await (const event of run.events()) {
         if (event.type === 'branch:started' || event.type === 'branch:settled')
           events.push(`${event.type} ${event.index} ${event.path}`)
+        else if (event.type === 'group:dispatched') width += event.width
+        else if (event.type === 'group:released') released += event.succeeded
       }
     })()
     await run.result()
@@ -306,7 +349,7 @@ describeOnBothStores('a branch that is handed on to its queue', (open) => {
     expect(paths.sort()).toEqual(outcomes)
     const { done, total, groups } = await run.status()
     const inGroups = groups.reduce((sum, { succeeded }) => sum + succeeded, 0)
-    expect([done, total, inGroups]).toEqual([outcomes.length, outcomes.length, outcomes.length])
+    expect([done, total, inGroups, width, released]).toEqual(Array.from({ length: 5 }, () => outcomes.length))
   })
 })
 

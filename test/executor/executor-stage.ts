@@ -7,6 +7,7 @@ import type { Backend, Grant, GroupSpec } from '../../lib/backend/backend.js'
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
 import type { BranchKeeper } from '../../lib/engine/branch-keeper.js'
 import { Execution } from '../../lib/engine/execution.js'
+import { Pauses } from '../../lib/engine/pauses.js'
 import { PreparedGrant } from '../../lib/engine/prepared-grant.js'
 import { Registry } from '../../lib/engine/registry.js'
 import { Emitter } from '../../lib/events.js'
@@ -81,7 +82,10 @@ export class ExecutorStage {
     return {
       ...{ backend: this.backend, clock: this.clock, emitter: this.emitter, session: 'w', workerId: 'w' },
       ...{ maxConcurrentTasks: 4, queues: ['default'], capabilities: [], newId: () => this.world.nonce() },
-      engine: { prepare, start: (prepared, k, keeper) => this.#start(prepared, k, keeper) },
+      engine: {
+        ...{ prepare, pauses: new Pauses(this.backend, this.clock) },
+        start: (prepared, k, keeper) => this.#start(prepared, k, keeper),
+      },
       driveRun: () => undefined,
       onError: (error) => this.errors.push(error),
       ...facts,
@@ -132,7 +136,7 @@ export class ExecutorStage {
     })
     const starter = new Starter(options, { slots, turn, ahead, inFlight, settler })
     const admit = (grant: Grant, share?: QueueShare): GrantInFlight => {
-      const admitted = new GrantInFlight(prepare(grant), share)
+      const admitted = new GrantInFlight(prepare(grant), share, turn.look())
       inFlight.add(admitted)
       starter.add(admitted)
       return admitted

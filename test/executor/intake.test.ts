@@ -25,7 +25,7 @@ async function openIntake(
 ): Promise<Opened> {
   const stage = await ExecutorStage.open(limits)
   const { engine } = stage.options()
-  const options = { engine: { start: engine.start, prepare: prepared }, ...facts }
+  const options = { engine: { ...engine, prepare: prepared }, ...facts }
   const parts = stage.parts(options)
   const pending = new PendingGrants(() => undefined)
   const shares = new QueueShares(['default'], new Map([['default', 10]]))

@@ -80,8 +80,8 @@ describe('what is in flight', () => {
     const stage = await ExecutorStage.open()
     const busy: boolean[] = []
     const inFlight = new InFlight((isBusy) => busy.push(isBusy))
-    const a = new GrantInFlight(prepare(await stage.grant(2)), undefined)
-    const b = new GrantInFlight(prepare(await stage.grant(1)), undefined)
+    const a = new GrantInFlight(prepare(await stage.grant(2)), undefined, 0)
+    const b = new GrantInFlight(prepare(await stage.grant(1)), undefined, 0)
     inFlight.add(a)
     inFlight.add(b)
     expect([inFlight.isEmpty, inFlight.started, [...inFlight.all()], [...inFlight.of(a.grant.spec.gid)]]).toEqual([

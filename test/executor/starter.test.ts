@@ -120,11 +120,30 @@ describe('branches that were acquired ahead', () => {
       stage.clock.advance(60)
       stage.starts.at(-1)?.succeed()
       starter.startWaiting()
+      await nextTurn() // whether their run is paused was asked
+      starter.startWaiting()
     }
     expect(starter.waiting).toBe(1)
     stage.clock.advance(100)
     expect(starter.waiting).toBe(1)
     stage.clock.advance(100)
+    expect(starter.waiting).toBe(0)
+  })
+
+  it('are released after a while if their run is paused now', async () => {
+    const stage = await ExecutorStage.open()
+    const { starter, admit } = stage.parts({ maxConcurrentTasks: 1, ...DISTANT })
+    const { spec } = admit(await stage.grant(3)).grant
+    admit(await stage.grant(1))
+    starter.startWaiting()
+    await stage.backend.control({ kind: 'pause-run', runId: spec.runId })
+    stage.clock.advance(50)
+    stage.starts[0]?.succeed()
+    starter.startWaiting()
+    await nextTurn()
+    starter.startWaiting()
+    await nextTurn()
+    expect(stage.starts.map(({ execution }) => execution.facts.runId === spec.runId)).toEqual([true, false])
     expect(starter.waiting).toBe(0)
   })
 

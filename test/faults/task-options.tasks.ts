@@ -2,7 +2,7 @@
  * Tasks of the tests about options of tasks, wherever a task stands; run in worker processes. What they are given says which case of a test
  * they belong to, for cases that share workers.
  */
-import { each, par, task } from 'graflow'
+import { each, par, seq, task } from 'graflow'
 import { note, passGate } from '../support/ledger.js'
 import { block } from '../support/waits.js'
 
@@ -36,6 +36,12 @@ export const urgent = noted('urgent', 5)
 export const poison = task('poison', { maxLosses: 0 }, async (n: number) => {
   note('poison', { n })
   await passGate('poison')
+  process.kill(process.pid, 'SIGKILL')
+  return n
+})
+export const placedPoison = task('placed-poison', { queue: 'gpu', maxLosses: 0 }, async (n: number) => {
+  note('placed-poison', { n })
+  await passGate('placed-poison')
   process.kill(process.pid, 'SIGKILL')
   return n
 })
@@ -74,6 +80,18 @@ export const declines = task('declines', { retry: { attempts: 3, delayMs: 10 } }
   }
   throw new Error('declined')
 })
+export const RETRY_DELAY_MS = 2_000
+/** Fails once, and its next start is some time later. */
+export const later = task(
+  'later',
+  { maxLosses: 0, retry: { attempts: 2, delayMs: RETRY_DELAY_MS } },
+  (n: number, ctx) => {
+    note('later', { n, attempt: ctx.attempt, at: Date.now() })
+    if (ctx.attempt === 1) throw new Error('not yet')
+    return n
+  },
+)
+export const forksLater = task('forks-later', (n: number, ctx) => ctx.run(seq(plain, later), n))
 export const forksPoison = task('forks-poison', (n: number, ctx) => ctx.run(poison, n))
 export const forksBlocks = task('forks-blocks', (n: number, ctx) => ctx.run(blocks, n))
 export const forksDeclines = task('forks-declines', (n: number, ctx) => ctx.run(declines, n))

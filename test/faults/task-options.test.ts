@@ -1,6 +1,6 @@
 /** Options of a task hold wherever it stands: alone in its branch, beside others, in a chain, forked by a handler, as a step of a run. */
 import { join } from 'node:path'
-import { choose, each, par, seq, type AnyNode, type Graflow, type GraflowError } from 'graflow'
+import { choose, each, par, seq, workflow, type AnyNode, type Graflow, type GraflowError, type Outcome } from 'graflow'
 import {
   always,
   blocks,
@@ -10,13 +10,17 @@ import {
   declines,
   forksBlocks,
   forksDeclines,
+  forksLater,
   forksPoison,
   held,
+  later,
   leaf,
   left,
   low,
+  placedPoison,
   plain,
   poison,
+  RETRY_DELAY_MS,
   right,
   routed,
   urgent,
@@ -242,6 +246,63 @@ describe('options of a task, at every place', () => {
     const errors = await lost(stage, declines, forksDeclines, 'declines', 2)
     const seen = errors.map((error, n) => [error.message.includes('declined'), startsOf(stage, 'declines', n)])
     expect(byPlace(seen)).toEqual(everywhere([true, 4]))
+  }, 40_000)
+})
+
+describe('the delay before a retry', () => {
+  it.each(['SIGTERM', 'SIGKILL'] as const)(
+    'outlasts the worker that waits for it, which loses no start: %s',
+    async (signal) => {
+      const stage = await open()
+      const first = await stage.worker('first', { gracefulShutdownTimeoutMs: 100 })
+      const client = await stage.client()
+      const ways = places.filter(
+        ([place]) => place.includes('in a chain') || place.includes('fork') || place.includes('as a step'),
+      )
+      const runs = await Promise.all(ways.map(([, begin], n) => begin(client, as(later), as(forksLater), n)))
+      await stage.ledger.until('later', ways.length)
+      await workerHere(stage, 'second', [plain, later, forksLater])
+      first.signal(signal)
+      await Promise.all(runs.map((run) => run.result()))
+      const seen = ways.map(([place], n) => {
+        const starts = stage.ledger.notes('later').filter(({ details }) => details['n'] === n)
+        const [one, two] = starts.map(({ details }) => details['at'] as number)
+        return [place, starts.length, (two ?? 0) - (one ?? 0) >= RETRY_DELAY_MS - 50]
+      })
+      expect(seen).toEqual(ways.map(([place]) => [place, 2, true]))
+    },
+    20_000,
+  )
+})
+
+describe('a task for other workers that has lost its own too often', () => {
+  const around: readonly (readonly [string, AnyNode, unknown, string])[] = [
+    ['a branch like its group', par(placedPoison, placedPoison).settled(), 0, '0/0'],
+    ['a branch that is forwarded', par(placedPoison, plain).settled(), 1, '0/0'],
+    ['a step of a branch', each(seq(plain, placedPoison)).settled(), [2], '0/0/1'],
+    ['a step of a workflow in a branch', par(workflow('inner', seq(plain, placedPoison))).settled(), 3, '0/0/w/1'],
+  ]
+
+  it('is dead wherever it stands: in outcomes, counts, branches and dead letters, and the message has its path', async () => {
+    const stage = await open()
+    await workerHere(stage, 'here', [plain])
+    const gpu = await stage.worker('gpu', { queues: ['gpu'], maxConcurrentTasks: 20 })
+    const client = await stage.client()
+    const runs = await Promise.all(around.map(([, node, input]) => start(client, node, input)))
+    await stage.ledger.until('placed-poison', around.length + 1)
+    stage.ledger.open('placed-poison')
+    expect((await gpu.ends(5_000)).signal).toBe('SIGKILL')
+    for (const [n, run] of runs.entries()) {
+      const [where, , , path] = around[n] ?? []
+      const [outcome] = (await run.result()) as readonly Outcome<unknown>[]
+      const { code, message } = outcome?.status === 'dead' ? outcome.error : { code: outcome?.status, message: '' }
+      expect([where, code, message]).toEqual([where, 'BRANCH_DEAD', expect.stringContaining(`(at ${path})`)])
+      const statuses = new Set<string>()
+      for await (const { status } of run.branches()) statuses.add(status)
+      statuses.delete('succeeded')
+      const group = (await run.status()).groups.find((one) => one.path === '0')
+      expect([where, [...statuses], group?.failed, (group?.dead ?? 0) > 0]).toEqual([where, ['dead'], 0, true])
+    }
   }, 40_000)
 })
 

@@ -45,6 +45,7 @@ const KINDS: readonly [SettleKind, ...SettleKind[]] = [
   'succeeded',
   'succeeded',
   'failed',
+  'dead',
   'retry',
   'released',
 ]

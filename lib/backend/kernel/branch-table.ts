@@ -98,7 +98,7 @@ export class BranchTable {
     const count = indexes.length
     for (let i = 0; i < count; i++) {
       const kind = kinds[i]
-      const state = kind === 'succeeded' ? SUCCEEDED : kind === 'failed' ? FAILED : READY
+      const state = kind === 'succeeded' ? SUCCEEDED : kind === 'failed' ? FAILED : kind === 'dead' ? DEAD : READY
       const at = (indexes[i] as number) * 2 // i is below the length
       const word = words[at]
       if (state === READY || word === undefined || (word & STATE_MASK) !== GRANTED || words[at + 1] !== grant) return i

@@ -57,7 +57,13 @@ export interface HeldTask extends Due {
   /** Losses of the branch that were counted for its tasks, this one and those before. */
   counted: number
   /** What was counted for other tasks of the branch, by path, oldest first. */
-  readonly others: Map<string, TaskCounts>
+  readonly others: Map<string, SetAside>
+}
+
+/** What is remembered of a task that is not in hand now. */
+export interface SetAside extends Pick<TaskCounts, 'errors' | 'losses'> {
+  /** When the delay before its next start is over. */
+  readonly startsAt: number
 }
 
 /** The time in which only the preferred worker may take from the group; due at its end. */

@@ -169,12 +169,13 @@ function writeDeadLetters(
 ): void {
   if (group.isRoot) return
   for (let i = 0; i < kinds.length; i++) {
-    if (kinds[i] !== 'failed') continue
+    const kind = kinds[i]
+    if (kind !== 'failed' && kind !== 'dead') continue
     addDeadLetter(
       state,
       group,
       indexes[i] ?? 0,
-      'failed',
+      kind,
       item(range.values, positions === undefined ? i : (positions[i] ?? 0)),
     )
   }
@@ -182,5 +183,5 @@ function writeDeadLetters(
 
 /** Whether a word of a settle is also that of an outcome. */
 function isFinalKind(kind: SettleKind): kind is SettleKind & OutcomeKind {
-  return kind === 'succeeded' || kind === 'failed'
+  return kind === 'succeeded' || kind === 'failed' || kind === 'dead'
 }

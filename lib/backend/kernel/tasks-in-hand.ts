@@ -4,12 +4,12 @@
  */
 import type { StepRequest, TaskCounts } from '../backend.js'
 import { childrenOf } from './children.js'
-import type { Group, HeldTask } from './group.js'
+import type { Group, HeldTask, SetAside } from './group.js'
 import type { KernelState } from './state.js'
 
 /** So many other tasks of a branch are remembered. */
 const MOST_OTHERS = 32
-const NONE: TaskCounts = Object.freeze({ errors: 0, losses: 0 })
+const NONE: SetAside = Object.freeze({ errors: 0, losses: 0, startsAt: 0 })
 
 /**
  * A step speaks of the task that its holder starts now, or says that there is `none`: that ends the deadline of the start before. What was
@@ -36,7 +36,10 @@ export function tellTask(
   held.errors = Math.max(before.errors, told.errors)
   held.losses = before.losses
   if (told.timeoutMs > 0) state.taskDeadlines.add(held, state.now + told.timeoutMs + state.options.deadlineGraceMs)
-  return { errors: held.errors, losses: held.losses }
+  const counts = { errors: held.errors, losses: held.losses }
+  if (told.delayMs !== undefined && told.delayMs > 0) putAside(held, state.now + told.delayMs)
+  const waitMs = 'startsAt' in before ? before.startsAt - state.now : 0
+  return waitMs > 0 ? { ...counts, waitMs } : counts
 }
 
 function newHeldTask(group: Group, index: number): HeldTask {
@@ -49,12 +52,12 @@ function newHeldTask(group: Group, index: number): HeldTask {
   return held
 }
 
-/** Another task comes: what was counted for this one is kept, in case that it is started again. */
-function putAside(held: HeldTask): void {
+/** Another task comes, or this one is to wait: what was counted for it is kept, in case that it is started again. */
+function putAside(held: HeldTask, startsAt = 0): void {
   const { task, errors, losses, others } = held
   held.task = undefined
   if (task === undefined || errors + losses === 0) return
-  others.set(task.path, { errors, losses })
+  others.set(task.path, { errors, losses, startsAt })
   for (const path of others.keys()) {
     if (others.size <= MOST_OTHERS) return
     others.delete(path)
@@ -62,11 +65,11 @@ function putAside(held: HeldTask): void {
 }
 
 /** `losses`: those that nobody counted for a task, and were of this one. */
-function takeUp(held: HeldTask, path: string, losses: number): TaskCounts {
+function takeUp(held: HeldTask, path: string, losses: number): SetAside {
   const before = held.others.get(path) ?? NONE
   held.others.delete(path)
   held.counted += losses
-  return { errors: before.errors, losses: before.losses + losses }
+  return { ...before, losses: before.losses + losses }
 }
 
 /** The branch is not held any more: the start of its task has no deadline. What was counted stays, unless it is over. */

@@ -52,6 +52,12 @@ local function refusal(g, grantNumber, indexes, from, count)
   return isFenced and 'FENCED' or 'DUP'
 end
 
+local function countDead(g, kind)
+  if kind == DEAD then
+    g.dead = g.dead + 1
+  end
+end
+
 -- Final outcomes of neighbours, all granted once and now: cells and dead letters. How many failed.
 local function finishAll(g, from, count, mode, outcomes, at, numberBytes)
   if mode == 's' then
@@ -62,9 +68,10 @@ local function finishAll(g, from, count, mode, outcomes, at, numberBytes)
   for i = 1, count do
     local kind = byte(outcomes, at + i - 1)
     cells[i] = char(kind, 0, 0, 0) .. numberBytes
-    if kind == FAILED then
+    if kind ~= SUCCEEDED then
       failures = failures + 1
-      addDeadLetter(g, from + i - 1, FAILED, 0, 0, valueIn(outcomes, at, count, i))
+      countDead(g, kind)
+      addDeadLetter(g, from + i - 1, kind, 0, 0, valueIn(outcomes, at, count, i))
     end
   end
   setCells(g, from, concat(cells))
@@ -81,15 +88,16 @@ local function settleBranch(g, index, cell, kind, delays, i, numberBytes, outcom
       kind = FAILED
     end
   end
-  if kind == SUCCEEDED or kind == FAILED then
+  if kind == SUCCEEDED or kind == FAILED or kind == DEAD then
     local value = valueIn(outcomes, at, count, i)
     setCells(g, index, char(kind, errors, losses, 0) .. numberBytes)
     inHand.endStart(g, index, flags, true)
     ended[#ended + 1], endedKinds[#endedKinds + 1], endedValues[#endedValues + 1] = index, char(kind), value
-    if kind == FAILED then
+    if kind ~= SUCCEEDED then
       failed = failed + 1
+      countDead(g, kind)
       if not g.isRoot then
-        addDeadLetter(g, index, FAILED, errors, losses, value)
+        addDeadLetter(g, index, kind, errors, losses, value)
       end
     end
     closeChildren(g, index, cell, 'the branch that opened it is over')

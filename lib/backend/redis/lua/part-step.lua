@@ -205,6 +205,9 @@ function step(isFull, ARGV)
   local task = inHand.tellTask(holding, index, byte(cell, 4), ARGV[9], ARGV[8])
   if task then
     answer[3], answer[4] = task.errors, task.losses
+    if task.waitMs >= 1 then
+      answer[5] = floor(task.waitMs)
+    end
   end
   cell = markStepped(holding, index, cell, hasOpened, ARGV[9] ~= '', task)
   if retiredAt - 1 > savesAt then

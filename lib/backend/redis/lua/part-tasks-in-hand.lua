@@ -10,7 +10,7 @@
 --   group: isClosedBy touch
 -- Errors, losses, losses counted for tasks of the branch, attempts, maxLosses; path ('' between two tasks), what the branch ends with where it is
 -- lost or late, and what was counted for other tasks.
-local RECORD, TOLD, OTHER = '<I4I4I4I4I4I4c0I4c0I4c0I4c0', '<I4I4I4I4dI4c0I4c0I4c0', '<I4I4I4c0'
+local RECORD, TOLD, OTHER = '<I4I4I4I4I4I4c0I4c0I4c0I4c0', '<I4I4I4I4ddI4c0I4c0I4c0', '<I4I4dI4c0'
 -- Of the flags of a cell: under this grant or one before its holder has spoken of its task.
 local HAS_TASK = 4
 -- So many other tasks of a branch are remembered.
@@ -19,9 +19,9 @@ local MOST_OTHERS = 32
 local function othersIn(text)
   local others, at = {}, 1
   while at <= #text do
-    local errors, losses, path
-    errors, losses, path, at = unpackBytes(OTHER, text, at)
-    others[#others + 1] = { errors = errors, losses = losses, path = path }
+    local errors, losses, startsAt, path
+    errors, losses, startsAt, path, at = unpackBytes(OTHER, text, at)
+    others[#others + 1] = { errors = errors, losses = losses, startsAt = startsAt, path = path }
   end
   return others
 end
@@ -53,7 +53,7 @@ local function setHeld(g, index, held)
   if held then
     local others = {}
     for i, other in ipairs(held.others) do
-      others[i] = pack(OTHER, other.errors, other.losses, #other.path, other.path)
+      others[i] = pack(OTHER, other.errors, other.losses, other.startsAt, #other.path, other.path)
     end
     others = concat(others)
     record = pack(RECORD, held.errors, held.losses, held.counted, held.attempts, held.maxLosses, #held.path, held.path, #held.ifLost, held.ifLost,
@@ -69,11 +69,11 @@ local function deadlineOf(g, index)
   return 'e ' .. g.gid .. '#' .. whole(index)
 end
 
--- Another task comes: what was counted for this one is kept, in case that it is started again.
-local function putAside(held)
+-- Another task comes, or this one is to wait: what was counted for it is kept, in case that it is started again.
+local function putAside(held, startsAt)
   local others = held.others
   if held.path ~= '' and held.errors + held.losses > 0 then
-    others[#others + 1] = { errors = held.errors, losses = held.losses, path = held.path }
+    others[#others + 1] = { errors = held.errors, losses = held.losses, startsAt = startsAt or 0, path = held.path }
     if #others > MOST_OTHERS then
       table.remove(others, 1)
     end
@@ -81,16 +81,17 @@ local function putAside(held)
   held.path, held.errors, held.losses = '', 0, 0
 end
 
--- `losses`: those that nobody counted for a task, and were of this one.
+-- `losses`: those that nobody counted for a task, and were of this one. When the delay before its next start is over.
 local function takeUp(held, path, losses)
   held.path, held.errors, held.losses, held.counted = path, 0, losses, held.counted + losses
   for i, other in ipairs(held.others) do
     if other.path == path then
       held.errors, held.losses = other.errors, other.losses + losses
       table.remove(held.others, i)
-      return
+      return other.startsAt
     end
   end
+  return 0
 end
 
 -- A step speaks of the task that its holder starts now; `-`: the one before is over; '': it does not say. What it says ends the deadline of the start
@@ -107,19 +108,24 @@ local function tellTask(g, index, flags, told, graceMs)
     setHeld(g, index, held)
     return nil
   end
-  local errors, losses, attempts, maxLosses, timeoutMs, path, ifLost, ifLate = unpackBytes(TOLD, told)
+  local errors, losses, attempts, maxLosses, timeoutMs, delayMs, path, ifLost, ifLate = unpackBytes(TOLD, told)
+  local startsAt = 0
   if held.path ~= path then
     putAside(held)
-    takeUp(held, path, known and 0 or losses)
+    startsAt = takeUp(held, path, known and 0 or losses)
   end
   held.errors, held.attempts, held.maxLosses, held.ifLost, held.ifLate = max(held.errors, errors), attempts, maxLosses, ifLost, ifLate
+  local counts = { errors = held.errors, losses = held.losses, waitMs = startsAt > 0 and startsAt - now() or 0 }
+  if delayMs > 0 then
+    putAside(held, now() + delayMs)
+  end
   setHeld(g, index, held)
   if timeoutMs > 0 then
     plan(now() + timeoutMs + graceMs, deadlineOf(g, index))
   elseif known then
     unplan(deadlineOf(g, index))
   end
-  return held
+  return counts
 end
 
 -- The branch is not held any more: the start of its task has no deadline. What was counted stays, unless it is over.

@@ -7,5 +7,5 @@
 -- ARGV: run, holder gid, holder index, holder token, end (completed, failed, cancelled or ''), end value,
 --   nonce of grants that are pushed, grace of a deadline, task in hand (part-tasks-in-hand; '-': none, '': not said), name of the upload that has the end value (then that is '') or '', number of saves, path and value of each, number of retired, gid of each, and for a group: gid, digest, facts (part-opening), queue,
 --   requires, tasks, affinity, graph, ends, bytes, spec, name of the upload that the bytes are in (then they are '') or ''
--- Answers: OK fill [errors losses of the task in hand] | DONE | CONFLICT | NOGRAPH | FENCED | BASE bytes fill | MISSING (the upload; nothing was done) | BACKPRESSURE | BAD why
+-- Answers: OK fill [errors losses of the task in hand [ms until its next start]] | DONE | CONFLICT | NOGRAPH | FENCED | BASE bytes fill | MISSING (the upload; nothing was done) | BACKPRESSURE | BAD why
 return step(false, ARGV)

@@ -9,7 +9,7 @@ import { uploadFor } from './uploads.js'
 import { itemsOf, unexpectedAnswer, view, wordOf } from './words.js'
 
 /** Bytes of kinds; the first are those of the branch table. */
-const KIND_BYTES: Readonly<Record<SettleKind | 'dead', number>> = {
+const KIND_BYTES: Readonly<Record<SettleKind, number>> = {
   succeeded: 3,
   failed: 4,
   dead: 5,
@@ -71,7 +71,7 @@ function modeOf(kinds: readonly SettleKind[]): 's' | 'f' | 'm' {
   let mode: 's' | 'f' = 's'
   for (const kind of kinds) {
     if (kind === 'retry' || kind === 'released') return 'm'
-    if (kind === 'failed') mode = 'f'
+    if (kind !== 'succeeded') mode = 'f'
   }
   return mode
 }

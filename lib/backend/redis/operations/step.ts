@@ -83,11 +83,13 @@ function head(store: Store, request: StepRequest, inline = false): Argument[] {
 }
 
 /** As part-tasks-in-hand.lua takes it apart: little-endian, without gaps. */
-function taskArgument({ errors, losses, attempts, maxLosses, timeoutMs, path, ifLost, ifLate }: TaskInHand): Buffer {
-  const terms = Buffer.allocUnsafe(24)
+function taskArgument(task: TaskInHand): Buffer {
+  const { errors, losses, attempts, maxLosses, timeoutMs, delayMs = 0, path, ifLost, ifLate } = task
+  const terms = Buffer.allocUnsafe(32)
   let at = terms.writeUInt32LE(errors, 0)
   for (const count of [losses, attempts, maxLosses]) at = terms.writeUInt32LE(count, at)
-  terms.writeDoubleLE(timeoutMs, at)
+  at = terms.writeDoubleLE(timeoutMs, at)
+  terms.writeDoubleLE(delayMs, at)
   const texts = [Buffer.from(path), ifLost, ifLate].flatMap((text) => {
     const length = Buffer.allocUnsafe(4)
     length.writeUInt32LE(text.length)
@@ -100,11 +102,11 @@ function answerOf(reply: Reply): StepAnswer {
   const word = wordOf(reply)
   switch (word) {
     case 'OK': {
-      const [, fill, errors, losses] = listOf(reply)
+      const [, fill, errors, losses, wait] = listOf(reply)
       const answer = { status: 'ok' as const, fill: numberOf(fill) }
-      return errors === undefined
-        ? answer
-        : { ...answer, counts: { errors: numberOf(errors), losses: numberOf(losses) } }
+      if (errors === undefined) return answer
+      const counts = { errors: numberOf(errors), losses: numberOf(losses) }
+      return { ...answer, counts: wait === undefined ? counts : { ...counts, waitMs: numberOf(wait) } }
     }
     case 'DONE':
       return { status: 'done' }

@@ -1,0 +1,29 @@
+/**
+ * Says where the result of a node is found whose own path keeps none: of a flow that a handler brought, the store has the graph only if a group
+ * of it was dispatched, and without the graph a reader cannot know its last step, its chosen case or its last pass.
+ */
+import { encode } from '../values/codec.js'
+import { fullPath, type Frame } from './execution.js'
+
+const LINK = 'at'
+
+/** Where a result is found. */
+export interface ResultLink {
+  readonly path: string
+  /** What is there says `done` with the result: it is that of a loop's last pass. */
+  readonly isDone: boolean
+}
+
+/** What the node at `path` gave is that of the node at `at`. Kept only inside a flow that a handler brought here. */
+export function linkResult({ execution, use }: Frame, path: string, at: string, isDone = false): void {
+  if (use.outer === undefined) return
+  const link = { '~control': LINK, path: fullPath(use, at), ...(isDone && { isDone }) }
+  execution.save(fullPath(use, path), encode(link))
+}
+
+/** The link that is kept in place of an output; undefined for any other. */
+export function linkIn(output: unknown): ResultLink | undefined {
+  if (typeof output !== 'object' || output === null || !Object.hasOwn(output, '~control')) return undefined
+  const { '~control': control, path, isDone } = output as { '~control': unknown; path?: unknown; isDone?: unknown }
+  return control === LINK && typeof path === 'string' ? { path, isDone: isDone === true } : undefined
+}
