@@ -23,8 +23,13 @@ mkdir -p "$cache"
 export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
 buildah() { command buildah --root "$work/storage" --runroot "$work/run" "$@"; }
 started=()
+kill_tree() {
+  for child in $(pgrep -P "$1"); do kill_tree "$child"; done
+  kill -9 "$1" 2>/dev/null || true
+}
 end() {
-  for pid in "${started[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
+  exec 2>/dev/null # what the shell says of processes that it killed
+  for pid in "${started[@]}"; do kill_tree "$pid"; done
   wait
   buildah rm --all >/dev/null 2>&1 || true
   rm -rf "$work"
@@ -68,9 +73,9 @@ buildah add --quiet "$container" "$base" / >/dev/null
 buildah config --cmd bash "$container"
 buildah commit --quiet --rm --format docker "$container" localhost/node:local >/dev/null
 
-# The image, as people build it; npm is told only where packages are.
+# The image, as people build it; npm is told where packages are, and no secret.
 say 'buildah build --build-arg NODE_IMAGE=localhost/node:local -t localhost/graflow .'
-printf 'registry=%s\n' "$(npm config get registry)" >"$work/npmrc"
+node scripts/registry-npmrc.mjs >"$work/npmrc"
 version=$(node -p 'require("./package.json").version')
 revision=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 buildah build --format docker --layers=false --secret "id=npmrc,src=$work/npmrc" --build-arg NODE_IMAGE=localhost/node:local \
@@ -85,16 +90,29 @@ COPY tasks.mjs load.mjs tasks/
 CMD ["--tasks", "tasks/tasks.mjs"]
 END
 buildah build --format docker --layers=false -t localhost/app "$work/app" >"$work/app.log" 2>&1 || fail 'the build of an image with tasks'
-config() { buildah inspect --type image --format "{{json .Docker.config.$1}}" localhost/app; }
+buildah inspect --type image localhost/app >"$work/image.json"
+config() { node -p "JSON.stringify(JSON.parse(require('node:fs').readFileSync('$work/image.json')).Docker.config.$1)"; }
 words() { node -p 'JSON.parse(process.argv[1]).join("\n")' "$1"; }
-mapfile -t command < <(words "$(config Entrypoint)"; words "$(config Cmd)")
+mapfile -t command < <(words "$(config Entrypoint)" && words "$(config Cmd)")
 mapfile -t health < <(words "$(config Healthcheck.Test)")
+packages=$(buildah run "$(buildah from --quiet localhost/app)" -- sh -c 'ls node_modules | wc -l; du -sm . | cut -f1')
+say "image: $(echo $packages | awk '{ print $1 " packages, " $2 " MB in /app" }')"
 say "user $(config User), stop signal $(config StopSignal), command ${command[*]}"
 [ "$(config User)" = '"1000:1000"' ] || fail 'expected user 1000:1000'
 [ "$(config StopSignal)" = '"SIGTERM"' ] || fail 'expected SIGTERM'
 
 # A Redis, on loopback.
-port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
+# Below the ports that a system gives to outgoing connections.
+free_port() {
+  node -e '
+    const { createServer } = require("node:net")
+    const ask = () => {
+      const port = 20_000 + Math.floor(Math.random() * 12_000)
+      const server = createServer().on("error", ask).listen(port, () => server.close(() => console.log(port)))
+    }
+    ask()'
+}
+port=$(free_port)
 redis-server --port "$port" --bind 127.0.0.1 --save '' --dir "$work" --maxmemory-policy noeviction >"$work/redis.log" 2>&1 &
 started+=($!)
 until_said "$work/redis.log" 'Ready to accept connections' 'redis-server ready'
@@ -117,7 +135,7 @@ worker() { # worker ID PORT: what the image starts, and a name
 }
 healthy() { # healthy ID PORT: what the image says for HEALTHCHECK
   local container=container_$1
-  buildah run --env "GRAFLOW_METRICS_PORT=$2" "${!container}" -- "${health[@]:1}"
+  buildah run --env "GRAFLOW_METRICS_PORT=$2" "${!container}" -- "${health[@]:1}" 2>"$work/health.log"
 }
 load() { # load FILE RUNS ITEMS MS
   local container
@@ -136,17 +154,18 @@ until_busy() {
   fail "expected work in the worker of port $1"
 }
 
-ports=($((port + 1)) $((port + 2)))
+ports=("$(free_port)" "$(free_port)")
 worker a "${ports[0]}"
 pid=$(pid_of a)
-say "worker a runs as user $(awk '/^Uid:/ { print $2 }' "/proc/$pid/status"): $(tr '\0' ' ' <"/proc/$pid/cmdline")"
+say "worker a runs as user $(awk '/^Uid:/ { print $2 }' "/proc/$pid/status")"
 healthy a "${ports[0]}" || fail 'the health check of a worker that runs'
 say "health check: 0; /readyz: $(curl --silent "http://127.0.0.1:${ports[0]}/readyz")"
 
-load first.log 1 40 200
+load first.log 1 60 500
 until_busy "${ports[0]}"
-say "SIGTERM with $(in_flight "${ports[0]}") branches in flight"
+busy=$(in_flight "${ports[0]}")
 kill -TERM "$pid"
+say "SIGTERM with $busy branches in flight"
 status=0
 wait "$job_a" || status=$?
 [ "$status" = 0 ] || fail "expected exit code 0 of worker a, got $status"
@@ -160,7 +179,7 @@ worker b "${ports[0]}"
 wait "$loading" || fail 'the run that worker a began'
 say "worker b finished it: $(tail -n 1 "$work/first.log")"
 
-load second.log 1 40 200
+load second.log 1 60 500
 until_busy "${ports[0]}"
 kill -9 "$(pid_of b)"
 wait "$job_b" || true

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { EXPORTER_VARIABLES, WORKER_VARIABLES } from './variables.js'
+import { readDoc, tableRows } from '../repo-rules/doc-table.js'
 import { isInstalled, itWith, ran } from '../support/tools.js'
 import { type Manifest, manifestsOf, readManifests, typeFaults } from './manifests.js'
 
@@ -211,7 +212,10 @@ describe('Redis in k8s/', () => {
 
 describe('overlays in k8s/', () => {
   it('are those that docs/deployment.md tells of', () => {
-    expect(overlays).toEqual(['hpa', 'keda', 'monitoring', 'redis'])
+    const told = tableRows(readDoc('deployment.md'), 'Kubernetes').flatMap(([folder = '']) => [
+      ...folder.matchAll(/^`k8s\/overlays\/(\w+)`$/g),
+    ])
+    expect(told.map(([, name]) => name)).toEqual(overlays)
   })
 
   itWithKubectl('build, and share one base, so that they can be applied one after another', () => {
