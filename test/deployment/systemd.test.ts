@@ -1,0 +1,209 @@
+/** systemd/: what systemd says of the units, and their command lines, run with their environment by a stand-in for systemd. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { each } from 'graflow'
+import { Child, type Exit } from '../support/processes.js'
+import { useStage, type Stage } from '../support/redis-stage.js'
+import { itWith, ran } from '../support/tools.js'
+import { compiledTasks } from '../support/compiled-tasks.js'
+import { held } from './deployment.tasks.js'
+import { expand, milliseconds, parseEnvironment, parseUnit, type Unit, valueOf, valuesOf } from './unit-file.js'
+import { EXPORTER_VARIABLES, WORKER_VARIABLES } from './variables.js'
+
+const project = join(__dirname, '../..')
+const folder = join(project, 'systemd')
+const files = readdirSync(folder).sort()
+const units = files.filter((name) => /\.(service|target)$/.test(name))
+const services = units.filter((name) => name.endsWith('.service'))
+const read = (name: string): string => readFileSync(join(folder, name), 'utf8')
+const unitOf = (name: string): Unit => parseUnit(read(name))
+const WORKER = 'graflow-worker@.service'
+/** The longest that a stop takes beyond the graceful timeout: docs/options.md. */
+const STOP_MS = 2_000
+
+const itWithSystemd = itWith('systemd-analyze', 'apt-get install systemd')
+const open = useStage()
+
+describe('systemd/', () => {
+  it('has a worker, an exporter, a target that groups them, and their environments', () => {
+    expect(files).toEqual([
+      ...['exporter.env', 'graflow-exporter.service', 'graflow-worker@.service', 'graflow.target', 'worker.env'],
+    ])
+    for (const name of services) {
+      expect([name, valueOf(unitOf(name), 'PartOf'), valueOf(unitOf(name), 'WantedBy')]).toEqual([
+        ...[name, 'graflow.target', 'graflow.target'],
+      ])
+    }
+  })
+
+  itWithSystemd('is what systemd takes, without a word', () => {
+    const faults = units.flatMap((name) => {
+      const { status, stderr } = ran('systemd-analyze', ['verify', '--man=no', join(folder, name)])
+      return status === 0 && stderr === '' ? [] : [`${name}: ${status}: ${stderr}`]
+    })
+    expect(faults).toEqual([])
+  })
+
+  itWithSystemd('would be found out with a misspelt key, at which systemd-analyze ends with 0', () => {
+    const other = mkdtempSync(join(tmpdir(), 'graflow-units-'))
+    writeFileSync(join(other, WORKER), read(WORKER).replace('PrivateTmp=', 'PrivateTemp='))
+    const { stderr } = ran('systemd-analyze', ['verify', '--man=no', join(other, WORKER)])
+    rmSync(other, { recursive: true })
+    expect(stderr).toMatch(/Unknown key (?:name )?'PrivateTemp'/)
+  })
+
+  itWithSystemd('exposes little: a score of at most 2.0', () => {
+    for (const name of services) {
+      const args = ['security', '--offline=true', '--threshold=20', join(folder, name)]
+      const { status, stdout } = ran('systemd-analyze', args)
+      const score = Number(/exposure level for \S+: (\d+\.\d)/.exec(stdout)?.[1])
+      expect([name, status, score <= 2]).toEqual([name, 0, true])
+    }
+  })
+
+  it('hardens the exporter as it hardens the worker', () => {
+    const own = /^(Environment|EnvironmentFile|ExecStart|TimeoutStopSec|StateDirectory|StateDirectoryMode)$/
+    const hardening = (name: string): Unit =>
+      unitOf(name).filter(([section, key]) => section === 'Service' && !own.test(key))
+    expect(hardening('graflow-exporter.service')).toEqual(hardening(WORKER))
+  })
+
+  it('waits longer for a stop than a worker may take for it', () => {
+    const { GRAFLOW_GRACEFUL_SHUTDOWN_TIMEOUT_MS: grace } = parseEnvironment(
+      valuesOf(unitOf(WORKER), 'Environment').join('\n'),
+    )
+    expect(Number(grace)).toBeGreaterThan(0)
+    expect(milliseconds(valueOf(unitOf(WORKER), 'TimeoutStopSec'))).toBeGreaterThan(Number(grace) + STOP_MS)
+  })
+
+  it.each([
+    ['the worker', WORKER, 'worker.env', WORKER_VARIABLES],
+    ['the exporter', 'graflow-exporter.service', 'exporter.env', EXPORTER_VARIABLES],
+  ])('sets only variables that %s reads', (_, unit, environment, known) => {
+    const named = [...`${read(unit)}${read(environment)}`.matchAll(/^#?(?:Environment=)?(GRAFLOW_\w+)=/gm)]
+    expect(named.length).toBeGreaterThan(4)
+    expect(named.map(([, name = '']) => name).filter((name) => !known.has(name))).toEqual([])
+  })
+})
+
+/** A machine on which the worker is installed as people install it, in a folder of its own. */
+class Machine {
+  readonly #root = mkdtempSync(join(tmpdir(), 'graflow-machine-'))
+  readonly #unit = unitOf(WORKER)
+  readonly #stage: Stage
+  readonly #starts: Child[] = []
+
+  constructor(stage: Stage) {
+    this.#stage = stage
+    for (const path of ['opt/graflow/node_modules', 'etc/graflow', 'credentials'])
+      mkdirSync(join(this.#root, path), { recursive: true })
+    symlinkSync(project, join(this.#root, 'opt/graflow/node_modules/graflow'))
+    const tasks = compiledTasks(join(__dirname, 'deployment.tasks.ts'))
+    this.write('opt/graflow/tasks.js', `export * from ${JSON.stringify(tasks)}\n`)
+    this.write('opt/graflow/package.json', '{ "type": "module" }')
+    this.write('etc/graflow/worker.env', read('worker.env'))
+    this.write('etc/graflow/worker-1.env', `GRAFLOW_KEY_PREFIX=${stage.prefix}\n`)
+    this.write('etc/graflow/redis-url', `${stage.server.url}\n`)
+    const [name = '', source = ''] = valueOf(this.#unit, 'LoadCredential').split(':')
+    this.write(join('credentials', name), readFileSync(this.#path(source), 'utf8'))
+  }
+
+  write(path: string, text: string): void {
+    writeFileSync(join(this.#root, path), text)
+  }
+
+  #path(path: string): string {
+    return path.replace(/(?<![\w/])\/(opt|etc)\/graflow/g, `${this.#root}/$1/graflow`)
+  }
+
+  #specifiers(instance: string): Readonly<Record<string, string>> {
+    return { i: instance, l: 'host', d: join(this.#root, 'credentials') }
+  }
+
+  /** Starts an instance once, as systemd does. */
+  start(instance: string): Child {
+    const specifiers = this.#specifiers(instance)
+    const get = (name: string): readonly string[] =>
+      valuesOf(this.#unit, name).map((value) => this.#path(expand(value, specifiers)))
+    const files = get('EnvironmentFile').map((path) => {
+      try {
+        return readFileSync(path.replace(/^-/, ''), 'utf8')
+      } catch (error) {
+        if (path.startsWith('-')) return ''
+        throw error
+      }
+    })
+    const [command = '', ...args] = (get('ExecStart')[0] ?? '').split(' ')
+    const child = new Child({
+      name: `worker@${instance}`,
+      command: command === 'node' ? process.execPath : command,
+      args,
+      cwd: get('WorkingDirectory')[0] ?? '',
+      env: { ...this.#stage.ledger.env, ...parseEnvironment([...get('Environment'), ...files].join('\n')) },
+    })
+    this.#starts.push(child)
+    return child
+  }
+
+  /** Whether the unit has systemd start it again after such an end: Restart=on-failure and RestartPreventExitStatus. */
+  restartsAfter({ code, signal }: Exit): boolean {
+    expect(valueOf(this.#unit, 'Restart')).toBe('on-failure')
+    if (signal !== null) return !['SIGHUP', 'SIGINT', 'SIGTERM', 'SIGPIPE'].includes(signal)
+    return code !== 0 && !valueOf(this.#unit, 'RestartPreventExitStatus').split(' ').includes(String(code))
+  }
+
+  /** Starts an instance again and again, as long as the unit says so; each start that is ready is told. */
+  async supervise(instance: string, onReady: (child: Child) => Promise<void>): Promise<Exit> {
+    for (;;) {
+      const child = this.start(instance)
+      await child.said(/is ready/)
+      const [exit] = await Promise.all([child.exited, onReady(child)])
+      if (!this.restartsAfter(exit)) return exit
+    }
+  }
+
+  remove(): void {
+    rmSync(this.#root, { recursive: true })
+  }
+}
+
+describe('a worker that is started as its unit says', () => {
+  const machine = async (): Promise<{ stage: Stage; machine: Machine }> => {
+    const stage = await open()
+    const made = new Machine(stage)
+    stage.onEnd(async () => made.remove())
+    return { stage, machine: made }
+  }
+
+  it('is started again after kill -9 and not after SIGTERM, at which it finishes what it runs', async () => {
+    const { stage, machine: here } = await machine()
+    const client = await stage.client()
+    const run = await client.start(each(held), ['a', 'b'])
+    let starts = 0
+    const last = await here.supervise('1', async (child) => {
+      starts += 1
+      await stage.ledger.until('start', 2 * starts)
+      if (starts === 1) {
+        child.signal('SIGKILL')
+        return
+      }
+      child.signal('SIGTERM')
+      await child.said(/worker host-1 is draining: 2 in flight, up to 75000 ms/)
+      stage.ledger.open('go')
+    })
+    expect([starts, last.code]).toEqual([2, 0])
+    expect(await run.result()).toEqual(['a', 'b'])
+    expect(stage.ledger.notes('start').map(({ details }) => details['attempt'])).toEqual([1, 1, 2, 2])
+  })
+
+  it('is not started again when a setting is wrong', async () => {
+    const { machine: here } = await machine()
+    here.write('etc/graflow/worker-2.env', 'GRAFLOW_LOG_LEVEL=loud')
+    const wrong = here.start('2')
+    const exit = await wrong.closed
+    expect(wrong.stderr).toContain('GRAFLOW_LOG_LEVEL')
+    expect([exit.code, here.restartsAfter(exit)]).toEqual([2, false])
+    expect(here.restartsAfter({ ...exit, code: 1 })).toBe(true)
+  })
+})
