@@ -228,6 +228,8 @@ export interface Grant {
   readonly inputs: PackedItems
   /** Whether somebody watches the run; absent where the store is this process, which needs no telling. */
   readonly isWatched?: boolean
+  /** How long the group had ready branches before this grant, by the store's clock; absent where the grant was made before. */
+  readonly waitedMs?: number
 }
 export type AcquireAnswer =
   | {
@@ -399,6 +401,8 @@ export interface OutcomesPage {
   readonly state: GroupState
   readonly size: number
   readonly chunks: readonly OutcomeChunk[]
+  /** When the group was closed, in milliseconds since the epoch by the store's clock; absent while it is open. */
+  readonly releasedAt?: number
   /** Pass as `after` to read on; equal to it when there is nothing new. */
   readonly next: number
   /** Once `chunks` reach the end of a released group: the branches that were not final then. */
@@ -441,6 +445,17 @@ export interface DeadLetter {
   readonly error: Uint8Array
 }
 
+/** What the store has counted since it was made, and how large it is. Counters may begin anew. */
+export interface StoreTotals {
+  /** The store's clock, in milliseconds since the epoch. */
+  readonly now: number
+  /** Runs that have ended, by workflow and state. Of many workflows the later ones are counted together, as `OTHER_WORKFLOWS`. */
+  readonly ended: readonly { readonly workflow: string; readonly state: EndState; readonly count: number }[]
+  readonly deadLetters: number
+  /** Of memory, with what else is on the server; `limit` is absent where there is none. */
+  readonly bytes: { readonly used: number; readonly peak?: number; readonly limit?: number }
+}
+
 /** One consistent look each; nothing changes. Lists are in order of creation, newest first, `limit` at most. */
 export interface Inspector {
   run(runId: string): Promise<RunRecord | undefined>
@@ -462,6 +477,7 @@ export interface Inspector {
   waiting(queue: string): Promise<readonly WaitingLane[]>
   sessions(): Promise<readonly SessionStatus[]>
   deadLetters(limit: number): Promise<readonly DeadLetter[]>
+  totals(): Promise<StoreTotals>
 }
 
 // -------------------------------------------------------------------------------------------------------------------- channels
