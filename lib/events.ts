@@ -88,6 +88,32 @@ export interface EventMap {
     /** The same by task, without those that were fenced. */
     readonly tasks: readonly TaskCounts[]
   }
+  'branches:granted': { readonly count: number; readonly waitedMs: number }
+  'barrier:released': { readonly runId: string; readonly path: string; readonly releasedAt: number }
+  'step:ended': {
+    readonly runId: string
+    readonly path: string
+    readonly task: string
+    readonly workerId: string
+    readonly attempt: number
+    readonly outcome: 'succeeded' | 'failed' | 'retried'
+    readonly durationMs: number
+  }
+  'start:failed': {
+    readonly runId: string
+    readonly path: string
+    readonly task: string
+    readonly workerId: string
+    readonly attempt: number
+    readonly what: 'branch' | 'step'
+    /** Until the next start; absent where there is none. */
+    readonly delayMs?: number
+    readonly error: Error
+  }
+  'workflow:execution': {
+    readonly runId: string
+    readonly change: 'started' | 'completed' | 'paused' | 'resumed'
+  }
   'worker:registered': { readonly workerId: string; readonly capabilities: readonly string[] }
   'worker:deregistered': { readonly workerId: string; readonly reason: string }
   'worker:state': { readonly workerId: string; readonly from: WorkerStateName; readonly to: WorkerStateName }
@@ -108,6 +134,8 @@ export interface EventMap {
     readonly runId?: string
     readonly task?: string
     readonly path?: string
+    readonly attempt?: number
+    readonly workerId?: string
     readonly details?: object
   }
 }
@@ -156,6 +184,11 @@ export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
   'branch:settled': 'A branch has its final outcome.',
   'branch:retrying': 'A task failed and will be started again.',
   'branches:settled': 'A batch of branches was settled: counts only, for metrics.',
+  'branches:granted': 'Branches came to this process for their first start: counts only, for metrics.',
+  'barrier:released': 'The outcomes of a group were read in this process: for metrics.',
+  'step:ended': 'A step that this process runs itself is over, or will be started again: for metrics.',
+  'start:failed': 'A start of a branch or step failed in this process: for the log.',
+  'workflow:execution': 'This process started a run, drove it to a result, paused or resumed it: for metrics.',
   'worker:registered': 'A worker joined.',
   'worker:deregistered': 'A worker left.',
   'worker:state': 'A worker of this process changed its state.',

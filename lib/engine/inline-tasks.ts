@@ -3,13 +3,14 @@
  * queue, and when their outputs are saved.
  */
 import type { Backend } from '../backend/backend.js'
-import type { Emitter } from '../events.js'
+import type { Emitter, EventOf } from '../events.js'
 import { GraflowError } from '../errors.js'
 import type { TaskOptions } from '../flow/node-options.js'
 import type { TaskNode } from '../graph/graph.js'
 import { RETRY_DEFAULTS, type Limits } from '../options.js'
-import type { Clock, Random } from '../time.js'
+import { elapsedMs, type Clock, type Random } from '../time.js'
 import { copiesOf, decode, encode } from '../values/codec.js'
+import { Unreported } from './cancellation.js'
 import { HandlerContext } from './context.js'
 import type { DirectiveFollower } from './directive-follower.js'
 import { GotoTaken, isUnwinding, reportOfGoto } from './directives.js'
@@ -49,18 +50,55 @@ export class InlineTasks {
     const inputFor = attempts === 1 ? () => input : copiesOf(input)
     let errors = await this.#begin(frame, node.name, place, options, attempts)
     for (;;) {
+      const attempt = 1 + errors + losses
+      const end = this.#observe(frame, node.name, place, attempt)
       try {
-        return await this.#start(frame, node, path, inputFor(), 1 + errors + losses)
+        const output = await this.#start(frame, node, path, inputFor(), attempt)
+        end?.('succeeded')
+        return output
       } catch (thrown) {
-        if (isUnwinding(thrown)) throw thrown
+        if (isUnwinding(thrown)) {
+          if (!(thrown instanceof Unreported)) end?.('succeeded')
+          throw thrown
+        }
         frame.cancel.throwIfAborted()
         const { error, isFromHandler, isFinal } = originOf(thrown)
         errors += 1
-        if (errors >= attempts || isFinal || !isRetryable(error, isFromHandler))
-          throw taskError(error, isFromHandler, { task: node.name, path: place, errors })
+        if (errors >= attempts || isFinal || !isRetryable(error, isFromHandler)) {
+          const failure = taskError(error, isFromHandler, { task: node.name, path: place, errors })
+          end?.('failed')
+          this.#tellFailed(frame, { task: node.name, path: place, attempt, error: failure })
+          throw failure
+        }
+        end?.('retried')
         await this.#pauseBeforeRetry(frame, node.name, place, options, errors, error)
       }
     }
+  }
+
+  /** A start begins: what it gives tells how it ended. Undefined where nobody listens. */
+  #observe(
+    { execution }: Frame,
+    task: string,
+    path: string,
+    attempt: number,
+  ): ((outcome: EventOf<'step:ended'>['outcome']) => void) | undefined {
+    const { emitter, clock } = this.#options
+    if (!emitter.has('step:ended')) return undefined
+    const startedAt = elapsedMs(clock)
+    const { runId, workerId } = execution.facts
+    return (outcome) => {
+      const durationMs = elapsedMs(clock) - startedAt
+      emitter.emit('step:ended', { runId, path, task, workerId, attempt, outcome, durationMs })
+    }
+  }
+
+  #tellFailed(
+    { execution }: Frame,
+    failure: Pick<EventOf<'start:failed'>, 'path' | 'task' | 'attempt' | 'error' | 'delayMs'>,
+  ): void {
+    const { runId, workerId } = execution.facts
+    this.#options.emitter.emit('start:failed', { runId, workerId, what: 'step', ...failure })
   }
 
   /** Before the first start here: how often the task has failed before, elsewhere. */
@@ -120,6 +158,7 @@ export class InlineTasks {
     const { runId } = execution.facts
     const delayMs = retryDelayMs(options.retry ?? {}, errors, random)
     emitter.emit('branch:retrying', { runId, path, task, attempt: errors, delayMs, error: asError(error) })
+    this.#tellFailed(frame, { path, task, attempt: errors + execution.facts.losses, delayMs, error: asError(error) })
     // What is finished is safe before the wait, and the error is counted: a start elsewhere then goes on at this task, with the attempts left.
     const told = { task, place: path, options, errors, losses: 0 }
     await tellStart(backend, frame, { ...told, isWaiting: true })

@@ -41,6 +41,9 @@ export class Supersteps {
     const startedAt = elapsedMs(clock)
     const groupOutcomes = await this.#groupOutcomes(frame, plan)
     execution.retire(gid)
+    const { releasedAt } = groupOutcomes
+    if (releasedAt !== undefined && emitter.has('barrier:released'))
+      emitter.emit('barrier:released', { runId, path: plan.path, releasedAt })
     // Events of its branches come before all that follows. This costs nothing where this process does not watch the run.
     if (backend.onReconnected !== undefined) await backend.caughtUp(runId)
     if (emitter.isSubscribed('group:released', runId)) {

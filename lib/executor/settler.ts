@@ -5,7 +5,7 @@
 import { GraflowError } from '../errors.js'
 import type { FailedStart } from '../engine/branch-keeper.js'
 import type { Execution } from '../engine/execution.js'
-import { emitRetrying, emitSettled } from './branch-events.js'
+import { emitFailed, emitRetrying, emitSettled } from './branch-events.js'
 import type { BranchEnds, BranchInFlight } from './branch-in-flight.js'
 import type { ExecutorOptions } from './executor-options.js'
 import type { GrantInFlight } from './grant-in-flight.js'
@@ -155,6 +155,10 @@ export class Settler implements BranchEnds {
   #announce(grant: GrantInFlight, k: number, failure: FailedStart | undefined): void {
     const { emitter } = this.#options
     const { runId } = grant.grant.spec
+    if (failure !== undefined && emitter.has('start:failed')) {
+      const delayMs = failure.kind === 'retry' ? failure.delayMs : undefined
+      emitFailed(emitter, grant.prepared.branch(k), delayMs, failure.error)
+    }
     if (failure?.kind === 'retry') {
       if (emitter.isSubscribed('branch:retrying', runId))
         emitRetrying(emitter, grant.prepared.branch(k), failure.delayMs, failure.error)

@@ -11,6 +11,7 @@ import { graphOf } from '../graph/graph-of.js'
 import { nextTurn } from '../session/holdings.js'
 import type { Session } from '../session/open-session.js'
 import { AwaitingHandlers } from './awaiting-handlers.js'
+import { ClientMetrics } from './client-metrics.js'
 import { isDistant } from './follow-run.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import { RunOpening } from './opening.js'
@@ -38,6 +39,7 @@ export class Client implements Graflow {
   readonly #options: ClientOptions
   readonly #session: Session
   readonly #handles: HandleServices
+  readonly #metrics: ClientMetrics
   #isRunning = true
   #closing: Promise<void> | undefined
   readonly #closed = new Cancellation()
@@ -46,6 +48,7 @@ export class Client implements Graflow {
     const { session } = options
     this.#options = options
     this.#session = session
+    this.#metrics = new ClientMetrics(session)
     this.instanceId = session.baseId
     this.events = session.emitter
     const { backend, engine, emitter, holdings } = session
@@ -72,6 +75,11 @@ export class Client implements Graflow {
 
   async submit(node: unknown, ...rest: [input?: unknown, options?: RunOptions]): Promise<Run<never>> {
     return await this.#open(expressionOf(node, 'submit'), rest, 'driven anywhere') // as above
+  }
+
+  async metrics(): Promise<string> {
+    this.#checkOpen()
+    return this.#metrics.text()
   }
 
   async attach(runId: string, node?: unknown): Promise<Run<never>> {
@@ -110,6 +118,7 @@ export class Client implements Graflow {
     this.#closed.abort(reason)
     await this.#session.holdings.stop(reason, new Unreported(`client ${instanceId} was closed`, 'CLOSED'))
     this.#handles.states.close()
+    this.#metrics.close()
     await this.#session.close()
     this.#options.onClose?.()
   }
@@ -154,7 +163,10 @@ export class Client implements Graflow {
         early = holdings.drive(this.#heldRun(run, opening))
         answer = await opening.answer()
       } else answer = await this.#send(request)
-      if (answer.status === 'ok') this.#begin(run, answer.token, where, early)
+      if (answer.status === 'ok') {
+        this.#session.emitter.emit('workflow:execution', { runId, change: 'started' })
+        this.#begin(run, answer.token, where, early)
+      }
       return answer
     } finally {
       arrived()

@@ -94,15 +94,20 @@ export class RunHandle implements Run<unknown> {
   async pause(): Promise<boolean> {
     const answer = await this.#services.backend.control({ kind: 'pause-run', runId: this.id })
     if (answer === 'gone') throw runNotFound(this.id)
-    if (answer === 'ok') await this.#services.states.noteChange(this.id)
+    if (answer === 'ok') await this.#changed('paused')
     return answer === 'ok'
   }
 
   async resume(): Promise<boolean> {
     const answer = await this.#services.backend.control({ kind: 'resume-run', runId: this.id })
     if (answer === 'gone') throw runNotFound(this.id)
-    if (answer === 'ok') await this.#services.states.noteChange(this.id)
+    if (answer === 'ok') await this.#changed('resumed')
     return answer === 'ok'
+  }
+
+  async #changed(change: 'paused' | 'resumed'): Promise<void> {
+    this.#services.emitter.emit('workflow:execution', { runId: this.id, change })
+    await this.#services.states.noteChange(this.id)
   }
 
   events(): AsyncIterableIterator<RunEvent> {
