@@ -216,10 +216,55 @@ export const noSuchEvent = (name: unknown): GraflowError =>
     `expected the name of an event (${Object.keys(EVENTS).join(', ')}), got ${describe(name)}`,
   )
 
+/** What spans of a trace are of: a run that is driven, the submission of one, a group until its outcomes are read, one start of a branch or step. */
+export type SpanName = 'run' | 'submit' | 'group' | 'branch' | 'step'
+
+/** What a span says of itself. */
+export interface SpanFacts {
+  readonly runId?: string
+  readonly workflow?: string | undefined
+  readonly path?: string
+  readonly name?: string | undefined
+  readonly width?: number
+  readonly failed?: number
+  readonly withdrawn?: number
+  readonly task?: string
+  readonly attempt?: number
+  /** How many workers were lost with it before: this start, or this driver, has taken over. */
+  readonly losses?: number
+  readonly worker?: string
+  readonly outcome?: string
+  readonly retryInMs?: number
+  readonly queue?: string
+}
+
+/** A span that is recorded. */
+export interface Span {
+  /** With this other processes go on below it: W3C Trace Context. */
+  readonly traceparent: string
+  /** Calls `fn` with the span as the current one, so that what it calls makes spans below this. */
+  run<T>(fn: () => T): T
+  set(facts: SpanFacts): void
+  fail(error: Error): void
+  /** Repeating it is safe. */
+  end(): void
+}
+
+/** Makes spans, where the application has a tracer. */
+export interface Tracer {
+  /**
+   * A span that begins now; undefined where it is not recorded, and then nothing below it is.
+   * @param parent a span of this process, or the `traceparent` of another's; without one, what is current
+   */
+  start(name: SpanName, facts: SpanFacts, parent?: Span | string): Span | undefined
+}
+
 /** Emits events; one a client. */
 export class Emitter implements Events {
   readonly #listeners = new Map<EventName, Set<(event: never) => unknown>>()
   readonly #onFirstListener = new Map<EventName, () => void>()
+  /** Of the application, where it has one. */
+  tracer: Tracer | undefined
   #forwarder: Forwarder | undefined
   readonly #now: () => number
 

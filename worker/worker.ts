@@ -13,6 +13,7 @@ import { Emitter, type Events, type WorkerStateName } from '../lib/events.js'
 import { expressionOf } from '../lib/flow/node.js'
 import { isPolicy } from '../lib/flow/make.js'
 import { logFailures } from '../lib/observe/failure-lines.js'
+import { findTracer } from '../lib/observe/traces.js'
 import { DEFAULT_LIMITS, defaultsOf, WORKER_OPTIONS } from '../lib/options.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random, withDeadline } from '../lib/time.js'
 import { serveHealth, type HealthServer } from './health-server.js'
@@ -176,6 +177,7 @@ export class WorkerCore {
       )
     }
     try {
+      this.#emitter.tracer = await findTracer()
       const paths = tasks.filter((item) => typeof item === 'string')
       const time = { clock: this.#clock, timeoutMs: moduleTimeoutMs }
       const modules = await this.#stopAsked.race(loadModules(paths, this.#host.folder, time))

@@ -68,6 +68,8 @@ export interface GroupSpec {
    * worker is there, and knows when the start is late.
    */
   readonly timeoutMs: number
+  /** The span of the group, or of who submitted the run: W3C Trace Context. Nothing to the store. */
+  readonly trace?: string
   /** The item of the each that the group's graph stands in, where a handler brought it. Nothing to the store. */
   readonly item?: number
 }
@@ -99,6 +101,8 @@ export interface OpenRequest {
   readonly timeoutMs: number
   /** How long record and results are kept after the end. */
   readonly retentionMs: number
+  /** The span of who submits it, for its driver. */
+  readonly trace?: string
   /** The first group of a run that is granted to `session`, with all inputs of its first part: as a step by its driver, in the same call. */
   readonly first?: FirstGroup
 }

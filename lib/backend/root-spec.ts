@@ -22,5 +22,6 @@ export function rootSpec(request: OpenRequest): GroupSpec {
     attempts: 0,
     maxLosses: request.maxLosses,
     timeoutMs: 0,
+    ...(request.trace !== undefined && { trace: request.trace }),
   }
 }

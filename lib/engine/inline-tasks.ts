@@ -3,7 +3,7 @@
  * queue, and when their outputs are saved.
  */
 import type { Backend } from '../backend/backend.js'
-import type { Emitter, EventOf } from '../events.js'
+import type { Emitter, EventOf, Span } from '../events.js'
 import { GraflowError } from '../errors.js'
 import type { TaskOptions } from '../flow/node-options.js'
 import type { TaskNode } from '../graph/graph.js'
@@ -51,29 +51,39 @@ export class InlineTasks {
     let errors = await this.#begin(frame, node.name, place, options, attempts)
     for (;;) {
       const attempt = 1 + errors + losses
-      const end = this.#observe(frame, node.name, place, attempt)
+      const span = this.#spanOf(frame, node.name, place, attempt)
+      const end = this.#observe(frame, node.name, place, attempt, span)
+      const start = (): Promise<unknown> => this.#start(frame, node, path, inputFor(), attempt)
       try {
-        const output = await this.#start(frame, node, path, inputFor(), attempt)
+        const output = await (span === undefined ? start() : span.run(start))
         end?.('succeeded')
         return output
       } catch (thrown) {
         if (isUnwinding(thrown)) {
-          if (!(thrown instanceof Unreported)) end?.('succeeded')
+          end?.(thrown instanceof Unreported ? 'released' : 'succeeded')
           throw thrown
         }
+        if (frame.cancel.reason !== undefined) end?.('withdrawn')
         frame.cancel.throwIfAborted()
         const { error, isFromHandler, isFinal } = originOf(thrown)
         errors += 1
         if (errors >= attempts || isFinal || !isRetryable(error, isFromHandler)) {
           const failure = taskError(error, isFromHandler, { task: node.name, path: place, errors })
-          end?.('failed')
+          end?.('failed', failure)
           this.#tellFailed(frame, { task: node.name, path: place, attempt, error: failure })
           throw failure
         }
-        end?.('retried')
+        end?.('retried', asError(error))
         await this.#pauseBeforeRetry(frame, node.name, place, options, errors, error)
       }
     }
+  }
+
+  /** A span for this start, below that of its run or branch. */
+  #spanOf({ execution }: Frame, task: string, path: string, attempt: number): Span | undefined {
+    if (execution.span === undefined) return undefined
+    const { runId, workerId: worker, losses } = execution.facts
+    return this.#options.emitter.tracer?.start('step', { runId, path, task, attempt, losses, worker }, execution.span)
   }
 
   /** A start begins: what it gives tells how it ended. Undefined where nobody listens. */
@@ -82,12 +92,18 @@ export class InlineTasks {
     task: string,
     path: string,
     attempt: number,
-  ): ((outcome: EventOf<'step:ended'>['outcome']) => void) | undefined {
+    span: Span | undefined,
+  ): ((outcome: EventOf<'step:ended'>['outcome'] | 'released' | 'withdrawn', error?: Error) => void) | undefined {
     const { emitter, clock } = this.#options
-    if (!emitter.has('step:ended')) return undefined
+    const isListenedTo = emitter.has('step:ended')
+    if (!isListenedTo && span === undefined) return undefined
     const startedAt = elapsedMs(clock)
     const { runId, workerId } = execution.facts
-    return (outcome) => {
+    return (outcome, error) => {
+      span?.set({ outcome })
+      if (error !== undefined) span?.fail(error)
+      span?.end()
+      if (!isListenedTo || outcome === 'released' || outcome === 'withdrawn') return
       const durationMs = elapsedMs(clock) - startedAt
       emitter.emit('step:ended', { runId, path, task, workerId, attempt, outcome, durationMs })
     }

@@ -2,6 +2,7 @@
 import type { OpenAnswer, OpenRequest, Token } from '../backend/backend.js'
 import { Cancellation, Unreported } from '../engine/cancellation.js'
 import type { Drive, HeldRun } from '../engine/driver.js'
+import { asError } from '../engine/failure.js'
 import { fullStore } from '../engine/graph-store.js'
 import { GraflowError } from '../errors.js'
 import type { Events } from '../events.js'
@@ -162,7 +163,7 @@ export class Client implements Graflow {
         announcer?.learn(runId, false) // nobody watches a run that is not opened yet
         early = holdings.drive(this.#heldRun(run, opening))
         answer = await opening.answer()
-      } else answer = await this.#send(request)
+      } else answer = await (where === 'driven anywhere' ? this.#submit(run) : this.#send(request))
       if (answer.status === 'ok') {
         this.#session.emitter.emit('workflow:execution', { runId, change: 'started' })
         this.#begin(run, answer.token, where, early)
@@ -177,6 +178,20 @@ export class Client implements Graflow {
     }
   }
 
+  /** Who drives it makes its span below this one. */
+  async #submit({ request, workflow }: PreparedRun): Promise<OpenAnswer> {
+    const span = this.#session.emitter.tracer?.start('submit', { runId: request.runId, workflow })
+    if (span === undefined) return this.#send(request)
+    try {
+      return await this.#send({ ...request, trace: span.traceparent })
+    } catch (error) {
+      span.fail(asError(error))
+      throw error
+    } finally {
+      span.end()
+    }
+  }
+
   async #send(request: OpenRequest): Promise<OpenAnswer> {
     const { backend } = this.#session
     const answer = await backend.open(request)
@@ -186,10 +201,13 @@ export class Client implements Graflow {
     return backend.open(request)
   }
 
-  #heldRun({ request, graph, timeoutMs }: PreparedRun, token: HeldRun['token']): HeldRun {
+  #heldRun(run: PreparedRun, token: HeldRun['token']): HeldRun {
+    const { request, graph, timeoutMs } = run
     const { runId, graph: hash, input } = request
     const code = this.#session.engine.registry.codeOf(runId)
-    return { runId, token, input, timeoutMs, losses: 0, use: { hash, graph, code, base: '' } }
+    const { workflow } = run
+    const named = workflow === undefined ? {} : { workflow }
+    return { ...named, runId, token, input, timeoutMs, losses: 0, use: { hash, graph, code, base: '' } }
   }
 
   /** Tracks a new run and, if this process holds it, drives it. Whoever gets its handle can subscribe before its first event. */

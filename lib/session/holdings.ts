@@ -202,13 +202,17 @@ export class Holdings implements SessionGrants {
         const record = await backend.inspect.run(runId)
         if (record === undefined || isEnded(record))
           driven.execution.cancel.abort(new Unreported(`run ${runId} is over`))
+        else driven.execution.span?.set({ workflow: record.workflow })
       })
       // The store sees to the run's deadline, which began when it was submitted.
       const held = new DriverSlot(slot, () => {
         if (this.#isQuiet) this.#release(driven, isLeaving())
       })
       const driven = this.drive(
-        { runId, token: grant.token, use, input, timeoutMs: undefined, losses, hasTask, begin },
+        {
+          ...{ runId, token: grant.token, use, input, timeoutMs: undefined, losses, hasTask, begin },
+          ...(grant.spec.trace !== undefined && { trace: grant.spec.trace }),
+        },
         held,
       )
       this.#slots.set(driven, held)

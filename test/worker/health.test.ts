@@ -126,7 +126,7 @@ describe('metrics of a worker', () => {
       expect(text).toContain(`# HELP ${name} `)
   })
 
-  it('O8: count the steps of a submitted run, and log the one that fails, with where it was', async () => {
+  it('count the steps of a submitted run, and log the one that fails, with where it was', async () => {
     const first = task('first', (n: number) => [n, n])
     const last = task('last', (_: readonly number[]): number => {
       throw new TypeError('no such thing')
