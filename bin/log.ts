@@ -32,8 +32,8 @@ export function writeLog(
     },
     destination,
   )
-  return emitter.subscribe('log', ({ level: at, message, runId, task, path, details }) => {
+  return emitter.subscribe('log', ({ level: at, message, runId, task, path, attempt, details }) => {
     const error = details instanceof Error ? { err: details } : details === undefined ? {} : { details }
-    logger[at]({ runId, task, path, ...error }, message)
+    logger[at]({ runId, task, path, attempt, ...error }, message)
   })
 }

@@ -10,6 +10,7 @@ import { Emitter } from './events.js'
 import { isPolicy } from './flow/make.js'
 import { expressionOf } from './flow/node.js'
 import { writeLogLines } from './observe/log-lines.js'
+import { findTracer } from './observe/traces.js'
 import { CONNECT_OPTIONS, checkOptions, DEFAULT_LIMITS, defaultsOf, LIMIT_OPTIONS } from './options.js'
 import { Client } from './producer/client.js'
 import type { Address, ConnectOptions, Graflow } from './producer/types.js'
@@ -45,6 +46,7 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
   } = options
   const learn = (options.tasks ?? []).map(learner)
   const emitter = new Emitter(() => clock.now())
+  emitter.tracer = await findTracer()
   const stopLog = writeLogLines(emitter, logLevel, (line) => {
     process.stderr.write(`${line}\n`)
   })

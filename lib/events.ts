@@ -88,6 +88,32 @@ export interface EventMap {
     /** The same by task, without those that were fenced. */
     readonly tasks: readonly TaskCounts[]
   }
+  'branches:granted': { readonly count: number; readonly waitedMs: number }
+  'barrier:released': { readonly runId: string; readonly path: string; readonly releasedAt: number }
+  'step:ended': {
+    readonly runId: string
+    readonly path: string
+    readonly task: string
+    readonly workerId: string
+    readonly attempt: number
+    readonly outcome: 'succeeded' | 'failed' | 'retried'
+    readonly durationMs: number
+  }
+  'start:failed': {
+    readonly runId: string
+    readonly path: string
+    readonly task: string
+    readonly workerId: string
+    readonly attempt: number
+    readonly what: 'branch' | 'step'
+    /** Until the next start; absent where there is none. */
+    readonly delayMs?: number
+    readonly error: Error
+  }
+  'workflow:execution': {
+    readonly runId: string
+    readonly change: 'started' | 'completed' | 'paused' | 'resumed'
+  }
   'worker:registered': { readonly workerId: string; readonly capabilities: readonly string[] }
   'worker:deregistered': { readonly workerId: string; readonly reason: string }
   'worker:state': { readonly workerId: string; readonly from: WorkerStateName; readonly to: WorkerStateName }
@@ -108,6 +134,8 @@ export interface EventMap {
     readonly runId?: string
     readonly task?: string
     readonly path?: string
+    readonly attempt?: number
+    readonly workerId?: string
     readonly details?: object
   }
 }
@@ -156,6 +184,11 @@ export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
   'branch:settled': 'A branch has its final outcome.',
   'branch:retrying': 'A task failed and will be started again.',
   'branches:settled': 'A batch of branches was settled: counts only, for metrics.',
+  'branches:granted': 'Branches came to this process for their first start: counts only, for metrics.',
+  'barrier:released': 'The outcomes of a group were read in this process: for metrics.',
+  'step:ended': 'A step that this process runs itself is over, or will be started again: for metrics.',
+  'start:failed': 'A start of a branch or step failed in this process: for the log.',
+  'workflow:execution': 'This process started a run, drove it to a result, paused or resumed it: for metrics.',
   'worker:registered': 'A worker joined.',
   'worker:deregistered': 'A worker left.',
   'worker:state': 'A worker of this process changed its state.',
@@ -183,10 +216,55 @@ export const noSuchEvent = (name: unknown): GraflowError =>
     `expected the name of an event (${Object.keys(EVENTS).join(', ')}), got ${describe(name)}`,
   )
 
+/** What spans of a trace are of: a run that is driven, the submission of one, a group until its outcomes are read, one start of a branch or step. */
+export type SpanName = 'run' | 'submit' | 'group' | 'branch' | 'step'
+
+/** What a span says of itself. */
+export interface SpanFacts {
+  readonly runId?: string
+  readonly workflow?: string | undefined
+  readonly path?: string
+  readonly name?: string | undefined
+  readonly width?: number
+  readonly failed?: number
+  readonly withdrawn?: number
+  readonly task?: string
+  readonly attempt?: number
+  /** How many workers were lost with it before: this start, or this driver, has taken over. */
+  readonly losses?: number
+  readonly worker?: string
+  readonly outcome?: string
+  readonly retryInMs?: number
+  readonly queue?: string
+}
+
+/** A span that is recorded. */
+export interface Span {
+  /** With this other processes go on below it: W3C Trace Context. */
+  readonly traceparent: string
+  /** Calls `fn` with the span as the current one, so that what it calls makes spans below this. */
+  run<T>(fn: () => T): T
+  set(facts: SpanFacts): void
+  fail(error: Error): void
+  /** Repeating it is safe. */
+  end(): void
+}
+
+/** Makes spans, where the application has a tracer. */
+export interface Tracer {
+  /**
+   * A span that begins now; undefined where it is not recorded, and then nothing below it is.
+   * @param parent a span of this process, or the `traceparent` of another's; without one, what is current
+   */
+  start(name: SpanName, facts: SpanFacts, parent?: Span | string): Span | undefined
+}
+
 /** Emits events; one a client. */
 export class Emitter implements Events {
   readonly #listeners = new Map<EventName, Set<(event: never) => unknown>>()
   readonly #onFirstListener = new Map<EventName, () => void>()
+  /** Of the application, where it has one. */
+  tracer: Tracer | undefined
   #forwarder: Forwarder | undefined
   readonly #now: () => number
 

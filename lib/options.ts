@@ -40,6 +40,9 @@ const MIB = 1024 * KIB
 /** The queue of branches whose options name none. */
 export const DEFAULT_QUEUE = 'default'
 
+/** The queue on which submitted runs wait for a driver. */
+export const RUNS_QUEUE = 'runs'
+
 /** The longest duration that is no mistake of units: a year. */
 export const LONGEST_MS = 365 * 24 * 3_600_000
 
@@ -357,7 +360,7 @@ export const WORKER_OPTIONS = Object.freeze({
     flag: 'metrics-port',
     example: '9464',
     env: ['GRAFLOW_METRICS_PORT'],
-    help: 'Port of /livez, /readyz and /metrics; 0 takes a free one and says which.',
+    help: 'Port of /livez, /readyz, /healthz and /metrics; 0 takes a free one and says which.',
   },
   metricsHost: {
     kind: 'string',
@@ -398,6 +401,38 @@ export const WORKER_OPTIONS = Object.freeze({
     env: ['GRAFLOW_METADATA'],
     help: 'Pairs such as zone=eu-1, for people; in code an object will do, too.',
   },
+} as const satisfies OptionTable)
+
+/** `graflow exporter`, and `startExporter(options)`. */
+export const EXPORTER_OPTIONS = Object.freeze({
+  redisUrl: WORKER_OPTIONS.redisUrl,
+  redisHost: WORKER_OPTIONS.redisHost,
+  redisPort: WORKER_OPTIONS.redisPort,
+  redisDb: WORKER_OPTIONS.redisDb,
+  keyPrefix: WORKER_OPTIONS.keyPrefix,
+  metricsPort: {
+    ...WORKER_OPTIONS.metricsPort,
+    default: 9464,
+    help: 'Port of /metrics, /livez, /readyz, /healthz and /api/v1/autoscale; 0 takes a free one and says which.',
+  },
+  metricsHost: WORKER_OPTIONS.metricsHost,
+  queues: {
+    kind: 'list',
+    default: [DEFAULT_QUEUE, RUNS_QUEUE],
+    flag: 'queue',
+    env: ['GRAFLOW_QUEUES'],
+    help: 'Queues that have gauges even if they were never used.',
+  },
+  apiKey: {
+    kind: 'string',
+    pattern: /^[\x21-\x7e]{8,512}$/,
+    form: { says: '8 to 512 visible ASCII characters', isSecret: true },
+    flag: 'api-key',
+    env: ['GRAFLOW_API_KEY'],
+    help: 'What callers of /api/v1/autoscale must bring, as x-api-key or as a bearer token. GRAFLOW_API_KEY_FILE names a file that has it.',
+  },
+  logLevel: WORKER_OPTIONS.logLevel,
+  logFormat: WORKER_OPTIONS.logFormat,
 } as const satisfies OptionTable)
 
 /** `new WorkerPool(options)` has this besides the options of a worker. */

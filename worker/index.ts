@@ -4,6 +4,7 @@ import { WorkerCore, type WorkerHost } from './worker.js'
 import type { WorkerOptions } from './worker-options.js'
 import { WorkerPoolCore, type WorkerPoolOptions } from './worker-pool.js'
 
+export { startExporter, type Exporter, type ExporterOptions } from './exporter.js'
 export type { WorkerOptions } from './worker-options.js'
 export type { WorkerPoolOptions } from './worker-pool.js'
 

@@ -46,7 +46,7 @@ export interface WorkerOptions {
   readonly gracefulShutdownTimeoutMs?: number
   /** Milliseconds that a task module may take to load: 1 to a year. Then TASK_MODULE. Default: 30000. */
   readonly moduleTimeoutMs?: number
-  /** Port of /livez, /readyz and /metrics: 0 to 65535; 0 takes a free one. Default: none. */
+  /** Port of /livez, /readyz, /healthz and /metrics: 0 to 65535; 0 takes a free one. Default: none. */
   readonly metricsPort?: number
   /** Address that this port is bound to. Default: 0.0.0.0. */
   readonly metricsHost?: string

@@ -5,7 +5,6 @@
  * This file is long because coming up and going down undo each other, step by step, and are read side by side.
  */
 import { describeError, messageOf } from '../lib/describe.js'
-import { hostname } from 'node:os'
 import type { Backend } from '../lib/backend/backend.js'
 import { openSession, type Session } from '../lib/session/open-session.js'
 import { Cancellation, Unreported } from '../lib/engine/cancellation.js'
@@ -13,10 +12,13 @@ import { GraflowError } from '../lib/errors.js'
 import { Emitter, type Events, type WorkerStateName } from '../lib/events.js'
 import { expressionOf } from '../lib/flow/node.js'
 import { isPolicy } from '../lib/flow/make.js'
-import { writeLogLines, type LogFormat, type LogLevel } from '../lib/observe/log-lines.js'
+import { logFailures } from '../lib/observe/failure-lines.js'
+import { findTracer } from '../lib/observe/traces.js'
 import { DEFAULT_LIMITS, defaultsOf, WORKER_OPTIONS } from '../lib/options.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random, withDeadline } from '../lib/time.js'
 import { serveHealth, type HealthServer } from './health-server.js'
+import { type WriteLog, writeToStandardError } from './standard-error.js'
+import { soon, storeSources } from './store-sources.js'
 import { checkNames, loadModules, type LoadedModule } from './task-modules.js'
 import { addressOf, checkWorkerOptions, isDriving, isServing, queuesOf, type WorkerOptions } from './worker-options.js'
 import { Executor, type WorkerCounters } from '../lib/executor/executor.js'
@@ -28,7 +30,7 @@ export interface WorkerHost {
     options: { readonly keyPrefix: string; readonly clock: Clock; readonly random: Random },
   ) => Promise<Backend>
   /** Where log events go; lines on standard error without it. */
-  readonly writeLog?: (emitter: Emitter, level: LogLevel, format: LogFormat | 'auto' | undefined) => () => void
+  readonly writeLog?: WriteLog
   /** Folder from which relative module paths count. */
   readonly folder: string
 }
@@ -39,8 +41,6 @@ export interface WorkerHost {
  */
 const RELEASE_MS = 800
 const LEAVE_MS = 900
-/** Asked whether it is there, the store answers within this. */
-const PROBE_MS = 1_000
 
 const DEFAULTS = defaultsOf(WORKER_OPTIONS)
 
@@ -166,8 +166,9 @@ export class WorkerCore {
     if (this.#stopping !== undefined)
       throw new GraflowError('CLOSED', `worker ${this.workerId} was stopped: make a new one`)
     const { logLevel = 'info', logFormat, tasks = [], moduleTimeoutMs = DEFAULTS.moduleTimeoutMs } = this.#options
-    const writeLog = this.#host.writeLog ?? writeToStandardError(this.workerId)
+    const writeLog = this.#host.writeLog ?? writeToStandardError({ workerId: this.workerId })
     this.#ends.push(writeLog(this.#emitter, logLevel, logFormat))
+    if (logLevel !== 'silent' && logLevel !== 'error') this.#ends.push(logFailures(this.#emitter))
     if (this.#isAddressUnset) {
       this.#log(
         'warn',
@@ -176,6 +177,7 @@ export class WorkerCore {
       )
     }
     try {
+      this.#emitter.tracer = await findTracer()
       const paths = tasks.filter((item) => typeof item === 'string')
       const time = { clock: this.#clock, timeoutMs: moduleTimeoutMs }
       const modules = await this.#stopAsked.race(loadModules(paths, this.#host.folder, time))
@@ -270,16 +272,22 @@ export class WorkerCore {
     const { metricsPort, metricsHost = DEFAULTS.metricsHost, keyPrefix = DEFAULTS.keyPrefix } = this.#options
     if (metricsPort === undefined) return
     const { Metrics } = await import('../lib/observe/metrics.js') // what it loads, few need
-    const metrics = new Metrics(this.#emitter, {
-      keyPrefix,
-      ownQueues: isServing(this.#options) ? queuesOf(this.#options).names : [],
-      queues: () => this.#probe(({ session }) => session.store.inspect.queues()),
-      inFlight: () => this.inFlight,
-      graphHits: () => this.#running?.session.engine.graphs.hits ?? 0,
+    const ownQueues = isServing(this.#options) ? queuesOf(this.#options).names : []
+    const store = storeSources(keyPrefix, ownQueues, (question) =>
+      this.#probe(({ session }) => question(session.store.inspect)),
+    )
+    const metrics = new Metrics({
+      process: {
+        ...{ events: this.#emitter, now: () => this.#clock.now() },
+        inFlight: () => this.inFlight,
+        graphHits: () => this.#running?.session.engine.graphs.hits ?? 0,
+        storeNow: async () => (await store.totals()).now,
+      },
+      store,
     })
     this.#ends.push(() => metrics.close())
     this.#health = await serveHealth(metricsHost, metricsPort, {
-      workerId: this.workerId,
+      ...{ program: 'worker', name: { workerId: this.workerId } },
       contentType: metrics.contentType,
       metrics: () => metrics.text(),
       state: () => this.#state,
@@ -303,9 +311,7 @@ export class WorkerCore {
 
   /** Asks the store how it is now: what is not answered soon fails. */
   async #probe<T>(ask: (running: Running) => Promise<T>): Promise<T> {
-    return withDeadline(this.#clock, PROBE_MS, ask(this.#theRunning()), () => {
-      throw new GraflowError('REDIS_UNAVAILABLE', `no answer within ${PROBE_MS} ms`)
-    })
+    return soon(this.#clock, ask(this.#theRunning()))
   }
 
   async #stop(timeoutMs: number): Promise<void> {
@@ -399,18 +405,3 @@ function ownOf(tasks: NonNullable<WorkerOptions['tasks']>): LoadedModule {
   }
   return { path: 'tasks', expressions, policies }
 }
-
-/** In code a line is text unless an option says otherwise: the other lines on standard error are the user's. */
-const writeToStandardError =
-  (workerId: string): NonNullable<WorkerHost['writeLog']> =>
-  (emitter, level, format = 'text') => {
-    const isText = format === 'text' || (format === 'auto' && process.stderr.isTTY)
-    const write = (line: string): void => {
-      process.stderr.write(`${line}\n`)
-    }
-    return writeLogLines(emitter, level, write, isText ? 'text' : 'json', {
-      pid: process.pid,
-      hostname: hostname(),
-      workerId,
-    })
-  }

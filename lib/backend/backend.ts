@@ -68,6 +68,8 @@ export interface GroupSpec {
    * worker is there, and knows when the start is late.
    */
   readonly timeoutMs: number
+  /** The span of the group, or of who submitted the run: W3C Trace Context. Nothing to the store. */
+  readonly trace?: string
   /** The item of the each that the group's graph stands in, where a handler brought it. Nothing to the store. */
   readonly item?: number
 }
@@ -99,6 +101,8 @@ export interface OpenRequest {
   readonly timeoutMs: number
   /** How long record and results are kept after the end. */
   readonly retentionMs: number
+  /** The span of who submits it, for its driver. */
+  readonly trace?: string
   /** The first group of a run that is granted to `session`, with all inputs of its first part: as a step by its driver, in the same call. */
   readonly first?: FirstGroup
 }
@@ -232,6 +236,8 @@ export interface Grant {
   readonly inputs: PackedItems
   /** Whether somebody watches the run; absent where the store is this process, which needs no telling. */
   readonly isWatched?: boolean
+  /** How long the group had ready branches before this grant, by the store's clock; absent where the grant was made before. */
+  readonly waitedMs?: number
 }
 export type AcquireAnswer =
   | {
@@ -404,6 +410,8 @@ export interface OutcomesPage {
   readonly state: GroupState
   readonly size: number
   readonly chunks: readonly OutcomeChunk[]
+  /** When the group was closed, in milliseconds since the epoch by the store's clock; absent while it is open. */
+  readonly releasedAt?: number
   /** Pass as `after` to read on; equal to it when there is nothing new. */
   readonly next: number
   /** Once `chunks` reach the end of a released group: the branches that were not final then. */
@@ -446,6 +454,17 @@ export interface DeadLetter {
   readonly error: Uint8Array
 }
 
+/** What the store has counted since it was made, and how large it is. Counters may begin anew. */
+export interface StoreTotals {
+  /** The store's clock, in milliseconds since the epoch. */
+  readonly now: number
+  /** Runs that have ended, by workflow and state. Of many workflows the later ones are counted together, as `OTHER_WORKFLOWS`. */
+  readonly ended: readonly { readonly workflow: string; readonly state: EndState; readonly count: number }[]
+  readonly deadLetters: number
+  /** Of memory, with what else is on the server; `limit` is absent where there is none. */
+  readonly bytes: { readonly used: number; readonly peak?: number; readonly limit?: number }
+}
+
 /** One consistent look each; nothing changes. Lists are in order of creation, newest first, `limit` at most. */
 export interface Inspector {
   run(runId: string): Promise<RunRecord | undefined>
@@ -467,6 +486,7 @@ export interface Inspector {
   waiting(queue: string): Promise<readonly WaitingLane[]>
   sessions(): Promise<readonly SessionStatus[]>
   deadLetters(limit: number): Promise<readonly DeadLetter[]>
+  totals(): Promise<StoreTotals>
 }
 
 // -------------------------------------------------------------------------------------------------------------------- channels

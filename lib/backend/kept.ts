@@ -4,3 +4,7 @@
 export const GRAPH_RETENTION_MS = 24 * 3_600_000
 /** Dead letters kept; on Redis roughly so many. */
 export const MOST_DEAD_LETTERS = 1_000
+/** Counters of runs that have ended: one for each state and workflow, at most so many. */
+export const MOST_COUNTED_ENDS = 600
+/** What counts the ends of the workflows that have no counter of their own: no workflow is called so. */
+export const OTHER_WORKFLOWS = '~other'

@@ -65,6 +65,7 @@ const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
   waiting: (queue) => repeat(() => inspect.waiting(queue)),
   sessions: () => repeat(() => inspect.sessions()),
   deadLetters: (limit) => repeat(() => inspect.deadLetters(limit)),
+  totals: () => repeat(() => inspect.totals()),
 })
 
 /** Repeats calls until they are answered, or until it is stopped. */

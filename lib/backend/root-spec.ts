@@ -1,8 +1,6 @@
 /** What the root group of a run is, in every store: the run itself as its one branch, whose driver is any worker that knows its tasks. */
+import { RUNS_QUEUE } from '../options.js'
 import type { GroupSpec, OpenRequest } from './backend.js'
-
-/** The queue on which submitted runs wait for a driver. */
-const RUNS_QUEUE = 'runs'
 
 /** The spec of the root group that is opened with a run. */
 export function rootSpec(request: OpenRequest): GroupSpec {
@@ -24,5 +22,6 @@ export function rootSpec(request: OpenRequest): GroupSpec {
     attempts: 0,
     maxLosses: request.maxLosses,
     timeoutMs: 0,
+    ...(request.trace !== undefined && { trace: request.trace }),
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { EndState, RunRecord, Token } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
+import type { Span } from '../events.js'
 import { Cancellation, Unreported } from './cancellation.js'
 import { decode, encodeFailure } from '../values/codec.js'
 import { packedOf, PackedValue } from '../values/packed-arrays.js'
@@ -27,6 +28,10 @@ export interface HeldRun {
   readonly losses: number
   /** Whether a driver before spoke of a task that it started. */
   readonly hasTask?: boolean
+  /** Where the run is one of a workflow. */
+  readonly workflow?: string
+  /** The span of who submitted it. */
+  readonly trace?: string
   /** When to begin; at once without it. */
   readonly begin?: Promise<void>
 }
@@ -61,7 +66,27 @@ export function drive(engine: Engine, run: HeldRun, slot: Slot = NO_SLOT): Drive
     facts.fence = fenceOf(known)
   })
   const execution = new Execution(facts, slot, opening)
-  return { execution, ended: driveToEnd(engine, run, execution).finally(() => execution.end()) }
+  const span = spanOf(engine, run)
+  execution.span = span
+  const end =
+    span === undefined ? driveToEnd(engine, run, execution) : traced(span, () => driveToEnd(engine, run, execution))
+  return { execution, ended: end.finally(() => execution.end()) }
+}
+
+function spanOf({ parts: { emitter, workerId } }: Engine, run: HeldRun): Span | undefined {
+  const { runId, workflow, losses } = run
+  return emitter.tracer?.start('run', { runId, workflow, losses, worker: workerId }, run.trace)
+}
+
+/** Its handlers are called with the span as the current one; how the run ended stands in it. */
+async function traced(span: Span, drive: () => Promise<DriveEnd>): Promise<DriveEnd> {
+  const end = await span.run(drive)
+  span.set({ outcome: end.state })
+  if (end.state === 'failed') {
+    const error = decode(end.value)
+    if (error instanceof Error) span.fail(error)
+  }
+  return end
 }
 
 const fenceOf = (token: Token): number => Number(token.slice(0, token.indexOf('.')))

@@ -3,7 +3,7 @@
  * to acquire and when to settle; the engine knows what a branch is.
  */
 import type { Backend, Grant } from '../backend/backend.js'
-import type { Emitter } from '../events.js'
+import type { Emitter, Span } from '../events.js'
 import { GraflowError } from '../errors.js'
 import type { Expression } from '../flow/expression.js'
 import type { Graph } from '../graph/graph.js'
@@ -113,6 +113,27 @@ export class Engine {
   start(prepared: PreparedGrant, k: number, keeper: BranchKeeper): Execution {
     const branch = prepared.branch(k)
     const execution = new Execution(branch, keeper)
+    const { trace } = prepared.grant.spec
+    if (trace !== undefined) {
+      const span = this.#spanOf(branch, prepared.grant.spec.queue, trace)
+      execution.span = span
+      if (span !== undefined) {
+        span.run(() => this.#begin(prepared, branch, execution, keeper))
+        return execution
+      }
+    }
+    this.#begin(prepared, branch, execution, keeper)
+    return execution
+  }
+
+  /** A span for this start of the branch, below that of its group. */
+  #spanOf(branch: PreparedBranch, queue: string, trace: string): Span | undefined {
+    const { runId, place: path, label: task, errors, losses, workerId: worker } = branch
+    const facts = { runId, path, task, attempt: 1 + errors + losses, losses, worker, queue }
+    return this.parts.emitter.tracer?.start('branch', facts, trace)
+  }
+
+  #begin(prepared: PreparedGrant, branch: PreparedBranch, execution: Execution, keeper: BranchKeeper): void {
     const task = prepared.directTask(branch.node)
     if (task === undefined) {
       void this.#startNode(prepared.use, branch, execution, keeper, (frame) =>
@@ -123,7 +144,6 @@ export class Engine {
         this.interpreter.runTask(frame, task, branch.path, branch.input()),
       )
     } else new TaskStart(this.#starts, execution, prepared.use, branch, task, keeper).begin()
-    return execution
   }
 
   /** A branch of several tasks, or one that must be forwarded, or one with other terms than its group. */

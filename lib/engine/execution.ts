@@ -3,6 +3,7 @@
  * the one of the run's root group.
  */
 import type { Holder, SavedValues, StepAnswer, StepRequest, Token } from '../backend/backend.js'
+import type { Span } from '../events.js'
 import type { Graph } from '../graph/graph.js'
 import { Cancellation, Unreported } from './cancellation.js'
 import { ValueWriter } from '../values/value-lists.js'
@@ -61,6 +62,8 @@ export class Execution {
   readonly cancel = new Cancellation()
   /** Of a driver whose run may not be opened yet. */
   readonly opening: Opening | undefined
+  /** Of this start, where it is traced: ends with it. */
+  span: Span | undefined
   readonly #slot: Slot
   #saved: Map<string, Uint8Array> | undefined
   #unsaved: Map<string, Uint8Array> | undefined
@@ -182,6 +185,7 @@ export class Execution {
   end(): void {
     if (typeof this.#over === 'object') this.#over.abort(() => isOver(this.facts))
     else this.#over = 'over'
+    this.span?.end()
   }
 
   get hasEnded(): boolean {

@@ -20,6 +20,8 @@ export class GroupOutcomes {
   #chunks: OutcomeChunk[] = []
   #hasSilent = false
   readonly succeeded: number[] = []
+  /** By the store's clock. */
+  releasedAt: number | undefined
   #known = 0
 
   constructor(plan: OutcomesPlan) {
@@ -33,6 +35,7 @@ export class GroupOutcomes {
    * @throws GraflowError INTEGRITY where the pages have not just one outcome for each branch: a barrier never passes with fewer
    */
   add(page: OutcomesPage): void {
+    this.releasedAt ??= page.releasedAt
     for (const chunk of page.chunks) {
       for (let i = 0; i < chunk.indexes.length; i += 1) {
         const index = chunk.indexes[i] as number // i is in range

@@ -3,13 +3,14 @@
  * queue, and when their outputs are saved.
  */
 import type { Backend } from '../backend/backend.js'
-import type { Emitter } from '../events.js'
+import type { Emitter, EventOf, Span } from '../events.js'
 import { GraflowError } from '../errors.js'
 import type { TaskOptions } from '../flow/node-options.js'
 import type { TaskNode } from '../graph/graph.js'
 import { RETRY_DEFAULTS, type Limits } from '../options.js'
-import type { Clock, Random } from '../time.js'
+import { elapsedMs, type Clock, type Random } from '../time.js'
 import { copiesOf, decode, encode } from '../values/codec.js'
+import { Unreported } from './cancellation.js'
 import { HandlerContext } from './context.js'
 import type { DirectiveFollower } from './directive-follower.js'
 import { GotoTaken, isUnwinding, reportOfGoto } from './directives.js'
@@ -49,18 +50,71 @@ export class InlineTasks {
     const inputFor = attempts === 1 ? () => input : copiesOf(input)
     let errors = await this.#begin(frame, node.name, place, options, attempts)
     for (;;) {
+      const attempt = 1 + errors + losses
+      const span = this.#spanOf(frame, node.name, place, attempt)
+      const end = this.#observe(frame, node.name, place, attempt, span)
+      const start = (): Promise<unknown> => this.#start(frame, node, path, inputFor(), attempt)
       try {
-        return await this.#start(frame, node, path, inputFor(), 1 + errors + losses)
+        const output = await (span === undefined ? start() : span.run(start))
+        end?.('succeeded')
+        return output
       } catch (thrown) {
-        if (isUnwinding(thrown)) throw thrown
+        if (isUnwinding(thrown)) {
+          end?.(thrown instanceof Unreported ? 'released' : 'succeeded')
+          throw thrown
+        }
+        if (frame.cancel.reason !== undefined) end?.('withdrawn')
         frame.cancel.throwIfAborted()
         const { error, isFromHandler, isFinal } = originOf(thrown)
         errors += 1
-        if (errors >= attempts || isFinal || !isRetryable(error, isFromHandler))
-          throw taskError(error, isFromHandler, { task: node.name, path: place, errors })
+        if (errors >= attempts || isFinal || !isRetryable(error, isFromHandler)) {
+          const failure = taskError(error, isFromHandler, { task: node.name, path: place, errors })
+          end?.('failed', failure)
+          this.#tellFailed(frame, { task: node.name, path: place, attempt, error: failure })
+          throw failure
+        }
+        end?.('retried', asError(error))
         await this.#pauseBeforeRetry(frame, node.name, place, options, errors, error)
       }
     }
+  }
+
+  /** A span for this start, below that of its run or branch. */
+  #spanOf({ execution }: Frame, task: string, path: string, attempt: number): Span | undefined {
+    if (execution.span === undefined) return undefined
+    const { runId, workerId: worker, losses } = execution.facts
+    return this.#options.emitter.tracer?.start('step', { runId, path, task, attempt, losses, worker }, execution.span)
+  }
+
+  /** A start begins: what it gives tells how it ended. Undefined where nobody listens. */
+  #observe(
+    { execution }: Frame,
+    task: string,
+    path: string,
+    attempt: number,
+    span: Span | undefined,
+  ): ((outcome: EventOf<'step:ended'>['outcome'] | 'released' | 'withdrawn', error?: Error) => void) | undefined {
+    const { emitter, clock } = this.#options
+    const isListenedTo = emitter.has('step:ended')
+    if (!isListenedTo && span === undefined) return undefined
+    const startedAt = elapsedMs(clock)
+    const { runId, workerId } = execution.facts
+    return (outcome, error) => {
+      span?.set({ outcome })
+      if (error !== undefined) span?.fail(error)
+      span?.end()
+      if (!isListenedTo || outcome === 'released' || outcome === 'withdrawn') return
+      const durationMs = elapsedMs(clock) - startedAt
+      emitter.emit('step:ended', { runId, path, task, workerId, attempt, outcome, durationMs })
+    }
+  }
+
+  #tellFailed(
+    { execution }: Frame,
+    failure: Pick<EventOf<'start:failed'>, 'path' | 'task' | 'attempt' | 'error' | 'delayMs'>,
+  ): void {
+    const { runId, workerId } = execution.facts
+    this.#options.emitter.emit('start:failed', { runId, workerId, what: 'step', ...failure })
   }
 
   /** Before the first start here: how often the task has failed before, elsewhere. */
@@ -123,6 +177,7 @@ export class InlineTasks {
     const { runId } = execution.facts
     const delayMs = retryDelayMs(options.retry ?? {}, errors, random)
     emitter.emit('branch:retrying', { runId, path, task, attempt: errors, delayMs, error: asError(error) })
+    this.#tellFailed(frame, { path, task, attempt: errors + execution.facts.losses, delayMs, error: asError(error) })
     // What is finished is safe before the wait, and the error is counted: a start elsewhere then goes on at this task, with the attempts left.
     await this.#delay(frame, { task, place: path, options, errors, losses: 0 }, delayMs)
   }

@@ -4,12 +4,13 @@
  */
 import type { Backend, StepAnswer } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
-import type { Emitter } from '../events.js'
+import type { Emitter, Span } from '../events.js'
 import { elapsedMs, type Clock } from '../time.js'
 import type { BarrierWaits } from './barrier-waits.js'
 import { Cancellation } from './cancellation.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { refusalOf, type Frame } from './execution.js'
+import { asError } from './failure.js'
 import { fullStore, type GraphStore } from './graph-store.js'
 import type { GroupPlan } from './group-plan.js'
 
@@ -35,12 +36,42 @@ export class Supersteps {
 
   /** Dispatches a group, waits at its barrier without a slot, reads its outcomes. @param isTold whether the group has events */
   async run(frame: Frame, plan: GroupPlan, isTold = true): Promise<GroupOutcomes> {
+    const { span } = frame.execution
+    return span === undefined ? this.#run(frame, plan, isTold) : this.#traced(frame, plan, isTold, span)
+  }
+
+  /** The group has a span below that of its branch or run, and its own branches have theirs below it, wherever they run. */
+  async #traced(frame: Frame, plan: GroupPlan, isTold: boolean, parent: Span): Promise<GroupOutcomes> {
+    const { runId, size: width, queue } = plan.spec
+    const span = this.#options.emitter.tracer?.start(
+      'group',
+      { runId, path: plan.path, name: plan.name, width, queue },
+      parent,
+    )
+    if (span === undefined) return this.#run(frame, plan, isTold)
+    try {
+      const groupOutcomes = await this.#run(frame, { ...plan, spec: { ...plan.spec, trace: span.traceparent } }, isTold)
+      const { failed, withdrawn } = groupOutcomes.counts
+      span.set({ failed, withdrawn })
+      return groupOutcomes
+    } catch (error) {
+      span.fail(asError(error))
+      throw error
+    } finally {
+      span.end()
+    }
+  }
+
+  async #run(frame: Frame, plan: GroupPlan, isTold: boolean): Promise<GroupOutcomes> {
     const { execution } = frame
     const { backend, clock, emitter } = this.#options
     const { gid, runId } = plan.spec
     const startedAt = elapsedMs(clock)
     const groupOutcomes = await this.#groupOutcomes(frame, plan, isTold)
     execution.retire(gid)
+    const { releasedAt } = groupOutcomes
+    if (releasedAt !== undefined && emitter.has('barrier:released'))
+      emitter.emit('barrier:released', { runId, path: plan.path, releasedAt })
     // Events of its branches come before all that follows. This costs nothing where this process does not watch the run.
     if (backend.onReconnected !== undefined) await backend.caughtUp(runId)
     if (isTold && emitter.isSubscribed('group:released', runId)) {

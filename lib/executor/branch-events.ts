@@ -21,4 +21,12 @@ export function emitSettled(emitter: Emitter, branch: PreparedBranch, status: Ou
   emitter.emit('branch:settled', { runId, path, task, index, workerId, attempt: attemptOf(branch), status })
 }
 
+/** Told only in this process. @param delayMs until the next start; undefined where there is none */
+export function emitFailed(emitter: Emitter, branch: PreparedBranch, delayMs: number | undefined, error: Error): void {
+  const { runId, place: path, label: task, workerId } = branch
+  const attempt = attemptOf(branch)
+  const again = delayMs === undefined ? {} : { delayMs }
+  emitter.emit('start:failed', { runId, path, task, attempt, workerId, what: 'branch', ...again, error })
+}
+
 const attemptOf = ({ errors, losses }: PreparedBranch): number => 1 + errors + losses

@@ -20,7 +20,7 @@ import type { Turn } from './turn.js'
 
 type Options = Pick<
   ExecutorOptions,
-  'backend' | 'engine' | 'announcer' | 'session' | 'driveRun' | 'runsHoldSlots' | 'onError'
+  'backend' | 'engine' | 'emitter' | 'announcer' | 'session' | 'driveRun' | 'runsHoldSlots' | 'onError'
 >
 
 interface Parts {
@@ -53,6 +53,7 @@ export class Intake {
     const { engine, announcer } = this.#options
     const { shares, pending, turn } = this.#parts
     const arrivedAt = turn.look()
+    this.#tellWaited(grant)
     if (grant.isWatched !== undefined) announcer?.learn(grant.spec.runId, grant.isWatched)
     const share = shares.of(grant.spec.queue)
     if (share !== undefined) share.held += grant.indexes.length
@@ -68,6 +69,15 @@ export class Intake {
       pending.begin()
       void this.#refuse(grant, share, error).finally(() => pending.end())
     }
+  }
+
+  /** Of branches that were started before nobody knows since when they were ready. */
+  #tellWaited({ waitedMs, errors, losses }: Grant): void {
+    const { emitter } = this.#options
+    if (waitedMs === undefined || !emitter.has('branches:granted')) return
+    let count = 0
+    for (let k = 0; k < errors.length; k += 1) if (errors[k] === 0 && losses[k] === 0) count += 1
+    if (count > 0) emitter.emit('branches:granted', { count, waitedMs })
   }
 
   /** Submitted runs, to be driven. */

@@ -5,7 +5,8 @@
 import { GraflowError } from '../errors.js'
 import type { FailedStart } from '../engine/branch-keeper.js'
 import type { Execution } from '../engine/execution.js'
-import { emitRetrying, emitSettled } from './branch-events.js'
+import type { Span } from '../events.js'
+import { emitFailed, emitRetrying, emitSettled } from './branch-events.js'
 import type { BranchEnds, BranchInFlight } from './branch-in-flight.js'
 import type { ExecutorOptions } from './executor-options.js'
 import type { GrantInFlight } from './grant-in-flight.js'
@@ -71,6 +72,7 @@ export class Settler implements BranchEnds {
 
   ended(branch: BranchInFlight, execution: Execution, failure: FailedStart | undefined): void {
     const { grant, k } = branch
+    if (execution.span !== undefined) endSpan(execution.span, failure)
     grant.endBranch(k)
     this.#add(grant, execution)
     // A branch that was forwarded counts in the worker that runs its task.
@@ -101,6 +103,7 @@ export class Settler implements BranchEnds {
       const execution = branch?.execution
       if (branch === undefined || execution === undefined) continue
       aborted += 1
+      execution.span?.set({ outcome: as === 'released' ? as : 'withdrawn' })
       if (as === 'released') {
         grant.reports.addReleased(k)
         this.#add(grant, execution)
@@ -155,6 +158,10 @@ export class Settler implements BranchEnds {
   #announce(grant: GrantInFlight, k: number, failure: FailedStart | undefined): void {
     const { emitter } = this.#options
     const { runId } = grant.grant.spec
+    if (failure !== undefined && emitter.has('start:failed')) {
+      const delayMs = failure.kind === 'retry' ? failure.delayMs : undefined
+      emitFailed(emitter, grant.prepared.branch(k), delayMs, failure.error)
+    }
     if (failure?.kind === 'retry') {
       if (emitter.isSubscribed('branch:retrying', runId))
         emitRetrying(emitter, grant.prepared.branch(k), failure.delayMs, failure.error)
@@ -203,6 +210,15 @@ export class Settler implements BranchEnds {
       await Promise.all(instead.map((unsettled) => this.#settle([unsettled])))
     }
   }
+}
+
+function endSpan(span: Span, failure: FailedStart | undefined): void {
+  if (failure === undefined) {
+    span.set({ outcome: 'succeeded' })
+    return
+  }
+  span.set(failure.kind === 'retry' ? { outcome: 'retried', retryInMs: failure.delayMs } : { outcome: 'failed' })
+  span.fail(failure.error)
 }
 
 const isTooLarge = (error: unknown): error is GraflowError =>

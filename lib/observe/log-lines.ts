@@ -27,9 +27,13 @@ export function writeLogLines(
 }
 
 /** With the fields that the command writes, too (bin/log.ts). */
-function jsonOf({ at, level, message, runId, task, path, details }: EventOf<'log'>, bindings: object): string {
+function jsonOf(
+  { at, level, message, runId, task, path, attempt, workerId, details }: EventOf<'log'>,
+  bindings: object,
+): string {
   const extra = details instanceof Error ? { err: plain(details) } : details === undefined ? {} : { details }
-  const line = { level, time: at.toISOString(), ...bindings, runId, task, path }
+  const worker = workerId === undefined ? {} : { workerId }
+  const line = { level, time: at.toISOString(), ...bindings, ...worker, runId, task, path, attempt }
   try {
     return JSON.stringify({ ...line, ...extra, msg: message }, plainOf)
   } catch (error) {
@@ -45,8 +49,9 @@ const escaped = (text: string): string =>
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 
-function lineOf({ at, level, message, runId, task, path, details }: EventOf<'log'>): string {
-  const place = [task, path, runId].filter((part) => part !== undefined).join(' ')
+function lineOf({ at, level, message, runId, task, path, attempt, details }: EventOf<'log'>): string {
+  const start = attempt === undefined ? undefined : `attempt ${attempt}`
+  const place = [task, path, runId, start].filter((part) => part !== undefined).join(' ')
   return `${at.toISOString()} ${level.padEnd(5)} ${escaped(message)}${place === '' ? '' : ` (${escaped(place)})`}${details === undefined ? '' : ` ${escaped(shown(details))}`}`
 }
 

@@ -2,6 +2,7 @@
 import type { OpenAnswer, OpenRequest, Token } from '../backend/backend.js'
 import { Cancellation, Unreported } from '../engine/cancellation.js'
 import type { Drive, HeldRun } from '../engine/driver.js'
+import { asError } from '../engine/failure.js'
 import { fullStore } from '../engine/graph-store.js'
 import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
@@ -12,6 +13,7 @@ import { graphOf } from '../graph/graph-of.js'
 import { nextTurn } from '../session/holdings.js'
 import type { Session } from '../session/open-session.js'
 import { AwaitingHandlers, type CallingHandler } from './awaiting-handlers.js'
+import { ClientMetrics } from './client-metrics.js'
 import { isDistant } from './follow-run.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import { RunOpening } from './opening.js'
@@ -39,6 +41,7 @@ export class Client implements Graflow {
   readonly #options: ClientOptions
   readonly #session: Session
   readonly #handles: HandleServices
+  readonly #metrics: ClientMetrics
   #isRunning = true
   #closing: Promise<void> | undefined
   readonly #closed = new Cancellation()
@@ -47,6 +50,7 @@ export class Client implements Graflow {
     const { session } = options
     this.#options = options
     this.#session = session
+    this.#metrics = new ClientMetrics(session)
     this.instanceId = session.baseId
     this.events = session.emitter
     const { backend, engine, emitter, holdings } = session
@@ -75,6 +79,11 @@ export class Client implements Graflow {
 
   async submit(node: unknown, ...rest: [input?: unknown, options?: RunOptions]): Promise<Run<never>> {
     return await this.#open(expressionOf(node, 'submit'), rest, 'driven anywhere') // as above
+  }
+
+  async metrics(): Promise<string> {
+    this.#checkOpen()
+    return this.#metrics.text()
   }
 
   async attach(runId: string, node?: unknown): Promise<Run<never>> {
@@ -114,6 +123,7 @@ export class Client implements Graflow {
     this.#closed.abort(reason)
     await this.#session.holdings.stop(reason, new Unreported(`client ${instanceId} was closed`, 'CLOSED'))
     this.#handles.states.close()
+    this.#metrics.close()
     await this.#session.close()
     this.#options.onClose?.()
   }
@@ -157,8 +167,11 @@ export class Client implements Graflow {
         announcer?.learn(runId, false) // nobody watches a run that is not opened yet
         early = holdings.drive(this.#heldRun(run, opening))
         answer = await opening.answer()
-      } else answer = await this.#send(request)
-      if (answer.status === 'ok') this.#begin(run, answer.token, where, early)
+      } else answer = await (where === 'driven anywhere' ? this.#submit(run) : this.#send(request))
+      if (answer.status === 'ok') {
+        this.#session.emitter.emit('workflow:execution', { runId, change: 'started' })
+        this.#begin(run, answer.token, where, early)
+      }
       return answer
     } finally {
       arrived()
@@ -166,6 +179,20 @@ export class Client implements Graflow {
         this.#handles.states.dismiss(runId)
         early?.execution.cancel.abort(new Unreported(`run ${runId} was not opened`))
       }
+    }
+  }
+
+  /** Who drives it makes its span below this one. */
+  async #submit({ request, workflow }: PreparedRun): Promise<OpenAnswer> {
+    const span = this.#session.emitter.tracer?.start('submit', { runId: request.runId, workflow })
+    if (span === undefined) return this.#send(request)
+    try {
+      return await this.#send({ ...request, trace: span.traceparent })
+    } catch (error) {
+      span.fail(asError(error))
+      throw error
+    } finally {
+      span.end()
     }
   }
 
@@ -178,10 +205,13 @@ export class Client implements Graflow {
     return backend.open(request)
   }
 
-  #heldRun({ request, graph, timeoutMs }: PreparedRun, token: HeldRun['token']): HeldRun {
+  #heldRun(run: PreparedRun, token: HeldRun['token']): HeldRun {
+    const { request, graph, timeoutMs } = run
     const { runId, graph: hash, input } = request
     const code = this.#session.engine.registry.codeOf(runId)
-    return { runId, token, input, timeoutMs, losses: 0, use: { hash, graph, code, base: '' } }
+    const { workflow } = run
+    const named = workflow === undefined ? {} : { workflow }
+    return { ...named, runId, token, input, timeoutMs, losses: 0, use: { hash, graph, code, base: '' } }
   }
 
   /** Tracks a new run and, if this process holds it, drives it. Whoever gets its handle can subscribe before its first event. */

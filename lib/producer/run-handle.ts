@@ -105,8 +105,13 @@ export class RunHandle implements Run<unknown> {
   async #control(kind: 'pause-run' | 'resume-run'): Promise<ControlAnswer> {
     const answer = await this.#services.backend.control({ kind, runId: this.id })
     if (answer === 'gone') throw runNotFound(this.id)
-    if (answer === 'ok') await this.#services.states.noteChange(this.id)
+    if (answer === 'ok') await this.#changed(kind === 'pause-run' ? 'paused' : 'resumed')
     return answer
+  }
+
+  async #changed(change: 'paused' | 'resumed'): Promise<void> {
+    this.#services.emitter.emit('workflow:execution', { runId: this.id, change })
+    await this.#services.states.noteChange(this.id)
   }
 
   events(): AsyncIterableIterator<RunEvent> {

@@ -188,6 +188,12 @@ export interface Graflow extends AsyncDisposable {
     runId: string,
     node?: N | OrSay<G>,
   ): Promise<Run<Out<N>>>
+  /**
+   * What this process exports for Prometheus, in its text format: answer your own `GET /metrics` with it, as
+   * `text/plain; version=0.0.4; charset=utf-8`. It counts from the first call on; docs/metrics.md has the names.
+   * @throws GraflowError CLOSED
+   */
+  metrics(): Promise<string>
   /** Closes the client: it stops driving its runs, and pending results reject with CLOSED. Repeating it is safe. */
   close(): Promise<void>
 }

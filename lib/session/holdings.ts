@@ -36,6 +36,8 @@ export interface SessionGrants {
 
 /** What takes branches under this session, and has them in hand. */
 export interface BranchHolder {
+  /** Branches that are started and not over. */
+  readonly inFlight: number
   /** Grants in hand; undefined while grants may be coming that are not known yet. */
   known(): readonly HeldGrant[] | undefined
   /** The branches of this group that run here are not wanted any more, and report nothing; only those of one grant where a token is named. */
@@ -138,6 +140,11 @@ export class Holdings implements SessionGrants {
     else this.#executor?.abortGroup(gid, reason, token)
   }
 
+  /** Branches that run in this process now. */
+  get branchesInFlight(): number {
+    return this.#executor?.inFlight ?? 0
+  }
+
   /** Submitted runs that this process drives now. */
   get submittedRuns(): number {
     return this.#slots.size
@@ -155,6 +162,9 @@ export class Holdings implements SessionGrants {
     const driven = drive(engine, run, slot)
     this.#drives.set(runId, driven)
     driven.ended
+      .then(({ state }) => {
+        if (state === 'completed') emitter.emit('workflow:execution', { runId, change: 'completed' })
+      })
       .finally(() => {
         if (this.#drives.get(runId) === driven) this.#drives.delete(runId)
       })
@@ -192,13 +202,17 @@ export class Holdings implements SessionGrants {
         const record = await backend.inspect.run(runId)
         if (record === undefined || isEnded(record))
           driven.execution.cancel.abort(new Unreported(`run ${runId} is over`))
+        else driven.execution.span?.set({ workflow: record.workflow })
       })
       // The store sees to the run's deadline, which began when it was submitted.
       const held = new DriverSlot(slot, () => {
         if (this.#isQuiet) this.#release(driven, isLeaving())
       })
       const driven = this.drive(
-        { runId, token: grant.token, use, input, timeoutMs: undefined, losses, hasTask, begin },
+        {
+          ...{ runId, token: grant.token, use, input, timeoutMs: undefined, losses, hasTask, begin },
+          ...(grant.spec.trace !== undefined && { trace: grant.spec.trace }),
+        },
         held,
       )
       this.#slots.set(driven, held)

@@ -2,6 +2,52 @@
 import { bytes, infoOf, packed, type UseWorld } from '../support/world.js'
 
 export function describeInspect(useWorld: UseWorld): void {
+  it('counts runs by workflow and state once they have ended, and dead letters', async () => {
+    const world = await useWorld()
+    const end = { state: 'completed', value: bytes('') } as const
+    const first = await world.start('a', { workflow: 'x' })
+    await world.step(first, { end })
+    await world.step(first, { end })
+    await world.step(await world.start('b'), { end: { ...end, state: 'failed' } })
+    const holder = await world.start('c', { workflow: 'x' })
+    await world.dispatch(holder, 'c/0', { size: 3 })
+    await world.settle(await world.takeOne(3), 'failed', [0, 1])
+    await world.backend.control({ kind: 'cancel-run', runId: 'c', reason: 'no', value: bytes('') })
+    const { ended, deadLetters, bytes: size, now } = await world.backend.inspect.totals()
+    expect([...ended].sort((one, other) => one.state.localeCompare(other.state))).toEqual([
+      { workflow: 'x', state: 'cancelled', count: 1 },
+      { workflow: 'x', state: 'completed', count: 1 },
+      { workflow: '', state: 'failed', count: 1 },
+    ])
+    expect(deadLetters).toBe(2)
+    expect(size.used).toBeGreaterThan(0)
+    const record = await world.backend.inspect.run('c')
+    expect(now).toBeGreaterThanOrEqual(record?.endedAt ?? Infinity)
+  })
+
+  it('counts the ends of many workflows together', async () => {
+    const world = await useWorld()
+    const end = { state: 'completed', value: bytes('') } as const
+    for (let i = 0; i < 603; i += 1) await world.step(await world.start(`r${i}`, { workflow: `w${i % 602}` }), { end })
+    const { ended } = await world.backend.inspect.totals()
+    expect(ended).toHaveLength(601)
+    expect(ended.find(({ workflow }) => workflow === '~other')?.count).toBe(2)
+    expect(ended.find(({ workflow }) => workflow === 'w0')?.count).toBe(2)
+  })
+
+  it('tells how long a group had ready branches before a grant, and when it was released', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 2 })
+    await world.harness.advance(50)
+    const grant = await world.takeOne(2)
+    expect(grant.waitedMs).toBeGreaterThanOrEqual(49)
+    expect((await world.backend.inspect.outcomes('run/0', 0))?.releasedAt).toBeUndefined()
+    await world.settle(grant, 'succeeded', [0, 1])
+    const [status] = await world.backend.inspect.groups('run')
+    expect((await world.backend.inspect.outcomes('run/0', 0))?.releasedAt).toBe(status?.releasedAt)
+  })
+
   it('lists runs newest first, by state and by workflow', async () => {
     const world = await useWorld()
     const ids = async (request: {

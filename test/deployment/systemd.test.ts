@@ -6,7 +6,7 @@ import { each } from 'graflow'
 import { Child, type Exit } from '../support/processes.js'
 import { useStage, type Stage } from '../support/redis-stage.js'
 import { itWith, ran } from '../support/tools.js'
-import { compiledTasks } from '../support/compiled-tasks.js'
+import { compiled } from '../support/compiled.js'
 import { held } from './deployment.tasks.js'
 import { expand, milliseconds, parseEnvironment, parseUnit, type Unit, valueOf, valuesOf } from './unit-file.js'
 import { EXPORTER_VARIABLES, WORKER_VARIABLES } from './variables.js'
@@ -99,7 +99,7 @@ class Machine {
     for (const path of ['opt/graflow/node_modules', 'etc/graflow', 'credentials'])
       mkdirSync(join(this.#root, path), { recursive: true })
     symlinkSync(project, join(this.#root, 'opt/graflow/node_modules/graflow'))
-    const tasks = compiledTasks(join(__dirname, 'deployment.tasks.ts'))
+    const tasks = compiled(join(__dirname, 'deployment.tasks.ts'))
     this.write('opt/graflow/tasks.js', `export * from ${JSON.stringify(tasks)}\n`)
     this.write('opt/graflow/package.json', '{ "type": "module" }')
     this.write('etc/graflow/worker.env', read('worker.env'))

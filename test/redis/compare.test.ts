@@ -369,7 +369,11 @@ class Comparison {
     await this.#ask(`groups ${runId}`, ({ inspect }) => inspect.groups(runId), all)
     const spec = this.#one(this.#specs)
     if (spec !== undefined) {
-      await this.#ask(`outcomes ${spec.gid}`, ({ inspect }) => inspect.outcomes(spec.gid, 0), plain)
+      await this.#ask(
+        `outcomes ${spec.gid}`,
+        ({ inspect }) => inspect.outcomes(spec.gid, 0),
+        (page) => page && timeless(page),
+      )
     }
     await this.#ask(
       `saved ${runId}`,

@@ -1,5 +1,5 @@
 /** The scripts cannot import a number: they have their own, which must be that of the kernel. */
-import { GRAPH_RETENTION_MS, MOST_DEAD_LETTERS } from '../../lib/backend/kept.js'
+import { GRAPH_RETENTION_MS, MOST_COUNTED_ENDS, MOST_DEAD_LETTERS, OTHER_WORKFLOWS } from '../../lib/backend/kept.js'
 import { luaTexts } from './lua-sources.js'
 
 /** What a part gives a name that it does not make anew. */
@@ -12,6 +12,8 @@ function constantIn(part: string, name: string): number {
 describe('what a store keeps', () => {
   it('is as much and as long in the scripts as in the kernel', () => {
     expect(constantIn('part-dead-letters', 'MOST_DEAD_LETTERS')).toBe(MOST_DEAD_LETTERS)
+    expect(constantIn('part-runs', 'MOST_COUNTED_ENDS')).toBe(MOST_COUNTED_ENDS)
+    expect(luaTexts.get('part-runs')).toContain(`local OTHER_WORKFLOWS = '${OTHER_WORKFLOWS}'`)
     expect(constantIn('part-opening', 'GRAPH_RETENTION_S') * 1_000).toBe(GRAPH_RETENTION_MS)
   })
 })

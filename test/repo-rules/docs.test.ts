@@ -7,6 +7,7 @@ import {
   CONNECT_OPTIONS,
   LIMIT_OPTIONS,
   RUN_OPTIONS,
+  EXPORTER_OPTIONS,
   WORKER_OPTIONS,
   type OptionSpec,
   defaultTextOf,
@@ -77,6 +78,7 @@ describe('docs/options.md', () => {
     ['limits', LIMIT_OPTIONS],
     ['run', RUN_OPTIONS],
     ['worker', WORKER_OPTIONS],
+    ['exporter', EXPORTER_OPTIONS],
   ] as const)('%s: says of every option what the table in lib/options.ts says, and of no other', (section, table) => {
     const told = Object.entries<OptionSpec>(table).map(
       ([name, spec]) => `| \`${name}\` | ${mayBe(spec)} | ${defaultTextOf(spec)} | ${spec.help} |`,

@@ -1,4 +1,4 @@
-/** docs/metrics.md against what a worker really exports: the page is compared with the text of `/metrics`, in both directions. */
+/** docs/metrics.md against what processes really export: the page is compared with the text of `/metrics`, in both directions. */
 import { Emitter } from '../../lib/events.js'
 import { Metrics } from '../../lib/observe/metrics.js'
 import { readDoc, tableRows } from './doc-table.js'
@@ -25,15 +25,23 @@ function read(text: string): ReadonlyMap<string, Exported> {
   )
 }
 
-/** What a worker exports once everything has happened that it counts. */
-async function exportedByWorker(): Promise<ReadonlyMap<string, Exported>> {
-  const events = new Emitter(() => 0)
-  const metrics = new Metrics(events, {
-    keyPrefix: 'p',
-    ownQueues: ['default'],
+/** What each kind of process exports once everything has happened that it counts. */
+async function exportedBy(...parts: readonly ('process' | 'store')[]): Promise<ReadonlyMap<string, Exported>> {
+  const events = new Emitter(() => 5)
+  const process = { events, inFlight: () => 0, graphHits: () => 0, now: () => 0, storeNow: () => Promise.resolve(0) }
+  const store = {
+    ...{ keyPrefix: 'p', ownQueues: ['default'] },
     queues: () => Promise.resolve([]),
-    inFlight: () => 0,
-    graphHits: () => 0,
+    sessions: () => Promise.resolve([]),
+    totals: () =>
+      Promise.resolve({
+        ...{ now: 0, deadLetters: 1, bytes: { used: 1, peak: 2, limit: 3 } },
+        ended: [{ workflow: 'w', state: 'completed', count: 1 }],
+      }),
+  }
+  const metrics = new Metrics({
+    ...(parts.includes('process') && { process }),
+    ...(parts.includes('store') && { store }),
   })
   events.emit('branches:settled', {
     ...{ workerId: 'w', succeeded: 1, failed: 1, retried: 1, fenced: 1 },
@@ -80,12 +88,20 @@ function faultsOf(query: string, exported: ReadonlyMap<string, Exported>): reado
 describe('docs/metrics.md', () => {
   let exported: ReadonlyMap<string, Exported>
   beforeAll(async () => {
-    exported = await exportedByWorker()
+    exported = await exportedBy('process', 'store')
   })
 
   it('says of every metric what a worker exports, and of no other', () => {
-    const told = rows.map(([name = '', type, labels = '', , help]) => [code(name)[0], type, code(labels), help])
+    const told = rows.map(([name = '', type, labels = '', , , help]) => [code(name)[0], type, code(labels), help])
     expect(told).toEqual([...exported].map(([name, { type, labels, help }]) => [name, type, labels, help]))
+  })
+
+  it('says which processes export it', async () => {
+    const producers = await exportedBy('process')
+    const exporters = await exportedBy('store')
+    expect(exporters.size + producers.size).toBe(exported.size)
+    const told = rows.map(([name = '', , , , from]) => [code(name)[0], from])
+    expect(told).toEqual([...exported.keys()].map((name) => [name, exporters.has(name) ? 'store' : 'process']))
   })
 
   it('gives every metric a unit, and seconds to those that are named so', () => {

@@ -26,9 +26,12 @@ describe('package.json', () => {
       expect([name, packages[`node_modules/${name}`]?.version]).toEqual([name, range.slice(1)])
   })
 
-  it('leaves what only TypeScript task modules need to who has some', () => {
-    expect(Object.keys(manifest.dependencies)).not.toContain('tsx')
-    expect(manifest.peerDependenciesMeta).toEqual({ tsx: { optional: true } })
+  it('leaves what only TypeScript task modules or traces need to who has some', () => {
+    const optional = ['@opentelemetry/api', 'tsx']
+    expect(Object.keys(manifest.dependencies).filter((name) => optional.includes(name))).toEqual([])
+    expect(manifest.peerDependenciesMeta).toEqual(
+      Object.fromEntries(optional.map((name) => [name, { optional: true }])),
+    )
   })
 
   it('exports only what has a source', () => {

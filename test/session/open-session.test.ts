@@ -44,6 +44,7 @@ const open = (store: Backend, { clock }: Faulty, isEmbedded = false): Promise<Se
 function executorThatNotes(): { readonly executor: BranchHolder; readonly notes: string[] } {
   const notes: string[] = []
   const executor: BranchHolder = {
+    inFlight: 0,
     known: () => [{ gid: 'r/0', token: '7.n-1' }],
     abortGroup: (gid, _reason, token) => notes.push(`abort ${gid} ${token}`),
     wake: () => notes.push('wake'),

@@ -6,8 +6,9 @@ import { openSession } from '../../lib/session/open-session.js'
 import { DEFAULT_LIMITS } from '../../lib/options.js'
 import { Emitter } from '../../lib/events.js'
 import { systemClock, systemId, systemRandom } from '../../lib/time.js'
-import { Worker, type WorkerOptions } from '../../worker/index.js'
+import { startExporter, Worker, type Exporter, type ExporterOptions, type WorkerOptions } from '../../worker/index.js'
 import { wired } from './wired-backend.js'
+import type { WorkerHost } from '../../worker/worker.js'
 import { WorkerPoolCore, type WorkerPoolOptions } from '../../worker/worker-pool.js'
 
 export class SharedStore {
@@ -31,13 +32,23 @@ export class SharedStore {
   }
 
   /** A worker, not started. */
-  worker(options: WorkerOptions): Worker {
+  worker(options: WorkerOptions, writeLog?: WorkerHost['writeLog']): Worker {
     const worker = new Worker(
       { logLevel: 'silent', ...options },
-      { openStore: () => Promise.resolve(unclosed(this.view)) },
+      { openStore: () => Promise.resolve(unclosed(this.view)), ...(writeLog !== undefined && { writeLog }) },
     )
     this.#ends.push(() => worker.stop(0))
     return worker
+  }
+
+  /** An exporter that listens on a free port of this machine. */
+  async exporter(options: ExporterOptions = {}): Promise<Exporter> {
+    const exporter = await startExporter(
+      { logLevel: 'silent', metricsPort: 0, metricsHost: '127.0.0.1', ...options },
+      { openStore: () => Promise.resolve(unclosed(this.view)) },
+    )
+    this.#ends.push(() => exporter.close())
+    return exporter
   }
 
   async started(options: WorkerOptions): Promise<Worker> {

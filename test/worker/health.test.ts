@@ -1,5 +1,7 @@
 /** What those who run a worker see of it over HTTP. */
 import { each, GraflowError, par, seq, task, workflow } from 'graflow'
+import type { EventOf } from '../../lib/events.js'
+import { manualClock } from '../../lib/time.js'
 import type { Worker } from '../../worker/index.js'
 import { failureOf } from '../support/captured-errors.js'
 import { SharedStore } from '../support/shared-store.js'
@@ -122,6 +124,61 @@ describe('metrics of a worker', () => {
       'graflow_queue_oldest_seconds',
     ])
       expect(text).toContain(`# HELP ${name} `)
+  })
+
+  it('count the steps of a submitted run, and log the one that fails, with where it was', async () => {
+    const first = task('first', (n: number) => [n, n])
+    const last = task('last', (_: readonly number[]): number => {
+      throw new TypeError('no such thing')
+    })
+    const lines: EventOf<'log'>[] = []
+    const worker = store.worker(
+      {
+        ...{ tasks: [seq(first, each(moody), last)], workerId: 'w', metricsPort: 0, metricsHost: '127.0.0.1' },
+        logLevel: 'warn',
+        logFormat: 'json',
+      },
+      (emitter) => emitter.subscribe('log', (event) => lines.push(event)),
+    )
+    await worker.start()
+    const client = await store.client()
+    const run = await client.submit(seq(first, each(moody), last), 1)
+    await run.result().catch(() => undefined)
+    const { text } = await get(worker, '/metrics')
+    for (const line of [
+      'graflow_tasks_total{task="first",outcome="succeeded"} 1',
+      'graflow_tasks_total{task="moody",outcome="succeeded"} 2',
+      'graflow_tasks_total{task="last",outcome="failed"} 1',
+    ])
+      expect(text.split('\n')).toContain(line)
+    expect(lines.filter(({ level }) => level === 'warn')).toEqual([
+      expect.objectContaining({
+        ...{ runId: run.id, task: 'last', path: '2', attempt: 1, workerId: 'w' },
+        message: expect.stringMatching(/^step failed: .*no such thing/) as string,
+      }),
+    ])
+  })
+
+  it('have no more than a hundred lines a second of failures, and count the others', async () => {
+    const bad = task('bad', (_: number): number => {
+      throw new Error('no')
+    })
+    const lines: EventOf<'log'>[] = []
+    const clock = manualClock()
+    const worker = store.worker(
+      { tasks: [bad], workerId: 'w', logLevel: 'warn', clock, maxConcurrentTasks: 200 },
+      (emitter) => emitter.subscribe('log', (event) => lines.push(event)),
+    )
+    await worker.start()
+    const client = await store.client()
+    const numbers = Array.from({ length: 150 }, (_, i) => i)
+    await client.run(each(bad).settled(), numbers)
+    clock.advance(1_000)
+    await client.run(each(bad).settled(), [0])
+    const messages = lines.filter(({ level }) => level === 'warn').map(({ message }) => message)
+    expect(messages).toHaveLength(102)
+    expect(messages[100]).toBe('50 more starts failed in the same second and have no line of their own')
+    expect(messages[0]).toMatch(/^branch failed: /)
   })
 
   it('X18: count a branch once that asks for another queue than its group', async () => {

@@ -10,6 +10,11 @@ export class DeadLetters {
   #bytes = 0
   #made = 0
 
+  /** How many there were, those that are kept no more included. */
+  get made(): number {
+    return this.#made
+  }
+
   /** Keeps copies of the bytes: what they are part of may be large and may go. */
   add(letter: Omit<DeadLetter, 'id'>): void {
     this.#made += 1

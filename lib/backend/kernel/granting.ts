@@ -30,6 +30,7 @@ export function grantTo(
   const first = group.peekRequeued() ?? group.next
   if (isOptional && group.inputBytes(first, first + 1) > mostBytes) return undefined
   if (mostLost <= 0 && group.table.losses(first) > 0) return undefined
+  const waitedMs = state.now - group.readySince
   const fence = state.nextFence()
   const heldGrant = group.addGrant({ token: tokenOf(fence, nonce), fence, nonce, session })
   const grant =
@@ -53,7 +54,7 @@ export function grantTo(
     run.driver = session.id
     state.effects.activity(run.id, 'state', run.id)
   }
-  return grant
+  return { ...grant, waitedMs }
 }
 
 /** A range that was never granted: neighbours, so that inputs are a view. */

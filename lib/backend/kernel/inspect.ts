@@ -8,6 +8,7 @@ import type {
   RunRecord,
   SavedValues,
   SessionStatus,
+  StoreTotals,
   WaitingLane,
 } from '../backend.js'
 import { pack } from '../../values/packed-items.js'
@@ -43,6 +44,7 @@ export function inspectorOf(state: KernelState): KernelInspector {
       return {
         state: group.state,
         size: group.spec.size,
+        ...(group.closedAt !== undefined && { releasedAt: state.wall(group.closedAt) }),
         chunks: group.chunks.slice(after),
         next: group.chunks.length,
         withdrawn: group.state === 'open' ? undefined : group.withdrawn(),
@@ -69,6 +71,12 @@ export function inspectorOf(state: KernelState): KernelInspector {
         branches: session.branches,
       })),
     deadLetters: (limit): readonly DeadLetter[] => state.deadLetters.list(limit),
+    totals: (): StoreTotals => ({
+      now: state.wallNow,
+      ended: [...state.ended.values()].map((one) => ({ ...one })),
+      deadLetters: state.deadLetters.made,
+      bytes: { used: state.bytes, ...(state.options.maxBytes < Infinity && { limit: state.options.maxBytes }) },
+    }),
   }
 }
 

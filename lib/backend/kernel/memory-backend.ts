@@ -198,6 +198,7 @@ class MemoryBackend implements Backend {
       waiting: (queue) => look((inspector) => inspector.waiting(queue)),
       sessions: () => look((inspector) => inspector.sessions()),
       deadLetters: (limit) => look((inspector) => inspector.deadLetters(limit)),
+      totals: () => look((inspector) => inspector.totals()),
     }
   }
 }

@@ -1,6 +1,7 @@
 /** How runs end, or stay behind without a driver, and what they save. */
 import { item, itemCount } from '../../values/packed-items.js'
 import type { EndState, SavedValues } from '../backend.js'
+import { MOST_COUNTED_ENDS, OTHER_WORKFLOWS } from '../kept.js'
 import { close } from './closing.js'
 import type { Run } from './group.js'
 import { trimRetained } from './purge.js'
@@ -28,6 +29,7 @@ export function abandon(state: KernelState, run: Run): void {
 /** Ends a run that has not ended: withdraws what is open of it, and sees to its purge. */
 export function endRun(state: KernelState, run: Run, as: EndState, value: Uint8Array, reason: string): void {
   run.end = { state: as, value, at: state.wallNow }
+  countEnd(state, run, as)
   const root = run.groups.get(run.id)
   if (root !== undefined) close(state, root, 'withdrawn', reason)
   state.addBytes(run, value.length)
@@ -39,4 +41,14 @@ export function endRun(state: KernelState, run: Run, as: EndState, value: Uint8A
   state.retainedBytes += run.bytes
   state.effects.activity(run.id, 'state', run.id)
   trimRetained(state)
+}
+
+/** One more run has ended so; names of workflows beyond the first are counted together. */
+function countEnd(state: KernelState, run: Run, as: EndState): void {
+  const nameOf = (workflow: string): string => `${as}:${workflow}`
+  let workflow = run.workflow ?? ''
+  if (!state.ended.has(nameOf(workflow)) && state.ended.size >= MOST_COUNTED_ENDS) workflow = OTHER_WORKFLOWS
+  const counted = state.ended.get(nameOf(workflow)) ?? { workflow, state: as, count: 0 }
+  counted.count += 1
+  state.ended.set(nameOf(workflow), counted)
 }

@@ -3,7 +3,7 @@
  * distance (docs/redis.md, rule 2). Times in records are the clock's own.
  */
 import { STORE_DEFAULTS } from '../../options.js'
-import type { Notice, RunChange, Token } from '../backend.js'
+import type { EndState, Notice, RunChange, Token } from '../backend.js'
 import { DeadLetters } from './dead-letters.js'
 import { type Due, DueQueue } from './due-queue.js'
 import type { AffinityHold, Group, HeldGrant, HeldTask, Queue, Run, RunDue, Session } from './group.js'
@@ -79,6 +79,8 @@ export class KernelState {
   /** How many runs that are kept have this graph. */
   readonly graphRuns = new Map<string, number>()
   readonly deadLetters = new DeadLetters()
+  /** Runs that have ended, counted by state and workflow. */
+  readonly ended = new Map<string, { readonly workflow: string; readonly state: EndState; count: number }>()
 
   readonly deadlines = new DueQueue<HeldGrant>()
   readonly taskDeadlines = new DueQueue<HeldTask>()

@@ -31,7 +31,7 @@ export interface InboxOptions {
   /** Something may have been missed: whatever is awaited is to be looked at again. */
   readonly onReconnected: () => void
   /** The notice of a release brought all outcomes of the group; called before the listeners are. */
-  readonly onChunk: (gid: string, chunk: Buffer) => void
+  readonly onChunk: (gid: string, chunk: Buffer, releasedAt: number) => void
   /** The grant that a notice brought, in parts as acquire answers them; undefined when it cannot be read. */
   readonly grantFrom: (parts: readonly Reply[]) => Grant | undefined
 }
@@ -183,7 +183,10 @@ export class Inbox {
       if (isAnew) this.#missed(session)
       if (notice === undefined) continue
       if (notice.kind === 'granted' && !isBefore(this.#deliveredBefore.get(session) ?? BEGINNING, textOf(id))) continue
-      if (chunk !== undefined && notice.kind === 'released') this.#options.onChunk(notice.gid, chunk)
+      if (chunk !== undefined && notice.kind === 'released') {
+        // The number of an entry begins with when it was written.
+        this.#options.onChunk(notice.gid, chunk, Number.parseInt(textOf(id), 10))
+      }
       this.#listeners.notify(session, notice)
     }
     this.#behind = entries.length >= COUNT ? this.#behind + entries.length : 0
@@ -348,7 +351,20 @@ function readEntry(
 }
 
 /** What a grant has, in the order of acquire's answer; none of its branches was granted before. */
-const PARTS = ['spec', 'token', 'fence', 'first', 'count', 'indexes', 'cells', 'layout', 'ends', 'bytes', 'watched']
+const PARTS = [
+  'spec',
+  'token',
+  'fence',
+  'first',
+  'count',
+  'indexes',
+  'cells',
+  'layout',
+  'ends',
+  'bytes',
+  'watched',
+  'waited',
+]
 const EMPTY = Buffer.alloc(0)
 
 function partsIn(fields: readonly Reply[]): readonly Reply[] {

@@ -94,7 +94,7 @@ class RedisBackend implements Backend {
     this.#inbox = new Inbox({
       ...connection,
       onReconnected: () => this.#notifyReconnected(),
-      onChunk: (gid, chunk) => released.put(gid, chunk),
+      onChunk: (gid, chunk, releasedAt) => released.put(gid, chunk, releasedAt),
       grantFrom: (parts) => grantIn(this.#store, parts),
     })
     this.#activities = new Activities(connection)

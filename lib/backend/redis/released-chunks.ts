@@ -3,16 +3,22 @@
  * A hint like all notices: each is given out once, and whoever finds none asks the store.
  */
 
+export interface ReleasedChunk {
+  readonly chunk: Buffer
+  /** In milliseconds since the epoch, by the store's clock. */
+  readonly releasedAt: number
+}
+
 /** Chunks kept for holders that have not asked yet; more are forgotten, oldest first. */
 const MOST_CHUNKS = 256
 
 export class ReleasedChunks {
-  readonly #chunks = new Map<string, Buffer>()
+  readonly #chunks = new Map<string, ReleasedChunk>()
 
   /** The group is released, and this is all that arrived at its barrier. */
-  put(gid: string, chunk: Buffer): void {
+  put(gid: string, chunk: Buffer, releasedAt: number): void {
     this.#chunks.delete(gid)
-    this.#chunks.set(gid, chunk)
+    this.#chunks.set(gid, { chunk, releasedAt })
     if (this.#chunks.size <= MOST_CHUNKS) return
     for (const oldest of this.#chunks.keys()) {
       this.#chunks.delete(oldest)
@@ -21,7 +27,7 @@ export class ReleasedChunks {
   }
 
   /** The chunk, which is forgotten; undefined when none came. */
-  take(gid: string): Buffer | undefined {
+  take(gid: string): ReleasedChunk | undefined {
     const chunk = this.#chunks.get(gid)
     if (chunk !== undefined) this.#chunks.delete(gid)
     return chunk

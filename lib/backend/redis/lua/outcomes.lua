@@ -1,5 +1,6 @@
 -- Flags: no-writes
 -- Needs:
+--   base: shardNumber
 --   branch-table: ANYWHERE stored
 --   group: load
 --   run: loadRun
@@ -8,6 +9,7 @@
 -- Derives: T:r:<run> T:b:<gid> T:b:<gid>:d T:b:<gid>:o T:bad
 -- ARGV: gid, settles read before, most bytes
 -- Answers: NONE | BAD why | OK state (o, r, w) size next is-last (1: nothing of a closed group follows) table (of one that had branches left, then; else '')
+--   when it was closed (in milliseconds by the clock of this server; 0: it is open)
 --   chunks…
 --   (of one with fewer bytes than its ends say the values are in T:b:<gid>:o<number>; they count as its bytes)
 local MOST_CHUNKS = 1024
@@ -32,7 +34,7 @@ if not g or (g.state == 'o' and not (loadRun(g.run) and call('EXISTS', T .. ':b:
   return { 'NONE' }
 end
 local next, left = tonumber(ARGV[2]), tonumber(ARGV[3])
-local answer = { 'OK', g.state, g.size, next, 0, '' }
+local answer = { 'OK', g.state, g.size, next, 0, '', g.state == 'o' and 0 or g.closed - shardNumber('ahead') }
 local last = min(g.settles, next + MOST_CHUNKS)
 local only = next == 0 and g.settles == 1 and g.state ~= 'o' and call('HGET', g.b, 'o')
 if only then
@@ -54,7 +56,7 @@ while next < last and not isFull do
     if not isFine then
       size = #chunk -- its reader finds out
     end
-    if #answer > 6 and size > left then
+    if #answer > 7 and size > left then
       isFull = true
       break
     end

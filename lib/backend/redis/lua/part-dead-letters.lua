@@ -1,7 +1,7 @@
 -- Dead letters: branches whose attempts are spent, with input and error, newest kept.
 -- Gives: addDeadLetter commitDeadLetters
 -- Needs:
---   base: makeAnew now wall whole
+--   base: makeAnew now setShard shardNumber wall whole
 --   branch-table: DEAD
 --   group: inputOf
 -- Kept at most, or roughly so many; and the largest input that is kept with one.
@@ -18,6 +18,7 @@ function addDeadLetter(g, index, kind, errors, losses, value)
     input = ''
   end
   now()
+  setShard('deads', whole(shardNumber('deads') + 1))
   deadLetters[#deadLetters + 1] = { g, index, kind, errors, losses, input, value }
 end
 

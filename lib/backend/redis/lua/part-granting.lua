@@ -1,8 +1,8 @@
 -- Granting branches of a group: fresh ones as one range, requeued ones gathered one by one. A grant travels as spec, token, fence, first (-1:
--- indexes follow), count, indexes, cells, layout, ends, bytes, and how many processes watch its run.
+-- indexes follow), count, indexes, cells, layout, ends, bytes, how many processes watch its run, and how long the group had ready branches (-1: granted before).
 -- Gives: grantTo grantOf addGrant watchersOf WHOLE SHARED
 -- Needs:
---   base: activity channelOf wall
+--   base: activity channelOf now wall
 --   branch-table: GRANTED HAS_CHILDREN NO_CELL READY SMALL cellOf cellsOf grantedCells lastingFlags setCells stored
 --   children: childrenOf
 --   grants: newGrant recordOf stillHeld
@@ -320,6 +320,7 @@ end
 -- next one was lost before and none such may be granted.
 function grantTo(g, session, nonce, most, bytesLeft, graceMs, mostLost)
   touch(g)
+  local waited = max(0, now() - g.since)
   if g.limit > 0 then
     most = min(most, g.limit - g.inFlight)
   end
@@ -340,7 +341,7 @@ function grantTo(g, session, nonce, most, bytesLeft, graceMs, mostLost)
   if g.isRoot then
     setDriver(loadRun(g.run), session)
   end
-  grant.token, grant.fence, grant.spec, grant.run = token, fence, specOf(g), g.run
+  grant.token, grant.fence, grant.spec, grant.run, grant.waited = token, fence, specOf(g), g.run, waited
   return grant
 end
 
@@ -363,5 +364,5 @@ function addGrant(reply, grant)
   local at = #reply
   reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = grant.spec, grant.token, grant.fence, grant.first, grant.count
   reply[at + 6], reply[at + 7], reply[at + 8], reply[at + 9], reply[at + 10] = grant.indexes, grant.cells, grant.layout, grant.ends, grant.bytes
-  reply[at + 11] = watchersOf(grant.run)
+  reply[at + 11], reply[at + 12] = watchersOf(grant.run), grant.waited or -1
 end

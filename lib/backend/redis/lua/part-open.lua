@@ -86,7 +86,7 @@ local function newRun(ARGV)
     setShard('keep', keep)
   end
   local run = { id = runId, key = T .. ':r:' .. runId, isEnded = false, isPaused = false, isAbandoned = false, isStarted = session ~= '',
-    retention = tonumber(retention), timeout = timeout ~= '0' and timeout, startedAt = false,
+    retention = tonumber(retention), timeout = timeout ~= '0' and timeout, startedAt = false, workflow = workflow,
     changes = { 'created', wall(), 'graph', ARGV[ROOT + 7], 'dig', ARGV[ROOT + 1], 'nonce', nonce, 'ret', retention } }
   addRun(run)
   if workflow ~= '' then

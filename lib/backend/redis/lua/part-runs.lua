@@ -1,11 +1,14 @@
 -- How runs end, or stay behind without a driver, and what they save.
 -- Gives: save abandon endRun commitSaves
 -- Needs:
---   base: activity now shardValue wall
+--   base: activity now setShard shardNumber shardValue wall whole
 --   closing: close
 --   due-queue: plan unplan
 --   group: loadReadable
 --   run: setRun
+-- Counters of runs that have ended, at most; and what counts those that have none of their own.
+local MOST_COUNTED_ENDS = 600
+local OTHER_WORKFLOWS = '~other'
 local saves = {}
 
 function begin_runs()
@@ -27,6 +30,20 @@ function abandon(run)
   activity(run.id, 'state', run.id)
 end
 
+-- One more run has ended so: a field of T:m for each state and workflow; names beyond the first are counted together.
+local function countEnd(run, as)
+  local name = 'e:' .. as .. ':' .. run.workflow
+  if not shardValue(name) then
+    local kinds = shardNumber('ends')
+    if kinds >= MOST_COUNTED_ENDS then
+      name = 'e:' .. as .. ':' .. OTHER_WORKFLOWS
+    else
+      setShard('ends', whole(kinds + 1))
+    end
+  end
+  setShard(name, whole(shardNumber(name) + 1))
+end
+
 -- Ends a run that has not ended: withdraws what is open of it, and plans its purge. `upload`: its value, if not `value`.
 function endRun(run, as, value, reason, upload)
   if not run or run.isEnded then
@@ -34,6 +51,7 @@ function endRun(run, as, value, reason, upload)
   end
   run.isEnded, run.ended = true, as
   setRun(run, 'end', as)
+  countEnd(run, as)
   if upload then
     run.valueUpload = upload
   else

@@ -1,4 +1,4 @@
-/** Grants as scripts answer them: 11 parts each (part-granting.lua). */
+/** Grants as scripts answer them: 12 parts each (part-granting.lua). */
 import { GraflowError } from '../../../errors.js'
 import type { PackedItems } from '../../../values/packed-items.js'
 import type { Grant } from '../../backend.js'
@@ -9,7 +9,7 @@ import { decodeSpec } from './spec-codec.js'
 import { rangeInParts } from './parts.js'
 import { numbersOf } from './words.js'
 
-const PARTS = 11
+const PARTS = 12
 const CELL_BYTES = 8
 /** In the state of a group, as part-group.lua packs it. */
 const STATE_AT = 8
@@ -128,7 +128,14 @@ function grantAt(reply: readonly Reply[], at: number, apart?: Reply): Grant {
       count,
     ),
     isWatched: numberOf(reply[at + 10]) > 0,
+    ...waitedIn(reply[at + 11]),
   }
+}
+
+/** Pushed branches, whose grant says nothing of it, were ready in the same moment. */
+function waitedIn(reply: Reply | undefined): Pick<Grant, 'waitedMs'> {
+  const waitedMs = Buffer.isBuffer(reply) && reply.length === 0 ? 0 : numberOf(reply)
+  return waitedMs < 0 ? {} : { waitedMs }
 }
 
 function inputsOf(layout: number, ends: Buffer, bytes: Buffer, first: number, count: number): PackedItems {

@@ -13,6 +13,7 @@ import type {
   RunState,
   SavedValues,
   SessionStatus,
+  StoreTotals,
   WaitingLane,
 } from '../../backend.js'
 import { pack } from '../../../values/packed-items.js'
@@ -47,6 +48,7 @@ export function inspectorOf(store: Store): Inspector {
     waiting: (queue) => waiting(store, queue),
     sessions: () => sessions(store),
     deadLetters: (limit) => deadLetters(store, limit),
+    totals: () => totals(store),
   }
 }
 
@@ -317,3 +319,32 @@ function readLetter(id: string, fields: ReadonlyMap<string, Buffer>): DeadLetter
     error: bytesOf(fields.get('error')),
   }
 }
+
+// -------------------------------------------------------------------------------------------------------------------- totals
+
+async function totals({ shard, keys }: Store): Promise<StoreTotals> {
+  const [time, main, memory] = await Promise.all([
+    shard.command('TIME'),
+    shard.command('HGETALL', keys.main),
+    shard.command('INFO', 'memory'),
+  ])
+  const [seconds, micros] = listOf(time)
+  const ended: StoreTotals['ended'][number][] = []
+  const fields = fieldsOf(main)
+  for (const [name, value] of fields) {
+    const [, end = '', workflow = ''] = /^e:(\w+):(.*)$/su.exec(name) ?? []
+    const state = END_STATES[end]
+    if (state !== undefined) ended.push({ workflow, state, count: countIn(value) })
+  }
+  const bytes = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'mu').exec(textOf(memory))?.[1] ?? 0)
+  const limit = bytes('maxmemory')
+  return {
+    now: numberOf(seconds) * 1_000 + numberOf(micros) / 1_000,
+    ended,
+    deadLetters: countIn(fields.get('deads')),
+    bytes: { used: bytes('used_memory'), peak: bytes('used_memory_peak'), ...(limit > 0 && { limit }) },
+  }
+}
+
+/** What a counter says; 0 where something else stands in its place. */
+const countIn = (value: Buffer | undefined): number => Math.max(0, Number(value?.toString() ?? 0) || 0)

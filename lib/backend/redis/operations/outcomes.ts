@@ -22,11 +22,13 @@ const NOTHING_WITHDRAWN: OutcomesPage['withdrawn'] = Object.freeze({ indexes: ne
 export async function outcomes(store: Store, gid: string, after: number): Promise<OutcomesPage | undefined> {
   const brought = after === 0 ? store.released.take(gid) : undefined
   if (brought !== undefined) {
-    const chunk = await readChunk(brought, () => Promise.reject(unreadable()))
-    return { state: 'released', size: chunk.indexes.length, chunks: [chunk], next: 1, withdrawn: NOTHING_WITHDRAWN }
+    const chunk = await readChunk(brought.chunk, () => Promise.reject(unreadable()))
+    const { releasedAt } = brought
+    const size = chunk.indexes.length
+    return { state: 'released', size, releasedAt, chunks: [chunk], next: 1, withdrawn: NOTHING_WITHDRAWN }
   }
   const reply = listOf(await paged(store, () => store.shard.call('outcomes', [gid, after, pageBytes(store)])))
-  const [word, state, size, next, isLast, table, ...chunks] = reply
+  const [word, state, size, next, isLast, table, closed, ...chunks] = reply
   if (textOf(word) === 'BAD') {
     const fault = `the group ${gid} cannot be read from the store: ${textOf(state)}`
     throw new GraflowError('INTEGRITY', fault, { details: { group: gid } })
@@ -38,6 +40,7 @@ export async function outcomes(store: Store, gid: string, after: number): Promis
   return {
     state: groupStateOf(state),
     size: numberOf(size),
+    ...(numberOf(closed) > 0 && { releasedAt: numberOf(closed) }),
     chunks: read,
     next: numberOf(next),
     withdrawn: numberOf(isLast) === 1 ? readWithdrawn(bufferOf(table), numberOf(size)) : undefined,

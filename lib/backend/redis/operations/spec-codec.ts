@@ -53,6 +53,7 @@ export function decodeSpec(bytes: Uint8Array): GroupSpec {
     attempts: number('attempts'),
     maxLosses: number('maxLosses'),
     timeoutMs: number('timeoutMs'),
+    ...(facts['trace'] !== undefined && { trace: text('trace') }),
     ...(facts['item'] !== undefined && { item: number('item') }),
   }
 }

@@ -1,0 +1,132 @@
+/** What an exporter shows of a store, with and without workers. */
+import { each, GraflowError, seq, task, workflow } from 'graflow'
+import type { Exporter } from '../../worker/index.js'
+import { startExporter } from '../../worker/index.js'
+import { failureOf } from '../support/captured-errors.js'
+import { SharedStore } from '../support/shared-store.js'
+import { until } from '../support/waits.js'
+
+const moody = task('moody', (n: number) => {
+  if (n < 0) throw new Error('no')
+  return n
+})
+
+let store: SharedStore
+beforeEach(() => {
+  store = new SharedStore()
+})
+afterEach(() => store.end())
+
+const get = async (
+  { port }: Exporter,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+  method = 'GET',
+) => {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, { method, headers })
+  return { status: response.status, type: response.headers.get('content-type'), text: await response.text() }
+}
+const load = async (exporter: Exporter, query: string): Promise<unknown> =>
+  JSON.parse((await get(exporter, `/api/v1/autoscale${query}`)).text)
+
+describe('an exporter', () => {
+  it('counts what waits while there is no worker, and what runs once there is one', async () => {
+    const exporter = await store.exporter({ keyPrefix: 'p' })
+    const client = await store.client()
+    const gate: { open?: () => void } = {}
+    const held = task('held', async (n: number) => {
+      await new Promise<void>((resolve) => (gate.open = resolve))
+      return n
+    })
+    expect(await load(exporter, '?queue=default')).toEqual({
+      ...{ queue: 'default', depth: 0, backlog: 0, oldestSeconds: 0, workers: 0 },
+    })
+    const run = await client.start(each(held), [0, 1, 2])
+    await until(async () => (await run.status()).total === 3, 'the group to be dispatched')
+    expect(await load(exporter, '?queue=default')).toMatchObject({ depth: 3, backlog: 3, workers: 0 })
+    await store.started({ tasks: [held], workerId: 'w', maxConcurrentTasks: 1 })
+    await until(() => gate.open !== undefined, 'the worker to start a branch')
+    expect(await load(exporter, '?queue=default')).toMatchObject({ depth: 2, backlog: 3, workers: 1 })
+    const { text } = await get(exporter, '/metrics')
+    expect(text).toContain('graflow_workers{key_prefix="p",queue="default"} 1')
+    expect(text).toContain('graflow_backlog{key_prefix="p",queue="default"} 3')
+    await run.cancel()
+  })
+
+  it('counts runs that have ended, and dead letters, though nobody runs any more who knew them', async () => {
+    const worker = await store.started({ tasks: [moody], workerId: 'w' })
+    const client = await store.client()
+    const flow = workflow('triage', seq(each(moody)))
+    await client.run(flow, [1, 2])
+    await client.run(flow, [-1]).catch(() => undefined)
+    await client.run(each(moody).settled(), [-1])
+    await worker.stop()
+    const lines = (await get(await store.exporter({ keyPrefix: 'p' }), '/metrics')).text.split('\n')
+    for (const line of [
+      'graflow_runs_total{workflow="triage",state="completed",key_prefix="p"} 1',
+      'graflow_runs_total{workflow="triage",state="failed",key_prefix="p"} 1',
+      'graflow_runs_total{workflow="",state="completed",key_prefix="p"} 1',
+      'graflow_dead_letters_total{key_prefix="p"} 2',
+      'graflow_queue_depth{key_prefix="p",queue="runs"} 0',
+      'graflow_store_up 1',
+    ])
+      expect(lines).toContain(line)
+    expect(lines.some((line) => line.startsWith('graflow_store_bytes{kind="used",key_prefix="p"} '))).toBe(true)
+  })
+
+  it('answers for several queues together, and without a name for those of a usual worker', async () => {
+    const exporter = await store.exporter()
+    const client = await store.client()
+    await client.submit(moody, 1)
+    expect(await load(exporter, '')).toMatchObject({ queue: 'default,runs', depth: 1, backlog: 1 })
+    expect(await load(exporter, '?queue=runs&queue=gpu')).toMatchObject({ queue: 'runs,gpu', depth: 1 })
+    expect(await load(exporter, '?queue=gpu')).toMatchObject({ queue: 'gpu', depth: 0 })
+  })
+
+  it('refuses a caller without the key, on the path of autoscaling only', async () => {
+    const exporter = await store.exporter({ apiKey: 'a-good-key' })
+    const path = '/api/v1/autoscale?queue=default'
+    for (const headers of [{}, { 'x-api-key': 'a-bad-key' }, { authorization: 'Bearer a-good-ke' }]) {
+      const { status, type, text } = await get(exporter, path, headers)
+      expect([status, type]).toEqual([401, 'application/problem+json; charset=utf-8'])
+      expect(text).not.toContain('good-key')
+    }
+    for (const headers of [{ 'x-api-key': 'a-good-key' }, { authorization: 'Bearer a-good-key' }])
+      expect((await get(exporter, path, headers)).status).toBe(200)
+    for (const open of ['/metrics', '/livez', '/readyz', '/healthz'])
+      expect((await get(exporter, open)).status).toBe(200)
+  })
+
+  it('refuses what is no name of a queue, and takes no commands', async () => {
+    const exporter = await store.exporter()
+    const { status, text } = await get(exporter, '/api/v1/autoscale?queue=a%20b')
+    expect([status, JSON.parse(text)]).toEqual([400, expect.objectContaining({ code: 'INVALID_NAME', status: 400 })])
+    expect((await get(exporter, '/api/v1/autoscale', {}, 'POST')).status).toBe(405)
+    expect((await get(exporter, '/')).status).toBe(404)
+  })
+
+  it('says so while the store is away, and is live all the same', async () => {
+    store.view = store.backend
+    const exporter = await store.exporter()
+    const away = (): Promise<never> => Promise.reject(new GraflowError('REDIS_UNAVAILABLE', 'away'))
+    store.backend.ping = away
+    store.backend.inspect.queues = away
+    expect((await get(exporter, '/livez')).status).toBe(200)
+    expect((await get(exporter, '/healthz')).status).toBe(503)
+    expect((await get(exporter, '/api/v1/autoscale')).status).toBe(503)
+    const { status, text } = await get(exporter, '/metrics')
+    expect(status).toBe(200)
+    expect(text).toContain('graflow_store_up 0')
+    expect(text).not.toContain('graflow_queue_depth{')
+  })
+
+  it('refuses options that are none, and a port in use', async () => {
+    expect((await failureOf(startExporter({ apiKey: 'short' }))).message).toContain(
+      'exporter: apiKey: expected 8 to 512 visible',
+    )
+    const { port } = await store.exporter()
+    const error = await failureOf(store.exporter({ metricsPort: port }))
+    expect(error.code).toBe('INVALID_OPTION')
+    expect(error.message).toContain(`another exporter of this machine?`)
+  })
+})

@@ -1,0 +1,79 @@
+/** `GET /api/v1/autoscale`: what an autoscaler asks of a queue, as JSON; also while there is no worker, and of a queue that was never used. */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { messageOf } from '../lib/describe.js'
+import { workersOf, type StoreSources } from '../lib/observe/store-metrics.js'
+import { DEFAULT_QUEUE, RUNS_QUEUE } from '../lib/options.js'
+import type { Answer, Asked } from './health-server.js'
+
+export const AUTOSCALE_PATH = '/api/v1/autoscale'
+
+const QUEUE = /^[A-Za-z0-9_-]{1,128}$/
+
+/** What is answered of a queue, or of several together. */
+export interface Load {
+  /** Names with commas between them. */
+  readonly queue: string
+  /** Branches that are ready. */
+  readonly depth: number
+  /** Branches that are ready, due later, or in flight. */
+  readonly backlog: number
+  /** How long the oldest ready group has waited; 0 where none does. */
+  readonly oldestSeconds: number
+  /** Live workers that serve one of the queues. */
+  readonly workers: number
+}
+
+/** Errors as RFC 9457 has them. */
+function problem(status: number, title: string, detail: string, code: string, headers = {}): Answer {
+  return { status, body: { type: 'about:blank', title, status, detail, code }, headers }
+}
+
+/** Answers the path. @param apiKey what a caller must bring, where one is wanted */
+export function autoscaleRoute(sources: StoreSources, apiKey: string | undefined): (asked: Asked) => Promise<Answer> {
+  const isAllowed = keyCheck(apiKey)
+  return async (asked) => {
+    if (!isAllowed(asked)) {
+      const detail = 'expected the API key of the exporter, as x-api-key or as a bearer token'
+      return problem(401, 'Unauthorized', detail, 'UNAUTHORIZED', { 'www-authenticate': 'Bearer' })
+    }
+    const given = asked.query.getAll('queue').flatMap((names) => names.split(','))
+    const queues = given.length === 0 ? [DEFAULT_QUEUE, RUNS_QUEUE] : [...new Set(given)]
+    const wrong = queues.find((queue) => !QUEUE.test(queue))
+    if (wrong !== undefined) {
+      const detail = 'queue: expected the name of a queue, or several with commas: 1 to 128 of A-Z a-z 0-9 _ -'
+      return problem(400, 'Bad Request', detail, 'INVALID_NAME')
+    }
+    try {
+      return { status: 200, body: await loadOf(sources, queues) }
+    } catch (error) {
+      const detail = `the store does not answer: ${messageOf(error)}`
+      return problem(503, 'Service Unavailable', detail, 'REDIS_UNAVAILABLE', { 'retry-after': '5' })
+    }
+  }
+}
+
+async function loadOf(sources: StoreSources, queues: readonly string[]): Promise<Load> {
+  const [all, sessions] = await Promise.all([sources.queues(), sources.sessions()])
+  const own = all.filter(({ queue }) => queues.includes(queue))
+  const sum = (count: (one: (typeof own)[number]) => number): number =>
+    own.reduce((total, one) => total + count(one), 0)
+  return {
+    queue: queues.join(','),
+    depth: sum(({ ready }) => ready),
+    backlog: sum(({ ready, delayed, granted }) => ready + delayed + granted),
+    oldestSeconds: Math.max(0, ...own.map(({ oldestMs }) => oldestMs ?? 0)) / 1_000,
+    workers: workersOf(sessions, queues),
+  }
+}
+
+/** Compares in a time that does not depend on how much of the key is right. */
+function keyCheck(apiKey: string | undefined): (asked: Asked) => boolean {
+  if (apiKey === undefined) return () => true
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
+  const wanted = digest(apiKey)
+  return ({ header }) => {
+    const bearer = /^bearer (.+)$/i.exec(header('authorization') ?? '')?.[1]
+    const given = header('x-api-key') ?? bearer
+    return given !== undefined && timingSafeEqual(digest(given), wanted)
+  }
+}
