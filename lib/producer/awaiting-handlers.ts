@@ -10,18 +10,17 @@ import type { FollowServices } from './follow-run.js'
 
 /** So long all slots are taken and none changes hands before it is worth a look. */
 const STANDSTILL_MS = 5_000
-/** So often slots are looked at meanwhile. */
-const LOOK_MS = 500
-/** So many more looks find them the same; a standstill that is not told, because its runs go on, is looked into again after as many. */
-const LOOKS = STANDSTILL_MS / LOOK_MS
 /** Runs that are looked at then. */
 const MOST_ASKED = 20
 
-/** How often in a row the slots of an executor were found all taken, at one turnover. */
-interface Standing {
-  readonly turnover: number
-  readonly looks: number
-}
+type Turnovers = ReadonlyMap<SlotsHere, number>
+
+/** Of the executors here that have no free slot. */
+const turnovers = (): Turnovers =>
+  new Map([...slotsHere].filter(({ free }) => free === 0).map((slots) => [slots, slots.turnover]))
+
+const isAnySame = (before: Turnovers, now: Turnovers): boolean =>
+  [...now].some(([slots, count]) => before.get(slots) === count)
 
 /** A handler that calls the client. */
 export interface CallingHandler {
@@ -40,7 +39,8 @@ export class AwaitingHandlers {
   /** Runs that somebody waits for who was in no handler's call, which may be a handler that has gone on since. */
   readonly #awaited = new Set<string>()
   #disarm: (() => void) | undefined
-  #standing: ReadonlyMap<SlotsHere, Standing> = new Map()
+  /** As they were when the time began that is waited for now. */
+  #before: Turnovers = new Map()
 
   constructor({ emitter, backend, engine }: FollowServices) {
     this.#emitter = emitter
@@ -78,23 +78,22 @@ export class AwaitingHandlers {
     }
   }
 
-  /** Looks again and again, as long as somebody waits, whether all slots here are taken and none changes hands. */
+  /**
+   * Looks every few seconds, as long as somebody waits, whether all slots here are taken and none changes hands. The time begins anew with a wait
+   * that finds other slots taken: those that take them may be handlers that wait.
+   */
   #watch(): void {
-    if (this.#disarm !== undefined) return
-    this.#standing = new Map()
-    this.#look()
-  }
-
-  #look(): void {
-    this.#standing = standingAfter(this.#standing)
+    const now = turnovers()
+    if (this.#disarm !== undefined && (now.size === 0 || isAnySame(this.#before, now))) return
+    this.#disarm?.()
+    this.#before = now
     this.#disarm = this.#clock.after(
-      LOOK_MS,
+      STANDSTILL_MS,
       () => {
         this.#disarm = undefined
         if (this.#awaited.size === 0 || this.#isStandstillTold) return
-        this.#look()
-        const isStanding = [...this.#standing.values()].some(({ looks }) => looks > 0 && looks % LOOKS === 0)
-        if (isStanding) this.#tellStandstill().catch(() => undefined) // closed, or the store is away
+        if (isAnySame(this.#before, turnovers())) this.#tellStandstill().catch(() => undefined) // closed, or the store is away
+        this.#watch()
       },
       true,
     )
@@ -124,17 +123,6 @@ export class AwaitingHandlers {
     this.#emitter.emit('log', { level: 'warn', message, runId: execution.facts.runId, task, path })
   }
 }
-
-const standingAfter = (before: ReadonlyMap<SlotsHere, Standing>): ReadonlyMap<SlotsHere, Standing> =>
-  new Map(
-    [...slotsHere]
-      .filter(({ free }) => free === 0)
-      .map((slots) => {
-        const { turnover } = slots
-        const last = before.get(slots)
-        return [slots, { turnover, looks: last?.turnover === turnover ? last.looks + 1 : 0 }]
-      }),
-  )
 
 const tooMany = ({ task, path }: CallingHandler, runId: string): GraflowError =>
   new GraflowError(

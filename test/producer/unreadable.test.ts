@@ -18,6 +18,8 @@ const lazy: never = {
 const lazyDeep: never = { retry: lazy } as never
 const a = task('a', (n: number) => n)
 
+const untyped = flow as unknown as (text: string, names: unknown) => unknown
+
 const MADE: readonly (readonly [string, (given: never) => unknown])[] = [
   ['task', (given) => task('t', given, () => 1)],
   ['the retry of a task', (given) => task('t', { retry: given }, () => 1)],
@@ -27,14 +29,14 @@ const MADE: readonly (readonly [string, (given: never) => unknown])[] = [
   ['the flow of a workflow', (given) => workflow('w', given)],
   ['loop', (given) => loop(a as never, given)],
   ['the body of a loop', (given) => loop(given, { maxCycles: 1 })],
-  ['seq', (given) => seq(a, given as typeof a)],
-  ['par', (given) => par(given as typeof a)],
+  ['seq', (given: typeof a) => seq(a, given)],
+  ['par', (given: typeof a) => par(given)],
   ['par of a record', (given) => par({ a: given })],
   ['each', (given) => each(given)],
   ['the decision of choose', (given) => choose(given, { k: a } as never)],
   ['the cases of choose', (given) => choose(a as never, given)],
-  ['flow', (given): unknown => Reflect.apply(flow, undefined, ['a >> timeoutMs', given])],
-  ['a name of flow', (given): unknown => Reflect.apply(flow, undefined, ['a >> b', { a, b: given }])],
+  ['flow', (given) => untyped('a >> timeoutMs', given)],
+  ['a name of flow', (given) => untyped('a >> b', { a, b: given })],
   ['the join of a group', (given) => par(a).join(given)],
   ['to', (given) => a.to(given)],
   ['with', (given) => a.with(given)],
