@@ -1,0 +1,78 @@
+/** All commands of `graflow` by their names: what each takes, and what it does. What a command needs is loaded when it is called. */
+import type { Command, Switch, Words } from './command.js'
+import { CONFIG_OPTIONS, GRAPH_OPTIONS, RUN_COMMAND_OPTIONS, SHARED_FILE, WORKER_ALIASES } from './commands/options.js'
+import type { Run } from './host.js'
+import { versionOf } from './version.js'
+
+/** A command with what it does. */
+export interface Entry {
+  readonly command: Command
+  readonly run: Run
+}
+
+const json: Switch = { flag: 'json', help: 'Writes JSON, for programs.' }
+
+const files: Words = {
+  usage: '[FILE …]',
+  help: 'FILE: a task module, such as ./tasks.mjs; without one those of "tasks" in the settings.',
+  most: 100,
+}
+
+type Parts = Pick<Command, 'table' | 'summary'> & Partial<Pick<Command, 'switches' | 'words' | 'more' | 'section'>>
+
+function entriesOf(version: string): ReadonlyMap<string, Entry> {
+  const entry = (name: string, parts: Parts, run: Run): readonly [string, Entry] => {
+    const own = { name: `graflow ${name}`, aliases: WORKER_ALIASES, section: name, version, others: SHARED_FILE }
+    return [name, { command: { ...own, ...parts }, run }]
+  }
+  return new Map([
+    entry(
+      'run',
+      {
+        summary: 'runs a flow of a task module, and prints its result',
+        table: RUN_COMMAND_OPTIONS,
+        switches: {
+          json,
+          embedded: { flag: 'embedded', help: 'Runs everything in this process, whatever address of Redis is set.' },
+        },
+        words: files,
+        more: ['Without an address of Redis, everything runs in this process.', ''],
+      },
+      async (...given) => (await import('./commands/run.js')).runCommand(...given),
+    ),
+    entry(
+      'submit',
+      {
+        summary: 'hands a flow to the workers, and prints the id of its run',
+        table: RUN_COMMAND_OPTIONS,
+        switches: { json, wait: { flag: 'wait', help: 'Shows its progress until it is over, and prints its result.' } },
+        words: files,
+      },
+      async (...given) => (await import('./commands/run.js')).submitCommand(...given),
+    ),
+    entry(
+      'graph',
+      {
+        summary: 'shows the flows of a task module, as text or drawing',
+        table: GRAPH_OPTIONS,
+        switches: { json },
+        words: files,
+      },
+      async (...given) => (await import('./commands/graph.js')).graphCommand(...given),
+    ),
+    entry(
+      'config',
+      {
+        summary: 'shows the settings in force, and where each comes from',
+        table: CONFIG_OPTIONS,
+        switches: { json },
+        section: 'worker',
+        more: ['They are those that graflow-worker has with the same flags.', ''],
+      },
+      async (...given) => (await import('./commands/config.js')).configCommand(...given),
+    ),
+  ])
+}
+
+/** By their names, in the order of help. */
+export const COMMANDS = entriesOf(versionOf())
