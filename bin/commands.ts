@@ -1,6 +1,13 @@
 /** All commands of `graflow` by their names: what each takes, and what it does. What a command needs is loaded when it is called. */
 import type { Command, Switch, Words } from './command.js'
-import { CONFIG_OPTIONS, GRAPH_OPTIONS, RUN_COMMAND_OPTIONS, SHARED_FILE, WORKER_ALIASES } from './commands/options.js'
+import {
+  CONFIG_OPTIONS,
+  CONNECTION_OPTIONS,
+  GRAPH_OPTIONS,
+  RUN_COMMAND_OPTIONS,
+  SHARED_FILE,
+  WORKER_ALIASES,
+} from './commands/options.js'
 import type { Run } from './host.js'
 import { versionOf } from './version.js'
 
@@ -70,6 +77,15 @@ function entriesOf(version: string): ReadonlyMap<string, Entry> {
         more: ['They are those that graflow-worker has with the same flags.', ''],
       },
       async (...given) => (await import('./commands/config.js')).configCommand(...given),
+    ),
+    entry(
+      'doctor',
+      {
+        summary: 'says what is wrong with a Redis, and what to change',
+        table: CONNECTION_OPTIONS,
+        switches: { json, strict: { flag: 'strict', help: 'Ends with 1 for a warning, too.' } },
+      },
+      async (...given) => (await import('./commands/doctor.js')).doctorCommand(...given),
     ),
   ])
 }
