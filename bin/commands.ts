@@ -3,6 +3,7 @@ import type { Command, Switch, Words } from './command.js'
 import {
   CONFIG_OPTIONS,
   CONNECTION_OPTIONS,
+  DEV_OPTIONS,
   GRAPH_OPTIONS,
   RUN_COMMAND_OPTIONS,
   SHARED_FILE,
@@ -86,6 +87,34 @@ function entriesOf(version: string): ReadonlyMap<string, Entry> {
         switches: { json, strict: { flag: 'strict', help: 'Ends with 1 for a warning, too.' } },
       },
       async (...given) => (await import('./commands/doctor.js')).doctorCommand(...given),
+    ),
+    entry(
+      'init',
+      {
+        summary: 'writes a first task module and its settings into this folder',
+        table: CONNECTION_OPTIONS,
+        switches: {
+          json,
+          typescript: { flag: 'typescript', help: 'Writes TypeScript, as it does where there is a tsconfig.json.' },
+        },
+      },
+      async (...given) => (await import('./commands/init.js')).initCommand(...given),
+    ),
+    entry(
+      'dev',
+      {
+        summary: 'starts a Redis and workers that reload when a task module changes',
+        table: DEV_OPTIONS,
+        switches: {
+          embedded: { flag: 'embedded', help: 'Starts no Redis and no workers: the run stays in one process.' },
+        },
+        words: files,
+        more: [
+          'Without an address of Redis it starts a private one, if a redis-server or valkey-server is on PATH.',
+          '',
+        ],
+      },
+      async (...given) => (await import('./commands/dev.js')).devCommand(...given),
     ),
   ])
 }
