@@ -9,6 +9,7 @@ import {
   SHARED_FILE,
   WORKER_ALIASES,
 } from './commands/options.js'
+import { EXIT_CODES } from './exit-codes.js'
 import type { Run } from './host.js'
 import { versionOf } from './version.js'
 
@@ -116,7 +117,24 @@ function entriesOf(version: string): ReadonlyMap<string, Entry> {
       },
       async (...given) => (await import('./commands/dev.js')).devCommand(...given),
     ),
+    entry(
+      'completion',
+      {
+        summary: 'prints a script with which a shell completes commands and flags',
+        table: CONNECTION_OPTIONS,
+        words: { usage: 'bash|zsh|fish', help: 'Such as source <(graflow completion bash).', most: 1 },
+      },
+      completionCommand,
+    ),
   ])
+}
+
+/** Completes what stands here. */
+const completionCommand: Run = async ({ words }, host) => {
+  const { completionScript } = await import('./commands/completion.js')
+  const commands = new Map([...COMMANDS].map(([name, { command }]) => [name, command]))
+  host.out.write(completionScript(words[0] ?? '', commands))
+  return EXIT_CODES.done.code
 }
 
 /** By their names, in the order of help. */
