@@ -1,10 +1,8 @@
 #!/usr/bin/env node
 /** `graflow`, the operator's command. The first SIGINT or SIGTERM asks it to end, the second ends it. Exit codes: docs/command.md. */
-import '../lib/index.js' // drawings need it
 import { text } from 'node:stream/consumers'
 import { WORKER_OPTIONS } from '../lib/options.js'
 import { systemClock } from '../lib/time.js'
-import { loadModules } from '../worker/task-modules.js'
 import { EXIT_CODES } from './exit-codes.js'
 import { main } from './main.js'
 import { resolveHere } from './resolve-here.js'
@@ -27,8 +25,9 @@ void main(process.argv.slice(2), {
   ...{ env: process.env, folder, out: process.stdout, err: process.stderr, signal: told.signal },
   now: () => systemClock.now(),
   readInput: () => text(process.stdin),
-  load(paths) {
+  async load(paths) {
     resolveHere(folder)
+    const { loadModules } = await import('../worker/task-modules.js') // with the language, which few commands need
     return loadModules(paths, folder, time)
   },
 }).then((code) => {

@@ -19,6 +19,9 @@ export const painter = (screen: Screen, env: Host['env']): Paint =>
 const USUAL_COLUMNS = 100
 const LEAST_LAST_COLUMN = 24
 
+/** How wide a screen is; some terminals do not know, and say 0. */
+export const columnsOf = ({ columns = 0 }: Screen): number => (columns > 0 ? columns : USUAL_COLUMNS)
+
 /** Control codes in a text cannot move the cursor of who reads it. */
 export const plainText = (text: string): string =>
   text.replace(
@@ -56,7 +59,7 @@ export function table(
     Math.max(...[title, ...cells.map((row) => row[column] ?? '')].map(widthOf)),
   )
   const before = widths.slice(0, last).reduce((sum, width) => sum + width + 2, 0)
-  const room = Math.max(LEAST_LAST_COLUMN, (screen.columns ?? USUAL_COLUMNS) - before - 1)
+  const room = Math.max(LEAST_LAST_COLUMN, columnsOf(screen) - before - 1)
   const line = (row: readonly string[], of: readonly string[] | undefined): readonly string[] =>
     wrapped(row[last] ?? '', room).map((part, i) => {
       const shown = [...(i === 0 ? row.slice(0, last) : head.slice(0, last).map(() => '')), part]
@@ -96,7 +99,7 @@ export function shownValue(value: unknown, screen: Screen, env: Host['env']): st
     depth: 8,
     colors: hasColour(screen, env),
     maxArrayLength: 1_000,
-    breakLength: Math.min(screen.columns ?? USUAL_COLUMNS, USUAL_COLUMNS),
+    breakLength: Math.min(columnsOf(screen), USUAL_COLUMNS),
   })
 }
 

@@ -5,7 +5,7 @@
 import type { GroupProgress, Run, RunStatus } from '../lib/producer/types.js'
 import type { RunEvent } from '../lib/events.js'
 import type { Host, Screen } from './host.js'
-import { duration, type Paint, painter, plainText } from './output.js'
+import { columnsOf, duration, type Paint, painter, plainText } from './output.js'
 import { Stragglers } from './stragglers.js'
 
 export type ProgressMode = 'auto' | 'live' | 'lines' | 'none'
@@ -95,7 +95,10 @@ class Shown implements Progress {
 
   #see(event: RunEvent): void {
     this.#stragglers.see(event)
-    if (event.type === 'group:dispatched' && event.name !== undefined) this.#names.set(event.path, event.name)
+    if (event.type === 'group:dispatched') {
+      if (event.name !== undefined) this.#names.set(event.path, event.name)
+      this.#samples.set(event.path, [{ at: this.#host.now(), done: 0 }])
+    }
     if (this.#block !== undefined) return
     if (event.type === 'group:dispatched') this.#line(`${this.#title(event.path)}: ${branches(event.width)}`)
     if (event.type === 'group:released') {
@@ -213,7 +216,7 @@ class Block {
 
   draw(lines: readonly string[]): void {
     // a line as wide as the terminal would wrap, and could not be drawn again
-    const most = (this.#screen.columns ?? 80) - 1
+    const most = columnsOf(this.#screen) - 1
     const text = lines.map((line) => `${cut(line, most)}\u001b[K\n`).join('')
     this.#screen.write(`${this.#up()}${text}\u001b[J`)
     this.#height = lines.length

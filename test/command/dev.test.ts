@@ -97,8 +97,9 @@ inTerminal(`graflow dev, from an empty folder${why}`, () => {
   }, 60_000)
 
   it('runs the example in one process where there is no Redis, and waits for the end of a mistake', async () => {
+    await command(['init'], {}, { folder })
     const shell = open({ PATH: join(folder, 'none') })
-    shell.type(`${graflow} init && ${graflow} dev`)
+    shell.type(`${graflow} dev`)
     await shell.sees(/embedded: each run stays in one process, since no redis-server is on PATH \(Debian/)
     await shell.sees(/\| 385[^]*waiting for a change/)
     edit('n * n', 'n *')

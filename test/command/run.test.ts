@@ -114,7 +114,7 @@ describe('graflow run', () => {
       { isTTY: true, env: { NO_COLOR: '1' } },
     )
     const ended = main(['run', 'x.mjs', '--input', '[1,2,3]', '--embedded'], host)
-    await host.err.says(/\d ones +━{13}╌{7} +2\/3, 1 running/)
+    await host.err.says(/\d ones +━{13}╌{7} +2\/3, 1 running, [\d.]+\/s, \d[\w. ]* left/)
     gate.open()
     expect(await ended).toBe(0)
     expect(host.err.text).toMatch(/^running {2}all \S+ {2}\d+\.\d s/m)

@@ -29,17 +29,14 @@ export class Terminal {
   /** @param env all variables of the shell */
   constructor(cwd: string, env: Readonly<Record<string, string>>) {
     writeFileSync(this.#log, '')
+    const words = Object.entries(env).map(([name, value]) => `${name}=${value}`)
     if (terminalProgram === 'tmux') {
-      const words = Object.entries(env).map(([name, value]) => `${name}=${value}`)
       const size = ['-x', '120', '-y', '40']
       this.#tmux('new-session', '-d', ...size, '-s', 't', '-c', cwd, 'env', '-i', ...words, '/bin/sh')
       this.#tmux('pipe-pane', '-t', 't', `cat >> ${this.#log}`)
     } else {
-      this.#script = spawn('script', ['-qfc', '/bin/sh', this.#log], {
-        cwd,
-        env: { ...env },
-        stdio: ['pipe', 'ignore', 'ignore'],
-      })
+      const shell = ['env', '-i', ...words.map((word) => `'${word}'`), '/bin/sh'].join(' ')
+      this.#script = spawn('script', ['-qfc', shell, this.#log], { cwd, stdio: ['pipe', 'ignore', 'ignore'] })
     }
   }
 
@@ -48,9 +45,10 @@ export class Terminal {
     return readFileSync(this.#log, 'utf8')
   }
 
-  /** What is on the screen now; of `script`, which has none, all output. */
+  /** What is on the screen now; of `script`, which has none, all output without its control codes. */
   get screen(): string {
-    return terminalProgram === 'tmux' ? this.#tmux('capture-pane', '-p', '-t', 't') : this.output
+    if (terminalProgram === 'tmux') return this.#tmux('capture-pane', '-p', '-t', 't')
+    return this.output.replace(/\u001b\[[\d;?]*[A-Za-z]|\r/g, '')
   }
 
   /** Types a line, or a control character. */

@@ -117,9 +117,6 @@ const ok = (check: CheckName, found: string): Finding => ({ check, level: 'ok', 
 
 type Info = ReadonlyMap<string, string>
 
-/** They are put together from many files: once a process is enough. */
-let loaded: ReturnType<typeof loadScripts> | undefined
-
 /** One look at a Redis that answers. */
 class Diagnosis implements UsersRedis {
   readonly address: string
@@ -176,8 +173,7 @@ class Diagnosis implements UsersRedis {
   }
 
   script(name: 'rights'): ReturnType<UsersRedis['script']> {
-    loaded ??= loadScripts()
-    const script = loaded.get(name)
+    const script = loadScripts().get(name)
     if (script === undefined) throw new GraflowError('INTERNAL', `expected a script lua/${name}.lua`)
     return script
   }
