@@ -27,7 +27,7 @@ export const hello = workflow('hello', flow('list >> square* >> sum', { list, sq
 
 export const initCommand: Run = (given, host) => {
   const isTyped = given.switches.has('typescript') || existsSync(join(host.folder, 'tsconfig.json'))
-  const tasks = isTyped ? 'tasks.ts' : 'tasks.mjs'
+  const tasks = isTyped ? 'tasks.mts' : 'tasks.mjs' // modules in any folder, whatever its package.json says
   const settings = { tasks: [`./${tasks}`], dev: { run: 'hello', input: '10' } }
   const files: readonly (readonly [string, string])[] = [
     [tasks, example(isTyped)],

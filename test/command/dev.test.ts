@@ -59,13 +59,15 @@ describe('graflow init', () => {
   })
 
   it('writes TypeScript where the folder has a tsconfig.json, or when it is told to', async () => {
-    expect((await command(['init', '--typescript'], {}, { folder })).out).toContain('wrote tasks.ts')
-    expect(readFileSync(join(folder, 'tasks.ts'), 'utf8')).toContain('(count: number)')
+    expect((await command(['init', '--typescript'], {}, { folder })).out).toContain('wrote tasks.mts')
+    expect(readFileSync(join(folder, 'tasks.mts'), 'utf8')).toContain('(count: number)')
+    const drawn = new Child({ name: 'graph', args: [program, 'graph'], cwd: folder })
+    await drawn.said(/^hello +workflow +list >> square\* >> sum$/m)
     const other = mkdtempSync(join(folder, 'typed-'))
     writeFileSync(join(other, 'tsconfig.json'), '{}')
     expect(JSON.parse((await command(['init', '--json'], {}, { folder: other })).out)).toEqual({
       files: [
-        { name: 'tasks.ts', written: true },
+        { name: 'tasks.mts', written: true },
         { name: 'graflow.config.json', written: true },
       ],
     })
