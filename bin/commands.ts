@@ -1,4 +1,5 @@
 /** All commands of `graflow` by their names: what each takes, and what it does. What a command needs is loaded when it is called. */
+import { EXPORTER_OPTIONS } from '../lib/options.js'
 import type { Command, Switch, Words } from './command.js'
 import {
   CONFIG_OPTIONS,
@@ -88,6 +89,14 @@ function entriesOf(version: string): ReadonlyMap<string, Entry> {
         switches: { json, strict: { flag: 'strict', help: 'Ends with 1 for a warning, too.' } },
       },
       async (...given) => (await import('./commands/doctor.js')).doctorCommand(...given),
+    ),
+    entry(
+      'exporter',
+      {
+        summary: 'serves metrics and the numbers for autoscaling, without a worker',
+        table: EXPORTER_OPTIONS,
+      },
+      async (...given) => (await import('./commands/exporter.js')).exporterCommand(...given),
     ),
     entry(
       'init',

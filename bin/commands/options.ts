@@ -1,5 +1,5 @@
 /** What the commands of `graflow` take beside the worker's connection: one table for each, in the form of lib/options.ts. */
-import { type OptionTable, RUN_OPTIONS, WORKER_OPTIONS } from '../../lib/options.js'
+import { EXPORTER_OPTIONS, type OptionTable, RUN_OPTIONS, WORKER_OPTIONS } from '../../lib/options.js'
 
 /** Other names of flags of the worker, with the options that they mean. */
 export const WORKER_ALIASES = Object.freeze({
@@ -86,27 +86,6 @@ export const DEV_OPTIONS = Object.freeze({
     help: 'The flow to run at the start and after each change: the name of a workflow, a task or an export.',
   },
   input: { ...input, help: 'The input of that flow, as JSON or @FILE.' },
-} as const) satisfies OptionTable
-
-/** `graflow exporter`. */
-export const EXPORTER_OPTIONS = Object.freeze({
-  ...CONNECTION_OPTIONS,
-  metricsPort: {
-    ...WORKER_OPTIONS.metricsPort,
-    default: 9464,
-    help: 'Port of /metrics, /livez, /readyz, /healthz and /api/v1/autoscale; 0 takes a free one and says which.',
-  },
-  metricsHost: WORKER_OPTIONS.metricsHost,
-  apiKey: {
-    kind: 'string',
-    pattern: /^\S{8,256}$/,
-    form: { says: 'a key of 8 to 256 characters without spaces', isSecret: true },
-    flag: 'api-key',
-    example: 'a-long-random-text',
-    env: ['GRAFLOW_API_KEY'],
-    help: 'What a caller of /api/v1/autoscale must send as x-api-key or bearer token. GRAFLOW_API_KEY_FILE names a file that has it.',
-  },
-  ...{ logLevel, logFormat: WORKER_OPTIONS.logFormat },
 } as const) satisfies OptionTable
 
 /** `graflow config`: what a worker takes, and what stands beside it. */
