@@ -5,15 +5,17 @@
  * Exit codes: 0 drained; 1 no Redis, or an exception that nobody caught; 2 something that was asked for is wrong.
  */
 import { messageOf } from '../lib/describe.js'
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { isNativeError } from 'node:util/types'
 import { ERROR_CODES, GraflowError } from '../lib/errors.js'
 import { WORKER_OPTIONS } from '../lib/options.js'
 import { systemClock } from '../lib/time.js'
 import { Worker } from '../worker/index.js'
+import type { Command } from './command.js'
+import { SHARED_FILE, WORKER_ALIASES } from './commands/options.js'
 import { writeLog } from './log.js'
-import { type Command, readSettings, WORKER_ALIASES } from './settings.js'
+import { readSettings } from './settings.js'
+import { versionOf } from './version.js'
 
 const NAME = 'graflow-worker'
 /** A second signal: what is in hand is released, as far as that goes in this time. */
@@ -28,6 +30,7 @@ const command: Command = {
   aliases: WORKER_ALIASES,
   section: 'worker',
   version: versionOf(),
+  others: SHARED_FILE,
 }
 
 // Whoever reads what we print may be gone; the work goes on.
@@ -59,6 +62,8 @@ async function main(): Promise<void> {
   dieOfExceptions(worker, isText ? undefined : bindings())
   try {
     await worker.start()
+    // To who started it with a channel, such as graflow dev, or pm2 with wait_ready; who is gone by now need not know.
+    process.send?.('ready', undefined, undefined, () => undefined)
   } catch (error) {
     // A signal arrived while the worker loaded or connected: it ends, and that is no failure.
     if (!isToldToEnd()) throw error
@@ -135,17 +140,4 @@ function fail(error: unknown): void {
   }
   process.stderr.write(`${NAME}: ${stackOf(error) ?? messageOf(error)}\n`)
   process.exit(70)
-}
-
-/** The package's version, from here or from dist/. */
-function versionOf(): string {
-  for (const up of ['..', '../..']) {
-    try {
-      const manifest: unknown = JSON.parse(readFileSync(new URL(`${up}/package.json`, import.meta.url), 'utf8'))
-      if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) return String(manifest.version)
-    } catch {
-      // not here: one up
-    }
-  }
-  return 'unknown'
 }

@@ -23,6 +23,8 @@ const TYPESCRIPTS = ['.ts', '.mts', '.cts']
 export interface LoadedModule {
   readonly path: string
   readonly expressions: readonly Expression[]
+  /** By the names under which it exports them. */
+  readonly exported?: ReadonlyMap<string, Expression>
   /** Those exported by themselves; those in its flows stand there. */
   readonly policies: readonly PolicyJoin[]
 }
@@ -181,11 +183,15 @@ const inTime = <T>(loading: Promise<T>, path: string, { clock, timeoutMs }: Load
 
 function exportsOf(namespace: Readonly<Record<string, unknown>>, path: string): Omit<LoadedModule, 'path'> {
   const expressions: Expression[] = []
+  const exported = new Map<string, Expression>()
   const policies: PolicyJoin[] = []
   const others: [string, unknown][] = []
   const take = (name: string, value: unknown): void => {
-    if (isNode(value)) expressions.push(expressionOf(value))
-    else if (isPolicy(value)) policies.push(value)
+    if (isNode(value)) {
+      const expression = expressionOf(value)
+      expressions.push(expression)
+      exported.set(name, expression)
+    } else if (isPolicy(value)) policies.push(value)
     else others.push([name, value])
   }
   for (const [name, value] of Object.entries(namespace)) {
@@ -195,7 +201,7 @@ function exportsOf(namespace: Readonly<Record<string, unknown>>, path: string): 
     if (isRecord) for (const [inner, item] of Object.entries(value)) take(inner, item)
     else if (name !== 'module.exports' && name !== '__esModule') take(name, value)
   }
-  if (expressions.length + policies.length > 0) return { expressions, policies }
+  if (expressions.length + policies.length > 0) return { expressions, exported, policies }
   const [first] = others
   const found =
     first === undefined

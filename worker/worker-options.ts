@@ -151,7 +151,7 @@ const UNITS: Readonly<Record<string, number>> = { b: 1, kb: 1024, mb: 1024 ** 2,
 const LIMIT_PAIR = /^([A-Za-z]{1,32})=([0-9]{1,15})(b|kb|mb|gb)?$/i
 
 /** The limits that pairs such as `resultBytes=4mb` set, or an object. @throws GraflowError INVALID_OPTION */
-function limitsOf(given: WorkerOptions['limits']): Partial<Limits> {
+export function limitsOf(given: WorkerOptions['limits']): Partial<Limits> {
   if (!Array.isArray(given))
     return checkOptions<Partial<Limits>>('worker: limits', LIMIT_OPTIONS, given as Partial<Limits>)
   const limits: Record<string, number> = {}

@@ -1,6 +1,6 @@
 /** Writes `log` events as lines, text for people or JSON for collectors. A subscriber like any other: the engine does not know of it. */
 import { describe, describeError } from '../describe.js'
-import type { Emitter, EventOf } from '../events.js'
+import type { EventOf, Events } from '../events.js'
 
 export type LogFormat = 'json' | 'text'
 
@@ -13,7 +13,7 @@ export type LogLevel = (typeof LEVELS)[number] | 'silent'
  * @param bindings stand in every JSON line
  */
 export function writeLogLines(
-  emitter: Emitter,
+  emitter: Events,
   level: LogLevel,
   write: (line: string) => void,
   format: LogFormat = 'text',

@@ -2,7 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Command, readSettings, WORKER_ALIASES } from '../../bin/settings.js'
+import type { Command } from '../../bin/command.js'
+import { WORKER_ALIASES } from '../../bin/commands/options.js'
+import { readSettings } from '../../bin/settings.js'
 import { WORKER_OPTIONS, defaultTextOf, type OptionSpec } from '../../lib/options.js'
 import { failureOf } from '../support/captured-errors.js'
 

@@ -11,7 +11,7 @@ import type { Script } from './scripts.js'
 export type CheckedRedis = UsersRedis
 
 /** Of what lies in Redis; another number there is another layout. */
-const PROTOCOL_VERSION = 3
+export const PROTOCOL_VERSION = 3
 const OLDEST_REDIS = [7, 0] as const
 
 /** What stands around a value in a command or reply. */
@@ -62,28 +62,42 @@ export async function checkRedis(
   return bounds
 }
 
-function checkServer(redis: CheckedRedis, info: ReadonlyMap<string, string>, allowEviction: boolean): void {
+/** What is wrong with a server, and what to do about it. */
+export interface ServerFault {
+  readonly check: 'version' | 'eviction' | 'role'
+  readonly found: string
+  readonly change: string
+}
+
+/** What is wrong with a server by what it says of itself, the worst first; nothing when it can be used. */
+export function serverFaults(info: ReadonlyMap<string, string>): readonly ServerFault[] {
   const version = info.get('redis_version')
-  if (version === undefined)
-    throw unsuitable(
-      redis,
-      'expected what a Redis says of itself (INFO), got something else: another kind of server listens there',
-    )
+  if (version === undefined) {
+    const found =
+      'expected what a Redis says of itself (INFO), got something else: another kind of server listens there'
+    return [{ check: 'version', found, change: 'check the address' }]
+  }
+  const faults: ServerFault[] = []
   const [major = 0, minor = 0] = version.split('.').map(Number)
   if (major < OLDEST_REDIS[0] || (major === OLDEST_REDIS[0] && minor < OLDEST_REDIS[1])) {
-    throw unsuitable(redis, `expected Redis ${OLDEST_REDIS.join('.')} or newer, got ${version}; update the server`)
+    const found = `expected Redis ${OLDEST_REDIS.join('.')} or newer, got ${version}`
+    faults.push({ check: 'version', found, change: 'update the server' })
   }
   const policy = info.get('maxmemory_policy') ?? 'noeviction'
-  if (policy !== 'noeviction' && !allowEviction) {
-    throw unsuitable(
-      redis,
-      `expected maxmemory-policy noeviction, got ${policy}, under which Redis may delete parts of a run; ` +
-        'CONFIG SET maxmemory-policy noeviction',
-    )
+  if (policy !== 'noeviction') {
+    const found = `expected maxmemory-policy noeviction, got ${policy}, under which Redis may delete parts of a run`
+    faults.push({ check: 'eviction', found, change: 'CONFIG SET maxmemory-policy noeviction' })
   }
   if (info.get('role') === 'slave') {
-    throw unsuitable(redis, 'expected a master, got a replica, which takes no writes; connect to its master')
+    const found = 'expected a master, got a replica, which takes no writes'
+    faults.push({ check: 'role', found, change: 'connect to its master' })
   }
+  return faults
+}
+
+function checkServer(redis: CheckedRedis, info: ReadonlyMap<string, string>, allowEviction: boolean): void {
+  const fault = serverFaults(info).find(({ check }) => check !== 'eviction' || !allowEviction)
+  if (fault !== undefined) throw unsuitable(redis, `${fault.found}; ${fault.change}`)
 }
 
 /** A connection to a database that does not exist stays in the first one, without an error. */

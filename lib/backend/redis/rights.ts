@@ -82,28 +82,42 @@ export const rulesFor = (tag: string): readonly string[] => [
 export const setUser = (user: string, rules: readonly string[]): string =>
   `ACL SETUSER ${user} ${rules.map((rule) => (/^[+\w]+$/.test(rule) ? rule : `'${rule}'`)).join(' ')}`
 
+/** What is missing: commands that the server does not know, and what the user may not, with the rules of ACL that would allow it. */
+export interface MissingRights {
+  readonly unknown: readonly string[]
+  readonly faults: readonly string[]
+  readonly rules: readonly string[]
+}
+
+/** Asks the server for all that is missing of what `rulesFor` lists. */
+export async function missingRights(redis: UsersRedis): Promise<MissingRights> {
+  const { commands, keys, channels } = await missingOf(redis)
+  const namesOf = (why: Answer): readonly string[] => commands.filter((one) => one.why === why).map(({ name }) => name)
+  const denied = namesOf('denied')
+  const pattern = `${redis.tag}:*`
+  return {
+    unknown: namesOf('unknown'),
+    faults: [
+      ...(denied.length > 0 ? [`may not call ${denied.join(', ')}`] : []),
+      ...(keys ? [`may not use all keys ${pattern}`] : []),
+      ...(channels ? [`may not use all channels ${pattern}`] : []),
+    ],
+    rules: [
+      ...(keys ? [`~${pattern}`] : []),
+      ...(channels ? [`&${pattern}`] : []),
+      ...denied.map((name) => `+${name}`),
+    ],
+  }
+}
+
 /**
  * Whether the user may call all that it must, with all keys and channels of the shard.
  * @throws GraflowError REDIS_UNSUITABLE with the names of all that is missing, and what to do
  */
 export async function checkRights(redis: UsersRedis): Promise<void> {
-  const { commands, keys, channels } = await missingOf(redis)
-  const namesOf = (why: Answer): readonly string[] => commands.filter((one) => one.why === why).map(({ name }) => name)
-  const unknown = namesOf('unknown')
+  const { unknown, faults, rules } = await missingRights(redis)
   if (unknown.length > 0) throw unknownCommand(redis.address, unknown.join(', '))
-  const denied = namesOf('denied')
-  const pattern = `${redis.tag}:*`
-  const faults = [
-    ...(denied.length > 0 ? [`may not call ${denied.join(', ')}`] : []),
-    ...(keys ? [`may not use all keys ${pattern}`] : []),
-    ...(channels ? [`may not use all channels ${pattern}`] : []),
-  ]
   if (faults.length === 0) return
-  const rules = [
-    ...(keys ? [`~${pattern}`] : []),
-    ...(channels ? [`&${pattern}`] : []),
-    ...denied.map((name) => `+${name}`),
-  ]
   throw new GraflowError(
     'REDIS_UNSUITABLE',
     `Redis at ${redis.address}: the user ${faults.join(', ')}; ${setUser('<user>', rules)} ` +

@@ -1,0 +1,184 @@
+/** `graflow run` and `graflow submit`: start a flow of a task module, show how far it is, and print what it gave. */
+import { connect } from '../../lib/connect.js'
+import { messageOf } from '../../lib/describe.js'
+import { ERROR_CODES, GraflowError } from '../../lib/errors.js'
+import { type LogLevel, writeLogLines } from '../../lib/observe/log-lines.js'
+import { defaultsOf } from '../../lib/options.js'
+import type { Graflow, Run as RunHandle, RunOptions } from '../../lib/producer/types.js'
+import { addressOf, limitsOf, type WorkerOptions } from '../../worker/worker-options.js'
+import { EXIT_CODES } from '../exit-codes.js'
+import type { Host, Run } from '../host.js'
+import { inputOf, modulesOf } from '../modules.js'
+import { duration, plainText, shownValue, toJson } from '../output.js'
+import { type Progress, type ProgressMode, showProgress } from '../progress.js'
+import { type Named, selectFlow } from '../select-flow.js'
+import type { Given } from '../settings.js'
+import { RUN_COMMAND_OPTIONS } from './options.js'
+
+const DEFAULTS = defaultsOf(RUN_COMMAND_OPTIONS)
+
+/** What the table of options says of them. */
+interface RunSettings
+  extends Pick<WorkerOptions, 'redisUrl' | 'redisHost' | 'redisPort' | 'redisDb' | 'keyPrefix' | 'limits'> {
+  readonly workflow?: string
+  readonly input?: string
+  readonly id?: string
+  readonly idempotencyKey?: string
+  readonly timeoutMs?: number
+  readonly progress?: ProgressMode
+  readonly logLevel?: LogLevel
+}
+
+/** `graflow run`: this process drives the run; without an address of Redis it also runs its branches. */
+export const runCommand: Run = async (given, host) => {
+  const options = given.options as RunSettings // the table has these
+  const { redisUrl, redisHost, redisPort, redisDb } = options
+  const isUnset = (redisUrl ?? redisHost ?? redisPort ?? redisDb) === undefined
+  const isEmbedded = isUnset || given.switches.has('embedded')
+  const started = await open(given, host, isEmbedded ? undefined : addressOf(options))
+  const { graflow, flow, input } = started
+  try {
+    if (isUnset && !given.switches.has('embedded'))
+      host.err.write('no address of Redis is set: everything runs in this process (embedded)\n')
+    const run = await (graflow.start as Start)(flow.node, input, { ...runOptions(options), signal: host.signal })
+    return await follow(run, flow, given, host, started.log)
+  } finally {
+    await graflow.close()
+  }
+}
+
+/** `graflow submit`: a worker drives the run; `--wait` follows it from here. */
+export const submitCommand: Run = async (given, host) => {
+  const options = given.options as RunSettings // the table has these
+  const started = await open(given, host, addressOf(options))
+  const { graflow, flow, input } = started
+  try {
+    const run = await (graflow.submit as Start)(flow.node, input, runOptions(options))
+    if (given.switches.has('wait')) return await follow(run, flow, given, host, started.log)
+    const { state, workflow } = await run.status()
+    if (given.switches.has('json')) host.out.write(toJson({ id: run.id, workflow, state }))
+    else host.out.write(`${run.id}\n`)
+    return EXIT_CODES.done.code
+  } finally {
+    await graflow.close()
+  }
+}
+
+/** The flow is chosen when the program runs: its types are not known here. */
+type Start = (node: unknown, input: unknown, options: RunOptions) => Promise<RunHandle<unknown>>
+
+interface Started {
+  readonly graflow: Graflow
+  readonly flow: Named
+  readonly input: unknown
+  /** Where log lines go; a progress display takes them over. */
+  readonly log: { write: (line: string) => void }
+}
+
+/** Loads before it connects: a mistake in a module needs no Redis. */
+async function open(given: Given, host: Host, address: string | undefined): Promise<Started> {
+  const { workflow, input, keyPrefix, limits, logLevel = DEFAULTS.logLevel as LogLevel } = given.options as RunSettings
+  const modules = await modulesOf(given, host)
+  const flow = selectFlow(modules, workflow)
+  const value = await inputOf(input, host)
+  const graflow = await connect(address ?? 'memory:', {
+    ...(address !== undefined && keyPrefix !== undefined && { keyPrefix }),
+    limits: limitsOf(limits),
+    logLevel: 'silent', // the lines go where the progress is shown
+    tasks: modules.flatMap(({ policies }) => policies),
+  })
+  const log = { write: (line: string): void => void host.err.write(`${line}\n`) }
+  writeLogLines(graflow.events, logLevel, (line) => log.write(line))
+  return { graflow, flow, input: value, log }
+}
+
+const runOptions = ({ id, idempotencyKey, timeoutMs }: RunSettings): RunOptions => ({
+  ...(id !== undefined && { id }),
+  ...(idempotencyKey !== undefined && { idempotencyKey }),
+  ...(timeoutMs !== undefined && { timeoutMs }),
+})
+
+/** Shows a run until it is over, and prints its result, or why it has none. */
+async function follow(
+  run: RunHandle<unknown>,
+  flow: Named,
+  given: Given,
+  host: Host,
+  log: Started['log'],
+): Promise<number> {
+  const startedAt = host.now()
+  const { progress: mode = DEFAULTS.progress as ProgressMode } = given.options as RunSettings
+  const progress = showProgress(run, mode, host)
+  log.write = (line) => progress.say(line)
+  const ended = await endOf(run, progress, host)
+  log.write = (line) => void host.err.write(`${line}\n`)
+  const durationMs = host.now() - startedAt
+  const facts = { id: run.id, flow: flow.name, durationMs }
+  const isJson = given.switches.has('json')
+  if ('detached' in ended) {
+    host.err.write(`no longer followed: run ${run.id} goes on\n`)
+    return EXIT_CODES.interrupted.code
+  }
+  if ('value' in ended) {
+    if (isJson) host.out.write(toJson({ ...facts, state: 'completed', result: ended.value ?? null }))
+    else {
+      host.err.write(`run ${run.id} of ${plainText(flow.name)} completed in ${duration(durationMs)}\n`)
+      host.out.write(`${shownValue(ended.value, host.out, host.env)}\n`)
+    }
+    return EXIT_CODES.done.code
+  }
+  const { error } = ended
+  if (isJson) host.out.write(toJson({ ...facts, state: stateOf(error), error }))
+  host.err.write(`run ${run.id} of ${plainText(flow.name)} ${stateOf(error)} after ${duration(durationMs)}\n`)
+  host.err.write(failureText(error))
+  return host.signal.aborted ? EXIT_CODES.interrupted.code : exitCodeOf(error)
+}
+
+type End = { readonly value: unknown } | { readonly error: unknown } | { readonly detached: true }
+
+async function endOf(run: RunHandle<unknown>, progress: Progress, host: Host): Promise<End> {
+  const detached = new Promise<End>((resolve) => {
+    // a run that this process drives is cancelled by its signal, which its result tells; another one goes on
+    host.signal.addEventListener('abort', () => setTimeout(() => resolve({ detached: true }), DETACH_MS).unref())
+  })
+  const result = run.result().then(
+    (value): End => ({ value }),
+    (error: unknown): End => ({ error }),
+  )
+  try {
+    return await Promise.race([result, detached])
+  } finally {
+    await progress.end()
+  }
+}
+
+/** How long a cancelled run may take to say so. */
+const DETACH_MS = 1_000
+
+const stateOf = (error: unknown): string =>
+  error instanceof GraflowError && error.code === 'CANCELLED' ? 'cancelled' : 'failed'
+
+const exitCodeOf = (error: unknown): number =>
+  error instanceof GraflowError ? ERROR_CODES[error.code].exitCode : EXIT_CODES.failed.code
+
+const MOST_ERRORS = 5
+const MOST_CAUSES = 4
+
+/** Why a run failed: its error, what made it so, and of a group the first members that failed. */
+export function failureText(error: unknown): string {
+  const lines = [headOf(error)]
+  const members = error instanceof GraflowError ? error.errors : []
+  let cause = error instanceof Error && members.length === 0 ? error.cause : undefined
+  for (let i = 0; i < MOST_CAUSES && cause !== undefined; i += 1) {
+    lines.push(`  caused by ${headOf(cause)}`)
+    cause = cause instanceof Error ? cause.cause : undefined
+  }
+  for (const member of members.slice(0, MOST_ERRORS)) lines.push(`  ${headOf(member)}`)
+  if (members.length > MOST_ERRORS) lines.push(`  … ${members.length - MOST_ERRORS} more`)
+  return lines.map((line) => `${plainText(line)}\n`).join('')
+}
+
+function headOf(error: unknown): string {
+  const code = error instanceof GraflowError ? error.code : error instanceof Error ? error.name : undefined
+  return code === undefined ? messageOf(error) : `${code}: ${messageOf(error)}`
+}

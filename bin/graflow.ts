@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+/** `graflow`, the operator's command. The first SIGINT or SIGTERM asks it to end, the second ends it. Exit codes: docs/command.md. */
+import { text } from 'node:stream/consumers'
+import { WORKER_OPTIONS } from '../lib/options.js'
+import { systemClock } from '../lib/time.js'
+import { EXIT_CODES } from './exit-codes.js'
+import { main } from './main.js'
+import { resolveHere } from './resolve-here.js'
+
+// Whoever reads what we print may be gone, as with `graflow graph … | head`.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
+
+const told = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => {
+    if (told.signal.aborted) process.exit(EXIT_CODES.interrupted.code)
+    told.abort(new Error(`interrupted by ${name}`))
+  })
+}
+
+const folder = process.cwd()
+const time = { clock: systemClock, timeoutMs: WORKER_OPTIONS.moduleTimeoutMs.default }
+
+void main(process.argv.slice(2), {
+  ...{ env: process.env, folder, out: process.stdout, err: process.stderr, signal: told.signal },
+  now: () => systemClock.now(),
+  readInput: () => text(process.stdin),
+  async load(paths) {
+    resolveHere(folder)
+    const { loadModules } = await import('../worker/task-modules.js') // with the language, which few commands need
+    return loadModules(paths, folder, time)
+  },
+}).then((code) => {
+  // Timers of task modules do not keep the process; what was printed is written first.
+  process.exitCode = code
+  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
+})

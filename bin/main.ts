@@ -1,0 +1,70 @@
+/** From a command line to an exit code: finds the command, reads its settings, runs it, and tells what is wrong. */
+import { messageOf } from '../lib/describe.js'
+import { isNativeError } from 'node:util/types'
+import { ERROR_CODES, GraflowError } from '../lib/errors.js'
+import { invalid, meant, shown } from './command.js'
+import { COMMANDS } from './commands.js'
+import { EXIT_CODES } from './exit-codes.js'
+import type { Host } from './host.js'
+import { table } from './output.js'
+import { readSettings } from './settings.js'
+import { versionOf } from './version.js'
+
+const NAME = 'graflow'
+
+/** Never rejects: what is wrong is written to standard error. @returns the exit code */
+export async function main(argv: readonly string[], host: Host): Promise<number> {
+  const [word = 'help'] = argv
+  try {
+    return await dispatch(argv, host)
+  } catch (error) {
+    const name = COMMANDS.has(word) ? `${NAME} ${word}` : NAME
+    if (error instanceof GraflowError && error.code !== 'INTERNAL') {
+      host.err.write(`${name}: ${error.message}\n`)
+      return ERROR_CODES[error.code].exitCode
+    }
+    const stack: unknown = isNativeError(error) ? error.stack : undefined
+    host.err.write(`${name}: ${typeof stack === 'string' ? stack : messageOf(error)}\n`)
+    return EXIT_CODES.internal.code
+  }
+}
+
+async function dispatch([word = 'help', ...rest]: readonly string[], host: Host): Promise<number> {
+  const print = (text: string): number => {
+    host.out.write(text.endsWith('\n') ? text : `${text}\n`)
+    return EXIT_CODES.done.code
+  }
+  if (word === '--version') return print(versionOf())
+  if (word === 'help' || word === '--help' || word === '-h') {
+    const [about] = rest
+    return about === undefined ? print(helpText(host)) : dispatch([about, '--help'], host)
+  }
+  const entry = COMMANDS.get(word)
+  if (entry === undefined) throw unknownCommand(word)
+  const settings = await readSettings(entry.command, { argv: rest, env: host.env, folder: host.folder })
+  return settings.text === undefined ? entry.run(settings, host) : print(settings.text)
+}
+
+function unknownCommand(word: string): GraflowError {
+  const names = [...COMMANDS.keys(), 'help']
+  if (word.startsWith('-'))
+    return invalid(
+      `expected a command first, such as ${NAME} run, got the flag ${shown(word.split('=', 1)[0] ?? '')}; ${NAME} --help lists them`,
+    )
+  return invalid(`there is no command ${JSON.stringify(shown(word))}${meant(word, names)}; ${NAME} --help lists them`)
+}
+
+function helpText(host: Host): string {
+  const rows = [...COMMANDS].map(([name, { command }]) => [`  ${name}`, command.summary])
+  return [
+    `${NAME}: runs graphs of tasks, and looks after those who do`,
+    '',
+    `Usage: ${NAME} COMMAND [flags]`,
+    '',
+    table(['COMMANDS', ''], rows, host.out),
+    `${NAME} help COMMAND lists the flags of a command. Every command takes the connection of graflow-worker: --redis-url,`,
+    '--redis-host, --redis-port, --redis-db, --redis-key-prefix; the same variables, such as GRAFLOW_REDIS_URL; the same file.',
+    '',
+    'Workers are started by graflow-worker.',
+  ].join('\n')
+}

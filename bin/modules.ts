@@ -1,0 +1,48 @@
+/** The task modules that a command works with, and the input of a flow, as they are given on a command line. */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { messageOf } from '../lib/describe.js'
+import { GraflowError } from '../lib/errors.js'
+import type { LoadedModule } from '../worker/task-modules.js'
+import type { Host } from './host.js'
+import type { Given } from './settings.js'
+
+/** Loads the modules that are named as words, else those of `tasks`. @throws GraflowError INVALID_OPTION without any; TASK_MODULE */
+export function modulesOf(given: Given, host: Host): Promise<readonly LoadedModule[]> {
+  return host.load(pathsOf(given))
+}
+
+/** @throws GraflowError INVALID_OPTION without any */
+export function pathsOf({ words, options }: Given): readonly string[] {
+  const listed = (options['tasks'] ?? []) as readonly string[] // the table says what it is
+  const paths = words.length > 0 ? words : listed
+  if (paths.length > 0) return paths
+  throw new GraflowError(
+    'INVALID_OPTION',
+    'expected a task module, such as ./tasks.mjs, got none: name it, or put "tasks" into graflow.config.json; graflow init writes a first one',
+  )
+}
+
+/** @param text JSON, `@` and a path, or `-` @throws GraflowError INVALID_OPTION */
+export async function inputOf(text: string | undefined, host: Host): Promise<unknown> {
+  if (text === undefined) return undefined
+  const where = text === '-' ? 'standard input' : text.startsWith('@') ? text.slice(1) : '--input'
+  const json =
+    text === '-' ? await host.readInput() : text.startsWith('@') ? fileText(resolve(host.folder, where)) : text
+  try {
+    return JSON.parse(json) as unknown
+  } catch (error) {
+    const hint = where === '--input' ? `; a text stands in double quotes: --input '"${plain(json)}"'` : ''
+    throw new GraflowError('INVALID_OPTION', `--input: ${where} is no JSON: ${messageOf(error)}${hint}`)
+  }
+}
+
+const plain = (text: string): string => (/^[\w .-]{1,40}$/.test(text) ? text : '…')
+
+function fileText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new GraflowError('INVALID_OPTION', `--input: cannot read ${path}: ${messageOf(error)}`)
+  }
+}

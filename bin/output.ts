@@ -1,0 +1,114 @@
+/** How commands write what they found: tables and colours for people, JSON for programs. */
+import { inspect } from 'node:util'
+import type { Host, Screen } from './host.js'
+
+/** NO_COLOR (https://no-color.org) is obeyed; what is no terminal gets no colour. */
+export const hasColour = (screen: Screen, env: Host['env']): boolean =>
+  screen.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb'
+
+const COLOURS = { dim: 2, bold: 1, red: 31, green: 32, yellow: 33 } as const
+export type Colour = keyof typeof COLOURS
+
+/** Paints a text, or leaves it as it is. */
+export type Paint = (colour: Colour, text: string) => string
+
+export const painter = (screen: Screen, env: Host['env']): Paint =>
+  hasColour(screen, env) ? (colour, text) => `\u001b[${COLOURS[colour]}m${text}\u001b[0m` : (_, text) => text
+
+/** What a pipe or a file is as wide as. */
+const USUAL_COLUMNS = 100
+const LEAST_LAST_COLUMN = 24
+
+/** How wide a screen is; some terminals do not know, and say 0. */
+export const columnsOf = ({ columns = 0 }: Screen): number => (columns > 0 ? columns : USUAL_COLUMNS)
+
+/** Control codes in a text cannot move the cursor of who reads it. */
+export const plainText = (text: string): string =>
+  text.replace(
+    /[\u0000-\u001f\u007f-\u009f]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+
+const widthOf = (text: string): number => [...text].length
+
+/** Lines of at most so many characters, broken between words. */
+export function wrapped(text: string, columns: number): readonly string[] {
+  const lines = ['']
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1) ?? ''
+    if (last === '') lines[lines.length - 1] = word
+    else if (widthOf(last) + widthOf(word) < columns) lines[lines.length - 1] = `${last} ${word}`
+    else lines.push(word)
+  }
+  return lines
+}
+
+/**
+ * Rows below a head, in columns as wide as they need; the last one is wrapped to the screen.
+ * @param paint colours a cell's text, which is padded by then
+ */
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  screen: Screen,
+  paint: (text: string, column: number, row: readonly string[] | undefined) => string = (text) => text,
+): string {
+  const cells = rows.map((row) => row.map(plainText))
+  const last = head.length - 1
+  const widths = head.map((title, column) =>
+    Math.max(...[title, ...cells.map((row) => row[column] ?? '')].map(widthOf)),
+  )
+  const before = widths.slice(0, last).reduce((sum, width) => sum + width + 2, 0)
+  const room = Math.max(LEAST_LAST_COLUMN, columnsOf(screen) - before - 1)
+  const line = (row: readonly string[], of: readonly string[] | undefined): readonly string[] =>
+    wrapped(row[last] ?? '', room).map((part, i) => {
+      const shown = [...(i === 0 ? row.slice(0, last) : head.slice(0, last).map(() => '')), part]
+      const padded = shown.map((text, column) =>
+        column === last ? text : text + ' '.repeat(Math.max(0, (widths[column] ?? 0) - widthOf(text))),
+      )
+      return padded
+        .map((text, column) => paint(text, column, of))
+        .join('  ')
+        .trimEnd()
+    })
+  return [...line(head, undefined), ...cells.flatMap((row) => line(row, row))].map((text) => `${text}\n`).join('')
+}
+
+/** A value as JSON: what JSON has no form for is written as the nearest that it has. */
+export const toJson = (value: unknown): string => `${JSON.stringify(value, plainOf, 2)}\n`
+
+function plainOf(this: unknown, _key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString()
+  if (value === undefined) return undefined
+  if (value instanceof Set) return [...(value as ReadonlySet<unknown>)]
+  if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
+  if (value instanceof Error && !('toJSON' in value)) return { name: value.name, message: value.message }
+  if (value instanceof Map) {
+    const entries = [...(value as ReadonlyMap<unknown, unknown>)]
+    return entries.every(([key]) => typeof key === 'string')
+      ? Object.fromEntries(entries as [string, unknown][])
+      : entries
+  }
+  return value
+}
+
+/** A value as people read it: a text as it is, anything else as Node.js shows it. */
+export function shownValue(value: unknown, screen: Screen, env: Host['env']): string {
+  if (typeof value === 'string') return value
+  return inspect(value, {
+    depth: 8,
+    colors: hasColour(screen, env),
+    maxArrayLength: 1_000,
+    breakLength: Math.min(columnsOf(screen), USUAL_COLUMNS),
+  })
+}
+
+/** `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, ms) / 1_000
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  if (seconds < 60) return `${Math.round(seconds)} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} min ${Math.round(seconds - minutes * 60)} s`
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
