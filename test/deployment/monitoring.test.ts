@@ -26,16 +26,6 @@ const documented = new Map(
     [...labels.matchAll(/`(\w+)`/g)].map(([, label = '']) => label),
   ]),
 )
-/** Metrics that are exported and stand on no page yet. What docs/metrics.md has, it says itself. */
-const AWAITED: readonly (readonly [name: string, ...labels: string[]])[] = [
-  ['graflow_workers', 'key_prefix', 'queue'],
-  ['graflow_runs_total', 'workflow', 'state', 'key_prefix'],
-  ['graflow_dead_letters_total', 'key_prefix'],
-  ['graflow_store_bytes', 'kind', 'key_prefix'],
-  ['graflow_dispatch_latency_seconds', 'le'],
-  ['graflow_barrier_release_seconds', 'le'],
-]
-for (const [name, ...labels] of AWAITED) if (!documented.has(name)) documented.set(name, labels)
 /** What Prometheus adds to every series. */
 const ADDED = ['instance', 'job']
 
