@@ -20,6 +20,9 @@ const READ_ELSEWHERE = new Map([
   ['releasedAt', 'the inspector tells it to whoever looks into a store'],
   ['lastRenewedAt', 'tests see by nothing else when the renewal thread renewed'],
   ['orphans', 'tests see by nothing else that no handler is left behind'],
+  ['backlog', 'an autoscaler reads it in the answer of /api/v1/autoscale'],
+  ['oldestSeconds', 'an autoscaler reads it in the answer of /api/v1/autoscale'],
+  ['folders', 'tests see by nothing else which folders are left out'],
   ['freeSlots', 'tests see by nothing else that every slot came back'],
   ['reconcile', 'tests compare notes at once, without a reconnect'],
 ])

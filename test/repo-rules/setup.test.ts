@@ -341,11 +341,11 @@ describe('.ci/run', () => {
   function prepare(
     report: string | undefined,
     exits: Readonly<Record<string, number>> = {},
-    long: string | undefined = reportOf(10, 0),
+    long = reportOf(10, 0),
   ): void {
     cpSync(join(project, '.ci/run'), join(checkout.root, '.ci/run'))
     if (report !== undefined) checkout.write('report', report)
-    if (long !== undefined) checkout.write('report-long', long)
+    checkout.write('report-long', long)
     for (const [name, code] of Object.entries(exits)) checkout.write(`exits/${name}`, String(code))
     checkout.write(
       'bin-of-fakes/npm',
