@@ -22,7 +22,6 @@ const READ_ELSEWHERE = new Map([
   ['orphans', 'tests see by nothing else that no handler is left behind'],
   ['backlog', 'an autoscaler reads it in the answer of /api/v1/autoscale'],
   ['oldestSeconds', 'an autoscaler reads it in the answer of /api/v1/autoscale'],
-  ['folders', 'tests see by nothing else which folders are left out'],
   ['freeSlots', 'tests see by nothing else that every slot came back'],
   ['reconcile', 'tests compare notes at once, without a reconnect'],
 ])

@@ -360,19 +360,28 @@ exit "$(cat "exits/$1" 2>/dev/null || echo 0)"
   }
   const reportOf = (passed: number, failed: number, broken = 0): string =>
     JSON.stringify({ numPassedTests: passed, numFailedTests: failed, numRuntimeErrorTestSuites: broken })
-  const everyCheck = ['test', 'test:long', 'lint', 'types', 'unused', 'package-check']
+  const everyCheck = [
+    'test',
+    'test:long',
+    'lint',
+    'types',
+    'unused',
+    'package-check',
+    'field:autoscaling',
+    'field:prometheus',
+  ]
 
   it.each([
-    ['all is well', reportOf(90, 0), {}, '104 passed, 0 failed'],
-    ['a test failed', reportOf(89, 1), { test: 1 }, '103 passed, 1 failed'],
-    ['a test file could not run', reportOf(80, 0, 1), { test: 1 }, '94 passed, 1 failed'],
-    ['jest failed without a failed test', reportOf(90, 0), { test: 1 }, '104 passed, 1 failed'],
-    ['another check failed', reportOf(90, 0), { lint: 1, unused: 2 }, '102 passed, 2 failed'],
-    ['there is no report', undefined, {}, '14 passed, 1 failed'],
-    ['there is no report because the set-up failed', undefined, { test: 1 }, '14 passed, 1 failed'],
-    ['no test ran', reportOf(0, 0), {}, '14 passed, 1 failed'],
-    ['the report is something else', '{}', {}, '14 passed, 1 failed'],
-    ['the report is cut off', '{"numPassedTests": 3', {}, '14 passed, 1 failed'],
+    ['all is well', reportOf(90, 0), {}, '106 passed, 0 failed'],
+    ['a test failed', reportOf(89, 1), { test: 1 }, '105 passed, 1 failed'],
+    ['a test file could not run', reportOf(80, 0, 1), { test: 1 }, '96 passed, 1 failed'],
+    ['jest failed without a failed test', reportOf(90, 0), { test: 1 }, '106 passed, 1 failed'],
+    ['another check failed', reportOf(90, 0), { lint: 1, unused: 2 }, '104 passed, 2 failed'],
+    ['there is no report', undefined, {}, '16 passed, 1 failed'],
+    ['there is no report because the set-up failed', undefined, { test: 1 }, '16 passed, 1 failed'],
+    ['no test ran', reportOf(0, 0), {}, '16 passed, 1 failed'],
+    ['the report is something else', '{}', {}, '16 passed, 1 failed'],
+    ['the report is cut off', '{"numPassedTests": 3', {}, '16 passed, 1 failed'],
   ])('when %s', async (_, report, exits, lastLine) => {
     prepare(report, exits)
     const { code, printed } = await checkout.run('bash', ['.ci/run'])
@@ -382,8 +391,8 @@ exit "$(cat "exits/$1" 2>/dev/null || echo 0)"
   })
 
   it.each([
-    ['a longer test failed', reportOf(9, 1), 1, '103 passed, 1 failed'],
-    ['the longer tests ended without a report', '', 1, '94 passed, 1 failed'],
+    ['a longer test failed', reportOf(9, 1), 1, '105 passed, 1 failed'],
+    ['the longer tests ended without a report', '', 1, '96 passed, 1 failed'],
   ])('when %s', async (_, long, exit, lastLine) => {
     prepare(reportOf(90, 0), { 'test:long': exit }, long)
     const { code, printed } = await checkout.run('bash', ['.ci/run'])
@@ -393,13 +402,13 @@ exit "$(cat "exits/$1" 2>/dev/null || echo 0)"
   it('does not take the report of an earlier run for this one', async () => {
     prepare(undefined)
     checkout.write('.cache/jest.json', reportOf(90, 0))
-    expect((await checkout.run('bash', ['.ci/run'])).printed).toMatch(/\n14 passed, 1 failed\n$/)
+    expect((await checkout.run('bash', ['.ci/run'])).printed).toMatch(/\n16 passed, 1 failed\n$/)
   })
 
   it('runs the short benchmark when there is one', async () => {
     prepare(reportOf(90, 0), { bench: 1 })
     checkout.write('bench/run.ts', '')
-    expect((await checkout.run('bash', ['.ci/run'])).printed).toMatch(/\n104 passed, 1 failed\n$/)
+    expect((await checkout.run('bash', ['.ci/run'])).printed).toMatch(/\n106 passed, 1 failed\n$/)
     expect(checkout.notes()).toEqual([...everyCheck, 'bench'])
   })
 })
