@@ -393,7 +393,7 @@ exit "$(cat "exits/$1" 2>/dev/null || echo 0)"
   it.each([
     ['a longer test failed', reportOf(9, 1), 1, '105 passed, 1 failed'],
     ['the longer tests ended without a report', '', 1, '96 passed, 1 failed'],
-  ])('when %s', async (_, long, exit, lastLine) => {
+  ])('behind the tests, when %s', async (_, long, exit, lastLine) => {
     prepare(reportOf(90, 0), { 'test:long': exit }, long)
     const { code, printed } = await checkout.run('bash', ['.ci/run'])
     expect([code, printed.split('\n').at(-2)]).toEqual([1, lastLine])
