@@ -7,9 +7,11 @@ const idsIn = (text: string): string[] => [...new Set(text.match(/FT-[A-Z]\d+/g)
 it('every fault of docs/reliability.md is tested, and every test of a fault is there', () => {
   const page = readFileSync(join(__dirname, '../../docs/reliability.md'), 'utf8')
   const rows = page.split('\n').filter((line) => line.startsWith('| FT-'))
-  const tests = readdirSync(__dirname).filter((name) => name.endsWith('.test.ts') && name !== 'ids.test.ts')
-  const titles = tests
-    .map((name) => readFileSync(join(__dirname, name), 'utf8'))
-    .flatMap((text) => text.match(/['`]FT-[^'`\n]*/g) ?? [])
+  const tests = [__dirname, join(__dirname, '../long')].flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.test.ts') && name !== 'ids.test.ts')
+      .map((name) => join(folder, name)),
+  )
+  const titles = tests.map((name) => readFileSync(name, 'utf8')).flatMap((text) => text.match(/['`]FT-[^'`\n]*/g) ?? [])
   expect(idsIn(rows.map((row) => row.slice(0, 12)).join('\n'))).toEqual(idsIn(titles.join('\n')))
 })
