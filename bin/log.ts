@@ -1,7 +1,9 @@
 /** Log events of a process as lines on standard output: text on a terminal, else JSON, one object a line. */
 import { pino } from 'pino'
+import { describeError } from '../lib/describe.js'
 import type { Emitter } from '../lib/events.js'
 import { type LogLevel, writeLogLines } from '../lib/observe/log-lines.js'
+import { errorFromRecord, errorToRecord, isError } from '../lib/values/error-record.js'
 
 /**
  * Writes log events; returns what ends that. What was written is written: nothing is kept for later, so that the last words of a process
@@ -33,7 +35,17 @@ export function writeLog(
     destination,
   )
   return emitter.subscribe('log', ({ level: at, message, runId, task, path, attempt, details }) => {
-    const error = details instanceof Error ? { err: details } : details === undefined ? {} : { details }
-    logger[at]({ runId, task, path, attempt, ...error }, message)
+    const place = { runId, task, path, attempt }
+    try {
+      // What a handler threw may throw again when it is looked at: its record does not.
+      const error = isError(details)
+        ? { err: errorFromRecord(errorToRecord(details)) }
+        : details === undefined
+          ? {}
+          : { details }
+      logger[at]({ ...place, ...error }, message)
+    } catch (thrown) {
+      logger[at]({ ...place, details: `(cannot be shown: ${describeError(thrown)})` }, message)
+    }
   })
 }

@@ -29,8 +29,10 @@ export interface HandlerContextOptions {
 
 /** A deadline that stands still while a handler waits for its forks. */
 export interface Pausable {
-  pause(): void
-  unpause(): void
+  /** Resolves when nobody reclaims the start for its deadline. */
+  pause(): Promise<void>
+  /** Resolves when the rest of the deadline counts again. */
+  unpause(): Promise<void>
 }
 
 /** How far a sum of fractions may miss 1. */

@@ -15,7 +15,7 @@ import { channelOf } from './channels.js'
 import { encode, encodeFailure } from '../values/codec.js'
 import { reasonText } from '../values/error-record.js'
 import type { Pausable } from './context.js'
-import { Execution, type Frame, type GraphInUse } from './execution.js'
+import { Execution, fullPath, type Frame, type GraphInUse } from './execution.js'
 import { endOfBranch, taskError } from './failure.js'
 import { GraphStore } from './graph-store.js'
 import { EndRun } from './directives.js'
@@ -27,7 +27,7 @@ import { Registry } from './registry.js'
 import { readResult } from './results.js'
 import { originOf, type StartOptions } from './start.js'
 import { reportOutput } from './task-output.js'
-import { tellStart } from './task-terms.js'
+import { optionsOf, tellStart } from './task-terms.js'
 import { TaskStart, type TaskStartOptions } from './task-start.js'
 
 /** What an engine is made of. */
@@ -67,6 +67,11 @@ export class Engine {
       result: (frame, path, target) => this.#resultFor(frame, path, target),
       fork: (frame: Frame, path: string, expression: Expression, input: unknown, timer: Pausable | undefined) =>
         this.interpreter.fork(frame, path, expression, input, timer),
+      tellLeft: (frame, { task, path, attempt }, leftMs) => {
+        const { losses } = frame.execution.facts
+        const terms = { options: optionsOf(frame.use, task), errors: Math.max(0, attempt - 1 - losses), losses }
+        return tellStart(backend, frame, { task, place: fullPath(frame.use, path), ...terms, leftMs })
+      },
     }
     this.interpreter = new Interpreter({
       ...starts,

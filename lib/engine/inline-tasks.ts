@@ -185,7 +185,7 @@ export class InlineTasks {
   /** Before a start. Who takes the branch over meanwhile waits for the rest. */
   async #delay(frame: Frame, told: ToldStart, delayMs: number): Promise<void> {
     const { backend, pauses } = this.#options
-    await tellStart(backend, frame, { ...told, isWaiting: true, delayMs })
+    await tellStart(backend, frame, { ...told, leftMs: 0, delayMs })
     if (delayMs > 0) await frame.execution.withoutSlot(() => this.#sleep(frame, delayMs))
     await pauses.pass(frame)
     if (delayMs > 0 || told.options.timeoutMs !== undefined) await tellStart(backend, frame, told)

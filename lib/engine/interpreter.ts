@@ -119,7 +119,7 @@ export class Interpreter {
     const { execution } = frame
     const { number, errors } = execution.nextFork(fullPath(frame.use, path))
     const segment = `~${number}`
-    timer?.pause()
+    await timer?.pause()
     try {
       return unpacked(await this.#forkAt(frame, path, segment, expression, input))
     } catch (error) {
@@ -127,7 +127,7 @@ export class Interpreter {
       if (errors === 0 || !execution.hasMet(`${fullPath(frame.use, path)}/${segment}`)) throw error
       return unpacked(await this.#forkAt(frame, path, `${segment}.${errors}`, expression, input))
     } finally {
-      timer?.unpause()
+      await timer?.unpause()
     }
   }
 

@@ -44,15 +44,15 @@ export interface ToldStart {
   /** As far as they are known here. */
   readonly errors: number
   readonly losses: number
-  /** While the task waits for its next start, no deadline counts. */
-  readonly isWaiting?: boolean
+  /** What is left of its timeoutMs, where that is less; 0: no deadline counts now. */
+  readonly leftMs?: number
   /** How long it waits for that. Meanwhile nothing is in hand: who is lost then has lost no start. */
   readonly delayMs?: number
 }
 
 /** Tells the store which task the branch has in hand, with what is not saved yet; answers what the store has counted for it. */
 export async function tellStart(backend: Pick<Backend, 'step'>, frame: Frame, start: ToldStart): Promise<TaskCounts> {
-  const { task, place, options, errors, losses, isWaiting = false, delayMs = 0 } = start
+  const { task, place, options, errors, losses, leftMs, delayMs = 0 } = start
   const { execution } = frame
   const { runId, holder } = execution.facts
   const { maxLosses = TASK_DEFAULTS.maxLosses, timeoutMs } = options
@@ -68,7 +68,7 @@ export async function tellStart(backend: Pick<Backend, 'step'>, frame: Frame, st
       losses,
       attempts: options.retry?.attempts ?? RETRY_DEFAULTS.attempts,
       maxLosses,
-      timeoutMs: isWaiting ? 0 : (timeoutMs ?? 0),
+      timeoutMs: leftMs ?? timeoutMs ?? 0,
       ...(delayMs > 0 && { delayMs }),
       ifLost: encodeFailure(lostTooOften(task, place, maxLosses)),
       ifLate: timeoutMs === undefined ? NO_ERROR : encodeFailure(timeout(task, place, timeoutMs)),
