@@ -9,8 +9,6 @@ const MOST_FOLDERS = 500
 
 /** Something that watches until it is closed. */
 export interface Watch {
-  /** Number of folders. */
-  readonly folders: number
   close(): void
 }
 
@@ -47,7 +45,6 @@ export function watchModules(roots: readonly string[], onChange: (name: string) 
   }
   for (const root of roots) add(root)
   return {
-    folders: watchers.size,
     close() {
       clearTimeout(timer)
       for (const folder of [...watchers.keys()]) remove(folder)
