@@ -71,9 +71,21 @@ function main(folder) {
   check('holds what it should and nothing else', () => {
     const odd = packed.files
       .map(({ path }) => path)
-      .filter((path) => !/^(dist\/(lib|worker|bin)\/|docs\/[a-z-]+\.md$|package\.json$|[A-Z]+(\.md)?$)/.test(path))
+      .filter(
+        (path) =>
+          !/^(dist\/(lib|worker|bin)\/|docs\/[a-z-]+\.md$|(k8s|systemd|dashboards)\/[\w@./-]+$|package\.json$|[A-Z]+(\.md)?$)/.test(
+            path,
+          ),
+      )
     if (odd.length > 0) throw new Error(`unexpected in the tarball: ${odd.join(', ')}`)
-    for (const needed of ['LICENSE', 'README.md', 'docs/language.md', 'dist/lib/index.js', 'dist/lib/index.d.ts']) {
+    for (const needed of [
+      'LICENSE',
+      'README.md',
+      'docs/language.md',
+      'systemd/graflow-worker@.service',
+      'dist/lib/index.js',
+      'dist/lib/index.d.ts',
+    ]) {
       if (!packed.files.some(({ path }) => path === needed)) throw new Error(`missing in the tarball: ${needed}`)
     }
   })

@@ -6,7 +6,7 @@ import { asError } from '../engine/failure.js'
 import { fullStore } from '../engine/graph-store.js'
 import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
-import type { Events } from '../events.js'
+import type { Events, Span } from '../events.js'
 import { expressionOf } from '../flow/node.js'
 import type { Expression } from '../flow/expression.js'
 import { graphOf } from '../graph/graph-of.js'
@@ -182,10 +182,13 @@ export class Client implements Graflow {
     }
   }
 
-  /** Who drives it makes its span below this one. */
-  async #submit({ request, workflow }: PreparedRun): Promise<OpenAnswer> {
+  /** Who drives it makes its span below this one. Without a span not even a turn is between the answer and whoever waits for it. */
+  #submit({ request, workflow }: PreparedRun): Promise<OpenAnswer> {
     const span = this.#session.emitter.tracer?.start('submit', { runId: request.runId, workflow })
-    if (span === undefined) return this.#send(request)
+    return span === undefined ? this.#send(request) : this.#submitTraced(request, span)
+  }
+
+  async #submitTraced(request: OpenRequest, span: Span): Promise<OpenAnswer> {
     try {
       return await this.#send({ ...request, trace: span.traceparent })
     } catch (error) {
