@@ -1,5 +1,6 @@
 /** Log events of a process as lines on standard output: text on a terminal, else JSON, one object a line. */
 import { pino } from 'pino'
+import { describeError } from '../lib/describe.js'
 import type { Emitter } from '../lib/events.js'
 import { type LogLevel, writeLogLines } from '../lib/observe/log-lines.js'
 
@@ -34,6 +35,12 @@ export function writeLog(
   )
   return emitter.subscribe('log', ({ level: at, message, runId, task, path, attempt, details }) => {
     const error = details instanceof Error ? { err: details } : details === undefined ? {} : { details }
-    logger[at]({ runId, task, path, attempt, ...error }, message)
+    const place = { runId, task, path, attempt }
+    try {
+      logger[at]({ ...place, ...error }, message)
+    } catch (thrown) {
+      // What handlers throw may throw again when it is looked at.
+      logger[at]({ ...place, details: `(cannot be shown: ${describeError(thrown)})` }, message)
+    }
   })
 }
