@@ -92,8 +92,13 @@ class ApiTraceSpan implements Span {
 
   fail(error: Error): void {
     if (this.#hasEnded) return
-    this.span.recordException(error)
-    this.span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message: error.message })
+    const code = this.#api.SpanStatusCode.ERROR
+    try {
+      this.span.recordException(error)
+      this.span.setStatus({ code, message: error.message })
+    } catch {
+      this.span.setStatus({ code }) // what handlers throw may throw again when it is looked at
+    }
   }
 
   end(): void {

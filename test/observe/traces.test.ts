@@ -76,6 +76,22 @@ describe('traces', () => {
     expect(failed?.kind).toBe(SpanKind.CONSUMER)
   })
 
+  it('stand an error that throws when it is looked at', async () => {
+    const hostile = task('hostile', { retry: { attempts: 2 } }, (n: number, ctx) => {
+      if (ctx.attempt === 1)
+        throw Object.defineProperty(new Error('x'), 'message', {
+          get: () => {
+            throw new Error('a getter')
+          },
+        })
+      return n
+    })
+    const client = await connect({ logLevel: 'silent' })
+    expect(await client.run(seq(hostile, list), 3)).toEqual([3, 4])
+    await client.close()
+    expect(attributesOf('step hostile', 'outcome')).toEqual(['retried', 'succeeded'])
+  })
+
   it('have the failure of a step and of its run', async () => {
     const bad = task('bad', (_: number): number => {
       throw new Error('no')
