@@ -1,5 +1,14 @@
 /** systemd/: what systemd says of the units, and their command lines, run with their environment by a stand-in for systemd. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { each } from 'graflow'
@@ -90,7 +99,6 @@ describe('systemd/', () => {
 /** A machine on which the worker is installed as people install it, in a folder of its own. */
 class Machine {
   readonly #root = mkdtempSync(join(tmpdir(), 'graflow-machine-'))
-  readonly #unit = unitOf(WORKER)
   readonly #stage: Stage
   readonly #starts: Child[] = []
 
@@ -105,7 +113,8 @@ class Machine {
     this.write('etc/graflow/worker.env', read('worker.env'))
     this.write('etc/graflow/worker-1.env', `GRAFLOW_KEY_PREFIX=${stage.prefix}\n`)
     this.write('etc/graflow/redis-url', `${stage.server.url}\n`)
-    const [name = '', source = ''] = valueOf(this.#unit, 'LoadCredential').split(':')
+    this.write('etc/graflow/exporter.env', `GRAFLOW_KEY_PREFIX=${stage.prefix}\nGRAFLOW_METRICS_PORT=0\n`)
+    const [name = '', source = ''] = valueOf(unitOf(WORKER), 'LoadCredential').split(':')
     this.write(join('credentials', name), readFileSync(this.#path(source), 'utf8'))
   }
 
@@ -121,11 +130,12 @@ class Machine {
     return { i: instance, l: 'host', d: join(this.#root, 'credentials') }
   }
 
-  /** Starts an instance once, as systemd does. */
-  start(instance: string): Child {
+  /** Starts an instance of a unit once, as systemd does. */
+  start(instance: string, file = WORKER): Child {
     const specifiers = this.#specifiers(instance)
+    const unit = unitOf(file)
     const get = (name: string): readonly string[] =>
-      valuesOf(this.#unit, name).map((value) => this.#path(expand(value, specifiers)))
+      valuesOf(unit, name).map((value) => this.#path(expand(value, specifiers)))
     const files = get('EnvironmentFile').map((path) => {
       try {
         return readFileSync(path.replace(/^-/, ''), 'utf8')
@@ -136,7 +146,7 @@ class Machine {
     })
     const [command = '', ...args] = (get('ExecStart')[0] ?? '').split(' ')
     const child = new Child({
-      name: `worker@${instance}`,
+      name: file.replace('@', `@${instance}`),
       command: command === 'node' ? process.execPath : command,
       args,
       cwd: get('WorkingDirectory')[0] ?? '',
@@ -148,9 +158,9 @@ class Machine {
 
   /** Whether the unit has systemd start it again after such an end: Restart=on-failure and RestartPreventExitStatus. */
   restartsAfter({ code, signal }: Exit): boolean {
-    expect(valueOf(this.#unit, 'Restart')).toBe('on-failure')
+    expect(valueOf(unitOf(WORKER), 'Restart')).toBe('on-failure')
     if (signal !== null) return !['SIGHUP', 'SIGINT', 'SIGTERM', 'SIGPIPE'].includes(signal)
-    return code !== 0 && !valueOf(this.#unit, 'RestartPreventExitStatus').split(' ').includes(String(code))
+    return code !== 0 && !valueOf(unitOf(WORKER), 'RestartPreventExitStatus').split(' ').includes(String(code))
   }
 
   /** Starts an instance again and again, as long as the unit says so; each start that is ready is told. */
@@ -205,5 +215,17 @@ describe('a worker that is started as its unit says', () => {
     expect(wrong.stderr).toContain('GRAFLOW_LOG_LEVEL')
     expect([exit.code, here.restartsAfter(exit)]).toEqual([2, false])
     expect(here.restartsAfter({ ...exit, code: 1 })).toBe(true)
+  })
+
+  const itWithCommand = existsSync(join(project, 'dist/bin/graflow.js')) ? it : it.skip
+  itWithCommand('and an exporter, which answers for it and ends at SIGTERM', async () => {
+    const { machine: here } = await machine()
+    const exporter = here.start('', 'graflow-exporter.service')
+    const [, port = ''] = await exporter.said(/ on http:\/\/0\.0\.0\.0:(\d+)/)
+    const answer = await fetch(`http://127.0.0.1:${port}/api/v1/autoscale?queue=default,runs`)
+    expect(await answer.json()).toEqual({ queue: 'default,runs', depth: 0, backlog: 0, oldestSeconds: 0, workers: 0 })
+    expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200)
+    exporter.signal('SIGTERM')
+    expect((await exporter.ends(5_000)).code).toBe(0)
   })
 })
