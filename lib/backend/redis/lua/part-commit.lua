@@ -9,7 +9,7 @@
 --   dead-letters: commitDeadLetters
 --   due-queue: commitPlans
 --   grants: commitEnded commitHeld
---   group: forgotten groupOrder headOf readyOf stateOf uncountedOf
+--   group: forgotten groupOrder headOf readyOf stateOf
 --   ready-queue: commitLanes isGrantable registerLane
 --   retries: commitRetries
 --   run: commitListings commitRuns
@@ -195,17 +195,10 @@ local function countGroups(changes, names, appeared)
   end
   for i = 1, #forgotten do
     local g = forgotten[i]
-    if g.stateText and g.epoch == epoch then
-      -- once: what is stored of the group says so from now on
-      g.isUncounted = true
-      for name, before in pairs({ n = g.readyBefore, f = g.inFlightBefore, y = g.delayedBefore, c = g.wasQueued and 1 or 0 }) do
-        if before > 0 then
-          count(changes, names, name .. ':' .. g.lane, -before)
-        end
-      end
-      if g.readyBefore > 0 then
-        count(changes, names, 'ready', -g.readyBefore)
-      end
+    if g.wasQueued and g.epoch == epoch then
+      count(changes, names, 'ready', -g.readyBefore)
+      count(changes, names, 'n:' .. g.lane, -g.readyBefore)
+      count(changes, names, 'c:' .. g.lane, -1)
     end
   end
 end
@@ -256,13 +249,6 @@ local function commitGroups()
     local g = groupOrder[i]
     if g.isTouched then
       commitGroup(g)
-    end
-  end
-  for i = 1, #forgotten do
-    local g = forgotten[i]
-    if g.isUncounted then
-      tryCall('ZREM', T .. ':q:' .. g.lane, g.gid)
-      call('HSET', g.b, 's', uncountedOf(g))
     end
   end
 end

@@ -1,6 +1,6 @@
 -- One group as a picture in memory: read once, changed there, written by `commit`. Hides how its facts and counters are stored, and where the
 -- inputs of its branches are.
--- Gives: groups groupOrder RULES load loadReadable addGroup forget forgotten headOf stateOf uncountedOf isClosedBy specOf filled readyOf touch
+-- Gives: groups groupOrder RULES load loadReadable addGroup forget forgotten headOf stateOf isClosedBy specOf filled readyOf touch
 --   segmentOf sharedInput inputRange inputBytes inputPlace inputOf
 -- Needs:
 --   base: firstRead notify quarantine shard whole
@@ -74,13 +74,7 @@ local function decode(gid, b, fields)
     failed = failed, dead = dead, epoch = epoch, since = since, closed = closed, affinityUntil = affinityUntil, isQueued = flags % 2 == 1,
     isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags >= HAS_GROUPS, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
     inline = fields[3], segments = fields[4] or '', wasQueued = flags % 2 == 1, inFlightBefore = inFlight, delayedBefore = delayed, readyBefore = 0, isTouched = false,
-    records = {}, stateText = s }
-end
-
--- The state as it is stored, but for the hints: nothing counts the group, and it stands in no lane, until it is changed again.
-function uncountedOf(g)
-  local s = g.stateText
-  return concat({ sub(s, 1, 9), char(byte(s, 10) - byte(s, 10) % 2), sub(s, 11, 54), '\0\0\0\0', sub(s, 59) })
+    records = {} }
 end
 
 -- A group that is known from now on: by `load`, or because it is new.
