@@ -47,6 +47,8 @@ describe('a worker that is killed', () => {
     const stage = await open()
     const proxy = await stage.proxy()
     const a = await stage.worker('a', { url: proxy.url })
+    // Its first acquire is over: the next one is that of the run.
+    await until(async () => (await stage.redis.zcard(stage.keys.waiting)) === 1, 'a to wait for work')
     const client = await stage.client()
     const fault = proxy.arm('hold-reply', script('acquire'))
     const run = await client.start(each(gated), [{ n: 0 }])
