@@ -25,7 +25,7 @@ interface DevSettings extends WorkerOptions {
 /** In-flight work of a worker that is replaced may take so long. */
 const RELOAD_GRACE_MS = '2000'
 const RESTART_MS = 1_000
-/** What workers say of their own life is no news here. */
+/** Lines of workers about starting and stopping, which are not shown here. */
 const LIFE = / info +worker \S+ (?:is ready|is draining|has stopped)/
 
 export const devCommand: Run = async (given, host) => {

@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { Child, endChildren } from '../support/processes.js'
+import { Child, endChildren, isAlive } from '../support/processes.js'
 import { command } from '../support/command.js'
 import { CTRL_C, Terminal, terminalProgram } from '../support/terminal.js'
 import { until } from '../support/waits.js'
@@ -30,15 +30,6 @@ const PATH = process.env['PATH'] ?? ''
 const tasks = (): string => join(folder, 'tasks.mjs')
 const edit = (from: string, to: string): void => {
   writeFileSync(tasks(), readFileSync(tasks(), 'utf8').replace(from, to))
-}
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }
 
 describe('graflow init', () => {

@@ -1,7 +1,7 @@
 /** Processes and ledger of the fault tests: signals arrive, notes stay, nothing outlives the test. */
 import { join } from 'node:path'
 import { compiled } from './compiled.js'
-import { Child, endChildren } from './processes.js'
+import { Child, endChildren, isAlive } from './processes.js'
 import { Ledger } from './ledger.js'
 import { until } from './waits.js'
 
@@ -13,15 +13,6 @@ afterEach(async () => {
 
 const script = (code: string, env: Readonly<Record<string, string>> = {}): Child =>
   new Child({ name: 'script', args: ['--input-type=module', '-e', code], env })
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
 
 describe('a process of a test', () => {
   it('says what it says, and how it ended', async () => {

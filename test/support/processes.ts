@@ -190,6 +190,16 @@ export async function endChildren(): Promise<void> {
   await ended
 }
 
+/** Whether there is a process of this id. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** What `graflow-worker` is told; flags as in its documentation. */
 export interface WorkerOptions {
   /** Absolute path of a task module, or several; TypeScript is compiled before. */

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Redis, type RedisOptions } from 'ioredis'
 import { compiled } from './compiled.js'
+import { isAlive } from './processes.js'
 import { RedisServer } from './redis-server.js'
 import { freshPrefix, privateRedis, sharedRedis } from './shared-redis.js'
 import { until } from './waits.js'
@@ -21,15 +22,6 @@ afterEach(() => {
   // one that has ended would set a timer to end once more
   for (const redis of clients.splice(0)) if (redis.status !== 'end') redis.disconnect()
 })
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
 
 describe('a private redis-server', () => {
   it('answers on its port and on its socket', async () => {

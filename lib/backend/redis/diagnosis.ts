@@ -1,6 +1,8 @@
 /**
  * Looks at a Redis and says all that is wrong with it, and what to change: what makes a connection fail (check-redis.ts, rights.ts), and what
  * would make it lose data or be slow. Unlike those it goes on after the first fault. It writes nothing but a key that expires by itself.
+ *
+ * The file is long because it is a list: each check with its limits and its advice, one below the other.
  */
 import type { Redis } from 'ioredis'
 import { describeError, messageOf } from '../../describe.js'
