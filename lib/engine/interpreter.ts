@@ -119,8 +119,8 @@ export class Interpreter {
     const { execution } = frame
     const { number, errors } = execution.nextFork(fullPath(frame.use, path))
     const segment = `~${number}`
-    await timer?.pause()
     try {
+      await timer?.pause() // whatever comes of it, the time goes on in the end
       return unpacked(await this.#forkAt(frame, path, segment, expression, input))
     } catch (error) {
       // The handler is started again because this fork failed before: a released group never reopens, so it gets a fresh one.

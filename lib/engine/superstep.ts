@@ -147,7 +147,7 @@ export class Supersteps {
     let save = execution.takeUnsaved()
     let retire = execution.takeRetired()
     execution.begin()
-    // A fork stands below its handler, which goes on, and so does its deadline; any other group comes after the task that was in hand.
+    // A fork stands below its handler, whose deadline stands still meanwhile (start.ts); any other group comes after the task that was in hand.
     const isFork = plan.path.includes('~')
     const task = !isFork && (execution.isInHand || execution.opening === undefined) ? ('none' as const) : undefined
     let isUploadedAgain = false
