@@ -60,10 +60,14 @@ export class GrantInFlight {
     this.left -= 1
   }
 
+  /** Whether all branches have the same label: those of an `each` do. */
+  get isOneTask(): boolean {
+    return this.prepared.node?.kind === 'each'
+  }
+
   /** What metrics call the branch of this index; undefined when it is counted where its task runs. */
   labelOf(index: number): string | undefined {
-    // The branches of an each are all one task.
-    const key = this.prepared.node?.kind === 'each' ? -1 : index
+    const key = this.isOneTask ? -1 : index
     this.#labels ??= new Map()
     if (this.#labels.has(key)) return this.#labels.get(key)
     const k = this.grant.indexes.indexOf(index)

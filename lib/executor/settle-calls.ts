@@ -1,5 +1,5 @@
 /** Ranges to be settled, as calls that the store takes, and what came of such a call. */
-import type { BackendLimits, SettleAnswer, SettleRange } from '../backend/backend.js'
+import type { BackendLimits, SettleAnswer, SettleKind, SettleRange } from '../backend/backend.js'
 import type { GraflowError } from '../errors.js'
 import { encodeFailure } from '../values/codec.js'
 import { byteLength, packOne, slice } from '../values/packed-items.js'
@@ -65,28 +65,41 @@ export function countKinds(
   readonly fenced: number
   readonly tasks: readonly TaskCounts[]
 } {
-  const byTask = new Map<string, { -readonly [K in keyof TaskCounts]: TaskCounts[K] }>()
-  const all = { succeeded: 0, failed: 0, retried: 0, fenced: 0 }
+  const byTask = new Map<string, MutableCounts>()
+  let fenced = 0
   for (const [i, { range, grant, meanMs }] of call.entries()) {
     const { kinds, indexes } = range
-    if (answers[i] !== 'ok') {
-      if (answers[i] === 'fenced') all.fenced += kinds.length
-      continue
-    }
-    let counts: { -readonly [K in keyof TaskCounts]: TaskCounts[K] } | undefined
-    for (const [k, kind] of kinds.entries()) {
-      if (kind === 'released') continue
-      const task = grant.labelOf(indexes[k] ?? 0)
-      if (task === undefined) continue
-      if (counts?.task !== task) {
-        counts = byTask.get(task) ?? { task, succeeded: 0, failed: 0, retried: 0, durationMs: 0 }
-        byTask.set(task, counts)
-      }
-      const outcome = kind === 'retry' ? 'retried' : kind === 'dead' ? 'failed' : kind
-      counts[outcome] += 1
-      counts.durationMs += meanMs
-      all[outcome] += 1
+    if (answers[i] === 'fenced') fenced += kinds.length
+    if (answers[i] !== 'ok') continue
+    const { isOneTask } = grant
+    for (let from = 0; from < kinds.length; ) {
+      const to = isOneTask ? kinds.length : from + 1
+      const task = grant.labelOf(indexes[from] ?? 0)
+      if (task !== undefined) addKinds(countsOf(byTask, task), kinds, from, to, meanMs)
+      from = to
     }
   }
-  return { ...all, tasks: [...byTask.values()] }
+  const tasks = [...byTask.values()].filter(({ succeeded, failed, retried }) => succeeded + failed + retried > 0)
+  const sum = (of: 'succeeded' | 'failed' | 'retried'): number => tasks.reduce((all, counts) => all + counts[of], 0)
+  return { succeeded: sum('succeeded'), failed: sum('failed'), retried: sum('retried'), fenced, tasks }
+}
+
+type MutableCounts = { -readonly [K in keyof TaskCounts]: TaskCounts[K] }
+
+function countsOf(byTask: Map<string, MutableCounts>, task: string): MutableCounts {
+  let counts = byTask.get(task)
+  if (counts === undefined) byTask.set(task, (counts = { task, succeeded: 0, failed: 0, retried: 0, durationMs: 0 }))
+  return counts
+}
+
+/** Those from `from` on, before `to`; what was released counts for nothing. */
+function addKinds(counts: MutableCounts, kinds: readonly SettleKind[], from: number, to: number, meanMs: number): void {
+  for (let k = from; k < to; k += 1) {
+    const kind = kinds[k]
+    if (kind === 'released') continue
+    if (kind === 'succeeded') counts.succeeded += 1
+    else if (kind === 'retry') counts.retried += 1
+    else counts.failed += 1
+    counts.durationMs += meanMs
+  }
 }
