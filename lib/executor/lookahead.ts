@@ -1,10 +1,15 @@
 /**
- * How far ahead to acquire: while tasks are short, enough for the time that calls travel; nothing where they are long, since what waits
- * here cannot be taken by a worker that is free. It also knows which tasks are short, each for itself: those are not worth sharing with others.
+ * How far ahead to acquire: while tasks are short, enough for the time that calls travel; where they are not, only as long as slots come free
+ * faster than calls travel; nothing where they are long, since what waits here cannot be taken by a worker that is free. It also knows which
+ * tasks are short, each for itself: those are not worth sharing with others.
  */
 
-/** Tasks that take longer are not acquired ahead. */
+/** Tasks that take less are short. */
 const SHORT_MS = 5
+/** Tasks that take longer are not acquired ahead: what waits for so long is released. */
+const LONG_MS = 100
+/** A call to a busy store takes about so long. */
+const CALL_MS = 2
 /** Work to have at hand. */
 const AIM_MS = 20
 /** The clock shows whole milliseconds: less than this cannot be told apart. */
@@ -29,8 +34,11 @@ export class Lookahead {
   /** Branches to have at hand beside those in slots. */
   get most(): number {
     const taskMs = this.#taskMs
-    if (taskMs === undefined || taskMs >= SHORT_MS) return 0
-    return Math.min(MOST_BRANCHES, Math.ceil((this.#slots * AIM_MS) / Math.max(taskMs, LEAST_MS)))
+    if (taskMs === undefined || taskMs >= LONG_MS) return 0
+    if (taskMs >= SHORT_MS && this.#slots * CALL_MS < taskMs) return 0
+    // One for each slot at least: slots that were filled together come free together.
+    const wanted = Math.max(this.#slots, Math.ceil((this.#slots * AIM_MS) / Math.max(taskMs, LEAST_MS)))
+    return Math.min(MOST_BRANCHES, wanted)
   }
 
   /** Tasks that are short. */
@@ -59,7 +67,7 @@ export class Lookahead {
 
   /** What was acquired ahead had to wait: tasks are long now, although none of the long ones is over. */
   stop(): void {
-    this.#taskMs = SHORT_MS
+    this.#taskMs = LONG_MS
     this.#msByTask.clear()
     this.#quick = []
   }

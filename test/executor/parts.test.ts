@@ -17,11 +17,19 @@ describe('how far ahead to acquire', () => {
     expect(ahead.most).toBe(40)
     ahead.learn(0, 10_000)
     expect(ahead.most).toBe(320)
-    ahead.learn(5, 10_000)
-    expect(ahead.most).toBe(0)
     const wide = new Lookahead(10_000)
     wide.learn(0, 1)
     expect(wide.most).toBe(2_048)
+  })
+
+  it('is one task for each slot or more where slots come free every 2 ms, as long as tasks take less than 100 ms', () => {
+    const most = (slots: number, taskMs: number): number => {
+      const ahead = new Lookahead(slots)
+      ahead.learn(taskMs, 10_000)
+      return ahead.most
+    }
+    expect([most(64, 5), most(64, 50), most(64, 99), most(64, 100)]).toEqual([256, 64, 64, 0])
+    expect([most(2, 5), most(3, 5), most(24, 50), most(25, 50)]).toEqual([0, 12, 0, 25])
   })
 
   it('follows many starts faster than few', () => {
