@@ -232,6 +232,8 @@ export interface Grant {
   readonly losses: Uint8Array
   /** Branches whose tasks an earlier holder spoke of: what was counted for a task, a step about it tells. Absent: none. */
   readonly withTasks?: readonly number[]
+  /** Some of its branches were granted before, and may have saved outputs inside them. Absent: none were. */
+  readonly isAgain?: boolean
   /** One item a branch, or one in all when the group's inputs are shared. */
   readonly inputs: PackedItems
   /** Whether somebody watches the run; absent where the store is this process, which needs no telling. */

@@ -160,7 +160,7 @@ export class Engine {
     work: (frame: Frame) => Promise<unknown>,
   ): Promise<void> {
     try {
-      if (branch.errors + branch.losses > 0 || branch.hasTask) await this.restore(execution, branch.place)
+      if (branch.isAgain) await this.restore(execution, branch.place)
       const frame: Frame = { execution, use, cancel: execution.cancel }
       const output = await work(frame)
       if (execution.cancel.reason !== undefined) return

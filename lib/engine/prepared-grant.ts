@@ -187,6 +187,11 @@ export class PreparedBranch implements ExecutionFacts {
     return this.#in.grant.withTasks?.includes(this.index) === true
   }
 
+  /** Whether it may have been granted before, so that there may be saved outputs inside it. */
+  get isAgain(): boolean {
+    return this.#in.grant.isAgain === true
+  }
+
   get depth(): number {
     return this.#in.grant.spec.depth
   }

@@ -107,7 +107,7 @@ function grantFor(heldGrant: HeldGrant, indexes: Uint32Array): Grant {
     errors[i] = group.table.errors(index)
     losses[i] = group.table.losses(index)
   })
-  const grant = assemble(heldGrant, indexes, errors, losses, group.inputsOf(indexes))
+  const grant = { ...assemble(heldGrant, indexes, errors, losses, group.inputsOf(indexes)), isAgain: true }
   const { tasks } = group
   if (tasks === undefined) return grant
   const withTasks = Array.from(indexes).filter((index) => tasks.has(index))

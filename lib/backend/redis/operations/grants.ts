@@ -114,6 +114,7 @@ function grantAt(reply: readonly Reply[], at: number, apart?: Reply): Grant {
     cells.length === 0 ? [] : Array.from(indexes).filter((_, i) => ((cells[i * CELL_BYTES + 3] ?? 0) & HAS_TASK) !== 0)
   return {
     ...(withTasks.length > 0 && { withTasks }),
+    ...(cells.length > 0 && { isAgain: true }),
     spec,
     token: textOf(reply[at + 1]),
     fence: numberOf(reply[at + 2]),
