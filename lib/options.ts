@@ -209,6 +209,12 @@ export const RUN_OPTIONS = Object.freeze({
     like: { what: 'an AbortSignal', methods: ['addEventListener', 'removeEventListener'] },
     help: 'Cancels the run when it aborts, also a run that existed before this call.',
   },
+  ifLost: {
+    kind: 'string',
+    oneOf: ['take-over', 'abandon'],
+    defaultText: '`abandon` for `run`, else `take-over`',
+    help: 'What becomes of the run when the process that drives it is lost: a worker goes on with it, or it waits for `resume`.',
+  },
 } as const satisfies OptionTable)
 
 /** What holds for a task whose options do not say otherwise. */

@@ -10,6 +10,8 @@ import { openSession, type Session } from '../lib/session/open-session.js'
 import { Cancellation, Unreported } from '../lib/engine/cancellation.js'
 import { GraflowError } from '../lib/errors.js'
 import { Emitter, type Events, type WorkerStateName } from '../lib/events.js'
+import { policyCode } from '../lib/engine/routing.js'
+import { policiesOf } from '../lib/flow/collect.js'
 import { expressionOf } from '../lib/flow/node.js'
 import { isPolicy } from '../lib/flow/make.js'
 import { logFailures } from '../lib/observe/failure-lines.js'
@@ -223,7 +225,14 @@ export class WorkerCore {
     const session = await openSession({
       ...{ clock, random, limits, emitter: this.#emitter, newId: systemId },
       store: await this.#openStore(),
-      info: { baseId: this.workerId, role, queues, capabilities, tasks, metadata: this.#metadata() },
+      info: {
+        baseId: this.workerId,
+        role,
+        queues,
+        capabilities,
+        tasks: codeOf(modules, tasks),
+        metadata: this.#metadata(),
+      },
       storeFlags: keyPrefix === DEFAULTS.keyPrefix ? [] : ['--redis-key-prefix', keyPrefix],
     })
     this.#ends.push(() => session.close())
@@ -393,6 +402,15 @@ function inHandOf({ executor, session: { holdings } }: Running): string {
 /** What handlers see whose time is up. */
 const isStopping = (workerId: string): Unreported =>
   new Unreported(`worker ${workerId} is stopping: the branch is released, and started again elsewhere`, 'CLOSED')
+
+/** Names of all code that the modules have: tasks, and join policies. */
+function codeOf(modules: readonly LoadedModule[], tasks: readonly string[]): readonly string[] {
+  const policies = modules.flatMap((module) => [
+    ...module.policies.map(({ name }) => name),
+    ...module.expressions.flatMap((expression) => [...policiesOf(expression).keys()]),
+  ])
+  return [...tasks, ...[...new Set(policies)].map(policyCode)]
+}
 
 /** Of the option `tasks`, what is no path. */
 function ownOf(tasks: NonNullable<WorkerOptions['tasks']>): LoadedModule {

@@ -91,9 +91,16 @@ export interface OpenRequest {
   readonly input: Uint8Array
   /** Who drives it. Absent: any worker that knows `tasks`. */
   readonly session?: string
+  /**
+   * What becomes of it when its driver is gone: any worker that knows the rest of it takes it over, or it is left behind until a process takes
+   * it by its id. Absent: left behind where it has a `session`, else taken over.
+   */
+  readonly ifLost?: 'take-over' | 'abandon'
   readonly nonce: string
   /** Tasks that the driver runs itself. */
   readonly tasks: readonly string[]
+  /** Names of the code that a worker must know to take it over; absent: `tasks`. */
+  readonly rest?: readonly string[]
   /** Among the runs that wait for a driver: -100 to 100, higher first; absent: 0. */
   readonly priority?: number
   readonly maxLosses: number
@@ -174,6 +181,8 @@ export interface StepRequest {
    * in hand. A branch with `none` whose own group is open only waits: it is not counted when its holder is lost.
    */
   readonly task?: TaskInHand | 'none'
+  /** By the holder of a root branch: names of the code that the run needs from here on. It is what another driver must know, if this one is lost. */
+  readonly rest?: readonly string[]
   /** Groups whose outcomes the holder has read: everything of them but their outcomes goes. */
   readonly retire?: readonly string[]
   /** Ends the run; the holder must hold its root branch. `value` is the result, or the error's record. */
@@ -341,7 +350,10 @@ export type SweepAnswer =
 export type ControlRequest =
   /** Ends a run as cancelled, withdraws all its branches, notifies their holders. */
   | { readonly kind: 'cancel-run'; readonly runId: string; readonly reason: string; readonly value: Uint8Array }
-  /** Ends a run that waits for a driver as failed; `fenced` where somebody drives it, or where it is paused or abandoned. */
+  /**
+   * Ends a run that waits for a driver as failed; `fenced` where somebody drives it, where it is paused or abandoned, and where the process that
+   * opened it was lost: such a run can be resumed.
+   */
   | { readonly kind: 'fail-run'; readonly runId: string; readonly reason: string; readonly value: Uint8Array }
   /** As cancel-run, asked for by a branch of the run that is held now; `completed` with its result, or `cancelled`. */
   | {

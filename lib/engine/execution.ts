@@ -73,6 +73,7 @@ export class Execution {
   #over: Cancellation | 'over' | undefined
   #waits = 0
   #isInHand = false
+  #step = 0
   #isFresh = true
 
   constructor(facts: ExecutionFacts, slot: Slot, opening?: Opening) {
@@ -109,6 +110,13 @@ export class Execution {
 
   setInHand(is: boolean): void {
     this.#isInHand = is
+  }
+
+  /** A driver has come to this step of its run's graph, from 0. The step that it had come to before. */
+  reach(step: number): number {
+    const before = this.#step
+    this.#step = Math.max(before, step)
+    return before
   }
 
   /** Whether nothing was begun before; it is no more from the first call on. */

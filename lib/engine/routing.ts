@@ -4,6 +4,7 @@
  */
 import type { TaskOptions } from '../flow/node-options.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
+import { stepsOf } from '../graph/locate.js'
 import { DEFAULT_QUEUE, TASK_DEFAULTS } from '../options.js'
 
 /** What a worker must be to take the work. */
@@ -99,6 +100,59 @@ export function tasksInPlace(graph: Graph, node: GraphNode, into = new Set<strin
     default:
       return node satisfies never
   }
+}
+
+/** What a join policy is called among the names of code that a worker knows; no task has a colon in its name. */
+const POLICY = 'policy:'
+export const policyCode = (name: string): string => `${POLICY}${name}`
+
+/** Whether a name of code is that of a task. */
+export const isTask = (code: string): boolean => !code.startsWith(POLICY)
+
+/** A name of code, for messages. */
+export const describeCode = (code: string): string =>
+  code.startsWith(POLICY) ? `join policy ${code.slice(POLICY.length)}` : code
+
+/** Names of the policies of joins that whoever runs the node decides. */
+function policiesInPlace(node: GraphNode, into: Set<string>): void {
+  switch (node.kind) {
+    case 'group':
+    case 'each':
+      if (node.join.kind === 'policy') into.add(node.join.name)
+      return
+    case 'sequence':
+      for (const step of node.steps) policiesInPlace(step, into)
+      return
+    case 'choose':
+      for (const [, inner] of node.cases) policiesInPlace(inner, into)
+      return
+    case 'loop':
+    case 'workflow':
+      policiesInPlace(node.body, into)
+      return
+    case 'task':
+      return
+    default:
+      node satisfies never
+  }
+}
+
+const codeFroms = new WeakMap<Graph, Map<number, readonly string[]>>()
+
+/** Names of the code that a driver of a run needs from a step of its graph on: tasks that it runs itself, and policies. Sorted; found once. */
+export function codeFrom(graph: Graph, step: number): readonly string[] {
+  let known = codeFroms.get(graph)
+  if (known === undefined) codeFroms.set(graph, (known = new Map<number, readonly string[]>()))
+  let names = known.get(step)
+  if (names === undefined) {
+    const [tasks, policies] = [new Set<string>(), new Set<string>()]
+    for (const node of stepsOf(graph).slice(step)) {
+      tasksInPlace(graph, node, tasks)
+      policiesInPlace(node, policies)
+    }
+    known.set(step, (names = [...tasks, ...[...policies].map(policyCode)].sort()))
+  }
+  return names
 }
 
 /** The highest priority that one of these tasks asks for: of what waits for a worker that starts them. */

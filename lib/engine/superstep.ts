@@ -13,6 +13,7 @@ import { refusalOf, type Frame } from './execution.js'
 import { asError } from './failure.js'
 import { fullStore, type GraphStore } from './graph-store.js'
 import type { GroupPlan } from './group-plan.js'
+import { codeFrom } from './routing.js'
 
 /** What supersteps need of the process. */
 export interface SuperstepsOptions {
@@ -150,6 +151,7 @@ export class Supersteps {
     // A fork stands below its handler, whose deadline stands still meanwhile (start.ts); any other group comes after the task that was in hand.
     const isFork = plan.path.includes('~')
     const task = !isFork && (execution.isInHand || execution.opening === undefined) ? ('none' as const) : undefined
+    const rest = restFrom(frame, plan)
     let isUploadedAgain = false
     let from = 0
     try {
@@ -159,6 +161,7 @@ export class Supersteps {
           ...(save !== undefined && { save }),
           ...(retire.length > 0 && { retire }),
           ...(task !== undefined && { task }),
+          ...(rest !== undefined && { rest }),
           group: { spec: plan.spec, from, inputs: plan.inputsFrom(from) },
         }
         const opened = execution.opening === undefined ? undefined : await execution.opening.step(step)
@@ -271,6 +274,16 @@ export class Supersteps {
       if (page.withdrawn !== undefined) return groupOutcomes
     }
   }
+}
+
+/** What another driver of the run would need from here on, where that is less than before; undefined of a branch, and of a flow that a handler brought. */
+function restFrom({ execution, use }: Frame, { path }: GroupPlan): readonly string[] | undefined {
+  if (execution.facts.depth > 0 || use.base !== '') return undefined
+  const step = Number.parseInt(path, 10)
+  const before = execution.reach(step)
+  const rest = codeFrom(use.graph, step)
+  // of fewer steps it is a part
+  return step > before && rest.length < codeFrom(use.graph, before).length ? rest : undefined
 }
 
 /** Why a write was refused: what stopped this part of the branch, or the whole of it. */

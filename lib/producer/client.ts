@@ -17,7 +17,7 @@ import { ClientMetrics } from './client-metrics.js'
 import { isDistant } from './follow-run.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import { RunOpening } from './opening.js'
-import { prepareRun, reasonOf, type PreparedRun } from './prepare-run.js'
+import { prepareRun, reasonOf, type PreparedRun, type Where } from './prepare-run.js'
 import { RunHandle } from './run-handle.js'
 import { RunStates } from './run-states.js'
 import { tieTo } from './signal-ties.js'
@@ -31,9 +31,6 @@ export interface ClientOptions {
   /** Ends what else was started with the client, after its session. */
   readonly onClose?: () => void
 }
-
-/** `at once` where nobody gets a handle of the run. */
-type Where = 'driven at once' | 'driven here' | 'driven anywhere'
 
 export class Client implements Graflow {
   readonly instanceId: string
@@ -135,7 +132,7 @@ export class Client implements Graflow {
     caller: CallingHandler | 'nobody' | undefined = this.#handles.awaiting.caller,
   ): Promise<RunHandle> {
     this.#checkOpen()
-    const run = prepareRun(this.#session, expression, rest, where !== 'driven anywhere', this.#options.retentionMs)
+    const run = prepareRun(this.#session, expression, rest, where, this.#options.retentionMs)
     const { registry, graphs } = this.#session.engine
     const { runId, graph: hash } = run.request
     // Known before the run is: a worker may be faster. A run that is under way here keeps its own code, whatever comes of this start.

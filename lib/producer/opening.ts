@@ -20,8 +20,9 @@ export class RunOpening implements Opening {
     this.#listener = listener
   }
 
-  async step({ group, save, retire }: Omit<StepRequest, 'holder' | 'runId'>): Promise<StepAnswer | undefined> {
-    const goesAlong = this.#answer === undefined && group?.from === 0 && save === undefined && retire === undefined
+  async step({ group, save, retire, rest }: Omit<StepRequest, 'holder' | 'runId'>): Promise<StepAnswer | undefined> {
+    const isAlone = save === undefined && retire === undefined && rest === undefined
+    const goesAlong = this.#answer === undefined && group?.from === 0 && isAlone
     const answer = await this.#open(goesAlong ? group : undefined).catch(() => undefined) // whoever opens the run sees why
     if (answer?.status !== 'ok') return { status: 'fenced' }
     return goesAlong ? answer.first : undefined

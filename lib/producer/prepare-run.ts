@@ -2,7 +2,7 @@
 import { messageOf } from '../describe.js'
 import { createHash, hash as hashOnce } from 'node:crypto'
 import type { OpenRequest } from '../backend/backend.js'
-import { beginsWithGroup, highestPriority, tasksInPlace } from '../engine/routing.js'
+import { beginsWithGroup, codeFrom, highestPriority, tasksInPlace } from '../engine/routing.js'
 import { GraflowError, lookingAt } from '../errors.js'
 import { tasksOf } from '../flow/collect.js'
 import type { Expression } from '../flow/expression.js'
@@ -29,8 +29,10 @@ export interface PreparedRun {
 /** Drivers that a run may lose before it has failed. */
 const DRIVER_MAX_LOSSES = 1_000
 
+/** Who drives a run: this process, whose caller waits for nothing else than its result; this process; any worker. */
+export type Where = 'driven at once' | 'driven here' | 'driven anywhere'
+
 /**
- * @param isDrivenHere else any worker drives it
  * @param retentionMs how long record and results are kept after the end
  * @throws GraflowError INVALID_OPTION, CANCELLED, NOT_AVAILABLE, NOT_SERIALISABLE, LIMIT_EXCEEDED
  */
@@ -38,7 +40,7 @@ export function prepareRun(
   { engine, id: session, newId }: Session,
   expression: Expression,
   [input, options]: readonly [input?: unknown, options?: RunOptions],
-  isDrivenHere: boolean,
+  where: Where,
   retentionMs: number,
 ): PreparedRun {
   const given = checkOptions<RunOptions>('run', RUN_OPTIONS, options)
@@ -58,9 +60,11 @@ export function prepareRun(
     digest: digestOf(hash, bytes),
     ...(given.idempotencyKey !== undefined && { idempotencyKey: given.idempotencyKey }),
     input: bytes,
-    ...(isDrivenHere && { session }),
+    ...(where !== 'driven anywhere' && { session }),
+    ifLost: given.ifLost ?? (where === 'driven at once' ? 'abandon' : 'take-over'),
     nonce: newId(),
     tasks: ownTasks(graph),
+    ...restOf(graph),
     priority: highestPriority(graph, ownTasks(graph)),
     maxLosses: DRIVER_MAX_LOSSES,
     timeoutMs: timeoutMs ?? 0,
@@ -104,6 +108,12 @@ function digestOf(hash: string, input: Uint8Array): string {
   const text = Buffer.from(hash)
   if (input.length > MOST_COPIED_BYTES) return createHash('sha256').update(text).update(input).digest('hex')
   return hashOnce('sha256', Buffer.concat([text, input]))
+}
+
+/** What a driver needs that takes the run over, where that is not all that the first one needs. */
+function restOf(graph: Graph): Pick<OpenRequest, 'rest'> {
+  const rest = codeFrom(graph, 0)
+  return rest.length === ownTasks(graph).length ? {} : { rest }
 }
 
 const ownTasksOf = new WeakMap<Graph, readonly string[]>()

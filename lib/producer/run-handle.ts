@@ -226,9 +226,8 @@ export class RunHandle implements Run<unknown> {
     if (this.#isAbandonmentLogged) return
     this.#isAbandonmentLogged = true
     const message =
-      `nobody drives run ${this.id}: the process that started it is gone, and its result does not come. The run is kept until its ` +
-      `retention ends; this version cannot resume it: cancel it, and start another with a new id and idempotencyKey. ` +
-      `Use submit for runs that must outlive their process`
+      `nobody drives run ${this.id}: the process that drove it is gone, and no live worker may or can go on with it. It stands still until a ` +
+      `worker comes that knows the rest of it (not where it was started with ifLost 'abandon'), and is kept until its retention ends`
     this.#services.emitter.emit('log', { level: 'warn', message, runId: this.id })
   }
 

@@ -43,6 +43,11 @@ export interface RunOptions {
   readonly timeoutMs?: number
   /** Cancels the run when it aborts: the result rejects with CANCELLED. Default: none. */
   readonly signal?: AbortSignal
+  /**
+   * What becomes of the run when the process that drives it is lost. `take-over`: a worker that knows the rest of it goes on, or whoever asks for it
+   * with `resume`. `abandon`: it waits for `resume`. Finished work is kept in both. Default: `abandon` for `run`, else `take-over`.
+   */
+  readonly ifLost?: 'take-over' | 'abandon'
 }
 
 /** Branches of one group, by what they are now; they sum to `width`. */

@@ -5,6 +5,7 @@
  */
 import type { Backend, SessionStatus, WaitingLane } from '../backend/backend.js'
 import { describeError } from '../describe.js'
+import { describeCode } from '../engine/routing.js'
 import type { Emitter } from '../events.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 import { encodeFailure } from '../values/codec.js'
@@ -44,6 +45,8 @@ export class UnservedRuns {
   /** By what lanes ask, since when workers live and none knows it, as seen from here. */
   #unknownSince = new Map<string, number>()
   #told = new Set<string>()
+  /** Runs that are not failed: somebody may resume them. */
+  #spared = new Set<string>()
   #isLooking = false
 
   constructor(options: UnservedRunsOptions) {
@@ -93,13 +96,15 @@ export class UnservedRuns {
     const asked = sessions.filter(({ role, queues }) => role !== 'client' && role !== 'observer' && has(queues, RUNS))
     const unknownSince = new Map<string, number>()
     const told = new Set<string>()
+    const spared = new Set<string>()
     for (const lane of lanes) {
       if (asked.some((worker) => knowsAll(worker, lane))) continue
       this.#tell(lane, asked, told)
-      if (asked.length > 0) await this.#judge(lane, asked, unknownSince)
+      if (asked.length > 0) await this.#judge(lane, asked, unknownSince, spared)
     }
     this.#unknownSince = unknownSince
     this.#told = told
+    this.#spared = spared
     return LOOK_MS
   }
 
@@ -130,7 +135,7 @@ export class UnservedRuns {
         : isSplit
           ? 'no live worker with this key prefix that takes submitted runs knows all of them, and one must'
           : 'no live worker with this key prefix that takes submitted runs can do it'
-    const needed = tasks.length === 0 ? '' : ` for ${tasks.join(', ')}`
+    const needed = tasks.length === 0 ? '' : ` for ${tasks.map(describeCode).join(', ')}`
     const more = newlyLate.length === 1 ? '' : `, and ${newlyLate.length - 1} more like it, wait`
     const command = commandFor(
       work,
@@ -144,8 +149,13 @@ export class UnservedRuns {
     })
   }
 
-  /** Fails the runs of a lane that live workers have not known the tasks of for too long. */
-  async #judge(lane: WaitingLane, asked: readonly SessionStatus[], unknownSince: Map<string, number>): Promise<void> {
+  /** Fails the runs of a lane that live workers have not known the tasks of for too long, unless they can be resumed. */
+  async #judge(
+    lane: WaitingLane,
+    asked: readonly SessionStatus[],
+    unknownSince: Map<string, number>,
+    spared: Set<string>,
+  ): Promise<void> {
     const { backend, clock, info, storeFlags } = this.#options
     const key = `${lane.requires.join(' ')}|${lane.tasks.join(' ')}`
     const now = elapsedMs(clock)
@@ -154,9 +164,14 @@ export class UnservedRuns {
     if (now - since < FAIL_AFTER_MS - SOON_MS || info.role === 'observer') return
     for (const { gid: runId, waitedMs } of lane.groups) {
       if (waitedMs < FAIL_AFTER_MS) continue
+      if (this.#spared.has(runId)) {
+        spared.add(runId)
+        continue
+      }
       const error = unknownTo(asked, workOf(lane, runId), storeFlags)
       // A worker that takes it meanwhile comes first: then this is refused.
-      await backend.control({ kind: 'fail-run', runId, reason: error.message, value: encodeFailure(error) })
+      const request = { kind: 'fail-run' as const, runId, reason: error.message, value: encodeFailure(error) }
+      if ((await backend.control(request)) === 'fenced') spared.add(runId)
     }
   }
 }

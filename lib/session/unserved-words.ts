@@ -3,6 +3,7 @@
  * many names a message shows.
  */
 import type { SessionStatus } from '../backend/backend.js'
+import { describeCode, isTask } from '../engine/routing.js'
 import { noHandler } from '../engine/start.js'
 import { GraflowError } from '../errors.js'
 import { didYouMean } from '../nearest.js'
@@ -38,10 +39,10 @@ export function unknownTo(
   if (unknown !== undefined) {
     const near = didYouMean(
       unknown,
-      asked.flatMap((worker) => (worker.tasks === 'all' ? [] : worker.tasks)),
+      asked.flatMap((worker) => (worker.tasks === 'all' ? [] : worker.tasks.filter(isTask))),
     )
     const todo = `Start a worker that has it${near}: ${commandFor(spec, storeFlags)}`
-    return noHandler(unknown, placeOf(spec), names, described(asked), todo)
+    return noHandler(describeCode(unknown), placeOf(spec), names, described(asked), todo)
   }
   const who = listed(asked, (worker) => {
     const [known, lacked] = [tasks.filter((name) => has(worker.tasks, name)), lacking(worker, spec)]
@@ -83,7 +84,7 @@ const some = (names: readonly string[] | 'all'): string =>
     ? 'all'
     : names.length === 0
       ? 'none'
-      : `${names.slice(0, MOST_NAMES).join(', ')}${names.length > MOST_NAMES ? `, and ${names.length - MOST_NAMES} more` : ''}`
+      : `${names.slice(0, MOST_NAMES).map(describeCode).join(', ')}${names.length > MOST_NAMES ? `, and ${names.length - MOST_NAMES} more` : ''}`
 
 /** Who was asked, and what each has. */
 const described = (workers: readonly SessionStatus[]): string =>
@@ -91,7 +92,7 @@ const described = (workers: readonly SessionStatus[]): string =>
     workers,
     ({ queues, tasks, capabilities }) =>
       `queues: ${some(queues === 'all' ? queues : queues.filter((name) => name !== 'runs'))}; ` +
-      `tasks: ${some(tasks)}${capabilities.length === 0 ? '' : `; capabilities: ${some(capabilities)}`}`,
+      `tasks: ${some(tasks === 'all' ? tasks : tasks.filter(isTask))}${capabilities.length === 0 ? '' : `; capabilities: ${some(capabilities)}`}`,
   )
 
 function listed(workers: readonly SessionStatus[], what: (worker: SessionStatus) => string): string {

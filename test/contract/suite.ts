@@ -15,6 +15,7 @@ import { describeSharing } from './sharing.js'
 import { describeSettle } from './settle.js'
 import { describeStep } from './step.js'
 import { describeSweep } from './sweep.js'
+import { describeTakeOver } from './take-over.js'
 import { describeTasksInHand } from './tasks-in-hand.js'
 import { type HarnessOptions, type MakeHarness, World } from '../support/world.js'
 
@@ -45,6 +46,7 @@ export function describeBackend(name: string, makeHarness: MakeHarness, halves: 
       describe('control', () => describeControl(useWorld))
       describe('channels', () => describeChannels(useWorld))
       describe('inspect', () => describeInspect(useWorld))
+      describe('take-over', () => describeTakeOver(useWorld))
     }
     if (halves.includes('time')) {
       describe('session', () => describeSessions(useWorld))

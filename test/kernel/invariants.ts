@@ -9,7 +9,8 @@ import { mayTake } from '../../lib/backend/kernel/waking.js'
 export function pictureOf(state: KernelState): unknown {
   return {
     runs: [...state.runs.values()].map((run) => ({
-      record: run.record(),
+      record: run.record(0),
+      lostAt: run.lostAt,
       isPaused: run.isPaused,
       bytes: run.bytes,
       saved: [...run.saved],

@@ -182,6 +182,7 @@ export class Walk {
       timeoutMs: this.#chance(0.2) ? 400 : 0,
       retentionMs: 1_000,
       ...(isSubmitted ? {} : { session: this.#session0() }),
+      ...(this.#chance(0.5) ? { ifLost: this.#pick(['take-over', 'abandon']) } : {}),
       ...(this.#chance(0.1) ? { idempotencyKey: this.#pick(['k0', 'k1', 'k2']) } : {}),
     }
     const answer = this.#call(`open ${request.runId}`, () => open(this.state, request), true)

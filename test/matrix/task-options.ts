@@ -90,7 +90,7 @@ export const TASK_OPTIONS: readonly Option[] = [
   {
     ...{ name: 'maxLosses', of: 'task', bench: 'lost' },
     shows: 'of a task that may lose one worker, the second loss is the last: BRANCH_DEAD after two starts',
-    cannot: { run: 'A run that was started is abandoned with the process that drives it.' },
+    cannot: { run: 'A run outlives the processes that drive it: how many it loses is no option.' },
     nodes: {
       x: (side) =>
         noting({ maxLosses: 1 }, async (_, ctx) => {

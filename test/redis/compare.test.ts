@@ -121,6 +121,8 @@ class Comparison {
       maxLosses: 3,
       timeoutMs: 0,
       retentionMs: LONG_MS,
+      ...(this.#chance(0.5) && { ifLost: this.#one(['take-over', 'abandon'] as const) ?? 'abandon' }),
+      ...(this.#chance(0.2) && { rest: this.#one([[], ['task']] as const) ?? [] }),
       ...(this.#chance(0.7) && { session: this.#one(SESSIONS) ?? 's0' }),
       ...(this.#chance(0.2) && { idempotencyKey: `key-${this.#below(5)}` }),
     }
@@ -182,6 +184,7 @@ class Comparison {
     const paths = Array.from({ length: this.#below(3) }, () => String(this.#below(6)))
     await this.#step(held, 'save', {
       save: { paths, values: pack(paths.map((path) => bytes(`${held.gid} ${path} ${this.#nonce()}`))) },
+      ...(this.#chance(0.4) && { rest: this.#one([[], ['drive'], ['task', 'drive']] as const) ?? [] }),
     })
   }
 

@@ -22,7 +22,8 @@ export function control(state: KernelState, request: ControlRequest): ControlAns
       const run = state.runs.get(request.runId)
       if (run === undefined) return 'gone'
       if (run.end !== undefined) return run.end.state === 'failed' ? 'dup' : 'over'
-      if (run.groups.get(run.id)?.ready !== 1 || run.isPaused || run.isAbandoned) return 'fenced'
+      const isWaiting = run.groups.get(run.id)?.ready === 1 && !run.isPaused
+      if (!isWaiting || run.isAbandoned || run.lostAt !== undefined) return 'fenced'
       endRun(state, run, 'failed', request.value, request.reason)
       return 'ok'
     }

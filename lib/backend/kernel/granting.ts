@@ -4,7 +4,7 @@
  */
 import { type PackedItems } from '../../values/packed-items.js'
 import type { Grant } from '../backend.js'
-import type { Group, HeldGrant, Session } from './group.js'
+import type { Group, HeldGrant, Run, Session } from './group.js'
 import { type KernelState, tokenOf } from './state.js'
 import { countReady, place } from './waking.js'
 
@@ -49,12 +49,20 @@ export function grantTo(
   group.lane.queue.granted += count
   place(group)
   if (spec.timeoutMs > 0) state.deadlines.add(heldGrant, state.now + spec.timeoutMs + state.options.deadlineGraceMs)
-  if (group.isRoot) {
-    run.startedAt ??= state.wallNow
-    run.driver = session.id
-    state.effects.activity(run.id, 'state', run.id)
-  }
+  if (group.isRoot) setDriver(state, run, session)
   return { ...grant, waitedMs }
+}
+
+/** The session drives the run whose root branch it was granted. */
+function setDriver(state: KernelState, run: Run, session: Session): void {
+  run.startedAt ??= state.wallNow
+  run.driver = session.id
+  if (run.isAbandoned || run.lostAt !== undefined) {
+    run.isAbandoned = false
+    run.lostAt = undefined
+    state.purges.remove(run.purge)
+  }
+  state.effects.activity(run.id, 'state', run.id)
 }
 
 /** A range that was never granted: neighbours, so that inputs are a view. */

@@ -83,7 +83,9 @@ const FEW_GRANTS = 8
 export class Group {
   readonly spec: GroupSpec
   readonly run: Run
-  readonly lane: Lane
+  lane: Lane
+  /** Of a root: names of the code that the rest of the run needs, where its driver said so. */
+  need: readonly string[] | undefined
   /** Whose branch opened it; undefined for a root group. */
   readonly parent: Group | undefined
   readonly parentIndex: number

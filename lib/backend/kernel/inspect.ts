@@ -23,14 +23,13 @@ export type KernelInspector = {
 /** Makes the inspector of a state. `settle` says what the time is before each look. */
 export function inspectorOf(state: KernelState): KernelInspector {
   return {
-    run: (runId): RunRecord | undefined => state.runs.get(runId)?.record(),
+    run: (runId): RunRecord | undefined => state.runs.get(runId)?.record(state.wallNow),
     runs: ({ state: wanted, workflow, limit }): readonly RunRecord[] => {
       const found: RunRecord[] = []
       for (const run of [...state.runs.values()].reverse()) {
         if (found.length >= limit) break
-        if ((wanted === undefined || run.state === wanted) && (workflow === undefined || run.workflow === workflow)) {
-          found.push(run.record())
-        }
+        const isWanted = wanted === undefined || run.stateAt(state.wallNow) === wanted
+        if (isWanted && (workflow === undefined || run.workflow === workflow)) found.push(run.record(state.wallNow))
       }
       return found
     },

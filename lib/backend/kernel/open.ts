@@ -29,6 +29,7 @@ export function open(state: KernelState, request: OpenRequest): OpenAnswer {
   const root = newGroup(state, rootSpec(request), run, undefined)
   root.addInputs(pack([request.input]))
   root.workBytes += request.input.length
+  root.need = request.rest
   state.addBytes(run, request.input.length)
   state.runs.set(runId, run)
   if (idempotencyKey !== undefined) state.runsByKey.set(idempotencyKey, run)
@@ -57,7 +58,7 @@ function answerForKnown(run: Run, request: OpenRequest): OpenAnswer {
   if (run.id !== request.runId || run.openNonce !== request.nonce || run.end !== undefined)
     return { status: 'exists', runId: run.id }
   if (request.session === undefined)
-    return run.isStarted ? { status: 'exists', runId: run.id } : { status: 'ok', token: undefined }
+    return run.hasOpener ? { status: 'exists', runId: run.id } : { status: 'ok', token: undefined }
   const grant = run.groups.get(run.id)?.grantHolding(0)
   const isMine = grant !== undefined && grant.nonce === request.nonce && grant.session.id === request.session
   return isMine ? { status: 'ok', token: grant.token } : { status: 'exists', runId: run.id }

@@ -23,7 +23,7 @@ function purgePayloads(state: KernelState, run: Run): void {
   run.groups.clear()
 }
 
-/** Deletes a run that has ended or was abandoned, with all that it has. */
+/** Deletes a run that has ended, or that was lost by its driver and taken by nobody, with all that it has. */
 function purgeRun(state: KernelState, run: Run): void {
   const root = run.groups.get(run.id)
   if (root !== undefined) close(state, root, 'withdrawn', 'the run is past its retention')

@@ -141,6 +141,12 @@ export class Queue<G extends Queued = Queued> {
   }
 }
 
+/** From now on a group of which nothing is ready stands in the lane of what is left of it: of a worker it asks these tasks. */
+export function relane<G extends Queued & { lane: Lane<G> }>(group: G, tasks: readonly string[]): void {
+  const { queue, requires } = group.lane
+  group.lane = queue.lane(requires, tasks)
+}
+
 /** The order of service; no two groups have one sequence number. */
 export function isServedBefore(a: Pick<Queued, 'spec' | 'sequence'>, b: Pick<Queued, 'spec' | 'sequence'>): boolean {
   if (a.spec.priority !== b.spec.priority) return a.spec.priority > b.spec.priority

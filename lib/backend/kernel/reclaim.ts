@@ -5,7 +5,7 @@ import { addDeadLetter } from './dead-letters.js'
 import { endHolding } from './grants.js'
 import type { Group, HeldGrant } from './group.js'
 import { requeue } from './retries.js'
-import { abandon } from './runs.js'
+import { loseDriver } from './runs.js'
 import type { KernelState } from './state.js'
 import { endStart, isDeadBy, isSpentBy, isWaiting } from './tasks-in-hand.js'
 import { addReady, endFlight, reopenLimit } from './waking.js'
@@ -34,18 +34,15 @@ export function reclaim(
 ): number {
   const { group } = grant
   const { run, spec } = group
-  const abandons = group.isRoot && run.isStarted
-  const { taken, ready, ended, values } = takeBranches(state, grant, cause, most, abandons, only)
+  const isLeftBehind = group.isRoot && run.isLeftBehind
+  const { taken, ready, ended, values } = takeBranches(state, grant, cause, most, isLeftBehind, only)
   if (taken === 0) return 0
   endHolding(state, grant, taken)
   if (grant.held === 0 && cause !== 'closed') {
     state.effects.notice(grant.session.id, { kind: 'lost', gid: spec.gid, token: grant.token })
   }
   endFlight(group, taken)
-  if (group.isRoot) {
-    run.driver = undefined
-    if (abandons) abandon(state, run)
-  }
+  if (group.isRoot) loseDriver(state, group)
   addReady(state, group, ready)
   if (ended.length > 0) endWithout(state, group, ended, cause === 'lost' ? 'dead' : 'failed', values)
   else reopenLimit(state, group)
@@ -58,7 +55,7 @@ function takeBranches(
   grant: HeldGrant,
   cause: ReclaimCause,
   most: number,
-  abandons: boolean,
+  isLeftBehind: boolean,
   only: number | undefined,
 ): Reclaimed {
   const { group } = grant
@@ -75,7 +72,7 @@ function takeBranches(
     const isUncounted = cause === 'lost' && isWaiting(group, index)
     table.forgetGrant(index)
     group.dereference(grant.number)
-    const isSpent = !isUncounted && countStart(group, index, cause, abandons)
+    const isSpent = !isUncounted && countStart(group, index, cause, isLeftBehind)
     const task = group.tasks?.get(index)?.task
     endStart(state, group, index, isSpent)
     if (isSpent) {
@@ -91,9 +88,9 @@ function takeBranches(
 }
 
 /** Counts the start that is over; says whether the branch is spent. */
-function countStart(group: Group, index: number, cause: ReclaimCause, abandons: boolean): boolean {
+function countStart(group: Group, index: number, cause: ReclaimCause, isLeftBehind: boolean): boolean {
   const { table, spec } = group
-  if (cause === 'lost') return isDeadBy(group, index, table.addLoss(index)) && !abandons
+  if (cause === 'lost') return isDeadBy(group, index, table.addLoss(index)) && !isLeftBehind
   if (cause === 'closed') return false
   const errors = table.addError(index)
   return isSpentBy(group, index) ?? (errors >= spec.attempts && spec.attempts > 0)

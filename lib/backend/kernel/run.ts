@@ -3,6 +3,7 @@
  * apart (ended, abandoned, paused, started), so that no two of them can contradict each other.
  */
 import type { EndState, OpenRequest, RunRecord, RunState } from '../backend.js'
+import { isLeftBehind, runStateOf } from '../run-state.js'
 import type { Channels } from './channels.js'
 import type { Due } from './due-queue.js'
 
@@ -29,8 +30,10 @@ export class Run<G> {
   readonly timeoutMs: number | undefined
   /** Of the call that opened it: a repeat of it is known. */
   readonly openNonce: string
-  /** Driven by the process that opened it; else by any worker. */
-  readonly isStarted: boolean
+  /** Granted to the process that opened it; else to any worker. */
+  readonly hasOpener: boolean
+  /** Nobody but a process that asks for it by its id drives it when its driver is gone. */
+  readonly isLeftBehind: boolean
   /** By the store's clock, as the other times of the record. */
   readonly createdAt: number
   startedAt: number | undefined
@@ -40,6 +43,8 @@ export class Run<G> {
   isPaused = false
   /** Its driver is gone, and nobody may drive it until the run is resumed. */
   isAbandoned = false
+  /** When its driver was lost, of a run that had an opener, while nobody drives it and any worker may take it over. */
+  lostAt: number | undefined
 
   readonly groups = new Map<string, G>()
   readonly saved = new Map<string, Uint8Array>()
@@ -49,7 +54,7 @@ export class Run<G> {
 
   timeout: RunDue<G> | undefined
   readonly purge: RunDue<G> = { run: this, dueAt: 0, place: -1, order: 0 }
-  /** Of a run that has ended or is abandoned: when its record goes, in kernel time. */
+  /** Of a run that has ended or was lost by its driver: when its record goes, in kernel time. */
   keptUntil = 0
 
   constructor(request: OpenRequest, wallNow: number) {
@@ -61,23 +66,24 @@ export class Run<G> {
     this.retentionMs = request.retentionMs
     this.timeoutMs = request.timeoutMs === 0 ? undefined : request.timeoutMs
     this.openNonce = request.nonce
-    this.isStarted = request.session !== undefined
+    this.hasOpener = request.session !== undefined
+    this.isLeftBehind = isLeftBehind(request)
     this.createdAt = wallNow
   }
 
-  get state(): RunState {
-    if (this.end !== undefined) return this.end.state
-    if (this.isAbandoned) return 'abandoned'
-    if (this.isPaused) return 'paused'
-    return this.startedAt === undefined || this.driver === undefined ? 'pending' : 'running'
+  /** `wallNow`: by the store's clock, as the times of the record. */
+  stateAt(wallNow: number): RunState {
+    const { isAbandoned, isPaused, lostAt } = this
+    const isDriven = this.startedAt !== undefined && this.driver !== undefined
+    return runStateOf({ end: this.end?.state, isAbandoned, isPaused, isDriven, lostAt }, wallNow)
   }
 
-  record(): RunRecord {
+  record(wallNow: number): RunRecord {
     return {
       runId: this.id,
       workflow: this.workflow,
       graph: this.graph,
-      state: this.state,
+      state: this.stateAt(wallNow),
       createdAt: this.createdAt,
       startedAt: this.startedAt,
       endedAt: this.end?.at,

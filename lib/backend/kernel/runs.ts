@@ -3,8 +3,9 @@ import { item, itemCount } from '../../values/packed-items.js'
 import type { EndState, SavedValues } from '../backend.js'
 import { MOST_COUNTED_ENDS, OTHER_WORKFLOWS } from '../kept.js'
 import { close } from './closing.js'
-import type { Run } from './group.js'
+import type { Group, Run } from './group.js'
 import { trimRetained } from './purge.js'
+import { relane } from './ready-queue.js'
 import type { KernelState } from './state.js'
 
 /** Saves outputs; a path that has one keeps it. */
@@ -18,11 +19,20 @@ export function save(state: KernelState, run: Run, values: SavedValues): void {
   }
 }
 
-/** A started run whose driver is gone is abandoned: its groups go on, but no process is granted its root. This version cannot resume it. */
-export function abandon(state: KernelState, run: Run): void {
-  run.isAbandoned = true
-  run.keptUntil = state.now + run.retentionMs
-  state.purges.add(run.purge, run.keptUntil)
+/**
+ * Nobody drives the run any more; its groups go on. A worker that knows what is left of it may take it over, unless it is left behind. What
+ * nobody takes goes when its retention ends; a submitted run waits for a driver as before. Call it before the root is ready again.
+ */
+export function loseDriver(state: KernelState, root: Group): void {
+  const { run } = root
+  run.driver = undefined
+  if (run.isLeftBehind) run.isAbandoned = true
+  else if (run.hasOpener) run.lostAt = state.wallNow
+  if (root.need !== undefined) relane(root, root.need)
+  if (run.isLeftBehind || run.hasOpener) {
+    run.keptUntil = state.now + run.retentionMs
+    state.purges.add(run.purge, run.keptUntil)
+  }
   state.effects.activity(run.id, 'state', run.id)
 }
 

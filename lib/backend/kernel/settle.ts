@@ -10,7 +10,7 @@ import { addDeadLetter } from './dead-letters.js'
 import { endHolding } from './grants.js'
 import type { Group, HeldGrant } from './group.js'
 import { delay, requeue } from './retries.js'
-import { abandon, save } from './runs.js'
+import { loseDriver, save } from './runs.js'
 import type { KernelState } from './state.js'
 import { endStart } from './tasks-in-hand.js'
 import { addReady, endFlight, reopenLimit } from './waking.js'
@@ -90,10 +90,7 @@ function settleMixed(
   if (accepted === 0) return mixed.isFenced ? 'fenced' : 'dup'
   endHolding(state, grant, accepted)
   endFlight(group, accepted)
-  if (group.isRoot && finals.length === 0) {
-    run.driver = undefined
-    if (run.isStarted) abandon(state, run)
-  }
+  if (group.isRoot && finals.length === 0) loseDriver(state, group)
   if (range.save !== undefined) save(state, run, range.save)
   state.effects.activity(run.id, 'settled', spec.gid)
   addReady(state, group, mixed.ready)

@@ -48,6 +48,7 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
     endBy(state, group, request.holder.token, end)
     return { status: 'ok', fill: 0 }
   }
+  if (request.rest !== undefined && group.isRoot) group.need = request.rest
   const counts = tellTask(state, group, holder.index, request.task)
   const about = counts === undefined ? {} : { counts }
   if (plan === undefined || request.group === undefined) return { status: 'ok', fill: 0, ...about }

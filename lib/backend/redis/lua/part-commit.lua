@@ -72,6 +72,13 @@ local function commitFields(g)
   if g.isNew then
     fields[3], fields[4], fields[5], fields[6] = 'h', headOf(g), 'g', g.spec
     at = 6
+  elseif g.laneBefore then
+    fields[3], fields[4] = 'h', headOf(g)
+    at = 4
+  end
+  if g.need then
+    fields[at + 1], fields[at + 2] = 'need', g.need
+    at = at + 2
   end
   if g.inline and g.isTableChanged then
     fields[at + 1], fields[at + 2] = 'd', g.all and g.all .. sub(g.inline, g.size * 8 + 1) or g.inline
@@ -186,7 +193,7 @@ local function countGroups(changes, names, appeared)
         appeared[g.lane] = g
       end
       if inFlight ~= 0 then
-        count(changes, names, 'f:' .. g.lane, inFlight)
+        count(changes, names, 'f:' .. (g.laneBefore or g.lane), inFlight)
       end
       if delayed ~= 0 then
         count(changes, names, 'y:' .. g.lane, delayed)

@@ -23,7 +23,7 @@ local function cancelRun(id, reason, value)
   return 'OK'
 end
 
--- A run that no worker can drive. Whoever drives it meanwhile, or keeps it paused or abandoned, comes first.
+-- A run that no worker can drive. Whoever drives it meanwhile, or keeps it paused, or may resume it, comes first.
 local function failRun(id, reason, value)
   local run = loadRun(id)
   if not run then
@@ -33,7 +33,7 @@ local function failRun(id, reason, value)
     return run.ended == 'failed' and 'DUP' or 'OVER'
   end
   local isFine, root = pcall(load, id)
-  if not isFine or not root or root.state ~= 'o' or readyOf(root) ~= 1 or run.isPaused or run.isAbandoned then
+  if not isFine or not root or root.state ~= 'o' or readyOf(root) ~= 1 or run.isPaused or run.isAbandoned or run.lostAt then
     return 'FENCED'
   end
   endRun(run, 'failed', value, reason)

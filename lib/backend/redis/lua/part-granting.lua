@@ -2,9 +2,10 @@
 -- indexes follow), count, indexes, cells, layout, ends, bytes, how many processes watch its run, and how long the group had ready branches (-1: granted before).
 -- Gives: grantTo grantOf addGrant watchersOf WHOLE SHARED
 -- Needs:
---   base: activity channelOf now wall
+--   base: activity channelOf now shardNumber wall
 --   branch-table: GRANTED HAS_CHILDREN NO_CELL READY SMALL cellOf cellsOf grantedCells lastingFlags setCells stored
 --   children: childrenOf
+--   due-queue: unplan
 --   grants: newGrant recordOf stillHeld
 --   group: filled inputBytes inputPlace inputRange load segmentOf sharedInput specOf touch
 --   run: loadRun setRun
@@ -313,6 +314,13 @@ local function setDriver(run, session)
     setRun(run, 'startedAt', run.startedAt)
   end
   setRun(run, 'driver', session)
+  if run.isAbandoned or run.lostAt then
+    run.isAbandoned, run.lostAt = false, false
+    setRun(run, 'aband', '0')
+    setRun(run, 'lostAt', '')
+    shardNumber('purges') -- read before the first write
+    unplan('p ' .. run.id)
+  end
   activity(run.id, 'state', run.id)
 end
 

@@ -26,7 +26,7 @@ local STATES = { [111] = 'o', [114] = 'r', [119] = 'w' }
 local STATE_BYTE = { o = 111, r = 114, w = 119 }
 local IS_QUEUED, IS_RETIRED, HAS_GROUPS = 1, 2, 4
 
--- Of a new group.
+-- Of a new group, or of one that stands in another lane.
 function headOf(g)
   return sub(g.facts, 1, FACT_BYTES) .. pack('<I4ddssss', g.parentIndex, g.opened, g.score, g.lane, g.digest, g.affinity, g.parent)
 end
@@ -69,7 +69,7 @@ local function decode(gid, b, fields)
   end
   return { gid = gid, b = b, run = parent == '' and gid or match(gid, '^[^/]*'), size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
     score = score, depth = depth, limit = limit, attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = opened,
-    digest = digest, affinity = affinity, parent = parent, isRoot = parent == '', spec = nil, state = STATES[state],
+    digest = digest, affinity = affinity, parent = parent, isRoot = parent == '', facts = h, spec = nil, state = STATES[state],
     left = left, fill = fill, bytes = bytes, next = nextIndex, inFlight = inFlight, settles = settles, grantCount = grantCount, requeuedCount = requeuedCount, delayed = delayed,
     failed = failed, dead = dead, epoch = epoch, since = since, closed = closed, affinityUntil = affinityUntil, isQueued = flags % 2 == 1,
     isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags >= HAS_GROUPS, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',

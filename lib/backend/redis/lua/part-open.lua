@@ -9,16 +9,16 @@
 --   group: load
 --   opening: addInputs commitGraphs hasGraph isUploaded newChild newGroup
 --   pushing: push
---   ready-queue: laneFor
+--   ready-queue: laneFor needIn
 --   run: addRun listRun setRun
 --   waking: dropNotifications
-local FACTS_OF_RUN = { 'created', 'dig', 'nonce', 'end', 'started' }
+local FACTS_OF_RUN = { 'created', 'dig', 'nonce', 'end', 'opener' }
 -- Where the root group begins in ARGV, and the first group.
-local ROOT, FIRST = 10, 22
+local ROOT, FIRST = 12, 24
 -- The cell of a root branch that is held by the session that opened the run, under the first grant; and once it has opened a group.
 local DRIVEN, DRIVEN_AND_STEPPED = '\1\0\0\0\1\0\0\0', '\1\0\0\3\1\0\0\0'
 
--- `facts` of a run that is there: dig, nonce, end, started.
+-- `facts` of a run that is there: created, dig, nonce, end, opener.
 local function answerForKnown(id, facts, runId, nonce, digest, session)
   if facts[2] ~= digest then
     return { 'CONFLICT', id }
@@ -85,10 +85,13 @@ local function newRun(ARGV)
   if shard.keep ~= keep then
     setShard('keep', keep)
   end
-  local run = { id = runId, key = T .. ':r:' .. runId, isEnded = false, isPaused = false, isAbandoned = false, isStarted = session ~= '',
+  local run = { id = runId, key = T .. ':r:' .. runId, isEnded = false, isPaused = false, isAbandoned = false, isLeftBehind = ARGV[10] == '1', hasOpener = session ~= '', lostAt = false,
     retention = tonumber(retention), timeout = timeout ~= '0' and timeout, startedAt = false, workflow = workflow,
     changes = { 'created', wall(), 'graph', ARGV[ROOT + 7], 'dig', ARGV[ROOT + 1], 'nonce', nonce, 'ret', retention } }
   addRun(run)
+  if run.isLeftBehind then
+    setRun(run, 'started', '1')
+  end
   if workflow ~= '' then
     setRun(run, 'wf', workflow)
   end
@@ -110,7 +113,7 @@ local function startRun(run, root, ARGV, childLane)
   dropNotifications()
   root.next = 1
   local token = newGrant(root, session, nonce, '0-0', 1, graceMs)
-  setRun(run, 'started', '1')
+  setRun(run, 'opener', '1')
   setRun(run, 'startedAt', wall())
   setRun(run, 'driver', session)
   if not childLane then
@@ -139,6 +142,7 @@ function open(isFull, ARGV)
   local run = newRun(ARGV)
   local root = newGroup(ARGV, ROOT, runId, '', 0, '', lane)
   addInputs(root, 0, 1, ARGV, ROOT)
+  root.need = needIn(ARGV[11])
   activity(runId, 'state', runId)
   local token, child = '', nil
   if session ~= '' then

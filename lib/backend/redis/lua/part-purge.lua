@@ -39,7 +39,7 @@ local function purgePayloads(id)
   return false
 end
 
--- Deletes a run that has ended or was abandoned, with all that it has; `idempotencyKey` or false.
+-- Deletes a run that has ended, or that was lost by its driver and taken by nobody, with all that it has; `idempotencyKey` or false.
 local function purgeRun(run, idempotencyKey)
   local keys = { 'UNLINK', run.key, run.key .. ':v', run.key .. ':ch', run.key .. ':cx', run.key .. ':cn', run.key .. ':e' }
   for _, key in ipairs(call('HKEYS', run.key .. ':ch')) do
@@ -64,13 +64,13 @@ end
 function purge(id)
   local run = loadRun(id)
   local entry = 'p ' .. id
-  if not run or not (run.isEnded or run.isAbandoned) then
+  if not run or not (run.isEnded or run.isAbandoned or run.lostAt) then
     unplan(entry)
     return
   end
   local root = loadReadable(id)
   if root and root.state == 'o' then
-    -- an abandoned run that nobody resumed: what is below it is closed first, and purged by the next sweep
+    -- a run that nobody took over or resumed: what is below it is closed first, and purged by the next sweep
     close(root, 'w', 'the run is past its retention')
     return
   end

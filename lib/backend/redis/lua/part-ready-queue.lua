@@ -1,6 +1,6 @@
 -- Lanes: the groups of one queue that ask the same of a worker, in the order of service. A lane is named by a digest of what it asks, so that
 -- its name means the same whatever else is lost. Hides which lanes are known to workers, and which have groups.
--- Gives: laneOf laneFor isGrantable firstOf readyIn registerLane commitLanes
+-- Gives: laneOf laneFor needIn relane isGrantable firstOf readyIn registerLane commitLanes
 -- Needs:
 --   base: many nowMicros readHint setShard shardNumber shardValue whole
 --   group: groupOrder load readyOf specOf
@@ -47,13 +47,40 @@ function laneFor(ARGV, at)
   return nameFor(ARGV[at + 3] .. '|' .. ARGV[at + 4] .. '|' .. ARGV[at + 5])
 end
 
--- What a group that is there asks, out of its spec: only where its lane is not known any more.
-local function demandOf(g)
+-- What a group that is there asks, out of its spec; of `need`, names of code, in place of its tasks.
+local function demandBySpec(g, need)
   local spec = cjson.decode(specOf(g))
   local requires, tasks = spec.requires, spec.tasks
   table.sort(requires)
   table.sort(tasks)
-  return spec.queue .. '|' .. concat(requires, ' ') .. '|' .. concat(tasks, ' ')
+  return spec.queue .. '|' .. concat(requires, ' ') .. '|' .. (need or concat(tasks, ' '))
+end
+
+-- Names of code as they travel: behind a `|`; nil where nothing is said of them.
+function needIn(argument)
+  return argument ~= '' and sub(argument, 2) or nil
+end
+
+-- What a root asks once a driver was lost, if a driver said so; false when none did.
+local function needOf(root)
+  return root.need or call('HGET', root.b, 'need')
+end
+
+-- What a group that is there asks: only where its lane is not known any more.
+local function demandOf(g)
+  local demand = demandBySpec(g)
+  local need = g.isRoot and nameFor(demand) ~= g.lane and needOf(g)
+  return need and demandBySpec(g, need) or demand
+end
+
+-- From now on a root of which nothing is ready stands in the lane of what is left of it.
+function relane(root)
+  local need = needOf(root)
+  local lane = need and nameFor(demandBySpec(root, need)) or root.lane
+  if lane ~= root.lane then
+    root.laneBefore = root.laneBefore or root.lane
+    root.lane = lane
+  end
 end
 
 -- Workers are told of the lane from now on, in which `g` stands.

@@ -9,19 +9,19 @@
 --   grants: endHolding recordOf stillHeld
 --   group: load touch
 --   retries: requeue
---   run: loadRun setRun
---   runs: abandon
+--   run: loadRun
+--   runs: loseDriver
 --   tasks-in-hand: inHand
 --   waking: addReady reopenLimit
 -- The branches of one reclaim whose attempts are spent: indexes, kinds and (empty) values.
 local ended, endedKinds, endedValues = {}, {}, {}
 
 -- The counters of a branch that is reclaimed, whether its attempts are spent, and what it then ends with.
-local function countStart(g, index, cause, errors, losses, flags, abandons)
+local function countStart(g, index, cause, errors, losses, flags, isLeftBehind)
   if cause == 'lost' then
     losses = min(losses + 1, 255)
     local isDead, value = inHand.isDeadBy(g, index, flags, losses)
-    return errors, losses, isDead and not abandons, value
+    return errors, losses, isDead and not isLeftBehind, value
   elseif cause == 'late' then
     errors = min(errors + 1, 255)
     local isSpent, value = inHand.isSpentBy(g, index, flags)
@@ -47,7 +47,7 @@ local function spend(g, index, cell, kind, errors, losses, value)
 end
 
 -- Branch by branch, `most` at most: how many were taken, how many of them are ready again, and whether none is left.
-local function takeBranches(g, grantNumber, branches, cause, most, abandons, only)
+local function takeBranches(g, grantNumber, branches, cause, most, isLeftBehind, only)
   local taken, ready = 0, 0
   local indexes, cells
   if only then
@@ -64,7 +64,7 @@ local function takeBranches(g, grantNumber, branches, cause, most, abandons, onl
       taken = taken + 1
       local isSpent, value
       if cause ~= 'lost' or not inHand.isWaiting(g, index, flags) then
-        errors, losses, isSpent, value = countStart(g, index, cause, errors, losses, flags, abandons)
+        errors, losses, isSpent, value = countStart(g, index, cause, errors, losses, flags, isLeftBehind)
       end
       if isSpent then
         spend(g, index, cells[k], cause == 'lost' and DEAD or FAILED, errors, losses, value)
@@ -88,9 +88,8 @@ function reclaim(g, grantNumber, cause, most, only)
   end
   touch(g)
   local run = g.isRoot and loadRun(g.run)
-  local abandons = run and run.isStarted
   ended, endedKinds, endedValues = {}, {}, {}
-  local taken, ready, isAll = takeBranches(g, grantNumber, branches, cause, most, abandons, only)
+  local taken, ready, isAll = takeBranches(g, grantNumber, branches, cause, most, run and run.isLeftBehind, only)
   if taken == 0 then
     return 0, true
   end
@@ -100,11 +99,7 @@ function reclaim(g, grantNumber, cause, most, only)
   end
   g.inFlight = g.inFlight - taken
   if run then
-    setRun(run, 'driver', '')
-    if abandons then
-      g.isParked = true
-      abandon(run)
-    end
+    loseDriver(g, run)
   end
   addReady(g, ready)
   if #ended > 0 then

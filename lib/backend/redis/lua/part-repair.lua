@@ -273,14 +273,16 @@ local function walkGroup(gid)
 end
 
 local function walkRun(id)
-  local facts = call('HMGET', T .. ':r:' .. id, 'created', 'end', 'aband', 'kept', 'timeout', 'ikey', 'ret')
+  local facts = call('HMGET', T .. ':r:' .. id, 'created', 'end', 'aband', 'kept', 'timeout', 'ikey', 'ret', 'lostAt')
   if not facts[1] then
     return
   end
   later({ 'ZADD', T .. ':runs', 'NX', facts[1] .. '000', id })
-  if facts[2] or facts[3] == '1' then
+  local isLost = facts[8] and facts[8] ~= ''
+  if facts[2] or facts[3] == '1' or isLost then
     restore('purge', tonumber(facts[4]) or now() + (tonumber(facts[7]) or 0), 'p ' .. id)
-  elseif facts[5] then
+  end
+  if facts[5] and not facts[2] and facts[3] ~= '1' then
     restore('due', facts[1] + facts[5] + shardNumber('ahead'), 't ' .. id)
   end
   if facts[6] then

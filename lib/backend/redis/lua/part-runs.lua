@@ -1,10 +1,11 @@
 -- How runs end, or stay behind without a driver, and what they save.
--- Gives: save abandon endRun commitSaves
+-- Gives: save loseDriver endRun commitSaves
 -- Needs:
 --   base: activity now setShard shardNumber shardValue wall whole
 --   closing: close
 --   due-queue: plan unplan
 --   group: loadReadable
+--   ready-queue: relane
 --   run: setRun
 -- Counters of runs that have ended, at most; and what counts those that have none of their own.
 local MOST_COUNTED_ENDS = 600
@@ -20,13 +21,23 @@ function save(values)
   saves[#saves + 1] = values
 end
 
--- A started run whose driver is gone is abandoned: its groups go on, but no process is granted its root. This version cannot resume it.
-function abandon(run)
-  run.isAbandoned = true
-  run.kept = now() + run.retention
-  setRun(run, 'aband', '1')
-  setRun(run, 'kept', run.kept)
-  plan(run.kept, 'p ' .. run.id)
+-- Nobody drives the run any more; its groups go on. A worker that knows what is left of it may take it over, unless it is left behind. What nobody
+-- takes goes when its retention ends; a submitted run waits for a driver as before. Before the root is ready again.
+function loseDriver(root, run)
+  setRun(run, 'driver', '')
+  if run.isLeftBehind then
+    run.isAbandoned, root.isParked = true, true
+    setRun(run, 'aband', '1')
+  elseif run.hasOpener then
+    run.lostAt = wall()
+    setRun(run, 'lostAt', whole(run.lostAt))
+  end
+  relane(root)
+  if run.isLeftBehind or run.hasOpener then
+    run.kept = now() + run.retention
+    setRun(run, 'kept', run.kept)
+    plan(run.kept, 'p ' .. run.id)
+  end
   activity(run.id, 'state', run.id)
 end
 

@@ -11,8 +11,8 @@
 --   grants: endHolding grantNumberOf recordOf
 --   group: forget load touch
 --   retries: delay requeue
---   run: loadRun setRun
---   runs: abandon save
+--   run: loadRun
+--   runs: loseDriver save
 --   tasks-in-hand: inHand
 --   uploads: uploads
 --   waking: addReady reopenLimit
@@ -137,11 +137,7 @@ local function accept(g, grantNumber, session, branches, count, saved, run)
   endHolding(g, grantNumber, session, branches, count)
   g.inFlight = g.inFlight - count
   if run then
-    setRun(run, 'driver', '')
-    if run.isStarted then
-      g.isParked = true
-      abandon(run)
-    end
+    loseDriver(g, run)
   end
   if saved then
     save(saved)

@@ -10,7 +10,7 @@
 --   group: load touch
 --   opening: addInputs commitGraphs hasGraph inputsIn isUploaded newChild
 --   pushing: push
---   ready-queue: laneFor
+--   ready-queue: laneFor needIn
 --   run: loadRun
 --   runs: endRun save
 --   tasks-in-hand: inHand
@@ -18,8 +18,8 @@
 
 -- Where the saves, the retired groups and the group begin in ARGV.
 local function placesIn(ARGV)
-  local savesAt = 12
-  local retiredAt = savesAt + tonumber(ARGV[11]) * 2 + 1
+  local savesAt = 13
+  local retiredAt = savesAt + tonumber(ARGV[12]) * 2 + 1
   return savesAt, retiredAt, retiredAt + tonumber(ARGV[retiredAt - 1])
 end
 
@@ -208,6 +208,10 @@ function step(isFull, ARGV)
     if task.waitMs >= 1 then
       answer[5] = floor(task.waitMs)
     end
+  end
+  if ARGV[11] ~= '' and holding.isRoot then
+    touch(holding)
+    holding.need = needIn(ARGV[11])
   end
   cell = markStepped(holding, index, cell, hasOpened, ARGV[9] ~= '', task)
   if retiredAt - 1 > savesAt then

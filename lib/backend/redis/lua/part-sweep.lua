@@ -23,6 +23,8 @@
 local MOST_ITEMS = 256
 -- Runs that it purges, which is the cheaper work, and has a bound of its own.
 local MOST_PURGES = 192
+-- Between two looks of a process that only renews, times the number of sessions over the sweepers; with more of them each renewal is enough.
+local IDLE_LOOK_MS, SWEEPERS, MOST_LOOKED_AT = 300, 4, 12
 
 -- Does one planned entry that is due. How many starts were reclaimed.
 local function doEntry(entry, most, isGrace)
@@ -152,6 +154,21 @@ local function planSweeps(ttl, look, nextLook, nextDelayed, hasBacklog)
   return nextDue < HUGE and max(0, floor(nextDue - now())) or -1
 end
 
+-- In how many milliseconds a process that only renews looks again; -1 where its next renewal is enough. While somebody holds something, and nobody
+-- who is busy may be left to notice its end, that is sooner: else the death of a lone driver is noticed a second late.
+local function nextLookIn(nextLook, facts)
+  if nextLook < HUGE then
+    return floor(nextLook - now())
+  elseif #facts == 0 or #facts > MOST_LOOKED_AT then
+    return -1
+  end
+  local holdings = {}
+  for i, fact in ipairs(facts) do
+    holdings[i] = T .. ':o:' .. fact.session
+  end
+  return call('EXISTS', unpack(holdings)) > 0 and IDLE_LOOK_MS * floor((#facts + SWEEPERS - 1) / SWEEPERS) or -1
+end
+
 -- `isForced`: a call has met a key of another type.
 function sweep(isForced)
   if call('TYPE', M).ok ~= 'hash' then
@@ -184,11 +201,12 @@ function sweep(isForced)
   notifyAll()
   local hasBacklog = promoted + reclaimed >= MOST_ITEMS or promoted >= MOST_ITEMS / 2 or isLeft or hasPurges or hasTodo or isRepairing or isLeftToSweep()
   local nextDueMs = planSweeps(ttl, look, nextLook, nextDelayed, hasBacklog)
+  local lookMs = nextLookIn(nextLook, facts)
   commit()
   commitRemovals()
   if isGrace then
     return { 'GRACE' }
   end
-  return { 'OK', reclaimed, nextDueMs, nextLook < HUGE and floor(nextLook - now()) or -1 }
+  return { 'OK', reclaimed, nextDueMs, lookMs }
 end
 end)()

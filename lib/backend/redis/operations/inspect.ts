@@ -10,7 +10,6 @@ import type {
   Inspector,
   QueueStatus,
   RunRecord,
-  RunState,
   SavedValues,
   SessionStatus,
   StoreTotals,
@@ -18,6 +17,7 @@ import type {
 } from '../../backend.js'
 import { pack } from '../../../values/packed-items.js'
 import { MOST_DEAD_LETTERS } from '../../kept.js'
+import { runStateOf } from '../../run-state.js'
 import { bytesOf, fieldsOf, listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
@@ -58,7 +58,7 @@ async function run(store: Store, runId: string): Promise<RunRecord | undefined> 
   const fields = mustPage(store)
     ? await runInParts(store, runId)
     : fieldsOf(await store.shard.command('HGETALL', store.keys.run(runId)))
-  const record = readRun(runId, fields)
+  const record = readRun(runId, fields, isLost(fields) ? await timeOf(store) : 0)
   if (record === undefined || !isEnded(record) || record.value !== undefined) return record
   const value = await stringInParts(store, store.keys.result(runId)) // a large one stands apart
   if (value !== undefined) return { ...record, value: bytesOf(value) }
@@ -83,7 +83,17 @@ async function runs(store: Store, request: Parameters<Inspector['runs']>[0]): Pr
   return found
 }
 
-function readRun(runId: string, fields: ReadonlyMap<string, Buffer>): RunRecord | undefined {
+/** Whether the time says what the run is called: nobody drives it since its driver was lost. */
+const isLost = (fields: ReadonlyMap<string, Buffer>): boolean =>
+  (fields.get('lostAt')?.length ?? 0) > 0 && !fields.has('end')
+
+async function timeOf({ shard }: Store): Promise<number> {
+  const [seconds, micros] = listOf(await shard.command('TIME'))
+  return numberOf(seconds) * 1_000 + numberOf(micros) / 1_000
+}
+
+/** `now`: by the clock of the store. */
+function readRun(runId: string, fields: ReadonlyMap<string, Buffer>, now: number): RunRecord | undefined {
   const text = (name: string): string | undefined => fields.get(name)?.toString()
   const time = (name: string): number | undefined => (fields.has(name) ? Number(text(name)) : undefined)
   const createdAt = time('created')
@@ -93,7 +103,7 @@ function readRun(runId: string, fields: ReadonlyMap<string, Buffer>): RunRecord 
     runId,
     workflow: text('wf'),
     graph: text('graph') ?? '',
-    state: stateOf(text),
+    state: stateOf(fields, now),
     createdAt,
     startedAt: time('startedAt'),
     endedAt: time('endedAt'),
@@ -104,13 +114,17 @@ function readRun(runId: string, fields: ReadonlyMap<string, Buffer>): RunRecord 
   }
 }
 
-/** What a run's state is called follows from facts that are kept apart. */
-function stateOf(text: (name: string) => string | undefined): RunState {
-  const end = text('end')
-  if (end !== undefined) return END_STATES[end] ?? 'failed'
-  if (text('aband') === '1') return 'abandoned'
-  if (text('paused') === '1') return 'paused'
-  return text('startedAt') === undefined || (text('driver') ?? '') === '' ? 'pending' : 'running'
+function stateOf(fields: ReadonlyMap<string, Buffer>, now: number): RunRecord['state'] {
+  const text = (name: string): string => fields.get(name)?.toString() ?? ''
+  const lostAt = text('lostAt')
+  const facts = {
+    end: fields.has('end') ? (END_STATES[text('end')] ?? 'failed') : undefined,
+    isAbandoned: text('aband') === '1',
+    isPaused: text('paused') === '1',
+    isDriven: text('startedAt') !== '' && text('driver') !== '',
+    lostAt: lostAt === '' ? undefined : Number(lostAt),
+  }
+  return runStateOf(facts, now)
 }
 
 const END_STATES: Readonly<Record<string, EndState>> = {
@@ -322,13 +336,13 @@ function readLetter(id: string, fields: ReadonlyMap<string, Buffer>): DeadLetter
 
 // -------------------------------------------------------------------------------------------------------------------- totals
 
-async function totals({ shard, keys }: Store): Promise<StoreTotals> {
-  const [time, main, memory] = await Promise.all([
-    shard.command('TIME'),
+async function totals(store: Store): Promise<StoreTotals> {
+  const { shard, keys } = store
+  const [now, main, memory] = await Promise.all([
+    timeOf(store),
     shard.command('HGETALL', keys.main),
     shard.command('INFO', 'memory'),
   ])
-  const [seconds, micros] = listOf(time)
   const ended: StoreTotals['ended'][number][] = []
   const fields = fieldsOf(main)
   for (const [name, value] of fields) {
@@ -339,7 +353,7 @@ async function totals({ shard, keys }: Store): Promise<StoreTotals> {
   const bytes = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'mu').exec(textOf(memory))?.[1] ?? 0)
   const limit = bytes('maxmemory')
   return {
-    now: numberOf(seconds) * 1_000 + numberOf(micros) / 1_000,
+    now,
     ended,
     deadLetters: countIn(fields.get('deads')),
     bytes: { used: bytes('used_memory'), peak: bytes('used_memory_peak'), ...(limit > 0 && { limit }) },

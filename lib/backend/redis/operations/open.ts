@@ -3,13 +3,14 @@ import { GraflowError } from '../../../errors.js'
 import type { OpenAnswer, OpenRequest } from '../../backend.js'
 import { pack } from '../../../values/packed-items.js'
 import { rootSpec } from '../../root-spec.js'
+import { isLeftBehind } from '../../run-state.js'
 import { checkOpen } from '../../request-checks.js'
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Argument, Reply } from '../shard.js'
 import type { Store } from '../store.js'
 import { noteFill } from './fills.js'
 import { groupArguments } from './group-arguments.js'
-import { checkLine, unexpectedAnswer, wordOf } from './words.js'
+import { checkLine, needArgument, unexpectedAnswer, wordOf } from './words.js'
 
 /** Opens a run, with its first group where one is given. Repeated with the same nonce it answers the same token while that is current. */
 export async function open(store: Store, request: OpenRequest): Promise<OpenAnswer> {
@@ -72,6 +73,8 @@ function argumentsOf(store: Store, request: OpenRequest): readonly Argument[] {
     request.retentionMs,
     store.tuning.payloadRetentionMs,
     store.tuning.deadlineGraceMs,
+    isLeftBehind(request) ? 1 : 0,
+    needArgument(request.rest),
   ]
 }
 

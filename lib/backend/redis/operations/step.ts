@@ -10,7 +10,7 @@ import type { Store } from '../store.js'
 import { knownBytes, noteFill } from './fills.js'
 import { groupArguments } from './group-arguments.js'
 import { uploadFor } from './uploads.js'
-import { checkLine, unexpectedAnswer, wordOf } from './words.js'
+import { checkLine, needArgument, unexpectedAnswer, wordOf } from './words.js'
 
 /** Does a step. Repeated it changes nothing; a refused step leaves no trace. */
 export async function step(store: Store, request: StepRequest): Promise<StepAnswer> {
@@ -75,6 +75,7 @@ function head(store: Store, request: StepRequest, inline = false): Argument[] {
     store.tuning.deadlineGraceMs,
     task === undefined ? '' : task === 'none' ? '-' : taskArgument(task),
     upload,
+    needArgument(request.rest),
     save?.paths.length ?? 0,
   ]
   if (save !== undefined) for (const [i, path] of save.paths.entries()) args.push(path, item(save.values, i))

@@ -19,6 +19,10 @@ export const unexpectedAnswer = (script: string, word: string): GraflowError =>
 export const spaced = (names: readonly string[]): string =>
   names.length < 2 ? (names[0] ?? '') : [...names].sort().join(' ')
 
+/** What another driver of a run must know, behind a `|`; '' where nothing is said of it. */
+export const needArgument = (names: readonly string[] | undefined): string =>
+  names === undefined ? '' : `|${spaced(names)}`
+
 /** Throws INTERNAL for a text that would break the record in which scripts keep it. */
 export function checkLine({ gid, digest }: Pick<GroupSpec, 'gid' | 'digest'>): void {
   const bad = /[\u0000-\u001f]/

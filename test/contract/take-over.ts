@@ -1,0 +1,120 @@
+/** Runs whose driver is gone: who may take them over, and what of them goes on. */
+import type { Holder, OpenRequest } from '../../lib/backend/backend.js'
+import { bytes, inputsFor, type UseWorld, type World } from '../support/world.js'
+
+/** Starts a run that its driver then loses by closing its session; `before` is done while it drives. */
+async function startAndLose(
+  world: World,
+  facts: Partial<OpenRequest> = {},
+  before: (holder: Holder) => Promise<unknown> = () => Promise.resolve(),
+): Promise<Holder> {
+  const holder = await world.start('run', { ifLost: 'take-over', ...facts })
+  await before(holder)
+  await world.backend.session({ kind: 'close', session: 'driver' })
+  return holder
+}
+
+const takeRun = (world: World, session = 'w') => world.take(1, { session, queues: ['runs'] })
+
+export function describeTakeOver(useWorld: UseWorld): void {
+  it('P2: gives a started run to a worker when its driver is gone, with its groups as they are', async () => {
+    const world = await useWorld()
+    const old = await startAndLose(world, {}, (holder) => world.dispatch(holder, 'run/0'))
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'pending', driver: undefined })
+    expect(await world.queue('runs')).toEqual({ ready: 1, delayed: 0, granted: 0 })
+    const [grant] = await takeRun(world)
+    expect(grant).toMatchObject({ isAgain: true })
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running', driver: 'w' })
+    expect(await world.queue('runs')).toEqual({ ready: 0, delayed: 0, granted: 1 })
+    const holder = { ...old, token: grant?.token ?? '' }
+    expect(await world.step(old, { end: { state: 'completed', value: bytes('zombie') } })).toEqual({ status: 'fenced' })
+    const spec = world.spec('run/0')
+    const met = await world.step(holder, { group: { spec, from: 0, inputs: inputsFor(spec) } })
+    expect(met).toMatchObject({ status: 'ok', fill: 3 })
+    await world.settle(await world.takeOne(), 'succeeded')
+    expect(await world.news('w')).toContainEqual({ kind: 'released', gid: 'run/0' })
+    expect(await world.step(holder, { end: { state: 'completed', value: bytes('x') } })).toMatchObject({ status: 'ok' })
+  })
+
+  it('P2: tells those that watch a run when its driver is gone, and when it has another', async () => {
+    const world = await useWorld()
+    await world.start('run', { ifLost: 'take-over' })
+    const { seen, stop } = world.watch('run')
+    await world.backend.control({ kind: 'resume-run', runId: 'run' }) // waits until it is watched
+    await world.backend.session({ kind: 'close', session: 'driver' })
+    await world.heard('w')
+    expect(seen).toEqual([{ kind: 'state', gid: 'run' }])
+    await takeRun(world)
+    await world.heard('w')
+    expect(seen).toHaveLength(2)
+    stop()
+  })
+
+  it('keeps a run that was taken over, whatever its retention', async () => {
+    const world = await useWorld()
+    await startAndLose(world, { retentionMs: 200 })
+    await takeRun(world)
+    await world.live(400)
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running' })
+  })
+
+  it('FT-P13: deletes a run that nobody took over when its retention ends', async () => {
+    const world = await useWorld()
+    await startAndLose(world, { retentionMs: 200 }, (holder) => world.dispatch(holder, 'run/0'))
+    await world.live(400)
+    expect(await world.backend.inspect.run('run')).toBeUndefined()
+    expect(await world.backend.inspect.outcomes('run/0', 0)).toBeUndefined()
+    expect(await takeRun(world)).toEqual([])
+    expect(await world.take()).toEqual([])
+  })
+
+  it('asks of the next driver only what is left of the run', async () => {
+    const world = await useWorld()
+    await world.join('half', { tasks: ['second'] })
+    await startAndLose(world, { tasks: ['first', 'second'] }, (holder) => world.step(holder, { rest: ['second'] }))
+    expect(await takeRun(world)).toEqual([])
+    expect(world.names(await takeRun(world, 'half'))).toEqual(['run#0'])
+    expect(await world.queue('runs')).toEqual({ ready: 0, delayed: 0, granted: 1 })
+    await world.join('able', { tasks: [] })
+    await world.backend.session({ kind: 'close', session: 'half' })
+    expect(await takeRun(world, 'able')).toEqual([])
+    expect((await world.backend.inspect.waiting('runs')).map(({ tasks }) => tasks)).toEqual([['second']])
+  })
+
+  it('asks nothing of the next driver where nothing is left but groups', async () => {
+    const world = await useWorld()
+    await world.join('able', { tasks: [] })
+    await startAndLose(world, {}, (holder) => world.step(holder, { rest: [] }))
+    expect(world.names(await takeRun(world, 'able'))).toEqual(['run#0'])
+  })
+
+  it('asks more of a later driver than of the first one, where the run says so', async () => {
+    const world = await useWorld()
+    await world.join('judge', { tasks: ['drive', 'policy:p'] })
+    await world.backend.open(world.openRequest('run', { rest: ['drive', 'policy:p'] }))
+    const [first] = await takeRun(world)
+    if (first === undefined) throw new Error('expected the run')
+    await world.settle(first, 'released')
+    expect(await takeRun(world)).toEqual([])
+    expect(world.names(await takeRun(world, 'judge'))).toEqual(['run#0'])
+  })
+
+  it('leaves a submitted run behind where it was asked to', async () => {
+    const world = await useWorld()
+    const request = world.openRequest('run', { ifLost: 'abandon' })
+    await world.backend.open(request)
+    expect(await world.backend.open(request)).toEqual({ status: 'ok', token: undefined })
+    const [grant] = await takeRun(world)
+    if (grant === undefined) throw new Error('expected the run')
+    await world.settle(grant, 'released')
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'abandoned' })
+    expect(await takeRun(world)).toEqual([])
+  })
+
+  it('does not fail a run that waits to be taken over', async () => {
+    const world = await useWorld()
+    await startAndLose(world, { tasks: ['unknown'] })
+    const request = { kind: 'fail-run', runId: 'run', reason: '', value: bytes('') } as const
+    expect(await world.backend.control(request)).toBe('fenced')
+  })
+}
