@@ -131,7 +131,7 @@ const executorOf = (session: Session, maxConcurrentTasks: number): Executor =>
   new Executor({
     ...session.forExecutor,
     ...{ maxConcurrentTasks, queues: 'all', capabilities: 'all' },
-    driveRun: (grant, k) => session.holdings.driveSubmitted(grant, k),
+    driveRun: (grant, k) => void session.holdings.driveTaken(grant, k),
     onError: (error) => {
       session.emitter.emit('log', {
         level: 'error',

@@ -71,7 +71,12 @@ export const ERROR_CODES = Object.freeze({
   ),
   // the client
   RUN_EXISTS: facts('A run with this id or idempotency key exists with another flow or input.', false, 409, 1),
-  GRAPH_MISMATCH: facts('The flow that was given is not the one that the run was started with.', false, 409, 1),
+  GRAPH_MISMATCH: facts(
+    'The flow that was given has another shape than the one that the run was started with.',
+    false,
+    409,
+    1,
+  ),
   RUN_NOT_FOUND: facts('No run has this id, or it is past its retention.', false, 404, 1),
   RESULT_NOT_READY: facts('The run, or the task in it, has not finished.', true, 409, 1),
   RESULT_NOT_FOUND: facts('No finished node of the run has this name or path.', false, 404, 1),

@@ -266,7 +266,7 @@ export class WorkerCore {
       ...session.forExecutor,
       ...{ distant: { random: this.#random }, runsHoldSlots: true },
       ...{ maxConcurrentTasks, queues, queueLimits: queuesOf(this.#options).limits, capabilities },
-      driveRun: (grant, k, slot) => session.holdings.driveSubmitted(grant, k, slot),
+      driveRun: (grant, k, slot) => void session.holdings.driveTaken(grant, k, slot),
       onBusy: (isBusy) => this.#become(isBusy ? 'busy' : 'ready'),
       onError: (error) => this.#log('error', `worker ${this.workerId} met ${describeError(error)}`),
     })

@@ -99,7 +99,7 @@ export interface OpenRequest {
   readonly nonce: string
   /** Tasks that the driver runs itself. */
   readonly tasks: readonly string[]
-  /** Names of the code that a worker must know to take it over; absent: `tasks`. */
+  /** Names of the code that a worker must know to take it over, sorted; absent: `tasks`. */
   readonly rest?: readonly string[]
   /** Among the runs that wait for a driver: -100 to 100, higher first; absent: 0. */
   readonly priority?: number
@@ -181,7 +181,7 @@ export interface StepRequest {
    * in hand. A branch with `none` whose own group is open only waits: it is not counted when its holder is lost.
    */
   readonly task?: TaskInHand | 'none'
-  /** By the holder of a root branch: names of the code that the run needs from here on. It is what another driver must know, if this one is lost. */
+  /** By the holder of a root branch: names of the code that the run needs from here on, sorted. It is what another driver must know, if this one is lost. */
   readonly rest?: readonly string[]
   /** Groups whose outcomes the holder has read: everything of them but their outcomes goes. */
   readonly retire?: readonly string[]
@@ -260,6 +260,19 @@ export type AcquireAnswer =
       readonly nextDueMs: number | undefined
     }
   | { readonly status: 'nosession' }
+
+/** Takes a run that nobody drives, also one that is left behind: its root branch, for a session that need not serve the queue `runs`. */
+export interface TakeRequest {
+  readonly session: string
+  /** As in acquire: a repeat of the call answers the same grant. */
+  readonly nonce: string
+  readonly runId: string
+}
+/** `held`: this session drives it. `paused`: nothing of it may be granted now. */
+export type TakeAnswer =
+  | { readonly status: 'ok'; readonly grant: Grant }
+  | { readonly status: 'held'; readonly session: string }
+  | { readonly status: 'paused' | 'over' | 'gone' | 'nosession' }
 
 /**
  * What became of one start: `succeeded` with the result; `failed` for good; `dead`, with the error, where what it had dispatched in its own place
@@ -613,6 +626,7 @@ export interface Backend {
   open(request: OpenRequest): Promise<OpenAnswer>
   step(request: StepRequest): Promise<StepAnswer>
   acquire(request: AcquireRequest): Promise<AcquireAnswer>
+  take(request: TakeRequest): Promise<TakeAnswer>
   /** One answer a range, in order. */
   settle(request: SettleRequest): Promise<readonly SettleAnswer[]>
   session(request: SessionRequest): Promise<SessionAnswer>

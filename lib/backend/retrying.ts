@@ -33,6 +33,7 @@ export function retrying(near: Backend, options: RetryingOptions): Backend {
     open: (request) => repeat(() => near.open(request)),
     step: (request) => repeat(() => near.step(request)),
     acquire: (request) => repeat(() => near.acquire(request)),
+    take: (request) => repeat(() => near.take(request)),
     settle: (request) => repeat(() => near.settle(request)),
     session: (request) => repeat(() => near.session(request)),
     sweep: (session) => near.sweep(session), // its caller comes again

@@ -74,6 +74,8 @@ export class Execution {
   #waits = 0
   #isInHand = false
   #step = 0
+  #isTakenUp = false
+  #mayHaveDispatched = false
   #isFresh = true
 
   constructor(facts: ExecutionFacts, slot: Slot, opening?: Opening) {
@@ -84,12 +86,26 @@ export class Execution {
 
   /** What an earlier start of this branch finished: it is not run again. */
   restore(saved: SavedValues): void {
+    this.#isTakenUp = true
+    this.#mayHaveDispatched = true
     this.#saved = new Map(
       saved.paths.map((path, i) => [
         path,
         saved.values.bytes.subarray(saved.values.ends[i - 1] ?? 0, saved.values.ends[i]),
       ]),
     )
+  }
+
+  /** Whether an earlier start of this branch may have begun something. */
+  get isTakenUp(): boolean {
+    return this.#isTakenUp
+  }
+
+  /** Whether the task that begins now may be dispatched already, by an earlier start. Only of the first one: what follows it was not reached. */
+  mayBeDispatched(): boolean {
+    const may = this.#mayHaveDispatched
+    this.#mayHaveDispatched = false
+    return may
   }
 
   /** The output of a node that this or an earlier start finished. */

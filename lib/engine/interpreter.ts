@@ -52,6 +52,9 @@ export interface InterpreterOptions extends StartOptions, SuperstepsOptions {
   readonly graphOfRun: (runId: string) => Promise<Graph>
 }
 
+/** Behind the last outcome of any group: asked only whether a group is there. */
+const NO_OUTCOMES = 2 ** 31 - 1
+
 /** Interprets graphs; one a process. */
 export class Interpreter {
   readonly #options: InterpreterOptions
@@ -187,9 +190,22 @@ export class Interpreter {
     const { execution, use } = frame
     const saved = execution.savedOutput(fullPath(use, path))
     if (saved !== undefined) return outputOrGoto(decode(saved))
-    if (isRouted(use.graph.tasks[node.name] ?? {}) || use.code.task(node.name)?.handler === undefined)
-      return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input, as)
+    const isDispatched =
+      isRouted(use.graph.tasks[node.name] ?? {}) ||
+      use.code.task(node.name)?.handler === undefined ||
+      (await this.#wasDispatched(frame, path))
+    if (isDispatched) return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input, as)
     return this.#tasks.run(frame, node, path, unpacked(input))
+  }
+
+  /**
+   * Whether the driver before had no handler for the step and dispatched it: then its group is met, and the step does not run twice. Asked once
+   * of a run that was taken over, for the first step that is not finished.
+   */
+  async #wasDispatched({ execution, use }: Frame, path: string): Promise<boolean> {
+    const { runId, depth } = execution.facts
+    if (depth > 0 || use.base !== '' || !execution.mayBeDispatched()) return false
+    return (await this.#options.backend.inspect.outcomes(`${runId}/${path}`, NO_OUTCOMES)) !== undefined
   }
 
   // ----------------------------------------------------------------------------------------------------- choose, loop, workflow

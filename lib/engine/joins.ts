@@ -100,6 +100,14 @@ export const unknownPolicy = (policy: string, { label, path }: Pick<JoinedGroup,
     { details: { policy, path } },
   )
 
+/** NO_SUCH_POLICY: a run cannot be taken up here, since this process would fail it. */
+export const missingPolicy = (policy: string, runId: string): GraflowError =>
+  new GraflowError(
+    'NO_SUCH_POLICY',
+    `a group of run "${runId}" joins by policy "${policy}", which this process does not know: give the run's flow, or the policy in connect({ tasks })`,
+    { details: { policy, runId } },
+  )
+
 function valueOf(outcome: Outcome<unknown>): unknown {
   if (outcome.status !== 'succeeded')
     throw new GraflowError('INTERNAL', `expected a succeeded branch, got ${outcome.status}`)

@@ -109,9 +109,11 @@ export const policyCode = (name: string): string => `${POLICY}${name}`
 /** Whether a name of code is that of a task. */
 export const isTask = (code: string): boolean => !code.startsWith(POLICY)
 
+/** The policy that a name of code is of; undefined for a task. */
+export const policyOfCode = (code: string): string | undefined => (isTask(code) ? undefined : code.slice(POLICY.length))
+
 /** A name of code, for messages. */
-export const describeCode = (code: string): string =>
-  code.startsWith(POLICY) ? `join policy ${code.slice(POLICY.length)}` : code
+export const describeCode = (code: string): string => (isTask(code) ? code : `join policy ${code.slice(POLICY.length)}`)
 
 /** Names of the policies of joins that whoever runs the node decides. */
 function policiesInPlace(node: GraphNode, into: Set<string>): void {

@@ -95,6 +95,7 @@ export class Supersteps {
    * the group (it was restored from an older state), this dispatches it again. Both begin with another dispatch.
    */
   async #groupOutcomes(frame: Frame, plan: GroupPlan, isTold: boolean): Promise<GroupOutcomes> {
+    const { execution } = frame
     const { barrierWaits, emitter, clock } = this.#options
     const { gid, runId, size: width } = plan.spec
     let deadlineAt: number | undefined // not pushed out by a second dispatch
@@ -109,7 +110,9 @@ export class Supersteps {
           plan,
           isTold && deadlineAt === undefined ? emitDispatched : undefined,
         )
-        deadlineAt ??= elapsedMs(clock) + (plan.timeoutMs ?? Number.POSITIVE_INFINITY)
+        deadlineAt ??=
+          elapsedMs(clock) +
+          (execution.isTakenUp ? await this.#leftMs(plan) : (plan.timeoutMs ?? Number.POSITIVE_INFINITY))
         let unserved: GraflowError | undefined
         if (!isReleased) {
           barrierWait.dispatched(frame.use, plan.spec)
@@ -136,6 +139,15 @@ export class Supersteps {
         details: { group: plan.path },
       })
     }
+  }
+
+  /** How long a group may still take that an earlier start may have dispatched: then some of its time is over. */
+  async #leftMs({ timeoutMs, spec }: GroupPlan): Promise<number> {
+    if (timeoutMs === undefined) return Number.POSITIVE_INFINITY
+    const { inspect } = this.#options.backend
+    const [groups, { now }] = await Promise.all([inspect.groups(spec.runId), inspect.totals()])
+    const openedAt = groups.find(({ gid }) => gid === spec.gid)?.openedAt ?? now
+    return Math.max(0, timeoutMs - Math.max(0, now - openedAt))
   }
 
   /** True when the group was released before: this is a second dispatch, after a crash. */

@@ -1,15 +1,18 @@
 /** The client: starts runs, and drives those that its own session holds. */
-import type { OpenAnswer, OpenRequest, Token } from '../backend/backend.js'
+import type { Grant, OpenAnswer, OpenRequest, RunRecord, Token } from '../backend/backend.js'
 import { Cancellation, Unreported } from '../engine/cancellation.js'
-import type { Drive, HeldRun } from '../engine/driver.js'
+import { isEnded, type Drive, type HeldRun } from '../engine/driver.js'
 import { asError } from '../engine/failure.js'
 import { fullStore } from '../engine/graph-store.js'
+import { missingPolicy } from '../engine/joins.js'
+import { codeFrom, policyOfCode } from '../engine/routing.js'
 import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import type { Events, Span } from '../events.js'
 import { expressionOf } from '../flow/node.js'
 import type { Expression } from '../flow/expression.js'
 import { graphOf } from '../graph/graph-of.js'
+import { shapeOf } from '../graph/shape.js'
 import { nextTurn } from '../session/holdings.js'
 import type { Session } from '../session/open-session.js'
 import { AwaitingHandlers, type CallingHandler } from './awaiting-handlers.js'
@@ -18,6 +21,7 @@ import { isDistant } from './follow-run.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import { RunOpening } from './opening.js'
 import { prepareRun, reasonOf, type PreparedRun, type Where } from './prepare-run.js'
+import { isLost, Resumer } from './resumer.js'
 import { RunHandle } from './run-handle.js'
 import { RunStates } from './run-states.js'
 import { tieTo } from './signal-ties.js'
@@ -42,6 +46,8 @@ export class Client implements Graflow {
   #isRunning = true
   #closing: Promise<void> | undefined
   readonly #closed = new Cancellation()
+  /** Runs that this process takes up when nobody drives them. */
+  readonly #resumers = new Map<string, Resumer>()
 
   constructor(options: ClientOptions) {
     const { session } = options
@@ -56,6 +62,7 @@ export class Client implements Graflow {
       awaiting: new AwaitingHandlers(session),
       driven: (runId) => holdings.driven(runId)?.ended,
       watchRun: (runId) => session.watchRun(runId),
+      standsBy: (runId) => this.#resumers.has(runId),
     }
   }
 
@@ -86,22 +93,91 @@ export class Client implements Graflow {
   async attach(runId: string, node?: unknown): Promise<Run<never>> {
     this.#checkOpen()
     const { caller } = this.#handles.awaiting
-    checkRunId(runId)
-    const { backend, engine } = this.#session
+    checkRunId('attach', runId)
     const expression = node === undefined ? undefined : expressionOf(node, 'attach')
-    const given = expression === undefined ? undefined : engine.graphs.keep(graphOf(expression))
-    const record = await backend.inspect.run(runId)
-    if (record === undefined) throw runNotFound(runId)
-    if (given !== undefined && given !== record.graph) {
-      throw new GraflowError(
-        'GRAPH_MISMATCH',
-        `run "${runId}" was started with another flow, or with other options in it, than attach was given: leave the flow out, or give that one`,
-        { details: { runId, graph: record.graph, given } },
-      )
-    }
+    const record = await this.#recordOf(runId)
+    if (expression === undefined) return new RunHandle(runId, this.#handles, caller) // as above
+    await this.#checkFlow('attach', record, expression)
     // Its handlers are not for a run of another flow.
-    if (expression !== undefined) engine.registry.learn(expression)
+    this.#session.engine.registry.learn(expression)
     return new RunHandle(runId, this.#handles, caller) // as above
+  }
+
+  async resume(runId: string, node?: unknown): Promise<Run<never>> {
+    this.#checkOpen()
+    const { caller } = this.#handles.awaiting
+    checkRunId('resume', runId)
+    const expression = node === undefined ? undefined : expressionOf(node, 'resume')
+    const record = await this.#recordOf(runId)
+    if (expression !== undefined) {
+      await this.#checkFlow('resume', record, expression)
+      this.#session.engine.registry.learn(expression)
+    }
+    if (!isEnded(record) && this.#handles.driven(runId) === undefined) {
+      await this.#checkPolicies(record)
+      await this.#closed.race(this.#standBy(runId, record.workflow, expression).asked)
+    }
+    return new RunHandle(runId, this.#handles, caller) // as above
+  }
+
+  async #recordOf(runId: string): Promise<RunRecord> {
+    const record = await this.#session.backend.inspect.run(runId)
+    if (record === undefined) throw runNotFound(runId)
+    return record
+  }
+
+  /** @throws GraflowError GRAPH_MISMATCH where the flow has another shape than the run's */
+  async #checkFlow(what: string, { runId, graph: hash }: RunRecord, expression: Expression): Promise<void> {
+    const { graphs } = this.#session.engine
+    const graph = graphOf(expression)
+    const given = graphs.keep(graph)
+    if (given === hash) return
+    // one that the store keeps no more cannot be compared
+    const stored = await graphs.load(hash).catch(() => undefined)
+    if (stored !== undefined && shapeOf(stored) === shapeOf(graph)) return
+    throw new GraflowError(
+      'GRAPH_MISMATCH',
+      `run "${runId}" was started with a flow of another shape than ${what} was given (names, structure, joins and conditions make the shape; ` +
+        'options do not): leave the flow out, or give that one',
+      { details: { runId, graph: hash, given } },
+    )
+  }
+
+  /** Without a policy of one of its groups this process would fail the run. @throws GraflowError NO_SUCH_POLICY, NO_GRAPH */
+  async #checkPolicies({ runId, graph: hash }: RunRecord): Promise<void> {
+    const { graphs, registry } = this.#session.engine
+    const code = registry.codeOf(runId)
+    for (const name of codeFrom(await graphs.load(hash), 0)) {
+      const policy = policyOfCode(name)
+      if (policy !== undefined && code.policy(policy) === undefined) throw missingPolicy(policy, runId)
+    }
+  }
+
+  /** From now on this process drives the run whenever nobody else does, until the run is over. */
+  #standBy(runId: string, workflow: string | undefined, expression: Expression | undefined): Resumer {
+    const known = this.#resumers.get(runId)
+    if (known !== undefined) return known
+    const { registry } = this.#session.engine
+    if (expression !== undefined && !registry.knows(runId)) registry.tie(runId, '', expression)
+    const resumer = new Resumer({
+      ...{ session: this.#session, runId },
+      drive: (grant) => this.#driveTaken(grant, workflow),
+      onEnd: () => {
+        this.#resumers.delete(runId)
+        registry.forget(runId)
+      },
+    })
+    this.#resumers.set(runId, resumer)
+    return resumer
+  }
+
+  async #driveTaken(grant: Grant, workflow: string | undefined): Promise<Drive | undefined> {
+    if (!this.#isRunning) return undefined // the session is closed with what it holds
+    const { runId } = grant.spec
+    const drive = await this.#session.holdings.driveTaken(grant, 0)
+    if (drive === undefined) return undefined
+    this.#handles.states.resumed({ runId, workflow, over: () => undefined }, drive.ended)
+    return drive
   }
 
   close(): Promise<void> {
@@ -118,6 +194,7 @@ export class Client implements Graflow {
     this.#isRunning = false
     const reason = new GraflowError('CLOSED', `client ${instanceId} was closed while the run was in flight`)
     this.#closed.abort(reason)
+    for (const resumer of this.#resumers.values()) resumer.stop()
     await this.#session.holdings.stop(reason, new Unreported(`client ${instanceId} was closed`, 'CLOSED'))
     this.#handles.states.close()
     this.#metrics.close()
@@ -221,7 +298,9 @@ export class Client implements Graflow {
     const track = (): void => {
       if (!this.#isRunning) return
       const isDrivenHere = token !== undefined
-      const over = (): void => this.#session.engine.registry.forget(runId)
+      const over = (): void => {
+        if (!this.#resumers.has(runId)) this.#session.engine.registry.forget(runId)
+      }
       const known = isDrivenHere ? 'running' : 'pending'
       states.track({ runId, workflow: run.workflow, known, isDrivenHere, over })
     }
@@ -231,7 +310,14 @@ export class Client implements Graflow {
     // Nobody watches a run that is only just there: it is asked after when it takes longer.
     this.#session.announcer?.learn(runId, false)
     const held = { ...this.#heldRun(run, token), ...(begin !== undefined && { begin }) }
-    states.ends(runId, (early ?? this.#session.holdings.drive(held)).ended)
+    const drive = early ?? this.#session.holdings.drive(held)
+    states.ends(runId, drive.ended)
+    drive.ended.then(
+      (end) => {
+        if (this.#isRunning && isLost(drive, end)) this.#standBy(runId, run.workflow, run.expression)
+      },
+      () => undefined, // it is logged
+    )
   }
 
   /**
@@ -259,9 +345,9 @@ export class Client implements Graflow {
 }
 
 /** Callers may have no types. @throws GraflowError INVALID_OPTION */
-function checkRunId(runId: unknown): void {
+function checkRunId(what: string, runId: unknown): void {
   if (typeof runId === 'string') return
-  throw new GraflowError('INVALID_OPTION', `attach takes the id of a run, a string, got ${describe(runId)}`, {
+  throw new GraflowError('INVALID_OPTION', `${what} takes the id of a run, a string, got ${describe(runId)}`, {
     details: { option: 'runId' },
   })
 }

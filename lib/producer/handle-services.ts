@@ -16,6 +16,8 @@ export interface HandleServices extends FollowServices {
   driven(runId: string): Promise<DriveEnd> | undefined
   /** Looks whether anybody can drive this run, until the function given is called. */
   watchRun(runId: string): () => void
+  /** Whether this process takes the run up when nobody drives it. */
+  standsBy(runId: string): boolean
 }
 
 /** The error for a run that nobody knows. */

@@ -202,7 +202,7 @@ export class RunHandle implements Run<unknown> {
           return resultOf(record)
         }
         if (!(await this.#isWhole())) throw runLost(this.id)
-        if (record.state === 'abandoned') this.#logAbandoned()
+        if (record.state === 'abandoned' && !this.#services.standsBy(this.id)) this.#logAbandoned()
         await closed.race(changed)
       }
     } finally {
@@ -227,7 +227,8 @@ export class RunHandle implements Run<unknown> {
     this.#isAbandonmentLogged = true
     const message =
       `nobody drives run ${this.id}: the process that drove it is gone, and no live worker may or can go on with it. It stands still until a ` +
-      `worker comes that knows the rest of it (not where it was started with ifLost 'abandon'), and is kept until its retention ends`
+      `process takes it up with resume, or until a worker comes that knows the rest of it (not where it was started with ifLost 'abandon'), ` +
+      `and is kept until its retention ends`
     this.#services.emitter.emit('log', { level: 'warn', message, runId: this.id })
   }
 

@@ -94,6 +94,12 @@ export class RunStates {
     ended.then(end, () => end({ state: 'lost' }))
   }
 
+  /** A run that was lost, by this process or another, is driven here from now on. */
+  resumed(run: Pick<NewRun, 'runId' | 'workflow' | 'over'>, ended: Promise<DriveEnd>): void {
+    if (!this.#tracked.has(run.runId)) this.track({ ...run, known: 'running', isDrivenHere: true })
+    this.ends(run.runId, ended)
+  }
+
   /** Somebody wants this run's events: from now on its states are emitted, also if it was begun elsewhere. */
   follow({ runId, workflow, state }: RunRecord): void {
     const fresh = { runId, workflow, over: () => undefined, last: state, leave: undefined, isEnding: false }

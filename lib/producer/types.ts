@@ -186,10 +186,22 @@ export interface Graflow extends AsyncDisposable {
     options?: RunOptions,
   ): Promise<Run<Out<N>>>
   /**
-   * A run that was started elsewhere or earlier; the flow says its type.
-   * @throws GraflowError RUN_NOT_FOUND; GRAPH_MISMATCH when the flow is not the run's
+   * A run that was started elsewhere or earlier; the flow says its type. A flow whose options differ from the run's is the same flow.
+   * @throws GraflowError RUN_NOT_FOUND; GRAPH_MISMATCH when the flow has another shape than the run's
    */
   attach<const N extends AnyNode = Node<never, unknown>, const G = N>(
+    runId: string,
+    node?: N | OrSay<G>,
+  ): Promise<Run<Out<N>>>
+  /**
+   * Takes up a run that nobody drives, such as an abandoned one: this process drives it from now on. Finished steps and branches are not run again,
+   * and open groups are met. The stored graph is used; handlers are found by name, in the flow that is given, in those seen here and in
+   * `connect({ tasks })`; a step without one goes to the workers. While another process drives the run, this one stands by until the run is over
+   * or the client is closed, and goes on when the other one is lost. Repeating it is safe.
+   * @throws GraflowError RUN_NOT_FOUND; GRAPH_MISMATCH when the flow has another shape than the run's; NO_SUCH_POLICY when the run joins by a
+   * policy that is not known here; NO_GRAPH when the store does not keep the run's graph
+   */
+  resume<const N extends AnyNode = Node<never, unknown>, const G = N>(
     runId: string,
     node?: N | OrSay<G>,
   ): Promise<Run<Out<N>>>

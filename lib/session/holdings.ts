@@ -180,18 +180,19 @@ export class Holdings implements SessionGrants {
   }
 
   /**
-   * Drives a submitted run that this process acquired.
+   * Drives a run that this process acquired, or took by its id. Resolves once it does, or with undefined where it cannot: then the run is
+   * released, or has failed.
    * @param slot what it has while it does not wait at a barrier
    */
-  driveSubmitted(grant: Grant, k: number, slot?: RunSlot): void {
+  async driveTaken(grant: Grant, k: number, slot?: RunSlot): Promise<Drive | undefined> {
     const { backend, engine, emitter } = this.#options
     const { runId, graph: hash } = grant.spec
     if (this.#isQuiet) {
       slot?.end()
       this.#settleRun(runId, grant.token, 'released', EMPTY_BYTES)
-      return
+      return undefined
     }
-    const take = async (): Promise<void> => {
+    const take = async (): Promise<Drive> => {
       const graph = await engine.graphs.loadForWork(hash)
       const use = { hash, graph, code: engine.registry.codeOf(runId), base: '' }
       const losses = (grant.losses[k] ?? 0) + (grant.errors[k] ?? 0)
@@ -222,18 +223,22 @@ export class Holdings implements SessionGrants {
         slot?.end()
       }
       driven.ended.then(forget, forget)
+      return driven
     }
     const arrived = this.expectGrant()
-    take()
-      .catch((error: unknown) => {
-        slot?.end()
-        if (!this.#isRunning) return
-        const message = `run ${runId} could not be driven: ${describeError(error)}`
-        emitter.emit('log', { level: 'error', message, runId })
-        const failure = error instanceof GraflowError ? error : new GraflowError('INTERNAL', message, { cause: error })
-        this.#settleRun(runId, grant.token, 'failed', encodeFailure(failure))
-      })
-      .finally(arrived)
+    try {
+      return await take()
+    } catch (error) {
+      slot?.end()
+      if (!this.#isRunning) return undefined
+      const message = `run ${runId} could not be driven: ${describeError(error)}`
+      emitter.emit('log', { level: 'error', message, runId })
+      const failure = error instanceof GraflowError ? error : new GraflowError('INTERNAL', message, { cause: error })
+      this.#settleRun(runId, grant.token, 'failed', encodeFailure(failure))
+      return undefined
+    } finally {
+      arrived()
+    }
   }
 
   /** Takes no more: submitted runs that wait at a barrier, or come to one, are released for another process to drive. */

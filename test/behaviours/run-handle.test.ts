@@ -1,4 +1,4 @@
-import { each, par, seq, workflow, type BranchOutcome, type RunEvent } from 'graflow'
+import { each, par, seq, task, workflow, type BranchOutcome, type RunEvent } from 'graflow'
 import { manualClock } from 'graflow/testing'
 import {
   add,
@@ -787,6 +787,32 @@ describeOnBackends('submitting and attaching', (open, onlyEmbedded) => {
     const over = await finished(graflow, mixed, 1)
     const typed: number = await (await graflow.attach(over.id, mixed)).result()
     expect(typed).toBe(7)
+  })
+
+  it('attach and resume take a flow whose options are others than the run’s', async () => {
+    const graflow = await open()
+    const { id } = await finished(
+      graflow,
+      seq(
+        task('first', (n: number) => n + 1),
+        task('second', (n: number) => n * 2),
+      ),
+      1,
+    )
+    const changed = seq(
+      task('first', { retry: { attempts: 3 } }, (n: number) => n + 1),
+      task('second', { timeoutMs: 5_000 }, (n: number) => n * 2),
+    )
+    expect(await (await graflow.attach(id, changed)).result()).toBe(4)
+    expect(await (await graflow.resume(id, changed)).result()).toBe(4)
+    const other = seq(
+      task('first', (n: number) => n + 1),
+      task('third', (n: number) => n * 2),
+    )
+    for (const call of [graflow.attach(id, other), graflow.resume(id, other)])
+      expect(await failureOf(call)).toMatchObject({ code: 'GRAPH_MISMATCH' })
+    expect((await failureOf(graflow.resume('nobody'))).code).toBe('RUN_NOT_FOUND')
+    expect((await failureOf(graflow.resume(7 as never))).code).toBe('INVALID_OPTION')
   })
 
   it('attach refuses a flow that is not the one of the run', async () => {

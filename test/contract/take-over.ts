@@ -111,6 +111,67 @@ export function describeTakeOver(useWorld: UseWorld): void {
     expect(await takeRun(world)).toEqual([])
   })
 
+  const take = (world: World, session = 'w', nonce = world.nonce(), runId = 'run') =>
+    world.backend.take({ session, nonce, runId })
+
+  it.each(['take-over', 'abandon'] as const)(
+    'P1: is taken by its id where nobody drives it, with ifLost %s, by a session that serves no queue',
+    async (ifLost) => {
+      const world = await useWorld()
+      const old = await startAndLose(world, { ifLost, retentionMs: 300 }, (holder) => world.dispatch(holder, 'run/0'))
+      await world.join('client', { role: 'client', queues: [], tasks: [] })
+      const nonce = world.nonce()
+      const answer = await take(world, 'client', nonce)
+      if (answer.status !== 'ok') throw new Error(`take answered ${answer.status}`)
+      const { grant } = answer
+      expect(grant).toMatchObject({ isAgain: true, indexes: Uint32Array.of(0), spec: { gid: 'run' } })
+      expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running', driver: 'client' })
+      expect(await take(world, 'client', nonce)).toMatchObject({ status: 'ok', grant: { token: grant.token } })
+      expect(await take(world, 'client')).toEqual({ status: 'held', session: 'client' })
+      expect(await take(world, 'w', nonce)).toEqual({ status: 'held', session: 'client' })
+      expect(await takeRun(world)).toEqual([])
+      expect(await world.step(old, {})).toEqual({ status: 'fenced' })
+      await world.settle(await world.takeOne(), 'succeeded')
+      expect(await world.news('client')).toContainEqual({ kind: 'released', gid: 'run/0' })
+      await world.live(400)
+      const holder = { ...old, token: grant.token }
+      const end = { state: 'completed', value: bytes('x') } as const
+      expect(await world.step(holder, { end })).toMatchObject({ status: 'ok' })
+      expect(await take(world, 'client')).toEqual({ status: 'over' })
+      expect(await world.queue('runs')).toEqual({ ready: 0, delayed: 0, granted: 0 })
+    },
+  )
+
+  it('takes a submitted run that no worker has acquired', async () => {
+    const world = await useWorld()
+    await world.backend.open(world.openRequest('run', { tasks: ['unknown'] }))
+    expect(await take(world)).toMatchObject({ status: 'ok', grant: { spec: { gid: 'run' } } })
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running', driver: 'w' })
+  })
+
+  it('takes nothing of a run that is paused, unknown or driven, and nothing for a session that is gone', async () => {
+    const world = await useWorld()
+    await startAndLose(world)
+    await world.backend.control({ kind: 'pause-run', runId: 'run' })
+    expect(await take(world)).toEqual({ status: 'paused' })
+    await world.backend.control({ kind: 'resume-run', runId: 'run' })
+    expect(await take(world, 'nobody')).toEqual({ status: 'nosession' })
+    expect(await take(world, 'w', 'n', 'nowhere')).toEqual({ status: 'gone' })
+    await world.join('other')
+    const answers = await Promise.all(['w', 'other', 'w', 'other'].map((session) => take(world, session)))
+    expect(answers.map(({ status }) => status).sort()).toEqual(['held', 'held', 'held', 'ok'])
+  })
+
+  it('P5: gives a run to the one that stands by when its driver is lost again', async () => {
+    const world = await useWorld()
+    await startAndLose(world)
+    await world.join('first')
+    expect(await take(world, 'first')).toMatchObject({ status: 'ok' })
+    expect(await take(world)).toEqual({ status: 'held', session: 'first' })
+    await world.backend.session({ kind: 'close', session: 'first' })
+    expect(await take(world)).toMatchObject({ status: 'ok' })
+  })
+
   it('does not fail a run that waits to be taken over', async () => {
     const world = await useWorld()
     await startAndLose(world, { tasks: ['unknown'] })

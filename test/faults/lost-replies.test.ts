@@ -41,6 +41,8 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
   })
   await backend.open(world.openRequest('submitted'))
   seen.push(await backend.inspect.waiting('runs'))
+  const taken = await backend.take({ session: 'w', nonce: world.nonce(), runId: 'submitted' })
+  seen.push(taken.status === 'ok' ? world.names([taken.grant]) : taken)
 
   const channel = (request: Parameters<Backend['channel']>[2]) => backend.channel('run', holder, request)
   await channel({ kind: 'set', key: 'value', value: { kind: 'value', bytes: bytes('x') } })

@@ -35,6 +35,7 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   step: [],
   'step-full': ['allow-oom'],
   sweep: ['allow-oom'],
+  take: ['allow-oom'],
   waiting: ['no-writes'],
 }
 

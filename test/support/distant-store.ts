@@ -60,7 +60,7 @@ export async function openDistant({
     ...session.forExecutor,
     ...{ maxConcurrentTasks: slots, queues: 'all', capabilities: 'all' },
     ...(isProcess && { distant: { random }, runsHoldSlots: true }),
-    driveRun: (grant, k, slot) => holdings.driveSubmitted(grant, k, slot),
+    driveRun: (grant, k, slot) => void holdings.driveTaken(grant, k, slot),
     onError: (error) => errors.push(error),
   })
   session.serve(loop)

@@ -38,7 +38,7 @@ export async function localWorker(
   const executor = new Executor({
     ...session.forExecutor,
     ...{ distant: { random }, maxConcurrentTasks: 4, queues, capabilities: [] },
-    driveRun: (grant, k) => holdings.driveSubmitted(grant, k),
+    driveRun: (grant, k) => void holdings.driveTaken(grant, k),
     onError: () => undefined,
   })
   session.serve(executor)

@@ -22,6 +22,8 @@ import type {
   StepAnswer,
   StepRequest,
   SweepAnswer,
+  TakeAnswer,
+  TakeRequest,
 } from '../backend.js'
 import { GRAPH_RETENTION_MS } from '../kept.js'
 import { acquire } from './acquire.js'
@@ -34,6 +36,7 @@ import { settle } from './settle.js'
 import { type Effects, type KernelOptions, KernelState } from './state.js'
 import { step } from './step.js'
 import { awaitedDueAt, backgroundDueAt, sweep } from './sweep.js'
+import { take } from './take.js'
 
 export class Kernel {
   readonly limits: BackendLimits
@@ -89,6 +92,10 @@ export class Kernel {
 
   acquire(now: number, request: AcquireRequest): AcquireAnswer {
     return acquire(this.#at(now), request)
+  }
+
+  take(now: number, request: TakeRequest): TakeAnswer {
+    return take(this.#at(now), request)
   }
 
   settle(now: number, request: SettleRequest): readonly SettleAnswer[] {

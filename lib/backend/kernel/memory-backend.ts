@@ -67,6 +67,10 @@ class MemoryBackend implements Backend {
     return this.#do((now) => this.#kernel.acquire(now, request))
   }
 
+  take(request: Parameters<Backend['take']>[0]): ReturnType<Backend['take']> {
+    return this.#do((now) => this.#kernel.take(now, request))
+  }
+
   settle(request: Parameters<Backend['settle']>[0]): ReturnType<Backend['settle']> {
     return this.#do((now) => this.#kernel.settle(now, request))
   }

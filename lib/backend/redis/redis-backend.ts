@@ -19,6 +19,7 @@ import { session } from './operations/session.js'
 import { settle } from './operations/settle.js'
 import { step } from './operations/step.js'
 import { sweep } from './operations/sweep.js'
+import { take } from './operations/take.js'
 import { ReleasedChunks } from './released-chunks.js'
 import { Shard, SHARD_DEFAULTS } from './shard.js'
 import { TUNING_DEFAULTS, type Tuning, LIMIT_DEFAULTS, type Store } from './store.js'
@@ -123,6 +124,10 @@ class RedisBackend implements Backend {
 
   acquire(request: Parameters<Backend['acquire']>[0]): ReturnType<Backend['acquire']> {
     return acquire(this.#store, request)
+  }
+
+  take(request: Parameters<Backend['take']>[0]): ReturnType<Backend['take']> {
+    return this.#afterWatchers(() => take(this.#store, request))
   }
 
   settle(request: Parameters<Backend['settle']>[0]): ReturnType<Backend['settle']> {

@@ -28,6 +28,7 @@ export const SCRIPT_NAMES = Object.freeze([
   'step',
   'step-full',
   'sweep',
+  'take',
 ] as const)
 export type ScriptName = (typeof SCRIPT_NAMES)[number]
 

@@ -201,7 +201,7 @@ local function nextBranch(g, walk, limit)
 end
 
 -- The branch is part of the range.
-local function take(g, walk, index, from)
+local function takeBranch(g, walk, index, from)
   walk.taken[index] = true
   if from == FROM_LIST then
     walk.position, walk.used, walk.requeuedTaken = walk.position + 1, walk.used + 1, walk.requeuedTaken + 1
@@ -239,7 +239,7 @@ local function mixedRange(g, most, bytesLeft, mostLost)
     size = size + length
     local place = #indexes + 1
     indexes[place], cells[place], starts[place], lasts[place] = index, cell, start, last
-    take(g, walk, index, from)
+    takeBranch(g, walk, index, from)
   end
   if walk.used > 0 then
     g.writes = g.writes or {}

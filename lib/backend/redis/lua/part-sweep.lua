@@ -156,10 +156,8 @@ end
 
 -- In how many milliseconds a process that only renews looks again; -1 where its next renewal is enough. While somebody holds something, and nobody
 -- who is busy may be left to notice its end, that is sooner: else the death of a lone driver is noticed a second late.
-local function nextLookIn(nextLook, facts)
-  if nextLook < HUGE then
-    return floor(nextLook - now())
-  elseif #facts == 0 or #facts > MOST_LOOKED_AT then
+local function idleLookIn(facts)
+  if #facts == 0 or #facts > MOST_LOOKED_AT then
     return -1
   end
   local holdings = {}
@@ -169,17 +167,26 @@ local function nextLookIn(nextLook, facts)
   return call('EXISTS', unpack(holdings)) > 0 and IDLE_LOOK_MS * floor((#facts + SWEEPERS - 1) / SWEEPERS) or -1
 end
 
+-- The same with what T:m has of it, for those that are too early; `nextLook`: when one that is missed is looked at again.
+local function nextLookIn(nextLook, facts)
+  local idle = idleLookIn(facts)
+  if shardNumber('idle') ~= idle then
+    setShard('idle', whole(idle))
+  end
+  return nextLook < HUGE and floor(nextLook - now()) or idle
+end
+
 -- `isForced`: a call has met a key of another type.
 function sweep(isForced)
   if call('TYPE', M).ok ~= 'hash' then
     call('UNLINK', M)
   end
-  readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds', 'fix', 'fixedAt',
+  readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'idle', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds', 'fix', 'fixedAt',
     'dues', 'purges', 'runs', 'todos', 'losts' })
   notBefore(shardNumber('seen'))
   local isEarly, look = isTooEarly()
   if isEarly and not isForced then
-    return { 'SKIP', look and floor(look - now()) or -1 }
+    return { 'SKIP', look and floor(look - now()) or tonumber(shardValue('idle') or -1) }
   end
   setShard('seen', whole(now()))
   setShard('sweepAt', whole(now()))
