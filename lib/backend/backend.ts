@@ -144,14 +144,14 @@ export interface TaskInHand extends Pick<TaskCounts, 'errors' | 'losses'> {
   readonly path: string
   /** As far as the holder knows; where the store knows of more, those count. */
   readonly errors: number
-  /** Losses that nobody counted for a task, and were of this one. Only the first word about a task of a branch may say so. */
+  /** Losses that nobody counted for a task, and were of this one. Only the first report of a task of a branch may have any. */
   readonly losses: number
   /** As in a `GroupSpec`, and at least 1. */
   readonly attempts: number
   readonly maxLosses: number
   /** From this step on, to the next one; 0: no limit. */
   readonly timeoutMs: number
-  /** It has failed, and is started again after so long. Until it is spoken of again the branch has no task in hand. */
+  /** It has failed, and is started again after so long. Until it is reported again the branch has no task in hand. */
   readonly delayMs?: number
   /** What the branch ends with where no worker can say it: error records. */
   readonly ifLost: Uint8Array
@@ -182,7 +182,7 @@ export interface StepRequest {
 export type StepAnswer =
   /**
    * `fill`: how many inputs the group has now; all of them when it is `size` (or 1 when shared). `counts`: of the task in hand, where the step
-   * speaks of one.
+   * reports one.
    */
   | { readonly status: 'ok'; readonly fill: number; readonly counts?: TaskCounts }
   /** The group exists and is released or withdrawn (the rest of the step is done); or the run had ended with just this value. */
@@ -230,7 +230,7 @@ export interface Grant {
   /** Starts so far that ended in an error, and grants lost: attempt = 1 + errors + losses. */
   readonly errors: Uint8Array
   readonly losses: Uint8Array
-  /** Branches whose tasks an earlier holder spoke of: what was counted for a task, a step about it tells. Absent: none. */
+  /** Branches whose tasks an earlier holder reported: the step that reports a task answers what was counted for it. Absent: none. */
   readonly withTasks?: readonly number[]
   /** Some of its branches were granted before, and may have saved outputs inside them. Absent: none were. */
   readonly isAgain?: boolean

@@ -23,7 +23,7 @@ import { fullPath, type Frame } from './execution.js'
 import { cycleLimit } from './failure.js'
 import type { Pauses } from './pauses.js'
 import { outputOf, start, type StartOptions } from './start.js'
-import { optionsOf, tellNone, tellStart } from './task-terms.js'
+import { optionsOf, reportNone, reportStart } from './task-terms.js'
 
 /** What a follower needs of the engine. */
 export interface DirectiveFollowerOptions extends StartOptions {
@@ -87,7 +87,7 @@ export class DirectiveFollower {
     await this.#options.pauses.pass(frame)
     if (timeoutMs !== undefined) {
       const { losses } = frame.execution.facts
-      await tellStart(this.#options.backend, frame, {
+      await reportStart(this.#options.backend, frame, {
         task: name,
         place,
         options,
@@ -103,7 +103,7 @@ export class DirectiveFollower {
   /** `timeoutMs` limits one start of a task: what follows it is not part of it, and a further pass has a deadline of its own. */
   async #outlast(frame: Frame, name: string, directives: Directives): Promise<void> {
     if (optionsOf(frame.use, name).timeoutMs !== undefined && !endsRun(directives))
-      await tellNone(this.#options.backend, frame)
+      await reportNone(this.#options.backend, frame)
   }
 
   /** As it would arrive from another process. */

@@ -28,7 +28,7 @@ export interface HeldRun {
   readonly losses: number
   /** Whether it was driven before, by whomever: then the outputs saved so far are read first. */
   readonly isAgain?: boolean
-  /** Whether a driver before spoke of a task that it started. */
+  /** Whether an earlier driver reported a task that it started. */
   readonly hasTask?: boolean
   /** Where the run is one of a workflow. */
   readonly workflow?: string

@@ -27,7 +27,7 @@ import { Registry } from './registry.js'
 import { readResult } from './results.js'
 import { originOf, type StartOptions } from './start.js'
 import { reportOutput } from './task-output.js'
-import { optionsOf, tellStart } from './task-terms.js'
+import { optionsOf, reportStart } from './task-terms.js'
 import { TaskStart, type TaskStartOptions } from './task-start.js'
 
 /** What an engine is made of. */
@@ -67,10 +67,10 @@ export class Engine {
       result: (frame, path, target) => this.#resultFor(frame, path, target),
       fork: (frame: Frame, path: string, expression: Expression, input: unknown, timer: Pausable | undefined) =>
         this.interpreter.fork(frame, path, expression, input, timer),
-      tellLeft: (frame, { task, path, attempt }, leftMs) => {
+      reportLeft: (frame, { task, path, attempt }, leftMs) => {
         const { losses } = frame.execution.facts
         const terms = { options: optionsOf(frame.use, task), errors: Math.max(0, attempt - 1 - losses), losses }
-        return tellStart(backend, frame, { task, place: fullPath(frame.use, path), ...terms, leftMs })
+        return reportStart(backend, frame, { task, place: fullPath(frame.use, path), ...terms, leftMs })
       },
     }
     this.interpreter = new Interpreter({
@@ -91,7 +91,7 @@ export class Engine {
       follower: this.interpreter.follower,
       limits,
       random,
-      tell: (frame, start) => tellStart(backend, frame, start),
+      reportStart: (frame, report) => reportStart(backend, frame, report),
       endRun: (execution, end) => this.#endRun(execution, end),
     }
   }

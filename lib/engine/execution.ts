@@ -37,7 +37,7 @@ export interface ExecutionFacts {
   readonly fence: number
   readonly errors: number
   readonly losses: number
-  /** Whether an earlier start of the branch spoke of its task to the store. */
+  /** Whether an earlier holder of the branch reported its task to the store. */
   readonly hasTask: boolean
   /** Groups above; 0 for a driver. */
   readonly depth: number

@@ -19,7 +19,7 @@ import { asError, isRetryable, retryDelayMs, taskError } from './failure.js'
 import type { Pauses } from './pauses.js'
 import { originOf, outputOf, start, type StartOptions } from './start.js'
 import { encodeOutput } from './task-output.js'
-import { mustTell, optionsOf, tellStart, type ToldStart } from './task-terms.js'
+import { mustReport, optionsOf, reportStart, type StartReport } from './task-terms.js'
 
 /** What inline tasks need of the process. */
 export interface InlineTasksOptions extends StartOptions {
@@ -70,7 +70,7 @@ export class InlineTasks {
         if (errors >= attempts || isFinal || !isRetryable(error, isFromHandler)) {
           const failure = taskError(error, isFromHandler, { task: node.name, path: place, errors })
           end?.('failed', failure)
-          this.#tellFailed(frame, { task: node.name, path: place, attempt, error: failure })
+          this.#emitFailed(frame, { task: node.name, path: place, attempt, error: failure })
           throw failure
         }
         end?.('retried', asError(error))
@@ -86,7 +86,7 @@ export class InlineTasks {
     return this.#options.emitter.tracer?.start('step', { runId, path, task, attempt, losses, worker }, execution.span)
   }
 
-  /** A start begins: what it gives tells how it ended. Undefined where nobody listens. */
+  /** A start begins: the function that this returns reports how it ended. Undefined where neither an event nor a span needs it. */
   #observe(
     { execution }: Frame,
     task: string,
@@ -109,7 +109,7 @@ export class InlineTasks {
     }
   }
 
-  #tellFailed(
+  #emitFailed(
     { execution }: Frame,
     failure: Pick<EventOf<'start:failed'>, 'path' | 'task' | 'attempt' | 'error' | 'delayMs'>,
   ): void {
@@ -123,13 +123,13 @@ export class InlineTasks {
     const isFirst = execution.begin()
     // What was just granted was not paused.
     if (!isFirst) await this.#options.pauses.pass(frame)
-    if (!mustTell(frame, options)) return 0
+    if (!mustReport(frame, options)) return 0
     // If the previous holder was lost and had reported no task, its loss counts for the task that starts first now.
     const losses = isFirst ? Math.min(1, execution.facts.losses) : 0
-    const told = { task, place, options, errors: 0, losses }
-    const { errors, waitMs = 0 } = await tellStart(this.#options.backend, frame, told)
+    const report = { task, place, options, errors: 0, losses }
+    const { errors, waitMs = 0 } = await reportStart(this.#options.backend, frame, report)
     // The holder before this one was waiting to start it again.
-    if (waitMs > 0) await this.#delay(frame, { ...told, errors }, waitMs)
+    if (waitMs > 0) await this.#delay(frame, { ...report, errors }, waitMs)
     return Math.min(errors, attempts - 1)
   }
 
@@ -177,18 +177,18 @@ export class InlineTasks {
     const { runId } = execution.facts
     const delayMs = retryDelayMs(options.retry ?? {}, errors, random)
     emitter.emit('branch:retrying', { runId, path, task, attempt: errors, delayMs, error: asError(error) })
-    this.#tellFailed(frame, { path, task, attempt: errors + execution.facts.losses, delayMs, error: asError(error) })
+    this.#emitFailed(frame, { path, task, attempt: errors + execution.facts.losses, delayMs, error: asError(error) })
     // What is finished is safe before the wait, and the error is counted: a start elsewhere then goes on at this task, with the attempts left.
     await this.#delay(frame, { task, place: path, options, errors, losses: 0 }, delayMs)
   }
 
   /** Before a start. Who takes the branch over meanwhile waits for the rest. */
-  async #delay(frame: Frame, told: ToldStart, delayMs: number): Promise<void> {
+  async #delay(frame: Frame, report: StartReport, delayMs: number): Promise<void> {
     const { backend, pauses } = this.#options
-    await tellStart(backend, frame, { ...told, leftMs: 0, delayMs })
+    await reportStart(backend, frame, { ...report, leftMs: 0, delayMs })
     if (delayMs > 0) await frame.execution.withoutSlot(() => this.#sleep(frame, delayMs))
     await pauses.pass(frame)
-    if (delayMs > 0 || told.options.timeoutMs !== undefined) await tellStart(backend, frame, told)
+    if (delayMs > 0 || report.options.timeoutMs !== undefined) await reportStart(backend, frame, report)
   }
 
   async #sleep(frame: Frame, delayMs: number): Promise<void> {

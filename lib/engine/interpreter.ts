@@ -330,7 +330,7 @@ export class Interpreter {
     if (bytes.length <= this.#options.limits.resultBytes) execution.save(path, bytes)
   }
 
-  /** A node dispatched by itself; its error is its own, not a group's. A branch that is `forwarded` is of a group that was told already. */
+  /** A node dispatched by itself; its error is its own, not a group's. Where it is `forwarded`, its branch's group has the events of a group. */
   async #one(
     frame: Frame,
     node: GraphNode,

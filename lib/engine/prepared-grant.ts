@@ -12,7 +12,7 @@ import { fullPath, type ExecutionFacts, type GraphInUse } from './execution.js'
 import { ValueReader } from '../values/value-lists.js'
 import { isRouted, routingOfGroup, runsWithGroup, type GroupRouting } from './routing.js'
 import type { Code } from './registry.js'
-import { NO_OPTIONS, optionsOf, tellsFrom } from './task-terms.js'
+import { NO_OPTIONS, optionsOf, reportsFrom } from './task-terms.js'
 
 /** A task that runs where its branch was acquired, without the interpreter. */
 export interface DirectTask {
@@ -22,8 +22,8 @@ export interface DirectTask {
   readonly isStep: boolean
   /** Undefined where this process does not know the task. */
   readonly definition: TaskExpression | undefined
-  /** From how many losses on the store must be told of a start. */
-  readonly tellsFrom: number
+  /** From how many losses on a start must be reported to the store. */
+  readonly reportsFrom: number
   /** Whoever dispatched it left options to this process, so that its group has other terms. */
   readonly hasOwnTerms: boolean
 }
@@ -94,7 +94,7 @@ export class PreparedGrant {
     return {
       hasOwnTerms: options !== given,
       ...{ name, options, isStep: this.node?.kind === 'task', definition: this.use.code.task(name) },
-      tellsFrom: tellsFrom(options, this.grant.spec),
+      reportsFrom: reportsFrom(options, this.grant.spec),
     }
   }
 
@@ -127,8 +127,8 @@ export class PreparedBranch implements ExecutionFacts {
     return this.#in.grant.indexes[this.#k] as number // k is one of the grant's branches
   }
 
-  /** Its number as events tell it: of a task that a `par` dispatched on, that of the branch which it is. */
-  get toldIndex(): number {
+  /** Its number in events: of a task that a `par` forwarded, that of the branch which it is. */
+  get eventIndex(): number {
     const { node, use, grant } = this.#in
     if (node?.kind !== 'task') return this.index
     const cut = grant.spec.node.lastIndexOf('/')

@@ -11,7 +11,7 @@ import { namesOf, termsOfGroup } from './group-plan.js'
 import { joinResult } from './joins.js'
 import { linkIn } from './result-links.js'
 import { decodeItem } from '../values/value-lists.js'
-import { failureWithin, toldOfBranch } from './told-failures.js'
+import { failureWithin, failureOfBranch } from './failure-within.js'
 
 /** A graph and where its root stands: `''` is the run's own, else a flow that a handler brought to `run`, `next` or `goto`. */
 interface Layer {
@@ -66,8 +66,8 @@ export async function readResult(
     const end = failureOf(run)
     const arose = failureWithin(end, path)
     if (arose !== undefined) throw arose
-    const told = end === undefined ? undefined : toldOfBranch(end, branchOf(source, path))
-    if (told !== undefined) throw told
+    const failure = end === undefined ? undefined : failureOfBranch(end, branchOf(source, path))
+    if (failure !== undefined) throw failure
     throw await neverReady(source, graph, path, run?.state, end)
   }
   throw new GraflowError('RESULT_NOT_READY', `the node at ${path} of run ${runId} has no result yet`, {

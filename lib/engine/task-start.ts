@@ -15,15 +15,15 @@ import { asBranch, EndRun, reportingGoto } from './directives.js'
 import type { DirectTask, PreparedBranch } from './prepared-grant.js'
 import { isPending, noHandler, originOf, start, threwByHandler, type Started, type StartOptions } from './start.js'
 import { reportOutput } from './task-output.js'
-import type { ToldStart } from './task-terms.js'
+import type { StartReport } from './task-terms.js'
 
 /** What starts of tasks need of the engine. */
 export interface TaskStartOptions extends StartOptions {
   readonly follower: DirectiveFollower
   readonly limits: Pick<Limits, 'resultBytes'>
   readonly random: Random
-  /** The store is told of a start whose terms are not those of its group. */
-  tell(frame: Frame, start: ToldStart): Promise<unknown>
+  /** Reports a start to the store whose terms are not those of its group. */
+  reportStart(frame: Frame, report: StartReport): Promise<unknown>
   /** A handler ended the whole run. Rejects when the run's result cannot be carried. */
   endRun(execution: Execution, end: EndRun): Promise<void>
 }
@@ -80,13 +80,13 @@ export class TaskStart implements Frame, StartFacts {
       return
     }
     const { losses, errors, hasTask } = this.#branch
-    if (!hasTask && losses < this.#task.tellsFrom) {
+    if (!hasTask && losses < this.#task.reportsFrom) {
       this.#call(definition)
       return
     }
-    const told = { task: name, place: this.place, options, errors, losses }
+    const report = { task: name, place: this.place, options, errors, losses }
     this.execution.begin()
-    this.#options.tell(this, told).then(
+    this.#options.reportStart(this, report).then(
       () => this.#call(definition),
       (thrown: unknown) => this.#fail(thrown),
     )

@@ -7,7 +7,7 @@ import type { GraflowError } from '../errors.js'
 import type { Emitter, OutcomeStatus } from '../events.js'
 
 export function emitStarted(emitter: Emitter, branch: PreparedBranch): void {
-  const { runId, place: path, label: task, toldIndex: index, workerId } = branch
+  const { runId, place: path, label: task, eventIndex: index, workerId } = branch
   emitter.emit('branch:started', { runId, path, task, index, workerId, attempt: attemptOf(branch) })
 }
 
@@ -17,11 +17,11 @@ export function emitRetrying(emitter: Emitter, branch: PreparedBranch, delayMs: 
 }
 
 export function emitSettled(emitter: Emitter, branch: PreparedBranch, status: OutcomeStatus): void {
-  const { runId, place: path, label: task, toldIndex: index, workerId } = branch
+  const { runId, place: path, label: task, eventIndex: index, workerId } = branch
   emitter.emit('branch:settled', { runId, path, task, index, workerId, attempt: attemptOf(branch), status })
 }
 
-/** Told only in this process. @param delayMs until the next start; undefined where there is none */
+/** Emitted only in this process. @param delayMs until the next start; undefined where there is none */
 export function emitFailed(emitter: Emitter, branch: PreparedBranch, delayMs: number | undefined, error: Error): void {
   const { runId, place: path, label: task, workerId } = branch
   const attempt = attemptOf(branch)

@@ -13,7 +13,7 @@ export function logFailures(emitter: Emitter): () => void {
   let second = 0
   let lines = 0
   let omitted = 0
-  const tellOmitted = (): void => {
+  const logOmitted = (): void => {
     if (omitted === 0) return
     const message = `${omitted} more starts failed in the same second and have no line of their own`
     omitted = 0
@@ -22,7 +22,7 @@ export function logFailures(emitter: Emitter): () => void {
   return emitter.subscribe('start:failed', (event) => {
     const now = Math.floor(event.at.getTime() / 1_000)
     if (now !== second) {
-      tellOmitted()
+      logOmitted()
       second = now
       lines = 0
     }

@@ -9,6 +9,7 @@ import type { Emitter } from '../events.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 import { encodeFailure } from '../values/codec.js'
 import { PeriodicTask } from './periodic-task.js'
+import { FAIL_AFTER_MS, LOG_AFTER_MS, LOOK_MS } from './unserved-times.js'
 import { commandFor, has, nobodysTask, unknownTo, type Unserved } from './unserved-words.js'
 
 export interface UnservedRunsOptions {
@@ -27,13 +28,8 @@ export interface UnservedRunsOptions {
 
 /** The queue on which submitted runs wait. */
 const RUNS = 'runs'
-const LOOK_MS = 1_000
 /** A run that waits for less is not looked at: a worker comes soon, mostly. */
 const SOON_MS = 500
-/** From then on it is told that nobody can drive a run. */
-const TELL_AFTER_MS = 5_000
-/** From then on a run fails that no worker knows the steps of. */
-const FAIL_AFTER_MS = 10_000
 
 /** One a process; runs until it is stopped. */
 export class UnservedRuns {
@@ -43,7 +39,8 @@ export class UnservedRuns {
   readonly #watched = new Map<string, number>()
   /** By what lanes ask, since when workers live and none knows it, as seen from here. */
   #unknownSince = new Map<string, number>()
-  #told = new Set<string>()
+  /** Runs for which it was logged that no worker can drive them, while they wait. */
+  #logged = new Set<string>()
   #isLooking = false
 
   constructor(options: UnservedRunsOptions) {
@@ -92,14 +89,14 @@ export class UnservedRuns {
     const sessions = lanes.length === 0 ? [] : await inspect.sessions()
     const asked = sessions.filter(({ role, queues }) => role !== 'client' && role !== 'observer' && has(queues, RUNS))
     const unknownSince = new Map<string, number>()
-    const told = new Set<string>()
+    const logged = new Set<string>()
     for (const lane of lanes) {
       if (asked.some((worker) => knowsAll(worker, lane))) continue
-      this.#tell(lane, asked, told)
+      this.#log(lane, asked, logged)
       if (asked.length > 0) await this.#judge(lane, asked, unknownSince)
     }
     this.#unknownSince = unknownSince
-    this.#told = told
+    this.#logged = logged
     return LOOK_MS
   }
 
@@ -111,12 +108,12 @@ export class UnservedRuns {
     return groups.length === 0 ? [] : [{ ...lane, groups }]
   }
 
-  #tell(lane: WaitingLane, asked: readonly SessionStatus[], told: Set<string>): void {
+  #log(lane: WaitingLane, asked: readonly SessionStatus[], logged: Set<string>): void {
     const { emitter, storeFlags } = this.#options
     const { requires, tasks } = lane
-    const late = lane.groups.filter(({ waitedMs }) => waitedMs >= TELL_AFTER_MS)
-    const newlyLate = late.filter(({ gid }) => !this.#told.has(gid))
-    for (const { gid } of late) told.add(gid)
+    const late = lane.groups.filter(({ waitedMs }) => waitedMs >= LOG_AFTER_MS)
+    const newlyLate = late.filter(({ gid }) => !this.#logged.has(gid))
+    for (const { gid } of late) logged.add(gid)
     for (const { gid: runId, waitedMs } of newlyLate) {
       emitter.emit('queue:unserved', { queue: RUNS, runId, requires, tasks, workers: asked.length, waitedMs })
     }

@@ -9,6 +9,7 @@ import type { BarrierWaits } from '../engine/barrier-waits.js'
 import type { Emitter } from '../events.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 import { PeriodicTask } from './periodic-task.js'
+import { FAIL_AFTER_MS, LOG_AFTER_MS, LOOK_MS } from './unserved-times.js'
 import { commandFor, DISPATCHED_ON, has, nobodysTask, unknownTo } from './unserved-words.js'
 
 export interface UnservedOptions {
@@ -21,13 +22,8 @@ export interface UnservedOptions {
   readonly storeFlags?: readonly string[]
 }
 
-const LOOK_MS = 1_000
 /** A group that a worker can serve is looked at again after so long: the worker may have gone. */
 const SERVED_MS = 5_000
-/** From then on it is logged that a queue has no worker. */
-const LOG_AFTER_MS = 5_000
-/** From then on a group fails that no worker knows the tasks of. */
-const FAIL_AFTER_MS = 10_000
 
 /** What is known of one awaited group. */
 interface Watch {

@@ -117,7 +117,7 @@ export class Group {
   children: Children<Group> | undefined
   delays: Map<number, DelayedBranch> | undefined
   affinityHold: AffinityHold | undefined
-  /** Tasks in hand, by branch, as far as anybody spoke of them. */
+  /** Tasks in hand, by branch, as far as holders reported them. */
   tasks: Map<number, HeldTask> | undefined
   /** Bytes that go when it is retired, and those that stay. */
   workBytes: number

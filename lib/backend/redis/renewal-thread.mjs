@@ -232,7 +232,7 @@ class Link {
     }
   }
 
-  /** From then on the end of this process is noticed at once: the store is told, and whoever waits for that. */
+  /** From then on the end of this process is noticed at once: its subscription ends with its connection. */
   async #subscribe(session) {
     if (!this.#subscribed.isReady) return
     try {

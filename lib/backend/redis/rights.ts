@@ -182,12 +182,12 @@ async function missingOf(redis: UsersRedis): Promise<Missing> {
     (areKeysDenied && isKeyed(command)) || (CHANNELLED.includes(command) && (areChannelsDenied || some([command])))
   const commands = asked.flatMap(({ command, place }, i) => {
     const why = (answers[i] ?? '') as Answer // the script has no other answers
-    const isTold = place === undefined && why !== '' && !(why === 'denied' && isOfPlace(command))
-    return isTold ? [{ name: command.toLowerCase(), why }] : []
+    const isNamed = place === undefined && why !== '' && !(why === 'denied' && isOfPlace(command))
+    return isNamed ? [{ name: command.toLowerCase(), why }] : []
   })
   return {
     commands,
-    // where no write passes, it is the commands or the keys: both are told
+    // where no write passes, it is the commands or the keys: both are named
     keys: areWritesDenied || deniedPlaces([OF_ANY_KEY]),
     channels: areChannelsDenied || CHANNELLED.some((command) => deniedPlaces([command])),
   }

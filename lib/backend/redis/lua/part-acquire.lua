@@ -14,7 +14,7 @@
 --   sharing: shareOf
 --   waking: isAnyNotified isAnyToNotify isHeldForOther notifyNext
 -- A worker that lacks at most so many lanes gets only these; otherwise it gets all lanes.
-local MOST_TOLD = 512
+local MOST_NEW_LANES = 512
 -- What one call asks for, and how far it has come.
 local ask
 
@@ -319,7 +319,7 @@ end
 local function lanesSince(known)
   local last = tonumber(shardValue('lanes')) or 0
   local answer = { 'LANES', whole(last), shardNumber('kinds'), 0 }
-  if known > 0 and known < last and last - known <= MOST_TOLD then
+  if known > 0 and known < last and last - known <= MOST_NEW_LANES then
     local numbers = {}
     for number = known + 1, last do
       numbers[#numbers + 1] = '#' .. whole(number)

@@ -56,7 +56,7 @@ local function demandOf(g)
   return spec.queue .. '|' .. concat(requires, ' ') .. '|' .. concat(tasks, ' ')
 end
 
--- Workers are told of the lane from now on, in which `g` stands.
+-- From now on, workers that ask for new lanes get the lane of `g`.
 function registerLane(lane, g)
   local known = lanes[lane]
   if not known or known.demand == '||' then

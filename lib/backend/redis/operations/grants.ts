@@ -14,7 +14,7 @@ const CELL_BYTES = 8
 /** In the state of a group, as part-group.lua packs it. */
 const STATE_AT = 8
 const OPEN = 'o'.charCodeAt(0)
-/** Among the flags of a cell: an earlier holder spoke of the branch's task. */
+/** Among the flags of a cell: an earlier holder reported the branch's task. */
 const HAS_TASK = 4
 /** How ends and bytes of the inputs come. */
 const SPLIT = 0

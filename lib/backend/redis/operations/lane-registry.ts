@@ -43,7 +43,7 @@ function addTo({ queues, capabilities, tasks, byQueue }: Answer, lane: Lane): vo
 }
 
 export class LaneRegistry {
-  /** The number of the last lane that is known, or 0: the store numbers lanes in the order in which it told of them. */
+  /** The number of the last lane that is known, or 0: the store numbers lanes in the order in which workers get them. */
   last = 0
   readonly #lanes = new Map<string, Lane>()
   readonly #tasks = new Map<string, Names>()
