@@ -140,7 +140,7 @@ export interface TaskCounts {
  * The store remembers what was counted for each task by its path, however often the branch is granted anew.
  */
 export interface TaskInHand extends Pick<TaskCounts, 'errors' | 'losses'> {
-  /** Its place in the run. */
+  /** In the run. */
   readonly path: string
   /** As far as the holder knows; where the store knows of more, those count. */
   readonly errors: number

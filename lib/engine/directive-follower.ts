@@ -19,7 +19,7 @@ import {
   type Detour,
   type Directives,
 } from './directives.js'
-import { fullPath, type Frame } from './execution.js'
+import { runPathOf, type Frame } from './execution.js'
 import { cycleLimit } from './failure.js'
 import type { Pauses } from './pauses.js'
 import { outputOf, start, type StartOptions } from './start.js'
@@ -80,8 +80,8 @@ export class DirectiveFollower {
     const { name } = definition
     const options = optionsOf(frame.use, name)
     const { maxCycles = TASK_DEFAULTS.maxCycles, timeoutMs } = options
-    const place = fullPath(frame.use, path)
-    if (pass >= maxCycles) throw cycleLimit(name, place, pass, maxCycles)
+    const runPath = runPathOf(frame.use, path)
+    if (pass >= maxCycles) throw cycleLimit(name, runPath, pass, maxCycles)
     const facts = { task: name, path, attempt, pass: pass + 1 }
     const input = this.#copied(given, name)
     await this.#options.pauses.pass(frame)
@@ -89,7 +89,7 @@ export class DirectiveFollower {
       const { losses } = frame.execution.facts
       await reportStart(this.#options.backend, frame, {
         task: name,
-        place,
+        path: runPath,
         options,
         errors: Math.max(0, attempt - 1 - losses),
         losses,

@@ -1,5 +1,5 @@
 /**
- * Finds the error of one place inside the error of its run: the error of a group contains those of its branches, and the error of a task contains
+ * Finds the error of one path inside the error of its run: the error of a group contains those of its branches, and the error of a task contains
  * that of a fork if the handler rethrew it.
  */
 import { GraflowError } from '../errors.js'

@@ -28,7 +28,7 @@ import { GroupOutcomes } from './group-outcomes.js'
 import { itemAt, type Pausable } from './context.js'
 import { DirectiveFollower } from './directive-follower.js'
 import { asBranch, gotoTaken, reportingGoto } from './directives.js'
-import { fullPath, type Execution, type Frame } from './execution.js'
+import { runPathOf, type Execution, type Frame } from './execution.js'
 import { cycleLimit } from './failure.js'
 import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
 import { InlineTasks } from './inline-tasks.js'
@@ -100,7 +100,7 @@ export class Interpreter {
     path: string,
     input: unknown,
   ): Promise<unknown> {
-    const saved = frame.execution.savedOutput(fullPath(frame.use, path))
+    const saved = frame.execution.savedOutput(runPathOf(frame.use, path))
     const work = async (): Promise<unknown> =>
       saved === undefined
         ? await this.#tasks.run(frame, { kind: 'task', name }, path, input)
@@ -117,14 +117,14 @@ export class Interpreter {
     timer: Pausable | undefined,
   ): Promise<unknown> {
     const { execution } = frame
-    const { number, errors } = execution.nextFork(fullPath(frame.use, path))
+    const { number, errors } = execution.nextFork(runPathOf(frame.use, path))
     const segment = `~${number}`
     try {
       await timer?.pause() // whatever comes of it, the time goes on in the end
       return unpacked(await this.#forkAt(frame, path, segment, expression, input))
     } catch (error) {
       // The handler is started again because this fork failed before: a released group never reopens, so it gets a fresh one.
-      if (errors === 0 || !execution.hasMet(`${fullPath(frame.use, path)}/${segment}`)) throw error
+      if (errors === 0 || !execution.hasMet(`${runPathOf(frame.use, path)}/${segment}`)) throw error
       return unpacked(await this.#forkAt(frame, path, `${segment}.${errors}`, expression, input))
     } finally {
       await timer?.unpause()
@@ -137,7 +137,7 @@ export class Interpreter {
       if (only !== undefined && more.length === 0 && (only.kind === 'group' || only.kind === 'each')) {
         const output = await this.#group(inner, only, '0', input)
         // It was empty, or a policy has decided.
-        if (inner.execution.savedOutput(fullPath(inner.use, '0')) !== undefined) linkResult(inner, '', '0')
+        if (inner.execution.savedOutput(runPathOf(inner.use, '0')) !== undefined) linkResult(inner, '', '0')
         return output
       }
       if (only?.kind === 'task' && more.length === 0) return this.#forkTask(inner, only, input)
@@ -148,8 +148,8 @@ export class Interpreter {
   /** As a routed step of a flow would be: with the task's own queue, attempts, losses and deadline. */
   async #forkTask(frame: Frame, node: TaskNode, input: unknown): Promise<unknown> {
     const output = await this.#one(frame, node, '0', '0', input)
-    // Its place is in no graph that readers of results know: they find it among what is saved.
-    frame.execution.save(fullPath(frame.use, '0'), encode(output))
+    // Its path is in no graph that readers of results know: they find it among what is saved.
+    frame.execution.save(runPathOf(frame.use, '0'), encode(output))
     return output
   }
 
@@ -185,7 +185,7 @@ export class Interpreter {
 
   async #task(frame: Frame, node: TaskNode, path: string, input: unknown, as?: 'forwarded'): Promise<unknown> {
     const { execution, use } = frame
-    const saved = execution.savedOutput(fullPath(use, path))
+    const saved = execution.savedOutput(runPathOf(use, path))
     if (saved !== undefined) return outputOrGoto(decode(saved))
     if (isRouted(use.graph.tasks[node.name] ?? {}) || use.code.task(node.name)?.handler === undefined)
       return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input, as)
@@ -202,9 +202,9 @@ export class Interpreter {
       const cases = node.cases.map(([name]) => name)
       throw new GraflowError(
         'NO_SUCH_CASE',
-        `the decision at ${fullPath(frame.use, path)} returned ${describe(key)}, which is none of its cases: ${cases.join(', ')}`,
+        `the decision at ${runPathOf(frame.use, path)} returned ${describe(key)}, which is none of its cases: ${cases.join(', ')}`,
         {
-          details: { path: fullPath(frame.use, path), key: typeof key === 'string' ? key : describe(key), cases },
+          details: { path: runPathOf(frame.use, path), key: typeof key === 'string' ? key : describe(key), cases },
         },
       )
     }
@@ -228,15 +228,15 @@ export class Interpreter {
       if (said?.kind !== 'again') {
         throw new GraflowError(
           'LOOP_RESULT',
-          `the last task of the loop at ${fullPath(frame.use, path)} must return again(next) or done(value), got ${describe(output)}`,
+          `the last task of the loop at ${runPathOf(frame.use, path)} must return again(next) or done(value), got ${describe(output)}`,
           {
-            details: { path: fullPath(frame.use, path), pass },
+            details: { path: runPathOf(frame.use, path), pass },
           },
         )
       }
       state = said.next
     }
-    throw cycleLimit(lastTask(node.body), fullPath(frame.use, path), node.maxCycles, node.maxCycles)
+    throw cycleLimit(lastTask(node.body), runPathOf(frame.use, path), node.maxCycles, node.maxCycles)
   }
 
   async #workflow(frame: Frame, node: WorkflowNode, path: string, input: unknown): Promise<unknown> {
@@ -247,7 +247,7 @@ export class Interpreter {
       return output
     }
     if (timeoutMs === undefined) return body(frame)
-    const late = (): GraflowError => workflowTimeout(node.name, fullPath(frame.use, path), timeoutMs)
+    const late = (): GraflowError => workflowTimeout(node.name, runPathOf(frame.use, path), timeoutMs)
     return this.#inTime(frame, timeoutMs, late, body)
   }
 
@@ -277,7 +277,7 @@ export class Interpreter {
 
   async #group(frame: Frame, node: GroupNode | EachNode, path: string, input: unknown): Promise<unknown> {
     const { execution, use } = frame
-    const decided = node.join.kind === 'policy' ? execution.savedOutput(fullPath(use, path)) : undefined
+    const decided = node.join.kind === 'policy' ? execution.savedOutput(runPathOf(use, path)) : undefined
     if (decided !== undefined) return decode(decided)
     const plan = planGroup(this.#dispatcher(execution), use, node, path, staticPath(use.graph, path) ?? path, input)
     const startedAt = elapsedMs(this.#options.clock)
@@ -352,7 +352,7 @@ export class Interpreter {
     return { runId: execution.facts.runId, depth: execution.facts.depth + 1, limits, ...backend.limits }
   }
 
-  /** Does some work in a flow that the handler at `path` brought, which for that time is a graph at a place of the run, one segment below. */
+  /** Does some work in a flow that the handler at `path` brought, which for that time is a graph at a path of the run, one segment below. */
   async #within<T>(
     { execution, use: outer, cancel }: Frame,
     path: string,
@@ -362,7 +362,7 @@ export class Interpreter {
   ): Promise<T> {
     const { graphs, registry } = this.#options
     const { runId } = execution.facts
-    const base = `${fullPath(outer, path)}/${segment}`
+    const base = `${runPathOf(outer, path)}/${segment}`
     const item = itemAt({ use: outer }, path)
     const graph = graphOf(expression)
     registry.tie(runId, base, expression)

@@ -37,7 +37,7 @@ const MOST_PATHS = 20
  * What the task, or the node at a path, gave. A group gives what its join makes of its branches' outcomes, a workflow or sequence what its
  * last step gave, a choose what its chosen case gave, a loop what its last pass gave.
  * @param local outputs that are not in the store yet
- * @param asker the place in the run of the handler that asks: inside an each or loop it means its own item and pass
+ * @param asker the path in the run of the handler that asks: inside an each or loop it means its own item and pass
  * @param load graphs of flows that handlers brought, by their hash; without it nothing is looked for in these but outputs of tasks
  * @throws GraflowError RESULT_NOT_FOUND, RESULT_AMBIGUOUS with the paths; RESULT_NOT_READY while it may still come; why the node failed, if
  * it did
@@ -230,8 +230,8 @@ function onlyPath(graph: Graph, target: Expression, asker: string): string {
       },
     )
   }
-  const place = others.length > 0 ? path : placeFor(graph, path, asker)
-  if (others.length > 0 || place.includes('*')) {
+  const found = others.length > 0 ? path : pathFor(graph, path, asker)
+  if (others.length > 0 || found.includes('*')) {
     throw new GraflowError(
       'RESULT_AMBIGUOUS',
       `task "${name}" stands at ${paths.join(', ')}: ask for the result by path (with a number for each *)`,
@@ -240,11 +240,11 @@ function onlyPath(graph: Graph, target: Expression, asker: string): string {
       },
     )
   }
-  return place
+  return found
 }
 
 /** The static path with the asker's item and pass numbers, as far as both stand inside the same each or loop. */
-function placeFor(graph: Graph, path: string, asker: string): string {
+function pathFor(graph: Graph, path: string, asker: string): string {
   const own = asker.split('/')
   const ownStatic = (staticPath(graph, asker) ?? '').split('/')
   const segments = path.split('/')

@@ -12,7 +12,7 @@ import { callHandler } from './calling-handler.js'
 import { Cancellation } from './cancellation.js'
 import { DetourFailed } from './directives.js'
 import { HandlerContext, type HandlerContextOptions, type Pausable, type StartFacts } from './context.js'
-import { fullPath, type Frame } from './execution.js'
+import { runPathOf, type Frame } from './execution.js'
 import { awaited } from './pending-handlers.js'
 
 /** Around what a handler threw, which is unchanged. */
@@ -124,7 +124,7 @@ function startGuarded(
   timeoutMs: number | undefined,
 ): Started {
   // Worked out only for an error, so that a start does not pay for it.
-  const at = (): string => fullPath(frame.use, facts.path)
+  const at = (): string => runPathOf(frame.use, facts.path)
   const cancel = new Cancellation(frame.cancel)
   const reportLeft = async (leftMs: number): Promise<void> => {
     if (cancel.reason === undefined) await options.reportLeft(frame, facts, leftMs)
@@ -222,9 +222,9 @@ async function validate(
   const faults = issues
     .map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`))
     .join('; ')
-  const place = at()
-  throw new GraflowError(code, `the ${what} of task "${task}" (at ${place}) does not fit its schema: ${faults}`, {
-    details: { task, path: place, issues },
+  const path = at()
+  throw new GraflowError(code, `the ${what} of task "${task}" (at ${path}) does not fit its schema: ${faults}`, {
+    details: { task, path, issues },
   })
 }
 

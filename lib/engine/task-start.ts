@@ -68,15 +68,15 @@ export class TaskStart implements Frame, StartFacts {
     return this.#branch.path
   }
 
-  get place(): string {
-    return this.#branch.place
+  get runPath(): string {
+    return this.#branch.runPath
   }
 
   /** Calls the handler. The keeper gets the report, maybe before this returns. */
   begin(): void {
     const { definition, options, name } = this.#task
     if (definition?.handler === undefined) {
-      this.#fail(noHandler(name, this.place, [this.execution.facts.workerId]))
+      this.#fail(noHandler(name, this.runPath, [this.execution.facts.workerId]))
       return
     }
     const { losses, errors, hasTask } = this.#branch
@@ -84,7 +84,7 @@ export class TaskStart implements Frame, StartFacts {
       this.#call(definition)
       return
     }
-    const report = { task: name, place: this.place, options, errors, losses }
+    const report = { task: name, path: this.runPath, options, errors, losses }
     this.execution.begin()
     this.#options.reportStart(this, report).then(
       () => this.#call(definition),
@@ -150,7 +150,7 @@ export class TaskStart implements Frame, StartFacts {
     const { error, isFromHandler, isFinal } = originOf(thrown)
     const { name, options } = this.#task
     const errors = this.execution.facts.errors + 1
-    const failure = taskError(error, isFromHandler, { task: name, path: this.place, errors })
+    const failure = taskError(error, isFromHandler, { task: name, path: this.runPath, errors })
     const isSpent = errors >= (options.retry?.attempts ?? RETRY_DEFAULTS.attempts)
     const isOver = isSpent || isFinal || !isRetryable(error, isFromHandler)
     const delayMs = isOver ? 0 : retryDelayMs(options.retry ?? {}, errors, this.#options.random)

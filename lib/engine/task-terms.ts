@@ -39,7 +39,7 @@ export function optionsOf({ graph, code }: Pick<GraphInUse, 'graph' | 'code'>, n
 export interface StartReport {
   readonly task: string
   /** In the run. */
-  readonly place: string
+  readonly path: string
   readonly options: TaskOptions
   /** As far as they are known here. */
   readonly errors: number
@@ -56,7 +56,7 @@ export async function reportStart(
   frame: Frame,
   report: StartReport,
 ): Promise<TaskCounts> {
-  const { task, place, options, errors, losses, leftMs, delayMs = 0 } = report
+  const { task, path, options, errors, losses, leftMs, delayMs = 0 } = report
   const { execution } = frame
   const { runId, holder } = execution.facts
   const { maxLosses = TASK_DEFAULTS.maxLosses, timeoutMs } = options
@@ -67,15 +67,15 @@ export async function reportStart(
     runId,
     ...(save !== undefined && { save }),
     task: {
-      path: place,
+      path,
       errors,
       losses,
       attempts: options.retry?.attempts ?? RETRY_DEFAULTS.attempts,
       maxLosses,
       timeoutMs: leftMs ?? timeoutMs ?? 0,
       ...(delayMs > 0 && { delayMs }),
-      ifLost: encodeFailure(lostTooOften(task, place, maxLosses)),
-      ifLate: timeoutMs === undefined ? NO_ERROR : encodeFailure(timeout(task, place, timeoutMs)),
+      ifLost: encodeFailure(lostTooOften(task, path, maxLosses)),
+      ifLate: timeoutMs === undefined ? NO_ERROR : encodeFailure(timeout(task, path, timeoutMs)),
     },
   })
   if (answer.status === 'backpressure') throw fullStore('the outputs of finished tasks')

@@ -235,9 +235,9 @@ export class RunHandle implements Run<unknown> {
   async #resultOf(target: unknown): Promise<unknown> {
     const { backend, engine } = this.#services
     const graph = await engine.graphOfRun(this.id)
-    const place = typeof target === 'string' ? target : expressionOf(target, 'result')
+    const path = typeof target === 'string' ? target : expressionOf(target, 'result')
     const load = (hash: string): Promise<Graph> => engine.graphs.load(hash)
-    return readResult(backend.inspect, graph, this.id, place, undefined, undefined, load)
+    return readResult(backend.inspect, graph, this.id, path, undefined, undefined, load)
   }
 
   async #record(): Promise<RunRecord> {

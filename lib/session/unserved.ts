@@ -95,7 +95,7 @@ export class Unserved {
     if (isUnknown && waitedMs >= FAIL_AFTER_MS) {
       this.#options.barrierWaits.fail(
         spec.gid,
-        unknownTo(asked, { ...spec, path: placeOf(spec) }, this.#options.storeFlags),
+        unknownTo(asked, { ...spec, path: pathOf(spec) }, this.#options.storeFlags),
       )
       return
     }
@@ -112,10 +112,10 @@ export class Unserved {
           ? `no live worker of queue "${queue}" with this key prefix knows all of them, and one must`
           : `no live worker of queue "${queue}" can do it with this key prefix`
     const needed =
-      tasks.length === 0 ? `the group at ${placeOf(spec)}, whose branches ${DISPATCHED_ON}` : tasks.join(', ')
+      tasks.length === 0 ? `the group at ${pathOf(spec)}, whose branches ${DISPATCHED_ON}` : tasks.join(', ')
     const what = requires.length === 0 ? needed : `${needed} (requires ${requires.join(', ')})`
     const command = commandFor(
-      { ...spec, path: placeOf(spec) },
+      { ...spec, path: pathOf(spec) },
       this.#options.storeFlags,
       isSplit ? '<their modules>' : tasks.length === 0 ? '<any module>' : undefined,
     )
@@ -123,4 +123,4 @@ export class Unserved {
   }
 }
 
-const placeOf = ({ gid, runId }: GroupSpec): string => gid.slice(runId.length + 1)
+const pathOf = ({ gid, runId }: GroupSpec): string => gid.slice(runId.length + 1)
