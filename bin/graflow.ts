@@ -7,7 +7,7 @@ import { EXIT_CODES } from './exit-codes.js'
 import { main } from './main.js'
 import { resolveHere } from './resolve-here.js'
 
-// Whoever reads what we print may be gone, as with `graflow graph … | head`.
+// The reader of our output may be gone, as with `graflow graph … | head`.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
 
 const interruption = new AbortController()

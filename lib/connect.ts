@@ -159,7 +159,7 @@ export interface StoreOptions {
 }
 
 /**
- * Opens the store at an address: in this process without one, else Redis. Whoever opens it closes it.
+ * Opens the store at an address: in this process without one, else Redis. The caller closes it.
  * @throws GraflowError INVALID_OPTION for an address that is none; REDIS_UNAVAILABLE, REDIS_UNSUITABLE; NOT_AVAILABLE for a kind of address
  * that this version cannot connect to
  */

@@ -301,12 +301,12 @@ export class Emitter implements Events {
     this.#forwarder = forwarder
   }
 
-  /** Whether anybody listens in this process. */
+  /** Whether a listener for this event is in this process. */
   has(name: EventName): boolean {
     return (this.#listeners.get(name)?.size ?? 0) > 0
   }
 
-  /** Whether anybody listens, here or elsewhere: ask before building an event that is made per branch. */
+  /** Whether a listener is here, or a process that watches the run is elsewhere: ask before building an event that is made per branch. */
   isSubscribed(name: (typeof FORWARDED)[number], runId: string): boolean {
     return this.has(name) || this.#forwarder?.wants(runId) === true
   }

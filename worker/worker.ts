@@ -23,7 +23,7 @@ import { checkNames, loadModules, type LoadedModule } from './task-modules.js'
 import { addressOf, checkWorkerOptions, isDriving, isServing, queuesOf, type WorkerOptions } from './worker-options.js'
 import { Executor, type WorkerCounters } from '../lib/executor/executor.js'
 
-/** What a worker gets from whoever puts the rooms together. */
+/** What a worker gets from the code that puts the rooms together. */
 export interface WorkerHost {
   readonly openStore: (
     address: string | undefined,
@@ -58,7 +58,7 @@ export class WorkerCore {
   readonly events: Events
   readonly #options: ReturnType<typeof checkWorkerOptions>
   readonly #host: WorkerHost
-  /** Whoever made it meant to say where Redis is. */
+  /** The caller that made it gave an address of Redis that is undefined. */
   readonly #isAddressUnset: boolean
   readonly #clock: Clock
   readonly #random: Random
@@ -152,7 +152,7 @@ export class WorkerCore {
   }
 
   /**
-   * For a process that must exit because some handler's code threw where nobody could catch it. What was not started is released unspent and
+   * For a process that must exit because some handler's code threw where nothing could catch it. What was not started is released unspent and
    * outcomes are settled, as far as that goes within `withinMs`; what was started counts as lost, since it may do the same elsewhere.
    */
   async crash(withinMs: number): Promise<void> {

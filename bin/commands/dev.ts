@@ -195,7 +195,7 @@ class DevSession {
 
   #start(generation: Generation, program: string, args: readonly string[], onLine: (line: string) => void): DevChild {
     const { env, folder } = this.#host
-    // not as a flag: an address may hold a password, and everybody sees the flags of a process
+    // not as a flag: an address may hold a password, and all users of the machine see the flags of a process
     const store = this.#url === undefined ? {} : { GRAFLOW_REDIS_URL: this.#url }
     const child = new DevChild({ program, args, folder, onLine, env: { ...env, ...store } })
     generation.children.add(child)

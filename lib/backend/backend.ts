@@ -144,7 +144,7 @@ export interface TaskInHand extends Pick<TaskCounts, 'errors' | 'losses'> {
   readonly path: string
   /** As far as the holder knows; where the store knows of more, those count. */
   readonly errors: number
-  /** Losses that nobody counted for a task, and were of this one. Only the first report of a task of a branch may have any. */
+  /** Losses of the branch that were counted for no task, and were of this one. Only the first report of a task of a branch may have any. */
   readonly losses: number
   /** As in a `GroupSpec`, and at least 1. */
   readonly attempts: number
@@ -190,7 +190,7 @@ export type StepAnswer =
   /** Another group (digest) stands at this gid. */
   | { readonly status: 'conflict' }
   | { readonly status: 'nograph' }
-  /** Somebody else holds the branch now, or the run is over. */
+  /** Another session holds the branch now, or the run is over. */
   | { readonly status: 'fenced' }
   | { readonly status: 'backpressure' }
 
@@ -236,7 +236,7 @@ export interface Grant {
   readonly isAgain?: boolean
   /** One item a branch, or one in all when the group's inputs are shared. */
   readonly inputs: PackedItems
-  /** Whether somebody watches the run; absent where the store is this process, which needs no telling. */
+  /** Whether a process watches the run; absent where the store is this process, which knows it. */
   readonly isWatched?: boolean
   /** How long the group had ready branches before this grant, by the store's clock; absent where the grant was made before. */
   readonly waitedMs?: number
@@ -333,15 +333,15 @@ export type SweepAnswer =
       readonly reclaimed: number
       readonly nextDueMs: number | undefined
     }
-  /** Another did it within the last 100 ms. `nextDueMs`: when somebody seems dead and is looked at again. */
+  /** Another sweep came within the last 100 ms. `nextDueMs`: when a session that seems dead is looked at again. */
   | { readonly status: 'skip'; readonly nextDueMs?: number }
-  /** The store stood still, so nobody could renew: nothing is reclaimed for one session TTL. */
+  /** The store stood still, so no session could renew: nothing is reclaimed for one session TTL. */
   | { readonly status: 'grace' }
 
 export type ControlRequest =
   /** Ends a run as cancelled, withdraws all its branches, notifies their holders. */
   | { readonly kind: 'cancel-run'; readonly runId: string; readonly reason: string; readonly value: Uint8Array }
-  /** Ends a run that waits for a driver as failed; `fenced` where somebody drives it, or where it is paused or abandoned. */
+  /** Ends a run that waits for a driver as failed; `fenced` where it has a driver, or is paused or abandoned. */
   | { readonly kind: 'fail-run'; readonly runId: string; readonly reason: string; readonly value: Uint8Array }
   /** As cancel-run, asked for by a branch of the run that is held now; `completed` with its result, or `cancelled`. */
   | {

@@ -29,7 +29,7 @@ export interface HandlerContextOptions {
 
 /** A deadline that stands still while a handler waits for its forks. */
 export interface Pausable {
-  /** Resolves when nobody reclaims the start for its deadline. */
+  /** Resolves when the store does not reclaim the start for its deadline any more. */
   pause(): Promise<void>
   /** Resolves when the rest of the deadline counts again. */
   unpause(): Promise<void>

@@ -24,7 +24,7 @@ export interface DirectTask {
   readonly definition: TaskExpression | undefined
   /** From how many losses on a start must be reported to the store. */
   readonly reportsFrom: number
-  /** Whoever dispatched it left options to this process, so that its group has other terms. */
+  /** The dispatching process left options to this one, so that its group has other terms. */
   readonly hasOwnTerms: boolean
 }
 

@@ -349,7 +349,7 @@ async function neverReady(
   )
 }
 
-/** Of a run with many results those of its first groups, each with all that it has: nobody reads more. */
+/** Of a run with many results those of its first groups, each with all that it has: an error message names no more. */
 async function pathsWithResult(inspect: Inspector, graph: Graph, runId: string): Promise<ReadonlySet<string>> {
   const found = new Set((await inspect.saved(runId, '')).paths)
   for (const { gid, state } of await inspect.groups(runId)) {

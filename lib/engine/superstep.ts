@@ -231,7 +231,7 @@ export class Supersteps {
 
   /**
    * The wait was ended for this reason. Called before the branch has its slot again: what the group holds may be the only one. Answers the
-   * reason where nobody can serve the group, and nothing where the group was released before it could be withdrawn; else throws it.
+   * reason where no worker can serve the group, and nothing where the group was released before it could be withdrawn; else throws it.
    */
   async #endWait(frame: Frame, plan: GroupPlan, reason: unknown): Promise<GraflowError | undefined> {
     const { cancel, over } = frame.execution
@@ -269,7 +269,7 @@ export class Supersteps {
       after = page.next
       if (page.withdrawn === undefined) {
         next = pageAfter(after) // arrives while this one is read
-        next.catch(() => undefined) // whoever awaits it finds out
+        next.catch(() => undefined) // the next turn of this loop awaits it, and throws
       }
       groupOutcomes.add(page)
       if (page.withdrawn !== undefined) return groupOutcomes

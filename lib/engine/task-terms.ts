@@ -14,7 +14,7 @@ import { fenced } from './superstep.js'
 
 export const NO_OPTIONS: TaskOptions = Object.freeze({})
 
-/** What a declaration may leave to whoever has the handler; where a task runs, whoever dispatches it must know. */
+/** What a declaration may leave to the process that has the handler; where a task runs, the process that dispatches it must know. */
 const LEFT_TO_HANDLER = ['retry', 'timeoutMs', 'maxLosses', 'maxCycles'] as const
 
 /** The options of a task where its handler is: what the flow says, and what it leaves out as the handler's own module says. */
@@ -113,8 +113,8 @@ export function reportsFrom(
 }
 
 /**
- * Whether the store must know of a task before its start where it is one of several in its branch, or a step of a run. Where nobody has
- * bounded losses, the first one is not worth a step before every start: it is taken for one of the task that starts again first.
+ * Whether the store must know of a task before its start where it is one of several in its branch, or a step of a run. Where the task bounds
+ * no losses, the first one is not worth a step before every start: it is taken for one of the task that starts again first.
  */
 export function mustReport({ execution }: Frame, { timeoutMs, maxLosses }: TaskOptions): boolean {
   const { losses, errors, hasTask } = execution.facts

@@ -1,6 +1,6 @@
 /**
- * What events say of a branch. Each is called only when somebody listens, because an event is more work than a short branch, and not for a branch
- * that is only forwarded: its events come from where the task runs.
+ * What events say of a branch. Each is called only when there is a listener, because an event is more work than a short branch, and not for a
+ * branch that is only forwarded: its events come from where the task runs.
  */
 import type { PreparedBranch } from '../engine/prepared-grant.js'
 import type { GraflowError } from '../errors.js'

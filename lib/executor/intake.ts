@@ -71,7 +71,7 @@ export class Intake {
     }
   }
 
-  /** Of branches that were started before nobody knows since when they were ready. */
+  /** Not for branches that were started before: it is unknown since when they were ready. */
   #emitWaited({ waitedMs, errors, losses }: Grant): void {
     const { emitter } = this.#options
     if (waitedMs === undefined || !emitter.has('branches:granted')) return

@@ -49,7 +49,7 @@ export class Metrics {
     this.#process?.close()
   }
 
-  /** The store answers somewhere between question and answer: in the middle, as far as anybody can tell. */
+  /** The store answers somewhere between question and answer: the middle is the best guess. */
   async #compareClocks(): Promise<void> {
     const { process } = this.#sources
     if (process === undefined) return

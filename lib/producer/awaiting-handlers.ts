@@ -36,7 +36,7 @@ export class AwaitingHandlers {
   readonly #inspect: Pick<Inspector, 'groups'>
   #isLogged = false
   #isStandstillLogged = false
-  /** Runs that somebody waits for who was in no handler's call, which may be a handler that has gone on since. */
+  /** Runs that callers wait for which were in no handler's call; they may be handlers that have gone on since. */
   readonly #awaited = new Set<string>()
   #disarm: (() => void) | undefined
   /** As they were when the time began that is waited for now. */
@@ -48,7 +48,7 @@ export class AwaitingHandlers {
     this.#clock = engine.parts.clock
   }
 
-  /** Whoever calls the client now, if it is a handler. Ask before the client's first `await`. */
+  /** The handler that calls the client now, if one does. Ask before the client's first `await`. */
   get caller(): CallingHandler | undefined {
     const context = callingHandler()
     if (context === undefined) return undefined
@@ -79,7 +79,7 @@ export class AwaitingHandlers {
   }
 
   /**
-   * Looks every few seconds, as long as somebody waits, whether all slots here are taken and none changes hands. The time begins anew with a wait
+   * Looks every few seconds, as long as a caller waits, whether all slots here are taken and none changes hands. The time begins anew with a wait
    * that finds other slots taken: those that take them may be handlers that wait.
    */
   #watch(): void {

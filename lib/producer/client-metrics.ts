@@ -1,4 +1,4 @@
-/** The metrics of a client, made when somebody asks for them: most clients need not load what makes them. */
+/** The metrics of a client, made at the first call of `metrics()`: most clients need not load what makes them. */
 import type { Metrics } from '../observe/metrics.js'
 import type { Session } from '../session/open-session.js'
 

@@ -26,12 +26,12 @@ const RUN_EVENTS = ['run:state', ...FORWARDED] as const satisfies readonly RunEv
 export class RunHandle implements Run<unknown> {
   readonly id: string
   readonly #services: HandleServices
-  readonly #caller: CallingHandler | 'nobody' | undefined
-  /** It was logged that nobody drives it. */
+  readonly #caller: CallingHandler | 'no handler' | undefined
+  /** It was logged that no process drives it. */
   #isAbandonmentLogged = false
 
-  /** @param caller the handler that has it; `nobody`: whoever waits for it here is none */
-  constructor(id: string, services: HandleServices, caller?: CallingHandler | 'nobody') {
+  /** @param caller the handler that has it; `no handler`: no handler waits for it here */
+  constructor(id: string, services: HandleServices, caller?: CallingHandler | 'no handler') {
     this.id = id
     this.#services = services
     this.#caller = caller
@@ -124,7 +124,7 @@ export class RunHandle implements Run<unknown> {
         return { type: 'run:omitted', at: new Date(engine.parts.clock.now()), ...omitted }
       },
     })
-    // Also where the events are never read: whoever ends or leaves them stops them.
+    // Also where the events are never read: a reader that ends or leaves them stops them.
     const stop = (): void => {
       for (const unsubscribe of off) unsubscribe()
       queue.end()
@@ -173,11 +173,11 @@ export class RunHandle implements Run<unknown> {
 
   /** The handler that waits for the run, if it is one: who has the handle, or else who calls now. */
   get #waiter(): CallingHandler | undefined {
-    if (this.#caller === 'nobody') return undefined
+    if (this.#caller === 'no handler') return undefined
     return this.#caller?.execution.hasEnded === false ? this.#caller : this.#services.awaiting.caller
   }
 
-  /** Its driver knows, if it is here and stays so; else the store does, whoever drives. */
+  /** Its driver knows, if it is here and stays so; else the store does, whichever process drives. */
   async #end(): Promise<unknown> {
     const { closed, states } = this.#services
     const driven = this.#services.driven(this.id)
@@ -211,7 +211,7 @@ export class RunHandle implements Run<unknown> {
     }
   }
 
-  /** Whether the group that stands for the run is there: without it nobody can end the run. Asked again, since the run may just have ended. */
+  /** Whether the group that stands for the run is there: without it nothing can end the run. Asked again, since the run may just have ended. */
   async #isWhole(): Promise<boolean> {
     const { backend } = this.#services
     if (!isDistant(backend)) return true
@@ -247,7 +247,7 @@ export class RunHandle implements Run<unknown> {
   }
 }
 
-/** A group of a run that is over: what a sweep has still to withdraw is withdrawn for everybody who asks. */
+/** A group of a run that is over: what a sweep has still to withdraw is shown as withdrawn. */
 function closed(group: GroupStatus): GroupStatus {
   if (group.state !== 'open') return group
   const withdrawn = group.size - group.succeeded - group.failed - group.dead

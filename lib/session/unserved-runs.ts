@@ -54,7 +54,7 @@ export class UnservedRuns {
     if (this.#seesAll) this.#begin()
   }
 
-  /** Somebody waits for the result of this run, until the function that this gives is called. */
+  /** A caller waits for the result of this run, until it calls the function that this gives. */
   watch(runId: string): () => void {
     const count = this.#watched.get(runId) ?? 0
     if (!this.#isLooking) this.#begin()

@@ -25,7 +25,7 @@ export const DISPATCHED_ON = 'are dispatched from there by a worker with any tas
 export const nobodysTask = (asked: readonly SessionStatus[], { tasks }: Pick<Unserved, 'tasks'>): string | undefined =>
   tasks.find((task) => !asked.some((worker) => has(worker.tasks, task)))
 
-/** NO_HANDLER for work that no worker knows all tasks of: one task that nobody has, or all of them, each known to somebody. */
+/** NO_HANDLER for work that no worker knows all tasks of: one task that no worker has, or all of them, each known to some worker. */
 export function unknownTo(
   workers: readonly SessionStatus[],
   spec: Unserved,
@@ -63,7 +63,7 @@ export function unknownTo(
   )
 }
 
-/** Where the work stands: the steps of a run that its driver runs itself have no one place. */
+/** Where the work stands: the steps of a run that its driver runs itself have no common path. */
 const whereIs = ({ path, runId }: Unserved): string =>
   path === '' ? `the steps that run "${runId}" does not dispatch` : path
 

@@ -27,7 +27,7 @@ const SERVED_MS = 5_000
 
 /** What is known of one awaited group. */
 interface Watch {
-  /** Since when nobody could serve it. */
+  /** Since when no worker could serve it. */
   since: number
   /** Before then it is not looked at. */
   nextAt: number

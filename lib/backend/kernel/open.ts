@@ -12,7 +12,7 @@ import { step } from './step.js'
 import { addReady, countReady } from './waking.js'
 
 /**
- * Opens a run. Repeated with the same nonce it answers the same token while that is current; opened again by anyone else it is
+ * Opens a run. Repeated with the same nonce it answers the same token while that is current; opened again under another nonce it is
  * `exists` (same digest) or `conflict`, by run id first, then by idempotency key. A first group is dispatched as by a step of its driver.
  */
 export function open(state: KernelState, request: OpenRequest): OpenAnswer {

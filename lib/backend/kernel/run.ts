@@ -38,7 +38,7 @@ export class Run<G> {
   cancelReason: string | undefined
   end: RunEnd | undefined
   isPaused = false
-  /** Its driver is gone, and nobody may drive it until the run is resumed. */
+  /** Its driver is gone, and no other session may drive it. */
   isAbandoned = false
 
   readonly groups = new Map<string, G>()

@@ -9,10 +9,10 @@ import { type Due, DueQueue } from './due-queue.js'
 import type { AffinityHold, Group, HeldGrant, HeldTask, Queue, Run, RunDue, Session } from './group.js'
 import * as readyQueue from './ready-queue.js'
 
-/** What the kernel tells others while it acts. Whoever listens must not call the kernel from inside. */
+/** What the kernel emits while it acts. A listener must not call the kernel from inside. */
 export interface Effects {
   notice(session: string, notice: Notice): void
-  /** Something changed in a run; spelt out so that nothing is made where nobody watches. */
+  /** Something changed in a run; spelt out so that no object is made for a run without a watcher. */
   activity(runId: string, kind: RunChange, gid: string): void
 }
 
@@ -54,9 +54,9 @@ export class KernelState {
 
   /** Kernel time of the operation under way, in milliseconds; never goes back. */
   now = 0
-  /** The same moment as people are told it. */
+  /** The same moment as people see it. */
   wallNow = 0
-  /** How far the time that people are told is before the clock that operations go by. */
+  /** How far the time that people see is before the clock that operations go by. */
   wallAhead = 0
   #ahead = 0
   #lastFence = 0
@@ -118,7 +118,7 @@ export class KernelState {
     this.now = clockNow + this.#ahead
   }
 
-  /** A moment of kernel time as people are told it. */
+  /** A moment of kernel time as people see it. */
   wall(kernelTime: number): number {
     return kernelTime - this.#ahead + this.wallAhead
   }

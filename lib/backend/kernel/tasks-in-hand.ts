@@ -64,7 +64,7 @@ function putAside(held: HeldTask, startsAt = 0): void {
   }
 }
 
-/** `losses`: those that nobody counted for a task, and were of this one. */
+/** `losses`: losses of the branch that were counted for no task, and were of this one. */
 function takeUp(held: HeldTask, path: string, losses: number): SetAside {
   const before = held.others.get(path) ?? NONE
   held.others.delete(path)

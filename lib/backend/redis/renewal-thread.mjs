@@ -272,7 +272,7 @@ class Link {
       return await this.#answered(call())
     } catch (error) {
       if (!String(error?.message).includes('Function not found')) throw error
-      this.#renewing.send('FUNCTION', 'LOAD', script.source).catch(() => undefined) // somebody else may have loaded it
+      this.#renewing.send('FUNCTION', 'LOAD', script.source).catch(() => undefined) // another process may have loaded it
       return this.#answered(call())
     }
   }

@@ -157,7 +157,7 @@ async function answersTo(redis: UsersRedis, lines: readonly string[]): Promise<R
     return await ask()
   } catch (error) {
     if (!/Function not found/.test(messageOf(error))) throw error
-    // in one write with the question; somebody else may have loaded it
+    // in one write with the question; another process may have loaded it
     const loaded = redis.command('FUNCTION', 'LOAD', source).catch(() => undefined)
     const [answers] = await Promise.all([ask(), loaded])
     return answers

@@ -28,5 +28,5 @@ export interface Store {
 /** The lengths where nobody says otherwise; the kernel has the same. */
 export const TUNING_DEFAULTS: Tuning = STORE_DEFAULTS
 
-/** What a call carries where nobody says otherwise: no script runs longer than a few milliseconds (docs/redis-layout.md). */
+/** What a call carries where the options say nothing: no script runs longer than a few milliseconds (docs/redis-layout.md). */
 export const LIMIT_DEFAULTS: BackendLimits = Object.freeze({ itemsPerCall: 1_024, bytesPerCall: 1_024 * 1_024 })

@@ -29,7 +29,7 @@ end
 if type(why) == 'string' then
   return { 'BAD', why }
 end
--- without its run, or the group of its run, nobody will ever release it
+-- without its run, or the group of its run, nothing will ever release it
 if not g or (g.state == 'o' and not (loadRun(g.run) and call('EXISTS', T .. ':b:' .. g.run) == 1)) then
   return { 'NONE' }
 end

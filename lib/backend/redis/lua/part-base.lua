@@ -158,7 +158,7 @@ function isOfOtherType(why)
   return find(type(why) == 'table' and why.err or tostring(why), '^WRONGTYPE') ~= nil
 end
 
--- Writes to a key that nobody needs to be complete: one of another type is made anew, and no failure stops what else is written.
+-- Writes to a key that need not be complete: one of another type is made anew, and no failure stops what else is written.
 function makeAnew(command, key, ...)
   if isOfOtherType(tryCall(command, key, ...)) then
     call('UNLINK', key)

@@ -34,7 +34,7 @@ function commitLater()
   end
 end
 
--- The records of grants that have changed, behind `fields`; those that are over go only while the group is open: later nobody asks for them.
+-- The records of grants that have changed, behind `fields`; those that are over go only while the group is open: later nothing asks for them.
 local function addRecords(g, fields)
   local at, over = #fields, nil
   local changes = g.recordChanges
@@ -158,7 +158,7 @@ local function setActive(lane, isWanted)
   if isWanted and not at then
     setShard('act', all .. lane .. ',')
   elseif at and not isWanted and (shardValue('fix') or '') == '' then
-    -- while a repair counts anew, nobody knows whether it was the last
+    -- while a repair counts anew, it is unknown whether it was the last
     setShard('act', sub(all, 1, at) .. sub(all, at + #lane + 2))
   end
 end

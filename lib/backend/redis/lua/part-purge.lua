@@ -70,7 +70,7 @@ function purge(id)
   end
   local root = loadReadable(id)
   if root and root.state == 'o' then
-    -- an abandoned run that nobody resumed: what is below it is closed first, and purged by the next sweep
+    -- an abandoned run: what is below it is closed first, and purged by the next sweep
     close(root, 'w', 'the run is past its retention')
     return
   end

@@ -1,5 +1,5 @@
 -- Pushed grants: a small group of quick tasks that comes whole is granted at once to a session that waits and holds nothing. The grant travels
--- with the notice, so nobody asks for it: one call and one round trip less. Hides which session may be pushed what.
+-- with the notice, so the session does not ask for it: one call and one round trip less. Hides which session may be pushed what.
 -- Gives: push reclaimPushed
 -- Needs:
 --   base: notify now shardNumber shardValue

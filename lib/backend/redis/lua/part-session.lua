@@ -27,7 +27,7 @@ function sweepIntervalMs(ttl)
   return max(SWEEP_GAP_MS, min(1000, floor(ttl / 3)))
 end
 
--- The next sweep is announced: one that comes much later means that nobody could renew.
+-- The next sweep is announced: one that comes much later means that no session could renew.
 local function announceSweep(ttl)
   local dueAt = tonumber(shardValue('sweepDue'))
   local mine = now() + sweepIntervalMs(ttl)
@@ -248,7 +248,7 @@ local function reconcile(fields, ARGV)
   end
   for i = 1, #fields, 2 do
     local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
-    -- what cannot be read is not held by anybody
+    -- what cannot be read is held by no session
     local isFine, token, grant = pcall(whatIsHeld, gid or '', grantNumber, named, bytesLeft)
     listed[fields[i]] = true
     if isFine and token then
@@ -305,7 +305,7 @@ local function handle(ARGV, andSweep)
   readShard({ 'ahead', 'epoch', 'fix', 'dues', 'purges', 'sweepDue', 'fence', 'seq', 'ready', 'act', 'keep' })
   local known = tryCall('HMGET', T .. ':wi:' .. id, 'base', 'wait', 'seq')
   if known.err then
-    -- of another type: the session is nobody, and registers again
+    -- of another type: the session does not exist, and registers again
     call('UNLINK', T .. ':wi:' .. id)
     known = {}
   end

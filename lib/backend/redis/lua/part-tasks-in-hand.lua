@@ -81,7 +81,7 @@ local function putAside(held, startsAt)
   held.path, held.errors, held.losses = '', 0, 0
 end
 
--- `losses`: those that nobody counted for a task, and were of this one. When the delay before its next start is over.
+-- `losses`: losses of the branch that were counted for no task, and were of this one. Gives when the delay before its next start is over.
 local function takeUp(held, path, losses)
   held.path, held.errors, held.losses, held.counted = path, 0, losses, held.counted + losses
   for i, other in ipairs(held.others) do

@@ -7,7 +7,7 @@ import { grantsFrom } from './grants.js'
 import { laneRegistryOf, listed } from './lane-registry.js'
 import { unexpectedAnswer, wordOf } from './words.js'
 
-/** Lanes come one by one while flows are new; somebody who makes one with every call would keep others from ever asking. */
+/** Lanes come one by one while flows are new; a client that makes one with every call would keep workers from ever acquiring. */
 const MOST_TRIES = 20
 
 /** Grants up to `max` branches. Repeated with the same nonce it answers the same grants, as far as they are still held. */

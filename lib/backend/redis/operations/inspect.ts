@@ -176,7 +176,7 @@ async function saved(store: Store, runId: string, prefix: string): Promise<Saved
   const found = new Map<string, Uint8Array>()
   const isWanted = (path: string): boolean => prefix === '' || path === prefix || path.startsWith(`${prefix}/`)
   if (mustPage(store)) {
-    // one by one: nobody knows how large they are together
+    // one by one: together they may be larger than a reply can be
     const paths = listOf(await store.shard.command('HKEYS', store.keys.outputs(runId))).map(textOf)
     for (const path of paths.filter(isWanted)) {
       const value = await output(store, runId, path)

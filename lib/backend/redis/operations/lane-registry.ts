@@ -28,7 +28,7 @@ const MOST_FORGOTTEN = 256
 
 const mostKnown = (kinds: Reply | undefined): number => 2 * numberOf(kinds) + MOST_FORGOTTEN
 
-/** What somebody asks for, and the lanes that are served by that: their names with commas between, by queue. */
+/** What an acquire asks for, and the lanes that are served by that: their names with commas between, by queue. */
 interface Answer {
   readonly queues: Names
   readonly capabilities: Names
