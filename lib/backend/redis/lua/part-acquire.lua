@@ -214,7 +214,8 @@ local function serve(gid, lane)
     ask.isCut, ask.isMore = true, true
     return true
   end
-  local grant, isHeldBack = grantTo(g, ask.session, ask.nonce, min(ask.left, ask.shares[lane]), ask.bytesLeft, ask.graceMs, ask.startable - (ask.most - ask.left))
+  local grant, isHeldBack = grantTo(g, ask.session, ask.nonce, min(ask.left, ask.shares[lane]), ask.bytesLeft, ask.graceMs,
+    ask.startable - (ask.most - ask.left))
   if isHeldBack then
     ask.isMore = true
     return true
@@ -294,7 +295,8 @@ local function commitWait(ARGV, waits, before, nonces)
     fields[1], fields[2] = 'nonces', ' ' .. ask.nonce .. (nonces == '' and ' ' or sub(nonces, 1, 400))
   end
   if waits then
-    fields[#fields + 1], fields[#fields + 2] = 'wait', concat({ ask.left, '\t', ask.deeper, '\t', ARGV[8], '\t', ARGV[9], '\t', ask.quick, '\t', ARGV[13] })
+    fields[#fields + 1], fields[#fields + 2] = 'wait',
+      concat({ ask.left, '\t', ask.deeper, '\t', ARGV[8], '\t', ARGV[9], '\t', ask.quick, '\t', ARGV[13] })
   end
   many('HSET', T .. ':wi:' .. ask.session, fields)
   if waits then
@@ -315,7 +317,8 @@ local function answer(nextDue)
   return reply
 end
 
--- What a worker that knows the lanes up to `known` is to learn: number of the last, how many there are, whether these are all; name and demand of each.
+-- What a worker that knows the lanes up to `known` is to learn: number of the last, how many there are, whether these are all; name and demand of
+-- each.
 local function lanesSince(known)
   local last = tonumber(shardValue('lanes')) or 0
   local answer = { 'LANES', whole(last), shardNumber('kinds'), 0 }

@@ -19,8 +19,8 @@ RULES = { 'all', 'ff', 'fs' }
 -- What never changes of a group: size, shared, rule, depth, limit, attempts, losses, timeout, as the client packs them; then index of the branch
 -- that opened it, opened, score; lane, digest, affinity, gid of the group that this branch is of.
 local HEAD, FACT_BYTES = '<I4BBI4dI4I4dI4ddssss', 34
--- What does: since; state, flags, left, fill, bytes, next, inFlight, settles, grantCount, requeuedCount, delayed, failed, dead, epoch of hints (part-ready-queue); closed, end of the affinity.
--- Behind it: the session that is notified of the release.
+-- What does: since; state, flags, left, fill, bytes, next, inFlight, settles, grantCount, requeuedCount, delayed, failed, dead, epoch of hints
+-- (part-ready-queue); closed, end of the affinity. Behind it: the session that is notified of the release.
 local STATE, STATE_BYTES = '<dBBI4I4I4I4I4I4I4I4I4I4I4I4dd', 74
 local STATES = { [111] = 'o', [114] = 'r', [119] = 'w' }
 local STATE_BYTE = { o = 111, r = 114, w = 119 }
@@ -33,8 +33,8 @@ end
 
 function stateOf(g)
   local flags = (g.isQueued and IS_QUEUED or 0) + (g.isRetired and IS_RETIRED or 0) + (g.hasChildren and HAS_GROUPS or 0)
-  return pack(STATE, g.since, STATE_BYTE[g.state], flags, g.left, g.fill, g.bytes, g.next, g.inFlight, g.settles, g.grantCount, g.requeuedCount, g.delayed, g.failed,
-    g.dead, g.epoch, g.closed, g.affinityUntil) .. g.inbox
+  return pack(STATE, g.since, STATE_BYTE[g.state], flags, g.left, g.fill, g.bytes, g.next, g.inFlight, g.settles, g.grantCount, g.requeuedCount,
+    g.delayed, g.failed, g.dead, g.epoch, g.closed, g.affinityUntil) .. g.inbox
 end
 
 -- Fields of a group's hash: state, head, table, segments, and the record of a grant or the spec where they are wanted.
@@ -56,7 +56,8 @@ local function decode(gid, b, fields)
   if #s < STATE_BYTES then
     error('an unreadable state')
   end
-  local since, state, flags, left, fill, bytes, nextIndex, inFlight, settles, grantCount, requeuedCount, delayed, failed, dead, epoch, closed, affinityUntil = unpackBytes(STATE, s)
+  local since, state, flags, left, fill, bytes, nextIndex, inFlight, settles, grantCount, requeuedCount, delayed, failed, dead, epoch, closed,
+    affinityUntil = unpackBytes(STATE, s)
   local size, shared, rule, depth, limit, attempts, losses, timeout, parentIndex, opened, score, lane, digest, affinity, parent = unpackBytes(HEAD, h)
   if not STATES[state] or not RULES[rule] or score ~= score or not find(lane, '^%x+$') then
     error('an unreadable head or state')
@@ -70,11 +71,11 @@ local function decode(gid, b, fields)
   return { gid = gid, b = b, run = parent == '' and gid or match(gid, '^[^/]*'), size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
     score = score, depth = depth, limit = limit, attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = opened,
     digest = digest, affinity = affinity, parent = parent, isRoot = parent == '', spec = nil, state = STATES[state],
-    left = left, fill = fill, bytes = bytes, next = nextIndex, inFlight = inFlight, settles = settles, grantCount = grantCount, requeuedCount = requeuedCount, delayed = delayed,
-    failed = failed, dead = dead, epoch = epoch, since = since, closed = closed, affinityUntil = affinityUntil, isQueued = flags % 2 == 1,
-    isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags >= HAS_GROUPS, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
-    inline = fields[3], segments = fields[4] or '', wasQueued = flags % 2 == 1, inFlightBefore = inFlight, delayedBefore = delayed, readyBefore = 0, isTouched = false,
-    records = {} }
+    left = left, fill = fill, bytes = bytes, next = nextIndex, inFlight = inFlight, settles = settles, grantCount = grantCount,
+    requeuedCount = requeuedCount, delayed = delayed, failed = failed, dead = dead, epoch = epoch, since = since, closed = closed,
+    affinityUntil = affinityUntil, isQueued = flags % 2 == 1, isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags >= HAS_GROUPS,
+    inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '', inline = fields[3], segments = fields[4] or '', wasQueued = flags % 2 == 1,
+    inFlightBefore = inFlight, delayedBefore = delayed, readyBefore = 0, isTouched = false, records = {} }
 end
 
 -- A group that is known from now on: by `load`, or because it is new.

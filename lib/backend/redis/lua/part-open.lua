@@ -104,7 +104,8 @@ local function newRun(ARGV)
   return run
 end
 
--- Grants the root branch to the session that opens the run, and opens the first group of the run below it, where there is one. The token, and the group.
+-- Grants the root branch to the session that opens the run, and opens the first group of the run below it, where there is one. Gives the token, and
+-- the group.
 local function startRun(run, root, ARGV, childLane)
   local session, nonce, graceMs = ARGV[2], ARGV[3], ARGV[9]
   dropNotifications()

@@ -118,7 +118,9 @@ end
 -- The holder has maybe reported the task in hand, of one that is `known` now, and opened a group. The cell.
 local function markStepped(holding, index, cell, hasOpened, hasReported, isKnown)
   local before = byte(cell, 4)
-  local flags = ((hasReported or before % 2 == HAS_OUTLASTED) and HAS_OUTLASTED or 0) + ((hasOpened or before % 4 >= HAS_CHILDREN) and HAS_CHILDREN or 0) + ((isKnown or before >= inHand.HAS_TASK) and inHand.HAS_TASK or 0)
+  local flags = ((hasReported or before % 2 == HAS_OUTLASTED) and HAS_OUTLASTED or 0)
+    + ((hasOpened or before % 4 >= HAS_CHILDREN) and HAS_CHILDREN or 0)
+    + ((isKnown or before >= inHand.HAS_TASK) and inHand.HAS_TASK or 0)
   if before ~= flags then
     touch(holding)
     cell = sub(cell, 1, 3) .. char(flags) .. sub(cell, 5)

@@ -157,8 +157,8 @@ function sweep(isForced)
   if call('TYPE', M).ok ~= 'hash' then
     call('UNLINK', M)
   end
-  readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds', 'fix', 'fixedAt',
-    'dues', 'purges', 'runs', 'todos', 'losts' })
+  readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds', 'fix',
+    'fixedAt', 'dues', 'purges', 'runs', 'todos', 'losts' })
   notBefore(shardNumber('seen'))
   local isEarly, look = isTooEarly()
   if isEarly and not isForced then
@@ -182,7 +182,8 @@ function sweep(isForced)
   isRepairing = keepHints(isRepairing)
   settleClosing()
   notifyAll()
-  local hasBacklog = promoted + reclaimed >= MOST_ITEMS or promoted >= MOST_ITEMS / 2 or isLeft or hasPurges or hasTodo or isRepairing or isLeftToSweep()
+  local hasBacklog = promoted + reclaimed >= MOST_ITEMS or promoted >= MOST_ITEMS / 2 or isLeft or hasPurges or hasTodo or isRepairing
+    or isLeftToSweep()
   local nextDueMs = planSweeps(ttl, look, nextLook, nextDelayed, hasBacklog)
   commit()
   commitRemovals()

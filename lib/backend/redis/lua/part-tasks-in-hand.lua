@@ -150,8 +150,8 @@ local function hasOpenChild(g, index)
   return false
 end
 
--- Whether the branch only waits for a group that it opened, with no task in hand: its holder has said so under this grant. Then the loss of the holder
--- says nothing about any task.
+-- Whether the branch only waits for a group that it opened, with no task in hand: its holder has said so under this grant. Then the loss of the
+-- holder says nothing about any task.
 local function isWaiting(g, index, flags)
   if flags % 2 ~= HAS_OUTLASTED then
     return false
