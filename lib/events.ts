@@ -9,7 +9,10 @@ import { GraflowError } from './errors.js'
 export type RunStateName = 'pending' | 'running' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'abandoned'
 export type OutcomeStatus = 'succeeded' | 'failed' | 'dead' | 'cancelled' | 'skipped'
 
-/** `stale` and `dead` are the store's view of a worker that does not renew its session; `stopped` has deregistered. */
+/**
+ * `stopped` has closed its session. `stale` and `dead` are how another process sees a worker that does not renew its session. They are reserved
+ * for what will show workers of other processes: a worker does not get into them itself, so `worker:state` never carries them.
+ */
 export type WorkerStateName = 'registering' | 'ready' | 'busy' | 'draining' | 'stopped' | 'stale' | 'dead'
 
 /** Counts of one task in a batch. */

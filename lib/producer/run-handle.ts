@@ -1,5 +1,6 @@
 /** A run as its holder sees it: questions to the store, and changes as they come. Where the run is driven makes no difference. */
 import type { ControlAnswer, GroupStatus, RunRecord } from '../backend/backend.js'
+import { NO_OUTCOMES } from '../backend/no-outcomes.js'
 import { cancelled } from '../engine/engine.js'
 import { encodeFailure } from '../values/codec.js'
 import { reasonText } from '../values/error-record.js'
@@ -16,10 +17,8 @@ import { changesOf, isDistant } from './follow-run.js'
 import { runGone, runLost, runNotFound, type HandleServices } from './handle-services.js'
 import type { BranchOutcome, GroupProgress, Run, RunStatus } from './types.js'
 
-/** Events that wait for a slow reader; more are left out, and told by their number. */
+/** Events that wait for a slow reader; more are left out, and counted. */
 const MOST_WAITING_EVENTS = 10_000
-/** Past the last outcome of any group: only whether it is there is asked. */
-const NO_OUTCOMES = 2 ** 31 - 1
 
 const RUN_EVENTS = ['run:state', ...FORWARDED] as const satisfies readonly RunEvent['type'][]
 

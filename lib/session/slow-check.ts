@@ -4,6 +4,7 @@
  */
 import { describeError } from '../describe.js'
 import type { Backend } from '../backend/backend.js'
+import { NO_OUTCOMES } from '../backend/no-outcomes.js'
 import type { BarrierWaits, AwaitedGraph } from '../engine/barrier-waits.js'
 import type { GraphStore } from '../engine/graph-store.js'
 import { GraflowError } from '../errors.js'
@@ -28,8 +29,6 @@ const GRAPHS_MS = 1_000
 const NOTICE_MS = 250
 /** Groups that are looked at together. */
 const AT_ONCE = 64
-/** Past the last outcome of any group: only the group's state is asked for. */
-const NO_OUTCOMES = 2 ** 31 - 1
 
 /** One a process; runs until it is stopped. */
 export class SlowCheck {

@@ -72,7 +72,7 @@ function head(store: Store, request: StepRequest, inline = false): Argument[] {
     end?.state ?? '',
     upload === '' ? (end?.value ?? '') : '',
     group === undefined ? '' : systemId(),
-    store.tuning.deadlineGraceMs,
+    store.times.deadlineGraceMs,
     task === undefined ? '' : task === 'none' ? '-' : taskArgument(task),
     upload,
     save?.paths.length ?? 0,
