@@ -1,8 +1,8 @@
 /**
  * Interprets a graph for one branch (or a run's driver): sequential steps here, groups through the backend. What is finished is kept in
  * the execution and saved with the next write, so that another start goes on where this one stopped. One recursion over the kinds of nodes;
- * how a task is started and retried is inline-tasks.ts's, what a handler directs directive-follower.ts's. The file is a little long because that
- * recursion is read as one: each kind of node runs the others.
+ * how a task is started and retried is inline-tasks.ts's, what a handler directs directive-follower.ts's, what a policy decides
+ * policy-decision.ts's.
  */
 import type { Emitter } from '../events.js'
 import { GraflowError } from '../errors.js'
@@ -21,7 +21,6 @@ import type {
 } from '../graph/graph.js'
 import { pathUnder, staticPath, stepsOf } from '../graph/locate.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
-import { Cancellation } from './cancellation.js'
 import { copiesOf, decode, encode } from '../values/codec.js'
 import { PackedValue, unpacked } from '../values/packed-arrays.js'
 import { GroupOutcomes } from './group-outcomes.js'
@@ -30,11 +29,13 @@ import { DirectiveFollower } from './directive-follower.js'
 import { asBranch, gotoTaken, reportingGoto } from './directives.js'
 import { runPathOf, type Execution, type Frame } from './execution.js'
 import { cycleLimit } from './failure.js'
-import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
+import { planGroup, planOne, type Dispatcher } from './group-plan.js'
+import { inTime } from './in-time.js'
 import { InlineTasks } from './inline-tasks.js'
-import { joinResult, policyResult, shaped, unknownPolicy } from './joins.js'
+import { joinResult, shaped } from './joins.js'
 import { type Limits } from '../options.js'
 import type { Pauses } from './pauses.js'
+import { decisionOf } from './policy-decision.js'
 import { isRouted } from './routing.js'
 import { linkResult } from './result-links.js'
 import type { Registry } from './registry.js'
@@ -248,29 +249,7 @@ export class Interpreter {
     }
     if (timeoutMs === undefined) return body(frame)
     const late = (): GraflowError => workflowTimeout(node.name, runPathOf(frame.use, path), timeoutMs)
-    return this.#inTime(frame, timeoutMs, late, body)
-  }
-
-  /** Work that is given up after so long. A handler that keeps the event loop keeps the timer from firing, too: so the clock is read in the end. */
-  async #inTime<T>(
-    frame: Frame,
-    timeoutMs: number,
-    late: () => GraflowError,
-    work: (inner: Frame) => Promise<T>,
-  ): Promise<T> {
-    const { clock } = this.#options
-    const startedAt = elapsedMs(clock)
-    const cancel = new Cancellation(frame.cancel)
-    const disarm = clock.after(Math.max(0, timeoutMs), () => cancel.abort(late()))
-    try {
-      const value = await work({ ...frame, cancel })
-      if (elapsedMs(clock) - startedAt > timeoutMs) cancel.abort(late())
-      cancel.throwIfAborted()
-      return value
-    } finally {
-      disarm()
-      cancel.leave()
-    }
+    return inTime(this.#options.clock, frame, timeoutMs, late, body)
   }
 
   // ----------------------------------------------------------------------------------------------------------------- groups
@@ -283,11 +262,8 @@ export class Interpreter {
     const startedAt = elapsedMs(this.#options.clock)
     const isEmpty = plan.spec.size === 0
     const groupOutcomes = isEmpty ? new GroupOutcomes(plan) : await this.#supersteps.run(frame, plan)
-    if (plan.join.kind === 'policy') {
-      const decision = await this.#decision(frame, plan, plan.join.name, groupOutcomes, startedAt)
-      this.#keepDecision(execution, plan.path, decision)
-      return decision
-    }
+    if (plan.join.kind === 'policy')
+      return decisionOf(this.#options, frame, plan, plan.join.name, groupOutcomes, startedAt)
     const packed = plan.join.kind === 'strict' && plan.keys === undefined ? groupOutcomes.packed : undefined
     if (packed !== undefined) return packed
     const result =
@@ -302,32 +278,6 @@ export class Interpreter {
     // The store has no group of which this could be read again.
     if (isEmpty) execution.save(plan.path, encode(result))
     return result
-  }
-
-  /** What a policy makes of the group. It may take its time: whatever ends this part of the run ends the wait for it, and so does the group's timeoutMs. */
-  async #decision(
-    frame: Frame,
-    plan: GroupPlan,
-    name: string,
-    groupOutcomes: GroupOutcomes,
-    startedAt: number,
-  ): Promise<unknown> {
-    const { clock, limits } = this.#options
-    const { timeoutMs } = plan
-    const policy = frame.use.code.policy(name)
-    if (policy === undefined) throw unknownPolicy(name, plan)
-    const group = { ...plan, outcomes: groupOutcomes.outcomes(), succeeded: groupOutcomes.succeeded }
-    const decide = ({ cancel }: Frame): Promise<unknown> =>
-      cancel.race(policyResult(group, policy, limits.runResultBytes))
-    if (timeoutMs === undefined) return decide(frame)
-    const leftMs = startedAt + timeoutMs - elapsedMs(clock)
-    return this.#inTime(frame, leftMs, () => decisionTimeout(plan, name, timeoutMs), decide)
-  }
-
-  /** It is made once: who asks for it later, and a driver that takes the run over, gets the same. One too large for that is kept nowhere. */
-  #keepDecision(execution: Execution, path: string, decision: unknown): void {
-    const bytes = encode(decision)
-    if (bytes.length <= this.#options.limits.resultBytes) execution.save(path, bytes)
   }
 
   /** A node dispatched by itself; its error is its own, not a group's. Where it is `forwarded`, its branch's group has the events of a group. */
@@ -360,7 +310,7 @@ export class Interpreter {
     expression: Expression,
     work: (inner: Frame) => Promise<T>,
   ): Promise<T> {
-    const { graphs, registry } = this.#options
+    const { clock, graphs, registry } = this.#options
     const { runId } = execution.facts
     const base = `${runPathOf(outer, path)}/${segment}`
     const item = itemAt({ use: outer }, path)
@@ -380,7 +330,8 @@ export class Interpreter {
       // The graph of a workflow is that of its body: what bounds the whole is not in it.
       const timeoutMs = expression.kind === 'workflow' ? expression.options.timeoutMs : undefined
       if (expression.kind !== 'workflow' || timeoutMs === undefined) return await work(inner)
-      return await this.#inTime(inner, timeoutMs, () => workflowTimeout(expression.name, base, timeoutMs), work)
+      const late = (): GraflowError => workflowTimeout(expression.name, base, timeoutMs)
+      return await inTime(clock, inner, timeoutMs, late, work)
     } finally {
       registry.forget(runId, base)
     }
@@ -398,13 +349,6 @@ const workflowTimeout = (workflow: string, path: string, timeoutMs: number): Gra
   new GraflowError('TIMEOUT', `workflow "${workflow}" (at ${path}) ran longer than its timeoutMs of ${timeoutMs}`, {
     details: { workflow, path, timeoutMs },
   })
-
-const decisionTimeout = ({ label, path, name }: GroupPlan, policy: string, timeoutMs: number): GraflowError =>
-  new GraflowError(
-    'GROUP_TIMEOUT',
-    `group ${label} took longer than its timeoutMs of ${timeoutMs}: policy "${policy}" had not decided`,
-    { details: { group: path, name, policy, timeoutMs } },
-  )
 
 /** The task that a body ends with, for messages. */
 function lastTask(node: GraphNode): string {
