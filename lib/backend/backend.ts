@@ -421,9 +421,10 @@ export interface OutcomesPage {
 }
 export interface QueueStatus {
   readonly queue: string
-  /** Branches that wait to be granted, those included that a limit or a pause holds up. */
+  /** Branches that wait to be granted, those included that a limit or a pause holds up, but no abandoned runs. */
   readonly ready: number
   readonly delayed: number
+  /** Branches that workers hold, not the runs that the process drives which opened them. */
   readonly granted: number
   /** How long the oldest ready group has waited. */
   readonly oldestMs: number | undefined
