@@ -1,5 +1,5 @@
 /** What people and metrics see: one consistent look each. */
-import { bytes, infoOf, inputsFor, packed, type UseWorld } from '../support/world.js'
+import { bytes, infoOf, inputsFor, packed, SHORT_TTL_MS, type UseWorld } from '../support/world.js'
 
 export function describeInspect(useWorld: UseWorld): void {
   it('counts runs by workflow and state once they have ended, and dead letters', async () => {
@@ -217,6 +217,31 @@ export function describeInspect(useWorld: UseWorld): void {
     await world.settle(grant, 'succeeded')
     await world.backend.control({ kind: 'cancel-run', runId: 'run', reason: '', value: bytes('') })
     expect([await granted('runs'), await granted('default')]).toEqual([0, 0])
+  })
+
+  it('counts live workers by the queues that they serve', async () => {
+    const world = await useWorld()
+    const serving = async (): Promise<string> =>
+      (await world.backend.inspect.serving())
+        .map(({ queues, workers }) => `${workers} × ${queues === 'all' ? queues : queues.join(' ')}`)
+        .sort()
+        .join(', ')
+    await world.join('s', { queues: ['default', 'gpu'] })
+    await world.join('t', { queues: ['default', 'gpu'] })
+    await world.join('embedded', { queues: 'all' })
+    await world.join('o', { role: 'observer', queues: ['default'] })
+    await world.liveUntil(async () => (await serving()) === '1 × all, 1 × default, 2 × default gpu')
+    await world.backend.session({ kind: 'close', session: 's' })
+    await world.join('mortal', { queues: ['own'], ttlMs: SHORT_TTL_MS })
+    await world.liveUntil(async () => (await serving()) === '1 × all, 1 × default, 1 × default gpu, 1 × own')
+    await world.liveUntil(async () => (await serving()) === '1 × all, 1 × default, 1 × default gpu')
+  })
+
+  it('tells its time', async () => {
+    const world = await useWorld()
+    const before = await world.backend.inspect.now()
+    await world.harness.advance(20)
+    expect((await world.backend.inspect.now()) - before).toBeGreaterThanOrEqual(19)
   })
 
   it('lists sessions with what they say of themselves and how much they hold', async () => {
