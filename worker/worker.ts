@@ -12,7 +12,7 @@ import { GraflowError } from '../lib/errors.js'
 import { Emitter, type Events, type WorkerStateName } from '../lib/events.js'
 import { expressionOf } from '../lib/flow/node.js'
 import { isPolicy } from '../lib/flow/make.js'
-import { logFailures } from '../lib/observe/failure-lines.js'
+import { type Later, logFailures } from '../lib/observe/failure-lines.js'
 import { findTracer } from '../lib/observe/traces.js'
 import { DEFAULT_LIMITS, defaultsOf, WORKER_OPTIONS } from '../lib/options.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random, withDeadline } from '../lib/time.js'
@@ -168,7 +168,10 @@ export class WorkerCore {
     const { logLevel = 'info', logFormat, tasks = [], moduleTimeoutMs = DEFAULTS.moduleTimeoutMs } = this.#options
     const writeLog = this.#host.writeLog ?? writeToStandardError({ workerId: this.workerId })
     this.#ends.push(writeLog(this.#emitter, logLevel, logFormat))
-    if (logLevel !== 'silent' && logLevel !== 'error') this.#ends.push(logFailures(this.#emitter))
+    if (logLevel !== 'silent' && logLevel !== 'error') {
+      const later: Later = (ms, fn) => this.#clock.after(ms, fn, true)
+      this.#ends.push(logFailures(this.#emitter, later))
+    }
     if (this.#isAddressUnset) {
       this.#log(
         'warn',
