@@ -186,7 +186,7 @@ export class WorkerCore {
       const modules = await this.#stopAsked.race(loadModules(paths, this.#host.folder, time))
       const all = [...modules, ownOf(tasks)]
       const names = checkNames(all)
-      await this.#serve()
+      await this.#serve(names)
       await this.#join(all, names)
     } catch (error) {
       await this.#end()
@@ -271,20 +271,23 @@ export class WorkerCore {
     return { ...metadata, ...(buildId !== undefined && { buildId }) }
   }
 
-  async #serve(): Promise<void> {
+  /** @param tasks what it has handlers for */
+  async #serve(tasks: readonly string[]): Promise<void> {
     const { metricsPort, metricsHost = DEFAULTS.metricsHost, keyPrefix = DEFAULTS.keyPrefix } = this.#options
     if (metricsPort === undefined) return
     const { Metrics } = await import('../lib/observe/metrics.js') // what it loads, few need
     const ownQueues = isServing(this.#options) ? queuesOf(this.#options).names : []
-    const store = storeSources(keyPrefix, ownQueues, (question) =>
-      this.#probe(({ session }) => question(session.store.inspect)),
+    const store = storeSources(
+      ...([keyPrefix, ownQueues] as const),
+      (question) => this.#probe(({ session }) => question(session.store)),
+      (message) => this.#log('warn', message),
     )
     const metrics = new Metrics({
       process: {
         ...{ events: this.#emitter, now: () => this.#clock.now() },
         inFlight: () => this.inFlight,
         graphHits: () => this.#running?.session.engine.graphs.hits ?? 0,
-        storeNow: async () => (await store.totals()).now,
+        tasks: isServing(this.#options) ? tasks : [],
       },
       store,
     })
