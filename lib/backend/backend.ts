@@ -423,9 +423,10 @@ export interface OutcomesPage {
 }
 export interface QueueStatus {
   readonly queue: string
-  /** Branches that wait to be granted, those included that a limit or a pause holds up. */
+  /** Branches that wait to be granted, those included that a limit or a pause holds up, but no abandoned runs. */
   readonly ready: number
   readonly delayed: number
+  /** Branches that workers hold, not the runs that the process drives which opened them. */
   readonly granted: number
   /** How long the oldest ready group has waited. */
   readonly oldestMs: number | undefined
@@ -441,6 +442,14 @@ export interface SessionStatus extends SessionInfo {
   readonly session: string
   readonly expiresAt: number
   readonly branches: number
+}
+/**
+ * How many live workers serve the same queues. In Redis a sweep counts them, so it is some tenths of a second old, and asking it costs the same
+ * however many there are; of more than 1 000 sessions, those count that are due to be renewed first.
+ */
+export interface ServingWorkers {
+  readonly queues: readonly string[] | 'all'
+  readonly workers: number
 }
 export interface DeadLetter {
   readonly id: string
@@ -487,6 +496,9 @@ export interface Inspector {
   /** What waits in a queue; nothing where the queue is paused, and nothing of runs that are. */
   waiting(queue: string): Promise<readonly WaitingLane[]>
   sessions(): Promise<readonly SessionStatus[]>
+  serving(): Promise<readonly ServingWorkers[]>
+  /** The store's clock, in milliseconds since the epoch. */
+  now(): Promise<number>
   deadLetters(limit: number): Promise<readonly DeadLetter[]>
   totals(): Promise<StoreTotals>
 }

@@ -35,7 +35,8 @@ export class ClientMetrics {
         ...{ events, now: () => clock.now() },
         inFlight: () => holdings.branchesInFlight,
         graphHits: () => engine.graphs.hits,
-        storeNow: async () => (await store.inspect.totals()).now,
+        tasks: engine.registry.taskNames(),
+        storeNow: () => store.inspect.now(),
       },
     })
     if (this.#isClosed) metrics.close()

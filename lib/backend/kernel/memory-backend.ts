@@ -197,6 +197,8 @@ class MemoryBackend implements Backend {
       queues: () => look((inspector) => inspector.queues()),
       waiting: (queue) => look((inspector) => inspector.waiting(queue)),
       sessions: () => look((inspector) => inspector.sessions()),
+      serving: () => look((inspector) => inspector.serving()),
+      now: () => look((inspector) => inspector.now()),
       deadLetters: (limit) => look((inspector) => inspector.deadLetters(limit)),
       totals: () => look((inspector) => inspector.totals()),
     }

@@ -9,7 +9,7 @@
 --   dead-letters: commitDeadLetters
 --   due-queue: commitPlans
 --   grants: commitEnded commitHeld
---   group: forgotten groupOrder headOf readyOf stateOf
+--   group: asCounted forgotten groupOrder headOf readyOf stateOf
 --   ready-queue: commitLanes isGrantable registerLane
 --   retries: commitRetries
 --   run: commitListings commitRuns
@@ -177,7 +177,8 @@ local function countGroups(changes, names, appeared)
       if g.isQueued ~= g.wasQueued then
         count(changes, names, 'c:' .. g.lane, g.isQueued and 1 or -1)
       end
-      local ready, inFlight, delayed = readyOf(g) - g.readyBefore, g.inFlight - g.inFlightBefore, g.delayed - g.delayedBefore
+      local ready, inFlight = asCounted(g, readyOf(g)) - g.readyBefore, asCounted(g, g.inFlight) - g.inFlightBefore
+      local delayed = g.delayed - g.delayedBefore
       if ready ~= 0 then
         count(changes, names, 'ready', ready)
         count(changes, names, 'n:' .. g.lane, ready)

@@ -1,7 +1,7 @@
 -- One group as a picture in memory: read once, changed there, written by `commit`. Hides how its facts and counters are stored, and where the
 -- inputs of its branches are.
 -- Gives: groups groupOrder RULES load loadReadable addGroup forget forgotten headOf stateOf isClosedBy specOf filled readyOf touch
---   segmentOf sharedInput inputRange inputBytes inputPlace inputOf
+--   asCounted segmentOf sharedInput inputRange inputBytes inputPlace inputOf
 -- Needs:
 --   base: firstRead notify quarantine shard whole
 --   branch-table: stored storedNear
@@ -24,7 +24,7 @@ local HEAD, FACT_BYTES = '<I4BBI4dI4I4dI4ddssss', 34
 local STATE, STATE_BYTES = '<dBBI4I4I4I4I4I4I4I4I4I4I4I4dd', 74
 local STATES = { [111] = 'o', [114] = 'r', [119] = 'w' }
 local STATE_BYTE = { o = 111, r = 114, w = 119 }
-local IS_QUEUED, IS_RETIRED, HAS_GROUPS = 1, 2, 4
+local IS_QUEUED, IS_RETIRED, HAS_GROUPS, IS_OPENERS = 1, 2, 4, 8
 
 -- Of a new group.
 function headOf(g)
@@ -33,6 +33,7 @@ end
 
 function stateOf(g)
   local flags = (g.isQueued and IS_QUEUED or 0) + (g.isRetired and IS_RETIRED or 0) + (g.hasChildren and HAS_GROUPS or 0)
+    + (g.isOpeners and IS_OPENERS or 0)
   return pack(STATE, g.since, STATE_BYTE[g.state], flags, g.left, g.fill, g.bytes, g.next, g.inFlight, g.settles, g.grantCount, g.requeuedCount,
     g.delayed, g.failed, g.dead, g.epoch, g.closed, g.affinityUntil) .. g.inbox
 end
@@ -73,9 +74,10 @@ local function decode(gid, b, fields)
     digest = digest, affinity = affinity, parent = parent, isRoot = parent == '', spec = nil, state = STATES[state],
     left = left, fill = fill, bytes = bytes, next = nextIndex, inFlight = inFlight, settles = settles, grantCount = grantCount,
     requeuedCount = requeuedCount, delayed = delayed, failed = failed, dead = dead, epoch = epoch, since = since, closed = closed,
-    affinityUntil = affinityUntil, isQueued = flags % 2 == 1, isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags >= HAS_GROUPS,
-    inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '', inline = fields[3], segments = fields[4] or '', wasQueued = flags % 2 == 1,
-    inFlightBefore = inFlight, delayedBefore = delayed, readyBefore = 0, isTouched = false, records = {} }
+    affinityUntil = affinityUntil, isQueued = flags % 2 == 1, isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags % 8 >= HAS_GROUPS,
+    isOpeners = flags >= IS_OPENERS, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '', inline = fields[3], segments = fields[4] or '',
+    wasQueued = flags % 2 == 1, inFlightBefore = flags >= IS_OPENERS and 0 or inFlight, delayedBefore = delayed, readyBefore = 0,
+    isTouched = false, records = {} }
 end
 
 -- A group that is known from now on: by `load`, or because it is new.
@@ -107,7 +109,7 @@ function load(gid, grantNumber, isToGrant)
     g.spec = fields[5] or nil
   end
   if g.state == 'o' then
-    g.readyBefore = readyOf(g)
+    g.readyBefore = asCounted(g, readyOf(g))
   end
   if shard.ahead == nil then
     firstRead[#firstRead + 1] = 'f:' .. g.lane
@@ -169,6 +171,12 @@ end
 
 function readyOf(g)
   return g.state == 'o' and filled(g) - g.next + g.requeuedCount or 0
+end
+
+-- So many branches of the group as counters of lanes have them: none of a root that was granted to the session which opened the run. That session
+-- drives the run, or has left it; no worker gets it.
+function asCounted(g, count)
+  return g.isOpeners and 0 or count
 end
 
 -- Something of the group will be changed.

@@ -119,7 +119,8 @@ local function openSession(id, known, ttl, ARGV)
   call('ZADD', T .. ':w', expiryOf(ttl), id)
   -- missed only when it was seen subscribed since
   call('HDEL', key, 'alive')
-  call('HSET', key, 'base', ARGV[4], 'info', ARGV[5], 'tasks', ARGV[6], 'ttl', ttl < HUGE and ARGV[3] or 'inf', 'seq', sequence)
+  call('HSET', key, 'base', ARGV[4], 'info', ARGV[5], 'tasks', ARGV[6], 'serves', ARGV[7], 'ttl', ttl < HUGE and ARGV[3] or 'inf',
+    'seq', sequence)
   if known[2] then
     call('HSET', key, 'wait', '!' .. match(known[2], '^!?(.*)$'))
     call('ZADD', T .. ':wait', -now(), id)

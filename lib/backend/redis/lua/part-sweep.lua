@@ -7,7 +7,7 @@
 --   commit: commit later
 --   due-queue: unplan
 --   group: forget load readyOf touch
---   lost-sessions: expireMissed noteStandstill readSessions reclaimExpired
+--   lost-sessions: countServing expireMissed noteStandstill readSessions reclaimExpired
 --   purge: purge
 --   pushing: reclaimPushed
 --   reclaim: reclaimGrant
@@ -158,7 +158,7 @@ function sweep(isForced)
     call('UNLINK', M)
   end
   readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds', 'fix',
-    'fixedAt', 'dues', 'purges', 'runs', 'todos', 'losts' })
+    'fixedAt', 'dues', 'purges', 'runs', 'todos', 'losts', 'serving' })
   notBefore(shardNumber('seen'))
   local isEarly, look = isTooEarly()
   if isEarly and not isForced then
@@ -172,6 +172,7 @@ function sweep(isForced)
   local isGrace = now() < shardNumber('grace')
   local promoted, nextDelayed = promoteDue(MOST_ITEMS / 2)
   local nextLook = expireMissed(facts, isGrace)
+  countServing(facts)
   local lost = call('LRANGE', T .. ':lost', 0, 15)
   local reclaimed, isLeft = 0, false
   if not isGrace then

@@ -19,7 +19,8 @@ type Names = readonly string[] | 'all'
 /** Names with commas around each, or `*`: what scripts search. */
 export const listed = (names: Names): string => (names === 'all' ? '*' : `,${names.join(',')},`)
 
-const unlisted = (text: string): Names => (text === '*' ? 'all' : text.split(',').filter((name) => name !== ''))
+/** What `listed` made a text of. */
+export const unlisted = (text: string): Names => (text === '*' ? 'all' : text.split(',').filter((name) => name !== ''))
 
 /** Answers that are remembered before all are forgotten. */
 const MOST_ANSWERS = 1_000
