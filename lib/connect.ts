@@ -141,7 +141,7 @@ const executorOf = (session: Session, maxConcurrentTasks: number): Executor =>
   })
 
 /** With which a worker finds the same store, as messages show it: without user and password. */
-function storeFlagsOf(address: string, keyPrefix: string): readonly string[] {
+export function storeFlagsOf(address: string, keyPrefix: string): readonly string[] {
   const { shown, username, password } = parseAddress(address)
   const login = username === undefined && password === undefined ? '' : '<user:password>@'
   return [

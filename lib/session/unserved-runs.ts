@@ -87,7 +87,7 @@ export class UnservedRuns {
     const { inspect } = this.#options.backend
     const lanes = (await inspect.waiting(RUNS)).flatMap((lane) => this.#late(lane))
     const sessions = lanes.length === 0 ? [] : await inspect.sessions()
-    const asked = sessions.filter(({ role, queues }) => role !== 'client' && role !== 'observer' && has(queues, RUNS))
+    const asked = driversOf(sessions)
     const unknownSince = new Map<string, number>()
     const logged = new Set<string>()
     for (const lane of lanes) {
@@ -119,24 +119,10 @@ export class UnservedRuns {
     }
     const [first] = newlyLate
     if (first === undefined) return
-    const work = workOf(lane, first.gid)
-    const isSplit = asked.length > 0 && nobodysTask(asked, work) === undefined
-    const who =
-      asked.length === 0
-        ? 'no worker that takes submitted runs is alive with this key prefix (one does that serves the queue default, or with --drive-runs true)'
-        : isSplit
-          ? 'no live worker with this key prefix that takes submitted runs knows all of them, and one must'
-          : 'no live worker with this key prefix that takes submitted runs can do it'
-    const needed = tasks.length === 0 ? '' : ` for ${tasks.join(', ')}`
     const more = newlyLate.length === 1 ? '' : `, and ${newlyLate.length - 1} more like it, wait`
-    const command = commandFor(
-      work,
-      storeFlags,
-      isSplit ? '<their modules>' : tasks.length === 0 ? '<any module>' : undefined,
-    )
     emitter.emit('log', {
       level: 'warn',
-      message: `run ${first.gid}${more === '' ? ' waits' : more} for a driver${needed}: ${who}; start one: ${command}`,
+      message: `run ${first.gid}${more === '' ? ' waits' : more} ${forDriver(lane, first.gid, asked, storeFlags)}`,
       runId: first.gid,
     })
   }
@@ -156,6 +142,47 @@ export class UnservedRuns {
       await backend.control({ kind: 'fail-run', runId, reason: error.message, value: encodeFailure(error) })
     }
   }
+}
+
+/**
+ * Why a submitted run waits, as a sentence, if no live worker could take it now; undefined where one could, or where it waits no more.
+ * @param storeFlags with which a worker finds the store
+ */
+export async function unservedRun(
+  inspect: UnservedRunsOptions['backend']['inspect'],
+  runId: string,
+  storeFlags: readonly string[],
+): Promise<string | undefined> {
+  const lane = (await inspect.waiting(RUNS)).find(({ groups }) => groups.some(({ gid }) => gid === runId))
+  if (lane === undefined) return undefined
+  const asked = driversOf(await inspect.sessions())
+  if (asked.some((worker) => knowsAll(worker, lane))) return undefined
+  return `run ${runId} waits ${forDriver(lane, runId, asked, storeFlags)}`
+}
+
+/** Live workers that take submitted runs. */
+const driversOf = (sessions: readonly SessionStatus[]): readonly SessionStatus[] =>
+  sessions.filter(({ role, queues }) => role !== 'client' && role !== 'observer' && has(queues, RUNS))
+
+/** What it waits for, why nobody comes, and which command would help. */
+function forDriver(
+  lane: WaitingLane,
+  runId: string,
+  asked: readonly SessionStatus[],
+  storeFlags: readonly string[] | undefined,
+): string {
+  const work = workOf(lane, runId)
+  const { tasks } = lane
+  const isSplit = asked.length > 0 && nobodysTask(asked, work) === undefined
+  const who =
+    asked.length === 0
+      ? 'no worker that takes submitted runs is alive with this key prefix (one does that serves the queue default, or with --drive-runs true)'
+      : isSplit
+        ? 'no live worker with this key prefix that takes submitted runs knows all of them, and one must'
+        : 'no live worker with this key prefix that takes submitted runs can do it'
+  const needed = tasks.length === 0 ? '' : ` for ${tasks.join(', ')}`
+  const modules = isSplit ? '<their modules>' : tasks.length === 0 ? '<any module>' : undefined
+  return `for a driver${needed}: ${who}; start one: ${commandFor(work, storeFlags, modules)}`
 }
 
 const workOf = ({ requires, tasks }: WaitingLane, runId: string): Unserved => ({
