@@ -21,8 +21,8 @@ export function logFailures(emitter: Emitter, later: Later): () => void {
   })
   return () => {
     end()
-    failed.tellOmitted()
-    repeated.tellOmitted()
+    failed.logOmitted()
+    repeated.logOmitted()
   }
 }
 
@@ -47,7 +47,7 @@ class LinesOfLevel {
     const at = event.at.getTime()
     const second = Math.floor(at / 1_000)
     if (second !== this.#second) {
-      this.tellOmitted()
+      this.logOmitted()
       this.#second = second
       this.#lines = 0
     }
@@ -58,10 +58,10 @@ class LinesOfLevel {
     }
     this.#omitted += 1
     // nobody knows whether another start will fail
-    this.#cancelTimer ??= this.#later((second + 1) * 1_000 - at, () => this.tellOmitted())
+    this.#cancelTimer ??= this.#later((second + 1) * 1_000 - at, () => this.logOmitted())
   }
 
-  tellOmitted(): void {
+  logOmitted(): void {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
     if (this.#omitted === 0) return

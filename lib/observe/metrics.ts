@@ -75,7 +75,7 @@ export class Metrics {
     }
   }
 
-  /** The store answers somewhere between question and answer: in the middle, as far as anybody can tell. */
+  /** The store answers somewhere between question and answer: the middle is the best guess. */
   async #timed<T>(ask: () => Promise<T>, timeIn: (answer: T) => number): Promise<T> {
     const { process } = this.#sources
     const asked = process?.now() ?? 0

@@ -36,7 +36,7 @@ export interface StoreSources {
   queues(): Promise<readonly QueueDepth[]>
   totals(): Promise<Totals>
   serving(): Promise<readonly Serving[]>
-  /** Told in one sentence what is left out though the store answers; once, until all was read again. */
+  /** Called with a sentence that says what is left out though the store answers; once, until all was read again. */
   onLeftOut(message: string): void
 }
 
@@ -94,14 +94,14 @@ export function storeMetrics(registry: Registry, sources: StoreSources): () => P
     letters.inc({ key_prefix }, totals.deadLetters)
     for (const [kind, count] of Object.entries(totals.bytes)) bytes.set({ kind, key_prefix }, count)
   }
-  const tell = leftOutTeller(sources)
+  const logOnce = leftOutLogger(sources)
   return async () => {
     const found = await ask(sources)
     // Nothing is awaited from here on: nobody reads what is half filled.
     for (const one of all) one.reset()
     up.set({ key_prefix: sources.keyPrefix }, found.isUp ? 1 : 0)
     if (!found.isUp) return
-    tell(found)
+    logOnce(found)
     fill(found, sources)
   }
 }
@@ -139,15 +139,15 @@ async function ask(sources: StoreSources): Promise<Found> {
 }
 
 /** Says once what is left out, until nothing is. */
-function leftOutTeller(sources: StoreSources): (found: Found) => void {
-  let isTold = false
+function leftOutLogger(sources: StoreSources): (found: Found) => void {
+  let isLogged = false
   return ({ reasons }) => {
-    if (reasons.size > 0 && !isTold) {
+    if (reasons.size > 0 && !isLogged) {
       const [reason] = reasons.values()
       const what = [...reasons.keys()].join('; ')
       sources.onLeftOut(`metrics leave out ${what}: the store answers, but not that: ${messageOf(reason)}`)
     }
-    isTold = reasons.size > 0
+    isLogged = reasons.size > 0
   }
 }
 
