@@ -65,6 +65,8 @@ const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
   queues: () => repeat(() => inspect.queues()),
   waiting: (queue) => repeat(() => inspect.waiting(queue)),
   sessions: () => repeat(() => inspect.sessions()),
+  serving: () => repeat(() => inspect.serving()),
+  now: () => repeat(() => inspect.now()),
   deadLetters: (limit) => repeat(() => inspect.deadLetters(limit)),
   totals: () => repeat(() => inspect.totals()),
 })

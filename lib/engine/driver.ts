@@ -26,9 +26,9 @@ export interface HeldRun {
   readonly timeoutMs: number | undefined
   /** Starts before this one that were lost. */
   readonly losses: number
-  /** Whether it was driven before, by whomever: then the outputs saved so far are read first. */
+  /** Whether it was driven before, here or elsewhere: then the outputs saved so far are read first. */
   readonly isAgain?: boolean
-  /** Whether a driver before spoke of a task that it started. */
+  /** Whether an earlier driver reported a task that it started. */
   readonly hasTask?: boolean
   /** Where the run is one of a workflow. */
   readonly workflow?: string
@@ -108,7 +108,7 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
   try {
     const frame: Frame = { execution, use: run.use, cancel: deadline ?? execution.cancel }
     if (run.isAgain === true) await engine.restore(execution, '')
-    // Whoever looks at the input unpacks a copy: handlers may change what they get.
+    // Each handler that gets the input unpacks a copy: handlers may change what they get.
     const value = await engine.interpreter.runPacked(frame, new PackedValue(run.input))
     // A handler that kept the event loop also kept the timer from firing.
     if (run.timeoutMs !== undefined && elapsedMs(clock) - startedAt > run.timeoutMs)

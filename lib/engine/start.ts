@@ -12,7 +12,7 @@ import { callHandler } from './calling-handler.js'
 import { Cancellation } from './cancellation.js'
 import { DetourFailed } from './directives.js'
 import { HandlerContext, type HandlerContextOptions, type Pausable, type StartFacts } from './context.js'
-import { fullPath, type Frame } from './execution.js'
+import { runPathOf, type Frame } from './execution.js'
 import { awaited } from './pending-handlers.js'
 
 /** Around what a handler threw, which is unchanged. */
@@ -29,8 +29,8 @@ export interface StartOptions extends HandlerContextOptions {
   readonly clock: Clock
   /** A handler went on after its deadline or cancellation (+1), or ended at last (-1). */
   countOrphan(change: 1 | -1): void
-  /** The store is told what is left of the deadline of a start; 0: it stands still. */
-  tellLeft(frame: Frame, facts: StartFacts, leftMs: number): Promise<unknown>
+  /** Reports to the store what is left of the deadline of a start; 0: it stands still. */
+  reportLeft(frame: Frame, facts: StartFacts, leftMs: number): Promise<unknown>
 }
 
 /** A started handler: its context, which keeps its directives, and its output. */
@@ -124,15 +124,15 @@ function startGuarded(
   timeoutMs: number | undefined,
 ): Started {
   // Worked out only for an error, so that a start does not pay for it.
-  const at = (): string => fullPath(frame.use, facts.path)
+  const at = (): string => runPathOf(frame.use, facts.path)
   const cancel = new Cancellation(frame.cancel)
-  const tellLeft = async (leftMs: number): Promise<void> => {
-    if (cancel.reason === undefined) await options.tellLeft(frame, facts, leftMs)
+  const reportLeft = async (leftMs: number): Promise<void> => {
+    if (cancel.reason === undefined) await options.reportLeft(frame, facts, leftMs)
   }
   const timer =
     timeoutMs === undefined
       ? undefined
-      : new Deadline(options.clock, timeoutMs, () => cancel.abort(timeout(facts.task, at(), timeoutMs)), tellLeft)
+      : new Deadline(options.clock, timeoutMs, () => cancel.abort(timeout(facts.task, at(), timeoutMs)), reportLeft)
   const context = new HandlerContext(options, frame, facts, cancel, timer)
   const guard: Guard = { definition, context, cancel, timer, at, workerId: frame.execution.facts.workerId }
   const output = raced(options, cancel, checkedCall(guard, input)).finally(() => {
@@ -222,13 +222,13 @@ async function validate(
   const faults = issues
     .map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`))
     .join('; ')
-  const place = at()
-  throw new GraflowError(code, `the ${what} of task "${task}" (at ${place}) does not fit its schema: ${faults}`, {
-    details: { task, path: place, issues },
+  const path = at()
+  throw new GraflowError(code, `the ${what} of task "${task}" (at ${path}) does not fit its schema: ${faults}`, {
+    details: { task, path, issues },
   })
 }
 
-/** A timer that stands still while the handler waits for its forks, here and in the store: 0 is told while it does. */
+/** A timer that stands still while the handler waits for its forks, here and in the store: it reports 0 when that begins. */
 class Deadline implements Pausable {
   readonly #clock: Clock
   readonly #fire: () => void
@@ -236,10 +236,10 @@ class Deadline implements Pausable {
   #startedAt = 0
   #pauses = 0
   #disarm: (() => void) | undefined
-  readonly #tellLeft: (leftMs: number) => Promise<void>
+  readonly #reportLeft: (leftMs: number) => Promise<void>
 
-  constructor(clock: Clock, leftMs: number, fire: () => void, tellLeft: (leftMs: number) => Promise<void>) {
-    this.#tellLeft = tellLeft
+  constructor(clock: Clock, leftMs: number, fire: () => void, reportLeft: (leftMs: number) => Promise<void>) {
+    this.#reportLeft = reportLeft
     this.#clock = clock
     this.#leftMs = leftMs
     this.#fire = fire
@@ -251,14 +251,14 @@ class Deadline implements Pausable {
     if (this.#pauses > 1) return
     this.#disarm?.()
     this.#leftMs -= elapsedMs(this.#clock) - this.#startedAt
-    await this.#tellLeft(0)
+    await this.#reportLeft(0)
   }
 
   async unpause(): Promise<void> {
     this.#pauses -= 1
     if (this.#pauses !== 0) return
     this.#arm()
-    await this.#tellLeft(Math.max(1, Math.ceil(this.#leftMs)))
+    await this.#reportLeft(Math.max(1, Math.ceil(this.#leftMs)))
   }
 
   fireIfPast(): void {

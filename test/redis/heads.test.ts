@@ -90,6 +90,13 @@ describe('the Lua scripts', () => {
     expect([...documented].filter((key) => !used.has(key)).sort()).toEqual([':m'])
   })
 
+  it('have no line over 150 columns, which no formatter of ours counts', () => {
+    const long = [...luaTexts].flatMap(([name, text]) =>
+      text.split('\n').flatMap((line, i) => (line.length > 150 ? [`${name}.lua:${i + 1}: ${line.length}`] : [])),
+    )
+    expect(long).toEqual([])
+  })
+
   it('read the clock once, and never by a key of their own', () => {
     for (const [name, text] of luaTexts) {
       const reads = text.match(/call\('TIME'\)/g) ?? []

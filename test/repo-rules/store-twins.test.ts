@@ -30,6 +30,7 @@ const ALONE = {
   'sweep.ts: backgroundDueAt': 'wakes the timer of an embedded store',
   'waking.ts: place': 'commit works out once which groups stand in their lane',
   'waking.ts: countReady': 'commit works out once what counters have become',
+  'waking.ts: countGranted': 'commit works out once what counters have become',
   'waking.ts: endFlight': 'commit works out once what counters have become',
   'part-base.lua': 'clock, counters and notices of one call, which the kernel has in state.ts',
   'part-commit.lua': 'the kernel changes its state in place and writes nothing',

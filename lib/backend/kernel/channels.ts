@@ -1,6 +1,6 @@
 /**
  * The channels of one run: values, numbers and lists by key. A key past its time to live is absent from then on; it is dropped when it
- * is next met. Whoever calls has checked the holder and the memory already.
+ * is next met. The caller has checked the holder and the memory already.
  */
 import type { ChannelAnswer, ChannelRequest, ChannelValue } from '../backend.js'
 import { itemCount, item as itemOf, pack, type PackedItems } from '../../values/packed-items.js'

@@ -6,7 +6,7 @@ import { type PackedItems } from '../../values/packed-items.js'
 import type { Grant } from '../backend.js'
 import type { Group, HeldGrant, Run, Session } from './group.js'
 import { type KernelState, tokenOf } from './state.js'
-import { countReady, place } from './waking.js'
+import { countGranted, countReady, place } from './waking.js'
 
 const ZEROS = new Uint8Array(4_096)
 
@@ -45,8 +45,8 @@ export function grantTo(
   session.branches += count
   group.ready -= count
   group.inFlight += count
-  countReady(group.lane, -count)
-  group.lane.queue.granted += count
+  countReady(group, -count)
+  countGranted(group, count)
   place(group)
   if (spec.timeoutMs > 0) state.deadlines.add(heldGrant, state.now + spec.timeoutMs + state.options.deadlineGraceMs)
   if (group.isRoot) setDriver(state, run, session)

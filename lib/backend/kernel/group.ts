@@ -109,6 +109,8 @@ export class Group {
   ready = 0
   inFlight = 0
   delayed = 0
+  /** A root that no worker may take: the session which opened the run drives it, or it was left behind. It counts in no queue. */
+  isOpeners = false
   /** Since when it has had ready branches. */
   readySince = 0
   /** Whether it stands in its lane. */
@@ -119,7 +121,7 @@ export class Group {
   children: Children<Group> | undefined
   delays: Map<number, DelayedBranch> | undefined
   affinityHold: AffinityHold | undefined
-  /** Tasks in hand, by branch, as far as anybody spoke of them. */
+  /** Tasks in hand, by branch, as far as holders reported them. */
   tasks: Map<number, HeldTask> | undefined
   /** Bytes that go when it is retired, and those that stay. */
   workBytes: number

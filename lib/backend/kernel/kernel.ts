@@ -50,7 +50,7 @@ export class Kernel {
     this.limits = Object.freeze({ itemsPerCall, bytesPerCall })
   }
 
-  /** From now on people are told a time that is so far before the one that operations get. */
+  /** From now on people see a time that is so far before the one that operations get. */
   showTimeAhead(ms: number): void {
     this.#state.wallAhead = ms
   }
@@ -124,7 +124,7 @@ export class Kernel {
     return this.#inspector
   }
 
-  /** Milliseconds from `now` until something is due, and whether somebody may be waiting for anything that is planned. */
+  /** Milliseconds from `now` until something is due, and whether a run or session may be waiting for anything that is planned. */
   due(now: number): { readonly inMs: number; readonly isAwaited: boolean } | undefined {
     const state = this.#at(now)
     const awaitedAt = awaitedDueAt(state)

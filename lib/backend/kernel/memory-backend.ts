@@ -1,7 +1,7 @@
 /**
  * The kernel with a clock: the backend of embedded runs. Notices are delivered in a microtask, never from inside an operation. One
- * timer waits for whatever is due next; it keeps the process alive only while somebody may be waiting for what is planned, such as a
- * retry's delay.
+ * timer waits for whatever is due next; it keeps the process alive only while a run may be waiting for what is planned, such as a retry's
+ * delay.
  */
 import { GraflowError } from '../../errors.js'
 import { elapsedMs, type Clock } from '../../time.js'
@@ -201,6 +201,8 @@ class MemoryBackend implements Backend {
       queues: () => look((inspector) => inspector.queues()),
       waiting: (queue) => look((inspector) => inspector.waiting(queue)),
       sessions: () => look((inspector) => inspector.sessions()),
+      serving: () => look((inspector) => inspector.serving()),
+      now: () => look((inspector) => inspector.now()),
       deadLetters: (limit) => look((inspector) => inspector.deadLetters(limit)),
       totals: () => look((inspector) => inspector.totals()),
     }

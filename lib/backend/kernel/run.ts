@@ -41,7 +41,7 @@ export class Run<G> {
   cancelReason: string | undefined
   end: RunEnd | undefined
   isPaused = false
-  /** Its driver is gone, and nobody may drive it until the run is resumed. */
+  /** Its driver is gone, and no other session may drive it. */
   isAbandoned = false
   /** When its driver was lost, of a run that had an opener, while nobody drives it and any worker may take it over. */
   lostAt: number | undefined

@@ -26,6 +26,7 @@ export function save(state: KernelState, run: Run, values: SavedValues): void {
 export function loseDriver(state: KernelState, root: Group): void {
   const { run } = root
   run.driver = undefined
+  root.isOpeners = run.isLeftBehind // from now on it is counted where a worker may take it
   if (run.isLeftBehind) run.isAbandoned = true
   else if (run.hasOpener) run.lostAt = state.wallNow
   if (root.need !== undefined) relane(root, root.need)

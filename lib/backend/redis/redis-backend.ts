@@ -3,6 +3,7 @@
  * script (lua/) and its wrapper (operations/); docs/redis.md has the layout.
  */
 import { GraflowError } from '../../errors.js'
+import { STORE_TIMES, type StoreTimes } from '../../options.js'
 import { type Clock, monotonicClock, type Random, systemRandom, withDeadline } from '../../time.js'
 import type { Backend, BackendLimits, Inspector, KeepAlive, KeepAliveOptions, Notice, RunActivity } from '../backend.js'
 import { Activities } from './activities.js'
@@ -22,9 +23,9 @@ import { sweep } from './operations/sweep.js'
 import { take } from './operations/take.js'
 import { ReleasedChunks } from './released-chunks.js'
 import { Shard, SHARD_DEFAULTS } from './shard.js'
-import { TUNING_DEFAULTS, type Tuning, LIMIT_DEFAULTS, type Store } from './store.js'
+import { LIMIT_DEFAULTS, type Store } from './store.js'
 
-export interface RedisBackendOptions extends Partial<Tuning>, Partial<BackendLimits> {
+export interface RedisBackendOptions extends Partial<StoreTimes>, Partial<BackendLimits> {
   /** `redis://`, `rediss://` or `unix://`. */
   readonly address: string
   /** What belongs together on one Redis. */
@@ -89,7 +90,7 @@ class RedisBackend implements Backend {
     this.#shard = shard
     this.#services = services
     const released = new ReleasedChunks()
-    this.#store = Object.freeze({ shard, keys: shard.keys, limits: this.limits, tuning: tuningOf(services), released })
+    this.#store = Object.freeze({ shard, keys: shard.keys, limits: this.limits, times: timesOf(services), released })
     this.inspect = inspectorOf(this.#store)
     const connection = { shard, commandTimeoutMs, connectTimeoutMs, clock, random }
     this.#inbox = new Inbox({
@@ -236,11 +237,11 @@ class RedisBackend implements Backend {
   }
 }
 
-function tuningOf(given: Partial<Tuning>): Tuning {
+function timesOf(given: Partial<StoreTimes>): StoreTimes {
   return Object.freeze({
-    affinityMs: given.affinityMs ?? TUNING_DEFAULTS.affinityMs,
-    deadlineGraceMs: given.deadlineGraceMs ?? TUNING_DEFAULTS.deadlineGraceMs,
-    shareMs: given.shareMs ?? TUNING_DEFAULTS.shareMs,
-    payloadRetentionMs: given.payloadRetentionMs ?? TUNING_DEFAULTS.payloadRetentionMs,
+    affinityMs: given.affinityMs ?? STORE_TIMES.affinityMs,
+    deadlineGraceMs: given.deadlineGraceMs ?? STORE_TIMES.deadlineGraceMs,
+    shareMs: given.shareMs ?? STORE_TIMES.shareMs,
+    payloadRetentionMs: given.payloadRetentionMs ?? STORE_TIMES.payloadRetentionMs,
   })
 }

@@ -23,7 +23,7 @@ local function cancelRun(id, reason, value)
   return 'OK'
 end
 
--- A run that no worker can drive. Whoever drives it meanwhile, or keeps it paused, or may resume it, comes first.
+-- A run that no worker can drive. If it has a driver meanwhile, is paused, or may be resumed, it does not fail.
 local function failRun(id, reason, value)
   local run = loadRun(id)
   if not run then

@@ -25,6 +25,7 @@ end
 -- takes goes when its retention ends; a submitted run waits for a driver as before. Before the root is ready again.
 function loseDriver(root, run)
   setRun(run, 'driver', '')
+  root.isOpeners = run.isLeftBehind -- from now on it is counted where a worker may take it
   if run.isLeftBehind then
     run.isAbandoned, root.isParked = true, true
     setRun(run, 'aband', '1')

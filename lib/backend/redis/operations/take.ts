@@ -7,7 +7,7 @@ import { unexpectedAnswer, wordOf } from './words.js'
 
 /** Takes a run that nobody drives. Repeated with its nonce it answers the same grant, as long as that is held. */
 export async function take(store: Store, { session, nonce, runId }: TakeRequest): Promise<TakeAnswer> {
-  const reply = await store.shard.call('take', [session, nonce, runId, store.tuning.deadlineGraceMs])
+  const reply = await store.shard.call('take', [session, nonce, runId, store.times.deadlineGraceMs])
   const word = wordOf(reply)
   switch (word) {
     case 'OK': {
