@@ -1,9 +1,9 @@
 /**
- * How long until what a worker had in hand is started elsewhere: the worker is killed (kill -9) or stopped (SIGSTOP, so that its connections
+ * How long until what a worker had in hand, or a run that it drove, is started elsewhere: the worker is killed (kill -9) or stopped (SIGSTOP, so that its connections
  * stay open) in the middle of a task, again and again, on real processes and a private redis-server. Every result is checked. Prints a
  * table for docs/reliability.md.
  *
- *   npm run reliability [-- --kills 100 --stops 10]
+ *   npm run reliability [-- --kills 100 --stops 10 --drivers 200]
  */
 import { availableParallelism, cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -20,7 +20,11 @@ const PREFIX = 'reliability'
 const PATIENCE_MS = 20_000
 
 const { values } = parseArgs({
-  options: { kills: { type: 'string', default: '100' }, stops: { type: 'string', default: '10' } },
+  options: {
+    kills: { type: 'string', default: '100' },
+    stops: { type: 'string', default: '10' },
+    drivers: { type: 'string', default: '200' },
+  },
 })
 
 /** Two workers at any time, and a client that waits for one task at a time. */
@@ -48,11 +52,12 @@ class Field {
     }
   }
 
-  /** Takes out the worker that runs a task; says how long it took until the other started it. */
-  async takeOut(how: (worker: Child) => void): Promise<number> {
+  /** Takes out the worker that runs a task, as a branch or as a step of a run that it drives; says how long it took until the other started it. */
+  async takeOut(how: (worker: Child) => void, isDriver: boolean): Promise<number> {
     this.#rounds += 1
     const n = this.#rounds
-    const run = await this.#client.start(each(gated), [{ n, gate: `round-${n}` }])
+    const item = { n, gate: `round-${n}` }
+    const run = isDriver ? await this.#client.submit(gated, item) : await this.#client.start(each(gated), [item])
     const mine = async (count: number) =>
       (await this.#ledger.until('start', 2 * (n - 1) + count, PATIENCE_MS)).at(-1) ?? fail('expected a start')
     const first = await mine(1)
@@ -61,8 +66,9 @@ class Field {
     how(victim)
     const second = await mine(2)
     this.#ledger.open(`round-${n}`)
-    const result = await run.result()
-    if (result.length !== 1 || result[0] !== n) fail(`expected [${n}], got ${JSON.stringify(result)}`)
+    const result = JSON.stringify(await run.result())
+    const wanted = JSON.stringify(isDriver ? n : [n])
+    if (result !== wanted) fail(`expected ${wanted}, got ${result}`)
     if (second.pid === first.pid) fail('expected a start on the other worker')
     if (second.details['attempt'] !== 2) fail(`expected attempt 2, got ${String(second.details['attempt'])}`)
     await victim.kill9()
@@ -85,11 +91,11 @@ async function measure(): Promise<void> {
   const ledger = new Ledger()
   const client = await connect(server.url, { keyPrefix: PREFIX, logLevel: 'silent' })
   const field = new Field(server, client, ledger)
-  const series = async (count: number, how: (worker: Child) => void): Promise<number[]> => {
+  const series = async (count: number, how: (worker: Child) => void, isDriver = false): Promise<number[]> => {
     const times: number[] = []
     for (let i = 0; i < count; i += 1) {
       await field.fill()
-      times.push(await field.takeOut(how))
+      times.push(await field.takeOut(how, isDriver))
       if (process.stderr.isTTY) process.stderr.write(`\r${i + 1} of ${count} `)
     }
     if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
@@ -98,6 +104,7 @@ async function measure(): Promise<void> {
   try {
     const kills = await series(Number(values.kills), (worker) => worker.signal('SIGKILL'))
     const stops = await series(Number(values.stops), (worker) => worker.signal('SIGSTOP'))
+    const drivers = await series(Number(values.drivers), (worker) => worker.signal('SIGKILL'), true)
     console.log(
       `${new Date().toISOString().slice(0, 10)}; redis-server ${redisVersion()}, Node.js ${process.versions.node}, ` +
         `${availableParallelism()} cores of ${cpus()[0]?.model ?? 'an unknown processor'}\n`,
@@ -105,6 +112,7 @@ async function measure(): Promise<void> {
     console.log('| a worker, in the middle of a task | times | least | p50 | p99 | most |\n|---|---|---|---|---|---|')
     if (kills.length > 0) console.log(row('killed (SIGKILL)', kills))
     if (stops.length > 0) console.log(row('stopped (SIGSTOP)', stops))
+    if (drivers.length > 0) console.log(row('killed as the driver of a run, in its step', drivers))
   } finally {
     await endChildren()
     await client.close()

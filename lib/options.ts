@@ -232,6 +232,26 @@ export const RETRY_DEFAULTS = Object.freeze({ attempts: 1, delayMs: 0, factor: 1
 /** What holds for a group whose options do not say otherwise. */
 export const GROUP_DEFAULTS = Object.freeze({ onFailure: 'cancel' })
 
+/** `ctx.channel.lock(key, options, fn)`. */
+export const LOCK_OPTIONS = Object.freeze({
+  leaseMs: {
+    kind: 'integer',
+    default: 10_000,
+    unit: 'ms',
+    min: 1,
+    max: LONGEST_MS,
+    help: 'How long the lock stays its holder’s without a sign of life. It is renewed while it is held, so it may be shorter than the work.',
+  },
+  waitMs: {
+    kind: 'integer',
+    default: 30_000,
+    unit: 'ms',
+    min: 0,
+    max: LONGEST_MS,
+    help: 'How long to wait for a lock that another has, before LOCK_TIMEOUT; 0 tries once.',
+  },
+} as const satisfies OptionTable)
+
 /** `graflow-worker`, and `new Worker(options)`, which has some more. */
 export const WORKER_OPTIONS = Object.freeze({
   tasks: {

@@ -536,6 +536,18 @@ export type ChannelValue =
   | { readonly kind: 'number'; readonly number: number }
   | { readonly kind: 'list'; readonly items: PackedItems }
 
+/** A lock that a write stands under: its key, and the nonce of the call that got it. */
+export interface HeldLock {
+  readonly key: string
+  readonly nonce: string
+}
+
+interface Write {
+  readonly key: string
+  /** Locks that the writer must still have: where one is lost, nothing is written. */
+  readonly under?: readonly HeldLock[]
+}
+
 /**
  * What is asked of a channel. `set` decides the time to live anew; append, prepend and add leave it where they name none. They
  * would count twice when repeated: with a `nonce` (new for every new call) a repeat answers what the call answered.
@@ -543,23 +555,21 @@ export type ChannelValue =
 export type ChannelRequest =
   | { readonly kind: 'get'; readonly key: string }
   | { readonly kind: 'keys' }
-  | { readonly kind: 'set'; readonly key: string; readonly value: ChannelValue; readonly ttlMs?: number }
-  | { readonly kind: 'delete'; readonly key: string }
+  | ({ readonly kind: 'set'; readonly value: ChannelValue; readonly ttlMs?: number } & Write)
+  | ({ readonly kind: 'delete' } & Write)
   /** `nonce`: as in acquire; a repeated append or add happens once. */
-  | {
+  | ({
       readonly kind: 'append' | 'prepend'
-      readonly key: string
       readonly item: Uint8Array
       readonly nonce: string
       readonly ttlMs?: number
-    }
-  | {
+    } & Write)
+  | ({
       readonly kind: 'add'
-      readonly key: string
       readonly number: number
       readonly nonce: string
       readonly ttlMs?: number
-    }
+    } & Write)
 export type ChannelAnswer =
   /** `get`: the value or undefined. */
   | { readonly status: 'ok'; readonly kind: 'get'; readonly value: ChannelValue | undefined }
@@ -573,8 +583,29 @@ export type ChannelAnswer =
   | { readonly status: 'ok'; readonly kind: 'add'; readonly number: number }
   /** The key holds another kind. */
   | { readonly status: 'type'; readonly found: ChannelValue['kind'] }
+  /** The writer does not have this lock any more. */
+  | { readonly status: 'lost'; readonly key: string }
   | { readonly status: 'fenced' }
   | { readonly status: 'backpressure' }
+
+/**
+ * What is asked of a lock. `nonce` is new for every holder: with it the holder renews the lock and gives it back, and a repeated call is known.
+ * - `lock` gets the lock if nobody has it: it was never taken or was unlocked, its lease is over, or its holder has lost its branch. Else the
+ *   caller may become the next to get it, for half a second from each call: then nobody else gets it first.
+ * - `renew` begins the lease anew, also when it is over and nobody has taken the lock since: time makes a lock stealable, never invalid.
+ * - `unlock` gives it back, or gives up to be the next.
+ */
+export type LockRequest =
+  | { readonly kind: 'lock' | 'renew'; readonly key: string; readonly nonce: string; readonly leaseMs: number }
+  | { readonly kind: 'unlock'; readonly key: string; readonly nonce: string }
+export type LockAnswer =
+  /** `fence`: larger than that of every holder before. */
+  | { readonly status: 'ok'; readonly fence: number }
+  /** Another has it, `<gid>#<index>`; or it is free, and somebody else is the next to get it (`''`). */
+  | { readonly status: 'locked'; readonly holder: string }
+  /** The lock is not the caller's any more. */
+  | { readonly status: 'lost' }
+  | { readonly status: 'fenced' }
 
 // ----------------------------------------------------------------------------------------------------------------------- hints
 
@@ -647,6 +678,8 @@ export interface Backend {
   readonly inspect: Inspector
   /** Reads need no holder; writes need the current holder of a branch of this run. */
   channel(runId: string, holder: Holder | undefined, request: ChannelRequest): Promise<ChannelAnswer>
+  /** Needs the current holder of a branch of this run. A lock is free as soon as that branch is not held any more. */
+  lock(runId: string, holder: Holder, request: LockRequest): Promise<LockAnswer>
   /** Calls `listener` with what concerns the session; returns what ends that. */
   listen(session: string, listener: (notice: Notice) => void): () => void
   /** Calls `listener` when something changes in the run; returns what ends that. */

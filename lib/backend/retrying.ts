@@ -39,6 +39,7 @@ export function retrying(near: Backend, options: RetryingOptions): Backend {
     sweep: (session) => near.sweep(session), // its caller comes again
     control: (request) => repeat(() => near.control(request)),
     channel: (runId, holder, request) => repeat(() => near.channel(runId, holder, request)),
+    lock: (runId, holder, request) => repeat(() => near.lock(runId, holder, request)),
     listen: (session, listener) => near.listen(session, listener),
     watch: (runId, listener) => near.watch(runId, listener),
     caughtUp: (runId) => near.caughtUp(runId),

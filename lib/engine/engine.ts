@@ -20,6 +20,7 @@ import { endOfBranch, taskError } from './failure.js'
 import { GraphStore } from './graph-store.js'
 import { EndRun } from './directives.js'
 import { Interpreter } from './interpreter.js'
+import { Locks } from './locks.js'
 import { type Limits } from '../options.js'
 import { Pauses } from './pauses.js'
 import { PreparedGrant, type PreparedBranch } from './prepared-grant.js'
@@ -57,13 +58,14 @@ export class Engine {
     const { backend, clock, random, emitter, limits } = parts
     this.graphs = new GraphStore({ ...parts, graphBytes: limits.graphBytes, graphs: limits.graphs })
     this.pauses = new Pauses(backend, clock)
+    const locks = new Locks(parts)
     const starts: StartOptions = {
       clock,
       emitter,
       countOrphan: (change) => {
         this.#orphans += change
       },
-      channelOf: ({ execution }, cancel) => channelOf(backend, execution, cancel, limits, parts.newId),
+      channelOf: ({ execution }, cancel) => channelOf(backend, { execution, cancel }, limits, parts.newId, locks),
       result: (frame, path, target) => this.#resultFor(frame, path, target),
       fork: (frame: Frame, path: string, expression: Expression, input: unknown, timer: Pausable | undefined) =>
         this.interpreter.fork(frame, path, expression, input, timer),

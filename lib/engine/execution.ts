@@ -72,6 +72,7 @@ export class Execution {
   #met: string[] | undefined
   #over: Cancellation | 'over' | undefined
   #waits = 0
+  #hasSlot = true
   #isInHand = false
   #step = 0
   #isTakenUp = false
@@ -228,17 +229,28 @@ export class Execution {
   /** Waits without occupying the worker. Several waits at once give back one slot. */
   async withoutSlot<T>(wait: () => Promise<T>): Promise<T> {
     this.#waits += 1
-    if (this.#waits === 1) this.#slot.suspend()
+    if (this.#waits === 1) this.#suspend()
     try {
       return await wait()
     } finally {
       this.#waits -= 1
       if (!this.#isWaiting()) {
         await this.#slot.resume()
+        this.#hasSlot = true
         // Another wait may have begun while there was no slot to take: it would keep this one for as long as it lasts.
-        if (this.#isWaiting()) this.#slot.suspend()
+        if (this.#isWaiting()) this.#suspend()
       }
     }
+  }
+
+  /** Whether it has its slot: it has none while it waits, and until it has got one again. */
+  get hasSlot(): boolean {
+    return this.#hasSlot
+  }
+
+  #suspend(): void {
+    this.#hasSlot = false
+    this.#slot.suspend()
   }
 
   #isWaiting(): boolean {

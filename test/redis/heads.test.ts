@@ -19,6 +19,7 @@ const partsOf = (name: string): string =>
 const FLAGS: Readonly<Record<string, readonly string[]>> = {
   acquire: ['allow-oom'],
   'channel-change': ['allow-oom'],
+  'channel-lock': ['allow-oom'],
   'channel-read': ['no-writes'],
   'channel-write': [],
   control: ['allow-oom'],

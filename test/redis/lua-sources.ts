@@ -79,7 +79,7 @@ export function keysUsed(text: string): Set<string> {
   each(new RegExp(`${GROUP} \\.\\. '(:[a-hj-z])'`, 'g'), (name) => `:b:…${name}`)
   each(new RegExp(`${GROUP} \\.\\. '(:i)[0-9]*'`, 'g'), (name) => `:b:…${name}…`)
   each(new RegExp(`${GROUP} \\.\\. '(:o)' \\.\\.`, 'g'), (name) => `:b:…${name}…`)
-  each(new RegExp(`${RUN} \\.\\. '(:(?:v|k|e|ch|cx|cn))'`, 'g'), (name) => `:r:…${name}`)
+  each(new RegExp(`${RUN} \\.\\. '(:(?:v|k|e|ch|cx|cn|cl))'`, 'g'), (name) => `:r:…${name}`)
   each(new RegExp(`${RUN} \\.\\. '(:cl:)'`, 'g'), (name) => `:r:…${name}…`)
   if (/\bload\(|\bg\.b\b/.test(code)) found.add(':b:…')
   if (/\bloadRun\(|\brun\.key\b/.test(code)) found.add(':r:…')

@@ -73,8 +73,9 @@ async function runChecked(snippet: Snippet): Promise<number> {
   return count
 }
 
-const pages = readdirSync(join(root, 'docs'))
+const pages = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.md'))
+  .sort()
   .map((name) => ({ name: `docs/${name}`, text: readDoc(name) }))
 const languages = ['ts', 'js'] as const
 const inAll = <T>(find: (name: string, text: string, language: 'ts' | 'js') => T): readonly T[] =>
@@ -112,6 +113,7 @@ describe('code for readers', () => {
       'docs/from-bullmq.md',
       'docs/from-celery.md',
       'docs/from-temporal.md',
+      'docs/guides/channels-and-locks.md',
       'docs/language.md',
       'docs/testing.md',
       'docs/workers.md',

@@ -21,6 +21,7 @@ const ALONE = {
   'state.ts': 'all state in memory; part-base.lua, keys and hashes are its counterpart',
   'inspect.ts': 'one script a question: groups, outcomes, queues, sessions',
   'channel.ts: channel': 'three scripts by their flags: a read, a write that needs room, and one that needs none',
+  'channel.ts: lock': 'a script by its flags, since it needs no room',
   'purge.ts: trimRetained': 'bounds what a process keeps; Redis has maxmemory',
   'ready-queue.ts: isServedBefore': 'the order is the score of a sorted set (newGroup)',
   'session.ts: shortestTtlMs': 'read with the sessions themselves (readSessions)',

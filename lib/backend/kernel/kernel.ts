@@ -13,6 +13,8 @@ import type {
   ControlAnswer,
   ControlRequest,
   Holder,
+  LockAnswer,
+  LockRequest,
   OpenAnswer,
   OpenRequest,
   SessionAnswer,
@@ -27,7 +29,7 @@ import type {
 } from '../backend.js'
 import { GRAPH_RETENTION_MS } from '../kept.js'
 import { acquire } from './acquire.js'
-import { channel } from './channel.js'
+import { channel, lock } from './channel.js'
 import { control } from './control.js'
 import { inspectorOf, type KernelInspector } from './inspect.js'
 import { open } from './open.js'
@@ -117,6 +119,10 @@ export class Kernel {
 
   channel(now: number, runId: string, holder: Holder | undefined, request: ChannelRequest): ChannelAnswer {
     return channel(this.#at(now), runId, holder, request)
+  }
+
+  lock(now: number, runId: string, holder: Holder, request: LockRequest): LockAnswer {
+    return lock(this.#at(now), runId, holder, request)
   }
 
   inspect(now: number): KernelInspector {

@@ -91,6 +91,10 @@ class MemoryBackend implements Backend {
     return this.#do((now) => this.#kernel.channel(now, runId, holder, request))
   }
 
+  lock(...[runId, holder, request]: Parameters<Backend['lock']>): ReturnType<Backend['lock']> {
+    return this.#do((now) => this.#kernel.lock(now, runId, holder, request))
+  }
+
   listen(session: string, listener: (notice: Notice) => void): () => void {
     this.#checkOpen()
     return this.#mail.notices.add(session, listener)

@@ -2,7 +2,7 @@
  * A run as the kernel keeps it: its record, saved outputs, channels, and its groups. What its state is called follows from facts kept
  * apart (ended, abandoned, paused, started), so that no two of them can contradict each other.
  */
-import type { EndState, OpenRequest, RunRecord, RunState } from '../backend.js'
+import type { EndState, Holder, OpenRequest, RunRecord, RunState } from '../backend.js'
 import { isLeftBehind, runStateOf } from '../run-state.js'
 import type { Channels } from './channels.js'
 import type { Due } from './due-queue.js'
@@ -18,6 +18,23 @@ export interface RunEnd {
   /** By the store's clock. */
   readonly at: number
 }
+
+/** A lock on a channel: who has it, and who is the next to get it. */
+interface Lock {
+  readonly taken:
+    | {
+        readonly fence: number
+        readonly nonce: string
+        /** Kernel time. */
+        readonly expiresAt: number
+        readonly holder: Holder
+      }
+    | undefined
+  readonly next: { readonly nonce: string; readonly until: number } | undefined
+}
+
+/** By key; a key that nobody has or waits for is absent. */
+export type Locks = Map<string, Lock>
 
 /** `G`: what a group is, which knows its run in turn. */
 export class Run<G> {
@@ -49,6 +66,7 @@ export class Run<G> {
   readonly groups = new Map<string, G>()
   readonly saved = new Map<string, Uint8Array>()
   channels: Channels | undefined
+  locks: Locks | undefined
   /** What it occupies, roughly. */
   bytes = 0
 

@@ -10,7 +10,7 @@ import { Activities } from './activities.js'
 import { Inbox } from './inbox.js'
 import { Renewal } from './keep-alive.js'
 import { acquire } from './operations/acquire.js'
-import { channel } from './operations/channels.js'
+import { channel, lock } from './operations/channels.js'
 import { control } from './operations/control.js'
 import { grantIn } from './operations/grants.js'
 import { getGraph, hasGraph, putGraph } from './operations/graphs.js'
@@ -149,6 +149,10 @@ class RedisBackend implements Backend {
 
   channel(...[runId, holder, request]: Parameters<Backend['channel']>): ReturnType<Backend['channel']> {
     return this.#withRoom(channel(this.#store, runId, holder, request))
+  }
+
+  lock(...[runId, holder, request]: Parameters<Backend['lock']>): ReturnType<Backend['lock']> {
+    return lock(this.#store, runId, holder, request)
   }
 
   listen(session: string, listener: (notice: Notice) => void): () => void {

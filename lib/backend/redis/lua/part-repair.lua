@@ -315,7 +315,7 @@ local function walk(key)
   local known = kind and WALKS[kind]
   if not known then
     return
-  elseif find(name, ':[drkove]$') or find(name, ':[io]%d+$') or find(name, ':c[hxn]$') or find(name, ':cl:') then
+  elseif find(name, ':[drkove]$') or find(name, ':[io]%d+$') or find(name, ':c[hxnl]$') or find(name, ':cl:') then
     local gid = kind == 'b' and match(name, '^(.*):[^:]*$')
     if gid and call('EXISTS', T .. ':b:' .. gid) == 0 then
       later({ 'UNLINK', T .. ':' .. key }) -- only its group had its name
