@@ -28,7 +28,7 @@ import { GroupOutcomes } from './group-outcomes.js'
 import { itemAt, type Pausable } from './context.js'
 import { DirectiveFollower } from './directive-follower.js'
 import { asBranch, gotoTaken, reportingGoto } from './directives.js'
-import { fullPath, type Execution, type Frame } from './execution.js'
+import { fullPath, type Execution, type Frame, type GraphInUse } from './execution.js'
 import { cycleLimit } from './failure.js'
 import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
 import { InlineTasks } from './inline-tasks.js'
@@ -39,7 +39,9 @@ import { isRouted } from './routing.js'
 import { linkResult } from './result-links.js'
 import type { Registry } from './registry.js'
 import type { StartOptions } from './start.js'
+import { isInThread } from './start-task.js'
 import { Supersteps, type SuperstepsOptions } from './superstep.js'
+import { optionsOf } from './task-terms.js'
 
 /** What the interpreter needs of the process. */
 export interface InterpreterOptions extends StartOptions, SuperstepsOptions {
@@ -187,9 +189,15 @@ export class Interpreter {
     const { execution, use } = frame
     const saved = execution.savedOutput(fullPath(use, path))
     if (saved !== undefined) return outputOrGoto(decode(saved))
-    if (isRouted(use.graph.tasks[node.name] ?? {}) || use.code.task(node.name)?.handler === undefined)
+    if (isRouted(use.graph.tasks[node.name] ?? {}) || !this.#canStart(use, node.name))
       return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input, as)
-    return this.#tasks.run(frame, node, path, unpacked(input))
+    return this.#tasks.run(frame, node, path, input)
+  }
+
+  /** Whether its handler is here and, if it wants a thread, can be loaded into one; else it is dispatched to a worker that can. */
+  #canStart(use: GraphInUse, name: string): boolean {
+    if (use.code.task(name)?.handler === undefined) return false
+    return !isInThread(optionsOf(use, name)) || this.#options.threads?.has(name) === true
   }
 
   // ----------------------------------------------------------------------------------------------------- choose, loop, workflow

@@ -5,6 +5,7 @@ import * as graflow from 'graflow'
 import * as testing from 'graflow/testing'
 import * as worker from 'graflow/worker'
 import * as zod from 'zod'
+import { compiled } from '../support/compiled.js'
 import { sharedRedis } from '../support/shared-redis.js'
 import { readDoc } from './doc-table.js'
 import { diagnose, examplesOf, failingOf, run, runnableOf, withImports, type Snippet } from './snippets.js'
@@ -38,8 +39,15 @@ const options: ts.CompilerOptions = {
 }
 delete options.tsBuildInfoFile
 
+/** Modules that it names by their paths: jest reads no TypeScript for threads, so they are those that were compiled. */
+const withCompiled = (snippet: Snippet): Snippet => ({
+  ...snippet,
+  code: snippet.code.replaceAll(/'(examples\/[\w./-]+\.ts)'/g, (_, path: string) => `'${compiled(join(root, path))}'`),
+})
+
 /** Runs a snippet; gives how many of its marks were looked at. */
-async function runChecked(snippet: Snippet): Promise<number> {
+async function runChecked(given: Snippet): Promise<number> {
+  const snippet = withCompiled(given)
   let count = 0
   let printed = ''
   await run(
@@ -73,8 +81,10 @@ async function runChecked(snippet: Snippet): Promise<number> {
   return count
 }
 
-const pages = readdirSync(join(root, 'docs'))
+const pages = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+  .map((name) => name.replaceAll('\\', '/'))
   .filter((name) => name.endsWith('.md'))
+  .sort()
   .map((name) => ({ name: `docs/${name}`, text: readDoc(name) }))
 const languages = ['ts', 'js'] as const
 const inAll = <T>(find: (name: string, text: string, language: 'ts' | 'js') => T): readonly T[] =>
@@ -112,6 +122,7 @@ describe('code for readers', () => {
       'docs/from-bullmq.md',
       'docs/from-celery.md',
       'docs/from-temporal.md',
+      'docs/guides/threads.md',
       'docs/language.md',
       'docs/testing.md',
       'docs/workers.md',
