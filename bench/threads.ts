@@ -5,8 +5,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect, declareTask, flow, type Graflow } from 'graflow'
-import { assemble, plan, steps, type tile } from '../examples/mandelbrot/tasks.js'
+import { connect, type Graflow } from 'graflow'
+import { steps, stepsInThreads } from '../examples/mandelbrot/tasks.js'
 import { findServer, LocalCluster } from '../examples/support/local-cluster.js'
 import { median } from './statistics.js'
 
@@ -14,12 +14,6 @@ const tasks = join(import.meta.dirname, '../examples/mandelbrot/tasks.ts')
 const processors = Math.max(2, availableParallelism())
 const ROUNDS = Number(process.argv[2] ?? 5)
 const picture = { size: Number(process.argv[3] ?? 800), tileSize: 50, maxSteps: 2_000 }
-
-/** The same tile, which a worker that knows it inline runs in a thread, since its declaration says so. */
-const inThreads = flow('plan >> tile* >> assemble', {
-  ...{ plan, assemble },
-  tile: declareTask<typeof tile>('tile', { isolation: 'thread' }),
-})
 
 interface Side {
   readonly name: string
@@ -33,9 +27,13 @@ const signal = new AbortController().signal
 const server = findServer()
 if (server === undefined) throw new Error('expected redis-server on PATH')
 
-async function open(name: string, workers: number, flowOfSide: typeof steps): Promise<Side> {
+async function open(
+  name: string,
+  workers: number,
+  maxConcurrentTasks: number,
+  flowOfSide: typeof steps,
+): Promise<Side> {
   if (server === undefined) throw new Error('expected a server')
-  const maxConcurrentTasks = processors / workers
   const cluster = await LocalCluster.start({ server, tasks, workers, maxConcurrentTasks, signal })
   const graflow = await connect(cluster.url, { keyPrefix: cluster.keyPrefix, logLevel: 'warn' })
   return { name, cluster, graflow, steps: flowOfSide }
@@ -48,8 +46,9 @@ async function drawnIn({ name, graflow, steps: side }: Side): Promise<number> {
   return performance.now() - begun
 }
 
-const threads = await open('threads', 1, inThreads)
-const processes = await open('processes', processors, steps)
+// One more branch than threads: the next one is in hand when a thread comes free.
+const threads = await open('threads', 1, processors + 1, stepsInThreads)
+const processes = await open('processes', processors, 1, steps)
 try {
   console.log(
     `${picture.size} × ${picture.size} pixels on ${processors} processors, ${ROUNDS} rounds; load average ${loadavg()[0]?.toFixed(1)}`,

@@ -58,8 +58,8 @@ export const spinning = task('spinning', { ...inThread, timeoutMs: 50 }, (_: unk
 })
 
 /** Two of them take longer than each of them may. */
-export const short = task('short', { ...inThread, timeoutMs: 300 }, (input: number) => {
-  spin(160)
+export const short = task('short', { ...inThread, timeoutMs: 600 }, (input: number) => {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 350)
   return input
 })
 

@@ -62,7 +62,8 @@ describeOnBackends('tasks in threads', (openOn, onlyEmbedded, name) => {
     expect(step.facts).toEqual(['where', '0/0/1', undefined, 1, 1, true])
     expect(branches.map(({ facts }) => facts)).toEqual([0, 1].map((i) => ['where', `0/1/${i}`, i, 1, 1, true]))
     const only: Where = await graflow.run(seq(asIs, where), 'x')
-    for (const at of [step, ...branches, only])
+    const submitted: Where = await (await graflow.submit(seq(asIs, where), 'x')).result()
+    for (const at of [step, ...branches, only, submitted])
       expect(at).toMatchObject({ isMainThread: false, isFenced: true, isAborted: false })
     expect(await graflow.run(par(whereInline), 0)).toEqual([{ isMainThread: true, threadId: 0 }])
   })
@@ -90,9 +91,8 @@ describeOnBackends('tasks in threads', (openOn, onlyEmbedded, name) => {
       error: { code: 'TIMEOUT', details: { task: 'spinning', timeoutMs: 50 } },
     })
     expect(other).toEqual({ status: 'succeeded', value: 'x' })
-    expect(await failureCode(graflow, seq(steady, spinning), 'x')).toBe('TIMEOUT')
     expect(await graflow.run(par(echo), 'alive')).toEqual(['alive'])
-    expect(log).toEqual(['started', 'started'])
+    expect(log).toEqual(['started'])
   })
 
   it('wait for a free thread outside of their own time', async () => {
@@ -168,7 +168,6 @@ describeOnBackends('tasks in threads', (openOn, onlyEmbedded, name) => {
     expect(String(outcomes[0].status === 'failed' && outcomes[0].error.cause)).toBe('RangeError: in a timer')
     expect(outcomes[1]).toMatchObject({ error: { code: 'THREAD_LOST', details: { exitCode: 3 }, retryable: true } })
     expect(outcomes[2]).toEqual({ status: 'succeeded', value: 'x' })
-    expect(await graflow.run(par(secondTry), 'x')).toEqual([[2, 'x']])
     expect(await graflow.run(seq(steady, secondTry), 'y')).toEqual([2, 'y'])
   })
 

@@ -11,9 +11,4 @@ describe('examples/cpu-threads', () => {
     expect(loop?.result).toEqual({ primes: 2_262, inThreads: 0 })
     expect(threads?.result.inThreads).toBeGreaterThan(0)
   })
-
-  it('says how it is called', async () => {
-    const { code, stderr } = await runExample('cpu-threads/main.ts', ['--bellow', '3'])
-    expect([code, stderr]).toEqual([2, expect.stringContaining('[--below 3000000]')])
-  })
 })

@@ -1,10 +1,15 @@
 /** Worker processes whose threads are busy: they end as any other. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { par } from 'graflow'
 import { untilLost } from '../behaviours/threads.tasks.js'
+import { build, runExample, runProgram } from '../support/programs.js'
 import { useStage } from '../support/redis-stage.js'
 import { logOf, nextMark } from '../support/runs.js'
 import { within } from '../support/waits.js'
+
+beforeAll(build, 120_000)
 
 describe('a worker process with a busy thread', () => {
   const stage = useStage(join(__dirname, '../behaviours/threads.tasks.ts'))
@@ -24,5 +29,32 @@ describe('a worker process with a busy thread', () => {
     expect(code).toBe(signal === 'SIGTERM' ? 0 : null)
     expect(await within(5_000, result, 'the result')).toEqual(['two'])
     expect(starts).toEqual(['start on one', 'start on two'])
+  })
+})
+
+describe('bench/threads.ts', () => {
+  it('draws the same on threads and on processes, and says the ratio', async () => {
+    const { code, stdout } = await runProgram('bench/threads.ts', ['1', '100'])
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^ratio \d+\.\d\d \(median/m)])
+  }, 60_000)
+})
+
+describe('examples/mandelbrot with threads', () => {
+  it.each([
+    ['0', 'embedded engine in this process with 2 threads'],
+    ['1', '1 worker process with 2 threads and a private'],
+  ])('draws the same file on %s worker processes', async (workers, told) => {
+    const folder = mkdtempSync(join(tmpdir(), 'graflow-mandelbrot-'))
+    const words = ['--size', '64', '--steps', '300', '--tile', '16', '--threads', '2', '--json']
+    try {
+      const { code, stdout, stderr } = await runExample('mandelbrot/main.ts', [
+        ...['--workers', workers, '--out', join(folder, 'picture.png'), ...words],
+      ])
+      expect(stderr).toContain(told)
+      // It has compared the file with what one process draws.
+      expect([code, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ tiles: 16, threads: 2 })])
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 })
