@@ -14,7 +14,9 @@ import {
   CHANNEL_METHODS,
   type ChannelMethod,
   type FreeThread,
+  type ThreadCall,
   type ThreadEnd,
+  type ThreadFacts,
   type ThreadRequest,
   ThrewInThread,
 } from './thread-runner.js'
@@ -90,32 +92,35 @@ async function called(of: ThreadStart): Promise<unknown> {
   const { options, facts, input, cancel, context } = of
   const { sharedInputBytes } = options.limits
   const bytes = packedOf(input, `the input of task "${facts.task}"`, sharedInputBytes, 'sharedInputBytes')
-  const thread = options.threads?.take() ?? (await freed(of))
-  if (cancel.reason !== undefined) {
-    thread.release()
-    throw cancel.reason
-  }
-  const off = cancel.onAbort((reason) => {
-    thread.abort(reason, isLate(reason) ? LATE_GRACE_MS : UNWANTED_GRACE_MS)
-  })
+  let off: (() => void) | undefined
   try {
-    const end = await thread.run({
-      ...{ task: facts.task, input: bytes, facts: factsOf(context) },
-      note: (note) => {
-        if (note.name === 'progress') context.progress(note.fraction, note.message)
-        else context.log[note.level](note.message, note.details && (decode(note.details) as object)) // what was packed
-      },
-      serve: (request) => served(of, request),
+    const thread = options.threads?.take() ?? (await freed(of))
+    if (cancel.reason !== undefined) {
+      thread.release()
+      throw cancel.reason
+    }
+    off = cancel.onAbort((reason) => {
+      thread.abort(reason, isLate(reason) ? LATE_GRACE_MS : UNWANTED_GRACE_MS)
     })
-    return returned(context, end)
+    return returned(context, await thread.run(callOf(of, bytes)))
   } catch (error) {
     throw error instanceof ThrewInThread ? threwByHandler(error.thrown) : withPlace(error, of)
   } finally {
-    off()
+    off?.()
   }
 }
 
 const isLate = (reason: Error): boolean => reason instanceof GraflowError && reason.code === 'TIMEOUT'
+
+const callOf = (of: ThreadStart, input: Uint8Array): ThreadCall => ({
+  ...{ task: of.facts.task, input, facts: factsOf(of.context) },
+  note: (note) => {
+    const { context } = of
+    if (note.name === 'progress') context.progress(note.fraction, note.message)
+    else context.log[note.level](note.message, note.details && (decode(note.details) as object)) // what was packed
+  },
+  serve: (request) => served(of, request),
+})
 
 /** A thread, once there is one. The wait is not the handler's, so its deadline stands still. */
 async function freed({ options: { threads }, cancel, timer }: ThreadStart): Promise<FreeThread> {
@@ -133,7 +138,7 @@ async function freed({ options: { threads }, cancel, timer }: ThreadStart): Prom
 }
 
 /** What a handler reads of its context: worked out here, where the graph is. */
-const factsOf = (context: HandlerContext) => {
+const factsOf = (context: HandlerContext): ThreadFacts => {
   const { runId, taskName, path, index, cycle, attempt, idempotencyKey, fence } = context
   return { runId, taskName, path, index, cycle, attempt, idempotencyKey, fence }
 }

@@ -46,7 +46,9 @@ export class Thread implements FreeThread {
   constructor({ modules, timeoutMs, heapMb }: ThreadOptions, events: ThreadEvents) {
     this.#events = events
     const workerData: ThreadData = { modules, timeoutMs }
-    this.#worker = new Worker(entryFile(), {
+    // Imported, so that a program of the command line, with its flag --input-type, may start it, too.
+    const source = `import ${JSON.stringify(entryFile().href)}`
+    this.#worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`), {
       ...{ name: 'graflow-task', workerData },
       ...(heapMb !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
     })

@@ -1,10 +1,12 @@
 /** Worker processes whose threads are busy: they end as any other. */
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { par } from 'graflow'
 import { untilLost } from '../behaviours/threads.tasks.js'
-import { build, runExample, runProgram } from '../support/programs.js'
+import { compiled } from '../support/compiled.js'
+import { build, root, runExample, runProgram } from '../support/programs.js'
 import { useStage } from '../support/redis-stage.js'
 import { logOf, nextMark } from '../support/runs.js'
 import { within } from '../support/waits.js'
@@ -56,5 +58,19 @@ describe('examples/mandelbrot with threads', () => {
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
+  })
+})
+
+describe('threads of a program that stands on the command line', () => {
+  it('are started whatever its flags are, such as --input-type', () => {
+    const module = compiled(join(root, 'examples/cpu-threads/tasks.ts'))
+    const program = `
+      import { connect } from 'graflow'
+      import { primes } from ${JSON.stringify(module)}
+      const graflow = await connect({ tasks: [${JSON.stringify(module)}] })
+      console.log(JSON.stringify(await graflow.run(primes, { from: 0, to: 100 })))`
+    const flags = ['--input-type=module', '--max-old-space-size=500', '--import', 'tsx', '-e', program]
+    const { stdout, stderr } = spawnSync(process.execPath, flags, { cwd: root, encoding: 'utf8' })
+    expect([stdout, stderr]).toEqual(['{"primes":25,"isInThread":true}\n', ''])
   })
 })
