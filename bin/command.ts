@@ -23,6 +23,8 @@ export interface Command {
   readonly words?: Words
   /** What else `--help` says, in lines. */
   readonly more?: readonly string[]
+  /** By section of another command, the options that are read there, and not in the own section. */
+  readonly borrowed?: Readonly<Record<string, OptionTable>>
   /** Options and sections of other commands, which a file that all share may have. */
   readonly others?: { readonly table: OptionTable; readonly sections: readonly string[] }
 }

@@ -2,6 +2,7 @@
 import { EXPORTER_OPTIONS } from '../lib/options.js'
 import type { Command, Switch, Words } from './command.js'
 import {
+  CONFIG_BORROWED,
   CONFIG_OPTIONS,
   CONNECTION_OPTIONS,
   DEV_OPTIONS,
@@ -28,7 +29,8 @@ const files: Words = {
   most: 100,
 }
 
-type Parts = Pick<Command, 'table' | 'summary'> & Partial<Pick<Command, 'switches' | 'words' | 'more' | 'section'>>
+type Parts = Pick<Command, 'table' | 'summary'> &
+  Partial<Pick<Command, 'switches' | 'words' | 'more' | 'section' | 'borrowed'>>
 
 function entriesOf(version: string): ReadonlyMap<string, Entry> {
   const entry = (name: string, parts: Parts, run: Run): readonly [string, Entry] => {
@@ -77,7 +79,11 @@ function entriesOf(version: string): ReadonlyMap<string, Entry> {
         table: CONFIG_OPTIONS,
         switches: { json },
         section: 'worker',
-        more: ['They are those that graflow-worker has with the same flags.', ''],
+        borrowed: CONFIG_BORROWED,
+        more: [
+          'They are those that graflow-worker has with the same flags; apiKey is the one of the exporter; workers, run and input are those of dev.',
+          '',
+        ],
       },
       async (...given) => (await import('./commands/config.js')).configCommand(...given),
     ),

@@ -2,7 +2,7 @@
 /**
  * `graflow-worker`: a worker as a process. Reads flags, environment and file; starts the worker; drains it on SIGTERM and SIGINT.
  *
- * Exit codes: 0 drained; 1 no Redis, or an exception that nobody caught; 2 something that was asked for is wrong.
+ * Exit codes: 0 drained; 1 no Redis, or an uncaught exception; 2 something that was asked for is wrong.
  */
 import { messageOf } from '../lib/describe.js'
 import { hostname } from 'node:os'
@@ -20,7 +20,7 @@ import { versionOf } from './version.js'
 const NAME = 'graflow-worker'
 /** A second signal: what is in hand is released, as far as that goes in this time. */
 const HURRY_MS = 150
-/** After an exception that nobody caught: outcomes are delivered, as far as that goes in this time. */
+/** After an uncaught exception: outcomes are settled, as far as that goes in this time. */
 const CRASH_MS = 500
 
 const command: Command = {
@@ -33,7 +33,7 @@ const command: Command = {
   others: SHARED_FILE,
 }
 
-// Whoever reads what we print may be gone; the work goes on.
+// The reader of our output may be gone; the work goes on.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
 
 main().catch((error: unknown) => {

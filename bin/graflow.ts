@@ -7,14 +7,14 @@ import { EXIT_CODES } from './exit-codes.js'
 import { main } from './main.js'
 import { resolveHere } from './resolve-here.js'
 
-// Whoever reads what we print may be gone, as with `graflow graph … | head`.
+// The reader of our output may be gone, as with `graflow graph … | head`.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
 
-const told = new AbortController()
+const interruption = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
-    if (told.signal.aborted) process.exit(EXIT_CODES.interrupted.code)
-    told.abort(new Error(`interrupted by ${name}`))
+    if (interruption.signal.aborted) process.exit(EXIT_CODES.interrupted.code)
+    interruption.abort(new Error(`interrupted by ${name}`))
   })
 }
 
@@ -22,7 +22,7 @@ const folder = process.cwd()
 const time = { clock: systemClock, timeoutMs: WORKER_OPTIONS.moduleTimeoutMs.default }
 
 void main(process.argv.slice(2), {
-  ...{ env: process.env, folder, out: process.stdout, err: process.stderr, signal: told.signal },
+  ...{ env: process.env, folder, out: process.stdout, err: process.stderr, signal: interruption.signal },
   now: () => systemClock.now(),
   readInput: () => text(process.stdin),
   async load(paths) {

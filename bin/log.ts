@@ -23,7 +23,7 @@ export function writeLog(
     })
   }
   const destination = pino.destination({ fd: 1, sync: true })
-  // Whoever read our output may be gone; the work goes on.
+  // The reader of our output may be gone; the work goes on.
   destination.on('error', () => undefined)
   const logger = pino(
     {

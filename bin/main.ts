@@ -5,20 +5,25 @@ import { ERROR_CODES, GraflowError } from '../lib/errors.js'
 import { invalid, meant, shown } from './command.js'
 import { COMMANDS } from './commands.js'
 import { EXIT_CODES } from './exit-codes.js'
-import type { Host } from './host.js'
-import { table } from './output.js'
+import type { Host, Screen } from './host.js'
+import { table, toJson } from './output.js'
 import { readSettings } from './settings.js'
 import { versionOf } from './version.js'
 
 const NAME = 'graflow'
 
-/** Never rejects: what is wrong is written to standard error. @returns the exit code */
+/**
+ * Never rejects: what is wrong is written to standard error, and with `--json` to standard output, too, where a program waits for a document.
+ * @returns the exit code
+ */
 export async function main(argv: readonly string[], host: Host): Promise<number> {
   const [word = 'help'] = argv
+  const out = new NotedScreen(host.out)
   try {
-    return await dispatch(argv, host)
+    return await dispatch(argv, { ...host, out })
   } catch (error) {
     const name = COMMANDS.has(word) ? `${NAME} ${word}` : NAME
+    if (isJson(argv) && !out.isWritten) out.write(toJson({ error }))
     if (error instanceof GraflowError && error.code !== 'INTERNAL') {
       host.err.write(`${name}: ${error.message}\n`)
       return ERROR_CODES[error.code].exitCode
@@ -26,6 +31,36 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
     const stack: unknown = isNativeError(error) ? error.stack : undefined
     host.err.write(`${name}: ${typeof stack === 'string' ? stack : messageOf(error)}\n`)
     return EXIT_CODES.internal.code
+  }
+}
+
+/** Whether a command that knows it is told to write JSON, also where another flag is wrong. */
+function isJson([word = '', ...rest]: readonly string[]): boolean {
+  const flag = COMMANDS.get(word)?.command.switches?.['json']?.flag
+  const end = rest.indexOf('--')
+  return flag !== undefined && (end < 0 ? rest : rest.slice(0, end)).includes(`--${flag}`)
+}
+
+/** Knows whether something was written. */
+class NotedScreen implements Screen {
+  readonly #screen: Screen
+  isWritten = false
+
+  constructor(screen: Screen) {
+    this.#screen = screen
+  }
+
+  get isTTY(): boolean {
+    return this.#screen.isTTY === true
+  }
+
+  get columns(): number {
+    return this.#screen.columns ?? 0
+  }
+
+  write(text: string): unknown {
+    this.isWritten = true
+    return this.#screen.write(text)
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { GroupProgress, Run, RunStatus } from '../lib/producer/types.js'
 import type { RunEvent } from '../lib/events.js'
+import { elapsedMs, systemClock } from '../lib/time.js'
 import type { Host, Screen } from './host.js'
 import { columnsOf, duration, type Paint, painter, plainText } from './output.js'
 import { Stragglers } from './stragglers.js'
@@ -19,6 +20,8 @@ export interface Progress {
 
 const LOOK_MS = 250
 const LINE_EVERY_MS = 10_000
+/** Looking takes at most one part of so many of the time: a look reads all groups of the run. */
+const LOOK_SHARE = 10
 /** Of the live display. */
 const MOST_GROUPS = 8
 const MOST_STRAGGLERS = 3
@@ -52,19 +55,22 @@ class Shown implements Progress {
   readonly #timer: NodeJS.Timeout
   readonly #reading: Promise<void>
   readonly #events: AsyncIterableIterator<RunEvent>
+  #isOver = false
+  /** By a clock that never goes back. */
+  #nextLookAt = 0
   #status: RunStatus | undefined
   #looking: Promise<void> | undefined
-  #lastLineAt: number
 
   constructor(run: Run<unknown>, host: Host, block: Block | undefined) {
     this.#run = run
     this.#host = host
     this.#block = block
     this.#paint = painter(host.err, host.env)
-    this.#startedAt = this.#lastLineAt = host.now()
+    this.#startedAt = host.now()
     this.#events = run.events()
     this.#reading = this.#read()
-    this.#timer = setInterval(() => void this.#look(), LOOK_MS)
+    // lines are due seldom, and only they show what a look finds
+    this.#timer = setInterval(() => this.#turn(), block === undefined ? LINE_EVERY_MS : LOOK_MS)
     this.#draw()
   }
 
@@ -75,6 +81,7 @@ class Shown implements Progress {
   }
 
   async end(): Promise<void> {
+    this.#isOver = true
     clearInterval(this.#timer)
     await this.#looking
     await this.#events.return?.()
@@ -110,13 +117,20 @@ class Shown implements Progress {
   }
 
   #line(text: string): void {
-    this.#lastLineAt = this.#host.now()
     this.#host.err.write(`${plainText(text)}\n`)
+  }
+
+  /** The time that is shown goes on also between two looks. */
+  #turn(): void {
+    if (elapsedMs(systemClock) >= this.#nextLookAt) void this.#look()
+    this.#draw()
   }
 
   /** Asks the store, unless it is being asked. */
   #look(): Promise<void> {
-    this.#looking ??= this.#run
+    if (this.#looking !== undefined) return this.#looking
+    const askedAt = elapsedMs(systemClock)
+    this.#looking = this.#run
       .status()
       .then(
         (status) => {
@@ -127,8 +141,10 @@ class Shown implements Progress {
       )
       .finally(() => {
         this.#looking = undefined
+        const now = elapsedMs(systemClock)
+        this.#nextLookAt = now + LOOK_SHARE * (now - askedAt)
         if (this.#block !== undefined) this.#draw()
-        else if (this.#host.now() - this.#lastLineAt >= LINE_EVERY_MS) this.#lines()
+        else if (!this.#isOver) this.#lines()
       })
     return this.#looking
   }

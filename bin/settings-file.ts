@@ -2,7 +2,7 @@
 import { describe, messageOf } from '../lib/describe.js'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { OptionSpec } from '../lib/options.js'
+import type { OptionSpec, OptionTable } from '../lib/options.js'
 import { type Command, invalid, meant, readValue, shown } from './command.js'
 
 /** Read without being asked for, where it is there. */
@@ -12,6 +12,8 @@ export const FILE = 'graflow.config.json'
 export interface FileValue {
   readonly value: unknown
   readonly from: string
+  /** Whether it stands in a section, which counts more than the top. */
+  readonly isOwn: boolean
 }
 
 /**
@@ -20,7 +22,7 @@ export interface FileValue {
  * @throws GraflowError INVALID_OPTION
  */
 export function readSettingsFile(
-  { table, aliases, section, others }: Command,
+  { table, aliases, section, others, borrowed = {} }: Command,
   named: string | undefined,
   folder: string,
 ): Readonly<Record<string, FileValue>> {
@@ -33,21 +35,28 @@ export function readSettingsFile(
   const names = [...Object.keys({ ...others?.table, ...table }), ...Object.keys(aliases).map(camel)]
   const isOthers = (key: string, name: string): boolean =>
     others !== undefined && (others.sections.includes(key) || Object.hasOwn(others.table, name))
-  for (const [at, values] of [
-    [path, top],
-    [`${path}: ${section}`, recordOf(own, `${path}: ${section}`)],
-  ] as const) {
-    for (const [key, value] of Object.entries(values)) {
+  const read = (at: string, values: unknown, options: OptionTable, isLeft: typeof isOthers): void => {
+    for (const [key, value] of Object.entries(recordOf(values, at))) {
       if (key === '$schema') continue
       const name = ownOf(aliases, kebab(key)) ?? ownOf(aliases, key) ?? camel(key)
-      const spec = ownOf(table, name)
-      if (spec !== undefined) known[name] = { value: readValue(spec, listOf(spec, value), `${at}: ${key}`), from: at }
-      else if (at !== path || !isOthers(key, name))
-        throw invalid(`${at}: ${shown(key)}: there is no such option${meant(key, names)}`)
+      const spec = ownOf(options, name)
+      if (spec !== undefined)
+        known[name] = {
+          ...{ value: readValue(spec, listOf(spec, value), `${at}: ${key}`), from: at, isOwn: at !== path },
+        }
+      else if (!isLeft(key, name)) throw invalid(`${at}: ${shown(key)}: there is no such option${meant(key, names)}`)
     }
   }
+  const lent = new Set(Object.values(borrowed).flatMap((options) => Object.keys(options)))
+  read(path, top, table, isOthers)
+  read(`${path}: ${section}`, own, without(table, lent), () => false)
+  for (const [name, options] of Object.entries(borrowed))
+    read(`${path}: ${name}`, whole[name] ?? {}, options, () => true)
   return known
 }
+
+const without = (table: OptionTable, names: ReadonlySet<string>): OptionTable =>
+  Object.fromEntries(Object.entries(table).filter(([name]) => !names.has(name)))
 
 function textOf(path: string, isNamed: boolean): string | undefined {
   try {

@@ -22,6 +22,8 @@ export interface Given {
   readonly options: Readonly<Record<string, unknown>>
   /** By option, where its value comes from: a flag, a variable, a file. */
   readonly sources: Readonly<Record<string, string>>
+  /** What is set and does not count, since an address and its parts are both set; with where it is set. */
+  readonly overridden: ReadonlyMap<string, string>
   readonly switches: ReadonlySet<string>
   readonly words: readonly string[]
 }
@@ -38,42 +40,98 @@ export async function readSettings(command: Command, { argv, env, folder }: Surr
   if (flags.text !== undefined) return { text: flags.text, options: undefined }
   const { config, ...given } = flags.values
   const file = readSettingsFile(command, typeof config === 'string' ? config : env['GRAFLOW_CONFIG'], folder)
+  const candidates = candidatesOf(command, given, file, env, folder)
+  const overridden = overriddenIn(candidates)
   const options: Record<string, unknown> = {}
   const sources: Record<string, string> = {}
-  for (const [option, spec] of Object.entries(command.table)) {
-    const flag = given[option]
-    const found =
-      flag === undefined
-        ? (fromEnvironment(spec, env, folder) ?? file[option])
-        : { value: flag, from: `--${spec.flag ?? option}` }
-    if (found === undefined) continue
-    options[option] = found.value
-    sources[option] = found.from
-  }
-  // A flag for host, port or database wins over an address from the environment or the file, but not over `--redis-url`.
-  if (given['redisUrl'] === undefined && (given['redisHost'] ?? given['redisPort'] ?? given['redisDb']) !== undefined) {
-    delete options['redisUrl']
-    delete sources['redisUrl']
+  for (const [option, candidate] of candidates) {
+    if (overridden.has(option)) continue
+    options[option] = candidate.value()
+    sources[option] = candidate.from
   }
   const { switches, words } = flags
-  return { options, sources, switches, words, text: undefined }
+  return { options, sources, overridden, switches, words, text: undefined }
 }
 
-function fromEnvironment(
-  spec: OptionSpec,
+/** How much a place counts, beside others that say something of the same. */
+const RANKS = Object.freeze({ top: 0, section: 1, environment: 2, flag: 3 })
+
+/** A value that somebody has given, from the place that counts most of those that have one. */
+interface Candidate {
+  readonly from: string
+  readonly rank: number
+  /** Read when it is needed: a value that does not count is not judged. @throws GraflowError INVALID_OPTION */
+  readonly value: () => unknown
+}
+
+function candidatesOf(
+  { table }: Command,
+  flags: Readonly<Record<string, unknown>>,
+  file: ReturnType<typeof readSettingsFile>,
   env: Surroundings['env'],
   folder: string,
-): { readonly value: unknown; readonly from: string } | undefined {
+): ReadonlyMap<string, Candidate> {
+  const candidates = new Map<string, Candidate>()
+  for (const [option, spec] of Object.entries(table)) {
+    const [flag, written] = [flags[option], file[option]]
+    const found: Candidate | undefined =
+      flag !== undefined
+        ? { value: () => flag, from: `--${spec.flag ?? option}`, rank: RANKS.flag }
+        : (fromEnvironment(spec, env, folder) ??
+          (written && {
+            ...{ value: () => written.value, from: written.from, rank: written.isOwn ? RANKS.section : RANKS.top },
+          }))
+    if (found !== undefined) candidates.set(option, found)
+  }
+  return candidates
+}
+
+/** What an address has, too. */
+export const ADDRESS_PARTS = ['redisHost', 'redisPort', 'redisDb'] as const
+
+/**
+ * An address holds host, port and database. Where one stands beside them, the place that counts more decides, and in one place the address. So
+ * a variable such as REDIS_PORT, which Kubernetes sets to a text of its own for each Service named `redis`, does nothing beside an address.
+ */
+function overriddenIn(candidates: ReadonlyMap<string, Candidate>): ReadonlyMap<string, string> {
+  const address = candidates.get('redisUrl')
+  const parts = ADDRESS_PARTS.filter((part) => candidates.has(part))
+  if (address === undefined || parts.length === 0) return new Map()
+  const most = Math.max(...parts.map((part) => candidates.get(part)?.rank ?? 0))
+  const overridden = address.rank >= most ? parts : (['redisUrl'] as const)
+  return new Map(overridden.map((option) => [option, candidates.get(option)?.from ?? '']))
+}
+
+function fromEnvironment(spec: OptionSpec, env: Surroundings['env'], folder: string): Candidate | undefined {
   for (const name of spec.env ?? []) {
     const value = env[name]
-    if (value !== undefined && value !== '') return { value: readValue(spec, value, name), from: name }
+    if (value !== undefined && value !== '')
+      return { value: () => readVariable(spec, value, name), from: name, rank: RANKS.environment }
     // Secrets come as files.
     const from = `${name}_FILE`
     const path = name.startsWith('GRAFLOW_') ? env[from] : undefined
-    if (path !== undefined && path !== '')
-      return { value: readValue(spec, readText(resolve(folder, path), from).trim(), from), from }
+    if (path !== undefined && path !== '') {
+      const read = (): unknown => readValue(spec, readText(resolve(folder, path), from).trim(), from)
+      return { value: read, from, rank: RANKS.environment }
+    }
   }
   return undefined
+}
+
+/** @throws GraflowError INVALID_OPTION */
+function readVariable(spec: OptionSpec, value: string, name: string): unknown {
+  try {
+    return readValue(spec, value, name)
+  } catch (error) {
+    if (spec.kind !== 'integer' || !value.startsWith('tcp://')) throw error
+    const service = name
+      .replace(/_PORT$/, '')
+      .toLowerCase()
+      .replaceAll('_', '-')
+    throw invalid(
+      `${messageOf(error)}; Kubernetes sets it where the namespace has a Service "${service}": put enableServiceLinks: false into the pod's spec`,
+    )
+  }
 }
 
 function readText(path: string, where: string): string {

@@ -165,7 +165,7 @@ const executorOf = (session: Session, maxConcurrentTasks: number): Executor =>
   })
 
 /** With which a worker finds the same store, as messages show it: without user and password. */
-function storeFlagsOf(address: string, keyPrefix: string): readonly string[] {
+export function storeFlagsOf(address: string, keyPrefix: string): readonly string[] {
   const { shown, username, password } = parseAddress(address)
   const login = username === undefined && password === undefined ? '' : '<user:password>@'
   return [
@@ -183,7 +183,7 @@ export interface StoreOptions {
 }
 
 /**
- * Opens the store at an address: in this process without one, else Redis. Whoever opens it closes it.
+ * Opens the store at an address: in this process without one, else Redis. The caller closes it.
  * @throws GraflowError INVALID_OPTION for an address that is none; REDIS_UNAVAILABLE, REDIS_UNSUITABLE; NOT_AVAILABLE for a kind of address
  * that this version cannot connect to
  */

@@ -31,7 +31,7 @@ export function quote(text: string): string {
   return mayHoldPassword(text) ? UNSHOWN : JSON.stringify(clip(text))
 }
 
-/** Whether there is an address in the text with somebody's name or password, or what may be the rest of one. */
+/** Whether there is an address in the text with a user's name or password, or what may be the rest of one. */
 export const mayHoldPassword = (text: string): boolean => /:\/\/[^]*@|^[^\s@]*:[^\s@]*@/.test(text)
 
 /** Instead of what is not shown. */

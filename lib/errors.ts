@@ -69,6 +69,13 @@ export const ERROR_CODES = Object.freeze({
   GOTO_ACROSS_BARRIER: facts('A goto would leave its group; the group cannot be left by one branch.', false, 500, 1),
   // channels
   CHANNEL_TYPE: facts('A channel operation met a value of another type.', false, 409, 1),
+  LOCK_TIMEOUT: facts('A lock was not free within waitMs.', true, 409, 1),
+  LOCK_LOST: facts(
+    'A lock was not renewed within its leaseMs, and another handler may have it; writes under it are refused.',
+    true,
+    409,
+    1,
+  ),
   // workers
   TASK_MODULE: facts(
     'A task module is missing, throws or does not end while it is loaded, or exports no task.',

@@ -9,7 +9,10 @@ import { GraflowError } from './errors.js'
 export type RunStateName = 'pending' | 'running' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'abandoned'
 export type OutcomeStatus = 'succeeded' | 'failed' | 'dead' | 'cancelled' | 'skipped'
 
-/** `stale` and `dead` are the store's view of a worker that does not renew its session; `stopped` has deregistered. */
+/**
+ * `stopped` has closed its session. `stale` and `dead` are how another process sees a worker that does not renew its session. They are reserved
+ * for what will show workers of other processes: a worker does not get into them itself, so `worker:state` never carries them.
+ */
 export type WorkerStateName = 'registering' | 'ready' | 'busy' | 'draining' | 'stopped' | 'stale' | 'dead'
 
 /** Counts of one task in a batch. */
@@ -301,12 +304,12 @@ export class Emitter implements Events {
     this.#forwarder = forwarder
   }
 
-  /** Whether anybody listens in this process. */
+  /** Whether a listener for this event is in this process. */
   has(name: EventName): boolean {
     return (this.#listeners.get(name)?.size ?? 0) > 0
   }
 
-  /** Whether anybody listens, here or elsewhere: ask before building an event that is made per branch. */
+  /** Whether a listener is here, or a process that watches the run is elsewhere: ask before building an event that is made per branch. */
   isSubscribed(name: (typeof FORWARDED)[number], runId: string): boolean {
     return this.has(name) || this.#forwarder?.wants(runId) === true
   }

@@ -41,7 +41,7 @@ export type {
   Task,
   Workflow,
 } from './flow/types.js'
-export type { Channel, ChannelAccess, Logger, TaskContext, WriteOptions } from './flow/context.js'
+export type { Channel, ChannelAccess, Lock, LockOptions, Logger, TaskContext, WriteOptions } from './flow/context.js'
 export type { GroupOptions, RetryOptions, TaskOptions, WorkflowOptions } from './flow/node-options.js'
 export type {
   Address,

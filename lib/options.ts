@@ -240,6 +240,26 @@ export const RETRY_DEFAULTS = Object.freeze({ attempts: 1, delayMs: 0, factor: 1
 /** What holds for a group whose options do not say otherwise. */
 export const GROUP_DEFAULTS = Object.freeze({ onFailure: 'cancel' })
 
+/** `ctx.channel.lock(key, options, fn)`. */
+export const LOCK_OPTIONS = Object.freeze({
+  leaseMs: {
+    kind: 'integer',
+    default: 10_000,
+    unit: 'ms',
+    min: 1,
+    max: LONGEST_MS,
+    help: 'How long the lock stays its holder’s without a sign of life. It is renewed while it is held, so it may be shorter than the work.',
+  },
+  waitMs: {
+    kind: 'integer',
+    default: 30_000,
+    unit: 'ms',
+    min: 0,
+    max: LONGEST_MS,
+    help: 'How long to wait for a lock that another has, before LOCK_TIMEOUT; 0 tries once.',
+  },
+} as const satisfies OptionTable)
+
 /** `graflow-worker`, and `new Worker(options)`, which has some more. */
 export const WORKER_OPTIONS = Object.freeze({
   tasks: {
@@ -462,16 +482,18 @@ export const POOL_OPTIONS = Object.freeze({
 } as const satisfies OptionTable)
 
 /** Lengths of time in the store, the same in every backend; tests set others. */
-export const STORE_DEFAULTS = Object.freeze({
-  /** How long a branch waits for the worker that it prefers. */
+export const STORE_TIMES = Object.freeze({
+  /** How long only the preferred worker may take a group with an affinity. */
   affinityMs: 2_000,
-  /** How long past its deadline a grant stays with its holder, which may be about to report. */
+  /** How long past its deadline a grant stays with its holder, which is faster to report it. */
   deadlineGraceMs: 1_000,
   /** How long sessions that were notified are waited for with their share. */
   shareMs: 100,
   /** How long group payloads are kept after a run's end. */
   payloadRetentionMs: 600_000,
 })
+/** All of these lengths, as a store has them. */
+export type StoreTimes = { readonly [K in keyof typeof STORE_TIMES]: number }
 
 /**
  * How long a process that does not renew its session is thought to live. Its connection tells sooner, unless the process was stopped or

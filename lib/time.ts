@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 
 export interface Clock {
-  /** Integer milliseconds since the epoch: what people are shown. It steps when somebody sets the machine's clock. */
+  /** Integer milliseconds since the epoch: what people are shown. It steps when the machine's clock is set. */
   now(): number
   /**
    * Integer milliseconds since some moment: what durations are measured by, since it never steps. A clock without it is one whose `now`
@@ -51,7 +51,7 @@ export const monotonicClock: Clock = {
 
 /**
  * What `promise` gives; or what `onLate` gives, or throws, when that takes longer than `ms`. What was begun goes on: its late failure is
- * nobody's.
+ * ignored.
  * @param isBackground as in `Clock.after`
  */
 export async function withDeadline<T, L>(

@@ -23,13 +23,19 @@ machine=$work/machine
 mkdir -p "$cache" "$machine"
 trap 'rm -rf "$work"' EXIT
 
-# An empty Debian, with what the page has apt-get install.
+# An empty Debian, with what the page has apt-get install, and nothing else that the page uses. Node.js and npm come from this machine: of
+# theirs there are libraries and certificates.
 debian=$(. /etc/os-release && echo "$VERSION_CODENAME")
-base=$cache/debian-$debian.tar
+packages=$(sed -n '/^## systemd/,/^## Container/s/^apt-get update && apt-get install --yes //p' docs/deployment.md)
+case " $packages " in
+  *" nodejs npm "*) packages=$(printf ' %s ' "$packages" | sed 's/ nodejs npm / /; s/^ *//; s/ *$//; s/ \+/,/g') ;;
+  *) say "expected nodejs npm among what docs/deployment.md installs, got: $packages"; exit 1 ;;
+esac
+base=$cache/debian-$debian-$packages.tar
 if [ ! -f "$base" ]; then
   say "makes a Debian ($debian)"
   mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(CODENAME)' | awk -v c="$debian" '$2 == "Debian" && $3 == c { print $1; exit }')}
-  debootstrap --variant=minbase --include=systemd-sysv,dbus,redis-server,ca-certificates,curl,libstdc++6 "$debian" "$work/base" "$mirror" \
+  debootstrap --variant=minbase --include="systemd-sysv,dbus,ca-certificates,libstdc++6,$packages" "$debian" "$work/base" "$mirror" \
     >"$work/debootstrap.log" 2>&1 || { tail "$work/debootstrap.log"; exit 1; }
   tar -C "$work/base" --exclude='./var/cache/apt/archives/*.deb' --create --file "$base.part" .
   mv "$base.part" "$base"
@@ -50,16 +56,17 @@ node - "$machine/root" <<'END'
 const { existsSync, readFileSync, writeFileSync } = require('node:fs')
 const page = readFileSync('docs/deployment.md', 'utf8')
 const section = /^## systemd\n([^]*?)^## /m.exec(page)[1]
-const [redis, tasks, units, check, run] = [...section.matchAll(/^```sh\n([^]*?)^```/gm)].map(([, block]) => block)
-if (run === undefined) throw new Error('expected five blocks of commands in the systemd part of docs/deployment.md')
+const [redis, tasks, units, check, run, key] = [...section.matchAll(/^```sh\n([^]*?)^```/gm)].map(([, block]) => block)
+if (key === undefined) throw new Error('expected six blocks of commands in the systemd part of docs/deployment.md')
 const strict = 'set -euxo pipefail\nexport HOME=/root\n'
 const local = tasks.replace(/^(npm install .*?) graflow .*$/m, '$1 /root/graflow-*.tgz')
 if (local === tasks) throw new Error('expected `npm install … graflow` in the second block')
 writeFileSync(`${process.argv[2]}/install.sh`, strict + local)
 const ready = 'for n in $(seq 100); do curl --silent --fail localhost:9464/readyz && break; sleep 0.2; done 2>/dev/null\n'
 const exporter = existsSync('dist/bin/graflow.js') ? ready.replace('9464', '9463') + 'curl --silent --fail localhost:9463/readyz\n' : ''
+const refused = `[ "$(curl --silent --output /dev/null --write-out '%{http_code}' localhost:9463/api/v1/autoscale)" = 401 ]\n`
 const stop = 'systemctl stop graflow-worker@2\njournalctl --unit graflow-worker@2 --lines 4 --output cat\n'
-const all = [redis.replace(/^apt-get .*\n/m, ''), 'cd /opt/graflow', units, ready, check, run, exporter, stop]
+const all = [redis.replace(/^apt-get .*\n/m, ''), 'cd /opt/graflow', units, ready, check, run, exporter, key.replace(/^curl /m, () => `${ready.replace('9464', '9463')}curl `), refused, stop]
 writeFileSync(`${process.argv[2]}/follow.sh`, strict + all.join('\n'))
 END
 cat >"$machine/etc/systemd/system/follow.service" <<'END'

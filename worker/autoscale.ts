@@ -1,7 +1,7 @@
 /** `GET /api/v1/autoscale`: what an autoscaler asks of a queue, as JSON; also while there is no worker, and of a queue that was never used. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { messageOf } from '../lib/describe.js'
-import { workersOf, type StoreSources } from '../lib/observe/store-metrics.js'
+import { backlogOf, workersOf, type StoreSources } from '../lib/observe/store-metrics.js'
 import { DEFAULT_QUEUE, RUNS_QUEUE } from '../lib/options.js'
 import type { Answer, Asked } from './health-server.js'
 
@@ -15,7 +15,7 @@ export interface Load {
   readonly queue: string
   /** Branches that are ready. */
   readonly depth: number
-  /** Branches that are ready, due later, or in flight. */
+  /** Branches that are ready or that workers hold. */
   readonly backlog: number
   /** How long the oldest ready group has waited; 0 where none does. */
   readonly oldestSeconds: number
@@ -53,16 +53,16 @@ export function autoscaleRoute(sources: StoreSources, apiKey: string | undefined
 }
 
 async function loadOf(sources: StoreSources, queues: readonly string[]): Promise<Load> {
-  const [all, sessions] = await Promise.all([sources.queues(), sources.sessions()])
+  const [all, serving] = await Promise.all([sources.queues(), sources.serving()])
   const own = all.filter(({ queue }) => queues.includes(queue))
   const sum = (count: (one: (typeof own)[number]) => number): number =>
     own.reduce((total, one) => total + count(one), 0)
   return {
     queue: queues.join(','),
     depth: sum(({ ready }) => ready),
-    backlog: sum(({ ready, delayed, granted }) => ready + delayed + granted),
+    backlog: sum(backlogOf),
     oldestSeconds: Math.max(0, ...own.map(({ oldestMs }) => oldestMs ?? 0)) / 1_000,
-    workers: workersOf(sessions, queues),
+    workers: workersOf(serving, queues),
   }
 }
 

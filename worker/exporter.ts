@@ -115,7 +115,11 @@ async function serve(
   ends: (() => Promise<void> | void)[],
 ): Promise<HealthServer> {
   const { Metrics } = await import('../lib/observe/metrics.js')
-  const store = storeSources(keyPrefix, queues, (question) => soon(clock, question(session.store.inspect)))
+  const store = storeSources(
+    ...([keyPrefix, queues] as const),
+    (question) => soon(clock, question(session.store)),
+    (message) => session.emitter.emit('log', { level: 'warn', message }),
+  )
   const metrics = new Metrics({ store })
   ends.push(() => metrics.close())
   const server = await serveHealth(metricsHost, metricsPort, {
@@ -123,6 +127,7 @@ async function serve(
     metrics: () => metrics.text(),
     state: () => (session.state === 'registered' ? 'ready' : 'registering'),
     unreadiness: async () => {
+      if (session.state !== 'registered') return 'the store took the exporter for dead; it registers again'
       try {
         await soon(clock, session.store.ping())
         return undefined

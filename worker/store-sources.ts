@@ -1,5 +1,5 @@
 /** How metrics ask the store: each question has an answer soon, or none. */
-import type { Inspector } from '../lib/backend/backend.js'
+import type { Backend } from '../lib/backend/backend.js'
 import { GraflowError } from '../lib/errors.js'
 import type { StoreSources } from '../lib/observe/store-metrics.js'
 import { type Clock, withDeadline } from '../lib/time.js'
@@ -17,11 +17,14 @@ export const soon = <T>(clock: Clock, answer: Promise<T>): Promise<T> =>
 export const storeSources = (
   keyPrefix: string,
   ownQueues: readonly string[],
-  ask: <T>(question: (inspector: Inspector) => Promise<T>) => Promise<T>,
+  ask: <T>(question: (store: Pick<Backend, 'inspect' | 'ping'>) => Promise<T>) => Promise<T>,
+  onLeftOut: StoreSources['onLeftOut'],
 ): StoreSources => ({
   keyPrefix,
   ownQueues,
-  queues: () => ask((inspector) => inspector.queues()),
-  totals: () => ask((inspector) => inspector.totals()),
-  sessions: () => ask((inspector) => inspector.sessions()),
+  ping: () => ask((store) => store.ping()),
+  queues: () => ask(({ inspect }) => inspect.queues()),
+  totals: () => ask(({ inspect }) => inspect.totals()),
+  serving: () => ask(({ inspect }) => inspect.serving()),
+  onLeftOut,
 })

@@ -15,7 +15,7 @@ import { tasksOf } from '../lib/flow/collect.js'
 import type { Expression, TaskExpression } from '../lib/flow/expression.js'
 import { expressionOf } from '../lib/flow/node.js'
 import { isPolicy } from '../lib/flow/make.js'
-import { logFailures } from '../lib/observe/failure-lines.js'
+import { type Later, logFailures } from '../lib/observe/failure-lines.js'
 import { findTracer } from '../lib/observe/traces.js'
 import { DEFAULT_LIMITS, defaultsOf, WORKER_OPTIONS } from '../lib/options.js'
 import { openThreads, type ThreadPool } from '../lib/threads/thread-pool.js'
@@ -27,7 +27,7 @@ import { checkNames, loadModules, type LoadedModule } from '../lib/modules/task-
 import { addressOf, checkWorkerOptions, isDriving, isServing, queuesOf, type WorkerOptions } from './worker-options.js'
 import { Executor, type WorkerCounters } from '../lib/executor/executor.js'
 
-/** What a worker gets from whoever puts the rooms together. */
+/** What a worker gets from the code that puts the rooms together. */
 export interface WorkerHost {
   readonly openStore: (
     address: string | undefined,
@@ -62,7 +62,7 @@ export class WorkerCore {
   readonly events: Events
   readonly #options: ReturnType<typeof checkWorkerOptions>
   readonly #host: WorkerHost
-  /** Whoever made it meant to say where Redis is. */
+  /** The caller that made it gave an address of Redis that is undefined. */
   readonly #isAddressUnset: boolean
   readonly #clock: Clock
   readonly #random: Random
@@ -156,7 +156,7 @@ export class WorkerCore {
   }
 
   /**
-   * For a process that must exit because some handler's code threw where nobody could catch it. What was not started is released unspent and
+   * For a process that must exit because some handler's code threw where nothing could catch it. What was not started is released unspent and
    * outcomes are settled, as far as that goes within `withinMs`; what was started counts as lost, since it may do the same elsewhere.
    */
   async crash(withinMs: number): Promise<void> {
@@ -172,7 +172,10 @@ export class WorkerCore {
     const { logLevel = 'info', logFormat, tasks = [], moduleTimeoutMs = DEFAULTS.moduleTimeoutMs } = this.#options
     const writeLog = this.#host.writeLog ?? writeToStandardError({ workerId: this.workerId })
     this.#ends.push(writeLog(this.#emitter, logLevel, logFormat))
-    if (logLevel !== 'silent' && logLevel !== 'error') this.#ends.push(logFailures(this.#emitter))
+    if (logLevel !== 'silent' && logLevel !== 'error') {
+      const later: Later = (ms, fn) => this.#clock.after(ms, fn, true)
+      this.#ends.push(logFailures(this.#emitter, later))
+    }
     if (this.#isAddressUnset) {
       this.#log(
         'warn',
@@ -188,7 +191,7 @@ export class WorkerCore {
       const all = [...modules, ownOf(tasks)]
       const names = checkNames(all)
       const threads = this.#openThreads(modules, all)
-      await this.#serve()
+      await this.#serve(names)
       await this.#join(all, names, threads)
     } catch (error) {
       await this.#end()
@@ -289,20 +292,23 @@ export class WorkerCore {
     return { ...metadata, ...(buildId !== undefined && { buildId }) }
   }
 
-  async #serve(): Promise<void> {
+  /** @param tasks what it has handlers for */
+  async #serve(tasks: readonly string[]): Promise<void> {
     const { metricsPort, metricsHost = DEFAULTS.metricsHost, keyPrefix = DEFAULTS.keyPrefix } = this.#options
     if (metricsPort === undefined) return
     const { Metrics } = await import('../lib/observe/metrics.js') // what it loads, few need
     const ownQueues = isServing(this.#options) ? queuesOf(this.#options).names : []
-    const store = storeSources(keyPrefix, ownQueues, (question) =>
-      this.#probe(({ session }) => question(session.store.inspect)),
+    const store = storeSources(
+      ...([keyPrefix, ownQueues] as const),
+      (question) => this.#probe(({ session }) => question(session.store)),
+      (message) => this.#log('warn', message),
     )
     const metrics = new Metrics({
       process: {
         ...{ events: this.#emitter, now: () => this.#clock.now() },
         inFlight: () => this.inFlight,
         graphHits: () => this.#running?.session.engine.graphs.hits ?? 0,
-        storeNow: async () => (await store.totals()).now,
+        tasks: isServing(this.#options) ? tasks : [],
       },
       store,
     })

@@ -41,7 +41,7 @@ export const devCommand: Run = async (given, host) => {
         'without Redis no other process can reach the tasks, so there is nothing to do: name a flow with --run',
       )
     }
-    await session.untilTold()
+    await session.untilEnded()
     return EXIT_CODES.done.code
   } finally {
     await session.stop()
@@ -97,9 +97,9 @@ class DevSession {
   }
 
   /** Runs until the command is told to end. */
-  async untilTold(): Promise<void> {
+  async untilEnded(): Promise<void> {
     const { signal, folder, out } = this.#host
-    const told = new Promise<void>((resolve) => {
+    const ended = new Promise<void>((resolve) => {
       if (signal.aborted) resolve()
       else signal.addEventListener('abort', () => resolve(), { once: true })
     })
@@ -110,7 +110,7 @@ class DevSession {
     })
     try {
       this.#renew()
-      await told
+      await ended
       out.write('ending\n')
     } finally {
       watch.close()
@@ -156,11 +156,11 @@ class DevSession {
     if (run !== undefined) await this.#run(generation, run)
   }
 
-  /** @param isTold whether what it says before it is ready is shown: they all say the same @returns whether it became ready */
-  async #worker(generation: Generation, id: string, isTold: boolean): Promise<boolean> {
+  /** @param isShown whether what it says before it is ready is shown: they all say the same @returns whether it became ready */
+  async #worker(generation: Generation, id: string, isShown: boolean): Promise<boolean> {
     let isReady = false
     const child = this.#start(generation, 'graflow-worker', [...this.#workerFlags(), '--worker-id', id], (line) => {
-      if ((isTold || isReady) && !LIFE.test(line)) this.#say(`${id} | ${line}`)
+      if ((isShown || isReady) && !LIFE.test(line)) this.#say(`${id} | ${line}`)
     })
     isReady = await child.ready
     if (isReady) void child.ended.then((how) => this.#ended(generation, id, how))
@@ -195,7 +195,7 @@ class DevSession {
 
   #start(generation: Generation, program: string, args: readonly string[], onLine: (line: string) => void): DevChild {
     const { env, folder } = this.#host
-    // not as a flag: an address may hold a password, and everybody sees the flags of a process
+    // not as a flag: an address may hold a password, and all users of the machine see the flags of a process
     const store = this.#url === undefined ? {} : { GRAFLOW_REDIS_URL: this.#url }
     const child = new DevChild({ program, args, folder, onLine, env: { ...env, ...store } })
     generation.children.add(child)

@@ -1,5 +1,5 @@
 /** `graflow doctor`: what is wrong with a Redis, and what to change. */
-import type { Finding, Level } from '../../lib/backend/redis/diagnosis.js'
+import type { Finding, Level } from '../../lib/backend/redis/server-findings.js'
 import { WORKER_OPTIONS } from '../../lib/options.js'
 import { systemRandom } from '../../lib/time.js'
 import { addressOf, type WorkerOptions } from '../../worker/worker-options.js'

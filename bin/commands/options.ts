@@ -92,8 +92,14 @@ export const DEV_OPTIONS = Object.freeze({
 export const CONFIG_OPTIONS = Object.freeze({
   ...WORKER_OPTIONS,
   apiKey: EXPORTER_OPTIONS.apiKey,
-  ...{ workers: DEV_OPTIONS.workers, run: DEV_OPTIONS.run },
+  ...{ workers: DEV_OPTIONS.workers, run: DEV_OPTIONS.run, input: DEV_OPTIONS.input },
 } as const) satisfies OptionTable
+
+/** Of those, the options that other commands read in their own sections. */
+export const CONFIG_BORROWED = Object.freeze({
+  exporter: { apiKey: CONFIG_OPTIONS.apiKey },
+  dev: { workers: CONFIG_OPTIONS.workers, run: CONFIG_OPTIONS.run, input: CONFIG_OPTIONS.input },
+})
 
 /** What a file that all commands share may have at its top, and the sections of commands in it. */
 export const SHARED_FILE = Object.freeze({

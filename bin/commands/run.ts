@@ -1,12 +1,14 @@
 /** `graflow run` and `graflow submit`: start a flow of a task module, show how far it is, and print what it gave. */
-import { connect } from '../../lib/connect.js'
+import { connect, openStore, storeFlagsOf } from '../../lib/connect.js'
 import { messageOf } from '../../lib/describe.js'
 import { ERROR_CODES, GraflowError } from '../../lib/errors.js'
 import { tasksOf } from '../../lib/flow/collect.js'
 import type { LoadedModule } from '../../lib/modules/task-modules.js'
 import { type LogLevel, writeLogLines } from '../../lib/observe/log-lines.js'
-import { defaultsOf } from '../../lib/options.js'
+import { CONNECT_OPTIONS, defaultsOf } from '../../lib/options.js'
 import type { Graflow, Run as RunHandle, RunOptions } from '../../lib/producer/types.js'
+import { unservedRun } from '../../lib/session/unserved-runs.js'
+import { systemClock, systemRandom, withDeadline } from '../../lib/time.js'
 import { addressOf, limitsOf, type WorkerOptions } from '../../worker/worker-options.js'
 import { EXIT_CODES } from '../exit-codes.js'
 import type { Host, Run } from '../host.js'
@@ -57,12 +59,30 @@ export const submitCommand: Run = async (given, host) => {
   try {
     const run = await (graflow.submit as Start)(flow.node, input, runOptions(options))
     if (given.switches.has('wait')) return await follow(run, flow, given, host, started.log)
-    const { state, workflow } = await run.status()
-    if (given.switches.has('json')) host.out.write(toJson({ id: run.id, workflow, state }))
+    const { state } = await run.status()
+    if (given.switches.has('json')) host.out.write(toJson({ id: run.id, workflow: flow.name, state }))
     else host.out.write(`${run.id}\n`)
+    if (state === 'pending') await sayUnserved(run.id, options, host)
     return EXIT_CODES.done.code
   } finally {
     await graflow.close()
+  }
+}
+
+/** Says so when no live worker could take the run. That is only a note: one may come. */
+async function sayUnserved(runId: string, options: RunSettings, host: Host): Promise<void> {
+  const address = addressOf(options)
+  const keyPrefix = options.keyPrefix ?? CONNECT_OPTIONS.keyPrefix.default
+  try {
+    const store = await openStore(address, { keyPrefix, clock: systemClock, random: systemRandom })
+    try {
+      const note = await unservedRun(store.inspect, runId, storeFlagsOf(address, keyPrefix))
+      if (note !== undefined) host.err.write(`${plainText(note)}\n`)
+    } finally {
+      await store.close()
+    }
+  } catch {
+    // the run is there, whatever else can be told of it
   }
 }
 
@@ -119,9 +139,10 @@ async function follow(
   const ended = await endOf(run, progress, host)
   log.write = (line) => void host.err.write(`${line}\n`)
   const durationMs = host.now() - startedAt
-  const facts = { id: run.id, flow: flow.name, durationMs }
+  const facts = { id: run.id, workflow: flow.name, durationMs }
   const isJson = given.switches.has('json')
   if ('detached' in ended) {
+    if (isJson) host.out.write(toJson({ ...facts, state: await lastStateOf(run) }))
     host.err.write(`no longer followed: run ${run.id} goes on\n`)
     return EXIT_CODES.interrupted.code
   }
@@ -158,8 +179,17 @@ async function endOf(run: RunHandle<unknown>, progress: Progress, host: Host): P
   }
 }
 
-/** How long a cancelled run may take to say so. */
+/** How long a cancelled run may take to say so, and the store to say the state of one that goes on. */
 const DETACH_MS = 1_000
+
+/** Null where the store does not tell it soon. */
+const lastStateOf = (run: RunHandle<unknown>): Promise<string | null> => {
+  const state = run.status().then(
+    (status) => status.state,
+    () => null,
+  )
+  return withDeadline(systemClock, DETACH_MS, state, () => null)
+}
 
 const stateOf = (error: unknown): string =>
   error instanceof GraflowError && error.code === 'CANCELLED' ? 'cancelled' : 'failed'

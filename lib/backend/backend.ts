@@ -140,18 +140,18 @@ export interface TaskCounts {
  * The store remembers what was counted for each task by its path, however often the branch is granted anew.
  */
 export interface TaskInHand extends Pick<TaskCounts, 'errors' | 'losses'> {
-  /** Its place in the run. */
+  /** In the run. */
   readonly path: string
   /** As far as the holder knows; where the store knows of more, those count. */
   readonly errors: number
-  /** Losses that nobody counted for a task, and were of this one. Only the first word about a task of a branch may say so. */
+  /** Losses of the branch that were counted for no task, and were of this one. Only the first report of a task of a branch may have any. */
   readonly losses: number
   /** As in a `GroupSpec`, and at least 1. */
   readonly attempts: number
   readonly maxLosses: number
   /** From this step on, to the next one; 0: no limit. */
   readonly timeoutMs: number
-  /** It has failed, and is started again after so long. Until it is spoken of again the branch has no task in hand. */
+  /** It has failed, and is started again after so long. Until it is reported again the branch has no task in hand. */
   readonly delayMs?: number
   /** What the branch ends with where no worker can say it: error records. */
   readonly ifLost: Uint8Array
@@ -182,7 +182,7 @@ export interface StepRequest {
 export type StepAnswer =
   /**
    * `fill`: how many inputs the group has now; all of them when it is `size` (or 1 when shared). `counts`: of the task in hand, where the step
-   * speaks of one.
+   * reports one.
    */
   | { readonly status: 'ok'; readonly fill: number; readonly counts?: TaskCounts }
   /** The group exists and is released or withdrawn (the rest of the step is done); or the run had ended with just this value. */
@@ -190,7 +190,7 @@ export type StepAnswer =
   /** Another group (digest) stands at this gid. */
   | { readonly status: 'conflict' }
   | { readonly status: 'nograph' }
-  /** Somebody else holds the branch now, or the run is over. */
+  /** Another session holds the branch now, or the run is over. */
   | { readonly status: 'fenced' }
   | { readonly status: 'backpressure' }
 
@@ -230,11 +230,13 @@ export interface Grant {
   /** Starts so far that ended in an error, and grants lost: attempt = 1 + errors + losses. */
   readonly errors: Uint8Array
   readonly losses: Uint8Array
-  /** Branches whose tasks an earlier holder spoke of: what was counted for a task, a step about it tells. Absent: none. */
+  /** Branches whose tasks an earlier holder reported: the step that reports a task answers what was counted for it. Absent: none. */
   readonly withTasks?: readonly number[]
+  /** Some of its branches were granted before, and may have saved outputs inside them. Absent: none were. */
+  readonly isAgain?: boolean
   /** One item a branch, or one in all when the group's inputs are shared. */
   readonly inputs: PackedItems
-  /** Whether somebody watches the run; absent where the store is this process, which needs no telling. */
+  /** Whether a process watches the run; absent where the store is this process, which knows it. */
   readonly isWatched?: boolean
   /** How long the group had ready branches before this grant, by the store's clock; absent where the grant was made before. */
   readonly waitedMs?: number
@@ -331,15 +333,15 @@ export type SweepAnswer =
       readonly reclaimed: number
       readonly nextDueMs: number | undefined
     }
-  /** Another did it within the last 100 ms. `nextDueMs`: when somebody seems dead and is looked at again. */
+  /** Another sweep came within the last 100 ms. `nextDueMs`: when a session that seems dead is looked at again. */
   | { readonly status: 'skip'; readonly nextDueMs?: number }
-  /** The store stood still, so nobody could renew: nothing is reclaimed for one session TTL. */
+  /** The store stood still, so no session could renew: nothing is reclaimed for one session TTL. */
   | { readonly status: 'grace' }
 
 export type ControlRequest =
   /** Ends a run as cancelled, withdraws all its branches, notifies their holders. */
   | { readonly kind: 'cancel-run'; readonly runId: string; readonly reason: string; readonly value: Uint8Array }
-  /** Ends a run that waits for a driver as failed; `fenced` where somebody drives it, or where it is paused or abandoned. */
+  /** Ends a run that waits for a driver as failed; `fenced` where it has a driver, or is paused or abandoned. */
   | { readonly kind: 'fail-run'; readonly runId: string; readonly reason: string; readonly value: Uint8Array }
   /** As cancel-run, asked for by a branch of the run that is held now; `completed` with its result, or `cancelled`. */
   | {
@@ -421,9 +423,10 @@ export interface OutcomesPage {
 }
 export interface QueueStatus {
   readonly queue: string
-  /** Branches that wait to be granted, those included that a limit or a pause holds up. */
+  /** Branches that wait to be granted, those included that a limit or a pause holds up, but no abandoned runs. */
   readonly ready: number
   readonly delayed: number
+  /** Branches that workers hold, not the runs that the process drives which opened them. */
   readonly granted: number
   /** How long the oldest ready group has waited. */
   readonly oldestMs: number | undefined
@@ -439,6 +442,14 @@ export interface SessionStatus extends SessionInfo {
   readonly session: string
   readonly expiresAt: number
   readonly branches: number
+}
+/**
+ * How many live workers serve the same queues. In Redis a sweep counts them, so it is some tenths of a second old, and asking it costs the same
+ * however many there are; of more than 1 000 sessions, those count that are due to be renewed first.
+ */
+export interface ServingWorkers {
+  readonly queues: readonly string[] | 'all'
+  readonly workers: number
 }
 export interface DeadLetter {
   readonly id: string
@@ -485,6 +496,9 @@ export interface Inspector {
   /** What waits in a queue; nothing where the queue is paused, and nothing of runs that are. */
   waiting(queue: string): Promise<readonly WaitingLane[]>
   sessions(): Promise<readonly SessionStatus[]>
+  serving(): Promise<readonly ServingWorkers[]>
+  /** The store's clock, in milliseconds since the epoch. */
+  now(): Promise<number>
   deadLetters(limit: number): Promise<readonly DeadLetter[]>
   totals(): Promise<StoreTotals>
 }
@@ -497,6 +511,18 @@ export type ChannelValue =
   | { readonly kind: 'number'; readonly number: number }
   | { readonly kind: 'list'; readonly items: PackedItems }
 
+/** A lock that a write stands under: its key, and the nonce of the call that got it. */
+export interface HeldLock {
+  readonly key: string
+  readonly nonce: string
+}
+
+interface Write {
+  readonly key: string
+  /** Locks that the writer must still have: where one is lost, nothing is written. */
+  readonly under?: readonly HeldLock[]
+}
+
 /**
  * What is asked of a channel. `set` decides the time to live anew; append, prepend and add leave it where they name none. They
  * would count twice when repeated: with a `nonce` (new for every new call) a repeat answers what the call answered.
@@ -504,23 +530,21 @@ export type ChannelValue =
 export type ChannelRequest =
   | { readonly kind: 'get'; readonly key: string }
   | { readonly kind: 'keys' }
-  | { readonly kind: 'set'; readonly key: string; readonly value: ChannelValue; readonly ttlMs?: number }
-  | { readonly kind: 'delete'; readonly key: string }
+  | ({ readonly kind: 'set'; readonly value: ChannelValue; readonly ttlMs?: number } & Write)
+  | ({ readonly kind: 'delete' } & Write)
   /** `nonce`: as in acquire; a repeated append or add happens once. */
-  | {
+  | ({
       readonly kind: 'append' | 'prepend'
-      readonly key: string
       readonly item: Uint8Array
       readonly nonce: string
       readonly ttlMs?: number
-    }
-  | {
+    } & Write)
+  | ({
       readonly kind: 'add'
-      readonly key: string
       readonly number: number
       readonly nonce: string
       readonly ttlMs?: number
-    }
+    } & Write)
 export type ChannelAnswer =
   /** `get`: the value or undefined. */
   | { readonly status: 'ok'; readonly kind: 'get'; readonly value: ChannelValue | undefined }
@@ -534,8 +558,29 @@ export type ChannelAnswer =
   | { readonly status: 'ok'; readonly kind: 'add'; readonly number: number }
   /** The key holds another kind. */
   | { readonly status: 'type'; readonly found: ChannelValue['kind'] }
+  /** The writer does not have this lock any more. */
+  | { readonly status: 'lost'; readonly key: string }
   | { readonly status: 'fenced' }
   | { readonly status: 'backpressure' }
+
+/**
+ * What is asked of a lock. `nonce` is new for every holder: with it the holder renews the lock and gives it back, and a repeated call is known.
+ * - `lock` gets the lock if nobody has it: it was never taken or was unlocked, its lease is over, or its holder has lost its branch. Else the
+ *   caller may become the next to get it, for half a second from each call: then nobody else gets it first.
+ * - `renew` begins the lease anew, also when it is over and nobody has taken the lock since: time makes a lock stealable, never invalid.
+ * - `unlock` gives it back, or gives up to be the next.
+ */
+export type LockRequest =
+  | { readonly kind: 'lock' | 'renew'; readonly key: string; readonly nonce: string; readonly leaseMs: number }
+  | { readonly kind: 'unlock'; readonly key: string; readonly nonce: string }
+export type LockAnswer =
+  /** `fence`: larger than that of every holder before. */
+  | { readonly status: 'ok'; readonly fence: number }
+  /** Another has it, `<gid>#<index>`; or it is free, and somebody else is the next to get it (`''`). */
+  | { readonly status: 'locked'; readonly holder: string }
+  /** The lock is not the caller's any more. */
+  | { readonly status: 'lost' }
+  | { readonly status: 'fenced' }
 
 // ----------------------------------------------------------------------------------------------------------------------- hints
 
@@ -607,6 +652,8 @@ export interface Backend {
   readonly inspect: Inspector
   /** Reads need no holder; writes need the current holder of a branch of this run. */
   channel(runId: string, holder: Holder | undefined, request: ChannelRequest): Promise<ChannelAnswer>
+  /** Needs the current holder of a branch of this run. A lock is free as soon as that branch is not held any more. */
+  lock(runId: string, holder: Holder, request: LockRequest): Promise<LockAnswer>
   /** Calls `listener` with what concerns the session; returns what ends that. */
   listen(session: string, listener: (notice: Notice) => void): () => void
   /** Calls `listener` when something changes in the run; returns what ends that. */

@@ -1,4 +1,4 @@
-/** Who listens to what, by name. A listener that throws does not keep the others from being called; its error is thrown where nobody catches it. */
+/** Who listens to what, by name. If a listener throws, the others are called all the same; its error becomes an uncaught exception. */
 export class Listeners<T> {
   readonly #byName = new Map<string, Set<(message: T) => void>>()
 
@@ -6,7 +6,7 @@ export class Listeners<T> {
     return this.#byName.has(name)
   }
 
-  /** Every name that somebody listens to. */
+  /** Every name that has a listener. */
   get names(): readonly string[] {
     return [...this.#byName.keys()]
   }

@@ -38,6 +38,7 @@ export function retrying(near: Backend, options: RetryingOptions): Backend {
     sweep: (session) => near.sweep(session), // its caller comes again
     control: (request) => repeat(() => near.control(request)),
     channel: (runId, holder, request) => repeat(() => near.channel(runId, holder, request)),
+    lock: (runId, holder, request) => repeat(() => near.lock(runId, holder, request)),
     listen: (session, listener) => near.listen(session, listener),
     watch: (runId, listener) => near.watch(runId, listener),
     caughtUp: (runId) => near.caughtUp(runId),
@@ -64,6 +65,8 @@ const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
   queues: () => repeat(() => inspect.queues()),
   waiting: (queue) => repeat(() => inspect.waiting(queue)),
   sessions: () => repeat(() => inspect.sessions()),
+  serving: () => repeat(() => inspect.serving()),
+  now: () => repeat(() => inspect.now()),
   deadLetters: (limit) => repeat(() => inspect.deadLetters(limit)),
   totals: () => repeat(() => inspect.totals()),
 })

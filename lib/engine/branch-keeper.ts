@@ -1,4 +1,4 @@
-/** What the engine needs of whoever keeps a branch while it runs: a slot, and one place to report how its start ended. */
+/** What the engine needs of the executor or driver that keeps a branch while it runs: a slot, and one place to report how its start ended. */
 import type { GraflowError } from '../errors.js'
 import type { Execution, Slot } from './execution.js'
 

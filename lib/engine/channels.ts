@@ -8,14 +8,17 @@ import type {
   ChannelAccess,
   ChannelCounters,
   ChannelLists,
+  ChannelLocks,
   ChannelValues,
   WriteOptions,
 } from '../flow/context.js'
 import { describe } from '../describe.js'
 import { decode, encode, tooLarge } from '../values/codec.js'
 import type { Cancellation } from './cancellation.js'
-import { refusalOf, type Execution } from './execution.js'
+import { refusalOf } from './execution.js'
 import { fullStore } from './graph-store.js'
+import type { HeldLock, LockingStart } from './held-lock.js'
+import type { Locks } from './locks.js'
 import { type Limits } from '../options.js'
 import { ValueWriter, valuesOf } from '../values/value-lists.js'
 
@@ -98,7 +101,7 @@ type AnswerTo<K extends ChannelRequest['kind'], A = ChannelAnswer> = A extends {
 interface ChannelCalls {
   readonly limits: Pick<Limits, 'itemBytes' | 'resultBytes'>
   readonly newNonce: () => string
-  /** @throws GraflowError CHANNEL_TYPE, BACKPRESSURE; why this start may not use the channel any more */
+  /** @throws GraflowError CHANNEL_TYPE, BACKPRESSURE, LOCK_LOST; why this start may not use the channel any more */
   readonly send: <K extends ChannelRequest['kind']>(
     request: ChannelRequest & { readonly kind: K },
   ) => Promise<AnswerTo<K>>
@@ -109,24 +112,30 @@ interface ChannelCalls {
 type Untyped = Record<string, unknown>
 
 /**
- * The channel of the run that `execution` belongs to, for one start. Writes are refused once the start is aborted (another may be under
- * way) or the branch is not held any more.
+ * The channel of a start's run, for this start. Writes are refused once the start is aborted (another may be under way), the branch is not
+ * held any more, or a lock that the start has got lost.
  */
 export function channelOf(
   backend: Backend,
-  execution: Execution,
-  cancel: Cancellation,
+  start: LockingStart,
   limits: Pick<Limits, 'itemBytes' | 'resultBytes'>,
   newNonce: () => string,
+  locks: Locks,
 ): ChannelAccess {
+  const held = new Set<HeldLock>()
   const calls: ChannelCalls = {
     limits,
     newNonce,
     // A request is answered with its own kind.
-    send: ((request: ChannelRequest) => send(backend, execution, request)) as ChannelCalls['send'],
-    asWrite: (operation) => refusedAfter(cancel, operation),
+    send: ((request: ChannelRequest) => send(backend, start, held, request)) as ChannelCalls['send'],
+    asWrite: (operation) => refusedAfter(start.cancel, operation),
   }
-  const channel: Channel<Untyped> = { ...valuesIn(calls), ...listsIn(calls), ...countersIn(calls) }
+  const channel: Channel<Untyped> = {
+    ...valuesIn(calls),
+    ...listsIn(calls),
+    ...countersIn(calls),
+    ...locksIn(locks, start, held),
+  }
   // A typed channel is the same channel: a schema only tells the compiler what is in it.
   const typed = <T>(_schema?: StandardSchemaV1<unknown, T>): Channel<T> => channel as unknown as Channel<T>
   return Object.assign(typed, channel) as ChannelAccess
@@ -134,11 +143,12 @@ export function channelOf(
 
 async function send(
   backend: Backend,
-  execution: Execution,
+  { execution }: LockingStart,
+  held: ReadonlySet<HeldLock>,
   request: ChannelRequest,
 ): Promise<ChannelAnswer & { readonly status: 'ok' }> {
   const { runId, holder } = execution.facts
-  const answer = await backend.channel(runId, holder, request)
+  const answer = await backend.channel(runId, holder, held.size === 0 ? request : underLocks(request, held))
   switch (answer.status) {
     case 'ok':
       return answer
@@ -149,6 +159,8 @@ async function send(
         answer.found,
         'use another key, or delete it first',
       )
+    case 'lost':
+      throw lost(answer.key, held)
     case 'fenced':
       throw refusalOf(execution)
     case 'backpressure':
@@ -156,6 +168,18 @@ async function send(
     default:
       return answer satisfies never
   }
+}
+
+/** The request, to be refused where one of the locks is lost. */
+function underLocks(request: ChannelRequest, held: ReadonlySet<HeldLock>): ChannelRequest {
+  if (request.kind === 'get' || request.kind === 'keys') return request
+  for (const { lostBecause } of held) if (lostBecause !== undefined) throw lostBecause
+  return { ...request, under: [...held].map(({ inStore }) => inStore) }
+}
+
+function lost(key: string, held: ReadonlySet<HeldLock>): Error {
+  for (const lock of held) if (lock.inStore.key === key) return lock.lose()
+  return new GraflowError('LOCK_LOST', `the lock "${key}" was lost while a write under it was on its way`)
 }
 
 const wrongType = (key: string, operation: string, found: string, advice: string): GraflowError =>
@@ -218,4 +242,13 @@ const countersIn = ({ send, asWrite, newNonce }: ChannelCalls): ChannelCounters<
     }
     return (await send({ kind: 'add', key: checkKey(key), number: n, nonce: newNonce(), ...ttlOf(options) })).number
   }),
+})
+
+const locksIn = (locks: Locks, start: LockingStart, held: Set<HeldLock>): ChannelLocks => ({
+  lock(key, options, fn) {
+    const given = (async () => locks.hold(start, checkKey(key), options, held, fn))()
+    // A handler that goes on past its deadline rarely waits for it, and the process must live.
+    given.catch(() => undefined)
+    return given
+  },
 })

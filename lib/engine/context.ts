@@ -9,7 +9,7 @@ import type { Graph } from '../graph/graph.js'
 import { nodeAt, staticPath } from '../graph/locate.js'
 import type { Cancellation } from './cancellation.js'
 import { CONTROLS, type Directives } from './directives.js'
-import { fullPath, type Execution, type Frame } from './execution.js'
+import { runPathOf, type Execution, type Frame } from './execution.js'
 import { checkFraction } from './progress.js'
 
 /** What the engine does for a handler. */
@@ -29,7 +29,7 @@ export interface HandlerContextOptions {
 
 /** A deadline that stands still while a handler waits for its forks. */
 export interface Pausable {
-  /** Resolves when nobody reclaims the start for its deadline. */
+  /** Resolves when the store does not reclaim the start for its deadline any more. */
   pause(): Promise<void>
   /** Resolves when the rest of the deadline counts again. */
   unpause(): Promise<void>
@@ -74,7 +74,7 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 
   get path(): string {
-    return fullPath(this.#frame.use, this.#facts.path)
+    return runPathOf(this.#frame.use, this.#facts.path)
   }
 
   get index(): number | undefined {
@@ -201,11 +201,11 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 }
 
-/** The number of the innermost each's item around a place of the frame's graph, or around that graph. */
+/** The number of the innermost each's item around a path of the frame's graph, or around that graph. */
 export const itemAt = ({ use }: Pick<Frame, 'use'>, path: string): number | undefined =>
   innermost(use.graph, path, 'each') ?? use.item
 
-/** The number of the innermost each (item, from 0) or loop (pass, from 1) around a place. */
+/** The number of the innermost each (item, from 0) or loop (pass, from 1) around a path. */
 function innermost(graph: Graph, path: string, kind: 'each' | 'loop'): number | undefined {
   const segments = path.split('/')
   for (let end = segments.length - 1; end > 0; end -= 1) {

@@ -19,12 +19,12 @@ import {
   type Detour,
   type Directives,
 } from './directives.js'
-import { fullPath, type Frame } from './execution.js'
+import { runPathOf, type Frame } from './execution.js'
 import { cycleLimit } from './failure.js'
 import type { Pauses } from './pauses.js'
 import { outputOf, type StartOptions } from './start.js'
 import { startTask } from './start-task.js'
-import { optionsOf, tellNone, tellStart } from './task-terms.js'
+import { optionsOf, reportNone, reportStart } from './task-terms.js'
 
 /** What a follower needs of the engine. */
 export interface DirectiveFollowerOptions extends StartOptions {
@@ -81,16 +81,16 @@ export class DirectiveFollower {
     const { name } = definition
     const options = optionsOf(frame.use, name)
     const { maxCycles = TASK_DEFAULTS.maxCycles, timeoutMs } = options
-    const place = fullPath(frame.use, path)
-    if (pass >= maxCycles) throw cycleLimit(name, place, pass, maxCycles)
+    const runPath = runPathOf(frame.use, path)
+    if (pass >= maxCycles) throw cycleLimit(name, runPath, pass, maxCycles)
     const facts = { task: name, path, attempt, pass: pass + 1 }
     const input = this.#copied(given, name)
     await this.#options.pauses.pass(frame)
     if (timeoutMs !== undefined) {
       const { losses } = frame.execution.facts
-      await tellStart(this.#options.backend, frame, {
+      await reportStart(this.#options.backend, frame, {
         task: name,
-        place,
+        path: runPath,
         options,
         errors: Math.max(0, attempt - 1 - losses),
         losses,
@@ -104,7 +104,7 @@ export class DirectiveFollower {
   /** `timeoutMs` limits one start of a task: what follows it is not part of it, and a further pass has a deadline of its own. */
   async #outlast(frame: Frame, name: string, directives: Directives): Promise<void> {
     if (optionsOf(frame.use, name).timeoutMs !== undefined && !endsRun(directives))
-      await tellNone(this.#options.backend, frame)
+      await reportNone(this.#options.backend, frame)
   }
 
   /** As it would arrive from another process. */

@@ -70,7 +70,7 @@ export class DetourFailed extends Error {
   }
 }
 
-/** Whether what was thrown is no failure, but ends the branch or run, or belongs to nobody any more. */
+/** Whether what was thrown is no failure, but ends the branch or run, or was thrown where this process does not hold the branch any more. */
 export const isUnwinding = (thrown: unknown): boolean =>
   thrown instanceof EndRun || thrown instanceof GotoTaken || thrown instanceof Unreported
 

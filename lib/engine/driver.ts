@@ -24,9 +24,11 @@ export interface HeldRun {
   readonly use: GraphInUse
   readonly input: Uint8Array
   readonly timeoutMs: number | undefined
-  /** Starts before this one; if there were any, their saved outputs are read first. */
+  /** Starts before this one that were lost. */
   readonly losses: number
-  /** Whether a driver before spoke of a task that it started. */
+  /** Whether it was driven before, here or elsewhere: then the outputs saved so far are read first. */
+  readonly isAgain?: boolean
+  /** Whether an earlier driver reported a task that it started. */
   readonly hasTask?: boolean
   /** Where the run is one of a workflow. */
   readonly workflow?: string
@@ -105,8 +107,8 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
   let end: { readonly state: EndState; readonly value: Uint8Array }
   try {
     const frame: Frame = { execution, use: run.use, cancel: deadline ?? execution.cancel }
-    if (run.losses > 0 || run.hasTask === true) await engine.restore(execution, '')
-    // Whoever looks at the input unpacks a copy: handlers may change what they get.
+    if (run.isAgain === true) await engine.restore(execution, '')
+    // Each handler that gets the input unpacks a copy: handlers may change what they get.
     const value = await engine.interpreter.runPacked(frame, new PackedValue(run.input))
     // A handler that kept the event loop also kept the timer from firing.
     if (run.timeoutMs !== undefined && elapsedMs(clock) - startedAt > run.timeoutMs)

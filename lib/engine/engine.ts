@@ -15,11 +15,12 @@ import { channelOf } from './channels.js'
 import { encode, encodeFailure } from '../values/codec.js'
 import { reasonText } from '../values/error-record.js'
 import type { Pausable } from './context.js'
-import { Execution, fullPath, type Frame, type GraphInUse } from './execution.js'
+import { Execution, runPathOf, type Frame, type GraphInUse } from './execution.js'
 import { endOfBranch, taskError } from './failure.js'
 import { GraphStore } from './graph-store.js'
 import { EndRun } from './directives.js'
 import { Interpreter } from './interpreter.js'
+import { Locks } from './locks.js'
 import { type Limits } from '../options.js'
 import { Pauses } from './pauses.js'
 import { PreparedGrant, type PreparedBranch } from './prepared-grant.js'
@@ -27,7 +28,7 @@ import { Registry } from './registry.js'
 import { readResult } from './results.js'
 import { originOf, type StartOptions } from './start.js'
 import { reportOutput } from './task-output.js'
-import { optionsOf, tellStart } from './task-terms.js'
+import { optionsOf, reportStart } from './task-terms.js'
 import { TaskStart, type TaskStartOptions } from './task-start.js'
 import type { ThreadRunner } from './thread-runner.js'
 
@@ -60,6 +61,7 @@ export class Engine {
     const { backend, clock, random, emitter, limits } = parts
     this.graphs = new GraphStore({ ...parts, graphBytes: limits.graphBytes, graphs: limits.graphs })
     this.pauses = new Pauses(backend, clock)
+    const locks = new Locks(parts)
     const starts: StartOptions = {
       clock,
       emitter,
@@ -68,14 +70,14 @@ export class Engine {
       countOrphan: (change) => {
         this.#orphans += change
       },
-      channelOf: ({ execution }, cancel) => channelOf(backend, execution, cancel, limits, parts.newId),
+      channelOf: ({ execution }, cancel) => channelOf(backend, { execution, cancel }, limits, parts.newId, locks),
       result: (frame, path, target) => this.#resultFor(frame, path, target),
       fork: (frame: Frame, path: string, expression: Expression, input: unknown, timer: Pausable | undefined) =>
         this.interpreter.fork(frame, path, expression, input, timer),
-      tellLeft: (frame, { task, path, attempt }, leftMs) => {
+      reportLeft: (frame, { task, path, attempt }, leftMs) => {
         const { losses } = frame.execution.facts
         const terms = { options: optionsOf(frame.use, task), errors: Math.max(0, attempt - 1 - losses), losses }
-        return tellStart(backend, frame, { task, place: fullPath(frame.use, path), ...terms, leftMs })
+        return reportStart(backend, frame, { task, path: runPathOf(frame.use, path), ...terms, leftMs })
       },
     }
     this.interpreter = new Interpreter({
@@ -96,7 +98,7 @@ export class Engine {
       follower: this.interpreter.follower,
       limits,
       random,
-      tell: (frame, start) => tellStart(backend, frame, start),
+      reportStart: (frame, report) => reportStart(backend, frame, report),
       endRun: (execution, end) => this.#endRun(execution, end),
     }
   }
@@ -138,7 +140,7 @@ export class Engine {
 
   /** A span for this start of the branch, below that of its group. */
   #spanOf(branch: PreparedBranch, queue: string, trace: string): Span | undefined {
-    const { runId, place: path, label: task, errors, losses, workerId: worker } = branch
+    const { runId, runPath: path, label: task, errors, losses, workerId: worker } = branch
     const facts = { runId, path, task, attempt: 1 + errors + losses, losses, worker, queue }
     return this.parts.emitter.tracer?.start('branch', facts, trace)
   }
@@ -165,11 +167,11 @@ export class Engine {
     work: (frame: Frame) => Promise<unknown>,
   ): Promise<void> {
     try {
-      if (branch.errors + branch.losses > 0 || branch.hasTask) await this.restore(execution, branch.place)
+      if (branch.isAgain) await this.restore(execution, branch.runPath)
       const frame: Frame = { execution, use, cancel: execution.cancel }
       const output = await work(frame)
       if (execution.cancel.reason !== undefined) return
-      const of = { task: branch.label, place: branch.place }
+      const of = { task: branch.label, runPath: branch.runPath }
       reportOutput(keeper, execution, output, of, this.parts.limits.resultBytes)
     } catch (thrown) {
       await this.#failNode(branch, execution, keeper, thrown)
@@ -183,7 +185,7 @@ export class Engine {
       return this.#endRun(execution, thrown).catch((error: unknown) => this.#failNode(branch, execution, keeper, error))
     }
     const { error, isFromHandler } = originOf(thrown)
-    const { label: task, place: path, errors } = branch
+    const { label: task, runPath: path, errors } = branch
     const failure = taskError(error, isFromHandler, { task, path, errors: errors + 1 })
     keeper.failed(execution, { kind: endOfBranch(error, isFromHandler), delayMs: 0, error: failure })
   }
@@ -203,7 +205,7 @@ export class Engine {
     const { execution, use } = frame
     const isWhole = use.base === ''
     const graph = isWhole ? use.graph : await this.graphOfRun(execution.facts.runId)
-    const local = (place: string): Uint8Array | undefined => execution.savedOutput(place)
+    const local = (path: string): Uint8Array | undefined => execution.savedOutput(path)
     // Inside a fork the asker's own item is that of the handler that forked.
     const asker = isWhole ? path : (use.base.split(/\/[~+]/, 1)[0] ?? '')
     return readResult(this.parts.backend.inspect, graph, execution.facts.runId, target, local, asker)

@@ -18,13 +18,13 @@ export interface Slot {
 /** A driver's own steps need no slot. */
 export const NO_SLOT: Slot = Object.freeze({ suspend: () => undefined, resume: () => Promise.resolve() })
 
-/** A graph, the code behind it, and the place in the run where its root stands (`''`: it is the run's own graph). */
+/** A graph, the code behind it, and the path in the run where its root stands (`''`: it is the run's own graph). */
 export interface GraphInUse {
   readonly hash: string
   readonly graph: Graph
   readonly code: Code
   readonly base: string
-  /** The number of the innermost each's item around the place, from 0; absent where there is none, as for the run's own graph. */
+  /** The number of the innermost each's item around that path, from 0; absent where there is none, as for the run's own graph. */
   readonly item?: number
   /** The graph of the handler that brought this one, and the handler's path in it; absent where that was in another process. */
   readonly outer?: { readonly use: GraphInUse; readonly path: string }
@@ -37,7 +37,7 @@ export interface ExecutionFacts {
   readonly fence: number
   readonly errors: number
   readonly losses: number
-  /** Whether an earlier start of the branch spoke of its task to the store. */
+  /** Whether an earlier holder of the branch reported its task to the store. */
   readonly hasTask: boolean
   /** Groups above; 0 for a driver. */
   readonly depth: number
@@ -72,6 +72,7 @@ export class Execution {
   #met: string[] | undefined
   #over: Cancellation | 'over' | undefined
   #waits = 0
+  #hasSlot = true
   #isInHand = false
   #isFresh = true
 
@@ -176,9 +177,9 @@ export class Execution {
     this.#met.push(path)
   }
 
-  /** Whether a fork at `place` was such a group, or began with one. */
-  hasMet(place: string): boolean {
-    return this.#met?.some((path) => path === place || path === `${place}/0`) === true
+  /** Whether a fork at `path` was such a group, or began with one. */
+  hasMet(path: string): boolean {
+    return this.#met?.some((met) => met === path || met === `${path}/0`) === true
   }
 
   /** The start has ended: what still waits on its behalf, such as a fork that its handler did not wait for, stops waiting. */
@@ -204,17 +205,28 @@ export class Execution {
   /** Waits without occupying the worker. Several waits at once give back one slot. */
   async withoutSlot<T>(wait: () => Promise<T>): Promise<T> {
     this.#waits += 1
-    if (this.#waits === 1) this.#slot.suspend()
+    if (this.#waits === 1) this.#suspend()
     try {
       return await wait()
     } finally {
       this.#waits -= 1
       if (!this.#isWaiting()) {
         await this.#slot.resume()
+        this.#hasSlot = true
         // Another wait may have begun while there was no slot to take: it would keep this one for as long as it lasts.
-        if (this.#isWaiting()) this.#slot.suspend()
+        if (this.#isWaiting()) this.#suspend()
       }
     }
+  }
+
+  /** Whether it has its slot: it has none while it waits, and until it has got one again. */
+  get hasSlot(): boolean {
+    return this.#hasSlot
+  }
+
+  #suspend(): void {
+    this.#hasSlot = false
+    this.#slot.suspend()
   }
 
   #isWaiting(): boolean {
@@ -240,6 +252,6 @@ export interface Frame {
   readonly cancel: Cancellation
 }
 
-/** The path in the run of a path in a frame's graph. */
-export const fullPath = (use: GraphInUse, path: string): string =>
+/** The path in the run of a path in a graph in use. */
+export const runPathOf = (use: GraphInUse, path: string): string =>
   use.base === '' ? path : path === '' ? use.base : `${use.base}/${path}`

@@ -7,7 +7,7 @@ import { tasksOf } from '../flow/collect.js'
 import type { Expression } from '../flow/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { nodeAt, pathsOf, staticPath } from '../graph/locate.js'
-import { fullPath, type Frame, type GraphInUse } from './execution.js'
+import { runPathOf, type Frame, type GraphInUse } from './execution.js'
 
 /** A graph around the handler. */
 interface Layer {
@@ -32,7 +32,7 @@ export async function checkGoto(
   for await (const { graph, branch } of layers(frame.use, path, () => graphOfRun(facts.runId))) {
     const here = unfound.filter((task) => pathsOf(graph, task).length > 0)
     const outside = here.filter((task) => branch !== undefined && !pathsOf(graph, task).some(isInside(branch)))
-    if (outside.length > 0) throw acrossBarrier(fullPath(frame.use, path), outside)
+    if (outside.length > 0) throw acrossBarrier(runPathOf(frame.use, path), outside)
     unfound = unfound.filter((task) => !here.includes(task))
     if (unfound.length === 0) return
   }
@@ -47,8 +47,8 @@ async function* layers(use: GraphInUse, path: string, graphOfRun: () => Promise<
   let at: { readonly use: GraphInUse; readonly path: string } = { use, path }
   let isLeft = false
   for (;;) {
-    const place = staticPath(at.use.graph, at.path)
-    const branch: string | undefined = isLeft ? place : branchAround(at.use.graph, place)
+    const own = staticPath(at.use.graph, at.path)
+    const branch: string | undefined = isLeft ? own : branchAround(at.use.graph, own)
     yield { graph: at.use.graph, branch }
     if (at.use.base === '') return
     const cut = at.use.base.lastIndexOf('/')
@@ -58,13 +58,13 @@ async function* layers(use: GraphInUse, path: string, graphOfRun: () => Promise<
   }
   // What is between is known in other processes only; the run's own graph is known everywhere.
   const graph = await graphOfRun()
-  const place = staticPath(graph, at.use.base.split(/\/[~+]/, 1)[0] ?? '')
-  yield { graph, branch: isLeft || at.use.base.includes('/~') ? place : branchAround(graph, place) }
+  const own = staticPath(graph, at.use.base.split(/\/[~+]/, 1)[0] ?? '')
+  yield { graph, branch: isLeft || at.use.base.includes('/~') ? own : branchAround(graph, own) }
 }
 
-/** The branch of the innermost group around a place; undefined outside of any. */
-function branchAround(graph: Graph, place: string | undefined): string | undefined {
-  const segments = (place ?? '').split('/')
+/** The branch of the innermost group around a path; undefined outside of any. */
+function branchAround(graph: Graph, path: string | undefined): string | undefined {
+  const segments = (path ?? '').split('/')
   for (let end = segments.length - 1; end > 0; end -= 1) {
     const { kind } = nodeAt(graph, segments.slice(0, end).join('/')) ?? {}
     if (kind === 'group' || kind === 'each') return segments.slice(0, end + 1).join('/')

@@ -68,7 +68,7 @@ export class GraphStore {
   }
 
   /**
-   * As `load`, for work that was granted: where the store has lost the graph, whoever awaits the work is about to upload it again, so it
+   * As `load`, for work that was granted: where the store has lost the graph, the driver that awaits the work is about to upload it again, so it
    * is asked for up to 10 s. The grant stays held meanwhile, and no attempt is spent.
    * @throws GraflowError NO_GRAPH, INTEGRITY
    */

@@ -7,7 +7,7 @@ import { arrayOf, type PackedValue } from '../values/packed-arrays.js'
 import { ValueReader } from '../values/value-lists.js'
 
 /** The parts of a plan that outcomes and their errors need. */
-export type OutcomesPlan = Pick<GroupPlan, 'memberOf' | 'placeOf' | 'label'> & {
+export type OutcomesPlan = Pick<GroupPlan, 'memberOf' | 'pathOf' | 'label'> & {
   readonly spec: Pick<GroupPlan['spec'], 'size' | 'timeoutMs' | 'maxLosses'>
 }
 
@@ -128,7 +128,7 @@ export class GroupOutcomes {
 
   #errorOf(status: Exclude<Outcome<unknown>['status'], 'succeeded'>, index: number): GraflowError {
     const member = this.#plan.memberOf(index)
-    const path = this.#plan.placeOf(index)
+    const path = this.#plan.pathOf(index)
     const details = { member, index, group: this.#plan.label }
     switch (status) {
       case 'failed': {

@@ -8,7 +8,7 @@ import type { TaskOptions } from '../flow/node-options.js'
 import type { EachNode, Graph, GraphJoin, GraphNode, GroupNode } from '../graph/graph.js'
 import { groupSegment } from '../graph/locate.js'
 import { tooLarge } from '../values/codec.js'
-import { fullPath, type GraphInUse } from './execution.js'
+import { runPathOf, type GraphInUse } from './execution.js'
 import { type Limits, RETRY_DEFAULTS, TASK_DEFAULTS } from '../options.js'
 import { ValueWriter } from '../values/value-lists.js'
 import { highestPriority, routingOfGroup, runsWithGroup, tasksInPlace, type GroupRouting } from './routing.js'
@@ -24,7 +24,7 @@ export interface GroupPlan {
   readonly keys: readonly string[] | undefined
   readonly memberOf: (index: number) => string
   /** Where a branch stands in the run. */
-  readonly placeOf: (index: number) => string
+  readonly pathOf: (index: number) => string
   /** Tasks that a branch may need where it runs; worked out at each call. */
   readonly tasksOf: (index: number) => readonly string[]
   readonly timeoutMs: number | undefined
@@ -103,18 +103,18 @@ const memberName = (branch: GraphNode, fallback: string): string =>
 /** How messages call a group and its members. */
 export function namesOf(
   node: GroupNode | EachNode,
-  place: string,
-): Pick<GroupPlan, 'label' | 'name' | 'keys' | 'memberOf' | 'placeOf'> {
+  path: string,
+): Pick<GroupPlan, 'label' | 'name' | 'keys' | 'memberOf' | 'pathOf'> {
   const { name } = node.options
   return {
-    label: name === undefined ? `at ${place}` : `"${name}" (at ${place})`,
+    label: name === undefined ? `at ${path}` : `"${name}" (at ${path})`,
     name,
     keys: node.kind === 'group' ? node.keys : undefined,
     memberOf: (index) =>
       node.kind === 'each'
         ? `${memberName(node.body, 'item')}[${index}]`
         : (node.keys?.[index] ?? memberName(node.branches[index] ?? node, `branch ${groupSegment(node, index)}`)),
-    placeOf: (index) => `${place}/${node.kind === 'each' ? index : groupSegment(node, index)}`,
+    pathOf: (index) => `${path}/${node.kind === 'each' ? index : groupSegment(node, index)}`,
   }
 }
 
@@ -171,30 +171,30 @@ export function planGroup(
   staticPath: string,
   input: unknown,
 ): GroupPlan {
-  const place = fullPath(use, path)
-  checkDepth(by, place)
-  const items = node.kind === 'each' ? itemsOf(input, place) : undefined
+  const runPath = runPathOf(use, path)
+  checkDepth(by, runPath)
+  const items = node.kind === 'each' ? itemsOf(input, runPath) : undefined
   const size = node.kind !== 'each' ? node.branches.length : isPacked(items) ? itemCount(items) : (items?.length ?? 0)
-  checkSize(by, size, place)
+  checkSize(by, size, runPath)
   const { sharedInputBytes } = by.limits
   const shared =
     items === undefined
-      ? packOne(packedOf(input, `the input of the group at ${place}`, sharedInputBytes, 'sharedInputBytes'))
+      ? packOne(packedOf(input, `the input of the group at ${runPath}`, sharedInputBytes, 'sharedInputBytes'))
       : undefined
   return {
-    spec: specOf(by, use, place, staticPath, size, {
+    spec: specOf(by, use, runPath, staticPath, size, {
       shared: items === undefined,
       rule: ruleOf(node.join, node.options.onFailure),
       limit: node.options.concurrency ?? 0,
       terms: termsOfGroup(use.graph, node),
     }),
-    path: place,
-    ...namesOf(node, place),
+    path: runPath,
+    ...namesOf(node, runPath),
     join: node.join,
     tasksOf: (index) => tasksOfBranch(use.graph, node.kind === 'each' ? node.body : node.branches[index]),
     timeoutMs: node.options.timeoutMs,
     inputsFrom: (from) =>
-      shared ?? (isPacked(items) ? cutItems(items, from, place, by) : packItems(items ?? [], from, place, by)),
+      shared ?? (isPacked(items) ? cutItems(items, from, runPath, by) : packItems(items ?? [], from, runPath, by)),
   }
 }
 
@@ -207,23 +207,23 @@ export function planOne(
   staticPath: string,
   input: unknown,
 ): GroupPlan {
-  const place = fullPath(use, path)
-  checkDepth(by, place)
-  const packed = packOne(packedOf(input, `the input at ${place}`, by.limits.itemBytes, 'itemBytes'))
+  const runPath = runPathOf(use, path)
+  checkDepth(by, runPath)
+  const packed = packOne(packedOf(input, `the input at ${runPath}`, by.limits.itemBytes, 'itemBytes'))
   return {
-    spec: specOf(by, use, place, staticPath, 1, {
+    spec: specOf(by, use, runPath, staticPath, 1, {
       shared: true,
       rule: 'all',
       limit: 0,
       terms: termsOf(use.graph, node, () => termsFor(use.graph, [node], routingOfGroup(use.graph, [node]))),
     }),
-    path: place,
-    label: `at ${place}`,
+    path: runPath,
+    label: `at ${runPath}`,
     name: undefined,
     join: { kind: 'strict' },
     keys: undefined,
     memberOf: () => memberName(node, node.kind),
-    placeOf: () => place,
+    pathOf: () => runPath,
     tasksOf: () => tasksOfBranch(use.graph, node),
     timeoutMs: undefined,
     inputsFrom: () => packed,
@@ -234,7 +234,7 @@ export function planOne(
 function specOf(
   by: Dispatcher,
   use: GraphInUse,
-  place: string,
+  path: string,
   staticPath: string,
   size: number,
   {
@@ -245,7 +245,7 @@ function specOf(
   }: Pick<GroupSpec, 'shared' | 'rule' | 'limit'> & { readonly terms: Terms },
 ): GroupSpec {
   const spec: GroupSpec = {
-    gid: `${by.runId}/${place}`,
+    gid: `${by.runId}/${path}`,
     runId: by.runId,
     graph: use.hash,
     node: staticPath,
@@ -269,25 +269,25 @@ function specOf(
 }
 
 /** As many as `packItems` gives, of which nothing is unpacked. */
-function cutItems(items: PackedItems, from: number, place: string, by: Dispatcher): PackedItems {
+function cutItems(items: PackedItems, from: number, path: string, by: Dispatcher): PackedItems {
   const most = Math.min(itemCount(items), from + by.itemsPerCall)
   let to = from
   for (; to < most; to += 1) {
     const bytes = byteLength(items, to, to + 1)
-    if (bytes > by.limits.itemBytes) throw tooLargeItem(to, place, bytes, by)
+    if (bytes > by.limits.itemBytes) throw tooLargeItem(to, path, bytes, by)
     if (to > from && byteLength(items, from, to + 1) > by.bytesPerCall) break
   }
   return slice(items, from, to)
 }
 
-const tooLargeItem = (i: number, place: string, bytes: number, { limits }: Dispatcher): GraflowError =>
-  tooLarge(`item ${i} of the each at ${place}`, bytes, limits.itemBytes, 'itemBytes')
+const tooLargeItem = (i: number, path: string, bytes: number, { limits }: Dispatcher): GraflowError =>
+  tooLarge(`item ${i} of the each at ${path}`, bytes, limits.itemBytes, 'itemBytes')
 
-function packItems(items: readonly unknown[], from: number, place: string, by: Dispatcher): PackedItems {
+function packItems(items: readonly unknown[], from: number, path: string, by: Dispatcher): PackedItems {
   const writer = new ValueWriter()
   for (let i = from; i < items.length && writer.length < by.itemsPerCall; i += 1) {
-    const bytes = packItem(writer, items[i], i, place, by.limits.itemBytes)
-    if (bytes > by.limits.itemBytes) throw tooLargeItem(i, place, bytes, by)
+    const bytes = packItem(writer, items[i], i, path, by.limits.itemBytes)
+    if (bytes > by.limits.itemBytes) throw tooLargeItem(i, path, bytes, by)
     if (writer.length > 1 && writer.byteLength > by.bytesPerCall) {
       writer.drop()
       break
@@ -296,12 +296,12 @@ function packItems(items: readonly unknown[], from: number, place: string, by: D
   return writer.take()
 }
 
-function packItem(writer: ValueWriter, item: unknown, i: number, place: string, maxBytes: number): number {
+function packItem(writer: ValueWriter, item: unknown, i: number, path: string, maxBytes: number): number {
   try {
     return writer.encode(item, maxBytes)
   } catch (error) {
     if (!(error instanceof GraflowError) || error.code !== 'NOT_SERIALISABLE') throw error
-    throw new GraflowError('NOT_SERIALISABLE', `item ${i} of the each at ${place}: ${error.message}`, {
+    throw new GraflowError('NOT_SERIALISABLE', `item ${i} of the each at ${path}: ${error.message}`, {
       details: { ...error.details, item: i },
     })
   }

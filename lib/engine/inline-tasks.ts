@@ -15,13 +15,13 @@ import { Unreported } from './cancellation.js'
 import { HandlerContext } from './context.js'
 import type { DirectiveFollower } from './directive-follower.js'
 import { GotoTaken, isUnwinding, reportOfGoto } from './directives.js'
-import { fullPath, type Execution, type Frame } from './execution.js'
+import { runPathOf, type Execution, type Frame } from './execution.js'
 import { asError, isRetryable, retryDelayMs, taskError } from './failure.js'
 import type { Pauses } from './pauses.js'
 import { originOf, outputOf, type StartOptions } from './start.js'
 import { isInThread, startTask } from './start-task.js'
 import { encodeOutput } from './task-output.js'
-import { mustTell, optionsOf, tellStart, type ToldStart } from './task-terms.js'
+import { mustReport, optionsOf, reportStart, type StartReport } from './task-terms.js'
 
 /** What inline tasks need of the process. */
 export interface InlineTasksOptions extends StartOptions {
@@ -47,14 +47,14 @@ export class InlineTasks {
     const { execution } = frame
     const { losses } = execution.facts
     const options = optionsOf(frame.use, node.name)
-    const place = fullPath(frame.use, path)
+    const runPath = runPathOf(frame.use, path)
     const { attempts } = { ...RETRY_DEFAULTS, ...options.retry }
     const inputFor = inputsOf(input, options, attempts)
-    let errors = await this.#begin(frame, node.name, place, options, attempts)
+    let errors = await this.#begin(frame, node.name, runPath, options, attempts)
     for (;;) {
       const attempt = 1 + errors + losses
-      const span = this.#spanOf(frame, node.name, place, attempt)
-      const end = this.#observe(frame, node.name, place, attempt, span)
+      const span = this.#spanOf(frame, node.name, runPath, attempt)
+      const end = this.#observe(frame, node.name, runPath, attempt, span)
       const start = (): Promise<unknown> => this.#start(frame, node, path, inputFor(), attempt)
       try {
         const output = await (span === undefined ? start() : span.run(start))
@@ -70,13 +70,13 @@ export class InlineTasks {
         const { error, isFromHandler, isFinal } = originOf(thrown)
         errors += 1
         if (errors >= attempts || isFinal || !isRetryable(error, isFromHandler)) {
-          const failure = taskError(error, isFromHandler, { task: node.name, path: place, errors })
+          const failure = taskError(error, isFromHandler, { task: node.name, path: runPath, errors })
           end?.('failed', failure)
-          this.#tellFailed(frame, { task: node.name, path: place, attempt, error: failure })
+          this.#emitFailed(frame, { task: node.name, path: runPath, attempt, error: failure })
           throw failure
         }
         end?.('retried', asError(error))
-        await this.#pauseBeforeRetry(frame, node.name, place, options, errors, error)
+        await this.#pauseBeforeRetry(frame, node.name, runPath, options, errors, error)
       }
     }
   }
@@ -88,7 +88,7 @@ export class InlineTasks {
     return this.#options.emitter.tracer?.start('step', { runId, path, task, attempt, losses, worker }, execution.span)
   }
 
-  /** A start begins: what it gives tells how it ended. Undefined where nobody listens. */
+  /** A start begins: the function that this returns reports how it ended. Undefined where neither an event nor a span needs it. */
   #observe(
     { execution }: Frame,
     task: string,
@@ -111,7 +111,7 @@ export class InlineTasks {
     }
   }
 
-  #tellFailed(
+  #emitFailed(
     { execution }: Frame,
     failure: Pick<EventOf<'start:failed'>, 'path' | 'task' | 'attempt' | 'error' | 'delayMs'>,
   ): void {
@@ -120,18 +120,18 @@ export class InlineTasks {
   }
 
   /** Before the first start here: how often the task has failed before, elsewhere. */
-  async #begin(frame: Frame, task: string, place: string, options: TaskOptions, attempts: number): Promise<number> {
+  async #begin(frame: Frame, task: string, path: string, options: TaskOptions, attempts: number): Promise<number> {
     const { execution } = frame
     const isFirst = execution.begin()
     // What was just granted was not paused.
     if (!isFirst) await this.#options.pauses.pass(frame)
-    if (!mustTell(frame, options)) return 0
+    if (!mustReport(frame, options)) return 0
     // If the previous holder was lost and had reported no task, its loss counts for the task that starts first now.
     const losses = isFirst ? Math.min(1, execution.facts.losses) : 0
-    const told = { task, place, options, errors: 0, losses }
-    const { errors, waitMs = 0 } = await tellStart(this.#options.backend, frame, told)
+    const report = { task, path, options, errors: 0, losses }
+    const { errors, waitMs = 0 } = await reportStart(this.#options.backend, frame, report)
     // The holder before this one was waiting to start it again.
-    if (waitMs > 0) await this.#delay(frame, { ...told, errors }, waitMs)
+    if (waitMs > 0) await this.#delay(frame, { ...report, errors }, waitMs)
     return Math.min(errors, attempts - 1)
   }
 
@@ -140,8 +140,8 @@ export class InlineTasks {
     const { execution, use } = frame
     const definition = use.code.task(node.name)
     if (definition === undefined) throw new GraflowError('INTERNAL', `task ${node.name} has no definition here`)
-    const place = fullPath(use, path)
-    execution.restartForks(place, attempt - 1 - execution.facts.losses)
+    const runPath = runPathOf(use, path)
+    execution.restartForks(runPath, attempt - 1 - execution.facts.losses)
     const facts = { task: node.name, path, attempt, pass: 1 }
     const started = startTask(this.#options, frame, definition, facts, input, optionsOf(use, node.name))
     const returned = await frame.cancel.race(outputOf(started))
@@ -152,18 +152,18 @@ export class InlineTasks {
         : await this.#options.follower
             .follow(frame, { definition, path, attempt, returned, directives })
             .catch((thrown: unknown) => {
-              if (thrown instanceof GotoTaken) this.#keepGoto(execution, place, thrown)
+              if (thrown instanceof GotoTaken) this.#keepGoto(execution, runPath, thrown)
               throw thrown
             })
-    const bytes = encodeOutput(output, { task: node.name, place }, this.#options.limits.resultBytes)
-    execution.save(place, bytes)
+    const bytes = encodeOutput(output, { task: node.name, runPath }, this.#options.limits.resultBytes)
+    execution.save(runPath, bytes)
     return output instanceof PackedValue ? output : decode(bytes)
   }
 
   /** Who asks for the task's result gets what its goto's target gave, as of a step that is dispatched; one too large for that is kept nowhere. */
-  #keepGoto(execution: Execution, place: string, taken: GotoTaken): void {
+  #keepGoto(execution: Execution, path: string, taken: GotoTaken): void {
     const bytes = encode(reportOfGoto(taken))
-    if (bytes.length <= this.#options.limits.resultBytes) execution.save(place, bytes)
+    if (bytes.length <= this.#options.limits.resultBytes) execution.save(path, bytes)
   }
 
   async #pauseBeforeRetry(
@@ -179,18 +179,18 @@ export class InlineTasks {
     const { runId } = execution.facts
     const delayMs = retryDelayMs(options.retry ?? {}, errors, random)
     emitter.emit('branch:retrying', { runId, path, task, attempt: errors, delayMs, error: asError(error) })
-    this.#tellFailed(frame, { path, task, attempt: errors + execution.facts.losses, delayMs, error: asError(error) })
+    this.#emitFailed(frame, { path, task, attempt: errors + execution.facts.losses, delayMs, error: asError(error) })
     // What is finished is safe before the wait, and the error is counted: a start elsewhere then goes on at this task, with the attempts left.
-    await this.#delay(frame, { task, place: path, options, errors, losses: 0 }, delayMs)
+    await this.#delay(frame, { task, path, options, errors, losses: 0 }, delayMs)
   }
 
   /** Before a start. Who takes the branch over meanwhile waits for the rest. */
-  async #delay(frame: Frame, told: ToldStart, delayMs: number): Promise<void> {
+  async #delay(frame: Frame, report: StartReport, delayMs: number): Promise<void> {
     const { backend, pauses } = this.#options
-    await tellStart(backend, frame, { ...told, leftMs: 0, delayMs })
+    await reportStart(backend, frame, { ...report, leftMs: 0, delayMs })
     if (delayMs > 0) await frame.execution.withoutSlot(() => this.#sleep(frame, delayMs))
     await pauses.pass(frame)
-    if (delayMs > 0 || told.options.timeoutMs !== undefined) await tellStart(backend, frame, told)
+    if (delayMs > 0 || report.options.timeoutMs !== undefined) await reportStart(backend, frame, report)
   }
 
   async #sleep(frame: Frame, delayMs: number): Promise<void> {

@@ -1,8 +1,8 @@
 /**
  * Interprets a graph for one branch (or a run's driver): sequential steps here, groups through the backend. What is finished is kept in
  * the execution and saved with the next write, so that another start goes on where this one stopped. One recursion over the kinds of nodes;
- * how a task is started and retried is inline-tasks.ts's, what a handler directs directive-follower.ts's. The file is a little long because that
- * recursion is read as one: each kind of node runs the others.
+ * how a task is started and retried is inline-tasks.ts's, what a handler directs directive-follower.ts's, what a policy decides
+ * policy-decision.ts's.
  */
 import type { Emitter } from '../events.js'
 import { GraflowError } from '../errors.js'
@@ -21,20 +21,21 @@ import type {
 } from '../graph/graph.js'
 import { pathUnder, staticPath, stepsOf } from '../graph/locate.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
-import { Cancellation } from './cancellation.js'
 import { copiesOf, decode, encode } from '../values/codec.js'
 import { PackedValue, unpacked } from '../values/packed-arrays.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { itemAt, type Pausable } from './context.js'
 import { DirectiveFollower } from './directive-follower.js'
 import { asBranch, gotoTaken, reportingGoto } from './directives.js'
-import { fullPath, type Execution, type Frame, type GraphInUse } from './execution.js'
+import { runPathOf, type Execution, type Frame, type GraphInUse } from './execution.js'
 import { cycleLimit } from './failure.js'
-import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
+import { planGroup, planOne, type Dispatcher } from './group-plan.js'
+import { inTime } from './in-time.js'
 import { InlineTasks } from './inline-tasks.js'
-import { joinResult, policyResult, shaped, unknownPolicy } from './joins.js'
+import { joinResult, shaped } from './joins.js'
 import { type Limits } from '../options.js'
 import type { Pauses } from './pauses.js'
+import { decisionOf } from './policy-decision.js'
 import { isRouted } from './routing.js'
 import { linkResult } from './result-links.js'
 import type { Registry } from './registry.js'
@@ -102,7 +103,7 @@ export class Interpreter {
     path: string,
     input: unknown,
   ): Promise<unknown> {
-    const saved = frame.execution.savedOutput(fullPath(frame.use, path))
+    const saved = frame.execution.savedOutput(runPathOf(frame.use, path))
     const work = async (): Promise<unknown> =>
       saved === undefined
         ? await this.#tasks.run(frame, { kind: 'task', name }, path, input)
@@ -119,14 +120,14 @@ export class Interpreter {
     timer: Pausable | undefined,
   ): Promise<unknown> {
     const { execution } = frame
-    const { number, errors } = execution.nextFork(fullPath(frame.use, path))
+    const { number, errors } = execution.nextFork(runPathOf(frame.use, path))
     const segment = `~${number}`
     try {
       await timer?.pause() // whatever comes of it, the time goes on in the end
       return unpacked(await this.#forkAt(frame, path, segment, expression, input))
     } catch (error) {
       // The handler is started again because this fork failed before: a released group never reopens, so it gets a fresh one.
-      if (errors === 0 || !execution.hasMet(`${fullPath(frame.use, path)}/${segment}`)) throw error
+      if (errors === 0 || !execution.hasMet(`${runPathOf(frame.use, path)}/${segment}`)) throw error
       return unpacked(await this.#forkAt(frame, path, `${segment}.${errors}`, expression, input))
     } finally {
       await timer?.unpause()
@@ -139,7 +140,7 @@ export class Interpreter {
       if (only !== undefined && more.length === 0 && (only.kind === 'group' || only.kind === 'each')) {
         const output = await this.#group(inner, only, '0', input)
         // It was empty, or a policy has decided.
-        if (inner.execution.savedOutput(fullPath(inner.use, '0')) !== undefined) linkResult(inner, '', '0')
+        if (inner.execution.savedOutput(runPathOf(inner.use, '0')) !== undefined) linkResult(inner, '', '0')
         return output
       }
       if (only?.kind === 'task' && more.length === 0) return this.#forkTask(inner, only, input)
@@ -150,8 +151,8 @@ export class Interpreter {
   /** As a routed step of a flow would be: with the task's own queue, attempts, losses and deadline. */
   async #forkTask(frame: Frame, node: TaskNode, input: unknown): Promise<unknown> {
     const output = await this.#one(frame, node, '0', '0', input)
-    // Its place is in no graph that readers of results know: they find it among what is saved.
-    frame.execution.save(fullPath(frame.use, '0'), encode(output))
+    // Its path is in no graph that readers of results know: they find it among what is saved.
+    frame.execution.save(runPathOf(frame.use, '0'), encode(output))
     return output
   }
 
@@ -187,7 +188,7 @@ export class Interpreter {
 
   async #task(frame: Frame, node: TaskNode, path: string, input: unknown, as?: 'forwarded'): Promise<unknown> {
     const { execution, use } = frame
-    const saved = execution.savedOutput(fullPath(use, path))
+    const saved = execution.savedOutput(runPathOf(use, path))
     if (saved !== undefined) return outputOrGoto(decode(saved))
     if (isRouted(use.graph.tasks[node.name] ?? {}) || !this.#canStart(use, node.name))
       return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input, as)
@@ -210,9 +211,9 @@ export class Interpreter {
       const cases = node.cases.map(([name]) => name)
       throw new GraflowError(
         'NO_SUCH_CASE',
-        `the decision at ${fullPath(frame.use, path)} returned ${describe(key)}, which is none of its cases: ${cases.join(', ')}`,
+        `the decision at ${runPathOf(frame.use, path)} returned ${describe(key)}, which is none of its cases: ${cases.join(', ')}`,
         {
-          details: { path: fullPath(frame.use, path), key: typeof key === 'string' ? key : describe(key), cases },
+          details: { path: runPathOf(frame.use, path), key: typeof key === 'string' ? key : describe(key), cases },
         },
       )
     }
@@ -236,15 +237,15 @@ export class Interpreter {
       if (said?.kind !== 'again') {
         throw new GraflowError(
           'LOOP_RESULT',
-          `the last task of the loop at ${fullPath(frame.use, path)} must return again(next) or done(value), got ${describe(output)}`,
+          `the last task of the loop at ${runPathOf(frame.use, path)} must return again(next) or done(value), got ${describe(output)}`,
           {
-            details: { path: fullPath(frame.use, path), pass },
+            details: { path: runPathOf(frame.use, path), pass },
           },
         )
       }
       state = said.next
     }
-    throw cycleLimit(lastTask(node.body), fullPath(frame.use, path), node.maxCycles, node.maxCycles)
+    throw cycleLimit(lastTask(node.body), runPathOf(frame.use, path), node.maxCycles, node.maxCycles)
   }
 
   async #workflow(frame: Frame, node: WorkflowNode, path: string, input: unknown): Promise<unknown> {
@@ -255,47 +256,22 @@ export class Interpreter {
       return output
     }
     if (timeoutMs === undefined) return body(frame)
-    const late = (): GraflowError => workflowTimeout(node.name, fullPath(frame.use, path), timeoutMs)
-    return this.#inTime(frame, timeoutMs, late, body)
-  }
-
-  /** Work that is given up after so long. A handler that keeps the event loop keeps the timer from firing, too: so the clock is read in the end. */
-  async #inTime<T>(
-    frame: Frame,
-    timeoutMs: number,
-    late: () => GraflowError,
-    work: (inner: Frame) => Promise<T>,
-  ): Promise<T> {
-    const { clock } = this.#options
-    const startedAt = elapsedMs(clock)
-    const cancel = new Cancellation(frame.cancel)
-    const disarm = clock.after(Math.max(0, timeoutMs), () => cancel.abort(late()))
-    try {
-      const value = await work({ ...frame, cancel })
-      if (elapsedMs(clock) - startedAt > timeoutMs) cancel.abort(late())
-      cancel.throwIfAborted()
-      return value
-    } finally {
-      disarm()
-      cancel.leave()
-    }
+    const late = (): GraflowError => workflowTimeout(node.name, runPathOf(frame.use, path), timeoutMs)
+    return inTime(this.#options.clock, frame, timeoutMs, late, body)
   }
 
   // ----------------------------------------------------------------------------------------------------------------- groups
 
   async #group(frame: Frame, node: GroupNode | EachNode, path: string, input: unknown): Promise<unknown> {
     const { execution, use } = frame
-    const decided = node.join.kind === 'policy' ? execution.savedOutput(fullPath(use, path)) : undefined
+    const decided = node.join.kind === 'policy' ? execution.savedOutput(runPathOf(use, path)) : undefined
     if (decided !== undefined) return decode(decided)
     const plan = planGroup(this.#dispatcher(execution), use, node, path, staticPath(use.graph, path) ?? path, input)
     const startedAt = elapsedMs(this.#options.clock)
     const isEmpty = plan.spec.size === 0
     const groupOutcomes = isEmpty ? new GroupOutcomes(plan) : await this.#supersteps.run(frame, plan)
-    if (plan.join.kind === 'policy') {
-      const decision = await this.#decision(frame, plan, plan.join.name, groupOutcomes, startedAt)
-      this.#keepDecision(execution, plan.path, decision)
-      return decision
-    }
+    if (plan.join.kind === 'policy')
+      return decisionOf(this.#options, frame, plan, plan.join.name, groupOutcomes, startedAt)
     const packed = plan.join.kind === 'strict' && plan.keys === undefined ? groupOutcomes.packed : undefined
     if (packed !== undefined) return packed
     const result =
@@ -312,33 +288,7 @@ export class Interpreter {
     return result
   }
 
-  /** What a policy makes of the group. It may take its time: whatever ends this part of the run ends the wait for it, and so does the group's timeoutMs. */
-  async #decision(
-    frame: Frame,
-    plan: GroupPlan,
-    name: string,
-    groupOutcomes: GroupOutcomes,
-    startedAt: number,
-  ): Promise<unknown> {
-    const { clock, limits } = this.#options
-    const { timeoutMs } = plan
-    const policy = frame.use.code.policy(name)
-    if (policy === undefined) throw unknownPolicy(name, plan)
-    const group = { ...plan, outcomes: groupOutcomes.outcomes(), succeeded: groupOutcomes.succeeded }
-    const decide = ({ cancel }: Frame): Promise<unknown> =>
-      cancel.race(policyResult(group, policy, limits.runResultBytes))
-    if (timeoutMs === undefined) return decide(frame)
-    const leftMs = startedAt + timeoutMs - elapsedMs(clock)
-    return this.#inTime(frame, leftMs, () => decisionTimeout(plan, name, timeoutMs), decide)
-  }
-
-  /** It is made once: who asks for it later, and a driver that takes the run over, gets the same. One too large for that is kept nowhere. */
-  #keepDecision(execution: Execution, path: string, decision: unknown): void {
-    const bytes = encode(decision)
-    if (bytes.length <= this.#options.limits.resultBytes) execution.save(path, bytes)
-  }
-
-  /** A node dispatched by itself; its error is its own, not a group's. A branch that is `forwarded` is of a group that was told already. */
+  /** A node dispatched by itself; its error is its own, not a group's. Where it is `forwarded`, its branch's group has the events of a group. */
   async #one(
     frame: Frame,
     node: GraphNode,
@@ -360,7 +310,7 @@ export class Interpreter {
     return { runId: execution.facts.runId, depth: execution.facts.depth + 1, limits, ...backend.limits }
   }
 
-  /** Does some work in a flow that the handler at `path` brought, which for that time is a graph at a place of the run, one segment below. */
+  /** Does some work in a flow that the handler at `path` brought, which for that time is a graph at a path of the run, one segment below. */
   async #within<T>(
     { execution, use: outer, cancel }: Frame,
     path: string,
@@ -368,9 +318,9 @@ export class Interpreter {
     expression: Expression,
     work: (inner: Frame) => Promise<T>,
   ): Promise<T> {
-    const { graphs, registry } = this.#options
+    const { clock, graphs, registry } = this.#options
     const { runId } = execution.facts
-    const base = `${fullPath(outer, path)}/${segment}`
+    const base = `${runPathOf(outer, path)}/${segment}`
     const item = itemAt({ use: outer }, path)
     const graph = graphOf(expression)
     registry.tie(runId, base, expression)
@@ -388,7 +338,8 @@ export class Interpreter {
       // The graph of a workflow is that of its body: what bounds the whole is not in it.
       const timeoutMs = expression.kind === 'workflow' ? expression.options.timeoutMs : undefined
       if (expression.kind !== 'workflow' || timeoutMs === undefined) return await work(inner)
-      return await this.#inTime(inner, timeoutMs, () => workflowTimeout(expression.name, base, timeoutMs), work)
+      const late = (): GraflowError => workflowTimeout(expression.name, base, timeoutMs)
+      return await inTime(clock, inner, timeoutMs, late, work)
     } finally {
       registry.forget(runId, base)
     }
@@ -406,13 +357,6 @@ const workflowTimeout = (workflow: string, path: string, timeoutMs: number): Gra
   new GraflowError('TIMEOUT', `workflow "${workflow}" (at ${path}) ran longer than its timeoutMs of ${timeoutMs}`, {
     details: { workflow, path, timeoutMs },
   })
-
-const decisionTimeout = ({ label, path, name }: GroupPlan, policy: string, timeoutMs: number): GraflowError =>
-  new GraflowError(
-    'GROUP_TIMEOUT',
-    `group ${label} took longer than its timeoutMs of ${timeoutMs}: policy "${policy}" had not decided`,
-    { details: { group: path, name, policy, timeoutMs } },
-  )
 
 /** The task that a body ends with, for messages. */
 function lastTask(node: GraphNode): string {

@@ -9,7 +9,7 @@ import { decode, encode } from '../values/codec.js'
 
 /** A group as its join sees it. */
 export interface JoinedGroup {
-  /** How messages call it: its name, or its place. */
+  /** How messages call it: its name, or its path. */
   readonly label: string
   readonly name: string | undefined
   readonly path: string

@@ -34,7 +34,7 @@ export class Pauses {
   async pass(frame: Frame): Promise<void> {
     const { execution, cancel } = frame
     const { runId } = execution.facts
-    // A slot may be long in coming: whoever has it again asks again.
+    // A slot may be long in coming: the branch asks again once it has one.
     while (await this.#isPaused(runId)) {
       await execution.withoutSlot(async () => {
         do await this.#elapse(LOOK_AGAIN_MS, cancel)

@@ -53,7 +53,7 @@ function newPlace(): Place {
   return place
 }
 
-/** What never settles is kept by nobody else: its place is left to it, so that both can go. */
+/** An output that never settles keeps its place, and only this map keeps the place: it lets go of it, so that both can be collected. */
 function leaveEnded(): void {
   for (const { name, context } of places.values()) {
     if (context !== undefined && HandlerContext.execution(context).hasEnded) places.delete(name)

@@ -8,12 +8,12 @@ import type { TaskExpression } from '../flow/expression.js'
 import type { TaskOptions } from '../flow/node-options.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { groupSegment, nodeAt, stepsOf } from '../graph/locate.js'
-import { fullPath, type ExecutionFacts, type GraphInUse } from './execution.js'
+import { runPathOf, type ExecutionFacts, type GraphInUse } from './execution.js'
 import { PackedValue } from '../values/packed-arrays.js'
 import { ValueReader } from '../values/value-lists.js'
 import { isRouted, routingOfGroup, runsWithGroup, type GroupRouting } from './routing.js'
 import type { Code } from './registry.js'
-import { hasOtherTerms, NO_OPTIONS, optionsOf, tellsFrom } from './task-terms.js'
+import { hasOtherTerms, NO_OPTIONS, optionsOf, reportsFrom } from './task-terms.js'
 
 /** A task that runs where its branch was acquired, without the interpreter. */
 export interface DirectTask {
@@ -23,9 +23,9 @@ export interface DirectTask {
   readonly isStep: boolean
   /** Undefined where this process does not know the task. */
   readonly definition: TaskExpression | undefined
-  /** From how many losses on the store must be told of a start. */
-  readonly tellsFrom: number
-  /** Whoever dispatched it left options to this process, so that its group has other terms. */
+  /** From how many losses on a start must be reported to the store. */
+  readonly reportsFrom: number
+  /** The dispatching process left options to this one, so that its group has other terms. */
   readonly hasOwnTerms: boolean
 }
 
@@ -48,14 +48,14 @@ export class PreparedGrant {
     this.grant = grant
     this.workerId = workerId
     this.#inputs = new ValueReader(grant.inputs)
-    const place = spec.gid === spec.runId ? '' : spec.gid.slice(spec.runId.length + 1)
+    const runPath = spec.gid === spec.runId ? '' : spec.gid.slice(spec.runId.length + 1)
     this.node = spec.node === '' ? undefined : nodeAt(graph, spec.node)
     if (this.node === undefined && spec.node !== '') {
       throw new GraflowError('INTEGRITY', `graph ${spec.graph} has nothing at ${spec.node}`, {
         details: { graph: spec.graph, path: spec.node },
       })
     }
-    const { base, path } = this.node === undefined ? { base: place, path: '' } : splitPlace(place, spec)
+    const { base, path } = this.node === undefined ? { base: runPath, path: '' } : split(runPath, spec)
     const { item } = spec
     this.use = { hash: spec.graph, graph, code: codeAt(base), base, ...(item !== undefined && { item }) }
     this.path = path
@@ -71,7 +71,7 @@ export class PreparedGrant {
     // One look at the group does for nearly all grants: an each got what its task asks for.
     if (this.node?.kind !== 'group') return false
     const { node } = this.branch(k)
-    return node?.kind === 'task' && !this.#isPlacedHere(this.use.graph.tasks[node.name] ?? NO_OPTIONS)
+    return node?.kind === 'task' && !this.#mayRunHere(this.use.graph.tasks[node.name] ?? NO_OPTIONS)
   }
 
   /** As of the branch. */
@@ -95,17 +95,17 @@ export class PreparedGrant {
     if (node?.kind !== 'task') return undefined
     const { name } = node
     const given = this.use.graph.tasks[name] ?? NO_OPTIONS
-    if (!this.#isPlacedHere(given)) return undefined
+    if (!this.#mayRunHere(given)) return undefined
     const options = optionsOf(this.use, name)
     return {
       hasOwnTerms: hasOtherTerms(options, given),
       ...{ name, options, isStep: this.node?.kind === 'task', definition: this.use.code.task(name) },
-      tellsFrom: tellsFrom(options, this.grant.spec),
+      reportsFrom: reportsFrom(options, this.grant.spec),
     }
   }
 
   /** Whether a task may run where it was acquired: it asks for nothing more than its group got. */
-  #isPlacedHere(options: TaskOptions): boolean {
+  #mayRunHere(options: TaskOptions): boolean {
     const { node } = this
     // An each has one kind of branches, and got what that asks for.
     if (node?.kind !== 'group' || !isRouted(options)) return true
@@ -133,8 +133,8 @@ export class PreparedBranch implements ExecutionFacts {
     return this.#in.grant.indexes[this.#k] as number // k is one of the grant's branches
   }
 
-  /** Its number as events tell it: of a task that a `par` dispatched on, that of the branch which it is. */
-  get toldIndex(): number {
+  /** Its number in events: of a task that a `par` forwarded, that of the branch which it is. */
+  get eventIndex(): number {
     const { node, use, grant } = this.#in
     if (node?.kind !== 'task') return this.index
     const cut = grant.spec.node.lastIndexOf('/')
@@ -152,8 +152,8 @@ export class PreparedBranch implements ExecutionFacts {
   }
 
   /** In the run. */
-  get place(): string {
-    return fullPath(this.#in.use, this.path)
+  get runPath(): string {
+    return runPathOf(this.#in.use, this.path)
   }
 
   /** Its input, a new value at every call. @throws GraflowError INTEGRITY */
@@ -166,7 +166,7 @@ export class PreparedBranch implements ExecutionFacts {
     return this.#in.packedInput(this.#k)
   }
 
-  /** What events and metrics call it: the name of a task or workflow, or a kind of node; never a place, of which there is no end. */
+  /** What events and metrics call it: the name of a task or workflow, or a kind of node; never a path, of which there is no end. */
   get label(): string {
     const { node } = this
     if (node === undefined) return labelOfGraph(this.#in.use.graph)
@@ -198,6 +198,11 @@ export class PreparedBranch implements ExecutionFacts {
     return this.#in.grant.withTasks?.includes(this.index) === true
   }
 
+  /** Whether it may have been granted before, so that there may be saved outputs inside it. */
+  get isAgain(): boolean {
+    return this.#in.grant.isAgain === true
+  }
+
   get depth(): number {
     return this.#in.grant.spec.depth
   }
@@ -207,16 +212,16 @@ export class PreparedBranch implements ExecutionFacts {
   }
 }
 
-/** What events call a branch that is a whole graph, such as one that a handler forks: never by its place, of which there is no end. */
+/** What events call a branch that is a whole graph, such as one that a handler forks: never by its path, of which there is no end. */
 function labelOfGraph(graph: Graph): string {
   const [only, ...more] = stepsOf(graph)
   if (only === undefined || more.length > 0) return '(sequence)'
   return only.kind === 'task' || only.kind === 'workflow' ? only.name : `(${only.kind})`
 }
 
-/** A place in the run is where the graph stands, then a place in it; the latter has as many segments as its static path. */
-function splitPlace(place: string, spec: GroupSpec): { readonly base: string; readonly path: string } {
-  const segments = place.split('/')
+/** A path in the run is that of the graph, then one in the graph; the latter has as many segments as its static path. */
+function split(runPath: string, spec: GroupSpec): { readonly base: string; readonly path: string } {
+  const segments = runPath.split('/')
   const own = spec.node.split('/').length
   return {
     base: segments.slice(0, segments.length - own).join('/'),

@@ -20,7 +20,7 @@ const emptyNames = (): Names => ({ tasks: new Map(), policies: new Map() })
 
 const namesIn = new WeakMap<Expression, Names>()
 
-/** Those of one flow, found once: nobody changes them. */
+/** Those of one flow, found once; callers do not change them. */
 function namesOf(expression: Expression): Names {
   let names = namesIn.get(expression)
   if (names === undefined) {

@@ -3,7 +3,7 @@
  * of it was dispatched, and without the graph a reader cannot know its last step, its chosen case or its last pass.
  */
 import { encode } from '../values/codec.js'
-import { fullPath, type Frame } from './execution.js'
+import { runPathOf, type Frame } from './execution.js'
 
 const LINK = 'at'
 
@@ -17,8 +17,8 @@ export interface ResultLink {
 /** What the node at `path` gave is that of the node at `at`. Kept only inside a flow that a handler brought here. */
 export function linkResult({ execution, use }: Frame, path: string, at: string, isDone = false): void {
   if (use.outer === undefined) return
-  const link = { '~control': LINK, path: fullPath(use, at), ...(isDone && { isDone }) }
-  execution.save(fullPath(use, path), encode(link))
+  const link = { '~control': LINK, path: runPathOf(use, at), ...(isDone && { isDone }) }
+  execution.save(runPathOf(use, path), encode(link))
 }
 
 /** The link that is kept in place of an output; undefined for any other. */

@@ -11,7 +11,7 @@ import { namesOf, termsOfGroup } from './group-plan.js'
 import { joinResult } from './joins.js'
 import { linkIn } from './result-links.js'
 import { decodeItem } from '../values/value-lists.js'
-import { failureWithin, toldOfBranch } from './told-failures.js'
+import { failureWithin, failureOfBranch } from './failure-within.js'
 
 /** A graph and where its root stands: `''` is the run's own, else a flow that a handler brought to `run`, `next` or `goto`. */
 interface Layer {
@@ -37,7 +37,7 @@ const MOST_PATHS = 20
  * What the task, or the node at a path, gave. A group gives what its join makes of its branches' outcomes, a workflow or sequence what its
  * last step gave, a choose what its chosen case gave, a loop what its last pass gave.
  * @param local outputs that are not in the store yet
- * @param asker the place in the run of the handler that asks: inside an each or loop it means its own item and pass
+ * @param asker the path in the run of the handler that asks: inside an each or loop it means its own item and pass
  * @param load graphs of flows that handlers brought, by their hash; without it nothing is looked for in these but outputs of tasks
  * @throws GraflowError RESULT_NOT_FOUND, RESULT_AMBIGUOUS with the paths; RESULT_NOT_READY while it may still come; why the node failed, if
  * it did
@@ -66,8 +66,8 @@ export async function readResult(
     const end = failureOf(run)
     const arose = failureWithin(end, path)
     if (arose !== undefined) throw arose
-    const told = end === undefined ? undefined : toldOfBranch(end, branchOf(source, path))
-    if (told !== undefined) throw told
+    const failure = end === undefined ? undefined : failureOfBranch(end, branchOf(source, path))
+    if (failure !== undefined) throw failure
     throw await neverReady(source, graph, path, run?.state, end)
   }
   throw new GraflowError('RESULT_NOT_READY', `the node at ${path} of run ${runId} has no result yet`, {
@@ -230,8 +230,8 @@ function onlyPath(graph: Graph, target: Expression, asker: string): string {
       },
     )
   }
-  const place = others.length > 0 ? path : placeFor(graph, path, asker)
-  if (others.length > 0 || place.includes('*')) {
+  const found = others.length > 0 ? path : pathFor(graph, path, asker)
+  if (others.length > 0 || found.includes('*')) {
     throw new GraflowError(
       'RESULT_AMBIGUOUS',
       `task "${name}" stands at ${paths.join(', ')}: ask for the result by path (with a number for each *)`,
@@ -240,11 +240,11 @@ function onlyPath(graph: Graph, target: Expression, asker: string): string {
       },
     )
   }
-  return place
+  return found
 }
 
 /** The static path with the asker's item and pass numbers, as far as both stand inside the same each or loop. */
-function placeFor(graph: Graph, path: string, asker: string): string {
+function pathFor(graph: Graph, path: string, asker: string): string {
   const own = asker.split('/')
   const ownStatic = (staticPath(graph, asker) ?? '').split('/')
   const segments = path.split('/')
@@ -349,7 +349,7 @@ async function neverReady(
   )
 }
 
-/** Of a run with many results those of its first groups, each with all that it has: nobody reads more. */
+/** Of a run with many results those of its first groups, each with all that it has: an error message names no more. */
 async function pathsWithResult(inspect: Inspector, graph: Graph, runId: string): Promise<ReadonlySet<string>> {
   const found = new Set((await inspect.saved(runId, '')).paths)
   for (const { gid, state } of await inspect.groups(runId)) {

@@ -47,7 +47,7 @@ export interface GroupRouting extends Routing {
 
 /**
  * Of a group: what all its branches ask for. Where they differ, the group goes anywhere, and a branch that asks for more is dispatched
- * once more, by whoever acquired it, as a group of one. A `queue` of the group itself is where it waits in either case.
+ * once more, by the worker that acquired it, as a group of one. A `queue` of the group itself is where it waits in either case.
  */
 export function routingOfGroup(graph: Graph, branches: readonly GraphNode[], queue?: string): GroupRouting {
   const [first, ...rest] = branches

@@ -11,7 +11,7 @@ function textOfSegment(segment: unknown): string {
 
 /**
  * What a schema makes of a task's input or output.
- * @param at the place of the task in the run
+ * @param at the path of the task in the run
  * @throws GraflowError INVALID_INPUT, INVALID_OUTPUT
  */
 export async function validate(
@@ -31,8 +31,8 @@ export async function validate(
   const faults = issues
     .map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`))
     .join('; ')
-  const place = at()
-  throw new GraflowError(code, `the ${what} of task "${task}" (at ${place}) does not fit its schema: ${faults}`, {
-    details: { task, path: place, issues },
+  const path = at()
+  throw new GraflowError(code, `the ${what} of task "${task}" (at ${path}) does not fit its schema: ${faults}`, {
+    details: { task, path, issues },
   })
 }

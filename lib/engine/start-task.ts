@@ -3,13 +3,15 @@
  * tasks: in a pool's thread the value goes in and out packed, the two schemas are applied there, and the context's calls come back here.
  */
 import { GraflowError } from '../errors.js'
+import type { LockOptions } from '../flow/context.js'
 import type { Expression, TaskExpression } from '../flow/expression.js'
 import type { TaskOptions } from '../flow/node-options.js'
 import { decode, encode } from '../values/codec.js'
 import { packedOf, PackedValue, unpacked } from '../values/packed-arrays.js'
+import { ThreadLocks } from './thread-locks.js'
 import { Cancellation } from './cancellation.js'
 import { HandlerContext, type StartFacts } from './context.js'
-import { fullPath, type Frame } from './execution.js'
+import { runPathOf, type Frame } from './execution.js'
 import {
   CHANNEL_METHODS,
   type ChannelMethod,
@@ -56,6 +58,7 @@ interface ThreadStart {
   readonly cancel: Cancellation
   readonly timer: Deadline | undefined
   readonly context: HandlerContext
+  readonly locks: ThreadLocks
 }
 
 function startInThread(
@@ -67,11 +70,11 @@ function startInThread(
   timeoutMs: number | undefined,
 ): Started {
   if (options.threads?.has(definition.name) !== true)
-    throw notInAModule(definition.name, fullPath(frame.use, facts.path))
+    throw notInAModule(definition.name, runPathOf(frame.use, facts.path))
   const cancel = new Cancellation(frame.cancel)
   const timer = deadlineOf(options, frame, facts, cancel, timeoutMs)
   const context = new HandlerContext(options, frame, facts, cancel, timer)
-  const work = called({ options, frame, facts, input, cancel, timer, context })
+  const work = called({ options, frame, facts, input, cancel, timer, context, locks: new ThreadLocks() })
   const output = raced(options, cancel, work).finally(() => {
     timer?.end()
     cancel.leave()
@@ -107,6 +110,7 @@ async function called(of: ThreadStart): Promise<unknown> {
     throw error instanceof ThrewInThread ? threwByHandler(error.thrown) : withPlace(error, of)
   } finally {
     off?.()
+    of.locks.giveBackAll()
   }
 }
 
@@ -153,7 +157,10 @@ function returned(context: HandlerContext, { output, again, finish, cancel }: Th
 }
 
 /** Does what the handler asked its context for. */
-async function served({ options, frame, facts, context }: ThreadStart, request: ThreadRequest): Promise<Uint8Array> {
+async function served(
+  { options, frame, facts, context, locks }: ThreadStart,
+  request: ThreadRequest,
+): Promise<Uint8Array> {
   switch (request.name) {
     case 'channel': {
       if (!CHANNEL_METHODS.includes(request.method))
@@ -166,16 +173,26 @@ async function served({ options, frame, facts, context }: ThreadStart, request: 
       const target = { kind: request.kind, name: request.task } as Expression
       return encode(await options.result(frame, facts.path, target))
     }
+    case 'lock':
+      return locks.take(
+        (key, options, fn) => context.channel.lock(key, options, fn),
+        decode(request.key),
+        decode(request.options) as LockOptions, // checked where it is used
+      )
+    case 'lock-signal':
+      return locks.signalOf(request.number)
+    case 'unlock':
+      return locks.giveBack(request.number)
     default:
       return request satisfies never
   }
 }
 
-/** The thread knows neither the place of the task nor who is to be told of it. */
+/** The thread does not know where in the run its task is. */
 function withPlace(error: unknown, { frame, facts }: ThreadStart): unknown {
   if (!(error instanceof GraflowError) || error.code !== 'THREAD_LOST') return error
   const { task } = facts
-  const path = fullPath(frame.use, facts.path)
+  const path = runPathOf(frame.use, facts.path)
   return new GraflowError('THREAD_LOST', `task "${task}" (at ${path}): ${error.message}`, {
     details: { task, path, ...error.details },
     ...(error.cause !== undefined && { cause: error.cause }),

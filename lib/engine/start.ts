@@ -11,7 +11,7 @@ import { callHandler } from './calling-handler.js'
 import { Cancellation } from './cancellation.js'
 import { DetourFailed } from './directives.js'
 import { HandlerContext, type HandlerContextOptions, type Pausable, type StartFacts } from './context.js'
-import { fullPath, type Frame } from './execution.js'
+import { runPathOf, type Frame } from './execution.js'
 import { awaited } from './pending-handlers.js'
 import { validate } from './schemas.js'
 import type { ThreadRunner } from './thread-runner.js'
@@ -30,8 +30,8 @@ export interface StartOptions extends HandlerContextOptions {
   readonly clock: Clock
   /** A handler went on after its deadline or cancellation (+1), or ended at last (-1). */
   countOrphan(change: 1 | -1): void
-  /** The store is told what is left of the deadline of a start; 0: it stands still. */
-  tellLeft(frame: Frame, facts: StartFacts, leftMs: number): Promise<unknown>
+  /** Reports to the store what is left of the deadline of a start; 0: it stands still. */
+  reportLeft(frame: Frame, facts: StartFacts, leftMs: number): Promise<unknown>
   /** For tasks with `isolation: 'thread'`; absent where the process has none. */
   readonly threads?: ThreadRunner
   readonly limits: Pick<Limits, 'sharedInputBytes'>
@@ -128,7 +128,7 @@ function startGuarded(
   timeoutMs: number | undefined,
 ): Started {
   // Worked out only for an error, so that a start does not pay for it.
-  const at = (): string => fullPath(frame.use, facts.path)
+  const at = (): string => runPathOf(frame.use, facts.path)
   const cancel = new Cancellation(frame.cancel)
   const timer = deadlineOf(options, frame, facts, cancel, timeoutMs)
   const context = new HandlerContext(options, frame, facts, cancel, timer)
@@ -149,9 +149,9 @@ export function deadlineOf(
   timeoutMs: number | undefined,
 ): Deadline | undefined {
   if (timeoutMs === undefined) return undefined
-  const late = (): void => cancel.abort(timeout(facts.task, fullPath(frame.use, facts.path), timeoutMs))
+  const late = (): void => cancel.abort(timeout(facts.task, runPathOf(frame.use, facts.path), timeoutMs))
   return new Deadline(options.clock, timeoutMs, late, async (leftMs) => {
-    if (cancel.reason === undefined) await options.tellLeft(frame, facts, leftMs)
+    if (cancel.reason === undefined) await options.reportLeft(frame, facts, leftMs)
   })
 }
 
@@ -212,7 +212,7 @@ export const timeout = (task: string, path: string, timeoutMs: number): GraflowE
     { details: { task, path, timeoutMs } },
   )
 
-/** A timer that stands still while the handler waits for its forks, here and in the store: 0 is told while it does. */
+/** A timer that stands still while the handler waits for its forks, here and in the store: it reports 0 when that begins. */
 export class Deadline implements Pausable {
   readonly #clock: Clock
   readonly #fire: () => void
@@ -220,10 +220,10 @@ export class Deadline implements Pausable {
   #startedAt = 0
   #pauses = 0
   #disarm: (() => void) | undefined
-  readonly #tellLeft: (leftMs: number) => Promise<void>
+  readonly #reportLeft: (leftMs: number) => Promise<void>
 
-  constructor(clock: Clock, leftMs: number, fire: () => void, tellLeft: (leftMs: number) => Promise<void>) {
-    this.#tellLeft = tellLeft
+  constructor(clock: Clock, leftMs: number, fire: () => void, reportLeft: (leftMs: number) => Promise<void>) {
+    this.#reportLeft = reportLeft
     this.#clock = clock
     this.#leftMs = leftMs
     this.#fire = fire
@@ -235,14 +235,14 @@ export class Deadline implements Pausable {
     if (this.#pauses > 1) return
     this.#disarm?.()
     this.#leftMs -= elapsedMs(this.#clock) - this.#startedAt
-    await this.#tellLeft(0)
+    await this.#reportLeft(0)
   }
 
   async unpause(): Promise<void> {
     this.#pauses -= 1
     if (this.#pauses !== 0) return
     this.#arm()
-    await this.#tellLeft(Math.max(1, Math.ceil(this.#leftMs)))
+    await this.#reportLeft(Math.max(1, Math.ceil(this.#leftMs)))
   }
 
   fireIfPast(): void {

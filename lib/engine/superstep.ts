@@ -34,23 +34,27 @@ export class Supersteps {
     this.#options = options
   }
 
-  /** Dispatches a group, waits at its barrier without a slot, reads its outcomes. @param isTold whether the group has events */
-  async run(frame: Frame, plan: GroupPlan, isTold = true): Promise<GroupOutcomes> {
+  /** Dispatches a group, waits at its barrier without a slot, reads its outcomes. @param hasEvents whether the group emits its own */
+  async run(frame: Frame, plan: GroupPlan, hasEvents = true): Promise<GroupOutcomes> {
     const { span } = frame.execution
-    return span === undefined ? this.#run(frame, plan, isTold) : this.#traced(frame, plan, isTold, span)
+    return span === undefined ? this.#run(frame, plan, hasEvents) : this.#traced(frame, plan, hasEvents, span)
   }
 
   /** The group has a span below that of its branch or run, and its own branches have theirs below it, wherever they run. */
-  async #traced(frame: Frame, plan: GroupPlan, isTold: boolean, parent: Span): Promise<GroupOutcomes> {
+  async #traced(frame: Frame, plan: GroupPlan, hasEvents: boolean, parent: Span): Promise<GroupOutcomes> {
     const { runId, size: width, queue } = plan.spec
     const span = this.#options.emitter.tracer?.start(
       'group',
       { runId, path: plan.path, name: plan.name, width, queue },
       parent,
     )
-    if (span === undefined) return this.#run(frame, plan, isTold)
+    if (span === undefined) return this.#run(frame, plan, hasEvents)
     try {
-      const groupOutcomes = await this.#run(frame, { ...plan, spec: { ...plan.spec, trace: span.traceparent } }, isTold)
+      const groupOutcomes = await this.#run(
+        frame,
+        { ...plan, spec: { ...plan.spec, trace: span.traceparent } },
+        hasEvents,
+      )
       const { failed, withdrawn } = groupOutcomes.counts
       span.set({ failed, withdrawn })
       return groupOutcomes
@@ -62,19 +66,19 @@ export class Supersteps {
     }
   }
 
-  async #run(frame: Frame, plan: GroupPlan, isTold: boolean): Promise<GroupOutcomes> {
+  async #run(frame: Frame, plan: GroupPlan, hasEvents: boolean): Promise<GroupOutcomes> {
     const { execution } = frame
     const { backend, clock, emitter } = this.#options
     const { gid, runId } = plan.spec
     const startedAt = elapsedMs(clock)
-    const groupOutcomes = await this.#groupOutcomes(frame, plan, isTold)
+    const groupOutcomes = await this.#groupOutcomes(frame, plan, hasEvents)
     execution.retire(gid)
     const { releasedAt } = groupOutcomes
     if (releasedAt !== undefined && emitter.has('barrier:released'))
       emitter.emit('barrier:released', { runId, path: plan.path, releasedAt })
     // Events of its branches come before all that follows. This costs nothing where this process does not watch the run.
     if (backend.onReconnected !== undefined) await backend.caughtUp(runId)
-    if (isTold && emitter.isSubscribed('group:released', runId)) {
+    if (hasEvents && emitter.isSubscribed('group:released', runId)) {
       const { succeeded, failed, withdrawn } = groupOutcomes.counts
       emitter.emit('group:released', {
         runId,
@@ -93,7 +97,7 @@ export class Supersteps {
    * From the dispatch to the outcomes. A notice of a release is a hint: if the group is still open, this waits again. If the store has lost
    * the group (it was restored from an older state), this dispatches it again. Both begin with another dispatch.
    */
-  async #groupOutcomes(frame: Frame, plan: GroupPlan, isTold: boolean): Promise<GroupOutcomes> {
+  async #groupOutcomes(frame: Frame, plan: GroupPlan, hasEvents: boolean): Promise<GroupOutcomes> {
     const { barrierWaits, emitter, clock } = this.#options
     const { gid, runId, size: width } = plan.spec
     let deadlineAt: number | undefined // not pushed out by a second dispatch
@@ -106,7 +110,7 @@ export class Supersteps {
         const isReleased = await this.#dispatch(
           frame,
           plan,
-          isTold && deadlineAt === undefined ? emitDispatched : undefined,
+          hasEvents && deadlineAt === undefined ? emitDispatched : undefined,
         )
         deadlineAt ??= elapsedMs(clock) + (plan.timeoutMs ?? Number.POSITIVE_INFINITY)
         let unserved: GraflowError | undefined
@@ -227,7 +231,7 @@ export class Supersteps {
 
   /**
    * The wait was ended for this reason. Called before the branch has its slot again: what the group holds may be the only one. Answers the
-   * reason where nobody can serve the group, and nothing where the group was released before it could be withdrawn; else throws it.
+   * reason where no worker can serve the group, and nothing where the group was released before it could be withdrawn; else throws it.
    */
   async #endWait(frame: Frame, plan: GroupPlan, reason: unknown): Promise<GraflowError | undefined> {
     const { cancel, over } = frame.execution
@@ -265,7 +269,7 @@ export class Supersteps {
       after = page.next
       if (page.withdrawn === undefined) {
         next = pageAfter(after) // arrives while this one is read
-        next.catch(() => undefined) // whoever awaits it finds out
+        next.catch(() => undefined) // the next turn of this loop awaits it, and throws
       }
       groupOutcomes.add(page)
       if (page.withdrawn !== undefined) return groupOutcomes

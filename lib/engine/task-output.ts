@@ -9,7 +9,7 @@ import type { Execution } from './execution.js'
 export interface OutputOf {
   readonly task: string
   /** In the run. */
-  readonly place: string
+  readonly runPath: string
 }
 
 /** A task's output as bytes, also where it is packed already. @throws GraflowError NOT_SERIALISABLE, LIMIT_EXCEEDED */
@@ -41,11 +41,11 @@ export function reportOutput(
   if (bytes > maxBytes) throw tooLarge(resultOf(of), bytes, maxBytes, 'resultBytes')
 }
 
-const resultOf = ({ task, place }: OutputOf): string => `the result of task "${task}" (at ${place})`
+const resultOf = ({ task, runPath }: OutputOf): string => `the result of task "${task}" (at ${runPath})`
 
 function withTask(error: unknown, of: OutputOf): unknown {
   if (!(error instanceof GraflowError) || error.code !== 'NOT_SERIALISABLE') return error
   return new GraflowError('NOT_SERIALISABLE', `${resultOf(of)}: ${error.message}`, {
-    details: { ...error.details, task: of.task, place: of.place },
+    details: { ...error.details, task: of.task, place: of.runPath }, // `path` is there already: where in the value the fault is
   })
 }

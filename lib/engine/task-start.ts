@@ -16,15 +16,15 @@ import type { DirectTask, PreparedBranch } from './prepared-grant.js'
 import { isPending, noHandler, originOf, threwByHandler, type Started, type StartOptions } from './start.js'
 import { isInThread, startTask } from './start-task.js'
 import { reportOutput } from './task-output.js'
-import type { ToldStart } from './task-terms.js'
+import type { StartReport } from './task-terms.js'
 
 /** What starts of tasks need of the engine. */
 export interface TaskStartOptions extends StartOptions {
   readonly follower: DirectiveFollower
   readonly limits: Pick<Limits, 'resultBytes' | 'sharedInputBytes'>
   readonly random: Random
-  /** The store is told of a start whose terms are not those of its group. */
-  tell(frame: Frame, start: ToldStart): Promise<unknown>
+  /** Reports a start to the store whose terms are not those of its group. */
+  reportStart(frame: Frame, report: StartReport): Promise<unknown>
   /** A handler ended the whole run. Rejects when the run's result cannot be carried. */
   endRun(execution: Execution, end: EndRun): Promise<void>
 }
@@ -69,25 +69,25 @@ export class TaskStart implements Frame, StartFacts {
     return this.#branch.path
   }
 
-  get place(): string {
-    return this.#branch.place
+  get runPath(): string {
+    return this.#branch.runPath
   }
 
   /** Calls the handler. The keeper gets the report, maybe before this returns. */
   begin(): void {
     const { definition, options, name } = this.#task
     if (definition?.handler === undefined) {
-      this.#fail(noHandler(name, this.place, [this.execution.facts.workerId]))
+      this.#fail(noHandler(name, this.runPath, [this.execution.facts.workerId]))
       return
     }
     const { losses, errors, hasTask } = this.#branch
-    if (!hasTask && losses < this.#task.tellsFrom) {
+    if (!hasTask && losses < this.#task.reportsFrom) {
       this.#call(definition)
       return
     }
-    const told = { task: name, place: this.place, options, errors, losses }
+    const report = { task: name, path: this.runPath, options, errors, losses }
     this.execution.begin()
-    this.#options.tell(this, told).then(
+    this.#options.reportStart(this, report).then(
       () => this.#call(definition),
       (thrown: unknown) => this.#fail(thrown),
     )
@@ -152,7 +152,7 @@ export class TaskStart implements Frame, StartFacts {
     const { error, isFromHandler, isFinal } = originOf(thrown)
     const { name, options } = this.#task
     const errors = this.execution.facts.errors + 1
-    const failure = taskError(error, isFromHandler, { task: name, path: this.place, errors })
+    const failure = taskError(error, isFromHandler, { task: name, path: this.runPath, errors })
     const isSpent = errors >= (options.retry?.attempts ?? RETRY_DEFAULTS.attempts)
     const isOver = isSpent || isFinal || !isRetryable(error, isFromHandler)
     const delayMs = isOver ? 0 : retryDelayMs(options.retry ?? {}, errors, this.#options.random)

@@ -1,6 +1,6 @@
 /**
- * What a task allows for itself where its branch is more than this task: the store is told of it before a start, by a step. Hides when that
- * is worth a step: never for a branch that is one task with the terms of its group, and for most tasks only once something went wrong.
+ * The terms of a task whose branch is more than this task: the holder reports them to the store before a start, by a step. Hides when that is
+ * worth a step: never for a branch that is one task with the terms of its group, and for most tasks only once something went wrong.
  */
 import type { Backend, GroupSpec, TaskCounts } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
@@ -16,7 +16,7 @@ export const NO_OPTIONS: TaskOptions = Object.freeze({})
 
 /** What the store knows of a group by its first task, and of another one by a step. */
 const TERMS = ['retry', 'timeoutMs', 'maxLosses', 'maxCycles'] as const
-/** What a declaration may leave to whoever has the handler; which workers may take a task, whoever dispatches it must know. */
+/** What a declaration may leave to the process that has the handler; which workers may take a task, the process that dispatches it must know. */
 const LEFT_TO_HANDLER = [...TERMS, 'isolation'] as const
 
 /** The options of a task where its handler is: what the flow says, and what it leaves out as the handler's own module says. */
@@ -42,11 +42,11 @@ export function optionsOf({ graph, code }: Pick<GraphInUse, 'graph' | 'code'>, n
 export const hasOtherTerms = (options: TaskOptions, given: TaskOptions): boolean =>
   options !== given && TERMS.some((option) => options[option] !== given[option])
 
-/** A start of a task that the store is told of. */
-export interface ToldStart {
+/** What the store is to know of a start of a task. */
+export interface StartReport {
   readonly task: string
   /** In the run. */
-  readonly place: string
+  readonly path: string
   readonly options: TaskOptions
   /** As far as they are known here. */
   readonly errors: number
@@ -57,9 +57,13 @@ export interface ToldStart {
   readonly delayMs?: number
 }
 
-/** Tells the store which task the branch has in hand, with what is not saved yet; answers what the store has counted for it. */
-export async function tellStart(backend: Pick<Backend, 'step'>, frame: Frame, start: ToldStart): Promise<TaskCounts> {
-  const { task, place, options, errors, losses, leftMs, delayMs = 0 } = start
+/** Reports to the store which task the branch has in hand, and saves what is not saved yet; answers what the store has counted for the task. */
+export async function reportStart(
+  backend: Pick<Backend, 'step'>,
+  frame: Frame,
+  report: StartReport,
+): Promise<TaskCounts> {
+  const { task, path, options, errors, losses, leftMs, delayMs = 0 } = report
   const { execution } = frame
   const { runId, holder } = execution.facts
   const { maxLosses = TASK_DEFAULTS.maxLosses, timeoutMs } = options
@@ -70,15 +74,15 @@ export async function tellStart(backend: Pick<Backend, 'step'>, frame: Frame, st
     runId,
     ...(save !== undefined && { save }),
     task: {
-      path: place,
+      path,
       errors,
       losses,
       attempts: options.retry?.attempts ?? RETRY_DEFAULTS.attempts,
       maxLosses,
       timeoutMs: leftMs ?? timeoutMs ?? 0,
       ...(delayMs > 0 && { delayMs }),
-      ifLost: encodeFailure(lostTooOften(task, place, maxLosses)),
-      ifLate: timeoutMs === undefined ? NO_ERROR : encodeFailure(timeout(task, place, timeoutMs)),
+      ifLost: encodeFailure(lostTooOften(task, path, maxLosses)),
+      ifLate: timeoutMs === undefined ? NO_ERROR : encodeFailure(timeout(task, path, timeoutMs)),
     },
   })
   if (answer.status === 'backpressure') throw fullStore('the outputs of finished tasks')
@@ -86,8 +90,8 @@ export async function tellStart(backend: Pick<Backend, 'step'>, frame: Frame, st
   return answer.counts ?? { errors, losses }
 }
 
-/** Tells the store that no task is in hand, so that no deadline of one counts. */
-export async function tellNone(backend: Pick<Backend, 'step'>, frame: Frame): Promise<void> {
+/** Reports to the store that no task is in hand, so that no deadline of one counts. */
+export async function reportNone(backend: Pick<Backend, 'step'>, frame: Frame): Promise<void> {
   const { runId, holder } = frame.execution.facts
   const answer = await backend.step({ holder, runId, task: 'none' })
   if (answer.status === 'fenced') throw fenced(frame)
@@ -106,7 +110,7 @@ const lostTooOften = (task: string, path: string, maxLosses: number): GraflowErr
  * From how many losses of its branch on the store must know the terms of a task that is the whole branch: 0 is at once. A deadline must be known
  * before the start, a bound of losses only before the loss that it makes the last.
  */
-export function tellsFrom(
+export function reportsFrom(
   options: TaskOptions,
   { timeoutMs, maxLosses }: Pick<GroupSpec, 'timeoutMs' | 'maxLosses'>,
 ): number {
@@ -116,10 +120,10 @@ export function tellsFrom(
 }
 
 /**
- * Whether the store must know of a task before its start where it is one of several in its branch, or a step of a run. Where nobody has
- * bounded losses, the first one is not worth a step before every start: it is taken for one of the task that starts again first.
+ * Whether the store must know of a task before its start where it is one of several in its branch, or a step of a run. Where the task bounds
+ * no losses, the first one is not worth a step before every start: it is taken for one of the task that starts again first.
  */
-export function mustTell({ execution }: Frame, { timeoutMs, maxLosses }: TaskOptions): boolean {
+export function mustReport({ execution }: Frame, { timeoutMs, maxLosses }: TaskOptions): boolean {
   const { losses, errors, hasTask } = execution.facts
   return timeoutMs !== undefined || maxLosses !== undefined || losses + errors > 0 || hasTask || execution.isInHand
 }

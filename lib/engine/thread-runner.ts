@@ -3,6 +3,7 @@
  * packs them. Who implements it is lib/threads; a process whose tasks stand in no module has none.
  */
 import type { Cancellation } from './cancellation.js'
+import type { LockRequest } from './thread-locks.js'
 
 /** Which start this is, as data: what a handler in a thread reads of its context. */
 export interface ThreadFacts {
@@ -20,6 +21,7 @@ export interface ThreadFacts {
 export type ThreadRequest =
   | { readonly name: 'channel'; readonly method: ChannelMethod; readonly args: readonly Uint8Array[] }
   | { readonly name: 'result'; readonly kind: string; readonly task: string | undefined }
+  | LockRequest
 
 /** The methods of a channel that cross. */
 export const CHANNEL_METHODS = ['get', 'set', 'has', 'delete', 'keys', 'append', 'prepend', 'list', 'add'] as const

@@ -1,4 +1,4 @@
-/** Something that callers wait for. Whoever may have made it true calls `check`. */
+/** Something that callers wait for. Code that may have made it true calls `check`. */
 export class Condition {
   readonly #isMet: () => boolean
   #waiting: (() => void)[] = []

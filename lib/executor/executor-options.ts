@@ -33,6 +33,6 @@ export interface ExecutorOptions {
   readonly onBusy?: (isBusy: boolean) => void
   /** The store does not know the session: it must be opened again. */
   readonly onNoSession?: () => void
-  /** A broken contract or lost store: the executor goes on, somebody should know. */
+  /** A broken contract or lost store: the executor goes on, and reports it here. */
   readonly onError: (error: unknown) => void
 }

@@ -53,7 +53,7 @@ export class Intake {
     const { engine, announcer } = this.#options
     const { shares, pending, turn } = this.#parts
     const arrivedAt = turn.look()
-    this.#tellWaited(grant)
+    this.#emitWaited(grant)
     if (grant.isWatched !== undefined) announcer?.learn(grant.spec.runId, grant.isWatched)
     const share = shares.of(grant.spec.queue)
     if (share !== undefined) share.held += grant.indexes.length
@@ -71,8 +71,8 @@ export class Intake {
     }
   }
 
-  /** Of branches that were started before nobody knows since when they were ready. */
-  #tellWaited({ waitedMs, errors, losses }: Grant): void {
+  /** Not for branches that were started before: it is unknown since when they were ready. */
+  #emitWaited({ waitedMs, errors, losses }: Grant): void {
     const { emitter } = this.#options
     if (waitedMs === undefined || !emitter.has('branches:granted')) return
     let count = 0

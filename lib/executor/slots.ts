@@ -146,7 +146,7 @@ export class Slots {
     if (share !== undefined) share.running -= 1
   }
 
-  /** First come, first served; who waits for a share holds up nobody of another. */
+  /** First come, first served; a branch that waits for its share holds up no branch of another share. */
   #release(share: QueueShare | undefined): void {
     this.#turnover += 1
     this.#giveBack(share)

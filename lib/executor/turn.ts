@@ -25,7 +25,7 @@ export class Turn {
     return this.#now
   }
 
-  /** The time now; kept for whoever can do with a time of this turn. */
+  /** The time now; kept for callers for which a time of this turn will do. */
   look(): number {
     this.#now = elapsedMs(this.#clock) - this.#epoch
     return this.#now

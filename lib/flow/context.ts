@@ -23,7 +23,7 @@ export interface BranchFacts {
   readonly runId: string
   /** The name of the task. */
   readonly taskName: string
-  /** The place in the graph and run, such as `1/0/1`. */
+  /** The path in the graph and run, such as `1/0/1`. */
   readonly path: string
   /** In an `each`, the number of the item, from 0; of the innermost, if they are nested. */
   readonly index: number | undefined
@@ -151,8 +151,41 @@ export interface ChannelCounters<T> {
   add(key: KeysOf<T, number>, n: number, options?: WriteOptions): Promise<number>
 }
 
+/** How a lock is held and waited for. */
+export interface LockOptions {
+  /**
+   * Milliseconds, 1 or more, for which the lock stays its holder's without a sign of life. It is renewed at a third of them for as long as `fn`
+   * runs, so it may be shorter than the work. Default: 10000.
+   */
+  readonly leaseMs?: number
+  /** Milliseconds after which LOCK_TIMEOUT is thrown where the lock is not free; 0: it is tried once. Default: 30000. */
+  readonly waitMs?: number
+}
+
+/** A lock, while it is held. */
+export interface Lock {
+  /**
+   * Larger for every holder of the lock. Hand it to outside systems that can refuse a request with a smaller number: it comes from a handler that
+   * has lost the lock.
+   */
+  readonly fence: number
+  /** Fires when the lock is lost, with LOCK_LOST as its reason, and whenever the signal of the context fires. */
+  readonly signal: AbortSignal
+}
+
+/** Locks of a channel. */
+export interface ChannelLocks {
+  /**
+   * Calls `fn` while this handler has the lock `key` of the run, and gives what `fn` gives. At most one handler of the run has a lock at any time,
+   * on whatever worker. A lock has nothing to do with the value of the same key. While it is held, a write to the channels by the same handler is
+   * refused with LOCK_LOST if the lock has got lost. A handler must await it, and may not take a lock again that it has.
+   * @throws GraflowError LOCK_TIMEOUT, LOCK_LOST, INVALID_NAME, INVALID_OPTION; what `fn` throws
+   */
+  lock<R>(key: string, options: LockOptions, fn: (lock: Lock) => R | Promise<R>): Promise<R>
+}
+
 /** A run's shared state, its values typed by `T`. */
-export interface Channel<T> extends ChannelValues<T>, ChannelLists<T>, ChannelCounters<T> {}
+export interface Channel<T> extends ChannelValues<T>, ChannelLists<T>, ChannelCounters<T>, ChannelLocks {}
 
 /** `ctx.channel.get('k')` is untyped (`any`); `ctx.channel(schema)` and `ctx.channel<T>()` are the same state, typed. */
 export interface ChannelAccess extends Channel<Record<string, any>> {

@@ -169,7 +169,7 @@ class Parser {
   }
 }
 
-/** For whoever writes a call into a text. */
+/** For a user that writes a call into a text. */
 export const CALLS_HINT =
   'calls, such as par(…) and .settled(), are made in code: give what they return a name beside the text'
 

@@ -1,4 +1,4 @@
-/** Makes tasks: the leaves of every flow. Types come from the handler, or from schemas; nobody writes a type argument by hand. */
+/** Makes tasks: the leaves of every flow. Types come from the handler, or from schemas; users write no type arguments by hand. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { GraflowError } from '../errors.js'
 import type { TaskContext } from './context.js'

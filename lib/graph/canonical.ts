@@ -47,7 +47,7 @@ export function rememberHash(graph: Graph, hash: string): void {
   hashes.set(graph, hash)
 }
 
-/** Lets canonicalText write without looking, for whoever made a frozen copy of what assertCarriable let through. */
+/** Lets canonicalText write without looking, for a caller that made a frozen copy of what assertCarriable let through. */
 export function rememberCarriable(graph: Graph): void {
   carriable.add(graph)
 }

@@ -58,7 +58,7 @@ export function decompressGraph(bytes: Uint8Array, hash: string, limits: GraphLi
   return graph
 }
 
-/** Whether a text can be the name of a graph. Whoever makes a storage key from a name that came from outside asks first. */
+/** Whether a text can be the name of a graph. A caller that makes a storage key from a name that came from outside asks first. */
 export function isGraphHash(hash: unknown): hash is string {
   return typeof hash === 'string' && /^[0-9a-f]{64}$/.test(hash)
 }

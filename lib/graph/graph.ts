@@ -1,6 +1,6 @@
 /**
  * The graph: a flow as plain, frozen data. It has no code, so it can be stored, hashed, drawn and run by another process that
- * knows the tasks by name. `path` names a place in it and in a run of it:
+ * knows the tasks by name. `path` names a node in it and in a run of it:
  *
  * - the root is read as a sequence (of one, if it is none): its step k is `k`
  * - step k of a sequence at p: `p/k`; branch k of a tuple group: `p/k`; branch of a record group: `p/<key>`

@@ -1,5 +1,5 @@
 /**
- * Places in a graph: from a path to its node, from a name to its paths, from a path of a run to the path in the graph. Hides the
+ * Paths in a graph: from a path to its node, from a name to its paths, from a path of a run to the path in the graph. Hides the
  * path scheme (see graph.ts); nothing else takes a path apart. All of it is called for every branch, so it is remembered by graph.
  */
 import type { ChooseNode, Graph, GraphNode, GroupNode } from './graph.js'
@@ -31,7 +31,7 @@ export function nodeAt(graph: Graph, path: string): GraphNode | undefined {
   let node = known.get(path)
   if (node === undefined) {
     node = walk(graph, path)?.node
-    // only places that exist are remembered: their number is bounded, that of wrong questions is not
+    // only paths that exist are remembered: their number is bounded, that of wrong questions is not
     if (node !== undefined) known.set(path, node)
   }
   return node
@@ -46,14 +46,14 @@ export function pathsOf(graph: Graph, name: string): readonly string[] {
 
 /**
  * The path in the graph of a path in a run: item and pass numbers become `*`. A path that has `*` already stays as it is.
- * Undefined where the graph has no such place.
+ * Undefined where the graph has no such path.
  */
 export function staticPath(graph: Graph, path: string): string | undefined {
   return nodes.get(graph)?.has(path) === true ? path : walk(graph, path)?.path
 }
 
-/** Every place of the graph in written order, with its node: the root's steps, and what is inside them. */
-export function* places(graph: Graph): Generator<readonly [path: string, node: GraphNode]> {
+/** Every path of the graph in written order, with its node: the root's steps, and what is inside them. */
+export function* allPaths(graph: Graph): Generator<readonly [path: string, node: GraphNode]> {
   const steps = stepsOf(graph)
   for (let index = 0; index < steps.length; index += 1) yield* inside(String(index), steps[index] as GraphNode)
 }
@@ -90,7 +90,7 @@ function* inside(path: string, node: GraphNode): Generator<readonly [string, Gra
 
 function indexNames(graph: Graph): ReadonlyMap<string, readonly string[]> {
   const index = new Map<string, string[]>()
-  for (const [path, node] of places(graph)) {
+  for (const [path, node] of allPaths(graph)) {
     if (node.kind !== 'task' && node.kind !== 'workflow') continue
     const paths = index.get(node.name)
     if (paths === undefined) index.set(node.name, [path])

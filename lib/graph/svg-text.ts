@@ -3,7 +3,7 @@
 const NARROW = /[ijlftrI.,:;|!'()[\]{}·]/
 const WIDE = /[mwMW@%…]|[^\u0000-\u2fff]/u
 
-/** The width in pixels, about, and rather too much: whoever shows the picture chooses the font. */
+/** The width in pixels, about, and rather too much: the program that shows the picture chooses the font. */
 export function textWidth(text: string, size: number): number {
   let units = 0
   for (const char of text)

@@ -1,6 +1,6 @@
 /**
- * Task modules: finds them, loads them, and takes from their exports every task, flow, workflow and join policy. Modules are named by whoever
- * starts the worker and by nobody else: what comes from the store are names, which are looked up.
+ * Task modules: finds them, loads them, and takes from their exports every task, flow, workflow and join policy. The user that
+ * starts the worker names the modules, and nothing else does: what comes from the store are names, which are looked up.
  */
 import { type Clock, withDeadline } from '../time.js'
 import { messageOf } from '../describe.js'

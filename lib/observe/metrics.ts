@@ -5,7 +5,7 @@
 import { Registry } from 'prom-client'
 import type { Events } from '../events.js'
 import { ProcessMetrics, type ProcessSources } from './process-metrics.js'
-import { type StoreSources, storeMetrics } from './store-metrics.js'
+import { type StoreSources, storeMetrics, type Totals } from './store-metrics.js'
 
 /** What is exported. */
 export interface MetricSources {
@@ -14,8 +14,8 @@ export interface MetricSources {
     readonly events: Events
     /** Our clock, in milliseconds since the epoch. */
     readonly now: () => number
-    /** The store's clock in the same way; rejects when the store does not answer. */
-    readonly storeNow: () => Promise<number>
+    /** The store's clock in the same way, where `store` is not exported; rejects when the store does not answer. */
+    readonly storeNow?: () => Promise<number>
   }
   readonly store?: StoreSources
 }
@@ -26,12 +26,21 @@ export class Metrics {
   readonly #sources: MetricSources
   readonly #process: ProcessMetrics | undefined
   readonly #readStore: (() => Promise<void>) | undefined
+  #reading: Promise<string> | undefined
 
   constructor(sources: MetricSources) {
     const { process, store } = sources
     this.#sources = sources
     if (process !== undefined) this.#process = new ProcessMetrics(this.#registry, process.events, process)
-    if (store !== undefined) this.#readStore = storeMetrics(this.#registry, store)
+    // the totals have the time: the store is not asked for it once more
+    if (store !== undefined) {
+      const totals = (): Promise<Totals> =>
+        this.#timed(
+          () => store.totals(),
+          ({ now }) => now,
+        )
+      this.#readStore = storeMetrics(this.#registry, { ...store, totals })
+    }
   }
 
   /** For the header of the answer. */
@@ -39,26 +48,39 @@ export class Metrics {
     return this.#registry.contentType
   }
 
-  /** The text form, made now. */
-  async text(): Promise<string> {
-    await Promise.all([this.#readStore?.(), this.#compareClocks()])
-    return this.#registry.metrics()
+  /** The text form, made now. Who asks while it is being made gets the same: two readings at once would mix. */
+  text(): Promise<string> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
   }
 
   close(): void {
     this.#process?.close()
   }
 
-  /** The store answers somewhere between question and answer: in the middle, as far as anybody can tell. */
-  async #compareClocks(): Promise<void> {
-    const { process } = this.#sources
-    if (process === undefined) return
-    const asked = process.now()
+  async #read(): Promise<string> {
+    await (this.#readStore?.() ?? this.#askForTime())
+    return this.#registry.metrics()
+  }
+
+  async #askForTime(): Promise<void> {
+    const { storeNow } = this.#sources.process ?? {}
+    if (storeNow === undefined) return
     try {
-      const there = await process.storeNow()
-      this.#process?.timeReleases(there - (asked + process.now()) / 2)
+      await this.#timed(storeNow, (now) => now)
     } catch {
       // what was not timed now is timed by the next reading
     }
+  }
+
+  /** The store answers somewhere between question and answer: the middle is the best guess. */
+  async #timed<T>(ask: () => Promise<T>, timeIn: (answer: T) => number): Promise<T> {
+    const { process } = this.#sources
+    const asked = process?.now() ?? 0
+    const answer = await ask()
+    if (process !== undefined) this.#process?.timeReleases(timeIn(answer) - (asked + process.now()) / 2)
+    return answer
   }
 }

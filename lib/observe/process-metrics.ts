@@ -6,6 +6,8 @@ import { BatchHistogram } from './batch-histogram.js'
 
 /** Numbers that every reading asks for. */
 export interface ProcessSources {
+  /** Tasks that may run here: their series begin at 0, since `increase` does not see the first count of one that begins above it. */
+  readonly tasks: readonly string[]
   /** Branches that run here now. */
   readonly inFlight: () => number
   /** Graphs that were in memory when work needed them, since the start. */
@@ -15,8 +17,8 @@ export interface ProcessSources {
 /** Values of the label `task` that have series of their own; what comes later is counted as `OTHER` together. */
 const MOST_TASKS = 200
 const OTHER = 'other'
-/** Releases between two readings whose time is kept; of more, the first. */
-const MOST_RELEASES = 10_000
+/** Different times from release to reading, in milliseconds, that are kept between two readings; further ones count as their mean. */
+const MOST_TIMES = 10_000
 
 type Counters = <const L extends string>(name: string, help: string, labelNames?: readonly L[]) => Counter<L>
 
@@ -27,13 +29,14 @@ export class ProcessMetrics {
   readonly #tasks = new Set<string>()
   readonly #release: BatchHistogram
   /** From a release, by the store's clock, until its outcomes were read, by ours: how far the two are apart is found out by a reading. */
-  #releases: number[] = []
+  readonly #releases = new Map<number, number>()
+  #others = { count: 0, sumMs: 0 }
 
   constructor(registry: Registry, events: Events, sources: ProcessSources) {
     this.#registry = registry
     const counter: Counters = (name, help, labelNames = []) =>
       new Counter({ name, help, labelNames, registers: [registry] })
-    this.#countTasks(events, counter)
+    this.#countTasks(events, counter, sources.tasks)
     this.#countRuns(events, counter)
     const dispatched = 'How long branches had been ready when a process got them for their first start.'
     const latency = new BatchHistogram(registry, 'graflow_dispatch_latency_seconds', dispatched)
@@ -42,7 +45,7 @@ export class ProcessMetrics {
     this.#ends.push(
       events.subscribe('branches:granted', ({ count, waitedMs }) => latency.observe(waitedMs / 1_000, count)),
       events.subscribe('barrier:released', ({ at, releasedAt }) => {
-        if (this.#releases.length < MOST_RELEASES) this.#releases.push(at.getTime() - releasedAt)
+        this.#keepRelease(Math.round(at.getTime() - releasedAt))
       }),
     )
     this.#readSources(sources)
@@ -51,17 +54,34 @@ export class ProcessMetrics {
 
   /** @param aheadMs how far the store's clock is ahead of ours */
   timeReleases(aheadMs: number): void {
-    for (const ms of this.#releases.splice(0)) this.#release.observe(Math.max(0, ms + aheadMs) / 1_000, 1)
+    const observe = (ms: number, count: number): void => this.#release.observe(Math.max(0, ms + aheadMs) / 1_000, count)
+    for (const [ms, count] of this.#releases) observe(ms, count)
+    this.#releases.clear()
+    const { count, sumMs } = this.#others
+    if (count > 0) observe(sumMs / count, count)
+    this.#others = { count: 0, sumMs: 0 }
   }
 
   close(): void {
     for (const end of this.#ends.splice(0)) end()
   }
 
-  #countTasks(events: Events, counter: Counters): void {
+  #keepRelease(ms: number): void {
+    const known = this.#releases.get(ms)
+    if (known !== undefined || this.#releases.size < MOST_TIMES) {
+      this.#releases.set(ms, (known ?? 0) + 1)
+    } else {
+      this.#others.count += 1
+      this.#others.sumMs += ms
+    }
+  }
+
+  #countTasks(events: Events, counter: Counters, known: readonly string[]): void {
     const tasks = counter('graflow_tasks_total', 'Branches and steps that are over, by task and outcome.', [
       ...(['task', 'outcome'] as const),
     ])
+    for (const task of new Set(known.map((name) => this.#labelOf(name))))
+      for (const outcome of ['succeeded', 'failed']) tasks.inc({ task, outcome }, 0)
     const retries = counter('graflow_retries_total', 'Starts that failed and will be tried again.')
     const fenced = counter('graflow_fenced_total', 'Results refused because another process held the branch.')
     const lost = counter('graflow_sessions_lost_total', 'Times the store took this process for dead.')

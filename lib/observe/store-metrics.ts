@@ -1,11 +1,12 @@
 /** What a store has, as metrics. The numbers are the store's: every process that exports them exports the same ones. */
 import { Counter, Gauge, type Registry } from 'prom-client'
+import { messageOf } from '../describe.js'
 
 /** One queue as the store sees it. */
 export interface QueueDepth {
   readonly queue: string
   readonly ready: number
-  readonly delayed: number
+  /** Branches that workers hold. */
   readonly granted: number
   readonly oldestMs: number | undefined
 }
@@ -19,10 +20,10 @@ export interface Totals {
   readonly bytes: Readonly<Record<string, number>>
 }
 
-/** A live session: a worker serves queues, any other process none. */
+/** Live workers that serve the same queues. */
 export interface Serving {
-  readonly role: string
   readonly queues: readonly string[] | 'all'
+  readonly workers: number
 }
 
 /** The store, as every reading asks it. What rejects is left out of that reading, rather than shown as it was before. */
@@ -30,17 +31,26 @@ export interface StoreSources {
   readonly keyPrefix: string
   /** Queues that have gauges even while they are empty. */
   readonly ownQueues: readonly string[]
+  /** Resolves while the store answers. */
+  ping(): Promise<unknown>
   queues(): Promise<readonly QueueDepth[]>
   totals(): Promise<Totals>
-  sessions(): Promise<readonly Serving[]>
+  serving(): Promise<readonly Serving[]>
+  /** Called with a sentence that says what is left out though the store answers; once, until all was read again. */
+  onLeftOut(message: string): void
 }
 
+/** Branches that are ready or held by workers. One that waits for its retry counts once it is due: a sweep makes it ready within a second. */
+export const backlogOf = ({ ready, granted }: QueueDepth): number => ready + granted
+
 /** How many live workers take branches of these queues. */
-export const workersOf = (sessions: readonly Serving[], queues: readonly string[]): number =>
-  sessions.filter(
-    ({ role, queues: served }) =>
-      role !== 'client' && role !== 'observer' && (served === 'all' || served.some((one) => queues.includes(one))),
-  ).length
+export const workersOf = (serving: readonly Serving[], queues: readonly string[]): number =>
+  serving
+    .filter(({ queues: served }) => served === 'all' || served.some((one) => queues.includes(one)))
+    .reduce((sum, { workers }) => sum + workers, 0)
+
+/** What a run may end as. */
+const END_STATES = ['completed', 'failed', 'cancelled'] as const
 
 /** Registers them; what it returns reads the store anew. */
 export function storeMetrics(registry: Registry, sources: StoreSources): () => Promise<void> {
@@ -51,7 +61,7 @@ export function storeMetrics(registry: Registry, sources: StoreSources): () => P
     new Counter({ name, help, labelNames, registers })
   const ofQueue = ['key_prefix', 'queue'] as const
   const oldest = gauge('graflow_queue_oldest_seconds', 'How long the oldest ready group has waited.', ofQueue)
-  const inAll = 'Branches ready, due later, or in flight anywhere: what scaling down should look at.'
+  const inAll = 'Branches that are ready or that workers hold: what scaling down should look at.'
   const backlog = gauge('graflow_backlog', inAll, ofQueue)
   const depth = gauge('graflow_queue_depth', 'Branches that are ready and wait for a worker.', ofQueue)
   const workers = gauge('graflow_workers', 'Live workers that serve the queue.', ofQueue)
@@ -64,33 +74,85 @@ export function storeMetrics(registry: Registry, sources: StoreSources): () => P
   const bytes = gauge('graflow_store_bytes', 'Memory of the store: used, its peak, and its limit.', [
     ...(['kind', 'key_prefix'] as const),
   ])
-  const up = gauge('graflow_store_up', '1 when the store answered this reading.')
+  const up = gauge('graflow_store_up', '1 when the store answered this reading.', ['key_prefix'])
   const all = [oldest, backlog, depth, workers, runs, letters, bytes]
-  return async () => {
-    for (const one of all) one.reset()
-    const { keyPrefix: key_prefix, ownQueues } = sources
-    try {
-      const [queues, sessions, totals] = await Promise.all([sources.queues(), sources.sessions(), sources.totals()])
-      for (const { queue, ready, delayed, granted, oldestMs } of withEmpty(queues, ownQueues)) {
-        const labels = { key_prefix, queue }
-        depth.set(labels, ready)
-        backlog.set(labels, ready + delayed + granted)
-        oldest.set(labels, (oldestMs ?? 0) / 1_000)
-        workers.set(labels, workersOf(sessions, [queue]))
-      }
-      for (const { workflow, state, count } of totals.ended) runs.inc({ workflow, state, key_prefix }, count)
-      letters.inc({ key_prefix }, totals.deadLetters)
-      for (const [kind, count] of Object.entries(totals.bytes)) bytes.set({ kind, key_prefix }, count)
-      up.set(1)
-    } catch {
-      for (const one of all) one.reset()
-      up.set(0)
+  const fill = (found: Found, { keyPrefix: key_prefix, ownQueues }: StoreSources): void => {
+    const { queues, serving, totals } = found
+    for (const one of queues === undefined ? [] : withEmpty(queues, ownQueues)) {
+      const labels = { key_prefix, queue: one.queue }
+      depth.set(labels, one.ready)
+      backlog.set(labels, backlogOf(one))
+      oldest.set(labels, (one.oldestMs ?? 0) / 1_000)
+      if (serving !== undefined) workers.set(labels, workersOf(serving, [one.queue]))
     }
+    if (totals === undefined) return
+    for (const { workflow, state, count } of totals.ended) {
+      // a series that begins above 0 hides its first count from `increase`
+      for (const other of END_STATES) runs.inc({ workflow, state: other, key_prefix }, 0)
+      runs.inc({ workflow, state, key_prefix }, count)
+    }
+    letters.inc({ key_prefix }, totals.deadLetters)
+    for (const [kind, count] of Object.entries(totals.bytes)) bytes.set({ kind, key_prefix }, count)
+  }
+  const logOnce = leftOutLogger(sources)
+  return async () => {
+    const found = await ask(sources)
+    // Nothing is awaited from here on: nobody reads what is half filled.
+    for (const one of all) one.reset()
+    up.set({ key_prefix: sources.keyPrefix }, found.isUp ? 1 : 0)
+    if (!found.isUp) return
+    logOnce(found)
+    fill(found, sources)
+  }
+}
+
+/** What a reading found; undefined is what could not be read, and `reasons` says why. */
+interface Found {
+  readonly isUp: boolean
+  readonly queues: readonly QueueDepth[] | undefined
+  readonly serving: readonly Serving[] | undefined
+  readonly totals: Totals | undefined
+  readonly reasons: ReadonlyMap<string, unknown>
+}
+
+/** Whether the store is up is asked by itself: a record that cannot be read says nothing of that. */
+async function ask(sources: StoreSources): Promise<Found> {
+  const reasons = new Map<string, unknown>()
+  const read = async <T>(what: string, answer: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await answer
+    } catch (error) {
+      reasons.set(what, error)
+      return undefined
+    }
+  }
+  const [isUp, queues, serving, totals] = await Promise.all([
+    sources.ping().then(
+      () => true,
+      () => false,
+    ),
+    read('queues', sources.queues()),
+    read('workers', sources.serving()),
+    read('runs, dead letters and memory', sources.totals()),
+  ])
+  return { isUp, queues, serving, totals, reasons }
+}
+
+/** Says once what is left out, until nothing is. */
+function leftOutLogger(sources: StoreSources): (found: Found) => void {
+  let isLogged = false
+  return ({ reasons }) => {
+    if (reasons.size > 0 && !isLogged) {
+      const [reason] = reasons.values()
+      const what = [...reasons.keys()].join('; ')
+      sources.onLeftOut(`metrics leave out ${what}: the store answers, but not that: ${messageOf(reason)}`)
+    }
+    isLogged = reasons.size > 0
   }
 }
 
 /** The queues, and with nothing in them those that the store does not have. */
 function withEmpty(known: readonly QueueDepth[], ownQueues: readonly string[]): readonly QueueDepth[] {
   const absent = ownQueues.filter((queue) => !known.some((one) => one.queue === queue))
-  return [...known, ...absent.map((queue) => ({ queue, ready: 0, delayed: 0, granted: 0, oldestMs: undefined }))]
+  return [...known, ...absent.map((queue) => ({ queue, ready: 0, granted: 0, oldestMs: undefined }))]
 }

@@ -34,9 +34,9 @@ export class AwaitingHandlers {
   readonly #emitter: Emitter
   readonly #clock: Clock
   readonly #inspect: Pick<Inspector, 'groups'>
-  #isTold = false
-  #isStandstillTold = false
-  /** Runs that somebody waits for who was in no handler's call, which may be a handler that has gone on since. */
+  #isLogged = false
+  #isStandstillLogged = false
+  /** Runs that callers wait for which were in no handler's call; they may be handlers that have gone on since. */
   readonly #awaited = new Set<string>()
   #disarm: (() => void) | undefined
   /** As they were when the time began that is waited for now. */
@@ -48,7 +48,7 @@ export class AwaitingHandlers {
     this.#clock = engine.parts.clock
   }
 
-  /** Whoever calls the client now, if it is a handler. Ask before the client's first `await`. */
+  /** The handler that calls the client now, if one does. Ask before the client's first `await`. */
   get caller(): CallingHandler | undefined {
     const context = callingHandler()
     if (context === undefined) return undefined
@@ -59,12 +59,12 @@ export class AwaitingHandlers {
   wait<T>(caller: CallingHandler | undefined, runId: string, wait: () => Promise<T>): Promise<T> {
     if (caller === undefined || caller.execution.hasEnded) return this.#watched(runId, wait)
     if (!mayAwaitRun()) return Promise.reject(tooMany(caller, runId))
-    this.#tell(caller)
+    this.#log(caller)
     return awaitFor(caller.execution, wait)
   }
 
   async #watched<T>(runId: string, wait: () => Promise<T>): Promise<T> {
-    if (this.#isStandstillTold) return wait()
+    if (this.#isStandstillLogged) return wait()
     this.#awaited.add(runId)
     this.#watch()
     try {
@@ -79,7 +79,7 @@ export class AwaitingHandlers {
   }
 
   /**
-   * Looks every few seconds, as long as somebody waits, whether all slots here are taken and none changes hands. The time begins anew with a wait
+   * Looks every few seconds, as long as a caller waits, whether all slots here are taken and none changes hands. The time begins anew with a wait
    * that finds other slots taken: those that take them may be handlers that wait.
    */
   #watch(): void {
@@ -91,8 +91,8 @@ export class AwaitingHandlers {
       STANDSTILL_MS,
       () => {
         this.#disarm = undefined
-        if (this.#awaited.size === 0 || this.#isStandstillTold) return
-        if (isAnySame(this.#before, turnovers())) this.#tellStandstill().catch(() => undefined) // closed, or the store is away
+        if (this.#awaited.size === 0 || this.#isStandstillLogged) return
+        if (isAnySame(this.#before, turnovers())) this.#logStandstill().catch(() => undefined) // closed, or the store is away
         this.#watch()
       },
       true,
@@ -100,12 +100,12 @@ export class AwaitingHandlers {
   }
 
   /** Only of a run that waits for slots with all that it has: any other is what the slots are taken for. */
-  async #tellStandstill(): Promise<void> {
+  async #logStandstill(): Promise<void> {
     for (const runId of [...this.#awaited].slice(-MOST_ASKED)) {
       const open = (await this.#inspect.groups(runId)).filter(({ state }) => state === 'open')
       if (!open.some(({ ready }) => ready > 0) || open.some(({ granted }) => granted > 0)) continue
-      if (this.#isStandstillTold) return
-      this.#isStandstillTold = true
+      if (this.#isStandstillLogged) return
+      this.#isStandstillLogged = true
       const message =
         `all slots of this process have been taken for ${STANDSTILL_MS / 1_000} s, no branch ended, and run ${runId}, which somebody here waits for, ` +
         'waits for a slot. If handlers wait for it, no slot ever becomes free: inside a handler, use ctx.run(flow, input) instead of run of the client'
@@ -114,9 +114,9 @@ export class AwaitingHandlers {
     }
   }
 
-  #tell({ task, path, execution }: CallingHandler): void {
-    if (this.#isTold) return
-    this.#isTold = true
+  #log({ task, path, execution }: CallingHandler): void {
+    if (this.#isLogged) return
+    this.#isLogged = true
     const message =
       `task "${task}" (at ${path}) waits inside its handler for a run that it began by the client. Use ctx.run(flow, input) instead: it belongs to ` +
       'the run of the handler, ends with it, and is met again when the handler is started again'

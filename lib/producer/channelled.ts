@@ -28,7 +28,7 @@ export class Channelled<T> {
         this.#omitted += 1
         return
       }
-      this.#tellOmitted()
+      this.#pushOmitted()
     }
     this.#items.push(item)
     this.#wake()
@@ -49,7 +49,7 @@ export class Channelled<T> {
   async *iterate(close: () => void): AsyncGenerator<T, void, undefined> {
     try {
       for (;;) {
-        this.#tellOmitted()
+        this.#pushOmitted()
         const items = this.#items
         this.#items = []
         yield* items
@@ -65,7 +65,7 @@ export class Channelled<T> {
     }
   }
 
-  #tellOmitted(): void {
+  #pushOmitted(): void {
     if (this.#omitted === 0) return
     this.#items.push(this.#options.omitted(this.#omitted))
     this.#omitted = 0

@@ -1,4 +1,4 @@
-/** The metrics of a client, made when somebody asks for them: most clients need not load what makes them. */
+/** The metrics of a client, made at the first call of `metrics()`: most clients need not load what makes them. */
 import type { Metrics } from '../observe/metrics.js'
 import type { Session } from '../session/open-session.js'
 
@@ -35,7 +35,8 @@ export class ClientMetrics {
         ...{ events, now: () => clock.now() },
         inFlight: () => holdings.branchesInFlight,
         graphHits: () => engine.graphs.hits,
-        storeNow: async () => (await store.inspect.totals()).now,
+        tasks: engine.registry.taskNames(),
+        storeNow: () => store.inspect.now(),
       },
     })
     if (this.#isClosed) metrics.close()

@@ -32,7 +32,7 @@ export interface ClientOptions {
   readonly onClose?: () => Promise<void>
 }
 
-/** `at once` where nobody gets a handle of the run. */
+/** `at once` where the caller gets no handle of the run. */
 type Where = 'driven at once' | 'driven here' | 'driven anywhere'
 
 export class Client implements Graflow {
@@ -67,8 +67,8 @@ export class Client implements Graflow {
   }
 
   async run(node: unknown, ...rest: [input?: unknown, options?: RunOptions]): Promise<never> {
-    // Nobody else gets the handle: whoever waits for the run is known now.
-    const caller = this.#handles.awaiting.caller ?? 'nobody'
+    // The caller gets no handle: what waits for the run is known now.
+    const caller = this.#handles.awaiting.caller ?? 'no handler'
     const started = await this.#open(expressionOf(node, 'run'), rest, 'driven at once', caller)
     return started.result() // the flow says what its result is
   }
@@ -132,7 +132,7 @@ export class Client implements Graflow {
     expression: Expression,
     rest: readonly [input?: unknown, options?: RunOptions],
     where: Where,
-    caller: CallingHandler | 'nobody' | undefined = this.#handles.awaiting.caller,
+    caller: CallingHandler | 'no handler' | undefined = this.#handles.awaiting.caller,
   ): Promise<RunHandle> {
     this.#checkOpen()
     const run = prepareRun(this.#session, expression, rest, where !== 'driven anywhere', this.#options.retentionMs)
@@ -148,7 +148,7 @@ export class Client implements Graflow {
     const opened = openedRun(answer, run.request)
     const handle = new RunHandle(opened, this.#handles, caller)
     // also where the run was there already
-    if (run.signal !== undefined) this.#tie(run.signal, new RunHandle(opened, this.#handles, 'nobody'))
+    if (run.signal !== undefined) this.#tie(run.signal, new RunHandle(opened, this.#handles, 'no handler'))
     return handle
   }
 
@@ -164,7 +164,7 @@ export class Client implements Graflow {
     try {
       if (where === 'driven at once' && !isUnderWay && run.beginsWithGroup && this.#isUnobserved()) {
         const opening = new RunOpening((first) => this.#send({ ...request, ...(first !== undefined && { first }) }))
-        announcer?.learn(runId, false) // nobody watches a run that is not opened yet
+        announcer?.learn(runId, false) // no process watches a run that is not opened yet
         early = holdings.drive(this.#heldRun(run, opening))
         answer = await opening.answer()
       } else answer = await (where === 'driven anywhere' ? this.#submit(run) : this.#send(request))
@@ -182,7 +182,7 @@ export class Client implements Graflow {
     }
   }
 
-  /** Who drives it makes its span below this one. Without a span not even a turn is between the answer and whoever waits for it. */
+  /** Who drives it makes its span below this one. Without a span not even a turn is between the answer and the caller that waits for it. */
   #submit({ request, workflow }: PreparedRun): Promise<OpenAnswer> {
     const span = this.#session.emitter.tracer?.start('submit', { runId: request.runId, workflow })
     return span === undefined ? this.#send(request) : this.#submitTraced(request, span)
@@ -217,7 +217,7 @@ export class Client implements Graflow {
     return { ...named, runId, token, input, timeoutMs, losses: 0, use: { hash, graph, code, base: '' } }
   }
 
-  /** Tracks a new run and, if this process holds it, drives it. Whoever gets its handle can subscribe before its first event. */
+  /** Tracks a new run and, if this process holds it, drives it. A caller that gets its handle can subscribe before its first event. */
   #begin(run: PreparedRun, token: Token | undefined, where: Where, early: Drive | undefined): void {
     const { runId } = run.request
     const { states } = this.#handles
@@ -231,15 +231,15 @@ export class Client implements Graflow {
     if (where === 'driven at once') track()
     const begin = where === 'driven at once' ? undefined : nextTurn().then(track)
     if (token === undefined) return
-    // Nobody watches a run that is only just there: it is asked after when it takes longer.
+    // No process watches a run that is only just there: that is asked when it takes longer.
     this.#session.announcer?.learn(runId, false)
     const held = { ...this.#heldRun(run, token), ...(begin !== undefined && { begin }) }
     states.ends(runId, (early ?? this.#session.holdings.drive(held)).ended)
   }
 
   /**
-   * Whether the store is elsewhere, so that a call is worth saving, and nobody listens for what would happen in a run before it is known
-   * to be opened.
+   * Whether the store is elsewhere, so that a call is worth saving, and there is no listener for what would happen in a run before it is
+   * known to be opened.
    */
   #isUnobserved(): boolean {
     const { emitter, backend } = this.#session

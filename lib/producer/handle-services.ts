@@ -12,13 +12,13 @@ export interface HandleServices extends FollowServices {
   readonly closed: Cancellation
   readonly states: RunStates
   readonly awaiting: AwaitingHandlers
-  /** How a run ends that this process drives now; undefined for any other. Nobody needs to ask the store then. */
+  /** How a run ends that this process drives now; undefined for any other, of which the store is asked. */
   driven(runId: string): Promise<DriveEnd> | undefined
-  /** Looks whether anybody can drive this run, until the function given is called. */
+  /** Looks whether any worker can drive this run, until the function given is called. */
   watchRun(runId: string): () => void
 }
 
-/** The error for a run that nobody knows. */
+/** The error for a run that the store does not have. */
 export const runNotFound = (runId: string): GraflowError =>
   new GraflowError('RUN_NOT_FOUND', `there is no run "${runId}" here, or it is past its retention`, {
     details: { runId },
@@ -33,7 +33,7 @@ export const runGone = (runId: string): GraflowError =>
     { details: { runId } },
   )
 
-/** The error for a run whose record is there, but not the group that stands for it: nobody can end it any more. */
+/** The error for a run whose record is there, but not the group that stands for it: nothing can end it any more. */
 export const runLost = (runId: string): GraflowError =>
   new GraflowError(
     'INTEGRITY',

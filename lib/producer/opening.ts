@@ -22,7 +22,7 @@ export class RunOpening implements Opening {
 
   async step({ group, save, retire }: Omit<StepRequest, 'holder' | 'runId'>): Promise<StepAnswer | undefined> {
     const goesAlong = this.#answer === undefined && group?.from === 0 && save === undefined && retire === undefined
-    const answer = await this.#open(goesAlong ? group : undefined).catch(() => undefined) // whoever opens the run sees why
+    const answer = await this.#open(goesAlong ? group : undefined).catch(() => undefined) // the client that opens the run sees why
     if (answer?.status !== 'ok') return { status: 'fenced' }
     return goesAlong ? answer.first : undefined
   }

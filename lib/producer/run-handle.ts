@@ -1,5 +1,6 @@
 /** A run as its holder sees it: questions to the store, and changes as they come. Where the run is driven makes no difference. */
 import type { ControlAnswer, GroupStatus, RunRecord } from '../backend/backend.js'
+import { NO_OUTCOMES } from '../backend/no-outcomes.js'
 import { cancelled } from '../engine/engine.js'
 import { encodeFailure } from '../values/codec.js'
 import { reasonText } from '../values/error-record.js'
@@ -16,22 +17,20 @@ import { changesOf, isDistant } from './follow-run.js'
 import { runGone, runLost, runNotFound, type HandleServices } from './handle-services.js'
 import type { BranchOutcome, GroupProgress, Run, RunStatus } from './types.js'
 
-/** Events that wait for a slow reader; more are left out, and told by their number. */
+/** Events that wait for a slow reader; more are left out, and counted. */
 const MOST_WAITING_EVENTS = 10_000
-/** Past the last outcome of any group: only whether it is there is asked. */
-const NO_OUTCOMES = 2 ** 31 - 1
 
 const RUN_EVENTS = ['run:state', ...FORWARDED] as const satisfies readonly RunEvent['type'][]
 
 export class RunHandle implements Run<unknown> {
   readonly id: string
   readonly #services: HandleServices
-  readonly #caller: CallingHandler | 'nobody' | undefined
-  /** It was logged that nobody drives it. */
+  readonly #caller: CallingHandler | 'no handler' | undefined
+  /** It was logged that no process drives it. */
   #isAbandonmentLogged = false
 
-  /** @param caller the handler that has it; `nobody`: whoever waits for it here is none */
-  constructor(id: string, services: HandleServices, caller?: CallingHandler | 'nobody') {
+  /** @param caller the handler that has it; `no handler`: no handler waits for it here */
+  constructor(id: string, services: HandleServices, caller?: CallingHandler | 'no handler') {
     this.id = id
     this.#services = services
     this.#caller = caller
@@ -124,7 +123,7 @@ export class RunHandle implements Run<unknown> {
         return { type: 'run:omitted', at: new Date(engine.parts.clock.now()), ...omitted }
       },
     })
-    // Also where the events are never read: whoever ends or leaves them stops them.
+    // Also where the events are never read: a reader that ends or leaves them stops them.
     const stop = (): void => {
       for (const unsubscribe of off) unsubscribe()
       queue.end()
@@ -173,11 +172,11 @@ export class RunHandle implements Run<unknown> {
 
   /** The handler that waits for the run, if it is one: who has the handle, or else who calls now. */
   get #waiter(): CallingHandler | undefined {
-    if (this.#caller === 'nobody') return undefined
+    if (this.#caller === 'no handler') return undefined
     return this.#caller?.execution.hasEnded === false ? this.#caller : this.#services.awaiting.caller
   }
 
-  /** Its driver knows, if it is here and stays so; else the store does, whoever drives. */
+  /** Its driver knows, if it is here and stays so; else the store does, whichever process drives. */
   async #end(): Promise<unknown> {
     const { closed, states } = this.#services
     const driven = this.#services.driven(this.id)
@@ -211,7 +210,7 @@ export class RunHandle implements Run<unknown> {
     }
   }
 
-  /** Whether the group that stands for the run is there: without it nobody can end the run. Asked again, since the run may just have ended. */
+  /** Whether the group that stands for the run is there: without it nothing can end the run. Asked again, since the run may just have ended. */
   async #isWhole(): Promise<boolean> {
     const { backend } = this.#services
     if (!isDistant(backend)) return true
@@ -235,9 +234,9 @@ export class RunHandle implements Run<unknown> {
   async #resultOf(target: unknown): Promise<unknown> {
     const { backend, engine } = this.#services
     const graph = await engine.graphOfRun(this.id)
-    const place = typeof target === 'string' ? target : expressionOf(target, 'result')
+    const path = typeof target === 'string' ? target : expressionOf(target, 'result')
     const load = (hash: string): Promise<Graph> => engine.graphs.load(hash)
-    return readResult(backend.inspect, graph, this.id, place, undefined, undefined, load)
+    return readResult(backend.inspect, graph, this.id, path, undefined, undefined, load)
   }
 
   async #record(): Promise<RunRecord> {
@@ -247,7 +246,7 @@ export class RunHandle implements Run<unknown> {
   }
 }
 
-/** A group of a run that is over: what a sweep has still to withdraw is withdrawn for everybody who asks. */
+/** A group of a run that is over: what a sweep has still to withdraw is shown as withdrawn. */
 function closed(group: GroupStatus): GroupStatus {
   if (group.state !== 'open') return group
   const withdrawn = group.size - group.succeeded - group.failed - group.dead

@@ -1,6 +1,6 @@
 /**
  * Emits every state that a run goes through, whichever process changes it, and the events that other processes announce of it. The end of a
- * run that this process drives is known here, and the run is watched only while somebody listens; of other runs the store is asked.
+ * run that this process drives is known here, and the run is watched only while there is a listener; of other runs the store is asked.
  */
 import type { RunRecord } from '../backend/backend.js'
 import { AnnouncedEvents } from '../session/announcer.js'
@@ -54,7 +54,7 @@ export class RunStates {
     }
   }
 
-  /** A run is about to be opened here: if somebody listens, not even its first event is missed. `dismiss` it if it was not opened. */
+  /** A run is about to be opened here: if there is a listener, not even its first event is missed. `dismiss` it if it was not opened. */
   expect(runId: string): void {
     if (this.#wantsEvents) this.#subscribeToEvents(runId)
   }
@@ -63,7 +63,7 @@ export class RunStates {
     if (!this.#tracked.has(runId)) this.#unsubscribe(runId)
   }
 
-  /** Resolves once all that was announced of the run until now is emitted here, where somebody wants it. */
+  /** Resolves once all that was announced of the run until now is emitted here, where there is a listener. */
   async caughtUp(runId: string): Promise<void> {
     if (this.#subscribed.has(runId)) await this.#services.backend.caughtUp(runId)
   }
@@ -94,7 +94,7 @@ export class RunStates {
     ended.then(end, () => end({ state: 'lost' }))
   }
 
-  /** Somebody wants this run's events: from now on its states are emitted, also if it was begun elsewhere. */
+  /** A caller wants this run's events: from now on its states are emitted, also if it was begun elsewhere. */
   follow({ runId, workflow, state }: RunRecord): void {
     const fresh = { runId, workflow, over: () => undefined, last: state, leave: undefined, isEnding: false }
     const tracked = this.#tracked.get(runId) ?? fresh

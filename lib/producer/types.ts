@@ -55,7 +55,7 @@ export interface RunOptions {
 
 /** Branches of one group, by what they are now; they sum to `width`. */
 export interface GroupProgress {
-  /** The place of the group in the run, such as `1/0`. */
+  /** The path of the group in the run, such as `1/0`. */
   readonly path: string
   /** Whether its barrier still waits, has released, or was withdrawn. */
   readonly state: 'open' | 'released' | 'withdrawn'
@@ -102,7 +102,7 @@ export interface RunStatus {
 
 /** One branch's final outcome. */
 export interface BranchOutcome {
-  /** The place of the branch in the run, such as `1/0/3`. */
+  /** The path of the branch in the run, such as `1/0/3`. */
   readonly path: string
   /** The task or workflow of the branch. */
   readonly task: string

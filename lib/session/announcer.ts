@@ -2,8 +2,8 @@
  * Takes what happens in runs to the processes that watch them: events of one run and turn travel as one message. They are hints, for looking
  * only: what does not get through is not repeated.
  *
- * A run that nobody watches costs nothing here: every grant says whether somebody does, and so does the answer to an
- * announcement. For a while no event of such a run is even built, since a branch costs a few microseconds and its events would cost as much again.
+ * A run that no process watches costs nothing here: every grant says whether one does, and so does the answer to an announcement. For a while
+ * no event of such a run is even built, since a branch costs a few microseconds and its events would cost as much again.
  */
 import type { Backend } from '../backend/backend.js'
 import { decode, encodeFailure } from '../values/codec.js'
@@ -38,7 +38,7 @@ interface Outbox {
 export class Announcer implements Forwarder {
   readonly #options: AnnouncerOptions
   readonly #outboxes = new Map<string, Outbox>()
-  /** Runs that nobody watches: learnt in this generation, and in the one before. A set each, so that asking reads no clock. */
+  /** Runs that no process watches: learnt in this generation, and in the one before. A set each, so that asking reads no clock. */
   #unwatched = new Set<string>()
   #unwatchedBefore = new Set<string>()
   #cancelTurnover: (() => void) | undefined
@@ -65,7 +65,7 @@ export class Announcer implements Forwarder {
     void Promise.resolve().then(() => process.nextTick(() => this.deliver()))
   }
 
-  /** Somebody who knows says whether the run is watched. */
+  /** A grant or the answer to an announcement says whether the run is watched. */
   learn(runId: string, isWatched: boolean): void {
     if (isWatched) {
       this.#unwatched.delete(runId)
@@ -157,7 +157,7 @@ export class AnnouncedEvents {
     try {
       message = decode(bytes)
     } catch {
-      return [] // from nobody that we know: a hint that says nothing
+      return [] // not a message of this version: a hint that says nothing
     }
     if (!Array.isArray(message)) return []
     const [sender, number, events] = message as readonly unknown[]

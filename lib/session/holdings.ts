@@ -211,6 +211,7 @@ export class Holdings implements SessionGrants {
       const driven = this.drive(
         {
           ...{ runId, token: grant.token, use, input, timeoutMs: undefined, losses, hasTask, begin },
+          ...(grant.isAgain === true && { isAgain: true }),
           ...(grant.spec.trace !== undefined && { trace: grant.spec.trace }),
         },
         held,

@@ -106,7 +106,7 @@ export class Membership {
     })
   }
 
-  /** Somebody here waits for the result of a run that others drive: whether anybody can is looked at until the function given is called. */
+  /** A caller here waits for the result of a run that others drive: looks whether any worker can, until the function given is called. */
   watchRun(runId: string): () => void {
     return this.#unservedRuns?.watch(runId) ?? (() => undefined)
   }
@@ -260,7 +260,7 @@ export class Membership {
     const known = holdings.known()
     const grants = known?.length ?? 0
     emitter.emit('worker:lost', { workerId: info.baseId, session: this.session, grants })
-    // Grants may be on their way: then nobody can say how many it holds.
+    // Grants may be on their way: then it is unknown how many it holds.
     const held =
       known === undefined
         ? 'what it held is reclaimed'

@@ -16,7 +16,7 @@ export class Outage {
   readonly #options: OutageOptions
   #since: number | undefined
   /** The refusal that was logged, while it lasts. */
-  #told: string | undefined
+  #logged: string | undefined
 
   constructor(options: OutageOptions) {
     this.#options = options
@@ -28,7 +28,7 @@ export class Outage {
     const { emitter, clock } = this.#options
     this.#since = elapsedMs(clock)
     this.look()
-    if (this.#told !== undefined) return // that says it, and what to do
+    if (this.#logged !== undefined) return // that says it, and what to do
     emitter.emit('log', {
       level: 'warn',
       message: `the store is away; this process repeats its calls until it answers: ${why}`,
@@ -38,8 +38,8 @@ export class Outage {
   /** Looks whether the store refuses us, also while it answers other calls. To be called now and then. */
   look(): void {
     const refusal = this.#refusal()
-    if (refusal === this.#told) return
-    this.#told = refusal
+    if (refusal === this.#logged) return
+    this.#logged = refusal
     if (refusal === undefined) return
     const message = `the store refuses calls that this process needs; it repeats them until they are allowed: ${refusal}`
     this.#options.emitter.emit('log', { level: 'warn', message })

@@ -1,6 +1,6 @@
 /**
- * Looks for another live process with this one's base id. Both work, and neither disturbs the other; but mostly somebody has copied a
- * command line, so it is logged.
+ * Looks for another live process with this one's base id. Both work, and neither disturbs the other; but mostly a user has copied a command
+ * line, so it is logged.
  */
 import type { Backend, SessionInfo } from '../backend/backend.js'
 import type { Emitter } from '../events.js'

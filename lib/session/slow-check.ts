@@ -4,6 +4,7 @@
  */
 import { describeError } from '../describe.js'
 import type { Backend } from '../backend/backend.js'
+import { NO_OUTCOMES } from '../backend/no-outcomes.js'
 import type { BarrierWaits, AwaitedGraph } from '../engine/barrier-waits.js'
 import type { GraphStore } from '../engine/graph-store.js'
 import { GraflowError } from '../errors.js'
@@ -20,7 +21,7 @@ export interface SlowCheckOptions {
   readonly emitter: Emitter
 }
 
-/** Whoever waits for what the store has lost is told within five seconds. */
+/** A driver that waits for a group that the store has lost finds out within five seconds. */
 const BARRIERS_MS = 2_500
 /** A worker that misses a graph waits for it with its grant in hand: that must be short. */
 const GRAPHS_MS = 1_000
@@ -28,8 +29,6 @@ const GRAPHS_MS = 1_000
 const NOTICE_MS = 250
 /** Groups that are looked at together. */
 const AT_ONCE = 64
-/** Past the last outcome of any group: only the group's state is asked for. */
-const NO_OUTCOMES = 2 ** 31 - 1
 
 /** One a process; runs until it is stopped. */
 export class SlowCheck {
@@ -75,7 +74,7 @@ export class SlowCheck {
     const missed = released.filter((gid) => barrierWaits.isAwaited(gid))
     for (const gid of missed) barrierWaits.announce(gid)
     if (missed.length > 0) emitter.emit('wakeup:missed', { count: missed.length })
-    // Whoever waits for it finds out, and dispatches it again.
+    // The driver that waits for it finds out, and dispatches it again.
     for (const gid of gone) barrierWaits.announce(gid)
     return BARRIERS_MS
   }
@@ -88,7 +87,7 @@ export class SlowCheck {
     for (let from = 0; from < gids.length; from += AT_ONCE) {
       const look = async (gid: string): Promise<void> => {
         const page = await inspect.outcomes(gid, NO_OUTCOMES).catch((error: unknown) => {
-          if (error instanceof GraflowError && error.code === 'INTEGRITY') return undefined // nobody will release it
+          if (error instanceof GraflowError && error.code === 'INTEGRITY') return undefined // nothing will release it
           throw error
         })
         if (page === undefined) gone.push(gid)

@@ -9,6 +9,7 @@ import type { Emitter } from '../events.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 import { encodeFailure } from '../values/codec.js'
 import { PeriodicTask } from './periodic-task.js'
+import { FAIL_AFTER_MS, LOG_AFTER_MS, LOOK_MS } from './unserved-times.js'
 import { commandFor, has, nobodysTask, unknownTo, type Unserved } from './unserved-words.js'
 
 export interface UnservedRunsOptions {
@@ -27,13 +28,8 @@ export interface UnservedRunsOptions {
 
 /** The queue on which submitted runs wait. */
 const RUNS = 'runs'
-const LOOK_MS = 1_000
 /** A run that waits for less is not looked at: a worker comes soon, mostly. */
 const SOON_MS = 500
-/** From then on it is told that nobody can drive a run. */
-const TELL_AFTER_MS = 5_000
-/** From then on a run fails that no worker knows the steps of. */
-const FAIL_AFTER_MS = 10_000
 
 /** One a process; runs until it is stopped. */
 export class UnservedRuns {
@@ -43,7 +39,8 @@ export class UnservedRuns {
   readonly #watched = new Map<string, number>()
   /** By what lanes ask, since when workers live and none knows it, as seen from here. */
   #unknownSince = new Map<string, number>()
-  #told = new Set<string>()
+  /** Runs for which it was logged that no worker can drive them, while they wait. */
+  #logged = new Set<string>()
   #isLooking = false
 
   constructor(options: UnservedRunsOptions) {
@@ -57,7 +54,7 @@ export class UnservedRuns {
     if (this.#seesAll) this.#begin()
   }
 
-  /** Somebody waits for the result of this run, until the function that this gives is called. */
+  /** A caller waits for the result of this run, until it calls the function that this gives. */
   watch(runId: string): () => void {
     const count = this.#watched.get(runId) ?? 0
     if (!this.#isLooking) this.#begin()
@@ -90,16 +87,16 @@ export class UnservedRuns {
     const { inspect } = this.#options.backend
     const lanes = (await inspect.waiting(RUNS)).flatMap((lane) => this.#late(lane))
     const sessions = lanes.length === 0 ? [] : await inspect.sessions()
-    const asked = sessions.filter(({ role, queues }) => role !== 'client' && role !== 'observer' && has(queues, RUNS))
+    const asked = driversOf(sessions)
     const unknownSince = new Map<string, number>()
-    const told = new Set<string>()
+    const logged = new Set<string>()
     for (const lane of lanes) {
       if (asked.some((worker) => knowsAll(worker, lane))) continue
-      this.#tell(lane, asked, told)
+      this.#log(lane, asked, logged)
       if (asked.length > 0) await this.#judge(lane, asked, unknownSince)
     }
     this.#unknownSince = unknownSince
-    this.#told = told
+    this.#logged = logged
     return LOOK_MS
   }
 
@@ -111,35 +108,21 @@ export class UnservedRuns {
     return groups.length === 0 ? [] : [{ ...lane, groups }]
   }
 
-  #tell(lane: WaitingLane, asked: readonly SessionStatus[], told: Set<string>): void {
+  #log(lane: WaitingLane, asked: readonly SessionStatus[], logged: Set<string>): void {
     const { emitter, storeFlags } = this.#options
     const { requires, tasks } = lane
-    const late = lane.groups.filter(({ waitedMs }) => waitedMs >= TELL_AFTER_MS)
-    const newlyLate = late.filter(({ gid }) => !this.#told.has(gid))
-    for (const { gid } of late) told.add(gid)
+    const late = lane.groups.filter(({ waitedMs }) => waitedMs >= LOG_AFTER_MS)
+    const newlyLate = late.filter(({ gid }) => !this.#logged.has(gid))
+    for (const { gid } of late) logged.add(gid)
     for (const { gid: runId, waitedMs } of newlyLate) {
       emitter.emit('queue:unserved', { queue: RUNS, runId, requires, tasks, workers: asked.length, waitedMs })
     }
     const [first] = newlyLate
     if (first === undefined) return
-    const work = workOf(lane, first.gid)
-    const isSplit = asked.length > 0 && nobodysTask(asked, work) === undefined
-    const who =
-      asked.length === 0
-        ? 'no worker that takes submitted runs is alive with this key prefix (one does that serves the queue default, or with --drive-runs true)'
-        : isSplit
-          ? 'no live worker with this key prefix that takes submitted runs knows all of them, and one must'
-          : 'no live worker with this key prefix that takes submitted runs can do it'
-    const needed = tasks.length === 0 ? '' : ` for ${tasks.join(', ')}`
     const more = newlyLate.length === 1 ? '' : `, and ${newlyLate.length - 1} more like it, wait`
-    const command = commandFor(
-      work,
-      storeFlags,
-      isSplit ? '<their modules>' : tasks.length === 0 ? '<any module>' : undefined,
-    )
     emitter.emit('log', {
       level: 'warn',
-      message: `run ${first.gid}${more === '' ? ' waits' : more} for a driver${needed}: ${who}; start one: ${command}`,
+      message: `run ${first.gid}${more === '' ? ' waits' : more} ${forDriver(lane, first.gid, asked, storeFlags)}`,
       runId: first.gid,
     })
   }
@@ -159,6 +142,47 @@ export class UnservedRuns {
       await backend.control({ kind: 'fail-run', runId, reason: error.message, value: encodeFailure(error) })
     }
   }
+}
+
+/**
+ * Why a submitted run waits, as a sentence, if no live worker could take it now; undefined where one could, or where it waits no more.
+ * @param storeFlags with which a worker finds the store
+ */
+export async function unservedRun(
+  inspect: UnservedRunsOptions['backend']['inspect'],
+  runId: string,
+  storeFlags: readonly string[],
+): Promise<string | undefined> {
+  const lane = (await inspect.waiting(RUNS)).find(({ groups }) => groups.some(({ gid }) => gid === runId))
+  if (lane === undefined) return undefined
+  const asked = driversOf(await inspect.sessions())
+  if (asked.some((worker) => knowsAll(worker, lane))) return undefined
+  return `run ${runId} waits ${forDriver(lane, runId, asked, storeFlags)}`
+}
+
+/** Live workers that take submitted runs. */
+const driversOf = (sessions: readonly SessionStatus[]): readonly SessionStatus[] =>
+  sessions.filter(({ role, queues }) => role !== 'client' && role !== 'observer' && has(queues, RUNS))
+
+/** What it waits for, why nobody comes, and which command would help. */
+function forDriver(
+  lane: WaitingLane,
+  runId: string,
+  asked: readonly SessionStatus[],
+  storeFlags: readonly string[] | undefined,
+): string {
+  const work = workOf(lane, runId)
+  const { tasks } = lane
+  const isSplit = asked.length > 0 && nobodysTask(asked, work) === undefined
+  const who =
+    asked.length === 0
+      ? 'no worker that takes submitted runs is alive with this key prefix (one does that serves the queue default, or with --drive-runs true)'
+      : isSplit
+        ? 'no live worker with this key prefix that takes submitted runs knows all of them, and one must'
+        : 'no live worker with this key prefix that takes submitted runs can do it'
+  const needed = tasks.length === 0 ? '' : ` for ${tasks.join(', ')}`
+  const modules = isSplit ? '<their modules>' : tasks.length === 0 ? '<any module>' : undefined
+  return `for a driver${needed}: ${who}; start one: ${commandFor(work, storeFlags, modules)}`
 }
 
 const workOf = ({ requires, tasks }: WaitingLane, runId: string): Unserved => ({

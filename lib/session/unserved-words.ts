@@ -13,7 +13,7 @@ export interface Unserved {
   readonly queue: string
   readonly requires: readonly string[]
   readonly tasks: readonly string[]
-  /** Its place in the run; empty for the run itself. */
+  /** Its path in the run; empty for the run itself. */
   readonly path: string
   readonly runId: string
 }
@@ -25,7 +25,7 @@ export const DISPATCHED_ON = 'are dispatched from there by a worker with any tas
 export const nobodysTask = (asked: readonly SessionStatus[], { tasks }: Pick<Unserved, 'tasks'>): string | undefined =>
   tasks.find((task) => !asked.some((worker) => has(worker.tasks, task)))
 
-/** NO_HANDLER for work that no worker knows all tasks of: one task that nobody has, or all of them, each known to somebody. */
+/** NO_HANDLER for work that no worker knows all tasks of: one task that no worker has, or all of them, each known to some worker. */
 export function unknownTo(
   workers: readonly SessionStatus[],
   spec: Unserved,
@@ -41,7 +41,7 @@ export function unknownTo(
       asked.flatMap((worker) => (worker.tasks === 'all' ? [] : worker.tasks)),
     )
     const todo = `Start a worker that has it${near}: ${commandFor(spec, storeFlags)}`
-    return noHandler(unknown, placeOf(spec), names, described(asked), todo)
+    return noHandler(unknown, whereIs(spec), names, described(asked), todo)
   }
   const who = listed(asked, (worker) => {
     const [known, lacked] = [tasks.filter((name) => has(worker.tasks, name)), lacking(worker, spec)]
@@ -49,7 +49,7 @@ export function unknownTo(
   })
   return new GraflowError(
     'NO_HANDLER',
-    `${noWorkerOf(spec)} knows all tasks of ${path === '' ? placeOf(spec) : `the group at ${path}`}, and one worker must know them all: ${some(tasks)}; ` +
+    `${noWorkerOf(spec)} knows all tasks of ${path === '' ? whereIs(spec) : `the group at ${path}`}, and one worker must know them all: ${some(tasks)}; ` +
       `asked: ${who}. Start a worker with all of them: ${commandFor(spec, storeFlags, '<their modules>')}; ` +
       'or give each task a queue of its own (option queue)',
     {
@@ -63,8 +63,8 @@ export function unknownTo(
   )
 }
 
-/** Where the work stands: the steps of a run that its driver runs itself have no one place. */
-const placeOf = ({ path, runId }: Unserved): string =>
+/** Where the work stands: the steps of a run that its driver runs itself have no common path. */
+const whereIs = ({ path, runId }: Unserved): string =>
   path === '' ? `the steps that run "${runId}" does not dispatch` : path
 
 /** Who serves the queue of the work, and is none. */

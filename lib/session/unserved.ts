@@ -9,6 +9,7 @@ import type { BarrierWaits } from '../engine/barrier-waits.js'
 import type { Emitter } from '../events.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 import { PeriodicTask } from './periodic-task.js'
+import { FAIL_AFTER_MS, LOG_AFTER_MS, LOOK_MS } from './unserved-times.js'
 import { commandFor, DISPATCHED_ON, has, nobodysTask, unknownTo } from './unserved-words.js'
 
 export interface UnservedOptions {
@@ -21,17 +22,12 @@ export interface UnservedOptions {
   readonly storeFlags?: readonly string[]
 }
 
-const LOOK_MS = 1_000
 /** A group that a worker can serve is looked at again after so long: the worker may have gone. */
 const SERVED_MS = 5_000
-/** From then on it is logged that a queue has no worker. */
-const LOG_AFTER_MS = 5_000
-/** From then on a group fails that no worker knows the tasks of. */
-const FAIL_AFTER_MS = 10_000
 
 /** What is known of one awaited group. */
 interface Watch {
-  /** Since when nobody could serve it. */
+  /** Since when no worker could serve it. */
   since: number
   /** Before then it is not looked at. */
   nextAt: number
@@ -99,7 +95,7 @@ export class Unserved {
     if (isUnknown && waitedMs >= FAIL_AFTER_MS) {
       this.#options.barrierWaits.fail(
         spec.gid,
-        unknownTo(asked, { ...spec, path: placeOf(spec) }, this.#options.storeFlags),
+        unknownTo(asked, { ...spec, path: pathOf(spec) }, this.#options.storeFlags),
       )
       return
     }
@@ -116,10 +112,10 @@ export class Unserved {
           ? `no live worker of queue "${queue}" with this key prefix knows all of them, and one must`
           : `no live worker of queue "${queue}" can do it with this key prefix`
     const needed =
-      tasks.length === 0 ? `the group at ${placeOf(spec)}, whose branches ${DISPATCHED_ON}` : tasks.join(', ')
+      tasks.length === 0 ? `the group at ${pathOf(spec)}, whose branches ${DISPATCHED_ON}` : tasks.join(', ')
     const what = requires.length === 0 ? needed : `${needed} (requires ${requires.join(', ')})`
     const command = commandFor(
-      { ...spec, path: placeOf(spec) },
+      { ...spec, path: pathOf(spec) },
       this.#options.storeFlags,
       isSplit ? '<their modules>' : tasks.length === 0 ? '<any module>' : undefined,
     )
@@ -127,4 +123,4 @@ export class Unserved {
   }
 }
 
-const placeOf = ({ gid, runId }: GroupSpec): string => gid.slice(runId.length + 1)
+const pathOf = ({ gid, runId }: GroupSpec): string => gid.slice(runId.length + 1)

@@ -7,7 +7,8 @@ import { CONTROLS } from '../engine/directives.js'
 import { CHANNEL_METHODS, type ThreadFacts, type ThreadNote, type ThreadRequest } from '../engine/thread-runner.js'
 import { checkFraction } from '../engine/progress.js'
 import { GraflowError } from '../errors.js'
-import type { Channel, ChannelAccess, Logger, TaskContext } from '../flow/context.js'
+import type { LockHere } from '../engine/thread-locks.js'
+import type { Channel, ChannelAccess, ChannelLocks, Lock, LockOptions, Logger, TaskContext } from '../flow/context.js'
 import { expressionOf } from '../flow/node.js'
 import type { Control } from '../flow/types.js'
 import { decode, encode } from '../values/codec.js'
@@ -181,9 +182,35 @@ export class ThreadContext implements TaskContext<unknown> {
       (...args: unknown[]) =>
         this.#ask(() => ({ name: 'channel', method, args: args.map((argument) => encode(argument)) })),
     ])
-    const channel = Object.fromEntries(methods) as Channel<Record<string, unknown>>
+    const lock: ChannelLocks['lock'] = (key, options, fn) => this.#lock(key, options, fn)
+    const channel = { ...Object.fromEntries(methods), lock } as Channel<Record<string, unknown>>
     const typed = (): Channel<Record<string, unknown>> => channel
     return Object.assign(typed, channel) as ChannelAccess // as engine/channels.ts makes it
+  }
+
+  /** The lock is held where the run is; what is called with it is called here. */
+  async #lock<R>(key: string, options: LockOptions, fn: (lock: Lock) => R | Promise<R>): Promise<R> {
+    if (typeof (fn as unknown) !== 'function') {
+      throw new GraflowError('INVALID_OPTION', `lock calls a function while the lock is held, got ${describe(fn)}`)
+    }
+    const here = await this.#ask(() => ({ name: 'lock', key: encode(key), options: encode(options) }))
+    const { number, fence } = here as LockHere
+    const lost = new AbortController()
+    this.#ask(() => ({ name: 'lock-signal', number })).then(
+      (reason) => {
+        if (reason !== undefined) lost.abort(reason)
+      },
+      () => undefined, // the start is over
+    )
+    let output: R
+    try {
+      output = await fn({ fence, signal: AbortSignal.any([this.signal, lost.signal]) })
+    } catch (error) {
+      await this.#ask(() => ({ name: 'unlock', number })).catch(() => undefined) // what the handler threw says more
+      throw error
+    }
+    await this.#ask(() => ({ name: 'unlock', number }))
+    return output
   }
 
   #ask(request: () => ThreadRequest): Promise<unknown> {

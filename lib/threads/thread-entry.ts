@@ -79,7 +79,7 @@ class TaskThread {
     let said: FromThread
     try {
       const output = await this.#call(task, decode(input), context, at)
-      said = { kind: 'ended', call, end: endOf(context.directed, output, { task, place: facts.path }) }
+      said = { kind: 'ended', call, end: endOf(context.directed, output, { task, runPath: facts.path }) }
     } catch (error) {
       const isFromHandler = error instanceof ThrewInThread
       said = { kind: 'failed', call, error: packedError(isFromHandler ? error.thrown : error), isFromHandler }
@@ -115,7 +115,7 @@ class TaskThread {
   }
 }
 
-function endOf({ again, finish, cancel }: Directed, output: unknown, of: { task: string; place: string }): ThreadEnd {
+function endOf({ again, finish, cancel }: Directed, output: unknown, of: { task: string; runPath: string }): ThreadEnd {
   return {
     // How large it may be is checked where it goes.
     ...(!isControl(output) && { output: encodeOutput(output, of, Number.POSITIVE_INFINITY) }),

@@ -399,7 +399,7 @@ function copyBefore(value: Record<string, unknown>, key: string): Record<string,
 
 const NO_OBJECTS: readonly object[] = Object.freeze([])
 
-/** Takes bytes that are someone else's: it must copy `source[start .. end]` before it returns. */
+/** Takes bytes of a buffer that is used again: it must copy `source[start .. end]` before it returns. */
 export interface ByteSink {
   push(source: Uint8Array, start: number, end: number): void
 }

@@ -32,7 +32,7 @@ const HIDDEN: ReadonlySet<string> = new Set(['message', 'stack', 'cause'])
  * A new error of this class with these own properties, and no stack of ours. A name that the class has anyway is left to it.
  */
 export function newError(kind: LanguageErrorName, own: Readonly<Record<string, unknown>>): Error {
-  // Where it is put together is nobody's business.
+  // The stack of this line would say nothing about the failure.
   const error = withoutStack(() => (kind === 'AggregateError' ? new AggregateError([]) : new CLASSES[kind]()))
   Object.defineProperty(error, 'stack', { value: undefined, configurable: true, writable: true, enumerable: false })
   for (const [key, value] of Object.entries(own)) {
@@ -58,7 +58,7 @@ export function withoutStack<E extends Error>(make: () => E): E {
 /** Of errors that `overCause` made: the stack that they were given. */
 const stacksOverCauses = new WeakMap<Error, string>()
 
-/** Whether it is what `overCause` made, and nobody has given it another stack since. */
+/** Whether it is what `overCause` made, and it has not got another stack since. */
 export function isOverCause(error: Error): boolean {
   const given = stacksOverCauses.get(error)
   return given !== undefined && given === error.stack

@@ -48,7 +48,7 @@ const MAX_TEXT = 8 * 1024
 const MAX_TAIL = 2 * 1024
 const MAX_DEPTH = 8
 const MAX_ERRORS = 100
-/** Of the reason for which somebody cancels a run: it stands in its record, its error and its events, and people read it. */
+/** Of the reason that a caller gives for cancelling a run: it stands in its record, its error and its events, and people read it. */
 const MAX_REASON = 4 * 1024
 /** How far down the innermost cause is looked for. */
 const MAX_CAUSES = 1_000
@@ -183,7 +183,7 @@ export function messageOf(thrown: unknown): string {
 
 const UNREADABLE = 'thrown: something that cannot be looked at'
 
-/** The reason that somebody gave for an end, as a text of bounded length; never throws. */
+/** The reason that a caller gave for an end, as a text of bounded length; never throws. */
 export const reasonText = (why: unknown): string => cut(textIn(why), MAX_REASON)
 
 /** Whether what was thrown says that another start would not go better; never throws. */
@@ -266,7 +266,7 @@ function causeAt(cause: unknown, depth: number): unknown {
   return at
 }
 
-/** A name or message may be anything that somebody assigned. */
+/** A name or message may be anything: a user's code can assign it. */
 const textOf = (value: unknown, fallback: string): string =>
   typeof value === 'string' ? value : value === undefined ? fallback : contentOf(value)
 

@@ -8,7 +8,7 @@ import { decode, encode, hasStandIns, tooLarge } from './codec.js'
 import type { PackedItems } from './packed-items.js'
 import { roomFor } from './value-lists.js'
 
-/** A value, packed. Whoever looks at it unpacks it, and gets one of their own. */
+/** A value, packed. Each reader unpacks it, and gets a value of its own. */
 export class PackedValue {
   readonly bytes: Uint8Array
 

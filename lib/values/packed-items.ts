@@ -3,7 +3,7 @@
  * return may share memory with what they were given, so neither side may change its arrays afterwards.
  */
 
-/** Items end to end: item i is `bytes[ends[i - 1] ?? 0 .. ends[i]]`. Neither array is changed by whoever receives it. */
+/** Items end to end: item i is `bytes[ends[i - 1] ?? 0 .. ends[i]]`. A receiver changes neither array. */
 export interface PackedItems {
   readonly bytes: Uint8Array
   readonly ends: Uint32Array

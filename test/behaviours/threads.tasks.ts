@@ -108,6 +108,22 @@ export const talking = task('talking', inThread, async (_: unknown, ctx) => {
   }
 })
 
+/** Reads and writes a number without an atomic operation. */
+export const locking = task('locking', inThread, (_: unknown, ctx) =>
+  ctx.channel.lock('sum', {}, async ({ fence, signal }) => {
+    const before = ((await ctx.channel.get('sum')) as number | undefined) ?? 0
+    await ctx.channel.set('sum', before + 1)
+    return [before + 1, fence, signal.aborted]
+  }),
+)
+/** Ends its thread while it has the lock, once. */
+export const losing = task('losing', { ...inThread, retry: { attempts: 2 } }, (_: unknown, ctx) =>
+  ctx.channel.lock('held', { leaseMs: 60_000, waitMs: 5_000 }, () => {
+    if (ctx.attempt === 1) process.exit(1)
+    return ctx.channel.lock('', {}, () => 1).catch(codeOf)
+  }),
+)
+
 export const forking = task('forking', inThread, async (_: unknown, ctx) => [
   await ctx.run(steady, 'x').catch(codeOf),
   codeThrownBy(() => ctx.next(steady, 'x')),

@@ -22,6 +22,8 @@ import {
   hungry,
   large,
   listening,
+  locking,
+  losing,
   secondTry,
   short,
   spinning,
@@ -159,6 +161,14 @@ describeOnBackends('tasks in threads', (openOn, onlyEmbedded, name) => {
       outcomes.map((one) => (one.status === 'succeeded' ? one.value : (one.error as { code?: unknown }).code)),
     ).toEqual([...['xxx', 'INVALID_INPUT', 'INVALID_OUTPUT']])
     expect(await failureCode(graflow, seq(large, echo), 2_000_000)).toBe('LIMIT_EXCEEDED')
+  })
+
+  it('have locks, which a lost thread gives back', async () => {
+    const graflow = await open()
+    expect(await graflow.run(each(locking), [1, 2, 3])).toEqual(
+      expect.arrayContaining([1, 2, 3].map((n) => [n, expect.any(Number), false])),
+    )
+    if (name === 'embedded') expect(await graflow.run(par(losing), 0)).toEqual(['INVALID_NAME'])
   })
 
   itEmbedded('are lost alone when their thread ends, and start again in another one', async () => {

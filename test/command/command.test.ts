@@ -1,9 +1,13 @@
 /** The command `graflow`: commands, flags, what it prints for people and for programs, and exit codes. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { COMMANDS } from '../../bin/commands.js'
+import { CONFIG_OPTIONS } from '../../bin/commands/options.js'
 import { EXIT_CODES } from '../../bin/exit-codes.js'
 import { knownFlags } from '../../bin/command.js'
 import { flow, par, task, workflow } from '../../lib/index.js'
-import { WORKER_OPTIONS } from '../../lib/options.js'
+import { faultOf, WORKER_OPTIONS } from '../../lib/options.js'
 import { command } from '../support/command.js'
 import { readDoc, tableRows } from '../repo-rules/doc-table.js'
 
@@ -61,6 +65,47 @@ describe('graflow', () => {
     expect(err.trim().split('\n')).toHaveLength(1)
   })
 })
+
+describe('--json', () => {
+  /** The names in a document, as docs/command.md writes them; those that differ from run to run are left out. */
+  const told = new Map(tableRows(readDoc('command.md'), 'JSON').map(([name = '', has = '']) => [name, namesIn(has)]))
+
+  it.each<[row: string, argv: readonly string[], of: (document: any) => object]>([
+    [
+      '`run`, `submit --wait`',
+      ['run', 'x.mjs', '--workflow', 'a', '--input', '1', '--embedded'],
+      (document) => document,
+    ],
+    ['`run`, `submit --wait`', ['run', 'x.mjs', '--workflow', 'thrower', '--embedded'], (document) => document],
+    ['`graph`', ['graph', 'x.mjs'], ([document]) => document],
+    ['`config`', ['config'], ({ workerId }) => workerId],
+    ['`doctor`', ['doctor', '--redis-port', '1'], ({ findings: [document] }) => ({ findings: 0, ...document })],
+    ['every command', ['run', 'x.mjs', '--inptu', '1'], (document) => document],
+    ['every command', ['graph', 'nosuch.mjs', '--workflow', 'x'], (document) => document],
+  ])('gives a document that the page tells of: %s', async (row, argv, of) => {
+    const thrower = task('thrower', () => {
+      throw new TypeError('no luck')
+    })
+    const { out, err } = await command([...argv, '--json'], { named, a, thrower })
+    const names = Object.keys(of(JSON.parse(out)))
+    expect(names.filter((name) => !(told.get(row) ?? []).includes(name))).toEqual([])
+    expect(names.length).toBeGreaterThan(0)
+    if (row === 'every command') expect(err).toMatch(/^graflow \w+: /)
+  })
+
+  it('stands in the page for each command that has it', () => {
+    const having = [...COMMANDS].flatMap(([name, { command: one }]) =>
+      one.switches?.['json'] === undefined ? [] : [name],
+    )
+    const rows = [...told.keys()].join(' ')
+    expect(having.filter((name) => !rows.includes(`\`${name}\``))).toEqual([])
+  })
+})
+
+/** Names in backquotes. */
+function namesIn(text: string): readonly string[] {
+  return [...text.matchAll(/`(\w+)`/g)].map(([, name = '']) => name)
+}
 
 describe('docs/command.md', () => {
   const page = readDoc('command.md')
@@ -153,10 +198,47 @@ describe('graflow config', () => {
     expect(read).toMatchObject({
       redisUrl: { value: 'redis://***@db:6380/2', from: 'REDIS_URL' },
       maxConcurrentTasks: { value: 4, from: 'GRAFLOW_MAX_CONCURRENT_TASKS' },
-      workerId: { value: 'random', from: 'default' },
+      workerId: { value: null, from: 'default', note: 'random' },
+      redisHost: { value: null, from: 'default', note: 'that of redisUrl' },
+      apiKey: { value: '***', from: 'GRAFLOW_API_KEY' },
     })
     expect(Object.keys(read)).toEqual(expect.arrayContaining(Object.keys(WORKER_OPTIONS)))
     expect(out).not.toMatch(/s3cret|k3y|ada:/)
+  })
+
+  it('gives as values only what an option takes', async () => {
+    const read = JSON.parse((await command(['config', '--json'], {}, { env: {} })).out)
+    const faults = Object.entries(CONFIG_OPTIONS).flatMap(([option, spec]) => {
+      const { value } = read[option]
+      return value === null ? [] : (faultOf(spec, value) ?? [])
+    })
+    expect(faults).toEqual([])
+    const hidden = { REDIS_HOST: 'h', GRAFLOW_TASKS: 'a,redis://:s3cret@h' }
+    expect(JSON.parse((await command(['config', '--json'], {}, { env: hidden })).out)).toMatchObject({
+      ...{ redisUrl: { value: null, note: 'made of redisHost, redisPort, redisDb' } },
+      ...{ redisHost: { value: 'h', from: 'REDIS_HOST' }, tasks: { value: ['a', '***'], from: 'GRAFLOW_TASKS' } },
+    })
+  })
+
+  it('reads what is of dev and of the exporter where these read it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'graflow-config-'))
+    try {
+      expect((await command(['init'], {}, { folder })).code).toBe(0)
+      const path = join(folder, 'graflow.config.json')
+      const file = JSON.parse(readFileSync(path, 'utf8'))
+      const exporter = { apiKey: 'k3y-k3y-k3y', metricsPort: 9000 }
+      writeFileSync(path, JSON.stringify({ ...file, exporter, worker: { buildId: '7' } }))
+      const { out } = await command(['config', '--json'], {}, { folder })
+      expect(JSON.parse(out)).toMatchObject({
+        ...{ run: { value: 'hello', from: `${path}: dev` }, input: { value: '10', from: `${path}: dev` } },
+        ...{ apiKey: { value: '***', from: `${path}: exporter` }, buildId: { value: '7', from: `${path}: worker` } },
+        ...{ metricsPort: { value: null, from: 'default' }, tasks: { value: ['./tasks.mjs'], from: path } },
+      })
+      writeFileSync(path, JSON.stringify({ worker: { apiKey: 'k3y-k3y-k3y' } }))
+      expect((await command(['config'], {}, { folder })).err).toContain('worker: apiKey: there is no such option')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   it('has colours on a terminal, unless NO_COLOR is set or the terminal is dumb', async () => {

@@ -6,13 +6,13 @@ import { type AddressInfo, connect as dial } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { CHECKS, type Finding } from '../../lib/backend/redis/diagnosis.js'
+import { CHECKS, diskOf, type Finding, ofInfo } from '../../lib/backend/redis/server-findings.js'
 import type { Host } from '../../bin/host.js'
 import { keysOf, tagOf } from '../../lib/backend/redis/keys.js'
 import { rulesFor } from '../../lib/backend/redis/rights.js'
 import { readDoc, tableRows } from '../repo-rules/doc-table.js'
 import { command } from '../support/command.js'
-import type { RedisServer, RedisServerOptions } from '../support/redis-server.js'
+import { freePort, type RedisServer, type RedisServerOptions } from '../support/redis-server.js'
 import { startRelay } from '../support/relay.js'
 import { freshPrefix, privateRedis } from '../support/shared-redis.js'
 import { until } from '../support/waits.js'
@@ -121,7 +121,11 @@ describe('graflow doctor', () => {
     ])
     expect(others).toEqual([])
     expect(fault).toMatchObject({ check, level, found: expect.stringMatching(found) })
-    const [, name = '', value = ''] = /CONFIG SET (\S+) (\w+)/.exec(fault?.change ?? '') ?? []
+    // CONFIG SET alone is gone with the next start
+    const [, name = '', value = ''] =
+      /^CONFIG SET (\S+) (\w+), and for the next start put "\1 \2" where its configuration stands$/.exec(
+        fault?.change ?? '',
+      ) ?? []
     await redis.config('SET', name, value)
     // a server that writes its first append-only file does not end
     const isWritten = async (): Promise<boolean> =>
@@ -266,11 +270,30 @@ describe('graflow doctor', () => {
       async () => /rdb_last_bgsave_status:err/.test(await redis.info('persistence')),
       'the failure of the snapshot',
     )
-    expect(await faults(server.url, ['persistence'])).toEqual([
+    // nothing asked for that snapshot, so writes are taken
+    const fault = { check: 'persistence', change: expect.stringContaining('make room') }
+    expect(await faults(server.url, ['persistence', 'disk'])).toEqual([
+      { ...fault, level: 'warning', found: 'the last snapshot failed (rdb_last_bgsave_status)' },
+    ])
+    await redis.config('SET', 'save', '3600 1')
+    ends.push(() => redis.config('SET', 'save', '')) // else it cannot save at its end, and does not end
+    const [refused, disk] = await faults(server.url, ['persistence', 'disk'])
+    expect(refused).toEqual({
+      ...fault,
+      level: 'error',
+      found: expect.stringContaining('so Redis refuses every write'),
+    })
+    expect(disk).toMatchObject({ check: 'disk', level: 'error' })
+    await redis.config('SET', 'stop-writes-on-bgsave-error', 'no')
+    expect(await faults(server.url, ['persistence', 'disk'])).toMatchObject([{ level: 'warning' }])
+  })
+
+  it('tells of a node of a Cluster', async () => {
+    const { server } = await patient({ 'cluster-enabled': 'yes', 'cluster-port': String(await freePort()) })
+    expect(await faults(server.url, ['host'])).toEqual([
       {
-        ...{ check: 'persistence', level: 'error' },
-        found: expect.stringContaining('rdb_last_bgsave_status'),
-        change: expect.stringContaining('make room'),
+        ...{ check: 'host', level: 'error', found: 'expected one server, got a node of a Cluster' },
+        change: expect.stringContaining('cluster-enabled no'),
       },
     ])
   })
@@ -329,6 +352,74 @@ describe('graflow doctor', () => {
       1,
       expect.stringMatching(/another kind of server/),
     ])
+  })
+
+  describe('judges what a server says of itself', () => {
+    const MIB = 1024 * 1024
+    const good = { redis_version: '7.4.0', redis_mode: 'standalone', aof_enabled: '1', maxclients: '100' }
+    type Facts = Readonly<Record<string, string | number>>
+    const asMap = (facts: Facts): ReadonlyMap<string, string> =>
+      new Map(Object.entries(facts).map(([name, value]) => [name, String(value)]))
+    const told = (check: string, info: Facts, config: Facts = {}): readonly string[] =>
+      ofInfo(asMap({ ...good, ...info }), asMap(config))
+        .filter((finding) => finding.check === check)
+        .map(({ level, found, change = '' }) => `${level}: ${found}: ${change}`)
+    const disk = (info: Facts, config: Facts, writeMs = 1): string => {
+      const asked = { writeMs, replyMs: 1, shown: (ms: number) => `${ms} ms` }
+      const { level, found, change = '' } = diskOf({ info: asMap(info), config: asMap(config) }, asked)
+      return `${level}: ${found}: ${change}`
+    }
+
+    it('asks for two thirds of the machine, for more where more is used, and for another machine where that is too much', () => {
+      const used = (mib: number): readonly string[] =>
+        told('memory', { used_memory: mib * MIB, total_system_memory: 3_000 * MIB, maxmemory: 0 })
+      expect(used(100)).toEqual([expect.stringMatching(/CONFIG SET maxmemory 2000mb, /)])
+      expect(used(1_500)).toEqual([expect.stringMatching(/CONFIG SET maxmemory 2250mb, /)])
+      expect(used(1_900)).toEqual([
+        expect.stringMatching(/: give the machine more memory: 1900 of its 3000 MiB are used/),
+      ])
+      expect(used(10)).not.toEqual([expect.stringContaining('CONFIG REWRITE')])
+      const file = { config_file: '/etc/redis/redis.conf', maxmemory: 0 }
+      expect(told('memory', file)).toEqual([expect.stringMatching(/, and for the next start CONFIG REWRITE$/)])
+    })
+
+    it('takes a failed rewrite and a failed snapshot for warnings, as long as writes are taken', () => {
+      expect(told('persistence', { aof_last_bgrewrite_status: 'err' })).toEqual([
+        expect.stringMatching(/^warning: .* rewrite/),
+      ])
+      expect(told('persistence', { rdb_last_bgsave_status: 'err' })).toEqual([expect.stringMatching(/^warning: /)])
+      const both = { rdb_last_bgsave_status: 'err', aof_last_write_status: 'err' }
+      expect(told('persistence', both, { save: '60 1', 'stop-writes-on-bgsave-error': 'yes' })).toEqual([
+        ...[expect.stringMatching(/^error: .*aof_last_write_status/), expect.stringMatching(/^error: .*snapshot/)],
+      ])
+    })
+
+    it('tells of a Sentinel, and on what a server runs', () => {
+      expect(told('host', { redis_mode: 'sentinel' })).toEqual([expect.stringMatching(/^error: .*got a Sentinel/)])
+      expect(told('host', { os: 'Linux 6.1 x86_64' }, { save: '' })).toEqual(['ok: standalone, on Linux 6.1 x86_64: '])
+      expect(told('host', {})).toEqual([expect.stringContaining('its configuration cannot be read')])
+    })
+
+    it('blames the disk only where there is a file, and asks for everysec only where it is not set', () => {
+      const slow = 100
+      expect(disk({ aof_enabled: 0 }, {}, slow)).toMatch(/^warning: .*it is not the disk: look at SLOWLOG GET/)
+      expect(disk({ aof_enabled: 1 }, { appendfsync: 'everysec' }, slow)).toMatch(
+        /: put the append-only file on a faster disk$/,
+      )
+      expect(disk({ aof_enabled: 1 }, { appendfsync: 'always' }, slow)).toMatch(
+        /faster disk, or CONFIG SET appendfsync everysec/,
+      )
+    })
+
+    it('forgets a write that waited for the disk long ago', () => {
+      const delayed = (count: number, hours: number): string =>
+        disk(
+          { aof_enabled: 1, aof_delayed_fsync: count, uptime_in_seconds: hours * 3_600 },
+          { appendfsync: 'everysec' },
+        )
+      expect(delayed(1, 48)).toMatch(/^ok: /)
+      expect(delayed(100, 48)).toMatch(/^warning: 100 writes have waited for the disk in 48\.0 hours/)
+    })
   })
 
   it('has its checks in docs/command.md', () => {

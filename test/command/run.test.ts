@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Stragglers } from '../../bin/stragglers.js'
 import { main } from '../../bin/main.js'
+import { showProgress } from '../../bin/progress.js'
 import { primes } from '../../examples/cpu-threads/tasks.js'
-import { each, flow, par, seq, task, workflow } from '../../lib/index.js'
+import { each, flow, par, type Run, seq, task, workflow } from '../../lib/index.js'
 import { command, commandHost } from '../support/command.js'
 import { compiled } from '../support/compiled.js'
 import { Gate } from '../support/gate.js'
@@ -40,7 +41,7 @@ describe('graflow run', () => {
     const { code, out, err } = await command(argv, { hello })
     expect([code, err]).toEqual([0, ''])
     expect(JSON.parse(out)).toEqual({
-      ...{ id: 'user:1', flow: 'hello', durationMs: expect.any(Number), state: 'completed', result: [0, 2, 4] },
+      ...{ id: 'user:1', workflow: 'hello', durationMs: expect.any(Number), state: 'completed', result: [0, 2, 4] },
     })
   })
 
@@ -81,7 +82,7 @@ describe('graflow run', () => {
     const argv = ['run', 'x.mjs', '--input', '[7, 8]', '--json', '--embedded']
     const { code, out, err } = await command(argv, { bad })
     expect(code).toBe(1)
-    expect(JSON.parse(out)).toMatchObject({ flow: 'bad', state: 'failed', error: { code: 'GROUP_FAILED' } })
+    expect(JSON.parse(out)).toMatchObject({ workflow: 'bad', state: 'failed', error: { code: 'GROUP_FAILED' } })
     expect(err).toMatch(/^run \S+ of bad failed after \d+\.\d s$/m)
     expect(err).toMatch(/^GROUP_FAILED: group at .*$/m)
     expect(err).toMatch(/^ {2}TASK_FAILED: task "fails" \(at \S+\) failed: no 7$/m)
@@ -140,8 +141,8 @@ describe('graflow submit', () => {
     const stage = await open()
     await localWorker(stage, 'w', [hello, bad])
     const flags = ['--redis-url', stage.server.url, '--redis-key-prefix', stage.prefix]
-    const { code, out } = await command(['submit', 'x.mjs', '--input', '3', '--id', 's-1', ...flags], { hello })
-    expect([code, out]).toEqual([0, 's-1\n'])
+    const { code, out, err } = await command(['submit', 'x.mjs', '--input', '3', '--id', 's-1', ...flags], { hello })
+    expect([code, out, err]).toEqual([0, 's-1\n', ''])
     const again = await command(['submit', 'x.mjs', '--input', '3', '--id', 's-1', '--wait', ...flags], { hello })
     expect([again.code, again.out]).toEqual([0, '[ 0, 2, 4 ]\n'])
     const other = await command(['submit', 'x.mjs', '--input', '4', '--id', 's-1', ...flags], { hello })
@@ -162,21 +163,76 @@ describe('graflow submit', () => {
     await localWorker(stage, 'w', [held])
     const told = new AbortController()
     const flags = ['--redis-url', stage.server.url, '--redis-key-prefix', stage.prefix, '--id', 's-3']
-    const ended = command(['submit', 'x.mjs', '--input', '1', '--wait', ...flags], { held }, { signal: told.signal })
+    const argv = ['submit', 'x.mjs', '--input', '1', '--wait', '--json', ...flags]
+    const ended = command(argv, { held }, { signal: told.signal })
     await gate.reached(1)
     told.abort()
-    expect(await ended).toMatchObject({
-      code: 130,
-      err: expect.stringContaining('no longer followed: run s-3 goes on'),
+    const { code, out, err } = await ended
+    expect([code, err]).toEqual([130, expect.stringContaining('no longer followed: run s-3 goes on')])
+    expect(JSON.parse(out)).toEqual({
+      ...{ id: 's-3', workflow: 'held', durationMs: expect.any(Number), state: 'running' },
     })
     gate.open()
     const run = await (await stage.client()).attach('s-3')
     expect(await run.result()).toEqual([0])
   })
 
-  it('says that Redis is not there, with exit code 1', async () => {
-    const { code, err } = await command(['submit', 'x.mjs', '--redis-port', '1'], { double })
-    expect([code, err]).toEqual([1, expect.stringMatching(/^graflow submit: .*redis:\/\/localhost:1.*ECONNREFUSED/)])
+  it('says that Redis is not there, with exit code 1, and a document for who waits for one', async () => {
+    const { code, out, err } = await command(['submit', 'x.mjs', '--redis-port', '1', '--json'], { double })
+    const says = expect.stringMatching(/redis:\/\/localhost:1.*ECONNREFUSED/)
+    expect([code, err]).toEqual([1, says])
+    expect(JSON.parse(out)).toEqual({ error: expect.objectContaining({ code: 'REDIS_UNAVAILABLE', message: says }) })
+  })
+
+  it('says that no live worker could take the run, and that one does not know its tasks', async () => {
+    const stage = await open()
+    const flags = ['--redis-url', stage.server.url, '--redis-key-prefix', stage.prefix]
+    const alone = await command(['submit', 'x.mjs', '--input', '3', '--id', 's-4', ...flags], { hello })
+    expect([alone.code, alone.out]).toEqual([0, 's-4\n'])
+    expect(alone.err).toMatch(
+      /^run s-4 waits for a driver for list: no worker that takes submitted runs is alive with this key prefix .*; start one: graflow-worker --tasks <its module> --redis-url redis:\S+ --redis-key-prefix \S+\n$/,
+    )
+    await localWorker(stage, 'w', [bad])
+    const json = await command(['submit', 'x.mjs', '--input', '3', '--id', 's-5', '--json', ...flags], { hello })
+    expect([json.code, JSON.parse(json.out)]).toEqual([0, { id: 's-5', workflow: 'hello', state: 'pending' }])
+    expect(json.err).toMatch(/^run s-5 waits for a driver for list: no live worker with this key prefix .* can do it; /)
+  })
+})
+
+describe('progress', () => {
+  /** A run that is only looked at; each look takes so long. */
+  const looked = (lookMs: number): { readonly run: Run<unknown>; readonly looks: () => number } => {
+    let looks = 0
+    const status = async (): Promise<object> => {
+      looks += 1
+      await new Promise((resolve) => setTimeout(resolve, lookMs))
+      return { id: 'r', state: 'running', workflow: 'w', groups: [] }
+    }
+    const events = { next: () => new Promise(() => undefined), return: () => Promise.resolve({ done: true }) }
+    const iterable = { ...events, [Symbol.asyncIterator]: () => events }
+    return { run: { id: 'r', status, events: () => iterable } as unknown as Run<unknown>, looks: () => looks }
+  }
+
+  it.each([
+    ['in lines: when a line is due', 'lines', 10, 60_000, 6],
+    ['live: four times a second', 'live', 1, 10_000, 40],
+    ['live, where a look takes half a second: a tenth of the time', 'live', 500, 60_000, 11],
+  ] as const)('asks the store %s', async (_, mode, lookMs, forMs, most) => {
+    jest.useFakeTimers()
+    try {
+      const { run, looks } = looked(lookMs)
+      const host = commandHost()
+      showProgress(run, mode, host)
+      await jest.advanceTimersByTimeAsync(forMs)
+      expect(looks()).toBeLessThanOrEqual(most)
+      expect(looks()).toBeGreaterThanOrEqual(most * 0.8)
+      // the time that is shown goes on all the same
+      if (mode === 'live')
+        expect(host.err.text.match(/running {2}w r/g)?.length).toBeGreaterThanOrEqual((forMs / 250) * 0.9)
+    } finally {
+      jest.clearAllTimers()
+      jest.useRealTimers()
+    }
   })
 })
 

@@ -121,8 +121,8 @@ export function describeAcquire(useWorld: UseWorld): void {
     const first = await world.backend.acquire(request)
     const again = await world.backend.acquire(request)
     if (first.status !== 'ok' || again.status !== 'ok') throw new Error('expected grants')
-    // how long the branches waited is told once
-    const lasting = (grants: readonly Grant[]): unknown => grants.map(({ waitedMs: _, ...rest }) => rest)
+    // How long the branches waited is told once; and the second time they have been granted before.
+    const lasting = (grants: readonly Grant[]): unknown => grants.map(({ waitedMs: _, isAgain: __, ...rest }) => rest)
     expect({ ...again, grants: lasting(again.grants) }).toEqual({ ...first, grants: lasting(first.grants) })
     if (first.grants[0] === undefined) throw new Error('expected grants')
     await world.settle(first.grants[0], 'succeeded', [1])
@@ -306,6 +306,27 @@ export function describeAcquire(useWorld: UseWorld): void {
     await world.settle(first, 'released')
     const second = await world.takeOne(1, { queues: ['runs'] })
     expect(texts(second.inputs)).toEqual(['the input'])
+    expect([first.isAgain, second.isAgain]).toEqual([undefined, true])
+  })
+
+  it.each(['retry', 'released'] as const)('says which branches were granted before: %s', async (kind) => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 2, attempts: 2 })
+    const first = await world.takeOne(2)
+    await world.settle(first, kind, [0])
+    await world.settle(first, 'succeeded', [1])
+    const again = await world.takeOne(2)
+    expect([first.isAgain, again.isAgain]).toEqual([undefined, true])
+    expect([...again.indexes]).toEqual([0])
+  })
+
+  it('says that branches of a lost session were granted before', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 1 })
+    await world.takeAndVanish(1)
+    expect((await world.takeOne()).isAgain).toBe(true)
   })
 
   it('asks for a session that is there', async () => {

@@ -1,5 +1,5 @@
 /** What people and metrics see: one consistent look each. */
-import { bytes, infoOf, packed, type UseWorld } from '../support/world.js'
+import { bytes, infoOf, inputsFor, packed, SHORT_TTL_MS, type UseWorld } from '../support/world.js'
 
 export function describeInspect(useWorld: UseWorld): void {
   it('counts runs by workflow and state once they have ended, and dead letters', async () => {
@@ -185,6 +185,63 @@ export function describeInspect(useWorld: UseWorld): void {
     expect(await world.backend.inspect.waiting('default')).toEqual([])
     await world.backend.control({ kind: 'pause-queue', queue: 'runs' })
     expect(await waiting()).toEqual([])
+  })
+
+  it('counts as granted in the queue of runs what workers drive, not what the sessions drive or have left that opened it', async () => {
+    const world = await useWorld()
+    const granted = async (): Promise<number> => (await world.queue('runs'))?.granted ?? 0
+    const end = { state: 'completed', value: bytes('') } as const
+    const driven = await world.start('driven')
+    const others = [await world.start('other'), await world.start('abandoned')]
+    expect(await granted()).toBe(0)
+    await world.backend.open(world.openRequest('submitted'))
+    const { token } = await world.takeOne(1, { queues: ['runs'] })
+    expect(await granted()).toBe(1)
+    await world.dispatch(driven, 'driven/0', { size: 2 })
+    await world.settle(await world.takeOne(2), 'succeeded')
+    await world.step(driven, { end })
+    await world.step(others[0] ?? driven, { end: { ...end, state: 'cancelled' } })
+    await world.backend.session({ kind: 'close', session: 'driver' })
+    expect(await world.queue('runs')).toEqual({ ready: 0, delayed: 0, granted: 1 })
+    await world.step({ gid: 'submitted', index: 0, token }, { end })
+    expect(await world.queue('runs')).toEqual({ ready: 0, delayed: 0, granted: 0 })
+  })
+
+  it('counts a run that is opened with its first group as granted in no queue', async () => {
+    const world = await useWorld()
+    const spec = world.spec('run/0', { size: 2 })
+    await world.start('run', { first: { spec, inputs: inputsFor(spec) } })
+    const grant = await world.takeOne(1)
+    const granted = async (name: string): Promise<number> => (await world.queue(name))?.granted ?? 0
+    expect([await granted('runs'), await granted('default')]).toEqual([0, 1])
+    await world.settle(grant, 'succeeded')
+    await world.backend.control({ kind: 'cancel-run', runId: 'run', reason: '', value: bytes('') })
+    expect([await granted('runs'), await granted('default')]).toEqual([0, 0])
+  })
+
+  it('counts live workers by the queues that they serve', async () => {
+    const world = await useWorld()
+    const serving = async (): Promise<string> =>
+      (await world.backend.inspect.serving())
+        .map(({ queues, workers }) => `${workers} × ${queues === 'all' ? queues : queues.join(' ')}`)
+        .sort()
+        .join(', ')
+    await world.join('s', { queues: ['default', 'gpu'] })
+    await world.join('t', { queues: ['default', 'gpu'] })
+    await world.join('embedded', { queues: 'all' })
+    await world.join('o', { role: 'observer', queues: ['default'] })
+    await world.liveUntil(async () => (await serving()) === '1 × all, 1 × default, 2 × default gpu')
+    await world.backend.session({ kind: 'close', session: 's' })
+    await world.join('mortal', { queues: ['own'], ttlMs: SHORT_TTL_MS })
+    await world.liveUntil(async () => (await serving()) === '1 × all, 1 × default, 1 × default gpu, 1 × own')
+    await world.liveUntil(async () => (await serving()) === '1 × all, 1 × default, 1 × default gpu')
+  })
+
+  it('tells its time', async () => {
+    const world = await useWorld()
+    const before = await world.backend.inspect.now()
+    await world.harness.advance(20)
+    expect((await world.backend.inspect.now()) - before).toBeGreaterThanOrEqual(19)
   })
 
   it('lists sessions with what they say of themselves and how much they hold', async () => {

@@ -8,6 +8,7 @@ import { describeControl } from './control.js'
 import { describeHints } from './hints.js'
 import { describeInspect } from './inspect.js'
 import { describeLimits } from './limits.js'
+import { describeLocks } from './locks.js'
 import { describeOpen } from './open.js'
 import { describeRelease } from './release.js'
 import { describeSessions } from './sessions.js'
@@ -51,6 +52,7 @@ export function describeBackend(name: string, makeHarness: MakeHarness, halves: 
       describe('sweep', () => describeSweep(useWorld))
       describe('tasks in hand', () => describeTasksInHand(useWorld))
       describe('hints', () => describeHints(useWorld))
+      describe('locks', () => describeLocks(useWorld))
       describe('limits', () => describeLimits(useWorld))
     }
   })

@@ -117,6 +117,8 @@ describe('docker-compose.yml', () => {
   it('has Redis with its append-only file, three workers, the exporter, Prometheus and Grafana', () => {
     expect(Object.keys(services)).toEqual(['redis', 'worker', 'exporter', 'prometheus', 'grafana'])
     expect(services.redis.command.join(' ')).toMatch(/--appendonly yes .*--maxmemory-policy noeviction/)
+    // what docs/operations.md asks for: the image would save snapshots, too
+    expect(services.redis.command.slice(0, 3)).toEqual(['redis-server', '--save', ''])
     expect(services.worker.deploy.replicas).toBe(3)
     expect(services.exporter.entrypoint).toEqual(['node', 'dist/bin/graflow.js', 'exporter'])
   })

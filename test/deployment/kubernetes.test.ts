@@ -1,5 +1,6 @@
 /** k8s/: each manifest has the type of its kind, overlays build, and numbers of different files fit together. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { EXPORTER_VARIABLES, WORKER_VARIABLES } from './variables.js'
@@ -23,14 +24,14 @@ const find = (manifests: readonly Manifest[], kind: string, name: string): Manif
 const all = files.filter(isObject).flatMap(readManifests)
 const overlays = readdirSync(join(root, 'k8s/overlays')).sort()
 const itWithKubectl = itWith('kubectl', 'kubernetes.io/docs/tasks/tools')
-const build = (path: string): readonly Manifest[] => {
-  const { status, stdout, stderr } = ran('kubectl', ['kustomize', join(root, path)])
+const build = (folder: string): readonly Manifest[] => {
+  const { status, stdout, stderr } = ran('kubectl', ['kustomize', folder])
   if (status !== 0) throw new Error(stderr)
   return manifestsOf(stdout)
 }
 /** What the base and the overlays build, in this order; nothing where there is no kubectl. */
 const built = isInstalled('kubectl')
-  ? ['base', ...overlays.map((name) => `overlays/${name}`)].map((path) => build(`k8s/${path}`))
+  ? ['base', ...overlays.map((name) => `overlays/${name}`)].map((path) => build(join(root, 'k8s', path)))
   : []
 /** The longest that a stop takes beyond the graceful timeout: docs/options.md. */
 const STOP_MS = 2_000
@@ -97,6 +98,12 @@ describe('manifests in k8s/', () => {
       expect(volumes.map((one) => one.name).sort()).toEqual([...mounts].sort())
     },
   )
+})
+
+it('no pod in k8s/ gets variables of Services, one of which could be REDIS_PORT=tcp://…', () => {
+  const pods = all.flatMap(({ spec }) => (spec?.template?.spec === undefined ? [] : [spec.template.spec]))
+  expect(pods.length).toBeGreaterThan(2)
+  expect(pods.filter(({ enableServiceLinks }) => enableServiceLinks !== false)).toEqual([])
 })
 
 describe('the worker in k8s/', () => {
@@ -207,6 +214,43 @@ describe('Redis in k8s/', () => {
     const maxmemory = Number(/^maxmemory (\d+)mb$/m.exec(config)?.[1])
     const [{ resources }] = redis['spec'].template.spec.containers
     expect(Number(/^(\d+)Mi$/.exec(resources.limits.memory)?.[1])).toBeGreaterThanOrEqual(1.5 * maxmemory)
+  })
+})
+
+describe('the kustomization of docs/deployment.md', () => {
+  const text = /^```yaml\n([^]*?)^```/m.exec(readDoc('deployment.md').split('\n## Kubernetes\n')[1] ?? '')?.[1] ?? ''
+
+  itWithKubectl('builds, and asks for a worker for as many branches as one has slots for', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'graflow-kustomization-'))
+    try {
+      symlinkSync(root, join(folder, 'graflow'))
+      writeFileSync(join(folder, 'kustomization.yaml'), text)
+      const manifests = build(folder)
+      const [config] = manifests.filter(({ kind, data }) => kind === 'ConfigMap' && 'GRAFLOW_TASKS' in data)
+      const { metrics } = find(manifests, 'HorizontalPodAutoscaler', 'graflow-worker')['spec']
+      const backlog = metrics.find(({ external }: any) => external.metric.name === 'graflow_backlog').external
+      expect(text).toContain(`GRAFLOW_MAX_CONCURRENT_TASKS=${backlog.target.averageValue}]`)
+      expect(config?.['data'].GRAFLOW_MAX_CONCURRENT_TASKS).toBe(backlog.target.averageValue)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  it('stands beside the settings that must change together: prefix, queues and namespace as these files have them', () => {
+    const told = tableRows(readDoc('deployment.md'), 'Kubernetes').flatMap(
+      ([name = '']) => /^`(GRAFLOW_\w+)`$/.exec(name)?.slice(1) ?? [],
+    )
+    expect(told).toEqual(
+      expect.arrayContaining(['GRAFLOW_MAX_CONCURRENT_TASKS', 'GRAFLOW_KEY_PREFIX', 'GRAFLOW_QUEUES']),
+    )
+    const prefix = settings['GRAFLOW_KEY_PREFIX']
+    const { metrics } = find(all, 'HorizontalPodAutoscaler', 'graflow-worker')['spec']
+    for (const { external } of metrics) expect(external.metric.selector.matchLabels).toEqual({ key_prefix: prefix })
+    const keda = all.filter(({ kind }) => kind === 'ScaledObject').map(({ spec }) => spec.triggers[0].metadata)
+    expect(keda.map(({ url, query }) => url ?? query)).toEqual([
+      expect.stringContaining(`{key_prefix="${prefix}",`),
+      expect.stringContaining(`.${read('k8s/base/kustomization.yaml').namespace}.svc:`),
+    ])
   })
 })
 

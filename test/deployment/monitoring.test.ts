@@ -61,7 +61,8 @@ function unknownIn(expression: string): readonly string[] {
 describe('dashboards/alerts.yml', () => {
   it('has the alerts that were promised, each with a severity, a summary and a runbook', () => {
     expect([...new Set(alerts.map(({ alert }) => alert))].sort()).toEqual([
-      ...['GraflowBarrierStuck', 'GraflowDeadLettersGrowing', 'GraflowFailureRatio', 'GraflowNoWorkers'],
+      ...['GraflowAbsent', 'GraflowBarrierStuck', 'GraflowDeadLettersGrowing', 'GraflowFailureRatio'],
+      ...['GraflowNoWorkers'],
       ...['GraflowOldestBranchTooOld', 'GraflowQueueBacklog', 'GraflowRedisDown', 'GraflowRetryStorm'],
       ...['GraflowSessionsLost'],
     ])
@@ -71,7 +72,7 @@ describe('dashboards/alerts.yml', () => {
       expect([alert, labels.severity]).toEqual([alert, expect.stringMatching(/^(critical|warning)$/)])
       expect(annotations).toEqual({
         ...{ summary: expect.any(String), description: expect.any(String) },
-        runbook: `docs/alerts.md#${alert.toLowerCase()}`,
+        runbook_url: `docs/alerts.md#${alert.toLowerCase()}`,
       })
     }
   })

@@ -28,6 +28,7 @@ const services = units.filter((name) => name.endsWith('.service'))
 const read = (name: string): string => readFileSync(join(folder, name), 'utf8')
 const unitOf = (name: string): Unit => parseUnit(read(name))
 const WORKER = 'graflow-worker@.service'
+const DROP_IN = 'exporter-api-key.conf'
 /** The longest that a stop takes beyond the graceful timeout: docs/options.md. */
 const STOP_MS = 2_000
 
@@ -37,7 +38,8 @@ const open = useStage()
 describe('systemd/', () => {
   it('has a worker, an exporter, a target that groups them, and their environments', () => {
     expect(files).toEqual([
-      ...['exporter.env', 'graflow-exporter.service', 'graflow-worker@.service', 'graflow.target', 'worker.env'],
+      ...['exporter-api-key.conf', 'exporter.env', 'graflow-exporter.service', 'graflow-worker@.service'],
+      ...['graflow.target', 'worker.env'],
     ])
     for (const name of services) {
       expect([name, valueOf(unitOf(name), 'PartOf'), valueOf(unitOf(name), 'WantedBy')]).toEqual([
@@ -60,6 +62,32 @@ describe('systemd/', () => {
     const { stderr } = ran('systemd-analyze', ['verify', '--man=no', join(other, WORKER)])
     rmSync(other, { recursive: true })
     expect(stderr).toMatch(/Unknown key (?:name )?'PrivateTemp'/)
+  })
+
+  itWithSystemd('has a drop-in for the exporter that systemd takes, and would find a fault in', () => {
+    const other = mkdtempSync(join(tmpdir(), 'graflow-units-'))
+    const name = 'graflow-exporter.service'
+    mkdirSync(join(other, `${name}.d`))
+    writeFileSync(join(other, name), read(name))
+    const said = (dropIn: string): string => {
+      writeFileSync(join(other, `${name}.d/api-key.conf`), dropIn)
+      return ran('systemd-analyze', ['verify', '--man=no', join(other, name)]).stderr
+    }
+    const [right, wrong] = [said(read(DROP_IN)), said(read(DROP_IN).replace('LoadCredential=', 'LoadCredentials='))]
+    rmSync(other, { recursive: true })
+    expect(right).toBe('')
+    expect(wrong).toMatch(/Unknown key (?:name )?'LoadCredentials'/)
+  })
+
+  it('keeps secrets out of what everybody may read: they come as credentials', () => {
+    const environments = files.filter((name) => name.endsWith('.env')).map(read)
+    expect(environments.join('').match(/^#?GRAFLOW_(?:REDIS_URL|API_KEY)\b.*/gm)).toBeNull()
+    const secrets = [...services, DROP_IN].flatMap((name) =>
+      [...read(name).matchAll(/^Environment=(GRAFLOW_(?:REDIS_URL|API_KEY)\w*=.*)$/gm)].map(([, text]) => text),
+    )
+    expect([...new Set(secrets)].sort()).toEqual([
+      ...['GRAFLOW_API_KEY_FILE=%d/api-key', 'GRAFLOW_REDIS_URL_FILE=%d/redis-url'],
+    ])
   })
 
   itWithSystemd('exposes little: a score of at most 2.0', () => {
@@ -90,9 +118,41 @@ describe('systemd/', () => {
     ['the worker', WORKER, 'worker.env', WORKER_VARIABLES],
     ['the exporter', 'graflow-exporter.service', 'exporter.env', EXPORTER_VARIABLES],
   ])('sets only variables that %s reads', (_, unit, environment, known) => {
-    const named = [...`${read(unit)}${read(environment)}`.matchAll(/^#?(?:Environment=)?(GRAFLOW_\w+)=/gm)]
+    const dropIn = unit === WORKER ? '' : read(DROP_IN)
+    const named = [...`${read(unit)}${dropIn}${read(environment)}`.matchAll(/^#?(?:Environment=)?(GRAFLOW_\w+)=/gm)]
     expect(named.length).toBeGreaterThan(4)
     expect(named.map(([, name = '']) => name).filter((name) => !known.has(name))).toEqual([])
+  })
+})
+
+describe('the systemd part of docs/deployment.md', () => {
+  const page = readFileSync(join(project, 'docs/deployment.md'), 'utf8')
+  const part = /^## systemd\n([^]*?)^## /m.exec(page)?.[1] ?? ''
+  /** Its commands: in one block each line, without what is written into files. */
+  const commands = [...part.matchAll(/^```sh\n([^]*?)^```/gm)]
+    .map(([, block = '']) => block.replace(/<<'END'\n[^]*?^END\n/gm, '\n').replace(/\\\n/g, ' '))
+    .flatMap((block) =>
+      block
+        .replace(/\$\(([^()]*)\)/g, '; $1')
+        .replace(/'[^']*'|"[^"]*"| #.*/g, '')
+        .split('\n'),
+    )
+    .flatMap((line) => line.split(/&&|[|;(]/))
+    .map((one) => one.trim().split(/[\s=]/)[0] ?? '')
+    .filter((word) => word !== '' && word !== '#')
+  /** What an empty Debian with systemd has, and the shell itself. */
+  const had =
+    'apt-get cat cd cp done do echo for GRAFLOW_METRICS_PORT install mkdir sleep systemctl journalctl umask'.split(' ')
+  /** The packages that the other programs come with. */
+  const packages: Readonly<Record<string, string>> = {
+    ...{ node: 'nodejs', npm: 'npm', 'redis-cli': 'redis-server', curl: 'curl' },
+  }
+
+  it('installs the package of every program that it uses', () => {
+    const installed = /apt-get install --yes (.*)$/m.exec(part)?.[1]?.split(' ') ?? []
+    const used = [...new Set(commands)].filter((word) => !had.includes(word))
+    expect(used.sort()).toEqual(Object.keys(packages).sort())
+    expect(used.map((word) => packages[word]).filter((name = '') => !installed.includes(name))).toEqual([])
   })
 })
 
@@ -114,8 +174,6 @@ class Machine {
     this.write('etc/graflow/worker-1.env', `GRAFLOW_KEY_PREFIX=${stage.prefix}\n`)
     this.write('etc/graflow/redis-url', `${stage.server.url}\n`)
     this.write('etc/graflow/exporter.env', `GRAFLOW_KEY_PREFIX=${stage.prefix}\nGRAFLOW_METRICS_PORT=0\n`)
-    const [name = '', source = ''] = valueOf(unitOf(WORKER), 'LoadCredential').split(':')
-    this.write(join('credentials', name), readFileSync(this.#path(source), 'utf8'))
   }
 
   write(path: string, text: string): void {
@@ -131,9 +189,9 @@ class Machine {
   }
 
   /** Starts an instance of a unit once, as systemd does. */
-  start(instance: string, file = WORKER): Child {
+  start(instance: string, file = WORKER, dropIn?: string): Child {
     const specifiers = this.#specifiers(instance)
-    const unit = unitOf(file)
+    const unit = [...unitOf(file), ...(dropIn === undefined ? [] : unitOf(dropIn))]
     const get = (name: string): readonly string[] =>
       valuesOf(unit, name).map((value) => this.#path(expand(value, specifiers)))
     const files = get('EnvironmentFile').map((path) => {
@@ -144,6 +202,10 @@ class Machine {
         throw error
       }
     })
+    for (const credential of get('LoadCredential')) {
+      const [name = '', source = ''] = credential.split(':')
+      this.write(join('credentials', name), readFileSync(source, 'utf8'))
+    }
     const [command = '', ...args] = (get('ExecStart')[0] ?? '').split(' ')
     const child = new Child({
       name: file.replace('@', `@${instance}`),
@@ -218,11 +280,14 @@ describe('a worker that is started as its unit says', () => {
   })
 
   const itWithCommand = existsSync(join(project, 'dist/bin/graflow.js')) ? it : it.skip
-  itWithCommand('and an exporter, which answers for it and ends at SIGTERM', async () => {
+  itWithCommand('and an exporter, which answers for it who has its key, and ends at SIGTERM', async () => {
     const { machine: here } = await machine()
-    const exporter = here.start('', 'graflow-exporter.service')
+    here.write('etc/graflow/api-key', 'key-of-root-alone\n')
+    const exporter = here.start('', 'graflow-exporter.service', DROP_IN)
     const [, port = ''] = await exporter.said(/ on http:\/\/0\.0\.0\.0:(\d+)/)
-    const answer = await fetch(`http://127.0.0.1:${port}/api/v1/autoscale?queue=default,runs`)
+    const url = `http://127.0.0.1:${port}/api/v1/autoscale?queue=default,runs`
+    expect((await fetch(url)).status).toBe(401)
+    const answer = await fetch(url, { headers: { 'x-api-key': 'key-of-root-alone' } })
     expect(await answer.json()).toEqual({ queue: 'default,runs', depth: 0, backlog: 0, oldestSeconds: 0, workers: 0 })
     expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200)
     exporter.signal('SIGTERM')

@@ -5,7 +5,7 @@ import { encode } from '../../lib/values/codec.js'
 import { GraflowError } from '../../lib/errors.js'
 
 const plan = {
-  ...{ label: 'g', memberOf: (index: number) => `m${index}`, placeOf: (index: number) => `0/${index}` },
+  ...{ label: 'g', memberOf: (index: number) => `m${index}`, pathOf: (index: number) => `0/${index}` },
   spec: { size: 3, timeoutMs: 0, maxLosses: 3 },
 }
 

@@ -50,6 +50,15 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
   for (const number of [2, 3]) await channel({ kind: 'add', key: 'sum', number, nonce: world.nonce() })
   await channel({ kind: 'delete', key: 'gone' })
   for (const key of ['value', 'gone', 'list', 'sum']) seen.push(await channel({ kind: 'get', key }))
+  const lock = async (kind: 'lock' | 'renew' | 'unlock', nonce: string): Promise<void> => {
+    seen.push(await backend.lock('run', holder, { kind, key: 'lock', nonce, leaseMs: 60_000 }))
+  }
+  for (const kind of ['lock', 'renew'] as const) await lock(kind, 'n1')
+  await channel({ kind: 'add', key: 'sum', number: 1, nonce: world.nonce(), under: [{ key: 'lock', nonce: 'n1' }] })
+  await lock('lock', 'n2')
+  await lock('unlock', 'n1')
+  await lock('lock', 'n2')
+  await lock('renew', 'n1')
   const keys = await channel({ kind: 'keys' })
   seen.push(keys.status === 'ok' && keys.kind === 'keys' ? [...keys.keys].sort() : keys)
 

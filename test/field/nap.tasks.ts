@@ -1,14 +1,18 @@
-/** Tasks of the scripts of this folder: they take a while, and note every start. */
+/** Tasks of the scripts of this folder: they take a while, or until a file is there, and note every start. */
+import { existsSync } from 'node:fs'
 import { each, seq, task, workflow } from 'graflow'
 
 interface Nap {
   readonly n: number
   readonly ms: number
+  /** It also takes until this file is there. */
+  readonly gate?: string
 }
 
-const nap = task('nap', async ({ n, ms }: Nap, ctx) => {
+const nap = task('nap', async ({ n, ms, gate }: Nap, ctx) => {
   await ctx.channel.append('starts', n)
-  await new Promise((resolve) => setTimeout(resolve, ms))
+  do await new Promise((resolve) => setTimeout(resolve, ms))
+  while (gate !== undefined && !existsSync(gate))
   return { n, attempt: ctx.attempt }
 })
 
@@ -20,5 +24,5 @@ const starts = task('starts', async (ended: readonly { readonly n: number; reado
 /** Gives what ended, and the numbers of all starts. */
 export const naps = workflow('naps', seq(each(nap), starts))
 
-export const napsOf = (count: number, ms: number): readonly Nap[] =>
-  Array.from({ length: count }, (_, n) => ({ n, ms }))
+export const napsOf = (count: number, ms: number, gate?: string): readonly Nap[] =>
+  Array.from({ length: count }, (_, n) => ({ n, ms, ...(gate !== undefined && { gate }) }))

@@ -2,7 +2,7 @@ import { deflateSync, inflateSync } from 'node:zlib'
 import fc from 'fast-check'
 import { canonicalBytes, canonicalText, graphHash } from '../../lib/graph/canonical.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
-import { nodeAt, pathsOf, places, staticPath } from '../../lib/graph/locate.js'
+import { allPaths, nodeAt, pathsOf, staticPath } from '../../lib/graph/locate.js'
 import { compressGraph, decompressGraph } from '../../lib/graph/compressed-graph.js'
 import { parseGraph } from '../../lib/graph/validate.js'
 import { anyExpression } from './arbitrary.js'
@@ -48,7 +48,7 @@ describe('laws of graphs', () => {
     fc.assert(
       fc.property(anyExpression, (expression) => {
         const graph = graphOf(expression)
-        const all = [...places(graph)]
+        const all = [...allPaths(graph)]
         expect(new Set(all.map(([path]) => path)).size).toBe(all.length)
         for (const [path, node] of all) {
           expect(nodeAt(graph, path)).toBe(node)

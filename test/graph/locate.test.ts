@@ -1,10 +1,10 @@
 import type { Graph, GraphNode } from '../../lib/graph/graph.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
-import { groupSegment, nodeAt, pathsOf, pathUnder, places, staticPath, stepsOf } from '../../lib/graph/locate.js'
+import { allPaths, groupSegment, nodeAt, pathsOf, pathUnder, staticPath, stepsOf } from '../../lib/graph/locate.js'
 import { EVERYTHING, L3, ONE_TASK } from './everything.js'
 
 const label = (node: GraphNode | undefined): string | undefined => (node && 'name' in node ? node.name : node?.kind)
-const listed = (graph: Graph): readonly string[] => [...places(graph)].map(([path, node]) => `${path} ${label(node)}`)
+const listed = (graph: Graph): readonly string[] => [...allPaths(graph)].map(([path, node]) => `${path} ${label(node)}`)
 
 describe('places of a graph', () => {
   it('L3: are the root’s steps and what is inside them, in written order', () => {
@@ -48,7 +48,7 @@ describe('places of a graph', () => {
 describe('nodeAt', () => {
   it('finds every place, twice', () => {
     const graph = graphOf(EVERYTHING)
-    for (const _ of [1, 2]) for (const [path, node] of places(graph)) expect(nodeAt(graph, path)).toBe(node)
+    for (const _ of [1, 2]) for (const [path, node] of allPaths(graph)) expect(nodeAt(graph, path)).toBe(node)
   })
 
   it('is undefined where there is none', () => {

@@ -126,7 +126,7 @@ const TEXTS = {
 
 /** Diagrams that people wrote into pages. */
 const root = join(__dirname, '../..')
-const pages = readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)
+const pages = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map((name) => `docs/${name}`)
 const diagrams = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...pages]
   .filter((name) => name.endsWith('.md'))
   .flatMap((name) =>

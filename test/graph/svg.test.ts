@@ -5,7 +5,7 @@ import { seq } from '../../lib/flow/seq.js'
 import { task } from '../../lib/flow/task.js'
 import type { Graph, GraphNode } from '../../lib/graph/graph.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
-import { places } from '../../lib/graph/locate.js'
+import { allPaths } from '../../lib/graph/locate.js'
 import { toSvg } from '../../lib/graph/svg.js'
 import { anyExpression } from './arbitrary.js'
 import { type Picture, readDrawings, type Rectangle } from './drawings.js'
@@ -136,7 +136,7 @@ describe('toSvg', () => {
     expect(randomPictures).toHaveLength(random.length)
     randomPictures.forEach(({ error, rectangles, width, height }, index) => {
       expect(error).toBe(undefined)
-      const known = new Set([...places(random[index] as Graph)].map(([path]) => path))
+      const known = new Set([...allPaths(random[index] as Graph)].map(([path]) => path))
       const paths = rectangles.map(({ path }) => path)
       expect(new Set(paths).size).toBe(paths.length)
       expect(paths.filter((path) => !known.has(path))).toEqual([])

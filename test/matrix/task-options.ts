@@ -50,7 +50,8 @@ const fails = (): never => {
 }
 
 const notQueued = 'It runs where its run is driven, and waits in no queue.'
-const saysWhere = 'Whoever dispatches the task says where it waits and when it comes: write that at the declaration.'
+const saysWhere =
+  'The process that dispatches the task says where it waits and when it comes: write that at the declaration.'
 const inItsHandler = 'It runs in the branch of the handler that asks for it, which has its slot already.'
 
 export const TASK_OPTIONS: readonly Option[] = [

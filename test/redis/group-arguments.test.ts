@@ -1,10 +1,11 @@
 import type { GroupSpec } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
 import { groupArguments } from '../../lib/backend/redis/operations/group-arguments.js'
-import { TUNING_DEFAULTS, type Store } from '../../lib/backend/redis/store.js'
+import type { Store } from '../../lib/backend/redis/store.js'
+import { STORE_TIMES } from '../../lib/options.js'
 import { bytes } from '../support/world.js'
 
-const store = { tuning: TUNING_DEFAULTS } as Store // nothing else is asked for
+const store = { times: STORE_TIMES } as Store // nothing else is asked for
 const spec: GroupSpec = {
   ...{ gid: 'run/0', runId: 'run', graph: 'graph', node: '0', digest: 'digest', size: 9, shared: false, rule: 'all' },
   ...{ queue: 'default', requires: [], tasks: [], priority: 0, depth: 1, limit: 0, attempts: 1, maxLosses: 3 },

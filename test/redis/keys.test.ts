@@ -24,6 +24,7 @@ const PLACEHOLDERS: Readonly<Record<string, readonly string[]>> = {
   channels: ['<run>'],
   channelTimes: ['<run>'],
   channelCalls: ['<run>'],
+  channelLocks: ['<run>'],
   channelList: ['<run>', '<key>'],
   runGroups: ['<run>'],
   idempotency: ['<key>'],

@@ -27,7 +27,7 @@ export interface Head {
   readonly answers: string
 }
 
-/** The comment at the top of a script; throws where a line of it is missing or stands at another place. */
+/** The comment at the top of a script, where `as open` stands for what open says there; throws where a line is missing or out of order. */
 export function headOf(name: string): Head {
   const text = luaTexts.get(name) ?? ''
   const lines: string[] = []
@@ -43,14 +43,18 @@ export function headOf(name: string): Head {
   if (found === undefined)
     throw new Error(`${name}.lua: expected a head of Flags, Needs, text, KEYS, Derives, ARGV, Answers`)
   const words = (of: string | undefined): string[] => (of ?? '').split(/[\s,]+/).filter((word) => word !== '')
+  const ofOther = <K extends 'derives' | 'argv' | 'answers'>(line: K): Head[K] | undefined => {
+    const other = /^ as ([a-z-]+)$/.exec(found[line] ?? '')?.[1]
+    return other === undefined ? undefined : headOf(other)[line]
+  }
   return {
     flags: words(found['flags']),
     uses: ways.get(name) ?? [],
     what: found['what'] ?? '',
     keys: (found['keys'] ?? '').trim(),
-    derives: words(found['derives']).filter((word) => word.startsWith('T:')),
-    argv: found['argv'] ?? '',
-    answers: found['answers'] ?? '',
+    derives: ofOther('derives') ?? words(found['derives']).filter((word) => word.startsWith('T:')),
+    argv: ofOther('argv') ?? found['argv'] ?? '',
+    answers: ofOther('answers') ?? found['answers'] ?? '',
   }
 }
 
@@ -75,7 +79,7 @@ export function keysUsed(text: string): Set<string> {
   each(new RegExp(`${GROUP} \\.\\. '(:[a-hj-z])'`, 'g'), (name) => `:b:…${name}`)
   each(new RegExp(`${GROUP} \\.\\. '(:i)[0-9]*'`, 'g'), (name) => `:b:…${name}…`)
   each(new RegExp(`${GROUP} \\.\\. '(:o)' \\.\\.`, 'g'), (name) => `:b:…${name}…`)
-  each(new RegExp(`${RUN} \\.\\. '(:(?:v|k|e|ch|cx|cn))'`, 'g'), (name) => `:r:…${name}`)
+  each(new RegExp(`${RUN} \\.\\. '(:(?:v|k|e|ch|cx|cn|cl))'`, 'g'), (name) => `:r:…${name}`)
   each(new RegExp(`${RUN} \\.\\. '(:cl:)'`, 'g'), (name) => `:r:…${name}…`)
   if (/\bload\(|\bg\.b\b/.test(code)) found.add(':b:…')
   if (/\bloadRun\(|\brun\.key\b/.test(code)) found.add(':r:…')

@@ -6,6 +6,7 @@ import { EVENTS, GraflowError, loop, par, task, workflow, type TaskOptions } fro
 import {
   CONNECT_OPTIONS,
   LIMIT_OPTIONS,
+  LOCK_OPTIONS,
   RUN_OPTIONS,
   EXPORTER_OPTIONS,
   WORKER_OPTIONS,
@@ -77,6 +78,7 @@ describe('docs/options.md', () => {
     ['connect', CONNECT_OPTIONS],
     ['limits', LIMIT_OPTIONS],
     ['run', RUN_OPTIONS],
+    ['lock', LOCK_OPTIONS],
     ['worker', WORKER_OPTIONS],
     ['exporter', EXPORTER_OPTIONS],
   ] as const)('%s: says of every option what the table in lib/options.ts says, and of no other', (section, table) => {

@@ -28,11 +28,13 @@ function read(text: string): ReadonlyMap<string, Exported> {
 /** What each kind of process exports once everything has happened that it counts. */
 async function exportedBy(...parts: readonly ('process' | 'store')[]): Promise<ReadonlyMap<string, Exported>> {
   const events = new Emitter(() => 5)
-  const process = { events, inFlight: () => 0, graphHits: () => 0, now: () => 0, storeNow: () => Promise.resolve(0) }
+  const process = { events, tasks: [], inFlight: () => 0, graphHits: () => 0, now: () => 0 }
   const store = {
     ...{ keyPrefix: 'p', ownQueues: ['default'] },
     queues: () => Promise.resolve([]),
-    sessions: () => Promise.resolve([]),
+    ping: () => Promise.resolve(),
+    onLeftOut: () => undefined,
+    serving: () => Promise.resolve([]),
     totals: () =>
       Promise.resolve({
         ...{ now: 0, deadLetters: 1, bytes: { used: 1, peak: 2, limit: 3 } },

@@ -11,9 +11,7 @@ const names = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
-  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map(
-    (name) => `docs/${name.replaceAll('\\', '/')}`,
-  ),
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map((name) => `docs/${name}`),
 ]
 const pages = names
   .filter((name) => name.endsWith('.md'))

@@ -42,10 +42,10 @@ export class SharedStore {
   }
 
   /** An exporter that listens on a free port of this machine. */
-  async exporter(options: ExporterOptions = {}): Promise<Exporter> {
+  async exporter(options: ExporterOptions = {}, writeLog?: WorkerHost['writeLog']): Promise<Exporter> {
     const exporter = await startExporter(
       { logLevel: 'silent', metricsPort: 0, metricsHost: '127.0.0.1', ...options },
-      { openStore: () => Promise.resolve(unclosed(this.view)) },
+      { openStore: () => Promise.resolve(unclosed(this.view)), ...(writeLog !== undefined && { writeLog }) },
     )
     this.#ends.push(() => exporter.close())
     return exporter

@@ -390,6 +390,17 @@ task('chan', async (n: number, ctx) => {
   const s = ctx.channel(z.object({ total: z.number() }))
   const st = await s.get('total')
   is<Eq<typeof st, number | undefined>>()
+  const locked = await c.lock('total', { leaseMs: 5_000, waitMs: 100 }, async ({ fence, signal }) => {
+    is<Eq<[typeof fence, typeof signal], [number, AbortSignal]>>()
+    return 'x' as const
+  })
+  is<Eq<typeof locked, 'x'>>()
+  const plain = await ctx.channel.lock('any name', {}, () => 3)
+  is<Eq<typeof plain, number>>()
+  // @ts-expect-error no such option
+  await c.lock('total', { leaseMS: 3 }, () => 3)
+  // @ts-expect-error nothing to call
+  await c.lock('total', {})
   await ctx.channel.set('free', 3)
   const free: number = await ctx.channel.get('free')
 })

@@ -3,8 +3,10 @@ import { each, GraflowError, seq, task, workflow } from 'graflow'
 import type { Exporter } from '../../worker/index.js'
 import { startExporter } from '../../worker/index.js'
 import { failureOf } from '../support/captured-errors.js'
+import { Gate } from '../support/gate.js'
 import { SharedStore } from '../support/shared-store.js'
 import { until } from '../support/waits.js'
+import { wired } from '../support/wired-backend.js'
 
 const moody = task('moody', (n: number) => {
   if (n < 0) throw new Error('no')
@@ -44,6 +46,8 @@ describe('an exporter', () => {
     const run = await client.start(each(held), [0, 1, 2])
     await until(async () => (await run.status()).total === 3, 'the group to be dispatched')
     expect(await load(exporter, '?queue=default')).toMatchObject({ depth: 3, backlog: 3, workers: 0 })
+    // the client drives the run: no worker could take it, or is kept by it
+    expect(await load(exporter, '?queue=runs')).toMatchObject({ depth: 0, backlog: 0 })
     await store.started({ tasks: [held], workerId: 'w', maxConcurrentTasks: 1 })
     await until(() => gate.open !== undefined, 'the worker to start a branch')
     expect(await load(exporter, '?queue=default')).toMatchObject({ depth: 2, backlog: 3, workers: 1 })
@@ -51,6 +55,96 @@ describe('an exporter', () => {
     expect(text).toContain('graflow_workers{key_prefix="p",queue="default"} 1')
     expect(text).toContain('graflow_backlog{key_prefix="p",queue="default"} 3')
     await run.cancel()
+  })
+
+  it('does not count in the backlog what waits for its retry', async () => {
+    const later = task('later', { retry: { attempts: 2, delayMs: 60_000 } }, (_: number): number => {
+      throw new Error('no')
+    })
+    const exporter = await store.exporter()
+    const client = await store.client()
+    await store.started({ tasks: [later], workerId: 'w' })
+    const run = await client.start(each(later), [0])
+    const delayed = async (): Promise<number> =>
+      (await store.backend.inspect.queues()).reduce((sum, queue) => sum + queue.delayed, 0)
+    await until(async () => (await delayed()) === 1, 'the branch to wait for its retry')
+    expect(await load(exporter, '')).toMatchObject({ depth: 0, backlog: 0, workers: 1 })
+    await run.cancel()
+  })
+
+  it('gives each of two readings at the same time all of it once', async () => {
+    await store.started({ tasks: [moody], workerId: 'w' })
+    const client = await store.client()
+    await client.run(workflow('one', seq(moody)), 1)
+    await client.run(each(moody).settled(), [-1])
+    const gate = new Gate()
+    const { totals } = store.backend.inspect
+    store.backend.inspect.totals = () => gate.pass().then(totals)
+    const exporter = await store.exporter({ keyPrefix: 'p' })
+    const texts = Promise.all([get(exporter, '/metrics'), get(exporter, '/metrics')])
+    await gate.reached(1)
+    await get(exporter, '/livez') // sent after both, so both have come
+    gate.open()
+    for (const { text } of await texts) {
+      const lines = text.split('\n')
+      expect(lines).toContain('graflow_runs_total{workflow="one",state="completed",key_prefix="p"} 1')
+      expect(lines).toContain('graflow_dead_letters_total{key_prefix="p"} 1')
+      expect(lines).toContain('graflow_queue_depth{key_prefix="p",queue="default"} 0')
+    }
+  })
+
+  it('begins the series of a workflow at 0 for what none of its runs has ended as', async () => {
+    const client = await store.client()
+    await client.run(workflow('one', seq(moody)), 1)
+    const { text } = await get(await store.exporter({ keyPrefix: 'p' }), '/metrics')
+    expect(text).toContain('graflow_runs_total{workflow="one",state="failed",key_prefix="p"} 0')
+    expect(text).toContain('graflow_runs_total{workflow="one",state="cancelled",key_prefix="p"} 0')
+  })
+
+  it('leaves out what cannot be read of a store that answers, and says so once', async () => {
+    const lines: string[] = []
+    const exporter = await store.exporter({ keyPrefix: 'p', logLevel: 'warn' }, (emitter) =>
+      emitter.subscribe('log', ({ level, message }) => level === 'warn' && lines.push(message)),
+    )
+    const { serving } = store.backend.inspect
+    store.backend.inspect.serving = () => Promise.reject(new GraflowError('INTEGRITY', 'no JSON'))
+    const texts = [await get(exporter, '/metrics'), await get(exporter, '/metrics')]
+    for (const { text } of texts) {
+      expect(text).toContain('graflow_store_up{key_prefix="p"} 1')
+      expect(text).toContain('graflow_queue_depth{key_prefix="p",queue="default"} 0')
+      expect(text).not.toContain('graflow_workers{')
+    }
+    store.backend.inspect.serving = serving
+    expect((await get(exporter, '/metrics')).text).toContain('graflow_workers{key_prefix="p",queue="default"} 0')
+    expect(lines).toEqual(['metrics leave out workers: the store answers, but not that: no JSON'])
+  })
+
+  it('is not ready while the store has taken it for dead', async () => {
+    let lose = (): void => undefined
+    let isHeld = false
+    const gate = new Gate()
+    store.view = wired(
+      store.backend,
+      { call: (name, send) => (name === 'session' && isHeld ? gate.pass().then(send) : send()) },
+      {
+        keepAlive: (_, { onLost }) => {
+          lose = () => onLost('session')
+          return { ready: Promise.resolve(), stop: async () => undefined, lastRenewedAt: Infinity }
+        },
+      },
+    )
+    const exporter = await store.exporter()
+    expect((await get(exporter, '/readyz')).status).toBe(200)
+    isHeld = true
+    lose()
+    const { status, text } = await get(exporter, '/readyz')
+    expect([status, JSON.parse(text)]).toEqual([
+      503,
+      expect.objectContaining({ reason: 'the store took the exporter for dead; it registers again' }),
+    ])
+    isHeld = false
+    gate.open()
+    await until(async () => (await get(exporter, '/readyz')).status === 200, 'the exporter to be registered again')
   })
 
   it('counts runs that have ended, and dead letters, though nobody runs any more who knew them', async () => {
@@ -68,7 +162,7 @@ describe('an exporter', () => {
       'graflow_runs_total{workflow="",state="completed",key_prefix="p"} 1',
       'graflow_dead_letters_total{key_prefix="p"} 2',
       'graflow_queue_depth{key_prefix="p",queue="runs"} 0',
-      'graflow_store_up 1',
+      'graflow_store_up{key_prefix="p"} 1',
     ])
       expect(lines).toContain(line)
     expect(lines.some((line) => line.startsWith('graflow_store_bytes{kind="used",key_prefix="p"} '))).toBe(true)
@@ -116,7 +210,7 @@ describe('an exporter', () => {
     expect((await get(exporter, '/api/v1/autoscale')).status).toBe(503)
     const { status, text } = await get(exporter, '/metrics')
     expect(status).toBe(200)
-    expect(text).toContain('graflow_store_up 0')
+    expect(text).toContain('graflow_store_up{key_prefix="graflow"} 0')
     expect(text).not.toContain('graflow_queue_depth{')
   })
 

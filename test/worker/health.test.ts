@@ -82,6 +82,21 @@ describe('metrics of a worker', () => {
     expect([...new Set(labels)].sort()).toEqual(['(sequence)', 'forks', 'one'])
   })
 
+  it('begin at 0 for every task that the worker has, so that no first outcome is missed', async () => {
+    const other = task('other-task', (n: number) => n)
+    const named = workflow('named', seq(other, moody))
+    const worker = await store.started({ tasks: [moody, named], metricsPort: 0, metricsHost: '127.0.0.1' })
+    const lines = (await get(worker, '/metrics')).text
+      .split('\n')
+      .filter((line) => line.startsWith('graflow_tasks_total{'))
+    expect(lines).toEqual([
+      'graflow_tasks_total{task="moody",outcome="succeeded"} 0',
+      'graflow_tasks_total{task="moody",outcome="failed"} 0',
+      'graflow_tasks_total{task="other-task",outcome="succeeded"} 0',
+      'graflow_tasks_total{task="other-task",outcome="failed"} 0',
+    ])
+  })
+
   it('have at most 200 tasks of their own, and count the others together', async () => {
     const tasks = Array.from({ length: 203 }, (_, i) => task(`t${i}`, (n: number) => n))
     const worker = await store.started({ tasks, metricsPort: 0, metricsHost: '127.0.0.1' })
@@ -89,7 +104,9 @@ describe('metrics of a worker', () => {
     for (const one of tasks) await client.run(each(one), [1, 2])
     const { text } = await get(worker, '/metrics')
     for (const name of ['graflow_tasks_total', 'graflow_task_duration_seconds_count']) {
-      const found = [...text.matchAll(new RegExp(`^${name}\\{task="([^"]*)".* (\\d+)$`, 'gm'))]
+      const found = [
+        ...text.matchAll(new RegExp(`^${name}\\{task="([^"]*)"(?:,outcome="succeeded")?\\} (\\d+)$`, 'gm')),
+      ]
       expect(found).toHaveLength(201)
       expect(found.find(([, label]) => label === 'other')?.[2]).toBe('6')
     }
@@ -115,7 +132,7 @@ describe('metrics of a worker', () => {
       'graflow_queue_depth{key_prefix="p",queue="own"} 0',
       'graflow_backlog{key_prefix="p",queue="default"} 0',
       'graflow_branches_in_flight 0',
-      'graflow_store_up 1',
+      'graflow_store_up{key_prefix="p"} 1',
     ])
       expect(lines).toContain(line)
     for (const name of [
@@ -215,10 +232,10 @@ describe('metrics of a worker', () => {
 
   it('leave out what the store does not say', async () => {
     const worker = await start()
-    store.backend.inspect.queues = () => Promise.reject(new GraflowError('REDIS_UNAVAILABLE', 'away'))
+    store.view.ping = () => Promise.reject(new GraflowError('REDIS_UNAVAILABLE', 'away'))
     const { status, text } = await get(worker, '/metrics')
     expect(status).toBe(200)
-    expect(text).toContain('graflow_store_up 0')
+    expect(text).toContain('graflow_store_up{key_prefix="p"} 0')
     expect(text).not.toContain('graflow_queue_depth{')
   })
 

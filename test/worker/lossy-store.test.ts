@@ -20,7 +20,17 @@ function lossy(near: Backend, percent: number, seed: number): { readonly backend
     count += 1
     throw new GraflowError('REDIS_UNAVAILABLE', 'lost on the way')
   }
-  const lossyCalls = new Set(['putGraph', 'getGraph', 'hasGraph', 'step', 'acquire', 'settle', 'control', 'channel'])
+  const lossyCalls = new Set([
+    'putGraph',
+    'getGraph',
+    'hasGraph',
+    'step',
+    'acquire',
+    'settle',
+    'control',
+    'channel',
+    'lock',
+  ])
   const backend = wired(near, {
     async call(name, send) {
       if (!lossyCalls.has(name)) return send()

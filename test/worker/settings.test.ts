@@ -112,7 +112,41 @@ describe('settings of a command', () => {
 
   it('take a host that is a flag before an address from elsewhere', async () => {
     expect(await settings(['--redis-port', '7'], { REDIS_URL: 'redis://e' })).toEqual({ redisPort: 7 })
-    expect(await settings([], { REDIS_URL: 'redis://e', REDIS_HOST: 'h' })).toMatchObject({ redisUrl: 'redis://e' })
+    expect(await settings([], { REDIS_URL: 'redis://e', REDIS_HOST: 'h' })).toEqual({ redisUrl: 'redis://e' })
+  })
+
+  it('take host, port and database, or an address, from the place that counts more', async () => {
+    file({ redisUrl: 'redis://f', redisDb: 2 })
+    expect(await settings([], { REDIS_HOST: 'h' })).toEqual({ redisHost: 'h', redisDb: 2 })
+    expect(await settings([], { REDIS_URL: 'redis://e', REDIS_HOST: 'h' })).toEqual({ redisUrl: 'redis://e' })
+    expect(await settings(['--redis-port', '7'], { REDIS_HOST: 'h' })).toEqual({
+      ...{ redisHost: 'h', redisPort: 7, redisDb: 2 },
+    })
+    expect(await settings([])).toEqual({ redisUrl: 'redis://f' })
+    file({ redisUrl: 'redis://f', worker: { redisHost: 's' } })
+    expect(await settings([])).toEqual({ redisHost: 's' })
+  })
+
+  it('take no offence at variables that do not count: Kubernetes sets REDIS_PORT for a Service named redis', async () => {
+    const env = {
+      GRAFLOW_REDIS_URL: 'redis://e',
+      REDIS_PORT: 'tcp://10.0.0.1:6379',
+      GRAFLOW_REDIS_PORT: 'tcp://10.0.0.1:1',
+    }
+    expect(await settings([], env)).toEqual({ redisUrl: 'redis://e' })
+    expect(await settings(['--redis-url', 'redis://g'], { REDIS_PORT: env.REDIS_PORT })).toEqual({
+      redisUrl: 'redis://g',
+    })
+    expect(await settings(['--redis-port', '7'], { REDIS_PORT: env.REDIS_PORT })).toEqual({ redisPort: 7 })
+    const says = await refused([], { GRAFLOW_REDIS_PORT: env.GRAFLOW_REDIS_PORT })
+    expect(says).toMatch(/^GRAFLOW_REDIS_PORT: expected an integer from 1 to 65535, got /)
+    expect(says).toMatch(
+      /Kubernetes sets it .* Service "graflow-redis": put enableServiceLinks: false into the pod's spec$/,
+    )
+    expect(await refused([], { GRAFLOW_METRICS_PORT: 'tcp://10.0.0.1:1' })).toContain('Service "graflow-metrics"')
+    expect(await refused([], { REDIS_URL: 'redis://e', REDIS_PORT: '1', GRAFLOW_ROLE: 'boss' })).toContain(
+      'GRAFLOW_ROLE',
+    )
   })
 
   it('read secrets from files', async () => {

@@ -28,6 +28,16 @@ function gated(name = 'gated', options: { readonly queue?: string } = {}) {
   return { gate, starts, node }
 }
 
+/** A task that adds one and counts its starts. */
+function counted(name: string) {
+  let starts = 0
+  const node = task(name, (n: number) => {
+    starts += 1
+    return n + 1
+  })
+  return { node, starts: () => starts }
+}
+
 describe('a worker', () => {
   it('runs what a client dispatches, and counts it', async () => {
     const client = await store.client()
@@ -354,7 +364,8 @@ describe('a worker that is stopped', () => {
   it('hands a run it drives to another worker as soon as that waits at a barrier', async () => {
     const client = await store.client()
     const { gate, node } = gated('remote', { queue: 'far' })
-    const flow = seq(add, par(node, node), total)
+    const before = counted('before')
+    const flow = seq(before.node, par(node, node), total)
     const driver = await store.started({ tasks: [flow], workerId: 'driver' })
     const far = await store.started({ tasks: [node], queues: ['far'], workerId: 'far' })
     const run = await client.submit(flow, 1)
@@ -364,6 +375,23 @@ describe('a worker that is stopped', () => {
     gate.open()
     expect(await run.result()).toBe(4)
     expect(far.tasksProcessed).toBe(2)
+    expect(before.starts()).toBe(1)
+  })
+
+  it('releases a branch of several steps with what it has done, so that the next worker goes on behind that', async () => {
+    const client = await store.client()
+    const { gate, node } = gated('remote', { queue: 'far' })
+    const before = counted('before')
+    const flow = each(seq(before.node, node)).to(total)
+    const first = await store.started({ tasks: [flow], workerId: 'first' })
+    await store.started({ tasks: [node], queues: ['far'], workerId: 'far' })
+    const run = await client.start(flow, [1, 2])
+    await gate.reached(2)
+    await first.stop(10)
+    await store.started({ tasks: [flow], workerId: 'next' })
+    gate.open()
+    expect(await run.result()).toBe(5)
+    expect(before.starts()).toBe(2)
   })
 
   it('stops within about 2 s after its time although the store is away and a handler hangs', async () => {

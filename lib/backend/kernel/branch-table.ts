@@ -67,7 +67,7 @@ export class BranchTable {
     return this.#words[index * 2 + 1] === grant && (this.#word(index) & STATE_MASK) === GRANTED
   }
 
-  /** Whether the deadline of its group counts no more under the current grant: a step of its holder spoke of the task in hand. */
+  /** Whether the deadline of its group counts no more under the current grant: a step of its holder reported the task in hand. */
   hasOutlasted(index: number): boolean {
     return (this.#word(index) & OUTLASTED_FLAG) !== 0
   }

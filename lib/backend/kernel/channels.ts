@@ -1,8 +1,8 @@
 /**
  * The channels of one run: values, numbers and lists by key. A key past its time to live is absent from then on; it is dropped when it
- * is next met. Whoever calls has checked the holder and the memory already.
+ * is next met. The caller has checked the holder and the memory already.
  */
-import type { ChannelAnswer, ChannelRequest, ChannelValue } from '../backend.js'
+import type { ChannelAnswer, ChannelRequest, ChannelValue, LockAnswer } from '../backend.js'
 import { itemCount, item as itemOf, pack, type PackedItems } from '../../values/packed-items.js'
 
 /** A list that grows at both ends: `front` is reversed. */
@@ -26,7 +26,7 @@ const KEY_BYTES = 64
 
 export class Channels {
   readonly #entries = new Map<string, Entry>()
-  readonly #answers = new Map<string, ChannelAnswer>()
+  readonly #answers = new Map<string, ChannelAnswer | LockAnswer>()
   #bytes = 0
 
   /** What all of it occupies, roughly. */
@@ -63,7 +63,7 @@ export class Channels {
       case 'append':
       case 'prepend':
       case 'add':
-        return this.#once(request.nonce, () =>
+        return this.once(request.nonce, () =>
           request.kind === 'add' ? this.#add(request, now) : this.#extend(request, now),
         )
       default:
@@ -92,9 +92,10 @@ export class Channels {
     return { status: 'ok', kind: 'add', number }
   }
 
-  #once(nonce: string, act: () => ChannelAnswer): ChannelAnswer {
+  /** What `act` answers; what it answered, when the nonce is one of the last calls. A nonce belongs to one kind of call. */
+  once<A extends ChannelAnswer | LockAnswer>(nonce: string, act: () => A): A {
     const known = this.#answers.get(nonce)
-    if (known !== undefined) return known
+    if (known !== undefined) return known as A // it was a call of this kind
     const answer = act()
     this.#answers.set(nonce, answer)
     if (this.#answers.size > CALLS_REMEMBERED) {
@@ -104,6 +105,10 @@ export class Channels {
       }
     }
     return answer
+  }
+
+  hasAnswered(nonce: string): boolean {
+    return this.#answers.has(nonce)
   }
 
   #create(key: string, empty: Stored): Entry {

@@ -6,7 +6,7 @@ import { removeChild, childrenOf } from './children.js'
 import { endHolding } from './grants.js'
 import type { Group } from './group.js'
 import type { KernelState } from './state.js'
-import { countReady, place } from './waking.js'
+import { countGranted, countReady, place } from './waking.js'
 
 /**
  * Closes a group and all below it. Branches that are not final count as withdrawn through the group's state alone; the sessions that hold
@@ -17,8 +17,8 @@ export function close(state: KernelState, group: Group, as: 'released' | 'withdr
   group.state = as
   group.closedAt = state.now
   const { queue } = group.lane
-  countReady(group.lane, -group.ready)
-  queue.granted -= group.inFlight
+  countReady(group, -group.ready)
+  countGranted(group, -group.inFlight)
   queue.delayed -= group.delayed
   if (group.delays !== undefined) for (const delayed of group.delays.values()) queue.delays.remove(delayed)
   if (group.tasks !== undefined) for (const held of group.tasks.values()) state.taskDeadlines.remove(held)

@@ -6,7 +6,7 @@ import { type PackedItems } from '../../values/packed-items.js'
 import type { Grant } from '../backend.js'
 import type { Group, HeldGrant, Session } from './group.js'
 import { type KernelState, tokenOf } from './state.js'
-import { countReady, place } from './waking.js'
+import { countGranted, countReady, place } from './waking.js'
 
 const ZEROS = new Uint8Array(4_096)
 
@@ -45,8 +45,8 @@ export function grantTo(
   session.branches += count
   group.ready -= count
   group.inFlight += count
-  countReady(group.lane, -count)
-  group.lane.queue.granted += count
+  countReady(group, -count)
+  countGranted(group, count)
   place(group)
   if (spec.timeoutMs > 0) state.deadlines.add(heldGrant, state.now + spec.timeoutMs + state.options.deadlineGraceMs)
   if (group.isRoot) {
@@ -107,7 +107,7 @@ function grantFor(heldGrant: HeldGrant, indexes: Uint32Array): Grant {
     errors[i] = group.table.errors(index)
     losses[i] = group.table.losses(index)
   })
-  const grant = assemble(heldGrant, indexes, errors, losses, group.inputsOf(indexes))
+  const grant = { ...assemble(heldGrant, indexes, errors, losses, group.inputsOf(indexes)), isAgain: true }
   const { tasks } = group
   if (tasks === undefined) return grant
   const withTasks = Array.from(indexes).filter((index) => tasks.has(index))

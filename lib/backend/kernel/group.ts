@@ -107,6 +107,8 @@ export class Group {
   ready = 0
   inFlight = 0
   delayed = 0
+  /** A root that was granted to the session which opened the run. That drives the run, or has left it: no worker gets it, and it counts in no queue. */
+  isOpeners = false
   /** Since when it has had ready branches. */
   readySince = 0
   /** Whether it stands in its lane. */
@@ -117,7 +119,7 @@ export class Group {
   children: Children<Group> | undefined
   delays: Map<number, DelayedBranch> | undefined
   affinityHold: AffinityHold | undefined
-  /** Tasks in hand, by branch, as far as anybody spoke of them. */
+  /** Tasks in hand, by branch, as far as holders reported them. */
   tasks: Map<number, HeldTask> | undefined
   /** Bytes that go when it is retired, and those that stay. */
   workBytes: number

@@ -7,6 +7,7 @@ import type {
   QueueStatus,
   RunRecord,
   SavedValues,
+  ServingWorkers,
   SessionStatus,
   StoreTotals,
   WaitingLane,
@@ -70,6 +71,8 @@ export function inspectorOf(state: KernelState): KernelInspector {
         expiresAt: state.wall(session.expiresAt),
         branches: session.branches,
       })),
+    serving: (): readonly ServingWorkers[] => servingIn(state),
+    now: (): number => state.wallNow,
     deadLetters: (limit): readonly DeadLetter[] => state.deadLetters.list(limit),
     totals: (): StoreTotals => ({
       now: state.wallNow,
@@ -115,6 +118,19 @@ function waitingIn(state: KernelState, queue: Queue | undefined): readonly Waiti
     }
     return groups.length === 0 ? [] : [{ requires: lane.requires, tasks: lane.tasks, groups }]
   })
+}
+
+function servingIn(state: KernelState): readonly ServingWorkers[] {
+  const found = new Map<string, { readonly queues: readonly string[] | 'all'; workers: number }>()
+  for (const { info } of state.sessions.values()) {
+    const { role, queues } = info
+    if (role === 'client' || role === 'observer' || queues.length === 0) continue
+    const name = queues === 'all' ? queues : `,${queues.join(',')}`
+    const known = found.get(name) ?? { queues, workers: 0 }
+    known.workers += 1
+    found.set(name, known)
+  }
+  return [...found.values()]
 }
 
 function queueStatus(state: KernelState, queue: Queue): QueueStatus {

@@ -13,6 +13,8 @@ import type {
   ControlAnswer,
   ControlRequest,
   Holder,
+  LockAnswer,
+  LockRequest,
   OpenAnswer,
   OpenRequest,
   SessionAnswer,
@@ -25,7 +27,7 @@ import type {
 } from '../backend.js'
 import { GRAPH_RETENTION_MS } from '../kept.js'
 import { acquire } from './acquire.js'
-import { channel } from './channel.js'
+import { channel, lock } from './channel.js'
 import { control } from './control.js'
 import { inspectorOf, type KernelInspector } from './inspect.js'
 import { open } from './open.js'
@@ -47,7 +49,7 @@ export class Kernel {
     this.limits = Object.freeze({ itemsPerCall, bytesPerCall })
   }
 
-  /** From now on people are told a time that is so far before the one that operations get. */
+  /** From now on people see a time that is so far before the one that operations get. */
   showTimeAhead(ms: number): void {
     this.#state.wallAhead = ms
   }
@@ -112,12 +114,16 @@ export class Kernel {
     return channel(this.#at(now), runId, holder, request)
   }
 
+  lock(now: number, runId: string, holder: Holder, request: LockRequest): LockAnswer {
+    return lock(this.#at(now), runId, holder, request)
+  }
+
   inspect(now: number): KernelInspector {
     this.#at(now)
     return this.#inspector
   }
 
-  /** Milliseconds from `now` until something is due, and whether somebody may be waiting for anything that is planned. */
+  /** Milliseconds from `now` until something is due, and whether a run or session may be waiting for anything that is planned. */
   due(now: number): { readonly inMs: number; readonly isAwaited: boolean } | undefined {
     const state = this.#at(now)
     const awaitedAt = awaitedDueAt(state)

@@ -1,7 +1,7 @@
 /**
  * The kernel with a clock: the backend of embedded runs. Notices are delivered in a microtask, never from inside an operation. One
- * timer waits for whatever is due next; it keeps the process alive only while somebody may be waiting for what is planned, such as a
- * retry's delay.
+ * timer waits for whatever is due next; it keeps the process alive only while a run may be waiting for what is planned, such as a retry's
+ * delay.
  */
 import { GraflowError } from '../../errors.js'
 import { elapsedMs, type Clock } from '../../time.js'
@@ -85,6 +85,10 @@ class MemoryBackend implements Backend {
 
   channel(...[runId, holder, request]: Parameters<Backend['channel']>): ReturnType<Backend['channel']> {
     return this.#do((now) => this.#kernel.channel(now, runId, holder, request))
+  }
+
+  lock(...[runId, holder, request]: Parameters<Backend['lock']>): ReturnType<Backend['lock']> {
+    return this.#do((now) => this.#kernel.lock(now, runId, holder, request))
   }
 
   listen(session: string, listener: (notice: Notice) => void): () => void {
@@ -197,6 +201,8 @@ class MemoryBackend implements Backend {
       queues: () => look((inspector) => inspector.queues()),
       waiting: (queue) => look((inspector) => inspector.waiting(queue)),
       sessions: () => look((inspector) => inspector.sessions()),
+      serving: () => look((inspector) => inspector.serving()),
+      now: () => look((inspector) => inspector.now()),
       deadLetters: (limit) => look((inspector) => inspector.deadLetters(limit)),
       totals: () => look((inspector) => inspector.totals()),
     }

@@ -9,10 +9,10 @@ import { newGroup } from './opening.js'
 import { Run as RunRecord } from './run.js'
 import type { KernelState } from './state.js'
 import { step } from './step.js'
-import { addReady, countReady } from './waking.js'
+import { addReady } from './waking.js'
 
 /**
- * Opens a run. Repeated with the same nonce it answers the same token while that is current; opened again by anyone else it is
+ * Opens a run. Repeated with the same nonce it answers the same token while that is current; opened again under another nonce it is
  * `exists` (same digest) or `conflict`, by run id first, then by idempotency key. A first group is dispatched as by a step of its driver.
  */
 export function open(state: KernelState, request: OpenRequest): OpenAnswer {
@@ -42,8 +42,8 @@ export function open(state: KernelState, request: OpenRequest): OpenAnswer {
     state.effects.activity(runId, 'state', runId)
     return { status: 'ok', token: undefined }
   }
+  root.isOpeners = true
   root.ready = 1
-  countReady(root.lane, 1)
   const grant = grantTo(state, session, root, 1, request.nonce, Number.POSITIVE_INFINITY)
   if (grant === undefined || request.first === undefined) return { status: 'ok', token: grant?.token }
   const { spec, inputs } = request.first

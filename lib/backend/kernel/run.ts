@@ -2,7 +2,7 @@
  * A run as the kernel keeps it: its record, saved outputs, channels, and its groups. What its state is called follows from facts kept
  * apart (ended, abandoned, paused, started), so that no two of them can contradict each other.
  */
-import type { EndState, OpenRequest, RunRecord, RunState } from '../backend.js'
+import type { EndState, Holder, OpenRequest, RunRecord, RunState } from '../backend.js'
 import type { Channels } from './channels.js'
 import type { Due } from './due-queue.js'
 
@@ -17,6 +17,23 @@ export interface RunEnd {
   /** By the store's clock. */
   readonly at: number
 }
+
+/** A lock on a channel: who has it, and who is the next to get it. */
+interface Lock {
+  readonly taken:
+    | {
+        readonly fence: number
+        readonly nonce: string
+        /** Kernel time. */
+        readonly expiresAt: number
+        readonly holder: Holder
+      }
+    | undefined
+  readonly next: { readonly nonce: string; readonly until: number } | undefined
+}
+
+/** By key; a key that nobody has or waits for is absent. */
+export type Locks = Map<string, Lock>
 
 /** `G`: what a group is, which knows its run in turn. */
 export class Run<G> {
@@ -38,12 +55,13 @@ export class Run<G> {
   cancelReason: string | undefined
   end: RunEnd | undefined
   isPaused = false
-  /** Its driver is gone, and nobody may drive it until the run is resumed. */
+  /** Its driver is gone, and no other session may drive it. */
   isAbandoned = false
 
   readonly groups = new Map<string, G>()
   readonly saved = new Map<string, Uint8Array>()
   channels: Channels | undefined
+  locks: Locks | undefined
   /** What it occupies, roughly. */
   bytes = 0
 

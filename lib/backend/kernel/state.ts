@@ -2,34 +2,26 @@
  * All that the kernel knows, and its sense of time. Kernel time never goes back: when the clock does, everything planned keeps its
  * distance (docs/redis.md, rule 2). Times in records are the clock's own.
  */
-import { STORE_DEFAULTS } from '../../options.js'
+import { STORE_TIMES, type StoreTimes } from '../../options.js'
 import type { EndState, Notice, RunChange, Token } from '../backend.js'
 import { DeadLetters } from './dead-letters.js'
 import { type Due, DueQueue } from './due-queue.js'
 import type { AffinityHold, Group, HeldGrant, HeldTask, Queue, Run, RunDue, Session } from './group.js'
 import * as readyQueue from './ready-queue.js'
 
-/** What the kernel tells others while it acts. Whoever listens must not call the kernel from inside. */
+/** What the kernel emits while it acts. A listener must not call the kernel from inside. */
 export interface Effects {
   notice(session: string, notice: Notice): void
-  /** Something changed in a run; spelt out so that nothing is made where nobody watches. */
+  /** Something changed in a run; spelt out so that no object is made for a run without a watcher. */
   activity(runId: string, kind: RunChange, gid: string): void
 }
 
-export interface KernelOptions {
+export interface KernelOptions extends Partial<StoreTimes> {
   /** Above this many bytes new work is refused with `backpressure`; undefined: no bound. */
   readonly maxBytes?: number
   /** Ended runs kept at most, and the bytes they may occupy; the oldest go first, before their retention ends. */
   readonly maxRetainedRuns?: number
   readonly maxRetainedBytes?: number
-  /** How long only the preferred worker may take a group with an affinity. */
-  readonly affinityMs?: number
-  /** How long after its timeout a start is reclaimed; the worker itself is faster. */
-  readonly deadlineGraceMs?: number
-  /** How long a share is kept for sessions that were notified. */
-  readonly shareMs?: number
-  /** How long group payloads are kept after a run's end. */
-  readonly payloadRetentionMs?: number
   readonly itemsPerCall?: number
   readonly bytesPerCall?: number
 }
@@ -38,7 +30,7 @@ export const KERNEL_DEFAULTS = Object.freeze({
   maxBytes: Number.POSITIVE_INFINITY,
   maxRetainedRuns: 1_000,
   maxRetainedBytes: 256 * 2 ** 20,
-  ...STORE_DEFAULTS,
+  ...STORE_TIMES,
   itemsPerCall: 4_096,
   bytesPerCall: 16 * 2 ** 20,
 }) satisfies Required<KernelOptions>
@@ -54,9 +46,9 @@ export class KernelState {
 
   /** Kernel time of the operation under way, in milliseconds; never goes back. */
   now = 0
-  /** The same moment as people are told it. */
+  /** The same moment as people see it. */
   wallNow = 0
-  /** How far the time that people are told is before the clock that operations go by. */
+  /** How far the time that people see is before the clock that operations go by. */
   wallAhead = 0
   #ahead = 0
   #lastFence = 0
@@ -118,7 +110,7 @@ export class KernelState {
     this.now = clockNow + this.#ahead
   }
 
-  /** A moment of kernel time as people are told it. */
+  /** A moment of kernel time as people see it. */
   wall(kernelTime: number): number {
     return kernelTime - this.#ahead + this.wallAhead
   }

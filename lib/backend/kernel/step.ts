@@ -9,7 +9,7 @@ import type { Group, Run } from './group.js'
 import { addInputs, hasGraph, newChild } from './opening.js'
 import { endRun, save } from './runs.js'
 import type { KernelState } from './state.js'
-import { endStart, tellTask } from './tasks-in-hand.js'
+import { endStart, reportTask } from './tasks-in-hand.js'
 import { endFlight } from './waking.js'
 
 /** What is to be done about the group of a step. */
@@ -48,7 +48,7 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
     endBy(state, group, request.holder.token, end)
     return { status: 'ok', fill: 0 }
   }
-  const counts = tellTask(state, group, holder.index, request.task)
+  const counts = reportTask(state, group, holder.index, request.task)
   const about = counts === undefined ? {} : { counts }
   if (plan === undefined || request.group === undefined) return { status: 'ok', fill: 0, ...about }
   return { ...applyPlan(state, plan, request.group.spec, group, holder.index), ...about }

@@ -22,7 +22,7 @@ const MOST_PURGES = 192
 
 /**
  * Sweeps once. Repeating it is safe: within 100 ms it is `skip`, unless the one before left something over or `isForced`. While there
- * is reason to think that nobody could renew it is `grace`, and reclaims nothing.
+ * is reason to think that no session could renew it is `grace`, and reclaims nothing.
  */
 export function sweep(state: KernelState, isForced = false): SweepAnswer {
   if (!isForced && !state.hasBacklog && state.now - state.lastSweepAt < SWEEP_GAP_MS) return { status: 'skip' }
@@ -55,7 +55,7 @@ export function nextDueAt(state: KernelState): number | undefined {
   return dueAt === Number.POSITIVE_INFINITY ? undefined : dueAt
 }
 
-/** When something is due next that somebody may be waiting for; Infinity when there is none. */
+/** When something is due next that a run or session may be waiting for; Infinity when there is none. */
 export function awaitedDueAt(state: KernelState): number {
   let dueAt = state.hasBacklog ? state.now : Number.POSITIVE_INFINITY
   if (state.lost.size > 0) dueAt = Math.min(dueAt, Math.max(state.now, state.graceUntil))
@@ -66,7 +66,7 @@ export function awaitedDueAt(state: KernelState): number {
   return Math.min(dueAt, Math.max(deadline, state.graceUntil))
 }
 
-/** When a sweep or a purge is due that nobody waits for; Infinity when there is none. */
+/** When a sweep or a purge is due that no run or session waits for; Infinity when there is none. */
 export function backgroundDueAt(state: KernelState): number {
   const runs = state.purges.first()?.dueAt ?? Number.POSITIVE_INFINITY
   return Math.min(state.sweepDueAt, runs, state.graphPurges.first()?.dueAt ?? Number.POSITIVE_INFINITY)

@@ -12,32 +12,32 @@ const MOST_OTHERS = 32
 const NONE: SetAside = Object.freeze({ errors: 0, losses: 0, startsAt: 0 })
 
 /**
- * A step speaks of the task that its holder starts now, or says that there is `none`: that ends the deadline of the start before. What was
- * counted for the task; undefined where there is none, or the step does not speak of one.
+ * A step reports the task that its holder starts now, or `none`: that ends the deadline of the start before. Gives what was counted for the
+ * task; undefined where there is none, or the step reports nothing.
  */
-export function tellTask(
+export function reportTask(
   state: KernelState,
   group: Group,
   index: number,
-  told: StepRequest['task'],
+  report: StepRequest['task'],
 ): TaskCounts | undefined {
-  if (told === undefined) return undefined
+  if (report === undefined) return undefined
   const known = group.tasks?.get(index)
   if (known !== undefined) state.taskDeadlines.remove(known)
-  if (told === 'none' && known === undefined) return undefined
+  if (report === 'none' && known === undefined) return undefined
   const held = known ?? newHeldTask(group, index)
-  if (held.task?.path !== (told === 'none' ? undefined : told.path)) putAside(held)
-  if (told === 'none') {
+  if (held.task?.path !== (report === 'none' ? undefined : report.path)) putAside(held)
+  if (report === 'none') {
     held.task = undefined
     return undefined
   }
-  const before = held.task === undefined ? takeUp(held, told.path, known === undefined ? told.losses : 0) : held
-  held.task = told
-  held.errors = Math.max(before.errors, told.errors)
+  const before = held.task === undefined ? takeUp(held, report.path, known === undefined ? report.losses : 0) : held
+  held.task = report
+  held.errors = Math.max(before.errors, report.errors)
   held.losses = before.losses
-  if (told.timeoutMs > 0) state.taskDeadlines.add(held, state.now + told.timeoutMs + state.options.deadlineGraceMs)
+  if (report.timeoutMs > 0) state.taskDeadlines.add(held, state.now + report.timeoutMs + state.options.deadlineGraceMs)
   const counts = { errors: held.errors, losses: held.losses }
-  if (told.delayMs !== undefined && told.delayMs > 0) putAside(held, state.now + told.delayMs)
+  if (report.delayMs !== undefined && report.delayMs > 0) putAside(held, state.now + report.delayMs)
   const waitMs = 'startsAt' in before ? before.startsAt - state.now : 0
   return waitMs > 0 ? { ...counts, waitMs } : counts
 }
@@ -64,7 +64,7 @@ function putAside(held: HeldTask, startsAt = 0): void {
   }
 }
 
-/** `losses`: those that nobody counted for a task, and were of this one. */
+/** `losses`: losses of the branch that were counted for no task, and were of this one. */
 function takeUp(held: HeldTask, path: string, losses: number): SetAside {
   const before = held.others.get(path) ?? NONE
   held.others.delete(path)

@@ -28,21 +28,27 @@ export function addReady(state: KernelState, group: Group, count: number): void 
   if (count === 0) return
   if (group.ready === 0) group.readySince = state.now
   group.ready += count
-  countReady(group.lane, count)
+  countReady(group, count)
   place(group)
   notifyFor(state, group, count)
 }
 
-/** So many more, or fewer, of the lane's branches are ready. */
-export function countReady(lane: Lane, more: number): void {
+/** So many more, or fewer, of the group's branches are ready. */
+export function countReady({ isOpeners, lane }: Group, more: number): void {
+  if (isOpeners) return
   lane.ready += more
   lane.queue.ready += more
+}
+
+/** So many more, or fewer, of the group's branches are held. */
+export function countGranted({ isOpeners, lane }: Group, more: number): void {
+  if (!isOpeners) lane.queue.granted += more
 }
 
 /** Branches stopped being held, whatever they are now. */
 export function endFlight(group: Group, count: number): void {
   group.inFlight -= count
-  group.lane.queue.granted -= count
+  countGranted(group, -count)
 }
 
 /** Room under the group's limit came free. */

@@ -140,7 +140,7 @@ function decoded(text: string): string {
 
 const invalid = (fault: string): GraflowError => new GraflowError('INVALID_OPTION', `the address of Redis: ${fault}`)
 
-/** Nobody knows which part of what cannot be read is a password. */
+/** Shows nothing of the address: any part of what cannot be read may be a password. */
 const unreadable = (): GraflowError =>
   new GraflowError(
     'INVALID_OPTION',

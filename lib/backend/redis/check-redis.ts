@@ -69,6 +69,13 @@ export interface ServerFault {
   readonly change: string
 }
 
+/** How a setting is changed now and for the next start. */
+export function advised(info: ReadonlyMap<string, string>, name: string, value: string): string {
+  const hasFile = (info.get('config_file') ?? '') !== ''
+  const next = hasFile ? 'CONFIG REWRITE' : `put "${name} ${value}" where its configuration stands`
+  return `CONFIG SET ${name} ${value}, and for the next start ${next}`
+}
+
 /** What is wrong with a server by what it says of itself, the worst first; nothing when it can be used. */
 export function serverFaults(info: ReadonlyMap<string, string>): readonly ServerFault[] {
   const version = info.get('redis_version')
@@ -86,7 +93,7 @@ export function serverFaults(info: ReadonlyMap<string, string>): readonly Server
   const policy = info.get('maxmemory_policy') ?? 'noeviction'
   if (policy !== 'noeviction') {
     const found = `expected maxmemory-policy noeviction, got ${policy}, under which Redis may delete parts of a run`
-    faults.push({ check: 'eviction', found, change: 'CONFIG SET maxmemory-policy noeviction' })
+    faults.push({ check: 'eviction', found, change: advised(info, 'maxmemory-policy', 'noeviction') })
   }
   if (info.get('role') === 'slave') {
     const found = 'expected a master, got a replica, which takes no writes'

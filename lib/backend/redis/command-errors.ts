@@ -65,7 +65,7 @@ const isOfCertificate = (error: Error & { readonly code?: string }): boolean =>
 
 /**
  * What a connection met, in words of our own; the error itself is the cause.
- * @param isConnected without an error: whether somebody took the connection, and then said nothing
+ * @param isConnected without an error: whether a peer took the connection, and then said nothing
  */
 export function inOurWords(error: (Error & { readonly code?: string }) | undefined, isConnected = false): string {
   if (error === undefined) {

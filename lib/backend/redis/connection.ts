@@ -37,7 +37,7 @@ export function makeConnection({ target, name, connectTimeoutMs, random, onError
     keepAlive: 10_000,
     lazyConnect: true,
     disableClientInfo: true, // two commands a connection, which Redis 7.0 does not know
-    // a command that was on its way may have been done: whoever sent it repeats it, knowing that
+    // a command that was on its way may have been done: the shard that sent it repeats it, knowing that
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
     enableOfflineQueue: false,

@@ -1,58 +1,23 @@
 /**
  * Looks at a Redis and says all that is wrong with it, and what to change: what makes a connection fail (check-redis.ts, rights.ts), and what
  * would make it lose data or be slow. Unlike those it goes on after the first fault. It writes nothing but a key that expires by itself.
- *
- * The file is long because it is a list: each check with its limits and its advice, one below the other.
  */
 import type { Redis } from 'ioredis'
 import { describeError, messageOf } from '../../describe.js'
 import { GraflowError } from '../../errors.js'
 import { type Random, systemClock, withDeadline } from '../../time.js'
 import { parseAddress, type RedisTarget } from './address.js'
-import { PROTOCOL_VERSION, serverFaults } from './check-redis.js'
+import { PROTOCOL_VERSION } from './check-redis.js'
 import { inOurWords, refusalIn, remedyFor } from './command-errors.js'
 import { makeConnection, withoutCommand } from './connection.js'
 import { keysOf, tagOf } from './keys.js'
 import { numberOf, readInfo, type Reply, textOf, textsIn } from './replies.js'
 import { missingRights, setUser, type UsersRedis } from './rights.js'
 import { loadScripts } from './scripts.js'
+import { diskOf, type Finding, type Info, ofInfo, ok, SKEW_MS, SLOW_REPLY_MS, UNSEEN } from './server-findings.js'
 
-/** Above these a finding is a warning. */
-const SLOW_REPLY_MS = 5
-const SLOW_DISK_MS = 20
-const SKEW_MS = 1_000
-const LEAST_MEMORY_MIB = 64
-const FULL_PERCENT = 80
 const ROUNDS = 15
 const WRITES = 5
-
-/** All checks, with what each looks at: docs/command.md has the same table, compared by a test. */
-export const CHECKS = Object.freeze({
-  connection: 'Whether Redis answers and lets us in.',
-  version: 'Whether it is Redis 7.0 or newer, or a Valkey, and a master.',
-  eviction: 'Whether it may delete keys when its memory is full.',
-  persistence: 'What survives when it restarts, and whether its last write to disk worked.',
-  memory: `Whether maxmemory is set, at least ${LEAST_MEMORY_MIB} MiB, within the machine, and less than ${FULL_PERCENT} % of it is used.`,
-  clients: `Whether less than ${FULL_PERCENT} % of maxclients are connected.`,
-  commands: 'Whether it knows every command that is called: none renamed or switched off.',
-  rights: 'Whether its user may call them, with all keys and channels of the prefix.',
-  data: 'Whether what lies under the prefix is of this release.',
-  latency: `Whether a reply takes less than ${SLOW_REPLY_MS} ms.`,
-  disk: `Whether a write takes less than ${SLOW_DISK_MS} ms longer than a reply.`,
-  clock: `Whether its clock and that of this machine differ by less than ${SKEW_MS} ms.`,
-})
-export type CheckName = keyof typeof CHECKS
-
-/** `error`: it cannot be used so. `warning`: it can, and may lose data or be slow. `unknown`: it does not let us look. */
-export type Level = 'ok' | 'warning' | 'error' | 'unknown'
-
-export interface Finding {
-  readonly check: CheckName
-  readonly level: Level
-  readonly found: string
-  /** What to do; absent where there is nothing to do. */
-  readonly change?: string
-}
 
 export interface DiagnosisOptions {
   readonly address: string
@@ -66,7 +31,6 @@ export interface DiagnosisOptions {
 
 const CONNECT_MS = 3_000
 const ANSWER_MS = 5_000
-const MIB = 1024 * 1024
 
 /**
  * One finding or more for each check, in their order.
@@ -115,10 +79,6 @@ function parted(message: string): { readonly found: string; readonly change: str
     : { found: message.slice(0, at), change: message.slice(at + 2) }
 }
 
-const ok = (check: CheckName, found: string): Finding => ({ check, level: 'ok', found })
-
-type Info = ReadonlyMap<string, string>
-
 /** One look at a Redis that answers. */
 class Diagnosis implements UsersRedis {
   readonly address: string
@@ -145,13 +105,11 @@ class Diagnosis implements UsersRedis {
     const mayWrite = own.every(({ level }) => level === 'ok')
     return [
       ok('connection', `Redis at ${this.address} answers`),
-      ...(info === undefined
-        ? unseen(['version', 'eviction', 'persistence', 'memory', 'clients'], 'INFO')
-        : ofInfo(info, config)),
+      ...(info === undefined ? UNSEEN : ofInfo(info, config)),
       ...own,
       await this.#data(),
       latencyOf(replyMs),
-      await this.#disk(replyMs, mayWrite, info),
+      await this.#disk(replyMs, mayWrite, info ?? new Map(), config),
       await this.#clock(),
     ]
   }
@@ -253,11 +211,16 @@ class Diagnosis implements UsersRedis {
 
   async #replyMs(): Promise<number> {
     const all: number[] = []
-    for (let i = 0; i < ROUNDS; i += 1) all.push(await this.#timed(() => this.#redis.ping()))
+    // a Redis that cannot write refuses even PING: that is an answer, too, and other checks tell of it
+    const ping = (): Promise<unknown> =>
+      this.#redis.ping().catch((error: unknown) => {
+        if (!(error instanceof Error && error.name === 'ReplyError')) throw error
+      })
+    for (let i = 0; i < ROUNDS; i += 1) all.push(await this.#timed(ping))
     return medianOf(all)
   }
 
-  async #disk(replyMs: number, mayWrite: boolean, info: Info | undefined): Promise<Finding> {
+  async #disk(replyMs: number, mayWrite: boolean, info: Info, config: Info): Promise<Finding> {
     if (!mayWrite) return { check: 'disk', level: 'unknown', found: 'the user may not write, so it was not measured' }
     const key = this.keys.upload('doctor')
     const all: number[] = []
@@ -266,17 +229,7 @@ class Diagnosis implements UsersRedis {
     } catch (error) {
       return { check: 'disk', level: 'error', ...parted(messageOf(error)) }
     }
-    const moreMs = medianOf(all) - replyMs
-    const delayed = Number(info?.get('aof_delayed_fsync') ?? 0)
-    if (moreMs < SLOW_DISK_MS && delayed === 0) return ok('disk', `a write takes ${shownMs(medianOf(all))}`)
-    return {
-      ...{ check: 'disk', level: 'warning' },
-      found:
-        moreMs < SLOW_DISK_MS
-          ? `${delayed} writes have waited for the disk since the server was started`
-          : `a write takes ${shownMs(medianOf(all))}, a reply ${shownMs(replyMs)}: the disk keeps it`,
-      change: 'put the append-only file on a faster disk, or CONFIG SET appendfsync everysec, which may lose a second',
-    }
+    return diskOf({ info, config }, { writeMs: medianOf(all), replyMs, shown: shownMs })
   }
 
   /** By the quickest of some questions: the server read its clock about in the middle. */
@@ -304,106 +257,12 @@ class Diagnosis implements UsersRedis {
   }
 }
 
-const unseen = (checks: readonly CheckName[], command: string): readonly Finding[] =>
-  checks.map((check) => ({
-    check,
-    level: 'unknown',
-    found: `it could not be looked at: the user may not call ${command}`,
-  }))
-
 function latencyOf(replyMs: number): Finding {
   const found = `a reply takes ${shownMs(replyMs)}`
   if (replyMs < SLOW_REPLY_MS) return ok('latency', found)
   const change = 'bring Redis and its clients nearer to each other: each group costs a few replies'
   return { check: 'latency', level: 'warning', found, change }
 }
-
-/** What a server says of itself. */
-function ofInfo(info: Info, config: Info): readonly Finding[] {
-  const faults = serverFaults(info).map(({ check, found, change }): Finding => {
-    return { check: check === 'role' ? 'version' : check, level: 'error', found, change }
-  })
-  const isFine = (check: CheckName): boolean => !faults.some((fault) => fault.check === check)
-  const name = info.get('server_name') ?? 'redis'
-  return [
-    ...faults.filter(({ check }) => check === 'version'),
-    ...(isFine('version')
-      ? [ok('version', `${name} ${info.get('valkey_version') ?? info.get('redis_version') ?? '?'}`)]
-      : []),
-    ...faults.filter(({ check }) => check === 'eviction'),
-    ...(isFine('eviction') ? [ok('eviction', 'maxmemory-policy is noeviction')] : []),
-    persistenceOf(info, config),
-    memoryOf(info),
-    clientsOf(info),
-  ]
-}
-
-function persistenceOf(info: Info, config: Info): Finding {
-  const broken = ['aof_last_write_status', 'aof_last_bgrewrite_status', 'rdb_last_bgsave_status'].filter(
-    (name) => (info.get(name) ?? 'ok') !== 'ok',
-  )
-  if (broken.length > 0) {
-    const found = `the last write to disk failed (${broken.join(', ')}), so Redis may refuse every write`
-    return {
-      check: 'persistence',
-      level: 'error',
-      found,
-      change: "make room on the disk, and look at the server's log",
-    }
-  }
-  if (info.get('aof_enabled') === '1') {
-    const fsync = config.get('appendfsync')
-    const loses = fsync === 'always' ? ', which loses nothing' : fsync === 'no' ? ', which may lose half a minute' : ''
-    const found = `append-only file${fsync === undefined ? '' : `, appendfsync ${fsync}`}${loses}`
-    if (fsync !== 'no') return ok('persistence', found)
-    return { check: 'persistence', level: 'warning', found, change: 'CONFIG SET appendfsync everysec' }
-  }
-  const saves = config.get('save')
-  const change = 'CONFIG SET appendonly yes, and appendonly yes in the configuration'
-  if (saves === '')
-    return { check: 'persistence', level: 'warning', found: 'nothing is on disk: a restart loses all runs', change }
-  const found = `snapshots only${saves === undefined ? '' : ` (save ${saves})`}: a restart loses the runs since the last one`
-  return { check: 'persistence', level: 'warning', found, change }
-}
-
-function memoryOf(info: Info): Finding {
-  const bytes = (name: string): number => Number(info.get(name) ?? 0)
-  const [used, most, machine] = [bytes('used_memory'), bytes('maxmemory'), bytes('total_system_memory')]
-  const warning = (found: string, change: string): Finding => ({ check: 'memory', level: 'warning', found, change })
-  const asked = `CONFIG SET maxmemory ${mib(Math.max(LEAST_MEMORY_MIB * MIB, (machine || 1024 * MIB) / 2))}mb`
-  if (most === 0)
-    return warning(
-      `${mib(used)} MiB are used, and maxmemory is not set: when the machine is full, Redis is killed`,
-      asked,
-    )
-  const found = `${mib(used)} of ${mib(most)} MiB are used`
-  if (most < LEAST_MEMORY_MIB * MIB) return warning(`${found}: that is little`, asked)
-  if (used >= (most * FULL_PERCENT) / 100)
-    return warning(
-      `${found}: when it is full, it takes no new runs (BACKPRESSURE)`,
-      'raise maxmemory, or shorten retentionMs',
-    )
-  if (machine > 0 && most > (machine * FULL_PERCENT) / 100)
-    return warning(
-      `maxmemory is ${mib(most)} MiB, the machine has ${mib(machine)}: a snapshot or a rewrite needs room beside it`,
-      asked,
-    )
-  return ok('memory', found)
-}
-
-function clientsOf(info: Info): Finding {
-  const [now, most] = [Number(info.get('connected_clients') ?? 0), Number(info.get('maxclients') ?? 0)]
-  const found = `${now} of ${most} clients are connected`
-  if (most === 0 || now < (most * FULL_PERCENT) / 100) return ok('clients', found)
-  return {
-    check: 'clients',
-    level: 'warning',
-    found,
-    change: 'raise maxclients: each process has three connections or so',
-  }
-}
-
-const mib = (bytes: number): number => Math.round(bytes / MIB)
 
 const shownMs = (ms: number): string =>
   ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`

@@ -170,14 +170,14 @@ export class Inbox {
       const session = sessions[keys.indexOf(textOf(key))]
       if (session !== undefined) this.#deliver(session, list(entries))
     }
-    // What the notices make others ask goes out first: somebody waits for it, and the next read would be written and served before.
+    // The calls that notices lead to go out first: a driver or executor waits for them, and the next read would be written and served before.
     await new Promise<void>((resolve) => setImmediate(resolve))
   }
 
   #deliver(session: string, entries: readonly Reply[]): void {
     for (const entry of entries) {
       const [id, fields] = list(entry)
-      if (!this.#positions.has(session)) return // nobody listens any more
+      if (!this.#positions.has(session)) return // the session has stopped listening
       this.#positions.set(session, textOf(id))
       const { notice, chunk, isAnew = false } = readEntry(list(fields), this.#options.grantFrom)
       if (isAnew) this.#missed(session)

@@ -141,7 +141,7 @@ class RenewalThread {
     }
   }
 
-  /** Nobody renews any more: another thread goes on, while the sessions live. */
+  /** The thread that renewed has ended: another one goes on, while the sessions live. */
   #ended(worker: Worker, clock: Clock): void {
     if (this.#worker !== worker) return
     this.#worker = undefined

@@ -38,6 +38,7 @@ export function keysOf(tag: string, db = 0) {
     channels: (runId: string) => `${tag}:r:${runId}:ch`,
     channelTimes: (runId: string) => `${tag}:r:${runId}:cx`,
     channelCalls: (runId: string) => `${tag}:r:${runId}:cn`,
+    channelLocks: (runId: string) => `${tag}:r:${runId}:cl`,
     channelList: (runId: string, key: string) => `${tag}:r:${runId}:cl:${key}`,
     runGroups: (runId: string) => `${tag}:r:${runId}:k`,
     idempotency: (key: string) => `${tag}:k:${key}`,

@@ -3,13 +3,14 @@
  * script (lua/) and its wrapper (operations/); docs/redis.md has the layout.
  */
 import { GraflowError } from '../../errors.js'
+import { STORE_TIMES, type StoreTimes } from '../../options.js'
 import { type Clock, monotonicClock, type Random, systemRandom, withDeadline } from '../../time.js'
 import type { Backend, BackendLimits, Inspector, KeepAlive, KeepAliveOptions, Notice, RunActivity } from '../backend.js'
 import { Activities } from './activities.js'
 import { Inbox } from './inbox.js'
 import { Renewal } from './keep-alive.js'
 import { acquire } from './operations/acquire.js'
-import { channel } from './operations/channels.js'
+import { channel, lock } from './operations/channels.js'
 import { control } from './operations/control.js'
 import { grantIn } from './operations/grants.js'
 import { getGraph, hasGraph, putGraph } from './operations/graphs.js'
@@ -21,9 +22,9 @@ import { step } from './operations/step.js'
 import { sweep } from './operations/sweep.js'
 import { ReleasedChunks } from './released-chunks.js'
 import { Shard, SHARD_DEFAULTS } from './shard.js'
-import { TUNING_DEFAULTS, type Tuning, LIMIT_DEFAULTS, type Store } from './store.js'
+import { LIMIT_DEFAULTS, type Store } from './store.js'
 
-export interface RedisBackendOptions extends Partial<Tuning>, Partial<BackendLimits> {
+export interface RedisBackendOptions extends Partial<StoreTimes>, Partial<BackendLimits> {
   /** `redis://`, `rediss://` or `unix://`. */
   readonly address: string
   /** What belongs together on one Redis. */
@@ -88,7 +89,7 @@ class RedisBackend implements Backend {
     this.#shard = shard
     this.#services = services
     const released = new ReleasedChunks()
-    this.#store = Object.freeze({ shard, keys: shard.keys, limits: this.limits, tuning: tuningOf(services), released })
+    this.#store = Object.freeze({ shard, keys: shard.keys, limits: this.limits, times: timesOf(services), released })
     this.inspect = inspectorOf(this.#store)
     const connection = { shard, commandTimeoutMs, connectTimeoutMs, clock, random }
     this.#inbox = new Inbox({
@@ -143,6 +144,10 @@ class RedisBackend implements Backend {
 
   channel(...[runId, holder, request]: Parameters<Backend['channel']>): ReturnType<Backend['channel']> {
     return this.#withRoom(channel(this.#store, runId, holder, request))
+  }
+
+  lock(...[runId, holder, request]: Parameters<Backend['lock']>): ReturnType<Backend['lock']> {
+    return lock(this.#store, runId, holder, request)
   }
 
   listen(session: string, listener: (notice: Notice) => void): () => void {
@@ -231,11 +236,11 @@ class RedisBackend implements Backend {
   }
 }
 
-function tuningOf(given: Partial<Tuning>): Tuning {
+function timesOf(given: Partial<StoreTimes>): StoreTimes {
   return Object.freeze({
-    affinityMs: given.affinityMs ?? TUNING_DEFAULTS.affinityMs,
-    deadlineGraceMs: given.deadlineGraceMs ?? TUNING_DEFAULTS.deadlineGraceMs,
-    shareMs: given.shareMs ?? TUNING_DEFAULTS.shareMs,
-    payloadRetentionMs: given.payloadRetentionMs ?? TUNING_DEFAULTS.payloadRetentionMs,
+    affinityMs: given.affinityMs ?? STORE_TIMES.affinityMs,
+    deadlineGraceMs: given.deadlineGraceMs ?? STORE_TIMES.deadlineGraceMs,
+    shareMs: given.shareMs ?? STORE_TIMES.shareMs,
+    payloadRetentionMs: given.payloadRetentionMs ?? STORE_TIMES.payloadRetentionMs,
   })
 }

@@ -1,6 +1,6 @@
 /**
  * Outcomes that came along with the notice of a release: a small group's only chunk, so that its holder need not ask for it.
- * A hint like all notices: each is given out once, and whoever finds none asks the store.
+ * A hint like all notices: each is given out once, and a holder that finds none asks the store.
  */
 
 export interface ReleasedChunk {

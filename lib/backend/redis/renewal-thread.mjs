@@ -232,7 +232,7 @@ class Link {
     }
   }
 
-  /** From then on the end of this process is noticed at once: the store is told, and whoever waits for that. */
+  /** From then on the end of this process is noticed at once: its subscription ends with its connection. */
   async #subscribe(session) {
     if (!this.#subscribed.isReady) return
     try {
@@ -272,7 +272,7 @@ class Link {
       return await this.#answered(call())
     } catch (error) {
       if (!String(error?.message).includes('Function not found')) throw error
-      this.#renewing.send('FUNCTION', 'LOAD', script.source).catch(() => undefined) // somebody else may have loaded it
+      this.#renewing.send('FUNCTION', 'LOAD', script.source).catch(() => undefined) // another process may have loaded it
       return this.#answered(call())
     }
   }

@@ -157,7 +157,7 @@ async function answersTo(redis: UsersRedis, lines: readonly string[]): Promise<R
     return await ask()
   } catch (error) {
     if (!/Function not found/.test(messageOf(error))) throw error
-    // in one write with the question; somebody else may have loaded it
+    // in one write with the question; another process may have loaded it
     const loaded = redis.command('FUNCTION', 'LOAD', source).catch(() => undefined)
     const [answers] = await Promise.all([ask(), loaded])
     return answers
@@ -182,12 +182,12 @@ async function missingOf(redis: UsersRedis): Promise<Missing> {
     (areKeysDenied && isKeyed(command)) || (CHANNELLED.includes(command) && (areChannelsDenied || some([command])))
   const commands = asked.flatMap(({ command, place }, i) => {
     const why = (answers[i] ?? '') as Answer // the script has no other answers
-    const isTold = place === undefined && why !== '' && !(why === 'denied' && isOfPlace(command))
-    return isTold ? [{ name: command.toLowerCase(), why }] : []
+    const isNamed = place === undefined && why !== '' && !(why === 'denied' && isOfPlace(command))
+    return isNamed ? [{ name: command.toLowerCase(), why }] : []
   })
   return {
     commands,
-    // where no write passes, it is the commands or the keys: both are told
+    // where no write passes, it is the commands or the keys: both are named
     keys: areWritesDenied || deniedPlaces([OF_ANY_KEY]),
     channels: areChannelsDenied || CHANNELLED.some((command) => deniedPlaces([command])),
   }

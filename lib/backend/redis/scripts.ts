@@ -11,6 +11,7 @@ import { luaTexts } from './sources.js'
 export const SCRIPT_NAMES = Object.freeze([
   'acquire',
   'channel-change',
+  'channel-lock',
   'channel-read',
   'channel-write',
   'control',

@@ -185,7 +185,7 @@ export class Shard {
     void this.#lookAtRights()
   }
 
-  /** Resolves with what is missing; it is the refusal until it is there. Whoever asks meanwhile gets the same answer. */
+  /** Resolves with what is missing; it is the refusal until it is there. Calls meanwhile get the same answer. */
   #lookAtRights(): Promise<GraflowError | undefined> {
     this.#lookedAt = this.#options.clock.now()
     this.#looking ??= checkRights(this)
@@ -206,7 +206,7 @@ export class Shard {
     return this.#looking
   }
 
-  /** A script as Redis gets it, for whoever calls it on another connection. */
+  /** A script as Redis gets it, for a caller with another connection. */
   script(name: ScriptName): Script {
     const script = this.#scripts.get(name)
     if (script === undefined) throw new GraflowError('INTERNAL', `expected a script lua/${name}.lua`)
@@ -330,7 +330,7 @@ export class Shard {
     const load = new EncodedCommand(['FUNCTION', 'LOAD', script.source], [])
     load.promise.catch((error: unknown) => {
       const why = asError(error)
-      if (!/already exists/.test(why.message)) this.#loadErrors.set(script, why) // else somebody else has loaded it
+      if (!/already exists/.test(why.message)) this.#loadErrors.set(script, why) // else another process has loaded it
     })
     void this.#redis.sendCommand(load)
   }

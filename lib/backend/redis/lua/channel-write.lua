@@ -2,13 +2,14 @@
 -- Needs:
 --   base: now
 --   channels: answered channelsOf clear mayWrite readEntry remember setExpiry
+--   locks: lostLock
 --   run: loadRun
 -- Sets a channel, or puts an item before or after those of a list. Refused when memory is full.
 -- KEYS: T:m
--- Derives: T:r:<run> T:r:<run>:ch T:r:<run>:cx T:r:<run>:cl:<key> T:r:<run>:cn T:b:<gid> T:b:<gid>:d
--- ARGV: run, gid, index, token, key, ttl in ms or '', then set, kind (v, n, l), items… | append, nonce, item | prepend, nonce, item
--- Answers: OK length | TYPE kind | FENCED | GONE
-local run, key, ttl, what = ARGV[1], ARGV[5], ARGV[6], ARGV[7]
+-- Derives: T:r:<run> T:r:<run>:ch T:r:<run>:cx T:r:<run>:cl T:r:<run>:cl:<key> T:r:<run>:cn T:b:<gid> T:b:<gid>:d
+-- ARGV: run, gid, index, token, key, ttl in ms or '', locks or '' (lostLock), then set, kind (v, n, l), items… | append, nonce, item | prepend, nonce, item
+-- Answers: OK length | TYPE kind | LOST key | FENCED | GONE
+local run, key, ttl, under, what = ARGV[1], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local c = channelsOf(run)
 if not loadRun(run) then
   return { 'GONE' }
@@ -16,23 +17,27 @@ elseif not mayWrite(run, ARGV[2], ARGV[3], ARGV[4]) then
   return { 'FENCED' }
 end
 now()
+local lost = lostLock(c, under)
+if lost then
+  return { 'LOST', lost }
+end
 call('HLEN', c.cx)
 if what == 'set' then
-  local kind = ARGV[8]
+  local kind = ARGV[9]
   call('HLEN', c.ch)
   clear(c, key)
   if kind == 'l' then
     call('HSET', c.ch, key, kind)
-    for i = 9, #ARGV, 4000 do
+    for i = 10, #ARGV, 4000 do
       call('RPUSH', c.items .. key, unpack(ARGV, i, min(i + 3999, #ARGV)))
     end
   else
-    call('HSET', c.ch, key, kind .. ARGV[9])
+    call('HSET', c.ch, key, kind .. ARGV[10])
   end
   setExpiry(c, key, ttl)
   return { 'OK', 0 }
 end
-local before, place = answered(c, ARGV[8])
+local before, place = answered(c, ARGV[9])
 if before then
   return before
 end
@@ -48,6 +53,6 @@ end
 if not kind then
   call('HSET', c.ch, key, 'l')
 end
-call(what == 'append' and 'RPUSH' or 'LPUSH', c.items .. key, ARGV[9])
+call(what == 'append' and 'RPUSH' or 'LPUSH', c.items .. key, ARGV[10])
 setExpiry(c, key, ttl)
 return remember(c, place, { 'OK', length + 1 })

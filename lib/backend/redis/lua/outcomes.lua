@@ -8,7 +8,8 @@
 -- KEYS: T:m
 -- Derives: T:r:<run> T:b:<gid> T:b:<gid>:d T:b:<gid>:o T:bad
 -- ARGV: gid, settles read before, most bytes
--- Answers: NONE | BAD why | OK state (o, r, w) size next is-last (1: nothing of a closed group follows) table (of one that had branches left, then; else '')
+-- Answers: NONE | BAD why | OK state (o, r, w) size next is-last (1: nothing of a closed group follows)
+--   table (of one that had branches left, then; else '')
 --   when it was closed (in milliseconds by the clock of this server; 0: it is open)
 --   chunks…
 --   (of one with fewer bytes than its ends say the values are in T:b:<gid>:o<number>; they count as its bytes)
@@ -29,7 +30,7 @@ end
 if type(why) == 'string' then
   return { 'BAD', why }
 end
--- without its run, or the group of its run, nobody will ever release it
+-- without its run, or the group of its run, nothing will ever release it
 if not g or (g.state == 'o' and not (loadRun(g.run) and call('EXISTS', T .. ':b:' .. g.run) == 1)) then
   return { 'NONE' }
 end

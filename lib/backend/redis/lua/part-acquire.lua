@@ -14,7 +14,7 @@
 --   sharing: shareOf
 --   waking: isAnyNotified isAnyToNotify isHeldForOther notifyNext
 -- A worker that lacks at most so many lanes gets only these; otherwise it gets all lanes.
-local MOST_TOLD = 512
+local MOST_NEW_LANES = 512
 -- What one call asks for, and how far it has come.
 local ask
 
@@ -214,7 +214,8 @@ local function serve(gid, lane)
     ask.isCut, ask.isMore = true, true
     return true
   end
-  local grant, isHeldBack = grantTo(g, ask.session, ask.nonce, min(ask.left, ask.shares[lane]), ask.bytesLeft, ask.graceMs, ask.startable - (ask.most - ask.left))
+  local grant, isHeldBack = grantTo(g, ask.session, ask.nonce, min(ask.left, ask.shares[lane]), ask.bytesLeft, ask.graceMs,
+    ask.startable - (ask.most - ask.left))
   if isHeldBack then
     ask.isMore = true
     return true
@@ -294,7 +295,8 @@ local function commitWait(ARGV, waits, before, nonces)
     fields[1], fields[2] = 'nonces', ' ' .. ask.nonce .. (nonces == '' and ' ' or sub(nonces, 1, 400))
   end
   if waits then
-    fields[#fields + 1], fields[#fields + 2] = 'wait', concat({ ask.left, '\t', ask.deeper, '\t', ARGV[8], '\t', ARGV[9], '\t', ask.quick, '\t', ARGV[13] })
+    fields[#fields + 1], fields[#fields + 2] = 'wait',
+      concat({ ask.left, '\t', ask.deeper, '\t', ARGV[8], '\t', ARGV[9], '\t', ask.quick, '\t', ARGV[13] })
   end
   many('HSET', T .. ':wi:' .. ask.session, fields)
   if waits then
@@ -315,11 +317,12 @@ local function answer(nextDue)
   return reply
 end
 
--- What a worker that knows the lanes up to `known` is to learn: number of the last, how many there are, whether these are all; name and demand of each.
+-- What a worker that knows the lanes up to `known` is to learn: number of the last, how many there are, whether these are all; name and demand of
+-- each.
 local function lanesSince(known)
   local last = tonumber(shardValue('lanes')) or 0
   local answer = { 'LANES', whole(last), shardNumber('kinds'), 0 }
-  if known > 0 and known < last and last - known <= MOST_TOLD then
+  if known > 0 and known < last and last - known <= MOST_NEW_LANES then
     local numbers = {}
     for number = known + 1, last do
       numbers[#numbers + 1] = '#' .. whole(number)

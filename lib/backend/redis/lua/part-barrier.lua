@@ -10,7 +10,8 @@
 -- An only chunk of at most so many bytes travels with the notice.
 local MOST_NOTICE_BYTES = 4096
 
--- One chunk of outcomes: indexes and values run in parallel; kinds is a text of one byte each. `apart`: how long the only value is, if it is not in it.
+-- One chunk of outcomes: indexes and values run in parallel; kinds is a text of one byte each. `apart`: how long the only value is, if it is not in
+-- it.
 function chunkOf(indexes, kinds, values, apart)
   local packedIndexes, ends, size = {}, {}, 0
   for i, index in ipairs(indexes) do
@@ -34,7 +35,8 @@ local function storeChunk(g, chunk, upload)
   end
 end
 
--- Final outcomes reach the barrier: `chunk` as it is stored, `count` of them, `failed` of which did not succeed. `upload`: their values, if not in it.
+-- Final outcomes reach the barrier: `chunk` as it is stored, `count` of them, `failed` of which did not succeed. `upload`: their values, if not in
+-- it.
 function arrive(g, chunk, count, failed, lastValue, upload)
   touch(g)
   g.settles = g.settles + 1

@@ -2,8 +2,8 @@
 -- A script is a function that Redis keeps, so the lines of the parts run once; what belongs to one call is made anew by `begin_<part>`, with
 -- which every call begins.
 -- Library: byte char sub rep find match gmatch format floor min max concat pack unpackBytes call tryCall ipairs pairs next tonumber unpack M T HUGE
--- Gives: whole shard firstRead readShard shardValue shardNumber setShard now nowMicros newEpoch wall notBefore nextFence notify activity channelOf quarantine
---   isAnyBroken many isOfOtherType makeAnew readHint commitShard commitNotices
+-- Gives: whole shard firstRead readShard shardValue shardNumber setShard now nowMicros newEpoch wall notBefore nextFence notify activity channelOf
+--   quarantine isAnyBroken many isOfOtherType makeAnew readHint commitShard commitNotices
 -- Needs: none
 HUGE = 1 / 0
 
@@ -158,7 +158,7 @@ function isOfOtherType(why)
   return find(type(why) == 'table' and why.err or tostring(why), '^WRONGTYPE') ~= nil
 end
 
--- Writes to a key that nobody needs to be complete: one of another type is made anew, and no failure stops what else is written.
+-- Writes to a key that need not be complete: one of another type is made anew, and no failure stops what else is written.
 function makeAnew(command, key, ...)
   if isOfOtherType(tryCall(command, key, ...)) then
     call('UNLINK', key)
@@ -181,7 +181,8 @@ function begin_base(keys)
   if M ~= keys[1] then
     -- Redis has no library at hand while it loads a function, only while it runs one
     local string, math, redis = string, math, redis
-    byte, char, sub, rep, find, match, gmatch, format = string.byte, string.char, string.sub, string.rep, string.find, string.match, string.gmatch, string.format
+    byte, char, sub, rep = string.byte, string.char, string.sub, string.rep
+    find, match, gmatch, format = string.find, string.match, string.gmatch, string.format
     floor, min, max, concat, pack, unpackBytes = math.floor, math.min, math.max, table.concat, struct.pack, struct.unpack
     call, tryCall = redis.call, redis.pcall
     ipairs, pairs, next, tonumber, unpack = _G.ipairs, _G.pairs, _G.next, _G.tonumber, _G.unpack

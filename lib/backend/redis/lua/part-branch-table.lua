@@ -5,8 +5,8 @@
 -- Needs: none
 READY, GRANTED, DELAYED, SUCCEEDED, FAILED, DEAD = 0, 1, 2, 3, 4, 5
 ANYWHERE = 4294967295
--- Flags of a cell: the deadline of its group counts no more under this grant, since a step spoke of the task in hand; it has opened a group under this grant or one before. A third is that of
--- tasks in hand.
+-- Flags of a cell: the deadline of its group counts no more under this grant, since a step reported the task in hand; it has opened a group under
+-- this grant or one before. A third is that of tasks in hand.
 HAS_OUTLASTED, HAS_CHILDREN = 1, 2
 NO_GRANT = '\0\0\0\0'
 NO_CELL = '\0\0\0\0\0\0\0\0'

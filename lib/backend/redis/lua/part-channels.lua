@@ -1,5 +1,5 @@
 -- Channels of a run: `ch` has kind and bytes by key, `cx` when a key expires, a list of its own the items of a list, `cn` what the last
--- calls that would count twice have answered.
+-- calls that would count twice have answered, `cl` its locks (part-locks).
 -- Gives: channelsOf readEntry mayWrite clear setExpiry answered remember
 -- Needs:
 --   base: now whole
@@ -10,7 +10,7 @@ local REMEMBERED = 1024
 -- The keys of a run's channels.
 function channelsOf(run)
   local key = T .. ':r:' .. run
-  return { ch = key .. ':ch', cx = key .. ':cx', cn = key .. ':cn', items = key .. ':cl:' }
+  return { ch = key .. ':ch', cx = key .. ':cx', cn = key .. ':cn', cl = key .. ':cl', items = key .. ':cl:' }
 end
 
 -- Kind (v, n, l) and bytes under a key; nil when there is nothing, or its time is over. Also whether something is to be cleared away.

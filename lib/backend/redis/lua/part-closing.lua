@@ -124,7 +124,7 @@ local function settleOne(g, reason)
   g.children = g.children or {}
   local page = tryCall('HSCAN', g.b .. ':k', 0, 'COUNT', MOST_GROUPS)
   if page.err then
-    -- nobody knows what is below, and that must not keep the group itself open
+    -- what is below cannot be read, and that must not keep the group itself open
     quarantine(g.gid, page)
     page = { '0', {} }
   end

@@ -9,7 +9,7 @@
 --   dead-letters: commitDeadLetters
 --   due-queue: commitPlans
 --   grants: commitEnded commitHeld
---   group: forgotten groupOrder headOf readyOf stateOf
+--   group: asCounted forgotten groupOrder headOf readyOf stateOf
 --   ready-queue: commitLanes isGrantable registerLane
 --   retries: commitRetries
 --   run: commitListings commitRuns
@@ -34,7 +34,7 @@ function commitLater()
   end
 end
 
--- The records of grants that have changed, behind `fields`; those that are over go only while the group is open: later nobody asks for them.
+-- The records of grants that have changed, behind `fields`; those that are over go only while the group is open: later nothing asks for them.
 local function addRecords(g, fields)
   local at, over = #fields, nil
   local changes = g.recordChanges
@@ -158,7 +158,7 @@ local function setActive(lane, isWanted)
   if isWanted and not at then
     setShard('act', all .. lane .. ',')
   elseif at and not isWanted and (shardValue('fix') or '') == '' then
-    -- while a repair counts anew, nobody knows whether it was the last
+    -- while a repair counts anew, it is unknown whether it was the last
     setShard('act', sub(all, 1, at) .. sub(all, at + #lane + 2))
   end
 end
@@ -177,7 +177,8 @@ local function countGroups(changes, names, appeared)
       if g.isQueued ~= g.wasQueued then
         count(changes, names, 'c:' .. g.lane, g.isQueued and 1 or -1)
       end
-      local ready, inFlight, delayed = readyOf(g) - g.readyBefore, g.inFlight - g.inFlightBefore, g.delayed - g.delayedBefore
+      local ready, inFlight = asCounted(g, readyOf(g)) - g.readyBefore, asCounted(g, g.inFlight) - g.inFlightBefore
+      local delayed = g.delayed - g.delayedBefore
       if ready ~= 0 then
         count(changes, names, 'ready', ready)
         count(changes, names, 'n:' .. g.lane, ready)

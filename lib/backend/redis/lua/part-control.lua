@@ -23,7 +23,7 @@ local function cancelRun(id, reason, value)
   return 'OK'
 end
 
--- A run that no worker can drive. Whoever drives it meanwhile, or keeps it paused or abandoned, comes first.
+-- A run that no worker can drive. If it has a driver meanwhile, or is paused or abandoned, it does not fail.
 local function failRun(id, reason, value)
   local run = loadRun(id)
   if not run then

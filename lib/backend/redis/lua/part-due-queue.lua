@@ -1,6 +1,6 @@
 -- What falls due, in T:due: deadlines of grants (d) and of tasks in hand (e), pushed grants to be confirmed (s), ends of affinities (a) and run
--- timeouts (t). Purges (p) stand apart, in T:purge: nobody waits for them, and whatever else is due must not wait behind them. T:m has how many
--- each holds, so that a loss is noticed.
+-- timeouts (t). Purges (p) stand apart, in T:purge: no process waits for them, and whatever else is due must not wait behind them. T:m has how
+-- many each holds, so that a loss is noticed.
 -- Gives: plan unplan commitPlans
 -- Needs:
 --   base: setShard shardNumber whole

@@ -1,5 +1,6 @@
 -- Granting branches of a group: fresh ones as one range, requeued ones gathered one by one. A grant travels as spec, token, fence, first (-1:
--- indexes follow), count, indexes, cells, layout, ends, bytes, how many processes watch its run, and how long the group had ready branches (-1: granted before).
+-- indexes follow), count, indexes, cells, layout, ends, bytes, how many processes watch its run, and how long the group had ready branches (-1:
+-- granted before).
 -- Gives: grantTo grantOf addGrant watchersOf WHOLE SHARED
 -- Needs:
 --   base: activity channelOf now wall

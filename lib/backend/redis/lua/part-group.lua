@@ -1,7 +1,7 @@
 -- One group as a picture in memory: read once, changed there, written by `commit`. Hides how its facts and counters are stored, and where the
 -- inputs of its branches are.
 -- Gives: groups groupOrder RULES load loadReadable addGroup forget forgotten headOf stateOf isClosedBy specOf filled readyOf touch
---   segmentOf sharedInput inputRange inputBytes inputPlace inputOf
+--   asCounted segmentOf sharedInput inputRange inputBytes inputPlace inputOf
 -- Needs:
 --   base: firstRead notify quarantine shard whole
 --   branch-table: stored storedNear
@@ -19,12 +19,12 @@ RULES = { 'all', 'ff', 'fs' }
 -- What never changes of a group: size, shared, rule, depth, limit, attempts, losses, timeout, as the client packs them; then index of the branch
 -- that opened it, opened, score; lane, digest, affinity, gid of the group that this branch is of.
 local HEAD, FACT_BYTES = '<I4BBI4dI4I4dI4ddssss', 34
--- What does: since; state, flags, left, fill, bytes, next, inFlight, settles, grantCount, requeuedCount, delayed, failed, dead, epoch of hints (part-ready-queue); closed, end of the affinity.
--- Behind it: the session that is notified of the release.
+-- What does: since; state, flags, left, fill, bytes, next, inFlight, settles, grantCount, requeuedCount, delayed, failed, dead, epoch of hints
+-- (part-ready-queue); closed, end of the affinity. Behind it: the session that is notified of the release.
 local STATE, STATE_BYTES = '<dBBI4I4I4I4I4I4I4I4I4I4I4I4dd', 74
 local STATES = { [111] = 'o', [114] = 'r', [119] = 'w' }
 local STATE_BYTE = { o = 111, r = 114, w = 119 }
-local IS_QUEUED, IS_RETIRED, HAS_GROUPS = 1, 2, 4
+local IS_QUEUED, IS_RETIRED, HAS_GROUPS, IS_OPENERS = 1, 2, 4, 8
 
 -- Of a new group.
 function headOf(g)
@@ -33,8 +33,9 @@ end
 
 function stateOf(g)
   local flags = (g.isQueued and IS_QUEUED or 0) + (g.isRetired and IS_RETIRED or 0) + (g.hasChildren and HAS_GROUPS or 0)
-  return pack(STATE, g.since, STATE_BYTE[g.state], flags, g.left, g.fill, g.bytes, g.next, g.inFlight, g.settles, g.grantCount, g.requeuedCount, g.delayed, g.failed,
-    g.dead, g.epoch, g.closed, g.affinityUntil) .. g.inbox
+    + (g.isOpeners and IS_OPENERS or 0)
+  return pack(STATE, g.since, STATE_BYTE[g.state], flags, g.left, g.fill, g.bytes, g.next, g.inFlight, g.settles, g.grantCount, g.requeuedCount,
+    g.delayed, g.failed, g.dead, g.epoch, g.closed, g.affinityUntil) .. g.inbox
 end
 
 -- Fields of a group's hash: state, head, table, segments, and the record of a grant or the spec where they are wanted.
@@ -56,7 +57,8 @@ local function decode(gid, b, fields)
   if #s < STATE_BYTES then
     error('an unreadable state')
   end
-  local since, state, flags, left, fill, bytes, nextIndex, inFlight, settles, grantCount, requeuedCount, delayed, failed, dead, epoch, closed, affinityUntil = unpackBytes(STATE, s)
+  local since, state, flags, left, fill, bytes, nextIndex, inFlight, settles, grantCount, requeuedCount, delayed, failed, dead, epoch, closed,
+    affinityUntil = unpackBytes(STATE, s)
   local size, shared, rule, depth, limit, attempts, losses, timeout, parentIndex, opened, score, lane, digest, affinity, parent = unpackBytes(HEAD, h)
   if not STATES[state] or not RULES[rule] or score ~= score or not find(lane, '^%x+$') then
     error('an unreadable head or state')
@@ -70,11 +72,12 @@ local function decode(gid, b, fields)
   return { gid = gid, b = b, run = parent == '' and gid or match(gid, '^[^/]*'), size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
     score = score, depth = depth, limit = limit, attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = opened,
     digest = digest, affinity = affinity, parent = parent, isRoot = parent == '', spec = nil, state = STATES[state],
-    left = left, fill = fill, bytes = bytes, next = nextIndex, inFlight = inFlight, settles = settles, grantCount = grantCount, requeuedCount = requeuedCount, delayed = delayed,
-    failed = failed, dead = dead, epoch = epoch, since = since, closed = closed, affinityUntil = affinityUntil, isQueued = flags % 2 == 1,
-    isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags >= HAS_GROUPS, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
-    inline = fields[3], segments = fields[4] or '', wasQueued = flags % 2 == 1, inFlightBefore = inFlight, delayedBefore = delayed, readyBefore = 0, isTouched = false,
-    records = {} }
+    left = left, fill = fill, bytes = bytes, next = nextIndex, inFlight = inFlight, settles = settles, grantCount = grantCount,
+    requeuedCount = requeuedCount, delayed = delayed, failed = failed, dead = dead, epoch = epoch, since = since, closed = closed,
+    affinityUntil = affinityUntil, isQueued = flags % 2 == 1, isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags % 8 >= HAS_GROUPS,
+    isOpeners = flags >= IS_OPENERS, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '', inline = fields[3], segments = fields[4] or '',
+    wasQueued = flags % 2 == 1, inFlightBefore = flags >= IS_OPENERS and 0 or inFlight, delayedBefore = delayed, readyBefore = 0,
+    isTouched = false, records = {} }
 end
 
 -- A group that is known from now on: by `load`, or because it is new.
@@ -106,7 +109,7 @@ function load(gid, grantNumber, isToGrant)
     g.spec = fields[5] or nil
   end
   if g.state == 'o' then
-    g.readyBefore = readyOf(g)
+    g.readyBefore = asCounted(g, readyOf(g))
   end
   if shard.ahead == nil then
     firstRead[#firstRead + 1] = 'f:' .. g.lane
@@ -168,6 +171,12 @@ end
 
 function readyOf(g)
   return g.state == 'o' and filled(g) - g.next + g.requeuedCount or 0
+end
+
+-- So many branches of the group as counters of lanes have them: none of a root that was granted to the session which opened the run. That session
+-- drives the run, or has left it; no worker gets it.
+function asCounted(g, count)
+  return g.isOpeners and 0 or count
 end
 
 -- Something of the group will be changed.

@@ -1,5 +1,5 @@
 -- Sessions that are gone: which those are, and what they held.
--- Gives: readSessions noteStandstill expireMissed reclaimExpired
+-- Gives: readSessions noteStandstill expireMissed reclaimExpired countServing
 -- Needs:
 --   base: now quarantine setShard shardNumber shardValue whole
 --   closing: MOST_GROUPS
@@ -16,9 +16,10 @@ function readSessions()
   local entries = call('ZRANGE', T .. ':w', 0, MOST_SESSIONS - 1, 'WITHSCORES')
   local facts, ttl = {}, HUGE
   for i = 1, #entries, 2 do
-    local values = tryCall('HMGET', T .. ':wi:' .. entries[i], 'ttl', 'alive', 'base')
+    local values = tryCall('HMGET', T .. ':wi:' .. entries[i], 'ttl', 'alive', 'base', 'serves')
     local own = tonumber(values[1]) or HUGE
-    facts[#facts + 1] = { session = entries[i], expiry = tonumber(entries[i + 1]), ttl = own, alive = values[2], base = values[3] }
+    local expiry = tonumber(entries[i + 1])
+    facts[#facts + 1] = { session = entries[i], expiry = expiry, ttl = own, alive = values[2], base = values[3], serves = values[4] }
     ttl = min(ttl, own)
   end
   return facts, ttl
@@ -152,4 +153,28 @@ function reclaimExpired(facts, lost, most)
     end
   end
   return reclaimLost(lost, most)
+end
+
+-- How many of the sessions that live serve the same queues, for those who look: a line each, with the number, a tab, and the queues as a session
+-- has them. Asking it costs the same however many sessions there are.
+function countServing(facts)
+  local counts, order = {}, {}
+  for _, fact in ipairs(facts) do
+    local serves = fact.serves
+    if serves and serves ~= '' and fact.expiry > now() then
+      if not counts[serves] then
+        counts[serves] = 0
+        order[#order + 1] = serves
+      end
+      counts[serves] = counts[serves] + 1
+    end
+  end
+  table.sort(order)
+  for i, serves in ipairs(order) do
+    order[i] = counts[serves] .. '\t' .. serves
+  end
+  local serving = concat(order, '\n')
+  if (shardValue('serving') or '') ~= serving then
+    setShard('serving', serving)
+  end
 end

@@ -68,9 +68,7 @@ end
 -- The one look at T:m: for the lane of the root, and that of the first group or nil, with its queue.
 local function readFor(lane, second, isGranted, queue)
   local names = { 'ahead', 'epoch', 'fix', 'dues', 'runs', 'fence', 'seq', 'keep', 'ready' }
-  if isGranted then
-    names[10], names[11] = 'f:' .. lane, 'n:' .. lane
-  else
+  if not isGranted then
     names[10], names[11], names[12], names[13] = 'n:' .. lane, 'c:' .. lane, 'act', 'lanes'
   end
   if second then
@@ -104,12 +102,14 @@ local function newRun(ARGV)
   return run
 end
 
--- Grants the root branch to the session that opens the run, and opens the first group of the run below it, where there is one. The token, and the group.
+-- Grants the root branch to the session that opens the run, and opens the first group of the run below it, where there is one. Gives the token, and
+-- the group.
 local function startRun(run, root, ARGV, childLane)
   local session, nonce, graceMs = ARGV[2], ARGV[3], ARGV[9]
   dropNotifications()
   root.next = 1
   local token = newGrant(root, session, nonce, '0-0', 1, graceMs)
+  root.isOpeners = true
   setRun(run, 'started', '1')
   setRun(run, 'startedAt', wall())
   setRun(run, 'driver', session)

@@ -54,12 +54,13 @@ function newGroup(ARGV, at, run, parent, parentIndex, inbox, lane)
   local sequence = shardNumber('seq')
   setShard('seq', sequence + 1)
   -- all it will ever have, so that Lua makes room once
-  local g = { gid = gid, b = T .. ':b:' .. gid, run = run, digest = ARGV[at + 1], facts = facts, size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
-    score = ((100 - priority) * 64 + max(0, 63 - depth)) * 549755813888 + sequence, depth = depth, limit = limit, attempts = attempts, losses = losses,
-    timeout = timeout, parentIndex = parentIndex, opened = now(), affinity = affinity, parent = parent, isRoot = parent == '', spec = ARGV[at + 10],
-    inbox = inbox, state = 'o', left = size, fill = 0, bytes = 0, next = 0, inFlight = 0, settles = 0, grantCount = 0, since = 0, requeuedCount = 0, delayed = 0, failed = 0,
-    dead = 0, epoch = 0, closed = 0, affinityUntil = 0, isQueued = false, wasQueued = false, isRetired = false, hasChildren = false, isNew = true,
-    isTouched = true, readyBefore = 0, inFlightBefore = 0, delayedBefore = 0, segments = '', records = {}, inline = false, contents = false,
+  local g = { gid = gid, b = T .. ':b:' .. gid, run = run, digest = ARGV[at + 1], facts = facts, size = size, isShared = shared == 1,
+    rule = RULES[rule], lane = lane, score = ((100 - priority) * 64 + max(0, 63 - depth)) * 549755813888 + sequence, depth = depth, limit = limit,
+    attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = now(), affinity = affinity, parent = parent,
+    isRoot = parent == '', spec = ARGV[at + 10], inbox = inbox, state = 'o', left = size, fill = 0, bytes = 0, next = 0, inFlight = 0, settles = 0,
+    grantCount = 0, since = 0, requeuedCount = 0, delayed = 0, failed = 0, dead = 0, epoch = 0, closed = 0, affinityUntil = 0, isQueued = false,
+    wasQueued = false, isRetired = false, hasChildren = false, isOpeners = false, isNew = true, isTouched = true, readyBefore = 0,
+    inFlightBefore = 0, delayedBefore = 0, segments = '', records = {}, inline = false, contents = false,
     all = size <= SMALL and rep(NO_CELL, size) }
   if affinity ~= '' then
     g.affinityUntil = now() + affinityMs

@@ -41,7 +41,7 @@ end
 
 -- Deletes a run that has ended or was abandoned, with all that it has; `idempotencyKey` or false.
 local function purgeRun(run, idempotencyKey)
-  local keys = { 'UNLINK', run.key, run.key .. ':v', run.key .. ':ch', run.key .. ':cx', run.key .. ':cn', run.key .. ':e' }
+  local keys = { 'UNLINK', run.key, run.key .. ':v', run.key .. ':ch', run.key .. ':cx', run.key .. ':cn', run.key .. ':cl', run.key .. ':e' }
   for _, key in ipairs(call('HKEYS', run.key .. ':ch')) do
     keys[#keys + 1] = run.key .. ':cl:' .. key
     if #keys > 4000 then
@@ -70,7 +70,7 @@ function purge(id)
   end
   local root = loadReadable(id)
   if root and root.state == 'o' then
-    -- an abandoned run that nobody resumed: what is below it is closed first, and purged by the next sweep
+    -- an abandoned run: what is below it is closed first, and purged by the next sweep
     close(root, 'w', 'the run is past its retention')
     return
   end

@@ -1,5 +1,5 @@
 -- Pushed grants: a small group of quick tasks that comes whole is granted at once to a session that waits and holds nothing. The grant travels
--- with the notice, so nobody asks for it: one call and one round trip less. Hides which session may be pushed what.
+-- with the notice, so the session does not ask for it: one call and one round trip less. Hides which session may be pushed what.
 -- Gives: push reclaimPushed
 -- Needs:
 --   base: notify now shardNumber shardValue
@@ -35,8 +35,8 @@ local function receiverOf(g)
   end
 end
 
--- Whether the group may be pushed at all: with `bytes`, which are all its inputs, unless those came beside the script. What stands in its lane already is due before, so then nothing is pushed; of other lanes, sessions that
--- could take something have been notified for it and wait no more.
+-- Whether the group may be pushed at all: with `bytes`, which are all its inputs, unless those came beside the script. What stands in its lane
+-- already is due before, so then nothing is pushed; of other lanes, sessions that could take something have been notified for it and wait no more.
 local function isPushable(g, bytes)
   return #bytes == g.bytes and g.size <= MOST_PUSHED and g.bytes <= MOST_PUSHED_BYTES and g.limit == 0 and filled(g) == g.size and isGrantable(g)
     and shardNumber('n:' .. g.lane) <= 0 and shardValue('p:' .. laneOf(g.lane).queue) ~= '1'

@@ -3,7 +3,7 @@
 -- Gives: laneOf laneFor isGrantable firstOf readyIn registerLane commitLanes
 -- Needs:
 --   base: many nowMicros readHint setShard shardNumber shardValue whole
---   group: groupOrder load readyOf specOf
+--   group: asCounted groupOrder load readyOf specOf
 -- By name: what a lane asks. Fields for T:l.
 local lanes, newLanes = {}, {}
 -- By demand: the name. Kept from call to call.
@@ -56,7 +56,7 @@ local function demandOf(g)
   return spec.queue .. '|' .. concat(requires, ' ') .. '|' .. concat(tasks, ' ')
 end
 
--- Workers are told of the lane from now on, in which `g` stands.
+-- From now on, workers that ask for new lanes get the lane of `g`.
 function registerLane(lane, g)
   local known = lanes[lane]
   if not known or known.demand == '||' then
@@ -76,7 +76,7 @@ end
 
 -- Whether something of the group can be granted now. What its run forbids (paused, over) acquire finds out.
 function isGrantable(g)
-  return g.state == 'o' and readyOf(g) > 0 and (g.limit == 0 or g.inFlight < g.limit) and not g.isParked
+  return g.state == 'o' and readyOf(g) > 0 and (g.limit == 0 or g.inFlight < g.limit) and not (g.isParked or g.isOpeners)
 end
 
 -- Groups that stand first in a lane, as far as they can be read.
@@ -96,7 +96,7 @@ function readyIn(lane)
   local ready = shardNumber('n:' .. lane)
   for _, g in ipairs(groupOrder) do
     if g.isTouched and g.lane == lane then
-      ready = ready + readyOf(g) - g.readyBefore
+      ready = ready + asCounted(g, readyOf(g)) - g.readyBefore
     end
   end
   return ready

@@ -17,10 +17,11 @@ local GAP_MS, MOST_COMPARED, PAGE, MOST_PAGES, MOST_WALKED, MOST_SESSIONS = 500,
 -- So many lanes are kept whether or not they are used; those that were registered last are not forgotten.
 local MOST_IDLE, NEWEST_KEPT, SAMPLE = 128, 64, 256
 -- Keys of the shard that a repair deletes where they are of another type.
-local TYPES = { l = 'hash', d = 'zset', w = 'zset', wb = 'hash', wait = 'zset', bad = 'hash', lost = 'list', runs = 'zset', due = 'zset', purge = 'zset',
-  todo = 'list', dead = 'stream', quar = 'stream' }
+local TYPES = { l = 'hash', d = 'zset', w = 'zset', wb = 'hash', wait = 'zset', bad = 'hash', lost = 'list', runs = 'zset', due = 'zset',
+  purge = 'zset', todo = 'list', dead = 'stream', quar = 'stream' }
 -- The field of T:m that counts what a key has, and the command that says so.
-local COUNTED = { { 'due', 'dues', 'ZCARD' }, { 'purge', 'purges', 'ZCARD' }, { 'runs', 'runs', 'ZCARD' }, { 'todo', 'todos', 'LLEN' }, { 'lost', 'losts', 'LLEN' } }
+local COUNTED = { { 'due', 'dues', 'ZCARD' }, { 'purge', 'purges', 'ZCARD' }, { 'runs', 'runs', 'ZCARD' }, { 'todo', 'todos', 'LLEN' },
+  { 'lost', 'losts', 'LLEN' } }
 
 -- Deletes a key of another type than it must have.
 local function dropOfOtherType(key, wanted)
@@ -312,10 +313,10 @@ local function walk(key)
   local known = kind and WALKS[kind]
   if not known then
     return
-  elseif find(name, ':[drkove]$') or find(name, ':[io]%d+$') or find(name, ':c[hxn]$') or find(name, ':cl:') then
+  elseif find(name, ':[drkove]$') or find(name, ':[io]%d+$') or find(name, ':c[hxnl]$') or find(name, ':cl:') then
     local gid = kind == 'b' and match(name, '^(.*):[^:]*$')
     if gid and call('EXISTS', T .. ':b:' .. gid) == 0 then
-      later({ 'UNLINK', T .. ':' .. key }) -- nobody else knows of it
+      later({ 'UNLINK', T .. ':' .. key }) -- only its group had its name
     end
     return
   end

@@ -35,7 +35,8 @@ function loadRun(id)
     return false
   end
   run = { id = id, key = key, isEnded = values[2] ~= false, ended = values[2], isPaused = values[3] == '1', isAbandoned = values[4] == '1',
-    isStarted = values[5] == '1', startedAt = values[6], retention = tonumber(values[7]) or 0, timeout = values[8], workflow = values[9] or '', changes = false }
+    isStarted = values[5] == '1', startedAt = values[6], retention = tonumber(values[7]) or 0, timeout = values[8], workflow = values[9] or '',
+    changes = false }
   addRun(run)
   return run
 end

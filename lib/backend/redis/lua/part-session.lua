@@ -27,7 +27,7 @@ function sweepIntervalMs(ttl)
   return max(SWEEP_GAP_MS, min(1000, floor(ttl / 3)))
 end
 
--- The next sweep is announced: one that comes much later means that nobody could renew.
+-- The next sweep is announced: one that comes much later means that no session could renew.
 local function announceSweep(ttl)
   local dueAt = tonumber(shardValue('sweepDue'))
   local mine = now() + sweepIntervalMs(ttl)
@@ -119,7 +119,8 @@ local function openSession(id, known, ttl, ARGV)
   call('ZADD', T .. ':w', expiryOf(ttl), id)
   -- missed only when it was seen subscribed since
   call('HDEL', key, 'alive')
-  call('HSET', key, 'base', ARGV[4], 'info', ARGV[5], 'tasks', ARGV[6], 'ttl', ttl < HUGE and ARGV[3] or 'inf', 'seq', sequence)
+  call('HSET', key, 'base', ARGV[4], 'info', ARGV[5], 'tasks', ARGV[6], 'serves', ARGV[7], 'ttl', ttl < HUGE and ARGV[3] or 'inf',
+    'seq', sequence)
   if known[2] then
     call('HSET', key, 'wait', '!' .. match(known[2], '^!?(.*)$'))
     call('ZADD', T .. ':wait', -now(), id)
@@ -248,7 +249,7 @@ local function reconcile(fields, ARGV)
   end
   for i = 1, #fields, 2 do
     local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
-    -- what cannot be read is not held by anybody
+    -- what cannot be read is held by no session
     local isFine, token, grant = pcall(whatIsHeld, gid or '', grantNumber, named, bytesLeft)
     listed[fields[i]] = true
     if isFine and token then
@@ -305,7 +306,7 @@ local function handle(ARGV, andSweep)
   readShard({ 'ahead', 'epoch', 'fix', 'dues', 'purges', 'sweepDue', 'fence', 'seq', 'ready', 'act', 'keep' })
   local known = tryCall('HMGET', T .. ':wi:' .. id, 'base', 'wait', 'seq')
   if known.err then
-    -- of another type: the session is nobody, and registers again
+    -- of another type: the session does not exist, and registers again
     call('UNLINK', T .. ':wi:' .. id)
     known = {}
   end

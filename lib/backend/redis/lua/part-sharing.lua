@@ -1,4 +1,5 @@
--- A fair share: how many branches of a lane one session takes while others wait for such work. Hides which sessions count and how the shares are found.
+-- A fair share: how many branches of a lane one session takes while others wait for such work. Hides which sessions count and how the shares are
+-- found.
 -- Gives: shareOf
 -- Needs:
 --   sessions: comingSessions heldBy waitingSessions

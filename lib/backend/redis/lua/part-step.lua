@@ -115,10 +115,12 @@ local function openChild(run, isFull, ARGV, at, holding, index, session)
   return { 'OK', child.fill }, false
 end
 
--- The holder has maybe spoken of the task in hand, of one that is `known` now, and opened a group. The cell.
-local function markStepped(holding, index, cell, hasOpened, hasSpoken, isKnown)
+-- The holder has maybe reported the task in hand, of one that is `known` now, and opened a group. The cell.
+local function markStepped(holding, index, cell, hasOpened, hasReported, isKnown)
   local before = byte(cell, 4)
-  local flags = ((hasSpoken or before % 2 == HAS_OUTLASTED) and HAS_OUTLASTED or 0) + ((hasOpened or before % 4 >= HAS_CHILDREN) and HAS_CHILDREN or 0) + ((isKnown or before >= inHand.HAS_TASK) and inHand.HAS_TASK or 0)
+  local flags = ((hasReported or before % 2 == HAS_OUTLASTED) and HAS_OUTLASTED or 0)
+    + ((hasOpened or before % 4 >= HAS_CHILDREN) and HAS_CHILDREN or 0)
+    + ((isKnown or before >= inHand.HAS_TASK) and inHand.HAS_TASK or 0)
   if before ~= flags then
     touch(holding)
     cell = sub(cell, 1, 3) .. char(flags) .. sub(cell, 5)
@@ -202,7 +204,7 @@ function step(isFull, ARGV)
   elseif ending ~= '' then
     firstRead[#firstRead + 1] = 'keep'
   end
-  local task = inHand.tellTask(holding, index, byte(cell, 4), ARGV[9], ARGV[8])
+  local task = inHand.reportTask(holding, index, byte(cell, 4), ARGV[9], ARGV[8])
   if task then
     answer[3], answer[4] = task.errors, task.losses
     if task.waitMs >= 1 then

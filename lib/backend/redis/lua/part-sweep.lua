@@ -7,7 +7,7 @@
 --   commit: commit later
 --   due-queue: unplan
 --   group: forget load readyOf touch
---   lost-sessions: expireMissed noteStandstill readSessions reclaimExpired
+--   lost-sessions: countServing expireMissed noteStandstill readSessions reclaimExpired
 --   purge: purge
 --   pushing: reclaimPushed
 --   reclaim: reclaimGrant
@@ -157,8 +157,8 @@ function sweep(isForced)
   if call('TYPE', M).ok ~= 'hash' then
     call('UNLINK', M)
   end
-  readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds', 'fix', 'fixedAt',
-    'dues', 'purges', 'runs', 'todos', 'losts' })
+  readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds', 'fix',
+    'fixedAt', 'dues', 'purges', 'runs', 'todos', 'losts', 'serving' })
   notBefore(shardNumber('seen'))
   local isEarly, look = isTooEarly()
   if isEarly and not isForced then
@@ -172,6 +172,7 @@ function sweep(isForced)
   local isGrace = now() < shardNumber('grace')
   local promoted, nextDelayed = promoteDue(MOST_ITEMS / 2)
   local nextLook = expireMissed(facts, isGrace)
+  countServing(facts)
   local lost = call('LRANGE', T .. ':lost', 0, 15)
   local reclaimed, isLeft = 0, false
   if not isGrace then
@@ -182,7 +183,8 @@ function sweep(isForced)
   isRepairing = keepHints(isRepairing)
   settleClosing()
   notifyAll()
-  local hasBacklog = promoted + reclaimed >= MOST_ITEMS or promoted >= MOST_ITEMS / 2 or isLeft or hasPurges or hasTodo or isRepairing or isLeftToSweep()
+  local hasBacklog = promoted + reclaimed >= MOST_ITEMS or promoted >= MOST_ITEMS / 2 or isLeft or hasPurges or hasTodo or isRepairing
+    or isLeftToSweep()
   local nextDueMs = planSweeps(ttl, look, nextLook, nextDelayed, hasBacklog)
   commit()
   commitRemovals()

@@ -10,8 +10,8 @@
 --   group: isClosedBy touch
 -- Errors, losses, losses counted for tasks of the branch, attempts, maxLosses; path ('' between two tasks), what the branch ends with where it is
 -- lost or late, and what was counted for other tasks.
-local RECORD, TOLD, OTHER = '<I4I4I4I4I4I4c0I4c0I4c0I4c0', '<I4I4I4I4ddI4c0I4c0I4c0', '<I4I4dI4c0'
--- Of the flags of a cell: under this grant or one before its holder has spoken of its task.
+local RECORD, REPORT, OTHER = '<I4I4I4I4I4I4c0I4c0I4c0I4c0', '<I4I4I4I4ddI4c0I4c0I4c0', '<I4I4dI4c0'
+-- Of the flags of a cell: under this grant or one before, its holder has reported its task.
 local HAS_TASK = 4
 -- So many other tasks of a branch are remembered.
 local MOST_OTHERS = 32
@@ -81,7 +81,7 @@ local function putAside(held, startsAt)
   held.path, held.errors, held.losses = '', 0, 0
 end
 
--- `losses`: those that nobody counted for a task, and were of this one. When the delay before its next start is over.
+-- `losses`: losses of the branch that were counted for no task, and were of this one. Gives when the delay before its next start is over.
 local function takeUp(held, path, losses)
   held.path, held.errors, held.losses, held.counted = path, 0, losses, held.counted + losses
   for i, other in ipairs(held.others) do
@@ -94,21 +94,21 @@ local function takeUp(held, path, losses)
   return 0
 end
 
--- A step speaks of the task that its holder starts now; `-`: the one before is over; '': it does not say. What it says ends the deadline of the start
--- before. The task as it is known now, or nil.
-local function tellTask(g, index, flags, told, graceMs)
-  local known = told ~= '' and heldTask(g, index, flags)
-  if told == '' or (told == '-' and not known) then
+-- A step reports the task that its holder starts now; `-`: the one before is over; '': it reports nothing. A report ends the deadline of the start
+-- before. Gives what was counted for the task, or nil.
+local function reportTask(g, index, flags, report, graceMs)
+  local known = report ~= '' and heldTask(g, index, flags)
+  if report == '' or (report == '-' and not known) then
     return nil
   end
   local held = known or { errors = 0, losses = 0, counted = 0, path = '', others = {} }
-  if told == '-' then
+  if report == '-' then
     unplan(deadlineOf(g, index))
     putAside(held)
     setHeld(g, index, held)
     return nil
   end
-  local errors, losses, attempts, maxLosses, timeoutMs, delayMs, path, ifLost, ifLate = unpackBytes(TOLD, told)
+  local errors, losses, attempts, maxLosses, timeoutMs, delayMs, path, ifLost, ifLate = unpackBytes(REPORT, report)
   local startsAt = 0
   if held.path ~= path then
     putAside(held)
@@ -150,8 +150,8 @@ local function hasOpenChild(g, index)
   return false
 end
 
--- Whether the branch only waits for a group that it opened, with no task in hand: its holder has said so under this grant. Then the loss of the holder
--- says nothing about any task.
+-- Whether the branch only waits for a group that it opened, with no task in hand: its holder has said so under this grant. Then the loss of the
+-- holder says nothing about any task.
 local function isWaiting(g, index, flags)
   if flags % 2 ~= HAS_OUTLASTED then
     return false
@@ -185,4 +185,4 @@ local function isSpentBy(g, index, flags)
 end
 
 -- One name for all: Lua has room for 200 on one way.
-inHand = { HAS_TASK = HAS_TASK, tellTask = tellTask, endStart = endStart, isWaiting = isWaiting, isDeadBy = isDeadBy, isSpentBy = isSpentBy }
+inHand = { HAS_TASK = HAS_TASK, reportTask = reportTask, endStart = endStart, isWaiting = isWaiting, isDeadBy = isDeadBy, isSpentBy = isSpentBy }

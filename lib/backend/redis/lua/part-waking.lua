@@ -1,7 +1,7 @@
 -- What is ready, and which sessions are notified of it: one for each branch while those are few, and never none where a session waits beside
 -- work.
--- Gives: addReady reopenLimit notifyLater dropNotifications isAnyToNotify notifyNext notifyAll notifyWork lessenWait mayTake isHeldForOther MOST_NOTIFIED
---   notifyPlanned isAnyNotified commitNotified
+-- Gives: addReady reopenLimit notifyLater dropNotifications isAnyToNotify notifyNext notifyAll notifyWork lessenWait mayTake isHeldForOther
+--   MOST_NOTIFIED notifyPlanned isAnyNotified commitNotified
 -- Needs:
 --   base: notify now shardNumber shardValue
 --   group: readyOf

@@ -4,7 +4,8 @@
 -- KEYS: T:m
 -- Derives: T:r:<run> T:r:<run>:v
 -- ARGV: run, '' (the result) | output, path of the output, bytes read before, most bytes
--- Answers: NONE | OK bytes (of the whole; -1: there is no result yet) part, and with the first part of a result the other fields and values of the run
+-- Answers: NONE | OK bytes (of the whole; -1: there is no result yet) part, and with the first part of a result the other fields and values of the
+--   run
 local call, T = redis.call, string.sub(KEYS[1], 1, -3)
 local key = T .. ':r:' .. ARGV[1]
 local from, most = tonumber(ARGV[4]), tonumber(ARGV[5])

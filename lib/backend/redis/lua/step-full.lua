@@ -3,9 +3,7 @@
 --   step: step
 -- As step, also when memory is full: everything but a new group or new inputs.
 -- KEYS: T:m
--- Derives: T:r:<run> T:r:<run>:v T:r:<run>:e T:r:<run>:k T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:k T:b:<gid>:o T:b:<gid>:r T:up:<name> T:l T:g:<sha256> T:q:<lane> T:wait T:due T:o:<session>
--- ARGV: run, holder gid, holder index, holder token, end (completed, failed, cancelled or ''), end value,
---   nonce of grants that are pushed, grace of a deadline, task in hand (part-tasks-in-hand; '-': none, '': not said), name of the upload that has the end value (then that is '') or '', number of saves, path and value of each, number of retired, gid of each, and for a group: gid, digest, facts (part-opening), queue,
---   requires, tasks, affinity, graph, ends, bytes, spec, name of the upload that the bytes are in (then they are '') or ''
--- Answers: OK fill [errors losses of the task in hand] | DONE | CONFLICT | NOGRAPH | FENCED | BASE bytes fill | MISSING (the upload; nothing was done) | BACKPRESSURE | BAD why
+-- Derives: as step
+-- ARGV: as step
+-- Answers: as step
 return step(true, ARGV)

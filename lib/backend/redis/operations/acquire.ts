@@ -7,13 +7,13 @@ import { grantsFrom } from './grants.js'
 import { laneRegistryOf, listed } from './lane-registry.js'
 import { unexpectedAnswer, wordOf } from './words.js'
 
-/** Lanes come one by one while flows are new; somebody who makes one with every call would keep others from ever asking. */
+/** Lanes come one by one while flows are new; a client that makes one with every call would keep workers from ever acquiring. */
 const MOST_TRIES = 20
 
 /** Grants up to `max` branches. Repeated with the same nonce it answers the same grants, as far as they are still held. */
 export async function acquire(store: Store, request: AcquireRequest): Promise<AcquireAnswer> {
   const { session, nonce, max, queues, capabilities, deeperThan, startable, quick, acceptsPush } = request
-  const { limits, tuning } = store
+  const { limits, times } = store
   const registry = laneRegistryOf(store)
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
     const reply = await store.shard.call('acquire', [
@@ -22,12 +22,12 @@ export async function acquire(store: Store, request: AcquireRequest): Promise<Ac
       Math.min(max, limits.itemsPerCall),
       limits.bytesPerCall,
       deeperThan ?? 0,
-      tuning.deadlineGraceMs,
+      times.deadlineGraceMs,
       registry.last,
       listed(queues),
       listed(capabilities),
       startable ?? max,
-      tuning.shareMs,
+      times.shareMs,
       listed(quick ?? []),
       acceptsPush === true ? 1 : 0,
       ...(await registry.lanesFor(store, request)),

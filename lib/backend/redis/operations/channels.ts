@@ -1,6 +1,14 @@
 /** Channels: says what is asked in the words of the channel scripts, and their answers in those of the interface. */
 import { GraflowError } from '../../../errors.js'
-import type { ChannelAnswer, ChannelRequest, ChannelValue, Holder } from '../../backend.js'
+import type {
+  ChannelAnswer,
+  ChannelRequest,
+  ChannelValue,
+  HeldLock,
+  Holder,
+  LockAnswer,
+  LockRequest,
+} from '../../backend.js'
 import { item, itemCount, pack } from '../../../values/packed-items.js'
 import { bytesOf, listOf, numberOf, textOf } from '../replies.js'
 import type { Argument, Reply } from '../shard.js'
@@ -18,18 +26,46 @@ export async function channel(
   const script = request.kind === 'add' || request.kind === 'delete' ? 'channel-change' : 'channel-write'
   const ttl = 'ttlMs' in request ? request.ttlMs : ''
   const who = [runId, holder.gid, holder.index, holder.token]
-  const [word, answer] = listOf(await store.shard.call(script, [...who, request.key, ttl, ...wordsOf(request)]))
+  const [word, answer] = listOf(
+    await store.shard.call(script, [...who, request.key, ttl, locksIn(request.under), ...wordsOf(request)]),
+  )
   switch (textOf(word)) {
     case 'OK':
       return answerOf(request.kind, answer)
     case 'TYPE':
       return { status: 'type', found: kindOf(textOf(answer)) }
+    case 'LOST':
+      return { status: 'lost', key: textOf(answer) }
     case 'FENCED':
       return { status: 'fenced' }
     default:
       throw runNotFound(runId)
   }
 }
+
+/** Takes, renews or gives back a lock of a run; Backend.lock says the rest. Throws RUN_NOT_FOUND. */
+export async function lock(store: Store, runId: string, holder: Holder, request: LockRequest): Promise<LockAnswer> {
+  const { kind, key, nonce } = request
+  const lease = kind === 'unlock' ? [] : [request.leaseMs]
+  const who = [runId, holder.gid, holder.index, holder.token]
+  const [word, answer] = listOf(await store.shard.call('channel-lock', [...who, key, nonce, kind, ...lease]))
+  switch (textOf(word)) {
+    case 'OK':
+      return { status: 'ok', fence: numberOf(answer) }
+    case 'LOCKED':
+      return { status: 'locked', holder: textOf(answer) }
+    case 'LOST':
+      return { status: 'lost' }
+    case 'FENCED':
+      return { status: 'fenced' }
+    default:
+      throw runNotFound(runId)
+  }
+}
+
+/** Locks as the scripts read them: nonce, number of bytes of the key, key. */
+const locksIn = (under: readonly HeldLock[] = []): string =>
+  under.map(({ key, nonce }) => `${nonce} ${Buffer.byteLength(key)}:${key}`).join('')
 
 type Write = Exclude<ChannelRequest, { kind: 'get' | 'keys' }>
 

@@ -14,7 +14,7 @@ const CELL_BYTES = 8
 /** In the state of a group, as part-group.lua packs it. */
 const STATE_AT = 8
 const OPEN = 'o'.charCodeAt(0)
-/** Among the flags of a cell: an earlier holder spoke of the branch's task. */
+/** Among the flags of a cell: an earlier holder reported the branch's task. */
 const HAS_TASK = 4
 /** How ends and bytes of the inputs come. */
 const SPLIT = 0
@@ -25,7 +25,7 @@ const APART = 4
 
 /**
  * `count` grants (or all that there are) from position `from` on. One that cannot be read, such as of a newer version, must not take the
- * others along: its group is marked as broken, which whoever waits for it finds out. One whose inputs are gone since its group is over is none.
+ * others along: its group is marked as broken, which its driver finds out. One whose inputs are gone since its group is over is none.
  */
 export async function grantsFrom(
   store: Store,
@@ -59,7 +59,7 @@ async function inputsApart(store: Store, reply: readonly Reply[], at: number): P
   }
 }
 
-/** Whether the group of a grant still waits for its branches; it does as far as anybody knows where that cannot be read. */
+/** Whether the group of a grant still waits for its branches; where that cannot be read, it is taken to do so. */
 async function isOpen({ shard, keys }: Store, reply: readonly Reply[], at: number): Promise<boolean> {
   try {
     const { gid } = decodeSpec(bufferOf(reply[at]))
@@ -76,12 +76,12 @@ export function grantIn(store: Store, parts: readonly Reply[]): Grant | undefine
   try {
     return grantAt(parts, 0)
   } catch (error) {
-    setAside(store, bufferOf(parts[0]), error).catch(() => undefined) // nobody knows whose it is
+    setAside(store, bufferOf(parts[0]), error).catch(() => undefined) // nothing more can be done for it
     return undefined
   }
 }
 
-/** Of the spec only the group's name is asked; where even that cannot be read, nobody can be notified. */
+/** Of the spec only the group's name is asked; where even that cannot be read, no driver can be notified. */
 async function setAside({ shard, keys }: Store, spec: Buffer, error: unknown): Promise<void> {
   const gid = /"gid":"([^"\\]+)"/.exec(spec.toString())?.[1]
   const why = error instanceof Error ? error.message : String(error)
@@ -114,6 +114,7 @@ function grantAt(reply: readonly Reply[], at: number, apart?: Reply): Grant {
     cells.length === 0 ? [] : Array.from(indexes).filter((_, i) => ((cells[i * CELL_BYTES + 3] ?? 0) & HAS_TASK) !== 0)
   return {
     ...(withTasks.length > 0 && { withTasks }),
+    ...(cells.length > 0 && { isAgain: true }),
     spec,
     token: textOf(reply[at + 1]),
     fence: numberOf(reply[at + 2]),
@@ -146,7 +147,7 @@ function inputsOf(layout: number, ends: Buffer, bytes: Buffer, first: number, co
   return { bytes: plain(bytes), ends: numbersOf(ends, 4).map((end) => end - base) }
 }
 
-/** The same bytes, no Buffer: whoever compares or passes them on must not care where they came from. */
+/** The same bytes, no Buffer: code that compares or passes them on must not care where they came from. */
 const plain = (bytes: Buffer): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
 
 function bufferOf(reply: Reply | undefined): Buffer {

@@ -42,7 +42,7 @@ export function groupArguments(
   return [
     spec.gid,
     spec.digest,
-    factsOf(spec, store.tuning.affinityMs, from, itemCount(inputs), base),
+    factsOf(spec, store.times.affinityMs, from, itemCount(inputs), base),
     spec.queue,
     spaced(spec.requires),
     spaced(spec.tasks),

@@ -12,6 +12,7 @@ import type {
   RunRecord,
   RunState,
   SavedValues,
+  ServingWorkers,
   SessionStatus,
   StoreTotals,
   WaitingLane,
@@ -22,6 +23,7 @@ import { bytesOf, fieldsOf, listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
 import { decodeInfo } from './info-codec.js'
+import { unlisted } from './lane-registry.js'
 import { groupStateOf, outcomes } from './outcomes.js'
 import { mustPage, outputInParts, runInParts, stringInParts } from './parts.js'
 import { decodeSpec } from './spec-codec.js'
@@ -47,6 +49,8 @@ export function inspectorOf(store: Store): Inspector {
     queues: () => queues(store),
     waiting: (queue) => waiting(store, queue),
     sessions: () => sessions(store),
+    serving: () => serving(store),
+    now: () => now(store),
     deadLetters: (limit) => deadLetters(store, limit),
     totals: () => totals(store),
   }
@@ -126,15 +130,16 @@ async function groups(store: Store, runId: string): Promise<readonly GroupStatus
   for (let from = 0; ; from += GROUPS) {
     const page = listOf(await store.shard.command('LRANGE', store.keys.runGroups(runId), from, from + GROUPS - 1))
     const gids = page.map(textOf).filter((gid) => gid !== runId)
-    if (gids.length > 0) found.push(...listOf(await store.shard.call('groups', gids)).flatMap(readGroup))
+    if (gids.length > 0)
+      found.push(...listOf(await store.shard.call('groups', gids)).flatMap((reply) => readable(() => groupIn(reply))))
     if (page.length < GROUPS) return found
   }
 }
 
-/** One whose spec cannot be read is left out, as the script leaves out what else cannot be. */
-function readGroup(reply: Reply): readonly GroupStatus[] {
+/** What cannot be read is left out of a list, as scripts leave out what they cannot read. */
+function readable<T>(read: () => T): readonly T[] {
   try {
-    return [groupIn(reply)]
+    return [read()]
   } catch (error) {
     if (error instanceof GraflowError && error.code === 'INTEGRITY') return []
     throw error
@@ -176,7 +181,7 @@ async function saved(store: Store, runId: string, prefix: string): Promise<Saved
   const found = new Map<string, Uint8Array>()
   const isWanted = (path: string): boolean => prefix === '' || path === prefix || path.startsWith(`${prefix}/`)
   if (mustPage(store)) {
-    // one by one: nobody knows how large they are together
+    // one by one: together they may be larger than a reply can be
     const paths = listOf(await store.shard.command('HKEYS', store.keys.outputs(runId))).map(textOf)
     for (const path of paths.filter(isWanted)) {
       const value = await output(store, runId, path)
@@ -266,23 +271,29 @@ const wordsOf = (text: string): readonly string[] => (text === '' ? [] : text.sp
 
 async function sessions(store: Store): Promise<readonly SessionStatus[]> {
   const names = listOf(await store.shard.command('ZRANGE', store.keys.sessions, 0, -1)).map(textOf)
-  const found: { readonly sequence: number; readonly status: SessionStatus }[] = []
+  const found: ReturnType<typeof sessionIn>[] = []
   for (let from = 0; from < names.length; from += PAGE) {
     const page = listOf(await store.shard.call('sessions', names.slice(from, from + PAGE)))
-    for (const reply of page) {
-      const [session, sequence, expiry, branches, info] = listOf(reply)
-      found.push({
-        sequence: numberOf(sequence),
-        status: {
-          ...decodeInfo(bytesOf(info)),
-          session: textOf(session),
-          expiresAt: textOf(expiry) === 'inf' ? Infinity : numberOf(expiry),
-          branches: numberOf(branches),
-        },
-      })
-    }
+    found.push(...page.flatMap((reply) => readable(() => sessionIn(reply))))
   }
   return found.sort((a, b) => b.sequence - a.sequence).map(({ status }) => status)
+}
+
+function sessionIn(reply: Reply): { readonly sequence: number; readonly status: SessionStatus } {
+  const [session, sequence, expiry, branches, info] = listOf(reply)
+  const expiresAt = textOf(expiry) === 'inf' ? Infinity : numberOf(expiry)
+  const status = { ...decodeInfo(bytesOf(info)), session: textOf(session), expiresAt, branches: numberOf(branches) }
+  return { sequence: numberOf(sequence), status }
+}
+
+/** As the last sweep has counted them (part-lost-sessions.lua). */
+async function serving({ shard, keys }: Store): Promise<readonly ServingWorkers[]> {
+  const counted = await shard.command('HGET', keys.main, 'serving')
+  const lines = counted === null ? [] : textOf(counted).split('\n')
+  return lines.flatMap((line) => {
+    const [, workers, queues] = /^(\d+)\t(.+)$/.exec(line) ?? []
+    return queues === undefined ? [] : [{ queues: unlisted(queues), workers: Number(workers) }]
+  })
 }
 
 // -------------------------------------------------------------------------------------------------------------- dead letters
@@ -322,13 +333,12 @@ function readLetter(id: string, fields: ReadonlyMap<string, Buffer>): DeadLetter
 
 // -------------------------------------------------------------------------------------------------------------------- totals
 
-async function totals({ shard, keys }: Store): Promise<StoreTotals> {
+async function totals(store: Store): Promise<StoreTotals> {
   const [time, main, memory] = await Promise.all([
-    shard.command('TIME'),
-    shard.command('HGETALL', keys.main),
-    shard.command('INFO', 'memory'),
+    now(store),
+    store.shard.command('HGETALL', store.keys.main),
+    store.shard.command('INFO', 'memory'),
   ])
-  const [seconds, micros] = listOf(time)
   const ended: StoreTotals['ended'][number][] = []
   const fields = fieldsOf(main)
   for (const [name, value] of fields) {
@@ -339,11 +349,16 @@ async function totals({ shard, keys }: Store): Promise<StoreTotals> {
   const bytes = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'mu').exec(textOf(memory))?.[1] ?? 0)
   const limit = bytes('maxmemory')
   return {
-    now: numberOf(seconds) * 1_000 + numberOf(micros) / 1_000,
+    now: time,
     ended,
     deadLetters: countIn(fields.get('deads')),
     bytes: { used: bytes('used_memory'), peak: bytes('used_memory_peak'), ...(limit > 0 && { limit }) },
   }
+}
+
+async function now({ shard }: Store): Promise<number> {
+  const [seconds, micros] = listOf(await shard.command('TIME'))
+  return numberOf(seconds) * 1_000 + numberOf(micros) / 1_000
 }
 
 /** What a counter says; 0 where something else stands in its place. */

@@ -19,7 +19,8 @@ type Names = readonly string[] | 'all'
 /** Names with commas around each, or `*`: what scripts search. */
 export const listed = (names: Names): string => (names === 'all' ? '*' : `,${names.join(',')},`)
 
-const unlisted = (text: string): Names => (text === '*' ? 'all' : text.split(',').filter((name) => name !== ''))
+/** What `listed` made a text of. */
+export const unlisted = (text: string): Names => (text === '*' ? 'all' : text.split(',').filter((name) => name !== ''))
 
 /** Answers that are remembered before all are forgotten. */
 const MOST_ANSWERS = 1_000
@@ -28,7 +29,7 @@ const MOST_FORGOTTEN = 256
 
 const mostKnown = (kinds: Reply | undefined): number => 2 * numberOf(kinds) + MOST_FORGOTTEN
 
-/** What somebody asks for, and the lanes that are served by that: their names with commas between, by queue. */
+/** What an acquire asks for, and the lanes that are served by that: their names with commas between, by queue. */
 interface Answer {
   readonly queues: Names
   readonly capabilities: Names
@@ -43,7 +44,7 @@ function addTo({ queues, capabilities, tasks, byQueue }: Answer, lane: Lane): vo
 }
 
 export class LaneRegistry {
-  /** The number of the last lane that is known, or 0: the store numbers lanes in the order in which it told of them. */
+  /** The number of the last lane that is known, or 0: the store numbers lanes in the order in which workers get them. */
   last = 0
   readonly #lanes = new Map<string, Lane>()
   readonly #tasks = new Map<string, Names>()

@@ -70,8 +70,8 @@ function argumentsOf(store: Store, request: OpenRequest): readonly Argument[] {
     request.idempotencyKey ?? '',
     request.timeoutMs,
     request.retentionMs,
-    store.tuning.payloadRetentionMs,
-    store.tuning.deadlineGraceMs,
+    store.times.payloadRetentionMs,
+    store.times.deadlineGraceMs,
   ]
 }
 

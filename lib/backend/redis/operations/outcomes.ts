@@ -17,7 +17,7 @@ const NOTHING_WITHDRAWN: OutcomesPage['withdrawn'] = Object.freeze({ indexes: ne
 
 /**
  * A page of outcomes from settle `after` on. Undefined when there is no such group.
- * @throws GraflowError INTEGRITY when the group cannot be read, or could not be when somebody tried
+ * @throws GraflowError INTEGRITY when the group cannot be read, or could not be read before
  */
 export async function outcomes(store: Store, gid: string, after: number): Promise<OutcomesPage | undefined> {
   const brought = after === 0 ? store.released.take(gid) : undefined
@@ -54,7 +54,7 @@ export function groupStateOf(reply: Reply | undefined): GroupState {
   return state
 }
 
-/** The values of a settle that stand apart from its outcomes. Nobody deletes them before these. That of a root is its run's. */
+/** The values of a settle that stand apart from its outcomes. They are never deleted before these. That of a root is its run's. */
 async function valuesApart(store: Store, gid: string, settle: number): Promise<Buffer> {
   const { keys } = store
   return bufferOf(await stringInParts(store, gid.includes('/') ? keys.values(gid, settle) : keys.result(gid)))

@@ -1,5 +1,5 @@
 /** session: who is there, and what it holds. */
-import type { SessionAnswer, SessionRequest } from '../../backend.js'
+import type { SessionAnswer, SessionInfo, SessionRequest } from '../../backend.js'
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Store } from '../store.js'
 import { behindGrants, grantsFrom } from './grants.js'
@@ -30,11 +30,24 @@ export async function session(store: Store, request: SessionRequest): Promise<Se
   }
 }
 
+/** The queues that it takes branches of, as scripts compare them; '' where it takes none. */
+const servedBy = ({ role, queues }: SessionInfo): string =>
+  role === 'client' || role === 'observer' || queues.length === 0 ? '' : listed(queues)
+
 function argsOf(store: Store, request: SessionRequest): readonly (string | number)[] {
   switch (request.kind) {
     case 'open': {
       const { info } = request
-      return ['open', request.session, ttlText(request.ttlMs), info.baseId, JSON.stringify(info), listed(info.tasks)]
+      const { baseId, tasks } = info
+      return [
+        'open',
+        request.session,
+        ttlText(request.ttlMs),
+        baseId,
+        JSON.stringify(info),
+        listed(tasks),
+        servedBy(info),
+      ]
     }
     case 'renew':
       return ['renew', request.session, ttlText(request.ttlMs), 0]

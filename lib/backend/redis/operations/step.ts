@@ -48,7 +48,7 @@ export async function step(store: Store, request: StepRequest): Promise<StepAnsw
       from = filled
     }
   }
-  throw new GraflowError('INTERNAL', `group ${gid} is filled by somebody else at the same time`)
+  throw new GraflowError('INTERNAL', `group ${gid} is filled by another process at the same time`)
 }
 
 async function callWhereThereIsRoom(store: Store, args: readonly Argument[]): Promise<Reply> {
@@ -72,7 +72,7 @@ function head(store: Store, request: StepRequest, inline = false): Argument[] {
     end?.state ?? '',
     upload === '' ? (end?.value ?? '') : '',
     group === undefined ? '' : systemId(),
-    store.tuning.deadlineGraceMs,
+    store.times.deadlineGraceMs,
     task === undefined ? '' : task === 'none' ? '-' : taskArgument(task),
     upload,
     save?.paths.length ?? 0,

@@ -1,5 +1,5 @@
 /**
- * Finds the error of one place inside the error of its run: the error of a group contains those of its branches, and the error of a task contains
+ * Finds the error of one path inside the error of its run: the error of a group contains those of its branches, and the error of a task contains
  * that of a fork if the handler rethrew it.
  */
 import { GraflowError } from '../errors.js'
@@ -7,8 +7,8 @@ import { GraflowError } from '../errors.js'
 /** Errors inside an error that are looked through. */
 const MOST_ERRORS_DEEP = 8
 
-/** What the error of a run says of a branch which the store has no error of, as where no worker knew its task. */
-export function toldOfBranch(
+/** The error of a branch inside the error of its run: the store has none of it, as where no worker knew its task. */
+export function failureOfBranch(
   error: unknown,
   branch: { readonly group: string; readonly index: number } | undefined,
   deep = MOST_ERRORS_DEEP,
@@ -21,8 +21,8 @@ export function toldOfBranch(
     return error.errors.find(({ message }) => message === own?.message)
   }
   for (const inner of [error.cause, ...error.errors]) {
-    const told = toldOfBranch(inner, branch, deep - 1)
-    if (told !== undefined) return told
+    const failure = failureOfBranch(inner, branch, deep - 1)
+    if (failure !== undefined) return failure
   }
   return undefined
 }
