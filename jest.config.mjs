@@ -15,6 +15,8 @@ export default {
   testSequencer: '<rootDir>/test/longest-first.cjs',
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
+    // what loads modules by their paths imports URLs, and jest requires them
+    '^file://(/.*)$': '$1',
     // it exports under the condition `import` only, and jest asks with `require`
     '^canonicalize$': '<rootDir>/node_modules/canonicalize/lib/canonicalize.js',
     '^graflow$': '<rootDir>/lib/index.ts',

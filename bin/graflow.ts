@@ -27,7 +27,7 @@ void main(process.argv.slice(2), {
   readInput: () => text(process.stdin),
   async load(paths) {
     resolveHere(folder)
-    const { loadModules } = await import('../worker/task-modules.js') // with the language, which few commands need
+    const { loadModules } = await import('../lib/modules/task-modules.js') // with the language, which few commands need
     return loadModules(paths, folder, time)
   },
 }).then((code) => {

@@ -1,5 +1,5 @@
 /** What a command gets from its process: where it writes, what it reads, when it is to end. Tests give it another. */
-import type { LoadedModule } from '../worker/task-modules.js'
+import type { LoadedModule } from '../lib/modules/task-modules.js'
 import type { Given, Surroundings } from './settings.js'
 
 /** An output: a terminal, a file or a pipe. */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { messageOf } from '../lib/describe.js'
 import { GraflowError } from '../lib/errors.js'
-import type { LoadedModule } from '../worker/task-modules.js'
+import type { LoadedModule } from '../lib/modules/task-modules.js'
 import type { Host } from './host.js'
 import type { Given } from './settings.js'
 

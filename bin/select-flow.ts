@@ -3,7 +3,7 @@ import { GraflowError } from '../lib/errors.js'
 import type { Expression } from '../lib/flow/expression.js'
 import { nodeOf } from '../lib/flow/node.js'
 import { didYouMean } from '../lib/nearest.js'
-import type { LoadedModule } from '../worker/task-modules.js'
+import type { LoadedModule } from '../lib/modules/task-modules.js'
 
 /** A flow of a module. */
 export interface Named {

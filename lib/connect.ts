@@ -2,18 +2,20 @@
 import type { Backend } from './backend/backend.js'
 import { openMemoryBackend } from './backend/kernel/memory-backend.js'
 import { parseAddress } from './backend/redis/address.js'
-import { openSession, type Session } from './session/open-session.js'
+import { openSession, type Session, type SessionOptions } from './session/open-session.js'
 import type { Engine } from './engine/engine.js'
 import { describe, describeError } from './describe.js'
 import { GraflowError, lookingAt } from './errors.js'
 import { Emitter } from './events.js'
 import { isPolicy } from './flow/make.js'
 import { expressionOf } from './flow/node.js'
+import { loadModules, type LoadedModule } from './modules/task-modules.js'
 import { writeLogLines } from './observe/log-lines.js'
 import { findTracer } from './observe/traces.js'
-import { CONNECT_OPTIONS, checkOptions, DEFAULT_LIMITS, defaultsOf, LIMIT_OPTIONS } from './options.js'
+import { CONNECT_OPTIONS, checkOptions, DEFAULT_LIMITS, defaultsOf, LIMIT_OPTIONS, WORKER_OPTIONS } from './options.js'
 import { Client } from './producer/client.js'
 import type { Address, ConnectOptions, Graflow } from './producer/types.js'
+import { openThreads, type ThreadPool } from './threads/thread-pool.js'
 import { type Clock, type Random, systemClock, systemId, systemRandom } from './time.js'
 import { Executor } from './executor/executor.js'
 
@@ -29,7 +31,7 @@ const DEFAULTS = defaultsOf(CONNECT_OPTIONS)
  * const graflow = await connect()
  * await graflow.run(task('double', (n: number) => n * 2), 21) // → 42
  *
- * @throws GraflowError INVALID_OPTION; REDIS_UNAVAILABLE within 5 s; REDIS_UNSUITABLE; NOT_AVAILABLE for an address that this version cannot
+ * @throws GraflowError INVALID_OPTION; TASK_MODULE, DUPLICATE_TASK; REDIS_UNAVAILABLE within 5 s; REDIS_UNSUITABLE; NOT_AVAILABLE for an address that this version cannot
  * connect to
  */
 export function connect(address?: Address, options?: ConnectOptions): Promise<Graflow>
@@ -44,20 +46,27 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
     retentionMs = DEFAULTS.retentionMs,
     logLevel = CONNECT_OPTIONS.logLevel.default,
   } = options
-  const learn = (options.tasks ?? []).map(learner)
+  const modules = await modulesOf(options.tasks ?? [])
+  const learn = [...modules.map(learnerOfModule), ...(options.tasks ?? []).flatMap(learnersOf)]
   const emitter = new Emitter(() => clock.now())
   emitter.tracer = await findTracer()
   const stopLog = writeLogLines(emitter, logLevel, (line) => {
     process.stderr.write(`${line}\n`)
   })
   if (given.length > 0 && first === undefined) warnOfUndefinedAddress(emitter)
-  const session = await openClientSession(address, options, emitter, clock).catch((error: unknown) => {
+  const { maxConcurrentTasks = DEFAULTS.maxConcurrentTasks } = options
+  const threads = openThreads(modules, { ...options, maxConcurrentTasks, emitter })
+  const session = await openClientSession(address, options, { emitter, clock, threads }).catch((error: unknown) => {
     stopLog()
     throw error
   })
   for (const learnFrom of learn) learnFrom(session.engine)
-  const client = new Client({ session, retentionMs, onClose: stopLog })
-  if (isMemory(address)) session.serve(executorOf(session, options.maxConcurrentTasks ?? DEFAULTS.maxConcurrentTasks))
+  const onClose = async (): Promise<void> => {
+    await threads?.close()
+    stopLog()
+  }
+  const client = new Client({ session, retentionMs, onClose })
+  if (isMemory(address)) session.serve(executorOf(session, maxConcurrentTasks))
   return client // its methods' types are the interface's: the class has them untyped
 }
 
@@ -91,11 +100,26 @@ const ADDRESS_NAMES: ReadonlySet<string> = new Set([
   ],
 ])
 
+/** @throws GraflowError TASK_MODULE, DUPLICATE_TASK */
+function modulesOf(tasks: NonNullable<ConnectOptions['tasks']>): Promise<readonly LoadedModule[]> {
+  const paths = tasks.filter((item) => typeof item === 'string')
+  if (paths.length === 0) return Promise.resolve([])
+  return loadModules(paths, process.cwd(), { clock: systemClock, timeoutMs: WORKER_OPTIONS.moduleTimeoutMs.default })
+}
+
+const learnerOfModule =
+  ({ expressions, policies }: LoadedModule) =>
+  ({ registry }: Engine): void => {
+    for (const expression of expressions) registry.learn(expression)
+    for (const policy of policies) registry.learnPolicy(policy)
+  }
+
 /** Checks one of the tasks that a client is given; what it gives makes them known. @throws GraflowError INVALID_OPTION */
-function learner(item: NonNullable<ConnectOptions['tasks']>[number], i: number): (engine: Engine) => void {
-  if (isPolicy(item)) return ({ registry }) => registry.learnPolicy(item)
+function learnersOf(item: NonNullable<ConnectOptions['tasks']>[number], i: number): ((engine: Engine) => void)[] {
+  if (typeof item === 'string') return [] // a module, of which all is learnt
+  if (isPolicy(item)) return [({ registry }) => registry.learnPolicy(item)]
   const expression = expressionOf(item, `connect: tasks[${i}]`)
-  return ({ registry }) => registry.learn(expression)
+  return [({ registry }) => registry.learn(expression)]
 }
 
 function warnOfUndefinedAddress(emitter: Emitter): void {
@@ -110,8 +134,7 @@ function warnOfUndefinedAddress(emitter: Emitter): void {
 async function openClientSession(
   address: Address | undefined,
   options: ConnectOptions,
-  emitter: Emitter,
-  clock: Clock,
+  { emitter, clock, threads }: Pick<SessionOptions, 'emitter' | 'clock'> & { readonly threads: ThreadPool | undefined },
 ): Promise<Session> {
   const { random = systemRandom, keyPrefix = DEFAULTS.keyPrefix, maxBytes } = options
   const limits = { ...DEFAULT_LIMITS, ...checkOptions('connect: limits', LIMIT_OPTIONS, options.limits) }
@@ -121,6 +144,7 @@ async function openClientSession(
   const store = await openStore(address, { keyPrefix, clock, random, ...(maxBytes !== undefined && { maxBytes }) })
   return openSession({
     ...{ store, isEmbedded, limits, clock, random, emitter, newId: systemId },
+    ...(threads !== undefined && { threads }),
     info: { baseId, role: 'client', metadata: {}, queues: served, capabilities: served, tasks: served },
     storeFlags: typeof address === 'string' && !isEmbedded ? storeFlagsOf(address, keyPrefix) : [],
   })

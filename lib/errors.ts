@@ -41,6 +41,13 @@ export const ERROR_CODES = Object.freeze({
   // running
   TASK_FAILED: facts('A task threw on its last allowed attempt; `cause` is what it threw.', true, 500, 1),
   TIMEOUT: facts('A task ran longer than its timeoutMs.', true, 504, 1),
+  THREAD_LOST: facts(
+    'The thread that ran a task ended: an error that nothing caught, no memory left, or an exit.',
+    true,
+    500,
+    1,
+  ),
+  NOT_IN_THREAD: facts('A handler in a thread called run, next or goto of its context.', false, 500, 1),
   GROUP_FAILED: facts(
     'A group’s join was not satisfied; the details have the outcomes of its branches, of a large group the first 100 that did not succeed.',
     true,

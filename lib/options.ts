@@ -62,7 +62,7 @@ export const CONNECT_OPTIONS = Object.freeze({
   },
   tasks: {
     kind: 'list',
-    help: 'Flows, tasks and join policies that are known by name, beside those of the flows that are run.',
+    help: 'Flows, tasks and join policies that are known by name, beside those of the flows that are run; and paths of modules that export some, which tasks in threads need.',
   },
   maxConcurrentTasks: {
     kind: 'integer',
@@ -71,6 +71,20 @@ export const CONNECT_OPTIONS = Object.freeze({
     min: 1,
     max: 100_000,
     help: 'Branches that the embedded worker runs at once.',
+  },
+  threads: {
+    kind: 'integer',
+    defaultText: 'one per processor',
+    min: 1,
+    max: 1_024,
+    help: 'Threads at most for tasks with isolation thread, and never more than maxConcurrentTasks.',
+  },
+  threadHeapMb: {
+    kind: 'integer',
+    defaultText: 'what V8 allows',
+    min: 16,
+    max: 1_048_576,
+    help: 'Megabytes of heap that one of those threads may use; past them its task fails with THREAD_LOST.',
   },
   retentionMs: {
     kind: 'integer',
@@ -320,6 +334,13 @@ export const WORKER_OPTIONS = Object.freeze({
     flag: 'max-concurrent-tasks',
     env: ['GRAFLOW_MAX_CONCURRENT_TASKS', 'MAX_CONCURRENT_TASKS'],
     help: 'Branches that run at once; use 1 for tasks that keep the processor busy. If few branches are ready and their tasks take 5 ms or more, the store spreads them over the waiting workers.',
+  },
+  threads: { ...CONNECT_OPTIONS.threads, flag: 'threads', example: '4', env: ['GRAFLOW_THREADS'] },
+  threadHeapMb: {
+    ...CONNECT_OPTIONS.threadHeapMb,
+    flag: 'thread-heap-mb',
+    example: '512',
+    env: ['GRAFLOW_THREAD_HEAP_MB'],
   },
   queues: {
     kind: 'list',

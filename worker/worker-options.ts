@@ -34,6 +34,10 @@ export interface WorkerOptions {
   readonly workerId?: string
   /** Branches that run at once: 1 to 100000; 1 for tasks that keep the processor busy. Default: 16. */
   readonly maxConcurrentTasks?: number
+  /** Threads at most for tasks with `isolation: 'thread'`: 1 to 1024, and never more than maxConcurrentTasks. Default: one per processor. */
+  readonly threads?: number
+  /** Megabytes of heap that one of those threads may use: 16 or more. Past them its task fails with THREAD_LOST. Default: what V8 allows. */
+  readonly threadHeapMb?: number
   /** Queues to serve. `gpu:2` has at most two branches of queue gpu in flight here. Default: default. */
   readonly queues?: readonly string[]
   /** Whether it takes submitted runs, whose steps without a queue then run here. Default: whether it serves the queue default. */

@@ -8,20 +8,23 @@ import { describeError, messageOf } from '../lib/describe.js'
 import type { Backend } from '../lib/backend/backend.js'
 import { openSession, type Session } from '../lib/session/open-session.js'
 import { Cancellation, Unreported } from '../lib/engine/cancellation.js'
+import { isInThread, notInAModule } from '../lib/engine/start-task.js'
 import { GraflowError } from '../lib/errors.js'
 import { Emitter, type Events, type WorkerStateName } from '../lib/events.js'
 import { policyCode } from '../lib/engine/routing.js'
-import { policiesOf } from '../lib/flow/collect.js'
+import { policiesOf, tasksOf } from '../lib/flow/collect.js'
+import type { Expression, TaskExpression } from '../lib/flow/expression.js'
 import { expressionOf } from '../lib/flow/node.js'
 import { isPolicy } from '../lib/flow/make.js'
 import { type Later, logFailures } from '../lib/observe/failure-lines.js'
 import { findTracer } from '../lib/observe/traces.js'
 import { DEFAULT_LIMITS, defaultsOf, WORKER_OPTIONS } from '../lib/options.js'
+import { openThreads, type ThreadPool } from '../lib/threads/thread-pool.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random, withDeadline } from '../lib/time.js'
 import { serveHealth, type HealthServer } from './health-server.js'
 import { type WriteLog, writeToStandardError } from './standard-error.js'
 import { soon, storeSources } from './store-sources.js'
-import { checkNames, loadModules, type LoadedModule } from './task-modules.js'
+import { checkNames, loadModules, type LoadedModule } from '../lib/modules/task-modules.js'
 import { addressOf, checkWorkerOptions, isDriving, isServing, queuesOf, type WorkerOptions } from './worker-options.js'
 import { Executor, type WorkerCounters } from '../lib/executor/executor.js'
 
@@ -188,8 +191,9 @@ export class WorkerCore {
       const modules = await this.#stopAsked.race(loadModules(paths, this.#host.folder, time))
       const all = [...modules, ownOf(tasks)]
       const names = checkNames(all)
+      const threads = this.#openThreads(modules, all)
       await this.#serve(names)
-      await this.#join(all, names)
+      await this.#join(all, names, threads)
     } catch (error) {
       await this.#end()
       throw error
@@ -219,14 +223,30 @@ export class WorkerCore {
     return isDriving(this.#options) ? [...own, 'runs'] : own
   }
 
+  /** @throws GraflowError NOT_AVAILABLE for a task that no thread could load */
+  #openThreads(modules: readonly LoadedModule[], all: readonly LoadedModule[]): ThreadPool | undefined {
+    const { maxConcurrentTasks = DEFAULTS.maxConcurrentTasks } = this.#options
+    const threads = openThreads(modules, { ...this.#options, maxConcurrentTasks, emitter: this.#emitter })
+    for (const { name, handler, options } of all.flatMap(({ expressions }) => expressions.flatMap(tasksIn))) {
+      if (handler !== undefined && isInThread(options) && threads?.has(name) !== true) throw notInAModule(name)
+    }
+    if (threads !== undefined) this.#ends.push(() => threads.close())
+    return threads
+  }
+
   /** Connects and registers. */
-  async #join(modules: readonly LoadedModule[], tasks: readonly string[]): Promise<void> {
+  async #join(
+    modules: readonly LoadedModule[],
+    tasks: readonly string[],
+    threads: ThreadPool | undefined,
+  ): Promise<void> {
     const [clock, random] = [this.#clock, this.#random]
     const { keyPrefix = DEFAULTS.keyPrefix, capabilities = [], role = WORKER_OPTIONS.role.default } = this.#options
     const limits = { ...DEFAULT_LIMITS, ...this.#options.limits }
     const queues = isServing(this.#options) ? this.#served() : []
     const session = await openSession({
       ...{ clock, random, limits, emitter: this.#emitter, newId: systemId },
+      ...(threads !== undefined && { threads }),
       store: await this.#openStore(),
       info: {
         baseId: this.workerId,
@@ -390,6 +410,8 @@ export class WorkerCore {
     await withDeadline(this.#clock, ms, promise, () => undefined)
   }
 }
+
+const tasksIn = (expression: Expression): readonly TaskExpression[] => [...tasksOf(expression).values()]
 
 /** Names that a message has; a worker may run thousands of tasks. */
 const MOST_NAMED = 10

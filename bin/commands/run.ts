@@ -2,6 +2,8 @@
 import { connect, openStore, storeFlagsOf } from '../../lib/connect.js'
 import { messageOf } from '../../lib/describe.js'
 import { ERROR_CODES, GraflowError } from '../../lib/errors.js'
+import { tasksOf } from '../../lib/flow/collect.js'
+import type { LoadedModule } from '../../lib/modules/task-modules.js'
 import { type LogLevel, writeLogLines } from '../../lib/observe/log-lines.js'
 import { CONNECT_OPTIONS, defaultsOf } from '../../lib/options.js'
 import type { Graflow, Run as RunHandle, RunOptions } from '../../lib/producer/types.js'
@@ -105,12 +107,16 @@ async function open(given: Given, host: Host, address: string | undefined): Prom
     ...(address !== undefined && keyPrefix !== undefined && { keyPrefix }),
     limits: limitsOf(limits),
     logLevel: 'silent', // the lines go where the progress is shown
-    tasks: modules.flatMap(({ policies }) => policies),
+    // A thread loads its task from its module.
+    tasks: [...modules.filter(needsThreads).map(({ path }) => path), ...modules.flatMap(({ policies }) => policies)],
   })
   const log = { write: (line: string): void => void host.err.write(`${line}\n`) }
   writeLogLines(graflow.events, logLevel, (line) => log.write(line))
   return { graflow, flow, input: value, log }
 }
+
+const needsThreads = ({ expressions }: LoadedModule): boolean =>
+  expressions.some((one) => [...tasksOf(one).values()].some(({ options }) => options.isolation === 'thread'))
 
 const runOptions = ({ id, idempotencyKey, timeoutMs }: RunSettings): RunOptions => ({
   ...(id !== undefined && { id }),

@@ -8,7 +8,7 @@ import { openBar, showProgress } from '../support/progress.js'
 import { HELP, readCommand } from './command-line.js'
 import { draw, tilesOf, type Picture } from './picture.js'
 import { pngOf, type DrawnTile } from './png.js'
-import { mandelbrot, steps } from './tasks.js'
+import { mandelbrot, mandelbrotInThreads, steps } from './tasks.js'
 
 const TITLES = { '': 'planning', '1': 'drawing tiles' }
 
@@ -22,18 +22,24 @@ async function main(words: readonly string[], signal: AbortSignal): Promise<numb
     process.stderr.write(`mandelbrot: ${command.problem}\n\n${HELP}`)
     return 2
   }
-  const { picture } = command
+  const { picture, threads } = command
   const file = resolve(command.out)
 
   await using engine = await openEngine({
     workers: command.workers,
     tasks: join(import.meta.dirname, 'tasks.ts'),
-    maxConcurrentTasks: 1, // a tile only computes: two at once in one process would share its one thread
+    // A tile only computes: two at once would share the one thread of a process. With more threads, the next tile is in hand when one comes free.
+    maxConcurrentTasks: threads === undefined ? 1 : threads + 1,
+    threads,
     signal,
   })
   process.stderr.write(`${engine.description}\n`)
   let startedAt = performance.now()
-  const run = await engine.graflow.start(mandelbrot, { picture, file }, { signal })
+  const run = await engine.graflow.start(
+    threads === undefined ? mandelbrot : mandelbrotInThreads,
+    { picture, file },
+    { signal },
+  )
   const [, ended] = await Promise.allSettled([showProgress(run, TITLES, process.stderr), run.result()])
   if (ended.status === 'rejected') throw ended.reason
   const durationMs = performance.now() - startedAt
@@ -48,7 +54,7 @@ async function main(words: readonly string[], signal: AbortSignal): Promise<numb
   const speedUp = aloneMs / durationMs
   process.stdout.write(
     command.isJson
-      ? `${JSON.stringify({ ...picture, tiles, ...ended.value, engine: engine.kind, workers: engine.workers, durationMs, aloneMs, speedUp }, null, 2)}\n`
+      ? `${JSON.stringify({ ...picture, tiles, ...ended.value, engine: engine.kind, workers: engine.workers, threads, durationMs, aloneMs, speedUp }, null, 2)}\n`
       : `\n${String(steps)}\n` +
           `${picture.size} × ${picture.size} pixels in ${tiles} ${tiles === 1 ? 'tile' : 'tiles'}: ${ended.value.file}\n` +
           `${seconds(durationMs)}  ${engine.description}\n` +

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { flow, task, workflow } from 'graflow'
+import { declareTask, flow, task, workflow } from 'graflow'
 import { draw, tilesOf, type Picture, type Tile } from './picture.js'
 import { pngOf, type DrawnTile } from './png.js'
 
@@ -49,3 +49,11 @@ export const steps = flow('plan >> tile* >> assemble', { plan, tile, assemble })
 
 /** `await graflow.run(mandelbrot, { picture: { size: 1000, tileSize: 50, maxSteps: 2000 }, file: '/tmp/picture.png' })` */
 export const mandelbrot = workflow('mandelbrot', steps)
+
+/** The same, where a tile is drawn in a thread: what a declaration says wins over the task that it declares. */
+export const stepsInThreads = flow('plan >> tile* >> assemble', {
+  ...{ plan, assemble },
+  tile: declareTask<typeof tile>('tile', { isolation: 'thread' }),
+})
+
+export const mandelbrotInThreads = workflow('mandelbrot-in-threads', stepsInThreads)

@@ -13,6 +13,8 @@ export interface EngineOptions {
   readonly tasks: string
   /** Branches at once, in a worker or in this process. */
   readonly maxConcurrentTasks: number
+  /** Threads for tasks that want one, in a worker or in this process; without it as many as processors. */
+  readonly threads?: number | undefined
   readonly signal: AbortSignal
 }
 
@@ -32,17 +34,18 @@ const MOST_WORKERS = 8
 
 /** @throws Error when workers are wanted and there is no server or they do not start; the signal's reason */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { workers, tasks, maxConcurrentTasks, signal } = options
+  const { workers, tasks, maxConcurrentTasks, threads, signal } = options
   const server = workers === 0 ? undefined : findServer()
   if (server === undefined) {
     if (workers !== undefined && workers > 0)
       throw new Error(`worker processes need redis-server 7 or newer on PATH (${HOW_TO_INSTALL})`)
-    const graflow = await connect({ logLevel: 'warn', maxConcurrentTasks })
+    const inThreads = threads === undefined ? {} : { threads, tasks: [tasks] }
+    const graflow = await connect({ logLevel: 'warn', maxConcurrentTasks, ...inThreads })
     return {
       graflow,
       kind: 'embedded',
       workers: 0,
-      description: 'embedded engine in this process (no Redis needed)',
+      description: `embedded engine in this process${withThreads(threads)} (no Redis needed)`,
       hint: workers === 0 ? '' : `with redis-server on PATH this runs on worker processes\n(${HOW_TO_INSTALL})\n`,
       [Symbol.asyncDispose]: () => graflow.close(),
     }
@@ -52,6 +55,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     tasks,
     workers: workers ?? Math.min(availableParallelism(), MOST_WORKERS),
     maxConcurrentTasks,
+    threads,
     signal,
   })
   try {
@@ -60,7 +64,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       graflow,
       kind: 'redis',
       workers: cluster.workers,
-      description: `${cluster.workers === 1 ? '1 worker process' : `${cluster.workers} worker processes`} and a private ${server.name} ${server.version}`,
+      description: `${cluster.workers === 1 ? '1 worker process' : `${cluster.workers} worker processes`}${withThreads(threads)} and a private ${server.name} ${server.version}`,
       hint: '',
       [Symbol.asyncDispose]: async () => {
         try {
@@ -75,3 +79,6 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     throw error
   }
 }
+
+const withThreads = (threads: number | undefined): string =>
+  threads === undefined ? '' : ` with ${threads} ${threads === 1 ? 'thread' : 'threads'}`

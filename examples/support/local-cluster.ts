@@ -28,6 +28,8 @@ export interface ClusterOptions {
   readonly workers: number
   /** Branches that a worker runs at once. */
   readonly maxConcurrentTasks: number
+  /** Threads of a worker for tasks that want one. */
+  readonly threads?: number | undefined
   /** Aborts the start with its reason. Processes that were started by then are stopped. */
   readonly signal: AbortSignal
 }
@@ -126,7 +128,7 @@ export class LocalCluster implements AsyncDisposable {
     await child.until(child.said(/ready to accept connections/i), signal)
   }
 
-  async #startWorker({ tasks, maxConcurrentTasks, signal }: ClusterOptions, number: number): Promise<void> {
+  async #startWorker({ tasks, maxConcurrentTasks, threads, signal }: ClusterOptions, number: number): Promise<void> {
     signal.throwIfAborted()
     const port = await freePort()
     const flags = {
@@ -135,6 +137,7 @@ export class LocalCluster implements AsyncDisposable {
       'redis-key-prefix': this.keyPrefix,
       'worker-id': `worker-${number}`,
       'max-concurrent-tasks': String(maxConcurrentTasks),
+      ...(threads !== undefined && { threads: String(threads) }),
       'graceful-shutdown-timeout-ms': String(WORKER_GRACE_MS),
       'metrics-host': '127.0.0.1',
       'metrics-port': String(port),

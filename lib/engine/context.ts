@@ -1,5 +1,4 @@
 /** The context that a handler gets with its input. Every start makes one, so it is small and computes rarely used values on demand. */
-import { GraflowError } from '../errors.js'
 import type { ChannelAccess, Logger, TaskContext } from '../flow/context.js'
 import { describe } from '../describe.js'
 import type { Expression } from '../flow/expression.js'
@@ -11,6 +10,7 @@ import { nodeAt, staticPath } from '../graph/locate.js'
 import type { Cancellation } from './cancellation.js'
 import { CONTROLS, type Directives } from './directives.js'
 import { runPathOf, type Execution, type Frame } from './execution.js'
+import { checkFraction } from './progress.js'
 
 /** What the engine does for a handler. */
 export interface HandlerContextOptions {
@@ -34,9 +34,6 @@ export interface Pausable {
   /** Resolves when the rest of the deadline counts again. */
   unpause(): Promise<void>
 }
-
-/** How far a sum of fractions may miss 1. */
-const ROUNDING = 1e-9
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -124,9 +121,7 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 
   progress(fraction: number, message?: string): void {
-    if (typeof fraction !== 'number' || !(Math.abs(fraction - 0.5) <= 0.5 + ROUNDING)) {
-      throw new GraflowError('INVALID_OPTION', `progress takes a fraction from 0 to 1, got ${describe(fraction)}`)
-    }
+    checkFraction(fraction)
     const { runId } = this
     if (!this.#options.emitter.isSubscribed('run:progress', runId)) return
     const { taskName: task, path } = this

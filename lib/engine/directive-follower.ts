@@ -22,7 +22,8 @@ import {
 import { runPathOf, type Frame } from './execution.js'
 import { cycleLimit } from './failure.js'
 import type { Pauses } from './pauses.js'
-import { outputOf, start, type StartOptions } from './start.js'
+import { outputOf, type StartOptions } from './start.js'
+import { startTask } from './start-task.js'
 import { optionsOf, reportNone, reportStart } from './task-terms.js'
 
 /** What a follower needs of the engine. */
@@ -95,7 +96,7 @@ export class DirectiveFollower {
         losses,
       })
     }
-    const started = start(this.#options, frame, definition, facts, input, timeoutMs)
+    const started = startTask(this.#options, frame, definition, facts, input, options)
     const returned = await frame.cancel.race(outputOf(started))
     return { returned, directives: HandlerContext.directives(started.context) }
   }

@@ -30,6 +30,7 @@ import { originOf, type StartOptions } from './start.js'
 import { reportOutput } from './task-output.js'
 import { optionsOf, reportStart } from './task-terms.js'
 import { TaskStart, type TaskStartOptions } from './task-start.js'
+import type { ThreadRunner } from './thread-runner.js'
 
 /** What an engine is made of. */
 export interface EngineOptions {
@@ -41,6 +42,8 @@ export interface EngineOptions {
   readonly workerId: string
   /** New random identifiers. */
   readonly newId: () => string
+  /** For tasks with `isolation: 'thread'`. */
+  readonly threads?: ThreadRunner
 }
 
 export class Engine {
@@ -62,6 +65,8 @@ export class Engine {
     const starts: StartOptions = {
       clock,
       emitter,
+      limits,
+      ...(parts.threads !== undefined && { threads: parts.threads }),
       countOrphan: (change) => {
         this.#orphans += change
       },

@@ -15,11 +15,11 @@ interface StartThatFailed {
 }
 
 /** Codes of the engine itself after which another start may go better. */
-const WORTH_ANOTHER_START: ReadonlySet<string> = new Set(['TIMEOUT', 'GROUP_TIMEOUT'])
+const WORTH_ANOTHER_START: ReadonlySet<string> = new Set(['TIMEOUT', 'GROUP_TIMEOUT', 'THREAD_LOST'])
 
 /**
  * A handler's own error says so by `retryable: false`, and so does an error of graflow's that it throws on. Of the engine's errors about a
- * start, only a timeout can go better the next time: a value that cannot be carried will not be carried then either.
+ * start, only a timeout and the end of a thread can go better the next time: a value that cannot be carried will not be carried then either.
  */
 export function isRetryable(error: unknown, isFromHandler: boolean): boolean {
   if (isFromHandler) {

@@ -10,6 +10,7 @@ import type { TaskNode } from '../graph/graph.js'
 import { RETRY_DEFAULTS, type Limits } from '../options.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 import { copiesOf, decode, encode } from '../values/codec.js'
+import { PackedValue, unpacked } from '../values/packed-arrays.js'
 import { Unreported } from './cancellation.js'
 import { HandlerContext } from './context.js'
 import type { DirectiveFollower } from './directive-follower.js'
@@ -17,7 +18,8 @@ import { GotoTaken, isUnwinding, reportOfGoto } from './directives.js'
 import { runPathOf, type Execution, type Frame } from './execution.js'
 import { asError, isRetryable, retryDelayMs, taskError } from './failure.js'
 import type { Pauses } from './pauses.js'
-import { originOf, outputOf, start, type StartOptions } from './start.js'
+import { originOf, outputOf, type StartOptions } from './start.js'
+import { isInThread, startTask } from './start-task.js'
 import { encodeOutput } from './task-output.js'
 import { mustReport, optionsOf, reportStart, type StartReport } from './task-terms.js'
 
@@ -40,14 +42,14 @@ export class InlineTasks {
     this.#options = options
   }
 
-  /** Starts a task until it succeeds or its attempts are spent; gives its output. */
+  /** Starts a task until it succeeds or its attempts are spent; gives its output. Input and output may be packed. */
   async run(frame: Frame, node: TaskNode, path: string, input: unknown): Promise<unknown> {
     const { execution } = frame
     const { losses } = execution.facts
     const options = optionsOf(frame.use, node.name)
     const runPath = runPathOf(frame.use, path)
     const { attempts } = { ...RETRY_DEFAULTS, ...options.retry }
-    const inputFor = attempts === 1 ? () => input : copiesOf(input)
+    const inputFor = inputsOf(input, options, attempts)
     let errors = await this.#begin(frame, node.name, runPath, options, attempts)
     for (;;) {
       const attempt = 1 + errors + losses
@@ -141,7 +143,7 @@ export class InlineTasks {
     const runPath = runPathOf(use, path)
     execution.restartForks(runPath, attempt - 1 - execution.facts.losses)
     const facts = { task: node.name, path, attempt, pass: 1 }
-    const started = start(this.#options, frame, definition, facts, input, optionsOf(use, node.name).timeoutMs)
+    const started = startTask(this.#options, frame, definition, facts, input, optionsOf(use, node.name))
     const returned = await frame.cancel.race(outputOf(started))
     const directives = HandlerContext.directives(started.context)
     const output =
@@ -155,7 +157,7 @@ export class InlineTasks {
             })
     const bytes = encodeOutput(output, { task: node.name, runPath }, this.#options.limits.resultBytes)
     execution.save(runPath, bytes)
-    return decode(bytes)
+    return output instanceof PackedValue ? output : decode(bytes)
   }
 
   /** Who asks for the task's result gets what its goto's target gave, as of a step that is dispatched; one too large for that is kept nowhere. */
@@ -203,4 +205,14 @@ export class InlineTasks {
       disarm?.()
     }
   }
+}
+
+/** What each start gets: packed once for those in a thread, else a value of its own for each. */
+function inputsOf(input: unknown, options: TaskOptions, attempts: number): () => unknown {
+  if (!isInThread(options)) {
+    const value = unpacked(input)
+    return attempts === 1 ? () => value : copiesOf(value)
+  }
+  const packed = input instanceof PackedValue ? input : new PackedValue(encode(input))
+  return () => packed
 }

@@ -27,7 +27,7 @@ import { GroupOutcomes } from './group-outcomes.js'
 import { itemAt, type Pausable } from './context.js'
 import { DirectiveFollower } from './directive-follower.js'
 import { asBranch, gotoTaken, reportingGoto } from './directives.js'
-import { runPathOf, type Execution, type Frame } from './execution.js'
+import { runPathOf, type Execution, type Frame, type GraphInUse } from './execution.js'
 import { cycleLimit } from './failure.js'
 import { planGroup, planOne, type Dispatcher } from './group-plan.js'
 import { inTime } from './in-time.js'
@@ -40,7 +40,9 @@ import { isRouted } from './routing.js'
 import { linkResult } from './result-links.js'
 import type { Registry } from './registry.js'
 import type { StartOptions } from './start.js'
+import { isInThread } from './start-task.js'
 import { Supersteps, type SuperstepsOptions } from './superstep.js'
+import { optionsOf } from './task-terms.js'
 
 /** What the interpreter needs of the process. */
 export interface InterpreterOptions extends StartOptions, SuperstepsOptions {
@@ -193,19 +195,24 @@ export class Interpreter {
     if (saved !== undefined) return outputOrGoto(decode(saved))
     const isDispatched =
       isRouted(use.graph.tasks[node.name] ?? {}) ||
-      use.code.task(node.name)?.handler === undefined ||
-      (await this.#wasDispatched(frame, path))
+      !this.#canStart(use, node.name) ||
+      (mayHaveGroup(frame) && (await this.#wasDispatched(frame, path)))
     if (isDispatched) return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input, as)
-    return this.#tasks.run(frame, node, path, unpacked(input))
+    return this.#tasks.run(frame, node, path, input)
+  }
+
+  /** Whether its handler is here and, if it wants a thread, can be loaded into one; else it is dispatched to a worker that can. */
+  #canStart(use: GraphInUse, name: string): boolean {
+    if (use.code.task(name)?.handler === undefined) return false
+    return !isInThread(optionsOf(use, name)) || this.#options.threads?.has(name) === true
   }
 
   /**
    * Whether the driver before had no handler for the step and dispatched it: then its group is met, and the step does not run twice. Asked once
    * of a run that was taken over, for the first step that is not finished.
    */
-  async #wasDispatched({ execution, use }: Frame, path: string): Promise<boolean> {
-    const { runId, depth } = execution.facts
-    if (depth > 0 || use.base !== '' || !execution.mayBeDispatched()) return false
+  async #wasDispatched({ execution }: Frame, path: string): Promise<boolean> {
+    const { runId } = execution.facts
     return (await this.#options.backend.inspect.outcomes(`${runId}/${path}`, NO_OUTCOMES)) !== undefined
   }
 
@@ -365,6 +372,10 @@ const workflowTimeout = (workflow: string, path: string, timeoutMs: number): Gra
   new GraflowError('TIMEOUT', `workflow "${workflow}" (at ${path}) ran longer than its timeoutMs of ${timeoutMs}`, {
     details: { workflow, path, timeoutMs },
   })
+
+/** Whether a driver before may have dispatched the next step of the run: asked once of a run that was taken over. */
+const mayHaveGroup = ({ execution, use }: Frame): boolean =>
+  execution.facts.depth === 0 && use.base === '' && execution.mayBeDispatched()
 
 /** The task that a body ends with, for messages. */
 function lastTask(node: GraphNode): string {

@@ -9,10 +9,11 @@ import type { TaskOptions } from '../flow/node-options.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { groupSegment, nodeAt, stepsOf } from '../graph/locate.js'
 import { runPathOf, type ExecutionFacts, type GraphInUse } from './execution.js'
+import { PackedValue } from '../values/packed-arrays.js'
 import { ValueReader } from '../values/value-lists.js'
 import { isRouted, routingOfGroup, runsWithGroup, type GroupRouting } from './routing.js'
 import type { Code } from './registry.js'
-import { NO_OPTIONS, optionsOf, reportsFrom } from './task-terms.js'
+import { hasOtherTerms, NO_OPTIONS, optionsOf, reportsFrom } from './task-terms.js'
 
 /** A task that runs where its branch was acquired, without the interpreter. */
 export interface DirectTask {
@@ -78,6 +79,11 @@ export class PreparedGrant {
     return this.#inputs.value(this.grant.spec.shared ? 0 : k)
   }
 
+  /** As of the branch. */
+  packedInput(k: number): PackedValue {
+    return new PackedValue(this.#inputs.packed(this.grant.spec.shared ? 0 : k))
+  }
+
   /** The task that a branch with this node is, unless it is more than a task or must be forwarded. */
   directTask(node: GraphNode | undefined): DirectTask | undefined {
     // Neighbours mostly have the same node.
@@ -92,7 +98,7 @@ export class PreparedGrant {
     if (!this.#mayRunHere(given)) return undefined
     const options = optionsOf(this.use, name)
     return {
-      hasOwnTerms: options !== given,
+      hasOwnTerms: hasOtherTerms(options, given),
       ...{ name, options, isStep: this.node?.kind === 'task', definition: this.use.code.task(name) },
       reportsFrom: reportsFrom(options, this.grant.spec),
     }
@@ -153,6 +159,11 @@ export class PreparedBranch implements ExecutionFacts {
   /** Its input, a new value at every call. @throws GraflowError INTEGRITY */
   input(): unknown {
     return this.#in.input(this.#k)
+  }
+
+  /** The same as the bytes that were granted. */
+  packedInput(): PackedValue {
+    return this.#in.packedInput(this.#k)
   }
 
   /** What events and metrics call it: the name of a task or workflow, or a kind of node; never a path, of which there is no end. */

@@ -2,10 +2,9 @@
  * One start of a task's handler: input and output schemas, the deadline, the context. Keeps errors that the handler throws apart from errors
  * that the engine finds, since only the first are the task's own failure.
  */
-import { describe, messageOf } from '../describe.js'
-import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { GraflowError } from '../errors.js'
 import type { TaskExpression } from '../flow/expression.js'
+import { type Limits } from '../options.js'
 import { elapsedMs, type Clock } from '../time.js'
 import { withoutStack } from '../values/error-classes.js'
 import { callHandler } from './calling-handler.js'
@@ -14,6 +13,8 @@ import { DetourFailed } from './directives.js'
 import { HandlerContext, type HandlerContextOptions, type Pausable, type StartFacts } from './context.js'
 import { runPathOf, type Frame } from './execution.js'
 import { awaited } from './pending-handlers.js'
+import { validate } from './schemas.js'
+import type { ThreadRunner } from './thread-runner.js'
 
 /** Around what a handler threw, which is unchanged. */
 export class HandlerThrew extends Error {
@@ -31,6 +32,9 @@ export interface StartOptions extends HandlerContextOptions {
   countOrphan(change: 1 | -1): void
   /** Reports to the store what is left of the deadline of a start; 0: it stands still. */
   reportLeft(frame: Frame, facts: StartFacts, leftMs: number): Promise<unknown>
+  /** For tasks with `isolation: 'thread'`; absent where the process has none. */
+  readonly threads?: ThreadRunner
+  readonly limits: Pick<Limits, 'sharedInputBytes'>
 }
 
 /** A started handler: its context, which keeps its directives, and its output. */
@@ -126,13 +130,7 @@ function startGuarded(
   // Worked out only for an error, so that a start does not pay for it.
   const at = (): string => runPathOf(frame.use, facts.path)
   const cancel = new Cancellation(frame.cancel)
-  const reportLeft = async (leftMs: number): Promise<void> => {
-    if (cancel.reason === undefined) await options.reportLeft(frame, facts, leftMs)
-  }
-  const timer =
-    timeoutMs === undefined
-      ? undefined
-      : new Deadline(options.clock, timeoutMs, () => cancel.abort(timeout(facts.task, at(), timeoutMs)), reportLeft)
+  const timer = deadlineOf(options, frame, facts, cancel, timeoutMs)
   const context = new HandlerContext(options, frame, facts, cancel, timer)
   const guard: Guard = { definition, context, cancel, timer, at, workerId: frame.execution.facts.workerId }
   const output = raced(options, cancel, checkedCall(guard, input)).finally(() => {
@@ -140,6 +138,21 @@ function startGuarded(
     cancel.leave()
   })
   return { context, output, isHandlersOwn: false }
+}
+
+/** Aborts the start with TIMEOUT when its time is over; runs from now on. Undefined where there is no limit. */
+export function deadlineOf(
+  options: StartOptions,
+  frame: Frame,
+  facts: StartFacts,
+  cancel: Cancellation,
+  timeoutMs: number | undefined,
+): Deadline | undefined {
+  if (timeoutMs === undefined) return undefined
+  const late = (): void => cancel.abort(timeout(facts.task, runPathOf(frame.use, facts.path), timeoutMs))
+  return new Deadline(options.clock, timeoutMs, late, async (leftMs) => {
+    if (cancel.reason === undefined) await options.reportLeft(frame, facts, leftMs)
+  })
 }
 
 /** What holds for one guarded start. */
@@ -174,7 +187,7 @@ async function checkedCall(
  * The work, or why it was given up: past its deadline the handler is on its own. Its slot is free, its late result is dropped, and it
  * counts as an orphan until it ends.
  */
-function raced(options: StartOptions, cancel: Cancellation, work: Promise<unknown>): Promise<unknown> {
+export function raced(options: StartOptions, cancel: Cancellation, work: Promise<unknown>): Promise<unknown> {
   let isSettled = false
   let isOrphan = false
   const settled = (): void => {
@@ -199,37 +212,8 @@ export const timeout = (task: string, path: string, timeoutMs: number): GraflowE
     { details: { task, path, timeoutMs } },
   )
 
-/** A segment of a schema's path: a key, or an object that has it. A schema is not trusted to keep to that. */
-function textOfSegment(segment: unknown): string {
-  const key: unknown = typeof segment === 'object' && segment !== null && 'key' in segment ? segment.key : segment
-  return typeof key === 'string' || typeof key === 'number' || typeof key === 'symbol' ? String(key) : describe(key)
-}
-
-async function validate(
-  schema: StandardSchemaV1,
-  value: unknown,
-  code: 'INVALID_INPUT' | 'INVALID_OUTPUT',
-  task: string,
-  at: () => string,
-  what: string,
-): Promise<unknown> {
-  const result = await schema['~standard'].validate(value)
-  if (result.issues === undefined) return result.value
-  const issues = result.issues.slice(0, 20).map((issue) => ({
-    message: messageOf(issue),
-    path: (issue.path ?? []).map(textOfSegment).join('.'),
-  }))
-  const faults = issues
-    .map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`))
-    .join('; ')
-  const path = at()
-  throw new GraflowError(code, `the ${what} of task "${task}" (at ${path}) does not fit its schema: ${faults}`, {
-    details: { task, path, issues },
-  })
-}
-
 /** A timer that stands still while the handler waits for its forks, here and in the store: it reports 0 when that begins. */
-class Deadline implements Pausable {
+export class Deadline implements Pausable {
   readonly #clock: Clock
   readonly #fire: () => void
   #leftMs: number

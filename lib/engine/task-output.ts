@@ -1,6 +1,7 @@
 /** A task's output on its way out of the process: within its limit, and with errors that name the task. */
 import { GraflowError } from '../errors.js'
-import { encode, tooLarge } from '../values/codec.js'
+import { tooLarge } from '../values/codec.js'
+import { packedOf } from '../values/packed-arrays.js'
 import type { BranchKeeper } from './branch-keeper.js'
 import type { Execution } from './execution.js'
 
@@ -11,10 +12,10 @@ export interface OutputOf {
   readonly runPath: string
 }
 
-/** A task's output as bytes. @throws GraflowError NOT_SERIALISABLE, LIMIT_EXCEEDED */
+/** A task's output as bytes, also where it is packed already. @throws GraflowError NOT_SERIALISABLE, LIMIT_EXCEEDED */
 export function encodeOutput(output: unknown, of: OutputOf, maxBytes: number): Uint8Array {
   try {
-    return encode(output, resultOf(of), maxBytes, 'resultBytes')
+    return packedOf(output, resultOf(of), maxBytes, 'resultBytes')
   } catch (error) {
     throw withTask(error, of)
   }

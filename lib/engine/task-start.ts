@@ -13,14 +13,15 @@ import { endOfBranch, isRetryable, retryDelayMs, taskError } from './failure.js'
 import type { DirectiveFollower } from './directive-follower.js'
 import { asBranch, EndRun, reportingGoto } from './directives.js'
 import type { DirectTask, PreparedBranch } from './prepared-grant.js'
-import { isPending, noHandler, originOf, start, threwByHandler, type Started, type StartOptions } from './start.js'
+import { isPending, noHandler, originOf, threwByHandler, type Started, type StartOptions } from './start.js'
+import { isInThread, startTask } from './start-task.js'
 import { reportOutput } from './task-output.js'
 import type { StartReport } from './task-terms.js'
 
 /** What starts of tasks need of the engine. */
 export interface TaskStartOptions extends StartOptions {
   readonly follower: DirectiveFollower
-  readonly limits: Pick<Limits, 'resultBytes'>
+  readonly limits: Pick<Limits, 'resultBytes' | 'sharedInputBytes'>
   readonly random: Random
   /** Reports a start to the store whose terms are not those of its group. */
   reportStart(frame: Frame, report: StartReport): Promise<unknown>
@@ -97,7 +98,8 @@ export class TaskStart implements Frame, StartFacts {
     if (this.cancel.reason !== undefined) return
     let started: Started
     try {
-      started = start(this.#options, this, definition, this, this.#branch.input(), options.timeoutMs)
+      const input = isInThread(options) ? this.#branch.packedInput() : this.#branch.input()
+      started = startTask(this.#options, this, definition, this, input, options)
     } catch (thrown) {
       this.#fail(thrown)
       return

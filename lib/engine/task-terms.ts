@@ -14,8 +14,10 @@ import { fenced } from './superstep.js'
 
 export const NO_OPTIONS: TaskOptions = Object.freeze({})
 
-/** What a declaration may leave to the process that has the handler; where a task runs, the process that dispatches it must know. */
-const LEFT_TO_HANDLER = ['retry', 'timeoutMs', 'maxLosses', 'maxCycles'] as const
+/** What the store knows of a group by its first task, and of another one by a step. */
+const TERMS = ['retry', 'timeoutMs', 'maxLosses', 'maxCycles'] as const
+/** What a declaration may leave to the process that has the handler; which workers may take a task, the process that dispatches it must know. */
+const LEFT_TO_HANDLER = [...TERMS, 'isolation'] as const
 
 /** The options of a task where its handler is: what the flow says, and what it leaves out as the handler's own module says. */
 export function optionsOf({ graph, code }: Pick<GraphInUse, 'graph' | 'code'>, name: string): TaskOptions {
@@ -25,8 +27,9 @@ export function optionsOf({ graph, code }: Pick<GraphInUse, 'graph' | 'code'>, n
   const own = known.options
   const isLeft = LEFT_TO_HANDLER.some((option) => own[option] !== undefined && given[option] === undefined)
   if (!isLeft) return given
-  const { retry, timeoutMs, maxLosses, maxCycles } = own
+  const { retry, timeoutMs, maxLosses, maxCycles, isolation } = own
   return {
+    ...(isolation !== undefined && { isolation }),
     ...(retry !== undefined && { retry }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(maxLosses !== undefined && { maxLosses }),
@@ -34,6 +37,10 @@ export function optionsOf({ graph, code }: Pick<GraphInUse, 'graph' | 'code'>, n
     ...given,
   }
 }
+
+/** Whether a task's options where its handler is are other terms than those that its group was dispatched with. */
+export const hasOtherTerms = (options: TaskOptions, given: TaskOptions): boolean =>
+  options !== given && TERMS.some((option) => options[option] !== given[option])
 
 /** What the store is to know of a start of a task. */
 export interface StartReport {

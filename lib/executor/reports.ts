@@ -5,6 +5,7 @@
 import type { BackendLimits, Grant, SavedValues, SettleKind, SettleRange } from '../backend/backend.js'
 import type { FailedStart } from '../engine/branch-keeper.js'
 import { byteLength, EMPTY_BYTES, slice } from '../values/packed-items.js'
+import { PackedValue } from '../values/packed-arrays.js'
 import { ValueWriter } from '../values/value-lists.js'
 
 /** One a grant. */
@@ -28,12 +29,14 @@ export class Reports {
   }
 
   /**
-   * Branch k succeeded. Says how many bytes its output has; with more than `maxBytes` nothing is noted.
+   * Branch k succeeded; its output may be packed. Says how many bytes it has; with more than `maxBytes` nothing is noted.
    * @throws GraflowError NOT_SERIALISABLE, with nothing noted
    */
   addSuccess(k: number, output: unknown, maxBytes: number): number {
-    const bytes = this.#values.encode(output, maxBytes)
-    if (bytes <= maxBytes) this.#add(k, 'succeeded', 0)
+    const bytes = output instanceof PackedValue ? output.bytes.length : this.#values.encode(output, maxBytes)
+    if (bytes > maxBytes) return bytes
+    if (output instanceof PackedValue) this.#values.push(output.bytes)
+    this.#add(k, 'succeeded', 0)
     return bytes
   }
 

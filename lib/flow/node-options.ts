@@ -35,7 +35,10 @@ export interface TaskOptions {
   readonly affinity?: string
   /** From -100 to 100; among groups that wait, the higher is taken first. Default: 0. */
   readonly priority?: number
-  /** Where the handler runs: in the event loop of its worker, or in a thread. This version refuses `thread` with NOT_AVAILABLE. Default: inline. */
+  /**
+   * Where the handler runs: in the event loop of its worker, or in a thread, for work that keeps the processor busy. A thread loads modules, so
+   * the task must be exported by one: else NOT_AVAILABLE. Default: inline.
+   */
   readonly isolation?: 'inline' | 'thread'
 }
 

@@ -33,7 +33,7 @@ export interface ClientOptions {
   /** How long records and results of runs are kept after their end. */
   readonly retentionMs: number
   /** Ends what else was started with the client, after its session. */
-  readonly onClose?: () => void
+  readonly onClose?: () => Promise<void>
 }
 
 export class Client implements Graflow {
@@ -199,7 +199,7 @@ export class Client implements Graflow {
     this.#handles.states.close()
     this.#metrics.close()
     await this.#session.close()
-    this.#options.onClose?.()
+    await this.#options.onClose?.()
   }
 
   async #open(

@@ -2,7 +2,9 @@
 import { messageOf } from '../describe.js'
 import { createHash, hash as hashOnce } from 'node:crypto'
 import type { OpenRequest } from '../backend/backend.js'
+import type { Engine } from '../engine/engine.js'
 import { beginsWithGroup, codeFrom, highestPriority, tasksInPlace } from '../engine/routing.js'
+import { isInThread, notInAModule } from '../engine/start-task.js'
 import { GraflowError, lookingAt } from '../errors.js'
 import { tasksOf } from '../flow/collect.js'
 import type { Expression } from '../flow/expression.js'
@@ -11,6 +13,7 @@ import { graphOf } from '../graph/graph-of.js'
 import { checkOptions, RUN_OPTIONS } from '../options.js'
 import type { Session } from '../session/open-session.js'
 import { encode } from '../values/codec.js'
+import { isDistant } from './follow-run.js'
 import type { RunOptions } from './types.js'
 
 /** A run that can be opened. */
@@ -37,7 +40,7 @@ export type Where = 'driven at once' | 'driven here' | 'driven anywhere'
  * @throws GraflowError INVALID_OPTION, CANCELLED, NOT_AVAILABLE, NOT_SERIALISABLE, LIMIT_EXCEEDED
  */
 export function prepareRun(
-  { engine, id: session, newId }: Session,
+  { engine, backend, id: session, newId }: Session,
   expression: Expression,
   [input, options]: readonly [input?: unknown, options?: RunOptions],
   where: Where,
@@ -46,7 +49,8 @@ export function prepareRun(
   const given = checkOptions<RunOptions>('run', RUN_OPTIONS, options)
   const { signal } = given
   if (signal !== undefined) lookingAt('run: signal', 'INVALID_OPTION', () => refuseAborted(signal))
-  refuseThreads(expression)
+  // Elsewhere there are workers, and what this process cannot start goes to them.
+  if (!isDistant(backend)) refuseThreads(expression, engine)
   const graph = graphOf(expression)
   const hash = engine.graphs.keep(graph)
   const bytes = encode(input, 'the input of the run', engine.parts.limits.sharedInputBytes, 'sharedInputBytes')
@@ -88,15 +92,10 @@ function refuseAborted(signal: AbortSignal): void {
   })
 }
 
-/** Threads come with worker processes: running such a task inline would block what it asked not to block. */
-function refuseThreads(expression: Expression): void {
+/** Running such a task inline would block what it asked not to block. @throws GraflowError NOT_AVAILABLE */
+function refuseThreads(expression: Expression, { parts: { threads } }: Engine): void {
   for (const { name, options } of tasksOf(expression).values()) {
-    if (options.isolation !== 'thread') continue
-    throw new GraflowError(
-      'NOT_AVAILABLE',
-      `task "${name}" asks for isolation 'thread', which this version does not have: leave it out, or use 'inline'`,
-      { details: { task: name } },
-    )
+    if (isInThread(options) && threads?.has(name) !== true) throw notInAModule(name)
   }
 }
 

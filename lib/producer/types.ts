@@ -13,10 +13,18 @@ export interface ConnectOptions {
   readonly keyPrefix?: string
   /** What this client calls itself in events and errors: 1 to 128 characters of A-Z a-z 0-9 _ . -. Default: random. */
   readonly instanceId?: string
-  /** Flows, tasks and join policies that are known by name, beside those of the flows that are run. Default: none. */
-  readonly tasks?: readonly (AnyNode | JoinPolicy<never, unknown>)[]
+  /**
+   * Flows, tasks and join policies that are known by name, beside those of the flows that are run; and paths of modules that export some, from
+   * the current folder or as URLs (`import.meta.resolve('./tasks.js')`). Tasks with `isolation: 'thread'` need to stand in one.
+   * A module that cannot be used: TASK_MODULE. Default: none.
+   */
+  readonly tasks?: readonly (string | AnyNode | JoinPolicy<never, unknown>)[]
   /** Branches that the embedded worker runs at once: 1 to 100000. Default: 256. */
   readonly maxConcurrentTasks?: number
+  /** Threads at most for tasks with `isolation: 'thread'`: 1 to 1024, and never more than maxConcurrentTasks. Default: one per processor. */
+  readonly threads?: number
+  /** Megabytes of heap that one of those threads may use: 16 or more. Past them its task fails with THREAD_LOST. Default: what V8 allows. */
+  readonly threadHeapMb?: number
   /** Milliseconds that the record and the results of a run are kept after its end: 0 to a year. Default: 86400000 (24 hours). */
   readonly retentionMs?: number
   /** What `ctx.log` writes to standard error, from this level up. Default: info. */

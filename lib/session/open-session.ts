@@ -6,6 +6,7 @@ import { hostname } from 'node:os'
 import type { Backend, BackendLimits, SessionInfo } from '../backend/backend.js'
 import { retrying } from '../backend/retrying.js'
 import { Engine } from '../engine/engine.js'
+import type { ThreadRunner } from '../engine/thread-runner.js'
 import type { Emitter } from '../events.js'
 import { SESSION_TTL_MS, type Limits } from '../options.js'
 import type { Clock, NewId, Random } from '../time.js'
@@ -25,6 +26,8 @@ export interface SessionOptions {
   readonly random: Random
   readonly newId: NewId
   readonly emitter: Emitter
+  /** For tasks with `isolation: 'thread'`; whoever opened them closes them, after the session. */
+  readonly threads?: ThreadRunner
   /** Flags with which a worker finds this store, for messages. */
   readonly storeFlags?: readonly string[]
 }
@@ -87,6 +90,7 @@ export class Session {
     this.engine = new Engine({
       ...{ backend: this.backend, clock, random, emitter, newId },
       ...{ limits: withinStore(options.limits, store.limits), workerId: info.baseId },
+      ...(options.threads !== undefined && { threads: options.threads }),
     })
     this.holdings = new Holdings({ backend: this.backend, engine: this.engine, emitter, session: this.id })
     this.announcer = isEmbedded ? undefined : new Announcer({ backend: store, clock, sender: this.id })

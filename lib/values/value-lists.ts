@@ -106,6 +106,11 @@ export class ValueReader {
   value(i: number): unknown {
     return decodeFrom(this.#bytes, i === 0 ? 0 : (this.#ends[i - 1] ?? 0), this.#ends[i] ?? 0)
   }
+
+  /** Item i as it is, a view. */
+  packed(i: number): Uint8Array {
+    return this.#bytes.subarray(i === 0 ? 0 : (this.#ends[i - 1] ?? 0), this.#ends[i] ?? 0)
+  }
 }
 
 /** All values. @throws GraflowError INTEGRITY */

@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { Stragglers } from '../../bin/stragglers.js'
 import { main } from '../../bin/main.js'
 import { showProgress } from '../../bin/progress.js'
+import { primes } from '../../examples/cpu-threads/tasks.js'
 import { each, flow, par, type Run, seq, task, workflow } from '../../lib/index.js'
 import { command, commandHost } from '../support/command.js'
+import { compiled } from '../support/compiled.js'
 import { Gate } from '../support/gate.js'
 import { localWorker } from '../support/local-worker.js'
 import { useStage } from '../support/redis-stage.js'
@@ -41,6 +43,13 @@ describe('graflow run', () => {
     expect(JSON.parse(out)).toEqual({
       ...{ id: 'user:1', workflow: 'hello', durationMs: expect.any(Number), state: 'completed', result: [0, 2, 4] },
     })
+  })
+
+  it('runs a task that wants a thread in one, which loads its module', async () => {
+    const module = compiled(join(__dirname, '../../examples/cpu-threads/tasks.ts'))
+    const argv = ['run', module, '--input', '{"from":0,"to":100}', '--embedded', '--progress', 'none']
+    const { code, out } = await command(argv, { primes })
+    expect([code, out]).toEqual([0, '{ primes: 25, isInThread: true }\n'])
   })
 
   it('writes as JSON what JSON has no form for', async () => {

@@ -181,6 +181,7 @@ describe('examples/mandelbrot', () => {
     [['--sise', '5'], 'there is no --sise: did you mean --size?'],
     [['--size', '0'], '--size is 1 to 8000, got 0'],
     [['--tile', '501'], '--tile is 1 to 500, got 501'],
+    [['--threads', '65'], '--threads is 1 to 64, got 65'],
     [['--steps', '-1'], '--steps takes a whole number, got -1'],
     [['--out'], '--out takes a value'],
     [['here'], 'there is nothing to do with here'],

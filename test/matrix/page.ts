@@ -15,7 +15,8 @@ for every place. \`test/matrix/matrix.test.ts\` plays each cell twice: embedded,
 tables of that test, and compared with them. To make it anew: \`node --import tsx test/matrix/page.ts > docs/matrix.md\`.
 
 ✓ means that the cell is observed on both stores, as [below](#what-a-cell-looks-at). A number stands for [the reason](#where-there-is-nothing-to-look-at)
-why there is nothing to look at. \`isolation\` has no row, since this version refuses \`thread\`.
+why there is nothing to look at. \`isolation\` has no row: a thread needs a
+module, so [threads](guides/threads.md) have tests of their own (\`test/behaviours/threads.test.ts\`).
 
 Embedded means \`connect()\` itself. It is one worker that serves every queue and has every capability, so the rows for queues, capabilities,
 workers, priorities and losses have several workers on the same store instead, all in one process.

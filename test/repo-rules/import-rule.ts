@@ -15,8 +15,8 @@ export interface Source {
 
 /** Rooms in their order: each may import itself and those before it. */
 const order = [
-  ...['describe', 'nearest', 'errors', 'time', 'options', 'events', 'flow', 'graph', 'values', 'backend', 'engine'],
-  ...['session', 'executor', 'producer', 'admin', 'server'],
+  ...['describe', 'nearest', 'errors', 'time', 'options', 'events', 'flow', 'modules', 'graph', 'values', 'backend'],
+  ...['engine', 'threads', 'session', 'executor', 'producer', 'admin', 'server'],
 ] as const
 /** Everything but what only the composition root may know. */
 const commonRooms = [...order, 'observe'] as const
@@ -186,8 +186,8 @@ export function brokenImports(sources: readonly Source[]): readonly string[] {
         broken.push(`${source.path}:${String(line)} imports ${what}: ${why}`)
       }
       if (specifier === undefined) {
-        if (room !== 'worker' && room !== 'bin')
-          wrong('a computed module', 'only worker/ and bin/ load code that users name')
+        if (!['modules', 'worker', 'bin'].includes(room))
+          wrong('a computed module', 'only lib/modules, worker/ and bin/ load code that users name')
       } else if (specifier.startsWith('.')) {
         const target = targetOf(source.path, specifier)
         const targetRoom = roomOf(target)

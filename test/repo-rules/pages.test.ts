@@ -152,8 +152,8 @@ describe('docs/internals.md', () => {
     const rooms = [...new Set([...text.matchAll(/`(lib\/\w+|worker)\//g)].map(([, room]) => room))].sort()
     expect(rooms).toEqual([
       ...[
-        ...['lib/backend', 'lib/engine', 'lib/executor', 'lib/flow', 'lib/graph', 'lib/observe', 'lib/producer'],
-        ...['lib/session', 'lib/values', 'worker'],
+        ...['lib/backend', 'lib/engine', 'lib/executor', 'lib/flow', 'lib/graph', 'lib/modules', 'lib/observe'],
+        ...['lib/producer', 'lib/session', 'lib/threads', 'lib/values', 'worker'],
       ],
     ])
     expect(sources.length).toBeGreaterThan(50)

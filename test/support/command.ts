@@ -4,7 +4,7 @@ import { main } from '../../bin/main.js'
 import { isNode } from '../../lib/flow/expression.js'
 import { isPolicy } from '../../lib/flow/make.js'
 import { expressionOf } from '../../lib/flow/node.js'
-import type { LoadedModule } from '../../worker/task-modules.js'
+import type { LoadedModule } from '../../lib/modules/task-modules.js'
 import { within } from './waits.js'
 
 /** An output that keeps what is written; `onWrite` is called each time. */
@@ -55,7 +55,7 @@ export const commandHost = (
   }
 }
 
-/** A module as worker/task-modules.ts gives it. */
+/** A module as lib/modules/task-modules.ts gives it. */
 function moduleOf(path: string, exports: Readonly<Record<string, unknown>>): LoadedModule {
   const nodes = Object.entries(exports).flatMap(([name, value]) =>
     isNode(value) ? [[name, expressionOf(value)] as const] : [],

@@ -59,7 +59,7 @@ describe('settings of a command', () => {
     Object.entries(WORKER_OPTIONS).flatMap(([option, { env }]) => env.map((name): [string, string] => [name, option])),
   )('come from the environment: %s is %s', async (name, option) => {
     const texts: Readonly<Record<string, readonly [string, unknown]>> = {
-      integer: ['7', 7],
+      integer: ['17', 17],
       list: ['a, b', ['a', 'b']],
       string: ['x', 'x'],
       boolean: ['true', true],

@@ -2,19 +2,19 @@
  * Task modules: finds them, loads them, and takes from their exports every task, flow, workflow and join policy. The user that
  * starts the worker names the modules, and nothing else does: what comes from the store are names, which are looked up.
  */
-import { type Clock, withDeadline } from '../lib/time.js'
-import { messageOf } from '../lib/describe.js'
+import { type Clock, withDeadline } from '../time.js'
+import { messageOf } from '../describe.js'
 import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, extname, resolve } from 'node:path'
 import { createRequire } from 'node:module'
-import { pathToFileURL } from 'node:url'
-import { GraflowError } from '../lib/errors.js'
-import { policiesOf, tasksOf, type PolicyJoin } from '../lib/flow/collect.js'
-import { isNode, type Expression, type TaskExpression } from '../lib/flow/expression.js'
-import { isPolicy } from '../lib/flow/make.js'
-import { didYouMean } from '../lib/nearest.js'
-import { adviceFor, expressionOf } from '../lib/flow/node.js'
-import { areSameOptions } from '../lib/flow/options.js'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { GraflowError } from '../errors.js'
+import { policiesOf, tasksOf, type PolicyJoin } from '../flow/collect.js'
+import { isNode, type Expression, type TaskExpression } from '../flow/expression.js'
+import { isPolicy } from '../flow/make.js'
+import { didYouMean } from '../nearest.js'
+import { adviceFor, expressionOf } from '../flow/node.js'
+import { areSameOptions } from '../flow/options.js'
 
 const SCRIPTS = ['.js', '.mjs', '.cjs']
 const TYPESCRIPTS = ['.ts', '.mts', '.cts']
@@ -37,7 +37,7 @@ export interface LoadTime {
 
 /**
  * Loads modules, in order.
- * @param paths relative to `folder`, or absolute
+ * @param paths relative to `folder`, or absolute, or URLs such as `import.meta.resolve('./tasks.js')` gives
  * @throws GraflowError TASK_MODULE for one that is missing, throws while it loads, takes too long, or exports nothing usable;
  * DUPLICATE_TASK for two different tasks, or policies, of one name
  */
@@ -101,7 +101,7 @@ const isOther = (a: TaskExpression, b: TaskExpression): boolean =>
   a.handler !== b.handler || !areSameOptions(a.options, b.options)
 
 function find(given: string, folder: string): string {
-  const path = resolve(folder, given)
+  const path = given.startsWith('file:') ? fileURLToPath(given) : resolve(folder, given)
   const isFile = statSync(path, { throwIfNoEntry: false })?.isFile()
   if (isFile === undefined) {
     throw unusable(given, `there is no file ${path}${didYouMean(basename(path), neighbours(path))}`)

@@ -1,0 +1,38 @@
+/** Applies the schemas of tasks, any Standard Schema (https://standardschema.dev), and says in one error what does not fit. */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { describe, messageOf } from '../describe.js'
+import { GraflowError } from '../errors.js'
+
+/** A segment of a schema's path: a key, or an object that has it. A schema is not trusted to keep to that. */
+function textOfSegment(segment: unknown): string {
+  const key: unknown = typeof segment === 'object' && segment !== null && 'key' in segment ? segment.key : segment
+  return typeof key === 'string' || typeof key === 'number' || typeof key === 'symbol' ? String(key) : describe(key)
+}
+
+/**
+ * What a schema makes of a task's input or output.
+ * @param at the path of the task in the run
+ * @throws GraflowError INVALID_INPUT, INVALID_OUTPUT
+ */
+export async function validate(
+  schema: StandardSchemaV1,
+  value: unknown,
+  code: 'INVALID_INPUT' | 'INVALID_OUTPUT',
+  task: string,
+  at: () => string,
+  what: string,
+): Promise<unknown> {
+  const result = await schema['~standard'].validate(value)
+  if (result.issues === undefined) return result.value
+  const issues = result.issues.slice(0, 20).map((issue) => ({
+    message: messageOf(issue),
+    path: (issue.path ?? []).map(textOfSegment).join('.'),
+  }))
+  const faults = issues
+    .map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`))
+    .join('; ')
+  const path = at()
+  throw new GraflowError(code, `the ${what} of task "${task}" (at ${path}) does not fit its schema: ${faults}`, {
+    details: { task, path, issues },
+  })
+}
