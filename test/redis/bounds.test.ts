@@ -100,6 +100,10 @@ const sweptUntil = (what: string, { backend }: Scene, isSo: () => Promise<boolea
 const newsOf = async ({ redis, tag }: Scene, session: string): Promise<readonly string[]> =>
   (await redis.xrange(`${tag}:in:${session}`, '-', '+')).map(([, fields]) => fields[1] ?? '')
 
+/** Entries for a hash that name nothing: they make it large, are passed and forgotten, and cost no groups. */
+const stale = (count: number, name: (i: number) => string): Record<string, string> =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [name(i + 10), 'gone']))
+
 describe('beyond one call', () => {
   it('closes all that is below a wide group, a part with each sweep', async () => {
     const here = await scene()
@@ -118,6 +122,18 @@ describe('beyond one call', () => {
     await here.backend.step({ holder: here.root, runId: 'r', retire: ['r/0'] })
     expect(await readyIn(here)).toBeGreaterThan(0)
     await sweptUntil('nothing is ready', here, async () => (await readyIn(here)) === 0)
+  })
+
+  it('closes what is below to the last, where a hash of that is large and half empty', async () => {
+    const here = await scene()
+    const { backend, root, redis, tag } = here
+    await dispatch(backend, root, 'r/0')
+    const [grant] = (await acquire(backend, 'w', 1)).grants
+    await dispatch(backend, { gid: 'r/0', index: 0, token: grant?.token ?? '' }, 'r/0/0/0')
+    await redis.hset(`${tag}:b:r/0:k`, stale(3_000, String))
+    await backend.control({ kind: 'withdraw-group', holder: root, gid: 'r/0' })
+    await sweptUntil('all is closed', here, async () => (await redis.exists(`${tag}:todo`, `${tag}:b:r/0:k`)) === 0)
+    expect(await readyIn(here)).toBe(0)
   })
 
   it('keeps what a run has until all of it is closed, however short its retention', async () => {
