@@ -183,6 +183,18 @@ describe('beyond one call', () => {
     expect(await newsOf(here, 'v')).toEqual(['work'])
   })
 
+  it('takes back to the last what a lost session held, where the hash of that is large and half empty', async () => {
+    const here = await scene()
+    const { backend, root, redis, tag } = here
+    await join(backend, 'mortal', 900)
+    await dispatch(backend, root, 'r/0', { size: 3 })
+    await acquire(backend, 'mortal', 3)
+    const others = stale(10_000, (i) => `gone#${i}`)
+    await redis.hset(`${tag}:o:mortal`, others)
+    await sweptUntil('nothing is held', here, async () => (await redis.exists(`${tag}:o:mortal`, `${tag}:lost`)) === 0)
+    expect(await readyIn(here)).toBe(3)
+  })
+
   it('leaves nothing of sessions that vanished together', async () => {
     const here = await scene()
     const { backend, redis, tag } = here
