@@ -41,6 +41,27 @@ describe('a repair', () => {
   })
 })
 
+describe('the walk of a repair', () => {
+  it('counts and places a group also when it has met a group below it first', async () => {
+    const { backend, redis, tag } = await scene()
+    const world = await worldOn(backend)
+    const runs = Array.from({ length: 12 }, (_, i) => `r${i}`) // the order of a walk is the server's: not all have the same
+    for (const run of runs) await backend.open(world.openRequest(run))
+    await world.join('leaving')
+    for (const { spec, token } of await world.take(100, { queues: ['runs'], session: 'leaving' }))
+      await world.dispatch({ gid: spec.gid, index: 0, token }, `${spec.gid}/0`, { queue: 'later' })
+    await backend.session({ kind: 'close', session: 'leaving' })
+    await redis.del(...(await redis.keys(`${tag}:q:*`)))
+    for (let sweeps = 0; sweeps < 4; sweeps++) {
+      await redis.hdel(`${tag}:m`, 'sweepAt') // the next sweep is not too early
+      await backend.sweep('w')
+    }
+    expect(world.names(await world.take(100, { queues: ['runs'] })).sort()).toEqual(
+      runs.map((run) => `${run}#0`).sort(),
+    )
+  })
+})
+
 describe('a group that cannot be read', () => {
   /** A group of which three branches are held one by one, and one waits; the table of its branches is of another type from now on. */
   async function hurt() {
