@@ -62,6 +62,26 @@ describe('the walk of a repair', () => {
   })
 })
 
+describe('the list of what a session holds', () => {
+  it('is made anew from what the session says that it holds, as far as that is so', async () => {
+    const { backend, redis, tag } = await scene()
+    const world = await worldOn(backend)
+    await world.dispatch(await world.start('a'), 'a/0', { size: 10 })
+    const [whole, part, over] = [await world.takeOne(2), await world.takeOne(3), await world.takeOne(2)]
+    await world.join('other')
+    const foreign = await world.takeOne(1, { session: 'other' })
+    await world.settle(part, 'succeeded', [3])
+    await world.settle(over, 'succeeded')
+    const held = await redis.hgetall(`${tag}:o:w`)
+    await redis.del(`${tag}:o:w`)
+    const grants = [whole, part, over, foreign].map(({ token }) => ({ gid: 'a/0', token }))
+    const named = { kind: 'confirm', session: 'w', grants: [...grants, { gid: 'a/7', token: '1.x' }] } as const
+    for (let times = 0; times < 2; times++) expect(await backend.session(named)).toEqual({ status: 'ok' })
+    expect(await redis.hgetall(`${tag}:o:w`)).toEqual(held)
+    expect(Object.values(held).sort()).toEqual(['2', '2'])
+  })
+})
+
 describe('a group that cannot be read', () => {
   /** A group of which three branches are held one by one, and one waits; the table of its branches is of another type from now on. */
   async function hurt() {
