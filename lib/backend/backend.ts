@@ -360,7 +360,10 @@ export type ControlRequest =
   /** Nothing of a paused run is granted; what is in flight finishes. */
   | { readonly kind: 'pause-run'; readonly runId: string }
   | { readonly kind: 'resume-run'; readonly runId: string }
-  /** Withdraws what is not final in a group and in all groups below it; the holder of the branch it belongs to must ask. */
+  /**
+   * Withdraws what is not final in a group and in all groups below it; the holder of the branch it belongs to must ask. `dup`: the group was
+   * released before; `ok` also where it was withdrawn before.
+   */
   | { readonly kind: 'withdraw-group'; readonly holder: Holder; readonly gid: string }
   | { readonly kind: 'pause-queue'; readonly queue: string }
   | { readonly kind: 'resume-queue'; readonly queue: string }

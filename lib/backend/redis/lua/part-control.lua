@@ -108,9 +108,10 @@ local function withdrawGroup(gid, index, token, child)
   if g.isRoot or not holding or g.parent ~= gid or g.parentIndex ~= tonumber(index) then
     return 'FENCED'
   end
-  if g.state ~= 'o' then
+  if g.state == 'r' then
     return 'DUP'
   end
+  -- a repeated call is answered as the first: only that tells the holder whether outcomes of the group count
   close(g, 'w', 'its holder withdrew it')
   return 'OK'
 end
