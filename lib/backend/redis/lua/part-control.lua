@@ -130,7 +130,7 @@ end
 
 function control(ARGV)
   local kind, answer = ARGV[1], nil
-  readShard({ 'ahead', 'epoch', 'fix', 'dues', 'purges', 'keep', 'ready', 'act' })
+  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'keep', 'ready', 'act' })
   if kind == 'cancel-run' then
     answer = cancelRun(ARGV[2], ARGV[3], ARGV[4])
   elseif kind == 'fail-run' then

@@ -187,9 +187,6 @@ local function renewSession(id, known, ttl, ARGV, andSweep)
     end
     return { 'OK' }
   end
-  if answer[1] == 'SKIP' then
-    commitShard()
-  end
   return { 'OK', unpack(answer) }
 end
 
@@ -309,7 +306,7 @@ end
 -- `andSweep` is called by a renewal that asks for it: sweeps need this part, not the other way round.
 local function handle(ARGV, andSweep)
   local kind, id = ARGV[1], ARGV[2]
-  readShard({ 'ahead', 'epoch', 'fix', 'dues', 'purges', 'sweepDue', 'fence', 'seq', 'ready', 'act', 'keep' })
+  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'sweepDue', 'fence', 'seq', 'ready', 'act', 'keep' })
   local known = tryCall('HMGET', T .. ':wi:' .. id, 'base', 'wait', 'seq')
   if known.err then
     -- of another type: the session does not exist, and registers again

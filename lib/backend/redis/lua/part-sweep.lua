@@ -2,7 +2,7 @@
 -- retention, closes what is left below closed groups, and notifies sessions that wait beside work.
 -- Gives: sweep
 -- Needs:
---   base: notBefore now quarantine readShard setShard shardNumber shardValue whole
+--   base: commitShard now quarantine readShard setShard shardNumber shardValue whole
 --   closing: MOST_GROUPS closeBelow isLeftToSweep leaveToSweep settleClosing
 --   commit: commit later
 --   due-queue: unplan
@@ -159,9 +159,9 @@ function sweep(isForced)
   end
   readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds', 'fix',
     'fixedAt', 'dues', 'purges', 'runs', 'todos', 'losts', 'serving' })
-  notBefore(shardNumber('seen'))
   local isEarly, look = isTooEarly()
   if isEarly and not isForced then
+    commitShard()
     return { 'SKIP', look and floor(look - now()) or -1 }
   end
   setShard('seen', whole(now()))
