@@ -1,5 +1,5 @@
 /** What happens beyond the bounds of one call, and what is left behind when much goes at once. */
-import type { Backend, GroupSpec, Holder, SettleKind, Token } from '../../lib/backend/backend.js'
+import type { Backend, GroupSpec, Holder, OpenRequest, SettleKind, Token } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
 import { type StagedBackend, useBackend } from '../support/redis-stage.js'
 import { sharedRedis } from '../support/shared-redis.js'
@@ -31,11 +31,13 @@ async function scene(retentionMs = LONG_MS): Promise<Scene> {
   return { ...staged, root: await openRun(backend, 'r', retentionMs) }
 }
 
+const openRequest = (runId: string, retentionMs = LONG_MS): OpenRequest => ({
+  ...{ runId, graph: 'graph', digest: 'digest', input: bytes('input'), nonce: newNonce() },
+  ...{ tasks: [], maxLosses: 3, timeoutMs: 0, retentionMs },
+})
+
 async function openRun(backend: Backend, runId: string, retentionMs = LONG_MS): Promise<Holder> {
-  const opened = await backend.open({
-    ...{ runId, graph: 'graph', digest: 'digest', input: bytes('input'), session: 'd', nonce: newNonce() },
-    ...{ tasks: [], maxLosses: 3, timeoutMs: 0, retentionMs },
-  })
+  const opened = await backend.open({ ...openRequest(runId, retentionMs), session: 'd' })
   if (opened.status !== 'ok' || opened.token === undefined) throw new Error(`the run was answered ${opened.status}`)
   return { gid: runId, index: 0, token: opened.token }
 }
@@ -193,6 +195,27 @@ describe('beyond one call', () => {
     await redis.hset(`${tag}:o:mortal`, others)
     await sweptUntil('nothing is held', here, async () => (await redis.exists(`${tag}:o:mortal`, `${tag}:lost`)) === 0)
     expect(await readyIn(here)).toBe(3)
+  })
+
+  it('purges a bounded number of groups with each sweep, whatever number of runs they are of', async () => {
+    const here = await scene()
+    const { backend, redis, tag } = here
+    const runs = ['x', 'y', 'z']
+    for (const run of runs) {
+      const holder = await openRun(backend, run, 0)
+      await backend.step({ holder, runId: run, end: { state: 'completed', value: bytes('') } })
+      await redis.rpush(`${tag}:r:${run}:k`, ...Array.from({ length: 150 }, (_, i) => `${run}/${i}`))
+    }
+    await redis.hdel(`${tag}:m`, 'sweepAt') // the next sweep is not too early
+    await backend.sweep('d')
+    const left = await Promise.all(runs.map((run) => redis.llen(`${tag}:r:${run}:k`)))
+    // of 453 groups, 256 less a run that is begun, and one that is done
+    expect(left.reduce((sum, count) => sum + count, 0)).toBe(453 - 254)
+    await sweptUntil(
+      'all are gone',
+      here,
+      async () => (await redis.exists(...runs.map((run) => `${tag}:r:${run}`))) === 0,
+    )
   })
 
   it('leaves nothing of sessions that vanished together', async () => {
