@@ -171,6 +171,16 @@ describe('beyond one call', () => {
     expect((await acquire(backend, 'w', 1)).grants.map(({ spec }) => spec.gid)).toEqual(['s/0'])
   })
 
+  it('finds what is deep enough behind any number of groups of higher priority that are not', async () => {
+    const { backend, root } = await scene()
+    await dispatch(backend, root, 'r/0', { depth: 2, priority: -3 })
+    await dispatch(backend, root, 'r/1', { depth: 1, priority: -2 })
+    const request = { session: 'w', nonce: newNonce(), queues: ['runs', 'default'], capabilities: [], max: 9 }
+    await Promise.all(Array.from({ length: 530 }, (_, i) => backend.open(openRequest(`s${i}`))))
+    const answer = await backend.acquire({ ...request, deeperThan: 1 })
+    expect(answer).toMatchObject({ status: 'ok', isMore: false, grants: [{ spec: { gid: 'r/0' } }] })
+  })
+
   it('wakes who can serve what came back, and nobody else', async () => {
     const here = await scene()
     const { backend, root } = here
