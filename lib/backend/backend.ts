@@ -322,6 +322,8 @@ export interface SessionInfo {
   readonly tasks: readonly string[] | 'all'
   readonly metadata: Readonly<Record<string, string>>
 }
+/** Grants that one `confirm` names at most. */
+export const MOST_CONFIRMED = 500
 /** `ttlMs` of Infinity: the session lives until it is closed. */
 export type SessionRequest =
   | { readonly kind: 'open'; readonly session: string; readonly ttlMs: number; readonly info: SessionInfo }
@@ -332,7 +334,10 @@ export type SessionRequest =
       readonly session: string
       readonly known: readonly { readonly gid: string; readonly token: Token }[]
     }
-  /** Says that the session has these grants, which it did not ask for, and works on them. What is settled soon needs no such word. */
+  /**
+   * Says that the session has these grants, and works on them: those that it did not ask for, which what is settled soon does not need;
+   * and now and then all, so that a store which has lost the list of them has it again. At most `MOST_CONFIRMED`.
+   */
   | {
       readonly kind: 'confirm'
       readonly session: string
@@ -380,7 +385,10 @@ export type ControlRequest =
   /** Nothing of a paused run is granted; what is in flight finishes. */
   | { readonly kind: 'pause-run'; readonly runId: string }
   | { readonly kind: 'resume-run'; readonly runId: string }
-  /** Withdraws what is not final in a group and in all groups below it; the holder of the branch it belongs to must ask. */
+  /**
+   * Withdraws what is not final in a group and in all groups below it; the holder of the branch it belongs to must ask. `dup`: the group was
+   * released before; `ok` also where it was withdrawn before.
+   */
   | { readonly kind: 'withdraw-group'; readonly holder: Holder; readonly gid: string }
   | { readonly kind: 'pause-queue'; readonly queue: string }
   | { readonly kind: 'resume-queue'; readonly queue: string }

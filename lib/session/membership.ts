@@ -4,7 +4,7 @@
  * of it is needed.
  */
 import { describeError } from '../describe.js'
-import type { Backend, KeepAlive, SessionInfo } from '../backend/backend.js'
+import { MOST_CONFIRMED, type Backend, type KeepAlive, type SessionInfo } from '../backend/backend.js'
 import type { BarrierWaits } from '../engine/barrier-waits.js'
 import type { GraphStore } from '../engine/graph-store.js'
 import { GraflowError } from '../errors.js'
@@ -44,6 +44,10 @@ export type MembershipState = 'registering' | 'registered' | 'lost' | 'closed'
 const DETECTOR_MS = 1_000
 /** Grants on their way arrive within this time, mostly. */
 const COMING_MS = 50
+/** How often a process that holds something says what. */
+const CONFIRM_MS = 5_000
+/** Grants were on their way when it was to say so. */
+const CONFIRM_AGAIN_MS = 500
 /** How long closing a session may take. If it fails, the grants are reclaimed when the session expires. */
 const CLOSE_MS = 2_000
 
@@ -174,6 +178,7 @@ export class Membership {
       this.#outage.look()
       return sweeper.sweep()
     }).startIn(SWEEP_MS)
+    this.#periodic(() => this.#confirm()).startIn(CONFIRM_MS)
     this.#periodic(lookForSameId(this.#options)).hurry()
   }
 
@@ -217,6 +222,22 @@ export class Membership {
     }
     if (answer === 'nosession') this.lost()
     return answer === 'done' ? Number.POSITIVE_INFINITY : COMING_MS
+  }
+
+  /**
+   * Says what this process holds, also where nothing seems to be wrong: a store that has lost the list of that could not tell otherwise, and
+   * would reclaim nothing if the process ended.
+   */
+  async #confirm(): Promise<number> {
+    const { backend, holdings } = this.#options
+    const known = holdings.known()
+    if (known === undefined) return CONFIRM_AGAIN_MS
+    for (let at = 0; at < known.length && this.#state === 'registered'; at += MOST_CONFIRMED) {
+      const grants = known.slice(at, at + MOST_CONFIRMED)
+      const { status } = await backend.session({ kind: 'confirm', session: this.session, grants })
+      if (status === 'nosession') this.lost()
+    }
+    return CONFIRM_MS
   }
 
   async #registerAgain(): Promise<void> {

@@ -98,7 +98,7 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
     [...second.indexes].filter((index) => index !== 1),
   )
   seen.push((await world.outcomes('run/0')).sort())
-  await backend.control({ kind: 'withdraw-group', holder, gid: 'run/1' })
+  seen.push(await backend.control({ kind: 'withdraw-group', holder, gid: 'run/1' }))
   await world.step(holder, {
     retire: ['run/0'],
     save: { paths: ['0', '1'], values: pack([bytes('zero'), bytes('one')]) },

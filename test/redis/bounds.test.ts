@@ -1,5 +1,5 @@
 /** What happens beyond the bounds of one call, and what is left behind when much goes at once. */
-import type { Backend, GroupSpec, Holder, SettleKind, Token } from '../../lib/backend/backend.js'
+import type { Backend, GroupSpec, Holder, OpenRequest, SettleKind, Token } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
 import { type StagedBackend, useBackend } from '../support/redis-stage.js'
 import { sharedRedis } from '../support/shared-redis.js'
@@ -31,11 +31,13 @@ async function scene(retentionMs = LONG_MS): Promise<Scene> {
   return { ...staged, root: await openRun(backend, 'r', retentionMs) }
 }
 
+const openRequest = (runId: string, retentionMs = LONG_MS): OpenRequest => ({
+  ...{ runId, graph: 'graph', digest: 'digest', input: bytes('input'), nonce: newNonce() },
+  ...{ tasks: [], maxLosses: 3, timeoutMs: 0, retentionMs },
+})
+
 async function openRun(backend: Backend, runId: string, retentionMs = LONG_MS): Promise<Holder> {
-  const opened = await backend.open({
-    ...{ runId, graph: 'graph', digest: 'digest', input: bytes('input'), session: 'd', nonce: newNonce() },
-    ...{ tasks: [], maxLosses: 3, timeoutMs: 0, retentionMs },
-  })
+  const opened = await backend.open({ ...openRequest(runId, retentionMs), session: 'd' })
   if (opened.status !== 'ok' || opened.token === undefined) throw new Error(`the run was answered ${opened.status}`)
   return { gid: runId, index: 0, token: opened.token }
 }
@@ -100,6 +102,10 @@ const sweptUntil = (what: string, { backend }: Scene, isSo: () => Promise<boolea
 const newsOf = async ({ redis, tag }: Scene, session: string): Promise<readonly string[]> =>
   (await redis.xrange(`${tag}:in:${session}`, '-', '+')).map(([, fields]) => fields[1] ?? '')
 
+/** Entries for a hash that name nothing: they make it large, are passed and forgotten, and cost no groups. */
+const stale = (count: number, name: (i: number) => string): Record<string, string> =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [name(i + 10), 'gone']))
+
 describe('beyond one call', () => {
   it('closes all that is below a wide group, a part with each sweep', async () => {
     const here = await scene()
@@ -118,6 +124,18 @@ describe('beyond one call', () => {
     await here.backend.step({ holder: here.root, runId: 'r', retire: ['r/0'] })
     expect(await readyIn(here)).toBeGreaterThan(0)
     await sweptUntil('nothing is ready', here, async () => (await readyIn(here)) === 0)
+  })
+
+  it('closes what is below to the last, where a hash of that is large and half empty', async () => {
+    const here = await scene()
+    const { backend, root, redis, tag } = here
+    await dispatch(backend, root, 'r/0')
+    const [grant] = (await acquire(backend, 'w', 1)).grants
+    await dispatch(backend, { gid: 'r/0', index: 0, token: grant?.token ?? '' }, 'r/0/0/0')
+    await redis.hset(`${tag}:b:r/0:k`, stale(3_000, String))
+    await backend.control({ kind: 'withdraw-group', holder: root, gid: 'r/0' })
+    await sweptUntil('all is closed', here, async () => (await redis.exists(`${tag}:todo`, `${tag}:b:r/0:k`)) === 0)
+    expect(await readyIn(here)).toBe(0)
   })
 
   it('keeps what a run has until all of it is closed, however short its retention', async () => {
@@ -153,6 +171,16 @@ describe('beyond one call', () => {
     expect((await acquire(backend, 'w', 1)).grants.map(({ spec }) => spec.gid)).toEqual(['s/0'])
   })
 
+  it('finds what is deep enough behind any number of groups of higher priority that are not', async () => {
+    const { backend, root } = await scene()
+    await dispatch(backend, root, 'r/0', { depth: 2, priority: -3 })
+    await dispatch(backend, root, 'r/1', { depth: 1, priority: -2 })
+    const request = { session: 'w', nonce: newNonce(), queues: ['runs', 'default'], capabilities: [], max: 9 }
+    await Promise.all(Array.from({ length: 530 }, (_, i) => backend.open(openRequest(`s${i}`))))
+    const answer = await backend.acquire({ ...request, deeperThan: 1 })
+    expect(answer).toMatchObject({ status: 'ok', isMore: false, grants: [{ spec: { gid: 'r/0' } }] })
+  })
+
   it('wakes who can serve what came back, and nobody else', async () => {
     const here = await scene()
     const { backend, root } = here
@@ -165,6 +193,39 @@ describe('beyond one call', () => {
     await settle(backend, 'r/0', grants[0]?.token ?? '', [0], 'released')
     expect(await newsOf(here, 'stranger')).toEqual([])
     expect(await newsOf(here, 'v')).toEqual(['work'])
+  })
+
+  it('takes back to the last what a lost session held, where the hash of that is large and half empty', async () => {
+    const here = await scene()
+    const { backend, root, redis, tag } = here
+    await join(backend, 'mortal', 900)
+    await dispatch(backend, root, 'r/0', { size: 3 })
+    await acquire(backend, 'mortal', 3)
+    const others = stale(10_000, (i) => `gone#${i}`)
+    await redis.hset(`${tag}:o:mortal`, others)
+    await sweptUntil('nothing is held', here, async () => (await redis.exists(`${tag}:o:mortal`, `${tag}:lost`)) === 0)
+    expect(await readyIn(here)).toBe(3)
+  })
+
+  it('purges a bounded number of groups with each sweep, whatever number of runs they are of', async () => {
+    const here = await scene()
+    const { backend, redis, tag } = here
+    const runs = ['x', 'y', 'z']
+    for (const run of runs) {
+      const holder = await openRun(backend, run, 0)
+      await backend.step({ holder, runId: run, end: { state: 'completed', value: bytes('') } })
+      await redis.rpush(`${tag}:r:${run}:k`, ...Array.from({ length: 150 }, (_, i) => `${run}/${i}`))
+    }
+    await redis.hdel(`${tag}:m`, 'sweepAt') // the next sweep is not too early
+    await backend.sweep('d')
+    const left = await Promise.all(runs.map((run) => redis.llen(`${tag}:r:${run}:k`)))
+    // of 453 groups, 256 less a run that is begun, and one that is done
+    expect(left.reduce((sum, count) => sum + count, 0)).toBe(453 - 254)
+    await sweptUntil(
+      'all are gone',
+      here,
+      async () => (await redis.exists(...runs.map((run) => `${tag}:r:${run}`))) === 0,
+    )
   })
 
   it('leaves nothing of sessions that vanished together', async () => {

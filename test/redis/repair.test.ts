@@ -41,6 +41,47 @@ describe('a repair', () => {
   })
 })
 
+describe('the walk of a repair', () => {
+  it('counts and places a group also when it has met a group below it first', async () => {
+    const { backend, redis, tag } = await scene()
+    const world = await worldOn(backend)
+    const runs = Array.from({ length: 12 }, (_, i) => `r${i}`) // the order of a walk is the server's: not all have the same
+    for (const run of runs) await backend.open(world.openRequest(run))
+    await world.join('leaving')
+    for (const { spec, token } of await world.take(100, { queues: ['runs'], session: 'leaving' }))
+      await world.dispatch({ gid: spec.gid, index: 0, token }, `${spec.gid}/0`, { queue: 'later' })
+    await backend.session({ kind: 'close', session: 'leaving' })
+    await redis.del(...(await redis.keys(`${tag}:q:*`)))
+    for (let sweeps = 0; sweeps < 4; sweeps++) {
+      await redis.hdel(`${tag}:m`, 'sweepAt') // the next sweep is not too early
+      await backend.sweep('w')
+    }
+    expect(world.names(await world.take(100, { queues: ['runs'] })).sort()).toEqual(
+      runs.map((run) => `${run}#0`).sort(),
+    )
+  })
+})
+
+describe('the list of what a session holds', () => {
+  it('is made anew from what the session says that it holds, as far as that is so', async () => {
+    const { backend, redis, tag } = await scene()
+    const world = await worldOn(backend)
+    await world.dispatch(await world.start('a'), 'a/0', { size: 10 })
+    const [whole, part, over] = [await world.takeOne(2), await world.takeOne(3), await world.takeOne(2)]
+    await world.join('other')
+    const foreign = await world.takeOne(1, { session: 'other' })
+    await world.settle(part, 'succeeded', [3])
+    await world.settle(over, 'succeeded')
+    const held = await redis.hgetall(`${tag}:o:w`)
+    await redis.del(`${tag}:o:w`)
+    const grants = [whole, part, over, foreign].map(({ token }) => ({ gid: 'a/0', token }))
+    const named = { kind: 'confirm', session: 'w', grants: [...grants, { gid: 'a/7', token: '1.x' }] } as const
+    for (let times = 0; times < 2; times++) expect(await backend.session(named)).toEqual({ status: 'ok' })
+    expect(await redis.hgetall(`${tag}:o:w`)).toEqual(held)
+    expect(Object.values(held).sort()).toEqual(['2', '2'])
+  })
+})
+
 describe('a group that cannot be read', () => {
   /** A group of which three branches are held one by one, and one waits; the table of its branches is of another type from now on. */
   async function hurt() {

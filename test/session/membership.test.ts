@@ -245,6 +245,22 @@ describe('a membership', () => {
     ])
   })
 
+  it('says every few seconds what it holds, once it is known, and nothing while it holds nothing', async () => {
+    const joined = await join(faulty)
+    const said = (): number => (faulty.calls.get('session') ?? 0) - 1
+    await faulty.pass(20_000)
+    expect(said()).toBe(0)
+    joined.known = undefined
+    await faulty.pass(20_000)
+    expect(said()).toBe(0)
+    joined.known = Array.from({ length: 501 }, (_, i) => ({ gid: 'run/0', token: `${i}.x` }))
+    await faulty.pass(600)
+    expect(said()).toBe(2) // two calls carry it
+    await faulty.pass(12_000)
+    expect(said()).toBe(6)
+    expect(joined.lost).toEqual([])
+  })
+
   it('FT-W4: releases what it was granted by an answer that never arrived, with no attempt spent', async () => {
     await dispatch(faulty, 3)
     const joined = await join(faulty)

@@ -7,7 +7,9 @@ import { endRun } from './runs.js'
 import type { KernelState } from './state.js'
 import { place, notifyFor, notifyAll } from './waking.js'
 
-/** Does a command. Repeated it is `dup` (or `over`, where the run has ended otherwise) and changes nothing. */
+/**
+ * Does a command. Repeated it is `dup` (or `over`, where the run has ended otherwise; `ok`, where a group was withdrawn) and changes nothing.
+ */
 export function control(state: KernelState, request: ControlRequest): ControlAnswer {
   switch (request.kind) {
     case 'cancel-run': {
@@ -45,7 +47,8 @@ export function control(state: KernelState, request: ControlRequest): ControlAns
       if (group.run.end !== undefined) return 'over'
       const holding = heldGroup(state, request.holder)
       if (group.isRoot || holding !== group.parent || request.holder.index !== group.parentIndex) return 'fenced'
-      if (group.state !== 'open') return 'dup'
+      if (group.state === 'released') return 'dup'
+      // a repeated call is answered as the first: only that tells the holder whether outcomes of the group count
       close(state, group, 'withdrawn', 'its holder withdrew it')
       return 'ok'
     }

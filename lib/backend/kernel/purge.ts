@@ -3,14 +3,16 @@ import { close } from './closing.js'
 import type { Run } from './group.js'
 import type { KernelState } from './state.js'
 
-/** A purge of a run is due: does what there is to do of it by now. */
-export function purge(state: KernelState, run: Run): void {
+/** A purge of a run is due: does what there is to do of it by now. Says how many groups that were. */
+export function purge(state: KernelState, run: Run): number {
+  const count = run.groups.size
   if (run.keptUntil <= state.now) {
     purgeRun(state, run)
-    return
+    return count
   }
   purgePayloads(state, run)
   state.purges.add(run.purge, run.keptUntil)
+  return count
 }
 
 /** Deletes what an ended run's groups hold. */

@@ -17,8 +17,8 @@ import { notifyAll } from './waking.js'
 
 /** Items a sweep handles at most; what is left over makes the next one due at once. */
 const MOST_ITEMS = 256
-/** Runs that it purges, which is the cheaper work, and has a bound of its own: nothing else waits behind it. */
-const MOST_PURGES = 192
+/** Runs and groups together that it purges, which has a bound of its own: nothing else waits behind it. One run is purged in one. */
+const MOST_PURGED = 256
 
 /**
  * Sweeps once. Repeating it is safe: within 100 ms it is `skip`, unless the one before left something over or `isForced`. While there
@@ -34,7 +34,7 @@ export function sweep(state: KernelState, isForced = false): SweepAnswer {
   const reclaimed = isGrace ? 0 : reclaimDue(state, MOST_ITEMS - items)
   items += reclaimed
   items += endOverdueRuns(state, MOST_ITEMS - items)
-  const hasPurges = purgeDue(state, MOST_PURGES)
+  const hasPurges = purgeDue(state, MOST_PURGED)
   endAffinities(state)
   notifyAll(state)
   state.hasBacklog = items >= MOST_ITEMS || promoted >= MOST_ITEMS / 2 || hasPurges || (!isGrace && state.lost.size > 0)
@@ -111,10 +111,10 @@ function endAffinities(state: KernelState): void {
 
 /** Purges what is due; true when that was not all. */
 function purgeDue(state: KernelState, most: number): boolean {
-  for (let left = most; left > 0; left--) {
+  for (let left = most; left > 0; left -= 1) {
     const run = state.purges.takeDue(state.now)?.run
     if (run !== undefined) {
-      purge(state, run)
+      left -= purge(state, run)
       continue
     }
     const graph = state.graphPurges.takeDue(state.now)

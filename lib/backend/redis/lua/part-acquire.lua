@@ -15,6 +15,8 @@
 --   waking: isAnyNotified isAnyToNotify isHeldForOther notifyNext
 -- A worker that lacks at most so many lanes gets only these; otherwise it gets all lanes.
 local MOST_NEW_LANES = 512
+-- Scores of one priority, among which deeper groups come first, down to a depth (part-opening).
+local PRIORITY_SCORES, DEEPEST_SORTED = 64 * 549755813888, 63
 -- What one call asks for, and how far it has come.
 local ask
 
@@ -36,7 +38,7 @@ local function decode(ARGV)
 end
 
 local function readCounters(ARGV)
-  local names = { 'ahead', 'epoch', 'fix', 'dues', 'fence', 'ready', 'lanes', 'act' }
+  local names = { 'ahead', 'seen', 'epoch', 'fix', 'dues', 'fence', 'ready', 'lanes', 'act' }
   for i = 14, #ARGV, 2 do
     names[#names + 1] = 'p:' .. ARGV[i]
     if #ARGV[i + 1] < 40 then
@@ -84,10 +86,31 @@ local function peek(cursor)
     if cursor.isDone then
       return nil
     end
-    cursor.entries = call('ZRANGE', T .. ':q:' .. cursor.lane, cursor.at, cursor.at + 7, 'WITHSCORES')
+    local key = T .. ':q:' .. cursor.lane
+    cursor.entries = cursor.from and call('ZRANGEBYSCORE', key, whole(cursor.from), '+inf', 'WITHSCORES', 'LIMIT', cursor.at, 8)
+      or call('ZRANGE', key, cursor.at, cursor.at + 7, 'WITHSCORES')
     cursor.at, cursor.position, cursor.isDone = cursor.at + 8, 1, #cursor.entries < 16
   end
   return cursor.entries[cursor.position], tonumber(cursor.entries[cursor.position + 1])
+end
+
+-- A group is not deep enough: nor is any behind it in its lane that has its priority. Goes on with the next priority.
+local function passPriority(g)
+  if ask.deeper >= DEEPEST_SORTED then
+    return
+  end
+  local from = (floor(tonumber(g.score) / PRIORITY_SCORES) + 1) * PRIORITY_SCORES
+  for _, cursor in ipairs(ask.cursors) do
+    if cursor.lane == g.lane then
+      local last = tonumber(cursor.entries[#cursor.entries])
+      while cursor.position < #cursor.entries and tonumber(cursor.entries[cursor.position + 1]) < from do
+        cursor.position = cursor.position + 2
+      end
+      if not cursor.isDone and last and last < from then
+        cursor.from, cursor.at = from, 0
+      end
+    end
+  end
 end
 
 -- The lane whose next group comes first, with its score.
@@ -151,10 +174,11 @@ local function consider(gid, lane)
     return nil
   end
   ask.cleared = ask.cleared - 1
-  if (ask.deeper > 0 and g.depth <= ask.deeper) or isHeldForOther(g, ask.base) then
+  if ask.deeper > 0 and g.depth <= ask.deeper then
+    passPriority(g)
     return nil
   end
-  return g
+  return not isHeldForOther(g, ask.base) and g or nil
 end
 
 -- Asked once a lane and call, and only where there is something to share.

@@ -2,7 +2,7 @@
 -- A script is a function that Redis keeps, so the lines of the parts run once; what belongs to one call is made anew by `begin_<part>`, with
 -- which every call begins.
 -- Library: byte char sub rep find match gmatch format floor min max concat pack unpackBytes call tryCall ipairs pairs next tonumber unpack M T HUGE
--- Gives: whole shard firstRead readShard shardValue shardNumber setShard now nowMicros newEpoch wall notBefore nextFence notify activity channelOf
+-- Gives: whole shard firstRead readShard shardValue shardNumber setShard now nowMicros newEpoch wall nextFence notify activity channelOf
 --   quarantine isAnyBroken many isOfOtherType makeAnew readHint commitShard commitNotices
 -- Needs: none
 HUGE = 1 / 0
@@ -51,7 +51,8 @@ end
 
 local wallMicros, clock
 
--- Kernel time in milliseconds: TIME, read once, which never goes back.
+-- Kernel time in milliseconds: TIME, read once, which never goes back. Where the clock is behind what a sweep has seen, whichever call finds
+-- that goes on from there: what it plans would be due at once when a later call did so.
 function now()
   if not clock then
     if shard.ahead == nil then
@@ -59,7 +60,12 @@ function now()
     end
     local time = call('TIME')
     wallMicros = time[1] * 1000000 + time[2]
+    local seen = shardNumber('seen')
     clock = floor(wallMicros / 1000) + shardNumber('ahead')
+    if clock < seen then
+      setShard('ahead', whole(shardNumber('ahead') + seen - clock))
+      clock = seen
+    end
   end
   return clock
 end
@@ -79,14 +85,6 @@ end
 function wall()
   now()
   return floor(wallMicros / 1000)
-end
-
--- Kernel time goes on from `seen` where the clock has gone back behind it.
-function notBefore(seen)
-  if now() < seen then
-    setShard('ahead', whole(shardNumber('ahead') + seen - now()))
-    clock = seen
-  end
 end
 
 -- A growing number, with its text: never one given out before, even when the clock goes back.
@@ -190,7 +188,7 @@ function begin_base(keys)
     T = sub(M, 1, -3)
   end
   channels = keys[2]
-  shard, firstRead, wallMicros, clock = {}, { 'ahead', 'epoch', 'dues', 'purges', 'fix' }, nil, nil
+  shard, firstRead, wallMicros, clock = {}, { 'ahead', 'seen', 'epoch', 'dues', 'purges', 'fix' }, nil, nil
   -- most calls fill few of these: making all of them anew would cost more than what fills them
   if shardChanges[1] then shardChanges, isChanged = {}, {} end
   if notices[1] then notices = {} end

@@ -122,13 +122,13 @@ end
 local function settleOne(g, reason)
   touch(g)
   g.children = g.children or {}
-  local page = tryCall('HSCAN', g.b .. ':k', 0, 'COUNT', MOST_GROUPS)
-  if page.err then
+  -- Each call begins anew. A scan from the start looks at a bounded part of the table, and finds nothing once that part is empty.
+  local fields = tryCall('HRANDFIELD', g.b .. ':k', MOST_GROUPS, 'WITHVALUES')
+  if fields.err then
     -- what is below cannot be read, and that must not keep the group itself open
-    quarantine(g.gid, page)
-    page = { '0', {} }
+    quarantine(g.gid, fields)
+    fields = {}
   end
-  local fields = page[2]
   for i = 1, #fields, 2 do
     local index = tonumber(fields[i])
     g.children[index] = closeLines(g.children[index] or fields[i + 1], reason)
@@ -136,7 +136,7 @@ local function settleOne(g, reason)
       return false
     end
   end
-  return page[1] == '0'
+  return #fields < MOST_GROUPS * 2
 end
 
 -- Walks what is below closed groups, as far as one call may; the rest is left to a sweep. What was walked is forgotten, so that each goes on

@@ -108,9 +108,10 @@ local function withdrawGroup(gid, index, token, child)
   if g.isRoot or not holding or g.parent ~= gid or g.parentIndex ~= tonumber(index) then
     return 'FENCED'
   end
-  if g.state ~= 'o' then
+  if g.state == 'r' then
     return 'DUP'
   end
+  -- a repeated call is answered as the first: only that tells the holder whether outcomes of the group count
   close(g, 'w', 'its holder withdrew it')
   return 'OK'
 end
@@ -129,7 +130,7 @@ end
 
 function control(ARGV)
   local kind, answer = ARGV[1], nil
-  readShard({ 'ahead', 'epoch', 'fix', 'dues', 'purges', 'keep', 'ready', 'act' })
+  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'keep', 'ready', 'act' })
   if kind == 'cancel-run' then
     answer = cancelRun(ARGV[2], ARGV[3], ARGV[4])
   elseif kind == 'fail-run' then

@@ -10,6 +10,8 @@
 --   session: removeSession writeSession
 -- A sweep looks at so many sessions at most. So long a session is missed before it counts as gone.
 local MOST_SESSIONS, SUSPECT_MS = 1000, 200
+-- Entries of what a lost session held that a sweep looks at.
+local MOST_HELD = 512
 
 -- The sessions with what is known of them, and the shortest time to live.
 function readSessions()
@@ -85,12 +87,14 @@ function expireMissed(facts, isGrace)
   return nextLook
 end
 
--- Reclaims what one lost session holds, of a page of its entries. How many branches, and whether none is left.
-local function reclaimPage(session, fields, most)
-  local taken, isAll = 0, true
-  for i = 1, #fields, 2 do
-    local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
-    if gid and taken < most and #groupOrder < MOST_GROUPS then
+-- Reclaims what one lost session holds, of some of its entries. How many branches, and whether none is left.
+local function reclaimHeld(session, fields, most)
+  local taken, isAll = 0, #fields < MOST_HELD
+  for _, field in ipairs(fields) do
+    local gid, grantNumber = match(field, '^(.*)#(%d+)$')
+    if not gid then
+      forgetHolding(session, field)
+    elseif taken < most and #groupOrder < MOST_GROUPS then
       local isFine, count, isDone = pcall(reclaimGrant, gid, grantNumber, 'lost', most - taken)
       if not isFine then
         quarantine(gid, count)
@@ -99,11 +103,11 @@ local function reclaimPage(session, fields, most)
       end
       taken = taken + count
       if isDone then
-        forgetHolding(session, fields[i])
+        forgetHolding(session, field)
       else
         isAll = false
       end
-    elseif gid then
+    else
       isAll = false
     end
   end
@@ -115,21 +119,15 @@ local function reclaimLost(sessions, most)
   local taken, isLeft = 0, false
   for _, session in ipairs(sessions) do
     local key = T .. ':o:' .. session
-    local isAll, at = true, '0'
-    for _ = 1, 4 do
-      local page = tryCall('HSCAN', key, at, 'COUNT', 128)
-      if page.err then
-        quarantine(key, page)
-        page = { '0', {} }
-      end
-      at = page[1]
-      local count, isDone = reclaimPage(session, page[2], most - taken)
-      taken, isAll = taken + count, isAll and isDone
-      if at == '0' then
-        break
-      end
+    -- Each sweep begins anew. A scan from the start looks at a bounded part of the table, and finds nothing once that part is empty.
+    local fields = tryCall('HRANDFIELD', key, MOST_HELD)
+    if fields.err then
+      quarantine(key, fields)
+      fields = {}
     end
-    if isAll and at == '0' then
+    local count, isAll = reclaimHeld(session, fields, most - taken)
+    taken = taken + count
+    if isAll then
       later({ 'UNLINK', key })
       later({ 'LREM', T .. ':lost', 0, session })
       setShard('losts', whole(max(0, shardNumber('losts') - 1)))

@@ -8,11 +8,13 @@
 --   group: groups loadReadable
 --   run: forgetRun loadRun
 
--- Deletes what an ended run's groups hold, 200 groups a call. True when nothing is left of them.
-local function purgePayloads(id)
+-- Deletes what an ended run's groups hold, `most` groups at most. How many, and whether nothing is left of them.
+local function purgePayloads(id, most)
   local list = T .. ':r:' .. id .. ':k'
-  local gids = call('LRANGE', list, 0, 199)
-  for _, gid in ipairs(gids) do
+  local gids = call('LRANGE', list, 0, most)
+  local count = min(#gids, most)
+  for i = 1, count do
+    local gid = gids[i]
     local b = T .. ':b:' .. gid
     local lists = tryCall('HMGET', b, 'segs', 'apart')
     local segments, apart = lists[1], lists[2]
@@ -31,12 +33,12 @@ local function purgePayloads(id)
     later({ 'HDEL', T .. ':bad', gid })
     groups[gid] = nil
   end
-  if #gids < 200 then
-    later({ 'UNLINK', list })
-    return true
+  if #gids > count then
+    later({ 'LTRIM', list, count, -1 })
+    return count, false
   end
-  later({ 'LTRIM', list, 200, -1 })
-  return false
+  later({ 'UNLINK', list })
+  return count, true
 end
 
 -- Deletes a run that has ended, or that was lost by its driver and taken by nobody, with all that it has; `idempotencyKey` or false.
@@ -60,26 +62,27 @@ local function purgeRun(run, idempotencyKey)
   forgetRun(run.id)
 end
 
--- A purge of a run is due: does what there is to do of it by now.
-function purge(id)
+-- A purge of a run is due: does what there is to do of it by now, for `most` groups at most. How many that were, and whether some are left.
+function purge(id, most)
   local run = loadRun(id)
   local entry = 'p ' .. id
   if not run or not (run.isEnded or run.isAbandoned or run.lostAt) then
     unplan(entry)
-    return
+    return 0, false
   end
   local root = loadReadable(id)
   if root and root.state == 'o' then
     -- a run that nobody took over or resumed: what is below it is closed first, and purged by the next sweep
     close(root, 'w', 'the run is past its retention')
-    return
+    return 0, false
   end
   if call('LLEN', T .. ':todo') > 0 then
     -- groups below may still be open, and stand in lanes and counts: they are closed first
-    return
+    return 0, false
   end
-  if not purgePayloads(id) then
-    return
+  local count, isAll = purgePayloads(id, most)
+  if not isAll then
+    return count, true
   end
   local facts = call('HMGET', run.key, 'kept', 'ikey')
   local kept = tonumber(facts[1]) or 0
@@ -88,4 +91,5 @@ function purge(id)
   else
     purgeRun(run, facts[2])
   end
+  return count, false
 end

@@ -235,11 +235,15 @@ local function restoreDelayed(g)
   end
 end
 
+-- Groups that this sweep has walked. One that it knows otherwise may be known only as the group above another.
+local walked = {}
+
 -- A group is counted and placed anew as any is that is changed.
 local function walkGroup(gid)
-  if groups[gid] ~= nil or isClosedBy(tryCall('HGET', T .. ':b:' .. gid, 's')) then
+  if walked[gid] or (groups[gid] == nil and isClosedBy(tryCall('HGET', T .. ':b:' .. gid, 's'))) then
     return
   end
+  walked[gid] = true
   local g = loadReadable(gid)
   if not g or g.state ~= 'o' then
     return
@@ -331,6 +335,7 @@ end
 
 -- True when the walk has not ended.
 local function goOn()
+  walked = {}
   local cursor, pattern = shardValue('fix'), (string.gsub(T, '[%*%?%[%]\\]', '\\%0')) .. ':*'
   for _ = 1, MOST_PAGES do
     local page = call('SCAN', cursor, 'MATCH', pattern, 'COUNT', PAGE)

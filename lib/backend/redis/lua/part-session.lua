@@ -187,24 +187,7 @@ local function renewSession(id, known, ttl, ARGV, andSweep)
     end
     return { 'OK' }
   end
-  if answer[1] == 'SKIP' then
-    commitShard()
-  end
   return { 'OK', unpack(answer) }
-end
-
--- The session has what was pushed to it.
-local function confirm(ARGV)
-  local confirmed = {}
-  for i = 3, #ARGV, 2 do
-    confirmed[#confirmed + 1] = 's ' .. ARGV[i] .. '#' .. (grantNumberOf(ARGV[i + 1]) or '')
-  end
-  for _, entry in ipairs(confirmed) do
-    unplan(entry)
-  end
-  commitPlans()
-  commitShard()
-  return { 'OK' }
 end
 
 -- The token of a grant whose group is open, and the grant itself when its token is not among those `named` and there is room for it.
@@ -218,9 +201,9 @@ local function whatIsHeld(gid, grantNumber, named, bytesLeft)
 end
 
 -- What the session names and holds, though the list of what it holds has lost that: it is listed again.
-local function relist(ARGV, listed, tokens)
+local function relist(ARGV, from, listed, tokens)
   local lost = {}
-  for i = 4, #ARGV - 1, 2 do
+  for i = from, #ARGV - 1, 2 do
     local gid, token = ARGV[i], ARGV[i + 1]
     local grantNumber = grantNumberOf(token)
     local field = gid .. '#' .. (grantNumber or '')
@@ -238,6 +221,26 @@ local function relist(ARGV, listed, tokens)
     end
   end
   many('HSET', T .. ':o:' .. ARGV[2], lost)
+end
+
+-- The session has these grants: those that were pushed to it are its own, and what the list of what it holds has lost is listed again.
+local function confirm(ARGV)
+  local fields, listed = {}, {}
+  for i = 3, #ARGV, 2 do
+    fields[#fields + 1] = ARGV[i] .. '#' .. (grantNumberOf(ARGV[i + 1]) or '')
+  end
+  for from = 1, #fields, 4000 do
+    local found = call('HMGET', T .. ':o:' .. ARGV[2], unpack(fields, from, min(from + 3999, #fields)))
+    for i, isListed in ipairs(found) do
+      local field = fields[from + i - 1]
+      unplan('s ' .. field)
+      listed[field] = isListed and true
+    end
+  end
+  relist(ARGV, 3, listed, {})
+  commitPlans()
+  commitShard()
+  return { 'OK' }
 end
 
 -- What the session holds and does not know, and what it names and does not hold.
@@ -258,7 +261,7 @@ local function reconcile(fields, ARGV)
       bytesLeft = bytesLeft - (grant and grant.size or 0)
     end
   end
-  relist(ARGV, listed, tokens)
+  relist(ARGV, 4, listed, tokens)
   local reply = { 'RECONCILED', #grants }
   for _, grant in ipairs(grants) do
     addGrant(reply, grant)
@@ -303,7 +306,7 @@ end
 -- `andSweep` is called by a renewal that asks for it: sweeps need this part, not the other way round.
 local function handle(ARGV, andSweep)
   local kind, id = ARGV[1], ARGV[2]
-  readShard({ 'ahead', 'epoch', 'fix', 'dues', 'purges', 'sweepDue', 'fence', 'seq', 'ready', 'act', 'keep' })
+  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'sweepDue', 'fence', 'seq', 'ready', 'act', 'keep' })
   local known = tryCall('HMGET', T .. ':wi:' .. id, 'base', 'wait', 'seq')
   if known.err then
     -- of another type: the session does not exist, and registers again

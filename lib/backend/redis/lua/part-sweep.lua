@@ -2,7 +2,7 @@
 -- retention, closes what is left below closed groups, and notifies sessions that wait beside work.
 -- Gives: sweep
 -- Needs:
---   base: notBefore now quarantine readShard setShard shardNumber shardValue whole
+--   base: commitShard now quarantine readShard setShard shardNumber shardValue whole
 --   closing: MOST_GROUPS closeBelow isLeftToSweep leaveToSweep settleClosing
 --   commit: commit later
 --   due-queue: unplan
@@ -21,8 +21,8 @@
 (function()
 -- Items a sweep handles at most; what is left over makes the next one due at once.
 local MOST_ITEMS = 256
--- Runs that it purges, which is the cheaper work, and has a bound of its own.
-local MOST_PURGES = 192
+-- Runs and groups together that it purges, which has a bound of its own: nothing else waits behind it.
+local MOST_PURGED = 256
 -- Between two looks of a process that only renews, times the number of sessions over the sweepers; with more of them each renewal is enough.
 local IDLE_LOOK_MS, SWEEPERS, MOST_LOOKED_AT = 300, 4, 12
 
@@ -85,16 +85,26 @@ end
 
 -- Purges that are due; true when that was not all.
 local function purgeDue()
-  local entries = call('ZRANGEBYSCORE', T .. ':purge', '-inf', whole(now()), 'LIMIT', 0, MOST_PURGES)
+  local entries = call('ZRANGEBYSCORE', T .. ':purge', '-inf', whole(now()), 'LIMIT', 0, MOST_PURGED)
+  local left = MOST_PURGED
   for _, entry in ipairs(entries) do
-    local isFine, why = pcall(purge, sub(entry, 3))
-    if not isFine then
-      quarantine(sub(entry, 3), why)
+    if left < 2 then
+      return true
+    end
+    local isFine, count, isCut = pcall(purge, sub(entry, 3), left - 1)
+    if isFine then
+      left = left - 1 - count
+      if isCut then
+        return true
+      end
+    else
+      quarantine(sub(entry, 3), count)
       forget(sub(entry, 3))
       unplan(entry)
+      left = left - 1
     end
   end
-  return #entries == MOST_PURGES
+  return #entries == MOST_PURGED
 end
 
 -- Places the groups of a run that was resumed, from `from` on.
@@ -183,9 +193,9 @@ function sweep(isForced)
   end
   readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'idle', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds',
     'fix', 'fixedAt', 'dues', 'purges', 'runs', 'todos', 'losts', 'serving' })
-  notBefore(shardNumber('seen'))
   local isEarly, look = isTooEarly()
   if isEarly and not isForced then
+    commitShard()
     return { 'SKIP', look and floor(look - now()) or tonumber(shardValue('idle') or -1) }
   end
   setShard('seen', whole(now()))

@@ -2,12 +2,12 @@
 -- Needs:
 --   session: handleSession
 --   sweep: sweep
--- Opens, renews (and sweeps, when asked), reconciles or closes a session, or confirms what was pushed to it.
+-- Opens, renews (and sweeps, when asked), reconciles or closes a session, or confirms what it holds.
 -- KEYS: T:m
 -- Derives: T:w T:wi:<session> T:wb T:in:<session> T:o:<session> T:lost T:wait T:due T:b:<gid> T:b:<gid>:d T:r:<run>, and what a sweep derives
 -- ARGV: open, session, ttl (inf: endless), base id, info, tasks (,a,b, or *), queues that it serves (the same, or '' for none)
 --   | renew, session, ttl, sweeps (0 or 1), whether it is subscribed to T:alive now (0 or 1; where that is known)
---   | reconcile, session, bytes, then gid and token of what it knows | confirm, session, then gid and token of what was pushed to it
+--   | reconcile, session, bytes, then gid and token of what it knows | confirm, session, then gid and token of what it holds
 --   | close, session
 -- Answers: OK (renew: then the sweep's answer) | NOSESSION | RECONCILED number-unknown (grants, 11 parts each, then lost tokens)
 return handleSession(ARGV, sweep)
