@@ -7,8 +7,9 @@ import type { Control } from '../flow/types.js'
 import type { Emitter } from '../events.js'
 import type { Graph } from '../graph/graph.js'
 import { nodeAt, staticPath } from '../graph/locate.js'
+import { captured, givenPacked } from '../values/captured.js'
 import type { Cancellation } from './cancellation.js'
-import { CONTROLS, type Directives } from './directives.js'
+import { CONTROLS, type Detour, type Directives } from './directives.js'
 import { runPathOf, type Execution, type Frame } from './execution.js'
 import { checkFraction } from './progress.js'
 
@@ -156,27 +157,28 @@ export class HandlerContext implements TaskContext<unknown> {
     const expression = expressionOf(node, 'ctx.run')
     // A handler that runs on past its deadline must not begin new work.
     if (this.#cancel.reason !== undefined) throw this.#cancel.reason
-    return (await this.#options.fork(this.#frame, this.#facts.path, expression, input, this.#timer)) as never
+    // As it is now: the handler may change it before the flow is sent.
+    const given = givenPacked(this.#captured(input, 'the input of ctx.run'))
+    return (await this.#options.fork(this.#frame, this.#facts.path, expression, given, this.#timer)) as never
   }
 
   next(node: unknown, ...input: [input?: unknown]): Control {
-    const detour = { expression: expressionOf(node, 'ctx.next'), input: input[0], hasInput: input.length > 0 }
-    this.#direct().next = [...this.#direct().next, detour]
+    this.#direct().next = [...this.#direct().next, this.#detour(node, 'ctx.next', input)]
     return CONTROLS.next
   }
 
   goto(node: unknown, ...input: [input?: unknown]): Control {
-    this.#direct().goto = { expression: expressionOf(node, 'ctx.goto'), input: input[0], hasInput: input.length > 0 }
+    this.#direct().goto = this.#detour(node, 'ctx.goto', input)
     return CONTROLS.goto
   }
 
   again(input: unknown): Control {
-    this.#direct().again = { input }
+    this.#direct().again = { input: this.#captured(input, 'the input of ctx.again') }
     return CONTROLS.again
   }
 
   finish(value: unknown): Control {
-    this.#direct().finish = { value }
+    this.#direct().finish = { value: this.#captured(value, 'the value of ctx.finish') }
     return CONTROLS.finish
   }
 
@@ -193,6 +195,15 @@ export class HandlerContext implements TaskContext<unknown> {
   /** The start that this context was made for. Not for handlers. */
   static execution(context: HandlerContext): Execution {
     return context.#frame.execution
+  }
+
+  #detour(node: unknown, call: 'ctx.next' | 'ctx.goto', input: [input?: unknown]): Detour {
+    const expression = expressionOf(node, call)
+    return { expression, input: this.#captured(input[0], `the input of ${call}`), hasInput: input.length > 0 }
+  }
+
+  #captured(value: unknown, what: string): unknown {
+    return captured(value, () => `${what} in task "${this.taskName}" (at ${this.path})`)
   }
 
   #direct(): Mutable<Directives> {

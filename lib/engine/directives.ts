@@ -10,6 +10,7 @@ import { Unreported } from './cancellation.js'
 /** A node that a handler wants to run next, and with what. */
 export interface Detour {
   readonly expression: Expression
+  /** Captured (values/captured.ts), as all values of directives. */
   readonly input: unknown
   readonly hasInput: boolean
 }
@@ -46,6 +47,7 @@ export class EndRun extends Error {
 
   constructor(
     readonly state: 'completed' | 'cancelled',
+    /** Captured if it completed, else the reason. */
     readonly value: unknown,
   ) {
     super('a handler ended the run')

@@ -12,8 +12,10 @@ import { BarrierWaits } from './barrier-waits.js'
 import type { BranchKeeper } from './branch-keeper.js'
 import { Unreported } from './cancellation.js'
 import { channelOf } from './channels.js'
-import { encode, encodeFailure } from '../values/codec.js'
+import { givenPacked } from '../values/captured.js'
+import { encodeFailure } from '../values/codec.js'
 import { reasonText } from '../values/error-record.js'
+import { packedOf } from '../values/packed-arrays.js'
 import type { Pausable } from './context.js'
 import { Execution, runPathOf, type Frame, type GraphInUse } from './execution.js'
 import { endOfBranch, taskError } from './failure.js'
@@ -231,7 +233,7 @@ export function endOf(
   if (end.state === 'completed')
     return {
       state: 'completed',
-      value: encode(end.value, 'the result given to finish', limits.runResultBytes, 'runResultBytes'),
+      value: packedOf(givenPacked(end.value), 'the result given to finish', limits.runResultBytes, 'runResultBytes'),
       reason: '',
     }
   const reason = reasonText(end.value)

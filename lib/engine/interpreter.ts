@@ -21,8 +21,9 @@ import type {
 } from '../graph/graph.js'
 import { pathUnder, staticPath, stepsOf } from '../graph/locate.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
+import { givenPacked } from '../values/captured.js'
 import { copiesOf, decode, encode } from '../values/codec.js'
-import { PackedValue, unpacked } from '../values/packed-arrays.js'
+import { packedOf, PackedValue, unpacked } from '../values/packed-arrays.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { itemAt, type Pausable } from './context.js'
 import { DirectiveFollower } from './directive-follower.js'
@@ -72,9 +73,17 @@ export class Interpreter {
     this.follower = new DirectiveFollower({
       ...options,
       runFlow: (frame, path, segment, expression, input) =>
-        this.#within(frame, path, segment, expression, (inner) => this.runGraph(inner, decode(encode(input)))),
+        this.#within(frame, path, segment, expression, (inner) => this.runGraph(inner, this.#copied(inner, input))),
     })
     this.#tasks = new InlineTasks({ ...options, follower: this.follower })
+  }
+
+  /** A captured input of a flow that a handler goes on with, as it would arrive from another process. */
+  #copied({ use }: Frame, input: unknown): unknown {
+    const { sharedInputBytes } = this.#options.limits
+    return decode(
+      packedOf(givenPacked(input), `the input of the flow at ${use.base}`, sharedInputBytes, 'sharedInputBytes'),
+    )
   }
 
   /** A whole graph: a run, or what a handler forks or goes to. Gives the last step's output. */

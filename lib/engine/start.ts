@@ -9,7 +9,7 @@ import { elapsedMs, type Clock } from '../time.js'
 import { withoutStack } from '../values/error-classes.js'
 import { callHandler } from './calling-handler.js'
 import { Cancellation } from './cancellation.js'
-import { DetourFailed } from './directives.js'
+import { DetourFailed, isControl, type Directives } from './directives.js'
 import { HandlerContext, type HandlerContextOptions, type Pausable, type StartFacts } from './context.js'
 import { runPathOf, type Frame } from './execution.js'
 import { awaited } from './pending-handlers.js'
@@ -179,8 +179,15 @@ async function checkedCall(
   const output = isPromiseLike(returned) ? await awaited(returned, context).catch(rethrow) : returned
   // A handler that blocked the event loop also kept the timer from firing.
   timer?.fireIfPast()
-  if (definition.output === undefined || HandlerContext.directives(context) !== undefined) return output
+  if (definition.output === undefined || !isOutput(output, HandlerContext.directives(context))) return output
   return await validate(definition.output, output, 'INVALID_OUTPUT', definition.name, at, 'output')
+}
+
+/** Whether what a handler returned is its task's output: with `next` it is, unless the handler returned the Control. */
+function isOutput(returned: unknown, directives: Directives | undefined): boolean {
+  if (directives === undefined) return true
+  const { again, goto, finish, cancel } = directives
+  return !isControl(returned) && (again ?? goto ?? finish ?? cancel) === undefined
 }
 
 /**

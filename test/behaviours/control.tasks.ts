@@ -12,6 +12,7 @@ import {
   type GraflowError,
   type TaskContext,
 } from 'graflow'
+import { z } from 'zod'
 import { mark, passGate, untilAborted } from '../support/handlers.js'
 
 /** Marks its name and gives what it got. */
@@ -205,3 +206,68 @@ export const seen = task('seen', (list: number[]) => list)
 // ---- made anew by tests: workers know them by these
 export const anyEndless = endless(1)
 export const anyEndlessLoop = endlessLoop(1)
+
+// ---- values that the handler changes after the call
+interface Held {
+  n: number
+}
+export const heldNumber = task('held-number', (held: Held, ctx) => {
+  mark(ctx, `got ${held.n}`)
+  return held.n
+})
+export const forksHeld = task('forks-held', async (_: unknown, ctx) => {
+  const held: Held = { n: 0 }
+  const forks: Promise<number>[] = []
+  for (; held.n < 3; held.n += 1) forks.push(ctx.run(heldNumber, held))
+  const list = [held]
+  forks.push(ctx.run(each(heldNumber), list).then(([first]) => first ?? -1))
+  held.n = 9
+  return Promise.all(forks)
+})
+export const nextHeld = task('next-held', (_: unknown, ctx) => {
+  const held: Held = { n: 1 }
+  ctx.next(heldNumber, held)
+  held.n = 2
+  ctx.next(heldNumber, held)
+  held.n = 9
+})
+export const gotoHeld = task('goto-held', (_: unknown, ctx): void => {
+  const held: Held = { n: 1 }
+  ctx.goto(heldNumber, held)
+  held.n = 9
+})
+export const againHeld = task('again-held', (given: Held, ctx) => {
+  if (ctx.cycle > 1) return given.n
+  const held: Held = { n: 1 }
+  ctx.again(held)
+  held.n = 9
+  return 0
+})
+export const heldEnd = task('held-end', (n: number) => n)
+export const finishHeld = task('finish-held', (_: unknown, ctx): void => {
+  const held: Held = { n: 1 }
+  ctx.finish(held)
+  held.n = 9
+})
+
+// ---- next and again in one start
+export const nextAndAgain = task('next-and-again', (n: number, ctx) => {
+  mark(ctx, `pass ${ctx.cycle}`)
+  ctx.next(heldNumber, { n })
+  return n < 3 ? ctx.again(n + 1) : 'end'
+})
+export const gotoAndAgain = task('goto-and-again', (n: number, ctx): Control => {
+  ctx.goto(heldNumber, { n })
+  return ctx.again(n)
+})
+
+// ---- next with an output schema
+const upperCase = z.string().transform((text) => text.toUpperCase())
+export const nextParsed = task('next-parsed', { output: upperCase }, (input: string, ctx) => {
+  ctx.next(extra, input)
+  return input
+})
+export const nextUnparsed = task('next-unparsed', { output: upperCase }, (_: unknown, ctx) => {
+  ctx.next(extra, '')
+  return 5 as never // as JavaScript may
+})

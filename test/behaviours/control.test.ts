@@ -1,6 +1,7 @@
 import { choose, each, par, seq, workflow } from 'graflow'
 import {
   a,
+  againHeld,
   b,
   cancels,
   cancelsAndFinishes,
@@ -15,19 +16,28 @@ import {
   fails,
   final,
   finishes,
+  finishHeld,
   finishesAndCancels,
   forksClosure,
   forksFailure,
+  forksHeld,
   forksTwice,
   fourPasses,
+  gotoAndAgain,
+  gotoHeld,
   halfFork,
+  heldEnd,
   high,
   jumpingAgent,
   leafX,
   low,
+  nextAndAgain,
   nextClosure,
+  nextHeld,
+  nextParsed,
   nextReturned,
   nextThenValue,
+  nextUnparsed,
   nextWithoutInput,
   seen,
   spoils,
@@ -283,6 +293,40 @@ describeOnBackends('dynamic control', (open, onlyEmbedded, name) => {
     const graflow = await open()
     const odd = choose(decide, { toString: high, low })
     expect((await failureOfRun(graflow, odd, 10)).code).toBe('NO_SUCH_CASE')
+  })
+
+  it('values reach what runs next as they were at the call, whatever the handler does to them afterwards', async () => {
+    const graflow = await open()
+    expect(await graflow.run(forksHeld, 0)).toEqual([0, 1, 2, 3])
+    expect(await graflow.run(par(forksHeld), 0)).toEqual([[0, 1, 2, 3]])
+    const log = logOf(graflow)
+    await graflow.run(nextHeld, 0)
+    await graflow.run(each(nextHeld), [0])
+    await graflow.run(gotoHeld, 0)
+    expect(log).toEqual(['got 1', 'got 2', 'got 1', 'got 2', 'got 1'])
+    expect(await graflow.run(seq(againHeld, heldEnd), { n: 0 })).toBe(1)
+    const run = await graflow.start(finishHeld, 0)
+    await expect(run.result()).resolves.toEqual({ n: 1 })
+  })
+
+  it('next and again in one start: the flow of next runs, then the task starts again', async () => {
+    const graflow = await open()
+    const log = logOf(graflow)
+    expect(await graflow.run(nextAndAgain, 1)).toBe('end')
+    expect(await graflow.run(each(nextAndAgain), [2])).toEqual(['end'])
+    const first = ['pass 1', 'got 1', 'pass 2', 'got 2', 'pass 3', 'got 3']
+    expect(log).toEqual([...first, 'pass 1', 'got 2', 'pass 2', 'got 3'])
+  })
+
+  it('goto and again in one start is an error', async () => {
+    const error = await failureOfRun(await open(), gotoAndAgain, 1)
+    expect(error).toMatchObject({ code: 'INVALID_OPTION', details: { task: 'goto-and-again', path: '0' } })
+  })
+
+  it('an output schema parses what a handler returns beside next', async () => {
+    const graflow = await open()
+    expect(await graflow.run(nextParsed, 'text')).toBe('TEXT')
+    expect((await failureOfRun(graflow, nextUnparsed, 0)).code).toBe('INVALID_OUTPUT')
   })
 
   it('extra work by next is not in the flow: its results are not found by task', async () => {
