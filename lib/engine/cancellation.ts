@@ -4,6 +4,7 @@
  */
 import { messageOf } from '../describe.js'
 import { GraflowError } from '../errors.js'
+import { isError } from '../values/error-record.js'
 
 /** A place in the tree. Aborting it aborts all below it, once; the first reason stays. */
 export class Cancellation {
@@ -82,7 +83,7 @@ export class Cancellation {
         },
         (error: unknown) => {
           off()
-          reject(error instanceof Error ? error : new Error(`thrown: ${messageOf(error)}`, { cause: error }))
+          reject(isError(error) ? error : new Error(`thrown: ${messageOf(error)}`, { cause: error }))
         },
       )
     })

@@ -5,7 +5,9 @@ import { GraflowError } from '../errors.js'
 import type { PolicyJoin } from '../flow/collect.js'
 import type { Outcome } from '../flow/types.js'
 import type { GraphJoin } from '../graph/graph.js'
+import { ofWhom } from '../values/captured.js'
 import { decode, encode } from '../values/codec.js'
+import { askable } from '../values/error-record.js'
 
 /** A group as its join sees it. */
 export interface JoinedGroup {
@@ -81,12 +83,14 @@ export function joinResult(group: JoinedGroup & { readonly join: Exclude<GraphJo
  * @throws GraflowError GROUP_FAILED with what the policy threw as the cause; NOT_SERIALISABLE, LIMIT_EXCEEDED
  */
 export async function policyResult(group: JoinedGroup, policy: PolicyJoin, maxBytes: number): Promise<unknown> {
+  const what = `the result of policy "${policy.name}" of group ${group.label}`
   try {
     const decided: unknown = await policy.decide(shaped(group.keys, group.outcomes) as never) // the type is the policy's own
-    return decode(encode(decided, `the result of policy "${policy.name}"`, maxBytes, 'runResultBytes'))
-  } catch (thrown) {
+    return decode(encode(decided, what, maxBytes, 'runResultBytes'))
+  } catch (caught) {
+    const thrown = askable(caught)
     if (thrown instanceof GraflowError && (thrown.code === 'NOT_SERIALISABLE' || thrown.code === 'LIMIT_EXCEEDED'))
-      throw thrown
+      throw ofWhom(thrown, what)
     const { message, details, errors } = groupFailed(group, `policy "${policy.name}" refused: ${messageOf(thrown)}`)
     throw new GraflowError('GROUP_FAILED', message, { cause: thrown, details, errors })
   }

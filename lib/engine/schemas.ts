@@ -2,6 +2,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { describe, messageOf } from '../describe.js'
 import { GraflowError } from '../errors.js'
+import { askable } from '../values/error-record.js'
 
 /** A segment of a schema's path: a key, or an object that has it. A schema is not trusted to keep to that. */
 function textOfSegment(segment: unknown): string {
@@ -22,12 +23,14 @@ export async function validate(
   at: () => string,
   what: string,
 ): Promise<unknown> {
-  const result = await schema['~standard'].validate(value)
-  if (result.issues === undefined) return result.value
-  const issues = result.issues.slice(0, 20).map((issue) => ({
-    message: messageOf(issue),
-    path: (issue.path ?? []).map(textOfSegment).join('.'),
-  }))
+  let issues: readonly Issue[]
+  try {
+    const result = await schema['~standard'].validate(value)
+    if (result.issues === undefined) return result.value
+    issues = result.issues.slice(0, 20).map(issueOf)
+  } catch (thrown) {
+    throw askable(thrown) // the schema's own error
+  }
   const faults = issues
     .map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`))
     .join('; ')
@@ -36,3 +39,14 @@ export async function validate(
     details: { task, path, issues },
   })
 }
+
+/** What a schema finds wrong, as an error's details say it. */
+interface Issue {
+  readonly message: string
+  readonly path: string
+}
+
+const issueOf = (issue: StandardSchemaV1.Issue): Issue => ({
+  message: messageOf(issue),
+  path: (issue.path ?? []).map(textOfSegment).join('.'),
+})

@@ -7,6 +7,7 @@ import type { TaskExpression } from '../flow/expression.js'
 import { type Limits } from '../options.js'
 import { elapsedMs, type Clock } from '../time.js'
 import { withoutStack } from '../values/error-classes.js'
+import { askable } from '../values/error-record.js'
 import { callHandler } from './calling-handler.js'
 import { Cancellation } from './cancellation.js'
 import { DetourFailed, isControl, type Directives } from './directives.js'
@@ -16,7 +17,7 @@ import { awaited } from './pending-handlers.js'
 import { validate } from './schemas.js'
 import type { ThreadRunner } from './thread-runner.js'
 
-/** Around what a handler threw, which is unchanged. */
+/** Around what a handler threw, which is unchanged unless it cannot be asked for its class. */
 export class HandlerThrew extends Error {
   override readonly name = 'HandlerThrew'
 
@@ -74,8 +75,10 @@ export const outputOf = ({ output, isHandlersOwn }: Started): Promise<unknown> =
   isHandlersOwn ? Promise.resolve(output).catch(rethrow) : Promise.resolve(output)
 
 /** What a handler threw, as its own; doing it twice changes nothing. */
-export const threwByHandler = (thrown: unknown): HandlerThrew =>
-  thrown instanceof HandlerThrew ? thrown : withoutStack(() => new HandlerThrew(thrown))
+export function threwByHandler(thrown: unknown): HandlerThrew {
+  const error = askable(thrown)
+  return error instanceof HandlerThrew ? error : withoutStack(() => new HandlerThrew(error))
+}
 
 /** Whether a handler threw it, or the engine found it; `isFinal`: the task is not started again. */
 export function originOf(thrown: unknown): {

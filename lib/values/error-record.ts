@@ -170,6 +170,16 @@ export function isError(thrown: unknown): thrown is Error {
   }
 }
 
+/** What was thrown, if asking for its class is safe, else an Error in its place: a proxy may throw at that, where nobody catches it. */
+export function askable(thrown: unknown): unknown {
+  try {
+    Object.getPrototypeOf(Object(thrown))
+    return thrown
+  } catch {
+    return new Error(UNREADABLE)
+  }
+}
+
 /** The message that the record of anything thrown has; never throws. */
 export function messageOf(thrown: unknown): string {
   try {
