@@ -27,6 +27,7 @@ import { type Limits } from '../options.js'
 import { Pauses } from './pauses.js'
 import { PreparedGrant, type PreparedBranch } from './prepared-grant.js'
 import { Registry } from './registry.js'
+import type { RunFlows } from './result-paths.js'
 import { readResult } from './results.js'
 import { originOf, type StartOptions } from './start.js'
 import { reportOutput } from './task-output.js'
@@ -205,12 +206,21 @@ export class Engine {
 
   async #resultFor(frame: Frame, path: string, target: string | Expression): Promise<unknown> {
     const { execution, use } = frame
-    const isWhole = use.base === ''
-    const graph = isWhole ? use.graph : await this.graphOfRun(execution.facts.runId)
+    const { runId } = execution.facts
+    const layers: GraphInUse[] = []
+    let whole: Graph | undefined
+    for (let at: GraphInUse | undefined = use; at !== undefined; at = at.outer?.use) {
+      if (at.base === '') whole = at.graph
+      else layers.push(at)
+    }
+    const asker = { path: runPathOf(use, path), layers, saved: () => execution.savedOutputs() }
     const local = (path: string): Uint8Array | undefined => execution.savedOutput(path)
-    // Inside a fork the asker's own item is that of the handler that forked.
-    const asker = isWhole ? path : (use.base.split(/\/[~+]/, 1)[0] ?? '')
-    return readResult(this.parts.backend.inspect, graph, execution.facts.runId, target, local, asker)
+    return readResult(this.flowsOf(runId), whole ?? (await this.graphOfRun(runId)), target, local, asker)
+  }
+
+  /** Where results of a run are looked up. */
+  flowsOf(runId: string): RunFlows {
+    return { inspect: this.parts.backend.inspect, runId, load: (hash) => this.graphs.load(hash) }
   }
 
   /** @throws GraflowError RUN_NOT_FOUND, NO_GRAPH */

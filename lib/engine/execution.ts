@@ -114,6 +114,12 @@ export class Execution {
     return this.#unsaved?.get(path) ?? this.#saved?.get(path)
   }
 
+  /** All of them. */
+  *savedOutputs(): Generator<readonly [path: string, output: Uint8Array]> {
+    if (this.#saved !== undefined) yield* this.#saved
+    if (this.#unsaved !== undefined) yield* this.#unsaved
+  }
+
   /** Keeps an output for the next write. */
   save(path: string, output: Uint8Array): void {
     this.#unsaved ??= new Map()

@@ -38,7 +38,7 @@ import { type Limits } from '../options.js'
 import type { Pauses } from './pauses.js'
 import { decisionOf } from './policy-decision.js'
 import { isRouted } from './routing.js'
-import { linkResult } from './result-links.js'
+import { linkFlow, linkResult } from './result-links.js'
 import type { Registry } from './registry.js'
 import type { StartOptions } from './start.js'
 import { isInThread } from './start-task.js'
@@ -73,7 +73,10 @@ export class Interpreter {
     this.follower = new DirectiveFollower({
       ...options,
       runFlow: (frame, path, segment, expression, input) =>
-        this.#within(frame, path, segment, expression, (inner) => this.runGraph(inner, this.#copied(inner, input))),
+        this.#within(frame, path, segment, expression, (inner) => {
+          linkFlow(inner)
+          return this.runGraph(inner, this.#copied(inner, input))
+        }),
     })
     this.#tasks = new InlineTasks({ ...options, follower: this.follower })
   }

@@ -3,21 +3,16 @@ import type { Inspector, OutcomesPage, RunRecord } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { Expression } from '../flow/expression.js'
 import type { EachNode, Graph, GraphNode, GroupNode } from '../graph/graph.js'
-import { groupSegment, nodeAt, pathsOf, pathUnder, staticPath, stepsOf } from '../graph/locate.js'
+import { groupSegment, nodeAt, pathUnder, staticPath, stepsOf } from '../graph/locate.js'
 import { decode } from '../values/codec.js'
 import { plainOutput } from './directives.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { namesOf, termsOfGroup } from './group-plan.js'
 import { joinResult } from './joins.js'
 import { linkIn } from './result-links.js'
+import { knownPath, layerAt, placesOf, type Asker, type Layer, type Place, type RunFlows } from './result-paths.js'
 import { decodeItem } from '../values/value-lists.js'
 import { failureWithin, failureOfBranch } from './failure-within.js'
-
-/** A graph and where its root stands: `''` is the run's own, else a flow that a handler brought to `run`, `next` or `goto`. */
-interface Layer {
-  readonly graph: Graph
-  readonly base: string
-}
 
 /** Where results are looked for. */
 interface Source extends Layer {
@@ -36,26 +31,35 @@ const MOST_PATHS = 20
 /**
  * What the task, or the node at a path, gave. A group gives what its join makes of its branches' outcomes, a workflow or sequence what its
  * last step gave, a choose what its chosen case gave, a loop what its last pass gave.
+ * @param graph the run's own
  * @param local outputs that are not in the store yet
- * @param asker the path in the run of the handler that asks: inside an each or loop it means its own item and pass
- * @param load graphs of flows that handlers brought, by their hash; without it nothing is looked for in these but outputs of tasks
  * @throws GraflowError RESULT_NOT_FOUND, RESULT_AMBIGUOUS with the paths; RESULT_NOT_READY while it may still come; why the node failed, if
  * it did
  */
 export async function readResult(
-  inspect: Inspector,
+  flows: RunFlows,
   graph: Graph,
-  runId: string,
   target: string | Expression,
   local: (path: string) => Uint8Array | undefined = () => undefined,
-  asker = '',
-  load?: (hash: string) => Promise<Graph>,
+  asker?: Asker,
 ): Promise<unknown> {
-  const path = typeof target === 'string' ? knownPath(graph, target) : onlyPath(graph, target, asker)
-  const layer = load === undefined ? undefined : await layerAt(inspect, runId, path, load)
-  const source: Source = { inspect, runId, local, graph, base: '', ...layer }
-  const found = await find(source, path)
-  if (found !== undefined) return found.value
+  const { inspect, runId } = flows
+  const places: readonly Place[] =
+    typeof target === 'string' ? [{ path: knownPath(graph, target) }] : await placesOf(flows, graph, target, asker)
+  const sources: { readonly source: Source; readonly path: string }[] = []
+  for (const { path, layer } of places) {
+    const source: Source = {
+      inspect,
+      runId,
+      local,
+      ...((layer ?? (await layerAt(flows, path))) || { graph, base: '' }),
+    }
+    const found = await find(source, path)
+    if (found !== undefined) return found.value
+    sources.push({ source, path })
+  }
+  // What is nearest is what is meant.
+  const { source, path } = sources[0] as (typeof sources)[number] // there is at least one place
   await throwFailureAt(source, path)
   const run = await inspect.run(runId)
   if (run === undefined || run.endedAt !== undefined) {
@@ -73,23 +77,6 @@ export async function readResult(
   throw new GraflowError('RESULT_NOT_READY', `the node at ${path} of run ${runId} has no result yet`, {
     details: { runId, path },
   })
-}
-
-/** The flow that a handler brought, in which a path stands: the store has its graph with each of its groups. */
-async function layerAt(
-  inspect: Inspector,
-  runId: string,
-  path: string,
-  load: (hash: string) => Promise<Graph>,
-): Promise<Layer | undefined> {
-  const base = /^.*\/[~+][^/]*(?=\/|$)/u.exec(path)?.[0]
-  if (base === undefined) return undefined
-  for (const { gid, graph, node } of await inspect.groups(runId)) {
-    const segments = gid.slice(runId.length + 1).split('/')
-    const own = node === '' ? 0 : node.split('/').length
-    if (segments.slice(0, segments.length - own).join('/') === base) return { graph: await load(graph), base }
-  }
-  return undefined
 }
 
 /** The node at a path of the run; undefined where it stands in another graph. */
@@ -204,52 +191,6 @@ function failureOf(run: RunRecord | undefined): GraflowError | undefined {
   if (run?.state !== 'failed' || run.value === undefined || run.value.length === 0) return undefined
   const error = decode(run.value)
   return error instanceof GraflowError ? error : undefined
-}
-
-function knownPath(graph: Graph, path: string): string {
-  if (!path.includes('~') && !path.includes('+') && staticPath(graph, path) === undefined) {
-    throw new GraflowError(
-      'RESULT_NOT_FOUND',
-      `the flow has no node at "${path}"; node.toMermaid() shows what it has`,
-      { details: { path } },
-    )
-  }
-  return path
-}
-
-function onlyPath(graph: Graph, target: Expression, asker: string): string {
-  const name = target.kind === 'task' || target.kind === 'workflow' ? target.name : undefined
-  const paths = name === undefined ? [] : pathsOf(graph, name)
-  const [path, ...others] = paths
-  if (name === undefined || path === undefined) {
-    throw new GraflowError(
-      'RESULT_NOT_FOUND',
-      `expected a task of this flow, or a path, got ${name === undefined ? `a ${target.kind}` : `task "${name}", which is not in it`}`,
-      {
-        details: { name },
-      },
-    )
-  }
-  const found = others.length > 0 ? path : pathFor(graph, path, asker)
-  if (others.length > 0 || found.includes('*')) {
-    throw new GraflowError(
-      'RESULT_AMBIGUOUS',
-      `task "${name}" stands at ${paths.join(', ')}: ask for the result by path (with a number for each *)`,
-      {
-        details: { name, paths },
-      },
-    )
-  }
-  return found
-}
-
-/** The static path with the asker's item and pass numbers, as far as both stand inside the same each or loop. */
-function pathFor(graph: Graph, path: string, asker: string): string {
-  const own = asker.split('/')
-  const ownStatic = (staticPath(graph, asker) ?? '').split('/')
-  const segments = path.split('/')
-  for (let i = 0; i < segments.length && segments[i] === ownStatic[i]; i += 1) segments[i] = own[i] ?? '*'
-  return segments.join('/')
 }
 
 /** The group and index of a path that is a branch. */

@@ -56,7 +56,7 @@ export interface Reporting {
 /** What other nodes of the run gave. */
 export interface Results {
   /**
-   * The result of a task that is finished in this run.
+   * The result of a task that is finished in this run; also of one in a flow that a handler ran.
    * @throws GraflowError RESULT_NOT_READY, RESULT_NOT_FOUND, RESULT_AMBIGUOUS (it stands at several places, or inside an each or loop that
    * the caller is not in)
    */

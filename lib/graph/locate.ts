@@ -38,10 +38,13 @@ export function nodeAt(graph: Graph, path: string): GraphNode | undefined {
 }
 
 /** The paths of every task and workflow of this name, in written order (a choose's decision before its cases); [] if there is none. */
-export function pathsOf(graph: Graph, name: string): readonly string[] {
+export const pathsOf = (graph: Graph, name: string): readonly string[] => pathsByName(graph).get(name) ?? NONE
+
+/** The same of all names. */
+export function pathsByName(graph: Graph): ReadonlyMap<string, readonly string[]> {
   let index = names.get(graph)
   if (index === undefined) names.set(graph, (index = indexNames(graph)))
-  return index.get(name) ?? NONE
+  return index
 }
 
 /**

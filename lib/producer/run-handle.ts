@@ -8,7 +8,6 @@ import { isEnded, outcomeOfRun } from '../engine/driver.js'
 import { readResult } from '../engine/results.js'
 import { FORWARDED, type RunEvent } from '../events.js'
 import { expressionOf } from '../flow/node.js'
-import type { Graph } from '../graph/graph.js'
 import type { CallingHandler } from './awaiting-handlers.js'
 import { branchOutcomes } from './branch-outcomes.js'
 import { forwardedGroups } from './forwarded-groups.js'
@@ -232,11 +231,10 @@ export class RunHandle implements Run<unknown> {
   }
 
   async #resultOf(target: unknown): Promise<unknown> {
-    const { backend, engine } = this.#services
+    const { engine } = this.#services
     const graph = await engine.graphOfRun(this.id)
     const path = typeof target === 'string' ? target : expressionOf(target, 'result')
-    const load = (hash: string): Promise<Graph> => engine.graphs.load(hash)
-    return readResult(backend.inspect, graph, this.id, path, undefined, undefined, load)
+    return readResult(engine.flowsOf(this.id), graph, path)
   }
 
   async #record(): Promise<RunRecord> {

@@ -19,7 +19,9 @@ describe('a result', () => {
         return { endedAt: 1, state: 'completed' } as RunRecord // nothing else is asked for
       },
     }
-    expect(await readResult(inspect as Inspector, graphOf(expression), 'run', expressionOf(double))).toBe(42)
+    const load = () => Promise.reject(new Error('nothing else has a graph'))
+    const flows = { inspect: inspect as Inspector, runId: 'run', load }
+    expect(await readResult(flows, graphOf(expression), expressionOf(double))).toBe(42)
   })
 
   it('that never comes is refused with paths of the first groups, of each all that it has', async () => {
