@@ -96,6 +96,7 @@ export class Client implements Graflow {
     checkRunId('attach', runId)
     const expression = node === undefined ? undefined : expressionOf(node, 'attach')
     const record = await this.#recordOf(runId)
+    if (record.state === 'pending') this.#session.watchUntilTaken(runId)
     if (expression === undefined) return new RunHandle(runId, this.#handles, caller) // as above
     await this.#checkFlow('attach', record, expression)
     // Its handlers are not for a run of another flow.
@@ -220,6 +221,7 @@ export class Client implements Graflow {
     const answer = await this.#launch(run, where, isUnderWay)
     if (!isUnderWay && (answer.status === 'exists' || answer.status === 'conflict')) registry.forget(runId)
     const opened = openedRun(answer, run.request)
+    if (where === 'driven anywhere') this.#session.watchUntilTaken(opened)
     const handle = new RunHandle(opened, this.#handles, caller)
     // also where the run was there already
     if (run.signal !== undefined) this.#tie(run.signal, new RunHandle(opened, this.#handles, 'no handler'))

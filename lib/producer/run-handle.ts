@@ -139,6 +139,7 @@ export class RunHandle implements Run<unknown> {
       }),
     )
     off.push(closed.onAbort(stop))
+    if (this.#services.driven(this.id) === undefined) off.push(this.#services.watchRun(this.id))
     // A run that is over already has no more events; asked after subscribing, so that its end is not missed.
     this.#record().then(
       (record) => {

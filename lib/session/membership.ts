@@ -115,6 +115,11 @@ export class Membership {
     return this.#unservedRuns?.watch(runId) ?? (() => undefined)
   }
 
+  /** As `UnservedRuns.watchUntilTaken`. */
+  watchUntilTaken(runId: string): void {
+    this.#unservedRuns?.watchUntilTaken(runId)
+  }
+
   /**
    * Compares what the store thinks this session owns with what it has in hand, soon: to be called after a call that was abandoned without an
    * answer, which may have been grants. Repeating it is safe.

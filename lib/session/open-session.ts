@@ -131,6 +131,11 @@ export class Session {
     return this.#membership?.watchRun(runId) ?? (() => undefined)
   }
 
+  /** As `Membership.watchUntilTaken`. */
+  watchUntilTaken(runId: string): void {
+    this.#membership?.watchUntilTaken(runId)
+  }
+
   /**
    * Leaves, and closes the store. What the session still holds is released unspent if the store can be reached within `withinMs` (2 s),
    * else it is reclaimed when the session expires. Repeating it is safe.

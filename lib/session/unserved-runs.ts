@@ -1,6 +1,6 @@
 /**
- * Checks whether any live worker can drive the submitted runs that wait for a driver. A worker checks all of them; a client checks the runs whose
- * results it waits for. If workers take submitted runs but none knows the tasks of a run's own steps, the run fails after a while, and its error
+ * Checks whether any live worker can drive the submitted runs that wait for a driver. A worker checks all of them; a client checks the runs
+ * that it submitted or attached to until they are taken, and those whose results or events it waits for. If workers take submitted runs but none knows the tasks of a run's own steps, the run fails after a while, and its error
  * names these workers. If no worker takes submitted runs, nothing fails, since one may start later: this is logged and emitted as an event.
  */
 import type { Backend, SessionStatus, WaitingLane } from '../backend/backend.js'
@@ -31,6 +31,8 @@ export interface UnservedRunsOptions {
 const RUNS = 'runs'
 /** A run that waits for less is not looked at: a worker comes soon, mostly. */
 const SOON_MS = 500
+/** A lane with so many runs may have more, which the store does not name. */
+const MOST_GROUPS = 256
 
 /** One a process; runs until it is stopped. */
 export class UnservedRuns {
@@ -38,6 +40,8 @@ export class UnservedRuns {
   readonly #lookups: PeriodicTask
   /** By run, how many wait for its result here. */
   readonly #watched = new Map<string, number>()
+  /** Runs that are watched until a worker has taken them. */
+  readonly #untilTaken = new Set<string>()
   /** By what lanes ask, since when workers live and none knows it, as seen from here. */
   #unknownSince = new Map<string, number>()
   /** Runs for which it was logged that no worker can drive them, while they wait. */
@@ -72,6 +76,13 @@ export class UnservedRuns {
     }
   }
 
+  /** This run was submitted, or attached to, and nobody may wait for its result: it is watched until it does not wait for a driver any more. */
+  watchUntilTaken(runId: string): void {
+    if (this.#seesAll) return
+    if (!this.#isLooking) this.#begin()
+    this.#untilTaken.add(runId)
+  }
+
   stop(): Promise<void> {
     return this.#lookups.stop()
   }
@@ -86,9 +97,12 @@ export class UnservedRuns {
   }
 
   async #look(): Promise<number> {
-    if (!this.#seesAll && this.#watched.size === 0) return LOOK_MS
+    if (!this.#seesAll && this.#watched.size === 0 && this.#untilTaken.size === 0) return LOOK_MS
     const { inspect } = this.#options.backend
-    const lanes = (await inspect.waiting(RUNS)).flatMap((lane) => this.#late(lane))
+    const watched = [...this.#untilTaken] // not those that come meanwhile
+    const waiting = await inspect.waiting(RUNS)
+    this.#forgetTaken(watched, waiting)
+    const lanes = waiting.flatMap((lane) => this.#late(lane))
     const sessions = lanes.length === 0 ? [] : await inspect.sessions()
     const asked = driversOf(sessions)
     const unknownSince = new Map<string, number>()
@@ -105,10 +119,17 @@ export class UnservedRuns {
     return LOOK_MS
   }
 
+  #forgetTaken(watched: readonly string[], waiting: readonly WaitingLane[]): void {
+    if (watched.length === 0 || waiting.some(({ groups }) => groups.length >= MOST_GROUPS)) return
+    const left = new Set(waiting.flatMap(({ groups }) => groups.map(({ gid }) => gid)))
+    for (const runId of watched) if (!left.has(runId)) this.#untilTaken.delete(runId)
+  }
+
   /** The lane with those of its runs that have waited for a while and are this process's concern; nothing where there are none. */
   #late(lane: WaitingLane): readonly WaitingLane[] {
     const groups = lane.groups.filter(
-      ({ gid, waitedMs }) => waitedMs >= SOON_MS && (this.#seesAll || this.#watched.has(gid)),
+      ({ gid, waitedMs }) =>
+        waitedMs >= SOON_MS && (this.#seesAll || this.#watched.has(gid) || this.#untilTaken.has(gid)),
     )
     return groups.length === 0 ? [] : [{ ...lane, groups }]
   }

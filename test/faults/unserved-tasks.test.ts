@@ -133,19 +133,18 @@ describe('a worker', () => {
     expect(await run.result()).toEqual([1])
   }, 40_000)
 
-  it.concurrent('X15: that takes no submitted runs is none that could drive one, which is told after 5 s to who waits for the result', async () => {
+  it.concurrent('X15: that takes no submitted runs is none that could drive one, which is told after 5 s to who submitted the run', async () => {
     await using stage = await open()
     await workerHere(stage, 'other-queue', faults, { queues: ['gpu'] })
     const client = await stage.client()
     const told = new Promise<object>((resolve) => client.events.subscribe('queue:unserved', resolve))
     const startedAt = monotonicMs()
     const run = await client.submit(gated, { n: 1 })
-    const result = run.result()
     expect(await told).toMatchObject({ queue: 'runs', runId: run.id, tasks: ['gated'], workers: 0 })
     expect(monotonicMs() - startedAt).toBeGreaterThan(4_500)
     expect(monotonicMs() - startedAt).toBeLessThan(9_000)
     expect((await run.status()).state).toBe('pending')
     await stage.worker('late', { queues: ['gpu'], flags: ['--drive-runs', 'true'] })
-    expect(await result).toBe(1)
+    expect(await run.result()).toBe(1)
   }, 40_000)
 })

@@ -1,6 +1,7 @@
 /** Who could serve what is awaited: told after 5 s where there is no worker, failed after 10 s where none knows the task. */
 import type { GroupSpec, SessionStatus } from '../../lib/backend/backend.js'
 import { Unserved } from '../../lib/session/unserved.js'
+import { UnservedRuns } from '../../lib/session/unserved-runs.js'
 import { BarrierWaits } from '../../lib/engine/barrier-waits.js'
 import type { GraflowError } from '../../lib/errors.js'
 import { Emitter } from '../../lib/events.js'
@@ -203,5 +204,48 @@ describe('a group that waits', () => {
     await pass(5_000)
     expect([looks.count, end()]).toEqual([0, 'released'])
     await unserved.stop()
+  })
+})
+
+describe('a submitted run that nobody waits for', () => {
+  it('is told to the client that submitted it after 5 s; once it is taken, the store is asked no more', async () => {
+    const clock = manualClock(1_000_000)
+    const emitter = new Emitter(() => clock.now())
+    const told: unknown[] = []
+    emitter.subscribe('queue:unserved', ({ queue, runId }) => told.push([queue, runId]))
+    let groups = [
+      { gid: 'mine', from: clock.now() },
+      { gid: 'other', from: clock.now() },
+    ]
+    let looks = 0
+    const inspect = {
+      sessions: async () => [],
+      waiting: async () => {
+        looks += 1
+        const waits = groups.map(({ gid, from }) => ({ gid, waitedMs: clock.now() - from }))
+        return [{ requires: [], tasks: ['t'], groups: waits }]
+      },
+    }
+    const control = () => Promise.reject(new Error('nothing fails'))
+    const runs = new UnservedRuns({
+      ...{ backend: { inspect, control }, clock, random: seededRandom(1), emitter, info: { role: 'client' } },
+    })
+    const pass = async (ms: number): Promise<void> => {
+      for (let left = ms; left > 0; left -= 250) {
+        clock.advance(250)
+        for (let i = 0; i < 20; i += 1) await Promise.resolve()
+      }
+    }
+    runs.watchUntilTaken('mine')
+    await pass(4_000)
+    expect(told).toEqual([])
+    await pass(4_000)
+    expect(told).toEqual([['runs', 'mine']])
+    groups = groups.filter(({ gid }) => gid !== 'mine')
+    await pass(2_000)
+    const before = looks
+    await pass(4_000)
+    expect(looks).toBe(before)
+    await runs.stop()
   })
 })
