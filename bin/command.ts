@@ -69,6 +69,7 @@ export function readValue(spec: OptionSpec, given: unknown, where: string): unkn
     if (spec.kind === 'integer' && /^\s*-?[0-9]+\s*$/.test(given)) value = Number(given)
     else if (spec.kind === 'boolean' && /^(true|false)$/.test(given)) value = given === 'true'
     else if (spec.kind === 'list') value = itemsOf(given)
+    else if (spec.oneOf?.includes(given.toLowerCase()) === true) value = given.toLowerCase()
   } else if (spec.kind === 'list' && Array.isArray(given)) {
     value = given.flatMap((item: unknown): readonly unknown[] => (typeof item === 'string' ? itemsOf(item) : [item]))
   }

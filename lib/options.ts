@@ -346,7 +346,7 @@ export const WORKER_OPTIONS = Object.freeze({
     kind: 'list',
     default: [DEFAULT_QUEUE],
     flag: 'queue',
-    env: ['GRAFLOW_QUEUES'],
+    env: ['GRAFLOW_QUEUES', 'GRAFLOW_QUEUE'],
     help: 'Queues to serve; gpu:2 has at most two branches of queue gpu in flight here.',
   },
   driveRuns: {
@@ -362,14 +362,14 @@ export const WORKER_OPTIONS = Object.freeze({
     defaultText: 'see limits',
     flag: 'limit',
     example: 'resultBytes=4mb',
-    env: ['GRAFLOW_LIMITS'],
+    env: ['GRAFLOW_LIMITS', 'GRAFLOW_LIMIT'],
     help: 'How large things may be, as resultBytes=4mb (b, kb, mb or gb) or branches=200000; in code an object will do, too.',
   },
   capabilities: {
     kind: 'list',
     flag: 'capability',
     example: 'gpu',
-    env: ['GRAFLOW_CAPABILITIES'],
+    env: ['GRAFLOW_CAPABILITIES', 'GRAFLOW_CAPABILITY'],
     help: 'What this worker has that tasks may require.',
   },
   role: {
@@ -467,7 +467,7 @@ export const EXPORTER_OPTIONS = Object.freeze({
     kind: 'list',
     default: [DEFAULT_QUEUE, RUNS_QUEUE],
     flag: 'queue',
-    env: ['GRAFLOW_QUEUES'],
+    env: ['GRAFLOW_QUEUES', 'GRAFLOW_QUEUE'],
     help: 'Queues that have gauges even if they were never used.',
   },
   apiKey: {

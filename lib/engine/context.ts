@@ -107,7 +107,7 @@ export class HandlerContext implements TaskContext<unknown> {
     const write =
       (level: 'debug' | 'info' | 'warn' | 'error') =>
       (message: string, details?: object): void => {
-        const { runId, taskName: task, path } = this
+        const { runId, taskName: task, path, attempt } = this
         this.#options.emitter.emit('log', {
           level,
           // JavaScript may pass anything: a log line must not fail the task.
@@ -115,6 +115,7 @@ export class HandlerContext implements TaskContext<unknown> {
           runId,
           task,
           path,
+          attempt,
           ...(details !== undefined && { details }),
         })
       }

@@ -252,7 +252,7 @@ export class Supersteps {
     const { cancel, over } = frame.execution
     if (reason instanceof GraflowError && reason.code === 'NO_HANDLER') {
       await this.#isReleasedBeforeWithdrawn(frame, plan)
-      return reason
+      return inHand(frame, reason)
     }
     // A whole branch is withdrawn with all below it; a part of one (a deadline inside) must withdraw its own group.
     const isGone = cancel.reason !== undefined || over.reason !== undefined
@@ -333,4 +333,12 @@ function refused(status: Exclude<StepAnswer['status'], 'ok' | 'done'>, frame: Fr
     default:
       return status satisfies never
   }
+}
+
+/** NO_HANDLER for a task of a flow that a handler brought: where its handler is here, that it must be exported is what is missing. */
+function inHand({ use }: Frame, error: GraflowError): GraflowError {
+  const { task } = error.details
+  if (use.outer === undefined || typeof task !== 'string' || use.code.task(task)?.handler === undefined) return error
+  const message = `${error.message}; the handler that runs it here has it, but other workers know only what task modules export: export "${task}"`
+  return new GraflowError('NO_HANDLER', message, { details: error.details })
 }

@@ -101,6 +101,15 @@ describe('settings of a command', () => {
     expect(await settings([])).toEqual({ limits: ['resultBytes=4mb', 'branches=9'] })
   })
 
+  it('take variables that are called as the flags are, and words in any case', async () => {
+    expect(
+      await settings([], { GRAFLOW_QUEUE: 'a,b', GRAFLOW_CAPABILITY: 'gpu', GRAFLOW_LIMIT: 'branches=9' }),
+    ).toEqual({
+      ...{ queues: ['a', 'b'], capabilities: ['gpu'], limits: ['branches=9'] },
+    })
+    expect(await settings(['--role', 'Worker'], { LOG_LEVEL: 'INFO' })).toEqual({ role: 'worker', logLevel: 'info' })
+  })
+
   it('count in the order flag, environment, file; GRAFLOW_ before the seeds’ names', async () => {
     file({ maxConcurrentTasks: 1, workerId: 'file', logLevel: 'error' })
     const env = { MAX_CONCURRENT_TASKS: '2', GRAFLOW_MAX_CONCURRENT_TASKS: '3', WORKER_ID: 'env', LOG_LEVEL: '' }
