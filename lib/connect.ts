@@ -70,10 +70,15 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
   return client // its methods' types are the interface's: the class has them untyped
 }
 
-/** An address among the options, as other clients of Redis take it. @throws GraflowError INVALID_OPTION */
+/** An address among the options, as other clients of Redis take it. @throws GraflowError INVALID_OPTION, NOT_AVAILABLE */
 function refuseAddressIn(options: unknown): void {
   if (typeof options !== 'object' || options === null) return
   const names = lookingAt('connect', 'INVALID_OPTION', () => Object.keys(options))
+  const several = names.find((name) => name === 'cluster' || name === 'sentinels')
+  if (several !== undefined) {
+    const message = `connect: this version cannot connect by { ${several} }: give the address of one server, connect('redis://localhost:6379')`
+    throw new GraflowError('NOT_AVAILABLE', message, { details: { option: several } })
+  }
   const found = names.find((name) => ADDRESS_NAMES.has(name))
   if (found === undefined) return
   throw new GraflowError(

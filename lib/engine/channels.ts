@@ -36,7 +36,18 @@ function checkKey(key: unknown): string {
 }
 
 function ttlOf(options: WriteOptions | undefined): { readonly ttlMs?: number } {
-  const ttlMs = options?.ttlMs
+  if (options === undefined) return {}
+  if (typeof options !== 'object' || (options as unknown) === null)
+    throw new GraflowError(
+      'INVALID_OPTION',
+      `a channel write takes options as { ttlMs: 1000 }, got ${describe(options)}`,
+    )
+  for (const option of Object.keys(options)) {
+    if (option === 'ttlMs') continue
+    const message = `a channel write has no option ${describe(option)}: its one option is ttlMs (milliseconds)`
+    throw new GraflowError('INVALID_OPTION', message, { details: { option } })
+  }
+  const { ttlMs } = options
   if (ttlMs === undefined) return {}
   if (!Number.isSafeInteger(ttlMs) || ttlMs < 1) {
     throw new GraflowError(
@@ -45,6 +56,17 @@ function ttlOf(options: WriteOptions | undefined): { readonly ttlMs?: number } {
     )
   }
   return { ttlMs }
+}
+
+/** JavaScript may pass anything. */
+function checkSchema(schema: unknown): void {
+  if (schema === undefined) return
+  const isObject = (typeof schema === 'object' && schema !== null) || typeof schema === 'function'
+  if (isObject && '~standard' in schema) return
+  throw new GraflowError(
+    'INVALID_OPTION',
+    `ctx.channel takes a Standard Schema (zod, valibot, arktype) or nothing, got ${describe(schema)}`,
+  )
 }
 
 /** An array is a list, so that it can be appended to; a number can be added to; anything else is one opaque value. */
@@ -137,7 +159,10 @@ export function channelOf(
     ...locksIn(locks, start, held),
   }
   // A typed channel is the same channel: a schema only tells the compiler what is in it.
-  const typed = <T>(_schema?: StandardSchemaV1<unknown, T>): Channel<T> => channel as unknown as Channel<T>
+  const typed = <T>(schema?: StandardSchemaV1<unknown, T>): Channel<T> => {
+    checkSchema(schema)
+    return channel as unknown as Channel<T>
+  }
   return Object.assign(typed, channel) as ChannelAccess
 }
 

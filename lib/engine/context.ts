@@ -183,7 +183,7 @@ export class HandlerContext implements TaskContext<unknown> {
     return CONTROLS.finish
   }
 
-  cancel(reason: string): Control {
+  cancel(reason = 'no reason given'): Control {
     this.#direct().cancel = { reason }
     return CONTROLS.cancel
   }

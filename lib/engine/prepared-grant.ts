@@ -168,9 +168,7 @@ export class PreparedBranch implements ExecutionFacts {
 
   /** What events and metrics call it: the name of a task or workflow, or a kind of node; never a path, of which there is no end. */
   get label(): string {
-    const { node } = this
-    if (node === undefined) return labelOfGraph(this.#in.use.graph)
-    return node.kind === 'task' || node.kind === 'workflow' ? node.name : `(${node.kind})`
+    return labelOf(this.node, this.#in.use.graph)
   }
 
   get runId(): string {
@@ -211,6 +209,14 @@ export class PreparedBranch implements ExecutionFacts {
     return this.#in.workerId
   }
 }
+
+/** What events call a branch with this node, or one that is the whole graph. */
+export const labelOf = (node: GraphNode | undefined, graph: Graph): string =>
+  node === undefined
+    ? labelOfGraph(graph)
+    : node.kind === 'task' || node.kind === 'workflow'
+      ? node.name
+      : `(${node.kind})`
 
 /** What events call a branch that is a whole graph, such as one that a handler forks: never by its path, of which there is no end. */
 function labelOfGraph(graph: Graph): string {

@@ -1,6 +1,7 @@
 /** Outcomes of a run's branches as they arrive, read from the store group by group; nothing is lost if the reader is slow. */
 import type { GroupStatus, OutcomesPage } from '../backend/backend.js'
 import { decodeItem } from '../values/value-lists.js'
+import { labelOf } from '../engine/prepared-grant.js'
 import { GraflowError } from '../errors.js'
 import type { OutcomeStatus } from '../events.js'
 import type { Outcome } from '../flow/types.js'
@@ -91,7 +92,7 @@ function branchOutcome(
   const base = group.gid.slice(group.gid.indexOf('/') + 1)
   const node = group.node === '' ? undefined : nodeAt(graph, group.node)
   const { path, branch } = memberOf(base, node, index)
-  const task = branch?.kind === 'task' || branch?.kind === 'workflow' ? branch.name : path
+  const task = labelOf(branch, graph)
   const outcome: Outcome<unknown> =
     status === 'succeeded'
       ? { status, value: plainOutput(value) }

@@ -109,7 +109,7 @@ export interface RunStatus {
 export interface BranchOutcome {
   /** The path of the branch in the run, such as `1/0/3`. */
   readonly path: string
-  /** The task or workflow of the branch. */
+  /** The task or workflow of the branch; of any other, its kind as events have it, such as `(sequence)`. */
   readonly task: string
   /** The number of the branch in its group, from 0. */
   readonly index: number
