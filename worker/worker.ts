@@ -23,6 +23,7 @@ import { openThreads, type ThreadPool } from '../lib/threads/thread-pool.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random, withDeadline } from '../lib/time.js'
 import { serveHealth, type HealthServer } from './health-server.js'
 import { type WriteLog, writeToStandardError } from './standard-error.js'
+import { leave } from './leaving.js'
 import { soon, storeSources } from './store-sources.js'
 import { checkNames, loadModules, type LoadedModule } from '../lib/modules/task-modules.js'
 import { addressOf, checkWorkerOptions, isDriving, isServing, queuesOf, type WorkerOptions } from './worker-options.js'
@@ -39,13 +40,6 @@ export interface WorkerHost {
   /** Folder from which relative module paths count. */
   readonly folder: string
 }
-
-/**
- * How long stopping may take after the graceful timeout: releasing branches, then closing the session. Both may fail, since a session expires
- * anyway.
- */
-const RELEASE_MS = 800
-const LEAVE_MS = 900
 
 const DEFAULTS = defaultsOf(WORKER_OPTIONS)
 
@@ -133,8 +127,8 @@ export class WorkerCore {
   }
 
   /**
-   * Takes nothing new, lets what runs finish for up to `timeoutMs`, and releases the rest, unspent. Resolves within about 2 s after that,
-   * whatever the store does and however long handlers wait; one that keeps the event loop busy also keeps this from going on. Repeating it gives
+   * Takes nothing new, lets what runs finish for up to `timeoutMs`, and releases the rest, unspent. Resolves within `timeoutMs` while the store is
+   * away, and within about 2 s after it else, however long handlers wait; one that keeps the event loop busy also keeps this from going on. Repeating it gives
    * the same promise.
    */
   stop(
@@ -356,20 +350,16 @@ export class WorkerCore {
     const running = this.#running
     if (running !== undefined) {
       const { session, executor } = running
-      const { holdings } = session
       this.#become('draining')
       const count = executor.inFlight
       this.#log('info', `worker ${this.workerId} is draining: ${count} in flight, up to ${timeoutMs} ms`)
-      holdings.quiet()
-      const drained = holdings.drained().then(() => true)
-      if (!(await withDeadline(this.#clock, timeoutMs, drained, () => false))) {
+      const onRelease = (): void => {
         this.#log(
           'warn',
           `worker ${this.workerId} releases what did not finish within ${timeoutMs} ms: ${inHandOf(running)}; others start it again`,
         )
-        await this.#atMost(RELEASE_MS, holdings.release(isStopping(this.workerId)))
       }
-      await session.close('stopped', LEAVE_MS)
+      await leave({ clock: this.#clock, session, reason: isStopping(this.workerId), onRelease }, timeoutMs)
       this.#lastCounters = executor.counters
       this.#running = undefined
     }

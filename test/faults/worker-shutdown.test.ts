@@ -118,7 +118,7 @@ describe('FT-W20: SIGTERM', () => {
     expect(stage.ledger.notes('start')).toHaveLength(2)
   })
 
-  it.concurrent('while Redis is away: ends within its grace and two seconds', async () => {
+  it.concurrent('while Redis is away: ends within its grace', async () => {
     await using stage = await open()
     const proxy = await stage.proxy()
     const a = await stage.worker('a', { url: proxy.url, gracefulShutdownTimeoutMs: 1_000 })
@@ -131,13 +131,13 @@ describe('FT-W20: SIGTERM', () => {
     a.signal('SIGTERM')
     const { code, at } = await a.ends(5_000)
     expect(code).toBe(0)
-    expect(at - askedAt).toBeLessThan(3_000)
+    expect(at - askedAt).toBeLessThan(1_400) // with room for a busy machine
     await stage.worker('b')
     stage.ledger.open('go')
     expect(await run.result()).toEqual([0])
   })
 
-  it.concurrent('while Redis does not answer and nothing runs: ends within its grace and two seconds', async () => {
+  it.concurrent('while Redis does not answer and nothing runs: ends at once', async () => {
     await using stage = await open()
     const proxy = await stage.proxy()
     const a = await stage.worker('a', { url: proxy.url, gracefulShutdownTimeoutMs: 1_000 })
@@ -146,7 +146,7 @@ describe('FT-W20: SIGTERM', () => {
     a.signal('SIGTERM')
     const { code, at } = await a.ends(5_000)
     expect(code).toBe(0)
-    expect(at - askedAt).toBeLessThan(3_000)
+    expect(at - askedAt).toBeLessThan(850) // within the time of the question whether it is there
   })
 })
 
