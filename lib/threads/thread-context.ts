@@ -11,6 +11,7 @@ import type { LockHere } from '../engine/thread-locks.js'
 import type { Channel, ChannelAccess, ChannelLocks, Lock, LockOptions, Logger, TaskContext } from '../flow/context.js'
 import { expressionOf } from '../flow/node.js'
 import type { Control } from '../flow/types.js'
+import { captured } from '../values/captured.js'
 import { decode, encode } from '../values/codec.js'
 
 /** Where the context's calls go. */
@@ -19,7 +20,7 @@ export interface ContextPort {
   request(id: number, request: ThreadRequest): void
 }
 
-/** What the handler directed, as it gave it. */
+/** What the handler directed; its values are captured (values/captured.ts). */
 export interface Directed {
   again?: { readonly input: unknown }
   finish?: { readonly value: unknown }
@@ -132,13 +133,17 @@ export class ThreadContext implements TaskContext<unknown> {
   }
 
   again(input: unknown): Control {
-    this.directed.again = { input }
+    this.directed.again = { input: this.#captured(input, 'the input of ctx.again') }
     return CONTROLS.again
   }
 
   finish(value: unknown): Control {
-    this.directed.finish = { value }
+    this.directed.finish = { value: this.#captured(value, 'the value of ctx.finish') }
     return CONTROLS.finish
+  }
+
+  #captured(value: unknown, what: string): unknown {
+    return captured(value, () => `${what} in task "${this.taskName}" (at ${this.path})`)
   }
 
   cancel(reason: string): Control {

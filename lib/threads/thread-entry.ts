@@ -13,6 +13,7 @@ import { tasksOf } from '../flow/collect.js'
 import type { TaskExpression } from '../flow/expression.js'
 import { loadModules } from '../modules/task-modules.js'
 import { systemClock } from '../time.js'
+import { givenBytes } from '../values/captured.js'
 import { decode, encode, encodeFailure } from '../values/codec.js'
 import type { FromThread, ThreadData, ToThread } from './messages.js'
 import { type Directed, ThreadContext } from './thread-context.js'
@@ -119,8 +120,8 @@ function endOf({ again, finish, cancel }: Directed, output: unknown, of: { task:
   return {
     // How large it may be is checked where it goes.
     ...(!isControl(output) && { output: encodeOutput(output, of, Number.POSITIVE_INFINITY) }),
-    ...(again !== undefined && { again: encode(again.input) }),
-    ...(finish !== undefined && { finish: encode(finish.value) }),
+    ...(again !== undefined && { again: givenBytes(again.input) }),
+    ...(finish !== undefined && { finish: givenBytes(finish.value) }),
     ...(cancel !== undefined && { cancel: encode(cancel.reason) }),
   }
 }

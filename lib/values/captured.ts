@@ -13,8 +13,8 @@ class RefusedValue {
 
 /** The value as it is now, for `given` or `givenPacked`. @param what names it in an error */
 export function captured(value: unknown, what: () => string): unknown {
-  if ((typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol') || value === null)
-    return value
+  const mayChange = (typeof value === 'object' && value !== null) || typeof value === 'function'
+  if ((!mayChange && typeof value !== 'symbol') || value instanceof PackedValue) return value
   try {
     return new PackedValue(encode(value))
   } catch (error) {
@@ -26,6 +26,12 @@ export function captured(value: unknown, what: () => string): unknown {
 export function givenPacked(value: unknown): unknown {
   if (value instanceof RefusedValue) throw value.error
   return value
+}
+
+/** A captured value as bytes. @throws GraflowError NOT_SERIALISABLE */
+export function givenBytes(value: unknown): Uint8Array {
+  const packed = givenPacked(value)
+  return packed instanceof PackedValue ? packed.bytes : encode(packed)
 }
 
 /** A captured value, a new one at every call. @throws GraflowError NOT_SERIALISABLE */

@@ -131,7 +131,11 @@ export const forking = task('forking', inThread, async (_: unknown, ctx) => [
 ])
 
 export const counting = task('counting', inThread, (n: number, ctx) => (n < 3 ? ctx.again(n + 1) : `${n} ${ctx.cycle}`))
-export const finishing = task('finishing', inThread, (n: number, ctx) => ctx.finish({ at: new Date(n) }))
+export const finishing = task('finishing', inThread, (n: number, ctx): void => {
+  const held = { at: new Date(n) }
+  ctx.finish(held)
+  held.at = new Date(0) // after the call: nobody gets it
+})
 export const cancelling = task('cancelling', inThread, (_: unknown, ctx) => ctx.cancel('seen enough'))
 
 export const throwing = task('throwing', inThread, (_: unknown): string => {
