@@ -212,8 +212,9 @@ export interface AcquireRequest {
   readonly nonce: string
   readonly max: number
   /**
-   * Of those, how many can be started at once; absent: all. Branches that were lost before are granted only among these: one that ends
-   * its process must not cost others a loss that only waited there.
+   * Of those, how many can be started at once; absent: all. Submitted runs are granted only among these: each may take long, so none is to
+   * wait behind others here. Neither are branches that were lost before: one that ends its process must not cost others a loss that only
+   * waited there.
    */
   readonly startable?: number
   /** Tasks that take so little time that a few branches of them are not shared out among the sessions that wait. */

@@ -15,6 +15,7 @@ import type { Ask, QueueShares } from './queue-shares.js'
 import type { Slots } from './slots.js'
 import { LONGEST_TURN_MS, type Starter } from './starter.js'
 import { SLOW_CHECK_MS, StoreCheck, type CheckCause } from './store-check.js'
+import type { WaitingRuns } from './waiting-runs.js'
 
 /** After a call that failed. */
 const ERROR_PAUSE_MS = 500
@@ -32,6 +33,7 @@ interface Parts {
   readonly pending: PendingGrants
   readonly intake: Intake
   readonly starter: Starter
+  readonly runs: WaitingRuns
   /** It has stopped asking for now. */
   readonly onIdle: () => void
 }
@@ -119,8 +121,8 @@ export class Acquirer {
 
   /** Slots for branches that are not here yet; less than 0 where some were acquired ahead. */
   #free(): number {
-    const { slots, starter, intake } = this.#parts
-    return slots.free - starter.waiting - intake.preparing
+    const { slots, starter, intake, runs } = this.#parts
+    return slots.free - starter.waiting - intake.preparing - runs.count
   }
 
   /** How many branches may be asked for now. */

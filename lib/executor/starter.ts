@@ -21,7 +21,7 @@ const STARTS_PER_LOOK = 16
 /** Starts in one turn where more wait: then their results set out before the others begin. */
 const STARTS_PER_TURN = 256
 /** What waits behind busy slots for so long is released. */
-const LONGEST_WAIT_MS = 100
+export const LONGEST_WAIT_MS = 100
 
 type Options = Pick<ExecutorOptions, 'engine' | 'emitter' | 'clock' | 'distant'>
 

@@ -299,6 +299,21 @@ export function describeAcquire(useWorld: UseWorld): void {
     expect(world.names(await world.take())).toEqual(['run/0#5'])
   })
 
+  it('grants no more submitted runs than can start at once, and other work besides', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    for (const runId of ['a', 'b', 'c']) await world.backend.open(world.openRequest(runId))
+    const queues = ['default', 'runs']
+    const ask = (startable: number) => world.backend.acquire(world.acquireRequest({ max: 4, startable, queues }))
+    expect(await ask(0)).toMatchObject({ grants: [], isMore: true })
+    const first = await ask(1)
+    expect(first).toMatchObject({ grants: [{ spec: { runId: 'a' } }], isMore: true })
+    await world.dispatch(holder, 'run/0', { size: 3 })
+    const second = await ask(2) // a run comes after what is deeper
+    expect(second).toMatchObject({ grants: [{ spec: { gid: 'run/0' } }], isMore: true })
+    expect(await ask(4)).toMatchObject({ grants: [{ spec: { runId: 'b' } }, { spec: { runId: 'c' } }], isMore: false })
+  })
+
   it('grants the run with its input again after its driver released it', async () => {
     const world = await useWorld()
     await world.backend.open(world.openRequest('run', { input: bytes('the input') }))

@@ -79,6 +79,11 @@ function serveLanes(state: KernelState, session: Session, request: AcquireReques
     const group = offer?.group
     if (offer === undefined || group === undefined) break
     const isAll = (call.left < 2 && call.left === most) || isQuick(request.quick, group.lane)
+    if (isToStart(group) && startableIn(call, request) <= 0) {
+      call.isCut = true
+      offer.close()
+      continue
+    }
     offer.share ??= isAll ? call.left : shareOf(state, session, group, call.left)
     if (offer.share === 0) {
       call.isLeftToOthers = true
@@ -93,6 +98,13 @@ function serveLanes(state: KernelState, session: Session, request: AcquireReques
   return call
 }
 
+/** Whether its branches are granted only to be started at once. */
+const isToStart = ({ isRoot }: Group): boolean => isRoot
+
+/** How many more of the branches of this call can be started at once. */
+const startableIn = ({ most, left }: Call, { startable = Number.POSITIVE_INFINITY }: AcquireRequest): number =>
+  startable - (most - left)
+
 /** Grants branches of one group; false when none may be granted. */
 function serve(
   state: KernelState,
@@ -102,8 +114,8 @@ function serve(
   group: Group,
   share: number,
 ): boolean {
-  const asked = Math.min(call.left, share)
-  const mostLost = (request.startable ?? Number.POSITIVE_INFINITY) - (call.most - call.left)
+  const mostLost = startableIn(call, request)
+  const asked = Math.min(call.left, share, isToStart(group) ? mostLost : call.left)
   const isOptional = call.grants.length > 0
   const grant = grantTo(state, session, group, asked, request.nonce, call.bytesLeft, isOptional, mostLost)
   call.isCut ||= grant === undefined

@@ -189,6 +189,21 @@ local function shareIn(g, lane)
   return shareOf(g, ask.session, ask.left, ask.taken, readyIn(lane), ask.shareMs)
 end
 
+-- Whether its branches are granted only to be started at once.
+local function isToStart(g)
+  return g.isRoot
+end
+
+-- How many more of the branches of this call can be started at once.
+local function startableIn()
+  return ask.startable - ask.taken
+end
+
+-- What is left of the lane could not be started at once: it is for others, or for the next call.
+local function holdBack(lane)
+  ask.isMore, ask.closed[lane] = true, true
+end
+
 -- Whether the next branch fits: the first group of a call gets one branch, however large; a further one only what still fits.
 local function isFirstTooLarge(g)
   if #ask.grants == 0 then
@@ -211,6 +226,10 @@ local function count(grant, g, lane)
   ask.taken, ask.left, ask.bytesLeft = ask.taken + grant.count, ask.left - grant.count, ask.bytesLeft - grant.size
   ask.shares[lane] = ask.shares[lane] - grant.count
   local isRest = isGrantable(g)
+  if isRest and ask.left > 0 and ask.bytesLeft > 0 and isToStart(g) and startableIn() <= 0 then
+    holdBack(lane)
+    return false
+  end
   if ask.left > 0 and ask.bytesLeft > 0 and ask.shares[lane] == 0 and isRest then
     ask.isLeftToOthers, ask.closed[lane] = true, true
     return false
@@ -234,12 +253,16 @@ local function serve(gid, lane)
     ask.isLeftToOthers, ask.closed[lane] = true, true
     return false
   end
+  if isToStart(g) and startableIn() <= 0 then
+    holdBack(lane)
+    return false
+  end
   if isFirstTooLarge(g) then
     ask.isCut, ask.isMore = true, true
     return true
   end
-  local grant, isHeldBack = grantTo(g, ask.session, ask.nonce, min(ask.left, ask.shares[lane]), ask.bytesLeft, ask.graceMs,
-    ask.startable - (ask.most - ask.left))
+  local most = min(ask.left, ask.shares[lane], isToStart(g) and startableIn() or ask.left)
+  local grant, isHeldBack = grantTo(g, ask.session, ask.nonce, most, ask.bytesLeft, ask.graceMs, startableIn())
   if isHeldBack then
     ask.isMore = true
     return true
