@@ -212,9 +212,9 @@ export interface AcquireRequest {
   readonly nonce: string
   readonly max: number
   /**
-   * Of those, how many can be started at once; absent: all. Submitted runs are granted only among these: each may take long, so none is to
-   * wait behind others here. Neither are branches that were lost before: one that ends its process must not cost others a loss that only
-   * waited there.
+   * Of those, how many can be started at once; absent: all. Some branches are granted only among these. Submitted runs: each may take long, so
+   * none is to wait behind others here. Branches with a timeout, which counts from the grant, unless it is ample and the task is quick.
+   * Branches that no loss is allowed for, or that were lost before: one that ends its process must not cost others a loss that only waited there.
    */
   readonly startable?: number
   /** Tasks that take so little time that a few branches of them are not shared out among the sessions that wait. */

@@ -129,9 +129,10 @@ export class Acquirer {
   #room(): number {
     if (this.#parts.phase.current !== 'taking') return 0
     const free = this.#free()
-    const ahead = this.#parts.ahead.most
+    const { slots, starter } = this.#parts
+    const ahead = this.#parts.ahead.most(slots.free, starter.startsLately)
     // In large portions: each costs a call.
-    return ahead === 0 || free > 0 || this.#parts.starter.waiting * 2 <= ahead ? Math.max(0, free + ahead) : 0
+    return ahead === 0 || free > 0 || starter.waiting * 2 <= ahead ? Math.max(0, free + ahead) : 0
   }
 
   /** True when it is worth asking again at once. */

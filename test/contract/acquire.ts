@@ -299,6 +299,26 @@ export function describeAcquire(useWorld: UseWorld): void {
     expect(world.names(await world.take())).toEqual(['run/0#5'])
   })
 
+  it.each([
+    ['a timeout', { timeoutMs: 4_999 }, ['task'], true],
+    ['a timeout, and the task is not quick', { timeoutMs: 60_000 }, [], true],
+    ['an ample timeout, and the task is quick', { timeoutMs: 5_000 }, ['task'], false],
+    ['no loss is allowed', { maxLosses: 0 }, ['task'], true],
+    ['neither', {}, [], false],
+  ])('grants to wait only where branches may: %s', async (_, facts, quick, isToStart) => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 3, ...facts })
+    const ask = (startable: number) => world.backend.acquire(world.acquireRequest({ max: 3, startable, quick }))
+    if (isToStart) {
+      expect(await ask(0)).toMatchObject({ grants: [], isMore: true })
+      expect(await ask(1)).toMatchObject({ grants: [{ indexes: Uint32Array.of(0) }], isMore: true })
+      expect(await ask(3)).toMatchObject({ grants: [{ indexes: Uint32Array.of(1, 2) }], isMore: false })
+    } else {
+      expect(await ask(0)).toMatchObject({ grants: [{ indexes: Uint32Array.of(0, 1, 2) }], isMore: false })
+    }
+  })
+
   it('grants no more submitted runs than can start at once, and other work besides', async () => {
     const world = await useWorld()
     const holder = await world.start('run')

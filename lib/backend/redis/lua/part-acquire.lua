@@ -17,6 +17,8 @@
 local MOST_NEW_LANES = 512
 -- Scores of one priority, among which deeper groups come first, down to a depth (part-opening).
 local PRIORITY_SCORES, DEEPEST_SORTED = 64 * 549755813888, 63
+-- A branch of a quick task may wait under such a timeout: a process that stands still for so long has more to answer for.
+local AMPLE_TIMEOUT_MS = 5000
 -- What one call asks for, and how far it has come.
 local ask
 
@@ -191,7 +193,10 @@ end
 
 -- Whether its branches are granted only to be started at once.
 local function isToStart(g)
-  return g.isRoot
+  if g.isRoot or g.losses == 0 then
+    return true
+  end
+  return g.timeout > 0 and (g.timeout < AMPLE_TIMEOUT_MS or not isQuick(ask.quick, g.lane))
 end
 
 -- How many more of the branches of this call can be started at once.
