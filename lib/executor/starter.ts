@@ -178,7 +178,7 @@ export class Starter {
         grant.goesOnAt = now
         this.#parts.turn.plan()
       },
-      () => undefined, // the session is over: what waits is released with it
+      () => this.#releaseUnstarted(grant), // it is not known, and may not be for long
     )
     return true
   }

@@ -1,4 +1,5 @@
 /** When branches are started: in order, as far as there are slots, in portions; and what becomes of those that wait for long. */
+import type { Pauses } from '../../lib/engine/pauses.js'
 import { newShare } from '../../lib/executor/slots.js'
 import { ExecutorStage, nextTurn } from './executor-stage.js'
 
@@ -156,6 +157,23 @@ describe('branches that were acquired ahead', () => {
     await nextTurn()
     expect(stage.starts.map(({ execution }) => execution.facts.runId === spec.runId)).toEqual([true, false])
     expect(starter.waiting).toBe(0)
+  })
+
+  it('are released if it cannot be known whether their run is paused', async () => {
+    const stage = await ExecutorStage.open()
+    const pauses = Object.assign(Object.create(stage.options().engine.pauses) as Pauses, {
+      ask: () => Promise.reject(new Error('refused')),
+    })
+    const engine = { ...stage.options().engine, pauses }
+    const { starter, admit } = stage.parts({ maxConcurrentTasks: 1, ...DISTANT, engine })
+    admit(await stage.grant(3))
+    starter.startWaiting()
+    stage.clock.advance(50)
+    stage.starts[0]?.succeed()
+    starter.startWaiting()
+    await nextTurn()
+    expect([stage.starts.length, starter.waiting]).toEqual([1, 0])
+    expect(await stage.world.queue()).toMatchObject({ ready: 2 })
   })
 
   it('are not released after the end', async () => {
