@@ -553,32 +553,23 @@ export interface HeldLock {
 
 interface Write {
   readonly key: string
+  /** As in acquire: a repeated write happens once, and undoes nothing that others have written meanwhile. */
+  readonly nonce: string
   /** Locks that the writer must still have: where one is lost, nothing is written. */
   readonly under?: readonly HeldLock[]
 }
 
 /**
- * What is asked of a channel. `set` decides the time to live anew; append, prepend and add leave it where they name none. They
- * would count twice when repeated: with a `nonce` (new for every new call) a repeat answers what the call answered.
+ * What is asked of a channel. `set` decides the time to live anew; append, prepend and add leave it where they name none. A repeated write
+ * answers what the call answered.
  */
 export type ChannelRequest =
   | { readonly kind: 'get'; readonly key: string }
   | { readonly kind: 'keys' }
   | ({ readonly kind: 'set'; readonly value: ChannelValue; readonly ttlMs?: number } & Write)
   | ({ readonly kind: 'delete' } & Write)
-  /** `nonce`: as in acquire; a repeated append or add happens once. */
-  | ({
-      readonly kind: 'append' | 'prepend'
-      readonly item: Uint8Array
-      readonly nonce: string
-      readonly ttlMs?: number
-    } & Write)
-  | ({
-      readonly kind: 'add'
-      readonly number: number
-      readonly nonce: string
-      readonly ttlMs?: number
-    } & Write)
+  | ({ readonly kind: 'append' | 'prepend'; readonly item: Uint8Array; readonly ttlMs?: number } & Write)
+  | ({ readonly kind: 'add'; readonly number: number; readonly ttlMs?: number } & Write)
 export type ChannelAnswer =
   /** `get`: the value or undefined. */
   | { readonly status: 'ok'; readonly kind: 'get'; readonly value: ChannelValue | undefined }

@@ -340,13 +340,13 @@ class Comparison {
     const requests: readonly ChannelRequest[] = [
       { kind: 'get', key },
       { kind: 'keys' },
-      { kind: 'set', key, value: { kind: 'number', number } },
-      { kind: 'set', key, value: { kind: 'value', bytes: bytes(nonce) } },
-      { kind: 'set', key, value: { kind: 'list', items: pack([bytes('a'), bytes('b')]) } },
+      { kind: 'set', key, value: { kind: 'number', number }, nonce },
+      { kind: 'set', key, value: { kind: 'value', bytes: bytes(nonce) }, nonce },
+      { kind: 'set', key, value: { kind: 'list', items: pack([bytes('a'), bytes('b')]) }, nonce },
       { kind: 'add', key, number, nonce },
       { kind: 'append', key, item: bytes(nonce), nonce },
       { kind: 'prepend', key, item: bytes(nonce), nonce },
-      { kind: 'delete', key },
+      { kind: 'delete', key, nonce },
     ]
     // a nonce belongs to one call: only the very same is ever sent again, by its sender, when a reply was lost
     const again = this.#chance(0.1) ? this.#counted : undefined
