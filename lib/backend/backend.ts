@@ -242,7 +242,10 @@ export interface Grant {
   readonly losses: Uint8Array
   /** Branches whose tasks an earlier holder reported: the step that reports a task answers what was counted for it. Absent: none. */
   readonly withTasks?: readonly number[]
-  /** Some of its branches were granted before, and may have saved outputs inside them. Absent: none were. */
+  /**
+   * An earlier holder of some of its branches may have begun something inside them: opened a group, saved an output; or it is the root of a run that
+   * was driven before. Absent: none has; they may have been granted before, and released.
+   */
   readonly isAgain?: boolean
   /** One item a branch, or one in all when the group's inputs are shared. */
   readonly inputs: PackedItems

@@ -344,19 +344,27 @@ export function describeAcquire(useWorld: UseWorld): void {
     expect([first.isAgain, second.isAgain]).toEqual([undefined, true])
   })
 
-  it.each(['retry', 'released'] as const)('says which branches were granted before: %s', async (kind) => {
+  it.each([
+    ['retry', false, true],
+    ['retry', true, true],
+    ['released', false, undefined],
+    ['released', true, true],
+  ] as const)('says whether branches may have saved something before: %s, %s', async (kind, hasSaved, isAgain) => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 2, attempts: 2 })
     const first = await world.takeOne(2)
-    await world.settle(first, kind, [0])
+    const save = { paths: ['0/0/a'], values: packed('done') }
+    await world.settleRange({ ...world.range(first, kind, [0]), ...(hasSaved && { save }) })
     await world.settle(first, 'succeeded', [1])
     const again = await world.takeOne(2)
-    expect([first.isAgain, again.isAgain]).toEqual([undefined, true])
+    expect([first.isAgain, again.isAgain]).toEqual([undefined, isAgain])
+    await world.settle(again, 'released')
+    expect((await world.takeOne(2)).isAgain).toBe(isAgain)
     expect([...again.indexes]).toEqual([0])
   })
 
-  it('says that branches of a lost session were granted before', async () => {
+  it('says that branches of a lost session may have saved something', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 1 })

@@ -481,13 +481,13 @@ class Comparison {
 const runOf = (gid: string): string => gid.split('/', 1)[0] ?? gid
 
 /** A repeated call may name a grant's branches in another order. */
-function shownGrant({ spec, indexes, errors, losses, inputs }: Grant, isRepeated: boolean): unknown {
+function shownGrant({ spec, indexes, errors, losses, inputs, isAgain }: Grant, isRepeated: boolean): unknown {
   const branches = Array.from(indexes, (index, i) => {
     const input = itemCount(inputs) === 0 ? '' : text(item(inputs, spec.shared ? 0 : i))
     return [index, errors[i], losses[i], input] as const
   })
   if (isRepeated) branches.sort(([a], [b]) => a - b)
-  return { gid: spec.gid, digest: spec.digest, branches }
+  return { gid: spec.gid, digest: spec.digest, branches, isAgain }
 }
 
 /** Bytes as text, packed lists as lists: whatever lies behind an array's end is nobody's. */
