@@ -212,8 +212,9 @@ export interface AcquireRequest {
   readonly nonce: string
   readonly max: number
   /**
-   * Of those, how many can be started at once; absent: all. Branches that were lost before are granted only among these: one that ends
-   * its process must not cost others a loss that only waited there.
+   * Of those, how many can be started at once; absent: all. Some branches are granted only among these. Submitted runs: each may take long, so
+   * none is to wait behind others here. Branches with a timeout, which counts from the grant, unless it is ample and the task is quick.
+   * Branches that no loss is allowed for, or that were lost before: one that ends its process must not cost others a loss that only waited there.
    */
   readonly startable?: number
   /** Tasks that take so little time that a few branches of them are not shared out among the sessions that wait. */
@@ -241,7 +242,10 @@ export interface Grant {
   readonly losses: Uint8Array
   /** Branches whose tasks an earlier holder reported: the step that reports a task answers what was counted for it. Absent: none. */
   readonly withTasks?: readonly number[]
-  /** Some of its branches were granted before, and may have saved outputs inside them. Absent: none were. */
+  /**
+   * An earlier holder of some of its branches may have begun something inside them: opened a group, saved an output; or it is the root of a run that
+   * was driven before. Absent: none has; they may have been granted before, and released.
+   */
   readonly isAgain?: boolean
   /** One item a branch, or one in all when the group's inputs are shared. */
   readonly inputs: PackedItems
@@ -552,32 +556,23 @@ export interface HeldLock {
 
 interface Write {
   readonly key: string
+  /** As in acquire: a repeated write happens once, and undoes nothing that others have written meanwhile. */
+  readonly nonce: string
   /** Locks that the writer must still have: where one is lost, nothing is written. */
   readonly under?: readonly HeldLock[]
 }
 
 /**
- * What is asked of a channel. `set` decides the time to live anew; append, prepend and add leave it where they name none. They
- * would count twice when repeated: with a `nonce` (new for every new call) a repeat answers what the call answered.
+ * What is asked of a channel. `set` decides the time to live anew; append, prepend and add leave it where they name none. A repeated write
+ * answers what the call answered.
  */
 export type ChannelRequest =
   | { readonly kind: 'get'; readonly key: string }
   | { readonly kind: 'keys' }
   | ({ readonly kind: 'set'; readonly value: ChannelValue; readonly ttlMs?: number } & Write)
   | ({ readonly kind: 'delete' } & Write)
-  /** `nonce`: as in acquire; a repeated append or add happens once. */
-  | ({
-      readonly kind: 'append' | 'prepend'
-      readonly item: Uint8Array
-      readonly nonce: string
-      readonly ttlMs?: number
-    } & Write)
-  | ({
-      readonly kind: 'add'
-      readonly number: number
-      readonly nonce: string
-      readonly ttlMs?: number
-    } & Write)
+  | ({ readonly kind: 'append' | 'prepend'; readonly item: Uint8Array; readonly ttlMs?: number } & Write)
+  | ({ readonly kind: 'add'; readonly number: number; readonly ttlMs?: number } & Write)
 export type ChannelAnswer =
   /** `get`: the value or undefined. */
   | { readonly status: 'ok'; readonly kind: 'get'; readonly value: ChannelValue | undefined }

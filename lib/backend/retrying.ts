@@ -1,15 +1,18 @@
 /**
  * A store that may be away, seen as one that is only slow: calls that fail with an error that may pass (such as REDIS_UNAVAILABLE) are
  * repeated, with growing, jittered pauses, until they are answered. Every operation may be repeated (backend.ts); and work in hand must not
- * fail for a store that is soon there again.
+ * fail for a store that is soon there again. Nor for a right that is missing for a moment: calls for work in hand are repeated for a while when
+ * the store refuses them, which other calls say at once.
  */
 import { GraflowError } from '../errors.js'
-import type { Clock, Random } from '../time.js'
+import { elapsedMs, type Clock, type Random } from '../time.js'
 import type { Backend, Inspector } from './backend.js'
 
 /** Between two tries: doubled each time, within these. */
 const FIRST_PAUSE_MS = 25
 const LONGEST_PAUSE_MS = 1_000
+/** A call for work in hand that the store refuses is repeated for so long. */
+const REFUSED_FOR_MS = 10_000
 
 export interface RetryingOptions {
   readonly clock: Clock
@@ -18,28 +21,41 @@ export interface RetryingOptions {
 
 type Repeat = <T>(call: () => Promise<T>) => Promise<T>
 
+export interface RetryingBackend extends Backend {
+  /** The same store, for work in hand: what it refuses is repeated as well, for 10 s. */
+  readonly forWork: Backend
+}
+
 /** `near`, with its calls repeated until `close`: calls that wait to be repeated then reject with what they last met. */
-export function retrying(near: Backend, options: RetryingOptions): Backend {
+export function retrying(near: Backend, options: RetryingOptions): RetryingBackend {
   const repeater = new Repeater(options)
   const repeat: Repeat = (call) => repeater.repeat(call)
+  const repeatRefused: Repeat = (call) => repeater.repeat(call, REFUSED_FOR_MS)
+  return Object.assign(viewOf(near, repeater, repeat, repeat), {
+    forWork: viewOf(near, repeater, repeat, repeatRefused),
+  })
+}
+
+/** @param repeatWork repeats calls for work in hand */
+function viewOf(near: Backend, repeater: Repeater, repeat: Repeat, repeatWork: Repeat): Backend {
   return {
     get limits() {
       return near.limits
     },
-    inspect: retryingInspector(near.inspect, repeat),
+    inspect: retryingInspector(near.inspect, repeatWork),
     putGraph: (hash, bytes) => repeat(() => near.putGraph(hash, bytes)),
     getGraph: (hash) => repeat(() => near.getGraph(hash)),
     hasGraph: (hash) => repeat(() => near.hasGraph(hash)),
     open: (request) => repeat(() => near.open(request)),
-    step: (request) => repeat(() => near.step(request)),
+    step: (request) => repeatWork(() => near.step(request)),
     acquire: (request) => repeat(() => near.acquire(request)),
     take: (request) => repeat(() => near.take(request)),
-    settle: (request) => repeat(() => near.settle(request)),
+    settle: (request) => repeatWork(() => near.settle(request)),
     session: (request) => repeat(() => near.session(request)),
     sweep: (session) => near.sweep(session), // its caller comes again
     control: (request) => repeat(() => near.control(request)),
-    channel: (runId, holder, request) => repeat(() => near.channel(runId, holder, request)),
-    lock: (runId, holder, request) => repeat(() => near.lock(runId, holder, request)),
+    channel: (runId, holder, request) => repeatWork(() => near.channel(runId, holder, request)),
+    lock: (runId, holder, request) => repeatWork(() => near.lock(runId, holder, request)),
     listen: (session, listener) => near.listen(session, listener),
     watch: (runId, listener) => near.watch(runId, listener),
     caughtUp: (runId) => near.caughtUp(runId),
@@ -83,12 +99,16 @@ class Repeater {
     this.#options = options
   }
 
-  async repeat<T>(call: () => Promise<T>): Promise<T> {
+  /** @param refusedForMs repeats it for so long also when the store refuses it */
+  async repeat<T>(call: () => Promise<T>, refusedForMs = 0): Promise<T> {
+    const since = refusedForMs === 0 ? 0 : elapsedMs(this.#options.clock)
+    const isToRepeat = (error: unknown): boolean =>
+      mayPass(error) || (isRefused(error) && refusedForMs > 0 && elapsedMs(this.#options.clock) - since < refusedForMs)
     for (let tries = 0; ; tries += 1) {
       try {
         return await call()
       } catch (error) {
-        if (!mayPass(error)) throw error
+        if (!isToRepeat(error)) throw error
         if (!this.#isStopped) await this.#pause(tries)
         if (this.#mustStop()) throw error
       }
@@ -120,3 +140,4 @@ class Repeater {
 }
 
 const mayPass = (error: unknown): error is GraflowError => error instanceof GraflowError && error.retryable
+const isRefused = (error: unknown): boolean => error instanceof GraflowError && error.code === 'REDIS_UNSUITABLE'

@@ -224,18 +224,18 @@ const refusedAfter =
     return refused
   }
 
-const valuesIn = ({ send, asWrite, limits }: ChannelCalls): ChannelValues<Untyped> => ({
+const valuesIn = ({ send, asWrite, limits, newNonce }: ChannelCalls): ChannelValues<Untyped> => ({
   async get(key) {
     const { value } = await send({ kind: 'get', key: checkKey(key) })
     return value === undefined ? undefined : loaded(value)
   },
   set: asWrite(async (key, value, options) => {
-    await send({ kind: 'set', key: checkKey(key), value: stored(value, limits), ...ttlOf(options) })
+    await send({ kind: 'set', key: checkKey(key), value: stored(value, limits), nonce: newNonce(), ...ttlOf(options) })
   }),
   async has(key) {
     return (await send({ kind: 'get', key: checkKey(key) })).value !== undefined
   },
-  delete: asWrite(async (key) => (await send({ kind: 'delete', key: checkKey(key) })).isDeleted),
+  delete: asWrite(async (key) => (await send({ kind: 'delete', key: checkKey(key), nonce: newNonce() })).isDeleted),
   async keys() {
     return [...(await send({ kind: 'keys' })).keys]
   },

@@ -15,6 +15,7 @@ import type { Ask, QueueShares } from './queue-shares.js'
 import type { Slots } from './slots.js'
 import { LONGEST_TURN_MS, type Starter } from './starter.js'
 import { SLOW_CHECK_MS, StoreCheck, type CheckCause } from './store-check.js'
+import type { WaitingRuns } from './waiting-runs.js'
 
 /** After a call that failed. */
 const ERROR_PAUSE_MS = 500
@@ -32,6 +33,7 @@ interface Parts {
   readonly pending: PendingGrants
   readonly intake: Intake
   readonly starter: Starter
+  readonly runs: WaitingRuns
   /** It has stopped asking for now. */
   readonly onIdle: () => void
 }
@@ -119,17 +121,18 @@ export class Acquirer {
 
   /** Slots for branches that are not here yet; less than 0 where some were acquired ahead. */
   #free(): number {
-    const { slots, starter, intake } = this.#parts
-    return slots.free - starter.waiting - intake.preparing
+    const { slots, starter, intake, runs } = this.#parts
+    return slots.free - starter.waiting - intake.preparing - runs.count
   }
 
   /** How many branches may be asked for now. */
   #room(): number {
     if (this.#parts.phase.current !== 'taking') return 0
     const free = this.#free()
-    const ahead = this.#parts.ahead.most
+    const { slots, starter } = this.#parts
+    const ahead = this.#parts.ahead.most(slots.free, starter.startsLately)
     // In large portions: each costs a call.
-    return ahead === 0 || free > 0 || this.#parts.starter.waiting * 2 <= ahead ? Math.max(0, free + ahead) : 0
+    return ahead === 0 || free > 0 || starter.waiting * 2 <= ahead ? Math.max(0, free + ahead) : 0
   }
 
   /** True when it is worth asking again at once. */

@@ -33,6 +33,8 @@ export interface ExecutorOptions {
   readonly onBusy?: (isBusy: boolean) => void
   /** The store does not know the session: it must be opened again. */
   readonly onNoSession?: () => void
+  /** The store refused reports for good, and still has their branches as held here: it is to be asked what it has. */
+  readonly onRefused?: () => void
   /** A broken contract or lost store: the executor goes on, and reports it here. */
   readonly onError: (error: unknown) => void
 }

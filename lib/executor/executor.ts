@@ -20,6 +20,7 @@ import { Settler, type WorkerCounters } from './settler.js'
 import { Slots } from './slots.js'
 import { Starter } from './starter.js'
 import { Turn } from './turn.js'
+import { WaitingRuns } from './waiting-runs.js'
 
 export type { WorkerCounters } from './settler.js'
 
@@ -38,6 +39,7 @@ export class Executor implements BranchHolder {
   readonly #pushed: PushedGrants
   readonly #starter: Starter
   readonly #settler: Settler
+  readonly #runs: WaitingRuns
   readonly #isDrained = new Condition(
     () =>
       this.#inFlight.isEmpty &&
@@ -63,9 +65,10 @@ export class Executor implements BranchHolder {
     })
     const settler = new Settler(options, { phase, turn, ahead, inFlight, onSettled: () => this.#afterSettle() })
     const starter = new Starter(options, { slots, turn, ahead, inFlight, settler })
-    const intake = new Intake(options, { phase, turn, slots, shares, pending, inFlight, starter })
+    const runs = new WaitingRuns(options, { slots, turn, pending })
+    const intake = new Intake(options, { phase, turn, runs, shares, pending, inFlight, starter })
     const onIdle = (): void => this.#isDrained.check()
-    this.#acquirer = new Acquirer(options, { phase, slots, shares, ahead, pending, intake, starter, onIdle })
+    this.#acquirer = new Acquirer(options, { phase, slots, shares, ahead, pending, intake, starter, runs, onIdle })
     this.#pushed = new PushedGrants(options, {
       pending,
       take: (grant) => intake.take(grant),
@@ -78,6 +81,7 @@ export class Executor implements BranchHolder {
     this.#pending = pending
     this.#starter = starter
     this.#settler = settler
+    this.#runs = runs
   }
 
   get counters(): WorkerCounters {
@@ -94,9 +98,9 @@ export class Executor implements BranchHolder {
     return this.#inFlight.tasks
   }
 
-  /** Branches that were acquired and wait for a slot. */
+  /** Branches and runs that were acquired and wait for a slot. */
   get waiting(): number {
-    return this.#starter.waiting
+    return this.#starter.waiting + this.#runs.count
   }
 
   /** Slots that no branch has. */
@@ -108,7 +112,7 @@ export class Executor implements BranchHolder {
   known(): readonly { readonly gid: string; readonly token: Token }[] | undefined {
     if (!this.#pending.isNone) return undefined
     const all = new Set([...this.#settler.grants(), ...this.#inFlight.all()])
-    return Array.from(all, ({ grant }) => ({ gid: grant.spec.gid, token: grant.token }))
+    return [...Array.from(all, ({ grant }) => ({ gid: grant.spec.gid, token: grant.token })), ...this.#runs.grants()]
   }
 
   /** The store has pushed a grant: it found this session waiting with nothing in hand. */
@@ -126,6 +130,7 @@ export class Executor implements BranchHolder {
     if (!this.#phase.quiet()) return
     this.#acquirer.stop()
     this.#starter.releaseAll()
+    this.#runs.releaseAll()
     this.#cancelPatience = this.#options.clock.after(
       ANSWER_MS,
       () => {
@@ -162,6 +167,7 @@ export class Executor implements BranchHolder {
     await this.settled()
     this.#cancelPatience?.()
     this.#starter.stop()
+    this.#runs.stop()
     this.#pushed.stop()
   }
 
@@ -171,6 +177,7 @@ export class Executor implements BranchHolder {
    */
   abortGroup(gid: string, reason: Error, token?: Token): void {
     this.#pending.withdraw(token ?? gid)
+    this.#runs.withdraw(gid, token)
     const grants = [...this.#inFlight.of(gid)].filter(({ grant }) => token === undefined || grant.token === token)
     let started = 0
     for (const grant of grants) {

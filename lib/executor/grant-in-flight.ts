@@ -25,7 +25,9 @@ export class GrantInFlight {
   /** Starts that have ended and whose time is not in the counters yet, and when they were started, summed up. */
   untimed = 0
   untimedStarts = 0
-  /** When its run was last known not to be paused; undefined while that is being asked. In ms, as of the turn. */
+  /** In ms, as of the turn. */
+  readonly arrivedAt: number
+  /** When its run was last known not to be paused; undefined while that is being asked. As `arrivedAt`. */
   goesOnAt: number | undefined
   #toStart: number
   #labels: Map<number, string | undefined> | undefined
@@ -35,6 +37,7 @@ export class GrantInFlight {
     this.prepared = prepared
     this.grant = prepared.grant
     this.share = share
+    this.arrivedAt = arrivedAt
     this.goesOnAt = arrivedAt
     this.reports = new Reports(this.grant)
     this.left = this.grant.indexes.length
@@ -46,9 +49,9 @@ export class GrantInFlight {
     return this.#toStart - this.branches.length
   }
 
-  /** Those that wait will not be started; says how many they were. */
-  withdrawUnstarted(): number {
-    const count = this.unstarted
+  /** Those that wait behind the first `keep` will not be started; says how many they were. */
+  withdrawUnstarted(keep = 0): number {
+    const count = Math.max(0, this.unstarted - keep)
     this.#toStart -= count
     this.left -= count
     return count

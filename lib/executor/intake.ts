@@ -14,9 +14,10 @@ import type { InFlight } from './in-flight.js'
 import type { PendingGrants } from './pending-grants.js'
 import type { Phase } from './phase.js'
 import type { QueueShares } from './queue-shares.js'
-import { HeldSlot, type QueueShare, type Slots } from './slots.js'
+import type { QueueShare } from './slots.js'
 import type { Starter } from './starter.js'
 import type { Turn } from './turn.js'
+import type { WaitingRuns } from './waiting-runs.js'
 
 type Options = Pick<
   ExecutorOptions,
@@ -26,7 +27,7 @@ type Options = Pick<
 interface Parts {
   readonly phase: Phase
   readonly turn: Turn
-  readonly slots: Slots
+  readonly runs: WaitingRuns
   readonly shares: QueueShares
   readonly pending: PendingGrants
   readonly inFlight: InFlight
@@ -83,14 +84,20 @@ export class Intake {
   /** Submitted runs, to be driven. */
   #takeRuns(grant: Grant, share: QueueShare | undefined): void {
     const { driveRun, runsHoldSlots = false } = this.#options
-    const { slots } = this.#parts
+    const { phase, pending, runs, turn } = this.#parts
+    if (pending.isWithdrawn(grant.spec.gid, grant.token)) {
+      if (share !== undefined) share.held -= grant.indexes.length
+      turn.plan()
+      return
+    }
     for (let k = 0; k < grant.indexes.length; k += 1) {
-      if (runsHoldSlots) slots.take(share, () => driveRun(grant, k, new HeldSlot(slots, share)))
+      if (runsHoldSlots) runs.take(grant, k, share)
       else {
         if (share !== undefined) share.held -= 1
         driveRun(grant, k)
       }
     }
+    if (phase.current !== 'taking') runs.releaseAll()
   }
 
   #admitLater(grant: Grant, prepared: Promise<PreparedGrant>, share: QueueShare | undefined, arrivedAt: number): void {

@@ -1,7 +1,7 @@
 /**
  * How far ahead to acquire: while tasks are short, enough for the time that calls travel; where they are not, only as long as slots come free
- * faster than calls travel; nothing where they are long, since what waits here cannot be taken by a worker that is free. It also knows which
- * tasks are short, each for itself: those are not worth sharing with others.
+ * faster than calls travel; nothing where they are long, since what waits here cannot be taken by a worker that is free. Where long tasks have
+ * most slots, no more than what is started soon. It also knows which tasks are short, each for itself: those are not worth sharing with others.
  */
 
 /** Tasks that take less are short. */
@@ -31,14 +31,22 @@ export class Lookahead {
     this.#slots = slots
   }
 
-  /** Branches to have at hand beside those in slots. */
-  get most(): number {
+  /**
+   * Branches to have at hand beside those in slots.
+   * @param free slots that no branch has
+   * @param startsLately in the last 100 to 200 ms: half of them are started in less than 100 ms
+   */
+  most(free: number, startsLately: number): number {
+    return Math.min(this.#mostFor(this.#slots), Math.max(this.#mostFor(free), Math.ceil(startsLately / 2)))
+  }
+
+  /** If so many slots take short tasks. */
+  #mostFor(slots: number): number {
     const taskMs = this.#taskMs
     if (taskMs === undefined || taskMs >= LONG_MS) return 0
-    if (taskMs >= SHORT_MS && this.#slots * CALL_MS < taskMs) return 0
+    if (taskMs >= SHORT_MS && slots * CALL_MS < taskMs) return 0
     // One for each slot at least: slots that were filled together come free together.
-    const wanted = Math.max(this.#slots, Math.ceil((this.#slots * AIM_MS) / Math.max(taskMs, LEAST_MS)))
-    return Math.min(MOST_BRANCHES, wanted)
+    return Math.min(MOST_BRANCHES, Math.max(slots, Math.ceil((slots * AIM_MS) / Math.max(taskMs, LEAST_MS))))
   }
 
   /** Tasks that are short. */

@@ -27,7 +27,10 @@ export interface WorkerCounters {
   readonly totalExecutionTimeMs: number
 }
 
-type Options = Pick<ExecutorOptions, 'backend' | 'emitter' | 'announcer' | 'session' | 'workerId' | 'onError'>
+type Options = Pick<
+  ExecutorOptions,
+  'backend' | 'emitter' | 'announcer' | 'session' | 'workerId' | 'onRefused' | 'onError'
+>
 
 interface Parts {
   readonly phase: Phase
@@ -44,6 +47,8 @@ export class Settler implements BranchEnds {
   readonly #unsettled = new Set<GrantInFlight>()
   /** Under way. */
   readonly #calls = new Set<readonly Unsettled[]>()
+  /** Grants of which reports were refused for good: while one is in hand, nothing of it can be found missing. */
+  readonly #refused = new Set<GrantInFlight>()
   #counters = { tasksProcessed: 0, tasksSucceeded: 0, tasksFailed: 0, totalExecutionTimeMs: 0 }
 
   constructor(options: Options, parts: Parts) {
@@ -185,8 +190,17 @@ export class Settler implements BranchEnds {
     this.#calls.add(call)
     void this.#settle(call).then(() => {
       this.#calls.delete(call)
+      this.#tellRefused()
       this.#parts.onSettled()
     })
+  }
+
+  #tellRefused(): void {
+    if (this.#refused.size === 0) return
+    const inHand = new Set(this.grants())
+    const before = this.#refused.size
+    for (const grant of this.#refused) if (grant.left === 0 && !inHand.has(grant)) this.#refused.delete(grant)
+    if (this.#refused.size < before) this.#options.onRefused?.()
   }
 
   async #settle(call: readonly Unsettled[]): Promise<void> {
@@ -207,6 +221,7 @@ export class Settler implements BranchEnds {
           : call.length > 1
             ? call
             : []
+      if (instead.length === 0) for (const { grant } of call) this.#refused.add(grant)
       await Promise.all(instead.map((unsettled) => this.#settle([unsettled])))
     }
   }

@@ -45,6 +45,8 @@ export class Slots {
   readonly #onFree: () => void
   #free: number
   readonly #waiting: Waiter[] = []
+  /** Those who wait are being served: a slot that comes free meanwhile is seen there. */
+  #isServing = false
   /** How many suspended branches there are, in all and at each depth. */
   #suspended = 0
   readonly #suspendedAt = new Map<number, number>()
@@ -84,15 +86,20 @@ export class Slots {
     share.starts += 1
   }
 
-  /** One slot for a new holder, as soon as there is room. */
-  take(share: QueueShare | undefined, use: () => void): void {
-    this.#offer({
+  /** One slot for a new holder, as soon as there is room; the function that this gives takes it out of the line. */
+  take(share: QueueShare | undefined, use: () => void): () => void {
+    const waiter: Waiter = {
       share,
       use: () => {
         use()
         return true
       },
-    })
+    }
+    this.#offer(waiter)
+    return () => {
+      const place = this.#waiting.indexOf(waiter)
+      if (place >= 0) this.#waiting.splice(place, 1)
+    }
   }
 
   /** The holder waits: others may have its slot until it resumes. */
@@ -150,6 +157,9 @@ export class Slots {
   #release(share: QueueShare | undefined): void {
     this.#turnover += 1
     this.#giveBack(share)
+    // Whoever is served may be over at once, and free its slot in here: with thousands that wait, each inside the other would be too deep.
+    if (this.#isServing) return
+    this.#isServing = true
     for (let i = 0; i < this.#waiting.length && this.#free > 0; ) {
       const waiter = this.#waiting[i]
       if (waiter === undefined || !this.hasRoom(waiter.share)) {
@@ -157,8 +167,11 @@ export class Slots {
         continue
       }
       this.#waiting.splice(i, 1)
+      const before = this.#free
       this.#serve(waiter)
+      if (this.#free >= before) i = 0 // one that was passed by may have room now
     }
+    this.#isServing = false
     if (this.#free > 0) this.#onFree()
   }
 

@@ -1,7 +1,7 @@
 /**
  * Hides when branches that were acquired are started: in order of arrival, as far as there are slots, and in portions, so that timers and
- * sockets get their turns. What waits for long behind busy slots is released, because another worker may be free, or its run have been paused
- * since it came.
+ * sockets get their turns. What waits for long behind busy slots is released, as far as it will not be started soon, because another worker may
+ * be free, or its run have been paused since it came.
  */
 import { ANSWER_MS } from '../engine/pauses.js'
 import { emitStarted } from './branch-events.js'
@@ -21,7 +21,7 @@ const STARTS_PER_LOOK = 16
 /** Starts in one turn where more wait: then their results set out before the others begin. */
 const STARTS_PER_TURN = 256
 /** What waits behind busy slots for so long is released. */
-const LONGEST_WAIT_MS = 100
+export const LONGEST_WAIT_MS = 100
 
 type Options = Pick<ExecutorOptions, 'engine' | 'emitter' | 'clock' | 'distant'>
 
@@ -33,6 +33,13 @@ interface Parts {
   readonly settler: Settler
 }
 
+interface Mark {
+  /** In ms, as of the turn. */
+  readonly at: number
+  /** Branches started until then, in all. */
+  readonly started: number
+}
+
 export class Starter {
   readonly #options: Options
   readonly #parts: Parts
@@ -40,6 +47,9 @@ export class Starter {
   readonly #backlog = new Set<GrantInFlight>()
   #waiting = 0
   #startedInAll = 0
+  /** Marks at least so long apart, to count the starts since. */
+  #mark: Mark = { at: 0, started: 0 }
+  #markBefore: Mark = this.#mark
   /** `pausing`: the next portion is started in the next turn of the event loop. */
   #state: 'at rest' | 'starting' | 'pausing' = 'at rest'
   #cancelWatch: (() => void) | undefined
@@ -52,6 +62,12 @@ export class Starter {
   /** Branches that were acquired and wait for a slot. */
   get waiting(): number {
     return this.#waiting
+  }
+
+  /** Branches started in the last 100 to 200 ms. */
+  get startsLately(): number {
+    const isLately = this.#parts.turn.now - this.#mark.at < 2 * LONGEST_WAIT_MS
+    return isLately ? this.#startedInAll - this.#markBefore.started : 0
   }
 
   get isPausing(): boolean {
@@ -70,6 +86,7 @@ export class Starter {
     if (this.#state !== 'at rest' || this.#waiting === 0 || slots.free === 0) return
     this.#state = 'starting'
     const begunAt = turn.look()
+    this.#setMark(begunAt)
     let started = 0
     let isPortionFull = false
     for (const grant of this.#backlog) {
@@ -91,12 +108,12 @@ export class Starter {
     if (this.#waiting > 0) this.#watchWaiting()
   }
 
-  /** What waits of this grant is not wanted any more. Says how many branches those were. */
-  withdraw(grant: GrantInFlight): number {
-    const count = grant.withdrawUnstarted()
+  /** What waits of this grant is not wanted any more, but for the first `keep`. Says how many branches those were. */
+  withdraw(grant: GrantInFlight, keep = 0): number {
+    const count = grant.withdrawUnstarted(keep)
     if (count === 0) return 0
     this.#waiting -= count
-    this.#backlog.delete(grant)
+    if (grant.unstarted === 0) this.#backlog.delete(grant)
     if (grant.share !== undefined) grant.share.held -= count
     this.#parts.turn.plan()
     return count
@@ -104,12 +121,26 @@ export class Starter {
 
   /** All that waits is released, unspent. */
   releaseAll(): void {
-    this.#releaseWhere(() => true)
+    for (const grant of [...this.#backlog]) this.#releaseUnstarted(grant)
   }
 
-  #releaseWhere(isOfThese: (share: QueueShare | undefined) => boolean): void {
+  /**
+   * What has waited for long is released, as far as it will not be started in as long again: `started` were in the last while. Of a queue with a
+   * limit of its own, where none was.
+   */
+  #releaseLate(started: number, startsBefore: ReadonlyMap<QueueShare | undefined, number | undefined>): void {
+    const now = this.#parts.turn.look()
+    const isFull = this.#parts.slots.free === 0
+    let soon = started
     for (const grant of [...this.#backlog]) {
-      if (isOfThese(grant.share)) this.#releaseUnstarted(grant)
+      const { share } = grant
+      if (share !== undefined && share.starts === startsBefore.get(share)) {
+        this.#releaseUnstarted(grant)
+        continue
+      }
+      const keep = Math.min(soon, grant.unstarted)
+      soon -= keep
+      if (isFull && now - grant.arrivedAt >= LONGEST_WAIT_MS) this.#releaseUnstarted(grant, keep)
     }
   }
 
@@ -118,9 +149,18 @@ export class Starter {
     this.#cancelWatch?.()
   }
 
-  #releaseUnstarted(grant: GrantInFlight): void {
-    const from = grant.branches.length
-    const to = from + this.withdraw(grant)
+  #setMark(now: number): void {
+    const age = now - this.#mark.at
+    if (age < LONGEST_WAIT_MS) return
+    const mark = { at: now, started: this.#startedInAll }
+    this.#markBefore = age < 2 * LONGEST_WAIT_MS ? this.#mark : mark
+    this.#mark = mark
+  }
+
+  /** All that waits of it, but for the first `keep`. */
+  #releaseUnstarted(grant: GrantInFlight, keep = 0): void {
+    const from = grant.branches.length + keep
+    const to = from + this.withdraw(grant, keep)
     for (let k = from; k < to; k += 1) this.#parts.settler.release(grant, k)
     this.#parts.inFlight.forgetIfOver(grant)
   }
@@ -138,7 +178,7 @@ export class Starter {
         grant.goesOnAt = now
         this.#parts.turn.plan()
       },
-      () => undefined, // the session is over: what waits is released with it
+      () => this.#releaseUnstarted(grant), // it is not known, and may not be for long
     )
     return true
   }
@@ -164,7 +204,7 @@ export class Starter {
     })
   }
 
-  /** Branches that were acquired ahead of tasks that turn out to be long are released. */
+  /** Branches that were acquired ahead are released when they wait for long, all of them when none was started meanwhile. */
   #watchWaiting(): void {
     const { clock, distant } = this.#options
     if (distant === undefined || this.#cancelWatch !== undefined) return
@@ -175,8 +215,9 @@ export class Starter {
       () => {
         this.#cancelWatch = undefined
         if (this.#waiting === 0) return
-        if (this.#startedInAll > startedBefore || this.#parts.slots.free > 0) {
-          this.#releaseWhere((share) => share !== undefined && share.starts === startsBefore.get(share))
+        const started = this.#startedInAll - startedBefore
+        if (started > 0 || this.#parts.slots.free > 0) {
+          this.#releaseLate(started, startsBefore)
           if (this.#waiting > 0) this.#watchWaiting()
           return
         }

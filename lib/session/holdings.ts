@@ -59,6 +59,8 @@ export interface HoldingsOptions {
   readonly backend: Backend
   readonly engine: Engine
   readonly emitter: Emitter
+  /** The store refused what became of a run for good: what it has for this session is to be compared with what is in hand. */
+  readonly onRefused?: () => void
 }
 
 /** The slot of a driven run, and whether it waits at a barrier. */
@@ -169,12 +171,10 @@ export class Holdings implements SessionGrants {
         if (this.#drives.get(runId) === driven) this.#drives.delete(runId)
       })
       .catch((error: unknown) => {
-        if (this.#isRunning)
-          emitter.emit('log', {
-            level: 'error',
-            message: `run ${runId} could not be ended: ${describeError(error)}`,
-            runId,
-          })
+        if (!this.#isRunning) return
+        const message = `run ${runId} could not be ended: ${describeError(error)}`
+        emitter.emit('log', { level: 'error', message, runId })
+        this.#options.onRefused?.()
       })
     return driven
   }
@@ -273,7 +273,7 @@ export class Holdings implements SessionGrants {
   }
 
   #settleRun(gid: string, token: Token, kind: SettleKind, value: Uint8Array, save?: SavedValues): void {
-    const { backend, session, emitter } = this.#options
+    const { backend, session, emitter, onRefused } = this.#options
     const range = {
       gid,
       token,
@@ -290,6 +290,7 @@ export class Holdings implements SessionGrants {
           message: `run ${gid} could not be released: ${describeError(error)}`,
           runId: gid,
         })
+        onRefused?.()
       })
       .finally(() => this.#releasing.delete(settling))
     this.#releasing.add(settling)

@@ -44,6 +44,8 @@ export interface ExecutorParts {
   readonly newId: NewId
   /** The store said that it does not know the session. */
   readonly onNoSession: () => void
+  /** The store refused reports for good: what it has for this session is compared with what is in hand. */
+  readonly onRefused: () => void
 }
 
 /** Opened by `openSession`, over after `close`. */
@@ -62,6 +64,8 @@ export class Session {
   /** What takes events to other processes, where there are any. */
   readonly announcer: Announcer | undefined
   readonly #options: SessionOptions
+  /** As `backend`; what work in hand asks is repeated for a while also when it is refused. */
+  readonly #forWork: Backend
   #stopNotices: (() => void) | undefined
   #membership: Membership | undefined
   #closing: Promise<void> | undefined
@@ -86,13 +90,18 @@ export class Session {
     this.emitter = emitter
     this.newId = newId
     this.store = store
-    this.backend = isEmbedded ? store : retrying(store, { clock, random })
+    const patient = isEmbedded ? undefined : retrying(store, { clock, random })
+    this.backend = patient ?? store
+    this.#forWork = patient?.forWork ?? store
     this.engine = new Engine({
-      ...{ backend: this.backend, clock, random, emitter, newId },
+      ...{ backend: this.#forWork, clock, random, emitter, newId },
       ...{ limits: withinStore(options.limits, store.limits), workerId: info.baseId },
       ...(options.threads !== undefined && { threads: options.threads }),
     })
-    this.holdings = new Holdings({ backend: this.backend, engine: this.engine, emitter, session: this.id })
+    this.holdings = new Holdings({
+      ...{ backend: this.#forWork, engine: this.engine, emitter, session: this.id },
+      onRefused: () => this.#membership?.reconcile(),
+    })
     this.announcer = isEmbedded ? undefined : new Announcer({ backend: store, clock, sender: this.id })
   }
 
@@ -102,11 +111,12 @@ export class Session {
 
   /** What an executor of this session is made of. */
   get forExecutor(): ExecutorParts {
-    const { backend, engine, emitter, announcer, newId, id: session, baseId: workerId } = this
+    const { engine, emitter, announcer, newId, id: session, baseId: workerId } = this
     return {
-      ...{ backend, engine, emitter, newId, session, workerId, clock: this.#options.clock },
+      ...{ backend: this.#forWork, engine, emitter, newId, session, workerId, clock: this.#options.clock },
       ...(announcer !== undefined && { announcer }),
       onNoSession: () => this.lost(),
+      onRefused: () => this.#membership?.reconcile(),
     }
   }
 

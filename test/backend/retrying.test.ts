@@ -50,6 +50,36 @@ describe('a retrying store', () => {
     expect(calls()).toBe(1)
   })
 
+  it('repeats for 10 s what the store refuses to work in hand, and says at once what it refuses to others', async () => {
+    const refused = new GraflowError('REDIS_UNSUITABLE', 'refused')
+    const clock = manualClock()
+    const near = openMemoryBackend({ clock })
+    let calls = 0
+    let isRefused = true
+    near.settle = () => {
+      calls += 1
+      return isRefused ? Promise.reject(refused) : Promise.resolve([])
+    }
+    near.getGraph = () => Promise.reject(refused)
+    const { forWork } = retrying(near, { clock, random: seededRandom(1) })
+    expect(await failureOf(forWork.getGraph('x'))).toBe(refused)
+    const pass = async (ms: number): Promise<void> => {
+      for (let passed = 0; passed < ms; passed += 25) {
+        clock.advance(25)
+        await turn()
+      }
+    }
+    const settling = forWork.settle({ session: 's', ranges: [] })
+    await pass(5_000)
+    isRefused = false
+    await pass(1_000)
+    expect([await settling, calls > 5]).toEqual([[], true])
+    isRefused = true
+    const given = failureOf(forWork.settle({ session: 's', ranges: [] }))
+    await pass(12_000)
+    expect(await given).toBe(refused)
+  })
+
   it('repeats nothing once it is closed, and rejects what waits', async () => {
     const { backend, calls, clock } = storeThatFails(100)
     const waits = failureOf(backend.getGraph('x'))

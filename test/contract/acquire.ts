@@ -299,6 +299,41 @@ export function describeAcquire(useWorld: UseWorld): void {
     expect(world.names(await world.take())).toEqual(['run/0#5'])
   })
 
+  it.each([
+    ['a timeout', { timeoutMs: 4_999 }, ['task'], true],
+    ['a timeout, and the task is not quick', { timeoutMs: 60_000 }, [], true],
+    ['an ample timeout, and the task is quick', { timeoutMs: 5_000 }, ['task'], false],
+    ['no loss is allowed', { maxLosses: 0 }, ['task'], true],
+    ['neither', {}, [], false],
+  ])('grants to wait only where branches may: %s', async (_, facts, quick, isToStart) => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 3, ...facts })
+    const ask = (startable: number) => world.backend.acquire(world.acquireRequest({ max: 3, startable, quick }))
+    if (isToStart) {
+      expect(await ask(0)).toMatchObject({ grants: [], isMore: true })
+      expect(await ask(1)).toMatchObject({ grants: [{ indexes: Uint32Array.of(0) }], isMore: true })
+      expect(await ask(3)).toMatchObject({ grants: [{ indexes: Uint32Array.of(1, 2) }], isMore: false })
+    } else {
+      expect(await ask(0)).toMatchObject({ grants: [{ indexes: Uint32Array.of(0, 1, 2) }], isMore: false })
+    }
+  })
+
+  it('grants no more submitted runs than can start at once, and other work besides', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    for (const runId of ['a', 'b', 'c']) await world.backend.open(world.openRequest(runId))
+    const queues = ['default', 'runs']
+    const ask = (startable: number) => world.backend.acquire(world.acquireRequest({ max: 4, startable, queues }))
+    expect(await ask(0)).toMatchObject({ grants: [], isMore: true })
+    const first = await ask(1)
+    expect(first).toMatchObject({ grants: [{ spec: { runId: 'a' } }], isMore: true })
+    await world.dispatch(holder, 'run/0', { size: 3 })
+    const second = await ask(2) // a run comes after what is deeper
+    expect(second).toMatchObject({ grants: [{ spec: { gid: 'run/0' } }], isMore: true })
+    expect(await ask(4)).toMatchObject({ grants: [{ spec: { runId: 'b' } }, { spec: { runId: 'c' } }], isMore: false })
+  })
+
   it('grants the run with its input again after its driver released it', async () => {
     const world = await useWorld()
     await world.backend.open(world.openRequest('run', { input: bytes('the input') }))
@@ -309,19 +344,27 @@ export function describeAcquire(useWorld: UseWorld): void {
     expect([first.isAgain, second.isAgain]).toEqual([undefined, true])
   })
 
-  it.each(['retry', 'released'] as const)('says which branches were granted before: %s', async (kind) => {
+  it.each([
+    ['retry', false, true],
+    ['retry', true, true],
+    ['released', false, undefined],
+    ['released', true, true],
+  ] as const)('says whether branches may have saved something before: %s, %s', async (kind, hasSaved, isAgain) => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 2, attempts: 2 })
     const first = await world.takeOne(2)
-    await world.settle(first, kind, [0])
+    const save = { paths: ['0/0/a'], values: packed('done') }
+    await world.settleRange({ ...world.range(first, kind, [0]), ...(hasSaved && { save }) })
     await world.settle(first, 'succeeded', [1])
     const again = await world.takeOne(2)
-    expect([first.isAgain, again.isAgain]).toEqual([undefined, true])
+    expect([first.isAgain, again.isAgain]).toEqual([undefined, isAgain])
+    await world.settle(again, 'released')
+    expect((await world.takeOne(2)).isAgain).toBe(isAgain)
     expect([...again.indexes]).toEqual([0])
   })
 
-  it('says that branches of a lost session were granted before', async () => {
+  it('says that branches of a lost session may have saved something', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
     await world.dispatch(holder, 'run/0', { size: 1 })

@@ -25,7 +25,8 @@ const channelOf = (world: World, holder: Holder | undefined, runId = 'run') => {
       if (answer.status !== 'ok' || answer.kind !== 'keys') throw new Error(`keys answered ${answer.status}`)
       return [...answer.keys].sort()
     },
-    set: (key: string, of: ChannelValue, facts = {}) => ask({ kind: 'set', key, value: of, ...facts }),
+    set: (key: string, of: ChannelValue, facts = {}) =>
+      ask({ kind: 'set', key, value: of, nonce: world.nonce(), ...facts }),
     append: (key: string, of: string, facts = {}) =>
       ask({ kind: 'append', key, item: bytes(of), nonce: world.nonce(), ...facts }),
     prepend: (key: string, of: string, facts = {}) =>
@@ -111,8 +112,12 @@ export function describeChannels(useWorld: UseWorld): void {
     await channel.append('key', 'a')
     await channel.set('key', { kind: 'number', number: 2 })
     expect(await channel.get('key')).toBe(2)
-    expect(await channel.ask({ kind: 'delete', key: 'key' })).toEqual({ status: 'ok', kind: 'delete', isDeleted: true })
-    expect(await channel.ask({ kind: 'delete', key: 'key' })).toEqual({
+    expect(await channel.ask({ kind: 'delete', key: 'key', nonce: world.nonce() })).toEqual({
+      status: 'ok',
+      kind: 'delete',
+      isDeleted: true,
+    })
+    expect(await channel.ask({ kind: 'delete', key: 'key', nonce: world.nonce() })).toEqual({
       status: 'ok',
       kind: 'delete',
       isDeleted: false,
@@ -154,6 +159,23 @@ export function describeChannels(useWorld: UseWorld): void {
     expect(await channelOf(world, holder).add('count', -500.5)).toEqual({ status: 'ok', kind: 'add', number: -0.5 })
   })
 
+  it('answers a repeated set or delete as before, and undoes nothing that was written since', async () => {
+    const world = await useWorld()
+    const channel = channelOf(world, await world.start('run'))
+    const [setting, deleting] = [world.nonce(), world.nonce()]
+    const set = () => channel.set('key', { kind: 'number', number: 1 }, { nonce: setting })
+    const drop = () => channel.ask({ kind: 'delete', key: 'key', nonce: deleting })
+    expect(await set()).toEqual({ status: 'ok', kind: 'set' })
+    await channel.add('key', 5)
+    expect(await set()).toEqual({ status: 'ok', kind: 'set' })
+    expect(await channel.get('key')).toBe(6)
+    const deleted = { status: 'ok', kind: 'delete', isDeleted: true }
+    expect(await drop()).toEqual(deleted)
+    await channel.add('key', 2)
+    expect(await drop()).toEqual(deleted)
+    expect(await channel.get('key')).toBe(2)
+  })
+
   it('answers a repeated append, prepend or add as before, and does it once', async () => {
     const world = await useWorld()
     const channel = channelOf(world, await world.start('run'))
@@ -184,10 +206,10 @@ export function describeChannels(useWorld: UseWorld): void {
     const branch = { gid: 'run/0', index: 0, token: grant.token }
     await world.settle(grant, 'succeeded', [0])
     const writes: ChannelRequest[] = [
-      { kind: 'set', key: 'key', value: value('v') },
+      { kind: 'set', key: 'key', value: value('v'), nonce: world.nonce() },
       { kind: 'append', key: 'list', item: bytes('a'), nonce: world.nonce() },
       { kind: 'add', key: 'count', number: 1, nonce: world.nonce() },
-      { kind: 'delete', key: 'key' },
+      { kind: 'delete', key: 'key', nonce: world.nonce() },
     ]
     for (const request of writes) {
       for (const who of [undefined, other, branch, { ...holder, token: '1.x' }]) {

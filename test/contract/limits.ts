@@ -42,6 +42,7 @@ export function describeLimits(useWorld: UseWorld): void {
         kind: 'set',
         key: 'key',
         value: { kind: 'value', bytes: bytes('v') },
+        nonce: world.nonce(),
       }),
     ).toEqual({
       status: 'backpressure',

@@ -130,8 +130,8 @@ export function describeLocks(useWorld: UseWorld): void {
     await b.lock('schlüssel', 'b1')
     expect(await a.add('sum', under)).toEqual({ status: 'lost', key: 'schlüssel' })
     for (const request of [
-      { kind: 'set', key: 'sum', value: { kind: 'number', number: 0 } },
-      { kind: 'delete', key: 'sum' },
+      { kind: 'set', key: 'sum', value: { kind: 'number', number: 0 }, nonce: world.nonce() },
+      { kind: 'delete', key: 'sum', nonce: world.nonce() },
       { kind: 'append', key: 'list', item: bytes('x'), nonce: world.nonce() },
     ] as const) {
       expect(await a.write({ ...request, under })).toEqual({ status: 'lost', key: 'schlüssel' })

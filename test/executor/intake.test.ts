@@ -8,6 +8,7 @@ import { PendingGrants } from '../../lib/executor/pending-grants.js'
 import { QueueShares } from '../../lib/executor/queue-shares.js'
 import type { HeldSlot } from '../../lib/executor/slots.js'
 import { valuesOf } from '../../lib/values/value-lists.js'
+import { WaitingRuns } from '../../lib/executor/waiting-runs.js'
 import { ExecutorStage, nextTurn, prepare } from './executor-stage.js'
 
 interface Opened {
@@ -15,6 +16,7 @@ interface Opened {
   readonly parts: ReturnType<ExecutorStage['parts']>
   readonly pending: PendingGrants
   readonly shares: QueueShares
+  readonly runs: WaitingRuns
   readonly intake: Intake
 }
 
@@ -29,8 +31,9 @@ async function openIntake(
   const parts = stage.parts(options)
   const pending = new PendingGrants(() => undefined)
   const shares = new QueueShares(['default'], new Map([['default', 10]]))
-  const intake = new Intake(stage.options(options), { ...parts, shares, pending })
-  return { stage, parts, pending, shares, intake }
+  const runs = new WaitingRuns(stage.options(options), { ...parts, pending })
+  const intake = new Intake(stage.options(options), { ...parts, shares, pending, runs })
+  return { stage, parts, pending, shares, runs, intake }
 }
 
 /** The branches of the queue that count for its limit. */
@@ -148,6 +151,66 @@ describe('a submitted run', () => {
     expect([slots.length, parts.slots.free]).toEqual([1, 0])
     slots[0]?.end()
     expect(parts.slots.free).toBe(1)
+  })
+
+  /** One whose only slot a branch has. */
+  async function openWaiting(): Promise<Opened & { readonly grant: Grant; readonly driven: unknown[] }> {
+    const driven: unknown[] = []
+    const opened = await openIntake({
+      ...{ runsHoldSlots: true, maxConcurrentTasks: 1, distant: { random: () => 0 } },
+      driveRun: ({ spec }) => driven.push(spec.runId),
+    })
+    const { stage, intake } = opened
+    intake.take(await stage.grant(1))
+    const grant = await submitted(stage)
+    intake.take(grant)
+    return { ...opened, grant, driven }
+  }
+
+  const stateOf = async ({ stage }: Opened): Promise<unknown> => (await stage.world.queue('runs'))?.ready
+
+  it('is in hand while it waits for a slot', async () => {
+    const opened = await openWaiting()
+    const { runs, grant } = opened
+    expect([runs.count, [...runs.grants()]]).toEqual([1, [{ gid: 'submitted', token: grant.token }]])
+    opened.stage.starts[0]?.succeed()
+    expect([runs.count, [...runs.grants()], opened.driven]).toEqual([0, [], ['submitted']])
+  })
+
+  it('goes back unspent when it has waited for 100 ms', async () => {
+    const opened = await openWaiting()
+    opened.stage.clock.advance(99)
+    await nextTurn()
+    expect([opened.runs.count, await stateOf(opened)]).toEqual([1, 0])
+    opened.stage.clock.advance(1)
+    await nextTurn()
+    expect([opened.runs.count, opened.pending.isNone, await stateOf(opened)]).toEqual([0, true, 1])
+    opened.stage.starts[0]?.succeed()
+    expect(opened.driven).toEqual([])
+  })
+
+  it('goes back unspent when it waits, or arrives, as the process leaves', async () => {
+    const opened = await openWaiting()
+    opened.parts.phase.quiet()
+    opened.runs.releaseAll()
+    await nextTurn()
+    expect([opened.runs.count, await stateOf(opened)]).toEqual([0, 1])
+    opened.intake.take(await opened.stage.world.takeOne(1, { queues: ['runs'] }))
+    await nextTurn()
+    expect([opened.runs.count, await stateOf(opened), opened.driven]).toEqual([0, 1, []])
+  })
+
+  it('is not driven when it is withdrawn while it waits, or on its way', async () => {
+    const opened = await openWaiting()
+    opened.runs.withdraw('submitted', 'another token')
+    expect(opened.runs.count).toBe(1)
+    opened.runs.withdraw('submitted', opened.grant.token)
+    expect(opened.runs.count).toBe(0)
+    opened.pending.begin()
+    opened.pending.withdraw('submitted')
+    opened.intake.take(opened.grant)
+    opened.stage.starts[0]?.succeed()
+    expect([opened.runs.count, opened.driven]).toEqual([0, []])
   })
 })
 

@@ -135,6 +135,24 @@ describe('a settle that fails', () => {
     expect(parts.settler.isAtRest).toBe(true)
   })
 
+  it('for good is told once nothing of its grant is in hand', async () => {
+    let told = 0
+    let isRefused = true
+    const { stage, parts } = await openSettling(
+      () => (isRefused ? Promise.reject(new Error('refused')) : Promise.resolve()),
+      { onRefused: () => (told += 1) },
+    )
+    parts.admit(await stage.grant(2))
+    parts.starter.startWaiting()
+    stage.starts[0]?.succeed()
+    await nextTurn()
+    expect([stage.errors.length, told]).toEqual([1, 0])
+    isRefused = false
+    stage.starts[1]?.succeed()
+    await nextTurn()
+    expect([told, [...parts.settler.grants()]]).toEqual([1, []])
+  })
+
   it('because the store was closed is no error of an executor that has stopped', async () => {
     const { stage, parts, calls } = await openSettling()
     parts.admit(await stage.grant(1))

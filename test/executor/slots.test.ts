@@ -117,6 +117,28 @@ describe('a new holder', () => {
     first.end()
     expect([started, slots.free]).toEqual([[1, 2], 0])
   })
+
+  it('that leaves the line gets none', () => {
+    const { slots, hold } = openSlots(1)
+    const first = hold()
+    const started: number[] = []
+    slots.take(undefined, () => started.push(1))()
+    first.end()
+    expect([started, slots.free]).toEqual([[], 1])
+  })
+
+  it('may be over at once, as may thousands that wait behind it', () => {
+    const { slots, freed, hold } = openSlots(1)
+    const first = hold()
+    let served = 0
+    for (let i = 0; i < 20_000; i += 1)
+      slots.take(undefined, () => {
+        served += 1
+        new HeldSlot(slots, undefined).end()
+      })
+    first.end()
+    expect([served, slots.free, freed()]).toEqual([20_000, 1, 1])
+  })
 })
 
 describe('very many suspended holders', () => {

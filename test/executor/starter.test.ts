@@ -1,4 +1,5 @@
 /** When branches are started: in order, as far as there are slots, in portions; and what becomes of those that wait for long. */
+import type { Pauses } from '../../lib/engine/pauses.js'
 import { newShare } from '../../lib/executor/slots.js'
 import { ExecutorStage, nextTurn } from './executor-stage.js'
 
@@ -104,26 +105,37 @@ describe('branches that were acquired ahead', () => {
     admit(await stage.grant(3))
     starter.startWaiting()
     stage.clock.advance(99)
-    expect([starter.waiting, ahead.most > 0]).toEqual([2, true])
+    expect([starter.waiting, ahead.most(1, 0) > 0]).toEqual([2, true])
     stage.clock.advance(1)
-    expect([starter.waiting, ahead.most]).toEqual([0, 0])
+    expect([starter.waiting, ahead.most(1, 0)]).toEqual([0, 0])
     await nextTurn()
     expect(await stage.world.queue()).toMatchObject({ ready: 2 })
   })
 
-  it('wait on while others are started', async () => {
+  it('wait on as far as they will be started soon: as many as in the last 100 ms', async () => {
     const stage = await ExecutorStage.open()
     const { starter, admit } = stage.parts({ maxConcurrentTasks: 1, ...DISTANT })
-    admit(await stage.grant(4))
+    admit(await stage.grant(8))
     starter.startWaiting()
-    for (let i = 0; i < 2; i += 1) {
-      stage.clock.advance(60)
+    const startNext = async (): Promise<void> => {
       stage.starts.at(-1)?.succeed()
       starter.startWaiting()
       await nextTurn() // whether their run is paused was asked
       starter.startWaiting()
     }
-    expect(starter.waiting).toBe(1)
+    for (let i = 0; i < 2; i += 1) {
+      stage.clock.advance(40)
+      await startNext()
+    }
+    expect(starter.startsLately).toBe(3)
+    admit(await stage.grant(1))
+    expect(starter.waiting).toBe(6)
+    stage.clock.advance(20)
+    expect(starter.waiting).toBe(3) // two of the first grant, and the second, which has not waited for long
+    await nextTurn()
+    expect(await stage.world.queue()).toMatchObject({ ready: 3 })
+    await startNext()
+    expect(stage.starts.map(({ index }) => index)).toEqual([0, 1, 2, 3])
     stage.clock.advance(100)
     expect(starter.waiting).toBe(1)
     stage.clock.advance(100)
@@ -145,6 +157,23 @@ describe('branches that were acquired ahead', () => {
     await nextTurn()
     expect(stage.starts.map(({ execution }) => execution.facts.runId === spec.runId)).toEqual([true, false])
     expect(starter.waiting).toBe(0)
+  })
+
+  it('are released if it cannot be known whether their run is paused', async () => {
+    const stage = await ExecutorStage.open()
+    const pauses = Object.assign(Object.create(stage.options().engine.pauses) as Pauses, {
+      ask: () => Promise.reject(new Error('refused')),
+    })
+    const engine = { ...stage.options().engine, pauses }
+    const { starter, admit } = stage.parts({ maxConcurrentTasks: 1, ...DISTANT, engine })
+    admit(await stage.grant(3))
+    starter.startWaiting()
+    stage.clock.advance(50)
+    stage.starts[0]?.succeed()
+    starter.startWaiting()
+    await nextTurn()
+    expect([stage.starts.length, starter.waiting]).toEqual([1, 0])
+    expect(await stage.world.queue()).toMatchObject({ ready: 2 })
   })
 
   it('are not released after the end', async () => {

@@ -45,12 +45,12 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
   seen.push(taken.status === 'ok' ? world.names([taken.grant]) : taken)
 
   const channel = (request: Parameters<Backend['channel']>[2]) => backend.channel('run', holder, request)
-  await channel({ kind: 'set', key: 'value', value: { kind: 'value', bytes: bytes('x') } })
-  await channel({ kind: 'set', key: 'gone', value: { kind: 'number', number: 1 } })
+  await channel({ kind: 'set', key: 'value', value: { kind: 'value', bytes: bytes('x') }, nonce: world.nonce() })
+  await channel({ kind: 'set', key: 'gone', value: { kind: 'number', number: 1 }, nonce: world.nonce() })
   for (const item of ['a', 'b']) await channel({ kind: 'append', key: 'list', item: bytes(item), nonce: world.nonce() })
   await channel({ kind: 'prepend', key: 'list', item: bytes('c'), nonce: world.nonce() })
   for (const number of [2, 3]) await channel({ kind: 'add', key: 'sum', number, nonce: world.nonce() })
-  await channel({ kind: 'delete', key: 'gone' })
+  await channel({ kind: 'delete', key: 'gone', nonce: world.nonce() })
   for (const key of ['value', 'gone', 'list', 'sum']) seen.push(await channel({ kind: 'get', key }))
   const lock = async (kind: 'lock' | 'renew' | 'unlock', nonce: string): Promise<void> => {
     seen.push(await backend.lock('run', holder, { kind, key: 'lock', nonce, leaseMs: 60_000 }))

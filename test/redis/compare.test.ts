@@ -340,13 +340,13 @@ class Comparison {
     const requests: readonly ChannelRequest[] = [
       { kind: 'get', key },
       { kind: 'keys' },
-      { kind: 'set', key, value: { kind: 'number', number } },
-      { kind: 'set', key, value: { kind: 'value', bytes: bytes(nonce) } },
-      { kind: 'set', key, value: { kind: 'list', items: pack([bytes('a'), bytes('b')]) } },
+      { kind: 'set', key, value: { kind: 'number', number }, nonce },
+      { kind: 'set', key, value: { kind: 'value', bytes: bytes(nonce) }, nonce },
+      { kind: 'set', key, value: { kind: 'list', items: pack([bytes('a'), bytes('b')]) }, nonce },
       { kind: 'add', key, number, nonce },
       { kind: 'append', key, item: bytes(nonce), nonce },
       { kind: 'prepend', key, item: bytes(nonce), nonce },
-      { kind: 'delete', key },
+      { kind: 'delete', key, nonce },
     ]
     // a nonce belongs to one call: only the very same is ever sent again, by its sender, when a reply was lost
     const again = this.#chance(0.1) ? this.#counted : undefined
@@ -481,13 +481,13 @@ class Comparison {
 const runOf = (gid: string): string => gid.split('/', 1)[0] ?? gid
 
 /** A repeated call may name a grant's branches in another order. */
-function shownGrant({ spec, indexes, errors, losses, inputs }: Grant, isRepeated: boolean): unknown {
+function shownGrant({ spec, indexes, errors, losses, inputs, isAgain }: Grant, isRepeated: boolean): unknown {
   const branches = Array.from(indexes, (index, i) => {
     const input = itemCount(inputs) === 0 ? '' : text(item(inputs, spec.shared ? 0 : i))
     return [index, errors[i], losses[i], input] as const
   })
   if (isRepeated) branches.sort(([a], [b]) => a - b)
-  return { gid: spec.gid, digest: spec.digest, branches }
+  return { gid: spec.gid, digest: spec.digest, branches, isAgain }
 }
 
 /** Bytes as text, packed lists as lists: whatever lies behind an array's end is nobody's. */

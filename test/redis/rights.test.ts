@@ -2,12 +2,13 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect, each, task } from 'graflow'
+import { connect, each, seq, task } from 'graflow'
 import { Worker } from 'graflow/worker'
 import { tagOf } from '../../lib/backend/redis/keys.js'
 import { commandsCalled, DISPENSABLE, rulesFor, setUser } from '../../lib/backend/redis/rights.js'
 import type { GraflowError } from '../../lib/errors.js'
 import { failureOf } from '../support/captured-errors.js'
+import { Gate } from '../support/gate.js'
 import { localWorker } from '../support/local-worker.js'
 import { type Stage, useStage } from '../support/redis-stage.js'
 import { freshPrefix, privateRedis } from '../support/shared-redis.js'
@@ -149,6 +150,35 @@ describe('a user of Redis', () => {
     await stage.redis.call('ACL', 'SETUSER', username, '+@all')
     expect(await client.run(each(work), [1, 2])).toEqual([2, 3])
     expect(log.filter((line) => line.includes('+xread'))).toHaveLength(2)
+  }, 20_000)
+
+  it('who may not call for a moment, just when work ends: its results arrive when it may again', async () => {
+    const stage = await open()
+    const url = await userOf(stage, '~*', '&*', '+@all')
+    const { username } = new URL(url)
+    const gate = new Gate()
+    const starts: number[] = []
+    const held = task('held', async (n: number) => {
+      starts.push(n)
+      await gate.pass()
+      return n
+    })
+    const { session } = await localWorker(stage, 'w', [held], url)
+    const client = await stage.client()
+    const [group, driven] = [await client.start(each(held), [1, 2]), await client.submit(seq(held), 3)]
+    await gate.reached(3)
+    await stage.redis.call('ACL', 'SETUSER', username, '-fcall')
+    gate.open()
+    await until(() => session.holdings.branchesInFlight === 0, 'the branches have ended')
+    await stage.redis.call('ACL', 'LOG', 'RESET')
+    const deniedTimes = async (): Promise<number> => {
+      const entries = (await stage.redis.call('ACL', 'LOG')) as (string | number)[][]
+      return entries.reduce((sum, entry) => sum + Number(entry[1]), 0)
+    }
+    await until(async () => (await deniedTimes()) > 4, 'its calls are refused')
+    await stage.redis.call('ACL', 'SETUSER', username, '+fcall')
+    expect([await group.result(), await driven.result()]).toEqual([[1, 2], 3])
+    expect(starts.sort()).toEqual([1, 2, 3])
   }, 20_000)
 
   it('that may not read a record does not take it for damaged', async () => {

@@ -79,6 +79,11 @@ function serveLanes(state: KernelState, session: Session, request: AcquireReques
     const group = offer?.group
     if (offer === undefined || group === undefined) break
     const isAll = (call.left < 2 && call.left === most) || isQuick(request.quick, group.lane)
+    if (isToStart(group, request) && startableIn(call, request) <= 0) {
+      call.isCut = true
+      offer.close()
+      continue
+    }
     offer.share ??= isAll ? call.left : shareOf(state, session, group, call.left)
     if (offer.share === 0) {
       call.isLeftToOthers = true
@@ -93,6 +98,19 @@ function serveLanes(state: KernelState, session: Session, request: AcquireReques
   return call
 }
 
+/** A branch of a quick task may wait under such a timeout: a process that stands still for so long has more to answer for. */
+const AMPLE_TIMEOUT_MS = 5_000
+
+/** Whether its branches are granted only to be started at once. */
+function isToStart({ isRoot, spec, lane }: Group, { quick }: AcquireRequest): boolean {
+  if (isRoot || spec.maxLosses === 0) return true
+  return spec.timeoutMs > 0 && (spec.timeoutMs < AMPLE_TIMEOUT_MS || !isQuick(quick, lane))
+}
+
+/** How many more of the branches of this call can be started at once. */
+const startableIn = ({ most, left }: Call, { startable = Number.POSITIVE_INFINITY }: AcquireRequest): number =>
+  startable - (most - left)
+
 /** Grants branches of one group; false when none may be granted. */
 function serve(
   state: KernelState,
@@ -102,8 +120,9 @@ function serve(
   group: Group,
   share: number,
 ): boolean {
-  const asked = Math.min(call.left, share)
-  const mostLost = (request.startable ?? Number.POSITIVE_INFINITY) - (call.most - call.left)
+  const mostLost = startableIn(call, request)
+  const { left } = call
+  const asked = Math.min(left, share, isToStart(group, request) ? mostLost : left)
   const isOptional = call.grants.length > 0
   const grant = grantTo(state, session, group, asked, request.nonce, call.bytesLeft, isOptional, mostLost)
   call.isCut ||= grant === undefined
@@ -113,7 +132,7 @@ function serve(
   if (heldGrant !== undefined) call.heldGrants.push(heldGrant)
   call.left -= grant.indexes.length
   call.bytesLeft -= byteLength(grant.inputs)
-  call.isCut ||= call.bytesLeft <= 0 || (group.isQueued && grant.indexes.length < asked)
+  call.isCut ||= call.bytesLeft <= 0 || (group.isQueued && grant.indexes.length < Math.min(left, share))
   return true
 }
 

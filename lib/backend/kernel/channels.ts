@@ -11,6 +11,7 @@ interface StoredList {
   readonly front: Uint8Array[]
   readonly back: Uint8Array[]
 }
+type Write = Exclude<ChannelRequest, { kind: 'get' | 'keys' }>
 type Stored = Exclude<ChannelValue, { kind: 'list' }> | StoredList
 
 interface Entry {
@@ -20,7 +21,7 @@ interface Entry {
   bytes: number
 }
 
-/** Repeats known of calls that would count twice. */
+/** Calls of which a repeat is known. */
 const CALLS_REMEMBERED = 1_024
 const KEY_BYTES = 64
 
@@ -35,8 +36,7 @@ export class Channels {
   }
 
   /**
-   * Does what is asked. Repeating get, keys, set and delete is safe by nature (a repeated delete says that nothing was there);
-   * append, prepend and add answer the same when their nonce is repeated.
+   * Does what is asked. A write whose nonce is repeated answers the same, and writes nothing: others may have written meanwhile.
    */
   apply(request: ChannelRequest, now: number): ChannelAnswer {
     switch (request.kind) {
@@ -48,6 +48,13 @@ export class Channels {
         const keys = [...this.#entries.keys()].filter((key) => this.#live(key, now) !== undefined)
         return { status: 'ok', kind: 'keys', keys }
       }
+      default:
+        return this.once(request.nonce, () => this.#write(request, now))
+    }
+  }
+
+  #write(request: Write, now: number): ChannelAnswer {
+    switch (request.kind) {
       case 'set': {
         this.#drop(request.key)
         const expiresAt = request.ttlMs === undefined ? undefined : now + request.ttlMs
@@ -62,10 +69,9 @@ export class Channels {
       }
       case 'append':
       case 'prepend':
+        return this.#extend(request, now)
       case 'add':
-        return this.once(request.nonce, () =>
-          request.kind === 'add' ? this.#add(request, now) : this.#extend(request, now),
-        )
+        return this.#add(request, now)
       default:
         return request satisfies never
     }

@@ -111,11 +111,17 @@ function grantFor(heldGrant: HeldGrant, indexes: Uint32Array): Grant {
   const { group } = heldGrant
   const errors = new Uint8Array(indexes.length)
   const losses = new Uint8Array(indexes.length)
-  indexes.forEach((index, i) => {
+  let isAgain = group.isRoot
+  for (const [i, index] of indexes.entries()) {
     errors[i] = group.table.errors(index)
     losses[i] = group.table.losses(index)
-  })
-  const grant = { ...assemble(heldGrant, indexes, errors, losses, group.inputsOf(indexes)), isAgain: true }
+    isAgain ||=
+      errors[i] !== 0 || losses[i] !== 0 || group.stepped?.has(index) === true || group.tasks?.has(index) === true
+  }
+  const grant = {
+    ...assemble(heldGrant, indexes, errors, losses, group.inputsOf(indexes)),
+    ...(isAgain && { isAgain }),
+  }
   const { tasks } = group
   if (tasks === undefined) return grant
   const withTasks = Array.from(indexes).filter((index) => tasks.has(index))

@@ -123,6 +123,8 @@ export class Group {
   affinityHold: AffinityHold | undefined
   /** Tasks in hand, by branch, as far as holders reported them. */
   tasks: Map<number, HeldTask> | undefined
+  /** Branches that have opened a group or saved outputs inside them. */
+  stepped: Set<number> | undefined
   /** Bytes that go when it is retired, and those that stay. */
   workBytes: number
   outcomeBytes = 0
@@ -340,6 +342,7 @@ export class Group {
     this.#byToken = undefined
     this.children = undefined
     this.tasks = undefined
+    this.stepped = undefined
     this.workBytes = 0
   }
 }

@@ -133,6 +133,7 @@ function settleBranches(
       mixed.end(i, kind)
       continue
     }
+    if (range.save !== undefined) group.stepped = (group.stepped ?? new Set()).add(index)
     const delayMs = kind === 'retry' ? (range.delaysMs?.[i] ?? 0) : 0
     if (delayMs > 0) {
       delay(state, group, index, delayMs)

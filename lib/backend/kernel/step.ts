@@ -40,6 +40,7 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
 
   if (request.task !== undefined) group.table.markOutlasted(holder.index)
   if (request.save !== undefined) save(state, run, request.save)
+  if (request.save !== undefined || plan !== undefined) group.stepped = (group.stepped ?? new Set()).add(holder.index)
   for (const gid of request.retire ?? []) {
     const retired = state.groups.get(gid)
     if (retired !== undefined && !retired.isRetired) retire(state, retired)

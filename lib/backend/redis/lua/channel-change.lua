@@ -7,7 +7,7 @@
 -- Adds to a number, or deletes a channel: neither needs room, so both work when memory is full.
 -- KEYS: T:m
 -- Derives: T:r:<run> T:r:<run>:ch T:r:<run>:cx T:r:<run>:cl T:r:<run>:cl:<key> T:r:<run>:cn T:b:<gid> T:b:<gid>:d
--- ARGV: run, gid, index, token, key, ttl in ms or '', locks or '' (lostLock), then add, nonce, number | delete
+-- ARGV: run, gid, index, token, key, ttl in ms or '', locks or '' (lostLock), then add, nonce, number | delete, nonce
 -- Answers: OK sum, or 1 when something was deleted, else 0 | TYPE kind | LOST key | FENCED | GONE
 local run, key, ttl, under, what = ARGV[1], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local c = channelsOf(run)
@@ -22,14 +22,14 @@ if lost then
   return { 'LOST', lost }
 end
 call('HLEN', c.cx)
-if what == 'delete' then
-  local kind = readEntry(c, key)
-  clear(c, key)
-  return { 'OK', kind and '1' or '0' }
-end
 local before, place = answered(c, ARGV[9])
 if before then
   return before
+end
+if what == 'delete' then
+  local kind = readEntry(c, key)
+  clear(c, key)
+  return remember(c, place, { 'OK', kind and '1' or '0' })
 end
 local kind, number, isOver = readEntry(c, key)
 if kind and kind ~= 'n' then

@@ -8,7 +8,7 @@
 -- KEYS: T:m
 -- Derives: T:r:<run> T:r:<run>:ch T:r:<run>:cx T:r:<run>:cl T:r:<run>:cl:<key> T:r:<run>:cn T:b:<gid> T:b:<gid>:d
 -- ARGV: run, gid, index, token, key, ttl in ms or '', locks or '' (lostLock), then
---   set, kind (v, n, l), items… | append, nonce, item | prepend, nonce, item
+--   set, nonce, kind (v, n, l), items… | append, nonce, item | prepend, nonce, item
 -- Answers: OK length | TYPE kind | LOST key | FENCED | GONE
 local run, key, ttl, under, what = ARGV[1], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local c = channelsOf(run)
@@ -23,24 +23,25 @@ if lost then
   return { 'LOST', lost }
 end
 call('HLEN', c.cx)
+-- a call that is repeated after others have written would undo what they wrote
+local before, place = answered(c, ARGV[9])
+if before then
+  return before
+end
 if what == 'set' then
-  local kind = ARGV[9]
+  local kind = ARGV[10]
   call('HLEN', c.ch)
   clear(c, key)
   if kind == 'l' then
     call('HSET', c.ch, key, kind)
-    for i = 10, #ARGV, 4000 do
+    for i = 11, #ARGV, 4000 do
       call('RPUSH', c.items .. key, unpack(ARGV, i, min(i + 3999, #ARGV)))
     end
   else
-    call('HSET', c.ch, key, kind .. ARGV[10])
+    call('HSET', c.ch, key, kind .. ARGV[11])
   end
   setExpiry(c, key, ttl)
-  return { 'OK', 0 }
-end
-local before, place = answered(c, ARGV[9])
-if before then
-  return before
+  return remember(c, place, { 'OK', 0 })
 end
 local kind, _, isOver = readEntry(c, key)
 local length = call('LLEN', c.items .. key)

@@ -17,6 +17,8 @@
 local MOST_NEW_LANES = 512
 -- Scores of one priority, among which deeper groups come first, down to a depth (part-opening).
 local PRIORITY_SCORES, DEEPEST_SORTED = 64 * 549755813888, 63
+-- A branch of a quick task may wait under such a timeout: a process that stands still for so long has more to answer for.
+local AMPLE_TIMEOUT_MS = 5000
 -- What one call asks for, and how far it has come.
 local ask
 
@@ -189,6 +191,24 @@ local function shareIn(g, lane)
   return shareOf(g, ask.session, ask.left, ask.taken, readyIn(lane), ask.shareMs)
 end
 
+-- Whether its branches are granted only to be started at once.
+local function isToStart(g)
+  if g.isRoot or g.losses == 0 then
+    return true
+  end
+  return g.timeout > 0 and (g.timeout < AMPLE_TIMEOUT_MS or not isQuick(ask.quick, g.lane))
+end
+
+-- How many more of the branches of this call can be started at once.
+local function startableIn()
+  return ask.startable - ask.taken
+end
+
+-- What is left of the lane could not be started at once: it is for others, or for the next call.
+local function holdBack(lane)
+  ask.isMore, ask.closed[lane] = true, true
+end
+
 -- Whether the next branch fits: the first group of a call gets one branch, however large; a further one only what still fits.
 local function isFirstTooLarge(g)
   if #ask.grants == 0 then
@@ -211,6 +231,10 @@ local function count(grant, g, lane)
   ask.taken, ask.left, ask.bytesLeft = ask.taken + grant.count, ask.left - grant.count, ask.bytesLeft - grant.size
   ask.shares[lane] = ask.shares[lane] - grant.count
   local isRest = isGrantable(g)
+  if isRest and ask.left > 0 and ask.bytesLeft > 0 and isToStart(g) and startableIn() <= 0 then
+    holdBack(lane)
+    return false
+  end
   if ask.left > 0 and ask.bytesLeft > 0 and ask.shares[lane] == 0 and isRest then
     ask.isLeftToOthers, ask.closed[lane] = true, true
     return false
@@ -234,12 +258,16 @@ local function serve(gid, lane)
     ask.isLeftToOthers, ask.closed[lane] = true, true
     return false
   end
+  if isToStart(g) and startableIn() <= 0 then
+    holdBack(lane)
+    return false
+  end
   if isFirstTooLarge(g) then
     ask.isCut, ask.isMore = true, true
     return true
   end
-  local grant, isHeldBack = grantTo(g, ask.session, ask.nonce, min(ask.left, ask.shares[lane]), ask.bytesLeft, ask.graceMs,
-    ask.startable - (ask.most - ask.left))
+  local most = min(ask.left, ask.shares[lane], isToStart(g) and startableIn() or ask.left)
+  local grant, isHeldBack = grantTo(g, ask.session, ask.nonce, most, ask.bytesLeft, ask.graceMs, startableIn())
   if isHeldBack then
     ask.isMore = true
     return true

@@ -1,13 +1,13 @@
 -- The branch table: 8 bytes a branch, its cell: state, errors, losses, flags, and the number of the grant it was last granted under. Hides where
 -- the cells of a group are stored and which of them this call has changed.
--- Gives: READY GRANTED DELAYED SUCCEEDED FAILED DEAD ANYWHERE HAS_OUTLASTED HAS_CHILDREN NO_GRANT NO_CELL SMALL lastingFlags grantedCells
+-- Gives: READY GRANTED DELAYED SUCCEEDED FAILED DEAD ANYWHERE HAS_OUTLASTED HAS_CHILDREN HAS_SAVED NO_GRANT NO_CELL SMALL lastingFlags grantedCells
 --   stored storedNear tableOf cellsOf cellOf setCells commitTable
 -- Needs: none
 READY, GRANTED, DELAYED, SUCCEEDED, FAILED, DEAD = 0, 1, 2, 3, 4, 5
 ANYWHERE = 4294967295
 -- Flags of a cell: the deadline of its group counts no more under this grant, since a step reported the task in hand; it has opened a group under
--- this grant or one before. A third is that of tasks in hand.
-HAS_OUTLASTED, HAS_CHILDREN = 1, 2
+-- this grant or one before; outputs inside it are saved. 4 is that of tasks in hand.
+HAS_OUTLASTED, HAS_CHILDREN, HAS_SAVED = 1, 2, 8
 NO_GRANT = '\0\0\0\0'
 NO_CELL = '\0\0\0\0\0\0\0\0'
 -- The branch table of a group of at most this many is read and written in one piece.

@@ -37,8 +37,10 @@ end
 
 -- Whether the group may be pushed at all: with `bytes`, which are all its inputs, unless those came beside the script. What stands in its lane
 -- already is due before, so then nothing is pushed; of other lanes, sessions that could take something have been notified for it and wait no more.
+-- Branches that no loss is allowed for are not pushed together: some would wait for others.
 local function isPushable(g, bytes)
-  return #bytes == g.bytes and g.size <= MOST_PUSHED and g.bytes <= MOST_PUSHED_BYTES and g.limit == 0 and filled(g) == g.size and isGrantable(g)
+  return (g.losses > 0 or g.size == 1) and #bytes == g.bytes
+    and g.size <= MOST_PUSHED and g.bytes <= MOST_PUSHED_BYTES and g.limit == 0 and filled(g) == g.size and isGrantable(g)
     and shardNumber('n:' .. g.lane) <= 0 and shardValue('p:' .. laneOf(g.lane).queue) ~= '1'
 end
 

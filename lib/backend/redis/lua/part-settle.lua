@@ -4,7 +4,7 @@
 -- Needs:
 --   barrier: arrive chunkOf
 --   base: activity firstRead quarantine shard
---   branch-table: ANYWHERE DEAD DELAYED FAILED GRANTED READY SUCCEEDED cellOf cellsOf lastingFlags grantedCells setCells
+--   branch-table: ANYWHERE DEAD DELAYED FAILED GRANTED HAS_SAVED READY SUCCEEDED cellOf cellsOf lastingFlags grantedCells setCells
 --   closing: closeChildren
 --   commit: commit
 --   dead-letters: addDeadLetter
@@ -78,8 +78,8 @@ local function finishAll(g, from, count, mode, outcomes, at, numberBytes)
   return failures
 end
 
--- One branch of a range, held under the grant: its outcome, or another start.
-local function settleBranch(g, index, cell, kind, delays, i, numberBytes, outcomes, at, count)
+-- One branch of a range, held under the grant: its outcome, or another start. `hasSaved`: the range saves outputs, maybe of this branch.
+local function settleBranch(g, index, cell, kind, delays, i, numberBytes, outcomes, at, count, hasSaved)
   local _, errors, losses, flags = byte(cell, 1, 4)
   local isRetry = kind == RETRY
   if isRetry then
@@ -104,6 +104,9 @@ local function settleBranch(g, index, cell, kind, delays, i, numberBytes, outcom
     return
   end
   inHand.endStart(g, index, flags, false)
+  if hasSaved and flags < HAS_SAVED then
+    flags = flags + HAS_SAVED
+  end
   local delayMs = isRetry and #delays >= i * 4 and (unpackBytes('<I4', delays, i * 4 - 3)) or 0
   if delayMs > 0 then
     delay(g, index, char(DELAYED, errors, losses, lastingFlags(flags)) .. numberBytes, delayMs)
@@ -115,7 +118,7 @@ local function settleBranch(g, index, cell, kind, delays, i, numberBytes, outcom
 end
 
 -- Branch by branch. How many were held under the grant.
-local function settleBranches(g, number, numberBytes, indexes, from, count, outcomes, at, delays)
+local function settleBranches(g, number, numberBytes, indexes, from, count, outcomes, at, delays, hasSaved)
   ended, endedKinds, endedValues, failed, ready, delayed, isFenced = {}, {}, {}, 0, 0, 0, false
   for i = 1, count do
     local index = indexes and indexes[i] or from + i - 1
@@ -126,7 +129,7 @@ local function settleBranches(g, number, numberBytes, indexes, from, count, outc
       error('a branch in no state')
     elseif byte(cell) == GRANTED then
       touch(g)
-      settleBranch(g, index, cell, byte(outcomes, at + i - 1), delays, i, numberBytes, outcomes, at, count)
+      settleBranch(g, index, cell, byte(outcomes, at + i - 1), delays, i, numberBytes, outcomes, at, count, hasSaved)
     end
   end
   return #ended + ready + delayed
@@ -191,7 +194,7 @@ local function settleRange(gid, token, mode, outcomes, delays, upload, saved)
   if upload ~= '' then
     outcomes = outcomes .. uploads.bytesOf(upload)
   end
-  local accepted = settleBranches(g, number, numberBytes, indexes, from, count, outcomes, at, delays)
+  local accepted = settleBranches(g, number, numberBytes, indexes, from, count, outcomes, at, delays, saved ~= nil)
   if accepted == 0 then
     return isFenced and 'FENCED' or 'DUP'
   end

@@ -3,7 +3,7 @@
 -- Needs:
 --   barrier: arrive chunkOf
 --   base: firstRead readShard
---   branch-table: FAILED HAS_CHILDREN HAS_OUTLASTED SUCCEEDED setCells tableOf
+--   branch-table: FAILED HAS_CHILDREN HAS_OUTLASTED HAS_SAVED SUCCEEDED setCells tableOf
 --   children: removeChild
 --   commit: commit
 --   grants: endHolding heldGroup recordOf
@@ -116,12 +116,13 @@ local function openChild(run, isFull, ARGV, at, holding, index, session)
   return { 'OK', child.fill }, false
 end
 
--- The holder has maybe reported the task in hand, of one that is `known` now, and opened a group. The cell.
-local function markStepped(holding, index, cell, hasOpened, hasReported, isKnown)
+-- The holder has maybe reported the task in hand, of one that is `known` now, opened a group, and saved. The cell.
+local function markStepped(holding, index, cell, hasOpened, hasReported, isKnown, hasSaved)
   local before = byte(cell, 4)
   local flags = ((hasReported or before % 2 == HAS_OUTLASTED) and HAS_OUTLASTED or 0)
     + ((hasOpened or before % 4 >= HAS_CHILDREN) and HAS_CHILDREN or 0)
-    + ((isKnown or before >= inHand.HAS_TASK) and inHand.HAS_TASK or 0)
+    + ((isKnown or before % 8 >= inHand.HAS_TASK) and inHand.HAS_TASK or 0)
+    + ((hasSaved or before >= HAS_SAVED) and HAS_SAVED or 0)
   if before ~= flags then
     touch(holding)
     cell = sub(cell, 1, 3) .. char(flags) .. sub(cell, 5)
@@ -216,7 +217,7 @@ function step(isFull, ARGV)
     touch(holding)
     holding.need = needIn(ARGV[11])
   end
-  cell = markStepped(holding, index, cell, hasOpened, ARGV[9] ~= '', task)
+  cell = markStepped(holding, index, cell, hasOpened, ARGV[9] ~= '', task, retiredAt - 1 > savesAt)
   if retiredAt - 1 > savesAt then
     saveFrom(run, ARGV, savesAt, retiredAt - 1)
   end

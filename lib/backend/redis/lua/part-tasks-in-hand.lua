@@ -28,7 +28,7 @@ end
 
 -- What is known of the task of a branch, or nil.
 local function heldTask(g, index, flags)
-  if flags < HAS_TASK then
+  if flags % 8 < HAS_TASK then
     return nil
   end
   g.tasks = g.tasks or {}
@@ -130,7 +130,7 @@ end
 
 -- The branch is not held any more: the start of its task has no deadline. What was counted stays, unless it is over.
 local function endStart(g, index, flags, isOver)
-  if flags < HAS_TASK then
+  if flags % 8 < HAS_TASK then
     return
   end
   unplan(deadlineOf(g, index))

@@ -101,14 +101,14 @@ async function unheld(store: Store, runId: string): Promise<ChannelAnswer> {
 function wordsOf(request: Write): readonly Argument[] {
   switch (request.kind) {
     case 'set':
-      return ['set', ...valueWords(request.value)]
+      return ['set', request.nonce, ...valueWords(request.value)]
     case 'append':
     case 'prepend':
       return [request.kind, request.nonce, request.item]
     case 'add':
       return ['add', request.nonce, writeNumber(request.number)]
     case 'delete':
-      return ['delete']
+      return ['delete', request.nonce]
     default:
       return request satisfies never
   }

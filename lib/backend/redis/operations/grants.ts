@@ -16,6 +16,8 @@ const STATE_AT = 8
 const OPEN = 'o'.charCodeAt(0)
 /** Among the flags of a cell: an earlier holder reported the branch's task. */
 const HAS_TASK = 4
+/** An earlier holder opened a group, reported a task or saved outputs. */
+const HAS_STEPPED = 2 | HAS_TASK | 8
 /** How ends and bytes of the inputs come. */
 const SPLIT = 0
 const WHOLE = 1
@@ -101,20 +103,23 @@ function grantAt(reply: readonly Reply[], at: number, apart?: Reply): Grant {
   const cells = bufferOf(reply[at + 6])
   const errors = new Uint8Array(count)
   const losses = new Uint8Array(count)
+  const spec = decodeSpec(bufferOf(reply[at]))
+  let isAgain = cells.length > 0 && spec.depth === 0
   if (cells.length > 0) {
     for (let i = 0; i < count; i += 1) {
       errors[i] = cells[i * CELL_BYTES + 1] ?? 0
       losses[i] = cells[i * CELL_BYTES + 2] ?? 0
+      const hasStepped = ((cells[i * CELL_BYTES + 3] ?? 0) & HAS_STEPPED) !== 0
+      isAgain ||= hasStepped || errors[i] !== 0 || losses[i] !== 0
     }
   }
   const indexes = first < 0 ? numbersOf(bufferOf(reply[at + 5])) : new Uint32Array(count)
   if (first >= 0) for (let i = 0; i < count; i += 1) indexes[i] = first + i
-  const spec = decodeSpec(bufferOf(reply[at]))
   const withTasks =
     cells.length === 0 ? [] : Array.from(indexes).filter((_, i) => ((cells[i * CELL_BYTES + 3] ?? 0) & HAS_TASK) !== 0)
   return {
     ...(withTasks.length > 0 && { withTasks }),
-    ...(cells.length > 0 && { isAgain: true }),
+    ...(isAgain && { isAgain }),
     spec,
     token: textOf(reply[at + 1]),
     fence: numberOf(reply[at + 2]),
