@@ -130,7 +130,7 @@ export class Acquirer {
     if (this.#parts.phase.current !== 'taking') return 0
     const free = this.#free()
     const { slots, starter } = this.#parts
-    const ahead = this.#parts.ahead.most(slots.free, starter.startsLately)
+    const ahead = this.#parts.ahead.most(slots.free, starter.startsLately, starter.restMs)
     // In large portions: each costs a call.
     return ahead === 0 || free > 0 || starter.waiting * 2 <= ahead ? Math.max(0, free + ahead) : 0
   }

@@ -15,6 +15,8 @@ const AIM_MS = 20
 /** The clock shows whole milliseconds: less than this cannot be told apart. */
 const LEAST_MS = 0.25
 const MOST_BRANCHES = 2_048
+/** Without a start for so many times what a task takes, the slots are not expected to come free soon. */
+const MOST_RESTS = 4
 /** The measured time follows the last so many starts. */
 const MEMORY = 64
 /** Tasks whose time is known; then the one that was learnt first is forgotten. */
@@ -35,9 +37,12 @@ export class Lookahead {
    * Branches to have at hand beside those in slots.
    * @param free slots that no branch has
    * @param startsLately in the last 100 to 200 ms: half of them are started in less than 100 ms
+   * @param restMs since the last start: after much more than a task takes, what runs is longer than what ran before
    */
-  most(free: number, startsLately: number): number {
-    return Math.min(this.#mostFor(this.#slots), Math.max(this.#mostFor(free), Math.ceil(startsLately / 2)))
+  most(free: number, startsLately: number, restMs: number): number {
+    const isTurning = restMs <= MOST_RESTS * Math.max(this.#taskMs ?? 0, 1)
+    const soon = isTurning ? Math.floor(startsLately / 2) : 0
+    return Math.min(this.#mostFor(this.#slots), Math.max(this.#mostFor(free), soon))
   }
 
   /** If so many slots take short tasks. */

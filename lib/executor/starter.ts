@@ -49,6 +49,7 @@ export class Starter {
   #startedInAll = 0
   /** Marks at least so long apart, to count the starts since. */
   #mark: Mark = { at: 0, started: 0 }
+  #startedAt = 0
   #markBefore: Mark = this.#mark
   /** `pausing`: the next portion is started in the next turn of the event loop. */
   #state: 'at rest' | 'starting' | 'pausing' = 'at rest'
@@ -68,6 +69,11 @@ export class Starter {
   get startsLately(): number {
     const isLately = this.#parts.turn.now - this.#mark.at < 2 * LONGEST_WAIT_MS
     return isLately ? this.#startedInAll - this.#markBefore.started : 0
+  }
+
+  /** How long ago the last branch was started, in ms. */
+  get restMs(): number {
+    return this.#parts.turn.look() - this.#startedAt
   }
 
   get isPausing(): boolean {
@@ -193,6 +199,7 @@ export class Starter {
     branches.push(branch)
     this.#waiting -= 1
     this.#startedInAll += 1
+    this.#startedAt = turn.now
     branch.execution = this.#options.engine.start(prepared, k, branch)
   }
 

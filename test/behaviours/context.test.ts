@@ -214,7 +214,9 @@ describeOnBackends('what a handler says', (open) => {
       write.mockRestore()
     }
     expect(lines).toHaveLength(4)
-    expect(lines[0]).toMatch(/^\S+ info +begun \(talks 0 \S+\) \{"count":"1n","when":"1970-01-01T00:00:00.000Z"\}\n$/)
+    expect(lines[0]).toMatch(
+      /^\S+ info +begun \(talks 0 \S+ attempt 1\) \{"count":"1n","when":"1970-01-01T00:00:00.000Z"\}\n$/,
+    )
     expect(lines[1]).toContain('a\\u000aline \\u001b[31mred')
     for (const line of lines) expect(line.replace(/\n$/, '')).toMatch(/^[^\u0000-\u001f]+$/)
   })

@@ -22,7 +22,7 @@ import {
   waitsForOther,
   waitsInFork,
 } from './slots.tasks.js'
-import { describeOnBackends, openGateOf } from '../support/backends.js'
+import { describeOnBackends, openGateOf, useFreshWorkers } from '../support/backends.js'
 import { failureOf } from '../support/captured-errors.js'
 import { dueIn, logOf, nextEvent, nextMark } from '../support/runs.js'
 
@@ -89,6 +89,7 @@ describeOnBackends('one slot', (open, onlyEmbedded) => {
   })
 
   it('is free while a handler waits for its fork', async () => {
+    useFreshWorkers()
     const graflow = await open({ maxConcurrentTasks: 1 })
     const log = logOf(graflow)
     await graflow.run(par(waitsForOther, other), undefined)
@@ -150,6 +151,8 @@ describeOnBackends(
 )
 
 describeOnBackends('who runs first', (open) => {
+  beforeEach(useFreshWorkers)
+
   it('is decided by priority, then by dispatch', async () => {
     const graflow = await open({ maxConcurrentTasks: 1 })
     const log = logOf(graflow)

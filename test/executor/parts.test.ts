@@ -5,28 +5,28 @@ import { queuesOf, addressOf } from '../../worker/worker-options.js'
 
 describe('how far ahead to acquire', () => {
   it('is nothing before a task was measured, and nothing without slots', () => {
-    expect(new Lookahead(16).most(16, 0)).toBe(0)
+    expect(new Lookahead(16).most(16, 0, 0)).toBe(0)
     const embedded = new Lookahead(0)
     embedded.learn(1, 1_000)
-    expect(embedded.most(4, 100)).toBe(0)
+    expect(embedded.most(4, 100, 0)).toBe(0)
   })
 
   it('is 20 ms of work while tasks take less than 5 ms, within bounds', () => {
     const ahead = new Lookahead(4)
     ahead.learn(2, 100)
-    expect(ahead.most(4, 0)).toBe(40)
+    expect(ahead.most(4, 0, 0)).toBe(40)
     ahead.learn(0, 10_000)
-    expect(ahead.most(4, 0)).toBe(320)
+    expect(ahead.most(4, 0, 0)).toBe(320)
     const wide = new Lookahead(10_000)
     wide.learn(0, 1)
-    expect(wide.most(10_000, 0)).toBe(2_048)
+    expect(wide.most(10_000, 0, 0)).toBe(2_048)
   })
 
   it('is one task for each slot or more where slots come free every 2 ms, as long as tasks take less than 100 ms', () => {
     const most = (slots: number, taskMs: number): number => {
       const ahead = new Lookahead(slots)
       ahead.learn(taskMs, 10_000)
-      return ahead.most(slots, 0)
+      return ahead.most(slots, 0, 0)
     }
     expect([most(64, 5), most(64, 50), most(64, 99), most(64, 100)]).toEqual([256, 64, 64, 0])
     expect([most(2, 5), most(3, 5), most(24, 50), most(25, 50)]).toEqual([0, 12, 0, 25])
@@ -35,9 +35,16 @@ describe('how far ahead to acquire', () => {
   it('is no more than the free slots take, or half of what was started lately, where long tasks have the other slots', () => {
     const ahead = new Lookahead(64)
     ahead.learn(40, 10_000)
-    const most = (free: number, startsLately: number): number => ahead.most(free, startsLately)
-    expect([most(0, 5), most(1, 5), most(0, 0)]).toEqual([3, 3, 0])
+    const most = (free: number, startsLately: number): number => ahead.most(free, startsLately, 0)
+    expect([most(0, 6), most(1, 6), most(0, 1), most(0, 0)]).toEqual([3, 3, 0, 0])
     expect([most(64, 0), most(0, 128), most(0, 10_000), most(32, 0)]).toEqual([64, 64, 64, 32])
+  })
+
+  it('is only what the free slots take after a rest of more than four times what a task takes', () => {
+    const ahead = new Lookahead(2)
+    ahead.learn(4, 10_000)
+    expect([16, 17].map((restMs) => ahead.most(0, 10, restMs))).toEqual([5, 0])
+    expect(ahead.most(1, 10, 17)).toBe(5)
   })
 
   it('follows many starts faster than few', () => {
@@ -45,14 +52,14 @@ describe('how far ahead to acquire', () => {
     for (const ahead of [few, many]) ahead.learn(1, 1)
     few.learn(4, 1)
     many.learn(4, 1_000)
-    expect([few.most(1, 0), many.most(1, 0)]).toEqual([20, 5])
+    expect([few.most(1, 0, 0), many.most(1, 0, 0)]).toEqual([20, 5])
   })
 
   it('is nothing once what was acquired ahead had to wait', () => {
     const ahead = new Lookahead(4)
     ahead.learn(1, 1)
     ahead.stop()
-    expect(ahead.most(4, 100)).toBe(0)
+    expect(ahead.most(4, 100, 0)).toBe(0)
   })
 })
 

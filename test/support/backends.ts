@@ -67,6 +67,11 @@ export class RedisPlace implements Place {
     return this.connect(await limited, rest)
   }
 
+  /** Tests that say how many branches run at once get new workers from now on. */
+  forgetLimited(): void {
+    this.#limited.clear()
+  }
+
   async connect(keyPrefix: string, options: ConnectOptions = {}): Promise<Graflow> {
     return (await this.#opened()).client({ keyPrefix, ...options })
   }
@@ -108,6 +113,12 @@ export class RedisPlace implements Place {
 
 /** Gates and notes that processes of this file's tests share. */
 let ledger: Ledger | undefined
+
+/**
+ * Gives the tests behind it workers that have seen no task yet: a worker that knows its tasks as short acquires more than it has slots for,
+ * and starts that in the order in which it came.
+ */
+export const useFreshWorkers = (): void => redisPlace?.forgetLimited()
 
 /** The place of this file that all its describe blocks share; ended with the file. */
 let redisPlace: RedisPlace | undefined
