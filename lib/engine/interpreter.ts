@@ -2,7 +2,7 @@
  * Interprets a graph for one branch (or a run's driver): sequential steps here, groups through the backend. What is finished is kept in
  * the execution and saved with the next write, so that another start goes on where this one stopped. One recursion over the kinds of nodes;
  * how a task is started and retried is inline-tasks.ts's, what a handler directs directive-follower.ts's, what a policy decides
- * policy-decision.ts's.
+ * policy-decision.ts's. The file is long because every kind of node is interpreted here, and each may hold any other.
  */
 import type { Emitter } from '../events.js'
 import { GraflowError } from '../errors.js'

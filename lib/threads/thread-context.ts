@@ -153,7 +153,7 @@ export class ThreadContext implements TaskContext<unknown> {
 
   /** Fires the signal. Not for handlers. */
   static abort(context: ThreadContext, reason: unknown): void {
-    context.#letGo()
+    context.#ignoreRejections()
     context.#controller.abort(reason)
   }
 
@@ -177,7 +177,7 @@ export class ThreadContext implements TaskContext<unknown> {
 
   /** The handler has ended. Not for handlers. */
   static end(context: ThreadContext): void {
-    context.#letGo()
+    context.#ignoreRejections()
     context.#isOver = true
   }
 
@@ -232,7 +232,7 @@ export class ThreadContext implements TaskContext<unknown> {
   }
 
   /** A handler that goes on past its end rarely waits for what it asks, and the thread is to go on. */
-  #letGo(): void {
+  #ignoreRejections(): void {
     for (const { promise } of this.#asked.values()) promise.catch(() => undefined)
   }
 }

@@ -1,5 +1,6 @@
 -- The body of acquire: branches in order over queues and lanes, ranges wherever there are such, one token for each call and group. Hides how
--- lanes are walked and shared.
+-- lanes are walked and shared. The part is long because its steps share what one call has looked at and granted so far, which no other part
+-- may see.
 -- Gives: acquire
 -- Needs:
 --   base: isAnyBroken many notify now nowMicros quarantine readShard shardNumber shardValue whole
