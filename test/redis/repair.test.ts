@@ -1,4 +1,4 @@
-/** Repairs of the hints, one by one; what they make anew in a running system, test/faults/lost-keys.test.ts tells. */
+/** Repairs of the hints, one by one; what they make anew in a running system, test/long/lost-keys.test.ts tells. */
 import type { Redis } from 'ioredis'
 import { useBackend } from '../support/redis-stage.js'
 import { sharedRedis } from '../support/shared-redis.js'

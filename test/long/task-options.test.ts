@@ -35,7 +35,7 @@ import { elapse, until } from '../support/waits.js'
 import { failureOf } from '../support/captured-errors.js'
 
 const open = useStage(join(__dirname, 'task-options.tasks.ts'))
-const elsewhere = join(__dirname, 'other.tasks.ts')
+const elsewhere = join(__dirname, '../faults/other.tasks.ts')
 
 type Started = ReturnType<Graflow['start']>
 const start = (client: Graflow, node: AnyNode, input: unknown): Started => client.start(node, input as never)
