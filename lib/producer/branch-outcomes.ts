@@ -14,14 +14,31 @@ import { forwardedGroups } from './forwarded-groups.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import type { BranchOutcome } from './types.js'
 
+/** How many first pages are asked for at once: each has at most an eighth of what the server holds back for a client. */
+const READ_AHEAD = 4
+
+/** How far a group has been read. */
+interface Position {
+  /** The chunk that comes next. */
+  readonly next: number
+  /** The outcomes given. */
+  readonly given: number
+  /** Whether none will follow. */
+  readonly isOver: boolean
+}
+
+const START: Position = { next: 0, given: 0, isOver: false }
+
 /** All branches of all groups of the run, those so far first; ends when the run is over. */
 export async function* branchOutcomes(
   runId: string,
   services: HandleServices,
 ): AsyncGenerator<BranchOutcome, void, undefined> {
-  const { backend, closed } = services
-  const positions = new Map<string, number>()
-  const over = new Set<string>()
+  const { backend, closed, engine } = services
+  const positions = new Map<string, Position>()
+  const positionOf = (gid: string): Position => positions.get(gid) ?? START
+  const pageOf = ({ gid }: GroupStatus): Promise<OutcomesPage | undefined> =>
+    backend.inspect.outcomes(gid, positionOf(gid).next)
   const changes = changesOf(runId, services, ['group', 'settled', 'state'])
   try {
     for (;;) {
@@ -29,10 +46,17 @@ export async function* branchOutcomes(
       const record = await backend.inspect.run(runId)
       if (record === undefined) throw runNotFound(runId)
       const groups = await backend.inspect.groups(runId)
-      const forwarded = await forwardedGroups(groups, services.engine.graphs)
-      for (const group of groups) {
-        if (over.has(group.gid) || forwarded.has(group)) continue
-        yield* outcomesOf(group, services, positions, over)
+      const forwarded = await forwardedGroups(groups, engine.graphs)
+      const changedGroups = groups.filter((group) => !forwarded.has(group) && hasNews(group, positionOf(group.gid)))
+      for await (const [group, first] of readAhead(changedGroups, pageOf)) {
+        const graph = await engine.graphs.load(group.graph)
+        for (let page = first; ; page = await pageOf(group)) {
+          const before = positionOf(group.gid)
+          const position = behind(page, before)
+          positions.set(group.gid, position)
+          if (page !== undefined) yield* outcomesInPage(group, graph, page)
+          if (position.isOver || position.next === before.next) break
+        }
       }
       if (isEnded(record)) return
       await closed.race(changed)
@@ -42,24 +66,30 @@ export async function* branchOutcomes(
   }
 }
 
-async function* outcomesOf(
-  group: GroupStatus,
-  services: HandleServices,
-  positions: Map<string, number>,
-  over: Set<string>,
-): AsyncGenerator<BranchOutcome, void, undefined> {
-  const graph = await services.engine.graphs.load(group.graph)
-  for (;;) {
-    const after = positions.get(group.gid) ?? 0
-    const page = await services.backend.inspect.outcomes(group.gid, after)
-    if (page === undefined) {
-      over.add(group.gid)
-      return
+/** Where one is who has read this page. A group that is gone has none. */
+function behind(page: OutcomesPage | undefined, { next, given }: Position): Position {
+  if (page === undefined) return { next, given, isOver: true }
+  const count = page.chunks.reduce((sum, { indexes }) => sum + indexes.length, 0)
+  return { next: page.next, given: given + count, isOver: page.withdrawn !== undefined }
+}
+
+/** Whether there may be outcomes that were not given. A group that is not open has its withdrawn branches, too. */
+const hasNews = ({ state, succeeded, failed, dead }: GroupStatus, { given, isOver }: Position): boolean =>
+  !isOver && (state !== 'open' || succeeded + failed + dead > given)
+
+/** The answers for these, in turn; those for the next ones are on their way meanwhile. */
+async function* readAhead<T, R>(
+  items: readonly T[],
+  ask: (item: T) => Promise<R>,
+): AsyncGenerator<readonly [T, R], void, undefined> {
+  const asked: Promise<R>[] = []
+  for (const [i, item] of items.entries()) {
+    for (const next of items.slice(i + asked.length, i + READ_AHEAD)) {
+      const answer = ask(next)
+      answer.catch(() => undefined) // awaited when its turn comes, and throws then
+      asked.push(answer)
     }
-    positions.set(group.gid, page.next)
-    yield* outcomesInPage(group, graph, page)
-    if (page.withdrawn !== undefined) over.add(group.gid)
-    if (page.withdrawn !== undefined || page.next === after) return
+    yield [item, (await asked.shift()) as R]
   }
 }
 

@@ -1,0 +1,107 @@
+import type { GroupStatus, OutcomesPage, RunActivity, RunState } from '../../lib/backend/backend.js'
+import { Cancellation } from '../../lib/engine/cancellation.js'
+import { branchOutcomes } from '../../lib/producer/branch-outcomes.js'
+import type { HandleServices } from '../../lib/producer/handle-services.js'
+import { encode } from '../../lib/values/codec.js'
+import { seededRandom, manualClock } from 'graflow/testing'
+import { turn } from '../support/waits.js'
+
+/** A store with a run of groups of one task each, whose branches a test lets succeed. */
+function store(groups: number) {
+  const value = encode(1)
+  const settled = Array.from({ length: groups }, () => 0)
+  const asks: string[] = []
+  const watchers = new Set<(activity: RunActivity) => void>()
+  let state: RunState = 'running'
+  let inFlight = 0
+  let mostInFlight = 0
+  const isOver = (): boolean => state === 'completed'
+  const status = (i: number): Partial<GroupStatus> => ({
+    ...{ gid: `r/${i}`, graph: 'g', node: `${i}`, size: 2, failed: 0, dead: 0, withdrawn: 0 },
+    ...{ state: isOver() ? 'released' : 'open', succeeded: settled[i] ?? 0 },
+  })
+  const page = (i: number, after: number): OutcomesPage => {
+    const indexes = Uint32Array.from(Array.from({ length: (settled[i] ?? 0) - after }, (_, n) => after + n))
+    const ends = Uint32Array.from(indexes, (_, n) => (n + 1) * value.length)
+    const bytes = Buffer.concat([...indexes].map(() => value))
+    const chunk = { indexes, kinds: [...indexes].map(() => 'succeeded' as const), values: { bytes, ends } }
+    return {
+      ...{ state: isOver() ? 'released' : 'open', size: 2, next: after + indexes.length },
+      chunks: indexes.length === 0 ? [] : [chunk],
+      withdrawn: isOver() ? { indexes: new Uint32Array(0), kinds: [] } : undefined,
+    }
+  }
+  const each = (i: number) => ({ kind: 'task' as const, name: `t${i}` })
+  const services = {
+    closed: new Cancellation(),
+    engine: {
+      parts: { clock: manualClock(), random: seededRandom(1) },
+      graphs: {
+        load: async () => ({
+          version: 1,
+          tasks: {},
+          root: { kind: 'sequence', steps: settled.map((_, i) => each(i)) },
+        }),
+      },
+    },
+    backend: {
+      inspect: {
+        run: async () => ({ runId: 'r', state }),
+        groups: async () => settled.map((_, i) => status(i)),
+        outcomes: async (gid: string, after: number) => {
+          asks.push(gid)
+          inFlight += 1
+          mostInFlight = Math.max(mostInFlight, inFlight)
+          await turn()
+          inFlight -= 1
+          return page(Number(gid.slice(2)), after)
+        },
+      },
+      watch: (_: string, listener: (activity: RunActivity) => void) => {
+        watchers.add(listener)
+        return () => watchers.delete(listener)
+      },
+    },
+  } as unknown as HandleServices
+  return {
+    ...{ services, asks },
+    mostInFlight: () => mostInFlight,
+    settle: (i: number, more: number) => {
+      settled[i] = (settled[i] ?? 0) + more
+      for (const listener of [...watchers]) listener({ kind: 'settled', gid: `r/${i}` })
+    },
+    complete: () => {
+      state = 'completed'
+      for (const listener of [...watchers]) listener({ kind: 'state', gid: 'r' })
+    },
+  }
+}
+
+describe('the outcomes of a run as they arrive', () => {
+  it('are asked for only of groups that have new ones, until the run is over', async () => {
+    const { services, asks, settle, complete } = store(20)
+    settle(3, 1)
+    const outcomes = branchOutcomes('r', services)
+    expect((await outcomes.next()).value).toMatchObject({ path: '3', status: 'succeeded' })
+    settle(3, 1)
+    settle(7, 2)
+    const paths = [await outcomes.next(), await outcomes.next(), await outcomes.next()].map(({ value }) => value?.path)
+    expect(paths.sort()).toEqual(['3', '7', '7'])
+    expect(new Set(asks)).toEqual(new Set(['r/3', 'r/7']))
+    asks.length = 0
+    complete()
+    expect(await outcomes.next()).toEqual({ done: true, value: undefined })
+    expect(new Set(asks).size).toBe(20)
+  })
+
+  it('of many groups are asked for ahead, of four at once', async () => {
+    const { services, settle, complete, mostInFlight } = store(30)
+    for (let i = 0; i < 30; i++) settle(i, 2)
+    complete()
+    const paths: string[] = []
+    for await (const { path } of branchOutcomes('r', services)) paths.push(path)
+    expect(paths).toHaveLength(60)
+    expect(new Set(paths).size).toBe(30)
+    expect(mostInFlight()).toBe(4)
+  })
+})
