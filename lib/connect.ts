@@ -159,7 +159,7 @@ async function openClientSession(
 const executorOf = (session: Session, maxConcurrentTasks: number): Executor =>
   new Executor({
     ...session.forExecutor,
-    ...{ maxConcurrentTasks, queues: 'all', capabilities: 'all' },
+    ...{ maxConcurrentTasks, queues: 'all' },
     driveRun: (grant, k) => void session.holdings.driveTaken(grant, k),
     onError: (error) => {
       session.emitter.emit('log', {

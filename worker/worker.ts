@@ -278,11 +278,11 @@ export class WorkerCore {
   }
 
   #executorOf(session: Session, queues: readonly string[]): Executor {
-    const { capabilities = [], maxConcurrentTasks = DEFAULTS.maxConcurrentTasks } = this.#options
+    const { maxConcurrentTasks = DEFAULTS.maxConcurrentTasks } = this.#options
     return new Executor({
       ...session.forExecutor,
       ...{ distant: { random: this.#random }, runsHoldSlots: true },
-      ...{ maxConcurrentTasks, queues, queueLimits: queuesOf(this.#options).limits, capabilities },
+      ...{ maxConcurrentTasks, queues, queueLimits: queuesOf(this.#options).limits },
       driveRun: (grant, k, slot) => void session.holdings.driveTaken(grant, k, slot),
       onBusy: (isBusy) => this.#become(isBusy ? 'busy' : 'ready'),
       onError: (error) => this.#log('error', `worker ${this.workerId} met ${describeError(error)}`),

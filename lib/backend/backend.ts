@@ -101,6 +101,8 @@ export interface OpenRequest {
   readonly tasks: readonly string[]
   /** Names of the code that a worker must know to take it over, sorted; absent: `tasks`. */
   readonly rest?: readonly string[]
+  /** Capabilities that a worker must have to drive it, sorted; absent: none. */
+  readonly requires?: readonly string[]
   /** Among the runs that wait for a driver: -100 to 100, higher first; absent: 0. */
   readonly priority?: number
   readonly maxLosses: number

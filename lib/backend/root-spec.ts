@@ -14,7 +14,7 @@ export function rootSpec(request: OpenRequest): GroupSpec {
     shared: false,
     rule: 'all',
     queue: RUNS_QUEUE,
-    requires: [],
+    requires: request.requires ?? [],
     tasks: request.tasks,
     priority: request.priority ?? 0,
     depth: 0,

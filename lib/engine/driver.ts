@@ -3,6 +3,7 @@
  * truth: another process may have cancelled or taken over the run meanwhile.
  */
 import type { EndState, RunRecord, Token } from '../backend/backend.js'
+import { reservedIn } from '../backend/reserved.js'
 import { GraflowError } from '../errors.js'
 import type { Span } from '../events.js'
 import { Cancellation, Unreported } from './cancellation.js'
@@ -30,6 +31,8 @@ export interface HeldRun {
   readonly isAgain?: boolean
   /** Whether an earlier driver reported a task that it started. */
   readonly hasTask?: boolean
+  /** Capabilities that its driver must have; absent: none. */
+  readonly requires?: readonly string[]
   /** Where the run is one of a workflow. */
   readonly workflow?: string
   /** The span of who submitted it. */
@@ -61,6 +64,7 @@ export function drive(engine: Engine, run: HeldRun, slot: Slot = NO_SLOT): Drive
     losses: run.losses,
     hasTask: run.hasTask === true,
     depth: 0,
+    requires: reservedIn(run.requires ?? []),
     workerId: engine.parts.workerId,
   }
   opening?.onToken((known) => {

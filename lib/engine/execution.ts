@@ -41,6 +41,8 @@ export interface ExecutionFacts {
   readonly hasTask: boolean
   /** Groups above; 0 for a driver. */
   readonly depth: number
+  /** Reserved capabilities that whatever it dispatches requires; absent: none. */
+  readonly requires?: readonly string[]
   readonly workerId: string
 }
 

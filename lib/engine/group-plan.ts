@@ -2,6 +2,7 @@
 import { itemsIn, packedOf, PackedValue, unpacked } from '../values/packed-arrays.js'
 import { byteLength, itemCount, type PackedItems, packOne, slice } from '../values/packed-items.js'
 import type { GroupSpec, ReleaseRule } from '../backend/backend.js'
+import { together } from '../backend/reserved.js'
 import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import type { TaskOptions } from '../flow/node-options.js'
@@ -11,7 +12,14 @@ import { tooLarge } from '../values/codec.js'
 import { runPathOf, type GraphInUse } from './execution.js'
 import { type Limits, RETRY_DEFAULTS, TASK_DEFAULTS } from '../options.js'
 import { ValueWriter } from '../values/value-lists.js'
-import { highestPriority, routingOfGroup, runsWithGroup, tasksInPlace, type GroupRouting } from './routing.js'
+import {
+  highestPriority,
+  layoutFor,
+  routingOfGroup,
+  runsWithGroup,
+  tasksInPlace,
+  type GroupRouting,
+} from './routing.js'
 
 /** A group that is about to be dispatched. */
 export interface GroupPlan {
@@ -37,6 +45,8 @@ export interface Dispatcher {
   readonly runId: string
   /** Groups above the new one. */
   readonly depth: number
+  /** Reserved capabilities that whatever is dispatched requires; absent: none. */
+  readonly requires?: readonly string[]
   readonly limits: Limits
   readonly itemsPerCall: number
   readonly bytesPerCall: number
@@ -241,9 +251,10 @@ function specOf(
     shared,
     rule,
     limit,
-    terms: { attempts, maxLosses, timeoutMs, priority, queue, requires, affinity, tasks },
+    terms: { attempts, maxLosses, timeoutMs, priority, queue, requires: own, affinity, tasks },
   }: Pick<GroupSpec, 'shared' | 'rule' | 'limit'> & { readonly terms: Terms },
 ): GroupSpec {
+  const requires = together(own, together(by.requires ?? [], layoutFor(use.graph)))
   const spec: GroupSpec = {
     gid: `${by.runId}/${path}`,
     runId: by.runId,

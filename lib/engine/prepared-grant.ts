@@ -3,6 +3,7 @@
  * many branches, so what they share is worked out here once, and paths only when they are read.
  */
 import type { Grant, GroupSpec, Holder } from '../backend/backend.js'
+import { reservedIn } from '../backend/reserved.js'
 import { GraflowError } from '../errors.js'
 import type { TaskExpression } from '../flow/expression.js'
 import type { TaskOptions } from '../flow/node-options.js'
@@ -38,6 +39,8 @@ export class PreparedGrant {
   /** The group's path in its graph, as in this run. */
   readonly path: string
   readonly workerId: string
+  /** What every group requires that its branches dispatch. */
+  readonly requires: readonly string[]
   readonly #inputs: ValueReader
   #routing: GroupRouting | undefined
   #last: { readonly node: GraphNode | undefined; readonly task: DirectTask | undefined } | undefined
@@ -47,6 +50,7 @@ export class PreparedGrant {
     const { spec } = grant
     this.grant = grant
     this.workerId = workerId
+    this.requires = reservedIn(spec.requires)
     this.#inputs = new ValueReader(grant.inputs)
     const runPath = spec.gid === spec.runId ? '' : spec.gid.slice(spec.runId.length + 1)
     this.node = spec.node === '' ? undefined : nodeAt(graph, spec.node)
@@ -203,6 +207,10 @@ export class PreparedBranch implements ExecutionFacts {
 
   get depth(): number {
     return this.#in.grant.spec.depth
+  }
+
+  get requires(): readonly string[] {
+    return this.#in.requires
   }
 
   get workerId(): string {

@@ -286,11 +286,11 @@ export class Client implements Graflow {
 
   #heldRun(run: PreparedRun, token: HeldRun['token']): HeldRun {
     const { request, graph, timeoutMs } = run
-    const { runId, graph: hash, input } = request
+    const { runId, graph: hash, input, requires = [] } = request
     const code = this.#session.engine.registry.codeOf(runId)
     const { workflow } = run
     const named = workflow === undefined ? {} : { workflow }
-    return { ...named, runId, token, input, timeoutMs, losses: 0, use: { hash, graph, code, base: '' } }
+    return { ...named, runId, token, input, timeoutMs, requires, losses: 0, use: { hash, graph, code, base: '' } }
   }
 
   /** Tracks a new run and, if this process holds it, drives it. A caller that gets its handle can subscribe before its first event. */

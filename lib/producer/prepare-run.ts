@@ -3,7 +3,7 @@ import { messageOf } from '../describe.js'
 import { createHash, hash as hashOnce } from 'node:crypto'
 import type { OpenRequest } from '../backend/backend.js'
 import type { Engine } from '../engine/engine.js'
-import { beginsWithGroup, codeFrom, highestPriority, tasksInPlace } from '../engine/routing.js'
+import { beginsWithGroup, codeFrom, highestPriority, layoutFor, tasksInPlace } from '../engine/routing.js'
 import { isInThread, notInAModule } from '../engine/start-task.js'
 import { GraflowError, lookingAt } from '../errors.js'
 import { tasksOf } from '../flow/collect.js'
@@ -57,6 +57,7 @@ export function prepareRun(
   const [workflow, ownTimeoutMs] =
     expression.kind === 'workflow' ? [expression.name, expression.options.timeoutMs] : [undefined, undefined]
   const timeoutMs = given.timeoutMs ?? ownTimeoutMs
+  const requires = layoutFor(graph)
   const request: OpenRequest = {
     runId: given.id ?? newId(),
     ...(workflow !== undefined && { workflow }),
@@ -69,6 +70,7 @@ export function prepareRun(
     nonce: newId(),
     tasks: ownTasks(graph),
     ...restOf(graph),
+    ...(requires.length > 0 && { requires }),
     priority: highestPriority(graph, ownTasks(graph)),
     maxLosses: DRIVER_MAX_LOSSES,
     timeoutMs: timeoutMs ?? 0,

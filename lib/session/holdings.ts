@@ -213,6 +213,7 @@ export class Holdings implements SessionGrants {
         {
           ...{ runId, token: grant.token, use, input, timeoutMs: undefined, losses, hasTask, begin },
           ...(grant.isAgain === true && { isAgain: true }),
+          requires: grant.spec.requires,
           ...(grant.spec.trace !== undefined && { trace: grant.spec.trace }),
         },
         held,

@@ -5,6 +5,7 @@
  */
 import { describeError } from '../describe.js'
 import { MOST_CONFIRMED, type Backend, type KeepAlive, type SessionInfo } from '../backend/backend.js'
+import { ownOf } from '../backend/reserved.js'
 import type { BarrierWaits } from '../engine/barrier-waits.js'
 import type { GraphStore } from '../engine/graph-store.js'
 import { GraflowError } from '../errors.js'
@@ -165,7 +166,8 @@ export class Membership {
     if (this.#isClosed()) return
     this.#state = 'registered'
     if (info.role === 'client') return
-    const capabilities = info.capabilities === 'all' ? [] : info.capabilities
+    const own = ownOf(info.capabilities)
+    const capabilities = own === 'all' ? [] : own
     emitter.emit('worker:registered', { workerId: info.baseId, capabilities })
   }
 

@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os'
 import type { Backend, BackendLimits, SessionInfo } from '../backend/backend.js'
+import { withReserved } from '../backend/reserved.js'
 import { retrying } from '../backend/retrying.js'
 import { Engine } from '../engine/engine.js'
 import type { ThreadRunner } from '../engine/thread-runner.js'
@@ -41,6 +42,8 @@ export interface ExecutorParts {
   readonly announcer?: Announcer
   readonly session: string
   readonly workerId: string
+  /** Its own, and those that every session of this release has. */
+  readonly capabilities: readonly string[] | 'all'
   readonly newId: NewId
   /** The store said that it does not know the session. */
   readonly onNoSession: () => void
@@ -112,8 +115,10 @@ export class Session {
   /** What an executor of this session is made of. */
   get forExecutor(): ExecutorParts {
     const { engine, emitter, announcer, newId, id: session, baseId: workerId } = this
+    const { clock, info } = this.#options
     return {
-      ...{ backend: this.#forWork, engine, emitter, newId, session, workerId, clock: this.#options.clock },
+      ...{ backend: this.#forWork, engine, emitter, newId, session, workerId, clock },
+      capabilities: withReserved(info.capabilities),
       ...(announcer !== undefined && { announcer }),
       onNoSession: () => this.lost(),
       onRefused: () => this.#membership?.reconcile(),
@@ -169,7 +174,7 @@ export class Session {
     this.#membership = await Membership.open({
       ...this.#options,
       ...{ backend: store, session: this.id, barrierWaits, graphs, holdings: this.holdings },
-      info: { ...info, hostname: hostname(), pid: process.pid },
+      info: { ...info, capabilities: withReserved(info.capabilities), hostname: hostname(), pid: process.pid },
       ttlMs: isEmbedded ? Number.POSITIVE_INFINITY : SESSION_TTL_MS,
     })
   }

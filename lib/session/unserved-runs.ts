@@ -11,7 +11,7 @@ import { elapsedMs, type Clock, type Random } from '../time.js'
 import { encodeFailure } from '../values/codec.js'
 import { PeriodicTask } from './periodic-task.js'
 import { FAIL_AFTER_MS, LOG_AFTER_MS, LOOK_MS } from './unserved-times.js'
-import { commandFor, has, nobodysTask, unknownTo, type Unserved } from './unserved-words.js'
+import { commandFor, describeRequirement, has, nobodysTask, unknownTo, type Unserved } from './unserved-words.js'
 
 export interface UnservedRunsOptions {
   readonly backend: {
@@ -111,7 +111,9 @@ export class UnservedRuns {
     for (const lane of lanes) {
       if (asked.some((worker) => knowsAll(worker, lane))) continue
       this.#log(lane, asked, logged)
-      if (asked.length > 0) await this.#judge(lane, asked, unknownSince, spared)
+      // A worker with what the run requires may still start: such a run does not fail.
+      if (asked.length > 0 && !asked.some((worker) => knowsTasks(worker, lane)))
+        await this.#judge(lane, asked, unknownSince, spared)
     }
     this.#unknownSince = unknownSince
     this.#logged = logged
@@ -209,14 +211,17 @@ function forDriver(
 ): string {
   const work = workOf(lane, runId)
   const { tasks } = lane
-  const isSplit = asked.length > 0 && nobodysTask(asked, work) === undefined
+  const isUnknown = asked.length > 0 && !asked.some((worker) => knowsTasks(worker, lane))
+  const isSplit = isUnknown && nobodysTask(asked, work) === undefined
   const who =
     asked.length === 0
       ? 'no worker that takes submitted runs is alive with this key prefix (one does that serves the queue default, or with --drive-runs true)'
       : isSplit
         ? 'no live worker with this key prefix that takes submitted runs knows all of them, and one must'
         : 'no live worker with this key prefix that takes submitted runs can do it'
-  const needed = tasks.length === 0 ? '' : ` for ${tasks.map(describeCode).join(', ')}`
+  const { requires } = lane
+  const required = requires.length === 0 ? '' : ` (requires ${requires.map(describeRequirement).join(', ')})`
+  const needed = `${tasks.length === 0 ? '' : ` for ${tasks.map(describeCode).join(', ')}`}${required}`
   const modules = isSplit ? '<their modules>' : tasks.length === 0 ? '<any module>' : undefined
   return `for a driver${needed}: ${who}; start one: ${commandFor(work, storeFlags, modules)}`
 }
@@ -225,5 +230,8 @@ const workOf = ({ requires, tasks }: WaitingLane, runId: string): Unserved => ({
   ...{ queue: RUNS, requires, tasks, path: '', runId },
 })
 
-const knowsAll = (worker: SessionStatus, { requires, tasks }: WaitingLane): boolean =>
-  tasks.every((task) => has(worker.tasks, task)) && requires.every((name) => has(worker.capabilities, name))
+const knowsTasks = (worker: SessionStatus, { tasks }: WaitingLane): boolean =>
+  tasks.every((task) => has(worker.tasks, task))
+
+const knowsAll = (worker: SessionStatus, lane: WaitingLane): boolean =>
+  knowsTasks(worker, lane) && lane.requires.every((name) => has(worker.capabilities, name))

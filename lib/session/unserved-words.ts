@@ -3,6 +3,7 @@
  * many names a message shows.
  */
 import type { SessionStatus } from '../backend/backend.js'
+import { isReserved, LAYOUT_CAPABILITY, ownOf } from '../backend/reserved.js'
 import { describeCode, isTask } from '../engine/routing.js'
 import { noHandler } from '../engine/start.js'
 import { GraflowError } from '../errors.js'
@@ -92,8 +93,14 @@ const described = (workers: readonly SessionStatus[]): string =>
     workers,
     ({ queues, tasks, capabilities }) =>
       `queues: ${some(queues === 'all' ? queues : queues.filter((name) => name !== 'runs'))}; ` +
-      `tasks: ${some(tasks === 'all' ? tasks : tasks.filter(isTask))}${capabilities.length === 0 ? '' : `; capabilities: ${some(capabilities)}`}`,
+      `tasks: ${some(tasks === 'all' ? tasks : tasks.filter(isTask))}${ownNames(capabilities).length === 0 ? '' : `; capabilities: ${some(ownOf(capabilities))}`}`,
   )
+
+/** Capabilities that a user has named. */
+function ownNames(capabilities: readonly string[] | 'all'): readonly string[] {
+  const own = ownOf(capabilities)
+  return own === 'all' ? [own] : own
+}
 
 function listed(workers: readonly SessionStatus[], what: (worker: SessionStatus) => string): string {
   const shown = workers.slice(0, MOST_WORKERS).map((worker) => `${worker.baseId} (${what(worker)})`)
@@ -108,9 +115,17 @@ export function commandFor(
 ): string {
   // A worker of the default queue takes submitted runs, too.
   const queues = queue === DEFAULT_QUEUE || path === '' ? [] : ['--queue', queue]
-  const capabilities = requires.flatMap((name) => ['--capability', name])
+  const capabilities = ownNames(requires).flatMap((name) => ['--capability', name])
   return ['graflow-worker', '--tasks', modules, ...queues, ...capabilities, ...storeFlags].join(' ')
 }
+
+/** What a worker must have, for messages. */
+export const describeRequirement = (name: string): string =>
+  name === LAYOUT_CAPABILITY
+    ? 'a release of graflow that can read it'
+    : isReserved(name)
+      ? name.replace(':', ' ')
+      : name
 
 /** Whether a list of names, or `all`, has this one. */
 export const has = (names: readonly string[] | 'all', name: string): boolean => names === 'all' || names.includes(name)

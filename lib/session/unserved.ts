@@ -10,7 +10,7 @@ import type { Emitter } from '../events.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 import { PeriodicTask } from './periodic-task.js'
 import { FAIL_AFTER_MS, LOG_AFTER_MS, LOOK_MS } from './unserved-times.js'
-import { commandFor, DISPATCHED_ON, has, nobodysTask, unknownTo } from './unserved-words.js'
+import { commandFor, describeRequirement, DISPATCHED_ON, has, nobodysTask, unknownTo } from './unserved-words.js'
 
 export interface UnservedOptions {
   readonly backend: Pick<Backend, 'inspect'>
@@ -113,7 +113,7 @@ export class Unserved {
           : `no live worker of queue "${queue}" can do it with this key prefix`
     const needed =
       tasks.length === 0 ? `the group at ${pathOf(spec)}, whose branches ${DISPATCHED_ON}` : tasks.join(', ')
-    const what = requires.length === 0 ? needed : `${needed} (requires ${requires.join(', ')})`
+    const what = requires.length === 0 ? needed : `${needed} (requires ${requires.map(describeRequirement).join(', ')})`
     const command = commandFor(
       { ...spec, path: pathOf(spec) },
       this.#options.storeFlags,

@@ -32,6 +32,28 @@ export function describeOpen(useWorld: UseWorld): void {
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running', driver: 'expert' })
   })
 
+  it('V4: gives a submitted run only to sessions with the capabilities that it requires', async () => {
+    const world = await useWorld()
+    await world.backend.open(world.openRequest('run', { requires: ['build:2', 'layout:4'] }))
+    for (const capabilities of [[], ['gpu'], ['layout:4'], ['build:1', 'layout:4']]) {
+      expect(await world.take(5, { queues: ['runs'], capabilities })).toEqual([])
+    }
+    expect((await world.backend.inspect.waiting('runs'))[0]?.requires).toEqual(['build:2', 'layout:4'])
+    const { spec } = await world.takeOne(5, { queues: ['runs'], capabilities: ['layout:4', 'gpu', 'build:2'] })
+    expect(spec).toMatchObject({ gid: 'run', requires: ['build:2', 'layout:4'] })
+  })
+
+  it('V4: asks the same of who takes over a started run, whatever is left of it', async () => {
+    const world = await useWorld()
+    const facts = { requires: ['layout:4'], ifLost: 'take-over', tasks: ['drive', 'rare'] } as const
+    const holder = await world.start('run', facts)
+    await world.step(holder, { rest: [] })
+    await world.backend.session({ kind: 'close', session: 'driver' })
+    expect(await world.take(5, { queues: ['runs'] })).toEqual([])
+    const { spec } = await world.takeOne(5, { queues: ['runs'], capabilities: ['layout:4'] })
+    expect(spec).toMatchObject({ gid: 'run', requires: ['layout:4'] })
+  })
+
   it('answers a repeated start with the same token', async () => {
     const world = await useWorld()
     const request = world.openRequest('run', { session: 'driver' })

@@ -129,6 +129,7 @@ class Comparison {
       retentionMs: LONG_MS,
       ...(this.#chance(0.5) && { ifLost: this.#one(['take-over', 'abandon'] as const) ?? 'abandon' }),
       ...(this.#chance(0.2) && { rest: this.#one([[], ['task']] as const) ?? [] }),
+      ...(this.#runs % 10 === 9 && { requires: ['gpu'] }),
       ...(this.#chance(0.7) && { session: this.#one(SESSIONS) ?? 's0' }),
       ...(this.#chance(0.2) && { idempotencyKey: `key-${this.#below(5)}` }),
     }

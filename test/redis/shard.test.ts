@@ -183,6 +183,19 @@ describe('opening a shard', () => {
     })
   })
 
+  it('V4: writes its layout beside the version that releases before it look at', async () => {
+    const server = await sharedRedis()
+    const redis = client(server.socket)
+    const keyPrefix = freshPrefix()
+    const main = `{${keyPrefix}:0}:m`
+    await redis.hset(main, 'v', '3')
+    await openShard(server.url, { keyPrefix })
+    expect(await redis.hmget(main, 'v', 'layout')).toEqual(['3', '4'])
+    await redis.hset(main, 'layout', '5')
+    await openShard(server.url, { keyPrefix })
+    expect(await redis.hget(main, 'layout')).toBe('5')
+  })
+
   it('refuses a replica', async () => {
     const [master, server] = [await privateRedis(), await privateRedis()]
     await client(server.socket).replicaof('127.0.0.1', master.port)

@@ -207,6 +207,36 @@ describe('a group that waits', () => {
   })
 })
 
+describe('a submitted run that requires what no worker has', () => {
+  it('V3: is told with what it requires, and does not fail, since such a worker may still start', async () => {
+    const clock = manualClock(1_000_000)
+    const emitter = new Emitter(() => clock.now())
+    const told: string[] = []
+    emitter.subscribe('log', ({ message }) => told.push(message))
+    const from = clock.now()
+    const inspect = {
+      sessions: async () => [worker('one', { queues: ['default', 'runs'], tasks: ['t'], capabilities: ['layout:4'] })],
+      waiting: async () => {
+        const groups = [{ gid: 'mine', waitedMs: clock.now() - from }]
+        return [{ requires: ['build:2', 'layout:4'], tasks: ['t'], groups }]
+      },
+    }
+    const control = () => Promise.reject(new Error('nothing fails'))
+    const runs = new UnservedRuns({
+      ...{ backend: { inspect, control }, clock, random: seededRandom(1), emitter, info: { role: 'worker' } },
+    })
+    for (let left = 30_000; left > 0; left -= 250) {
+      clock.advance(250)
+      for (let i = 0; i < 20; i += 1) await Promise.resolve()
+    }
+    expect(told).toEqual([
+      'run mine waits for a driver for t (requires build 2, a release of graflow that can read it): ' +
+        'no live worker with this key prefix that takes submitted runs can do it; start one: graflow-worker --tasks <its module>',
+    ])
+    await runs.stop()
+  })
+})
+
 describe('a submitted run that nobody waits for', () => {
   it('is told to the client that submitted it after 5 s; once it is taken, the store is asked no more', async () => {
     const clock = manualClock(1_000_000)

@@ -37,7 +37,7 @@ export async function localWorker(
   for (const expression of expressions) engine.registry.learn(expression)
   const executor = new Executor({
     ...session.forExecutor,
-    ...{ distant: { random }, maxConcurrentTasks: 4, queues, capabilities: [] },
+    ...{ distant: { random }, maxConcurrentTasks: 4, queues },
     driveRun: (grant, k) => void holdings.driveTaken(grant, k),
     onError: () => undefined,
   })

@@ -247,7 +247,7 @@ describe('a worker', () => {
       metadata: { zone: 'eu-1' },
     })
     expect(await store.backend.inspect.sessions()).toMatchObject([
-      { baseId: 'w', role: 'worker', queues: ['a', 'b'], capabilities: ['gpu'], tasks: ['add'] },
+      { baseId: 'w', role: 'worker', queues: ['a', 'b'], capabilities: ['gpu', 'layout:4'], tasks: ['add'] },
     ])
     const [session] = await store.backend.inspect.sessions()
     expect(session?.metadata).toEqual({ zone: 'eu-1', buildId: '7' })

@@ -3,7 +3,8 @@
  * loads the scripts that it does not know: when Redis is full it takes none, and those that drain it must be there.
  */
 import { GraflowError } from '../../errors.js'
-import { readInfo, type Reply, textsIn } from './replies.js'
+import { LAYOUT } from '../reserved.js'
+import { listOf, readInfo, type Reply, textsIn } from './replies.js'
 import { checkRights, type UsersRedis } from './rights.js'
 import type { Script } from './scripts.js'
 
@@ -121,9 +122,10 @@ async function checkDatabase(redis: CheckedRedis): Promise<void> {
 
 async function checkProtocol(redis: CheckedRedis): Promise<void> {
   const { main } = redis.keys
-  let found: Reply
+  let found: Reply | undefined
+  let layout: Reply | undefined
   try {
-    found = await redis.command('HGET', main, 'v')
+    ;[found, layout] = listOf(await redis.command('HMGET', main, 'v', 'layout'))
     if (found === null) {
       await redis.command('HSETNX', main, 'v', PROTOCOL_VERSION)
       found = await redis.command('HGET', main, 'v')
@@ -133,7 +135,11 @@ async function checkProtocol(redis: CheckedRedis): Promise<void> {
     throw unsuitable(redis, `expected a hash under ${main}, got another type; choose another key prefix`, error)
   }
   const version = Buffer.isBuffer(found) ? found.toString() : '?'
-  if (version === String(PROTOCOL_VERSION)) return
+  if (version === String(PROTOCOL_VERSION)) {
+    // A release before this one looks at `v` only. What it cannot read, it leaves to others by what that requires.
+    if (!(Number(layout ?? 0) >= LAYOUT)) await redis.command('HSET', main, 'layout', LAYOUT)
+    return
+  }
   throw unsuitable(
     redis,
     `expected version ${PROTOCOL_VERSION} of what lies under ${redis.tag}, got ${version.slice(0, 20)}; ` +

@@ -1,0 +1,32 @@
+/**
+ * Capabilities that Graflow gives to sessions itself, beside those that users name: what a session can read, and which build it is. Their names
+ * have a colon, which no name of a user may have. A group or run that needs one is left alone by every session without it, whatever its release:
+ * all releases compare capabilities by name.
+ */
+
+/** What this release writes and reads beside what every release of the same `v` of `T:m` does; each new layout is announced beside those before. */
+export const LAYOUT = 4
+/** Needed for work that a release before this layout could not do: graphs of version 2, runs that were opened again. */
+export const LAYOUT_CAPABILITY = `layout:${LAYOUT}`
+
+/** Whether a capability is one of these. */
+export const isReserved = (capability: string): boolean => capability.includes(':')
+
+const NONE: readonly string[] = Object.freeze([])
+
+/** Those of these among capabilities that some work requires: whatever the work dispatches requires them, too. */
+export const reservedIn = (requires: readonly string[]): readonly string[] =>
+  requires.some(isReserved) ? requires.filter(isReserved) : NONE
+
+/** Capabilities without these, for people. */
+export const ownOf = (capabilities: readonly string[] | 'all'): readonly string[] | 'all' =>
+  capabilities === 'all' ? capabilities : capabilities.filter((name) => !isReserved(name))
+
+/** The capabilities of a session: its own, as its user names them, and these. */
+export const withReserved = (own: readonly string[] | 'all'): readonly string[] | 'all' =>
+  own === 'all' ? own : [...own, LAYOUT_CAPABILITY]
+
+/** A list of both, sorted and without repetition; `a` itself where `b` adds nothing. */
+export function together(a: readonly string[], b: readonly string[]): readonly string[] {
+  return b.every((name) => a.includes(name)) ? a : [...new Set([...a, ...b])].sort()
+}
