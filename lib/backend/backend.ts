@@ -426,6 +426,8 @@ export interface RunRecord {
   readonly runId: string
   readonly workflow: string | undefined
   readonly graph: string
+  /** As it was opened with. */
+  readonly digest: string
   readonly state: RunState
   readonly createdAt: number
   readonly startedAt: number | undefined

@@ -11,8 +11,6 @@ import { GraflowError } from '../errors.js'
 import type { Events, Span } from '../events.js'
 import { expressionOf } from '../flow/node.js'
 import type { Expression } from '../flow/expression.js'
-import { graphOf } from '../graph/graph-of.js'
-import { shapeOf } from '../graph/shape.js'
 import { nextTurn } from '../session/holdings.js'
 import type { Session } from '../session/open-session.js'
 import { AwaitingHandlers, type CallingHandler } from './awaiting-handlers.js'
@@ -24,6 +22,7 @@ import { prepareRun, reasonOf, type PreparedRun, type Where } from './prepare-ru
 import { isLost, Resumer } from './resumer.js'
 import { RunHandle } from './run-handle.js'
 import { RunStates } from './run-states.js'
+import { checkFlow, orKnown } from './same-flow.js'
 import { tieTo } from './signal-ties.js'
 import type { Graflow, Run, RunOptions } from './types.js'
 
@@ -98,7 +97,7 @@ export class Client implements Graflow {
     const record = await this.#recordOf(runId)
     if (record.state === 'pending') this.#session.watchUntilTaken(runId)
     if (expression === undefined) return new RunHandle(runId, this.#handles, caller) // as above
-    await this.#checkFlow('attach', record, expression)
+    await checkFlow(this.#session.engine.graphs, 'attach', record, expression)
     // Its handlers are not for a run of another flow.
     this.#session.engine.registry.learn(expression)
     return new RunHandle(runId, this.#handles, caller) // as above
@@ -111,8 +110,9 @@ export class Client implements Graflow {
     const expression = node === undefined ? undefined : expressionOf(node, 'resume')
     const record = await this.#recordOf(runId)
     if (expression !== undefined) {
-      await this.#checkFlow('resume', record, expression)
-      this.#session.engine.registry.learn(expression)
+      const { graphs, registry } = this.#session.engine
+      await checkFlow(graphs, 'resume', record, expression)
+      registry.learn(expression)
     }
     if (!isEnded(record) && this.#handles.driven(runId) === undefined) {
       await this.#checkPolicies(record)
@@ -125,23 +125,6 @@ export class Client implements Graflow {
     const record = await this.#session.backend.inspect.run(runId)
     if (record === undefined) throw runNotFound(runId)
     return record
-  }
-
-  /** @throws GraflowError GRAPH_MISMATCH where the flow has another shape than the run's */
-  async #checkFlow(what: string, { runId, graph: hash }: RunRecord, expression: Expression): Promise<void> {
-    const { graphs } = this.#session.engine
-    const graph = graphOf(expression)
-    const given = graphs.keep(graph)
-    if (given === hash) return
-    // one that the store keeps no more cannot be compared
-    const stored = await graphs.load(hash).catch(() => undefined)
-    if (stored !== undefined && shapeOf(stored) === shapeOf(graph)) return
-    throw new GraflowError(
-      'GRAPH_MISMATCH',
-      `run "${runId}" was started with a flow of another shape than ${what} was given (names, structure, joins and conditions make the shape; ` +
-        'options do not): leave the flow out, or give that one',
-      { details: { runId, graph: hash, given } },
-    )
   }
 
   /** Without a policy of one of its groups this process would fail the run. @throws GraflowError NO_SUCH_POLICY, NO_GRAPH */
@@ -220,7 +203,7 @@ export class Client implements Graflow {
     if (!graphs.isUploaded(hash)) await graphs.upload(hash, run.graph)
     const answer = await this.#launch(run, where, isUnderWay)
     if (!isUnderWay && (answer.status === 'exists' || answer.status === 'conflict')) registry.forget(runId)
-    const opened = openedRun(answer, run.request)
+    const opened = openedRun(await orKnown({ backend: this.#session.backend, graphs }, answer, run), run.request)
     if (where === 'driven anywhere') this.#session.watchUntilTaken(opened)
     const handle = new RunHandle(opened, this.#handles, caller)
     // also where the run was there already

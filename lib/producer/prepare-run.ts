@@ -104,8 +104,8 @@ function refuseThreads(expression: Expression, { parts: { threads } }: Engine): 
 /** Below this, copying an input is faster than making an object that hashes it piece by piece. */
 const MOST_COPIED_BYTES = 16 * 1024
 
-/** Runs of one id are the same run where flow and input are. */
-function digestOf(hash: string, input: Uint8Array): string {
+/** Names flow and input: runs of one id are the same run where both are. @param hash of the graph */
+export function digestOf(hash: string, input: Uint8Array): string {
   const text = Buffer.from(hash)
   if (input.length > MOST_COPIED_BYTES) return createHash('sha256').update(text).update(input).digest('hex')
   return hashOnce('sha256', Buffer.concat([text, input]))

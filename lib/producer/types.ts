@@ -42,7 +42,7 @@ export interface ConnectOptions {
 export interface RunOptions {
   /**
    * Names the run: 1 to 128 characters of A-Z a-z 0-9 _ - . : @ + =, such as `user:42`. Starting it again with the same flow and input gives the same run; with others,
-   * RUN_EXISTS. Default: random.
+   * RUN_EXISTS. Flows are the same if they are workflows of one name, or of one shape. Default: random.
    */
   readonly id?: string
   /** A second start with this key (1 to 256 characters), flow and input gives the first one’s run; with others, RUN_EXISTS. Default: none. */

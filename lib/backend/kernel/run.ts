@@ -101,6 +101,7 @@ export class Run<G> {
       runId: this.id,
       workflow: this.workflow,
       graph: this.graph,
+      digest: this.digest,
       state: this.stateAt(wallNow),
       createdAt: this.createdAt,
       startedAt: this.startedAt,

@@ -102,6 +102,7 @@ function readRun(runId: string, fields: ReadonlyMap<string, Buffer>, at: number)
     runId,
     workflow: text('wf'),
     graph: text('graph') ?? '',
+    digest: text('dig') ?? '',
     state: stateOf(fields, at),
     createdAt,
     startedAt: time('startedAt'),
