@@ -76,7 +76,7 @@ export interface GroupSpec {
 
 // ---------------------------------------------------------------------------------------------------------------------- runs
 
-export type RunState = 'pending' | 'running' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'abandoned'
+export type RunState = 'pending' | 'running' | 'paused' | 'waiting' | 'completed' | 'failed' | 'cancelled' | 'abandoned'
 /** States that never change again. */
 export type EndState = 'completed' | 'failed' | 'cancelled'
 
@@ -167,6 +167,32 @@ export interface TaskInHand extends Pick<TaskCounts, 'errors' | 'losses'> {
   readonly ifLate: Uint8Array
 }
 
+/**
+ * A branch waits for a signal, for its time, or for whichever comes first. What it gets is saved at `<place>/!`, once: a byte that says how it was
+ * answered (`WAIT_ANSWERED_BY`), and the payload or `onDue`. A wait that is registered again, after a loss, goes on as it was: its time too.
+ */
+export interface WaitRequest {
+  /** In the run; not empty. A run has at most one wait at a place. */
+  readonly place: string
+  /** What a signal names: `<name>`, or `<name>#<index>` inside an each. Absent: no signal answers it. */
+  readonly address?: string
+  /** When it is answered with `onDue`: from now, or by the store's clock in milliseconds since the epoch. Neither: never. */
+  readonly dueMs?: number
+  readonly dueAt?: number
+  readonly onDue: Uint8Array
+  /** It may be waited for again at this address: a signal after the answer is kept for the next wait, where else it is late. */
+  readonly isRepeated: boolean
+  /** What people are told about it. Opaque to the store. */
+  readonly about?: Uint8Array
+}
+/** The first byte of what is saved for a wait. */
+export const WAIT_ANSWERED_BY = { signal: 's'.charCodeAt(0), due: 'd'.charCodeAt(0) } as const
+export type WaitAnswer =
+  /** As it is saved, with its first byte. */
+  | { readonly status: 'answered'; readonly value: Uint8Array }
+  /** `leftMs`: until it is due, where it has a time. */
+  | { readonly status: 'open'; readonly leftMs?: number }
+
 /** Under the holder's token, in one write: save, open or fill a group, retire groups, end the run. */
 export interface StepRequest {
   readonly holder: Holder
@@ -183,6 +209,11 @@ export interface StepRequest {
    * in hand. A branch with `none` whose own group is open only waits: it is not counted when its holder is lost.
    */
   readonly task?: TaskInHand | 'none'
+  /**
+   * A wait of a handler, which goes on holding its branch: registered after what is saved. Once it is answered the holder's session gets a
+   * `released` notice with the gid `<run>/<place>`, and the same step answers it.
+   */
+  readonly wait?: WaitRequest
   /** By the holder of a root branch: names of the code that the run needs from here on, sorted. It is what another driver must know, if this one is lost. */
   readonly rest?: readonly string[]
   /** Groups whose outcomes the holder has read: everything of them but their outcomes goes. */
@@ -193,9 +224,16 @@ export interface StepRequest {
 export type StepAnswer =
   /**
    * `fill`: how many inputs the group has now; all of them when it is `size` (or 1 when shared). `counts`: of the task in hand, where the step
-   * reports one.
+   * reports one. `openMs`: how long ago the group was opened, where it was there before. `isIdle`: all branches left of it are parked.
    */
-  | { readonly status: 'ok'; readonly fill: number; readonly counts?: TaskCounts }
+  | {
+      readonly status: 'ok'
+      readonly fill: number
+      readonly counts?: TaskCounts
+      readonly openMs?: number
+      readonly isIdle?: boolean
+      readonly wait?: WaitAnswer
+    }
   /** The group exists and is released or withdrawn (the rest of the step is done); or the run had ended with just this value. */
   | { readonly status: 'done' }
   /** Another group (digest) stands at this gid. */
@@ -274,19 +312,28 @@ export interface TakeRequest {
   readonly nonce: string
   readonly runId: string
 }
-/** `held`: this session drives it. `paused`: nothing of it may be granted now. */
+/** `held`: this session drives it. `paused`: nothing of it may be granted now. `waiting`: its root is parked. */
 export type TakeAnswer =
   | { readonly status: 'ok'; readonly grant: Grant }
   | { readonly status: 'held'; readonly session: string }
-  | { readonly status: 'paused' | 'over' | 'gone' | 'nosession' }
+  | { readonly status: 'paused' | 'waiting' | 'over' | 'gone' | 'nosession' }
 
 /**
  * What became of one start: `succeeded` with the result; `failed` for good; `dead`, with the error, where what it had dispatched in its own place
  * is; `retry` after an error, with a delay (counted against
  * `attempts`; over them it is `failed`); `released` unfinished, which counts nothing, not even as a start: withdrawn later, the
- * branch is `skipped` unless it had an error or a loss before.
+ * branch is `skipped` unless it had an error or a loss before; `parked`: released, and made ready only once what it waits for is there.
  */
-export type SettleKind = 'succeeded' | 'failed' | 'dead' | 'retry' | 'released'
+export type SettleKind = 'succeeded' | 'failed' | 'dead' | 'retry' | 'released' | 'parked'
+/** What a parked branch waits for. Where that is there already, the branch is ready at once. */
+export interface Park {
+  /** Registered after what is saved. */
+  readonly wait?: WaitRequest
+  /** A group that the branch opened: until it is closed. */
+  readonly until?: string
+  /** Ready at the latest then, from now, with nothing answered: a deadline of what stands around the wait. */
+  readonly dueMs?: number
+}
 /** Branches of one grant. The arrays run in parallel; a released branch has an empty value. */
 export interface SettleRange {
   readonly gid: string
@@ -297,6 +344,8 @@ export interface SettleRange {
   readonly values: PackedItems
   /** Only where a kind is `retry`; else 0. */
   readonly delaysMs?: readonly number[]
+  /** One for each kind `parked`, in their order. */
+  readonly parks?: readonly Park[]
   /** Outputs of nodes inside these branches, as in a step; stored only if the range is accepted. */
   readonly save?: SavedValues
 }
@@ -517,6 +566,29 @@ export interface StoreTotals {
   readonly bytes: { readonly used: number; readonly peak?: number; readonly limit?: number }
 }
 
+/** Brings a payload to the wait at this address of a run; where there is none yet, it is kept for the first. */
+export interface SignalRequest {
+  readonly runId: string
+  readonly address: string
+  readonly payload: Uint8Array
+  /** New for every new signal: a repeat of the call answers the same. */
+  readonly nonce: string
+}
+/**
+ * `ok`: it is the answer, or is kept to be one. `late`: another came first, or nobody waits at this address any more. `over`: the run has ended.
+ * `gone`: there is no such run.
+ */
+export type SignalAnswer = 'ok' | 'late' | 'over' | 'gone' | 'backpressure'
+
+/** A wait that is not answered. Times are milliseconds since the epoch by the store's clock. */
+export interface OpenWait {
+  readonly place: string
+  readonly address: string | undefined
+  readonly since: number
+  readonly dueAt: number | undefined
+  readonly about: Uint8Array | undefined
+}
+
 /** One consistent look each; nothing changes. Lists are in order of creation, newest first, `limit` at most. */
 export interface Inspector {
   run(runId: string): Promise<RunRecord | undefined>
@@ -533,6 +605,8 @@ export interface Inspector {
   output(runId: string, path: string): Promise<Uint8Array | undefined>
   /** Saved outputs whose path is `prefix` or below it (`''`: all of the run). */
   saved(runId: string, prefix: string): Promise<SavedValues>
+  /** Waits of the run that are not answered, in order of their places; of very many the first 1 000. */
+  openWaits(runId: string): Promise<readonly OpenWait[]>
   queues(): Promise<readonly QueueStatus[]>
   /** What waits in a queue; nothing where the queue is paused, and nothing of runs that are. */
   waiting(queue: string): Promise<readonly WaitingLane[]>
@@ -618,12 +692,14 @@ export type LockAnswer =
 
 /** A hint in the inbox of a session. It may be lost or doubled: it says that it is worth asking, never what the answer is. */
 export type Notice =
-  /** A group that this session's branch opened is released (or withdrawn). */
+  /** A group that this session's branch opened is released (or withdrawn); or a wait that it holds is answered: `<run>/<place>`. */
   | { readonly kind: 'released'; readonly gid: string }
   /** Branches of this group that the session holds are not wanted any more. */
   | { readonly kind: 'withdrawn'; readonly gid: string; readonly reason: string }
   /** Grants that were reclaimed. */
   | { readonly kind: 'lost'; readonly gid: string; readonly token: Token }
+  /** All branches that are left of this group, which the session's branch opened, are parked. */
+  | { readonly kind: 'idle'; readonly gid: string }
   /** There may be work for it. */
   | { readonly kind: 'work' }
   /** A grant that it did not ask for (`acceptsPush`). More than a hint: the session holds it. */
@@ -682,6 +758,7 @@ export interface Backend {
   session(request: SessionRequest): Promise<SessionAnswer>
   sweep(session: string): Promise<SweepAnswer>
   control(request: ControlRequest): Promise<ControlAnswer>
+  signal(request: SignalRequest): Promise<SignalAnswer>
   readonly inspect: Inspector
   /** Reads need no holder; writes need the current holder of a branch of this run. */
   channel(runId: string, holder: Holder | undefined, request: ChannelRequest): Promise<ChannelAnswer>

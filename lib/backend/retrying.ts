@@ -54,6 +54,7 @@ function viewOf(near: Backend, repeater: Repeater, repeat: Repeat, repeatWork: R
     session: (request) => repeat(() => near.session(request)),
     sweep: (session) => near.sweep(session), // its caller comes again
     control: (request) => repeat(() => near.control(request)),
+    signal: (request) => repeat(() => near.signal(request)),
     channel: (runId, holder, request) => repeatWork(() => near.channel(runId, holder, request)),
     lock: (runId, holder, request) => repeatWork(() => near.lock(runId, holder, request)),
     listen: (session, listener) => near.listen(session, listener),
@@ -79,6 +80,7 @@ const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
   outcomes: (gid, after) => repeat(() => inspect.outcomes(gid, after)),
   output: (runId, path) => repeat(() => inspect.output(runId, path)),
   saved: (runId, prefix) => repeat(() => inspect.saved(runId, prefix)),
+  openWaits: (runId) => repeat(() => inspect.openWaits(runId)),
   queues: () => repeat(() => inspect.queues()),
   waiting: (queue) => repeat(() => inspect.waiting(queue)),
   sessions: () => repeat(() => inspect.sessions()),
