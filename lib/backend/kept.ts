@@ -4,6 +4,10 @@
 export const GRAPH_RETENTION_MS = 24 * 3_600_000
 /** Dead letters kept; on Redis roughly so many. */
 export const MOST_DEAD_LETTERS = 1_000
+/** Signals of a run that are kept until somebody waits for them. */
+export const MOST_SIGNALS_KEPT = 1_000
+/** Where the answer of the wait at a place of a run is saved. */
+export const waitMark = (place: string): string => `${place}/!`
 /** Counters of runs that have ended: one for each state and workflow, at most so many. */
 export const MOST_COUNTED_ENDS = 600
 /** What counts the ends of the workflows that have no counter of their own: no workflow is called so. */

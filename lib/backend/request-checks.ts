@@ -93,6 +93,12 @@ export function checkSettle({ ranges }: SettleRequest, { itemsPerCall, bytesPerC
         `expected as many kinds, values and delays as indexes (${size}) in a range of ${range.gid}`,
       )
     }
+    const parked = range.parks === undefined ? 0 : range.kinds.filter((kind) => kind === 'parked').length
+    if (parked !== (range.parks?.length ?? 0))
+      throw new GraflowError(
+        'INTERNAL',
+        `expected as many parks as parked branches (${parked}) in a range of ${range.gid}`,
+      )
     if (range.save !== undefined && range.save.paths.length !== itemCount(range.save.values)) {
       throw new GraflowError('INTERNAL', 'expected as many saved values as paths')
     }

@@ -10,6 +10,8 @@ export interface RunFacts {
   /** Its driver is gone, and no worker may take it over. */
   readonly isAbandoned: boolean
   readonly isPaused: boolean
+  /** Its root branch is parked. */
+  readonly isWaiting: boolean
   /** Somebody drives it now. */
   readonly isDriven: boolean
   /** When the process that opened it, or the one that took it over, was lost; undefined while somebody drives it, and for submitted runs. */
@@ -17,10 +19,14 @@ export interface RunFacts {
 }
 
 /** The state of a run at `now`. */
-export function runStateOf({ end, isAbandoned, isPaused, isDriven, lostAt }: RunFacts, now: number): RunState {
+export function runStateOf(
+  { end, isAbandoned, isPaused, isWaiting, isDriven, lostAt }: RunFacts,
+  now: number,
+): RunState {
   if (end !== undefined) return end
   if (isAbandoned) return 'abandoned'
   if (isPaused) return 'paused'
+  if (isWaiting) return 'waiting'
   if (isDriven) return 'running'
   return lostAt !== undefined && now - lostAt >= ABANDONED_AFTER_MS ? 'abandoned' : 'pending'
 }

@@ -2,7 +2,7 @@
 import { ABANDONED_AFTER_MS, isLeftBehind, runStateOf, type RunFacts } from '../../lib/backend/run-state.js'
 
 const facts = (given: Partial<RunFacts> = {}): RunFacts => ({
-  ...{ end: undefined, isAbandoned: false, isPaused: false, isDriven: false, lostAt: undefined },
+  ...{ end: undefined, isAbandoned: false, isPaused: false, isWaiting: false, isDriven: false, lostAt: undefined },
   ...given,
 })
 
@@ -16,6 +16,11 @@ describe('the state of a run', () => {
     expect(runStateOf(lost, 1_000 + ABANDONED_AFTER_MS - 1)).toBe('pending')
     expect(runStateOf(lost, 1_000 + ABANDONED_AFTER_MS)).toBe('abandoned')
     expect(runStateOf(facts({ isDriven: true }), 99_000)).toBe('running')
+  })
+
+  it('is waiting while its root is parked, unless it is paused', () => {
+    expect(runStateOf(facts({ isWaiting: true, lostAt: 0 }), 9_000)).toBe('waiting')
+    expect(runStateOf(facts({ isWaiting: true, isPaused: true }), 0)).toBe('paused')
   })
 
   it('is pending for a submitted run, however long it waits for a driver', () => {

@@ -18,6 +18,8 @@ import { describeStep } from './step.js'
 import { describeSweep } from './sweep.js'
 import { describeTakeOver } from './take-over.js'
 import { describeTasksInHand } from './tasks-in-hand.js'
+import { describeParking } from './parking.js'
+import { describeWaits } from './waits.js'
 import { type HarnessOptions, type MakeHarness, World } from '../support/world.js'
 
 /** The questions in two halves that take about the same real time, so that two files can ask a store with a real clock. */
@@ -48,12 +50,14 @@ export function describeBackend(name: string, makeHarness: MakeHarness, halves: 
       describe('channels', () => describeChannels(useWorld))
       describe('inspect', () => describeInspect(useWorld))
       describe('take-over', () => describeTakeOver(useWorld))
+      describe('waits', () => describeWaits(useWorld))
     }
     if (halves.includes('time')) {
       describe('session', () => describeSessions(useWorld))
       describe('sweep', () => describeSweep(useWorld))
       describe('tasks in hand', () => describeTasksInHand(useWorld))
       describe('hints', () => describeHints(useWorld))
+      describe('parking', () => describeParking(useWorld))
       describe('locks', () => describeLocks(useWorld))
       describe('limits', () => describeLimits(useWorld))
     }

@@ -14,6 +14,7 @@ export function pictureOf(state: KernelState): unknown {
       isPaused: run.isPaused,
       bytes: run.bytes,
       saved: [...run.saved],
+      waits: [[...(run.waits?.open.keys() ?? [])], [...(run.waits?.addresses.keys() ?? [])]],
       channels: run.channels?.bytes,
       groups: [...run.groups.keys()],
     })),
@@ -26,6 +27,7 @@ export function pictureOf(state: KernelState): unknown {
       returned: [...group.requeued],
       chunks: group.chunks.length,
       children: group.children?.all().map(({ spec }) => spec.gid),
+      parked: [group.parked, [...(group.parks?.keys() ?? [])]],
       delays: [...(group.delays ?? [])].map(([index, { dueAt }]) => [index, dueAt]),
       grants: group.heldGrants().map(({ token, held, dueAt }) => [token, held, dueAt]),
       isQueued: group.isQueued,
@@ -45,7 +47,9 @@ export function pictureOf(state: KernelState): unknown {
     ]),
     waiting: [...state.waiting].map(({ id }) => id),
     lost: [...state.lost].map(({ id }) => id),
-    due: [state.deadlines, state.affinityHolds, state.runTimeouts, state.purges].map((queue) => queue.size),
+    due: [state.deadlines, state.wakes, state.affinityHolds, state.runTimeouts, state.purges].map(
+      (queue) => queue.size,
+    ),
     bytes: state.bytes,
     retained: [...state.retained].map(({ id }) => id),
     deadLetters: state.deadLetters.list(1_000).length,
@@ -60,6 +64,10 @@ export function checkInvariants(state: KernelState, woken: ReadonlySet<string>):
   checkBells(state, woken)
   const runBytes = [...state.runs.values()].reduce((sum, run) => sum + run.bytes, 0)
   const graphBytes = [...state.graphs.values()].reduce((sum, graph) => sum + graph.bytes.length, 0)
+  const timed = [...state.runs.values()].flatMap((run) => [...(run.waits?.open.values() ?? [])])
+  const parks = [...state.groups.values()].flatMap((group) => [...(group.parks?.values() ?? [])])
+  equal('wakes', state.wakes.size, [...timed, ...parks].filter(({ place }) => place >= 0).length)
+  for (const run of state.runs.values()) if (run.end !== undefined) equal(`${run.id} waits`, run.waits, undefined)
   equal('bytes', state.bytes, runBytes + graphBytes)
   equal(
     'retained bytes',
@@ -89,8 +97,11 @@ function checkGroup(group: Group): void {
     const unfilled = size - group.filled
     equal(`${gid} ready`, group.ready, counts.ready - unfilled)
     equal(`${gid} in flight`, group.inFlight, counts.granted)
-    equal(`${gid} delayed`, group.delayed, counts.delayed)
-    equal(`${gid} delays`, group.delays?.size ?? 0, counts.delayed)
+    const parked = Array.from({ length: size }, (_, index) => index).filter((index) => table.isParked(index))
+    equal(`${gid} parked`, group.parked, parked.length)
+    equal(`${gid} delayed`, group.delayed, counts.delayed - parked.length)
+    equal(`${gid} delays`, group.delays?.size ?? 0, counts.delayed - parked.length)
+    if (group.isRoot) equal(`${gid} waits`, group.run.isParked, parked.length > 0)
     if (group.left === 0) throw new Error(`${gid} is open with nothing left`)
     if (limit > 0 && group.inFlight > limit)
       throw new Error(`${gid} has ${group.inFlight} in flight over its limit ${limit}`)
@@ -104,8 +115,8 @@ function checkGroup(group: Group): void {
     equal(`${gid} outcomes after its end`, seen.size + group.withdrawn().indexes.length, size)
     equal(
       `${gid} counters after its end`,
-      [group.ready, group.inFlight, group.delayed, group.heldGrants().length],
-      [0, 0, 0, 0],
+      [group.ready, group.inFlight, group.delayed, group.parked, group.heldGrants().length],
+      [0, 0, 0, 0, 0],
     )
   }
   for (const child of group.children?.all() ?? []) {
@@ -158,7 +169,10 @@ function checkQueues(state: KernelState): void {
     }
     const grantable = open.filter(
       ({ ready, inFlight, spec, run, isRoot }) =>
-        ready > 0 && (spec.limit === 0 || inFlight < spec.limit) && !run.isPaused && !(isRoot && run.isAbandoned),
+        ready > 0 &&
+        (spec.limit === 0 || inFlight < spec.limit) &&
+        !run.isPaused &&
+        !(isRoot && (run.isAbandoned || (run.isLeftBehind && run.lostAt !== undefined))),
     )
     const names = (groups: readonly Group[]): string[] => groups.map(({ spec }) => spec.gid).sort()
     equal(`${queue.name} lanes`, names(standing), names(grantable))

@@ -9,9 +9,11 @@ import type {
   Holder,
   Notice,
   OpenRequest,
+  Park,
   SettleKind,
   SettleRange,
   StepRequest,
+  WaitRequest,
 } from '../../lib/backend/backend.js'
 import { acquire } from '../../lib/backend/kernel/acquire.js'
 import { control } from '../../lib/backend/kernel/control.js'
@@ -21,6 +23,7 @@ import { settle } from '../../lib/backend/kernel/settle.js'
 import { KernelState } from '../../lib/backend/kernel/state.js'
 import { step } from '../../lib/backend/kernel/step.js'
 import { nextDueAt, sweep } from '../../lib/backend/kernel/sweep.js'
+import { signal } from '../../lib/backend/kernel/waits.js'
 import { item, pack } from '../../lib/values/packed-items.js'
 import { seededRandom } from '../../lib/time.js'
 import { bytes, infoOf, text } from '../support/world.js'
@@ -48,7 +51,11 @@ const KINDS: readonly [SettleKind, ...SettleKind[]] = [
   'dead',
   'retry',
   'released',
+  'parked',
 ]
+/** Where branches of a run wait, and what signals name. */
+const PLACES = ['w0', 'w1', 'w2'] as const
+const ADDRESSES = ['ok', 'ok#1'] as const
 const REFUSALS = new Set([
   'fenced',
   'conflict',
@@ -100,6 +107,7 @@ export class Walk {
       [22, () => this.#acquire()],
       [24, () => this.#settle()],
       [4, () => this.#save()],
+      [4, () => this.#signal()],
       [2, () => this.#end()],
       [6, () => this.#session()],
       [6, () => this.#control()],
@@ -127,6 +135,7 @@ export class Walk {
     const info = { ...infoOf('drain'), tasks: 'all' } as const
     sessionOf(this.state, { kind: 'open', session: 'drain', ttlMs: Number.POSITIVE_INFINITY, info })
     for (let idle = 0; idle < 3; ) {
+      for (const runId of this.state.runs.keys()) this.#answerAll(runId)
       this.#tick(200)
       sweep(this.state, true)
       const answer = acquire(this.state, {
@@ -269,10 +278,42 @@ export class Walk {
       kinds,
       values: pack(indexes.map((index) => bytes(`${token}:${index}`))),
       delaysMs: kinds.map((kind) => (kind === 'retry' && this.#chance(0.6) ? 30 : 0)),
+      parks: kinds.filter((kind) => kind === 'parked').map(() => this.#park(grant)),
       ...(this.#chance(0.2) ? { save: { paths: [this.#name('p')], values: pack([bytes('v')]) } } : {}),
     }
     const name = `settle ${range.gid} ${token} ${indexes.map((index, i) => `${index}:${kinds[i]}`).join()}`
     this.#call(name, () => settle(this.state, { session: 's0', ranges: [range] })[0] ?? 'none', true)
+  }
+
+  /** What a branch of the grant may wait for: a signal, a time, or a group below it. */
+  #park(grant: Grant): Park {
+    const below = [...this.state.groups.values()].filter(({ parent }) => parent?.spec.gid === grant.spec.gid)
+    const until = this.#chance(0.3) ? this.#pick(below)?.spec.gid : undefined
+    const dueMs = this.#chance(0.2) ? 40 : undefined
+    if (until !== undefined) return { until, ...(dueMs !== undefined && { dueMs }) }
+    return { wait: this.#wait(), ...(dueMs !== undefined && { dueMs }) }
+  }
+
+  #wait(): WaitRequest {
+    return {
+      place: this.#pick(PLACES),
+      ...(this.#chance(0.8) ? { address: this.#pick(ADDRESSES) } : { dueMs: 50 }),
+      ...(this.#chance(0.4) ? { dueMs: Math.floor(this.#random() * 100) } : {}),
+      onDue: bytes('due'),
+      isRepeated: this.#chance(0.5),
+    }
+  }
+
+  #answerAll(runId: string): void {
+    for (const address of ADDRESSES)
+      signal(this.state, { runId, address, payload: bytes('sent'), nonce: this.#name('n') })
+  }
+
+  #signal(): void {
+    const runId = this.#pick([...this.state.runs.keys()]) ?? 'nowhere'
+    const address = this.#pick(ADDRESSES)
+    const request = { runId, address, payload: bytes('sent'), nonce: this.#name('n') }
+    this.#call(`signal ${runId} ${address}`, () => signal(this.state, request), true)
   }
 
   #settleAll(grant: Grant, kind: SettleKind): void {
@@ -295,6 +336,7 @@ export class Walk {
       holder,
       runId: holder.gid.split('/')[0] ?? '',
       save: { paths: [this.#pick(['a', 'b', this.#name('p')])], values: pack([bytes('v')]) },
+      ...(this.#chance(0.3) ? { wait: this.#wait() } : {}),
       ...(this.#chance(0.5) ? { retire: closed.map(({ spec }) => spec.gid) } : {}),
     }
     this.#call(`save ${holder.gid}`, () => step(this.state, request), true)

@@ -11,6 +11,7 @@ import { asSet, isQuick, waitOf } from './sessions.js'
 import { shareOf } from './sharing.js'
 import type { KernelState } from './state.js'
 import { mayTake, notifyNext } from './waking.js'
+import { wakeDue } from './waits.js'
 
 /**
  * Grants up to `max` branches. Repeated with the same nonce it answers the same grants, as far as they are still held. A session that
@@ -32,6 +33,7 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
   state.waiting.delete(session)
   state.coming.delete(session)
   promoteDue(state, queuesOf(state, request.queues))
+  wakeDue(state, MOST_WOKEN)
   const most = Math.min(request.max, state.options.itemsPerCall)
   const call = serveLanes(state, session, request, wanted, most)
   session.rememberCall(request.nonce, call.heldGrants)
@@ -47,6 +49,9 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
   const inMs = call.isLeftToOthers ? Math.min(shareMs, dueMs ?? shareMs) : dueMs
   return { status: 'ok', grants: call.grants, isMore, nextDueMs: inMs }
 }
+
+/** Waits and parked branches that are due: the rest is left to the next call, or to a sweep. */
+const MOST_WOKEN = 16
 
 /** How far a call has come. */
 interface Call {
@@ -208,7 +213,7 @@ function* queuesOf(state: KernelState, names: AcquireRequest['queues']): Iterabl
 }
 
 function nextDueMs(state: KernelState, request: AcquireRequest): number | undefined {
-  let next: number | undefined
+  let next = state.wakes.first()?.dueAt
   for (const { delays } of queuesOf(state, request.queues)) {
     const due = delays.first()?.dueAt
     if (due !== undefined) next = Math.min(next ?? due, due)

@@ -3,6 +3,7 @@ import { byteLength, item } from '../../values/packed-items.js'
 import type { OutcomeChunk } from '../backend.js'
 import { close, closeChildren } from './closing.js'
 import type { Group } from './group.js'
+import { noteIdle } from './parking.js'
 import { endRun } from './runs.js'
 import type { KernelState } from './state.js'
 import { reopenLimit } from './waking.js'
@@ -30,6 +31,7 @@ export function arrive(state: KernelState, group: Group, chunk: OutcomeChunk): v
       endRun(state, group.run, failed > 0 ? 'failed' : 'completed', item(chunk.values, 0), 'the run is over')
   } else {
     reopenLimit(state, group)
+    noteIdle(state, group)
   }
 }
 

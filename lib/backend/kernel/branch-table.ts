@@ -1,6 +1,6 @@
 /**
  * The branch table: 8 bytes a branch, and the only truth about it. Byte 0 is its state, 1 the starts that ended in an error, 2 the
- * grants that were lost, 3 a flag, 4 to 7 the number of the grant under which it was last granted (0: none, or reclaimed).
+ * grants that were lost, 3 flags, 4 to 7 the number of the grant under which it was last granted (0: none, or reclaimed).
  * This file alone knows the layout. Loops over many branches live here, since they decide what a branch costs.
  */
 import type { SettleKind } from '../backend.js'
@@ -17,6 +17,7 @@ const FAILED = 4
 const DEAD = 5
 
 const OUTLASTED_FLAG = 1 << 24
+const PARKED_FLAG = 1 << 25
 const STATE_MASK = 0xff
 /** What a final state keeps of the word: the counters. */
 const COUNTERS_MASK = 0x00ffff00
@@ -121,6 +122,16 @@ export class BranchTable {
     this.#setState(index, DELAYED)
   }
 
+  /** Delayed until somebody wakes it. */
+  makeParked(index: number): void {
+    this.#setState(index, DELAYED)
+    this.#words[index * 2] = this.#word(index) | PARKED_FLAG
+  }
+
+  isParked(index: number): boolean {
+    return (this.#word(index) & (PARKED_FLAG | STATE_MASK)) === (PARKED_FLAG | DELAYED)
+  }
+
   /** The grant it was granted under means nothing any more: it was reclaimed. */
   forgetGrant(index: number): void {
     this.#words[index * 2 + 1] = 0
@@ -156,7 +167,7 @@ export class BranchTable {
 
   /**
    * Branches without a final state: cancelled where a start had begun or one was counted before, skipped where none was. A grant
-   * that was released counts nothing, so it is no start.
+   * that was released counts nothing, so it is no start; a parked branch has begun.
    */
   withdrawn(): WithdrawnBranches {
     const indexes: number[] = []
@@ -165,7 +176,8 @@ export class BranchTable {
       const word = this.#word(i)
       if ((word & STATE_MASK) >= SUCCEEDED) continue
       indexes.push(i)
-      kinds.push((word & STATE_MASK) === GRANTED || (word & COUNTERS_MASK) !== 0 ? 'cancelled' : 'skipped')
+      const hasBegun = (word & STATE_MASK) === GRANTED || (word & (COUNTERS_MASK | PARKED_FLAG)) !== 0
+      kinds.push(hasBegun ? 'cancelled' : 'skipped')
     }
     return { indexes: Uint32Array.from(indexes), kinds }
   }

@@ -2,7 +2,7 @@
  * The channels of one run: values, numbers and lists by key. A key past its time to live is absent from then on; it is dropped when it
  * is next met. The caller has checked the holder and the memory already.
  */
-import type { ChannelAnswer, ChannelRequest, ChannelValue, LockAnswer } from '../backend.js'
+import type { ChannelAnswer, ChannelRequest, ChannelValue, LockAnswer, SignalAnswer } from '../backend.js'
 import { itemCount, item as itemOf, pack, type PackedItems } from '../../values/packed-items.js'
 
 /** A list that grows at both ends: `front` is reversed. */
@@ -12,6 +12,8 @@ interface StoredList {
   readonly back: Uint8Array[]
 }
 type Write = Exclude<ChannelRequest, { kind: 'get' | 'keys' }>
+/** What a call answered that is not to be done twice. */
+type Answer = ChannelAnswer | LockAnswer | { readonly status: SignalAnswer }
 type Stored = Exclude<ChannelValue, { kind: 'list' }> | StoredList
 
 interface Entry {
@@ -27,7 +29,7 @@ const KEY_BYTES = 64
 
 export class Channels {
   readonly #entries = new Map<string, Entry>()
-  readonly #answers = new Map<string, ChannelAnswer | LockAnswer>()
+  readonly #answers = new Map<string, Answer>()
   #bytes = 0
 
   /** What all of it occupies, roughly. */
@@ -99,7 +101,7 @@ export class Channels {
   }
 
   /** What `act` answers; what it answered, when the nonce is one of the last calls. A nonce belongs to one kind of call. */
-  once<A extends ChannelAnswer | LockAnswer>(nonce: string, act: () => A): A {
+  once<A extends Answer>(nonce: string, act: () => A): A {
     const known = this.#answers.get(nonce)
     if (known !== undefined) return known as A // it was a call of this kind
     const answer = act()

@@ -5,6 +5,7 @@
 import { removeChild, childrenOf } from './children.js'
 import { endHolding } from './grants.js'
 import type { Group } from './group.js'
+import { unpark, wake } from './parking.js'
 import type { KernelState } from './state.js'
 import { countGranted, countReady, place } from './waking.js'
 
@@ -30,11 +31,13 @@ export function close(state: KernelState, group: Group, as: 'released' | 'withdr
   group.delays = undefined
   group.affinityHold = undefined
   group.tasks = undefined
+  unpark(state, group)
   place(group)
   const waiter = group.parent?.grantHolding(group.parentIndex)?.session
   if (wasHeld) notifyHolders(state, group, reason)
   if (group.children !== undefined) for (const child of group.children.all()) close(state, child, 'withdrawn', reason)
   removeChild(group.parent, group)
+  if (group.parent !== undefined) wake(state, group.parent, group.parentIndex)
   if (waiter !== undefined) state.effects.notice(waiter.id, { kind: 'released', gid: group.spec.gid })
   if (!group.isRoot) state.effects.activity(group.run.id, 'group', group.spec.gid)
 }

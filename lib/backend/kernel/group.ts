@@ -27,6 +27,7 @@ export type Queue = readyQueue.Queue<Group>
 export type DelayedBranch = readyQueue.DelayedBranch<Group>
 export type Run = run.Run<Group>
 export type RunDue = run.RunDue<Group>
+export type HeldWait = run.HeldWait<Group>
 export type Session = sessions.Session<HeldGrant>
 
 /** Branches of one group under one token. Due at its deadline, where the group has a timeout. */
@@ -64,6 +65,12 @@ export interface HeldTask extends Due {
 export interface SetAside extends Pick<TaskCounts, 'errors' | 'losses'> {
   /** When the delay before its next start is over. */
   readonly startsAt: number
+}
+
+/** A parked branch that is ready at the latest when it is due. */
+export interface ParkedBranch extends Due {
+  readonly group: Group
+  readonly index: number
 }
 
 /** The time in which only the preferred worker may take from the group; due at its end. */
@@ -105,10 +112,12 @@ export class Group {
   /** Branches without a final outcome. */
   left: number
   failed = 0
-  /** The three below are 0 once the group is closed. */
+  /** The four below are 0 once the group is closed. */
   ready = 0
   inFlight = 0
   delayed = 0
+  /** Branches that are parked: in the table they are delayed, and not counted there. */
+  parked = 0
   /** A root that no worker may take: the session which opened the run drives it, or it was left behind. It counts in no queue. */
   isOpeners = false
   /** Since when it has had ready branches. */
@@ -120,6 +129,7 @@ export class Group {
   /** Open groups below. */
   children: Children<Group> | undefined
   delays: Map<number, DelayedBranch> | undefined
+  parks: Map<number, ParkedBranch> | undefined
   affinityHold: AffinityHold | undefined
   /** Tasks in hand, by branch, as far as holders reported them. */
   tasks: Map<number, HeldTask> | undefined

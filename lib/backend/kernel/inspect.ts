@@ -3,6 +3,7 @@ import type {
   DeadLetter,
   GroupStatus,
   Inspector,
+  OpenWait,
   OutcomesPage,
   QueueStatus,
   RunRecord,
@@ -15,6 +16,7 @@ import type {
 import { pack } from '../../values/packed-items.js'
 import type { Group, Queue } from './group.js'
 import type { KernelState } from './state.js'
+import { isAlive } from './waits.js'
 
 /** The inspector's questions, answered at once. */
 export type KernelInspector = {
@@ -61,6 +63,7 @@ export function inspectorOf(state: KernelState): KernelInspector {
       }
       return { paths, values: pack(values) }
     },
+    openWaits: (runId): readonly OpenWait[] => openWaitsOf(state, runId),
     queues: (): readonly QueueStatus[] => [...state.queues.values()].map((queue) => queueStatus(state, queue)),
     waiting: (queue): readonly WaitingLane[] => waitingIn(state, state.queues.get(queue)),
     sessions: (): readonly SessionStatus[] =>
@@ -101,6 +104,21 @@ function statusOf(state: KernelState, group: Group): GroupStatus {
     openedAt: state.wall(group.openedAt),
     releasedAt: group.closedAt === undefined ? undefined : state.wall(group.closedAt),
   }
+}
+
+/** Waits of a run that are told. */
+const MOST_OPEN_WAITS = 1_000
+
+function openWaitsOf(state: KernelState, runId: string): readonly OpenWait[] {
+  const alive = [...(state.runs.get(runId)?.waits?.open.values() ?? [])].filter((wait) => isAlive(state, wait))
+  const told = alive.map(({ request, since, dueAt, place }) => ({
+    place: request.place,
+    address: request.address,
+    since,
+    dueAt: place < 0 ? undefined : state.wall(dueAt),
+    about: request.about,
+  }))
+  return told.sort((a, b) => (a.place < b.place ? -1 : 1)).slice(0, MOST_OPEN_WAITS)
 }
 
 /** Groups of each lane that are looked at. */

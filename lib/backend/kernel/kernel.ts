@@ -21,6 +21,8 @@ import type {
   SessionRequest,
   SettleAnswer,
   SettleRequest,
+  SignalAnswer,
+  SignalRequest,
   StepAnswer,
   StepRequest,
   SweepAnswer,
@@ -39,6 +41,7 @@ import { type Effects, type KernelOptions, KernelState } from './state.js'
 import { step } from './step.js'
 import { awaitedDueAt, backgroundDueAt, sweep } from './sweep.js'
 import { take } from './take.js'
+import { signal } from './waits.js'
 
 export class Kernel {
   readonly limits: BackendLimits
@@ -115,6 +118,10 @@ export class Kernel {
 
   control(now: number, request: ControlRequest): ControlAnswer {
     return control(this.#at(now), request)
+  }
+
+  signal(now: number, request: SignalRequest): SignalAnswer {
+    return signal(this.#at(now), request)
   }
 
   channel(now: number, runId: string, holder: Holder | undefined, request: ChannelRequest): ChannelAnswer {

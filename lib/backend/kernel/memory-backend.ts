@@ -87,6 +87,10 @@ class MemoryBackend implements Backend {
     return this.#do((now) => this.#kernel.control(now, request))
   }
 
+  signal(request: Parameters<Backend['signal']>[0]): ReturnType<Backend['signal']> {
+    return this.#do((now) => this.#kernel.signal(now, request))
+  }
+
   channel(...[runId, holder, request]: Parameters<Backend['channel']>): ReturnType<Backend['channel']> {
     return this.#do((now) => this.#kernel.channel(now, runId, holder, request))
   }
@@ -202,6 +206,7 @@ class MemoryBackend implements Backend {
       outcomes: (gid, after) => look((inspector) => inspector.outcomes(gid, after)),
       output: (runId, path) => look((inspector) => inspector.output(runId, path)),
       saved: (runId, prefix) => look((inspector) => inspector.saved(runId, prefix)),
+      openWaits: (runId) => look((inspector) => inspector.openWaits(runId)),
       queues: () => look((inspector) => inspector.queues()),
       waiting: (queue) => look((inspector) => inspector.waiting(queue)),
       sessions: () => look((inspector) => inspector.sessions()),

@@ -2,6 +2,7 @@
 import { close } from './closing.js'
 import type { Run } from './group.js'
 import type { KernelState } from './state.js'
+import { dropWaits } from './waits.js'
 
 /** A purge of a run is due: does what there is to do of it by now. Says how many groups that were. */
 export function purge(state: KernelState, run: Run): number {
@@ -29,6 +30,7 @@ function purgePayloads(state: KernelState, run: Run): void {
 function purgeRun(state: KernelState, run: Run): void {
   const root = run.groups.get(run.id)
   if (root !== undefined) close(state, root, 'withdrawn', 'the run is past its retention')
+  dropWaits(state, run)
   purgePayloads(state, run)
   state.addBytes(run, -run.bytes)
   state.purges.remove(run.purge)

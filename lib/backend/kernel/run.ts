@@ -2,7 +2,7 @@
  * A run as the kernel keeps it: its record, saved outputs, channels, and its groups. What its state is called follows from facts kept
  * apart (ended, abandoned, paused, started), so that no two of them can contradict each other.
  */
-import type { EndState, Holder, OpenRequest, RunRecord, RunState } from '../backend.js'
+import type { EndState, Holder, OpenRequest, RunRecord, RunState, WaitRequest } from '../backend.js'
 import { isLeftBehind, runStateOf } from '../run-state.js'
 import type { Channels } from './channels.js'
 import type { Due } from './due-queue.js'
@@ -10,6 +10,25 @@ import type { Due } from './due-queue.js'
 /** Something about a run that falls due: its timeout, or the next purge of what it keeps. */
 export interface RunDue<G> extends Due {
   readonly run: Run<G>
+}
+
+/** A wait that is not answered, and the branch that waits. Due when it is answered without a signal, if ever. */
+export interface HeldWait<G> extends Due {
+  readonly run: Run<G>
+  group: G
+  index: number
+  readonly request: WaitRequest
+  /** By the store's clock. */
+  readonly since: number
+}
+
+interface Waits<G> {
+  /** By place. */
+  readonly open: Map<string, HeldWait<G>>
+  /** What a signal meets: places that wait at the address, in order; a signal that is kept; or nobody waits there any more. Absent: it is kept. */
+  readonly addresses: Map<string, string[] | Uint8Array | 'over'>
+  /** Signals that are kept. */
+  kept: number
 }
 
 export interface RunEnd {
@@ -58,6 +77,8 @@ export class Run<G> {
   cancelReason: string | undefined
   end: RunEnd | undefined
   isPaused = false
+  /** Its root branch is parked. */
+  isParked = false
   /** Its driver is gone, and no other session may drive it. */
   isAbandoned = false
   /** When its driver was lost, of a run that had an opener, while nobody drives it and any worker may take it over. */
@@ -67,6 +88,7 @@ export class Run<G> {
   readonly saved = new Map<string, Uint8Array>()
   channels: Channels | undefined
   locks: Locks | undefined
+  waits: Waits<G> | undefined
   /** What it occupies, roughly. */
   bytes = 0
 
@@ -91,9 +113,9 @@ export class Run<G> {
 
   /** `wallNow`: by the store's clock, as the times of the record. */
   stateAt(wallNow: number): RunState {
-    const { isAbandoned, isPaused, lostAt } = this
+    const { isAbandoned, isPaused, isParked, lostAt } = this
     const isDriven = this.startedAt !== undefined && this.driver !== undefined
-    return runStateOf({ end: this.end?.state, isAbandoned, isPaused, isDriven, lostAt }, wallNow)
+    return runStateOf({ end: this.end?.state, isAbandoned, isPaused, isWaiting: isParked, isDriven, lostAt }, wallNow)
   }
 
   record(wallNow: number): RunRecord {

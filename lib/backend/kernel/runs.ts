@@ -1,12 +1,12 @@
-/** How runs end, or stay behind without a driver, and what they save. */
+/** How runs end, and what they save. */
 import { item, itemCount } from '../../values/packed-items.js'
 import type { EndState, SavedValues } from '../backend.js'
 import { MOST_COUNTED_ENDS, OTHER_WORKFLOWS } from '../kept.js'
 import { close } from './closing.js'
-import type { Group, Run } from './group.js'
+import type { Run } from './group.js'
 import { trimRetained } from './purge.js'
-import { relane } from './ready-queue.js'
 import type { KernelState } from './state.js'
+import { dropWaits } from './waits.js'
 
 /** Saves outputs; a path that has one keeps it. */
 export function save(state: KernelState, run: Run, values: SavedValues): void {
@@ -19,24 +19,6 @@ export function save(state: KernelState, run: Run, values: SavedValues): void {
   }
 }
 
-/**
- * Nobody drives the run any more; its groups go on. A worker that knows what is left of it may take it over, unless it is left behind. What
- * nobody takes goes when its retention ends; a submitted run waits for a driver as before. Call it before the root is ready again.
- */
-export function loseDriver(state: KernelState, root: Group): void {
-  const { run } = root
-  run.driver = undefined
-  root.isOpeners = run.isLeftBehind // from now on it is counted where a worker may take it
-  if (run.isLeftBehind) run.isAbandoned = true
-  else if (run.hasOpener) run.lostAt = state.wallNow
-  if (root.need !== undefined) relane(root, root.need)
-  if (run.isLeftBehind || run.hasOpener) {
-    run.keptUntil = state.now + run.retentionMs
-    state.purges.add(run.purge, run.keptUntil)
-  }
-  state.effects.activity(run.id, 'state', run.id)
-}
-
 /** Ends a run that has not ended: withdraws what is open of it, and sees to its purge. */
 export function endRun(state: KernelState, run: Run, as: EndState, value: Uint8Array, reason: string): void {
   run.end = { state: as, value, at: state.wallNow }
@@ -45,6 +27,7 @@ export function endRun(state: KernelState, run: Run, as: EndState, value: Uint8A
   if (root !== undefined) close(state, root, 'withdrawn', reason)
   state.addBytes(run, value.length)
   if (run.timeout !== undefined) state.runTimeouts.remove(run.timeout)
+  dropWaits(state, run)
   run.keptUntil = state.now + run.retentionMs
   state.purges.add(run.purge, Math.min(state.now + state.options.payloadRetentionMs, run.keptUntil))
   state.retained.add(run)

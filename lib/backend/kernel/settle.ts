@@ -2,18 +2,20 @@
  * Settling: whether a result counts is decided by its token alone, branch by branch. A range of final outcomes that are all current,
  * which is nearly every range, is counted in one loop, and the worker's own arrays become the stored outcomes.
  */
-import type { OutcomeKind, SettleAnswer, SettleKind, SettleRange, SettleRequest } from '../backend.js'
+import type { OutcomeKind, Park, SettleAnswer, SettleKind, SettleRange, SettleRequest } from '../backend.js'
 import { gather, item } from '../../values/packed-items.js'
 import { checkSettle } from '../request-checks.js'
 import { arrive } from './barrier.js'
 import { addDeadLetter } from './dead-letters.js'
+import { loseDriver } from './drivers.js'
 import { endHolding } from './grants.js'
 import type { Group, HeldGrant } from './group.js'
 import { delay, requeue } from './retries.js'
-import { loseDriver, save } from './runs.js'
+import { save } from './runs.js'
 import type { KernelState } from './state.js'
 import { endStart } from './tasks-in-hand.js'
 import { addReady, endFlight, reopenLimit } from './waking.js'
+import { parkBranch } from './waits.js'
 
 /**
  * Settles branches of many grants; one answer a range. A repeated range is `dup` and changes nothing. A malformed request throws
@@ -63,10 +65,11 @@ class Mixed {
   readonly kinds: OutcomeKind[] = []
   ready = 0
   delayed = 0
+  readonly parked: { readonly index: number; readonly park: Park }[] = []
   isFenced = false
 
   get accepted(): number {
-    return this.finals.length + this.ready + this.delayed
+    return this.finals.length + this.ready + this.delayed + this.parked.length
   }
 
   end(position: number, kind: OutcomeKind): void {
@@ -90,7 +93,7 @@ function settleMixed(
   if (accepted === 0) return mixed.isFenced ? 'fenced' : 'dup'
   endHolding(state, grant, accepted)
   endFlight(group, accepted)
-  if (group.isRoot && finals.length === 0) loseDriver(state, group)
+  if (group.isRoot && finals.length + mixed.parked.length === 0) loseDriver(state, group)
   if (range.save !== undefined) save(state, run, range.save)
   state.effects.activity(run.id, 'settled', spec.gid)
   addReady(state, group, mixed.ready)
@@ -101,6 +104,7 @@ function settleMixed(
   } else {
     reopenLimit(state, group)
   }
+  for (const { index, park } of mixed.parked) parkBranch(state, group, index, park)
   return 'ok'
 }
 
@@ -114,9 +118,11 @@ function settleBranches(
 ): Mixed {
   const { table, spec } = group
   const mixed = new Mixed()
+  let parks = 0
   for (let i = 0; i < indexes.length; i++) {
     const index = indexes[i] as number // i is below the length
     let kind = range.kinds[i] as SettleRange['kinds'][number] // as many kinds as indexes: checked
+    const park = kind === 'parked' ? range.parks?.[parks++] : undefined
     if (i < settled && isFinalKind(kind)) {
       endStart(state, group, index, true)
       mixed.end(i, kind)
@@ -133,7 +139,12 @@ function settleBranches(
       mixed.end(i, kind)
       continue
     }
-    if (range.save !== undefined) group.stepped = (group.stepped ?? new Set()).add(index)
+    if (range.save !== undefined || park !== undefined) group.stepped = (group.stepped ?? new Set()).add(index)
+    if (park !== undefined) {
+      table.makeParked(index)
+      mixed.parked.push({ index, park })
+      continue
+    }
     const delayMs = kind === 'retry' ? (range.delaysMs?.[i] ?? 0) : 0
     if (delayMs > 0) {
       delay(state, group, index, delayMs)

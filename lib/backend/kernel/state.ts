@@ -6,7 +6,18 @@ import { STORE_TIMES, type StoreTimes } from '../../options.js'
 import type { EndState, Notice, RunChange, Token } from '../backend.js'
 import { DeadLetters } from './dead-letters.js'
 import { type Due, DueQueue } from './due-queue.js'
-import type { AffinityHold, Group, HeldGrant, HeldTask, Queue, Run, RunDue, Session } from './group.js'
+import type {
+  AffinityHold,
+  Group,
+  HeldGrant,
+  HeldTask,
+  HeldWait,
+  ParkedBranch,
+  Queue,
+  Run,
+  RunDue,
+  Session,
+} from './group.js'
 import * as readyQueue from './ready-queue.js'
 
 /** What the kernel emits while it acts. A listener must not call the kernel from inside. */
@@ -77,6 +88,7 @@ export class KernelState {
   readonly deadlines = new DueQueue<HeldGrant>()
   readonly taskDeadlines = new DueQueue<HeldTask>()
   readonly affinityHolds = new DueQueue<AffinityHold>()
+  readonly wakes = new DueQueue<HeldWait | ParkedBranch>()
   readonly runTimeouts = new DueQueue<RunDue>()
   /** Of a run that has ended: first its payloads, then its record. */
   readonly purges = new DueQueue<RunDue>()

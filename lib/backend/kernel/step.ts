@@ -7,14 +7,18 @@ import { arrive } from './barrier.js'
 import { endHolding, heldGroup } from './grants.js'
 import type { Group, Run } from './group.js'
 import { addInputs, hasGraph, newChild } from './opening.js'
+import { isIdle } from './parking.js'
 import { endRun, save } from './runs.js'
 import type { KernelState } from './state.js'
 import { endStart, reportTask } from './tasks-in-hand.js'
 import { endFlight } from './waking.js'
+import { register } from './waits.js'
 
 /** What is to be done about the group of a step. */
 interface OpeningPlan {
   readonly existing: Group | undefined
+  /** It brings further inputs of a big group. */
+  readonly isFilling: boolean
   /** Inputs that are not stored yet. */
   readonly inputs: PackedItems
 }
@@ -40,7 +44,9 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
 
   if (request.task !== undefined) group.table.markOutlasted(holder.index)
   if (request.save !== undefined) save(state, run, request.save)
-  if (request.save !== undefined || plan !== undefined) group.stepped = (group.stepped ?? new Set()).add(holder.index)
+  const { wait } = request
+  if (request.save !== undefined || plan !== undefined || wait !== undefined)
+    group.stepped = (group.stepped ?? new Set()).add(holder.index)
   for (const gid of request.retire ?? []) {
     const retired = state.groups.get(gid)
     if (retired !== undefined && !retired.isRetired) retire(state, retired)
@@ -51,7 +57,8 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
   }
   if (request.rest !== undefined && group.isRoot) group.need = request.rest
   const counts = reportTask(state, group, holder.index, request.task)
-  const about = counts === undefined ? {} : { counts }
+  const answer = wait === undefined ? undefined : register(state, group, holder.index, wait)
+  const about = { ...(counts !== undefined && { counts }), ...(answer !== undefined && { wait: answer }) }
   if (plan === undefined || request.group === undefined) return { status: 'ok', fill: 0, ...about }
   return { ...applyPlan(state, plan, request.group.spec, group, holder.index), ...about }
 }
@@ -64,27 +71,30 @@ function planOpening(
   parentIndex: number,
 ): OpeningPlan | StepAnswer {
   const existing = state.groups.get(spec.gid)
+  const isFilling = from > 0
   if (existing === undefined) {
     if (!hasGraph(state, spec.graph)) return { status: 'nograph' }
     const bytes = from > 0 ? 0 : byteLength(inputs)
     if (state.isFull(bytes)) return { status: 'backpressure' }
-    return { existing, inputs: from > 0 ? EMPTY_PACKED : inputs }
+    return { existing, isFilling, inputs: from > 0 ? EMPTY_PACKED : inputs }
   }
   const isSame =
     existing.spec.digest === spec.digest && existing.parent === parent && existing.parentIndex === parentIndex
   if (!isSame || existing.run !== run) return { status: 'conflict' }
   const known = existing.fill - from
-  if (existing.state !== 'open' || known < 0) return { existing, inputs: EMPTY_PACKED }
+  if (existing.state !== 'open' || known < 0) return { existing, isFilling, inputs: EMPTY_PACKED }
   const fresh = slice(inputs, Math.min(known, itemCount(inputs)), itemCount(inputs))
   if (itemCount(fresh) > 0 && state.isFull(byteLength(fresh))) return { status: 'backpressure' }
-  return { existing, inputs: fresh }
+  return { existing, isFilling, inputs: fresh }
 }
 
 function applyPlan(state: KernelState, plan: OpeningPlan, spec: GroupSpec, holding: Group, index: number): StepAnswer {
   const group = plan.existing ?? newChild(state, spec, holding, index)
   if (group.state !== 'open') return { status: 'done' }
   addInputs(state, group, plan.inputs)
-  return { status: 'ok', fill: group.fill }
+  if (plan.existing === undefined || plan.isFilling) return { status: 'ok', fill: group.fill }
+  const openMs = state.now - group.openedAt
+  return { status: 'ok', fill: group.fill, openMs, ...(isIdle(group) && { isIdle: true }) }
 }
 
 /** Deletes all of a closed group but its outcomes. */

@@ -14,9 +14,12 @@ import { endRun } from './runs.js'
 import { SWEEP_GAP_MS, sweepIntervalMs } from './session.js'
 import type { KernelState } from './state.js'
 import { notifyAll } from './waking.js'
+import { wakeDue } from './waits.js'
 
 /** Items a sweep handles at most; what is left over makes the next one due at once. */
 const MOST_ITEMS = 256
+/** Of those, waits and parked branches that are due. */
+const MOST_WOKEN = 96
 /** Runs and groups together that it purges, which has a bound of its own: nothing else waits behind it. One run is purged in one. */
 const MOST_PURGED = 256
 
@@ -30,14 +33,20 @@ export function sweep(state: KernelState, isForced = false): SweepAnswer {
   state.lastSweepAt = state.now
   const isGrace = state.now < state.graceUntil
   const promoted = promoteDue(state, state.queues.values(), MOST_ITEMS / 2)
-  let items = promoted
+  const woken = wakeDue(state, MOST_WOKEN)
+  let items = promoted + woken
   const reclaimed = isGrace ? 0 : reclaimDue(state, MOST_ITEMS - items)
   items += reclaimed
   items += endOverdueRuns(state, MOST_ITEMS - items)
   const hasPurges = purgeDue(state, MOST_PURGED)
   endAffinities(state)
   notifyAll(state)
-  state.hasBacklog = items >= MOST_ITEMS || promoted >= MOST_ITEMS / 2 || hasPurges || (!isGrace && state.lost.size > 0)
+  state.hasBacklog =
+    items >= MOST_ITEMS ||
+    woken >= MOST_WOKEN ||
+    promoted >= MOST_ITEMS / 2 ||
+    hasPurges ||
+    (!isGrace && state.lost.size > 0)
   const interval = sweepIntervalMs(state)
   state.sweepDueAt = interval === undefined ? Number.POSITIVE_INFINITY : state.now + interval
   if (isGrace) return { status: 'grace' }
@@ -61,6 +70,7 @@ export function awaitedDueAt(state: KernelState): number {
   if (state.lost.size > 0) dueAt = Math.min(dueAt, Math.max(state.now, state.graceUntil))
   for (const queue of state.queues.values()) dueAt = Math.min(dueAt, queue.delays.first()?.dueAt ?? dueAt)
   dueAt = Math.min(dueAt, state.affinityHolds.first()?.dueAt ?? dueAt, state.runTimeouts.first()?.dueAt ?? dueAt)
+  dueAt = Math.min(dueAt, state.wakes.first()?.dueAt ?? dueAt)
   const never = Number.POSITIVE_INFINITY
   const deadline = Math.min(state.deadlines.first()?.dueAt ?? never, state.taskDeadlines.first()?.dueAt ?? never)
   return Math.min(dueAt, Math.max(deadline, state.graceUntil))

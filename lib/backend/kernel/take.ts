@@ -17,6 +17,7 @@ export function take(state: KernelState, { session: id, nonce, runId }: TakeRequ
     const isMine = held.session.id === id && held.nonce === nonce
     return isMine ? { status: 'ok', grant: grantOf(held) } : { status: 'held', session: held.session.id }
   }
+  if (!run.isPaused && root.parked > 0) return { status: 'waiting' }
   if (run.isPaused || root.ready === 0) return { status: 'paused' }
   const grant = grantTo(state, session, root, 1, nonce, Number.POSITIVE_INFINITY)
   return grant === undefined ? { status: 'paused' } : { status: 'ok', grant }

@@ -17,7 +17,7 @@ export function place(group: Group): void {
     group.ready > 0 &&
     (spec.limit === 0 || group.inFlight < spec.limit) &&
     !run.isPaused &&
-    !(run.isAbandoned && group.isRoot)
+    !(group.isRoot && (run.isAbandoned || (run.isLeftBehind && run.lostAt !== undefined)))
   if (isGrantable === group.isQueued) return
   if (isGrantable) group.lane.enqueue(group)
   else group.lane.dequeue(group)
