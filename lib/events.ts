@@ -6,7 +6,15 @@
 import { describe, describeError } from './describe.js'
 import { GraflowError } from './errors.js'
 
-export type RunStateName = 'pending' | 'running' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'abandoned'
+export type RunStateName =
+  | 'pending'
+  | 'running'
+  | 'paused'
+  | 'waiting'
+  | 'completed'
+  | 'failed'
+  | 'cancelled'
+  | 'abandoned'
 export type OutcomeStatus = 'succeeded' | 'failed' | 'dead' | 'cancelled' | 'skipped'
 
 /**

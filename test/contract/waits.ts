@@ -134,7 +134,7 @@ export function describeWaits(useWorld: UseWorld): void {
   it('takes a time by the clock, which may be over', async () => {
     const world = await useWorld()
     const holder = await world.start('run')
-    const now = await world.backend.inspect.now()
+    const now = Math.floor(await world.backend.inspect.now())
     await register(world, holder, waitFor('1', { dueAt: now - 1_000 }))
     await register(world, holder, waitFor('2', { dueAt: now + 60_000, address: 'other' }))
     await world.liveUntil(async () => (await marks(world))['1/!'] !== undefined)

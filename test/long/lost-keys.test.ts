@@ -15,7 +15,7 @@ const items = Array.from({ length: 48 }, (_, n) => itemOf(n))
 const total = items.reduce((all, { n }) => all + n, 0)
 
 /** Nothing lies under these: two are channels, and some are written only in other flows. */
-const NOT_HERE = new Set(['activity', 'alive', 'channelLocks'])
+const NOT_HERE = new Set(['activity', 'alive', 'channelLocks', 'waits'])
 
 /** What there is of each kind of key, in patterns of names. */
 const patterns = Object.entries(keysOf('T'))
@@ -104,7 +104,7 @@ async function endingAfter({ stage, client }: Awaited<ReturnType<typeof system>>
 
 /** What nothing but a hint, a list of work or an index lies under: it can be made anew. */
 const REMADE =
-  /^(main|lanes|lane|delayed|sessions|bases|waiting|broken|lost|inbox|idempotency|runs|due|purge|todo|deadLetters|quarantine): /
+  /^(main|lanes|lane|delayed|sessions|bases|waiting|broken|lost|inbox|idempotency|runs|due|purge|wakes|todo|deadLetters|quarantine): /
 
 /** What is lost, how, and how the run under way ended: all of it at once, since the systems serve every test of this file. */
 let losses: Promise<ReadonlyMap<string, readonly string[]>> | undefined

@@ -10,9 +10,11 @@ import type {
   GroupSpec,
   HeldLock,
   LockRequest,
+  Park,
   SettleKind,
   SettleRange,
   StepRequest,
+  WaitRequest,
 } from '../../lib/backend/backend.js'
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
 import { item, itemCount, pack } from '../../lib/values/packed-items.js'
@@ -28,7 +30,7 @@ const LONG_MS = 3_600_000
 const SESSIONS = ['s0', 's1', 's2'] as const
 const QUEUES = ['default', 'other'] as const
 const RULES = ['all', 'first-failure', 'first-success'] as const
-const KINDS: readonly SettleKind[] = ['succeeded', 'succeeded', 'succeeded', 'failed', 'retry', 'released']
+const KINDS: readonly SettleKind[] = ['succeeded', 'succeeded', 'succeeded', 'failed', 'retry', 'released', 'parked']
 
 const stage = useBackend()
 
@@ -81,6 +83,8 @@ class Comparison {
       [2, () => this.#sessions()],
       [8, () => this.#take()],
       [6, () => this.#look()],
+      [6, () => this.#wait()],
+      [8, () => this.#signal()],
     ]
     let at = this.#random() * moves.reduce((sum, [weight]) => sum + weight, 0)
     for (const [weight, move] of moves) {
@@ -276,12 +280,53 @@ class Comparison {
         delaysMs: kinds.map((kind) => (kind === 'retry' && this.#chance(0.5) && !isRoot ? LONG_MS : 0)),
       }),
       ...(this.#chance(0.2) && { save: { paths: ['9'], values: pack([bytes(this.#nonce())]) } }),
+      parks: kinds.flatMap((kind) => (kind === 'parked' ? [this.#park(grant.spec.gid)] : [])),
     }
     const isStale = this.#chance(0.05)
     await this.#ask(`settle ${range.gid} ${indexes.join()} ${kinds.join()}`, async (backend, side) => {
       const token = isStale ? '1.stale-999' : both[side].token
       return (await backend.settle({ session: 's0', ranges: [{ ...range, token }] }))[0]
     })
+  }
+
+  /** What a branch may wait for: a signal, or a group below its own. Nothing is due here. */
+  #park(gid: string): Park {
+    if (this.#chance(0.3)) return { until: `${gid}/${this.#below(4)}` }
+    return { wait: this.#waitOf(), ...(this.#chance(0.2) && { dueMs: LONG_MS }) }
+  }
+
+  #waitOf(): WaitRequest {
+    return {
+      place: `w${this.#below(3)}`,
+      address: `a${this.#below(2)}`,
+      onDue: bytes('due'),
+      isRepeated: this.#chance(0.5),
+      ...(this.#chance(0.3) && { dueMs: LONG_MS }),
+    }
+  }
+
+  async #wait(): Promise<void> {
+    const held = this.#one(this.#holders)
+    if (held === undefined) return
+    const { gid, index } = held
+    const wait = this.#waitOf()
+    await this.#ask(
+      `wait by ${gid}#${index}`,
+      (backend, side) => backend.step({ holder: { gid, index, token: held.tokens[side] }, runId: runOf(gid), wait }),
+      (answer) => ('wait' in answer ? { ...answer, wait: { ...answer.wait, leftMs: 0 } } : answer),
+    )
+  }
+
+  async #signal(): Promise<void> {
+    const runId = `r${this.#below(this.#runs + 1)}`
+    const request = { runId, address: `a${this.#below(2)}`, payload: bytes(this.#nonce()), nonce: this.#nonce() }
+    for (let times = this.#chance(0.2) ? 2 : 1; times > 0; times--)
+      await this.#ask(`signal ${runId}`, (backend) => backend.signal(request))
+    await this.#ask(
+      `waits ${runId}`,
+      ({ inspect }) => inspect.openWaits(runId),
+      (waits) => waits.map(({ place, address, dueAt }) => [place, address, dueAt !== undefined]),
+    )
   }
 
   async #control(): Promise<void> {
@@ -539,6 +584,10 @@ describe('the scripts and the kernel', () => {
       'acquire ok',
       'take ok',
       'take held',
+      'wait ok',
+      'signal ok',
+      'signal late',
+      'signal over',
       'settle ok',
       'settle dup',
       'settle fenced',

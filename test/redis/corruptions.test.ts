@@ -42,12 +42,15 @@ async function play(test: (scene: Scene) => Promise<void>): Promise<void> {
     await world.step(a, { group: { spec: parts, from: 30, inputs: slice(inputs, 30, 40) } })
     const held = await world.take(60)
     for (const grant of held) {
-      const [one = 0, two = 1, three = 2, four = 3] = grant.indexes
+      const [one = 0, two = 1, three = 2, four = 3, five = 4, six = 5] = grant.indexes
       await world.settle(grant, 'succeeded', [one])
       await world.settle(grant, 'retry', [two], { delaysMs: [DELAY_MS] })
       await world.settle(grant, 'released', [three])
       const holder = { gid: grant.spec.gid, index: four, token: grant.token }
       await world.dispatch(holder, `${grant.spec.gid}/${four}/0`, { size: 2, depth: 2 })
+      const place = `${grant.spec.gid.slice(2)}/w`
+      const wait = { place, address: place, dueMs: DELAY_MS, onDue: bytes('due'), isRepeated: false }
+      await world.settle(grant, 'parked', [five, six], { parks: [{ wait, dueMs: DELAY_MS }, { dueMs: DELAY_MS }] })
     }
     await world.dispatch(b, 'b/small', { size: 5 })
     await world.dispatch(b, 'b/large', { size: 40 })
@@ -96,14 +99,14 @@ async function change(redis: Redis, { key, field }: Place, corrupt: (value: Buff
 const GROUPS = ['a/small', 'a/large', 'a/shared', 'a/parts'] as const
 /** What there may be of the run. */
 const places = (keys: Keys): Place[] => [
-  ...[keys.run('a'), keys.runGroups('a'), keys.group('a'), keys.children('a')].map((key) => ({ key })),
+  ...[keys.run('a'), keys.waits('a'), keys.runGroups('a'), keys.group('a'), keys.children('a')].map((key) => ({ key })),
   ...['s', 'h', 'd', 't1'].map((field) => ({ key: keys.group('a'), field })),
   ...GROUPS.flatMap((gid) => [
     ...[keys.group(gid), keys.table(gid), keys.segment(gid, 0), keys.segment(gid, 1), keys.requeued(gid)].map(
       (key) => ({ key }),
     ),
     ...[keys.outcomes(gid), keys.children(gid)].map((key) => ({ key })),
-    ...['s', 'h', 'g', 'd', 'segs', 't1'].map((field) => ({ key: keys.group(gid), field })),
+    ...['s', 'h', 'g', 'd', 'segs', 't1', 'w', 'q4'].map((field) => ({ key: keys.group(gid), field })),
   ]),
 ]
 

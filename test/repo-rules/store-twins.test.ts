@@ -33,6 +33,8 @@ const ALONE = {
   'waking.ts: countReady': 'commit works out once what counters have become',
   'waking.ts: countGranted': 'commit works out once what counters have become',
   'waking.ts: endFlight': 'commit works out once what counters have become',
+  'parking.ts: unpark': 'what is planned for branches of a closed group is dropped when it is due',
+  'waits.ts: dropWaits': 'part-runs has it: a part cannot need one that needs it',
   'part-base.lua': 'clock, counters and notices of one call, which the kernel has in state.ts',
   'part-commit.lua': 'the kernel changes its state in place and writes nothing',
   'part-repair.lua': 'a store in this process cannot lose one of its maps',

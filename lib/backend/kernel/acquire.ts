@@ -33,7 +33,7 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
   state.waiting.delete(session)
   state.coming.delete(session)
   promoteDue(state, queuesOf(state, request.queues))
-  wakeDue(state, MOST_WOKEN)
+  wakeDue(state, MOST_WOKEN_BESIDE)
   const most = Math.min(request.max, state.options.itemsPerCall)
   const call = serveLanes(state, session, request, wanted, most)
   session.rememberCall(request.nonce, call.heldGrants)
@@ -51,7 +51,7 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
 }
 
 /** Waits and parked branches that are due: the rest is left to the next call, or to a sweep. */
-const MOST_WOKEN = 16
+const MOST_WOKEN_BESIDE = 16
 
 /** How far a call has come. */
 interface Call {

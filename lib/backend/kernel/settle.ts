@@ -97,6 +97,7 @@ function settleMixed(
   if (range.save !== undefined) save(state, run, range.save)
   state.effects.activity(run.id, 'settled', spec.gid)
   addReady(state, group, mixed.ready)
+  for (const { index, park } of mixed.parked) parkBranch(state, group, index, park)
   if (finals.length > 0) {
     const ended = Uint32Array.from(finals, (position) => indexes[position] ?? 0)
     writeDeadLetters(state, group, ended, kinds, range, finals)
@@ -104,7 +105,6 @@ function settleMixed(
   } else {
     reopenLimit(state, group)
   }
-  for (const { index, park } of mixed.parked) parkBranch(state, group, index, park)
   return 'ok'
 }
 

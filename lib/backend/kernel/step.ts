@@ -17,8 +17,6 @@ import { register } from './waits.js'
 /** What is to be done about the group of a step. */
 interface OpeningPlan {
   readonly existing: Group | undefined
-  /** It brings further inputs of a big group. */
-  readonly isFilling: boolean
   /** Inputs that are not stored yet. */
   readonly inputs: PackedItems
 }
@@ -71,30 +69,27 @@ function planOpening(
   parentIndex: number,
 ): OpeningPlan | StepAnswer {
   const existing = state.groups.get(spec.gid)
-  const isFilling = from > 0
   if (existing === undefined) {
     if (!hasGraph(state, spec.graph)) return { status: 'nograph' }
     const bytes = from > 0 ? 0 : byteLength(inputs)
     if (state.isFull(bytes)) return { status: 'backpressure' }
-    return { existing, isFilling, inputs: from > 0 ? EMPTY_PACKED : inputs }
+    return { existing, inputs: from > 0 ? EMPTY_PACKED : inputs }
   }
   const isSame =
     existing.spec.digest === spec.digest && existing.parent === parent && existing.parentIndex === parentIndex
   if (!isSame || existing.run !== run) return { status: 'conflict' }
   const known = existing.fill - from
-  if (existing.state !== 'open' || known < 0) return { existing, isFilling, inputs: EMPTY_PACKED }
+  if (existing.state !== 'open' || known < 0) return { existing, inputs: EMPTY_PACKED }
   const fresh = slice(inputs, Math.min(known, itemCount(inputs)), itemCount(inputs))
   if (itemCount(fresh) > 0 && state.isFull(byteLength(fresh))) return { status: 'backpressure' }
-  return { existing, isFilling, inputs: fresh }
+  return { existing, inputs: fresh }
 }
 
 function applyPlan(state: KernelState, plan: OpeningPlan, spec: GroupSpec, holding: Group, index: number): StepAnswer {
   const group = plan.existing ?? newChild(state, spec, holding, index)
   if (group.state !== 'open') return { status: 'done' }
   addInputs(state, group, plan.inputs)
-  if (plan.existing === undefined || plan.isFilling) return { status: 'ok', fill: group.fill }
-  const openMs = state.now - group.openedAt
-  return { status: 'ok', fill: group.fill, openMs, ...(isIdle(group) && { isIdle: true }) }
+  return { status: 'ok', fill: group.fill, ...(isIdle(group) && { isIdle: true }) }
 }
 
 /** Deletes all of a closed group but its outcomes. */

@@ -337,6 +337,8 @@ function readEntry(
   switch (kind) {
     case 'released':
       return Buffer.isBuffer(value) ? { notice: { kind, gid }, chunk: value } : { notice: { kind, gid } }
+    case 'idle':
+      return { notice: { kind, gid } }
     case 'withdrawn':
       return { notice: { kind, gid, reason: textOf(value) } }
     case 'lost':

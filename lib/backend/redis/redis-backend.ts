@@ -21,6 +21,7 @@ import { settle } from './operations/settle.js'
 import { step } from './operations/step.js'
 import { sweep } from './operations/sweep.js'
 import { take } from './operations/take.js'
+import { signal } from './operations/waits.js'
 import { ReleasedChunks } from './released-chunks.js'
 import { Shard, SHARD_DEFAULTS } from './shard.js'
 import { LIMIT_DEFAULTS, type Store } from './store.js'
@@ -145,6 +146,10 @@ class RedisBackend implements Backend {
 
   control(request: Parameters<Backend['control']>[0]): ReturnType<Backend['control']> {
     return this.#afterWatchers(() => control(this.#store, request))
+  }
+
+  signal(request: Parameters<Backend['signal']>[0]): ReturnType<Backend['signal']> {
+    return this.#afterWatchers(() => signal(this.#store, request))
   }
 
   channel(...[runId, holder, request]: Parameters<Backend['channel']>): ReturnType<Backend['channel']> {

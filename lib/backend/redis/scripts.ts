@@ -18,6 +18,7 @@ export const SCRIPT_NAMES = Object.freeze([
   'groups',
   'open',
   'open-full',
+  'open-waits',
   'outcomes',
   'parts',
   'queues',
@@ -26,6 +27,7 @@ export const SCRIPT_NAMES = Object.freeze([
   'session',
   'sessions',
   'settle',
+  'signal',
   'step',
   'step-full',
   'sweep',
@@ -44,7 +46,7 @@ export interface Script {
 }
 
 /** A part that one script of so many needs stands on the way of all that need anything behind it. */
-const SHARED_BY = 3
+const SHARED_BY = 4
 
 let scripts: ReadonlyMap<string, Script> | undefined
 

@@ -3,7 +3,8 @@
 --   acquire: acquire
 -- Grants up to `max` branches to a session, one token a group. A session that got less waits from then on.
 -- KEYS: T:m
--- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:r:<run> T:d T:due T:wait T:wb
+-- Derives: T:wi:<session> T:o:<session> T:l T:q:<lane> T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:r T:r:<run> T:r:<run>:v T:d T:due T:wake
+--   T:u:<run> T:wait T:wb
 -- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, number of the last lane known, queues (,a,b, or *), capabilities (,a,b, or *),
 --   how many can be started at once, how long others that were notified are waited for, tasks that are not shared (,a,b,),
 --   whether grants may be pushed while it waits (0 or 1), then for each queue: its name, names of its lanes with commas between

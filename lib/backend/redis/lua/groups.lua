@@ -20,7 +20,7 @@ for _, gid in ipairs(ARGV) do
   if isFine and g then
     local succeeded, failed = g.size - g.left - g.failed, g.failed - g.dead
     local ahead = shardNumber('ahead')
-    local ready, delayed, granted, withdrawn = g.left - g.delayed - g.inFlight, g.delayed, g.inFlight, 0
+    local ready, delayed, granted, withdrawn = g.left - g.delayed - g.parked - g.inFlight, g.delayed + g.parked, g.inFlight, 0
     if g.state ~= 'o' then
       ready, delayed, granted, withdrawn = 0, 0, 0, g.left
     end

@@ -4,6 +4,7 @@
 -- Gives: acquire
 -- Needs:
 --   base: isAnyBroken many notify now nowMicros quarantine readShard shardNumber shardValue whole
+--   waits: runWaits
 --   commit: commit
 --   granting: addGrant grantOf grantTo
 --   grants: forgetHoldings nonceOf recordOf
@@ -14,8 +15,12 @@
 --   sessions: isQuick
 --   sharing: shareOf
 --   waking: isAnyNotified isAnyToNotify isHeldForOther notifyNext
+-- A function of its own: Lua has room for 200 names in one, and the parts before have taken nearly all.
+(function()
 -- A worker that lacks at most so many lanes gets only these; otherwise it gets all lanes.
 local MOST_NEW_LANES = 512
+-- Waits and parked branches that are due: the rest is left to the next call, or to a sweep.
+local MOST_WOKEN_BESIDE = 16
 -- Scores of one priority, among which deeper groups come first, down to a depth (part-opening).
 local PRIORITY_SCORES, DEEPEST_SORTED = 64 * 549755813888, 63
 -- A branch of a quick task may wait under such a timeout: a process that stands still for so long has more to answer for.
@@ -41,7 +46,7 @@ local function decode(ARGV)
 end
 
 local function readCounters(ARGV)
-  local names = { 'ahead', 'seen', 'epoch', 'fix', 'dues', 'fence', 'ready', 'lanes', 'act' }
+  local names = { 'ahead', 'seen', 'epoch', 'fix', 'dues', 'fence', 'ready', 'lanes', 'act', 'wakes' }
   for i = 14, #ARGV, 2 do
     names[#names + 1] = 'p:' .. ARGV[i]
     if #ARGV[i + 1] < 40 then
@@ -397,6 +402,16 @@ local function lanesSince(known)
   return answer
 end
 
+-- Whether something that was woken stands in a lane that no worker knows yet: who asks again learns of it.
+local function isAnyLaneNew()
+  for _, g in ipairs(groupOrder) do
+    if g.isTouched and isGrantable(g) and not shardValue('n:' .. g.lane) then
+      return true
+    end
+  end
+  return false
+end
+
 function acquire(ARGV)
   decode(ARGV)
   readCounters(ARGV)
@@ -415,6 +430,10 @@ function acquire(ARGV)
     ask.left = 0
   else
     ask.promoted, nextDelayed = promoteDue(64)
+    local woken, nextWake = runWaits.wakeDue(MOST_WOKEN_BESIDE)
+    ask.promoted = ask.promoted + woken
+    ask.isMore = woken > 0 and isAnyLaneNew()
+    nextDelayed = nextWake and min(nextDelayed or HUGE, nextWake) or nextDelayed
   end
   openCursors(ARGV)
   serveLanes()
@@ -431,3 +450,4 @@ function acquire(ARGV)
   commitWait(ARGV, waits, not isRepeat and before, nonces)
   return answer(nextDue)
 end
+end)()

@@ -4,6 +4,7 @@
 --   branch-table: ANYWHERE
 --   closing: close
 --   group: touch
+--   parking: parking
 --   run: loadRun
 --   runs: endRun
 --   waking: reopenLimit
@@ -50,6 +51,7 @@ function arrive(g, chunk, count, failed, lastValue, upload)
   end
   if not isMet then
     reopenLimit(g)
+    parking.noteIdle(g)
     return
   end
   if g.outcome and g.left == 0 then

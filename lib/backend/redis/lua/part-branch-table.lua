@@ -1,13 +1,14 @@
 -- The branch table: 8 bytes a branch, its cell: state, errors, losses, flags, and the number of the grant it was last granted under. Hides where
 -- the cells of a group are stored and which of them this call has changed.
--- Gives: READY GRANTED DELAYED SUCCEEDED FAILED DEAD ANYWHERE HAS_OUTLASTED HAS_CHILDREN HAS_SAVED NO_GRANT NO_CELL SMALL lastingFlags grantedCells
---   stored storedNear tableOf cellsOf cellOf setCells commitTable
+-- Gives: READY GRANTED DELAYED SUCCEEDED FAILED DEAD ANYWHERE HAS_OUTLASTED HAS_CHILDREN HAS_SAVED IS_PARKED HAS_PARK NO_GRANT NO_CELL SMALL
+--   lastingFlags isParked grantedCells stored storedNear tableOf cellsOf cellOf setCells commitTable
 -- Needs: none
 READY, GRANTED, DELAYED, SUCCEEDED, FAILED, DEAD = 0, 1, 2, 3, 4, 5
 ANYWHERE = 4294967295
 -- Flags of a cell: the deadline of its group counts no more under this grant, since a step reported the task in hand; it has opened a group under
--- this grant or one before; outputs inside it are saved. 4 is that of tasks in hand.
-HAS_OUTLASTED, HAS_CHILDREN, HAS_SAVED = 1, 2, 8
+-- this grant or one before; outputs inside it are saved; it is parked, where its state is
+-- DELAYED, and what ends that is planned (part-parking). 4 is that of tasks in hand.
+HAS_OUTLASTED, HAS_CHILDREN, HAS_SAVED, IS_PARKED, HAS_PARK = 1, 2, 8, 16, 32
 NO_GRANT = '\0\0\0\0'
 NO_CELL = '\0\0\0\0\0\0\0\0'
 -- The branch table of a group of at most this many is read and written in one piece.
@@ -15,7 +16,13 @@ SMALL = 32
 
 -- What stays of the flags when a branch is granted again.
 function lastingFlags(flags)
-  return flags - flags % 2
+  return flags % IS_PARKED - flags % 2
+end
+
+-- Whether the branch of this cell waits until somebody wakes it.
+function isParked(cell)
+  local state, _, _, flags = byte(cell, 1, 4)
+  return state == DELAYED and flags >= IS_PARKED
 end
 
 -- Cells of branches that were never granted before, granted under a number (4 bytes).

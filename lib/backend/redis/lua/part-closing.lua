@@ -8,6 +8,7 @@
 --   due-queue: unplan
 --   grants: endHolding recordOf
 --   group: groupOrder groups isClosedBy loadReadable touch
+--   parking: parking
 -- A call looks at so many groups at most.
 MOST_GROUPS = 96
 -- Closed groups with groups below them; entries for T:todo; how many closed groups were passed on the way.
@@ -67,7 +68,12 @@ function close(g, as, reason)
     notifyHolders(g, reason)
   end
   g.inFlight, g.delayed = 0, 0
-  if g.inbox ~= '' then
+  if parking.isParkedFor(g.inbox) then
+    local above = loadReadable(g.parent)
+    if above then
+      parking.wake(above, g.parentIndex)
+    end
+  elseif g.inbox ~= '' then
     notify(g.inbox, 'released', g.gid, g.onlyChunk)
   end
   if not g.isRoot then

@@ -84,6 +84,10 @@ local function commitFields(g)
     fields[at + 1], fields[at + 2] = 'd', g.all and g.all .. sub(g.inline, g.size * 8 + 1) or g.inline
     at = at + 2
   end
+  if g.isParkedChanged then
+    fields[at + 1], fields[at + 2] = 'w', whole(g.parked)
+    at = at + 2
+  end
   if g.isSegmentsChanged then
     fields[at + 1], fields[at + 2] = 'segs', g.segments
     at = at + 2

@@ -1,16 +1,19 @@
 -- What falls due, in T:due: deadlines of grants (d) and of tasks in hand (e), pushed grants to be confirmed (s), ends of affinities (a) and run
 -- timeouts (t). Purges (p) stand apart, in T:purge: no process waits for them, and whatever else is due must not wait behind them. T:m has how
--- many each holds, so that a loss is noticed.
--- Gives: plan unplan commitPlans
+-- many each holds, so that a loss is noticed. So do wakes, in T:wake: of waits that have a time, and of parked branches that have a deadline.
+-- Gives: plan unplan wakes commitPlans
 -- Needs:
 --   base: setShard shardNumber whole
 local planned, unplanned, purges, purged = {}, {}, {}, {}
+-- By entry of T:wake: when it is due, or false: it goes.
+local wakePlans = {}
 
 function begin_due_queue()
   if planned[1] then planned = {} end
   if unplanned[1] then unplanned = {} end
   if purges[1] then purges = {} end
   if purged[1] then purged = {} end
+  if next(wakePlans) then wakePlans = {} end
 end
 
 function plan(at, entry)
@@ -21,6 +24,16 @@ end
 function unplan(entry)
   local list = byte(entry) == 112 and purged or unplanned
   list[#list + 1] = entry
+end
+
+wakes = {}
+
+function wakes.plan(at, entry)
+  wakePlans[entry] = at
+end
+
+function wakes.unplan(entry)
+  wakePlans[entry] = false
 end
 
 local function write(key, name, added, removed)
@@ -42,4 +55,15 @@ end
 function commitPlans()
   write(T .. ':due', 'dues', planned, unplanned)
   write(T .. ':purge', 'purges', purges, purged)
+  if next(wakePlans) then
+    local added, removed = {}, {}
+    for entry, at in pairs(wakePlans) do
+      if at then
+        added[#added + 1] = { at, entry }
+      else
+        removed[#removed + 1] = entry
+      end
+    end
+    write(T .. ':wake', 'wakes', added, removed)
+  end
 end

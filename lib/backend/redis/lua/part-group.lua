@@ -38,14 +38,14 @@ function stateOf(g)
     g.delayed, g.failed, g.dead, g.epoch, g.closed, g.affinityUntil) .. g.inbox
 end
 
--- Fields of a group's hash: state, head, table, segments, and the record of a grant or the spec where they are wanted.
+-- Fields of a group's hash: state, head, table, segments, how many branches are parked, and the record of a grant or the spec where they are wanted.
 local function readFields(b, grantNumber, isToGrant)
   if grantNumber then
-    return call('HMGET', b, 's', 'h', 'd', 'segs', 't' .. grantNumber)
+    return call('HMGET', b, 's', 'h', 'd', 'segs', 'w', 't' .. grantNumber)
   elseif isToGrant then
-    return call('HMGET', b, 's', 'h', 'd', 'segs', 'g')
+    return call('HMGET', b, 's', 'h', 'd', 'segs', 'w', 'g')
   end
-  return call('HMGET', b, 's', 'h', 'd', 'segs')
+  return call('HMGET', b, 's', 'h', 'd', 'segs', 'w')
 end
 
 -- The picture that these fields give. Garbage is an error.
@@ -63,7 +63,8 @@ local function decode(gid, b, fields)
   if not STATES[state] or not RULES[rule] or score ~= score or not find(lane, '^%x+$') then
     error('an unreadable head or state')
   end
-  if size == 0 or max(left, fill, nextIndex, inFlight, delayed) > size then
+  local parked = tonumber(fields[5] or 0)
+  if size == 0 or not parked or max(left, fill, nextIndex, inFlight, delayed, parked) > size then
     error('a state with more branches than the group has')
   end
   if fields[3] and #fields[3] < size * 8 then
@@ -73,7 +74,7 @@ local function decode(gid, b, fields)
     score = score, depth = depth, limit = limit, attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = opened,
     digest = digest, affinity = affinity, parent = parent, isRoot = parent == '', facts = h, spec = nil, state = STATES[state],
     left = left, fill = fill, bytes = bytes, next = nextIndex, inFlight = inFlight, settles = settles, grantCount = grantCount,
-    requeuedCount = requeuedCount, delayed = delayed, failed = failed, dead = dead, epoch = epoch, since = since, closed = closed,
+    requeuedCount = requeuedCount, delayed = delayed, parked = parked, failed = failed, dead = dead, epoch = epoch, since = since, closed = closed,
     affinityUntil = affinityUntil, isQueued = flags % 2 == 1, isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags % 8 >= HAS_GROUPS,
     isOpeners = flags >= IS_OPENERS, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '', inline = fields[3], segments = fields[4] or '',
     wasQueued = flags % 2 == 1, inFlightBefore = flags >= IS_OPENERS and 0 or inFlight, delayedBefore = delayed, readyBefore = 0,
@@ -104,9 +105,9 @@ function load(gid, grantNumber, isToGrant)
   end
   g = decode(gid, b, fields)
   if grantNumber then
-    g.records[grantNumber] = fields[5]
+    g.records[grantNumber] = fields[6]
   elseif isToGrant then
-    g.spec = fields[5] or nil
+    g.spec = fields[6] or nil
   end
   if g.state == 'o' then
     g.readyBefore = asCounted(g, readyOf(g))

@@ -58,8 +58,8 @@ function newGroup(ARGV, at, run, parent, parentIndex, inbox, lane)
     rule = RULES[rule], lane = lane, score = ((100 - priority) * 64 + max(0, 63 - depth)) * 549755813888 + sequence, depth = depth, limit = limit,
     attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = now(), affinity = affinity, parent = parent,
     isRoot = parent == '', spec = ARGV[at + 10], inbox = inbox, state = 'o', left = size, fill = 0, bytes = 0, next = 0, inFlight = 0, settles = 0,
-    grantCount = 0, since = 0, requeuedCount = 0, delayed = 0, failed = 0, dead = 0, epoch = 0, closed = 0, affinityUntil = 0, isQueued = false,
-    wasQueued = false, isRetired = false, hasChildren = false, isOpeners = false, isNew = true, isTouched = true, readyBefore = 0,
+    grantCount = 0, since = 0, requeuedCount = 0, delayed = 0, parked = 0, failed = 0, dead = 0, epoch = 0, closed = 0, affinityUntil = 0,
+    isQueued = false, wasQueued = false, isRetired = false, hasChildren = false, isOpeners = false, isNew = true, isTouched = true, readyBefore = 0,
     inFlightBefore = 0, delayedBefore = 0, segments = '', records = {}, inline = false, contents = false,
     all = size <= SMALL and rep(NO_CELL, size) }
   if affinity ~= '' then

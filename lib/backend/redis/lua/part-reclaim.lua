@@ -6,11 +6,11 @@
 --   branch-table: DEAD FAILED GRANTED HAS_OUTLASTED NO_GRANT READY cellOf lastingFlags setCells
 --   closing: closeChildren
 --   dead-letters: addDeadLetter
+--   drivers: loseDriver
 --   grants: endHolding recordOf stillHeld
 --   group: load touch
 --   retries: requeue
 --   run: loadRun
---   runs: loseDriver
 --   tasks-in-hand: inHand
 --   waking: addReady reopenLimit
 -- The branches of one reclaim whose attempts are spent: indexes, kinds and (empty) values.

@@ -3,11 +3,12 @@
 -- Gives: beginRepair keepHints
 -- Needs:
 --   base: many newEpoch now nowMicros quarantine setShard shardNumber shardValue whole
---   branch-table: DELAYED cellsOf
+--   branch-table: DELAYED HAS_PARK cellsOf isParked
 --   closing: close
 --   commit: later
 --   grants: stillHeld
 --   group: groupOrder groups isClosedBy loadReadable readyOf touch
+--   parking: parking
 --   run: loadRun
 --   waking: notifyLater
 -- A function of its own: Lua has room for 200 names in one, and the parts before have taken nearly all.
@@ -18,9 +19,10 @@ local GAP_MS, MOST_COMPARED, PAGE, MOST_PAGES, MOST_WALKED, MOST_SESSIONS = 500,
 local MOST_IDLE, NEWEST_KEPT, SAMPLE = 128, 64, 256
 -- Keys of the shard that a repair deletes where they are of another type.
 local TYPES = { l = 'hash', d = 'zset', w = 'zset', wb = 'hash', wait = 'zset', bad = 'hash', lost = 'list', runs = 'zset', due = 'zset',
-  purge = 'zset', todo = 'list', dead = 'stream', quar = 'stream' }
+  purge = 'zset', wake = 'zset', todo = 'list', dead = 'stream', quar = 'stream' }
 -- The field of T:m that counts what a key has, and the command that says so.
-local COUNTED = { { 'due', 'dues', 'ZCARD' }, { 'purge', 'purges', 'ZCARD' }, { 'runs', 'runs', 'ZCARD' }, { 'todo', 'todos', 'LLEN' },
+local COUNTED = { { 'due', 'dues', 'ZCARD' }, { 'purge', 'purges', 'ZCARD' }, { 'wake', 'wakes', 'ZCARD' },
+  { 'runs', 'runs', 'ZCARD' }, { 'todo', 'todos', 'LLEN' },
   { 'lost', 'losts', 'LLEN' } }
 
 -- Deletes a key of another type than it must have.
@@ -229,10 +231,44 @@ end
 local function restoreDelayed(g)
   local cells = cellsOf(g, 0, g.size)
   for index = 0, g.size - 1 do
-    if byte(cells, index * 8 + 1) == DELAYED then
+    local cell = sub(cells, index * 8 + 1, index * 8 + 8)
+    if byte(cell) == DELAYED and not isParked(cell) then
       later({ 'ZADD', T .. ':d', 'NX', whole(now()), g.gid .. '#' .. whole(index) })
     end
   end
+end
+
+-- The branches of a group that its run's waits name: an entry of T:u is a wait that is open.
+local function waitingIn(g)
+  local isWaiting = {}
+  local fields = tryCall('HGETALL', T .. ':u:' .. g.run)
+  for i = 1, fields.err and 0 or #fields, 2 do
+    if byte(fields[i]) == 64 and #fields[i + 1] > 29 then
+      local _, _, _, index, gid = unpackBytes('<ddBI4I4c0', fields[i + 1])
+      if gid == g.gid or gid == '' and g.isRoot then
+        isWaiting[index] = true
+      end
+    end
+  end
+  return isWaiting
+end
+
+-- Parked branches are counted anew, and what ends them is planned anew. One for which nothing is known that would wake it is ready at once.
+local function restoreParked(g)
+  local cells, isWaiting, count = cellsOf(g, 0, g.size), nil, 0
+  for index = 0, g.size - 1 do
+    local cell = sub(cells, index * 8 + 1, index * 8 + 8)
+    if isParked(cell) then
+      count = count + 1
+      isWaiting = isWaiting or waitingIn(g)
+      if byte(cell, 4) >= HAS_PARK and parking.wakeAgain(g, index) or isWaiting[index] then
+        isWaiting[index] = true
+      else
+        parking.wake(g, index)
+      end
+    end
+  end
+  parking.recountParked(g, count)
 end
 
 -- Groups that this sweep has walked. One that it knows otherwise may be known only as the group above another.
@@ -266,6 +302,9 @@ local function walkGroup(gid)
   if g.delayed > 0 then
     restoreDelayed(g)
   end
+  if g.parked > 0 then
+    restoreParked(g)
+  end
   if g.affinity ~= '' and g.affinityUntil > now() then
     restore('due', g.affinityUntil, 'a ' .. gid)
   end
@@ -295,6 +334,22 @@ local function walkRun(id)
   end
 end
 
+-- Waits of a run that have a time.
+local function walkWaits(id)
+  local run = loadRun(id)
+  if not run or run.isEnded then
+    later({ 'UNLINK', T .. ':u:' .. id })
+    return
+  end
+  local fields = call('HGETALL', T .. ':u:' .. id)
+  for i = 1, #fields, 2 do
+    local due = byte(fields[i]) == 64 and #fields[i + 1] >= 8 and (unpackBytes('<d', fields[i + 1])) or -1
+    if due >= 0 and due < HUGE then
+      restore('wake', due, id .. '\t' .. sub(fields[i], 2))
+    end
+  end
+end
+
 local function walkSession(id)
   local facts = call('HMGET', T .. ':wi:' .. id, 'base', 'ttl')
   local ttl = tonumber(facts[2])
@@ -311,7 +366,8 @@ local function walkHoldings(id)
 end
 
 -- By the first part of a key's name: what is done, and of which type such a key is.
-local WALKS = { b = { walkGroup, 'hash' }, r = { walkRun, 'hash' }, wi = { walkSession, 'hash' }, o = { walkHoldings, 'hash' } }
+local WALKS = { b = { walkGroup, 'hash' }, r = { walkRun, 'hash' }, wi = { walkSession, 'hash' }, o = { walkHoldings, 'hash' },
+  u = { walkWaits, 'hash' } }
 
 -- Looks at one key; parts of groups and runs are looked at with them.
 local function walk(key)
@@ -377,11 +433,11 @@ local function forgetLanes()
   end
   local counts = call('HMGET', M, unpack(fields))
   for i, lane in ipairs(found) do
-    local isIdle = kinds > MOST_IDLE
+    local isUnused = kinds > MOST_IDLE
     for k = i * 4 - 3, i * 4 do
-      isIdle = isIdle and (tonumber(counts[k]) or 0) == 0
+      isUnused = isUnused and (tonumber(counts[k]) or 0) == 0
     end
-    if isIdle then
+    if isUnused then
       kinds = kinds - 1
       later({ 'HDEL', T .. ':l', lane[1], '#' .. lane[2] })
       later({ 'HDEL', M, unpack(fields, i * 4 - 3, i * 4) })

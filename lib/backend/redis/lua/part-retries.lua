@@ -2,7 +2,7 @@
 -- Gives: requeue delay promoteDue commitRetries
 -- Needs:
 --   base: many now quarantine whole
---   branch-table: DELAYED READY cellOf setCells
+--   branch-table: DELAYED READY cellOf isParked setCells
 --   group: forget load touch
 --   waking: addReady
 -- Entries for T:d; those of it that are over.
@@ -37,7 +37,7 @@ end
 local function promote(gid, index)
   local g = load(gid)
   local cell = g and g.state == 'o' and cellOf(g, index)
-  if not cell or byte(cell) ~= DELAYED then
+  if not cell or byte(cell) ~= DELAYED or isParked(cell) then
     return false
   end
   touch(g)

@@ -1,11 +1,10 @@
--- How runs end, or stay behind without a driver, and what they save.
--- Gives: save loseDriver endRun commitSaves
+-- How runs end, and what they save.
+-- Gives: save endRun commitSaves
 -- Needs:
 --   base: activity now setShard shardNumber shardValue wall whole
 --   closing: close
---   due-queue: plan unplan
+--   due-queue: plan unplan wakes
 --   group: loadReadable
---   ready-queue: relane
 --   run: setRun
 -- Counters of runs that have ended, at most; and what counts those that have none of their own.
 local MOST_COUNTED_ENDS = 600
@@ -21,27 +20,6 @@ function save(values)
   saves[#saves + 1] = values
 end
 
--- Nobody drives the run any more; its groups go on. A worker that knows what is left of it may take it over, unless it is left behind. What nobody
--- takes goes when its retention ends; a submitted run waits for a driver as before. Before the root is ready again.
-function loseDriver(root, run)
-  setRun(run, 'driver', '')
-  root.isOpeners = run.isLeftBehind -- from now on it is counted where a worker may take it
-  if run.isLeftBehind then
-    run.isAbandoned, root.isParked = true, true
-    setRun(run, 'aband', '1')
-  elseif run.hasOpener then
-    run.lostAt = wall()
-    setRun(run, 'lostAt', whole(run.lostAt))
-  end
-  relane(root)
-  if run.isLeftBehind or run.hasOpener then
-    run.kept = now() + run.retention
-    setRun(run, 'kept', run.kept)
-    plan(run.kept, 'p ' .. run.id)
-  end
-  activity(run.id, 'state', run.id)
-end
-
 -- One more run has ended so: a field of T:m for each state and workflow; names beyond the first are counted together.
 local function countEnd(run, as)
   local name = 'e:' .. as .. ':' .. run.workflow
@@ -54,6 +32,19 @@ local function countEnd(run, as)
     end
   end
   setShard(name, whole(shardNumber(name) + 1))
+end
+
+-- Nothing of a run that is over waits. What is planned for very many waits stays until it is due, and is dropped then.
+local MOST_UNPLANNED = 256
+local function dropWaits(run)
+  local key = T .. ':u:' .. run.id
+  for _, field in ipairs(call('HLEN', key) <= MOST_UNPLANNED and call('HKEYS', key) or {}) do
+    if byte(field) == 64 then
+      wakes.unplan(run.id .. '\t' .. sub(field, 2))
+    end
+  end
+  run.writes = run.writes or {}
+  run.writes[#run.writes + 1] = { 'UNLINK', key }
 end
 
 -- Ends a run that has not ended: withdraws what is open of it, and plans its purge. `upload`: its value, if not `value`.
@@ -79,6 +70,9 @@ function endRun(run, as, value, reason, upload)
   plan(min(now() + tonumber(shardValue('keep') or 600000), run.kept), 'p ' .. run.id)
   if run.timeout then
     unplan('t ' .. run.id)
+  end
+  if run.hasWaits then
+    dropWaits(run)
   end
   activity(run.id, 'state', run.id)
 end

@@ -8,18 +8,22 @@
 --   closing: closeChildren
 --   commit: commit
 --   dead-letters: addDeadLetter
+--   drivers: loseDriver
 --   grants: endHolding grantNumberOf recordOf
 --   group: forget load touch
 --   retries: delay requeue
 --   run: loadRun
---   runs: loseDriver save
+--   runs: save
 --   tasks-in-hand: inHand
 --   uploads: uploads
+--   waits: runWaits
 --   waking: addReady reopenLimit
-local RETRY = 6
+local RETRY, PARKED = 6, 8
 
 -- What became of the range that is settled branch by branch: indexes, kinds and values of those that ended; how many are ready or delayed.
 local ended, endedKinds, endedValues, failed, ready, delayed, isFenced
+-- Those that are parked: index, cell, and where their parks begin.
+local parked
 
 -- The indexes of a range that are not neighbours.
 local function indexesIn(outcomes, count)
@@ -78,8 +82,9 @@ local function finishAll(g, from, count, mode, outcomes, at, numberBytes)
   return failures
 end
 
--- One branch of a range, held under the grant: its outcome, or another start. `hasSaved`: the range saves outputs, maybe of this branch.
-local function settleBranch(g, index, cell, kind, delays, i, numberBytes, outcomes, at, count, hasSaved)
+-- One branch of a range, held under the grant: its outcome, or another start. `hasSaved`: the range saves outputs, maybe of this branch; `parkAt`:
+-- where its park begins, if it has one.
+local function settleBranch(g, index, cell, kind, delays, i, numberBytes, outcomes, at, count, hasSaved, parkAt)
   local _, errors, losses, flags = byte(cell, 1, 4)
   local isRetry = kind == RETRY
   if isRetry then
@@ -107,6 +112,10 @@ local function settleBranch(g, index, cell, kind, delays, i, numberBytes, outcom
   if hasSaved and flags < HAS_SAVED then
     flags = flags + HAS_SAVED
   end
+  if kind == PARKED and parkAt then
+    parked[#parked + 1] = { index, cell, parkAt }
+    return
+  end
   local delayMs = isRetry and #delays >= i * 4 and (unpackBytes('<I4', delays, i * 4 - 3)) or 0
   if delayMs > 0 then
     delay(g, index, char(DELAYED, errors, losses, lastingFlags(flags)) .. numberBytes, delayMs)
@@ -118,21 +127,26 @@ local function settleBranch(g, index, cell, kind, delays, i, numberBytes, outcom
 end
 
 -- Branch by branch. How many were held under the grant.
-local function settleBranches(g, number, numberBytes, indexes, from, count, outcomes, at, delays, hasSaved)
-  ended, endedKinds, endedValues, failed, ready, delayed, isFenced = {}, {}, {}, 0, 0, 0, false
+local function settleBranches(g, number, numberBytes, indexes, from, count, outcomes, at, delays, hasSaved, parks)
+  ended, endedKinds, endedValues, failed, ready, delayed, isFenced, parked = {}, {}, {}, 0, 0, 0, false, {}
+  local nextPark = parks and 1
   for i = 1, count do
     local index = indexes and indexes[i] or from + i - 1
     local cell = cellOf(g, index)
+    local kind, parkAt = byte(outcomes, at + i - 1), nil
+    if kind == PARKED and nextPark then
+      parkAt, nextPark = nextPark, runWaits.skip(parks, nextPark)
+    end
     if not cell or (unpackBytes('<I4', cell, 5)) ~= number then
       isFenced = true
     elseif byte(cell) > DEAD then
       error('a branch in no state')
     elseif byte(cell) == GRANTED then
       touch(g)
-      settleBranch(g, index, cell, byte(outcomes, at + i - 1), delays, i, numberBytes, outcomes, at, count, hasSaved)
+      settleBranch(g, index, cell, kind, delays, i, numberBytes, outcomes, at, count, hasSaved, parkAt)
     end
   end
-  return #ended + ready + delayed
+  return #ended + ready + delayed + #parked
 end
 
 -- These branches are held no more; what they have saved is kept. `run` where the root branch starts again: it has no driver any more.
@@ -191,15 +205,23 @@ local function settleRange(gid, token, mode, outcomes, delays, upload, saved)
     arrive(g, outcomes, count, failures, nil, upload ~= '' and upload)
     return 'OK'
   end
+  local parks
+  if mode == 'p' then
+    local length = unpackBytes('<I4', delays)
+    delays, parks = sub(delays, 5, 4 + length), sub(delays, 5 + length)
+  end
   if upload ~= '' then
     outcomes = outcomes .. uploads.bytesOf(upload)
   end
-  local accepted = settleBranches(g, number, numberBytes, indexes, from, count, outcomes, at, delays, saved ~= nil)
+  local accepted = settleBranches(g, number, numberBytes, indexes, from, count, outcomes, at, delays, saved ~= nil, parks)
   if accepted == 0 then
     return isFenced and 'FENCED' or 'DUP'
   end
-  accept(g, grantNumber, session, branches, accepted, saved, #ended == 0 and run)
+  accept(g, grantNumber, session, branches, accepted, saved, #ended == 0 and #parked == 0 and run)
   addReady(g, ready)
+  for _, what in ipairs(parked) do
+    runWaits.parkBranch(g, what[1], what[2], parks, what[3])
+  end
   if #ended > 0 then
     arrive(g, chunkOf(ended, concat(endedKinds), endedValues), #ended, failed, endedValues[1])
   else

@@ -14,12 +14,14 @@
 --   run: loadRun
 --   runs: endRun save
 --   tasks-in-hand: inHand
+--   parking: parking
 --   uploads: uploads
+--   waits: runWaits
 
 -- Where the saves, the retired groups and the group begin in ARGV.
 local function placesIn(ARGV)
-  local savesAt = 13
-  local retiredAt = savesAt + tonumber(ARGV[12]) * 2 + 1
+  local savesAt = 14
+  local retiredAt = savesAt + tonumber(ARGV[13]) * 2 + 1
   return savesAt, retiredAt, retiredAt + tonumber(ARGV[retiredAt - 1])
 end
 
@@ -65,6 +67,14 @@ local function retire(g)
   end -- else sweeps are still closing what is below, and find it there
 end
 
+-- How a step answers that has met an open group, or filled it.
+local function answerFor(child)
+  if parking.isIdle(child) then
+    return { 'OK', child.fill, '', '', '', 1 }
+  end
+  return { 'OK', child.fill }
+end
+
 -- The group that a step speaks of from ARGV[at] on, if it is there: fills it further. Its answer, and whether that is all.
 local function fillChild(child, isFull, ARGV, at, holding, index, session)
   local from, count, base = inputsIn(ARGV, at)
@@ -79,7 +89,7 @@ local function fillChild(child, isFull, ARGV, at, holding, index, session)
     child.inbox = session
   end
   if from > child.fill or from + count <= child.fill or count == 0 then
-    return { 'OK', child.fill }, false
+    return answerFor(child), false
   end
   if from < child.fill or base ~= child.bytes then
     return { 'BASE', child.bytes, child.fill }, true
@@ -92,7 +102,7 @@ local function fillChild(child, isFull, ARGV, at, holding, index, session)
   end
   touch(child)
   addInputs(child, from, count, ARGV, at)
-  return { 'OK', child.fill }, false
+  return answerFor(child), false
 end
 
 -- Opens the group that a step speaks of from ARGV[at] on. Its answer, and whether that is all.
@@ -213,11 +223,18 @@ function step(isFull, ARGV)
       answer[5] = floor(task.waitMs)
     end
   end
+  if ARGV[12] ~= '' then
+    for i = 3, 6 do
+      answer[i] = answer[i] or ''
+    end
+    touch(holding)
+    answer[7], answer[8] = runWaits.register(holding, index, ARGV[12])
+  end
   if ARGV[11] ~= '' and holding.isRoot then
     touch(holding)
     holding.need = needIn(ARGV[11])
   end
-  cell = markStepped(holding, index, cell, hasOpened, ARGV[9] ~= '', task, retiredAt - 1 > savesAt)
+  cell = markStepped(holding, index, cell, hasOpened, ARGV[9] ~= '', task, retiredAt - 1 > savesAt or ARGV[12] ~= '')
   if retiredAt - 1 > savesAt then
     saveFrom(run, ARGV, savesAt, retiredAt - 1)
   end

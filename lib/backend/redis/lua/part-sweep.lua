@@ -16,11 +16,14 @@
 --   run: loadRun
 --   runs: endRun
 --   session: SWEEP_GAP_MS commitRemovals sweepIntervalMs
+--   waits: runWaits
 --   waking: notifyAll notifyLater
 -- A function of its own: Lua has room for 200 names in one, and the parts before have taken nearly all.
 (function()
 -- Items a sweep handles at most; what is left over makes the next one due at once.
 local MOST_ITEMS = 256
+-- Of those, waits and parked branches that are due.
+local MOST_WOKEN = 96
 -- Runs and groups together that it purges, which has a bound of its own: nothing else waits behind it.
 local MOST_PURGED = 256
 -- Between two looks of a process that only renews, times the number of sessions over the sweepers; with more of them each renewal is enough.
@@ -192,7 +195,7 @@ function sweep(isForced)
     call('UNLINK', M)
   end
   readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'idle', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds',
-    'fix', 'fixedAt', 'dues', 'purges', 'runs', 'todos', 'losts', 'serving' })
+    'fix', 'fixedAt', 'dues', 'purges', 'wakes', 'runs', 'todos', 'losts', 'serving' })
   local isEarly, look = isTooEarly()
   if isEarly and not isForced then
     commitShard()
@@ -205,20 +208,22 @@ function sweep(isForced)
   noteStandstill(facts, ttl)
   local isGrace = now() < shardNumber('grace')
   local promoted, nextDelayed = promoteDue(MOST_ITEMS / 2)
+  local woken, nextWake = runWaits.wakeDue(MOST_WOKEN)
+  nextDelayed = min(nextDelayed or HUGE, nextWake or HUGE)
   local nextLook = expireMissed(facts, isGrace)
   countServing(facts)
   local lost = call('LRANGE', T .. ':lost', 0, 15)
   local reclaimed, isLeft = 0, false
   if not isGrace then
-    reclaimed, isLeft = reclaimExpired(facts, lost, MOST_ITEMS - promoted)
+    reclaimed, isLeft = reclaimExpired(facts, lost, max(1, MOST_ITEMS - promoted - woken))
   end
-  reclaimed = reclaimed + doDue(max(1, MOST_ITEMS - promoted - reclaimed), isGrace)
+  reclaimed = reclaimed + doDue(max(1, MOST_ITEMS - promoted - woken - reclaimed), isGrace)
   local hasPurges, hasTodo = purgeDue(), doTodo()
   isRepairing = keepHints(isRepairing)
   settleClosing()
   notifyAll()
-  local hasBacklog = promoted + reclaimed >= MOST_ITEMS or promoted >= MOST_ITEMS / 2 or isLeft or hasPurges or hasTodo or isRepairing
-    or isLeftToSweep()
+  local hasBacklog = promoted + reclaimed >= MOST_ITEMS or promoted >= MOST_ITEMS / 2 or woken >= MOST_WOKEN or isLeft or hasPurges
+    or hasTodo or isRepairing or isLeftToSweep()
   local nextDueMs = planSweeps(ttl, look, nextLook, nextDelayed, hasBacklog)
   local lookMs = nextLookIn(nextLook, facts)
   commit()

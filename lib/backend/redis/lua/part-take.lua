@@ -2,7 +2,7 @@
 -- Gives: take
 -- Needs:
 --   base: quarantine readShard whole
---   branch-table: GRANTED cellOf
+--   branch-table: GRANTED cellOf isParked
 --   commit: commit
 --   granting: addGrant grantOf grantTo
 --   grants: nonceOf recordOf
@@ -32,6 +32,8 @@ local function takeRun(session, nonce, runId, graceMs)
   local cell = cellOf(root, 0)
   if byte(cell) == GRANTED then
     return answerForHeld(root, cell, session, nonce)
+  elseif isParked(cell) and not run.isPaused then
+    return { 'WAITING' }
   elseif run.isPaused or readyOf(root) == 0 then
     return { 'PAUSED' }
   end

@@ -4,13 +4,16 @@
 -- A holder's step in one write: save, open or fill a group, retire, end the run.
 -- KEYS: T:m
 -- Derives: T:r:<run> T:r:<run>:v T:r:<run>:e T:r:<run>:k T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:b:<gid>:k T:b:<gid>:o T:b:<gid>:r T:up:<name> T:l
---   T:g:<sha256> T:q:<lane> T:wait T:due T:o:<session>
+--   T:g:<sha256> T:q:<lane> T:wait T:due T:wake T:u:<run> T:o:<session>
 -- ARGV: run, holder gid, holder index, holder token, end (completed, failed, cancelled or ''), end value,
 --   nonce of grants that are pushed, grace of a deadline, task in hand (part-tasks-in-hand; '-': none, '': not reported),
 --   name of the upload that has the end value (then that is '') or '', what another driver of the run must know (|a b, or '': not said),
+--   a wait (part-waits) or '',
 --   number of saves, path and value of each, number of retired, gid of each,
 --   and for a group: gid, digest, facts (part-opening), queue, requires, tasks, affinity, graph, ends, bytes, spec,
 --   name of the upload that the bytes are in (then they are '') or ''
--- Answers: OK fill [errors losses of the task in hand [ms until its next start]] | DONE | CONFLICT | NOGRAPH | FENCED | BASE bytes fill
---   | MISSING (the upload; nothing was done) | BACKPRESSURE | BAD why
+-- Answers: OK fill [errors losses of the task in hand [ms until its next start
+--   [1 where all that is left of the group is parked
+--   [whether the wait is answered, and with what or in how many ms it is due]]]] (each '' where there is none)
+--   | DONE | CONFLICT | NOGRAPH | FENCED | BASE bytes fill | MISSING (the upload; nothing was done) | BACKPRESSURE | BAD why
 return step(false, ARGV)

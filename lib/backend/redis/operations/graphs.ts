@@ -19,16 +19,21 @@ export async function putGraph(store: Store, hash: string, bytes: Uint8Array): P
   }
 }
 
-/** Whether the graph is there; asking keeps it for another while. */
+/** Whether the graph is there; asking keeps it for another while, and never shortens how long parked branches keep it. */
 export async function hasGraph(store: Store, hash: string): Promise<boolean> {
-  return (await store.shard.command('EXPIRE', graphKey(store, hash), RETENTION_S)) === 1
+  const key = graphKey(store, hash)
+  const [count] = await Promise.all([store.shard.command('EXISTS', key), keep(store, key)])
+  return count === 1
 }
 
 /** The packed graph; asking keeps it for another while. Undefined when it is not there. */
 export async function getGraph(store: Store, hash: string): Promise<Uint8Array | undefined> {
-  const found: Reply = await store.shard.command('GETEX', graphKey(store, hash), 'EX', RETENTION_S)
+  const key = graphKey(store, hash)
+  const [found]: Reply[] = await Promise.all([store.shard.command('GETEX', key), keep(store, key)])
   return Buffer.isBuffer(found) ? new Uint8Array(found) : undefined
 }
+
+const keep = (store: Store, key: string): Promise<Reply> => store.shard.command('EXPIRE', key, RETENTION_S, 'GT')
 
 /** A name from a record in Redis or from a caller becomes part of a key: nothing but a plain one may. */
 function graphKey(store: Store, hash: string): string {

@@ -27,6 +27,7 @@ import { unlisted } from './lane-registry.js'
 import { groupStateOf, outcomes } from './outcomes.js'
 import { mustPage, outputInParts, runInParts, stringInParts } from './parts.js'
 import { decodeSpec } from './spec-codec.js'
+import { openWaits } from './waits.js'
 
 /** Things in one call. */
 const PAGE = 100
@@ -46,6 +47,7 @@ export function inspectorOf(store: Store): Inspector {
     outcomes: (gid, after) => outcomes(store, gid, after),
     output: (runId, path) => output(store, runId, path),
     saved: (runId, prefix) => saved(store, runId, prefix),
+    openWaits: (runId) => openWaits(store, runId),
     queues: () => queues(store),
     waiting: (queue) => waiting(store, queue),
     sessions: () => sessions(store),
@@ -121,6 +123,7 @@ function stateOf(fields: ReadonlyMap<string, Buffer>, at: number): RunRecord['st
     end: fields.has('end') ? (END_STATES[text('end')] ?? 'failed') : undefined,
     isAbandoned: text('aband') === '1',
     isPaused: text('paused') === '1',
+    isWaiting: text('parked') === '1',
     isDriven: text('startedAt') !== '' && text('driver') !== '',
     lostAt: lostAt === '' ? undefined : Number(lostAt),
   }

@@ -12,6 +12,8 @@ const STATES: Readonly<Record<string, GroupState>> = { o: 'open', r: 'released',
 const CELL_BYTES = 8
 const GRANTED = 1
 const FIRST_FINAL = 3
+/** Among the flags of a cell: the branch is parked, so that it was started. */
+const IS_PARKED = 16
 
 const NOTHING_WITHDRAWN: OutcomesPage['withdrawn'] = Object.freeze({ indexes: new Uint32Array(0), kinds: [] })
 
@@ -100,7 +102,8 @@ function readWithdrawn(table: Buffer, size: number): NonNullable<OutcomesPage['w
     const state = table[at] ?? 0 // what is behind the end was never granted
     if (state >= FIRST_FINAL) continue
     indexes.push(i)
-    const wasStarted = state === GRANTED || (table[at + 1] ?? 0) > 0 || (table[at + 2] ?? 0) > 0
+    const isCounted = (table[at + 1] ?? 0) > 0 || (table[at + 2] ?? 0) > 0
+    const wasStarted = state === GRANTED || isCounted || ((table[at + 3] ?? 0) & IS_PARKED) !== 0
     kinds.push(wasStarted ? 'cancelled' : 'skipped')
   }
   return { indexes: Uint32Array.from(indexes), kinds }

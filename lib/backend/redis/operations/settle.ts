@@ -6,6 +6,7 @@ import { listOf } from '../replies.js'
 import type { Argument } from '../shard.js'
 import type { Store } from '../store.js'
 import { uploadFor } from './uploads.js'
+import { parkArgument } from './waits.js'
 import { itemsOf, unexpectedAnswer, view, wordOf } from './words.js'
 
 /** Bytes of kinds; the first are those of the branch table. */
@@ -15,6 +16,7 @@ const KIND_BYTES: Readonly<Record<SettleKind, number>> = {
   dead: 5,
   retry: 6,
   released: 7,
+  parked: 8,
 }
 export const OUTCOME_OF_BYTE: ReadonlyMap<number, OutcomeKind> = new Map([
   [3, 'succeeded'],
@@ -51,29 +53,40 @@ export async function settle(store: Store, request: SettleRequest): Promise<read
 /** What the script says to each range. `inline`: nothing is uploaded. */
 async function wordsFor(store: Store, ranges: readonly SettleRange[], inline: boolean): Promise<string[]> {
   const args: Argument[] = []
-  for (const range of ranges) addRange(args, range, modeOf(range.kinds), inline ? undefined : store)
+  for (const range of ranges) addRange(args, range, modeOf(range), inline ? undefined : store)
   return listOf(await store.shard.call('settle', args)).map(wordOf)
 }
 
-function addRange(args: Argument[], range: SettleRange, mode: 's' | 'f' | 'm', uploadTo: Store | undefined): void {
+function addRange(args: Argument[], range: SettleRange, mode: Mode, uploadTo: Store | undefined): void {
   const { save, delaysMs } = range
   const values = itemsOf(range.values)
   // The script looks into what has failed or is to be done again.
   const upload = mode === 's' && uploadTo !== undefined ? uploadFor(uploadTo, values) : ''
   args.push(range.gid, range.token, mode, chunkOf(range, upload === '' ? values : EMPTY_BYTES))
-  args.push(delaysMs === undefined ? '' : view(Uint32Array.from(delaysMs)), upload)
+  const delays = delaysMs === undefined ? EMPTY_BYTES : view(Uint32Array.from(delaysMs))
+  args.push(mode === 'p' ? withParks(delays, range.parks) : delays, upload)
   args.push(save?.paths.length ?? 0)
   if (save !== undefined) for (const [i, path] of save.paths.entries()) args.push(path, item(save.values, i))
 }
 
-/** All succeeded, all final, or others among them. */
-function modeOf(kinds: readonly SettleKind[]): 's' | 'f' | 'm' {
+/** All succeeded, all final, or others among them; or some that are parked. */
+type Mode = 's' | 'f' | 'm' | 'p'
+
+function modeOf({ kinds, parks }: SettleRange): Mode {
+  if (parks !== undefined && parks.length > 0) return 'p'
   let mode: 's' | 'f' = 's'
   for (const kind of kinds) {
-    if (kind === 'retry' || kind === 'released') return 'm'
+    if (kind === 'retry' || kind === 'released' || kind === 'parked') return 'm'
     if (kind !== 'succeeded') mode = 'f'
   }
   return mode
+}
+
+/** Length of the delays, delays and parks. */
+function withParks(delays: Uint8Array, parks: SettleRange['parks'] = []): Buffer {
+  const length = Buffer.allocUnsafe(4)
+  length.writeUInt32LE(delays.length)
+  return Buffer.concat([length, delays, ...parks.map(parkArgument)])
 }
 
 /** As it is stored: u32 count, u32 first index (or SCATTERED and the indexes), a byte of kind each, u32 ends, the values unless they are apart. */

@@ -10,6 +10,7 @@ import type { Store } from '../store.js'
 import { knownBytes, noteFill } from './fills.js'
 import { groupArguments } from './group-arguments.js'
 import { uploadFor } from './uploads.js'
+import { waitAnswer, waitArgument } from './waits.js'
 import { checkLine, needArgument, unexpectedAnswer, wordOf } from './words.js'
 
 /** Does a step. Repeated it changes nothing; a refused step leaves no trace. */
@@ -76,6 +77,7 @@ function head(store: Store, request: StepRequest, inline = false): Argument[] {
     task === undefined ? '' : task === 'none' ? '-' : taskArgument(task),
     upload,
     needArgument(request.rest),
+    waitArgument(request.wait),
     save?.paths.length ?? 0,
   ]
   if (save !== undefined) for (const [i, path] of save.paths.entries()) args.push(path, item(save.values, i))
@@ -99,15 +101,24 @@ function taskArgument(task: TaskInHand): Buffer {
   return Buffer.concat([terms, ...texts])
 }
 
+/** What follows the fill; each of it may be empty. */
+function aboutIn(parts: readonly Reply[]): Omit<Extract<StepAnswer, { status: 'ok' }>, 'status' | 'fill'> {
+  const isThere = (at: number): boolean => parts[at] !== undefined && textOf(parts[at]) !== ''
+  const [errors, losses, waitMs, , isAnswered, found] = parts
+  const counts = { errors: numberOf(errors), losses: numberOf(losses), ...(isThere(2) && { waitMs: numberOf(waitMs) }) }
+  return {
+    ...(isThere(0) && { counts }),
+    ...(isThere(3) && { isIdle: true }),
+    ...(isThere(4) && { wait: waitAnswer(isAnswered, found) }),
+  }
+}
+
 function answerOf(reply: Reply): StepAnswer {
   const word = wordOf(reply)
   switch (word) {
     case 'OK': {
-      const [, fill, errors, losses, wait] = listOf(reply)
-      const answer = { status: 'ok' as const, fill: numberOf(fill) }
-      if (errors === undefined) return answer
-      const counts = { errors: numberOf(errors), losses: numberOf(losses) }
-      return { ...answer, counts: wait === undefined ? counts : { ...counts, waitMs: numberOf(wait) } }
+      const [, fill, ...more] = listOf(reply)
+      return { status: 'ok', fill: numberOf(fill), ...(more.length > 0 && aboutIn(more)) }
     }
     case 'DONE':
       return { status: 'done' }

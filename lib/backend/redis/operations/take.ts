@@ -16,6 +16,8 @@ export async function take(store: Store, { session, nonce, runId }: TakeRequest)
     }
     case 'HELD':
       return { status: 'held', session: textOf(listOf(reply)[1]) }
+    case 'WAITING':
+      return { status: 'waiting' }
     case 'PAUSED':
       return { status: 'paused' }
     case 'OVER':

@@ -1,0 +1,32 @@
+-- Flags: allow-oom
+-- Needs:
+--   base: readShard
+--   commit: commit
+--   run: loadRun setRun
+--   waits: runWaits
+-- Brings a payload to the wait at an address of a run, or keeps it for the first: what waits may finish also when memory is full. Nonces of the last
+-- signals that came in stand in field `sigs` of the run.
+-- KEYS: T:m
+-- Derives: T:r:<run> T:r:<run>:v T:u:<run> T:b:<gid> T:b:<gid>:d T:b:<gid>:r T:wake T:purge T:q:<lane> T:wait
+-- ARGV: run, address, payload, nonce
+-- Answers: OK | LATE | OVER | GONE | FULL (too many are kept)
+local MOST_NONCE_BYTES = 1200
+local run = loadRun(ARGV[1])
+if not run then
+  return 'GONE'
+end
+local known = call('HGET', run.key, 'sigs') or ' '
+if find(known, ' ' .. ARGV[4] .. ' ', 1, true) then
+  return 'OK'
+elseif run.isEnded then
+  return 'OVER'
+end
+readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'wakes', 'ready', 'act' })
+local answer = runWaits.signal(run, ARGV[2], ARGV[3])
+if answer == 'FULL' then
+  return 'FULL'
+elseif answer == 'OK' then
+  setRun(run, 'sigs', ' ' .. ARGV[4] .. sub(known, 1, MOST_NONCE_BYTES))
+end
+commit()
+return answer == 'OK' and 'OK' or 'LATE'
