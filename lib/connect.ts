@@ -141,7 +141,8 @@ async function openClientSession(
   options: ConnectOptions,
   { emitter, clock, threads }: Pick<SessionOptions, 'emitter' | 'clock'> & { readonly threads: ThreadPool | undefined },
 ): Promise<Session> {
-  const { random = systemRandom, keyPrefix = DEFAULTS.keyPrefix, maxBytes } = options
+  const { random = systemRandom, maxBytes, hostname, metadata } = options
+  const { keyPrefix, role, leaderTtlMs } = { ...DEFAULTS, ...options }
   const limits = { ...DEFAULT_LIMITS, ...checkOptions('connect: limits', LIMIT_OPTIONS, options.limits) }
   const isEmbedded = isMemory(address)
   const served = isEmbedded ? 'all' : []
@@ -150,9 +151,28 @@ async function openClientSession(
   return openSession({
     ...{ store, isEmbedded, limits, clock, random, emitter, newId: systemId },
     ...(threads !== undefined && { threads }),
-    info: { baseId, role: 'client', metadata: {}, queues: served, capabilities: served, tasks: served },
+    ...(role === 'auto' && { leadership: { ttlMs: leaderTtlMs, housekeeping: { ...DEFAULTS, ...options } } }),
+    info: {
+      baseId,
+      role: 'client',
+      metadata: metadataOf(metadata),
+      ...(hostname !== undefined && { hostname }),
+      queues: served,
+      capabilities: served,
+      tasks: served,
+    },
     storeFlags: typeof address === 'string' && !isEmbedded ? storeFlagsOf(address, keyPrefix) : [],
   })
+}
+
+/** @throws GraflowError INVALID_OPTION */
+function metadataOf(given: ConnectOptions['metadata'] = {}): NonNullable<ConnectOptions['metadata']> {
+  for (const [key, value] of Object.entries<unknown>(given)) {
+    if (/^[A-Za-z0-9_.-]{1,128}$/.test(key) && typeof value === 'string' && value.length <= 1_024) continue
+    const fault = `expected texts by name, such as { zone: "eu-1" }, got ${describe(value)} for ${describe(key)}`
+    throw new GraflowError('INVALID_OPTION', `connect: metadata: ${fault}`, { details: { option: 'metadata' } })
+  }
+  return { ...given }
 }
 
 /** What runs branches in this process (embedded): tasks of any queue, with any `requires`. */
@@ -166,6 +186,7 @@ const executorOf = (session: Session, maxConcurrentTasks: number): Executor =>
         level: 'error',
         message: `an error in the embedded worker: ${describeError(error)}`,
       })
+      session.lifecycle.failed(error)
     },
   })
 

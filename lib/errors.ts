@@ -56,6 +56,7 @@ export const ERROR_CODES = Object.freeze({
   ),
   GROUP_TIMEOUT: facts('A group took longer than its timeoutMs; its branches were withdrawn.', true, 504, 1),
   RUN_TIMEOUT: facts('A run took longer than its timeoutMs.', true, 504, 1),
+  RUN_STUCK: facts('Nothing happened in a run for stuckAfterMs, so the leader ended it.', true, 504, 1),
   CANCELLED: facts('The run or branch was cancelled; the message has the reason.', false, 409, 1),
   SKIPPED: facts('The branch was withdrawn before it was started.', false, 409, 1),
   BRANCH_DEAD: facts('The branch’s workers were lost more often than maxLosses allows.', false, 500, 1),
@@ -101,6 +102,12 @@ export const ERROR_CODES = Object.freeze({
     1,
   ),
   CLOSED: facts('The client was closed.', false, 409, 1),
+  NOT_LEADER: facts(
+    'A worker with the role leader could not become the leader; the message names who leads.',
+    true,
+    409,
+    1,
+  ),
   NOT_AVAILABLE: facts('This build or backend does not have the feature; the message says what has it.', false, 501, 2),
   // the backend
   BACKPRESSURE: facts('The store is full and takes no new work; what runs can finish.', true, 503, 1),

@@ -18,8 +18,8 @@ export type RunStateName =
 export type OutcomeStatus = 'succeeded' | 'failed' | 'dead' | 'cancelled' | 'skipped'
 
 /**
- * `stopped` has closed its session. `stale` and `dead` are how another process sees a worker that does not renew its session. They are reserved
- * for what will show workers of other processes: a worker does not get into them itself, so `worker:state` never carries them.
+ * `stopped` has closed its session. `stale` and `dead` are how other processes see a worker that does not renew its session
+ * (`graflow.workers`): a worker does not get into them itself, so `worker:state` never carries them.
  */
 export type WorkerStateName = 'registering' | 'ready' | 'busy' | 'draining' | 'stopped' | 'stale' | 'dead'
 
@@ -125,8 +125,20 @@ export interface EventMap {
     readonly runId: string
     readonly change: 'started' | 'completed' | 'paused' | 'resumed'
   }
-  'worker:registered': { readonly workerId: string; readonly capabilities: readonly string[] }
+  'worker:registered': {
+    readonly workerId: string
+    readonly hostname: string
+    readonly capabilities: readonly string[]
+    /** Names of tasks that it has handlers for. */
+    readonly tasks: readonly string[]
+    readonly metadata: Readonly<Record<string, string>>
+    readonly buildId?: string
+    /** It was taken for dead before, or marked as stale. */
+    readonly isReturned: boolean
+  }
   'worker:deregistered': { readonly workerId: string; readonly reason: string }
+  'worker:stale': { readonly workerId: string; readonly silentMs: number }
+  'leader:changed': { readonly leaderId: string; readonly term: number }
   'worker:state': { readonly workerId: string; readonly from: WorkerStateName; readonly to: WorkerStateName }
   'worker:lost': { readonly workerId: string; readonly session: string; readonly grants: number }
   'wakeup:missed': { readonly count: number }
@@ -168,6 +180,14 @@ export const FORWARDED = [
 ] as const satisfies readonly RunEvent['type'][]
 export type ForwardedEvent = EventOf<(typeof FORWARDED)[number]>
 
+/** What happens among the processes of a store: all of them hear of it, from the store. */
+export const CLUSTER_EVENTS = [
+  'worker:registered',
+  'worker:deregistered',
+  'worker:stale',
+  'leader:changed',
+] as const satisfies readonly EventName[]
+
 const FORWARDED_NAMES: ReadonlySet<unknown> = new Set(FORWARDED)
 
 /** Whether a value from another process is such an event, as far as carrying it on goes. */
@@ -202,6 +222,8 @@ export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
   'workflow:execution': 'This process started a run, drove it to a result, paused or resumed it: for metrics.',
   'worker:registered': 'A worker joined.',
   'worker:deregistered': 'A worker left.',
+  'worker:stale': 'Nothing was heard of a worker for staleAfterMs.',
+  'leader:changed': 'A process has become the leader.',
   'worker:state': 'A worker of this process changed its state.',
   'worker:lost': 'The store took this process for dead: what it held was reclaimed, and it registers again.',
   'wakeup:missed': 'The slow check found what a notice should have said.',

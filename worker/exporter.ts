@@ -6,7 +6,14 @@ import { openStore } from '../lib/connect.js'
 import { messageOf } from '../lib/describe.js'
 import { Emitter } from '../lib/events.js'
 import type { LogFormat, LogLevel } from '../lib/observe/log-lines.js'
-import { checkOptions, CONNECT_OPTIONS, DEFAULT_LIMITS, defaultsOf, EXPORTER_OPTIONS } from '../lib/options.js'
+import {
+  checkOptions,
+  CONNECT_OPTIONS,
+  DEFAULT_LIMITS,
+  defaultsOf,
+  EXPORTER_OPTIONS,
+  WORKER_OPTIONS,
+} from '../lib/options.js'
 import { openSession, type Session } from '../lib/session/open-session.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random } from '../lib/time.js'
 import { AUTOSCALE_PATH, autoscaleRoute } from './autoscale.js'
@@ -55,6 +62,7 @@ export interface Exporter {
 }
 
 const DEFAULTS = defaultsOf(EXPORTER_OPTIONS)
+const HEARTBEAT_MS = WORKER_OPTIONS.heartbeatIntervalMs.default
 const TABLE = { ...EXPORTER_OPTIONS, ...{ clock: CONNECT_OPTIONS.clock, random: CONNECT_OPTIONS.random } } as const
 
 /**
@@ -104,6 +112,7 @@ async function openObserver(
     ...{ clock, random, emitter, newId: systemId, limits: DEFAULT_LIMITS },
     store: await open(addressOf(options), { keyPrefix, clock, random }),
     info: { baseId, role: 'observer', queues: [], capabilities: [], tasks: [], metadata: {} },
+    heartbeat: { intervalMs: HEARTBEAT_MS, state: () => 'ready' },
     storeFlags: keyPrefix === DEFAULTS.keyPrefix ? [] : ['--redis-key-prefix', keyPrefix],
   })
 }

@@ -13,7 +13,7 @@ export type { WorkerPoolOptions } from './worker-pool.js'
  * `start` it with tasks, flows, or paths of modules that export some; `stop` lets what runs finish, and releases the rest.
  */
 export class Worker extends WorkerCore {
-  /** @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for the role leader */
+  /** @throws GraflowError INVALID_OPTION */
   constructor(options: WorkerOptions, host: Partial<WorkerHost> = {}) {
     super(options, { openStore, folder: process.cwd(), ...host })
   }
@@ -24,7 +24,7 @@ export class Worker extends WorkerCore {
  * Counters are sums over all that were ever in it.
  */
 export class WorkerPool extends WorkerPoolCore {
-  /** @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for the role leader */
+  /** @throws GraflowError INVALID_OPTION */
   constructor(options: WorkerPoolOptions) {
     super(options, (one) => new Worker(one))
   }

@@ -44,8 +44,28 @@ export interface WorkerOptions {
   readonly driveRuns?: boolean
   /** What this worker has that tasks may require. Default: none. */
   readonly capabilities?: readonly string[]
-  /** `auto` and `worker` take work; `observer` only looks; `leader` is NOT_AVAILABLE in this version. Default: auto. */
+  /**
+   * `auto` takes work and may be elected leader; `worker` never leads; `leader` does not start (NOT_LEADER) unless it becomes the leader, and takes work
+   * where it has tasks; `observer` only looks. Default: auto.
+   */
   readonly role?: 'auto' | 'worker' | 'leader' | 'observer'
+  /** Milliseconds that a leader leads without a sign of life: 1000 to a year. It gives three in this time. Default: 10000. */
+  readonly leaderTtlMs?: number
+  /** Milliseconds between the signs of life of this worker, and between the looks of a leader at the workers: 100 to a year. Default: 5000. */
+  readonly heartbeatIntervalMs?: number
+  /** Milliseconds without a sign of life after which a leader marks a worker as stale: 100 to a year. Default: 15000. */
+  readonly staleAfterMs?: number
+  /** Milliseconds without a sign of life after which a leader marks a worker as dead: 100 to a year. Default: 120000. */
+  readonly deadAfterMs?: number
+  /** Milliseconds between the looks of a leader for what was left behind by runs whose record is gone: 100 to a year. Default: 300000. */
+  readonly cleanupIntervalMs?: number
+  /**
+   * Milliseconds after which a leader fails a run in which nothing was opened, granted or settled (RUN_STUCK): 1000 to a year, and more than the longest
+   * task. Default: none, it fails no run.
+   */
+  readonly stuckAfterMs?: number
+  /** What others are told of where this worker runs. Default: the machine’s. */
+  readonly hostname?: string
   /** Milliseconds that work in flight may take to finish after `stop`; then it is released: 0 to a year. Default: 30000. */
   readonly gracefulShutdownTimeoutMs?: number
   /** Milliseconds that a task module may take to load: 1 to a year. Then TASK_MODULE. Default: 30000. */
@@ -86,7 +106,7 @@ const TABLE = {
 const NAME = /^[A-Za-z0-9_-]{1,128}$/
 const PAIR = /^([A-Za-z0-9_.-]{1,128})=(.{0,1024})$/su
 
-/** @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for the role leader */
+/** @throws GraflowError INVALID_OPTION */
 export const checkWorkerOptions = (given: WorkerOptions): Checked =>
   lookingAt('worker', 'INVALID_OPTION', () => checkGiven(given))
 
@@ -116,20 +136,14 @@ function checkGiven(given: WorkerOptions): Checked {
     if (typeof capability !== 'string' || !NAME.test(capability))
       throw invalid('capabilities', `expected names such as gpu, got ${describe(capability)}`)
   }
-  if (options.role === 'leader') {
-    throw new GraflowError(
-      'NOT_AVAILABLE',
-      'worker: role: this version has no elected leader: take auto or worker (sweeping needs none)',
-      { details: { option: 'role' } },
-    )
-  }
   if (isServing(options) && (options.tasks ?? []).length === 0)
     throw invalid('tasks', `expected at least one task module, such as ./tasks.js, got none`)
   return options
 }
 
-/** Whether it takes work. */
-export const isServing = ({ role }: Pick<Checked, 'role'>): boolean => role !== 'observer'
+/** Whether it takes work: a leader without tasks only leads. */
+export const isServing = ({ role, tasks = [] }: Pick<Checked, 'role' | 'tasks'>): boolean =>
+  role !== 'observer' && (role !== 'leader' || tasks.length > 0)
 
 /** The queues by name, and how many of each may be in flight where that is said. @throws GraflowError INVALID_OPTION */
 export function queuesOf({ queues = [] }: Pick<Checked, 'queues'>): {

@@ -1,7 +1,7 @@
 /** Several workers in this process, each with a session of its own, as one: for tests, small services, and handlers that wait more than they compute. */
 import { describe } from '../lib/describe.js'
 import { GraflowError } from '../lib/errors.js'
-import { EVENTS, type EventName, type EventOf, type Events, noSuchEvent } from '../lib/events.js'
+import { CLUSTER_EVENTS, EVENTS, type EventName, type EventOf, type Events, noSuchEvent } from '../lib/events.js'
 import { POOL_OPTIONS } from '../lib/options.js'
 import { systemId } from '../lib/time.js'
 import type { WorkerCore } from './worker.js'
@@ -12,6 +12,7 @@ export interface WorkerPoolOptions extends WorkerOptions {
   readonly workers?: number
 }
 
+const CLUSTER_NAMES: ReadonlySet<EventName> = new Set(CLUSTER_EVENTS)
 const { default: DEFAULT_WORKERS, max: MOST_WORKERS } = POOL_OPTIONS.workers
 
 /** Started once, stopped once; `scale` in between. */
@@ -120,7 +121,7 @@ export class WorkerPoolCore {
         this.#made += 1
         const worker = this.#make({ ...this.#options, workerId: `${this.#name}-${this.#made}` })
         this.#workers.push(worker)
-        this.#events.add(worker.events)
+        this.#events.add(worker)
         coming.push(worker)
       }
       const leave = async (worker: WorkerCore): Promise<void> => {
@@ -146,14 +147,17 @@ interface Subscription {
 
 /** The events of several, who come and go, as one. */
 class PoolEvents implements Events {
-  readonly #sources = new Set<Events>()
+  /** With the ids of the workers whose they are. */
+  readonly #sources = new Map<Events, string>()
   readonly #subscriptions = new Set<Subscription>()
 
   subscribe<const K extends EventName>(name: K, listener: (event: EventOf<K>) => void): () => void {
     if (!Object.hasOwn(EVENTS, name)) throw noSuchEvent(name)
-    const subscription: Subscription = { at: (events) => events.subscribe(name, listener), offs: new Map() }
+    const at = (events: Events): (() => void) =>
+      events.subscribe(name, (event) => (this.#isToldBy(events, event) ? listener(event) : undefined))
+    const subscription: Subscription = { at, offs: new Map() }
     this.#subscriptions.add(subscription)
-    for (const events of this.#sources) subscription.offs.set(events, subscription.at(events))
+    for (const events of this.#sources.keys()) subscription.offs.set(events, subscription.at(events))
     return () => {
       this.#subscriptions.delete(subscription)
       for (const off of subscription.offs.values()) off()
@@ -161,8 +165,19 @@ class PoolEvents implements Events {
     }
   }
 
-  add(events: Events): void {
-    this.#sources.add(events)
+  /** What happens among all processes, each worker tells: it is passed on once, by the worker that it is about or else by the first. */
+  #isToldBy(
+    events: Events,
+    event: { readonly type: EventName; readonly workerId?: string; readonly leaderId?: string },
+  ): boolean {
+    if (!CLUSTER_NAMES.has(event.type)) return true
+    const about = event.workerId ?? event.leaderId
+    const [teller] = [...this.#sources].find(([, workerId]) => workerId === about) ?? [...this.#sources][0] ?? [events]
+    return teller === events
+  }
+
+  add({ events, workerId }: { readonly events: Events; readonly workerId: string }): void {
+    this.#sources.set(events, workerId)
     for (const subscription of this.#subscriptions) subscription.offs.set(events, subscription.at(events))
   }
 

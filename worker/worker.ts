@@ -6,6 +6,7 @@
  */
 import { describeError, messageOf } from '../lib/describe.js'
 import type { Backend } from '../lib/backend/backend.js'
+import { Lifecycle } from '../lib/session/lifecycle.js'
 import { openSession, type Session } from '../lib/session/open-session.js'
 import { Cancellation, Unreported } from '../lib/engine/cancellation.js'
 import { isInThread, notInAModule } from '../lib/engine/start-task.js'
@@ -62,6 +63,7 @@ export class WorkerCore {
   readonly #clock: Clock
   readonly #random: Random
   readonly #emitter: Emitter
+  readonly #lifecycle: Lifecycle
   readonly #ends: (() => Promise<void> | void)[] = []
   readonly #stopAsked = new Cancellation()
   #state: WorkerStateName = 'registering'
@@ -71,7 +73,7 @@ export class WorkerCore {
   #health: HealthServer | undefined
   #lastCounters: WorkerCounters = NO_COUNTERS
 
-  /** @throws GraflowError INVALID_OPTION; NOT_AVAILABLE for the role leader */
+  /** @throws GraflowError INVALID_OPTION */
   constructor(options: WorkerOptions, host: WorkerHost) {
     this.#options = checkWorkerOptions(options)
     this.#host = host
@@ -83,6 +85,32 @@ export class WorkerCore {
     this.workerId = this.#options.workerId ?? `worker-${systemId().slice(0, 8)}`
     this.#emitter = new Emitter(() => this.#clock.now())
     this.events = this.#emitter
+    this.#lifecycle = new Lifecycle(this.#emitter, this.#clock)
+  }
+
+  /** True from when it is ready until `stop` is called. */
+  get isRunning(): boolean {
+    return this.#running !== undefined && this.#stopping === undefined && this.#state !== 'registering'
+  }
+
+  /** Whether it leads now: false as soon as another may. */
+  get isLeader(): boolean {
+    return this.#lifecycle.isLeader
+  }
+
+  /** Calls `fn` with the term whenever this worker becomes the leader, and soon if it is. Returns what ends that. @throws GraflowError INVALID_OPTION */
+  onBecameLeader(fn: (term: number) => unknown): () => void {
+    return this.#lifecycle.onBecameLeader(fn)
+  }
+
+  /** Calls `fn` with the term when this worker leads no more. Returns what ends that. @throws GraflowError INVALID_OPTION */
+  onLostLeadership(fn: (term: number) => unknown): () => void {
+    return this.#lifecycle.onLostLeadership(fn)
+  }
+
+  /** Calls `fn` with what goes wrong in the background, where no caller gets it. Returns what ends that. @throws GraflowError INVALID_OPTION */
+  onError(fn: (error: Error) => unknown): () => void {
+    return this.#lifecycle.onError(fn)
   }
 
   get state(): WorkerStateName {
@@ -119,7 +147,7 @@ export class WorkerCore {
   /**
    * Loads the task modules, connects, registers, and takes work from then on. Repeating it gives the same promise.
    * @throws GraflowError TASK_MODULE, DUPLICATE_TASK; REDIS_UNAVAILABLE within 5 s, REDIS_UNSUITABLE; INVALID_OPTION for a port in use;
-   * CLOSED when it was stopped before, or is while it loads or connects
+   * NOT_LEADER with the role leader, when it does not lead within leaderTtlMs and a second; CLOSED when it was stopped before, or is while it loads or connects
    */
   start(): Promise<void> {
     this.#starting ??= this.#start()
@@ -204,7 +232,8 @@ export class WorkerCore {
 
   #describe(): string {
     const { maxConcurrentTasks = DEFAULTS.maxConcurrentTasks } = this.#options
-    if (!isServing(this.#options)) return 'it looks and takes no work'
+    if (!isServing(this.#options))
+      return this.#options.role === 'leader' ? 'it leads and takes no work' : 'it looks and takes no work'
     const { names, limits } = queuesOf(this.#options)
     const shown = names.map((name) => (limits.has(name) ? `${name}:${limits.get(name) ?? ''}` : name))
     const tasks = this.#theRunning().session.engine.registry.taskNames()
@@ -235,12 +264,18 @@ export class WorkerCore {
     threads: ThreadPool | undefined,
   ): Promise<void> {
     const [clock, random] = [this.#clock, this.#random]
-    const { keyPrefix = DEFAULTS.keyPrefix, capabilities = [], role = WORKER_OPTIONS.role.default } = this.#options
+    const housekeeping = { ...DEFAULTS, ...this.#options }
+    const { keyPrefix, leaderTtlMs, heartbeatIntervalMs } = housekeeping
+    const { capabilities = [], role = WORKER_OPTIONS.role.default, hostname } = this.#options
+    const mustLead = role === 'leader'
     const limits = { ...DEFAULT_LIMITS, ...this.#options.limits }
     const queues = isServing(this.#options) ? this.#served() : []
     const session = await openSession({
       ...{ clock, random, limits, emitter: this.#emitter, newId: systemId },
       ...(threads !== undefined && { threads }),
+      ...{ lifecycle: this.#lifecycle },
+      ...((role === 'auto' || mustLead) && { leadership: { ttlMs: leaderTtlMs, mustLead, housekeeping } }),
+      heartbeat: { intervalMs: heartbeatIntervalMs, state: () => this.#state },
       store: await this.#openStore(),
       info: {
         baseId: this.workerId,
@@ -249,6 +284,7 @@ export class WorkerCore {
         capabilities,
         tasks: codeOf(modules, tasks),
         metadata: this.#metadata(),
+        ...(hostname !== undefined && { hostname }),
       },
       storeFlags: keyPrefix === DEFAULTS.keyPrefix ? [] : ['--redis-key-prefix', keyPrefix],
     })
@@ -285,7 +321,10 @@ export class WorkerCore {
       ...{ maxConcurrentTasks, queues, queueLimits: queuesOf(this.#options).limits },
       driveRun: (grant, k, slot) => void session.holdings.driveTaken(grant, k, slot),
       onBusy: (isBusy) => this.#become(isBusy ? 'busy' : 'ready'),
-      onError: (error) => this.#log('error', `worker ${this.workerId} met ${describeError(error)}`),
+      onError: (error) => {
+        this.#log('error', `worker ${this.workerId} met ${describeError(error)}`)
+        this.#lifecycle.failed(error)
+      },
     })
   }
 
@@ -311,6 +350,7 @@ export class WorkerCore {
         inFlight: () => this.inFlight,
         graphHits: () => this.#running?.session.engine.graphs.hits ?? 0,
         tasks: isServing(this.#options) ? tasks : [],
+        isLeader: () => this.isLeader,
       },
       store,
     })
@@ -387,6 +427,7 @@ export class WorkerCore {
     const isOver = from === 'stopped' || (from === 'draining' && state !== 'stopped')
     if (from === state || isOver) return
     this.#state = state
+    if (state === 'draining' || from === 'registering') this.#running?.session.beat()
     if (this.#emitter.has('worker:state'))
       this.#emitter.emit('worker:state', { workerId: this.workerId, from, to: state })
   }

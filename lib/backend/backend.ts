@@ -382,7 +382,14 @@ export interface SessionInfo {
 export const MOST_CONFIRMED = 500
 /** `ttlMs` of Infinity: the session lives until it is closed. */
 export type SessionRequest =
-  | { readonly kind: 'open'; readonly session: string; readonly ttlMs: number; readonly info: SessionInfo }
+  | {
+      readonly kind: 'open'
+      readonly session: string
+      readonly ttlMs: number
+      readonly info: SessionInfo
+      /** It wants to hear that nobody leads (`lead` of `Notice`). */
+      readonly mayLead?: boolean
+    }
   | { readonly kind: 'renew'; readonly session: string; readonly ttlMs: number }
   /** Compares what the store thinks the session owns with what it knows. */
   | {
@@ -399,13 +406,69 @@ export type SessionRequest =
       readonly session: string
       readonly grants: readonly { readonly gid: string; readonly token: Token }[]
     }
-  /** Releases everything, unspent, and forgets the session. */
-  | { readonly kind: 'close'; readonly session: string }
+  /** Says what the process does; of a client it says nothing. */
+  | { readonly kind: 'beat'; readonly session: string; readonly state: string }
+  /** Releases everything, unspent, and forgets the session; the reason is for people. */
+  | { readonly kind: 'close'; readonly session: string; readonly reason?: string }
 export type SessionAnswer =
   | { readonly status: 'ok' }
   /** `unknown`: grants that the session owns and did not name, which it may start or release. `lost`: those it named and no longer owns. */
   | { readonly status: 'reconciled'; readonly unknown: readonly Grant[]; readonly lost: readonly Token[] }
   | { readonly status: 'nosession' }
+
+// ----------------------------------------------------------------------------------------------------------------------- leader
+
+/**
+ * - `stand`: the session leads from now on if nobody does: the lead was never taken or was given back, its lease is over, or the session that
+ *   leads is gone. The session that leads begins its lease anew, also when it is over and nobody has taken the lead since.
+ * - `resign` gives the lead back; of a session that does not lead it changes nothing.
+ */
+export type LeadRequest =
+  | { readonly kind: 'stand'; readonly session: string; readonly ttlMs: number }
+  | { readonly kind: 'resign'; readonly session: string }
+/** Who leads. A term is larger than that of every leader before. */
+export interface Lead {
+  readonly term: number
+  readonly session: string
+  /** Base id of that session. */
+  readonly leaderId: string
+}
+/** `lead`: undefined where nobody leads now. */
+export type LeadAnswer = { readonly status: 'ok'; readonly lead: Lead | undefined } | { readonly status: 'nosession' }
+
+/**
+ * Housekeeping that only the leader does: refused (`deposed`) unless the session leads, in this term.
+ * - `nodes` marks workers that nothing was heard of for so long as stale, then as dead, and forgets dead ones after a day.
+ * - `graphs` keeps the graphs of runs that have not ended, for another while. `orphans` deletes what belongs to a run whose record is gone. Both look
+ *   at a part of the store, and go on with the cursor of the answer before ('' begins).
+ * - `fail-run` ends a run that stands still as failed; of one that is over, paused or without a driver it changes nothing.
+ */
+export type TendRequest = { readonly session: string; readonly term: number } & (
+  | { readonly kind: 'nodes'; readonly staleAfterMs: number; readonly deadAfterMs: number }
+  | { readonly kind: 'graphs' | 'orphans'; readonly cursor: string }
+  | { readonly kind: 'fail-run'; readonly runId: string; readonly reason: string; readonly value: Uint8Array }
+)
+export type TendAnswer =
+  /** `count`: how many things were changed. `cursor`: there is more to look at. */
+  { readonly status: 'ok'; readonly count: number; readonly cursor?: string } | { readonly status: 'deposed' }
+
+/** What happens among the processes of a store, by the session that it is about. A hint for people: it may be lost. */
+export type ClusterEvent =
+  /** `isReturned`: it was taken for dead, or marked as stale or dead. */
+  | {
+      readonly kind: 'worker:registered'
+      readonly session: string
+      readonly info: SessionInfo
+      readonly isReturned: boolean
+    }
+  | {
+      readonly kind: 'worker:deregistered'
+      readonly session: string
+      readonly workerId: string
+      readonly reason: string
+    }
+  | { readonly kind: 'worker:stale'; readonly session: string; readonly workerId: string; readonly silentMs: number }
+  | { readonly kind: 'leader:changed'; readonly session: string; readonly leaderId: string; readonly term: number }
 
 // ---------------------------------------------------------------------------------------------------------------- sweep, control
 
@@ -535,6 +598,20 @@ export interface SessionStatus extends SessionInfo {
   readonly branches: number
 }
 /**
+ * A worker as the registry has it, by its base id: also for a while after it was lost. Of several sessions with one base id it is the last that
+ * registered. Times are milliseconds since the epoch by the store's clock.
+ */
+export interface NodeStatus extends SessionInfo {
+  readonly session: string
+  /** What the leader has made of its silence. */
+  readonly mark: 'live' | 'stale' | 'dead'
+  readonly registeredAt: number
+  /** When it registered, gave its last sign of life by `beat`, or was taken for dead. */
+  readonly seenAt: number
+  /** What it said last of what it does; empty: nothing yet. */
+  readonly state: string
+}
+/**
  * How many live workers serve the same queues. In Redis a sweep counts them, so it is some tenths of a second old, and asking it costs the same
  * however many there are; of more than 1 000 sessions, those count that are due to be renewed first.
  */
@@ -612,7 +689,11 @@ export interface Inspector {
   /** What waits in a queue; nothing where the queue is paused, and nothing of runs that are. */
   waiting(queue: string): Promise<readonly WaitingLane[]>
   sessions(): Promise<readonly SessionStatus[]>
+  /** Workers that are registered, and those that were lost in the last day. */
+  nodes(): Promise<readonly NodeStatus[]>
   serving(): Promise<readonly ServingWorkers[]>
+  /** Who leads; undefined where nobody does. */
+  lead(): Promise<Lead | undefined>
   /** The store's clock, in milliseconds since the epoch. */
   now(): Promise<number>
   deadLetters(limit: number): Promise<readonly DeadLetter[]>
@@ -703,6 +784,8 @@ export type Notice =
   | { readonly kind: 'idle'; readonly gid: string }
   /** There may be work for it. */
   | { readonly kind: 'work' }
+  /** Nobody leads: it may stand. */
+  | { readonly kind: 'lead' }
   /** A grant that it did not ask for (`acceptsPush`). More than a hint: the session holds it. */
   | { readonly kind: 'granted'; readonly grant: Grant }
 
@@ -757,6 +840,10 @@ export interface Backend {
   /** One answer a range, in order. */
   settle(request: SettleRequest): Promise<readonly SettleAnswer[]>
   session(request: SessionRequest): Promise<SessionAnswer>
+  /** Repeating it is safe: who leads goes on leading, in the same term. */
+  lead(request: LeadRequest): Promise<LeadAnswer>
+  /** Repeating it is safe. */
+  tend(request: TendRequest): Promise<TendAnswer>
   sweep(session: string): Promise<SweepAnswer>
   control(request: ControlRequest): Promise<ControlAnswer>
   signal(request: SignalRequest): Promise<SignalAnswer>
@@ -769,6 +856,8 @@ export interface Backend {
   listen(session: string, listener: (notice: Notice) => void): () => void
   /** Calls `listener` when something changes in the run; returns what ends that. */
   watch(runId: string, listener: (activity: RunActivity) => void): () => void
+  /** Calls `listener` with what happens among the processes of the store; returns what ends that. */
+  watchCluster(listener: (event: ClusterEvent) => void): () => void
   /** Resolves once listeners of the run were called for all that reached the store before the call, or after the usual time without. */
   caughtUp(runId: string): Promise<void>
   /**

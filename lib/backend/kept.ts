@@ -2,6 +2,8 @@
 
 /** How long a graph is kept that no run uses. */
 export const GRAPH_RETENTION_MS = 24 * 3_600_000
+/** How long a worker is known that was lost. */
+export const NODE_RETENTION_MS = 24 * 3_600_000
 /** Dead letters kept; on Redis roughly so many. */
 export const MOST_DEAD_LETTERS = 1_000
 /** Signals of a run that are kept until somebody waits for them. */

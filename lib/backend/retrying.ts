@@ -52,13 +52,16 @@ function viewOf(near: Backend, repeater: Repeater, repeat: Repeat, repeatWork: R
     take: (request) => repeat(() => near.take(request)),
     settle: (request) => repeatWork(() => near.settle(request)),
     session: (request) => repeat(() => near.session(request)),
-    sweep: (session) => near.sweep(session), // its caller comes again
+    lead: (request) => near.lead(request), // its caller comes again, and its lease has run on meanwhile
+    tend: (request) => near.tend(request), // as above
+    sweep: (session) => near.sweep(session), // as above
     control: (request) => repeat(() => near.control(request)),
     signal: (request) => repeat(() => near.signal(request)),
     channel: (runId, holder, request) => repeatWork(() => near.channel(runId, holder, request)),
     lock: (runId, holder, request) => repeatWork(() => near.lock(runId, holder, request)),
     listen: (session, listener) => near.listen(session, listener),
     watch: (runId, listener) => near.watch(runId, listener),
+    watchCluster: (listener) => near.watchCluster(listener),
     caughtUp: (runId) => near.caughtUp(runId),
     announce: (runId, events) => near.announce(runId, events), // a hint
     ...('onReconnected' in near && {
@@ -84,7 +87,9 @@ const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
   queues: () => repeat(() => inspect.queues()),
   waiting: (queue) => repeat(() => inspect.waiting(queue)),
   sessions: () => repeat(() => inspect.sessions()),
+  nodes: () => repeat(() => inspect.nodes()),
   serving: () => repeat(() => inspect.serving()),
+  lead: () => repeat(() => inspect.lead()),
   now: () => repeat(() => inspect.now()),
   deadLetters: (limit) => repeat(() => inspect.deadLetters(limit)),
   totals: () => repeat(() => inspect.totals()),

@@ -10,6 +10,8 @@ export interface ProcessSources {
   readonly tasks: readonly string[]
   /** Branches that run here now. */
   readonly inFlight: () => number
+  /** Whether this process leads. */
+  readonly isLeader?: () => boolean
   /** Graphs that were in memory when work needed them, since the start. */
   readonly graphHits: () => number
 }
@@ -127,7 +129,7 @@ export class ProcessMetrics {
     return this.#tasks.has(task) ? task : OTHER
   }
 
-  #readSources({ inFlight, graphHits }: ProcessSources): void {
+  #readSources({ inFlight, isLeader = () => false, graphHits }: ProcessSources): void {
     const registers = [this.#registry]
     new Gauge({
       name: 'graflow_branches_in_flight',
@@ -135,6 +137,14 @@ export class ProcessMetrics {
       registers,
       collect() {
         this.set(inFlight())
+      },
+    })
+    new Gauge({
+      name: 'graflow_leader',
+      help: '1 while this process is the elected leader, else 0.',
+      registers,
+      collect() {
+        this.set(isLeader() ? 1 : 0)
       },
     })
     new Counter({

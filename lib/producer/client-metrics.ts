@@ -34,6 +34,7 @@ export class ClientMetrics {
       process: {
         ...{ events, now: () => clock.now() },
         inFlight: () => holdings.branchesInFlight,
+        isLeader: () => this.#session.lifecycle.isLeader,
         graphHits: () => engine.graphs.hits,
         tasks: engine.registry.taskNames(),
         storeNow: () => store.inspect.now(),

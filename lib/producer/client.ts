@@ -24,7 +24,8 @@ import { RunHandle } from './run-handle.js'
 import { RunStates } from './run-states.js'
 import { checkFlow, orKnown } from './same-flow.js'
 import { tieTo } from './signal-ties.js'
-import type { Graflow, Run, RunOptions } from './types.js'
+import type { Graflow, Run, RunOptions, Workers } from './types.js'
+import { workersOf } from './workers.js'
 
 export interface ClientOptions {
   /** The client's from now on: closed with it. */
@@ -38,6 +39,7 @@ export interface ClientOptions {
 export class Client implements Graflow {
   readonly instanceId: string
   readonly events: Events
+  readonly workers: Workers
   readonly #options: ClientOptions
   readonly #session: Session
   readonly #handles: HandleServices
@@ -55,6 +57,7 @@ export class Client implements Graflow {
     this.#metrics = new ClientMetrics(session)
     this.instanceId = session.baseId
     this.events = session.emitter
+    this.workers = workersOf(session.backend)
     const { backend, engine, emitter, holdings } = session
     this.#handles = {
       ...{ backend, engine, emitter, closed: this.#closed, states: new RunStates(session, session.id) },
@@ -67,6 +70,22 @@ export class Client implements Graflow {
 
   get isRunning(): boolean {
     return this.#isRunning
+  }
+
+  get isLeader(): boolean {
+    return this.#session.lifecycle.isLeader
+  }
+
+  onBecameLeader(fn: (term: number) => unknown): () => void {
+    return this.#session.lifecycle.onBecameLeader(fn)
+  }
+
+  onLostLeadership(fn: (term: number) => unknown): () => void {
+    return this.#session.lifecycle.onLostLeadership(fn)
+  }
+
+  onError(fn: (error: Error) => unknown): () => void {
+    return this.#session.lifecycle.onError(fn)
   }
 
   async run(node: unknown, ...rest: [input?: unknown, options?: RunOptions]): Promise<never> {

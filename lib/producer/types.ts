@@ -1,6 +1,6 @@
 /** The client as users see it: what connect gives, what a run can be asked. */
 import type { GraflowError } from '../errors.js'
-import type { Events, OutcomeStatus, RunEvent, RunStateName } from '../events.js'
+import type { Events, OutcomeStatus, RunEvent, RunStateName, WorkerStateName } from '../events.js'
 import type { AnyNode, Flow, In, JoinPolicy, NeedsNoInput, Node, OrSay, Out, Outcome } from '../flow/types.js'
 import { type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
@@ -13,6 +13,27 @@ export interface ConnectOptions {
   readonly keyPrefix?: string
   /** What this client calls itself in events and errors: 1 to 128 characters of A-Z a-z 0-9 _ . -. Default: random. */
   readonly instanceId?: string
+  /** With `auto` this client may be elected leader of the processes with the same prefix; `client` never is. Default: client. */
+  readonly role?: 'client' | 'auto'
+  /** Milliseconds that a leader leads without a sign of life: 1000 to a year. It gives three in this time. Default: 10000. */
+  readonly leaderTtlMs?: number
+  /** Milliseconds between the looks of a leader at the workers: 100 to a year. Default: 5000. */
+  readonly heartbeatIntervalMs?: number
+  /** Milliseconds without a sign of life after which a leader marks a worker as stale: 100 to a year. Default: 15000. */
+  readonly staleAfterMs?: number
+  /** Milliseconds without a sign of life after which a leader marks a worker as dead: 100 to a year. Default: 120000. */
+  readonly deadAfterMs?: number
+  /** Milliseconds between the looks of a leader for what was left behind by runs whose record is gone: 100 to a year. Default: 300000. */
+  readonly cleanupIntervalMs?: number
+  /**
+   * Milliseconds after which a leader fails a run in which nothing was opened, granted or settled (RUN_STUCK): 1000 to a year, and more than the longest
+   * task. Default: none, it fails no run.
+   */
+  readonly stuckAfterMs?: number
+  /** What others are told of where this process runs. Default: the machine’s. */
+  readonly hostname?: string
+  /** Pairs of texts such as { zone: "eu-1" }, for people. Default: none. */
+  readonly metadata?: Readonly<Record<string, string>>
   /**
    * Flows, tasks and join policies that are known by name, beside those of the flows that are run; and paths of modules that export some, from
    * the current folder or as URLs (`import.meta.resolve('./tasks.js')`). Tasks with `isolation: 'thread'` need to stand in one.
@@ -156,14 +177,83 @@ export interface Run<out O> {
   branches(): AsyncIterableIterator<BranchOutcome>
 }
 
+/** Which part of a list. */
+export interface PageOptions {
+  /** Items at most: 1 to 1000. Default: 50. */
+  readonly limit?: number
+  /** Of the page before; absent: from the beginning. */
+  readonly cursor?: string
+}
+export interface Page<T> {
+  /** In the order of the list. */
+  readonly items: readonly T[]
+  /** Asks for the next page; absent: there is none. */
+  readonly cursor?: string
+}
+
+/** A worker of the store. */
+export interface WorkerStatus {
+  /** What it calls itself. */
+  readonly id: string
+  /** Its session: one a process and start. Two live workers of one id differ in it. */
+  readonly session: string
+  /**
+   * What it does. `stale`: its session is gone, so it was killed, stands still or is cut off, and others have its work. `dead`: nothing was heard of it for
+   * deadAfterMs; after a day it is forgotten.
+   */
+  readonly state: WorkerStateName
+  /** What it may do: `auto`, `worker`, `leader` or `observer`. */
+  readonly role: string
+  /** Whether it leads. */
+  readonly isLeader: boolean
+  /** Where it runs. */
+  readonly hostname: string
+  /** The id of its process there. */
+  readonly pid: number
+  /** The build that it runs, if it says so. */
+  readonly buildId: string | undefined
+  /** What its operator says of it. */
+  readonly metadata: Readonly<Record<string, string>>
+  /** Queues that it serves. */
+  readonly queues: readonly string[] | 'all'
+  /** What it has that tasks may require. */
+  readonly capabilities: readonly string[] | 'all'
+  /** Names of the tasks that it has handlers for. */
+  readonly tasks: readonly string[] | 'all'
+  /** When it joined; undefined for one of an earlier release. */
+  readonly registeredAt: Date | undefined
+  /** Its last sign of life. */
+  readonly seenAt: Date
+  /** Branches that it holds. */
+  readonly inFlight: number
+}
+
+/** The workers of the store. */
+export interface Workers {
+  /** Those that live, and those that were lost in the last day, by id. Embedded: none. */
+  list(options?: PageOptions): Promise<Page<WorkerStatus>>
+  /** The worker that calls itself so, of several the last one; undefined where there is none. */
+  get(id: string): Promise<WorkerStatus | undefined>
+}
+
 /** What connect gives. */
 export interface Graflow extends AsyncDisposable {
   /** What this client calls itself in events and errors. */
   readonly instanceId: string
   /** False once `close` was called. */
   readonly isRunning: boolean
-  /** What happens in the runs that this client started or attached to. */
+  /** Whether this client leads now: false as soon as another process may. Only one with the role `auto` ever leads. */
+  readonly isLeader: boolean
+  /** Calls `fn` with the term whenever this client becomes the leader, and soon if it is. Returns what ends that. */
+  onBecameLeader(fn: (term: number) => unknown): () => void
+  /** Calls `fn` with the term when this client leads no more. Returns what ends that. */
+  onLostLeadership(fn: (term: number) => unknown): () => void
+  /** Calls `fn` with what goes wrong in the background, where no caller gets it, such as a store that is away. Returns what ends that. */
+  onError(fn: (error: Error) => unknown): () => void
+  /** What happens in the runs that this client started or attached to, and among the processes of the store. */
   readonly events: Events
+  /** The workers of the store. */
+  readonly workers: Workers
   /** The same as the next overload, for a flow that takes no input. */
   run<const N>(node: NeedsNoInput<N>): Promise<Out<Flow<N>>>
   /**

@@ -298,7 +298,7 @@ export class Holdings implements SessionGrants {
   }
 
   /** Passes a notice of the session to what it concerns. */
-  handleNotice(notice: Notice): void {
+  handleNotice(notice: Exclude<Notice, { readonly kind: 'lead' }>): void {
     switch (notice.kind) {
       case 'released':
         this.#options.engine.barrierWaits.announce(notice.gid)

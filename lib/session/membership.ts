@@ -5,14 +5,15 @@
  */
 import { describeError } from '../describe.js'
 import { MOST_CONFIRMED, type Backend, type KeepAlive, type SessionInfo } from '../backend/backend.js'
-import { ownOf } from '../backend/reserved.js'
 import type { BarrierWaits } from '../engine/barrier-waits.js'
 import type { GraphStore } from '../engine/graph-store.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
 import { withDeadline, type Clock, type Random } from '../time.js'
+import { registered } from './cluster-events.js'
 import { counted } from './counted.js'
 import type { SessionGrants } from './holdings.js'
+import type { Lifecycle } from './lifecycle.js'
 import { Outage } from './outage.js'
 import { PeriodicTask } from './periodic-task.js'
 import { reconcile } from './reconcile.js'
@@ -34,8 +35,19 @@ export interface MembershipOptions {
   readonly barrierWaits: BarrierWaits
   readonly graphs: Pick<GraphStore, 'restore'>
   readonly holdings: SessionGrants
+  readonly lifecycle?: Lifecycle
+  /** It wants to hear that nobody leads. */
+  readonly mayLead?: boolean
+  /** What a worker says of itself again and again. */
+  readonly heartbeat?: Heartbeat
   /** Flags with which a worker finds this store, for messages. */
   readonly storeFlags?: readonly string[]
+}
+
+/** How often a worker says what it does, and what that is. */
+export interface Heartbeat {
+  readonly intervalMs: number
+  readonly state: () => string
 }
 
 /** `lost`: the store does not know the session, and it is being opened again. */
@@ -50,7 +62,7 @@ const CONFIRM_MS = 5_000
 /** Grants were on their way when it was to say so. */
 const CONFIRM_AGAIN_MS = 500
 /** How long closing a session may take. If it fails, the grants are reclaimed when the session expires. */
-const CLOSE_MS = 2_000
+export const CLOSE_MS = 2_000
 
 /** Opened with `open`, over after `close`. */
 export class Membership {
@@ -62,6 +74,7 @@ export class Membership {
   #slowCheck: SlowCheck | undefined
   #unserved: Unserved | undefined
   #unservedRuns: UnservedRuns | undefined
+  #heartbeat: PeriodicTask | undefined
   #kept: KeepAlive | undefined
   #stopWatching: (() => void) | undefined
   #onReopened: (() => void)[] = []
@@ -111,6 +124,11 @@ export class Membership {
     })
   }
 
+  /** What the process does has changed: it says so now. Repeating it is safe. */
+  beat(): void {
+    this.#heartbeat?.hurry()
+  }
+
   /** A caller here waits for the result of a run that others drive: looks whether any worker can, until the function given is called. */
   watchRun(runId: string): () => void {
     return this.#unservedRuns?.watch(runId) ?? (() => undefined)
@@ -143,12 +161,12 @@ export class Membership {
     this.#state = 'closed'
     this.#stopWatching?.()
     this.#resolveReopened()
-    const left = this.#leave().catch((error: unknown) => this.#logFailure(error))
+    const left = this.#leave(reason).catch((error: unknown) => this.report(error))
     await withDeadline(clock, withinMs, left, () => undefined)
     if (info.role !== 'client') emitter.emit('worker:deregistered', { workerId: info.baseId, reason })
   }
 
-  async #leave(): Promise<void> {
+  async #leave(reason: string): Promise<void> {
     // Renewal first: it must not find the session gone and open it again.
     await this.#kept?.stop()
     await Promise.all([
@@ -157,18 +175,16 @@ export class Membership {
       this.#unserved?.stop(),
       this.#unservedRuns?.stop(),
     ])
-    await this.#options.backend.session({ kind: 'close', session: this.session })
+    await this.#options.backend.session({ kind: 'close', session: this.session, reason })
   }
 
-  async #register(): Promise<void> {
-    const { backend, info, ttlMs, emitter } = this.#options
-    await backend.session({ kind: 'open', session: this.session, ttlMs, info })
+  async #register(isAgain = false): Promise<void> {
+    const { backend, info, ttlMs, emitter, mayLead = false } = this.#options
+    await backend.session({ kind: 'open', session: this.session, ttlMs, info, mayLead })
     if (this.#isClosed()) return
     this.#state = 'registered'
     if (info.role === 'client') return
-    const own = ownOf(info.capabilities)
-    const capabilities = own === 'all' ? [] : own
-    emitter.emit('worker:registered', { workerId: info.baseId, capabilities })
+    emitter.emit('worker:registered', registered(info, isAgain))
   }
 
   /** What a store that can be away needs. */
@@ -187,6 +203,9 @@ export class Membership {
     }).startIn(SWEEP_MS)
     this.#periodic(() => this.#confirm()).startIn(CONFIRM_MS)
     this.#periodic(lookForSameId(this.#options)).hurry()
+    if (this.#options.heartbeat === undefined) return
+    this.#heartbeat = this.#periodic(() => this.#beat())
+    this.#heartbeat.hurry()
   }
 
   #keepAlive(): void {
@@ -247,10 +266,18 @@ export class Membership {
     return CONFIRM_MS
   }
 
+  async #beat(): Promise<number> {
+    const { backend, heartbeat } = this.#options
+    if (heartbeat === undefined || this.#state !== 'registered') return CONFIRM_AGAIN_MS
+    const answer = await backend.session({ kind: 'beat', session: this.session, state: heartbeat.state() })
+    if (answer.status === 'nosession') this.lost()
+    return heartbeat.intervalMs
+  }
+
   async #registerAgain(): Promise<void> {
     // Renewal first: one that was under way would say of the new session that it is subscribed, just before that ends.
     await this.#kept?.stop()
-    await this.#register()
+    await this.#register(true)
     if (!this.#isClosed()) this.#keepAlive()
     this.#options.holdings.wake()
     this.#resolveReopened()
@@ -266,13 +293,14 @@ export class Membership {
 
   #periodic(turn: () => Promise<number>): PeriodicTask {
     const { clock, random } = this.#options
-    const task = new PeriodicTask({ clock, random, turn, onError: (error) => this.#logFailure(error) })
+    const task = new PeriodicTask({ clock, random, turn, onError: (error) => this.report(error) })
     this.#tasks.push(task)
     return task
   }
 
-  #logFailure(error: unknown): void {
-    const { emitter, info } = this.#options
+  /** What went wrong in the background: it is logged, once while the store is away, and told to those who want to know. */
+  report(error: unknown): void {
+    const { emitter, info, lifecycle } = this.#options
     const code = error instanceof GraflowError ? error.code : undefined
     if (code === 'REDIS_UNAVAILABLE') this.#outage.begin(describeError(error))
     else if (code === 'REDIS_UNSUITABLE') this.#outage.look()
@@ -281,6 +309,7 @@ export class Membership {
         level: 'error',
         message: `an error in the session of ${info.baseId}: ${describeError(error)}`,
       })
+    if (code !== 'CLOSED') lifecycle?.failed(error)
   }
 
   #announceLoss(): void {

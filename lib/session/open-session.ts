@@ -13,7 +13,11 @@ import { SESSION_TTL_MS, type Limits } from '../options.js'
 import type { Clock, NewId, Random } from '../time.js'
 import { Announcer } from './announcer.js'
 import { type BranchHolder, Holdings } from './holdings.js'
-import { Membership, type MembershipState } from './membership.js'
+import { ClusterEvents } from './cluster-events.js'
+import { Janitor, type Housekeeping } from './janitor.js'
+import { Leadership } from './leadership.js'
+import { Lifecycle } from './lifecycle.js'
+import { CLOSE_MS, type Heartbeat, Membership, type MembershipState } from './membership.js'
 
 export interface SessionOptions {
   /** The store, which is the session's from now on: it is closed with it, and when the session cannot be opened. */
@@ -21,7 +25,7 @@ export interface SessionOptions {
   /** The store is this process: it cannot be away, and there are no other processes to announce anything to. */
   readonly isEmbedded?: boolean
   /** What other processes see of this one. */
-  readonly info: Omit<SessionInfo, 'hostname' | 'pid'>
+  readonly info: Omit<SessionInfo, 'hostname' | 'pid'> & Partial<Pick<SessionInfo, 'hostname'>>
   readonly limits: Limits
   readonly clock: Clock
   readonly random: Random
@@ -31,6 +35,12 @@ export interface SessionOptions {
   readonly threads?: ThreadRunner
   /** Flags with which a worker finds this store, for messages. */
   readonly storeFlags?: readonly string[]
+  /** Where listeners of the process are; made for the session where there are none. */
+  readonly lifecycle?: Lifecycle
+  /** It stands for leader, with a lease of so long; with `mustLead` it is not opened unless it leads. */
+  readonly leadership?: { readonly ttlMs: number; readonly mustLead?: boolean; readonly housekeeping: Housekeeping }
+  /** Of a worker. */
+  readonly heartbeat?: Heartbeat
 }
 
 /** What the options of an executor take from its session. */
@@ -66,11 +76,15 @@ export class Session {
   readonly holdings: Holdings
   /** What takes events to other processes, where there are any. */
   readonly announcer: Announcer | undefined
+  readonly lifecycle: Lifecycle
   readonly #options: SessionOptions
   /** As `backend`; what work in hand asks is repeated for a while also when it is refused. */
   readonly #forWork: Backend
   #stopNotices: (() => void) | undefined
   #membership: Membership | undefined
+  #leadership: Leadership | undefined
+  #janitor: Janitor | undefined
+  #clusterEvents: ClusterEvents | undefined
   #closing: Promise<void> | undefined
 
   /** @throws GraflowError what the store throws when it cannot be reached */
@@ -93,6 +107,7 @@ export class Session {
     this.emitter = emitter
     this.newId = newId
     this.store = store
+    this.lifecycle = options.lifecycle ?? new Lifecycle(emitter, clock)
     const patient = isEmbedded ? undefined : retrying(store, { clock, random })
     this.backend = patient ?? store
     this.#forWork = patient?.forWork ?? store
@@ -141,6 +156,11 @@ export class Session {
     await this.#membership?.reopen()
   }
 
+  /** As `Membership.beat`. */
+  beat(): void {
+    this.#membership?.beat()
+  }
+
   /** As `Membership.watchRun`. */
   watchRun(runId: string): () => void {
     return this.#membership?.watchRun(runId) ?? (() => undefined)
@@ -164,8 +184,12 @@ export class Session {
     const { store, isEmbedded = false, info, emitter } = this.#options
     const { barrierWaits, graphs } = this.engine
     if (this.announcer !== undefined) emitter.forwardTo(this.announcer)
+    this.#clusterEvents = new ClusterEvents({ backend: store, session: this.id, emitter })
     const stops = [
-      store.listen(this.id, (notice) => this.holdings.handleNotice(notice)),
+      store.listen(this.id, (notice) => {
+        if (notice.kind === 'lead') this.#leadership?.hurry()
+        else this.holdings.handleNotice(notice)
+      }),
       store.onReconnected?.(() => this.holdings.wake()),
     ]
     this.#stopNotices = () => {
@@ -174,14 +198,39 @@ export class Session {
     this.#membership = await Membership.open({
       ...this.#options,
       ...{ backend: store, session: this.id, barrierWaits, graphs, holdings: this.holdings },
-      info: { ...info, capabilities: withReserved(info.capabilities), hostname: hostname(), pid: process.pid },
+      info: { hostname: hostname(), ...info, capabilities: withReserved(info.capabilities), pid: process.pid },
       ttlMs: isEmbedded ? Number.POSITIVE_INFINITY : SESSION_TTL_MS,
+      ...{ lifecycle: this.lifecycle, mayLead: this.#options.leadership !== undefined },
     })
+    await this.#stand(this.#membership)
+  }
+
+  /** @throws GraflowError NOT_LEADER where it must lead and does not */
+  async #stand(membership: Membership): Promise<void> {
+    const { store, isEmbedded = false, info, leadership } = this.#options
+    if (leadership === undefined) return
+    this.#leadership = new Leadership({
+      ...this.#options,
+      ...{ backend: store, session: this.id, baseId: info.baseId, lifecycle: this.lifecycle },
+      ttlMs: isEmbedded ? Number.POSITIVE_INFINITY : leadership.ttlMs,
+      onError: (error) => membership.report(error),
+    })
+    this.#janitor = new Janitor({
+      ...this.#options,
+      ...{ backend: store, session: this.id, lifecycle: this.lifecycle, ...leadership.housekeeping },
+      onDeposed: () => this.#leadership?.hurry(),
+      onError: (error) => membership.report(error),
+    })
+    if (isEmbedded) return this.#leadership.begin() // the store is here: it leads at once
+    this.#leadership.hurry()
+    if (leadership.mustLead === true) await this.#leadership.mustLead()
   }
 
   async #close(reason: string | undefined, withinMs: number | undefined): Promise<void> {
     this.#stopNotices?.() // first: a session that leaves acts on none
-    await this.#membership?.close(reason, withinMs)
+    this.#clusterEvents?.close()
+    this.#janitor?.stop()
+    await Promise.all([this.#leadership?.stop(withinMs ?? CLOSE_MS), this.#membership?.close(reason, withinMs)])
     this.announcer?.close()
     await this.backend.close()
   }
@@ -189,7 +238,7 @@ export class Session {
 
 /**
  * Registers this process in a store; from then on its session is kept until it is closed.
- * @throws GraflowError what the store throws when it cannot be reached; the store is closed then
+ * @throws GraflowError what the store throws when it cannot be reached, NOT_LEADER where it must lead and another does; the store is closed then
  */
 export const openSession = (options: SessionOptions): Promise<Session> => Session.open(options)
 

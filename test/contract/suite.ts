@@ -7,8 +7,10 @@ import { describeChannels } from './channels.js'
 import { describeControl } from './control.js'
 import { describeHints } from './hints.js'
 import { describeInspect } from './inspect.js'
+import { describeLeader } from './leader.js'
 import { describeLimits } from './limits.js'
 import { describeLocks } from './locks.js'
+import { describeNodes } from './nodes.js'
 import { describeOpen } from './open.js'
 import { describeRelease } from './release.js'
 import { describeSessions } from './sessions.js'
@@ -58,6 +60,8 @@ export function describeBackend(name: string, makeHarness: MakeHarness, halves: 
       describe('tasks in hand', () => describeTasksInHand(useWorld))
       describe('hints', () => describeHints(useWorld))
       describe('parking', () => describeParking(useWorld))
+      describe('leader', () => describeLeader(useWorld))
+      describe('nodes', () => describeNodes(useWorld))
       describe('locks', () => describeLocks(useWorld))
       describe('limits', () => describeLimits(useWorld))
     }

@@ -58,6 +58,7 @@ class Comparison {
   readonly #locks: (readonly [Held, HeldLock])[] = []
   #runs = 0
   #nonces = 0
+  #stands = 0
 
   constructor(backends: Both<Backend>, seed: number) {
     this.#backends = backends
@@ -438,6 +439,7 @@ class Comparison {
   }
 
   async #sessions(): Promise<void> {
+    for (let i = 0; i < 2; i += 1) await this.#lead()
     const session = this.#one(SESSIONS) ?? 's0'
     const known = await this.#backends[0].inspect.sessions()
     // in which order the grants of one that leaves come back is nobody's business
@@ -445,6 +447,26 @@ class Comparison {
     await this.#ask(`close ${session}`, (backend) => backend.session({ kind: 'close', session }))
     await this.#ask(`renew ${session}`, (backend) => backend.session({ kind: 'renew', session, ttlMs: LONG_MS }))
     await this.#join(session)
+  }
+
+  async #lead(): Promise<void> {
+    this.#stands += 1
+    const session = [...SESSIONS, 'nobody'][this.#stands % 4] ?? 's0'
+    const kind = this.#stands % 3 === 0 ? 'resign' : 'stand'
+    await this.#ask(`${kind} ${session}`, (backend) => backend.lead({ kind, session, ttlMs: LONG_MS }))
+    const [lead] = await this.#ask('leader', ({ inspect }) => inspect.lead())
+    await this.#ask(`beat ${session}`, (backend) => backend.session({ kind: 'beat', session, state: kind }))
+    const term = (lead?.term ?? 0) - (this.#stands % 5 === 0 ? 1 : 0)
+    const times = { staleAfterMs: LONG_MS, deadAfterMs: LONG_MS }
+    await this.#ask(`tend as ${session} in ${term}`, (backend) =>
+      backend.tend({ kind: 'nodes', session, term, ...times }),
+    )
+    await this.#ask(
+      'nodes',
+      ({ inspect }) => inspect.nodes(),
+      (nodes) =>
+        nodes.map(({ registeredAt: _, seenAt: __, ...facts }) => facts).sort((a, b) => (a.baseId < b.baseId ? -1 : 1)),
+    )
   }
 
   async #look(): Promise<void> {
@@ -588,6 +610,13 @@ describe('the scripts and the kernel', () => {
       'signal ok',
       'signal late',
       'signal over',
+      'stand ok',
+      'stand nosession',
+      'resign ok',
+      'beat ok',
+      'beat nosession',
+      'tend ok',
+      'tend deposed',
       'settle ok',
       'settle dup',
       'settle fenced',

@@ -85,14 +85,14 @@ export class World {
   }
 
   /** A session that hears its notices. */
-  async join(session: string, info: Partial<SessionInfo> & { ttlMs?: number } = {}): Promise<void> {
-    const { ttlMs = LONG_TTL_MS, ...rest } = info
+  async join(session: string, info: Partial<SessionInfo> & { ttlMs?: number; mayLead?: boolean } = {}): Promise<void> {
+    const { ttlMs = LONG_TTL_MS, mayLead = false, ...rest } = info
     if (!this.#notices.has(session)) {
       const heard: Notice[] = []
       this.#notices.set(session, heard)
       this.backend.listen(session, (notice) => heard.push(notice))
     }
-    await this.backend.session({ kind: 'open', session, ttlMs, info: { ...infoOf(session), ...rest } })
+    await this.backend.session({ kind: 'open', session, ttlMs, mayLead, info: { ...infoOf(session), ...rest } })
   }
 
   /** What a session was told so far. */

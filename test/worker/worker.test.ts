@@ -277,7 +277,7 @@ describe('a worker', () => {
       'INVALID_OPTION',
       'expected an address: redis://host:6379',
     ],
-    ['the role leader', { role: 'leader' }, 'NOT_AVAILABLE', 'take auto or worker'],
+    ['a lease that is too short', { leaderTtlMs: 10 }, 'INVALID_OPTION', 'leaderTtlMs: expected an integer from 1000'],
   ])('refuses %s', (_what, options, code, says) => {
     const error = thrown(() =>
       store.worker({

@@ -3,6 +3,8 @@ import type {
   DeadLetter,
   GroupStatus,
   Inspector,
+  Lead,
+  NodeStatus,
   OpenWait,
   OutcomesPage,
   QueueStatus,
@@ -15,6 +17,7 @@ import type {
 } from '../backend.js'
 import { pack } from '../../values/packed-items.js'
 import type { Group, Queue } from './group.js'
+import { leadOf } from './leader.js'
 import type { KernelState } from './state.js'
 import { isAlive } from './waits.js'
 
@@ -73,7 +76,9 @@ export function inspectorOf(state: KernelState): KernelInspector {
         expiresAt: state.wall(session.expiresAt),
         branches: session.branches,
       })),
+    nodes: (): readonly NodeStatus[] => [...state.nodes.values()],
     serving: (): readonly ServingWorkers[] => servingIn(state),
+    lead: (): Lead | undefined => leadOf(state),
     now: (): number => state.wallNow,
     deadLetters: (limit): readonly DeadLetter[] => state.deadLetters.list(limit),
     totals: (): StoreTotals => ({

@@ -13,6 +13,8 @@ import type {
   ControlAnswer,
   ControlRequest,
   Holder,
+  LeadAnswer,
+  LeadRequest,
   LockAnswer,
   LockRequest,
   OpenAnswer,
@@ -28,12 +30,15 @@ import type {
   SweepAnswer,
   TakeAnswer,
   TakeRequest,
+  TendAnswer,
+  TendRequest,
 } from '../backend.js'
 import { GRAPH_RETENTION_MS } from '../kept.js'
 import { acquire } from './acquire.js'
 import { channel, lock } from './channel.js'
 import { control } from './control.js'
 import { inspectorOf, type KernelInspector } from './inspect.js'
+import { lead } from './leader.js'
 import { open } from './open.js'
 import { handleSession } from './session.js'
 import { settle } from './settle.js'
@@ -41,6 +46,7 @@ import { type Effects, type KernelOptions, KernelState } from './state.js'
 import { step } from './step.js'
 import { awaitedDueAt, backgroundDueAt, sweep } from './sweep.js'
 import { take } from './take.js'
+import { tend } from './tend.js'
 import { signal } from './waits.js'
 
 export class Kernel {
@@ -109,6 +115,14 @@ export class Kernel {
 
   session(now: number, request: SessionRequest): SessionAnswer {
     return handleSession(this.#at(now), request)
+  }
+
+  lead(now: number, request: LeadRequest): LeadAnswer {
+    return lead(this.#at(now), request)
+  }
+
+  tend(now: number, request: TendRequest): TendAnswer {
+    return tend(this.#at(now), request)
   }
 
   /** `isForced`: also within 100 ms of the last one, for a timer that knows that something is due. */

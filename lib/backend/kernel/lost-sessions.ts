@@ -1,4 +1,5 @@
 /** Sessions that are gone: which those are, and what they held. */
+import { missNode } from './nodes.js'
 import { reclaim } from './reclaim.js'
 import { removeSession, shortestTtlMs } from './session.js'
 import type { KernelState } from './state.js'
@@ -19,6 +20,7 @@ export function noteStandstill(state: KernelState): void {
 export function reclaimExpired(state: KernelState, most: number): number {
   for (const session of state.sessions.values()) {
     if (session.expiresAt > state.now) continue
+    missNode(state, session)
     removeSession(state, session)
     if (session.grants.size > 0) state.lost.add(session)
   }

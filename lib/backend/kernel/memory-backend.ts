@@ -5,7 +5,7 @@
  */
 import { GraflowError } from '../../errors.js'
 import { elapsedMs, type Clock } from '../../time.js'
-import type { Backend, Inspector, KeepAlive, Notice, RunActivity, RunChange } from '../backend.js'
+import type { Backend, ClusterEvent, Inspector, KeepAlive, Notice, RunActivity, RunChange } from '../backend.js'
 import { Listeners } from '../listeners.js'
 import { Kernel } from './kernel.js'
 import type { Effects, KernelOptions } from './state.js'
@@ -79,6 +79,14 @@ class MemoryBackend implements Backend {
     return this.#do((now) => this.#kernel.session(now, request))
   }
 
+  lead(request: Parameters<Backend['lead']>[0]): ReturnType<Backend['lead']> {
+    return this.#do((now) => this.#kernel.lead(now, request))
+  }
+
+  tend(request: Parameters<Backend['tend']>[0]): ReturnType<Backend['tend']> {
+    return this.#do((now) => this.#kernel.tend(now, request))
+  }
+
   sweep(_session: string): ReturnType<Backend['sweep']> {
     return this.#do((now) => this.#kernel.sweep(now))
   }
@@ -107,6 +115,11 @@ class MemoryBackend implements Backend {
   watch(runId: string, listener: (activity: RunActivity) => void): () => void {
     this.#checkOpen()
     return this.#mail.activities.add(runId, listener)
+  }
+
+  watchCluster(listener: (event: ClusterEvent) => void): () => void {
+    this.#checkOpen()
+    return this.#mail.cluster.add('', listener)
   }
 
   /** Notices are delivered in a microtask that is planned already. */
@@ -210,7 +223,9 @@ class MemoryBackend implements Backend {
       queues: () => look((inspector) => inspector.queues()),
       waiting: (queue) => look((inspector) => inspector.waiting(queue)),
       sessions: () => look((inspector) => inspector.sessions()),
+      nodes: () => look((inspector) => inspector.nodes()),
       serving: () => look((inspector) => inspector.serving()),
+      lead: () => look((inspector) => inspector.lead()),
       now: () => look((inspector) => inspector.now()),
       deadLetters: (limit) => look((inspector) => inspector.deadLetters(limit)),
       totals: () => look((inspector) => inspector.totals()),
@@ -222,6 +237,7 @@ class MemoryBackend implements Backend {
 class Mail implements Effects {
   readonly notices = new Listeners<Notice>()
   readonly activities = new Listeners<RunActivity>()
+  readonly cluster = new Listeners<ClusterEvent>()
   #waiting: (() => void)[] = []
 
   notice(session: string, notice: Notice): void {
@@ -232,10 +248,15 @@ class Mail implements Effects {
     if (this.activities.has(runId)) this.#post(() => this.activities.notify(runId, { kind, gid }))
   }
 
+  clusterEvent(event: ClusterEvent): void {
+    if (this.cluster.has('')) this.#post(() => this.cluster.notify('', event))
+  }
+
   close(): void {
     this.#waiting = []
     this.notices.clear()
     this.activities.clear()
+    this.cluster.clear()
   }
 
   #post(delivery: () => void): void {

@@ -2,6 +2,7 @@
 import type { SessionAnswer, SessionRequest } from '../backend.js'
 import { grantOf } from './granting.js'
 import type { HeldGrant, Session } from './group.js'
+import { beat, joinNodes, leaveNodes } from './nodes.js'
 import { reclaim } from './reclaim.js'
 import * as sessions from './sessions.js'
 import type { KernelState } from './state.js'
@@ -24,9 +25,11 @@ export function handleSession(state: KernelState, request: SessionRequest): Sess
         returning(state, request.session) ??
         new sessions.Session<HeldGrant>(request.session, request.info, request.ttlMs, state.now)
       opened.update(request.info, request.ttlMs, state.now)
+      opened.mayLead = request.mayLead === true
       state.sessions.set(opened.id, opened)
       state.bases.set(opened.info.baseId, (state.bases.get(opened.info.baseId) ?? 0) + 1)
       announceSweep(state)
+      joinNodes(state, opened, known !== undefined)
       if (known !== undefined) notifyNext(state) // it may serve more now, or less than it was notified for
       return { status: 'ok' }
     }
@@ -49,8 +52,14 @@ export function handleSession(state: KernelState, request: SessionRequest): Sess
     }
     case 'confirm':
       return { status: known === undefined ? 'nosession' : 'ok' } // nothing is pushed here
+    case 'beat': {
+      if (known === undefined) return { status: 'nosession' }
+      beat(state, known, request.state)
+      return { status: 'ok' }
+    }
     case 'close': {
       if (known === undefined) return { status: 'nosession' }
+      leaveNodes(state, known, request.reason ?? 'closed')
       removeSession(state, known)
       for (const grant of [...known.grants]) reclaim(state, grant, 'closed', grant.held)
       notifyAll(state)

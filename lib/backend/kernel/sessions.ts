@@ -40,6 +40,8 @@ export class Session<H extends Holding> {
   /** Kernel time; Infinity for a session that never expires. */
   expiresAt: number
   readonly grants = new Set<H>()
+  /** It hears when nobody leads. */
+  mayLead = false
   /** Branches held. */
   branches = 0
   /** What it would take: while it waits, and after it was notified until it asks. */

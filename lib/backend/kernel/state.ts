@@ -3,7 +3,7 @@
  * distance (docs/redis.md, rule 2). Times in records are the clock's own.
  */
 import { STORE_TIMES, type StoreTimes } from '../../options.js'
-import type { EndState, Notice, RunChange, Token } from '../backend.js'
+import type { ClusterEvent, EndState, NodeStatus, Notice, RunChange, Token } from '../backend.js'
 import { DeadLetters } from './dead-letters.js'
 import { type Due, DueQueue } from './due-queue.js'
 import type {
@@ -25,6 +25,8 @@ export interface Effects {
   notice(session: string, notice: Notice): void
   /** Something changed in a run; spelt out so that no object is made for a run without a watcher. */
   activity(runId: string, kind: RunChange, gid: string): void
+  /** Something happened among the processes of the store; absent: nobody wants to know. */
+  clusterEvent?(event: ClusterEvent): void
 }
 
 export interface KernelOptions extends Partial<StoreTimes> {
@@ -99,6 +101,11 @@ export class KernelState {
   readonly withPayloads = new Set<Run>()
   retainedBytes = 0
   bytes = 0
+
+  /** Workers by base id. */
+  readonly nodes = new Map<string, NodeStatus>()
+  /** Who leads, or did: `session` is empty where the lead was given back. `leaderId` is of the last one. */
+  lead = { term: 0, session: '', leaderId: '', until: Number.NEGATIVE_INFINITY }
 
   lastSweepAt = Number.NEGATIVE_INFINITY
   /** When the next sweep was announced for; later than that by much means that the store stood still. */

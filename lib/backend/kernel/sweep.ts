@@ -6,6 +6,7 @@
 import { EMPTY_BYTES } from '../../values/packed-items.js'
 import type { SweepAnswer } from '../backend.js'
 import { GRAPH_RETENTION_MS } from '../kept.js'
+import { offerLead } from './leader.js'
 import { noteStandstill, reclaimExpired } from './lost-sessions.js'
 import { purge } from './purge.js'
 import { reclaim } from './reclaim.js'
@@ -36,6 +37,7 @@ export function sweep(state: KernelState, isForced = false): SweepAnswer {
   const woken = wakeDue(state, MOST_WOKEN)
   let items = promoted + woken
   const reclaimed = isGrace ? 0 : reclaimDue(state, MOST_ITEMS - items)
+  offerLead(state)
   items += reclaimed
   items += endOverdueRuns(state, MOST_ITEMS - items)
   const hasPurges = purgeDue(state, MOST_PURGED)

@@ -5,7 +5,16 @@
 import { GraflowError } from '../../errors.js'
 import { STORE_TIMES, type StoreTimes } from '../../options.js'
 import { type Clock, monotonicClock, type Random, systemRandom, withDeadline } from '../../time.js'
-import type { Backend, BackendLimits, Inspector, KeepAlive, KeepAliveOptions, Notice, RunActivity } from '../backend.js'
+import type {
+  Backend,
+  BackendLimits,
+  ClusterEvent,
+  Inspector,
+  KeepAlive,
+  KeepAliveOptions,
+  Notice,
+  RunActivity,
+} from '../backend.js'
 import { Activities } from './activities.js'
 import { Inbox } from './inbox.js'
 import { Renewal } from './keep-alive.js'
@@ -15,6 +24,8 @@ import { control } from './operations/control.js'
 import { grantIn } from './operations/grants.js'
 import { getGraph, hasGraph, putGraph } from './operations/graphs.js'
 import { inspectorOf } from './operations/inspect.js'
+import { lead, tend } from './operations/lead.js'
+import { CLUSTER, clusterEventIn } from './operations/nodes.js'
 import { open } from './operations/open.js'
 import { session } from './operations/session.js'
 import { settle } from './operations/settle.js'
@@ -137,7 +148,15 @@ class RedisBackend implements Backend {
   }
 
   session(request: Parameters<Backend['session']>[0]): ReturnType<Backend['session']> {
-    return session(this.#store, request)
+    return this.#afterWatchers(() => session(this.#store, request))
+  }
+
+  lead(request: Parameters<Backend['lead']>[0]): ReturnType<Backend['lead']> {
+    return this.#afterWatchers(() => lead(this.#store, request))
+  }
+
+  tend(request: Parameters<Backend['tend']>[0]): ReturnType<Backend['tend']> {
+    return this.#afterWatchers(() => tend(this.#store, request))
   }
 
   sweep(_session: string): ReturnType<Backend['sweep']> {
@@ -168,6 +187,13 @@ class RedisBackend implements Backend {
   watch(runId: string, listener: (activity: RunActivity) => void): () => void {
     this.#checkOpen()
     return this.#activities.watch(runId, listener)
+  }
+
+  watchCluster(listener: (event: ClusterEvent) => void): () => void {
+    return this.watch(CLUSTER, (activity) => {
+      const event = activity.kind === 'events' ? clusterEventIn(activity.bytes) : undefined
+      if (event !== undefined) listener(event)
+    })
   }
 
   caughtUp(runId: string): Promise<void> {

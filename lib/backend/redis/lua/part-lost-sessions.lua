@@ -6,6 +6,7 @@
 --   commit: later
 --   grants: forgetHolding
 --   group: forget groupOrder
+--   nodes: nodes
 --   reclaim: reclaimGrant
 --   session: removeSession writeSession
 -- A sweep looks at so many sessions at most. So long a session is missed before it counts as gone.
@@ -18,10 +19,11 @@ function readSessions()
   local entries = call('ZRANGE', T .. ':w', 0, MOST_SESSIONS - 1, 'WITHSCORES')
   local facts, ttl = {}, HUGE
   for i = 1, #entries, 2 do
-    local values = tryCall('HMGET', T .. ':wi:' .. entries[i], 'ttl', 'alive', 'base', 'serves')
+    local values = tryCall('HMGET', T .. ':wi:' .. entries[i], 'ttl', 'alive', 'base', 'serves', 'leads')
     local own = tonumber(values[1]) or HUGE
     local expiry = tonumber(entries[i + 1])
-    facts[#facts + 1] = { session = entries[i], expiry = expiry, ttl = own, alive = values[2], base = values[3], serves = values[4] }
+    facts[#facts + 1] = { session = entries[i], expiry = expiry, ttl = own, alive = values[2], base = values[3], serves = values[4],
+      leads = values[5] }
     ttl = min(ttl, own)
   end
   return facts, ttl
@@ -142,6 +144,7 @@ end
 function reclaimExpired(facts, lost, most)
   for _, fact in ipairs(facts) do
     if fact.expiry <= now() then
+      nodes.missNode(fact.session, fact.base)
       removeSession(fact.session, fact.base)
       if call('EXISTS', T .. ':o:' .. fact.session) == 1 then
         writeSession({ 'RPUSH', T .. ':lost', fact.session })

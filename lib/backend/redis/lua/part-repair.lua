@@ -19,7 +19,7 @@ local GAP_MS, MOST_COMPARED, PAGE, MOST_PAGES, MOST_WALKED, MOST_SESSIONS = 500,
 local MOST_IDLE, NEWEST_KEPT, SAMPLE = 128, 64, 256
 -- Keys of the shard that a repair deletes where they are of another type.
 local TYPES = { l = 'hash', d = 'zset', w = 'zset', wb = 'hash', wait = 'zset', bad = 'hash', lost = 'list', runs = 'zset', due = 'zset',
-  purge = 'zset', wake = 'zset', todo = 'list', dead = 'stream', quar = 'stream' }
+  purge = 'zset', wake = 'zset', todo = 'list', dead = 'stream', quar = 'stream', lead = 'hash', node = 'hash', about = 'hash' }
 -- The field of T:m that counts what a key has, and the command that says so.
 local COUNTED = { { 'due', 'dues', 'ZCARD' }, { 'purge', 'purges', 'ZCARD' }, { 'wake', 'wakes', 'ZCARD' },
   { 'runs', 'runs', 'ZCARD' }, { 'todo', 'todos', 'LLEN' },

@@ -9,6 +9,7 @@
 --   granting: addGrant grantOf
 --   grants: endHoldingAll grantNumberOf recordOf stillHeld
 --   group: forget groups load
+--   nodes: nodes
 --   reclaim: reclaim
 --   run: loadRun
 --   sessions: leaveBase passOver
@@ -66,6 +67,7 @@ function commitRemovals()
       tryCall('HDEL', T .. ':wb', base)
     end
   end
+  nodes.commitNodes()
   commitLater()
 end
 
@@ -119,8 +121,8 @@ local function openSession(id, known, ttl, ARGV)
   call('ZADD', T .. ':w', expiryOf(ttl), id)
   -- missed only when it was seen subscribed since
   call('HDEL', key, 'alive')
-  call('HSET', key, 'base', ARGV[4], 'info', ARGV[5], 'tasks', ARGV[6], 'serves', ARGV[7], 'ttl', ttl < HUGE and ARGV[3] or 'inf',
-    'seq', sequence)
+  call('HSET', key, 'base', ARGV[4], 'info', ARGV[5], 'tasks', ARGV[6], 'serves', ARGV[7], 'leads', ARGV[8], 'node', ARGV[9],
+    'ttl', ttl < HUGE and ARGV[3] or 'inf', 'seq', sequence)
   if known[2] then
     call('HSET', key, 'wait', '!' .. match(known[2], '^!?(.*)$'))
     call('ZADD', T .. ':wait', -now(), id)
@@ -128,6 +130,9 @@ local function openSession(id, known, ttl, ARGV)
   call('PERSIST', inbox)
   if isNew then
     call('XDEL', inbox, call('XADD', inbox, '*', 'k', 'hello'))
+  end
+  if ARGV[9] == '1' then
+    nodes.joinNodes(id, ARGV[4], ARGV[5], known[1])
   end
   commitShard()
   commitNotices()
@@ -281,7 +286,7 @@ local function releaseGrant(gid, grantNumber)
   end
 end
 
-local function closeSession(id, base, fields)
+local function closeSession(id, base, fields, reason)
   removeSession(id, base)
   for i = 1, #fields, 2 do
     local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
@@ -300,6 +305,7 @@ local function closeSession(id, base, fields)
   notifyAll()
   commit()
   commitRemovals()
+  nodes.leaveNodes(id, base, reason or 'closed')
   return { 'OK' }
 end
 
@@ -329,7 +335,7 @@ local function handle(ARGV, andSweep)
   if kind == 'reconcile' then
     return reconcile(fields, ARGV)
   end
-  return closeSession(id, known[1], fields)
+  return closeSession(id, known[1], fields, ARGV[3])
 end
 
 -- What another caller sends again after a repair, a renewal repairs itself: without it the session would soon look lost, and all that it holds.

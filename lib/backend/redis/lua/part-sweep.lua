@@ -7,6 +7,7 @@
 --   commit: commit later
 --   due-queue: unplan
 --   group: forget load readyOf touch
+--   leader: leading
 --   lost-sessions: countServing expireMissed noteStandstill readSessions reclaimExpired
 --   purge: purge
 --   pushing: reclaimPushed
@@ -217,6 +218,7 @@ function sweep(isForced)
   if not isGrace then
     reclaimed, isLeft = reclaimExpired(facts, lost, max(1, MOST_ITEMS - promoted - woken))
   end
+  leading.offerLead(facts)
   reclaimed = reclaimed + doDue(max(1, MOST_ITEMS - promoted - woken - reclaimed), isGrace)
   local hasPurges, hasTodo = purgeDue(), doTodo()
   isRepairing = keepHints(isRepairing)

@@ -24,6 +24,8 @@ import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
 import { decodeInfo } from './info-codec.js'
 import { unlisted } from './lane-registry.js'
+import { whoLeads } from './lead.js'
+import { nodes } from './nodes.js'
 import { groupStateOf, outcomes } from './outcomes.js'
 import { mustPage, outputInParts, runInParts, stringInParts } from './parts.js'
 import { decodeSpec } from './spec-codec.js'
@@ -51,7 +53,9 @@ export function inspectorOf(store: Store): Inspector {
     queues: () => queues(store),
     waiting: (queue) => waiting(store, queue),
     sessions: () => sessions(store),
+    nodes: () => nodes(store),
     serving: () => serving(store),
+    lead: () => whoLeads(store),
     now: () => now(store),
     deadLetters: (limit) => deadLetters(store, limit),
     totals: () => totals(store),

@@ -47,6 +47,8 @@ function argsOf(store: Store, request: SessionRequest): readonly (string | numbe
         JSON.stringify(info),
         listed(tasks),
         servedBy(info),
+        request.mayLead === true ? 1 : 0,
+        info.role === 'client' ? 0 : 1,
       ]
     }
     case 'renew':
@@ -60,8 +62,10 @@ function argsOf(store: Store, request: SessionRequest): readonly (string | numbe
       ]
     case 'confirm':
       return ['confirm', request.session, ...request.grants.flatMap(({ gid, token }) => [gid, token])]
+    case 'beat':
+      return ['beat', request.session, request.state]
     case 'close':
-      return ['close', request.session]
+      return ['close', request.session, request.reason ?? 'closed']
     default:
       return request satisfies never
   }

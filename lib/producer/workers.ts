@@ -1,0 +1,89 @@
+/** The workers of a store as people see them: those that live, and for a while those that were lost. */
+import type { Backend, NodeStatus, SessionStatus } from '../backend/backend.js'
+import { ownOf } from '../backend/reserved.js'
+import { describe } from '../describe.js'
+import { GraflowError } from '../errors.js'
+import type { WorkerStateName } from '../events.js'
+import { SESSION_TTL_MS } from '../options.js'
+import { isTaskName } from '../session/cluster-events.js'
+import type { PageOptions, Workers, WorkerStatus } from './types.js'
+
+const USUAL_LIMIT = 50
+const MOST = 1_000
+const STATES: readonly WorkerStateName[] = ['registering', 'ready', 'busy', 'draining', 'stopped']
+
+/** Looks at the workers of a store. */
+export function workersOf({ inspect }: Pick<Backend, 'inspect'>): Workers {
+  const all = async (): Promise<readonly WorkerStatus[]> => {
+    const [sessions, nodes, lead] = await Promise.all([inspect.sessions(), inspect.nodes(), inspect.lead()])
+    const known = new Map(nodes.map((node) => [node.session, node]))
+    const workers = sessions.filter(({ role }) => role !== 'client')
+    const there = new Set(workers.map(({ baseId }) => baseId))
+    const found = [
+      ...workers.map((session) => liveWorker(session, known.get(session.session), lead?.session)),
+      ...nodes.filter(({ baseId }) => !there.has(baseId)).map(lostWorker),
+    ]
+    return found.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+  }
+  return {
+    list: async (options) => {
+      const { limit, cursor } = checkPage(options)
+      const rest = (await all()).filter((worker) => cursor === undefined || keyOf(worker) > cursor)
+      const items = rest.slice(0, limit)
+      const last = items.at(-1)
+      return { items, ...(last !== undefined && rest.length > limit && { cursor: keyOf(last) }) }
+    },
+    get: async (id) => (await all()).findLast((worker) => worker.id === id),
+  }
+}
+
+const keyOf = ({ id, session }: WorkerStatus): string => `${id} ${session}`
+
+/** What a session says of the process that has it, live or not. */
+function factsOf(info: SessionStatus | NodeStatus): Omit<WorkerStatus, 'state' | 'seenAt' | 'inFlight' | 'isLeader'> {
+  const { baseId: id, session, role, hostname, pid, metadata, queues, capabilities, tasks } = info
+  const { buildId } = metadata
+  return {
+    ...{ id, session, role, hostname, pid, metadata, queues, capabilities: ownOf(capabilities) },
+    tasks: tasks === 'all' ? tasks : tasks.filter(isTaskName),
+    registeredAt: undefined,
+    buildId,
+  }
+}
+
+function liveWorker(session: SessionStatus, node: NodeStatus | undefined, leader: string | undefined): WorkerStatus {
+  const { expiresAt } = session
+  const renewedAt = Number.isFinite(expiresAt) ? expiresAt - SESSION_TTL_MS : 0
+  return {
+    ...factsOf(session),
+    // one of an earlier release says nothing of that
+    state: STATES.find((known) => known === node?.state) ?? 'ready',
+    registeredAt: node === undefined ? undefined : new Date(node.registeredAt),
+    seenAt: new Date(Math.max(renewedAt, node?.seenAt ?? 0)),
+    inFlight: session.branches,
+    isLeader: session.session === leader,
+  }
+}
+
+/** Its session is gone; what it held is somebody else's. */
+const lostWorker = (node: NodeStatus): WorkerStatus => ({
+  ...factsOf(node),
+  state: node.mark === 'dead' ? 'dead' : 'stale',
+  registeredAt: new Date(node.registeredAt),
+  seenAt: new Date(node.seenAt),
+  inFlight: 0,
+  isLeader: false,
+})
+
+/** @throws GraflowError INVALID_OPTION */
+function checkPage(given: PageOptions = {}): { readonly limit: number; readonly cursor: string | undefined } {
+  const { limit = USUAL_LIMIT, cursor } = given
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST)
+    throw invalid('limit', `expected an integer from 1 to ${MOST}, got ${describe(limit)}`)
+  if (cursor !== undefined && typeof cursor !== 'string')
+    throw invalid('cursor', `expected the cursor of a page before, got ${describe(cursor)}`)
+  return { limit, cursor }
+}
+
+const invalid = (option: string, fault: string): GraflowError =>
+  new GraflowError('INVALID_OPTION', `workers.list: ${option}: ${fault}`, { details: { option } })

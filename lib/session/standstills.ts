@@ -1,0 +1,65 @@
+/**
+ * Finds runs that stand still: those in which nothing was opened, granted or settled for so long, under one driver. Hides how it compares what a
+ * run was with what it is. Runs that are paused, wait, or have no driver are left alone.
+ */
+import type { Inspector, RunRecord } from '../backend/backend.js'
+import { GraflowError } from '../errors.js'
+import { elapsedMs, type Clock } from '../time.js'
+import { encodeFailure } from '../values/codec.js'
+
+export interface StandstillsOptions {
+  readonly inspect: Pick<Inspector, 'runs' | 'groups'>
+  readonly clock: Clock
+  readonly stuckAfterMs: number
+}
+
+/** A run that stood still for too long, and what it fails with. */
+export interface Standstill {
+  readonly runId: string
+  readonly reason: string
+  readonly value: Uint8Array
+}
+
+/** Runs that are looked at; of more the newest. */
+const MOST_RUNS = 1_000
+
+interface Seen {
+  readonly facts: string
+  readonly since: number
+}
+
+export class Standstills {
+  readonly #options: StandstillsOptions
+  #seen: ReadonlyMap<string, Seen> = new Map()
+
+  constructor(options: StandstillsOptions) {
+    this.#options = options
+  }
+
+  /** Looks at all runs that are driven; answers those that have not changed for `stuckAfterMs`. */
+  async look(): Promise<readonly Standstill[]> {
+    const { inspect, clock, stuckAfterMs } = this.#options
+    const seen = new Map<string, Seen>()
+    for (const run of await inspect.runs({ state: 'running', limit: MOST_RUNS })) {
+      const facts = await this.#factsOf(run)
+      const before = this.#seen.get(run.runId)
+      seen.set(run.runId, before?.facts === facts ? before : { facts, since: elapsedMs(clock) })
+    }
+    this.#seen = seen
+    const now = elapsedMs(clock)
+    return [...seen].filter(([, { since }]) => now - since >= stuckAfterMs).map(([runId]) => stuck(runId, stuckAfterMs))
+  }
+
+  async #factsOf({ runId, driver, startedAt }: RunRecord): Promise<string> {
+    const groups = await this.#options.inspect.groups(runId)
+    return JSON.stringify([driver, startedAt, groups.map(({ openedAt: _, ...counts }) => Object.values(counts))])
+  }
+}
+
+function stuck(runId: string, stuckAfterMs: number): Standstill {
+  const reason = `nothing happened in it for ${stuckAfterMs} ms (stuckAfterMs)`
+  const error = new GraflowError('RUN_STUCK', `run ${runId} stood still: ${reason}`, {
+    details: { runId, stuckAfterMs },
+  })
+  return { runId, reason, value: encodeFailure(error) }
+}
