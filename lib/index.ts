@@ -23,6 +23,8 @@ export { par, each, policy } from './flow/group.js'
 export { choose } from './flow/choose.js'
 export { loop, again, done } from './flow/loop.js'
 export { workflow } from './flow/workflow.js'
+export { later, waitFor } from './flow/waits.js'
+export type { WaitOptions } from './flow/wait-options.js'
 export { flow } from './flow/flow.js'
 export type {
   Again,
@@ -39,10 +41,11 @@ export type {
   Outcome,
   Outcomes,
   Task,
+  Wait,
   Workflow,
 } from './flow/types.js'
 export type { Channel, ChannelAccess, Lock, LockOptions, Logger, TaskContext, WriteOptions } from './flow/context.js'
-export type { GroupOptions, RetryOptions, TaskOptions, WorkflowOptions } from './flow/node-options.js'
+export type { GroupOptions, Prompt, RetryOptions, TaskOptions, WaitData, WorkflowOptions } from './flow/node-options.js'
 export type {
   Address,
   BranchOutcome,
@@ -52,6 +55,9 @@ export type {
   Run,
   RunOptions,
   RunStatus,
+  RunWait,
+  RunWaits,
+  SignalOptions,
 } from './producer/types.js'
 export type { Limits } from './options.js'
 export type { Clock, Random } from './time.js'

@@ -12,8 +12,8 @@ import { Cancellation, Unreported } from '../lib/engine/cancellation.js'
 import { isInThread, notInAModule } from '../lib/engine/start-task.js'
 import { GraflowError } from '../lib/errors.js'
 import { Emitter, type Events, type WorkerStateName } from '../lib/events.js'
-import { policyCode } from '../lib/engine/routing.js'
-import { policiesOf, tasksOf } from '../lib/flow/collect.js'
+import { policyCode, waitCode } from '../lib/engine/routing.js'
+import { policiesOf, tasksOf, waitsOf } from '../lib/flow/collect.js'
 import type { Expression, TaskExpression } from '../lib/flow/expression.js'
 import { expressionOf } from '../lib/flow/node.js'
 import { isPolicy } from '../lib/flow/make.js'
@@ -462,13 +462,20 @@ function inHandOf({ executor, session: { holdings } }: Running): string {
 const isStopping = (workerId: string): Unreported =>
   new Unreported(`worker ${workerId} is stopping: the branch is released, and started again elsewhere`, 'CLOSED')
 
-/** Names of all code that the modules have: tasks, and join policies. */
+/** Names of all code that the modules have: tasks, join policies, and schemas of waits. */
 function codeOf(modules: readonly LoadedModule[], tasks: readonly string[]): readonly string[] {
   const policies = modules.flatMap((module) => [
     ...module.policies.map(({ name }) => name),
     ...module.expressions.flatMap((expression) => [...policiesOf(expression).keys()]),
   ])
-  return [...tasks, ...[...new Set(policies)].map(policyCode)]
+  const waits = modules.flatMap((module) =>
+    module.expressions.flatMap((expression) => [...waitsOf(expression).values()].filter(({ schema }) => schema)),
+  )
+  return [
+    ...tasks,
+    ...[...new Set(policies)].map(policyCode),
+    ...[...new Set(waits.map(({ name }) => name))].map(waitCode),
+  ]
 }
 
 /** Of the option `tasks`, what is no path. */

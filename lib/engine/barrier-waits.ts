@@ -9,6 +9,8 @@ import type { Graph } from '../graph/graph.js'
 export interface BarrierWait {
   /** Resolves when the group is released or withdrawn; rejects when it is given up. */
   readonly promise: Promise<void>
+  /** Resolves when all that is left of the group is parked. */
+  readonly idle: Promise<void>
   /** The group is in the store, and its branches need this graph: from now on the slow check can ask for it. */
   dispatched(use: AwaitedGraph, spec?: GroupSpec): void
   forget(): void
@@ -28,6 +30,7 @@ interface Awaited {
 
 interface Waiter {
   readonly resolve: () => void
+  readonly idle: () => void
   readonly reject: (error: Error) => void
 }
 
@@ -42,12 +45,13 @@ export class BarrierWaits {
 
   /** Call before the group is dispatched, so that no notice falls between. */
   expect(gid: string): BarrierWait {
-    const { promise, waiter } = withResolvers()
+    const { promise, idle, waiter } = withResolvers()
     const awaited = this.#awaited.get(gid) ?? { waiting: new Set(), use: undefined, spec: undefined }
     awaited.waiting.add(waiter)
     this.#awaited.set(gid, awaited)
     return {
       promise,
+      idle,
       dispatched: (use, spec) => {
         awaited.use = use
         awaited.spec = spec
@@ -65,6 +69,11 @@ export class BarrierWaits {
     if (awaited === undefined) return
     this.#awaited.delete(gid)
     for (const { resolve } of awaited.waiting) resolve()
+  }
+
+  /** All branches left of the group are parked. */
+  announceIdle(gid: string): void {
+    for (const { idle } of this.#awaited.get(gid)?.waiting ?? []) idle()
   }
 
   /** No worker will release the group: its waits reject with this error. */
@@ -97,11 +106,14 @@ export class BarrierWaits {
   }
 }
 
-function withResolvers(): { readonly promise: Promise<void>; readonly waiter: Waiter } {
-  let waiter: Waiter = { resolve: () => undefined, reject: () => undefined }
+function withResolvers(): { readonly promise: Promise<void>; readonly idle: Promise<void>; readonly waiter: Waiter } {
+  let waiter: Waiter = { resolve: () => undefined, idle: () => undefined, reject: () => undefined }
   const promise = new Promise<void>((resolve, reject) => {
-    waiter = { resolve, reject }
+    waiter = { ...waiter, resolve, reject }
+  })
+  const idle = new Promise<void>((resolve) => {
+    waiter = { ...waiter, idle: resolve }
   })
   promise.catch(() => undefined) // it may reject after the wait was forgotten
-  return { promise, waiter }
+  return { promise, idle, waiter }
 }

@@ -1,4 +1,5 @@
 /** What the engine needs of the executor or driver that keeps a branch while it runs: a slot, and one place to report how its start ended. */
+import type { Park } from '../backend/backend.js'
 import type { GraflowError } from '../errors.js'
 import type { Execution, Slot } from './execution.js'
 
@@ -22,4 +23,6 @@ export interface BranchKeeper extends Slot {
    */
   succeeded(execution: Execution, output: unknown, maxBytes: number): number
   failed(execution: Execution, failure: FailedStart): void
+  /** The branch only waits: it is given back until it can go on. */
+  parked(execution: Execution, park: Park): void
 }

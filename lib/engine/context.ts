@@ -12,6 +12,8 @@ import type { Cancellation } from './cancellation.js'
 import { CONTROLS, type Detour, type Directives } from './directives.js'
 import { runPathOf, type Execution, type Frame } from './execution.js'
 import { checkFraction } from './progress.js'
+import { checkName } from '../flow/names.js'
+import { checkDelay, checkWaitOptions, type CheckedWaitOptions } from '../flow/options.js'
 
 /** What the engine does for a handler. */
 export interface HandlerContextOptions {
@@ -26,6 +28,8 @@ export interface HandlerContextOptions {
     input: unknown,
     timer: Pausable | undefined,
   ): Promise<unknown>
+  /** Waits for time or a signal on behalf of the handler at `path`. */
+  wait(frame: Frame, path: string, wait: HandlerWait, start: WaitingStart): Promise<unknown>
 }
 
 /** A deadline that stands still while a handler waits for its forks. */
@@ -34,6 +38,21 @@ export interface Pausable {
   pause(): Promise<void>
   /** Resolves when the rest of the deadline counts again. */
   unpause(): Promise<void>
+}
+
+/** A wait for a signal, as the flow or a handler says it. */
+export interface SignalWait extends CheckedWaitOptions {
+  readonly name: string
+}
+
+/** What a handler waits for: time, or a signal. */
+export type HandlerWait = { readonly ms: number } | SignalWait
+
+/** The start that a handler's wait belongs to. */
+export interface WaitingStart {
+  readonly cancel: Cancellation
+  /** Its deadline stands still meanwhile. */
+  readonly timer: Pausable | undefined
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
@@ -161,6 +180,30 @@ export class HandlerContext implements TaskContext<unknown> {
     // As it is now: the handler may change it before the flow is sent.
     const given = givenPacked(this.#captured(input, 'the input of ctx.run'))
     return (await this.#options.fork(this.#frame, this.#facts.path, expression, given, this.#timer)) as never
+  }
+
+  sleep(ms: number): Promise<void> {
+    return this.#wait(() => ({ ms: checkDelay('ctx.sleep: the time', ms) })) as Promise<void> // it gives nothing
+  }
+
+  waitFor(name: string, options?: unknown): Promise<never> {
+    return this.#wait(() => ({
+      name: checkName('signal', name),
+      ...checkWaitOptions(`ctx.waitFor "${name}"`, options),
+    })) as Promise<never> // its options say what it gives
+  }
+
+  #wait(checked: () => HandlerWait): Promise<unknown> {
+    const waiting = this.#waitFor(checked)
+    waiting.catch(() => undefined) // as of a fork
+    return waiting
+  }
+
+  async #waitFor(checked: () => HandlerWait): Promise<unknown> {
+    const wait = checked()
+    if (this.#cancel.reason !== undefined) throw this.#cancel.reason
+    const start = { cancel: this.#cancel, timer: this.#timer }
+    return this.#options.wait(this.#frame, this.#facts.path, wait, start)
   }
 
   next(node: unknown, ...input: [input?: unknown]): Control {

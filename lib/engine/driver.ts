@@ -2,7 +2,7 @@
  * Drives one run: holds its root branch, interprets its graph, and ends it. Whatever way it ends, what the store has recorded is the
  * truth: another process may have cancelled or taken over the run meanwhile.
  */
-import type { EndState, RunRecord, Token } from '../backend/backend.js'
+import type { EndState, Park, RunRecord, Token } from '../backend/backend.js'
 import { reservedIn } from '../backend/reserved.js'
 import { GraflowError } from '../errors.js'
 import type { Span } from '../events.js'
@@ -13,6 +13,7 @@ import { endOf, type Engine } from './engine.js'
 import { Execution, NO_SLOT, type Frame, type GraphInUse, type Opening, type Slot } from './execution.js'
 import { taskError } from './failure.js'
 import { EndRun } from './directives.js'
+import { Parking } from './parking.js'
 import { originOf } from './start.js'
 import { elapsedMs } from '../time.js'
 import { EMPTY_BYTES } from '../values/packed-items.js'
@@ -41,8 +42,14 @@ export interface HeldRun {
   readonly begin?: Promise<void>
 }
 
-/** `lost`: this process does not hold the run any more; its state is the store's. */
-export type DriveEnd = { readonly state: EndState; readonly value: Uint8Array } | { readonly state: 'lost' }
+/**
+ * `lost`: this process does not hold the run any more; its state is the store's. `parked`: the run only waits; who drives gives its root branch
+ * back.
+ */
+export type DriveEnd =
+  | { readonly state: EndState; readonly value: Uint8Array }
+  | { readonly state: 'lost' }
+  | { readonly state: 'parked'; readonly park: Park }
 
 /** A run being driven. */
 export interface Drive {
@@ -122,7 +129,9 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
       value: packedOf(value, `the result of run ${run.runId}`, limits.runResultBytes, 'runResultBytes'),
     }
   } catch (thrown) {
-    if (execution.cancel.reason !== undefined || thrown instanceof Unreported) return { state: 'lost' }
+    if (execution.cancel.reason !== undefined) return { state: 'lost' }
+    if (thrown instanceof Parking) return await parked(engine, run, execution, thrown.park)
+    if (thrown instanceof Unreported) return { state: 'lost' }
     end = thrown instanceof EndRun ? endedByHandler(thrown, run.runId, engine) : failed(thrown, run.runId)
   } finally {
     disarm?.()
@@ -143,6 +152,22 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
     const answer = await backend.step({ holder, runId, end })
     return answer.status === 'ok' || answer.status === 'done' ? end : { state: 'lost' }
   }
+}
+
+/** Inputs of groups that were read are not kept for as long as the run waits. */
+async function parked(
+  { parts: { backend } }: Engine,
+  run: HeldRun,
+  execution: Execution,
+  park: Park,
+): Promise<DriveEnd> {
+  if (execution.opening !== undefined && !(await execution.opening.isOpened())) return { state: 'lost' }
+  const retire = execution.takeRetired()
+  if (retire.length === 0) return { state: 'parked', park }
+  const save = execution.takeUnsaved()
+  const { holder } = execution.facts
+  const answer = await backend.step({ holder, runId: run.runId, ...(save !== undefined && { save }), retire })
+  return answer.status === 'ok' ? { state: 'parked', park } : { state: 'lost' }
 }
 
 function endedByHandler(

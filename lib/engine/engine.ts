@@ -24,6 +24,7 @@ import { EndRun } from './directives.js'
 import { Interpreter } from './interpreter.js'
 import { Locks } from './locks.js'
 import { type Limits } from '../options.js'
+import { Parking } from './parking.js'
 import { Pauses } from './pauses.js'
 import { PreparedGrant, type PreparedBranch } from './prepared-grant.js'
 import { Registry } from './registry.js'
@@ -77,6 +78,7 @@ export class Engine {
       result: (frame, path, target) => this.#resultFor(frame, path, target),
       fork: (frame: Frame, path: string, expression: Expression, input: unknown, timer: Pausable | undefined) =>
         this.interpreter.fork(frame, path, expression, input, timer),
+      wait: (frame, path, wait, start) => this.interpreter.waits.inHandler(frame, path, wait, start),
       reportLeft: (frame, { task, path, attempt }, leftMs) => {
         const { losses } = frame.execution.facts
         const terms = { options: optionsOf(frame.use, task), errors: Math.max(0, attempt - 1 - losses), losses }
@@ -182,7 +184,12 @@ export class Engine {
   }
 
   async #failNode(branch: PreparedBranch, execution: Execution, keeper: BranchKeeper, thrown: unknown): Promise<void> {
-    if (execution.cancel.reason !== undefined || thrown instanceof Unreported) return
+    if (execution.cancel.reason !== undefined) return
+    if (thrown instanceof Parking) {
+      keeper.parked(execution, thrown.park)
+      return
+    }
+    if (thrown instanceof Unreported) return
     if (thrown instanceof EndRun) {
       // What it was to end with may be something that cannot be carried: then the branch fails with that.
       return this.#endRun(execution, thrown).catch((error: unknown) => this.#failNode(branch, execution, keeper, error))

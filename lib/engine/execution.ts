@@ -6,6 +6,7 @@ import type { Holder, SavedValues, StepAnswer, StepRequest, Token } from '../bac
 import type { Span } from '../events.js'
 import type { Graph } from '../graph/graph.js'
 import { Cancellation, Unreported } from './cancellation.js'
+import { Parking } from './parking.js'
 import { ValueWriter } from '../values/value-lists.js'
 import type { Code } from './registry.js'
 
@@ -13,6 +14,8 @@ import type { Code } from './registry.js'
 export interface Slot {
   suspend(): void
   resume(): Promise<void>
+  /** While it is suspended: it waits for nothing but time or a signal, which may take days. */
+  waitsOnly?(): void
 }
 
 /** A driver's own steps need no slot. */
@@ -74,10 +77,11 @@ export class Execution {
   #met: string[] | undefined
   #over: Cancellation | 'over' | undefined
   #waits = 0
+  /** Of those, waits of a handler for time or a signal. */
+  #waitsOnly = 0
   #hasSlot = true
   #isInHand = false
   #step = 0
-  #isTakenUp = false
   #mayHaveDispatched = false
   #isFresh = true
 
@@ -89,7 +93,6 @@ export class Execution {
 
   /** What an earlier start of this branch finished: it is not run again. */
   restore(saved: SavedValues): void {
-    this.#isTakenUp = true
     this.#mayHaveDispatched = true
     this.#saved = new Map(
       saved.paths.map((path, i) => [
@@ -97,11 +100,6 @@ export class Execution {
         saved.values.bytes.subarray(saved.values.ends[i - 1] ?? 0, saved.values.ends[i]),
       ]),
     )
-  }
-
-  /** Whether an earlier start of this branch may have begun something. */
-  get isTakenUp(): boolean {
-    return this.#isTakenUp
   }
 
   /** Whether the task that begins now may be dispatched already, by an earlier start. Only of the first one: what follows it was not reached. */
@@ -238,17 +236,39 @@ export class Execution {
   async withoutSlot<T>(wait: () => Promise<T>): Promise<T> {
     this.#waits += 1
     if (this.#waits === 1) this.#suspend()
+    let isParking = false
     try {
       return await wait()
+    } catch (error) {
+      isParking = error instanceof Parking // it needs no slot to be given back
+      throw error
     } finally {
       this.#waits -= 1
-      if (!this.#isWaiting()) {
+      if (!isParking && !this.#isWaiting()) {
         await this.#slot.resume()
         this.#hasSlot = true
         // Another wait may have begun while there was no slot to take: it would keep this one for as long as it lasts.
         if (this.#isWaiting()) this.#suspend()
       }
     }
+  }
+
+  /** The same, for time or a signal. */
+  async waitingOnly<T>(wait: () => Promise<T>): Promise<T> {
+    this.#waitsOnly += 1
+    try {
+      return await this.withoutSlot(() => {
+        if (this.isWaitingOnly) this.#slot.waitsOnly?.()
+        return wait()
+      })
+    } finally {
+      this.#waitsOnly -= 1
+    }
+  }
+
+  /** Whether its handler waits for nothing but time or signals. */
+  get isWaitingOnly(): boolean {
+    return this.#waitsOnly > 0 && this.#waits === this.#waitsOnly
   }
 
   /** Whether it has its slot: it has none while it waits, and until it has got one again. */
@@ -282,6 +302,8 @@ export interface Frame {
   readonly execution: Execution
   readonly use: GraphInUse
   readonly cancel: Cancellation
+  /** A handler waits for what goes on here: its frame cannot be given back and made again. */
+  readonly isHeld?: boolean
 }
 
 /** The path in the run of a path in a graph in use. */

@@ -18,6 +18,7 @@ import {
   routingOfGroup,
   runsWithGroup,
   tasksInPlace,
+  waitsInPlace,
   type GroupRouting,
 } from './routing.js'
 
@@ -98,8 +99,10 @@ function termsFor(graph: Graph, branches: readonly GraphNode[], routing: GroupRo
 function needs(graph: Graph, branches: readonly GraphNode[], routing: GroupRouting): string[] {
   const names = new Set<string>()
   for (const branch of branches) {
-    if (branch.kind !== 'task') tasksInPlace(graph, branch, names)
-    else if (runsWithGroup(graph.tasks[branch.name], routing)) names.add(branch.name)
+    if (branch.kind !== 'task') {
+      tasksInPlace(graph, branch, names)
+      for (const code of waitsInPlace(branch)) names.add(code)
+    } else if (runsWithGroup(graph.tasks[branch.name], routing)) names.add(branch.name)
   }
   return [...names].sort()
 }
@@ -107,8 +110,7 @@ function needs(graph: Graph, branches: readonly GraphNode[], routing: GroupRouti
 const tasksOfBranch = (graph: Graph, branch: GraphNode | undefined): readonly string[] =>
   branch === undefined ? [] : branch.kind === 'task' ? [branch.name] : [...tasksInPlace(graph, branch)]
 
-const memberName = (branch: GraphNode, fallback: string): string =>
-  branch.kind === 'task' || branch.kind === 'workflow' ? branch.name : fallback
+const memberName = (branch: GraphNode, fallback: string): string => ('name' in branch ? branch.name : fallback)
 
 /** How messages call a group and its members. */
 export function namesOf(

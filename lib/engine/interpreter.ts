@@ -15,8 +15,10 @@ import type {
   Graph,
   GraphNode,
   GroupNode,
+  LaterNode,
   LoopNode,
   TaskNode,
+  WaitNode,
   WorkflowNode,
 } from '../graph/graph.js'
 import { pathUnder, staticPath, stepsOf } from '../graph/locate.js'
@@ -35,15 +37,17 @@ import { inTime } from './in-time.js'
 import { InlineTasks } from './inline-tasks.js'
 import { joinResult, shaped } from './joins.js'
 import { type Limits } from '../options.js'
+import { Parking } from './parking.js'
 import type { Pauses } from './pauses.js'
 import { decisionOf } from './policy-decision.js'
-import { isRouted } from './routing.js'
+import { isRepeatedWait, isRouted } from './routing.js'
 import { linkFlow, linkResult } from './result-links.js'
 import type { Registry } from './registry.js'
 import type { StartOptions } from './start.js'
 import { isInThread } from './start-task.js'
 import { Supersteps, type SuperstepsOptions } from './superstep.js'
 import { optionsOf } from './task-terms.js'
+import { Waits } from './waits.js'
 
 /** What the interpreter needs of the process. */
 export interface InterpreterOptions extends StartOptions, SuperstepsOptions {
@@ -64,12 +68,15 @@ export class Interpreter {
   readonly #options: InterpreterOptions
   readonly #supersteps: Supersteps
   readonly #tasks: InlineTasks
+  /** Also those that handlers make. */
+  readonly waits: Waits
   /** Also for tasks that are branches of their own. */
   readonly follower: DirectiveFollower
 
   constructor(options: InterpreterOptions) {
     this.#options = options
     this.#supersteps = new Supersteps(options)
+    this.waits = new Waits(options)
     this.follower = new DirectiveFollower({
       ...options,
       runFlow: (frame, path, segment, expression, input) =>
@@ -194,6 +201,10 @@ export class Interpreter {
         return this.#loop(frame, node, path, input)
       case 'workflow':
         return this.#workflow(frame, node, path, input)
+      case 'wait':
+        return this.#wait(frame, node, path)
+      case 'later':
+        return this.#later(frame, node, path, input)
       default:
         return node satisfies never
     }
@@ -284,7 +295,64 @@ export class Interpreter {
     }
     if (timeoutMs === undefined) return body(frame)
     const late = (): GraflowError => workflowTimeout(node.name, runPathOf(frame.use, path), timeoutMs)
-    return inTime(this.#options.clock, frame, timeoutMs, late, body)
+    return this.#inTime(frame, path, timeoutMs, late, body)
+  }
+
+  /** Its time goes on while the branch is given back: by when it is over is saved then, by the store's clock. */
+  async #inTime(
+    frame: Frame,
+    path: string,
+    timeoutMs: number,
+    late: () => GraflowError,
+    work: (inner: Frame) => Promise<unknown>,
+  ): Promise<unknown> {
+    const { clock, backend } = this.#options
+    const { execution } = frame
+    const place = `${runPathOf(frame.use, path)}/!t`
+    const saved = execution.savedOutput(place)
+    const leftMs = saved === undefined ? timeoutMs : Number(decode(saved)) - (await backend.inspect.now())
+    if (leftMs <= 0) throw late()
+    const startedAt = elapsedMs(clock)
+    try {
+      return await inTime(clock, frame, leftMs, late, work)
+    } catch (error) {
+      if (!(error instanceof Parking)) throw error
+      const stillMs = Math.max(1, Math.ceil(leftMs - (elapsedMs(clock) - startedAt)))
+      if (saved === undefined) execution.save(place, encode((await backend.inspect.now()) + stillMs))
+      error.atLatest(stillMs)
+      throw error
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------------------ waits
+
+  async #wait(frame: Frame, { name, options, isChecked }: WaitNode, path: string): Promise<unknown> {
+    const { execution, use } = frame
+    const place = runPathOf(use, path)
+    const saved = execution.savedOutput(place)
+    if (saved !== undefined) return decode(saved)
+    const schema = isChecked ? use.code.wait(name)?.schema : undefined
+    if (isChecked && schema === undefined) throw noSchema(name, place)
+    const isRepeated = use.base !== '' || isRepeatedWait(use.graph, name)
+    const payload = await this.waits.signal(frame, path, {
+      ...{ name, options, isRepeated },
+      ...(schema !== undefined && { schema }),
+    })
+    execution.save(place, encode(payload))
+    return payload
+  }
+
+  async #later(frame: Frame, node: LaterNode, path: string, input: unknown): Promise<unknown> {
+    let given = input
+    if (node.due !== undefined) {
+      const inputFor = input instanceof PackedValue ? () => input : copiesOf(input)
+      const dueAt = unpacked(await this.#node(frame, node.due, `${path}/?`, inputFor())) as number // the task gives nothing else
+      await this.waits.time(frame, path, { dueAt })
+      given = inputFor()
+    } else if (node.ms !== undefined && node.ms > 0) await this.waits.time(frame, path, { dueMs: node.ms })
+    const output = await this.#node(frame, node.body, `${path}/w`, given)
+    linkResult(frame, path, `${path}/w`)
+    return output
   }
 
   // ----------------------------------------------------------------------------------------------------------------- groups
@@ -362,7 +430,7 @@ export class Interpreter {
         outer: { use: outer, path },
         ...(item !== undefined && { item }),
       }
-      const inner = { execution, use, cancel }
+      const inner = { execution, use, cancel, isHeld: true }
       // The graph of a workflow is that of its body: what bounds the whole is not in it.
       const timeoutMs = expression.kind === 'workflow' ? expression.options.timeoutMs : undefined
       if (expression.kind !== 'workflow' || timeoutMs === undefined) return await work(inner)
@@ -386,6 +454,14 @@ const workflowTimeout = (workflow: string, path: string, timeoutMs: number): Gra
     details: { workflow, path, timeoutMs },
   })
 
+const noSchema = (signal: string, path: string): GraflowError =>
+  new GraflowError(
+    'NO_HANDLER',
+    `this process has no schema for the signal "${signal}" (awaited at ${path}), and its payload is to be checked by one: give it the flow, or start ` +
+      'a worker with its module',
+    { details: { signal, path } },
+  )
+
 /** Whether a driver before may have dispatched the next step of the run: asked once of a run that was taken over. */
 const mayHaveGroup = ({ execution, use }: Frame): boolean =>
   execution.facts.depth === 0 && use.base === '' && execution.mayBeDispatched()
@@ -402,9 +478,12 @@ function lastTask(node: GraphNode): string {
     }
     case 'loop':
       return lastTask(node.body)
+    case 'later':
+      return lastTask(node.body)
     case 'choose':
     case 'group':
     case 'each':
+    case 'wait':
       return `the ${node.kind}`
     default:
       return node satisfies never

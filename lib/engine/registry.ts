@@ -1,22 +1,24 @@
 /**
- * Where handlers and join policies are found by name. A graph has names only; the code behind them is what this process has seen: the
+ * Where handlers, join policies and schemas of waits are found by name. A graph has names only; the code behind them is what this process has seen: the
  * flow a run was started with, else any flow or module given to it before.
  */
-import { policiesOf, tasksOf, type PolicyJoin } from '../flow/collect.js'
-import type { Expression, TaskExpression } from '../flow/expression.js'
+import { policiesOf, tasksOf, waitsOf, type PolicyJoin } from '../flow/collect.js'
+import type { Expression, TaskExpression, WaitExpression } from '../flow/expression.js'
 
 /** The code that one run uses. */
 export interface Code {
   task(name: string): TaskExpression | undefined
   policy(name: string): PolicyJoin | undefined
+  wait(name: string): WaitExpression | undefined
 }
 
 interface Names {
   readonly tasks: Map<string, TaskExpression>
   readonly policies: Map<string, PolicyJoin>
+  readonly waits: Map<string, WaitExpression>
 }
 
-const emptyNames = (): Names => ({ tasks: new Map(), policies: new Map() })
+const emptyNames = (): Names => ({ tasks: new Map(), policies: new Map(), waits: new Map() })
 
 const namesIn = new WeakMap<Expression, Names>()
 
@@ -37,6 +39,9 @@ function addTo(names: Names, expression: Expression): void {
     if (task.handler !== undefined || names.tasks.get(name)?.handler === undefined) names.tasks.set(name, task)
   }
   for (const [name, policy] of policiesOf(expression)) names.policies.set(name, policy)
+  for (const [name, wait] of waitsOf(expression)) {
+    if (wait.schema !== undefined || names.waits.get(name)?.schema === undefined) names.waits.set(name, wait)
+  }
 }
 
 const keyOf = (runId: string, base: string): string => (base === '' ? runId : `${runId}/${base}`)
@@ -89,6 +94,8 @@ export class Registry {
         this.#tied.get(own)?.policies.get(name) ??
         this.#tied.get(runId)?.policies.get(name) ??
         this.#all.policies.get(name),
+      wait: (name) =>
+        this.#tied.get(own)?.waits.get(name) ?? this.#tied.get(runId)?.waits.get(name) ?? this.#all.waits.get(name),
     }
   }
 

@@ -118,10 +118,13 @@ async function findOf(source: Source, path: string, node: GraphNode): Promise<Fo
   switch (node.kind) {
     case 'task': // a routed step is a group of one at its own path
       return readBranch(source, path, 0)
+    case 'wait':
+      return undefined
     case 'group':
     case 'each':
       return readGroup(source, path, node)
     case 'workflow':
+    case 'later':
       return find(source, pathUnder(path, 'w'))
     case 'sequence':
       return find(source, pathUnder(path, node.steps.length - 1))
@@ -292,7 +295,8 @@ async function neverReady(
 
 /** Of a run with many results those of its first groups, each with all that it has: an error message names no more. */
 async function pathsWithResult(inspect: Inspector, graph: Graph, runId: string): Promise<ReadonlySet<string>> {
-  const found = new Set((await inspect.saved(runId, '')).paths)
+  const { paths } = await inspect.saved(runId, '')
+  const found = new Set(paths.filter((path) => !path.includes('/!'))) // marks are no results
   for (const { gid, state } of await inspect.groups(runId)) {
     if (found.size > MOST_PATHS) break
     const path = gid.slice(runId.length + 1)

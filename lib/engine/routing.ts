@@ -5,7 +5,7 @@
 import { LAYOUT_CAPABILITY } from '../backend/reserved.js'
 import type { TaskOptions } from '../flow/node-options.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
-import { stepsOf } from '../graph/locate.js'
+import { childrenOf, stepsOf } from '../graph/locate.js'
 import { DEFAULT_QUEUE, TASK_DEFAULTS } from '../options.js'
 
 /** What a worker must be to take the work. */
@@ -101,6 +101,10 @@ export function tasksInPlace(graph: Graph, node: GraphNode, into = new Set<strin
     case 'loop':
     case 'workflow':
       return tasksInPlace(graph, node.body, into)
+    case 'later':
+      if (node.due !== undefined) tasksInPlace(graph, node.due, into)
+      return tasksInPlace(graph, node.body, into)
+    case 'wait':
     case 'group':
     case 'each':
       return into
@@ -109,59 +113,75 @@ export function tasksInPlace(graph: Graph, node: GraphNode, into = new Set<strin
   }
 }
 
-/** What a join policy is called among the names of code that a worker knows; no task has a colon in its name. */
+/** What join policies and schemas of waits are called among the names of code that a worker knows; no task has a colon in its name. */
 const POLICY = 'policy:'
+const WAIT = 'wait:'
 export const policyCode = (name: string): string => `${POLICY}${name}`
+export const waitCode = (name: string): string => `${WAIT}${name}`
 
 /** Whether a name of code is that of a task. */
-export const isTask = (code: string): boolean => !code.startsWith(POLICY)
+export const isTask = (code: string): boolean => !code.includes(':')
 
-/** The policy that a name of code is of; undefined for a task. */
-export const policyOfCode = (code: string): string | undefined => (isTask(code) ? undefined : code.slice(POLICY.length))
+/** The policy that a name of code is of; undefined for any other. */
+export const policyOfCode = (code: string): string | undefined =>
+  code.startsWith(POLICY) ? code.slice(POLICY.length) : undefined
 
 /** A name of code, for messages. */
-export const describeCode = (code: string): string => (isTask(code) ? code : `join policy ${code.slice(POLICY.length)}`)
+export const describeCode = (code: string): string =>
+  isTask(code)
+    ? code
+    : code.startsWith(WAIT)
+      ? `the schema of signal ${code.slice(WAIT.length)}`
+      : `join policy ${code.slice(POLICY.length)}`
 
-/** Names of the policies of joins that whoever runs the node decides. */
-function policiesInPlace(node: GraphNode, into: Set<string>): void {
-  switch (node.kind) {
-    case 'group':
-    case 'each':
-      if (node.join.kind === 'policy') into.add(node.join.name)
-      return
-    case 'sequence':
-      for (const step of node.steps) policiesInPlace(step, into)
-      return
-    case 'choose':
-      for (const [, inner] of node.cases) policiesInPlace(inner, into)
-      return
-    case 'loop':
-    case 'workflow':
-      policiesInPlace(node.body, into)
-      return
-    case 'task':
-      return
-    default:
-      node satisfies never
-  }
+/** Names of the code beside tasks that whoever runs the node needs: policies of its joins, and schemas of its waits. */
+function otherCodeInPlace(node: GraphNode, into: Set<string>): void {
+  if (node.kind === 'wait' && node.isChecked) into.add(waitCode(node.name))
+  else if (node.kind !== 'group' && node.kind !== 'each')
+    for (const [, inner] of childrenOf(node)) otherCodeInPlace(inner, into)
+  else if (node.join.kind === 'policy') into.add(policyCode(node.join.name))
+}
+
+/** The same of a branch, without policies: they were always left to whoever takes it. */
+export function waitsInPlace(branch: GraphNode): string[] {
+  const names = new Set<string>()
+  otherCodeInPlace(branch, names)
+  return [...names].filter((name) => name.startsWith(WAIT))
 }
 
 const codeFroms = new WeakMap<Graph, Map<number, readonly string[]>>()
 
-/** Names of the code that a driver of a run needs from a step of its graph on: tasks that it runs itself, and policies. Sorted; found once. */
+/** Names of the code that a driver of a run needs from a step of its graph on: tasks that it runs itself, policies, schemas of waits. Sorted; found once. */
 export function codeFrom(graph: Graph, step: number): readonly string[] {
   let known = codeFroms.get(graph)
   if (known === undefined) codeFroms.set(graph, (known = new Map<number, readonly string[]>()))
   let names = known.get(step)
   if (names === undefined) {
-    const [tasks, policies] = [new Set<string>(), new Set<string>()]
+    const code = new Set<string>()
     for (const node of stepsOf(graph).slice(step)) {
-      tasksInPlace(graph, node, tasks)
-      policiesInPlace(node, policies)
+      tasksInPlace(graph, node, code)
+      otherCodeInPlace(node, code)
     }
-    known.set(step, (names = [...tasks, ...[...policies].map(policyCode)].sort()))
+    known.set(step, (names = [...code].sort()))
   }
   return names
+}
+
+const repeatedWaits = new WeakMap<Graph, ReadonlySet<string>>()
+
+/** Whether a run may wait for this signal more than once: in a loop, or at several places. Found once a graph. */
+export function isRepeatedWait(graph: Graph, name: string): boolean {
+  let repeated = repeatedWaits.get(graph)
+  if (repeated === undefined) {
+    const [seen, found] = [new Set<string>(), new Set<string>()]
+    const look = (node: GraphNode, isInLoop: boolean): void => {
+      if (node.kind === 'wait') (isInLoop || seen.has(node.name) ? found : seen).add(node.name)
+      for (const [, inner] of childrenOf(node)) look(inner, isInLoop || node.kind === 'loop')
+    }
+    look(graph.root, false)
+    repeatedWaits.set(graph, (repeated = found))
+  }
+  return repeated.has(name)
 }
 
 /** The highest priority that one of these tasks asks for: of what waits for a worker that starts them. */

@@ -15,13 +15,39 @@ function textOfSegment(segment: unknown): string {
  * @param at the path of the task in the run
  * @throws GraflowError INVALID_INPUT, INVALID_OUTPUT
  */
-export async function validate(
+export function validate(
   schema: StandardSchemaV1,
   value: unknown,
   code: 'INVALID_INPUT' | 'INVALID_OUTPUT',
   task: string,
   at: () => string,
   what: string,
+): Promise<unknown> {
+  return parsed(schema, value, (faults, issues) => {
+    const path = at()
+    return new GraflowError(code, `the ${what} of task "${task}" (at ${path}) does not fit its schema: ${faults}`, {
+      details: { task, path, issues },
+    })
+  })
+}
+
+/** What the schema of a wait makes of the payload of a signal. @throws GraflowError INVALID_INPUT */
+export const checkPayload = (schema: StandardSchemaV1, payload: unknown, signal: string): Promise<unknown> =>
+  parsed(
+    schema,
+    payload,
+    (faults, issues) =>
+      new GraflowError(
+        'INVALID_INPUT',
+        `the payload of the signal "${signal}" does not fit the schema of its wait: ${faults}`,
+        { details: { signal, issues } },
+      ),
+  )
+
+async function parsed(
+  schema: StandardSchemaV1,
+  value: unknown,
+  refusal: (faults: string, issues: readonly Issue[]) => GraflowError,
 ): Promise<unknown> {
   let issues: readonly Issue[]
   try {
@@ -34,10 +60,7 @@ export async function validate(
   const faults = issues
     .map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`))
     .join('; ')
-  const path = at()
-  throw new GraflowError(code, `the ${what} of task "${task}" (at ${path}) does not fit its schema: ${faults}`, {
-    details: { task, path, issues },
-  })
+  throw refusal(faults, issues)
 }
 
 /** What a schema finds wrong, as an error's details say it. */

@@ -2,6 +2,7 @@
  * One start of a task, where its options want it: in this thread (start.ts), or in one of the pool. Hides that difference from those that start
  * tasks: in a pool's thread the value goes in and out packed, the two schemas are applied there, and the context's calls come back here.
  */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { GraflowError } from '../errors.js'
 import type { LockOptions } from '../flow/context.js'
 import type { Expression, TaskExpression } from '../flow/expression.js'
@@ -156,6 +157,15 @@ function returned(context: HandlerContext, { output, again, finish, cancel }: Th
   return output === undefined ? control : new PackedValue(output)
 }
 
+/** A payload, to be told from what a wait gives once its time is over. */
+class CameBySignal {
+  constructor(readonly payload: unknown) {}
+}
+
+const AS_SIGNAL: StandardSchemaV1 = {
+  '~standard': { version: 1, vendor: 'graflow', validate: (payload) => ({ value: new CameBySignal(payload) }) },
+}
+
 /** Does what the handler asked its context for. */
 async function served(
   { options, frame, facts, context, locks }: ThreadStart,
@@ -172,6 +182,14 @@ async function served(
       // All that is looked at of a target is what it is and its name.
       const target = { kind: request.kind, name: request.task } as Expression
       return encode(await options.result(frame, facts.path, target))
+    }
+    case 'sleep':
+      await context.sleep(decode(request.ms) as number) // checked there
+      return encode(undefined)
+    case 'wait-for': {
+      const given = { ...(decode(request.options) as object), schema: AS_SIGNAL }
+      const came: unknown = await context.waitFor(decode(request.signal) as string, given) // checked there
+      return encode(came instanceof CameBySignal ? { signal: came.payload } : { due: came })
     }
     case 'lock':
       return locks.take(

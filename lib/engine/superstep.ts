@@ -6,13 +6,14 @@ import type { Backend, StepAnswer } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter, Span } from '../events.js'
 import { elapsedMs, type Clock } from '../time.js'
-import type { BarrierWaits } from './barrier-waits.js'
+import type { BarrierWait, BarrierWaits } from './barrier-waits.js'
 import { Cancellation } from './cancellation.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { refusalOf, type Frame } from './execution.js'
 import { asError } from './failure.js'
 import { fullStore, type GraphStore } from './graph-store.js'
 import type { GroupPlan } from './group-plan.js'
+import { Parking } from './parking.js'
 import { codeFrom } from './routing.js'
 
 /** What supersteps need of the process. */
@@ -26,6 +27,14 @@ export interface SuperstepsOptions {
 
 /** How often a group that the store has lost is dispatched again before it fails with INTEGRITY. */
 const MOST_STORE_LOSSES = 3
+
+/** What the store has of a group once it is dispatched. */
+interface Dispatched {
+  /** `released`: it was so before; this was a second dispatch, after a crash. `idle`: all that is left of it is parked. */
+  readonly met: 'open' | 'idle' | 'released'
+  /** How long ago it was opened, by an earlier start: some of its time is over. */
+  readonly openMs: number
+}
 
 /** Runs supersteps; one a process. */
 export class Supersteps {
@@ -60,7 +69,7 @@ export class Supersteps {
       span.set({ failed, withdrawn })
       return groupOutcomes
     } catch (error) {
-      span.fail(asError(error))
+      if (!(error instanceof Parking)) span.fail(asError(error))
       throw error
     } finally {
       span.end()
@@ -99,7 +108,6 @@ export class Supersteps {
    * the group (it was restored from an older state), this dispatches it again. Both begin with another dispatch.
    */
   async #groupOutcomes(frame: Frame, plan: GroupPlan, hasEvents: boolean): Promise<GroupOutcomes> {
-    const { execution } = frame
     const { barrierWaits, emitter, clock } = this.#options
     const { gid, runId, size: width } = plan.spec
     let deadlineAt: number | undefined // not pushed out by a second dispatch
@@ -109,18 +117,16 @@ export class Supersteps {
         // Emitted before the step: with a worker in this process, the first branches may be over when the step is.
         const emitDispatched = (): void =>
           emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width })
-        const isReleased = await this.#dispatch(
+        const { met, openMs } = await this.#dispatch(
           frame,
           plan,
           hasEvents && deadlineAt === undefined ? emitDispatched : undefined,
         )
-        deadlineAt ??=
-          elapsedMs(clock) +
-          (execution.isTakenUp ? await this.#leftMs(plan) : (plan.timeoutMs ?? Number.POSITIVE_INFINITY))
+        deadlineAt ??= elapsedMs(clock) + Math.max(0, (plan.timeoutMs ?? Number.POSITIVE_INFINITY) - openMs)
         let unserved: GraflowError | undefined
-        if (!isReleased) {
+        if (met !== 'released') {
           barrierWait.dispatched(frame.use, plan.spec)
-          unserved = await this.#waitAtBarrier(frame, plan, barrierWait.promise, deadlineAt)
+          unserved = await this.#waitAtBarrier(frame, plan, barrierWait, deadlineAt, met === 'idle')
         }
         const groupOutcomes = await this.#readOutcomes(plan)
         if (groupOutcomes instanceof GroupOutcomes) {
@@ -145,17 +151,7 @@ export class Supersteps {
     }
   }
 
-  /** How long a group may still take that an earlier start may have dispatched: then some of its time is over. */
-  async #leftMs({ timeoutMs, spec }: GroupPlan): Promise<number> {
-    if (timeoutMs === undefined) return Number.POSITIVE_INFINITY
-    const { inspect } = this.#options.backend
-    const [groups, { now }] = await Promise.all([inspect.groups(spec.runId), inspect.totals()])
-    const openedAt = groups.find(({ gid }) => gid === spec.gid)?.openedAt ?? now
-    return Math.max(0, timeoutMs - Math.max(0, now - openedAt))
-  }
-
-  /** True when the group was released before: this is a second dispatch, after a crash. */
-  async #dispatch(frame: Frame, plan: GroupPlan, emitDispatched: (() => void) | undefined): Promise<boolean> {
+  async #dispatch(frame: Frame, plan: GroupPlan, emitDispatched: (() => void) | undefined): Promise<Dispatched> {
     const { execution, use } = frame
     const { backend, graphs } = this.#options
     if (!graphs.isUploaded(use.hash)) await graphs.upload(use.hash, use.graph)
@@ -169,6 +165,7 @@ export class Supersteps {
     const task = !isFork && (execution.isInHand || execution.opening === undefined) ? ('none' as const) : undefined
     const rest = restFrom(frame, plan)
     let isUploadedAgain = false
+    let dispatched: Dispatched = { met: 'open', openMs: 0 }
     let from = 0
     try {
       while (from < total) {
@@ -194,13 +191,17 @@ export class Supersteps {
         if (task !== undefined) execution.setInHand(false)
         if (answer.status === 'done') {
           execution.meet(plan.path)
-          return true
+          return { met: 'released', openMs: 0 }
+        }
+        dispatched = {
+          met: answer.isIdle === true ? 'idle' : 'open',
+          openMs: Math.max(dispatched.openMs, answer.openMs ?? 0),
         }
         if (answer.fill <= from)
           throw new GraflowError('INTERNAL', `the group at ${plan.path} took no input at ${from}`)
         from = answer.fill
       }
-      return false
+      return dispatched
     } catch (error) {
       if (save !== undefined) execution.putBack(save)
       // Its first items may run already, and no barrier will wait for them.
@@ -210,14 +211,15 @@ export class Supersteps {
   }
 
   /**
-   * Waits for the barrier. Answers the error of a group that no worker can serve; its unfinished branches are withdrawn.
-   * @throws GraflowError GROUP_TIMEOUT, with the branches withdrawn; or why this branch must stop
+   * Waits for the barrier; where all that is left of the group is parked, the waiting branch is given back, too. Answers the error of a group that no worker can serve; its unfinished branches are withdrawn.
+   * @throws GraflowError GROUP_TIMEOUT, with the branches withdrawn; Parking; or why this branch must stop
    */
   async #waitAtBarrier(
     frame: Frame,
     plan: GroupPlan,
-    barrierWait: Promise<void>,
+    barrierWait: BarrierWait,
     deadlineAt: number,
+    isIdle: boolean,
   ): Promise<GraflowError | undefined> {
     const { clock } = this.#options
     const { execution } = frame
@@ -231,9 +233,17 @@ export class Supersteps {
     try {
       return await execution.withoutSlot(async () => {
         try {
-          await expired.race(barrierWait)
+          const released = barrierWait.promise.then(() => false)
+          const idle = isIdle ? Promise.resolve() : barrierWait.idle
+          const isToPark = await expired.race(
+            frame.isHeld === true ? released : Promise.race([released, idle.then(() => true)]),
+          )
+          const leftMs = deadlineAt - elapsedMs(clock)
+          if (isToPark && leftMs > 0) throw parkedUntil(plan, leftMs)
+          if (isToPark) await expired.race(released)
           return undefined
         } catch (reason) {
+          if (reason instanceof Parking) throw reason
           return await this.#endWait(frame, plan, reason)
         }
       })
@@ -301,6 +311,9 @@ function restFrom({ execution, use }: Frame, { path }: GroupPlan): readonly stri
   // of fewer steps it is a part
   return step > before && rest.length < codeFrom(use.graph, before).length ? rest : undefined
 }
+
+const parkedUntil = ({ spec: { gid } }: GroupPlan, leftMs: number): Parking =>
+  new Parking({ until: gid, ...(leftMs < Number.POSITIVE_INFINITY && { dueMs: Math.ceil(leftMs) }) })
 
 /** Why a write was refused: what stopped this part of the branch, or the whole of it. */
 export const fenced = (frame: Frame): Error => frame.cancel.reason ?? refusalOf(frame.execution)

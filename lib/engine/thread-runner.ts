@@ -21,6 +21,9 @@ export interface ThreadFacts {
 export type ThreadRequest =
   | { readonly name: 'channel'; readonly method: ChannelMethod; readonly args: readonly Uint8Array[] }
   | { readonly name: 'result'; readonly kind: string; readonly task: string | undefined }
+  | { readonly name: 'sleep'; readonly ms: Uint8Array }
+  /** Its options without the schema, which is applied in the thread. The answer says what came: `{ signal }`, or `{ due }`. */
+  | { readonly name: 'wait-for'; readonly signal: Uint8Array; readonly options: Uint8Array }
   | LockRequest
 
 /** The methods of a channel that cross. */

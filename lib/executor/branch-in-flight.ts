@@ -1,4 +1,5 @@
 /** One branch in this process: its slot, and where the report of its start goes. The only object that the executor makes for each branch. */
+import type { Park } from '../backend/backend.js'
 import type { BranchKeeper, FailedStart } from '../engine/branch-keeper.js'
 import type { Execution } from '../engine/execution.js'
 import type { GrantInFlight } from './grant-in-flight.js'
@@ -7,6 +8,10 @@ import type { QueueShare, SlotHolder, Slots, SlotState } from './slots.js'
 /** Is called when a start is over and its report is among those of its grant. The branch has its slot until its `end` is called. */
 export interface BranchEnds {
   ended(branch: BranchInFlight, execution: Execution, failure: FailedStart | undefined): void
+  /** The same of a branch that is given back until it can go on. */
+  parked(branch: BranchInFlight, execution: Execution): void
+  /** Its handler waits for nothing but time or signals from now on. */
+  waitsOnly(branch: BranchInFlight): void
 }
 
 export class BranchInFlight implements BranchKeeper, SlotHolder {
@@ -47,6 +52,15 @@ export class BranchInFlight implements BranchKeeper, SlotHolder {
   failed(execution: Execution, failure: FailedStart): void {
     this.grant.reports.addFailure(this.k, failure)
     this.#ends.ended(this, execution, failure)
+  }
+
+  parked(execution: Execution, park: Park): void {
+    this.grant.reports.addParked(this.k, park)
+    this.#ends.parked(this, execution)
+  }
+
+  waitsOnly(): void {
+    this.#ends.waitsOnly(this)
   }
 
   suspend(): void {

@@ -125,12 +125,13 @@ export class Executor implements BranchHolder {
     this.#acquirer.wake()
   }
 
-  /** Stops acquiring for good, and releases what was not started. What runs goes on. */
+  /** Stops acquiring for good; releases what was not started, and what only waits for time or signals. What runs goes on. */
   quiet(): void {
     if (!this.#phase.quiet()) return
     this.#acquirer.stop()
     this.#starter.releaseAll()
     this.#runs.releaseAll()
+    this.#settler.releaseWaitingOnly()
     this.#cancelPatience = this.#options.clock.after(
       ANSWER_MS,
       () => {

@@ -6,7 +6,7 @@ import { Reports } from './reports.js'
 import type { QueueShare } from './slots.js'
 
 /** A branch that was started and is not over. */
-interface StartedBranch {
+export interface StartedBranch {
   readonly execution: Execution | undefined
   /** Its slot is free from now on. */
   end(): void

@@ -2,7 +2,7 @@
  * Hides how the reports of one grant's branches are kept until they are settled: value, kind and delay of each are noted together, in flat
  * lists, without an object for each branch.
  */
-import type { BackendLimits, Grant, SavedValues, SettleKind, SettleRange } from '../backend/backend.js'
+import type { BackendLimits, Grant, Park, SavedValues, SettleKind, SettleRange } from '../backend/backend.js'
 import type { FailedStart } from '../engine/branch-keeper.js'
 import { byteLength, EMPTY_BYTES, slice } from '../values/packed-items.js'
 import { PackedValue } from '../values/packed-arrays.js'
@@ -21,6 +21,8 @@ export class Reports {
   #kinds: SettleKind[] | undefined
   /** Undefined while none is to wait. */
   #delaysMs: number[] | undefined
+  /** One for each kind `parked`, in their order. */
+  #parks: Park[] | undefined
   readonly #savePaths: string[] = []
   #saves: ValueWriter | undefined
 
@@ -52,6 +54,14 @@ export class Reports {
     this.#add(k, 'released', 0)
   }
 
+  /** Branch k is given back until what it waits for is there. */
+  addParked(k: number, park: Park): void {
+    this.#values.push(EMPTY_BYTES)
+    this.#add(k, 'parked', 0)
+    this.#parks ??= []
+    this.#parks.push(park)
+  }
+
   /** Outputs inside a branch that are to be saved with the next settle. */
   addSaves({ paths, values }: SavedValues): void {
     this.#saves ??= new ValueWriter()
@@ -66,6 +76,7 @@ export class Reports {
     const indexes = this.#takeIndexes()
     const kinds = this.#kinds ?? successes(indexes.length)
     const delaysMs = this.#delaysMs
+    const parks = this.#parks
     const values = this.#values.take()
     const saves = this.#savePaths.length > 0 ? this.#saves : undefined
     const isAll = indexes.length <= itemsPerCall && values.bytes.length <= bytesPerCall
@@ -81,12 +92,14 @@ export class Reports {
         kinds: isAll ? kinds : kinds.slice(from, to),
         values: isAll ? values : slice(values, from, to),
         ...(delaysMs !== undefined && { delaysMs: delaysMs.slice(from, to) }),
+        ...(parks !== undefined && { parks: parks.splice(0, countParked(kinds, from, to)) }),
         ...(from === 0 && saves !== undefined && { save: { paths: this.#savePaths.splice(0), values: saves.take() } }),
       })
       from = to
     }
     this.#kinds = undefined
     this.#delaysMs = undefined
+    this.#parks = undefined
     return ranges
   }
 
@@ -114,6 +127,12 @@ export class Reports {
     if (ks !== undefined) return Uint32Array.from(ks, (k) => indexes[k] as number) // each is one of the grant's branches
     return to - from === indexes.length ? indexes : indexes.subarray(from, to)
   }
+}
+
+function countParked(kinds: readonly SettleKind[], from: number, to: number): number {
+  let count = 0
+  for (let i = from; i < to; i += 1) if (kinds[i] === 'parked') count += 1
+  return count
 }
 
 let lastSuccesses: readonly SettleKind[] = []

@@ -39,12 +39,14 @@ export function inCalls(all: readonly Unsettled[], { itemsPerCall, bytesPerCall 
  */
 export function insteadOf({ range, ...rest }: Unsettled, error: GraflowError): readonly Unsettled[] {
   const { gid, token, indexes, kinds, values, delaysMs, save } = range
+  const parks = [...(range.parks ?? [])]
   if (kinds.length > 1) {
     return kinds.map((kind, i) => ({
       ...rest,
       range: {
         ...{ gid, token, indexes: indexes.slice(i, i + 1), kinds: [kind], values: slice(values, i, i + 1) },
         ...(delaysMs !== undefined && { delaysMs: delaysMs.slice(i, i + 1) }),
+        ...(kind === 'parked' && { parks: parks.splice(0, 1) }),
         ...(save !== undefined && i === 0 && { save }),
       },
     }))
@@ -96,7 +98,7 @@ function countsOf(byTask: Map<string, MutableCounts>, task: string): MutableCoun
 function addKinds(counts: MutableCounts, kinds: readonly SettleKind[], from: number, to: number, meanMs: number): void {
   for (let k = from; k < to; k += 1) {
     const kind = kinds[k]
-    if (kind === 'released') continue
+    if (kind === 'released' || kind === 'parked') continue
     if (kind === 'succeeded') counts.succeeded += 1
     else if (kind === 'retry') counts.retried += 1
     else counts.failed += 1

@@ -4,12 +4,13 @@
  */
 import { GraflowError } from '../errors.js'
 import type { FailedStart } from '../engine/branch-keeper.js'
+import { Unreported } from '../engine/cancellation.js'
 import type { Execution } from '../engine/execution.js'
 import type { Span } from '../events.js'
 import { emitFailed, emitRetrying, emitSettled } from './branch-events.js'
 import type { BranchEnds, BranchInFlight } from './branch-in-flight.js'
 import type { ExecutorOptions } from './executor-options.js'
-import type { GrantInFlight } from './grant-in-flight.js'
+import type { GrantInFlight, StartedBranch } from './grant-in-flight.js'
 import type { InFlight } from './in-flight.js'
 import type { Lookahead } from './lookahead.js'
 import type { Phase } from './phase.js'
@@ -92,6 +93,34 @@ export class Settler implements BranchEnds {
     this.#parts.inFlight.forgetIfOver(grant)
   }
 
+  parked(branch: BranchInFlight, execution: Execution): void {
+    const { grant, k } = branch
+    execution.span?.set({ outcome: 'parked' })
+    grant.endBranch(k)
+    this.#add(grant, execution)
+    execution.end()
+    branch.end()
+    this.#parts.inFlight.forgetIfOver(grant)
+  }
+
+  /** A wait may take days: once this process takes no more, it is another's. */
+  waitsOnly(branch: BranchInFlight): void {
+    if (this.#parts.phase.current === 'taking') return
+    const { grant, k } = branch
+    this.#abortBranch(grant, k, branch, isLeaving(), 'released')
+    this.#parts.inFlight.forgetIfOver(grant)
+  }
+
+  /** Releases branches whose handlers wait for nothing but time or signals. */
+  releaseWaitingOnly(): void {
+    for (const grant of [...this.#parts.inFlight.all()]) {
+      for (const [k, branch] of grant.branches.entries()) {
+        if (branch?.execution?.isWaitingOnly === true) this.#abortBranch(grant, k, branch, isLeaving(), 'released')
+      }
+      this.#parts.inFlight.forgetIfOver(grant)
+    }
+  }
+
   /** Branch k was not started, and is released unspent. */
   release(grant: GrantInFlight, k: number): void {
     grant.reports.addReleased(k)
@@ -105,20 +134,31 @@ export class Settler implements BranchEnds {
   abort(grant: GrantInFlight, reason: Error, as: 'unreported' | 'released'): number {
     let aborted = 0
     for (const [k, branch] of grant.branches.entries()) {
-      const execution = branch?.execution
-      if (branch === undefined || execution === undefined) continue
-      aborted += 1
-      execution.span?.set({ outcome: as === 'released' ? as : 'withdrawn' })
-      if (as === 'released') {
-        grant.reports.addReleased(k)
-        this.#add(grant, execution)
-      }
-      grant.endBranch(k)
-      branch.end()
-      execution.cancel.abort(reason)
-      execution.end()
+      if (branch !== undefined && this.#abortBranch(grant, k, branch, reason, as)) aborted += 1
     }
     return aborted
+  }
+
+  /** False where it was not started. */
+  #abortBranch(
+    grant: GrantInFlight,
+    k: number,
+    branch: StartedBranch,
+    reason: Error,
+    as: 'unreported' | 'released',
+  ): boolean {
+    const { execution } = branch
+    if (execution === undefined) return false
+    execution.span?.set({ outcome: as === 'released' ? as : 'withdrawn' })
+    if (as === 'released') {
+      grant.reports.addReleased(k)
+      this.#add(grant, execution)
+    }
+    grant.endBranch(k)
+    branch.end()
+    execution.cancel.abort(reason)
+    execution.end()
+    return true
   }
 
   /**
@@ -226,6 +266,9 @@ export class Settler implements BranchEnds {
     }
   }
 }
+
+const isLeaving = (): Unreported =>
+  new Unreported('this worker is leaving: the wait goes on elsewhere, where the handler is started again', 'CLOSED')
 
 function endSpan(span: Span, failure: FailedStart | undefined): void {
   if (failure === undefined) {

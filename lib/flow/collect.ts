@@ -1,9 +1,9 @@
 /**
- * What a flow contains: its tasks and policies by name, how many nodes, and how deep it is nested. Found once for an expression, from what is already
+ * What a flow contains: its tasks, policies and waits by name, how many nodes, and how deep it is nested. Found once for an expression, from what is already
  * known of its parts, and kept as long as the expression lives. Here one name comes to mean one thing in a whole flow.
  */
 import { GraflowError } from '../errors.js'
-import type { Expression, Join, TaskExpression } from './expression.js'
+import type { Expression, Join, TaskExpression, WaitExpression } from './expression.js'
 import { FLOW_LIMITS } from './limits.js'
 import { areSameOptions } from './options.js'
 
@@ -12,6 +12,7 @@ export type PolicyJoin = Extract<Join, { kind: 'policy' }>
 interface Contents {
   readonly tasks: ReadonlyMap<string, TaskExpression>
   readonly policies: ReadonlyMap<string, PolicyJoin>
+  readonly waits: ReadonlyMap<string, WaitExpression>
   /** Of a task 0, of a group one more than of its deepest branch; a sequence adds none. */
   readonly nesting: number
   /** Each counted as often as it stands in the flow, this one included. */
@@ -30,6 +31,11 @@ export function policiesOf(expression: Expression): ReadonlyMap<string, PolicyJo
   return contentsOf(expression).policies
 }
 
+/** Every wait for a signal by its name; of several with one name, which have one schema, the first. */
+export function waitsOf(expression: Expression): ReadonlyMap<string, WaitExpression> {
+  return contentsOf(expression).waits
+}
+
 /**
  * Does nothing for an expression whose names are each one thing and that is neither nested too deep nor too large. Called for each as it is made.
  * @throws GraflowError DUPLICATE_TASK, LIMIT_EXCEEDED
@@ -46,10 +52,20 @@ function contentsOf(expression: Expression): Contents {
   return contents
 }
 
+const NOTHING: Contents = Object.freeze({
+  tasks: new Map<string, TaskExpression>(),
+  policies: new Map<string, PolicyJoin>(),
+  waits: new Map<string, WaitExpression>(),
+  nesting: 0,
+  nodes: 1,
+})
+
 function collect(expression: Expression): Contents {
   switch (expression.kind) {
     case 'task':
-      return { tasks: new Map([[expression.name, expression]]), policies: new Map(), nesting: 0, nodes: 1 }
+      return { ...NOTHING, tasks: new Map([[expression.name, expression]]) }
+    case 'wait':
+      return { ...NOTHING, waits: new Map([[expression.name, expression]]) }
     case 'sequence':
       return merge(expression.steps, 0)
     case 'group':
@@ -61,6 +77,8 @@ function collect(expression: Expression): Contents {
     case 'loop':
     case 'workflow':
       return merge([expression.body], 1)
+    case 'later':
+      return merge(typeof expression.when === 'number' ? [expression.body] : [expression.when, expression.body], 1)
     default:
       return expression satisfies never
   }
@@ -69,6 +87,7 @@ function collect(expression: Expression): Contents {
 function merge(parts: readonly Expression[], deeper: 0 | 1): Contents {
   const tasks = new Map<string, TaskExpression>()
   const policies = new Map<string, PolicyJoin>()
+  const waits = new Map<string, WaitExpression>()
   let nesting = 0
   let nodes = 1
   for (const part of parts) {
@@ -81,6 +100,7 @@ function merge(parts: readonly Expression[], deeper: 0 | 1): Contents {
     const contents = contentsOf(part)
     for (const task of contents.tasks.values()) addTask(tasks, task)
     for (const policy of contents.policies.values()) addPolicy(policies, policy)
+    for (const wait of contents.waits.values()) addWait(waits, wait)
     nesting = Math.max(nesting, contents.nesting)
     nodes += contents.nodes
   }
@@ -88,7 +108,7 @@ function merge(parts: readonly Expression[], deeper: 0 | 1): Contents {
   if (nesting > FLOW_LIMITS.nesting) {
     throw new GraflowError(
       'LIMIT_EXCEEDED',
-      `groups, loops, choices and workflows may be nested ${FLOW_LIMITS.nesting} deep, this is ${nesting}; make the inner part a task that calls ctx.run`,
+      `groups, loops, choices, workflows and later nodes may be nested ${FLOW_LIMITS.nesting} deep, this is ${nesting}; make the inner part a task that calls ctx.run`,
       { details: { nesting, limit: FLOW_LIMITS.nesting } },
     )
   }
@@ -99,7 +119,7 @@ function merge(parts: readonly Expression[], deeper: 0 | 1): Contents {
       { details: { nodes, limit: FLOW_LIMITS.nodes } },
     )
   }
-  return { tasks, policies, nesting, nodes }
+  return { tasks, policies, waits, nesting, nodes }
 }
 
 function withJoin(contents: Contents, join: Join): Contents {
@@ -148,4 +168,16 @@ function addPolicy(policies: Map<string, PolicyJoin>, policy: PolicyJoin): void 
     )
   }
   policies.set(policy.name, policy)
+}
+
+function addWait(waits: Map<string, WaitExpression>, wait: WaitExpression): void {
+  const other = waits.get(wait.name)
+  if (other === undefined) waits.set(wait.name, wait)
+  else if (other.schema !== wait.schema) {
+    throw new GraflowError(
+      'DUPLICATE_TASK',
+      `two waits for the signal "${wait.name}" in one flow have different schemas; rename one, or give both the same schema`,
+      { details: { signal: wait.name } },
+    )
+  }
 }

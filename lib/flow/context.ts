@@ -3,6 +3,7 @@
  * Each block below is one ability.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Payload, WaitOptions } from './wait-options.js'
 import type { AnyNode, Control, Flow, In, NeedsNoInput, OrSay, Out } from './types.js'
 
 /** Where log lines of a handler go; the run, path and attempt are added to each. */
@@ -75,6 +76,23 @@ export interface Forking {
   run<const N extends AnyNode, const G = N>(node: N | OrSay<G>, input: In<N>): Promise<Out<N>>
 }
 
+/** Waiting from inside a handler, without its slot and without its `timeoutMs`. The handler's process holds it meanwhile. */
+export interface Waiting {
+  /**
+   * Waits so many milliseconds. If the handler is started again meanwhile, such as after the loss of its worker, the same call waits for the rest.
+   * @throws GraflowError INVALID_OPTION
+   */
+  sleep(ms: number): Promise<void>
+  /**
+   * Waits for a signal and gives its payload, as `waitFor` in a flow. If the handler is started again meanwhile, the same call gets what came.
+   * @throws GraflowError TIMEOUT, INVALID_NAME, INVALID_OPTION, NOT_SERIALISABLE
+   */
+  waitFor<S extends StandardSchemaV1 = never, const T = never>(
+    name: string,
+    options?: WaitOptions<S, T>,
+  ): Promise<Payload<S, T>>
+}
+
 /** Changing what runs next. */
 export interface Redirecting {
   /** Runs `node` before the steps that follow in the flow. */
@@ -103,6 +121,7 @@ export interface TaskContext<in I = any>
     Reporting,
     Results,
     Forking,
+    Waiting,
     Redirecting,
     Repeating<I>,
     Ending {

@@ -4,7 +4,7 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { EXPRESSION } from '../describe.js'
-import type { GroupOptions, TaskOptions, WorkflowOptions } from './node-options.js'
+import type { GroupOptions, TaskOptions, WaitData, WorkflowOptions } from './node-options.js'
 import type { AnyNode } from './types.js'
 
 export { EXPRESSION }
@@ -81,6 +81,21 @@ export interface WorkflowExpression {
   readonly options: WorkflowOptions
 }
 
+/** Waits for a signal of this name. */
+export interface WaitExpression {
+  readonly kind: 'wait'
+  readonly name: string
+  readonly options: WaitData
+  readonly schema?: StandardSchemaV1
+}
+
+/** Its body, after so many milliseconds, or when the task `due` says, in milliseconds since the epoch. */
+export interface LaterExpression {
+  readonly kind: 'later'
+  readonly body: Expression
+  readonly when: number | TaskExpression
+}
+
 export type Expression =
   | TaskExpression
   | SequenceExpression
@@ -89,3 +104,5 @@ export type Expression =
   | ChooseExpression
   | LoopExpression
   | WorkflowExpression
+  | WaitExpression
+  | LaterExpression

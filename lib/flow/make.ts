@@ -12,16 +12,18 @@ import type {
   GroupExpression,
   Handler,
   Join,
+  LaterExpression,
   LoopExpression,
   SequenceExpression,
   TaskExpression,
+  WaitExpression,
   WorkflowExpression,
 } from './expression.js'
 import type { GroupOptions, WorkflowOptions } from './node-options.js'
 import { FLOW_LIMITS } from './limits.js'
 import { checkName } from './names.js'
 import { didYouMean } from '../nearest.js'
-import type { CheckedTaskOptions } from './options.js'
+import type { CheckedTaskOptions, CheckedWaitOptions } from './options.js'
 
 const NO_OPTIONS: GroupOptions = Object.freeze({})
 const STRICT = Object.freeze({ kind: 'strict' } as const)
@@ -224,4 +226,13 @@ export function makeLoop(body: Expression, maxCycles: number): LoopExpression {
 
 export function makeWorkflow(name: string, body: Expression, options: WorkflowOptions): WorkflowExpression {
   return made({ kind: 'workflow', name, body, options })
+}
+
+export function makeWait(name: string, checked: CheckedWaitOptions): WaitExpression {
+  return made({ kind: 'wait', name, ...checked })
+}
+
+/** @throws GraflowError DUPLICATE_TASK, LIMIT_EXCEEDED (nesting) */
+export function makeLater(body: Expression, when: number | TaskExpression): LaterExpression {
+  return made({ kind: 'later', body, when })
 }

@@ -14,6 +14,7 @@ export type NameKind =
   | 'queue'
   | 'capability'
   | 'run'
+  | 'signal'
 
 const LONGEST_NAME = 128
 /** Beyond this it is no misspelt name but something else, and is not looked into. */

@@ -56,6 +56,26 @@ export interface GroupOptions {
   readonly onFailure?: 'cancel' | 'wait'
 }
 
+/** What a person is asked who is to answer a wait. */
+export interface Prompt {
+  /** One line, up to 256 characters. */
+  readonly title: string
+  /** More about it, up to 4096 characters. Default: none. */
+  readonly text?: string
+  /** Answers to choose from, each up to 256 characters. Default: none. */
+  readonly choices?: readonly string[]
+}
+
+/** What a wait carries as data. */
+export interface WaitData {
+  /** Milliseconds after which nobody needs to answer any more: 1 to a year. Default: none. */
+  readonly timeoutMs?: number
+  /** What the wait gives once its time is over: plain data. Default: it fails with TIMEOUT. */
+  readonly onTimeout?: unknown
+  /** What a person is asked who is to answer it. Default: none. */
+  readonly prompt?: Prompt
+}
+
 /** What `workflow(name, node, options)` sets. */
 export interface WorkflowOptions {
   /** Milliseconds that it may take: 1 to a year. A run then fails with RUN_TIMEOUT; inside another flow it fails with TIMEOUT. Default: none. */

@@ -14,6 +14,7 @@ import {
   type GroupExpression,
   isNode,
   type TaskExpression,
+  type WaitExpression,
   type WorkflowExpression,
 } from './expression.js'
 import { makeBeside, makeConfigured, makeJoined, makePolicy, makeSequence } from './make.js'
@@ -110,6 +111,20 @@ class TaskNode extends FlowNode {
   }
 }
 
+class WaitNode extends FlowNode {
+  declare readonly [EXPRESSION]: WaitExpression
+
+  get kind(): 'wait' {
+    return 'wait'
+  }
+  get name(): string {
+    return this[EXPRESSION].name
+  }
+  get options(): WaitExpression['options'] {
+    return this[EXPRESSION].options
+  }
+}
+
 /** A group of any kind. Joins that its kind cannot have are refused by make.ts. */
 class GroupNode extends FlowNode {
   declare readonly [EXPRESSION]: GroupExpression | EachExpression
@@ -180,9 +195,12 @@ function wrap(expression: Expression): FlowNode {
       return new GroupNode(expression)
     case 'workflow':
       return new WorkflowNode(expression)
+    case 'wait':
+      return new WaitNode(expression)
     case 'sequence':
     case 'choose':
     case 'loop':
+    case 'later':
       return new FlowNode(expression)
     default:
       return expression satisfies never

@@ -7,11 +7,12 @@ import { GraflowError, lookingAt } from '../errors.js'
 import { LONGEST_MS } from '../options.js'
 import { describe } from '../describe.js'
 import { isNode } from './expression.js'
-import type { GroupOptions, TaskOptions, WorkflowOptions } from './node-options.js'
+import type { GroupOptions, TaskOptions, WaitData, WorkflowOptions } from './node-options.js'
 import { checkName, type NameKind, optionOf } from './names.js'
 import { didYouMean } from '../nearest.js'
 
 const LONGEST_DESCRIPTION = 4_096
+const LONGEST_LINE = 256
 /** A branch's errors and losses are counted in one byte each, wherever it is stored. */
 const MOST_ATTEMPTS = 255
 const MOST_LOSSES = 254
@@ -51,6 +52,12 @@ const GROUP: Rules = {
 const WORKFLOW: Rules = {
   timeoutMs: integer(1, LONGEST_MS, 'milliseconds'),
   description: text(LONGEST_DESCRIPTION),
+}
+
+const WAIT: Rules = {
+  timeoutMs: integer(1, LONGEST_MS, 'milliseconds'),
+  onTimeout: (_at, value) => frozen(value),
+  prompt: promptRule({ title: text(LONGEST_LINE), text: text(LONGEST_DESCRIPTION), choices: texts(LONGEST_LINE) }),
 }
 
 const LOOP: Rules = { maxCycles: integer(1, Number.MAX_SAFE_INTEGER, 'passes') }
@@ -109,6 +116,26 @@ export function checkLoopOptions(options: unknown): { readonly maxCycles: number
   }
   return { maxCycles }
 }
+
+/** The parts of a wait's options: what is data and part of the graph, and the schema, which stays in this process. */
+export interface CheckedWaitOptions {
+  readonly options: WaitData
+  readonly schema?: StandardSchemaV1
+}
+
+/** @param who waits, such as `waitFor "approve"` @throws GraflowError INVALID_OPTION, NOT_SERIALISABLE */
+export function checkWaitOptions(who: string, options: unknown): CheckedWaitOptions {
+  return lookingAt(who, 'INVALID_OPTION', () => {
+    const { schema: given, ...data } = plain(who, options)
+    return {
+      options: check(who, WAIT, data, ['schema']),
+      ...(given !== undefined && { schema: schema(`${who}: schema`, given) }),
+    }
+  })
+}
+
+/** How long to wait, in milliseconds. @throws GraflowError INVALID_OPTION */
+export const checkDelay = (at: string, ms: unknown): number => integer(0, LONGEST_MS, 'milliseconds')(at, ms) as number // it gives what it was given
 
 /** Whether two checked options say the same. Their keys are in one order. */
 export function areSameOptions(a: object, b: object): boolean {
@@ -249,6 +276,31 @@ function text(longest: number): Rule {
     if (typeof value === 'string' && value.length <= longest) return value
     throw invalid(`${at} must be a text of at most ${longest} characters, got ${describe(value)}`, optionOf(at), value)
   }
+}
+
+function texts(longest: number): Rule {
+  const rule = text(longest)
+  return (at, value) => {
+    if (!Array.isArray(value) || value.length === 0)
+      throw invalid(`${at} must be a list of texts, such as ['yes', 'no'], got ${describe(value)}`, optionOf(at), value)
+    return Object.freeze(Array.from(value, (item) => rule(at, item)))
+  }
+}
+
+function promptRule(rules: Rules): Rule {
+  const rule = record(rules)
+  return (at, value) => {
+    const prompt = rule(at, value) as { readonly title?: string }
+    if (prompt.title !== undefined) return prompt
+    throw invalid(`${at} must have a title, such as { title: 'Approve the order?' }`, optionOf(at), value)
+  }
+}
+
+/** A copy of plain data that nobody changes; what cannot be carried is refused where the graph is made. */
+function frozen(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return Object.freeze(value.map(frozen))
+  return Object.freeze(Object.fromEntries(Object.entries(value).map(([key, field]) => [key, frozen(field)])))
 }
 
 function record(rules: Rules): Rule {

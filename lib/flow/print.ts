@@ -4,7 +4,7 @@
  * text     = branch { " | " branch }                 a tuple group at the top of a text, or of an argument
  * branch   = atom { " >> " atom }
  * atom     = name | atom "*" | "(" text ")" | call
- * call     = par, choose or loop with its arguments; or a group with .settled(), .configure({…}) and the like behind it
+ * call     = par, choose, loop, waitFor or later with its arguments; or a group with .settled(), .configure({…}) and the like behind it
  *
  * Sequences are walked, not recursed into; the rest is at most as deep as flows may be nested.
  */
@@ -50,6 +50,10 @@ function printAtom(expression: Expression): string {
       return `choose(${[printTop(expression.decide), printRecord(expression.cases)].join(', ')})`
     case 'loop':
       return `loop(${printTop(expression.body)}, {maxCycles: ${expression.maxCycles}})`
+    case 'wait':
+      return `waitFor('${expression.name}'${expression.options.timeoutMs === undefined ? '' : `, {timeoutMs: ${expression.options.timeoutMs}}`})`
+    case 'later':
+      return `later(${printTop(expression.body)}, ${typeof expression.when === 'number' ? expression.when : expression.when.name})`
     default:
       return expression satisfies never
   }

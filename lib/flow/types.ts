@@ -14,7 +14,7 @@
  * - One signature, or overloads told apart by their arity, so that "No overload matches" does not appear.
  */
 import type { GraflowError } from '../errors.js'
-import type { GroupOptions, TaskOptions, WorkflowOptions } from './node-options.js'
+import type { GroupOptions, TaskOptions, WaitData, WorkflowOptions } from './node-options.js'
 
 // ------------------------------------------------------------------------------------------------------------------ nodes
 
@@ -58,6 +58,13 @@ export interface Workflow<in I, out O, out N extends string = string> extends No
   readonly options: WorkflowOptions
   /** sha-256 of the graph's canonical bytes, 64 hex digits; the same in every process and directory. */
   readonly hash: string
+}
+
+/** A wait for a signal, whose payload it gives. */
+export interface Wait<out P, out N extends string = string> extends Node<unknown, P> {
+  readonly kind: 'wait'
+  readonly name: N
+  readonly options: WaitData
 }
 
 type Code = ((...input: never) => unknown) | PromiseLike<unknown>

@@ -35,13 +35,14 @@ export function graphOf(expression: Expression): Graph {
 class Translation {
   readonly #done = new Map<Expression, GraphNode>()
   #depth = 0
+  #waits = false
 
   /** Data in the form of a graph, not checked yet. */
   graph(expression: Expression): unknown {
     const root = this.#node(expression.kind === 'workflow' ? expression.body : expression)
     const tasks = Object.create(null) as Record<string, TaskOptions>
     for (const [name, { options }] of tasksOf(expression)) tasks[name] = given(options)
-    return { version: 1, tasks, root }
+    return { version: this.#waits ? 2 : 1, tasks, root }
   }
 
   #node(expression: Expression): GraphNode {
@@ -92,6 +93,17 @@ class Translation {
       case 'workflow': {
         const { name, options } = expression
         return { kind: 'workflow', name, body: this.#node(expression.body), options: given(options) }
+      }
+      case 'wait': {
+        this.#waits = true
+        const { name, options, schema } = expression
+        return { kind: 'wait', name, options: given(options), isChecked: schema !== undefined }
+      }
+      case 'later': {
+        this.#waits = true
+        const { body, when } = expression
+        const time = typeof when === 'number' ? { ms: when } : { due: { kind: 'task', name: when.name } as const }
+        return { kind: 'later', body: this.#node(body), ...time }
       }
       default:
         return unknownKind(expression)

@@ -7,11 +7,11 @@
  * - the body of an each at p: statically `p/*`, of item i in a run `p/i`
  * - the decision of a choose at p: `p/?`; a case: `p/<key>`
  * - the body of a loop at p: statically `p/*`, in pass c (from 1) of a run `p/c`
- * - the body of a workflow at p: `p/w`
+ * - the body of a workflow at p: `p/w`; of a later at p: `p/w`, and the task that says when, if there is one: `p/?`
  *
  * So `0 >> (1/0 | 1/1 >> …) >> 2`: in `fetch >> ((a >> sub) | b) >> store`, `sub` is `1/0/1` and `store` is `2`.
  */
-import type { GroupOptions, TaskOptions, WorkflowOptions } from '../flow/node-options.js'
+import type { GroupOptions, TaskOptions, WaitData, WorkflowOptions } from '../flow/node-options.js'
 
 export type GraphJoin =
   | { readonly kind: 'strict' }
@@ -59,11 +59,36 @@ export interface WorkflowNode {
   readonly body: GraphNode
   readonly options: WorkflowOptions
 }
-export type GraphNode = TaskNode | SequenceNode | GroupNode | EachNode | ChooseNode | LoopNode | WorkflowNode
+export interface WaitNode {
+  readonly kind: 'wait'
+  readonly name: string
+  readonly options: WaitData
+  /** There is a schema: whoever takes the answer must have it. */
+  readonly isChecked: boolean
+}
+/** With `ms`, or with `due`. */
+export interface LaterNode {
+  readonly kind: 'later'
+  readonly body: GraphNode
+  /** From when its turn comes. */
+  readonly ms?: number
+  /** Gives milliseconds since the epoch. */
+  readonly due?: TaskNode
+}
+export type GraphNode =
+  | TaskNode
+  | SequenceNode
+  | GroupNode
+  | EachNode
+  | ChooseNode
+  | LoopNode
+  | WorkflowNode
+  | WaitNode
+  | LaterNode
 
-/** Version 1 of the data form. A root workflow contributes its body only: its name travels with the run, not with the graph. */
+/** The data form: version 2 where something in it waits, else version 1, which older releases read, too. A root workflow contributes its body only: its name travels with the run, not with the graph. */
 export interface Graph {
-  readonly version: 1
+  readonly version: 1 | 2
   /** The options of every task in it, by name. */
   readonly tasks: Readonly<Record<string, TaskOptions>>
   readonly root: GraphNode

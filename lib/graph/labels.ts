@@ -1,6 +1,16 @@
 /** The words of a drawing, the same in Mermaid and SVG: what a node is called, and what its options ask for. */
 import type { GroupOptions, RetryOptions, TaskOptions, WorkflowOptions } from '../flow/node-options.js'
-import type { EachNode, Graph, GraphNode, GroupNode, LoopNode, TaskNode, WorkflowNode } from './graph.js'
+import type {
+  EachNode,
+  Graph,
+  GraphNode,
+  GroupNode,
+  LaterNode,
+  LoopNode,
+  TaskNode,
+  WaitNode,
+  WorkflowNode,
+} from './graph.js'
 
 /** A group or choose with more than these is drawn as its first few and a count. */
 const MOST_DRAWN = 30
@@ -16,8 +26,17 @@ export function taskLabel(graph: Graph, node: TaskNode): Label {
   return { title: node.name, note: taskNote(graph.tasks[node.name] ?? {}) }
 }
 
+export function waitLabel({ name, options }: WaitNode): Label {
+  const { timeoutMs, onTimeout } = options
+  const past = onTimeout === undefined ? 'timeout' : 'goes on after'
+  return {
+    title: name,
+    note: listed('waits for a signal', timeoutMs !== undefined && `${past} ${duration(timeoutMs)}`),
+  }
+}
+
 /** Of a node that is drawn as a container around others. */
-export function containerLabel(node: GroupNode | EachNode | LoopNode | WorkflowNode): Label {
+export function containerLabel(node: GroupNode | EachNode | LoopNode | WorkflowNode | LaterNode): Label {
   switch (node.kind) {
     case 'group':
       return {
@@ -33,6 +52,8 @@ export function containerLabel(node: GroupNode | EachNode | LoopNode | WorkflowN
       return { title: 'loop', note: `at most ${counted(node.maxCycles, 'pass', 'passes')}` }
     case 'workflow':
       return { title: node.name, note: listed('workflow', workflowNote(node.options)) }
+    case 'later':
+      return { title: 'later', note: node.ms === undefined ? '' : `after ${duration(node.ms)}` }
   }
 }
 

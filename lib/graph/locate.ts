@@ -65,6 +65,7 @@ export function* allPaths(graph: Graph): Generator<readonly [path: string, node:
 export function childrenOf(node: GraphNode): readonly (readonly [segment: string, node: GraphNode])[] {
   switch (node.kind) {
     case 'task':
+    case 'wait':
       return []
     case 'sequence':
       return node.steps.map((step, index) => [String(index), step] as const)
@@ -77,6 +78,13 @@ export function childrenOf(node: GraphNode): readonly (readonly [segment: string
       return [[DECISION, node.decide], ...node.cases.map(([key, inner]) => [key, inner] as const)]
     case 'workflow':
       return [[BODY, node.body]]
+    case 'later':
+      return node.due === undefined
+        ? [[BODY, node.body]]
+        : [
+            [DECISION, node.due],
+            [BODY, node.body],
+          ]
   }
 }
 
@@ -123,6 +131,7 @@ function walk(graph: Graph, path: string): { readonly node: GraphNode; readonly 
 function childAt(node: GraphNode, segment: string): GraphNode | undefined {
   switch (node.kind) {
     case 'task':
+    case 'wait':
     case 'each':
     case 'loop':
       return undefined
@@ -134,6 +143,8 @@ function childAt(node: GraphNode, segment: string): GraphNode | undefined {
       return segment === DECISION ? node.decide : byKey(node).get(segment)
     case 'workflow':
       return segment === BODY ? node.body : undefined
+    case 'later':
+      return segment === BODY ? node.body : segment === DECISION ? node.due : undefined
   }
 }
 

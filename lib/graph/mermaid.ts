@@ -2,12 +2,12 @@
  * A graph as a Mermaid flowchart. Hides Mermaid's traps: identifiers are made from paths, so that no name is ever taken for a word of
  * its language, and labels have every character escaped that means something there.
  */
-import type { ChooseNode, EachNode, Graph, GraphNode, GroupNode, LoopNode, WorkflowNode } from './graph.js'
-import { containerLabel, drawnOf, keyed, keyOf, type Label, moreLabel, taskLabel } from './labels.js'
+import type { ChooseNode, EachNode, Graph, GraphNode, GroupNode, LaterNode, LoopNode, WorkflowNode } from './graph.js'
+import { containerLabel, drawnOf, keyed, keyOf, type Label, moreLabel, taskLabel, waitLabel } from './labels.js'
 import { childrenOf, stepsOf } from './locate.js'
 
 /**
- * Text for any Mermaid renderer: groups, each, loops and workflows as containers, choices as diamonds, another pass as a dotted edge.
+ * Text for any Mermaid renderer: groups, each, loops, workflows and later as containers, choices as diamonds, another pass as a dotted edge.
  * Of a group with many branches the first few and a count. The same graph gives the same text.
  */
 export function toMermaid(graph: Graph): string {
@@ -64,8 +64,11 @@ class Flowchart {
         return this.chain(below(path, node), key)
       case 'group':
         return this.#container(path, node, key, () => this.#branches(path, node))
+      case 'wait':
+        return this.#box(path, '(["', waitLabel(node), '"])', key)
       case 'each':
       case 'workflow':
+      case 'later':
         return this.#container(path, node, key, () => this.chain(below(path, node), undefined))
       case 'loop':
         return this.#container(path, node, key, () => this.#passes(path, node))
@@ -134,7 +137,7 @@ class Flowchart {
 
   #container(
     path: string,
-    node: GroupNode | EachNode | LoopNode | WorkflowNode,
+    node: GroupNode | EachNode | LoopNode | WorkflowNode | LaterNode,
     key: string | undefined,
     inside: () => void,
   ): Ends {

@@ -35,6 +35,10 @@ function bare(node: GraphNode): readonly unknown[] {
       return [node.kind, bare(node.body)]
     case 'workflow':
       return [node.kind, node.name, bare(node.body)]
+    case 'wait':
+      return [node.kind, node.name]
+    case 'later':
+      return node.due === undefined ? [node.kind, bare(node.body)] : [node.kind, bare(node.body), bare(node.due)]
     default:
       return node satisfies never
   }

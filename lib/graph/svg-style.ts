@@ -19,6 +19,8 @@ export const STYLE = `
 .graflow .behind{fill:none;stroke:#0f9488;stroke-opacity:.6}
 .graflow .loop>rect{fill:#d9692b;fill-opacity:.06;stroke:#d9692b;stroke-opacity:.6}
 .graflow .workflow>rect{fill:#6b7488;fill-opacity:.05;stroke:#6b7488;stroke-dasharray:5 4}
+.graflow .wait>rect{fill:#f4ecff;stroke:#8a5cd6}
+.graflow .later>rect{fill:#8a5cd6;fill-opacity:.05;stroke:#8a5cd6;stroke-opacity:.6}
 .graflow .edge{fill:none;stroke:#77829a;stroke-width:1.3}
 .graflow .back{stroke-dasharray:4 4}
 .graflow .tip{fill:#77829a}
@@ -34,6 +36,8 @@ export const STYLE = `
 .graflow .behind{stroke:#3fc9bb}
 .graflow .loop>rect{fill:#f09a63;fill-opacity:.08;stroke:#f09a63}
 .graflow .workflow>rect{fill:#9aa5b8;fill-opacity:.07;stroke:#9aa5b8}
+.graflow .wait>rect{fill:#2a2040;stroke:#b99af0}
+.graflow .later>rect{fill:#b99af0;fill-opacity:.07;stroke:#b99af0}
 .graflow .edge{stroke:#8592ab}
 .graflow .tip{fill:#8592ab}
 }

@@ -3,8 +3,19 @@
  * from left to right and break into rows like text, branches are stacked inside a rounded box, and every part is a box with one way in
  * and one way out, so that parts are placed without looking into each other.
  */
-import type { ChooseNode, EachNode, Graph, GraphNode, GroupNode, LoopNode, TaskNode, WorkflowNode } from './graph.js'
-import { containerLabel, drawnOf, keyOf, type Label, moreLabel, taskLabel } from './labels.js'
+import type {
+  ChooseNode,
+  EachNode,
+  Graph,
+  GraphNode,
+  GroupNode,
+  LaterNode,
+  LoopNode,
+  TaskNode,
+  WaitNode,
+  WorkflowNode,
+} from './graph.js'
+import { containerLabel, drawnOf, keyOf, type Label, moreLabel, taskLabel, waitLabel } from './labels.js'
 import { childrenOf, stepsOf } from './locate.js'
 import { BEHIND, bend, cardBehind, corner, even, frame } from './svg-shapes.js'
 import { NOTE_SIZE, STYLE, TITLE_SIZE } from './svg-style.js'
@@ -55,7 +66,7 @@ interface Box {
   readonly draw: (x: number, y: number) => void
 }
 type Placed = readonly [path: string, node: GraphNode]
-type Container = GroupNode | EachNode | LoopNode | WorkflowNode
+type Container = GroupNode | EachNode | LoopNode | WorkflowNode | LaterNode
 
 class Picture {
   /** The elements, in the order of painting. */
@@ -93,8 +104,11 @@ class Picture {
         return this.#chain(below(path, node))
       case 'group':
         return this.#container(path, node, this.#branches(path, node))
+      case 'wait':
+        return this.#wait(path, node)
       case 'each':
       case 'workflow':
+      case 'later':
         return this.#container(path, node, this.#inside(this.#chain(below(path, node))))
       case 'loop':
         return this.#container(path, node, this.#passes(this.#chain(below(path, node))))
@@ -109,6 +123,17 @@ class Picture {
       'task',
       taskLabel(this.#graph, node),
       (x, y, width, height) => `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="7"/>`,
+    )
+  }
+
+  /** With round ends: nothing runs there. */
+  #wait(path: string, node: WaitNode): Box {
+    return this.#labelled(
+      path,
+      'wait',
+      waitLabel(node),
+      (x, y, width, height) => `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="${height / 2}"/>`,
+      6,
     )
   }
 

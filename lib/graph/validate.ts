@@ -7,9 +7,16 @@ import { describe, quote } from '../describe.js'
 import { GraflowError, type ErrorCode } from '../errors.js'
 import type { GroupOptions, TaskOptions } from '../flow/node-options.js'
 import { checkName, type NameKind } from '../flow/names.js'
-import { checkGroupOptions, checkLoopOptions, checkTaskOptions, checkWorkflowOptions } from '../flow/options.js'
+import {
+  checkDelay,
+  checkGroupOptions,
+  checkLoopOptions,
+  checkTaskOptions,
+  checkWaitOptions,
+  checkWorkflowOptions,
+} from '../flow/options.js'
 import { assertCarriable, placeOf, rememberCarriable } from './canonical.js'
-import type { ChooseNode, EachNode, Graph, GraphJoin, GraphNode, GroupNode } from './graph.js'
+import type { ChooseNode, EachNode, Graph, GraphJoin, GraphNode, GroupNode, LaterNode, TaskNode } from './graph.js'
 import { GRAPH_LIMITS, type GraphLimits } from './limits.js'
 
 /**
@@ -19,7 +26,7 @@ import { GRAPH_LIMITS, type GraphLimits } from './limits.js'
 export function parseGraph(value: unknown, limits: GraphLimits = GRAPH_LIMITS): Graph {
   const refuse: Refuse = (reason, place, message, cause) => {
     const path = placeOf(place)
-    throw new GraflowError('INTEGRITY', `not a graph of version 1: ${path === '' ? 'it' : path} ${message}`, {
+    throw new GraflowError('INTEGRITY', `not a graph of version 1 or 2: ${path === '' ? 'it' : path} ${message}`, {
       details: { path, reason },
       cause,
     })
@@ -28,7 +35,7 @@ export function parseGraph(value: unknown, limits: GraphLimits = GRAPH_LIMITS): 
     assertCarriable(value)
   } catch (cause) {
     if (!(cause instanceof GraflowError)) throw cause
-    throw new GraflowError('INTEGRITY', `not a graph of version 1: ${cause.message}`, {
+    throw new GraflowError('INTEGRITY', `not a graph of version 1 or 2: ${cause.message}`, {
       details: { path: cause.details['path'], reason: cause.code },
       cause,
     })
@@ -67,6 +74,7 @@ class Reader {
   readonly #read = new Map<unknown, Measured>()
   readonly #used = new Map<string, GraphNode>()
   #nesting = 0
+  #waits = false
 
   constructor(refuse: Refuse, limits: GraphLimits) {
     this.#refuse = refuse
@@ -75,8 +83,6 @@ class Reader {
 
   graph(value: unknown): Graph {
     const fields = this.#fields(value, ['version', 'tasks', 'root'])
-    if (fields['version'] !== 1)
-      this.#at('version', () => this.#fail('INVALID_NODE', `must be 1, got ${describe(fields['version'])}`))
     const tasks = this.#at('tasks', () => this.#tasks(fields['tasks']))
     const root = this.#at('root', () => this.#node(fields['root']).node)
     for (const name of this.#used.keys()) {
@@ -89,7 +95,15 @@ class Reader {
           this.#fail('INVALID_NODE', `must have no row for ${name}, which the graph does not use`),
         )
     }
-    const graph: Graph = Object.freeze({ version: 1, tasks, root })
+    const version = this.#waits ? 2 : 1
+    if (fields['version'] !== version)
+      this.#at('version', () =>
+        this.#fail(
+          'INVALID_NODE',
+          `must be ${version}, since it has ${this.#waits ? 'nodes' : 'no node'} that wait, got ${describe(fields['version'])}`,
+        ),
+      )
+    const graph: Graph = Object.freeze({ version, tasks, root })
     rememberCarriable(graph)
     return graph
   }
@@ -152,6 +166,10 @@ class Reader {
         return this.#loop(fields)
       case 'workflow':
         return this.#workflow(fields)
+      case 'wait':
+        return this.#wait(fields)
+      case 'later':
+        return this.#later(fields)
       default:
         return this.#fail('INVALID_NODE', `must be a node of a known kind, got the kind ${describe(fields['kind'])}`)
     }
@@ -201,6 +219,37 @@ class Reader {
       this.#checked(fields['options'], (given) => checkWorkflowOptions(name, given)),
     )
     return measure(Object.freeze({ kind: 'workflow', name, body: body.node, options }), [body])
+  }
+
+  #wait(fields: Fields): Measured {
+    this.#waits = true
+    this.#fields(fields, ['kind', 'name', 'options', 'isChecked'])
+    const name = this.#nameIn(fields, 'signal')
+    const options = this.#at('options', () =>
+      this.#checked(fields['options'], (given) => checkWaitOptions(`waitFor "${name}"`, given).options),
+    )
+    const isChecked = fields['isChecked']
+    if (typeof isChecked !== 'boolean')
+      return this.#at('isChecked', () =>
+        this.#fail('INVALID_NODE', `must be true or false, got ${describe(isChecked)}`),
+      )
+    return { node: Object.freeze({ kind: 'wait', name, options, isChecked }), nesting: 0, nodes: 1 }
+  }
+
+  #later(fields: Fields): Measured {
+    this.#waits = true
+    const isDated = Object.hasOwn(fields, 'due')
+    this.#fields(fields, ['kind', 'body', isDated ? 'due' : 'ms'])
+    const body = this.#at('body', () => this.#node(fields['body']))
+    if (!isDated) {
+      const { ms } = this.#checked({ ms: fields['ms'] }, (given) => ({ ms: checkDelay('ms', (given as Fields)['ms']) }))
+      return measure(Object.freeze<LaterNode>({ kind: 'later', body: body.node, ms }), [body])
+    }
+    const due = this.#at('due', () => {
+      const read = this.#node(fields['due'])
+      return read.node.kind === 'task' ? read : this.#fail('INVALID_NODE', `must be a task, got a ${read.node.kind}`)
+    })
+    return measure(Object.freeze<LaterNode>({ kind: 'later', body: body.node, due: due.node as TaskNode }), [due, body])
   }
 
   #step(value: unknown): Measured {
@@ -308,10 +357,7 @@ class Reader {
     if (join.kind === 'atLeast' && join.count > branches.length)
       this.#fail('JOIN_IMPOSSIBLE', `must be met by ${branches.length} branches, got atLeast(${join.count})`)
     if (join.kind !== 'critical') return
-    const members = new Set(
-      keys ??
-        branches.map((branch) => (branch.kind === 'task' || branch.kind === 'workflow' ? branch.name : undefined)),
-    )
+    const members = new Set(keys ?? branches.map((branch) => ('name' in branch ? branch.name : undefined)))
     for (const member of join.members) {
       if (!members.has(member))
         this.#fail('JOIN_IMPOSSIBLE', `must name members of its group, got critical(${quote(member)})`)
@@ -353,7 +399,7 @@ class Reader {
   }
 
   #tooDeep(): never {
-    const message = `must have at most ${this.#limits.nesting} groups, loops, choices and workflows around it: make the inner part a task that calls ctx.run`
+    const message = `must have at most ${this.#limits.nesting} groups, loops, choices, workflows and later nodes around it: make the inner part a task that calls ctx.run`
     return this.#fail('LIMIT_EXCEEDED', message)
   }
 
@@ -372,7 +418,7 @@ function measure(node: GraphNode, inside: readonly Measured[]): Measured {
   return { node, nesting: nesting + (addsNesting(node.kind) ? 1 : 0), nodes }
 }
 
-/** As in the flow: a task has nothing inside, and a sequence is no place of its own. */
+/** As in the flow: a task or wait has nothing inside, and a sequence is no place of its own. */
 function addsNesting(kind: unknown): boolean {
-  return kind !== 'task' && kind !== 'sequence'
+  return kind !== 'task' && kind !== 'wait' && kind !== 'sequence'
 }

@@ -23,8 +23,9 @@ import { isLost, Resumer } from './resumer.js'
 import { RunHandle } from './run-handle.js'
 import { RunStates } from './run-states.js'
 import { checkFlow, orKnown } from './same-flow.js'
+import { waitsOfRun } from './signals.js'
 import { tieTo } from './signal-ties.js'
-import type { Graflow, Run, RunOptions, Workers } from './types.js'
+import type { Graflow, Run, RunOptions, RunWaits, Workers } from './types.js'
 import { workersOf } from './workers.js'
 
 export interface ClientOptions {
@@ -120,6 +121,14 @@ export class Client implements Graflow {
     // Its handlers are not for a run of another flow.
     this.#session.engine.registry.learn(expression)
     return new RunHandle(runId, this.#handles, caller) // as above
+  }
+
+  readonly waits: RunWaits = {
+    of: async (runId) => {
+      this.#checkOpen()
+      checkRunId('waits.of', runId)
+      return waitsOfRun(this.#handles, runId)
+    },
   }
 
   async resume(runId: string, node?: unknown): Promise<Run<never>> {

@@ -89,8 +89,9 @@ export class Resumer {
 
 const ended = ({ ended: end }: Drive): Promise<DriveEnd> => end.catch(() => ({ state: 'lost' as const }))
 
-/** Whether a drive has ended since the run is held by nobody, or by another process: then it may be taken again. */
+/** Whether a drive has ended since the run only waits, is held by nobody, or by another process: then it may be taken again. */
 export function isLost({ execution }: Drive, end: DriveEnd): boolean {
+  if (end.state === 'parked') return true
   if (end.state !== 'lost') return false
   const { reason } = execution.cancel
   return !(reason instanceof GraflowError && (reason.code === 'CANCELLED' || reason.code === 'CLOSED'))

@@ -14,7 +14,8 @@ import { forwardedGroups } from './forwarded-groups.js'
 import { Channelled } from './channelled.js'
 import { changesOf, isDistant } from './follow-run.js'
 import { runGone, runLost, runNotFound, type HandleServices } from './handle-services.js'
-import type { BranchOutcome, GroupProgress, Run, RunStatus } from './types.js'
+import { sendSignal } from './signals.js'
+import type { BranchOutcome, GroupProgress, Run, RunStatus, SignalOptions } from './types.js'
 
 /** Events that wait for a slow reader; more are left out, and counted. */
 const MOST_WAITING_EVENTS = 10_000
@@ -100,6 +101,10 @@ export class RunHandle implements Run<unknown> {
     return (await this.#control('resume-run')) === 'ok'
   }
 
+  signal(name: string, payload?: unknown, options?: SignalOptions): Promise<boolean> {
+    return sendSignal(this.#services, this.id, name, payload, options)
+  }
+
   async #control(kind: 'pause-run' | 'resume-run'): Promise<ControlAnswer> {
     const answer = await this.#services.backend.control({ kind, runId: this.id })
     if (answer === 'gone') throw runNotFound(this.id)
@@ -182,7 +187,7 @@ export class RunHandle implements Run<unknown> {
     const driven = this.#services.driven(this.id)
     if (driven !== undefined) {
       const end = await closed.race(driven)
-      if (end.state !== 'lost') {
+      if (end.state !== 'lost' && end.state !== 'parked') {
         await states.caughtUp(this.id)
         return resultOf({ runId: this.id, ...end, timeoutMs: undefined })
       }

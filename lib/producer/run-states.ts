@@ -88,7 +88,7 @@ export class RunStates {
     const end = (as: DriveEnd): void => {
       const tracked = this.#tracked.get(runId)
       if (tracked === undefined) return
-      if (as.state === 'lost') this.#lose(tracked).catch(() => undefined)
+      if (as.state === 'lost' || as.state === 'parked') this.#lose(tracked, as.state).catch(() => undefined)
       else this.#finish(tracked, { runId, ...as, timeoutMs: undefined })
     }
     ended.then(end, () => end({ state: 'lost' }))
@@ -182,14 +182,16 @@ export class RunStates {
     }
   }
 
-  /** This process does not drive it any more: cancelled, or its session was taken for dead. */
-  async #lose(tracked: Tracked): Promise<void> {
+  /** This process does not drive it any more: it only waits, was cancelled, or its session was taken for dead. */
+  async #lose(tracked: Tracked, as: 'lost' | 'parked'): Promise<void> {
     const { emitter, backend } = this.#services
     await this.#look(tracked, 'emit')
     const { runId } = tracked
     if (this.#tracked.get(runId) !== tracked) return
-    const message = `run ${runId} is not driven here any more: its session was lost`
-    emitter.emit('log', { level: 'warn', message, runId })
+    if (as === 'lost') {
+      const message = `run ${runId} is not driven here any more: its session was lost`
+      emitter.emit('log', { level: 'warn', message, runId })
+    }
     if (emitter.has('run:state') || !isDistant(backend)) this.#follow(tracked, 'emit')
     else this.#forget(tracked)
   }

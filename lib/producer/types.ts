@@ -1,6 +1,7 @@
 /** The client as users see it: what connect gives, what a run can be asked. */
 import type { GraflowError } from '../errors.js'
 import type { Events, OutcomeStatus, RunEvent, RunStateName, WorkerStateName } from '../events.js'
+import type { Prompt } from '../flow/node-options.js'
 import type { AnyNode, Flow, In, JoinPolicy, NeedsNoInput, Node, OrSay, Out, Outcome } from '../flow/types.js'
 import { type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
@@ -140,6 +141,38 @@ export interface BranchOutcome {
   readonly outcome: Outcome<unknown>
 }
 
+/** What `run.signal` takes. */
+export interface SignalOptions {
+  /** Inside an `each`: the number of the item whose wait is meant, from 0; of the innermost, if they are nested. Default: none. */
+  readonly index?: number
+}
+
+/** Why a run stands still at one place. */
+export interface RunWait {
+  /** The id of the run. */
+  readonly runId: string
+  /** The path in the run of what waits, such as `1`; of a handler's wait the path of its task, and `~1` for its first one. */
+  readonly path: string
+  /** The task whose handler waits; absent where the flow itself does. */
+  readonly task?: string
+  /** How many wait so at this path. */
+  readonly count: number
+  /** When the wait began. */
+  readonly since: Date
+  /** For a signal, which may have a time; or for time alone. */
+  readonly why: 'signal' | 'timer'
+  /** The signal by its name, and by the number of the item where there are many; until when it is waited for. */
+  readonly details: { readonly signal?: string; readonly index?: number; readonly dueAt?: Date }
+  /** What a person is asked. */
+  readonly prompt?: Prompt
+}
+
+/** Why runs stand still. */
+export interface RunWaits {
+  /** What a run waits for now, of signals and time. @throws GraflowError RUN_NOT_FOUND, CLOSED */
+  of(runId: string): Promise<readonly RunWait[]>
+}
+
 /** A handle of a run whose result is an `O`. Any process can get one with `attach`; dropping a handle does not affect the run. */
 export interface Run<out O> {
   /** The id of the run; `attach` takes it. */
@@ -171,6 +204,14 @@ export interface Run<out O> {
   pause(): Promise<boolean>
   /** Ends a pause. False when there was none. */
   resume(): Promise<boolean>
+  /**
+   * Sends a signal: the run's `waitFor(name)`, or a handler's `ctx.waitFor(name)`, gives the payload. One that comes before the wait is kept for it.
+   * The first signal counts: false for a later one, when its time is over, and when the run is. With the flow known here, a payload that its schema
+   * refuses is not sent.
+   * @throws GraflowError INVALID_INPUT, NOT_SERIALISABLE, LIMIT_EXCEEDED past `limits.itemBytes`; INVALID_OPTION for an index that is missing or
+   * of no use; RUN_NOT_FOUND, BACKPRESSURE
+   */
+  signal(name: string, payload?: unknown, options?: SignalOptions): Promise<boolean>
   /** What happens from now on, until the run is over. */
   events(): AsyncIterableIterator<RunEvent>
   /** Outcomes of branches of all its groups, those so far and then as they arrive, until the run is over. */
@@ -252,6 +293,8 @@ export interface Graflow extends AsyncDisposable {
   onError(fn: (error: Error) => unknown): () => void
   /** What happens in the runs that this client started or attached to, and among the processes of the store. */
   readonly events: Events
+  /** Why runs stand still. */
+  readonly waits: RunWaits
   /** The workers of the store. */
   readonly workers: Workers
   /** The same as the next overload, for a flow that takes no input. */

@@ -3,12 +3,12 @@
  * here. A client and a worker have one each.
  */
 import { describeError } from '../describe.js'
-import type { Backend, Grant, Notice, SavedValues, SettleKind, Token } from '../backend/backend.js'
+import type { Backend, Grant, Notice, Park, SavedValues, SettleKind, Token } from '../backend/backend.js'
 import { Unreported } from '../engine/cancellation.js'
 import { encodeFailure } from '../values/codec.js'
-import { drive, isEnded, type Drive, type HeldRun } from '../engine/driver.js'
+import { drive, isEnded, type Drive, type DriveEnd, type HeldRun } from '../engine/driver.js'
 import { cancelled, type Engine } from '../engine/engine.js'
-import type { Slot } from '../engine/execution.js'
+import type { Execution, Slot } from '../engine/execution.js'
 import { item, EMPTY_BYTES, packOne } from '../values/packed-items.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
@@ -161,7 +161,8 @@ export class Holdings implements SessionGrants {
   drive(run: HeldRun, slot?: Slot): Drive {
     const { engine, emitter } = this.#options
     const { runId } = run
-    const driven = drive(engine, run, slot)
+    const { execution, ended } = drive(engine, run, slot)
+    const driven: Drive = { execution, ended: ended.then((end) => this.#park(execution, end)) }
     this.#drives.set(runId, driven)
     driven.ended
       .then(({ state }) => {
@@ -189,7 +190,7 @@ export class Holdings implements SessionGrants {
     const { runId, graph: hash } = grant.spec
     if (this.#isQuiet) {
       slot?.end()
-      this.#settleRun(runId, grant.token, 'released', EMPTY_BYTES)
+      void this.#settleRun(runId, grant.token, 'released', EMPTY_BYTES)
       return undefined
     }
     const take = async (): Promise<Drive> => {
@@ -235,7 +236,7 @@ export class Holdings implements SessionGrants {
       const message = `run ${runId} could not be driven: ${describeError(error)}`
       emitter.emit('log', { level: 'error', message, runId })
       const failure = error instanceof GraflowError ? error : new GraflowError('INTERNAL', message, { cause: error })
-      this.#settleRun(runId, grant.token, 'failed', encodeFailure(failure))
+      void this.#settleRun(runId, grant.token, 'failed', encodeFailure(failure))
       return undefined
     } finally {
       arrived()
@@ -270,10 +271,25 @@ export class Holdings implements SessionGrants {
     if (execution.cancel.reason !== undefined) return
     const { gid, token } = execution.facts.holder
     execution.cancel.abort(reason)
-    this.#settleRun(gid, token, 'released', EMPTY_BYTES, execution.takeUnsaved())
+    void this.#settleRun(gid, token, 'released', EMPTY_BYTES, execution.takeUnsaved())
   }
 
-  #settleRun(gid: string, token: Token, kind: SettleKind, value: Uint8Array, save?: SavedValues): void {
+  /** A run that only waits is given back until it can go on; then its drive is over. */
+  async #park(execution: Execution, end: DriveEnd): Promise<DriveEnd> {
+    if (end.state !== 'parked') return end
+    const { gid, token } = execution.facts.holder
+    await this.#settleRun(gid, token, 'parked', EMPTY_BYTES, execution.takeUnsaved(), end.park)
+    return end
+  }
+
+  #settleRun(
+    gid: string,
+    token: Token,
+    kind: SettleKind,
+    value: Uint8Array,
+    save?: SavedValues,
+    park?: Park,
+  ): Promise<unknown> {
     const { backend, session, emitter, onRefused } = this.#options
     const range = {
       gid,
@@ -282,6 +298,7 @@ export class Holdings implements SessionGrants {
       kinds: [kind],
       values: packOne(value),
       ...(save !== undefined && { save }),
+      ...(park !== undefined && { parks: [park] }),
     }
     const settling: Promise<unknown> = backend
       .settle({ session, ranges: [range] })
@@ -295,6 +312,7 @@ export class Holdings implements SessionGrants {
       })
       .finally(() => this.#releasing.delete(settling))
     this.#releasing.add(settling)
+    return settling
   }
 
   /** Passes a notice of the session to what it concerns. */
@@ -304,7 +322,8 @@ export class Holdings implements SessionGrants {
         this.#options.engine.barrierWaits.announce(notice.gid)
         return
       case 'idle':
-        return // it goes on waiting for the group: nothing here gives back what only waits
+        this.#options.engine.barrierWaits.announceIdle(notice.gid)
+        return
       case 'withdrawn': {
         const driven = this.#drives.get(notice.gid)
         if (driven !== undefined) driven.execution.cancel.abort(cancelled(notice.gid, notice.reason))

@@ -6,10 +6,12 @@ import { describe } from '../describe.js'
 import { CONTROLS } from '../engine/directives.js'
 import { CHANNEL_METHODS, type ThreadFacts, type ThreadNote, type ThreadRequest } from '../engine/thread-runner.js'
 import { checkFraction } from '../engine/progress.js'
+import { checkPayload } from '../engine/schemas.js'
 import { GraflowError } from '../errors.js'
 import type { LockHere } from '../engine/thread-locks.js'
 import type { Channel, ChannelAccess, ChannelLocks, Lock, LockOptions, Logger, TaskContext } from '../flow/context.js'
 import { expressionOf } from '../flow/node.js'
+import { checkWaitOptions } from '../flow/options.js'
 import type { Control } from '../flow/types.js'
 import { captured } from '../values/captured.js'
 import { decode, encode } from '../values/codec.js'
@@ -113,6 +115,27 @@ export class ThreadContext implements TaskContext<unknown> {
       const task = target.kind === 'task' || target.kind === 'workflow' ? target.name : undefined
       return { name: 'result', kind: target.kind, task }
     }) as Promise<never> // the node says what its result is
+  }
+
+  async sleep(ms: number): Promise<void> {
+    await this.#ask(() => ({ name: 'sleep', ms: encode(ms) }))
+  }
+
+  async waitFor(name: string, options: unknown = {}): Promise<never> {
+    const { schema } = checkWaitOptions(`ctx.waitFor "${name}"`, options)
+    const { schema: _, ...data } = options as { readonly schema?: unknown }
+    for (;;) {
+      const came = await this.#ask(() => ({ name: 'wait-for', signal: encode(name), options: encode(data) }))
+      const { signal, due } = came as { readonly signal?: unknown; readonly due?: unknown }
+      if (!Object.hasOwn(came as object, 'signal')) return due as never // the options say what it gives
+      if (schema === undefined) return signal as never
+      try {
+        return (await checkPayload(schema, signal, name)) as never
+      } catch (error) {
+        if (!(error instanceof GraflowError) || error.code !== 'INVALID_INPUT') throw error
+        this.log.warn(`${error.message}; the run waits for another one`)
+      }
+    }
   }
 
   run(): Promise<never> {

@@ -48,6 +48,23 @@ export const where = task(
 
 export const whereInline = task('where-inline', () => ({ isMainThread, threadId }))
 
+const even: StandardSchemaV1<number, number> = {
+  '~standard': {
+    version: 1,
+    vendor: 'test',
+    validate: (value) =>
+      typeof value === 'number' && value % 2 === 0
+        ? { value: value / 2 }
+        : { issues: [{ message: 'expected 2, 4, …' }] },
+  },
+}
+
+export const waiting = task('waiting', inThread, async (ms: number, ctx) => {
+  await ctx.sleep(ms)
+  mark(ctx, 'slept')
+  return [await ctx.waitFor('ok', { schema: even }), await ctx.waitFor('never', { timeoutMs: 20, onTimeout: 'late' })]
+})
+
 export const echo = task('echo', inThread, (input: unknown) => input)
 
 export const spinning = task('spinning', { ...inThread, timeoutMs: 50 }, (_: unknown, ctx): string => {

@@ -32,6 +32,7 @@ import {
   throwing,
   uncarried,
   uncheckedInput,
+  waiting,
   where,
   type Where,
   whereInline,
@@ -57,6 +58,16 @@ describeOnBackends('tasks in threads', (openOn, onlyEmbedded, name) => {
   const itEmbedded = onlyEmbedded('no process matters to it')
   const failureCode = async (graflow: Graflow, node: AnyNode, input: unknown): Promise<unknown> =>
     (await failureOf(graflow.run(node as Node<unknown, unknown>, input))).code
+
+  it('sleep and wait for signals, and check what comes by a schema of the thread', async () => {
+    const graflow = await open()
+    const slept = nextMark(graflow, 'slept')
+    const run = await graflow.start(each(waiting), [20])
+    await slept
+    expect(await run.signal('ok', 3, { index: 0 })).toBe(true) // it is refused there, and the next one is awaited
+    expect(await run.signal('ok', 4, { index: 0 })).toBe(true)
+    expect(await run.result()).toEqual([[2, 'late']])
+  })
 
   it('run outside of the event loop, as steps and as branches, with what a start is known by', async () => {
     const graflow = await open()

@@ -1,20 +1,22 @@
 /** Random flows: any kind of node, join and option, valid by construction, and shared parts among them. */
 import fc from 'fast-check'
-import type { Expression, Join } from '../../lib/flow/expression.js'
-import type { GroupOptions, TaskOptions, WorkflowOptions } from '../../lib/flow/node-options.js'
+import type { Expression, Join, TaskExpression } from '../../lib/flow/expression.js'
+import type { GroupOptions, TaskOptions, WaitData, WorkflowOptions } from '../../lib/flow/node-options.js'
 import {
   makeChoose,
   makeConfigured,
   makeEach,
   makeGroup,
   makeJoined,
+  makeLater,
   makeLoop,
   makePolicy,
   makeSequence,
   makeTask,
+  makeWait,
   makeWorkflow,
 } from '../../lib/flow/make.js'
-import { checkGroupOptions, checkTaskOptions } from '../../lib/flow/options.js'
+import { checkGroupOptions, checkTaskOptions, checkWaitOptions } from '../../lib/flow/options.js'
 import { anyCharacter } from '../support/any-text.js'
 
 const LETTERS = 'a b c x y z A B Z 0 1 9 _ -'.split(' ')
@@ -86,6 +88,14 @@ const workflowOptions: fc.Arbitrary<WorkflowOptions> = fc.record(
   },
   optional,
 )
+const waitOptions: fc.Arbitrary<WaitData> = fc.record(
+  {
+    timeoutMs: ms,
+    onTimeout: fc.oneof(fc.string({ unit: anyCharacter, maxLength: 5 }), fc.integer(), fc.constant([{ a: null }])),
+    prompt: fc.record({ title: fc.string({ unit: anyCharacter, maxLength: 20 }) }),
+  },
+  optional,
+)
 const policies = ['most', 'least', 'p.1'].map((policy) => makePolicy(policy, () => policy))
 
 const joinOf = (size: number, members: readonly string[]): fc.Arbitrary<Join | undefined> =>
@@ -104,7 +114,7 @@ const withJoin = (group: Expression, options: GroupOptions, join: Join | undefin
   return join === undefined ? configured : makeJoined(configured, join)
 }
 
-const treeOf = (tasks: readonly Expression[]): fc.Arbitrary<Expression> =>
+const treeOf = (tasks: readonly TaskExpression[]): fc.Arbitrary<Expression> =>
   fc.letrec<{ node: Expression; nodes: Expression[] }>((tie) => {
     const node = tie('node')
     const several = fc.array(node, { minLength: 1, maxLength: 4 })
@@ -125,6 +135,8 @@ const treeOf = (tasks: readonly Expression[]): fc.Arbitrary<Expression> =>
       node: fc.oneof(
         { maxDepth: 5, depthSize: 'medium' },
         fc.constantFrom(...tasks),
+        fc.tuple(dotted, waitOptions).map(([wait, options]) => makeWait(wait, checkWaitOptions(wait, options))),
+        fc.tuple(node, fc.oneof(ms, fc.constantFrom(...tasks))).map(([body, when]) => makeLater(body, when)),
         several.map(([first, ...rest]) => makeSequence(first as Expression, ...rest)),
         group,
         fc

@@ -5,6 +5,7 @@ import { again, done, loop } from '../../lib/flow/loop.js'
 import { expressionOf } from '../../lib/flow/node.js'
 import { seq } from '../../lib/flow/seq.js'
 import { task } from '../../lib/flow/task.js'
+import { later, waitFor } from '../../lib/flow/waits.js'
 import { workflow } from '../../lib/flow/workflow.js'
 
 const echo = (name: string) => task(name, (value: number) => value)
@@ -62,5 +63,20 @@ export const EVERYTHING = expressionOf(
 
 export const ONE_TASK = expressionOf(fetch)
 
+/** What waits, of every kind. */
+const WAITING = expressionOf(
+  seq(
+    fetch,
+    later(a, 1_500),
+    later(seq(b, sub), (value) => new Date(value)),
+    waitFor('approve', {
+      timeoutMs: 86_400_000,
+      onTimeout: { ok: false, by: [null, 1.5] },
+      prompt: { title: 'Größe?', text: 'more', choices: ['yes', 'no'] },
+    }),
+    par({ ok: waitFor('ok'), late: later(waitFor('more'), 0) }),
+  ),
+)
+
 /** What the vectors are made from, and must still give. */
-export const FLOWS = { oneTask: ONE_TASK, L3, everything: EVERYTHING } as const
+export const FLOWS = { oneTask: ONE_TASK, L3, everything: EVERYTHING, waiting: WAITING } as const

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { ERROR_CODES } from '../../lib/errors.js'
-import { EVENTS, GraflowError, loop, par, task, workflow, type TaskOptions } from '../../lib/index.js'
+import { EVENTS, GraflowError, loop, par, task, waitFor, workflow, type TaskOptions } from '../../lib/index.js'
 import {
   CONNECT_OPTIONS,
   LIMIT_OPTIONS,
@@ -116,6 +116,7 @@ describe('docs/options.md', () => {
     retry: (retry) => task('t', { retry } as TaskOptions, () => 1),
     group: (options) => par(a, a).configure(options),
     workflow: (options) => workflow('w', a, options),
+    waitFor: (options) => waitFor('w', options),
     loop: (options) => loop(a as never, { maxCycles: 1, ...options }),
   }
   const setterOf = (section: string): ((options: object) => unknown) => {

@@ -123,6 +123,7 @@ describe('code for readers', () => {
       'docs/from-temporal.md',
       'docs/guides/channels-and-locks.md',
       'docs/guides/threads.md',
+      'docs/guides/waiting.md',
       'docs/language.md',
       'docs/testing.md',
       'docs/workers.md',

@@ -147,7 +147,7 @@ function idRows(titles: readonly Title[]): readonly string[] {
 const PAGE_HEAD = `# Ids of behaviours and faults
 
 A test that shows a promised behaviour begins with the behaviour's id: L the language, S sequences and data, C channels, D dynamic control,
-R retries and time, J joins, X several processes, P taking a run up again, V several versions. \`FT-\` marks a fault that a test brings about: P the producer's,
+R retries and time, J joins, X several processes, P taking a run up again, T waiting for time and people, V several versions. \`FT-\` marks a fault that a test brings about: P the producer's,
 W a worker's, R the sweep's, D Redis', Q what lies in the store, H what must not leak; [reliability](reliability.md) says what happens then.
 
 \`npx jest -t '\\bX5\\b'\` runs the tests of one id. The table is made from the titles; a test compares the two, both ways. To make it anew:

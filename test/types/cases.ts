@@ -12,6 +12,8 @@ import {
   done,
   workflow,
   policy,
+  later,
+  waitFor,
   type Node,
   type Task,
   type TaskContext,
@@ -494,3 +496,39 @@ async function isNotThenable(): Promise<void> {
 }
 // @ts-expect-error no method of a node is called then
 geo.then
+
+// --- later, waitFor --------------------------------------------------------------------------------------------------------
+const approve = waitFor('approve', { schema: z.object({ ok: z.boolean(), at: z.coerce.date() }) })
+is<Eq<Out<typeof approve>, { ok: boolean; at: Date }>>()
+is<Eq<In<typeof approve>, unknown>>()
+is<Eq<typeof approve.name, 'approve'>>()
+is<Eq<Out<ReturnType<typeof anyWait>>, unknown>>()
+const anyWait = () => waitFor('any')
+const orLate = waitFor('ok', { schema: z.boolean(), timeoutMs: 1_000, onTimeout: 'late' })
+is<Eq<Out<typeof orLate>, boolean | 'late'>>()
+const afterGeo = later(geo, 1_500)
+is<Eq<N<typeof afterGeo>, Node<{ id: string }, { city: string }>>>()
+const dated = later(geo, (user) => {
+  is<Eq<typeof user, { id: string }>>()
+  return new Date(user.id)
+})
+is<Eq<N<typeof dated>, Node<{ id: string }, { city: string }>>>()
+const asked = seq(
+  geo,
+  approve,
+  task('gets', (given: { ok: boolean }, ctx) => ctx.waitFor('more', { schema: z.number() })),
+)
+is<Eq<Out<typeof asked>, number>>()
+const inText = flow('geo >> approve', { geo, approve })
+is<Eq<Out<typeof inText>, { ok: boolean; at: Date }>>()
+const beside = par({ approve, geo }).critical('approve')
+is<Eq<Out<typeof beside>['approve'], { ok: boolean; at: Date }>>()
+// @ts-expect-error what it gives does not fit
+seq(
+  approve,
+  task('wrong', (n: number) => n),
+)
+// @ts-expect-error no function of the input gives a number
+later(geo, () => 5)
+// @ts-expect-error no such option
+waitFor('ok', { timeout: 5 })

@@ -46,6 +46,12 @@ const att2 = await graflow.attach('id')
 is<Eq<typeof att2, Run<unknown>>>()
 const res = await graflow.resume('id', wf)
 is<Eq<typeof res, Run<{ score: number; city: string }>>>()
+const sent = await run.signal('approve', { ok: true }, { index: 0 })
+is<Eq<typeof sent, boolean>>()
+for (const wait of await graflow.waits.of(run.id)) {
+  is<Eq<typeof wait.why, 'signal' | 'timer'>>()
+  const due: Date | undefined = wait.details.dueAt
+}
 const sub = await graflow.submit(wf, { id: 'x' })
 is<Eq<typeof sub, Run<{ score: number; city: string }>>>()
 await graflow.run(noInput)

@@ -1,0 +1,120 @@
+/** Sends signals into runs, and says which a run waits for. What can be known here is checked here, so that a mistake is the sender's error. */
+import type { OpenWait } from '../backend/backend.js'
+import { describe } from '../describe.js'
+import { fullStore } from '../engine/graph-store.js'
+import { addressOf } from '../engine/waits.js'
+import { checkPayload } from '../engine/schemas.js'
+import { GraflowError } from '../errors.js'
+import type { Prompt } from '../flow/node-options.js'
+import { checkName } from '../flow/names.js'
+import type { Graph, GraphNode } from '../graph/graph.js'
+import { allPaths, nodeAt, staticPath } from '../graph/locate.js'
+import { packedOf } from '../values/packed-arrays.js'
+import { decode } from '../values/codec.js'
+import { runNotFound, type HandleServices } from './handle-services.js'
+import type { RunWait, SignalOptions } from './types.js'
+
+type Services = Pick<HandleServices, 'backend' | 'engine'>
+
+/** As `Run.signal`. */
+export async function sendSignal(
+  { backend, engine }: Services,
+  runId: string,
+  name: unknown,
+  payload: unknown,
+  options: SignalOptions = {},
+): Promise<boolean> {
+  const signal = checkName('signal', name)
+  const index = checkIndex(options)
+  const graph = await engine.graphOfRun(runId)
+  const waits = waitsOf(graph, signal)
+  checkAddress(signal, graph, waits, index)
+  const isChecked = waits.some((path) => isCheckedWait(graph, path))
+  const schema = isChecked ? engine.registry.codeOf(runId).wait(signal)?.schema : undefined
+  if (schema !== undefined) await checkPayload(schema, payload, signal)
+  const bytes = packedOf(payload, `the payload of the signal "${signal}"`, engine.parts.limits.itemBytes, 'itemBytes')
+  const answer = await backend.signal({
+    ...{ runId, address: addressOf(signal, index), payload: bytes },
+    nonce: engine.parts.newId(),
+  })
+  if (answer === 'gone') throw runNotFound(runId)
+  if (answer === 'backpressure') throw fullStore(`the signal "${signal}"`)
+  return answer === 'ok'
+}
+
+/** What a run waits for now, of time and signals. @throws GraflowError RUN_NOT_FOUND */
+export async function waitsOfRun({ backend, engine }: Services, runId: string): Promise<readonly RunWait[]> {
+  const graph = await engine.graphOfRun(runId)
+  return (await backend.inspect.openWaits(runId)).map((wait) => describeWait(graph, runId, wait))
+}
+
+/** The places of the graph where this signal is awaited. */
+const waitsOf = (graph: Graph, signal: string): readonly string[] =>
+  [...allPaths(graph)].flatMap(([path, node]) => (node.kind === 'wait' && node.name === signal ? [path] : []))
+
+function checkIndex({ index }: SignalOptions): number | undefined {
+  if (index === undefined || (Number.isSafeInteger(index) && index >= 0)) return index
+  throw new GraflowError(
+    'INVALID_OPTION',
+    `signal: index must be the number of an item, from 0, got ${describe(index)}`,
+    {
+      details: { option: 'index' },
+    },
+  )
+}
+
+/** An address that nobody can wait at would be kept for ever. Of signals that handlers wait for nothing is known. */
+function checkAddress(signal: string, graph: Graph, waits: readonly string[], index: number | undefined): void {
+  if (waits.length === 0) return
+  const inEach = waits.filter((path) => isInEach(graph, path))
+  if (index === undefined && inEach.length === waits.length) {
+    throw new GraflowError(
+      'INVALID_OPTION',
+      `every item of an each waits for its own signal "${signal}" (at ${inEach.join(', ')}): say which, as in run.signal('${signal}', payload, { index: 0 })`,
+      { details: { option: 'index', signal } },
+    )
+  }
+  if (index !== undefined && inEach.length === 0) {
+    throw new GraflowError(
+      'INVALID_OPTION',
+      `the signal "${signal}" is awaited at ${waits.join(', ')}, outside of any each: leave the index out`,
+      { details: { option: 'index', signal } },
+    )
+  }
+}
+
+function isCheckedWait(graph: Graph, path: string): boolean {
+  const node = nodeAt(graph, path)
+  return node?.kind === 'wait' && node.isChecked
+}
+
+function isInEach(graph: Graph, path: string): boolean {
+  const segments = path.split('/')
+  return segments.some((_, length) => length > 0 && nodeAt(graph, segments.slice(0, length).join('/'))?.kind === 'each')
+}
+
+function describeWait(graph: Graph, runId: string, wait: OpenWait): RunWait {
+  const { address, since, dueAt, about } = wait
+  const path = wait.place.replace(/\/!\d+$/u, '') // a payload was refused there, and another one is awaited
+  const node = nodeIn(graph, path)
+  const handler = /^(.*?)\/~[\d.]+$/u.exec(path)?.[1]
+  const task = handler === undefined ? undefined : nodeIn(graph, handler)
+  const [signal, index] = address === undefined ? [] : address.split('#')
+  const prompt =
+    about === undefined ? (node?.kind === 'wait' ? node.options.prompt : undefined) : (decode(about) as Prompt)
+  return {
+    ...{ runId, path, count: 1, since: new Date(since), why: address === undefined ? 'timer' : 'signal' },
+    ...(task?.kind === 'task' && { task: task.name }),
+    details: {
+      ...(signal !== undefined && { signal }),
+      ...(index !== undefined && { index: Number(index) }),
+      ...(dueAt !== undefined && { dueAt: new Date(dueAt) }),
+    },
+    ...(prompt !== undefined && { prompt }),
+  }
+}
+
+function nodeIn(graph: Graph, path: string): GraphNode | undefined {
+  const known = staticPath(graph, path)
+  return known === undefined ? undefined : nodeAt(graph, known)
+}
