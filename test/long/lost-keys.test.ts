@@ -15,7 +15,7 @@ const items = Array.from({ length: 48 }, (_, n) => itemOf(n))
 const total = items.reduce((all, { n }) => all + n, 0)
 
 /** Nothing lies under these: two are channels, and some are written only in other flows. */
-const NOT_HERE = new Set(['activity', 'alive', 'channelLocks', 'waits'])
+const NOT_HERE = new Set(['activity', 'alive', 'channelLocks', 'packed', 'waits'])
 
 /** What there is of each kind of key, in patterns of names. */
 const patterns = Object.entries(keysOf('T'))

@@ -26,6 +26,7 @@ const PLACEHOLDERS: Readonly<Record<string, readonly string[]>> = {
   channelCalls: ['<run>'],
   channelLocks: ['<run>'],
   channelList: ['<run>', '<key>'],
+  packed: ['<run>'],
   waits: ['<run>'],
   runGroups: ['<run>'],
   idempotency: ['<key>'],

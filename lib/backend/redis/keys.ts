@@ -43,6 +43,8 @@ export function keysOf(tag: string, db = 0) {
     channelCalls: (runId: string) => `${tag}:r:${runId}:cn`,
     channelLocks: (runId: string) => `${tag}:r:${runId}:cl`,
     channelList: (runId: string, key: string) => `${tag}:r:${runId}:cl:${key}`,
+    /** The root group of a parked run. */
+    packed: (runId: string) => `${tag}:p:${runId}`,
     waits: (runId: string) => `${tag}:u:${runId}`,
     runGroups: (runId: string) => `${tag}:r:${runId}:k`,
     idempotency: (key: string) => `${tag}:k:${key}`,

@@ -6,7 +6,7 @@
 --   run: loadRun
 -- Outcomes of a group in the order in which they were counted, a page at a time.
 -- KEYS: T:m
--- Derives: T:r:<run> T:b:<gid> T:b:<gid>:d T:b:<gid>:o T:bad
+-- Derives: T:r:<run> T:p:<run> T:b:<gid> T:b:<gid>:d T:b:<gid>:o T:bad
 -- ARGV: gid, settles read before, most bytes
 -- Answers: NONE | BAD why | OK state (o, r, w) size next is-last (1: nothing of a closed group follows)
 --   table (of one that had branches left, then; else '')
@@ -31,7 +31,7 @@ if type(why) == 'string' then
   return { 'BAD', why }
 end
 -- without its run, or the group of its run, nothing will ever release it
-if not g or (g.state == 'o' and not (loadRun(g.run) and call('EXISTS', T .. ':b:' .. g.run) == 1)) then
+if not g or (g.state == 'o' and not (loadRun(g.run) and call('EXISTS', T .. ':b:' .. g.run, T .. ':p:' .. g.run) > 0)) then
   return { 'NONE' }
 end
 local next, left = tonumber(ARGV[2]), tonumber(ARGV[3])

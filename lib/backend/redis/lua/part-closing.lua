@@ -68,6 +68,9 @@ function close(g, as, reason)
     notifyHolders(g, reason)
   end
   g.inFlight, g.delayed = 0, 0
+  if g.parked > 0 then
+    g.parked, g.isParkedChanged = 0, true
+  end
   if parking.isParkedFor(g.inbox) then
     local above = loadReadable(g.parent)
     if above then

@@ -9,7 +9,7 @@
 --   dead-letters: commitDeadLetters
 --   due-queue: commitPlans
 --   grants: commitEnded commitHeld
---   group: asCounted forgotten groupOrder headOf readyOf stateOf
+--   group: asCounted forgotten groupOrder headOf packing readyOf stateOf
 --   ready-queue: commitLanes isGrantable registerLane
 --   retries: commitRetries
 --   run: commitListings commitRuns
@@ -69,7 +69,7 @@ local function commitFields(g)
   local b = g.b
   local fields = { 's', stateOf(g) }
   local at = 2
-  if g.isNew then
+  if g.isNew or g.wasPacked then
     fields[3], fields[4], fields[5], fields[6] = 'h', headOf(g), 'g', g.spec
     at = 6
   elseif g.laneBefore then
@@ -80,11 +80,11 @@ local function commitFields(g)
     fields[at + 1], fields[at + 2] = 'need', g.need
     at = at + 2
   end
-  if g.inline and g.isTableChanged then
+  if g.inline and (g.isTableChanged or g.wasPacked) then
     fields[at + 1], fields[at + 2] = 'd', g.all and g.all .. sub(g.inline, g.size * 8 + 1) or g.inline
     at = at + 2
   end
-  if g.isParkedChanged then
+  if g.isParkedChanged or g.wasPacked then
     fields[at + 1], fields[at + 2] = 'w', whole(g.parked)
     at = at + 2
   end
@@ -106,8 +106,25 @@ local function commitFields(g)
   end
 end
 
+-- The root is one string from now on, or still.
+local function commitPacked(g)
+  call('SET', T .. ':p:' .. g.gid, packing.textOf(g))
+  if not g.wasPacked then
+    call('UNLINK', g.b, g.b .. ':r', g.packed.isAlone and T .. ':r:' .. g.run .. ':k' or nil)
+  end
+end
+
 local function commitGroup(g)
   local b = g.b
+  if g.packed and g.parked == 1 and g.state == 'o' and not g.wasQueued then
+    commitPacked(g)
+    return
+  elseif g.wasPacked then
+    call('UNLINK', T .. ':p:' .. g.gid)
+    if g.packed.isAlone then
+      call('RPUSH', T .. ':r:' .. g.run .. ':k', g.gid)
+    end
+  end
   if g.writes then
     for _, write in ipairs(g.writes) do
       call(unpack(write))

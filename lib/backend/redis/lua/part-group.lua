@@ -1,6 +1,6 @@
 -- One group as a picture in memory: read once, changed there, written by `commit`. Hides how its facts and counters are stored, and where the
 -- inputs of its branches are.
--- Gives: groups groupOrder RULES load loadReadable addGroup forget forgotten headOf stateOf isClosedBy specOf filled readyOf touch
+-- Gives: groups groupOrder RULES load loadReadable packing addGroup forget forgotten headOf stateOf isClosedBy specOf filled readyOf touch
 --   asCounted segmentOf sharedInput inputRange inputBytes inputPlace inputOf
 -- Needs:
 --   base: firstRead notify quarantine shard whole
@@ -81,6 +81,49 @@ local function decode(gid, b, fields)
     isTouched = false, records = {} }
 end
 
+-- A root that is parked, has opened no group, and whose input is small, is one string, T:p:<run>, in place of its hash: whether the list of the run's
+-- groups has gone with it; state, first facts of the head, table with its input, what another driver needs (behind a `|`, if a driver said so), spec;
+-- opened, score, lane. What the run's record has, too, is a byte in the spec, and left out of the head.
+local PACKED = '<BI4c0I4c0I4c0I4c0I4c0ddI4c0'
+local IS_GID, IS_GRAPH, IS_DIGEST = '\1', '\2', '\3'
+
+local function replace(text, what, by)
+  return (string.gsub(text, (string.gsub(what, '%p', '%%%0')), (string.gsub(by, '%%', '%%%%'))))
+end
+
+packing = {}
+
+-- The root of a run may be packed, if it is still parked when it is written.
+function packing.allow(g)
+  local facts = call('HMGET', T .. ':r:' .. g.run, 'graph', 'dig')
+  local need = g.need or call('HGET', g.b, 'need')
+  if not facts[1] or facts[2] ~= g.digest or facts[1] == '' or facts[2] == '' then
+    return
+  end
+  local spec = replace(replace(replace(specOf(g), g.gid, IS_GID), facts[1], IS_GRAPH), g.digest, IS_DIGEST)
+  g.packed = { spec = spec, need = need and '|' .. need or '', isAlone = call('LLEN', T .. ':r:' .. g.run .. ':k') == 1 }
+end
+
+-- As the root is stored.
+function packing.textOf(g)
+  local s, facts, d = stateOf(g), sub(g.facts, 1, FACT_BYTES), g.all and g.all .. sub(g.inline, g.size * 8 + 1) or g.inline
+  local need, spec = g.packed.need, g.packed.spec
+  return pack(PACKED, g.packed.isAlone and 1 or 0, #s, s, #facts, facts, #d, d, #need, need, #spec, spec, g.opened, g.score, #g.lane, g.lane)
+end
+
+-- A packed root as fields of its hash, and what is known of it beside these.
+local function unpacked(gid)
+  local text = call('GET', T .. ':p:' .. gid)
+  local run = text and call('HMGET', T .. ':r:' .. gid, 'graph', 'dig') or {}
+  if not run[1] or not run[2] then
+    return nil
+  end
+  local isAlone, s, facts, d, need, spec, opened, score, lane = unpackBytes(PACKED, text)
+  local h = facts .. pack('<I4ddssss', 0, opened, score, lane, run[2], '', '')
+  return { s, h, d, false, '1' }, { spec = spec, need = need, isAlone = isAlone == 1 },
+    replace(replace(replace(spec, IS_GID, gid), IS_GRAPH, run[1]), IS_DIGEST, run[2])
+end
+
 -- A group that is known from now on: by `load`, or because it is new.
 function addGroup(g)
   groups[g.gid] = g
@@ -99,12 +142,18 @@ function load(gid, grantNumber, isToGrant)
   end
   local b = T .. ':b:' .. gid
   local fields = readFields(b, grantNumber, isToGrant)
-  if not fields[1] then
+  local packed, spec
+  if not fields[1] and not find(gid, '/', 1, true) then
+    fields, packed, spec = unpacked(gid)
+  end
+  if not fields or not fields[1] then
     groups[gid] = false
     return false
   end
   g = decode(gid, b, fields)
-  if grantNumber then
+  if packed then
+    g.packed, g.wasPacked, g.spec, g.need = packed, true, spec, packed.need ~= '' and sub(packed.need, 2) or nil
+  elseif grantNumber then
     g.records[grantNumber] = fields[6]
   elseif isToGrant then
     g.spec = fields[6] or nil

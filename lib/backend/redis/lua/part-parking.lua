@@ -8,7 +8,7 @@
 --   children: childrenOf
 --   drivers: loseDriver
 --   due-queue: wakes
---   group: isClosedBy load touch
+--   group: isClosedBy load packing touch
 --   retries: requeue
 --   run: loadRun setRun
 --   waking: addReady
@@ -18,6 +18,8 @@
 local RECORD, RECORD_BYTES = '<ddd', 24
 -- A group that a parked branch waits for may be closed by a release that does not know of it: so it is looked at, ever less often.
 local FIRST_LOOK_MS, LAST_LOOK_MS = 60000, 3600000
+-- Of the flags of a cell: that of tasks in hand.
+local HAS_TASK = 4
 -- Stands in place of the session that waits for a group: the branch that opened it is parked.
 local PARKED = '~'
 
@@ -62,6 +64,9 @@ local function park(g, index, cell, dueMs, gid)
     local run = loadRun(g.run)
     setRun(run, 'driver', '')
     setRun(run, 'parked', '1')
+    if not hasRecord and not g.hasChildren and g.inline and g.inline ~= '' and flags % 8 < HAS_TASK then
+      packing.allow(g)
+    end
     activity(g.run, 'state', g.run)
   end
 end

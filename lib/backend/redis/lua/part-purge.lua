@@ -44,7 +44,7 @@ end
 -- Deletes a run that has ended, or that was lost by its driver and taken by nobody, with all that it has; `idempotencyKey` or false.
 local function purgeRun(run, idempotencyKey)
   local keys = { 'UNLINK', run.key, run.key .. ':v', run.key .. ':ch', run.key .. ':cx', run.key .. ':cn', run.key .. ':cl', run.key .. ':e',
-    T .. ':u:' .. run.id }
+    T .. ':u:' .. run.id, T .. ':p:' .. run.id }
   for _, key in ipairs(call('HKEYS', run.key .. ':ch')) do
     keys[#keys + 1] = run.key .. ':cl:' .. key
     if #keys > 4000 then

@@ -367,7 +367,7 @@ end
 
 -- By the first part of a key's name: what is done, and of which type such a key is.
 local WALKS = { b = { walkGroup, 'hash' }, r = { walkRun, 'hash' }, wi = { walkSession, 'hash' }, o = { walkHoldings, 'hash' },
-  u = { walkWaits, 'hash' } }
+  u = { walkWaits, 'hash' }, p = { walkGroup, 'string' } }
 
 -- Looks at one key; parts of groups and runs are looked at with them.
 local function walk(key)
