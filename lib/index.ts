@@ -52,12 +52,16 @@ export type {
   ConnectOptions,
   Graflow,
   GroupProgress,
+  Page,
+  PageOptions,
   Run,
   RunOptions,
   RunStatus,
   RunWait,
   RunWaits,
   SignalOptions,
+  WorkerStatus,
+  Workers,
 } from './producer/types.js'
 export type { Limits } from './options.js'
 export type { Clock, Random } from './time.js'
