@@ -66,6 +66,17 @@ describe('a process that stands for leader', () => {
     expect(log).toContain('me leads no more')
   })
 
+  it('leads no more when its lease is over, also while its event loop stands still', () => {
+    let now = 0
+    const clock = { now: () => now, after: () => () => undefined } // no timer fires
+    const lifecycle = new Lifecycle(new Emitter(() => now), clock)
+    lifecycle.leads(1, TTL_MS)
+    now = TTL_MS - 1
+    expect([lifecycle.isLeader, lifecycle.term]).toEqual([true, 1])
+    now = TTL_MS
+    expect([lifecycle.isLeader, lifecycle.term]).toEqual([false, undefined])
+  })
+
   it('counts its lease from when it asked, not from the answer', async () => {
     const { leadership, lifecycle, store, pass } = candidate()
     let answer: (answer: LeadAnswer) => void = () => undefined
