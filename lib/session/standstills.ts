@@ -1,14 +1,14 @@
 /**
  * Finds runs that stand still: those in which nothing was opened, granted or settled for so long, under one driver. Hides how it compares what a
- * run was with what it is. Runs that are paused, wait, or have no driver are left alone.
+ * run was with what it is. Runs that are paused, wait, or have no driver are left alone, and those in which a retry is delayed.
  */
-import type { Inspector, RunRecord } from '../backend/backend.js'
+import type { GroupStatus, Inspector, RunRecord } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import { elapsedMs, type Clock } from '../time.js'
 import { encodeFailure } from '../values/codec.js'
 
 export interface StandstillsOptions {
-  readonly inspect: Pick<Inspector, 'runs' | 'groups'>
+  readonly inspect: Pick<Inspector, 'runs' | 'groups' | 'openWaits'>
   readonly clock: Clock
   readonly stuckAfterMs: number
 }
@@ -36,25 +36,32 @@ export class Standstills {
     this.#options = options
   }
 
-  /** Looks at all runs that are driven; answers those that have not changed for `stuckAfterMs`. */
+  /** Looks at all runs that are driven; answers those that have not changed for `stuckAfterMs`, and for which nothing is due. */
   async look(): Promise<readonly Standstill[]> {
     const { inspect, clock, stuckAfterMs } = this.#options
     const seen = new Map<string, Seen>()
+    const found: Standstill[] = []
     for (const run of await inspect.runs({ state: 'running', limit: MOST_RUNS })) {
-      const facts = await this.#factsOf(run)
+      const groups = await inspect.groups(run.runId)
+      const facts = factsOf(run, groups)
       const before = this.#seen.get(run.runId)
-      seen.set(run.runId, before?.facts === facts ? before : { facts, since: elapsedMs(clock) })
+      const known = before?.facts === facts ? before : { facts, since: elapsedMs(clock) }
+      seen.set(run.runId, known)
+      if (elapsedMs(clock) - known.since >= stuckAfterMs && !(await this.#isExpecting(run, groups)))
+        found.push(stuck(run.runId, stuckAfterMs))
     }
     this.#seen = seen
-    const now = elapsedMs(clock)
-    return [...seen].filter(([, { since }]) => now - since >= stuckAfterMs).map(([runId]) => stuck(runId, stuckAfterMs))
+    return found
   }
 
-  async #factsOf({ runId, driver, startedAt }: RunRecord): Promise<string> {
-    const groups = await this.#options.inspect.groups(runId)
-    return JSON.stringify([driver, startedAt, groups.map(({ openedAt: _, ...counts }) => Object.values(counts))])
+  /** A retry is delayed, or a handler waits for its time or for people: that is no standstill. */
+  async #isExpecting({ runId }: RunRecord, groups: readonly GroupStatus[]): Promise<boolean> {
+    return groups.some(({ delayed }) => delayed > 0) || (await this.#options.inspect.openWaits(runId)).length > 0
   }
 }
+
+const factsOf = ({ driver, startedAt }: RunRecord, groups: readonly GroupStatus[]): string =>
+  JSON.stringify([driver, startedAt, groups.map(({ openedAt: _, ...counts }) => Object.values(counts))])
 
 function stuck(runId: string, stuckAfterMs: number): Standstill {
   const reason = `nothing happened in it for ${stuckAfterMs} ms (stuckAfterMs)`

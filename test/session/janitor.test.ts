@@ -1,6 +1,6 @@
 /** When a leader does its housekeeping, and what it takes for a run that stands still. */
 import { connect, each, task, type ConnectOptions } from 'graflow'
-import type { GroupStatus, RunRecord, TendAnswer, TendRequest } from '../../lib/backend/backend.js'
+import type { GroupStatus, OpenWait, RunRecord, TendAnswer, TendRequest } from '../../lib/backend/backend.js'
 import { Emitter } from '../../lib/events.js'
 import { Janitor } from '../../lib/session/janitor.js'
 import { Lifecycle } from '../../lib/session/lifecycle.js'
@@ -129,8 +129,12 @@ describe('a run that stands still', () => {
 
   function standstills() {
     const clock = manualClock(1_000_000)
-    const store = { runs: [run('r')], groups: [group(4)] }
-    const inspect = { runs: async () => store.runs, groups: async () => store.groups }
+    const store = { runs: [run('r')], groups: [group(4)], waits: [] as OpenWait[] }
+    const inspect = {
+      runs: async () => store.runs,
+      groups: async () => store.groups,
+      openWaits: async () => store.waits,
+    }
     const made = new Standstills({ inspect, clock, stuckAfterMs: STUCK_MS })
     const after = async (ms: number): Promise<string[]> => {
       clock.advance(ms)
@@ -158,6 +162,23 @@ describe('a run that stands still', () => {
     expect(await after(1)).toEqual([])
     expect(await after(STUCK_MS - 1)).toEqual([])
     expect(await after(1)).toEqual(['r'])
+  })
+
+  it.each<[string, (store: { groups: GroupStatus[]; waits: OpenWait[] }) => void]>([
+    ['a retry is delayed', (store) => (store.groups = [{ ...group(3), succeeded: 0, delayed: 1 }])],
+    [
+      'a handler waits for people',
+      (store) => store.waits.push({ place: '0/~1', address: 'ok', since: 1, dueAt: undefined, about: undefined }),
+    ],
+  ])('is none where %s', async (_what, change) => {
+    const { store, after } = standstills()
+    change(store)
+    await after(0)
+    expect(await after(2 * STUCK_MS)).toEqual([])
+    store.waits = []
+    store.groups = [group(3)]
+    await after(0)
+    expect(await after(STUCK_MS)).toEqual(['r'])
   })
 
   it('is none that was not running in between', async () => {
