@@ -74,6 +74,9 @@ export interface GroupSpec {
   readonly item?: number
 }
 
+/** How many of a lane's tasks a worker must know to take from it: all, or of a wide lane some, or none (asked-tasks.ts has the rule). */
+export type AskedTasks = 'all' | 'some' | 'none'
+
 // ---------------------------------------------------------------------------------------------------------------------- runs
 
 export type RunState = 'pending' | 'running' | 'paused' | 'waiting' | 'completed' | 'failed' | 'cancelled' | 'abandoned'
@@ -509,6 +512,12 @@ export type ControlRequest =
    * released before; `ok` also where it was withdrawn before.
    */
   | { readonly kind: 'withdraw-group'; readonly holder: Holder; readonly gid: string }
+  /**
+   * No live session serves the lane of this group whole: from now on sessions that know some of its tasks take from it, and where none knows any,
+   * with `orNone`, every session of its queue and capabilities. They forward what they do not know. That ends when a session opens that serves it
+   * whole. `fenced`: a session serves it whole, or none could take from it. A hint: it may be forgotten.
+   */
+  | { readonly kind: 'widen-lane'; readonly gid: string; readonly orNone: boolean }
   | { readonly kind: 'pause-queue'; readonly queue: string }
   | { readonly kind: 'resume-queue'; readonly queue: string }
 /** `dup`: it was so already. `over`: the run has ended. `gone`: there is no such thing. */

@@ -48,6 +48,8 @@ export interface EngineOptions {
   readonly newId: () => string
   /** For tasks with `isolation: 'thread'`. */
   readonly threads?: ThreadRunner
+  /** Names of code that this process says that it has, where it takes work beside other workers. */
+  readonly offered?: ReadonlySet<string>
 }
 
 export class Engine {
@@ -94,6 +96,7 @@ export class Engine {
       limits,
       graphs: this.graphs,
       registry: this.registry,
+      ...(parts.offered !== undefined && { offered: parts.offered }),
       pauses: this.pauses,
       barrierWaits: this.barrierWaits,
       graphOfRun: (runId) => this.graphOfRun(runId),
@@ -123,7 +126,9 @@ export class Engine {
 
   #prepared(grant: Grant, graph: Graph): PreparedGrant {
     const { runId } = grant.spec
-    return new PreparedGrant(grant, graph, (base) => this.registry.codeOf(runId, base), this.parts.workerId)
+    const { offered, workerId } = this.parts
+    const hasOthers = offered !== undefined
+    return new PreparedGrant(grant, graph, (base) => this.registry.codeOf(runId, base), workerId, hasOthers)
   }
 
   /** Starts branch k of the grant, for `keeper`. */
@@ -154,7 +159,7 @@ export class Engine {
     const task = prepared.directTask(branch.node)
     if (task === undefined) {
       void this.#startNode(prepared.use, branch, execution, keeper, (frame) =>
-        this.interpreter.runBranch(frame, branch.node, branch.path, branch.input()),
+        this.interpreter.runBranch(frame, branch.node, branch.path, branch.input(), prepared.queueFor(branch.node)),
       )
     } else if (task.hasOwnTerms) {
       void this.#startNode(prepared.use, branch, execution, keeper, (frame) =>

@@ -47,6 +47,8 @@ export interface ExecutionFacts {
   /** Reserved capabilities that whatever it dispatches requires; absent: none. */
   readonly requires?: readonly string[]
   readonly workerId: string
+  /** Where its branch was taken from; absent of a driver. */
+  readonly queue?: string
 }
 
 /** A run whose opening need not be sent yet: its first group can go with it, in one call. */

@@ -210,7 +210,10 @@ export function planGroup(
   }
 }
 
-/** One node dispatched by itself, as a group of one: a routed step of a sequence, or what a handler forks. `staticPath` `''` is a whole graph. */
+/**
+ * One node dispatched by itself, as a group of one: a routed step of a sequence, or what a handler forks. `staticPath` `''` is a whole graph.
+ * @param queue where it waits, if not where its own options say
+ */
 export function planOne(
   by: Dispatcher,
   use: GraphInUse,
@@ -218,16 +221,18 @@ export function planOne(
   path: string,
   staticPath: string,
   input: unknown,
+  queue?: string,
 ): GroupPlan {
   const runPath = runPathOf(use, path)
   checkDepth(by, runPath)
+  const terms = (): Terms => termsFor(use.graph, [node], routingOfGroup(use.graph, [node], queue))
   const packed = packOne(packedOf(input, `the input at ${runPath}`, by.limits.itemBytes, 'itemBytes'))
   return {
     spec: specOf(by, use, runPath, staticPath, 1, {
       shared: true,
       rule: 'all',
       limit: 0,
-      terms: termsOf(use.graph, node, () => termsFor(use.graph, [node], routingOfGroup(use.graph, [node]))),
+      terms: queue === undefined ? termsOf(use.graph, node, terms) : terms(),
     }),
     path: runPath,
     label: `at ${runPath}`,

@@ -40,6 +40,7 @@ import { type Limits } from '../options.js'
 import { Parking } from './parking.js'
 import type { Pauses } from './pauses.js'
 import { decisionOf } from './policy-decision.js'
+import { refuseOwnTasks } from './own-tasks.js'
 import { isRepeatedWait, isRouted } from './routing.js'
 import { linkFlow, linkResult } from './result-links.js'
 import type { Registry } from './registry.js'
@@ -57,6 +58,8 @@ export interface InterpreterOptions extends StartOptions, SuperstepsOptions {
   readonly limits: Limits
   readonly registry: Registry
   readonly pauses: Pauses
+  /** As of the engine. */
+  readonly offered?: ReadonlySet<string>
   readonly graphOfRun: (runId: string) => Promise<Graph>
 }
 
@@ -106,13 +109,22 @@ export class Interpreter {
     return asBranch(() => this.#steps(frame, stepsOf(frame.use.graph), '', input))
   }
 
-  /** A branch: the node at `path`. Gives its output; a goto inside ends it with the result of its target. */
-  async runBranch(frame: Frame, node: GraphNode | undefined, path: string, input: unknown): Promise<unknown> {
+  /**
+   * A branch: the node at `path`. Gives its output; a goto inside ends it with the result of its target.
+   * @param queue where a task goes that was to run here and whose handler is not here
+   */
+  async runBranch(
+    frame: Frame,
+    node: GraphNode | undefined,
+    path: string,
+    input: unknown,
+    queue?: string,
+  ): Promise<unknown> {
     if (node === undefined) return asBranch(() => this.runGraph(frame, input))
     return asBranch(async () =>
       unpacked(
         await (node.kind === 'task'
-          ? this.#task(frame, node, path, input, 'forwarded') // it would run without the interpreter if it were to run here
+          ? this.#task(frame, node, path, input, { queue }) // it would run without the interpreter if it were to run here
           : this.#node(frame, node, path, input)),
       ),
     )
@@ -212,15 +224,19 @@ export class Interpreter {
 
   // ------------------------------------------------------------------------------------------------------------------ tasks
 
-  async #task(frame: Frame, node: TaskNode, path: string, input: unknown, as?: 'forwarded'): Promise<unknown> {
+  async #task(frame: Frame, node: TaskNode, path: string, input: unknown, forwarded?: Forwarded): Promise<unknown> {
     const { execution, use } = frame
     const saved = execution.savedOutput(runPathOf(use, path))
     if (saved !== undefined) return outputOrGoto(decode(saved))
+    const isElsewhere = isRouted(use.graph.tasks[node.name] ?? {})
     const isDispatched =
-      isRouted(use.graph.tasks[node.name] ?? {}) ||
+      isElsewhere ||
       !this.#canStart(use, node.name) ||
       (mayHaveGroup(frame) && (await this.#wasDispatched(frame, path)))
-    if (isDispatched) return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input, as)
+    if (isDispatched) {
+      const to = forwarded ?? { queue: isElsewhere ? undefined : queueOfSteps(frame), isStep: true }
+      return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input, to)
+    }
     return this.#tasks.run(frame, node, path, input)
   }
 
@@ -364,6 +380,7 @@ export class Interpreter {
     const plan = planGroup(this.#dispatcher(execution), use, node, path, staticPath(use.graph, path) ?? path, input)
     const startedAt = elapsedMs(this.#options.clock)
     const isEmpty = plan.spec.size === 0
+    if (frame.use.outer !== undefined) await refuseOwnTasks(this.#options, frame.use, plan)
     const groupOutcomes = isEmpty ? new GroupOutcomes(plan) : await this.#supersteps.run(frame, plan)
     if (plan.join.kind === 'policy')
       return decisionOf(this.#options, frame, plan, plan.join.name, groupOutcomes, startedAt)
@@ -383,17 +400,18 @@ export class Interpreter {
     return result
   }
 
-  /** A node dispatched by itself; its error is its own, not a group's. Where it is `forwarded`, its branch's group has the events of a group. */
+  /** A node dispatched by itself; its error is its own, not a group's. */
   async #one(
     frame: Frame,
     node: GraphNode,
     path: string,
     at: string,
     input: unknown,
-    as?: 'forwarded',
+    { queue, isStep = false }: Forwarded = { isStep: true },
   ): Promise<unknown> {
-    const plan = planOne(this.#dispatcher(frame.execution), frame.use, node, path, at, input)
-    const groupOutcomes = await this.#supersteps.run(frame, plan, as === undefined)
+    const plan = planOne(this.#dispatcher(frame.execution), frame.use, node, path, at, input, queue)
+    if (frame.use.outer !== undefined) await refuseOwnTasks(this.#options, frame.use, plan)
+    const groupOutcomes = await this.#supersteps.run(frame, plan, isStep)
     const [outcome] = groupOutcomes.outcomes()
     if (outcome === undefined) throw new GraflowError('INTERNAL', `the group of one at ${plan.path} has no outcome`)
     if (outcome.status !== 'succeeded') throw outcome.error
@@ -441,6 +459,21 @@ export class Interpreter {
     }
   }
 }
+
+/** How a node is dispatched by itself. */
+interface Forwarded {
+  /** Where it waits, if not where its own options say. */
+  readonly queue?: string | undefined
+  /** Whether it has the events of a group of its own; one that is a branch has those of its group. */
+  readonly isStep?: boolean
+}
+
+/**
+ * Where a step waits that asks for no workers and has no handler here: where its branch was taken from, since other workers of that queue were
+ * asked for it as well. Of a run, and of a flow that a handler brought, that is the queue of tasks without one.
+ */
+const queueOfSteps = ({ execution, use }: Frame): string | undefined =>
+  use.outer === undefined ? execution.facts.queue : undefined
 
 /** A task's output. @throws GotoTaken where it reports one */
 function outputOrGoto(output: unknown): unknown {

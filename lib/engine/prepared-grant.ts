@@ -41,16 +41,21 @@ export class PreparedGrant {
   readonly workerId: string
   /** What every group requires that its branches dispatch. */
   readonly requires: readonly string[]
+  readonly #hasOthers: boolean
   readonly #inputs: ValueReader
   #routing: GroupRouting | undefined
   #last: { readonly node: GraphNode | undefined; readonly task: DirectTask | undefined } | undefined
 
-  /** @throws GraflowError INTEGRITY when the graph has no such group */
-  constructor(grant: Grant, graph: Graph, codeAt: (base: string) => Code, workerId: string) {
+  /**
+   * @param hasOthers whether there are other workers, which may know what this one does not
+   * @throws GraflowError INTEGRITY when the graph has no such group
+   */
+  constructor(grant: Grant, graph: Graph, codeAt: (base: string) => Code, workerId: string, hasOthers: boolean) {
     const { spec } = grant
     this.grant = grant
     this.workerId = workerId
     this.requires = reservedIn(spec.requires)
+    this.#hasOthers = hasOthers
     this.#inputs = new ValueReader(grant.inputs)
     const runPath = spec.gid === spec.runId ? '' : spec.gid.slice(spec.runId.length + 1)
     this.node = spec.node === '' ? undefined : nodeAt(graph, spec.node)
@@ -75,7 +80,13 @@ export class PreparedGrant {
     // One look at the group does for nearly all grants: an each got what its task asks for.
     if (this.node?.kind !== 'group') return false
     const { node } = this.branch(k)
-    return node?.kind === 'task' && !this.#mayRunHere(this.use.graph.tasks[node.name] ?? NO_OPTIONS)
+    return node?.kind === 'task' && !this.#runsHere(node.name)
+  }
+
+  /** The queue in which a branch with this node waits that is forwarded only because its handler is not here: that of its group. */
+  queueFor(node: GraphNode | undefined): string | undefined {
+    const isForThese = node?.kind === 'task' && this.#mayRunHere(this.use.graph.tasks[node.name] ?? NO_OPTIONS)
+    return isForThese ? this.grant.spec.queue : undefined
   }
 
   /** As of the branch. */
@@ -98,14 +109,24 @@ export class PreparedGrant {
   #directTask(node: GraphNode | undefined): DirectTask | undefined {
     if (node?.kind !== 'task') return undefined
     const { name } = node
+    if (!this.#runsHere(name)) return undefined
     const given = this.use.graph.tasks[name] ?? NO_OPTIONS
-    if (!this.#mayRunHere(given)) return undefined
     const options = optionsOf(this.use, name)
     return {
       hasOwnTerms: hasOtherTerms(options, given),
       ...{ name, options, isStep: this.node?.kind === 'task', definition: this.use.code.task(name) },
       reportsFrom: reportsFrom(options, this.grant.spec),
     }
+  }
+
+  /**
+   * Whether a task that is a branch runs here. A `par` may have been taken without the handlers of all its tasks, where no worker has them all; one
+   * that was dispatched by itself, or an each of it, goes to nobody else.
+   */
+  #runsHere(name: string): boolean {
+    if (this.node?.kind !== 'group') return true
+    const isKnown = !this.#hasOthers || this.use.code.task(name)?.handler !== undefined
+    return isKnown && this.#mayRunHere(this.use.graph.tasks[name] ?? NO_OPTIONS)
   }
 
   /** Whether a task may run where it was acquired: it asks for nothing more than its group got. */
@@ -215,6 +236,10 @@ export class PreparedBranch implements ExecutionFacts {
 
   get workerId(): string {
     return this.#in.workerId
+  }
+
+  get queue(): string {
+    return this.#in.grant.spec.queue
   }
 }
 

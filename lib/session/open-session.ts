@@ -115,6 +115,7 @@ export class Session {
       ...{ backend: this.#forWork, clock, random, emitter, newId },
       ...{ limits: withinStore(options.limits, store.limits), workerId: info.baseId },
       ...(options.threads !== undefined && { threads: options.threads }),
+      ...(info.role !== 'client' && info.tasks !== 'all' && { offered: new Set(info.tasks) }),
     })
     this.holdings = new Holdings({
       ...{ backend: this.#forWork, engine: this.engine, emitter, session: this.id },

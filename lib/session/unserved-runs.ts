@@ -1,17 +1,21 @@
 /**
- * Checks whether any live worker can drive the submitted runs that wait for a driver. A worker checks all of them; a client checks the runs
- * that it submitted or attached to until they are taken, and those whose results or events it waits for. If workers take submitted runs but none knows the tasks of a run's own steps, the run fails after a while, and its error
+ * Checks whether any live worker can drive the submitted runs that wait for a driver: one that knows all of a run's own steps, or where none does, one
+ * that can dispatch what it does not know, since other workers know it. A worker checks all of them; a client checks the runs
+ * that it submitted or attached to until they are taken, and those whose results or events it waits for. If workers take submitted runs but nobody knows a task of a run's own steps, the run fails after a while, and its error
  * names these workers. If no worker takes submitted runs, nothing fails, since one may start later: this is logged and emitted as an event.
  */
+import { knowsEnough } from '../backend/asked-tasks.js'
 import type { Backend, SessionStatus, WaitingLane } from '../backend/backend.js'
 import { describeError } from '../describe.js'
-import { describeCode } from '../engine/routing.js'
+import { describeCode, isTask } from '../engine/routing.js'
 import type { Emitter } from '../events.js'
+import { DEFAULT_QUEUE } from '../options.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 import { encodeFailure } from '../values/codec.js'
 import { PeriodicTask } from './periodic-task.js'
 import { FAIL_AFTER_MS, LOG_AFTER_MS, LOOK_MS } from './unserved-times.js'
 import { commandFor, describeRequirement, has, nobodysTask, unknownTo, type Unserved } from './unserved-words.js'
+import { WideLanes } from './wide-lanes.js'
 
 export interface UnservedRunsOptions {
   readonly backend: {
@@ -38,6 +42,7 @@ const MOST_GROUPS = 256
 export class UnservedRuns {
   readonly #options: UnservedRunsOptions
   readonly #lookups: PeriodicTask
+  readonly #wideLanes: WideLanes
   /** By run, how many wait for its result here. */
   readonly #watched = new Map<string, number>()
   /** Runs that are watched until a worker has taken them. */
@@ -52,7 +57,8 @@ export class UnservedRuns {
 
   constructor(options: UnservedRunsOptions) {
     this.#options = options
-    const { clock, random, emitter } = options
+    const { backend, clock, random, emitter } = options
+    this.#wideLanes = new WideLanes(backend, clock)
     const onError = (error: unknown): void => {
       const message = `the look for runs that no worker can drive failed, and is repeated: ${describeError(error)}`
       emitter.emit('log', { level: 'debug', message })
@@ -104,21 +110,26 @@ export class UnservedRuns {
     this.#forgetTaken(watched, waiting)
     const lanes = waiting.flatMap((lane) => this.#late(lane))
     const sessions = lanes.length === 0 ? [] : await inspect.sessions()
-    const asked = driversOf(sessions)
+    const asked = askedOf(sessions)
     const unknownSince = new Map<string, number>()
     const logged = new Set<string>()
     const spared = new Set<string>()
     for (const lane of lanes) {
-      if (asked.some((worker) => knowsAll(worker, lane))) continue
+      if (asked.drivers.some((worker) => knowsAll(worker, lane)) || (await this.#widen(lane, asked))) continue
       this.#log(lane, asked, logged)
-      // A worker with what the run requires may still start: such a run does not fail.
-      if (asked.length > 0 && !asked.some((worker) => knowsTasks(worker, lane)))
-        await this.#judge(lane, asked, unknownSince, spared)
+      if (asked.drivers.length > 0) await this.#judge(lane, asked, unknownSince, spared)
     }
     this.#unknownSince = unknownSince
     this.#logged = logged
     this.#spared = spared
     return LOOK_MS
+  }
+
+  /** Lets drivers at these runs that do not know all their steps. False where that would not do, or is not for this process to say. */
+  async #widen(lane: WaitingLane, asked: Asked): Promise<boolean> {
+    const [first] = lane.groups
+    if (first === undefined || this.#options.info.role === 'observer' || !isDispatchable(lane, asked)) return false
+    return this.#wideLanes.widen({ ...lane, queue: RUNS }, first.gid, true)
   }
 
   #forgetTaken(watched: readonly string[], waiting: readonly WaitingLane[]): void {
@@ -136,14 +147,14 @@ export class UnservedRuns {
     return groups.length === 0 ? [] : [{ ...lane, groups }]
   }
 
-  #log(lane: WaitingLane, asked: readonly SessionStatus[], logged: Set<string>): void {
+  #log(lane: WaitingLane, asked: Asked, logged: Set<string>): void {
     const { emitter, storeFlags } = this.#options
     const { requires, tasks } = lane
     const late = lane.groups.filter(({ waitedMs }) => waitedMs >= LOG_AFTER_MS)
     const newlyLate = late.filter(({ gid }) => !this.#logged.has(gid))
     for (const { gid } of late) logged.add(gid)
     for (const { gid: runId, waitedMs } of newlyLate) {
-      emitter.emit('queue:unserved', { queue: RUNS, runId, requires, tasks, workers: asked.length, waitedMs })
+      emitter.emit('queue:unserved', { queue: RUNS, runId, requires, tasks, workers: asked.drivers.length, waitedMs })
     }
     const [first] = newlyLate
     if (first === undefined) return
@@ -156,13 +167,9 @@ export class UnservedRuns {
   }
 
   /** Fails the runs of a lane that live workers have not known the tasks of for too long, unless they can be resumed. */
-  async #judge(
-    lane: WaitingLane,
-    asked: readonly SessionStatus[],
-    unknownSince: Map<string, number>,
-    spared: Set<string>,
-  ): Promise<void> {
+  async #judge(lane: WaitingLane, asked: Asked, unknownSince: Map<string, number>, spared: Set<string>): Promise<void> {
     const { backend, clock, info, storeFlags } = this.#options
+    if (!isUnknown(lane, asked)) return // a worker with a missing capability may still start
     const key = `${lane.requires.join(' ')}|${lane.tasks.join(' ')}`
     const now = elapsedMs(clock)
     const since = this.#unknownSince.get(key) ?? now
@@ -174,7 +181,7 @@ export class UnservedRuns {
         spared.add(runId)
         continue
       }
-      const error = unknownTo(asked, workOf(lane, runId), storeFlags)
+      const error = unknownTo(asked.all, workOf(lane, runId), storeFlags)
       // A worker that takes it meanwhile comes first: then this is refused.
       const request = { kind: 'fail-run' as const, runId, reason: error.message, value: encodeFailure(error) }
       if ((await backend.control(request)) === 'fenced') spared.add(runId)
@@ -193,31 +200,52 @@ export async function unservedRun(
 ): Promise<string | undefined> {
   const lane = (await inspect.waiting(RUNS)).find(({ groups }) => groups.some(({ gid }) => gid === runId))
   if (lane === undefined) return undefined
-  const asked = driversOf(await inspect.sessions())
-  if (asked.some((worker) => knowsAll(worker, lane))) return undefined
+  const asked = askedOf(await inspect.sessions())
+  if (asked.drivers.some((worker) => knowsAll(worker, lane)) || isDispatchable(lane, asked)) return undefined
   return `run ${runId} waits ${forDriver(lane, runId, asked, storeFlags)}`
 }
 
-/** Live workers that take submitted runs. */
-const driversOf = (sessions: readonly SessionStatus[]): readonly SessionStatus[] =>
-  sessions.filter(({ role, queues }) => role !== 'client' && role !== 'observer' && has(queues, RUNS))
+/** Live workers. */
+interface Asked {
+  /** Those that take submitted runs. */
+  readonly drivers: readonly SessionStatus[]
+  /** With those to which a driver dispatches what it does not know. */
+  readonly all: readonly SessionStatus[]
+}
+
+function askedOf(sessions: readonly SessionStatus[]): Asked {
+  const workers = sessions.filter(({ role }) => role !== 'client' && role !== 'observer')
+  const drivers = workers.filter(({ queues }) => has(queues, RUNS))
+  return { drivers, all: workers.filter(({ queues }) => has(queues, RUNS) || has(queues, DEFAULT_QUEUE)) }
+}
+
+/** Whether it has a task that nobody knows, or join policies that no driver knows all of. */
+const isUnknown = ({ tasks }: WaitingLane, { drivers, all }: Asked): boolean =>
+  nobodysTask(all, { tasks }) !== undefined ||
+  !drivers.some(({ tasks: known }) => knowsEnough((name) => has(known, name), tasks, 'none'))
+
+/** Whether a driver could drive it that does not know all its steps: somebody knows each, and the driver all join policies. */
+function isDispatchable({ tasks, requires }: WaitingLane, { drivers, all }: Asked): boolean {
+  const isDriver = ({ tasks: known, capabilities }: SessionStatus): boolean =>
+    requires.every((name) => has(capabilities, name)) && knowsEnough((name) => has(known, name), tasks, 'none')
+  return drivers.some(isDriver) && nobodysTask(all, { tasks: tasks.filter(isTask) }) === undefined
+}
 
 /** What it waits for, why nobody comes, and which command would help. */
 function forDriver(
   lane: WaitingLane,
   runId: string,
-  asked: readonly SessionStatus[],
+  { drivers, all }: Asked,
   storeFlags: readonly string[] | undefined,
 ): string {
   const work = workOf(lane, runId)
   const { tasks } = lane
-  const isUnknown = asked.length > 0 && !asked.some((worker) => knowsTasks(worker, lane))
-  const isSplit = isUnknown && nobodysTask(asked, work) === undefined
+  const isSplit = drivers.length > 0 && nobodysTask(all, work) === undefined
   const who =
-    asked.length === 0
+    drivers.length === 0
       ? 'no worker that takes submitted runs is alive with this key prefix (one does that serves the queue default, or with --drive-runs true)'
       : isSplit
-        ? 'no live worker with this key prefix that takes submitted runs knows all of them, and one must'
+        ? 'no live worker with this key prefix that takes submitted runs knows all join policies among them, and one must'
         : 'no live worker with this key prefix that takes submitted runs can do it'
   const { requires } = lane
   const required = requires.length === 0 ? '' : ` (requires ${requires.map(describeRequirement).join(', ')})`
@@ -230,8 +258,5 @@ const workOf = ({ requires, tasks }: WaitingLane, runId: string): Unserved => ({
   ...{ queue: RUNS, requires, tasks, path: '', runId },
 })
 
-const knowsTasks = (worker: SessionStatus, { tasks }: WaitingLane): boolean =>
-  tasks.every((task) => has(worker.tasks, task))
-
 const knowsAll = (worker: SessionStatus, lane: WaitingLane): boolean =>
-  knowsTasks(worker, lane) && lane.requires.every((name) => has(worker.capabilities, name))
+  lane.tasks.every((task) => has(worker.tasks, task)) && lane.requires.every((name) => has(worker.capabilities, name))

@@ -27,7 +27,7 @@ export const DISPATCHED_ON = 'are dispatched from there by a worker with any tas
 export const nobodysTask = (asked: readonly SessionStatus[], { tasks }: Pick<Unserved, 'tasks'>): string | undefined =>
   tasks.find((task) => !asked.some((worker) => has(worker.tasks, task)))
 
-/** NO_HANDLER for work that no worker knows all tasks of: one task that no worker has, or all of them, each known to some worker. */
+/** NO_HANDLER for work with a task that no worker has; or for a run whose join policies no single worker has, which whoever drives it needs. */
 export function unknownTo(
   workers: readonly SessionStatus[],
   spec: Unserved,
@@ -35,7 +35,6 @@ export function unknownTo(
 ): GraflowError {
   const asked = [...workers].sort((a, b) => (a.baseId < b.baseId ? -1 : 1))
   const names = asked.map(({ baseId }) => baseId)
-  const { tasks, path } = spec
   const unknown = nobodysTask(asked, spec)
   if (unknown !== undefined) {
     const near = didYouMean(
@@ -45,21 +44,22 @@ export function unknownTo(
     const todo = `Start a worker that has it${near}: ${commandFor(spec, storeFlags)}`
     return noHandler(describeCode(unknown), whereIs(spec), names, described(asked), todo)
   }
+  const policies = spec.tasks.filter((name) => !isTask(name))
+  const lacking = (worker: SessionStatus): readonly string[] => policies.filter((name) => !has(worker.tasks, name))
   const who = listed(asked, (worker) => {
-    const [known, lacked] = [tasks.filter((name) => has(worker.tasks, name)), lacking(worker, spec)]
-    return `has ${some(known)}; lacks ${some(lacked)}`
+    const known = policies.filter((name) => has(worker.tasks, name))
+    return `has ${some(known)}; lacks ${some(lacking(worker))}`
   })
   return new GraflowError(
     'NO_HANDLER',
-    `${noWorkerOf(spec)} knows all tasks of ${path === '' ? whereIs(spec) : `the group at ${path}`}, and one worker must know them all: ${some(tasks)}; ` +
-      `asked: ${who}. Start a worker with all of them: ${commandFor(spec, storeFlags, '<their modules>')}; ` +
-      'or give each task a queue of its own (option queue)',
+    `no worker that takes submitted runs knows all join policies of ${whereIs(spec)}, and who drives it must know them: ${some(policies)}; ` +
+      `asked: ${who}. Start a worker with all of them: ${commandFor(spec, storeFlags, '<their modules>')}`,
     {
       details: {
-        path,
+        path: spec.path,
         asked: names,
-        tasks,
-        lacking: Object.fromEntries(asked.map((worker) => [worker.baseId, lacking(worker, spec)])),
+        tasks: policies,
+        lacking: Object.fromEntries(asked.map((worker) => [worker.baseId, lacking(worker)])),
       },
     },
   )
@@ -68,13 +68,6 @@ export function unknownTo(
 /** Where the work stands: the steps of a run that its driver runs itself have no common path. */
 const whereIs = ({ path, runId }: Unserved): string =>
   path === '' ? `the steps that run "${runId}" does not dispatch` : path
-
-/** Who serves the queue of the work, and is none. */
-const noWorkerOf = ({ path, queue }: Unserved): string =>
-  path === '' ? 'no worker that takes submitted runs' : `no worker of queue "${queue}"`
-
-const lacking = (worker: SessionStatus, { tasks }: Unserved): readonly string[] =>
-  tasks.filter((name) => !has(worker.tasks, name))
 
 /** Workers, and names of each, that a message has. */
 const MOST_WORKERS = 5

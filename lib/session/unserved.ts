@@ -1,19 +1,22 @@
 /**
- * Looks whether what this process waits for can be served at all. A group with tasks that no live worker of its queue knows, or that no
- * single one knows all of, fails after a while, and its error names the workers that were asked. If its queue has no live worker, that is
- * logged and nothing fails, since one may come. Hides how often this is asked: a group that is served soon costs nothing.
+ * Looks whether what this process waits for can be served at all. A group with a task that no live worker of its queue knows fails after a while,
+ * and its error names the workers that were asked. Where no single worker knows all tasks of a group, those that know some are let at it. If its
+ * queue has no live worker, that is logged and nothing fails, since one may come. Hides how often this is asked: a group that is served soon costs
+ * nothing.
  */
 import { describeError } from '../describe.js'
-import type { Backend, GroupSpec, SessionStatus } from '../backend/backend.js'
+import { knowsEnough } from '../backend/asked-tasks.js'
+import type { AskedTasks, Backend, GroupSpec, SessionStatus } from '../backend/backend.js'
 import type { BarrierWaits } from '../engine/barrier-waits.js'
 import type { Emitter } from '../events.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 import { PeriodicTask } from './periodic-task.js'
 import { FAIL_AFTER_MS, LOG_AFTER_MS, LOOK_MS } from './unserved-times.js'
 import { commandFor, describeRequirement, DISPATCHED_ON, has, nobodysTask, unknownTo } from './unserved-words.js'
+import { WideLanes } from './wide-lanes.js'
 
 export interface UnservedOptions {
-  readonly backend: Pick<Backend, 'inspect'>
+  readonly backend: Pick<Backend, 'inspect' | 'control'>
   readonly barrierWaits: BarrierWaits
   readonly clock: Clock
   readonly random: Random
@@ -24,6 +27,10 @@ export interface UnservedOptions {
 
 /** A group that a worker can serve is looked at again after so long: the worker may have gone. */
 const SERVED_MS = 5_000
+/** How often it is seen what is awaited, which asks nothing; groups that it may take several workers to serve are asked for at the second sight. */
+const SIGHT_MS = LOOK_MS / 2
+/** So many runs and tasks are remembered whose NO_HANDLER was waited for. */
+const MOST_REMEMBERED = 1_000
 
 /** What is known of one awaited group. */
 interface Watch {
@@ -38,11 +45,15 @@ interface Watch {
 export class Unserved {
   readonly #options: UnservedOptions
   readonly #lookups: PeriodicTask
+  readonly #wideLanes: WideLanes
   #watches = new Map<string, Watch>()
+  /** Of which run's task nobody knew for long enough: other branches of the run need not wait for that again. */
+  readonly #unknown = new Set<string>()
 
   constructor(options: UnservedOptions) {
     this.#options = options
-    const { clock, random, emitter } = options
+    const { backend, clock, random, emitter } = options
+    this.#wideLanes = new WideLanes(backend, clock)
     const onError = (error: unknown): void => {
       emitter.emit('log', {
         level: 'debug',
@@ -50,7 +61,7 @@ export class Unserved {
       })
     }
     this.#lookups = new PeriodicTask({ clock, random, onError, turn: () => this.#look() })
-    this.#lookups.startIn(LOOK_MS)
+    this.#lookups.startIn(SIGHT_MS)
   }
 
   stop(): Promise<void> {
@@ -64,63 +75,82 @@ export class Unserved {
     const watches = new Map<string, Watch>()
     const due: GroupSpec[] = []
     for (const spec of awaited) {
-      const watch = this.#watches.get(spec.gid) ?? { since: now, nextAt: now + LOOK_MS / 2, isLogged: false }
-      watches.set(spec.gid, watch)
-      if (watch.nextAt <= now) due.push(spec)
+      const watch = this.#watches.get(spec.gid)
+      watches.set(spec.gid, watch ?? { since: now, nextAt: now + (isOfSeveral(spec) ? 0 : LOOK_MS), isLogged: false })
+      if (watch !== undefined && watch.nextAt <= now) due.push(spec)
     }
     this.#watches = watches
-    if (due.length === 0) return LOOK_MS
+    if (due.length === 0) return SIGHT_MS
     const sessions = (await backend.inspect.sessions()).filter(({ role }) => role !== 'client' && role !== 'observer')
-    for (const spec of due) this.#judge(spec, sessions, elapsedMs(clock))
-    return LOOK_MS
+    for (const spec of due) await this.#judge(spec, sessions)
+    return SIGHT_MS
   }
 
-  #judge(spec: GroupSpec, sessions: readonly SessionStatus[], now: number): void {
+  async #judge(spec: GroupSpec, sessions: readonly SessionStatus[]): Promise<void> {
     const watch = this.#watches.get(spec.gid)
     if (watch === undefined) return
     const asked = sessions.filter(({ queues }) => has(queues, spec.queue))
-    const knowsAll = ({ tasks }: SessionStatus): boolean => spec.tasks.every((task) => has(tasks, task))
-    const isServed = asked.some(
-      (worker) => knowsAll(worker) && spec.requires.every((name) => has(worker.capabilities, name)),
-    )
-    if (isServed) {
+    const able = asked.filter(({ capabilities }) => spec.requires.every((name) => has(capabilities, name)))
+    const isKnown = (asks: AskedTasks): boolean =>
+      able.some(({ tasks }) => knowsEnough((name) => has(tasks, name), spec.tasks, asks))
+    const unknown = nobodysTask(asked, spec)
+    const isWhole = isKnown('all')
+    const isWide =
+      !isWhole && isOfSeveral(spec) && isKnown('some') && (await this.#wideLanes.widen(spec, spec.gid, false))
+    const now = elapsedMs(this.#options.clock)
+    if (isWhole || (isWide && unknown === undefined)) {
       watch.since = now + SERVED_MS
       watch.nextAt = now + SERVED_MS
       watch.isLogged = false
       return
     }
-    const waitedMs = now - watch.since
-    // A worker with the missing capability may still start, and so may one for a queue without workers: neither case fails.
-    const isUnknown = asked.length > 0 && !asked.some(knowsAll)
-    if (isUnknown && waitedMs >= FAIL_AFTER_MS) {
-      this.#options.barrierWaits.fail(
-        spec.gid,
-        unknownTo(asked, { ...spec, path: pathOf(spec) }, this.#options.storeFlags),
-      )
+    watch.nextAt = now + LOOK_MS
+    // What nobody knows of a wide lane fails where it is forwarded to. A worker with a missing capability may still start, and so may one for a
+    // queue without workers: neither case fails.
+    if (
+      !isWide &&
+      asked.length > 0 &&
+      unknown !== undefined &&
+      this.#isUnknownForLong(spec, unknown, now - watch.since)
+    ) {
+      const error = unknownTo(asked, { ...spec, path: pathOf(spec) }, this.#options.storeFlags)
+      this.#options.barrierWaits.fail(spec.gid, error)
       return
     }
+    this.#tell(spec, watch, asked, isWide ? spec.tasks.filter((task) => !isTaskOf(asked, task)) : spec.tasks, now)
+  }
+
+  #isUnknownForLong({ runId, queue }: GroupSpec, task: string, waitedMs: number): boolean {
+    const key = `${runId}|${queue}|${task}`
+    if (waitedMs < FAIL_AFTER_MS) return this.#unknown.has(key)
+    if (this.#unknown.size >= MOST_REMEMBERED) this.#unknown.clear()
+    this.#unknown.add(key)
+    return true
+  }
+
+  /** Once for each time that it waits for longer than a while. @param tasks which it waits for */
+  #tell(spec: GroupSpec, watch: Watch, asked: readonly SessionStatus[], tasks: readonly string[], now: number): void {
+    const waitedMs = now - watch.since
     if (waitedMs < LOG_AFTER_MS || watch.isLogged) return
     watch.isLogged = true
-    const { queue, requires, tasks, runId } = spec
-    const { emitter } = this.#options
+    const { queue, requires, runId } = spec
+    const { emitter, storeFlags } = this.#options
     emitter.emit('queue:unserved', { queue, runId, requires, tasks, workers: asked.length, waitedMs })
-    const isSplit = isUnknown && nobodysTask(asked, spec) === undefined
     const who =
       asked.length === 0
         ? `no worker of queue "${queue}" is alive with this key prefix`
-        : isSplit
-          ? `no live worker of queue "${queue}" with this key prefix knows all of them, and one must`
-          : `no live worker of queue "${queue}" can do it with this key prefix`
-    const needed =
-      tasks.length === 0 ? `the group at ${pathOf(spec)}, whose branches ${DISPATCHED_ON}` : tasks.join(', ')
+        : `no live worker of queue "${queue}" can do it with this key prefix`
+    const path = pathOf(spec)
+    const needed = tasks.length === 0 ? `the group at ${path}, whose branches ${DISPATCHED_ON}` : tasks.join(', ')
     const what = requires.length === 0 ? needed : `${needed} (requires ${requires.map(describeRequirement).join(', ')})`
-    const command = commandFor(
-      { ...spec, path: pathOf(spec) },
-      this.#options.storeFlags,
-      isSplit ? '<their modules>' : tasks.length === 0 ? '<any module>' : undefined,
-    )
+    const command = commandFor({ ...spec, path }, storeFlags, tasks.length === 0 ? '<any module>' : undefined)
     emitter.emit('log', { level: 'warn', message: `waiting for ${what}: ${who}; start one: ${command}`, runId })
   }
 }
+
+const isOfSeveral = ({ tasks }: GroupSpec): boolean => tasks.length > 1
+
+const isTaskOf = (workers: readonly SessionStatus[], task: string): boolean =>
+  workers.some(({ tasks }) => has(tasks, task))
 
 const pathOf = ({ gid, runId }: GroupSpec): string => gid.slice(runId.length + 1)

@@ -22,6 +22,7 @@ import { describeTakeOver } from './take-over.js'
 import { describeTasksInHand } from './tasks-in-hand.js'
 import { describeParking } from './parking.js'
 import { describeWaits } from './waits.js'
+import { describeWideLanes } from './wide-lanes.js'
 import { type HarnessOptions, type MakeHarness, World } from '../support/world.js'
 
 /** The questions in two halves that take about the same real time, so that two files can ask a store with a real clock. */
@@ -46,6 +47,7 @@ export function describeBackend(name: string, makeHarness: MakeHarness, halves: 
       describe('step', () => describeStep(useWorld))
       describe('acquire', () => describeAcquire(useWorld))
       describe('sharing', () => describeSharing(useWorld))
+      describe('wide lanes', () => describeWideLanes(useWorld))
       describe('settle', () => describeSettle(useWorld))
       describe('barrier', () => describeRelease(useWorld))
       describe('control', () => describeControl(useWorld))

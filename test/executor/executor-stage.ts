@@ -40,7 +40,7 @@ const registry = new Registry()
 registry.learn(flow)
 
 export const prepare = (grant: Grant): PreparedGrant =>
-  new PreparedGrant(grant, graph, () => registry.codeOf(grant.spec.runId), 'w')
+  new PreparedGrant(grant, graph, () => registry.codeOf(grant.spec.runId), 'w', true)
 
 export class ExecutorStage {
   readonly clock: ManualClock = manualClock(1_000)

@@ -3,7 +3,7 @@
  * each under a prefix of its own. Workers that are to run nothing are in this process.
  */
 import { join } from 'node:path'
-import { declareTask, each, par, seq, task, type AnyNode } from 'graflow'
+import { connect, declareTask, each, par, seq, task, type Graflow, type GraflowError } from 'graflow'
 import { failureOf } from '../support/captured-errors.js'
 import { monotonicMs } from '../support/ledger.js'
 import { workerHere } from '../support/local-worker.js'
@@ -40,42 +40,64 @@ describe('a worker', () => {
     expect(ignorant.state).toBe('ready')
   }, 40_000)
 
-  it.concurrent('FT-W23, X15: that does not know all tasks of a group takes none of it (of a par, of an each of a chain); when none does, it fails and says so', async () => {
-    const fails = async (flow: AnyNode, input: unknown): Promise<void> => {
-      await using stage = await open()
-      let starts = 0
-      const counted = task('gated', () => (starts += 1))
-      await workerHere(stage, 'one', [counted])
-      await workerHere(stage, 'two', [elsewhere])
-      const client = await stage.client()
-      const startedAt = monotonicMs()
-      const error = await failureOf(client.run(flow, input as never))
-      const tookMs = monotonicMs() - startedAt
-      expect(error.code).toBe('GROUP_FAILED')
-      expect(error.cause).toMatchObject({
-        code: 'NO_HANDLER',
-        details: { lacking: { one: ['elsewhere'], two: ['gated'] } },
-      })
-      expect(error.message).toContain('one (has gated; lacks elsewhere), two (has elsewhere; lacks gated)')
-      expect(error.errors).toHaveLength(1)
-      expect(error.message.split('one (has gated')).toHaveLength(2)
-      expect(tookMs).toBeGreaterThan(9_500)
-      expect(tookMs).toBeLessThan(14_000)
-      expect(starts).toBe(0)
-    }
-    await Promise.all([
-      fails(par(gated as AnyNode, elsewhere as AnyNode) as AnyNode, { n: 0 }),
-      fails(each(seq(gated, elsewhere)) as AnyNode, [{ n: 0 }]),
-    ])
-  }, 40_000)
-
-  it.concurrent('X15: that knows the other tasks of a group is not blamed for the one that nobody knows', async () => {
+  it.concurrent('X15: that knows one branch of a par runs it; the one that nobody knows fails as it does embedded, which is told to who runs the par', async () => {
     await using stage = await open()
     await workerHere(stage, 'one', faults)
     const client = await stage.client()
-    const [known, unknown] = await client.run(par(gated as AnyNode, elsewhere as AnyNode).settled(), { n: 0 } as never)
-    expect(known).toMatchObject({ status: 'skipped', error: { code: 'SKIPPED' } })
-    expect(unknown).toMatchObject({ status: 'failed', error: { code: 'NO_HANDLER', details: { task: 'elsewhere' } } })
+    const told: (readonly string[])[] = []
+    client.events.subscribe('queue:unserved', ({ tasks }) => told.push(tasks))
+    const unknown = declareTask<faultTasks.Item, number>('unknown')
+    const embedded = await connect({ logLevel: 'silent' })
+    stage.onEnd(() => embedded.close())
+    const flow = par(gated, unknown)
+    const outcomesOn = async (graflow: Graflow): Promise<unknown> => {
+      const [outcomes, failure] = await Promise.all([
+        graflow.run(flow.settled(), { n: 0 }),
+        failureOf(graflow.run(flow.configure({ onFailure: 'wait' }), { n: 0 })),
+      ])
+      const errorOf = (error: unknown): unknown => {
+        const { code, details } = error as GraflowError
+        return { code, task: details['task'], path: details['path'] }
+      }
+      const [known, failed] = outcomes
+      const { code, details, cause, errors } = failure
+      const members = (details['outcomes'] as readonly { readonly status: string; readonly code?: string }[]).map(
+        ({ status, code: why }) => [status, why],
+      )
+      return {
+        settled: [
+          known,
+          { status: failed.status, error: failed.status === 'failed' ? errorOf(failed.error) : undefined },
+        ],
+        strict: { code, cause: errorOf(cause), errors: (errors ?? []).map(errorOf), members },
+      }
+    }
+    const onRedis = await outcomesOn(client)
+    expect(onRedis).toEqual(await outcomesOn(embedded))
+    expect(onRedis).toMatchObject({
+      settled: [
+        { status: 'succeeded', value: 0 },
+        { status: 'failed', error: { code: 'NO_HANDLER', task: 'unknown', path: '0/1' } },
+      ],
+    })
+    expect(told).toEqual([['unknown'], ['unknown']])
+  }, 40_000)
+
+  it.concurrent('X15: that knows only the first step of a chain runs it; the chain fails at the step that nobody knows', async () => {
+    await using stage = await open()
+    let starts = 0
+    await workerHere(stage, 'one', [task('gated', () => (starts += 1))])
+    const client = await stage.client()
+    const startedAt = monotonicMs()
+    const error = await failureOf(client.run(each(seq(gated, elsewhere)), [{ n: 0 }]))
+    const tookMs = monotonicMs() - startedAt
+    expect(error.cause).toMatchObject({
+      code: 'NO_HANDLER',
+      details: { task: 'elsewhere', path: '0/0/1', asked: ['one'] },
+    })
+    expect(tookMs).toBeGreaterThan(9_500)
+    expect(tookMs).toBeLessThan(16_000)
+    expect(starts).toBe(1)
   }, 40_000)
 
   it.concurrent('X15: that lives fails a submitted run with a step that nobody knows, also where nobody waits for its result', async () => {

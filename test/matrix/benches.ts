@@ -9,7 +9,7 @@ import { openRedisBackend } from '../../lib/backend/redis/redis-backend.js'
 import { LosableStore } from '../support/losable-store.js'
 import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
 import { SharedStore } from '../support/shared-store.js'
-import type { Cell } from './cell.js'
+import { type Cell, KNOWER } from './cell.js'
 import type { Bench, BenchName } from './table.js'
 
 /** `embedded`: `connect()` itself, where that serves; else the store of this process with workers of their own. */
@@ -110,7 +110,8 @@ async function redisStage(): Promise<Stage> {
 
 /** Opens a bench for its cells. */
 export async function openBench(store: StoreName, name: BenchName, cells: readonly Cell[]): Promise<Bench> {
-  if (store === 'embedded' && name === 'plain') return embeddedBench(cells)
+  // embedded, one worker knows all that is given to connect(), so there is nothing to split
+  if (store === 'embedded' && (name === 'plain' || name === 'split')) return embeddedBench(cells)
   const stage = store === 'embedded' ? await sharedStage() : await redisStage()
   return BENCHES[name](stage, cells)
 }
@@ -121,8 +122,9 @@ const tasksOf = (cells: readonly Cell[], who: string, frames?: string): NonNulla
 const aloneHere = { frames: undefined, meet: () => Promise.resolve(), leave: () => undefined }
 
 async function embeddedBench(cells: readonly Cell[]): Promise<Bench> {
-  const declared = cells.filter(({ place }) => place.declares !== undefined)
-  const tasks = declared.flatMap((cell) => cell.tasksOf('embedded', undefined))
+  const split = cells.filter(({ option }) => option.bench === 'split')
+  const declared = cells.filter((cell) => cell.place.declares !== undefined && !split.includes(cell))
+  const tasks = [...tasksOf(declared, 'embedded'), ...tasksOf(split, KNOWER)]
   const graflow = await connect({ logLevel: 'silent', tasks })
   return { ...aloneHere, graflow, end: () => graflow.close() }
 }
@@ -130,6 +132,13 @@ async function embeddedBench(cells: readonly Cell[]): Promise<Bench> {
 /** Two workers that differ in nothing. */
 async function plainBench(stage: Stage, cells: readonly Cell[]): Promise<Bench> {
   for (const workerId of ['one', 'two'])
+    await stage.worker({ workerId, tasks: tasksOf(cells, workerId), maxConcurrentTasks: 64 })
+  return { ...aloneHere, graflow: stage.graflow, end: () => stage.end() }
+}
+
+/** Two workers that know each cell only together. */
+async function splitBench(stage: Stage, cells: readonly Cell[]): Promise<Bench> {
+  for (const workerId of ['surrounding', KNOWER])
     await stage.worker({ workerId, tasks: tasksOf(cells, workerId), maxConcurrentTasks: 64 })
   return { ...aloneHere, graflow: stage.graflow, end: () => stage.end() }
 }
@@ -173,4 +182,5 @@ const BENCHES: Readonly<Record<BenchName, (stage: Stage, cells: readonly Cell[])
   workers: workersBench,
   'one-slot': oneSlotBench,
   lost: lostBench,
+  split: splitBench,
 }

@@ -3,6 +3,9 @@ import { declareTask, task, type AnyNode, type Run, type TaskOptions } from 'gra
 import { failureOf } from '../support/captured-errors.js'
 import { type Bench, Notes, type Option, type Place, type PlayedCell, type Side } from './table.js'
 
+/** The worker of the bench `split` that has what is looked at, and nothing else. */
+export const KNOWER = 'knower'
+
 export class Cell implements PlayedCell {
   readonly title: string
   readonly id: string
@@ -30,7 +33,9 @@ export class Cell implements PlayedCell {
 
   /** All that a worker must know for this cell. */
   tasksOf(who: string, frames: string | undefined): readonly AnyNode[] {
-    return Object.values(this.#sideOf(who, frames)).flatMap(({ node, flow }) => [node, flow])
+    return Object.values(this.#sideOf(who, frames)).flatMap(({ node, flow }) =>
+      who === KNOWER ? [node] : [node, flow],
+    )
   }
 
   async start(variant = 'x', input: unknown = 1): Promise<Run<unknown>> {
@@ -80,6 +85,7 @@ export class Cell implements PlayedCell {
       task: (name, { options, handler, ...schemas }) => {
         const whole = `${id}-${name}`
         const all: TaskOptions = { ...options, ...schemas }
+        if (this.option.bench === 'split' && who !== KNOWER) return declareTask(whole, declares === 'names' ? {} : all)
         if (declares !== undefined && who === 'client') return declareTask(whole, declares === 'names' ? {} : all)
         // What the declaration says counts: the worker's task then says nothing of its own.
         const own = declares === 'options' ? (schemas as TaskOptions) : all

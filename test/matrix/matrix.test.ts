@@ -30,7 +30,7 @@ async function play(cell: Cell, bench: Bench): Promise<unknown> {
 }
 
 /** In this order: cells in which seconds count have the process to themselves, beside those that mostly wait. */
-const BENCHES = ['lost', 'one-slot', 'workers', 'plain'] as const satisfies readonly BenchName[]
+const BENCHES = ['lost', 'one-slot', 'workers', 'split', 'plain'] as const satisfies readonly BenchName[]
 
 /** Opens all benches, and plays the cells of each at once. What is wrong, by title. */
 async function playAll(

@@ -67,9 +67,10 @@ export interface Place {
 
 /**
  * Where a cell is played: `plain` is any worker, or the embedded one; `workers` are several that differ; `one-slot` is one that takes a task at a
- * time, and comes when those of all cells wait; `lost` is one that is taken for dead when it has those of all cells.
+ * time, and comes when those of all cells wait; `lost` is one that is taken for dead when it has those of all cells; `split` are two of which one knows
+ * only what is looked at, and the other only what surrounds it.
  */
-export type BenchName = 'plain' | 'workers' | 'one-slot' | 'lost'
+export type BenchName = 'plain' | 'workers' | 'one-slot' | 'lost' | 'split'
 
 export interface Bench {
   readonly graflow: Graflow

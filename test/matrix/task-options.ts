@@ -1,6 +1,7 @@
 /** The options of a task, and how each is observed. */
 import type { TaskContext, TaskOptions } from 'graflow'
 import { elapse, until } from '../support/waits.js'
+import { KNOWER } from './cell.js'
 import type { PlayedCell, Option, Schema, Side, TaskSpec } from './table.js'
 
 /** One task, which notes its starts. */
@@ -109,6 +110,16 @@ export const TASK_OPTIONS: readonly Option[] = [
       expect(errors.map(codeOf)).toContain('BRANCH_DEAD')
       expect(errors.map(({ message }) => message).join()).toContain(cell.nameOf('x'))
       expect(startsOf(cell).map(({ attempt }) => attempt)).toEqual([1, 2])
+    },
+  },
+  {
+    ...{ name: 'elsewhere', of: 'task', bench: 'split' },
+    shows:
+      'no option, but a task that one worker knows, which knows nothing of what surrounds it: that worker runs it, and the run ends as ever',
+    nodes: { x: noting({}, (n) => n) },
+    observe: async (cell) => {
+      expect(await cell.value('x', 7)).toBe(7)
+      expect(startsOf(cell).map(({ who, n }) => [who, n])).toEqual([[KNOWER, 7]])
     },
   },
   {

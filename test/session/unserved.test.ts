@@ -1,5 +1,5 @@
 /** Who could serve what is awaited: told after 5 s where there is no worker, failed after 10 s where none knows the task. */
-import type { GroupSpec, SessionStatus } from '../../lib/backend/backend.js'
+import type { ControlAnswer, ControlRequest, GroupSpec, SessionStatus } from '../../lib/backend/backend.js'
 import { Unserved } from '../../lib/session/unserved.js'
 import { UnservedRuns } from '../../lib/session/unserved-runs.js'
 import { BarrierWaits } from '../../lib/engine/barrier-waits.js'
@@ -24,7 +24,7 @@ const worker = (baseId: string, facts: Partial<SessionStatus> = {}): SessionStat
 })
 
 /** A process that awaits one group, with these live workers. */
-function awaiting(group: GroupSpec, live: { sessions: SessionStatus[] }) {
+function awaiting(group: GroupSpec, live: { sessions: SessionStatus[] }, answer: ControlAnswer = 'ok') {
   const clock = manualClock(1_000_000)
   let aheadMs = 0
   const stepping = { ...clock, elapsed: () => clock.now(), now: () => clock.now() + aheadMs }
@@ -39,10 +39,15 @@ function awaiting(group: GroupSpec, live: { sessions: SessionStatus[] }) {
       return Promise.resolve(live.sessions)
     },
   }
+  const asked: ControlRequest[] = []
+  const control = (request: ControlRequest): Promise<ControlAnswer> => {
+    asked.push(request)
+    return Promise.resolve(answer)
+  }
   const log: string[] = []
   emitter.subscribe('log', ({ message }) => log.push(message))
   const unserved = new Unserved({
-    ...{ backend: { inspect } as never, barrierWaits, clock: stepping, random: seededRandom(1), emitter },
+    ...{ backend: { inspect, control } as never, barrierWaits, clock: stepping, random: seededRandom(1), emitter },
     storeFlags: ['--redis-key-prefix', 'p'],
   })
   const arrival = barrierWaits.expect(group.gid)
@@ -64,7 +69,7 @@ function awaiting(group: GroupSpec, live: { sessions: SessionStatus[] }) {
   const setClockForward = (ms: number): void => {
     aheadMs += ms
   }
-  return { told, log, looks, pass, setClockForward, unserved, barrierWaits, end: () => end }
+  return { told, log, asked, looks, pass, setClockForward, unserved, barrierWaits, end: () => end }
 }
 
 describe('a group that waits', () => {
@@ -116,31 +121,53 @@ describe('a group that waits', () => {
     await unserved.stop()
   })
 
-  it('X15: fails when its tasks are known, but by no single worker, saying who has which and what to do', async () => {
-    const { pass, end, log, told, unserved } = awaiting(spec({ tasks: ['a', 'b', 'c'], gid: 'run/1' }), {
+  it('X15: has its lane made wide within a second when its tasks are known, but by no single worker', async () => {
+    const { pass, end, log, told, asked, looks, unserved } = awaiting(spec({ tasks: ['a', 'b', 'c'], gid: 'run/1' }), {
       sessions: [
         worker('two', { tasks: ['b', 'c'] }),
         worker('one', { tasks: ['a', 'other'] }),
         worker('elsewhere', { queues: ['gpu'], tasks: 'all' }),
       ],
     })
-    const command = 'graflow-worker --tasks <their modules> --redis-key-prefix p'
+    await pass(1_500)
+    expect(asked).toEqual([{ kind: 'widen-lane', gid: 'run/1', orNone: false }])
+    await pass(30_000)
+    expect([told, log, end()]).toEqual([[], [], undefined])
+    expect(asked.length).toBeLessThan(8)
+    expect(looks.count).toBeLessThan(8)
+    await unserved.stop()
+  })
+
+  it('X15: fails nothing of a wide lane itself, and tells of the task that nobody knows', async () => {
+    const { pass, end, log, told, asked, unserved } = awaiting(spec({ tasks: ['a', 'b', 'c'] }), {
+      sessions: [worker('one', { tasks: ['a', 'c'] })],
+    })
     await pass(9_000)
-    expect(told).toEqual([{ queue: 'default', workers: 2 }])
+    expect(asked.length).toBeGreaterThan(0)
+    expect(told).toEqual([{ queue: 'default', workers: 1 }])
     expect(log).toEqual([
-      `waiting for a, b, c: no live worker of queue "default" with this key prefix knows all of them, and one must; start one: ${command}`,
+      'waiting for b: no live worker of queue "default" can do it with this key prefix; start one: ' +
+        'graflow-worker --tasks <its module> --redis-key-prefix p',
     ])
+    await pass(20_000)
     expect(end()).toBeUndefined()
-    await pass(4_000)
-    const error = end() as GraflowError
-    expect(error.code).toBe('NO_HANDLER')
-    expect(error.message).toBe(
-      'no worker of queue "default" knows all tasks of the group at 1, and one worker must know them all: a, b, c; ' +
-        `asked: one (has a; lacks b, c), two (has b, c; lacks a). Start a worker with all of them: ${command}; ` +
-        'or give each task a queue of its own (option queue)',
-    )
-    const lacking = { one: ['b', 'c'], two: ['a'] }
-    expect(error.details).toEqual({ path: '1', asked: ['one', 'two'], tasks: ['a', 'b', 'c'], lacking })
+    await unserved.stop()
+  })
+
+  it('X15: fails where nobody knows one of its tasks and none could take it', async () => {
+    const sessions = [worker('one', { tasks: ['a'] })]
+    const { pass, end, unserved } = awaiting(spec({ tasks: ['a', 'b'], requires: ['gpu'] }), { sessions })
+    await pass(13_000)
+    expect(end()).toMatchObject({ code: 'NO_HANDLER', details: { task: 'b', asked: ['one'] } })
+    await unserved.stop()
+  })
+
+  it('waits on where the store knows a worker that serves it whole', async () => {
+    const sessions = [worker('one', { tasks: ['a'] }), worker('two', { tasks: ['b'] })]
+    const { pass, end, asked, unserved } = awaiting(spec({ tasks: ['a', 'b'] }), { sessions }, 'fenced')
+    await pass(13_000)
+    expect(asked.length).toBeGreaterThan(5)
+    expect(end()).toBeUndefined()
     await unserved.stop()
   })
 
@@ -233,6 +260,93 @@ describe('a submitted run that requires what no worker has', () => {
       'run mine waits for a driver for t (requires build 2, a release of graflow that can read it): ' +
         'no live worker with this key prefix that takes submitted runs can do it; start one: graflow-worker --tasks <its module>',
     ])
+    await runs.stop()
+  })
+})
+
+describe('submitted runs that no worker knows all steps of', () => {
+  const looking = (tasks: string[], sessions: SessionStatus[], role = 'worker') => {
+    const clock = manualClock(1_000_000)
+    const from = clock.now()
+    const asked: ControlRequest[] = []
+    const emitter = new Emitter(() => clock.now())
+    const told: unknown[] = []
+    emitter.subscribe('queue:unserved', ({ tasks: names, workers }) => told.push([names, workers]))
+    const inspect = {
+      sessions: async () => sessions,
+      waiting: async () => [{ requires: [], tasks, groups: [{ gid: 'run', waitedMs: clock.now() - from }] }],
+    }
+    const control = async (request: ControlRequest): Promise<ControlAnswer> => {
+      asked.push(request)
+      return 'ok'
+    }
+    const backend = { inspect, control }
+    const runs = new UnservedRuns({ backend, clock, random: seededRandom(1), emitter, info: { role } })
+    const pass = async (ms: number): Promise<void> => {
+      for (let left = ms; left > 0; left -= 250) {
+        clock.advance(250)
+        for (let i = 0; i < 20; i += 1) await Promise.resolve()
+      }
+    }
+    return { asked, told, pass, runs }
+  }
+  const drives = ['default', 'runs']
+  const widened = [{ kind: 'widen-lane', gid: 'run', orNone: true }]
+
+  it.each([
+    [
+      'drivers know them together',
+      [worker('a', { queues: drives, tasks: ['a'] }), worker('b', { queues: drives, tasks: ['b'] })],
+    ],
+    [
+      'workers that drive nothing know them',
+      [worker('a', { queues: drives, tasks: [] }), worker('b', { tasks: ['a', 'b'] })],
+    ],
+  ])('X15: are let to drivers that know some, or none, where %s', async (_, sessions) => {
+    const { asked, told, pass, runs } = looking(['a', 'b'], sessions)
+    await pass(1_500)
+    expect(asked).toEqual(widened)
+    await pass(10_000)
+    expect(told).toEqual([])
+    expect(asked.length).toBeLessThan(5)
+    await runs.stop()
+  })
+
+  it('are failed, as ever, where nobody knows one of the steps', async () => {
+    const { asked, told, pass, runs } = looking(['a', 'b'], [worker('a', { queues: drives, tasks: ['a'] })])
+    await pass(9_000)
+    expect([asked, told]).toEqual([[], [[['a', 'b'], 1]]])
+    await pass(5_000)
+    expect(asked[0]).toMatchObject({ kind: 'fail-run', reason: expect.stringMatching(/no worker knows task "b"/) })
+    await runs.stop()
+  })
+
+  it('are driven by who knows all join policies, and fail where no worker does', async () => {
+    const one = worker('one', { queues: drives, tasks: ['policy:p'] })
+    const two = worker('two', { queues: drives, tasks: ['a', 'policy:q'] })
+    const first = looking(['a', 'policy:p'], [one, two])
+    await first.pass(1_500)
+    expect(first.asked).toEqual(widened)
+    await first.runs.stop()
+    const both = looking(['a', 'policy:p', 'policy:q'], [one, two])
+    await both.pass(14_000)
+    expect(both.asked[0]).toMatchObject({
+      kind: 'fail-run',
+      reason: expect.stringMatching(
+        /no worker that takes submitted runs knows all join policies .* one \(has join policy p; lacks join policy q\)/,
+      ),
+    })
+    await both.runs.stop()
+  })
+
+  it('are left as they are by an observer', async () => {
+    const { asked, pass, runs } = looking(
+      ['a', 'b'],
+      [worker('a', { queues: drives, tasks: ['a'] }), worker('b', { tasks: ['b'] })],
+      'observer',
+    )
+    await pass(14_000)
+    expect(asked).toEqual([])
     await runs.stop()
   })
 })

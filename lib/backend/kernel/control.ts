@@ -1,4 +1,4 @@
-/** Commands of people and of holders: cancel, fail, end, pause, resume, withdraw. */
+/** Commands of people and of holders: cancel, fail, end, pause, resume, withdraw, widen. */
 import type { ControlAnswer, ControlRequest } from '../backend.js'
 import { close } from './closing.js'
 import { heldGroup } from './grants.js'
@@ -6,6 +6,7 @@ import type { Run } from './group.js'
 import { endRun } from './runs.js'
 import type { KernelState } from './state.js'
 import { place, notifyFor, notifyAll } from './waking.js'
+import { widenLane } from './wide-lanes.js'
 
 /**
  * Does a command. Repeated it is `dup` (or `over`, where the run has ended otherwise; `ok`, where a group was withdrawn) and changes nothing.
@@ -51,6 +52,11 @@ export function control(state: KernelState, request: ControlRequest): ControlAns
       // a repeated call is answered as the first: only that tells the holder whether outcomes of the group count
       close(state, group, 'withdrawn', 'its holder withdrew it')
       return 'ok'
+    }
+    case 'widen-lane': {
+      const answer = widenLane(state, request.gid, request.orNone)
+      if (answer === 'ok') notifyAll(state)
+      return answer
     }
     case 'pause-queue':
     case 'resume-queue': {

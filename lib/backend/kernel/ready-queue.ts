@@ -3,6 +3,7 @@
  * (capabilities and tasks), so that a session skips all groups it cannot serve at the cost of one comparison. Within a lane: higher
  * priority first, then deeper, then dispatched earlier.
  */
+import type { AskedTasks } from '../backend.js'
 import { type Due, DueQueue } from './due-queue.js'
 
 /** What this file knows of a group. */
@@ -31,6 +32,8 @@ export class Lane<G extends Queued = Queued> {
   readonly queue: Queue<G>
   readonly requires: readonly string[]
   readonly tasks: readonly string[]
+  /** What a session must know of its tasks; other than `all` while it is wide (wide-lanes.ts). */
+  asks: AskedTasks = 'all'
   /** Branches of its open groups that are ready. */
   ready = 0
   /** Places below `#head` are empty: taking the first of many groups must not move the others. */

@@ -7,6 +7,7 @@ import { reclaim } from './reclaim.js'
 import * as sessions from './sessions.js'
 import type { KernelState } from './state.js'
 import { notifyAll, notifyNext } from './waking.js'
+import { narrowLanes } from './wide-lanes.js'
 
 /** A sweep within this time of another has nothing to add. */
 export const SWEEP_GAP_MS = 100
@@ -30,6 +31,7 @@ export function handleSession(state: KernelState, request: SessionRequest): Sess
       state.bases.set(opened.info.baseId, (state.bases.get(opened.info.baseId) ?? 0) + 1)
       announceSweep(state)
       joinNodes(state, opened, known !== undefined)
+      narrowLanes(state, opened)
       if (known !== undefined) notifyNext(state) // it may serve more now, or less than it was notified for
       return { status: 'ok' }
     }

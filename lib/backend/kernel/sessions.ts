@@ -2,7 +2,8 @@
  * Sessions: what each can do, what it holds, which acquire calls it has made, and whether it waits for work. A session
  * past its expiry stays one until a sweep takes it: time alone makes no grant invalid.
  */
-import type { AcquireRequest, SessionInfo } from '../backend.js'
+import { knowsEnough } from '../asked-tasks.js'
+import type { AcquireRequest, AskedTasks, SessionInfo } from '../backend.js'
 
 /** What this file knows of a grant. */
 interface Holding {
@@ -14,6 +15,7 @@ interface Holding {
 interface Demand {
   readonly requires: readonly string[]
   readonly tasks: readonly string[]
+  readonly asks: AskedTasks
 }
 
 /** What a session that found too little work would take. */
@@ -74,7 +76,15 @@ export class Session<H extends Holding> {
 
   /** Whether it could run what the lane's groups hold. */
   canServe(lane: Demand, capabilities: ReadonlySet<string> | 'all'): boolean {
-    return hasAll(capabilities, lane.requires) && hasAll(this.#tasks, lane.tasks)
+    return hasAll(capabilities, lane.requires) && this.knows(lane, lane.asks)
+  }
+
+  /** Whether it knows as many of the lane's tasks as that. */
+  knows({ tasks }: Pick<Demand, 'tasks'>, asks: AskedTasks): boolean {
+    const known = this.#tasks
+    return (
+      hasAll(known, tasks) || (asks !== 'all' && known !== 'all' && knowsEnough((name) => known.has(name), tasks, asks))
+    )
   }
 
   /** What a call with this nonce granted; undefined when there was none. */
@@ -116,7 +126,7 @@ export function waitOf(request: AcquireRequest, capabilities: ReadonlySet<string
 }
 
 /** Whether branches of this lane are not worth sharing: all their tasks are among these. */
-export function isQuick(quick: readonly string[] | undefined, lane: Demand): boolean {
+export function isQuick(quick: readonly string[] | undefined, lane: Pick<Demand, 'tasks'>): boolean {
   return quick !== undefined && quick.length > 0 && lane.tasks.every((task) => quick.includes(task))
 }
 

@@ -12,6 +12,7 @@ import type {
   HeldGrant,
   HeldTask,
   HeldWait,
+  Lane,
   ParkedBranch,
   Queue,
   Run,
@@ -72,6 +73,8 @@ export class KernelState {
   readonly groups = new Map<string, Group>()
   readonly queues = new Map<string, Queue>()
   readonly sessions = new Map<string, Session>()
+  /** Those of which less than all tasks are asked, longest first. */
+  readonly wideLanes = new Set<Lane>()
   /** How many sessions have this base id. */
   readonly bases = new Map<string, number>()
   /** Sessions that found too little work, longest first. */

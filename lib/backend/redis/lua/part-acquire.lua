@@ -15,6 +15,7 @@
 --   sessions: isQuick
 --   sharing: shareOf
 --   waking: isAnyNotified isAnyToNotify isHeldForOther notifyNext
+--   wide-lanes: wideLanes
 -- A function of its own: Lua has room for 200 names in one, and the parts before have taken nearly all.
 (function()
 -- A worker that lacks at most so many lanes gets only these; otherwise it gets all lanes.
@@ -46,7 +47,7 @@ local function decode(ARGV)
 end
 
 local function readCounters(ARGV)
-  local names = { 'ahead', 'seen', 'epoch', 'fix', 'dues', 'fence', 'ready', 'lanes', 'act', 'wakes' }
+  local names = { 'ahead', 'seen', 'epoch', 'fix', 'dues', 'fence', 'ready', 'lanes', 'act', 'wakes', 'wide' }
   for i = 14, #ARGV, 2 do
     names[#names + 1] = 'p:' .. ARGV[i]
     if #ARGV[i + 1] < 40 then
@@ -375,6 +376,12 @@ local function answer(nextDue)
   return reply
 end
 
+-- What a lane asks, as a worker learns it: with what must be known of its tasks, where that is not all.
+local function toldOf(lane, demand)
+  local asks = wideLanes.asksOf(lane)
+  return asks == 'all' and demand or demand .. '|' .. asks
+end
+
 -- What a worker that knows the lanes up to `known` is to learn: number of the last, how many there are, whether these are all; name and demand of
 -- each.
 local function lanesSince(known)
@@ -387,7 +394,7 @@ local function lanesSince(known)
     end
     for _, lane in ipairs(call('HMGET', T .. ':l', unpack(numbers))) do
       if lane then
-        answer[#answer + 1], answer[#answer + 2] = lane, laneOf(lane).demand
+        answer[#answer + 1], answer[#answer + 2] = lane, toldOf(lane, laneOf(lane).demand)
       end
     end
     return answer
@@ -396,7 +403,7 @@ local function lanesSince(known)
   local fields = call('HGETALL', T .. ':l')
   for i = 1, #fields, 2 do
     if sub(fields[i], 1, 1) ~= '#' then
-      answer[#answer + 1], answer[#answer + 2] = fields[i], match(fields[i + 1], '^%d+\t(.*)$') or '||'
+      answer[#answer + 1], answer[#answer + 2] = fields[i], toldOf(fields[i], match(fields[i + 1], '^%d+\t(.*)$') or '||')
     end
   end
   return answer

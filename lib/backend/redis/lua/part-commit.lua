@@ -16,6 +16,7 @@
 --   runs: commitSaves
 --   uploads: uploads
 --   waking: commitNotified notifyPlanned
+--   wide-lanes: wideLanes
 -- Writes that come behind all others, where a script asks for them.
 local afterwards = {}
 
@@ -302,6 +303,7 @@ function commit()
   commitRetries()
   commitTodo()
   commitLanes()
+  wideLanes.commit()
   commitNotified()
   commitDeadLetters()
   commitShard()

@@ -9,6 +9,7 @@
 --   run: loadRun setRun
 --   runs: endRun
 --   waking: notifyAll notifyLater
+--   wide-lanes: wideLanes
 
 local function cancelRun(id, reason, value)
   local run = loadRun(id)
@@ -130,7 +131,7 @@ end
 
 function control(ARGV)
   local kind, answer = ARGV[1], nil
-  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'keep', 'ready', 'act' })
+  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'keep', 'ready', 'act', 'wide', 'lanes' })
   if kind == 'cancel-run' then
     answer = cancelRun(ARGV[2], ARGV[3], ARGV[4])
   elseif kind == 'fail-run' then
@@ -141,6 +142,11 @@ function control(ARGV)
     answer = setPaused(ARGV[2], kind == 'pause-run')
   elseif kind == 'withdraw-group' then
     answer = withdrawGroup(unpack(ARGV, 2, 5))
+  elseif kind == 'widen-lane' then
+    answer = wideLanes.widen(ARGV[2], ARGV[3] == '1')
+    if answer == 'OK' then
+      notifyAll()
+    end
   else
     answer = setQueuePaused(ARGV[2], kind == 'pause-queue')
   end

@@ -67,9 +67,9 @@ end
 
 -- The one look at T:m: for the lane of the root, and that of the first group or nil, with its queue.
 local function readFor(lane, second, isGranted, queue)
-  local names = { 'ahead', 'seen', 'epoch', 'fix', 'dues', 'runs', 'fence', 'seq', 'keep', 'ready' }
+  local names = { 'ahead', 'seen', 'epoch', 'fix', 'dues', 'runs', 'fence', 'seq', 'keep', 'wide', 'ready' }
   if not isGranted then
-    names[10], names[11], names[12], names[13] = 'n:' .. lane, 'c:' .. lane, 'act', 'lanes'
+    names[11], names[12], names[13], names[14] = 'n:' .. lane, 'c:' .. lane, 'act', 'lanes'
   end
   if second then
     local at = #names

@@ -14,6 +14,7 @@
 --   run: loadRun
 --   sessions: leaveBase passOver
 --   waking: notifyAll
+--   wide-lanes: wideLanes
 -- A sweep within this time of another has nothing to add.
 SWEEP_GAP_MS = 100
 -- Sessions that go, with their base ids; and writes of what is known of sessions.
@@ -107,6 +108,7 @@ local function openSession(id, known, ttl, ARGV)
   if known[2] then
     notify(id, 'work')
   end
+  wideLanes.narrow(ARGV[6], ARGV[7], ARGV[5])
   changeBase(known[1], ARGV[4])
   if not known[1] then
     -- it seemed dead and was not: what is not reclaimed yet stays its own, and nothing that it acquires from now on is reclaimed
@@ -134,6 +136,7 @@ local function openSession(id, known, ttl, ARGV)
   if ARGV[9] == '1' then
     nodes.joinNodes(id, ARGV[4], ARGV[5], known[1])
   end
+  wideLanes.commit()
   commitShard()
   commitNotices()
   return { 'OK' }
@@ -312,7 +315,7 @@ end
 -- `andSweep` is called by a renewal that asks for it: sweeps need this part, not the other way round.
 local function handle(ARGV, andSweep)
   local kind, id = ARGV[1], ARGV[2]
-  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'sweepDue', 'fence', 'seq', 'ready', 'act', 'keep' })
+  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'sweepDue', 'fence', 'seq', 'ready', 'act', 'keep', 'wide', 'lanes' })
   local known = tryCall('HMGET', T .. ':wi:' .. id, 'base', 'wait', 'seq')
   if known.err then
     -- of another type: the session does not exist, and registers again

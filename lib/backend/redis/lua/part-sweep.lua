@@ -196,7 +196,7 @@ function sweep(isForced)
     call('UNLINK', M)
   end
   readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'idle', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds',
-    'fix', 'fixedAt', 'dues', 'purges', 'wakes', 'runs', 'todos', 'losts', 'serving' })
+    'fix', 'fixedAt', 'dues', 'purges', 'wakes', 'runs', 'todos', 'losts', 'serving', 'wide' })
   local isEarly, look = isTooEarly()
   if isEarly and not isForced then
     commitShard()

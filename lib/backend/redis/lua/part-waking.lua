@@ -8,6 +8,7 @@
 --   ready-queue: firstOf isGrantable laneOf
 --   run: loadRun
 --   sessions: hasAll isBaseThere isQuick passOver waitOf waitingSessions
+--   wide-lanes: wideLanes
 -- After so many sessions, no more are notified than have room for the branches; each session that acquires notifies the next.
 MOST_NOTIFIED = 16
 -- Branches to be offered once all is known; sessions that got a notice; those that can take less than before.
@@ -67,7 +68,7 @@ function mayTake(waiter, g)
   end
   waitOf(waiter)
   local lane = laneOf(g.lane)
-  return waiter.free > 0 and hasAll(waiter.queues, lane.queue) and hasAll(waiter.capabilities, lane.requires) and hasAll(waiter.tasks, lane.tasks)
+  return waiter.free > 0 and hasAll(waiter.queues, lane.queue) and hasAll(waiter.capabilities, lane.requires) and wideLanes.knows(waiter.tasks, g.lane)
     and (waiter.deeper == 0 or g.depth > waiter.deeper) and not isHeldForOther(g, waiter.base)
 end
 

@@ -37,6 +37,8 @@ function argsOf(request: ControlRequest): readonly Argument[] {
       const { gid, index, token } = request.holder
       return [kind, gid, index, token, request.gid]
     }
+    case 'widen-lane':
+      return [kind, request.gid, request.orNone ? 1 : 0]
     case 'pause-queue':
     case 'resume-queue':
       return [kind, request.queue]

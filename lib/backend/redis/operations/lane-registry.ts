@@ -2,7 +2,8 @@
  * Which lanes a session can serve. A lane is what a group asks of a worker: a queue, capabilities, tasks. The store gives each a short name; this
  * registry knows all names (acquire says when there are more), so that a script gets these and compares no lists of tasks.
  */
-import type { AcquireRequest, SessionInfo } from '../../backend.js'
+import type { AcquireRequest, AskedTasks, SessionInfo } from '../../backend.js'
+import { knowsEnough } from '../../asked-tasks.js'
 import type { Store } from '../store.js'
 import { numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
@@ -12,6 +13,7 @@ interface Lane {
   readonly queue: string
   readonly requires: readonly string[]
   readonly tasks: readonly string[]
+  readonly asks: AskedTasks
 }
 
 type Names = readonly string[] | 'all'
@@ -38,7 +40,7 @@ interface Answer {
 }
 
 function addTo({ queues, capabilities, tasks, byQueue }: Answer, lane: Lane): void {
-  if (!hasAll(queues, [lane.queue]) || !hasAll(capabilities, lane.requires) || !hasAll(tasks, lane.tasks)) return
+  if (!hasAll(queues, [lane.queue]) || !hasAll(capabilities, lane.requires) || !knows(tasks, lane)) return
   const before = byQueue.get(lane.queue)
   byQueue.set(lane.queue, before === undefined ? lane.id : `${before},${lane.id}`)
 }
@@ -59,9 +61,11 @@ export class LaneRegistry {
       this.#answers.clear()
     }
     for (let i = 0; i + 1 < lanes.length; i += 2) {
-      const [queue = '', requires = '', tasks = ''] = textOf(lanes[i + 1]).split('|')
-      const lane = { id: textOf(lanes[i]), queue, requires: words(requires), tasks: words(tasks) }
-      if (!this.#lanes.has(lane.id)) for (const answer of this.#answers.values()) addTo(answer, lane)
+      const [queue = '', requires = '', tasks = '', asks] = textOf(lanes[i + 1]).split('|')
+      const lane = { id: textOf(lanes[i]), queue, requires: words(requires), tasks: words(tasks), asks: askedBy(asks) }
+      const known = this.#lanes.get(lane.id)
+      if (known === undefined) for (const answer of this.#answers.values()) addTo(answer, lane)
+      else if (known.asks !== lane.asks) this.#answers.clear() // it became wide, or is so no more
       this.#lanes.set(lane.id, lane)
     }
     // most of these are forgotten by now: all are asked for anew
@@ -113,8 +117,14 @@ export function laneRegistryOf(store: Store): LaneRegistry {
   return registry
 }
 
+const askedBy = (word: string | undefined): AskedTasks => (word === 'some' || word === 'none' ? word : 'all')
+
 const words = (text: string): readonly string[] => (text === '' ? [] : text.split(' '))
 
 function hasAll(have: Names, wanted: readonly string[]): boolean {
   return have === 'all' || wanted.every((name) => have.includes(name))
+}
+
+function knows(have: Names, { tasks, asks }: Lane): boolean {
+  return have === 'all' || knowsEnough((name) => have.includes(name), tasks, asks)
 }
