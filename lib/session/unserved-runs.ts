@@ -240,7 +240,7 @@ function forDriver(
 ): string {
   const work = workOf(lane, runId)
   const { tasks } = lane
-  const isSplit = drivers.length > 0 && nobodysTask(all, work) === undefined
+  const isSplit = drivers.length > 0 && isUnknown(lane, { drivers, all }) && nobodysTask(all, work) === undefined
   const who =
     drivers.length === 0
       ? 'no worker that takes submitted runs is alive with this key prefix (one does that serves the queue default, or with --drive-runs true)'
