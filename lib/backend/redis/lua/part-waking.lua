@@ -68,8 +68,8 @@ function mayTake(waiter, g)
   end
   waitOf(waiter)
   local lane = laneOf(g.lane)
-  return waiter.free > 0 and hasAll(waiter.queues, lane.queue) and hasAll(waiter.capabilities, lane.requires) and wideLanes.knows(waiter.tasks, g.lane)
-    and (waiter.deeper == 0 or g.depth > waiter.deeper) and not isHeldForOther(g, waiter.base)
+  return waiter.free > 0 and hasAll(waiter.queues, lane.queue) and hasAll(waiter.capabilities, lane.requires)
+    and wideLanes.knows(waiter.tasks, g.lane) and (waiter.deeper == 0 or g.depth > waiter.deeper) and not isHeldForOther(g, waiter.base)
 end
 
 function notifyWork(waiter)
