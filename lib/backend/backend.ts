@@ -227,14 +227,12 @@ export interface StepRequest {
 export type StepAnswer =
   /**
    * `fill`: how many inputs the group has now; all of them when it is `size` (or 1 when shared). `counts`: of the task in hand, where the step
-   * reports one. `openMs`: how long ago the group was opened, where the first part of its inputs was there before. `isIdle`: all branches left of
-   * the group are parked.
+   * reports one. `isIdle`: all branches left of the group are parked.
    */
   | {
       readonly status: 'ok'
       readonly fill: number
       readonly counts?: TaskCounts
-      readonly openMs?: number
       readonly isIdle?: boolean
       readonly wait?: WaitAnswer
     }

@@ -84,6 +84,7 @@ export class Execution {
   #hasSlot = true
   #isInHand = false
   #step = 0
+  #isTakenUp = false
   #mayHaveDispatched = false
   #isFresh = true
 
@@ -95,6 +96,7 @@ export class Execution {
 
   /** What an earlier start of this branch finished: it is not run again. */
   restore(saved: SavedValues): void {
+    this.#isTakenUp = true
     this.#mayHaveDispatched = true
     this.#saved = new Map(
       saved.paths.map((path, i) => [
@@ -102,6 +104,11 @@ export class Execution {
         saved.values.bytes.subarray(saved.values.ends[i - 1] ?? 0, saved.values.ends[i]),
       ]),
     )
+  }
+
+  /** Whether an earlier start of this branch may have begun something. */
+  get isTakenUp(): boolean {
+    return this.#isTakenUp
   }
 
   /** Whether the task that begins now may be dispatched already, by an earlier start. Only of the first one: what follows it was not reached. */

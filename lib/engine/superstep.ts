@@ -28,14 +28,6 @@ export interface SuperstepsOptions {
 /** How often a group that the store has lost is dispatched again before it fails with INTEGRITY. */
 const MOST_STORE_LOSSES = 3
 
-/** What the store has of a group once it is dispatched. */
-interface Dispatched {
-  /** `released`: it was so before; this was a second dispatch, after a crash. `idle`: all that is left of it is parked. */
-  readonly met: 'open' | 'idle' | 'released'
-  /** How long ago it was opened, by an earlier start: some of its time is over. */
-  readonly openMs: number
-}
-
 /** Runs supersteps; one a process. */
 export class Supersteps {
   readonly #options: SuperstepsOptions
@@ -117,12 +109,14 @@ export class Supersteps {
         // Emitted before the step: with a worker in this process, the first branches may be over when the step is.
         const emitDispatched = (): void =>
           emitter.emit('group:dispatched', { runId, path: plan.path, name: plan.name, width })
-        const { met, openMs } = await this.#dispatch(
+        const met = await this.#dispatch(
           frame,
           plan,
           hasEvents && deadlineAt === undefined ? emitDispatched : undefined,
         )
-        deadlineAt ??= elapsedMs(clock) + Math.max(0, (plan.timeoutMs ?? Number.POSITIVE_INFINITY) - openMs)
+        deadlineAt ??=
+          elapsedMs(clock) +
+          (frame.execution.isTakenUp ? await this.#leftMs(plan) : (plan.timeoutMs ?? Number.POSITIVE_INFINITY))
         let unserved: GraflowError | undefined
         if (met !== 'released') {
           barrierWait.dispatched(frame.use, plan.spec)
@@ -151,7 +145,21 @@ export class Supersteps {
     }
   }
 
-  async #dispatch(frame: Frame, plan: GroupPlan, emitDispatched: (() => void) | undefined): Promise<Dispatched> {
+  /** How long a group may still take that an earlier start may have dispatched: then some of its time is over. */
+  async #leftMs({ timeoutMs, spec }: GroupPlan): Promise<number> {
+    if (timeoutMs === undefined) return Number.POSITIVE_INFINITY
+    const { inspect } = this.#options.backend
+    const [groups, { now }] = await Promise.all([inspect.groups(spec.runId), inspect.totals()])
+    const openedAt = groups.find(({ gid }) => gid === spec.gid)?.openedAt ?? now
+    return Math.max(0, timeoutMs - Math.max(0, now - openedAt))
+  }
+
+  /** `released`: it was so before; this is a second dispatch, after a crash. `idle`: all that is left of it is parked. */
+  async #dispatch(
+    frame: Frame,
+    plan: GroupPlan,
+    emitDispatched: (() => void) | undefined,
+  ): Promise<'open' | 'idle' | 'released'> {
     const { execution, use } = frame
     const { backend, graphs } = this.#options
     if (!graphs.isUploaded(use.hash)) await graphs.upload(use.hash, use.graph)
@@ -165,7 +173,7 @@ export class Supersteps {
     const task = !isFork && (execution.isInHand || execution.opening === undefined) ? ('none' as const) : undefined
     const rest = restFrom(frame, plan)
     let isUploadedAgain = false
-    let dispatched: Dispatched = { met: 'open', openMs: 0 }
+    let isIdle = false
     let from = 0
     try {
       while (from < total) {
@@ -191,17 +199,14 @@ export class Supersteps {
         if (task !== undefined) execution.setInHand(false)
         if (answer.status === 'done') {
           execution.meet(plan.path)
-          return { met: 'released', openMs: 0 }
+          return 'released'
         }
-        dispatched = {
-          met: answer.isIdle === true ? 'idle' : 'open',
-          openMs: Math.max(dispatched.openMs, answer.openMs ?? 0),
-        }
+        isIdle = answer.isIdle === true
         if (answer.fill <= from)
           throw new GraflowError('INTERNAL', `the group at ${plan.path} took no input at ${from}`)
         from = answer.fill
       }
-      return dispatched
+      return isIdle ? 'idle' : 'open'
     } catch (error) {
       if (save !== undefined) execution.putBack(save)
       // Its first items may run already, and no barrier will wait for them.

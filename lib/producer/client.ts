@@ -41,6 +41,13 @@ export class Client implements Graflow {
   readonly instanceId: string
   readonly events: Events
   readonly workers: Workers
+  readonly waits: RunWaits = {
+    of: async (runId) => {
+      this.#checkOpen()
+      checkRunId('waits.of', runId)
+      return waitsOfRun(this.#handles, runId)
+    },
+  }
   readonly #options: ClientOptions
   readonly #session: Session
   readonly #handles: HandleServices
@@ -121,14 +128,6 @@ export class Client implements Graflow {
     // Its handlers are not for a run of another flow.
     this.#session.engine.registry.learn(expression)
     return new RunHandle(runId, this.#handles, caller) // as above
-  }
-
-  readonly waits: RunWaits = {
-    of: async (runId) => {
-      this.#checkOpen()
-      checkRunId('waits.of', runId)
-      return waitsOfRun(this.#handles, runId)
-    },
   }
 
   async resume(runId: string, node?: unknown): Promise<Run<never>> {
