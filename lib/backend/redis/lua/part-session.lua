@@ -17,6 +17,8 @@
 --   wide-lanes: wideLanes
 -- A sweep within this time of another has nothing to add.
 SWEEP_GAP_MS = 100
+-- A function of its own: Lua has room for 200 names in one, and the parts before have taken nearly all.
+(function()
 -- Sessions that go, with their base ids; and writes of what is known of sessions.
 local removals, sessionWrites = {}, {}
 
@@ -355,3 +357,4 @@ function handleSession(ARGV, andSweep)
   andSweep(true)
   return handle(ARGV)
 end
+end)()
