@@ -79,6 +79,8 @@ export interface ManualClock extends Clock {
   advance(ms: number): void
   /** Milliseconds until the next timer is due, or undefined when none waits. */
   nextDueMs(): number | undefined
+  /** The same of the timers that somebody waits for, without those in the background, such as the end of a retention. */
+  nextAwaitedMs(): number | undefined
 }
 
 /** Makes a clock that stands at `startMs` until it is advanced. */
@@ -86,13 +88,15 @@ export function manualClock(startMs = 0): ManualClock {
   interface Timer {
     readonly due: number
     readonly fn: () => void
+    readonly isBackground: boolean
   }
   let nowMs = startMs
   let timers: readonly Timer[] = []
+  const untilMs = (timer: Timer | undefined): number | undefined => timer && Math.max(0, timer.due - nowMs)
   return {
     now: () => nowMs,
-    after(delayMs, fn) {
-      const timer: Timer = { due: nowMs + Math.max(0, Math.ceil(delayMs)), fn }
+    after(delayMs, fn, isBackground = false) {
+      const timer: Timer = { due: nowMs + Math.max(0, Math.ceil(delayMs)), fn, isBackground }
       timers = [...timers, timer].sort((a, b) => a.due - b.due)
       return () => {
         timers = timers.filter((other) => other !== timer)
@@ -108,7 +112,8 @@ export function manualClock(startMs = 0): ManualClock {
       }
       nowMs = until
     },
-    nextDueMs: () => (timers[0] === undefined ? undefined : Math.max(0, timers[0].due - nowMs)),
+    nextDueMs: () => untilMs(timers[0]),
+    nextAwaitedMs: () => untilMs(timers.find(({ isBackground }) => !isBackground)),
   }
 }
 

@@ -27,7 +27,7 @@ import { type Limits } from '../options.js'
 import { Parking } from './parking.js'
 import { Pauses } from './pauses.js'
 import { PreparedGrant, type PreparedBranch } from './prepared-grant.js'
-import { Registry } from './registry.js'
+import { Registry, type Code } from './registry.js'
 import type { RunFlows } from './result-paths.js'
 import { readResult } from './results.js'
 import { originOf, type StartOptions } from './start.js'
@@ -50,11 +50,13 @@ export interface EngineOptions {
   readonly threads?: ThreadRunner
   /** Names of code that this process says that it has, where it takes work beside other workers. */
   readonly offered?: ReadonlySet<string>
+  /** What stands between runs and the code of flows, in a test. */
+  readonly codeThrough?: (code: Code) => Code
 }
 
 export class Engine {
   readonly parts: EngineOptions
-  readonly registry = new Registry()
+  readonly registry: Registry
   readonly barrierWaits = new BarrierWaits()
   readonly graphs: GraphStore
   readonly interpreter: Interpreter
@@ -64,6 +66,7 @@ export class Engine {
 
   constructor(parts: EngineOptions) {
     this.parts = parts
+    this.registry = new Registry(parts.codeThrough)
     const { backend, clock, random, emitter, limits } = parts
     this.graphs = new GraphStore({ ...parts, graphBytes: limits.graphBytes, graphs: limits.graphs })
     this.pauses = new Pauses(backend, clock)

@@ -51,6 +51,12 @@ export class Registry {
   readonly #all = emptyNames()
   readonly #tied = new Map<string, Names>()
   #latest: Expression | undefined
+  readonly #through: ((code: Code) => Code) | undefined
+
+  /** @param through what stands between runs and the code that is found here: a test's */
+  constructor(through?: (code: Code) => Code) {
+    this.#through = through
+  }
 
   /** Makes the code of a flow known to runs that bring none. The latest of one name wins. */
   learn(expression: Expression): void {
@@ -83,7 +89,7 @@ export class Registry {
   /** The code of the flow that stands at `base` in the run. */
   codeOf(runId: string, base = ''): Code {
     const own = keyOf(runId, base)
-    return {
+    const code: Code = {
       task: (name) => {
         const known = this.#tied.get(own)?.tasks.get(name)
         if (known?.handler !== undefined) return known
@@ -97,6 +103,7 @@ export class Registry {
       wait: (name) =>
         this.#tied.get(own)?.waits.get(name) ?? this.#tied.get(runId)?.waits.get(name) ?? this.#all.waits.get(name),
     }
+    return this.#through === undefined ? code : this.#through(code)
   }
 
   /** Names of all tasks with a handler. */

@@ -45,7 +45,7 @@ export function startTask(
   input: unknown,
   terms: StartTerms,
 ): Started {
-  return isInThread(terms)
+  return isInThread(terms) && options.threads?.runsInline !== true
     ? startInThread(options, frame, definition, facts, input, terms.timeoutMs)
     : start(options, frame, definition, facts, unpacked(input), terms.timeoutMs)
 }

@@ -86,6 +86,8 @@ export interface FreeThread {
 
 /** The threads of a process. */
 export interface ThreadRunner {
+  /** Handlers are called in this thread, as those of other tasks: in a test. */
+  readonly runsInline?: true
   /** Whether a module of this process has the task, so that a thread can load it. */
   has(task: string): boolean
   /** A thread that is free; undefined where one must be waited for. */

@@ -8,6 +8,7 @@ import { withReserved } from '../backend/reserved.js'
 import { retrying } from '../backend/retrying.js'
 import { Engine } from '../engine/engine.js'
 import type { ThreadRunner } from '../engine/thread-runner.js'
+import type { Code } from '../engine/registry.js'
 import type { Emitter } from '../events.js'
 import { SESSION_TTL_MS, type Limits } from '../options.js'
 import type { Clock, NewId, Random } from '../time.js'
@@ -33,6 +34,8 @@ export interface SessionOptions {
   readonly emitter: Emitter
   /** For tasks with `isolation: 'thread'`; whoever opened them closes them, after the session. */
   readonly threads?: ThreadRunner
+  /** What stands between runs and the code of flows, in a test. */
+  readonly codeThrough?: (code: Code) => Code
   /** Flags with which a worker finds this store, for messages. */
   readonly storeFlags?: readonly string[]
   /** Where listeners of the process are; made for the session where there are none. */
@@ -116,6 +119,7 @@ export class Session {
       ...{ limits: withinStore(options.limits, store.limits), workerId: info.baseId },
       ...(options.threads !== undefined && { threads: options.threads }),
       ...(info.role !== 'client' && info.tasks !== 'all' && { offered: new Set(info.tasks) }),
+      ...(options.codeThrough !== undefined && { codeThrough: options.codeThrough }),
     })
     this.holdings = new Holdings({
       ...{ backend: this.#forWork, engine: this.engine, emitter, session: this.id },

@@ -69,7 +69,8 @@ export function roomOf(path: string): string | undefined {
   const room = third === '' ? second.replace(/\.ts$/, '') : second === 'backend' && deeper.length > 0 ? third : second
   const isFolder = third !== ''
   const single = ['describe', 'nearest', 'errors', 'time', 'options', 'events', 'connect', 'index', 'testing']
-  if (room === 'worker' || room === 'bin' || isFolder === single.includes(room)) return undefined
+  const isTesting = room === 'testing' // its public names stand in a file, what makes them in a folder
+  if (room === 'worker' || room === 'bin' || (isFolder === single.includes(room) && !isTesting)) return undefined
   return mayImport.has(room) ? room : undefined
 }
 

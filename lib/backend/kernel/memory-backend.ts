@@ -15,11 +15,17 @@ export interface MemoryBackendOptions extends KernelOptions {
 }
 
 /** Opens a store in this process. It is gone when it is closed. */
-export function openMemoryBackend(options: MemoryBackendOptions): Backend {
-  return new MemoryBackend(options)
+export function openMemoryBackend(options: MemoryBackendOptions): MemoryBackend {
+  return new Memory(options)
 }
 
-class MemoryBackend implements Backend {
+/** A store in this process. */
+export interface MemoryBackend extends Backend {
+  /** The session is lost, as with its process: what it held is reclaimed at once. For tests of flows. */
+  loseSession(session: string): Promise<void>
+}
+
+class Memory implements MemoryBackend {
   readonly limits: Backend['limits']
   readonly inspect: Inspector
   readonly #clock: Clock
@@ -85,6 +91,13 @@ class MemoryBackend implements Backend {
 
   tend(request: Parameters<Backend['tend']>[0]): ReturnType<Backend['tend']> {
     return this.#do((now) => this.#kernel.tend(now, request))
+  }
+
+  loseSession(session: string): Promise<void> {
+    return this.#do((now) => {
+      this.#kernel.session(now, { kind: 'renew', session, ttlMs: 0 })
+      this.#kernel.sweep(now, true)
+    })
   }
 
   sweep(_session: string): ReturnType<Backend['sweep']> {
