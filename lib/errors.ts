@@ -3,7 +3,7 @@
  * whether trying again can help, and what the HTTP interface and the commands answer; docs/errors.md is compared with it by a test.
  */
 
-import { describeError } from './describe.js'
+import { describe, describeError } from './describe.js'
 
 interface CodeFacts {
   /** What it means and what to do, in one sentence. */
@@ -147,7 +147,11 @@ export class GraflowError extends Error {
   /** The errors that this one sums up, such as the failed members of a group; empty where there are none. */
   readonly errors: readonly Error[]
 
+  /** @throws GraflowError INVALID_OPTION for a code that is none, or for options that are no object, as JavaScript may give them */
   constructor(code: ErrorCode, message: string, options: GraflowErrorOptions = {}) {
+    const fault = faultOfError(code, options)
+    if (fault !== undefined)
+      throw new GraflowError('INVALID_OPTION', `new GraflowError(code, message, options): ${fault}`)
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.details = Object.freeze({ ...options.details })
@@ -170,6 +174,17 @@ export class GraflowError extends Error {
   toJSON(): Readonly<Record<string, unknown>> {
     return jsonOfError(this, { above: new Set(), left: MOST_JSON_VALUES })
   }
+}
+
+/** What is wrong with what an error is made of; undefined where nothing is. */
+function faultOfError(code: unknown, options: unknown): string | undefined {
+  if (typeof code !== 'string' || !Object.hasOwn(ERROR_CODES, code))
+    return `expected a code of docs/errors.md, such as 'TASK_FAILED', got ${describe(code)}; for an error of your own, throw an Error`
+  if (typeof options !== 'object' || options === null)
+    return `expected options such as { cause }, got ${describe(options)}`
+  const { errors } = options as GraflowErrorOptions
+  if (errors !== undefined && !Array.isArray(errors)) return `expected a list of errors, got ${describe(errors)}`
+  return undefined
 }
 
 /** Whether what made a task or group fail says `retryable: false`, itself or by its own cause. */

@@ -236,7 +236,7 @@ export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
 export interface Events {
   /**
    * Calls `listener` for every event of that name until the returned function is called. A listener that throws does not disturb
-   * the run: its error becomes a `log` event.
+   * the run: its error becomes a `log` event; the first one of a listener of `log` becomes a warning of the process.
    * @throws GraflowError INVALID_NAME when there is no event of that name; INVALID_OPTION when the listener is no function
    */
   subscribe<const K extends EventName>(name: K, listener: (event: EventOf<K>) => void): () => void
@@ -299,6 +299,8 @@ export class Emitter implements Events {
   /** Of the application, where it has one. */
   tracer: Tracer | undefined
   #forwarder: Forwarder | undefined
+  /** It was reported that a listener of the log fails. */
+  #isLogBlamed = false
   readonly #now: () => number
 
   /** @param now milliseconds since the epoch, from the injected clock */
@@ -373,12 +375,13 @@ export class Emitter implements Events {
     }
   }
 
-  /** A listener that throws is at fault, not the run: its error goes to the log; that of a log listener becomes an uncaught error. */
+  /** A listener that throws is at fault, not the run: its error goes to the log; that of a log listener becomes a warning of Node.js, once. */
   #blame(name: EventName, error: unknown): void {
     if (name === 'log') {
-      queueMicrotask(() => {
-        throw error
-      })
+      if (this.#isLogBlamed) return
+      this.#isLogBlamed = true
+      const message = `a listener of log failed: ${describeError(error)}. Lines of the log may be missing; further errors of its listeners are not reported`
+      process.emitWarning(message, { type: 'GraflowWarning', code: 'LOG_LISTENER' })
       return
     }
     const details = error instanceof Error ? error : { thrown: describeError(error) }

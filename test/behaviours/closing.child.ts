@@ -61,7 +61,9 @@ const programs: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   'a listener that throws': async () => {
     const stray: string[] = []
-    process.on('uncaughtException', ({ message }) => stray.push(message))
+    process.on('uncaughtException', ({ message }) => stray.push(`uncaught: ${message}`))
+    process.removeAllListeners('warning') // which writes them
+    process.on('warning', ({ message }) => stray.push(message))
     const graflow = await connect({ logLevel: 'silent' })
     graflow.events.subscribe('log', () => {
       throw new Error("the log's own")
@@ -69,8 +71,11 @@ const programs: Readonly<Record<string, () => Promise<unknown>>> = {
     graflow.events.subscribe('run:state', ({ to }) => {
       throw new Error(`a listener's own: ${to}`)
     })
+    graflow.events.subscribe('log', (): unknown => Promise.reject(new Error("another's, later")))
     const result = await graflow.run(add, 1)
-    return [result, ...new Set(stray)]
+    // a warning is emitted in the next tick
+    await new Promise((resolve) => setImmediate(resolve))
+    return [result, ...stray]
   },
   'a client that did nothing': async () => (await connect()).isRunning,
 }

@@ -1,7 +1,28 @@
 import fc from 'fast-check'
 import { GraflowError } from '../../lib/errors.js'
+import { thrown } from '../support/captured-errors.js'
 
 const json = (error: Error): unknown => JSON.parse(JSON.stringify(error))
+
+describe('GraflowError', () => {
+  it.each<[string, readonly unknown[], string]>([
+    [
+      'null for a code',
+      [null],
+      "expected a code of docs/errors.md, such as 'TASK_FAILED', got null; for an error of your own, throw an Error",
+    ],
+    ['nothing', [], 'got undefined'],
+    ['a code of others', ['E_MINE', 'mine'], 'got "E_MINE"'],
+    ['a name that objects have', ['constructor', 'x'], 'got "constructor"'],
+    ['null for options', ['INTERNAL', 'x', null], 'expected options such as { cause }, got null'],
+    ['a text for options', ['INTERNAL', 'x', 'cause'], 'got "cause"'],
+    ['no list of errors', ['INTERNAL', 'x', { errors: 1 }], 'expected a list of errors, got 1'],
+  ])('refuses %s, and says what was expected', (_what, words, says) => {
+    const error = thrown(() => Reflect.construct(GraflowError, words))
+    expect(error).toBeInstanceOf(GraflowError)
+    expect([error.code, error.message]).toEqual(['INVALID_OPTION', expect.stringContaining(says)])
+  })
+})
 
 describe('GraflowError as JSON', () => {
   it('has name, code, message, details, errors and cause, whatever classes they are of', () => {
