@@ -29,6 +29,7 @@ import { packedOf, PackedValue, unpacked } from '../values/packed-arrays.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { itemAt, type Pausable } from './context.js'
 import { DirectiveFollower } from './directive-follower.js'
+import { checkedStep, checkGroupInputs, checkGroupOutputs, declaredBranches } from './declared-schemas.js'
 import { asBranch, gotoTaken, reportingGoto } from './directives.js'
 import { runPathOf, type Execution, type Frame, type GraphInUse } from './execution.js'
 import { cycleLimit } from './failure.js'
@@ -184,7 +185,9 @@ export class Interpreter {
 
   /** As a routed step of a flow would be: with the task's own queue, attempts, losses and deadline. */
   async #forkTask(frame: Frame, node: TaskNode, input: unknown): Promise<unknown> {
-    const output = await this.#one(frame, node, '0', '0', input)
+    const declared = frame.use.code.declaration(node.name)
+    const work = (): Promise<unknown> => this.#one(frame, node, '0', '0', input)
+    const output = await (declared === undefined ? work() : checkedStep(declared, frame, '0', input, work))
     // Its path is in no graph that readers of results know: they find it among what is saved.
     frame.execution.save(runPathOf(frame.use, '0'), encode(output))
     return output
@@ -225,6 +228,13 @@ export class Interpreter {
   // ------------------------------------------------------------------------------------------------------------------ tasks
 
   async #task(frame: Frame, node: TaskNode, path: string, input: unknown, forwarded?: Forwarded): Promise<unknown> {
+  #task(frame: Frame, node: TaskNode, path: string, input: unknown, as?: 'forwarded'): Promise<unknown> {
+    const declared = as === undefined ? frame.use.code.declaration(node.name) : undefined
+    if (declared === undefined) return this.#taskAt(frame, node, path, input, as)
+    return checkedStep(declared, frame, path, input, () => this.#taskAt(frame, node, path, input))
+  }
+
+  async #taskAt(frame: Frame, node: TaskNode, path: string, input: unknown, as?: 'forwarded'): Promise<unknown> {
     const { execution, use } = frame
     const saved = execution.savedOutput(runPathOf(use, path))
     if (saved !== undefined) return outputOrGoto(decode(saved))
@@ -381,7 +391,10 @@ export class Interpreter {
     const startedAt = elapsedMs(this.#options.clock)
     const isEmpty = plan.spec.size === 0
     if (frame.use.outer !== undefined) await refuseOwnTasks(this.#options, frame.use, plan)
+    const declared = declaredBranches(use, node)
+    if (declared !== undefined) await checkGroupInputs(declared, node, plan, input)
     const groupOutcomes = isEmpty ? new GroupOutcomes(plan) : await this.#supersteps.run(frame, plan)
+    if (declared !== undefined) await checkGroupOutputs(declared, plan, groupOutcomes)
     if (plan.join.kind === 'policy')
       return decisionOf(this.#options, frame, plan, plan.join.name, groupOutcomes, startedAt)
     const packed = plan.join.kind === 'strict' && plan.keys === undefined ? groupOutcomes.packed : undefined

@@ -1,6 +1,7 @@
 /** The client: starts runs, and drives those that its own session holds. */
 import type { Grant, OpenAnswer, OpenRequest, RunRecord, Token } from '../backend/backend.js'
 import { Cancellation, Unreported } from '../engine/cancellation.js'
+import { checkRunInput } from '../engine/declared-schemas.js'
 import { isEnded, type Drive, type HeldRun } from '../engine/driver.js'
 import { asError } from '../engine/failure.js'
 import { fullStore } from '../engine/graph-store.js'
@@ -220,6 +221,8 @@ export class Client implements Graflow {
     caller: CallingHandler | 'no handler' | undefined = this.#handles.awaiting.caller,
   ): Promise<RunHandle> {
     this.#checkOpen()
+    const checking = checkRunInput(expression, rest[0])
+    if (checking !== undefined) await checking
     const run = prepareRun(this.#session, expression, rest, where, this.#options.retentionMs)
     const { registry, graphs } = this.#session.engine
     const { runId, graph: hash } = run.request
