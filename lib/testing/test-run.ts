@@ -7,11 +7,11 @@ import { isEnded } from '../engine/driver.js'
 import { isNode } from '../flow/expression.js'
 import type { AnyNode, Flow, In, JoinPolicy, NeedsNoInput, OrSay, Out } from '../flow/types.js'
 import { checkOptions, LONGEST_MS, type OptionTable } from '../options.js'
-import type { Run, RunOptions } from '../producer/types.js'
+import type { Run, RunOptions, SignalOptions } from '../producer/types.js'
 import { elapsedMs, manualClock, seededRandom, systemClock, type ManualClock } from '../time.js'
 import { Cast, type TestStart } from './cast.js'
-import { Delays, type TestWait } from './delays.js'
 import type { Fault, StandIn } from './faults.js'
+import { TestWaits, type TestWait } from './test-waits.js'
 import { TestWorld } from './test-world.js'
 import { Work } from './work.js'
 
@@ -56,8 +56,8 @@ export interface TestRun<out O> extends AsyncDisposable {
   readonly starts: readonly TestStart[]
   /** Stand-ins and faults that no start has met so far, such as one of a misspelt path. */
   readonly unmet: readonly (StandIn | Fault)[]
-  /** What the run waits for that time brings. */
-  waits(): readonly TestWait[]
+  /** What the run waits for: first what time brings, then what only a signal ends. */
+  waits(): Promise<readonly TestWait[]>
   /** Lets the run go on as far as it can without time. */
   settle(): Promise<TestState>
   /**
@@ -73,6 +73,11 @@ export interface TestRun<out O> extends AsyncDisposable {
    * work for longer than `workMs`
    */
   result(): Promise<O>
+  /**
+   * Sends a signal, as `run.signal` does, and lets the run go on with it. False when it does not count any more.
+   * @throws GraflowError INVALID_INPUT when its schema refuses the payload; what else `Run.signal` throws
+   */
+  signal(name: string, payload?: unknown, options?: SignalOptions): Promise<boolean>
   /** Ends the run, and aborts the handlers that are at work. Repeating it is safe. */
   close(): Promise<void>
 }
@@ -122,8 +127,8 @@ export function testRun<const N extends AnyNode, const G = N>(
   input: In<N>,
   options?: TestOptions,
 ): Promise<TestRun<Out<N>>>
-export async function testRun(node: unknown, input?: unknown, options?: TestOptions): Promise<TestRun<never>> {
-  const checked = checkOptions<TestOptions>('testRun', TEST_OPTIONS, options)
+export async function testRun(node: unknown, input?: unknown, given?: TestOptions): Promise<TestRun<never>> {
+  const checked = checkOptions<TestOptions>('testRun', TEST_OPTIONS, given)
   const clock = manualClock(startOf(checked.startAt))
   const work = new Work()
   const startedAt = clock.now()
@@ -137,12 +142,13 @@ export async function testRun(node: unknown, input?: unknown, options?: TestOpti
   const { logLevel = TEST_OPTIONS.logLevel.default } = checked
   const world = await TestWorld.open({ clock, random: seededRandom(seed), cast, logLevel, note: () => work.note() })
   try {
-    const delays = new Delays(world.emitter, clock)
+    const options = { id: 'test', ...checked.run }
+    const waits = new TestWaits(world.emitter, clock, options.id)
     for (const code of checked.tasks ?? []) world.learn(code)
     if (isNode(node)) world.learn(node)
     await world.work()
-    const run = await world.client.submit(node, input, { id: 'test', ...checked.run })
-    const test = new Test({ world, run, clock, work, cast, delays, workMs })
+    const run = await world.client.submit(node, input, options)
+    const test = new Test({ world, run, clock, work, cast, waits, workMs })
     await test.settle()
     return test
   } catch (error) {
@@ -157,7 +163,7 @@ interface TestParts {
   readonly clock: ManualClock
   readonly work: Work
   readonly cast: Cast
-  readonly delays: Delays
+  readonly waits: TestWaits
   readonly workMs: number
 }
 
@@ -186,8 +192,17 @@ class Test implements TestRun<never> {
     return this.#parts.cast.unmet
   }
 
-  waits(): readonly TestWait[] {
-    return this.#state === 'over' ? [] : this.#parts.delays.open()
+  async waits(): Promise<readonly TestWait[]> {
+    const { world, waits } = this.#parts
+    if ((await this.settle()) === 'over') return []
+    return waits.with(await world.client.waits.of(this.run.id))
+  }
+
+  async signal(name: string, payload?: unknown, options?: SignalOptions): Promise<boolean> {
+    await this.settle()
+    const counts = await this.run.signal(name, payload, options)
+    await this.settle()
+    return counts
   }
 
   async settle(): Promise<TestState> {
@@ -236,15 +251,15 @@ class Test implements TestRun<never> {
     while ((await this.settle()) !== 'over') {
       const nextMs = clock.nextAwaitedMs()
       const isPaused = (await world.store.inspect.run(this.run.id))?.state === 'paused'
-      if (this.#state === 'working' || isPaused || nextMs === undefined) throw this.#notReady(isPaused, nextMs)
+      if (this.#state === 'working' || isPaused || nextMs === undefined) throw await this.#notReady(isPaused, nextMs)
       await this.advance(nextMs)
     }
     return this.run.result()
   }
 
   close(): Promise<void> {
-    const { world, delays } = this.#parts
-    this.#closing ??= world.close().finally(() => delays.stop())
+    const { world, waits } = this.#parts
+    this.#closing ??= world.close().finally(() => waits.stop())
     return this.#closing
   }
 
@@ -270,8 +285,11 @@ class Test implements TestRun<never> {
     }
   }
 
-  #notReady(isPaused: boolean, nextMs: number | undefined): GraflowError {
+  async #notReady(isPaused: boolean, nextMs: number | undefined): Promise<GraflowError> {
     const { id } = this.run
+    const signals = (await this.waits()).flatMap(({ signal, path }) =>
+      signal === undefined ? [] : [`"${signal}" (at ${path})`],
+    )
     const [working] = this.#parts.work.overdue
     const next = nextMs === undefined ? '' : ` (the next timer is due in ${nextMs} ms)`
     const why =
@@ -280,7 +298,9 @@ class Test implements TestRun<never> {
           `it waits for its deadline or a cancel, call advance(ms)${next}; if it needs longer, raise workMs`
         : isPaused
           ? 'is paused: call run.resume()'
-          : 'waits, and not for time: no timer is due'
+          : signals.length > 0
+            ? `waits for the signal ${signals.slice(0, 3).join(' and for ')}: send it with signal(name, payload)`
+            : 'waits, and not for time: no timer is due'
     return new GraflowError('RESULT_NOT_READY', `run "${id}" ${why}`, { details: { runId: id } })
   }
 }

@@ -11,6 +11,8 @@ import {
   workflow,
   declareTask,
   choose,
+  later,
+  waitFor,
   type Node,
 } from 'graflow'
 import { failAttempt, hang, loseWorker, standIn, testRun } from 'graflow/testing'
@@ -68,7 +70,7 @@ describe('a test run', () => {
     })
     const test = await testRun(each(flaky), [7])
     expect(test.state).toBe('waiting')
-    expect(test.waits()).toMatchObject([
+    expect(await test.waits()).toMatchObject([
       { why: 'delay', task: 'flaky', path: '0/0', dueInMs: HOUR, error: { cause: { message: 'not yet' } } },
     ])
     expect(await test.advance(HOUR - 1)).toBe('waiting')
@@ -78,7 +80,7 @@ describe('a test run', () => {
     expect(await test.advanceToNextTimer()).toBe('over')
     expect(await test.result()).toEqual([7])
     expect(test.starts.map(({ atMs }) => atMs)).toEqual([0, HOUR, 3 * HOUR])
-    expect(test.waits()).toEqual([])
+    expect(await test.waits()).toEqual([])
   })
 
   it('passes three days of retries in a moment', async () => {
@@ -201,6 +203,64 @@ describe('a test run', () => {
     expect(test.state).toBe('waiting')
     expect(await test.advance(60_000)).toBe('over')
     expect(await failureOf(test.result())).toMatchObject({ code: 'RUN_TIMEOUT' })
+  })
+
+  it('sleeps and waits for people, in branches, items and handlers, however long', async () => {
+    const nap = task('nap', async (n: number, ctx) => {
+      await ctx.sleep(n * DAY)
+      return ctx.waitFor<never, string>('go', { timeoutMs: DAY, onTimeout: 'late' })
+    })
+    const flow = par({
+      nap,
+      later: later(join, (n) => new Date(Date.UTC(2000, 0, 1) + Number(n) * DAY)) as never,
+      ask: waitFor('ask'),
+    }).settled()
+    const test = await testRun(flow as Node<number, Record<string, { status: string; value?: unknown }>>, 2, {
+      replace: [standIn(join, () => 'joined')],
+    })
+    expect(test.state).toBe('waiting')
+    expect(await test.waits()).toMatchObject([
+      { why: 'timer', dueInMs: 2 * DAY },
+      { why: 'timer', dueInMs: 2 * DAY },
+      { why: 'signal', path: '0/ask', signal: 'ask' },
+    ])
+    await test.advance(2 * DAY)
+    expect(test.starts.filter(({ task }) => task === 'join')).toMatchObject([{ atMs: 2 * DAY }])
+    expect((await test.waits()).map(({ why, signal, dueInMs }) => `${why} ${signal} ${dueInMs}`)).toEqual([
+      `signal go ${DAY}`,
+      'signal ask undefined',
+    ])
+    expect(await test.signal('ask', 'yes')).toBe(true)
+    expect(await test.signal('ask', 'no')).toBe(false)
+    const { nap: napped, ask } = await test.result()
+    expect([napped?.value, ask?.value]).toEqual(['late', 'yes'])
+    expect(test.clock.now()).toBe(Date.UTC(2000, 0, 4))
+    expect(await test.signal('ask', 'no')).toBe(false)
+  })
+
+  it('says which signal a run waits for that no time ends, and whose payload is refused', async () => {
+    const test = await testRun(seq(waitFor('ok', { schema: z.object({ by: z.string() }) }), by), undefined)
+    const error = await failureOf(test.result())
+    expect(error).toMatchObject({ code: 'RESULT_NOT_READY' })
+    expect(error.message).toBe('run "test" waits for the signal "ok" (at 0): send it with signal(name, payload)')
+    expect(await failureOf(test.signal('ok', 1))).toMatchObject({ code: 'INVALID_INPUT' })
+    expect(await test.signal('ok', { by: 'Ada' })).toBe(true)
+    expect([test.state, await test.result()]).toEqual(['over', 'Ada'])
+  })
+
+  it('loses the worker of a handler that sleeps, and another one sleeps the rest', async () => {
+    const first = task('first', (n: number) => n)
+    const sleeps = task('sleeps', async (n: number, ctx) => {
+      await ctx.sleep(DAY)
+      await ctx.run(first, n)
+      return n
+    })
+    const test = await testRun(each(sleeps), [1], { faults: [loseWorker(first)] })
+    expect(await test.result()).toEqual([1])
+    expect(test.clock.now()).toBe(Date.UTC(2000, 0, 2))
+    expect(test.starts.map(({ task, atMs }) => `${task} ${atMs / DAY}`)).toEqual(
+      expect.arrayContaining(['sleeps 0', 'sleeps 1', 'first 1', 'first 1']),
+    )
   })
 
   it.each<[string, () => Promise<unknown>, string, string]>([
@@ -356,4 +416,5 @@ describe('a fault', () => {
   })
 })
 
+const by = task('by', (answer: { by: string }) => answer.by)
 const text = task('text', (n: number) => String(n))

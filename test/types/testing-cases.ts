@@ -23,6 +23,7 @@ is<Eq<Awaited<ReturnType<Awaited<ReturnType<typeof testRun<typeof whole>>>['resu
 const none = await testRun(noInput)
 is<Eq<Awaited<ReturnType<typeof none.result>>, number>>()
 await testRun(noInput, undefined, { seed: 2 })
+is<Eq<Awaited<ReturnType<typeof run.signal>>, boolean>>()
 const city: Promise<{ city: string }> = run.run.result(geo)
 
 // @ts-expect-error the flow takes an id
