@@ -21,14 +21,14 @@ import { checkPayload } from './schemas.js'
 
 /** What waits need of the process. */
 export interface WaitsOptions {
-  readonly backend: Pick<Backend, 'step'>
+  readonly backend: Pick<Backend, 'step' | 'onReconnected'>
   readonly clock: Clock
   readonly random: Random
   readonly emitter: Emitter
   readonly barrierWaits: BarrierWaits
 }
 
-/** A notice may be lost, with a connection: a wait that a handler holds is asked for again after about so long. */
+/** A notice may be lost, with a connection: a wait that a handler holds is asked for again after about so long. In this process none is. */
 const LOOK_AGAIN_MS = 10_000
 
 /** A wait, and how it is held where it cannot be given back: what ends the wait early. */
@@ -183,10 +183,12 @@ export class Waits {
 
   /** Until it may be answered. */
   async #next(cancel: Cancellation, notice: Promise<void>, leftMs = Number.POSITIVE_INFINITY): Promise<void> {
-    const { clock, random } = this.#options
+    const { backend, clock, random } = this.#options
     let disarm: (() => void) | undefined
+    const lookMs = backend.onReconnected === undefined ? leftMs : LOOK_AGAIN_MS * (0.8 + 0.4 * random())
     const timer = new Promise<void>((resolve) => {
-      disarm = clock.after(Math.max(1, Math.min(leftMs, LOOK_AGAIN_MS * (0.8 + 0.4 * random()))), resolve)
+      const ms = Math.max(1, Math.min(leftMs, lookMs))
+      if (Number.isFinite(ms)) disarm = clock.after(ms, resolve)
     })
     try {
       await cancel.race(Promise.race([notice, timer]))

@@ -246,6 +246,11 @@ describe('a test run', () => {
     expect(await failureOf(test.signal('ok', 1))).toMatchObject({ code: 'INVALID_INPUT' })
     expect(await test.signal('ok', { by: 'Ada' })).toBe(true)
     expect([test.state, await test.result()]).toEqual(['over', 'Ada'])
+    const asks = task('asks', (_: undefined, ctx) => ctx.waitFor('more'))
+    const asking = await testRun(asks, undefined)
+    expect((await failureOf(asking.result())).message).toContain('waits for the signal "more" (at 0/~1)')
+    await asking.signal('more', 1)
+    expect(await asking.result()).toBe(1)
   })
 
   it('loses the worker of a handler that sleeps, and another one sleeps the rest', async () => {

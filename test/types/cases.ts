@@ -523,9 +523,9 @@ const inText = flow('geo >> approve', { geo, approve })
 is<Eq<Out<typeof inText>, { ok: boolean; at: Date }>>()
 const beside = par({ approve, geo }).critical('approve')
 is<Eq<Out<typeof beside>['approve'], { ok: boolean; at: Date }>>()
-// @ts-expect-error what it gives does not fit
 seq(
   approve,
+  // @ts-expect-error what it gives does not fit
   task('wrong', (n: number) => n),
 )
 // @ts-expect-error no function of the input gives a number
