@@ -227,14 +227,14 @@ export class Interpreter {
 
   // ------------------------------------------------------------------------------------------------------------------ tasks
 
-  async #task(frame: Frame, node: TaskNode, path: string, input: unknown, forwarded?: Forwarded): Promise<unknown> {
-  #task(frame: Frame, node: TaskNode, path: string, input: unknown, as?: 'forwarded'): Promise<unknown> {
-    const declared = as === undefined ? frame.use.code.declaration(node.name) : undefined
-    if (declared === undefined) return this.#taskAt(frame, node, path, input, as)
+  #task(frame: Frame, node: TaskNode, path: string, input: unknown, forwarded?: Forwarded): Promise<unknown> {
+    // What is forwarded is a branch, of which the opener of its group sees to the declaration.
+    const declared = forwarded === undefined ? frame.use.code.declaration(node.name) : undefined
+    if (declared === undefined) return this.#taskAt(frame, node, path, input, forwarded)
     return checkedStep(declared, frame, path, input, () => this.#taskAt(frame, node, path, input))
   }
 
-  async #taskAt(frame: Frame, node: TaskNode, path: string, input: unknown, as?: 'forwarded'): Promise<unknown> {
+  async #taskAt(frame: Frame, node: TaskNode, path: string, input: unknown, forwarded?: Forwarded): Promise<unknown> {
     const { execution, use } = frame
     const saved = execution.savedOutput(runPathOf(use, path))
     if (saved !== undefined) return outputOrGoto(decode(saved))
