@@ -10,7 +10,8 @@
 --   grants: newGrant recordOf stillHeld
 --   group: filled inputBytes inputPlace inputRange load segmentOf sharedInput specOf touch
 --   run: loadRun setRun
-
+-- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
+(function()
 -- How the inputs of a grant lie in it: the ends, with the one before the first where first is above 0, and the bytes; all in `ends`; one shared
 -- input in `bytes`; or gathered: ends from 0; or apart: `bytes` says where they are, and ends are as in the first.
 local SPLIT, GATHERED, APART = 0, 3, 4
@@ -375,3 +376,4 @@ function addGrant(reply, grant)
   reply[at + 6], reply[at + 7], reply[at + 8], reply[at + 9], reply[at + 10] = grant.indexes, grant.cells, grant.layout, grant.ends, grant.bytes
   reply[at + 11], reply[at + 12] = watchersOf(grant.run), grant.waited or -1
 end
+end)()

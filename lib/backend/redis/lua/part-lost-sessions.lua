@@ -9,6 +9,8 @@
 --   nodes: nodes
 --   reclaim: reclaimGrant
 --   session: removeSession writeSession
+-- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
+(function()
 -- A sweep looks at so many sessions at most. So long a session is missed before it counts as gone.
 local MOST_SESSIONS, SUSPECT_MS = 1000, 200
 -- Entries of what a lost session held that a sweep looks at.
@@ -179,3 +181,4 @@ function countServing(facts)
     setShard('serving', serving)
   end
 end
+end)()

@@ -9,7 +9,8 @@
 --   run: listGroup
 --   uploads: uploads
 --   waking: addReady
-
+-- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
+(function()
 -- How long a graph is kept that no run uses, and how much of it may pass before a use renews it.
 local GRAPH_RETENTION_S, GRAPH_RENEWAL_S = 86400, 3600
 -- A table with inputs of so few bytes stands in the group's hash.
@@ -140,3 +141,4 @@ function newChild(ARGV, at, holding, index, session, lane)
   activity(holding.run, 'group', gid)
   return child
 end
+end)()

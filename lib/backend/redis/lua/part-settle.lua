@@ -18,6 +18,8 @@
 --   uploads: uploads
 --   waits: runWaits
 --   waking: addReady reopenLimit
+-- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
+(function()
 local RETRY, PARKED = 6, 8
 
 -- What became of the range that is settled branch by branch: indexes, kinds and values of those that ended; how many are ready or delayed.
@@ -266,3 +268,4 @@ function settle(ARGV)
   commit()
   return answers
 end
+end)()

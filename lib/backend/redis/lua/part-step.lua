@@ -17,7 +17,8 @@
 --   parking: parking
 --   uploads: uploads
 --   waits: runWaits
-
+-- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
+(function()
 -- Where the saves, the retired groups and the group begin in ARGV.
 local function placesIn(ARGV)
   local savesAt = 14
@@ -248,3 +249,4 @@ function step(isFull, ARGV)
   commitGraphs()
   return answer
 end
+end)()

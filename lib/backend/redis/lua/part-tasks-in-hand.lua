@@ -8,6 +8,8 @@
 --   children: childrenOf
 --   due-queue: plan unplan
 --   group: isClosedBy touch
+-- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
+(function()
 -- Errors, losses, losses counted for tasks of the branch, attempts, maxLosses; path ('' between two tasks), what the branch ends with where it is
 -- lost or late, and what was counted for other tasks.
 local RECORD, REPORT, OTHER = '<I4I4I4I4I4I4c0I4c0I4c0I4c0', '<I4I4I4I4ddI4c0I4c0I4c0', '<I4I4dI4c0'
@@ -186,3 +188,4 @@ end
 
 -- One name for all: Lua has room for 200 on one way.
 inHand = { HAS_TASK = HAS_TASK, reportTask = reportTask, endStart = endStart, isWaiting = isWaiting, isDeadBy = isDeadBy, isSpentBy = isSpentBy }
+end)()
