@@ -7,7 +7,7 @@
 --   ready-queue: laneOf
 --   sessions: hasAll
 -- So many lanes are wide at most: the one that has been so for longest is narrow again then. So many sessions are looked at.
-local MOST_WIDE, MOST_ASKED = 64, 1000
+local MOST_WIDE, MOST_SESSIONS_SEEN = 64, 1000
 -- Fields for T:l, and those that go.
 local changed, gone = {}, {}
 
@@ -78,7 +78,7 @@ end
 -- What can be asked of a session so that one can serve the lane: 'some', or 'none'; nil where one serves it whole, or none could take from it.
 local function widthFor(name, orNone)
   local asks
-  for _, session in ipairs(call('ZRANGEBYSCORE', T .. ':w', '(' .. whole(now()), '+inf', 'LIMIT', 0, MOST_ASKED)) do
+  for _, session in ipairs(call('ZRANGEBYSCORE', T .. ':w', '(' .. whole(now()), '+inf', 'LIMIT', 0, MOST_SESSIONS_SEEN)) do
     local facts = tryCall('HMGET', T .. ':wi:' .. session, 'tasks', 'serves', 'info')
     if isOfLane(facts[2], facts[3], laneOf(name)) then
       if knows(facts[1] or '', name, 'all') then
