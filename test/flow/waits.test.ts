@@ -53,7 +53,7 @@ describe('waits and later nodes', () => {
     expect(due.handler?.(7, undefined)).toBe(7_000)
     expect(thrown(() => due.handler?.(Number.NaN, undefined))).toMatchObject({
       code: 'INVALID_OPTION',
-      message: 'b.due: the function given to later must return a valid Date, got an invalid date',
+      message: expect.stringMatching(/^b\.due: the function given to later must return a valid Date, got /),
     })
     expect(
       thrown(() =>
