@@ -61,7 +61,6 @@ const even: StandardSchemaV1<number, number> = {
 
 export const waiting = task('waiting', inThread, async (ms: number, ctx) => {
   await ctx.sleep(ms)
-  mark(ctx, 'slept')
   return [await ctx.waitFor('ok', { schema: even }), await ctx.waitFor('never', { timeoutMs: 20, onTimeout: 'late' })]
 })
 

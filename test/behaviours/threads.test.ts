@@ -6,6 +6,7 @@ import { Worker } from 'graflow/worker'
 import { compiled } from '../support/compiled.js'
 import { describeOnBackends } from '../support/backends.js'
 import { failureOf } from '../support/captured-errors.js'
+import { until } from '../support/waits.js'
 import { failureOfRun, logOf, nextEvent, nextMark } from '../support/runs.js'
 import {
   asIs,
@@ -61,10 +62,12 @@ describeOnBackends('tasks in threads', (openOn, onlyEmbedded, name) => {
 
   it('sleep and wait for signals, and check what comes by a schema of the thread', async () => {
     const graflow = await open()
-    const slept = nextMark(graflow, 'slept')
     const run = await graflow.start(each(waiting), [20])
-    await slept
+    const untilAsked = (path: string): Promise<void> =>
+      until(async () => (await graflow.waits.of(run.id)).some((wait) => wait.path === path), `a wait at ${path}`)
+    await untilAsked('0/0/~2')
     expect(await run.signal('ok', 3, { index: 0 })).toBe(true) // it is refused there, and the next one is awaited
+    await untilAsked('0/0/~3')
     expect(await run.signal('ok', 4, { index: 0 })).toBe(true)
     expect(await run.result()).toEqual([[2, 'late']])
   })
