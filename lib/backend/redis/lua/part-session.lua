@@ -19,8 +19,6 @@
 (function()
 -- A sweep within this time of another has nothing to add.
 SWEEP_GAP_MS = 100
--- A function of its own: Lua has room for 200 names in one, and the parts before have taken nearly all.
-(function()
 -- Sessions that go, with their base ids; and writes of what is known of sessions.
 local removals, sessionWrites = {}, {}
 
