@@ -93,6 +93,7 @@ export const ERROR_CODES = Object.freeze({
     1,
   ),
   RUN_NOT_FOUND: facts('No run has this id, or it is past its retention.', false, 404, 1),
+  NOT_KEPT: facts('What is needed to run it again is not kept, or not any more.', false, 410, 1),
   RESULT_NOT_READY: facts('The run, or the task in it, has not finished.', true, 409, 1),
   RESULT_NOT_FOUND: facts('No finished node of the run has this name or path.', false, 404, 1),
   RESULT_AMBIGUOUS: facts(

@@ -50,12 +50,12 @@ export type {
   Address,
   BranchOutcome,
   ConnectOptions,
+  DeadLetters,
   Graflow,
   GroupProgress,
-  Page,
-  PageOptions,
   Run,
   RunOptions,
+  Runs,
   RunStatus,
   RunWait,
   RunWaits,
@@ -63,5 +63,15 @@ export type {
   WorkerStatus,
   Workers,
 } from './producer/types.js'
+export type {
+  DeadLetter,
+  DeadLetterOptions,
+  Decision,
+  DecisionByHand,
+  DeadLetterWithInput,
+  Page,
+  PageOptions,
+  RetryRunOptions,
+} from './producer/operator-types.js'
 export type { Limits } from './options.js'
 export type { Clock, Random } from './time.js'

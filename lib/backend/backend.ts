@@ -206,7 +206,16 @@ export interface StepRequest {
    * The group to open, and its inputs from item `from` on (a big group is filled by several steps, in order). Nothing of it is
    * granted before item `from + k` is stored for all it needs; `left` counts from `size` at once.
    */
-  readonly group?: { readonly spec: GroupSpec; readonly from: number; readonly inputs: PackedItems }
+  readonly group?: {
+    readonly spec: GroupSpec
+    readonly from: number
+    readonly inputs: PackedItems
+    /**
+     * A group that was closed before the run was reopened is opened again: branches that succeeded keep their outcomes, the others start anew.
+     * All inputs are to be sent again.
+     */
+    readonly isReopened?: boolean
+  }
   /**
    * The task that is started now; `none`: the one before is over. Either ends the deadline of the start before, the group's and that of the task
    * in hand. A branch with `none` whose own group is open only waits: it is not counted when its holder is lost.
@@ -236,8 +245,11 @@ export type StepAnswer =
       readonly isIdle?: boolean
       readonly wait?: WaitAnswer
     }
-  /** The group exists and is released or withdrawn (the rest of the step is done); or the run had ended with just this value. */
-  | { readonly status: 'done' }
+  /**
+   * The group exists and is released or withdrawn (the rest of the step is done); or the run had ended with just this value. `isOld`: the group was
+   * closed before the run was reopened, and may be opened again.
+   */
+  | { readonly status: 'done'; readonly isOld?: boolean }
   /** Another group (digest) stands at this gid. */
   | { readonly status: 'conflict' }
   | { readonly status: 'nograph' }
@@ -319,6 +331,59 @@ export type TakeAnswer =
   | { readonly status: 'ok'; readonly grant: Grant }
   | { readonly status: 'held'; readonly session: string }
   | { readonly status: 'paused' | 'waiting' | 'over' | 'gone' | 'nosession' }
+
+/**
+ * What a person decides a branch, or a step inside one, ends with. No holder's token counts for it any more: a result that comes later is refused.
+ */
+export interface Decision {
+  /** A repeat of the call is known by it. */
+  readonly nonce: string
+  /** For those who look at the run later. */
+  readonly path: string
+  readonly as: DecidedAs
+  /** The branch that ends so, or that comes to the step. */
+  readonly gid: string
+  readonly index: number
+  /** The path for which `value` is saved, unless that or `path` has an output; the holder of the branch is found anew. Absent: the branch ends. */
+  readonly mark?: string
+  readonly value: Uint8Array
+}
+export type DecidedAs = 'succeeded' | 'failed' | 'skipped'
+/** `late`: it has ended, or was decided, before. `gone`: there is no such branch, or nobody has come to the step. */
+export type DecideAnswer = 'ok' | 'late' | 'over' | 'gone'
+/** What was decided by hand. */
+export interface ByHand {
+  readonly path: string
+  readonly as: DecidedAs
+  readonly at: number
+}
+
+/** Opens a run that has ended again: somebody drives it behind what is saved. All tokens from before are worthless. */
+export interface ReopenRequest {
+  readonly runId: string
+  /** A repeat of the call is known by it. */
+  readonly nonce: string
+  /** Names of the code that a worker must know to drive it from here; absent: what it needed when it ended. */
+  readonly need?: readonly string[]
+  /** Saved outputs to be forgotten. */
+  readonly forget?: readonly string[]
+  /** Groups to be deleted, with all that they have; what is below them is named, too. */
+  readonly drop?: readonly string[]
+  /**
+   * Groups to be opened again with all outcomes of succeeded branches but these, and with all groups above them; outer ones first. Their inputs come
+   * with the next step.
+   */
+  readonly redo?: readonly { readonly gid: string; readonly indexes: readonly number[] }[]
+  /** What a person decides about it, in the same moment. */
+  readonly decision?: Decision
+  /** More of what is to be forgotten and dropped follows in another call: the run stays as it is. */
+  readonly isPartial?: boolean
+}
+/**
+ * `running`: it has not ended, or goes on again by another call. `closing`: what is below it is still being closed, so ask again. `not-kept`: what
+ * it would need is not kept any more.
+ */
+export type ReopenAnswer = 'ok' | 'running' | 'closing' | 'not-kept' | 'gone'
 
 /**
  * What became of one start: `succeeded` with the result; `failed` for good; `dead`, with the error, where what it had dispatched in its own place
@@ -504,6 +569,11 @@ export type ControlRequest =
     }
   /** Nothing of a paused run is granted; what is in flight finishes. */
   | { readonly kind: 'pause-run'; readonly runId: string }
+  /**
+   * Deletes a run with all that it has, some of its groups a call: `ok` means ask again, until it is `gone`. One that has not ended is cancelled
+   * first, with this reason.
+   */
+  | { readonly kind: 'delete-run'; readonly runId: string; readonly reason: string; readonly value: Uint8Array }
   | { readonly kind: 'resume-run'; readonly runId: string }
   /**
    * Withdraws what is not final in a group and in all groups below it; the holder of the branch it belongs to must ask. `dup`: the group was
@@ -557,6 +627,12 @@ export interface RunRecord {
   /** The session that drives it. */
   readonly driver: string | undefined
   readonly cancelReason: string | undefined
+  /** How often it was reopened. */
+  readonly retries: number
+  /** Whether the process that opened it was to drive it; else any worker. */
+  readonly hasOpener: boolean
+  /** In order; of very many the last. */
+  readonly byHand: readonly ByHand[]
   /** Result or error record, once it has ended. */
   readonly value: Uint8Array | undefined
 }
@@ -631,10 +707,14 @@ export interface DeadLetter {
   readonly gid: string
   readonly index: number
   readonly runId: string
+  /** Where it stands: the hash of a graph, and the static path of its group's node in it. Empty of one that an older release kept. */
+  readonly graph: string
+  readonly node: string
   readonly kind: 'failed' | 'dead'
   readonly errors: number
   readonly losses: number
   readonly at: number
+  /** Empty where it was too large to be kept. */
   readonly input: Uint8Array
   /** Error record; empty when its workers were lost. */
   readonly error: Uint8Array
@@ -703,7 +783,9 @@ export interface Inspector {
   lead(): Promise<Lead | undefined>
   /** The store's clock, in milliseconds since the epoch. */
   now(): Promise<number>
-  deadLetters(limit: number): Promise<readonly DeadLetter[]>
+  /** @param before the id of a letter: only older ones */
+  deadLetters(limit: number, before?: string): Promise<readonly DeadLetter[]>
+  deadLetter(id: string): Promise<DeadLetter | undefined>
   totals(): Promise<StoreTotals>
 }
 
@@ -844,6 +926,8 @@ export interface Backend {
   step(request: StepRequest): Promise<StepAnswer>
   acquire(request: AcquireRequest): Promise<AcquireAnswer>
   take(request: TakeRequest): Promise<TakeAnswer>
+  reopen(request: ReopenRequest): Promise<ReopenAnswer>
+  decide(runId: string, decision: Decision): Promise<DecideAnswer>
   /** One answer a range, in order. */
   settle(request: SettleRequest): Promise<readonly SettleAnswer[]>
   session(request: SessionRequest): Promise<SessionAnswer>
@@ -854,6 +938,8 @@ export interface Backend {
   sweep(session: string): Promise<SweepAnswer>
   control(request: ControlRequest): Promise<ControlAnswer>
   signal(request: SignalRequest): Promise<SignalAnswer>
+  /** Deletes one dead letter, or all that were kept before a time by the store's clock. Says how many; a repeated call finds none. */
+  deleteDeadLetters(which: { readonly id: string } | { readonly before: number }): Promise<number>
   readonly inspect: Inspector
   /** Reads need no holder; writes need the current holder of a branch of this run. */
   channel(runId: string, holder: Holder | undefined, request: ChannelRequest): Promise<ChannelAnswer>

@@ -50,6 +50,8 @@ function viewOf(near: Backend, repeater: Repeater, repeat: Repeat, repeatWork: R
     step: (request) => repeatWork(() => near.step(request)),
     acquire: (request) => repeat(() => near.acquire(request)),
     take: (request) => repeat(() => near.take(request)),
+    reopen: (request) => repeat(() => near.reopen(request)),
+    decide: (runId, decision) => repeat(() => near.decide(runId, decision)),
     settle: (request) => repeatWork(() => near.settle(request)),
     session: (request) => repeat(() => near.session(request)),
     lead: (request) => near.lead(request), // its caller comes again, and its lease has run on meanwhile
@@ -57,6 +59,7 @@ function viewOf(near: Backend, repeater: Repeater, repeat: Repeat, repeatWork: R
     sweep: (session) => near.sweep(session), // as above
     control: (request) => repeat(() => near.control(request)),
     signal: (request) => repeat(() => near.signal(request)),
+    deleteDeadLetters: (which) => repeat(() => near.deleteDeadLetters(which)),
     channel: (runId, holder, request) => repeatWork(() => near.channel(runId, holder, request)),
     lock: (runId, holder, request) => repeatWork(() => near.lock(runId, holder, request)),
     listen: (session, listener) => near.listen(session, listener),
@@ -91,7 +94,8 @@ const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
   serving: () => repeat(() => inspect.serving()),
   lead: () => repeat(() => inspect.lead()),
   now: () => repeat(() => inspect.now()),
-  deadLetters: (limit) => repeat(() => inspect.deadLetters(limit)),
+  deadLetters: (limit, before) => repeat(() => inspect.deadLetters(limit, before)),
+  deadLetter: (id) => repeat(() => inspect.deadLetter(id)),
   totals: () => repeat(() => inspect.totals()),
 })
 

@@ -2,6 +2,7 @@
 import type { OutcomeChunk, OutcomesPage } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { Outcome } from '../flow/types.js'
+import { isSkippedByHand } from './by-hand.js'
 import type { GroupPlan } from './group-plan.js'
 import { arrayOf, type PackedValue } from '../values/packed-arrays.js'
 import { ValueReader } from '../values/value-lists.js'
@@ -22,6 +23,10 @@ export class GroupOutcomes {
   readonly succeeded: number[] = []
   /** By the store's clock. */
   releasedAt: number | undefined
+  /** The group was closed before the run was retried. */
+  isOld = false
+  /** It was not released, but withdrawn with what is above it. */
+  isWithdrawn = false
   #known = 0
 
   constructor(plan: OutcomesPlan) {
@@ -36,6 +41,7 @@ export class GroupOutcomes {
    */
   add(page: OutcomesPage): void {
     this.releasedAt ??= page.releasedAt
+    this.isWithdrawn = page.state === 'withdrawn'
     for (const chunk of page.chunks) {
       for (let i = 0; i < chunk.indexes.length; i += 1) {
         const index = chunk.indexes[i] as number // i is in range
@@ -136,7 +142,8 @@ export class GroupOutcomes {
     this.#decode()
     return this.#statuses.map((status, index): Outcome<unknown> => {
       if (status === 'succeeded') return { status, value: this.#values[index] }
-      return { status, error: this.#errorOf(status, index) }
+      const error = this.#errorOf(status, index)
+      return { status: isSkippedByHand(error) ? 'skipped' : status, error }
     })
   }
 

@@ -37,6 +37,8 @@ export interface GroupPlan {
   /** Tasks that a branch may need where it runs; worked out at each call. */
   readonly tasksOf: (index: number) => readonly string[]
   readonly timeoutMs: number | undefined
+  /** It was closed before the run was retried, and is opened again. */
+  readonly isReopened?: boolean
   /** Inputs from item `from` on, as many as one call takes; a shared input is one item. */
   inputsFrom(from: number): PackedItems
 }

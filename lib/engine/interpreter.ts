@@ -13,6 +13,7 @@ import type {
   ChooseNode,
   EachNode,
   Graph,
+  GraphJoin,
   GraphNode,
   GroupNode,
   LaterNode,
@@ -33,7 +34,8 @@ import { checkedStep, checkGroupInputs, checkGroupOutputs, declaredBranches } fr
 import { asBranch, gotoTaken, reportingGoto } from './directives.js'
 import { runPathOf, type Execution, type Frame, type GraphInUse } from './execution.js'
 import { cycleLimit } from './failure.js'
-import { planGroup, planOne, type Dispatcher } from './group-plan.js'
+import { decidedOutput, markOf } from './by-hand.js'
+import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
 import { inTime } from './in-time.js'
 import { InlineTasks } from './inline-tasks.js'
 import { joinResult, shaped } from './joins.js'
@@ -63,6 +65,9 @@ export interface InterpreterOptions extends StartOptions, SuperstepsOptions {
   readonly offered?: ReadonlySet<string>
   readonly graphOfRun: (runId: string) => Promise<Graph>
 }
+
+/** Decided here; what a policy decides is policy-decision.ts's. */
+type OtherJoin = Exclude<GraphJoin, { kind: 'policy' }>
 
 /** Behind the last outcome of any group: asked only whether a group is there. */
 const NO_OUTCOMES = 2 ** 31 - 1
@@ -238,6 +243,8 @@ export class Interpreter {
     const { execution, use } = frame
     const saved = execution.savedOutput(runPathOf(use, path))
     if (saved !== undefined) return outputOrGoto(decode(saved))
+    const decided = execution.isTakenUp ? execution.savedOutput(markOf(runPathOf(use, path))) : undefined
+    if (decided !== undefined) return this.#decided(frame, path, decided, input)
     const isElsewhere = isRouted(use.graph.tasks[node.name] ?? {})
     const isDispatched =
       isElsewhere ||
@@ -248,6 +255,13 @@ export class Interpreter {
       return this.#one(frame, node, path, staticPath(use.graph, path) ?? path, input, to)
     }
     return this.#tasks.run(frame, node, path, input)
+  }
+
+  /** A person has decided the step. What it gives is kept as if it had run. */
+  #decided({ execution, use }: Frame, path: string, mark: Uint8Array, input: unknown): unknown {
+    const output = decidedOutput(mark, unpacked(input))
+    execution.save(runPathOf(use, path), encode(output))
+    return output
   }
 
   /** Whether its handler is here and, if it wants a thread, can be loaded into one; else it is dispatched to a worker that can. */
@@ -389,27 +403,20 @@ export class Interpreter {
     if (decided !== undefined) return decode(decided)
     const plan = planGroup(this.#dispatcher(execution), use, node, path, staticPath(use.graph, path) ?? path, input)
     const startedAt = elapsedMs(this.#options.clock)
-    const isEmpty = plan.spec.size === 0
     if (frame.use.outer !== undefined) await refuseOwnTasks(this.#options, frame.use, plan)
     const declared = declaredBranches(use, node)
     if (declared !== undefined) await checkGroupInputs(declared, node, plan, input)
-    const groupOutcomes = isEmpty ? new GroupOutcomes(plan) : await this.#supersteps.run(frame, plan)
-    if (declared !== undefined) await checkGroupOutputs(declared, plan, groupOutcomes)
-    if (plan.join.kind === 'policy')
-      return decisionOf(this.#options, frame, plan, plan.join.name, groupOutcomes, startedAt)
-    const packed = plan.join.kind === 'strict' && plan.keys === undefined ? groupOutcomes.packed : undefined
-    if (packed !== undefined) return packed
-    const result =
-      plan.join.kind === 'strict' && groupOutcomes.values !== undefined
-        ? shaped(plan.keys, groupOutcomes.values)
-        : joinResult({
-            ...plan,
-            join: plan.join,
-            outcomes: groupOutcomes.outcomes(),
-            succeeded: groupOutcomes.succeeded,
-          })
-    // The store has no group of which this could be read again.
-    if (isEmpty) execution.save(plan.path, encode(result))
+    const { join } = plan
+    const joined = async (outcomes: GroupOutcomes): Promise<unknown> => {
+      if (declared !== undefined) await checkGroupOutputs(declared, plan, outcomes)
+      return join.kind === 'policy'
+        ? decisionOf(this.#options, frame, plan, join.name, outcomes, startedAt)
+        : resultOfGroup({ ...plan, join }, outcomes)
+    }
+    if (plan.spec.size > 0) return this.#supersteps.joined(frame, plan, joined)
+    const result = await joined(new GroupOutcomes(plan))
+    // The store has no group of which this could be read again. What a policy decides is kept by itself.
+    if (join.kind !== 'policy') execution.save(plan.path, encode(result))
     return result
   }
 
@@ -424,11 +431,13 @@ export class Interpreter {
   ): Promise<unknown> {
     const plan = planOne(this.#dispatcher(frame.execution), frame.use, node, path, at, input, queue)
     if (frame.use.outer !== undefined) await refuseOwnTasks(this.#options, frame.use, plan)
-    const groupOutcomes = await this.#supersteps.run(frame, plan, isStep)
-    const [outcome] = groupOutcomes.outcomes()
-    if (outcome === undefined) throw new GraflowError('INTERNAL', `the group of one at ${plan.path} has no outcome`)
-    if (outcome.status !== 'succeeded') throw outcome.error
-    return outputOrGoto(outcome.value)
+    const joined = (groupOutcomes: GroupOutcomes): unknown => {
+      const [outcome] = groupOutcomes.outcomes()
+      if (outcome === undefined) throw new GraflowError('INTERNAL', `the group of one at ${plan.path} has no outcome`)
+      if (outcome.status !== 'succeeded') throw outcome.error
+      return outcome.value
+    }
+    return outputOrGoto(await this.#supersteps.joined(frame, plan, joined, isStep))
   }
 
   #dispatcher(execution: Execution): Dispatcher {
@@ -487,6 +496,16 @@ interface Forwarded {
  */
 const queueOfSteps = ({ execution, use }: Frame): string | undefined =>
   use.outer === undefined ? execution.facts.queue : undefined
+
+/** What a join other than a policy makes of a group. @throws GraflowError GROUP_FAILED */
+function resultOfGroup(plan: GroupPlan & { readonly join: OtherJoin }, groupOutcomes: GroupOutcomes): unknown {
+  const { join, keys } = plan
+  const packed = join.kind === 'strict' && keys === undefined ? groupOutcomes.packed : undefined
+  if (packed !== undefined) return packed
+  if (join.kind === 'strict' && groupOutcomes.values !== undefined) return shaped(keys, groupOutcomes.values)
+  const { succeeded } = groupOutcomes
+  return joinResult({ ...plan, outcomes: groupOutcomes.outcomes(), succeeded })
+}
 
 /** A task's output. @throws GotoTaken where it reports one */
 function outputOrGoto(output: unknown): unknown {

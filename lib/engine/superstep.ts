@@ -36,6 +36,26 @@ export class Supersteps {
     this.#options = options
   }
 
+  /**
+   * What `join` makes of the group's outcomes. A group that was closed before the run was retried, and is refused by its join, is opened again:
+   * branches that succeeded keep their outcomes, the others run anew. @param hasEvents whether the group emits its own
+   */
+  async joined<T>(
+    frame: Frame,
+    plan: GroupPlan,
+    join: (outcomes: GroupOutcomes) => T | Promise<T>,
+    hasEvents = true,
+  ): Promise<T> {
+    const first = await this.run(frame, plan, hasEvents)
+    if (!first.isOld) return join(first)
+    try {
+      if (!first.isWithdrawn) return await join(first)
+    } catch (error) {
+      if (first.succeeded.length === plan.spec.size) throw error
+    }
+    return join(await this.run(frame, { ...plan, isReopened: true }, hasEvents))
+  }
+
   /** Dispatches a group, waits at its barrier without a slot, reads its outcomes. @param hasEvents whether the group emits its own */
   async run(frame: Frame, plan: GroupPlan, hasEvents = true): Promise<GroupOutcomes> {
     const { span } = frame.execution
@@ -74,7 +94,8 @@ export class Supersteps {
     const { gid, runId } = plan.spec
     const startedAt = elapsedMs(clock)
     const groupOutcomes = await this.#groupOutcomes(frame, plan, hasEvents)
-    execution.retire(gid)
+    // one that may be opened again keeps what it has
+    if (!groupOutcomes.isOld) execution.retire(gid)
     const { releasedAt } = groupOutcomes
     if (releasedAt !== undefined && emitter.has('barrier:released'))
       emitter.emit('barrier:released', { runId, path: plan.path, releasedAt })
@@ -118,12 +139,13 @@ export class Supersteps {
           elapsedMs(clock) +
           (frame.execution.isTakenUp ? await this.#leftMs(plan) : (plan.timeoutMs ?? Number.POSITIVE_INFINITY))
         let unserved: GraflowError | undefined
-        if (met !== 'released') {
+        if (met === 'open' || met === 'idle') {
           barrierWait.dispatched(frame.use, plan.spec)
           unserved = await this.#waitAtBarrier(frame, plan, barrierWait, deadlineAt, met === 'idle')
         }
         const groupOutcomes = await this.#readOutcomes(plan)
         if (groupOutcomes instanceof GroupOutcomes) {
+          groupOutcomes.isOld = met === 'old'
           if (unserved !== undefined) {
             const { task } = unserved.details
             // Without a task in the error, some worker knows each task, but none can serve the whole group.
@@ -159,7 +181,7 @@ export class Supersteps {
     frame: Frame,
     plan: GroupPlan,
     emitDispatched: (() => void) | undefined,
-  ): Promise<'open' | 'idle' | 'released'> {
+  ): Promise<'open' | 'idle' | 'released' | 'old'> {
     const { execution, use } = frame
     const { backend, graphs } = this.#options
     if (!graphs.isUploaded(use.hash)) await graphs.upload(use.hash, use.graph)
@@ -183,7 +205,10 @@ export class Supersteps {
           ...(retire.length > 0 && { retire }),
           ...(task !== undefined && { task }),
           ...(rest !== undefined && { rest }),
-          group: { spec: plan.spec, from, inputs: plan.inputsFrom(from) },
+          group: {
+            ...{ spec: plan.spec, from, inputs: plan.inputsFrom(from) },
+            ...(plan.isReopened === true && { isReopened: true }),
+          },
         }
         const opened = execution.opening === undefined ? undefined : await execution.opening.step(step)
         const { holder, runId } = execution.facts
@@ -199,7 +224,7 @@ export class Supersteps {
         if (task !== undefined) execution.setInHand(false)
         if (answer.status === 'done') {
           execution.meet(plan.path)
-          return 'released'
+          return answer.isOld === true ? 'old' : 'released'
         }
         isIdle = answer.isIdle === true
         if (answer.fill <= from)

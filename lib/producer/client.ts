@@ -12,6 +12,7 @@ import { GraflowError } from '../errors.js'
 import type { Events, Span } from '../events.js'
 import { expressionOf } from '../flow/node.js'
 import type { Expression } from '../flow/expression.js'
+import type { Graph } from '../graph/graph.js'
 import { nextTurn } from '../session/holdings.js'
 import type { Session } from '../session/open-session.js'
 import { AwaitingHandlers, type CallingHandler } from './awaiting-handlers.js'
@@ -19,14 +20,16 @@ import { ClientMetrics } from './client-metrics.js'
 import { isDistant } from './follow-run.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import { RunOpening } from './opening.js'
-import { prepareRun, reasonOf, type PreparedRun, type Where } from './prepare-run.js'
+import { DeadLetterBox } from './dead-letters.js'
+import { prepareRun, prepareStored, reasonOf, type PreparedRun, type StoredWork, type Where } from './prepare-run.js'
+import { RunCommands } from './run-commands.js'
 import { isLost, Resumer } from './resumer.js'
 import { RunHandle } from './run-handle.js'
 import { RunStates } from './run-states.js'
 import { checkFlow, orKnown } from './same-flow.js'
 import { waitsOfRun } from './signals.js'
 import { tieTo } from './signal-ties.js'
-import type { Graflow, Run, RunOptions, RunWaits, Workers } from './types.js'
+import type { DeadLetters, Graflow, Run, RunOptions, Runs, RunWaits, Workers } from './types.js'
 import { workersOf } from './workers.js'
 
 export interface ClientOptions {
@@ -49,6 +52,8 @@ export class Client implements Graflow {
       return waitsOfRun(this.#handles, runId)
     },
   }
+  readonly runs: Runs
+  readonly deadLetters: DeadLetters
   readonly #options: ClientOptions
   readonly #session: Session
   readonly #handles: HandleServices
@@ -68,6 +73,11 @@ export class Client implements Graflow {
     this.events = session.emitter
     this.workers = workersOf(session.backend)
     const { backend, engine, emitter, holdings } = session
+    this.runs = new RunCommands({
+      ...{ backend, engine, clock: engine.parts.clock, newId: session.newId },
+      goesOn: (record, graph, step) => this.#goesOn(record, graph, step),
+    })
+    this.deadLetters = new DeadLetterBox({ backend, engine, submit: (work) => this.#submitStored(work) })
     this.#handles = {
       ...{ backend, engine, emitter, closed: this.#closed, states: new RunStates(session, session.id) },
       awaiting: new AwaitingHandlers(session),
@@ -163,6 +173,18 @@ export class Client implements Graflow {
       const policy = policyOfCode(name)
       if (policy !== undefined && code.policy(policy) === undefined) throw missingPolicy(policy, runId)
     }
+  }
+
+  /** A run was reopened. One that was started is driven here, where its code is known; any other by a worker. */
+  async #goesOn({ runId, workflow, hasOpener }: RunRecord, graph: Graph, step: number): Promise<void> {
+    const code = this.#session.engine.registry.codeOf(runId)
+    const isKnown = (name: string): boolean => {
+      const policy = policyOfCode(name)
+      return policy === undefined ? code.task(name)?.handler !== undefined : code.policy(policy) !== undefined
+    }
+    if (hasOpener && codeFrom(graph, step).every(isKnown)) {
+      await this.#closed.race(this.#standBy(runId, workflow, undefined).asked)
+    } else this.#session.watchUntilTaken(runId)
   }
 
   /** From now on this process drives the run whenever nobody else does, until the run is over. */
@@ -286,6 +308,15 @@ export class Client implements Graflow {
     } finally {
       span.end()
     }
+  }
+
+  async #submitStored(work: StoredWork): Promise<RunHandle> {
+    const { graphs } = this.#session.engine
+    const request = prepareStored(this.#session, work, this.#options.retentionMs)
+    await graphs.upload(request.graph, work.graph)
+    const opened = openedRun(await this.#send(request), request)
+    this.#session.watchUntilTaken(opened)
+    return new RunHandle(opened, this.#handles, this.#handles.awaiting.caller)
   }
 
   async #send(request: OpenRequest): Promise<OpenAnswer> {

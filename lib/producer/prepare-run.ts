@@ -8,6 +8,7 @@ import { isInThread, notInAModule } from '../engine/start-task.js'
 import { GraflowError, lookingAt } from '../errors.js'
 import { tasksOf } from '../flow/collect.js'
 import type { Expression } from '../flow/expression.js'
+import type { BranchGraph } from '../graph/branch-graph.js'
 import type { Graph } from '../graph/graph.js'
 import { graphOf } from '../graph/graph-of.js'
 import { checkOptions, RUN_OPTIONS } from '../options.js'
@@ -81,6 +82,37 @@ export function prepareRun(
   return {
     ...{ request, expression, graph, workflow, timeoutMs, signal },
     beginsWithGroup: beginsWithGroup(graph.root) && !isEmptyList,
+  }
+}
+
+/** Work that the store has kept, to be run by itself. */
+export interface StoredWork extends BranchGraph {
+  readonly input: Uint8Array
+}
+
+/** The request for a run of stored work, which any worker drives. */
+export function prepareStored(
+  { engine, newId }: Pick<Session, 'engine' | 'newId'>,
+  { graph, workflow, timeoutMs, input }: StoredWork,
+  retentionMs: number,
+): OpenRequest {
+  const hash = engine.graphs.keep(graph)
+  const requires = layoutFor(graph)
+  return {
+    runId: newId(),
+    ...(workflow !== undefined && { workflow }),
+    graph: hash,
+    digest: digestOf(hash, input),
+    input,
+    ifLost: 'take-over',
+    nonce: newId(),
+    tasks: ownTasks(graph),
+    ...restOf(graph),
+    ...(requires.length > 0 && { requires }),
+    priority: highestPriority(graph, ownTasks(graph)),
+    maxLosses: DRIVER_MAX_LOSSES,
+    timeoutMs: timeoutMs ?? 0,
+    retentionMs,
   }
 }
 

@@ -71,6 +71,8 @@ export class RunHandle implements Run<unknown> {
       createdAt: new Date(record.createdAt),
       startedAt: at(record.startedAt),
       endedAt: at(record.endedAt),
+      retries: record.retries,
+      byHand: record.byHand.map(({ path, as, at }) => ({ path, as, at: new Date(at) })),
       done: counted.reduce((sum, group) => sum + group.succeeded + group.failed + group.dead + group.withdrawn, 0),
       total: counted.reduce((sum, group) => sum + group.size, 0),
       groups,

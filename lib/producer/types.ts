@@ -5,6 +5,16 @@ import type { Prompt } from '../flow/node-options.js'
 import type { AnyNode, Flow, In, JoinPolicy, NeedsNoInput, Node, OrSay, Out, Outcome } from '../flow/types.js'
 import { type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
+import type {
+  DeadLetter,
+  DeadLetterOptions,
+  DeadLetterWithInput,
+  Decision,
+  DecisionByHand,
+  Page,
+  PageOptions,
+  RetryRunOptions,
+} from './operator-types.js'
 
 /** Where the store is. Absent, or `memory:`: in this process. */
 export type Address = string
@@ -117,6 +127,10 @@ export interface RunStatus {
   readonly startedAt: Date | undefined
   /** When it ended; undefined before. */
   readonly endedAt: Date | undefined
+  /** How often it was retried. */
+  readonly retries: number
+  /** What people decided with `runs.settle`, in order. */
+  readonly byHand: readonly DecisionByHand[]
   /** Branches that are final, of those dispatched so far; a branch that was forwarded to its task's queue counts once. */
   readonly done: number
   /** Branches dispatched so far. */
@@ -218,20 +232,6 @@ export interface Run<out O> {
   branches(): AsyncIterableIterator<BranchOutcome>
 }
 
-/** Which part of a list. */
-export interface PageOptions {
-  /** Items at most: 1 to 1000. Default: 50. */
-  readonly limit?: number
-  /** Of the page before; absent: from the beginning. */
-  readonly cursor?: string
-}
-export interface Page<T> {
-  /** In the order of the list. */
-  readonly items: readonly T[]
-  /** Asks for the next page; absent: there is none. */
-  readonly cursor?: string
-}
-
 /** A worker of the store. */
 export interface WorkerStatus {
   /** What it calls itself. */
@@ -277,6 +277,52 @@ export interface Workers {
   get(id: string): Promise<WorkerStatus | undefined>
 }
 
+/** Branches that failed for good: the newest 1 000 or so are kept, whatever becomes of their runs. */
+export interface DeadLetters {
+  /**
+   * A page of them, newest first.
+   * @throws GraflowError INVALID_OPTION
+   */
+  list(options?: DeadLetterOptions): Promise<Page<DeadLetter>>
+  /** One, with its input; undefined when there is none with this id. */
+  get(id: string): Promise<DeadLetterWithInput | undefined>
+  /**
+   * Submits what the branch was to run, with its input, as a run of its own. The letter stays. Each call starts another run.
+   * @throws GraflowError NOT_KEPT when the letter, its input or its graph is not kept; BACKPRESSURE
+   */
+  replay(id: string): Promise<Run<unknown>>
+  /** Deletes one. False when there is none with this id, or none any more. */
+  delete(id: string): Promise<boolean>
+  /** Deletes all, or those from before a time. Says how many. Repeating it is safe. */
+  purge(options?: { readonly before?: Date }): Promise<number>
+}
+
+/** Commands on runs by their id, whichever process drives them. */
+export interface Runs {
+  /**
+   * A run that failed or was cancelled goes on under its id from what failed: outputs of finished steps are kept, and so are the branches that
+   * succeeded of a group that failed; its other branches start anew. With `from`, the path of a step or branch (`1`, `1/0`), it is repeated from
+   * there on, also where it was completed. A worker drives it; a run that was started is driven by this process, if it knows the code. False when
+   * the run is not over, or is completed and no `from` is given.
+   * @throws GraflowError RUN_NOT_FOUND; NOT_KEPT when inputs, outcomes or the graph that it needs are not kept; INVALID_OPTION when the run's graph
+   * has no such place
+   */
+  retry(id: string, options?: RetryRunOptions): Promise<boolean>
+  /**
+   * Decides by hand what a branch, or a task that is a step, ends with: `{ succeed: value }`, `{ fail: reason }` or `{ skip: true }` (a step then
+   * passes its input on; a branch is `skipped`). What its worker reports later is refused, and its signal fires. A run that failed goes on, as
+   * with `retry`. False when the step or branch has ended or was decided before, when nobody has come to it, or when the run is over and did not
+   * fail.
+   * @throws GraflowError RUN_NOT_FOUND, NOT_KEPT; INVALID_OPTION when there is no such branch or step; NOT_SERIALISABLE, LIMIT_EXCEEDED
+   */
+  settle(id: string, path: string, as: Decision): Promise<boolean>
+  /**
+   * Deletes a run with all that is kept of it, and frees its id and its idempotency key. A run that is not over is cancelled first. False when
+   * there is no such run, or none any more. Repeating it is safe.
+   */
+  delete(id: string): Promise<boolean>
+}
+
 /** What connect gives. */
 export interface Graflow extends AsyncDisposable {
   /** What this client calls itself in events and errors. */
@@ -297,6 +343,10 @@ export interface Graflow extends AsyncDisposable {
   readonly waits: RunWaits
   /** The workers of the store. */
   readonly workers: Workers
+  /** Commands on runs by their id. */
+  readonly runs: Runs
+  /** Branches that failed for good. */
+  readonly deadLetters: DeadLetters
   /** The same as the next overload, for a flow that takes no input. */
   run<const N>(node: NeedsNoInput<N>): Promise<Out<Flow<N>>>
   /**

@@ -6,7 +6,8 @@ import { GraflowError } from '../errors.js'
 import type { WorkerStateName } from '../events.js'
 import { SESSION_TTL_MS } from '../options.js'
 import { isTaskName } from '../session/cluster-events.js'
-import type { PageOptions, Workers, WorkerStatus } from './types.js'
+import type { PageOptions } from './operator-types.js'
+import type { Workers, WorkerStatus } from './types.js'
 
 const USUAL_LIMIT = 50
 const MOST = 1_000

@@ -1,5 +1,5 @@
 /** Commands: cancel, end, pause, resume, withdraw; and that nothing below what is withdrawn goes on. */
-import { bytes, type UseWorld, type World } from '../support/world.js'
+import { bytes, packed, type UseWorld, type World } from '../support/world.js'
 
 const cancel = (world: World, runId = 'run') =>
   world.backend.control({ kind: 'cancel-run', runId, reason: 'not needed', value: bytes('cancelled') })
@@ -33,6 +33,33 @@ export function describeControl(useWorld: UseWorld): void {
     expect(await world.take(9, { queues: ['default', 'runs'] })).toEqual([])
     expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 0 })
     expect((await world.queue('runs'))?.granted ?? 0).toBe(0)
+  })
+
+  it('deletes a run, with its key and all below it; one that is not over is cancelled first', async () => {
+    const world = await useWorld()
+    const deleteRun = (runId = 'run') =>
+      world.backend.control({ kind: 'delete-run', runId, reason: 'not needed', value: bytes('deleted') })
+    const deleted = async (): Promise<string> => {
+      for (let calls = 0; calls < 9; calls += 1) if ((await deleteRun()) === 'gone') return `after ${calls}`
+      return 'never'
+    }
+    expect(await deleteRun()).toBe('gone')
+    const holder = await world.start('run', { idempotencyKey: 'key' })
+    await world.step(holder, { save: { paths: ['0'], values: packed('saved') } })
+    await world.dispatch(holder, 'run/1')
+    const grant = await world.takeOne()
+    await world.news('w')
+    expect(await deleted()).toBe('after 1')
+    expect(await world.news('w')).toContainEqual({ kind: 'withdrawn', gid: 'run/1', reason: 'not needed' })
+    expect(await world.settle(grant, 'succeeded')).toBe('gone')
+    expect(await world.backend.inspect.run('run')).toBeUndefined()
+    expect(await world.backend.inspect.outcomes('run/1', 0)).toBeUndefined()
+    expect(await world.backend.inspect.output('run', '0')).toBeUndefined()
+    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 0 })
+    const again = await world.start('run', { idempotencyKey: 'key', digest: 'another' })
+    await world.step(again, { end: { state: 'completed', value: bytes('x') } })
+    expect(await deleted()).toBe('after 1')
+    expect(await world.backend.inspect.runs({ limit: 9 })).toEqual([])
   })
 
   it('says what cancelling meets: a cancelled run, one that is over, none', async () => {

@@ -274,5 +274,25 @@ export function describeInspect(useWorld: UseWorld): void {
     expect(letters[0]).toMatchObject({ input: bytes('i1'), error: bytes('e1'), at: expect.any(Number) })
     expect((await world.backend.inspect.deadLetters(2)).map(({ index }) => index)).toEqual([1, 0])
     expect(await world.backend.inspect.deadLetters(0)).toEqual([])
+    expect(await world.backend.inspect.deadLetters(9, letters[0]?.id)).toEqual(letters.slice(1))
+    expect(await world.backend.inspect.deadLetter(letters[1]?.id ?? '')).toEqual(letters[1])
+    expect(letters[1]).toMatchObject({ gid: 'run/0', graph: 'graph', node: '0' })
+    expect(await world.backend.inspect.deadLetter('none')).toBeUndefined()
+  })
+
+  it('deletes a dead letter, and those from before a time', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0')
+    await world.settle(await world.takeOne(), 'failed')
+    const [newest, ...older] = await world.backend.inspect.deadLetters(9)
+    const id = newest?.id ?? ''
+    expect(await world.backend.deleteDeadLetters({ id: 'none' })).toBe(0)
+    expect(await world.backend.deleteDeadLetters({ id })).toBe(1)
+    expect(await world.backend.deleteDeadLetters({ id })).toBe(0)
+    expect(await world.backend.inspect.deadLetters(9)).toEqual(older)
+    expect(await world.backend.deleteDeadLetters({ before: 1 })).toBe(0)
+    expect(await world.backend.deleteDeadLetters({ before: Number.MAX_SAFE_INTEGER })).toBe(2)
+    expect(await world.backend.inspect.deadLetters(9)).toEqual([])
   })
 }

@@ -3,6 +3,7 @@
  * that lets time pass; times are short, because a real store has a real clock. One file a topic.
  */
 import { describeAcquire } from './acquire.js'
+import { describeByHand } from './by-hand.js'
 import { describeChannels } from './channels.js'
 import { describeControl } from './control.js'
 import { describeHints } from './hints.js'
@@ -13,6 +14,7 @@ import { describeLocks } from './locks.js'
 import { describeNodes } from './nodes.js'
 import { describeOpen } from './open.js'
 import { describeRelease } from './release.js'
+import { describeReopen } from './reopen.js'
 import { describeSessions } from './sessions.js'
 import { describeSharing } from './sharing.js'
 import { describeSettle } from './settle.js'
@@ -55,6 +57,8 @@ export function describeBackend(name: string, makeHarness: MakeHarness, halves: 
       describe('inspect', () => describeInspect(useWorld))
       describe('take-over', () => describeTakeOver(useWorld))
       describe('waits', () => describeWaits(useWorld))
+      describe('reopen', () => describeReopen(useWorld))
+      describe('by hand', () => describeByHand(useWorld))
     }
     if (halves.includes('time')) {
       describe('session', () => describeSessions(useWorld))

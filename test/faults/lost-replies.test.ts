@@ -64,7 +64,7 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
   const keys = await channel({ kind: 'keys' })
   seen.push(keys.status === 'ok' && keys.kind === 'keys' ? [...keys.keys].sort() : keys)
 
-  await world.dispatch(holder, 'run/0', { size: 4, attempts: 2 })
+  const retried = await world.dispatch(holder, 'run/0', { size: 4, attempts: 2 })
   const big = world.spec('run/1', { size: 4, queue: 'filled', digest: 'big' })
   const items = ['i0', 'i1', 'i2', 'i3'].map(bytes)
   await world.step(holder, { group: { spec: big, from: 0, inputs: pack(items.slice(0, 2)) } })
@@ -109,6 +109,15 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
   await backend.control({ kind: 'cancel-run', runId: 'submitted', reason: 'why', value: bytes('cancelled') })
   await backend.sweep('w')
   await world.step(holder, { end: { state: 'completed', value: bytes('result') } })
+  seen.push(await backend.reopen({ runId: 'run', nonce: world.nonce(), forget: ['1'] }))
+  const mark = { path: '1', mark: '1/!h', value: bytes('by hand') }
+  const decision = { ...mark, nonce: world.nonce(), as: 'succeeded' as const, gid: 'run', index: 0 }
+  seen.push(await backend.decide('run', decision))
+  const { token } = await world.takeOne(1, { queues: ['runs'], capabilities: ['layout:4'] })
+  const again = { gid: 'run', index: 0, token }
+  const group = { spec: retried, from: 0, inputs: pack(items), isReopened: true }
+  seen.push(await world.step(again, { group }), (await world.outcomes('run/0')).sort())
+  await world.step(again, { end: { state: 'completed', value: bytes('result') } })
 
   if (isEverFull) await stage.redis.config('SET', 'maxmemory', '1')
   try {

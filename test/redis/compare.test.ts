@@ -5,11 +5,14 @@
  */
 import type {
   Backend,
+  ByHand,
   ChannelRequest,
+  Decision,
   Grant,
   GroupSpec,
   HeldLock,
   LockRequest,
+  OutcomeChunk,
   Park,
   SettleKind,
   SettleRange,
@@ -24,7 +27,7 @@ import { sharedRedis } from '../support/shared-redis.js'
 import { bytes, infoOf, text } from '../support/world.js'
 
 const WALKS = Number(process.env.GRAFLOW_WALKS ?? 8)
-const STEPS = Number(process.env.GRAFLOW_WALK_STEPS ?? 150)
+const STEPS = Number(process.env.GRAFLOW_WALK_STEPS ?? 170)
 const FIRST_SEED = Number(process.env.GRAFLOW_WALK_SEED ?? 1)
 const LONG_MS = 3_600_000
 const SESSIONS = ['s0', 's1', 's2'] as const
@@ -79,10 +82,12 @@ class Comparison {
       [6, () => this.#save()],
       [2, () => this.#end()],
       [4, () => this.#control()],
-      [8, () => this.#channel()],
-      [8, () => this.#lock()],
+      [10, () => this.#channel()],
+      [11, () => this.#lock()],
       [2, () => this.#sessions()],
       [8, () => this.#take()],
+      [3, () => this.#reopen()],
+      [3, () => this.#decide()],
       [6, () => this.#look()],
       [6, () => this.#wait()],
       [8, () => this.#signal()],
@@ -158,7 +163,8 @@ class Comparison {
     const from = this.#chance(0.15) ? this.#below(wanted + 1) : 0
     const to = this.#chance(0.3) ? from + this.#below(wanted - from + 1) : wanted
     const inputs = pack(Array.from({ length: to - from }, (_, i) => bytes(`${spec.gid}#${from + i}`)))
-    const answers = await this.#step(held, `dispatch ${spec.gid} ${from}-${to}`, { group: { spec, from, inputs } })
+    const group = { spec, from, inputs, ...(this.#chance(0.5) && { isReopened: true }) }
+    const answers = await this.#step(held, `dispatch ${spec.gid} ${from}-${to}`, { group })
     if (answers[0].status === 'ok') this.#specs.push(spec)
   }
 
@@ -259,6 +265,58 @@ class Comparison {
       if (kernel.status !== 'ok' || redis.status !== 'ok' || times > 1) continue
       this.#grants.push([kernel.grant, redis.grant])
       this.#holders.push({ gid: request.runId, index: 0, tokens: [kernel.grant.token, redis.grant.token] })
+    }
+  }
+
+  /** Mostly of a run that has ended; what is dropped or done again is closed then. */
+  async #reopen(): Promise<void> {
+    const runId = `r${this.#below(this.#runs + 1)}`
+    const groups = (await this.#backends[0].inspect.groups(runId)).map(({ gid }) => gid)
+    const dropped = this.#chance(0.3) ? this.#one(groups) : undefined
+    const isDropped = (gid: string): boolean =>
+      dropped !== undefined && (gid === dropped || gid.startsWith(`${dropped}/`))
+    const redone = this.#chance(0.3)
+      ? this.#one(groups.filter((gid) => gid.split('/').length === 2 && !isDropped(gid)))
+      : undefined
+    const request = {
+      runId,
+      nonce: this.#nonce(),
+      ...(this.#chance(0.2) && { need: ['task'] }),
+      ...(this.#chance(0.3) && { forget: [String(this.#below(6))] }),
+      ...(dropped !== undefined && { drop: groups.filter(isDropped) }),
+      ...(redone !== undefined && { redo: [{ gid: redone, indexes: [this.#below(3)] }] }),
+      ...(redone !== undefined && this.#chance(0.5) && { decision: this.#decisionOn(redone) }),
+      ...(this.#chance(0.1) && { isPartial: true }),
+    }
+    // else a holder of another run might open it
+    for (let i = this.#specs.length - 1; i >= 0; i--) if (isDropped(this.#specs[i]?.gid ?? '')) this.#specs.splice(i, 1)
+    for (let times = this.#chance(0.2) ? 2 : 1; times > 0; times--)
+      await this.#ask(`reopen ${JSON.stringify(request)}`, (backend) => backend.reopen(request))
+  }
+
+  async #decide(): Promise<void> {
+    const spec = this.#one(this.#specs)
+    if (spec === undefined) return
+    const decision = this.#decisionOn(this.#chance(0.1) ? spec.runId : spec.gid)
+    for (let times = this.#chance(0.2) ? 2 : 1; times > 0; times--)
+      await this.#ask(`decide ${spec.runId} ${JSON.stringify(decision)}`, (backend) =>
+        backend.decide(spec.runId, decision),
+      )
+  }
+
+  #decisionOn(gid: string): Decision {
+    const path = String(this.#below(20))
+    const isStep = !gid.includes('/') || this.#chance(0.2)
+    return {
+      ...{
+        nonce: this.#nonce(),
+        path,
+        gid,
+        index: isStep && !gid.includes('/') ? 0 : this.#below(5),
+        value: bytes('by hand'),
+      },
+      as: this.#one(['succeeded', 'failed', 'skipped'] as const) ?? 'failed',
+      ...(isStep && { mark: `${path}/!h` }),
     }
   }
 
@@ -485,7 +543,8 @@ class Comparison {
       Object.fromEntries(
         Object.entries(thing)
           .filter(([name]) => name !== 'oldestMs')
-          .map(([name, value]) => [name, name in times ? value !== undefined : plain(value)]),
+          .map(([name, value]) => [name, name in times ? value !== undefined : plain(value)])
+          .map(([name, value]) => [name, name === 'byHand' ? pathsIn(value) : value]),
       )
     const all = (things: readonly object[]): unknown => things.map(timeless)
     await this.#ask(
@@ -499,7 +558,8 @@ class Comparison {
       await this.#ask(
         `outcomes ${spec.gid}`,
         ({ inspect }) => inspect.outcomes(spec.gid, 0),
-        (page) => page && timeless(page),
+        // stores differ in how they keep what stays of a group that was opened again
+        (page) => page && timeless({ ...page, next: 0, chunks: page.chunks.flatMap(inOne) }),
       )
     }
     await this.#ask(
@@ -545,6 +605,11 @@ class Comparison {
     return `nonce-${this.#nonces}`
   }
 }
+
+const pathsIn = (byHand: unknown): unknown => (byHand as readonly ByHand[]).map(({ path, as }) => `${path} ${as}`)
+
+const inOne = ({ indexes, kinds, values }: OutcomeChunk): string[] =>
+  Array.from(indexes, (index, i) => `${index} ${kinds[i] ?? ''} ${text(item(values, i))}`)
 
 const runOf = (gid: string): string => gid.split('/', 1)[0] ?? gid
 
@@ -617,6 +682,9 @@ describe('the scripts and the kernel', () => {
       'beat nosession',
       'tend ok',
       'tend deposed',
+      'reopen ok',
+      'decide ok',
+      'decide late',
       'settle ok',
       'settle dup',
       'settle fenced',

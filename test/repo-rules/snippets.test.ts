@@ -122,6 +122,7 @@ describe('code for readers', () => {
       'docs/from-celery.md',
       'docs/from-temporal.md',
       'docs/guides/channels-and-locks.md',
+      'docs/guides/retry-and-settle.md',
       'docs/guides/testing.md',
       'docs/guides/threads.md',
       'docs/guides/waiting.md',

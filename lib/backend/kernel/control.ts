@@ -3,6 +3,7 @@ import type { ControlAnswer, ControlRequest } from '../backend.js'
 import { close } from './closing.js'
 import { heldGroup } from './grants.js'
 import type { Run } from './group.js'
+import { purge } from './purge.js'
 import { endRun } from './runs.js'
 import type { KernelState } from './state.js'
 import { place, notifyFor, notifyAll } from './waking.js'
@@ -37,6 +38,17 @@ export function control(state: KernelState, request: ControlRequest): ControlAns
       if (heldGroup(state, request.holder)?.run !== run) return 'fenced'
       if (request.state === 'cancelled') run.cancelReason = request.reason
       endRun(state, run, request.state, request.value, request.reason)
+      return 'ok'
+    }
+    case 'delete-run': {
+      const run = state.runs.get(request.runId)
+      if (run === undefined) return 'gone'
+      if (run.end === undefined) {
+        run.cancelReason = request.reason
+        endRun(state, run, 'cancelled', request.value, request.reason)
+      }
+      run.keptUntil = state.now
+      purge(state, run)
       return 'ok'
     }
     case 'pause-run':

@@ -28,12 +28,29 @@ export class DeadLetters {
     this.#letters = this.#letters.slice(from)
   }
 
-  /** Newest first. */
-  list(limit: number): readonly DeadLetter[] {
-    const kept = this.#letters.slice(-Math.min(MOST_DEAD_LETTERS, Math.max(0, limit)))
-    return limit <= 0 ? [] : kept.reverse()
+  /** Newest first; with `before` those that are older than the letter with this id. */
+  list(limit: number, before?: string): readonly DeadLetter[] {
+    const end = before === undefined ? this.#letters.length : this.#letters.findIndex(({ id }) => isFrom(id, before))
+    const older = this.#letters.slice(0, end < 0 ? this.#letters.length : end)
+    return limit <= 0 ? [] : older.slice(-Math.min(MOST_DEAD_LETTERS, limit)).reverse()
+  }
+
+  get(id: string): DeadLetter | undefined {
+    return this.#letters.find((letter) => letter.id === id)
+  }
+
+  /** Deletes what `isGone` says; how many that were. */
+  delete(isGone: (letter: DeadLetter) => boolean): number {
+    const kept = this.#letters.filter((letter) => !isGone(letter))
+    const gone = this.#letters.length - kept.length
+    this.#letters = kept
+    this.#bytes = kept.reduce((bytes, letter) => bytes + bytesOf(letter), 0)
+    return gone
   }
 }
+
+/** Whether a letter is that with the id `from`, or newer. */
+const isFrom = (id: string, from: string): boolean => Number(id) >= Number(from)
 
 function bytesOf(letter: DeadLetter | undefined): number {
   return letter === undefined ? 0 : letter.input.length + letter.error.length
@@ -51,6 +68,8 @@ export function addDeadLetter(
     gid: group.spec.gid,
     index,
     runId: group.run.id,
+    graph: group.spec.graph,
+    node: group.spec.node,
     kind,
     errors: group.table.errors(index),
     losses: group.table.losses(index),

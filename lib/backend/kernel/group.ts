@@ -88,7 +88,7 @@ const NO_TABLE = new BranchTable(0)
 const FEW_GRANTS = 8
 
 export class Group {
-  readonly spec: GroupSpec
+  spec: GroupSpec
   readonly run: Run
   lane: Lane
   /** Of a root: names of the code that the rest of the run needs, where its driver said so. */
@@ -98,7 +98,11 @@ export class Group {
   readonly parentIndex: number
   /** Dispatch order. */
   readonly sequence: number
-  readonly openedAt: number
+  openedAt: number
+  /** Of its run, when it was opened, or opened again. */
+  epoch: number
+  /** It was opened again: branches may have outcomes before there are inputs. */
+  isReopened = false
 
   state: GroupState = 'open'
   closedAt: number | undefined
@@ -164,6 +168,7 @@ export class Group {
     this.parentIndex = parent?.index ?? 0
     this.sequence = sequence
     this.openedAt = now
+    this.epoch = run.epoch
     this.table = new BranchTable(spec.size)
     this.left = spec.size
     this.workBytes = GROUP_BYTES + BRANCH_BYTES * spec.size
@@ -337,6 +342,36 @@ export class Group {
   withdrawn(): WithdrawnBranches {
     if (this.#summary !== undefined) return this.#summary.withdrawn
     return this.left === 0 ? { indexes: NO_INDEXES, kinds: [] } : this.table.withdrawn()
+  }
+
+  /** Opens it anew, with these outcomes and no others, and the inputs that it has where it `keepsInputs`. */
+  restart(kept: OutcomeChunk | undefined, now: number, keepsInputs: boolean): void {
+    const { spec, run } = this
+    this.state = 'open'
+    this.closedAt = undefined
+    this.isRetired = false
+    this.isReopened = true
+    this.openedAt = now
+    this.epoch = run.epoch
+    this.table = new BranchTable(spec.size)
+    for (const index of kept?.indexes ?? []) this.table.finish(index, 'succeeded')
+    this.stepped = new Set(Array.from({ length: spec.size }, (_, index) => index))
+    this.next = 0
+    this.left = spec.size - (kept?.indexes.length ?? 0)
+    this.failed = 0
+    this.parked = 0
+    this.chunks = kept === undefined ? [] : [kept]
+    this.outcomeBytes = kept === undefined ? 0 : byteLength(kept.values) + kept.indexes.length * 8
+    this.requeued = []
+    this.#requeuedHead = 0
+    this.#grants = []
+    this.#byToken = undefined
+    this.#summary = undefined
+    if (keepsInputs) return
+    this.fill = 0
+    this.#inputs = []
+    this.#starts = undefined
+    this.workBytes = GROUP_BYTES + BRANCH_BYTES * spec.size
   }
 
   /** Deletes everything but the outcomes. */

@@ -80,7 +80,8 @@ export function inspectorOf(state: KernelState): KernelInspector {
     serving: (): readonly ServingWorkers[] => servingIn(state),
     lead: (): Lead | undefined => leadOf(state),
     now: (): number => state.wallNow,
-    deadLetters: (limit): readonly DeadLetter[] => state.deadLetters.list(limit),
+    deadLetters: (limit, before): readonly DeadLetter[] => state.deadLetters.list(limit, before),
+    deadLetter: (id): DeadLetter | undefined => state.deadLetters.get(id),
     totals: (): StoreTotals => ({
       now: state.wallNow,
       ended: [...state.ended.values()].map((one) => ({ ...one })),

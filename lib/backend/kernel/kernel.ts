@@ -12,6 +12,8 @@ import type {
   ChannelRequest,
   ControlAnswer,
   ControlRequest,
+  DecideAnswer,
+  Decision,
   Holder,
   LeadAnswer,
   LeadRequest,
@@ -19,6 +21,8 @@ import type {
   LockRequest,
   OpenAnswer,
   OpenRequest,
+  ReopenAnswer,
+  ReopenRequest,
   SessionAnswer,
   SessionRequest,
   SettleAnswer,
@@ -36,10 +40,12 @@ import type {
 import { GRAPH_RETENTION_MS } from '../kept.js'
 import { acquire } from './acquire.js'
 import { channel, lock } from './channel.js'
+import { decide } from './by-hand.js'
 import { control } from './control.js'
 import { inspectorOf, type KernelInspector } from './inspect.js'
 import { lead } from './leader.js'
 import { open } from './open.js'
+import { reopen } from './reopen.js'
 import { handleSession } from './session.js'
 import { settle } from './settle.js'
 import { type Effects, type KernelOptions, KernelState } from './state.js'
@@ -109,6 +115,14 @@ export class Kernel {
     return take(this.#at(now), request)
   }
 
+  reopen(now: number, request: ReopenRequest): ReopenAnswer {
+    return reopen(this.#at(now), request)
+  }
+
+  decide(now: number, runId: string, decision: Decision): DecideAnswer {
+    return decide(this.#at(now), runId, decision)
+  }
+
   settle(now: number, request: SettleRequest): readonly SettleAnswer[] {
     return settle(this.#at(now), request)
   }
@@ -136,6 +150,11 @@ export class Kernel {
 
   signal(now: number, request: SignalRequest): SignalAnswer {
     return signal(this.#at(now), request)
+  }
+
+  deleteDeadLetters(now: number, which: { readonly id: string } | { readonly before: number }): number {
+    const { deadLetters } = this.#at(now)
+    return deadLetters.delete((letter) => ('id' in which ? letter.id === which.id : letter.at < which.before))
   }
 
   channel(now: number, runId: string, holder: Holder | undefined, request: ChannelRequest): ChannelAnswer {

@@ -77,6 +77,14 @@ class Memory implements MemoryBackend {
     return this.#do((now) => this.#kernel.take(now, request))
   }
 
+  reopen(request: Parameters<Backend['reopen']>[0]): ReturnType<Backend['reopen']> {
+    return this.#do((now) => this.#kernel.reopen(now, request))
+  }
+
+  decide(...[runId, decision]: Parameters<Backend['decide']>): ReturnType<Backend['decide']> {
+    return this.#do((now) => this.#kernel.decide(now, runId, decision))
+  }
+
   settle(request: Parameters<Backend['settle']>[0]): ReturnType<Backend['settle']> {
     return this.#do((now) => this.#kernel.settle(now, request))
   }
@@ -110,6 +118,10 @@ class Memory implements MemoryBackend {
 
   signal(request: Parameters<Backend['signal']>[0]): ReturnType<Backend['signal']> {
     return this.#do((now) => this.#kernel.signal(now, request))
+  }
+
+  deleteDeadLetters(which: Parameters<Backend['deleteDeadLetters']>[0]): ReturnType<Backend['deleteDeadLetters']> {
+    return this.#do((now) => this.#kernel.deleteDeadLetters(now, which))
   }
 
   channel(...[runId, holder, request]: Parameters<Backend['channel']>): ReturnType<Backend['channel']> {
@@ -240,7 +252,8 @@ class Memory implements MemoryBackend {
       serving: () => look((inspector) => inspector.serving()),
       lead: () => look((inspector) => inspector.lead()),
       now: () => look((inspector) => inspector.now()),
-      deadLetters: (limit) => look((inspector) => inspector.deadLetters(limit)),
+      deadLetters: (limit, before) => look((inspector) => inspector.deadLetters(limit, before)),
+      deadLetter: (id) => look((inspector) => inspector.deadLetter(id)),
       totals: () => look((inspector) => inspector.totals()),
     }
   }

@@ -4,6 +4,7 @@ import type { GroupSpec } from '../backend.js'
 import { GRAPH_RETENTION_MS } from '../kept.js'
 import { addChild } from './children.js'
 import { type AffinityHold, Group, type Run } from './group.js'
+import { requeueAnew } from './retries.js'
 import type { KernelState } from './state.js'
 import { addReady } from './waking.js'
 
@@ -51,5 +52,5 @@ export function addInputs(state: KernelState, group: Group, inputs: PackedItems)
   const bytes = byteLength(inputs) + inputs.ends.byteLength
   group.workBytes += bytes
   state.addBytes(group.run, bytes)
-  addReady(state, group, group.filled - before)
+  addReady(state, group, group.isReopened ? requeueAnew(group, before) : group.filled - before)
 }

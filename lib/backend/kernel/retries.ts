@@ -1,4 +1,11 @@
-/** Branches that are to start again: at once, or after a delay. */
+/**
+ * Branches that are to start again: at once, after a delay, or in a new epoch of their run. Hides which outcomes of a group stay when it is opened
+ * again: those of branches that succeeded. All others start anew, with no errors and no losses, once their inputs are there again.
+ */
+import { concat, gather, type PackedItems } from '../../values/packed-items.js'
+import type { GroupSpec, OutcomeChunk } from '../backend.js'
+import { LAYOUT_CAPABILITY, together } from '../reserved.js'
+import { addChild } from './children.js'
 import type { DelayedBranch, Group, Queue } from './group.js'
 import type { KernelState } from './state.js'
 import { addReady } from './waking.js'
@@ -41,4 +48,69 @@ export function promoteDue(state: KernelState, queues: Iterable<Queue>, most = N
     }
   }
   return promoted
+}
+
+/**
+ * Opens a closed group again, without inputs. @param undone branches that start anew, although they succeeded @param spec what it asks of workers from
+ * now on
+ */
+export function reopenGroup(
+  state: KernelState,
+  group: Group,
+  undone: ReadonlySet<number>,
+  spec: GroupSpec = group.spec,
+): void {
+  const { run, parent } = group
+  group.spec = spec
+  group.lane = state.queue(spec.queue).lane(spec.requires, spec.tasks)
+  state.addBytes(run, -group.workBytes - group.outcomeBytes)
+  group.restart(keptOf(group, undone), state.now, false)
+  state.addBytes(run, group.workBytes + group.outcomeBytes)
+  if (parent !== undefined) addChild(parent, group)
+  state.effects.activity(run.id, 'group', group.spec.gid)
+}
+
+/** Opens the root group of a run again; its input is there. A release of before would not know what to do with groups of an earlier epoch. */
+export function reopenRoot(state: KernelState, root: Group): void {
+  const { spec } = root
+  state.addBytes(root.run, -root.outcomeBytes)
+  root.restart(undefined, state.now, true)
+  root.spec = { ...spec, requires: together(spec.requires, [LAYOUT_CAPABILITY]) }
+  root.lane = state.queue(spec.queue).lane(root.spec.requires, spec.tasks)
+}
+
+/** The branches from `from` on that have inputs now and no outcome are ready; says how many that are. */
+export function requeueAnew(group: Group, from: number): number {
+  let count = 0
+  group.next = group.filled
+  for (let index = from; index < group.filled; index++) {
+    if (!group.table.isReady(index)) continue
+    requeue(group, index)
+    count += 1
+  }
+  return count
+}
+
+/** Branches that were never granted stand among the requeued ones from now on: so some of them may have an outcome before they are granted. */
+export function requeueFresh(group: Group): void {
+  for (let index = group.next; index < group.filled; index++) group.requeue(index)
+  group.next = group.filled
+  group.isReopened = true
+}
+
+/** The outcomes that stay; undefined when none does. */
+function keptOf(group: Group, undone: ReadonlySet<number>): OutcomeChunk | undefined {
+  const indexes: number[] = []
+  const values: PackedItems[] = []
+  for (const chunk of group.chunks) {
+    const places: number[] = []
+    for (const [i, index] of chunk.indexes.entries()) {
+      if (chunk.kinds[i] !== 'succeeded' || undone.has(index)) continue
+      places.push(i)
+      indexes.push(index)
+    }
+    values.push(gather(chunk.values, places))
+  }
+  if (indexes.length === 0) return undefined
+  return { indexes: Uint32Array.from(indexes), kinds: indexes.map(() => 'succeeded' as const), values: concat(values) }
 }

@@ -2,7 +2,7 @@
  * A run as the kernel keeps it: its record, saved outputs, channels, and its groups. What its state is called follows from facts kept
  * apart (ended, abandoned, paused, started), so that no two of them can contradict each other.
  */
-import type { EndState, Holder, OpenRequest, RunRecord, RunState, WaitRequest } from '../backend.js'
+import type { ByHand, EndState, Holder, OpenRequest, RunRecord, RunState, WaitRequest } from '../backend.js'
 import { isLeftBehind, runStateOf } from '../run-state.js'
 import type { Channels } from './channels.js'
 import type { Due } from './due-queue.js'
@@ -69,7 +69,7 @@ export class Run<G> {
   /** Granted to the process that opened it; else to any worker. */
   readonly hasOpener: boolean
   /** Nobody but a process that asks for it by its id drives it when its driver is gone. */
-  readonly isLeftBehind: boolean
+  isLeftBehind: boolean
   /** By the store's clock, as the other times of the record. */
   readonly createdAt: number
   startedAt: number | undefined
@@ -83,6 +83,11 @@ export class Run<G> {
   isAbandoned = false
   /** When its driver was lost, of a run that had an opener, while nobody drives it and any worker may take it over. */
   lostAt: number | undefined
+  /** How often it was reopened; and by which call last. */
+  epoch = 0
+  reopenedBy: string | undefined
+  /** What people decided, and by which call. */
+  byHand: (ByHand & { readonly nonce: string })[] = []
 
   readonly groups = new Map<string, G>()
   readonly saved = new Map<string, Uint8Array>()
@@ -131,6 +136,9 @@ export class Run<G> {
       timeoutMs: this.timeoutMs,
       driver: this.driver,
       cancelReason: this.cancelReason,
+      retries: this.epoch,
+      hasOpener: this.hasOpener,
+      byHand: this.byHand.map(({ path, as, at }) => ({ path, as, at })),
       value: this.end?.value,
     }
   }

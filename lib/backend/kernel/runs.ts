@@ -29,7 +29,9 @@ export function endRun(state: KernelState, run: Run, as: EndState, value: Uint8A
   if (run.timeout !== undefined) state.runTimeouts.remove(run.timeout)
   dropWaits(state, run)
   run.keptUntil = state.now + run.retentionMs
-  state.purges.add(run.purge, Math.min(state.now + state.options.payloadRetentionMs, run.keptUntil))
+  // one that is retried goes on from its inputs and outcomes
+  const payloadsUntil = as === 'completed' ? state.now + state.options.payloadRetentionMs : run.keptUntil
+  state.purges.add(run.purge, Math.min(payloadsUntil, run.keptUntil))
   state.retained.add(run)
   state.withPayloads.add(run)
   state.retainedBytes += run.bytes

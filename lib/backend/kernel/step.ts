@@ -8,17 +8,22 @@ import { endHolding, heldGroup } from './grants.js'
 import type { Group, Run } from './group.js'
 import { addInputs, hasGraph, newChild } from './opening.js'
 import { isIdle } from './parking.js'
+import { reopenGroup } from './retries.js'
 import { endRun, save } from './runs.js'
 import type { KernelState } from './state.js'
 import { endStart, reportTask } from './tasks-in-hand.js'
 import { endFlight } from './waking.js'
 import { register } from './waits.js'
 
+const NO_INDEXES: ReadonlySet<number> = new Set()
+
 /** What is to be done about the group of a step. */
 interface OpeningPlan {
   readonly existing: Group | undefined
   /** Inputs that are not stored yet. */
   readonly inputs: PackedItems
+  /** It is closed, of an earlier epoch, and opened again. */
+  readonly reopens?: boolean
 }
 
 /**
@@ -43,7 +48,7 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
   if (request.task !== undefined) group.table.markOutlasted(holder.index)
   if (request.save !== undefined) save(state, run, request.save)
   const { wait } = request
-  if (request.save !== undefined || plan !== undefined || wait !== undefined)
+  if ((request.save?.paths.length ?? 0) > 0 || plan !== undefined || wait !== undefined)
     group.stepped = (group.stepped ?? new Set()).add(holder.index)
   for (const gid of request.retire ?? []) {
     const retired = state.groups.get(gid)
@@ -63,7 +68,7 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
 
 function planOpening(
   state: KernelState,
-  { spec, from, inputs }: NonNullable<StepRequest['group']>,
+  { spec, from, inputs, isReopened = false }: NonNullable<StepRequest['group']>,
   run: Run,
   parent: Group,
   parentIndex: number,
@@ -78,6 +83,9 @@ function planOpening(
   const isSame =
     existing.spec.digest === spec.digest && existing.parent === parent && existing.parentIndex === parentIndex
   if (!isSame || existing.run !== run) return { status: 'conflict' }
+  if (existing.state !== 'open' && isReopened && existing.epoch < run.epoch && from === 0) {
+    return state.isFull(byteLength(inputs)) ? { status: 'backpressure' } : { existing, inputs, reopens: true }
+  }
   const known = existing.fill - from
   if (existing.state !== 'open' || known < 0) return { existing, inputs: EMPTY_PACKED }
   const fresh = slice(inputs, Math.min(known, itemCount(inputs)), itemCount(inputs))
@@ -87,7 +95,8 @@ function planOpening(
 
 function applyPlan(state: KernelState, plan: OpeningPlan, spec: GroupSpec, holding: Group, index: number): StepAnswer {
   const group = plan.existing ?? newChild(state, spec, holding, index)
-  if (group.state !== 'open') return { status: 'done' }
+  if (plan.reopens === true) reopenGroup(state, group, NO_INDEXES, spec)
+  if (group.state !== 'open') return { status: 'done', ...(group.epoch < group.run.epoch && { isOld: true }) }
   addInputs(state, group, plan.inputs)
   return { status: 'ok', fill: group.fill, ...(isIdle(group) && { isIdle: true }) }
 }

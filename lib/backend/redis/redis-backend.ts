@@ -21,12 +21,14 @@ import { Renewal } from './keep-alive.js'
 import { acquire } from './operations/acquire.js'
 import { channel, lock } from './operations/channels.js'
 import { control } from './operations/control.js'
+import { deleteDeadLetters } from './operations/dead-letters.js'
 import { grantIn } from './operations/grants.js'
 import { getGraph, hasGraph, putGraph } from './operations/graphs.js'
 import { inspectorOf } from './operations/inspect.js'
 import { lead, tend } from './operations/lead.js'
 import { CLUSTER, clusterEventIn } from './operations/nodes.js'
 import { open } from './operations/open.js'
+import { decide, reopen } from './operations/reopen.js'
 import { session } from './operations/session.js'
 import { settle } from './operations/settle.js'
 import { step } from './operations/step.js'
@@ -143,6 +145,14 @@ class RedisBackend implements Backend {
     return this.#afterWatchers(() => take(this.#store, request))
   }
 
+  reopen(request: Parameters<Backend['reopen']>[0]): ReturnType<Backend['reopen']> {
+    return this.#afterWatchers(() => reopen(this.#store, request))
+  }
+
+  decide(...[runId, decision]: Parameters<Backend['decide']>): ReturnType<Backend['decide']> {
+    return this.#afterWatchers(() => decide(this.#store, runId, decision))
+  }
+
   settle(request: Parameters<Backend['settle']>[0]): ReturnType<Backend['settle']> {
     return this.#afterWatchers(() => settle(this.#store, request))
   }
@@ -169,6 +179,10 @@ class RedisBackend implements Backend {
 
   signal(request: Parameters<Backend['signal']>[0]): ReturnType<Backend['signal']> {
     return this.#afterWatchers(() => signal(this.#store, request))
+  }
+
+  deleteDeadLetters(which: Parameters<Backend['deleteDeadLetters']>[0]): ReturnType<Backend['deleteDeadLetters']> {
+    return deleteDeadLetters(this.#store, which)
   }
 
   channel(...[runId, holder, request]: Parameters<Backend['channel']>): ReturnType<Backend['channel']> {

@@ -11,6 +11,8 @@
 -- Answers: NONE | BAD why | OK state (o, r, w) size next is-last (1: nothing of a closed group follows)
 --   table (of one that had branches left, then; else '')
 --   when it was closed (in milliseconds by the clock of this server; 0: it is open)
+--   (of a group that was opened again) how many settles were before that: of their outcomes only those of succeeded branches count; and those that
+--   count no more, as u32 of index and settle up to which; else 0 and ''
 --   chunks…
 --   (of one with fewer bytes than its ends say the values are in T:b:<gid>:o<number>; they count as its bytes)
 local MOST_CHUNKS = 1024
@@ -35,7 +37,11 @@ if not g or (g.state == 'o' and not (loadRun(g.run) and call('EXISTS', T .. ':b:
   return { 'NONE' }
 end
 local next, left = tonumber(ARGV[2]), tonumber(ARGV[3])
-local answer = { 'OK', g.state, g.size, next, 0, '', g.state == 'o' and 0 or g.closed - shardNumber('ahead') }
+local answer = { 'OK', g.state, g.size, next, 0, '', g.state == 'o' and 0 or g.closed - shardNumber('ahead'), 0, '' }
+if g.isReopened then
+  local facts = call('HMGET', g.b, 'redone', 'undone')
+  answer[8], answer[9] = facts[1] or 0, facts[2] or ''
+end
 local last = min(g.settles, next + MOST_CHUNKS)
 local only = next == 0 and g.settles == 1 and g.state ~= 'o' and call('HGET', g.b, 'o')
 if only then
@@ -57,7 +63,7 @@ while next < last and not isFull do
     if not isFine then
       size = #chunk -- its reader finds out
     end
-    if #answer > 7 and size > left then
+    if #answer > 9 and size > left then
       isFull = true
       break
     end

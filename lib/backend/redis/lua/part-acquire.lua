@@ -10,7 +10,7 @@
 --   grants: forgetHoldings nonceOf recordOf
 --   group: forget groupOrder inputRange load touch
 --   ready-queue: isGrantable laneOf readyIn
---   retries: promoteDue
+--   retries: retries
 --   run: loadRun
 --   sessions: isQuick
 --   sharing: shareOf
@@ -436,7 +436,7 @@ function acquire(ARGV)
   if isRepeat then
     ask.left = 0
   else
-    ask.promoted, nextDelayed = promoteDue(64)
+    ask.promoted, nextDelayed = retries.promoteDue(64)
     local woken, nextWake = runWaits.wakeDue(MOST_WOKEN_BESIDE)
     ask.promoted = ask.promoted + woken
     ask.isMore = woken > 0 and isAnyLaneNew()

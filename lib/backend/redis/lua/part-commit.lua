@@ -11,7 +11,7 @@
 --   grants: commitEnded commitHeld
 --   group: asCounted forgotten groupOrder headOf packing readyOf stateOf
 --   ready-queue: commitLanes isGrantable registerLane
---   retries: commitRetries
+--   retries: retries
 --   run: commitListings commitRuns
 --   runs: commitSaves
 --   uploads: uploads
@@ -300,7 +300,7 @@ function commit()
     commitEnded(ended)
   end
   commitPlans()
-  commitRetries()
+  retries.commitRetries()
   commitTodo()
   commitLanes()
   wideLanes.commit()

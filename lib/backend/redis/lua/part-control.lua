@@ -1,9 +1,10 @@
 -- The body of control: commands of people and of holders.
 -- Gives: control
 -- Needs:
---   base: activity readShard setShard shardValue
+--   base: activity now readShard setShard shardValue
 --   closing: MOST_GROUPS close leaveToSweep
 --   commit: commit
+--   due-queue: plan
 --   grants: heldGroup
 --   group: load readyOf touch
 --   run: loadRun setRun
@@ -38,6 +39,21 @@ local function failRun(id, reason, value)
     return 'FENCED'
   end
   endRun(run, 'failed', value, reason)
+  return 'OK'
+end
+
+-- A sweep finds it due.
+local function deleteRun(id, reason, value)
+  local run = loadRun(id)
+  if not run then
+    return 'GONE'
+  end
+  if not run.isEnded then
+    setRun(run, 'reason', reason)
+    endRun(run, 'cancelled', value, reason)
+  end
+  setRun(run, 'kept', now())
+  plan(now(), 'p ' .. id)
   return 'OK'
 end
 
@@ -136,6 +152,8 @@ function control(ARGV)
     answer = cancelRun(ARGV[2], ARGV[3], ARGV[4])
   elseif kind == 'fail-run' then
     answer = failRun(ARGV[2], ARGV[3], ARGV[4])
+  elseif kind == 'delete-run' then
+    answer = deleteRun(ARGV[2], ARGV[3], ARGV[4])
   elseif kind == 'end-run' then
     answer = endByBranch(unpack(ARGV, 2, 8))
   elseif kind == 'pause-run' or kind == 'resume-run' then

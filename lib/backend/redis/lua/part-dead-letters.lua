@@ -3,7 +3,7 @@
 -- Needs:
 --   base: makeAnew now setShard shardNumber wall whole
 --   branch-table: DEAD
---   group: inputOf
+--   group: inputOf specOf
 -- Kept at most, or roughly so many; and the largest input that is kept with one.
 local MOST_DEAD_LETTERS, MOST_INPUT_BYTES = 1000, 65536
 local deadLetters = {}
@@ -17,6 +17,7 @@ function addDeadLetter(g, index, kind, errors, losses, value)
   if #input > MOST_INPUT_BYTES then
     input = ''
   end
+  specOf(g) -- read before the first write
   now()
   setShard('deads', whole(shardNumber('deads') + 1))
   deadLetters[#deadLetters + 1] = { g, index, kind, errors, losses, input, value }
@@ -31,7 +32,7 @@ function commitDeadLetters()
     local letter = deadLetters[i]
     local g = letter[1]
     makeAnew('XADD', key, '*', 'gid', g.gid, 'index', letter[2], 'run', g.run, 'kind', letter[3] == DEAD and 'dead' or 'failed', 'errors', letter[4],
-      'losses', letter[5], 'at', at, 'input', letter[6], 'error', letter[7])
+      'losses', letter[5], 'at', at, 'spec', g.spec, 'input', letter[6], 'error', letter[7])
   end
   tryCall('XTRIM', key, 'MAXLEN', '~', MOST_DEAD_LETTERS)
 end

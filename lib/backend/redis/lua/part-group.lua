@@ -24,7 +24,7 @@ local HEAD, FACT_BYTES = '<I4BBI4dI4I4dI4ddssss', 34
 local STATE, STATE_BYTES = '<dBBI4I4I4I4I4I4I4I4I4I4I4I4dd', 74
 local STATES = { [111] = 'o', [114] = 'r', [119] = 'w' }
 local STATE_BYTE = { o = 111, r = 114, w = 119 }
-local IS_QUEUED, IS_RETIRED, HAS_GROUPS, IS_OPENERS = 1, 2, 4, 8
+local IS_QUEUED, IS_RETIRED, HAS_GROUPS, IS_OPENERS, IS_REOPENED = 1, 2, 4, 8, 16
 
 -- Of a new group, or of one that stands in another lane.
 function headOf(g)
@@ -33,7 +33,7 @@ end
 
 function stateOf(g)
   local flags = (g.isQueued and IS_QUEUED or 0) + (g.isRetired and IS_RETIRED or 0) + (g.hasChildren and HAS_GROUPS or 0)
-    + (g.isOpeners and IS_OPENERS or 0)
+    + (g.isOpeners and IS_OPENERS or 0) + (g.isReopened and IS_REOPENED or 0)
   return pack(STATE, g.since, STATE_BYTE[g.state], flags, g.left, g.fill, g.bytes, g.next, g.inFlight, g.settles, g.grantCount, g.requeuedCount,
     g.delayed, g.failed, g.dead, g.epoch, g.closed, g.affinityUntil) .. g.inbox
 end
@@ -76,8 +76,9 @@ local function decode(gid, b, fields)
     left = left, fill = fill, bytes = bytes, next = nextIndex, inFlight = inFlight, settles = settles, grantCount = grantCount,
     requeuedCount = requeuedCount, delayed = delayed, parked = parked, failed = failed, dead = dead, epoch = epoch, since = since, closed = closed,
     affinityUntil = affinityUntil, isQueued = flags % 2 == 1, isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags % 8 >= HAS_GROUPS,
-    isOpeners = flags >= IS_OPENERS, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '', inline = fields[3], segments = fields[4] or '',
-    wasQueued = flags % 2 == 1, inFlightBefore = flags >= IS_OPENERS and 0 or inFlight, delayedBefore = delayed, readyBefore = 0,
+    isOpeners = flags % 16 >= IS_OPENERS, isReopened = flags >= IS_REOPENED, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
+    inline = fields[3], segments = fields[4] or '',
+    wasQueued = flags % 2 == 1, inFlightBefore = flags % 16 >= IS_OPENERS and 0 or inFlight, delayedBefore = delayed, readyBefore = 0,
     isTouched = false, records = {} }
 end
 

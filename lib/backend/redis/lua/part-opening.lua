@@ -1,12 +1,13 @@
 -- New groups and their inputs. Hides how a group travels in ARGV, where its inputs are stored, and how long graphs are kept.
 -- Gives: hasGraph newGroup newChild addInputs inputsIn isUploaded commitGraphs
 -- Needs:
---   base: activity now setShard shardNumber wall
+--   base: activity now setShard shardNumber wall whole
 --   branch-table: NO_CELL SMALL
 --   children: addChild
 --   due-queue: plan
---   group: RULES addGroup readyOf touch
---   run: listGroup
+--   group: RULES addGroup filled readyOf touch
+--   retries: retries
+--   run: listGroup loadRun
 --   uploads: uploads
 --   waking: addReady
 -- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
@@ -72,6 +73,14 @@ function newGroup(ARGV, at, run, parent, parentIndex, inbox, lane)
   return g
 end
 
+-- Behind what is to be written of the group already.
+local function addWrites(g, first, second)
+  local writes = g.writes or {}
+  g.writes = writes
+  writes[#writes + 1] = first
+  writes[#writes + 1] = second
+end
+
 -- Stores inputs that were uploaded: a segment of their own. How many bytes they are.
 local function addUploaded(g, from, count, ends, upload)
   g.segmentUpload = { upload, g.b .. ':i' .. #g.segments / 8 }
@@ -80,7 +89,7 @@ local function addUploaded(g, from, count, ends, upload)
     g.contents = g.isShared and '' or ends
   else
     call('STRLEN', g.b .. ':d')
-    g.writes = { { 'SETRANGE', g.b .. ':d', g.size * 8 + from * 4, ends } }
+    addWrites(g, { 'SETRANGE', g.b .. ':d', g.size * 8 + from * 4, ends })
   end
   return uploads.sizeOf(upload)
 end
@@ -89,12 +98,15 @@ end
 -- are ready.
 function addInputs(g, from, count, ARGV, at)
   local d, size, ends, bytes, upload = g.b .. ':d', g.size, ARGV[at + 8], ARGV[at + 9], ARGV[at + 11]
-  local ready, added = readyOf(g), #bytes
+  local ready, added, before = readyOf(g), #bytes, filled(g)
+  if g.isReopened then
+    retries.keepCells(g, g.isShared or count == size)
+  end
   if upload ~= '' then
     added = addUploaded(g, from, count, ends, upload)
   elseif g.isShared and #bytes > SEGMENT_BYTES then
     g.segments, g.isSegmentsChanged = pack('<I4I4', 0, 0), true
-    g.writes = { { 'SET', g.b .. ':i0', bytes } }
+    addWrites(g, { 'SET', g.b .. ':i0', bytes })
     g.contents = ''
   elseif g.isShared or count == size then
     g.contents = g.isShared and bytes or ends .. bytes
@@ -109,9 +121,12 @@ function addInputs(g, from, count, ARGV, at)
     end
     call('STRLEN', d)
     call('STRLEN', g.b .. ':i' .. last)
-    g.writes = { { 'SETRANGE', d, size * 8 + from * 4, ends }, { 'APPEND', g.b .. ':i' .. last, bytes } }
+    addWrites(g, { 'SETRANGE', d, size * 8 + from * 4, ends }, { 'APPEND', g.b .. ':i' .. last, bytes })
   end
   g.fill, g.bytes = g.fill + count, g.bytes + added
+  if g.isReopened then
+    retries.requeueAnew(g, before)
+  end
   addReady(g, readyOf(g) - ready)
 end
 
@@ -133,6 +148,10 @@ function newChild(ARGV, at, holding, index, session, lane)
   local gid = ARGV[at]
   local from, count = inputsIn(ARGV, at)
   local child = newGroup(ARGV, at, holding.run, holding.gid, index, session, lane)
+  local epoch = loadRun(holding.run).epoch
+  if epoch and epoch > 0 then
+    addWrites(child, { 'HSET', child.b, 'ep', whole(epoch) })
+  end
   if from == 0 and count > 0 then
     addInputs(child, 0, count, ARGV, at)
   end

@@ -6,6 +6,7 @@
 --   commit: later
 --   due-queue: unplan
 --   group: groups loadReadable
+--   retries: retries
 --   run: forgetRun loadRun
 
 -- Deletes what an ended run's groups hold, `most` groups at most. How many, and whether nothing is left of them.
@@ -15,22 +16,9 @@ local function purgePayloads(id, most)
   local count = min(#gids, most)
   for i = 1, count do
     local gid = gids[i]
-    local b = T .. ':b:' .. gid
-    local lists = tryCall('HMGET', b, 'segs', 'apart')
-    local segments, apart = lists[1], lists[2]
-    local keys = { 'UNLINK', b, b .. ':d', b .. ':r', b .. ':k', b .. ':o' }
-    for k = 0, (type(segments) == 'string' and #segments / 8 or 0) - 1 do
-      keys[#keys + 1] = b .. ':i' .. k
+    for _, command in ipairs(retries.deletionOf(gid)) do
+      later(command)
     end
-    for k = 1, type(apart) == 'string' and #apart - 3 or 0, 4 do
-      keys[#keys + 1] = b .. ':o' .. whole((unpackBytes('<I4', apart, k)))
-      if #keys > 4000 then
-        later(keys)
-        keys = { 'UNLINK', b }
-      end
-    end
-    later(keys)
-    later({ 'HDEL', T .. ':bad', gid })
     groups[gid] = nil
   end
   if #gids > count then
@@ -86,7 +74,7 @@ function purge(id, most)
     return count, true
   end
   local facts = call('HMGET', run.key, 'kept', 'ikey')
-  local kept = tonumber(facts[1]) or 0
+  local kept = run.kept or tonumber(facts[1]) or 0 -- it may have ended in this call
   if kept > now() then
     later({ 'ZADD', T .. ':purge', 'XX', kept, entry })
   else

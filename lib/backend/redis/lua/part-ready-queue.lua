@@ -76,7 +76,7 @@ end
 -- From now on a root of which nothing is ready stands in the lane of what is left of it.
 function relane(root)
   local need = needOf(root)
-  local lane = need and nameFor(demandBySpec(root, need)) or root.lane
+  local lane = (need or root.isReopened) and nameFor(demandBySpec(root, need)) or root.lane
   if lane ~= root.lane then
     root.laneBefore = root.laneBefore or root.lane
     root.lane = lane

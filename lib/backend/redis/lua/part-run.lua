@@ -30,14 +30,15 @@ function loadRun(id)
   end
   local key = T .. ':r:' .. id
   local values = call('HMGET', key, 'created', 'end', 'paused', 'aband', 'started', 'startedAt', 'ret', 'timeout', 'wf', 'opener', 'lostAt',
-    'waits')
+    'waits', 'epoch')
   if not values[1] then
     runs[id] = false
     return false
   end
   run = { id = id, key = key, isEnded = values[2] ~= false, ended = values[2], isPaused = values[3] == '1', isAbandoned = values[4] == '1',
     isLeftBehind = values[5] == '1', hasOpener = values[10] == '1', lostAt = values[11] ~= '' and values[11], startedAt = values[6],
-    hasWaits = values[12] ~= false, retention = tonumber(values[7]) or 0, timeout = values[8], workflow = values[9] or '', changes = false }
+    hasWaits = values[12] ~= false, retention = tonumber(values[7]) or 0, timeout = values[8], workflow = values[9] or '',
+    epoch = tonumber(values[13]) or 0, changes = false }
   addRun(run)
   return run
 end

@@ -67,7 +67,8 @@ function endRun(run, as, value, reason, upload)
   end
   run.kept = now() + run.retention
   setRun(run, 'kept', run.kept)
-  plan(min(now() + tonumber(shardValue('keep') or 600000), run.kept), 'p ' .. run.id)
+  -- one that is retried goes on from its inputs and outcomes
+  plan(as == 'completed' and min(now() + tonumber(shardValue('keep') or 600000), run.kept) or run.kept, 'p ' .. run.id)
   if run.timeout then
     unplan('t ' .. run.id)
   end

@@ -11,7 +11,7 @@
 --   drivers: loseDriver
 --   grants: endHolding grantNumberOf recordOf
 --   group: forget load touch
---   retries: delay requeue
+--   retries: requeue retries
 --   run: loadRun
 --   runs: save
 --   tasks-in-hand: inHand
@@ -120,7 +120,7 @@ local function settleBranch(g, index, cell, kind, delays, i, numberBytes, outcom
   end
   local delayMs = isRetry and #delays >= i * 4 and (unpackBytes('<I4', delays, i * 4 - 3)) or 0
   if delayMs > 0 then
-    delay(g, index, char(DELAYED, errors, losses, lastingFlags(flags)) .. numberBytes, delayMs)
+    retries.delay(g, index, char(DELAYED, errors, losses, lastingFlags(flags)) .. numberBytes, delayMs)
     delayed = delayed + 1
   else
     requeue(g, index, char(READY, errors, losses, lastingFlags(flags)) .. numberBytes)

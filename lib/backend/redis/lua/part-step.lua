@@ -2,15 +2,16 @@
 -- Gives: step
 -- Needs:
 --   barrier: arrive chunkOf
---   base: firstRead readShard
+--   base: activity firstRead readShard
 --   branch-table: FAILED HAS_CHILDREN HAS_OUTLASTED HAS_SAVED SUCCEEDED setCells tableOf
---   children: removeChild
+--   children: addChild removeChild
 --   commit: commit
 --   grants: endHolding heldGroup recordOf
 --   group: load touch
 --   opening: addInputs commitGraphs hasGraph inputsIn isUploaded newChild
 --   pushing: push
 --   ready-queue: laneFor needIn
+--   retries: retries
 --   run: loadRun
 --   runs: endRun save
 --   tasks-in-hand: inHand
@@ -52,7 +53,7 @@ local function retire(g)
   g.writes = { gone }
   if g.inline then
     g.all, g.inline, g.isTableChanged = tableOf(g), '', true
-  elseif g.left == 0 then
+  elseif g.left == 0 and g.failed == 0 then
     gone[3] = b .. ':d'
   else
     g.writes[2] = { 'SET', b .. ':d', call('GETRANGE', b .. ':d', 0, g.size * 8 - 1) }
@@ -76,14 +77,37 @@ local function answerFor(child)
   return { 'OK', child.fill }
 end
 
--- The group that a step speaks of from ARGV[at] on, if it is there: fills it further. Its answer, and whether that is all.
-local function fillChild(child, isFull, ARGV, at, holding, index, session)
+-- A closed group that a step speaks of from ARGV[at] on: nothing is to be done about it, unless it is of an earlier epoch and is to be opened again.
+-- Its answer, whether that is all, and whether it is open.
+local function reopenChild(run, child, isFull, ARGV, at, holding, index, session)
+  local isOld = run.epoch > 0 and run.epoch > (tonumber(call('HGET', child.b, 'ep')) or 0)
+  local from, count = inputsIn(ARGV, at)
+  if not isOld or ARGV[at + 12] ~= '1' or from > 0 then
+    return { 'DONE', isOld and 1 or 0 }, false, false
+  elseif isFull then
+    return { 'BACKPRESSURE' }, true, false
+  elseif not isUploaded(ARGV, at) then
+    return { 'MISSING' }, true, false
+  end
+  retries.reopenGroup(child, run.epoch, {})
+  retries.setSpec(child, ARGV[at + 10])
+  child.lane, child.inbox = laneFor(ARGV, at), session
+  touch(holding)
+  addChild(holding, index, child.gid)
+  activity(run.id, 'group', child.gid)
+  addInputs(child, 0, count, ARGV, at)
+  return answerFor(child), false, true
+end
+
+-- The group that a step speaks of from ARGV[at] on, if it is there: fills it further. Its answer, whether that is all, and whether it was opened
+-- again.
+local function fillChild(run, child, isFull, ARGV, at, holding, index, session)
   local from, count, base = inputsIn(ARGV, at)
   if child.digest ~= ARGV[at + 1] or child.parent ~= holding.gid or child.parentIndex ~= index then
     return { 'CONFLICT' }, true
   end
   if child.state ~= 'o' then
-    return { 'DONE' }, false
+    return reopenChild(run, child, isFull, ARGV, at, holding, index, session)
   end
   if child.inbox ~= session then
     touch(child)
@@ -206,7 +230,7 @@ function step(isFull, ARGV)
   if ARGV[childAt] then
     local child = load(ARGV[childAt])
     if child then
-      answer, isAll = fillChild(child, isFull, ARGV, childAt, holding, index, session)
+      answer, isAll, hasOpened = fillChild(run, child, isFull, ARGV, childAt, holding, index, session)
     else
       answer, isAll = openChild(run, isFull, ARGV, childAt, holding, index, session)
       hasOpened = true

@@ -13,7 +13,7 @@
 --   pushing: reclaimPushed
 --   reclaim: reclaimGrant
 --   repair: beginRepair keepHints
---   retries: promoteDue
+--   retries: retries
 --   run: loadRun
 --   runs: endRun
 --   session: SWEEP_GAP_MS commitRemovals sweepIntervalMs
@@ -190,25 +190,25 @@ local function nextLookIn(nextLook, facts)
   return nextLook < HUGE and floor(nextLook - now()) or idle
 end
 
--- `isForced`: a call has met a key of another type.
-function sweep(isForced)
+-- `why` it is asked for, although another was a moment ago: nil, `repair` or `purge`.
+function sweep(why)
   if call('TYPE', M).ok ~= 'hash' then
     call('UNLINK', M)
   end
   readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'idle', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds',
     'fix', 'fixedAt', 'dues', 'purges', 'wakes', 'runs', 'todos', 'losts', 'serving', 'wide' })
   local isEarly, look = isTooEarly()
-  if isEarly and not isForced then
+  if isEarly and not why then
     commitShard()
     return { 'SKIP', look and floor(look - now()) or tonumber(shardValue('idle') or -1) }
   end
   setShard('seen', whole(now()))
   setShard('sweepAt', whole(now()))
-  local isRepairing = beginRepair(isForced)
+  local isRepairing = beginRepair(why == 'repair')
   local facts, ttl = readSessions()
   noteStandstill(facts, ttl)
   local isGrace = now() < shardNumber('grace')
-  local promoted, nextDelayed = promoteDue(MOST_ITEMS / 2)
+  local promoted, nextDelayed = retries.promoteDue(MOST_ITEMS / 2)
   local woken, nextWake = runWaits.wakeDue(MOST_WOKEN)
   nextDelayed = min(nextDelayed or HUGE, nextWake or HUGE)
   local nextLook = expireMissed(facts, isGrace)

@@ -15,6 +15,8 @@ const ANSWERS: ReadonlyMap<string, ControlAnswer> = new Map([
 /** Does a command. Repeated it is `dup` (or `over`) and changes nothing. */
 export async function control(store: Store, request: ControlRequest): Promise<ControlAnswer> {
   const word = wordOf(await store.shard.call('control', argsOf(request)))
+  // nobody sweeps for it where all are idle
+  if (request.kind === 'delete-run' && word === 'OK') await store.shard.call('sweep', ['purge'])
   const answer = ANSWERS.get(word)
   if (answer === undefined) throw unexpectedAnswer('control', word)
   return answer
@@ -25,6 +27,7 @@ function argsOf(request: ControlRequest): readonly Argument[] {
   switch (kind) {
     case 'cancel-run':
     case 'fail-run':
+    case 'delete-run':
       return [kind, request.runId, request.reason, request.value]
     case 'end-run': {
       const { gid, index, token } = request.holder

@@ -4,7 +4,8 @@
  */
 import { GraflowError } from '../../../errors.js'
 import type {
-  DeadLetter,
+  ByHand,
+  DecidedAs,
   EndState,
   GroupStatus,
   Inspector,
@@ -17,11 +18,11 @@ import type {
   WaitingLane,
 } from '../../backend.js'
 import { pack } from '../../../values/packed-items.js'
-import { MOST_DEAD_LETTERS } from '../../kept.js'
 import { runStateOf } from '../../run-state.js'
 import { bytesOf, fieldsOf, listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
+import { deadLetter, deadLetters } from './dead-letters.js'
 import { decodeInfo } from './info-codec.js'
 import { unlisted } from './lane-registry.js'
 import { whoLeads } from './lead.js'
@@ -33,8 +34,6 @@ import { openWaits } from './waits.js'
 
 /** Things in one call. */
 const PAGE = 100
-/** Dead letters in one call: each may have 64 KiB of input, and an error. */
-const LETTERS = 8
 /** Groups in one call: reading one takes some 40 µs. */
 const GROUPS = 50
 /** Outputs asked for at once; a reply may have more. */
@@ -57,7 +56,8 @@ export function inspectorOf(store: Store): Inspector {
     serving: () => serving(store),
     lead: () => whoLeads(store),
     now: () => now(store),
-    deadLetters: (limit) => deadLetters(store, limit),
+    deadLetters: (limit, before) => deadLetters(store, limit, before),
+    deadLetter: (id) => deadLetter(store, id),
     totals: () => totals(store),
   }
 }
@@ -116,9 +116,18 @@ function readRun(runId: string, fields: ReadonlyMap<string, Buffer>, at: number)
     timeoutMs: time('timeout'),
     driver: text('driver') || undefined,
     cancelReason: text('reason'),
+    retries: time('epoch') ?? 0,
+    hasOpener: text('opener') === '1',
+    byHand: byHandIn(text('hand') ?? ''),
     value: value === undefined || !fields.has('end') ? undefined : bytesOf(value),
   }
 }
+
+/** A line each: when, as what, by which call, and where. */
+const byHandIn = (lines: string): readonly ByHand[] =>
+  [...lines.matchAll(/^(\d+) (succeeded|failed|skipped) \S+ (.*)$/gm)].map(([, at, as, path = '']) => ({
+    ...{ path, at: Number(at), as: as as DecidedAs }, // the pattern has no other words
+  }))
 
 function stateOf(fields: ReadonlyMap<string, Buffer>, at: number): RunRecord['state'] {
   const text = (name: string): string => fields.get(name)?.toString() ?? ''
@@ -311,41 +320,6 @@ async function serving({ shard, keys }: Store): Promise<readonly ServingWorkers[
     const [, workers, queues] = /^(\d+)\t(.+)$/.exec(line) ?? []
     return queues === undefined ? [] : [{ queues: unlisted(queues), workers: Number(workers) }]
   })
-}
-
-// -------------------------------------------------------------------------------------------------------------- dead letters
-
-async function deadLetters(store: Store, limit: number): Promise<readonly DeadLetter[]> {
-  const found: DeadLetter[] = []
-  const most = Math.min(limit, MOST_DEAD_LETTERS)
-  let before = '+'
-  while (found.length < most) {
-    const count = Math.min(LETTERS, most - found.length)
-    const page = listOf(await store.shard.command('XREVRANGE', store.keys.deadLetters, before, '-', 'COUNT', count))
-    for (const entry of page) {
-      const [id, fields] = listOf(entry)
-      before = `(${textOf(id)}`
-      found.push(readLetter(textOf(id), fieldsOf(fields)))
-    }
-    if (page.length < count) break
-  }
-  return found
-}
-
-function readLetter(id: string, fields: ReadonlyMap<string, Buffer>): DeadLetter {
-  const text = (name: string): string => fields.get(name)?.toString() ?? ''
-  return {
-    id,
-    gid: text('gid'),
-    index: Number(text('index')),
-    runId: text('run'),
-    kind: text('kind') === 'dead' ? 'dead' : 'failed',
-    errors: Number(text('errors')),
-    losses: Number(text('losses')),
-    at: Number(text('at')),
-    input: bytesOf(fields.get('input')),
-    error: bytesOf(fields.get('error')),
-  }
 }
 
 // -------------------------------------------------------------------------------------------------------------------- totals

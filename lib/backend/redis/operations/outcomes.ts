@@ -1,6 +1,7 @@
 /** Outcomes of a group as settle laid them out, read as the interface has them. */
 import { GraflowError } from '../../../errors.js'
 import type { GroupState, OutcomeChunk, OutcomeKind, OutcomesPage } from '../../backend.js'
+import { gather } from '../../../values/packed-items.js'
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
@@ -30,7 +31,7 @@ export async function outcomes(store: Store, gid: string, after: number): Promis
     return { state: 'released', size, releasedAt, chunks: [chunk], next: 1, withdrawn: NOTHING_WITHDRAWN }
   }
   const reply = listOf(await paged(store, () => store.shard.call('outcomes', [gid, after, pageBytes(store)])))
-  const [word, state, size, next, isLast, table, closed, ...chunks] = reply
+  const [word, state, size, next, isLast, table, closed, redone, undone, ...chunks] = reply
   if (textOf(word) === 'BAD') {
     const fault = `the group ${gid} cannot be read from the store: ${textOf(state)}`
     throw new GraflowError('INTEGRITY', fault, { details: { group: gid } })
@@ -39,11 +40,14 @@ export async function outcomes(store: Store, gid: string, after: number): Promis
   const read = await Promise.all(
     chunks.map(async (chunk, i) => readChunk(bufferOf(chunk), () => valuesApart(store, gid, after + i + 1))),
   )
+  const settlesBefore = numberOf(redone)
+  const chunksThatCount =
+    settlesBefore === 0 ? read : read.flatMap((chunk, i) => kept(chunk, after + i + 1, settlesBefore, bufferOf(undone)))
   return {
     state: groupStateOf(state),
     size: numberOf(size),
     ...(numberOf(closed) > 0 && { releasedAt: numberOf(closed) }),
-    chunks: read,
+    chunks: chunksThatCount,
     next: numberOf(next),
     withdrawn: numberOf(isLast) === 1 ? readWithdrawn(bufferOf(table), numberOf(size)) : undefined,
   }
@@ -54,6 +58,29 @@ export function groupStateOf(reply: Reply | undefined): GroupState {
   const state = STATES[textOf(reply)]
   if (state === undefined) throw new GraflowError('INTEGRITY', `expected the state of a group, got ${textOf(reply)}`)
   return state
+}
+
+/**
+ * Of a group that was opened again, what counts of a settle: of those before that, only the outcomes of branches that succeeded, without those that
+ * were undone (`undone`: u32 of index and of the settle up to which).
+ */
+function kept(chunk: OutcomeChunk, settle: number, settlesBefore: number, undone: Buffer): readonly OutcomeChunk[] {
+  if (settle > settlesBefore) return [chunk]
+  const gone = new Set<number>()
+  const marks = numbersOf(undone)
+  for (let i = 0; i + 1 < marks.length; i += 2) if (settle <= (marks[i + 1] ?? 0)) gone.add(marks[i] ?? 0)
+  const places = Array.from(chunk.indexes.keys()).filter(
+    (i) => chunk.kinds[i] === 'succeeded' && !gone.has(chunk.indexes[i] ?? 0),
+  )
+  if (places.length === chunk.indexes.length) return [chunk]
+  if (places.length === 0) return []
+  return [
+    {
+      indexes: Uint32Array.from(places, (i) => chunk.indexes[i] ?? 0),
+      kinds: places.map(() => 'succeeded' as const),
+      values: gather(chunk.values, places),
+    },
+  ]
 }
 
 /** The values of a settle that stand apart from its outcomes. They are never deleted before these. That of a root is its run's. */

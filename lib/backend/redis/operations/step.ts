@@ -31,7 +31,8 @@ export async function step(store: Store, request: StepRequest): Promise<StepAnsw
   let inline = false
   // Another process, or a repeated call, may have filled it further: the store says how far, and only what is left is sent.
   for (let tries = 0; tries < 5; tries += 1) {
-    const args = [...head(store, request, inline), ...groupArguments(store, group.spec, from, inputs, base, inline)]
+    const sent = groupArguments(store, group.spec, from, inputs, base, inline)
+    const args = [...head(store, request, inline), ...sent, ...(group.isReopened === true ? [1] : [])]
     const reply = await callWhereThereIsRoom(store, args)
     const word = wordOf(reply)
     if (word === 'MISSING') {
@@ -121,7 +122,7 @@ function answerOf(reply: Reply): StepAnswer {
       return { status: 'ok', fill: numberOf(fill), ...(more.length > 0 && aboutIn(more)) }
     }
     case 'DONE':
-      return { status: 'done' }
+      return numberOf(listOf(reply)[1] ?? 0) === 1 ? { status: 'done', isOld: true } : { status: 'done' }
     case 'CONFLICT':
       return { status: 'conflict' }
     case 'NOGRAPH':

@@ -1,0 +1,233 @@
+/** Commands on runs by their id. Where a run is driven makes no difference: the store does what is asked, and its processes follow. */
+import type { Backend, Decision, GroupStatus, ReopenRequest, RunRecord } from '../backend/backend.js'
+import { type Decided, isFailureMark, markByHand, markOf, outcomeByHand } from '../engine/by-hand.js'
+import { describe } from '../describe.js'
+import { isEnded } from '../engine/driver.js'
+import { cancelled, type Engine } from '../engine/engine.js'
+import { codeFrom } from '../engine/routing.js'
+import { GraflowError } from '../errors.js'
+import type { Graph } from '../graph/graph.js'
+import { nodeAt, staticPath } from '../graph/locate.js'
+import { repeatFrom, type Repeat } from '../graph/repeat-from.js'
+import { checkOptions } from '../options.js'
+import type { Clock } from '../time.js'
+import { encodeFailure } from '../values/codec.js'
+import { item } from '../values/packed-items.js'
+import { runNotFound } from './handle-services.js'
+import type { RetryRunOptions } from './operator-types.js'
+import type { Runs } from './types.js'
+
+export interface RunCommandServices {
+  readonly backend: Pick<Backend, 'control' | 'reopen' | 'decide' | 'inspect'>
+  readonly engine: Pick<Engine, 'graphs' | 'parts'>
+  readonly clock: Clock
+  readonly newId: () => string
+  /** The run waits for a driver: this process drives it, if it may and can, or sees to it that somebody is told where nobody can. */
+  readonly goesOn: (record: RunRecord, graph: Graph, step: number) => Promise<void>
+}
+
+/** A store that is still closing what is below a run is asked again after so long. */
+const PAUSE_MS = 20
+const DELETED = 'it was deleted'
+/** Outputs and groups that one call forgets at most. */
+const MOST_FORGOTTEN = 200
+
+const RETRY_OPTIONS = { from: { kind: 'string', help: '' } } as const
+
+export class RunCommands implements Runs {
+  readonly #services: RunCommandServices
+
+  constructor(services: RunCommandServices) {
+    this.#services = services
+  }
+
+  async retry(id: string, options?: RetryRunOptions): Promise<boolean> {
+    checkId('retry', id)
+    const { from } = checkOptions('runs.retry', RETRY_OPTIONS, options)
+    const record = await this.#services.backend.inspect.run(id)
+    if (record === undefined) throw runNotFound(id)
+    if (!isEnded(record) || (record.state === 'completed' && from === undefined)) return false
+    const graph = await this.#graphOf(record)
+    const repeat = from === undefined ? undefined : repeatFrom(graph, from)
+    if (from !== undefined && repeat === undefined) throw noSuchPlace(id, from)
+    const parts = repeat === undefined ? await this.#withoutFailures(id) : await this.#partsOf(id, graph, repeat)
+    if (!(await this.#reopen(id, parts))) return false
+    await this.#services.goesOn(record, graph, repeat?.step ?? 0)
+    return true
+  }
+
+  async settle(id: string, path: string, as: Decided): Promise<boolean> {
+    checkId('settle', id)
+    checkDecision(as)
+    const { backend, engine, newId } = this.#services
+    const record = await backend.inspect.run(id)
+    if (record === undefined) throw runNotFound(id)
+    if (isEnded(record) && record.state !== 'failed') return false
+    const graph = await this.#graphOf(record)
+    const place = placeByHand(graph, id, path, await backend.inspect.groups(id))
+    if (place === undefined) throw noSuchDecision(id, path)
+    if (place === 'nobody there') return false
+    const { resultBytes } = engine.parts.limits
+    const value = 'mark' in place ? markByHand(path, as, resultBytes) : outcomeByHand(path, as, resultBytes)
+    const decided = 'succeed' in as ? 'succeeded' : 'fail' in as ? 'failed' : 'skipped'
+    const decision: Decision = { nonce: newId(), path, as: decided, ...place, value }
+    if (!isEnded(record)) return (await backend.decide(id, decision)) === 'ok'
+    const redo = 'mark' in place ? [] : [{ gid: place.gid, indexes: [place.index] }]
+    if (!(await this.#reopen(id, { ...(await this.#withoutFailures(id)), redo, decision }))) return false
+    await this.#services.goesOn(record, graph, 0)
+    return true
+  }
+
+  async delete(id: string): Promise<boolean> {
+    checkId('delete', id)
+    const value = encodeFailure(cancelled(id, DELETED))
+    for (let calls = 0; ; calls += 1) {
+      const answer = await this.#services.backend.control({ kind: 'delete-run', runId: id, reason: DELETED, value })
+      if (answer === 'gone') return calls > 0
+      if (calls > 1) await this.#pause()
+    }
+  }
+
+  /** It is there for workers, too. @throws GraflowError NOT_KEPT */
+  async #graphOf({ runId, graph: hash }: RunRecord): Promise<Graph> {
+    const { graphs } = this.#services.engine
+    try {
+      const graph = await graphs.load(hash)
+      await graphs.upload(hash, graph)
+      return graph
+    } catch (error) {
+      if (error instanceof GraflowError && error.code === 'NO_GRAPH') throw notKept(runId, 'its graph is not', error)
+      throw error
+    }
+  }
+
+  /** Steps that a person failed are tried again. */
+  async #withoutFailures(id: string): Promise<Parts> {
+    const { paths, values } = await this.#services.backend.inspect.saved(id, '')
+    return { forget: paths.filter((path, i) => isFailureMark(path, item(values, i))) }
+  }
+
+  /** What is to be forgotten so that the run is done again from a place on. */
+  async #partsOf(id: string, graph: Graph, { step, forgets, drops, redo }: Repeat): Promise<Parts> {
+    const { inspect } = this.#services.backend
+    const [{ paths }, groups] = await Promise.all([inspect.saved(id, ''), inspect.groups(id)])
+    const pathOf = (gid: string): string => gid.slice(id.length + 1)
+    return {
+      need: codeFrom(graph, step),
+      forget: paths.filter(forgets),
+      drop: groups.map(({ gid }) => gid).filter((gid) => drops(pathOf(gid))),
+      redo: redo.flatMap(({ path, index }) => {
+        const group = groups.find(({ gid }) => pathOf(gid) === path)
+        return group === undefined || index >= group.size ? [] : [{ gid: group.gid, indexes: [index] }]
+      }),
+    }
+  }
+
+  /** False when the run is not over (any more). @throws GraflowError NOT_KEPT, RUN_NOT_FOUND */
+  async #reopen(runId: string, { forget = [], drop = [], ...parts }: Parts): Promise<boolean> {
+    const { backend, newId } = this.#services
+    const left = [...forget.map((path) => ({ path })), ...drop.map((gid) => ({ gid }))]
+    const nonce = newId()
+    for (;;) {
+      const page = left.slice(0, MOST_FORGOTTEN)
+      const isPartial = left.length > page.length
+      const answer = await backend.reopen({
+        ...{ runId, nonce, ...(isPartial ? { isPartial } : parts) },
+        forget: page.flatMap((one) => ('path' in one ? [one.path] : [])),
+        drop: page.flatMap((one) => ('gid' in one ? [one.gid] : [])),
+      })
+      if (answer === 'gone') throw runNotFound(runId)
+      if (answer === 'not-kept') throw notKept(runId, 'inputs and outcomes of its groups are not')
+      if (answer === 'running') return false
+      if (answer === 'closing') await this.#pause()
+      else if (!isPartial) return true
+      else left.splice(0, page.length)
+    }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#services.clock.after(PAUSE_MS, resolve)
+    })
+  }
+}
+
+type Parts = Pick<ReopenRequest, 'need' | 'forget' | 'drop' | 'redo' | 'decision'>
+
+/** The branch that a decision is about, or the one that comes to the step that it is about; undefined where the path is of neither. */
+function placeByHand(
+  graph: Graph,
+  id: string,
+  path: string,
+  groups: readonly GroupStatus[],
+): Pick<Decision, 'gid' | 'index' | 'mark'> | 'nobody there' | undefined {
+  const node = nodeAt(graph, staticPath(graph, path) ?? path)
+  if (node === undefined || path.includes('*')) return undefined
+  const branch = branchAt(graph, path)
+  const isThere = (at: string): boolean => groups.some(({ gid }) => gid === `${id}/${at}`)
+  if (branch !== undefined)
+    return isThere(branch.path) ? { gid: `${id}/${branch.path}`, index: branch.index } : 'nobody there'
+  if (node.kind !== 'task') return undefined
+  // a step that was dispatched is a group of one
+  if (isThere(path)) return { gid: `${id}/${path}`, index: 0 }
+  const mark = markOf(path)
+  for (let at = path; at.includes('/'); at = at.slice(0, at.lastIndexOf('/'))) {
+    const around = branchAt(graph, at)
+    if (around !== undefined)
+      return isThere(around.path) ? { gid: `${id}/${around.path}`, index: around.index, mark } : 'nobody there'
+  }
+  return { gid: id, index: 0, mark }
+}
+
+/** The group and number of a path that is a branch. */
+function branchAt(graph: Graph, path: string): { readonly path: string; readonly index: number } | undefined {
+  const cut = path.lastIndexOf('/')
+  if (cut < 0) return undefined
+  const [above, segment] = [path.slice(0, cut), path.slice(cut + 1)]
+  const node = nodeAt(graph, staticPath(graph, above) ?? above)
+  if (node?.kind === 'each') return { path: above, index: Number(segment) }
+  if (node?.kind !== 'group') return undefined
+  return { path: above, index: node.keys?.indexOf(segment) ?? Number(segment) }
+}
+
+const noSuchDecision = (runId: string, path: string): GraflowError =>
+  new GraflowError(
+    'INVALID_OPTION',
+    `runs.settle: expected the path of a branch, or of a step that is a task, of the flow of run "${runId}", got ${describe(path)}`,
+    { details: { option: 'path', runId, path } },
+  )
+
+/** Callers may have no types. @throws GraflowError INVALID_OPTION */
+function checkDecision(as: unknown): asserts as is Decided {
+  const keys = typeof as === 'object' && as !== null ? Object.keys(as) : []
+  const [key = ''] = keys
+  const isOne = keys.length === 1 && ['succeed', 'fail', 'skip'].includes(key)
+  if (isOne && (key !== 'skip' || (as as { readonly skip: unknown }).skip === true)) return
+  throw new GraflowError(
+    'INVALID_OPTION',
+    `runs.settle: expected { succeed: value }, { fail: reason } or { skip: true }, got ${describe(as)}`,
+    { details: { option: 'as' } },
+  )
+}
+
+const notKept = (runId: string, what: string, cause?: unknown): GraflowError =>
+  new GraflowError(
+    'NOT_KEPT',
+    `run "${runId}" cannot be retried: ${what} kept any more (a completed run keeps them for ten minutes, any other as long as its record): start another`,
+    { details: { runId }, ...(cause !== undefined && { cause }) },
+  )
+
+const noSuchPlace = (runId: string, from: string): GraflowError =>
+  new GraflowError(
+    'INVALID_OPTION',
+    `runs.retry: from: expected the path of a step or branch of the flow of run "${runId}", such as 1 or 1/0, got ${describe(from)}`,
+    { details: { option: 'from', runId, from } },
+  )
+
+/** Callers may have no types. @throws GraflowError INVALID_OPTION */
+function checkId(what: string, id: unknown): void {
+  if (typeof id === 'string') return
+  throw new GraflowError('INVALID_OPTION', `runs.${what} takes the id of a run, a string, got ${describe(id)}`, {
+    details: { option: 'id' },
+  })
+}
