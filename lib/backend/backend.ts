@@ -133,7 +133,7 @@ export type OpenAnswer =
   | { readonly status: 'nosession' }
   | { readonly status: 'backpressure' }
 
-/** Values by path, in the order of `paths`. */
+/** Values by path, in the order of `paths`. A path keeps its first value, unless it is written with a `!` before it. */
 export interface SavedValues {
   readonly paths: readonly string[]
   readonly values: PackedItems

@@ -7,6 +7,7 @@ import { reservedIn } from '../backend/reserved.js'
 import { GraflowError } from '../errors.js'
 import type { Span } from '../events.js'
 import { Cancellation, Unreported } from './cancellation.js'
+import type { CheckedOutputs } from './checksums.js'
 import { decode, encodeFailure } from '../values/codec.js'
 import { packedOf, PackedValue } from '../values/packed-arrays.js'
 import { endOf, type Engine } from './engine.js'
@@ -28,8 +29,8 @@ export interface HeldRun {
   readonly timeoutMs: number | undefined
   /** Starts before this one that were lost. */
   readonly losses: number
-  /** Whether it was driven before, here or elsewhere: then the outputs saved so far are read first. */
-  readonly isAgain?: boolean
+  /** What earlier drivers have saved; absent where it was never driven. */
+  readonly saved?: CheckedOutputs
   /** Whether an earlier driver reported a task that it started. */
   readonly hasTask?: boolean
   /** Capabilities that its driver must have; absent: none. */
@@ -79,6 +80,8 @@ export function drive(engine: Engine, run: HeldRun, slot: Slot = NO_SLOT): Drive
     facts.fence = fenceOf(known)
   })
   const execution = new Execution(facts, slot, opening)
+  execution.vouchFor(run.input)
+  if (run.saved !== undefined) execution.restore(run.saved)
   const span = spanOf(engine, run)
   execution.span = span
   const end =
@@ -118,7 +121,6 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
   let end: { readonly state: EndState; readonly value: Uint8Array }
   try {
     const frame: Frame = { execution, use: run.use, cancel: deadline ?? execution.cancel }
-    if (run.isAgain === true) await engine.restore(execution, '')
     // Each handler that gets the input unpacks a copy: handlers may change what they get.
     const value = await engine.interpreter.runPacked(frame, new PackedValue(run.input))
     // A handler that kept the event loop also kept the timer from firing.
@@ -138,7 +140,7 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
     deadline?.leave()
   }
   if (execution.opening !== undefined && !(await execution.opening.isOpened())) return { state: 'lost' }
-  const save = execution.takeUnsaved()
+  const save = execution.takeUnsaved(end.state !== 'failed')
   const { holder } = execution.facts
   const { runId } = run
   const { backend } = engine.parts

@@ -12,6 +12,7 @@ import { BarrierWaits } from './barrier-waits.js'
 import type { BranchKeeper } from './branch-keeper.js'
 import { Unreported } from './cancellation.js'
 import { channelOf } from './channels.js'
+import { checkedOutputs, faultLine, type CheckedOutputs } from './checksums.js'
 import { givenPacked } from '../values/captured.js'
 import { encodeFailure } from '../values/codec.js'
 import { reasonText } from '../values/error-record.js'
@@ -210,7 +211,17 @@ export class Engine {
 
   /** Reads what earlier starts of a branch finished, so that it is not run again. */
   async restore(execution: Execution, path: string): Promise<void> {
-    execution.restore(await this.parts.backend.inspect.saved(execution.facts.runId, path))
+    execution.restore(await this.savedOf(execution.facts.runId, path))
+  }
+
+  /** What was saved at this path of a run and below it, checked; what is damaged is logged. @throws GraflowError CHECKPOINT_VERSION */
+  async savedOf(runId: string, path: string): Promise<CheckedOutputs> {
+    const { backend, emitter } = this.parts
+    const checked = checkedOutputs(runId, path, await backend.inspect.saved(runId, path))
+    for (const fault of checked.faults) {
+      emitter.emit('log', { level: 'warn', message: faultLine(runId, fault), runId, path: fault.path })
+    }
+    return checked
   }
 
   /** A branch's handler ended the whole run: the store withdraws this branch with the rest. */

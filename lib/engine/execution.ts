@@ -6,6 +6,7 @@ import type { Holder, SavedValues, StepAnswer, StepRequest, Token } from '../bac
 import type { Span } from '../events.js'
 import type { Graph } from '../graph/graph.js'
 import { Cancellation, Unreported } from './cancellation.js'
+import { checksumsOf, isChecksums, type CheckedOutputs, type Output } from './checksums.js'
 import { Parking } from './parking.js'
 import { ValueWriter } from '../values/value-lists.js'
 import type { Code } from './registry.js'
@@ -62,6 +63,8 @@ export interface Opening {
 }
 
 const NONE: readonly string[] = Object.freeze([])
+/** Before a path: the store replaces what it has there. */
+const REPLACING = '!'
 
 /** A start, while it lasts. */
 export class Execution {
@@ -73,6 +76,10 @@ export class Execution {
   span: Span | undefined
   readonly #slot: Slot
   #saved: Map<string, Uint8Array> | undefined
+  /** Where the store has something else than what was saved. */
+  #damaged: ReadonlySet<string> | undefined
+  /** The run's input, where no write has vouched for it yet. */
+  #input: Uint8Array | undefined
   #unsaved: Map<string, Uint8Array> | undefined
   #retired: string[] | undefined
   #forks: Map<string, { number: number; readonly errors: number }> | undefined
@@ -95,15 +102,17 @@ export class Execution {
   }
 
   /** What an earlier start of this branch finished: it is not run again. */
-  restore(saved: SavedValues): void {
+  restore({ outputs, faults, inputSum }: CheckedOutputs): void {
     this.#isTakenUp = true
     this.#mayHaveDispatched = true
-    this.#saved = new Map(
-      saved.paths.map((path, i) => [
-        path,
-        saved.values.bytes.subarray(saved.values.ends[i - 1] ?? 0, saved.values.ends[i]),
-      ]),
-    )
+    this.#saved = new Map(outputs)
+    if (faults.length > 0) this.#damaged = new Set(faults.map(({ path }) => path))
+    if (inputSum !== undefined) this.#input = undefined
+  }
+
+  /** The first write that saves something vouches for the run's input, too. */
+  vouchFor(input: Uint8Array): void {
+    this.#input = input
   }
 
   /** Whether an earlier start of this branch may have begun something. */
@@ -158,23 +167,42 @@ export class Execution {
     return isFirst
   }
 
-  /** What the next write carries; from then on it counts as saved. */
-  takeUnsaved(): SavedValues | undefined {
+  /**
+   * What the next write carries; from then on it counts as saved.
+   * @param isLast nobody goes on from it: then nothing vouches for it
+   */
+  takeUnsaved(isLast = false): SavedValues | undefined {
     if (this.#unsaved === undefined) return undefined
     const writer = new ValueWriter()
+    const paths: string[] = []
+    const fresh: Output[] = []
     this.#saved ??= new Map()
     for (const [path, output] of this.#unsaved) {
       writer.push(output)
+      paths.push(this.#damaged?.has(path) === true ? `${REPLACING}${path}` : path)
+      if (!this.#saved.has(path)) fresh.push([path, output])
       this.#saved.set(path, output)
     }
-    const paths = [...this.#unsaved.keys()]
     this.#unsaved = undefined
+    if (!isLast && fresh.length > 0) {
+      const [path, checksums] = checksumsOf(
+        fresh,
+        this.#input,
+        this.#damaged === undefined ? '' : `${this.facts.fence}`,
+      )
+      this.#input = undefined
+      writer.push(checksums)
+      paths.push(path)
+    }
     return { paths, values: writer.take() }
   }
 
   /** The write did not happen: the next one carries it. */
   putBack({ paths, values }: SavedValues): void {
-    for (const [i, path] of paths.entries()) {
+    for (const [i, written] of paths.entries()) {
+      const path = written.startsWith(REPLACING) ? written.slice(REPLACING.length) : written
+      if (isChecksums(path)) continue
+      this.#saved?.delete(path)
       this.save(path, values.bytes.subarray(values.ends[i - 1] ?? 0, values.ends[i]))
     }
   }

@@ -80,7 +80,7 @@ export class Settler implements BranchEnds {
     const { grant, k } = branch
     if (execution.span !== undefined) endSpan(execution.span, failure)
     grant.endBranch(k)
-    this.#add(grant, execution)
+    this.#add(grant, execution, failure === undefined)
     // A branch that was forwarded counts in the worker that runs its task.
     if (!grant.prepared.isForwarded(k)) {
       this.#count(failure)
@@ -185,9 +185,9 @@ export class Settler implements BranchEnds {
     return isToAsk || this.#parts.ahead.quick !== quick
   }
 
-  /** The grant has reports to settle. */
-  #add(grant: GrantInFlight, execution: Execution | undefined): void {
-    const save = execution?.takeUnsaved()
+  /** The grant has reports to settle. `isLast`: of a branch that nobody starts again. */
+  #add(grant: GrantInFlight, execution: Execution | undefined, isLast = false): void {
+    const save = execution?.takeUnsaved(isLast)
     if (save !== undefined) grant.reports.addSaves(save)
     this.#unsettled.add(grant)
     this.#parts.turn.plan()

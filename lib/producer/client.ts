@@ -208,7 +208,11 @@ export class Client implements Graflow {
   async #driveTaken(grant: Grant, workflow: string | undefined): Promise<Drive | undefined> {
     if (!this.#isRunning) return undefined // the session is closed with what it holds
     const { runId } = grant.spec
-    const drive = await this.#session.holdings.driveTaken(grant, 0)
+    let unreadable: GraflowError | undefined
+    const drive = await this.#session.holdings.driveTaken(grant, 0, undefined, (error) => {
+      unreadable = error
+    })
+    if (unreadable !== undefined) throw unreadable
     if (drive === undefined) return undefined
     this.#handles.states.resumed({ runId, workflow, over: () => undefined }, drive.ended)
     return drive

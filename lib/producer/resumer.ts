@@ -3,7 +3,8 @@
  * Only one of those that stand by is granted the run; the store decides which.
  */
 import type { Grant, TakeAnswer } from '../backend/backend.js'
-import type { Drive, DriveEnd } from '../engine/driver.js'
+import { missingRoot } from '../engine/checksums.js'
+import { isEnded, type Drive, type DriveEnd } from '../engine/driver.js'
 import { GraflowError } from '../errors.js'
 import type { Session } from '../session/open-session.js'
 import { changesOf } from './follow-run.js'
@@ -52,6 +53,7 @@ export class Resumer {
       while (!this.#isOver()) {
         const changed = changes.next()
         const { status, driven } = await this.#take()
+        if (status === 'gone') await this.#checkGone()
         onAsked()
         if (status === 'over' || status === 'gone') return
         if (driven === undefined) await Promise.race([changed, stopped])
@@ -60,6 +62,13 @@ export class Resumer {
     } finally {
       changes.end()
     }
+  }
+
+  /** @throws GraflowError CHECKPOINT_MISSING where the run is there and not over, but for what drives it */
+  async #checkGone(): Promise<void> {
+    const { runId, session } = this.#options
+    const record = await session.backend.inspect.run(runId)
+    if (record !== undefined && !isEnded(record)) throw missingRoot(runId)
   }
 
   #isOver(): boolean {

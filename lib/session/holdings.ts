@@ -5,6 +5,7 @@
 import { describeError } from '../describe.js'
 import type { Backend, Grant, Notice, Park, SavedValues, SettleKind, Token } from '../backend/backend.js'
 import { Unreported } from '../engine/cancellation.js'
+import { savedOfRun } from '../engine/saved-run.js'
 import { encodeFailure } from '../values/codec.js'
 import { drive, isEnded, type Drive, type DriveEnd, type HeldRun } from '../engine/driver.js'
 import { cancelled, type Engine } from '../engine/engine.js'
@@ -12,6 +13,9 @@ import type { Execution, Slot } from '../engine/execution.js'
 import { item, EMPTY_BYTES, packOne } from '../values/packed-items.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
+
+/** So long a run that this release cannot read stays here, before another process may try. */
+const UNREADABLE_MS = 1_000
 
 /** The slot that a driven run has while it does not wait at a barrier; `end` it when the run is over. */
 export interface RunSlot extends Slot {
@@ -184,8 +188,14 @@ export class Holdings implements SessionGrants {
    * Drives a run that this process acquired, or took by its id. Resolves once it does, or with undefined where it cannot: then the run is
    * released, or has failed.
    * @param slot what it has while it does not wait at a barrier
+   * @param onUnreadable gets the error where this release cannot read what is saved of the run
    */
-  async driveTaken(grant: Grant, k: number, slot?: RunSlot): Promise<Drive | undefined> {
+  async driveTaken(
+    grant: Grant,
+    k: number,
+    slot?: RunSlot,
+    onUnreadable?: (error: GraflowError) => void,
+  ): Promise<Drive | undefined> {
     const { backend, engine, emitter } = this.#options
     const { runId, graph: hash } = grant.spec
     if (this.#isQuiet) {
@@ -199,6 +209,7 @@ export class Holdings implements SessionGrants {
       const losses = (grant.losses[k] ?? 0) + (grant.errors[k] ?? 0)
       const hasTask = grant.withTasks?.includes(0) === true
       const input = item(grant.inputs, grant.spec.shared ? 0 : k)
+      const saved = grant.isAgain === true ? await savedOfRun(engine, runId, graph, input) : undefined
       const begin = nextTurn().then(async () => {
         // It may have been cancelled on its way here; from now on its cancellation finds it among the driven.
         const record = await backend.inspect.run(runId)
@@ -213,8 +224,8 @@ export class Holdings implements SessionGrants {
       const driven = this.drive(
         {
           ...{ runId, token: grant.token, use, input, timeoutMs: undefined, losses, hasTask, begin },
-          ...(grant.isAgain === true && { isAgain: true }),
           requires: grant.spec.requires,
+          ...(saved !== undefined && { saved }),
           ...(grant.spec.trace !== undefined && { trace: grant.spec.trace }),
         },
         held,
@@ -235,6 +246,17 @@ export class Holdings implements SessionGrants {
       if (!this.#isRunning) return undefined
       const message = `run ${runId} could not be driven: ${describeError(error)}`
       emitter.emit('log', { level: 'error', message, runId })
+      if (error instanceof GraflowError && error.code === 'CHECKPOINT_VERSION') {
+        onUnreadable?.(error)
+        // It is granted again as soon as it is released: not at once to a process that cannot read it.
+        if (onUnreadable === undefined) {
+          await new Promise<void>((resolve) => {
+            engine.parts.clock.after(UNREADABLE_MS, resolve, true)
+          })
+        }
+        void this.#settleRun(runId, grant.token, 'released', EMPTY_BYTES)
+        return undefined
+      }
       const failure = error instanceof GraflowError ? error : new GraflowError('INTERNAL', message, { cause: error })
       void this.#settleRun(runId, grant.token, 'failed', encodeFailure(failure))
       return undefined

@@ -25,6 +25,14 @@ export function describeStep(useWorld: UseWorld): void {
     expect(await savedIn(world, 'run')).toEqual({ 0: 'a', 1: 'b', 2: 'c' })
   })
 
+  it('replaces an output whose path is behind a `!`, also when that is repeated', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.step(holder, { save: saving(['0', 'a'], ['1', 'b']) })
+    for (let call = 0; call < 2; call += 1) await world.step(holder, { save: saving(['!0', 'again'], ['!2', 'new']) })
+    expect(await savedIn(world, 'run')).toEqual({ 0: 'again', 1: 'b', 2: 'new' })
+  })
+
   it('finds saved outputs at a path and below it', async () => {
     const world = await useWorld()
     const holder = await world.start('run')

@@ -18,9 +18,9 @@ export class SharedStore {
   readonly #ends: (() => Promise<unknown>)[] = []
 
   /** A client without a loop: what it dispatches, workers run. */
-  async client(): Promise<Client> {
+  async client(store = this.backend): Promise<Client> {
     const session = await openSession({
-      store: unclosed(this.backend),
+      store: unclosed(store),
       isEmbedded: true,
       ...{ clock: systemClock, random: systemRandom, newId: systemId, limits: DEFAULT_LIMITS },
       emitter: new Emitter(() => systemClock.now()),

@@ -8,14 +8,17 @@ import { trimRetained } from './purge.js'
 import type { KernelState } from './state.js'
 import { dropWaits } from './waits.js'
 
-/** Saves outputs; a path that has one keeps it. */
+/** Saves outputs; a path that has one keeps it. Behind a `!` it is replaced. */
 export function save(state: KernelState, run: Run, values: SavedValues): void {
   for (let i = 0; i < itemCount(values.values); i++) {
-    const path = values.paths[i]
-    if (path === undefined || run.saved.has(path)) continue
+    const written = values.paths[i]
+    if (written === undefined) continue
+    const path = written.startsWith('!') ? written.slice(1) : written
+    const before = run.saved.get(path)
+    if (before !== undefined && path === written) continue
     const value = item(values.values, i)
     run.saved.set(path, value)
-    state.addBytes(run, value.length + path.length * 2)
+    state.addBytes(run, value.length - (before?.length ?? -path.length * 2))
   }
 }
 

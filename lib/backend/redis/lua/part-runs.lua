@@ -15,7 +15,7 @@ function begin_runs()
   if saves[1] then saves = {} end
 end
 
--- Outputs to be saved: the key (which must be read before), then path and value of each. A path that has one keeps it.
+-- Outputs to be saved: the key (which must be read before), then path and value of each. A path that has one keeps it; behind a `!` it is replaced.
 function save(values)
   saves[#saves + 1] = values
 end
@@ -82,7 +82,12 @@ function commitSaves()
   for i = 1, #saves do
     local values = saves[i]
     for at = 2, #values, 2 do
-      call('HSETNX', values[1], values[at], values[at + 1])
+      local path = values[at]
+      if byte(path) == 33 then -- an exclamation mark
+        call('HSET', values[1], sub(path, 2), values[at + 1])
+      else
+        call('HSETNX', values[1], path, values[at + 1])
+      end
     end
   end
 end
