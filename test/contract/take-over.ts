@@ -1,6 +1,6 @@
 /** Runs whose driver is gone: who may take them over, and what of them goes on. */
 import type { Holder, OpenRequest } from '../../lib/backend/backend.js'
-import { bytes, inputsFor, type UseWorld, type World } from '../support/world.js'
+import { bytes, inputsFor, SHORT_TTL_MS, type UseWorld, type World } from '../support/world.js'
 
 /** Starts a run that its driver then loses by closing its session; `before` is done while it drives. */
 async function startAndLose(
@@ -145,6 +145,21 @@ export function describeTakeOver(useWorld: UseWorld): void {
       })
     },
   )
+
+  it('FT-P10: a call that is repeated answers the same, and one of a process that is dead by then fences nobody for good', async () => {
+    const world = await useWorld()
+    const holder = await startAndLose(world)
+    await world.join('dead', { ttlMs: SHORT_TTL_MS })
+    const nonce = world.nonce()
+    const taken = [await take(world, 'dead', nonce), await take(world, 'dead', nonce)]
+    const tokens = taken.map((answer) => (answer.status === 'ok' ? answer.grant.token : answer.status))
+    expect(new Set(tokens).size).toBe(1)
+    expect(await world.step({ ...holder, token: tokens[0] ?? '' }, {})).toMatchObject({ status: 'ok' })
+    expect(await take(world, 'w')).toEqual({ status: 'held', session: 'dead' })
+    await world.liveUntil(async () => (await take(world, 'w')).status === 'ok')
+    expect(await take(world, 'dead', nonce)).toEqual({ status: 'nosession' })
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running', driver: 'w' })
+  })
 
   it('takes a submitted run that no worker has acquired', async () => {
     const world = await useWorld()

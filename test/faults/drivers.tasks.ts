@@ -72,3 +72,11 @@ const total = task('total', (numbers: readonly number[], ctx) => {
 })
 
 export const waitAndTotal = each(held).to(total)
+
+const one = task('one', (_: number, ctx) => {
+  started(ctx)
+  return 1
+})
+
+/** As many branches as it is told to, in a group that begins at once. */
+export const bulk = each(one).to(total)
