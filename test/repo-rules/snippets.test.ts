@@ -122,6 +122,8 @@ describe('code for readers', () => {
       'docs/from-celery.md',
       'docs/from-temporal.md',
       'docs/guides/channels-and-locks.md',
+      'docs/guides/control-flow.md',
+      'docs/guides/durable-runs.md',
       'docs/guides/retry-and-settle.md',
       'docs/guides/testing.md',
       'docs/guides/threads.md',
