@@ -1,10 +1,4 @@
-import {
-  checkedOutputs,
-  checksumsNaming,
-  checksumsOf,
-  isInput,
-  type Output,
-} from '../../lib/engine/checksums.js'
+import { checkedOutputs, checksumsNaming, checksumsOf, isInput, type Output } from '../../lib/engine/checksums.js'
 import { pack } from '../../lib/values/packed-items.js'
 import { thrown } from '../support/captured-errors.js'
 import { ofVersion } from '../support/checksums.js'
