@@ -196,7 +196,8 @@ export class Membership {
     this.#unserved = new Unserved(this.#options)
     this.#unservedRuns = new UnservedRuns(this.#options)
     this.#stopWatching = backend.onReconnected?.(() => this.#onReconnected())
-    const sweeper = new Sweeper({ ...this.#options, onAnswered: () => this.#outage.end() })
+    const isAwaiting = (): boolean => this.#unservedRuns?.hasWaiting === true
+    const sweeper = new Sweeper({ ...this.#options, isAwaiting, onAnswered: () => this.#outage.end() })
     this.#periodic(() => {
       this.#outage.look()
       return sweeper.sweep()

@@ -14,6 +14,8 @@ export interface SweeperOptions {
   readonly emitter: Emitter
   readonly barrierWaits: BarrierWaits
   readonly holdings: Pick<SessionGrants, 'known'>
+  /** Whether a caller here waits for the result of a run that others drive. */
+  readonly isAwaiting: () => boolean
   /** The store has answered a sweep. */
   readonly onAnswered: () => void
 }
@@ -56,8 +58,8 @@ export class Sweeper {
   }
 
   #hasWork(): boolean {
-    const { barrierWaits, holdings } = this.#options
-    return barrierWaits.count > 0 || holdings.known()?.length !== 0
+    const { barrierWaits, holdings, isAwaiting } = this.#options
+    return barrierWaits.count > 0 || isAwaiting() || holdings.known()?.length !== 0
   }
 
   /** Logged by the process that swept, once for all that its consecutive sweeps have reclaimed. */

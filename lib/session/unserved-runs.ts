@@ -82,6 +82,11 @@ export class UnservedRuns {
     }
   }
 
+  /** Whether a caller waits for a result now. */
+  get hasWaiting(): boolean {
+    return this.#watched.size > 0
+  }
+
   /** This run was submitted, or attached to, and nobody may wait for its result: it is watched until it does not wait for a driver any more. */
   watchUntilTaken(runId: string): void {
     if (this.#seesAll) return

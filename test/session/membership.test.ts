@@ -245,6 +245,21 @@ describe('a membership', () => {
     ])
   })
 
+  it('sweeps as one with work while a caller waits for a run that others drive: its driver may be gone', async () => {
+    const joined = await join(faulty, { role: 'client' })
+    const sweeps = async (): Promise<number> => {
+      const before = faulty.calls.get('sweep') ?? 0
+      await faulty.pass(2_000)
+      return (faulty.calls.get('sweep') ?? 0) - before
+    }
+    expect(await sweeps()).toBe(0)
+    const waits = [joined.membership.watchRun('run'), joined.membership.watchRun('run')]
+    expect(await sweeps()).toBeGreaterThan(8)
+    for (const end of waits) end()
+    await faulty.pass(1_000)
+    expect(await sweeps()).toBe(0)
+  })
+
   it('says every few seconds what it holds, once it is known, and nothing while it holds nothing', async () => {
     const joined = await join(faulty)
     const said = (): number => (faulty.calls.get('session') ?? 0) - 1
