@@ -14,7 +14,7 @@ const graflow = await connect(redisUrl, { keyPrefix, logLevel: 'warn' })
 const worker = new Worker({ redisUrl, keyPrefix, tasks: [order], maxConcurrentTasks: 100, logLevel: 'warn' })
 type Answer = readonly [status: number, body: unknown]
 
-/** The answer to a request: POST /orders, GET /orders/ID, POST /orders/ID/(pause | resume | cancel). */
+/** The answer to a request: POST /orders, GET /orders/ID, POST /orders/ID/(approve | cancel). */
 async function answer(request: IncomingMessage): Promise<Answer> {
   const [, orders, id, what] = (request.url ?? '').split('/')
   if (orders !== 'orders') return [404, { error: 'expected /orders' }]
@@ -32,10 +32,9 @@ async function answer(request: IncomingMessage): Promise<Answer> {
     const result = state === 'completed' ? await run.result() : undefined
     return [200, { id, state, result, error: error?.code }]
   }
-  if (asked === 'POST ID pause') return [200, { changed: await run.pause() }]
-  if (asked === 'POST ID resume') return [200, { changed: await run.resume() }]
+  if (asked === 'POST ID approve') return [200, { changed: await run.signal('approve', true) }]
   if (asked === 'POST ID cancel') return [200, { changed: await run.cancel('the customer has cancelled it') }]
-  return [405, { error: 'expected GET /orders/ID or POST /orders/ID/(pause | resume | cancel)' }]
+  return [405, { error: 'expected GET /orders/ID or POST /orders/ID/(approve | cancel)' }]
 }
 
 async function orderIn(request: IncomingMessage): Promise<Order> {

@@ -43,21 +43,19 @@ describe('examples/http-service', () => {
     expect(made.status).toBe(202)
     const path = `/orders/${String(made.body['id'])}`
     const held = await first.ask('POST', '/orders', { item: 'ink', makeMs: 60_000 }, 'k2')
-    expect(await first.ask('POST', `${path}/pause`)).toEqual({ status: 200, body: { changed: true } })
     await first.child.kill9()
 
     const { ask } = await service(keyPrefix)
     expect((await ask('POST', '/orders', pen, 'k1')).body).toEqual(made.body)
     const other = { item: 'ink', makeMs: 1 }
     expect(await ask('POST', '/orders', other, 'k1')).toEqual({ status: 409, body: { error: 'RUN_EXISTS' } })
-    expect((await ask('GET', path)).body['state']).toBe('paused')
-    expect(await ask('POST', `${path}/resume`)).toEqual({ status: 200, body: { changed: true } })
-    let got: Record<string, unknown> = {}
-    await until(async () => {
-      got = (await ask('GET', path)).body
-      return got['state'] === 'completed'
-    }, 'the order is shipped')
-    expect(got['result']).toEqual({ shipped: 'pen' })
+    const untilState = (state: string) =>
+      until(async () => (await ask('GET', path)).body['state'] === state, `the order is ${state}`)
+    await untilState('waiting')
+    expect(await ask('POST', `${path}/approve`)).toEqual({ status: 200, body: { changed: true } })
+    await untilState('completed')
+    expect((await ask('GET', path)).body['result']).toEqual({ shipped: 'pen' })
+    expect(await ask('POST', `${path}/approve`)).toEqual({ status: 200, body: { changed: false } })
 
     const heldPath = `/orders/${String(held.body['id'])}`
     expect(await ask('POST', `${heldPath}/cancel`)).toEqual({ status: 200, body: { changed: true } })
