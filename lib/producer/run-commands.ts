@@ -5,6 +5,7 @@ import { describe } from '../describe.js'
 import { isEnded } from '../engine/driver.js'
 import { cancelled, type Engine } from '../engine/engine.js'
 import { codeFrom } from '../engine/routing.js'
+import { checksumsNaming } from '../engine/checksums.js'
 import { GraflowError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { nodeAt, staticPath } from '../graph/locate.js'
@@ -110,11 +111,12 @@ export class RunCommands implements Runs {
   /** What is to be forgotten so that the run is done again from a place on. */
   async #partsOf(id: string, graph: Graph, { step, forgets, drops, redo }: Repeat): Promise<Parts> {
     const { inspect } = this.#services.backend
-    const [{ paths }, groups] = await Promise.all([inspect.saved(id, ''), inspect.groups(id)])
+    const [saved, groups] = await Promise.all([inspect.saved(id, ''), inspect.groups(id)])
     const pathOf = (gid: string): string => gid.slice(id.length + 1)
     return {
       need: codeFrom(graph, step),
-      forget: paths.filter(forgets),
+      // checksums of what is forgotten go, too: it would be missed
+      forget: [...new Set([...saved.paths.filter(forgets), ...checksumsNaming(saved, forgets)])],
       drop: groups.map(({ gid }) => gid).filter((gid) => drops(pathOf(gid))),
       redo: redo.flatMap(({ path, index }) => {
         const group = groups.find(({ gid }) => pathOf(gid) === path)
