@@ -15,6 +15,8 @@
 --   sessions: leaveBase passOver
 --   waking: notifyAll
 --   wide-lanes: wideLanes
+-- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
+(function()
 -- A sweep within this time of another has nothing to add.
 SWEEP_GAP_MS = 100
 -- Sessions that go, with their base ids; and writes of what is known of sessions.
