@@ -166,6 +166,10 @@ describe('docs/options.md', () => {
         return { good: [[], ['gpu', 'big']], bad: ['gpu', ['a b'], [1]] }
       case 'object':
         return { good: [{}], bad: [1, []] }
+      case 'object with a title':
+        return { good: [{ title: 'a' }, { title: 'a', text: 'b', choices: ['c'] }], bad: [1, {}, { title: 1 }] }
+      case 'plain data': // what is none is NOT_SERIALISABLE
+        return { good: [0, 'a', { ok: [null, 1.5] }], bad: [] }
       case 'Standard Schema':
         return { good: [z.string()], bad: [{}, 'string'] }
       case 'text up to 4096 characters':
