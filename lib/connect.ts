@@ -157,6 +157,7 @@ async function openClientSession(
       role: 'client',
       metadata: metadataOf(metadata),
       ...(hostname !== undefined && { hostname }),
+      ...(options.buildId !== undefined && { buildId: options.buildId }),
       queues: served,
       capabilities: served,
       tasks: served,

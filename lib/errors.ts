@@ -100,6 +100,13 @@ export const ERROR_CODES = Object.freeze({
     409,
     1,
   ),
+  BUILD_MISMATCH: facts(
+    'The run is pinned to another build than the one of the process that is to resume it.',
+    false,
+    409,
+    1,
+  ),
+  WORKFLOW_NOT_FOUND: facts('No workflow of this name is known here, nor to any worker.', false, 404, 1),
   RUN_NOT_FOUND: facts('No run has this id, or it is past its retention.', false, 404, 1),
   NOT_KEPT: facts('What is needed to run it again is not kept, or not any more.', false, 410, 1),
   RESULT_NOT_READY: facts('The run, or the task in it, has not finished.', true, 409, 1),

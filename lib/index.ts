@@ -64,6 +64,8 @@ export type {
   Workers,
 } from './producer/types.js'
 export type {
+  Build,
+  Builds,
   DeadLetter,
   DeadLetterOptions,
   Decision,

@@ -120,6 +120,11 @@ export const CONNECT_OPTIONS = Object.freeze({
     help: 'What others are told of where this process runs.',
   },
   metadata: { kind: 'object', help: 'Pairs of texts such as { zone: "eu-1" }, for people.' },
+  buildId: {
+    kind: 'string',
+    pattern: /^[A-Za-z0-9_.+-]{1,128}$/,
+    help: 'Names the release that this process is: runs that it starts with pin go to workers of the same build.',
+  },
   tasks: {
     kind: 'list',
     help: 'Flows, tasks and join policies that are known by name, beside those of the flows that are run; and paths of modules that export some, which tasks in threads need.',
@@ -289,6 +294,17 @@ export const RUN_OPTIONS = Object.freeze({
     defaultText: '`abandon` for `run`, else `take-over`',
     help: 'What becomes of the run when the process that drives it is lost: a worker goes on with it, or it waits for `resume`.',
   },
+  pin: {
+    kind: 'boolean',
+    defaultText: 'as its workflow says, else false',
+    help: 'Whether only processes of the build that starts the run do its work.',
+  },
+} as const satisfies OptionTable)
+
+/** `list` of what operators see. */
+export const PAGE_OPTIONS = Object.freeze({
+  limit: { kind: 'integer', default: 50, min: 1, max: 1_000, help: 'Items at most.' },
+  cursor: { kind: 'string', help: 'What the page before said; from the beginning without it.' },
 } as const satisfies OptionTable)
 
 /** What holds for a task whose options do not say otherwise. */
@@ -514,12 +530,11 @@ export const WORKER_OPTIONS = Object.freeze({
     help: 'auto is text on a terminal, else JSON; in code the default is text.',
   },
   buildId: {
-    kind: 'string',
-    pattern: /^[A-Za-z0-9_.+-]{1,128}$/,
+    ...CONNECT_OPTIONS.buildId,
     flag: 'build-id',
     example: '2026.11.2',
     env: ['GRAFLOW_BUILD_ID'],
-    help: 'Names the build that this worker runs, for people.',
+    help: 'Names the release that this worker is: it also takes runs that are pinned to this build.',
   },
   metadata: {
     kind: 'list',

@@ -78,7 +78,7 @@ export interface WorkerOptions {
   readonly logLevel?: LogLevel
   /** How lines are written; `auto` is text on a terminal, else JSON. Default: auto for the command, text in code. */
   readonly logFormat?: LogFormat | 'auto'
-  /** Names the build that this worker runs, for people. Default: none. */
+  /** Names the release that this worker is: it also takes runs that are pinned to this build. Default: none. */
   readonly buildId?: string
   /** Pairs such as { zone: "eu-1" } or "zone=eu-1", for people. Default: none. */
   readonly metadata?: Readonly<Record<string, string>> | readonly string[]

@@ -8,6 +8,7 @@ import { describeError, messageOf } from '../lib/describe.js'
 import type { Backend } from '../lib/backend/backend.js'
 import { Lifecycle } from '../lib/session/lifecycle.js'
 import { openSession, type Session } from '../lib/session/open-session.js'
+import { WorkflowRegistration } from '../lib/session/workflow-registration.js'
 import { Cancellation, Unreported } from '../lib/engine/cancellation.js'
 import { isInThread, notInAModule } from '../lib/engine/start-task.js'
 import { GraflowError } from '../lib/errors.js'
@@ -266,7 +267,7 @@ export class WorkerCore {
     const [clock, random] = [this.#clock, this.#random]
     const housekeeping = { ...DEFAULTS, ...this.#options }
     const { keyPrefix, leaderTtlMs, heartbeatIntervalMs } = housekeeping
-    const { capabilities = [], role = WORKER_OPTIONS.role.default, hostname } = this.#options
+    const { capabilities = [], role = WORKER_OPTIONS.role.default, hostname, buildId } = this.#options
     const mustLead = role === 'leader'
     const limits = { ...DEFAULT_LIMITS, ...this.#options.limits }
     const queues = isServing(this.#options) ? this.#served() : []
@@ -285,14 +286,22 @@ export class WorkerCore {
         tasks: codeOf(modules, tasks),
         metadata: this.#metadata(),
         ...(hostname !== undefined && { hostname }),
+        ...(buildId !== undefined && { buildId }),
       },
       storeFlags: keyPrefix === DEFAULTS.keyPrefix ? [] : ['--redis-key-prefix', keyPrefix],
     })
     this.#ends.push(() => session.close())
-    const { registry } = session.engine
+    const { registry, graphs } = session.engine
     for (const { expressions, policies } of modules) {
       for (const expression of expressions) registry.learn(expression)
       for (const policy of policies) registry.learnPolicy(policy)
+    }
+    if (isServing(this.#options)) {
+      const workflows = new Map(registry.workflows)
+      const parts = { backend: session.store, graphs, clock, random, emitter: this.#emitter }
+      const registration = new WorkflowRegistration({ ...parts, workflows, buildId })
+      this.#ends.push(() => registration.stop())
+      await registration.begin()
     }
     this.#running = { session, executor: this.#executorOf(session, queues) }
   }

@@ -10,7 +10,7 @@ export const WORKER_ALIASES = Object.freeze({
   limit: 'limits',
 })
 
-const { redisUrl, redisHost, redisPort, redisDb, keyPrefix, tasks, limits, logLevel } = WORKER_OPTIONS
+const { redisUrl, redisHost, redisPort, redisDb, keyPrefix, tasks, limits, logLevel, buildId } = WORKER_OPTIONS
 
 /** How every command finds the store: as a worker does. Those that take no more have this table. */
 export const CONNECTION_OPTIONS = Object.freeze({
@@ -49,6 +49,13 @@ export const RUN_COMMAND_OPTIONS = Object.freeze({
   id: { ...RUN_OPTIONS.id, flag: 'id', example: 'user:42' },
   idempotencyKey: { ...RUN_OPTIONS.idempotencyKey, flag: 'idempotency-key', example: 'order-7' },
   timeoutMs: { ...RUN_OPTIONS.timeoutMs, flag: 'timeout-ms', example: '60000' },
+  buildId: { ...buildId, help: 'Names the release that starts the run.' },
+  pin: {
+    ...RUN_OPTIONS.pin,
+    flag: 'pin',
+    example: 'true',
+    help: 'Whether only workers with that build id do work of the run: true or false.',
+  },
   ...{ progress, limits, logLevel },
 } as const) satisfies OptionTable
 

@@ -29,6 +29,8 @@ interface RunSettings
   readonly id?: string
   readonly idempotencyKey?: string
   readonly timeoutMs?: number
+  readonly buildId?: string
+  readonly pin?: boolean
   readonly progress?: ProgressMode
   readonly logLevel?: LogLevel
 }
@@ -99,12 +101,20 @@ interface Started {
 
 /** Loads before it connects: a mistake in a module needs no Redis. */
 async function open(given: Given, host: Host, address: string | undefined): Promise<Started> {
-  const { workflow, input, keyPrefix, limits, logLevel = DEFAULTS.logLevel as LogLevel } = given.options as RunSettings
+  const {
+    workflow,
+    input,
+    keyPrefix,
+    limits,
+    buildId,
+    logLevel = DEFAULTS.logLevel as LogLevel,
+  } = given.options as RunSettings
   const modules = await modulesOf(given, host)
   const flow = selectFlow(modules, workflow)
   const value = await inputOf(input, host)
   const graflow = await connect(address ?? 'memory:', {
     ...(address !== undefined && keyPrefix !== undefined && { keyPrefix }),
+    ...(buildId !== undefined && { buildId }),
     limits: limitsOf(limits),
     logLevel: 'silent', // the lines go where the progress is shown
     // A thread loads its task from its module.
@@ -118,10 +128,11 @@ async function open(given: Given, host: Host, address: string | undefined): Prom
 const needsThreads = ({ expressions }: LoadedModule): boolean =>
   expressions.some((one) => [...tasksOf(one).values()].some(({ options }) => options.isolation === 'thread'))
 
-const runOptions = ({ id, idempotencyKey, timeoutMs }: RunSettings): RunOptions => ({
+const runOptions = ({ id, idempotencyKey, timeoutMs, pin }: RunSettings): RunOptions => ({
   ...(id !== undefined && { id }),
   ...(idempotencyKey !== undefined && { idempotencyKey }),
   ...(timeoutMs !== undefined && { timeoutMs }),
+  ...(pin !== undefined && { pin }),
 })
 
 /** Shows a run until it is over, and prints its result, or why it has none. */

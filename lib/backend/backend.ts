@@ -106,6 +106,8 @@ export interface OpenRequest {
   readonly rest?: readonly string[]
   /** Capabilities that a worker must have to drive it, sorted; absent: none. */
   readonly requires?: readonly string[]
+  /** The build that it is pinned to, which counts it until it ends; `requires` says what follows from that. Absent: none. */
+  readonly build?: string
   /** Among the runs that wait for a driver: -100 to 100, higher first; absent: 0. */
   readonly priority?: number
   readonly maxLosses: number
@@ -443,6 +445,8 @@ export interface SessionInfo {
   /** Task names that it has handlers for; `all` when it finds handlers as flows are seen (embedded). */
   readonly tasks: readonly string[] | 'all'
   readonly metadata: Readonly<Record<string, string>>
+  /** What its process calls its release. */
+  readonly buildId?: string
 }
 /** Grants that one `confirm` names at most. */
 export const MOST_CONFIRMED = 500
@@ -633,6 +637,8 @@ export interface RunRecord {
   readonly hasOpener: boolean
   /** In order; of very many the last. */
   readonly byHand: readonly ByHand[]
+  /** The build that it is pinned to. */
+  readonly build: string | undefined
   /** Result or error record, once it has ended. */
   readonly value: Uint8Array | undefined
 }
@@ -701,6 +707,21 @@ export interface NodeStatus extends SessionInfo {
 export interface ServingWorkers {
   readonly queues: readonly string[] | 'all'
   readonly workers: number
+}
+/** What is known of a workflow by its name. */
+export interface StoredWorkflow {
+  readonly name: string
+  /** Hash of its graph, which the store may keep no more. */
+  readonly graph: string
+  readonly timeoutMs?: number
+  /** Its runs are pinned to a build. */
+  readonly pin?: boolean
+  /** The build of who registered it. */
+  readonly buildId?: string
+}
+export interface PinnedRuns {
+  readonly build: string
+  readonly runs: number
 }
 export interface DeadLetter {
   readonly id: string
@@ -781,6 +802,12 @@ export interface Inspector {
   serving(): Promise<readonly ServingWorkers[]>
   /** Who leads; undefined where nobody does. */
   lead(): Promise<Lead | undefined>
+  /** The workflow that was registered under a name last. */
+  workflow(name: string): Promise<StoredWorkflow | undefined>
+  /** Names of all workflows that are registered, in no particular order. */
+  workflowNames(): Promise<readonly string[]>
+  /** How many runs that have not ended are pinned to each build that has some. */
+  pinned(): Promise<readonly PinnedRuns[]>
   /** The store's clock, in milliseconds since the epoch. */
   now(): Promise<number>
   /** @param before the id of a letter: only older ones */
@@ -922,6 +949,8 @@ export interface Backend {
   getGraph(hash: string): Promise<Uint8Array | undefined>
   /** Whether `getGraph` would find it, at no cost of bytes; asking keeps it for another while. */
   hasGraph(hash: string): Promise<boolean>
+  /** Registers a workflow under its name, in place of one that has the name, for clients that submit it by that. Repeating it is safe. */
+  putWorkflow(workflow: StoredWorkflow): Promise<'ok' | 'backpressure'>
   open(request: OpenRequest): Promise<OpenAnswer>
   step(request: StepRequest): Promise<StepAnswer>
   acquire(request: AcquireRequest): Promise<AcquireAnswer>

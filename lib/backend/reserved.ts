@@ -22,9 +22,18 @@ export const reservedIn = (requires: readonly string[]): readonly string[] =>
 export const ownOf = (capabilities: readonly string[] | 'all'): readonly string[] | 'all' =>
   capabilities === 'all' ? capabilities : capabilities.filter((name) => !isReserved(name))
 
+const BUILD = 'build:'
+
+/** Had by the sessions of a build, and needed for runs that are pinned to it. */
+export const buildCapability = (buildId: string): string => `${BUILD}${buildId}`
+
+/** The build that a capability stands for; undefined for any other. */
+export const buildOf = (capability: string): string | undefined =>
+  capability.startsWith(BUILD) ? capability.slice(BUILD.length) : undefined
+
 /** The capabilities of a session: its own, as its user names them, and these. */
-export const withReserved = (own: readonly string[] | 'all'): readonly string[] | 'all' =>
-  own === 'all' ? own : [...own, LAYOUT_CAPABILITY]
+export const withReserved = (own: readonly string[] | 'all', buildId: string | undefined): readonly string[] | 'all' =>
+  own === 'all' ? own : [...own, LAYOUT_CAPABILITY, ...(buildId === undefined ? [] : [buildCapability(buildId)])]
 
 /** A list of both, sorted and without repetition; `a` itself where `b` adds nothing. */
 export function together(a: readonly string[], b: readonly string[]): readonly string[] {

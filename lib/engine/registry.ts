@@ -2,8 +2,8 @@
  * Where handlers, join policies and schemas of waits are found by name. A graph has names only; the code behind them is what this process has seen: the
  * flow a run was started with, else any flow or module given to it before.
  */
-import { policiesOf, tasksOf, waitsOf, type PolicyJoin } from '../flow/collect.js'
-import type { Expression, TaskExpression, WaitExpression } from '../flow/expression.js'
+import { policiesOf, tasksOf, waitsOf, workflowsOf, type PolicyJoin } from '../flow/collect.js'
+import type { Expression, TaskExpression, WaitExpression, WorkflowExpression } from '../flow/expression.js'
 
 /** The code that one run uses. */
 export interface Code {
@@ -61,6 +61,7 @@ const keyOf = (runId: string, base: string): string => (base === '' ? runId : `$
 export class Registry {
   readonly #all = emptyNames()
   readonly #tied = new Map<string, Names>()
+  readonly #workflows = new Map<string, WorkflowExpression>()
   #latest: Expression | undefined
   readonly #through: ((code: Code) => Code) | undefined
 
@@ -73,6 +74,7 @@ export class Registry {
   learn(expression: Expression): void {
     if (this.#latest === expression) return
     addTo(this.#all, expression)
+    for (const [name, workflow] of workflowsOf(expression)) this.#workflows.set(name, workflow)
     this.#latest = expression
   }
 
@@ -120,6 +122,11 @@ export class Registry {
         this.#tied.get(own)?.waits.get(name) ?? this.#tied.get(runId)?.waits.get(name) ?? this.#all.waits.get(name),
     }
     return this.#through === undefined ? code : this.#through(code)
+  }
+
+  /** All workflows that were seen, by their names. */
+  get workflows(): ReadonlyMap<string, WorkflowExpression> {
+    return this.#workflows
   }
 
   /** Names of all tasks with a handler. */

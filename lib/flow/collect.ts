@@ -3,7 +3,7 @@
  * known of its parts, and kept as long as the expression lives. Here one name comes to mean one thing in a whole flow.
  */
 import { GraflowError } from '../errors.js'
-import type { Expression, Join, TaskExpression, WaitExpression } from './expression.js'
+import type { Expression, Join, TaskExpression, WaitExpression, WorkflowExpression } from './expression.js'
 import { FLOW_LIMITS } from './limits.js'
 import { areSameOptions } from './options.js'
 
@@ -13,6 +13,7 @@ interface Contents {
   readonly tasks: ReadonlyMap<string, TaskExpression>
   readonly policies: ReadonlyMap<string, PolicyJoin>
   readonly waits: ReadonlyMap<string, WaitExpression>
+  readonly workflows: ReadonlyMap<string, WorkflowExpression>
   /** Of a task 0, of a group one more than of its deepest branch; a sequence adds none. */
   readonly nesting: number
   /** Each counted as often as it stands in the flow, this one included. */
@@ -20,6 +21,8 @@ interface Contents {
 }
 
 const known = new WeakMap<Expression, Contents>()
+/** Of most flows: not to be changed. */
+const NO_WORKFLOWS: ReadonlyMap<string, WorkflowExpression> = new Map()
 
 /** Every task of the flow by its name, in the order of the text. Where one is declared here and made there, the one with the handler. */
 export function tasksOf(expression: Expression): ReadonlyMap<string, TaskExpression> {
@@ -34,6 +37,11 @@ export function policiesOf(expression: Expression): ReadonlyMap<string, PolicyJo
 /** Every wait for a signal by its name; of several with one name, which have one schema, the first. */
 export function waitsOf(expression: Expression): ReadonlyMap<string, WaitExpression> {
   return contentsOf(expression).waits
+}
+
+/** Every workflow of the flow by its name, itself and those inside; of one name the outer one. */
+export function workflowsOf(expression: Expression): ReadonlyMap<string, WorkflowExpression> {
+  return contentsOf(expression).workflows
 }
 
 /**
@@ -56,6 +64,7 @@ const NOTHING: Contents = Object.freeze({
   tasks: new Map<string, TaskExpression>(),
   policies: new Map<string, PolicyJoin>(),
   waits: new Map<string, WaitExpression>(),
+  workflows: NO_WORKFLOWS,
   nesting: 0,
   nodes: 1,
 })
@@ -75,8 +84,11 @@ function collect(expression: Expression): Contents {
     case 'choose':
       return merge([expression.decide, ...expression.cases.map(([, node]) => node)], 1)
     case 'loop':
-    case 'workflow':
       return merge([expression.body], 1)
+    case 'workflow': {
+      const contents = merge([expression.body], 1)
+      return { ...contents, workflows: new Map([...contents.workflows, [expression.name, expression]]) }
+    }
     case 'later':
       return merge(typeof expression.when === 'number' ? [expression.body] : [expression.when, expression.body], 1)
     default:
@@ -88,6 +100,7 @@ function merge(parts: readonly Expression[], deeper: 0 | 1): Contents {
   const tasks = new Map<string, TaskExpression>()
   const policies = new Map<string, PolicyJoin>()
   const waits = new Map<string, WaitExpression>()
+  let workflows = NO_WORKFLOWS
   let nesting = 0
   let nodes = 1
   for (const part of parts) {
@@ -101,6 +114,7 @@ function merge(parts: readonly Expression[], deeper: 0 | 1): Contents {
     for (const task of contents.tasks.values()) addTask(tasks, task)
     for (const policy of contents.policies.values()) addPolicy(policies, policy)
     for (const wait of contents.waits.values()) addWait(waits, wait)
+    if (contents.workflows.size > 0) workflows = new Map([...contents.workflows, ...workflows])
     nesting = Math.max(nesting, contents.nesting)
     nodes += contents.nodes
   }
@@ -119,7 +133,7 @@ function merge(parts: readonly Expression[], deeper: 0 | 1): Contents {
       { details: { nodes, limit: FLOW_LIMITS.nodes } },
     )
   }
-  return { tasks, policies, waits, nesting, nodes }
+  return { tasks, policies, waits, workflows, nesting, nodes }
 }
 
 function withJoin(contents: Contents, join: Join): Contents {

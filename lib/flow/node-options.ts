@@ -82,4 +82,6 @@ export interface WorkflowOptions {
   readonly timeoutMs?: number
   /** A text for people, up to 4096 characters. Default: none. */
   readonly description?: string
+  /** Whether runs of it are pinned to the build that starts them, as by the option `pin` of a run. Inside another flow it says nothing. Default: false. */
+  readonly pin?: boolean
 }

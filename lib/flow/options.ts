@@ -52,6 +52,7 @@ const GROUP: Rules = {
 const WORKFLOW: Rules = {
   timeoutMs: integer(1, LONGEST_MS, 'milliseconds'),
   description: text(LONGEST_DESCRIPTION),
+  pin: boolean,
 }
 
 const WAIT: Rules = {
@@ -269,6 +270,11 @@ function oneOf(...allowed: readonly string[]): Rule {
       value,
     )
   }
+}
+
+function boolean(at: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw invalid(`${at} must be true or false, got ${describe(value)}`, optionOf(at), value)
 }
 
 function text(longest: number): Rule {

@@ -91,7 +91,8 @@ class Translation {
       case 'loop':
         return { kind: 'loop', body: this.#node(expression.body), maxCycles: expression.maxCycles }
       case 'workflow': {
-        const { name, options } = expression
+        const { name } = expression
+        const { pin: _, ...options } = expression.options // says something of runs, nothing of the graph
         return { kind: 'workflow', name, body: this.#node(expression.body), options: given(options) }
       }
       case 'wait': {

@@ -4,7 +4,6 @@ import { Cancellation, Unreported } from '../engine/cancellation.js'
 import { checkRunInput } from '../engine/declared-schemas.js'
 import { isEnded, type Drive, type HeldRun } from '../engine/driver.js'
 import { asError } from '../engine/failure.js'
-import { fullStore } from '../engine/graph-store.js'
 import { missingPolicy } from '../engine/joins.js'
 import { codeFrom, policyOfCode } from '../engine/routing.js'
 import { describe } from '../describe.js'
@@ -16,17 +15,29 @@ import type { Graph } from '../graph/graph.js'
 import { nextTurn } from '../session/holdings.js'
 import type { Session } from '../session/open-session.js'
 import { AwaitingHandlers, type CallingHandler } from './awaiting-handlers.js'
+import { BuildList, checkBuild } from './builds.js'
 import { ClientMetrics } from './client-metrics.js'
 import { isDistant } from './follow-run.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
+import { workflowNamed } from './named-workflows.js'
 import { RunOpening } from './opening.js'
 import { DeadLetterBox } from './dead-letters.js'
-import { prepareRun, prepareStored, reasonOf, type PreparedRun, type StoredWork, type Where } from './prepare-run.js'
+import type { Builds } from './operator-types.js'
+import {
+  flowToRun,
+  prepareRun,
+  prepareStored,
+  reasonOf,
+  type FlowToRun,
+  type PreparedRun,
+  type StoredWork,
+  type Where,
+} from './prepare-run.js'
 import { RunCommands } from './run-commands.js'
 import { isLost, Resumer } from './resumer.js'
 import { RunHandle } from './run-handle.js'
 import { RunStates } from './run-states.js'
-import { checkFlow, orKnown } from './same-flow.js'
+import { checkFlow, openedRun, orKnown } from './same-flow.js'
 import { waitsOfRun } from './signals.js'
 import { tieTo } from './signal-ties.js'
 import type { DeadLetters, Graflow, Run, RunOptions, Runs, RunWaits, Workers } from './types.js'
@@ -54,6 +65,7 @@ export class Client implements Graflow {
   }
   readonly runs: Runs
   readonly deadLetters: DeadLetters
+  readonly builds: Builds
   readonly #options: ClientOptions
   readonly #session: Session
   readonly #handles: HandleServices
@@ -72,6 +84,7 @@ export class Client implements Graflow {
     this.instanceId = session.baseId
     this.events = session.emitter
     this.workers = workersOf(session.backend)
+    this.builds = new BuildList(session.backend.inspect)
     const { backend, engine, emitter, holdings } = session
     this.runs = new RunCommands({
       ...{ backend, engine, clock: engine.parts.clock, newId: session.newId },
@@ -110,16 +123,24 @@ export class Client implements Graflow {
   async run(node: unknown, ...rest: [input?: unknown, options?: RunOptions]): Promise<never> {
     // The caller gets no handle: what waits for the run is known now.
     const caller = this.#handles.awaiting.caller ?? 'no handler'
-    const started = await this.#open(expressionOf(node, 'run'), rest, 'driven at once', caller)
+    const started = await this.#open(flowToRun(expressionOf(node, 'run')), rest, 'driven at once', caller)
     return started.result() // the flow says what its result is
   }
 
   async start(node: unknown, ...rest: [input?: unknown, options?: RunOptions]): Promise<Run<never>> {
-    return await this.#open(expressionOf(node, 'start'), rest, 'driven here') // as above
+    return await this.#open(flowToRun(expressionOf(node, 'start')), rest, 'driven here') // as above
   }
 
   async submit(node: unknown, ...rest: [input?: unknown, options?: RunOptions]): Promise<Run<never>> {
-    return await this.#open(expressionOf(node, 'submit'), rest, 'driven anywhere') // as above
+    const { caller } = this.#handles.awaiting
+    const flow = typeof node === 'string' ? await this.#flowNamed(node) : flowToRun(expressionOf(node, 'submit'))
+    return await this.#open(flow, rest, 'driven anywhere', caller) // as above
+  }
+
+  async #flowNamed(name: string): Promise<FlowToRun> {
+    this.#checkOpen()
+    const { backend, engine } = this.#session
+    return workflowNamed(backend.inspect, engine, name)
   }
 
   async metrics(): Promise<string> {
@@ -147,6 +168,7 @@ export class Client implements Graflow {
     checkRunId('resume', runId)
     const expression = node === undefined ? undefined : expressionOf(node, 'resume')
     const record = await this.#recordOf(runId)
+    checkBuild(runId, record.build, this.#session.buildId)
     if (expression !== undefined) {
       const { graphs, registry } = this.#session.engine
       await checkFlow(graphs, 'resume', record, expression)
@@ -241,20 +263,21 @@ export class Client implements Graflow {
   }
 
   async #open(
-    expression: Expression,
+    flow: FlowToRun,
     rest: readonly [input?: unknown, options?: RunOptions],
     where: Where,
     caller: CallingHandler | 'no handler' | undefined = this.#handles.awaiting.caller,
   ): Promise<RunHandle> {
     this.#checkOpen()
-    const checking = checkRunInput(expression, rest[0])
+    const { expression } = flow
+    const checking = expression === undefined ? undefined : checkRunInput(expression, rest[0])
     if (checking !== undefined) await checking
-    const run = prepareRun(this.#session, expression, rest, where, this.#options.retentionMs)
+    const run = prepareRun(this.#session, flow, rest, where, this.#options.retentionMs)
     const { registry, graphs } = this.#session.engine
     const { runId, graph: hash } = run.request
     // Known before the run is: a worker may be faster. A run that is under way here keeps its own code, whatever comes of this start.
     const isUnderWay = registry.knows(runId)
-    if (!isUnderWay) registry.tie(runId, '', run.expression)
+    if (!isUnderWay && run.expression !== undefined) registry.tie(runId, '', run.expression)
     // Who asks for a result of the run needs it, also where no group is ever dispatched.
     if (!graphs.isUploaded(hash)) await graphs.upload(hash, run.graph)
     const answer = await this.#launch(run, where, isUnderWay)
@@ -400,26 +423,4 @@ function checkRunId(what: string, runId: unknown): void {
   throw new GraflowError('INVALID_OPTION', `${what} takes the id of a run, a string, got ${describe(runId)}`, {
     details: { option: 'runId' },
   })
-}
-
-/** The run that an opening led to. @throws GraflowError why it led to none */
-function openedRun(answer: OpenAnswer, { runId, session = '' }: OpenRequest): string {
-  switch (answer.status) {
-    case 'ok':
-      return runId
-    case 'exists':
-      return answer.runId
-    case 'conflict':
-      throw new GraflowError(
-        'RUN_EXISTS',
-        `run "${answer.runId}" exists with another flow or input: take another id or idempotencyKey, or attach to it`,
-        { details: { runId: answer.runId } },
-      )
-    case 'nosession':
-      throw new GraflowError('INTERNAL', `session ${session} is gone`)
-    case 'backpressure':
-      throw fullStore('the run')
-    default:
-      return answer satisfies never
-  }
 }

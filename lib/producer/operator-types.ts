@@ -71,3 +71,22 @@ export interface DeadLetterOptions extends PageOptions {
   /** Only those of this task or workflow. Default: all. */
   readonly task?: string
 }
+
+/** A build that is at work, or that runs wait for. */
+export interface Build {
+  /** What its workers and clients are given as `buildId`. */
+  readonly buildId: string
+  /** Its live workers; the embedded engine is one. */
+  readonly workers: number
+  /** Runs that have not ended and are pinned to it. When there are none, its workers may go. */
+  readonly runs: number
+}
+
+/** The builds of a deployment. */
+export interface Builds {
+  /**
+   * A page of the builds that have live workers or unfinished pinned runs, by their ids. Runs that end meanwhile may be counted or not.
+   * @throws GraflowError INVALID_OPTION
+   */
+  list(options?: PageOptions): Promise<Page<Build>>
+}

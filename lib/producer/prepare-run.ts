@@ -2,6 +2,7 @@
 import { messageOf } from '../describe.js'
 import { createHash, hash as hashOnce } from 'node:crypto'
 import type { OpenRequest } from '../backend/backend.js'
+import { together } from '../backend/reserved.js'
 import type { Engine } from '../engine/engine.js'
 import { beginsWithGroup, codeFrom, highestPriority, layoutFor, tasksInPlace } from '../engine/routing.js'
 import { isInThread, notInAModule } from '../engine/start-task.js'
@@ -14,13 +15,35 @@ import { graphOf } from '../graph/graph-of.js'
 import { checkOptions, RUN_OPTIONS } from '../options.js'
 import type { Session } from '../session/open-session.js'
 import { encode } from '../values/codec.js'
+import { pinTo } from './builds.js'
 import { isDistant } from './follow-run.js'
 import type { RunOptions } from './types.js'
+
+/** A flow as a run needs it: that of an expression, or one that is known by its graph only. */
+export interface FlowToRun {
+  readonly graph: Graph
+  /** Undefined where no code of it is here. */
+  readonly expression: Expression | undefined
+  /** The name of a workflow, and what it says of its runs. */
+  readonly workflow?: string
+  readonly timeoutMs?: number | undefined
+  readonly pin?: boolean | undefined
+  /** The build that it is pinned to where the client has none. */
+  readonly buildId?: string | undefined
+}
+
+/** The flow of an expression. */
+export function flowToRun(expression: Expression): FlowToRun {
+  const graph = graphOf(expression)
+  if (expression.kind !== 'workflow') return { graph, expression }
+  const { timeoutMs, pin } = expression.options
+  return { graph, expression, workflow: expression.name, timeoutMs, pin }
+}
 
 /** A run that can be opened. */
 export interface PreparedRun {
   readonly request: OpenRequest
-  readonly expression: Expression
+  readonly expression: Expression | undefined
   readonly graph: Graph
   readonly workflow: string | undefined
   readonly timeoutMs: number | undefined
@@ -41,8 +64,8 @@ export type Where = 'driven at once' | 'driven here' | 'driven anywhere'
  * @throws GraflowError INVALID_OPTION, CANCELLED, NOT_AVAILABLE, NOT_SERIALISABLE, LIMIT_EXCEEDED
  */
 export function prepareRun(
-  { engine, backend, id: session, newId }: Session,
-  expression: Expression,
+  { engine, backend, id: session, newId, buildId }: Session,
+  flow: FlowToRun,
   [input, options]: readonly [input?: unknown, options?: RunOptions],
   where: Where,
   retentionMs: number,
@@ -51,14 +74,13 @@ export function prepareRun(
   const { signal } = given
   if (signal !== undefined) lookingAt('run: signal', 'INVALID_OPTION', () => refuseAborted(signal))
   // Elsewhere there are workers, and what this process cannot start goes to them.
-  if (!isDistant(backend)) refuseThreads(expression, engine)
-  const graph = graphOf(expression)
+  const { graph, expression, workflow } = flow
+  if (!isDistant(backend) && expression !== undefined) refuseThreads(expression, engine)
   const hash = engine.graphs.keep(graph)
   const bytes = encode(input, 'the input of the run', engine.parts.limits.sharedInputBytes, 'sharedInputBytes')
-  const [workflow, ownTimeoutMs] =
-    expression.kind === 'workflow' ? [expression.name, expression.options.timeoutMs] : [undefined, undefined]
-  const timeoutMs = given.timeoutMs ?? ownTimeoutMs
-  const requires = layoutFor(graph)
+  const timeoutMs = given.timeoutMs ?? flow.timeoutMs
+  const pinned = (given.pin ?? flow.pin) === true ? pinTo(buildId ?? flow.buildId) : undefined
+  const requires = together(layoutFor(graph), pinned?.requires ?? [])
   const request: OpenRequest = {
     runId: given.id ?? newId(),
     ...(workflow !== undefined && { workflow }),
@@ -72,6 +94,7 @@ export function prepareRun(
     tasks: ownTasks(graph),
     ...restOf(graph),
     ...(requires.length > 0 && { requires }),
+    ...(pinned !== undefined && { build: pinned.build }),
     priority: highestPriority(graph, ownTasks(graph)),
     maxLosses: DRIVER_MAX_LOSSES,
     timeoutMs: timeoutMs ?? 0,

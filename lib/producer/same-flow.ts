@@ -2,8 +2,9 @@
  * Whether a flow that is given is that of a run which is there, whatever release started the run. For `attach` and `resume` the shapes decide,
  * since they look into the run by its paths. For an id or key that is used again the name of the workflow decides, or the shape of a flow that is none.
  */
-import type { OpenAnswer, RunRecord } from '../backend/backend.js'
+import type { OpenAnswer, OpenRequest, RunRecord } from '../backend/backend.js'
 import type { Engine } from '../engine/engine.js'
+import { fullStore } from '../engine/graph-store.js'
 import { GraflowError } from '../errors.js'
 import type { Expression } from '../flow/expression.js'
 import type { Graph } from '../graph/graph.js'
@@ -49,4 +50,26 @@ export async function orKnown(
   const isSame =
     run.workflow === request.workflow && (run.workflow !== undefined || (await hasShape(graphs, run.graph, graph)))
   return isSame ? { status: 'exists', runId } : answer
+}
+
+/** The run that an opening led to. @throws GraflowError why it led to none */
+export function openedRun(answer: OpenAnswer, { runId, session = '' }: OpenRequest): string {
+  switch (answer.status) {
+    case 'ok':
+      return runId
+    case 'exists':
+      return answer.runId
+    case 'conflict':
+      throw new GraflowError(
+        'RUN_EXISTS',
+        `run "${answer.runId}" exists with another flow or input: take another id or idempotencyKey, or attach to it`,
+        { details: { runId: answer.runId } },
+      )
+    case 'nosession':
+      throw new GraflowError('INTERNAL', `session ${session} is gone`)
+    case 'backpressure':
+      throw fullStore('the run')
+    default:
+      return answer satisfies never
+  }
 }

@@ -6,6 +6,7 @@ import type { AnyNode, Flow, In, JoinPolicy, NeedsNoInput, Node, OrSay, Out, Out
 import { type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
 import type {
+  Builds,
   DeadLetter,
   DeadLetterOptions,
   DeadLetterWithInput,
@@ -45,6 +46,8 @@ export interface ConnectOptions {
   readonly hostname?: string
   /** Pairs of texts such as { zone: "eu-1" }, for people. Default: none. */
   readonly metadata?: Readonly<Record<string, string>>
+  /** Names the release that this process is: 1 to 128 characters of A-Z a-z 0-9 _ . + -. Runs that it starts with `pin` go to workers of the same build. Default: none. */
+  readonly buildId?: string
   /**
    * Flows, tasks and join policies that are known by name, beside those of the flows that are run; and paths of modules that export some, from
    * the current folder or as URLs (`import.meta.resolve('./tasks.js')`). Tasks with `isolation: 'thread'` need to stand in one.
@@ -88,6 +91,11 @@ export interface RunOptions {
    * with `resume`. `abandon`: it waits for `resume`. Finished work is kept in both. Default: `abandon` for `run`, else `take-over`.
    */
   readonly ifLost?: 'take-over' | 'abandon'
+  /**
+   * Whether only processes with the `buildId` of this client do work of the run: its branches, its steps, and its driving after a loss. Needs
+   * `connect({ buildId })`. Default: as its workflow says, else false.
+   */
+  readonly pin?: boolean
 }
 
 /** Branches of one group, by what they are now; they sum to `width`. */
@@ -347,6 +355,8 @@ export interface Graflow extends AsyncDisposable {
   readonly runs: Runs
   /** Branches that failed for good. */
   readonly deadLetters: DeadLetters
+  /** Builds of workers, and the runs that are pinned to them. */
+  readonly builds: Builds
   /** The same as the next overload, for a flow that takes no input. */
   run<const N>(node: NeedsNoInput<N>): Promise<Out<Flow<N>>>
   /**
@@ -365,17 +375,19 @@ export interface Graflow extends AsyncDisposable {
     input: In<N>,
     options?: RunOptions,
   ): Promise<Run<Out<N>>>
-  /** Starts a run of a flow that takes no input; else as the next. */
-  submit<const N>(node: NeedsNoInput<N>): Promise<Run<Out<Flow<N>>>>
+  /** Starts a run of a flow that takes no input, or by the name of a workflow; else as the next. */
+  submit<const N>(node: N extends string ? N : NeedsNoInput<N>): Promise<Run<N extends string ? unknown : Out<Flow<N>>>>
   /**
-   * Starts a run that any worker drives, so it outlives this process. Repeating it with the same id or idempotency key is safe.
-   * @throws GraflowError as `start`
+   * Starts a run that any worker drives, so it outlives this process. Repeating it with the same id or idempotency key is safe. In place of a flow, the
+   * name of a workflow will do: of one that was seen here, or stands in a task module of a worker, the latest that was registered. Input and result
+   * have no types then.
+   * @throws GraflowError as `start`; WORKFLOW_NOT_FOUND
    */
-  submit<const N extends AnyNode, const G = N>(
-    node: N | OrSay<G>,
-    input: In<N>,
+  submit<const N extends AnyNode | string, const G = N>(
+    node: N | (G extends string ? G : OrSay<G>),
+    input: N extends AnyNode ? In<N> : unknown,
     options?: RunOptions,
-  ): Promise<Run<Out<N>>>
+  ): Promise<Run<N extends AnyNode ? Out<N> : unknown>>
   /**
    * A run that was started elsewhere or earlier; the flow says its type. A flow whose options differ from the run's is the same flow.
    * @throws GraflowError RUN_NOT_FOUND; GRAPH_MISMATCH when the flow has another shape than the run's
@@ -389,7 +401,7 @@ export interface Graflow extends AsyncDisposable {
    * and open groups are met. The stored graph is used; handlers are found by name, in the flow that is given, in those seen here and in
    * `connect({ tasks })`; a step without one goes to the workers. While another process drives the run, this one stands by until the run is over
    * or the client is closed, and goes on when the other one is lost. Repeating it is safe.
-   * @throws GraflowError RUN_NOT_FOUND; GRAPH_MISMATCH when the flow has another shape than the run's; NO_SUCH_POLICY when the run joins by a
+   * @throws GraflowError RUN_NOT_FOUND; GRAPH_MISMATCH when the flow has another shape than the run's; BUILD_MISMATCH when it is pinned to another build; NO_SUCH_POLICY when the run joins by a
    * policy that is not known here; NO_GRAPH when the store does not keep the run's graph
    */
   resume<const N extends AnyNode = Node<never, unknown>, const G = N>(

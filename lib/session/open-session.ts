@@ -128,6 +128,11 @@ export class Session {
     this.announcer = isEmbedded ? undefined : new Announcer({ backend: store, clock, sender: this.id })
   }
 
+  /** What its process calls its release; undefined where it does not say. */
+  get buildId(): string | undefined {
+    return this.#options.info.buildId
+  }
+
   get state(): MembershipState {
     return this.#membership?.state ?? 'registering'
   }
@@ -138,7 +143,7 @@ export class Session {
     const { clock, info } = this.#options
     return {
       ...{ backend: this.#forWork, engine, emitter, newId, session, workerId, clock },
-      capabilities: withReserved(info.capabilities),
+      capabilities: withReserved(info.capabilities, info.buildId),
       ...(announcer !== undefined && { announcer }),
       onNoSession: () => this.lost(),
       onRefused: () => this.#membership?.reconcile(),
@@ -203,7 +208,12 @@ export class Session {
     this.#membership = await Membership.open({
       ...this.#options,
       ...{ backend: store, session: this.id, barrierWaits, graphs, holdings: this.holdings },
-      info: { hostname: hostname(), ...info, capabilities: withReserved(info.capabilities), pid: process.pid },
+      info: {
+        hostname: hostname(),
+        ...info,
+        capabilities: withReserved(info.capabilities, info.buildId),
+        pid: process.pid,
+      },
       ttlMs: isEmbedded ? Number.POSITIVE_INFINITY : SESSION_TTL_MS,
       ...{ lifecycle: this.lifecycle, mayLead: this.#options.leadership !== undefined },
     })

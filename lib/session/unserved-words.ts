@@ -3,7 +3,7 @@
  * many names a message shows.
  */
 import type { SessionStatus } from '../backend/backend.js'
-import { isReserved, LAYOUT_CAPABILITY, ownOf } from '../backend/reserved.js'
+import { buildOf, isReserved, LAYOUT_CAPABILITY, ownOf } from '../backend/reserved.js'
 import { describeCode, isTask } from '../engine/routing.js'
 import { noHandler } from '../engine/start.js'
 import { GraflowError } from '../errors.js'
@@ -109,7 +109,8 @@ export function commandFor(
   // A worker of the default queue takes submitted runs, too.
   const queues = queue === DEFAULT_QUEUE || path === '' ? [] : ['--queue', queue]
   const capabilities = ownNames(requires).flatMap((name) => ['--capability', name])
-  return ['graflow-worker', '--tasks', modules, ...queues, ...capabilities, ...storeFlags].join(' ')
+  const build = requires.flatMap((name) => buildOf(name) ?? []).flatMap((id) => ['--build-id', id])
+  return ['graflow-worker', '--tasks', modules, ...queues, ...capabilities, ...build, ...storeFlags].join(' ')
 }
 
 /** What a worker must have, for messages. */

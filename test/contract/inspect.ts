@@ -50,6 +50,36 @@ export function describeInspect(useWorld: UseWorld): void {
     expect(Math.abs(releasedAt - (status?.releasedAt ?? 0))).toBeLessThanOrEqual(1)
   })
 
+  it('V3: counts the runs that are pinned to a build until they end, or are deleted', async () => {
+    const world = await useWorld()
+    const pinned = async () =>
+      Object.fromEntries((await world.backend.inspect.pinned()).map(({ build, runs }) => [build, runs]))
+    expect(await pinned()).toEqual({})
+    const [one, two] = [{ build: 'one' }, { build: 'two' }]
+    const ended = await world.start('ended', one)
+    await world.start('cancelled', one)
+    await world.start('other')
+    await world.backend.open(world.openRequest('submitted', two))
+    const again = world.openRequest('lost', { ...two, session: 'driver', retentionMs: 200 })
+    for (let i = 0; i < 2; i += 1) await world.backend.open(again)
+    expect(await world.backend.inspect.run('submitted')).toMatchObject({ build: 'two' })
+    expect((await world.backend.inspect.run('other'))?.build).toBeUndefined()
+    expect(await pinned()).toEqual({ one: 2, two: 2 })
+    for (let i = 0; i < 2; i += 1) await world.step(ended, { end: { state: 'completed', value: bytes('x') } })
+    expect(await pinned()).toEqual({ one: 1, two: 2 })
+    await world.backend.reopen({ runId: 'ended', nonce: world.nonce() })
+    expect(await pinned()).toEqual({ one: 2, two: 2 })
+    await world.backend.control({ kind: 'cancel-run', runId: 'ended', reason: 'no', value: bytes('') })
+    expect(await pinned()).toEqual({ one: 1, two: 2 })
+    for (let i = 0; i < 2; i += 1)
+      await world.backend.control({ kind: 'cancel-run', runId: 'cancelled', reason: 'no', value: bytes('') })
+    expect(await pinned()).toEqual({ two: 2 })
+    await world.backend.session({ kind: 'close', session: 'driver' })
+    await world.live(400)
+    expect(await world.backend.inspect.run('lost')).toBeUndefined()
+    expect(await pinned()).toEqual({ two: 1 })
+  })
+
   it('lists runs newest first, by state and by workflow', async () => {
     const world = await useWorld()
     const ids = async (request: {

@@ -71,7 +71,7 @@ describeOnBothStores('the options that a declaration leaves out', (open) => {
     const ends = (['fails', 'hangs', 'repeats'] as const).flatMap((name) =>
       (['start', 'submit'] as const).map(async (begin) => {
         const [flow, input] = place(name)
-        const run = await graflow[begin](flow as typeof id, input as number)
+        const run = await graflow[begin as 'start'](flow as typeof id, input as number)
         const error = JSON.stringify(await within(10_000, failureOf(run.result()), `the end of ${name}, by ${begin}`))
         return [name, starts.get(run.id), /TIMEOUT|CYCLE_LIMIT|after 3 attempts/u.exec(error)?.[0]]
       }),

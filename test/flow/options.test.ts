@@ -34,7 +34,11 @@ const everyGroupOption: Required<GroupOptions> = {
   name: 'n',
   onFailure: 'cancel',
 }
-const everyWorkflowOption: Required<WorkflowOptions> = { timeoutMs: 1, description: 'what it is for' }
+const everyWorkflowOption: Required<WorkflowOptions> = {
+  timeoutMs: 1,
+  description: 'what it is for',
+  pin: true,
+}
 
 describe('options', () => {
   it('are all known, and kept as they were given', () => {

@@ -42,7 +42,8 @@ export class Cell implements PlayedCell {
     const { graflow, frames } = this.bench
     const flow = this.#sideOf('client', frames)[variant]?.flow
     if (flow === undefined) throw new Error(`expected ${this.title} to have a node ${variant}`)
-    return graflow[this.place.begin === 'run' ? 'start' : 'submit'](flow, this.place.input(input) as never)
+    const given = this.place.input(input) as never
+    return this.place.begin === 'run' ? graflow.start(flow, given) : graflow.submit(flow, given)
   }
 
   async value(variant = 'x', input: unknown = 1): Promise<unknown> {

@@ -140,6 +140,7 @@ class Comparison {
       ...(this.#chance(0.5) && { ifLost: this.#one(['take-over', 'abandon'] as const) ?? 'abandon' }),
       ...(this.#chance(0.2) && { rest: this.#one([[], ['task']] as const) ?? [] }),
       ...(this.#runs % 10 === 9 && { requires: ['gpu'] }),
+      ...(this.#runs % 4 === 3 && { build: `b${this.#runs % 8}` }),
       ...(this.#chance(0.7) && { session: this.#one(SESSIONS) ?? 's0' }),
       ...(this.#chance(0.2) && { idempotencyKey: `key-${this.#below(5)}` }),
     }
@@ -553,6 +554,11 @@ class Comparison {
       (run) => run && timeless(run),
     )
     await this.#ask(`groups ${runId}`, ({ inspect }) => inspect.groups(runId), all)
+    await this.#ask(
+      'pinned',
+      ({ inspect }) => inspect.pinned(),
+      (builds) => builds.map(({ build, runs }) => `${build}: ${runs}`).sort(),
+    )
     const spec = this.#one(this.#specs)
     if (spec !== undefined) {
       await this.#ask(

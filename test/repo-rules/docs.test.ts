@@ -170,6 +170,8 @@ describe('docs/options.md', () => {
         return { good: [{ title: 'a' }, { title: 'a', text: 'b', choices: ['c'] }], bad: [1, {}, { title: 1 }] }
       case 'plain data': // what is none is NOT_SERIALISABLE
         return { good: [0, 'a', { ok: [null, 1.5] }], bad: [] }
+      case 'boolean':
+        return { good: [true, false], bad: ['true', 1] }
       case 'Standard Schema':
         return { good: [z.string()], bad: [{}, 'string'] }
       case 'text up to 4096 characters':

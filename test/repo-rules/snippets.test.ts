@@ -127,6 +127,7 @@ describe('code for readers', () => {
       'docs/guides/retry-and-settle.md',
       'docs/guides/testing.md',
       'docs/guides/threads.md',
+      'docs/guides/versions.md',
       'docs/guides/waiting.md',
       'docs/language.md',
       'docs/workers.md',

@@ -110,7 +110,7 @@ describe('a run that stands still', () => {
   const run = (runId: string, facts: Partial<RunRecord> = {}): RunRecord => ({
     ...{ runId, workflow: undefined, graph: 'g', digest: 'd', state: 'running', createdAt: 1, startedAt: 2 },
     ...{ endedAt: undefined, timeoutMs: undefined, driver: 'd', cancelReason: undefined, value: undefined },
-    ...{ retries: 0, hasOpener: true, byHand: [] },
+    ...{ retries: 0, hasOpener: true, byHand: [], build: undefined },
     ...facts,
   })
   const group = (ready: number): GroupStatus => ({

@@ -258,7 +258,7 @@ describe('a submitted run that requires what no worker has', () => {
     }
     expect(told).toEqual([
       'run mine waits for a driver for t (requires build 2, a release of graflow that can read it): ' +
-        'no live worker with this key prefix that takes submitted runs can do it; start one: graflow-worker --tasks <its module>',
+        'no live worker with this key prefix that takes submitted runs can do it; start one: graflow-worker --tasks <its module> --build-id 2',
     ])
     await runs.stop()
   })

@@ -54,6 +54,12 @@ for (const wait of await graflow.waits.of(run.id)) {
 }
 const sub = await graflow.submit(wf, { id: 'x' })
 is<Eq<typeof sub, Run<{ score: number; city: string }>>>()
+const sub2 = await graflow.submit('enrich', { anything: 1 })
+is<Eq<typeof sub2, Run<unknown>>>()
+const sub3 = await graflow.submit('enrich')
+is<Eq<typeof sub3, Run<unknown>>>()
+const { items } = await graflow.builds.list({ limit: 2 })
+is<Eq<(typeof items)[number]['runs'], number>>()
 await graflow.run(noInput)
 await graflow.start(noInput)
 await graflow.run(noInput, undefined, { timeoutMs: 3 })

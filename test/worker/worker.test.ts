@@ -247,10 +247,10 @@ describe('a worker', () => {
       metadata: { zone: 'eu-1' },
     })
     expect(await store.backend.inspect.sessions()).toMatchObject([
-      { baseId: 'w', role: 'worker', queues: ['a', 'b'], capabilities: ['gpu', 'layout:4'], tasks: ['add'] },
+      { baseId: 'w', role: 'worker', queues: ['a', 'b'], capabilities: ['gpu', 'layout:4', 'build:7'], tasks: ['add'] },
     ])
     const [session] = await store.backend.inspect.sessions()
-    expect(session?.metadata).toEqual({ zone: 'eu-1', buildId: '7' })
+    expect([session?.metadata, session?.buildId]).toEqual([{ zone: 'eu-1', buildId: '7' }, '7'])
   })
 
   it('takes nothing as an observer', async () => {

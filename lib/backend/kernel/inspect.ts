@@ -7,11 +7,13 @@ import type {
   NodeStatus,
   OpenWait,
   OutcomesPage,
+  PinnedRuns,
   QueueStatus,
   RunRecord,
   SavedValues,
   ServingWorkers,
   SessionStatus,
+  StoredWorkflow,
   StoreTotals,
   WaitingLane,
 } from '../backend.js'
@@ -79,6 +81,9 @@ export function inspectorOf(state: KernelState): KernelInspector {
     nodes: (): readonly NodeStatus[] => [...state.nodes.values()],
     serving: (): readonly ServingWorkers[] => servingIn(state),
     lead: (): Lead | undefined => leadOf(state),
+    pinned: (): readonly PinnedRuns[] => pinnedIn(state),
+    workflow: (name): StoredWorkflow | undefined => state.workflows.get(name),
+    workflowNames: (): readonly string[] => [...state.workflows.keys()],
     now: (): number => state.wallNow,
     deadLetters: (limit, before): readonly DeadLetter[] => state.deadLetters.list(limit, before),
     deadLetter: (id): DeadLetter | undefined => state.deadLetters.get(id),
@@ -154,6 +159,14 @@ function servingIn(state: KernelState): readonly ServingWorkers[] {
     found.set(name, known)
   }
   return [...found.values()]
+}
+
+function pinnedIn(state: KernelState): readonly PinnedRuns[] {
+  const found = new Map<string, number>()
+  for (const { build, end } of state.runs.values()) {
+    if (build !== undefined && end === undefined) found.set(build, (found.get(build) ?? 0) + 1)
+  }
+  return [...found].map(([build, runs]) => ({ build, runs }))
 }
 
 function queueStatus(state: KernelState, queue: Queue): QueueStatus {

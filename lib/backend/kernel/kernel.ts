@@ -31,6 +31,7 @@ import type {
   SignalRequest,
   StepAnswer,
   StepRequest,
+  StoredWorkflow,
   SweepAnswer,
   TakeAnswer,
   TakeRequest,
@@ -97,6 +98,12 @@ export class Kernel {
   /** Whether the graph is there; asking keeps it for another while. */
   hasGraph(now: number, hash: string): boolean {
     return this.getGraph(now, hash) !== undefined
+  }
+
+  /** Registers a workflow under its name. Repeating it is safe. */
+  putWorkflow(now: number, workflow: StoredWorkflow): 'ok' {
+    this.#at(now).workflows.set(workflow.name, workflow)
+    return 'ok'
   }
 
   open(now: number, request: OpenRequest): OpenAnswer {

@@ -65,6 +65,10 @@ class Memory implements MemoryBackend {
     return this.#do((now) => this.#kernel.open(now, request))
   }
 
+  putWorkflow(workflow: Parameters<Backend['putWorkflow']>[0]): ReturnType<Backend['putWorkflow']> {
+    return this.#do((now) => this.#kernel.putWorkflow(now, workflow))
+  }
+
   step(request: Parameters<Backend['step']>[0]): ReturnType<Backend['step']> {
     return this.#do((now) => this.#kernel.step(now, request))
   }
@@ -246,6 +250,9 @@ class Memory implements MemoryBackend {
       saved: (runId, prefix) => look((inspector) => inspector.saved(runId, prefix)),
       openWaits: (runId) => look((inspector) => inspector.openWaits(runId)),
       queues: () => look((inspector) => inspector.queues()),
+      pinned: () => look((inspector) => inspector.pinned()),
+      workflow: (name) => look((inspector) => inspector.workflow(name)),
+      workflowNames: () => look((inspector) => inspector.workflowNames()),
       waiting: (queue) => look((inspector) => inspector.waiting(queue)),
       sessions: () => look((inspector) => inspector.sessions()),
       nodes: () => look((inspector) => inspector.nodes()),

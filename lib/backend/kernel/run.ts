@@ -62,6 +62,7 @@ export class Run<G> {
   readonly graph: string
   readonly digest: string
   readonly idempotencyKey: string | undefined
+  readonly build: string | undefined
   readonly retentionMs: number
   readonly timeoutMs: number | undefined
   /** Of the call that opened it: a repeat of it is known. */
@@ -108,6 +109,7 @@ export class Run<G> {
     this.graph = request.graph
     this.digest = request.digest
     this.idempotencyKey = request.idempotencyKey
+    this.build = request.build
     this.retentionMs = request.retentionMs
     this.timeoutMs = request.timeoutMs === 0 ? undefined : request.timeoutMs
     this.openNonce = request.nonce
@@ -139,6 +141,7 @@ export class Run<G> {
       retries: this.epoch,
       hasOpener: this.hasOpener,
       byHand: this.byHand.map(({ path, as, at }) => ({ path, as, at })),
+      build: this.build,
       value: this.end?.value,
     }
   }

@@ -3,7 +3,7 @@
  * distance (docs/redis.md, rule 2). Times in records are the clock's own.
  */
 import { STORE_TIMES, type StoreTimes } from '../../options.js'
-import type { ClusterEvent, EndState, NodeStatus, Notice, RunChange, Token } from '../backend.js'
+import type { ClusterEvent, EndState, NodeStatus, Notice, RunChange, StoredWorkflow, Token } from '../backend.js'
 import { DeadLetters } from './dead-letters.js'
 import { type Due, DueQueue } from './due-queue.js'
 import type {
@@ -70,6 +70,7 @@ export class KernelState {
 
   readonly runs = new Map<string, Run>()
   readonly runsByKey = new Map<string, Run>()
+  readonly workflows = new Map<string, StoredWorkflow>()
   readonly groups = new Map<string, Group>()
   readonly queues = new Map<string, Queue>()
   readonly sessions = new Map<string, Session>()

@@ -49,6 +49,8 @@ export function keysOf(tag: string, db = 0) {
     runGroups: (runId: string) => `${tag}:r:${runId}:k`,
     idempotency: (key: string) => `${tag}:k:${key}`,
     runs: `${tag}:runs`,
+    pins: `${tag}:pins`,
+    workflows: `${tag}:wf`,
     due: `${tag}:due`,
     purge: `${tag}:purge`,
     wakes: `${tag}:wake`,

@@ -33,6 +33,7 @@ import { session } from './operations/session.js'
 import { settle } from './operations/settle.js'
 import { step } from './operations/step.js'
 import { sweep } from './operations/sweep.js'
+import { putWorkflow } from './operations/workflows.js'
 import { take } from './operations/take.js'
 import { signal } from './operations/waits.js'
 import { ReleasedChunks } from './released-chunks.js'
@@ -119,6 +120,10 @@ class RedisBackend implements Backend {
 
   putGraph(...[hash, bytes]: Parameters<Backend['putGraph']>): ReturnType<Backend['putGraph']> {
     return putGraph(this.#store, hash, bytes)
+  }
+
+  putWorkflow(workflow: Parameters<Backend['putWorkflow']>[0]): ReturnType<Backend['putWorkflow']> {
+    return putWorkflow(this.#store, workflow)
   }
 
   getGraph(hash: string): ReturnType<Backend['getGraph']> {

@@ -6,8 +6,8 @@
 -- Derives: T:r:<run> T:r:<run>:k T:b:<gid> T:b:<gid>:d T:b:<gid>:i<k> T:up:<name> T:k:<key> T:l T:wi:<session> T:o:<session> T:runs T:due
 --   T:g:<sha256> T:wait T:q:<lane>
 -- ARGV: run, session or '', nonce, workflow, idempotency key or '', timeoutMs, retentionMs, payload retention, grace of a deadline,
---   whether it is left behind (0 or 1), what a driver that takes it over must know (|a b, or ''), its root group as in a step,
---   and for a group that its branch opens at once: the same
+--   whether it is left behind (0 or 1), what a driver that takes it over must know (|a b, or ''), build that it is pinned to or '',
+--   its root group as in a step, and for a group that its branch opens at once: the same
 -- Answers: OK token or '' (fill of the new group) | EXISTS run | CONFLICT run | NOSESSION | NOGRAPH
 --   | MISSING (an upload; nothing was done) | BACKPRESSURE (open-full only)
 return open(false, ARGV)

@@ -10,13 +10,13 @@
 --   opening: addInputs commitGraphs hasGraph isUploaded newChild newGroup
 --   pushing: push
 --   ready-queue: laneFor needIn
---   run: addRun listRun setRun
+--   run: addRun listRun pinRun setRun
 --   waking: dropNotifications
 -- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
 (function()
 local FACTS_OF_RUN = { 'created', 'dig', 'nonce', 'end', 'opener' }
 -- Where the root group begins in ARGV, and the first group.
-local ROOT, FIRST = 12, 24
+local ROOT, FIRST = 13, 25
 -- The cell of a root branch that is held by the session that opened the run, under the first grant; and once it has opened a group.
 local DRIVEN, DRIVEN_AND_STEPPED = '\1\0\0\0\1\0\0\0', '\1\0\0\3\1\0\0\0'
 
@@ -88,6 +88,7 @@ local function newRun(ARGV)
   local run = { id = runId, key = T .. ':r:' .. runId, isEnded = false, isPaused = false, isAbandoned = false,
     isLeftBehind = ARGV[10] == '1', hasOpener = session ~= '', lostAt = false,
     retention = tonumber(retention), timeout = timeout ~= '0' and timeout, startedAt = false, workflow = workflow,
+    build = ARGV[12] ~= '' and ARGV[12],
     changes = { 'created', wall(), 'graph', ARGV[ROOT + 7], 'dig', ARGV[ROOT + 1], 'nonce', nonce, 'ret', retention } }
   addRun(run)
   if run.isLeftBehind then
@@ -98,6 +99,10 @@ local function newRun(ARGV)
   end
   if key ~= '' then
     setRun(run, 'ikey', key)
+  end
+  if run.build then
+    setRun(run, 'build', run.build)
+    pinRun(run)
   end
   if run.timeout then
     setRun(run, 'timeout', timeout)

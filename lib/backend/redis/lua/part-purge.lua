@@ -7,7 +7,7 @@
 --   due-queue: unplan
 --   group: groups loadReadable
 --   retries: retries
---   run: forgetRun loadRun
+--   run: forgetRun loadRun unpinRun
 
 -- Deletes what an ended run's groups hold, `most` groups at most. How many, and whether nothing is left of them.
 local function purgePayloads(id, most)
@@ -48,6 +48,7 @@ local function purgeRun(run, idempotencyKey)
   setShard('runs', whole(max(0, shardNumber('runs') - 1)))
   unplan('p ' .. run.id)
   unplan('t ' .. run.id)
+  unpinRun(run)
   forgetRun(run.id)
 end
 

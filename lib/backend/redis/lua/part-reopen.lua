@@ -9,7 +9,7 @@
 --   group: filled load readyOf touch
 --   ready-queue: needIn relane
 --   retries: retries
---   run: loadRun setRun
+--   run: loadRun pinRun setRun
 --   waking: addReady
 
 -- What ARGV names: paths, gids, and the groups to be opened again.
@@ -70,6 +70,9 @@ local function goOn(run, nonce)
   local timeout = tonumber(run.timeout) or 0
   if timeout > 0 then
     plan(now() + timeout, 't ' .. run.id)
+  end
+  if run.build then
+    pinRun(run)
   end
   run.lostAt = run.hasOpener and wall()
   setRun(run, 'lostAt', run.lostAt and whole(run.lostAt) or '')

@@ -19,11 +19,12 @@ local GAP_MS, MOST_COMPARED, PAGE, MOST_PAGES, MOST_WALKED, MOST_SESSIONS = 500,
 local MOST_IDLE, NEWEST_KEPT, SAMPLE = 128, 64, 256
 -- Keys of the shard that a repair deletes where they are of another type.
 local TYPES = { l = 'hash', d = 'zset', w = 'zset', wb = 'hash', wait = 'zset', bad = 'hash', lost = 'list', runs = 'zset', due = 'zset',
-  purge = 'zset', wake = 'zset', todo = 'list', dead = 'stream', quar = 'stream', lead = 'hash', node = 'hash', about = 'hash' }
+  purge = 'zset', wake = 'zset', todo = 'list', dead = 'stream', quar = 'stream', lead = 'hash', node = 'hash', about = 'hash',
+  pins = 'hash', wf = 'hash' }
 -- The field of T:m that counts what a key has, and the command that says so.
 local COUNTED = { { 'due', 'dues', 'ZCARD' }, { 'purge', 'purges', 'ZCARD' }, { 'wake', 'wakes', 'ZCARD' },
   { 'runs', 'runs', 'ZCARD' }, { 'todo', 'todos', 'LLEN' },
-  { 'lost', 'losts', 'LLEN' } }
+  { 'lost', 'losts', 'LLEN' }, { 'pins', 'pins', 'HLEN' } }
 
 -- Deletes a key of another type than it must have.
 local function dropOfOtherType(key, wanted)
@@ -317,7 +318,7 @@ local function walkGroup(gid)
 end
 
 local function walkRun(id)
-  local facts = call('HMGET', T .. ':r:' .. id, 'created', 'end', 'aband', 'kept', 'timeout', 'ikey', 'ret', 'lostAt')
+  local facts = call('HMGET', T .. ':r:' .. id, 'created', 'end', 'aband', 'kept', 'timeout', 'ikey', 'ret', 'lostAt', 'build')
   if not facts[1] then
     return
   end
@@ -331,6 +332,9 @@ local function walkRun(id)
   end
   if facts[6] then
     later({ 'SET', T .. ':k:' .. facts[6], id, 'NX' })
+  end
+  if facts[9] and not facts[2] then
+    later({ 'HSETNX', T .. ':pins', id, facts[9] })
   end
 end
 

@@ -1,7 +1,7 @@
 -- One run as a picture in memory: read once, changed there, written by `commit`; with its place in the lists of runs and of its groups.
--- Gives: loadRun addRun forgetRun setRun listRun listGroup commitListings commitRuns
+-- Gives: loadRun addRun forgetRun setRun listRun listGroup pinRun unpinRun commitListings commitRuns
 -- Needs:
---   base: many whole
+--   base: many readHint setShard shardNumber whole
 --   uploads: uploads
 -- By id: the facts, or false when there is none.
 local runs, runOrder = {}, {}
@@ -30,7 +30,7 @@ function loadRun(id)
   end
   local key = T .. ':r:' .. id
   local values = call('HMGET', key, 'created', 'end', 'paused', 'aband', 'started', 'startedAt', 'ret', 'timeout', 'wf', 'opener', 'lostAt',
-    'waits', 'epoch')
+    'waits', 'epoch', 'build')
   if not values[1] then
     runs[id] = false
     return false
@@ -38,7 +38,7 @@ function loadRun(id)
   run = { id = id, key = key, isEnded = values[2] ~= false, ended = values[2], isPaused = values[3] == '1', isAbandoned = values[4] == '1',
     isLeftBehind = values[5] == '1', hasOpener = values[10] == '1', lostAt = values[11] ~= '' and values[11], startedAt = values[6],
     hasWaits = values[12] ~= false, retention = tonumber(values[7]) or 0, timeout = values[8], workflow = values[9] or '',
-    epoch = tonumber(values[13]) or 0, changes = false }
+    epoch = tonumber(values[13]) or 0, build = values[14], changes = false }
   addRun(run)
   return run
 end
@@ -53,6 +53,23 @@ end
 -- `created` in microseconds.
 function listRun(id, created)
   listings[#listings + 1] = { 'ZADD', T .. ':runs', whole(created), id }
+end
+
+-- The run counts among the unfinished ones that are pinned to a build.
+function pinRun(run)
+  if readHint('HEXISTS', T .. ':pins', run.id) ~= 1 then
+    setShard('pins', whole(shardNumber('pins') + 1))
+  end
+  listings[#listings + 1] = { 'HSET', T .. ':pins', run.id, run.build }
+end
+
+-- It is over, or deleted.
+function unpinRun(run)
+  if run.build and readHint('HEXISTS', T .. ':pins', run.id) == 1 then
+    listings[#listings + 1] = { 'HDEL', T .. ':pins', run.id }
+    setShard('pins', whole(max(0, shardNumber('pins') - 1)))
+    run.build = false
+  end
 end
 
 function listGroup(run, gid)

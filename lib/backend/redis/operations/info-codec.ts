@@ -29,6 +29,7 @@ export function decodeInfo(bytes: Uint8Array): SessionInfo {
     capabilities: names('capabilities'),
     tasks: names('tasks'),
     metadata: textsIn(facts.get('metadata')),
+    ...(typeof facts.get('buildId') === 'string' && { buildId: text('buildId') }),
   }
 }
 

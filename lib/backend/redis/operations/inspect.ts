@@ -29,8 +29,10 @@ import { whoLeads } from './lead.js'
 import { nodes } from './nodes.js'
 import { groupStateOf, outcomes } from './outcomes.js'
 import { mustPage, outputInParts, runInParts, stringInParts } from './parts.js'
+import { pinned } from './pinned.js'
 import { decodeSpec } from './spec-codec.js'
 import { openWaits } from './waits.js'
+import { workflow, workflowNames } from './workflows.js'
 
 /** Things in one call. */
 const PAGE = 100
@@ -53,6 +55,9 @@ export function inspectorOf(store: Store): Inspector {
     waiting: (queue) => waiting(store, queue),
     sessions: () => sessions(store),
     nodes: () => nodes(store),
+    pinned: () => pinned(store),
+    workflow: (name) => workflow(store, name),
+    workflowNames: () => workflowNames(store),
     serving: () => serving(store),
     lead: () => whoLeads(store),
     now: () => now(store),
@@ -119,6 +124,7 @@ function readRun(runId: string, fields: ReadonlyMap<string, Buffer>, at: number)
     retries: time('epoch') ?? 0,
     hasOpener: text('opener') === '1',
     byHand: byHandIn(text('hand') ?? ''),
+    build: text('build'),
     value: value === undefined || !fields.has('end') ? undefined : bytesOf(value),
   }
 }

@@ -75,6 +75,7 @@ function argumentsOf(store: Store, request: OpenRequest): readonly Argument[] {
     store.times.deadlineGraceMs,
     isLeftBehind(request) ? 1 : 0,
     needArgument(request.rest),
+    request.build ?? '',
   ]
 }
 
