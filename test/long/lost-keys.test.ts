@@ -104,7 +104,7 @@ async function endingAfter({ stage, client }: Awaited<ReturnType<typeof system>>
 
 /** What nothing but a hint, a list of work or an index lies under: it can be made anew. */
 const REMADE =
-  /^(main|lanes|lane|delayed|sessions|bases|waiting|broken|lost|inbox|idempotency|runs|due|purge|wakes|todo|deadLetters|quarantine|lead|nodes|about): /
+  /^(main|lanes|lane|delayed|sessions|bases|waiting|broken|lost|inbox|idempotency|runs|pins|workflows|due|purge|wakes|todo|deadLetters|quarantine|lead|nodes|about): /
 
 /** What is lost, how, and how the run under way ended: all of it at once, since the systems serve every test of this file. */
 let losses: Promise<ReadonlyMap<string, readonly string[]>> | undefined

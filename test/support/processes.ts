@@ -10,6 +10,7 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compiled } from './compiled.js'
 import { freeze } from './freeze.js'
+import { inRelease } from './old-release.js'
 import { within } from './waits.js'
 
 export interface ChildOptions {
@@ -211,6 +212,8 @@ export interface WorkerOptions {
   readonly queues?: readonly string[]
   readonly capabilities?: readonly string[]
   readonly gracefulShutdownTimeoutMs?: number
+  /** Folder of another package than the one that is built here, such as `oldRelease` gives. */
+  readonly release?: string
   /** Further flags, as they are. */
   readonly flags?: readonly string[]
   /** Of Node.js itself, as `--import`. */
@@ -235,7 +238,8 @@ const WORKER_IS_READY = /\bready\b/
 
 /** Starts a worker process and does not wait. */
 export function spawnWorker({ tasks, url, keyPrefix, id, nodeFlags = [], flags = [], ...rest }: WorkerOptions): Child {
-  const program = join(project, 'dist/bin/graflow-worker.js')
+  const { release } = rest
+  const program = join(release ?? project, 'dist/bin/graflow-worker.js')
   if (!existsSync(program)) throw new Error(`expected ${program}; run: npm run setup`)
   const {
     maxConcurrentTasks,
@@ -248,7 +252,7 @@ export function spawnWorker({ tasks, url, keyPrefix, id, nodeFlags = [], flags =
   const args = [
     ...nodeFlags,
     program,
-    ...[tasks].flat().flatMap((path) => ['--tasks', compiled(path)]),
+    ...[tasks].flat().flatMap((path) => ['--tasks', inRelease(compiled(path), release)]),
     ...['--redis-url', url, '--redis-key-prefix', keyPrefix, '--worker-id', id],
     ...(maxConcurrentTasks === undefined ? [] : ['--max-concurrent-tasks', String(maxConcurrentTasks)]),
     ...queues.flatMap((queue) => ['--queue', queue]),
@@ -263,6 +267,10 @@ export function spawnWorker({ tasks, url, keyPrefix, id, nodeFlags = [], flags =
   return new Child({ name: id, command: 'sh', args: quiet, env })
 }
 
-/** Starts a TypeScript file as a process of its own, compiled before. */
-export const spawnScript = (file: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Child =>
-  new Child({ name: relative(project, file), args: [compiled(file), ...args], env })
+/** Starts a TypeScript file as a process of its own, compiled before; on another package where one is given. */
+export const spawnScript = (
+  file: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  release?: string,
+): Child => new Child({ name: relative(project, file), args: [inRelease(compiled(file), release), ...args], env })

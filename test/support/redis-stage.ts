@@ -56,8 +56,8 @@ export class Stage {
   }
 
   /** A TypeScript file as a process of its own, which finds the stage's ledger. */
-  spawnScript(file: string, args: readonly string[]): Child {
-    return this.#own(spawnScript(file, args, this.ledger.env))
+  spawnScript(file: string, args: readonly string[], release?: string): Child {
+    return this.#own(spawnScript(file, args, this.ledger.env, release))
   }
 
   #own(child: Child): Child {
