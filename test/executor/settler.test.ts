@@ -189,7 +189,7 @@ describe('branches that are not wanted any more', () => {
     await nextTurn()
     expect(await stage.world.queue()).toEqual({ ready: 1, delayed: 0, granted: 0 })
     const saved = await stage.backend.inspect.saved(grant.grant.spec.runId, '0/0')
-    expect(saved.paths).toEqual(['0/0/0'])
+    expect(saved.paths).toEqual(['0/0/0', '0/0/0/!c'])
   })
 })
 

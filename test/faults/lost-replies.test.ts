@@ -64,6 +64,13 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
   const keys = await channel({ kind: 'keys' })
   seen.push(keys.status === 'ok' && keys.kind === 'keys' ? [...keys.keys].sort() : keys)
 
+  const wait = { place: '9', address: 'ok', onDue: bytes(''), isRepeated: false }
+  seen.push(await backend.signal({ runId: 'run', address: 'other', payload: bytes('kept'), nonce: world.nonce() }))
+  seen.push(await world.step(holder, { wait }))
+  seen.push((await backend.inspect.openWaits('run')).map(({ place, address }) => [place, address]))
+  seen.push(await backend.signal({ runId: 'run', address: 'ok', payload: bytes('answer'), nonce: world.nonce() }))
+  seen.push(await world.step(holder, { wait }))
+
   const retried = await world.dispatch(holder, 'run/0', { size: 4, attempts: 2 })
   const big = world.spec('run/1', { size: 4, queue: 'filled', digest: 'big' })
   const items = ['i0', 'i1', 'i2', 'i3'].map(bytes)

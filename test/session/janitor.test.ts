@@ -171,7 +171,7 @@ describe('a run that stands still', () => {
       'a handler waits for people',
       (store) => store.waits.push({ place: '0/~1', address: 'ok', since: 1, dueAt: undefined, about: undefined }),
     ],
-  ])('is none where %s', async (_what, change) => {
+  ])('does not begin while %s', async (_what, change) => {
     const { store, after } = standstills()
     change(store)
     await after(0)

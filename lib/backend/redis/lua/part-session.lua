@@ -354,7 +354,7 @@ function handleSession(ARGV, andSweep)
   elseif not isOfOtherType(answer) then
     error(answer, 0)
   end
-  andSweep(true)
+  andSweep('repair')
   return handle(ARGV)
 end
 end)()
