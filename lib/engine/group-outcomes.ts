@@ -87,20 +87,6 @@ export class GroupOutcomes {
     }
   }
 
-  /** Looks at the value of each branch that succeeded: what `look` gives takes its place, and where it throws the branch has failed with that. */
-  async check(look: (value: unknown, index: number) => Promise<unknown>): Promise<void> {
-    this.#decode()
-    for (const index of [...this.succeeded]) {
-      try {
-        this.#values[index] = await look(this.#values[index], index)
-      } catch (error) {
-        this.#statuses[index] = 'failed'
-        this.#values[index] = error
-        this.succeeded.splice(this.succeeded.indexOf(index), 1)
-      }
-    }
-  }
-
   /** In order of index, if every branch succeeded. */
   get values(): readonly unknown[] | undefined {
     if (this.succeeded.length < this.#values.length) return undefined

@@ -30,7 +30,6 @@ import { packedOf, PackedValue, unpacked } from '../values/packed-arrays.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { itemAt, type Pausable } from './context.js'
 import { DirectiveFollower } from './directive-follower.js'
-import { checkedStep, checkGroupInputs, checkGroupOutputs, declaredBranches } from './declared-schemas.js'
 import { asBranch, gotoTaken, reportingGoto } from './directives.js'
 import { runPathOf, type Execution, type Frame, type GraphInUse } from './execution.js'
 import { cycleLimit } from './failure.js'
@@ -190,9 +189,7 @@ export class Interpreter {
 
   /** As a routed step of a flow would be: with the task's own queue, attempts, losses and deadline. */
   async #forkTask(frame: Frame, node: TaskNode, input: unknown): Promise<unknown> {
-    const declared = frame.use.code.declaration(node.name)
-    const work = (): Promise<unknown> => this.#one(frame, node, '0', '0', input)
-    const output = await (declared === undefined ? work() : checkedStep(declared, frame, '0', input, work))
+    const output = await this.#one(frame, node, '0', '0', input)
     // Its path is in no graph that readers of results know: they find it among what is saved.
     frame.execution.save(runPathOf(frame.use, '0'), encode(output))
     return output
@@ -232,14 +229,7 @@ export class Interpreter {
 
   // ------------------------------------------------------------------------------------------------------------------ tasks
 
-  #task(frame: Frame, node: TaskNode, path: string, input: unknown, forwarded?: Forwarded): Promise<unknown> {
-    // What is forwarded is a branch, of which the opener of its group sees to the declaration.
-    const declared = forwarded === undefined ? frame.use.code.declaration(node.name) : undefined
-    if (declared === undefined) return this.#taskAt(frame, node, path, input, forwarded)
-    return checkedStep(declared, frame, path, input, () => this.#taskAt(frame, node, path, input))
-  }
-
-  async #taskAt(frame: Frame, node: TaskNode, path: string, input: unknown, forwarded?: Forwarded): Promise<unknown> {
+  async #task(frame: Frame, node: TaskNode, path: string, input: unknown, forwarded?: Forwarded): Promise<unknown> {
     const { execution, use } = frame
     const saved = execution.savedOutput(runPathOf(use, path))
     if (saved !== undefined) return outputOrGoto(decode(saved))
@@ -404,15 +394,11 @@ export class Interpreter {
     const plan = planGroup(this.#dispatcher(execution), use, node, path, staticPath(use.graph, path) ?? path, input)
     const startedAt = elapsedMs(this.#options.clock)
     if (frame.use.outer !== undefined) await refuseOwnTasks(this.#options, frame.use, plan)
-    const declared = declaredBranches(use, node)
-    if (declared !== undefined) await checkGroupInputs(declared, node, plan, input)
     const { join } = plan
-    const joined = async (outcomes: GroupOutcomes): Promise<unknown> => {
-      if (declared !== undefined) await checkGroupOutputs(declared, plan, outcomes)
-      return join.kind === 'policy'
+    const joined = async (outcomes: GroupOutcomes): Promise<unknown> =>
+      join.kind === 'policy'
         ? decisionOf(this.#options, frame, plan, join.name, outcomes, startedAt)
         : resultOfGroup({ ...plan, join }, outcomes)
-    }
     if (plan.spec.size > 0) return this.#supersteps.joined(frame, plan, joined)
     const result = await joined(new GroupOutcomes(plan))
     // The store has no group of which this could be read again. What a policy decides is kept by itself.

@@ -10,23 +10,13 @@ export interface Code {
   task(name: string): TaskExpression | undefined
   policy(name: string): PolicyJoin | undefined
   wait(name: string): WaitExpression | undefined
-  /** Whether the flow itself declares tasks by schemas. */
-  readonly hasDeclarations: boolean
-  /** Such a declaration: it counts beside the task itself, wherever that is. */
-  declaration(name: string): TaskExpression | undefined
 }
 
 interface Names {
   readonly tasks: Map<string, TaskExpression>
   readonly policies: Map<string, PolicyJoin>
   readonly waits: Map<string, WaitExpression>
-  /** Of one flow: declarations with schemas; absent where it has none. */
-  readonly declared?: ReadonlyMap<string, TaskExpression>
 }
-
-/** Whether it is a declaration that has something to check. */
-export const isChecking = ({ handler, input, output }: TaskExpression): boolean =>
-  handler === undefined && (input !== undefined || output !== undefined)
 
 const emptyNames = (): Names => ({ tasks: new Map(), policies: new Map(), waits: new Map() })
 
@@ -36,8 +26,7 @@ const namesIn = new WeakMap<Expression, Names>()
 function namesOf(expression: Expression): Names {
   let names = namesIn.get(expression)
   if (names === undefined) {
-    const declared = new Map([...tasksOf(expression)].filter(([, task]) => isChecking(task)))
-    names = { ...emptyNames(), ...(declared.size > 0 && { declared }) }
+    names = emptyNames()
     addTo(names, expression)
     namesIn.set(expression, names)
   }
@@ -102,12 +91,7 @@ export class Registry {
   /** The code of the flow that stands at `base` in the run. */
   codeOf(runId: string, base = ''): Code {
     const own = keyOf(runId, base)
-    const declared = (): Names['declared'] => this.#tied.get(own)?.declared
     const code: Code = {
-      get hasDeclarations() {
-        return declared() !== undefined
-      },
-      declaration: (name) => declared()?.get(name),
       task: (name) => {
         const known = this.#tied.get(own)?.tasks.get(name)
         if (known?.handler !== undefined) return known

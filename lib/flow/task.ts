@@ -126,8 +126,8 @@ type Declared<X, Y, N extends string, I, O> =
  * A task whose handler lives elsewhere, for producers that do not carry the workers' code. Three ways to say its types: by schemas,
  * by `<I, O>`, or by `declareTask<typeof resize>('resize')` beside `import type { resize } from './tasks.js'`.
  * In one flow with the task itself it is that task, if both have the same options. `retry`, `timeoutMs`, `maxLosses` and `maxCycles` that it
- * leaves out are those of the task itself, where the handler runs. The process that has the declaration checks inputs by its schemas before they
- * are sent, and makes of outputs what they give; the schemas of the task itself do so where the handler runs.
+ * leaves out are those of the task itself, where the handler runs. Its schemas only give the types: the schemas of the task itself check and
+ * transform the values.
  *
  * @throws GraflowError INVALID_NAME, INVALID_OPTION, NOT_SERIALISABLE
  */

@@ -1,7 +1,6 @@
 /** The client: starts runs, and drives those that its own session holds. */
 import type { Grant, OpenAnswer, OpenRequest, RunRecord, Token } from '../backend/backend.js'
 import { Cancellation, Unreported } from '../engine/cancellation.js'
-import { checkRunInput } from '../engine/declared-schemas.js'
 import { isEnded, type Drive, type HeldRun } from '../engine/driver.js'
 import { asError } from '../engine/failure.js'
 import { missingPolicy } from '../engine/joins.js'
@@ -269,9 +268,6 @@ export class Client implements Graflow {
     caller: CallingHandler | 'no handler' | undefined = this.#handles.awaiting.caller,
   ): Promise<RunHandle> {
     this.#checkOpen()
-    const { expression } = flow
-    const checking = expression === undefined ? undefined : checkRunInput(expression, rest[0])
-    if (checking !== undefined) await checking
     const run = prepareRun(this.#session, flow, rest, where, this.#options.retentionMs)
     const { registry, graphs } = this.#session.engine
     const { runId, graph: hash } = run.request

@@ -70,9 +70,6 @@ export class Cast {
     const policies = keptBy((policy: PolicyJoin) => this.#watchedPolicy(policy))
     return (code) => ({
       ...code,
-      get hasDeclarations() {
-        return code.hasDeclarations
-      },
       task: (name) => tasks(code.task(name)),
       policy: (name) => policies(code.policy(name)),
     })
