@@ -79,7 +79,7 @@ await server.stop()
 
 /** Submits so many runs, which are due within the second from then on, and waits until they sleep. */
 async function sleep(count: number, from: number): Promise<void> {
-  const asleep = Number(await redis.zcard(`{${PREFIX}:0}:wake`)) + count
+  const asleep = (await redis.zcard(`{${PREFIX}:0}:wake`)) + count
   let left = count
   const submitter = async (): Promise<void> => {
     for (; left > 0; ) {
@@ -88,7 +88,7 @@ async function sleep(count: number, from: number): Promise<void> {
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, submitter))
-  while (Number(await redis.zcard(`{${PREFIX}:0}:wake`)) < asleep) await wait(50)
+  while ((await redis.zcard(`{${PREFIX}:0}:wake`)) < asleep) await wait(50)
 }
 
 /** What Redis does in a second while nothing is under way. */

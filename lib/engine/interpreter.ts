@@ -395,10 +395,10 @@ export class Interpreter {
     const startedAt = elapsedMs(this.#options.clock)
     if (frame.use.outer !== undefined) await refuseOwnTasks(this.#options, frame.use, plan)
     const { join } = plan
-    const joined = async (outcomes: GroupOutcomes): Promise<unknown> =>
-      join.kind === 'policy'
-        ? decisionOf(this.#options, frame, plan, join.name, outcomes, startedAt)
-        : resultOfGroup({ ...plan, join }, outcomes)
+    const joined = async (outcomes: GroupOutcomes): Promise<unknown> => {
+      if (join.kind !== 'policy') return resultOfGroup({ ...plan, join }, outcomes)
+      return await decisionOf(this.#options, frame, plan, join.name, outcomes, startedAt)
+    }
     if (plan.spec.size > 0) return this.#supersteps.joined(frame, plan, joined)
     const result = await joined(new GroupOutcomes(plan))
     // The store has no group of which this could be read again. What a policy decides is kept by itself.

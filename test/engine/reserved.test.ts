@@ -11,7 +11,7 @@ const plain = task('plain', () => 1)
 const routed = task('routed', { requires: ['gpu'] }, () => 1)
 const by: Dispatcher = { runId: 'run', depth: 1, limits: DEFAULT_LIMITS, itemsPerCall: 10, bytesPerCall: 1_000 }
 // as a later release makes them
-const newer = (graph: Graph): Graph => ({ ...graph, version: 2 as 1 })
+const newer = (graph: Graph): Graph => ({ ...graph, version: 2 })
 
 function requiredBy(graph: Graph, requires?: readonly string[]): readonly (readonly string[])[] {
   const use = { hash: 'h', graph, code: { task: () => undefined, policy: () => undefined } as never, base: '' }

@@ -69,7 +69,7 @@ describe('a worker', () => {
           known,
           { status: failed.status, error: failed.status === 'failed' ? errorOf(failed.error) : undefined },
         ],
-        strict: { code, cause: errorOf(cause), errors: (errors ?? []).map(errorOf), members },
+        strict: { code, cause: errorOf(cause), errors: errors.map(errorOf), members },
       }
     }
     const onRedis = await outcomesOn(client)

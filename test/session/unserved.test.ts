@@ -3,7 +3,6 @@ import type { ControlAnswer, ControlRequest, GroupSpec, SessionStatus } from '..
 import { Unserved } from '../../lib/session/unserved.js'
 import { UnservedRuns } from '../../lib/session/unserved-runs.js'
 import { BarrierWaits } from '../../lib/engine/barrier-waits.js'
-import type { GraflowError } from '../../lib/errors.js'
 import { Emitter } from '../../lib/events.js'
 import { manualClock, seededRandom } from '../../lib/time.js'
 import { graphOf } from '../../lib/graph/graph-of.js'

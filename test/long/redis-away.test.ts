@@ -1,13 +1,13 @@
 /** Redis that stalls, crashes and comes back, and everybody else being away. */
 import { join } from 'node:path'
 import { each } from 'graflow'
-import { gated, steady, stubborn } from './fault.tasks.js'
+import { gated, steady, stubborn } from '../faults/fault.tasks.js'
 import { monotonicMs } from '../support/ledger.js'
 import { script, useStages } from '../support/redis-stage.js'
 import { until } from '../support/waits.js'
 
-const open = useStages(join(__dirname, 'fault.tasks.ts'))
-const PRODUCER = join(__dirname, 'producer.ts')
+const open = useStages(join(__dirname, '../faults/fault.tasks.ts'))
+const PRODUCER = join(__dirname, '../faults/producer.ts')
 const SESSION_TTL_MS = 3_000
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
@@ -49,7 +49,7 @@ describe('a producer that is killed', () => {
     const items = [0, 1].map((n) => ({ n, gate: 'go' }))
     const again = await client.start(each(gated), items, { id: 'r', idempotencyKey: 'r' })
     const outcome = again.result().catch((error: unknown) => error)
-    await until(() => warnings.length > 0, 'a warning')
+    await until(() => warnings.length > 0, 'a warning', 20_000)
     expect((await again.status()).state).toBe('abandoned')
     expect(warnings).toEqual([
       expect.stringMatching(
@@ -59,7 +59,7 @@ describe('a producer that is killed', () => {
     const waitsAsWell = again.result().catch((error: unknown) => error)
     const attached = await client.attach('r')
     const attachedOutcome = attached.result().catch((error: unknown) => error)
-    await until(() => warnings.length > 1, 'a warning of the handle that was attached')
+    await until(() => warnings.length > 1, 'a warning of the handle that was attached', 20_000)
     expect(await attached.cancel('it was abandoned')).toBe(true)
     for (const end of [outcome, waitsAsWell, attachedOutcome]) expect(await end).toMatchObject({ code: 'CANCELLED' })
     expect(warnings).toHaveLength(2)

@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { deflateSync } from 'node:zlib'
 import { each, par } from 'graflow'
-import { gated, limited, retried, returning, slow, strayRejection, strayThrow } from './fault.tasks.js'
+import { gated, limited, retried, returning, slow, strayRejection, strayThrow } from '../faults/fault.tasks.js'
 import { failureOf } from '../support/captured-errors.js'
 import { monotonicMs } from '../support/ledger.js'
 import { workerHere } from '../support/local-worker.js'
 import { type Stage, useStage } from '../support/redis-stage.js'
 import { until } from '../support/waits.js'
 
-const open = useStage(join(__dirname, 'fault.tasks.ts'))
+const open = useStage(join(__dirname, '../faults/fault.tasks.ts'))
 
 async function graphKey(stage: Stage): Promise<string> {
   const [key] = await stage.redis.keys(stage.keys.graph('*'))
@@ -41,7 +41,7 @@ describe('a worker', () => {
 
   it('FT-W22: whose clock is an hour off or steps does what all do', async () => {
     const stage = await open()
-    const nodeFlags = ['--import', pathToFileURL(join(__dirname, 'clock-shim.mjs')).href]
+    const nodeFlags = ['--import', pathToFileURL(join(__dirname, '../faults/clock-shim.mjs')).href]
     const env = { CLOCK_SHIFT_MS: '3600000' }
     const workers = await Promise.all([
       stage.worker('ahead', { nodeFlags, env, maxConcurrentTasks: 2 }),

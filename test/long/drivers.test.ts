@@ -8,11 +8,11 @@ import { workerHere } from '../support/local-worker.js'
 import type { Child } from '../support/processes.js'
 import { type Stage, useStage } from '../support/redis-stage.js'
 import { until } from '../support/waits.js'
-import { DriverKills, type Kill, nameOf } from './driver-kills.js'
-import { held, twice, waitAndTotal } from './drivers.tasks.js'
+import { DriverKills, type Kill, nameOf } from '../faults/driver-kills.js'
+import { held, twice, waitAndTotal } from '../faults/drivers.tasks.js'
 
-const open = useStage(join(__dirname, 'drivers.tasks.ts'))
-const DRIVER = join(__dirname, 'driver.ts')
+const open = useStage(join(__dirname, '../faults/drivers.tasks.ts'))
+const DRIVER = join(__dirname, '../faults/driver.ts')
 /** As of a worker that is killed: 200 ms after a sweep missed it, and a look every 300 ms. */
 const TAKEN_OVER_MS = 1_000
 
