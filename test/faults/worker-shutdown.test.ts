@@ -146,7 +146,7 @@ describe('FT-W20: SIGTERM', () => {
     a.signal('SIGTERM')
     const { code, at } = await a.ends(5_000)
     expect(code).toBe(0)
-    expect(at - askedAt).toBeLessThan(850) // within the time of the question whether it is there
+    expect(at - askedAt).toBeLessThan(1_400) // the time of the question whether it is there, with room for a busy machine
   })
 })
 
