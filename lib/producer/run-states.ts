@@ -189,7 +189,7 @@ export class RunStates {
     const { runId } = tracked
     if (this.#tracked.get(runId) !== tracked) return
     if (as === 'lost') {
-      const message = `run ${runId} is not driven here any more: its session was lost`
+      const message = `run ${runId} is not driven here any more: its session was lost, or somebody decided a step of it by hand`
       emitter.emit('log', { level: 'warn', message, runId })
     }
     if (emitter.has('run:state') || !isDistant(backend)) this.#follow(tracked, 'emit')

@@ -1,5 +1,6 @@
 -- Keys that were lost, cut off, or are of another type: what groups, runs and sessions say is the truth, and all else is made anew from it. Most of
 -- what can be lost is counted in T:m, so that a sweep notices; then sweeps walk over all keys of the shard. Also forgets lanes.
+-- The part is long because each kind of key has its rule, and a walk goes through all of them.
 -- Gives: beginRepair keepHints
 -- Needs:
 --   base: many newEpoch now nowMicros quarantine setShard shardNumber shardValue whole
