@@ -42,7 +42,8 @@ async function cutOff(redis: Redis, key: string): Promise<unknown> {
   switch (await redis.type(key)) {
     case 'hash': {
       const fields = await redis.hkeys(key)
-      return redis.hdel(key, ...fields.slice(0, half(fields.length)))
+      // it may have ended since its type was read: nothing of it is left to cut
+      return fields.length === 0 ? undefined : redis.hdel(key, ...fields.slice(0, half(fields.length)))
     }
     case 'zset':
       return redis.zremrangebyrank(key, 0, half(await redis.zcard(key)) - 1)
