@@ -51,7 +51,7 @@ export function acquire(state: KernelState, request: AcquireRequest): AcquireAns
 }
 
 /** Waits and parked branches that are due: the rest is left to the next call, or to a sweep. */
-const MOST_WOKEN_BESIDE = 16
+const MOST_WOKEN_BESIDE = 64
 
 /** How far a call has come. */
 interface Call {

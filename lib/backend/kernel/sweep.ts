@@ -20,7 +20,7 @@ import { wakeDue } from './waits.js'
 /** Items a sweep handles at most; what is left over makes the next one due at once. */
 const MOST_ITEMS = 256
 /** Of those, waits and parked branches that are due. */
-const MOST_WOKEN = 96
+const MOST_WOKEN = 256
 /** Runs and groups together that it purges, which has a bound of its own: nothing else waits behind it. One run is purged in one. */
 const MOST_PURGED = 256
 

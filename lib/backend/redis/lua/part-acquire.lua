@@ -21,7 +21,7 @@
 -- A worker that lacks at most so many lanes gets only these; otherwise it gets all lanes.
 local MOST_NEW_LANES = 512
 -- Waits and parked branches that are due: the rest is left to the next call, or to a sweep.
-local MOST_WOKEN_BESIDE = 16
+local MOST_WOKEN_BESIDE = 64
 -- Scores of one priority, among which deeper groups come first, down to a depth (part-opening).
 local PRIORITY_SCORES, DEEPEST_SORTED = 64 * 549755813888, 63
 -- A branch of a quick task may wait under such a timeout: a process that stands still for so long has more to answer for.

@@ -24,7 +24,7 @@
 -- Items a sweep handles at most; what is left over makes the next one due at once.
 local MOST_ITEMS = 256
 -- Of those, waits and parked branches that are due.
-local MOST_WOKEN = 96
+local MOST_WOKEN = 256
 -- Runs and groups together that it purges, which has a bound of its own: nothing else waits behind it.
 local MOST_PURGED = 256
 -- Between two looks of a process that only renews, times the number of sessions over the sweepers; with more of them each renewal is enough.
