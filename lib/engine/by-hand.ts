@@ -3,8 +3,6 @@
  * finds; one about a branch is the branch's outcome. Hides how both are written.
  */
 import { describe } from '../describe.js'
-import { WAIT_ANSWERED_BY } from '../backend/backend.js'
-import { waitMark } from '../backend/kept.js'
 import { GraflowError } from '../errors.js'
 import { decode, encode, encodeFailure } from '../values/codec.js'
 import { messageOf } from '../values/error-record.js'
@@ -39,12 +37,9 @@ export function decidedOutput(mark: Uint8Array, input: unknown): unknown {
   return decided
 }
 
-/** Whether a saved output is a decision by which its step fails, or that of a wait whose time was over: the next try is not to meet it. */
-export function isFailureMark(path: string, value: Uint8Array): boolean {
-  if (path.endsWith(MARK)) return (decode(value) as { readonly as?: unknown }).as === 'fail' // as above
-  if (!path.endsWith(waitMark('')) || value[0] !== WAIT_ANSWERED_BY.due || value.length === 1) return false
-  return decode(value.subarray(1)) instanceof Error
-}
+/** Whether a saved output is a decision by which its step fails: the next try is not to meet it. */
+export const isFailureMark = (path: string, value: Uint8Array): boolean =>
+  path.endsWith(MARK) && (decode(value) as { readonly as?: unknown }).as === 'fail' // as above
 
 /** Whether a branch ended with this error since a person skipped it. */
 export const isSkippedByHand = ({ code, details }: GraflowError): boolean =>

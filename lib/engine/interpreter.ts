@@ -50,6 +50,7 @@ import type { StartOptions } from './start.js'
 import { isInThread } from './start-task.js'
 import { Supersteps, type SuperstepsOptions } from './superstep.js'
 import { optionsOf } from './task-terms.js'
+import { deadlineMark } from './wait-marks.js'
 import { Waits } from './waits.js'
 
 /** What the interpreter needs of the process. */
@@ -338,7 +339,7 @@ export class Interpreter {
   ): Promise<unknown> {
     const { clock, backend } = this.#options
     const { execution } = frame
-    const place = `${runPathOf(frame.use, path)}/!t`
+    const place = deadlineMark(runPathOf(frame.use, path))
     const saved = execution.savedOutput(place)
     const leftMs = saved === undefined ? timeoutMs : Number(decode(saved)) - (await backend.inspect.now())
     if (leftMs <= 0) throw late()

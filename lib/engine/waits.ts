@@ -18,6 +18,7 @@ import { refusalOf, runPathOf, type Frame } from './execution.js'
 import { fullStore } from './graph-store.js'
 import { Parking } from './parking.js'
 import { checkPayload } from './schemas.js'
+import { isTimedOut, TIMED_OUT } from './wait-marks.js'
 
 /** What waits need of the process. */
 export interface WaitsOptions {
@@ -107,17 +108,16 @@ export class Waits {
       const { value, wasThere } = await this.#got(reached, {
         ...{ place: at, address, isRepeated, ...about },
         ...(options.timeoutMs !== undefined && { dueMs: options.timeoutMs }),
-        onDue: options.onTimeout === undefined ? EMPTY_BYTES : encode(options.onTimeout),
+        onDue: options.onTimeout === undefined ? TIMED_OUT : encode(options.onTimeout),
       })
-      const bytes = value.subarray(1)
       if (value[0] === WAIT_ANSWERED_BY.due) {
-        if (bytes.length > 0) return decode(bytes)
+        if (!isTimedOut(value)) return decode(value.subarray(1))
         if (isFresh || !wasThere) throw waitTimeout(name, place, options)
         isFresh = true
         at = place = `${place}.${errors}`
         continue
       }
-      const payload = await this.#checked(schema, decode(bytes), name, place, frame)
+      const payload = await this.#checked(schema, decode(value.subarray(1)), name, place, frame)
       if (payload !== REFUSED) return payload
       number += 1
       at = `${place}/!${number}`

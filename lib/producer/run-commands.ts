@@ -6,6 +6,7 @@ import { isEnded } from '../engine/driver.js'
 import { cancelled, type Engine } from '../engine/engine.js'
 import { codeFrom } from '../engine/routing.js'
 import { checksumsNaming } from '../engine/checksums.js'
+import { isTimeMark } from '../engine/wait-marks.js'
 import { GraflowError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { nodeAt, staticPath } from '../graph/locate.js'
@@ -102,10 +103,13 @@ export class RunCommands implements Runs {
     }
   }
 
-  /** Steps that a person failed are tried again. */
+  /** Steps that a person failed are tried again, and so are waits and workflows whose time was over: it begins anew. */
   async #withoutFailures(id: string): Promise<Parts> {
-    const { paths, values } = await this.#services.backend.inspect.saved(id, '')
-    return { forget: paths.filter((path, i) => isFailureMark(path, item(values, i))) }
+    const saved = await this.#services.backend.inspect.saved(id, '')
+    const isFailure = (path: string, value: Uint8Array): boolean =>
+      isFailureMark(path, value) || isTimeMark(path, value)
+    const gone = new Set(saved.paths.filter((path, i) => isFailure(path, item(saved.values, i))))
+    return { forget: [...gone, ...checksumsNaming(saved, (path) => gone.has(path))] }
   }
 
   /** What is to be forgotten so that the run is done again from a place on. */

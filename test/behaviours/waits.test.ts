@@ -262,6 +262,45 @@ describeOnBothStores('a wait of a handler', (open) => {
     expect(await resultOf(run)).toEqual([true, 2])
   })
 
+  it('T4: a retry waits anew where the time was over: in a step, a branch, a handler, a workflow with a timeout', async () => {
+    const timeoutMs = 1_500 // the signal comes in this time after the retry
+    const asks = task('asks-once', (_: unknown, ctx) => ctx.waitFor('ok', { timeoutMs }))
+    const flows = [
+      seq(waitFor('ok', { timeoutMs }), echo),
+      each(seq(waitFor('ok', { timeoutMs }), echo)),
+      seq(echo, asks),
+      seq(echo, workflow('in-time', seq(echo, waitFor('ok')), { timeoutMs })),
+    ] as const
+    const graflow = await open([...flows])
+    const runs = await Promise.all(flows.map((flow) => graflow.start(flow as typeof asks, [1])))
+    const codes = await Promise.all(runs.map(async (run) => (await failureOf(run.result())).code))
+    expect(codes).toEqual(['TIMEOUT', 'GROUP_FAILED', 'TASK_FAILED', 'TIMEOUT'])
+    const results = await Promise.all(
+      runs.map(async (run, i) => {
+        expect(await graflow.runs.retry(run.id)).toBe(true)
+        expect(await run.signal('ok', 'yes', i === 1 ? { index: 0 } : {})).toBe(true)
+        return resultOf(run)
+      }),
+    )
+    expect(results).toEqual(['yes', ['yes'], 'yes', 'yes'])
+  })
+
+  it('T3: keeps a signal that came before its wait also when the run fails meanwhile, and is retried', async () => {
+    let isBroken = true
+    const breaks = task('breaks', () => {
+      if (isBroken) throw new Error('broken')
+    })
+    const flow = seq(later(breaks, 500), waitFor('ok'))
+    const graflow = await open([flow])
+    const run = await graflow.start(flow, undefined)
+    expect(await run.signal('ok', 'early')).toBe(true)
+    await failureOf(run.result())
+    isBroken = false
+    expect(await graflow.runs.retry(run.id)).toBe(true)
+    expect(await run.signal('ok', 'second')).toBe(false)
+    expect(await resultOf(run)).toBe('early')
+  })
+
   it('says what a person is asked, fails with TIMEOUT, and is asked anew by the next attempt', async () => {
     const asks = task('asks', { retry: { attempts: 2 } }, (_: unknown, ctx) =>
       ctx.waitFor('answer', { timeoutMs: ctx.attempt === 1 ? 50 : 20_000, prompt: { title: 'Well?' } }),

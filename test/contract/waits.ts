@@ -167,4 +167,23 @@ export function describeWaits(useWorld: UseWorld): void {
     expect(await world.backend.inspect.openWaits('run')).toEqual([])
     expect(await signal(world, 'ok', 'x')).toBe('over')
   })
+
+  it('T3: keeps the signals that nobody has waited for, and nothing else, for when the run goes on', async () => {
+    const world = await useWorld()
+    const old = await world.start('run')
+    await register(world, old, waitFor('1', { dueMs: 60_000 }))
+    await register(world, old, waitFor('2', { address: 'got' }))
+    await signal(world, 'got', 'x')
+    expect(await signal(world, 'early', 'kept')).toBe('ok')
+    await world.step(old, { end: { state: 'failed', value: bytes('no') } })
+    expect(await world.backend.reopen({ runId: 'run', nonce: world.nonce() })).toBe('ok')
+    expect(await world.backend.inspect.openWaits('run')).toEqual([])
+    expect(await signal(world, 'early', 'late')).toBe('late')
+    expect(await signal(world, 'got', 'again')).toBe('ok')
+    const { token } = await world.takeOne(1, { queues: ['runs'], capabilities: ['layout:4'] })
+    const holder = { gid: 'run', index: 0, token }
+    expect(await register(world, holder, waitFor('3', { address: 'early' }))).toMatchObject(answered('skept'))
+    expect(await register(world, holder, waitFor('1', { dueMs: 60_000 }))).toMatchObject({ wait: { status: 'open' } })
+    expect(await world.backend.inspect.openWaits('run')).toMatchObject([{ place: '1', address: 'ok' }])
+  })
 }

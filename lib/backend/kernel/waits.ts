@@ -95,11 +95,14 @@ export function wakeDue(state: KernelState, most: number): number {
   return most
 }
 
-/** The run is over: nothing of it waits. */
+/** The run is over: nothing of it waits. Signals that nobody has waited for stay, for a retry. */
 export function dropWaits(state: KernelState, run: Run): void {
-  for (const wait of run.waits?.open.values() ?? []) forget(state, wait)
-  for (const address of run.waits?.addresses.keys() ?? []) setAddress(state, run, address, undefined)
-  run.waits = undefined
+  const { waits } = run
+  if (waits === undefined) return
+  for (const wait of waits.open.values()) forget(state, wait)
+  for (const [address, found] of waits.addresses)
+    if (!(found instanceof Uint8Array)) setAddress(state, run, address, undefined)
+  if (waits.kept === 0) run.waits = undefined
 }
 
 /** Whether the branch may still get what it waits for: it is not final, and its group is open. */

@@ -342,8 +342,10 @@ end
 -- Waits of a run that have a time.
 local function walkWaits(id)
   local run = loadRun(id)
-  if not run or run.isEnded then
+  if not run then
     later({ 'UNLINK', T .. ':u:' .. id })
+  end
+  if not run or run.isEnded then
     return
   end
   local fields = call('HGETALL', T .. ':u:' .. id)

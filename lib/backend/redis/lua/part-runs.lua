@@ -34,17 +34,45 @@ local function countEnd(run, as)
   setShard(name, whole(shardNumber(name) + 1))
 end
 
--- Nothing of a run that is over waits. What is planned for very many waits stays until it is due, and is dropped then.
-local MOST_UNPLANNED = 256
+-- The waits of a run as this call leaves them: fields, and the first byte of what an address has; nil where they are very many.
+local MOST_DROPPED = 1024
+local function waitsOf(run, key)
+  if call('HLEN', key) > MOST_DROPPED then
+    return nil
+  end
+  local fields = {}
+  for _, field in ipairs(call('HKEYS', key)) do
+    fields[field] = byte(field) == 61 and byte(call('HGET', key, field)) or 0
+  end
+  for _, write in ipairs(run.writes) do
+    if write[2] == key then
+      fields[write[3]] = write[4] and byte(write[4]) or nil
+    end
+  end
+  return fields
+end
+
+-- Nothing of a run that is over waits. Signals that nobody has waited for (`k`) stay, for a retry; of very many waits nothing does, and what is
+-- planned for them is dropped when it is due.
 local function dropWaits(run)
   local key = T .. ':u:' .. run.id
-  for _, field in ipairs(call('HLEN', key) <= MOST_UNPLANNED and call('HKEYS', key) or {}) do
+  run.writes = run.writes or {}
+  local gone, hasKept = {}, false
+  for field, first in pairs(waitsOf(run, key) or {}) do
     if byte(field) == 64 then
       wakes.unplan(run.id .. '\t' .. sub(field, 2))
     end
+    if byte(field) == 61 and first == 107 then
+      hasKept = true
+    elseif field ~= '#' then
+      gone[#gone + 1] = field
+    end
   end
-  run.writes = run.writes or {}
-  run.writes[#run.writes + 1] = { 'UNLINK', key }
+  if not hasKept then
+    run.writes[#run.writes + 1] = { 'UNLINK', key }
+  elseif gone[1] then
+    run.writes[#run.writes + 1] = { 'HDEL', key, unpack(gone) }
+  end
 end
 
 -- Ends a run that has not ended: withdraws what is open of it, and plans its purge. `upload`: its value, if not `value`.
