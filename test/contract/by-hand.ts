@@ -113,4 +113,30 @@ export function describeByHand(useWorld: UseWorld): void {
     expect(await world.outcomes('run/0')).toEqual(['succeeded:v0', 'succeeded:hand'])
     expect(await world.take()).toEqual([])
   })
+
+  it('O3: decides a branch below a group that is opened again: what is left of it ends with the run', async () => {
+    const world = await useWorld()
+    const old = await world.start('run')
+    const outer = await world.dispatch(old, 'run/0', { size: 1 })
+    const branch = { gid: 'run/0', index: 0, token: (await world.takeOne()).token }
+    const inner = await world.dispatch(branch, 'run/0/0/1', { size: 2, depth: 2 })
+    await world.settle(await world.takeOne(), 'failed')
+    await world.step(old, { end: { state: 'failed', value: bytes('no') } })
+    const decision = decisionOn(world, 'run/0/0/1', 1)
+    const redo = [{ gid: 'run/0/0/1', indexes: [1] }]
+    expect(await world.backend.reopen({ runId: 'run', nonce: world.nonce(), redo, decision })).toBe('ok')
+    const again = { capabilities: ['layout:4'] }
+    const { token } = await world.takeOne(1, { queues: ['runs'], ...again })
+    const holder = { gid: 'run', index: 0, token }
+    const reopened = { from: 0, isReopened: true } as const
+    await world.step(holder, { group: { spec: outer, inputs: inputsFor(outer), ...reopened } })
+    const next = { gid: 'run/0', index: 0, token: (await world.takeOne()).token }
+    await world.step(next, { group: { spec: inner, inputs: inputsFor(inner), ...reopened } })
+    const left = await world.takeOne()
+    expect([left.spec.gid, ...left.indexes]).toEqual(['run/0/0/1', 0])
+    const cancel = { kind: 'cancel-run', runId: 'run', reason: 'r', value: bytes('v') } as const
+    expect(await world.backend.control(cancel)).toBe('ok')
+    expect(await world.settle(left, 'succeeded')).toBe('withdrawn')
+    expect(await world.state('run/0/0/1')).toBe('withdrawn')
+  })
 }

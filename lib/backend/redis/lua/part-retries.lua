@@ -110,7 +110,7 @@ end
 local function openAnew(g)
   touch(g)
   g.laneBefore = g.laneBefore or g.lane -- so that its head is written
-  g.state, g.closed, g.opened, g.isRetired, g.isReopened, g.hasChildren = 'o', 0, now(), false, true, false
+  g.state, g.closed, g.opened, g.isRetired, g.isReopened = 'o', 0, now(), false, true
   g.failed, g.dead, g.inFlight, g.delayed, g.parked, g.requeuedCount = 0, 0, 0, 0, 0, 0
   call('LLEN', g.b .. ':r')
   addWrite(g, { 'UNLINK', g.b .. ':r' })
