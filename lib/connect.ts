@@ -1,4 +1,5 @@
 /** Puts the rooms together: chooses the backend and gives a client over it. The one place in lib that knows which backends there are. */
+import { operatorsOf } from './admin/operators.js'
 import type { Backend } from './backend/backend.js'
 import { openMemoryBackend } from './backend/kernel/memory-backend.js'
 import { parseAddress } from './backend/redis/address.js'
@@ -65,7 +66,7 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
     await threads?.close()
     stopLog()
   }
-  const client = new Client({ session, retentionMs, onClose })
+  const client = new Client({ session, operators: operatorsOf, retentionMs, onClose })
   if (isMemory(address)) session.serve(executorOf(session, maxConcurrentTasks))
   return client // its methods' types are the interface's: the class has them untyped
 }

@@ -127,6 +127,12 @@ export const ERROR_CODES = Object.freeze({
   NOT_AVAILABLE: facts('This build or backend does not have the feature; the message says what has it.', false, 501, 2),
   // the backend
   BACKPRESSURE: facts('The store is full and takes no new work; what runs can finish.', true, 503, 1),
+  NOT_DURABLE: facts(
+    'A write is in the memory of the store, and was not confirmed by its disk or a replica in time, as `durability` asks.',
+    true,
+    503,
+    1,
+  ),
   FENCED: facts(
     'Another process holds the run or branch now, or it is over; this one may not change it.',
     false,

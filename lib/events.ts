@@ -6,15 +6,11 @@
 import { describe, describeError } from './describe.js'
 import { GraflowError } from './errors.js'
 
-export type RunStateName =
-  | 'pending'
-  | 'running'
-  | 'paused'
-  | 'waiting'
-  | 'completed'
-  | 'failed'
-  | 'cancelled'
-  | 'abandoned'
+/** What a run is called, in every store. */
+export const RUN_STATES = Object.freeze([
+  ...(['pending', 'running', 'paused', 'waiting', 'completed', 'failed', 'cancelled', 'abandoned'] as const),
+])
+export type RunStateName = (typeof RUN_STATES)[number]
 export type OutcomeStatus = 'succeeded' | 'failed' | 'dead' | 'cancelled' | 'skipped'
 
 /**

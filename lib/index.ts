@@ -66,6 +66,8 @@ export type {
 export type {
   Build,
   Builds,
+  BulkOptions,
+  BulkProgress,
   DeadLetter,
   DeadLetterOptions,
   Decision,
@@ -73,7 +75,13 @@ export type {
   DeadLetterWithInput,
   Page,
   PageOptions,
+  Queues,
+  QueueSummary,
   RetryRunOptions,
+  RunFilter,
+  RunGraph,
+  RunListOptions,
+  RunSummary,
 } from './producer/operator-types.js'
 export type { Limits } from './options.js'
 export type { Clock, Random } from './time.js'

@@ -299,6 +299,30 @@ export const RUN_OPTIONS = Object.freeze({
     defaultText: 'as its workflow says, else false',
     help: 'Whether only processes of the build that starts the run do its work.',
   },
+  tags: {
+    kind: 'list',
+    example: 'eu-1',
+    help: 'Words that people find the run by: at most 32, each of 1 to 128 characters, none of which is a control character.',
+  },
+  priority: {
+    kind: 'integer',
+    min: -100,
+    max: 100,
+    defaultText: 'what its tasks say, else 0',
+    help: 'Higher first: among the runs that wait for a driver, and for all work of the run whose tasks name no priority.',
+  },
+  queue: {
+    kind: 'string',
+    defaultText: '`default`',
+    pattern: /^[A-Za-z0-9_-]{1,128}$/,
+    help: 'Where the work of the run waits whose tasks and groups name no queue. Runs wait for their driver on the queue `runs` all the same.',
+  },
+  durability: {
+    kind: 'string',
+    default: 'async',
+    oneOf: ['async', 'fsync', 'replica'],
+    help: 'What every write by which the run goes on waits for: nothing, the disk of Redis, or a replica.',
+  },
 } as const satisfies OptionTable)
 
 /** `list` of what operators see. */

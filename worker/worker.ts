@@ -278,6 +278,10 @@ export class WorkerCore {
       ...((role === 'auto' || mustLead) && { leadership: { ttlMs: leaderTtlMs, mustLead, housekeeping } }),
       heartbeat: { intervalMs: heartbeatIntervalMs, state: () => this.#state },
       store: await this.#openStore(),
+      onDrain: () => {
+        this.#log('info', `worker ${this.workerId} was asked to leave`)
+        void this.stop()
+      },
       info: {
         baseId: this.workerId,
         role,

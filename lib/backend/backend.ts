@@ -30,6 +30,18 @@ export interface Holder {
  */
 export type ReleaseRule = 'all' | 'first-failure' | 'first-success'
 
+/** What the start of a run asked for all of its work, for those that drive it or dispatch inside it. Nothing to the store. */
+export interface RunTerms {
+  /** Where groups wait whose tasks name no queue. */
+  readonly queue?: string
+  /** Of groups whose tasks name none, and of the run among those that wait for a driver. */
+  readonly priority?: number
+  /** What every write by which the run goes on waits for. */
+  readonly durability?: Durability
+}
+/** Where a write is before it counts: on the disk of the store, or on a replica, too. */
+export type Durability = 'fsync' | 'replica'
+
 /** What is dispatched: stored once a group, repeated in every grant. Plain data. */
 export interface GroupSpec {
   readonly gid: string
@@ -72,6 +84,8 @@ export interface GroupSpec {
   readonly trace?: string
   /** The item of the each that the group's graph stands in, where a handler brought it. Nothing to the store. */
   readonly item?: number
+  /** Of the run, passed on to whatever is dispatched inside it; absent: nothing was asked. */
+  readonly run?: RunTerms
 }
 
 /** How many of a lane's tasks a worker must know to take from it: all, or of a wide lane some, or none (asked-tasks.ts has the rule). */
@@ -117,6 +131,9 @@ export interface OpenRequest {
   readonly retentionMs: number
   /** The span of who submits it, for its driver. */
   readonly trace?: string
+  /** Words that people find it by, each once. */
+  readonly tags?: readonly string[]
+  readonly terms?: RunTerms
   /** The first group of a run that is granted to `session`, with all inputs of its first part: as a step by its driver, in the same call. */
   readonly first?: FirstGroup
 }
@@ -590,6 +607,8 @@ export type ControlRequest =
    * whole. `fenced`: a session serves it whole, or none could take from it. A hint: it may be forgotten.
    */
   | { readonly kind: 'widen-lane'; readonly gid: string; readonly orNone: boolean }
+  /** Asks the process of a session to leave in good order (`drain` of `Notice`). `gone`: it is not there. */
+  | { readonly kind: 'drain-session'; readonly session: string }
   | { readonly kind: 'pause-queue'; readonly queue: string }
   | { readonly kind: 'resume-queue'; readonly queue: string }
 /** `dup`: it was so already. `over`: the run has ended. `gone`: there is no such thing. */
@@ -639,6 +658,8 @@ export interface RunRecord {
   readonly byHand: readonly ByHand[]
   /** The build that it is pinned to. */
   readonly build: string | undefined
+  readonly tags: readonly string[]
+  readonly terms: RunTerms
   /** Result or error record, once it has ended. */
   readonly value: Uint8Array | undefined
 }
@@ -775,14 +796,37 @@ export interface OpenWait {
   readonly about: Uint8Array | undefined
 }
 
+/** Which runs: what is given must all hold. Times are milliseconds since the epoch by the store's clock. */
+export interface RunQuery {
+  readonly states?: readonly RunState[]
+  readonly workflow?: string
+  readonly tag?: string
+  /** That they are pinned to. */
+  readonly build?: string
+  /** Created then or later. */
+  readonly since?: number
+  /** Created before. */
+  readonly until?: number
+  readonly limit: number
+  /** Where the page begins: what the page before said. */
+  readonly after?: string
+}
+/** A run in a list: its record without what it ended with. */
+export type ListedRun = Omit<RunRecord, 'value' | 'byHand'>
+/** Newest first. `after` is absent on the last page; a page before it may be shorter than its limit where few of very many match. */
+export interface RunPage {
+  readonly items: readonly ListedRun[]
+  readonly after?: string
+}
+
 /** One consistent look each; nothing changes. Lists are in order of creation, newest first, `limit` at most. */
 export interface Inspector {
   run(runId: string): Promise<RunRecord | undefined>
-  runs(request: {
-    readonly state?: RunState
-    readonly workflow?: string
-    readonly limit: number
-  }): Promise<readonly RunRecord[]>
+  /**
+   * A page of runs, at a cost that does not grow with their number. Every run that is there all along, and matches all along, is on one page.
+   * @throws GraflowError INVALID_OPTION for an `after` that no page has said
+   */
+  runs(request: RunQuery): Promise<RunPage>
   /** The run's groups without its root, in order of opening. */
   groups(runId: string): Promise<readonly GroupStatus[]>
   /** Undefined when there is no such group (any more). */
@@ -791,6 +835,8 @@ export interface Inspector {
   output(runId: string, path: string): Promise<Uint8Array | undefined>
   /** Saved outputs whose path is `prefix` or below it (`''`: all of the run). */
   saved(runId: string, prefix: string): Promise<SavedValues>
+  /** What a branch of a group got (the run itself: its id, index 0), as long as it is kept. */
+  input(gid: string, index: number): Promise<Uint8Array | undefined>
   /** Waits of the run that are not answered, in order of their places; of very many the first 1 000. */
   openWaits(runId: string): Promise<readonly OpenWait[]>
   queues(): Promise<readonly QueueStatus[]>
@@ -902,6 +948,8 @@ export type Notice =
   | { readonly kind: 'work' }
   /** Nobody leads: it may stand. */
   | { readonly kind: 'lead' }
+  /** A person wants its process to leave in good order. */
+  | { readonly kind: 'drain' }
   /** A grant that it did not ask for (`acceptsPush`). More than a hint: the session holds it. */
   | { readonly kind: 'granted'; readonly grant: Grant }
 
@@ -939,6 +987,9 @@ export interface KeepAlive {
   /** When the last renewal that arrived was sent, by `monotonicClock` of time.ts. The session is ours for its TTL from then on. */
   readonly lastRenewedAt: number
 }
+
+/** `late`: not within some seconds. `cannot`: the store is not made for it; `why` says what would be. */
+export type ConfirmAnswer = { readonly status: 'ok' } | { readonly status: 'late' | 'cannot'; readonly why: string }
 
 /** A store, opened. Calls after `close` throw CLOSED. */
 export interface Backend {
@@ -987,6 +1038,11 @@ export interface Backend {
    * 0 in a store that has no others.
    */
   announce(runId: string, events: Uint8Array): Promise<number>
+  /**
+   * Whether all that was written before the call is on the disk of the store, or on a replica; it waits some seconds for that. Absent where the store
+   * has neither.
+   */
+  confirm?(durability: Durability): Promise<ConfirmAnswer>
   /** Why the store is there and lets us in no more, such as for a changed password, with what to do; undefined where that is not so. */
   refusal?(): string | undefined
   /**

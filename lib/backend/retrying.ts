@@ -68,6 +68,9 @@ function viewOf(near: Backend, repeater: Repeater, repeat: Repeat, repeatWork: R
     watchCluster: (listener) => near.watchCluster(listener),
     caughtUp: (runId) => near.caughtUp(runId),
     announce: (runId, events) => near.announce(runId, events), // a hint
+    ...('confirm' in near && {
+      confirm: async (durability) => (await near.confirm?.(durability)) ?? { status: 'ok' }, // its caller asks again
+    }),
     ...('onReconnected' in near && {
       onReconnected: (listener) => near.onReconnected?.(listener) ?? ((): void => undefined),
     }),
@@ -86,6 +89,7 @@ const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
   groups: (runId) => repeat(() => inspect.groups(runId)),
   outcomes: (gid, after) => repeat(() => inspect.outcomes(gid, after)),
   output: (runId, path) => repeat(() => inspect.output(runId, path)),
+  input: (gid, index) => repeat(() => inspect.input(gid, index)),
   saved: (runId, prefix) => repeat(() => inspect.saved(runId, prefix)),
   openWaits: (runId) => repeat(() => inspect.openWaits(runId)),
   queues: () => repeat(() => inspect.queues()),

@@ -23,5 +23,6 @@ export function rootSpec(request: OpenRequest): GroupSpec {
     maxLosses: request.maxLosses,
     timeoutMs: 0,
     ...(request.trace !== undefined && { trace: request.trace }),
+    ...(request.terms !== undefined && { run: request.terms }),
   }
 }

@@ -2,7 +2,7 @@
  * Drives one run: holds its root branch, interprets its graph, and ends it. Whatever way it ends, what the store has recorded is the
  * truth: another process may have cancelled or taken over the run meanwhile.
  */
-import type { EndState, Park, RunRecord, Token } from '../backend/backend.js'
+import type { EndState, Park, RunRecord, RunTerms, Token } from '../backend/backend.js'
 import { reservedIn } from '../backend/reserved.js'
 import { GraflowError } from '../errors.js'
 import type { Span } from '../events.js'
@@ -14,6 +14,7 @@ import { endOf, type Engine } from './engine.js'
 import { Execution, NO_SLOT, type Frame, type GraphInUse, type Opening, type Slot } from './execution.js'
 import { taskError } from './failure.js'
 import { EndRun } from './directives.js'
+import { durable } from './durability.js'
 import { Parking } from './parking.js'
 import { originOf } from './start.js'
 import { elapsedMs } from '../time.js'
@@ -35,6 +36,8 @@ export interface HeldRun {
   readonly hasTask?: boolean
   /** Capabilities that its driver must have; absent: none. */
   readonly requires?: readonly string[]
+  /** What its start asked for all of its work. */
+  readonly terms?: RunTerms
   /** Where the run is one of a workflow. */
   readonly workflow?: string
   /** The span of who submitted it. */
@@ -73,6 +76,7 @@ export function drive(engine: Engine, run: HeldRun, slot: Slot = NO_SLOT): Drive
     hasTask: run.hasTask === true,
     depth: 0,
     requires: reservedIn(run.requires ?? []),
+    ...(run.terms !== undefined && { run: run.terms }),
     workerId: engine.parts.workerId,
   }
   opening?.onToken((known) => {
@@ -146,6 +150,9 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
   const { backend } = engine.parts
   try {
     const answer = await backend.step({ holder, runId, ...(save !== undefined && { save }), end })
+    const durability = run.terms?.durability
+    if (durability !== undefined)
+      await durable(engine.parts, runId, durability, () => execution.cancel.reason !== undefined)
     return answer.status === 'ok' || answer.status === 'done' ? end : { state: 'lost' }
   } catch (error) {
     // the store takes no value this large, and would not the next time: the run says so, rather than wait for ever for its end

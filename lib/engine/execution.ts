@@ -2,7 +2,7 @@
  * One start of one branch in this process: who holds it, what it has finished, why it should stop. A run's driver is such a branch too,
  * the one of the run's root group.
  */
-import type { Holder, SavedValues, StepAnswer, StepRequest, Token } from '../backend/backend.js'
+import type { Holder, RunTerms, SavedValues, StepAnswer, StepRequest, Token } from '../backend/backend.js'
 import type { Span } from '../events.js'
 import type { Graph } from '../graph/graph.js'
 import { Cancellation, Unreported } from './cancellation.js'
@@ -47,6 +47,8 @@ export interface ExecutionFacts {
   readonly depth: number
   /** Reserved capabilities that whatever it dispatches requires; absent: none. */
   readonly requires?: readonly string[]
+  /** What the start of the run asked for all of its work. */
+  readonly run?: RunTerms | undefined
   readonly workerId: string
   /** Where its branch was taken from; absent of a driver. */
   readonly queue?: string

@@ -1,7 +1,7 @@
 /** From a group's node and its input to what is dispatched: the spec, the packed inputs, and how its members are called. */
 import { itemsIn, packedOf, PackedValue, unpacked } from '../values/packed-arrays.js'
 import { byteLength, itemCount, type PackedItems, packOne, slice } from '../values/packed-items.js'
-import type { GroupSpec, ReleaseRule } from '../backend/backend.js'
+import type { GroupSpec, ReleaseRule, RunTerms } from '../backend/backend.js'
 import { together } from '../backend/reserved.js'
 import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
@@ -14,6 +14,7 @@ import { type Limits, RETRY_DEFAULTS, TASK_DEFAULTS } from '../options.js'
 import { ValueWriter } from '../values/value-lists.js'
 import {
   highestPriority,
+  isAnyPriority,
   layoutFor,
   routingOfGroup,
   runsWithGroup,
@@ -50,6 +51,8 @@ export interface Dispatcher {
   readonly depth: number
   /** Reserved capabilities that whatever is dispatched requires; absent: none. */
   readonly requires?: readonly string[]
+  /** What the start of the run asked for all of its work. */
+  readonly run?: RunTerms
   readonly limits: Limits
   readonly itemsPerCall: number
   readonly bytesPerCall: number
@@ -62,7 +65,11 @@ const ruleOf = (join: GraphJoin, onFailure: 'cancel' | 'wait' | undefined): Rele
 type Terms = Pick<
   GroupSpec,
   'attempts' | 'maxLosses' | 'timeoutMs' | 'priority' | 'queue' | 'requires' | 'affinity' | 'tasks'
->
+> & {
+  /** Nothing of the flow says so: what the run asks for holds. */
+  readonly isAnyQueue: boolean
+  readonly isAnyPriority: boolean
+}
 
 const terms = new WeakMap<Graph, WeakMap<GraphNode, Terms>>()
 
@@ -82,16 +89,16 @@ function termsFor(graph: Graph, branches: readonly GraphNode[], routing: GroupRo
   )
   const most = (pick: (option: TaskOptions) => number): number =>
     options.reduce((max, option) => Math.max(max, pick(option)), Number.NEGATIVE_INFINITY)
+  const started = branches.flatMap((branch) => tasksOfBranch(graph, branch))
   return {
     attempts: most((option) => option.retry?.attempts ?? RETRY_DEFAULTS.attempts),
     maxLosses: most((option) => option.maxLosses ?? TASK_DEFAULTS.maxLosses),
     // A branch of several tasks has no deadline of its own: its tasks have theirs.
     timeoutMs: options.every((option) => option.timeoutMs !== undefined) ? most((option) => option.timeoutMs ?? 0) : 0,
-    priority: highestPriority(
-      graph,
-      branches.flatMap((branch) => tasksOfBranch(graph, branch)),
-    ),
+    priority: highestPriority(graph, started),
+    isAnyPriority: isAnyPriority(graph, started),
     queue: routing.queue,
+    isAnyQueue: routing.isAnyQueue,
     requires: routing.requires,
     ...(routing.affinity !== undefined && { affinity: routing.affinity }),
     tasks: needs(graph, branches, routing),
@@ -260,7 +267,18 @@ function specOf(
     shared,
     rule,
     limit,
-    terms: { attempts, maxLosses, timeoutMs, priority, queue, requires: own, affinity, tasks },
+    terms: {
+      attempts,
+      maxLosses,
+      timeoutMs,
+      priority,
+      queue,
+      requires: own,
+      affinity,
+      tasks,
+      isAnyQueue,
+      isAnyPriority,
+    },
   }: Pick<GroupSpec, 'shared' | 'rule' | 'limit'> & { readonly terms: Terms },
 ): GroupSpec {
   const requires = together(own, together(by.requires ?? [], layoutFor(use.graph)))
@@ -284,8 +302,16 @@ function specOf(
     timeoutMs,
   }
   const { item } = use
-  if (affinity === undefined && item === undefined) return spec
-  return { ...spec, ...(affinity !== undefined && { affinity }), ...(item !== undefined && { item }) }
+  const { run } = by
+  if (affinity === undefined && item === undefined && run === undefined) return spec
+  return {
+    ...spec,
+    ...(affinity !== undefined && { affinity }),
+    ...(item !== undefined && { item }),
+    ...(run !== undefined && { run }),
+    ...(isAnyQueue && run?.queue !== undefined && { queue: run.queue }),
+    ...(isAnyPriority && run?.priority !== undefined && { priority: run.priority }),
+  }
 }
 
 /** As many as `packItems` gives, of which nothing is unpacked. */

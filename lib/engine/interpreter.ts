@@ -429,8 +429,12 @@ export class Interpreter {
 
   #dispatcher(execution: Execution): Dispatcher {
     const { limits, backend } = this.#options
-    const { runId, depth, requires } = execution.facts
-    return { runId, depth: depth + 1, ...(requires !== undefined && { requires }), limits, ...backend.limits }
+    const { runId, depth, requires, run } = execution.facts
+    return {
+      ...{ runId, depth: depth + 1, limits, ...backend.limits },
+      ...(requires !== undefined && { requires }),
+      ...(run !== undefined && { run }),
+    }
   }
 
   /** Does some work in a flow that the handler at `path` brought, which for that time is a graph at a path of the run, one segment below. */

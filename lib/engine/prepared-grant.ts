@@ -2,7 +2,7 @@
  * A grant as the engine starts it: the graph behind it, its inputs, and where each of its branches stands. There is one of these for
  * many branches, so what they share is worked out here once, and paths only when they are read.
  */
-import type { Grant, GroupSpec, Holder } from '../backend/backend.js'
+import type { Grant, GroupSpec, Holder, RunTerms } from '../backend/backend.js'
 import { reservedIn } from '../backend/reserved.js'
 import { GraflowError } from '../errors.js'
 import type { TaskExpression } from '../flow/expression.js'
@@ -232,6 +232,10 @@ export class PreparedBranch implements ExecutionFacts {
 
   get requires(): readonly string[] {
     return this.#in.requires
+  }
+
+  get run(): RunTerms | undefined {
+    return this.#in.grant.spec.run
   }
 
   get workerId(): string {

@@ -45,6 +45,8 @@ const routingOfBranch = (graph: Graph, branch: GraphNode): Routing =>
 /** Where a group waits, and whether all its branches asked for the same. */
 export interface GroupRouting extends Routing {
   readonly isUniform: boolean
+  /** Nothing says in which queue it waits: of a run that has a queue of its own, it is that. */
+  readonly isAnyQueue: boolean
 }
 
 /**
@@ -56,7 +58,10 @@ export function routingOfGroup(graph: Graph, branches: readonly GraphNode[], que
   const common = first === undefined ? ANYWHERE : routingOfBranch(graph, first)
   const isUniform = rest.every((branch) => isSameRouting(routingOfBranch(graph, branch), common))
   const { queue: own, requires, affinity } = isUniform ? common : ANYWHERE
-  return { queue: queue ?? own, requires, affinity, isUniform }
+  const isNamed = (branch: GraphNode): boolean =>
+    branch.kind === 'task' && graph.tasks[branch.name]?.queue !== undefined
+  const isAnyQueue = queue === undefined && !(isUniform && branches.some(isNamed))
+  return { queue: queue ?? own, requires, affinity, isUniform, isAnyQueue }
 }
 
 /** Whether a task that is a branch of the group runs where the group is acquired; else it is forwarded. */
@@ -189,3 +194,7 @@ export const highestPriority = (graph: Graph, tasks: readonly string[]): number 
   tasks.length === 0
     ? TASK_DEFAULTS.priority
     : Math.max(...tasks.map((task) => graph.tasks[task]?.priority ?? TASK_DEFAULTS.priority))
+
+/** Whether none of them asks for one. */
+export const isAnyPriority = (graph: Graph, tasks: readonly string[]): boolean =>
+  tasks.every((task) => graph.tasks[task]?.priority === undefined)

@@ -8,6 +8,7 @@ import type { Emitter, Span } from '../events.js'
 import { elapsedMs, type Clock } from '../time.js'
 import type { BarrierWait, BarrierWaits } from './barrier-waits.js'
 import { Cancellation } from './cancellation.js'
+import { durable } from './durability.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { refusalOf, type Frame } from './execution.js'
 import { asError } from './failure.js'
@@ -231,6 +232,7 @@ export class Supersteps {
           throw new GraflowError('INTERNAL', `the group at ${plan.path} took no input at ${from}`)
         from = answer.fill
       }
+      if (execution.facts.run?.durability !== undefined) await this.#durable(frame)
       return isIdle ? 'idle' : 'open'
     } catch (error) {
       if (save !== undefined) execution.putBack(save)
@@ -238,6 +240,11 @@ export class Supersteps {
       if (from > 0 && execution.cancel.reason === undefined) await this.#isReleasedBeforeWithdrawn(frame, plan)
       throw error
     }
+  }
+
+  /** The run goes on once what it has saved and dispatched is as durable as its start asked for. */
+  #durable({ execution: { facts }, cancel }: Frame): Promise<void> {
+    return durable(this.#options, facts.runId, facts.run?.durability, () => cancel.reason !== undefined)
   }
 
   /**

@@ -2,6 +2,7 @@
 import type { Grant, OpenAnswer, OpenRequest, RunRecord, Token } from '../backend/backend.js'
 import { Cancellation, Unreported } from '../engine/cancellation.js'
 import { isEnded, type Drive, type HeldRun } from '../engine/driver.js'
+import { mustBeDurable, openedDurably } from '../engine/durability.js'
 import { asError } from '../engine/failure.js'
 import { missingPolicy } from '../engine/joins.js'
 import { codeFrom, policyOfCode } from '../engine/routing.js'
@@ -21,7 +22,8 @@ import { runNotFound, type HandleServices } from './handle-services.js'
 import { workflowNamed } from './named-workflows.js'
 import { RunOpening } from './opening.js'
 import { DeadLetterBox } from './dead-letters.js'
-import type { Builds } from './operator-types.js'
+import type { Builds, Queues } from './operator-types.js'
+import type { OperatorServices, OperatorsOf } from './operators.js'
 import {
   flowToRun,
   prepareRun,
@@ -32,7 +34,6 @@ import {
   type StoredWork,
   type Where,
 } from './prepare-run.js'
-import { RunCommands } from './run-commands.js'
 import { isLost, Resumer } from './resumer.js'
 import { RunHandle } from './run-handle.js'
 import { RunStates } from './run-states.js'
@@ -47,6 +48,8 @@ export interface ClientOptions {
   readonly session: Session
   /** How long records and results of runs are kept after their end. */
   readonly retentionMs: number
+  /** What operators read and do: `operatorsOf` of lib/admin. */
+  readonly operators: OperatorsOf
   /** Ends what else was started with the client, after its session. */
   readonly onClose?: () => Promise<void>
 }
@@ -55,14 +58,9 @@ export class Client implements Graflow {
   readonly instanceId: string
   readonly events: Events
   readonly workers: Workers
-  readonly waits: RunWaits = {
-    of: async (runId) => {
-      this.#checkOpen()
-      checkRunId('waits.of', runId)
-      return waitsOfRun(this.#handles, runId)
-    },
-  }
+  readonly waits: RunWaits
   readonly runs: Runs
+  readonly queues: Queues
   readonly deadLetters: DeadLetters
   readonly builds: Builds
   readonly #options: ClientOptions
@@ -83,12 +81,12 @@ export class Client implements Graflow {
     this.instanceId = session.baseId
     this.events = session.emitter
     this.workers = workersOf(session.backend)
+    const operators = options.operators(this.#operatorServices())
+    this.runs = operators.runs
+    this.queues = operators.queues
+    this.waits = operators.waits
     this.builds = new BuildList(session.backend.inspect)
     const { backend, engine, emitter, holdings } = session
-    this.runs = new RunCommands({
-      ...{ backend, engine, clock: engine.parts.clock, newId: session.newId },
-      goesOn: (record, graph, step) => this.#goesOn(record, graph, step),
-    })
     this.deadLetters = new DeadLetterBox({ backend, engine, submit: (work) => this.#submitStored(work) })
     this.#handles = {
       ...{ backend, engine, emitter, closed: this.#closed, states: new RunStates(session, session.id) },
@@ -96,6 +94,20 @@ export class Client implements Graflow {
       driven: (runId) => holdings.driven(runId)?.ended,
       watchRun: (runId) => session.watchRun(runId),
       standsBy: (runId) => this.#resumers.has(runId),
+    }
+  }
+
+  #operatorServices(): OperatorServices {
+    const { backend, engine, newId } = this.#session
+    return {
+      ...{ backend, engine, clock: engine.parts.clock, newId },
+      checkOpen: () => this.#checkOpen(),
+      handleOf: (runId) => new RunHandle(runId, this.#handles, 'no handler'),
+      waitsOf: (runId) => {
+        checkRunId('waits.of', runId)
+        return waitsOfRun(this.#handles, runId)
+      },
+      goesOn: (record, graph, step) => this.#goesOn(record, graph, step),
     }
   }
 
@@ -276,10 +288,13 @@ export class Client implements Graflow {
     if (!isUnderWay && run.expression !== undefined) registry.tie(runId, '', run.expression)
     // Who asks for a result of the run needs it, also where no group is ever dispatched.
     if (!graphs.isUploaded(hash)) await graphs.upload(hash, run.graph)
+    const durability = run.request.terms?.durability
+    await mustBeDurable(this.#session.backend, durability)
     const answer = await this.#launch(run, where, isUnderWay)
     if (!isUnderWay && (answer.status === 'exists' || answer.status === 'conflict')) registry.forget(runId)
     const opened = openedRun(await orKnown({ backend: this.#session.backend, graphs }, answer, run), run.request)
     if (where === 'driven anywhere') this.#session.watchUntilTaken(opened)
+    await openedDurably(this.#session.backend, opened, durability)
     const handle = new RunHandle(opened, this.#handles, caller)
     // also where the run was there already
     if (run.signal !== undefined) this.#tie(run.signal, new RunHandle(opened, this.#handles, 'no handler'))
@@ -291,12 +306,13 @@ export class Client implements Graflow {
     const { holdings, announcer } = this.#session
     const { request } = run
     const { runId } = request
+    const isDurable = request.terms?.durability !== undefined
     const arrived = holdings.expectGrant()
     this.#handles.states.expect(runId)
     let early: Drive | undefined
     let answer: OpenAnswer | undefined
     try {
-      if (where === 'driven at once' && !isUnderWay && run.beginsWithGroup && this.#isUnobserved()) {
+      if (where === 'driven at once' && !isUnderWay && run.beginsWithGroup && !isDurable && this.#isUnobserved()) {
         const opening = new RunOpening((first) => this.#send({ ...request, ...(first !== undefined && { first }) }))
         announcer?.learn(runId, false) // no process watches a run that is not opened yet
         early = holdings.drive(this.#heldRun(run, opening))
@@ -353,11 +369,22 @@ export class Client implements Graflow {
 
   #heldRun(run: PreparedRun, token: HeldRun['token']): HeldRun {
     const { request, graph, timeoutMs } = run
-    const { runId, graph: hash, input, requires = [] } = request
+    const { runId, graph: hash, input, requires = [], terms } = request
     const code = this.#session.engine.registry.codeOf(runId)
     const { workflow } = run
     const named = workflow === undefined ? {} : { workflow }
-    return { ...named, runId, token, input, timeoutMs, requires, losses: 0, use: { hash, graph, code, base: '' } }
+    const asked = terms === undefined ? {} : { terms }
+    return {
+      ...named,
+      ...asked,
+      runId,
+      token,
+      input,
+      timeoutMs,
+      requires,
+      losses: 0,
+      use: { hash, graph, code, base: '' },
+    }
   }
 
   /** Tracks a new run and, if this process holds it, drives it. A caller that gets its handle can subscribe before its first event. */

@@ -1,5 +1,7 @@
 /** What operators see: dead letters, and pages of lists. */
 import type { GraflowError } from '../errors.js'
+import type { RunStateName } from '../events.js'
+import type { Graph } from '../graph/graph.js'
 
 /** A page of a list; `cursor` is absent on the last one, else it is what the next call is given. */
 export interface Page<out T> {
@@ -89,4 +91,117 @@ export interface Builds {
    * @throws GraflowError INVALID_OPTION
    */
   list(options?: PageOptions): Promise<Page<Build>>
+}
+
+/** Which runs: what is given must all hold. A time is a Date, or milliseconds since the epoch. */
+export interface RunFilter {
+  /** The state, or one of several. Default: any. */
+  readonly state?: RunStateName | readonly RunStateName[]
+  /** The name of the workflow. Default: any, and runs of none. */
+  readonly workflow?: string
+  /** One of the tags that the run was started with. Default: any. */
+  readonly tag?: string
+  /** The build that the run is pinned to. Default: any, and runs that are not pinned. */
+  readonly build?: string
+  /** Created then or later. Default: at any time. */
+  readonly since?: Date | number
+  /** Created before. Default: at any time. */
+  readonly until?: Date | number
+}
+
+/** Which page of which runs. */
+export interface RunListOptions extends RunFilter, PageOptions {}
+
+/** A run in a list. `runs.get` has more. */
+export interface RunSummary {
+  /** The id of the run. */
+  readonly id: string
+  /** The name of the workflow; undefined where the flow is none. */
+  readonly workflow: string | undefined
+  /** What the run does now, or how it ended. */
+  readonly state: RunStateName
+  /** What it was started with, in that order. */
+  readonly tags: readonly string[]
+  /** When the store took the run. */
+  readonly createdAt: Date
+  /** When a driver began; undefined before. */
+  readonly startedAt: Date | undefined
+  /** When it ended; undefined before. */
+  readonly endedAt: Date | undefined
+  /** The worker or client that drives it, by what it calls itself; undefined where nobody does. */
+  readonly driver: string | undefined
+  /** How often it was retried. */
+  readonly retries: number
+  /** The build that it is pinned to. */
+  readonly build: string | undefined
+  /** The priority that its start asked for. */
+  readonly priority: number | undefined
+  /** The queue that its start asked for. */
+  readonly queue: string | undefined
+  /** Why it failed or was cancelled. */
+  readonly error: GraflowError | undefined
+}
+
+/** The flow of a run, as it is stored with it. */
+export interface RunGraph {
+  /** The sha-256 of its canonical bytes, as `workflow.hash`. */
+  readonly hash: string
+  /** Plain data: its nodes and the options of its tasks. Paths in the run name these nodes. */
+  readonly graph: Graph
+  /** Draws it as a Mermaid flowchart. */
+  toMermaid(): string
+  /** Draws it as an SVG image. */
+  toSvg(): string
+}
+
+/** How far a command on many runs has come. */
+export interface BulkProgress {
+  /** Runs for which it has done something: what the call answers at the end. */
+  readonly done: number
+  /** Runs that matched the filter so far. */
+  readonly matched: number
+  /** Those of them that met an error, such as NOT_KEPT; they are left as they were. */
+  readonly failed: number
+  /** Where a later call with this `cursor` goes on. */
+  readonly cursor: string | undefined
+}
+
+/** How a command on many runs goes. */
+export interface BulkOptions {
+  /** Called after each page of runs. Default: none. */
+  readonly onProgress?: (progress: BulkProgress) => void
+  /** Ends it after the page in hand; the call then answers how many it has done. Default: none. */
+  readonly signal?: AbortSignal
+  /** Where an earlier call ended, from its progress. Default: from the newest run. */
+  readonly cursor?: string
+}
+
+/** A queue of branches, as it is now. */
+export interface QueueSummary {
+  /** Its name; submitted runs wait for a driver on `runs`. */
+  readonly name: string
+  /** Branches that wait to be taken, those included that a limit or a pause holds up. */
+  readonly ready: number
+  /** Branches that wait for their next attempt, or for time or a signal. */
+  readonly delayed: number
+  /** Branches that workers hold. */
+  readonly running: number
+  /** Milliseconds that the oldest ready group has waited; undefined where none waits. */
+  readonly oldestMs: number | undefined
+  /** Whether nothing of it is taken. */
+  readonly isPaused: boolean
+  /** Live workers that serve it. */
+  readonly workers: number
+}
+
+/** The queues of the store. */
+export interface Queues {
+  /** A page of the queues that are or were used, by name. @throws GraflowError INVALID_OPTION */
+  list(options?: PageOptions): Promise<Page<QueueSummary>>
+  /** One of them; undefined where nothing was ever put there. */
+  get(name: string): Promise<QueueSummary | undefined>
+  /** From now on nothing of the queue is taken; what runs goes on. False when it was paused already. @throws GraflowError INVALID_NAME */
+  pause(name: string): Promise<boolean>
+  /** Ends a pause. False when there was none. @throws GraflowError INVALID_NAME */
+  resume(name: string): Promise<boolean>
 }

@@ -1,7 +1,7 @@
 /** From what a client is asked to run to the request that opens it: checked, encoded and named. Nothing is sent. */
-import { messageOf } from '../describe.js'
+import { describe, messageOf } from '../describe.js'
 import { createHash, hash as hashOnce } from 'node:crypto'
-import type { OpenRequest } from '../backend/backend.js'
+import type { OpenRequest, RunTerms } from '../backend/backend.js'
 import { together } from '../backend/reserved.js'
 import type { Engine } from '../engine/engine.js'
 import { beginsWithGroup, codeFrom, highestPriority, layoutFor, tasksInPlace } from '../engine/routing.js'
@@ -81,6 +81,8 @@ export function prepareRun(
   const timeoutMs = given.timeoutMs ?? flow.timeoutMs
   const pinned = (given.pin ?? flow.pin) === true ? pinTo(buildId ?? flow.buildId) : undefined
   const requires = together(layoutFor(graph), pinned?.requires ?? [])
+  const tags = tagsOf(given.tags)
+  const terms = termsOf(given)
   const request: OpenRequest = {
     runId: given.id ?? newId(),
     ...(workflow !== undefined && { workflow }),
@@ -95,7 +97,9 @@ export function prepareRun(
     ...restOf(graph),
     ...(requires.length > 0 && { requires }),
     ...(pinned !== undefined && { build: pinned.build }),
-    priority: highestPriority(graph, ownTasks(graph)),
+    priority: given.priority ?? highestPriority(graph, ownTasks(graph)),
+    ...(tags.length > 0 && { tags }),
+    ...(terms !== undefined && { terms }),
     maxLosses: DRIVER_MAX_LOSSES,
     timeoutMs: timeoutMs ?? 0,
     retentionMs,
@@ -106,6 +110,33 @@ export function prepareRun(
     ...{ request, expression, graph, workflow, timeoutMs, signal },
     beginsWithGroup: beginsWithGroup(graph.root) && !isEmptyList,
   }
+}
+
+const MOST_TAGS = 32
+/** As long as a name, and no control character: lists of tags have a line each. */
+const TAG = /^[^\p{Cc}\p{Zl}\p{Zp}]{1,128}$/u
+
+/** Each once. @throws GraflowError INVALID_OPTION */
+function tagsOf(given: readonly string[] = []): readonly string[] {
+  const tags = [...new Set<unknown>(given)]
+  const wrong = tags.find((tag) => typeof tag !== 'string' || !TAG.test(tag))
+  if (wrong === undefined && tags.length <= MOST_TAGS) return tags as string[] // each is a text
+  const got = tags.length > MOST_TAGS ? `${tags.length} tags` : describe(wrong)
+  throw new GraflowError(
+    'INVALID_OPTION',
+    `run: tags: expected at most ${MOST_TAGS} texts of 1 to 128 characters without control characters, got ${got}`,
+    { details: { option: 'tags' } },
+  )
+}
+
+/** Undefined where nothing is asked. */
+function termsOf({ queue, priority, durability }: RunOptions): RunTerms | undefined {
+  const terms: RunTerms = {
+    ...(queue !== undefined && { queue }),
+    ...(priority !== undefined && { priority }),
+    ...(durability !== undefined && durability !== 'async' && { durability }),
+  }
+  return Object.keys(terms).length === 0 ? undefined : terms
 }
 
 /** Work that the store has kept, to be run by itself. */

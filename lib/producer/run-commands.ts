@@ -17,7 +17,6 @@ import { encodeFailure } from '../values/codec.js'
 import { item } from '../values/packed-items.js'
 import { runNotFound } from './handle-services.js'
 import type { RetryRunOptions } from './operator-types.js'
-import type { Runs } from './types.js'
 
 export interface RunCommandServices {
   readonly backend: Pick<Backend, 'control' | 'reopen' | 'decide' | 'inspect'>
@@ -36,7 +35,7 @@ const MOST_FORGOTTEN = 200
 
 const RETRY_OPTIONS = { from: { kind: 'string', help: '' } } as const
 
-export class RunCommands implements Runs {
+export class RunCommands {
   readonly #services: RunCommandServices
 
   constructor(services: RunCommandServices) {
@@ -56,6 +55,14 @@ export class RunCommands implements Runs {
     if (!(await this.#reopen(id, parts))) return false
     await this.#services.goesOn(record, graph, repeat?.step ?? 0)
     return true
+  }
+
+  /** The same from what failed, for a worker to drive: with many runs this process would have them all. */
+  async retryByWorkers(id: string): Promise<boolean> {
+    const record = await this.#services.backend.inspect.run(id)
+    if (record === undefined || !isEnded(record) || record.state === 'completed') return false
+    await this.#graphOf(record)
+    return this.#reopen(id, await this.#withoutFailures(id))
   }
 
   async settle(id: string, path: string, as: Decided): Promise<boolean> {

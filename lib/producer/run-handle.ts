@@ -71,6 +71,8 @@ export class RunHandle implements Run<unknown> {
       createdAt: new Date(record.createdAt),
       startedAt: at(record.startedAt),
       endedAt: at(record.endedAt),
+      tags: record.tags,
+      driver: isOver ? undefined : baseIdOf(record.driver),
       retries: record.retries,
       byHand: record.byHand.map(({ path, as, at }) => ({ path, as, at: new Date(at) })),
       done: counted.reduce((sum, group) => sum + group.succeeded + group.failed + group.dead + group.withdrawn, 0),
@@ -251,6 +253,9 @@ export class RunHandle implements Run<unknown> {
     return record
   }
 }
+
+/** Sessions are called `<base id>:<random>`. */
+export const baseIdOf = (session: string | undefined): string | undefined => session?.slice(0, session.lastIndexOf(':'))
 
 /** A group of a run that is over: what a sweep has still to withdraw is shown as withdrawn. */
 function closed(group: GroupStatus): GroupStatus {

@@ -6,6 +6,7 @@ import type { AnyNode, Flow, In, JoinPolicy, NeedsNoInput, Node, OrSay, Out, Out
 import { type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
 import type {
+  BulkOptions,
   Builds,
   DeadLetter,
   DeadLetterOptions,
@@ -14,7 +15,12 @@ import type {
   DecisionByHand,
   Page,
   PageOptions,
+  Queues,
   RetryRunOptions,
+  RunFilter,
+  RunGraph,
+  RunListOptions,
+  RunSummary,
 } from './operator-types.js'
 
 /** Where the store is. Absent, or `memory:`: in this process. */
@@ -96,6 +102,21 @@ export interface RunOptions {
    * `connect({ buildId })`. Default: as its workflow says, else false.
    */
   readonly pin?: boolean
+  /** Words that people find the run by in `runs.list`, such as `customer:42`: at most 32 of 1 to 128 characters. Default: none. */
+  readonly tags?: readonly string[]
+  /**
+   * -100 to 100, higher first: among the runs that wait for a driver, and for all work of the run whose tasks name no priority. Default: what its tasks say, else 0.
+   */
+  readonly priority?: number
+  /**
+   * Where the work of the run waits whose tasks and groups name no queue. Runs wait for their driver on the queue `runs` all the same. Default: `default`.
+   */
+  readonly queue?: string
+  /**
+   * What every write by which the run goes on waits for: `async` for nothing, `fsync` for the disk of Redis (7.2 or newer, or appendfsync always), `replica` for
+   * one replica. Where the store cannot do that, the start is NOT_AVAILABLE. Default: async.
+   */
+  readonly durability?: 'async' | 'fsync' | 'replica'
 }
 
 /** Branches of one group, by what they are now; they sum to `width`. */
@@ -135,6 +156,10 @@ export interface RunStatus {
   readonly startedAt: Date | undefined
   /** When it ended; undefined before. */
   readonly endedAt: Date | undefined
+  /** What it was started with, in that order. */
+  readonly tags: readonly string[]
+  /** The worker or client that drives it, by what it calls itself; undefined where nobody does. */
+  readonly driver: string | undefined
   /** How often it was retried. */
   readonly retries: number
   /** What people decided with `runs.settle`, in order. */
@@ -193,6 +218,8 @@ export interface RunWait {
 export interface RunWaits {
   /** What a run waits for now, of signals and time. @throws GraflowError RUN_NOT_FOUND, CLOSED */
   of(runId: string): Promise<readonly RunWait[]>
+  /** A page of the waits of all runs that are not over, newest runs first. @throws GraflowError INVALID_OPTION, CLOSED */
+  list(options?: PageOptions): Promise<Page<RunWait>>
 }
 
 /** A handle of a run whose result is an `O`. Any process can get one with `attach`; dropping a handle does not affect the run. */
@@ -283,6 +310,11 @@ export interface Workers {
   list(options?: PageOptions): Promise<Page<WorkerStatus>>
   /** The worker that calls itself so, of several the last one; undefined where there is none. */
   get(id: string): Promise<WorkerStatus | undefined>
+  /**
+   * Asks a worker to leave, as SIGTERM does: it takes nothing new, finishes what it has within its graceful shutdown timeout, and ends. Of several
+   * with one id all are asked. False when no live worker calls itself so. Repeating it is safe.
+   */
+  drain(id: string): Promise<boolean>
 }
 
 /** Branches that failed for good: the newest 1 000 or so are kept, whatever becomes of their runs. */
@@ -305,8 +337,39 @@ export interface DeadLetters {
   purge(options?: { readonly before?: Date }): Promise<number>
 }
 
-/** Commands on runs by their id, whichever process drives them. */
+/** The runs of the store, and commands on them by their id, whichever process drives them. */
 export interface Runs {
+  /**
+   * A page of runs, newest first, all as they are at one moment. It costs the same however many runs there are. A page may be shorter than its limit, and
+   * have a cursor, where few of very many runs match. Runs that come while you page are on no page; each that is there all along, and matches all
+   * along, is on one.
+   * @throws GraflowError INVALID_OPTION
+   */
+  list(options?: RunListOptions): Promise<Page<RunSummary>>
+  /** What a run does now, as `run.status()` says it; undefined where there is none with this id, or none any more. */
+  get(id: string): Promise<RunStatus | undefined>
+  /** The flow of a run. @throws GraflowError RUN_NOT_FOUND, NO_GRAPH */
+  graph(id: string): Promise<RunGraph>
+  /**
+   * What a step or branch got, or gave; '' is the whole run. An input that is not kept any more is worked out from what gave it.
+   * @throws GraflowError RUN_NOT_FOUND; RESULT_NOT_READY, RESULT_NOT_FOUND with the paths that have a result; for an output why the step or branch failed;
+   * NOT_KEPT for an input
+   */
+  value(id: string, path: string, which: 'input' | 'output'): Promise<unknown>
+  /** Ends a run as cancelled. False when it was over already. @throws GraflowError RUN_NOT_FOUND */
+  cancel(id: string, reason?: string): Promise<boolean>
+  /**
+   * Cancels all runs that match the filter and are not over: how many. It goes through them page by page, so the store serves others meanwhile. Repeating it
+   * is safe: a run that was cancelled is left alone.
+   * @throws GraflowError INVALID_OPTION, also for a filter that names nothing
+   */
+  cancel(filter: RunFilter, options?: BulkOptions & { readonly reason?: string }): Promise<number>
+  /** Pauses a run: nothing more of it starts until `resume`. False when it was paused or over already. @throws GraflowError RUN_NOT_FOUND */
+  pause(id: string): Promise<boolean>
+  /** Ends a pause. False when there was none. @throws GraflowError RUN_NOT_FOUND */
+  resume(id: string): Promise<boolean>
+  /** Sends a signal to a run, as `run.signal` does. */
+  signal(id: string, name: string, payload?: unknown, options?: SignalOptions): Promise<boolean>
   /**
    * A run that failed or was cancelled goes on under its id from what failed: outputs of finished steps are kept, and so are the branches that
    * succeeded of a group that failed; its other branches start anew. With `from`, the path of a step or branch (`1`, `1/0`), it is repeated from
@@ -316,6 +379,12 @@ export interface Runs {
    * has no such place
    */
   retry(id: string, options?: RetryRunOptions): Promise<boolean>
+  /**
+   * Retries all runs that match the filter and failed or were cancelled: how many. Workers drive them. Repeating it is safe; runs that cannot be
+   * retried any more are counted as failed in the progress, and left as they are.
+   * @throws GraflowError INVALID_OPTION, also for a filter that names nothing
+   */
+  retry(filter: RunFilter, options?: BulkOptions): Promise<number>
   /**
    * Decides by hand what a branch, or a task that is a step, ends with: `{ succeed: value }`, `{ fail: reason }` or `{ skip: true }` (a step then
    * passes its input on; a branch is `skipped`). What its worker reports later is refused, and its signal fires. A run that failed goes on, as
@@ -329,6 +398,8 @@ export interface Runs {
    * there is no such run, or none any more. Repeating it is safe.
    */
   delete(id: string): Promise<boolean>
+  /** Deletes all runs that match the filter: how many. Those that are not over are cancelled first. Repeating it is safe. @throws GraflowError INVALID_OPTION, also for a filter that names nothing */
+  delete(filter: RunFilter, options?: BulkOptions): Promise<number>
 }
 
 /** What connect gives. */
@@ -351,8 +422,10 @@ export interface Graflow extends AsyncDisposable {
   readonly waits: RunWaits
   /** The workers of the store. */
   readonly workers: Workers
-  /** Commands on runs by their id. */
+  /** The runs of the store. */
   readonly runs: Runs
+  /** The queues of the store. */
+  readonly queues: Queues
   /** Branches that failed for good. */
   readonly deadLetters: DeadLetters
   /** Builds of workers, and the runs that are pinned to them. */

@@ -14,7 +14,7 @@ const MOST = 1_000
 const STATES: readonly WorkerStateName[] = ['registering', 'ready', 'busy', 'draining', 'stopped']
 
 /** Looks at the workers of a store. */
-export function workersOf({ inspect }: Pick<Backend, 'inspect'>): Workers {
+export function workersOf({ inspect, control }: Pick<Backend, 'inspect' | 'control'>): Workers {
   const all = async (): Promise<readonly WorkerStatus[]> => {
     const [sessions, nodes, lead] = await Promise.all([inspect.sessions(), inspect.nodes(), inspect.lead()])
     const known = new Map(nodes.map((node) => [node.session, node]))
@@ -35,6 +35,11 @@ export function workersOf({ inspect }: Pick<Backend, 'inspect'>): Workers {
       return { items, ...(last !== undefined && rest.length > limit && { cursor: keyOf(last) }) }
     },
     get: async (id) => (await all()).findLast((worker) => worker.id === id),
+    drain: async (id) => {
+      const sessions = (await inspect.sessions()).filter(({ baseId, role }) => baseId === id && role !== 'client')
+      const answers = await Promise.all(sessions.map(({ session }) => control({ kind: 'drain-session', session })))
+      return answers.includes('ok')
+    },
   }
 }
 

@@ -225,6 +225,7 @@ export class Holdings implements SessionGrants {
         {
           ...{ runId, token: grant.token, use, input, timeoutMs: undefined, losses, hasTask, begin },
           requires: grant.spec.requires,
+          ...(grant.spec.run !== undefined && { terms: grant.spec.run }),
           ...(saved !== undefined && { saved }),
           ...(grant.spec.trace !== undefined && { trace: grant.spec.trace }),
         },
@@ -338,7 +339,7 @@ export class Holdings implements SessionGrants {
   }
 
   /** Passes a notice of the session to what it concerns. */
-  handleNotice(notice: Exclude<Notice, { readonly kind: 'lead' }>): void {
+  handleNotice(notice: Exclude<Notice, { readonly kind: 'lead' | 'drain' }>): void {
     switch (notice.kind) {
       case 'released':
         this.#options.engine.barrierWaits.announce(notice.gid)

@@ -44,6 +44,8 @@ export interface SessionOptions {
   readonly leadership?: { readonly ttlMs: number; readonly mustLead?: boolean; readonly housekeeping: Housekeeping }
   /** Of a worker. */
   readonly heartbeat?: Heartbeat
+  /** A person wants the process to leave in good order. */
+  readonly onDrain?: () => void
 }
 
 /** What the options of an executor take from its session. */
@@ -198,6 +200,7 @@ export class Session {
     const stops = [
       store.listen(this.id, (notice) => {
         if (notice.kind === 'lead') this.#leadership?.hurry()
+        else if (notice.kind === 'drain') this.#options.onDrain?.()
         else this.holdings.handleNotice(notice)
       }),
       store.onReconnected?.(() => this.holdings.wake()),

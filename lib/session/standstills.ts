@@ -2,7 +2,7 @@
  * Finds runs that stand still: those in which nothing was opened, granted or settled for so long, under one driver. Hides how it compares what a
  * run was with what it is. Runs that are paused, wait, or have no driver are left alone, and those in which a retry is delayed.
  */
-import type { GroupStatus, Inspector, RunRecord } from '../backend/backend.js'
+import type { GroupStatus, Inspector, ListedRun } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import { elapsedMs, type Clock } from '../time.js'
 import { encodeFailure } from '../values/codec.js'
@@ -41,7 +41,7 @@ export class Standstills {
     const { inspect, clock, stuckAfterMs } = this.#options
     const seen = new Map<string, Seen>()
     const found: Standstill[] = []
-    for (const run of await inspect.runs({ state: 'running', limit: MOST_RUNS })) {
+    for (const run of (await inspect.runs({ states: ['running'], limit: MOST_RUNS })).items) {
       const groups = await inspect.groups(run.runId)
       const facts = factsOf(run, groups)
       const before = this.#seen.get(run.runId)
@@ -55,12 +55,12 @@ export class Standstills {
   }
 
   /** A retry is delayed, or a handler waits for its time or for people: that is no standstill. */
-  async #isExpecting({ runId }: RunRecord, groups: readonly GroupStatus[]): Promise<boolean> {
+  async #isExpecting({ runId }: ListedRun, groups: readonly GroupStatus[]): Promise<boolean> {
     return groups.some(({ delayed }) => delayed > 0) || (await this.#options.inspect.openWaits(runId)).length > 0
   }
 }
 
-const factsOf = ({ driver, startedAt }: RunRecord, groups: readonly GroupStatus[]): string =>
+const factsOf = ({ driver, startedAt }: ListedRun, groups: readonly GroupStatus[]): string =>
   JSON.stringify([driver, startedAt, groups.map(({ openedAt: _, ...counts }) => Object.values(counts))])
 
 function stuck(runId: string, stuckAfterMs: number): Standstill {

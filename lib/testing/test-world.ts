@@ -2,6 +2,7 @@
  * The little world of one test run: a store in this process, a client that submits to it, and one worker at a time that does everything. Hides how a
  * worker is lost: from one moment on the store takes it for dead, and nothing that it asks is answered any more.
  */
+import { operatorsOf } from '../admin/operators.js'
 import type { Backend } from '../backend/backend.js'
 import { openMemoryBackend, type MemoryBackend } from '../backend/kernel/memory-backend.js'
 import { describeError } from '../describe.js'
@@ -80,7 +81,7 @@ export class TestWorld {
     this.#newId = newId
     this.store = store
     this.emitter = emitter
-    this.client = new Client({ session, retentionMs: CONNECT_OPTIONS.retentionMs.default })
+    this.client = new Client({ session, operators: operatorsOf, retentionMs: CONNECT_OPTIONS.retentionMs.default })
     this.#stopLog = writeLogLines(emitter, options.logLevel, (line) => {
       process.stderr.write(`${line}\n`)
     })

@@ -59,7 +59,7 @@ export function describeControl(useWorld: UseWorld): void {
     const again = await world.start('run', { idempotencyKey: 'key', digest: 'another' })
     await world.step(again, { end: { state: 'completed', value: bytes('x') } })
     expect(await deleted()).toBe('after 1')
-    expect(await world.backend.inspect.runs({ limit: 9 })).toEqual([])
+    expect((await world.backend.inspect.runs({ limit: 9 })).items).toEqual([])
   })
 
   it('says what cancelling meets: a cancelled run, one that is over, none', async () => {

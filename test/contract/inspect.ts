@@ -1,4 +1,5 @@
 /** What people and metrics see: one consistent look each. */
+import type { RunState } from '../../lib/backend/backend.js'
 import { bytes, infoOf, inputsFor, packed, SHORT_TTL_MS, type UseWorld } from '../support/world.js'
 
 export function describeInspect(useWorld: UseWorld): void {
@@ -83,19 +84,20 @@ export function describeInspect(useWorld: UseWorld): void {
   it('lists runs newest first, by state and by workflow', async () => {
     const world = await useWorld()
     const ids = async (request: {
-      state?: 'running' | 'completed'
+      states?: readonly RunState[]
       workflow?: string
       limit?: number
-    }): Promise<string[]> => (await world.backend.inspect.runs({ limit: 10, ...request })).map(({ runId }) => runId)
+    }): Promise<string[]> =>
+      (await world.backend.inspect.runs({ limit: 10, ...request })).items.map(({ runId }) => runId)
     const first = await world.start('a', { workflow: 'x' })
     await world.start('b', { workflow: 'y' })
     await world.start('c', { workflow: 'x' })
     await world.step(first, { end: { state: 'completed', value: bytes('') } })
     expect(await ids({})).toEqual(['c', 'b', 'a'])
     expect(await ids({ limit: 2 })).toEqual(['c', 'b'])
-    expect(await ids({ state: 'running' })).toEqual(['c', 'b'])
+    expect(await ids({ states: ['running'] })).toEqual(['c', 'b'])
     expect(await ids({ workflow: 'x' })).toEqual(['c', 'a'])
-    expect(await ids({ workflow: 'x', state: 'completed' })).toEqual(['a'])
+    expect(await ids({ workflow: 'x', states: ['completed'] })).toEqual(['a'])
   })
 
   it('tells when a run was created, started and ended', async () => {

@@ -38,7 +38,7 @@ export function describeParking(useWorld: UseWorld): void {
     expect(await parkRun(world, holder, { wait: waitFor('1') })).toBe('ok')
     expect(await parkRun(world, holder, { wait: waitFor('1') })).toBe('dup')
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'waiting', driver: undefined })
-    expect(await world.backend.inspect.runs({ state: 'waiting', limit: 9 })).toHaveLength(1)
+    expect((await world.backend.inspect.runs({ states: ['waiting'], limit: 9 })).items).toHaveLength(1)
     expect((await world.queue('runs')) ?? NOTHING).toEqual(NOTHING)
     expect(await takeRun(world)).toEqual([])
     expect(await world.backend.take({ session: 'w', nonce: world.nonce(), runId: 'run' })).toEqual({

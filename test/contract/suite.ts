@@ -9,6 +9,7 @@ import { describeControl } from './control.js'
 import { describeHints } from './hints.js'
 import { describeInspect } from './inspect.js'
 import { describeLeader } from './leader.js'
+import { describeListRuns } from './list-runs.js'
 import { describeLimits } from './limits.js'
 import { describeLocks } from './locks.js'
 import { describeNodes } from './nodes.js'
@@ -59,6 +60,7 @@ export function describeBackend(name: string, makeHarness: MakeHarness, halves: 
       describe('waits', () => describeWaits(useWorld))
       describe('reopen', () => describeReopen(useWorld))
       describe('by hand', () => describeByHand(useWorld))
+      describe('lists of runs', () => describeListRuns(useWorld))
     }
     if (halves.includes('time')) {
       describe('session', () => describeSessions(useWorld))

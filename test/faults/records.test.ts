@@ -193,7 +193,7 @@ describe('hints', () => {
     // and the rest of the store is readable
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'completed' })
     expect((await world.backend.inspect.queues()).map(({ queue }) => queue)).toContain('default')
-    expect(await world.backend.inspect.runs({ limit: 9 })).toHaveLength(2)
+    expect((await world.backend.inspect.runs({ limit: 9 })).items).toHaveLength(2)
   }, 60_000)
 })
 

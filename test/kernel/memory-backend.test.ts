@@ -171,7 +171,7 @@ describe('memory backend', () => {
     const world = await worldOn(clock, { maxRetainedRuns: 2 })
     const kept = await world.start('kept')
     for (const runId of ['a', 'b', 'c']) await finish(world.backend, await world.start(runId))
-    const runs = await world.backend.inspect.runs({ limit: 10 })
+    const { items: runs } = await world.backend.inspect.runs({ limit: 10 })
     expect(runs.map(({ runId }) => runId)).toEqual(['c', 'b', 'kept'])
     expect(await world.step(kept, {})).toEqual({ status: 'ok', fill: 0 })
   })
@@ -190,7 +190,7 @@ describe('memory backend', () => {
     expect(await world.backend.inspect.run('a')).toMatchObject({ state: 'completed' })
     expect(await world.backend.inspect.outcomes('b/0', 0)).toMatchObject({ state: 'withdrawn' })
     await finish(world.backend, await world.start('c'), new Uint8Array(30_000))
-    expect((await world.backend.inspect.runs({ limit: 10 })).map(({ runId }) => runId)).toEqual(['c'])
+    expect((await world.backend.inspect.runs({ limit: 10 })).items.map(({ runId }) => runId)).toEqual(['c'])
     expect(await world.backend.inspect.run('c')).toMatchObject({ value: new Uint8Array(30_000) })
   })
 

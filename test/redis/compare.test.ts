@@ -591,7 +591,7 @@ class Comparison {
     )
     await this.#ask('sessions', ({ inspect }) => inspect.sessions(), all)
     await this.#ask('dead', ({ inspect }) => inspect.deadLetters(20), all)
-    await this.#ask('runs', ({ inspect }) => inspect.runs({ limit: 20 }), all)
+    await this.#ask('runs', async ({ inspect }) => (await inspect.runs({ limit: 20 })).items, all)
   }
 
   #one<T>(list: readonly T[]): T | undefined {

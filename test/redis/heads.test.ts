@@ -25,6 +25,8 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   control: ['allow-oom'],
   decide: ['allow-oom'],
   groups: ['no-writes'],
+  input: ['no-writes'],
+  'list-runs': ['no-writes'],
   open: [],
   'open-full': ['allow-oom'],
   'open-waits': ['no-writes'],

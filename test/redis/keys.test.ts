@@ -29,6 +29,7 @@ const PLACEHOLDERS: Readonly<Record<string, readonly string[]>> = {
   packed: ['<run>'],
   waits: ['<run>'],
   runGroups: ['<run>'],
+  runsBy: ['<word>'],
   idempotency: ['<key>'],
   graph: ['<sha256>'],
   activity: ['<run>'],

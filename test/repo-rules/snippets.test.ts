@@ -124,6 +124,7 @@ describe('code for readers', () => {
       'docs/guides/channels-and-locks.md',
       'docs/guides/control-flow.md',
       'docs/guides/durable-runs.md',
+      'docs/guides/operating-in-code.md',
       'docs/guides/retry-and-settle.md',
       'docs/guides/testing.md',
       'docs/guides/threads.md',

@@ -37,6 +37,7 @@ const ALONE = {
   'waits.ts: dropWaits': 'part-runs has it: a part cannot need one that needs it',
   'part-base.lua': 'clock, counters and notices of one call, which the kernel has in state.ts',
   'part-commit.lua': 'the kernel changes its state in place and writes nothing',
+  'part-index.lua': 'a store in this process cannot lose one of its maps',
   'part-repair.lua': 'a store in this process cannot lose one of its maps',
   'part-uploads.lua': 'a store in this process has values as they are',
   'part-pushing.lua': 'a store in this process saves no round trip by pushing',

@@ -110,7 +110,7 @@ describe('a run that stands still', () => {
   const run = (runId: string, facts: Partial<RunRecord> = {}): RunRecord => ({
     ...{ runId, workflow: undefined, graph: 'g', digest: 'd', state: 'running', createdAt: 1, startedAt: 2 },
     ...{ endedAt: undefined, timeoutMs: undefined, driver: 'd', cancelReason: undefined, value: undefined },
-    ...{ retries: 0, hasOpener: true, byHand: [], build: undefined },
+    ...{ retries: 0, hasOpener: true, byHand: [], build: undefined, tags: [], terms: {} },
     ...facts,
   })
   const group = (ready: number): GroupStatus => ({
@@ -132,7 +132,7 @@ describe('a run that stands still', () => {
     const clock = manualClock(1_000_000)
     const store = { runs: [run('r')], groups: [group(4)], waits: [] as OpenWait[] }
     const inspect = {
-      runs: async () => store.runs,
+      runs: async () => ({ items: store.runs }),
       groups: async () => store.groups,
       openWaits: async () => store.waits,
     }

@@ -2,6 +2,7 @@
  * A client whose store is as far away as a server would be: answers and notices come turns of the event loop later, each by its own way,
  * so that news of a branch may be here before the branch. Also shows what must be nothing once all runs are over.
  */
+import { operatorsOf } from '../../lib/admin/operators.js'
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
 import type { Backend } from '../../lib/backend/backend.js'
 import { openSession } from '../../lib/session/open-session.js'
@@ -55,7 +56,7 @@ export async function openDistant({
     info: { baseId: 'distant', role: 'client', metadata: {}, queues: 'all', capabilities: 'all', tasks: 'all' },
   })
   const { engine, holdings } = session
-  const client = new Client({ session, retentionMs: 60_000 })
+  const client = new Client({ session, operators: operatorsOf, retentionMs: 60_000 })
   const loop = new Executor({
     ...session.forExecutor,
     ...{ maxConcurrentTasks: slots, queues: 'all', capabilities: 'all' },

@@ -1,4 +1,5 @@
 /** A client and workers on one store in this process, each as far from it as from a server: what tests of workers play on. */
+import { operatorsOf } from '../../lib/admin/operators.js'
 import { Client } from '../../lib/producer/client.js'
 import type { Backend } from '../../lib/backend/backend.js'
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
@@ -26,7 +27,7 @@ export class SharedStore {
       emitter: new Emitter(() => systemClock.now()),
       info: { baseId: 'client', role: 'client', metadata: {}, queues: [], capabilities: [], tasks: [] },
     })
-    const client = new Client({ session, retentionMs: 60_000 })
+    const client = new Client({ session, operators: operatorsOf, retentionMs: 60_000 })
     this.#ends.push(() => client.close())
     return client
   }

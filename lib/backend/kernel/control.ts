@@ -70,6 +70,10 @@ export function control(state: KernelState, request: ControlRequest): ControlAns
       if (answer === 'ok') notifyAll(state)
       return answer
     }
+    case 'drain-session':
+      if (!state.sessions.has(request.session)) return 'gone'
+      state.effects.notice(request.session, { kind: 'drain' })
+      return 'ok'
     case 'pause-queue':
     case 'resume-queue': {
       const isPaused = request.kind === 'pause-queue'

@@ -9,6 +9,7 @@ import type {
   OutcomesPage,
   PinnedRuns,
   QueueStatus,
+  RunPage,
   RunRecord,
   SavedValues,
   ServingWorkers,
@@ -20,6 +21,7 @@ import type {
 import { pack } from '../../values/packed-items.js'
 import type { Group, Queue } from './group.js'
 import { leadOf } from './leader.js'
+import { listRuns } from './list-runs.js'
 import type { KernelState } from './state.js'
 import { isAlive } from './waits.js'
 
@@ -32,15 +34,7 @@ export type KernelInspector = {
 export function inspectorOf(state: KernelState): KernelInspector {
   return {
     run: (runId): RunRecord | undefined => state.runs.get(runId)?.record(state.wallNow),
-    runs: ({ state: wanted, workflow, limit }): readonly RunRecord[] => {
-      const found: RunRecord[] = []
-      for (const run of [...state.runs.values()].reverse()) {
-        if (found.length >= limit) break
-        const isWanted = wanted === undefined || run.stateAt(state.wallNow) === wanted
-        if (isWanted && (workflow === undefined || run.workflow === workflow)) found.push(run.record(state.wallNow))
-      }
-      return found
-    },
+    runs: (query): RunPage => listRuns(state, query),
     groups: (runId): readonly GroupStatus[] => {
       const groups = [...(state.runs.get(runId)?.groups.values() ?? [])]
       return groups.filter((group) => !group.isRoot).map((group) => statusOf(state, group))
@@ -58,6 +52,7 @@ export function inspectorOf(state: KernelState): KernelInspector {
       }
     },
     output: (runId, path): Uint8Array | undefined => state.runs.get(runId)?.saved.get(path),
+    input: (gid, index): Uint8Array | undefined => inputOf(state.groups.get(gid), index),
     saved: (runId, prefix): SavedValues => {
       const paths: string[] = []
       const values: Uint8Array[] = []
@@ -115,6 +110,11 @@ function statusOf(state: KernelState, group: Group): GroupStatus {
     openedAt: state.wall(group.openedAt),
     releasedAt: group.closedAt === undefined ? undefined : state.wall(group.closedAt),
   }
+}
+
+function inputOf(group: Group | undefined, index: number): Uint8Array | undefined {
+  const found = group === undefined || index >= group.spec.size ? undefined : group.input(index)
+  return found === undefined || found.length === 0 ? undefined : found // no value is packed into nothing
 }
 
 /** Waits of a run that are told. */

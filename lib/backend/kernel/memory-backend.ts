@@ -247,6 +247,7 @@ class Memory implements MemoryBackend {
       groups: (runId) => look((inspector) => inspector.groups(runId)),
       outcomes: (gid, after) => look((inspector) => inspector.outcomes(gid, after)),
       output: (runId, path) => look((inspector) => inspector.output(runId, path)),
+      input: (gid, index) => look((inspector) => inspector.input(gid, index)),
       saved: (runId, prefix) => look((inspector) => inspector.saved(runId, prefix)),
       openWaits: (runId) => look((inspector) => inspector.openWaits(runId)),
       queues: () => look((inspector) => inspector.queues()),

@@ -25,13 +25,13 @@ export function open(state: KernelState, request: OpenRequest): OpenAnswer {
   if (request.session !== undefined && session === undefined) return { status: 'nosession' }
   if (state.isFull(request.input.length)) return { status: 'backpressure' }
 
-  const run: Run = new RunRecord<Group>(request, state.wallNow)
+  const run: Run = new RunRecord<Group>(request, state.wallNow, state.nextRunNumber())
   const root = newGroup(state, rootSpec(request), run, undefined)
   root.addInputs(pack([request.input]))
   root.workBytes += request.input.length
   root.need = request.rest
   state.addBytes(run, request.input.length)
-  state.runs.set(runId, run)
+  state.addRun(run)
   if (idempotencyKey !== undefined) state.runsByKey.set(idempotencyKey, run)
   state.graphRuns.set(run.graph, (state.graphRuns.get(run.graph) ?? 0) + 1)
   if (request.timeoutMs > 0) {

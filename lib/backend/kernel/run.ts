@@ -2,7 +2,17 @@
  * A run as the kernel keeps it: its record, saved outputs, channels, and its groups. What its state is called follows from facts kept
  * apart (ended, abandoned, paused, started), so that no two of them can contradict each other.
  */
-import type { ByHand, EndState, Holder, OpenRequest, RunRecord, RunState, WaitRequest } from '../backend.js'
+import type {
+  ByHand,
+  EndState,
+  Holder,
+  ListedRun,
+  OpenRequest,
+  RunRecord,
+  RunState,
+  RunTerms,
+  WaitRequest,
+} from '../backend.js'
 import { isLeftBehind, runStateOf } from '../run-state.js'
 import type { Channels } from './channels.js'
 import type { Due } from './due-queue.js'
@@ -58,11 +68,15 @@ export type Locks = Map<string, Lock>
 /** `G`: what a group is, which knows its run in turn. */
 export class Run<G> {
   readonly id: string
+  /** In the order of opening, from 0. */
+  readonly number: number
   readonly workflow: string | undefined
   readonly graph: string
   readonly digest: string
   readonly idempotencyKey: string | undefined
   readonly build: string | undefined
+  readonly tags: readonly string[]
+  readonly terms: RunTerms
   readonly retentionMs: number
   readonly timeoutMs: number | undefined
   /** Of the call that opened it: a repeat of it is known. */
@@ -103,13 +117,16 @@ export class Run<G> {
   /** Of a run that has ended or was lost by its driver: when its record goes, in kernel time. */
   keptUntil = 0
 
-  constructor(request: OpenRequest, wallNow: number) {
+  constructor(request: OpenRequest, wallNow: number, number: number) {
+    this.number = number
     this.id = request.runId
     this.workflow = request.workflow
     this.graph = request.graph
     this.digest = request.digest
     this.idempotencyKey = request.idempotencyKey
     this.build = request.build
+    this.tags = request.tags ?? []
+    this.terms = request.terms ?? {}
     this.retentionMs = request.retentionMs
     this.timeoutMs = request.timeoutMs === 0 ? undefined : request.timeoutMs
     this.openNonce = request.nonce
@@ -123,6 +140,12 @@ export class Run<G> {
     const { isAbandoned, isPaused, isParked, lostAt } = this
     const isDriven = this.startedAt !== undefined && this.driver !== undefined
     return runStateOf({ end: this.end?.state, isAbandoned, isPaused, isWaiting: isParked, isDriven, lostAt }, wallNow)
+  }
+
+  /** As lists have it. */
+  listed(wallNow: number): ListedRun {
+    const { value: _, byHand: __, ...listed } = this.record(wallNow)
+    return listed
   }
 
   record(wallNow: number): RunRecord {
@@ -142,6 +165,8 @@ export class Run<G> {
       hasOpener: this.hasOpener,
       byHand: this.byHand.map(({ path, as, at }) => ({ path, as, at })),
       build: this.build,
+      tags: this.tags,
+      terms: this.terms,
       value: this.end?.value,
     }
   }

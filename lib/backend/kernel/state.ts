@@ -54,6 +54,9 @@ export interface StoredGraph extends Due {
   readonly bytes: Uint8Array
 }
 
+/** A list of runs is not made shorter for the sake of so many. */
+const FEW_RUNS = 1_024
+
 export class KernelState {
   readonly options: Required<KernelOptions>
   readonly effects: Effects
@@ -70,6 +73,9 @@ export class KernelState {
 
   readonly runs = new Map<string, Run>()
   readonly runsByKey = new Map<string, Run>()
+  /** In the order of opening; some of them may be gone (`runs` says which are there). */
+  runList: Run[] = []
+  #runNumber = 0
   readonly workflows = new Map<string, StoredWorkflow>()
   readonly groups = new Map<string, Group>()
   readonly queues = new Map<string, Queue>()
@@ -146,6 +152,17 @@ export class KernelState {
 
   nextSequence(): number {
     return this.#sequence++
+  }
+
+  nextRunNumber(): number {
+    return this.#runNumber++
+  }
+
+  addRun(run: Run): void {
+    this.runs.set(run.id, run)
+    this.runList.push(run)
+    if (this.runList.length <= this.runs.size * 2 + FEW_RUNS) return
+    this.runList = this.runList.filter((known) => this.runs.get(known.id) === known)
   }
 
   queue(name: string): Queue {

@@ -331,7 +331,7 @@ function readEntry(
       default: // of a newer release
     }
   }
-  if (kind === 'work' || kind === 'lead') return { notice: { kind } }
+  if (kind === 'work' || kind === 'lead' || kind === 'drain') return { notice: { kind } }
   if (kind === 'again') return { notice: undefined, isAnew: true } // the stream was lost, and notices with it
   if (gid === undefined) return { notice: undefined }
   switch (kind) {

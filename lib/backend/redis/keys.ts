@@ -49,6 +49,8 @@ export function keysOf(tag: string, db = 0) {
     runGroups: (runId: string) => `${tag}:r:${runId}:k`,
     idempotency: (key: string) => `${tag}:k:${key}`,
     runs: `${tag}:runs`,
+    /** Runs by a word: `w:<workflow>`, `t:<tag>` or `b:<build>`. */
+    runsBy: (word: string) => `${tag}:by:${word}`,
     pins: `${tag}:pins`,
     workflows: `${tag}:wf`,
     due: `${tag}:due`,

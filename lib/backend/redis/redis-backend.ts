@@ -9,6 +9,8 @@ import type {
   Backend,
   BackendLimits,
   ClusterEvent,
+  ConfirmAnswer,
+  Durability,
   Inspector,
   KeepAlive,
   KeepAliveOptions,
@@ -16,6 +18,7 @@ import type {
   RunActivity,
 } from '../backend.js'
 import { Activities } from './activities.js'
+import { Confirmations } from './confirmations.js'
 import { Inbox } from './inbox.js'
 import { Renewal } from './keep-alive.js'
 import { acquire } from './operations/acquire.js'
@@ -89,6 +92,7 @@ class RedisBackend implements Backend {
   readonly #inbox: Inbox
   readonly #activities: Activities
   readonly #renewal: Renewal
+  readonly #confirmations: Confirmations
   readonly #reconnected = new Set<() => void>()
   #isClosed = false
 
@@ -115,6 +119,7 @@ class RedisBackend implements Backend {
       grantFrom: (parts) => grantIn(this.#store, parts),
     })
     this.#activities = new Activities(connection)
+    this.#confirmations = new Confirmations(connection)
     this.#renewal = new Renewal({ ...connection, stallLimitMs })
   }
 
@@ -231,6 +236,11 @@ class RedisBackend implements Backend {
     }
   }
 
+  confirm(durability: Durability): Promise<ConfirmAnswer> {
+    this.#checkOpen()
+    return this.#confirmations.confirm(durability)
+  }
+
   refusal(): string | undefined {
     return this.#shard.refusal
   }
@@ -255,6 +265,7 @@ class RedisBackend implements Backend {
     this.#reconnected.clear()
     this.#inbox.close()
     this.#activities.close()
+    this.#confirmations.close()
     await this.#renewal.close()
     this.#shard.close()
   }

@@ -64,6 +64,8 @@ const CALLED_WITH: Readonly<Record<string, readonly string[]>> = Object.freeze({
 })
 /** Where a database other than 0 is used. */
 const OF_DATABASES = 'SELECT'
+/** Where a run is started with `durability`, which is refused where these are. */
+export const OF_DURABILITY = Object.freeze(['WAIT', 'WAITAOF'])
 /** Asked for, and done without where it is refused. */
 export const DISPENSABLE = Object.freeze(['AUTH', 'CLIENT|SETNAME', 'CONFIG|GET'])
 

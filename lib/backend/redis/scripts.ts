@@ -17,6 +17,8 @@ export const SCRIPT_NAMES = Object.freeze([
   'control',
   'decide',
   'groups',
+  'input',
+  'list-runs',
   'open',
   'open-full',
   'open-waits',

@@ -7,6 +7,7 @@
 --   T:g:<sha256> T:wait T:q:<lane>
 -- ARGV: run, session or '', nonce, workflow, idempotency key or '', timeoutMs, retentionMs, payload retention, grace of a deadline,
 --   whether it is left behind (0 or 1), what a driver that takes it over must know (|a b, or ''), build that it is pinned to or '',
+--   tags (a line each), what its start asked for all of its work (JSON) or '',
 --   its root group as in a step, and for a group that its branch opens at once: the same
 -- Answers: OK token or '' (fill of the new group) | EXISTS run | CONFLICT run | NOSESSION | NOGRAPH
 --   | MISSING (an upload; nothing was done) | BACKPRESSURE (open-full only)

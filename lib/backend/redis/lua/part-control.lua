@@ -1,13 +1,13 @@
 -- The body of control: commands of people and of holders.
 -- Gives: control
 -- Needs:
---   base: activity now readShard setShard shardValue
+--   base: activity notify now readShard setShard shardValue
 --   closing: MOST_GROUPS close leaveToSweep
 --   commit: commit
 --   due-queue: plan
 --   grants: heldGroup
 --   group: load readyOf touch
---   run: loadRun setRun
+--   run: LOST PAUSED PENDING RUNNING WAITING loadRun standings setRun
 --   runs: endRun
 --   waking: notifyAll notifyLater
 --   wide-lanes: wideLanes
@@ -92,6 +92,19 @@ local function resumeGroups(run)
   end
 end
 
+-- Where a run stands that is not paused any more.
+local function standingBehindPause(run)
+  local facts = call('HMGET', run.key, 'parked', 'driver')
+  if run.isAbandoned then
+    return LOST
+  elseif facts[1] == '1' then
+    return WAITING
+  elseif run.startedAt and facts[2] and facts[2] ~= '' then
+    return RUNNING
+  end
+  return run.lostAt and LOST or PENDING
+end
+
 local function setPaused(id, isPaused)
   local run = loadRun(id)
   if not run then
@@ -104,6 +117,7 @@ local function setPaused(id, isPaused)
     return 'DUP'
   end
   run.isPaused = isPaused
+  standings.relist(run, isPaused and not run.isAbandoned and PAUSED or standingBehindPause(run))
   setRun(run, 'paused', isPaused and '1' or '0')
   activity(id, 'state', id)
   if not isPaused then
@@ -130,6 +144,15 @@ local function withdrawGroup(gid, index, token, child)
   end
   -- a repeated call is answered as the first: only that tells the holder whether outcomes of the group count
   close(g, 'w', 'its holder withdrew it')
+  return 'OK'
+end
+
+-- The process of a session is to leave in good order.
+local function drain(session)
+  if call('HEXISTS', T .. ':wi:' .. session, 'base') == 0 then
+    return 'GONE'
+  end
+  notify(session, 'drain')
   return 'OK'
 end
 
@@ -160,6 +183,8 @@ function control(ARGV)
     answer = setPaused(ARGV[2], kind == 'pause-run')
   elseif kind == 'withdraw-group' then
     answer = withdrawGroup(unpack(ARGV, 2, 5))
+  elseif kind == 'drain-session' then
+    answer = drain(ARGV[2])
   elseif kind == 'widen-lane' then
     answer = wideLanes.widen(ARGV[2], ARGV[3] == '1')
     if answer == 'OK' then

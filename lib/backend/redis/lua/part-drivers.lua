@@ -4,7 +4,7 @@
 --   base: activity now wall whole
 --   due-queue: plan
 --   ready-queue: relane
---   run: setRun
+--   run: LOST PENDING standings setRun
 
 -- Nobody drives the run any more; its groups go on. A worker that knows what is left of it may take it over, unless it is left behind. What nobody
 -- takes goes when its retention ends; a submitted run waits for a driver as before. Before the root is ready again. `isWoken`: the root was parked,
@@ -19,6 +19,7 @@ function loseDriver(root, run, isWoken)
     run.lostAt = wall()
     setRun(run, 'lostAt', whole(run.lostAt))
   end
+  standings.relist(run, (run.isAbandoned or run.lostAt) and LOST or PENDING)
   relane(root)
   if run.isLeftBehind or run.hasOpener then
     run.kept = now() + run.retention

@@ -9,7 +9,7 @@
 --   due-queue: unplan
 --   grants: newGrant recordOf stillHeld
 --   group: filled inputBytes inputPlace inputRange load segmentOf sharedInput specOf touch
---   run: loadRun setRun
+--   run: RUNNING loadRun setRun standings
 -- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
 (function()
 -- How the inputs of a grant lie in it: the ends, with the one before the first where first is above 0, and the bytes; all in `ends`; one shared
@@ -316,6 +316,7 @@ local function setDriver(run, session)
     setRun(run, 'startedAt', run.startedAt)
   end
   setRun(run, 'driver', session)
+  standings.relist(run, RUNNING)
   if run.isAbandoned or run.lostAt then
     run.isAbandoned, run.lostAt = false, false
     setRun(run, 'aband', '0')

@@ -10,13 +10,13 @@
 --   opening: addInputs commitGraphs hasGraph isUploaded newChild newGroup
 --   pushing: push
 --   ready-queue: laneFor needIn
---   run: addRun listRun pinRun setRun
+--   run: PENDING RUNNING addRun standings pinRun setRun
 --   waking: dropNotifications
 -- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
 (function()
 local FACTS_OF_RUN = { 'created', 'dig', 'nonce', 'end', 'opener' }
 -- Where the root group begins in ARGV, and the first group.
-local ROOT, FIRST = 13, 25
+local ROOT, FIRST = 15, 27
 -- The cell of a root branch that is held by the session that opened the run, under the first grant; and once it has opened a group.
 local DRIVEN, DRIVEN_AND_STEPPED = '\1\0\0\0\1\0\0\0', '\1\0\0\3\1\0\0\0'
 
@@ -85,30 +85,43 @@ local function newRun(ARGV)
   if shard.keep ~= keep then
     setShard('keep', keep)
   end
+  local micros = wall() * 1000 + floor(nowMicros() % 1000 / 4) * 4
   local run = { id = runId, key = T .. ':r:' .. runId, isEnded = false, isPaused = false, isAbandoned = false,
     isLeftBehind = ARGV[10] == '1', hasOpener = session ~= '', lostAt = false,
     retention = tonumber(retention), timeout = timeout ~= '0' and timeout, startedAt = false, workflow = workflow,
     build = ARGV[12] ~= '' and ARGV[12],
-    changes = { 'created', wall(), 'graph', ARGV[ROOT + 7], 'dig', ARGV[ROOT + 1], 'nonce', nonce, 'ret', retention } }
+    micros = micros,
+    changes = { 'created', wall(), 'us', whole(micros % 1000), 'graph', ARGV[ROOT + 7], 'dig', ARGV[ROOT + 1], 'nonce', nonce, 'ret', retention } }
   addRun(run)
   if run.isLeftBehind then
     setRun(run, 'started', '1')
   end
   if workflow ~= '' then
     setRun(run, 'wf', workflow)
+    standings.index(run, 'w:' .. workflow)
   end
   if key ~= '' then
     setRun(run, 'ikey', key)
   end
   if run.build then
     setRun(run, 'build', run.build)
+    standings.index(run, 'b:' .. run.build)
     pinRun(run)
+  end
+  standings.relist(run, PENDING)
+  if ARGV[13] ~= '' then
+    setRun(run, 'tags', ARGV[13])
+    for tag in gmatch(ARGV[13], '[^\n]+') do
+      standings.index(run, 't:' .. tag)
+    end
+  end
+  if ARGV[14] ~= '' then
+    setRun(run, 'terms', ARGV[14])
   end
   if run.timeout then
     setRun(run, 'timeout', timeout)
     plan(now() + timeout, 't ' .. runId)
   end
-  listRun(runId, nowMicros())
   setShard('runs', whole(shardNumber('runs') + 1))
   return run
 end
@@ -124,6 +137,7 @@ local function startRun(run, root, ARGV, childLane)
   setRun(run, 'opener', '1')
   setRun(run, 'startedAt', wall())
   setRun(run, 'driver', session)
+  standings.relist(run, RUNNING)
   if not childLane then
     setCells(root, 0, DRIVEN)
     return token, nil

@@ -10,7 +10,7 @@
 --   due-queue: wakes
 --   group: isClosedBy load packing touch
 --   retries: requeue
---   run: loadRun setRun
+--   run: WAITING loadRun standings setRun
 --   waking: addReady
 -- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
 (function()
@@ -64,6 +64,7 @@ local function park(g, index, cell, dueMs, gid)
     local run = loadRun(g.run)
     setRun(run, 'driver', '')
     setRun(run, 'parked', '1')
+    standings.relist(run, WAITING)
     if not hasRecord and not g.hasChildren and g.inline and g.inline ~= '' and flags % 8 < HAS_TASK then
       packing.allow(g)
     end

@@ -29,8 +29,22 @@ local function purgePayloads(id, most)
   return count, true
 end
 
+-- The run is found no more.
+local function unlistRun(run, tags, build)
+  later({ 'ZREM', T .. ':runs', run.id })
+  for tag in gmatch(tags or '', '[^\n]+') do
+    later({ 'ZREM', T .. ':by:t:' .. tag, run.id })
+  end
+  if run.workflow ~= '' then
+    later({ 'ZREM', T .. ':by:w:' .. run.workflow, run.id })
+  end
+  if build then
+    later({ 'ZREM', T .. ':by:b:' .. build, run.id })
+  end
+end
+
 -- Deletes a run that has ended, or that was lost by its driver and taken by nobody, with all that it has; `idempotencyKey` or false.
-local function purgeRun(run, idempotencyKey)
+local function purgeRun(run, idempotencyKey, tags, build)
   local keys = { 'UNLINK', run.key, run.key .. ':v', run.key .. ':ch', run.key .. ':cx', run.key .. ':cn', run.key .. ':cl', run.key .. ':e',
     T .. ':u:' .. run.id, T .. ':p:' .. run.id }
   for _, key in ipairs(call('HKEYS', run.key .. ':ch')) do
@@ -44,7 +58,7 @@ local function purgeRun(run, idempotencyKey)
   if idempotencyKey then
     later({ 'UNLINK', T .. ':k:' .. idempotencyKey })
   end
-  later({ 'ZREM', T .. ':runs', run.id })
+  unlistRun(run, tags, build)
   setShard('runs', whole(max(0, shardNumber('runs') - 1)))
   unplan('p ' .. run.id)
   unplan('t ' .. run.id)
@@ -74,12 +88,12 @@ function purge(id, most)
   if not isAll then
     return count, true
   end
-  local facts = call('HMGET', run.key, 'kept', 'ikey')
+  local facts = call('HMGET', run.key, 'kept', 'ikey', 'tags', 'build')
   local kept = run.kept or tonumber(facts[1]) or 0 -- it may have ended in this call
   if kept > now() then
     later({ 'ZADD', T .. ':purge', 'XX', kept, entry })
   else
-    purgeRun(run, facts[2])
+    purgeRun(run, unpack(facts, 2, 4))
   end
   return count, false
 end

@@ -9,7 +9,7 @@
 --   group: filled load readyOf touch
 --   ready-queue: needIn relane
 --   retries: retries
---   run: loadRun pinRun setRun
+--   run: LOST PENDING loadRun pinRun standings setRun
 --   waking: addReady
 
 -- What ARGV names: paths, gids, and the groups to be opened again.
@@ -76,6 +76,7 @@ local function goOn(run, nonce)
   end
   run.lostAt = run.hasOpener and wall()
   setRun(run, 'lostAt', run.lostAt and whole(run.lostAt) or '')
+  standings.relist(run, run.lostAt and LOST or PENDING)
   if run.hasOpener then
     -- nobody may come
     run.kept = now() + run.retention

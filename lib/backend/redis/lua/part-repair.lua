@@ -9,6 +9,7 @@
 --   commit: later
 --   grants: stillHeld
 --   group: groupOrder groups isClosedBy loadReadable readyOf touch
+--   index: runIndex
 --   parking: parking
 --   run: loadRun
 --   waking: notifyLater
@@ -323,7 +324,7 @@ local function walkRun(id)
   if not facts[1] then
     return
   end
-  later({ 'ZADD', T .. ':runs', 'NX', facts[1] .. '000', id })
+  runIndex.mend(id)
   local isLost = facts[8] and facts[8] ~= ''
   if facts[2] or facts[3] == '1' or isLost then
     restore('purge', tonumber(facts[4]) or now() + (tonumber(facts[7]) or 0), 'p ' .. id)

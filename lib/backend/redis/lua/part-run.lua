@@ -1,8 +1,14 @@
 -- One run as a picture in memory: read once, changed there, written by `commit`; with its place in the lists of runs and of its groups.
--- Gives: loadRun addRun forgetRun setRun listRun listGroup pinRun unpinRun commitListings commitRuns
+-- Gives: PENDING RUNNING PAUSED WAITING LOST standings loadRun addRun forgetRun setRun listGroup pinRun unpinRun commitListings commitRuns
 -- Needs:
 --   base: many readHint setShard shardNumber whole
 --   uploads: uploads
+-- Where a run stands in T:runs, which lists runs by state and then by creation: a pending one at the microsecond of its creation, any other in
+-- quarters of one, with its standing times 2^50 below 0. So a change of state is one write, and an older release reads the key as it ever did.
+-- A run whose driver is lost stands apart: whether it is called pending or abandoned is a matter of time.
+PENDING, RUNNING, PAUSED, WAITING, LOST = 0, 1, 2, 3, 4
+local END_STANDINGS = { completed = 5, failed = 6, cancelled = 7 }
+local STANDING_SPAN = 1125899906842624
 -- By id: the facts, or false when there is none.
 local runs, runOrder = {}, {}
 -- Writes of keys that were not read. By run: the one that lists its new groups.
@@ -30,7 +36,7 @@ function loadRun(id)
   end
   local key = T .. ':r:' .. id
   local values = call('HMGET', key, 'created', 'end', 'paused', 'aband', 'started', 'startedAt', 'ret', 'timeout', 'wf', 'opener', 'lostAt',
-    'waits', 'epoch', 'build')
+    'waits', 'epoch', 'build', 'us')
   if not values[1] then
     runs[id] = false
     return false
@@ -38,7 +44,8 @@ function loadRun(id)
   run = { id = id, key = key, isEnded = values[2] ~= false, ended = values[2], isPaused = values[3] == '1', isAbandoned = values[4] == '1',
     isLeftBehind = values[5] == '1', hasOpener = values[10] == '1', lostAt = values[11] ~= '' and values[11], startedAt = values[6],
     hasWaits = values[12] ~= false, retention = tonumber(values[7]) or 0, timeout = values[8], workflow = values[9] or '',
-    epoch = tonumber(values[13]) or 0, build = values[14], changes = false }
+    epoch = tonumber(values[13]) or 0, build = values[14],
+    micros = (tonumber(values[1]) or 0) * 1000 + (tonumber(values[15]) or 0), changes = false }
   addRun(run)
   return run
 end
@@ -50,9 +57,25 @@ function setRun(run, name, value)
   changes[at + 1], changes[at + 2] = name, value
 end
 
--- `created` in microseconds.
-function listRun(id, created)
-  listings[#listings + 1] = { 'ZADD', T .. ':runs', whole(created), id }
+-- The score of a run in T:runs; `micros`: its creation by the clock.
+local function scoreOf(standing, micros)
+  local quarters = floor(micros / 4)
+  return standing == PENDING and quarters * 4 or quarters - standing * STANDING_SPAN
+end
+
+-- The run stands there from now on. A pause hides what it does meanwhile, but not that it is abandoned.
+local function relist(run, standing)
+  run.standing = run.isPaused and not run.isEnded and not run.isAbandoned and PAUSED or standing
+end
+
+-- Where a run stands that has ended so.
+local function ofEnd(as)
+  return END_STANDINGS[as] or END_STANDINGS.failed
+end
+
+-- The run is found by this word: `w:<workflow>`, `t:<tag>` or `b:<build>`.
+local function index(run, word)
+  listings[#listings + 1] = { 'ZADD', T .. ':by:' .. word, whole(run.micros), run.id }
 end
 
 -- The run counts among the unfinished ones that are pinned to a build.
@@ -83,7 +106,20 @@ function listGroup(run, gid)
   end
 end
 
+-- Whether this call changes where the run stands.
+local function isMoved(id)
+  return runs[id] and runs[id].standing ~= nil
+end
+
+standings = { scoreOf = scoreOf, relist = relist, ofEnd = ofEnd, index = index, isMoved = isMoved, SPAN = STANDING_SPAN }
+
 function commitListings()
+  for i = 1, #runOrder do
+    local run = runOrder[i]
+    if run.standing then
+      call('ZADD', T .. ':runs', whole(scoreOf(run.standing, run.micros)), run.id)
+    end
+  end
   for i = 1, #listings do
     call(unpack(listings[i]))
   end

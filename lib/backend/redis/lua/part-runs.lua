@@ -5,7 +5,7 @@
 --   closing: close
 --   due-queue: plan unplan wakes
 --   group: loadReadable
---   run: setRun unpinRun
+--   run: standings setRun unpinRun
 -- Counters of runs that have ended, at most; and what counts those that have none of their own.
 local MOST_COUNTED_ENDS = 600
 local OTHER_WORKFLOWS = '~other'
@@ -82,6 +82,7 @@ function endRun(run, as, value, reason, upload)
   end
   run.isEnded, run.ended = true, as
   setRun(run, 'end', as)
+  standings.relist(run, standings.ofEnd(as))
   unpinRun(run)
   countEnd(run, as)
   if upload then

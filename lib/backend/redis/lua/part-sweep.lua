@@ -7,6 +7,7 @@
 --   commit: commit later
 --   due-queue: unplan
 --   group: forget load readyOf touch
+--   index: runIndex
 --   leader: leading
 --   lost-sessions: countServing expireMissed noteStandstill readSessions reclaimExpired
 --   purge: purge
@@ -196,7 +197,7 @@ function sweep(why)
     call('UNLINK', M)
   end
   readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'idle', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds',
-    'fix', 'fixedAt', 'dues', 'purges', 'wakes', 'runs', 'todos', 'losts', 'pins', 'serving', 'wide' })
+    'fix', 'fixedAt', 'dues', 'purges', 'wakes', 'runs', 'todos', 'losts', 'pins', 'serving', 'wide', 'index' })
   local isEarly, look = isTooEarly()
   if isEarly and not why then
     commitShard()
@@ -222,6 +223,7 @@ function sweep(why)
   reclaimed = reclaimed + doDue(max(1, MOST_ITEMS - promoted - woken - reclaimed), isGrace)
   local hasPurges, hasTodo = purgeDue(), doTodo()
   isRepairing = keepHints(isRepairing)
+  runIndex.keep()
   settleClosing()
   notifyAll()
   local hasBacklog = promoted + reclaimed >= MOST_ITEMS or promoted >= MOST_ITEMS / 2 or woken >= MOST_WOKEN or isLeft or hasPurges

@@ -52,13 +52,29 @@ local function runOfKey(kind, name)
   end
 end
 
+-- Forgets runs in an index that are gone, which an older release leaves there: how many. Of many runs the oldest are looked at.
+local function forgetIn(key)
+  local gone = {}
+  local ids = tryCall('ZRANGE', key, 0, RUNS_A_PAGE - 1)
+  for _, id in ipairs(ids.err and {} or ids) do
+    if call('EXISTS', T .. ':r:' .. id) == 0 then
+      gone[#gone + 1] = id
+    end
+  end
+  if gone[1] then
+    call('ZREM', key, unpack(gone))
+  end
+  return #gone
+end
+
 -- Deletes what belongs to runs whose record is gone, in a page of keys: how many, and where the next page begins.
 local function deleteOrphans(cursor)
   local pattern = (string.gsub(T, '[%*%?%[%]\\]', '\\%0')) .. ':*'
   local page = call('SCAN', cursor == '' and '0' or cursor, 'MATCH', pattern, 'COUNT', KEYS_A_PAGE)
-  local isThere, gone = {}, {}
+  local isThere, gone, unlisted = {}, {}, 0
   for _, key in ipairs(page[2]) do
     local kind, name = match(sub(key, #T + 2), '^(%w+):(.*)$')
+    unlisted = unlisted + (kind == 'by' and forgetIn(key) or 0)
     local run = kind and OF_RUNS[kind] and runOfKey(kind, name) or (kind == 'k' and readHint('GET', key))
     if run then
       if isThere[run] == nil then
@@ -72,7 +88,7 @@ local function deleteOrphans(cursor)
   if #gone > 0 then
     call('UNLINK', unpack(gone))
   end
-  return #gone, page[1] ~= '0' and page[1] or ''
+  return #gone + unlisted, page[1] ~= '0' and page[1] or ''
 end
 
 -- Ends a run that stands still. Whether it has: not one that is over, paused, or without a driver.

@@ -16,10 +16,26 @@ const ANSWERS: ReadonlyMap<string, ControlAnswer> = new Map([
 export async function control(store: Store, request: ControlRequest): Promise<ControlAnswer> {
   const word = wordOf(await store.shard.call('control', argsOf(request)))
   // nobody sweeps for it where all are idle
-  if (request.kind === 'delete-run' && word === 'OK') await store.shard.call('sweep', ['purge'])
+  if (request.kind === 'delete-run' && word === 'OK') await purged(store)
   const answer = ANSWERS.get(word)
   if (answer === undefined) throw unexpectedAnswer('control', word)
   return answer
+}
+
+/** Sweeps that are about to be asked for: whoever deletes many runs at once needs one. */
+const purges = new WeakMap<Store, Promise<unknown>>()
+
+function purged(store: Store): Promise<unknown> {
+  const known = purges.get(store)
+  if (known !== undefined) return known
+  const purge = new Promise<void>((resolve) => {
+    setImmediate(resolve)
+  }).then(() => {
+    purges.delete(store)
+    return store.shard.call('sweep', ['purge'])
+  })
+  purges.set(store, purge)
+  return purge
 }
 
 function argsOf(request: ControlRequest): readonly Argument[] {
@@ -42,6 +58,8 @@ function argsOf(request: ControlRequest): readonly Argument[] {
     }
     case 'widen-lane':
       return [kind, request.gid, request.orNone ? 1 : 0]
+    case 'drain-session':
+      return [kind, request.session]
     case 'pause-queue':
     case 'resume-queue':
       return [kind, request.queue]

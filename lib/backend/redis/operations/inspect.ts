@@ -4,9 +4,6 @@
  */
 import { GraflowError } from '../../../errors.js'
 import type {
-  ByHand,
-  DecidedAs,
-  EndState,
   GroupStatus,
   Inspector,
   QueueStatus,
@@ -18,7 +15,6 @@ import type {
   WaitingLane,
 } from '../../backend.js'
 import { pack } from '../../../values/packed-items.js'
-import { runStateOf } from '../../run-state.js'
 import { bytesOf, fieldsOf, listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
@@ -30,6 +26,8 @@ import { nodes } from './nodes.js'
 import { groupStateOf, outcomes } from './outcomes.js'
 import { mustPage, outputInParts, runInParts, stringInParts } from './parts.js'
 import { pinned } from './pinned.js'
+import { runs } from './list-runs.js'
+import { END_STATES, isLost, readRun } from './run-records.js'
 import { decodeSpec } from './spec-codec.js'
 import { openWaits } from './waits.js'
 import { workflow, workflowNames } from './workflows.js'
@@ -49,6 +47,7 @@ export function inspectorOf(store: Store): Inspector {
     groups: (runId) => groups(store, runId),
     outcomes: (gid, after) => outcomes(store, gid, after),
     output: (runId, path) => output(store, runId, path),
+    input: (gid, index) => input(store, gid, index),
     saved: (runId, prefix) => saved(store, runId, prefix),
     openWaits: (runId) => openWaits(store, runId),
     queues: () => queues(store),
@@ -82,78 +81,6 @@ async function run(store: Store, runId: string): Promise<RunRecord | undefined> 
 }
 
 const isEnded = ({ state }: RunRecord): boolean => Object.values<string>(END_STATES).includes(state)
-
-async function runs(store: Store, request: Parameters<Inspector['runs']>[0]): Promise<readonly RunRecord[]> {
-  const found: RunRecord[] = []
-  for (let from = 0; found.length < request.limit; from += PAGE) {
-    const ids = listOf(await store.shard.command('ZREVRANGE', store.keys.runs, from, from + PAGE - 1)).map(textOf)
-    for (const record of await Promise.all(ids.map((id) => run(store, id)))) {
-      if (record === undefined || found.length >= request.limit) continue
-      if (request.state !== undefined && record.state !== request.state) continue
-      if (request.workflow !== undefined && record.workflow !== request.workflow) continue
-      found.push(record)
-    }
-    if (ids.length < PAGE) break
-  }
-  return found
-}
-
-/** Whether the time says what the run is called: nobody drives it since its driver was lost. */
-const isLost = (fields: ReadonlyMap<string, Buffer>): boolean =>
-  (fields.get('lostAt')?.length ?? 0) > 0 && !fields.has('end')
-
-/** `at`: by the clock of the store. */
-function readRun(runId: string, fields: ReadonlyMap<string, Buffer>, at: number): RunRecord | undefined {
-  const text = (name: string): string | undefined => fields.get(name)?.toString()
-  const time = (name: string): number | undefined => (fields.has(name) ? Number(text(name)) : undefined)
-  const createdAt = time('created')
-  if (createdAt === undefined) return undefined
-  const value = fields.get('value')
-  return {
-    runId,
-    workflow: text('wf'),
-    graph: text('graph') ?? '',
-    digest: text('dig') ?? '',
-    state: stateOf(fields, at),
-    createdAt,
-    startedAt: time('startedAt'),
-    endedAt: time('endedAt'),
-    timeoutMs: time('timeout'),
-    driver: text('driver') || undefined,
-    cancelReason: text('reason'),
-    retries: time('epoch') ?? 0,
-    hasOpener: text('opener') === '1',
-    byHand: byHandIn(text('hand') ?? ''),
-    build: text('build'),
-    value: value === undefined || !fields.has('end') ? undefined : bytesOf(value),
-  }
-}
-
-/** A line each: when, as what, by which call, and where. */
-const byHandIn = (lines: string): readonly ByHand[] =>
-  [...lines.matchAll(/^(\d+) (succeeded|failed|skipped) \S+ (.*)$/gm)].map(([, at, as, path = '']) => ({
-    ...{ path, at: Number(at), as: as as DecidedAs }, // the pattern has no other words
-  }))
-
-function stateOf(fields: ReadonlyMap<string, Buffer>, at: number): RunRecord['state'] {
-  const text = (name: string): string => fields.get(name)?.toString() ?? ''
-  const lostAt = text('lostAt')
-  const facts = {
-    end: fields.has('end') ? (END_STATES[text('end')] ?? 'failed') : undefined,
-    isAbandoned: text('aband') === '1',
-    isPaused: text('paused') === '1',
-    isWaiting: text('parked') === '1',
-    isDriven: text('startedAt') !== '' && text('driver') !== '',
-    lostAt: lostAt === '' ? undefined : Number(lostAt),
-  }
-  return runStateOf(facts, at)
-}
-
-const END_STATES: Readonly<Record<string, EndState>> = {
-  completed: 'completed',
-  failed: 'failed',
-  cancelled: 'cancelled',
-}
 
 // -------------------------------------------------------------------------------------------------------------- groups, outputs
 
@@ -206,6 +133,11 @@ async function output(store: Store, runId: string, path: string): Promise<Uint8A
     ? await outputInParts(store, runId, path)
     : await store.shard.command('HGET', store.keys.outputs(runId), path)
   return found === null || found === undefined ? undefined : bytesOf(found)
+}
+
+async function input(store: Store, gid: string, index: number): Promise<Uint8Array | undefined> {
+  const [word, found] = listOf(await store.shard.call('input', [gid, index]))
+  return textOf(word) === 'OK' ? bytesOf(found) : undefined
 }
 
 /** Outputs are written once and never changed, so a scan that meets one twice meets the same. */

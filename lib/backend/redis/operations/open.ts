@@ -10,6 +10,7 @@ import type { Argument, Reply } from '../shard.js'
 import type { Store } from '../store.js'
 import { noteFill } from './fills.js'
 import { groupArguments } from './group-arguments.js'
+import { encodeTerms } from './run-terms.js'
 import { checkLine, needArgument, unexpectedAnswer, wordOf } from './words.js'
 
 /** Opens a run, with its first group where one is given. Repeated with the same nonce it answers the same token while that is current. */
@@ -76,6 +77,8 @@ function argumentsOf(store: Store, request: OpenRequest): readonly Argument[] {
     isLeftBehind(request) ? 1 : 0,
     needArgument(request.rest),
     request.build ?? '',
+    (request.tags ?? []).join('\n'),
+    encodeTerms(request.terms),
   ]
 }
 

@@ -1,6 +1,7 @@
 /** A group's spec as the store keeps it and every grant brings it along: JSON, read back field by field, so that garbage is an error. */
 import { GraflowError } from '../../../errors.js'
 import type { GroupSpec, ReleaseRule } from '../../backend.js'
+import { termsIn } from './run-terms.js'
 
 export const encodeSpec = (spec: GroupSpec): string => JSON.stringify(spec)
 
@@ -55,6 +56,7 @@ export function decodeSpec(bytes: Uint8Array): GroupSpec {
     timeoutMs: number('timeoutMs'),
     ...(facts['trace'] !== undefined && { trace: text('trace') }),
     ...(facts['item'] !== undefined && { item: number('item') }),
+    ...(facts['run'] !== undefined && { run: termsIn(facts['run']) }),
   }
 }
 
