@@ -62,13 +62,7 @@ export class RunDesk implements Runs {
   }
 
   async value(id: string, path: string, which: 'input' | 'output'): Promise<unknown> {
-    if (typeof path !== 'string' || (which !== 'input' && which !== 'output')) {
-      throw new GraflowError(
-        'INVALID_OPTION',
-        `runs.value: expected a path, and 'input' or 'output', got ${describe(path)} and ${describe(which)}`,
-        { details: { option: typeof path === 'string' ? 'which' : 'path' } },
-      )
-    }
+    checkPlace(path, which)
     return readValue(this.#services.engine, await this.#record('value', id), path, which)
   }
 
@@ -178,9 +172,19 @@ export class RunDesk implements Runs {
 }
 
 /** A filter is an object; what is neither that nor an id is refused where ids are checked. */
-const isFilter = (which: string | RunFilter): which is RunFilter => typeof which === 'object' && which !== null
+const isFilter = (which: unknown): which is RunFilter => typeof which === 'object' && which !== null
 
 /** Callers may have no types. @throws GraflowError INVALID_OPTION */
+function checkPlace(path: unknown, which: unknown): void {
+  if (typeof path === 'string' && (which === 'input' || which === 'output')) return
+  throw new GraflowError(
+    'INVALID_OPTION',
+    `runs.value: expected a path, and 'input' or 'output', got ${describe(path)} and ${describe(which)}`,
+    { details: { option: typeof path === 'string' ? 'which' : 'path' } },
+  )
+}
+
+/** The same. @throws GraflowError INVALID_OPTION */
 function checkId(what: string, id: unknown): string {
   if (typeof id === 'string') return id
   throw new GraflowError('INVALID_OPTION', `runs.${what} takes the id of a run, a string, got ${describe(id)}`, {

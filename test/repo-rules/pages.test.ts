@@ -151,6 +151,7 @@ describe('docs/internals.md', () => {
   it('leads through every room that a branch passes', () => {
     const rooms = [...new Set([...text.matchAll(/`(lib\/\w+|worker)\//g)].map(([, room]) => room))].sort()
     expect(rooms).toEqual([
+      'lib/admin',
       ...[
         ...['lib/backend', 'lib/engine', 'lib/executor', 'lib/flow', 'lib/graph', 'lib/modules', 'lib/observe'],
         ...['lib/producer', 'lib/session', 'lib/threads', 'lib/values', 'worker'],

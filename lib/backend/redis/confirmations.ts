@@ -7,7 +7,7 @@ import type { Redis } from 'ioredis'
 import { type Clock, type Random, withDeadline } from '../../time.js'
 import type { ConfirmAnswer, Durability } from '../backend.js'
 import { makeConnection, withoutCommand } from './connection.js'
-import { readInfo, textOf } from './replies.js'
+import { listOf, readInfo, textOf } from './replies.js'
 import type { Shard } from './shard.js'
 
 export interface ConfirmationsOptions {
@@ -105,7 +105,8 @@ export class Confirmations {
       return { status: 'cannot', why: `expected a Redis with appendonly yes, got one without at ${shard.address}` }
     if (isSince(version, WAITAOF_SINCE)) return 'WAITAOF'
     const found = await shard.command('CONFIG', 'GET', 'appendfsync').catch(() => undefined)
-    const fsync = Array.isArray(found) ? textOf(found[1]) : 'an appendfsync that our user may not read'
+    const fsync =
+      found !== undefined && found !== null ? textOf(listOf(found)[1]) : 'an appendfsync that our user may not read'
     if (fsync === 'always') return 'nothing'
     const why = `expected Redis 7.2 or newer, or appendfsync always, got ${version} with ${fsync} at ${shard.address}`
     return { status: 'cannot', why }
