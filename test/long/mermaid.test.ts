@@ -11,9 +11,9 @@ import { workflow } from '../../lib/flow/workflow.js'
 import type { Graph, GraphNode } from '../../lib/graph/graph.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
 import { toMermaid } from '../../lib/graph/mermaid.js'
-import { anyExpression } from './arbitrary.js'
-import { type Flowchart, readDrawings } from './drawings.js'
-import { EVERYTHING, L3, ONE_TASK } from './everything.js'
+import { anyExpression } from '../graph/arbitrary.js'
+import { type Flowchart, readDrawings } from '../graph/drawings.js'
+import { EVERYTHING, L3, ONE_TASK } from '../graph/everything.js'
 
 type AnyTask = ReturnType<typeof echo>
 const handler = (value: unknown): unknown => value
