@@ -97,6 +97,32 @@ export interface EventMap {
   }
   'branches:granted': { readonly count: number; readonly waitedMs: number }
   'barrier:released': { readonly runId: string; readonly path: string; readonly releasedAt: number }
+  'step:started': {
+    readonly runId: string
+    readonly path: string
+    readonly task: string
+    readonly workerId: string
+    readonly attempt: number
+  }
+  'step:settled': {
+    readonly runId: string
+    readonly path: string
+    readonly task: string
+    readonly workerId: string
+    readonly attempt: number
+    readonly status: 'succeeded' | 'failed'
+    readonly durationMs: number
+    readonly error?: Error
+  }
+  'step:retrying': {
+    readonly runId: string
+    readonly path: string
+    readonly task: string
+    readonly workerId: string
+    readonly attempt: number
+    readonly delayMs: number
+    readonly error: Error
+  }
   'step:ended': {
     readonly runId: string
     readonly path: string
@@ -163,7 +189,9 @@ export type EventName = keyof EventMap
 /** An event as listeners get it; `at` is when it was emitted, by the clock of the process in which it happened. */
 export type EventOf<K extends EventName> = { [P in K]: { readonly type: P; readonly at: Date } & EventMap[P] }[K]
 /** The events that belong to one run. */
-export type RunEvent = EventOf<Extract<EventName, `${'run' | 'group' | 'branch'}:${string}`>>
+export type RunEvent = EventOf<
+  Extract<EventName, `${'run' | 'group' | 'branch'}:${string}` | 'step:started' | 'step:settled' | 'step:retrying'>
+>
 
 /** The events of a run that only the process knows in which they happen; the states of a run are read from the store. */
 export const FORWARDED = [
@@ -173,6 +201,9 @@ export const FORWARDED = [
   'branch:started',
   'branch:settled',
   'branch:retrying',
+  'step:started',
+  'step:settled',
+  'step:retrying',
 ] as const satisfies readonly RunEvent['type'][]
 export type ForwardedEvent = EventOf<(typeof FORWARDED)[number]>
 
@@ -213,6 +244,9 @@ export const EVENTS: Readonly<Record<EventName, string>> = Object.freeze({
   'branches:settled': 'A batch of branches was settled: counts only, for metrics.',
   'branches:granted': 'Branches came to this process for their first start: counts only, for metrics.',
   'barrier:released': 'The outcomes of a group were read in this process: for metrics.',
+  'step:started': 'The driver of a run has started a step.',
+  'step:settled': 'A step of the driver is over.',
+  'step:retrying': 'A step of the driver failed and will be started again.',
   'step:ended': 'A step that this process runs itself is over, or will be started again: for metrics.',
   'start:failed': 'A start of a branch or step failed in this process: for the log.',
   'workflow:execution': 'This process started a run, drove it to a result, paused or resumed it: for metrics.',

@@ -73,6 +73,7 @@ export class WorkerCore {
   #stopping: Promise<void> | undefined
   #health: HealthServer | undefined
   #lastCounters: WorkerCounters = NO_COUNTERS
+  readonly #steps = { succeeded: 0, failed: 0, durationMs: 0 }
 
   /** @throws GraflowError INVALID_OPTION */
   constructor(options: WorkerOptions, host: WorkerHost) {
@@ -200,6 +201,12 @@ export class WorkerCore {
       const later: Later = (ms, fn) => this.#clock.after(ms, fn, true)
       this.#ends.push(logFailures(this.#emitter, later))
     }
+    this.#ends.push(
+      this.#emitter.subscribe('step:settled', ({ status, durationMs }) => {
+        this.#steps[status] += 1
+        this.#steps.durationMs += durationMs
+      }),
+    )
     if (this.#isAddressUnset) {
       this.#log(
         'warn',
@@ -426,8 +433,16 @@ export class WorkerCore {
     for (const end of this.#ends.splice(0).reverse()) await end()
   }
 
+  /** Of branches, and of the steps of the runs that it drives. */
   get #counters(): WorkerCounters {
-    return this.#running?.executor.counters ?? this.#lastCounters
+    const branches = this.#running?.executor.counters ?? this.#lastCounters
+    const { succeeded, failed, durationMs } = this.#steps
+    return {
+      tasksProcessed: branches.tasksProcessed + succeeded + failed,
+      tasksSucceeded: branches.tasksSucceeded + succeeded,
+      tasksFailed: branches.tasksFailed + failed,
+      totalExecutionTimeMs: branches.totalExecutionTimeMs + durationMs,
+    }
   }
 
   #theRunning(): Running {

@@ -35,7 +35,8 @@ async function main(words: readonly string[], signal: AbortSignal): Promise<numb
   if (ended.status === 'rejected') throw ended.reason
   const durationMs = Math.round(performance.now() - startedAt)
   const report = ended.value
-  const { total: branches } = await run.status()
+  const { groups } = await run.status()
+  const branches = groups.reduce((sum, { width }) => sum + width, 0)
   const branchesPerSecond = Math.round((1_000 * branches) / durationMs)
   if (command.isJson) {
     const ran = { branches, durationMs, branchesPerSecond, engine: engine.kind, workers: engine.workers }

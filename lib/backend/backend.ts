@@ -787,6 +787,21 @@ export interface SignalRequest {
  */
 export type SignalAnswer = 'ok' | 'late' | 'over' | 'gone' | 'backpressure'
 
+/**
+ * How far handlers of a run are, as notes for people: the last one at each of the `MOST_PROGRESS_NOTES` paths that were noted last. They are
+ * kept as outputs at `progressMark`, as long as these: the fence and the time of the note, the length of its path, its path, and its value.
+ */
+export interface ProgressRequest {
+  readonly runId: string
+  readonly notes: readonly ProgressNote[]
+}
+export interface ProgressNote {
+  readonly path: string
+  /** Of the holder's grant: where a note of a later grant is there, this one is left out. */
+  readonly fence: number
+  readonly value: Uint8Array
+}
+
 /** A wait that is not answered. Times are milliseconds since the epoch by the store's clock. */
 export interface OpenWait {
   readonly place: string
@@ -833,6 +848,8 @@ export interface Inspector {
   outcomes(gid: string, after: number): Promise<OutcomesPage | undefined>
   /** The output saved for this path; what a handler asks for, so it costs no look at the others. */
   output(runId: string, path: string): Promise<Uint8Array | undefined>
+  /** The outputs saved for these paths, in their order: it costs no look at any other. */
+  outputs(runId: string, paths: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>
   /** Saved outputs whose path is `prefix` or below it (`''`: all of the run). */
   saved(runId: string, prefix: string): Promise<SavedValues>
   /** What a branch of a group got (the run itself: its id, index 0), as long as it is kept. */
@@ -1018,6 +1035,8 @@ export interface Backend {
   sweep(session: string): Promise<SweepAnswer>
   control(request: ControlRequest): Promise<ControlAnswer>
   signal(request: SignalRequest): Promise<SignalAnswer>
+  /** Repeating it is safe. `gone`: there is no such run. */
+  progress(request: ProgressRequest): Promise<'ok' | 'gone' | 'backpressure'>
   /** Deletes one dead letter, or all that were kept before a time by the store's clock. Says how many; a repeated call finds none. */
   deleteDeadLetters(which: { readonly id: string } | { readonly before: number }): Promise<number>
   readonly inspect: Inspector

@@ -10,6 +10,10 @@ export const MOST_DEAD_LETTERS = 1_000
 export const MOST_SIGNALS_KEPT = 1_000
 /** Where the answer of the wait at a place of a run is saved. */
 export const waitMark = (place: string): string => `${place}/!`
+/** Paths of a run whose progress is kept: those that were noted last. */
+export const MOST_PROGRESS_NOTES = 100
+/** Where a note of progress is saved, of so many. */
+export const progressMark = (slot: number | ''): string => `/!p${slot}`
 /** Counters of runs that have ended: one for each state and workflow, at most so many. */
 export const MOST_COUNTED_ENDS = 600
 /** What counts the ends of the workflows that have no counter of their own: no workflow is called so. */

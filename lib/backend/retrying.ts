@@ -60,6 +60,7 @@ function viewOf(near: Backend, repeater: Repeater, repeat: Repeat, repeatWork: R
     sweep: (session) => near.sweep(session), // as above
     control: (request) => repeat(() => near.control(request)),
     signal: (request) => repeat(() => near.signal(request)),
+    progress: (request) => near.progress(request), // for people: the next one says more
     deleteDeadLetters: (which) => repeat(() => near.deleteDeadLetters(which)),
     channel: (runId, holder, request) => repeatWork(() => near.channel(runId, holder, request)),
     lock: (runId, holder, request) => repeatWork(() => near.lock(runId, holder, request)),
@@ -90,6 +91,7 @@ const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
   outcomes: (gid, after) => repeat(() => inspect.outcomes(gid, after)),
   output: (runId, path) => repeat(() => inspect.output(runId, path)),
   input: (gid, index) => repeat(() => inspect.input(gid, index)),
+  outputs: (runId, paths) => repeat(() => inspect.outputs(runId, paths)),
   saved: (runId, prefix) => repeat(() => inspect.saved(runId, prefix)),
   openWaits: (runId) => repeat(() => inspect.openWaits(runId)),
   queues: () => repeat(() => inspect.queues()),

@@ -37,6 +37,9 @@ export function decidedOutput(mark: Uint8Array, input: unknown): unknown {
   return decided
 }
 
+/** Whether what is saved for a step skips it. */
+export const isSkipMark = (mark: Uint8Array): boolean => (decode(mark) as { readonly as?: unknown }).as === 'skip' // as above
+
 /** Whether a saved output is a decision by which its step fails: the next try is not to meet it. */
 export const isFailureMark = (path: string, value: Uint8Array): boolean =>
   path.endsWith(MARK) && (decode(value) as { readonly as?: unknown }).as === 'fail' // as above

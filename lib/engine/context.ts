@@ -12,6 +12,7 @@ import type { Cancellation } from './cancellation.js'
 import { CONTROLS, type Detour, type Directives } from './directives.js'
 import { runPathOf, type Execution, type Frame } from './execution.js'
 import { checkFraction } from './progress.js'
+import type { Progress } from './progress-notes.js'
 import { checkName } from '../flow/names.js'
 import { checkDelay, checkWaitOptions, type CheckedWaitOptions } from '../flow/options.js'
 
@@ -28,6 +29,8 @@ export interface HandlerContextOptions {
     input: unknown,
     timer: Pausable | undefined,
   ): Promise<unknown>
+  /** Keeps what a handler says of how far it is. */
+  noteProgress(execution: Execution, progress: Progress): void
   /** Waits for time or a signal on behalf of the handler at `path`. */
   wait(frame: Frame, path: string, wait: HandlerWait, start: WaitingStart): Promise<unknown>
 }
@@ -143,17 +146,14 @@ export class HandlerContext implements TaskContext<unknown> {
 
   progress(fraction: number, message?: string): void {
     checkFraction(fraction)
-    const { runId } = this
+    const { runId, taskName: task, path } = this
+    // Sums of fractions go a little beyond 1: that is no reason to fail.
+    const within = Math.min(1, Math.max(0, fraction))
+    const said = typeof message === 'string' || message === undefined ? message : describe(message)
+    this.#options.noteProgress(this.#frame.execution, { path, task, fraction: within, message: said })
     if (!this.#options.emitter.isSubscribed('run:progress', runId)) return
-    const { taskName: task, path } = this
-    this.#options.emitter.emit('run:progress', {
-      runId,
-      task,
-      path,
-      // Sums of fractions go a little beyond 1: that is no reason to fail.
-      fraction: Math.min(1, Math.max(0, fraction)),
-      ...(message !== undefined && { message }),
-    })
+    const words = message === undefined ? {} : { message }
+    this.#options.emitter.emit('run:progress', { runId, task, path, fraction: within, ...words })
   }
 
   get channel(): ChannelAccess {

@@ -17,6 +17,7 @@ import { EndRun } from './directives.js'
 import { durable } from './durability.js'
 import { Parking } from './parking.js'
 import { originOf } from './start.js'
+import { StepJournal } from './step-journal.js'
 import { elapsedMs } from '../time.js'
 import { EMPTY_BYTES } from '../values/packed-items.js'
 
@@ -84,13 +85,21 @@ export function drive(engine: Engine, run: HeldRun, slot: Slot = NO_SLOT): Drive
     facts.fence = fenceOf(known)
   })
   const execution = new Execution(facts, slot, opening)
+  execution.steps = new StepJournal(() => engine.parts.clock.now())
   execution.vouchFor(run.input)
   if (run.saved !== undefined) execution.restore(run.saved)
   const span = spanOf(engine, run)
   execution.span = span
+  engine.stepsSeen.begin(execution)
   const end =
     span === undefined ? driveToEnd(engine, run, execution) : traced(span, () => driveToEnd(engine, run, execution))
-  return { execution, ended: end.finally(() => execution.end()) }
+  return {
+    execution,
+    ended: end.finally(() => {
+      engine.stepsSeen.end(execution)
+      execution.end()
+    }),
+  }
 }
 
 function spanOf({ parts: { emitter, workerId } }: Engine, run: HeldRun): Span | undefined {

@@ -31,6 +31,8 @@ import { PreparedGrant, type PreparedBranch } from './prepared-grant.js'
 import { Registry, type Code } from './registry.js'
 import type { RunFlows } from './result-paths.js'
 import { readResult } from './results.js'
+import { ProgressNotes } from './progress-notes.js'
+import { StepsSeen } from './steps-seen.js'
 import { originOf, type StartOptions } from './start.js'
 import { reportOutput } from './task-output.js'
 import { optionsOf, reportStart } from './task-terms.js'
@@ -62,6 +64,9 @@ export class Engine {
   readonly graphs: GraphStore
   readonly interpreter: Interpreter
   readonly pauses: Pauses
+  /** What drivers have done of their runs. */
+  readonly stepsSeen: StepsSeen
+  readonly progress: ProgressNotes
   #orphans = 0
   readonly #starts: TaskStartOptions
 
@@ -71,6 +76,8 @@ export class Engine {
     const { backend, clock, random, emitter, limits } = parts
     this.graphs = new GraphStore({ ...parts, graphBytes: limits.graphBytes, graphs: limits.graphs })
     this.pauses = new Pauses(backend, clock)
+    this.stepsSeen = new StepsSeen(parts)
+    this.progress = new ProgressNotes(parts)
     const locks = new Locks(parts)
     const starts: StartOptions = {
       clock,
@@ -84,6 +91,7 @@ export class Engine {
       result: (frame, path, target) => this.#resultFor(frame, path, target),
       fork: (frame: Frame, path: string, expression: Expression, input: unknown, timer: Pausable | undefined) =>
         this.interpreter.fork(frame, path, expression, input, timer),
+      noteProgress: (execution, progress) => this.progress.note(execution, progress),
       wait: (frame, path, wait, start) => this.interpreter.waits.inHandler(frame, path, wait, start),
       reportLeft: (frame, { task, path, attempt }, leftMs) => {
         const { losses } = frame.execution.facts
@@ -102,6 +110,7 @@ export class Engine {
       registry: this.registry,
       ...(parts.offered !== undefined && { offered: parts.offered }),
       pauses: this.pauses,
+      stepsSeen: this.stepsSeen,
       barrierWaits: this.barrierWaits,
       graphOfRun: (runId) => this.graphOfRun(runId),
     })

@@ -8,6 +8,7 @@ import type { Graph } from '../graph/graph.js'
 import { Cancellation, Unreported } from './cancellation.js'
 import { checksumsOf, isChecksums, type CheckedOutputs, type Output } from './checksums.js'
 import { Parking } from './parking.js'
+import { isNoted, type StepJournal } from './step-journal.js'
 import { ValueWriter } from '../values/value-lists.js'
 import type { Code } from './registry.js'
 
@@ -76,6 +77,8 @@ export class Execution {
   readonly opening: Opening | undefined
   /** Of this start, where it is traced: ends with it. */
   span: Span | undefined
+  /** Of a driver: what it has done of its run. */
+  steps: StepJournal | undefined
   readonly #slot: Slot
   #saved: Map<string, Uint8Array> | undefined
   /** Where the store has something else than what was saved. */
@@ -107,7 +110,8 @@ export class Execution {
   restore({ outputs, faults, inputSum }: CheckedOutputs): void {
     this.#isTakenUp = true
     this.#mayHaveDispatched = true
-    this.#saved = new Map(outputs)
+    this.#saved = new Map([...outputs].filter(([path]) => !isNoted(path)))
+    this.steps?.restore(outputs)
     if (faults.length > 0) this.#damaged = new Set(faults.map(({ path }) => path))
     if (inputSum !== undefined) this.#input = undefined
   }
@@ -174,7 +178,7 @@ export class Execution {
    * @param isLast nobody goes on from it: then nothing vouches for it
    */
   takeUnsaved(isLast = false): SavedValues | undefined {
-    if (this.#unsaved === undefined) return undefined
+    if (this.#unsaved === undefined) return this.takeSteps()
     const writer = new ValueWriter()
     const paths: string[] = []
     const fresh: Output[] = []
@@ -196,12 +200,31 @@ export class Execution {
       writer.push(checksums)
       paths.push(path)
     }
+    this.#addSteps(paths, writer)
     return { paths, values: writer.take() }
+  }
+
+  /** Of what the next write carries, what it says of the steps. */
+  takeSteps(): SavedValues | undefined {
+    if (this.steps?.hasNews !== true) return undefined
+    const writer = new ValueWriter()
+    const paths: string[] = []
+    this.#addSteps(paths, writer)
+    return { paths, values: writer.take() }
+  }
+
+  #addSteps(paths: string[], writer: ValueWriter): void {
+    if (this.steps?.hasNews !== true) return
+    for (const [path, value] of this.steps.news()) {
+      writer.push(value)
+      paths.push(path)
+    }
   }
 
   /** The write did not happen: the next one carries it. */
   putBack({ paths, values }: SavedValues): void {
     for (const [i, written] of paths.entries()) {
+      if (this.steps?.putBack(written) === true) continue
       const path = written.startsWith(REPLACING) ? written.slice(REPLACING.length) : written
       if (isChecksums(path)) continue
       this.#saved?.delete(path)

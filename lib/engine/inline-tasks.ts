@@ -3,12 +3,12 @@
  * queue, and when their outputs are saved.
  */
 import type { Backend } from '../backend/backend.js'
-import type { Emitter, EventOf, Span } from '../events.js'
+import type { Emitter } from '../events.js'
 import { GraflowError } from '../errors.js'
 import type { TaskOptions } from '../flow/node-options.js'
 import type { TaskNode } from '../graph/graph.js'
 import { RETRY_DEFAULTS, type Limits } from '../options.js'
-import { elapsedMs, type Clock, type Random } from '../time.js'
+import type { Clock, Random } from '../time.js'
 import { copiesOf, decode, encode } from '../values/codec.js'
 import { PackedValue, unpacked } from '../values/packed-arrays.js'
 import { Unreported } from './cancellation.js'
@@ -20,6 +20,8 @@ import { asError, isRetryable, retryDelayMs, taskError } from './failure.js'
 import type { Pauses } from './pauses.js'
 import { originOf, outputOf, type StartOptions } from './start.js'
 import { isInThread, startTask } from './start-task.js'
+import { StepStart, type ObservedStart } from './step-start.js'
+import type { StepsSeen } from './steps-seen.js'
 import { encodeOutput } from './task-output.js'
 import { mustReport, optionsOf, reportStart, type StartReport } from './task-terms.js'
 
@@ -32,6 +34,7 @@ export interface InlineTasksOptions extends StartOptions {
   readonly limits: Limits
   readonly follower: DirectiveFollower
   readonly pauses: Pauses
+  readonly stepsSeen: StepsSeen
 }
 
 /** One a process. */
@@ -53,70 +56,39 @@ export class InlineTasks {
     let errors = await this.#begin(frame, node.name, runPath, options, attempts)
     for (;;) {
       const attempt = 1 + errors + losses
-      const span = this.#spanOf(frame, node.name, runPath, attempt)
-      const end = this.#observe(frame, node.name, runPath, attempt, span)
-      const start = (): Promise<unknown> => this.#start(frame, node, path, inputFor(), attempt)
+      const start = { frame, task: node.name, path: runPath, attempt }
+      const end = this.#observe(start)
+      const work = (): Promise<unknown> => this.#start(frame, node, path, inputFor(), attempt)
       try {
-        const output = await (span === undefined ? start() : span.run(start))
-        end?.('succeeded')
+        const output = await (end.span === undefined ? work() : end.span.run(work))
+        end.as('succeeded')
         return output
       } catch (thrown) {
         if (isUnwinding(thrown)) {
-          end?.(thrown instanceof Unreported ? 'released' : 'succeeded')
+          end.as(thrown instanceof Unreported ? 'released' : 'succeeded')
           throw thrown
         }
-        if (frame.cancel.reason !== undefined) end?.('withdrawn')
+        if (frame.cancel.reason !== undefined) end.as('withdrawn')
         frame.cancel.throwIfAborted()
         const { error, isFromHandler, isFinal } = originOf(thrown)
         errors += 1
         if (errors >= attempts || isFinal || !isRetryable(error, isFromHandler)) {
           const failure = taskError(error, isFromHandler, { task: node.name, path: runPath, errors })
-          end?.('failed', failure)
-          this.#emitFailed(frame, { task: node.name, path: runPath, attempt, error: failure })
+          end.as('failed', failure)
           throw failure
         }
-        end?.('retried', asError(error))
-        await this.#pauseBeforeRetry(frame, node.name, runPath, options, errors, error)
+        const delayMs = retryDelayMs(options.retry ?? {}, errors, this.#options.random)
+        end.as('retried', asError(error), delayMs)
+        // What is finished is safe before the wait, and the error is counted: a start elsewhere then goes on at this task, with the attempts left.
+        await this.#delay(frame, { task: node.name, path: runPath, options, errors, losses: 0 }, delayMs)
       }
     }
   }
 
-  /** A span for this start, below that of its run or branch. */
-  #spanOf({ execution }: Frame, task: string, path: string, attempt: number): Span | undefined {
-    if (execution.span === undefined) return undefined
-    const { runId, workerId: worker, losses } = execution.facts
-    return this.#options.emitter.tracer?.start('step', { runId, path, task, attempt, losses, worker }, execution.span)
-  }
-
-  /** A start begins: the function that this returns reports how it ended. Undefined where neither an event nor a span needs it. */
-  #observe(
-    { execution }: Frame,
-    task: string,
-    path: string,
-    attempt: number,
-    span: Span | undefined,
-  ): ((outcome: EventOf<'step:ended'>['outcome'] | 'released' | 'withdrawn', error?: Error) => void) | undefined {
-    const { emitter, clock } = this.#options
-    const isListenedTo = emitter.has('step:ended')
-    if (!isListenedTo && span === undefined) return undefined
-    const startedAt = elapsedMs(clock)
-    const { runId, workerId } = execution.facts
-    return (outcome, error) => {
-      span?.set({ outcome })
-      if (error !== undefined) span?.fail(error)
-      span?.end()
-      if (!isListenedTo || outcome === 'released' || outcome === 'withdrawn') return
-      const durationMs = elapsedMs(clock) - startedAt
-      emitter.emit('step:ended', { runId, path, task, workerId, attempt, outcome, durationMs })
-    }
-  }
-
-  #emitFailed(
-    { execution }: Frame,
-    failure: Pick<EventOf<'start:failed'>, 'path' | 'task' | 'attempt' | 'error' | 'delayMs'>,
-  ): void {
-    const { runId, workerId } = execution.facts
-    this.#options.emitter.emit('start:failed', { runId, workerId, what: 'step', ...failure })
+  /** A start begins. What this returns is told how it ended. */
+  #observe(start: ObservedStart): StepStart {
+    const { emitter, clock, stepsSeen } = this.#options
+    return new StepStart(emitter, clock, stepsSeen, start)
   }
 
   /** Before the first start here: how often the task has failed before, elsewhere. */
@@ -164,24 +136,6 @@ export class InlineTasks {
   #keepGoto(execution: Execution, path: string, taken: GotoTaken): void {
     const bytes = encode(reportOfGoto(taken))
     if (bytes.length <= this.#options.limits.resultBytes) execution.save(path, bytes)
-  }
-
-  async #pauseBeforeRetry(
-    frame: Frame,
-    task: string,
-    path: string,
-    options: TaskOptions,
-    errors: number,
-    error: unknown,
-  ): Promise<void> {
-    const { execution } = frame
-    const { emitter, random } = this.#options
-    const { runId } = execution.facts
-    const delayMs = retryDelayMs(options.retry ?? {}, errors, random)
-    emitter.emit('branch:retrying', { runId, path, task, attempt: errors, delayMs, error: asError(error) })
-    this.#emitFailed(frame, { path, task, attempt: errors + execution.facts.losses, delayMs, error: asError(error) })
-    // What is finished is safe before the wait, and the error is counted: a start elsewhere then goes on at this task, with the attempts left.
-    await this.#delay(frame, { task, path, options, errors, losses: 0 }, delayMs)
   }
 
   /** Before a start. Who takes the branch over meanwhile waits for the rest. */

@@ -32,8 +32,8 @@ import { itemAt, type Pausable } from './context.js'
 import { DirectiveFollower } from './directive-follower.js'
 import { asBranch, gotoTaken, reportingGoto } from './directives.js'
 import { runPathOf, type Execution, type Frame, type GraphInUse } from './execution.js'
-import { cycleLimit } from './failure.js'
-import { decidedOutput, markOf } from './by-hand.js'
+import { asError, cycleLimit } from './failure.js'
+import { decidedOutput, isSkipMark, markOf } from './by-hand.js'
 import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
 import { inTime } from './in-time.js'
 import { InlineTasks } from './inline-tasks.js'
@@ -47,6 +47,7 @@ import { isRepeatedWait, isRouted } from './routing.js'
 import { linkFlow, linkResult } from './result-links.js'
 import type { Registry } from './registry.js'
 import type { StartOptions } from './start.js'
+import type { StepsSeen } from './steps-seen.js'
 import { isInThread } from './start-task.js'
 import { Supersteps, type SuperstepsOptions } from './superstep.js'
 import { optionsOf } from './task-terms.js'
@@ -61,6 +62,7 @@ export interface InterpreterOptions extends StartOptions, SuperstepsOptions {
   readonly limits: Limits
   readonly registry: Registry
   readonly pauses: Pauses
+  readonly stepsSeen: StepsSeen
   /** As of the engine. */
   readonly offered?: ReadonlySet<string>
   readonly graphOfRun: (runId: string) => Promise<Graph>
@@ -235,7 +237,7 @@ export class Interpreter {
     const saved = execution.savedOutput(runPathOf(use, path))
     if (saved !== undefined) return outputOrGoto(decode(saved))
     const decided = execution.isTakenUp ? execution.savedOutput(markOf(runPathOf(use, path))) : undefined
-    if (decided !== undefined) return this.#decided(frame, path, decided, input)
+    if (decided !== undefined) return this.#decided(frame, node.name, path, decided, input)
     const isElsewhere = isRouted(use.graph.tasks[node.name] ?? {})
     const isDispatched =
       isElsewhere ||
@@ -249,10 +251,17 @@ export class Interpreter {
   }
 
   /** A person has decided the step. What it gives is kept as if it had run. */
-  #decided({ execution, use }: Frame, path: string, mark: Uint8Array, input: unknown): unknown {
-    const output = decidedOutput(mark, unpacked(input))
-    execution.save(runPathOf(use, path), encode(output))
-    return output
+  #decided({ execution, use }: Frame, task: string, path: string, mark: Uint8Array, input: unknown): unknown {
+    const place = runPathOf(use, path)
+    try {
+      const output = decidedOutput(mark, unpacked(input))
+      execution.steps?.decided(place, task, isSkipMark(mark) ? 'skipped' : 'succeeded')
+      execution.save(place, encode(output))
+      return output
+    } catch (error) {
+      execution.steps?.decided(place, task, 'failed', asError(error))
+      throw error
+    }
   }
 
   /** Whether its handler is here and, if it wants a thread, can be loaded into one; else it is dispatched to a worker that can. */

@@ -1,5 +1,5 @@
 /** Commands on runs by their id. Where a run is driven makes no difference: the store does what is asked, and its processes follow. */
-import type { Backend, Decision, GroupStatus, ReopenRequest, RunRecord } from '../backend/backend.js'
+import type { Backend, Decision, GroupStatus, ReopenRequest, RunRecord, SavedValues } from '../backend/backend.js'
 import { type Decided, isFailureMark, markByHand, markOf, outcomeByHand } from '../engine/by-hand.js'
 import { describe } from '../describe.js'
 import { isEnded } from '../engine/driver.js'
@@ -7,6 +7,7 @@ import { cancelled, type Engine } from '../engine/engine.js'
 import { codeFrom } from '../engine/routing.js'
 import { checksumsNaming } from '../engine/checksums.js'
 import { isTimeMark } from '../engine/wait-marks.js'
+import { marksNaming } from '../engine/step-journal.js'
 import { GraflowError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { nodeAt, staticPath } from '../graph/locate.js'
@@ -127,7 +128,13 @@ export class RunCommands {
     return {
       need: codeFrom(graph, step),
       // checksums of what is forgotten go, too: it would be missed
-      forget: [...new Set([...saved.paths.filter(forgets), ...checksumsNaming(saved, forgets)])],
+      forget: [
+        ...new Set([
+          ...saved.paths.filter(forgets),
+          ...checksumsNaming(saved, forgets),
+          ...marksNaming(outputsOf(saved), forgets),
+        ]),
+      ],
       drop: groups.map(({ gid }) => gid).filter((gid) => drops(pathOf(gid))),
       redo: redo.flatMap(({ path, index }) => {
         const group = groups.find(({ gid }) => pathOf(gid) === path)
@@ -164,6 +171,9 @@ export class RunCommands {
     })
   }
 }
+
+const outputsOf = ({ paths, values }: SavedValues): [string, Uint8Array][] =>
+  paths.map((path, i) => [path, item(values, i)])
 
 type Parts = Pick<ReopenRequest, 'need' | 'forget' | 'drop' | 'redo' | 'decision'>
 

@@ -14,6 +14,7 @@ import { forwardedGroups } from './forwarded-groups.js'
 import { Channelled } from './channelled.js'
 import { changesOf, isDistant } from './follow-run.js'
 import { runGone, runLost, runNotFound, type HandleServices } from './handle-services.js'
+import { seenOf } from './seen-steps.js'
 import { sendSignal } from './signals.js'
 import type { BranchOutcome, GroupProgress, Run, RunStatus, SignalOptions } from './types.js'
 
@@ -62,6 +63,7 @@ export class RunHandle implements Run<unknown> {
         withdrawn: group.withdrawn,
       }),
     )
+    const { steps, progress, counts } = await seenOf(this.#services.engine, this.id, record.state)
     const outcome = isOver ? outcomeOfRun(record) : undefined
     const at = (ms: number | undefined): Date | undefined => (ms === undefined ? undefined : new Date(ms))
     return {
@@ -75,9 +77,14 @@ export class RunHandle implements Run<unknown> {
       driver: isOver ? undefined : baseIdOf(record.driver),
       retries: record.retries,
       byHand: record.byHand.map(({ path, as, at }) => ({ path, as, at: new Date(at) })),
-      done: counted.reduce((sum, group) => sum + group.succeeded + group.failed + group.dead + group.withdrawn, 0),
-      total: counted.reduce((sum, group) => sum + group.size, 0),
+      done: counted.reduce(
+        (sum, group) => sum + group.succeeded + group.failed + group.dead + group.withdrawn,
+        counts.done,
+      ),
+      total: counted.reduce((sum, group) => sum + group.size, counts.total),
+      steps,
       groups,
+      progress,
       error: outcome !== undefined && 'error' in outcome ? outcome.error : undefined,
     }
   }

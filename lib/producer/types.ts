@@ -143,6 +143,41 @@ export interface GroupProgress {
   readonly withdrawn: number
 }
 
+/** A step that the driver of a run has run itself, or a task that a handler of one went on with. */
+export interface RunStep {
+  /** The path of the step in the run, such as `0`. */
+  readonly path: string
+  /** The name of the task. */
+  readonly task: string
+  /**
+   * What it does. `retrying`: it failed, and waits for its next start. `skipped`: a person decided so. `cancelled`: the run ended meanwhile. `interrupted`:
+   * its driver is gone, and the next one starts it again.
+   */
+  readonly state: 'running' | 'retrying' | 'succeeded' | 'failed' | 'skipped' | 'cancelled' | 'interrupted'
+  /** Its last start, from 1; 0 where a person decided it before any. */
+  readonly attempt: number
+  /** When its last start began, by the clock of its driver. */
+  readonly startedAt: Date
+  /** When it was over; undefined before. */
+  readonly endedAt: Date | undefined
+  /** Why its last start failed. */
+  readonly error?: Error
+}
+
+/** What a handler said last of how far it is. */
+export interface RunProgress {
+  /** The path of its task in the run. */
+  readonly path: string
+  /** The name of the task. */
+  readonly task: string
+  /** From 0 to 1. */
+  readonly fraction: number
+  /** For people. */
+  readonly message: string | undefined
+  /** When it said so. */
+  readonly at: Date
+}
+
 export interface RunStatus {
   /** The id of the run. */
   readonly id: string
@@ -164,12 +199,19 @@ export interface RunStatus {
   readonly retries: number
   /** What people decided with `runs.settle`, in order. */
   readonly byHand: readonly DecisionByHand[]
-  /** Branches that are final, of those dispatched so far; a branch that was forwarded to its task's queue counts once. */
+  /** Steps and branches that are over, of those begun or dispatched so far; a branch that was forwarded to its task's queue counts once. */
   readonly done: number
-  /** Branches dispatched so far. */
+  /** Steps begun and branches dispatched so far. */
   readonly total: number
-  /** In order of dispatch, without groups that only forward a branch to its task's queue; so the widths add up to `total`. */
+  /**
+   * The first hundred and the last hundred steps that its driver has run itself, in order; a step that was dispatched to other workers is one of
+   * `groups`. Of a driver in another process a step that takes less than a second may be seen only once it is over.
+   */
+  readonly steps: readonly RunStep[]
+  /** In order of dispatch, without groups that only forward a branch to its task's queue; so the widths add up to the branches of `total`. */
   readonly groups: readonly GroupProgress[]
+  /** The last `ctx.progress` at each of the hundred paths where it was called last, the latest first. Another process sees it within a second or so. */
+  readonly progress: readonly RunProgress[]
   /** Why it failed or was cancelled. */
   readonly error: GraflowError | undefined
 }

@@ -79,7 +79,8 @@ describeOnBackends('retries', (open, onlyEmbedded) => {
     graflow.events.subscribe('run:progress', ({ at, message }) => {
       if (message === 'start') starts.push(at.getTime())
     })
-    graflow.events.subscribe('branch:retrying', ({ delayMs }) => planned.push(delayMs))
+    for (const name of ['branch:retrying', 'step:retrying'] as const)
+      graflow.events.subscribe(name, ({ delayMs }) => planned.push(delayMs))
     let isOver = false
     const run = failureOf(graflow.run(node, undefined as never)).finally(() => (isOver = true))
     await pass(clock, () => isOver)

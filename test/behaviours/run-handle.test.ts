@@ -175,6 +175,11 @@ describeOnBackends('status of a run', (open, onlyEmbedded) => {
       byHand: [],
       done: 0,
       total: 3,
+      steps: [],
+      progress: [
+        { path: '0/0', task: 'gated', fraction: 0, message: 'started 1', at: new Date(1_000_000) },
+        { path: '0/1', task: 'gated', fraction: 0, message: 'started 2', at: new Date(1_000_000) },
+      ],
       groups: [
         {
           path: '0',
@@ -562,6 +567,8 @@ describeOnBackends('events of a run', (open) => {
     expect(events.every(({ runId, at }) => runId === run.id && at instanceof Date)).toBe(true)
     expect(events.map(short)).toEqual([
       'run:state running',
+      'step:started 0 1',
+      'step:settled 0 1',
       'group:dispatched both',
       'branch:started 1/one 1',
       'run:progress 1/one',
@@ -572,6 +579,8 @@ describeOnBackends('events of a run', (open) => {
       'branch:started 1/two 1',
       'branch:settled 1/two succeeded',
       'group:released both',
+      'step:started 2 1',
+      'step:settled 2 1',
       'run:state completed',
     ])
     expect(events.find(({ type }) => type === 'group:released')).toMatchObject({
@@ -842,6 +851,9 @@ const short = (event: RunEvent): string => {
       return `${event.type} ${event.path} ${event.status}`
     case 'branch:started':
     case 'branch:retrying':
+    case 'step:started':
+    case 'step:settled':
+    case 'step:retrying':
       return `${event.type} ${event.path} ${event.attempt}`
   }
 }

@@ -24,6 +24,7 @@ import { describeSweep } from './sweep.js'
 import { describeTakeOver } from './take-over.js'
 import { describeTasksInHand } from './tasks-in-hand.js'
 import { describeParking } from './parking.js'
+import { describeProgress } from './progress.js'
 import { describeWaits } from './waits.js'
 import { describeWideLanes } from './wide-lanes.js'
 import { type HarnessOptions, type MakeHarness, World } from '../support/world.js'
@@ -58,6 +59,7 @@ export function describeBackend(name: string, makeHarness: MakeHarness, halves: 
       describe('inspect', () => describeInspect(useWorld))
       describe('take-over', () => describeTakeOver(useWorld))
       describe('waits', () => describeWaits(useWorld))
+      describe('progress', () => describeProgress(useWorld))
       describe('reopen', () => describeReopen(useWorld))
       describe('by hand', () => describeByHand(useWorld))
       describe('lists of runs', () => describeListRuns(useWorld))

@@ -63,11 +63,13 @@ export const TASK_OPTIONS: readonly Option[] = [
     nodes: { x: noting({ retry: { attempts: 3, delayMs: 2, factor: 2 } }, fails) },
     observe: async (cell) => {
       const delays: number[] = []
-      const off = cell.bench.graflow.events.subscribe('branch:retrying', ({ task, delayMs }) => {
-        if (task === cell.nameOf('x')) delays.push(delayMs)
-      })
+      const offs = (['branch:retrying', 'step:retrying'] as const).map((name) =>
+        cell.bench.graflow.events.subscribe(name, ({ task, delayMs }) => {
+          if (task === cell.nameOf('x')) delays.push(delayMs)
+        }),
+      )
       const errors = await cell.failure()
-      off()
+      for (const off of offs) off()
       expect(startsOf(cell).map(({ attempt }) => attempt)).toEqual([1, 2, 3])
       expect(errors.map(codeOf)).toContain('TASK_FAILED')
       expect(delays).toEqual([2, 4])

@@ -32,6 +32,7 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   'open-waits': ['no-writes'],
   outcomes: ['no-writes'],
   parts: ['no-writes'],
+  progress: [],
   queues: ['no-writes'],
   reopen: ['allow-oom'],
   rights: ['no-writes'],

@@ -198,6 +198,29 @@ describe('metrics of a worker', () => {
     expect(messages[0]).toMatch(/^branch failed: /)
   })
 
+  it('O8: count the steps of a run that it drives, as its counters do, and its log has the one that failed', async () => {
+    const list = task('list', (n: number) => Array.from({ length: n }, (_, i) => i))
+    const double = task('double', (n: number) => n * 2)
+    const sum = task('sum', (_: readonly number[]): number => {
+      throw new RangeError('no sum')
+    })
+    const flow = seq(list, each(double), sum)
+    const worker = store.worker(
+      { tasks: [flow], workerId: 'w', metricsPort: 0, metricsHost: '127.0.0.1', logLevel: 'info' },
+      () => () => undefined,
+    )
+    await worker.start()
+    const said: string[] = []
+    worker.events.subscribe('log', ({ level, message, path }) => said.push(`${level} ${path ?? ''} ${message}`))
+    const client = await store.client()
+    await (await client.submit(flow, 3)).result().catch(() => undefined)
+    const lines = (await get(worker, '/metrics')).text.split('\n')
+    expect(lines).toContain('graflow_tasks_total{task="list",outcome="succeeded"} 1')
+    expect(lines).toContain('graflow_tasks_total{task="sum",outcome="failed"} 1')
+    expect([worker.tasksProcessed, worker.tasksSucceeded, worker.tasksFailed]).toEqual([5, 4, 1])
+    expect(said.filter((line) => line.startsWith('warn 2 step failed: '))).toHaveLength(1)
+  })
+
   it('X18: count a branch once that asks for another queue than its group', async () => {
     const stock = task('stock', { queue: 'own' }, (n: number) => {
       if (n === 3) throw new Error('no')

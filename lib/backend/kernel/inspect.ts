@@ -53,6 +53,8 @@ export function inspectorOf(state: KernelState): KernelInspector {
     },
     output: (runId, path): Uint8Array | undefined => state.runs.get(runId)?.saved.get(path),
     input: (gid, index): Uint8Array | undefined => inputOf(state.groups.get(gid), index),
+    outputs: (runId, paths): readonly (Uint8Array | undefined)[] =>
+      paths.map((path) => state.runs.get(runId)?.saved.get(path)),
     saved: (runId, prefix): SavedValues => {
       const paths: string[] = []
       const values: Uint8Array[] = []

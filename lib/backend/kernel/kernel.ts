@@ -21,6 +21,7 @@ import type {
   LockRequest,
   OpenAnswer,
   OpenRequest,
+  ProgressRequest,
   ReopenAnswer,
   ReopenRequest,
   SessionAnswer,
@@ -46,6 +47,7 @@ import { control } from './control.js'
 import { inspectorOf, type KernelInspector } from './inspect.js'
 import { lead } from './leader.js'
 import { open } from './open.js'
+import { noteProgress } from './progress.js'
 import { reopen } from './reopen.js'
 import { handleSession } from './session.js'
 import { settle } from './settle.js'
@@ -157,6 +159,10 @@ export class Kernel {
 
   signal(now: number, request: SignalRequest): SignalAnswer {
     return signal(this.#at(now), request)
+  }
+
+  progress(now: number, request: ProgressRequest): 'ok' | 'gone' {
+    return noteProgress(this.#at(now), request)
   }
 
   deleteDeadLetters(now: number, which: { readonly id: string } | { readonly before: number }): number {

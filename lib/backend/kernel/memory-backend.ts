@@ -124,6 +124,10 @@ class Memory implements MemoryBackend {
     return this.#do((now) => this.#kernel.signal(now, request))
   }
 
+  progress(request: Parameters<Backend['progress']>[0]): ReturnType<Backend['progress']> {
+    return this.#do((now) => this.#kernel.progress(now, request))
+  }
+
   deleteDeadLetters(which: Parameters<Backend['deleteDeadLetters']>[0]): ReturnType<Backend['deleteDeadLetters']> {
     return this.#do((now) => this.#kernel.deleteDeadLetters(now, which))
   }
@@ -248,6 +252,7 @@ class Memory implements MemoryBackend {
       outcomes: (gid, after) => look((inspector) => inspector.outcomes(gid, after)),
       output: (runId, path) => look((inspector) => inspector.output(runId, path)),
       input: (gid, index) => look((inspector) => inspector.input(gid, index)),
+      outputs: (runId, paths) => look((inspector) => inspector.outputs(runId, paths)),
       saved: (runId, prefix) => look((inspector) => inspector.saved(runId, prefix)),
       openWaits: (runId) => look((inspector) => inspector.openWaits(runId)),
       queues: () => look((inspector) => inspector.queues()),

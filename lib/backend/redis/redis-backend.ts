@@ -38,6 +38,7 @@ import { step } from './operations/step.js'
 import { sweep } from './operations/sweep.js'
 import { putWorkflow } from './operations/workflows.js'
 import { take } from './operations/take.js'
+import { noteProgress } from './operations/progress.js'
 import { signal } from './operations/waits.js'
 import { ReleasedChunks } from './released-chunks.js'
 import { Shard, SHARD_DEFAULTS } from './shard.js'
@@ -189,6 +190,10 @@ class RedisBackend implements Backend {
 
   signal(request: Parameters<Backend['signal']>[0]): ReturnType<Backend['signal']> {
     return this.#afterWatchers(() => signal(this.#store, request))
+  }
+
+  progress(request: Parameters<Backend['progress']>[0]): ReturnType<Backend['progress']> {
+    return noteProgress(this.#store, request)
   }
 
   deleteDeadLetters(which: Parameters<Backend['deleteDeadLetters']>[0]): ReturnType<Backend['deleteDeadLetters']> {

@@ -24,6 +24,7 @@ export const SCRIPT_NAMES = Object.freeze([
   'open-waits',
   'outcomes',
   'parts',
+  'progress',
   'queues',
   'reopen',
   'rights',

@@ -48,6 +48,7 @@ export function inspectorOf(store: Store): Inspector {
     outcomes: (gid, after) => outcomes(store, gid, after),
     output: (runId, path) => output(store, runId, path),
     input: (gid, index) => input(store, gid, index),
+    outputs: (runId, paths) => outputs(store, runId, paths),
     saved: (runId, prefix) => saved(store, runId, prefix),
     openWaits: (runId) => openWaits(store, runId),
     queues: () => queues(store),
@@ -138,6 +139,20 @@ async function output(store: Store, runId: string, path: string): Promise<Uint8A
 async function input(store: Store, gid: string, index: number): Promise<Uint8Array | undefined> {
   const [word, found] = listOf(await store.shard.call('input', [gid, index]))
   return textOf(word) === 'OK' ? bytesOf(found) : undefined
+}
+
+/** For small ones: they come in one reply. */
+async function outputs(
+  store: Store,
+  runId: string,
+  paths: readonly string[],
+): Promise<readonly (Uint8Array | undefined)[]> {
+  if (paths.length === 0) return []
+  const found = listOf(await store.shard.command('HMGET', store.keys.outputs(runId), ...paths))
+  return paths.map((_, i) => {
+    const value = found[i]
+    return value === null || value === undefined ? undefined : bytesOf(value)
+  })
 }
 
 /** Outputs are written once and never changed, so a scan that meets one twice meets the same. */
