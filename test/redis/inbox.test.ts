@@ -152,6 +152,13 @@ describe('watching a run', () => {
     expect(seen).toEqual([{ kind: 'state', gid: 'run' }])
   })
 
+  it('misses nothing that another process does once who watches has looked at the run', async () => {
+    const { backend, redis, tag } = await stage(await sharedRedis())
+    backend.watch('run', () => undefined)
+    await backend.inspect.run('run')
+    expect(await redis.publish(`${tag}:act:run`, 'state run')).toBe(1)
+  })
+
   it('subscribes once a run, and no longer than somebody watches', async () => {
     const { backend, redis, tag } = await stage(await sharedRedis())
     const watchers = async (): Promise<number> => Number((await redis.pubsub('NUMSUB', `${tag}:act:run`))[1])

@@ -111,7 +111,12 @@ class RedisBackend implements Backend {
     this.#services = services
     const released = new ReleasedChunks()
     this.#store = Object.freeze({ shard, keys: shard.keys, limits: this.limits, times: timesOf(services), released })
-    this.inspect = inspectorOf(this.#store)
+    const inspector = inspectorOf(this.#store)
+    // who watches a run and then looks at it misses no change between the two
+    this.inspect = Object.freeze({
+      ...inspector,
+      run: (runId: string) => this.#afterWatchers(() => inspector.run(runId)),
+    })
     const connection = { shard, commandTimeoutMs, connectTimeoutMs, clock, random }
     this.#inbox = new Inbox({
       ...connection,
@@ -275,7 +280,7 @@ class RedisBackend implements Backend {
     this.#shard.close()
   }
 
-  /** Watchers from before an operation get what the operation changes. */
+  /** Watchers from before an operation get what the operation changes, and what is changed after it. */
   #afterWatchers<T>(operation: () => Promise<T>): Promise<T> {
     const { pending } = this.#activities
     return pending === undefined ? operation() : pending.then(operation)
