@@ -13,6 +13,7 @@ import {
 } from './commands/options.js'
 import { EXIT_CODES } from './exit-codes.js'
 import type { Run } from './host.js'
+import { operatorEntries } from './operator-commands.js'
 import { versionOf } from './version.js'
 
 /** A command with what it does. */
@@ -96,6 +97,7 @@ function entriesOf(version: string): ReadonlyMap<string, Entry> {
       },
       async (...given) => (await import('./commands/doctor.js')).doctorCommand(...given),
     ),
+    ...operatorEntries(entry, json),
     entry(
       'exporter',
       {

@@ -18,12 +18,20 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
+/** While somebody listens, the terminal hands each key on, Ctrl-C too. */
+function onKey(fn: (key: string) => void): () => void {
+  const hear = (data: Buffer): void => fn(data.toString())
+  process.stdin.setRawMode(true).on('data', hear).resume()
+  return () => void process.stdin.off('data', hear).setRawMode(false).pause()
+}
+
 const folder = process.cwd()
 const time = { clock: systemClock, timeoutMs: WORKER_OPTIONS.moduleTimeoutMs.default }
 
 void main(process.argv.slice(2), {
   ...{ env: process.env, folder, out: process.stdout, err: process.stderr, signal: interruption.signal },
   now: () => systemClock.now(),
+  ...(process.stdin.isTTY && { onKey }),
   readInput: () => text(process.stdin),
   async load(paths) {
     resolveHere(folder)

@@ -7,6 +7,7 @@ export interface Screen {
   write(text: string): unknown
   readonly isTTY?: boolean
   readonly columns?: number
+  readonly rows?: number
 }
 
 export interface Host {
@@ -20,6 +21,8 @@ export interface Host {
   readonly signal: AbortSignal
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** Calls `fn` with each key that is pressed on the terminal of standard input; returns what ends that. Absent where there is none. */
+  readonly onKey?: (fn: (key: string) => void) => () => void
   /** All of standard input. */
   readonly readInput: () => Promise<string>
   /** Loads task modules. @throws GraflowError TASK_MODULE, DUPLICATE_TASK */

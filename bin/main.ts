@@ -58,6 +58,10 @@ class NotedScreen implements Screen {
     return this.#screen.columns ?? 0
   }
 
+  get rows(): number {
+    return this.#screen.rows ?? 0
+  }
+
   write(text: string): unknown {
     this.isWritten = true
     return this.#screen.write(text)

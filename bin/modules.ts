@@ -23,26 +23,26 @@ export function pathsOf({ words, options }: Given): readonly string[] {
   )
 }
 
-/** @param text JSON, `@` and a path, or `-` @throws GraflowError INVALID_OPTION */
-export async function inputOf(text: string | undefined, host: Host): Promise<unknown> {
+/** @param text JSON, `@` and a path, or `-` @param flag the one that says it @throws GraflowError INVALID_OPTION */
+export async function inputOf(text: string | undefined, host: Host, flag = '--input'): Promise<unknown> {
   if (text === undefined) return undefined
-  const where = text === '-' ? 'standard input' : text.startsWith('@') ? text.slice(1) : '--input'
+  const where = text === '-' ? 'standard input' : text.startsWith('@') ? text.slice(1) : flag
   const json =
-    text === '-' ? await host.readInput() : text.startsWith('@') ? fileText(resolve(host.folder, where)) : text
+    text === '-' ? await host.readInput() : text.startsWith('@') ? fileText(resolve(host.folder, where), flag) : text
   try {
     return JSON.parse(json) as unknown
   } catch (error) {
-    const hint = where === '--input' ? `; a text stands in double quotes: --input '"${plain(json)}"'` : ''
-    throw new GraflowError('INVALID_OPTION', `--input: ${where} is no JSON: ${messageOf(error)}${hint}`)
+    const hint = where === flag ? `; a text stands in double quotes: ${flag} '"${plain(json)}"'` : ''
+    throw new GraflowError('INVALID_OPTION', `${flag}: ${where} is no JSON: ${messageOf(error)}${hint}`)
   }
 }
 
 const plain = (text: string): string => (/^[\w .-]{1,40}$/.test(text) ? text : '…')
 
-function fileText(path: string): string {
+function fileText(path: string, flag: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new GraflowError('INVALID_OPTION', `--input: cannot read ${path}: ${messageOf(error)}`)
+    throw new GraflowError('INVALID_OPTION', `${flag}: cannot read ${path}: ${messageOf(error)}`)
   }
 }

@@ -1,0 +1,146 @@
+/** One run as a person reads it: what it is, its steps and groups in order, what failed and why, and what it waits for. */
+import { messageOf } from '../../lib/describe.js'
+import { GraflowError } from '../../lib/errors.js'
+import type { BranchOutcome, Graflow, GroupProgress, RunStatus, RunWait } from '../../lib/producer/types.js'
+import { systemClock, withDeadline } from '../../lib/time.js'
+import type { Host } from '../host.js'
+import { duration, painter, plainText } from '../output.js'
+import { ago } from './operate.js'
+
+/** A branch that failed. */
+export interface FailedBranch {
+  readonly path: string
+  readonly task: string
+  readonly error: unknown
+}
+
+/** What is shown of a run. */
+export interface RunView extends RunStatus {
+  readonly waits: readonly RunWait[]
+  /** The first of them. */
+  readonly failures: readonly FailedBranch[]
+}
+
+/** So many failed branches are shown, found among so many outcomes, in so long. */
+const MOST_FAILURES = 20
+const MOST_OUTCOMES = 100_000
+const READ_MS = 3_000
+
+/** Undefined where there is no such run. */
+export async function viewOf(graflow: Graflow, id: string): Promise<RunView | undefined> {
+  const status = await graflow.runs.get(id)
+  if (status === undefined) return undefined
+  const [waits, failures] = await Promise.all([
+    graflow.waits.of(id).catch(() => []),
+    status.groups.some(({ failed, dead }) => failed + dead > 0) ? failuresOf(graflow, status) : [],
+  ])
+  return { ...status, waits, failures }
+}
+
+async function failuresOf(graflow: Graflow, { id, groups }: RunStatus): Promise<readonly FailedBranch[]> {
+  const run = await graflow.attach(id)
+  const branches = run.branches()[Symbol.asyncIterator]()
+  const found: FailedBranch[] = []
+  const sought = Math.min(
+    MOST_FAILURES,
+    groups.reduce((sum, { failed, dead }) => sum + failed + dead, 0),
+  )
+  const over = { done: true, value: undefined } as const
+  const until = performance.now() + READ_MS
+  try {
+    for (let seen = 0; seen < MOST_OUTCOMES && found.length < sought; seen += 1) {
+      const left = until - performance.now()
+      const next = left <= 0 ? over : await withDeadline(systemClock, left, branches.next(), () => over)
+      if (next.done === true) break
+      const failure = failureOf(next.value)
+      if (failure !== undefined) found.push(failure)
+    }
+  } catch {
+    // its outcomes are not kept any more: the counts say how many failed
+  } finally {
+    await branches.return?.(undefined)
+  }
+  return found
+}
+
+const failureOf = ({ path, task, status, outcome }: BranchOutcome): FailedBranch | undefined =>
+  (status === 'failed' || status === 'dead') && 'error' in outcome ? { path, task, error: outcome.error } : undefined
+
+export function treeOf(view: RunView, host: Host): string {
+  const paint = painter(host.out, host.env)
+  const { id, state, workflow, tags, driver, retries, error, waits } = view
+  const bad = state === 'failed' || state === 'abandoned'
+  const colour = bad ? 'red' : state === 'completed' ? 'green' : 'yellow'
+  const lines = [
+    `run ${paint('bold', plainText(id))}  ${paint(colour, state)}${workflow === undefined ? '' : `  ${plainText(workflow)}`}`,
+    `  created ${view.createdAt.toISOString()}, ${ago(view.createdAt, host)} ago${timesOf(view, host)}`,
+    ...(driver === undefined ? [] : [`  driven by ${plainText(driver)}`]),
+    ...(retries === 0 ? [] : [`  retried ${retries} ${retries === 1 ? 'time' : 'times'}`]),
+    ...(tags.length === 0 ? [] : [`  tags ${plainText(tags.join(', '))}`]),
+    ...view.byHand.map(({ path, as, at }) => `  ${plainText(path)} was ${as} by hand at ${at.toISOString()}`),
+    ...[...partsOf(view)].map((line) => `  ${line}`),
+    ...view.failures.map(({ path, task, error: why }) =>
+      paint('red', plainText(`    ${path}  ${task}: ${firstLineOf(why)}`)),
+    ),
+    ...leftOut(view).map((line) => `    ${line}`),
+    ...waits.map((wait) => paint('yellow', `  waits: ${plainText(waitText(wait, host))}`)),
+    ...(error === undefined ? [] : ['', ...errorLines(error).map((line) => paint('red', plainText(line)))]),
+  ]
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+const timesOf = ({ startedAt, endedAt }: RunStatus, host: Host): string => {
+  if (startedAt === undefined) return ', not begun'
+  const ms = (endedAt?.getTime() ?? host.now()) - startedAt.getTime()
+  return endedAt === undefined ? `, for ${duration(ms)}` : `, took ${duration(ms)}`
+}
+
+/** Steps and groups in the order of their paths. */
+function* partsOf({ groups }: RunView): Generator<string> {
+  for (const group of groups) yield `${plainText(group.path)}  ${groupText(group)}`
+}
+
+function groupText(group: GroupProgress): string {
+  const { state, width } = group
+  const counts = (['succeeded', 'failed', 'dead', 'withdrawn', 'running', 'delayed', 'ready'] as const)
+    .filter((name) => group[name] > 0)
+    .map((name) => `${group[name]} ${name}`)
+  return `${width} ${width === 1 ? 'branch' : 'branches'}, ${state}: ${counts.length === 0 ? 'nothing yet' : counts.join(', ')}`
+}
+
+function leftOut({ groups, failures }: RunView): readonly string[] {
+  const all = groups.reduce((sum, { failed, dead }) => sum + failed + dead, 0)
+  return all > failures.length ? [`… ${all - failures.length} more failed`] : []
+}
+
+export function waitText({ path, task, count, since, why, details, prompt }: RunWait, host: Host): string {
+  const { signal, dueAt, ...rest } = details
+  return [
+    `${path}${task === undefined ? '' : ` ${task}`}`,
+    `${why}${signal === undefined ? '' : ` "${signal}"`}`,
+    ...(count > 1 ? [`${count} of them`] : []),
+    `for ${ago(since, host)}`,
+    ...(dueAt === undefined ? [] : [`until ${dueAt.toISOString()}`]),
+    ...(Object.keys(rest).length === 0 ? [] : [JSON.stringify(rest)]),
+    ...(prompt === undefined ? [] : [`asks: ${typeof prompt === 'string' ? prompt : JSON.stringify(prompt)}`]),
+  ].join(', ')
+}
+
+const MOST_CAUSES = 4
+
+function errorLines(error: unknown): readonly string[] {
+  const lines = [firstLineOf(error)]
+  let cause = error instanceof Error ? error.cause : undefined
+  for (let i = 0; i < MOST_CAUSES && cause !== undefined; i += 1) {
+    lines.push(`  caused by ${firstLineOf(cause)}`)
+    cause = cause instanceof Error ? cause.cause : undefined
+  }
+  return lines
+}
+
+/** `CODE: message`, without a stack. */
+export function firstLineOf(error: unknown): string {
+  const code = error instanceof GraflowError ? error.code : error instanceof Error ? error.name : undefined
+  const [line = ''] = messageOf(error).split('\n')
+  return code === undefined ? line : `${code}: ${line}`
+}

@@ -1,0 +1,174 @@
+/** `graflow top`: what goes on in a store, drawn anew each second: runs that are not over, queues, workers, and what failed last. */
+import type { QueueSummary, RunSummary } from '../../lib/producer/operator-types.js'
+import type { Graflow, RunStatus, WorkerStatus } from '../../lib/producer/types.js'
+import { EXIT_CODES } from '../exit-codes.js'
+import type { Host, Run } from '../host.js'
+import { columnsOf, duration, painter, plainText, table, toJson } from '../output.js'
+import { ago, pause, QUEUE_HEAD, queueRow, withClient } from './operate.js'
+import { firstLineOf } from './run-tree.js'
+
+const LOOK_MS = 1_000
+/** Of each part at most so many lines, where the screen has room. */
+const MOST_RUNS = 12
+const MOST_WORKERS = 10
+const MOST_QUEUES = 6
+const MOST_FAILED = 5
+/** A terminal that does not say how high it is. */
+const USUAL_ROWS = 24
+/** Of the lines of a screen, those that are no runs: titles, heads and the last line. */
+const OTHER_LINES = 12
+const FAILED_WITHIN_MS = 3_600_000
+
+const ENTER = '\u001b[?1049h\u001b[?25l'
+const LEAVE = '\u001b[?25h\u001b[?1049l'
+const HOME = '\u001b[H'
+const TO_END_OF_LINE = '\u001b[K'
+const TO_END = '\u001b[J'
+
+/** What is seen in one look. */
+export interface Sight {
+  readonly runs: readonly RunStatus[]
+  /** Whether there are more runs that are not over. */
+  readonly isMore: boolean
+  readonly queues: readonly QueueSummary[]
+  readonly workers: readonly WorkerStatus[]
+  /** The last that failed, within an hour. */
+  readonly failed: readonly RunSummary[]
+}
+
+export const topCommand: Run = async (given, host) =>
+  withClient(given, async (graflow) => {
+    if (given.switches.has('json')) {
+      host.out.write(toJson(await lookAt(graflow, host)))
+      return EXIT_CODES.done.code
+    }
+    const isLive = host.out.isTTY === true && host.env['TERM'] !== 'dumb'
+    if (!isLive) {
+      host.out.write(sightText(await lookAt(graflow, host), new Map(), host))
+      return EXIT_CODES.done.code
+    }
+    await live(graflow, host)
+    return EXIT_CODES.done.code
+  })
+
+/** Until the command is told to end, or `q` is pressed. */
+async function live(graflow: Graflow, host: Host): Promise<void> {
+  const ended = new AbortController()
+  const end = (): void => ended.abort()
+  host.signal.addEventListener('abort', end)
+  const unlisten = host.onKey?.((key) => {
+    if (key === 'q' || key === '\u0003') end()
+  })
+  const rates = new Rates()
+  host.out.write(ENTER)
+  try {
+    while (!ended.signal.aborted && !host.signal.aborted) {
+      const sight = await lookAt(graflow, host)
+      const lines = sightText(sight, rates.after(sight, performance.now()), host).split('\n')
+      const shown = lines.slice(0, rowsOf(host) - 1)
+      host.out.write(`${HOME}${shown.map((line) => `${line}${TO_END_OF_LINE}\n`).join('')}${TO_END}`)
+      await pause(LOOK_MS, ended.signal)
+    }
+  } finally {
+    host.out.write(LEAVE)
+    unlisten?.()
+    host.signal.removeEventListener('abort', end)
+  }
+}
+
+/** How high the screen is; some terminals do not know, and say 0. */
+const rowsOf = ({ out: { rows = 0 } }: Host): number => (rows > 0 ? rows : USUAL_ROWS)
+
+async function lookAt({ runs, queues, workers }: Graflow, host: Host): Promise<Sight> {
+  const most = Math.max(3, Math.min(MOST_RUNS, rowsOf(host) - OTHER_LINES))
+  const [unfinished, queuePage, workerPage, failed] = await Promise.all([
+    runs.list({ state: ['running', 'pending', 'paused', 'waiting', 'abandoned'], limit: most }),
+    queues.list({ limit: MOST_QUEUES }),
+    workers.list({ limit: 1_000 }),
+    runs.list({ state: 'failed', since: host.now() - FAILED_WITHIN_MS, limit: MOST_FAILED }),
+  ])
+  const statuses = await Promise.all(unfinished.items.map(({ id }) => runs.get(id)))
+  return {
+    runs: statuses.filter((status) => status !== undefined),
+    isMore: unfinished.cursor !== undefined,
+    queues: queuePage.items,
+    workers: workerPage.items,
+    failed: failed.items,
+  }
+}
+
+/** Of runs, how many steps and branches were done a second, between the last looks. */
+class Rates {
+  #before = new Map<string, { readonly done: number; readonly at: number }>()
+
+  after({ runs }: Sight, at: number): ReadonlyMap<string, number> {
+    const rates = new Map<string, number>()
+    const now = new Map<string, { readonly done: number; readonly at: number }>()
+    for (const { id, done } of runs) {
+      const before = this.#before.get(id)
+      if (before !== undefined && at > before.at) rates.set(id, ((done - before.done) * 1_000) / (at - before.at))
+      now.set(id, { done, at })
+    }
+    this.#before = now
+    return rates
+  }
+}
+
+function sightText(sight: Sight, rates: ReadonlyMap<string, number>, host: Host): string {
+  const paint = painter(host.out, host.env)
+  const { runs, isMore, queues, workers, failed } = sight
+  const live = workers.filter(({ state }) => state !== 'stale' && state !== 'dead')
+  const inFlight = live.reduce((sum, worker) => sum + worker.inFlight, 0)
+  const ready = queues.reduce((sum, queue) => sum + queue.ready, 0)
+  const part = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+    rows.length === 0
+      ? ''
+      : `\n${table(head, rows, host.out, (text, _column, row) => (row === undefined ? paint('dim', text) : text))}`
+  const title = `graflow  ${runs.length}${isMore ? '+' : ''} runs not over, ${ready} branches ready, ${inFlight} in flight, ${live.length} workers`
+  return [
+    `${paint('bold', title.slice(0, columnsOf(host.out)))}\n`,
+    part(
+      ['RUN', 'STATE', 'WORKFLOW', 'PROGRESS', 'RATE', 'FOR', 'DRIVER'],
+      runs.map((run) => runRow(run, rates.get(run.id), host)),
+    ),
+    part(QUEUE_HEAD, queues.map(queueRow)),
+    part(
+      ['WORKER', 'STATE', 'HOLDS', 'SEEN', 'HOST'],
+      workers
+        .slice(0, MOST_WORKERS)
+        .map((worker) => [
+          worker.id,
+          worker.state,
+          String(worker.inFlight),
+          ago(worker.seenAt, host),
+          `${worker.hostname} ${worker.pid}`,
+        ]),
+    ),
+    workers.length > MOST_WORKERS ? `… ${workers.length - MOST_WORKERS} more workers\n` : '',
+    part(
+      ['FAILED', 'WORKFLOW', 'AGO', 'WHY'],
+      failed.map((run) => [
+        run.id,
+        run.workflow ?? '-',
+        ago(run.endedAt, host),
+        run.error === undefined ? '' : firstLineOf(run.error).slice(0, columnsOf(host.out)),
+      ]),
+    ),
+  ].join('')
+}
+
+const BAR = 10
+
+function runRow(run: RunStatus, rate: number | undefined, host: Host): readonly string[] {
+  const { done, total } = run
+  const full = total === 0 ? 0 : Math.round((done / total) * BAR)
+  return [
+    plainText(run.id),
+    run.state,
+    run.workflow ?? '-',
+    total === 0 ? '-' : `${'━'.repeat(full)}${'╌'.repeat(BAR - full)} ${done}/${total}`,
+    rate === undefined ? '-' : `${rate.toFixed(rate < 10 ? 1 : 0)}/s`,
+    run.startedAt === undefined ? '-' : duration(host.now() - run.startedAt.getTime()),
+    run.driver ?? '-',
+  ]
+}
