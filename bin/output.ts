@@ -93,12 +93,12 @@ function plainOf(this: unknown, _key: string, value: unknown): unknown {
 }
 
 /** A value as people read it: a text as it is, anything else as Node.js shows it. */
-export function shownValue(value: unknown, screen: Screen, env: Host['env']): string {
+export function shownValue(value: unknown, screen: Screen, env: Host['env'], mostItems = 1_000): string {
   if (typeof value === 'string') return value
   return inspect(value, {
     depth: 8,
     colors: hasColour(screen, env),
-    maxArrayLength: 1_000,
+    maxArrayLength: mostItems,
     breakLength: Math.min(columnsOf(screen), USUAL_COLUMNS),
   })
 }

@@ -1,7 +1,15 @@
 /** One run as a person reads it: what it is, its steps and groups in order, what failed and why, and what it waits for. */
 import { messageOf } from '../../lib/describe.js'
 import { GraflowError } from '../../lib/errors.js'
-import type { BranchOutcome, Graflow, GroupProgress, RunStatus, RunWait } from '../../lib/producer/types.js'
+import type {
+  BranchOutcome,
+  Graflow,
+  GroupProgress,
+  RunProgress,
+  RunStatus,
+  RunStep,
+  RunWait,
+} from '../../lib/producer/types.js'
 import { systemClock, withDeadline } from '../../lib/time.js'
 import type { Host } from '../host.js'
 import { duration, painter, plainText } from '../output.js'
@@ -78,7 +86,7 @@ export function treeOf(view: RunView, host: Host): string {
     ...(retries === 0 ? [] : [`  retried ${retries} ${retries === 1 ? 'time' : 'times'}`]),
     ...(tags.length === 0 ? [] : [`  tags ${plainText(tags.join(', '))}`]),
     ...view.byHand.map(({ path, as, at }) => `  ${plainText(path)} was ${as} by hand at ${at.toISOString()}`),
-    ...[...partsOf(view)].map((line) => `  ${line}`),
+    ...partsOf(view).map((line) => `  ${line}`),
     ...view.failures.map(({ path, task, error: why }) =>
       paint('red', plainText(`    ${path}  ${task}: ${firstLineOf(why)}`)),
     ),
@@ -95,9 +103,34 @@ const timesOf = ({ startedAt, endedAt }: RunStatus, host: Host): string => {
   return endedAt === undefined ? `, for ${duration(ms)}` : `, took ${duration(ms)}`
 }
 
-/** Steps and groups in the order of their paths. */
-function* partsOf({ groups }: RunView): Generator<string> {
-  for (const group of groups) yield `${plainText(group.path)}  ${groupText(group)}`
+/** Steps and groups in the order of their paths, each below what it is in. */
+function partsOf({ groups, steps, progress }: RunView): readonly string[] {
+  const said = new Map(progress.map((one) => [one.path, one]))
+  const parts = [
+    ...steps.map((step) => ({ path: step.path, text: stepText(step, said.get(step.path)) })),
+    ...groups.map((group) => ({ path: group.path, text: groupText(group) })),
+  ]
+  const shown = parts.sort((a, b) => byPath(a.path, b.path)).slice(0, MOST_PARTS)
+  const left = parts.length - shown.length
+  return [
+    ...shown.map(({ path, text }) => plainText(`${'  '.repeat(path.split('/').length - 1)}${path}  ${text}`)),
+    ...(left > 0 ? [`… ${left} more steps and groups`] : []),
+  ]
+}
+
+const MOST_PARTS = 60
+
+/** Parts that are numbers by their size: 2 comes before 10. */
+const byPath = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
+
+function stepText({ task, state, attempt, startedAt, endedAt, error }: RunStep, said: RunProgress | undefined): string {
+  const took = endedAt === undefined ? '' : ` in ${duration(endedAt.getTime() - startedAt.getTime())}`
+  const attempts = attempt > 1 ? `, attempt ${attempt}` : ''
+  const far =
+    endedAt !== undefined || said === undefined
+      ? ''
+      : `, ${Math.round(said.fraction * 100)} %${said.message === undefined ? '' : ` ${said.message}`}`
+  return `${task}: ${state}${took}${attempts}${far}${error === undefined ? '' : `: ${firstLineOf(error)}`}`
 }
 
 function groupText(group: GroupProgress): string {

@@ -148,6 +148,9 @@ async function one(graflow: Graflow, id: string, given: Given, host: Host): Prom
   return show(given, host, look, (view) => treeOf(view, host))
 }
 
+/** A list is as long on a screen at most; --json has all of it. */
+const MOST_ITEMS = 100
+
 /** What went into a step or branch, and what came out. */
 async function valuesAt(graflow: Graflow, id: string, path: string, given: Given, host: Host): Promise<number> {
   const read = async (which: 'input' | 'output'): Promise<{ value: unknown } | { error: unknown }> => {
@@ -165,7 +168,7 @@ async function valuesAt(graflow: Graflow, id: string, path: string, given: Given
       ['output', output],
     ] as const)
       host.out.write(
-        `${name}: ${'value' in what ? shownValue(what.value, host.out, host.env) : firstLineOf(what.error)}\n`,
+        `${name}: ${'value' in what ? shownValue(what.value, host.out, host.env, MOST_ITEMS) : firstLineOf(what.error)}\n`,
       )
   return 'error' in input && 'error' in output ? EXIT_CODES.failed.code : EXIT_CODES.done.code
 }

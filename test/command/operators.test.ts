@@ -69,6 +69,9 @@ describe('graflow runs', () => {
     isMended = true
     expect(await run('runs', 'retry', 'user:1')).toEqual({ code: 0, out: 'user:1: retried\n', err: '' })
     expect(await one.result()).toBe(20)
+    expect((await run('runs', 'user:1')).out).toMatch(
+      /\n {2}0 {2}4 branches, released: 4 succeeded\n {2}1 {2}total: succeeded in 0\.\d s\n/,
+    )
     expect(await json('runs', 'user:1')).toMatchObject({
       id: 'user:1',
       state: 'completed',
