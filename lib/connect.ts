@@ -55,7 +55,7 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
     process.stderr.write(`${line}\n`)
   })
   if (given.length > 0 && first === undefined) warnOfUndefinedAddress(emitter)
-  const { maxConcurrentTasks = DEFAULTS.maxConcurrentTasks } = options
+  const { maxConcurrentTasks = DEFAULTS.maxConcurrentTasks, timings = DEFAULTS.timings } = options
   const threads = openThreads(modules, { ...options, maxConcurrentTasks, emitter })
   const session = await openClientSession(address, options, { emitter, clock, threads }).catch((error: unknown) => {
     stopLog()
@@ -67,7 +67,7 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
     stopLog()
   }
   const client = new Client({ session, operators: operatorsOf, retentionMs, onClose })
-  if (isMemory(address)) session.serve(executorOf(session, maxConcurrentTasks))
+  if (isMemory(address)) session.serve(executorOf(session, maxConcurrentTasks, timings))
   return client // its methods' types are the interface's: the class has them untyped
 }
 
@@ -178,10 +178,10 @@ function metadataOf(given: ConnectOptions['metadata'] = {}): NonNullable<Connect
 }
 
 /** What runs branches in this process (embedded): tasks of any queue, with any `requires`. */
-const executorOf = (session: Session, maxConcurrentTasks: number): Executor =>
+const executorOf = (session: Session, maxConcurrentTasks: number, timings: boolean): Executor =>
   new Executor({
     ...session.forExecutor,
-    ...{ maxConcurrentTasks, queues: 'all' },
+    ...{ maxConcurrentTasks, timings, queues: 'all' },
     driveRun: (grant, k) => void session.holdings.driveTaken(grant, k),
     onError: (error) => {
       session.emitter.emit('log', {

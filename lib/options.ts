@@ -125,6 +125,11 @@ export const CONNECT_OPTIONS = Object.freeze({
     pattern: /^[A-Za-z0-9_.+-]{1,128}$/,
     help: 'Names the release that this process is: runs that it starts with pin go to workers of the same build.',
   },
+  timings: {
+    kind: 'boolean',
+    default: true,
+    help: 'Embedded: whether the store keeps when each branch was started, and how long it took, for reports.',
+  },
   tasks: {
     kind: 'list',
     help: 'Flows, tasks and join policies that are known by name, beside those of the flows that are run; and paths of modules that export some, which tasks in threads need.',
@@ -456,6 +461,14 @@ export const WORKER_OPTIONS = Object.freeze({
     example: 'true',
     env: ['GRAFLOW_DRIVE_RUNS'],
     help: 'Whether it takes submitted runs, whose steps without a queue then run here: true or false.',
+  },
+  timings: {
+    kind: 'boolean',
+    default: true,
+    flag: 'timings',
+    example: 'false',
+    env: ['GRAFLOW_TIMINGS'],
+    help: 'Whether the store keeps when each branch was started here, and how long it took, for reports: at most 8 bytes a branch, true or false.',
   },
   limits: {
     kind: 'list',

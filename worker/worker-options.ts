@@ -42,6 +42,8 @@ export interface WorkerOptions {
   readonly queues?: readonly string[]
   /** Whether it takes submitted runs, whose steps without a queue then run here. Default: whether it serves the queue default. */
   readonly driveRuns?: boolean
+  /** Whether the store keeps when each branch was started here, and how long it took, for reports: at most 8 bytes a branch. Default: true. */
+  readonly timings?: boolean
   /** What this worker has that tasks may require. Default: none. */
   readonly capabilities?: readonly string[]
   /**

@@ -334,11 +334,11 @@ export class WorkerCore {
   }
 
   #executorOf(session: Session, queues: readonly string[]): Executor {
-    const { maxConcurrentTasks = DEFAULTS.maxConcurrentTasks } = this.#options
+    const { maxConcurrentTasks = DEFAULTS.maxConcurrentTasks, timings = DEFAULTS.timings } = this.#options
     return new Executor({
       ...session.forExecutor,
       ...{ distant: { random: this.#random }, runsHoldSlots: true },
-      ...{ maxConcurrentTasks, queues, queueLimits: queuesOf(this.#options).limits },
+      ...{ maxConcurrentTasks, timings, queues, queueLimits: queuesOf(this.#options).limits },
       driveRun: (grant, k, slot) => void session.holdings.driveTaken(grant, k, slot),
       onBusy: (isBusy) => this.#become(isBusy ? 'busy' : 'ready'),
       onError: (error) => {

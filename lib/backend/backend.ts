@@ -434,6 +434,8 @@ export interface SettleRange {
   readonly parks?: readonly Park[]
   /** Outputs of nodes inside these branches, as in a step; stored only if the range is accepted. */
   readonly save?: SavedValues
+  /** When and where they were started, for people (values/branch-times.ts): kept with the outcomes of the range, if it has some. */
+  readonly times?: Uint8Array
 }
 export interface SettleRequest {
   readonly session: string
@@ -663,6 +665,11 @@ export interface RunRecord {
   /** Result or error record, once it has ended. */
   readonly value: Uint8Array | undefined
 }
+/** The `times` of a range, and the branches that they are of where the range does not say so itself: in its order. */
+export interface RangeTimesBytes {
+  readonly bytes: Uint8Array
+  readonly indexes: Uint32Array
+}
 /**
  * Outcomes of one settle call, in the order in which they were counted. An empty value is one that no worker reported: `dead` (its
  * workers were lost) or `failed` (a sweep found it past its deadline). Where the branch had a task in hand, it is what that said.
@@ -671,6 +678,8 @@ export interface OutcomeChunk {
   readonly indexes: Uint32Array
   readonly kinds: readonly OutcomeKind[]
   readonly values: PackedItems
+  /** What the ranges said of times that these outcomes came in. */
+  readonly times?: readonly RangeTimesBytes[]
 }
 export interface OutcomesPage {
   readonly state: GroupState

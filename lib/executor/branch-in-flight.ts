@@ -44,13 +44,13 @@ export class BranchInFlight implements BranchKeeper, SlotHolder {
   }
 
   succeeded(execution: Execution, output: unknown, maxBytes: number): number {
-    const bytes = this.grant.reports.addSuccess(this.k, output, maxBytes)
+    const bytes = this.grant.reports.addSuccess(this.k, output, maxBytes, this.startedAt)
     if (bytes <= maxBytes) this.#ends.ended(this, execution, undefined)
     return bytes
   }
 
   failed(execution: Execution, failure: FailedStart): void {
-    this.grant.reports.addFailure(this.k, failure)
+    this.grant.reports.addFailure(this.k, failure, this.startedAt)
     this.#ends.ended(this, execution, failure)
   }
 

@@ -25,6 +25,8 @@ export interface ExecutorOptions {
   readonly newId: () => string
   /** Drives a run that was submitted, and so was granted as a branch. */
   readonly driveRun: (grant: Grant, k: number, slot?: HeldSlot) => void
+  /** Whether the store keeps when each branch was started here; absent: it does. */
+  readonly timings?: boolean
   /** A driven run has a slot whenever it does not wait at a barrier. */
   readonly runsHoldSlots?: boolean
   /** The store is another process: branches are acquired ahead, and the store is asked after an error and in case a notice was lost. */

@@ -2,6 +2,7 @@
  * Hides when and in which calls reports reach the store. Ends branches (by their own report, or because they are not wanted any more),
  * and settles all that ended since the last call in the next one.
  */
+import type { SettleAnswer } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { FailedStart } from '../engine/branch-keeper.js'
 import { Unreported } from '../engine/cancellation.js'
@@ -15,10 +16,13 @@ import type { InFlight } from './in-flight.js'
 import type { Lookahead } from './lookahead.js'
 import type { Phase } from './phase.js'
 import { countKinds, inCalls, insteadOf, type Unsettled } from './settle-calls.js'
+import type { Over } from './reports.js'
 import type { Turn } from './turn.js'
 
 /** Settle calls under way at once; what ends meanwhile travels with the next. */
 const MOST_SETTLE_CALLS = 2
+/** Groups at most of which is kept that they know the name of this worker; past them some get it twice. */
+const MOST_NAMED = 1_000
 
 /** What a worker has finished since it started, for people. */
 export interface WorkerCounters {
@@ -30,7 +34,7 @@ export interface WorkerCounters {
 
 type Options = Pick<
   ExecutorOptions,
-  'backend' | 'emitter' | 'announcer' | 'session' | 'workerId' | 'onRefused' | 'onError'
+  'backend' | 'clock' | 'emitter' | 'announcer' | 'session' | 'workerId' | 'timings' | 'onRefused' | 'onError'
 >
 
 interface Parts {
@@ -50,6 +54,10 @@ export class Settler implements BranchEnds {
   readonly #calls = new Set<readonly Unsettled[]>()
   /** Grants of which reports were refused for good: while one is in hand, nothing of it can be found missing. */
   readonly #refused = new Set<GrantInFlight>()
+  /** Groups to which the name of this worker was sent. */
+  readonly #named = new Set<string>()
+  /** The date of this turn, once it was asked for. */
+  #overAt: number | undefined
   #counters = { tasksProcessed: 0, tasksSucceeded: 0, tasksFailed: 0, totalExecutionTimeMs: 0 }
 
   constructor(options: Options, parts: Parts) {
@@ -170,13 +178,15 @@ export class Settler implements BranchEnds {
     const { backend, announcer } = this.#options
     const { quick } = this.#parts.ahead
     this.#parts.turn.look()
+    this.#overAt = undefined
     const all: Unsettled[] = []
     let isToAsk = false
     for (const grant of this.#unsettled) {
       // No notice is sent for the room that comes free under the limit of a group.
       if (grant.grant.spec.limit > 0) isToAsk = true
       const meanMs = this.#countTime(grant)
-      for (const range of grant.reports.takeRanges(backend.limits)) all.push({ range, grant, meanMs })
+      for (const range of grant.reports.takeRanges(backend.limits, this.#over(grant)))
+        all.push({ range, grant, meanMs })
     }
     this.#unsettled.clear()
     announcer?.deliver()
@@ -214,6 +224,24 @@ export class Settler implements BranchEnds {
       emitSettled(emitter, grant.prepared.branch(k), failure?.kind ?? 'succeeded')
   }
 
+  /** Undefined where nothing of it is to be kept. */
+  #over(grant: GrantInFlight): Over | undefined {
+    const { timings = true, workerId, clock } = this.#options
+    if (!timings) return undefined
+    this.#overAt ??= clock.now()
+    return {
+      ...{ workerId, isNamed: !this.#named.has(grant.grant.spec.gid) },
+      ...{ end: this.#parts.turn.now, endAt: this.#overAt },
+    }
+  }
+
+  /** Groups in which this worker's name stands beside its times need it no more. */
+  #noteNamed(call: readonly Unsettled[], answers: readonly SettleAnswer[]): void {
+    if (this.#named.size > MOST_NAMED) this.#named.clear()
+    for (const [i, { range }] of call.entries())
+      if (answers[i] === 'ok' && range.times !== undefined) this.#named.add(range.gid)
+  }
+
   /** Once for all starts of a grant that ended in this turn. */
   #countTime(grant: GrantInFlight): number {
     const { untimed } = grant
@@ -247,6 +275,7 @@ export class Settler implements BranchEnds {
     const { backend, emitter, session, workerId, onError } = this.#options
     try {
       const answers = await backend.settle({ session, ranges: call.map(({ range }) => range) })
+      this.#noteNamed(call, answers)
       if (emitter.has('branches:settled')) emitter.emit('branches:settled', { workerId, ...countKinds(call, answers) })
     } catch (error) {
       const isStopped = this.#parts.phase.current === 'stopped'

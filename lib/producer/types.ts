@@ -60,6 +60,8 @@ export interface ConnectOptions {
    * A module that cannot be used: TASK_MODULE. Default: none.
    */
   readonly tasks?: readonly (string | AnyNode | JoinPolicy<never, unknown>)[]
+  /** Embedded: whether the store keeps when each branch was started, and how long it took, for reports. Default: true. */
+  readonly timings?: boolean
   /** Branches that the embedded worker runs at once: 1 to 100000. Default: 256. */
   readonly maxConcurrentTasks?: number
   /** Threads at most for tasks with `isolation: 'thread'`: 1 to 1024, and never more than maxConcurrentTasks. Default: one per processor. */

@@ -1,4 +1,5 @@
 /** Settling: the token alone decides what counts, branch by branch, once. */
+import { pack } from '../../lib/values/packed-items.js'
 import { bytes, packed, texts, type UseWorld, type World } from '../support/world.js'
 
 /** The branch after it was taken from its first holder: the old grant, and the new one. */
@@ -356,5 +357,48 @@ export function describeSettle(useWorld: UseWorld): void {
     const grant = await world.takeOne()
     expect(await world.settle(grant, 'succeeded', [])).toBe('dup')
     expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 3 })
+  })
+
+  describe('times of a range', () => {
+    const times = bytes('when it was')
+    const timesOf = async (world: World) => {
+      const page = await world.backend.inspect.outcomes('run/0', 0)
+      return page?.chunks.map(({ indexes, times: kept = [] }) => [
+        [...indexes],
+        texts(pack(kept.map((of) => of.bytes))),
+        kept.flatMap((of) => [...of.indexes]),
+      ])
+    }
+
+    it.each([
+      ['all succeeded', [0, 1, 2], 'v'],
+      ['scattered ones', [2, 0, 1], 'v'],
+      ['large values', [0, 1, 2], 'v'.repeat(20_000)],
+    ] as const)('are kept beside the outcomes: %s', async (_, indexes, value) => {
+      const world = await useWorld()
+      const holder = await world.start('run')
+      await world.dispatch(holder, 'run/0')
+      const grant = await world.takeOne()
+      const values = packed(...indexes.map((index) => `${value}${index}`))
+      expect(await world.settleRange(world.range(grant, 'succeeded', [...indexes], { values, times }))).toBe('ok')
+      expect(await timesOf(world)).toEqual([[[...indexes], ['when it was'], [...indexes]]])
+      expect(await world.outcomes('run/0')).toEqual([0, 1, 2].map((index) => `succeeded:${value}${index}`))
+    })
+
+    it('are kept with those of a range that end, and not where none does', async () => {
+      const world = await useWorld()
+      const holder = await world.start('run')
+      await world.dispatch(holder, 'run/0')
+      const grant = await world.takeOne()
+      const kinds = ['failed', 'released', 'succeeded'] as const
+      const values = packed('bad', '', 'good')
+      expect(await world.settleRange(world.range(grant, 'succeeded', [0, 1, 2], { kinds, values, times }))).toBe('ok')
+      const [chunk, ...others] = (await timesOf(world)) ?? []
+      expect(others).toEqual([])
+      expect(chunk?.slice(0, 2)).toEqual([[0, 2], ['when it was']])
+      const again = await world.takeOne()
+      expect(await world.settleRange(world.range(again, 'released', [1], { times }))).toBe('ok')
+      expect(await timesOf(world)).toHaveLength(1)
+    })
   })
 }

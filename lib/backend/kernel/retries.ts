@@ -3,7 +3,7 @@
  * again: those of branches that succeeded. All others start anew, with no errors and no losses, once their inputs are there again.
  */
 import { concat, gather, type PackedItems } from '../../values/packed-items.js'
-import type { GroupSpec, OutcomeChunk } from '../backend.js'
+import type { GroupSpec, OutcomeChunk, RangeTimesBytes } from '../backend.js'
 import { LAYOUT_CAPABILITY, together } from '../reserved.js'
 import { addChild } from './children.js'
 import type { DelayedBranch, Group, Queue } from './group.js'
@@ -102,6 +102,7 @@ export function requeueFresh(group: Group): void {
 function keptOf(group: Group, undone: ReadonlySet<number>): OutcomeChunk | undefined {
   const indexes: number[] = []
   const values: PackedItems[] = []
+  const times: RangeTimesBytes[] = []
   for (const chunk of group.chunks) {
     const places: number[] = []
     for (const [i, index] of chunk.indexes.entries()) {
@@ -110,7 +111,11 @@ function keptOf(group: Group, undone: ReadonlySet<number>): OutcomeChunk | undef
       indexes.push(index)
     }
     values.push(gather(chunk.values, places))
+    if (places.length > 0) times.push(...(chunk.times ?? []))
   }
   if (indexes.length === 0) return undefined
-  return { indexes: Uint32Array.from(indexes), kinds: indexes.map(() => 'succeeded' as const), values: concat(values) }
+  return {
+    ...{ indexes: Uint32Array.from(indexes), kinds: indexes.map(() => 'succeeded' as const), values: concat(values) },
+    ...(times.length > 0 && { times }),
+  }
 }

@@ -2,7 +2,15 @@
  * Settling: whether a result counts is decided by its token alone, branch by branch. A range of final outcomes that are all current,
  * which is nearly every range, is counted in one loop, and the worker's own arrays become the stored outcomes.
  */
-import type { OutcomeKind, Park, SettleAnswer, SettleKind, SettleRange, SettleRequest } from '../backend.js'
+import type {
+  OutcomeChunk,
+  OutcomeKind,
+  Park,
+  SettleAnswer,
+  SettleKind,
+  SettleRange,
+  SettleRequest,
+} from '../backend.js'
 import { gather, item } from '../../values/packed-items.js'
 import { checkSettle } from '../request-checks.js'
 import { arrive } from './barrier.js'
@@ -55,7 +63,7 @@ function acceptWhole(
   writeDeadLetters(state, group, indexes, kinds, range, undefined)
   if (range.save !== undefined) save(state, group.run, range.save)
   state.effects.activity(group.run.id, 'settled', group.spec.gid)
-  arrive(state, group, { indexes, kinds, values: range.values })
+  arrive(state, group, { indexes, kinds, values: range.values, ...timesOf(range, indexes) })
 }
 
 /** What became of a range that is settled branch by branch. */
@@ -101,7 +109,7 @@ function settleMixed(
   if (finals.length > 0) {
     const ended = Uint32Array.from(finals, (position) => indexes[position] ?? 0)
     writeDeadLetters(state, group, ended, kinds, range, finals)
-    arrive(state, group, { indexes: ended, kinds, values: gather(range.values, finals) })
+    arrive(state, group, { indexes: ended, kinds, values: gather(range.values, finals), ...timesOf(range, indexes) })
   } else {
     reopenLimit(state, group)
   }
@@ -189,6 +197,10 @@ function writeDeadLetters(
     )
   }
 }
+
+/** Of a range of these branches. */
+const timesOf = ({ times }: SettleRange, indexes: Uint32Array): Pick<OutcomeChunk, 'times'> =>
+  times === undefined ? {} : { times: [{ bytes: times, indexes }] }
 
 /** Whether a word of a settle is also that of an outcome. */
 function isFinalKind(kind: SettleKind): kind is SettleKind & OutcomeKind {

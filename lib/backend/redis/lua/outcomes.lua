@@ -14,14 +14,14 @@
 --   (of a group that was opened again) how many settles were before that: of their outcomes only those of succeeded branches count; and those that
 --   count no more, as u32 of index and settle up to which; else 0 and ''
 --   chunks…
---   (of one with fewer bytes than its ends say the values are in T:b:<gid>:o<number>; they count as its bytes)
+--   (times behind the values; of one with fewer bytes than its ends say the values are in T:b:<gid>:o<number>; they count as its bytes)
 local MOST_CHUNKS = 1024
 
 -- Bytes of a chunk, with values that stand apart.
 local function bytesIn(chunk)
   local count, first = unpackBytes('<I4I4', chunk)
   local head = 8 + (first == ANYWHERE and 4 or 0) * count + count * 5
-  return head + (unpackBytes('<I4', chunk, head - 3))
+  return max(#chunk, head + (unpackBytes('<I4', chunk, head - 3)))
 end
 
 local isFine, g = pcall(load, ARGV[1])

@@ -204,7 +204,7 @@ local function settleRange(gid, token, mode, outcomes, delays, upload, saved)
     touch(g)
     local failures = finishAll(g, from, count, mode, outcomes, at, numberBytes)
     accept(g, grantNumber, session, branches, count, saved, false)
-    arrive(g, outcomes, count, failures, nil, upload ~= '' and upload)
+    arrive(g, upload ~= '' and outcomes .. delays or outcomes, count, failures, nil, upload ~= '' and upload)
     return 'OK'
   end
   local parks
@@ -212,8 +212,11 @@ local function settleRange(gid, token, mode, outcomes, delays, upload, saved)
     local length = unpackBytes('<I4', delays)
     delays, parks = sub(delays, 5, 4 + length), sub(delays, 5 + length)
   end
+  local times = delays
   if upload ~= '' then
-    outcomes = outcomes .. uploads.bytesOf(upload)
+    outcomes, delays = outcomes .. uploads.bytesOf(upload), ''
+  else
+    times = sub(outcomes, at + count * 5 + (unpackBytes('<I4', outcomes, at + count * 5 - 4)))
   end
   local accepted = settleBranches(g, number, numberBytes, indexes, from, count, outcomes, at, delays, saved ~= nil, parks)
   if accepted == 0 then
@@ -225,7 +228,7 @@ local function settleRange(gid, token, mode, outcomes, delays, upload, saved)
     runWaits.parkBranch(g, what[1], what[2], parks, what[3])
   end
   if #ended > 0 then
-    arrive(g, chunkOf(ended, concat(endedKinds), endedValues), #ended, failed, endedValues[1])
+    arrive(g, chunkOf(ended, concat(endedKinds), endedValues) .. times, #ended, failed, endedValues[1])
   else
     reopenLimit(g)
   end

@@ -76,6 +76,7 @@ function kept(chunk: OutcomeChunk, settle: number, settlesBefore: number, undone
   if (places.length === 0) return []
   return [
     {
+      ...chunk,
       indexes: Uint32Array.from(places, (i) => chunk.indexes[i] ?? 0),
       kinds: places.map(() => 'succeeded' as const),
       values: gather(chunk.values, places),
@@ -90,8 +91,8 @@ async function valuesApart(store: Store, gid: string, settle: number): Promise<B
 }
 
 /**
- * u32 count, u32 first index or the mark that indexes follow, a byte of kind each, u32 ends, values (or none of them: these are apart); lower
- * bytes first.
+ * u32 count, u32 first index or the mark that indexes follow, a byte of kind each, u32 ends, values (or none of them: these are apart), times; lower
+ * bytes first. Values are apart only where they are longer than any times.
  */
 async function readChunk(chunk: Buffer, apart: () => Promise<Buffer>): Promise<OutcomeChunk> {
   const count = chunk.length < CHUNK_HEAD ? 0 : chunk.readUInt32LE(0)
@@ -110,10 +111,12 @@ async function readChunk(chunk: Buffer, apart: () => Promise<Buffer>): Promise<O
   }
   const ends = numbersOf(chunk, endsAt, valuesAt)
   const length = ends.at(-1) ?? 0
-  const values = length > 0 && chunk.length === valuesAt ? await apart() : chunk.subarray(valuesAt)
+  const isApart = chunk.length < valuesAt + length
+  const values = isApart ? await apart() : chunk.subarray(valuesAt, valuesAt + length)
   if (length > values.length) throw unreadable()
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.length)
-  return { indexes, kinds, values: { bytes, ends } }
+  const times = plain(chunk.subarray(valuesAt + (isApart ? 0 : length)))
+  return { indexes, kinds, values: { bytes, ends }, ...(times.length > 0 && { times: [{ bytes: times, indexes }] }) }
 }
 
 /**
@@ -135,6 +138,9 @@ function readWithdrawn(table: Buffer, size: number): NonNullable<OutcomesPage['w
   }
   return { indexes: Uint32Array.from(indexes), kinds }
 }
+
+/** Of its own: it must not keep all of the reply. */
+const plain = (bytes: Buffer): Uint8Array => Uint8Array.from(bytes)
 
 function bufferOf(reply: Reply | undefined): Buffer {
   if (Buffer.isBuffer(reply)) return reply

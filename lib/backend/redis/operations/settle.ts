@@ -62,9 +62,18 @@ function addRange(args: Argument[], range: SettleRange, mode: Mode, uploadTo: St
   const values = itemsOf(range.values)
   // The script looks into what has failed or is to be done again.
   const upload = mode === 's' && uploadTo !== undefined ? uploadFor(uploadTo, values) : ''
-  args.push(range.gid, range.token, mode, chunkOf(range, upload === '' ? values : EMPTY_BYTES))
+  args.push(
+    range.gid,
+    range.token,
+    mode,
+    upload === '' ? chunkOf(range, values, range.times) : chunkOf(range, EMPTY_BYTES),
+  )
   const delays = delaysMs === undefined ? EMPTY_BYTES : view(Uint32Array.from(delaysMs))
-  args.push(mode === 'p' ? withParks(delays, range.parks) : delays, upload)
+  // Where the values are elsewhere, so are the times behind them.
+  args.push(
+    upload === '' ? (mode === 'p' ? withParks(delays, range.parks) : delays) : (range.times ?? EMPTY_BYTES),
+    upload,
+  )
   args.push(save?.paths.length ?? 0)
   if (save !== undefined) for (const [i, path] of save.paths.entries()) args.push(path, item(save.values, i))
 }
@@ -89,19 +98,23 @@ function withParks(delays: Uint8Array, parks: SettleRange['parks'] = []): Buffer
   return Buffer.concat([length, delays, ...parks.map(parkArgument)])
 }
 
-/** As it is stored: u32 count, u32 first index (or SCATTERED and the indexes), a byte of kind each, u32 ends, the values unless they are apart. */
-function chunkOf({ indexes, kinds, values: { ends } }: SettleRange, bytes: Uint8Array): Buffer {
+/**
+ * As it is stored: u32 count, u32 first index (or SCATTERED and the indexes), a byte of kind each, u32 ends, the values unless they are apart, and
+ * the times.
+ */
+function chunkOf({ indexes, kinds, values: { ends } }: SettleRange, bytes: Uint8Array, times = EMPTY_BYTES): Buffer {
   const count = indexes.length
   const first = indexes[0] ?? 0
   let isRange = count > 0
   for (let i = 1; i < count && isRange; i += 1) isRange = indexes[i] === first + i
   const kindsAt = CHUNK_HEAD + (isRange ? 0 : count * 4)
-  const chunk = Buffer.allocUnsafe(kindsAt + count * 5 + bytes.length)
+  const chunk = Buffer.allocUnsafe(kindsAt + count * 5 + bytes.length + times.length)
   chunk.writeUInt32LE(count, 0)
   chunk.writeUInt32LE(isRange ? first : SCATTERED, 4)
   if (!isRange) for (let i = 0; i < count; i += 1) chunk.writeUInt32LE(indexes[i] ?? 0, CHUNK_HEAD + i * 4)
   for (let i = 0; i < count; i += 1) chunk[kindsAt + i] = KIND_BYTES[kinds[i] ?? 'failed']
   chunk.set(view(ends), kindsAt + count)
   chunk.set(bytes, kindsAt + count * 5)
+  chunk.set(times, kindsAt + count * 5 + bytes.length)
   return chunk
 }
