@@ -255,6 +255,40 @@ describe('a process whose connection is gone', () => {
     expect((await now(staged)) - missed).toBeLessThan(800)
     await kept.stop()
   })
+
+  it.each(['start', 'submit'] as const)(
+    'P2: is missed as soon as its first second, with a run by %s in hand',
+    async (how) => {
+      const staged = await stage(await privateRedis())
+      const { backend, redis, tag } = staged
+      await open(staged, 3_000)
+      backend.listen('s', () => undefined)
+      const kept = backend.keepAlive('s', { ttlMs: 3_000, onLost: () => undefined })
+      await kept.ready
+      await killed(staged)
+      const ask = { max: 1, queues: ['runs'], capabilities: [] }
+      await backend.acquire({ ...ask, session: 's', nonce: 'n', queues: ['default'] })
+      await redis.hdel(`${tag}:wi:killed`, 'alive') // not missed yet
+      await until(async () => (await redis.hget(`${tag}:m`, 'idle')) === '-1', 'a look while nobody holds anything')
+      const before = kept.lastRenewedAt
+      await until(() => kept.lastRenewedAt > before, 'a renewal')
+      const lookedAt = kept.lastRenewedAt
+      await redis.hset(`${tag}:wi:killed`, 'alive', '1')
+      await backend.open({
+        ...{ runId: 'run', graph: 'g', digest: 'd', input: Buffer.from('i'), nonce: 'r', tasks: [], maxLosses: 3 },
+        ...{ timeoutMs: 0, retentionMs: 60_000, ...(how === 'start' && { session: 'killed' }) },
+      })
+      if (how === 'submit')
+        expect(await backend.acquire({ ...ask, session: 'killed', nonce: 'q' })).toMatchObject({
+          grants: [{ spec: { gid: 'run' } }],
+        })
+      await until(() => kept.lastRenewedAt > lookedAt, 'a look for it')
+      // the next renewal comes after 900 ms at the soonest where nobody holds anything
+      expect(kept.lastRenewedAt - lookedAt).toBeLessThan(700)
+      await until(async () => !(await isThere(staged)), 'it is gone')
+      await kept.stop()
+    },
+  )
 })
 
 describe('ping', () => {

@@ -32,6 +32,8 @@ export interface InboxOptions {
   readonly onReconnected: () => void
   /** The notice of a release brought all outcomes of the group; called before the listeners are. */
   readonly onChunk: (gid: string, chunk: Buffer, releasedAt: number) => void
+  /** The session is to look now for who is gone. */
+  readonly onWatch: (session: string) => void
   /** The grant that a notice brought, in parts as acquire answers them; undefined when it cannot be read. */
   readonly grantFrom: (parts: readonly Reply[]) => Grant | undefined
 }
@@ -179,8 +181,9 @@ export class Inbox {
       const [id, fields] = list(entry)
       if (!this.#positions.has(session)) return // the session has stopped listening
       this.#positions.set(session, textOf(id))
-      const { notice, chunk, isAnew = false } = readEntry(list(fields), this.#options.grantFrom)
+      const { notice, chunk, isAnew = false, isWatch = false } = readEntry(list(fields), this.#options.grantFrom)
       if (isAnew) this.#missed(session)
+      if (isWatch) this.#options.onWatch(session)
       if (notice === undefined) continue
       if (notice.kind === 'granted' && !isBefore(this.#deliveredBefore.get(session) ?? BEGINNING, textOf(id))) continue
       if (chunk !== undefined && notice.kind === 'released') {
@@ -312,7 +315,12 @@ export class Inbox {
 function readEntry(
   fields: readonly Reply[],
   grantFrom: InboxOptions['grantFrom'],
-): { readonly notice: Notice | undefined; readonly chunk?: Buffer; readonly isAnew?: boolean } {
+): {
+  readonly notice: Notice | undefined
+  readonly chunk?: Buffer
+  readonly isAnew?: boolean
+  readonly isWatch?: boolean
+} {
   let kind = ''
   let gid: string | undefined
   let value: Reply = null
@@ -333,6 +341,7 @@ function readEntry(
   }
   if (kind === 'work' || kind === 'lead' || kind === 'drain') return { notice: { kind } }
   if (kind === 'again') return { notice: undefined, isAnew: true } // the stream was lost, and notices with it
+  if (kind === 'watch') return { notice: undefined, isWatch: true }
   if (gid === undefined) return { notice: undefined }
   switch (kind) {
     case 'released':

@@ -110,6 +110,11 @@ class RenewalThread {
     await worker.terminate()
   }
 
+  /** The session is renewed now, and looks with that for who is gone. */
+  hurry({ link, session }: Kept): void {
+    this.#worker?.postMessage({ kind: 'hurry', link: link.number, session })
+  }
+
   /** Gives a session to the thread, which is started for it if it does not run. */
   #post({ link, session, ttlMs, beat }: Kept, clock: Clock): void {
     const worker = (this.#worker ??= this.#start(clock))
@@ -189,6 +194,11 @@ export class Renewal {
         return Number(Atomics.load(beat, 1))
       },
     }
+  }
+
+  /** The session is renewed now, where it is kept. */
+  hurry(session: string): void {
+    for (const kept of this.#kept) if (kept.session === session) thread.hurry(kept)
   }
 
   /** What it kept is renewed no more; the thread ends, if that was all it kept. */

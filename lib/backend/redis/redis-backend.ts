@@ -123,6 +123,7 @@ class RedisBackend implements Backend {
       onReconnected: () => this.#notifyReconnected(),
       onChunk: (gid, chunk, releasedAt) => released.put(gid, chunk, releasedAt),
       grantFrom: (parts) => grantIn(this.#store, parts),
+      onWatch: (session) => this.#renewal.hurry(session),
     })
     this.#activities = new Activities(connection)
     this.#confirmations = new Confirmations(connection)

@@ -218,6 +218,12 @@ class Link {
     return Promise.resolve()
   }
 
+  /** Renewed before it is due, unless it cannot be or that is under way. */
+  hurry(session) {
+    const one = this.kept.get(session)
+    if (one !== undefined && this.#renewing.isReady) void this.#renew(one)
+  }
+
   end() {
     this.#renewing.end()
     this.#subscribed.end()
@@ -341,6 +347,10 @@ parentPort.on('message', async (message) => {
       ...{ renewedAt: nowMs(), isLost: false, isSubscribed: false, wasSubscribed: false },
       ...{ timer: undefined, isStopped: false, underWay: Promise.resolve() },
     })
+    return
+  }
+  if (kind === 'hurry') {
+    link?.hurry(session)
     return
   }
   const one = link?.kept.get(session)

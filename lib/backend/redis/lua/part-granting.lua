@@ -3,13 +3,14 @@
 -- granted before).
 -- Gives: grantTo grantOf addGrant watchersOf WHOLE SHARED
 -- Needs:
---   base: activity channelOf now shardNumber wall
+--   base: activity channelOf now shard shardNumber wall
 --   branch-table: GRANTED HAS_CHILDREN NO_CELL READY SMALL cellOf cellsOf grantedCells lastingFlags setCells stored
 --   children: childrenOf
 --   due-queue: unplan
 --   grants: newGrant recordOf stillHeld
 --   group: filled inputBytes inputPlace inputRange load segmentOf sharedInput specOf touch
 --   run: RUNNING loadRun setRun standings
+--   sessions: callWatchers
 -- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
 (function()
 -- How the inputs of a grant lie in it: the ends, with the one before the first where first is above 0, and the bytes; all in `ends`; one shared
@@ -348,6 +349,9 @@ function grantTo(g, session, nonce, most, bytesLeft, graceMs, mostLost)
   end
   grant = grant or freshRange(g, most, bytesLeft)
   local token, fence, numberBytes = newGrant(g, session, nonce, branchesOf(grant), grant.count, graceMs)
+  if shard.idle == '-1' then
+    callWatchers(session)
+  end
   setGranted(g, grant, session, numberBytes)
   if g.isRoot then
     setDriver(loadRun(g.run), session)

@@ -11,6 +11,7 @@
 --   pushing: push
 --   ready-queue: laneFor needIn
 --   run: PENDING RUNNING addRun standings pinRun setRun
+--   sessions: callWatchers
 --   waking: dropNotifications
 -- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
 (function()
@@ -69,9 +70,9 @@ end
 
 -- The one look at T:m: for the lane of the root, and that of the first group or nil, with its queue.
 local function readFor(lane, second, isGranted, queue)
-  local names = { 'ahead', 'seen', 'epoch', 'fix', 'dues', 'runs', 'fence', 'seq', 'keep', 'wide', 'ready' }
+  local names = { 'ahead', 'seen', 'epoch', 'fix', 'dues', 'runs', 'fence', 'seq', 'keep', 'wide', 'ready', 'idle' }
   if not isGranted then
-    names[11], names[12], names[13], names[14] = 'n:' .. lane, 'c:' .. lane, 'act', 'lanes'
+    names[12], names[13], names[14], names[15] = 'n:' .. lane, 'c:' .. lane, 'act', 'lanes'
   end
   if second then
     local at = #names
@@ -133,6 +134,9 @@ local function startRun(run, root, ARGV, childLane)
   dropNotifications()
   root.next = 1
   local token = newGrant(root, session, nonce, '0-0', 1, graceMs)
+  if shard.idle == '-1' then
+    callWatchers(session)
+  end
   root.isOpeners = true
   setRun(run, 'opener', '1')
   setRun(run, 'startedAt', wall())

@@ -1,9 +1,13 @@
 -- Sessions: which of them wait for work, what each could take, and how many branches each holds.
--- Gives: waitingSessions comingSessions passOver waitOf hasAll isQuick heldBy leaveBase isBaseThere
+-- Gives: waitingSessions comingSessions passOver waitOf hasAll isQuick heldBy leaveBase isBaseThere callWatchers IDLE_LOOK_MS
 -- Needs:
---   base: now readHint
+--   base: notify now readHint setShard whole
 --   ready-queue: laneOf
 local MOST_WAITING = 256
+-- While somebody holds something, who only renews does so as often, for few sessions. So many of those that wait are told when that begins: one may
+-- be in the same process as the one that it is to watch.
+IDLE_LOOK_MS = 300
+local WATCHERS = 2
 -- `leaving`: how many sessions go in this call, by base id.
 local waiting, leaving = nil, {}
 
@@ -42,6 +46,20 @@ function passOver(session)
   for _, waiter in ipairs(waitingSessions()) do
     if waiter.session == session then
       waiter.isNotified = true
+    end
+  end
+end
+
+-- Nobody held anything until this session does now. Those that only renew would find out up to a second later, and miss it as late if it ended
+-- before: two that wait renew at once, and learn with that how often.
+function callWatchers(session)
+  setShard('idle', whole(IDLE_LOOK_MS))
+  local called = 0
+  -- those that are on their way to work come last, and may find none
+  for _, waiter in ipairs(readHint('ZREVRANGE', T .. ':wait', 0, WATCHERS) or {}) do
+    if waiter ~= session and called < WATCHERS then
+      called = called + 1
+      notify(waiter, 'watch')
     end
   end
 end

@@ -17,6 +17,7 @@
 --   retries: retries
 --   run: loadRun
 --   runs: endRun
+--   sessions: IDLE_LOOK_MS
 --   session: SWEEP_GAP_MS commitRemovals sweepIntervalMs
 --   waits: runWaits
 --   waking: notifyAll notifyLater
@@ -28,8 +29,8 @@ local MOST_ITEMS = 256
 local MOST_WOKEN = 256
 -- Runs and groups together that it purges, which has a bound of its own: nothing else waits behind it.
 local MOST_PURGED = 256
--- Between two looks of a process that only renews, times the number of sessions over the sweepers; with more of them each renewal is enough.
-local IDLE_LOOK_MS, SWEEPERS, MOST_LOOKED_AT = 300, 4, 12
+-- A process that only renews looks as often as for few sessions, times their number over the sweepers; with more sessions each renewal is enough.
+local SWEEPERS, MOST_LOOKED_AT = 4, 12
 
 -- Does one planned entry that is due. How many starts were reclaimed.
 local function doEntry(entry, most, isGrace)
@@ -169,11 +170,12 @@ local function planSweeps(ttl, look, nextLook, nextDelayed, hasBacklog)
   return nextDue < HUGE and max(0, floor(nextDue - now())) or -1
 end
 
--- In how many milliseconds a process that only renews looks again; -1 where its next renewal is enough. While somebody holds something, and nobody
+-- In how many milliseconds a process that only renews looks again; -1 where its next renewal is enough since nobody holds anything, -2 since there
+-- are many. While somebody holds something, and nobody
 -- who is busy may be left to notice its end, that is sooner: else the death of a lone driver is noticed a second late.
 local function idleLookIn(facts)
   if #facts == 0 or #facts > MOST_LOOKED_AT then
-    return -1
+    return #facts == 0 and -1 or -2
   end
   local holdings = {}
   for i, fact in ipairs(facts) do
