@@ -87,6 +87,8 @@ export class Resumer {
         await session.reopen() // the store took this process for dead
         answer = await backend.take(request)
       }
+      // by a call of before that came late, maybe: where nothing here knows of it, it is given back, and asked for anew
+      if (answer.status === 'held' && answer.session === session.id) session.reconcile()
       if (answer.status !== 'ok') return { status: answer.status }
       const driven = await drive(answer.grant)
       return driven === undefined ? { status: 'ok' } : { status: 'ok', driven }

@@ -168,6 +168,11 @@ export class Session {
     await this.#membership?.reopen()
   }
 
+  /** As `Membership.reconcile`. */
+  reconcile(): void {
+    this.#membership?.reconcile()
+  }
+
   /** As `Membership.beat`. */
   beat(): void {
     this.#membership?.beat()

@@ -11,6 +11,8 @@ import { bulk, held, waitAndTotal } from './drivers.tasks.js'
 const open = useStage()
 const DRIVER = join(__dirname, 'driver.ts')
 
+const twice = task('twice', (n: number) => n * 2)
+
 describe('a producer that is killed while it dispatches a large group', () => {
   it.each([
     ['with the reply to its second part lost', 'hold-reply', 1],
@@ -33,6 +35,20 @@ describe('a producer that is killed while it dispatches a large group', () => {
     },
     30_000,
   )
+})
+
+describe('a producer whose call to take a run comes late', () => {
+  it('FT-P10: after it has given that up: it does not stand by for itself', async () => {
+    const stage = await open()
+    const client = await stage.client({ instanceId: 'late' })
+    const backend = await stage.backend()
+    const { id } = await (await stage.client()).submit(twice, 4)
+    const [own] = (await backend.inspect.sessions()).filter(({ baseId }) => baseId === 'late')
+    expect(await backend.take({ session: own?.session ?? '', nonce: 'late', runId: id })).toMatchObject({
+      status: 'ok',
+    })
+    expect(await (await client.resume(id, twice)).result()).toBe(8)
+  })
 })
 
 describe('a producer whose store goes back in time', () => {

@@ -32,6 +32,7 @@ export function pictureOf(state: KernelState): unknown {
       grants: group.heldGrants().map(({ token, held, dueAt }) => [token, held, dueAt]),
       isQueued: group.isQueued,
       isRetired: group.isRetired,
+      isReopened: group.isReopened,
     })),
     queues: [...state.queues.values()].map(({ name, ready, delayed, granted: granted, isPaused, lanes, delays }) => ({
       name,
@@ -94,7 +95,8 @@ function checkGroup(group: Group): void {
   }
   equal(`${gid} outcomes`, seen.size, finals)
   if (group.state === 'open') {
-    const unfilled = size - group.filled
+    const waiting = Array.from({ length: size - group.filled }, (_, i) => group.filled + i)
+    const unfilled = waiting.filter((index) => table.isReady(index)).length
     equal(`${gid} ready`, group.ready, counts.ready - unfilled)
     equal(`${gid} in flight`, group.inFlight, counts.granted)
     const parked = Array.from({ length: size }, (_, index) => index).filter((index) => table.isParked(index))

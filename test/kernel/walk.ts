@@ -1,28 +1,34 @@
 /**
- * A random walk over the kernel's operations by several producers and workers that die, come back, repeat calls, use old tokens and
- * see the clock jump. After each step the invariants are checked; a call that was refused, or repeated, must have changed nothing.
+ * A random walk over the kernel's operations by several producers and workers that die, come back, repeat calls, use old tokens, take runs over, open
+ * them again and see the clock jump. After each step the invariants are checked; a call that was refused, or repeated, must have changed nothing.
  */
 import type {
   AcquireRequest,
+  Decision,
   Grant,
   GroupSpec,
   Holder,
   Notice,
   OpenRequest,
   Park,
+  ReopenRequest,
   SettleKind,
   SettleRange,
   StepRequest,
+  TakeRequest,
   WaitRequest,
 } from '../../lib/backend/backend.js'
 import { acquire } from '../../lib/backend/kernel/acquire.js'
+import { decide } from '../../lib/backend/kernel/by-hand.js'
 import { control } from '../../lib/backend/kernel/control.js'
 import { open } from '../../lib/backend/kernel/open.js'
+import { reopen } from '../../lib/backend/kernel/reopen.js'
 import { handleSession as sessionOf } from '../../lib/backend/kernel/session.js'
 import { settle } from '../../lib/backend/kernel/settle.js'
 import { KernelState } from '../../lib/backend/kernel/state.js'
 import { step } from '../../lib/backend/kernel/step.js'
 import { nextDueAt, sweep } from '../../lib/backend/kernel/sweep.js'
+import { take } from '../../lib/backend/kernel/take.js'
 import { signal } from '../../lib/backend/kernel/waits.js'
 import { item, pack } from '../../lib/values/packed-items.js'
 import { seededRandom } from '../../lib/time.js'
@@ -41,7 +47,7 @@ const ASKED_QUEUES: readonly [Names, ...Names[]] = [
   ['runs', ...QUEUES],
   'all',
 ]
-const ASKED_CAPABILITIES: readonly [Names, ...Names[]] = [[], ['gpu'], 'all']
+const ASKED_CAPABILITIES: readonly [Names, ...Names[]] = [[], ['gpu'], ['layout:4'], 'all']
 const RULES = ['all', 'first-failure', 'first-success'] as const
 const KINDS: readonly [SettleKind, ...SettleKind[]] = [
   'succeeded',
@@ -51,6 +57,7 @@ const KINDS: readonly [SettleKind, ...SettleKind[]] = [
   'dead',
   'retry',
   'released',
+  'parked',
   'parked',
 ]
 /** Where branches of a run wait, and what signals name. */
@@ -68,6 +75,11 @@ const REFUSALS = new Set([
   'over',
   'withdrawn',
   'skip',
+  'held',
+  'paused',
+  'waiting',
+  'running',
+  'not-kept',
 ])
 
 export class Walk {
@@ -84,7 +96,10 @@ export class Walk {
   readonly #specs = new Map<string, GroupSpec>()
   readonly #outcomes = new Map<string, string>()
   readonly #tokens = new Set<string>()
+  /** How often a group was told of, and how often it was opened again. */
   readonly #closings = new Map<string, number>()
+  readonly #reopenings = new Map<string, number>()
+  readonly #takes: TakeRequest[] = []
   #lastFence = 0
 
   constructor(seed: number) {
@@ -111,6 +126,9 @@ export class Walk {
       [2, () => this.#end()],
       [6, () => this.#session()],
       [6, () => this.#control()],
+      [4, () => this.#take()],
+      [4, () => this.#reopen()],
+      [3, () => this.#decide()],
       [3, () => this.#live()],
       [3, () => this.#disturbHints()],
       [5, () => this.#advance()],
@@ -235,8 +253,10 @@ export class Walk {
     const from = this.#chance(0.7) ? 0 : Math.floor(this.#random() * wanted)
     const to = this.#chance(0.7) ? wanted : from + Math.floor(this.#random() * (wanted - from + 1))
     const inputs = pack(Array.from({ length: to - from }, (_, i) => bytes(`i${spec.shared ? '' : from + i}`)))
-    const request: StepRequest = { holder, runId, group: { spec, from, inputs } }
-    const answer = this.#call(`step ${place} ${from}..${to}`, () => step(this.state, request), true)
+    const isReopened = from === 0 && this.#chance(0.5)
+    const request: StepRequest = { holder, runId, group: { spec, from, inputs, ...(isReopened && { isReopened }) } }
+    const name = `step ${place} ${from}..${to}${isReopened ? ' anew' : ''}`
+    const answer = this.#reopening(runId, () => this.#call(name, () => step(this.state, request), true))
     if (answer.status === 'ok') this.#specs.set(place, spec)
   }
 
@@ -252,16 +272,85 @@ export class Walk {
     this.#woken.delete(request.session)
     const answer = this.#call(`acquire ${request.session} ${request.max}`, () => acquire(this.state, request), true)
     if (answer.status !== 'ok') return
-    for (const grant of answer.grants) {
-      if (this.#tokens.has(grant.token)) throw new Error(`the token ${grant.token} was given out twice`)
-      if (grant.fence <= this.#lastFence) throw new Error(`the fence ${grant.fence} is not above ${this.#lastFence}`)
-      this.#tokens.add(grant.token)
-      this.#lastFence = grant.fence
-      this.#checkGrant(grant)
-      this.#grants.push(grant)
-      for (const index of grant.indexes) this.#hold({ gid: grant.spec.gid, index, token: grant.token })
-    }
+    for (const grant of answer.grants) this.#receive(grant)
+  }
+
+  #receive(grant: Grant): void {
+    if (this.#tokens.has(grant.token)) throw new Error(`the token ${grant.token} was given out twice`)
+    if (grant.fence <= this.#lastFence) throw new Error(`the fence ${grant.fence} is not above ${this.#lastFence}`)
+    this.#tokens.add(grant.token)
+    this.#lastFence = grant.fence
+    this.#checkGrant(grant)
+    this.#grants.push(grant)
+    for (const index of grant.indexes) this.#hold({ gid: grant.spec.gid, index, token: grant.token })
     while (this.#grants.length > 40) this.#grants.shift()
+  }
+
+  /** A process wants to drive a run; or its call from before arrives only now. */
+  #take(): void {
+    const late = this.#chance(0.3) ? this.#pick(this.#takes) : undefined
+    const runId = this.#pick([...this.state.runs.keys()]) ?? 'nowhere'
+    const request = late ?? { session: this.#session0(), nonce: this.#name('n'), runId }
+    this.#takes.push(request)
+    if (this.#takes.length > 10) this.#takes.shift()
+    const before = this.state.runs.get(request.runId)?.groups.get(request.runId)?.grantHolding(0)
+    const answer = this.#call(`take ${request.runId}`, () => take(this.state, request), true)
+    if (answer.status !== 'ok') return
+    if (before === undefined) {
+      this.#receive(answer.grant)
+      if (late !== undefined) this.#count('take late')
+    } else if (answer.grant.token !== before.token || before.session.id !== request.session)
+      throw new Error(`${request.runId} was given to ${request.session} beside ${before.session.id}`)
+  }
+
+  /** A run that has ended goes on, and maybe does some of it once more. */
+  #reopen(): void {
+    const run = this.#pick([...this.state.runs.values()].filter(({ end }) => end !== undefined || this.#chance(0.1)))
+    if (run === undefined) return
+    const below = [...run.groups.values()].filter(({ isRoot, parent }) => !isRoot && parent?.isRoot === true)
+    const redone = this.#chance(0.3) ? this.#pick(below) : undefined
+    const request: ReopenRequest = {
+      runId: run.id,
+      nonce: this.#name('n'),
+      ...(this.#chance(0.3) && { forget: ['a'] }),
+      ...(this.#chance(0.1) && { isPartial: true }),
+      ...(redone !== undefined && { redo: [{ gid: redone.spec.gid, indexes: [0] }] }),
+    }
+    this.#reopening(
+      run.id,
+      () => this.#call(`reopen ${run.id}`, () => reopen(this.state, request), true),
+      redone?.spec.gid,
+    )
+  }
+
+  /** A person ends a branch, or says what a step gives. */
+  #decide(): void {
+    const group = this.#pick([...this.state.groups.values()])
+    if (group === undefined) return
+    const path = this.#pick(['a', 'b'])
+    const decision: Decision = {
+      ...{ nonce: this.#name('n'), path, as: this.#pick(['succeeded', 'failed'] as const), gid: group.spec.gid },
+      ...{ index: Math.floor(this.#random() * group.spec.size), value: bytes('by hand') },
+      ...((group.isRoot || this.#chance(0.3)) && { mark: `${path}!` }),
+    }
+    this.#call(`decide ${decision.gid}#${decision.index}`, () => decide(this.state, group.run.id, decision), true)
+  }
+
+  /** What groups end with may be another thing once they are opened again, but for what had succeeded. */
+  #reopening<T>(runId: string, operation: () => T, undone?: string): T {
+    const closed = [...this.state.groups.values()].filter(({ run, state }) => run.id === runId && state !== 'open')
+    const answer = operation()
+    for (const { spec, isRoot } of closed.filter(({ state }) => state === 'open')) {
+      const { gid } = spec
+      this.#count('opened again')
+      this.#reopenings.set(gid, (this.#reopenings.get(gid) ?? 0) + 1)
+      for (let index = 0; index < spec.size; index++) {
+        const known = this.#outcomes.get(`${gid}#${index}`)
+        const isKept = known?.startsWith('succeeded') === true && !isRoot && !(gid === undone && index === 0)
+        if (!isKept) this.#outcomes.delete(`${gid}#${index}`)
+      }
+    }
+    return answer
   }
 
   #settle(): void {
@@ -493,6 +582,8 @@ export class Walk {
 
   #check(): void {
     checkInvariants(this.state, this.#woken)
+    for (const [gid, times] of this.#closings)
+      if (times > 2 + 2 * (this.#reopenings.get(gid) ?? 0)) throw new Error(`${gid} ended twice`)
     for (const [gid, group] of this.state.groups) {
       for (const chunk of group.chunks) {
         chunk.kinds.forEach((kind, i) =>
@@ -535,12 +626,10 @@ export class Walk {
     if (notice.kind === 'work') this.#woken.add(session)
   }
 
-  /** Every group is told of at its opening and at its one end. */
+  /** Every group is told of at each of its openings and at its one end after that. */
   #see(kind: string, gid: string): void {
     if (kind !== 'group') return
-    const times = (this.#closings.get(gid) ?? 0) + 1
-    if (times > 2) throw new Error(`${gid} ended twice`)
-    this.#closings.set(gid, times)
+    this.#closings.set(gid, (this.#closings.get(gid) ?? 0) + 1)
   }
 
   #tick(ms: number): void {
