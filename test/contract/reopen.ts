@@ -114,7 +114,8 @@ export function describeReopen(useWorld: UseWorld): void {
     expect((await world.backend.inspect.saved('run', '')).paths).toEqual(['0'])
     expect((await world.backend.inspect.groups('run')).map(({ gid }) => gid)).toEqual(['run/1'])
     expect(await meet(world, holder, spec)).toEqual({ status: 'ok', fill: 2 })
-    const again = await world.takeOne()
+    expect(await world.take()).toEqual([]) // by a release of before
+    const again = await world.takeOne(2, { capabilities: ['layout:4'] })
     expect([...again.indexes]).toEqual([1])
     expect(inputsOf(again)).toEqual(['i1'])
     await world.settle(again, 'succeeded', [1], { values: packed('new') })

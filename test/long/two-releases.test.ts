@@ -3,13 +3,13 @@
  * of both are killed and started again. All runs end with their results, and the older release touches nothing that it cannot read.
  */
 import { join } from 'node:path'
-import { seq, type Graflow } from 'graflow'
+import { each, later, par, seq, waitFor, type Graflow } from 'graflow'
 import { encode } from '../../lib/values/codec.js'
 import { oldRelease } from '../support/old-release.js'
 import type { Child } from '../support/processes.js'
 import { useStage, type Stage } from '../support/redis-stage.js'
 import { until, within } from '../support/waits.js'
-import { trip, tripOf } from './two-releases.tasks.js'
+import { asNumbers, begin, fork, frailTrip, keep, quick, total, trip, tripOf } from './two-releases.tasks.js'
 
 /** The last commit before runs could be taken over, resumed, pinned, and wait. */
 const BEFORE = '9bb248d'
@@ -113,6 +113,73 @@ describe('a release and the one before it', () => {
     expect((await client.builds.list()).items).toEqual([{ buildId: 'new', workers: 1, runs: 0 }])
     expect(await stage.redis.exists(stage.keys.broken, stage.keys.quarantine, stage.keys.pins)).toBe(0)
     await Promise.all([oldWorker.kill9(), newWorker.kill9()])
+  }, 120_000)
+})
+
+const SLEEP_MS = 2_000
+/** What the older release cannot read, of tasks that its workers know, too. */
+const sleeping = seq(begin, later(keep, SLEEP_MS), each(quick))
+const asking = seq(begin, par(fork, seq(waitFor('ok'), asNumbers)), total)
+
+describe('runs that sleep, wait for a signal, or were opened again', () => {
+  it('V4: are left to the newer release, whoever is killed meanwhile, and end with their results', async () => {
+    const releases = new Releases(await open())
+    const { stage } = releases
+    const client = await stage.client({ buildId: 'new', instanceId: 'new-client' })
+    const [oldWorker, newWorker] = [await releases.worker('old'), await releases.worker('new')]
+    const stateOf = async (id: string) => (await (await client.attach(id)).status()).state
+    const untilState = (id: string, state: string): Promise<void> =>
+      until(
+        async () => (await stateOf(id)) === state,
+        () => `${id} is ${state}, got ${JSON.stringify(releases.starts(id))}`,
+        20_000,
+      )
+
+    await client.submit(sleeping, 1, { id: 'sleeping' })
+    await client.submit(asking, 2, { id: 'asking' })
+    await client.submit(frailTrip, 3, { id: 'retried' })
+    await client.submit(frailTrip, 4, { id: 'repeated' })
+    await Promise.all([untilState('retried', 'failed'), untilState('repeated', 'failed')])
+    await Promise.all([untilState('sleeping', 'waiting'), untilState('asking', 'waiting')])
+    await Promise.all([oldWorker.kill9(), newWorker.kill9()])
+
+    // Only the older one is at work while all of them could go on.
+    const lonely = await releases.worker('old', 'old-again')
+    stage.ledger.open('mended')
+    const failed = new Map(['retried', 'repeated'].map((run) => [run, releases.starts(run).length]))
+    expect(await (await client.attach('asking')).signal('ok', [10])).toBe(true)
+    expect(await client.runs.retry('retried')).toBe(true)
+    expect(await client.runs.retry('repeated', { from: '1/0' })).toBe(true)
+    await untilState('sleeping', 'pending') // its time has come
+    expect(await (await client.submit(frailTrip, 7, { id: 'witness' })).result()).toEqual([7, 8, 9])
+    // the branch that got its answer is ready, and the run waits for it
+    expect(await Promise.all(['asking', 'retried', 'repeated'].map(stateOf))).toEqual(['waiting', 'pending', 'pending'])
+
+    // The newer one begins, is killed once more, and the older one is killed beside it.
+    const midway = await releases.worker('new', 'new-again')
+    await until(() => releases.starts('repeated').length > (failed.get('repeated') ?? 0), 'the newer one goes on')
+    await midway.kill9()
+    await lonely.kill9()
+    const last = [await releases.worker('new', 'new-last'), await releases.worker('old', 'old-last')]
+    const results = Promise.all(
+      ['sleeping', 'asking', 'retried', 'repeated'].map(async (id) => (await client.attach(id)).result()),
+    )
+    expect(await within(LONG_MS, results, () => `all results: ${JSON.stringify(stage.ledger.notes())}`)).toEqual([
+      [2, 3, 4],
+      22,
+      [3, 4, 5],
+      [4, 5, 6],
+    ])
+    const others = (run: string): string[] =>
+      releases
+        .starts(run)
+        .slice(failed.get(run) ?? 0)
+        .map(({ release }) => release)
+    for (const run of ['sleeping', 'asking', 'retried', 'repeated'])
+      expect([run, new Set(others(run))]).toEqual([run, new Set(['new'])])
+    expect(new Set(releases.starts('witness').map(({ release }) => release))).toEqual(new Set(['old']))
+    expect(await stage.redis.exists(stage.keys.broken, stage.keys.quarantine)).toBe(0)
+    await Promise.all(last.map((worker) => worker.kill9()))
   }, 120_000)
 })
 

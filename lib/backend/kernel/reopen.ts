@@ -3,7 +3,7 @@ import type { ReopenAnswer, ReopenRequest } from '../backend.js'
 import { applyDecision } from './by-hand.js'
 import type { Run } from './group.js'
 import { relane } from './ready-queue.js'
-import { reopenGroup, reopenRoot, requeueAnew } from './retries.js'
+import { reopenGroup, reopenRoot, requeueAnew, withLayout } from './retries.js'
 import type { KernelState } from './state.js'
 import { addReady } from './waking.js'
 
@@ -26,7 +26,7 @@ export function reopen(state: KernelState, request: ReopenRequest): ReopenAnswer
   if (root.need !== undefined) relane(root, root.need)
   for (const [i, { indexes }] of redo.entries()) {
     const group = redone[i]
-    if (group !== undefined) reopenGroup(state, group, new Set(indexes))
+    if (group !== undefined) reopenGroup(state, group, new Set(indexes), withLayout(group.spec))
   }
   addReady(state, root, requeueAnew(root, 0))
   if (request.decision !== undefined) applyDecision(state, run, request.decision)

@@ -70,12 +70,18 @@ export function reopenGroup(
   state.effects.activity(run.id, 'group', group.spec.gid)
 }
 
-/** Opens the root group of a run again; its input is there. A release of before would not know what to do with groups of an earlier epoch. */
+/** The spec for sessions that know of epochs only: a release of before would not know what to do with what is kept of a group. */
+export const withLayout = (spec: GroupSpec): GroupSpec => ({
+  ...spec,
+  requires: together(spec.requires, [LAYOUT_CAPABILITY]),
+})
+
+/** Opens the root group of a run again; its input is there. */
 export function reopenRoot(state: KernelState, root: Group): void {
   const { spec } = root
   state.addBytes(root.run, -root.outcomeBytes)
   root.restart(undefined, state.now, true)
-  root.spec = { ...spec, requires: together(spec.requires, [LAYOUT_CAPABILITY]) }
+  root.spec = withLayout(spec)
   root.lane = state.queue(spec.queue).lane(root.spec.requires, spec.tasks)
 }
 

@@ -73,7 +73,7 @@ local function demandOf(g)
   return need and demandBySpec(g, need) or demand
 end
 
--- From now on a root of which nothing is ready stands in the lane of what is left of it.
+-- From now on a root of which nothing is ready stands in the lane of what is left of it, and a group that was opened again in that of its spec.
 function relane(root)
   local need = needOf(root)
   local lane = (need or root.isReopened) and nameFor(demandBySpec(root, need)) or root.lane

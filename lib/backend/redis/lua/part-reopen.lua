@@ -128,6 +128,8 @@ local function reopenRun(ARGV)
   relane(root)
   for i, g in ipairs(redone) do
     retries.reopenGroup(g, run.epoch, redo[i][2])
+    retries.requireLayout(g)
+    relane(g)
     local parent = load(g.parent)
     if parent then
       touch(parent)

@@ -165,14 +165,19 @@ local function setSpec(g, spec)
   addWrite(g, { 'HSET', g.b, 'g', spec })
 end
 
--- Opens the root group of a run again; its input is there. A release of before would not know what to do with groups of an earlier epoch.
-local function reopenRoot(root)
-  local spec = specOf(root)
+-- Only sessions that know of epochs take branches of this group from now on: a release of before would not know what to do with what is kept.
+local function requireLayout(g)
+  local spec = specOf(g)
   if not find(spec, '"' .. LAYOUT_CAPABILITY .. '"', 1, true) then
-    setSpec(root, (string.gsub(spec, '"requires":%[', function(found)
+    setSpec(g, (string.gsub(spec, '"requires":%[', function(found)
       return found .. '"' .. LAYOUT_CAPABILITY .. '"' .. (find(spec, '"requires":[]', 1, true) and '' or ',')
     end, 1)))
   end
+end
+
+-- Opens the root group of a run again; its input is there.
+local function reopenRoot(root)
+  requireLayout(root)
   forgetGrants(root, { 'o', 'apart', 'w' })
   call('HLEN', root.b .. ':o')
   addWrite(root, { 'UNLINK', root.b .. ':o' })
@@ -230,4 +235,5 @@ local function deletionOf(gid)
 end
 
 retries = { delay = delay, promoteDue = promoteDue, commitRetries = commitRetries, deletionOf = deletionOf, setSpec = setSpec,
-  requeueFresh = requeueFresh, reopenGroup = reopenGroup, reopenRoot = reopenRoot, keepCells = keepCells, requeueAnew = requeueAnew }
+  requeueFresh = requeueFresh, requireLayout = requireLayout, reopenGroup = reopenGroup, reopenRoot = reopenRoot, keepCells = keepCells,
+  requeueAnew = requeueAnew }
