@@ -5,13 +5,10 @@
  *
  *   npm run field:dashboard -- [--seconds 150]
  */
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { decode, encode } from 'fast-png'
 import { connect, type Graflow } from 'graflow'
 import { Child, startWorker } from '../support/processes.js'
 import { freePort, RedisServer } from '../support/redis-server.js'
@@ -19,17 +16,17 @@ import { elapse } from '../support/waits.js'
 import { check, play } from './checks.js'
 import { crawl, film, strict } from './dashboard.tasks.js'
 import { type Panel, pageOf, type Picture, type Series, sizeOf } from './draw-dashboard.js'
+import { screenshot } from './screenshot.js'
 import { hasPrometheus, type Prometheus, type Range, startPrometheus } from './prometheus-server.js'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const project = join(here, '../..')
-const IMAGE = join(project, 'docs/images/dashboard.png')
+const IMAGE = 'dashboard.png'
 const MOST_BYTES = 300_000
 const PREFIX = 'shop'
 const STEP_SECONDS = 2
 /** What Grafana takes, where Prometheus reads once a second, for a panel of an hour; here the hour is a few minutes. */
 const RATE_INTERVAL = '10s'
-const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome']
 const { values: given } = parseArgs({ options: { seconds: { type: 'string', default: '150' } } })
 const SECONDS = Number(given.seconds)
 
@@ -124,53 +121,7 @@ async function ask(
 // ---------------------------------------------------------------------------------------------------------------- the picture
 
 /** Draws it into docs/images; says why it cannot. */
-function paint(picture: Picture): void {
-  const browser = BROWSERS.find((name) => spawnSync(name, ['--version']).error === undefined)
-  if (browser === undefined) {
-    console.log('no picture: there is no chromium here (apt-get install chromium)')
-    return
-  }
-  const folder = mkdtempSync(join(tmpdir(), 'graflow-picture-'))
-  try {
-    const [page, shot] = [join(folder, 'page.html'), join(folder, 'page.png')]
-    writeFileSync(page, pageOf(picture))
-    const { width, height } = sizeOf(picture)
-    const { status, stderr } = spawnSync(
-      browser,
-      [
-        ...[
-          '--headless',
-          '--no-sandbox',
-          '--disable-gpu',
-          '--hide-scrollbars',
-          `--user-data-dir=${join(folder, 'profile')}`,
-        ],
-        ...[`--window-size=${width},${height}`, `--screenshot=${shot}`, `file://${page}`],
-      ],
-      { encoding: 'utf8', timeout: 60_000 },
-    )
-    if (status !== 0) throw new Error(`${browser} ended with ${status}: ${stderr}`)
-    const bytes = smaller(readFileSync(shot))
-    check(
-      `docs/images/dashboard.png has less than ${MOST_BYTES} bytes`,
-      bytes.length < MOST_BYTES,
-      `${bytes.length} bytes`,
-    )
-    mkdirSync(dirname(IMAGE), { recursive: true })
-    writeFileSync(IMAGE, bytes)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
-
-/** Colours are that far apart in the file: nobody sees it, and it is half as large. */
-const COLOUR_STEP = 8
-
-function smaller(png: Uint8Array): Uint8Array {
-  const { width, height, data, channels } = decode(png)
-  const rounded = Uint8Array.from(data, (value) => Math.min(255, Math.round(value / COLOUR_STEP) * COLOUR_STEP))
-  return encode({ width, height, data: rounded, channels, depth: 8 }, { zlib: { level: 9 } })
-}
+const paint = (picture: Picture): void => screenshot(pageOf(picture), sizeOf(picture), IMAGE, MOST_BYTES)
 
 await play(async (onEnd) => {
   if (!hasPrometheus()) {

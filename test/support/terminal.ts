@@ -51,6 +51,11 @@ export class Terminal {
     return this.output.replace(/\u001b\[[\d;?]*[A-Za-z]|\r/g, '')
   }
 
+  /** The same with its colours; only of tmux. */
+  get coloured(): string {
+    return this.#tmux('capture-pane', '-e', '-p', '-t', 't')
+  }
+
   /** Types a line, or a control character. */
   type(text: string): void {
     if (this.#script !== undefined) this.#script.stdin?.write(text === CTRL_C ? text : `${text}\n`)
