@@ -161,6 +161,25 @@ export function describeReopen(useWorld: UseWorld): void {
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running' })
   })
 
+  it('parks a run that was reopened before its driver meets a group of before, and wakes it', async () => {
+    const world = await useWorld()
+    const old = await world.start('run')
+    await world.dispatch(old, 'run/0', { size: 1 })
+    await world.settle(await world.takeOne(), 'succeeded')
+    await fail(world, old)
+    expect(await reopen(world)).toBe('ok')
+    const { gid, token } = await drivenAgain(world)
+    const wait = { place: '1', address: 'ok', onDue: bytes('late'), isRepeated: false }
+    const range = { gid, token, indexes: [0], kinds: ['parked'] as const, values: packed(''), parks: [{ wait }] }
+    expect(await world.backend.settle({ session: 'w', ranges: [range] })).toEqual(['ok'])
+    expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'waiting' })
+    const signal = { runId: 'run', address: 'ok', payload: bytes('yes'), nonce: world.nonce() }
+    expect(await world.backend.signal(signal)).toBe('ok')
+    await drivenAgain(world)
+    expect(await world.backend.inspect.output('run', '1/!')).toEqual(bytes('syes'))
+    expect((await world.backend.inspect.groups('run')).map((group) => group.gid)).toEqual(['run/0'])
+  })
+
   it('ends a run that was reopened when its time is over, and deletes one that nobody takes', async () => {
     const world = await useWorld()
     const holder = await world.start('run', { timeoutMs: 300, retentionMs: 300 })

@@ -111,7 +111,10 @@ end
 local function commitPacked(g)
   call('SET', T .. ':p:' .. g.gid, packing.textOf(g))
   if not g.wasPacked then
-    call('UNLINK', g.b, g.b .. ':r', g.packed.isAlone and T .. ':r:' .. g.run .. ':k' or nil)
+    call('UNLINK', g.b, g.b .. ':r')
+    if g.packed.isAlone then
+      call('UNLINK', T .. ':r:' .. g.run .. ':k')
+    end
   end
 end
 
