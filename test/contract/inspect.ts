@@ -1,5 +1,6 @@
 /** What people and metrics see: one consistent look each. */
 import type { RunState } from '../../lib/backend/backend.js'
+import { pack } from '../../lib/values/packed-items.js'
 import { bytes, infoOf, inputsFor, packed, SHORT_TTL_MS, type UseWorld } from '../support/world.js'
 
 export function describeInspect(useWorld: UseWorld): void {
@@ -121,6 +122,21 @@ export function describeInspect(useWorld: UseWorld): void {
     const output = (path: string): Promise<Uint8Array | undefined> => world.backend.inspect.output('run', path)
     expect(await Promise.all(['0', '0/1', '1', ''].map(output))).toEqual([bytes('a'), bytes('b'), undefined, undefined])
     expect(await world.backend.inspect.output('nowhere', '0')).toBeUndefined()
+  })
+
+  it('gives what a branch got, and nothing of a branch that there is not', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    const spec = world.spec('run/0', { size: 1 })
+    await world.step(holder, { group: { spec, from: 0, inputs: pack([new Uint8Array(12)]) } })
+    const input = (gid: string, index: number): Promise<Uint8Array | undefined> =>
+      world.backend.inspect.input(gid, index)
+    expect(await Promise.all([0, 1, 2, 3].map((index) => input('run/0', index)))).toEqual([
+      new Uint8Array(12),
+      ...[undefined, undefined, undefined],
+    ])
+    expect(await input('run', 0)).toEqual(bytes('input'))
+    expect(await input('run/1', 0)).toBeUndefined()
   })
 
   it('counts the branches of a group by what they are', async () => {

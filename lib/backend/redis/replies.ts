@@ -46,6 +46,16 @@ export function textsIn(reply: Reply): readonly string[] {
   return reply !== null && typeof reply === 'object' ? reply.flatMap(textsIn) : []
 }
 
+/** What cannot be read is left out of a list, as scripts leave out what they cannot read. */
+export function readable<T>(read: () => T): readonly T[] {
+  try {
+    return [read()]
+  } catch (error) {
+    if (error instanceof GraflowError && error.code === 'INTEGRITY') return []
+    throw error
+  }
+}
+
 /** The lines `name:value` of INFO. */
 export function readInfo(reply: Reply): ReadonlyMap<string, string> {
   const lines = Buffer.isBuffer(reply) ? reply.toString().split('\r\n') : []

@@ -7,8 +7,9 @@
 -- ARGV: gid, index
 -- Answers: OK input | GONE
 local isFine, g = pcall(load, ARGV[1])
-if not isFine or not g or g.bytes == 0 or g.isRetired then
+local index = tonumber(ARGV[2])
+if not isFine or not g or g.bytes == 0 or g.isRetired or index >= g.size then
   return { 'GONE' }
 end
-local isThere, input = pcall(inputOf, g, tonumber(ARGV[2]))
+local isThere, input = pcall(inputOf, g, index, HUGE)
 return isThere and input and { 'OK', input } or { 'GONE' }

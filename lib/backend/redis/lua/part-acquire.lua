@@ -176,7 +176,7 @@ local function consider(gid, lane)
   local run = loadRun(g.run)
   if not run or run.isPaused or run.isEnded or (g.isRoot and run.isAbandoned) then
     touch(g)
-    g.isParked = true
+    g.isBarred = true
     if not g.isQueued then
       ask.strays[#ask.strays + 1] = { lane, gid }
     end
@@ -315,15 +315,21 @@ local function serveLanes()
   end
 end
 
--- The grants of an earlier call with this nonce, as far as they are still held.
+-- A grant of an earlier call with this nonce, as far as it is still held; nil for that of another call.
+local function grantAgain(gid, grantNumber)
+  local g = load(gid, grantNumber)
+  local token = g and recordOf(g, grantNumber)
+  return token and nonceOf(token) == ask.nonce and grantOf(g, grantNumber) or nil
+end
+
+-- The grants of an earlier call with this nonce. What cannot be read is held by no session.
 local function repeatGrants()
   local fields = call('HGETALL', T .. ':o:' .. ask.session)
   for i = 1, #fields, 2 do
     local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
-    local g = gid and load(gid, grantNumber)
-    local token = g and recordOf(g, grantNumber)
-    if token and nonceOf(token) == ask.nonce then
-      ask.grants[#ask.grants + 1] = grantOf(g, grantNumber)
+    local isFine, grant = pcall(grantAgain, gid or '', grantNumber)
+    if isFine then
+      ask.grants[#ask.grants + 1] = grant
     end
   end
   table.sort(ask.grants, function(a, b) return tonumber(a.fence) < tonumber(b.fence) end)

@@ -3,7 +3,7 @@
 -- Gives: applyDecision decide
 -- Needs:
 --   barrier: arrive chunkOf
---   base: activity notify quarantine readShard wall whole
+--   base: activity commitNotices notify quarantine readShard wall whole
 --   branch-table: DELAYED FAILED GRANTED HAS_SAVED NO_GRANT READY SUCCEEDED cellOf isParked lastingFlags setCells
 --   closing: closeChildren
 --   commit: commit
@@ -144,8 +144,10 @@ function decide(ARGV)
   readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'keep', 'ready', 'act' })
   local isFine, answer = pcall(decideIn, ARGV)
   if not isFine then
+    -- nothing of what it has changed so far is written
     quarantine(ARGV[5], answer)
-    answer = 'GONE'
+    commitNotices()
+    return 'GONE'
   end
   commit()
   return answer

@@ -13,10 +13,7 @@ function begin_dead_letters()
 end
 
 function addDeadLetter(g, index, kind, errors, losses, value)
-  local input = g.bytes > 0 and inputOf(g, index) or ''
-  if #input > MOST_INPUT_BYTES then
-    input = ''
-  end
+  local input = g.bytes > 0 and inputOf(g, index, MOST_INPUT_BYTES) or ''
   specOf(g) -- read before the first write
   now()
   setShard('deads', whole(shardNumber('deads') + 1))

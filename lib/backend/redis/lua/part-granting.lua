@@ -8,7 +8,7 @@
 --   children: childrenOf
 --   due-queue: unplan
 --   grants: newGrant recordOf stillHeld
---   group: filled inputBytes inputPlace inputRange load segmentOf sharedInput specOf touch
+--   group: filled inputBytes inputPlace inputRange loadReadable segmentOf sharedInput specOf touch
 --   run: RUNNING loadRun setRun standings
 --   sessions: callWatchers
 -- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
@@ -22,6 +22,13 @@ WHOLE, SHARED = 1, 2
 function watchersOf(run)
   local counts = tryCall('PUBSUB', 'NUMSUB', channelOf(run))
   return tonumber(counts[2]) or 0
+end
+
+-- The one input of a group.
+local function addShared(g, grant)
+  local place = inputPlace(g, 0, 0, g.bytes)
+  grant.layout, grant.bytes, grant.ends = place and APART or SHARED, place or sharedInput(g), ''
+  grant.size = place and g.bytes or #grant.bytes
 end
 
 -- All branches of a group whose inputs stand in one piece.
@@ -86,9 +93,7 @@ local function freshRange(g, most, bytesLeft)
   local to = min(filled(g), from + most)
   local grant = { first = from, layout = SPLIT, indexes = '', cells = '' }
   if g.isShared then
-    local place = inputPlace(g, 0, 0, g.bytes)
-    grant.layout, grant.bytes, grant.ends = place and APART or SHARED, place or sharedInput(g), ''
-    grant.size = place and g.bytes or #grant.bytes
+    addShared(g, grant)
   else
     local _, _, behind = segmentOf(g, from)
     to = min(to, behind)
@@ -137,8 +142,7 @@ local function gathered(g, indexes, cells, starts, lasts)
   end
   grant.indexes, grant.cells = concat(packedIndexes), concat(cells)
   if g.isShared then
-    grant.layout, grant.ends, grant.bytes = SHARED, '', sharedInput(g)
-    grant.size = #grant.bytes
+    addShared(g, grant)
   else
     grant.ends, grant.bytes, grant.size = concat(ends), concat(parts), size
   end
@@ -264,7 +268,7 @@ end
 -- The groups that this branch has opened notify its new holder from now on.
 local function passChildrenOn(g, index, session)
   for gid in gmatch(childrenOf(g, index), '[^\n]+') do
-    local child = load(gid)
+    local child = loadReadable(gid)
     if child and child.state == 'o' then
       touch(child)
       child.inbox = session

@@ -302,10 +302,11 @@ function inputPlace(g, index, start, last)
   return concat({ whole(start - before), ' ', whole(last - 1 - before), ' ', key })
 end
 
-function inputOf(g, index)
+-- The input of a branch; nil where it has more than `most` bytes, which then are not read.
+function inputOf(g, index, most)
   if g.isShared then
-    return sharedInput(g)
+    return g.bytes <= most and sharedInput(g) or nil
   end
   local start, last = inputRange(g, index)
-  return inputBytes(g, index, start, last)
+  return last - start <= most and inputBytes(g, index, start, last) or nil
 end

@@ -8,7 +8,7 @@
 --   children: childrenOf
 --   drivers: loseDriver
 --   due-queue: wakes
---   group: isClosedBy load packing touch
+--   group: isClosedBy load loadReadable packing touch
 --   retries: requeue
 --   run: WAITING loadRun standings setRun
 --   waking: addReady
@@ -53,7 +53,7 @@ local function park(g, index, cell, dueMs, gid)
   end
   if flags % 4 >= HAS_CHILDREN then
     for child in gmatch(childrenOf(g, index), '[^\n]+') do
-      child = load(child)
+      child = loadReadable(child)
       if child and child.state == 'o' then
         touch(child)
         child.inbox = PARKED

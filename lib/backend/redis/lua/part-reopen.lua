@@ -1,7 +1,7 @@
 -- The body of reopen: what is saved stays, the root group waits for a driver, and a new epoch begins.
 -- Gives: reopen
 -- Needs:
---   base: activity now quarantine readShard wall whole
+--   base: activity commitNotices now quarantine readShard wall whole
 --   by-hand: applyDecision
 --   children: addChild
 --   commit: commit commitLater later
@@ -151,8 +151,10 @@ function reopen(ARGV)
   readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'ready', 'act', 'lanes' })
   local isFine, answer = pcall(reopenRun, ARGV)
   if not isFine then
+    -- nothing of what it has changed so far is written
     quarantine(ARGV[1], answer)
-    answer = 'NOTKEPT'
+    commitNotices()
+    return 'NOTKEPT'
   end
   commit()
   commitLater()

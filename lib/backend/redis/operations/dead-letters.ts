@@ -1,7 +1,7 @@
 /** Dead letters: branches whose attempts are spent, in a stream. Each command here says all that there is to say, so none is a script. */
 import type { DeadLetter } from '../../backend.js'
 import { MOST_DEAD_LETTERS } from '../../kept.js'
-import { bytesOf, fieldsOf, listOf, numberOf, textOf } from '../replies.js'
+import { bytesOf, fieldsOf, listOf, numberOf, readable, textOf } from '../replies.js'
 import type { Store } from '../store.js'
 import { decodeSpec } from './spec-codec.js'
 
@@ -21,7 +21,7 @@ export async function deadLetters(store: Store, limit: number, before?: string):
     for (const entry of page) {
       const [id, fields] = listOf(entry)
       last = `(${textOf(id)}`
-      found.push(readLetter(textOf(id), fieldsOf(fields)))
+      found.push(...readable(() => readLetter(textOf(id), fieldsOf(fields))))
     }
     if (page.length < count) break
   }

@@ -15,7 +15,7 @@ import type {
   WaitingLane,
 } from '../../backend.js'
 import { pack } from '../../../values/packed-items.js'
-import { bytesOf, fieldsOf, listOf, numberOf, textOf } from '../replies.js'
+import { bytesOf, fieldsOf, listOf, numberOf, readable, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
 import { deadLetter, deadLetters } from './dead-letters.js'
@@ -93,16 +93,6 @@ async function groups(store: Store, runId: string): Promise<readonly GroupStatus
     if (gids.length > 0)
       found.push(...listOf(await store.shard.call('groups', gids)).flatMap((reply) => readable(() => groupIn(reply))))
     if (page.length < GROUPS) return found
-  }
-}
-
-/** What cannot be read is left out of a list, as scripts leave out what they cannot read. */
-function readable<T>(read: () => T): readonly T[] {
-  try {
-    return [read()]
-  } catch (error) {
-    if (error instanceof GraflowError && error.code === 'INTEGRITY') return []
-    throw error
   }
 }
 
