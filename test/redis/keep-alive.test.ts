@@ -83,6 +83,24 @@ describe('keeping a session alive', () => {
   const ended = async ({ redis }: StagedBackend, type: 'pubsub' | 'normal'): Promise<number> =>
     Number(await redis.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes'))
 
+  it('renews it no more when it is stopped just after its thread has ended by itself', async () => {
+    const staged = await stage(await sharedRedis())
+    await open(staged)
+    const post = jest.spyOn(Thread.prototype, 'postMessage')
+    const lost: string[] = []
+    const kept = staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: (what) => lost.push(what) })
+    const thread = post.mock.contexts[0] as Thread
+    post.mockRestore()
+    await kept.ready
+    await thread.terminate()
+    await kept.stop()
+    const last = await expiry(staged)
+    await until(async () => (await now(staged)) > last + TTL_MS, 'the end of its time')
+    expect(await expiry(staged)).toBe(last)
+    await staged.backend.session({ kind: 'close', session: 's' })
+    expect(lost).toEqual([])
+  })
+
   it('FT-R7: is not taken for dead while it cannot be subscribed, as long as it is renewed', async () => {
     const staged = await stage(await privateRedis())
     await open(staged, 3_000)

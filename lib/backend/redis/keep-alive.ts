@@ -85,10 +85,11 @@ class RenewalThread {
    * @param isToFinish a renewal under way is waited for, so that none comes later
    */
   async drop(kept: Kept, clock: Clock, isToFinish: boolean): Promise<void> {
+    if (!this.#kept.has(kept)) return
     const worker = this.#worker
-    if (worker === undefined || !this.#kept.has(kept)) return
     const isLast = this.#kept.size === 1
-    if (isToFinish || !isLast) {
+    // a thread that has ended by itself renews nothing, and the one after it is not given this session any more
+    if (worker !== undefined && (isToFinish || !isLast)) {
       const dropped = new Promise<void>((resolve) => {
         kept.onDropped = resolve
         worker.postMessage({ kind: 'drop', link: kept.link.number, session: kept.session, isToFinish })
