@@ -30,7 +30,7 @@ export type KernelInspector = {
   [Q in keyof Inspector]: (...args: Parameters<Inspector[Q]>) => Awaited<ReturnType<Inspector[Q]>>
 }
 
-/** Makes the inspector of a state. `settle` says what the time is before each look. */
+/** Makes the inspector of a state. Whoever asks sets its time before each look (`inspect` of `Kernel`). */
 export function inspectorOf(state: KernelState): KernelInspector {
   return {
     run: (runId): RunRecord | undefined => state.runs.get(runId)?.record(state.wallNow),

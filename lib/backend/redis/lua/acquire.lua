@@ -8,6 +8,6 @@
 -- ARGV: session, nonce, max, bytes, deeper than, grace of a deadline, number of the last lane known, queues (,a,b, or *), capabilities (,a,b, or *),
 --   how many can be started at once, how long others that were notified are waited for, tasks that are not shared (,a,b,),
 --   whether grants may be pushed while it waits (0 or 1), then for each queue: its name, names of its lanes with commas between
--- Answers: OK isMore next-due (then the grants, 11 parts each) | NOSESSION
+-- Answers: OK isMore next-due (then the grants, 12 parts each) | NOSESSION
 --   | LANES number-of-the-last how-many are-all (0 or 1), then name of a lane and what it asks, in turn
 return acquire(ARGV)

@@ -83,7 +83,7 @@ local function resumeGroups(run)
     local isFine, g = pcall(load, gid)
     if isFine and g and g.state == 'o' then
       touch(g)
-      g.isParked = g.isRoot and run.isAbandoned
+      g.isBarred = g.isRoot and run.isAbandoned
       notifyLater(g, readyOf(g))
     end
   end

@@ -13,7 +13,7 @@ function loseDriver(root, run, isWoken)
   setRun(run, 'driver', '')
   root.isOpeners = run.isLeftBehind -- from now on it is counted where a worker may take it
   if run.isLeftBehind and not isWoken then
-    run.isAbandoned, root.isParked = true, true
+    run.isAbandoned, root.isBarred = true, true
     setRun(run, 'aband', '1')
   elseif run.isLeftBehind or run.hasOpener then
     run.lostAt = wall()

@@ -3,14 +3,12 @@
 --   commitHeld commitEnded
 -- Needs:
 --   base: many nextFence now whole
---   branch-table: GRANTED cellOf cellsOf grantedCells setCells
+--   branch-table: GRANTED NO_CELL cellOf cellsOf grantedCells setCells
 --   due-queue: plan unplan
 --   group: load
 -- Stands at the end of a token's nonce where the grant was pushed (part-pushing): until it is settled or confirmed it is planned to be
 -- reclaimed.
 PUSHED = '!'
--- As a branch has it that was never granted.
-local LOST_CELL = '\0\0\0\0\0\0\0\0'
 -- By session: how many branches of each grant it holds from now on.
 local owned = {}
 
@@ -86,7 +84,7 @@ function heldGroup(gid, index, token)
     return nil
   end
   local cell = cellOf(g, index)
-  if g.isRoot and cell == LOST_CELL then
+  if g.isRoot and cell == NO_CELL then
     -- the table is lost, and a run has one branch: its driver can still end it
     cell = grantedCells(pack('<I4', tonumber(grantNumber)), 1)
     setCells(g, index, cell)

@@ -72,7 +72,8 @@ end
 local function readFor(lane, second, isGranted, queue)
   local names = { 'ahead', 'seen', 'epoch', 'fix', 'dues', 'runs', 'fence', 'seq', 'keep', 'wide', 'ready', 'idle' }
   if not isGranted then
-    names[12], names[13], names[14], names[15] = 'n:' .. lane, 'c:' .. lane, 'act', 'lanes'
+    local at = #names
+    names[at + 1], names[at + 2], names[at + 3], names[at + 4] = 'n:' .. lane, 'c:' .. lane, 'act', 'lanes'
   end
   if second then
     local at = #names

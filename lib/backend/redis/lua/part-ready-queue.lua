@@ -101,9 +101,9 @@ function registerLane(lane, g)
   newLanes[at + 1], newLanes[at + 2], newLanes[at + 3], newLanes[at + 4] = lane, number .. '\t' .. known.demand, '#' .. number, lane
 end
 
--- Whether something of the group can be granted now. What its run forbids (paused, over) acquire finds out.
+-- Whether something of the group can be granted now. What its run forbids (paused, over, abandoned) acquire finds out: such a group is barred.
 function isGrantable(g)
-  return g.state == 'o' and readyOf(g) > 0 and (g.limit == 0 or g.inFlight < g.limit) and not (g.isParked or g.isOpeners)
+  return g.state == 'o' and readyOf(g) > 0 and (g.limit == 0 or g.inFlight < g.limit) and not (g.isBarred or g.isOpeners)
 end
 
 -- Groups that stand first in a lane, as far as they can be read.

@@ -294,7 +294,7 @@ local function walkGroup(gid)
     close(g, 'w', run and 'the group above it is over' or 'the store has lost its run')
     return
   end
-  g.isParked = g.isRoot and run.isAbandoned
+  g.isBarred = g.isRoot and run.isAbandoned
   local sequence = g.score % 549755813888
   if sequence >= shardNumber('seq') then
     setShard('seq', sequence + 1)

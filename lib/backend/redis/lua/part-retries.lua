@@ -14,17 +14,21 @@ function begin_retries()
   if promotedEntries[1] then promotedEntries = {} end
 end
 
+-- The branches that are requeued in this call, for which `count` more are added.
+local function requeuedWith(g, count)
+  if not g.requeued then
+    call('LLEN', g.b .. ':r')
+    g.requeued = {}
+  end
+  g.requeuedCount = g.requeuedCount + count
+  return g.requeued
+end
+
 -- Makes a branch ready again, with its counters; `cell` has 0 as its grant when that means nothing any more.
 function requeue(g, index, cell)
-  local requeued = g.requeued
-  if not requeued then
-    requeued = {}
-    call('LLEN', g.b .. ':r')
-    g.requeued = requeued
-  end
   setCells(g, index, cell)
+  local requeued = requeuedWith(g, 1)
   requeued[#requeued + 1] = index
-  g.requeuedCount = g.requeuedCount + 1
 end
 
 -- The branch waits for its retry.
@@ -208,10 +212,12 @@ end
 
 -- Branches that were never granted stand among the requeued ones from now on: so some of them may have an outcome before they are granted.
 local function requeueFresh(g)
-  for index = g.next, filled(g) - 1 do
-    requeue(g, index, cellOf(g, index))
+  local first, behind = g.next, filled(g)
+  local requeued = requeuedWith(g, behind - first)
+  for index = first, behind - 1 do
+    requeued[#requeued + 1] = index
   end
-  g.next, g.isReopened = filled(g), true
+  g.next, g.isReopened = behind, true
 end
 
 -- Commands that delete all keys of a group; they belong behind all other writes.

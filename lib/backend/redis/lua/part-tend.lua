@@ -13,7 +13,7 @@
 -- How long a graph is kept that no run uses; runs in a page; keys in a page.
 local GRAPH_RETENTION_MS, RUNS_A_PAGE, KEYS_A_PAGE = 24 * 3600000, 200, 500
 -- By the first part of a key's name: such keys belong to a run.
-local OF_RUNS = { b = true, r = true, p = true, u = true, x = true }
+local OF_RUNS = { b = true, r = true, p = true, u = true }
 -- What follows the id of a run in names of keys, behind a colon; no id has such a part.
 local ENDS = { v = true, k = true, e = true, ch = true, cx = true, cn = true, cl = true }
 

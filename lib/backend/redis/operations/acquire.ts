@@ -53,5 +53,8 @@ export async function acquire(store: Store, request: AcquireRequest): Promise<Ac
         throw unexpectedAnswer('acquire', word)
     }
   }
-  throw new GraflowError('INTERNAL', 'new kinds of groups came faster than they could be learnt')
+  throw new GraflowError(
+    'INTERNAL',
+    `expected to know all kinds of groups after ${MOST_TRIES} calls, got new ones with each: flows with new names are made all the time`,
+  )
 }

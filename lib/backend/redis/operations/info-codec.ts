@@ -10,16 +10,16 @@ export function decodeInfo(bytes: Uint8Array): SessionInfo {
   const names = (name: string): readonly string[] | 'all' => {
     const value = facts.get(name)
     if (value === 'all') return value
-    if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) throw wrong(name)
+    if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) throw wrong(name, value)
     return value
   }
   const text = (name: string): string => {
     const value = facts.get(name)
-    if (typeof value !== 'string') throw wrong(name)
+    if (typeof value !== 'string') throw wrong(name, value)
     return value
   }
   const role = ROLES.find((known) => known === facts.get('role'))
-  if (role === undefined) throw wrong('role')
+  if (role === undefined) throw wrong('role', facts.get('role'))
   return {
     baseId: text('baseId'),
     hostname: text('hostname'),
@@ -42,16 +42,16 @@ function parsed(bytes: Uint8Array): object {
       cause: error,
     })
   }
-  if (typeof found !== 'object' || found === null) throw wrong('info')
+  if (typeof found !== 'object' || found === null) throw wrong('info', found)
   return found
 }
 
 /** Copied pair by pair into an object that inherits nothing of what it was given. */
 function textsIn(value: unknown): Readonly<Record<string, string>> {
-  if (typeof value !== 'object' || value === null) throw wrong('metadata')
+  if (typeof value !== 'object' || value === null) throw wrong('metadata', value)
   const pairs = Object.entries(value).filter((pair): pair is [string, string] => typeof pair[1] === 'string')
   return Object.fromEntries(pairs)
 }
 
-const wrong = (name: string): GraflowError =>
-  new GraflowError('INTEGRITY', `what a session says of itself has no good "${name}"`)
+const wrong = (name: string, value: unknown): GraflowError =>
+  new GraflowError('INTEGRITY', `what a session says of itself has no good "${name}": got ${typeof value}`)
