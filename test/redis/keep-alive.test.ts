@@ -163,6 +163,19 @@ describe('keeping a session alive', () => {
     expect(lost).toEqual(['session'])
   })
 
+  it('keeps no thread and no connection for sessions that are gone', async () => {
+    const staged = await stage(await privateRedis())
+    await open(staged)
+    const lost: string[] = []
+    const kept = staged.backend.keepAlive('s', { ttlMs: TTL_MS, onLost: (what) => lost.push(what) })
+    await kept.ready
+    await staged.backend.session({ kind: 'close', session: 's' })
+    await until(() => lost.length === 1, 'the news')
+    await kept.stop()
+    const ours = async (): Promise<string> => String(await staged.redis.client('LIST'))
+    await until(async () => !/name=graflow-(renewal|alive)/.test(await ours()), 'no connection')
+  })
+
   it('FT-D8: says once that the store is away for longer than the session lives, and goes on', async () => {
     const server = await privateRedis()
     const staged = await stage(server, { commandTimeoutMs: 100 })

@@ -85,7 +85,10 @@ class RenewalThread {
    * @param isToFinish a renewal under way is waited for, so that none comes later
    */
   async drop(kept: Kept, clock: Clock, isToFinish: boolean): Promise<void> {
-    if (!this.#kept.has(kept)) return
+    if (!this.#kept.has(kept)) {
+      if (this.#kept.size === 0) await this.#end() // it was the last, and is lost
+      return
+    }
     const worker = this.#worker
     const isLast = this.#kept.size === 1
     // a thread that has ended by itself renews nothing, and the one after it is not given this session any more
