@@ -10,8 +10,6 @@
 (function()
 -- Runs that a sweep looks at; and while it looks at all.
 local SAMPLE, PAGE = 2, 256
--- Later times have no place in the indexes.
-local LATEST_MS = 1000000000000000
 local FACTS = { 'created', 'us', 'end', 'aband', 'paused', 'parked', 'startedAt', 'driver', 'lostAt', 'wf', 'tags', 'build' }
 
 -- Where a run stands, by its record (run-state.ts has the same rule).
@@ -49,7 +47,7 @@ end
 local function mend(id)
   local facts = tryCall('HMGET', T .. ':r:' .. id, unpack(FACTS))
   local created = not facts.err and tonumber(facts[1] or nil)
-  if not created or not (created >= 0 and created < LATEST_MS) or standings.isMoved(id) then
+  if not created or not (created >= 0 and created * 250 < standings.SPAN) or standings.isMoved(id) then
     return false -- of a time that cannot be read: the run is found by nobody
   end
   local micros, isWrong = created * 1000 + (tonumber(facts[2]) or 0), false
