@@ -140,8 +140,8 @@ function settleBranches(
       if (table.grantNumber(index) !== grant.number) mixed.isFenced = true
       continue
     }
-    endStart(state, group, index, false)
     if (kind === 'retry' && table.addError(index) >= spec.attempts && spec.attempts > 0) kind = 'failed'
+    endStart(state, group, index, isFinalKind(kind))
     if (isFinalKind(kind)) {
       table.finish(index, kind)
       mixed.end(i, kind)

@@ -105,8 +105,9 @@ end
 
 -- What happened in a run, by run, a line each: its watchers get all that a call does in one message.
 function activity(run, kind, gid)
-  local known = activities[run]
-  activities[run] = known and concat({ known, '\n', kind, ' ', gid }) or kind .. ' ' .. gid
+  local known = activities[run] or {}
+  activities[run] = known
+  known[#known + 1] = kind .. ' ' .. gid
 end
 
 local channels
@@ -232,7 +233,7 @@ function commitNotices()
       tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2])
     end
   end
-  for run, what in pairs(activities) do
-    tryCall('PUBLISH', channelOf(run), what)
+  for run, lines in pairs(activities) do
+    tryCall('PUBLISH', channelOf(run), concat(lines, '\n'))
   end
 end

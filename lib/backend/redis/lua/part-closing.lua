@@ -11,13 +11,14 @@
 --   parking: parking
 -- A call looks at so many groups at most.
 MOST_GROUPS = 96
--- Closed groups with groups below them; entries for T:todo; how many closed groups were passed on the way.
-local toClose, todo, passed = {}, {}, 0
+-- Closed groups with groups below them; entries for T:todo; how many closed groups were passed on the way; how many groups were closed because the
+-- branch that opened them is over.
+local toClose, todo, passed, closedBelow = {}, {}, 0, 0
 
 function begin_closing()
   if toClose[1] then toClose = {} end
   if todo[1] then todo = {} end
-  passed = 0
+  passed, closedBelow = 0, 0
 end
 
 function leaveToSweep(entry)
@@ -87,28 +88,41 @@ function close(g, as, reason)
   end
 end
 
--- A branch is over: withdraws the open groups that it opened, where its cell says that there are any.
+-- Whether a group that is not loaded says of itself that it is closed: nearly all below one that closes are.
+local function saysClosed(gid)
+  return isClosedBy(tryCall('HGET', T .. ':b:' .. gid, 's'))
+end
+
+-- A branch is over: withdraws the open groups that it opened, where its cell says that there are any. Of very many the rest is left to the sweep.
 function closeChildren(g, index, cell, reason)
   if not g.hasChildren or byte(cell, 4) % 4 < HAS_CHILDREN then
     return
   end
+  local left = {}
   for gid in gmatch(childrenOf(g, index), '[^\n]+') do
-    local child = loadReadable(gid)
-    if child then
-      close(child, 'w', reason)
+    local isOpen = groups[gid] ~= nil or not saysClosed(gid)
+    if isOpen and closedBelow >= MOST_GROUPS then
+      left[#left + 1] = gid
+      leaveToSweep(gid .. '\t' .. reason)
+    elseif isOpen then
+      local child = loadReadable(gid)
+      if child and child.state == 'o' then
+        closedBelow = closedBelow + 1
+        close(child, 'w', reason)
+      end
     end
   end
   g.children = g.children or {}
-  g.children[index] = ''
+  g.children[index] = concat(left, '\n')
 end
 
--- Whether a group, if it is not loaded, says of itself that it is closed: nearly all below one that closes are.
+-- The same of one that may be loaded, and a count of those that were looked at.
 local function seemsClosed(gid)
   if groups[gid] ~= nil then
     return false
   end
   passed = passed + 1
-  return isClosedBy(tryCall('HGET', T .. ':b:' .. gid, 's'))
+  return saysClosed(gid)
 end
 
 -- Closes what stands in `lines` until the call has looked at enough; the lines that are left.

@@ -3,7 +3,7 @@
 -- Gives: sweep
 -- Needs:
 --   base: commitShard now quarantine readShard setShard shardNumber shardValue whole
---   closing: MOST_GROUPS closeBelow isLeftToSweep leaveToSweep settleClosing
+--   closing: MOST_GROUPS close closeBelow isLeftToSweep leaveToSweep settleClosing
 --   commit: commit later
 --   due-queue: unplan
 --   group: forget load readyOf touch
@@ -128,7 +128,8 @@ local function placeGroups(run, from)
   end
 end
 
--- Goes on below what was closed, and places the groups of runs that were resumed. True when there was something.
+-- Closes what the branch that opened it has left open, goes on below what was closed, and places the groups of runs that were resumed. True when
+-- there was something.
 local function doTodo()
   local entries = call('LRANGE', T .. ':todo', 0, 15)
   for _, entry in ipairs(entries) do
@@ -138,7 +139,9 @@ local function doTodo()
     else
       local gid, reason = match(entry, '^([^\t]*)\t(.*)$')
       local isFine, g = pcall(load, gid or '')
-      if isFine and g then
+      if isFine and g and g.state == 'o' then
+        close(g, 'w', reason)
+      elseif isFine and g then
         closeBelow(g, reason)
       end
     end
