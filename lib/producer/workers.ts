@@ -62,13 +62,18 @@ function liveWorker(session: SessionStatus, node: NodeStatus | undefined, leader
   const renewedAt = Number.isFinite(expiresAt) ? expiresAt - SESSION_TTL_MS : 0
   return {
     ...factsOf(session),
-    // one of an earlier release says nothing of that
-    state: STATES.find((known) => known === node?.state) ?? 'ready',
+    state: stateOf(session, node),
     registeredAt: node === undefined ? undefined : new Date(node.registeredAt),
     seenAt: new Date(Math.max(renewedAt, node?.seenAt ?? 0)),
     inFlight: session.branches,
     isLeader: session.session === leader,
   }
+}
+
+/** What it holds is known now; what it said of itself is as old as its last heartbeat. One of an earlier release says nothing. */
+function stateOf({ branches }: SessionStatus, node: NodeStatus | undefined): WorkerStateName {
+  const said = STATES.find((known) => known === node?.state) ?? 'ready'
+  return said === 'ready' || said === 'busy' ? (branches > 0 ? 'busy' : 'ready') : said
 }
 
 /** Its session is gone; what it held is somebody else's. */

@@ -31,6 +31,7 @@ inTerminal(`graflow top in ${terminalProgram ?? 'a terminal (skipped: neither tm
       terminal.type(`'${process.execPath}' '${program}' top --redis-url ${redisUrl} --redis-key-prefix ${stage.prefix}`)
       await terminal.sees(/1 runs not over.*1 workers/)
       await terminal.sees(/seen +running +slow +━━━━━╌╌╌╌╌ 2\/4/)
+      await terminal.sees(/w1 +busy +/)
       gate.open()
       expect(await run.result()).toEqual([1, 2, 3, 4])
       await terminal.sees(/0 runs not over/)
