@@ -1,6 +1,6 @@
 /**
  * The channels of one run: values, numbers and lists by key. A key past its time to live is absent from then on; it is dropped when it
- * is next met. The caller has checked the holder and the memory already.
+ * is next met, or when others are written with a time to live. The caller has checked the holder and the memory already.
  */
 import type { ChannelAnswer, ChannelRequest, ChannelValue, LockAnswer, SignalAnswer } from '../backend.js'
 import { itemCount, item as itemOf, pack, type PackedItems } from '../../values/packed-items.js'
@@ -26,10 +26,14 @@ interface Entry {
 /** Calls of which a repeat is known. */
 const CALLS_REMEMBERED = 1_024
 const KEY_BYTES = 64
+/** So many keys with a time to live are looked at, in turn, with each that is written: more than one, so that those past it do not pile up. */
+const LOOKED_AT = 4
 
 export class Channels {
   readonly #entries = new Map<string, Entry>()
   readonly #answers = new Map<string, Answer>()
+  /** Keys that were written with a time to live; those looked at last stand last. */
+  readonly #ending = new Set<string>()
   #bytes = 0
 
   /** What all of it occupies, roughly. */
@@ -56,6 +60,25 @@ export class Channels {
   }
 
   #write(request: Write, now: number): ChannelAnswer {
+    const answer = this.#writeOne(request, now)
+    if (request.kind !== 'delete' && request.ttlMs !== undefined) {
+      this.#ending.add(request.key)
+      this.#dropEnded(now)
+    }
+    return answer
+  }
+
+  #dropEnded(now: number): void {
+    let looks = LOOKED_AT
+    for (const key of this.#ending) {
+      if (looks === 0) return
+      looks -= 1
+      this.#ending.delete(key)
+      if (this.#live(key, now)?.expiresAt !== undefined) this.#ending.add(key)
+    }
+  }
+
+  #writeOne(request: Write, now: number): ChannelAnswer {
     switch (request.kind) {
       case 'set': {
         this.#drop(request.key)

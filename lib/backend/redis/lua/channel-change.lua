@@ -1,7 +1,7 @@
 -- Flags: allow-oom
 -- Needs:
 --   base: now
---   channels: answered channelsOf clear mayWrite readEntry remember setExpiry
+--   channels: answered channelsOf clear dropEnded mayWrite readEntry remember setExpiry
 --   locks: lostLock
 --   run: loadRun
 -- Adds to a number, or deletes a channel: neither needs room, so both work when memory is full.
@@ -35,6 +35,7 @@ local kind, number, isOver = readEntry(c, key)
 if kind and kind ~= 'n' then
   return remember(c, place, { 'TYPE', kind })
 end
+dropEnded(c, ttl)
 if isOver then
   clear(c, key)
 end

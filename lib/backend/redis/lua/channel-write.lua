@@ -1,7 +1,7 @@
 -- Flags:
 -- Needs:
 --   base: now
---   channels: answered channelsOf clear mayWrite readEntry remember setExpiry
+--   channels: answered channelsOf clear dropEnded mayWrite readEntry remember setExpiry
 --   locks: lostLock
 --   run: loadRun
 -- Sets a channel, or puts an item before or after those of a list. Refused when memory is full.
@@ -31,6 +31,7 @@ end
 if what == 'set' then
   local kind = ARGV[10]
   call('HLEN', c.ch)
+  dropEnded(c, ttl)
   clear(c, key)
   if kind == 'l' then
     call('HSET', c.ch, key, kind)
@@ -48,6 +49,7 @@ local length = call('LLEN', c.items .. key)
 if kind and kind ~= 'l' then
   return remember(c, place, { 'TYPE', kind })
 end
+dropEnded(c, ttl)
 if isOver then
   clear(c, key)
   length = 0

@@ -1,11 +1,13 @@
 -- Channels of a run: `ch` has kind and bytes by key, `cx` when a key expires, a list of its own the items of a list, `cn` what the last
 -- calls that would count twice have answered, `cl` its locks (part-locks).
--- Gives: channelsOf readEntry mayWrite clear setExpiry answered remember
+-- Gives: channelsOf readEntry mayWrite clear dropEnded setExpiry answered remember
 -- Needs:
 --   base: now whole
 --   grants: heldGroup
 --   run: loadRun
 local REMEMBERED = 1024
+-- So many keys with a time to live are looked at with each that is written: more than one, so that those past it do not pile up.
+local LOOKED_AT = 4
 
 -- The keys of a run's channels.
 function channelsOf(run)
@@ -40,6 +42,16 @@ function clear(c, key)
   call('HDEL', c.ch, key)
   call('HDEL', c.cx, key)
   call('DEL', c.items .. key)
+end
+
+-- Before a write with a time to live: clears away some of what is past its own, wherever it is.
+function dropEnded(c, ttl)
+  local some = ttl ~= '' and call('HRANDFIELD', c.cx, LOOKED_AT, 'WITHVALUES') or {}
+  for i = 1, #some, 2 do
+    if tonumber(some[i + 1]) <= now() then
+      clear(c, some[i])
+    end
+  end
 end
 
 function setExpiry(c, key, ttl)
