@@ -27,7 +27,7 @@ import { sharedRedis } from '../support/shared-redis.js'
 import { bytes, infoOf, text } from '../support/world.js'
 
 const WALKS = Number(process.env.GRAFLOW_WALKS ?? 8)
-const STEPS = Number(process.env.GRAFLOW_WALK_STEPS ?? 170)
+const STEPS = Number(process.env.GRAFLOW_WALK_STEPS ?? 200)
 const FIRST_SEED = Number(process.env.GRAFLOW_WALK_SEED ?? 1)
 const LONG_MS = 3_600_000
 const SESSIONS = ['s0', 's1', 's2'] as const
@@ -59,6 +59,8 @@ class Comparison {
   #counted: readonly [Held, ChannelRequest] | undefined
   /** Locks that were taken, with those who took them; they may be given back or lost. */
   readonly #locks: (readonly [Held, HeldLock])[] = []
+  /** Groups of which something has waited. */
+  readonly #filled = new Set<GroupSpec>()
   #runs = 0
   #nonces = 0
   #stands = 0
@@ -80,17 +82,18 @@ class Comparison {
       [24, () => this.#acquire()],
       [24, () => this.#settle()],
       [6, () => this.#save()],
-      [2, () => this.#end()],
+      [3, () => this.#end()],
       [4, () => this.#control()],
-      [10, () => this.#channel()],
+      [4, () => this.#widen()],
+      [16, () => this.#channel()],
       [11, () => this.#lock()],
-      [2, () => this.#sessions()],
+      [4, () => this.#sessions()],
       [8, () => this.#take()],
-      [3, () => this.#reopen()],
+      [6, () => this.#reopen()],
       [3, () => this.#decide()],
       [6, () => this.#look()],
-      [6, () => this.#wait()],
-      [8, () => this.#signal()],
+      [7, () => this.#wait()],
+      [11, () => this.#signal()],
     ]
     let at = this.#random() * moves.reduce((sum, [weight]) => sum + weight, 0)
     for (const [weight, move] of moves) {
@@ -120,7 +123,8 @@ class Comparison {
   }
 
   #join(session: string): Promise<unknown> {
-    const info = { ...infoOf(session), queues: QUEUES }
+    const tasks = this.#chance(0.1) ? ['drive', 'other', 'task'] : ['drive', 'task']
+    const info = { ...infoOf(session), queues: QUEUES, tasks }
     return this.#ask(`join ${session}`, (backend) => backend.session({ kind: 'open', session, ttlMs: LONG_MS, info }))
   }
 
@@ -164,9 +168,16 @@ class Comparison {
     const from = this.#chance(0.15) ? this.#below(wanted + 1) : 0
     const to = this.#chance(0.3) ? from + this.#below(wanted - from + 1) : wanted
     const inputs = pack(Array.from({ length: to - from }, (_, i) => bytes(`${spec.gid}#${from + i}`)))
-    const group = { spec, from, inputs, ...(this.#chance(0.5) && { isReopened: true }) }
+    const indexes = Array.from({ length: spec.size }, (_, index) => index).filter(() => this.#chance(0.3))
+    const refused = { indexes, values: pack(indexes.map((index) => bytes(`no ${index}`))) }
+    const group = {
+      ...{ spec, from, inputs, ...(this.#chance(0.5) && { isReopened: true }) },
+      ...(this.#chance(0.15) && { refused }),
+    }
     const answers = await this.#step(held, `dispatch ${spec.gid} ${from}-${to}`, { group })
-    if (answers[0].status === 'ok') this.#specs.push(spec)
+    if (answers[0].status !== 'ok') return
+    this.#specs.push(spec)
+    if (answers[0].fill > 0) this.#filled.add(spec)
   }
 
   /** One of two groups that may stand there: each always the same, as its digest says. */
@@ -185,7 +196,8 @@ class Comparison {
       rule: this.#one(RULES) ?? 'all',
       queue: this.#one(QUEUES) ?? 'default',
       requires: this.#chance(0.2) ? ['gpu'] : [],
-      tasks: ['task'],
+      // the second is known to no session at first
+      tasks: this.#chance(0.25) ? ['other', 'task'] : ['task'],
       priority: this.#chance(0.3) ? this.#below(5) - 2 : 0,
       depth: gid.split('/').length - 1,
       limit: this.#chance(0.2) ? 1 + this.#below(3) : 0,
@@ -272,7 +284,8 @@ class Comparison {
   /** Mostly of a run that has ended; what is dropped or done again is closed then. */
   async #reopen(): Promise<void> {
     const runId = `r${this.#below(this.#runs + 1)}`
-    const groups = (await this.#backends[0].inspect.groups(runId)).map(({ gid }) => gid)
+    const known = await this.#backends[0].inspect.groups(runId)
+    const groups = known.map(({ gid }) => gid)
     const dropped = this.#chance(0.3) ? this.#one(groups) : undefined
     const isDropped = (gid: string): boolean =>
       dropped !== undefined && (gid === dropped || gid.startsWith(`${dropped}/`))
@@ -285,7 +298,9 @@ class Comparison {
       ...(this.#chance(0.2) && { need: ['task'] }),
       ...(this.#chance(0.3) && { forget: [String(this.#below(6))] }),
       ...(dropped !== undefined && { drop: groups.filter(isDropped) }),
-      ...(redone !== undefined && { redo: [{ gid: redone, indexes: [this.#below(3)] }] }),
+      ...(redone !== undefined && {
+        redo: [{ gid: redone, indexes: [this.#below(known.find(({ gid }) => gid === redone)?.size ?? 1)] }],
+      }),
       ...(redone !== undefined && this.#chance(0.5) && { decision: this.#decisionOn(redone) }),
       ...(this.#chance(0.1) && { isPartial: true }),
     }
@@ -435,6 +450,14 @@ class Comparison {
       }
       default:
     }
+  }
+
+  /** Of a group that has waited, mostly one that no session knows all tasks of: Redis may not know the lane of another. */
+  async #widen(): Promise<void> {
+    const spec = this.#one([...this.#filled].slice(-20).filter(({ tasks }) => tasks.length > 1 || this.#chance(0.2)))
+    if (spec === undefined) return
+    const orNone = this.#chance(0.5)
+    await this.#ask(`widen ${spec.gid}`, (backend) => backend.control({ kind: 'widen-lane', gid: spec.gid, orNone }))
   }
 
   async #channel(): Promise<void> {
@@ -691,6 +714,8 @@ describe('the scripts and the kernel', () => {
       'reopen ok',
       'decide ok',
       'decide late',
+      'widen ok',
+      'widen fenced',
       'settle ok',
       'settle dup',
       'settle fenced',
