@@ -234,6 +234,11 @@ export interface StepRequest {
      * All inputs are to be sent again.
      */
     readonly isReopened?: boolean
+    /**
+     * Branches that are not to start: each fails with its error in the operation that brings inputs of the group, its own or earlier ones, and no
+     * worker is offered it. A branch with an outcome keeps it. Not with the first group of an opening.
+     */
+    readonly refused?: Refusals
   }
   /**
    * The task that is started now; `none`: the one before is over. Either ends the deadline of the start before, the group's and that of the task
@@ -251,6 +256,11 @@ export interface StepRequest {
   readonly retire?: readonly string[]
   /** Ends the run; the holder must hold its root branch. `value` is the result, or the error's record. */
   readonly end?: { readonly state: EndState; readonly value: Uint8Array }
+}
+/** Branches that fail without a start, at most 250 in a step unless the group shares its input; indexes and errors run in parallel. */
+export interface Refusals {
+  readonly indexes: readonly number[]
+  readonly values: PackedItems
 }
 export type StepAnswer =
   /**

@@ -1,10 +1,21 @@
 /** What every backend demands of a request before it looks at its state: counts that fit each other, numbers in range, limits of a call. */
 import { GraflowError } from '../errors.js'
-import type { BackendLimits, GroupSpec, OpenRequest, SettleRequest, StepRequest, TaskInHand } from './backend.js'
+import type {
+  BackendLimits,
+  GroupSpec,
+  OpenRequest,
+  Refusals,
+  SettleRequest,
+  StepRequest,
+  TaskInHand,
+} from './backend.js'
 import { byteLength, itemCount, type PackedItems } from '../values/packed-items.js'
 
 /** Errors and losses of a branch are counted in a byte each: counters stop here rather than wrap. */
 export const MOST_COUNTED = 255
+
+/** Branches that are refused in one call. */
+export const MOST_REFUSED = 250
 
 /** Throws INVALID_NAME for a run id that could not be told from a group's. */
 function checkRunId(runId: string): void {
@@ -33,7 +44,18 @@ export function checkStep({ holder, runId, group, end, save, task }: StepRequest
     throw new GraflowError('INTERNAL', 'expected as many saved values as paths')
   }
   if (group !== undefined) checkGroup(group.spec, group.from, group.inputs, limits)
+  if (group?.refused !== undefined) checkRefused(group.spec, group.refused)
   if (task !== undefined && task !== 'none') checkTask(task)
+}
+
+function checkRefused({ gid, size, shared }: GroupSpec, { indexes, values }: Refusals): void {
+  const isFit =
+    indexes.length === itemCount(values) && indexes.every((index) => Number.isSafeInteger(index) && index >= 0)
+  if (isFit && (shared || indexes.length <= MOST_REFUSED) && indexes.every((index) => index < size)) return
+  throw new GraflowError(
+    'INTERNAL',
+    `expected at most ${MOST_REFUSED} branches of ${gid} (of ${size}) to refuse and an error for each, got ${indexes.length}`,
+  )
 }
 
 function checkTask({ path, errors, losses, attempts, maxLosses, timeoutMs, delayMs = 0 }: TaskInHand): void {

@@ -40,8 +40,18 @@ export interface GroupPlan {
   readonly timeoutMs: number | undefined
   /** It was closed before the run was retried, and is opened again. */
   readonly isReopened?: boolean
+  /** Branches that are not to start, by index: what they would get does not fit the declaration of their task. */
+  readonly refused?: readonly Refused[]
   /** Inputs from item `from` on, as many as one call takes; a shared input is one item. */
   inputsFrom(from: number): PackedItems
+}
+
+/** A branch that is not to start. */
+export interface Refused {
+  readonly index: number
+  /** What events call it. */
+  readonly label: string
+  readonly error: GraflowError
 }
 
 /** Who dispatches. */

@@ -29,6 +29,7 @@ import { copiesOf, decode, encode } from '../values/codec.js'
 import { packedOf, PackedValue, unpacked } from '../values/packed-arrays.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { itemAt, type Pausable } from './context.js'
+import { checkHandedTo, refusingPlan } from './declared-inputs.js'
 import { DirectiveFollower } from './directive-follower.js'
 import { asBranch, gotoTaken, reportingGoto } from './directives.js'
 import { runPathOf, type Execution, type Frame, type GraphInUse } from './execution.js'
@@ -185,6 +186,8 @@ export class Interpreter {
         if (inner.execution.savedOutput(runPathOf(inner.use, '0')) !== undefined) linkResult(inner, '', '0')
         return output
       }
+      const looking = only && checkHandedTo(inner, only, '0', input)
+      if (looking !== undefined) await looking
       if (only?.kind === 'task' && more.length === 0) return this.#forkTask(inner, only, input)
       return this.#one(inner, { kind: 'sequence', steps: stepsOf(inner.use.graph) }, '', '', input)
     })
@@ -238,6 +241,9 @@ export class Interpreter {
     if (saved !== undefined) return outputOrGoto(decode(saved))
     const decided = execution.isTakenUp ? execution.savedOutput(markOf(runPathOf(use, path))) : undefined
     if (decided !== undefined) return this.#decided(frame, node.name, path, decided, input)
+    // What is forwarded is a branch, which the dispatcher of its group has looked at.
+    const looking = forwarded === undefined ? checkHandedTo(frame, node, path, input) : undefined
+    if (looking !== undefined) await looking
     const isElsewhere = isRouted(use.graph.tasks[node.name] ?? {})
     const isDispatched =
       isElsewhere ||
@@ -401,7 +407,9 @@ export class Interpreter {
     const { execution, use } = frame
     const decided = node.join.kind === 'policy' ? execution.savedOutput(runPathOf(use, path)) : undefined
     if (decided !== undefined) return decode(decided)
-    const plan = planGroup(this.#dispatcher(execution), use, node, path, staticPath(use.graph, path) ?? path, input)
+    const given = planGroup(this.#dispatcher(execution), use, node, path, staticPath(use.graph, path) ?? path, input)
+    const looking = refusingPlan(frame, node, given, input)
+    const plan = looking === undefined ? given : await looking
     const startedAt = elapsedMs(this.#options.clock)
     if (frame.use.outer !== undefined) await refuseOwnTasks(this.#options, frame.use, plan)
     const { join } = plan

@@ -10,6 +10,14 @@ export interface Code {
   task(name: string): TaskExpression | undefined
   policy(name: string): PolicyJoin | undefined
   wait(name: string): WaitExpression | undefined
+  /** A declaration with an input schema: whoever hands something to the task looks whether it fits. */
+  declaration(name: string): TaskExpression | undefined
+}
+
+/** That of a flow, whose tasks these are; one that also stands in the flow with its handler is that task. */
+export function declarationIn(tasks: ReadonlyMap<string, TaskExpression>, name: string): TaskExpression | undefined {
+  const task = tasks.get(name)
+  return task?.handler === undefined && task?.input !== undefined ? task : undefined
 }
 
 interface Names {
@@ -104,6 +112,7 @@ export class Registry {
         this.#all.policies.get(name),
       wait: (name) =>
         this.#tied.get(own)?.waits.get(name) ?? this.#tied.get(runId)?.waits.get(name) ?? this.#all.waits.get(name),
+      declaration: (name) => declarationIn((this.#tied.get(own) ?? this.#tied.get(runId) ?? this.#all).tasks, name),
     }
     return this.#through === undefined ? code : this.#through(code)
   }

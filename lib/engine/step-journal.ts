@@ -89,7 +89,7 @@ export class StepJournal {
     this.#end(path, state, error)
   }
 
-  /** A person has decided it. */
+  /** A person has decided it, or what it would get does not fit: it is over without a start. */
   decided(path: string, task: string, state: 'succeeded' | 'failed' | 'skipped', error?: Error): void {
     const at = this.#now()
     const { attempt = 0, startedAt = at } = this.#byPath.get(path) ?? {}

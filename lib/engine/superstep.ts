@@ -9,6 +9,7 @@ import { elapsedMs, type Clock } from '../time.js'
 import type { BarrierWait, BarrierWaits } from './barrier-waits.js'
 import { Cancellation } from './cancellation.js'
 import { durable } from './durability.js'
+import { emitRefused, partFrom } from './refused-branches.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { refusalOf, type Frame } from './execution.js'
 import { asError } from './failure.js'
@@ -201,13 +202,14 @@ export class Supersteps {
     try {
       while (from < total) {
         frame.cancel.throwIfAborted()
+        const part = partFrom(plan, from)
         const step = {
           ...(save !== undefined && { save }),
           ...(retire.length > 0 && { retire }),
           ...(task !== undefined && { task }),
           ...(rest !== undefined && { rest }),
           group: {
-            ...{ spec: plan.spec, from, inputs: plan.inputsFrom(from) },
+            ...{ spec: plan.spec, from, ...part },
             ...(plan.isReopened === true && { isReopened: true }),
           },
         }
@@ -227,6 +229,7 @@ export class Supersteps {
           execution.meet(plan.path)
           return answer.isOld === true ? 'old' : 'released'
         }
+        if (part.refused !== undefined) emitRefused(this.#options.emitter, frame, plan, part.refused.indexes)
         isIdle = answer.isIdle === true
         if (answer.fill <= from)
           throw new GraflowError('INTERNAL', `the group at ${plan.path} took no input at ${from}`)

@@ -126,8 +126,8 @@ type Declared<X, Y, N extends string, I, O> =
  * A task whose handler lives elsewhere, for producers that do not carry the workers' code. Three ways to say its types: by schemas,
  * by `<I, O>`, or by `declareTask<typeof resize>('resize')` beside `import type { resize } from './tasks.js'`.
  * In one flow with the task itself it is that task, if both have the same options. `retry`, `timeoutMs`, `maxLosses` and `maxCycles` that it
- * leaves out are those of the task itself, where the handler runs. Its schemas only give the types: the schemas of the task itself check and
- * transform the values.
+ * leaves out are those of the task itself, where the handler runs. Its input schema checks values before they are sent and changes none (INVALID_INPUT);
+ * its output schema only gives the type. The schemas of the task itself transform values, once.
  *
  * @throws GraflowError INVALID_NAME, INVALID_OPTION, NOT_SERIALISABLE
  */

@@ -34,6 +34,7 @@ import {
   type StoredWork,
   type Where,
 } from './prepare-run.js'
+import { mayBeKnown, refusalOf } from './refused-run.js'
 import { isLost, Resumer } from './resumer.js'
 import { RunHandle } from './run-handle.js'
 import { RunStates } from './run-states.js'
@@ -280,7 +281,15 @@ export class Client implements Graflow {
     caller: CallingHandler | 'no handler' | undefined = this.#handles.awaiting.caller,
   ): Promise<RunHandle> {
     this.#checkOpen()
-    const run = prepareRun(this.#session, flow, rest, where, this.#options.retentionMs)
+    let run = prepareRun(this.#session, flow, rest, where, this.#options.retentionMs)
+    const looking = refusalOf(run)
+    const refusal = looking === undefined ? undefined : await looking
+    if (refusal !== undefined) {
+      if (!mayBeKnown(rest[1])) throw refusal
+      // A run that is there already is given. A new one is driven here, where it is refused.
+      where = 'driven here'
+      run = prepareRun(this.#session, flow, rest, where, this.#options.retentionMs)
+    }
     const { registry, graphs } = this.#session.engine
     const { runId, graph: hash } = run.request
     // Known before the run is: a worker may be faster. A run that is under way here keeps its own code, whatever comes of this start.

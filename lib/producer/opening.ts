@@ -22,7 +22,7 @@ export class RunOpening implements Opening {
 
   async step({ group, save, retire, rest }: Omit<StepRequest, 'holder' | 'runId'>): Promise<StepAnswer | undefined> {
     const isAlone = save === undefined && retire === undefined && rest === undefined
-    const goesAlong = this.#answer === undefined && group?.from === 0 && isAlone
+    const goesAlong = this.#answer === undefined && group?.from === 0 && group.refused === undefined && isAlone
     const answer = await this.#open(goesAlong ? group : undefined).catch(() => undefined) // the client that opens the run sees why
     if (answer?.status !== 'ok') return { status: 'fenced' }
     return goesAlong ? answer.first : undefined

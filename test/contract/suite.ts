@@ -14,6 +14,7 @@ import { describeLimits } from './limits.js'
 import { describeLocks } from './locks.js'
 import { describeNodes } from './nodes.js'
 import { describeOpen } from './open.js'
+import { describeRefusals } from './refusals.js'
 import { describeRelease } from './release.js'
 import { describeReopen } from './reopen.js'
 import { describeSessions } from './sessions.js'
@@ -63,6 +64,7 @@ export function describeBackend(name: string, makeHarness: MakeHarness, halves: 
       describe('reopen', () => describeReopen(useWorld))
       describe('by hand', () => describeByHand(useWorld))
       describe('lists of runs', () => describeListRuns(useWorld))
+      describe('refusals', () => describeRefusals(useWorld))
     }
     if (halves.includes('time')) {
       describe('session', () => describeSessions(useWorld))

@@ -83,10 +83,11 @@ export class Cell implements PlayedCell {
     const { declares } = this.place
     return {
       ...{ who, id, frames, notes: this.notes },
-      task: (name, { options, handler, ...schemas }) => {
+      task: (name, { options, handler, declared, ...schemas }) => {
         const whole = `${id}-${name}`
         const all: TaskOptions = { ...options, ...schemas }
-        if (this.option.bench === 'split' && who !== KNOWER) return declareTask(whole, declares === 'names' ? {} : all)
+        if (this.option.bench === 'split' && who !== KNOWER)
+          return declareTask(whole, declares === 'names' ? {} : { ...all, ...declared })
         if (declares !== undefined && who === 'client') return declareTask(whole, declares === 'names' ? {} : all)
         // What the declaration says counts: the worker's task then says nothing of its own.
         const own = declares === 'options' ? (schemas as TaskOptions) : all

@@ -20,6 +20,8 @@ export interface TaskSpec {
   readonly options?: TaskOptions
   readonly input?: Schema
   readonly output?: Schema
+  /** Of the declaration alone, in processes that do not know the task: on the bench `split`. */
+  readonly declared?: { readonly input?: Schema; readonly output?: Schema }
   readonly handler: (input: number, ctx: TaskContext<unknown>) => unknown
 }
 

@@ -11,7 +11,7 @@ const one =
     side.task('x', spec)
 
 const noting =
-  (options: TaskOptions, handler: TaskSpec['handler'], schemas: Pick<TaskSpec, 'input' | 'output'> = {}) =>
+  (options: TaskOptions, handler: TaskSpec['handler'], schemas: Pick<TaskSpec, 'input' | 'output' | 'declared'> = {}) =>
   (side: Side): ReturnType<Side['task']> =>
     one({
       ...{ options, ...schemas },
@@ -50,6 +50,9 @@ const fails = (): never => {
   throw new Error('declined')
 }
 
+const notDeclared =
+  'The worker that knows the task may go on with the branch or run, and has the task, and no declaration of it.'
+const noSchema = 'A declaration that leaves its schemas out asks nothing.'
 const notQueued = 'It runs where its run is driven, and waits in no queue.'
 const saysWhere =
   'The process that dispatches the task says where it waits and when it comes: write that at the declaration.'
@@ -200,6 +203,29 @@ export const TASK_OPTIONS: readonly Option[] = [
       expect(await cell.value('x', 1)).toBe(11)
       const errors = await cell.failure('x', -1)
       expect(errors.map(codeOf)).toContain('INVALID_OUTPUT')
+    },
+  },
+  {
+    ...{ name: 'declared input', of: 'task', bench: 'split' },
+    shows:
+      'of a task that one worker knows, without a schema, and that all others declare with one: INVALID_INPUT for what the schema refuses, without a start; the rest comes as it was given',
+    cannot: { chain: notDeclared, choose: notDeclared, submit: notDeclared, 'left out': noSchema },
+    nodes: { x: noting({}, (n) => n * 10, { declared: { input: plusOne } }) },
+    observe: async (cell) => {
+      expect(await cell.value('x', 1)).toBe(10)
+      const errors = await cell.failure('x', 'no number')
+      expect(errors.map(codeOf)).toContain('INVALID_INPUT')
+      expect(startsOf(cell)).toHaveLength(1)
+    },
+  },
+  {
+    ...{ name: 'declared output', of: 'task', bench: 'split' },
+    shows: 'the same with an output schema, which gives a type: what follows gets what the task gave',
+    cannot: { 'left out': noSchema },
+    nodes: { x: noting({}, (n) => (n < 0 ? 'no number' : n * 10), { declared: { output: plusOne } }) },
+    observe: async (cell) => {
+      expect(await cell.value('x', 1)).toBe(10)
+      expect(await cell.value('x', -1)).toBe('no number')
     },
   },
 ]

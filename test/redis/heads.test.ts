@@ -42,6 +42,7 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   signal: ['allow-oom'],
   step: [],
   'step-full': ['allow-oom'],
+  'step-refusing': [],
   sweep: ['allow-oom'],
   take: ['allow-oom'],
   waiting: ['no-writes'],

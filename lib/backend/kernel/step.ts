@@ -1,13 +1,14 @@
 /** A holder's step: save, open or fill a group, retire, end the run. Everything is checked before anything is written. */
 import { GraflowError } from '../../errors.js'
 import { byteLength, EMPTY_PACKED, itemCount, pack, slice, type PackedItems } from '../../values/packed-items.js'
-import type { GroupSpec, StepAnswer, StepRequest } from '../backend.js'
+import type { StepAnswer, StepRequest } from '../backend.js'
 import { checkStep } from '../request-checks.js'
 import { arrive } from './barrier.js'
 import { endHolding, heldGroup } from './grants.js'
 import type { Group, Run } from './group.js'
 import { addInputs, hasGraph, newChild } from './opening.js'
 import { isIdle } from './parking.js'
+import { refuse } from './refusals.js'
 import { reopenGroup } from './retries.js'
 import { endRun, save } from './runs.js'
 import type { KernelState } from './state.js'
@@ -63,7 +64,7 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
   const answer = wait === undefined ? undefined : register(state, group, holder.index, wait)
   const about = { ...(counts !== undefined && { counts }), ...(answer !== undefined && { wait: answer }) }
   if (plan === undefined || request.group === undefined) return { status: 'ok', fill: 0, ...about }
-  return { ...applyPlan(state, plan, request.group.spec, group, holder.index), ...about }
+  return { ...applyPlan(state, plan, request.group, group, holder.index), ...about }
 }
 
 function planOpening(
@@ -93,12 +94,20 @@ function planOpening(
   return { existing, inputs: fresh }
 }
 
-function applyPlan(state: KernelState, plan: OpeningPlan, spec: GroupSpec, holding: Group, index: number): StepAnswer {
+function applyPlan(
+  state: KernelState,
+  plan: OpeningPlan,
+  { spec, refused }: NonNullable<StepRequest['group']>,
+  holding: Group,
+  index: number,
+): StepAnswer {
   const group = plan.existing ?? newChild(state, spec, holding, index)
   if (plan.reopens === true) reopenGroup(state, group, NO_INDEXES, spec)
   if (group.state !== 'open') return { status: 'done', ...(group.epoch < group.run.epoch && { isOld: true }) }
   addInputs(state, group, plan.inputs)
-  return { status: 'ok', fill: group.fill, ...(isIdle(group) && { isIdle: true }) }
+  const answer = { status: 'ok', fill: group.fill, ...(isIdle(group) && { isIdle: true }) } as const
+  if (refused !== undefined && itemCount(plan.inputs) > 0) refuse(state, group, refused)
+  return answer
 }
 
 /** Deletes all of a closed group but its outcomes. */

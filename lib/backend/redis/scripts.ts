@@ -35,6 +35,7 @@ export const SCRIPT_NAMES = Object.freeze([
   'signal',
   'step',
   'step-full',
+  'step-refusing',
   'sweep',
   'take',
 ] as const)

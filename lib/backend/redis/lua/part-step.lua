@@ -130,8 +130,8 @@ local function fillChild(run, child, isFull, ARGV, at, holding, index, session)
   return answerFor(child), false
 end
 
--- Opens the group that a step speaks of from ARGV[at] on. Its answer, and whether that is all.
-local function openChild(run, isFull, ARGV, at, holding, index, session)
+-- Opens the group that a step speaks of from ARGV[at] on, which may be granted at once where it `isPushable`. Its answer, and whether that is all.
+local function openChild(run, isFull, ARGV, at, holding, index, session, isPushable)
   if not hasGraph(ARGV[at + 7]) then
     return { 'NOGRAPH' }, true
   end
@@ -145,7 +145,7 @@ local function openChild(run, isFull, ARGV, at, holding, index, session)
   readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'fence', 'seq', 'ready',
     'p:' .. ARGV[at + 3], 'n:' .. lane, 'f:' .. lane, 'c:' .. lane, 'act', 'wide' })
   local child = newChild(ARGV, at, holding, index, session, lane)
-  if not run.isPaused then
+  if isPushable and not run.isPaused then
     push(child, ARGV[at + 8], ARGV[at + 9], ARGV[7], ARGV[8])
   end
   return { 'OK', child.fill }, false
@@ -199,8 +199,8 @@ local function answerForEnded(run, ending, value, upload)
   return { isSame and 'DONE' or 'FENCED' }
 end
 
--- `isFull`: memory is full, and no new group and no new inputs may be added.
-function step(isFull, ARGV)
+-- `isFull`: memory is full, and no new group and no new inputs may be added. `endBranches`: ends branches of the group that ARGV names behind it.
+function step(isFull, ARGV, endBranches)
   local runId, gid, index, token = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
   local ending, value, upload = ARGV[5], ARGV[6], ARGV[10] ~= '' and ARGV[10]
   if upload and uploads.sizeOf(upload) == 0 then
@@ -229,14 +229,19 @@ function step(isFull, ARGV)
   local answer, isAll, hasOpened = { 'OK', 0 }, false, false
   if ARGV[childAt] then
     local child = load(ARGV[childAt])
+    local before = child and child.state == 'o' and child.fill or 0
     if child then
       answer, isAll, hasOpened = fillChild(run, child, isFull, ARGV, childAt, holding, index, session)
     else
-      answer, isAll = openChild(run, isFull, ARGV, childAt, holding, index, session)
+      answer, isAll = openChild(run, isFull, ARGV, childAt, holding, index, session, not endBranches)
       hasOpened = true
     end
     if isAll then
       return answer
+    end
+    child = endBranches and load(ARGV[childAt])
+    if child and child.state == 'o' and child.fill > before then
+      endBranches(child, ARGV, childAt + 13)
     end
   elseif ending ~= '' then
     firstRead[#firstRead + 1] = 'keep'

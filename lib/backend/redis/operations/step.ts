@@ -1,7 +1,7 @@
 /** step: what a holder saves, opens, fills, retires and ends in one write. */
 import { GraflowError } from '../../../errors.js'
 import { systemId } from '../../../time.js'
-import type { StepAnswer, StepRequest, TaskInHand } from '../../backend.js'
+import type { Refusals, StepAnswer, StepRequest, TaskInHand } from '../../backend.js'
 import { item, itemCount, slice } from '../../../values/packed-items.js'
 import { checkStep } from '../../request-checks.js'
 import { listOf, numberOf, textOf } from '../replies.js'
@@ -32,8 +32,10 @@ export async function step(store: Store, request: StepRequest): Promise<StepAnsw
   // Another process, or a repeated call, may have filled it further: the store says how far, and only what is left is sent.
   for (let tries = 0; tries < 5; tries += 1) {
     const sent = groupArguments(store, group.spec, from, inputs, base, inline)
-    const args = [...head(store, request, inline), ...sent, ...(group.isReopened === true ? [1] : [])]
-    const reply = await callWhereThereIsRoom(store, args)
+    const args = [...head(store, request, inline), ...sent]
+    const reply = await (group.refused === undefined
+      ? callWhereThereIsRoom(store, [...args, ...(group.isReopened === true ? [1] : [])])
+      : store.shard.call('step-refusing', [...args, ...refusedArguments(group, group.refused)]))
     const word = wordOf(reply)
     if (word === 'MISSING') {
       inline = true
@@ -61,6 +63,14 @@ async function callWhereThereIsRoom(store: Store, args: readonly Argument[]): Pr
     return store.shard.call('step-full', args) // what adds nothing is done all the same
   }
 }
+
+const refusedArguments = (
+  { isReopened }: { readonly isReopened?: boolean },
+  refused: Refusals,
+): readonly Argument[] => [
+  isReopened === true ? 1 : '',
+  ...Array.from(refused.indexes).flatMap((index, i) => [index, item(refused.values, i)]),
+]
 
 /** `inline`: nothing is uploaded. */
 function head(store: Store, request: StepRequest, inline = false): Argument[] {
