@@ -1,5 +1,5 @@
 /** What a run leaves in Redis while it only waits, and what becomes of it when keys of it are lost. */
-import type { Park, WaitRequest } from '../../lib/backend/backend.js'
+import type { Holder, Park, WaitRequest } from '../../lib/backend/backend.js'
 import { EMPTY_BYTES, packOne } from '../../lib/values/packed-items.js'
 import { useBackend } from '../support/redis-stage.js'
 import { sharedRedis } from '../support/shared-redis.js'
@@ -31,8 +31,10 @@ const waitFor = (place: string, facts: Partial<WaitRequest> = {}): WaitRequest =
   ...facts,
 })
 
-async function parkRun(world: World, park: Park): Promise<void> {
-  const { gid, token } = await world.start('run', { ifLost: 'take-over' })
+const parkRun = async (world: World, park: Park): Promise<void> =>
+  parkHeld(world, await world.start('run', { ifLost: 'take-over' }), park)
+
+async function parkHeld(world: World, { gid, token }: Holder, park: Park): Promise<void> {
   const range = { gid, token, indexes: [0], kinds: ['parked'] as const, values: packOne(EMPTY_BYTES), parks: [park] }
   expect(await world.backend.settle({ session: 'driver', ranges: [range] })).toEqual(['ok'])
 }
@@ -40,7 +42,8 @@ async function parkRun(world: World, park: Park): Promise<void> {
 const signal = (world: World) =>
   world.backend.signal({ runId: 'run', address: 'ok', payload: bytes('yes'), nonce: world.nonce() })
 const stateOf = async (world: World) => (await world.backend.inspect.run('run'))?.state
-const takeRun = async (world: World) => world.names(await world.take(1, { queues: ['runs'] }))
+const takeRun = async (world: World) =>
+  world.names(await world.take(1, { queues: ['runs'], capabilities: ['layout:4'] }))
 
 describe('a run that only waits', () => {
   it('T9: is its record, its waits and one string, and whole again once it is woken', async () => {
@@ -52,6 +55,21 @@ describe('a run that only waits', () => {
     await signal(world)
     expect((await keysOfRun()).filter((key) => /^[bp]/.test(key)).sort()).toEqual(['b:run', 'b:run:r'])
     expect(await redis.lrange(`${tag}:r:run:k`, 0, -1)).toEqual(['run'])
+    expect(await takeRun(world)).toEqual(['run#0'])
+  })
+
+  it('waits after a retry behind a group of before, and keeps its list of groups', async () => {
+    const { world, redis, tag } = await scene()
+    const holder = await world.start('run', { ifLost: 'take-over' })
+    await world.dispatch(holder, 'run/0', { size: 1 })
+    await world.settle(await world.takeOne(), 'succeeded')
+    await world.step(holder, { retire: ['run/0'], end: { state: 'failed', value: bytes('no') } })
+    const request = { runId: 'run', nonce: world.nonce() }
+    await world.liveUntil(async () => (await world.backend.reopen(request)) === 'ok')
+    const { token } = await world.takeOne(1, { queues: ['runs'], capabilities: ['layout:4'] })
+    await parkHeld(world, { gid: 'run', index: 0, token }, { wait: waitFor('1') })
+    expect(await redis.lrange(`${tag}:r:run:k`, 0, -1)).toEqual(['run', 'run/0'])
+    await signal(world)
     expect(await takeRun(world)).toEqual(['run#0'])
   })
 
