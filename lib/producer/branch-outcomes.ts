@@ -1,4 +1,7 @@
-/** Outcomes of a run's branches as they arrive, read from the store group by group; nothing is lost if the reader is slow. */
+/**
+ * Outcomes of a run's branches as they arrive, read from the store group by group; nothing is lost if the reader is slow. A group that a retry opens
+ * again is read again: branches that start anew have another outcome, the others are left out.
+ */
 import type { GroupStatus, OutcomesPage } from '../backend/backend.js'
 import { decodeItem } from '../values/value-lists.js'
 import { labelOf } from '../engine/prepared-grant.js'
@@ -25,9 +28,12 @@ interface Position {
   readonly given: number
   /** Whether none will follow. */
   readonly isOver: boolean
+  readonly openedAt: number
+  /** By index, 1 for each branch whose success was given, also before the group was opened again. */
+  readonly succeeded: Uint8Array
 }
 
-const START: Position = { next: 0, given: 0, isOver: false }
+const NONE = new Uint8Array(0)
 
 /** All branches of all groups of the run, those so far first; ends when the run is over. */
 export async function* branchOutcomes(
@@ -36,9 +42,13 @@ export async function* branchOutcomes(
 ): AsyncGenerator<BranchOutcome, void, undefined> {
   const { backend, closed, engine } = services
   const positions = new Map<string, Position>()
-  const positionOf = (gid: string): Position => positions.get(gid) ?? START
-  const pageOf = ({ gid }: GroupStatus): Promise<OutcomesPage | undefined> =>
-    backend.inspect.outcomes(gid, positionOf(gid).next)
+  const positionOf = ({ gid, openedAt }: GroupStatus): Position => {
+    const known = positions.get(gid)
+    if (known !== undefined && known.openedAt >= openedAt) return known
+    return { next: 0, given: 0, isOver: false, openedAt, succeeded: known?.succeeded ?? NONE }
+  }
+  const pageOf = (group: GroupStatus): Promise<OutcomesPage | undefined> =>
+    backend.inspect.outcomes(group.gid, positionOf(group).next)
   const changes = changesOf(runId, services, ['group', 'settled', 'state'])
   try {
     for (;;) {
@@ -47,14 +57,15 @@ export async function* branchOutcomes(
       if (record === undefined) throw runNotFound(runId)
       const groups = await backend.inspect.groups(runId)
       const forwarded = await forwardedGroups(groups, engine.graphs)
-      const changedGroups = groups.filter((group) => !forwarded.has(group) && hasNews(group, positionOf(group.gid)))
+      const changedGroups = groups.filter((group) => !forwarded.has(group) && hasNews(group, positionOf(group)))
       for await (const [group, first] of readAhead(changedGroups, pageOf)) {
         const graph = await engine.graphs.load(group.graph)
         for (let page = first; ; page = await pageOf(group)) {
-          const before = positionOf(group.gid)
-          const position = behind(page, before)
+          const before = positionOf(group)
+          const succeeded = before.succeeded.length === 0 ? new Uint8Array(group.size) : before.succeeded
+          const position = { ...before, ...behind(page, before), succeeded }
           positions.set(group.gid, position)
-          if (page !== undefined) yield* outcomesInPage(group, graph, page)
+          if (page !== undefined) yield* outcomesInPage(group, graph, page, succeeded)
           if (position.isOver || position.next === before.next) break
         }
       }
@@ -67,7 +78,10 @@ export async function* branchOutcomes(
 }
 
 /** Where one is who has read this page. A group that is gone has none. */
-function behind(page: OutcomesPage | undefined, { next, given }: Position): Position {
+function behind(
+  page: OutcomesPage | undefined,
+  { next, given }: Position,
+): Pick<Position, 'next' | 'given' | 'isOver'> {
   if (page === undefined) return { next, given, isOver: true }
   const count = page.chunks.reduce((sum, { indexes }) => sum + indexes.length, 0)
   return { next: page.next, given: given + count, isOver: page.withdrawn !== undefined }
@@ -97,10 +111,15 @@ function* outcomesInPage(
   group: GroupStatus,
   graph: Graph,
   page: OutcomesPage,
+  succeeded: Uint8Array,
 ): Generator<BranchOutcome, void, undefined> {
   for (const chunk of page.chunks) {
     for (const [i, index] of chunk.indexes.entries()) {
       const status = chunk.kinds[i] ?? 'dead'
+      if (status === 'succeeded') {
+        if (succeeded[index] === 1) continue
+        succeeded[index] = 1
+      }
       const isSilent = chunk.values.ends[i] === (chunk.values.ends[i - 1] ?? 0)
       yield branchOutcome(group, graph, index, status, isSilent ? undefined : decodeItem(chunk.values, i))
     }

@@ -307,7 +307,10 @@ export interface Run<out O> {
   signal(name: string, payload?: unknown, options?: SignalOptions): Promise<boolean>
   /** What happens from now on, until the run is over. */
   events(): AsyncIterableIterator<RunEvent>
-  /** Outcomes of branches of all its groups, those so far and then as they arrive, until the run is over. */
+  /**
+   * Outcomes of branches of all its groups, those so far and then as they arrive, until the run is over. In a run that was retried, a branch that did
+   * not succeed comes once more when it is started anew.
+   */
   branches(): AsyncIterableIterator<BranchOutcome>
 }
 

@@ -6,10 +6,17 @@ import { encode } from '../../lib/values/codec.js'
 import { seededRandom, manualClock } from 'graflow/testing'
 import { turn } from '../support/waits.js'
 
-/** A store with a run of groups of one task each, whose branches a test lets succeed. */
+interface Settled {
+  readonly index: number
+  readonly kind: 'succeeded' | 'failed'
+}
+
+/** A store with a run of groups of one task each, whose branches a test lets succeed or fail. */
 function store(groups: number) {
   const value = encode(1)
-  const settled = Array.from({ length: groups }, () => 0)
+  const settled = Array.from({ length: groups }, (): Settled[] => [])
+  const openedAt = settled.map(() => 1)
+  const closed = new Set<number>()
   const asks: string[] = []
   const watchers = new Set<(activity: RunActivity) => void>()
   let state: RunState = 'running'
@@ -17,18 +24,21 @@ function store(groups: number) {
   let mostInFlight = 0
   const isOver = (): boolean => state === 'completed'
   const status = (i: number): Partial<GroupStatus> => ({
-    ...{ gid: `r/${i}`, graph: 'g', node: `${i}`, size: 2, failed: 0, dead: 0, withdrawn: 0 },
-    ...{ state: isOver() ? 'released' : 'open', succeeded: settled[i] ?? 0 },
+    ...{ gid: `r/${i}`, graph: 'g', node: `${i}`, size: 2, dead: 0, withdrawn: 0, openedAt: openedAt[i] ?? 1 },
+    ...{ state: isClosed(i) ? 'released' : 'open', succeeded: count(i, 'succeeded'), failed: count(i, 'failed') },
   })
+  const count = (i: number, kind: string): number => settled[i]?.filter((one) => one.kind === kind).length ?? 0
+  const isClosed = (i: number): boolean => isOver() || closed.has(i)
   const page = (i: number, after: number): OutcomesPage => {
-    const indexes = Uint32Array.from(Array.from({ length: (settled[i] ?? 0) - after }, (_, n) => after + n))
+    const news = (settled[i] ?? []).slice(after)
+    const indexes = Uint32Array.from(news, ({ index }) => index)
     const ends = Uint32Array.from(indexes, (_, n) => (n + 1) * value.length)
     const bytes = Buffer.concat([...indexes].map(() => value))
-    const chunk = { indexes, kinds: [...indexes].map(() => 'succeeded' as const), values: { bytes, ends } }
+    const chunk = { indexes, kinds: news.map(({ kind }) => kind), values: { bytes, ends } }
     return {
-      ...{ state: isOver() ? 'released' : 'open', size: 2, next: after + indexes.length },
+      ...{ state: isClosed(i) ? 'released' : 'open', size: 2, next: after + indexes.length },
       chunks: indexes.length === 0 ? [] : [chunk],
-      withdrawn: isOver() ? { indexes: new Uint32Array(0), kinds: [] } : undefined,
+      withdrawn: isClosed(i) ? { indexes: new Uint32Array(0), kinds: [] } : undefined,
     }
   }
   const each = (i: number) => ({ kind: 'task' as const, name: `t${i}` })
@@ -66,9 +76,18 @@ function store(groups: number) {
   return {
     ...{ services, asks },
     mostInFlight: () => mostInFlight,
-    settle: (i: number, more: number) => {
-      settled[i] = (settled[i] ?? 0) + more
+    settle: (i: number, more: number, kind: Settled['kind'] = 'succeeded') => {
+      const before = settled[i] ?? []
+      settled[i] = [...before, ...Array.from({ length: more }, (_, n) => ({ index: before.length + n, kind }))]
       for (const listener of [...watchers]) listener({ kind: 'settled', gid: `r/${i}` })
+    },
+    release: (i: number) => closed.add(i),
+    /** As a retry does it. */
+    reopen: (i: number) => {
+      settled[i] = (settled[i] ?? []).filter(({ kind }) => kind === 'succeeded')
+      openedAt[i] = (openedAt[i] ?? 1) + 1
+      closed.delete(i)
+      for (const listener of [...watchers]) listener({ kind: 'group', gid: `r/${i}` })
     },
     complete: () => {
       state = 'completed'
@@ -92,6 +111,29 @@ describe('the outcomes of a run as they arrive', () => {
     complete()
     expect(await outcomes.next()).toEqual({ done: true, value: undefined })
     expect(new Set(asks).size).toBe(20)
+  })
+
+  it('O1: come once more of branches that a retry starts anew, and not of those that it keeps', async () => {
+    const { services, settle, release, reopen, complete } = store(1)
+    settle(0, 1)
+    settle(0, 1, 'failed')
+    release(0)
+    const outcomes = branchOutcomes('r', services)
+    const next = async () => {
+      const { value } = await outcomes.next()
+      return value && [value.index, value.status]
+    }
+    expect([await next(), await next()]).toEqual([
+      [0, 'succeeded'],
+      [1, 'failed'],
+    ])
+    reopen(0)
+    const last = next()
+    await turn()
+    settle(0, 1)
+    expect(await last).toEqual([1, 'succeeded'])
+    complete()
+    expect(await next()).toBeUndefined()
   })
 
   it('of many groups are asked for ahead, of four at once', async () => {
