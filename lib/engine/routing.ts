@@ -131,6 +131,10 @@ export const isTask = (code: string): boolean => !code.includes(':')
 export const policyOfCode = (code: string): string | undefined =>
   code.startsWith(POLICY) ? code.slice(POLICY.length) : undefined
 
+/** The signal whose schema a name of code is; undefined for any other. */
+export const waitOfCode = (code: string): string | undefined =>
+  code.startsWith(WAIT) ? code.slice(WAIT.length) : undefined
+
 /** A name of code, for messages. */
 export const describeCode = (code: string): string =>
   isTask(code)

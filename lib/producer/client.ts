@@ -5,7 +5,7 @@ import { isEnded, type Drive, type HeldRun } from '../engine/driver.js'
 import { mustBeDurable, openedDurably } from '../engine/durability.js'
 import { asError } from '../engine/failure.js'
 import { missingPolicy } from '../engine/joins.js'
-import { codeFrom, policyOfCode } from '../engine/routing.js'
+import { codeFrom, policyOfCode, waitOfCode } from '../engine/routing.js'
 import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import type { Events, Span } from '../events.js'
@@ -213,8 +213,9 @@ export class Client implements Graflow {
   async #goesOn({ runId, workflow, hasOpener }: RunRecord, graph: Graph, step: number): Promise<void> {
     const code = this.#session.engine.registry.codeOf(runId)
     const isKnown = (name: string): boolean => {
-      const policy = policyOfCode(name)
-      return policy === undefined ? code.task(name)?.handler !== undefined : code.policy(policy) !== undefined
+      const [policy, signal] = [policyOfCode(name), waitOfCode(name)]
+      if (policy !== undefined) return code.policy(policy) !== undefined
+      return signal === undefined ? code.task(name)?.handler !== undefined : code.wait(signal)?.schema !== undefined
     }
     if (hasOpener && codeFrom(graph, step).every(isKnown)) {
       await this.#closed.race(this.#standBy(runId, workflow, undefined).asked)
