@@ -34,7 +34,7 @@ import { DirectiveFollower } from './directive-follower.js'
 import { asBranch, gotoTaken, reportingGoto } from './directives.js'
 import { runPathOf, type Execution, type Frame, type GraphInUse } from './execution.js'
 import { asError, cycleLimit } from './failure.js'
-import { decidedOutput, isSkipMark, markOf } from './by-hand.js'
+import { decidedOutput, isSkipMark, isSkippedByHand, markOf } from './by-hand.js'
 import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
 import { inTime } from './in-time.js'
 import { InlineTasks } from './inline-tasks.js'
@@ -438,10 +438,19 @@ export class Interpreter {
     const joined = (groupOutcomes: GroupOutcomes): unknown => {
       const [outcome] = groupOutcomes.outcomes()
       if (outcome === undefined) throw new GraflowError('INTERNAL', `the group of one at ${plan.path} has no outcome`)
+      if (isStep && outcome.status === 'skipped' && isSkippedByHand(outcome.error))
+        return this.#left(frame, plan, input)
       if (outcome.status !== 'succeeded') throw outcome.error
       return outcome.value
     }
     return outputOrGoto(await this.#supersteps.joined(frame, plan, joined, isStep))
+  }
+
+  /** A person has left the step out. As `#decided`: its result is what it would have got. */
+  #left({ execution }: Frame, { path }: GroupPlan, input: unknown): unknown {
+    const given = unpacked(input)
+    execution.save(path, encode(given))
+    return given
   }
 
   #dispatcher(execution: Execution): Dispatcher {

@@ -59,6 +59,13 @@ export const beside = par({ quick: one, slow: hang })
 export const settled = par({ quick: one, slow: hang }).settled()
 export const echo = task('echo', async (value: unknown) => value)
 export const hangingStep = seq(one, hang, echo)
+const elsewhere = task('elsewhere', { queue: 'default' }, async (_: number, ctx): Promise<number> => {
+  mark(ctx, 'hanging')
+  await passGate(ctx, 'go')
+  return -1
+})
+/** Its second step is dispatched, wherever the run is driven. */
+export const routedStep = seq(one, elsewhere, echo)
 const refuses = task('refuses', async (_: number): Promise<number> => {
   throw new Error('never')
 })
