@@ -76,7 +76,7 @@ export class RunCommands {
     const graph = await this.#graphOf(record)
     const place = placeByHand(graph, id, path, await backend.inspect.groups(id))
     if (place === undefined) throw noSuchDecision(id, path)
-    if (place === 'nobody there') return false
+    if (place === 'nobody there' || (isEnded(record) && (await this.#hasEnded(id, path, place)))) return false
     const { resultBytes } = engine.parts.limits
     const value = 'mark' in place ? markByHand(path, as, resultBytes) : outcomeByHand(path, as, resultBytes)
     const decided = 'succeed' in as ? 'succeeded' : 'fail' in as ? 'failed' : 'skipped'
@@ -86,6 +86,22 @@ export class RunCommands {
     if (!(await this.#reopen(id, { ...(await this.#withoutFailures(id)), redo, decision }))) return false
     await this.#services.goesOn(record, graph, 0)
     return true
+  }
+
+  /** Whether a branch or step of a run that is over has succeeded, or was decided: that stays, and the run is not opened again for it. */
+  async #hasEnded(id: string, path: string, { gid, index, mark }: Place): Promise<boolean> {
+    const { inspect } = this.#services.backend
+    if (mark !== undefined) {
+      const [output, decided] = await Promise.all([inspect.output(id, path), inspect.output(id, mark)])
+      return output !== undefined || (decided !== undefined && !isFailureMark(mark, decided))
+    }
+    for (let after = 0; ; ) {
+      const page = await inspect.outcomes(gid, after)
+      for (const { indexes, kinds } of page?.chunks ?? [])
+        for (const [i, of] of indexes.entries()) if (of === index) return kinds[i] === 'succeeded'
+      if (page === undefined || page.withdrawn !== undefined || page.next === after) return false
+      after = page.next
+    }
   }
 
   async delete(id: string): Promise<boolean> {
@@ -111,13 +127,8 @@ export class RunCommands {
     }
   }
 
-  /** Steps that a person failed are tried again, and so are waits and workflows whose time was over: it begins anew. */
   async #withoutFailures(id: string): Promise<Parts> {
-    const saved = await this.#services.backend.inspect.saved(id, '')
-    const isFailure = (path: string, value: Uint8Array): boolean =>
-      isFailureMark(path, value) || isTimeMark(path, value)
-    const gone = new Set(saved.paths.filter((path, i) => isFailure(path, item(saved.values, i))))
-    return { forget: [...gone, ...checksumsNaming(saved, (path) => gone.has(path))] }
+    return { forget: forgotten(await this.#services.backend.inspect.saved(id, '')) }
   }
 
   /** What is to be forgotten so that the run is done again from a place on. */
@@ -127,14 +138,7 @@ export class RunCommands {
     const pathOf = (gid: string): string => gid.slice(id.length + 1)
     return {
       need: codeFrom(graph, step),
-      // checksums of what is forgotten go, too: it would be missed
-      forget: [
-        ...new Set([
-          ...saved.paths.filter(forgets),
-          ...checksumsNaming(saved, forgets),
-          ...marksNaming(outputsOf(saved), forgets),
-        ]),
-      ],
+      forget: forgotten(saved, forgets),
       drop: groups.map(({ gid }) => gid).filter((gid) => drops(pathOf(gid))),
       redo: redo.flatMap(({ path, index }) => {
         const group = groups.find(({ gid }) => pathOf(gid) === path)
@@ -175,7 +179,20 @@ export class RunCommands {
 const outputsOf = ({ paths, values }: SavedValues): [string, Uint8Array][] =>
   paths.map((path, i) => [path, item(values, i)])
 
+/**
+ * Outputs that a retry does not go on from: those that it `forgets`, and what says that a step was failed by hand, or that the time of a wait or
+ * workflow is over. Checksums of what is forgotten go, too: it would be missed.
+ */
+function forgotten(saved: SavedValues, forgets: (path: string) => boolean = () => false): readonly string[] {
+  const isOver = (path: string, value: Uint8Array): boolean => isFailureMark(path, value) || isTimeMark(path, value)
+  const gone = new Set(saved.paths.filter((path, i) => forgets(path) || isOver(path, item(saved.values, i))))
+  const isGone = (path: string): boolean => gone.has(path) || forgets(path)
+  return [...new Set([...gone, ...checksumsNaming(saved, isGone), ...marksNaming(outputsOf(saved), forgets)])]
+}
+
 type Parts = Pick<ReopenRequest, 'need' | 'forget' | 'drop' | 'redo' | 'decision'>
+
+type Place = Pick<Decision, 'gid' | 'index' | 'mark'>
 
 /** The branch that a decision is about, or the one that comes to the step that it is about; undefined where the path is of neither. */
 function placeByHand(
@@ -183,7 +200,7 @@ function placeByHand(
   id: string,
   path: string,
   groups: readonly GroupStatus[],
-): Pick<Decision, 'gid' | 'index' | 'mark'> | 'nobody there' | undefined {
+): Place | 'nobody there' | undefined {
   const node = nodeAt(graph, staticPath(graph, path) ?? path)
   if (node === undefined || path.includes('*')) return undefined
   const branch = branchAt(graph, path)

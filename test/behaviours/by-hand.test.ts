@@ -3,7 +3,18 @@ import type { Graflow } from 'graflow'
 import { failureOf } from '../support/captured-errors.js'
 import { describeOnBackends, openGateOf } from '../support/backends.js'
 import { finished, nextMark } from '../support/runs.js'
-import { beside, fragile, hangingChain, hangingStep, nested, refused, settled, sums, total } from './by-hand.tasks.js'
+import {
+  beside,
+  fragile,
+  hangingChain,
+  hangingStep,
+  nested,
+  refused,
+  routedStep,
+  settled,
+  sums,
+  total,
+} from './by-hand.tasks.js'
 
 /** The dead letter of a run that fails in branch 3 of its six. */
 async function letterOf(graflow: Graflow) {
@@ -171,6 +182,21 @@ describeOnBackends('what is decided by hand', (open) => {
     expect(await run.status()).toMatchObject({ byHand: [{ path: '1/3', as: 'succeeded' }], retries: 1 })
   })
 
+  it('O3: nothing that has succeeded in a run that failed, which stays as it is', async () => {
+    const graflow = await open()
+    const run = await graflow.start(sums, 6)
+    await failureOf(run.result())
+    for (const path of ['0', '1/0']) expect(await graflow.runs.settle(run.id, path, { succeed: 1_000 })).toBe(false)
+    const refusal = await graflow.start(refused, 1)
+    await failureOf(refusal.result())
+    expect(await graflow.runs.settle(refusal.id, '0', { fail: 'no' })).toBe(false)
+    for (const { id } of [run, refusal])
+      expect(await (await graflow.attach(id)).status()).toMatchObject({ state: 'failed', retries: 0, byHand: [] })
+    expect(await graflow.runs.settle(run.id, '1/3', { succeed: 100 })).toBe(true)
+    expect(await run.result()).toMatchObject({ result: 124 })
+    expect(await graflow.runs.settle(run.id, '1/3', { succeed: 1 })).toBe(false)
+  })
+
   it.each<[string, Parameters<Graflow['runs']['settle']>[2], unknown]>([
     ['succeeds', { succeed: 'hand' }, 'hand'],
     ['is skipped', { skip: true }, 1],
@@ -178,6 +204,20 @@ describeOnBackends('what is decided by hand', (open) => {
     const graflow = await open()
     const hanging = nextMark(graflow, 'hanging')
     const run = await graflow.start(hangingStep, 1)
+    await hanging
+    expect(await graflow.runs.settle(run.id, '1', decision)).toBe(true)
+    expect(await run.result()).toBe(expected)
+    expect(await run.result('1')).toBe(expected)
+    openGateOf(run, 'go')
+  })
+
+  it.each<[string, Parameters<Graflow['runs']['settle']>[2], unknown]>([
+    ['succeeds', { succeed: 'hand' }, 'hand'],
+    ['is skipped', { skip: true }, 1],
+  ])('O3: a step that is dispatched, and hangs, %s', async (_, decision, expected) => {
+    const graflow = await open()
+    const hanging = nextMark(graflow, 'hanging')
+    const run = await graflow.start(routedStep, 1)
     await hanging
     expect(await graflow.runs.settle(run.id, '1', decision)).toBe(true)
     expect(await run.result()).toBe(expected)

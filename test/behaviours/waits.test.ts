@@ -283,6 +283,27 @@ describeOnBothStores('a wait of a handler', (open) => {
       }),
     )
     expect(results).toEqual(['yes', ['yes'], 'yes', 'yes'])
+    // the time that was over meanwhile begins anew, too, where a place inside is named
+    const inTime = runs[3] as (typeof runs)[number]
+    await resultOf(await graflow.start(waitFor('nobody', { timeoutMs, onTimeout: 0 }), undefined))
+    expect(await graflow.runs.retry(inTime.id, { from: '1/w/1' })).toBe(true)
+    expect(await inTime.signal('ok', 'again')).toBe(true)
+    expect(await resultOf(inTime)).toBe('again')
+  })
+
+  it('O1: behind a schema is retried by the process that started the run, where no worker knows its code', async () => {
+    let isBroken = true
+    const breaks = task('breaks-once', (n: number) => {
+      if (isBroken) throw new Error('broken')
+      return n
+    })
+    const graflow = await open([echo])
+    const run = await graflow.start(seq(breaks, waitFor('ok', { schema: verdict })), 1)
+    await failureOf(run.result())
+    isBroken = false
+    expect(await graflow.runs.retry(run.id)).toBe(true)
+    expect(await run.signal('ok', { ok: true })).toBe(true)
+    expect(await resultOf(run)).toBe(true)
   })
 
   it('T3: keeps a signal that came before its wait also when the run fails meanwhile, and is retried', async () => {
