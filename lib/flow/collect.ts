@@ -5,6 +5,7 @@
 import { GraflowError } from '../errors.js'
 import type { Expression, Join, TaskExpression, WaitExpression, WorkflowExpression } from './expression.js'
 import { FLOW_LIMITS } from './limits.js'
+import { DUE } from './names.js'
 import { areSameOptions } from './options.js'
 
 export type PolicyJoin = Extract<Join, { kind: 'policy' }>
@@ -154,7 +155,10 @@ function addTask(tasks: Map<string, TaskExpression>, task: TaskExpression): void
   if (difference !== undefined) {
     throw new GraflowError(
       'DUPLICATE_TASK',
-      `two different tasks in one flow are called "${task.name}" (${difference}); rename one, or use the same task twice`,
+      `two different tasks in one flow are called "${task.name}" (${difference}); rename one, or use the same task twice` +
+        (task.name.endsWith(DUE)
+          ? ". It is a function given to later: name its node, as in later(workflow('again', node), when)"
+          : ''),
       { details: { task: task.name, difference } },
     )
   }

@@ -16,6 +16,9 @@ export type NameKind =
   | 'run'
   | 'signal'
 
+/** What the function given to `later` is called, behind the name of its node. */
+export const DUE = '.due'
+
 const LONGEST_NAME = 128
 /** Beyond this it is no misspelt name but something else, and is not looked into. */
 const LONGEST_TEXT = 256

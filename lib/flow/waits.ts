@@ -4,6 +4,7 @@ import { GraflowError } from '../errors.js'
 import { describe } from '../describe.js'
 import type { Expression } from './expression.js'
 import { makeLater, makeTask, makeWait } from './make.js'
+import { DUE } from './names.js'
 import { checkName } from './names.js'
 import { expressionOf, nodeOf } from './node.js'
 import { checkDelay, checkWaitOptions } from './options.js'
@@ -39,7 +40,8 @@ export function waitFor(name: unknown, options?: unknown): unknown {
  * String(later(remind, 86_400_000)) // → 'later(remind, 86400000)'
  * String(later(remind, (order) => order.due)) // → 'later(remind, remind.due)'
  *
- * @throws GraflowError INVALID_NODE, INVALID_OPTION; DUPLICATE_TASK where two functions of one flow get the same name
+ * @throws GraflowError INVALID_NODE, INVALID_OPTION; DUPLICATE_TASK where two functions of one flow get the same name, as those of two chains: then
+ * give each node a name, as in `later(workflow('remind-again', remind), …)`
  */
 export function later<const N extends AnyNode, const G = N>(
   node: N | OrSay<G>,
@@ -48,12 +50,25 @@ export function later<const N extends AnyNode, const G = N>(
 export function later(node: unknown, when: unknown): unknown {
   const body = expressionOf(node, 'later')
   if (typeof when !== 'function') return nodeOf(makeLater(body, checkDelay('later: the delay', when)))
-  const due = checkName('task', `${labelOf(body)}.due`)
-  const dueOf = (input: unknown): number => timeOf((when as (input: unknown) => unknown)(input), due)
-  return nodeOf(makeLater(body, makeTask(due, { options: NO_OPTIONS }, dueOf)))
+  const due = checkName('task', `${labelOf(body)}${DUE}`)
+  return nodeOf(makeLater(body, makeTask(due, { options: NO_OPTIONS }, dueOf(when as When, due))))
 }
 
 const NO_OPTIONS = Object.freeze({})
+
+type When = (input: unknown) => unknown
+
+/** By the name of the task. */
+const handlers = new WeakMap<When, Map<string, (input: unknown) => number>>()
+
+/** The handler of a function that gives a date: one function, used twice for nodes of one name, is one task. */
+function dueOf(when: When, due: string): (input: unknown) => number {
+  let known = handlers.get(when)
+  if (known === undefined) handlers.set(when, (known = new Map<string, (input: unknown) => number>()))
+  let handler = known.get(due)
+  if (handler === undefined) known.set(due, (handler = (input) => timeOf(when(input), due)))
+  return handler
+}
 
 function labelOf(body: Expression): string {
   return 'name' in body ? body.name : body.kind

@@ -7,6 +7,7 @@ import { seq } from '../../lib/flow/seq.js'
 import { task } from '../../lib/flow/task.js'
 import type { Expression, TaskExpression } from '../../lib/flow/expression.js'
 import { later, waitFor } from '../../lib/flow/waits.js'
+import { workflow } from '../../lib/flow/workflow.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
 import { thrown } from '../support/captured-errors.js'
 
@@ -55,14 +56,27 @@ describe('waits and later nodes', () => {
       code: 'INVALID_OPTION',
       message: expect.stringMatching(/^b\.due: the function given to later must return a valid Date, got /),
     })
+    const twice = thrown(() =>
+      seq(
+        later(b, () => new Date(0)),
+        later(b, () => new Date(1)),
+      ),
+    )
+    expect(twice).toMatchObject({
+      code: 'DUPLICATE_TASK',
+      message: expect.stringContaining('name its node, as in later('),
+    })
+    const when = (n: number): Date => new Date(n)
+    expect(String(seq(later(b, when), later(b, when)))).toBe('later(b, b.due) >> later(b, b.due)')
+    const again = workflow('again', b)
     expect(
-      thrown(() =>
+      String(
         seq(
-          later(b, () => new Date(0)),
-          later(b, () => new Date(1)),
+          later(b, when),
+          later(again, () => new Date(1)),
         ),
-      ).code,
-    ).toBe('DUPLICATE_TASK')
+      ),
+    ).toContain('again.due')
   })
 
   it('are one wait where their schema is one, and refused where two have one name', () => {
