@@ -85,13 +85,24 @@ export async function show<T>(
     host.out.write(isJson ? toJson(document(found)) : draw(found))
     return EXIT_CODES.done.code
   }
-  while (!host.signal.aborted) {
-    const found = await look()
+  for (;;) {
+    const found = host.signal.aborted ? undefined : await unlessAborted(look(), host.signal)
+    if (found === undefined) return EXIT_CODES.done.code
     if (isJson) host.out.write(`${JSON.stringify(JSON.parse(toJson(document(found))))}\n`)
     else host.out.write(`${host.out.isTTY === true ? CLEAR : ''}${draw(found)}\n`)
     await pause(LOOK_MS, host.signal)
   }
-  return EXIT_CODES.done.code
+}
+
+/** Undefined where the command is told to end before there is an answer. */
+export function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  answer.catch(() => undefined) // nobody may wait for it any more
+  const ended = new Promise<undefined>((resolve) => {
+    const end = (): void => resolve(undefined)
+    signal.addEventListener('abort', end, { once: true })
+    void answer.finally(() => signal.removeEventListener('abort', end)).catch(() => undefined)
+  })
+  return Promise.race([answer, ended])
 }
 
 /** Ends early when the command is told to end. */

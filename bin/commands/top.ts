@@ -1,10 +1,11 @@
 /** `graflow top`: what goes on in a store, drawn anew each second: runs that are not over, queues, workers, and what failed last. */
+import { GraflowError } from '../../lib/errors.js'
 import type { QueueSummary, RunSummary } from '../../lib/producer/operator-types.js'
 import type { Graflow, RunStatus, WorkerStatus } from '../../lib/producer/types.js'
 import { EXIT_CODES } from '../exit-codes.js'
 import type { Host, Run } from '../host.js'
 import { columnsOf, duration, painter, plainText, table, toJson } from '../output.js'
-import { ago, pause, QUEUE_HEAD, queueRow, withClient } from './operate.js'
+import { ago, pause, QUEUE_HEAD, queueRow, unlessAborted, withClient } from './operate.js'
 import { firstLineOf } from './run-tree.js'
 
 const LOOK_MS = 1_000
@@ -18,6 +19,9 @@ const USUAL_ROWS = 24
 /** Of the lines of a screen, those that are no runs: titles, heads and the last line. */
 const OTHER_LINES = 12
 const FAILED_WITHIN_MS = 3_600_000
+
+const LATE_MS = 3_000
+const NO_ANSWER = 'graflow  no answer from Redis: looking again'
 
 const ENTER = '\u001b[?1049h\u001b[?25l'
 const LEAVE = '\u001b[?25h\u001b[?1049l'
@@ -62,11 +66,14 @@ async function live(graflow: Graflow, host: Host): Promise<void> {
   const rates = new Rates()
   host.out.write(ENTER)
   try {
-    while (!ended.signal.aborted && !host.signal.aborted) {
-      const sight = await lookAt(graflow, host)
-      const lines = sightText(sight, rates.after(sight, performance.now()), host).split('\n')
-      const shown = lines.slice(0, rowsOf(host) - 1)
+    const draw = (text: string): void => {
+      const shown = text.split('\n').slice(0, rowsOf(host) - 1)
       host.out.write(`${HOME}${shown.map((line) => `${line}${TO_END_OF_LINE}\n`).join('')}${TO_END}`)
+    }
+    while (!ended.signal.aborted && !host.signal.aborted) {
+      const sight = await answerOf(lookAt(graflow, host), ended.signal, () => draw(NO_ANSWER))
+      if (sight instanceof GraflowError) draw(`${NO_ANSWER}: ${plainText(firstLineOf(sight))}`)
+      else if (sight !== undefined) draw(sightText(sight, rates.after(sight, performance.now()), host))
       await pause(LOOK_MS, ended.signal)
     }
   } finally {
@@ -78,6 +85,24 @@ async function live(graflow: Graflow, host: Host): Promise<void> {
 
 /** How high the screen is; some terminals do not know, and say 0. */
 const rowsOf = ({ out: { rows = 0 } }: Host): number => (rows > 0 ? rows : USUAL_ROWS)
+
+/** Of a look, or why there is none; undefined where the command is told to end. `onLate` is called when it takes long. */
+async function answerOf(
+  look: Promise<Sight>,
+  signal: AbortSignal,
+  onLate: () => void,
+): Promise<Sight | GraflowError | undefined> {
+  const late = setTimeout(onLate, LATE_MS)
+  const answer = look.catch((error: unknown) => {
+    if (error instanceof GraflowError && error.retryable) return error
+    throw error
+  })
+  try {
+    return await unlessAborted(answer, signal)
+  } finally {
+    clearTimeout(late)
+  }
+}
 
 async function lookAt({ runs, queues, workers }: Graflow, host: Host): Promise<Sight> {
   const most = Math.max(3, Math.min(MOST_RUNS, rowsOf(host) - OTHER_LINES))

@@ -5,6 +5,7 @@ import { each, task, workflow } from 'graflow'
 import { Worker } from 'graflow/worker'
 import { Gate } from '../support/gate.js'
 import { useStage } from '../support/redis-stage.js'
+import { privateRedis } from '../support/shared-redis.js'
 import { CTRL_C, Terminal, terminalProgram } from '../support/terminal.js'
 
 const open = useStage()
@@ -44,6 +45,24 @@ inTerminal(`graflow top in ${terminalProgram ?? 'a terminal (skipped: neither tm
       terminal.end()
       gate.open()
       await worker.stop()
+    }
+  })
+
+  it('says so while Redis is away, and ends then, too', async () => {
+    const server = await privateRedis()
+    const { prefix } = await open(server)
+    const terminal = new Terminal(tmpdir(), { TERM: 'xterm', PATH: process.env['PATH'] ?? '' })
+    try {
+      terminal.type(`'${process.execPath}' '${program}' top --redis-url ${server.url} --redis-key-prefix ${prefix}`)
+      await terminal.sees(/0 runs not over/)
+      await server.stop()
+      await terminal.sees(/no answer from Redis/)
+      terminal.type('q')
+      await terminal.sees(/\u001b\[\?1049l/)
+      terminal.type(`echo en''ded`)
+      await terminal.sees(/ended/)
+    } finally {
+      terminal.end()
     }
   })
 })
