@@ -10,7 +10,7 @@ it('O6: drained, a worker takes nothing new, finishes what it has, and ends; ano
   try {
     const [one, client] = await Promise.all([stage.worker('one'), stage.client()])
     const run = await client.submit(flow, [1])
-    await until(async () => ((await client.workers.get('one'))?.inFlight ?? 0) > 0, 'a branch in hand')
+    await until(async () => (await run.status()).groups[0]?.running === 1, 'a branch in hand')
     expect(await client.workers.drain('nobody')).toBe(false)
     expect(await client.workers.drain('one')).toBe(true)
     await one.said(/was asked to leave/)

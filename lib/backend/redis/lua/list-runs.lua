@@ -48,7 +48,8 @@ local function head(source)
       if source.isOver then
         return nil
       end
-      source.entries = call('ZRANGE', source.key, whole(source.to), whole(source.from), 'BYSCORE', 'REV', 'LIMIT', source.offset, chunk, 'WITHSCORES')
+      local to, from = whole(source.to), whole(source.from)
+      source.entries = call('ZRANGE', source.key, to, from, 'BYSCORE', 'REV', 'LIMIT', source.offset, chunk, 'WITHSCORES')
       source.at, source.offset, source.isOver = 0, source.offset + chunk, #source.entries < chunk * 2
     else
       local quarters = floor((tonumber(source.entries[source.at + 2]) + source.base) / source.unit)
