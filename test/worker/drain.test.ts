@@ -1,5 +1,4 @@
 /** A worker process that an operator asks to leave. */
-import { openGateOf } from '../support/backends.js'
 import { Stage } from '../support/redis-stage.js'
 import { sharedRedis } from '../support/shared-redis.js'
 import { until } from '../support/waits.js'
@@ -16,7 +15,7 @@ it('O6: drained, a worker takes nothing new, finishes what it has, and ends; ano
     await one.said(/was asked to leave/)
     await one.said(/is draining: 1 in flight/)
     const later = await client.submit(flow, [2])
-    for (const own of [run, later]) openGateOf(own, 'open')
+    for (const { id } of [run, later]) stage.ledger.open(`${id} open`)
     expect(await one.exited).toMatchObject({ code: 0 })
     expect((await later.status()).state).toBe('pending')
     await stage.worker('two')

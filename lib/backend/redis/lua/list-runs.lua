@@ -11,11 +11,12 @@
 -- Answers: a list: now, where the next page begins (quarters and id, or '' and ''), then a list for each run: its id, and facts of its record
 local FACTS = { 'created', 'us', 'wf', 'graph', 'dig', 'startedAt', 'endedAt', 'timeout', 'driver', 'reason', 'epoch', 'opener', 'build',
   'tags', 'terms', 'end', 'aband', 'paused', 'parked', 'lostAt' }
-local LAST_STANDING, MOST_CHUNK, SHORT = 7, 128, 2000
+local LAST_STANDING, MOST_CHUNK, FILTERED_CHUNK, SHORT = 7, 128, 500, 2000
 local limit, most, afterQuarters, afterId = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local since, before = tonumber(ARGV[5]) or 0, tonumber(ARGV[6]) or 1125899906842623
 local wanted, words = ARGV[7], { unpack(ARGV, 8) }
-local chunk = min(limit + 1, MOST_CHUNK)
+-- Of what most runs may be passed over, many are read at once.
+local chunk = words[1] and wanted ~= '' and FILTERED_CHUNK or min(limit + 1, MOST_CHUNK)
 local newest = min(afterQuarters or before, before - 1)
 
 -- Whether text `a` comes behind `b`, byte by byte, as Redis has them.
