@@ -31,8 +31,18 @@ export function quote(text: string): string {
   return mayHoldPassword(text) ? UNSHOWN : JSON.stringify(clip(text))
 }
 
-/** Whether there is an address in the text with a user's name or password, or what may be the rest of one. */
-export const mayHoldPassword = (text: string): boolean => /:\/\/[^]*@|^[^\s@]*:[^\s@]*@/.test(text)
+/**
+ * Whether there is an address in the text with a user's name or password, or what may be the rest of one. Looks at each character a few times
+ * at most: the text may be a value of a run, of any length.
+ */
+export function mayHoldPassword(text: string): boolean {
+  const at = text.indexOf('@')
+  if (at < 0) return false
+  const scheme = text.indexOf('://')
+  if (scheme >= 0 && scheme < text.lastIndexOf('@')) return true
+  const before = text.slice(0, at)
+  return before.includes(':') && !/\s/.test(before)
+}
 
 /** Instead of what is not shown. */
 export const UNSHOWN = 'a text (not shown: it may hold a password)'
@@ -59,9 +69,8 @@ export function describeError(thrown: unknown): string {
 }
 
 /** Whether awaiting it would wait. */
-export function isThenable(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
-}
+export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as { readonly then?: unknown }).then === 'function'
 
 function described(value: unknown): string {
   switch (typeof value) {

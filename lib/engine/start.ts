@@ -4,7 +4,8 @@
  */
 import { GraflowError } from '../errors.js'
 import type { TaskExpression } from '../flow/expression.js'
-import { type Limits } from '../options.js'
+import { isThenable } from '../describe.js'
+import type { Limits } from '../options.js'
 import { elapsedMs, type Clock } from '../time.js'
 import { withoutStack } from '../values/error-classes.js'
 import { askable } from '../values/error-record.js'
@@ -47,9 +48,6 @@ export interface Started {
   readonly isHandlersOwn: boolean
 }
 
-const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-
 /** Calls the handler. The plain case, without schema and deadline, makes nothing but the context. Throws as `output` rejects. */
 export function start(
   options: StartOptions,
@@ -64,11 +62,11 @@ export function start(
   }
   const context = new HandlerContext(options, frame, facts, frame.cancel)
   const output = call(definition, input, context, frame.execution.facts.workerId)
-  return { context, output: isPromiseLike(output) ? awaited(output, context) : output, isHandlersOwn: true }
+  return { context, output: isThenable(output) ? awaited(output, context) : output, isHandlersOwn: true }
 }
 
 /** Whether the output must be waited for. */
-export const isPending = (output: unknown): output is Promise<unknown> => isPromiseLike(output)
+export const isPending = (output: unknown): output is Promise<unknown> => isThenable(output)
 
 /** The output; it rejects with HandlerThrew for the handler's own error, else with a GraflowError. */
 export const outputOf = ({ output, isHandlersOwn }: Started): Promise<unknown> =>
@@ -179,7 +177,7 @@ async function checkedCall(
       : await validate(definition.input, input, 'INVALID_INPUT', definition.name, at, 'input')
   cancel.throwIfAborted() // its time may have gone into parsing
   const returned = call(definition, parsed, context, workerId)
-  const output = isPromiseLike(returned) ? await awaited(returned, context).catch(rethrow) : returned
+  const output = isThenable(returned) ? await awaited(returned, context).catch(rethrow) : returned
   // A handler that blocked the event loop also kept the timer from firing.
   timer?.fireIfPast()
   if (definition.output === undefined || !isOutput(output, HandlerContext.directives(context))) return output

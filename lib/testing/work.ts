@@ -2,6 +2,7 @@
  * What of the user's code is under way: handlers, schemas, join policies. Time stands still while one is at work; one that waits by its context
  * (for a flow of its own, for a lock, for time) is not. Hides how that is counted.
  */
+import { isThenable } from '../describe.js'
 
 /** Something that has begun and not ended. */
 export class Piece {
@@ -92,11 +93,8 @@ export class Work {
       end()
       throw error
     }
-    if (isPromiseLike(output)) output.then(end, end)
+    if (isThenable(output)) output.then(end, end)
     else end()
     return output
   }
 }
-
-const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'

@@ -1,5 +1,5 @@
 import { task } from '../../lib/index.js'
-import { describe as say, describeError, messageOf } from '../../lib/describe.js'
+import { describe as say, describeError, mayHoldPassword, messageOf } from '../../lib/describe.js'
 
 class Point {
   readonly x = 1
@@ -65,6 +65,29 @@ describe('a thrown value in a message', () => {
   it('of an error whose message throws is said without a throw', () => {
     const error = Object.defineProperty(new Error('no'), 'message', { get: refuse })
     expect([messageOf(error), describeError(error)].map((text) => typeof text)).toEqual(['string', 'string'])
+  })
+})
+
+describe('a text that may hold a password', () => {
+  it.each<[string, boolean]>([
+    ['redis://:p@host', true],
+    ['see redis://a:b@c', true],
+    ['a:b@c', true],
+    [':p@host', true],
+    ['a@b', false],
+    ['a b:c@d', false],
+    ['a:b', false],
+    ['redis://host', false],
+    ['a@b c://d', false],
+    ['', false],
+  ])('%s: %p', (text, may) => {
+    expect(mayHoldPassword(text)).toBe(may)
+  })
+
+  it.each(['://', 'a:'])('is found in time that grows with its length, also in one of many %s', (piece) => {
+    const startedAt = performance.now()
+    expect(mayHoldPassword(piece.repeat(20_000))).toBe(false)
+    expect(performance.now() - startedAt).toBeLessThan(2_000)
   })
 })
 
