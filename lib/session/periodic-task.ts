@@ -23,6 +23,7 @@ export class PeriodicTask {
   readonly #options: PeriodicTaskOptions
   #cancelTimer: (() => void) | undefined
   #turn: Promise<void> | undefined
+  #isInTurn = false
   #isHurried = false
   #isStopped = false
   #failures = 0
@@ -43,15 +44,14 @@ export class PeriodicTask {
   /** The next turn comes now, or right after the one under way. */
   hurry(): void {
     if (this.#isStopped) return
-    if (this.#turn !== undefined) {
+    if (this.#isInTurn) {
       this.#isHurried = true
       return
     }
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
-    this.#turn = this.#take().finally(() => {
-      this.#turn = undefined
-    })
+    this.#isInTurn = true
+    this.#turn = this.#take()
   }
 
   /** No turn begins any more; resolves when the one under way is over. Repeating it is safe. */
@@ -75,6 +75,8 @@ export class PeriodicTask {
         if (!this.#isStopped) this.#options.onError(error)
       }
     } while (this.#isAskedAgain())
+    // In the same tick as that look: between the two nobody can ask for another turn.
+    this.#isInTurn = false
     this.startIn(nextInMs)
   }
 

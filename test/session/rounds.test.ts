@@ -74,6 +74,21 @@ describe('rounds', () => {
     expect(turns).toBe(2)
   })
 
+  it('take one more turn whenever they are hurried, also just as one ends', async () => {
+    for (let hops = 0; hops < 12; hops += 1) {
+      let turns = 0
+      const { made } = rounds(async () => {
+        turns += 1
+        return Number.POSITIVE_INFINITY
+      })
+      made.hurry()
+      for (let i = 0; i < hops; i += 1) await undefined
+      made.hurry()
+      await turn()
+      expect([hops, turns]).toEqual([hops, 2])
+    }
+  })
+
   it('end after the turn under way, without a timer left', async () => {
     let finish: () => void = () => undefined
     let turns = 0
