@@ -19,6 +19,13 @@ interface Tracked {
   isEnding: boolean
 }
 
+/** Announced events of one run, which are emitted here. */
+interface Subscription {
+  readonly stop: () => void
+  /** Keeps it from ending; there only while it is about to. */
+  cancelEnd: (() => void) | undefined
+}
+
 /** A run that begins to be tracked. */
 export interface NewRun {
   readonly runId: string
@@ -39,8 +46,8 @@ export class RunStates {
   readonly #services: FollowServices
   readonly #self: string
   readonly #tracked = new Map<string, Tracked>()
-  /** Runs whose announced events are emitted here, with what ends that. */
-  readonly #subscribed = new Map<string, () => void>()
+  /** By run. */
+  readonly #subscribed = new Map<string, Subscription>()
 
   /** @param self the name under which this process announces events: it has those already */
   constructor(services: FollowServices, self: string) {
@@ -128,29 +135,34 @@ export class RunStates {
 
   #subscribeToEvents(runId: string): void {
     const { backend, emitter } = this.#services
-    if (!isDistant(backend) || this.#subscribed.has(runId)) return
+    if (!isDistant(backend)) return
+    const known = this.#subscribed.get(runId)
+    if (known !== undefined) {
+      known.cancelEnd?.() // the run goes on, as after a retry
+      known.cancelEnd = undefined
+      return
+    }
     const announced = new AnnouncedEvents(runId, this.#self)
     const stop = backend.watch(runId, (activity) => {
       if (activity.kind !== 'events') return
       for (const event of announced.read(activity.bytes)) emitter.relay(event)
     })
-    this.#subscribed.set(runId, stop)
+    this.#subscribed.set(runId, { stop, cancelEnd: undefined })
   }
 
   /** What its branches do when it is over, such as stopping, is emitted as well. */
   #unsubscribeSoon(runId: string): void {
-    const stop = this.#subscribed.get(runId)
-    if (stop === undefined) return
-    const cancel = this.#services.engine.parts.clock.after(LAST_WORDS_MS, () => this.#unsubscribe(runId), true)
-    this.#subscribed.set(runId, () => {
-      cancel()
-      stop()
-    })
+    const subscription = this.#subscribed.get(runId)
+    if (subscription === undefined) return
+    const { clock } = this.#services.engine.parts
+    subscription.cancelEnd ??= clock.after(LAST_WORDS_MS, () => this.#unsubscribe(runId), true)
   }
 
   #unsubscribe(runId: string): void {
-    this.#subscribed.get(runId)?.()
+    const subscription = this.#subscribed.get(runId)
     this.#subscribed.delete(runId)
+    subscription?.cancelEnd?.()
+    subscription?.stop()
   }
 
   /** Events are emitted from the moment of subscribing: what changed before is only noted. */

@@ -190,6 +190,20 @@ describe('the states of a run in a distant store', () => {
     expect(told).toEqual(['r running → completed'])
   })
 
+  it('come with its events, also where it goes on a moment after its end, as after a retry', async () => {
+    const { states, clock, watchers, become } = store({ isDistant: true })
+    const record = { runId: 'r', workflow: 'w', state: 'running' } as RunRecord
+    states.follow(record)
+    await become({ state: 'failed' })
+    const afterEnd = watchers.size
+    states.follow(record)
+    await become({ state: 'running' })
+    const again = watchers.size
+    clock.advance(2_000)
+    await turn()
+    expect([afterEnd, again, watchers.size]).toEqual([1, 2, 2])
+  })
+
   it('are told no more once the client is closed', async () => {
     const { states, told, clock, watchers, tell, change } = store({ isDistant: true })
     tell('pending')
