@@ -1,7 +1,7 @@
 /** What an error means: whether the task is started again and when, and how it is reported once it is not. */
 import { GraflowError } from '../errors.js'
 import type { RetryOptions } from '../flow/node-options.js'
-import { RETRY_DEFAULTS } from '../options.js'
+import { LONGEST_MS, RETRY_DEFAULTS } from '../options.js'
 import type { Random } from '../time.js'
 import { overCause } from '../values/error-classes.js'
 import { errorFromRecord, errorToRecord, isError, isFinalByItself, messageOf } from '../values/error-record.js'
@@ -29,15 +29,15 @@ export function isRetryable(error: unknown, isFromHandler: boolean): boolean {
 }
 
 /**
- * Milliseconds to wait before the start that follows error number `errors` (from 1): delayMs × factor^(errors − 1), at most maxDelayMs, of
- * which the share `jitter` is left to chance.
+ * Milliseconds to wait before the start that follows error number `errors` (from 1): delayMs × factor^(errors − 1), at most maxDelayMs (without
+ * it a year), of which the share `jitter` is left to chance.
  */
 export function retryDelayMs(retry: RetryOptions, errors: number, random: Random): number {
   const { delayMs = RETRY_DEFAULTS.delayMs } = retry
   if (delayMs === 0) return 0 // also where the power is too large for a number
   const full = Math.min(
     delayMs * (retry.factor ?? RETRY_DEFAULTS.factor) ** (errors - 1),
-    retry.maxDelayMs ?? Number.MAX_SAFE_INTEGER,
+    retry.maxDelayMs ?? LONGEST_MS,
   )
   return Math.round(full * (1 - (retry.jitter ?? RETRY_DEFAULTS.jitter) * random()))
 }

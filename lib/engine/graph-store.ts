@@ -8,7 +8,7 @@ import type { Backend } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import { graphHash } from '../graph/canonical.js'
 import type { Graph } from '../graph/graph.js'
-import { GRAPH_LIMITS } from '../graph/limits.js'
+import { GRAPH_LIMITS, type GraphLimits } from '../graph/limits.js'
 import { compressGraph, decompressGraph } from '../graph/compressed-graph.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 
@@ -27,7 +27,7 @@ export interface GraphStoreOptions {
   readonly backend: Pick<Backend, 'putGraph' | 'getGraph' | 'hasGraph'>
   readonly clock: Clock
   readonly random: Random
-  /** The largest packed graph. */
+  /** The largest compressed graph that is uploaded from here, or loaded. */
   readonly graphBytes: number
   /** Graphs kept in memory; the one that was not used for longest goes first. */
   readonly graphs: number
@@ -130,17 +130,21 @@ export class GraphStore {
   }
 
   async #send(hash: string, graph: Graph): Promise<void> {
-    const { backend, clock, graphBytes } = this.#parts
-    const packed = compressGraph(graph, { ...GRAPH_LIMITS, compressedBytes: graphBytes })
+    const { backend, clock } = this.#parts
+    const packed = compressGraph(graph, this.#limits)
     const answer = await backend.putGraph(hash, packed.bytes)
     if (answer === 'backpressure') throw fullStore('the graph')
     this.#uploaded.set(hash, elapsedMs(clock))
   }
 
+  get #limits(): GraphLimits {
+    return { ...GRAPH_LIMITS, compressedBytes: this.#parts.graphBytes }
+  }
+
   async #fetch(hash: string): Promise<Graph | undefined> {
     const bytes = await this.#parts.backend.getGraph(hash)
     if (bytes === undefined) return undefined
-    const graph = decompressGraph(bytes, hash)
+    const graph = decompressGraph(bytes, hash, this.#limits)
     this.#known.set(hash, graph)
     return graph
   }

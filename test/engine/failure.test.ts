@@ -24,6 +24,10 @@ describe('the delay before a retry', () => {
     expect(delays({ delayMs: 5_000, maxDelayMs: 1_000 }, 2)).toEqual([1_000, 1_000])
   })
 
+  it('is a year at most, also where no maxDelayMs is set', () => {
+    expect(retryDelayMs({ attempts: 255, delayMs: 1_000, factor: 10 }, 200, none)).toBe(365 * 24 * 3_600_000)
+  })
+
   it('is an integer in its bounds for every policy and error, also where the power overflows', () => {
     fc.assert(
       fc.property(

@@ -34,8 +34,8 @@ function backend() {
   }
 }
 type Shared = ConstructorParameters<typeof GraphStore>[0]['backend']
-const storeOn = (shared: Shared, graphs = 100, clock: Clock = systemClock): GraphStore =>
-  new GraphStore({ backend: shared, clock, random: seededRandom(1), graphBytes: 10_000, graphs })
+const storeOn = (shared: Shared, graphs = 100, clock: Clock = systemClock, graphBytes = 10_000): GraphStore =>
+  new GraphStore({ backend: shared, clock, random: seededRandom(1), graphBytes, graphs })
 const stores = (count: number, most?: number, clock?: Clock) => {
   const shared = backend()
   return { ...shared, all: Array.from({ length: count }, () => storeOn(shared, most, clock)) }
@@ -55,6 +55,17 @@ describe('the graph store', () => {
     await store.upload(hash, graph('a'))
     await store.upload(hash, graph('a'), true)
     expect(calls).toEqual(['put', 'put'])
+  })
+
+  it.each([
+    [1_000, 2_000, 'compressed size'],
+    [16 * 1024 * 1024, 9 * 1024 * 1024, 'zlib'],
+  ])('with a limit of %d bytes, judges %d bytes of another process by it', async (limit, size, reason) => {
+    const shared = backend()
+    const hash = 'a'.repeat(64)
+    shared.graphs.set(hash, new Uint8Array(size))
+    const error = await failureOf(storeOn(shared, 1, systemClock, limit).load(hash))
+    expect(error).toMatchObject({ code: 'INTEGRITY', details: { reason } })
   })
 
   it('loads what another process uploaded, once, and equal', async () => {
