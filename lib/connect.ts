@@ -147,6 +147,7 @@ async function openClientSession(
   const limits = { ...DEFAULT_LIMITS, ...checkOptions('connect: limits', LIMIT_OPTIONS, options.limits) }
   const isEmbedded = isMemory(address)
   const served = isEmbedded ? 'all' : []
+  const metadataGiven = metadataOf(metadata)
   const baseId = options.instanceId ?? `${isEmbedded ? 'embedded' : 'client'}-${systemId().slice(0, 8)}`
   const store = await openStore(address, { keyPrefix, clock, random, ...(maxBytes !== undefined && { maxBytes }) })
   return openSession({
@@ -156,7 +157,7 @@ async function openClientSession(
     info: {
       baseId,
       role: 'client',
-      metadata: metadataOf(metadata),
+      metadata: metadataGiven,
       ...(hostname !== undefined && { hostname }),
       ...(options.buildId !== undefined && { buildId: options.buildId }),
       queues: served,

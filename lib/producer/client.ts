@@ -296,12 +296,17 @@ export class Client implements Graflow {
     // Known before the run is: a worker may be faster. A run that is under way here keeps its own code, whatever comes of this start.
     const isUnderWay = registry.knows(runId)
     if (!isUnderWay && run.expression !== undefined) registry.tie(runId, '', run.expression)
-    // Who asks for a result of the run needs it, also where no group is ever dispatched.
-    if (!graphs.isUploaded(hash)) await graphs.upload(hash, run.graph)
     const durability = run.request.terms?.durability
-    await mustBeDurable(this.#session.backend, durability)
-    const answer = await this.#launch(run, where, isUnderWay)
-    if (!isUnderWay && (answer.status === 'exists' || answer.status === 'conflict')) registry.forget(runId)
+    let answer: OpenAnswer | undefined
+    try {
+      // Who asks for a result of the run needs it, also where no group is ever dispatched.
+      if (!graphs.isUploaded(hash)) await graphs.upload(hash, run.graph)
+      await mustBeDurable(this.#session.backend, durability)
+      answer = await this.#launch(run, where, isUnderWay)
+    } finally {
+      // This began no run: the next start of its id brings its own code.
+      if (!isUnderWay && answer?.status !== 'ok') registry.forget(runId)
+    }
     const opened = openedRun(await orKnown({ backend: this.#session.backend, graphs }, answer, run), run.request)
     if (where === 'driven anywhere') this.#session.watchUntilTaken(opened)
     await openedDurably(this.#session.backend, opened, durability)

@@ -7,7 +7,7 @@ import { GraflowError } from '../errors.js'
 import { branchGraph, nodeOfBranch } from '../graph/branch-graph.js'
 import type { Graph } from '../graph/graph.js'
 import { groupSegment, nodeAt } from '../graph/locate.js'
-import { checkOptions, type OptionTable } from '../options.js'
+import { checkOptions, PAGE_OPTIONS, type OptionTable } from '../options.js'
 import { decode } from '../values/codec.js'
 import type { DeadLetter, DeadLetterOptions, DeadLetterWithInput, Page } from './operator-types.js'
 import type { StoredWork } from './prepare-run.js'
@@ -20,11 +20,7 @@ export interface DeadLetterServices {
   readonly submit: (work: StoredWork) => Promise<Run<unknown>>
 }
 
-const LIST_OPTIONS = {
-  limit: { kind: 'integer', default: 50, min: 1, max: 1_000, help: '' },
-  cursor: { kind: 'string', help: '' },
-  task: { kind: 'string', help: '' },
-} as const satisfies OptionTable
+const LIST_OPTIONS = { ...PAGE_OPTIONS, task: { kind: 'string', help: '' } } as const satisfies OptionTable
 
 /** Letters that are read at once to find those of one task. */
 const PAGE = 50

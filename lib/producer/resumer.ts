@@ -46,9 +46,6 @@ export class Resumer {
   async #standBy(onAsked: () => void): Promise<void> {
     const { runId, session } = this.#options
     const changes = changesOf(runId, session, ['state'])
-    const stopped = new Promise<void>((resolve) => {
-      this.#wake = resolve
-    })
     try {
       while (!this.#isOver()) {
         const changed = changes.next()
@@ -56,12 +53,21 @@ export class Resumer {
         if (status === 'gone') await this.#checkGone()
         onAsked()
         if (status === 'over' || status === 'gone') return
-        if (driven === undefined) await Promise.race([changed, stopped])
+        if (driven === undefined) await this.#until(changed)
         else if (!isLost(driven, await ended(driven))) return
       }
     } finally {
       changes.end()
     }
+  }
+
+  /** Or until it is stopped. Each wait ends by itself: a run may wait for days, and nothing of the looks at it meanwhile is to be left. */
+  #until(changed: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve
+      void changed.then(resolve)
+      if (this.#isStopped) resolve()
+    })
   }
 
   /** @throws GraflowError CHECKPOINT_MISSING where the run is there and not over, but for what drives it */

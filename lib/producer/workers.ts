@@ -1,16 +1,11 @@
 /** The workers of a store as people see them: those that live, and for a while those that were lost. */
 import type { Backend, NodeStatus, SessionStatus } from '../backend/backend.js'
 import { ownOf } from '../backend/reserved.js'
-import { describe } from '../describe.js'
-import { GraflowError } from '../errors.js'
 import type { WorkerStateName } from '../events.js'
-import { SESSION_TTL_MS } from '../options.js'
+import { checkOptions, PAGE_OPTIONS, SESSION_TTL_MS } from '../options.js'
 import { isTaskName } from '../session/cluster-events.js'
-import type { PageOptions } from './operator-types.js'
 import type { Workers, WorkerStatus } from './types.js'
 
-const USUAL_LIMIT = 50
-const MOST = 1_000
 const STATES: readonly WorkerStateName[] = ['registering', 'ready', 'busy', 'draining', 'stopped']
 
 /** Looks at the workers of a store. */
@@ -28,7 +23,7 @@ export function workersOf({ inspect, control }: Pick<Backend, 'inspect' | 'contr
   }
   return {
     list: async (options) => {
-      const { limit, cursor } = checkPage(options)
+      const { limit = PAGE_OPTIONS.limit.default, cursor } = checkOptions('workers.list', PAGE_OPTIONS, options)
       const rest = (await all()).filter((worker) => cursor === undefined || keyOf(worker) > cursor)
       const items = rest.slice(0, limit)
       const last = items.at(-1)
@@ -85,16 +80,3 @@ const lostWorker = (node: NodeStatus): WorkerStatus => ({
   inFlight: 0,
   isLeader: false,
 })
-
-/** @throws GraflowError INVALID_OPTION */
-function checkPage(given: PageOptions = {}): { readonly limit: number; readonly cursor: string | undefined } {
-  const { limit = USUAL_LIMIT, cursor } = given
-  if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST)
-    throw invalid('limit', `expected an integer from 1 to ${MOST}, got ${describe(limit)}`)
-  if (cursor !== undefined && typeof cursor !== 'string')
-    throw invalid('cursor', `expected the cursor of a page before, got ${describe(cursor)}`)
-  return { limit, cursor }
-}
-
-const invalid = (option: string, fault: string): GraflowError =>
-  new GraflowError('INVALID_OPTION', `workers.list: ${option}: ${fault}`, { details: { option } })

@@ -30,6 +30,11 @@ import { failureOf, thrown } from '../support/captured-errors.js'
 import { failureOfRun } from '../support/runs.js'
 import { within } from '../support/waits.js'
 
+it('connect refuses metadata that is none before it connects', async () => {
+  const error = await failureOf(connect('redis://localhost:1', { metadata: { zone: 1 as never } }))
+  expect(error).toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('zone') })
+})
+
 describe('a flow in text', () => {
   const same = (name: string) => task(name, (n: number) => n)
   const tasks = { a: same('a'), b: same('b'), 'fetch-user': same('fetch-user') }
@@ -323,6 +328,15 @@ describeOnBackends(
       expect(error.retryable).toBe(true)
       expect(error.message).toMatch(/full.*(wait|memory)/s)
       expect(await graflow.run(par(echo, echo), 'small')).toEqual(['small', 'small'])
+    })
+
+    it('a start that fails leaves no code behind for the next one of its id', async () => {
+      const graflow = await open({ maxBytes: 200_000 })
+      const one = task('same', (text: string) => `one ${text.length}`)
+      const other = task('same', (text: string) => `other ${text.length}`)
+      const full = await failureOf(graflow.start(one, 'x'.repeat(300_000), { id: 'same' }))
+      expect(full).toMatchObject({ code: 'BACKPRESSURE' })
+      expect(await graflow.run(other, 'x', { id: 'same' })).toBe('other 1')
     })
 
     it('maxBytes: a run whose group finds the store full fails with BACKPRESSURE, and lets go of what it had', async () => {

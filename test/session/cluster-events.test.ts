@@ -139,9 +139,12 @@ describe('the list of workers', () => {
     expect(Math.abs((seenAt?.getTime() ?? 0) - Date.now())).toBeLessThan(30_000)
   }, 30_000)
 
-  it.each([{ limit: 0 }, { limit: 1_001 }, { cursor: 5 as never }])('refuses %p', async (page) => {
-    const stage = await open()
-    const client = await stage.client()
-    expect(await failureOf(client.workers.list(page))).toMatchObject({ code: 'INVALID_OPTION' })
-  })
+  it.each([{ limit: 0 }, { limit: 1_001 }, { cursor: 5 as never }, { size: 5 } as never, null as never])(
+    'refuses %p',
+    async (page) => {
+      const stage = await open()
+      const client = await stage.client()
+      expect(await failureOf(client.workers.list(page))).toMatchObject({ code: 'INVALID_OPTION' })
+    },
+  )
 })
