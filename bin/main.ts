@@ -26,6 +26,8 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
     if (isJson(argv) && !out.isWritten) out.write(toJson({ error }))
     if (error instanceof GraflowError && error.code !== 'INTERNAL') {
       host.err.write(`${name}: ${error.message}\n`)
+      // A run was not begun, since the command was told to end before.
+      if (error.code === 'CANCELLED' && host.signal.aborted) return EXIT_CODES.interrupted.code
       return ERROR_CODES[error.code].exitCode
     }
     const stack: unknown = isNativeError(error) ? error.stack : undefined

@@ -37,7 +37,7 @@ export function showProgress(run: Run<unknown>, mode: ProgressMode, host: Host):
   return new Shown(run, host, isLive ? new Block(err) : undefined)
 }
 
-/** How many were done when, of one group. */
+/** How many were done when, by a clock that never goes back, of one group. */
 interface Sample {
   readonly at: number
   readonly done: number
@@ -66,7 +66,7 @@ class Shown implements Progress {
     this.#host = host
     this.#block = block
     this.#paint = painter(host.err, host.env)
-    this.#startedAt = host.now()
+    this.#startedAt = elapsedMs(systemClock)
     this.#events = run.events()
     this.#reading = this.#read()
     // lines are due seldom, and only they show what a look finds
@@ -104,7 +104,7 @@ class Shown implements Progress {
     this.#stragglers.see(event)
     if (event.type === 'group:dispatched') {
       if (event.name !== undefined) this.#names.set(event.path, event.name)
-      this.#samples.set(event.path, [{ at: this.#host.now(), done: 0 }])
+      this.#samples.set(event.path, [{ at: elapsedMs(systemClock), done: 0 }])
     }
     if (this.#block !== undefined) return
     if (event.type === 'group:dispatched') this.#line(`${this.#title(event.path)}: ${branches(event.width)}`)
@@ -150,7 +150,7 @@ class Shown implements Progress {
   }
 
   #sample(group: GroupProgress): void {
-    const now = this.#host.now()
+    const now = elapsedMs(systemClock)
     const all = this.#samples.get(group.path) ?? []
     this.#samples.set(group.path, all)
     all.push({ at: now, done: doneOf(group) })
@@ -175,7 +175,7 @@ class Shown implements Progress {
     if (this.#block === undefined) return
     const { id, state = 'running', workflow, groups = [] } = { id: this.#run.id, ...this.#status }
     const colour = state === 'completed' ? 'green' : state === 'failed' || state === 'cancelled' ? 'red' : 'bold'
-    const head = `${this.#paint(colour, state)}  ${workflow ?? 'run'} ${id}  ${duration(this.#host.now() - this.#startedAt)}`
+    const head = `${this.#paint(colour, state)}  ${workflow ?? 'run'} ${id}  ${duration(elapsedMs(systemClock) - this.#startedAt)}`
     const left = groups.length - MOST_GROUPS
     const rows = groups.slice(-MOST_GROUPS).map((group) => {
       const done = group.width === 0 ? BAR : Math.floor((BAR * doneOf(group)) / group.width)

@@ -8,7 +8,7 @@ import { type LogLevel, writeLogLines } from '../../lib/observe/log-lines.js'
 import { CONNECT_OPTIONS, defaultsOf } from '../../lib/options.js'
 import type { Graflow, Run as RunHandle, RunOptions } from '../../lib/producer/types.js'
 import { unservedRun } from '../../lib/session/unserved-runs.js'
-import { systemClock, systemRandom, withDeadline } from '../../lib/time.js'
+import { elapsedMs, systemClock, systemRandom, withDeadline } from '../../lib/time.js'
 import { addressOf, limitsOf, type WorkerOptions } from '../../worker/worker-options.js'
 import { EXIT_CODES } from '../exit-codes.js'
 import type { Host, Run } from '../host.js'
@@ -143,13 +143,13 @@ async function follow(
   host: Host,
   log: Started['log'],
 ): Promise<number> {
-  const startedAt = host.now()
+  const startedAt = elapsedMs(systemClock)
   const { progress: mode = DEFAULTS.progress as ProgressMode } = given.options as RunSettings
   const progress = showProgress(run, mode, host)
   log.write = (line) => progress.say(line)
   const ended = await endOf(run, progress, host)
   log.write = (line) => void host.err.write(`${line}\n`)
-  const durationMs = host.now() - startedAt
+  const durationMs = elapsedMs(systemClock) - startedAt
   const facts = { id: run.id, workflow: flow.name, durationMs }
   const isJson = given.switches.has('json')
   if ('detached' in ended) {
@@ -177,7 +177,9 @@ type End = { readonly value: unknown } | { readonly error: unknown } | { readonl
 async function endOf(run: RunHandle<unknown>, progress: Progress, host: Host): Promise<End> {
   const detached = new Promise<End>((resolve) => {
     // a run that this process drives is cancelled by its signal, which its result tells; another one goes on
-    host.signal.addEventListener('abort', () => setTimeout(() => resolve({ detached: true }), DETACH_MS).unref())
+    const detach = (): void => void setTimeout(() => resolve({ detached: true }), DETACH_MS).unref()
+    if (host.signal.aborted) detach()
+    else host.signal.addEventListener('abort', detach, { once: true })
   })
   const result = run.result().then(
     (value): End => ({ value }),

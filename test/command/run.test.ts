@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Stragglers } from '../../bin/stragglers.js'
 import { main } from '../../bin/main.js'
+import { duration } from '../../bin/output.js'
 import { showProgress } from '../../bin/progress.js'
 import { primes } from '../../examples/cpu-threads/tasks.js'
 import { each, flow, par, type Run, seq, task, workflow } from '../../lib/index.js'
@@ -110,6 +111,15 @@ describe('graflow run', () => {
     expect(gate.waiting).toBe(0)
   })
 
+  it('ends with 130 also where it is interrupted before its run has begun', async () => {
+    const { code, err } = await command(
+      ['run', 'x.mjs', '--input', '1', '--embedded'],
+      { hello },
+      { signal: AbortSignal.abort(new Error('interrupted by SIGINT')) },
+    )
+    expect([code, err]).toEqual([130, expect.stringContaining('interrupted by SIGINT')])
+  })
+
   it('draws the progress on a terminal: state, groups, counts, log lines above them; the last picture stays', async () => {
     const gate = new Gate()
     const one = task('one', async (n: number, ctx) => {
@@ -177,6 +187,14 @@ describe('graflow submit', () => {
     expect(await run.result()).toEqual([0])
   })
 
+  it('follows no run when it was interrupted before there was one', async () => {
+    const stage = await open()
+    const flags = ['--redis-url', stage.server.url, '--redis-key-prefix', stage.prefix, '--id', 's-6']
+    const argv = ['submit', 'x.mjs', '--input', '1', '--wait', '--progress', 'none', ...flags]
+    const { code, err } = await command(argv, { hello }, { signal: AbortSignal.abort() })
+    expect([code, err]).toEqual([130, expect.stringContaining('no longer followed: run s-6 goes on')])
+  })
+
   it('says that Redis is not there, with exit code 1, and a document for who waits for one', async () => {
     const { code, out, err } = await command(['submit', 'x.mjs', '--redis-port', '1', '--json'], { double })
     const says = expect.stringMatching(/redis:\/\/localhost:1.*ECONNREFUSED/)
@@ -234,6 +252,19 @@ describe('progress', () => {
       jest.useRealTimers()
     }
   })
+})
+
+it.each([
+  [400, '0.4 s'],
+  [9_960, '10 s'],
+  [59_400, '59 s'],
+  [59_600, '1 min 0 s'],
+  [119_700, '2 min 0 s'],
+  [200_000, '3 min 20 s'],
+  [3_599_900, '1 h 0 min'],
+  [7_500_000, '2 h 5 min'],
+])('a duration of %d ms is shown as %s', (ms, shown) => {
+  expect(duration(ms)).toBe(shown)
 })
 
 describe('stragglers', () => {
