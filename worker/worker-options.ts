@@ -7,6 +7,7 @@ import {
   DEFAULT_QUEUE,
   LIMIT_OPTIONS,
   type OptionSpec,
+  RUNS_QUEUE,
   WORKER_OPTIONS,
 } from '../lib/options.js'
 import type { AnyNode, JoinPolicy } from '../lib/flow/types.js'
@@ -190,7 +191,7 @@ export function limitsOf(given: WorkerOptions['limits']): Partial<Limits> {
 
 /** Whether it drives submitted runs: a worker for certain tasks need not run the steps of others. */
 export const isDriving = (options: Pick<Checked, 'driveRuns' | 'queues'>): boolean =>
-  options.driveRuns ?? queuesOf(options).names.some((name) => name === DEFAULT_QUEUE || name === 'runs')
+  options.driveRuns ?? queuesOf(options).names.some((name) => name === DEFAULT_QUEUE || name === RUNS_QUEUE)
 
 /** Where Redis is. */
 export function addressOf({

@@ -2,6 +2,7 @@
 import { describe } from '../lib/describe.js'
 import { GraflowError } from '../lib/errors.js'
 import { CLUSTER_EVENTS, EVENTS, type EventName, type EventOf, type Events, noSuchEvent } from '../lib/events.js'
+import type { WorkerCounters } from '../lib/executor/executor.js'
 import { POOL_OPTIONS } from '../lib/options.js'
 import { systemId } from '../lib/time.js'
 import type { WorkerCore } from './worker.js'
@@ -22,8 +23,10 @@ export class WorkerPoolCore {
   readonly #name: string
   readonly #events = new PoolEvents()
   readonly #workers: WorkerCore[] = []
-  /** Those that were stopped: their counters stay. */
-  readonly #gone: WorkerCore[] = []
+  /** Those that stop now. */
+  readonly #leaving = new Set<WorkerCore>()
+  /** What those did that have stopped. */
+  #past: WorkerCounters = { tasksProcessed: 0, tasksSucceeded: 0, tasksFailed: 0, totalExecutionTimeMs: 0 }
   #wanted: number
   #made = 0
   #isStarted = false
@@ -31,10 +34,8 @@ export class WorkerPoolCore {
   #change: Promise<void> = Promise.resolve()
 
   /** @throws GraflowError INVALID_OPTION */
-  constructor(
-    { workers = DEFAULT_WORKERS, ...options }: WorkerPoolOptions,
-    make: (options: WorkerOptions) => WorkerCore,
-  ) {
+  constructor(given: WorkerPoolOptions, make: (options: WorkerOptions) => WorkerCore) {
+    const { workers = DEFAULT_WORKERS, ...options } = optionsIn(given)
     this.#wanted = countOf(workers)
     if (options.metricsPort !== undefined) {
       throw new GraflowError(
@@ -66,19 +67,19 @@ export class WorkerPoolCore {
   }
 
   get tasksProcessed(): number {
-    return this.#sum((worker) => worker.tasksProcessed)
+    return this.#sum('tasksProcessed')
   }
 
   get tasksSucceeded(): number {
-    return this.#sum((worker) => worker.tasksSucceeded)
+    return this.#sum('tasksSucceeded')
   }
 
   get tasksFailed(): number {
-    return this.#sum((worker) => worker.tasksFailed)
+    return this.#sum('tasksFailed')
   }
 
   get totalExecutionTimeMs(): number {
-    return this.#sum((worker) => worker.totalExecutionTimeMs)
+    return this.#sum('totalExecutionTimeMs')
   }
 
   /** Resolves when all are ready; rejects, with none left, when one cannot start. */
@@ -115,7 +116,7 @@ export class WorkerPoolCore {
   #adjust(timeoutMs?: number): Promise<void> {
     const change = this.#change.then(async () => {
       const leaving = this.#workers.splice(this.#wanted)
-      this.#gone.push(...leaving)
+      for (const worker of leaving) this.#leaving.add(worker)
       const coming: WorkerCore[] = []
       while (this.#workers.length < this.#wanted) {
         this.#made += 1
@@ -127,6 +128,8 @@ export class WorkerPoolCore {
       const leave = async (worker: WorkerCore): Promise<void> => {
         await worker.stop(timeoutMs)
         this.#events.remove(worker.events)
+        this.#leaving.delete(worker)
+        this.#past = sumOf(this.#past, worker)
       }
       await Promise.all([...leaving.map(leave), ...coming.map((worker) => worker.start())])
     })
@@ -134,9 +137,25 @@ export class WorkerPoolCore {
     return change
   }
 
-  #sum(of: (worker: WorkerCore) => number): number {
-    return [...this.#workers, ...this.#gone].reduce((sum, worker) => sum + of(worker), 0)
+  #sum(count: keyof WorkerCounters): number {
+    return [...this.#workers, ...this.#leaving].reduce((sum, worker) => sum + worker[count], this.#past[count])
   }
+}
+
+const sumOf = (a: WorkerCounters, b: WorkerCounters): WorkerCounters => ({
+  tasksProcessed: a.tasksProcessed + b.tasksProcessed,
+  tasksSucceeded: a.tasksSucceeded + b.tasksSucceeded,
+  tasksFailed: a.tasksFailed + b.tasksFailed,
+  totalExecutionTimeMs: a.totalExecutionTimeMs + b.totalExecutionTimeMs,
+})
+
+/** JavaScript may give anything, or nothing. @throws GraflowError INVALID_OPTION */
+function optionsIn(given: unknown): WorkerPoolOptions {
+  if (typeof given === 'object' && given !== null) return given
+  throw new GraflowError(
+    'INVALID_OPTION',
+    `worker pool: expected options such as { workers: 4, tasks: ['./tasks.js'] }, got ${describe(given)}`,
+  )
 }
 
 /** One subscription, and what ends it at each worker. */

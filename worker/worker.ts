@@ -20,7 +20,7 @@ import { expressionOf } from '../lib/flow/node.js'
 import { isPolicy } from '../lib/flow/make.js'
 import { type Later, logFailures } from '../lib/observe/failure-lines.js'
 import { findTracer } from '../lib/observe/traces.js'
-import { DEFAULT_LIMITS, defaultsOf, WORKER_OPTIONS } from '../lib/options.js'
+import { DEFAULT_LIMITS, defaultsOf, RUNS_QUEUE, WORKER_OPTIONS } from '../lib/options.js'
 import { openThreads, type ThreadPool } from '../lib/threads/thread-pool.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random, withDeadline } from '../lib/time.js'
 import { serveHealth, type HealthServer } from './health-server.js'
@@ -250,8 +250,8 @@ export class WorkerCore {
 
   /** The queues that it serves; that of submitted runs is one of them where it drives runs. */
   #served(): readonly string[] {
-    const own = queuesOf(this.#options).names.filter((name) => name !== 'runs')
-    return isDriving(this.#options) ? [...own, 'runs'] : own
+    const own = queuesOf(this.#options).names.filter((name) => name !== RUNS_QUEUE)
+    return isDriving(this.#options) ? [...own, RUNS_QUEUE] : own
   }
 
   /** @throws GraflowError NOT_AVAILABLE for a task that no thread could load */

@@ -113,9 +113,9 @@ export class Session {
     this.newId = newId
     this.store = store
     this.lifecycle = options.lifecycle ?? new Lifecycle(emitter, clock)
-    const patient = isEmbedded ? undefined : retrying(store, { clock, random })
-    this.backend = patient ?? store
-    this.#forWork = patient?.forWork ?? store
+    const retried = isEmbedded ? undefined : retrying(store, { clock, random })
+    this.backend = retried ?? store
+    this.#forWork = retried?.forWork ?? store
     this.engine = new Engine({
       ...{ backend: this.#forWork, clock, random, emitter, newId },
       ...{ limits: withinStore(options.limits, store.limits), workerId: info.baseId },

@@ -9,7 +9,7 @@ import type { Backend, SessionStatus, WaitingLane } from '../backend/backend.js'
 import { describeError } from '../describe.js'
 import { describeCode, isTask } from '../engine/routing.js'
 import type { Emitter } from '../events.js'
-import { DEFAULT_QUEUE } from '../options.js'
+import { DEFAULT_QUEUE, RUNS_QUEUE } from '../options.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 import { encodeFailure } from '../values/codec.js'
 import { PeriodicTask } from './periodic-task.js'
@@ -31,8 +31,6 @@ export interface UnservedRunsOptions {
   readonly storeFlags?: readonly string[]
 }
 
-/** The queue on which submitted runs wait. */
-const RUNS = 'runs'
 /** A run that waits for less is not looked at: a worker comes soon, mostly. */
 const SOON_MS = 500
 /** A lane with so many runs may have more, which the store does not name. */
@@ -111,7 +109,7 @@ export class UnservedRuns {
     if (!this.#seesAll && this.#watched.size === 0 && this.#untilTaken.size === 0) return LOOK_MS
     const { inspect } = this.#options.backend
     const watched = [...this.#untilTaken] // not those that come meanwhile
-    const waiting = await inspect.waiting(RUNS)
+    const waiting = await inspect.waiting(RUNS_QUEUE)
     this.#forgetTaken(watched, waiting)
     const lanes = waiting.flatMap((lane) => this.#late(lane))
     const sessions = lanes.length === 0 ? [] : await inspect.sessions()
@@ -134,7 +132,7 @@ export class UnservedRuns {
   async #widen(lane: WaitingLane, asked: Asked): Promise<boolean> {
     const [first] = lane.groups
     if (first === undefined || this.#options.info.role === 'observer' || !isDispatchable(lane, asked)) return false
-    return this.#wideLanes.widen({ ...lane, queue: RUNS }, first.gid, true)
+    return this.#wideLanes.widen({ ...lane, queue: RUNS_QUEUE }, first.gid, true)
   }
 
   #forgetTaken(watched: readonly string[], waiting: readonly WaitingLane[]): void {
@@ -159,7 +157,14 @@ export class UnservedRuns {
     const newlyLate = late.filter(({ gid }) => !this.#logged.has(gid))
     for (const { gid } of late) logged.add(gid)
     for (const { gid: runId, waitedMs } of newlyLate) {
-      emitter.emit('queue:unserved', { queue: RUNS, runId, requires, tasks, workers: asked.drivers.length, waitedMs })
+      emitter.emit('queue:unserved', {
+        queue: RUNS_QUEUE,
+        runId,
+        requires,
+        tasks,
+        workers: asked.drivers.length,
+        waitedMs,
+      })
     }
     const [first] = newlyLate
     if (first === undefined) return
@@ -203,7 +208,7 @@ export async function unservedRun(
   runId: string,
   storeFlags: readonly string[],
 ): Promise<string | undefined> {
-  const lane = (await inspect.waiting(RUNS)).find(({ groups }) => groups.some(({ gid }) => gid === runId))
+  const lane = (await inspect.waiting(RUNS_QUEUE)).find(({ groups }) => groups.some(({ gid }) => gid === runId))
   if (lane === undefined) return undefined
   const asked = askedOf(await inspect.sessions())
   if (asked.drivers.some((worker) => knowsAll(worker, lane)) || isDispatchable(lane, asked)) return undefined
@@ -220,8 +225,8 @@ interface Asked {
 
 function askedOf(sessions: readonly SessionStatus[]): Asked {
   const workers = sessions.filter(({ role }) => role !== 'client' && role !== 'observer')
-  const drivers = workers.filter(({ queues }) => has(queues, RUNS))
-  return { drivers, all: workers.filter(({ queues }) => has(queues, RUNS) || has(queues, DEFAULT_QUEUE)) }
+  const drivers = workers.filter(({ queues }) => has(queues, RUNS_QUEUE))
+  return { drivers, all: workers.filter(({ queues }) => has(queues, RUNS_QUEUE) || has(queues, DEFAULT_QUEUE)) }
 }
 
 /** Whether it has a task that nobody knows, or join policies that no driver knows all of. */
@@ -260,7 +265,7 @@ function forDriver(
 }
 
 const workOf = ({ requires, tasks }: WaitingLane, runId: string): Unserved => ({
-  ...{ queue: RUNS, requires, tasks, path: '', runId },
+  ...{ queue: RUNS_QUEUE, requires, tasks, path: '', runId },
 })
 
 const knowsAll = (worker: SessionStatus, lane: WaitingLane): boolean =>

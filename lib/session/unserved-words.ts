@@ -8,7 +8,7 @@ import { describeCode, isTask } from '../engine/routing.js'
 import { noHandler } from '../engine/start.js'
 import { GraflowError } from '../errors.js'
 import { didYouMean } from '../nearest.js'
-import { DEFAULT_QUEUE } from '../options.js'
+import { DEFAULT_QUEUE, RUNS_QUEUE } from '../options.js'
 
 /** Work as messages speak of it. */
 export interface Unserved {
@@ -85,7 +85,7 @@ const described = (workers: readonly SessionStatus[]): string =>
   listed(
     workers,
     ({ queues, tasks, capabilities }) =>
-      `queues: ${some(queues === 'all' ? queues : queues.filter((name) => name !== 'runs'))}; ` +
+      `queues: ${some(queues === 'all' ? queues : queues.filter((name) => name !== RUNS_QUEUE))}; ` +
       `tasks: ${some(tasks === 'all' ? tasks : tasks.filter(isTask))}${ownNames(capabilities).length === 0 ? '' : `; capabilities: ${some(ownOf(capabilities))}`}`,
   )
 

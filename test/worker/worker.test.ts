@@ -2,6 +2,7 @@
 import { each, GraflowError, par, policy, seq, task, type TaskContext } from 'graflow'
 import type { Worker, WorkerOptions } from '../../worker/index.js'
 import { failureOf, thrown } from '../support/captured-errors.js'
+import { WorkerPool } from '../../worker/index.js'
 import { Gate } from '../support/gate.js'
 import { SharedStore } from '../support/shared-store.js'
 import { elapse } from '../support/waits.js'
@@ -508,6 +509,10 @@ describe('a join policy', () => {
 })
 
 describe('a pool of workers', () => {
+  it.each([undefined, null, 'p'])('refuses %p for its options', (given) => {
+    expect(thrown(() => new WorkerPool(given as never))).toMatchObject({ code: 'INVALID_OPTION' })
+  })
+
   it('starts, scales and stops, and sums up what its workers did', async () => {
     const client = await store.client()
     const pool = store.pool({ workers: 2, tasks: [add], workerId: 'p' })
