@@ -2,7 +2,8 @@
 /**
  * `graflow-worker`: a worker as a process. Reads flags, environment and file; starts the worker; drains it on SIGTERM and SIGINT.
  *
- * Exit codes: 0 drained; 1 no Redis, or an uncaught exception; 2 something that was asked for is wrong.
+ * Exit codes: 0 drained; 1 no Redis, or an uncaught exception; 2 something that was asked for is wrong;
+ * 70 a fault of graflow itself.
  */
 import { messageOf } from '../lib/describe.js'
 import { hostname } from 'node:os'

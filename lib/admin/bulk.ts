@@ -44,10 +44,18 @@ async function eachOf(
 ): Promise<readonly (boolean | 'failed')[]> {
   const answers: (boolean | 'failed')[] = []
   const left = runs.values()
+  let isStopped = false
   const work = async (): Promise<void> => {
-    for (const run of left) answers.push(await command(run).catch(failedOr))
+    for (const run of left) {
+      if (isStopped) return
+      answers.push(await command(run).catch(failedOr))
+    }
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, work))
+  try {
+    await Promise.all(Array.from({ length: AT_ONCE }, work))
+  } finally {
+    isStopped = true // once the caller knows of an error, no other run is touched
+  }
   return answers
 }
 

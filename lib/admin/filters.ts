@@ -16,6 +16,8 @@ const FILTER = {
 
 /** @throws GraflowError INVALID_OPTION */
 export function queryOf(what: string, given: RunListOptions = {}): RunQuery {
+  const untyped: unknown = given
+  if (typeof untyped !== 'object' || untyped === null) checkOptions(what, PAGE_OPTIONS, given) // says so
   const { cursor, limit = PAGE_OPTIONS.limit.default, ...filter } = given
   const page = checkOptions<{ limit?: number; cursor?: string }>(what, PAGE_OPTIONS, {
     ...(cursor !== undefined && { cursor }),
@@ -53,7 +55,7 @@ function criteriaOf(what: string, { state, since, until, ...rest }: RunFilter): 
 }
 
 function statesOf(what: string, given: RunStateName | readonly RunStateName[]): readonly RunStateName[] {
-  const states = typeof given === 'string' ? [given] : [...given]
+  const states: readonly RunStateName[] = Array.isArray(given) ? [...given] : [given as RunStateName]
   const wrong = states.find((state) => !RUN_STATES.includes(state))
   if (wrong === undefined && states.length > 0) return states
   const got = states.length === 0 ? 'none' : `${describe(wrong)}${didYouMean(String(wrong), RUN_STATES)}`

@@ -3,14 +3,14 @@
  * gave it, as the flow says.
  */
 import type { Inspector, RunRecord } from '../backend/backend.js'
+import { describe } from '../describe.js'
+import { outcomeOfRun } from '../engine/driver.js'
 import type { Engine } from '../engine/engine.js'
 import { readResult } from '../engine/results.js'
-import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
-import { nodeAt, staticPath, stepsOf } from '../graph/locate.js'
+import { nodeAt, pathUnder, staticPath, stepsOf } from '../graph/locate.js'
 import { decode } from '../values/codec.js'
-import { outcomeOfRun } from '../engine/driver.js'
 
 /** One run of which values are asked. */
 interface Asked {
@@ -53,13 +53,13 @@ async function inputAt(asked: Asked, path: string): Promise<unknown> {
   if (path === '' || parent === undefined || nodeOf(asked.graph, path) === undefined) throw notKept(asked, path)
   switch (parent.kind) {
     case 'sequence':
-      return segment === '0' ? inputAt(asked, above) : outputAt(asked, under(above, Number(segment) - 1))
+      return segment === '0' ? inputAt(asked, above) : outputAt(asked, pathUnder(above, Number(segment) - 1))
     case 'each':
       return itemOf(asked, path, await inputAt(asked, above), Number(segment))
     case 'loop':
       return segment === '1'
         ? inputAt(asked, above)
-        : passedOn(await outputAt(asked, under(above, Number(segment) - 1)))
+        : passedOn(await outputAt(asked, pathUnder(above, Number(segment) - 1)))
     case 'group':
     case 'choose':
     case 'workflow':
@@ -89,8 +89,6 @@ async function keptInput({ inspect, record, graph }: Asked, path: string): Promi
   // the branches of a par share its input; those of an each have one item of it
   return nodeOf(graph, path)?.kind === 'each' ? undefined : inspect.input(`${runId}/${path}`, 0)
 }
-
-const under = (path: string, segment: string | number): string => (path === '' ? String(segment) : `${path}/${segment}`)
 
 /** At a path of the run; '' is the sequence that every root is read as. */
 function nodeOf(graph: Graph, path: string): GraphNode | undefined {

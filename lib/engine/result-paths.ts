@@ -163,7 +163,7 @@ const notFound = (got: string, name?: string): GraflowError =>
   new GraflowError('RESULT_NOT_FOUND', `expected a task of this flow, or a path, got ${got}`, { details: { name } })
 
 /** Paths that a message names. */
-const MOST_PATHS = 20
+export const MOST_PATHS = 20
 
 function ambiguous(name: string, paths: readonly string[]): GraflowError {
   const shown = paths.slice(0, MOST_PATHS)

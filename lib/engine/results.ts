@@ -10,7 +10,7 @@ import { GroupOutcomes } from './group-outcomes.js'
 import { namesOf, termsOfGroup } from './group-plan.js'
 import { joinResult } from './joins.js'
 import { linkIn } from './result-links.js'
-import { knownPath, layerAt, placesOf, type Asker, type Layer, type Place, type RunFlows } from './result-paths.js'
+import { knownPath, layerAt, MOST_PATHS, placesOf, type Asker, type Layer, type Place, type RunFlows } from './result-paths.js'
 import { decodeItem } from '../values/value-lists.js'
 import { failureWithin, failureOfBranch } from './failure-within.js'
 
@@ -24,9 +24,6 @@ interface Source extends Layer {
 
 /** Undefined: there is none (yet). */
 type Found = { readonly value: unknown } | undefined
-
-/** Paths that a message names. */
-const MOST_PATHS = 20
 
 /**
  * What the task, or the node at a path, gave. A group gives what its join makes of its branches' outcomes, a workflow or sequence what its

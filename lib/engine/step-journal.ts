@@ -161,11 +161,11 @@ export const marksNaming = (
   isSo: (path: string) => boolean,
 ): string[] => stepsIn(outputs).flatMap(({ number, path }) => (isSo(path) ? [`${MARK}${slotOf(number)}`] : []))
 
-/** How many steps the run has begun, and how many of them are over: those that are left out are. */
+/** How many steps the run has begun, and how many of them are over: those that are left out are; an interrupted one starts again. */
 export function countSteps(steps: readonly StepRecord[]): { readonly done: number; readonly total: number } {
   const last = steps.at(-1)
   const total = last === undefined || last.number < 2 * MOST_EACH ? steps.length : last.number + 1
-  return { done: total - steps.filter(isOpen).length, total }
+  return { done: total - steps.filter((step) => isOpen(step) || step.state === 'interrupted').length, total }
 }
 
 /**

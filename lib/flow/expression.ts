@@ -89,7 +89,7 @@ export interface WaitExpression {
   readonly schema?: StandardSchemaV1
 }
 
-/** Its body, after so many milliseconds, or when the task `due` says, in milliseconds since the epoch. */
+/** Its body, after so many milliseconds, or at the time that a task says, in milliseconds since the epoch. */
 export interface LaterExpression {
   readonly kind: 'later'
   readonly body: Expression

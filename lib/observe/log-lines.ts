@@ -42,7 +42,6 @@ function jsonOf(
 }
 
 /** Text from handlers is escaped: a line break or a terminal's control codes in a message cannot forge a line. */
-
 const escaped = (text: string): string =>
   text.replace(
     /[\u0000-\u001f\u007f-\u009f]/g,

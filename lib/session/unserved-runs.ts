@@ -1,8 +1,9 @@
 /**
- * Checks whether any live worker can drive the submitted runs that wait for a driver: one that knows all of a run's own steps, or where none does, one
- * that can dispatch what it does not know, since other workers know it. A worker checks all of them; a client checks the runs
- * that it submitted or attached to until they are taken, and those whose results or events it waits for. If workers take submitted runs but nobody knows a task of a run's own steps, the run fails after a while, and its error
- * names these workers. If no worker takes submitted runs, nothing fails, since one may start later: this is logged and emitted as an event.
+ * Checks whether any live worker can drive the submitted runs that wait for a driver: one that knows all of a run's own steps, or where none does,
+ * one that can dispatch what it does not know, since other workers know it. A worker checks all of them; a client checks the runs that it submitted
+ * or attached to until they are taken, and those whose results or events it waits for. If workers take submitted runs but nobody knows a task of a
+ * run's own steps, the run fails after a while, and its error names these workers. If no worker takes submitted runs, nothing fails, since one may
+ * start later: this is logged and emitted as an event.
  */
 import { knowsEnough } from '../backend/asked-tasks.js'
 import type { Backend, SessionStatus, WaitingLane } from '../backend/backend.js'

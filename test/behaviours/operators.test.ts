@@ -44,7 +44,15 @@ describeOnBackends('lists of runs', (open) => {
     expect(await good.status()).toMatchObject({ tags: [tag, 'good'], driver: undefined })
     expect(await graflow.runs.get(good.id)).toMatchObject({ id: good.id, state: 'completed' })
     expect(await graflow.runs.get('nobody')).toBeUndefined()
-    for (const wrong of [{ state: 'runing' }, { since: 'yesterday' }, { limit: 0 }, { cursor: '?' }, { tga: 'x' }])
+    const wrongs = [
+      { state: 'runing' },
+      { state: 5 },
+      { since: 'yesterday' },
+      { limit: 0 },
+      { cursor: '?' },
+      { tga: 'x' },
+    ]
+    for (const wrong of [...wrongs, null, 'x'])
       expect(await failureOf(graflow.runs.list(wrong as never))).toMatchObject({ code: 'INVALID_OPTION' })
   })
 

@@ -80,6 +80,16 @@ describe('what a driver has done', () => {
     expect(states).toEqual(['running', 'running', 'interrupted', 'interrupted', 'cancelled'])
   })
 
+  it.each([
+    ['running', 0],
+    ['abandoned', 0],
+    ['failed', 1],
+  ])('counts a step under way in a run that is %s as %d that are over', (state, done) => {
+    const of = journal()
+    of.started('0', 'a', 1)
+    expect(countSteps(of.steps.map((step) => seenIn(step, state)))).toEqual({ done, total: 1 })
+  })
+
   it('passes over what it cannot read', () => {
     expect(stepsIn([['/!s0', Uint8Array.of(1, 2, 3)]])).toEqual([])
   })

@@ -196,8 +196,9 @@ describe('the states of a run in a distant store', () => {
     states.follow(record)
     await become({ state: 'failed' })
     const afterEnd = watchers.size
-    states.follow(record)
     await become({ state: 'running' })
+    states.follow(record)
+    await turn()
     const again = watchers.size
     clock.advance(2_000)
     await turn()
