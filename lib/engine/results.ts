@@ -10,7 +10,16 @@ import { GroupOutcomes } from './group-outcomes.js'
 import { namesOf, termsOfGroup } from './group-plan.js'
 import { joinResult } from './joins.js'
 import { linkIn } from './result-links.js'
-import { knownPath, layerAt, MOST_PATHS, placesOf, type Asker, type Layer, type Place, type RunFlows } from './result-paths.js'
+import {
+  knownPath,
+  layerAt,
+  MOST_PATHS,
+  placesOf,
+  type Asker,
+  type Layer,
+  type Place,
+  type RunFlows,
+} from './result-paths.js'
 import { decodeItem } from '../values/value-lists.js'
 import { failureWithin, failureOfBranch } from './failure-within.js'
 

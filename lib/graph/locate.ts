@@ -56,9 +56,9 @@ export function staticPath(graph: Graph, path: string): string | undefined {
 }
 
 /** Every path of the graph in written order, with its node: the root's steps, and what is inside them. */
-export function* allPaths(graph: Graph): Generator<readonly [path: string, node: GraphNode]> {
+export function* allPaths(graph: Graph): Generator<Placed> {
   const steps = stepsOf(graph)
-  for (let index = 0; index < steps.length; index += 1) yield* inside(String(index), steps[index] as GraphNode)
+  for (let index = 0; index < steps.length; index += 1) yield* inside([String(index), steps[index] as GraphNode])
 }
 
 /** The nodes directly inside a node, with their segments, in written order. */
@@ -88,15 +88,22 @@ export function childrenOf(node: GraphNode): readonly (readonly [segment: string
   }
 }
 
+/** A node with its path. */
+export type Placed = readonly [path: string, node: GraphNode]
+
+/** The nodes directly inside the node at a path, with theirs, in written order. */
+export const placedIn = ([path, node]: Placed): readonly Placed[] =>
+  childrenOf(node).map(([segment, child]) => [`${path}/${segment}`, child] as const)
+
 /** The segment of branch `index` of a group: its number in a tuple, its key in a record. */
 export function groupSegment(group: GroupNode, index: number): string {
   const key = group.keys?.[index]
   return key === undefined ? String(index) : key
 }
 
-function* inside(path: string, node: GraphNode): Generator<readonly [string, GraphNode]> {
-  yield [path, node]
-  for (const [segment, child] of childrenOf(node)) yield* inside(`${path}/${segment}`, child)
+function* inside(placed: Placed): Generator<Placed> {
+  yield placed
+  for (const inner of placedIn(placed)) yield* inside(inner)
 }
 
 function indexNames(graph: Graph): ReadonlyMap<string, readonly string[]> {

@@ -4,7 +4,7 @@
  */
 import type { ChooseNode, EachNode, Graph, GraphNode, GroupNode, LaterNode, LoopNode, WorkflowNode } from './graph.js'
 import { containerLabel, drawnOf, keyed, keyOf, type Label, moreLabel, taskLabel, waitLabel } from './labels.js'
-import { childrenOf, stepsOf } from './locate.js'
+import { type Placed, placedIn, stepsOf } from './locate.js'
 
 /**
  * Text for any Mermaid renderer: groups, each, loops, workflows and later as containers, choices as diamonds, another pass as a dotted edge.
@@ -28,7 +28,6 @@ interface Ends {
   readonly entries: readonly End[]
   readonly exits: readonly End[]
 }
-type Placed = readonly [path: string, node: GraphNode]
 
 class Flowchart {
   readonly #graph: Graph
@@ -61,7 +60,7 @@ class Flowchart {
       case 'task':
         return this.#box(path, '["', taskLabel(this.#graph, node), '"]', key)
       case 'sequence':
-        return this.chain(below(path, node), key)
+        return this.chain(placedIn([path, node]), key)
       case 'group':
         return this.#container(path, node, key, () => this.#branches(path, node))
       case 'wait':
@@ -69,7 +68,7 @@ class Flowchart {
       case 'each':
       case 'workflow':
       case 'later':
-        return this.#container(path, node, key, () => this.chain(below(path, node), undefined))
+        return this.#container(path, node, key, () => this.chain(placedIn([path, node]), undefined))
       case 'loop':
         return this.#container(path, node, key, () => this.#passes(path, node))
       case 'choose':
@@ -79,13 +78,13 @@ class Flowchart {
 
   #branches(path: string, node: GroupNode): void {
     const { drawn, counted } = drawnOf(node.branches.length)
-    const branches = below(path, node)
+    const branches = placedIn([path, node])
     for (let index = 0; index < drawn; index += 1) this.chain(branches.slice(index, index + 1), keyOf(node, index))
     if (counted > 0) this.#more(path, counted)
   }
 
   #passes(path: string, node: LoopNode): void {
-    const { entries, exits } = this.chain(below(path, node), undefined)
+    const { entries, exits } = this.chain(placedIn([path, node]), undefined)
     if (!exits.some((exit) => exit.isContainer)) {
       this.#join(exits, '-. again .->', entries)
       return
@@ -98,7 +97,7 @@ class Flowchart {
   }
 
   #choice(path: string, node: ChooseNode, key: string | undefined): Ends {
-    const [[decisionPath, decide], ...cases] = below(path, node) as [Placed, ...Placed[]]
+    const [[decisionPath, decide], ...cases] = placedIn([path, node]) as [Placed, ...Placed[]]
     const decision =
       decide.kind === 'task'
         ? this.#box(decisionPath, '{"', taskLabel(this.#graph, decide), '"}', key)
@@ -158,10 +157,6 @@ class Flowchart {
   #line(text: string): void {
     this.#lines.push('  '.repeat(this.#indent) + text)
   }
-}
-
-function below(path: string, node: GraphNode): readonly Placed[] {
-  return childrenOf(node).map(([segment, child]) => [`${path}/${segment}`, child] as const)
 }
 
 /** Different paths have different identifiers: `__` for a slash, `_2e_` for what is no letter or digit. */

@@ -16,7 +16,7 @@ import type {
   WorkflowNode,
 } from './graph.js'
 import { containerLabel, drawnOf, keyOf, type Label, moreLabel, taskLabel, waitLabel } from './labels.js'
-import { childrenOf, stepsOf } from './locate.js'
+import { type Placed, placedIn, stepsOf } from './locate.js'
 import { BEHIND, bend, cardBehind, corner, even, frame } from './svg-shapes.js'
 import { NOTE_SIZE, STYLE, TITLE_SIZE } from './svg-style.js'
 import { cut, textWidth, wrapNote, xml } from './svg-text.js'
@@ -65,7 +65,6 @@ interface Box {
   /** Draws it with its top left corner there. */
   readonly draw: (x: number, y: number) => void
 }
-type Placed = readonly [path: string, node: GraphNode]
 type Container = GroupNode | EachNode | LoopNode | WorkflowNode | LaterNode
 
 class Picture {
@@ -101,7 +100,7 @@ class Picture {
       case 'task':
         return this.#task(path, node)
       case 'sequence':
-        return this.#chain(below(path, node))
+        return this.#chain(placedIn([path, node]))
       case 'group':
         return this.#container(path, node, this.#branches(path, node))
       case 'wait':
@@ -109,9 +108,9 @@ class Picture {
       case 'each':
       case 'workflow':
       case 'later':
-        return this.#container(path, node, this.#inside(this.#chain(below(path, node))))
+        return this.#container(path, node, this.#inside(this.#chain(placedIn([path, node]))))
       case 'loop':
-        return this.#container(path, node, this.#passes(this.#chain(below(path, node))))
+        return this.#container(path, node, this.#passes(this.#chain(placedIn([path, node]))))
       case 'choose':
         return this.#choice(path, node)
     }
@@ -232,7 +231,7 @@ class Picture {
   /** Branches one below the other, with a fan of edges from the left and to the right. */
   #branches(path: string, node: GroupNode): Box {
     const { drawn, counted } = drawnOf(node.branches.length)
-    const branches = below(path, node).slice(0, drawn)
+    const branches = placedIn([path, node]).slice(0, drawn)
     const boxes = branches.map((placed, index) => this.#keyed(keyOf(node, index), this.#chain([placed])))
     if (counted > 0) boxes.push(this.#more(counted))
     return this.#fan(boxes)
@@ -319,7 +318,7 @@ class Picture {
   }
 
   #choice(path: string, node: ChooseNode): Box {
-    const [[decisionPath, decide], ...cases] = below(path, node) as [Placed, ...Placed[]]
+    const [[decisionPath, decide], ...cases] = placedIn([path, node]) as [Placed, ...Placed[]]
     const { drawn, counted } = drawnOf(cases.length)
     const boxes = cases
       .slice(0, drawn)
@@ -415,8 +414,4 @@ function intoRows(boxes: readonly Box[]): readonly (readonly Box[])[] {
     width += STEP_GAP + box.width
   }
   return rows
-}
-
-function below(path: string, node: GraphNode): readonly Placed[] {
-  return childrenOf(node).map(([segment, child]) => [`${path}/${segment}`, child] as const)
 }
