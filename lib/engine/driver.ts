@@ -47,14 +47,16 @@ export interface HeldRun {
   readonly begin?: Promise<void>
 }
 
+interface RunEnd {
+  readonly state: EndState
+  readonly value: Uint8Array
+}
+
 /**
  * `lost`: this process does not hold the run any more; its state is the store's. `parked`: the run only waits; who drives gives its root branch
  * back.
  */
-export type DriveEnd =
-  | { readonly state: EndState; readonly value: Uint8Array }
-  | { readonly state: 'lost' }
-  | { readonly state: 'parked'; readonly park: Park }
+export type DriveEnd = RunEnd | { readonly state: 'lost' } | { readonly state: 'parked'; readonly park: Park }
 
 /** A run being driven. */
 export interface Drive {
@@ -131,7 +133,7 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
       : clock.after(run.timeoutMs, () => {
           deadline.abort(runTimeout(run.runId, run.timeoutMs))
         })
-  let end: { readonly state: EndState; readonly value: Uint8Array }
+  let end: RunEnd
   try {
     const frame: Frame = { execution, use: run.use, cancel: deadline ?? execution.cancel }
     // Each handler that gets the input unpacks a copy: handlers may change what they get.
@@ -152,6 +154,11 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
     disarm?.()
     deadline?.leave()
   }
+  return settled(engine, run, execution, end)
+}
+
+/** Has ended so: the store is told, with what is not saved yet. */
+async function settled(engine: Engine, run: HeldRun, execution: Execution, end: RunEnd): Promise<DriveEnd> {
   if (execution.opening !== undefined && !(await execution.opening.isOpened())) return { state: 'lost' }
   const save = execution.takeUnsaved(end.state !== 'failed')
   const { holder } = execution.facts
@@ -166,9 +173,9 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
   } catch (error) {
     // the store takes no value this large, and would not the next time: the run says so, rather than wait for ever for its end
     if (!(error instanceof GraflowError) || error.code !== 'LIMIT_EXCEEDED') throw error
-    const end = failed(error, runId)
-    const answer = await backend.step({ holder, runId, end })
-    return answer.status === 'ok' || answer.status === 'done' ? end : { state: 'lost' }
+    const failure = failed(error, runId)
+    const answer = await backend.step({ holder, runId, end: failure })
+    return answer.status === 'ok' || answer.status === 'done' ? failure : { state: 'lost' }
   }
 }
 
@@ -188,11 +195,7 @@ async function parked(
   return answer.status === 'ok' ? { state: 'parked', park } : { state: 'lost' }
 }
 
-function endedByHandler(
-  end: EndRun,
-  runId: string,
-  engine: Engine,
-): { readonly state: EndState; readonly value: Uint8Array } {
+function endedByHandler(end: EndRun, runId: string, engine: Engine): RunEnd {
   try {
     const { state, value } = endOf(end, runId, engine.parts.limits)
     return { state, value }

@@ -196,7 +196,7 @@ export class Holdings implements SessionGrants {
     slot?: RunSlot,
     onUnreadable?: (error: GraflowError) => void,
   ): Promise<Drive | undefined> {
-    const { backend, engine, emitter } = this.#options
+    const { backend, engine } = this.#options
     const { runId, graph: hash } = grant.spec
     if (this.#isQuiet) {
       slot?.end()
@@ -244,26 +244,35 @@ export class Holdings implements SessionGrants {
       return await take()
     } catch (error) {
       slot?.end()
-      if (!this.#isRunning) return undefined
-      const message = `run ${runId} could not be driven: ${describeError(error)}`
-      emitter.emit('log', { level: 'error', message, runId })
-      if (error instanceof GraflowError && error.code === 'CHECKPOINT_VERSION') {
-        onUnreadable?.(error)
-        // It is granted again as soon as it is released: not at once to a process that cannot read it.
-        if (onUnreadable === undefined) {
-          await new Promise<void>((resolve) => {
-            engine.parts.clock.after(UNREADABLE_MS, resolve, true)
-          })
-        }
-        void this.#settleRun(runId, grant.token, 'released', EMPTY_BYTES)
-        return undefined
-      }
-      const failure = error instanceof GraflowError ? error : new GraflowError('INTERNAL', message, { cause: error })
-      void this.#settleRun(runId, grant.token, 'failed', encodeFailure(failure))
+      if (this.#isRunning) await this.#endUndriven(grant, error, onUnreadable)
       return undefined
     } finally {
       arrived()
     }
+  }
+
+  /** Driving a run that was taken could not begin: it fails, or goes back where only this process cannot read it. */
+  async #endUndriven(
+    { spec: { runId }, token }: Grant,
+    error: unknown,
+    onUnreadable: ((error: GraflowError) => void) | undefined,
+  ): Promise<void> {
+    const { engine, emitter } = this.#options
+    const message = `run ${runId} could not be driven: ${describeError(error)}`
+    emitter.emit('log', { level: 'error', message, runId })
+    if (error instanceof GraflowError && error.code === 'CHECKPOINT_VERSION') {
+      onUnreadable?.(error)
+      // It is granted again as soon as it is released: not at once to a process that cannot read it.
+      if (onUnreadable === undefined) {
+        await new Promise<void>((resolve) => {
+          engine.parts.clock.after(UNREADABLE_MS, resolve, true)
+        })
+      }
+      void this.#settleRun(runId, token, 'released', EMPTY_BYTES)
+      return
+    }
+    const failure = error instanceof GraflowError ? error : new GraflowError('INTERNAL', message, { cause: error })
+    void this.#settleRun(runId, token, 'failed', encodeFailure(failure))
   }
 
   /** Takes no more: submitted runs that wait at a barrier, or come to one, are released for another process to drive. */
