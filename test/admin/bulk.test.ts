@@ -6,7 +6,7 @@ import { failureOf } from '../support/captured-errors.js'
 describe('a command on many runs', () => {
   it('touches no other run once its caller knows of an error', async () => {
     const items = Array.from({ length: 200 }, (_, n) => ({ runId: `r-${n}` }) as ListedRun)
-    const inspect = { runs: () => Promise.resolve({ items, after: undefined }) }
+    const inspect = { runs: () => Promise.resolve({ items }) }
     let touched = 0
     const command = async ({ runId }: ListedRun): Promise<boolean> => {
       touched += 1
