@@ -45,8 +45,27 @@ export class Channelled<T> {
     this.end()
   }
 
-  /** @param close called once when the reader is done or leaves */
-  async *iterate(close: () => void): AsyncGenerator<T, void, undefined> {
+  /**
+   * A reader that leaves while it waits for the next item waits no more.
+   * @param close called once when the reader is done or leaves
+   */
+  iterate(close: () => void): AsyncGenerator<T, void, undefined> {
+    let isClosed = false
+    const closeOnce = (): void => {
+      if (!isClosed) close()
+      isClosed = true
+    }
+    const items = this.#read(closeOnce)
+    const leave = items.return.bind(items)
+    const leaveNow: typeof leave = (value) => {
+      this.end()
+      closeOnce() // what was never read has no finally
+      return leave(value)
+    }
+    return Object.assign(items, { return: leaveNow })
+  }
+
+  async *#read(close: () => void): AsyncGenerator<T, void, undefined> {
     try {
       for (;;) {
         this.#pushOmitted()

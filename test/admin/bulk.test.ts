@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { ListedRun } from '../../lib/backend/backend.js'
 import { inBulk } from '../../lib/admin/bulk.js'
+import { GraflowError } from '../../lib/errors.js'
 import { failureOf } from '../support/captured-errors.js'
 
 describe('a command on many runs', () => {
@@ -10,7 +11,7 @@ describe('a command on many runs', () => {
     let touched = 0
     const command = async ({ runId }: ListedRun): Promise<boolean> => {
       touched += 1
-      if (runId === 'r-0') throw new Error('the store is away')
+      if (runId === 'r-0') throw new GraflowError('BACKEND_UNAVAILABLE', 'the store is away')
       for (let i = 0; i < 3; i += 1) await turn()
       return true
     }

@@ -1,4 +1,5 @@
 /** What waits for a slow reader is bounded, and what was left out is told in its place. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, task, type RunEvent } from 'graflow'
 import { Channelled } from '../../lib/producer/channelled.js'
 
@@ -28,6 +29,22 @@ describe('a channel with a slow reader', () => {
     queue.push('6')
     queue.end()
     expect(await READ_ALL(queue.iterate(() => undefined))).toEqual(['1', '2', '3', '2 left out', 'state', '1 left out'])
+  })
+})
+
+describe('a channel whose reader leaves', () => {
+  it.each([
+    ['while it waits', 1],
+    ['before it has read', 0],
+  ])('%s, is closed at once, and once', async (_, reads) => {
+    let closed = 0
+    const items = new Channelled<string>({ most: 3, omitted: String }).iterate(() => (closed += 1))
+    const waiting = Array.from({ length: reads }, () => items.next())
+    await sleep(20)
+    const left = await Promise.race([items.return(), sleep(1_000)])
+    expect(left).toEqual({ done: true, value: undefined })
+    expect(await Promise.all(waiting)).toEqual(waiting.map(() => ({ done: true, value: undefined })))
+    expect(closed).toBe(1)
   })
 })
 
