@@ -11,7 +11,7 @@ describe('a command on many runs', () => {
     let touched = 0
     const command = async ({ runId }: ListedRun): Promise<boolean> => {
       touched += 1
-      if (runId === 'r-0') throw new GraflowError('BACKEND_UNAVAILABLE', 'the store is away')
+      if (runId === 'r-0') throw new GraflowError('REDIS_UNAVAILABLE', 'the store is away')
       for (let i = 0; i < 3; i += 1) await turn()
       return true
     }
