@@ -171,6 +171,8 @@ describeOnBackends('status of a run', (open, onlyEmbedded) => {
       createdAt: new Date(1_000_000),
       startedAt: new Date(1_000_000),
       endedAt: undefined,
+      tags: [],
+      driver: expect.any(String),
       retries: 0,
       byHand: [],
       done: 0,
