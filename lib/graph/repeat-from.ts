@@ -32,7 +32,8 @@ export function repeatFrom(graph: Graph, from: string): Repeat | undefined {
   for (let i = 1, path = first; i < segments.length; i += 1) {
     const segment = segments[i] as string // i is in range
     above.push(path)
-    if (node?.kind === 'sequence' || node?.kind === 'loop') gone.push({ path, from: Number(segment) })
+    // of the step or pass itself only what lies behind the place
+    if (node?.kind === 'sequence' || node?.kind === 'loop') gone.push({ path, from: Number(segment) + 1 })
     if ((node?.kind === 'choose' || node?.kind === 'later') && segment === '?') gone.push({ path })
     if (node?.kind === 'each') redo.push({ path, index: Number(segment) })
     if (node?.kind === 'group') redo.push({ path, index: indexOf(node, segment) })
