@@ -486,7 +486,7 @@ export type SessionRequest =
       readonly session: string
       readonly ttlMs: number
       readonly info: SessionInfo
-      /** It wants to hear that nobody leads (`lead` of `Notice`). */
+      /** It is notified when nobody leads (`lead` of `Notice`). */
       readonly mayLead?: boolean
     }
   | { readonly kind: 'renew'; readonly session: string; readonly ttlMs: number }

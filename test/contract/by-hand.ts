@@ -132,7 +132,7 @@ export function describeByHand(useWorld: UseWorld): void {
     await world.step(holder, { group: { spec: outer, inputs: inputsFor(outer), ...reopened } })
     const next = { gid: 'run/0', index: 0, token: (await world.takeOne()).token }
     await world.step(next, { group: { spec: inner, inputs: inputsFor(inner), ...reopened } })
-    const left = await world.takeOne()
+    const left = await world.takeOne(2, again)
     expect([left.spec.gid, ...left.indexes]).toEqual(['run/0/0/1', 0])
     const cancel = { kind: 'cancel-run', runId: 'run', reason: 'r', value: bytes('v') } as const
     expect(await world.backend.control(cancel)).toBe('ok')

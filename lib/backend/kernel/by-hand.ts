@@ -89,7 +89,7 @@ function endBranch(
   arrive(state, group, { indexes: Uint32Array.of(index), kinds: [kind], values: pack([value]) })
 }
 
-/** Whoever gets the branch next reads what is saved of it; who holds it now is told, and loses it without a count. */
+/** Whoever gets the branch next reads what is saved of it; the session that holds it is notified, and loses it without a count. */
 function findAnew(state: KernelState, group: Group, index: number): void {
   group.stepped = (group.stepped ?? new Set()).add(index)
   wake(state, group, index)

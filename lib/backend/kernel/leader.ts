@@ -5,7 +5,7 @@
 import type { Lead, LeadAnswer, LeadRequest } from '../backend.js'
 import type { KernelState } from './state.js'
 
-/** So many sessions hear that nobody leads: one of them is enough. */
+/** So many sessions are notified that nobody leads: one of them is enough. */
 const MOST_ASKED = 4
 
 /** Gives the lead to a session, renews its lease, or takes it back. Repeating it is safe. */
@@ -42,7 +42,7 @@ export function isTerm(state: KernelState, session: string, term: number): boole
   return held?.session === session && held.term === term
 }
 
-/** Where nobody leads: tells those that may, the ones that were heard of last, but not the one that gave the lead back. */
+/** Where nobody leads: notifies those that may, first the ones that renewed last, but not the one that gave the lead back. */
 export function offerLead(state: KernelState, exceptFor?: string): void {
   if (leadOf(state) !== undefined) return
   const standing = [...state.sessions.values()].filter(({ mayLead, id }) => mayLead && id !== exceptFor)

@@ -1,6 +1,6 @@
 /**
  * The registry of workers: who is there, who was lost, and for how long nothing was heard of it. It is for people: who gets work, and whose
- * work is taken back, sessions decide.
+ * work is reclaimed, sessions decide.
  */
 import type { NodeStatus } from '../backend.js'
 import { NODE_RETENTION_MS } from '../kept.js'

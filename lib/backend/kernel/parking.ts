@@ -51,7 +51,7 @@ export function unpark(state: KernelState, group: Group): void {
 /** Whether all branches that are left of an open group are parked. */
 export const isIdle = ({ state, parked, left }: Group): boolean => state === 'open' && parked > 0 && parked === left
 
-/** Tells the holder of the branch that opened the group where it is idle. */
+/** Notifies the holder of the branch that opened the group where it is idle. */
 export function noteIdle(state: KernelState, group: Group): void {
   if (!isIdle(group)) return
   const waiter = group.parent?.grantHolding(group.parentIndex)?.session

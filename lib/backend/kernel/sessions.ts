@@ -42,7 +42,7 @@ export class Session<H extends Holding> {
   /** Kernel time; Infinity for a session that never expires. */
   expiresAt: number
   readonly grants = new Set<H>()
-  /** It hears when nobody leads. */
+  /** It is notified when nobody leads. */
   mayLead = false
   /** Branches held. */
   branches = 0

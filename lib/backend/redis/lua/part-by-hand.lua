@@ -70,7 +70,7 @@ local function endBranch(g, index, cell, kind, value)
   arrive(g, chunkOf({ index }, char(kind), { value }), 1, kind == FAILED and 1 or 0, value)
 end
 
--- Whoever gets the branch next reads what is saved of it; who holds it now is told, and loses it without a count.
+-- Whoever gets the branch next reads what is saved of it; the session that holds it is notified, and loses it without a count.
 local function findAnew(run, g, index, cell)
   touch(g)
   if isParked(cell) then

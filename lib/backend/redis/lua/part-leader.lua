@@ -5,7 +5,7 @@
 --   base: commitNotices commitShard isOfOtherType notify now readShard setShard shardNumber whole
 --   nodes: nodes
 (function()
--- So many sessions hear that nobody leads: one of them is enough; and so many are looked at for that where a leader gives the lead back.
+-- So many sessions are notified that nobody leads: one of them is enough; and so many are looked at for that where a leader gives the lead back.
 local MOST_ASKED, MOST_LOOKED_AT = 4, 64
 
 -- The last term, and the session that leads or led ('': the lead was given back), its base id, and the end of its lease.
@@ -26,7 +26,7 @@ local function isLed(session, untilMs, gone)
   return session ~= '' and untilMs > now() and not (gone and gone[session]) and call('ZSCORE', T .. ':w', session) and true
 end
 
--- Where nobody leads: tells those that may, the ones that were heard of last. `facts`: the sessions, as a sweep has read them.
+-- Where nobody leads: notifies those that may, first the ones that renewed last. `facts`: the sessions, as a sweep has read them.
 local function offerLead(facts)
   local asked, gone = {}, {}
   for i = #facts, 1, -1 do

@@ -8,7 +8,7 @@
 local RESERVED_MS = 500
 
 -- `<fence> <nonce> <expiry> <index> <token> <next nonce> <reserved until> <gid>`; who has it has the nonce `-` where nobody does, and so has
--- who is the next. Anything else is no lock: whoever has it is told that it is lost.
+-- who is the next. Anything else is no lock: whoever has it gets `lost`.
 local function readLock(c, key)
   local record = call('HGET', c.cl, key)
   local lock = { nonce = '-', nextNonce = '-', nextUntil = 0 }

@@ -1,5 +1,5 @@
 -- The registry of workers: who is there, who was lost, and for how long nothing was heard of it. It is for people: who gets work, and whose
--- work is taken back, sessions decide.
+-- work is reclaimed, sessions decide.
 -- Gives: nodes
 -- Needs:
 --   base: channelOf makeAnew readHint wall whole

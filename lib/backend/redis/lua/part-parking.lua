@@ -148,7 +148,7 @@ local function isIdle(g)
   return g.state == 'o' and g.parked > 0 and g.parked == g.left
 end
 
--- Tells the holder of the branch that opened the group where it is idle.
+-- Notifies the holder of the branch that opened the group where it is idle.
 local function noteIdle(g)
   if isIdle(g) and g.inbox ~= '' and g.inbox ~= PARKED then
     notify(g.inbox, 'idle', g.gid)

@@ -4,8 +4,8 @@
 --   base: notify now readHint setShard whole
 --   ready-queue: laneOf
 local MOST_WAITING = 256
--- While somebody holds something, who only renews does so as often, for few sessions. So many of those that wait are told when that begins: one may
--- be in the same process as the one that it is to watch.
+-- While somebody holds something, a process that only renews does so as often, for few sessions. So many of those that wait are notified when that
+-- begins: one may be in the same process as the one that it is to watch.
 IDLE_LOOK_MS = 300
 local WATCHERS = 2
 -- `leaving`: how many sessions go in this call, by base id.

@@ -164,6 +164,19 @@ local function accept(g, grantNumber, session, branches, count, saved, run)
   activity(g.run, 'settled', g.gid)
 end
 
+-- What a range is settled from branch by branch: its outcomes with their values, delays, parks where some are parked, and times.
+local function partsIn(mode, outcomes, delays, upload, at, count)
+  local parks
+  if mode == 'p' then
+    local length = unpackBytes('<I4', delays)
+    delays, parks = sub(delays, 5, 4 + length), sub(delays, 5 + length)
+  end
+  if upload ~= '' then
+    return outcomes .. uploads.bytesOf(upload), '', parks, delays
+  end
+  return outcomes, delays, parks, sub(outcomes, at + count * 5 + (unpackBytes('<I4', outcomes, at + count * 5 - 4)))
+end
+
 -- `saved`: outputs to be saved, as `save` takes them, but for the key. `upload`: the values, where `outcomes` has all but them; else ''.
 local function settleRange(gid, token, mode, outcomes, delays, upload, saved)
   local grantNumber = grantNumberOf(token)
@@ -207,17 +220,8 @@ local function settleRange(gid, token, mode, outcomes, delays, upload, saved)
     arrive(g, upload ~= '' and outcomes .. delays or outcomes, count, failures, nil, upload ~= '' and upload)
     return 'OK'
   end
-  local parks
-  if mode == 'p' then
-    local length = unpackBytes('<I4', delays)
-    delays, parks = sub(delays, 5, 4 + length), sub(delays, 5 + length)
-  end
-  local times = delays
-  if upload ~= '' then
-    outcomes, delays = outcomes .. uploads.bytesOf(upload), ''
-  else
-    times = sub(outcomes, at + count * 5 + (unpackBytes('<I4', outcomes, at + count * 5 - 4)))
-  end
+  local parks, times
+  outcomes, delays, parks, times = partsIn(mode, outcomes, delays, upload, at, count)
   local accepted = settleBranches(g, number, numberBytes, indexes, from, count, outcomes, at, delays, saved ~= nil, parks)
   if accepted == 0 then
     return isFenced and 'FENCED' or 'DUP'

@@ -199,6 +199,30 @@ local function answerForEnded(run, ending, value, upload)
   return { isSame and 'DONE' or 'FENCED' }
 end
 
+-- What the holder reports of its task, what it waits for, and what another driver must know: put into the answer. Gives what was counted for the
+-- task, or nil.
+local function report(holding, index, cell, ARGV, answer)
+  local task = inHand.reportTask(holding, index, byte(cell, 4), ARGV[9], ARGV[8])
+  if task then
+    answer[3], answer[4] = task.errors, task.losses
+    if task.waitMs >= 1 then
+      answer[5] = floor(task.waitMs)
+    end
+  end
+  if ARGV[12] ~= '' then
+    for i = 3, 6 do
+      answer[i] = answer[i] or ''
+    end
+    touch(holding)
+    answer[7], answer[8] = runWaits.register(holding, index, ARGV[12])
+  end
+  if ARGV[11] ~= '' and holding.isRoot then
+    touch(holding)
+    holding.need = needIn(ARGV[11])
+  end
+  return task
+end
+
 -- `isFull`: memory is full, and no new group and no new inputs may be added. `endBranches`: ends branches of the group that ARGV names behind it.
 function step(isFull, ARGV, endBranches)
   local runId, gid, index, token = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
@@ -246,24 +270,7 @@ function step(isFull, ARGV, endBranches)
   elseif ending ~= '' then
     firstRead[#firstRead + 1] = 'keep'
   end
-  local task = inHand.reportTask(holding, index, byte(cell, 4), ARGV[9], ARGV[8])
-  if task then
-    answer[3], answer[4] = task.errors, task.losses
-    if task.waitMs >= 1 then
-      answer[5] = floor(task.waitMs)
-    end
-  end
-  if ARGV[12] ~= '' then
-    for i = 3, 6 do
-      answer[i] = answer[i] or ''
-    end
-    touch(holding)
-    answer[7], answer[8] = runWaits.register(holding, index, ARGV[12])
-  end
-  if ARGV[11] ~= '' and holding.isRoot then
-    touch(holding)
-    holding.need = needIn(ARGV[11])
-  end
+  local task = report(holding, index, cell, ARGV, answer)
   cell = markStepped(holding, index, cell, hasOpened, ARGV[9] ~= '', task, retiredAt - 1 > savesAt or ARGV[12] ~= '')
   if retiredAt - 1 > savesAt then
     saveFrom(run, ARGV, savesAt, retiredAt - 1)

@@ -11,7 +11,7 @@
 -- Derives: T:w T:lead T:node T:about T:runs T:g:<sha256> T:k:<key> T:wi:<session> T:wb T:in:<session> T:o:<session> T:lost T:wait T:due
 --   T:b:<gid> T:b:<gid>:d T:r:<run>, and what a sweep derives
 -- ARGV: open, session, ttl (inf: endless), base id, info, tasks (,a,b, or *), queues that it serves (the same, or '' for none),
---   whether it wants to hear that nobody leads (0 or 1), whether it is a worker (0 or 1)
+--   whether it is notified when nobody leads (0 or 1), whether it is a worker (0 or 1)
 --   | renew, session, ttl, sweeps (0 or 1), whether it is subscribed to T:alive now (0 or 1; where that is known)
 --   | reconcile, session, bytes, then gid and token of what it knows | confirm, session, then gid and token of what it holds
 --   | close, session, reason | beat, session, what it does | stand, session, ttl (inf: endless) | resign, session | look

@@ -5,9 +5,9 @@
 -- KEYS: T:m
 -- Derives: T:b:<gid> T:b:<gid>:d T:b:<gid>:o T:b:<gid>:o<n> T:up:<name> T:b:<gid>:k T:b:<gid>:r T:r:<run> T:r:<run>:v T:o:<session> T:d
 --   T:due T:wake T:u:<run> T:g:<sha256> T:q:<lane> T:wait T:dead
--- ARGV: for each range: gid, token, mode (s: all succeeded, f: all final, m: others, too, p: some are parked), outcomes (as stored in :o, with times behind the values; kinds
---   6 to be retried, 7 released, 8 parked), delays (u32 each, or '';
---   where some are parked, length of the delays, delays, and parks as in part-waits; of an upload, times), name of the upload that has their values or '', number of
---   saves, path and value of each
+-- ARGV: for each range: gid, token, mode (s: all succeeded, f: all final, m: others, too, p: some are parked), outcomes (as stored in :o, with
+--   times behind the values; kinds 6 to be retried, 7 released, 8 parked), delays (u32 each, or ''; where some are parked, length of the delays,
+--   delays, and parks as in part-waits; of an upload, times), name of the upload that has their values or '', number of saves, path and value of
+--   each
 -- Answers: a word for each range: OK | DUP | FENCED | WITHDRAWN | GONE | MISSING (the upload; nothing was done)
 return settle(ARGV)
