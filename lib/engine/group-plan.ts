@@ -13,13 +13,13 @@ import { runPathOf, type GraphInUse } from './execution.js'
 import { type Limits, RETRY_DEFAULTS, TASK_DEFAULTS } from '../options.js'
 import { ValueWriter } from '../values/value-lists.js'
 import {
+  codeOfBranch,
   highestPriority,
   isAnyPriority,
   layoutFor,
   routingOfGroup,
   runsWithGroup,
   tasksInPlace,
-  waitsInPlace,
   type GroupRouting,
 } from './routing.js'
 
@@ -81,10 +81,13 @@ type Terms = Pick<
   readonly isAnyPriority: boolean
 }
 
-const terms = new WeakMap<Graph, WeakMap<GraphNode, Terms>>()
+type KnownTerms = WeakMap<Graph, WeakMap<GraphNode, Terms>>
+/** Of the flows of runs, and of those that handlers brought. */
+const [ofRuns, brought]: readonly [KnownTerms, KnownTerms] = [new WeakMap(), new WeakMap()]
 
 /** Worked out once a node and graph; for a `par` of many branches that is most of its planning. */
-function termsOf(graph: Graph, node: GraphNode, workOut: () => Terms): Terms {
+function termsOf(graph: Graph, node: GraphNode, isBrought: boolean, workOut: () => Terms): Terms {
+  const terms = isBrought ? brought : ofRuns
   let known = terms.get(graph)
   if (known === undefined) terms.set(graph, (known = new WeakMap()))
   let found = known.get(node)
@@ -93,7 +96,7 @@ function termsOf(graph: Graph, node: GraphNode, workOut: () => Terms): Terms {
 }
 
 /** What the branches, taken together, ask for: the most of each, since each branch's own worker holds it to its own. */
-function termsFor(graph: Graph, branches: readonly GraphNode[], routing: GroupRouting): Terms {
+function termsFor(graph: Graph, branches: readonly GraphNode[], routing: GroupRouting, isBrought: boolean): Terms {
   const options = branches.map(
     (branch): TaskOptions => (branch.kind === 'task' ? (graph.tasks[branch.name] ?? {}) : {}),
   )
@@ -111,16 +114,16 @@ function termsFor(graph: Graph, branches: readonly GraphNode[], routing: GroupRo
     isAnyQueue: routing.isAnyQueue,
     requires: routing.requires,
     ...(routing.affinity !== undefined && { affinity: routing.affinity }),
-    tasks: needs(graph, branches, routing),
+    tasks: needs(graph, branches, routing, isBrought),
   }
 }
 
-function needs(graph: Graph, branches: readonly GraphNode[], routing: GroupRouting): string[] {
+function needs(graph: Graph, branches: readonly GraphNode[], routing: GroupRouting, isBrought: boolean): string[] {
   const names = new Set<string>()
   for (const branch of branches) {
     if (branch.kind !== 'task') {
       tasksInPlace(graph, branch, names)
-      for (const code of waitsInPlace(branch)) names.add(code)
+      for (const code of codeOfBranch(branch, isBrought)) names.add(code)
     } else if (runsWithGroup(graph.tasks[branch.name], routing)) names.add(branch.name)
   }
   return [...names].sort()
@@ -150,10 +153,10 @@ export function namesOf(
 }
 
 /** What a `par` or `each` asks of its workers and allows them. */
-export const termsOfGroup = (graph: Graph, node: GroupNode | EachNode): Terms =>
-  termsOf(graph, node, () => {
+export const termsOfGroup = (graph: Graph, node: GroupNode | EachNode, isBrought: boolean): Terms =>
+  termsOf(graph, node, isBrought, () => {
     const kinds = distinct(node.kind === 'each' ? [node.body] : node.branches)
-    return termsFor(graph, kinds, routingOfGroup(graph, kinds, node.options.queue))
+    return termsFor(graph, kinds, routingOfGroup(graph, kinds, node.options.queue), isBrought)
   })
 
 const distinct = (branches: readonly GraphNode[]): readonly GraphNode[] => [...new Set(branches)]
@@ -217,7 +220,7 @@ export function planGroup(
       shared: items === undefined,
       rule: ruleOf(node.join, node.options.onFailure),
       limit: node.options.concurrency ?? 0,
-      terms: termsOfGroup(use.graph, node),
+      terms: termsOfGroup(use.graph, node, use.base !== ''),
     }),
     path: runPath,
     ...namesOf(node, runPath),
@@ -244,14 +247,15 @@ export function planOne(
 ): GroupPlan {
   const runPath = runPathOf(use, path)
   checkDepth(by, runPath)
-  const terms = (): Terms => termsFor(use.graph, [node], routingOfGroup(use.graph, [node], queue))
+  const isBrought = use.base !== ''
+  const terms = (): Terms => termsFor(use.graph, [node], routingOfGroup(use.graph, [node], queue), isBrought)
   const packed = packOne(packedOf(input, `the input at ${runPath}`, by.limits.itemBytes, 'itemBytes'))
   return {
     spec: specOf(by, use, runPath, staticPath, 1, {
       shared: true,
       rule: 'all',
       limit: 0,
-      terms: queue === undefined ? termsOf(use.graph, node, terms) : terms(),
+      terms: queue === undefined ? termsOf(use.graph, node, isBrought, terms) : terms(),
     }),
     path: runPath,
     label: `at ${runPath}`,

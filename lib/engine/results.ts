@@ -238,7 +238,7 @@ async function readGroupOutcomes(
     if (page?.state !== 'released') return undefined
     groupOutcomes ??= new GroupOutcomes({
       ...namesOf(node, path),
-      spec: { ...termsOfGroup(source.graph, node), size: page.size },
+      spec: { ...termsOfGroup(source.graph, node, false), size: page.size },
     })
     groupOutcomes.add(page)
     if (page.withdrawn !== undefined) return groupOutcomes

@@ -151,11 +151,14 @@ function otherCodeInPlace(node: GraphNode, into: Set<string>): void {
   else if (node.join.kind === 'policy') into.add(policyCode(node.join.name))
 }
 
-/** The same of a branch, without policies: they were always left to whoever takes it. */
-export function waitsInPlace(branch: GraphNode): string[] {
+/**
+ * The same of a branch. Policies of a flow that a handler brought are left to whoever takes it: the process of the handler has them, and need not
+ * export them.
+ */
+export function codeOfBranch(branch: GraphNode, isBrought: boolean): string[] {
   const names = new Set<string>()
   otherCodeInPlace(branch, names)
-  return [...names].filter((name) => name.startsWith(WAIT))
+  return isBrought ? [...names].filter((name) => name.startsWith(WAIT)) : [...names]
 }
 
 const codeFroms = new WeakMap<Graph, Map<number, readonly string[]>>()

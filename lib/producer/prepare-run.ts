@@ -93,8 +93,7 @@ export function prepareRun(
     ...(where !== 'driven anywhere' && { session }),
     ifLost: given.ifLost ?? (where === 'driven at once' ? 'abandon' : 'take-over'),
     nonce: newId(),
-    tasks: ownTasks(graph),
-    ...restOf(graph),
+    tasks: codeFrom(graph, 0),
     ...(requires.length > 0 && { requires }),
     ...(pinned !== undefined && { build: pinned.build }),
     priority: given.priority ?? highestPriority(graph, ownTasks(graph)),
@@ -160,8 +159,7 @@ export function prepareStored(
     input,
     ifLost: 'take-over',
     nonce: newId(),
-    tasks: ownTasks(graph),
-    ...restOf(graph),
+    tasks: codeFrom(graph, 0),
     ...(requires.length > 0 && { requires }),
     priority: highestPriority(graph, ownTasks(graph)),
     maxLosses: DRIVER_MAX_LOSSES,
@@ -195,12 +193,6 @@ export function digestOf(hash: string, input: Uint8Array): string {
   const text = Buffer.from(hash)
   if (input.length > MOST_COPIED_BYTES) return createHash('sha256').update(text).update(input).digest('hex')
   return hashOnce('sha256', Buffer.concat([text, input]))
-}
-
-/** What a driver needs that takes the run over, where that is not all that the first one needs. */
-function restOf(graph: Graph): Pick<OpenRequest, 'rest'> {
-  const rest = codeFrom(graph, 0)
-  return rest.length === ownTasks(graph).length ? {} : { rest }
 }
 
 const ownTasksOf = new WeakMap<Graph, readonly string[]>()

@@ -1,5 +1,5 @@
 /** Tasks of a worker that does not know those of split-left.tasks.ts. */
-import { again, done, task } from 'graflow'
+import { again, done, policy, task, type Outcome } from 'graflow'
 import { note, passGate } from '../support/ledger.js'
 import type { Walk } from './split-left.tasks.js'
 
@@ -17,3 +17,5 @@ export const turns = task('turns', (walk: Walk) => {
   const next = { ...walk, steps: [...walk.steps, 'turns'] }
   return next.steps.filter((step) => step === 'turns').length < 2 ? again(next) : done(next)
 })
+/** How many there were. */
+export const counted = policy('counted', (all: readonly Outcome<Walk>[]) => ({ steps: [String(all.length)] }))

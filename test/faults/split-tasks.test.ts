@@ -9,7 +9,7 @@ import { monotonicMs } from '../support/ledger.js'
 import { workerHere } from '../support/local-worker.js'
 import { type Stage, useStages } from '../support/redis-stage.js'
 import { forks, goesOn, leaves, left, makesOwn, pick } from './split-left.tasks.js'
-import { right, turns } from './split-right.tasks.js'
+import { counted, right, turns } from './split-right.tasks.js'
 
 const LEFT = join(__dirname, 'split-left.tasks.ts')
 const RIGHT = join(__dirname, 'split-right.tasks.ts')
@@ -80,7 +80,11 @@ describe('tasks that are known to different workers only', () => {
       [[went('left', 'left'), went('left', 'right', 'left')]],
     ],
   }
-  const asked = Object.entries(ways)
+  const policies: typeof ways = {
+    'the policy of a group in a branch': ['run', each(seq(left, par(left, left).join(counted))), [walk], [went('2')]],
+    'the policy of a submitted run': ['submit', seq(left, par(left, right).join(counted)), walk, went('2')],
+  }
+  const asked = Object.entries({ ...ways, ...policies })
 
   it.concurrent.each(asked)(
     'X15: are each dispatched to who knows them: %s',
