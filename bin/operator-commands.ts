@@ -1,6 +1,12 @@
 /** The commands with which operators look at a store and steer it: what each takes. */
 import type { Command, Switch, Words } from './command.js'
-import { DEAD_OPTIONS, PAGE_COMMAND_OPTIONS, RUNS_OPTIONS, SIGNAL_OPTIONS } from './commands/operator-options.js'
+import {
+  DEAD_OPTIONS,
+  PAGE_COMMAND_OPTIONS,
+  REPORT_OPTIONS,
+  RUNS_OPTIONS,
+  SIGNAL_OPTIONS,
+} from './commands/operator-options.js'
 import { CONNECTION_OPTIONS } from './commands/options.js'
 import type { Run } from './host.js'
 
@@ -92,6 +98,16 @@ export function operatorEntries<E>(entry: EntryOf<E>, json: Switch): readonly (r
         switches: looking,
       },
       async (...given) => (await import('./commands/lists.js')).buildsCommand(...given),
+    ),
+    entry(
+      'report',
+      {
+        summary: 'writes one run as a page: its time by worker, what was late, what failed',
+        table: REPORT_OPTIONS,
+        switches: { json },
+        words: words('ID', 'The id of a run.', 1),
+      },
+      async (...given) => (await import('./commands/report.js')).reportCommand(...given),
     ),
     entry(
       'top',

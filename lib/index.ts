@@ -83,7 +83,20 @@ export type {
   RunFilter,
   RunGraph,
   RunListOptions,
+  RunReport,
   RunSummary,
 } from './producer/operator-types.js'
+export type {
+  ReportBins,
+  ReportBranch,
+  ReportCritical,
+  ReportData,
+  ReportError,
+  ReportFailure,
+  ReportGroup,
+  ReportStatus,
+  ReportStep,
+  ReportValue,
+} from './report/report.js'
 export type { Limits } from './options.js'
 export type { Clock, Random } from './time.js'

@@ -80,6 +80,17 @@ export const SIGNAL_OPTIONS = Object.freeze({
   },
 } as const) satisfies OptionTable
 
+/** `graflow report`. */
+export const REPORT_OPTIONS = Object.freeze({
+  ...CONNECTION_OPTIONS,
+  reportOut: {
+    kind: 'string',
+    flag: 'out',
+    example: 'run.html',
+    help: 'The file to write. Without it a file named after the run, or standard output where that is no terminal.',
+  },
+} as const) satisfies OptionTable
+
 /** `graflow dead`. */
 export const DEAD_OPTIONS = Object.freeze({
   ...CONNECTION_OPTIONS,

@@ -127,6 +127,6 @@ export const SHARED_FILE = Object.freeze({
     'init',
     'dev',
     'completion',
-    ...['runs', 'waits', 'signal', 'workers', 'queues', 'dead', 'builds', 'top'],
+    ...['runs', 'waits', 'signal', 'workers', 'queues', 'dead', 'builds', 'report', 'top'],
   ]),
 })

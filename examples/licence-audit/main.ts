@@ -1,5 +1,7 @@
 /** Audits the licences of all packages that are installed in a project: `npm run demo`; `-- --help` shows the options. */
-import { join } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { Graflow } from 'graflow'
 import { openEngine } from '../support/engine.js'
 import { runProgram } from '../support/program.js'
 import { showProgress } from '../support/progress.js'
@@ -36,6 +38,7 @@ async function main(words: readonly string[], signal: AbortSignal): Promise<numb
   const durationMs = Math.round(performance.now() - startedAt)
   const report = ended.value
   const { groups } = await run.status()
+  if (command.report !== undefined) await writeReport(engine.graflow, run.id, command.report)
   const branches = groups.reduce((sum, { width }) => sum + width, 0)
   const branchesPerSecond = Math.round((1_000 * branches) / durationMs)
   if (command.isJson) {
@@ -54,6 +57,12 @@ async function main(words: readonly string[], signal: AbortSignal): Promise<numb
       `${engine.description}\n${engine.hint}`,
   )
   return 0
+}
+
+async function writeReport(graflow: Graflow, runId: string, file: string): Promise<void> {
+  const path = resolve(process.env['INIT_CWD'] ?? '.', file)
+  await writeFile(path, (await graflow.runs.report(runId)).toHtml())
+  process.stderr.write(`the report: ${path}\n`)
 }
 
 await runProgram('licence-audit', main)

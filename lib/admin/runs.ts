@@ -13,6 +13,7 @@ import type {
   RunFilter,
   RunGraph,
   RunListOptions,
+  RunReport,
   RunSummary,
 } from '../producer/operator-types.js'
 import type { OperatorServices } from '../producer/operators.js'
@@ -21,10 +22,12 @@ import { baseIdOf } from '../producer/run-handle.js'
 import { runNotFound } from '../producer/handle-services.js'
 import type { Decision } from '../producer/operator-types.js'
 import type { Run, Runs, RunStatus, SignalOptions } from '../producer/types.js'
+import { pageOf } from '../report/page.js'
 import { encodeFailure } from '../values/codec.js'
 import { reasonText } from '../values/error-record.js'
 import { inBulk } from './bulk.js'
 import { bulkCriteriaOf, queryOf } from './filters.js'
+import { reportOf } from './report.js'
 import { readValue } from './run-values.js'
 
 const UNFINISHED = ['pending', 'running', 'paused', 'waiting', 'abandoned'] as const
@@ -64,6 +67,13 @@ export class RunDesk implements Runs {
   async value(id: string, path: string, which: 'input' | 'output'): Promise<unknown> {
     checkPlace(path, which)
     return readValue(this.#services.engine, await this.#record('value', id), path, which)
+  }
+
+  async report(id: string): Promise<RunReport> {
+    const record = await this.#record('report', id)
+    const { steps } = await this.#handle('report', id).status()
+    const data = await reportOf(this.#services, record, steps)
+    return { data, toHtml: () => pageOf(data) }
   }
 
   pause(id: string): Promise<boolean> {

@@ -2,6 +2,7 @@
 import type { GraflowError } from '../errors.js'
 import type { RunStateName } from '../events.js'
 import type { Graph } from '../graph/graph.js'
+import type { ReportData } from '../report/report.js'
 
 /** A page of a list; `cursor` is absent on the last one, else it is what the next call is given. */
 export interface Page<out T> {
@@ -152,6 +153,14 @@ export interface RunGraph {
   toMermaid(): string
   /** Draws it as an SVG image. */
   toSvg(): string
+}
+
+/** One run for people: where its time went, what failed, and what it got and gave. */
+export interface RunReport {
+  /** Plain data, bounded whatever the run's size: of a group of many thousand branches it has those that people look for, and bins of the rest. */
+  readonly data: ReportData
+  /** One HTML file that needs no network and no other file. */
+  toHtml(): string
 }
 
 /** How far a command on many runs has come. */

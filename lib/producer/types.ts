@@ -20,6 +20,7 @@ import type {
   RunFilter,
   RunGraph,
   RunListOptions,
+  RunReport,
   RunSummary,
 } from './operator-types.js'
 
@@ -403,6 +404,12 @@ export interface Runs {
    * NOT_KEPT for an input
    */
   value(id: string, path: string, which: 'input' | 'output'): Promise<unknown>
+  /**
+   * A report of a run, also of one that is not over: when and where its branches were started, which were late, how long barriers waited, what failed, and
+   * some inputs and outputs. Outcomes of a completed run, and the times with them, are kept for ten minutes.
+   * @throws GraflowError RUN_NOT_FOUND
+   */
+  report(id: string): Promise<RunReport>
   /** Ends a run as cancelled. False when it was over already. @throws GraflowError RUN_NOT_FOUND */
   cancel(id: string, reason?: string): Promise<boolean>
   /**

@@ -157,6 +157,22 @@ describe('what stands still', () => {
   })
 })
 
+describe('graflow report', () => {
+  it('writes a run as a page, or as JSON', async () => {
+    const { client, run, json } = await operated()
+    const one = await client.submit(audit, items, { id: 'user:1' })
+    await expect(one.result()).rejects.toThrow('no 3')
+    expect(await json('report', 'user:1')).toMatchObject({
+      ...{ id: 'user:1', workflow: 'audit', state: 'failed', workers: ['w1'] },
+      failures: [{ task: 'inspect', status: 'failed', error: { name: 'GraflowError', causes: ['TypeError: no 3'] } }],
+    })
+    const page = await run('report', 'user:1')
+    expect([page.code, page.out.slice(0, 15)]).toEqual([0, '<!doctype html>'])
+    expect(await run('report', 'nobody')).toMatchObject({ err: expect.stringContaining('there is no run "nobody"') })
+    expect(await run('report')).toMatchObject({ code: 2, err: expect.stringContaining('the id of a run') })
+  })
+})
+
 describe('graflow workers, queues, builds and dead', () => {
   it('list what there is, and do what they are told', async () => {
     const { client, worker, run, json } = await operated()

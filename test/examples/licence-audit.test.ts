@@ -294,8 +294,8 @@ describe('the command line of examples/licence-audit', () => {
   it.each([
     [['--jsno'], 'there is no --jsno: did you mean --json?'],
     [['--hlep'], 'there is no --hlep: did you mean --help?'],
-    [['--fetch-everything'], 'there is no --fetch-everything; the flags are --json, --workers and --help'],
-    [['-x'], 'there is no -x; the flags are --json, --workers and --help'],
+    [['--fetch-everything'], 'there is no --fetch-everything; the flags are --json, --workers, --report and --help'],
+    [['-x'], 'there is no -x; the flags are --json, --workers, --report and --help'],
     [['--json=yes'], '--json takes no value'],
     [['--workers', 'two'], '--workers takes a whole number, got two'],
     [['--workers'], '--workers takes a whole number, got none'],

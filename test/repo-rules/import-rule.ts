@@ -16,7 +16,7 @@ export interface Source {
 /** Rooms in their order: each may import itself and those before it. */
 const order = [
   ...['describe', 'nearest', 'errors', 'time', 'options', 'events', 'flow', 'modules', 'graph', 'values', 'backend'],
-  ...['engine', 'threads', 'session', 'executor', 'producer', 'admin', 'server'],
+  ...['engine', 'threads', 'session', 'executor', 'report', 'producer', 'admin', 'server'],
 ] as const
 /** Everything but what only the composition root may know. */
 const commonRooms = [...order, 'observe'] as const
