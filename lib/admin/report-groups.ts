@@ -30,8 +30,16 @@ const MOST_VALUES = 8
 export class Workers {
   readonly names: string[] = []
   readonly #numbers = new Map<string, number>()
+  readonly #known = new Map<number, string>()
 
-  numberOf(name: string): number {
+  /** Of the worker with this tag in a group; `names`: those that the group says. Another group may say it where this one does not. */
+  tagged(tag: number, names: ReadonlyMap<number, string>): number {
+    const name = names.get(tag) ?? this.#known.get(tag)
+    if (name !== undefined) this.#known.set(tag, name)
+    return this.#numberOf(name ?? `worker ${tag.toString(16)}`)
+  }
+
+  #numberOf(name: string): number {
     let number = this.#numbers.get(name)
     if (number === undefined) {
       number = this.names.push(name) - 1
@@ -209,8 +217,7 @@ class Spans {
       const start = nearest(low, openedAt)
       this.#start[i] = start - createdAt
       const tag = times.tag[i] ?? -1
-      if (!this.#worker.has(tag))
-        this.#worker.set(tag, frame.workers.numberOf(times.names.get(tag) ?? `worker ${tag.toString(16)}`))
+      if (!this.#worker.has(tag)) this.#worker.set(tag, frame.workers.tagged(tag, times.names))
       early.set(tag, Math.max(early.get(tag) ?? 0, openedAt - start))
       late.set(tag, Math.max(late.get(tag) ?? 0, start + (times.durationMs[i] ?? 0) - (releasedAt ?? frame.now)))
     }

@@ -2,7 +2,7 @@
  * Hides when and in which calls reports reach the store. Ends branches (by their own report, or because they are not wanted any more),
  * and settles all that ended since the last call in the next one.
  */
-import type { SettleAnswer } from '../backend/backend.js'
+import type { SettleAnswer, SettleKind } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { FailedStart } from '../engine/branch-keeper.js'
 import { Unreported } from '../engine/cancellation.js'
@@ -239,7 +239,7 @@ export class Settler implements BranchEnds {
   #noteNamed(call: readonly Unsettled[], answers: readonly SettleAnswer[]): void {
     if (this.#named.size > MOST_NAMED) this.#named.clear()
     for (const [i, { range }] of call.entries())
-      if (answers[i] === 'ok' && range.times !== undefined) this.#named.add(range.gid)
+      if (answers[i] === 'ok' && range.times !== undefined && range.kinds.some(isFinal)) this.#named.add(range.gid)
   }
 
   /** Once for all starts of a grant that ended in this turn. */
@@ -295,6 +295,9 @@ export class Settler implements BranchEnds {
     }
   }
 }
+
+/** With the outcome of such a branch the store keeps the times of its range. */
+const isFinal = (kind: SettleKind): boolean => kind !== 'retry' && kind !== 'released' && kind !== 'parked'
 
 const isLeaving = (): Unreported =>
   new Unreported('this worker is leaving: the wait goes on elsewhere, where the handler is started again', 'CLOSED')

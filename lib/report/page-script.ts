@@ -39,6 +39,8 @@ var ts=section('Timeline'),bar=el('div','bar'),cv=el('canvas'),tip=el('div');tip
 [['--step','step'],['--ok','branch'],['--failed','failed'],['--dead','workers lost'],['--again','started again'],['--gone','cancelled']].forEach(function(x){var s=el('span'),i=el('i');i.style.background='var('+x[0]+')';put(s,i,document.createTextNode(x[1]));bar.appendChild(s)});
 var whole=el('button','','whole run'),into=el('button','','zoom in'),outb=el('button','','zoom out');put(bar,whole,into,outb,el('span','soft','drag to zoom'));put(ts,bar,cv);
 cv.tabIndex=0;cv.setAttribute('role','img');cv.setAttribute('aria-label','Time from left to right, a lane for each worker; the table of supersteps has the numbers');
+/* bands: groups that are in no other group */
+var paths=g.map(function(x){return x.path+'/'}),outer=g.filter(function(x){return !paths.some(function(p){return p!==x.path+'/'&&x.path.indexOf(p)===0})});
 var from=0,to=Math.max(end,1),LEFT=150,TOP=44,drag,hits=[];
 /* lanes: the driver's steps, then each worker with as many rows as it had branches at once */
 var lanes=[];
@@ -47,14 +49,14 @@ var steps=data.steps.map(function(s){return{start:s.start,end:s.end===undefined?
 if(steps.length)lanes.push({name:'driver',spans:steps,rows:pack(steps),bins:[]});
 data.workers.forEach(function(name,w){var spans=[],bins=[];g.forEach(function(x){x.branches.forEach(function(b){if(b.worker===w&&!x.bins)spans.push({start:b.start,end:b.end,kind:'branch',status:b.status,title:b.task,path:b.path,again:b.errors+b.losses>0,attempt:1+b.errors+b.losses,losses:b.losses})});(x.bins||[]).forEach(function(l){if(l.worker===w)bins.push({group:x,lane:l,max:Math.max.apply(null,l.busyMs)||1})})});var rows=spans.length?pack(spans):1;lanes.push({name:name,spans:spans,rows:bins.length?Math.max(rows,4):rows,bins:bins})});
 function css(name){return getComputedStyle(document.documentElement).getPropertyValue(name).trim()}
-function draw(){var W=cv.clientWidth||1000,ratio=window.devicePixelRatio||1,y=TOP;
+function draw(){var W=cv.clientWidth||1000;LEFT=W<640?90:150;var ratio=window.devicePixelRatio||1,y=TOP;
 lanes.forEach(function(l){l.h=l.rows<=2?16:l.rows<=8?10:l.rows<=16?6:3;l.y=y;y+=l.rows*l.h+12});
 var H=y+6;cv.style.height=H+'px';cv.width=W*ratio;cv.height=H*ratio;var c=cv.getContext('2d');c.scale(ratio,ratio);
 var k={ok:css('--ok'),failed:css('--failed'),dead:css('--dead'),gone:css('--gone'),step:css('--step'),again:css('--again'),band:css('--band'),line:css('--line'),soft:css('--soft'),text:css('--text'),faint:css('--faint')};
 var x=function(t){return LEFT+(t-from)/(to-from)*(W-LEFT-10)};hits=[];c.font='11px system-ui,sans-serif';
 c.save();c.beginPath();c.rect(LEFT,0,W-LEFT,H);c.clip();
-g.forEach(function(gr,i){var a=gr.openedAt,b=gr.releasedAt===undefined?end:gr.releasedAt;if(b<from||a>to)return;var X=x(a),w=Math.max(1,x(b)-X);c.fillStyle=k.band;c.fillRect(X,TOP-6,w,H-TOP);c.fillStyle=k.line;c.fillRect(X,TOP-22,1,H);if(w>46){c.save();c.beginPath();c.rect(X+3,0,w-6,TOP);c.clip();c.fillStyle=k.soft;c.fillText(gr.title,X+5,TOP-11);c.restore()}hits.push({x:X,y:TOP-22,w:w,h:16,group:gr})});
-var step=Math.pow(10,Math.floor(Math.log10((to-from)/5)));while((to-from)/step>9)step*=(to-from)/step>18?5:2;
+outer.forEach(function(gr){var a=gr.openedAt,b=gr.releasedAt===undefined?end:gr.releasedAt;if(b<from||a>to)return;var X=x(a),w=Math.max(1,x(b)-X);c.fillStyle=k.band;c.fillRect(X,TOP-6,w,H-TOP);c.fillStyle=k.line;c.fillRect(X,TOP-22,1,H);if(w>46){c.save();c.beginPath();c.rect(X+3,0,w-6,TOP);c.clip();c.fillStyle=k.soft;c.fillText(gr.title,X+5,TOP-11);c.restore()}hits.push({x:X,y:TOP-22,w:w,h:16,group:gr})});
+var ticks=Math.max(2,(W-LEFT)/95),step=Math.pow(10,Math.floor(Math.log10((to-from)/ticks)));for(var f=0;(to-from)/step>ticks;f++)step*=[2,2.5,2][f%3];
 c.fillStyle=k.faint;for(var t=Math.ceil(from/step)*step;t<=to;t+=step){c.fillRect(x(t),16,1,4);c.fillText(ms(t)||'0',x(t)+3,13)}
 lanes.forEach(function(l){l.bins.forEach(function(b){var m=b.lane.busyMs.length,width=(b.group.last-b.group.first)/m,hh=l.rows*l.h;b.lane.busyMs.forEach(function(v,i){if(!v)return;var X=x(b.group.first+i*width),w=Math.max(1,x(b.group.first+(i+1)*width)-X+.3),hv=Math.max(1,hh*v/b.max);c.fillStyle=k.ok;c.fillRect(X,l.y+hh-hv,w,hv)});hits.push({x:x(b.group.first),y:l.y,w:x(b.group.last)-x(b.group.first),h:hh,bins:b})});
 l.spans.forEach(function(s){if(s.end<from||s.start>to)return;var X=x(s.start),w=Math.max(1,x(s.end)-X-(x(s.end)-X>4?1:0)),Y=l.y+s.row*l.h,h=Math.max(2,l.h-(l.h>4?2:1));c.fillStyle=s.status==='failed'?k.failed:s.status==='dead'?k.dead:s.status==='cancelled'||s.status==='skipped'?k.gone:s.kind==='step'?k.step:k.ok;c.fillRect(X,Y,w,h);if(s.again){c.fillStyle=k.again;c.fillRect(X,Y,Math.min(w,3),h)}if(w>60&&l.h>=14){c.save();c.beginPath();c.rect(X,Y,w-4,h);c.clip();c.fillStyle='#fff';c.fillText(s.title,X+4,Y+h-4);c.restore()}hits.push({x:X,y:Y,w:w,h:h,span:s})})});

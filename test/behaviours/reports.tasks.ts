@@ -7,6 +7,7 @@ export const flaky = task('flaky', { retry: { attempts: 3 } }, (n: number, ctx) 
   if (n === 1 && ctx.attempt === 1) throw new Error('not yet')
   return n * 10
 })
+export const once = each(flaky)
 const left = task('left', (n: number) => n + 1)
 const right = task('right', (n: number) => n + 2)
 const forks = task('forks', async (all: readonly unknown[], ctx) => {

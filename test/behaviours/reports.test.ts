@@ -5,7 +5,7 @@ import { describeOnBackends } from '../support/backends.js'
 import { failureOf } from '../support/captured-errors.js'
 import { Stage } from '../support/redis-stage.js'
 import { sharedRedis } from '../support/shared-redis.js'
-import { deadly, HOSTILE, hostile, wide } from './reports.tasks.js'
+import { deadly, HOSTILE, hostile, once, wide } from './reports.tasks.js'
 
 const reported = async (graflow: Graflow, id: string): Promise<ReportData> => (await graflow.runs.report(id)).data
 const groupAt = ({ groups }: ReportData, path: string): ReportGroup => {
@@ -52,6 +52,15 @@ describeOnBackends('a report of a run', (open) => {
     expect(data.counts['1']).toEqual({ done: 4, failed: 0, all: 4 })
     expect(data.svg).toContain('<svg')
     expect(data.values).toContainEqual({ path: '', task: 'input of the run', input: '4' })
+  })
+
+  it('knows the worker also where nothing ended by its first report', async () => {
+    const graflow = await open()
+    const run = await graflow.start(once, [1])
+    await run.result()
+    const data = await reported(graflow, run.id)
+    expect(data.groups).toMatchObject([{ retries: 1, branches: [{ errors: 1, worker: 0 }] }])
+    expect(data.workers).toEqual([expect.stringMatching(/^(one|two|embedded-.+)$/)])
   })
 
   it('says what failed, and shows nothing of it as markup', async () => {
