@@ -378,7 +378,7 @@ export interface Decision {
   readonly value: Uint8Array
 }
 export type DecidedAs = 'succeeded' | 'failed' | 'skipped'
-/** `late`: it has ended, or was decided, before. `gone`: there is no such branch, or nobody has come to the step. */
+/** `late`: it has succeeded, or was decided, before, or its group is closed. `gone`: there is no such branch, or nobody has come to the step. */
 export type DecideAnswer = 'ok' | 'late' | 'over' | 'gone'
 /** What was decided by hand. */
 export interface ByHand {

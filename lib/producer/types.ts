@@ -442,7 +442,8 @@ export interface Runs {
   /**
    * Decides by hand what a branch, or a task that is a step, ends with: `{ succeed: value }`, `{ fail: reason }` or `{ skip: true }` (a step then
    * passes its input on; a branch is `skipped`). What its worker reports later is refused, and its signal fires. A run that failed goes on, as
-   * with `retry`. False when the step or branch has ended or was decided before, when nobody has come to it, or when the run is over and did not
+   * with `retry`; so does a branch that failed, when a step of it is decided while its group is open. False when the step or branch has succeeded, when
+   * its group is closed, when it was decided before, when nobody has come to it, or when the run is over and did not
    * fail.
    * @throws GraflowError RUN_NOT_FOUND, NOT_KEPT; INVALID_OPTION when there is no such branch or step; NOT_SERIALISABLE, LIMIT_EXCEEDED
    */

@@ -70,5 +70,7 @@ const refuses = task('refuses', async (_: number): Promise<number> => {
   throw new Error('never')
 })
 export const refused = seq(one, refuses, withLog)
+/** A branch that fails while another hangs; and a chain that does. */
+export const failsBeside = par({ refused: refuses, chain: seq(one, refuses, echo), slow: hang }).settled()
 /** A chain in a branch, whose first step hangs. */
 export const hangingChain = each(seq(hang, echo))

@@ -3,8 +3,10 @@ import type { Graflow } from 'graflow'
 import { failureOf } from '../support/captured-errors.js'
 import { describeOnBackends, openGateOf } from '../support/backends.js'
 import { finished, nextMark } from '../support/runs.js'
+import { until } from '../support/waits.js'
 import {
   beside,
+  failsBeside,
   fragile,
   hangingChain,
   hangingStep,
@@ -195,6 +197,26 @@ describeOnBackends('what is decided by hand', (open) => {
     expect(await graflow.runs.settle(run.id, '1/3', { succeed: 100 })).toBe(true)
     expect(await run.result()).toMatchObject({ result: 124 })
     expect(await graflow.runs.settle(run.id, '1/3', { succeed: 1 })).toBe(false)
+  })
+
+  it('O3: a branch and a step that failed, while the others of their group are under way', async () => {
+    const graflow = await open()
+    const hanging = nextMark(graflow, 'hanging')
+    const run = await graflow.start(failsBeside, 1)
+    await hanging
+    const hasFailed = async (count: number): Promise<boolean> => (await run.status()).groups[0]?.failed === count
+    await until(() => hasFailed(2), 'both have failed')
+    expect(await graflow.runs.settle(run.id, '0/refused', { succeed: 'hand' })).toBe(true)
+    expect(await graflow.runs.settle(run.id, '0/refused', { succeed: 'again' })).toBe(false)
+    expect(await graflow.runs.settle(run.id, '0/chain/1', { succeed: 'step' })).toBe(true)
+    await until(() => hasFailed(0), 'both have succeeded')
+    openGateOf(run, 'go')
+    expect(await run.result()).toEqual({
+      refused: { status: 'succeeded', value: 'hand' },
+      chain: { status: 'succeeded', value: 'step' },
+      slow: { status: 'succeeded', value: 'worker' },
+    })
+    expect((await run.status()).byHand.map(({ path }) => path)).toEqual(['0/refused', '0/chain/1'])
   })
 
   it.each<[string, Parameters<Graflow['runs']['settle']>[2], unknown]>([

@@ -1,6 +1,6 @@
 /** What people decide: a branch ends, or a step inside one does, whoever holds it; and its holder can change nothing any more. */
 import type { Decision } from '../../lib/backend/backend.js'
-import { bytes, inputsFor, packed, type UseWorld, type World } from '../support/world.js'
+import { bytes, inputsFor, packed, texts, type UseWorld, type World } from '../support/world.js'
 
 const decisionOn = (world: World, gid: string, index: number, facts: Partial<Decision> = {}): Decision => ({
   ...{ nonce: world.nonce(), path: `${gid}/${index}`, as: 'succeeded', gid, index, value: bytes('hand'), ...facts },
@@ -59,6 +59,59 @@ export function describeByHand(useWorld: UseWorld): void {
     expect([...rest.indexes]).toEqual(Array.from({ length: size }, (_, i) => i).filter((i) => i !== 0 && i !== 2))
     await world.settle(rest, 'succeeded')
     expect(await world.backend.inspect.groups('run')).toMatchObject([{ granted: 1, failed: 1, succeeded: size - 2 }])
+  })
+
+  it.each([3, 40])('O3: ends a branch that has failed, while its group of %i is open', async (size) => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size })
+    const grant = await world.takeOne()
+    await world.settle(grant, 'failed', [0, 1])
+    expect(await world.outcomes('run/0')).toEqual(['failed:e0', 'failed:e1'])
+    const decision = decisionOn(world, 'run/0', 1)
+    expect(await world.backend.decide('run', decision)).toBe('ok')
+    expect(await world.backend.decide('run', decision)).toBe('ok')
+    expect(await decide(world, 'run/0', 1)).toBe('late')
+    expect(await decide(world, 'run/0', 0, { as: 'failed' })).toBe('ok')
+    expect(await world.backend.inspect.groups('run')).toMatchObject([{ granted: size - 2, failed: 1, succeeded: 1 }])
+    expect(await world.settle(grant, 'succeeded', [1])).toMatch(/fenced|dup/)
+    const rest = [...grant.indexes].slice(2)
+    await world.settle(grant, 'succeeded', rest)
+    expect(await world.outcomes('run/0')).toEqual([
+      'failed:hand',
+      'succeeded:hand',
+      ...rest.map((i) => `succeeded:v${i}`),
+    ])
+    expect(await world.state('run/0')).toBe('released')
+    expect(await world.queue()).toEqual({ ready: 0, delayed: 0, granted: 0 })
+  })
+
+  it('O3: lets a group end that waits for its first success, by a branch that had failed', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 2, rule: 'first-success' })
+    const grant = await world.takeOne()
+    await world.settle(grant, 'failed', [0])
+    expect(await decide(world, 'run/0', 0)).toBe('ok')
+    expect(await world.state('run/0')).toBe('released')
+    expect(await world.outcomes('run/0')).toEqual(['succeeded:hand', 'cancelled'])
+  })
+
+  it('O3: starts a branch again that has failed in a step which is decided, while its group is open', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 2, attempts: 2 })
+    const [first, second] = [await world.takeOne(1), await world.takeOne(1)]
+    await world.settle(first, 'failed')
+    expect(await decide(world, 'run/0', 0, { path: '0/0/1', mark: '0/0/1/!h' })).toBe('ok')
+    expect(await world.queue()).toEqual({ ready: 1, delayed: 0, granted: 1 })
+    const again = await world.takeOne()
+    expect(again).toMatchObject({ isAgain: true })
+    expect([...again.indexes, ...again.errors, ...again.losses]).toEqual([0, 0, 0])
+    expect(texts(again.inputs)).toEqual(['i0'])
+    await world.settle(again, 'succeeded')
+    await world.settle(second, 'succeeded')
+    expect(await world.outcomes('run/0')).toEqual(['succeeded:v0', 'succeeded:v1'])
   })
 
   it('O3: ends a branch that waits for its retry', async () => {

@@ -62,6 +62,7 @@ const MUST_HAPPEN = [
   'reopen not-kept',
   'opened again',
   'decide ok',
+  'decide failed',
   'decide late',
   'decide gone',
   'repeat',

@@ -325,7 +325,9 @@ export class Walk {
 
   /** A person ends a branch, or says what a step gives. */
   #decide(): void {
-    const group = this.#pick([...this.state.groups.values()])
+    const all = [...this.state.groups.values()]
+    const failing = all.filter(({ state, failed, isRoot }) => state === 'open' && failed > 0 && !isRoot)
+    const group = (this.#chance(0.5) ? this.#pick(failing) : undefined) ?? this.#pick(all)
     if (group === undefined) return
     const path = this.#pick(['a', 'b'])
     const decision: Decision = {
@@ -333,7 +335,12 @@ export class Walk {
       ...{ index: Math.floor(this.#random() * group.spec.size), value: bytes('by hand') },
       ...((group.isRoot || this.#chance(0.3)) && { mark: `${path}!` }),
     }
-    this.#call(`decide ${decision.gid}#${decision.index}`, () => decide(this.state, group.run.id, decision), true)
+    const branch = `${decision.gid}#${decision.index}`
+    const wasFailed = group.state === 'open' && ['failed', 'dead'].includes(group.table.state(decision.index))
+    const answer = this.#call(`decide ${branch}`, () => decide(this.state, group.run.id, decision), true)
+    if (answer !== 'ok' || !wasFailed) return
+    this.#count('decide failed')
+    this.#outcomes.delete(branch)
   }
 
   /** What groups end with may be another thing once they are opened again, but for what had succeeded. */
@@ -357,9 +364,10 @@ export class Walk {
     const grant = this.#pick(this.#grants)
     if (grant === undefined) return
     const token = this.#chance(0.95) ? grant.token : (this.#pick(this.#grants)?.token ?? '')
-    const indexes = [...grant.indexes].filter(() => this.#chance(0.6))
+    const onlyWaits = this.#chance(0.05)
+    const indexes = [...grant.indexes].filter(() => onlyWaits || this.#chance(0.6))
     if (this.#chance(0.05)) indexes.push(Math.floor(this.#random() * 8))
-    const kinds = indexes.map(() => (this.#chance(0.5) ? 'succeeded' : this.#pick(KINDS)))
+    const kinds = indexes.map(() => (onlyWaits ? 'parked' : this.#chance(0.5) ? 'succeeded' : this.#pick(KINDS)))
     const range: SettleRange = {
       gid: grant.spec.gid,
       token,

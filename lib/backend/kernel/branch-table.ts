@@ -118,6 +118,11 @@ export class BranchTable {
     this.#setState(index, READY)
   }
 
+  /** Ready as one that was never started. */
+  makeAnew(index: number): void {
+    this.#words[index * 2] = READY
+  }
+
   makeDelayed(index: number): void {
     this.#setState(index, DELAYED)
   }

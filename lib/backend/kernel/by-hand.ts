@@ -9,7 +9,7 @@ import { endHolding } from './grants.js'
 import type { Group, Run } from './group.js'
 import { wake } from './parking.js'
 import { reclaim } from './reclaim.js'
-import { requeueFresh } from './retries.js'
+import { requeueFresh, revive, undo } from './retries.js'
 import { save } from './runs.js'
 import type { KernelState } from './state.js'
 import { endStart } from './tasks-in-hand.js'
@@ -32,8 +32,9 @@ export function applyDecision(state: KernelState, run: Run, decision: Decision):
   const { path, as, nonce, gid, index, mark, value } = decision
   const group = run.groups.get(gid)
   if (group === undefined || index >= group.spec.size) return 'gone'
+  if (group.state === 'open' && group.table.state(index) === 'succeeded') return 'late'
   if (mark === undefined) {
-    if (group.state !== 'open' || isFinal(group, index)) return 'late'
+    if (group.state !== 'open') return 'late'
     run.byHand = [...run.byHand, { path, as, at: state.wallNow, nonce }].slice(-MOST_BY_HAND)
     endBranch(state, group, index, as === 'succeeded' ? 'succeeded' : 'failed', value)
     return 'ok'
@@ -41,14 +42,14 @@ export function applyDecision(state: KernelState, run: Run, decision: Decision):
   if (run.saved.has(path) || run.saved.has(mark)) return 'late'
   // whoever gets a branch first does not look for what is saved of it
   if (group.state === 'open' && index >= group.next && !group.isReopened) return 'gone'
+  if (group.state === 'open' && index >= group.filled && hasFailed(group, index)) return 'late'
   run.byHand = [...run.byHand, { path, as, at: state.wallNow, nonce }].slice(-MOST_BY_HAND)
   save(state, run, { paths: [mark], values: pack([value]) })
   if (group.state === 'open') findAnew(state, group, index)
   return 'ok'
 }
 
-const isFinal = (group: Group, index: number): boolean =>
-  ['succeeded', 'failed', 'dead'].includes(group.table.state(index))
+const hasFailed = (group: Group, index: number): boolean => ['failed', 'dead'].includes(group.table.state(index))
 
 /** The branch has its outcome, whatever it was before. */
 function endBranch(
@@ -72,6 +73,8 @@ function endBranch(
     group.lane.queue.delays.remove(delayed)
     group.lane.queue.delayed -= 1
     group.delayed -= 1
+  } else if (hasFailed(group, index)) {
+    undo(state, group, index)
   } else {
     requeueFresh(group)
     if (index < group.filled) {
@@ -93,6 +96,11 @@ function endBranch(
 function findAnew(state: KernelState, group: Group, index: number): void {
   group.stepped = (group.stepped ?? new Set()).add(index)
   wake(state, group, index)
+  if (hasFailed(group, index)) {
+    revive(state, group, index)
+    state.effects.activity(group.run.id, 'settled', group.spec.gid)
+    return
+  }
   const grant = group.grantHolding(index)
   if (grant === undefined) return
   reclaim(state, grant, 'closed', 1, index)

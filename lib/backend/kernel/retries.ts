@@ -2,7 +2,7 @@
  * Branches that are to start again: at once, after a delay, or in a new epoch of their run. Hides which outcomes of a group stay when it is opened
  * again: those of branches that succeeded. All others start anew, with no errors and no losses, once their inputs are there again.
  */
-import { concat, gather, type PackedItems } from '../../values/packed-items.js'
+import { byteLength, concat, gather, type PackedItems } from '../../values/packed-items.js'
 import type { GroupSpec, OutcomeChunk, RangeTimesBytes } from '../backend.js'
 import { LAYOUT_CAPABILITY, together } from '../reserved.js'
 import { addChild } from './children.js'
@@ -102,6 +102,37 @@ export function requeueFresh(group: Group): void {
   for (let index = group.next; index < group.filled; index++) group.requeue(index)
   group.next = group.filled
   group.isReopened = true
+}
+
+/** A branch of an open group that had failed has no outcome any more. */
+export function undo(state: KernelState, group: Group, index: number): void {
+  const before = group.outcomeBytes
+  group.chunks = group.chunks.map((chunk) => {
+    if (!chunk.indexes.includes(index)) return chunk
+    const places = Array.from(chunk.indexes.keys()).filter((i) => chunk.indexes[i] !== index)
+    const values = gather(chunk.values, places)
+    group.outcomeBytes += byteLength(values) - byteLength(chunk.values) - (chunk.indexes.length - places.length) * 8
+    return {
+      indexes: Uint32Array.from(places, (i) => chunk.indexes[i] ?? 0),
+      kinds: places.map((i) => chunk.kinds[i] ?? 'failed'),
+      values,
+    }
+  })
+  state.addBytes(group.run, group.outcomeBytes - before)
+  group.left += 1
+  group.failed -= 1
+  const lastGrant = group.table.grantNumber(index)
+  group.table.forgetGrant(index)
+  if (lastGrant !== 0) group.dereference(lastGrant)
+  requeueFresh(group)
+}
+
+/** Such a branch starts anew, and whoever gets it reads what was saved. */
+export function revive(state: KernelState, group: Group, index: number): void {
+  undo(state, group, index)
+  group.table.makeAnew(index)
+  requeue(group, index)
+  addReady(state, group, 1)
 }
 
 /** The outcomes that stay; undefined when none does. */

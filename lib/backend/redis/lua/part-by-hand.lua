@@ -54,7 +54,9 @@ local function endBranch(g, index, cell, kind, value)
     cell = cellOf(g, index)
   end
   local state = byte(cell)
-  if state == GRANTED then
+  if state >= FAILED then
+    retries.undo(g, index)
+  elseif state == GRANTED then
     release(g, index, cell, true)
   elseif state == DELAYED then
     g.delayed = g.delayed - 1 -- its entry names nothing from now on
@@ -75,6 +77,11 @@ local function findAnew(run, g, index, cell)
   touch(g)
   if isParked(cell) then
     parking.wake(g, index)
+    return
+  elseif byte(cell) >= FAILED then
+    retries.revive(g, index)
+    addReady(g, 1)
+    activity(g.run, 'settled', g.gid)
     return
   end
   local found = lastingFlags(byte(cell, 4)) % HAS_SAVED + HAS_SAVED
@@ -103,9 +110,10 @@ function applyDecision(run, nonce, path, as, gid, index, mark, value)
   if not cell then
     return 'GONE'
   end
-  local isFinal = byte(cell) == SUCCEEDED or byte(cell) >= FAILED
-  if mark == '' then
-    if g.state ~= 'o' or isFinal then
+  if g.state == 'o' and byte(cell) == SUCCEEDED then
+    return 'LATE'
+  elseif mark == '' then
+    if g.state ~= 'o' then
       return 'LATE'
     end
     record(run, as, nonce, path)
@@ -118,6 +126,8 @@ function applyDecision(run, nonce, path, as, gid, index, mark, value)
   elseif g.state == 'o' and index >= g.next and not g.isReopened then
     -- whoever gets a branch first does not look for what is saved of it
     return 'GONE'
+  elseif g.state == 'o' and byte(cell) >= FAILED and index >= filled(g) then
+    return 'LATE'
   end
   record(run, as, nonce, path)
   save({ key, mark, value })

@@ -3,7 +3,7 @@
 -- Gives: requeue retries
 -- Needs:
 --   base: many now quarantine whole
---   branch-table: DELAYED READY SMALL SUCCEEDED cellOf cellsOf isParked setCells tableOf
+--   branch-table: DEAD DELAYED READY SMALL SUCCEEDED cellOf cellsOf isParked setCells tableOf
 --   group: filled forget load specOf touch
 --   waking: addReady
 -- Entries for T:d; those of it that are over.
@@ -220,6 +220,25 @@ local function requeueFresh(g)
   g.next, g.isReopened = behind, true
 end
 
+-- A branch of an open group that had failed has no outcome any more: readers pass over those that were counted so far.
+local function undo(g, index)
+  touch(g)
+  local marks = g.undone or call('HGET', g.b, 'undone') or ''
+  g.undone = marks .. pack('<I4I4', index, g.settles)
+  addWrite(g, { 'HSET', g.b, 'undone', g.undone })
+  g.left, g.failed = g.left + 1, g.failed - 1
+  if byte(cellOf(g, index)) == DEAD then
+    g.dead = g.dead - 1
+  end
+  requeueFresh(g)
+end
+
+-- Such a branch starts anew, and whoever gets it reads what was saved.
+local function revive(g, index)
+  undo(g, index)
+  requeue(g, index, ANEW)
+end
+
 -- Commands that delete all keys of a group; they belong behind all other writes.
 local function deletionOf(gid)
   local b = T .. ':b:' .. gid
@@ -242,4 +261,4 @@ end
 
 retries = { delay = delay, promoteDue = promoteDue, commitRetries = commitRetries, deletionOf = deletionOf, setSpec = setSpec,
   requeueFresh = requeueFresh, requireLayout = requireLayout, reopenGroup = reopenGroup, reopenRoot = reopenRoot, keepCells = keepCells,
-  requeueAnew = requeueAnew }
+  requeueAnew = requeueAnew, undo = undo, revive = revive }

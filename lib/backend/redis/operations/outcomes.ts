@@ -42,7 +42,9 @@ export async function outcomes(store: Store, gid: string, after: number): Promis
   )
   const settlesBefore = numberOf(redone)
   const chunksThatCount =
-    settlesBefore === 0 ? read : read.flatMap((chunk, i) => kept(chunk, after + i + 1, settlesBefore, bufferOf(undone)))
+    settlesBefore === 0 && bufferOf(undone).length === 0
+      ? read
+      : read.flatMap((chunk, i) => kept(chunk, after + i + 1, settlesBefore, bufferOf(undone)))
   return {
     state: groupStateOf(state),
     size: numberOf(size),
@@ -61,16 +63,15 @@ export function groupStateOf(reply: Reply | undefined): GroupState {
 }
 
 /**
- * Of a group that was opened again, what counts of a settle: of those before that, only the outcomes of branches that succeeded, without those that
- * were undone (`undone`: u32 of index and of the settle up to which).
+ * What counts of a settle, without what was undone (`undone`: u32 of index and of the settle up to which): of those before the group was opened again,
+ * only the outcomes of branches that succeeded.
  */
 function kept(chunk: OutcomeChunk, settle: number, settlesBefore: number, undone: Buffer): readonly OutcomeChunk[] {
-  if (settle > settlesBefore) return [chunk]
   const gone = new Set<number>()
   const marks = numbersOf(undone)
   for (let i = 0; i + 1 < marks.length; i += 2) if (settle <= (marks[i + 1] ?? 0)) gone.add(marks[i] ?? 0)
   const places = Array.from(chunk.indexes.keys()).filter(
-    (i) => chunk.kinds[i] === 'succeeded' && !gone.has(chunk.indexes[i] ?? 0),
+    (i) => (settle > settlesBefore || chunk.kinds[i] === 'succeeded') && !gone.has(chunk.indexes[i] ?? 0),
   )
   if (places.length === chunk.indexes.length) return [chunk]
   if (places.length === 0) return []
@@ -78,7 +79,7 @@ function kept(chunk: OutcomeChunk, settle: number, settlesBefore: number, undone
     {
       ...chunk,
       indexes: Uint32Array.from(places, (i) => chunk.indexes[i] ?? 0),
-      kinds: places.map(() => 'succeeded' as const),
+      kinds: places.map((i) => chunk.kinds[i] ?? 'succeeded'),
       values: gather(chunk.values, places),
     },
   ]
