@@ -140,8 +140,8 @@ function readWithdrawn(table: Buffer, size: number): NonNullable<OutcomesPage['w
   return { indexes: Uint32Array.from(indexes), kinds }
 }
 
-/** Of its own: it must not keep all of the reply. */
-const plain = (bytes: Buffer): Uint8Array => Uint8Array.from(bytes)
+/** The same bytes, no Buffer. */
+const plain = (bytes: Buffer): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
 
 function bufferOf(reply: Reply | undefined): Buffer {
   if (Buffer.isBuffer(reply)) return reply
