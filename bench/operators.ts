@@ -97,6 +97,7 @@ async function bulk(name: string, command: () => Promise<number>): Promise<void>
   let isOver = false
   const waited: number[] = []
   const looking = (async (): Promise<void> => {
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- set below, while this waits
     while (!isOver) {
       const askedAt = performance.now()
       await other.runs.list({ limit: 10 })

@@ -29,9 +29,7 @@ export const waitsCommand: Run = async (given, host) =>
   withClient(given, (graflow) => {
     const [id] = given.words
     const look = async (): Promise<{ items: readonly RunWait[]; cursor?: string }> =>
-      id === undefined
-        ? graflow.waits.list(pageOf(given.options as PageSettings))
-        : { items: await graflow.waits.of(id) }
+      id === undefined ? graflow.waits.list(pageOf(given.options)) : { items: await graflow.waits.of(id) }
     const row = (wait: RunWait): readonly string[] => [
       wait.runId,
       wait.why,
@@ -88,7 +86,7 @@ export const workersCommand: Run = async (given, host) => {
       tasksText(worker.tasks),
     ]
     const head = ['WORKER', 'STATE', 'ROLE', 'HOST', 'HOLDS', 'SEEN', 'BUILD', 'QUEUES', 'TASKS']
-    const look = () => workers.list(pageOf(given.options as PageSettings))
+    const look = () => workers.list(pageOf(given.options))
     return show(given, host, look, (page) => listText(host, head, page.items.map(row), 'no worker is here', page))
   })
 }
@@ -119,7 +117,7 @@ export const queuesCommand: Run = async (given, host) => {
       )
     if (action === 'resume')
       return tell(await eachOf([name], (one) => queues.resume(one)), given, host, 'resumed', 'was not paused')
-    const look = () => queues.list(pageOf(given.options as PageSettings))
+    const look = () => queues.list(pageOf(given.options))
     return show(given, host, look, (page) =>
       listText(host, QUEUE_HEAD, page.items.map(queueRow), 'no queue was used', page),
     )
@@ -155,8 +153,7 @@ export const deadCommand: Run = async (given, host) => {
     if (action === 'replay') return replay(graflow, rest, given, host)
     if (action !== undefined)
       return tell(await eachOf(rest, (id) => deadLetters.delete(id)), given, host, 'deleted', 'there was none')
-    const look = () =>
-      deadLetters.list({ ...pageOf(given.options as PageSettings), ...(ofTask !== undefined && { task: ofTask }) })
+    const look = () => deadLetters.list({ ...pageOf(given.options), ...(ofTask !== undefined && { task: ofTask }) })
     const head = ['LETTER', 'STATE', 'TASK', 'RUN', 'PATH', 'AGE', 'ERROR']
     return show(given, host, look, (page) =>
       listText(

@@ -155,9 +155,7 @@ export function timeOf(text: string | undefined, flag: string, host: Host): Date
   if (text === undefined) return undefined
   const [, count, unit] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? []
   const at =
-    count === undefined
-      ? Date.parse(text)
-      : host.now() - Number(count) * (UNITS_MS[unit as keyof typeof UNITS_MS] ?? Number.NaN)
+    count === undefined ? Date.parse(text) : host.now() - Number(count) * UNITS_MS[unit as keyof typeof UNITS_MS]
   if (Number.isFinite(at)) return new Date(at)
   throw invalid(`${flag}: expected a time such as 30m or 2026-11-30T12:00:00Z, got ${JSON.stringify(text)}`)
 }

@@ -104,7 +104,7 @@ interface Listed extends RunSummary {
 
 async function list(graflow: Graflow, filter: RunFilter, given: Given, host: Host): Promise<number> {
   const look = async () => {
-    const { items, cursor } = await graflow.runs.list({ ...filter, ...pageOf(given.options as PageSettings) })
+    const { items, cursor } = await graflow.runs.list({ ...filter, ...pageOf(given.options) })
     const listed = items.map(async (run): Promise<Listed> => {
       const status = UNFINISHED.includes(run.state) ? await graflow.runs.get(run.id) : undefined
       return status === undefined ? run : { ...run, done: status.done, total: status.total }

@@ -55,7 +55,7 @@ function criteriaOf(what: string, { state, since, until, ...rest }: RunFilter): 
 }
 
 function statesOf(what: string, given: RunStateName | readonly RunStateName[]): readonly RunStateName[] {
-  const states: readonly RunStateName[] = Array.isArray(given) ? [...given] : [given as RunStateName]
+  const states = (Array.isArray(given) ? [...(given as readonly RunStateName[])] : [given]) as readonly RunStateName[]
   const wrong = states.find((state) => !RUN_STATES.includes(state))
   if (wrong === undefined && states.length > 0) return states
   const got = states.length === 0 ? 'none' : `${describe(wrong)}${didYouMean(String(wrong), RUN_STATES)}`

@@ -149,7 +149,8 @@ export class HandlerContext implements TaskContext<unknown> {
     const { runId, taskName: task, path } = this
     // Sums of fractions go a little beyond 1: that is no reason to fail.
     const within = Math.min(1, Math.max(0, fraction))
-    const said = typeof message === 'string' || message === undefined ? message : describe(message)
+    const given: unknown = message // by the types a text, in JavaScript anything
+    const said = given === undefined || typeof given === 'string' ? given : describe(given)
     this.#options.noteProgress(this.#frame.execution, { path, task, fraction: within, message: said })
     if (!this.#options.emitter.isSubscribed('run:progress', runId)) return
     const words = message === undefined ? {} : { message }

@@ -24,7 +24,7 @@ export class StepsSeen {
   /** Runs whose driver has something to write, since the last look and since the one before. */
   #fresh = new Set<Execution>()
   #waiting = new Set<Execution>()
-  #cancelLook: (() => void) | undefined
+  #isLookPlanned = false
   /** Of runs that were cancelled or taken from this process: nothing can be written of them any more. */
   readonly #unwritten = new Map<string, readonly StepRecord[]>()
 
@@ -52,7 +52,7 @@ export class StepsSeen {
     // Who asks where the store is this process finds the driver here.
     if (this.#options.backend.onReconnected === undefined) return
     this.#fresh.add(execution)
-    this.#cancelLook ??= this.#options.clock.after(SLOW_STEP_MS, () => this.#look(), true)
+    if (!this.#isLookPlanned) this.#planLook()
   }
 
   /** The steps of a run: the first hundred and the last. */
@@ -75,12 +75,17 @@ export class StepsSeen {
     if (this.#unwritten.size > MOST_UNWRITTEN && oldest !== undefined) this.#unwritten.delete(oldest)
   }
 
+  #planLook(): void {
+    this.#isLookPlanned = true
+    this.#options.clock.after(SLOW_STEP_MS, () => this.#look(), true)
+  }
+
   #look(): void {
     const late = this.#waiting
     this.#waiting = this.#fresh
     this.#fresh = new Set()
-    const isMore = this.#waiting.size > 0
-    this.#cancelLook = isMore ? this.#options.clock.after(SLOW_STEP_MS, () => this.#look(), true) : undefined
+    this.#isLookPlanned = false
+    if (this.#waiting.size > 0) this.#planLook()
     for (const execution of late) void this.#write(execution)
   }
 

@@ -65,7 +65,10 @@ await play(async (onEnd) => {
   await until(async () => (await client.queues.get('gpu'))?.ready === 3, 'the branches for gpu')
   await client.submit(crawl, itemsOf(6_000, 60), { id: 'crawl-42' })
   const terminal = new Terminal(tmpdir(), { TERM: 'xterm', PATH: process.env['PATH'] ?? '' })
-  onEnd(() => Promise.resolve(terminal.end()))
+  onEnd(() => {
+    terminal.end()
+    return Promise.resolve()
+  })
   terminal.type(
     `clear; '${process.execPath}' '${join(project, 'dist/bin/graflow.js')}' top --redis-url ${url} --redis-key-prefix ${PREFIX}`,
   )

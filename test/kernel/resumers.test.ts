@@ -148,7 +148,10 @@ class Field {
       sweep(this.#state, true)
       this.#kill()
       const living = this.#processes.filter(({ isAlive }) => isAlive)
-      if (living.every(({ isDone }) => isDone)) return this.#expectWhole()
+      if (living.every(({ isDone }) => isDone)) {
+        this.#expectWhole()
+        return
+      }
     }
     throw new Error(`the run has not ended: ${JSON.stringify(this.#state.runs.get('run')?.record(this.#now))}`)
   }
@@ -192,7 +195,10 @@ class Field {
       else this.#count('reply lost')
     }
     const chance = this.#random()
-    if (chance < 0.1) return this.#count('call lost')
+    if (chance < 0.1) {
+      this.#count('call lost')
+      return
+    }
     this.#later(chance < 0.3 ? LATE_MS : 40, arrive)
     if (chance > 0.8) this.#later(LATE_MS, arrive)
   }

@@ -82,7 +82,7 @@ describe('rounds', () => {
         return Number.POSITIVE_INFINITY
       })
       made.hurry()
-      for (let i = 0; i < hops; i += 1) await undefined
+      for (let i = 0; i < hops; i += 1) await Promise.resolve()
       made.hurry()
       await turn()
       expect([hops, turns]).toEqual([hops, 2])

@@ -2,7 +2,6 @@
  * Looks at what lies in Redis. Each answer about one run, group or session is as it was at one moment; lists are read in pages, so that
  * no script runs long, and what changes between two pages may be seen before or after.
  */
-import { GraflowError } from '../../../errors.js'
 import type {
   GroupStatus,
   Inspector,
