@@ -55,6 +55,19 @@ describe('large values', () => {
     expect(await keysIn(redis, tag)).not.toContainEqual(expect.stringMatching(/^b:run\/0:i/))
   })
 
+  it('have the times of their branches behind them, which releases without times pass over', async () => {
+    const { world, redis, tag } = await scene()
+    await world.dispatch(await world.start('run'), 'run/0', { size: 2 })
+    const grant = await world.takeOne(1)
+    const times = new Uint8Array([1, 2, 3])
+    const range = world.range(grant, 'succeeded', [0], { values: packedLarge('A'), times })
+    expect(await world.settleRange(range)).toBe('ok')
+    const value = Buffer.from(bytes(large('A')))
+    expect(await redis.getBuffer(`${tag}:b:run/0:o1`)).toEqual(Buffer.concat([value, times]))
+    expect((await redis.hgetBuffer(`${tag}:b:run/0:o`, '1'))?.length).toBe(13) // its head alone: they read no values in it
+    expect(await world.outcomes('run/0')).toEqual(outcomesOf('A'))
+  })
+
   it('stay through a repair, and are deleted by it where nobody knows of them any more', async () => {
     const { world, backend, redis, tag } = await scene()
     const ended = await world.start('ended')

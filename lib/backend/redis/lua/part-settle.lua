@@ -172,7 +172,7 @@ local function partsIn(mode, outcomes, delays, upload, at, count)
     delays, parks = sub(delays, 5, 4 + length), sub(delays, 5 + length)
   end
   if upload ~= '' then
-    return outcomes .. uploads.bytesOf(upload), '', parks, delays
+    outcomes = outcomes .. uploads.bytesOf(upload)
   end
   return outcomes, delays, parks, sub(outcomes, at + count * 5 + (unpackBytes('<I4', outcomes, at + count * 5 - 4)))
 end
@@ -203,7 +203,7 @@ local function settleRange(gid, token, mode, outcomes, delays, upload, saved)
   if not known or g.state ~= 'o' then
     return refusal(g, grantNumber, indexes, from, count)
   end
-  if upload ~= '' and uploads.sizeOf(upload) ~= unpackBytes('<I4', outcomes, #outcomes - 3) then
+  if upload ~= '' and uploads.sizeOf(upload) < unpackBytes('<I4', outcomes, #outcomes - 3) then
     return 'MISSING'
   end
   local number = tonumber(grantNumber)
@@ -217,7 +217,7 @@ local function settleRange(gid, token, mode, outcomes, delays, upload, saved)
     touch(g)
     local failures = finishAll(g, from, count, mode, outcomes, at, numberBytes)
     accept(g, grantNumber, session, branches, count, saved, false)
-    arrive(g, upload ~= '' and outcomes .. delays or outcomes, count, failures, nil, upload ~= '' and upload)
+    arrive(g, outcomes, count, failures, nil, upload ~= '' and upload)
     return 'OK'
   end
   local parks, times

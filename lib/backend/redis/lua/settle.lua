@@ -7,7 +7,6 @@
 --   T:due T:wake T:u:<run> T:g:<sha256> T:q:<lane> T:wait T:dead
 -- ARGV: for each range: gid, token, mode (s: all succeeded, f: all final, m: others, too, p: some are parked), outcomes (as stored in :o, with
 --   times behind the values; kinds 6 to be retried, 7 released, 8 parked), delays (u32 each, or ''; where some are parked, length of the delays,
---   delays, and parks as in part-waits; of an upload, times), name of the upload that has their values or '', number of saves, path and value of
---   each
+--   delays, and parks as in part-waits), name of the upload that has their values and times or '', number of saves, path and value of each
 -- Answers: a word for each range: OK | DUP | FENCED | WITHDRAWN | GONE | MISSING (the upload; nothing was done)
 return settle(ARGV)

@@ -92,8 +92,8 @@ async function valuesApart(store: Store, gid: string, settle: number): Promise<B
 }
 
 /**
- * u32 count, u32 first index or the mark that indexes follow, a byte of kind each, u32 ends, values (or none of them: these are apart), times; lower
- * bytes first. Values are apart only where they are longer than any times.
+ * u32 count, u32 first index or the mark that indexes follow, a byte of kind each, u32 ends, values and times; lower bytes first. Values may be apart,
+ * and the times then, too: releases without times read both places, and pass over what is behind the values.
  */
 async function readChunk(chunk: Buffer, apart: () => Promise<Buffer>): Promise<OutcomeChunk> {
   const count = chunk.length < CHUNK_HEAD ? 0 : chunk.readUInt32LE(0)
@@ -112,11 +112,11 @@ async function readChunk(chunk: Buffer, apart: () => Promise<Buffer>): Promise<O
   }
   const ends = numbersOf(chunk, endsAt, valuesAt)
   const length = ends.at(-1) ?? 0
-  const isApart = chunk.length < valuesAt + length
-  const values = isApart ? await apart() : chunk.subarray(valuesAt, valuesAt + length)
-  if (length > values.length) throw unreadable()
+  const all = length > 0 && chunk.length === valuesAt ? await apart() : chunk.subarray(valuesAt)
+  if (length > all.length) throw unreadable()
+  const values = all.subarray(0, length)
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.length)
-  const times = plain(chunk.subarray(valuesAt + (isApart ? 0 : length)))
+  const times = plain(all.subarray(length))
   return { indexes, kinds, values: { bytes, ends }, ...(times.length > 0 && { times: [{ bytes: times, indexes }] }) }
 }
 

@@ -61,7 +61,10 @@ function addRange(args: Argument[], range: SettleRange, mode: Mode, uploadTo: St
   const { save, delaysMs } = range
   const values = itemsOf(range.values)
   // The script looks into what has failed or is to be done again.
-  const upload = mode === 's' && uploadTo !== undefined ? uploadFor(uploadTo, values) : ''
+  const upload =
+    mode === 's' && uploadTo !== undefined
+      ? uploadFor(uploadTo, values, range.gid.includes('/') ? range.times : EMPTY_BYTES)
+      : ''
   args.push(
     range.gid,
     range.token,
@@ -69,11 +72,7 @@ function addRange(args: Argument[], range: SettleRange, mode: Mode, uploadTo: St
     upload === '' ? chunkOf(range, values, range.times) : chunkOf(range, EMPTY_BYTES),
   )
   const delays = delaysMs === undefined ? EMPTY_BYTES : view(Uint32Array.from(delaysMs))
-  // Where the values are elsewhere, so are the times behind them.
-  args.push(
-    upload === '' ? (mode === 'p' ? withParks(delays, range.parks) : delays) : (range.times ?? EMPTY_BYTES),
-    upload,
-  )
+  args.push(mode === 'p' ? withParks(delays, range.parks) : delays, upload)
   args.push(save?.paths.length ?? 0)
   if (save !== undefined) for (const [i, path] of save.paths.entries()) args.push(path, item(save.values, i))
 }
