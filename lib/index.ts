@@ -61,6 +61,8 @@ export type {
   RunStep,
   RunWait,
   RunWaits,
+  WaitDetails,
+  WaitReason,
   SignalOptions,
   WorkerStatus,
   Workers,

@@ -31,8 +31,8 @@ async function main(words: readonly string[], signal: AbortSignal): Promise<numb
 /** What the run asks, once it does. */
 async function nextQuestion(waits: () => Promise<readonly RunWait[]>): Promise<RunWait> {
   for (;;) {
-    const [wait] = await waits()
-    if (wait?.why === 'signal') return wait
+    const wait = (await waits()).find(({ why }) => why === 'signal')
+    if (wait !== undefined) return wait
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

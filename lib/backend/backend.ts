@@ -645,6 +645,22 @@ export interface GroupStatus {
   readonly withdrawn: number
   readonly openedAt: number
   readonly releasedAt: number | undefined
+  /** Those of `delayed` that are parked. */
+  readonly parked: number
+  /** Since when it has ready branches, where it has some. */
+  readonly since: number | undefined
+  /** As in its spec. */
+  readonly queue: string
+  readonly requires: readonly string[]
+  readonly tasks: readonly string[]
+  readonly affinity: string | undefined
+  readonly limit: number
+  /** Until then only the preferred worker takes from it, where that lives. */
+  readonly affinityUntil: number | undefined
+  /** The last start that ended in an error while branches wait for their retry: when, and its record, unless that is large. */
+  readonly retried: { readonly at: number; readonly error: Uint8Array } | undefined
+  /** Tasks of branches that are held, which wait there for their next start; of very many some. */
+  readonly waitingInPlace: readonly { readonly path: string; readonly startsAt: number }[]
 }
 /** Times are milliseconds since the epoch by the store's clock. */
 export interface RunRecord {
@@ -661,6 +677,8 @@ export interface RunRecord {
   readonly timeoutMs: number | undefined
   /** The session that drives it. */
   readonly driver: string | undefined
+  /** Since when it is paused, where it is. */
+  readonly pausedAt: number | undefined
   readonly cancelReason: string | undefined
   /** How often it was reopened. */
   readonly retries: number

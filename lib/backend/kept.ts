@@ -10,6 +10,10 @@ export const MOST_DEAD_LETTERS = 1_000
 export const MOST_SIGNALS_KEPT = 1_000
 /** Where the answer of the wait at a place of a run is saved. */
 export const waitMark = (place: string): string => `${place}/!`
+/** An error record of a start that is repeated is kept up to so many bytes: people read it. */
+export const MOST_RETRIED_BYTES = 4_096
+/** Tasks of a group that wait where their branches are held: so many are told, of so many fields that are looked at. */
+export const MOST_IN_PLACE = 100
 /** Paths of a run whose progress is kept: those that were noted last. */
 export const MOST_PROGRESS_NOTES = 100
 /** Where a note of progress is saved, of so many. */

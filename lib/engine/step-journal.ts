@@ -126,8 +126,7 @@ export class StepJournal {
   #end(path: string, state: 'retrying' | 'succeeded' | 'failed', error: Error | undefined): void {
     const known = this.#byPath.get(path)
     if (known === undefined) return
-    const endedAt = state === 'retrying' ? undefined : this.#now()
-    this.#note({ ...known, state, endedAt, error: error === undefined ? undefined : bytesOf(error) })
+    this.#note({ ...known, state, endedAt: this.#now(), error: error === undefined ? undefined : bytesOf(error) })
   }
 
   /** A step that starts again keeps its place. */

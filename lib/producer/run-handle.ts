@@ -14,6 +14,7 @@ import { forwardedGroups } from './forwarded-groups.js'
 import { Channelled } from './channelled.js'
 import { changesOf, isDistant } from './follow-run.js'
 import { runGone, runLost, runNotFound, type HandleServices } from './handle-services.js'
+import { waitsIn } from './run-waits.js'
 import { seenOf } from './seen-steps.js'
 import { sendSignal } from './signals.js'
 import type { BranchOutcome, GroupProgress, Run, RunStatus, SignalOptions } from './types.js'
@@ -63,6 +64,7 @@ export class RunHandle implements Run<unknown> {
         withdrawn: group.withdrawn,
       }),
     )
+    const waits = await waitsIn(this.#services, record, found)
     const { steps, progress, counts } = await seenOf(this.#services.engine, this.id, record.state)
     const outcome = isOver ? outcomeOfRun(record) : undefined
     const at = (ms: number | undefined): Date | undefined => (ms === undefined ? undefined : new Date(ms))
@@ -85,6 +87,7 @@ export class RunHandle implements Run<unknown> {
       steps,
       groups,
       progress,
+      waits,
       error: outcome !== undefined && 'error' in outcome ? outcome.error : undefined,
     }
   }

@@ -28,7 +28,8 @@ function asStep({ path, task, state, attempt, startedAt, endedAt, error }: StepR
   const thrown = error === undefined ? undefined : decode(error)
   return {
     ...{ path, task, state, attempt, startedAt: new Date(startedAt) },
-    endedAt: endedAt === undefined ? undefined : new Date(endedAt),
+    // of a start that is repeated
+    endedAt: endedAt === undefined || state === 'retrying' ? undefined : new Date(endedAt),
     ...(thrown instanceof Error && { error: thrown }),
   }
 }

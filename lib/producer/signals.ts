@@ -42,12 +42,6 @@ export async function sendSignal(
   return answer === 'ok'
 }
 
-/** What a run waits for now, of time and signals. @throws GraflowError RUN_NOT_FOUND */
-export async function waitsOfRun({ backend, engine }: Services, runId: string): Promise<readonly RunWait[]> {
-  const graph = await engine.graphOfRun(runId)
-  return (await backend.inspect.openWaits(runId)).map((wait) => describeWait(graph, runId, wait))
-}
-
 /** The places of the graph where this signal is awaited. */
 const waitsOf = (graph: Graph, signal: string): readonly string[] =>
   [...allPaths(graph)].flatMap(([path, node]) => (node.kind === 'wait' && node.name === signal ? [path] : []))
@@ -93,7 +87,8 @@ function isInEach(graph: Graph, path: string): boolean {
   return segments.some((_, length) => length > 0 && nodeAt(graph, segments.slice(0, length).join('/'))?.kind === 'each')
 }
 
-function describeWait(graph: Graph, runId: string, wait: OpenWait): RunWait {
+/** A wait for time or a signal, as people see it. @param graph of the run, where the store keeps it */
+export function describeWait(graph: Graph | undefined, runId: string, wait: OpenWait): RunWait {
   const { address, since, dueAt, about } = wait
   const path = wait.place.replace(/\/!\d+$/u, '') // a payload was refused there, and another one is awaited
   const node = nodeIn(graph, path)
@@ -114,7 +109,8 @@ function describeWait(graph: Graph, runId: string, wait: OpenWait): RunWait {
   }
 }
 
-function nodeIn(graph: Graph, path: string): GraphNode | undefined {
+function nodeIn(graph: Graph | undefined, path: string): GraphNode | undefined {
+  if (graph === undefined) return undefined
   const known = staticPath(graph, path)
   return known === undefined ? undefined : nodeAt(graph, known)
 }

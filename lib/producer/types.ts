@@ -215,6 +215,8 @@ export interface RunStatus {
   readonly groups: readonly GroupProgress[]
   /** The last `ctx.progress` at each of the hundred paths where it was called last, the latest first. Another process sees it within a second or so. */
   readonly progress: readonly RunProgress[]
+  /** Why it stands still, where it does: as `graflow.waits.of`. */
+  readonly waits: readonly RunWait[]
   /** Why it failed or was cancelled. */
   readonly error: GraflowError | undefined
 }
@@ -239,29 +241,79 @@ export interface SignalOptions {
   readonly index?: number
 }
 
+/**
+ * Why something of a run stands still. `worker`: no live worker serves its queue. `capability`: none of these can do what it requires. `task`: none of
+ * these knows the task. `driver`: nobody drives the run, and nobody who could is there. `affinity`: it is kept for its preferred worker. `limit`: so many of its group run
+ * already. `paused`: its run or queue is. `delay`: it failed, and waits for its next start. `busy`: workers could take it, and have no slot free, or are
+ * about to. `signal`, `timer`: somebody must send one, or time must pass. `graph`: the store does not keep the graph of the run any more.
+ */
+export type WaitReason =
+  | 'worker'
+  | 'task'
+  | 'capability'
+  | 'driver'
+  | 'affinity'
+  | 'limit'
+  | 'paused'
+  | 'delay'
+  | 'busy'
+  | 'signal'
+  | 'timer'
+  | 'graph'
+
+/** What is known of a reason beside its name. */
+export interface WaitDetails {
+  /** Where it waits for a worker or driver. */
+  readonly queue?: string
+  /** Live workers of that queue. */
+  readonly workers?: number
+  /** Tasks, and other code, that no live worker knows; of a run without any worker all that its driver must know. */
+  readonly tasks?: readonly string[]
+  /** Capabilities that no live worker has. */
+  readonly requires?: readonly string[]
+  /** The preferred worker. */
+  readonly worker?: string
+  /** Branches of the group that may run at once. */
+  readonly limit?: number
+  /** Branches of the group that do. */
+  readonly running?: number
+  /** The start that failed last, where it is known. */
+  readonly attempt?: number
+  /** Why the last start failed, where it is known. */
+  readonly error?: Error
+  /** The name of the signal. */
+  readonly signal?: string
+  /** The number of the item that the signal is for, where there are many. */
+  readonly index?: number
+  /** Until when, where that is known. */
+  readonly dueAt?: Date
+  /** The hash of the graph. */
+  readonly graph?: string
+}
+
 /** Why a run stands still at one place. */
 export interface RunWait {
   /** The id of the run. */
   readonly runId: string
-  /** The path in the run of what waits, such as `1`; of a handler's wait the path of its task, and `~1` for its first one. */
+  /** The path in the run of what waits, such as `1`, or `''` for the run itself; of a handler's wait the path of its task, and `~1` for its first one. */
   readonly path: string
-  /** The task whose handler waits; absent where the flow itself does. */
+  /** The task that waits, or whose handler does, or that nobody knows; absent where there is no single one. */
   readonly task?: string
   /** How many wait so at this path. */
   readonly count: number
   /** When the wait began. */
   readonly since: Date
-  /** For a signal, which may have a time; or for time alone. */
-  readonly why: 'signal' | 'timer'
-  /** The signal by its name, and by the number of the item where there are many; until when it is waited for. */
-  readonly details: { readonly signal?: string; readonly index?: number; readonly dueAt?: Date }
+  /** The reason: of several, the one that would have to go first. */
+  readonly why: WaitReason
+  /** What is known of the reason. */
+  readonly details: WaitDetails
   /** What a person is asked. */
   readonly prompt?: Prompt
 }
 
 /** Why runs stand still. */
 export interface RunWaits {
-  /** What a run waits for now, of signals and time. @throws GraflowError RUN_NOT_FOUND, CLOSED */
+  /** What a run waits for now: nothing where it works, or is over. @throws GraflowError RUN_NOT_FOUND, CLOSED */
   of(runId: string): Promise<readonly RunWait[]>
   /** A page of the waits of all runs that are not over, newest runs first. @throws GraflowError INVALID_OPTION, CLOSED */
   list(options?: PageOptions): Promise<Page<RunWait>>

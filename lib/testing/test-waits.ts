@@ -52,16 +52,19 @@ export class TestWaits {
     const delays = [...this.#delays.values()].flatMap(({ dueAt, ...delay }): TestWait[] =>
       dueAt > now ? [{ why: 'delay', ...delay, dueInMs: dueAt - now }] : [],
     )
-    const others = waits.map(
-      ({ why, path, task, details: { signal, index, dueAt }, prompt }): TestWait => ({
+    const others = waits.flatMap(({ why, path, task, details: { signal, index, dueAt }, prompt }): TestWait[] => {
+      // the other reasons are gone before a test sees them, or are among the delays
+      if (why !== 'signal' && why !== 'timer') return []
+      const wait = {
         ...{ why, path },
         ...(task !== undefined && { task }),
         ...(dueAt !== undefined && { dueInMs: dueAt.getTime() - now }),
         ...(signal !== undefined && { signal }),
         ...(index !== undefined && { index }),
         ...(prompt !== undefined && { prompt }),
-      }),
-    )
+      }
+      return [wait]
+    })
     const due = ({ dueInMs = Number.POSITIVE_INFINITY }: TestWait): number => dueInMs
     return [...delays, ...others].sort((a, b) => (due(a) === due(b) ? 0 : due(a) - due(b)))
   }

@@ -31,6 +31,8 @@ function grouped(times: GroupTimes, workers = new Workers(), releasedAt = NOON +
   const status: GroupStatus = {
     ...{ gid: 'run/1', graph: '', node: '', state: 'released', size, openedAt: NOON, releasedAt },
     ...{ ready: 0, delayed: 0, granted: 0, succeeded: size, failed: 0, dead: 0, withdrawn: 0 },
+    ...{ parked: 0, since: undefined, queue: 'default', requires: [], tasks: [], affinity: undefined, limit: 0 },
+    ...{ affinityUntil: undefined, retried: undefined, waitingInPlace: [] },
   }
   const record = { runId: 'run', createdAt: NOON - 1_000, retries: 0 } as RunRecord // what groupOf reads of it
   return groupOf(record, status, times, { workers, now: NOON + LONG_MS, most: 2_000 }).group

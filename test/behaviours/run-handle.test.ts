@@ -182,6 +182,12 @@ describeOnBackends('status of a run', (open, onlyEmbedded) => {
         { path: '0/0', task: 'gated', fraction: 0, message: 'started 1', at: new Date(1_000_000) },
         { path: '0/1', task: 'gated', fraction: 0, message: 'started 2', at: new Date(1_000_000) },
       ],
+      waits: [
+        {
+          ...{ runId: run.id, path: '0', task: 'gated', count: 1, since: new Date(1_000_000), why: 'busy' },
+          details: { queue: 'default', workers: 1 },
+        },
+      ],
       groups: [
         {
           path: '0',

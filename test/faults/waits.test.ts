@@ -39,7 +39,7 @@ describe('runs that wait', () => {
     const client = await stage.client()
     const run = await client.submit(handled, 100)
     await stage.ledger.until('slept')
-    await until(async () => (await client.waits.of(run.id)).length === 1, 'it asks')
+    await until(async () => (await client.waits.of(run.id))[0]?.why === 'signal', 'it asks')
     expect(startsOf(stage, 'slow')).toBe(1) // there is one slot, and the handler has none
     await a.kill9()
     expect(await run.signal('ok', { by: 'Ada' })).toBe(true)

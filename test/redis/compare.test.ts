@@ -559,6 +559,8 @@ class Comparison {
       endedAt: 0,
       openedAt: 0,
       releasedAt: 0,
+      pausedAt: 0,
+      affinityUntil: 0,
       expiresAt: 0,
       at: 0,
       id: 0,
@@ -566,9 +568,11 @@ class Comparison {
     const timeless = (thing: object): unknown =>
       Object.fromEntries(
         Object.entries(thing)
-          .filter(([name]) => name !== 'oldestMs')
+          .filter(([name]) => name !== 'oldestMs' && name !== 'since')
           .map(([name, value]) => [name, name in times ? value !== undefined : plain(value)])
-          .map(([name, value]) => [name, name === 'byHand' ? pathsIn(value) : value]),
+          .map(([name, value]) => [name, name === 'byHand' ? pathsIn(value) : value])
+          .map(([name, value]) => [name, name === 'waitingInPlace' ? placesIn(value) : value])
+          .map(([name, value]) => [name, name === 'retried' ? errorIn(value) : value]),
       )
     const all = (things: readonly object[]): unknown => things.map(timeless)
     await this.#ask(
@@ -636,6 +640,9 @@ class Comparison {
 }
 
 const pathsIn = (byHand: unknown): unknown => (byHand as readonly ByHand[]).map(({ path, as }) => `${path} ${as}`)
+
+const placesIn = (waiting: unknown): unknown => (waiting as readonly { path: string }[]).map(({ path }) => path).sort()
+const errorIn = (retried: unknown): unknown => (retried as { error: unknown } | undefined)?.error
 
 const inOne = ({ indexes, kinds, values }: OutcomeChunk): string[] =>
   Array.from(indexes, (index, i) => `${index} ${kinds[i] ?? ''} ${text(item(values, i))}`)

@@ -110,6 +110,7 @@ describe('a run that stands still', () => {
   const run = (runId: string, facts: Partial<RunRecord> = {}): RunRecord => ({
     ...{ runId, workflow: undefined, graph: 'g', digest: 'd', state: 'running', createdAt: 1, startedAt: 2 },
     ...{ endedAt: undefined, timeoutMs: undefined, driver: 'd', cancelReason: undefined, value: undefined },
+    ...{ pausedAt: undefined },
     ...{ retries: 0, hasOpener: true, byHand: [], build: undefined, tags: [], terms: {} },
     ...facts,
   })
@@ -126,6 +127,8 @@ describe('a run that stands still', () => {
       succeeded: 4 - ready,
     },
     ...{ failed: 0, dead: 0, withdrawn: 0, openedAt: 3, releasedAt: undefined },
+    ...{ parked: 0, since: undefined, queue: 'default', requires: [], tasks: [], affinity: undefined, limit: 0 },
+    ...{ affinityUntil: undefined, retried: undefined, waitingInPlace: [] },
   })
 
   function standstills() {

@@ -12,6 +12,7 @@ import {
   type Outcome,
   type Run,
   type GraflowError,
+  type WaitReason,
 } from 'graflow'
 import * as tasks from './edge-tasks.js'
 
@@ -49,7 +50,7 @@ is<Eq<typeof res, Run<{ score: number; city: string }>>>()
 const sent = await run.signal('approve', { ok: true }, { index: 0 })
 is<Eq<typeof sent, boolean>>()
 for (const wait of await graflow.waits.of(run.id)) {
-  is<Eq<typeof wait.why, 'signal' | 'timer'>>()
+  is<Eq<typeof wait.why, WaitReason>>()
   const due: Date | undefined = wait.details.dueAt
 }
 const sub = await graflow.submit(wf, { id: 'x' })

@@ -93,6 +93,7 @@ function setPaused(state: KernelState, run: Run | undefined, isPaused: boolean):
   if (run.end !== undefined) return 'over'
   if (run.isPaused === isPaused) return 'dup'
   run.isPaused = isPaused
+  run.pausedAt = isPaused ? state.wallNow : undefined
   for (const group of run.groups.values()) {
     place(group)
     if (!isPaused) notifyFor(state, group, group.ready)

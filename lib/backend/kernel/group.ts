@@ -135,6 +135,8 @@ export class Group {
   delays: Map<number, DelayedBranch> | undefined
   parks: Map<number, ParkedBranch> | undefined
   affinityHold: AffinityHold | undefined
+  /** The last start that is to be repeated after a delay. */
+  retried: { readonly at: number; readonly error: Uint8Array } | undefined
   /** Tasks in hand, by branch, as far as holders reported them. */
   tasks: Map<number, HeldTask> | undefined
   /** Branches that have opened a group or saved outputs inside them. */

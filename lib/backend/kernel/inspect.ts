@@ -23,6 +23,7 @@ import type { Group, Queue } from './group.js'
 import { leadOf } from './leader.js'
 import { listRuns } from './list-runs.js'
 import type { KernelState } from './state.js'
+import { waitingInPlace } from './tasks-in-hand.js'
 import { isAlive } from './waits.js'
 
 /** The inspector's questions, answered at once. */
@@ -111,6 +112,16 @@ function statusOf(state: KernelState, group: Group): GroupStatus {
     withdrawn: isOpen ? 0 : counts.ready + counts.delayed + counts.granted,
     openedAt: state.wall(group.openedAt),
     releasedAt: group.closedAt === undefined ? undefined : state.wall(group.closedAt),
+    parked: isOpen ? group.parked : 0,
+    since: isOpen && counts.ready > 0 && group.readySince > 0 ? state.wall(group.readySince) : undefined,
+    queue: group.spec.queue,
+    requires: group.spec.requires,
+    tasks: group.spec.tasks,
+    affinity: group.spec.affinity,
+    limit: group.spec.limit,
+    affinityUntil: group.affinityHold === undefined ? undefined : state.wall(group.affinityHold.dueAt),
+    retried: isOpen && group.delayed > 0 ? group.retried : undefined,
+    waitingInPlace: isOpen ? waitingInPlace(state, group) : [],
   }
 }
 

@@ -92,6 +92,7 @@ export class Run<G> {
   cancelReason: string | undefined
   end: RunEnd | undefined
   isPaused = false
+  pausedAt: number | undefined
   /** Its root branch is parked. */
   isParked = false
   /** Its driver is gone, and no other session may drive it. */
@@ -160,6 +161,7 @@ export class Run<G> {
       endedAt: this.end?.at,
       timeoutMs: this.timeoutMs,
       driver: this.driver,
+      pausedAt: this.isPaused ? this.pausedAt : undefined,
       cancelReason: this.cancelReason,
       retries: this.epoch,
       hasOpener: this.hasOpener,

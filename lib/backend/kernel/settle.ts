@@ -14,6 +14,7 @@ import type {
 import { gather, item } from '../../values/packed-items.js'
 import { checkSettle } from '../request-checks.js'
 import { arrive } from './barrier.js'
+import { MOST_RETRIED_BYTES } from '../kept.js'
 import { addDeadLetter } from './dead-letters.js'
 import { loseDriver } from './drivers.js'
 import { endHolding } from './grants.js'
@@ -156,6 +157,8 @@ function settleBranches(
     const delayMs = kind === 'retry' ? (range.delaysMs?.[i] ?? 0) : 0
     if (delayMs > 0) {
       delay(state, group, index, delayMs)
+      const error = item(range.values, i)
+      if (error.length <= MOST_RETRIED_BYTES) group.retried = { at: state.wallNow, error }
       mixed.delayed += 1
     } else {
       requeue(group, index)

@@ -3,6 +3,7 @@
  * tasks before it, so that one that is started again goes on counting where it stopped.
  */
 import type { StepRequest, TaskCounts } from '../backend.js'
+import { MOST_IN_PLACE } from '../kept.js'
 import { childrenOf } from './children.js'
 import type { Group, HeldTask, SetAside } from './group.js'
 import type { KernelState } from './state.js'
@@ -107,4 +108,16 @@ export function isSpentBy(group: Group, index: number): boolean | undefined {
   if (held?.task === undefined) return undefined
   held.errors += 1
   return held.errors >= held.task.attempts
+}
+
+/** Tasks of held branches that wait for their next start where the branch is; of very many the first. */
+export function waitingInPlace(state: KernelState, group: Group): { path: string; startsAt: number }[] {
+  const found: { path: string; startsAt: number }[] = []
+  for (const { task, others } of group.tasks?.values() ?? []) {
+    for (const [path, { startsAt }] of others) {
+      if (found.length >= MOST_IN_PLACE) return found
+      if (task === undefined && startsAt > state.now) found.push({ path, startsAt: state.wall(startsAt) })
+    }
+  }
+  return found
 }

@@ -10,7 +10,7 @@
 --   quarters, or ''), standings (a digit each; '' for any), then the words, such as w:<workflow>
 -- Answers: a list: now, where the next page begins (quarters and id, or '' and ''), then a list for each run: its id, and facts of its record
 local FACTS = { 'created', 'us', 'wf', 'graph', 'dig', 'startedAt', 'endedAt', 'timeout', 'driver', 'reason', 'epoch', 'opener', 'build',
-  'tags', 'terms', 'end', 'aband', 'paused', 'parked', 'lostAt' }
+  'tags', 'terms', 'end', 'aband', 'paused', 'pausedAt', 'parked', 'lostAt' }
 local LAST_STANDING, MOST_CHUNK, FILTERED_CHUNK, SHORT = 7, 128, 500, 2000
 local limit, most, afterQuarters, afterId = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local since, before = tonumber(ARGV[5]) or 0, tonumber(ARGV[6]) or 1125899906842623

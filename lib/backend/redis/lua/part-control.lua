@@ -1,7 +1,7 @@
 -- The body of control: commands of people and of holders.
 -- Gives: control
 -- Needs:
---   base: activity notify now readShard setShard shardValue
+--   base: activity notify now readShard setShard shardValue wall whole
 --   closing: MOST_GROUPS close leaveToSweep
 --   commit: commit
 --   due-queue: plan
@@ -119,6 +119,7 @@ local function setPaused(id, isPaused)
   run.isPaused = isPaused
   standings.relist(run, isPaused and not run.isAbandoned and PAUSED or standingBehindPause(run))
   setRun(run, 'paused', isPaused and '1' or '0')
+  setRun(run, 'pausedAt', isPaused and whole(wall()) or '')
   activity(id, 'state', id)
   if not isPaused then
     resumeGroups(run)

@@ -3,7 +3,7 @@
 -- Gives: settle
 -- Needs:
 --   barrier: arrive chunkOf
---   base: activity firstRead quarantine shard
+--   base: activity firstRead quarantine shard wall
 --   branch-table: ANYWHERE DEAD DELAYED FAILED GRANTED HAS_SAVED READY SUCCEEDED cellOf cellsOf lastingFlags grantedCells setCells
 --   closing: closeChildren
 --   commit: commit
@@ -21,6 +21,7 @@
 -- A function of its own: Lua has room for 200 names in one, and the parts around have taken nearly all.
 (function()
 local RETRY, PARKED = 6, 8
+local MOST_RETRIED_BYTES = 4096
 
 -- What became of the range that is settled branch by branch: indexes, kinds and values of those that ended; how many are ready or delayed.
 local ended, endedKinds, endedValues, failed, ready, delayed, isFenced
@@ -122,6 +123,10 @@ local function settleBranch(g, index, cell, kind, delays, i, numberBytes, outcom
   if delayMs > 0 then
     retries.delay(g, index, char(DELAYED, errors, losses, lastingFlags(flags)) .. numberBytes, delayMs)
     delayed = delayed + 1
+    local why = valueIn(outcomes, at, count, i)
+    if #why <= MOST_RETRIED_BYTES then
+      g.why = why
+    end
   else
     requeue(g, index, char(READY, errors, losses, lastingFlags(flags)) .. numberBytes)
     ready = ready + 1
@@ -227,6 +232,10 @@ local function settleRange(gid, token, mode, outcomes, delays, upload, saved)
     return isFenced and 'FENCED' or 'DUP'
   end
   accept(g, grantNumber, session, branches, accepted, saved, #ended == 0 and #parked == 0 and run)
+  if g.why then
+    g.writes = g.writes or {}
+    g.writes[#g.writes + 1] = { 'HSET', g.b, 'why', pack('<d', wall()) .. g.why }
+  end
   addReady(g, ready)
   for _, what in ipairs(parked) do
     runWaits.parkBranch(g, what[1], what[2], parks, what[3])

@@ -3,7 +3,7 @@
 -- again goes on counting where it stopped.
 -- Gives: inHand
 -- Needs:
---   base: now whole
+--   base: now shardNumber whole
 --   branch-table: HAS_OUTLASTED
 --   children: childrenOf
 --   due-queue: plan unplan
@@ -130,6 +130,25 @@ local function reportTask(g, index, flags, report, graceMs)
   return counts
 end
 
+-- Tasks of held branches that wait for their next start where the branch is: path and when in turn; of very many some.
+local MOST_IN_PLACE, MOST_FIELDS = 100, 1000
+local function waitingInPlace(g)
+  local found = {}
+  if call('HLEN', g.b) > MOST_FIELDS then
+    return found
+  end
+  for _, field in ipairs(call('HKEYS', g.b)) do
+    local index = match(field, '^k(%d+)$')
+    local held = index and heldTask(g, tonumber(index), HAS_TASK)
+    for _, other in ipairs(held and held.path == '' and held.others or {}) do
+      if other.startsAt > now() and #found < MOST_IN_PLACE * 2 then
+        found[#found + 1], found[#found + 2] = other.path, whole(other.startsAt - shardNumber('ahead'))
+      end
+    end
+  end
+  return found
+end
+
 -- The branch is not held any more: the start of its task has no deadline. What was counted stays, unless it is over.
 local function endStart(g, index, flags, isOver)
   if flags % 8 < HAS_TASK then
@@ -187,5 +206,6 @@ local function isSpentBy(g, index, flags)
 end
 
 -- One name for all: Lua has room for 200 on one way.
-inHand = { HAS_TASK = HAS_TASK, reportTask = reportTask, endStart = endStart, isWaiting = isWaiting, isDeadBy = isDeadBy, isSpentBy = isSpentBy }
+inHand = { HAS_TASK = HAS_TASK, reportTask = reportTask, endStart = endStart, isWaiting = isWaiting, isDeadBy = isDeadBy, isSpentBy = isSpentBy,
+  waitingInPlace = waitingInPlace }
 end)()

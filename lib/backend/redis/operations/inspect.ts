@@ -96,9 +96,23 @@ async function groups(store: Store, runId: string): Promise<readonly GroupStatus
 }
 
 function groupIn(reply: Reply): GroupStatus {
-  const [gid, state, size, ready, delayed, granted, succeeded, failed, dead, withdrawn, opened, closed, spec] =
-    listOf(reply)
-  const { graph, node } = decodeSpec(bytesOf(spec))
+  const [
+    gid,
+    state,
+    size,
+    ready,
+    delayed,
+    granted,
+    succeeded,
+    failed,
+    dead,
+    withdrawn,
+    opened,
+    closed,
+    spec,
+    ...waits
+  ] = listOf(reply)
+  const { graph, node, ...asks } = decodeSpec(bytesOf(spec))
   const releasedAt = numberOf(closed)
   return {
     gid: textOf(gid),
@@ -115,6 +129,25 @@ function groupIn(reply: Reply): GroupStatus {
     withdrawn: numberOf(withdrawn),
     openedAt: numberOf(opened),
     releasedAt: releasedAt === 0 ? undefined : releasedAt,
+    ...waitsIn(waits),
+    ...{ queue: asks.queue, requires: asks.requires, tasks: asks.tasks, affinity: asks.affinity, limit: asks.limit },
+  }
+}
+
+function waitsIn([parked, since, affinityUntil, why, inPlace]: readonly Reply[]): Pick<
+  GroupStatus,
+  'parked' | 'since' | 'affinityUntil' | 'retried' | 'waitingInPlace'
+> {
+  const error = Buffer.from(bytesOf(why))
+  const places = listOf(inPlace)
+  return {
+    parked: numberOf(parked),
+    since: numberOf(since) || undefined,
+    affinityUntil: numberOf(affinityUntil) || undefined,
+    retried: error.length < 8 ? undefined : { at: error.readDoubleLE(0), error: error.subarray(8) },
+    waitingInPlace: places.flatMap((path, i) =>
+      i % 2 === 0 ? [{ path: textOf(path), startsAt: numberOf(places[i + 1]) }] : [],
+    ),
   }
 }
 

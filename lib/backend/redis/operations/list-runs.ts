@@ -9,7 +9,7 @@ import { listedRun } from './run-records.js'
 /** The fields of a record, in the order of the script. */
 const FACTS = [
   ...['created', 'us', 'wf', 'graph', 'dig', 'startedAt', 'endedAt', 'timeout', 'driver', 'reason', 'epoch', 'opener'],
-  ...['build', 'tags', 'terms', 'end', 'aband', 'paused', 'parked', 'lostAt'],
+  ...['build', 'tags', 'terms', 'end', 'aband', 'paused', 'pausedAt', 'parked', 'lostAt'],
 ]
 /** Entries that one call looks at, and calls for one page: some milliseconds each, and only where few of very many match. */
 const MOST_LOOKED_AT = 2_000

@@ -27,6 +27,7 @@ export function readRun(runId: string, fields: Fields, at: number): RunRecord | 
     endedAt: time('endedAt'),
     timeoutMs: time('timeout'),
     driver: text('driver') || undefined,
+    pausedAt: text('paused') === '1' ? time('pausedAt') : undefined,
     cancelReason: text('reason'),
     retries: time('epoch') ?? 0,
     hasOpener: text('opener') === '1',
