@@ -13,7 +13,7 @@ export interface OpenStore {
   worker(
     workerId: string,
     tasks: readonly AnyNode[],
-    options?: Pick<WorkerOptions, 'capabilities' | 'maxConcurrentTasks'>,
+    options?: Pick<WorkerOptions, 'capabilities' | 'maxConcurrentTasks' | 'queues'>,
   ): Promise<{ stop(timeoutMs?: number): Promise<void> }>
   /** Takes all graphs away; false where a store cannot lose them. */
   loseGraphs(): Promise<boolean>
