@@ -26,5 +26,6 @@ export const storeSources = (
   queues: () => ask(({ inspect }) => inspect.queues()),
   totals: () => ask(({ inspect }) => inspect.totals()),
   serving: () => ask(({ inspect }) => inspect.serving()),
+  isLed: () => ask(async ({ inspect }) => (await inspect.lead()) !== undefined),
   onLeftOut,
 })

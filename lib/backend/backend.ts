@@ -806,6 +806,8 @@ export interface StoreTotals {
   /** Runs that have ended, by workflow and state. Of many workflows the later ones are counted together, as `OTHER_WORKFLOWS`. */
   readonly ended: readonly { readonly workflow: string; readonly state: EndState; readonly count: number }[]
   readonly deadLetters: number
+  /** Live sessions that may lead, counted as `ServingWorkers` are. */
+  readonly candidates: number
   /** Of memory, with what else is on the server; `limit` is absent where there is none. */
   readonly bytes: { readonly used: number; readonly peak?: number; readonly limit?: number }
 }

@@ -17,6 +17,8 @@ export interface Totals {
   readonly now: number
   readonly ended: readonly { readonly workflow: string; readonly state: string; readonly count: number }[]
   readonly deadLetters: number
+  /** Live processes that may lead. */
+  readonly candidates: number
   readonly bytes: Readonly<Record<string, number>>
 }
 
@@ -36,6 +38,8 @@ export interface StoreSources {
   queues(): Promise<readonly QueueDepth[]>
   totals(): Promise<Totals>
   serving(): Promise<readonly Serving[]>
+  /** Whether any process leads. */
+  isLed(): Promise<boolean>
   /** Called with a sentence that says what is left out though the store answers; once, until all was read again. */
   onLeftOut(message: string): void
 }
@@ -65,6 +69,8 @@ export function storeMetrics(registry: Registry, sources: StoreSources): () => P
   const backlog = gauge('graflow_backlog', inAll, ofQueue)
   const depth = gauge('graflow_queue_depth', 'Branches that are ready and wait for a worker.', ofQueue)
   const workers = gauge('graflow_workers', 'Live workers that serve the queue.', ofQueue)
+  const leads = gauge('graflow_leads', '1 while some process is the elected leader, else 0.', ['key_prefix'])
+  const candidates = gauge('graflow_leader_candidates', 'Live processes that may lead.', ['key_prefix'])
   const runs = counter('graflow_runs_total', 'Runs that have ended, by workflow and state.', [
     ...(['workflow', 'state', 'key_prefix'] as const),
   ])
@@ -75,9 +81,9 @@ export function storeMetrics(registry: Registry, sources: StoreSources): () => P
     ...(['kind', 'key_prefix'] as const),
   ])
   const up = gauge('graflow_store_up', '1 when the store answered this reading.', ['key_prefix'])
-  const all = [oldest, backlog, depth, workers, runs, letters, bytes]
+  const all = [oldest, backlog, depth, workers, leads, candidates, runs, letters, bytes]
   const fill = (found: Found, { keyPrefix: key_prefix, ownQueues }: StoreSources): void => {
-    const { queues, serving, totals } = found
+    const { queues, serving, isLed, totals } = found
     for (const one of queues === undefined ? [] : withEmpty(queues, ownQueues)) {
       const labels = { key_prefix, queue: one.queue }
       depth.set(labels, one.ready)
@@ -85,7 +91,9 @@ export function storeMetrics(registry: Registry, sources: StoreSources): () => P
       oldest.set(labels, (one.oldestMs ?? 0) / 1_000)
       if (serving !== undefined) workers.set(labels, workersOf(serving, [one.queue]))
     }
+    if (isLed !== undefined) leads.set({ key_prefix }, isLed ? 1 : 0)
     if (totals === undefined) return
+    candidates.set({ key_prefix }, totals.candidates)
     for (const { workflow, state, count } of totals.ended) {
       // a series that begins above 0 hides its first count from `increase`
       for (const other of END_STATES) runs.inc({ workflow, state: other, key_prefix }, 0)
@@ -111,6 +119,7 @@ interface Found {
   readonly isUp: boolean
   readonly queues: readonly QueueDepth[] | undefined
   readonly serving: readonly Serving[] | undefined
+  readonly isLed: boolean | undefined
   readonly totals: Totals | undefined
   readonly reasons: ReadonlyMap<string, unknown>
 }
@@ -126,16 +135,17 @@ async function ask(sources: StoreSources): Promise<Found> {
       return undefined
     }
   }
-  const [isUp, queues, serving, totals] = await Promise.all([
+  const [isUp, queues, serving, isLed, totals] = await Promise.all([
     sources.ping().then(
       () => true,
       () => false,
     ),
     read('queues', sources.queues()),
     read('workers', sources.serving()),
-    read('runs, dead letters and memory', sources.totals()),
+    read('who leads', sources.isLed()),
+    read('runs, dead letters, candidates and memory', sources.totals()),
   ])
-  return { isUp, queues, serving, totals, reasons }
+  return { isUp, queues, serving, isLed, totals, reasons }
 }
 
 /** Says once what is left out, until nothing is. */

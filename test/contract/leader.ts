@@ -28,6 +28,16 @@ export function describeLeader(useWorld: UseWorld): void {
     expect(await world.backend.inspect.lead()).toEqual(leader('a', 1))
   })
 
+  it('may be some of the live sessions, which are counted', async () => {
+    const world = await useWorld()
+    const counted = async (): Promise<number> => (await world.backend.inspect.totals()).candidates
+    await candidates(world, 'a', 'b')
+    await world.join('never', { queues: ['default'] })
+    await world.liveUntil(async () => (await counted()) === 2)
+    await world.backend.session({ kind: 'close', session: 'b' })
+    await world.liveUntil(async () => (await counted()) === 1)
+  })
+
   it('is none that the store does not know', async () => {
     const world = await useWorld()
     expect(await stand(world, 'nobody')).toEqual({ status: 'nosession' })

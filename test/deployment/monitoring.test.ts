@@ -62,7 +62,7 @@ describe('dashboards/alerts.yml', () => {
   it('has the alerts that were promised, each with a severity, a summary and a runbook', () => {
     expect([...new Set(alerts.map(({ alert }) => alert))].sort()).toEqual([
       ...['GraflowAbsent', 'GraflowBarrierStuck', 'GraflowDeadLettersGrowing', 'GraflowFailureRatio'],
-      ...['GraflowNoWorkers'],
+      ...['GraflowNoLeader', 'GraflowNoWorkers'],
       ...['GraflowOldestBranchTooOld', 'GraflowQueueBacklog', 'GraflowRedisDown', 'GraflowRetryStorm'],
       ...['GraflowSessionsLost'],
     ])

@@ -31,12 +31,12 @@ describe('a reading', () => {
       process: { ...process, events: new Emitter(() => 1_000), storeNow: answer('time', 0) },
       store: {
         ...{ keyPrefix: 'p', ownQueues: [], onLeftOut: () => undefined, ping: answer('ping', undefined) },
-        ...{ queues: answer('queues', []), serving: answer('serving', []) },
-        totals: answer('totals', { now: 1_000, ended: [], deadLetters: 0, bytes: {} }),
+        ...{ queues: answer('queues', []), serving: answer('serving', []), isLed: answer('isLed', false) },
+        totals: answer('totals', { now: 1_000, ended: [], deadLetters: 0, candidates: 0, bytes: {} }),
       },
     })
     await Promise.all([metrics.text(), metrics.text()])
     metrics.close()
-    expect(asked.sort()).toEqual(['ping', 'queues', 'serving', 'totals'])
+    expect(asked.sort()).toEqual(['isLed', 'ping', 'queues', 'serving', 'totals'])
   })
 })

@@ -35,9 +35,10 @@ async function exportedBy(...parts: readonly ('process' | 'store')[]): Promise<R
     ping: () => Promise.resolve(),
     onLeftOut: () => undefined,
     serving: () => Promise.resolve([]),
+    isLed: () => Promise.resolve(true),
     totals: () =>
       Promise.resolve({
-        ...{ now: 0, deadLetters: 1, bytes: { used: 1, peak: 2, limit: 3 } },
+        ...{ now: 0, deadLetters: 1, candidates: 1, bytes: { used: 1, peak: 2, limit: 3 } },
         ended: [{ workflow: 'w', state: 'completed', count: 1 }],
       }),
   }

@@ -57,6 +57,23 @@ describe('an exporter', () => {
     await run.cancel()
   })
 
+  it('says whether anybody leads, and how many may', async () => {
+    const exporter = await store.exporter({ keyPrefix: 'p' })
+    const leaders = async (): Promise<readonly string[]> =>
+      (await get(exporter, '/metrics')).text.split('\n').filter((line) => /^graflow_lead(s|er_candidates)\{/.test(line))
+    const are = (leads: number, candidates: number): readonly string[] => [
+      `graflow_leads{key_prefix="p"} ${leads}`,
+      `graflow_leader_candidates{key_prefix="p"} ${candidates}`,
+    ]
+    await store.started({ tasks: [moody], workerId: 'never', role: 'worker' })
+    expect(await leaders()).toEqual(are(0, 0))
+    const worker = await store.started({ tasks: [moody], workerId: 'may' })
+    await until(() => worker.isLeader, 'the worker to lead')
+    expect(await leaders()).toEqual(are(1, 1))
+    await worker.stop()
+    expect(await leaders()).toEqual(are(0, 0))
+  })
+
   it('does not count in the backlog what waits for its retry', async () => {
     const later = task('later', { retry: { attempts: 2, delayMs: 60_000 } }, (_: number): number => {
       throw new Error('no')

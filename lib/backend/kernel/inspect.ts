@@ -89,6 +89,7 @@ export function inspectorOf(state: KernelState): KernelInspector {
       now: state.wallNow,
       ended: [...state.ended.values()].map((one) => ({ ...one })),
       deadLetters: state.deadLetters.made,
+      candidates: [...state.sessions.values()].filter(({ mayLead }) => mayLead).length,
       bytes: { used: state.bytes, ...(state.options.maxBytes < Infinity && { limit: state.options.maxBytes }) },
     }),
   }

@@ -159,11 +159,14 @@ function reclaimExpired(facts, lost, most)
 end
 
 -- How many of the sessions that live serve the same queues, for those who look: a line each, with the number, a tab, and the queues as a session
--- has them. Asking it costs the same however many sessions there are.
+-- has them. And how many may lead. Asking it costs the same however many there are.
 function countServing(facts)
-  local counts, order = {}, {}
+  local counts, order, stands = {}, {}, 0
   for _, fact in ipairs(facts) do
     local serves = fact.serves
+    if fact.leads == '1' and fact.expiry > now() then
+      stands = stands + 1
+    end
     if serves and serves ~= '' and fact.expiry > now() then
       if not counts[serves] then
         counts[serves] = 0
@@ -179,6 +182,9 @@ function countServing(facts)
   local serving = concat(order, '\n')
   if (shardValue('serving') or '') ~= serving then
     setShard('serving', serving)
+  end
+  if shardNumber('stands') ~= stands then
+    setShard('stands', whole(stands))
   end
 end
 end)()

@@ -318,6 +318,7 @@ async function totals(store: Store): Promise<StoreTotals> {
     now: time,
     ended,
     deadLetters: countIn(fields.get('deads')),
+    candidates: countIn(fields.get('stands')),
     bytes: { used: bytes('used_memory'), peak: bytes('used_memory_peak'), ...(limit > 0 && { limit }) },
   }
 }
