@@ -33,7 +33,7 @@ const MOST_MESSAGE = 1_000
 const MARKS: readonly string[] = Array.from({ length: MOST_PROGRESS_NOTES }, (_, slot) => progressMark(slot))
 
 export interface ProgressNotesOptions {
-  readonly backend: Pick<Backend, 'progress' | 'inspect'>
+  readonly backend: Pick<Backend, 'progress' | 'inspect' | 'onReconnected'>
   readonly clock: Clock
 }
 
@@ -75,7 +75,9 @@ export class ProgressNotes {
   #plan(): void {
     if (this.#isPlanned) return
     this.#isPlanned = true
-    this.#options.clock.after(this.#pauseMs, () => this.#write(), true)
+    // where the store is this process, writing costs little, and no timer is left behind
+    if (this.#options.backend.onReconnected === undefined) queueMicrotask(() => this.#write())
+    else this.#options.clock.after(this.#pauseMs, () => this.#write(), true)
   }
 
   #write(): void {
@@ -88,7 +90,8 @@ export class ProgressNotes {
       const forget = (): void => this.#forget(runId, written)
       this.#options.backend.progress(request).then(forget, forget)
     }
-    if (this.#runs.size > 0) this.#options.clock.after(PAUSE_MS, () => (this.#pauseMs = SOON_MS), true)
+    if (this.#pauseMs === PAUSE_MS && this.#options.backend.onReconnected !== undefined)
+      this.#options.clock.after(PAUSE_MS, () => (this.#pauseMs = SOON_MS), true)
   }
 
   /** What was said meanwhile stays. */

@@ -70,9 +70,12 @@ export class Kernel {
     this.limits = Object.freeze({ itemsPerCall, bytesPerCall })
   }
 
-  /** From now on people see a time that is so far before the one that operations get. */
+  /**
+   * From now on people see a time that is so far before the one that operations get. A few milliseconds more or less are how clocks are read: a time that
+   * was shown once stays as it is.
+   */
   showTimeAhead(ms: number): void {
-    this.#state.wallAhead = ms
+    if (Math.abs(ms - this.#state.wallAhead) > READING_MS) this.#state.wallAhead = ms
   }
 
   /** Stores a graph under its hash and keeps it for another while. Repeating it is safe. */
@@ -198,3 +201,5 @@ export class Kernel {
     return this.#state
   }
 }
+/** Two clocks that are read one after the other differ by less. */
+const READING_MS = 20
