@@ -8,9 +8,9 @@ import { monotonicMs } from '../support/ledger.js'
 import { workerHere } from '../support/local-worker.js'
 import { useStage } from '../support/redis-stage.js'
 import { until } from '../support/waits.js'
-import { held, twice, waitAndTotal } from './drivers.tasks.js'
+import { held, twice, waitAndTotal } from '../faults/drivers.tasks.js'
 
-const open = useStage(join(__dirname, 'drivers.tasks.ts'))
+const open = useStage(join(__dirname, '../faults/drivers.tasks.ts'))
 
 /** Who leads, once somebody of these does. */
 async function leadOf(backend: Backend, ...leaders: readonly string[]): Promise<Lead> {
