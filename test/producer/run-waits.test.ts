@@ -34,7 +34,7 @@ describe.each(STORES)('a wait (%s)', (name) => {
     task('held', options, async (n: number, ctx) => {
       await gate.pass(ctx.signal)
       return n
-    }) as unknown as AnyNode
+    })
 
   it('O5: worker becomes task when a worker comes that does not know it, and goes with one that does', async () => {
     const client = await store.client()
