@@ -72,6 +72,11 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
   seen.push(await world.step(holder, { wait }))
 
   const retried = await world.dispatch(holder, 'run/0', { size: 4, attempts: 2 })
+  seen.push(await backend.inspect.input('run/0', 1))
+  seen.push(await backend.progress({ runId: 'submitted', notes: [{ path: '0', fence: 5, value: bytes('half') }] }))
+  const few = world.spec('run/2', { size: 2, queue: 'nowhere', digest: 'few' })
+  const refused = { indexes: [1], values: pack([bytes('refused')]) }
+  seen.push(await world.step(holder, { group: { spec: few, from: 0, inputs: pack(['a', 'b'].map(bytes)), refused } }))
   const big = world.spec('run/1', { size: 4, queue: 'filled', digest: 'big' })
   const items = ['i0', 'i1', 'i2', 'i3'].map(bytes)
   await world.step(holder, { group: { spec: big, from: 0, inputs: pack(items.slice(0, 2)) } })

@@ -11,7 +11,7 @@ import { TASK_OPTIONS } from './task-options.js'
 const HEAD = `# The matrix
 
 An option of a task or a group means the same wherever the task or group stands. The matrix has a row for every option and join, one
-for a task that only another worker knows, and a column for every place. \`test/matrix/matrix.test.ts\` plays each cell twice: embedded, and on Redis with several workers. The page is made from the
+for a task that only another worker knows, and a column for every place. \`test/long/matrix.test.ts\` plays each cell twice: embedded, and on Redis with several workers. The page is made from the
 tables of that test, and compared with them. To make it anew: \`node --import tsx test/matrix/page.ts > docs/matrix.md\`.
 
 ✓ means that the cell is observed on both stores, as [below](#what-a-cell-looks-at). A number stands for [the reason](#where-there-is-nothing-to-look-at)

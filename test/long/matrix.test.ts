@@ -1,12 +1,12 @@
 /** Every option of tasks and groups at every place where a task or group may stand, embedded and on Redis. docs/matrix.md shows it. */
 import { turn, within } from '../support/waits.js'
-import { openBench, type StoreName } from './benches.js'
-import { Cell } from './cell.js'
-import { GROUP_OPTIONS } from './group-options.js'
-import { JOINS } from './joins.js'
-import { PLACES } from './places.js'
-import type { Bench, BenchName } from './table.js'
-import { TASK_OPTIONS } from './task-options.js'
+import { openBench, type StoreName } from '../matrix/benches.js'
+import { Cell } from '../matrix/cell.js'
+import { GROUP_OPTIONS } from '../matrix/group-options.js'
+import { JOINS } from '../matrix/joins.js'
+import { PLACES } from '../matrix/places.js'
+import type { Bench, BenchName } from '../matrix/table.js'
+import { TASK_OPTIONS } from '../matrix/task-options.js'
 
 const CELL_MS = 15_000
 
