@@ -17,7 +17,7 @@ import { runGone, runLost, runNotFound, type HandleServices } from './handle-ser
 import { waitsIn } from './run-waits.js'
 import { seenOf } from './seen-steps.js'
 import { sendSignal } from './signals.js'
-import type { BranchOutcome, GroupProgress, Run, RunStatus, SignalOptions } from './types.js'
+import type { BranchOutcome, GroupProgress, Run, RunStatus, RunStep, SignalOptions } from './types.js'
 
 /** Events that wait for a slow reader; more are left out, and counted. */
 const MOST_WAITING_EVENTS = 10_000
@@ -66,6 +66,7 @@ export class RunHandle implements Run<unknown> {
     )
     const waits = await waitsIn(this.#services, record, found)
     const { steps, progress, counts } = await seenOf(this.#services.engine, this.id, record.state)
+    const dispatching = dispatchingSteps(steps, groups)
     const outcome = isOver ? outcomeOfRun(record) : undefined
     const at = (ms: number | undefined): Date | undefined => (ms === undefined ? undefined : new Date(ms))
     return {
@@ -81,9 +82,9 @@ export class RunHandle implements Run<unknown> {
       byHand: record.byHand.map(({ path, as, at }) => ({ path, as, at: new Date(at) })),
       done: counted.reduce(
         (sum, group) => sum + group.succeeded + group.failed + group.dead + group.withdrawn,
-        counts.done,
+        counts.done - dispatching.filter(isStepOver).length,
       ),
-      total: counted.reduce((sum, group) => sum + group.size, counts.total),
+      total: counted.reduce((sum, group) => sum + group.size, counts.total - dispatching.length),
       steps,
       groups,
       progress,
@@ -280,3 +281,12 @@ function resultOf(end: Parameters<typeof outcomeOfRun>[0]): unknown {
   if ('error' in outcome) throw outcome.error
   return outcome.value
 }
+
+/** The steps whose handlers have dispatched something: that is their work, and counts in their place. */
+function dispatchingSteps(steps: readonly RunStep[], groups: readonly GroupProgress[]): readonly RunStep[] {
+  const paths = new Set(groups.map(({ path }) => path.slice(0, Math.max(0, path.indexOf('/~')))))
+  return steps.filter(({ path }) => paths.has(path))
+}
+
+const isStepOver = ({ state }: RunStep): boolean =>
+  state !== 'running' && state !== 'retrying' && state !== 'interrupted'

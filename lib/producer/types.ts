@@ -202,7 +202,10 @@ export interface RunStatus {
   readonly retries: number
   /** What people decided with `runs.settle`, in order. */
   readonly byHand: readonly DecisionByHand[]
-  /** Steps and branches that are over, of those begun or dispatched so far; a branch that was forwarded to its task's queue counts once. */
+  /**
+   * Steps and branches that are over, of those begun or dispatched so far; a branch that was forwarded to its task's queue counts once, and a step
+   * whose handler dispatched branches counts as these.
+   */
   readonly done: number
   /** Steps begun and branches dispatched so far. */
   readonly total: number
