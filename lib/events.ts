@@ -11,6 +11,14 @@ export const RUN_STATES = Object.freeze([
   ...(['pending', 'running', 'paused', 'waiting', 'completed', 'failed', 'cancelled', 'abandoned'] as const),
 ])
 export type RunStateName = (typeof RUN_STATES)[number]
+/** Those of runs that are not over. */
+export const UNFINISHED_STATES: readonly RunStateName[] = Object.freeze([
+  'pending',
+  'running',
+  'paused',
+  'waiting',
+  'abandoned',
+])
 export type OutcomeStatus = 'succeeded' | 'failed' | 'dead' | 'cancelled' | 'skipped'
 
 /**

@@ -2,6 +2,7 @@
 import type { DeadLetter, DeadLetterWithInput } from '../../lib/producer/operator-types.js'
 import type { Graflow, RunWait, WorkerStatus } from '../../lib/producer/types.js'
 import { invalid } from '../command.js'
+import { firstLineOf } from '../error-text.js'
 import { EXIT_CODES } from '../exit-codes.js'
 import type { Host, Run } from '../host.js'
 import { inputOf } from '../modules.js'
@@ -23,7 +24,7 @@ import {
   unknownAction,
   withClient,
 } from './operate.js'
-import { firstLineOf, waitText } from './run-tree.js'
+import { waitText } from './run-tree.js'
 
 export const waitsCommand: Run = async (given, host) =>
   withClient(given, (graflow) => {

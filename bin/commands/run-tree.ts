@@ -1,6 +1,4 @@
 /** One run as a person reads it: what it is, its steps and groups in order, what failed and why, and what it waits for. */
-import { messageOf } from '../../lib/describe.js'
-import { GraflowError } from '../../lib/errors.js'
 import type {
   BranchOutcome,
   Graflow,
@@ -11,6 +9,7 @@ import type {
   RunWait,
 } from '../../lib/producer/types.js'
 import { systemClock, withDeadline } from '../../lib/time.js'
+import { firstLineOf, withCauses } from '../error-text.js'
 import type { Host } from '../host.js'
 import { duration, painter, plainText } from '../output.js'
 import { ago } from './operate.js'
@@ -92,7 +91,7 @@ export function treeOf(view: RunView, host: Host): string {
     ),
     ...leftOut(view).map((line) => `    ${line}`),
     ...waits.map((wait) => paint('yellow', `  waits: ${plainText(waitText(wait, host))}`)),
-    ...(error === undefined ? [] : ['', ...errorLines(error).map((line) => paint('red', plainText(line)))]),
+    ...(error === undefined ? [] : ['', ...withCauses(error).map((line) => paint('red', plainText(line)))]),
   ]
   return lines.map((line) => `${line}\n`).join('')
 }
@@ -157,23 +156,4 @@ export function waitText({ path, task, count, since, why, details, prompt }: Run
     ...(Object.keys(rest).length === 0 ? [] : [JSON.stringify(rest)]),
     ...(prompt === undefined ? [] : [`asks: ${typeof prompt === 'string' ? prompt : JSON.stringify(prompt)}`]),
   ].join(', ')
-}
-
-const MOST_CAUSES = 4
-
-function errorLines(error: unknown): readonly string[] {
-  const lines = [firstLineOf(error)]
-  let cause = error instanceof Error ? error.cause : undefined
-  for (let i = 0; i < MOST_CAUSES && cause !== undefined; i += 1) {
-    lines.push(`  caused by ${firstLineOf(cause)}`)
-    cause = cause instanceof Error ? cause.cause : undefined
-  }
-  return lines
-}
-
-/** `CODE: message`, without a stack. */
-export function firstLineOf(error: unknown): string {
-  const code = error instanceof GraflowError ? error.code : error instanceof Error ? error.name : undefined
-  const [line = ''] = messageOf(error).split('\n')
-  return code === undefined ? line : `${code}: ${line}`
 }

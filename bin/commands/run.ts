@@ -1,6 +1,5 @@
 /** `graflow run` and `graflow submit`: start a flow of a task module, show how far it is, and print what it gave. */
 import { connect, openStore, storeFlagsOf } from '../../lib/connect.js'
-import { messageOf } from '../../lib/describe.js'
 import { ERROR_CODES, GraflowError } from '../../lib/errors.js'
 import { tasksOf } from '../../lib/flow/collect.js'
 import type { LoadedModule } from '../../lib/modules/task-modules.js'
@@ -10,6 +9,7 @@ import type { Graflow, Run as RunHandle, RunOptions } from '../../lib/producer/t
 import { unservedRun } from '../../lib/session/unserved-runs.js'
 import { elapsedMs, systemClock, systemRandom, withDeadline } from '../../lib/time.js'
 import { addressOf, limitsOf, type WorkerOptions } from '../../worker/worker-options.js'
+import { failureText } from '../error-text.js'
 import { EXIT_CODES } from '../exit-codes.js'
 import type { Host, Run } from '../host.js'
 import { inputOf, modulesOf } from '../modules.js'
@@ -209,25 +209,3 @@ const stateOf = (error: unknown): string =>
 
 const exitCodeOf = (error: unknown): number =>
   error instanceof GraflowError ? ERROR_CODES[error.code].exitCode : EXIT_CODES.failed.code
-
-const MOST_ERRORS = 5
-const MOST_CAUSES = 4
-
-/** Why a run failed: its error, what made it so, and of a group the first members that failed. */
-export function failureText(error: unknown): string {
-  const lines = [headOf(error)]
-  const members = error instanceof GraflowError ? error.errors : []
-  let cause = error instanceof Error && members.length === 0 ? error.cause : undefined
-  for (let i = 0; i < MOST_CAUSES && cause !== undefined; i += 1) {
-    lines.push(`  caused by ${headOf(cause)}`)
-    cause = cause instanceof Error ? cause.cause : undefined
-  }
-  for (const member of members.slice(0, MOST_ERRORS)) lines.push(`  ${headOf(member)}`)
-  if (members.length > MOST_ERRORS) lines.push(`  … ${members.length - MOST_ERRORS} more`)
-  return lines.map((line) => `${plainText(line)}\n`).join('')
-}
-
-function headOf(error: unknown): string {
-  const code = error instanceof GraflowError ? error.code : error instanceof Error ? error.name : undefined
-  return code === undefined ? messageOf(error) : `${code}: ${messageOf(error)}`
-}

@@ -1,9 +1,10 @@
 /** `graflow runs`: lists runs, shows one, and does something to one, some, or all that match a filter. */
 import type { BulkProgress, RunFilter, RunSummary } from '../../lib/producer/operator-types.js'
-import type { RunStateName } from '../../lib/events.js'
+import { type RunStateName, UNFINISHED_STATES } from '../../lib/events.js'
 import type { Graflow, RunStatus } from '../../lib/producer/types.js'
 import { runNotFound } from '../../lib/producer/handle-services.js'
 import { invalid } from '../command.js'
+import { firstLineOf } from '../error-text.js'
 import { EXIT_CODES } from '../exit-codes.js'
 import type { Host, Run } from '../host.js'
 import { duration, shownValue, toJson } from '../output.js'
@@ -22,7 +23,7 @@ import {
   unknownAction,
   withClient,
 } from './operate.js'
-import { firstLineOf, type RunView, treeOf, viewOf } from './run-tree.js'
+import { type RunView, treeOf, viewOf } from './run-tree.js'
 
 const ACTIONS = ['retry', 'cancel', 'pause', 'resume', 'delete'] as const
 type Action = (typeof ACTIONS)[number]
@@ -93,8 +94,6 @@ function filterOf(given: Given, host: Host): RunFilter {
   }
 }
 
-const UNFINISHED: readonly RunStateName[] = ['pending', 'running', 'paused', 'waiting', 'abandoned']
-
 /** A run as it stands in the list. */
 interface Listed extends RunSummary {
   /** Of what was dispatched so far, how much is over; only of runs that are not over. */
@@ -106,7 +105,7 @@ async function list(graflow: Graflow, filter: RunFilter, given: Given, host: Hos
   const look = async () => {
     const { items, cursor } = await graflow.runs.list({ ...filter, ...pageOf(given.options) })
     const listed = items.map(async (run): Promise<Listed> => {
-      const status = UNFINISHED.includes(run.state) ? await graflow.runs.get(run.id) : undefined
+      const status = UNFINISHED_STATES.includes(run.state) ? await graflow.runs.get(run.id) : undefined
       return status === undefined ? run : { ...run, done: status.done, total: status.total }
     })
     return { items: await Promise.all(listed), ...(cursor !== undefined && { cursor }) }

@@ -1,12 +1,13 @@
 /** `graflow top`: what goes on in a store, drawn anew each second: runs that are not over, queues, workers, and what failed last. */
 import { GraflowError } from '../../lib/errors.js'
+import { UNFINISHED_STATES } from '../../lib/events.js'
 import type { QueueSummary, RunSummary } from '../../lib/producer/operator-types.js'
 import type { Graflow, RunStatus, WorkerStatus } from '../../lib/producer/types.js'
+import { firstLineOf } from '../error-text.js'
 import { EXIT_CODES } from '../exit-codes.js'
 import type { Host, Run } from '../host.js'
 import { columnsOf, duration, painter, plainText, table, toJson } from '../output.js'
 import { ago, pause, QUEUE_HEAD, queueRow, unlessAborted, withClient } from './operate.js'
-import { firstLineOf } from './run-tree.js'
 
 const LOOK_MS = 1_000
 /** Of each part at most so many lines, where the screen has room. */
@@ -107,7 +108,7 @@ async function answerOf(
 async function lookAt({ runs, queues, workers }: Graflow, host: Host): Promise<Sight> {
   const most = Math.max(3, Math.min(MOST_RUNS, rowsOf(host) - OTHER_LINES))
   const [unfinished, queuePage, workerPage, failed] = await Promise.all([
-    runs.list({ state: ['running', 'pending', 'paused', 'waiting', 'abandoned'], limit: most }),
+    runs.list({ state: UNFINISHED_STATES, limit: most }),
     queues.list({ limit: MOST_QUEUES }),
     workers.list({ limit: 1_000 }),
     runs.list({ state: 'failed', since: host.now() - FAILED_WITHIN_MS, limit: MOST_FAILED }),

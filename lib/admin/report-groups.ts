@@ -4,6 +4,7 @@ import { labelOf } from '../engine/prepared-grant.js'
 import { plainOutput } from '../engine/directives.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { groupSegment, nodeAt } from '../graph/locate.js'
+import { countsOf } from '../producer/group-counts.js'
 import type { OperatorServices } from '../producer/operators.js'
 import type {
   ReportBins,
@@ -178,18 +179,6 @@ export function groupOf(record: RunRecord, status: GroupStatus, times: GroupTime
     values: times.outputs.map(({ index, value }) => ({ ...nameOf(index), output: valueText(value) })),
   }
 }
-
-const countsOf = ({
-  ready,
-  delayed,
-  granted,
-  succeeded,
-  failed,
-  dead,
-  withdrawn,
-}: GroupStatus): ReportGroup['counts'] => ({
-  ...{ ready, delayed, running: granted, succeeded, failed, dead, withdrawn },
-})
 
 const sum = (counts: Uint8Array): number => counts.reduce((all, count) => all + count, 0)
 

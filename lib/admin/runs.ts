@@ -4,6 +4,7 @@ import { cancelled } from '../engine/engine.js'
 import { outcomeOfRun } from '../engine/driver.js'
 import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
+import { UNFINISHED_STATES } from '../events.js'
 import { toMermaid } from '../graph/mermaid.js'
 import { toSvg } from '../graph/svg.js'
 import type {
@@ -30,7 +31,6 @@ import { bulkCriteriaOf, queryOf } from './filters.js'
 import { reportOf } from './report.js'
 import { readValue } from './run-values.js'
 
-const UNFINISHED = ['pending', 'running', 'paused', 'waiting', 'abandoned'] as const
 const NO_REASON = 'no reason given'
 
 export class RunDesk implements Runs {
@@ -100,7 +100,7 @@ export class RunDesk implements Runs {
   ): Promise<boolean | number> {
     if (isFilter(which)) {
       const { reason = NO_REASON, ...options } = typeof how === 'string' ? { reason: how } : how
-      return this.#bulk('cancel', which, UNFINISHED, options, ({ runId }) => this.#cancel(runId, reason))
+      return this.#bulk('cancel', which, UNFINISHED_STATES, options, ({ runId }) => this.#cancel(runId, reason))
     }
     return this.#handle('cancel', which).cancel(typeof how === 'string' ? how : (how.reason ?? NO_REASON))
   }

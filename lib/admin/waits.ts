@@ -1,12 +1,11 @@
 /** Why runs stand still: of one run, or of all that are not over, run by run. */
-import type { RunState } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
+import { UNFINISHED_STATES } from '../events.js'
 import { checkOptions, PAGE_OPTIONS } from '../options.js'
 import type { Page, PageOptions } from '../producer/operator-types.js'
 import type { OperatorServices } from '../producer/operators.js'
 import type { RunWait, RunWaits } from '../producer/types.js'
 
-const UNFINISHED: readonly RunState[] = ['pending', 'running', 'paused', 'waiting', 'abandoned']
 /** Runs that are looked at together; and for one page at most: many runs may wait for nothing. */
 const RUNS_AT_ONCE = 32
 const MOST_RUNS = 1_024
@@ -29,7 +28,7 @@ export class WaitList implements RunWaits {
     const items: RunWait[] = []
     let { after, skip } = positionIn(cursor)
     for (let looked = 0; ; looked += RUNS_AT_ONCE) {
-      const query = { states: UNFINISHED, limit: RUNS_AT_ONCE, ...(after !== undefined && { after }) }
+      const query = { states: UNFINISHED_STATES, limit: RUNS_AT_ONCE, ...(after !== undefined && { after }) }
       const page = await this.#services.backend.inspect.runs(query)
       const waits = (await Promise.all(page.items.map(({ runId }) => this.#waitsOf(runId)))).flat()
       const left = waits.slice(skip)

@@ -206,7 +206,7 @@ export class Execution {
 
   /** Of what the next write carries, what it says of the steps. */
   takeSteps(): SavedValues | undefined {
-    if (this.steps?.hasNews !== true) return undefined
+    if (this.steps?.hasUnwritten !== true) return undefined
     const writer = new ValueWriter()
     const paths: string[] = []
     this.#addSteps(paths, writer)
@@ -214,8 +214,8 @@ export class Execution {
   }
 
   #addSteps(paths: string[], writer: ValueWriter): void {
-    if (this.steps?.hasNews !== true) return
-    for (const [path, value] of this.steps.news()) {
+    if (this.steps?.hasUnwritten !== true) return
+    for (const [path, value] of this.steps.takeUnwritten()) {
       writer.push(value)
       paths.push(path)
     }

@@ -103,12 +103,12 @@ export class StepJournal {
   }
 
   /** Whether something is to be written. */
-  get hasNews(): boolean {
+  get hasUnwritten(): boolean {
     return this.#dirty.size > 0
   }
 
   /** What is to be written, as paths and values of a save; from now on it counts as written. */
-  *news(): Generator<readonly [path: string, value: Uint8Array]> {
+  *takeUnwritten(): Generator<readonly [path: string, value: Uint8Array]> {
     for (const slot of this.#dirty) {
       const record = this.#slots.get(slot)
       if (record !== undefined) yield [`${REPLACING}${MARK}${slot}`, written(record)]

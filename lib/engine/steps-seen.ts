@@ -42,7 +42,7 @@ export class StepsSeen {
   end(execution: Execution): void {
     const { runId } = execution.facts
     if (this.#driven.get(runId) === execution) this.#driven.delete(runId)
-    if (execution.steps?.hasNews === true) this.#keep(runId, execution.steps.steps)
+    if (execution.steps?.hasUnwritten === true) this.#keep(runId, execution.steps.steps)
     this.#fresh.delete(execution)
     this.#waiting.delete(execution)
   }

@@ -13,6 +13,7 @@ import { branchOutcomes } from './branch-outcomes.js'
 import { forwardedGroups } from './forwarded-groups.js'
 import { Channelled } from './channelled.js'
 import { changesOf, isDistant } from './follow-run.js'
+import { countsOf } from './group-counts.js'
 import { runGone, runLost, runNotFound, type HandleServices } from './handle-services.js'
 import { waitsIn } from './run-waits.js'
 import { seenOf } from './seen-steps.js'
@@ -55,13 +56,7 @@ export class RunHandle implements Run<unknown> {
         path: group.gid.slice(this.id.length + 1),
         state: group.state,
         width: group.size,
-        ready: group.ready,
-        delayed: group.delayed,
-        running: group.granted,
-        succeeded: group.succeeded,
-        failed: group.failed,
-        dead: group.dead,
-        withdrawn: group.withdrawn,
+        ...countsOf(group),
       }),
     )
     const waits = await waitsIn(this.#services, record, found)

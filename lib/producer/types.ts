@@ -1,4 +1,7 @@
-/** The client as users see it: what connect gives, what a run can be asked. */
+/**
+ * The client as users see it: what connect gives, what a run can be asked. The file is long because it is one interface: types and their docstrings, no
+ * code. What operators see is in operator-types.ts.
+ */
 import type { GraflowError } from '../errors.js'
 import type { Events, OutcomeStatus, RunEvent, RunStateName, WorkerStateName } from '../events.js'
 import type { Prompt } from '../flow/node-options.js'

@@ -15,7 +15,7 @@ const journal = (): StepJournal => {
 }
 /** As the store would have it after these writes. */
 const store = (kept: Map<string, Uint8Array>, of: StepJournal): Map<string, Uint8Array> => {
-  for (const [path, value] of of.news()) kept.set(path.slice(1), value)
+  for (const [path, value] of of.takeUnwritten()) kept.set(path.slice(1), value)
   return kept
 }
 
@@ -26,10 +26,10 @@ describe('what a driver has done', () => {
     first.ended('0', 'succeeded')
     first.started('1', 'b', 1)
     const kept = store(new Map(), first)
-    expect(first.hasNews).toBe(false)
+    expect(first.hasUnwritten).toBe(false)
     const next = journal()
     next.restore(kept)
-    expect(next.hasNews).toBe(false)
+    expect(next.hasUnwritten).toBe(false)
     next.started('1', 'b', 2)
     next.ended('1', 'failed', new GraflowError('TASK_FAILED', 'no'))
     next.started('2', 'c', 1)
@@ -64,11 +64,11 @@ describe('what a driver has done', () => {
     const of = journal()
     of.started('0', 'a', 1)
     of.retrying('0', new RangeError('x'.repeat(100_000)))
-    const [written] = [...of.news()]
+    const [written] = [...of.takeUnwritten()]
     expect(written?.[1].length).toBeLessThan(8_000)
     expect(of.putBack(written?.[0] ?? '')).toBe(true)
     expect(of.putBack('0')).toBe(false)
-    expect(of.hasNews).toBe(true)
+    expect(of.hasUnwritten).toBe(true)
   })
 
   it('shows a step that is not over as what became of its run', () => {
