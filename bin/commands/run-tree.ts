@@ -91,7 +91,9 @@ export function treeOf(view: RunView, host: Host): string {
     ),
     ...leftOut(view).map((line) => `    ${line}`),
     ...waits.map((wait) => paint('yellow', `  waits: ${plainText(waitText(wait, host))}`)),
-    ...(error === undefined ? [] : ['', ...withCauses(error).map((line) => paint('red', plainText(line)))]),
+    ...(error === undefined
+      ? []
+      : ['', ...withCauses(error).map((line) => paint('red', plainText(line.split('\n', 1)[0] ?? '')))]),
   ]
   return lines.map((line) => `${line}\n`).join('')
 }
