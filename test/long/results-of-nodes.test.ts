@@ -349,7 +349,9 @@ describeOnBothStores('a branch that is handed on to its queue', (open) => {
     expect(paths.sort()).toEqual(outcomes)
     const { done, total, groups, steps } = await run.status()
     const inGroups = groups.reduce((sum, { succeeded }) => sum + succeeded, 0)
-    expect([done - steps.length, total - steps.length, inGroups, width, released]).toEqual(
+    // a step that forks counts as the branches it dispatched
+    const counted = flow === forks ? 0 : steps.length
+    expect([done - counted, total - counted, inGroups, width, released]).toEqual(
       Array.from({ length: 5 }, () => outcomes.length),
     )
   })
