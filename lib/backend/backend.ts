@@ -916,7 +916,62 @@ export interface Inspector {
   deadLetters(limit: number, before?: string): Promise<readonly DeadLetter[]>
   deadLetter(id: string): Promise<DeadLetter | undefined>
   totals(): Promise<StoreTotals>
+  /** @param after a position; undefined: only where the log ends */
+  events(after: string | undefined, limit: number): Promise<EventPage>
+  /** As `events`, of one run; after `'0'` from the beginning. */
+  runEvents(runId: string, after: string | undefined, limit: number): Promise<RunEventPage>
 }
+
+// ------------------------------------------------------------------------------------------------------------------ event logs
+
+/** Something that happened in the store. `deleted`: a person has deleted the run. */
+export type LoggedEvent =
+  | {
+      readonly kind: 'run'
+      readonly runId: string
+      readonly workflow: string | undefined
+      /** Undefined of a new run. */
+      readonly from: RunState | undefined
+      readonly to: RunState
+    }
+  | { readonly kind: 'deleted'; readonly runId: string }
+  | { readonly kind: 'queue'; readonly queue: string; readonly isPaused: boolean }
+  | { readonly kind: 'cluster'; readonly event: ClusterEvent }
+
+/** What was kept behind a position, oldest first. Positions mean the same to every process of the store. */
+export interface EventPage {
+  /** Whether what happens is kept now: somebody has asked for it, and its time is not over. */
+  readonly isKept: boolean
+  /** Behind the last event that is kept; undefined: none is. */
+  readonly last: string | undefined
+  /** What came right behind the position may be forgotten, or the position is of another log. */
+  readonly isGap: boolean
+  /** `at`: milliseconds since the epoch by the store's clock. Events of a newer release are left out; `next` is behind them. */
+  readonly events: readonly { readonly position: string; readonly at: number; readonly event: LoggedEvent }[]
+  /** Behind the last event that was looked at; undefined: none was. */
+  readonly next: string | undefined
+}
+
+/** The same of one run, by those who have watched it: bytes are opaque to the store. */
+export interface RunEventPage {
+  readonly last: string | undefined
+  readonly isGap: boolean
+  /** What the last one to append had seen of the run. */
+  readonly seen: Uint8Array | undefined
+  readonly entries: readonly { readonly position: string; readonly events: Uint8Array }[]
+}
+/** Adds to what was seen of a run, unless somebody else has done so behind `after` (`stale`). A repeat of a call that was done is `stale`, too. */
+export interface RunEventsRequest {
+  readonly runId: string
+  /** The last position that the caller knows; undefined: nothing is kept. */
+  readonly after: string | undefined
+  readonly events: Uint8Array
+  /** All that the caller has seen of the run, for whoever goes on from there. */
+  readonly seen: Uint8Array
+  /** How long it is kept, from now. */
+  readonly keptMs: number
+}
+export type RunEventsAnswer = { readonly status: 'ok'; readonly position: string } | { readonly status: 'stale' }
 
 // -------------------------------------------------------------------------------------------------------------------- channels
 
@@ -1076,6 +1131,12 @@ export interface Backend {
   signal(request: SignalRequest): Promise<SignalAnswer>
   /** Repeating it is safe. `gone`: there is no such run. */
   progress(request: ProgressRequest): Promise<'ok' | 'gone' | 'backpressure'>
+  /**
+   * From now on what happens is kept, for so long, for `inspect.events`: the last ten thousand events or so. A store that nobody asks pays nothing.
+   * Repeating it is safe, and prolongs it.
+   */
+  keepEvents(forMs: number): Promise<void>
+  appendRunEvents(request: RunEventsRequest): Promise<RunEventsAnswer>
   /** Deletes one dead letter, or all that were kept before a time by the store's clock. Says how many; a repeated call finds none. */
   deleteDeadLetters(which: { readonly id: string } | { readonly before: number }): Promise<number>
   readonly inspect: Inspector

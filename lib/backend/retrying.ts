@@ -61,6 +61,8 @@ function viewOf(near: Backend, repeater: Repeater, repeat: Repeat, repeatWork: R
     control: (request) => repeat(() => near.control(request)),
     signal: (request) => repeat(() => near.signal(request)),
     progress: (request) => near.progress(request), // for people: the next one says more
+    keepEvents: (forMs) => near.keepEvents(forMs), // for people: its caller comes again
+    appendRunEvents: (request) => near.appendRunEvents(request), // as above
     deleteDeadLetters: (which) => repeat(() => near.deleteDeadLetters(which)),
     channel: (runId, holder, request) => repeatWork(() => near.channel(runId, holder, request)),
     lock: (runId, holder, request) => repeatWork(() => near.lock(runId, holder, request)),
@@ -107,6 +109,8 @@ const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
   deadLetters: (limit, before) => repeat(() => inspect.deadLetters(limit, before)),
   deadLetter: (id) => repeat(() => inspect.deadLetter(id)),
   totals: () => repeat(() => inspect.totals()),
+  events: (after, limit) => inspect.events(after, limit), // for people: their next look says more
+  runEvents: (runId, after, limit) => inspect.runEvents(runId, after, limit), // as above
 })
 
 /** Repeats calls until they are answered, or until it is stopped. */

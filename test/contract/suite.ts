@@ -6,6 +6,7 @@ import { describeAcquire } from './acquire.js'
 import { describeByHand } from './by-hand.js'
 import { describeChannels } from './channels.js'
 import { describeControl } from './control.js'
+import { describeEventLog } from './event-log.js'
 import { describeHints } from './hints.js'
 import { describeInspect } from './inspect.js'
 import { describeLeader } from './leader.js'
@@ -65,6 +66,7 @@ export function describeBackend(name: string, makeHarness: MakeHarness, halves: 
       describe('by hand', () => describeByHand(useWorld))
       describe('lists of runs', () => describeListRuns(useWorld))
       describe('refusals', () => describeRefusals(useWorld))
+      describe('log of events', () => describeEventLog(useWorld))
     }
     if (halves.includes('time')) {
       describe('session', () => describeSessions(useWorld))

@@ -24,6 +24,8 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   'channel-write': [],
   control: ['allow-oom'],
   decide: ['allow-oom'],
+  'event-log': [],
+  'event-log-read': ['no-writes'],
   groups: ['no-writes'],
   input: ['no-writes'],
   'list-runs': ['no-writes'],

@@ -34,6 +34,8 @@ const PLACEHOLDERS: Readonly<Record<string, readonly string[]>> = {
   graph: ['<sha256>'],
   activity: ['<run>'],
   alive: ['<session>'],
+  runEvents: ['<run>'],
+  runSeen: ['<run>'],
 }
 
 describe('keys', () => {

@@ -19,6 +19,8 @@ const ALONE = {
   'kernel.ts': 'puts the operations together; in Redis each is a script',
   'memory-backend.ts': 'the clock and the timers of a store in this process',
   'state.ts': 'all state in memory; part-base.lua, keys and hashes are its counterpart',
+  'event-log.ts: readRunEvents': 'one script reads both logs',
+  'kept-events.ts': 'a stream of Redis, in this process',
   'inspect.ts': 'one script a question: groups, outcomes, queues, sessions',
   'channel.ts: channel': 'three scripts by their flags: a read, a write that needs room, and one that needs none',
   'channel.ts: lock': 'a script by its flags, since it needs no room',

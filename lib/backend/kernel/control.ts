@@ -1,6 +1,7 @@
 /** Commands of people and of holders: cancel, fail, end, pause, resume, withdraw, widen. */
 import type { ControlAnswer, ControlRequest } from '../backend.js'
 import { close } from './closing.js'
+import { noteEvent, noteRun } from './event-log.js'
 import { heldGroup } from './grants.js'
 import type { Run } from './group.js'
 import { purge } from './purge.js'
@@ -43,10 +44,12 @@ export function control(state: KernelState, request: ControlRequest): ControlAns
     case 'delete-run': {
       const run = state.runs.get(request.runId)
       if (run === undefined) return 'gone'
+      const isFirst = run.end === undefined || run.keptUntil > state.now
       if (run.end === undefined) {
         run.cancelReason = request.reason
         endRun(state, run, 'cancelled', request.value, request.reason)
       }
+      if (isFirst) noteEvent(state, { kind: 'deleted', runId: run.id })
       run.keptUntil = state.now
       purge(state, run)
       return 'ok'
@@ -80,6 +83,7 @@ export function control(state: KernelState, request: ControlRequest): ControlAns
       if ((state.queues.get(request.queue)?.isPaused ?? false) === isPaused) return 'dup'
       const queue = state.queue(request.queue)
       queue.isPaused = isPaused
+      noteEvent(state, { kind: 'queue', queue: request.queue, isPaused })
       if (!isPaused) notifyAll(state)
       return 'ok'
     }
@@ -98,6 +102,6 @@ function setPaused(state: KernelState, run: Run | undefined, isPaused: boolean):
     place(group)
     if (!isPaused) notifyFor(state, group, group.ready)
   }
-  state.effects.activity(run.id, 'state', run.id)
+  noteRun(state, run)
   return 'ok'
 }

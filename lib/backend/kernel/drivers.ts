@@ -1,4 +1,5 @@
 /** What becomes of a run that nobody drives any more. */
+import { noteRun } from './event-log.js'
 import type { Group } from './group.js'
 import { relane } from './ready-queue.js'
 import type { KernelState } from './state.js'
@@ -20,5 +21,5 @@ export function loseDriver(state: KernelState, root: Group, isWoken = false): vo
     run.keptUntil = state.now + run.retentionMs
     state.purges.add(run.purge, run.keptUntil)
   }
-  state.effects.activity(run.id, 'state', run.id)
+  noteRun(state, run)
 }

@@ -4,6 +4,7 @@
  */
 import { type PackedItems } from '../../values/packed-items.js'
 import type { Grant } from '../backend.js'
+import { noteRun } from './event-log.js'
 import type { Group, HeldGrant, Run, Session } from './group.js'
 import { type KernelState, tokenOf } from './state.js'
 import { countGranted, countReady, place } from './waking.js'
@@ -62,7 +63,7 @@ function setDriver(state: KernelState, run: Run, session: Session): void {
     run.lostAt = undefined
     state.purges.remove(run.purge)
   }
-  state.effects.activity(run.id, 'state', run.id)
+  noteRun(state, run)
 }
 
 /** A range that was never granted: neighbours, so that inputs are a view. */

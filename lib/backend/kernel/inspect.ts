@@ -1,6 +1,7 @@
 /** Looks at the state, each time as it is at that moment. Nothing changes. */
 import type {
   DeadLetter,
+  EventPage,
   GroupStatus,
   Inspector,
   Lead,
@@ -9,6 +10,7 @@ import type {
   OutcomesPage,
   PinnedRuns,
   QueueStatus,
+  RunEventPage,
   RunPage,
   RunRecord,
   SavedValues,
@@ -20,6 +22,7 @@ import type {
 } from '../backend.js'
 import { pack } from '../../values/packed-items.js'
 import type { Group, Queue } from './group.js'
+import { readEvents, readRunEvents } from './event-log.js'
 import { leadOf } from './leader.js'
 import { listRuns } from './list-runs.js'
 import type { KernelState } from './state.js'
@@ -85,6 +88,8 @@ export function inspectorOf(state: KernelState): KernelInspector {
     now: (): number => state.wallNow,
     deadLetters: (limit, before): readonly DeadLetter[] => state.deadLetters.list(limit, before),
     deadLetter: (id): DeadLetter | undefined => state.deadLetters.get(id),
+    events: (after, limit): EventPage => readEvents(state, after, limit),
+    runEvents: (runId, after, limit): RunEventPage => readRunEvents(state, runId, after, limit),
     totals: (): StoreTotals => ({
       now: state.wallNow,
       ended: [...state.ended.values()].map((one) => ({ ...one })),

@@ -24,6 +24,8 @@ import type {
   ProgressRequest,
   ReopenAnswer,
   ReopenRequest,
+  RunEventsAnswer,
+  RunEventsRequest,
   SessionAnswer,
   SessionRequest,
   SettleAnswer,
@@ -44,6 +46,7 @@ import { acquire } from './acquire.js'
 import { channel, lock } from './channel.js'
 import { decide } from './by-hand.js'
 import { control } from './control.js'
+import { appendRunEvents, keepEvents } from './event-log.js'
 import { inspectorOf, type KernelInspector } from './inspect.js'
 import { lead } from './leader.js'
 import { open } from './open.js'
@@ -166,6 +169,14 @@ export class Kernel {
 
   progress(now: number, request: ProgressRequest): 'ok' | 'gone' {
     return noteProgress(this.#at(now), request)
+  }
+
+  keepEvents(now: number, forMs: number): void {
+    keepEvents(this.#at(now), forMs)
+  }
+
+  appendRunEvents(now: number, request: RunEventsRequest): RunEventsAnswer {
+    return appendRunEvents(this.#at(now), request)
   }
 
   deleteDeadLetters(now: number, which: { readonly id: string } | { readonly before: number }): number {

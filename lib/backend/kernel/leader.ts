@@ -3,6 +3,7 @@
  * the end of its session. Nothing that a run needs waits for a leader.
  */
 import type { Lead, LeadAnswer, LeadRequest } from '../backend.js'
+import { clusterEvent } from './nodes.js'
 import type { KernelState } from './state.js'
 
 /** So many sessions are notified that nobody leads: one of them is enough. */
@@ -26,7 +27,7 @@ export function lead(state: KernelState, request: LeadRequest): LeadAnswer {
   } else if (leadOf(state) === undefined) {
     const { id, info } = session
     state.lead = { term: held.term + 1, session: id, leaderId: info.baseId, until }
-    state.effects.clusterEvent?.({ kind: 'leader:changed', session: id, leaderId: info.baseId, term: held.term + 1 })
+    clusterEvent(state, { kind: 'leader:changed', session: id, leaderId: info.baseId, term: held.term + 1 })
   }
   return { status: 'ok', lead: leadOf(state) }
 }

@@ -128,6 +128,14 @@ class Memory implements MemoryBackend {
     return this.#do((now) => this.#kernel.progress(now, request))
   }
 
+  keepEvents(forMs: number): ReturnType<Backend['keepEvents']> {
+    return this.#do((now) => this.#kernel.keepEvents(now, forMs))
+  }
+
+  appendRunEvents(request: Parameters<Backend['appendRunEvents']>[0]): ReturnType<Backend['appendRunEvents']> {
+    return this.#do((now) => this.#kernel.appendRunEvents(now, request))
+  }
+
   deleteDeadLetters(which: Parameters<Backend['deleteDeadLetters']>[0]): ReturnType<Backend['deleteDeadLetters']> {
     return this.#do((now) => this.#kernel.deleteDeadLetters(now, which))
   }
@@ -268,6 +276,8 @@ class Memory implements MemoryBackend {
       deadLetters: (limit, before) => look((inspector) => inspector.deadLetters(limit, before)),
       deadLetter: (id) => look((inspector) => inspector.deadLetter(id)),
       totals: () => look((inspector) => inspector.totals()),
+      events: (after, limit) => look((inspector) => inspector.events(after, limit)),
+      runEvents: (runId, after, limit) => look((inspector) => inspector.runEvents(runId, after, limit)),
     }
   }
 }

@@ -2,10 +2,17 @@
  * The registry of workers: who is there, who was lost, and for how long nothing was heard of it. It is for people: who gets work, and whose
  * work is reclaimed, sessions decide.
  */
-import type { NodeStatus } from '../backend.js'
+import type { ClusterEvent, NodeStatus } from '../backend.js'
 import { NODE_RETENTION_MS } from '../kept.js'
+import { noteEvent } from './event-log.js'
 import type { Session } from './group.js'
 import type { KernelState } from './state.js'
+
+/** Something happened among the processes of the store. */
+export function clusterEvent(state: KernelState, event: ClusterEvent): void {
+  state.effects.clusterEvent?.(event)
+  noteEvent(state, { kind: 'cluster', event })
+}
 
 /** A worker has registered, or says anew what it is (`isKnown`). */
 export function joinNodes(state: KernelState, session: Session, isKnown: boolean): void {
@@ -18,7 +25,7 @@ export function joinNodes(state: KernelState, session: Session, isKnown: boolean
   const { registeredAt = state.wallNow, state: doing = '' } = since ?? {}
   const heard = { mark: 'live', registeredAt, seenAt: state.wallNow, state: doing } as const
   state.nodes.set(info.baseId, { ...info, session: id, ...heard })
-  if (!isKnown) state.effects.clusterEvent?.({ kind: 'worker:registered', session: id, info, isReturned })
+  if (!isKnown) clusterEvent(state, { kind: 'worker:registered', session: id, info, isReturned })
 }
 
 /** A worker says what it does; one that the registry has lost is in it again. */
@@ -37,7 +44,7 @@ export function leaveNodes(state: KernelState, session: Session, reason: string)
   const workerId = info.baseId
   if (state.nodes.get(workerId)?.session !== id) return
   state.nodes.delete(workerId)
-  state.effects.clusterEvent?.({ kind: 'worker:deregistered', session: id, workerId, reason })
+  clusterEvent(state, { kind: 'worker:deregistered', session: id, workerId, reason })
 }
 
 /** A session was taken for dead: nothing is heard of its worker from now on. */
@@ -60,9 +67,8 @@ export function markNodes(state: KernelState, staleAfterMs: number, deadAfterMs:
     const { session } = node
     state.nodes.set(workerId, { ...node, mark })
     const silentMs = state.wallNow - node.seenAt
-    if (mark === 'stale') state.effects.clusterEvent?.({ kind: 'worker:stale', session, workerId, silentMs })
-    if (mark === 'dead')
-      state.effects.clusterEvent?.({ kind: 'worker:deregistered', session, workerId, reason: 'dead' })
+    if (mark === 'stale') clusterEvent(state, { kind: 'worker:stale', session, workerId, silentMs })
+    if (mark === 'dead') clusterEvent(state, { kind: 'worker:deregistered', session, workerId, reason: 'dead' })
   }
   return count
 }

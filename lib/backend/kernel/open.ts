@@ -3,6 +3,7 @@ import { pack } from '../../values/packed-items.js'
 import type { OpenAnswer, OpenRequest } from '../backend.js'
 import { checkOpen } from '../request-checks.js'
 import { rootSpec } from '../root-spec.js'
+import { noteRun } from './event-log.js'
 import { grantTo } from './granting.js'
 import type { Group, Run } from './group.js'
 import { newGroup } from './opening.js'
@@ -40,7 +41,7 @@ export function open(state: KernelState, request: OpenRequest): OpenAnswer {
   }
   if (session === undefined) {
     addReady(state, root, 1)
-    state.effects.activity(runId, 'state', runId)
+    noteRun(state, run)
     return { status: 'ok', token: undefined }
   }
   root.isOpeners = true

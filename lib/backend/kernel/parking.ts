@@ -3,6 +3,7 @@
  * it sees for itself whether it can go on, so that an early or doubled wake is harmless.
  */
 import { loseDriver } from './drivers.js'
+import { noteRun } from './event-log.js'
 import type { Group, ParkedBranch } from './group.js'
 import { requeue } from './retries.js'
 import type { KernelState } from './state.js'
@@ -15,7 +16,7 @@ export function park(state: KernelState, group: Group, index: number, dueMs: num
   if (group.isRoot) {
     run.driver = undefined
     run.isParked = true
-    state.effects.activity(run.id, 'state', run.id)
+    noteRun(state, run)
   }
   if (dueMs === undefined) return
   const parked: ParkedBranch = { group, index, dueAt: 0, place: -1, order: 0 }

@@ -1,6 +1,7 @@
 /** Opening a run again that has ended: what is saved stays, its root group waits for a driver, and a new epoch begins. */
 import type { ReopenAnswer, ReopenRequest } from '../backend.js'
 import { applyDecision } from './by-hand.js'
+import { noteRun } from './event-log.js'
 import type { Run } from './group.js'
 import { relane } from './ready-queue.js'
 import { reopenGroup, reopenRoot, requeueAnew, withLayout } from './retries.js'
@@ -30,7 +31,7 @@ export function reopen(state: KernelState, request: ReopenRequest): ReopenAnswer
   }
   addReady(state, root, requeueAnew(root, 0))
   if (request.decision !== undefined) applyDecision(state, run, request.decision)
-  state.effects.activity(run.id, 'state', run.id)
+  noteRun(state, run)
   return 'ok'
 }
 

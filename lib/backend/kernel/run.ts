@@ -99,6 +99,8 @@ export class Run<G> {
   isAbandoned = false
   /** When its driver was lost, of a run that had an opener, while nobody drives it and any worker may take it over. */
   lostAt: number | undefined
+  /** What those were told last that it is called who look at what happens. */
+  noted: RunState | undefined
   /** How often it was reopened; and by which call last. */
   epoch = 0
   reopenedBy: string | undefined

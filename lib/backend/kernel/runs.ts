@@ -3,6 +3,7 @@ import { item, itemCount } from '../../values/packed-items.js'
 import type { EndState, SavedValues } from '../backend.js'
 import { MOST_COUNTED_ENDS, OTHER_WORKFLOWS } from '../kept.js'
 import { close } from './closing.js'
+import { noteRun } from './event-log.js'
 import type { Run } from './group.js'
 import { trimRetained } from './purge.js'
 import type { KernelState } from './state.js'
@@ -38,7 +39,7 @@ export function endRun(state: KernelState, run: Run, as: EndState, value: Uint8A
   state.retained.add(run)
   state.withPayloads.add(run)
   state.retainedBytes += run.bytes
-  state.effects.activity(run.id, 'state', run.id)
+  noteRun(state, run)
   trimRetained(state)
 }
 

@@ -3,8 +3,18 @@
  * distance (docs/redis.md, rule 2). Times in records are the clock's own.
  */
 import { STORE_TIMES, type StoreTimes } from '../../options.js'
-import type { ClusterEvent, EndState, NodeStatus, Notice, RunChange, StoredWorkflow, Token } from '../backend.js'
+import type {
+  ClusterEvent,
+  EndState,
+  LoggedEvent,
+  NodeStatus,
+  Notice,
+  RunChange,
+  StoredWorkflow,
+  Token,
+} from '../backend.js'
 import { DeadLetters } from './dead-letters.js'
+import { EventLog, type RunEventLog } from './kept-events.js'
 import { type Due, DueQueue } from './due-queue.js'
 import type {
   AffinityHold,
@@ -94,6 +104,9 @@ export class KernelState {
   /** How many runs that are kept have this graph. */
   readonly graphRuns = new Map<string, number>()
   readonly deadLetters = new DeadLetters()
+  /** What happened, while somebody wants to know; and what was seen of single runs by those who watch them. */
+  readonly events = new EventLog<LoggedEvent>()
+  readonly runEvents = new Map<string, RunEventLog>()
   /** Runs that have ended, counted by state and workflow. */
   readonly ended = new Map<string, { readonly workflow: string; readonly state: EndState; count: number }>()
 

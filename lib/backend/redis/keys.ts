@@ -58,6 +58,10 @@ export function keysOf(tag: string, db = 0) {
     wakes: `${tag}:wake`,
     todo: `${tag}:todo`,
     graph: (sha256: string) => `${tag}:g:${sha256}`,
+    events: `${tag}:ev`,
+    runEvents: (runId: string) => `${tag}:ev:${runId}`,
+    /** What was seen last of the run by those who watch it. */
+    runSeen: (runId: string) => `${tag}:es:${runId}`,
     deadLetters: `${tag}:dead`,
     quarantine: `${tag}:quar`,
     activity: (runId: string) => `${activities}${runId}`,

@@ -25,6 +25,7 @@ import { acquire } from './operations/acquire.js'
 import { channel, lock } from './operations/channels.js'
 import { control } from './operations/control.js'
 import { deleteDeadLetters } from './operations/dead-letters.js'
+import { appendRunEvents, keepEvents } from './operations/event-log.js'
 import { grantIn } from './operations/grants.js'
 import { getGraph, hasGraph, putGraph } from './operations/graphs.js'
 import { inspectorOf } from './operations/inspect.js'
@@ -200,6 +201,14 @@ class RedisBackend implements Backend {
 
   progress(request: Parameters<Backend['progress']>[0]): ReturnType<Backend['progress']> {
     return noteProgress(this.#store, request)
+  }
+
+  keepEvents(forMs: number): ReturnType<Backend['keepEvents']> {
+    return keepEvents(this.#store, forMs)
+  }
+
+  appendRunEvents(request: Parameters<Backend['appendRunEvents']>[0]): ReturnType<Backend['appendRunEvents']> {
+    return appendRunEvents(this.#store, request)
   }
 
   deleteDeadLetters(which: Parameters<Backend['deleteDeadLetters']>[0]): ReturnType<Backend['deleteDeadLetters']> {

@@ -16,6 +16,8 @@ export const SCRIPT_NAMES = Object.freeze([
   'channel-write',
   'control',
   'decide',
+  'event-log',
+  'event-log-read',
   'groups',
   'input',
   'list-runs',

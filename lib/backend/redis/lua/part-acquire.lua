@@ -47,7 +47,7 @@ local function decode(ARGV)
 end
 
 local function readCounters(ARGV)
-  local names = { 'ahead', 'seen', 'epoch', 'fix', 'dues', 'fence', 'ready', 'lanes', 'act', 'wakes', 'wide', 'idle' }
+  local names = { 'ahead', 'seen', 'epoch', 'fix', 'dues', 'fence', 'ready', 'lanes', 'act', 'wakes', 'wide', 'idle', 'ev' }
   for i = 14, #ARGV, 2 do
     names[#names + 1] = 'p:' .. ARGV[i]
     if #ARGV[i + 1] < 40 then

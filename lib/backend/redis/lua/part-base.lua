@@ -189,7 +189,7 @@ function begin_base(keys)
     T = sub(M, 1, -3)
   end
   channels = keys[2]
-  shard, firstRead, wallMicros, clock = {}, { 'ahead', 'seen', 'epoch', 'dues', 'purges', 'fix', 'wide' }, nil, nil
+  shard, firstRead, wallMicros, clock = {}, { 'ahead', 'seen', 'epoch', 'dues', 'purges', 'fix', 'wide', 'ev' }, nil, nil
   -- most calls fill few of these: making all of them anew would cost more than what fills them
   if shardChanges[1] then shardChanges, isChanged = {}, {} end
   if notices[1] then notices = {} end

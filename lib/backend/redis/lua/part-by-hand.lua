@@ -151,7 +151,7 @@ local function decideIn(ARGV)
 end
 
 function decide(ARGV)
-  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'keep', 'ready', 'act' })
+  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'keep', 'ready', 'act', 'ev' })
   local isFine, answer = pcall(decideIn, ARGV)
   if not isFine then
     -- nothing of what it has changed so far is written

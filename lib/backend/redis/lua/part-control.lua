@@ -5,6 +5,7 @@
 --   closing: MOST_GROUPS close leaveToSweep
 --   commit: commit
 --   due-queue: plan
+--   event-log: eventLog
 --   grants: heldGroup
 --   group: load readyOf touch
 --   run: LOST PAUSED PENDING RUNNING WAITING loadRun standings setRun
@@ -51,6 +52,9 @@ local function deleteRun(id, reason, value)
   if not run.isEnded then
     setRun(run, 'reason', reason)
     endRun(run, 'cancelled', value, reason)
+  end
+  if eventLog.isKept() and (tonumber(call('HGET', run.key, 'kept') or nil) or HUGE) > now() then
+    eventLog.planEvent('deleted', id)
   end
   setRun(run, 'kept', now())
   plan(now(), 'p ' .. id)
@@ -163,6 +167,7 @@ local function setQueuePaused(queue, isPaused)
     return 'DUP'
   end
   setShard(field, isPaused and '1' or '0')
+  eventLog.planEvent('queue', queue, isPaused and '1' or '0')
   if not isPaused then
     notifyAll()
   end
@@ -171,7 +176,7 @@ end
 
 function control(ARGV)
   local kind, answer = ARGV[1], nil
-  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'keep', 'ready', 'act', 'wide', 'lanes' })
+  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'keep', 'ready', 'act', 'wide', 'lanes', 'ev' })
   if kind == 'cancel-run' then
     answer = cancelRun(ARGV[2], ARGV[3], ARGV[4])
   elseif kind == 'fail-run' then

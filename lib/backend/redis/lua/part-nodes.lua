@@ -3,6 +3,7 @@
 -- Gives: nodes
 -- Needs:
 --   base: channelOf makeAnew readHint wall whole
+--   event-log: eventLog
 (function()
 -- How long a worker is known that was lost.
 local NODE_RETENTION_MS = 24 * 3600000
@@ -18,6 +19,7 @@ end
 -- What happened among the processes of the store: its name, the session that it is about, and its facts, a line each.
 local function clusterEvent(...)
   tryCall('PUBLISH', channelOf(CLUSTER), 'events ' .. concat({ ... }, '\n'))
+  eventLog.noteEvent('cluster', ...)
 end
 
 -- What is known of a worker: session, when it registered and was heard of, mark, what it does; or nil.

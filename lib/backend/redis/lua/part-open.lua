@@ -70,7 +70,7 @@ end
 
 -- The one look at T:m: for the lane of the root, and that of the first group or nil, with its queue.
 local function readFor(lane, second, isGranted, queue)
-  local names = { 'ahead', 'seen', 'epoch', 'fix', 'dues', 'runs', 'fence', 'seq', 'keep', 'wide', 'ready', 'idle' }
+  local names = { 'ahead', 'seen', 'epoch', 'fix', 'dues', 'runs', 'fence', 'seq', 'keep', 'wide', 'ready', 'idle', 'ev' }
   if not isGranted then
     local at = #names
     names[at + 1], names[at + 2], names[at + 3], names[at + 4] = 'n:' .. lane, 'c:' .. lane, 'act', 'lanes'

@@ -148,7 +148,7 @@ local function reopenRun(ARGV)
 end
 
 function reopen(ARGV)
-  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'ready', 'act', 'lanes' })
+  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'ready', 'act', 'lanes', 'ev' })
   local isFine, answer = pcall(reopenRun, ARGV)
   if not isFine then
     -- nothing of what it has changed so far is written

@@ -2,6 +2,7 @@
 -- Gives: PENDING RUNNING PAUSED WAITING LOST standings loadRun addRun forgetRun setRun listGroup pinRun unpinRun commitListings commitRuns
 -- Needs:
 --   base: many readHint setShard shardNumber whole
+--   event-log: eventLog
 --   uploads: uploads
 -- Where a run stands in T:runs, which lists runs by state and then by creation: a pending one at the microsecond of its creation, any other in
 -- quarters of one, with its standing times 2^50 below 0. So a change of state is one write, and an older release reads the key as it ever did.
@@ -113,16 +114,33 @@ end
 
 standings = { scoreOf = scoreOf, relist = relist, ofEnd = ofEnd, index = index, isMoved = isMoved, SPAN = STANDING_SPAN }
 
+-- What a run is called that stands there (run-state.ts has the same rule).
+local NAMES = { [PENDING] = 'pending', [RUNNING] = 'running', [PAUSED] = 'paused', [WAITING] = 'waiting', [5] = 'completed', [6] = 'failed',
+  [7] = 'cancelled' }
+
+-- For those who look at what happens: what the run is called from now on, and what it was called before.
+local function noteStanding(run)
+  local score = tonumber(readHint('ZSCORE', T .. ':runs', run.id) or nil)
+  local before = score and (score >= 0 and PENDING or floor((STANDING_SPAN - 1 - score) / STANDING_SPAN))
+  local wasAbandoned = before == LOST and call('HGET', run.key, 'aband') == '1'
+  local from = before and (NAMES[before] or (wasAbandoned and 'abandoned' or 'pending'))
+  eventLog.noteRun(run.id, run.workflow, from, NAMES[run.standing] or (run.isAbandoned and 'abandoned' or 'pending'))
+end
+
 function commitListings()
   for i = 1, #runOrder do
     local run = runOrder[i]
     if run.standing then
+      if eventLog.isKept() then
+        noteStanding(run)
+      end
       call('ZADD', T .. ':runs', whole(scoreOf(run.standing, run.micros)), run.id)
     end
   end
   for i = 1, #listings do
     call(unpack(listings[i]))
   end
+  eventLog.commitEvents()
 end
 
 function commitRuns()

@@ -317,7 +317,7 @@ end
 -- `andSweep` is called by a renewal that asks for it: sweeps need this part, not the other way round.
 local function handle(ARGV, andSweep)
   local kind, id = ARGV[1], ARGV[2]
-  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'sweepDue', 'fence', 'seq', 'ready', 'act', 'keep', 'wide', 'lanes' })
+  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'sweepDue', 'fence', 'seq', 'ready', 'act', 'keep', 'wide', 'lanes', 'ev' })
   local known = tryCall('HMGET', T .. ':wi:' .. id, 'base', 'wait', 'seq')
   if known.err then
     -- of another type: the session does not exist, and registers again

@@ -143,7 +143,7 @@ local function openChild(run, isFull, ARGV, at, holding, index, session, isPusha
   end
   local lane = laneFor(ARGV, at)
   readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'fence', 'seq', 'ready',
-    'p:' .. ARGV[at + 3], 'n:' .. lane, 'f:' .. lane, 'c:' .. lane, 'act', 'wide' })
+    'p:' .. ARGV[at + 3], 'n:' .. lane, 'f:' .. lane, 'c:' .. lane, 'act', 'wide', 'ev' })
   local child = newChild(ARGV, at, holding, index, session, lane)
   if isPushable and not run.isPaused then
     push(child, ARGV[at + 8], ARGV[at + 9], ARGV[7], ARGV[8])

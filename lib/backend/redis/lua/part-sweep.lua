@@ -202,7 +202,7 @@ function sweep(why)
     call('UNLINK', M)
   end
   readShard({ 'ahead', 'seen', 'sweepAt', 'sweepDue', 'grace', 'backlog', 'look', 'idle', 'ready', 'lanes', 'keep', 'fence', 'epoch', 'act', 'kinds',
-    'fix', 'fixedAt', 'dues', 'purges', 'wakes', 'runs', 'todos', 'losts', 'pins', 'serving', 'stands', 'wide', 'index' })
+    'fix', 'fixedAt', 'dues', 'purges', 'wakes', 'runs', 'todos', 'losts', 'pins', 'serving', 'stands', 'wide', 'index', 'ev' })
   local isEarly, look = isTooEarly()
   if isEarly and not why then
     commitShard()

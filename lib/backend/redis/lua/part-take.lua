@@ -38,7 +38,8 @@ local function takeRun(session, nonce, runId, graceMs)
     return { 'PAUSED' }
   end
   local lane = root.lane
-  readShard({ 'ahead', 'epoch', 'fix', 'dues', 'purges', 'fence', 'ready', 'act', 'lanes', 'wide', 'idle', 'n:' .. lane, 'f:' .. lane, 'c:' .. lane })
+  readShard({ 'ahead', 'ev', 'epoch', 'fix', 'dues', 'purges', 'fence', 'ready', 'act', 'lanes', 'wide', 'idle',
+    'n:' .. lane, 'f:' .. lane, 'c:' .. lane })
   local grant = grantTo(root, session, nonce, 1, HUGE, graceMs, 1)
   return { grant and 'OK' or 'PAUSED' }, grant
 end

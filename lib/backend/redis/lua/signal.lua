@@ -21,7 +21,7 @@ if find(known, ' ' .. ARGV[4] .. ' ', 1, true) then
 elseif run.isEnded then
   return 'OVER'
 end
-readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'wakes', 'ready', 'act' })
+readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'wakes', 'ready', 'act', 'ev' })
 local answer = runWaits.signal(run, ARGV[2], ARGV[3])
 if answer == 'FULL' then
   return 'FULL'

@@ -18,6 +18,7 @@ import { bytesOf, fieldsOf, listOf, numberOf, readable, textOf } from '../replie
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
 import { deadLetter, deadLetters } from './dead-letters.js'
+import { readEvents, readRunEvents } from './event-log.js'
 import { decodeInfo } from './info-codec.js'
 import { unlisted } from './lane-registry.js'
 import { whoLeads } from './lead.js'
@@ -63,6 +64,8 @@ export function inspectorOf(store: Store): Inspector {
     deadLetters: (limit, before) => deadLetters(store, limit, before),
     deadLetter: (id) => deadLetter(store, id),
     totals: () => totals(store),
+    events: (after, limit) => readEvents(store, after, limit),
+    runEvents: (runId, after, limit) => readRunEvents(store, runId, after, limit),
   }
 }
 

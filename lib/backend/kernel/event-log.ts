@@ -1,0 +1,90 @@
+/**
+ * What happens in the store, kept for those who look at it from outside: only while somebody has asked for it. And what those have seen of single
+ * runs who watch them, so that whoever goes on from there tells the same. Positions are times, each larger than the one before.
+ */
+import type { EventPage, LoggedEvent, RunEventPage, RunEventsAnswer, RunEventsRequest } from '../backend.js'
+import { isGapBehind } from '../event-positions.js'
+import type { Run } from './group.js'
+import { EventLog } from './kept-events.js'
+import type { KernelState } from './state.js'
+
+const MOST_EVENTS = 10000
+const MOST_RUN_EVENTS = 1000
+
+/** From now on what happens is kept; where it was not until now, the log begins anew. */
+export function keepEvents(state: KernelState, forMs: number): void {
+  const { events } = state
+  if (!isKept(state)) {
+    events.entries = []
+    events.add(undefined, state.wallNow, MOST_EVENTS)
+  }
+  events.keptUntil = state.now + forMs
+}
+
+/** Whether somebody wants to know what happens. */
+export function isKept(state: KernelState): boolean {
+  return state.events.keptUntil > state.now
+}
+
+/** Keeps an event. */
+export function noteEvent(state: KernelState, event: LoggedEvent): void {
+  if (isKept(state)) state.events.add(event, state.wallNow, MOST_EVENTS)
+}
+
+/** The facts of a run have changed: tells its watchers, and keeps what the run is called from now on, if that is another state. */
+export function noteRun(state: KernelState, run: Run): void {
+  state.effects.activity(run.id, 'state', run.id)
+  const { noted: from, id: runId, workflow } = run
+  run.noted = run.stateAt(state.wallNow)
+  if (from !== run.noted) noteEvent(state, { kind: 'run', runId, workflow, from, to: run.noted })
+}
+
+/** What was kept behind a position. */
+export function readEvents(state: KernelState, after: string | undefined, limit: number): EventPage {
+  const { events } = state
+  const found = events.behind(after, limit)
+  return {
+    isKept: isKept(state),
+    last: events.last,
+    isGap: isGapBehind(after, events.entries[0]?.position, events.last),
+    events: found.flatMap(({ position, at, event }) => (event === undefined ? [] : [{ position, at, event }])),
+    next: found.at(-1)?.position,
+  }
+}
+
+/** Adds to what was seen of a run. */
+export function appendRunEvents(state: KernelState, request: RunEventsRequest): RunEventsAnswer {
+  const { runId, after, events, seen, keptMs } = request
+  forgetOld(state)
+  const known = state.runEvents.get(runId)
+  if (known?.log.last !== after) return { status: 'stale' }
+  const own = known ?? { log: new EventLog<Uint8Array>(), seen }
+  own.seen = seen
+  own.log.keptUntil = state.now + keptMs
+  state.runEvents.delete(runId) // the last one to be kept stands last
+  state.runEvents.set(runId, own)
+  return { status: 'ok', position: own.log.add(events, state.wallNow, MOST_RUN_EVENTS) }
+}
+
+function forgetOld(state: KernelState): void {
+  for (const [runId, { log }] of state.runEvents) if (log.keptUntil <= state.now) state.runEvents.delete(runId)
+}
+
+/** What was kept behind a position of what was seen of a run. */
+export function readRunEvents(
+  state: KernelState,
+  runId: string,
+  after: string | undefined,
+  limit: number,
+): RunEventPage {
+  forgetOld(state)
+  const { log = new EventLog<Uint8Array>(), seen } = state.runEvents.get(runId) ?? {}
+  return {
+    last: log.last,
+    isGap: isGapBehind(after, log.entries[0]?.position, log.last),
+    seen,
+    entries: log
+      .behind(after, limit)
+      .flatMap(({ position, event: events }) => (events === undefined ? [] : [{ position, events }])),
+  }
+}

@@ -1,0 +1,42 @@
+-- Flags:
+-- Needs:
+--   base: commitShard now setShard whole
+--   event-log: eventLog
+-- From now on, for a while, what happens in the store is kept; where it was not until now, the log begins anew. Or appends to what was seen of one
+-- run, unless somebody else has appended since.
+-- KEYS: T:m
+-- Derives: T:ev T:ev:<run> T:es:<run>
+-- ARGV: keep, for ms | append, run, the position that it was known to ('' the beginning), events, all that was seen, kept for ms
+-- Answers: OK (append: then the position behind it) | STALE
+local MOST_RUN_EVENTS = 1000
+
+local function keepEvents(forMs)
+  local key = T .. ':ev'
+  if not eventLog.isKept() then
+    call('UNLINK', key)
+    call('XADD', key, '*', 'k', 'begin', 'f', '')
+  end
+  setShard('ev', whole(now() + forMs))
+  call('PEXPIRE', key, whole(forMs * 2))
+  commitShard()
+  return { 'OK' }
+end
+
+local function appendRunEvents(run, after, events, seen, keptMs)
+  local key = T .. ':ev:' .. run
+  local last = tryCall('XREVRANGE', key, '+', '-', 'COUNT', 1)
+  if (last.err or not last[1]) and after ~= '' or last[1] and last[1][1] ~= after then
+    return { 'STALE' }
+  elseif last.err then
+    call('UNLINK', key)
+  end
+  local id = call('XADD', key, 'MAXLEN', '~', MOST_RUN_EVENTS, '*', 'e', events)
+  call('PEXPIRE', key, keptMs)
+  call('SET', T .. ':es:' .. run, seen, 'PX', keptMs)
+  return { 'OK', id }
+end
+
+if ARGV[1] == 'keep' then
+  return keepEvents(tonumber(ARGV[2]))
+end
+return appendRunEvents(unpack(ARGV, 2, 6))
