@@ -10,7 +10,7 @@ export default defineConfig(
   { ignores: ['dist/', 'coverage/', '.cache/', 'node_modules/', '**/*.mjs', 'test/types/'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,tsx}'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {

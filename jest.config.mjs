@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 
 /** Packages that are ESM only, which jest can take in no other way than compiled. */
-const esmOnly = ['canonicalize', 'arktype', '@ark/', 'arkregex']
+const esmOnly = ['canonicalize', 'arktype', '@ark/', 'arkregex', '@seriousme/']
 
 export default {
   testEnvironment: 'node',

@@ -8,6 +8,7 @@ import {
   DEV_OPTIONS,
   GRAPH_OPTIONS,
   RUN_COMMAND_OPTIONS,
+  SERVE_OPTIONS,
   SHARED_FILE,
   WORKER_ALIASES,
 } from './commands/options.js'
@@ -105,6 +106,18 @@ function entriesOf(version: string): ReadonlyMap<string, Entry> {
         table: EXPORTER_OPTIONS,
       },
       async (...given) => (await import('./commands/exporter.js')).exporterCommand(...given),
+    ),
+    entry(
+      'serve',
+      {
+        summary: 'serves the control plane: the HTTP API and the dashboard',
+        table: SERVE_OPTIONS,
+        switches: {
+          insecure: { flag: 'insecure', help: 'Listens beyond loopback without a key: all who reach it may do all.' },
+        },
+        more: ['It shows every run of its key prefix, and needs no code. Beyond loopback it wants a key.', ''],
+      },
+      async (...given) => (await import('./commands/serve.js')).serveCommand(...given),
     ),
     entry(
       'init',

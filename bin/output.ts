@@ -1,5 +1,6 @@
 /** How commands write what they found: tables and colours for people, JSON for programs. */
 import { inspect } from 'node:util'
+import { plainOf } from '../lib/server/plain-json.js'
 import type { Host, Screen } from './host.js'
 
 /** NO_COLOR (https://no-color.org) is obeyed; what is no terminal gets no colour. */
@@ -76,21 +77,6 @@ export function table(
 
 /** A value as JSON: what JSON has no form for is written as the nearest that it has. */
 export const toJson = (value: unknown): string => `${JSON.stringify(value, plainOf, 2)}\n`
-
-function plainOf(this: unknown, _key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return value.toString()
-  if (value === undefined) return undefined
-  if (value instanceof Set) return [...(value as ReadonlySet<unknown>)]
-  if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
-  if (value instanceof Error && !('toJSON' in value)) return { name: value.name, message: value.message }
-  if (value instanceof Map) {
-    const entries = [...(value as ReadonlyMap<unknown, unknown>)]
-    return entries.every(([key]) => typeof key === 'string')
-      ? Object.fromEntries(entries as [string, unknown][])
-      : entries
-  }
-  return value
-}
 
 /** A value as people read it: a text as it is, anything else as Node.js shows it. */
 export function shownValue(value: unknown, screen: Screen, env: Host['env'], mostItems = 1_000): string {

@@ -15,7 +15,9 @@ import { writeLogLines } from './observe/log-lines.js'
 import { findTracer } from './observe/traces.js'
 import { CONNECT_OPTIONS, checkOptions, DEFAULT_LIMITS, defaultsOf, LIMIT_OPTIONS, WORKER_OPTIONS } from './options.js'
 import { Client } from './producer/client.js'
+import type { ServerOptions } from './producer/server-types.js'
 import type { Address, ConnectOptions, Graflow } from './producer/types.js'
+import type { RunningServer, ServerParts } from './server/start-server.js'
 import { openThreads, type ThreadPool } from './threads/thread-pool.js'
 import { type Clock, type Random, systemClock, systemId, systemRandom } from './time.js'
 import { Executor } from './executor/executor.js'
@@ -42,6 +44,31 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
   const address = typeof first === 'object' ? undefined : first
   refuseAddressIn(first)
   const options = checkOptions<ConnectOptions>('connect', CONNECT_OPTIONS, typeof first === 'object' ? first : second)
+  const isForgotten = given.length > 0 && first === undefined
+  return openClient(address, options, { writeLog: toStandardError, isForgotten })
+}
+
+/** How a process shows what its client does. */
+export interface ClientHost {
+  /** Writes log events from a level up; returns what ends that. */
+  readonly writeLog: (emitter: Emitter, level: NonNullable<ConnectOptions['logLevel']>) => () => void
+  /** Whether an address was given that is undefined. */
+  readonly isForgotten?: boolean
+  /** For tests: puts a control plane over the client in another way. Default: it listens. */
+  readonly startServer?: (parts: ServerParts, options: ServerOptions) => Promise<RunningServer>
+}
+
+const toStandardError: ClientHost['writeLog'] = (emitter, level) =>
+  writeLogLines(emitter, level, (line) => {
+    process.stderr.write(`${line}\n`)
+  })
+
+/** `connect`, for a process with a log of its own. @throws GraflowError as connect */
+export async function openClient(
+  address: Address | undefined,
+  options: ConnectOptions,
+  { writeLog, isForgotten = false, startServer }: ClientHost,
+): Promise<Graflow> {
   const {
     clock = systemClock,
     retentionMs = DEFAULTS.retentionMs,
@@ -51,10 +78,8 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
   const learn = [...modules.map(learnerOfModule), ...(options.tasks ?? []).flatMap(learnersOf)]
   const emitter = new Emitter(() => clock.now())
   emitter.tracer = await findTracer()
-  const stopLog = writeLogLines(emitter, logLevel, (line) => {
-    process.stderr.write(`${line}\n`)
-  })
-  if (given.length > 0 && first === undefined) warnOfUndefinedAddress(emitter)
+  const stopLog = writeLog(emitter, logLevel)
+  if (isForgotten) warnOfUndefinedAddress(emitter)
   const { maxConcurrentTasks = DEFAULTS.maxConcurrentTasks, timings = DEFAULTS.timings } = options
   const threads = openThreads(modules, { ...options, maxConcurrentTasks, emitter })
   const session = await openClientSession(address, options, { emitter, clock, threads }).catch((error: unknown) => {
@@ -68,7 +93,27 @@ export async function connect(...given: [first?: Address | ConnectOptions, secon
   }
   const client = new Client({ session, operators: operatorsOf, retentionMs, onClose })
   if (isMemory(address)) session.serve(executorOf(session, maxConcurrentTasks, timings))
+  if (options.serve !== undefined) await serve(client, session, options, startServer)
   return client // its methods' types are the interface's: the class has them untyped
+}
+
+/** Puts the control plane over a client, which is closed where that fails. @throws GraflowError INVALID_OPTION */
+async function serve(
+  client: Client,
+  session: Session,
+  options: ConnectOptions,
+  start: ClientHost['startServer'],
+): Promise<void> {
+  const { keyPrefix = DEFAULTS.keyPrefix, clock = systemClock, random = systemRandom } = options
+  try {
+    // with the libraries that it needs, which no other client loads
+    const { startServer } = await import('./server/start-server.js')
+    const parts = { graflow: client, session, keyPrefix, clock, random, newId: systemId }
+    client.servedBy(await (start ?? startServer)(parts, options.serve ?? {}))
+  } catch (error) {
+    await client.close()
+    throw error
+  }
 }
 
 /** An address among the options, as other clients of Redis take it. @throws GraflowError INVALID_OPTION, NOT_AVAILABLE */

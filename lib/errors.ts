@@ -125,6 +125,24 @@ export const ERROR_CODES = Object.freeze({
     1,
   ),
   NOT_AVAILABLE: facts('This build or backend does not have the feature; the message says what has it.', false, 501, 2),
+  // the control plane
+  INVALID_REQUEST: facts(
+    'A request is no HTTP or JSON that can be read, or lacks what its route needs.',
+    false,
+    400,
+    2,
+  ),
+  UNAUTHORIZED: facts('The control plane wants a key, and got none or one that it does not know.', false, 401, 1),
+  FORBIDDEN: facts(
+    'The key may not do this, or the request came from a page or to a host that is not allowed.',
+    false,
+    403,
+    1,
+  ),
+  NO_SUCH_ROUTE: facts('The control plane has nothing at this path.', false, 404, 1),
+  METHOD_NOT_ALLOWED: facts('The path takes other methods; the header `allow` lists them.', false, 405, 1),
+  UNSUPPORTED_MEDIA_TYPE: facts('The body of a request is not said to be application/json.', false, 415, 1),
+  TOO_MANY_REQUESTS: facts('Too many wrong keys came from this address; wait for `retry-after`.', true, 429, 1),
   // the backend
   BACKPRESSURE: facts('The store is full and takes no new work; what runs can finish.', true, 503, 1),
   NOT_DURABLE: facts(

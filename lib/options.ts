@@ -177,6 +177,11 @@ export const CONNECT_OPTIONS = Object.freeze({
     help: 'Embedded: above this the store takes no new work (BACKPRESSURE); what runs can finish.',
   },
   limits: { kind: 'object', defaultText: 'see below', help: 'How large things may be.' },
+  serve: {
+    kind: 'object',
+    example: '{ port: 9100 }',
+    help: 'Serves the control plane and its dashboard from this process, with the options of server.',
+  },
   clock: {
     kind: 'object',
     like: { what: 'a clock, such as manualClock() of graflow/testing', methods: ['now', 'after'] },
@@ -612,6 +617,80 @@ export const EXPORTER_OPTIONS = Object.freeze({
   },
   logLevel: WORKER_OPTIONS.logLevel,
   logFormat: WORKER_OPTIONS.logFormat,
+} as const satisfies OptionTable)
+
+/** `graflow serve`, and `connect({ serve })`. */
+export const SERVER_OPTIONS = Object.freeze({
+  port: {
+    kind: 'integer',
+    default: 9100,
+    min: 0,
+    max: 65_535,
+    flag: 'port',
+    env: ['GRAFLOW_HTTP_PORT'],
+    help: 'Port of the control plane and its dashboard; 0 takes a free one and says which.',
+  },
+  host: {
+    kind: 'string',
+    default: '127.0.0.1',
+    pattern: /^[^\s/@]{1,255}$/,
+    flag: 'host',
+    env: ['GRAFLOW_HTTP_HOST'],
+    help: 'Address that this port is bound to. Any but a loopback address needs a key, or insecure.',
+  },
+  basePath: {
+    kind: 'string',
+    pattern: /^\/[A-Za-z0-9_.~-]{1,64}(\/[A-Za-z0-9_.~-]{1,64}){0,7}$/,
+    flag: 'base-path',
+    env: ['GRAFLOW_BASE_PATH'],
+    example: '/graflow',
+    help: 'Path below which a proxy shows the control plane. Requests may come with it or without it.',
+  },
+  apiKeys: {
+    kind: 'list',
+    flag: 'api-key',
+    env: ['GRAFLOW_API_KEY'],
+    example: 'read:KEY',
+    help: 'Who may call: keys of 8 to 512 visible ASCII characters without a comma, with read:, operate: or admin: before them (admin without), or objects { name, scope, sha256, prefix }. GRAFLOW_API_KEY_FILE names a file that has some.',
+  },
+  apiKeysFile: {
+    kind: 'string',
+    flag: 'api-keys-file',
+    env: ['GRAFLOW_API_KEYS_FILE'],
+    example: 'keys.json',
+    help: 'A JSON file with a list of keys by their hashes, as graflow serve --new-key prints them.',
+  },
+  allowedHosts: {
+    kind: 'list',
+    flag: 'allowed-host',
+    env: ['GRAFLOW_ALLOWED_HOSTS'],
+    example: 'graflow.example.org',
+    help: 'Names under which callers reach the control plane, beside localhost, IP addresses and host; * is any.',
+  },
+  insecure: {
+    kind: 'boolean',
+    default: false,
+    help: 'Whether it may listen beyond loopback without a key, so that all who reach it may do all.',
+  },
+  maxBodyBytes: {
+    kind: 'integer',
+    default: 16 * MIB,
+    unit: 'bytes',
+    min: KIB,
+    max: 1024 * MIB,
+    flag: 'max-body-bytes',
+    env: ['GRAFLOW_MAX_BODY_BYTES'],
+    help: 'Bytes that the body of one request may have.',
+  },
+  maxConnections: {
+    kind: 'integer',
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    flag: 'max-connections',
+    env: ['GRAFLOW_MAX_CONNECTIONS'],
+    help: 'Connections at once; further ones are closed.',
+  },
 } as const satisfies OptionTable)
 
 /** `new WorkerPool(options)` has this besides the options of a worker. */

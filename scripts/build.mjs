@@ -1,11 +1,12 @@
 /**
- * Builds dist/ from lib/, worker/ and bin/: compiles (only what changed), copies what is not TypeScript, removes what has no
- * source any more, and leaves a stamp by which scripts/setup.mjs sees that nothing is to be done. Takes no options.
+ * Builds dist/ from lib/, worker/, bin/ and dashboard/: compiles (only what changed), bundles the dashboard, copies what is not
+ * TypeScript, removes what has no source any more, and leaves a stamp by which scripts/setup.mjs sees that nothing is to be done. Takes no options.
  */
 import './node-version.mjs'
 import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { bundleDashboard } from './bundle.mjs'
 import { copiedSources, embeddedSources, embedding, expectedOutputs, filesBelow, root, sourcesHash } from './dist.mjs'
 
 const stamp = join(root, '.cache/build-stamp')
@@ -41,6 +42,7 @@ if (texts.length > 0) {
   ]
   writeFileSync(join(root, 'dist', `${embedding.module}.js`), `${lines.join('\n')}\n`)
 }
+await bundleDashboard()
 const expected = new Set(expectedOutputs())
 for (const file of filesBelow('dist')) if (!expected.has(file)) rmSync(join(root, file))
 

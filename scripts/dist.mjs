@@ -10,12 +10,15 @@ import { join } from 'node:path'
 export const root = join(import.meta.dirname, '..')
 
 const sourceFolders = ['lib', 'worker', 'bin']
+/** The dashboard: bundled, not compiled file by file. */
+export const dashboardFolder = 'dashboard'
 /** What else decides how dist/ looks. The lock file stands for the compiler's version. */
 const alsoDecides = [
   'tsconfig.json',
   'tsconfig.build.json',
   'package-lock.json',
   'scripts/build.mjs',
+  'scripts/bundle.mjs',
   'scripts/dist.mjs',
 ]
 
@@ -46,13 +49,14 @@ export const expectedOutputs = () => {
   const compiled = sourceFolders.flatMap(filesBelow).filter(isCompiled)
   const stems = compiled.map((source) => `dist/${source.slice(0, -'.ts'.length)}`)
   const copied = copiedSources().map((source) => `dist/${source}`)
-  return [...stems.flatMap((stem) => [`${stem}.js`, `${stem}.d.ts`]), ...copied]
+  const dashboard = ['index.html', 'app.js', 'app.css'].map((file) => `dist/dashboard/${file}`)
+  return [...stems.flatMap((stem) => [`${stem}.js`, `${stem}.d.ts`]), ...copied, ...dashboard]
 }
 
 /** A hash over all that decides how dist/ looks: equal hash, equal build. */
 export function sourcesHash() {
   const hash = createHash('sha256')
-  for (const file of [...alsoDecides, ...sourceFolders.flatMap(filesBelow)]) {
+  for (const file of [...alsoDecides, ...[...sourceFolders, dashboardFolder].flatMap(filesBelow)]) {
     const bytes = readFileSync(join(root, file))
     hash.update(`${file}\0${bytes.length}\0`).update(bytes)
   }

@@ -73,7 +73,7 @@ function main(folder) {
       .map(({ path }) => path)
       .filter(
         (path) =>
-          !/^(dist\/(lib|worker|bin)\/|docs\/(guides\/)?[a-z-]+\.md$|docs\/images\/[a-z-]+\.png$|(k8s|systemd|dashboards)\/[\w@./-]+$|package\.json$|[A-Z]+(\.md)?$)/.test(
+          !/^(dist\/(lib|worker|bin)\/|dist\/dashboard\/(index\.html|app\.js|app\.css)$|docs\/(guides\/)?[a-z-]+\.md$|docs\/images\/[a-z-]+\.png$|(k8s|systemd|dashboards)\/[\w@./-]+$|package\.json$|[A-Z]+(\.md)?$)/.test(
             path,
           ),
       )
@@ -85,6 +85,7 @@ function main(folder) {
       'systemd/graflow-worker@.service',
       'dist/lib/index.js',
       'dist/lib/index.d.ts',
+      'dist/dashboard/app.js',
     ]) {
       if (!packed.files.some(({ path }) => path === needed)) throw new Error(`missing in the tarball: ${needed}`)
     }

@@ -6,6 +6,7 @@ import { describeError } from '../lib/describe.js'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { GraflowError } from '../lib/errors.js'
+import type { Answer, Asked } from '../lib/server/autoscale.js'
 
 /** What is answered. */
 export interface HealthSources {
@@ -20,20 +21,6 @@ export interface HealthSources {
   metrics(): Promise<string>
   /** What is answered besides, by path. */
   readonly others?: ReadonlyMap<string, (request: Asked) => Promise<Answer>>
-}
-
-/** A request, as far as answers depend on it. */
-export interface Asked {
-  readonly query: URLSearchParams
-  /** The value of a header, by its name in lower case. */
-  readonly header: (name: string) => string | undefined
-}
-
-/** An answer as JSON. */
-export interface Answer {
-  readonly status: number
-  readonly body: object
-  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** A server that listens; `close` it. */

@@ -26,7 +26,7 @@ import { systemClock, systemId, systemRandom, type Clock, type Random, withDeadl
 import { serveHealth, type HealthServer } from './health-server.js'
 import { type WriteLog, writeToStandardError } from './standard-error.js'
 import { leave } from './leaving.js'
-import { soon, storeSources } from './store-sources.js'
+import { soon, storeSources } from '../lib/server/store-sources.js'
 import { checkNames, loadModules, type LoadedModule } from '../lib/modules/task-modules.js'
 import { addressOf, checkWorkerOptions, isDriving, isServing, queuesOf, type WorkerOptions } from './worker-options.js'
 import { Executor, type WorkerCounters } from '../lib/executor/executor.js'

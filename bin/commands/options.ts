@@ -1,5 +1,5 @@
 /** What the commands of `graflow` take beside the worker's connection: one table for each, in the form of lib/options.ts. */
-import { EXPORTER_OPTIONS, type OptionTable, RUN_OPTIONS, WORKER_OPTIONS } from '../../lib/options.js'
+import { EXPORTER_OPTIONS, type OptionTable, RUN_OPTIONS, SERVER_OPTIONS, WORKER_OPTIONS } from '../../lib/options.js'
 
 /** Other names of flags of the worker, with the options that they mean. */
 export const WORKER_ALIASES = Object.freeze({
@@ -73,6 +73,19 @@ export const GRAPH_OPTIONS = Object.freeze({
   out: { kind: 'string', flag: 'out', example: 'flow.svg', help: 'The file to write; standard output without it.' },
 } as const) satisfies OptionTable
 
+/** `graflow serve`. */
+export const SERVE_OPTIONS = Object.freeze({
+  ...CONNECTION_OPTIONS,
+  ...SERVER_OPTIONS,
+  newKey: {
+    kind: 'string',
+    oneOf: ['read', 'operate', 'admin'],
+    flag: 'new-key',
+    help: 'Starts nothing: prints a new key with this scope, and its line for the file of keys.',
+  },
+  ...{ logLevel, logFormat: EXPORTER_OPTIONS.logFormat },
+} as const) satisfies OptionTable
+
 /** `graflow dev`. */
 export const DEV_OPTIONS = Object.freeze({
   ...WORKER_OPTIONS,
@@ -112,6 +125,7 @@ export const CONFIG_BORROWED = Object.freeze({
 export const SHARED_FILE = Object.freeze({
   table: Object.freeze({
     ...EXPORTER_OPTIONS,
+    ...SERVE_OPTIONS,
     ...GRAPH_OPTIONS,
     ...RUN_COMMAND_OPTIONS,
     ...DEV_OPTIONS,
@@ -122,6 +136,7 @@ export const SHARED_FILE = Object.freeze({
     'submit',
     'graph',
     'exporter',
+    'serve',
     'doctor',
     'config',
     'init',

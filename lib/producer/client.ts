@@ -40,6 +40,7 @@ import { RunHandle } from './run-handle.js'
 import { RunStates } from './run-states.js'
 import { checkFlow, openedRun, orKnown } from './same-flow.js'
 import { waitsOfRun } from './run-waits.js'
+import type { ServerInfo } from './server-types.js'
 import { tieTo } from './signal-ties.js'
 import type { DeadLetters, Graflow, Run, RunOptions, Runs, RunWaits, Workers } from './types.js'
 import { workersOf } from './workers.js'
@@ -64,6 +65,7 @@ export class Client implements Graflow {
   readonly queues: Queues
   readonly deadLetters: DeadLetters
   readonly builds: Builds
+  #server: (ServerInfo & { close(): Promise<void> }) | undefined
   readonly #options: ClientOptions
   readonly #session: Session
   readonly #handles: HandleServices
@@ -110,6 +112,15 @@ export class Client implements Graflow {
       },
       goesOn: (record, graph, step) => this.#goesOn(record, graph, step),
     }
+  }
+
+  get server(): ServerInfo | undefined {
+    return this.#server && { url: this.#server.url, port: this.#server.port }
+  }
+
+  /** From now on a server stands over this client: it is closed with it, and before it. */
+  servedBy(server: ServerInfo & { close(): Promise<void> }): void {
+    this.#server = server
   }
 
   get isRunning(): boolean {
@@ -264,6 +275,7 @@ export class Client implements Graflow {
 
   async #close(): Promise<void> {
     const { instanceId } = this
+    await this.#server?.close() // first: its requests are answered by what closes here
     this.#isRunning = false
     const reason = new GraflowError('CLOSED', `client ${instanceId} was closed while the run was in flight`)
     this.#closed.abort(reason)

@@ -8,6 +8,7 @@ import type { Prompt } from '../flow/node-options.js'
 import type { AnyNode, Flow, In, JoinPolicy, NeedsNoInput, Node, OrSay, Out, Outcome } from '../flow/types.js'
 import { type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
+import type { ServerInfo, ServerOptions } from './server-types.js'
 import type {
   BulkOptions,
   Builds,
@@ -80,6 +81,8 @@ export interface ConnectOptions {
   readonly maxBytes?: number
   /** How large things may be; past a limit, LIMIT_EXCEEDED. Default: see `Limits`. */
   readonly limits?: Partial<Limits>
+  /** Serves the control plane and its dashboard from this process until `close`; `graflow.server` says where. Default: none. */
+  readonly serve?: ServerOptions
   /** For tests: where time comes from (`manualClock` of graflow/testing). Default: the system’s. */
   readonly clock?: Clock
   /** For tests: where chance comes from, a number in [0, 1) a call (`seededRandom` of graflow/testing). Default: the system’s. */
@@ -543,6 +546,8 @@ export interface Graflow extends AsyncDisposable {
   readonly deadLetters: DeadLetters
   /** Builds of workers, and the runs that are pinned to them. */
   readonly builds: Builds
+  /** Where the control plane of this client listens; undefined without `serve`. */
+  readonly server: ServerInfo | undefined
   /** The same as the next overload, for a flow that takes no input. */
   run<const N>(node: NeedsNoInput<N>): Promise<Out<Flow<N>>>
   /**

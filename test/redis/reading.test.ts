@@ -2,7 +2,7 @@
 import type { Backend } from '../../lib/backend/backend.js'
 import { Emitter } from '../../lib/events.js'
 import { Metrics } from '../../lib/observe/metrics.js'
-import { storeSources } from '../../worker/store-sources.js'
+import { storeSources } from '../../lib/server/store-sources.js'
 import { type StagedBackend, useBackend } from '../support/redis-stage.js'
 import { sharedRedis } from '../support/shared-redis.js'
 import { until } from '../support/waits.js'

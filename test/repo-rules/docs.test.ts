@@ -8,6 +8,7 @@ import {
   LIMIT_OPTIONS,
   LOCK_OPTIONS,
   RUN_OPTIONS,
+  SERVER_OPTIONS,
   EXPORTER_OPTIONS,
   WORKER_OPTIONS,
   type OptionSpec,
@@ -81,6 +82,7 @@ describe('docs/options.md', () => {
     ['lock', LOCK_OPTIONS],
     ['worker', WORKER_OPTIONS],
     ['exporter', EXPORTER_OPTIONS],
+    ['server', SERVER_OPTIONS],
   ] as const)('%s: says of every option what the table in lib/options.ts says, and of no other', (section, table) => {
     const told = Object.entries<OptionSpec>(table).map(
       ([name, spec]) => `| \`${name}\` | ${mayBe(spec)} | ${defaultTextOf(spec)} | ${spec.help} |`,

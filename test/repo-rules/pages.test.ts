@@ -154,7 +154,7 @@ describe('docs/internals.md', () => {
       'lib/admin',
       ...[
         ...['lib/backend', 'lib/engine', 'lib/executor', 'lib/flow', 'lib/graph', 'lib/modules', 'lib/observe'],
-        ...['lib/producer', 'lib/report', 'lib/session', 'lib/threads', 'lib/values', 'worker'],
+        ...['lib/producer', 'lib/report', 'lib/server', 'lib/session', 'lib/threads', 'lib/values', 'worker'],
       ],
     ])
     expect(sources.length).toBeGreaterThan(50)

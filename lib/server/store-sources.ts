@@ -1,8 +1,8 @@
 /** How metrics ask the store: each question has an answer soon, or none. */
-import type { Backend } from '../lib/backend/backend.js'
-import { GraflowError } from '../lib/errors.js'
-import type { StoreSources } from '../lib/observe/store-metrics.js'
-import { type Clock, withDeadline } from '../lib/time.js'
+import type { Backend } from '../backend/backend.js'
+import { GraflowError } from '../errors.js'
+import type { StoreSources } from '../observe/store-metrics.js'
+import { type Clock, withDeadline } from '../time.js'
 
 /** Asked whether it is there, the store answers within this. */
 const PROBE_MS = 1_000

@@ -1,9 +1,23 @@
 /** `GET /api/v1/autoscale`: what an autoscaler asks of a queue, as JSON; also while there is no worker, and of a queue that was never used. */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { messageOf } from '../lib/describe.js'
-import { backlogOf, workersOf, type StoreSources } from '../lib/observe/store-metrics.js'
-import { DEFAULT_QUEUE, RUNS_QUEUE } from '../lib/options.js'
-import type { Answer, Asked } from './health-server.js'
+import { messageOf } from '../describe.js'
+import { GraflowError } from '../errors.js'
+import { backlogOf, workersOf, type StoreSources } from '../observe/store-metrics.js'
+import { DEFAULT_QUEUE, RUNS_QUEUE } from '../options.js'
+
+/** A request, as far as answers depend on it. */
+export interface Asked {
+  readonly query: URLSearchParams
+  /** The value of a header, by its name in lower case. */
+  readonly header: (name: string) => string | undefined
+}
+
+/** An answer as JSON. */
+export interface Answer {
+  readonly status: number
+  readonly body: object
+  readonly headers?: Readonly<Record<string, string>>
+}
 
 export const AUTOSCALE_PATH = '/api/v1/autoscale'
 
@@ -36,23 +50,30 @@ export function autoscaleRoute(sources: StoreSources, apiKey: string | undefined
       const detail = 'expected the API key of the exporter, as x-api-key or as a bearer token'
       return problem(401, 'Unauthorized', detail, 'UNAUTHORIZED', { 'www-authenticate': 'Bearer' })
     }
-    const given = asked.query.getAll('queue').flatMap((names) => names.split(','))
-    const queues = given.length === 0 ? [DEFAULT_QUEUE, RUNS_QUEUE] : [...new Set(given)]
-    const wrong = queues.find((queue) => !QUEUE.test(queue))
-    if (wrong !== undefined) {
-      const detail = 'queue: expected the name of a queue, or several with commas: 1 to 128 of A-Z a-z 0-9 _ -'
-      return problem(400, 'Bad Request', detail, 'INVALID_NAME')
-    }
     try {
-      return { status: 200, body: await loadOf(sources, queues) }
+      return { status: 200, body: await loadOf(sources, queuesOf(asked.query.getAll('queue'))) }
     } catch (error) {
+      if (error instanceof GraflowError && error.code === 'INVALID_NAME')
+        return problem(400, 'Bad Request', error.message, error.code)
       const detail = `the store does not answer: ${messageOf(error)}`
       return problem(503, 'Service Unavailable', detail, 'REDIS_UNAVAILABLE', { 'retry-after': '5' })
     }
   }
 }
 
-async function loadOf(sources: StoreSources, queues: readonly string[]): Promise<Load> {
+/** The queues that are asked for. @param given lists with commas; none for the usual ones @throws GraflowError INVALID_NAME */
+export function queuesOf(given: readonly string[]): readonly string[] {
+  const names = given.flatMap((list) => list.split(','))
+  const queues = names.length === 0 ? [DEFAULT_QUEUE, RUNS_QUEUE] : [...new Set(names)]
+  if (queues.every((queue) => QUEUE.test(queue))) return queues
+  throw new GraflowError(
+    'INVALID_NAME',
+    'queue: expected the name of a queue, or several with commas: 1 to 128 of A-Z a-z 0-9 _ -',
+  )
+}
+
+/** The numbers of some queues together. @throws GraflowError REDIS_UNAVAILABLE */
+export async function loadOf(sources: StoreSources, queues: readonly string[]): Promise<Load> {
   const [all, serving] = await Promise.all([sources.queues(), sources.serving()])
   const own = all.filter(({ queue }) => queues.includes(queue))
   const sum = (count: (one: (typeof own)[number]) => number): number =>

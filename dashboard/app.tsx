@@ -1,0 +1,5 @@
+/** The dashboard: where it begins. */
+import { render } from 'preact'
+
+const root = document.getElementById('app')
+if (root !== null) render(<main>Graflow</main>, root)

@@ -1,0 +1,163 @@
+/**
+ * The control plane as a function from requests to answers: who may call, what a request may be, which route it is for. It listens on nothing
+ * (start-server.ts does), so that tests can call it.
+ */
+import { OpenAPIHono } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import { asError } from '../engine/failure.js'
+import { GraflowError } from '../errors.js'
+import type { Metrics } from '../observe/metrics.js'
+import type { StoreSources } from '../observe/store-metrics.js'
+import { readBody } from './bodies.js'
+import { hostCheck } from './hosts.js'
+import { openApiOf } from './openapi.js'
+import { badRequest, invalidRequest, problemOf, problemResponse } from './problems.js'
+import type { ServerApp, ServerEnv } from './route.js'
+import { addOpsRoutes } from './routes/ops.js'
+import { addQueueRoutes } from './routes/queues.js'
+import type { ServerServices } from './services.js'
+import { staticFiles, type StaticFile } from './static-files.js'
+
+/** How the server is reached. */
+export interface AppOptions {
+  /** The address that it is bound to. */
+  readonly host: string
+  /** Empty where there is none. */
+  readonly basePath: string
+  readonly allowedHosts: readonly string[]
+  readonly maxBodyBytes: number
+  readonly metrics: Metrics
+  readonly store: StoreSources
+}
+
+/** Paths that want no key: they show nothing of the store. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/healthz'])
+
+const HEADERS: Readonly<Record<string, string>> = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+  'cross-origin-opener-policy': 'same-origin',
+  'x-frame-options': 'DENY',
+}
+
+/** All routes over some services. `app.request(path)` asks it without a socket. */
+export function createApp(services: ServerServices, options: AppOptions): ServerApp {
+  const { basePath } = options
+  const app: ServerApp = new OpenAPIHono<ServerEnv>({
+    getPath: (request) => pathBelow(request.url, basePath),
+    defaultHook: (result) => {
+      if (!result.success) throw invalidRequest(result.target, result.error)
+    },
+  })
+  const files = staticFiles(basePath)
+  app.onError((error, c) => answerError(error, c, services))
+  app.notFound((c) => notFound(app, c, files))
+  guard(app, services, options, files)
+  addOpsRoutes(app, services, options)
+  addQueueRoutes(app, services)
+  openApiOf(app)
+  return app
+}
+
+/** What happens to every request before its route. */
+function guard(
+  app: ServerApp,
+  services: ServerServices,
+  options: AppOptions,
+  files: ReadonlyMap<string, StaticFile>,
+): void {
+  const checkHost = hostCheck(options.host, options.allowedHosts)
+  app.use(async (c, next) => {
+    await next()
+    for (const [name, value] of Object.entries(HEADERS)) c.res.headers.set(name, value)
+    if (!c.res.headers.has('cache-control')) c.res.headers.set('cache-control', 'no-store')
+  })
+  app.use(async (c, next) => {
+    const { method, path } = c.req
+    const isHealth = OPEN_PATHS.has(path)
+    if (!isHealth) checkHost(c.req.header('host'), c.req.header('origin'))
+    if (isHealth || isPage(c, files)) {
+      c.set('scope', 'read')
+      return next()
+    }
+    c.set('scope', services.keys.check(keyOf(c), addressOf(c)))
+    if (method !== 'GET' && method !== 'HEAD') await readBody(c, options.maxBodyBytes)
+    await services.watch.guard(next, () => c.error === undefined)
+  })
+}
+
+/** The dashboard's files, and its pages: a path without a dot that a browser opens. */
+function isPage(c: Context<ServerEnv>, files: ReadonlyMap<string, StaticFile>): boolean {
+  const { method, path } = c.req
+  if (method !== 'GET' && method !== 'HEAD') return false
+  return path === '/' || files.has(path.slice(1)) || (isBrowsed(c) && !isOfApi(path))
+}
+
+const isOfApi = (path: string): boolean => /^\/(api|rpc|metrics|openapi\.json)(\/|$)/.test(path)
+
+const isBrowsed = (c: Context<ServerEnv>): boolean => c.req.header('accept')?.includes('text/html') === true
+
+/** What no route answered: the dashboard's files, or a problem. */
+function notFound(app: ServerApp, c: Context<ServerEnv>, files: ReadonlyMap<string, StaticFile>): Response {
+  const { method, path } = c.req
+  if (isPage(c, files)) {
+    const file = files.get(path.slice(1)) ?? files.get('index.html')
+    if (file !== undefined) return sendFile(file, c.req.header('if-none-match'))
+  }
+  const others = methodsOf(app, path)
+  if (others.length > 0) {
+    const error = new GraflowError('METHOD_NOT_ALLOWED', `expected ${others.join(' or ')}, got ${method}`)
+    return problemResponse(problemOf(error), { allow: others.join(', ') })
+  }
+  return problemResponse(
+    problemOf(new GraflowError('NO_SUCH_ROUTE', 'there is nothing here: GET /openapi.json lists all')),
+  )
+}
+
+const sendFile = ({ type, body, etag }: StaticFile, known: string | undefined): Response => {
+  const headers = { etag, 'cache-control': 'no-cache' }
+  if (known?.split(/\s*,\s*/).includes(etag) === true) return new Response(null, { status: 304, headers })
+  return new Response(body, { headers: { ...headers, 'content-type': type } })
+}
+
+/** Methods that routes at this path have. */
+function methodsOf(app: ServerApp, path: string): readonly string[] {
+  const parts = path.split('/')
+  const matches = (route: string): boolean => {
+    const own = route.split('/')
+    return (
+      own.length === parts.length &&
+      own.every((part, i) => part === parts[i] || (part.startsWith(':') && parts[i] !== ''))
+    )
+  }
+  const found = app.routes.filter(
+    ({ method, path: route }) => method !== 'ALL' && !route.includes('*') && matches(route),
+  )
+  return [...new Set(found.map(({ method }) => method))]
+}
+
+function answerError(error: unknown, c: Context<ServerEnv>, { log }: ServerServices): Response {
+  const known = error instanceof HTTPException ? badRequest(`${error.status}: ${error.message}`) : error
+  const problem = problemOf(known)
+  if (problem.code === 'INTERNAL') log('error', `${c.req.method} ${c.req.routePath} failed`, asError(error))
+  return problemResponse(problem)
+}
+
+const keyOf = (c: Context<ServerEnv>): string | undefined =>
+  c.req.header('x-api-key') ?? /^bearer +(.+)$/i.exec(c.req.header('authorization') ?? '')?.[1]
+
+const addressOf = ({ env }: Context<ServerEnv>): string =>
+  (env as ServerEnv['Bindings'] | undefined)?.incoming?.socket?.remoteAddress ?? 'none' // there is none without a socket
+
+/** The path of a URL without the base path, which a proxy may have left in it. */
+function pathBelow(url: string, basePath: string): string {
+  const start = url.indexOf('/', url.indexOf('://') + 3)
+  const end = url.slice(start).search(/[?#]/)
+  const path = start < 0 ? '/' : url.slice(start, end < 0 ? undefined : start + end)
+  if (basePath === '' || (path !== basePath && !path.startsWith(`${basePath}/`))) return path
+  return path === basePath ? '/' : path.slice(basePath.length)
+}

@@ -1,0 +1,81 @@
+/** Bodies of requests: JSON of a bounded size, read once before any route looks at it. */
+import type { Context } from 'hono'
+import { describeError } from '../describe.js'
+import { GraflowError } from '../errors.js'
+import { badRequest } from './problems.js'
+
+const JSON_TYPE = /^application\/([a-z.+-]+\+)?json\s*(;|$)/i
+
+/** How deep arrays and objects may stand in each other. */
+const MOST_DEPTH = 512
+
+const tooLarge = (most: number): GraflowError =>
+  new GraflowError('LIMIT_EXCEEDED', `body: expected at most ${most} bytes, got more`, { details: { limit: most } })
+
+/**
+ * Reads the body and keeps it for the route.
+ * @throws GraflowError UNSUPPORTED_MEDIA_TYPE, LIMIT_EXCEEDED, INVALID_REQUEST
+ */
+export async function readBody(c: Context, most: number): Promise<void> {
+  const { body } = c.req.raw
+  if (body === null) return
+  const length = Number(c.req.header('content-length') ?? 'NaN')
+  if (length > most) throw tooLarge(most)
+  const type = c.req.header('content-type')
+  const isJson = type !== undefined && JSON_TYPE.test(type)
+  if (!isJson && length > 0) throw wrongType(type)
+  const bytes = await bytesOf(body, most)
+  if (bytes.length > 0 && !isJson) throw wrongType(type)
+  c.req.bodyCache.json = Promise.resolve(bytes.length === 0 ? undefined : parsed(bytes))
+}
+
+const wrongType = (type: string | undefined): GraflowError =>
+  new GraflowError('UNSUPPORTED_MEDIA_TYPE', `content-type: expected application/json, got ${type ?? 'none'}`)
+
+async function bytesOf(body: ReadableStream<Uint8Array>, most: number): Promise<Buffer> {
+  const parts: Uint8Array[] = []
+  let size = 0
+  const reader = body.getReader()
+  for (;;) {
+    const { done, value } = await reader.read().catch((error: unknown) => {
+      throw badRequest(`body: it ended before it was whole: ${describeError(error)}`, error)
+    })
+    if (done) return Buffer.concat(parts)
+    size += value.byteLength
+    if (size > most) {
+      reader.cancel().catch(() => undefined) // the rest is not read
+      throw tooLarge(most)
+    }
+    parts.push(value)
+  }
+}
+
+function parsed(bytes: Buffer): unknown {
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (error) {
+    throw badRequest('body: expected UTF-8', error)
+  }
+  if (isDeeperThan(text, MOST_DEPTH)) throw badRequest(`body: expected JSON of at most ${MOST_DEPTH} levels`)
+  try {
+    return JSON.parse(text) as unknown
+  } catch (error) {
+    throw badRequest(`body: expected JSON: ${describeError(error)}`, error)
+  }
+}
+
+/** Counts brackets outside of texts, without building anything. */
+function isDeeperThan(json: string, most: number): boolean {
+  let depth = 0
+  for (let i = 0; i < json.length; i += 1) {
+    const code = json.charCodeAt(i)
+    if (code === 0x22) {
+      for (i += 1; i < json.length && json.charCodeAt(i) !== 0x22; i += 1) if (json.charCodeAt(i) === 0x5c) i += 1
+    } else if (code === 0x5b || code === 0x7b) {
+      depth += 1
+      if (depth > most) return true
+    } else if (code === 0x5d || code === 0x7d) depth -= 1
+  }
+  return false
+}

@@ -1,0 +1,113 @@
+/** Every error as RFC 9457 has it (`application/problem+json`), with our code: the table of codes says which status it is. */
+import type { ZodError } from 'zod'
+import { describe, describeError } from '../describe.js'
+import { ERROR_CODES, GraflowError, type ErrorCode } from '../errors.js'
+import { plainOf } from './plain-json.js'
+
+/** What is answered instead of what was asked for. */
+export interface Problem {
+  readonly type: 'about:blank'
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly code: ErrorCode
+  readonly retryable: boolean
+  /** Plain data about it, by code. */
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
+const TITLES: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  409: 'Conflict',
+  410: 'Gone',
+  413: 'Content Too Large',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Content',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+}
+
+/** An error as a problem. What is no GraflowError is INTERNAL, and its message stays in the log. */
+export function problemOf(error: unknown): Problem {
+  const known =
+    error instanceof GraflowError
+      ? error
+      : new GraflowError('INTERNAL', 'the control plane met an error of its own; its log has it')
+  const { code, message, details, retryable } = known
+  const status = ERROR_CODES[code].httpStatus
+  return {
+    type: 'about:blank',
+    title: TITLES[status] ?? 'Error',
+    status,
+    detail: message,
+    code,
+    retryable,
+    ...(Object.keys(details).length > 0 && { details }),
+  }
+}
+
+/** Seconds after which trying again makes sense, for the header. */
+const retryAfterOf = ({ status, details }: Problem): string | undefined => {
+  if (status !== 429 && status !== 503) return undefined
+  const ms = details?.['retryAfterMs']
+  return String(typeof ms === 'number' ? Math.max(1, Math.ceil(ms / 1_000)) : 1)
+}
+
+/** The answer that carries a problem. */
+export function problemResponse(problem: Problem, headers: Readonly<Record<string, string>> = {}): Response {
+  const retryAfter = retryAfterOf(problem)
+  return new Response(`${textOf(problem)}\n`, {
+    status: problem.status,
+    headers: {
+      'content-type': 'application/problem+json; charset=utf-8',
+      ...(retryAfter !== undefined && { 'retry-after': retryAfter }),
+      ...(problem.status === 401 && { 'www-authenticate': 'Bearer' }),
+      ...headers,
+    },
+  })
+}
+
+/** Details come from anywhere: those that JSON cannot carry are left out. */
+function textOf(problem: Problem): string {
+  try {
+    return JSON.stringify(problem, plainOf)
+  } catch {
+    const { details: _, ...rest } = problem
+    return JSON.stringify(rest)
+  }
+}
+
+/** Where in a request something stands, as messages say it. */
+const PLACES: Readonly<Record<string, string>> = { json: 'body', query: 'query', param: 'path', header: 'header' }
+
+/** What a schema says of a request. @param target of hono's validators */
+export function invalidRequest(target: string, error: ZodError): GraflowError {
+  const place = PLACES[target] ?? target
+  const faults = error.issues.slice(0, 10).map(({ path, message, code }) => {
+    const at = path.map(String).join('.')
+    const where = at === '' ? place : `${place}: ${at}`
+    return {
+      where,
+      message: code === 'invalid_union' ? `expected one of the forms that are described: ${message}` : message,
+    }
+  })
+  const [first] = faults
+  const text = first === undefined ? `${place}: ${describeError(error)}` : `${first.where}: ${first.message}`
+  const more = error.issues.length > 1 ? ` (and ${error.issues.length - 1} more)` : ''
+  const option = error.issues[0]?.path.map(String).join('.') ?? ''
+  return new GraflowError('INVALID_OPTION', `${text}${more}`, { details: { option, faults } })
+}
+
+/** A request that cannot be read. */
+export const badRequest = (message: string, cause?: unknown): GraflowError =>
+  new GraflowError('INVALID_REQUEST', message, cause === undefined ? {} : { cause })
+
+/** Such as `expected a number, got "x"`. */
+export const expected = (what: string, got: unknown): string => `expected ${what}, got ${describe(got)}`

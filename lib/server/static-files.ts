@@ -1,0 +1,54 @@
+/**
+ * The dashboard: three files, read once when the server starts. What is asked for is looked up by its name in that map, never in a folder, so no
+ * path leads out of it.
+ */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+
+/** A file as it is sent. */
+export interface StaticFile {
+  readonly type: string
+  readonly body: string
+  readonly etag: string
+}
+
+const FILES = [
+  ['index.html', 'text/html; charset=utf-8'],
+  ['app.js', 'text/javascript; charset=utf-8'],
+  ['app.css', 'text/css; charset=utf-8'],
+] as const
+
+/** Where the build puts them, seen from dist/lib/server and from lib/server. */
+const folder = (): URL =>
+  new URL(import.meta.url.endsWith('.ts') ? '../../dist/dashboard/' : '../../dashboard/', import.meta.url)
+
+const MISSING =
+  '<!doctype html><meta charset="utf-8"><title>Graflow</title><p>The dashboard was not built: npm run build makes it. The API is at /api/v1, described by /openapi.json.\n'
+
+/**
+ * The files by their names; without them only a page that says so.
+ * @param basePath stands for `%BASE%` in the page, such as `/graflow`
+ */
+export function staticFiles(basePath: string): ReadonlyMap<string, StaticFile> {
+  const files = FILES.flatMap(([name, type]) => {
+    const text = textOf(name)
+    return text === undefined ? [] : [[name, fileOf(type, text.replaceAll('%BASE%', basePath))] as const]
+  })
+  const found = new Map(files)
+  if (!found.has('index.html')) found.set('index.html', fileOf(FILES[0][1], MISSING))
+  return found
+}
+
+function textOf(name: string): string | undefined {
+  try {
+    return readFileSync(new URL(name, folder()), 'utf8')
+  } catch {
+    return undefined // a build without a dashboard, or a bundle of which it is no part
+  }
+}
+
+const fileOf = (type: string, body: string): StaticFile => ({
+  type,
+  body,
+  etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 24)}"`,
+})

@@ -1,0 +1,62 @@
+/** What holds for every route of the control plane, asked without a socket. */
+import { connect } from 'graflow'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { documentOf } from '../../lib/server/openapi.js'
+import { openPlane, type TestPlane } from '../support/control-plane.js'
+
+let plane: TestPlane
+const key = { 'x-api-key': 'the-read-key' }
+beforeEach(async () => {
+  plane = await openPlane({ serve: { apiKeys: ['read:the-read-key', 'admin:the-admin-key'] } })
+})
+afterEach(() => plane.close())
+
+describe('the control plane', () => {
+  it('describes itself by a valid OpenAPI document', async () => {
+    const { json } = await plane.ask('GET', '/openapi.json', undefined, key)
+    expect(json).toEqual(JSON.parse(JSON.stringify(documentOf(plane.app))))
+    expect(await new Validator().validate(json)).toMatchObject({ valid: true })
+  })
+
+  it('lists queues in pages', async () => {
+    const { status, json } = await plane.ask('GET', '/api/v1/queues?limit=1', undefined, key)
+    expect(status).toBe(200)
+    expect(json.items).toEqual(expect.any(Array))
+    const refused = await plane.ask('GET', '/api/v1/queues?limit=1000', undefined, key)
+    expect(refused.json).toMatchObject({ status: 400, code: 'INVALID_OPTION' })
+  })
+
+  it('answers health without a key, and nothing else', async () => {
+    for (const path of ['/livez', '/readyz', '/healthz']) expect((await plane.ask('GET', path)).status).toBe(200)
+    expect((await plane.ask('GET', '/metrics')).status).toBe(401)
+    expect((await plane.ask('GET', '/metrics', undefined, key)).text).toContain('graflow_queue_depth')
+    expect((await plane.ask('GET', '/api/v1/autoscale?queue=default', undefined, key)).json).toMatchObject({
+      backlog: 0,
+    })
+  })
+
+  it('says what is at a path, and what it takes', async () => {
+    expect((await plane.ask('GET', '/api/v1/nothing', undefined, key)).json).toMatchObject({ code: 'NO_SUCH_ROUTE' })
+    const wrong = await plane.ask('DELETE', '/metrics', undefined, key)
+    expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'GET'])
+  })
+
+  it('sends the dashboard with a policy that lets no other script run', async () => {
+    const page = await plane.ask('GET', '/')
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])
+    expect(page.headers.get('content-security-policy')).toContain("script-src 'self'")
+    expect((await plane.ask('GET', '/', undefined, { 'if-none-match': page.headers.get('etag') ?? '' })).status).toBe(
+      304,
+    )
+  })
+})
+
+describe('connect({ serve })', () => {
+  it('listens until the client is closed', async () => {
+    const graflow = await connect({ serve: { port: 0 }, logLevel: 'silent' })
+    const { url = '' } = graflow.server ?? {}
+    expect((await fetch(`${url}readyz`)).status).toBe(200)
+    await graflow.close()
+    await expect(fetch(`${url}readyz`)).rejects.toThrow()
+  })
+})
