@@ -4,6 +4,7 @@
  */
 import type { GroupProgress, Run, RunStatus } from '../lib/producer/types.js'
 import type { RunEvent } from '../lib/events.js'
+import { named } from '../lib/values/item-label.js'
 import { elapsedMs, systemClock } from '../lib/time.js'
 import type { Host, Screen } from './host.js'
 import { columnsOf, duration, type Paint, painter, plainText } from './output.js'
@@ -189,8 +190,8 @@ class Shown implements Progress {
   #late(): readonly string[] {
     return this.#stragglers
       .at(this.#host.now(), MOST_STRAGGLERS)
-      .map(({ path, task, workerId, forMs }) =>
-        plainText(`slow: ${path} ${task} for ${duration(forMs)} on ${workerId}`),
+      .map(({ path, task, label, workerId, forMs }) =>
+        plainText(`slow: ${named(path, label)} ${task} for ${duration(forMs)} on ${workerId}`),
       )
   }
 

@@ -4,6 +4,7 @@ import type { RunEvent } from '../lib/events.js'
 export interface Straggler {
   readonly path: string
   readonly task: string
+  readonly label?: string
   readonly workerId: string
   readonly forMs: number
 }
@@ -16,6 +17,7 @@ const MOST_IN_FLIGHT = 20_000
 
 interface InFlight {
   readonly task: string
+  readonly label?: string
   readonly workerId: string
   readonly since: number
 }
@@ -28,8 +30,9 @@ export class Stragglers {
 
   see(event: RunEvent): void {
     if (event.type === 'branch:started') {
-      const { path, task, workerId, at } = event
-      if (this.#inFlight.size < MOST_IN_FLIGHT) this.#inFlight.set(path, { task, workerId, since: at.getTime() })
+      const { path, task, label, workerId, at } = event
+      const started = { task, ...(label !== undefined && { label }), workerId, since: at.getTime() }
+      if (this.#inFlight.size < MOST_IN_FLIGHT) this.#inFlight.set(path, started)
     } else if (event.type === 'branch:settled' || event.type === 'branch:retrying') {
       const started = this.#inFlight.get(event.path)
       this.#inFlight.delete(event.path)
@@ -46,7 +49,7 @@ export class Stragglers {
   at(now: number, most: number): readonly Straggler[] {
     const medians = new Map([...this.#durations].map(([path, all]) => [path, medianOf(all)]))
     return [...this.#inFlight]
-      .map(([path, { task, workerId, since }]) => ({ path, task, workerId, forMs: now - since }))
+      .map(([path, { since, ...started }]) => ({ path, ...started, forMs: now - since }))
       .filter(({ path, forMs }) => {
         const median = medians.get(groupOf(path))
         return median !== undefined && forMs >= Math.max(LEAST_MS, TIMES * median)

@@ -50,6 +50,7 @@ export interface EventMap {
     readonly runId: string
     readonly path: string
     readonly task: string
+    readonly label?: string
     readonly fraction: number
     readonly message?: string
   }
@@ -73,6 +74,7 @@ export interface EventMap {
     readonly runId: string
     readonly path: string
     readonly task: string
+    readonly label?: string
     readonly index: number
     readonly workerId: string
     readonly attempt: number
@@ -81,6 +83,7 @@ export interface EventMap {
     readonly runId: string
     readonly path: string
     readonly task: string
+    readonly label?: string
     readonly index: number
     readonly workerId: string
     readonly attempt: number
@@ -90,6 +93,7 @@ export interface EventMap {
     readonly runId: string
     readonly path: string
     readonly task: string
+    readonly label?: string
     readonly attempt: number
     readonly delayMs: number
     readonly error: Error
@@ -144,6 +148,7 @@ export interface EventMap {
     readonly runId: string
     readonly path: string
     readonly task: string
+    readonly label?: string
     readonly workerId: string
     readonly attempt: number
     readonly what: 'branch' | 'step'

@@ -32,6 +32,7 @@ export type {
   Control,
   Done,
   EachGroup,
+  EachJoined,
   Group,
   In,
   Joined,
@@ -45,7 +46,15 @@ export type {
   Workflow,
 } from './flow/types.js'
 export type { Channel, ChannelAccess, Lock, LockOptions, Logger, TaskContext, WriteOptions } from './flow/context.js'
-export type { GroupOptions, Prompt, RetryOptions, TaskOptions, WaitData, WorkflowOptions } from './flow/node-options.js'
+export type {
+  EachOptions,
+  GroupOptions,
+  Prompt,
+  RetryOptions,
+  TaskOptions,
+  WaitData,
+  WorkflowOptions,
+} from './flow/node-options.js'
 export type {
   Address,
   BranchOutcome,

@@ -1,5 +1,6 @@
 /** `graflow waits`, `signal`, `workers`, `queues`, `dead` and `builds`: what there is besides runs, and what can be done with it. */
 import type { DeadLetter, DeadLetterWithInput } from '../../lib/producer/operator-types.js'
+import { named } from '../../lib/values/item-label.js'
 import type { Graflow, RunWait, WorkerStatus } from '../../lib/producer/types.js'
 import { invalid } from '../command.js'
 import { firstLineOf } from '../error-text.js'
@@ -34,7 +35,7 @@ export const waitsCommand: Run = async (given, host) =>
     const row = (wait: RunWait): readonly string[] => [
       wait.runId,
       wait.why,
-      wait.path,
+      named(wait.path, wait.label),
       wait.task ?? '-',
       String(wait.count),
       ago(wait.since, host),
@@ -173,7 +174,7 @@ const letterRow = (letter: DeadLetter, host: Host): readonly string[] => [
   letter.status,
   letter.task ?? '-',
   letter.runId,
-  letter.path,
+  named(letter.path, letter.label),
   ago(letter.at, host),
   whyOf(letter),
 ]
@@ -192,7 +193,7 @@ async function showLetter({ deadLetters }: Graflow, id: string, given: Given, ho
 const letterText = (letter: DeadLetterWithInput, host: Host): string =>
   [
     `letter ${letter.id}: ${letter.status}, ${ago(letter.at, host)} ago (${letter.at.toISOString()})`,
-    `  run ${letter.runId}, branch ${letter.path}, task ${letter.task ?? 'unknown: its graph is not kept'}`,
+    `  run ${letter.runId}, branch ${named(letter.path, letter.label)}, task ${letter.task ?? 'unknown: its graph is not kept'}`,
     `  failed ${letter.errors + (letter.error === undefined ? 0 : 1)} times, lost ${letter.losses} times`,
     `  why: ${whyOf(letter)}`,
     ...(letter.error?.cause === undefined ? [] : [`  caused by ${firstLineOf(letter.error.cause)}`]),

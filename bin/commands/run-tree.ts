@@ -8,6 +8,7 @@ import type {
   RunStep,
   RunWait,
 } from '../../lib/producer/types.js'
+import { named } from '../../lib/values/item-label.js'
 import { systemClock, withDeadline } from '../../lib/time.js'
 import { firstLineOf, withCauses } from '../error-text.js'
 import type { Host } from '../host.js'
@@ -18,6 +19,7 @@ import { ago } from './operate.js'
 export interface FailedBranch {
   readonly path: string
   readonly task: string
+  readonly label?: string
   readonly error: unknown
 }
 
@@ -70,8 +72,10 @@ async function failuresOf(graflow: Graflow, { id, groups }: RunStatus): Promise<
   return found
 }
 
-const failureOf = ({ path, task, status, outcome }: BranchOutcome): FailedBranch | undefined =>
-  (status === 'failed' || status === 'dead') && 'error' in outcome ? { path, task, error: outcome.error } : undefined
+const failureOf = ({ path, task, label, status, outcome }: BranchOutcome): FailedBranch | undefined =>
+  (status === 'failed' || status === 'dead') && 'error' in outcome
+    ? { path, task, ...(label !== undefined && { label }), error: outcome.error }
+    : undefined
 
 export function treeOf(view: RunView, host: Host): string {
   const paint = painter(host.out, host.env)
@@ -84,10 +88,12 @@ export function treeOf(view: RunView, host: Host): string {
     ...(driver === undefined ? [] : [`  driven by ${plainText(driver)}`]),
     ...(retries === 0 ? [] : [`  retried ${retries} ${retries === 1 ? 'time' : 'times'}`]),
     ...(tags.length === 0 ? [] : [`  tags ${plainText(tags.join(', '))}`]),
-    ...view.byHand.map(({ path, as, at }) => `  ${plainText(path)} was ${as} by hand at ${at.toISOString()}`),
+    ...view.byHand.map(
+      ({ path, label, as, at }) => `  ${plainText(named(path, label))} was ${as} by hand at ${at.toISOString()}`,
+    ),
     ...partsOf(view).map((line) => `  ${line}`),
-    ...view.failures.map(({ path, task, error: why }) =>
-      paint('red', plainText(`    ${path}  ${task}: ${firstLineOf(why)}`)),
+    ...view.failures.map(({ path, task, label, error: why }) =>
+      paint('red', plainText(`    ${named(path, label)}  ${task}: ${firstLineOf(why)}`)),
     ),
     ...leftOut(view).map((line) => `    ${line}`),
     ...waits.map((wait) => paint('yellow', `  waits: ${plainText(waitText(wait, host))}`)),
@@ -147,10 +153,10 @@ function leftOut({ groups, failures }: RunView): readonly string[] {
   return all > failures.length ? [`… ${all - failures.length} more failed`] : []
 }
 
-export function waitText({ path, task, count, since, why, details, prompt }: RunWait, host: Host): string {
+export function waitText({ path, task, label, count, since, why, details, prompt }: RunWait, host: Host): string {
   const { signal, dueAt, ...rest } = details
   return [
-    `${path}${task === undefined ? '' : ` ${task}`}`,
+    `${named(path, label)}${task === undefined ? '' : ` ${task}`}`,
     `${why}${signal === undefined ? '' : ` "${signal}"`}`,
     ...(count > 1 ? [`${count} of them`] : []),
     `for ${ago(since, host)}`,

@@ -1,5 +1,6 @@
 /** One group of a run as a report shows it: all of its branches, or of very many those that people look for, and bins of the time of each worker. */
 import type { GroupStatus, OutcomesPage, RunRecord } from '../backend/backend.js'
+import { type LabelOf, NO_LABELS, type StoredLabels } from '../engine/branch-labels.js'
 import { labelOf } from '../engine/prepared-grant.js'
 import { plainOutput } from '../engine/directives.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
@@ -141,6 +142,7 @@ interface Frame {
   readonly now: number
   /** Branches at most that are shown by themselves. */
   readonly most: number
+  readonly labelOf?: LabelOf
 }
 
 export function groupOf(record: RunRecord, status: GroupStatus, times: GroupTimes, frame: Frame): ReadGroup {
@@ -148,7 +150,10 @@ export function groupOf(record: RunRecord, status: GroupStatus, times: GroupTime
   const path = status.gid.slice(status.gid.indexOf('/') + 1)
   const node = times.graph === undefined || status.node === '' ? undefined : nodeAt(times.graph, status.node)
   const spans = new Spans(record, status, times, frame)
-  const nameOf = (index: number): { path: string; task: string } => memberOf(path, node, index, times.graph)
+  const nameOf = (index: number): { path: string; task: string; label?: string } => {
+    const label = frame.labelOf?.(index)
+    return { ...memberOf(path, node, index, times.graph), ...(label !== undefined && { label }) }
+  }
   const branchOf = (index: number): ReportBranch => {
     const worker = spans.worker(index)
     return {
@@ -178,6 +183,16 @@ export function groupOf(record: RunRecord, status: GroupStatus, times: GroupTime
     })),
     values: times.outputs.map(({ index, value }) => ({ ...nameOf(index), output: valueText(value) })),
   }
+}
+
+/** Of all branches of the group: in a part of them any may be shown. */
+export function labelsOfGroup(
+  labels: StoredLabels,
+  { gid, node, size }: GroupStatus,
+  graph: Graph | undefined,
+): Promise<LabelOf> | LabelOf {
+  if (graph === undefined || node === '') return NO_LABELS
+  return labels.of(nodeAt(graph, node), gid.slice(gid.indexOf('/') + 1), Array.from({ length: size }).keys())
 }
 
 const sum = (counts: Uint8Array): number => counts.reduce((all, count) => all + count, 0)

@@ -84,7 +84,10 @@ export async function withInputs(
   groups: readonly { readonly failures: readonly ReportFailure[]; readonly values: readonly ReportValue[] }[],
 ): Promise<readonly ReportValue[]> {
   const failed = groups.flatMap(({ failures }) => failures).slice(0, MOST_FAILED)
-  const shown: ReportValue[] = failed.map(({ path, task }) => ({ path, task }))
+  const shown: ReportValue[] = failed.map(({ path, task, label }) => ({
+    ...{ path, task },
+    ...(label !== undefined && { label }),
+  }))
   for (const { values } of groups) shown.push(...values)
   const found: ReportValue[] = []
   // One after the other: each may have to decode the input of its group.

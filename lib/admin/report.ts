@@ -1,5 +1,6 @@
 /** One run as the data of a report: read once, bounded whatever the run's size. */
 import type { GroupStatus, RunRecord } from '../backend/backend.js'
+import { StoredLabels } from '../engine/branch-labels.js'
 import { outcomeOfRun } from '../engine/driver.js'
 import type { Graph } from '../graph/graph.js'
 import { nodeAt, staticPath } from '../graph/locate.js'
@@ -10,7 +11,7 @@ import type { OperatorServices } from '../producer/operators.js'
 import type { RunStep } from '../producer/types.js'
 import type { ReportData, ReportFailure, ReportGroup, ReportStep, ReportValue } from '../report/report.js'
 import { criticalPath } from './report-critical.js'
-import { groupOf, type ReadGroup, readTimes, Workers } from './report-groups.js'
+import { groupOf, labelsOfGroup, type ReadGroup, readTimes, Workers } from './report-groups.js'
 import { errorOf, valueText, valuesOf, withInputs } from './report-values.js'
 
 /** Groups that are shown; of more the first and the last. */
@@ -92,13 +93,16 @@ async function readGroups(
   now: number,
 ): Promise<readonly ReadGroup[]> {
   const read: ReadGroup[] = []
+  const labels = new StoredLabels(services.backend.inspect, record.runId)
   const mostEach = Math.max(60, Math.floor(MOST_BRANCHES / Math.max(1, groups.length)))
   for (let from = 0; from < groups.length; from += AT_ONCE) {
     const some = groups.slice(from, from + AT_ONCE)
     const times = await Promise.all(some.map((group) => readTimes(services, group)))
     for (const [i, group] of some.entries()) {
       const found = times[i]
-      if (found !== undefined) read.push(groupOf(record, group, found, { workers, now, most: mostEach }))
+      if (found === undefined) continue
+      const labelOf = await labelsOfGroup(labels, group, found.graph)
+      read.push(groupOf(record, group, found, { workers, now, most: mostEach, labelOf }))
     }
   }
   return read

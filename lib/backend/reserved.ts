@@ -5,9 +5,16 @@
  */
 
 /** What this release writes and reads beside what every release of the same `v` of `T:m` does; each new layout is announced beside those before. */
-export const LAYOUT = 4
+export const LAYOUT = 5
+const layout = (number: number): string => `layout:${number}`
 /** Needed for work that a release before this layout could not do: graphs of version 2, runs that were opened again. */
-export const LAYOUT_CAPABILITY = `layout:${LAYOUT}`
+export const LAYOUT_CAPABILITY = layout(4)
+/** The same of graphs of version 3. */
+export const LABELS_CAPABILITY = layout(5)
+const LAYOUTS: readonly string[] = [LAYOUT_CAPABILITY, LABELS_CAPABILITY]
+
+/** Whether a capability stands for what a session can read. */
+export const isLayout = (capability: string): boolean => capability.startsWith('layout:')
 
 /** Whether a capability is one of these. */
 export const isReserved = (capability: string): boolean => capability.includes(':')
@@ -33,7 +40,7 @@ export const buildOf = (capability: string): string | undefined =>
 
 /** The capabilities of a session: its own, as its user names them, and these. */
 export const withReserved = (own: readonly string[] | 'all', buildId: string | undefined): readonly string[] | 'all' =>
-  own === 'all' ? own : [...own, LAYOUT_CAPABILITY, ...(buildId === undefined ? [] : [buildCapability(buildId)])]
+  own === 'all' ? own : [...own, ...LAYOUTS, ...(buildId === undefined ? [] : [buildCapability(buildId)])]
 
 /** A list of both, sorted and without repetition; `a` itself where `b` adds nothing. */
 export function together(a: readonly string[], b: readonly string[]): readonly string[] {

@@ -151,10 +151,12 @@ export class HandlerContext implements TaskContext<unknown> {
     const within = Math.min(1, Math.max(0, fraction))
     const given: unknown = message // by the types a text, in JavaScript anything
     const said = given === undefined || typeof given === 'string' ? given : describe(given)
-    this.#options.noteProgress(this.#frame.execution, { path, task, fraction: within, message: said })
+    const { itemLabel: label } = this.#frame.execution.facts
+    const named = label === undefined ? {} : { label }
+    this.#options.noteProgress(this.#frame.execution, { path, task, ...named, fraction: within, message: said })
     if (!this.#options.emitter.isSubscribed('run:progress', runId)) return
     const words = message === undefined ? {} : { message }
-    this.#options.emitter.emit('run:progress', { runId, task, path, fraction: within, ...words })
+    this.#options.emitter.emit('run:progress', { runId, task, path, ...named, fraction: within, ...words })
   }
 
   get channel(): ChannelAccess {

@@ -213,8 +213,8 @@ export class Engine {
       return this.#endRun(execution, thrown).catch((error: unknown) => this.#failNode(branch, execution, keeper, error))
     }
     const { error, isFromHandler } = originOf(thrown)
-    const { label: task, runPath: path, errors } = branch
-    const failure = taskError(error, isFromHandler, { task, path, errors: errors + 1 })
+    const { label: task, runPath: path, errors, itemLabel: label } = branch
+    const failure = taskError(error, isFromHandler, { task, path, label, errors: errors + 1 })
     keeper.failed(execution, { kind: endOfBranch(error, isFromHandler), delayMs: 0, error: failure })
   }
 

@@ -5,6 +5,7 @@
 import type { Holder, RunTerms, SavedValues, StepAnswer, StepRequest, Token } from '../backend/backend.js'
 import type { Span } from '../events.js'
 import type { Graph } from '../graph/graph.js'
+import { isLabelMark } from './branch-labels.js'
 import { Cancellation, Unreported } from './cancellation.js'
 import { checksumsOf, isChecksums, type CheckedOutputs, type Output } from './checksums.js'
 import { Parking } from './parking.js'
@@ -51,6 +52,8 @@ export interface ExecutionFacts {
   /** What the start of the run asked for all of its work. */
   readonly run?: RunTerms | undefined
   readonly workerId: string
+  /** What people call its branch by, where the each that dispatched it labels these. */
+  readonly itemLabel?: string | undefined
   /** Where its branch was taken from; absent of a driver. */
   readonly queue?: string
 }
@@ -110,7 +113,7 @@ export class Execution {
   restore({ outputs, faults, inputSum }: CheckedOutputs): void {
     this.#isTakenUp = true
     this.#mayHaveDispatched = true
-    this.#saved = new Map([...outputs].filter(([path]) => !isNoted(path)))
+    this.#saved = new Map([...outputs].filter(([path]) => !isNoted(path) && !isLabelMark(path)))
     this.steps?.restore(outputs)
     if (faults.length > 0) this.#damaged = new Set(faults.map(({ path }) => path))
     if (inputSum !== undefined) this.#input = undefined

@@ -10,6 +10,8 @@ import { errorFromRecord, errorToRecord, isError, isFinalByItself, messageOf } f
 interface StartThatFailed {
   readonly task: string
   readonly path: string
+  /** Of its branch, where the each around it labels these. */
+  readonly label?: string | undefined
   /** Starts so far that ended in an error, this one included. */
   readonly errors: number
 }
@@ -49,9 +51,11 @@ export function retryDelayMs(retry: RetryOptions, errors: number, random: Random
 export function taskError(thrown: unknown, isFromHandler: boolean, start: StartThatFailed): GraflowError {
   if (!isFromHandler && thrown instanceof GraflowError) return thrown
   const attempts = start.errors === 1 ? '' : ` after ${start.errors} attempts`
-  const message = `task "${start.task}" (at ${start.path}) failed${attempts}: ${messageOf(thrown)}`
+  const { task, path, label } = start
+  const place = label === undefined ? path : `${path}, ${label}`
+  const message = `task "${task}" (at ${place}) failed${attempts}: ${messageOf(thrown)}`
   const cause = asError(thrown)
-  const details = { task: start.task, path: start.path, attempts: start.errors }
+  const details = { task, path, attempts: start.errors, ...(label !== undefined && { label }) }
   const make = (): GraflowError => new GraflowError('TASK_FAILED', message, { cause, details })
   return isError(thrown) ? overCause(cause, make) : make()
 }

@@ -3,12 +3,13 @@ import type { OutcomeChunk, OutcomesPage } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { Outcome } from '../flow/types.js'
 import { isSkippedByHand } from './by-hand.js'
+import { named } from '../values/item-label.js'
 import type { GroupPlan } from './group-plan.js'
 import { arrayOf, type PackedValue } from '../values/packed-arrays.js'
 import { ValueReader } from '../values/value-lists.js'
 
 /** The parts of a plan that outcomes and their errors need. */
-export type OutcomesPlan = Pick<GroupPlan, 'memberOf' | 'pathOf' | 'label'> & {
+export type OutcomesPlan = Pick<GroupPlan, 'memberOf' | 'pathOf' | 'label' | 'labelOf'> & {
   readonly spec: Pick<GroupPlan['spec'], 'size' | 'timeoutMs' | 'maxLosses'>
 }
 
@@ -134,9 +135,11 @@ export class GroupOutcomes {
   }
 
   #errorOf(status: Exclude<Outcome<unknown>['status'], 'succeeded'>, index: number): GraflowError {
-    const member = this.#plan.memberOf(index)
+    const label = this.#plan.labelOf?.(index)
+    const own = this.#plan.memberOf(index)
+    const member = named(own, label)
     const path = this.#plan.pathOf(index)
-    const details = { member, index, group: this.#plan.label }
+    const details = { member: own, index, ...(label !== undefined && { label }), group: this.#plan.label }
     switch (status) {
       case 'failed': {
         const error = this.#values[index]

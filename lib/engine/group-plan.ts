@@ -1,4 +1,5 @@
 /** From a group's node and its input to what is dispatched: the spec, the packed inputs, and how its members are called. */
+import { named } from '../values/item-label.js'
 import { itemsIn, packedOf, PackedValue, unpacked } from '../values/packed-arrays.js'
 import { byteLength, itemCount, type PackedItems, packOne, slice } from '../values/packed-items.js'
 import type { GroupSpec, ReleaseRule, RunTerms } from '../backend/backend.js'
@@ -9,6 +10,7 @@ import type { TaskOptions } from '../flow/node-options.js'
 import type { EachNode, Graph, GraphJoin, GraphNode, GroupNode } from '../graph/graph.js'
 import { groupSegment } from '../graph/locate.js'
 import { tooLarge } from '../values/codec.js'
+import { labelsOfItems, type LabelOf } from './branch-labels.js'
 import { runPathOf, type GraphInUse } from './execution.js'
 import { type Limits, RETRY_DEFAULTS, TASK_DEFAULTS } from '../options.js'
 import { ValueWriter } from '../values/value-lists.js'
@@ -35,6 +37,8 @@ export interface GroupPlan {
   readonly memberOf: (index: number) => string
   /** Where a branch stands in the run. */
   readonly pathOf: (index: number) => string
+  /** Of an each that labels its branches: what people call them by. */
+  readonly labelOf?: LabelOf
   /** Tasks that a branch may need where it runs; worked out at each call. */
   readonly tasksOf: (index: number) => readonly string[]
   readonly timeoutMs: number | undefined
@@ -211,6 +215,7 @@ export function planGroup(
   const size = node.kind !== 'each' ? node.branches.length : isPacked(items) ? itemCount(items) : (items?.length ?? 0)
   checkSize(by, size, runPath)
   const { sharedInputBytes } = by.limits
+  const labelOf = node.kind === 'each' && items !== undefined ? labelsOfItems(node, items) : undefined
   const shared =
     items === undefined
       ? packOne(packedOf(input, `the input of the group at ${runPath}`, sharedInputBytes, 'sharedInputBytes'))
@@ -224,11 +229,15 @@ export function planGroup(
     }),
     path: runPath,
     ...namesOf(node, runPath),
+    ...(labelOf !== undefined && { labelOf }),
     join: node.join,
     tasksOf: (index) => tasksOfBranch(use.graph, node.kind === 'each' ? node.body : node.branches[index]),
     timeoutMs: node.options.timeoutMs,
     inputsFrom: (from) =>
-      shared ?? (isPacked(items) ? cutItems(items, from, runPath, by) : packItems(items ?? [], from, runPath, by)),
+      shared ??
+      (isPacked(items)
+        ? cutItems(items, from, runPath, by, labelOf)
+        : packItems(items ?? [], from, runPath, by, labelOf)),
   }
 }
 
@@ -329,25 +338,40 @@ function specOf(
 }
 
 /** As many as `packItems` gives, of which nothing is unpacked. */
-function cutItems(items: PackedItems, from: number, path: string, by: Dispatcher): PackedItems {
+function cutItems(
+  items: PackedItems,
+  from: number,
+  path: string,
+  by: Dispatcher,
+  labelOf: LabelOf | undefined,
+): PackedItems {
   const most = Math.min(itemCount(items), from + by.itemsPerCall)
   let to = from
   for (; to < most; to += 1) {
     const bytes = byteLength(items, to, to + 1)
-    if (bytes > by.limits.itemBytes) throw tooLargeItem(to, path, bytes, by)
+    if (bytes > by.limits.itemBytes) throw tooLargeItem(itemName(to, labelOf), path, bytes, by)
     if (to > from && byteLength(items, from, to + 1) > by.bytesPerCall) break
   }
   return slice(items, from, to)
 }
 
-const tooLargeItem = (i: number, path: string, bytes: number, { limits }: Dispatcher): GraflowError =>
-  tooLarge(`item ${i} of the each at ${path}`, bytes, limits.itemBytes, 'itemBytes')
+/** How messages call an item. */
+const itemName = (i: number, labelOf: LabelOf | undefined): string => named(`item ${i}`, labelOf?.(i))
 
-function packItems(items: readonly unknown[], from: number, path: string, by: Dispatcher): PackedItems {
+const tooLargeItem = (name: string, path: string, bytes: number, { limits }: Dispatcher): GraflowError =>
+  tooLarge(`${name} of the each at ${path}`, bytes, limits.itemBytes, 'itemBytes')
+
+function packItems(
+  items: readonly unknown[],
+  from: number,
+  path: string,
+  by: Dispatcher,
+  labelOf: LabelOf | undefined,
+): PackedItems {
   const writer = new ValueWriter()
   for (let i = from; i < items.length && writer.length < by.itemsPerCall; i += 1) {
-    const bytes = packItem(writer, items[i], i, path, by.limits.itemBytes)
-    if (bytes > by.limits.itemBytes) throw tooLargeItem(i, path, bytes, by)
+    const bytes = packItem(writer, items, i, path, by.limits.itemBytes, labelOf)
+    if (bytes > by.limits.itemBytes) throw tooLargeItem(itemName(i, labelOf), path, bytes, by)
     if (writer.length > 1 && writer.byteLength > by.bytesPerCall) {
       writer.drop()
       break
@@ -356,12 +380,19 @@ function packItems(items: readonly unknown[], from: number, path: string, by: Di
   return writer.take()
 }
 
-function packItem(writer: ValueWriter, item: unknown, i: number, path: string, maxBytes: number): number {
+function packItem(
+  writer: ValueWriter,
+  items: readonly unknown[],
+  i: number,
+  path: string,
+  maxBytes: number,
+  labelOf: LabelOf | undefined,
+): number {
   try {
-    return writer.encode(item, maxBytes)
+    return writer.encode(items[i], maxBytes)
   } catch (error) {
     if (!(error instanceof GraflowError) || error.code !== 'NOT_SERIALISABLE') throw error
-    throw new GraflowError('NOT_SERIALISABLE', `item ${i} of the each at ${path}: ${error.message}`, {
+    throw new GraflowError('NOT_SERIALISABLE', `${itemName(i, labelOf)} of the each at ${path}: ${error.message}`, {
       details: { ...error.details, item: i },
     })
   }

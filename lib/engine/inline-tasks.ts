@@ -73,7 +73,10 @@ export class InlineTasks {
         const { error, isFromHandler, isFinal } = originOf(thrown)
         errors += 1
         if (errors >= attempts || isFinal || !isRetryable(error, isFromHandler)) {
-          const failure = taskError(error, isFromHandler, { task: node.name, path: runPath, errors })
+          const failure = taskError(error, isFromHandler, {
+            ...{ task: node.name, path: runPath, errors },
+            label: frame.execution.facts.itemLabel,
+          })
           end.as('failed', failure)
           throw failure
         }

@@ -5,6 +5,8 @@ import { GraflowError } from '../errors.js'
 import type { PolicyJoin } from '../flow/collect.js'
 import type { Outcome } from '../flow/types.js'
 import type { GraphJoin } from '../graph/graph.js'
+import { named } from '../values/item-label.js'
+import type { LabelOf } from './branch-labels.js'
 import { ofWhom } from '../values/captured.js'
 import { decode, encode } from '../values/codec.js'
 import { askable } from '../values/error-record.js'
@@ -19,6 +21,8 @@ export interface JoinedGroup {
   readonly keys: readonly string[] | undefined
   /** How a member is called: its key, its task's or workflow's name, or its number. */
   readonly memberOf: (index: number) => string
+  /** Of an each that labels its branches. */
+  readonly labelOf?: LabelOf
   readonly outcomes: readonly Outcome<unknown>[]
   /** Indexes in the order in which they succeeded. */
   readonly succeeded: readonly number[]
@@ -127,20 +131,21 @@ export function groupFailed(
   why: string,
   isBlamed: (index: number) => boolean = () => true,
 ): GraflowError {
-  const { outcomes, memberOf } = group
+  const { outcomes, memberOf, labelOf } = group
+  const nameOf = (index: number): string => named(memberOf(index), labelOf?.(index))
   const counts: Partial<Record<OutcomeKind, number>> = {}
   for (const { status } of outcomes) counts[status] = (counts[status] ?? 0) + 1
   const lost = outcomes.flatMap((outcome, index) => (outcome.status === 'succeeded' ? [] : [{ index, outcome }]))
   // Withdrawn branches are a consequence: those that failed by themselves are named first.
   const failed = lost.filter(({ outcome }) => outcome.status === 'failed' || outcome.status === 'dead')
   const blamed = failed.filter(({ index }) => isBlamed(index))
-  const named = [...reasonsOf(blamed.length > 0 ? blamed : failed.length > 0 ? failed : lost)].slice(0, 3)
-  const reasons = named.map(
-    ([error, { status, indexes }]) => `${someMembers(indexes.map(memberOf))} ${status}: ${error.message}`,
+  const chosen = [...reasonsOf(blamed.length > 0 ? blamed : failed.length > 0 ? failed : lost)].slice(0, 3)
+  const reasons = chosen.map(
+    ([error, { status, indexes }]) => `${someMembers(indexes, nameOf)} ${status}: ${error.message}`,
   )
-  const shown = named.reduce((count, [, { indexes }]) => count + indexes.length, 0)
+  const shown = chosen.reduce((count, [, { indexes }]) => count + indexes.length, 0)
   const more = failed.length > shown ? `; and ${failed.length - shown} more` : ''
-  const cause = named[0]?.[0]
+  const cause = chosen[0]?.[0]
   return new GraflowError(
     'GROUP_FAILED',
     `group ${group.label} failed: ${why}${reasons.length > 0 ? ` (${reasons.join('; ')}${more})` : ''}`,
@@ -157,7 +162,7 @@ export function groupFailed(
         outcomes: (outcomes.length <= MOST_NAMED
           ? outcomes.map((outcome, index) => ({ index, outcome }))
           : lost.slice(0, MOST_NAMED)
-        ).map(({ index, outcome }) => memberReport(memberOf(index), index, outcome)),
+        ).map(({ index, outcome }) => memberReport(memberOf(index), labelOf?.(index), index, outcome)),
       },
     },
   )
@@ -181,11 +186,19 @@ function reasonsOf(
   return reasons
 }
 
-const someMembers = (names: readonly string[]): string =>
-  names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`
+const someMembers = (indexes: readonly number[], nameOf: (index: number) => string): string => {
+  const names = indexes.slice(0, 3).map(nameOf).join(', ')
+  return indexes.length <= 3 ? names : `${names} and ${indexes.length - 3} more`
+}
 
-function memberReport(member: string, index: number, outcome: Outcome<unknown>): Record<string, unknown> {
-  if (outcome.status === 'succeeded') return { member, index, status: outcome.status }
+function memberReport(
+  member: string,
+  label: string | undefined,
+  index: number,
+  outcome: Outcome<unknown>,
+): Record<string, unknown> {
+  const who = { member, index, ...(label !== undefined && { label }), status: outcome.status }
+  if (outcome.status === 'succeeded') return who
   const { code, message, stack } = outcome.error
-  return { member, index, status: outcome.status, code, message, ...(stack !== undefined && { stack }) }
+  return { ...who, code, message, ...(stack !== undefined && { stack }) }
 }

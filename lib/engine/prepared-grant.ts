@@ -9,7 +9,9 @@ import type { TaskExpression } from '../flow/expression.js'
 import type { TaskOptions } from '../flow/node-options.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { groupSegment, nodeAt, stepsOf } from '../graph/locate.js'
+import { labelKeyOf } from './branch-labels.js'
 import { runPathOf, type ExecutionFacts, type GraphInUse } from './execution.js'
+import { labelIn } from '../values/item-label.js'
 import { PackedValue } from '../values/packed-arrays.js'
 import { ValueReader } from '../values/value-lists.js'
 import { isRouted, routingOfGroup, runsWithGroup, type GroupRouting } from './routing.js'
@@ -145,6 +147,8 @@ export class PreparedBranch implements ExecutionFacts {
   readonly node: GraphNode | undefined
   readonly #in: PreparedGrant
   readonly #k: number
+  /** Empty: it has none. */
+  #itemLabel: string | undefined
 
   constructor(grant: PreparedGrant, k: number) {
     const { node } = grant
@@ -194,6 +198,22 @@ export class PreparedBranch implements ExecutionFacts {
   /** What events and metrics call it: the name of a task or workflow, or a kind of node; never a path, of which there is no end. */
   get label(): string {
     return labelOf(this.node, this.#in.use.graph)
+  }
+
+  get itemLabel(): string | undefined {
+    const key = labelKeyOf(this.#in.node)
+    if (key === undefined) return undefined
+    this.#itemLabel ??= labelIn(this.#decoded(), key) ?? ''
+    return this.#itemLabel === '' ? undefined : this.#itemLabel
+  }
+
+  /** Nothing where it cannot be read: who starts the branch says so. */
+  #decoded(): unknown {
+    try {
+      return this.input()
+    } catch {
+      return undefined
+    }
   }
 
   get runId(): string {

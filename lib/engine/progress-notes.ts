@@ -14,6 +14,8 @@ export interface Progress {
   /** In the run. */
   readonly path: string
   readonly task: string
+  /** Of the branch, where it has one. */
+  readonly label?: string
   /** From 0 to 1. */
   readonly fraction: number
   readonly message: string | undefined
@@ -30,10 +32,13 @@ interface Unwritten extends SeenProgress {
 const SOON_MS = 250
 const PAUSE_MS = 1_000
 const MOST_MESSAGE = 1_000
-const MARKS: readonly string[] = Array.from({ length: MOST_PROGRESS_NOTES }, (_, slot) => progressMark(slot))
+/** Where the notes of a run lie. */
+export const PROGRESS_MARKS: readonly string[] = Array.from({ length: MOST_PROGRESS_NOTES }, (_, slot) =>
+  progressMark(slot),
+)
 
 export interface ProgressNotesOptions {
-  readonly backend: Pick<Backend, 'progress' | 'inspect' | 'onReconnected'>
+  readonly backend: Pick<Backend, 'progress' | 'onReconnected'>
   readonly clock: Clock
 }
 
@@ -60,15 +65,14 @@ export class ProgressNotes {
     this.#plan()
   }
 
-  /** Of a run, the latest first. */
-  async of(runId: string): Promise<readonly SeenProgress[]> {
+  /** Of a run, the latest first. @param outputs what the store has at `PROGRESS_MARKS` */
+  read(runId: string, outputs: readonly (Uint8Array | undefined)[]): readonly SeenProgress[] {
     const found = new Map<string, SeenProgress>()
-    for (const bytes of await this.#options.backend.inspect.outputs(runId, MARKS)) {
+    for (const bytes of outputs) {
       const note = bytes === undefined ? undefined : seenIn(bytes)
       if (note !== undefined) found.set(note.path, note)
     }
-    for (const [path, { task, fraction, message, at }] of this.#runs.get(runId) ?? [])
-      found.set(path, { path, task, fraction, message, at })
+    for (const [path, { fence: _, ...note }] of this.#runs.get(runId) ?? []) found.set(path, note)
     return [...found.values()].sort((a, b) => b.at - a.at).slice(0, MOST_PROGRESS_NOTES)
   }
 
@@ -102,9 +106,9 @@ export class ProgressNotes {
   }
 }
 
-const asNote = ({ path, fence, task, fraction, message }: Unwritten): ProgressNote => ({
+const asNote = ({ path, fence, task, fraction, message, label }: Unwritten): ProgressNote => ({
   ...{ path, fence },
-  value: encode([task, fraction, message ?? null]),
+  value: encode([task, fraction, message ?? null, ...(label === undefined ? [] : [label])]),
 })
 
 function seenIn(bytes: Uint8Array): SeenProgress | undefined {
@@ -112,9 +116,12 @@ function seenIn(bytes: Uint8Array): SeenProgress | undefined {
   try {
     const fields: unknown = note === undefined ? undefined : decode(note.value)
     if (note === undefined || !Array.isArray(fields)) return undefined
-    const [task, fraction, message] = fields as readonly unknown[]
+    const [task, fraction, message, label] = fields as readonly unknown[]
     if (typeof task !== 'string' || typeof fraction !== 'number') return undefined
-    return { path: note.path, task, fraction, message: typeof message === 'string' ? message : undefined, at: note.at }
+    return {
+      ...{ path: note.path, task, ...(typeof label === 'string' && { label }), fraction },
+      ...{ message: typeof message === 'string' ? message : undefined, at: note.at },
+    }
   } catch {
     return undefined // of a newer release
   }

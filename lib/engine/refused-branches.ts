@@ -32,20 +32,23 @@ function packedRefusals(refused: readonly Refused[]): Refusals {
 export function emitRefused(
   emitter: Emitter,
   { execution: { facts } }: Frame,
-  { refused = [], pathOf }: GroupPlan,
+  { refused = [], pathOf, labelOf }: GroupPlan,
   indexes: readonly number[],
 ): void {
   const { runId, workerId } = facts
   if (!emitter.isSubscribed('branch:settled', runId)) return
-  for (const { index, label: task } of refused)
+  for (const { index, label: task } of refused) {
+    const label = labelOf?.(index)
     if (indexes.includes(index))
       emitter.emit('branch:settled', {
         runId,
         path: pathOf(index),
         task,
+        ...(label !== undefined && { label }),
         index,
         workerId,
         attempt: 1,
         status: 'failed',
       })
+  }
 }

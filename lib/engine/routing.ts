@@ -2,7 +2,7 @@
  * Where a node's work may run: here, where its driver is, or dispatched to workers with a certain queue and capabilities. One rule for
  * the driver that dispatches and for the worker that receives.
  */
-import { LAYOUT_CAPABILITY } from '../backend/reserved.js'
+import { LABELS_CAPABILITY, LAYOUT_CAPABILITY } from '../backend/reserved.js'
 import type { TaskOptions } from '../flow/node-options.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { childrenOf, stepsOf } from '../graph/locate.js'
@@ -69,11 +69,13 @@ export function runsWithGroup(options: TaskOptions | undefined, group: GroupRout
   return group.isUniform || options === undefined || !isRouted(options) || isSameRouting(routingOfTask(options), group)
 }
 
-/** What a worker must have to read the graph: releases before graphs of version 2 leave these to others. */
-export const layoutFor = ({ version }: Graph): readonly string[] => ((version as number) > 1 ? NEEDS_LAYOUT : NONE)
+/** What a worker must have to read the graph: releases before graphs of its version leave these to others. */
+export const layoutFor = ({ version }: Graph): readonly string[] =>
+  version === 1 ? NONE : version === 2 ? NEEDS_LAYOUT : NEEDS_LABELS
 
 const NONE: readonly string[] = Object.freeze([])
 const NEEDS_LAYOUT: readonly string[] = Object.freeze([LAYOUT_CAPABILITY])
+const NEEDS_LABELS: readonly string[] = Object.freeze([LABELS_CAPABILITY])
 
 /** Whether the first thing that a driver of this node does is to dispatch a group. */
 export function beginsWithGroup(node: GraphNode): boolean {

@@ -57,9 +57,22 @@ export class StepsSeen {
 
   /** The steps of a run: the first hundred and the last. */
   async of(runId: string): Promise<readonly StepRecord[]> {
-    const driven = this.#driven.get(runId)
-    if (driven?.steps !== undefined) return driven.steps.steps
-    const outputs = await this.#options.backend.inspect.outputs(runId, STEP_MARKS)
+    const { marks, read } = this.lookAt(runId)
+    return read(marks.length === 0 ? [] : await this.#options.backend.inspect.outputs(runId, marks))
+  }
+
+  /** Where the store has them, and what they are by its answers; it is not asked where this process drives the run. */
+  lookAt(runId: string): {
+    readonly marks: readonly string[]
+    readonly read: (outputs: readonly (Uint8Array | undefined)[]) => readonly StepRecord[]
+  } {
+    const driven = this.#driven.get(runId)?.steps
+    return driven === undefined
+      ? { marks: STEP_MARKS, read: (outputs) => this.#stored(runId, outputs) }
+      : { marks: [], read: () => driven.steps }
+  }
+
+  #stored(runId: string, outputs: readonly (Uint8Array | undefined)[]): readonly StepRecord[] {
     const found = STEP_MARKS.flatMap((path, i): [string, Uint8Array][] => {
       const output = outputs[i]
       return output === undefined ? [] : [[path, output]]

@@ -6,6 +6,7 @@ import type { Backend, StepAnswer } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter, Span } from '../events.js'
 import { elapsedMs, type Clock } from '../time.js'
+import { endOfPart, withLabels } from './branch-labels.js'
 import type { BarrierWait, BarrierWaits } from './barrier-waits.js'
 import { Cancellation } from './cancellation.js'
 import { durable } from './durability.js'
@@ -203,8 +204,9 @@ export class Supersteps {
       while (from < total) {
         frame.cancel.throwIfAborted()
         const part = partFrom(plan, from)
+        const saved = plan.labelOf === undefined ? save : withLabels(save, plan, from, endOfPart(from, part.inputs))
         const step = {
-          ...(save !== undefined && { save }),
+          ...(saved !== undefined && { save: saved }),
           ...(retire.length > 0 && { retire }),
           ...(task !== undefined && { task }),
           ...(rest !== undefined && { rest }),

@@ -152,7 +152,10 @@ export class TaskStart implements Frame, StartFacts {
     const { error, isFromHandler, isFinal } = originOf(thrown)
     const { name, options } = this.#task
     const errors = this.execution.facts.errors + 1
-    const failure = taskError(error, isFromHandler, { task: name, path: this.runPath, errors })
+    const failure = taskError(error, isFromHandler, {
+      ...{ task: name, path: this.runPath, errors },
+      label: this.#branch.itemLabel,
+    })
     const isSpent = errors >= (options.retry?.attempts ?? RETRY_DEFAULTS.attempts)
     const isOver = isSpent || isFinal || !isRetryable(error, isFromHandler)
     const delayMs = isOver ? 0 : retryDelayMs(options.retry ?? {}, errors, this.#options.random)

@@ -4,7 +4,7 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { EXPRESSION } from '../describe.js'
-import type { GroupOptions, TaskOptions, WaitData, WorkflowOptions } from './node-options.js'
+import type { EachOptions, GroupOptions, TaskOptions, WaitData, WorkflowOptions } from './node-options.js'
 import type { AnyNode } from './types.js'
 
 export { EXPRESSION }
@@ -59,7 +59,7 @@ export interface EachExpression {
   readonly kind: 'each'
   readonly body: Expression
   readonly join: Exclude<Join, { kind: 'critical' }>
-  readonly options: GroupOptions
+  readonly options: EachOptions
 }
 
 export interface ChooseExpression {

@@ -56,6 +56,15 @@ export interface GroupOptions {
   readonly onFailure?: 'cancel' | 'wait'
 }
 
+/** What `.configure()` sets on an `each`. */
+export interface EachOptions extends GroupOptions {
+  /**
+   * The key of an item that people know its branch by, or a path of keys with dots between, such as `customer.name`. What stands there (text, a number, a boolean or
+   * a date) is shown with the branch, at most 64 characters of it. Default: none.
+   */
+  readonly label?: string
+}
+
 /** What a person is asked who is to answer a wait. */
 export interface Prompt {
   /** One line, up to 256 characters. */

@@ -18,7 +18,7 @@ import {
   type WorkflowExpression,
 } from './expression.js'
 import { makeBeside, makeConfigured, makeJoined, makePolicy, makeSequence } from './make.js'
-import { checkGroupOptions } from './options.js'
+import { checkEachOptions, checkGroupOptions } from './options.js'
 import { print } from './print.js'
 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
@@ -148,7 +148,9 @@ class GroupNode extends FlowNode {
     return nodeOf(makeJoined(this[EXPRESSION], demandPolicy(policy)))
   }
   configure(options: unknown): FlowNode {
-    return nodeOf(makeConfigured(this[EXPRESSION], checkGroupOptions(this[EXPRESSION].options, options)))
+    const group = this[EXPRESSION]
+    const check = group.kind === 'each' ? checkEachOptions : checkGroupOptions
+    return nodeOf(makeConfigured(group, check(group.options, options)))
   }
 }
 

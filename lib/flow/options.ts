@@ -7,7 +7,7 @@ import { GraflowError, lookingAt } from '../errors.js'
 import { LONGEST_MS } from '../options.js'
 import { describe } from '../describe.js'
 import { isNode } from './expression.js'
-import type { GroupOptions, TaskOptions, WaitData, WorkflowOptions } from './node-options.js'
+import type { EachOptions, GroupOptions, TaskOptions, WaitData, WorkflowOptions } from './node-options.js'
 import { checkName, type NameKind, optionOf } from './names.js'
 import { didYouMean } from '../nearest.js'
 
@@ -16,6 +16,9 @@ const LONGEST_LINE = 256
 /** A branch's errors and losses are counted in one byte each, wherever it is stored. */
 const MOST_ATTEMPTS = 255
 const MOST_LOSSES = 254
+
+/** Keys of an item with dots between, such as `customer.name`. */
+const ITEM_PATH = /^[^.]+(?:\.[^.]+)*$/u
 
 /** Gives the value to keep, or throws; `at` says where it stands, such as `task "score": timeoutMs`. */
 type Rule = (at: string, value: unknown) => unknown
@@ -49,6 +52,8 @@ const GROUP: Rules = {
   onFailure: oneOf('cancel', 'wait'),
 }
 
+const EACH: Rules = { ...GROUP, label: itemPath }
+
 const WORKFLOW: Rules = {
   timeoutMs: integer(1, LONGEST_MS, 'milliseconds'),
   description: text(LONGEST_DESCRIPTION),
@@ -70,6 +75,13 @@ const WRITE_INSTEAD: ReadonlyMap<string, string> = new Map([
   ['backoff', 'write retry: { attempts: 3, delayMs: 100, factor: 2 }'],
   ['timeout', 'write timeoutMs: 5_000'],
   ['concurrency', 'a group has it, each(it).configure({ concurrency: 4 })'],
+])
+
+const ONLY_OF_EACH: ReadonlyMap<string, string> = new Map([
+  [
+    'label',
+    'only an each has it, since its branches are items; branches of a par have the names of their tasks or keys',
+  ],
 ])
 
 /** The parts of a task's options: what is data and part of the graph, and the schemas, which stay in this process. */
@@ -96,6 +108,12 @@ export function checkTaskOptions(task: string, options: unknown): CheckedTaskOpt
 export function checkGroupOptions(before: GroupOptions, options: unknown): GroupOptions {
   const where = 'configure'
   return lookingAt(where, 'INVALID_OPTION', () => check(where, GROUP, { ...before, ...plain(where, options) }))
+}
+
+/** The same of an each. @throws GraflowError INVALID_OPTION, INVALID_NAME, NOT_SERIALISABLE */
+export function checkEachOptions(before: EachOptions, options: unknown): EachOptions {
+  const where = 'configure'
+  return lookingAt(where, 'INVALID_OPTION', () => check(where, EACH, { ...before, ...plain(where, options) }))
 }
 
 /** @throws GraflowError INVALID_OPTION, NOT_SERIALISABLE */
@@ -170,7 +188,7 @@ function applyRules(
   const known = [...Object.keys(rules), ...alsoKnown]
   for (const key of Object.keys(options)) {
     if (!Object.hasOwn(rules, key)) {
-      const instead = rules === TASK ? WRITE_INSTEAD.get(key) : undefined
+      const instead = (rules === TASK ? WRITE_INSTEAD : rules === GROUP ? ONLY_OF_EACH : undefined)?.get(key)
       if (instead !== undefined) throw invalid(`${where}there is no option ${key}: ${instead}`, key)
       throw invalid(
         `${where}there is no option ${prefix}${key}${didYouMean(key, known)}; the options are ${known.map((k) => prefix + k).join(', ')}`,
@@ -282,6 +300,15 @@ function text(longest: number): Rule {
     if (typeof value === 'string' && value.length <= longest) return value
     throw invalid(`${at} must be a text of at most ${longest} characters, got ${describe(value)}`, optionOf(at), value)
   }
+}
+
+function itemPath(at: string, value: unknown): unknown {
+  if (typeof value === 'string' && value.length <= LONGEST_LINE && ITEM_PATH.test(value)) return value
+  throw invalid(
+    `${at} must be the key of an item, or keys with dots between, such as "customer.name" (at most ${LONGEST_LINE} characters), got ${describe(value)}`,
+    optionOf(at),
+    value,
+  )
 }
 
 function texts(longest: number): Rule {

@@ -9,7 +9,7 @@
  * Sequences are walked, not recursed into; the rest is at most as deep as flows may be nested.
  */
 import type { EachExpression, Expression, GroupExpression, Join } from './expression.js'
-import type { GroupOptions } from './node-options.js'
+import type { EachOptions } from './node-options.js'
 
 /** A group's options, in the order in which they are printed. */
 const OPTION_ORDER = [
@@ -18,7 +18,8 @@ const OPTION_ORDER = [
   'concurrency',
   'name',
   'onFailure',
-] as const satisfies readonly (keyof GroupOptions)[]
+  'label',
+] as const satisfies readonly (keyof EachOptions)[]
 
 /** The text of a flow. A workflow shows its body when it is printed itself, and its name inside another flow. */
 export function print(expression: Expression): string {
@@ -104,10 +105,14 @@ function printJoin(join: Join): string {
   }
 }
 
-function printOptions({ options }: GroupExpression | EachExpression): string {
+function printOptions(group: GroupExpression | EachExpression): string {
+  const options: EachOptions = group.options
   const set = OPTION_ORDER.flatMap((key) => {
     const value = options[key]
-    return value === undefined ? [] : [`${key}: ${typeof value === 'string' ? `'${value}'` : value}`]
+    return value === undefined ? [] : [`${key}: ${typeof value === 'string' ? quoted(value) : value}`]
   })
   return set.length === 0 ? '' : `.configure({${set.join(', ')}})`
 }
+
+/** Names need no more; the key of an item may have any characters. */
+const quoted = (text: string): string => (/['\\\p{Cc}]/u.test(text) ? JSON.stringify(text) : `'${text}'`)

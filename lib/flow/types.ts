@@ -314,9 +314,63 @@ export interface Group<in I, O, M = any> extends Joins<I, O> {
 
 /** One branch for each item of an array; results in the order of the items. */
 export interface EachGroup<in I, O> extends Joins<readonly I[], O[]> {
+  settled(): EachJoined<readonly I[], Outcomes<O[]>>
+  atLeast(count: number): EachJoined<readonly I[], Outcomes<O[]>>
+  first(): EachJoined<readonly I[], O>
+  join<R>(policy: JoinPolicy<Outcomes<O[]>, R>): EachJoined<readonly I[], R>
   /** The same group with these options set. @throws GraflowError INVALID_OPTION, NOT_SERIALISABLE */
-  configure(options: GroupOptions): EachGroup<I, O>
+  configure<const A extends AnyNode, const L extends string>(this: A, options: LabelledOptions<A, L>): A
 }
+
+/** An each whose join is declared. */
+export interface EachJoined<in I, out O> extends Node<I, O> {
+  readonly kind: 'group'
+  /** The same group with these options set. @throws GraflowError INVALID_OPTION, NOT_SERIALISABLE */
+  configure<const A extends AnyNode, const L extends string>(this: A, options: LabelledOptions<A, L>): A
+}
+
+/** The options of an each `A`, whose label is a key of its items or a path of keys; `L` is inferred from it. */
+export interface LabelledOptions<A extends AnyNode, L extends string> extends GroupOptions {
+  /**
+   * The key of an item that people know its branch by, or a path of keys with dots between, such as `customer.name`. What stands there (text, a number, a boolean or
+   * a date) is shown with the branch, at most 64 characters of it. Default: none.
+   */
+  readonly label?: L extends LabelOf<In<A>, L> ? L : LabelOf<In<A>, L>
+}
+type LabelOf<I, L extends string> = string extends L
+  ? L
+  : I extends readonly (infer Item)[]
+    ? AtPath<Item, L> extends infer V
+      ? V extends readonly ['✗', ...infer Why]
+        ? Why
+        : [Extract<V, Shown>] extends [never]
+          ? ['✗ a label is text, a number, a boolean or a date, but at', L, 'an item has', V]
+          : L
+      : never
+    : L
+type Shown = string | number | bigint | boolean | Date
+/** What stands at a path of `T`; where nothing can, a sentence behind a cross. Of a union it is enough that one member has the key. */
+type AtPath<T, L extends string> = L extends `${infer K}.${infer Rest}`
+  ? AtKey<T, K> extends infer V
+    ? V extends readonly ['✗', ...unknown[]]
+      ? V
+      : AtPath<V, Rest>
+    : never
+  : AtKey<T, L>
+type AtKey<T, K extends string> = unknown extends T
+  ? any
+  : [HasKey<NonNullable<T>, K>] extends [never]
+    ? ['✗', ...NoKey<NonNullable<T>, K>]
+    : HasKey<NonNullable<T>, K> extends infer V
+      ? unknown extends V
+        ? any
+        : NonNullable<V>
+      : never
+type HasKey<T, K extends string> = T extends Primitive ? never : K extends keyof T ? T[K] : never
+type NoKey<T, K extends string> = [KeysOf<T>] extends [never]
+  ? [`✗ a label names a key of an item, but ${K} is asked of what has no keys:`, T]
+  : [`✗ ${K} is no key of an item, or of what stands there in it. It has the keys`, KeysOf<T>]
+type KeysOf<T> = T extends Primitive ? never : keyof T
 
 export type Branches<T extends readonly AnyNode[], I = MeetAll<T>> = [I] extends [never] ? Conflicts<T> : T
 type Conflicts<T extends readonly AnyNode[], Acc = unknown, Seen extends readonly unknown[] = []> = T extends readonly [

@@ -1,5 +1,5 @@
 /** What a branch runs, as a graph of its own: so that it can be run again, by itself, when its run is gone. */
-import type { Graph, GraphNode } from './graph.js'
+import { type Graph, type GraphNeeds, type GraphNode, graphVersion, noteNeeds } from './graph.js'
 import { allPaths, nodeAt } from './locate.js'
 import { checkGraph } from './validate.js'
 
@@ -32,11 +32,11 @@ export function nodeOfBranch(graph: Graph, node: string, index: number): GraphNo
 
 function graphAt({ version, tasks }: Graph, root: GraphNode): Graph {
   const names = new Set<string>()
-  let waits = false
+  const needs: GraphNeeds = { waits: false, labels: false }
   for (const [, node] of allPaths({ version, tasks, root })) {
     if (node.kind === 'task') names.add(node.name)
-    waits ||= node.kind === 'wait' || node.kind === 'later'
+    noteNeeds(needs, node)
   }
   const used = Object.fromEntries(Object.entries(tasks).filter(([name]) => names.has(name)))
-  return checkGraph({ version: waits ? 2 : 1, tasks: used, root })
+  return checkGraph({ version: graphVersion(needs), tasks: used, root })
 }

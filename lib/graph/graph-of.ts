@@ -6,7 +6,7 @@ import { GraflowError } from '../errors.js'
 import { tasksOf } from '../flow/collect.js'
 import type { Expression, Join } from '../flow/expression.js'
 import type { TaskOptions } from '../flow/node-options.js'
-import type { Graph, GraphJoin, GraphNode } from './graph.js'
+import { type Graph, type GraphJoin, type GraphNeeds, type GraphNode, graphVersion, noteNeeds } from './graph.js'
 import { GRAPH_LIMITS } from './limits.js'
 import { checkGraph } from './validate.js'
 
@@ -35,14 +35,14 @@ export function graphOf(expression: Expression): Graph {
 class Translation {
   readonly #done = new Map<Expression, GraphNode>()
   #depth = 0
-  #waits = false
+  readonly #needs: GraphNeeds = { waits: false, labels: false }
 
   /** Data in the form of a graph, not checked yet. */
   graph(expression: Expression): unknown {
     const root = this.#node(expression.kind === 'workflow' ? expression.body : expression)
     const tasks = Object.create(null) as Record<string, TaskOptions>
     for (const [name, { options }] of tasksOf(expression)) tasks[name] = given(options)
-    return { version: this.#waits ? 2 : 1, tasks, root }
+    return { version: graphVersion(this.#needs), tasks, root }
   }
 
   #node(expression: Expression): GraphNode {
@@ -56,6 +56,7 @@ class Translation {
       )
     this.#depth += 1
     const node = this.#translate(expression)
+    noteNeeds(this.#needs, node)
     this.#depth -= 1
     this.#done.set(expression, node)
     return node
@@ -96,12 +97,10 @@ class Translation {
         return { kind: 'workflow', name, body: this.#node(expression.body), options: given(options) }
       }
       case 'wait': {
-        this.#waits = true
         const { name, options, schema } = expression
         return { kind: 'wait', name, options: given(options), isChecked: schema !== undefined }
       }
       case 'later': {
-        this.#waits = true
         const { body, when } = expression
         const time = typeof when === 'number' ? { ms: when } : { due: { kind: 'task', name: when.name } as const }
         return { kind: 'later', body: this.#node(body), ...time }

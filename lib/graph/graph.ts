@@ -11,7 +11,7 @@
  *
  * So `0 >> (1/0 | 1/1 >> …) >> 2`: in `fetch >> ((a >> sub) | b) >> store`, `sub` is `1/0/1` and `store` is `2`.
  */
-import type { GroupOptions, TaskOptions, WaitData, WorkflowOptions } from '../flow/node-options.js'
+import type { EachOptions, GroupOptions, TaskOptions, WaitData, WorkflowOptions } from '../flow/node-options.js'
 
 export type GraphJoin =
   | { readonly kind: 'strict' }
@@ -40,7 +40,7 @@ export interface EachNode {
   readonly kind: 'each'
   readonly body: GraphNode
   readonly join: Exclude<GraphJoin, { kind: 'critical' }>
-  readonly options: GroupOptions
+  readonly options: EachOptions
 }
 export interface ChooseNode {
   readonly kind: 'choose'
@@ -86,10 +86,27 @@ export type GraphNode =
   | WaitNode
   | LaterNode
 
-/** The data form: version 2 where something in it waits, else version 1, which older releases read, too. A root workflow contributes its body only: its name travels with the run, not with the graph. */
+/**
+ * The data form: version 3 where an each labels its branches, else version 2 where something in it waits, else version 1; releases before a version do not read
+ * it. A root workflow contributes its body only: its name travels with the run, not with the graph.
+ */
 export interface Graph {
-  readonly version: 1 | 2
+  readonly version: 1 | 2 | 3
   /** The options of every task in it, by name. */
   readonly tasks: Readonly<Record<string, TaskOptions>>
   readonly root: GraphNode
+}
+
+/** What decides which releases read a graph. */
+export interface GraphNeeds {
+  waits: boolean
+  labels: boolean
+}
+
+export const graphVersion = ({ waits, labels }: GraphNeeds): Graph['version'] => (labels ? 3 : waits ? 2 : 1)
+
+/** Notes what a node by itself, without what is inside it, asks of a reader. */
+export function noteNeeds(needs: GraphNeeds, node: GraphNode): void {
+  if (node.kind === 'wait' || node.kind === 'later') needs.waits = true
+  if (node.kind === 'each' && node.options.label !== undefined) needs.labels = true
 }

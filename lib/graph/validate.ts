@@ -5,10 +5,11 @@
  */
 import { describe, quote } from '../describe.js'
 import { GraflowError, type ErrorCode } from '../errors.js'
-import type { GroupOptions, TaskOptions } from '../flow/node-options.js'
+import type { EachOptions, GroupOptions, TaskOptions } from '../flow/node-options.js'
 import { checkName, type NameKind } from '../flow/names.js'
 import {
   checkDelay,
+  checkEachOptions,
   checkGroupOptions,
   checkLoopOptions,
   checkTaskOptions,
@@ -16,7 +17,19 @@ import {
   checkWorkflowOptions,
 } from '../flow/options.js'
 import { assertCarriable, placeOf, rememberCarriable } from './canonical.js'
-import type { ChooseNode, EachNode, Graph, GraphJoin, GraphNode, GroupNode, LaterNode, TaskNode } from './graph.js'
+import {
+  type ChooseNode,
+  type EachNode,
+  type Graph,
+  type GraphJoin,
+  type GraphNeeds,
+  type GraphNode,
+  graphVersion,
+  type GroupNode,
+  type LaterNode,
+  noteNeeds,
+  type TaskNode,
+} from './graph.js'
 import { GRAPH_LIMITS, type GraphLimits } from './limits.js'
 
 /**
@@ -26,7 +39,7 @@ import { GRAPH_LIMITS, type GraphLimits } from './limits.js'
 export function parseGraph(value: unknown, limits: GraphLimits = GRAPH_LIMITS): Graph {
   const refuse: Refuse = (reason, place, message, cause) => {
     const path = placeOf(place)
-    throw new GraflowError('INTEGRITY', `not a graph of version 1 or 2: ${path === '' ? 'it' : path} ${message}`, {
+    throw new GraflowError('INTEGRITY', `not a graph of version 1 to 3: ${path === '' ? 'it' : path} ${message}`, {
       details: { path, reason },
       cause,
     })
@@ -35,7 +48,7 @@ export function parseGraph(value: unknown, limits: GraphLimits = GRAPH_LIMITS): 
     assertCarriable(value)
   } catch (cause) {
     if (!(cause instanceof GraflowError)) throw cause
-    throw new GraflowError('INTEGRITY', `not a graph of version 1 or 2: ${cause.message}`, {
+    throw new GraflowError('INTEGRITY', `not a graph of version 1 to 3: ${cause.message}`, {
       details: { path: cause.details['path'], reason: cause.code },
       cause,
     })
@@ -52,6 +65,12 @@ export function checkGraph(value: unknown, limits: GraphLimits = GRAPH_LIMITS): 
   }
   return new Reader(refuse, limits).graph(value)
 }
+
+const WHY_VERSION = {
+  1: 'no node that waits, and no labels',
+  2: 'nodes that wait, and no labels',
+  3: 'labels',
+} as const satisfies Readonly<Record<Graph['version'], string>>
 
 type Place = readonly (string | number)[]
 type Refuse = (code: ErrorCode, place: Place, message: string, cause?: unknown) => never
@@ -74,7 +93,7 @@ class Reader {
   readonly #read = new Map<unknown, Measured>()
   readonly #used = new Map<string, GraphNode>()
   #nesting = 0
-  #waits = false
+  readonly #needs: GraphNeeds = { waits: false, labels: false }
 
   constructor(refuse: Refuse, limits: GraphLimits) {
     this.#refuse = refuse
@@ -95,12 +114,12 @@ class Reader {
           this.#fail('INVALID_NODE', `must have no row for ${name}, which the graph does not use`),
         )
     }
-    const version = this.#waits ? 2 : 1
+    const version = graphVersion(this.#needs)
     if (fields['version'] !== version)
       this.#at('version', () =>
         this.#fail(
           'INVALID_NODE',
-          `must be ${version}, since it has ${this.#waits ? 'nodes' : 'no node'} that wait, got ${describe(fields['version'])}`,
+          `must be ${version}, since it has ${WHY_VERSION[version]}, got ${describe(fields['version'])}`,
         ),
       )
     const graph: Graph = Object.freeze({ version, tasks, root })
@@ -143,6 +162,7 @@ class Reader {
     this.#nesting += deeper
     if (this.#nesting > this.#limits.nesting) this.#tooDeep()
     const read = this.#freshNode(fields)
+    noteNeeds(this.#needs, read.node)
     this.#nesting -= deeper
     if (read.nodes > this.#limits.nodes)
       this.#fail('LIMIT_EXCEEDED', `must have at most ${this.#limits.nodes} nodes, got ${read.nodes}`)
@@ -200,7 +220,7 @@ class Reader {
       return this.#at('join', () =>
         this.#fail('JOIN_IMPOSSIBLE', 'must not be critical: the items of an each have no names'),
       )
-    const node: EachNode = { kind: 'each', body: body.node, join, options: this.#groupOptions(fields) }
+    const node: EachNode = { kind: 'each', body: body.node, join, options: this.#eachOptions(fields) }
     return measure(Object.freeze(node), [body])
   }
 
@@ -222,7 +242,6 @@ class Reader {
   }
 
   #wait(fields: Fields): Measured {
-    this.#waits = true
     this.#fields(fields, ['kind', 'name', 'options', 'isChecked'])
     const name = this.#nameIn(fields, 'signal')
     const options = this.#at('options', () =>
@@ -237,7 +256,6 @@ class Reader {
   }
 
   #later(fields: Fields): Measured {
-    this.#waits = true
     const isDated = Object.hasOwn(fields, 'due')
     this.#fields(fields, ['kind', 'body', isDated ? 'due' : 'ms'])
     const body = this.#at('body', () => this.#node(fields['body']))
@@ -318,6 +336,10 @@ class Reader {
 
   #groupOptions(fields: Fields): GroupOptions {
     return this.#at('options', () => this.#checked(fields['options'], (given) => checkGroupOptions({}, given)))
+  }
+
+  #eachOptions(fields: Fields): EachOptions {
+    return this.#at('options', () => this.#checked(fields['options'], (given) => checkEachOptions({}, given)))
   }
 
   #join(value: unknown): GraphJoin {

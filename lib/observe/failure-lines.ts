@@ -71,12 +71,13 @@ class LinesOfLevel {
   }
 }
 
-function lineOf({ runId, path, task, attempt, workerId, what, delayMs, error }: EventOf<'start:failed'>): {
+function lineOf({ runId, path, task, label, attempt, workerId, what, delayMs, error }: EventOf<'start:failed'>): {
   readonly message: string
   readonly details: Error
 } & Pick<EventOf<'start:failed'>, 'runId' | 'path' | 'task' | 'attempt' | 'workerId'> {
   const place = { runId, path, task, attempt, workerId, details: error }
   const why = messageOf(error)
-  if (delayMs === undefined) return { message: `${what} failed: ${why}`, ...place }
-  return { message: `${what} failed, and is started again in ${delayMs} ms: ${why}`, ...place }
+  const who = label === undefined ? what : `${what} (${label})`
+  if (delayMs === undefined) return { message: `${who} failed: ${why}`, ...place }
+  return { message: `${who} failed, and is started again in ${delayMs} ms: ${why}`, ...place }
 }

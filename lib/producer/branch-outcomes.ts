@@ -3,8 +3,10 @@
  * again is read again: branches that start anew have another outcome, the others are left out.
  */
 import type { GroupStatus, OutcomesPage } from '../backend/backend.js'
+import { named } from '../values/item-label.js'
 import { decodeItem } from '../values/value-lists.js'
-import { labelOf } from '../engine/prepared-grant.js'
+import { labelKeyOf, NO_LABELS, StoredLabels, type LabelOf } from '../engine/branch-labels.js'
+import { labelOf as taskLabelOf } from '../engine/prepared-grant.js'
 import { GraflowError } from '../errors.js'
 import type { OutcomeStatus } from '../events.js'
 import type { Outcome } from '../flow/types.js'
@@ -42,6 +44,7 @@ export async function* branchOutcomes(
 ): AsyncGenerator<BranchOutcome, void, undefined> {
   const { backend, closed, engine } = services
   const positions = new Map<string, Position>()
+  const labels = new StoredLabels(backend.inspect, runId)
   const positionOf = ({ gid, openedAt }: GroupStatus): Position => {
     const known = positions.get(gid)
     if (known !== undefined && known.openedAt >= openedAt) return known
@@ -65,7 +68,8 @@ export async function* branchOutcomes(
           const succeeded = before.succeeded.length === 0 ? new Uint8Array(group.size) : before.succeeded
           const position = { ...before, ...behind(page, before), succeeded }
           positions.set(group.gid, position)
-          if (page !== undefined) yield* outcomesInPage(group, graph, page, succeeded)
+          if (page !== undefined)
+            yield* outcomesInPage(group, graph, page, succeeded, await labelsInPage(labels, group, graph, page))
           if (position.isOver || position.next === before.next) break
         }
       }
@@ -107,11 +111,29 @@ async function* readAhead<T, R>(
   }
 }
 
+/** Of all branches in a page; asked for where the group has some. */
+function labelsInPage(
+  labels: StoredLabels,
+  { gid, node }: GroupStatus,
+  graph: Graph,
+  { chunks, withdrawn }: OutcomesPage,
+): Promise<LabelOf> | LabelOf {
+  const at = node === '' ? undefined : nodeAt(graph, node)
+  if (labelKeyOf(at) === undefined) return NO_LABELS
+  const indexes = [...chunks.map((chunk) => chunk.indexes), withdrawn?.indexes ?? new Uint32Array(0)]
+  return labels.of(at, gid.slice(gid.indexOf('/') + 1), concatenated(indexes))
+}
+
+function* concatenated(lists: readonly Iterable<number>[]): Generator<number, void, undefined> {
+  for (const list of lists) yield* list
+}
+
 function* outcomesInPage(
   group: GroupStatus,
   graph: Graph,
   page: OutcomesPage,
   succeeded: Uint8Array,
+  labelOf: LabelOf,
 ): Generator<BranchOutcome, void, undefined> {
   for (const chunk of page.chunks) {
     for (const [i, index] of chunk.indexes.entries()) {
@@ -121,11 +143,18 @@ function* outcomesInPage(
         succeeded[index] = 1
       }
       const isSilent = chunk.values.ends[i] === (chunk.values.ends[i - 1] ?? 0)
-      yield branchOutcome(group, graph, index, status, isSilent ? undefined : decodeItem(chunk.values, i))
+      yield branchOutcome(
+        group,
+        graph,
+        index,
+        labelOf(index),
+        status,
+        isSilent ? undefined : decodeItem(chunk.values, i),
+      )
     }
   }
   for (const [i, index] of (page.withdrawn?.indexes ?? new Uint32Array(0)).entries()) {
-    yield branchOutcome(group, graph, index, page.withdrawn?.kinds[i] ?? 'cancelled', undefined)
+    yield branchOutcome(group, graph, index, labelOf(index), page.withdrawn?.kinds[i] ?? 'cancelled', undefined)
   }
 }
 
@@ -135,13 +164,14 @@ function branchOutcome(
   group: GroupStatus,
   graph: Graph,
   index: number,
+  label: string | undefined,
   status: OutcomeStatus,
   value: unknown,
 ): BranchOutcome {
   const base = group.gid.slice(group.gid.indexOf('/') + 1)
   const node = group.node === '' ? undefined : nodeAt(graph, group.node)
   const { path, branch } = memberOf(base, node, index)
-  const task = labelOf(branch, graph)
+  const task = taskLabelOf(branch, graph)
   const outcome: Outcome<unknown> =
     status === 'succeeded'
       ? { status, value: plainOutput(value) }
@@ -150,9 +180,11 @@ function branchOutcome(
           error:
             value instanceof GraflowError
               ? value
-              : new GraflowError(SILENT[status], `branch ${path} is ${status}`, { details: { path } }),
+              : new GraflowError(SILENT[status], `branch ${named(path, label)} is ${status}`, {
+                  details: { path, ...(label !== undefined && { label }) },
+                }),
         }
-  return Object.freeze({ path, task, index, status, outcome })
+  return Object.freeze({ path, task, ...(label !== undefined && { label }), index, status, outcome })
 }
 
 function memberOf(

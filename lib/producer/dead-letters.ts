@@ -1,14 +1,16 @@
 /** Dead letters for people: what the store keeps of a branch, with names and errors, and the run that tries it again. */
 import type { Backend, DeadLetter as StoredLetter } from '../backend/backend.js'
 import type { Engine } from '../engine/engine.js'
+import { labelKeyOf, StoredLabels } from '../engine/branch-labels.js'
 import { labelOf } from '../engine/prepared-grant.js'
 import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import { branchGraph, nodeOfBranch } from '../graph/branch-graph.js'
-import type { Graph } from '../graph/graph.js'
+import type { Graph, GraphNode } from '../graph/graph.js'
 import { groupSegment, nodeAt } from '../graph/locate.js'
 import { checkOptions, PAGE_OPTIONS, type OptionTable } from '../options.js'
 import { decode } from '../values/codec.js'
+import { labelIn } from '../values/item-label.js'
 import type { DeadLetter, DeadLetterOptions, DeadLetterWithInput, Page } from './operator-types.js'
 import type { StoredWork } from './prepare-run.js'
 import type { DeadLetters, Run } from './types.js'
@@ -40,7 +42,7 @@ export class DeadLetterBox implements DeadLetters {
       for (const letter of page) {
         // there is another one: the next page begins behind the last
         if (items.length === limit) return { items, cursor: items.at(-1)?.id ?? letter.id }
-        const read = this.#read(letter, await this.#graphOf(letter))
+        const read = await this.#read(letter, await this.#graphOf(letter))
         if (task === undefined || read.task === task) items.push(read)
       }
       before = page.at(-1)?.id
@@ -53,7 +55,7 @@ export class DeadLetterBox implements DeadLetters {
     if (letter === undefined) return undefined
     const hasInput = letter.input.length > 0
     return {
-      ...this.#read(letter, await this.#graphOf(letter)),
+      ...(await this.#read(letter, await this.#graphOf(letter))),
       input: hasInput ? decode(letter.input) : undefined,
       hasInput,
     }
@@ -82,6 +84,18 @@ export class DeadLetterBox implements DeadLetters {
     return this.#services.backend.deleteDeadLetters({ before: Math.max(0, until) })
   }
 
+  /** The run has the label of a branch whose input was too large to be kept with the letter. */
+  async #labelOf(
+    { runId, index, input }: StoredLetter,
+    group: GraphNode | undefined,
+    path: string,
+  ): Promise<string | undefined> {
+    const key = labelKeyOf(group)
+    if (key === undefined) return undefined
+    if (input.length > 0) return labelIn(decode(input), key)
+    return (await new StoredLabels(this.#services.backend.inspect, runId).of(group, path, [index]))(index)
+  }
+
   #find(id: string): Promise<StoredLetter | undefined> {
     checkId('get and replay', id)
     return this.#services.backend.inspect.deadLetter(id)
@@ -98,17 +112,19 @@ export class DeadLetterBox implements DeadLetters {
     }
   }
 
-  #read(letter: StoredLetter, graph: Graph | undefined): DeadLetter {
+  async #read(letter: StoredLetter, graph: Graph | undefined): Promise<DeadLetter> {
     const { id, runId, gid, node, index, kind, errors, losses, at } = letter
     const group = graph && nodeAt(graph, node)
     const own = gid.slice(runId.length + 1)
     const isInGroup = group === undefined ? node !== '' : group.kind === 'each' || group.kind === 'group'
     const segment = group?.kind === 'group' ? groupSegment(group, index) : index
     const error = letter.error.length === 0 ? undefined : decode(letter.error)
+    const label = await this.#labelOf(letter, group, own)
     return {
       ...{ id, runId, errors, losses },
       path: isInGroup ? `${own}/${segment}` : own,
       task: graph && labelOf(nodeOfBranch(graph, node, index), graph),
+      ...(label !== undefined && { label }),
       status: kind,
       at: new Date(at),
       error: error instanceof GraflowError ? error : undefined,

@@ -30,6 +30,8 @@ export interface DeadLetter {
   readonly path: string
   /** Its task or workflow; of any other branch its kind as events have it, such as `(sequence)`. Undefined when the graph is not kept any more. */
   readonly task: string | undefined
+  /** What people call its item by, of an each with the option `label`; absent where there is nothing to call it by. */
+  readonly label?: string
   /** How the branch ended. */
   readonly status: 'failed' | 'dead'
   /** Starts before the last one that ended in an error. */
@@ -63,6 +65,8 @@ export type Decision = { readonly succeed: unknown } | { readonly fail: unknown 
 export interface DecisionByHand {
   /** The path of the step or branch. */
   readonly path: string
+  /** What people call the item by that it stands in: of the innermost each with the option `label` around it. */
+  readonly label?: string
   /** What it was decided to be. */
   readonly as: 'succeeded' | 'failed' | 'skipped'
   /** When that was. */

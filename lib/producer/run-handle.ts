@@ -1,6 +1,7 @@
 /** A run as its holder sees it: questions to the store, and changes as they come. Where the run is driven makes no difference. */
 import type { ControlAnswer, GroupStatus, RunRecord } from '../backend/backend.js'
 import { NO_OUTCOMES } from '../backend/no-outcomes.js'
+import { labelsOfPlaces, StoredLabels } from '../engine/branch-labels.js'
 import { cancelled } from '../engine/engine.js'
 import { encodeFailure } from '../values/codec.js'
 import { reasonText } from '../values/error-record.js'
@@ -8,6 +9,7 @@ import { isEnded, outcomeOfRun } from '../engine/driver.js'
 import { readResult } from '../engine/results.js'
 import { FORWARDED, type RunEvent } from '../events.js'
 import { expressionOf } from '../flow/node.js'
+import type { Graph } from '../graph/graph.js'
 import type { CallingHandler } from './awaiting-handlers.js'
 import { branchOutcomes } from './branch-outcomes.js'
 import { forwardedGroups } from './forwarded-groups.js'
@@ -16,8 +18,9 @@ import { changesOf, isDistant } from './follow-run.js'
 import { countsOf } from './group-counts.js'
 import { runGone, runLost, runNotFound, type HandleServices } from './handle-services.js'
 import { waitsIn } from './run-waits.js'
-import { seenOf } from './seen-steps.js'
+import { notedOf, seenOf } from './seen-steps.js'
 import { sendSignal } from './signals.js'
+import type { DecisionByHand } from './operator-types.js'
 import type { BranchOutcome, GroupProgress, Run, RunStatus, RunStep, SignalOptions } from './types.js'
 
 /** Events that wait for a slow reader; more are left out, and counted. */
@@ -46,8 +49,12 @@ export class RunHandle implements Run<unknown> {
 
   async status(): Promise<RunStatus> {
     const { inspect } = this.#services.backend
-    const record = await this.#record()
-    const found = await inspect.groups(this.id)
+    // In one write; the groups, and what was noted, are no older than the record.
+    const [record, found, noted] = await Promise.all([
+      this.#record(),
+      inspect.groups(this.id),
+      notedOf(this.#services.engine, this.id),
+    ])
     const isOver = isEnded(record)
     const forwarded = await forwardedGroups(found, this.#services.engine.graphs)
     const counted = found.filter((group) => !forwarded.has(group)).map((group) => (isOver ? closed(group) : group))
@@ -59,8 +66,8 @@ export class RunHandle implements Run<unknown> {
         ...countsOf(group),
       }),
     )
-    const waits = await waitsIn(this.#services, record, found)
-    const { steps, progress, counts } = await seenOf(this.#services.engine, this.id, record.state)
+    const waits = await waitsIn(this.#services, record, found, noted.records)
+    const { steps, progress, counts } = seenOf(noted, record.state)
     const dispatching = dispatchingSteps(steps, groups)
     const outcome = isOver ? outcomeOfRun(record) : undefined
     const at = (ms: number | undefined): Date | undefined => (ms === undefined ? undefined : new Date(ms))
@@ -74,7 +81,7 @@ export class RunHandle implements Run<unknown> {
       tags: record.tags,
       driver: isOver ? undefined : baseIdOf(record.driver),
       retries: record.retries,
-      byHand: record.byHand.map(({ path, as, at }) => ({ path, as, at: new Date(at) })),
+      byHand: await this.#byHand(record, found),
       done: counted.reduce(
         (sum, group) => sum + group.succeeded + group.failed + group.dead + group.withdrawn,
         counts.done - dispatching.filter(isStepOver).length,
@@ -251,6 +258,18 @@ export class RunHandle implements Run<unknown> {
     const graph = await engine.graphOfRun(this.id)
     const path = typeof target === 'string' ? target : expressionOf(target, 'result')
     return readResult(engine.flowsOf(this.id), graph, path)
+  }
+
+  async #byHand({ byHand }: RunRecord, groups: readonly GroupStatus[]): Promise<readonly DecisionByHand[]> {
+    if (byHand.length === 0) return []
+    const { backend, engine } = this.#services
+    const load = (hash: string): Promise<Graph | undefined> => engine.graphs.load(hash).catch(() => undefined)
+    const paths = byHand.map(({ path }) => path)
+    const labelOf = await labelsOfPlaces(new StoredLabels(backend.inspect, this.id), this.id, groups, load, paths)
+    return byHand.map(({ path, as, at }) => {
+      const label = labelOf(path)
+      return { path, ...(label !== undefined && { label }), as, at: new Date(at) }
+    })
   }
 
   async #record(): Promise<RunRecord> {

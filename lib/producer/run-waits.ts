@@ -6,6 +6,7 @@
 import type { GroupStatus, RunRecord, SessionStatus, WaitingLane } from '../backend/backend.js'
 import { ownOf } from '../backend/reserved.js'
 import { isEnded } from '../engine/driver.js'
+import { labelsOfPlaces, StoredLabels } from '../engine/branch-labels.js'
 import { describeCode, isTask } from '../engine/routing.js'
 import type { StepRecord } from '../engine/step-journal.js'
 import { GraflowError } from '../errors.js'
@@ -33,18 +34,23 @@ export async function waitsOfRun(services: Services, runId: string): Promise<rea
   return isEnded(record) ? [] : waitsIn(services, record, await inspect.groups(runId))
 }
 
-/** The same of a run that is known, with its groups. */
+/** The same of a run that is known, with its groups, and its steps where these were read. */
 export async function waitsIn(
   { backend: { inspect }, engine }: Services,
   record: RunRecord,
   groups: readonly GroupStatus[],
+  known?: readonly StepRecord[],
 ): Promise<readonly RunWait[]> {
   const { runId } = record
   if (isEnded(record)) return []
-  const [open, steps] = await Promise.all([inspect.openWaits(runId), engine.stepsSeen.of(runId)])
-  const graph = await graphOr(() => engine.graphs.load(record.graph))
+  const load = (hash: string): Promise<Graph | undefined> => graphOr(() => engine.graphs.load(hash))
+  const [open, steps, graph] = await Promise.all([
+    inspect.openWaits(runId),
+    known ?? engine.stepsSeen.of(runId),
+    load(record.graph),
+  ])
   const look = lookOf(inspect, () => elapsedMs(engine.parts.clock))
-  const now = await inspect.now()
+  const now = once(() => inspect.now())
   const found: RunWait[] = []
   const add = (wait: Wait): void => void found.push({ runId, ...wait })
   if (graph === undefined)
@@ -55,11 +61,22 @@ export async function waitsIn(
   for (const group of groups)
     if (group.state === 'open') for (const wait of await waitsAt(group, record, look, now)) add(wait)
   if (record.state === 'running') for (const wait of retriesAmong(steps)) add(wait)
-  return [...found, ...open.map((wait) => describeWait(graph, runId, wait))]
+  const waits = [...found, ...open.map((wait) => describeWait(graph, runId, wait))]
+  const paths = waits.map(({ path }) => path)
+  const labelOf = await labelsOfPlaces(new StoredLabels(inspect, runId), runId, groups, load, paths)
+  return waits.map((wait) => {
+    const label = labelOf(wait.path)
+    return label === undefined ? wait : { ...wait, label }
+  })
 }
 
 /** What waits of an open group. */
-async function waitsAt(group: GroupStatus, { runId, state }: RunRecord, look: Look, now: number): Promise<Wait[]> {
+async function waitsAt(
+  group: GroupStatus,
+  { runId, state }: RunRecord,
+  look: Look,
+  now: () => Promise<number>,
+): Promise<Wait[]> {
   const found: Wait[] = []
   const path = group.gid.slice(runId.length + 1)
   const [task] = group.tasks.length === 1 ? group.tasks : []
@@ -94,7 +111,7 @@ type Wait = Omit<RunWait, 'runId'>
 type Reason = Pick<RunWait, 'why' | 'details' | 'task'>
 
 /** Why nobody takes what is ready of a group. */
-async function reasonOf(group: GroupStatus, look: Look, now: number): Promise<Reason> {
+async function reasonOf(group: GroupStatus, look: Look, now: () => Promise<number>): Promise<Reason> {
   const { queue, requires, tasks, affinity, limit, granted } = group
   if ((await look.paused()).has(queue)) return { why: 'paused', details: { queue } }
   if (limit > 0 && granted >= limit) return { why: 'limit', details: { queue, limit, running: granted } }
@@ -103,7 +120,7 @@ async function reasonOf(group: GroupStatus, look: Look, now: number): Promise<Re
   const lacking = lackOf(asked, { requires, tasks })
   if (lacking !== undefined) return { ...lacking, details: { queue, workers: asked.length, ...lacking.details } }
   const until = group.affinityUntil ?? 0
-  if (affinity !== undefined && until > now && sessions.some(({ baseId }) => baseId === affinity))
+  if (affinity !== undefined && until > (await now()) && sessions.some(({ baseId }) => baseId === affinity))
     return { why: 'affinity', details: { queue, worker: affinity, dueAt: at(until) } }
   return { why: 'busy', details: { queue, workers: asked.length } }
 }
@@ -126,12 +143,12 @@ function lackOf(
 }
 
 /** Why nobody drives a run. */
-async function driverWait(record: RunRecord, look: Look, now: number): Promise<Wait> {
+async function driverWait(record: RunRecord, look: Look, now: () => Promise<number>): Promise<Wait> {
   const place = { path: '', count: 1 }
   if (record.state === 'pending' && (await look.paused()).has(RUNS))
     return { ...place, since: startOf(record), why: 'paused', details: { queue: RUNS } }
   const found = laneOf(await look.waitingRuns(), record.runId)
-  const since = found === undefined ? startOf(record) : at(now - found.waitedMs)
+  const since = found === undefined ? startOf(record) : at((await now()) - found.waitedMs)
   const sessions = await look.sessions()
   const drivers = sessions.filter(({ queues }) => has(queues, RUNS))
   const details = { queue: RUNS, workers: drivers.length }

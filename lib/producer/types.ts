@@ -179,6 +179,8 @@ export interface RunProgress {
   readonly path: string
   /** The name of the task. */
   readonly task: string
+  /** What people call the item of its branch by, of an each with the option `label`. */
+  readonly label?: string
   /** From 0 to 1. */
   readonly fraction: number
   /** For people. */
@@ -236,6 +238,8 @@ export interface BranchOutcome {
   readonly path: string
   /** The task or workflow of the branch; of any other, its kind as events have it, such as `(sequence)`. */
   readonly task: string
+  /** What people call the item by, of an each with the option `label`; absent where there is nothing to call it by. */
+  readonly label?: string
   /** The number of the branch in its group, from 0. */
   readonly index: number
   /** How the branch ended. */
@@ -308,6 +312,8 @@ export interface RunWait {
   readonly path: string
   /** The task that waits, or whose handler does, or that nobody knows; absent where there is no single one. */
   readonly task?: string
+  /** What people call the item by that it stands in: of the innermost each with the option `label` around it. */
+  readonly label?: string
   /** How many wait so at this path. */
   readonly count: number
   /** When the wait began. */

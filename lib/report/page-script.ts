@@ -40,6 +40,7 @@ var ts=section('Timeline'),bar=el('div','bar'),cv=el('canvas'),tip=el('div');tip
 var whole=el('button','','whole run'),into=el('button','','zoom in'),outb=el('button','','zoom out');put(bar,whole,into,outb,el('span','soft','drag to zoom'));put(ts,bar,cv);
 cv.tabIndex=0;cv.setAttribute('role','img');cv.setAttribute('aria-label','Time from left to right, a lane for each worker; the table of supersteps has the numbers');
 /* bands: groups that are in no other group */
+function nm(b){return b.label===undefined?b.task:b.task+' ('+b.label+')'}
 var paths=g.map(function(x){return x.path+'/'}),outer=g.filter(function(x){return !paths.some(function(p){return p!==x.path+'/'&&x.path.indexOf(p)===0})});
 var from=0,to=Math.max(end,1),LEFT=150,TOP=44,drag,hits=[];
 /* lanes: the driver's steps, then each worker with as many rows as it had branches at once */
@@ -47,7 +48,7 @@ var lanes=[];
 function pack(spans){var rows=[];spans.sort(function(a,b){return a.start-b.start||a.end-b.end});spans.forEach(function(s){for(var r=0;r<rows.length;r++)if(rows[r]<=s.start)break;if(r>=48){var best=0;for(var k=1;k<rows.length;k++)if(rows[k]<rows[best])best=k;r=best}rows[r]=Math.max(rows[r]||0,s.end,s.start+.01);s.row=r});return Math.max(1,rows.length)}
 var steps=data.steps.map(function(s){return{start:s.start,end:s.end===undefined?end:s.end,kind:'step',status:s.state,title:s.task,path:s.path,again:s.attempt>1,attempt:s.attempt}});
 if(steps.length)lanes.push({name:'driver',spans:steps,rows:pack(steps),bins:[]});
-data.workers.forEach(function(name,w){var spans=[],bins=[];g.forEach(function(x){x.branches.forEach(function(b){if(b.worker===w&&!x.bins)spans.push({start:b.start,end:b.end,kind:'branch',status:b.status,title:b.task,path:b.path,again:b.errors+b.losses>0,attempt:1+b.errors+b.losses,losses:b.losses})});(x.bins||[]).forEach(function(l){if(l.worker===w)bins.push({group:x,lane:l,max:Math.max.apply(null,l.busyMs)||1})})});var rows=spans.length?pack(spans):1;lanes.push({name:name,spans:spans,rows:bins.length?Math.max(rows,4):rows,bins:bins})});
+data.workers.forEach(function(name,w){var spans=[],bins=[];g.forEach(function(x){x.branches.forEach(function(b){if(b.worker===w&&!x.bins)spans.push({start:b.start,end:b.end,kind:'branch',status:b.status,title:nm(b),path:b.path,again:b.errors+b.losses>0,attempt:1+b.errors+b.losses,losses:b.losses})});(x.bins||[]).forEach(function(l){if(l.worker===w)bins.push({group:x,lane:l,max:Math.max.apply(null,l.busyMs)||1})})});var rows=spans.length?pack(spans):1;lanes.push({name:name,spans:spans,rows:bins.length?Math.max(rows,4):rows,bins:bins})});
 function css(name){return getComputedStyle(document.documentElement).getPropertyValue(name).trim()}
 function draw(){var W=cv.clientWidth||1000;LEFT=W<640?90:150;var ratio=window.devicePixelRatio||1,y=TOP;
 lanes.forEach(function(l){l.h=l.rows<=2?16:l.rows<=8?10:l.rows<=16?6:3;l.y=y;y+=l.rows*l.h+12});
@@ -91,16 +92,16 @@ ss.appendChild(detail)}
 function show(i){var x=g[i],room=((x.releasedAt===undefined?end:x.releasedAt)-x.openedAt)*.03+1;look(x.openedAt-room,(x.releasedAt===undefined?end:x.releasedAt)+room);detail.textContent='';put(detail,el('h2','',x.title+'  '+x.path));
 if(x.stragglers.length)detail.appendChild(el('p','late',n(x.stragglers.length)+(x.stragglers.length===20?' or more':'')+' took three times the median or longer: '+x.stragglers.slice(0,8).map(function(k){return '#'+k}).join(', ')));
 var find=el('input');find.placeholder='filter by path, task, status';find.setAttribute('aria-label','filter');detail.appendChild(find);var box;
-function rows(){var word=find.value.toLowerCase();if(box)box.remove();var list=x.branches.filter(function(b){return(b.path+' '+b.task+' '+b.status).toLowerCase().indexOf(word)>=0});
-box=table(detail,[['PATH','path'],['TASK','name'],['STATUS'],['TOOK','n'],['FROM','n'],['ATTEMPT','n'],['LOST','n'],['WORKER']],list.slice(0,500).map(function(b){return[b.path,b.task,{text:b.status,cls:b.status==='failed'||b.status==='dead'?'bad':''},{text:b.start===undefined?'':ms(b.end-b.start),cls:x.stragglers.indexOf(b.index)>=0?'late':''},b.start===undefined?'':ms(b.start)||'0',1+b.errors+b.losses,b.losses||'',b.worker===undefined?'':data.workers[b.worker]]}));
+function rows(){var word=find.value.toLowerCase();if(box)box.remove();var list=x.branches.filter(function(b){return(b.path+' '+nm(b)+' '+b.status).toLowerCase().indexOf(word)>=0});
+box=table(detail,[['PATH','path'],['TASK','name'],['STATUS'],['TOOK','n'],['FROM','n'],['ATTEMPT','n'],['LOST','n'],['WORKER']],list.slice(0,500).map(function(b){return[b.path,nm(b),{text:b.status,cls:b.status==='failed'||b.status==='dead'?'bad':''},{text:b.start===undefined?'':ms(b.end-b.start),cls:x.stragglers.indexOf(b.index)>=0?'late':''},b.start===undefined?'':ms(b.start)||'0',1+b.errors+b.losses,b.losses||'',b.worker===undefined?'':data.workers[b.worker]]}));
 var left=list.length-Math.min(500,list.length),hidden=x.width-x.branches.length;if(left||hidden)box.appendChild(el('div','soft',(left?n(left)+' more match. ':'')+(hidden>0?n(hidden)+' branches of this group are only in the timeline, or have not ended.':'')))}
 find.oninput=rows;rows();ts.scrollIntoView({behavior:'smooth'})}
 
 /* failures */
-if(data.failures.length){var xs=section('Errors');data.failures.forEach(function(f){var d=el('details'),s=el('summary');put(s,el('code','',f.path+' '),document.createTextNode(f.task+' '),el('span','bad',f.status+': '+(f.error.code?f.error.code+' ':'')+f.error.message));put(d,s);if(f.error.stack)d.appendChild(el('pre','',f.error.stack));(f.error.causes||[]).forEach(function(c){d.appendChild(el('div','soft','caused by '+c))});xs.appendChild(d)})}
+if(data.failures.length){var xs=section('Errors');data.failures.forEach(function(f){var d=el('details'),s=el('summary');put(s,el('code','',f.path+' '),document.createTextNode(nm(f)+' '),el('span','bad',f.status+': '+(f.error.code?f.error.code+' ':'')+f.error.message));put(d,s);if(f.error.stack)d.appendChild(el('pre','',f.error.stack));(f.error.causes||[]).forEach(function(c){d.appendChild(el('div','soft','caused by '+c))});xs.appendChild(d)})}
 
 /* values */
-if(data.values.length){var vs=section('Inputs and outputs');data.values.forEach(function(v){var d=el('details'),s=el('summary');put(s,el('code','',v.path+' '),document.createTextNode(v.task));d.appendChild(s);d.ontoggle=function(){if(!d.open||d.children.length>1)return;if(v.input!==undefined)put(d,el('div','soft','input'),el('pre','',v.input));if(v.output!==undefined)put(d,el('div','soft','output'),el('pre','',v.output))};vs.appendChild(d)})}
+if(data.values.length){var vs=section('Inputs and outputs');data.values.forEach(function(v){var d=el('details'),s=el('summary');put(s,el('code','',v.path+' '),document.createTextNode(nm(v)));d.appendChild(s);d.ontoggle=function(){if(!d.open||d.children.length>1)return;if(v.input!==undefined)put(d,el('div','soft','input'),el('pre','',v.input));if(v.output!==undefined)put(d,el('div','soft','output'),el('pre','',v.output))};vs.appendChild(d)})}
 var foot=el('p','notes');foot.textContent=data.notes.concat(['Starts of branches are by the clocks of their workers. Written '+new Date(data.writtenAt).toISOString().replace('T',' ').slice(0,19)+' UTC.']).join(' ');page.appendChild(foot);
 draw();
 document.documentElement.dataset.drawn='yes';

@@ -34,6 +34,8 @@ export interface ReportBranch {
   readonly index: number
   readonly path: string
   readonly task: string
+  /** What people call its item by, where its each labels them. */
+  readonly label?: string
   readonly status: ReportStatus
   /** Undefined where its times are not kept. */
   readonly start?: number
@@ -105,6 +107,8 @@ export interface ReportCritical {
 export interface ReportFailure {
   readonly path: string
   readonly task: string
+  /** What people call its item by, where its each labels them. */
+  readonly label?: string
   readonly status: string
   readonly error: ReportError
 }
@@ -113,6 +117,8 @@ export interface ReportFailure {
 export interface ReportValue {
   readonly path: string
   readonly task: string
+  /** What people call its item by, where its each labels them. */
+  readonly label?: string
   readonly input?: string
   readonly output?: string
 }

@@ -3,7 +3,7 @@
  * many names a message shows.
  */
 import type { SessionStatus } from '../backend/backend.js'
-import { buildOf, isReserved, LAYOUT_CAPABILITY, ownOf } from '../backend/reserved.js'
+import { buildOf, isLayout, isReserved, ownOf } from '../backend/reserved.js'
 import { describeCode, isTask } from '../engine/routing.js'
 import { noHandler } from '../engine/start.js'
 import { GraflowError } from '../errors.js'
@@ -115,11 +115,7 @@ export function commandFor(
 
 /** What a worker must have, for messages. */
 export const describeRequirement = (name: string): string =>
-  name === LAYOUT_CAPABILITY
-    ? 'a release of graflow that can read it'
-    : isReserved(name)
-      ? name.replace(':', ' ')
-      : name
+  isLayout(name) ? 'a release of graflow that can read it' : isReserved(name) ? name.replace(':', ' ') : name
 
 /** Whether a list of names, or `all`, has this one. */
 export const has = (names: readonly string[] | 'all', name: string): boolean => names === 'all' || names.includes(name)

@@ -15,7 +15,7 @@ const inspect = task('inspect', ({ n }: { n: number }) => {
   return n * 2
 })
 const total = task('total', (all: readonly number[]) => all.reduce((sum, n) => sum + n, 0))
-const audit = workflow('audit', seq(each(inspect), total))
+const audit = workflow('audit', seq(each(inspect).configure({ label: 'n' }), total))
 const release = workflow(
   'release',
   seq(
@@ -63,7 +63,8 @@ describe('graflow runs', () => {
     const tree = await run('runs', 'user:1')
     expect(tree.out).toMatch(/^run user:1 {2}failed {2}audit\n {2}created .*\n/)
     expect(tree.out).toMatch(/4 branches, \w+: 3 succeeded, 1 failed/)
-    expect(tree.out).toMatch(/0\/2 {2}inspect: TASK_FAILED: .*no 3/)
+    expect(tree.out).toMatch(/0\/2 \(3\) {2}inspect: TASK_FAILED: .*no 3/)
+    expect((await json('runs', 'user:1')).failures).toMatchObject([{ path: '0/2', label: '3' }])
     const values = await json('runs', 'user:1', '--path', '0/2')
     expect(values).toMatchObject({ input: { value: { n: 3 } }, output: { error: { code: 'TASK_FAILED' } } })
     isMended = true
@@ -190,7 +191,7 @@ describe('graflow workers, queues, builds and dead', () => {
     const { items: letters } = await json('dead', '--task', 'inspect')
     expect(letters).toMatchObject([{ runId: 'd1', task: 'inspect', status: 'failed' }])
     const [{ id }] = letters
-    expect((await run('dead', 'show', id)).out).toMatch(/input: \{ n: 3 \}/)
+    expect((await run('dead', 'show', id)).out).toMatch(/branch 0\/2 \(3\), task inspect[^]*input: \{ n: 3 \}/)
     isMended = true
     const { items: replayed } = await json('dead', 'replay', id)
     expect(await (await client.attach(replayed[0].runId)).result()).toBe(6)

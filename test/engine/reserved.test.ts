@@ -1,5 +1,6 @@
 /** What a group requires beside what its tasks ask for: what can read its graph, and what its run requires. */
-import { par, task } from 'graflow'
+import { each, par, task } from 'graflow'
+import { withReserved } from '../../lib/backend/reserved.js'
 import { planGroup, planOne, type Dispatcher } from '../../lib/engine/group-plan.js'
 import { layoutFor } from '../../lib/engine/routing.js'
 import { expressionOf } from '../../lib/flow/node.js'
@@ -38,6 +39,12 @@ describe('what a group requires', () => {
       ['gpu', 'layout:4'],
     ])
     expect([layoutFor(graph), layoutFor(newer(graph))]).toEqual([[], ['layout:4']])
+  })
+
+  it('V4: is with it that a worker knows labels, where its graph has some', () => {
+    const labelled = graphOf(expressionOf(par(each(plain).configure({ label: 'id' }), plain)))
+    expect(requiredBy(labelled)).toEqual([['layout:5'], ['layout:5']])
+    expect(withReserved(['gpu'], undefined)).toEqual(['gpu', 'layout:4', 'layout:5'])
   })
 
   it('V3: is with it what its run requires', () => {

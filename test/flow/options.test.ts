@@ -2,8 +2,14 @@ import fc from 'fast-check'
 import * as v from 'valibot'
 import { z } from 'zod'
 import { type as ark } from 'arktype'
-import type { GroupOptions, RetryOptions, TaskOptions, WorkflowOptions } from '../../lib/flow/node-options.js'
-import { par } from '../../lib/flow/group.js'
+import type {
+  EachOptions,
+  GroupOptions,
+  RetryOptions,
+  TaskOptions,
+  WorkflowOptions,
+} from '../../lib/flow/node-options.js'
+import { each, par } from '../../lib/flow/group.js'
 import { checkName, type NameKind } from '../../lib/flow/names.js'
 import { nearest } from '../../lib/nearest.js'
 import { expressionOf } from '../../lib/flow/node.js'
@@ -34,6 +40,7 @@ const everyGroupOption: Required<GroupOptions> = {
   name: 'n',
   onFailure: 'cancel',
 }
+const everyEachOption: Required<EachOptions> = { ...everyGroupOption, label: 'customer.name' }
 const everyWorkflowOption: Required<WorkflowOptions> = {
   timeoutMs: 1,
   description: 'what it is for',
@@ -44,6 +51,7 @@ describe('options', () => {
   it('are all known, and kept as they were given', () => {
     expect(withOptions(everyTaskOption).options).toEqual(everyTaskOption)
     expect(expressionOf(par(declareTask('a')).configure(everyGroupOption))).toMatchObject({ options: everyGroupOption })
+    expect(expressionOf(each(declareTask('a')).configure(everyEachOption))).toMatchObject({ options: everyEachOption })
     expect(workflow('w', declareTask('a'), everyWorkflowOption).options).toEqual(everyWorkflowOption)
   })
 
@@ -60,8 +68,24 @@ describe('options', () => {
     expect(listed(() => par(declareTask('a')).configure({ nosuch: 1 } as never))).toBe(
       Object.keys(everyGroupOption).join(', '),
     )
+    expect(listed(() => each(declareTask('a')).configure({ nosuch: 1 } as never))).toBe(
+      Object.keys(everyEachOption).join(', '),
+    )
     expect(listed(() => workflow('w', declareTask('a'), { nosuch: 1 } as never))).toBe(
       Object.keys(everyWorkflowOption).join(', '),
+    )
+  })
+
+  it('label branches of an each only, by keys with dots between', () => {
+    const label = (given: string): unknown => each(declareTask('a')).configure({ label: given })
+    for (const given of ['id', 'a.b.c', 'with space', 'x'.repeat(256)]) expect(() => label(given)).not.toThrow()
+    for (const given of ['', '.', 'a.', '.a', 'a..b', 'x'.repeat(257), 7 as never])
+      expect(thrown(() => label(given))).toMatchObject({
+        code: 'INVALID_OPTION',
+        message: expect.stringContaining('configure: label must be the key of an item'),
+      })
+    expect(thrown(() => par(declareTask('a')).configure({ label: 'id' } as never)).message).toContain(
+      'configure: there is no option label: only an each has it',
     )
   })
 

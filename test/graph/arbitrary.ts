@@ -1,7 +1,7 @@
 /** Random flows: any kind of node, join and option, valid by construction, and shared parts among them. */
 import fc from 'fast-check'
 import type { Expression, Join, TaskExpression } from '../../lib/flow/expression.js'
-import type { GroupOptions, TaskOptions, WaitData, WorkflowOptions } from '../../lib/flow/node-options.js'
+import type { EachOptions, GroupOptions, TaskOptions, WaitData, WorkflowOptions } from '../../lib/flow/node-options.js'
 import {
   makeChoose,
   makeConfigured,
@@ -16,7 +16,7 @@ import {
   makeWait,
   makeWorkflow,
 } from '../../lib/flow/make.js'
-import { checkGroupOptions, checkTaskOptions, checkWaitOptions } from '../../lib/flow/options.js'
+import { checkEachOptions, checkGroupOptions, checkTaskOptions, checkWaitOptions } from '../../lib/flow/options.js'
 import { anyCharacter } from '../support/any-text.js'
 
 const LETTERS = 'a b c x y z A B Z 0 1 9 _ -'.split(' ')
@@ -81,6 +81,9 @@ const groupOptions: fc.Arbitrary<GroupOptions> = fc.record(
   },
   optional,
 )
+const eachOptions: fc.Arbitrary<EachOptions> = fc
+  .tuple(groupOptions, fc.option(fc.array(plain, { minLength: 1, maxLength: 3 }), { nil: undefined }))
+  .map(([options, keys]) => (keys === undefined ? options : { ...options, label: keys.join('.') }))
 const workflowOptions: fc.Arbitrary<WorkflowOptions> = fc.record(
   {
     timeoutMs: ms,
@@ -108,9 +111,10 @@ const joinOf = (size: number, members: readonly string[]): fc.Arbitrary<Join | u
       : [fc.subarray([...members], { minLength: 1 }).map((named): Join => ({ kind: 'critical', members: named }))]),
   )
 
-const withJoin = (group: Expression, options: GroupOptions, join: Join | undefined): Expression => {
+const withJoin = (group: Expression, options: EachOptions, join: Join | undefined): Expression => {
   if (group.kind !== 'group' && group.kind !== 'each') return group
-  const configured = makeConfigured(group, checkGroupOptions({}, options))
+  const check = group.kind === 'each' ? checkEachOptions : checkGroupOptions
+  const configured = makeConfigured(group, check({}, options))
   return join === undefined ? configured : makeJoined(configured, join)
 }
 
@@ -140,7 +144,7 @@ const treeOf = (tasks: readonly TaskExpression[]): fc.Arbitrary<Expression> =>
         several.map(([first, ...rest]) => makeSequence(first as Expression, ...rest)),
         group,
         fc
-          .tuple(node, groupOptions, joinOf(9, []))
+          .tuple(node, eachOptions, joinOf(9, []))
           .map(([body, options, join]) => withJoin(makeEach(body), options, join)),
         fc
           .tuple(

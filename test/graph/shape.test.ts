@@ -19,7 +19,7 @@ describe('the shape of a flow', () => {
     const plain = seq(lists(), each(b), loop(ends, { maxCycles: 3 }))
     const changed = seq(
       lists(3),
-      each(b).configure({ timeoutMs: 9, concurrency: 2, name: 'all' }),
+      each(b).configure({ timeoutMs: 9, concurrency: 2, name: 'all', label: 'id' as never }),
       loop(ends, { maxCycles: 4 }),
     )
     expect(shape(changed)).toBe(shape(plain))

@@ -12,6 +12,8 @@ const a = { kind: 'task', name: 'a' }
 const strict = { kind: 'strict' }
 const group = { kind: 'group', branches: [a, a], join: strict, options: {} }
 const each = { kind: 'each', body: a, join: strict, options: {} }
+const labelled = { ...each, options: { label: 'id' } }
+const labelledPar = { ...group, options: { label: 'id' } }
 const choose = { kind: 'choose', decide: a, cases: [['x', a]] }
 const loop = { kind: 'loop', body: a, maxCycles: 1 }
 const workflow = { kind: 'workflow', name: 'w', body: a, options: {} }
@@ -27,6 +29,7 @@ describe('parseGraph', () => {
     for (const root of [a, { kind: 'sequence', steps: [a, a] }, group, each, choose, loop, workflow]) {
       expect(parseGraph(graph(root)).root).toEqual(root)
     }
+    expect(parseGraph(graph(labelled, { a: {} }, { version: 3 })).root).toEqual(labelled)
   })
 
   const wrong: readonly [value: unknown, reason: string, path: string][] = [
@@ -37,6 +40,10 @@ describe('parseGraph', () => {
     [{}, 'INVALID_NODE', ''],
     [graph(a, { a: {} }, { extra: 1 }), 'INVALID_NODE', ''],
     [graph(a, { a: {} }, { version: 2 }), 'INVALID_NODE', 'version'],
+    [graph(a, { a: {} }, { version: 3 }), 'INVALID_NODE', 'version'],
+    [graph(labelled), 'INVALID_NODE', 'version'],
+    [graph({ ...each, options: { label: 7 } }, { a: {} }, { version: 3 }), 'INVALID_OPTION', 'root.options.label'],
+    [graph(labelledPar, { a: {} }, { version: 3 }), 'INVALID_OPTION', 'root.options.label'],
     [graph(a, { a: {} }, { version: '1' }), 'INVALID_NODE', 'version'],
     [graph(a, {}), 'INVALID_NODE', 'tasks'],
     [graph(a, { a: {}, b: {} }), 'INVALID_NODE', 'tasks'],
@@ -116,7 +123,7 @@ describe('parseGraph', () => {
     const error = thrown(() => parseGraph(value))
     expect(error.code).toBe('INTEGRITY')
     expect(error.details).toEqual({ path, reason })
-    expect(error.message).toMatch(/^not a graph of version 1 or 2: /)
+    expect(error.message).toMatch(/^not a graph of version 1 to 3: /)
   })
 
   it('FT-Q3: leaves every prototype as it is, and gives no key of one', () => {

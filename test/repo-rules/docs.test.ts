@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { ERROR_CODES } from '../../lib/errors.js'
-import { EVENTS, GraflowError, loop, par, task, waitFor, workflow, type TaskOptions } from '../../lib/index.js'
+import { EVENTS, GraflowError, loop, each, par, task, waitFor, workflow, type TaskOptions } from '../../lib/index.js'
 import {
   CONNECT_OPTIONS,
   LIMIT_OPTIONS,
@@ -117,6 +117,7 @@ describe('docs/options.md', () => {
     task: (options) => task('t', options, () => 1),
     retry: (retry) => task('t', { retry } as TaskOptions, () => 1),
     group: (options) => par(a, a).configure(options),
+    each: (options) => each(a).configure(options),
     workflow: (options) => workflow('w', a, options),
     waitFor: (options) => waitFor('w', options),
     loop: (options) => loop(a as never, { maxCycles: 1, ...options }),
@@ -140,7 +141,8 @@ describe('docs/options.md', () => {
     const refusal = refusalOf(() => setterOf(section)({ nosuch: 1 }))
     const known = /the options are (.*)$/.exec(refusal)?.[1]?.split(', ') ?? []
     expect(known.length).toBeGreaterThan(0)
-    expect(listed).toEqual(known.map((name) => `\`${name.replace('retry.', '')}\``))
+    const inherited = section === 'each' ? tableRows(page, 'group').map(([name]) => name) : []
+    expect([...inherited, ...listed]).toEqual(known.map((name) => `\`${name.replace('retry.', '')}\``))
   })
 
   /** Values that a description allows, and values that it does not. */
@@ -164,6 +166,8 @@ describe('docs/options.md', () => {
     switch (described.replace(/, see .*$/, '')) {
       case 'name':
         return { good: ['a-b', 'A_1'], bad: ['a b', '', 1] }
+      case 'keys with dots between':
+        return { good: ['id', 'a.b', 'a b'], bad: ['', 'a..b', 1] }
       case 'list of names':
         return { good: [[], ['gpu', 'big']], bad: ['gpu', ['a b'], [1]] }
       case 'object':

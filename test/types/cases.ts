@@ -231,6 +231,46 @@ const manyJoin = each(fromString).join(mostly)
 is<Eq<Out<typeof manyJoin>, number>>()
 const manyConf = each(fromString).configure({ concurrency: 4 })
 is<Eq<typeof manyConf, typeof many>>()
+const order = task(
+  'order',
+  (o: { id: string; at: readonly [number, { n: bigint }]; customer?: { since: Date | null } }) => 1,
+)
+const orders = each(order)
+is<Eq<ReturnType<() => typeof orders>, EachGroup<Parameters<(o: In<typeof order>) => void>[0], number>>>()
+const labelled = orders.configure({ label: 'id', concurrency: 4 })
+is<Eq<typeof labelled, typeof orders>>()
+orders.configure({ label: 'customer.since' })
+orders.configure({ label: 'at.0' })
+orders.configure({ label: 'at.1.n' })
+const labelledJoin = orders.settled().configure({ label: 'id' })
+is<Eq<Out<typeof labelledJoin>, Outcome<number>[]>>()
+each(task('shapes', (s: { kind: 'a'; a: number } | { kind: 'b'; b: string }) => s.kind)).configure({ label: 'b' })
+each(task('record', (s: Record<string, number>) => s)).configure({ label: 'any' })
+each(task('anything', (s: any) => s)).configure({ label: 'x.y' })
+each(task('unknown', (s: unknown) => s)).configure({ label: 'x' })
+each(task('partly', (s: { id?: unknown }) => s)).configure({ label: 'id' })
+each(task('deeply', (s: { id?: { a: any } | null }) => s)).configure({ label: 'id.a.b' })
+each(declareTask('untyped')).configure({ label: 'x' })
+flow('order*', { order }).configure({ label: 'id' })
+const someKey: string = 'id'
+orders.configure({ label: someKey })
+interface Tree {
+  id: number
+  children: readonly Tree[]
+}
+each(task('tree', (t: Tree) => t.id)).configure({ label: 'id' })
+// @ts-expect-error there is no such key
+orders.configure({ label: 'ident' })
+// @ts-expect-error nor is there one behind it
+orders.configure({ label: 'id.x' })
+// @ts-expect-error what stands there is no text
+orders.configure({ label: 'customer' })
+// @ts-expect-error no such option
+orders.configure({ label: 'id', concurency: 3 })
+// @ts-expect-error branches of a par are no items
+par(order, order).configure({ label: 'id' })
+// @ts-expect-error nor where a join was declared
+par(order, order).settled().configure({ label: 'id' })
 const manyAt = each(seq(fromString, fromNumber)).atLeast(2)
 is<Eq<N<typeof manyAt>, Node<readonly string[], Outcome<string>[]>>>()
 

@@ -8,6 +8,7 @@ const cost = task('cost', (r: { id: number }) => r.id * 2)
 const name = task('name', (r: { id: number }) => `n${r.id}`)
 const both = task('both', ([c, n]: [number, string]) => ({ c, n }))
 const text = task('text', (s: string) => s.length)
+const order = task('order', (o: { id: string; customer: { name: string; since?: Date } }) => o.id)
 const whole = workflow('whole', seq(rows, each(cost)))
 const helper = () => 3
 const makeCost = () => cost
@@ -95,6 +96,13 @@ par(cost, name).settled().settled()
 const twoNumbers = policy('p', (o: [number, string]) => 3)
 par(cost, name).join(twoNumbers)
 par(cost, name).configure({ concurency: 3 })
+par(cost, name).configure({ label: 'id' })
+each(cost).configure({ label: 'ident' })
+each(cost).configure({ concurency: 3, label: 'id' })
+each(order).configure({ label: 'customer.nme' })
+each(order).configure({ label: 'customer' })
+each(order).settled().configure({ label: 'customer.name.first' })
+each(text).configure({ label: 'id' })
 
 // choices and loops
 const xOrY = task('pick', (r: { id: number }) => (r.id ? 'x' : 'y'))
