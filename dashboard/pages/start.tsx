@@ -1,0 +1,294 @@
+/** Starts a run: of a workflow that is known, or of a flow as text; with a form where the workflow has a schema of its input, else with JSON. */
+import type { JSX } from 'preact'
+import { useEffect, useMemo, useState } from 'preact/hooks'
+import { at, call } from '../api.js'
+import { Button } from '../parts/buttons.js'
+import { Empty, Show, Skeleton } from '../parts/feedback.js'
+import { Box, Page } from '../parts/page.js'
+import { beginningOf, JsonArea, type Schema, SchemaField } from '../parts/schema-form.js'
+import { toast } from '../parts/toasts.js'
+import { go, href, runHref, setQuery, useRoute } from '../router.js'
+import { asApiError, useQuery } from '../use-query.js'
+import type { ApiError } from '../api.js'
+import type { PageOf, RunStatus } from '../wire.js'
+
+interface WorkflowLine {
+  readonly name: string
+}
+interface Workflow extends WorkflowLine {
+  readonly text?: string
+  readonly source?: string
+  readonly inputSchema?: Schema
+  readonly input?: { readonly schema?: Schema }
+}
+interface Values {
+  readonly value: unknown
+  readonly truncated?: boolean
+}
+
+const schemaOf = (workflow: Workflow | undefined): Schema | undefined =>
+  workflow?.inputSchema ?? workflow?.input?.schema
+
+/** New for each form, so that a click twice starts one run. */
+function newKey(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+export function StartPage(): JSX.Element {
+  const { query } = useRoute()
+  const from = query.get('from') ?? undefined
+  const before = useQuery<RunStatus>(from === undefined ? undefined : at`/runs/${from}`, { everyMs: 0 })
+  const input = useQuery<Values>(from === undefined ? undefined : at`/runs/${from}/values`, {
+    query: { path: '', which: 'input' },
+    everyMs: 0,
+  })
+  const workflows = useQuery<PageOf<WorkflowLine>>('/workflows', { query: { limit: 200 }, everyMs: 10_000 })
+  const again = before.state.is === 'ready' ? before.state.value : undefined
+  const isLoading = from !== undefined && (before.state.is === 'loading' || input.state.is === 'loading')
+  return (
+    <Page
+      title={from === undefined ? 'Start a run' : 'Start again'}
+      {...(from !== undefined && {
+        note: (
+          <>
+            as run{' '}
+            <a class="link" href={runHref(from)}>
+              {from}
+            </a>
+          </>
+        ),
+      })}
+    >
+      {isLoading ? (
+        <Skeleton rows={4} height={48} />
+      ) : (
+        <Show what="Workflows" query={workflows}>
+          {({ items }) => (
+            <Form
+              key={from}
+              workflows={items.map(({ name }) => name)}
+              {...(again?.workflow !== undefined && { first: again.workflow })}
+              tags={again?.tags ?? []}
+              {...(input.state.is === 'ready' &&
+                !(input.state.value.truncated ?? false) && { input: input.state.value.value })}
+              {...(from !== undefined &&
+                input.state.is !== 'ready' && {
+                  lost: 'The input of this run is not kept any more, or is too large to be shown: give it anew.',
+                })}
+            />
+          )}
+        </Show>
+      )}
+    </Page>
+  )
+}
+
+interface FormProps {
+  readonly workflows: readonly string[]
+  readonly first?: string
+  readonly input?: unknown
+  readonly tags: readonly string[]
+  readonly lost?: string
+}
+
+function Form({ workflows, first, input, tags, lost }: FormProps): JSX.Element {
+  const { query } = useRoute()
+  const [kind, setKind] = useState<'workflow' | 'flow'>(
+    query.get('flow') !== null || (workflows.length === 0 && first === undefined) ? 'flow' : 'workflow',
+  )
+  const name = query.get('workflow') ?? first ?? (workflows.length === 1 ? (workflows[0] ?? '') : '')
+  const [flow, setFlow] = useState(query.get('flow') ?? '')
+  const [value, setValue] = useState<{ readonly value: unknown; readonly wrong?: string }>({ value: input })
+  const [more, setMore] = useState({ id: '', tags: tags.join(', ') })
+  const [isBusy, setBusy] = useState(false)
+  const [failure, setFailure] = useState<ApiError | undefined>(undefined)
+  const key = useMemo(newKey, [kind, name, flow, JSON.stringify(value.value), more.id, more.tags])
+  const isReady = (kind === 'workflow' ? name !== '' : flow.trim() !== '') && value.wrong === undefined
+  const start = async (): Promise<void> => {
+    setBusy(true)
+    setFailure(undefined)
+    try {
+      const list = more.tags
+        .split(',')
+        .map((tag) => tag.trim())
+        .filter((tag) => tag !== '')
+      const { id } = await call<{ readonly id: string }>('/runs', {
+        method: 'POST',
+        headers: { 'idempotency-key': key },
+        body: {
+          ...(kind === 'workflow' ? { workflow: name } : { flow: flow.trim() }),
+          ...(value.value !== undefined && { input: value.value }),
+          ...(more.id.trim() !== '' && { id: more.id.trim() }),
+          ...(list.length > 0 && { tags: list }),
+        },
+      })
+      toast({ kind: 'done', text: `Run ${id} is started` })
+      go(runHref(id))
+    } catch (error) {
+      setFailure(asApiError(error))
+    }
+    setBusy(false)
+  }
+  return (
+    <form
+      class="start"
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (isReady) void start()
+      }}
+    >
+      <Box title="What">
+        <div class="stack">
+          <div class="toggles" role="group" aria-label="Kind">
+            <button type="button" class="toggle" aria-pressed={kind === 'workflow'} onClick={() => setKind('workflow')}>
+              Workflow
+            </button>
+            <button type="button" class="toggle" aria-pressed={kind === 'flow'} onClick={() => setKind('flow')}>
+              Flow as text
+            </button>
+          </div>
+          {kind === 'flow' ? (
+            <div class="field">
+              <label for="flow">Flow</label>
+              <input
+                id="flow"
+                class="input mono"
+                spellcheck={false}
+                autoComplete="off"
+                placeholder="ingest >> (a | b) >> store"
+                value={flow}
+                onInput={(event) => setFlow(event.currentTarget.value)}
+              />
+              <span class="hint">Names of tasks that live workers know; &gt;&gt; is then, | is in parallel.</span>
+            </div>
+          ) : workflows.length === 0 && first === undefined ? (
+            <Empty title="No workflow is registered">
+              <p>Workers register the workflows of their task modules as they start.</p>
+            </Empty>
+          ) : (
+            <div class="field">
+              <label for="workflow">Workflow</label>
+              <select
+                id="workflow"
+                class="select"
+                value={name}
+                onChange={(event) => setQuery({ workflow: event.currentTarget.value }, 'replace')}
+              >
+                <option value="">Choose one</option>
+                {[...new Set([...(name === '' ? [] : [name]), ...workflows])].sort().map((one) => (
+                  <option key={one} value={one}>
+                    {one}
+                  </option>
+                ))}
+              </select>
+            </div>
+          )}
+        </div>
+      </Box>
+      <Box title="Input">
+        {lost !== undefined && <p class="late">{lost}</p>}
+        <Input
+          key={`${kind} ${name}`}
+          workflow={kind === 'workflow' && name !== '' ? name : undefined}
+          value={value.value}
+          onChange={(next, wrong) => setValue({ value: next, ...(wrong !== undefined && { wrong }) })}
+        />
+      </Box>
+      <Box title="More" note="may be left out">
+        <div class="two">
+          <div class="field">
+            <label for="run-id">Id</label>
+            <input
+              id="run-id"
+              class="input"
+              spellcheck={false}
+              autoComplete="off"
+              value={more.id}
+              onInput={(event) => setMore({ ...more, id: event.currentTarget.value })}
+              placeholder="made for you"
+            />
+          </div>
+          <div class="field">
+            <label for="tags">Tags</label>
+            <input
+              id="tags"
+              class="input"
+              spellcheck={false}
+              autoComplete="off"
+              value={more.tags}
+              onInput={(event) => setMore({ ...more, tags: event.currentTarget.value })}
+              placeholder="one, another"
+            />
+          </div>
+        </div>
+      </Box>
+      {failure !== undefined && (
+        <div class="notice is-failed" role="alert">
+          <h3>It was not started</h3>
+          <div class="notice-text">
+            <pre class="plain">{failure.message}</pre>
+            <code>{failure.code}</code>
+          </div>
+        </div>
+      )}
+      <div class="start-buttons">
+        <Button type="submit" look="primary" needs="operate" isBusy={isBusy} isDisabled={!isReady}>
+          Start the run
+        </Button>
+        <a class="button" href={href(['runs'])}>
+          Not now
+        </a>
+      </div>
+    </form>
+  )
+}
+
+interface InputProps {
+  readonly workflow: string | undefined
+  readonly value: unknown
+  readonly onChange: (value: unknown, wrong?: string) => void
+}
+
+/** The fields of the workflow's schema; JSON where there is none, or where one likes that better. */
+function Input({ workflow, value, onChange }: InputProps): JSX.Element {
+  const { state } = useQuery<Workflow>(workflow === undefined ? undefined : at`/workflows/${workflow}`, { everyMs: 0 })
+  const schema = state.is === 'ready' ? schemaOf(state.value) : undefined
+  const [isJson, setJson] = useState(false)
+  useEffect(() => {
+    if (schema !== undefined && value === undefined) onChange(beginningOf(schema))
+  }, [schema])
+  if (workflow !== undefined && state.is === 'loading') return <Skeleton rows={2} height={48} />
+  return (
+    <div class="stack">
+      {schema !== undefined && (
+        <div class="toggles" role="group" aria-label="Form or JSON">
+          <button type="button" class="toggle" aria-pressed={!isJson} onClick={() => setJson(false)}>
+            Form
+          </button>
+          <button type="button" class="toggle" aria-pressed={isJson} onClick={() => setJson(true)}>
+            JSON
+          </button>
+        </div>
+      )}
+      {schema !== undefined && !isJson ? (
+        <SchemaField
+          schema={{ ...schema, title: schema.title ?? '' }}
+          label=""
+          value={value}
+          isRequired
+          onChange={onChange}
+        />
+      ) : (
+        <div class="field">
+          <JsonArea aria-label="Input as JSON" value={value} onChange={onChange} />
+          <span class="hint">
+            Empty is no input.{' '}
+            {schema === undefined && workflow !== undefined
+              ? 'This workflow has no schema of its input that the server knows.'
+              : ''}
+          </span>
+        </div>
+      )}
+    </div>
+  )
+}

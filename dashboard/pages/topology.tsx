@@ -1,0 +1,140 @@
+/** Pipeline groups: which events go to which pipeline, and on which worker each runs. */
+import type { JSX } from 'preact'
+import { Empty, Failed, Skeleton } from '../parts/feedback.js'
+import { Box } from '../parts/page.js'
+import { State } from '../parts/state.js'
+import { Tag } from '../parts/text.js'
+import { href } from '../router.js'
+import { useQuery } from '../use-query.js'
+import type { PageOf } from '../wire.js'
+
+interface Pipeline {
+  readonly name: string
+  readonly source: string
+  readonly workerId?: string
+}
+interface Route {
+  readonly from: string
+  readonly to: string
+  readonly eventTypes: readonly string[]
+}
+interface Placement {
+  readonly pipeline?: string
+  readonly name?: string
+  readonly workerId?: string
+}
+interface Group {
+  readonly id: string
+  readonly name: string
+  readonly status: string
+  readonly pipelines?: readonly Pipeline[]
+  readonly routes?: readonly Route[]
+  readonly placements?: readonly Placement[]
+}
+
+const EXTERNAL = '_external'
+
+export function Topology(): JSX.Element {
+  const { state, refresh } = useQuery<PageOf<Group>>('/cluster/pipeline-groups', {
+    query: { limit: 50 },
+    everyMs: 5_000,
+  })
+  return (
+    <Box title="Pipeline groups">
+      {state.is === 'loading' ? (
+        <Skeleton rows={2} height={56} />
+      ) : state.is === 'failed' || state.is === 'gone' ? (
+        <Failed what="Pipeline groups" error={state.error} onRetry={() => void refresh()} />
+      ) : state.value.items.length === 0 ? (
+        <Empty title="None is deployed">
+          <p>
+            A group deploys named flows with routes from event types to them:{' '}
+            <code>POST /api/v1/cluster/pipeline-groups</code>
+          </p>
+        </Empty>
+      ) : (
+        <div class="groups">
+          {state.value.items.map((group) => (
+            <GroupView key={group.id} group={group} />
+          ))}
+        </div>
+      )}
+    </Box>
+  )
+}
+
+const workerOf = ({ placements = [] }: Group, { name, workerId }: Pipeline): string | undefined =>
+  workerId ?? placements.find(({ pipeline, name: other }) => (pipeline ?? other) === name)?.workerId
+
+/** Pipelines in order of how far they are from outside. */
+function layersOf({ pipelines = [], routes = [] }: Group): readonly (readonly Pipeline[])[] {
+  const depth = new Map<string, number>()
+  let edge = new Set([EXTERNAL])
+  for (let step = 0; edge.size > 0 && step <= pipelines.length; step += 1) {
+    const next = new Set<string>()
+    for (const { from, to } of routes) if (edge.has(from) && !depth.has(to)) next.add(to)
+    for (const name of next) depth.set(name, step)
+    edge = next
+  }
+  const last = Math.max(0, ...depth.values())
+  const layers: Pipeline[][] = Array.from({ length: last + 1 }, () => [])
+  for (const pipeline of pipelines) layers[depth.get(pipeline.name) ?? last]?.push(pipeline)
+  return layers.filter((layer) => layer.length > 0)
+}
+
+function GroupView({ group }: { readonly group: Group }): JSX.Element {
+  const { name, status, routes = [] } = group
+  return (
+    <section class="group" aria-label={`Pipeline group ${name}`}>
+      <header>
+        <h3 class="wrap">{name}</h3>
+        <State
+          state={status === 'running' || status === 'active' || status === 'deployed' ? 'live' : status}
+          word={status}
+        />
+      </header>
+      <div class="layers">
+        <div class="layer">
+          <div class="pipe is-outside">events from outside</div>
+        </div>
+        {layersOf(group).map((layer, i) => (
+          <div class="layer" key={i}>
+            {layer.map((pipeline) => {
+              const worker = workerOf(group, pipeline)
+              return (
+                <div class="pipe" key={pipeline.name}>
+                  <div class="pipe-in">
+                    {routes
+                      .filter(({ to }) => to === pipeline.name)
+                      .map(({ from, eventTypes }) => (
+                        <span key={`${from} ${eventTypes.join()}`} class="small faint">
+                          {from === EXTERNAL ? '' : `${from} `}→{' '}
+                          {eventTypes.map((type) => (
+                            <Tag key={type}>{type}</Tag>
+                          ))}
+                        </span>
+                      ))}
+                  </div>
+                  <b class="wrap">{pipeline.name}</b>
+                  <code class="wrap">{pipeline.source}</code>
+                  <span class="small soft">
+                    {worker === undefined ? (
+                      'not placed'
+                    ) : (
+                      <>
+                        on{' '}
+                        <a class="link" href={href(['workers'], { id: worker })}>
+                          {worker}
+                        </a>
+                      </>
+                    )}
+                  </span>
+                </div>
+              )
+            })}
+          </div>
+        ))}
+      </div>
+    </section>
+  )
+}

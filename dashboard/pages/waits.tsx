@@ -1,0 +1,149 @@
+/** Why things stand still, and what would let them go on. */
+import type { JSX } from 'preact'
+import { useMemo } from 'preact/hooks'
+import { isOfRuns } from '../changes.js'
+import { count, plural } from '../format.js'
+import { Empty, Show } from '../parts/feedback.js'
+import { MoreFoot } from '../parts/more.js'
+import { Page } from '../parts/page.js'
+import { type Column, Table } from '../parts/table.js'
+import { Id, Time } from '../parts/text.js'
+import { runHref, setQuery, useRoute } from '../router.js'
+import { usePages } from '../use-pages.js'
+import type { Wait } from '../wire.js'
+import { isAsked, isStuck, WHY, waitWords } from './wait-words.js'
+
+const lookOf = (wait: Wait): string => (isAsked(wait) ? 'is-paused' : isStuck(wait) ? 'is-failed' : 'is-waiting')
+
+function Reason({ wait }: { readonly wait: Wait }): JSX.Element {
+  return <span class={`why ${lookOf(wait)}`}>{isAsked(wait) ? 'question' : WHY[wait.why]}</span>
+}
+
+const text = (wait: Wait): string => wait.prompt?.title ?? waitWords(wait)
+
+const COLUMNS: readonly Column<Wait>[] = [
+  { key: 'why', title: 'Why', track: '112px', min: 112, cell: (wait) => <Reason wait={wait} /> },
+  {
+    key: 'what',
+    title: 'What is known',
+    track: 'minmax(180px, 3fr)',
+    min: 180,
+    cell: (wait) => (
+      <a class="cut" href={runHref(wait.runId)} title={text(wait)}>
+        {text(wait)}
+      </a>
+    ),
+  },
+  {
+    key: 'run',
+    title: 'Run',
+    track: 'minmax(168px, 1fr)',
+    min: 168,
+    cell: ({ runId }) => <Id id={runId} to={runHref(runId)} />,
+  },
+  {
+    key: 'path',
+    title: 'Path',
+    track: 'minmax(80px, 0.6fr)',
+    min: 80,
+    rank: 3,
+    cell: ({ path }) => <code class="cut soft">{path === '' ? 'the run' : path}</code>,
+  },
+  {
+    key: 'task',
+    title: 'Task',
+    track: 'minmax(90px, 0.8fr)',
+    min: 90,
+    rank: 2,
+    cell: ({ task }) => <span class="cut soft">{task ?? ''}</span>,
+  },
+  {
+    key: 'count',
+    title: 'How many',
+    track: '80px',
+    min: 80,
+    rank: 1,
+    isEnd: true,
+    cell: ({ count: many }) => <span class="num">{count(many)}</span>,
+  },
+  {
+    key: 'since',
+    title: 'Since',
+    track: '84px',
+    min: 84,
+    isEnd: true,
+    cell: ({ since }) => <Time of={since} form="age" />,
+  },
+]
+
+export function WaitsPage(): JSX.Element {
+  const { query } = useRoute()
+  const pages = usePages<Wait>('/waits', {}, { on: isOfRuns, everyMs: 5_000 })
+  const why = query.get('why') ?? ''
+  const items = pages.items
+  const rows = useMemo(() => (why === '' ? items : items.filter((wait) => wait.why === why)), [items, why])
+  const reasons = useMemo(() => {
+    const found = new Map<string, number>()
+    for (const wait of items) found.set(wait.why, (found.get(wait.why) ?? 0) + 1)
+    if (why !== '' && !found.has(why)) found.set(why, 0)
+    return [...found].sort(([a], [b]) => (a < b ? -1 : 1))
+  }, [items, why])
+  return (
+    <Page
+      title="Waits"
+      note="why runs stand still"
+      tools={
+        reasons.length > 0 && (
+          <div class="toggles" role="group" aria-label="Reasons">
+            {reasons.map(([reason, many]) => (
+              <button
+                key={reason}
+                type="button"
+                class="toggle"
+                aria-pressed={reason === why}
+                onClick={() => setQuery({ why: reason === why ? undefined : reason })}
+              >
+                {WHY[reason as Wait['why']] ?? reason} <span class="num faint">{count(many)}</span>
+              </button>
+            ))}
+          </div>
+        )
+      }
+    >
+      <Show what="Waits" query={pages}>
+        {() =>
+          rows.length === 0 ? (
+            <Empty title={why === '' ? 'Nothing waits' : `Nothing waits so: ${WHY[why as Wait['why']] ?? why}`}>
+              <p>A run is here while it can do nothing: for want of a worker, for a person’s answer, for time.</p>
+            </Empty>
+          ) : (
+            <Table
+              label="Waits"
+              columns={COLUMNS}
+              rows={rows}
+              keyOf={(wait) => `${wait.runId} ${wait.path} ${wait.why}`}
+              card={(wait) => (
+                <>
+                  <div class="card-line">
+                    <a class="cut strong" href={runHref(wait.runId)}>
+                      {text(wait)}
+                    </a>
+                  </div>
+                  <div class="card-line small">
+                    <Reason wait={wait} />
+                    {wait.count > 1 && <span class="soft">{plural(wait.count, 'branch', 'branches')}</span>}
+                    <span class="push soft">
+                      <Time of={wait.since} form="age" />
+                    </span>
+                  </div>
+                </>
+              )}
+              onEnd={pages.loadMore}
+              foot={<MoreFoot pages={pages} one="wait" />}
+            />
+          )
+        }
+      </Show>
+    </Page>
+  )
+}
