@@ -15,6 +15,7 @@ COPY scripts scripts
 COPY lib lib
 COPY worker worker
 COPY bin bin
+COPY dashboard dashboard
 RUN node scripts/build.mjs
 # Task modules below /app find `graflow`, also those with a package.json of their own.
 RUN npm prune --omit=dev --no-fund && ln -s .. node_modules/graflow

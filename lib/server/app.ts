@@ -143,7 +143,7 @@ function methodsOf(app: ServerApp, path: string): readonly string[] {
 function answerError(error: unknown, c: Context<ServerEnv>, { log }: ServerServices): Response {
   const known = error instanceof HTTPException ? badRequest(`${error.status}: ${error.message}`) : error
   const problem = problemOf(known)
-  if (problem.code === 'INTERNAL') log('error', `${c.req.method} ${c.req.routePath} failed`, asError(error))
+  if (problem.code === 'INTERNAL') log('error', `${c.req.method} ${c.req.path} failed`, asError(error))
   return problemResponse(problem)
 }
 

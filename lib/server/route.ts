@@ -17,6 +17,7 @@ export interface ServerEnv {
   }
   Bindings: {
     incoming?: { readonly socket?: { readonly remoteAddress?: string } }
+    outgoing?: { destroy(): unknown }
   }
 }
 

@@ -11,6 +11,7 @@ import type { ServerInfo, ServerOptions } from '../producer/server-types.js'
 import { withDeadline } from '../time.js'
 import { createApp } from './app.js'
 import { isLoopback } from './hosts.js'
+import { badRequest, problemOf, problemResponse } from './problems.js'
 import { KeyRing, readKeys } from './keys.js'
 import type { ServerApp } from './route.js'
 import type { ServerServices } from './services.js'
@@ -114,13 +115,18 @@ export async function startServer(parts: ServerParts, given: ServerOptions): Pro
 }
 
 function serverFor(app: ServerApp, maxConnections: number): Server {
+  const listener = getRequestListener(app.fetch, {
+    overrideGlobalObjects: false, // the globals of a process that embeds the server stay as they are
+    hostname: 'localhost',
+    errorHandler: (error) =>
+      problemResponse(problemOf(badRequest(`it is no HTTP that can be read: ${messageOf(error)}`))),
+  })
   const server = createServer(
     {
       ...{ headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS },
       connectionsCheckingInterval: 1_000,
     },
-    // the globals of a process that embeds the server stay as they are
-    getRequestListener(app.fetch, { overrideGlobalObjects: false, hostname: 'localhost' }),
+    (request, response) => void listener(request, response),
   )
   server.maxConnections = maxConnections
   return server

@@ -1,0 +1,151 @@
+/**
+ * One answer that goes on: server-sent events to one reader. A reader that does not read is dropped once 1 MiB waits for it; it comes back with
+ * Last-Event-ID. Frames are bytes, so that one is made once for all readers.
+ */
+import type { Context } from 'hono'
+import type { ServerEnv } from './route.js'
+import type { ServerServices } from './services.js'
+
+/** What may wait for one reader. */
+const MOST_BYTES = 1024 * 1024
+/** A sign of life, which proxies need, and by which a reader that is gone is noticed. */
+const HEARTBEAT_MS = 15_000
+
+const encoder = new TextEncoder()
+
+/** One event as it is sent. */
+export interface Frame {
+  /** Its position, which the reader says when it comes back. */
+  readonly id?: string
+  readonly event?: string
+  /** Sent as JSON. */
+  readonly data: unknown
+}
+
+/** An event as bytes. JSON has no line breaks, so one `data:` line holds it. */
+export function frameOf({ id, event, data }: Frame): Uint8Array {
+  const lines = [
+    ...(id === undefined ? [] : [`id: ${id.replaceAll(/[\r\n\0]/g, '')}`]),
+    ...(event === undefined ? [] : [`event: ${event.replaceAll(/[\r\n]/g, '')}`]),
+    `data: ${JSON.stringify(data)}`,
+  ]
+  return encoder.encode(`${lines.join('\n')}\n\n`)
+}
+
+/** Where one reader's events go. */
+export interface EventSink {
+  /** False once the reader is gone, was dropped, or the stream has ended. */
+  readonly isOpen: boolean
+  /** Sends a frame; nothing where it is not open. A reader for which too much waits is dropped. */
+  push(frame: Uint8Array): void
+  /** Ends the stream in good order. */
+  end(): void
+}
+
+/**
+ * An answer with events.
+ * @param begin called at once with where events go; what it returns is called once when the stream is over, whoever ended it
+ */
+export function eventStream(
+  c: Context<ServerEnv>,
+  { clock, closing }: Pick<ServerServices, 'clock' | 'closing'>,
+  begin: (sink: EventSink) => () => void,
+): Response {
+  const outgoing = (c.env as ServerEnv['Bindings'] | undefined)?.outgoing // none without a socket
+  const sink = new Sink(outgoing && (() => outgoing.destroy()))
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start: (controller) => {
+        sink.open(controller)
+        sink.push(encoder.encode('retry: 1000\n\n'))
+        const stops = [begin(sink)]
+        const end = (): void => {
+          sink.end()
+        }
+        let disarm: (() => void) | undefined
+        const beat = (): void => {
+          disarm = clock.after(
+            HEARTBEAT_MS,
+            () => {
+              sink.push(encoder.encode(': \n\n'))
+              if (sink.isOpen) beat()
+            },
+            true,
+          )
+        }
+        beat()
+        closing.addEventListener('abort', end, { once: true })
+        stops.push(
+          () => disarm?.(),
+          () => {
+            closing.removeEventListener('abort', end)
+          },
+        )
+        sink.whenOver(() => {
+          for (const stop of stops) stop()
+        })
+        if (closing.aborted) end()
+      },
+      cancel: () => {
+        sink.gone()
+      },
+    },
+    { highWaterMark: MOST_BYTES, size: (chunk) => chunk?.byteLength ?? 0 },
+  )
+  return new Response(body, {
+    headers: {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no', // proxies that would wait for more send each frame at once
+    },
+  })
+}
+
+class Sink implements EventSink {
+  readonly #destroy: (() => void) | undefined
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined
+  #over: (() => void) | undefined
+  #isOpen = true
+
+  /** @param destroy ends the connection of a reader that does not read */
+  constructor(destroy: (() => void) | undefined) {
+    this.#destroy = destroy
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
+  open(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    this.#controller = controller
+  }
+
+  whenOver(fn: () => void): void {
+    if (this.#isOpen) this.#over = fn
+    else fn()
+  }
+
+  push(frame: Uint8Array): void {
+    if (!this.#isOpen) return
+    if ((this.#controller?.desiredSize ?? 0) < frame.byteLength) {
+      this.gone()
+      if (this.#destroy === undefined) this.#controller?.error(new Error('the reader does not read'))
+      else this.#destroy() // which cancels the stream, too
+      return
+    }
+    this.#controller?.enqueue(frame)
+  }
+
+  end(): void {
+    if (!this.#isOpen) return
+    this.gone()
+    this.#controller?.close()
+  }
+
+  /** Nobody reads any more. */
+  gone(): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    this.#over?.()
+  }
+}
