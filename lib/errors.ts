@@ -84,6 +84,12 @@ export const ERROR_CODES = Object.freeze({
     400,
     2,
   ),
+  WORKER_NOT_FOUND: facts(
+    'No worker of this id is there; one that calls over HTTP was silent for too long, and registers again.',
+    false,
+    404,
+    1,
+  ),
   // the client
   RUN_EXISTS: facts('A run with this id or idempotency key exists with another flow or input.', false, 409, 1),
   GRAPH_MISMATCH: facts(
@@ -139,6 +145,9 @@ export const ERROR_CODES = Object.freeze({
     403,
     1,
   ),
+  QUEUE_NOT_FOUND: facts('Nothing was ever put into a queue of this name, and no worker serves it.', false, 404, 1),
+  DEAD_LETTER_NOT_FOUND: facts('No dead letter has this id, or not any more.', false, 404, 1),
+  JOB_NOT_FOUND: facts('No command on many runs has this id, or it was over a day ago.', false, 404, 1),
   NO_SUCH_ROUTE: facts('The control plane has nothing at this path.', false, 404, 1),
   METHOD_NOT_ALLOWED: facts('The path takes other methods; the header `allow` lists them.', false, 405, 1),
   UNSUPPORTED_MEDIA_TYPE: facts('The body of a request is not said to be application/json.', false, 415, 1),

@@ -776,6 +776,8 @@ export interface StoredWorkflow {
   readonly pin?: boolean
   /** The build of who registered it. */
   readonly buildId?: string
+  /** What its first task takes, as JSON Schema; absent where it says nothing, or more than fits. */
+  readonly inputSchema?: string
 }
 export interface PinnedRuns {
   readonly build: string

@@ -14,8 +14,14 @@ import { hostCheck } from './hosts.js'
 import { openApiOf } from './openapi.js'
 import { badRequest, invalidRequest, problemOf, problemResponse } from './problems.js'
 import type { ServerApp, ServerEnv } from './route.js'
+import { addDeadLetterRoutes } from './routes/dead-letters.js'
+import { addListRoutes } from './routes/lists.js'
 import { addOpsRoutes } from './routes/ops.js'
 import { addQueueRoutes } from './routes/queues.js'
+import { addRunCommands } from './routes/run-commands.js'
+import { addRunRoutes } from './routes/runs.js'
+import { addStartRoutes } from './routes/start.js'
+import { addWorkflowRoutes } from './routes/workflows.js'
 import type { ServerServices } from './services.js'
 import { staticFiles, type StaticFile } from './static-files.js'
 
@@ -58,7 +64,13 @@ export function createApp(services: ServerServices, options: AppOptions): Server
   app.notFound((c) => notFound(app, c, files))
   guard(app, services, options, files)
   addOpsRoutes(app, services, options)
+  addStartRoutes(app, services)
+  addRunRoutes(app, services)
+  addRunCommands(app, services)
+  addWorkflowRoutes(app, services)
+  addListRoutes(app, services)
   addQueueRoutes(app, services)
+  addDeadLetterRoutes(app, services)
   openApiOf(app)
   return app
 }

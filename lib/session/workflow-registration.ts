@@ -8,6 +8,7 @@ import { fullStore, type GraphStore } from '../engine/graph-store.js'
 import type { Emitter } from '../events.js'
 import type { WorkflowExpression } from '../flow/expression.js'
 import { graphOf } from '../graph/graph-of.js'
+import { inputSchemaOf } from '../graph/input-schema.js'
 import { withDeadline, type Clock, type Random } from '../time.js'
 import { PeriodicTask } from './periodic-task.js'
 
@@ -80,11 +81,13 @@ export class WorkflowRegistration {
     const hash = graphs.keep(graph)
     await graphs.restore(hash, graph) // asking keeps it for another day
     const { timeoutMs, pin } = workflow.options
+    const inputSchema = inputSchemaOf(workflow)
     const stored: StoredWorkflow = {
       ...{ name, graph: hash },
       ...(timeoutMs !== undefined && { timeoutMs }),
       ...(pin === true && { pin }),
       ...(buildId !== undefined && { buildId }),
+      ...(inputSchema !== undefined && { inputSchema }),
     }
     if ((await backend.putWorkflow(stored)) === 'backpressure') throw fullStore(`workflow "${name}"`)
   }

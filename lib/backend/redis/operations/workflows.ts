@@ -36,12 +36,13 @@ function read(name: string, reply: Reply): StoredWorkflow | undefined {
     return undefined
   }
   if (typeof facts !== 'object' || facts === null) return undefined
-  const { graph, timeoutMs, pin, buildId } = facts as Readonly<Record<string, unknown>> // whatever they hold: each is looked at
+  const { graph, timeoutMs, pin, buildId, inputSchema } = facts as Readonly<Record<string, unknown>> // whatever they hold: each is looked at
   if (typeof graph !== 'string') return undefined
   return {
     ...{ name, graph },
     ...(typeof timeoutMs === 'number' && { timeoutMs }),
     ...(pin === true && { pin }),
     ...(typeof buildId === 'string' && { buildId }),
+    ...(typeof inputSchema === 'string' && { inputSchema }),
   }
 }

@@ -1,0 +1,199 @@
+/**
+ * Walks over every route of the OpenAPI document: a success, who is refused, and bad input, on both stores, with a socket and without one. What is
+ * refused and what is bad follows from the document itself; only successes need to be told (test/support/route-world.ts).
+ */
+import { connect, type ConnectOptions, type Graflow } from 'graflow'
+import { Worker } from 'graflow/worker'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { answered, openPlane } from '../support/control-plane.js'
+import { type Ask, type Asked, ROUTE_CASES, ROUTE_TASKS, type RouteWorld, routeWorld } from '../support/route-world.js'
+import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
+
+const KEYS = { read: 'the-read-key', operate: 'the-operate-key', admin: 'the-admin-key' }
+const serve = { apiKeys: Object.entries(KEYS).map(([scope, key]) => `${scope}:${key}`) }
+
+interface Parameter {
+  readonly name: string
+  readonly in: 'path' | 'query' | 'header'
+  readonly schema: { readonly type?: string | readonly string[] }
+}
+interface Operation {
+  readonly method: string
+  readonly path: string
+  readonly scope: keyof typeof KEYS | undefined
+  readonly parameters: readonly Parameter[]
+  readonly body: { readonly required?: boolean } | undefined
+  readonly statuses: readonly string[]
+}
+
+/** The operations of a document. */
+function operationsOf(document: any): readonly Operation[] {
+  return Object.entries<any>(document.paths).flatMap(([path, methods]) =>
+    Object.entries<any>(methods).map(([method, { security = [], parameters = [], requestBody, responses }]) => ({
+      ...{ method: method.toUpperCase(), path, parameters, body: requestBody, statuses: Object.keys(responses) },
+      scope: security[0]?.apiKey?.[0],
+    })),
+  )
+}
+
+interface Opened {
+  readonly graflow: Graflow
+  readonly ask: Ask
+}
+
+async function listening(own: ConnectOptions, url: string | undefined): Promise<Opened> {
+  const options = { ...own, serve: { ...serve, port: 0 } }
+  const graflow = await (url === undefined ? connect(options) : connect(url, options))
+  const base = (graflow.server?.url ?? '').replace(/\/$/, '')
+  const ask: Ask = async (method, { path, body, headers = {} }, key) => {
+    const type = body === undefined ? {} : { 'content-type': 'application/json' }
+    const text = typeof body === 'string' ? body : JSON.stringify(body)
+    const init = { method, headers: { ...type, ...headers, ...(key !== undefined && { 'x-api-key': key }) } }
+    return answered(await fetch(`${base}${path}`, body === undefined ? init : { ...init, body: text }))
+  }
+  return { graflow, ask }
+}
+
+async function inProcess(own: ConnectOptions, url: string | undefined): Promise<Opened> {
+  const plane = await openPlane({ ...own, serve }, url)
+  const ask: Ask = (method, { path, body, headers = {} }, key) =>
+    plane.ask(method, path, body, { ...headers, ...(key !== undefined && { 'x-api-key': key }) })
+  return { graflow: plane.graflow, ask }
+}
+
+/** The path of an operation with something in each of its places. */
+const somePath = (path: string): string => path.replace(/\{\w+\}/g, 'no-such-thing')
+
+describe.each([
+  ['embedded', 'without a socket'],
+  ['embedded', 'with a socket'],
+  ['redis', 'without a socket'],
+  ['redis', 'with a socket'],
+] as const)('the routes of the control plane (%s, %s)', (store, socket) => {
+  const ends: (() => Promise<unknown>)[] = []
+  let world: RouteWorld
+  let operations: readonly Operation[] = []
+  let ask: Ask
+
+  beforeAll(async () => {
+    const own = {
+      logLevel: 'silent',
+      ...(store === 'embedded' ? { tasks: ROUTE_TASKS } : { keyPrefix: freshPrefix() }),
+    } as const
+    const url = store === 'embedded' ? undefined : (await sharedRedis()).url
+    const served = url === undefined ? [] : ['worker-1', 'spare'].map((workerId) => ({ workerId, redisUrl: url }))
+    for (const options of served) {
+      const worker = new Worker({ ...options, ...own, tasks: [...ROUTE_TASKS] })
+      await worker.start()
+      ends.push(() => worker.stop())
+    }
+    const { graflow } = ({ ask } = await (socket === 'with a socket' ? listening : inProcess)(own, url))
+    ends.push(() => graflow.close())
+    world = await routeWorld(graflow, ask)
+    const { json } = await ask('GET', { path: '/openapi.json' }, KEYS.read)
+    expect(await new Validator().validate(structuredClone(json))).toMatchObject({ valid: true })
+    operations = operationsOf(json)
+  })
+  afterAll(async () => {
+    for (const end of ends.splice(0).reverse()) await end()
+  })
+
+  it('are all in the table of successes', () => {
+    expect(operations.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(Object.keys(ROUTE_CASES).sort())
+  })
+
+  it('do what they are for', async () => {
+    for (const [name, { ask: request, status, answer, needsWorkers }] of Object.entries(ROUTE_CASES)) {
+      if (needsWorkers === true && store === 'embedded') continue
+      const operation = operations.find(({ method, path }) => `${method} ${path}` === name)
+      const asked = await request(world)
+      const got = await ask(name.split(' ')[0] ?? '', asked, operation?.scope && KEYS[operation.scope])
+      expect({ name, status: got.status, detail: got.json?.detail }).toEqual({ name, status, detail: undefined })
+      expect(operation?.statuses).toContain(String(status))
+      if (answer !== undefined) expect(got.json).toMatchObject(typeof answer === 'function' ? answer(world) : answer)
+    }
+  })
+
+  it('FT-H2, FT-H4: refuse who has no key, a wrong one, or one that may not', async () => {
+    for (const { method, path, scope } of operations) {
+      if (scope === undefined) continue // health is open
+      const asked = { path: somePath(path) }
+      const lower = scope === 'admin' ? KEYS.operate : scope === 'operate' ? KEYS.read : undefined
+      const got = [(await ask(method, asked)).json, lower && (await ask(method, asked, lower)).json]
+      expect([method, path, got[0]]).toEqual([
+        method,
+        path,
+        expect.objectContaining({ status: 401, code: 'UNAUTHORIZED' }),
+      ])
+      if (lower !== undefined) expect(got[1]).toMatchObject({ status: 403, code: 'FORBIDDEN' })
+    }
+    expect((await ask('GET', { path: '/api/v1/runs' }, 'a-wrong-key')).status).toBe(401)
+  })
+
+  it('FT-H7: refuse bad input with a problem that says where it is', async () => {
+    for (const operation of operations) {
+      for (const { what, method, asked, status } of badRequestsOf(operation)) {
+        const { json, status: got } = await ask(method, asked, KEYS.admin)
+        const name = `${operation.method} ${operation.path}: ${what}`
+        expect({ name, status: got, detail: json?.detail }).toEqual({ name, status, detail: expect.any(String) })
+        expect(json).toMatchObject({ type: 'about:blank', status, code: expect.any(String), title: expect.any(String) })
+      }
+    }
+  })
+
+  it('say what is not there', async () => {
+    const places = operations.filter(({ method, path }) => path.includes('{') && !isMadeByUse(method, path))
+    expect(places.length).toBeGreaterThan(10)
+    for (const { method, path, body } of places) {
+      const asked = { path: somePath(path), ...(body?.required === true && { body: { path: '0', skip: true } }) }
+      const { json } = await ask(method, asked, KEYS.admin)
+      expect([method, path, json]).toEqual([
+        method,
+        path,
+        expect.objectContaining({ status: 404, code: expect.stringMatching(/_NOT_FOUND$/) }),
+      ])
+    }
+  })
+})
+
+/** Queues need not be there to be paused. */
+const isMadeByUse = (method: string, path: string): boolean => method === 'POST' && path.startsWith('/api/v1/queues/')
+
+interface BadRequest {
+  readonly what: string
+  readonly method: string
+  readonly asked: Asked
+  readonly status: number
+}
+
+/** Requests that an operation cannot take: of those that take nothing, another method. */
+function badRequestsOf({ method, path, parameters, body }: Operation): readonly BadRequest[] {
+  const at = somePath(path)
+  const wrong = parameters
+    .filter(
+      (one) => one.in === 'query' && [one.schema.type].flat().some((type) => type === 'integer' || type === 'number'),
+    )
+    .map(({ name }) => ({ what: name, method, asked: { path: `${at}?${name}=x` }, status: 400 }))
+  const long = parameters
+    .filter((one) => one.in === 'path')
+    .map(({ name }) => ({
+      what: `long ${name}`,
+      method,
+      asked: { path: path.replace(`{${name}}`, 'x'.repeat(600)).replace(/\{\w+\}/g, 'x') },
+      status: 400,
+    }))
+  const bodies =
+    body === undefined
+      ? []
+      : [
+          { what: 'no JSON', method, asked: { path: at, body: '{' }, status: 400 },
+          {
+            what: 'a text',
+            method,
+            asked: { path: at, body: 'x', headers: { 'content-type': 'text/plain' } },
+            status: 415,
+          },
+        ]
+  const all = [...wrong, ...long, ...bodies]
+  return all.length > 0 ? all : [{ what: 'another method', method: 'PATCH', asked: { path: at }, status: 405 }]
+}
