@@ -77,6 +77,21 @@ export type {
   Workers,
 } from './producer/types.js'
 export type {
+  Deployments,
+  InjectOptions,
+  Injection,
+  PipelineDelivery,
+  PipelineEvent,
+  PipelineGroup,
+  PipelineGroupSpec,
+  PipelinePlacement,
+  PipelineSpec,
+  PlacementStrategy,
+  RouteSpec,
+  Topology,
+  TopologyNode,
+} from './producer/deployment-types.js'
+export type {
   Build,
   Builds,
   BulkOptions,

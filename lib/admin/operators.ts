@@ -1,5 +1,6 @@
 /** What operators read and do, put together: the client has it as its own, and the command and the server are thin over it. */
 import type { OperatorServices, Operators } from '../producer/operators.js'
+import { DeploymentDesk } from './deployments/deployments.js'
 import { QueueBoard } from './queues.js'
 import { RunDesk } from './runs.js'
 import { WaitList } from './waits.js'
@@ -10,5 +11,6 @@ export function operatorsOf(services: OperatorServices): Operators {
     runs: new RunDesk(services),
     queues: new QueueBoard(services.backend.inspect, (request) => services.backend.control(request)),
     waits: new WaitList(services),
+    deployments: new DeploymentDesk(services),
   }
 }

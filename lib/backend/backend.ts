@@ -116,6 +116,8 @@ export interface OpenRequest {
   readonly nonce: string
   /** Tasks that the driver runs itself. */
   readonly tasks: readonly string[]
+  /** The worker that is to drive it, by its base id: it alone may for 2 s, as long as it lives. Where it has a `session`: of no use. */
+  readonly affinity?: string
   /** Names of the code that a worker must know to take it over, sorted; absent: `tasks`. */
   readonly rest?: readonly string[]
   /** Capabilities that a worker must have to drive it, sorted; absent: none. */
@@ -509,6 +511,8 @@ export type SessionRequest =
   | { readonly kind: 'beat'; readonly session: string; readonly state: string }
   /** Releases everything, unspent, and forgets the session; the reason is for people. */
   | { readonly kind: 'close'; readonly session: string; readonly reason?: string }
+  /** Forgets a worker that was lost, before its day is over. `nosession`: none of this base id is known, or one lives. */
+  | { readonly kind: 'forget'; readonly workerId: string }
 export type SessionAnswer =
   | { readonly status: 'ok' }
   /** `unknown`: grants that the session owns and did not name, which it may start or release. `lost`: those it named and no longer owns. */
@@ -922,6 +926,10 @@ export interface Inspector {
   events(after: string | undefined, limit: number): Promise<EventPage>
   /** As `events`, of one run; after `'0'` from the beginning. */
   runEvents(runId: string, after: string | undefined, limit: number): Promise<RunEventPage>
+  /** Documents of a collection by their names. */
+  documents(collection: string, names: readonly string[]): Promise<DocumentsFound>
+  /** Names of all documents of a collection, in no particular order. */
+  documentNames(collection: string): Promise<readonly string[]>
 }
 
 // ------------------------------------------------------------------------------------------------------------------ event logs
@@ -1045,6 +1053,39 @@ export type LockAnswer =
   | { readonly status: 'lost' }
   | { readonly status: 'fenced' }
 
+// ------------------------------------------------------------------------------------------------------------------- documents
+
+/**
+ * A change of a collection: small documents with names, which stay until they are removed, such as what is deployed. Whoever decides by what it has
+ * read says so by the revision that it has read: if another has changed the collection since, nothing is done.
+ */
+export interface DocumentsRequest {
+  readonly collection: string
+  /** New for every new change: the last change of a collection, repeated, answers the same. */
+  readonly nonce: string
+  /** The revision that the collection must have; 0: nothing was ever written to it. Absent: any. */
+  readonly ifRevision?: number
+  /** In place of those that have the name. */
+  readonly put: readonly Document[]
+  readonly remove: readonly string[]
+}
+export interface Document {
+  readonly name: string
+  readonly bytes: Uint8Array
+}
+export type DocumentsAnswer =
+  /** `revision`: of the collection with the change. */
+  | { readonly status: 'ok'; readonly revision: number }
+  /** It has another revision. A repeated call may find that it was its own change, and another after it: read again. */
+  | { readonly status: 'conflict'; readonly revision: number }
+  | { readonly status: 'backpressure' }
+/** What a collection has, at one moment. */
+export interface DocumentsFound {
+  readonly revision: number
+  /** In the order of the names that were asked for. */
+  readonly documents: readonly (Uint8Array | undefined)[]
+}
+
 // ----------------------------------------------------------------------------------------------------------------------- hints
 
 /** A hint in the inbox of a session. It may be lost or doubled: it says that it is worth asking, never what the answer is. */
@@ -1141,6 +1182,8 @@ export interface Backend {
   appendRunEvents(request: RunEventsRequest): Promise<RunEventsAnswer>
   /** Deletes one dead letter, or all that were kept before a time by the store's clock. Says how many; a repeated call finds none. */
   deleteDeadLetters(which: { readonly id: string } | { readonly before: number }): Promise<number>
+  /** Changes a collection of documents as a whole, or not at all. */
+  writeDocuments(request: DocumentsRequest): Promise<DocumentsAnswer>
   readonly inspect: Inspector
   /** Reads need no holder; writes need the current holder of a branch of this run. */
   channel(runId: string, holder: Holder | undefined, request: ChannelRequest): Promise<ChannelAnswer>

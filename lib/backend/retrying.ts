@@ -64,6 +64,7 @@ function viewOf(near: Backend, repeater: Repeater, repeat: Repeat, repeatWork: R
     keepEvents: (forMs) => near.keepEvents(forMs), // for people: its caller comes again
     appendRunEvents: (request) => near.appendRunEvents(request), // as above
     deleteDeadLetters: (which) => repeat(() => near.deleteDeadLetters(which)),
+    writeDocuments: (request) => repeat(() => near.writeDocuments(request)),
     channel: (runId, holder, request) => repeatWork(() => near.channel(runId, holder, request)),
     lock: (runId, holder, request) => repeatWork(() => near.lock(runId, holder, request)),
     listen: (session, listener) => near.listen(session, listener),
@@ -111,6 +112,8 @@ const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
   totals: () => repeat(() => inspect.totals()),
   events: (after, limit) => inspect.events(after, limit), // for people: their next look says more
   runEvents: (runId, after, limit) => inspect.runEvents(runId, after, limit), // as above
+  documents: (collection, names) => repeat(() => inspect.documents(collection, names)),
+  documentNames: (collection) => repeat(() => inspect.documentNames(collection)),
 })
 
 /** Repeats calls until they are answered, or until it is stopped. */

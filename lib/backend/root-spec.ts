@@ -22,6 +22,7 @@ export function rootSpec(request: OpenRequest): GroupSpec {
     attempts: 0,
     maxLosses: request.maxLosses,
     timeoutMs: 0,
+    ...(request.affinity !== undefined && request.session === undefined && { affinity: request.affinity }),
     ...(request.trace !== undefined && { trace: request.trace }),
     ...(request.terms !== undefined && { run: request.terms }),
   }

@@ -22,6 +22,7 @@ import { runNotFound, type HandleServices } from './handle-services.js'
 import { workflowNamed } from './named-workflows.js'
 import { RunOpening } from './opening.js'
 import { DeadLetterBox } from './dead-letters.js'
+import type { Deployments } from './deployment-types.js'
 import type { Builds, Queues } from './operator-types.js'
 import type { OperatorServices, OperatorsOf } from './operators.js'
 import {
@@ -66,6 +67,7 @@ export class Client implements Graflow {
   readonly deadLetters: DeadLetters
   readonly builds: Builds
   #server: (ServerInfo & { close(): Promise<void> }) | undefined
+  readonly deployments: Deployments
   readonly #options: ClientOptions
   readonly #session: Session
   readonly #handles: HandleServices
@@ -88,6 +90,7 @@ export class Client implements Graflow {
     this.runs = operators.runs
     this.queues = operators.queues
     this.waits = operators.waits
+    this.deployments = operators.deployments
     this.builds = new BuildList(session.backend.inspect)
     const { backend, engine, emitter, holdings } = session
     this.deadLetters = new DeadLetterBox({ backend, engine, submit: (work) => this.#submitStored(work) })
@@ -103,9 +106,10 @@ export class Client implements Graflow {
   #operatorServices(): OperatorServices {
     const { backend, engine, newId } = this.#session
     return {
-      ...{ backend, engine, clock: engine.parts.clock, newId },
+      ...{ backend, engine, clock: engine.parts.clock, newId, session: this.#session.id },
       checkOpen: () => this.#checkOpen(),
       handleOf: (runId) => new RunHandle(runId, this.#handles, 'no handler'),
+      submit: (flow, input, options) => this.#open(flow, [input, options], 'driven anywhere', 'no handler'),
       waitsOf: (runId) => {
         checkRunId('waits.of', runId)
         return waitsOfRun(this.#handles, runId)

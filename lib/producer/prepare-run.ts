@@ -30,6 +30,8 @@ export interface FlowToRun {
   readonly pin?: boolean | undefined
   /** The build that it is pinned to where the client has none. */
   readonly buildId?: string | undefined
+  /** The worker that is to drive it, where any worker may. */
+  readonly affinity?: string
 }
 
 /** The flow of an expression. */
@@ -90,7 +92,7 @@ export function prepareRun(
     digest: digestOf(hash, bytes),
     ...(given.idempotencyKey !== undefined && { idempotencyKey: given.idempotencyKey }),
     input: bytes,
-    ...(where !== 'driven anywhere' && { session }),
+    ...(where === 'driven anywhere' ? flow.affinity !== undefined && { affinity: flow.affinity } : { session }),
     ifLost: given.ifLost ?? (where === 'driven at once' ? 'abandon' : 'take-over'),
     nonce: newId(),
     tasks: codeFrom(graph, 0),

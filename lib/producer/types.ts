@@ -8,6 +8,7 @@ import type { Prompt } from '../flow/node-options.js'
 import type { AnyNode, Flow, In, JoinPolicy, NeedsNoInput, Node, OrSay, Out, Outcome } from '../flow/types.js'
 import { type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
+import type { Deployments } from './deployment-types.js'
 import type { ServerInfo, ServerOptions } from './server-types.js'
 import type {
   BulkOptions,
@@ -430,6 +431,11 @@ export interface Workers {
    * with one id all are asked. False when no live worker calls itself so. Repeating it is safe.
    */
   drain(id: string): Promise<boolean>
+  /**
+   * Takes a worker off the list: one that was lost is forgotten, before its day is over (`forgotten`); one that lives is asked to leave, as by `drain`, and
+   * goes off the list when it has (`draining`). `unknown` where there is none of this name. Repeating it is safe.
+   */
+  delete(id: string): Promise<'forgotten' | 'draining' | 'unknown'>
 }
 
 /** Branches that failed for good: the newest 1 000 or so are kept, whatever becomes of their runs. */
@@ -554,6 +560,8 @@ export interface Graflow extends AsyncDisposable {
   readonly builds: Builds
   /** Where the control plane of this client listens; undefined without `serve`. */
   readonly server: ServerInfo | undefined
+  /** Groups of pipelines that events are routed through. */
+  readonly deployments: Deployments
   /** The same as the next overload, for a flow that takes no input. */
   run<const N>(node: NeedsNoInput<N>): Promise<Out<Flow<N>>>
   /**

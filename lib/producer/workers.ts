@@ -9,7 +9,8 @@ import type { Workers, WorkerStatus } from './types.js'
 const STATES: readonly WorkerStateName[] = ['registering', 'ready', 'busy', 'draining', 'stopped']
 
 /** Looks at the workers of a store. */
-export function workersOf({ inspect, control }: Pick<Backend, 'inspect' | 'control'>): Workers {
+export function workersOf(backend: Pick<Backend, 'inspect' | 'control' | 'session'>): Workers {
+  const { inspect } = backend
   const all = async (): Promise<readonly WorkerStatus[]> => {
     const [sessions, nodes, lead] = await Promise.all([inspect.sessions(), inspect.nodes(), inspect.lead()])
     const known = new Map(nodes.map((node) => [node.session, node]))
@@ -21,6 +22,13 @@ export function workersOf({ inspect, control }: Pick<Backend, 'inspect' | 'contr
     ]
     return found.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
   }
+  const drain = async (id: string): Promise<boolean> => {
+    const sessions = (await inspect.sessions()).filter(({ baseId, role }) => baseId === id && role !== 'client')
+    const answers = await Promise.all(
+      sessions.map(({ session }) => backend.control({ kind: 'drain-session', session })),
+    )
+    return answers.includes('ok')
+  }
   return {
     list: async (options) => {
       const { limit = PAGE_OPTIONS.limit.default, cursor } = checkOptions('workers.list', PAGE_OPTIONS, options)
@@ -30,10 +38,11 @@ export function workersOf({ inspect, control }: Pick<Backend, 'inspect' | 'contr
       return { items, ...(last !== undefined && rest.length > limit && { cursor: keyOf(last) }) }
     },
     get: async (id) => (await all()).findLast((worker) => worker.id === id),
-    drain: async (id) => {
-      const sessions = (await inspect.sessions()).filter(({ baseId, role }) => baseId === id && role !== 'client')
-      const answers = await Promise.all(sessions.map(({ session }) => control({ kind: 'drain-session', session })))
-      return answers.includes('ok')
+    drain,
+    delete: async (workerId) => {
+      if (await drain(workerId)) return 'draining'
+      const answer = await backend.session({ kind: 'forget', workerId })
+      return answer.status === 'ok' ? 'forgotten' : 'unknown'
     },
   }
 }

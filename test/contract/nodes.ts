@@ -129,6 +129,21 @@ export function describeNodes(useWorld: UseWorld): void {
     expect(await nodeOf(world, 'other')).toMatchObject({ session: 'other-2', mark: 'live' })
   })
 
+  it('forget a lost worker when a person says so, and none that lives', async () => {
+    const world = await useWorld()
+    const { seenOf } = watched(world)
+    await lose(world, 'mortal')
+    expect(await nodeOf(world, 'mortal')).toMatchObject({ mark: 'live' })
+    const forget = (workerId: string) => world.backend.session({ kind: 'forget', workerId })
+    expect(await forget('mortal')).toEqual({ status: 'ok' })
+    expect(await forget('mortal')).toEqual({ status: 'nosession' })
+    expect(await forget('w')).toEqual({ status: 'nosession' })
+    expect(await nodeOf(world, 'mortal')).toBeUndefined()
+    expect(await nodeOf(world, 'w')).toMatchObject({ mark: 'live' })
+    const [gone] = await seenOf('worker:deregistered', 1)
+    expect(gone).toEqual({ kind: 'worker:deregistered', session: 'mortal', workerId: 'mortal', reason: 'forgotten' })
+  })
+
   it('tell of a new leader', async () => {
     const world = await useWorld()
     const { seenOf } = watched(world)

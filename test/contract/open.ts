@@ -32,6 +32,27 @@ export function describeOpen(useWorld: UseWorld): void {
     expect(await world.backend.inspect.run('run')).toMatchObject({ state: 'running', driver: 'expert' })
   })
 
+  it('keeps a submitted run for a moment for the worker that it prefers, if that one lives', async () => {
+    const world = await useWorld({ affinityMs: 60_000 })
+    await world.join('favourite')
+    await world.backend.open(world.openRequest('run', { affinity: 'favourite' }))
+    await world.backend.open(world.openRequest('other', { affinity: 'nobody', priority: 100 }))
+    expect(world.names(await world.take(5, { queues: ['runs'] }))).toEqual(['other#0'])
+    expect((await world.backend.inspect.waiting('runs'))[0]?.groups).toMatchObject([{ gid: 'run' }])
+    expect(world.names(await world.take(5, { session: 'favourite', queues: ['runs'] }))).toEqual(['run#0'])
+    const held = await world.start('held', { affinity: 'favourite' })
+    expect(await world.step(held, {})).toMatchObject({ status: 'ok' })
+  })
+
+  it('gives a run to any worker once the one that it prefers is lost', async () => {
+    const world = await useWorld({ affinityMs: 60_000 })
+    await world.join('favourite')
+    await world.backend.open(world.openRequest('run', { affinity: 'favourite' }))
+    expect(await world.take(5, { queues: ['runs'] })).toEqual([])
+    await world.backend.session({ kind: 'close', session: 'favourite' })
+    expect(world.names(await world.take(5, { queues: ['runs'] }))).toEqual(['run#0'])
+  })
+
   it('V4: gives a submitted run only to sessions with the capabilities that it requires', async () => {
     const world = await useWorld()
     await world.backend.open(world.openRequest('run', { requires: ['build:2', 'layout:4'] }))

@@ -6,6 +6,7 @@ import { describeAcquire } from './acquire.js'
 import { describeByHand } from './by-hand.js'
 import { describeChannels } from './channels.js'
 import { describeControl } from './control.js'
+import { describeDocuments } from './documents.js'
 import { describeEventLog } from './event-log.js'
 import { describeHints } from './hints.js'
 import { describeInspect } from './inspect.js'
@@ -67,6 +68,7 @@ export function describeBackend(name: string, makeHarness: MakeHarness, halves: 
       describe('lists of runs', () => describeListRuns(useWorld))
       describe('refusals', () => describeRefusals(useWorld))
       describe('log of events', () => describeEventLog(useWorld))
+      describe('documents', () => describeDocuments(useWorld))
     }
     if (halves.includes('time')) {
       describe('session', () => describeSessions(useWorld))

@@ -24,6 +24,7 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   'channel-write': [],
   control: ['allow-oom'],
   decide: ['allow-oom'],
+  documents: [],
   'event-log': [],
   'event-log-read': ['no-writes'],
   groups: ['no-writes'],

@@ -31,6 +31,7 @@ const PLACEHOLDERS: Readonly<Record<string, readonly string[]>> = {
   runGroups: ['<run>'],
   runsBy: ['<word>'],
   idempotency: ['<key>'],
+  documents: ['<collection>'],
   graph: ['<sha256>'],
   activity: ['<run>'],
   alive: ['<session>'],

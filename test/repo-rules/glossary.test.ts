@@ -25,7 +25,6 @@ const words = [
 const synonyms: readonly (readonly [pattern: RegExp, ours: string])[] = [
   [/\bjobs?\b/i, 'branch or task'],
   [/\bactivit(y|ies)\b/i, 'task'],
-  [/\bpipelines?\b/i, 'flow'],
   [/\bDAGs?\b/, 'graph'],
   [/\bleases?\b/i, 'grant or session'],
   [/\bsub-?tasks?\b/i, 'branch'],

@@ -2,6 +2,7 @@
 import type {
   DeadLetter,
   EventPage,
+  DocumentsFound,
   GroupStatus,
   Inspector,
   Lead,
@@ -90,6 +91,11 @@ export function inspectorOf(state: KernelState): KernelInspector {
     deadLetter: (id): DeadLetter | undefined => state.deadLetters.get(id),
     events: (after, limit): EventPage => readEvents(state, after, limit),
     runEvents: (runId, after, limit): RunEventPage => readRunEvents(state, runId, after, limit),
+    documents: (collection, names): DocumentsFound => {
+      const { revision = 0, documents } = state.collections.get(collection) ?? {}
+      return { revision, documents: names.map((name) => documents?.get(name)) }
+    },
+    documentNames: (collection): readonly string[] => [...(state.collections.get(collection)?.documents.keys() ?? [])],
     totals: (): StoreTotals => ({
       now: state.wallNow,
       ended: [...state.ended.values()].map((one) => ({ ...one })),

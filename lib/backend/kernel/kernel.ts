@@ -14,6 +14,8 @@ import type {
   ControlRequest,
   DecideAnswer,
   Decision,
+  DocumentsAnswer,
+  DocumentsRequest,
   Holder,
   LeadAnswer,
   LeadRequest,
@@ -46,6 +48,7 @@ import { acquire } from './acquire.js'
 import { channel, lock } from './channel.js'
 import { decide } from './by-hand.js'
 import { control } from './control.js'
+import { writeDocuments } from './documents.js'
 import { appendRunEvents, keepEvents } from './event-log.js'
 import { inspectorOf, type KernelInspector } from './inspect.js'
 import { lead } from './leader.js'
@@ -182,6 +185,10 @@ export class Kernel {
   deleteDeadLetters(now: number, which: { readonly id: string } | { readonly before: number }): number {
     const { deadLetters } = this.#at(now)
     return deadLetters.delete((letter) => ('id' in which ? letter.id === which.id : letter.at < which.before))
+  }
+
+  writeDocuments(now: number, request: DocumentsRequest): DocumentsAnswer {
+    return writeDocuments(this.#at(now), request)
   }
 
   channel(now: number, runId: string, holder: Holder | undefined, request: ChannelRequest): ChannelAnswer {

@@ -140,6 +140,10 @@ class Memory implements MemoryBackend {
     return this.#do((now) => this.#kernel.deleteDeadLetters(now, which))
   }
 
+  writeDocuments(request: Parameters<Backend['writeDocuments']>[0]): ReturnType<Backend['writeDocuments']> {
+    return this.#do((now) => this.#kernel.writeDocuments(now, request))
+  }
+
   channel(...[runId, holder, request]: Parameters<Backend['channel']>): ReturnType<Backend['channel']> {
     return this.#do((now) => this.#kernel.channel(now, runId, holder, request))
   }
@@ -278,6 +282,8 @@ class Memory implements MemoryBackend {
       totals: () => look((inspector) => inspector.totals()),
       events: (after, limit) => look((inspector) => inspector.events(after, limit)),
       runEvents: (runId, after, limit) => look((inspector) => inspector.runEvents(runId, after, limit)),
+      documents: (collection, names) => look((inspector) => inspector.documents(collection, names)),
+      documentNames: (collection) => look((inspector) => inspector.documentNames(collection)),
     }
   }
 }

@@ -47,6 +47,17 @@ export function leaveNodes(state: KernelState, session: Session, reason: string)
   clusterEvent(state, { kind: 'worker:deregistered', session: id, workerId, reason })
 }
 
+/** A person has done with a worker that was lost. False where none is known, and where one of its name lives. */
+export function forgetWorker(state: KernelState, workerId: string): boolean {
+  const node = state.nodes.get(workerId)
+  if (node === undefined || state.bases.has(workerId)) return false
+  state.nodes.delete(workerId)
+  const { session } = node
+  if (node.mark !== 'dead')
+    state.effects.clusterEvent?.({ kind: 'worker:deregistered', session, workerId, reason: 'forgotten' })
+  return true
+}
+
 /** A session was taken for dead: nothing is heard of its worker from now on. */
 export function missNode(state: KernelState, { id, info }: Session): void {
   const node = state.nodes.get(info.baseId)

@@ -2,7 +2,7 @@
 import type { SessionAnswer, SessionRequest } from '../backend.js'
 import { grantOf } from './granting.js'
 import type { HeldGrant, Session } from './group.js'
-import { beat, joinNodes, leaveNodes } from './nodes.js'
+import { beat, forgetWorker, joinNodes, leaveNodes } from './nodes.js'
 import { reclaim } from './reclaim.js'
 import * as sessions from './sessions.js'
 import type { KernelState } from './state.js'
@@ -17,6 +17,7 @@ export const SWEEP_GAP_MS = 100
  * reconcile changes nothing; closing one that is gone is `nosession`.
  */
 export function handleSession(state: KernelState, request: SessionRequest): SessionAnswer {
+  if (request.kind === 'forget') return { status: forgetWorker(state, request.workerId) ? 'ok' : 'nosession' }
   const known = state.sessions.get(request.session)
   switch (request.kind) {
     case 'open': {

@@ -64,6 +64,13 @@ export interface StoredGraph extends Due {
   readonly bytes: Uint8Array
 }
 
+/** Documents by their names. `nonce` is of the last change. */
+export interface Collection {
+  revision: number
+  nonce: string
+  readonly documents: Map<string, Uint8Array>
+}
+
 /** A list of runs is not made shorter for the sake of so many. */
 const FEW_RUNS = 1_024
 
@@ -87,6 +94,7 @@ export class KernelState {
   runList: Run[] = []
   #runNumber = 0
   readonly workflows = new Map<string, StoredWorkflow>()
+  readonly collections = new Map<string, Collection>()
   readonly groups = new Map<string, Group>()
   readonly queues = new Map<string, Queue>()
   readonly sessions = new Map<string, Session>()

@@ -53,6 +53,7 @@ export function keysOf(tag: string, db = 0) {
     runsBy: (word: string) => `${tag}:by:${word}`,
     pins: `${tag}:pins`,
     workflows: `${tag}:wf`,
+    documents: (collection: string) => `${tag}:doc:${collection}`,
     due: `${tag}:due`,
     purge: `${tag}:purge`,
     wakes: `${tag}:wake`,

@@ -25,6 +25,7 @@ import { acquire } from './operations/acquire.js'
 import { channel, lock } from './operations/channels.js'
 import { control } from './operations/control.js'
 import { deleteDeadLetters } from './operations/dead-letters.js'
+import { writeDocuments } from './operations/documents.js'
 import { appendRunEvents, keepEvents } from './operations/event-log.js'
 import { grantIn } from './operations/grants.js'
 import { getGraph, hasGraph, putGraph } from './operations/graphs.js'
@@ -213,6 +214,10 @@ class RedisBackend implements Backend {
 
   deleteDeadLetters(which: Parameters<Backend['deleteDeadLetters']>[0]): ReturnType<Backend['deleteDeadLetters']> {
     return deleteDeadLetters(this.#store, which)
+  }
+
+  writeDocuments(request: Parameters<Backend['writeDocuments']>[0]): ReturnType<Backend['writeDocuments']> {
+    return writeDocuments(this.#store, request)
   }
 
   channel(...[runId, holder, request]: Parameters<Backend['channel']>): ReturnType<Backend['channel']> {

@@ -16,6 +16,7 @@ export const SCRIPT_NAMES = Object.freeze([
   'channel-write',
   'control',
   'decide',
+  'documents',
   'event-log',
   'event-log-read',
   'groups',

@@ -79,6 +79,23 @@ local function leaveNodes(session, base, reason)
   end
 end
 
+local function isThere(base)
+  return (tonumber((readHint('HGET', T .. ':wb', base))) or 0) > 0
+end
+
+-- A person has done with a worker that was lost.
+local function forgetWorker(base)
+  local node = nodeOf(base)
+  if not node or isThere(base) then
+    return { 'NOSESSION' }
+  end
+  forgetNode(base)
+  if node.mark ~= 'dead' then
+    clusterEvent('worker:deregistered', node.session, base, 'forgotten')
+  end
+  return { 'OK' }
+end
+
 -- A session was taken for dead: nothing is heard of its worker from now on.
 local function missNode(session, base)
   local node = nodeOf(base)
@@ -95,8 +112,8 @@ local function commitNodes()
 end
 
 -- The mark that its silence asks for; nil: it is forgotten.
-local function markOf(node, isThere, silentMs, staleAfterMs, deadAfterMs)
-  if isThere then
+local function markOf(node, isLive, silentMs, staleAfterMs, deadAfterMs)
+  if isLive then
     return 'live'
   elseif silentMs >= max(deadAfterMs, NODE_RETENTION_MS) then
     return nil
@@ -111,9 +128,8 @@ local function markNodes(staleAfterMs, deadAfterMs)
   local count = 0
   for _, base in ipairs(readHint('HKEYS', T .. ':node') or {}) do
     local node = nodeOf(base)
-    local isThere = (tonumber((readHint('HGET', T .. ':wb', base))) or 0) > 0
     local silentMs = node and wall() - node.seenAt
-    local mark = node and markOf(node, isThere, silentMs, staleAfterMs, deadAfterMs)
+    local mark = node and markOf(node, isThere(base), silentMs, staleAfterMs, deadAfterMs)
     if not mark then
       forgetNode(base)
       count = count + 1
@@ -132,5 +148,5 @@ local function markNodes(staleAfterMs, deadAfterMs)
 end
 
 nodes = { clusterEvent = clusterEvent, joinNodes = joinNodes, beat = beat, leaveNodes = leaveNodes, missNode = missNode,
-  commitNodes = commitNodes, markNodes = markNodes }
+  forgetWorker = forgetWorker,  commitNodes = commitNodes, markNodes = markNodes }
 end)()

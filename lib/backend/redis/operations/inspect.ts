@@ -18,6 +18,7 @@ import { bytesOf, fieldsOf, listOf, numberOf, readable, textOf } from '../replie
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
 import { deadLetter, deadLetters } from './dead-letters.js'
+import { documentNames, documents } from './documents.js'
 import { readEvents, readRunEvents } from './event-log.js'
 import { decodeInfo } from './info-codec.js'
 import { unlisted } from './lane-registry.js'
@@ -66,6 +67,8 @@ export function inspectorOf(store: Store): Inspector {
     totals: () => totals(store),
     events: (after, limit) => readEvents(store, after, limit),
     runEvents: (runId, after, limit) => readRunEvents(store, runId, after, limit),
+    documents: (collection, names) => documents(store, collection, names),
+    documentNames: (collection) => documentNames(store, collection),
   }
 }
 

@@ -66,6 +66,8 @@ function argsOf(store: Store, request: SessionRequest): readonly (string | numbe
       return ['beat', request.session, request.state]
     case 'close':
       return ['close', request.session, request.reason ?? 'closed']
+    case 'forget':
+      return ['forget', request.workerId]
     default:
       return request satisfies never
   }

@@ -5,7 +5,7 @@ import { Registry } from '../../lib/engine/registry.js'
 import { expressionOf } from '../../lib/flow/node.js'
 import { print } from '../../lib/flow/print.js'
 import { graphOf } from '../../lib/graph/graph-of.js'
-import { flowOfText, type FlowTextServices } from '../../lib/server/flow-text.js'
+import { flowOfText, type FlowTextServices } from '../../lib/admin/flow-text.js'
 
 const double = task('double', { retry: { attempts: 3 } }, (n: number) => n * 2)
 const twice = workflow('twice', double.to(double))

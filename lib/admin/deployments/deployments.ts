@@ -1,0 +1,431 @@
+/**
+ * Groups of pipelines: what is deployed, where its pipelines are, and the events that go through them. Keeps nothing but a look at the workers for a
+ * moment: all else is in the store, so that any number of processes may do this at once.
+ */
+import { createHash } from 'node:crypto'
+import { describeError } from '../../describe.js'
+import { isEnded, outcomeOfRun } from '../../engine/driver.js'
+import { GraflowError } from '../../errors.js'
+import { expressionOf } from '../../flow/node.js'
+import { graphOf } from '../../graph/graph-of.js'
+import { checkOptions, PAGE_OPTIONS, type OptionTable } from '../../options.js'
+import type {
+  Deployments,
+  Injection,
+  InjectOptions,
+  PipelineDelivery,
+  PipelineEvent,
+  PipelineGroup,
+  PipelineGroupSpec,
+  Topology,
+} from '../../producer/deployment-types.js'
+import type { Page, PageOptions } from '../../producer/operator-types.js'
+import { workflowNamed } from '../../producer/named-workflows.js'
+import type { OperatorServices } from '../../producer/operators.js'
+import { baseIdOf } from '../../producer/run-handle.js'
+import type { Run } from '../../producer/types.js'
+import { PeriodicTask } from '../../session/periodic-task.js'
+import { elapsedMs, withDeadline } from '../../time.js'
+import { encode } from '../../values/codec.js'
+import { flowOfKnownText, flowOfText, liveTasks, type FlowTextServices } from '../flow-text.js'
+import { pageOf } from '../pages.js'
+import { GroupStore, type GroupFound, type Places, type StoredGroup, type StoredPipeline } from './group-store.js'
+import { InjectionStore, type StoredInjection } from './injection-store.js'
+import { Journey, type JourneyServices, type PipelineEnd } from './journey.js'
+import { candidatesFrom, isMisplaced, placeOf, type Candidate, type Unplaced } from './placement.js'
+import { EXTERNAL, targetsOf } from './routing.js'
+import { eventOf, groupOf, type CheckedGroup } from './specs.js'
+import { topologyOf } from './topology.js'
+
+/** Groups at once. */
+const MOST_GROUPS = 500
+/** Bytes of what is stored of a group. */
+const MOST_GROUP_BYTES = 256 * 1024
+/** A look at the workers is good for so long: one that is lost meanwhile keeps nothing from being run. */
+const LOOK_MS = 500
+/** How often events are looked for whose process is gone. */
+const CARRY_ON_MS = 1_000
+
+const INJECT_OPTIONS = {
+  waitMs: { kind: 'integer', default: 30_000, unit: 'ms', min: 0, max: 600_000, help: '' },
+  idempotencyKey: { kind: 'string', pattern: /^[^]{1,256}$/, example: 'order-1', help: '' },
+} as const satisfies OptionTable
+
+type Candidates = ReadonlyMap<string, Candidate>
+
+export class DeploymentDesk implements Deployments {
+  readonly #services: OperatorServices
+  readonly #groups: GroupStore
+  readonly #injections: InjectionStore
+  #look: { readonly at: number; readonly candidates: Promise<Candidates> } | undefined
+  /** Events that this process carries. */
+  readonly #carried = new Set<string>()
+
+  constructor(services: OperatorServices) {
+    this.#services = services
+    this.#groups = new GroupStore(services.backend, services.newId)
+    this.#injections = new InjectionStore(services.backend, services.newId)
+  }
+
+  async deploy(given: PipelineGroupSpec): Promise<PipelineGroup> {
+    this.#services.checkOpen()
+    const checked = groupOf(given)
+    const group = await this.#stored(checked)
+    const candidates = await this.#candidates(true)
+    let found: GroupFound = { group, places: {} }
+    const about = { name: group.name, withLoads: group.placement === 'least-loaded' }
+    await this.#groups.change(about, ({ named, cursor, placed, groups }) => {
+      if (named !== undefined) {
+        if (!isSame(named.group, group)) throw exists(named.group)
+        found = named
+        return undefined
+      }
+      if (groups >= MOST_GROUPS) throw tooMany(groups)
+      const decided = placesOf({ group, places: {} }, candidates, { cursor, placed: new Map(placed) })
+      found = { group, places: decided.places }
+      return { group, places: { id: group.id, places: decided.places }, cursor: decided.cursor }
+    })
+    return viewOf(found, candidates)
+  }
+
+  async list(options?: PageOptions): Promise<Page<PipelineGroup>> {
+    this.#services.checkOpen()
+    const page = pageOf(await this.#groups.ids(), checkOptions('deployments.list', PAGE_OPTIONS, options), (id) => id)
+    const candidates = await this.#candidates()
+    const found = await this.#groups.some(page.items)
+    const items = await Promise.all(found.map(async (one) => viewOf(await this.#placed(one, candidates), candidates)))
+    return { ...page, items }
+  }
+
+  async get(id: string): Promise<PipelineGroup | undefined> {
+    this.#services.checkOpen()
+    const found = await this.#groups.get(id)
+    if (found === undefined) return undefined
+    const candidates = await this.#candidates()
+    return viewOf(await this.#placed(found, candidates), candidates)
+  }
+
+  async delete(id: string): Promise<boolean> {
+    this.#services.checkOpen()
+    let isThere = false
+    await this.#groups.change({ id, withLoads: false }, ({ found }) => {
+      isThere = found !== undefined
+      return found === undefined ? undefined : { remove: found.group }
+    })
+    return isThere
+  }
+
+  async inject(id: string, given: PipelineEvent, options?: InjectOptions): Promise<Injection> {
+    this.#services.checkOpen()
+    const { eventType, fields } = eventOf(given)
+    const how = checkOptions<InjectOptions>('deployments.inject', INJECT_OPTIONS, options)
+    const { waitMs = INJECT_OPTIONS.waitMs.default, idempotencyKey } = how
+    encode(fields, 'the fields of the event', this.#services.engine.parts.limits.itemBytes, 'itemBytes')
+    const found = await this.#groups.get(id)
+    if (found === undefined) throw notFound(id)
+    const name = idempotencyKey === undefined ? this.#services.newId() : idFrom(id, idempotencyKey)
+    const injection = { id: name, groupId: id, eventType, fields, owner: this.#services.session }
+    const journey = new Journey(name, found.group, this.#journeyServices(found))
+    const { over } = await this.#begin(injection, found.group, journey)
+    await withDeadline(this.#services.clock, waitMs, over, () => undefined)
+    return this.#answer(name, journey.deliveries)
+  }
+
+  async topology(): Promise<Topology> {
+    this.#services.checkOpen()
+    const { items } = await this.list({ limit: 200 })
+    return topologyOf(this.#services, items)
+  }
+
+  carryOn(): () => void {
+    const { clock, engine } = this.#services
+    const task = new PeriodicTask({
+      ...{ clock, random: engine.parts.random },
+      turn: async () => {
+        for (const [injection, revision] of await this.#injections.orphans()) await this.#takeUp(injection, revision)
+        return CARRY_ON_MS
+      },
+      onError: (error) => {
+        const message = `events whose process was lost cannot be looked for: ${describeError(error)}`
+        engine.parts.emitter.emit('log', { level: 'warn', message })
+      },
+    })
+    task.startIn(CARRY_ON_MS)
+    return () => void task.stop()
+  }
+
+  // -------------------------------------------------------------------------------------------------------- deployed groups
+
+  /** Looks whether all sources are flows. @throws GraflowError FLOW_SYNTAX, UNKNOWN_NAME, LIMIT_EXCEEDED */
+  async #stored(checked: CheckedGroup): Promise<StoredGroup> {
+    const { engine, backend, newId } = this.#services
+    const asked = { engine, backend: { inspect: oneLookAt(backend.inspect) } }
+    const { registry } = engine
+    const tasks = new Set([...registry.taskNames(), ...(await liveTasks(asked))])
+    const workflows = new Set([...registry.workflows.keys(), ...(await asked.backend.inspect.workflowNames())])
+    const pipelines: StoredPipeline[] = []
+    for (const [i, pipeline] of checked.pipelines.entries()) {
+      const name = pipeline.source.trim()
+      const isWorkflow = workflows.has(name) && !tasks.has(name)
+      const at = `pipelines[${i}].source`
+      const { graph } = isWorkflow
+        ? await workflowNamed(asked.backend.inspect, engine, name)
+        : { graph: graphOf(expressionOf(await naming(at, flowOfText(asked, pipeline.source, at)))) }
+      pipelines.push({ ...pipeline, isWorkflow, tasks: Object.keys(graph.tasks) })
+    }
+    const group = { ...checked, id: newId(), createdAt: await backend.inspect.now(), pipelines }
+    const bytes = Buffer.byteLength(JSON.stringify(group))
+    if (bytes > MOST_GROUP_BYTES) throw tooLarge(bytes)
+    return group
+  }
+
+  /** Workers that take submitted runs. @param isNow as they are now, not as they were a moment ago */
+  #candidates(isNow = false): Promise<Candidates> {
+    const { clock, backend } = this.#services
+    const now = elapsedMs(clock)
+    if (isNow || this.#look === undefined || now - this.#look.at >= LOOK_MS) {
+      const { inspect } = backend
+      const candidates = Promise.all([inspect.sessions(), inspect.nodes()]).then(([sessions, nodes]) =>
+        candidatesFrom(sessions, nodes),
+      )
+      this.#look = { at: now, candidates }
+      candidates.catch(() => {
+        this.#look = undefined
+      })
+    }
+    return this.#look.candidates
+  }
+
+  /** Places anew what is not right any more, for all to see. */
+  async #placed(found: GroupFound, candidates: Candidates): Promise<GroupFound> {
+    if (!isAnyMisplaced(found, candidates)) return found
+    const { id, placement } = found.group
+    let now = found
+    await this.#groups.change({ id, withLoads: placement === 'least-loaded' }, ({ found: seen, cursor, placed }) => {
+      if (seen === undefined || !isAnyMisplaced(seen, candidates)) {
+        now = seen ?? found
+        return undefined
+      }
+      const decided = placesOf(seen, candidates, { cursor, placed: new Map(placed) })
+      now = { group: seen.group, places: decided.places }
+      return { places: { id, places: decided.places }, cursor: decided.cursor }
+    })
+    return now
+  }
+
+  // ------------------------------------------------------------------------------------------------------------------ events
+
+  /** An event that one run is all of needs no document: the store has the run. */
+  async #begin(
+    injection: StoredInjection,
+    group: StoredGroup,
+    journey: Journey,
+  ): Promise<{ readonly over: Promise<void> }> {
+    const { id, eventType, fields } = injection
+    const targets = targetsOf(group.routes, EXTERNAL, eventType)
+    const isOneRun = targets.length === 1 && !group.routes.some(({ from }) => targets.includes(from))
+    const event = { eventType, input: fields }
+    if (targets.length === 0 || isOneRun) return journey.begin(event)
+    this.#carried.add(id)
+    await this.#injections.put(injection)
+    try {
+      const { over } = await journey.begin(event)
+      return { over: this.#untilOver(id, over) }
+    } catch (error) {
+      this.#carried.delete(id)
+      await this.#injections.remove(id)
+      throw error
+    }
+  }
+
+  /** The document goes once all is over; if this process ends before, another finds it. */
+  #untilOver(id: string, over: Promise<void>): Promise<void> {
+    const ended = over
+      .then(() => this.#injections.remove(id))
+      .finally(() => {
+        this.#carried.delete(id)
+      })
+    ended.catch(() => undefined) // whoever waits for it hears of it
+    return ended
+  }
+
+  /** Another process was carrying it, and is gone. */
+  async #takeUp(injection: StoredInjection, revision: number): Promise<void> {
+    const { id, groupId, eventType, fields } = injection
+    if (this.#carried.has(id)) return
+    const found = await this.#groups.get(groupId)
+    if (found === undefined) return this.#injections.remove(id)
+    if (!(await this.#injections.put({ ...injection, owner: this.#services.session }, revision))) return
+    this.#carried.add(id)
+    try {
+      const journey = new Journey(id, found.group, this.#journeyServices(found))
+      const { over } = await journey.begin({ eventType, input: fields })
+      void this.#untilOver(id, over)
+    } catch (error) {
+      this.#carried.delete(id)
+      if (!(error instanceof GraflowError) || error.retryable || error.code === 'CLOSED') throw error
+      await this.#injections.remove(id)
+      const message = `event ${id} for pipeline group "${found.group.name}" cannot be carried on: ${error.message}`
+      this.#services.engine.parts.emitter.emit('log', { level: 'error', message })
+    }
+  }
+
+  #journeyServices(found: GroupFound): JourneyServices {
+    const { clock, engine, backend, submit } = this.#services
+    return {
+      ...{ clock, submit },
+      flowOf: async ({ source, isWorkflow, tasks }) =>
+        isWorkflow
+          ? workflowNamed(backend.inspect, engine, source.trim())
+          : { graph: graphOf(flowOfKnownText({ engine }, source, tasks)), expression: undefined },
+      placeOf: async ({ name }) => {
+        const candidates = await this.#candidates()
+        const { places } = await this.#placed((await this.#groups.get(found.group.id)) ?? found, candidates)
+        const place = places[name]
+        return place !== undefined && candidates.has(place) ? place : undefined
+      },
+      endOf: (run) => this.#endOf(run),
+      isDeployed: () => this.#groups.has(found.group.id),
+    }
+  }
+
+  /** @throws GraflowError CLOSED */
+  async #endOf(run: Run<unknown>): Promise<PipelineEnd> {
+    const outcome = await run.result().then(
+      (result) => ({ result }),
+      (error: unknown) => ({ error: error as GraflowError }),
+    )
+    const record = await this.#services.backend.inspect.run(run.id)
+    if (record === undefined || !isEnded(record)) {
+      if ('error' in outcome) throw outcome.error // the client is closed, or the run was deleted
+      return { state: 'completed', workerId: undefined, ...outcome }
+    }
+    const workerId = baseIdOf(record.driver)
+    const ended = outcomeOfRun(record)
+    return 'error' in ended
+      ? { state: record.state, workerId, error: ended.error }
+      : { state: record.state, workerId, result: ended.value }
+  }
+
+  /** Of runs that are not over the state is asked now. */
+  async #answer(id: string, deliveries: readonly PipelineDelivery[]): Promise<Injection> {
+    const { inspect } = this.#services.backend
+    const all = await Promise.all(
+      deliveries.map(async (delivery): Promise<PipelineDelivery> => {
+        if (delivery.state !== 'pending') return delivery
+        const record = await inspect.run(delivery.runId)
+        if (record === undefined || isEnded(record)) return delivery // what it gave comes with the next look
+        return { ...delivery, state: record.state, workerId: baseIdOf(record.driver) ?? delivery.workerId }
+      }),
+    )
+    const [first] = all
+    if (first === undefined) throw new GraflowError('INTERNAL', 'expected a pipeline that got the event')
+    return { ...first, id, deliveries: all }
+  }
+}
+
+const unplaced = ({ name, tasks, workerAffinity: affinity }: StoredPipeline): Unplaced => ({ name, tasks, affinity })
+
+const isAnyMisplaced = ({ group, places }: GroupFound, candidates: Candidates): boolean =>
+  group.pipelines.some((pipeline) => isMisplaced(unplaced(pipeline), places[pipeline.name], candidates))
+
+/** Pipelines stay where they are, unless that is not right any more. */
+function placesOf(
+  { group, places }: GroupFound,
+  candidates: Candidates,
+  state: { cursor: string; readonly placed: Map<string, number> },
+): { readonly places: Places; readonly cursor: string } {
+  const decided: Record<string, string> = {}
+  for (const pipeline of group.pipelines) {
+    const before = places[pipeline.name]
+    const isRight = before !== undefined && !isMisplaced(unplaced(pipeline), before, candidates)
+    const now = isRight ? before : placeOf(unplaced(pipeline), candidates, group.placement, state)
+    if (now !== undefined) decided[pipeline.name] = now
+  }
+  return { places: decided, cursor: state.cursor }
+}
+
+function viewOf({ group, places }: GroupFound, candidates: Candidates): PipelineGroup {
+  const { id, name, pipelines, routes, placement, createdAt } = group
+  const placements = pipelines.map(({ name: pipeline }) => {
+    const workerId = places[pipeline]
+    const isThere = workerId !== undefined && candidates.has(workerId)
+    return isThere
+      ? ({ pipeline, workerId, status: 'running' } as const)
+      : ({ pipeline, workerId: undefined, status: 'waiting' } as const)
+  })
+  const running = placements.filter(({ status }) => status === 'running').length
+  return {
+    ...{ id, name, pipelineCount: pipelines.length, placements, routes, placement, createdAt: new Date(createdAt) },
+    status: running === pipelines.length ? 'running' : running === 0 ? 'waiting' : 'degraded',
+    pipelines: pipelines.map(({ name, source, workerAffinity }) => ({
+      ...{ name, source },
+      ...(workerAffinity !== undefined && { workerAffinity }),
+    })),
+  }
+}
+
+/** What a person has written of them. */
+function isSame(a: StoredGroup, b: StoredGroup): boolean {
+  const written = ({ name, placement, routes, pipelines }: StoredGroup): string =>
+    JSON.stringify([
+      ...[name, placement, routes.map(({ from, to, eventTypes }) => [from, to, eventTypes])],
+      pipelines.map(({ name, source, workerAffinity = null }) => [name, source, workerAffinity]),
+    ])
+  return written(a) === written(b)
+}
+
+/** An event that is named: the same name in the same group is the same event. */
+const idFrom = (group: string, key: string): string =>
+  createHash('sha256').update(`${group}\n${key}`).digest('hex').slice(0, 36)
+
+/** The same looks as often as they are asked for, once. */
+function oneLookAt(inspect: FlowTextServices['backend']['inspect']): FlowTextServices['backend']['inspect'] {
+  let [sessions, workflows]: [
+    ReturnType<typeof inspect.sessions> | undefined,
+    ReturnType<typeof inspect.workflowNames> | undefined,
+  ] = [undefined, undefined]
+  return {
+    ...inspect,
+    workflow: (name) => inspect.workflow(name),
+    sessions: () => (sessions ??= inspect.sessions()),
+    workflowNames: () => (workflows ??= inspect.workflowNames()),
+  }
+}
+
+/** With what is wrong, where it stands. */
+async function naming<T>(option: string, flow: Promise<T>): Promise<T> {
+  try {
+    return await flow
+  } catch (error) {
+    if (!(error instanceof GraflowError) || error.details['option'] === option) throw error
+    const { code, message, details } = error
+    throw new GraflowError(code, `${option}: ${message}`, { details: { ...details, option }, cause: error.cause })
+  }
+}
+
+const notFound = (id: string): GraflowError =>
+  new GraflowError(
+    'PIPELINE_GROUP_NOT_FOUND',
+    `there is no pipeline group ${JSON.stringify(String(id).slice(0, 64))}`,
+    {
+      details: { group: id },
+    },
+  )
+
+const exists = ({ id, name }: StoredGroup): GraflowError =>
+  new GraflowError(
+    'PIPELINE_GROUP_EXISTS',
+    `another pipeline group is deployed as "${name}" (${id}): tear that one down first, or take another name`,
+    { details: { group: id } },
+  )
+
+const tooMany = (groups: number): GraflowError =>
+  new GraflowError('LIMIT_EXCEEDED', `expected at most ${MOST_GROUPS} pipeline groups, got ${groups}: tear some down`, {
+    details: { most: MOST_GROUPS },
+  })
+
+const tooLarge = (bytes: number): GraflowError =>
+  new GraflowError('LIMIT_EXCEEDED', `a pipeline group has at most ${MOST_GROUP_BYTES} bytes, got ${bytes}`, {
+    details: { most: MOST_GROUP_BYTES, bytes },
+  })

@@ -1,0 +1,222 @@
+/**
+ * Groups of pipelines as the store keeps them: a document for what was deployed, which never changes, one for the places, and one that keeps the name. Who
+ * decides by what it has read writes only if nobody has written since, so any number of processes may deploy and place at once.
+ */
+import type { Backend, DocumentsAnswer, DocumentsFound } from '../../backend/backend.js'
+import { GraflowError } from '../../errors.js'
+import type { PipelineSpec } from '../../producer/deployment-types.js'
+import type { NewId } from '../../time.js'
+import type { CheckedGroup } from './specs.js'
+
+/** What was deployed. */
+export interface StoredGroup extends Omit<CheckedGroup, 'pipelines'> {
+  readonly id: string
+  readonly createdAt: number
+  readonly pipelines: readonly StoredPipeline[]
+}
+export interface StoredPipeline extends PipelineSpec {
+  /** Its source is the name of a workflow. */
+  readonly isWorkflow: boolean
+  /** What it needs handlers for; of a workflow what it needed when it was deployed. */
+  readonly tasks: readonly string[]
+}
+
+/** The worker of each pipeline that has one. */
+export type Places = Readonly<Record<string, string>>
+
+/** A group, and the places of its pipelines as they were decided last. */
+export interface GroupFound {
+  readonly group: StoredGroup
+  readonly places: Places
+}
+
+/** What a decision is made by, at one moment. */
+export interface Seen {
+  /** Of the group that has the name, if one does. */
+  readonly named: GroupFound | undefined
+  /** The group that was asked for. */
+  readonly found: GroupFound | undefined
+  /** The worker that was taken last in turn. */
+  readonly cursor: string
+  /** How many pipelines each worker has, where that was asked. */
+  readonly placed: ReadonlyMap<string, number>
+  readonly groups: number
+}
+
+/** What is decided; undefined: nothing is to be written. */
+export interface Change {
+  readonly group?: StoredGroup
+  readonly places?: { readonly id: string; readonly places: Places }
+  readonly cursor?: string
+  readonly remove?: StoredGroup
+}
+
+const COLLECTION = 'pipeline-groups'
+const CURSOR = 'cursor'
+const specName = (id: string): string => `spec:${id}`
+const placesName = (id: string): string => `places:${id}`
+const nameName = (name: string): string => `name:${name}`
+/** Others that change the collection at the same time may come first so often. */
+const MOST_TRIES = 100
+/** Documents asked for at once. */
+const PAGE = 100
+
+const VERSION = 1
+const bytesOf = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
+
+export class GroupStore {
+  readonly #backend: Pick<Backend, 'inspect' | 'writeDocuments'>
+  readonly #newId: NewId
+
+  constructor(backend: Pick<Backend, 'inspect' | 'writeDocuments'>, newId: NewId) {
+    this.#backend = backend
+    this.#newId = newId
+  }
+
+  /** @throws GraflowError INTEGRITY for one that cannot be read */
+  async get(id: string): Promise<GroupFound | undefined> {
+    const { documents } = await this.#read([specName(id), placesName(id)])
+    return foundIn(id, documents[0], documents[1])
+  }
+
+  async has(id: string): Promise<boolean> {
+    const { documents } = await this.#read([specName(id)])
+    return documents[0] !== undefined
+  }
+
+  /** Ids of all groups, sorted. */
+  async ids(): Promise<readonly string[]> {
+    const names = await this.#backend.inspect.documentNames(COLLECTION)
+    return names.flatMap((name) => (name.startsWith('spec:') ? [name.slice('spec:'.length)] : [])).sort()
+  }
+
+  /** Those of them that are there and can be read. */
+  async some(ids: readonly string[]): Promise<readonly GroupFound[]> {
+    const found: GroupFound[] = []
+    for (let from = 0; from < ids.length; from += PAGE) {
+      const page = ids.slice(from, from + PAGE)
+      const { documents } = await this.#read(page.flatMap((id) => [specName(id), placesName(id)]))
+      found.push(...page.flatMap((id, i) => readable(id, documents[2 * i], documents[2 * i + 1])))
+    }
+    return found
+  }
+
+  /**
+   * Decides by what the store has, and writes it; decides again where another has written meanwhile.
+   * @param about the name and the group that the decision is about, and whether it needs to know what each worker has
+   * @throws GraflowError BACKPRESSURE, and what `decide` throws
+   */
+  async change(
+    about: { readonly name?: string; readonly id?: string; readonly withLoads: boolean },
+    decide: (seen: Seen) => Change | undefined,
+  ): Promise<void> {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      const { revision, ...seen } = await this.#look(about)
+      const change = decide(seen)
+      if (change === undefined) return
+      const answer = await this.#write(revision, change)
+      if (answer.status === 'ok') return
+      if (answer.status === 'backpressure')
+        throw new GraflowError(
+          'BACKPRESSURE',
+          'the store is full, so nothing can be deployed or placed: try again later',
+        )
+    }
+    throw new GraflowError('INTERNAL', `expected to change ${COLLECTION} within ${MOST_TRIES} tries`)
+  }
+
+  async #look(about: {
+    readonly name?: string
+    readonly id?: string
+    readonly withLoads: boolean
+  }): Promise<Seen & { readonly revision: number }> {
+    const ids = await this.ids()
+    const placed = about.withLoads ? await this.#loads(ids) : new Map<string, number>()
+    const own = about.id === undefined ? [] : [specName(about.id), placesName(about.id)]
+    const names = [...own, CURSOR, ...(about.name === undefined ? [] : [nameName(about.name)])]
+    const { revision, documents } = await this.#read(names)
+    const [cursor, named] = documents.slice(own.length)
+    return {
+      revision,
+      found: about.id === undefined ? undefined : foundIn(about.id, documents[0], documents[1]),
+      named: named === undefined ? undefined : await this.get(textOf(named)),
+      cursor: cursor === undefined ? '' : textOf(cursor),
+      placed,
+      groups: ids.length,
+    }
+  }
+
+  /** A hint: places may change while it is read. */
+  async #loads(ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const loads = new Map<string, number>()
+    for (const { places } of await this.some(ids))
+      for (const worker of Object.values(places)) loads.set(worker, (loads.get(worker) ?? 0) + 1)
+    return loads
+  }
+
+  #write(revision: number, { group, places, cursor, remove }: Change): Promise<DocumentsAnswer> {
+    const put = [
+      ...(group === undefined
+        ? []
+        : [
+            { name: specName(group.id), bytes: bytesOf({ v: VERSION, ...group }) },
+            { name: nameName(group.name), bytes: new TextEncoder().encode(group.id) },
+          ]),
+      ...(places === undefined ? [] : [{ name: placesName(places.id), bytes: bytesOf(places.places) }]),
+      ...(cursor === undefined ? [] : [{ name: CURSOR, bytes: new TextEncoder().encode(cursor) }]),
+    ]
+    const gone = remove === undefined ? [] : [specName(remove.id), placesName(remove.id), nameName(remove.name)]
+    return this.#backend.writeDocuments({
+      ...{ collection: COLLECTION, nonce: this.#newId(), ifRevision: revision, put, remove: gone },
+    })
+  }
+
+  #read(names: readonly string[]): Promise<DocumentsFound> {
+    return this.#backend.inspect.documents(COLLECTION, names)
+  }
+}
+
+const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+
+function foundIn(id: string, spec: Uint8Array | undefined, places: Uint8Array | undefined): GroupFound | undefined {
+  if (spec === undefined) return undefined
+  const group = parsed(spec)
+  if (!isGroup(group, id))
+    throw new GraflowError('INTEGRITY', `pipeline group ${id} cannot be read: tear it down, and deploy it anew`, {
+      details: { group: id },
+    })
+  return { group, places: placesIn(places) }
+}
+
+function readable(id: string, spec: Uint8Array | undefined, places: Uint8Array | undefined): readonly GroupFound[] {
+  try {
+    const found = foundIn(id, spec, places)
+    return found === undefined ? [] : [found]
+  } catch {
+    return [] // damaged, or of a newer release
+  }
+}
+
+function parsed(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(textOf(bytes))
+  } catch {
+    return undefined
+  }
+}
+
+/** What this code has written. */
+const isGroup = (value: unknown, id: string): value is StoredGroup =>
+  typeof value === 'object' &&
+  value !== null &&
+  (value as { readonly v?: unknown }).v === VERSION &&
+  (value as { readonly id?: unknown }).id === id &&
+  Array.isArray((value as { readonly pipelines?: unknown }).pipelines) &&
+  Array.isArray((value as { readonly routes?: unknown }).routes)
+
+/** Places that cannot be read are none: they are decided anew. */
+function placesIn(bytes: Uint8Array | undefined): Places {
+  const value = bytes === undefined ? undefined : parsed(bytes)
+  if (typeof value !== 'object' || value === null) return {}
+  return Object.fromEntries(Object.entries(value).filter(([, worker]) => typeof worker === 'string')) as Places
+}
