@@ -25,7 +25,7 @@ import {
   unknownAction,
   withClient,
 } from './operate.js'
-import { waitText } from './run-tree.js'
+import { whatOf } from './run-tree.js'
 
 export const waitsCommand: Run = async (given, host) =>
   withClient(given, (graflow) => {
@@ -35,11 +35,11 @@ export const waitsCommand: Run = async (given, host) =>
     const row = (wait: RunWait): readonly string[] => [
       wait.runId,
       wait.why,
-      named(wait.path, wait.label),
+      wait.path === '' ? '-' : named(wait.path, wait.label),
       wait.task ?? '-',
       String(wait.count),
       ago(wait.since, host),
-      waitText(wait, host).split(', ').slice(1).join(', '),
+      whatOf(wait).join(', '),
     ]
     const head = ['RUN', 'WHY', 'PATH', 'TASK', 'COUNT', 'FOR', 'WHAT']
     return show(given, host, look, (page) => listText(host, head, page.items.map(row), 'nothing waits', page))

@@ -153,15 +153,39 @@ function leftOut({ groups, failures }: RunView): readonly string[] {
   return all > failures.length ? [`… ${all - failures.length} more failed`] : []
 }
 
-export function waitText({ path, task, label, count, since, why, details, prompt }: RunWait, host: Host): string {
-  const { signal, dueAt, ...rest } = details
+export function waitText(wait: RunWait, host: Host): string {
+  const { path, task, label, count, since, why } = wait
   return [
-    `${named(path, label)}${task === undefined ? '' : ` ${task}`}`,
-    `${why}${signal === undefined ? '' : ` "${signal}"`}`,
+    `${named(path, label)}${task === undefined ? '' : ` ${task}`}`.trimStart(),
+    why,
     ...(count > 1 ? [`${count} of them`] : []),
     `for ${ago(since, host)}`,
+    ...whatOf(wait),
+  ]
+    .filter((part) => part !== '')
+    .join(', ')
+}
+
+/** What is known of the reason, in words. */
+export function whatOf({ why, details, prompt }: RunWait): readonly string[] {
+  const { signal, index, dueAt, queue, workers, tasks, requires, worker, limit, running, attempt, error, graph } =
+    details
+  return [
+    ...(signal === undefined
+      ? []
+      : [`signal ${JSON.stringify(signal)}${index === undefined ? '' : ` with --index ${index}`}`]),
     ...(dueAt === undefined ? [] : [`until ${dueAt.toISOString()}`]),
-    ...(Object.keys(rest).length === 0 ? [] : [JSON.stringify(rest)]),
-    ...(prompt === undefined ? [] : [`asks: ${typeof prompt === 'string' ? prompt : JSON.stringify(prompt)}`]),
-  ].join(', ')
+    ...(queue === undefined ? [] : [`queue ${queue}`]),
+    ...(workers === undefined ? [] : [workers === 1 ? '1 worker' : `${workers} workers`]),
+    ...(tasks === undefined ? [] : [`${why === 'worker' ? 'for' : 'nobody knows'} ${tasks.join(' ')}`]),
+    ...(requires === undefined ? [] : [`requires ${requires.join(' ')}`]),
+    ...(worker === undefined ? [] : [`kept for ${worker}`]),
+    ...(limit === undefined ? [] : [`${running ?? limit} of ${limit} that may run at once`]),
+    ...(attempt === undefined ? [] : [`attempt ${attempt}`]),
+    ...(error === undefined ? [] : [firstLineOf(error)]),
+    ...(graph === undefined ? [] : [`graph ${graph.slice(0, 12)}`]),
+    ...(prompt === undefined
+      ? []
+      : [`asks: ${prompt.title}${prompt.choices === undefined ? '' : ` (${prompt.choices.join(' | ')})`}`]),
+  ]
 }

@@ -4,10 +4,10 @@
  * runs have in common is asked once for a while.
  */
 import type { GroupStatus, RunRecord, SessionStatus, WaitingLane } from '../backend/backend.js'
-import { ownOf } from '../backend/reserved.js'
+import { buildCapability, ownOf } from '../backend/reserved.js'
 import { isEnded } from '../engine/driver.js'
 import { labelsOfPlaces, StoredLabels } from '../engine/branch-labels.js'
-import { describeCode, isTask } from '../engine/routing.js'
+import { codeFrom, describeCode, isTask } from '../engine/routing.js'
 import type { StepRecord } from '../engine/step-journal.js'
 import { GraflowError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
@@ -57,7 +57,7 @@ export async function waitsIn(
     add({ ...{ path: '', count: 1, since: startOf(record), why: 'graph' }, details: { graph: record.graph } })
   if (record.state === 'paused')
     add({ ...{ path: '', count: 1, since: at(record.pausedAt ?? record.createdAt), why: 'paused' }, details: {} })
-  if (record.state === 'pending' || record.state === 'abandoned') add(await driverWait(record, look, now))
+  if (record.state === 'pending' || record.state === 'abandoned') add(await driverWait(record, graph, look, now))
   for (const group of groups)
     if (group.state === 'open') for (const wait of await waitsAt(group, record, look, now)) add(wait)
   if (record.state === 'running') for (const wait of retriesAmong(steps)) add(wait)
@@ -142,8 +142,13 @@ function lackOf(
   return { why: 'task', ...(isTask(first) && { task: first }), details: namesOf(unknown) }
 }
 
-/** Why nobody drives a run. */
-async function driverWait(record: RunRecord, look: Look, now: () => Promise<number>): Promise<Wait> {
+/** Why nobody drives a run: what its driver would need and nobody has, else that somebody must take it up, or is about to. */
+async function driverWait(
+  record: RunRecord,
+  graph: Graph | undefined,
+  look: Look,
+  now: () => Promise<number>,
+): Promise<Wait> {
   const place = { path: '', count: 1 }
   if (record.state === 'pending' && (await look.paused()).has(RUNS))
     return { ...place, since: startOf(record), why: 'paused', details: { queue: RUNS } }
@@ -153,19 +158,23 @@ async function driverWait(record: RunRecord, look: Look, now: () => Promise<numb
   const drivers = sessions.filter(({ queues }) => has(queues, RUNS))
   const details = { queue: RUNS, workers: drivers.length }
   if (record.state === 'abandoned' && found === undefined) return { ...place, since, why: 'driver', details }
-  const { tasks = [], requires = [] } = found?.lane ?? {}
+  const { tasks, requires } = found?.lane ?? needsOf(record, graph)
   // a driver dispatches what it does not know: for that any worker will do
   const missing = drivers.length === 0 ? tasks : tasks.filter((name) => !sessions.some((one) => has(one.tasks, name)))
   const isAble = drivers.some(({ capabilities }) => requires.every((name) => has(capabilities, name)))
-  if (isAble && missing.length === 0)
-    return { ...place, since, why: record.state === 'abandoned' ? 'driver' : 'busy', details }
   const [first] = missing.filter(isTask)
-  const lacks = isAble ? {} : { requires: wordsFor(requires) }
-  return {
-    ...{ ...place, since, why: 'driver', details: { ...details, ...lacks, ...namesOf(missing) } },
-    ...(first !== undefined && { task: first }),
-  }
+  const named = { details: { ...details, ...namesOf(missing) }, ...(first !== undefined && { task: first }) }
+  if (drivers.length === 0) return { ...place, since, why: 'worker', ...named }
+  if (missing.length > 0) return { ...place, since, why: 'task', ...named }
+  if (!isAble) return { ...place, since, why: 'capability', details: { ...details, requires: wordsFor(requires) } }
+  return { ...place, since, why: record.state === 'abandoned' ? 'driver' : 'busy', details }
 }
+
+/** What its driver needs, of a run that stands behind very many others: the store names the first ones only. */
+const needsOf = ({ build }: RunRecord, graph: Graph | undefined): Pick<WaitingLane, 'tasks' | 'requires'> => ({
+  tasks: graph === undefined ? [] : codeFrom(graph, 0),
+  requires: build === undefined ? [] : [buildCapability(build)],
+})
 
 const laneOf = (
   lanes: readonly WaitingLane[],

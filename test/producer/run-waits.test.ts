@@ -66,21 +66,41 @@ describe.each(STORES)('a wait (%s)', (name) => {
     expect(await run.result()).toEqual([1])
   })
 
-  it('O9, O5: driver names the steps that are missing, of nobody and of a worker that lacks one; never running meanwhile', async () => {
+  it('O9, O5: worker becomes task of a submitted run, and names the missing steps; never running meanwhile', async () => {
     const client = await store.client()
     const run = await client.submit(seq(work, other), 1)
-    const [wait] = await reasons(client, run.id, 'driver')
-    expect(wait).toMatchObject({ path: '', task: 'other', details: { workers: 0, tasks: ['other', 'work'] } })
+    const [wait] = await reasons(client, run.id, 'worker')
+    expect(wait).toMatchObject({
+      path: '',
+      task: 'other',
+      details: { queue: 'runs', workers: 0, tasks: ['other', 'work'] },
+    })
     expect((await run.status()).state).toBe('pending')
     await store.worker('half', [work])
-    await until(async () => {
-      const [now] = await client.waits.of(run.id)
-      return now?.why === 'driver' && now.details.workers === 1
-    }, 'the worker is counted')
-    expect(await client.waits.of(run.id)).toMatchObject([{ task: 'other', details: { tasks: ['other'] } }])
+    expect(await reasons(client, run.id, 'task')).toMatchObject([
+      { path: '', task: 'other', details: { queue: 'runs', workers: 1, tasks: ['other'] } },
+    ])
     expect((await run.status()).state).toBe('pending')
     await store.worker('whole', [work, other])
     expect(await run.result()).toBe(1)
+  })
+
+  it('O9, O5: task of a started run whose process is gone while its workers lack one, until a capable one comes', async () => {
+    const gate = new Gate()
+    const step = held(gate) as typeof work
+    const first = await store.client()
+    const run = await first.start(seq(step, other), 1)
+    await gate.reached(1)
+    await store.worker('half', [step])
+    await first.close()
+    const second = await store.client()
+    expect(await reasons(second, run.id, 'task')).toMatchObject([
+      { path: '', task: 'other', details: { tasks: ['other'] } },
+    ])
+    expect(await second.runs.get(run.id)).toMatchObject({ state: expect.stringMatching(/^(pending|abandoned)$/) })
+    gate.open()
+    await store.worker('whole', [step, other])
+    expect(await (await second.attach(run.id)).result()).toBe(1)
   })
 
   it('O5: driver of a run whose process is gone, until another takes it up', async () => {
@@ -192,10 +212,10 @@ describe.each(STORES)('a wait (%s)', (name) => {
   it('O5: graph where the store has lost it', async () => {
     const client = await store.client()
     const run = await client.submit(work, 1)
-    await reasons(client, run.id, 'driver')
+    await reasons(client, run.id, 'worker')
     if (!(await store.loseGraphs())) return
     const stranger = await store.client()
-    expect(await reasons(stranger, run.id, 'graph', 'driver')).toMatchObject([
+    expect(await reasons(stranger, run.id, 'graph', 'worker')).toMatchObject([
       { path: '', details: { graph: expect.any(String) } },
       {},
     ])

@@ -177,7 +177,9 @@ function servingIn(state: KernelState): readonly ServingWorkers[] {
   const found = new Map<string, { readonly queues: readonly string[] | 'all'; workers: number }>()
   for (const { info } of state.sessions.values()) {
     const { role, queues } = info
-    if (role === 'client' || role === 'observer' || queues.length === 0) continue
+    // an embedded client is its own worker
+    const isWorker = queues === 'all' || (role !== 'client' && role !== 'observer')
+    if (!isWorker || queues.length === 0) continue
     const name = queues === 'all' ? queues : `,${queues.join(',')}`
     const known = found.get(name) ?? { queues, workers: 0 }
     known.workers += 1

@@ -4,7 +4,7 @@
  * connection that the store works on never waits. Questions that come while one is under way share the next.
  */
 import type { Redis } from 'ioredis'
-import { type Clock, type Random, withDeadline } from '../../time.js'
+import { type Clock, elapsedMs, type Random, withDeadline } from '../../time.js'
 import type { ConfirmAnswer, Durability } from '../backend.js'
 import { makeConnection, withoutCommand } from './connection.js'
 import { listOf, readInfo, textOf } from './replies.js'
@@ -23,6 +23,8 @@ const WAIT_MS = 2_000
 const ANSWER_MS = WAIT_MS + 2_000
 /** What the small write leaves behind goes after so long. */
 const MARK_MS = 60_000
+/** For so long what was learnt of a Redis is taken to be so. */
+const WAY_MS = 30_000
 /** WAITAOF is as old as this. */
 const WAITAOF_SINCE = [7, 2] as const
 
@@ -32,7 +34,8 @@ type Way = 'WAITAOF' | 'WAIT' | 'nothing'
 export class Confirmations {
   readonly #options: ConfirmationsOptions
   #redis: Redis | undefined
-  readonly #ways = new Map<Durability, Way>()
+  /** How to ask, until when by `elapsedMs`: a failover, or a changed setting, may want another way. */
+  readonly #ways = new Map<Durability, { readonly way: Way; readonly until: number }>()
   readonly #running = new Map<Durability, Promise<ConfirmAnswer>>()
   readonly #next = new Map<Durability, Promise<ConfirmAnswer>>()
 
@@ -72,11 +75,13 @@ export class Confirmations {
   }
 
   async #ask(durability: Durability): Promise<ConfirmAnswer> {
-    const way = this.#ways.get(durability) ?? (await this.#wayTo(durability))
-    if (typeof way !== 'string') return way
-    this.#ways.set(durability, way)
-    if (way === 'nothing') return { status: 'ok' }
     const { shard, clock } = this.#options
+    const known = this.#ways.get(durability)
+    const isKnown = known !== undefined && elapsedMs(clock) < known.until
+    const way = isKnown ? known.way : await this.#wayTo(durability)
+    if (typeof way !== 'string') return way
+    if (!isKnown) this.#ways.set(durability, { way, until: elapsedMs(clock) + WAY_MS })
+    if (way === 'nothing') return { status: 'ok' }
     const redis = (this.#redis ??= this.#connect())
     const late = (): never => {
       throw new Error(`no answer of Redis at ${shard.address} within ${ANSWER_MS} ms`)
