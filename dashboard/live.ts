@@ -112,7 +112,7 @@ export function openLive(path: string): Live {
     if (now.is !== 'lost') state.set({ is: 'lost', since: new Date() })
     failures += 1
     const wait = Math.min(MOST_DELAY_MS, delay * 2 ** Math.min(failures - 1, 6))
-    timer = setTimeout(connect, wait * (0.75 + Math.random() / 2))
+    timer = setTimeout(() => void connect(), wait * (0.75 + Math.random() / 2))
   }
 
   async function connect(): Promise<void> {
@@ -153,7 +153,8 @@ export function openLive(path: string): Live {
       }
       if (current === controller) lost()
     } catch (error) {
-      if (current !== controller || isClosed) return
+      // it was closed meanwhile, or another connection has taken its place
+      if (current !== controller) return
       if (
         error instanceof ApiError &&
         error.status >= 400 &&
@@ -162,7 +163,7 @@ export function openLive(path: string): Live {
         error.status !== 408
       )
         state.set({ is: 'refused', why: error.message })
-      else if (!document.hidden) lost()
+      else lost()
     } finally {
       clearTimeout(silence)
     }

@@ -11,7 +11,7 @@ export interface Pages<T> extends Query<PageOf<T>> {
   readonly isMore: boolean
   readonly isLoadingMore: boolean
   readonly moreError: ApiError | undefined
-  loadMore(): void
+  readonly loadMore: () => void
 }
 
 export function usePages<T>(path: string, query: CallOptions['query'], options: QueryOptions): Pages<T> {

@@ -24,7 +24,7 @@ export type Loaded<T> =
 export interface Query<T> {
   readonly state: Loaded<T>
   /** Looks anew at once; resolves when it has. */
-  refresh(): Promise<void>
+  readonly refresh: () => Promise<void>
 }
 
 export interface QueryOptions {
@@ -73,7 +73,7 @@ export function useQuery<T>(path: string | undefined, options: QueryOptions = {}
   }))
   // what is shown is never of another address, not even for one frame
   const state = held.address === address ? held.state : initial<T>(address)
-  const refresh = useRef<() => Promise<void>>(async () => undefined)
+  const refresh = useRef<() => Promise<void>>(() => Promise.resolve())
   const on = useRef(options.on)
   on.current = options.on
 

@@ -5,7 +5,7 @@ import { get } from '../api.js'
 import { dialogs } from '../parts/dialog.js'
 import { Icon, type IconName } from '../parts/icons.js'
 import { go, href, runHref } from '../router.js'
-import type { PageOf, Queue, Worker } from '../wire.js'
+import type { PageOf } from '../wire.js'
 import { PAGES } from './rail.js'
 
 interface Found {

@@ -42,11 +42,11 @@ interface Held {
 }
 
 export interface RunFeed extends Held {
-  loadMore(): void
+  readonly loadMore: () => void
   /** Begins anew, with the new ones. */
-  reload(): void
+  readonly reload: () => void
   /** Says which rows are in view. */
-  inView(from: number, to: number): void
+  readonly inView: (from: number, to: number) => void
 }
 
 const NOTHING: Held = {
@@ -63,14 +63,11 @@ const same = (a: Run, b: Run): boolean => JSON.stringify(a) === JSON.stringify(b
 /** Rows with what is known of them now; those that have not changed stay the very same. */
 export function withNews(rows: readonly Run[], news: readonly Run[]): readonly Run[] {
   const byId = new Map(news.map((run) => [run.id, run]))
-  let isChanged = false
   const next = rows.map((row) => {
     const now = byId.get(row.id)
-    if (now === undefined || same(row, now)) return row
-    isChanged = true
-    return now
+    return now === undefined || same(row, now) ? row : now
   })
-  return isChanged ? next : rows
+  return next.some((row, i) => row !== rows[i]) ? next : rows
 }
 
 /** How many of the first page are newer than what is shown. */
@@ -164,7 +161,7 @@ export function useRunFeed(query: RunQuery): RunFeed {
         const other = others[turn % Math.max(1, others.length)]
         const rest = other === undefined ? [] : (await page(other.cursor, other.limit)).items
         const { rows } = now.current
-        const { error, ...known } = now.current
+        const { error: _, ...known } = now.current
         if (rows.length === 0 && items.length > 0) {
           now.current = known
           set({

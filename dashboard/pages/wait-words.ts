@@ -52,6 +52,9 @@ export const WHY: Readonly<Record<Wait['why'], string>> = {
   graph: 'no graph',
 }
 
+/** The same of what an address says, which may be anything. */
+export const whyWord = (why: string): string => (why in WHY ? WHY[why as Wait['why']] : why)
+
 /** Reasons that do not go away by themselves. */
 export const isStuck = ({ why }: Wait): boolean =>
   why === 'worker' || why === 'task' || why === 'capability' || why === 'driver' || why === 'graph'

@@ -11,7 +11,7 @@ import { Id, Time } from '../parts/text.js'
 import { runHref, setQuery, useRoute } from '../router.js'
 import { usePages } from '../use-pages.js'
 import type { Wait } from '../wire.js'
-import { isAsked, isStuck, WHY, waitWords } from './wait-words.js'
+import { isAsked, isStuck, WHY, waitWords, whyWord } from './wait-words.js'
 
 const lookOf = (wait: Wait): string => (isAsked(wait) ? 'is-paused' : isStuck(wait) ? 'is-failed' : 'is-waiting')
 
@@ -103,7 +103,7 @@ export function WaitsPage(): JSX.Element {
                 aria-pressed={reason === why}
                 onClick={() => setQuery({ why: reason === why ? undefined : reason })}
               >
-                {WHY[reason as Wait['why']] ?? reason} <span class="num faint">{count(many)}</span>
+                {whyWord(reason)} <span class="num faint">{count(many)}</span>
               </button>
             ))}
           </div>
@@ -113,7 +113,7 @@ export function WaitsPage(): JSX.Element {
       <Show what="Waits" query={pages}>
         {() =>
           rows.length === 0 ? (
-            <Empty title={why === '' ? 'Nothing waits' : `Nothing waits so: ${WHY[why as Wait['why']] ?? why}`}>
+            <Empty title={why === '' ? 'Nothing waits' : `Nothing waits so: ${whyWord(why)}`}>
               <p>A run is here while it can do nothing: for want of a worker, for a person’s answer, for time.</p>
             </Empty>
           ) : (

@@ -30,7 +30,10 @@ export function Spark({
     run = []
   }
   values.forEach((value, i) => {
-    if (value === undefined) return close(i - 1)
+    if (value === undefined) {
+      close(i - 1)
+      return
+    }
     if (run.length === 0) start = i
     run.push(`${x(i).toFixed(1)} ${y(value).toFixed(1)}`)
   })

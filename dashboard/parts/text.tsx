@@ -59,6 +59,7 @@ export async function copy(text: string): Promise<boolean> {
     area.className = 'off-screen'
     document.body.append(area)
     area.select()
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- the only way on a page that did not come by HTTPS
     const isDone = document.execCommand('copy')
     area.remove()
     return isDone

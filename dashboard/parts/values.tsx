@@ -26,15 +26,15 @@ export function ValueView({ value, types = {} }: { readonly value: unknown; read
   return (
     <div class="value">
       <div class="value-copy">
-        <Copy
-          text={typeof value === 'string' ? value : (JSON.stringify(value, undefined, 2) ?? 'undefined')}
-          what="the value"
-        />
+        <Copy text={typeof value === 'string' ? value : textOf(value)} what="the value" />
       </div>
       <Node value={value} types={types} pointer="" depth={0} />
     </div>
   )
 }
+
+/** JSON has no form for undefined. */
+const textOf = (value: unknown): string => (value === undefined ? 'undefined' : JSON.stringify(value, undefined, 2))
 
 const escaped = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1')
 
@@ -63,7 +63,7 @@ function Branch({
   type,
 }: NodeProps & { readonly value: object; readonly type: string | undefined }): JSX.Element {
   const isList = Array.isArray(value)
-  const entries = Object.entries(value)
+  const entries: readonly (readonly [string, unknown])[] = Object.entries(value)
   const [isOpen, setOpen] = useState(depth < OPEN_DEPTH && (depth === 0 || entries.length <= OPEN_ITEMS))
   const [shown, setShown] = useState(STEP)
   const summary = `${type ?? ''}${type === undefined ? '' : ' '}${isList ? `[${count(entries.length)}]` : `{${count(entries.length)}}`}`
@@ -143,7 +143,7 @@ export function ErrorView({ error, depth = 0 }: { readonly error: WireError; rea
           <ValueView value={details} />
         </details>
       )}
-      {cause !== undefined && cause !== null && depth < MOST_CAUSES && (
+      {cause !== undefined && depth < MOST_CAUSES && (
         <div class="error-cause">
           <span class="small soft">caused by</span>
           <ErrorView error={cause} depth={depth + 1} />
