@@ -6,11 +6,10 @@ const SCOPES: readonly Scope[] = ['read', 'operate', 'admin']
 
 /** What `GET /api/v1/server` answers. */
 export interface ServerInfo {
-  readonly version: string
   readonly keyPrefix: string
-  /** Where everything is kept, without password: `redis 7.0.15`, at `localhost:6379`; or `embedded`. */
-  readonly store: { readonly kind: 'redis' | 'embedded'; readonly name: string; readonly address?: string }
-  readonly key: { readonly name?: string; readonly scope: Scope }
+  /** Where everything is kept, without a password, such as `redis://localhost:6379`. */
+  readonly store: { readonly kind: 'redis' | 'embedded'; readonly address?: string }
+  readonly key: { readonly scope: Scope }
 }
 
 /** Undefined until the server has said. */

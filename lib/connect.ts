@@ -93,7 +93,7 @@ export async function openClient(
   }
   const client = new Client({ session, operators: operatorsOf, retentionMs, onClose })
   if (isMemory(address)) session.serve(executorOf(session, maxConcurrentTasks, timings))
-  if (options.serve !== undefined) await serve(client, session, options, startServer)
+  if (options.serve !== undefined) await serve(client, session, address, options, startServer)
   return client // its methods' types are the interface's: the class has them untyped
 }
 
@@ -101,6 +101,7 @@ export async function openClient(
 async function serve(
   client: Client,
   session: Session,
+  address: Address | undefined,
   options: ConnectOptions,
   start: ClientHost['startServer'],
 ): Promise<void> {
@@ -108,7 +109,8 @@ async function serve(
   try {
     // with the libraries that it needs, which no other client loads
     const { startServer } = await import('./server/start-server.js')
-    const parts = { graflow: client, session, keyPrefix, clock, random, newId: systemId }
+    const shown = address === undefined || isMemory(address) ? {} : { address: parseAddress(address).shown }
+    const parts = { graflow: client, session, keyPrefix, ...shown, clock, random, newId: systemId }
     client.servedBy(await (start ?? startServer)(parts, options.serve ?? {}))
   } catch (error) {
     await client.close()

@@ -144,9 +144,7 @@ function Head({
             <code class="cut" title={`Key prefix ${who.keyPrefix}`}>
               {who.keyPrefix}
             </code>
-            <span class="cut">
-              {who.store.address === undefined ? who.store.name : `${who.store.name} at ${who.store.address}`}
-            </span>
+            <span class="cut">{who.store.address ?? 'embedded'}</span>
           </>
         )}
       </div>

@@ -136,8 +136,8 @@ function Facts({
       <section class="fact">
         <h2>Store</h2>
         <p>
-          <b class="cut">{who?.store.name ?? '…'}</b>
-          <span>{who?.store.address ?? (who === undefined ? '' : 'in the process of the server')}</span>
+          <b class="cut">{who === undefined ? '…' : who.store.kind === 'redis' ? 'Redis' : 'Embedded'}</b>
+          <span class="cut">{who?.store.address ?? (who === undefined ? '' : 'in the process of the server')}</span>
         </p>
       </section>
       <section class="fact">

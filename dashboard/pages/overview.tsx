@@ -354,7 +354,7 @@ function Beginning(): JSX.Element {
   const connection =
     who?.store.address === undefined
       ? ''
-      : ` \\\n  --redis-url redis://${who.store.address} --redis-key-prefix ${who.keyPrefix}`
+      : ` \\\n  --redis-url ${who.store.address} --redis-key-prefix ${who.keyPrefix}`
   const commands: readonly (readonly [text: string, command: string])[] = [
     ['Start a worker with your tasks', `npx graflow-worker --tasks ./tasks.mjs${connection}`],
     ['Hand it a run', `npx graflow submit ./tasks.mjs --workflow hello --input 10${connection}`],

@@ -17,6 +17,7 @@ import type { ServerApp, ServerEnv } from './route.js'
 import { addDeadLetterRoutes } from './routes/dead-letters.js'
 import { addListRoutes } from './routes/lists.js'
 import { addOpsRoutes } from './routes/ops.js'
+import { addOverviewRoutes } from './routes/overview.js'
 import { addQueueRoutes } from './routes/queues.js'
 import { addRunCommands } from './routes/run-commands.js'
 import { addRunRoutes } from './routes/runs.js'
@@ -71,6 +72,7 @@ export function createApp(services: ServerServices, options: AppOptions): Server
   addListRoutes(app, services)
   addQueueRoutes(app, services)
   addDeadLetterRoutes(app, services)
+  addOverviewRoutes(app, services)
   openApiOf(app)
   return app
 }

@@ -13,6 +13,8 @@ export interface ServerServices {
   readonly session: Session
   /** Of all that the server shows. */
   readonly keyPrefix: string
+  /** Where the store is, without a password; undefined where it is this process. */
+  readonly address?: string
   readonly clock: Clock
   readonly random: Random
   readonly newId: () => string

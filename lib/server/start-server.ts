@@ -24,7 +24,10 @@ export interface RunningServer extends ServerInfo {
 }
 
 /** What the server stands on. */
-export type ServerParts = Pick<ServerServices, 'graflow' | 'session' | 'keyPrefix' | 'clock' | 'random' | 'newId'>
+export type ServerParts = Pick<
+  ServerServices,
+  'graflow' | 'session' | 'keyPrefix' | 'address' | 'clock' | 'random' | 'newId'
+>
 
 const DEFAULTS = defaultsOf(SERVER_OPTIONS)
 

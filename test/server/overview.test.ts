@@ -1,0 +1,70 @@
+/** The last hour, and who looks: what the dashboard's first page is made of. */
+import { task, workflow } from 'graflow'
+import { LastHour, MINUTES, type Minutes } from '../../lib/server/last-hour.js'
+import { openPlane, type TestPlane } from '../support/control-plane.js'
+
+const half = workflow(
+  'half',
+  task('half', (n: number) => {
+    if (n % 2 !== 0) throw new Error(`${n} is odd`)
+    return n / 2
+  }),
+)
+const sumOf = (minutes: Minutes): Record<string, number> =>
+  Object.fromEntries(
+    (['started', 'completed', 'failed', 'cancelled'] as const).map((what) => [
+      what,
+      minutes[what].reduce<number>((sum, value) => sum + (value ?? 0), 0),
+    ]),
+  )
+
+let plane: TestPlane
+beforeEach(async () => {
+  plane = await openPlane({ serve: { apiKeys: ['read:the-read-key', 'admin:the-admin-key'] }, tasks: [half] })
+})
+afterEach(() => plane.close())
+
+const run = (n: number): Promise<unknown> => plane.graflow.run(half, n).catch(() => undefined)
+const overview = async (): Promise<Minutes> =>
+  (await plane.ask('GET', '/api/v1/overview', undefined, { 'x-api-key': 'the-read-key' })).json.minutes
+
+describe('the overview', () => {
+  it('counts the runs of the last hour by the minute: those before the first look, and those after', async () => {
+    await run(2)
+    await run(3)
+    const first = await overview()
+    expect(sumOf(first)).toEqual({ started: 2, completed: 1, failed: 1, cancelled: 0 })
+    expect(Object.values(first).map((minutes) => minutes.length)).toEqual(Array(5).fill(MINUTES))
+    await run(4)
+    const { graflow, session } = plane.services
+    // another server of the store, which starts now, knows as much: from the log, and from the runs before it began
+    expect(sumOf(await new LastHour({ graflow, session }).minutes())).toEqual({
+      ...{ started: 3, completed: 2, failed: 1, cancelled: 0 },
+    })
+  })
+
+  it('says what is not known: the wait of the oldest before anybody looked', async () => {
+    const { oldestMs } = await overview()
+    expect(oldestMs.at(-1)).toBe(0)
+    expect(oldestMs.slice(0, -2)).toEqual(Array(MINUTES - 2).fill(null))
+  })
+
+  it('is one look for all who ask at once', async () => {
+    const { graflow, session } = plane.services
+    const hour = new LastHour({ graflow, session })
+    const [a, b] = await Promise.all([hour.minutes(), hour.minutes()])
+    expect(a).toBe(b)
+  })
+})
+
+describe('the server', () => {
+  it.each(['read', 'admin'])('tells a key of the scope %s what it may do', async (scope) => {
+    const { json } = await plane.ask('GET', '/api/v1/server', undefined, { 'x-api-key': `the-${scope}-key` })
+    expect(json).toEqual({ keyPrefix: 'graflow', store: { kind: 'embedded' }, key: { scope } })
+  })
+
+  it('needs a key', async () => {
+    expect((await plane.ask('GET', '/api/v1/server')).status).toBe(401)
+    expect((await plane.ask('GET', '/api/v1/overview')).status).toBe(401)
+  })
+})
