@@ -13,10 +13,11 @@ import {
 import type { AnyNode, JoinPolicy } from '../lib/flow/types.js'
 import type { LogFormat, LogLevel } from '../lib/observe/log-lines.js'
 import type { Limits } from '../lib/options.js'
+import type { LeaderOptions } from '../lib/producer/leader-options.js'
 import type { Clock, Random } from '../lib/time.js'
 
 /** All are optional; docs/options.md has defaults and ranges. */
-export interface WorkerOptions {
+export interface WorkerOptions extends LeaderOptions {
   /** Paths of modules, and tasks, flows, workflows and policies themselves. A module that cannot be used: TASK_MODULE. Default: none. */
   readonly tasks?: readonly (string | AnyNode | JoinPolicy<never, unknown>)[]
   /** Where Redis is: redis://, rediss:// (TLS) or unix://. Default: redis://localhost:6379. */
@@ -52,21 +53,6 @@ export interface WorkerOptions {
    * where it has tasks; `observer` only looks. Default: auto.
    */
   readonly role?: 'auto' | 'worker' | 'leader' | 'observer'
-  /** Milliseconds that a leader leads without a sign of life: 1000 to a year. It gives three in this time. Default: 10000. */
-  readonly leaderTtlMs?: number
-  /** Milliseconds between the signs of life of this worker, and between the looks of a leader at the workers: 100 to a year. Default: 5000. */
-  readonly heartbeatIntervalMs?: number
-  /** Milliseconds without a sign of life after which a leader marks a worker as stale: 100 to a year. Default: 15000. */
-  readonly staleAfterMs?: number
-  /** Milliseconds without a sign of life after which a leader marks a worker as dead: 100 to a year. Default: 120000. */
-  readonly deadAfterMs?: number
-  /** Milliseconds between the looks of a leader for what was left behind by runs whose record is gone: 100 to a year. Default: 300000. */
-  readonly cleanupIntervalMs?: number
-  /**
-   * Milliseconds after which a leader fails a run in which nothing was opened, granted or settled (RUN_STUCK): 1000 to a year, and more than the longest
-   * task. Default: none, it fails no run.
-   */
-  readonly stuckAfterMs?: number
   /** What others are told of where this worker runs. Default: the machine’s. */
   readonly hostname?: string
   /** Milliseconds that work in flight may take to finish after `stop`; then it is released: 0 to a year. Default: 30000. */

@@ -45,6 +45,8 @@ export interface ExecutionFacts {
   readonly losses: number
   /** Whether an earlier holder of the branch reported its task to the store. */
   readonly hasTask: boolean
+  /** Whether it may have been started before, elsewhere. */
+  readonly isAgain?: boolean
   /** Groups above; 0 for a driver. */
   readonly depth: number
   /** Reserved capabilities that whatever it dispatches requires; absent: none. */
@@ -153,6 +155,11 @@ export class Execution {
     this.#unsaved.set(path, output)
   }
 
+  /** Whether the next write carries it. */
+  isUnsaved(path: string): boolean {
+    return this.#unsaved?.has(path) === true
+  }
+
   /** Whether the store counts something for a task of this branch. */
   get isInHand(): boolean {
     return this.#isInHand
@@ -257,6 +264,11 @@ export class Execution {
     const fork = { number: number + 1, errors }
     this.#forks.set(path, fork)
     return fork
+  }
+
+  /** How many starts of the handler at `path` ended in an error before this one. */
+  errorsAt(path: string): number {
+    return this.#forks?.get(path)?.errors ?? this.facts.errors
   }
 
   /** A new attempt of the handler at `path` counts its forks from the start. */

@@ -29,6 +29,7 @@ import { copiesOf, decode, encode } from '../values/codec.js'
 import { packedOf, PackedValue, unpacked } from '../values/packed-arrays.js'
 import { GroupOutcomes } from './group-outcomes.js'
 import { itemAt, type Pausable } from './context.js'
+import { Deadlines } from './deadlines.js'
 import { checkHandedTo, refusingPlan } from './declared-inputs.js'
 import { DirectiveFollower } from './directive-follower.js'
 import { asBranch, gotoTaken, reportingGoto } from './directives.js'
@@ -36,11 +37,9 @@ import { runPathOf, type Execution, type Frame, type GraphInUse } from './execut
 import { asError, cycleLimit } from './failure.js'
 import { decidedOutput, isSkipMark, isSkippedByHand, markOf } from './by-hand.js'
 import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
-import { inTime } from './in-time.js'
 import { InlineTasks } from './inline-tasks.js'
 import { joinResult, shaped } from './joins.js'
 import { type Limits } from '../options.js'
-import { Parking } from './parking.js'
 import type { Pauses } from './pauses.js'
 import { decisionOf } from './policy-decision.js'
 import { refuseOwnTasks } from './own-tasks.js'
@@ -79,6 +78,7 @@ const NO_OUTCOMES = 2 ** 31 - 1
 export class Interpreter {
   readonly #options: InterpreterOptions
   readonly #supersteps: Supersteps
+  readonly #deadlines: Deadlines
   readonly #tasks: InlineTasks
   /** Also those that handlers make. */
   readonly waits: Waits
@@ -88,6 +88,7 @@ export class Interpreter {
   constructor(options: InterpreterOptions) {
     this.#options = options
     this.#supersteps = new Supersteps(options)
+    this.#deadlines = new Deadlines(options)
     this.waits = new Waits(options)
     this.follower = new DirectiveFollower({
       ...options,
@@ -340,34 +341,9 @@ export class Interpreter {
       return output
     }
     if (timeoutMs === undefined) return body(frame)
-    const late = (): GraflowError => workflowTimeout(node.name, runPathOf(frame.use, path), timeoutMs)
-    return this.#inTime(frame, path, timeoutMs, late, body)
-  }
-
-  /** Its time goes on while the branch is given back: by when it is over is saved then, by the store's clock. */
-  async #inTime(
-    frame: Frame,
-    path: string,
-    timeoutMs: number,
-    late: () => GraflowError,
-    work: (inner: Frame) => Promise<unknown>,
-  ): Promise<unknown> {
-    const { clock, backend } = this.#options
-    const { execution } = frame
-    const place = deadlineMark(runPathOf(frame.use, path))
-    const saved = execution.savedOutput(place)
-    const leftMs = saved === undefined ? timeoutMs : Number(decode(saved)) - (await backend.inspect.now())
-    if (leftMs <= 0) throw late()
-    const startedAt = elapsedMs(clock)
-    try {
-      return await inTime(clock, frame, leftMs, late, work)
-    } catch (error) {
-      if (!(error instanceof Parking)) throw error
-      const stillMs = Math.max(1, Math.ceil(leftMs - (elapsedMs(clock) - startedAt)))
-      if (saved === undefined) execution.save(place, encode((await backend.inspect.now()) + stillMs))
-      error.atLatest(stillMs)
-      throw error
-    }
+    const runPath = runPathOf(frame.use, path)
+    const late = (): GraflowError => workflowTimeout(node.name, runPath, timeoutMs)
+    return this.#deadlines.keep(frame, { place: deadlineMark(runPath), timeoutMs, late }, body)
   }
 
   // ------------------------------------------------------------------------------------------------------------------ waits
@@ -471,7 +447,7 @@ export class Interpreter {
     expression: Expression,
     work: (inner: Frame) => Promise<T>,
   ): Promise<T> {
-    const { clock, graphs, registry } = this.#options
+    const { graphs, registry } = this.#options
     const { runId } = execution.facts
     const base = `${runPathOf(outer, path)}/${segment}`
     const item = itemAt({ use: outer }, path)
@@ -492,7 +468,9 @@ export class Interpreter {
       const timeoutMs = expression.kind === 'workflow' ? expression.options.timeoutMs : undefined
       if (expression.kind !== 'workflow' || timeoutMs === undefined) return await work(inner)
       const late = (): GraflowError => workflowTimeout(expression.name, base, timeoutMs)
-      return await inTime(clock, inner, timeoutMs, late, work)
+      // a start after one that failed has time of its own
+      const place = deadlineMark(base, execution.errorsAt(runPathOf(outer, path)))
+      return await this.#deadlines.keep(inner, { place, timeoutMs, late }, work)
     } finally {
       registry.forget(runId, base)
     }

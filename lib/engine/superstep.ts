@@ -12,7 +12,7 @@ import { Cancellation } from './cancellation.js'
 import { durable } from './durability.js'
 import { emitRefused, partFrom } from './refused-branches.js'
 import { GroupOutcomes } from './group-outcomes.js'
-import { refusalOf, type Frame } from './execution.js'
+import { refusalOf, type Execution, type Frame } from './execution.js'
 import { asError } from './failure.js'
 import { fullStore, type GraphStore } from './graph-store.js'
 import type { GroupPlan } from './group-plan.js'
@@ -140,7 +140,7 @@ export class Supersteps {
         )
         deadlineAt ??=
           elapsedMs(clock) +
-          (frame.execution.isTakenUp ? await this.#leftMs(plan) : (plan.timeoutMs ?? Number.POSITIVE_INFINITY))
+          (isBegunBefore(frame.execution) ? await this.#leftMs(plan) : (plan.timeoutMs ?? Number.POSITIVE_INFINITY))
         let unserved: GraflowError | undefined
         if (met === 'open' || met === 'idle') {
           barrierWait.dispatched(frame.use, plan.spec)
@@ -353,6 +353,9 @@ function restFrom({ execution, use }: Frame, { path }: GroupPlan): readonly stri
   // of fewer steps it is a part
   return step > before && rest.length < codeFrom(use.graph, before).length ? rest : undefined
 }
+
+/** Whether an earlier start may have dispatched what this one dispatches. */
+const isBegunBefore = ({ isTakenUp, facts }: Execution): boolean => isTakenUp || facts.isAgain === true
 
 const parkedUntil = ({ spec: { gid } }: GroupPlan, leftMs: number): Parking =>
   new Parking({ until: gid, ...(leftMs < Number.POSITIVE_INFINITY && { dueMs: Math.ceil(leftMs) }) })

@@ -12,9 +12,12 @@ export const isTimedOut = (value: Uint8Array): boolean =>
 /** Below the path of a workflow. No segment of a path is called so. */
 const DEADLINE = '/!t'
 
-/** Where the end of a workflow's time is saved while its run waits. */
-export const deadlineMark = (path: string): string => `${path}${DEADLINE}`
+/** Where the end of a workflow's time is saved. @param errors of the handler that brought the workflow, before this start */
+export const deadlineMark = (path: string, errors = 0): string => `${path}${DEADLINE}${errors === 0 ? '' : errors}`
+
+/** Where it is saved that the workflow with this mark was over in time. */
+export const overMark = (mark: string): string => `${mark}!`
 
 /** Whether a saved output says that time is over, or when: the next try begins its time anew. */
 export const isTimeMark = (path: string, value: Uint8Array): boolean =>
-  path.endsWith(DEADLINE) || (path.endsWith(waitMark('')) && isTimedOut(value))
+  /\/!t\d*!?$/u.test(path) || (path.endsWith(waitMark('')) && isTimedOut(value))

@@ -9,6 +9,7 @@ import type { AnyNode, Flow, In, JoinPolicy, NeedsNoInput, Node, OrSay, Out, Out
 import { type Limits } from '../options.js'
 import type { Clock, Random } from '../time.js'
 import type { Deployments } from './deployment-types.js'
+import type { LeaderOptions } from './leader-options.js'
 import type { ServerInfo, ServerOptions } from './server-types.js'
 import type {
   BulkOptions,
@@ -32,28 +33,13 @@ import type {
 /** Where the store is. Absent, or `memory:`: in this process. */
 export type Address = string
 
-export interface ConnectOptions {
+export interface ConnectOptions extends LeaderOptions {
   /** Names what belongs together on one Redis: producers and workers with the same prefix see each other. Default: graflow. */
   readonly keyPrefix?: string
   /** What this client calls itself in events and errors: 1 to 128 characters of A-Z a-z 0-9 _ . -. Default: random. */
   readonly instanceId?: string
   /** With `auto` this client may be elected leader of the processes with the same prefix; `client` never is. Default: client. */
   readonly role?: 'client' | 'auto'
-  /** Milliseconds that a leader leads without a sign of life: 1000 to a year. It gives three in this time. Default: 10000. */
-  readonly leaderTtlMs?: number
-  /** Milliseconds between the looks of a leader at the workers: 100 to a year. Default: 5000. */
-  readonly heartbeatIntervalMs?: number
-  /** Milliseconds without a sign of life after which a leader marks a worker as stale: 100 to a year. Default: 15000. */
-  readonly staleAfterMs?: number
-  /** Milliseconds without a sign of life after which a leader marks a worker as dead: 100 to a year. Default: 120000. */
-  readonly deadAfterMs?: number
-  /** Milliseconds between the looks of a leader for what was left behind by runs whose record is gone: 100 to a year. Default: 300000. */
-  readonly cleanupIntervalMs?: number
-  /**
-   * Milliseconds after which a leader fails a run in which nothing was opened, granted or settled (RUN_STUCK): 1000 to a year, and more than the longest
-   * task. Default: none, it fails no run.
-   */
-  readonly stuckAfterMs?: number
   /** What others are told of where this process runs. Default: the machine’s. */
   readonly hostname?: string
   /** Pairs of texts such as { zone: "eu-1" }, for people. Default: none. */
