@@ -24,13 +24,14 @@ import {
 } from './directives.js'
 import { runPathOf, type Frame } from './execution.js'
 import { cycleLimit } from './failure.js'
+import { stillHeld, type LeaseOptions } from './lapsed-lease.js'
 import type { Pauses } from './pauses.js'
 import { outputOf, type StartOptions } from './start.js'
 import { startTask } from './start-task.js'
 import { optionsOf, reportNone, reportStart } from './task-terms.js'
 
 /** What a follower needs of the engine. */
-export interface DirectiveFollowerOptions extends StartOptions {
+export interface DirectiveFollowerOptions extends StartOptions, LeaseOptions {
   readonly backend: Pick<Backend, 'step'>
   readonly graphOfRun: (runId: string) => Promise<Graph>
   readonly limits: Pick<Limits, 'sharedInputBytes'>
@@ -102,6 +103,8 @@ export class DirectiveFollower {
         losses,
       })
     }
+    const held = stillHeld(this.#options, frame)
+    if (held !== undefined) await held
     const started = startTask(this.#options, frame, definition, facts, input, options)
     const returned = await frame.cancel.race(outputOf(started))
     return { returned, directives: HandlerContext.directives(started.context) }

@@ -53,6 +53,8 @@ export interface EngineOptions {
   readonly threads?: ThreadRunner
   /** Names of code that this process says that it has, where it takes work beside other workers. */
   readonly offered?: ReadonlySet<string>
+  /** As of `LeaseOptions`. */
+  readonly mayBeLost?: () => boolean
   /** What stands between runs and the code of flows, in a test. */
   readonly codeThrough?: (code: Code) => Code
 }
@@ -109,6 +111,7 @@ export class Engine {
       graphs: this.graphs,
       registry: this.registry,
       ...(parts.offered !== undefined && { offered: parts.offered }),
+      ...(parts.mayBeLost !== undefined && { mayBeLost: parts.mayBeLost }),
       pauses: this.pauses,
       stepsSeen: this.stepsSeen,
       barrierWaits: this.barrierWaits,

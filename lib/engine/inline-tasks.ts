@@ -16,6 +16,7 @@ import { HandlerContext } from './context.js'
 import type { DirectiveFollower } from './directive-follower.js'
 import { GotoTaken, isUnwinding, reportOfGoto } from './directives.js'
 import { runPathOf, type Execution, type Frame } from './execution.js'
+import { stillHeld, type LeaseOptions } from './lapsed-lease.js'
 import { asError, isRetryable, retryDelayMs, taskError } from './failure.js'
 import type { Pauses } from './pauses.js'
 import { originOf, outputOf, type StartOptions } from './start.js'
@@ -26,7 +27,7 @@ import { encodeOutput } from './task-output.js'
 import { mustReport, optionsOf, reportStart, type StartReport } from './task-terms.js'
 
 /** What inline tasks need of the process. */
-export interface InlineTasksOptions extends StartOptions {
+export interface InlineTasksOptions extends StartOptions, LeaseOptions {
   readonly backend: Backend
   readonly clock: Clock
   readonly emitter: Emitter
@@ -55,6 +56,8 @@ export class InlineTasks {
     const inputFor = inputsOf(input, options, attempts)
     let errors = await this.#begin(frame, node.name, runPath, options, attempts)
     for (;;) {
+      const held = stillHeld(this.#options, frame)
+      if (held !== undefined) await held
       const attempt = 1 + errors + losses
       const start = { frame, task: node.name, path: runPath, attempt }
       const end = this.#observe(start)

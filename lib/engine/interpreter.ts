@@ -4,6 +4,7 @@
  * how a task is started and retried is inline-tasks.ts's, what a handler directs directive-follower.ts's, what a policy decides
  * policy-decision.ts's. The file is long because every kind of node is interpreted here, and each may hold any other.
  */
+import type { Backend } from '../backend/backend.js'
 import type { Emitter } from '../events.js'
 import { GraflowError } from '../errors.js'
 import { describe } from '../describe.js'
@@ -39,6 +40,7 @@ import { decidedOutput, isSkipMark, isSkippedByHand, markOf } from './by-hand.js
 import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
 import { InlineTasks } from './inline-tasks.js'
 import { joinResult, shaped } from './joins.js'
+import type { LeaseOptions } from './lapsed-lease.js'
 import { type Limits } from '../options.js'
 import type { Pauses } from './pauses.js'
 import { decisionOf } from './policy-decision.js'
@@ -55,7 +57,8 @@ import { deadlineMark } from './wait-marks.js'
 import { Waits } from './waits.js'
 
 /** What the interpreter needs of the process. */
-export interface InterpreterOptions extends StartOptions, SuperstepsOptions {
+export interface InterpreterOptions extends StartOptions, SuperstepsOptions, LeaseOptions {
+  readonly backend: Backend
   readonly clock: Clock
   readonly emitter: Emitter
   readonly random: Random

@@ -1,6 +1,8 @@
 /** Sends signals into runs, and says which a run waits for. What can be known here is checked here, so that a mistake is the sender's error. */
 import type { OpenWait } from '../backend/backend.js'
 import { describe } from '../describe.js'
+import { waitMark } from '../backend/kept.js'
+import { isRepeatedWait } from '../engine/routing.js'
 import { fullStore } from '../engine/graph-store.js'
 import { addressOf } from '../engine/waits.js'
 import { checkPayload } from '../engine/schemas.js'
@@ -26,13 +28,16 @@ export async function sendSignal(
 ): Promise<boolean> {
   const signal = checkName('signal', name)
   const index = checkIndex(options)
-  const graph = await engine.graphOfRun(runId)
+  const record = await backend.inspect.run(runId)
+  if (record === undefined) throw runNotFound(runId)
+  const graph = await engine.graphs.load(record.graph)
   const waits = waitsOf(graph, signal)
   checkAddress(signal, graph, waits, index)
   const isChecked = waits.some((path) => isCheckedWait(graph, path))
   const schema = isChecked ? engine.registry.codeOf(runId).wait(signal)?.schema : undefined
   if (schema !== undefined) await checkPayload(schema, payload, signal)
   const bytes = packedOf(payload, `the payload of the signal "${signal}"`, engine.parts.limits.itemBytes, 'itemBytes')
+  if (record.retries > 0 && (await isAnswered(backend, runId, graph, waits, index))) return false
   const answer = await backend.signal({
     ...{ runId, address: addressOf(signal, index), payload: bytes },
     nonce: engine.parts.newId(),
@@ -40,6 +45,26 @@ export async function sendSignal(
   if (answer === 'gone') throw runNotFound(runId)
   if (answer === 'backpressure') throw fullStore(`the signal "${signal}"`)
   return answer === 'ok'
+}
+
+/**
+ * Whether the only wait for the signal was answered before the run was retried: its answer is kept, and nobody waits for another one. The store
+ * knows that only of signals since then.
+ */
+async function isAnswered(
+  { inspect }: Services['backend'],
+  runId: string,
+  graph: Graph,
+  [path, ...others]: readonly string[],
+  index = 0,
+): Promise<boolean> {
+  // one of several waits, of a loop, or of each in each may be still to come
+  if (path === undefined || others.length > 0) return false
+  const node = nodeAt(graph, path)
+  if (node?.kind !== 'wait' || isRepeatedWait(graph, node.name) || path.split('*').length > 2) return false
+  const place = path.replace('*', `${index}`)
+  // after a payload that the schema refused, it waits for another one
+  return (await inspect.output(runId, node.isChecked ? place : waitMark(place))) !== undefined
 }
 
 /** The places of the graph where this signal is awaited. */

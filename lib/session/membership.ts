@@ -9,7 +9,7 @@ import type { BarrierWaits } from '../engine/barrier-waits.js'
 import type { GraphStore } from '../engine/graph-store.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
-import { withDeadline, type Clock, type Random } from '../time.js'
+import { monotonicClock, withDeadline, type Clock, type Random } from '../time.js'
 import { registered } from './cluster-events.js'
 import { counted } from './counted.js'
 import type { SessionGrants } from './holdings.js'
@@ -104,6 +104,12 @@ export class Membership {
 
   get state(): MembershipState {
     return this.#state
+  }
+
+  /** No renewal has arrived for as long as the session lives: what it holds may be another's by now. */
+  get mayBeLost(): boolean {
+    if (this.#kept === undefined) return false
+    return monotonicClock.now() - this.#kept.lastRenewedAt > this.#options.ttlMs
   }
 
   /** The store said that it does not know the session. Repeating it is safe. */

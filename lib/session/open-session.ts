@@ -121,6 +121,7 @@ export class Session {
       ...{ limits: withinStore(options.limits, store.limits), workerId: info.baseId },
       ...(options.threads !== undefined && { threads: options.threads }),
       ...(info.role !== 'client' && info.tasks !== 'all' && { offered: new Set(info.tasks) }),
+      ...(!isEmbedded && { mayBeLost: () => this.#membership?.mayBeLost === true }),
       ...(options.codeThrough !== undefined && { codeThrough: options.codeThrough }),
     })
     this.holdings = new Holdings({

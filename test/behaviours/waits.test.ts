@@ -291,6 +291,33 @@ describeOnBothStores('a wait of a handler', (open) => {
     expect(await resultOf(inTime)).toBe('again')
   })
 
+  it('T3, O1: a signal for a wait that was answered before the retry is late; for one that is waited for anew it counts', async () => {
+    const state = { isBroken: true }
+    const breaks = task('breaks-after', (value: unknown) => {
+      if (state.isBroken) throw new Error('broken')
+      return value
+    })
+    const alone = seq(waitFor('ok'), breaks)
+    const many = each(seq(waitFor('ok'), breaks))
+      .settled()
+      .to(breaks)
+    const graflow = await open([alone, many])
+    const run = await graflow.start(alone, undefined)
+    const people = await graflow.start(many, [1, 2])
+    expect(await run.signal('ok', 1)).toBe(true)
+    for (const index of [0, 1]) expect(await people.signal('ok', index, { index })).toBe(true)
+    expect((await failureOf(run.result())).code).toBe('TASK_FAILED')
+    expect((await failureOf(people.result())).code).toBe('TASK_FAILED')
+    for (const { id } of [run, people]) expect(await graflow.runs.retry(id)).toBe(true)
+    expect(await run.signal('ok', 2)).toBe(false)
+    expect(await people.signal('ok', 2, { index: 1 })).toBe(false)
+    expect((await failureOf(run.result())).code).toBe('TASK_FAILED')
+    state.isBroken = false
+    expect(await graflow.runs.retry(run.id, { from: '0' })).toBe(true)
+    expect(await run.signal('ok', 3)).toBe(true)
+    expect(await resultOf(run)).toBe(3)
+  })
+
   it('O1: behind a schema is retried by the process that started the run, where no worker knows its code', async () => {
     let isBroken = true
     const breaks = task('breaks-once', (n: number) => {

@@ -4,12 +4,12 @@
  */
 import { connect } from 'graflow'
 import { passGate } from '../support/ledger.js'
-import { bulk, journey, waitAndTotal } from './drivers.tasks.js'
+import { bulk, journey, waitAndTotal, waitThenOn } from './drivers.tasks.js'
 
 const [, , url, keyPrefix, id, how, flow, json = 'null', gate] = process.argv
 if (url === undefined || keyPrefix === undefined || id === undefined) throw new Error('expected address, prefix and id')
 const client = await connect(url, { keyPrefix, logLevel: 'silent', instanceId: id })
-const node = { bulk, journey, waitAndTotal }[flow as 'bulk' | 'journey' | 'waitAndTotal']
+const node = { bulk, journey, waitAndTotal, waitThenOn }[flow as 'bulk' | 'journey' | 'waitAndTotal' | 'waitThenOn']
 const input = JSON.parse(json) as never // of that flow: the test says so
 console.log('connected')
 if (gate !== undefined) await passGate(gate)

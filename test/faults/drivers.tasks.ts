@@ -78,5 +78,13 @@ const one = task('one', (_: number, ctx) => {
   return 1
 })
 
+const after = task('after', (n: number, ctx) => {
+  started(ctx)
+  return n
+})
+
+/** A step that waits, then another one. */
+export const waitThenOn = held.to(after)
+
 /** As many branches as it is told to, in a group that begins at once. */
 export const bulk = each(one).to(total)

@@ -302,6 +302,15 @@ describe('memory backend', () => {
     expect([letters.length, letters[0], letters.at(-1)]).toEqual([1_000, 2_099, 1_100])
   })
 
+  it('leaves timers a turn, also to who looks again and again and awaits nothing else', async () => {
+    const { backend } = await worldOn(manualClock())
+    let isOver = false
+    setTimeout(() => (isOver = true), 1)
+    const from = performance.now()
+    while (!isOver && performance.now() - from < 5_000) await backend.inspect.run('a')
+    expect(isOver).toBe(true)
+  })
+
   it('refuses a time that is none', async () => {
     const world = await worldOn({ now: () => Number.NaN, after: () => () => {} }).catch((error: unknown) => error)
     expect(world).toMatchObject({ code: 'INTERNAL' })

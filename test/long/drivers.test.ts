@@ -9,7 +9,7 @@ import type { Child } from '../support/processes.js'
 import { type Stage, useStage } from '../support/redis-stage.js'
 import { until } from '../support/waits.js'
 import { DriverKills, type Kill, nameOf } from '../faults/driver-kills.js'
-import { held, twice, waitAndTotal } from '../faults/drivers.tasks.js'
+import { held, twice, waitAndTotal, waitThenOn } from '../faults/drivers.tasks.js'
 
 const open = useStage(join(__dirname, '../faults/drivers.tasks.ts'))
 const DRIVER = join(__dirname, '../faults/driver.ts')
@@ -154,6 +154,28 @@ describe('a driver that lives', () => {
     stage.ledger.open('go')
     await driver.said(/result 6/)
     expect(startsOf(stage)).toEqual(['0/0', '0/1', '0/2', '1'])
+  }, 30_000)
+
+  it('FT-P9: starts no step when it goes on: its session is over by then', async () => {
+    const stage = await open()
+    const args = [stage.server.url, stage.prefix, 'r', 'start', 'waitThenOn', JSON.stringify(items[0])]
+    const driver = stage.spawnScript(DRIVER, args)
+    await stage.ledger.until('start')
+    const [{ pid } = { pid: 0 }] = stage.ledger.notes('start')
+    await untilSeen(stage)
+    await workerHere(stage, 'w', [waitThenOn])
+    await driver.freeze()
+    await recordWhen(stage, ({ driver: by }) => by?.startsWith('w:') === true)
+    stage.ledger.open('go')
+    await recordWhen(stage, ({ state }) => state === 'completed')
+    driver.thaw() // its first step ends now
+    await driver.said(/result 1/)
+    const by = stage.ledger.notes('start').map(({ pid: of, details }) => [of === pid, details['path']])
+    expect(by).toEqual([
+      [true, '0'],
+      [false, '0'],
+      [false, '1'],
+    ])
   }, 30_000)
 
   it('FT-P18: keeps its run from those that resume it', async () => {
