@@ -24,14 +24,14 @@ import {
 } from './directives.js'
 import { runPathOf, type Frame } from './execution.js'
 import { cycleLimit } from './failure.js'
-import { stillHeld, type LeaseOptions } from './lapsed-lease.js'
+import { stillHeld, type StillHeldOptions } from './still-held.js'
 import type { Pauses } from './pauses.js'
 import { outputOf, type StartOptions } from './start.js'
 import { startTask } from './start-task.js'
 import { optionsOf, reportNone, reportStart } from './task-terms.js'
 
 /** What a follower needs of the engine. */
-export interface DirectiveFollowerOptions extends StartOptions, LeaseOptions {
+export interface DirectiveFollowerOptions extends StartOptions, StillHeldOptions {
   readonly backend: Pick<Backend, 'step'>
   readonly graphOfRun: (runId: string) => Promise<Graph>
   readonly limits: Pick<Limits, 'sharedInputBytes'>

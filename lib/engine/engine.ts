@@ -53,7 +53,7 @@ export interface EngineOptions {
   readonly threads?: ThreadRunner
   /** Names of code that this process says that it has, where it takes work beside other workers. */
   readonly offered?: ReadonlySet<string>
-  /** As of `LeaseOptions`. */
+  /** As of `StillHeldOptions`. */
   readonly mayBeLost?: () => boolean
   /** What stands between runs and the code of flows, in a test. */
   readonly codeThrough?: (code: Code) => Code

@@ -16,7 +16,7 @@ import { HandlerContext } from './context.js'
 import type { DirectiveFollower } from './directive-follower.js'
 import { GotoTaken, isUnwinding, reportOfGoto } from './directives.js'
 import { runPathOf, type Execution, type Frame } from './execution.js'
-import { stillHeld, type LeaseOptions } from './lapsed-lease.js'
+import { stillHeld, type StillHeldOptions } from './still-held.js'
 import { asError, isRetryable, retryDelayMs, taskError } from './failure.js'
 import type { Pauses } from './pauses.js'
 import { originOf, outputOf, type StartOptions } from './start.js'
@@ -27,7 +27,7 @@ import { encodeOutput } from './task-output.js'
 import { mustReport, optionsOf, reportStart, type StartReport } from './task-terms.js'
 
 /** What inline tasks need of the process. */
-export interface InlineTasksOptions extends StartOptions, LeaseOptions {
+export interface InlineTasksOptions extends StartOptions, StillHeldOptions {
   readonly backend: Backend
   readonly clock: Clock
   readonly emitter: Emitter

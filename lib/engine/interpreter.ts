@@ -40,7 +40,7 @@ import { decidedOutput, isSkipMark, isSkippedByHand, markOf } from './by-hand.js
 import { planGroup, planOne, type Dispatcher, type GroupPlan } from './group-plan.js'
 import { InlineTasks } from './inline-tasks.js'
 import { joinResult, shaped } from './joins.js'
-import type { LeaseOptions } from './lapsed-lease.js'
+import type { StillHeldOptions } from './still-held.js'
 import { type Limits } from '../options.js'
 import type { Pauses } from './pauses.js'
 import { decisionOf } from './policy-decision.js'
@@ -57,7 +57,7 @@ import { deadlineMark } from './wait-marks.js'
 import { Waits } from './waits.js'
 
 /** What the interpreter needs of the process. */
-export interface InterpreterOptions extends StartOptions, SuperstepsOptions, LeaseOptions {
+export interface InterpreterOptions extends StartOptions, SuperstepsOptions, StillHeldOptions {
   readonly backend: Backend
   readonly clock: Clock
   readonly emitter: Emitter

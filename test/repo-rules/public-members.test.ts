@@ -14,7 +14,7 @@ import { membersOf, membersOfFile } from './public-members.js'
 
 /** Files whose exported interfaces are what users set and read. */
 const files = [
-  ...['lib/flow/context.ts', 'lib/flow/node-options.ts', 'lib/producer/types.ts'],
+  ...['lib/flow/context.ts', 'lib/flow/node-options.ts', 'lib/producer/leader-options.ts', 'lib/producer/types.ts'],
   ...['lib/errors.ts', 'lib/flow/task.ts', 'lib/time.ts', 'worker/worker-options.ts', 'worker/worker-pool.ts'],
 ]
 const members = [
@@ -26,6 +26,10 @@ const textsOf = (table: Readonly<Record<string, OptionSpec>>): Readonly<Record<s
   Object.fromEntries(
     Object.entries(table).flatMap(([name, spec]) => (name === 'limits' ? [] : [[name, defaultTextOf(spec)]])),
   )
+/** What clients and workers have in common. */
+const LEADING = ['ConnectOptions', 'WorkerOptions']
+const isOf = (owner: string, of: string): boolean => owner === of || (owner === 'LeaderOptions' && LEADING.includes(of))
+
 const valuesOf = (defaults: object): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, String(value)]))
 
@@ -69,7 +73,7 @@ describe('public options and results', () => {
     ['RetryOptions', valuesOf(RETRY_DEFAULTS)],
     ['GroupOptions', valuesOf(GROUP_DEFAULTS)],
   ])('%s: the comments name the defaults of lib/options.ts', (owner, defaults) => {
-    const comments = new Map(members.filter((member) => member.owner === owner).map(({ name, doc }) => [name, doc]))
+    const comments = new Map(members.filter((member) => isOf(member.owner, owner)).map(({ name, doc }) => [name, doc]))
     const names = (name: string, text: string): boolean => {
       const [, said = ''] = comments.get(name)?.split('Default: ') ?? []
       return said.startsWith(text) && /^(\. ?|, | \(| for )/.test(said.slice(text.length))

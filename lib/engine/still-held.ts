@@ -5,14 +5,14 @@
 import type { Backend } from '../backend/backend.js'
 import { refusalOf, type Frame } from './execution.js'
 
-export interface LeaseOptions {
+export interface StillHeldOptions {
   readonly backend: Pick<Backend, 'step'>
   /** Whether no renewal has arrived for as long as the session lives: the store may have given to others what it holds. Absent: that cannot be. */
   readonly mayBeLost?: () => boolean
 }
 
 /** Undefined where the branch is held, as far as is known here; else resolves once the store has said so. Rejects where it is not held any more. */
-export function stillHeld({ backend, mayBeLost }: LeaseOptions, frame: Frame): Promise<void> | undefined {
+export function stillHeld({ backend, mayBeLost }: StillHeldOptions, frame: Frame): Promise<void> | undefined {
   if (mayBeLost?.() !== true) return undefined
   return ask(backend, frame)
 }
