@@ -1,6 +1,6 @@
 /** Deadlines hold whoever goes on: all processes at work are killed when three quarters of the time are over, and others have the rest. */
 import { join } from 'node:path'
-import type { Graflow, GraflowError } from 'graflow'
+import type { Graflow } from 'graflow'
 import { failureOf } from '../support/captured-errors.js'
 import { monotonicMs } from '../support/ledger.js'
 import { workerHere } from '../support/local-worker.js'
@@ -20,7 +20,7 @@ describe('P1: a deadline, where all that are at work are killed before it,', () 
   let client: Graflow
   /** When the last of them was begun, and when those that run late ended. */
   let begunAt: number
-  const ends = new Map<string, { readonly error: GraflowError; readonly at: number }>()
+  const ends = new Map<string, { readonly error: Awaited<ReturnType<typeof failureOf>>; readonly at: number }>()
   let before: readonly number[]
 
   const idOf = (name: string): string => name.replaceAll(' ', '-')
