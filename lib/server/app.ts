@@ -13,8 +13,10 @@ import { readBody } from './bodies.js'
 import { hostCheck } from './hosts.js'
 import { openApiOf } from './openapi.js'
 import { badRequest, invalidRequest, problemOf, problemResponse } from './problems.js'
+import { PrefixEvents } from './prefix-events.js'
 import type { ServerApp, ServerEnv } from './route.js'
 import { addDeadLetterRoutes } from './routes/dead-letters.js'
+import { addEventRoutes } from './routes/events.js'
 import { addListRoutes } from './routes/lists.js'
 import { addOpsRoutes } from './routes/ops.js'
 import { addOverviewRoutes } from './routes/overview.js'
@@ -73,6 +75,7 @@ export function createApp(services: ServerServices, options: AppOptions): Server
   addQueueRoutes(app, services)
   addDeadLetterRoutes(app, services)
   addOverviewRoutes(app, services)
+  addEventRoutes(app, services, new PrefixEvents(services))
   openApiOf(app)
   return app
 }

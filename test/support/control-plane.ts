@@ -68,9 +68,17 @@ export async function openPlane(
   }
 }
 
-/** Reads an answer to its end. */
+/** Reads an answer to its end; of a stream of events its beginning. */
 export async function answered(response: Response): Promise<Answered> {
   const { status, headers } = response
-  const text = await response.text()
+  const isStream = headers.get('content-type')?.startsWith('text/event-stream') === true
+  const text = isStream ? await beginningOf(response) : await response.text()
   return { status, headers, text, json: /json/.test(headers.get('content-type') ?? '') ? JSON.parse(text) : undefined }
+}
+
+async function beginningOf({ body }: Response): Promise<string> {
+  const reader = body?.getReader()
+  const first = await reader?.read()
+  reader?.cancel().catch(() => undefined) // it has ended
+  return new TextDecoder().decode(first?.value)
 }

@@ -148,6 +148,14 @@ export const ROUTE_CASES: Readonly<Record<string, RouteCase>> = {
     ask: async (world) => ({ path: `${runs}/${await world.newWaiting()}` }),
     status: 204,
   },
+  'GET /api/v1/events': { ask: () => ({ path: '/api/v1/events' }), status: 200 },
+  [`GET ${runs}/{id}/events`]: { ask: ({ done }) => ({ path: `${runs}/${done}/events?follow=true` }), status: 200 },
+  'GET /api/v1/overview': {
+    ...{ ask: () => ({ path: '/api/v1/overview' }), status: 200, answer: { minutes: { started: expect.any(Array) } } },
+  },
+  'GET /api/v1/server': {
+    ...{ ask: () => ({ path: '/api/v1/server' }), status: 200, answer: { key: { scope: 'read' } } },
+  },
   'GET /api/v1/waits': { ask: () => ({ path: '/api/v1/waits' }), status: 200, answer: anyItems },
   'GET /api/v1/workflows': {
     ask: () => ({ path: '/api/v1/workflows?limit=1' }),

@@ -1,0 +1,260 @@
+/**
+ * One run, for all who watch it through this server. Hides where events come from: the server looks at the run a few times a second, works out what has
+ * changed, and appends that to a log of the run in the store (`appendRunEvents`), unless another server has done so. So a watcher that comes back finds
+ * all that happened meanwhile, at any server, and the workers of the run have nothing to do with it.
+ */
+import { isBefore, isPosition } from '../backend/event-positions.js'
+import type { RunEventPage } from '../backend/backend.js'
+import type { RunStatus } from '../producer/types.js'
+import { elapsedMs } from '../time.js'
+import { frameOf, type EventSink } from './event-sink.js'
+import { joined, LOOK_MS, type PrefixEvents, resetFrame } from './prefix-events.js'
+import { boundedStatus, changesBetween, type RunChangeEvent, type SeenRun } from './run-changes.js'
+import type { ServerServices } from './services.js'
+import { plainValue } from './typed-values.js'
+
+/** A run in which nothing happens is looked at less and less often. */
+const SLOWEST_LOOK_MS = 2_000
+const SLOWER = 1.5
+/** A look takes so much of the time at most. */
+const SHARE = 5
+const AWAY_MS = 1_000
+/** The log of a run is kept so long behind its last event. */
+const KEPT_MS = 3_600_000
+const PAGE = 50
+/** A batch that is larger is told as a reset. */
+const MOST_BATCH_BYTES = 256 * 1024
+
+export const isOver = (state: string): boolean => state === 'completed' || state === 'failed' || state === 'cancelled'
+
+/** Where a watcher stands: behind so many events of what comes behind a position. `0`: before all. */
+export interface RunPosition {
+  readonly after: string
+  readonly skip: number
+}
+
+/** Of a Last-Event-ID; undefined for what is none. */
+export function runPositionIn(text: string): RunPosition | undefined {
+  const [after = '', skip = '0', ...rest] = text.split('~')
+  return isPosition(after) && /^\d{1,6}$/.test(skip) && rest.length === 0 ? { after, skip: Number(skip) } : undefined
+}
+
+interface Watcher {
+  readonly sink: EventSink
+  /** Ends at the end of the run. */
+  readonly untilEnd: boolean
+  /** It has all events up to here. */
+  cursor: string
+}
+
+/** Until nobody watches it. */
+export class RunWatch {
+  readonly #id: string
+  readonly #services: Pick<ServerServices, 'graflow' | 'session' | 'clock'>
+  readonly #stopListening: () => void
+  readonly #watchers = new Set<Watcher>()
+  /** Of them, also those that catch up. */
+  #users = 0
+  #seen: SeenRun | undefined
+  #last: string | undefined
+  #status: RunStatus | undefined
+  #isKnown = false
+  #disarm: (() => void) | undefined
+  #isLooking = false
+  #lookMs = LOOK_MS
+  #isClosed = false
+
+  constructor(id: string, services: Pick<ServerServices, 'graflow' | 'session' | 'clock'>, all: PrefixEvents) {
+    this.#id = id
+    this.#services = services
+    this.#stopListening = all.listen(({ events }) => {
+      if (events.some(({ event }) => 'runId' in event && event.runId === id)) this.#soon()
+    })
+  }
+
+  get isWatched(): boolean {
+    return this.#users > 0
+  }
+
+  /** Sends what is known from a position on, then what happens. Returns what ends that. */
+  add(sink: EventSink, from: RunPosition, untilEnd: boolean): () => void {
+    const watcher: Watcher = { sink, untilEnd, cursor: from.after }
+    this.#users += 1
+    this.#join(watcher, from).catch(() => {
+      sink.end() // the store is away: the reader comes back
+    })
+    return () => {
+      this.#users -= 1
+      this.#watchers.delete(watcher)
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#stopListening()
+    this.#disarm?.()
+    for (const { sink } of this.#watchers) sink.end()
+  }
+
+  /** Catches up, until the watcher has what all others have. */
+  async #join(watcher: Watcher, { skip }: RunPosition): Promise<void> {
+    const { sink } = watcher
+    const { inspect } = this.#services.session.store
+    let left = skip
+    while (sink.isOpen && !this.#isClosed) {
+      const page = await inspect.runEvents(this.#id, watcher.cursor, PAGE)
+      if (page.isGap) {
+        watcher.cursor = page.last ?? '0'
+        sink.push(resetFrame(watcher.cursor))
+      }
+      const entries = page.isGap ? [] : page.entries
+      for (const chunk of joined(framesOf(entries, watcher.cursor, left))) sink.push(chunk)
+      left = 0
+      watcher.cursor = entries.at(-1)?.position ?? watcher.cursor
+      if (entries.length === PAGE) {
+        await new Promise<void>((resolve) => {
+          this.#services.clock.after(LOOK_MS, resolve)
+        })
+        continue
+      }
+      // others may have been told more since the page was read
+      if (page.last !== undefined && this.#last !== undefined && isBefore(page.last, this.#last)) continue
+      this.#watchers.add(watcher)
+      if (this.#status !== undefined) this.#tellStatus(watcher, this.#status)
+      this.#soon()
+      return
+    }
+  }
+
+  #soon(): void {
+    this.#lookMs = LOOK_MS
+    if (!this.#isLooking) this.#plan(0)
+  }
+
+  #plan(ms: number): void {
+    if (this.#isClosed) return
+    this.#disarm?.()
+    this.#disarm = this.#services.clock.after(ms, () => void this.#turn(), true)
+  }
+
+  async #turn(): Promise<void> {
+    this.#disarm = undefined
+    if (this.#isClosed || this.#isLooking) return
+    this.#isLooking = true
+    const since = elapsedMs(this.#services.clock)
+    let nextMs = AWAY_MS
+    try {
+      const hasChanged = await this.#look()
+      this.#lookMs = hasChanged ? LOOK_MS : Math.min(SLOWEST_LOOK_MS, this.#lookMs * SLOWER)
+      nextMs = Math.max(this.#lookMs, (elapsedMs(this.#services.clock) - since) * SHARE)
+    } catch {
+      // the store is away, or the server ends
+    }
+    this.#isLooking = false
+    this.#plan(nextMs)
+  }
+
+  /** Whether something has changed. */
+  async #look(): Promise<boolean> {
+    const { store } = this.#services.session
+    if (!this.#isKnown) {
+      const { last, seen } = await store.inspect.runEvents(this.#id, undefined, 0)
+      this.#last = last
+      this.#seen = seenIn(seen)
+      this.#isKnown = true
+    }
+    const status = await this.#services.graflow.runs.get(this.#id)
+    if (status === undefined) {
+      this.#gone()
+      return false
+    }
+    const isFirst = this.#status === undefined
+    this.#status = status
+    const { events, seen } = changesBetween(this.#seen, status)
+    if (events.length > 0 && !(await this.#append(events, seen))) return true // again, from what another server has seen
+    this.#seen = seen
+    for (const watcher of this.#watchers) if (isFirst || events.length > 0) this.#tellStatus(watcher, status)
+    if (isOver(status.state)) this.#ended(status)
+    return events.length > 0
+  }
+
+  /** False where another server was faster: then its events are told. */
+  async #append(events: readonly RunChangeEvent[], seen: SeenRun): Promise<boolean> {
+    const { store } = this.#services.session
+    const bytes = Buffer.from(JSON.stringify(events))
+    const isFit = bytes.length <= MOST_BATCH_BYTES
+    const batch = isFit ? bytes : Buffer.from(JSON.stringify([{ type: 'reset', runId: this.#id }]))
+    const after = this.#last
+    const answer = await store.appendRunEvents({
+      ...{ runId: this.#id, after, events: batch, seen: Buffer.from(JSON.stringify(seen)), keptMs: KEPT_MS },
+    })
+    if (answer.status === 'ok') {
+      this.#last = answer.position
+      this.#tell([{ position: answer.position, events: batch }], after ?? '0')
+      return true
+    }
+    for (;;) {
+      const page = await store.inspect.runEvents(this.#id, this.#last ?? '0', PAGE)
+      if (page.last === undefined) {
+        this.#last = undefined // the log is over, and begins anew; what was seen is known here
+        return false
+      }
+      this.#tell(page.entries, this.#last ?? '0')
+      this.#last = page.entries.at(-1)?.position ?? page.last
+      this.#seen = seenIn(page.seen)
+      if (page.entries.length < PAGE) return false
+    }
+  }
+
+  #tell(entries: RunEventPage['entries'], after: string): void {
+    const chunks = joined(framesOf(entries, after, 0))
+    for (const watcher of this.#watchers) {
+      const missing = entries.filter(({ position }) => isBefore(watcher.cursor, position))
+      const own = missing.length === entries.length ? chunks : joined(framesOf(missing, watcher.cursor, 0))
+      for (const chunk of own) watcher.sink.push(chunk)
+      watcher.cursor = missing.at(-1)?.position ?? watcher.cursor
+    }
+  }
+
+  #tellStatus({ sink }: Watcher, status: RunStatus): void {
+    sink.push(frameOf({ event: 'status', data: plainValue({ type: 'status', ...boundedStatus(status) }) }))
+  }
+
+  #ended({ state }: RunStatus): void {
+    const frame = frameOf({ event: 'end', data: { type: 'end', runId: this.#id, state } })
+    for (const watcher of this.#watchers) {
+      if (!watcher.untilEnd) continue
+      watcher.sink.push(frame)
+      watcher.sink.end()
+    }
+  }
+
+  #gone(): void {
+    const frame = frameOf({ event: 'run:deleted', data: { type: 'run:deleted', runId: this.#id } })
+    for (const { sink } of this.#watchers) {
+      sink.push(frame)
+      sink.end()
+    }
+  }
+}
+
+function seenIn(bytes: Uint8Array | undefined): SeenRun | undefined {
+  try {
+    return bytes === undefined ? undefined : (JSON.parse(Buffer.from(bytes).toString()) as SeenRun) // as this or another server wrote it
+  } catch {
+    return undefined
+  }
+}
+
+/** Each event with the position behind it, so that a stream that is cut in a batch goes on there. */
+function framesOf(entries: RunEventPage['entries'], after: string, skip: number): readonly Uint8Array[] {
+  let before = after
+  return entries.flatMap(({ position, events: bytes }, n) => {
+    const events = JSON.parse(Buffer.from(bytes).toString()) as readonly RunChangeEvent[] // as a server wrote it
+    const frames = events.map((data, i) =>
+      frameOf({ id: i === events.length - 1 ? position : `${before}~${i + 1}`, event: data.type, data }),
+    )
+    before = position
+    return n === 0 ? frames.slice(skip) : frames
+  })
+}
