@@ -94,6 +94,7 @@ export interface EventMap {
     readonly path: string
     readonly task: string
     readonly label?: string
+    readonly index: number
     readonly attempt: number
     readonly delayMs: number
     readonly error: Error

@@ -4,7 +4,7 @@
  */
 import type { Emitter, Span } from '../events.js'
 import { elapsedMs, type Clock } from '../time.js'
-import type { Frame } from './execution.js'
+import type { Execution, Frame } from './execution.js'
 import type { StepsSeen } from './steps-seen.js'
 
 /** Which start. */
@@ -61,7 +61,11 @@ export class StepStart {
     else this.#settled(end, durationMs, error)
     if (error !== undefined) {
       const again = delayMs === undefined ? {} : { delayMs }
-      this.#emitter.emit('start:failed', { ...place, what: 'step', ...again, error })
+      this.#emitter.emit('start:failed', {
+        ...place,
+        ...labelIn(this.#start.frame.execution),
+        ...{ what: 'step', ...again, error },
+      })
     }
   }
 
@@ -82,7 +86,10 @@ export class StepStart {
     const { runId, workerId } = execution.facts
     if (error === undefined) return
     if (execution.steps === undefined) {
-      this.#emitter.emit('branch:retrying', { runId, path, task, attempt, delayMs, error })
+      this.#emitter.emit('branch:retrying', {
+        ...{ runId, path, task, ...labelIn(execution), index: execution.facts.holder.index },
+        ...{ attempt, delayMs, error },
+      })
       return
     }
     execution.steps.retrying(path, error)
@@ -106,3 +113,7 @@ export class StepStart {
     return this.#emitter.tracer?.start('step', { runId, path, task, attempt, losses, worker }, execution.span)
   }
 }
+
+/** Of the branch that the step is in. */
+const labelIn = ({ facts: { itemLabel: label } }: Execution): { readonly label?: string } =>
+  label === undefined ? {} : { label }

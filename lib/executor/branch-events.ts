@@ -20,12 +20,13 @@ export function emitStarted(emitter: Emitter, branch: PreparedBranch): void {
 }
 
 export function emitRetrying(emitter: Emitter, branch: PreparedBranch, delayMs: number, error: GraflowError): void {
-  const { runId, runPath: path, label: task } = branch
+  const { runId, runPath: path, label: task, eventIndex: index } = branch
   emitter.emit('branch:retrying', {
     runId,
     path,
     task,
     ...labelled(branch),
+    index,
     attempt: attemptOf(branch),
     delayMs,
     error,

@@ -123,6 +123,7 @@ export class DeadLetterBox implements DeadLetters {
     return {
       ...{ id, runId, errors, losses },
       path: isInGroup ? `${own}/${segment}` : own,
+      index,
       task: graph && labelOf(nodeOfBranch(graph, node, index), graph),
       ...(label !== undefined && { label }),
       status: kind,

@@ -28,6 +28,8 @@ export interface DeadLetter {
   readonly runId: string
   /** The path of the branch in the run, such as `1/0/3`. */
   readonly path: string
+  /** The number of the branch in its group, from 0. */
+  readonly index: number
   /** Its task or workflow; of any other branch its kind as events have it, such as `(sequence)`. Undefined when the graph is not kept any more. */
   readonly task: string | undefined
   /** What people call its item by, of an each with the option `label`; absent where there is nothing to call it by. */

@@ -57,6 +57,7 @@ export const Wait = z
     task: z.string().optional(),
     count: z.int(),
     since: AnyDate,
+    label: z.string().optional(),
     why: z.string(),
     details: z.record(z.string(), z.unknown()),
     prompt: z.record(z.string(), z.unknown()).optional(),
@@ -78,9 +79,11 @@ export const RunStatus = z
     total: z.int(),
     steps: z.array(z.object({ path: z.string(), task: z.string(), state: z.string(), attempt: z.int() }).loose()),
     groups: z.array(z.object({ path: z.string(), state: z.string(), width: z.int() }).loose()),
-    progress: z.array(z.object({ path: z.string(), task: z.string(), fraction: z.number() }).loose()),
+    progress: z.array(
+      z.object({ path: z.string(), task: z.string(), label: z.string().optional(), fraction: z.number() }).loose(),
+    ),
     waits: z.array(Wait),
-    byHand: z.array(z.object({ path: z.string(), as: z.string(), at: AnyDate })),
+    byHand: z.array(z.object({ path: z.string(), label: z.string().optional(), as: z.string(), at: AnyDate })),
     error: ErrorSchema.optional(),
   })
   .openapi('RunStatus')

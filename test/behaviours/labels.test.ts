@@ -78,6 +78,26 @@ describeOnBothStores('labels of branches', (open) => {
     const events = await reading
     expect(labelsIn(events, 'branch:settled')).toEqual(['0/0 a', '0/1 b'])
     expect(labelsIn(events, 'branch:retrying')).toEqual(['0/1 b'])
+    expect(events.find(({ type }) => type === 'branch:retrying')).toMatchObject({ index: 1 })
+  })
+
+  it('are in events and errors of tasks inside a branch of several', async () => {
+    const flaky = task('flaky', { retry: { attempts: 2 } }, (word: string, ctx) => {
+      if (ctx.attempt === 1 || word === 'bad') throw new Error(`no ${word}`)
+      return word
+    })
+    const chain = seq(
+      task('id-of', ({ id }: Order) => id),
+      flaky,
+    )
+    const graflow = await open([chain])
+    const run = await graflow.start(each(chain).settled().configure({ label: 'id' }), orders('a', 'bad'))
+    const reading = eventsOf(run)
+    const [, failed] = await run.result()
+    expect(failed).toMatchObject({ error: { details: { label: 'bad', path: '0/1/1' } } })
+    const events = await reading
+    expect(labelsIn(events, 'branch:retrying')).toEqual(['0/0/1 a', '0/1/1 bad'])
+    expect(labelsIn(events, 'branch:settled')).toEqual(['0/0 a', '0/1 bad'])
   })
 
   it('are in dead letters, decisions by hand and reports', async () => {
@@ -86,7 +106,7 @@ describeOnBothStores('labels of branches', (open) => {
     await failureOf(run.result())
 
     const { items } = await graflow.deadLetters.list()
-    expect(items).toMatchObject([{ path: '0/1', label: 'Mrs. bad', task: 'ship' }])
+    expect(items).toMatchObject([{ path: '0/1', index: 1, label: 'Mrs. bad', task: 'ship' }])
     expect(await graflow.deadLetters.get(items[0]?.id ?? '')).toMatchObject({ label: 'Mrs. bad' })
     const { data, toHtml } = await graflow.runs.report(run.id)
     expect(data.groups[0]?.branches.map(({ label }) => label)).toEqual(['Mrs. a', 'Mrs. bad'])

@@ -67,7 +67,7 @@ describe('a release and the one before it', () => {
     const client = await stage.client({ buildId: 'new', instanceId: 'new-client' })
     const driver = await stage.client({ buildId: 'new' })
     let [oldWorker, newWorker] = [await releases.worker('old'), await releases.worker('new')]
-    expect(await stage.redis.hmget(stage.keys.main, 'v', 'layout')).toEqual(['3', '4'])
+    expect(await stage.redis.hmget(stage.keys.main, 'v', 'layout')).toEqual(['3', '5'])
 
     const oldClient = releases.client('old', 'start', 'old-started', 1)
     const oldSubmitter = releases.client('old', 'submit', 'old-submitted', 2)
@@ -119,6 +119,8 @@ describe('a release and the one before it', () => {
 const SLEEP_MS = 2_000
 /** What the older release cannot read, of tasks that its workers know, too. */
 const sleeping = seq(begin, later(keep, SLEEP_MS), each(quick))
+// of numbers there is nothing to label: what counts is that the graph says so
+const labelled = seq(begin, each(quick).configure({ label: 'id' as never }))
 const asking = seq(begin, par(fork, seq(waitFor('ok'), asNumbers)), total)
 
 describe('runs that sleep, wait for a signal, or were opened again', () => {
@@ -146,6 +148,7 @@ describe('runs that sleep, wait for a signal, or were opened again', () => {
     // Only the older one is at work while all of them could go on.
     const lonely = await releases.worker('old', 'old-again')
     stage.ledger.open('mended')
+    await client.submit(labelled, 5, { id: 'labelled' })
     const failed = new Map(['retried', 'repeated'].map((run) => [run, releases.starts(run).length]))
     expect(await (await client.attach('asking')).signal('ok', [10])).toBe(true)
     expect(await client.runs.retry('retried')).toBe(true)
@@ -153,7 +156,12 @@ describe('runs that sleep, wait for a signal, or were opened again', () => {
     await untilState('sleeping', 'pending') // its time has come
     expect(await (await client.submit(frailTrip, 7, { id: 'witness' })).result()).toEqual([7, 8, 9])
     // the branch that got its answer is ready, and the run waits for it
-    expect(await Promise.all(['asking', 'retried', 'repeated'].map(stateOf))).toEqual(['waiting', 'pending', 'pending'])
+    expect(await Promise.all(['asking', 'retried', 'repeated', 'labelled'].map(stateOf))).toEqual([
+      'waiting',
+      'pending',
+      'pending',
+      'pending',
+    ])
 
     // The newer one begins, is killed once more, and the older one is killed beside it.
     const midway = await releases.worker('new', 'new-again')
@@ -162,20 +170,21 @@ describe('runs that sleep, wait for a signal, or were opened again', () => {
     await lonely.kill9()
     const last = [await releases.worker('new', 'new-last'), await releases.worker('old', 'old-last')]
     const results = Promise.all(
-      ['sleeping', 'asking', 'retried', 'repeated'].map(async (id) => (await client.attach(id)).result()),
+      ['sleeping', 'asking', 'retried', 'repeated', 'labelled'].map(async (id) => (await client.attach(id)).result()),
     )
     expect(await within(LONG_MS, results, () => `all results: ${JSON.stringify(stage.ledger.notes())}`)).toEqual([
       [2, 3, 4],
       22,
       [3, 4, 5],
       [4, 5, 6],
+      [6, 7, 8],
     ])
     const others = (run: string): string[] =>
       releases
         .starts(run)
         .slice(failed.get(run) ?? 0)
         .map(({ release }) => release)
-    for (const run of ['sleeping', 'asking', 'retried', 'repeated'])
+    for (const run of ['sleeping', 'asking', 'retried', 'repeated', 'labelled'])
       expect([run, new Set(others(run))]).toEqual([run, new Set(['new'])])
     expect(new Set(releases.starts('witness').map(({ release }) => release))).toEqual(new Set(['old']))
     expect(await stage.redis.exists(stage.keys.broken, stage.keys.quarantine)).toBe(0)
