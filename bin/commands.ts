@@ -134,10 +134,11 @@ function entriesOf(version: string): ReadonlyMap<string, Entry> {
     entry(
       'dev',
       {
-        summary: 'starts a Redis and workers that reload when a task module changes',
+        summary: 'starts a Redis, a dashboard, and workers that reload when a task module changes',
         table: DEV_OPTIONS,
         switches: {
           embedded: { flag: 'embedded', help: 'Starts no Redis and no workers: the run stays in one process.' },
+          open: { flag: 'open', help: 'Opens the dashboard in the browser.' },
         },
         words: files,
         more: [

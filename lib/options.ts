@@ -674,13 +674,13 @@ export const SERVER_OPTIONS = Object.freeze({
   },
   maxBodyBytes: {
     kind: 'integer',
-    default: 16 * MIB,
+    default: 2 * MIB,
     unit: 'bytes',
     min: KIB,
     max: 1024 * MIB,
     flag: 'max-body-bytes',
     env: ['GRAFLOW_MAX_BODY_BYTES'],
-    help: 'Bytes that the body of one request may have.',
+    help: 'Bytes that the body of one request may have. While it reads a large one, the server answers nobody else.',
   },
   maxConnections: {
     kind: 'integer',

@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path'
 import { GraflowError } from '../../lib/errors.js'
 import { WORKER_OPTIONS } from '../../lib/options.js'
 import { addressOf, type WorkerOptions } from '../../worker/worker-options.js'
+import { type Dashboard, openInBrowser, serveDashboard } from '../dev/dashboard.js'
 import { DevChild } from '../dev/child.js'
 import { findServer, HOW_TO_INSTALL, type PrivateRedis, startPrivateRedis } from '../dev/private-redis.js'
 import { watchModules } from '../dev/watch.js'
@@ -20,6 +21,7 @@ interface DevSettings extends WorkerOptions {
   readonly workers?: number
   readonly run?: string
   readonly input?: string
+  readonly port?: number
 }
 
 /** In-flight work of a worker that is replaced may take so long. */
@@ -33,6 +35,7 @@ export const devCommand: Run = async (given, host) => {
   const options = given.options as DevSettings // the table has these
   const store = await storeOf(given, host)
   const session = new DevSession(paths, options, store.url, host)
+  let dashboard: Dashboard | undefined
   try {
     host.out.write(`${store.says}\n`)
     if (store.url === undefined && options.run === undefined) {
@@ -41,10 +44,16 @@ export const devCommand: Run = async (given, host) => {
         'without Redis no other process can reach the tasks, so there is nothing to do: name a flow with --run',
       )
     }
+    if (store.url !== undefined) {
+      dashboard = await serveDashboard(store.url, options.keyPrefix, options.port)
+      host.out.write(`dashboard: ${dashboard.url}\n`)
+      if (given.switches.has('open')) openInBrowser(dashboard.url)
+    }
     await session.untilEnded()
     return EXIT_CODES.done.code
   } finally {
     await session.stop()
+    await dashboard?.close()
     await store.redis?.stop()
   }
 }

@@ -106,6 +106,7 @@ export const DEV_OPTIONS = Object.freeze({
     help: 'The flow to run at the start and after each change: the name of a workflow, a task or an export.',
   },
   input: { ...input, help: 'The input of that flow, as JSON or @FILE.' },
+  port: { ...SERVER_OPTIONS.port, help: 'Port of the dashboard; where the usual one is taken, a free one.' },
 } as const) satisfies OptionTable
 
 /** `graflow config`: what a worker takes, and what stands beside it. */

@@ -28,7 +28,7 @@ export interface ServerOptions {
   readonly allowedHosts?: readonly string[]
   /** Whether it may listen beyond loopback without a key. Default: false. */
   readonly insecure?: boolean
-  /** Bytes that the body of one request may have: 1024 to 1 GiB. Default: 16777216 (16 MiB). */
+  /** Bytes that the body of one request may have: 1024 to 1 GiB. Default: 2097152 (2 MiB). */
   readonly maxBodyBytes?: number
   /** Connections at once: 1 to 1000000. Further ones are closed. Default: 10000. */
   readonly maxConnections?: number

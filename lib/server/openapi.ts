@@ -1,6 +1,6 @@
 /** `GET /openapi.json`: made of what the routes declare, once, when it is first asked for. */
 import { createRoute, z } from '@hono/zod-openapi'
-import { access, answers, sendJson, type ServerApp } from './route.js'
+import { access, answers, type ServerApp } from './route.js'
 
 const route = createRoute({
   ...{ method: 'get', path: '/openapi.json', tags: ['ops'], summary: 'This document.', ...access('read') },
@@ -30,6 +30,6 @@ export function openApiOf(app: ServerApp): void {
   let text: string | undefined
   app.openapi(route, () => {
     text ??= JSON.stringify(documentOf(app))
-    return sendJson(JSON.parse(text))
+    return new Response(text, { headers: { 'content-type': 'application/json; charset=utf-8' } })
   })
 }

@@ -34,6 +34,13 @@ const TITLES: Readonly<Record<number, string>> = {
   504: 'Gateway Timeout',
 }
 
+/** How work ends: who asks for what such work gave is told why there is nothing, and the server is well. */
+const OF_WORK: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  ...(['TASK_FAILED', 'GROUP_FAILED', 'TIMEOUT', 'GROUP_TIMEOUT', 'RUN_TIMEOUT', 'RUN_STUCK', 'BRANCH_DEAD'] as const),
+  ...(['THREAD_LOST', 'NOT_IN_THREAD', 'INVALID_OUTPUT', 'NO_SUCH_CASE', 'CYCLE_LIMIT', 'LOOP_RESULT'] as const),
+  ...(['GOTO_ACROSS_BARRIER', 'NO_HANDLER', 'NO_SUCH_POLICY'] as const),
+])
+
 /** An error as a problem. What is no GraflowError is INTERNAL, and its message stays in the log. */
 export function problemOf(error: unknown): Problem {
   const known =
@@ -41,7 +48,7 @@ export function problemOf(error: unknown): Problem {
       ? error
       : new GraflowError('INTERNAL', 'the control plane met an error of its own; its log has it')
   const { code, message, details, retryable } = known
-  const status = ERROR_CODES[code].httpStatus
+  const status = OF_WORK.has(code) ? 409 : ERROR_CODES[code].httpStatus
   return {
     type: 'about:blank',
     title: TITLES[status] ?? 'Error',

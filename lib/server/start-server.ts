@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import { messageOf } from '../describe.js'
 import { GraflowError } from '../errors.js'
@@ -36,7 +37,7 @@ const HEADERS_MS = 5_000
 const REQUEST_MS = 10_000
 const KEEP_ALIVE_MS = 5_000
 /** How long requests that are under way may take once the server closes. */
-const CLOSE_MS = 5_000
+export const CLOSE_MS = 5_000
 
 /** A control plane that listens on nothing yet. */
 export interface OpenApp {
@@ -132,7 +133,30 @@ function serverFor(app: ServerApp, maxConnections: number): Server {
     (request, response) => void listener(request, response),
   )
   server.maxConnections = maxConnections
+  server.on('clientError', answerUnreadable)
   return server
+}
+
+/** What Node.js could not read as a request. */
+const UNREADABLE: Readonly<Record<string, readonly [line: string, why: string]>> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'its headers are too large'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'it was not there in time'],
+}
+
+function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [line, why] = UNREADABLE[error.code ?? ''] ?? ['400 Bad Request', 'it is no HTTP that can be read']
+  const body = `${JSON.stringify({ ...problemOf(badRequest(why)), status: Number(line.slice(0, 3)), title: line.slice(4) })}\n`
+  const headers = [
+    'content-type: application/problem+json; charset=utf-8',
+    `content-length: ${Buffer.byteLength(body)}`,
+  ]
+  socket.end(
+    [`HTTP/1.1 ${line}`, ...headers, 'x-content-type-options: nosniff', 'connection: close', '', body].join('\r\n'),
+  )
 }
 
 function keysOf({ apiKeys = [], apiKeysFile }: ServerOptions): ReturnType<typeof readKeys> {

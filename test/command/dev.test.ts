@@ -77,6 +77,9 @@ inTerminal(`graflow dev, from an empty folder${why}`, () => {
     await shell.sees(/Redis: a private (redis|valkey)-server \d+\.\S+ at unix:/)
     const socket = /unix:\/\/(\S+)/.exec(shell.output)?.[1] ?? ''
     expect(existsSync(socket)).toBe(true)
+    await shell.sees(/dashboard: http:\/\/127\.0\.0\.1:\d+\//)
+    const [url = ''] = /http:\/\/127\.0\.0\.1:\d+\//.exec(shell.output) ?? []
+    expect(await (await fetch(url)).text()).toMatch(/^<!doctype html>/i)
     await shell.sees(/1 worker is ready/)
     await shell.sees(/1: 10 branches[^]*1: 10 succeeded[^]*\| 385/)
     await shell.sees(/waiting for a change/)

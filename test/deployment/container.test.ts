@@ -8,7 +8,7 @@ import { parse } from 'yaml'
 import { Child } from '../support/processes.js'
 import { useStage } from '../support/redis-stage.js'
 import { milliseconds } from './unit-file.js'
-import { EXPORTER_VARIABLES, WORKER_VARIABLES } from './variables.js'
+import { EXPORTER_VARIABLES, SERVER_VARIABLES, WORKER_VARIABLES } from './variables.js'
 
 const root = join(__dirname, '../..')
 const read = (name: string): string => readFileSync(join(root, name), 'utf8')
@@ -114,13 +114,14 @@ describe('docker-compose.yml', () => {
     expect(isValid(yamlOf(text.replace(right, wrong)))).toBe(false)
   })
 
-  it('has Redis with its append-only file, three workers, the exporter, Prometheus and Grafana', () => {
-    expect(Object.keys(services)).toEqual(['redis', 'worker', 'exporter', 'prometheus', 'grafana'])
+  it('has Redis with its append-only file, three workers, the exporter, the control plane, Prometheus and Grafana', () => {
+    expect(Object.keys(services)).toEqual(['redis', 'worker', 'exporter', 'server', 'prometheus', 'grafana'])
     expect(services.redis.command.join(' ')).toMatch(/--appendonly yes .*--maxmemory-policy noeviction/)
     // what docs/operations.md asks for: the image would save snapshots, too
     expect(services.redis.command.slice(0, 3)).toEqual(['redis-server', '--save', ''])
     expect(services.worker.deploy.replicas).toBe(3)
     expect(services.exporter.entrypoint).toEqual(['node', 'dist/bin/graflow.js', 'exporter'])
+    expect(services.server.entrypoint).toEqual(['node', 'dist/bin/graflow.js', 'serve', '--insecure'])
   })
 
   it('waits longer for a stop than a worker may take for it', () => {
@@ -133,6 +134,7 @@ describe('docker-compose.yml', () => {
       Object.keys(service.environment).filter((name) => !known.has(name))
     expect(unknown(services.worker, WORKER_VARIABLES)).toEqual([])
     expect(unknown(services.exporter, EXPORTER_VARIABLES)).toEqual([])
+    expect(unknown(services.server, SERVER_VARIABLES)).toEqual([])
   })
 
   it('opens ports on this machine alone, and mounts what there is', () => {

@@ -3,9 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileS
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { EXPORTER_VARIABLES, WORKER_VARIABLES } from './variables.js'
+import { EXPORTER_VARIABLES, SERVER_VARIABLES, WORKER_VARIABLES } from './variables.js'
 import { readDoc, tableRows } from '../repo-rules/doc-table.js'
 import { isInstalled, itWith, ran } from '../support/tools.js'
+import { CLOSE_MS } from '../../lib/server/start-server.js'
 import { type Manifest, manifestsOf, readManifests, typeFaults } from './manifests.js'
 
 const root = join(__dirname, '../..')
@@ -38,6 +39,7 @@ const STOP_MS = 2_000
 
 const worker = find(all, 'Deployment', 'graflow-worker')
 const exporter = find(all, 'Deployment', 'graflow-exporter')
+const server = find(all, 'Deployment', 'graflow-server')
 const redis = find(all, 'StatefulSet', 'graflow-redis')
 const settings: Readonly<Record<string, string>> = Object.fromEntries(
   read('k8s/base/kustomization.yaml').configMapGenerator[0].literals.map((literal: string) => literal.split(/=(.*)/s)),
@@ -76,14 +78,14 @@ describe('manifests in k8s/', () => {
     const labels = (one: Manifest): readonly string[] => Object.keys(one.metadata.labels ?? {})
     const unlabelled = all.filter((one) => !labels(one).includes('app.kubernetes.io/part-of'))
     expect(unlabelled.map(({ kind }) => kind)).toEqual([])
-    for (const one of [worker, exporter, redis]) {
+    for (const one of [worker, exporter, server, redis]) {
       const { template, selector } = one['spec']
       expect(template.metadata.labels).toMatchObject(selector.matchLabels)
       expect(one.metadata.labels).toEqual(template.metadata.labels)
     }
   })
 
-  it.each([worker, exporter, redis].map((one) => [one.metadata.name, one] as const))(
+  it.each([worker, exporter, server, redis].map((one) => [one.metadata.name, one] as const))(
     '%s runs without any privilege, on a root that it cannot write',
     (_, { spec }) => {
       const pod = spec.template.spec
@@ -145,6 +147,46 @@ describe('the worker in k8s/', () => {
     expect(names.filter((name: string) => !WORKER_VARIABLES.has(name))).toEqual([])
     const told = exporter['spec'].template.spec.containers[0].env.map(({ name }: any) => name)
     expect(told.filter((name: string) => !EXPORTER_VARIABLES.has(name))).toEqual([])
+  })
+})
+
+describe('the control plane in k8s/', () => {
+  const pod = server['spec'].template.spec
+  const [container] = pod.containers
+  const env = Object.fromEntries(container.env.map(({ name, value }: any) => [name, value]))
+
+  it('starts node itself, is told only what it reads, and by hashes who may call', () => {
+    expect(container.command).toEqual(['node', 'dist/bin/graflow.js', 'serve'])
+    expect(Object.keys(env).filter((name) => !SERVER_VARIABLES.has(name))).toEqual([])
+    const keys = container.volumeMounts.find(({ name }: any) => name === 'keys')
+    expect(env.GRAFLOW_API_KEYS_FILE).toBe(`${keys.mountPath}/keys.json`)
+    expect(pod.volumes.find(({ name }: any) => name === 'keys').secret.secretName).toBe('graflow-api-keys')
+  })
+
+  it('listens where it is probed and called, by the names that it answers to', () => {
+    expect(container.ports).toEqual([{ name: 'http', containerPort: Number(env.GRAFLOW_HTTP_PORT) }])
+    const { startupProbe, livenessProbe, readinessProbe } = container
+    expect([startupProbe, livenessProbe, readinessProbe].map(({ httpGet }) => httpGet)).toEqual([
+      ...[
+        { path: '/livez', port: 'http' },
+        { path: '/livez', port: 'http' },
+        { path: '/readyz', port: 'http' },
+      ],
+    ])
+    const service = find(all, 'Service', 'graflow-server')
+    expect(service['spec'].ports).toEqual([{ name: 'http', port: Number(env.GRAFLOW_HTTP_PORT), targetPort: 'http' }])
+    const namespace = read('k8s/base/kustomization.yaml').namespace
+    expect(env.GRAFLOW_ALLOWED_HOSTS.split(',')).toEqual([
+      ...['', `.${namespace}`, `.${namespace}.svc`, `.${namespace}.svc.cluster.local`].map(
+        (end) => service.metadata.name + end,
+      ),
+    ])
+  })
+
+  it('goes on for a moment after it left the Service, and has longer to stop than that and its last requests take', () => {
+    const sleepS = Number(container.lifecycle.preStop.exec.command.at(-1))
+    expect(sleepS).toBe(5)
+    expect(pod.terminationGracePeriodSeconds * 1_000).toBeGreaterThan(sleepS * 1_000 + CLOSE_MS + STOP_MS)
   })
 })
 

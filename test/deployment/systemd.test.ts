@@ -18,7 +18,7 @@ import { itWith, ran } from '../support/tools.js'
 import { compiled } from '../support/compiled.js'
 import { held } from './deployment.tasks.js'
 import { expand, milliseconds, parseEnvironment, parseUnit, type Unit, valueOf, valuesOf } from './unit-file.js'
-import { EXPORTER_VARIABLES, WORKER_VARIABLES } from './variables.js'
+import { EXPORTER_VARIABLES, SERVER_VARIABLES, WORKER_VARIABLES } from './variables.js'
 
 const project = join(__dirname, '../..')
 const folder = join(project, 'systemd')
@@ -28,6 +28,7 @@ const services = units.filter((name) => name.endsWith('.service'))
 const read = (name: string): string => readFileSync(join(folder, name), 'utf8')
 const unitOf = (name: string): Unit => parseUnit(read(name))
 const WORKER = 'graflow-worker@.service'
+const SERVER = 'graflow.service'
 const DROP_IN = 'exporter-api-key.conf'
 /** The longest that a stop takes beyond the graceful timeout: docs/options.md. */
 const STOP_MS = 2_000
@@ -36,10 +37,10 @@ const itWithSystemd = itWith('systemd-analyze', 'apt-get install systemd')
 const open = useStage()
 
 describe('systemd/', () => {
-  it('has a worker, an exporter, a target that groups them, and their environments', () => {
+  it('has a worker, an exporter, the control plane, a target that groups them, and their environments', () => {
     expect(files).toEqual([
       ...['exporter-api-key.conf', 'exporter.env', 'graflow-exporter.service', 'graflow-worker@.service'],
-      ...['graflow.target', 'worker.env'],
+      ...['graflow.service', 'graflow.target', 'server.env', 'worker.env'],
     ])
     for (const name of services) {
       expect([name, valueOf(unitOf(name), 'PartOf'), valueOf(unitOf(name), 'WantedBy')]).toEqual([
@@ -99,11 +100,12 @@ describe('systemd/', () => {
     }
   })
 
-  it('hardens the exporter as it hardens the worker', () => {
+  it('hardens the exporter and the control plane as it hardens the worker', () => {
     const own = /^(Environment|EnvironmentFile|ExecStart|TimeoutStopSec|StateDirectory|StateDirectoryMode)$/
     const hardening = (name: string): Unit =>
       unitOf(name).filter(([section, key]) => section === 'Service' && !own.test(key))
     expect(hardening('graflow-exporter.service')).toEqual(hardening(WORKER))
+    expect(hardening(SERVER)).toEqual(hardening(WORKER))
   })
 
   it('waits longer for a stop than a worker may take for it', () => {
@@ -117,8 +119,9 @@ describe('systemd/', () => {
   it.each([
     ['the worker', WORKER, 'worker.env', WORKER_VARIABLES],
     ['the exporter', 'graflow-exporter.service', 'exporter.env', EXPORTER_VARIABLES],
+    ['the control plane', SERVER, 'server.env', SERVER_VARIABLES],
   ])('sets only variables that %s reads', (_, unit, environment, known) => {
-    const dropIn = unit === WORKER ? '' : read(DROP_IN)
+    const dropIn = unit === 'graflow-exporter.service' ? read(DROP_IN) : ''
     const named = [...`${read(unit)}${dropIn}${read(environment)}`.matchAll(/^#?(?:Environment=)?(GRAFLOW_\w+)=/gm)]
     expect(named.length).toBeGreaterThan(4)
     expect(named.map(([, name = '']) => name).filter((name) => !known.has(name))).toEqual([])
@@ -293,4 +296,29 @@ describe('a worker that is started as its unit says', () => {
     exporter.signal('SIGTERM')
     expect((await exporter.ends(5_000)).code).toBe(0)
   })
+
+  itWithCommand(
+    'and the control plane, which tells in its log where it is and never its keys, and ends at SIGTERM',
+    async () => {
+      const { machine: here, stage } = await machine()
+      const secret = 'sentinel-9b2e41d7'
+      const settings = ['GRAFLOW_HTTP_PORT=0', `GRAFLOW_KEY_PREFIX=${stage.prefix}`, `GRAFLOW_API_KEY=read:${secret}`]
+      here.write('etc/graflow/server.env', `${settings.join('\n')}\n`)
+      const server = here.start('', SERVER)
+      const [, url = ''] = await server.said(/ on (http:\/\/127\.0\.0\.1:\d+\/)/)
+      expect((await fetch(`${url}api/v1/queues`)).status).toBe(401)
+      expect((await fetch(`${url}api/v1/queues`, { headers: { authorization: `Bearer ${secret}` } })).status).toBe(200)
+      expect(
+        (await fetch(`${url}api/v1/queues/x\u000a/pause`, { method: 'POST', headers: { 'x-api-key': 'wrong' } }))
+          .status,
+      ).toBe(401)
+      const [title, command] = ['comm', 'cmdline'].map((name) => readFileSync(`/proc/${server.pid}/${name}`, 'utf8'))
+      server.signal('SIGTERM')
+      expect((await server.ends(10_000)).code).toBe(0)
+      // FT-H13: each line is JSON, and none has a key
+      const lines = server.stdout.trim().split('\n')
+      expect(lines.map((line) => JSON.parse(line).level)).toContain('info')
+      for (const text of [server.stdout, server.stderr, title, command]) expect(text).not.toContain(secret)
+    },
+  )
 })

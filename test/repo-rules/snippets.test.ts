@@ -123,6 +123,7 @@ describe('code for readers', () => {
       'docs/from-temporal.md',
       'docs/guides/channels-and-locks.md',
       'docs/guides/control-flow.md',
+      'docs/guides/control-plane.md',
       'docs/guides/durable-runs.md',
       'docs/guides/operating-in-code.md',
       'docs/guides/retry-and-settle.md',
