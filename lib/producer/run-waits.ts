@@ -11,7 +11,7 @@ import { codeFrom, describeCode, isTask } from '../engine/routing.js'
 import type { StepRecord } from '../engine/step-journal.js'
 import { GraflowError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
-import { has } from '../session/unserved-words.js'
+import { describeRequirement, has } from '../session/unserved-words.js'
 import { elapsedMs } from '../time.js'
 import { decode } from '../values/codec.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
@@ -221,10 +221,10 @@ const startOf = ({ startedAt, createdAt }: RunRecord): Date => at(startedAt ?? c
 const namesOf = (tasks: readonly string[]): { readonly tasks?: readonly string[] } =>
   tasks.length === 0 ? {} : { tasks: tasks.map(describeCode) }
 
-/** Capabilities as their users named them; of others what they stand for. */
+/** Capabilities as their users named them; where there are none of these, what the others stand for. */
 const wordsFor = (requires: readonly string[]): readonly string[] => {
   const own = ownOf(requires)
-  return own === 'all' || own.length === 0 ? requires : own
+  return own === 'all' || own.length === 0 ? requires.map(describeRequirement) : own
 }
 
 /** Undefined where the store does not keep it. */

@@ -15,7 +15,7 @@ import { elapsedMs, type Clock, type Random } from '../time.js'
 import { encodeFailure } from '../values/codec.js'
 import { PeriodicTask } from './periodic-task.js'
 import { FAIL_AFTER_MS, LOG_AFTER_MS, LOOK_MS } from './unserved-times.js'
-import { commandFor, describeRequirement, has, nobodysTask, unknownTo, type Unserved } from './unserved-words.js'
+import { commandFor, describeRequirements, has, nobodysTask, unknownTo, type Unserved } from './unserved-words.js'
 import { WideLanes } from './wide-lanes.js'
 
 export interface UnservedRunsOptions {
@@ -259,7 +259,7 @@ function forDriver(
         ? 'no live worker with this key prefix that takes submitted runs knows all join policies among them, and one must'
         : 'no live worker with this key prefix that takes submitted runs can do it'
   const { requires } = lane
-  const required = requires.length === 0 ? '' : ` (requires ${requires.map(describeRequirement).join(', ')})`
+  const required = describeRequirements(requires, drivers)
   const needed = `${tasks.length === 0 ? '' : ` for ${tasks.map(describeCode).join(', ')}`}${required}`
   const modules = isSplit ? '<their modules>' : tasks.length === 0 ? '<any module>' : undefined
   return `for a driver${needed}: ${who}; start one: ${commandFor(work, storeFlags, modules)}`

@@ -117,5 +117,11 @@ export function commandFor(
 export const describeRequirement = (name: string): string =>
   isLayout(name) ? 'a release of graflow that can read it' : isReserved(name) ? name.replace(':', ' ') : name
 
+/** What workers must have, in brackets. That they can read the work goes without saying, unless a live one is of a release that cannot. */
+export function describeRequirements(requires: readonly string[], asked: readonly SessionStatus[]): string {
+  const told = requires.filter((name) => !isLayout(name) || asked.some(({ capabilities }) => !has(capabilities, name)))
+  return told.length === 0 ? '' : ` (requires ${[...new Set(told.map(describeRequirement))].join(', ')})`
+}
+
 /** Whether a list of names, or `all`, has this one. */
 export const has = (names: readonly string[] | 'all', name: string): boolean => names === 'all' || names.includes(name)

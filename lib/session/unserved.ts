@@ -12,7 +12,7 @@ import type { Emitter } from '../events.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 import { PeriodicTask } from './periodic-task.js'
 import { FAIL_AFTER_MS, LOG_AFTER_MS, LOOK_MS } from './unserved-times.js'
-import { commandFor, describeRequirement, DISPATCHED_ON, has, nobodysTask, unknownTo } from './unserved-words.js'
+import { commandFor, describeRequirements, DISPATCHED_ON, has, nobodysTask, unknownTo } from './unserved-words.js'
 import { WideLanes } from './wide-lanes.js'
 
 export interface UnservedOptions {
@@ -142,7 +142,7 @@ export class Unserved {
         : `no live worker of queue "${queue}" can do it with this key prefix`
     const path = pathOf(spec)
     const needed = tasks.length === 0 ? `the group at ${path}, whose branches ${DISPATCHED_ON}` : tasks.join(', ')
-    const what = requires.length === 0 ? needed : `${needed} (requires ${requires.map(describeRequirement).join(', ')})`
+    const what = `${needed}${describeRequirements(requires, asked)}`
     const command = commandFor({ ...spec, path }, storeFlags, tasks.length === 0 ? '<any module>' : undefined)
     emitter.emit('log', { level: 'warn', message: `waiting for ${what}: ${who}; start one: ${command}`, runId })
   }

@@ -244,7 +244,7 @@ describe('a submitted run that requires what no worker has', () => {
       sessions: async () => [worker('one', { queues: ['default', 'runs'], tasks: ['t'], capabilities: ['layout:4'] })],
       waiting: async () => {
         const groups = [{ gid: 'mine', waitedMs: clock.now() - from }]
-        return [{ requires: ['build:2', 'layout:4'], tasks: ['t'], groups }]
+        return [{ requires: ['build:2', 'layout:4', 'layout:5'], tasks: ['t'], groups }]
       },
     }
     const control = () => Promise.reject(new Error('nothing fails'))
