@@ -287,7 +287,9 @@ export class WorkerCore {
       store: await this.#openStore(),
       onDrain: () => {
         this.#log('info', `worker ${this.workerId} was asked to leave`)
-        void this.stop()
+        this.stop().catch((error: unknown) =>
+          this.#log('error', `worker ${this.workerId} could not leave: ${describeError(error)}`),
+        )
       },
       info: {
         baseId: this.workerId,

@@ -4,11 +4,21 @@
  */
 import type { Inspector, ListedRun, RunQuery } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
+import { checkOptions, type OptionTable } from '../options.js'
 import type { BulkOptions, BulkProgress } from '../producer/operator-types.js'
 
 /** Runs of a page, and how many of them are worked on at once: their calls travel together. */
 const PAGE = 256
 const AT_ONCE = 32
+
+const BULK_OPTIONS = {
+  onProgress: { kind: 'function', help: '' },
+  signal: { kind: 'object', like: { what: 'an AbortSignal', methods: ['addEventListener'] }, help: '' },
+  cursor: { kind: 'string', help: '' },
+} as const satisfies OptionTable
+
+/** Callers may have no types. @throws GraflowError INVALID_OPTION */
+export const checkBulk = (what: string, options: BulkOptions): BulkOptions => checkOptions(what, BULK_OPTIONS, options)
 
 /**
  * How many runs `command` did something for (it answers whether it did).

@@ -9,7 +9,7 @@ import { WaitList } from './waits.js'
 export function operatorsOf(services: OperatorServices): Operators {
   return {
     runs: new RunDesk(services),
-    queues: new QueueBoard(services.backend.inspect, (request) => services.backend.control(request)),
+    queues: new QueueBoard(services),
     waits: new WaitList(services),
     deployments: new DeploymentDesk(services),
   }

@@ -1,44 +1,50 @@
 /** The queues of a store as people see them, and their pauses. */
-import type { Backend, Inspector, QueueStatus, ServingWorkers } from '../backend/backend.js'
+import type { QueueStatus, ServingWorkers } from '../backend/backend.js'
 import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import { checkOptions, PAGE_OPTIONS } from '../options.js'
 import type { Page, PageOptions, Queues, QueueSummary } from '../producer/operator-types.js'
+import type { OperatorServices } from '../producer/operators.js'
 import { pageOf } from './pages.js'
 
 const NAME = /^[A-Za-z0-9_-]{1,128}$/
 
-export class QueueBoard implements Queues {
-  readonly #inspect: Pick<Inspector, 'queues' | 'serving'>
-  readonly #control: Backend['control']
+type QueueServices = Pick<OperatorServices, 'checkOpen' | 'backend'>
 
-  constructor(inspect: Pick<Inspector, 'queues' | 'serving'>, control: Backend['control']) {
-    this.#inspect = inspect
-    this.#control = control
+export class QueueBoard implements Queues {
+  readonly #services: QueueServices
+
+  constructor(services: QueueServices) {
+    this.#services = services
   }
 
   async list(options?: PageOptions): Promise<Page<QueueSummary>> {
+    this.#services.checkOpen()
     const page = checkOptions('queues.list', PAGE_OPTIONS, options)
     return pageOf(await this.#all(), page, ({ name }) => name)
   }
 
   async get(name: string): Promise<QueueSummary | undefined> {
+    this.#services.checkOpen()
     checkName('get', name)
     return (await this.#all()).find((queue) => queue.name === name)
   }
 
   async pause(name: string): Promise<boolean> {
+    this.#services.checkOpen()
     checkName('pause', name)
-    return (await this.#control({ kind: 'pause-queue', queue: name })) === 'ok'
+    return (await this.#services.backend.control({ kind: 'pause-queue', queue: name })) === 'ok'
   }
 
   async resume(name: string): Promise<boolean> {
+    this.#services.checkOpen()
     checkName('resume', name)
-    return (await this.#control({ kind: 'resume-queue', queue: name })) === 'ok'
+    return (await this.#services.backend.control({ kind: 'resume-queue', queue: name })) === 'ok'
   }
 
   async #all(): Promise<readonly QueueSummary[]> {
-    const [queues, serving] = await Promise.all([this.#inspect.queues(), this.#inspect.serving()])
+    const { inspect } = this.#services.backend
+    const [queues, serving] = await Promise.all([inspect.queues(), inspect.serving()])
     const known = new Map(queues.map((queue) => [queue.queue, queue]))
     // a queue that is served and was never used is one, too
     for (const { queues: served } of serving) {

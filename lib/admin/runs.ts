@@ -26,7 +26,7 @@ import type { Run, Runs, RunStatus, SignalOptions } from '../producer/types.js'
 import { pageOf } from '../report/page.js'
 import { encodeFailure } from '../values/codec.js'
 import { reasonText } from '../values/error-record.js'
-import { inBulk } from './bulk.js'
+import { checkBulk, inBulk } from './bulk.js'
 import { bulkCriteriaOf, queryOf } from './filters.js'
 import { reportOf } from './report.js'
 import { readValue } from './run-values.js'
@@ -131,10 +131,11 @@ export class RunDesk implements Runs {
   ): Promise<number> {
     this.#services.checkOpen()
     const criteria = bulkCriteriaOf(`runs.${what}`, filter)
+    const how = checkBulk(`runs.${what}`, options)
     const states = among?.filter((state) => criteria.states?.includes(state) ?? true) ?? criteria.states
     if (states?.length === 0) return 0
     const { backend } = this.#services
-    return inBulk(backend.inspect, { ...criteria, ...(states !== undefined && { states }) }, options, command)
+    return inBulk(backend.inspect, { ...criteria, ...(states !== undefined && { states }) }, how, command)
   }
 
   async #cancel(runId: string, why: string): Promise<boolean> {

@@ -92,8 +92,10 @@ export class Registry {
     return this.#tied.has(runId)
   }
 
-  forget(runId: string, base = ''): void {
-    this.#tied.delete(keyOf(runId, base))
+  /** @param only where it is this flow's code that is tied; absent: whichever is */
+  forget(runId: string, base = '', only?: Expression): void {
+    const key = keyOf(runId, base)
+    if (only === undefined || this.#tied.get(key) === namesOf(only)) this.#tied.delete(key)
   }
 
   /** The code of the flow that stands at `base` in the run. */

@@ -2,7 +2,7 @@
  * One superstep (BSP: Valiant 1990): a group is dispatched, its branches work, its barrier releases, its outcomes are read. What the outcomes
  * mean is the join's.
  */
-import type { Backend, StepAnswer } from '../backend/backend.js'
+import type { Backend, StepAnswer, StepRequest } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { Emitter, Span } from '../events.js'
 import { elapsedMs, type Clock } from '../time.js'
@@ -205,16 +205,7 @@ export class Supersteps {
         frame.cancel.throwIfAborted()
         const part = partFrom(plan, from)
         const saved = plan.labelOf === undefined ? save : withLabels(save, plan, from, endOfPart(from, part.inputs))
-        const step = {
-          ...(saved !== undefined && { save: saved }),
-          ...(retire.length > 0 && { retire }),
-          ...(task !== undefined && { task }),
-          ...(rest !== undefined && { rest }),
-          group: {
-            ...{ spec: plan.spec, from, ...part },
-            ...(plan.isReopened === true && { isReopened: true }),
-          },
-        }
+        const step = stepOf(plan, { from, ...part }, { save: saved, retire, task, rest })
         const opened = execution.opening === undefined ? undefined : await execution.opening.step(step)
         const { holder, runId } = execution.facts
         const answer: StepAnswer = opened ?? (await backend.step({ holder, runId, ...step }))
@@ -341,6 +332,21 @@ export class Supersteps {
       groupOutcomes.add(page)
       if (page.withdrawn !== undefined) return groupOutcomes
     }
+  }
+}
+
+/** The step that brings a part of a group. */
+function stepOf(
+  plan: GroupPlan,
+  part: Omit<NonNullable<StepRequest['group']>, 'spec' | 'isReopened'>,
+  { save, retire, task, rest }: { readonly [K in 'save' | 'retire' | 'task' | 'rest']: StepRequest[K] | undefined },
+): Omit<StepRequest, 'holder' | 'runId'> {
+  return {
+    ...(save !== undefined && { save }),
+    ...(retire !== undefined && retire.length > 0 && { retire }),
+    ...(task !== undefined && { task }),
+    ...(rest !== undefined && { rest }),
+    group: { spec: plan.spec, ...part, ...(plan.isReopened === true && { isReopened: true }) },
   }
 }
 

@@ -5,6 +5,7 @@
 import type { GroupStatus, OutcomesPage } from '../backend/backend.js'
 import { named } from '../values/item-label.js'
 import { decodeItem } from '../values/value-lists.js'
+import { Cancellation } from '../engine/cancellation.js'
 import { labelKeyOf, NO_LABELS, StoredLabels, type LabelOf } from '../engine/branch-labels.js'
 import { labelOf as taskLabelOf } from '../engine/prepared-grant.js'
 import { GraflowError } from '../errors.js'
@@ -37,12 +38,33 @@ interface Position {
 
 const NONE = new Uint8Array(0)
 
-/** All branches of all groups of the run, those so far first; ends when the run is over. */
-export async function* branchOutcomes(
+/** All branches of all groups of the run, those so far first; ends when the run is over. A reader that leaves, leaves at once. */
+export function branchOutcomes(
   runId: string,
   services: HandleServices,
 ): AsyncGenerator<BranchOutcome, void, undefined> {
-  const { backend, closed, engine } = services
+  const reader = { leave: (): void => undefined }
+  const items = outcomesFor(reader, runId, services)
+  const end = items.return.bind(items)
+  // a generator ends only behind what it waits for
+  return Object.assign(items, {
+    return: (...given: Parameters<typeof end>) => {
+      reader.leave()
+      return end(...given)
+    },
+  })
+}
+
+class HasLeft extends Error {}
+
+async function* outcomesFor(
+  reader: { leave: () => void },
+  runId: string,
+  services: HandleServices,
+): AsyncGenerator<BranchOutcome, void, undefined> {
+  const { backend, engine, closed } = services
+  const left = new Cancellation(closed)
+  reader.leave = () => left.abort(new HasLeft())
   const positions = new Map<string, Position>()
   const labels = new StoredLabels(backend.inspect, runId)
   const positionOf = ({ gid, openedAt }: GroupStatus): Position => {
@@ -74,10 +96,13 @@ export async function* branchOutcomes(
         }
       }
       if (isEnded(record)) return
-      await closed.race(changed)
+      await left.race(changed)
     }
+  } catch (error) {
+    if (!(error instanceof HasLeft)) throw error
   } finally {
     changes.end()
+    left.leave()
   }
 }
 

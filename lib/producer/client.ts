@@ -321,7 +321,7 @@ export class Client implements Graflow {
       answer = await this.#launch(run, where, isUnderWay)
     } finally {
       // This began no run: the next start of its id brings its own code.
-      if (!isUnderWay && answer?.status !== 'ok') registry.forget(runId)
+      if (!isUnderWay && answer?.status !== 'ok') registry.forget(runId, '', run.expression)
     }
     const opened = openedRun(await orKnown({ backend: this.#session.backend, graphs }, answer, run), run.request)
     if (where === 'driven anywhere') this.#session.watchUntilTaken(opened)
@@ -350,6 +350,8 @@ export class Client implements Graflow {
         answer = await opening.answer()
       } else answer = await (where === 'driven anywhere' ? this.#submit(run) : this.#send(request))
       if (answer.status === 'ok') {
+        // another start of this id, with another flow, may have begun before, and come to nothing
+        if (isUnderWay && run.expression !== undefined) this.#session.engine.registry.tie(runId, '', run.expression)
         this.#session.emitter.emit('workflow:execution', { runId, change: 'started' })
         this.#begin(run, answer.token, where, early)
       }

@@ -40,10 +40,11 @@ export class DeadLetterBox implements DeadLetters {
     for (let before = cursor; ; ) {
       const page = await this.#services.backend.inspect.deadLetters(PAGE, before)
       for (const letter of page) {
+        const read = await this.#read(letter, await this.#graphOf(letter))
+        if (task !== undefined && read.task !== task) continue
         // there is another one: the next page begins behind the last
         if (items.length === limit) return { items, cursor: items.at(-1)?.id ?? letter.id }
-        const read = await this.#read(letter, await this.#graphOf(letter))
-        if (task === undefined || read.task === task) items.push(read)
+        items.push(read)
       }
       before = page.at(-1)?.id
       if (page.length < PAGE) return { items }

@@ -4,7 +4,7 @@ import { branchOutcomes } from '../../lib/producer/branch-outcomes.js'
 import type { HandleServices } from '../../lib/producer/handle-services.js'
 import { encode } from '../../lib/values/codec.js'
 import { seededRandom, manualClock } from 'graflow/testing'
-import { turn } from '../support/waits.js'
+import { turn, within } from '../support/waits.js'
 
 interface Settled {
   readonly index: number
@@ -134,6 +134,19 @@ describe('the outcomes of a run as they arrive', () => {
     expect(await last).toEqual([1, 'succeeded'])
     complete()
     expect(await next()).toBeUndefined()
+  })
+
+  it('are left at once, also while a reader waits for the next', async () => {
+    const { services, settle } = store(1)
+    settle(0, 1)
+    const outcomes = branchOutcomes('r', services)
+    await outcomes.next()
+    const next = outcomes.next()
+    await turn()
+    const over = { done: true, value: undefined }
+    expect(await within(5_000, outcomes.return(), 'it to end')).toEqual(over)
+    expect(await next).toEqual(over)
+    expect(await branchOutcomes('r', services).return()).toEqual(over)
   })
 
   it('of many groups are asked for ahead, of four at once', async () => {
