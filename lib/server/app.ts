@@ -15,6 +15,7 @@ import { openApiOf } from './openapi.js'
 import { badRequest, invalidRequest, problemOf, problemResponse } from './problems.js'
 import { PrefixEvents } from './prefix-events.js'
 import type { ServerApp, ServerEnv } from './route.js'
+import { addBulkRoutes } from './routes/bulk.js'
 import { addDeadLetterRoutes } from './routes/dead-letters.js'
 import { addEventRoutes } from './routes/events.js'
 import { addListRoutes } from './routes/lists.js'
@@ -70,6 +71,7 @@ export function createApp(services: ServerServices, options: AppOptions): Server
   addStartRoutes(app, services)
   addRunRoutes(app, services)
   addRunCommands(app, services)
+  addBulkRoutes(app, services)
   addWorkflowRoutes(app, services)
   addListRoutes(app, services)
   addQueueRoutes(app, services)

@@ -70,6 +70,11 @@ const anyItems = { items: expect.any(Array) as unknown }
 const changed = (isChanged = true): object => ({ changed: isChanged })
 const runs = '/api/v1/runs'
 
+async function bulkJob({ ask }: RouteWorld): Promise<string> {
+  const body = { action: 'retry', filter: { tag: 'none' } }
+  return (await ask('POST', { path: `${runs}/bulk`, body }, 'the-admin-key')).json.id
+}
+
 /** By method and path of the document. */
 export const ROUTE_CASES: Readonly<Record<string, RouteCase>> = {
   'GET /livez': { ask: () => ({ path: '/livez' }), status: 200, answer: { status: 'ok' } },
@@ -150,6 +155,19 @@ export const ROUTE_CASES: Readonly<Record<string, RouteCase>> = {
   },
   'GET /api/v1/events': { ask: () => ({ path: '/api/v1/events' }), status: 200 },
   [`GET ${runs}/{id}/events`]: { ask: ({ done }) => ({ path: `${runs}/${done}/events?follow=true` }), status: 200 },
+  [`POST ${runs}/bulk`]: {
+    ask: () => ({ path: `${runs}/bulk`, body: { action: 'cancel', filter: { workflow: 'none', state: ['pending'] } } }),
+    ...{ status: 202, answer: { action: 'cancel', status: 'done', matched: 0, done: 0 } },
+  },
+  'GET /api/v1/bulk-jobs': { ask: () => ({ path: '/api/v1/bulk-jobs' }), status: 200, answer: anyItems },
+  'GET /api/v1/bulk-jobs/{id}': {
+    ask: async (world) => ({ path: `/api/v1/bulk-jobs/${await bulkJob(world)}` }),
+    ...{ status: 200, answer: { action: 'retry', filter: { tag: 'none' } } },
+  },
+  'POST /api/v1/bulk-jobs/{id}/stop': {
+    ask: async (world) => ({ path: `/api/v1/bulk-jobs/${await bulkJob(world)}/stop` }),
+    ...{ status: 200, answer: changed(false) },
+  },
   'GET /api/v1/overview': {
     ...{ ask: () => ({ path: '/api/v1/overview' }), status: 200, answer: { minutes: { started: expect.any(Array) } } },
   },

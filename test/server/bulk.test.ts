@@ -1,0 +1,80 @@
+/** Commands on many runs: counted, done in the background, told by any server, and taken over from one that is gone. */
+import { task, waitFor, workflow } from 'graflow'
+import { BulkJobs } from '../../lib/server/bulk-jobs.js'
+import { openPlane, type TestPlane } from '../support/control-plane.js'
+
+const asks = workflow('asks', waitFor('go').to(task('echo', (given: unknown) => given)))
+let plane: TestPlane
+beforeEach(async () => {
+  plane = await openPlane({ tasks: [asks], serve: { apiKeys: ['operate:the-operate-key', 'admin:the-admin-key'] } })
+})
+afterEach(() => plane.close())
+
+const admin = { 'x-api-key': 'the-admin-key' }
+async function waiting(count: number, tag = 'many'): Promise<void> {
+  const runs = await Promise.all(
+    Array.from({ length: count }, () => plane.graflow.submit('asks', undefined, { tags: [tag] })),
+  )
+  for (const run of runs)
+    for await (const event of run.events()) if (event.type === 'run:state' && event.to === 'waiting') break
+}
+
+describe('a command on many runs', () => {
+  it('counts first, then does it, and tells how far it has come', async () => {
+    await waiting(3)
+    await waiting(1, 'other')
+    const command = { action: 'cancel', filter: { tag: 'many' } }
+    const counted = await plane.ask('POST', '/api/v1/runs/bulk', { ...command, dryRun: true }, admin)
+    expect([counted.status, counted.json]).toEqual([200, { action: 'cancel', matched: 3, isMore: false, dryRun: true }])
+    const done = await plane.ask('POST', '/api/v1/runs/bulk?wait=10000', { ...command, reason: 'enough' }, admin)
+    expect([done.status, done.json]).toEqual([
+      202,
+      expect.objectContaining({ status: 'done', matched: 3, done: 3, failed: 0 }),
+    ])
+    const { json } = await plane.ask('GET', `/api/v1/bulk-jobs/${done.json.id}`, undefined, admin)
+    expect(json).toEqual(done.json)
+    const left = await plane.graflow.runs.list({ state: 'waiting' })
+    expect(left.items).toHaveLength(1)
+  })
+
+  it('deletes only for a key that may, and nothing by a filter that names nothing', async () => {
+    const ask = (body: unknown, key: string) => plane.ask('POST', '/api/v1/runs/bulk', body, { 'x-api-key': key })
+    const command = { action: 'delete', filter: { tag: 'many' } }
+    expect((await ask(command, 'the-operate-key')).json).toMatchObject({ code: 'FORBIDDEN' })
+    expect((await ask({ ...command, filter: {} }, 'the-admin-key')).json).toMatchObject({ code: 'INVALID_OPTION' })
+    expect((await ask({ ...command, filter: { stat: 'x' } }, 'the-admin-key')).json).toMatchObject({
+      code: 'INVALID_OPTION',
+    })
+  })
+
+  it('is taken over from a server that is gone, where it had come to', async () => {
+    await waiting(2)
+    const { services } = plane
+    const job = {
+      ...{ id: 'left', action: 'cancel', filter: { tag: 'many' }, status: 'running', done: 5, matched: 6, failed: 1 },
+      ...{ createdAt: new Date().toISOString(), owner: 'a session that is gone' },
+    }
+    const document = { name: 'left', bytes: Buffer.from(JSON.stringify(job)) }
+    await services.session.store.writeDocuments({ collection: 'bulk-jobs', nonce: 'n', put: [document], remove: [] })
+    const jobs = new BulkJobs(services)
+    await jobs.takeOver()
+    expect(await jobs.settled('left', 10_000)).toMatchObject({ status: 'done', done: 7, matched: 8, failed: 1 })
+    jobs.close()
+  })
+
+  it('is stopped by a person', async () => {
+    const { services } = plane
+    const job = {
+      ...{ id: 'long', action: 'retry', filter: { tag: 'many' }, status: 'running', done: 0, matched: 0, failed: 0 },
+      ...{ createdAt: new Date().toISOString(), owner: services.session.id },
+    }
+    const document = { name: 'long', bytes: Buffer.from(JSON.stringify(job)) }
+    await services.session.store.writeDocuments({ collection: 'bulk-jobs', nonce: 'n', put: [document], remove: [] })
+    const stopped = await plane.ask('POST', '/api/v1/bulk-jobs/long/stop', undefined, admin)
+    expect(stopped.json).toEqual({ id: 'long', changed: true })
+    const { json } = await plane.ask('GET', '/api/v1/bulk-jobs', undefined, admin)
+    expect(json.items).toEqual([
+      expect.objectContaining({ id: 'long', status: 'stopped', endedAt: expect.any(String) }),
+    ])
+  })
+})
