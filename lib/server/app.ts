@@ -14,7 +14,8 @@ import { hostCheck } from './hosts.js'
 import { openApiOf } from './openapi.js'
 import { badRequest, invalidRequest, problemOf, problemResponse } from './problems.js'
 import { PrefixEvents } from './prefix-events.js'
-import type { ServerApp, ServerEnv } from './route.js'
+import { parseFailure } from './json-rpc.js'
+import { sendJson, type ServerApp, type ServerEnv } from './route.js'
 import { addBulkRoutes } from './routes/bulk.js'
 import { addDeadLetterRoutes } from './routes/dead-letters.js'
 import { addEventRoutes } from './routes/events.js'
@@ -22,6 +23,7 @@ import { addListRoutes } from './routes/lists.js'
 import { addOpsRoutes } from './routes/ops.js'
 import { addOverviewRoutes } from './routes/overview.js'
 import { addQueueRoutes } from './routes/queues.js'
+import { addRpcRoutes } from './routes/rpc.js'
 import { addRunCommands } from './routes/run-commands.js'
 import { addRunRoutes } from './routes/runs.js'
 import { addStartRoutes } from './routes/start.js'
@@ -78,6 +80,7 @@ export function createApp(services: ServerServices, options: AppOptions): Server
   addDeadLetterRoutes(app, services)
   addOverviewRoutes(app, services)
   addEventRoutes(app, services, new PrefixEvents(services))
+  addRpcRoutes(app, services)
   openApiOf(app)
   return app
 }
@@ -163,8 +166,11 @@ function answerError(error: unknown, c: Context<ServerEnv>, { log }: ServerServi
   const known = error instanceof HTTPException ? badRequest(`${error.status}: ${error.message}`) : error
   const problem = problemOf(known)
   if (problem.code === 'INTERNAL') log('error', `${c.req.method} ${c.req.path} failed`, asError(error))
+  if (problem.code === 'INVALID_REQUEST' && isRpc(c.req)) return sendJson(parseFailure(problem.detail), 400)
   return problemResponse(problem)
 }
+
+const isRpc = ({ method, path }: Context['req']): boolean => method === 'POST' && (path === '/' || path === '/rpc')
 
 const keyOf = (c: Context<ServerEnv>): string | undefined =>
   c.req.header('x-api-key') ?? /^bearer +(.+)$/i.exec(c.req.header('authorization') ?? '')?.[1]

@@ -182,8 +182,9 @@ function badRequestsOf({ method, path, parameters, body }: Operation): readonly 
       asked: { path: path.replace(`{${name}}`, 'x'.repeat(600)).replace(/\{\w+\}/g, 'x') },
       status: 400,
     }))
+  const isRpc = path === '/' || path === '/rpc' // which answers in its own form
   const bodies =
-    body === undefined
+    body === undefined || isRpc
       ? []
       : [
           { what: 'no JSON', method, asked: { path: at, body: '{' }, status: 400 },

@@ -174,6 +174,14 @@ export const ROUTE_CASES: Readonly<Record<string, RouteCase>> = {
   'GET /api/v1/server': {
     ...{ ask: () => ({ path: '/api/v1/server' }), status: 200, answer: { key: { scope: 'read' } } },
   },
+  'POST /': {
+    ask: ({ done }) => ({ path: '/', body: { jsonrpc: '2.0', id: 1, method: 'runs.get', params: { id: done } } }),
+    ...{ status: 200, answer: { jsonrpc: '2.0', id: 1, result: { state: 'completed' } } },
+  },
+  'POST /rpc': {
+    ask: () => ({ path: '/rpc', body: { jsonrpc: '2.0', id: 'a', method: 'cluster.workers' } }),
+    ...{ status: 200, answer: { jsonrpc: '2.0', id: 'a', result: anyItems } },
+  },
   'GET /api/v1/waits': { ask: () => ({ path: '/api/v1/waits' }), status: 200, answer: anyItems },
   'GET /api/v1/workflows': {
     ask: () => ({ path: '/api/v1/workflows?limit=1' }),

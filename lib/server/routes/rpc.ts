@@ -1,0 +1,83 @@
+/** JSON-RPC 2.0 at `/` and `/rpc`: the routes of the API as methods, and tasks by their names. */
+import { createRoute, z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import { answerRpc, errorOfProblem, RPC_CODES, RpcError, type RpcCall } from '../json-rpc.js'
+import type { Problem } from '../problems.js'
+import { access, answers, sendJson, type ServerApp, type ServerEnv } from '../route.js'
+import { RPC_METHODS, requestFor, type RpcRequest } from '../rpc-methods.js'
+import { cancelTask, executeTasks, getTask } from '../rpc-tasks.js'
+import { endOfRun, startedRun } from '../run-ends.js'
+import type { ServerServices } from '../services.js'
+
+const Body = z.unknown().openapi({
+  description: 'A request, or a list of requests: a batch. Params are by name.',
+  example: { jsonrpc: '2.0', id: 1, method: 'runs.get', params: { id: 'user:42' } },
+})
+const Answer = z.unknown().openapi({
+  description: 'The answer, or a list of answers. `error.data` is the problem that the route answered.',
+  example: { jsonrpc: '2.0', id: 1, result: {} },
+})
+
+const rpcAt = (path: string) =>
+  createRoute({
+    ...{ method: 'post', path, tags: ['rpc'], summary: 'JSON-RPC 2.0.', ...access('read') },
+    description: `Methods, each as the route of its name: ${['tasks.execute', 'tasks.get', 'tasks.cancel', ...Object.keys(RPC_METHODS)].join(', ')}. A method needs the scope of its route.`,
+    request: { body: { required: true, content: { 'application/json': { schema: Body } } } },
+    responses: answers({ 200: ['The answers.', Answer], 204: ['There were only notifications.'] }, 415),
+  })
+
+type Tasks = (call: RpcCall, params: Readonly<Record<string, unknown>>) => Promise<unknown>
+const TASKS: Readonly<Record<string, Tasks>> = {
+  'tasks.execute': executeTasks,
+  'tasks.get': getTask,
+  'tasks.cancel': cancelTask,
+}
+
+export function addRpcRoutes(app: ServerApp, services: ServerServices): void {
+  const answer = async (c: Context<ServerEnv>): Promise<Response> => {
+    const body: unknown = await c.req.json().catch(() => undefined) // there is none
+    const said = await answerRpc(body, callerOf(app, services, c))
+    return said === undefined ? c.body(null, 204) : sendJson(said)
+  }
+  for (const path of ['/rpc', '/']) app.openapi(rpcAt(path), answer)
+}
+
+/** Calls methods for one request, with its key. */
+function callerOf(app: ServerApp, services: ServerServices, c: Context<ServerEnv>): RpcCall {
+  const ask = ({ verb, path, body }: RpcRequest): Promise<Response> => {
+    const headers = new Headers(c.req.raw.headers)
+    for (const name of ['content-length', 'content-type', 'transfer-encoding', 'accept']) headers.delete(name)
+    if (body !== undefined) headers.set('content-type', 'application/json')
+    const url = new URL(c.req.url)
+    const request = new Request(`${url.origin}${path}`, { method: verb, headers, ...(body !== undefined && { body }) })
+    return Promise.resolve(app.fetch(request, c.env))
+  }
+  const call: RpcCall = async (method, params) => {
+    const tasks = Object.hasOwn(TASKS, method) ? TASKS[method] : undefined
+    if (tasks !== undefined) return tasks(inner, params)
+    const known = Object.hasOwn(RPC_METHODS, method) ? RPC_METHODS[method] : undefined
+    if (known === undefined) throw new RpcError(RPC_CODES.methodNotFound, `there is no method "${method}"`)
+    const request = requestFor(known, params)
+    if (typeof request === 'string') throw new RpcError(RPC_CODES.invalidParams, request)
+    return resultOf(await ask(request))
+  }
+  /** What methods are made of: also how a run ends, which is no method by itself. */
+  const inner: RpcCall = async (method, params) => {
+    if (method !== 'runs.end') return call(method, params)
+    const { id, wait } = params as { readonly id: string; readonly wait: number } // as rpc-tasks.ts asks
+    try {
+      return startedRun(await endOfRun(services, id, wait, c.req.raw.signal))
+    } catch {
+      // the route says what is wrong
+      return call('runs.get', { id })
+    }
+  }
+  return call
+}
+
+async function resultOf(response: Response): Promise<unknown> {
+  if (response.status === 204) return null
+  const json: unknown = await response.json()
+  if (response.ok) return json
+  throw errorOfProblem(json as Problem) // every answer that is none of success is one
+}
