@@ -3,7 +3,7 @@
  * flow and its results are the same.
  */
 import { availableParallelism } from 'node:os'
-import { connect, type Graflow } from 'graflow'
+import { connect, type AnyNode, type Graflow } from 'graflow'
 import { findServer, HOW_TO_INSTALL, LocalCluster } from './local-cluster.js'
 
 export interface EngineOptions {
@@ -16,6 +16,8 @@ export interface EngineOptions {
   /** Threads for tasks that want one, in a worker or in this process; without it as many as processors. */
   readonly threads?: number | undefined
   readonly signal: AbortSignal
+  /** What the embedded engine is to know by name. */
+  readonly byName?: readonly AnyNode[]
 }
 
 /** A client and the processes that were started for it. */
@@ -34,12 +36,12 @@ const MOST_WORKERS = 8
 
 /** @throws Error when workers are wanted and there is no server or they do not start; the signal's reason */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { workers, tasks, maxConcurrentTasks, threads, signal } = options
+  const { workers, tasks, maxConcurrentTasks, threads, signal, byName = [] } = options
   const server = workers === 0 ? undefined : findServer()
   if (server === undefined) {
     if (workers !== undefined && workers > 0)
       throw new Error(`worker processes need redis-server 7 or newer on PATH (${HOW_TO_INSTALL})`)
-    const inThreads = threads === undefined ? {} : { threads, tasks: [tasks] }
+    const inThreads = threads === undefined ? { tasks: byName } : { threads, tasks: [...byName, tasks] }
     const graflow = await connect({ logLevel: 'warn', maxConcurrentTasks, ...inThreads })
     return {
       graflow,

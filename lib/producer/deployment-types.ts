@@ -112,6 +112,8 @@ export interface InjectOptions {
   readonly waitMs?: number
   /** Names the event: repeated with the same key it is not run twice. 1 to 256 characters. Default: a new one. */
   readonly idempotencyKey?: string
+  /** Ends the waiting when it aborts; what was begun goes on. Default: none. */
+  readonly signal?: AbortSignal
 }
 
 /** A process of the deployment. */

@@ -22,11 +22,13 @@ import { addEventRoutes } from './routes/events.js'
 import { addListRoutes } from './routes/lists.js'
 import { addOpsRoutes } from './routes/ops.js'
 import { addOverviewRoutes } from './routes/overview.js'
+import { addPipelineGroupRoutes } from './routes/pipeline-groups.js'
 import { addQueueRoutes } from './routes/queues.js'
 import { addRpcRoutes } from './routes/rpc.js'
 import { addRunCommands } from './routes/run-commands.js'
 import { addRunRoutes } from './routes/runs.js'
 import { addStartRoutes } from './routes/start.js'
+import { addTopologyRoutes } from './routes/topology.js'
 import { addWorkflowRoutes } from './routes/workflows.js'
 import type { ServerServices } from './services.js'
 import { staticFiles, type StaticFile } from './static-files.js'
@@ -81,6 +83,8 @@ export function createApp(services: ServerServices, options: AppOptions): Server
   addOverviewRoutes(app, services)
   addEventRoutes(app, services, new PrefixEvents(services))
   addRpcRoutes(app, services)
+  addPipelineGroupRoutes(app, services)
+  addTopologyRoutes(app, services)
   openApiOf(app)
   return app
 }

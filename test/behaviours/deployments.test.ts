@@ -140,6 +140,17 @@ describeOnBothStores('pipeline groups', (open, name, another) => {
     expect((await graflow.deployments.list()).items).toEqual([])
   })
 
+  it('may have names that objects have anyway', async () => {
+    const { deployments } = await open(tasks)
+    const names = ['__proto__', 'constructor', 'toString']
+    const pipelines = names.map((name) => ({ name, source: 'ingest' }))
+    const routes = names.map((to) => ({ from: '_external', to, eventTypes: [to] }))
+    const { id, status } = await deployments.deploy({ name: '__proto__', pipelines, routes })
+    expect(status).toBe('running')
+    for (const eventType of names)
+      expect(await deployments.inject(id, { eventType, fields: { value: 1 } })).toMatchObject({ routedTo: eventType })
+  })
+
   it('refuse an event that no route takes, or that is none', async () => {
     const { deployments } = await open(tasks)
     const { id } = await deployments.deploy(sensors)

@@ -126,6 +126,7 @@ describe('code for readers', () => {
       'docs/guides/control-plane.md',
       'docs/guides/durable-runs.md',
       'docs/guides/operating-in-code.md',
+      'docs/guides/pipeline-groups.md',
       'docs/guides/retry-and-settle.md',
       'docs/guides/testing.md',
       'docs/guides/threads.md',

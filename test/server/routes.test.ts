@@ -81,7 +81,8 @@ describe.each([
       ...(store === 'embedded' ? { tasks: ROUTE_TASKS } : { keyPrefix: freshPrefix() }),
     } as const
     const url = store === 'embedded' ? undefined : (await sharedRedis()).url
-    const served = url === undefined ? [] : ['worker-1', 'spare'].map((workerId) => ({ workerId, redisUrl: url }))
+    const served =
+      url === undefined ? [] : ['worker-1', 'spare', 'third'].map((workerId) => ({ workerId, redisUrl: url }))
     for (const options of served) {
       const worker = new Worker({ ...options, ...own, tasks: [...ROUTE_TASKS] })
       await worker.start()

@@ -35,6 +35,8 @@ export interface RouteWorld {
   readonly broken: string
   readonly waiting: string
   readonly letter: string
+  /** A pipeline group. */
+  readonly group: string
   /** Starts another run that waits. */
   newWaiting(): Promise<string>
 }
@@ -52,7 +54,19 @@ export async function routeWorld(graflow: Graflow, ask: Ask): Promise<RouteWorld
   }
   const { items } = await graflow.deadLetters.list()
   const letter = items[0]?.id ?? ''
-  return { graflow, ask, done: done.id, broken: broken.id, waiting: await newWaiting(), letter, newWaiting }
+  const group = await graflow.deployments.deploy({
+    ...{ name: 'squares', pipelines: [{ name: 'square', source: 'square' }] },
+  })
+  return {
+    graflow,
+    ask,
+    group: group.id,
+    done: done.id,
+    broken: broken.id,
+    waiting: await newWaiting(),
+    letter,
+    newWaiting,
+  }
 }
 
 /** One success of a route. */
@@ -69,6 +83,7 @@ export interface RouteCase {
 const anyItems = { items: expect.any(Array) as unknown }
 const changed = (isChanged = true): object => ({ changed: isChanged })
 const runs = '/api/v1/runs'
+const groups = '/api/v1/cluster/pipeline-groups'
 
 async function bulkJob({ ask }: RouteWorld): Promise<string> {
   const body = { action: 'retry', filter: { tag: 'none' } }
@@ -214,6 +229,28 @@ export const ROUTE_CASES: Readonly<Record<string, RouteCase>> = {
     ...{ ask: () => ({ path: '/api/v1/cluster/workers/spare/drain' }), status: 200, needsWorkers: true },
     answer: { id: 'spare', changed: true },
   },
+  'DELETE /api/v1/cluster/workers/{id}': {
+    ...{ ask: () => ({ path: '/api/v1/cluster/workers/third' }), status: 202, needsWorkers: true },
+    answer: { id: 'third', state: 'draining' },
+  },
+  'GET /api/v1/cluster/topology': {
+    ask: () => ({ path: '/api/v1/cluster/topology' }),
+    ...{ status: 200, answer: { nodes: expect.any(Array) as unknown, groups: expect.any(Array) as unknown } },
+  },
+  [`GET ${groups}`]: { ask: () => ({ path: groups }), status: 200, answer: anyItems },
+  [`POST ${groups}`]: {
+    ask: () => ({ path: groups, body: { name: 'other', pipelines: [{ name: 'p', source: 'square' }] } }),
+    ...{ status: 201, answer: { name: 'other', status: 'running', pipelineCount: 1, placements: [{ pipeline: 'p' }] } },
+  },
+  [`GET ${groups}/{id}`]: {
+    ask: ({ group }) => ({ path: `${groups}/${group}` }),
+    ...{ status: 200, answer: { name: 'squares', routes: [{ from: '_external', to: 'square', eventTypes: ['*'] }] } },
+  },
+  [`POST ${groups}/{id}/inject`]: {
+    ask: ({ group }) => ({ path: `${groups}/${group}/inject?wait=20000`, body: { eventType: 'Number', fields: 5 } }),
+    ...{ status: 200, answer: { routedTo: 'square', workerId: expect.any(String) as unknown, result: 25 } },
+  },
+  [`DELETE ${groups}/{id}`]: { ask: ({ group }) => ({ path: `${groups}/${group}` }), status: 204 },
   'GET /api/v1/cluster/leader': { ask: () => ({ path: '/api/v1/cluster/leader' }), status: 200 },
   'GET /api/v1/dead-letters': {
     ask: () => ({ path: '/api/v1/dead-letters?task=break' }),

@@ -29,10 +29,11 @@ import { elapsedMs, withDeadline } from '../../time.js'
 import { encode } from '../../values/codec.js'
 import { flowOfKnownText, flowOfText, liveTasks, type FlowTextServices } from '../flow-text.js'
 import { pageOf } from '../pages.js'
-import { GroupStore, type GroupFound, type Places, type StoredGroup, type StoredPipeline } from './group-store.js'
+import { GroupStore, type GroupFound, type StoredGroup, type StoredPipeline } from './group-store.js'
 import { InjectionStore, type StoredInjection } from './injection-store.js'
 import { Journey, type JourneyServices, type PipelineEnd } from './journey.js'
-import { candidatesFrom, isMisplaced, placeOf, type Candidate, type Unplaced } from './placement.js'
+import { isAnyMisplaced, isSame, placesOf, viewOf, type Candidates } from './group-view.js'
+import { candidatesFrom } from './placement.js'
 import { EXTERNAL, targetsOf } from './routing.js'
 import { eventOf, groupOf, type CheckedGroup } from './specs.js'
 import { topologyOf } from './topology.js'
@@ -49,9 +50,8 @@ const CARRY_ON_MS = 1_000
 const INJECT_OPTIONS = {
   waitMs: { kind: 'integer', default: 30_000, unit: 'ms', min: 0, max: 600_000, help: '' },
   idempotencyKey: { kind: 'string', pattern: /^[^]{1,256}$/, example: 'order-1', help: '' },
+  signal: { kind: 'object', like: { what: 'an AbortSignal', methods: ['addEventListener'] }, help: '' },
 } as const satisfies OptionTable
-
-type Candidates = ReadonlyMap<string, Candidate>
 
 export class DeploymentDesk implements Deployments {
   readonly #services: OperatorServices
@@ -72,7 +72,7 @@ export class DeploymentDesk implements Deployments {
     const checked = groupOf(given)
     const group = await this.#stored(checked)
     const candidates = await this.#candidates(true)
-    let found: GroupFound = { group, places: {} }
+    let found: GroupFound = { group, places: new Map() }
     const about = { name: group.name, withLoads: group.placement === 'least-loaded' }
     await this.#groups.change(about, ({ named, cursor, placed, groups }) => {
       if (named !== undefined) {
@@ -81,7 +81,7 @@ export class DeploymentDesk implements Deployments {
         return undefined
       }
       if (groups >= MOST_GROUPS) throw tooMany(groups)
-      const decided = placesOf({ group, places: {} }, candidates, { cursor, placed: new Map(placed) })
+      const decided = placesOf({ group, places: new Map() }, candidates, { cursor, placed: new Map(placed) })
       found = { group, places: decided.places }
       return { group, places: { id: group.id, places: decided.places }, cursor: decided.cursor }
     })
@@ -117,17 +117,17 @@ export class DeploymentDesk implements Deployments {
 
   async inject(id: string, given: PipelineEvent, options?: InjectOptions): Promise<Injection> {
     this.#services.checkOpen()
-    const { eventType, fields } = eventOf(given)
     const how = checkOptions<InjectOptions>('deployments.inject', INJECT_OPTIONS, options)
-    const { waitMs = INJECT_OPTIONS.waitMs.default, idempotencyKey } = how
-    encode(fields, 'the fields of the event', this.#services.engine.parts.limits.itemBytes, 'itemBytes')
+    const { waitMs = INJECT_OPTIONS.waitMs.default, idempotencyKey, signal } = how
     const found = await this.#groups.get(id)
     if (found === undefined) throw notFound(id)
+    const { eventType, fields } = eventOf(given)
+    encode(fields, 'the fields of the event', this.#services.engine.parts.limits.itemBytes, 'itemBytes')
     const name = idempotencyKey === undefined ? this.#services.newId() : idFrom(id, idempotencyKey)
     const injection = { id: name, groupId: id, eventType, fields, owner: this.#services.session }
     const journey = new Journey(name, found.group, this.#journeyServices(found))
     const { over } = await this.#begin(injection, found.group, journey)
-    await withDeadline(this.#services.clock, waitMs, over, () => undefined)
+    await withDeadline(this.#services.clock, waitMs, unlessAborted(over, signal), () => undefined)
     return this.#answer(name, journey.deliveries)
   }
 
@@ -281,7 +281,7 @@ export class DeploymentDesk implements Deployments {
       placeOf: async ({ name }) => {
         const candidates = await this.#candidates()
         const { places } = await this.#placed((await this.#groups.get(found.group.id)) ?? found, candidates)
-        const place = places[name]
+        const place = places.get(name)
         return place !== undefined && candidates.has(place) ? place : undefined
       },
       endOf: (run) => this.#endOf(run),
@@ -324,55 +324,20 @@ export class DeploymentDesk implements Deployments {
   }
 }
 
-const unplaced = ({ name, tasks, workerAffinity: affinity }: StoredPipeline): Unplaced => ({ name, tasks, affinity })
-
-const isAnyMisplaced = ({ group, places }: GroupFound, candidates: Candidates): boolean =>
-  group.pipelines.some((pipeline) => isMisplaced(unplaced(pipeline), places[pipeline.name], candidates))
-
-/** Pipelines stay where they are, unless that is not right any more. */
-function placesOf(
-  { group, places }: GroupFound,
-  candidates: Candidates,
-  state: { cursor: string; readonly placed: Map<string, number> },
-): { readonly places: Places; readonly cursor: string } {
-  const decided: Record<string, string> = {}
-  for (const pipeline of group.pipelines) {
-    const before = places[pipeline.name]
-    const isRight = before !== undefined && !isMisplaced(unplaced(pipeline), before, candidates)
-    const now = isRight ? before : placeOf(unplaced(pipeline), candidates, group.placement, state)
-    if (now !== undefined) decided[pipeline.name] = now
-  }
-  return { places: decided, cursor: state.cursor }
-}
-
-function viewOf({ group, places }: GroupFound, candidates: Candidates): PipelineGroup {
-  const { id, name, pipelines, routes, placement, createdAt } = group
-  const placements = pipelines.map(({ name: pipeline }) => {
-    const workerId = places[pipeline]
-    const isThere = workerId !== undefined && candidates.has(workerId)
-    return isThere
-      ? ({ pipeline, workerId, status: 'running' } as const)
-      : ({ pipeline, workerId: undefined, status: 'waiting' } as const)
+/** What it gives, or nothing once the signal aborts. */
+async function unlessAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return promise
+  if (signal.aborted) return
+  let stop: () => void = () => undefined
+  const aborted = new Promise<void>((resolve) => {
+    stop = resolve
+    signal.addEventListener('abort', stop)
   })
-  const running = placements.filter(({ status }) => status === 'running').length
-  return {
-    ...{ id, name, pipelineCount: pipelines.length, placements, routes, placement, createdAt: new Date(createdAt) },
-    status: running === pipelines.length ? 'running' : running === 0 ? 'waiting' : 'degraded',
-    pipelines: pipelines.map(({ name, source, workerAffinity }) => ({
-      ...{ name, source },
-      ...(workerAffinity !== undefined && { workerAffinity }),
-    })),
+  try {
+    await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
-}
-
-/** What a person has written of them. */
-function isSame(a: StoredGroup, b: StoredGroup): boolean {
-  const written = ({ name, placement, routes, pipelines }: StoredGroup): string =>
-    JSON.stringify([
-      ...[name, placement, routes.map(({ from, to, eventTypes }) => [from, to, eventTypes])],
-      pipelines.map(({ name, source, workerAffinity = null }) => [name, source, workerAffinity]),
-    ])
-  return written(a) === written(b)
 }
 
 /** An event that is named: the same name in the same group is the same event. */
@@ -405,13 +370,9 @@ async function naming<T>(option: string, flow: Promise<T>): Promise<T> {
 }
 
 const notFound = (id: string): GraflowError =>
-  new GraflowError(
-    'PIPELINE_GROUP_NOT_FOUND',
-    `there is no pipeline group ${JSON.stringify(String(id).slice(0, 64))}`,
-    {
-      details: { group: id },
-    },
-  )
+  new GraflowError('PIPELINE_GROUP_NOT_FOUND', `there is no pipeline group ${JSON.stringify(id.slice(0, 64))}`, {
+    details: { group: id },
+  })
 
 const exists = ({ id, name }: StoredGroup): GraflowError =>
   new GraflowError(

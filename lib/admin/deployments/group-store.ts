@@ -22,7 +22,7 @@ export interface StoredPipeline extends PipelineSpec {
 }
 
 /** The worker of each pipeline that has one. */
-export type Places = Readonly<Record<string, string>>
+export type Places = ReadonlyMap<string, string>
 
 /** A group, and the places of its pipelines as they were decided last. */
 export interface GroupFound {
@@ -150,7 +150,7 @@ export class GroupStore {
   async #loads(ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const loads = new Map<string, number>()
     for (const { places } of await this.some(ids))
-      for (const worker of Object.values(places)) loads.set(worker, (loads.get(worker) ?? 0) + 1)
+      for (const worker of places.values()) loads.set(worker, (loads.get(worker) ?? 0) + 1)
     return loads
   }
 
@@ -162,7 +162,9 @@ export class GroupStore {
             { name: specName(group.id), bytes: bytesOf({ v: VERSION, ...group }) },
             { name: nameName(group.name), bytes: new TextEncoder().encode(group.id) },
           ]),
-      ...(places === undefined ? [] : [{ name: placesName(places.id), bytes: bytesOf(places.places) }]),
+      ...(places === undefined
+        ? []
+        : [{ name: placesName(places.id), bytes: bytesOf(Object.fromEntries(places.places)) }]),
       ...(cursor === undefined ? [] : [{ name: CURSOR, bytes: new TextEncoder().encode(cursor) }]),
     ]
     const gone = remove === undefined ? [] : [specName(remove.id), placesName(remove.id), nameName(remove.name)]
@@ -217,6 +219,6 @@ const isGroup = (value: unknown, id: string): value is StoredGroup =>
 /** Places that cannot be read are none: they are decided anew. */
 function placesIn(bytes: Uint8Array | undefined): Places {
   const value = bytes === undefined ? undefined : parsed(bytes)
-  if (typeof value !== 'object' || value === null) return {}
-  return Object.fromEntries(Object.entries(value).filter(([, worker]) => typeof worker === 'string')) as Places
+  if (typeof value !== 'object' || value === null) return new Map()
+  return new Map(Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
 }
