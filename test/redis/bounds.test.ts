@@ -207,6 +207,22 @@ describe('beyond one call', () => {
     expect(await readyIn(here)).toBe(3)
   })
 
+  it('releases all that a session holds that closes, a part with each call', async () => {
+    const { backend, redis, tag } = await scene()
+    const runs = Array.from({ length: WIDE }, (_, i) => `run-${i}`)
+    for (const runId of runs) await openRun(backend, runId)
+    const calls = async (): Promise<number> =>
+      Number(/cmdstat_fcall:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1])
+    const before = await calls()
+    expect(await backend.session({ kind: 'close', session: 'd' })).toEqual({ status: 'ok' })
+    expect((await calls()) - before).toBeGreaterThanOrEqual(WIDE / 96)
+    const states = await Promise.all(runs.map(async (runId) => (await backend.inspect.run(runId))?.state))
+    expect(new Set(states)).toEqual(new Set(['abandoned']))
+    expect(await redis.exists(`${tag}:o:d`, `${tag}:wi:d`)).toBe(0)
+    expect(await redis.zscore(`${tag}:w`, 'd')).toBeNull()
+    expect(await backend.session({ kind: 'close', session: 'd' })).toEqual({ status: 'nosession' })
+  })
+
   it('purges a bounded number of groups with each sweep, whatever number of runs they are of', async () => {
     const here = await scene()
     const { backend, redis, tag } = here

@@ -1,6 +1,6 @@
 -- What people decide: a branch ends, or a step inside one does, whoever holds it. Hides that a branch may be ready, delayed or held, and that its
 -- holder's token is worthless from then on.
--- Gives: applyDecision decide
+-- Gives: applyDecision byHand decide
 -- Needs:
 --   barrier: arrive chunkOf
 --   base: activity commitNotices notify quarantine readShard wall whole
@@ -150,15 +150,20 @@ local function decideIn(ARGV)
   return applyDecision(run, nonce, path, as, gid, tonumber(index), mark, value)
 end
 
-function decide(ARGV)
-  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'keep', 'ready', 'act', 'ev' })
-  local isFine, answer = pcall(decideIn, ARGV)
+-- Does what a person asks. Where a record cannot be read, nothing of what it has changed so far is written, `gid` is quarantined, and the answer is
+-- `otherwise`.
+function byHand(ask, ARGV, gid, otherwise)
+  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'keep', 'ready', 'act', 'lanes', 'ev' })
+  local isFine, answer = pcall(ask, ARGV)
   if not isFine then
-    -- nothing of what it has changed so far is written
-    quarantine(ARGV[5], answer)
+    quarantine(gid, answer)
     commitNotices()
-    return 'GONE'
+    return otherwise
   end
   commit()
   return answer
+end
+
+function decide(ARGV)
+  return byHand(decideIn, ARGV, ARGV[5], 'GONE')
 end

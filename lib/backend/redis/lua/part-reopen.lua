@@ -1,10 +1,10 @@
 -- The body of reopen: what is saved stays, the root group waits for a driver, and a new epoch begins.
 -- Gives: reopen
 -- Needs:
---   base: activity commitNotices now quarantine readShard wall whole
---   by-hand: applyDecision
+--   base: activity now wall whole
+--   by-hand: applyDecision byHand
 --   children: addChild
---   commit: commit commitLater later
+--   commit: commitLater later
 --   due-queue: plan unplan
 --   group: filled load readyOf touch
 --   ready-queue: needIn relane
@@ -148,15 +148,9 @@ local function reopenRun(ARGV)
 end
 
 function reopen(ARGV)
-  readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'ready', 'act', 'lanes', 'ev' })
-  local isFine, answer = pcall(reopenRun, ARGV)
-  if not isFine then
-    -- nothing of what it has changed so far is written
-    quarantine(ARGV[1], answer)
-    commitNotices()
-    return 'NOTKEPT'
+  local answer = byHand(reopenRun, ARGV, ARGV[1], 'NOTKEPT')
+  if answer == 'OK' then
+    commitLater()
   end
-  commit()
-  commitLater()
   return answer
 end

@@ -3,12 +3,12 @@
 -- Needs:
 --   base: commitNotices commitShard isOfOtherType many notify now quarantine readShard setShard shardNumber shardValue whole
 --   branch-table: ANYWHERE
---   closing: settleClosing
+--   closing: MOST_GROUPS settleClosing
 --   due-queue: commitPlans unplan
 --   commit: commit commitLater later
 --   granting: addGrant grantOf
---   grants: endHoldingAll grantNumberOf recordOf stillHeld
---   group: forget groups load
+--   grants: endHoldingAll forgetHolding grantNumberOf recordOf stillHeld
+--   group: forget groupOrder groups load
 --   nodes: nodes
 --   reclaim: reclaim
 --   run: loadRun
@@ -291,18 +291,36 @@ local function releaseGrant(gid, grantNumber)
   end
 end
 
-local function closeSession(id, base, fields, reason)
-  removeSession(id, base)
-  for i = 1, #fields, 2 do
-    local gid, grantNumber = match(fields[i], '^(.*)#(%d+)$')
-    if gid then
+-- Releases what the session holds, as far as one call may: a client may drive thousands of runs. Whether nothing is left.
+local function releaseHeld(id)
+  local fields = call('HRANDFIELD', T .. ':o:' .. id, MOST_GROUPS)
+  for _, field in ipairs(fields) do
+    local gid, grantNumber = match(field, '^(.*)#(%d+)$')
+    if #groupOrder >= MOST_GROUPS then
+      return false
+    elseif gid then
       local isFine, why = pcall(releaseGrant, gid, grantNumber)
       if not isFine then
         quarantine(gid, why)
         forget(gid)
       end
     end
+    forgetHolding(id, field)
   end
+  return #fields < MOST_GROUPS
+end
+
+-- Answers MORE where something is left: the session is there then, and waits for nothing.
+local function closeSession(id, base, reason)
+  if not releaseHeld(id) then
+    passOver(id)
+    writeSession({ 'ZREM', T .. ':wait', id })
+    settleClosing()
+    commit()
+    commitRemovals()
+    return { 'MORE' }
+  end
+  removeSession(id, base)
   endHoldingAll(id)
   later({ 'UNLINK', T .. ':o:' .. id })
   -- sessions that were kept away by a preferred worker may take its groups now
@@ -336,11 +354,10 @@ local function handle(ARGV, andSweep)
   if kind == 'confirm' then
     return confirm(ARGV)
   end
-  local fields = call('HGETALL', T .. ':o:' .. id)
   if kind == 'reconcile' then
-    return reconcile(fields, ARGV)
+    return reconcile(call('HGETALL', T .. ':o:' .. id), ARGV)
   end
-  return closeSession(id, known[1], fields, ARGV[3])
+  return closeSession(id, known[1], ARGV[3])
 end
 
 -- What another caller sends again after a repair, a renewal repairs itself: without it the session would soon look lost, and all that it holds.

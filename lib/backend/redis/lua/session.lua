@@ -18,7 +18,8 @@
 --   | stand, session, ttl (inf: endless) | resign, session | look
 --   | tend, session, term, then nodes, stale after ms, dead after ms | graphs, cursor | orphans, cursor | fail-run, run, reason, value
 -- Answers: OK (renew: then the sweep's answer; stand, resign and look: then term, session and base id, where somebody leads) | NOSESSION
---   | RECONCILED number-unknown (grants, 12 parts each, then lost tokens) | DONE count cursor | DEPOSED
+--   | RECONCILED number-unknown (grants, 12 parts each, then lost tokens)
+--   | DONE count cursor | DEPOSED | MORE (close: some of what it holds is released, and the rest by another call)
 local kind = ARGV[1]
 if kind == 'stand' or kind == 'resign' or kind == 'look' then
   return leading.lead(kind, ARGV[2], tonumber(ARGV[3]))

@@ -17,6 +17,8 @@ export async function session(store: Store, request: SessionRequest): Promise<Se
   switch (word) {
     case 'OK':
       return { status: 'ok' }
+    case 'MORE':
+      return session(store, request)
     case 'NOSESSION':
       return { status: 'nosession' }
     case 'RECONCILED': {
