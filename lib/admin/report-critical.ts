@@ -1,5 +1,6 @@
 /** What a run took its time for: steps and groups one after the other, of each group the branch that ended last, and inside that the same again. */
 import type { ReportCritical, ReportGroup, ReportStep } from '../report/report.js'
+import { named } from '../values/item-label.js'
 
 interface Part {
   readonly path: string
@@ -48,7 +49,8 @@ function follow({ path, step, group, inside }: Part, depth: number, found: Repor
   }
   const last = lastOf(group)
   if (last?.start === undefined || last.end === undefined) return
-  const { task: title, worker } = last
+  const { task, label, worker } = last
+  const title = named(task, label)
   found.push({
     path,
     title: group.title,

@@ -111,6 +111,7 @@ describeOnBothStores('labels of branches', (open) => {
     const { data, toHtml } = await graflow.runs.report(run.id)
     expect(data.groups[0]?.branches.map(({ label }) => label)).toEqual(['Mrs. a', 'Mrs. bad'])
     expect(data.failures).toMatchObject([{ path: '0/1', label: 'Mrs. bad' }])
+    expect(data.critical.map(({ title }) => title).join()).toMatch(/ship \(Mrs\. (?:a|bad)\)/)
     expect(toHtml()).toContain('Mrs. bad')
     await graflow.runs.settle(run.id, '0/1', { succeed: 'by hand' })
     await until(async () => (await run.status()).state === 'completed', 'the end')

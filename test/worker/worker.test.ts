@@ -248,7 +248,13 @@ describe('a worker', () => {
       metadata: { zone: 'eu-1' },
     })
     expect(await store.backend.inspect.sessions()).toMatchObject([
-      { baseId: 'w', role: 'worker', queues: ['a', 'b'], capabilities: ['gpu', 'layout:4', 'build:7'], tasks: ['add'] },
+      {
+        baseId: 'w',
+        role: 'worker',
+        queues: ['a', 'b'],
+        capabilities: ['gpu', 'layout:4', 'layout:5', 'build:7'],
+        tasks: ['add'],
+      },
     ])
     const [session] = await store.backend.inspect.sessions()
     expect([session?.metadata, session?.buildId]).toEqual([{ zone: 'eu-1', buildId: '7' }, '7'])
