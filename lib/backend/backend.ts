@@ -62,6 +62,8 @@ export interface GroupSpec {
   readonly requires: readonly string[]
   /** Tasks a worker must know. */
   readonly tasks: readonly string[]
+  /** Each of its branches is one task, which runs where it is granted. Absent: some are more, or less. */
+  readonly isOneTask?: boolean | undefined
   /** Preferred session's base id; exclusive for 2 s while it lives. */
   readonly affinity?: string
   /** -100 to 100, higher first. */

@@ -31,6 +31,19 @@ export const ownOf = (capabilities: readonly string[] | 'all'): readonly string[
 
 const BUILD = 'build:'
 
+/**
+ * Had by sessions that take only branches which are one task: whoever runs their tasks cannot run what stands between tasks. No work requires it.
+ * A session with it takes from no lane that it does not know all tasks of, since it could not forward the others.
+ */
+export const ONLY_TASKS = 'only:tasks'
+
+/** Whether a session with these capabilities takes only branches that are one task. */
+export const takesOnlyTasks = (capabilities: readonly string[] | ReadonlySet<string> | 'all'): boolean =>
+  capabilities !== 'all' &&
+  (Array.isArray(capabilities)
+    ? capabilities.includes(ONLY_TASKS)
+    : (capabilities as ReadonlySet<string>).has(ONLY_TASKS))
+
 /** Had by the sessions of a build, and needed for runs that are pinned to it. */
 export const buildCapability = (buildId: string): string => `${BUILD}${buildId}`
 

@@ -67,6 +67,26 @@ export function taskError(thrown: unknown, isFromHandler: boolean, start: StartT
 export const endOfBranch = (error: unknown, isFromHandler: boolean): 'failed' | 'dead' =>
   !isFromHandler && error instanceof GraflowError && error.code === 'BRANCH_DEAD' ? 'dead' : 'failed'
 
+/**
+ * What becomes of a start of a branch that is one task, by the error that ended it: another start after a delay, as long as the task's `retry` allows
+ * one and the error does not forbid it; else the end of the branch.
+ * @param isFinal whatever the error is, it ends the branch
+ */
+export function endOfStart(
+  thrown: unknown,
+  isFromHandler: boolean,
+  start: StartThatFailed,
+  { retry = {} }: { readonly retry?: RetryOptions },
+  random: Random,
+  isFinal = false,
+): { readonly kind: 'retry' | 'failed' | 'dead'; readonly delayMs: number; readonly error: GraflowError } {
+  const error = taskError(thrown, isFromHandler, start)
+  const isSpent = start.errors >= (retry.attempts ?? RETRY_DEFAULTS.attempts)
+  if (isSpent || isFinal || !isRetryable(thrown, isFromHandler))
+    return { kind: endOfBranch(thrown, isFromHandler), delayMs: 0, error }
+  return { kind: 'retry', delayMs: retryDelayMs(retry, start.errors, random), error }
+}
+
 /** What was thrown, if it is an Error, else an Error that describes it. */
 export const asError = (thrown: unknown): Error => (isError(thrown) ? thrown : errorFromRecord(errorToRecord(thrown)))
 

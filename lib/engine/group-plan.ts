@@ -80,6 +80,7 @@ type Terms = Pick<
   GroupSpec,
   'attempts' | 'maxLosses' | 'timeoutMs' | 'priority' | 'queue' | 'requires' | 'affinity' | 'tasks'
 > & {
+  readonly isOneTask: boolean
   /** Nothing of the flow says so: what the run asks for holds. */
   readonly isAnyQueue: boolean
   readonly isAnyPriority: boolean
@@ -119,6 +120,7 @@ function termsFor(graph: Graph, branches: readonly GraphNode[], routing: GroupRo
     requires: routing.requires,
     ...(routing.affinity !== undefined && { affinity: routing.affinity }),
     tasks: needs(graph, branches, routing, isBrought),
+    isOneTask: branches.every((branch) => branch.kind === 'task' && runsWithGroup(graph.tasks[branch.name], routing)),
   }
 }
 
@@ -299,6 +301,7 @@ function specOf(
       requires: own,
       affinity,
       tasks,
+      isOneTask,
       isAnyQueue,
       isAnyPriority,
     },
@@ -317,6 +320,7 @@ function specOf(
     queue,
     requires,
     tasks,
+    isOneTask: isOneTask || undefined,
     priority,
     depth: by.depth,
     limit,

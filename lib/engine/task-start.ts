@@ -3,13 +3,13 @@
  * start, its frame and its facts are one object, and values are computed only on demand.
  */
 import type { TaskExpression } from '../flow/expression.js'
-import { RETRY_DEFAULTS, type Limits } from '../options.js'
+import type { Limits } from '../options.js'
 import type { Random } from '../time.js'
 import type { BranchKeeper } from './branch-keeper.js'
 import type { Cancellation } from './cancellation.js'
 import { HandlerContext, type StartFacts } from './context.js'
 import type { Execution, Frame, GraphInUse } from './execution.js'
-import { endOfBranch, isRetryable, retryDelayMs, taskError } from './failure.js'
+import { endOfStart } from './failure.js'
 import type { DirectiveFollower } from './directive-follower.js'
 import { asBranch, EndRun, reportingGoto } from './directives.js'
 import type { DirectTask, PreparedBranch } from './prepared-grant.js'
@@ -151,15 +151,10 @@ export class TaskStart implements Frame, StartFacts {
     }
     const { error, isFromHandler, isFinal } = originOf(thrown)
     const { name, options } = this.#task
-    const errors = this.execution.facts.errors + 1
-    const failure = taskError(error, isFromHandler, {
-      ...{ task: name, path: this.runPath, errors },
+    const start = {
+      ...{ task: name, path: this.runPath, errors: this.execution.facts.errors + 1 },
       label: this.#branch.itemLabel,
-    })
-    const isSpent = errors >= (options.retry?.attempts ?? RETRY_DEFAULTS.attempts)
-    const isOver = isSpent || isFinal || !isRetryable(error, isFromHandler)
-    const delayMs = isOver ? 0 : retryDelayMs(options.retry ?? {}, errors, this.#options.random)
-    const kind = isOver ? endOfBranch(error, isFromHandler) : 'retry'
-    this.#keeper.failed(this.execution, { kind, delayMs, error: failure })
+    }
+    this.#keeper.failed(this.execution, endOfStart(error, isFromHandler, start, options, this.#options.random, isFinal))
   }
 }

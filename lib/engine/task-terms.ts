@@ -2,7 +2,7 @@
  * The terms of a task whose branch is more than this task: the holder reports them to the store before a start, by a step. Hides when that is
  * worth a step: never for a branch that is one task with the terms of its group, and for most tasks only once something went wrong.
  */
-import type { Backend, GroupSpec, TaskCounts } from '../backend/backend.js'
+import type { Backend, GroupSpec, TaskCounts, TaskInHand } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import type { TaskOptions } from '../flow/node-options.js'
 import { RETRY_DEFAULTS, TASK_DEFAULTS } from '../options.js'
@@ -57,33 +57,38 @@ export interface StartReport {
   readonly delayMs?: number
 }
 
+/** A start as the store is told of it. */
+export function taskInHand({ task, path, options, errors, losses, leftMs, delayMs = 0 }: StartReport): TaskInHand {
+  const { maxLosses = TASK_DEFAULTS.maxLosses, timeoutMs } = options
+  return {
+    path,
+    errors,
+    losses,
+    attempts: options.retry?.attempts ?? RETRY_DEFAULTS.attempts,
+    maxLosses,
+    timeoutMs: leftMs ?? timeoutMs ?? 0,
+    ...(delayMs > 0 && { delayMs }),
+    ifLost: encodeFailure(lostTooOften(task, path, maxLosses)),
+    ifLate: timeoutMs === undefined ? NO_ERROR : encodeFailure(timeout(task, path, timeoutMs)),
+  }
+}
+
 /** Reports to the store which task the branch has in hand, and saves what is not saved yet; answers what the store has counted for the task. */
 export async function reportStart(
   backend: Pick<Backend, 'step'>,
   frame: Frame,
   report: StartReport,
 ): Promise<TaskCounts> {
-  const { task, path, options, errors, losses, leftMs, delayMs = 0 } = report
+  const { errors, losses } = report
   const { execution } = frame
   const { runId, holder } = execution.facts
-  const { maxLosses = TASK_DEFAULTS.maxLosses, timeoutMs } = options
   const save = execution.takeUnsaved()
   execution.setInHand(true)
   const answer = await backend.step({
     holder,
     runId,
     ...(save !== undefined && { save }),
-    task: {
-      path,
-      errors,
-      losses,
-      attempts: options.retry?.attempts ?? RETRY_DEFAULTS.attempts,
-      maxLosses,
-      timeoutMs: leftMs ?? timeoutMs ?? 0,
-      ...(delayMs > 0 && { delayMs }),
-      ifLost: encodeFailure(lostTooOften(task, path, maxLosses)),
-      ifLate: timeoutMs === undefined ? NO_ERROR : encodeFailure(timeout(task, path, timeoutMs)),
-    },
+    task: taskInHand(report),
   })
   if (answer.status === 'backpressure') throw fullStore('the outputs of finished tasks')
   if (answer.status !== 'ok') throw fenced(frame)

@@ -1,5 +1,6 @@
 /** The workers of a store as people see them: those that live, and for a while those that were lost. */
 import type { Backend, NodeStatus, SessionStatus } from '../backend/backend.js'
+import { leaseOf } from '../backend/remote-info.js'
 import { ownOf } from '../backend/reserved.js'
 import type { WorkerStateName } from '../events.js'
 import { checkOptions, PAGE_OPTIONS, SESSION_TTL_MS } from '../options.js'
@@ -63,7 +64,7 @@ function factsOf(info: SessionStatus | NodeStatus): Omit<WorkerStatus, 'state' |
 
 function liveWorker(session: SessionStatus, node: NodeStatus | undefined, leader: string | undefined): WorkerStatus {
   const { expiresAt } = session
-  const renewedAt = Number.isFinite(expiresAt) ? expiresAt - SESSION_TTL_MS : 0
+  const renewedAt = Number.isFinite(expiresAt) ? expiresAt - (leaseOf(session) ?? SESSION_TTL_MS) : 0
   return {
     ...factsOf(session),
     state: stateOf(session, node),

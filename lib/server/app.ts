@@ -30,6 +30,7 @@ import { addRunRoutes } from './routes/runs.js'
 import { addStartRoutes } from './routes/start.js'
 import { addTopologyRoutes } from './routes/topology.js'
 import { addWorkflowRoutes } from './routes/workflows.js'
+import { addWorkerProtocolRoutes } from './routes/worker-protocol.js'
 import type { ServerServices } from './services.js'
 import { staticFiles, type StaticFile } from './static-files.js'
 
@@ -85,6 +86,7 @@ export function createApp(services: ServerServices, options: AppOptions): Server
   addRpcRoutes(app, services)
   addPipelineGroupRoutes(app, services)
   addTopologyRoutes(app, services)
+  addWorkerProtocolRoutes(app, services)
   openApiOf(app)
   return app
 }

@@ -70,7 +70,17 @@ export function openApp(parts: ServerParts, checked: CheckedOptions, closing: Ab
       log('warn', message)
     },
   )
-  const metrics = new Metrics({ store })
+  const { engine, holdings, lifecycle, emitter: events } = session
+  const metrics = new Metrics({
+    store,
+    // of the runs that this process drives, and of workers that call it over HTTP
+    process: {
+      ...{ events, now: () => clock.now(), tasks: [] },
+      inFlight: () => holdings.branchesInFlight,
+      isLeader: () => lifecycle.isLeader,
+      graphHits: () => engine.graphs.hits,
+    },
+  })
   const app = createApp(services, { host, basePath, allowedHosts, maxBodyBytes, metrics, store })
   return {
     ...{ app, services },

@@ -29,18 +29,34 @@ export function typedValue(value: unknown): TypedValue {
   return { value: found ?? null, types: walk.types, ...(walk.isTruncated && { truncated: true }) }
 }
 
+/** The same, whole, however large it is: for a worker that is to work on it. */
+export function wholeValue(value: unknown): TypedValue {
+  const walk = new Walk(true)
+  const found = walk.at('', value, 0)
+  return { value: found ?? null, types: walk.types }
+}
+
 /** The same without the types: for answers whose shape is known. Errors in it have stacks. */
 export const plainValue = (value: unknown): unknown => new Walk().at('', value, 0)
 
 class Walk {
   readonly types: Record<string, string> = Object.create(null) as Record<string, string>
   isTruncated = false
+  readonly #isWhole: boolean
   #parts = 0
   #characters = 0
 
+  constructor(isWhole = false) {
+    this.#isWhole = isWhole
+  }
+
+  get #isFull(): boolean {
+    return !this.#isWhole && (this.#parts > MOST_PARTS || this.#characters > MOST_CHARACTERS)
+  }
+
   at(pointer: string, value: unknown, depth: number): unknown {
     this.#parts += 1
-    if (this.#parts > MOST_PARTS || this.#characters > MOST_CHARACTERS || depth > MOST_DEPTH) return this.#omit(pointer)
+    if (this.#isFull || (depth > MOST_DEPTH && !this.#isWhole)) return this.#omit(pointer)
     switch (typeof value) {
       case 'string':
         return this.#text(pointer, value)
@@ -62,7 +78,7 @@ class Walk {
 
   #text(pointer: string, text: string): string {
     this.#characters += text.length
-    if (text.length <= MOST_TEXT) return text
+    if (text.length <= MOST_TEXT || this.#isWhole) return text
     this.isTruncated = true
     return this.#as(pointer, 'omitted', text.slice(0, MOST_TEXT))
   }
@@ -87,7 +103,7 @@ class Walk {
   #list(pointer: string, items: readonly unknown[], depth: number): unknown[] {
     const found: unknown[] = []
     for (let i = 0; i < items.length; i += 1) {
-      if (this.#parts > MOST_PARTS || this.#characters > MOST_CHARACTERS) {
+      if (this.#isFull) {
         this.#omit(pointer)
         break
       }
@@ -99,7 +115,7 @@ class Walk {
   #record(pointer: string, entries: readonly (readonly [string, unknown])[], depth: number): Record<string, unknown> {
     const found: Record<string, unknown> = {}
     for (const [key, value] of entries) {
-      if (this.#parts > MOST_PARTS || this.#characters > MOST_CHARACTERS) {
+      if (this.#isFull) {
         this.#omit(pointer)
         break
       }
@@ -127,9 +143,9 @@ class Walk {
       : Buffer.from(value)
     const name = value.constructor.name
     const type = name === 'Buffer' || name === 'Uint8Array' ? 'bytes' : name
-    const text = bytes.subarray(0, MOST_TEXT).toString('base64')
+    const text = bytes.subarray(0, this.#isWhole ? undefined : MOST_TEXT).toString('base64')
     this.#characters += text.length
-    if (bytes.length > MOST_TEXT) this.isTruncated = true
+    if (bytes.length > MOST_TEXT && !this.#isWhole) this.isTruncated = true
     return this.#as(pointer, type, text)
   }
 

@@ -7,6 +7,7 @@
 import { describeError } from '../describe.js'
 import { knowsEnough } from '../backend/asked-tasks.js'
 import type { AskedTasks, Backend, GroupSpec, SessionStatus } from '../backend/backend.js'
+import { takesOnlyTasks } from '../backend/reserved.js'
 import type { BarrierWaits } from '../engine/barrier-waits.js'
 import type { Emitter } from '../events.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
@@ -91,12 +92,9 @@ export class Unserved {
     if (watch === undefined) return
     const asked = sessions.filter(({ queues }) => has(queues, spec.queue))
     const able = asked.filter(({ capabilities }) => spec.requires.every((name) => has(capabilities, name)))
-    const isKnown = (asks: AskedTasks): boolean =>
-      able.some(({ tasks }) => knowsEnough((name) => has(tasks, name), spec.tasks, asks))
     const unknown = nobodysTask(asked, spec)
-    const isWhole = isKnown('all')
-    const isWide =
-      !isWhole && isOfSeveral(spec) && isKnown('some') && (await this.#wideLanes.widen(spec, spec.gid, false))
+    const isWhole = able.some((worker) => (spec.isOneTask === true || isFull(worker)) && knows(worker, spec, 'all'))
+    const isWide = !isWhole && (await this.#widen(spec, able))
     const now = elapsedMs(this.#options.clock)
     if (isWhole || (isWide && unknown === undefined)) {
       watch.since = now + SERVED_MS
@@ -118,6 +116,16 @@ export class Unserved {
       return
     }
     this.#tell(spec, watch, asked, isWide ? spec.tasks.filter((task) => !isTaskOf(asked, task)) : spec.tasks, now)
+  }
+
+  /** Lets workers at the group that do not know all its tasks, where others know those: these may be workers that take single tasks only. */
+  async #widen(spec: GroupSpec, able: readonly SessionStatus[]): Promise<boolean> {
+    const full = able.filter(isFull)
+    if (full.length === 0) return false
+    const isForwardedToTasks = able.some((worker) => !isFull(worker) && knows(worker, spec, 'some'))
+    const isForSeveral = isOfSeveral(spec) && full.some((worker) => knows(worker, spec, 'some'))
+    if (!isForwardedToTasks && !isForSeveral) return false
+    return this.#wideLanes.widen(spec, spec.gid, isForwardedToTasks)
   }
 
   #isUnknownForLong({ runId, queue }: GroupSpec, task: string, waitedMs: number): boolean {
@@ -149,6 +157,12 @@ export class Unserved {
 }
 
 const isOfSeveral = ({ tasks }: GroupSpec): boolean => tasks.length > 1
+
+/** Whether it takes whatever a branch is, and forwards what it does not know. */
+const isFull = ({ capabilities }: SessionStatus): boolean => !takesOnlyTasks(capabilities)
+
+const knows = (worker: SessionStatus, { tasks }: GroupSpec, asks: AskedTasks): boolean =>
+  knowsEnough((name) => has(worker.tasks, name), tasks, asks)
 
 const isTaskOf = (workers: readonly SessionStatus[], task: string): boolean =>
   workers.some(({ tasks }) => has(tasks, task))

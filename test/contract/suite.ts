@@ -15,6 +15,7 @@ import { describeListRuns } from './list-runs.js'
 import { describeLimits } from './limits.js'
 import { describeLocks } from './locks.js'
 import { describeNodes } from './nodes.js'
+import { describeOnlyTasks } from './only-tasks.js'
 import { describeOpen } from './open.js'
 import { describeRefusals } from './refusals.js'
 import { describeRelease } from './release.js'
@@ -55,6 +56,7 @@ export function describeBackend(name: string, makeHarness: MakeHarness, halves: 
       describe('acquire', () => describeAcquire(useWorld))
       describe('sharing', () => describeSharing(useWorld))
       describe('wide lanes', () => describeWideLanes(useWorld))
+      describe('sessions for single tasks', () => describeOnlyTasks(useWorld))
       describe('settle', () => describeSettle(useWorld))
       describe('barrier', () => describeRelease(useWorld))
       describe('control', () => describeControl(useWorld))

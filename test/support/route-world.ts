@@ -1,5 +1,5 @@
 /** What each route is asked with for success, in a store that has a bit of everything. */
-import { each, task, waitFor, workflow, type Graflow } from 'graflow'
+import { declareTask, each, task, waitFor, workflow, type Graflow } from 'graflow'
 import type { Answered } from './control-plane.js'
 
 const add = task('add', ({ a, b }: { a: number; b: number }) => a + b)
@@ -88,6 +88,22 @@ const groups = '/api/v1/cluster/pipeline-groups'
 async function bulkJob({ ask }: RouteWorld): Promise<string> {
   const body = { action: 'retry', filter: { tag: 'none' } }
   return (await ask('POST', { path: `${runs}/bulk`, body }, 'the-admin-key')).json.id
+}
+
+const workers = '/api/v1/cluster/workers'
+
+/** Another worker over HTTP, by its id. */
+async function byHttp({ ask }: RouteWorld): Promise<string> {
+  const body = { tasks: ['elsewhere'], queues: ['http'] }
+  return String((await ask('POST', { path: `${workers}/register`, body }, 'the-operate-key')).json.id)
+}
+
+/** One with a task in hand. */
+async function taskByHttp(world: RouteWorld): Promise<{ readonly id: string; readonly token: string }> {
+  const id = await byHttp(world)
+  await world.graflow.start(each(declareTask<number, unknown>('elsewhere', { queue: 'http' })), [1])
+  const { json } = await world.ask('POST', { path: `${workers}/${id}/acquire`, body: {} }, 'the-operate-key')
+  return { id, token: json.tasks[0].token }
 }
 
 /** By method and path of the document. */
@@ -251,6 +267,36 @@ export const ROUTE_CASES: Readonly<Record<string, RouteCase>> = {
     ...{ status: 200, answer: { routedTo: 'square', workerId: expect.any(String) as unknown, result: 25 } },
   },
   [`DELETE ${groups}/{id}`]: { ask: ({ group }) => ({ path: `${groups}/${group}` }), status: 204 },
+  'POST /api/v1/cluster/workers/register': {
+    ask: () => ({ path: `${workers}/register`, body: { workerId: 'by-http', tasks: ['elsewhere'], queues: ['http'] } }),
+    ...{ status: 201, needsWorkers: true, answer: { workerId: 'by-http', leaseMs: 15_000 } },
+  },
+  'POST /api/v1/cluster/workers/{id}/heartbeat': {
+    ask: async (world) => ({ path: `${workers}/${await byHttp(world)}/heartbeat` }),
+    ...{ status: 200, needsWorkers: true, answer: { drain: false, lost: [] } },
+  },
+  'POST /api/v1/cluster/workers/{id}/acquire': {
+    ask: async (world) => ({ path: `${workers}/${await byHttp(world)}/acquire`, body: { waitMs: 0 } }),
+    ...{ status: 200, needsWorkers: true, answer: { drain: false, tasks: [] } },
+  },
+  'POST /api/v1/cluster/workers/{id}/extend': {
+    ask: async (world) => {
+      const { id, token } = await taskByHttp(world)
+      return { path: `${workers}/${id}/extend`, body: { token, progress: { fraction: 0.5 } } }
+    },
+    ...{ status: 200, needsWorkers: true, answer: { drain: false, lost: [] } },
+  },
+  'POST /api/v1/cluster/workers/{id}/complete': {
+    ask: async (world) => {
+      const { id, token } = await taskByHttp(world)
+      return { path: `${workers}/${id}/complete`, body: { token, result: { is: 'there' } } }
+    },
+    ...{ status: 200, needsWorkers: true, answer: { state: 'succeeded' } },
+  },
+  'POST /api/v1/cluster/workers/{id}/deregister': {
+    ask: async (world) => ({ path: `${workers}/${await byHttp(world)}/deregister` }),
+    ...{ status: 200, needsWorkers: true, answer: changed() },
+  },
   'GET /api/v1/cluster/leader': { ask: () => ({ path: '/api/v1/cluster/leader' }), status: 200 },
   'GET /api/v1/dead-letters': {
     ask: () => ({ path: '/api/v1/dead-letters?task=break' }),

@@ -4,6 +4,7 @@
  */
 import { knowsEnough } from '../asked-tasks.js'
 import type { AcquireRequest, AskedTasks, SessionInfo } from '../backend.js'
+import { takesOnlyTasks } from '../reserved.js'
 
 /** What this file knows of a grant. */
 interface Holding {
@@ -76,7 +77,7 @@ export class Session<H extends Holding> {
 
   /** Whether it could run what the lane's groups hold. */
   canServe(lane: Demand, capabilities: ReadonlySet<string> | 'all'): boolean {
-    return hasAll(capabilities, lane.requires) && this.knows(lane, lane.asks)
+    return hasAll(capabilities, lane.requires) && this.knows(lane, takesOnlyTasks(capabilities) ? 'all' : lane.asks)
   }
 
   /** Whether it knows as many of the lane's tasks as that. */

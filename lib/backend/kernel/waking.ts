@@ -2,6 +2,7 @@
  * What is ready, and which sessions are notified of it. Hides when a group stands in its lane, how a group's and its queue's counters go
  * together, and which sessions get a `work` notice: one for each branch while those are few, and never none where a session waits beside work.
  */
+import { takesOnlyTasks } from '../reserved.js'
 import type { Group, Lane, Session } from './group.js'
 import { isQuick, type Wait } from './sessions.js'
 import type { KernelState } from './state.js'
@@ -145,6 +146,7 @@ export function mayTake(
   return (
     (wait.queues === 'all' || wait.queues.includes(group.lane.queue.name)) &&
     session.canServe(group.lane, wait.capabilities) &&
+    (group.spec.isOneTask === true || !takesOnlyTasks(wait.capabilities)) &&
     group.spec.depth > (wait.deeperThan === 0 ? -1 : wait.deeperThan) &&
     !isHeldForOther(state, session, group)
   )

@@ -3,7 +3,8 @@
  * know; where none knows any, every session of the queue does. Hides which lanes are wide, and until when.
  */
 import type { AskedTasks, ControlAnswer } from '../backend.js'
-import type { Lane, Session } from './group.js'
+import { takesOnlyTasks } from '../reserved.js'
+import type { Group, Lane, Session } from './group.js'
 import { asSet } from './sessions.js'
 import type { KernelState } from './state.js'
 
@@ -15,7 +16,7 @@ export function widenLane(state: KernelState, gid: string, orNone: boolean): Con
   const group = state.groups.get(gid)
   if (group?.state !== 'open') return 'gone'
   const { lane } = group
-  const asks = widthFor(state, lane, orNone)
+  const asks = widthFor(state, group, orNone)
   if (asks === undefined) return 'fenced'
   if (lane.asks === asks) return 'dup'
   const [oldest] = state.wideLanes
@@ -29,7 +30,7 @@ export function widenLane(state: KernelState, gid: string, orNone: boolean): Con
 /** A session opens: lanes that it serves whole are not wide any more. */
 export function narrowLanes(state: KernelState, session: Session): void {
   for (const lane of state.wideLanes) {
-    if (isOfLane(session, lane) && session.knows(lane, 'all')) narrow(state, lane)
+    if (isOfLane(session, lane) && !isForTasks(session) && session.knows(lane, 'all')) narrow(state, lane)
   }
 }
 
@@ -45,12 +46,17 @@ function isOfLane({ info: { role, queues, capabilities } }: Session, { queue, re
   return (queues === 'all' || queues.includes(queue.name)) && (has === 'all' || requires.every((name) => has.has(name)))
 }
 
-/** What can be asked of a session so that one can serve the lane; undefined where one serves it whole, or none could take from it. */
-function widthFor(state: KernelState, lane: Lane, orNone: boolean): AskedTasks | undefined {
+/** It takes branches of one task only, and forwards nothing. */
+const isForTasks = ({ info }: Session): boolean => takesOnlyTasks(info.capabilities)
+
+/** What can be asked of a session so that one can serve the lane; undefined where one serves the group whole, or none could take from it. */
+function widthFor(state: KernelState, { lane, spec }: Group, orNone: boolean): AskedTasks | undefined {
   let asks: AskedTasks | undefined
   for (const session of state.sessions.values()) {
     if (session.expiresAt <= state.now || !isOfLane(session, lane)) continue
-    if (session.knows(lane, 'all')) return undefined
+    const isLimited = isForTasks(session)
+    if (session.knows(lane, 'all') && (spec.isOneTask === true || !isLimited)) return undefined
+    if (isLimited) continue
     if (session.knows(lane, 'some')) asks = 'some'
     else if (orNone) asks ??= 'none'
   }

@@ -8,11 +8,11 @@
 --   commit: commit
 --   granting: addGrant grantOf grantTo
 --   grants: forgetHoldings nonceOf recordOf
---   group: forget groupOrder inputRange load touch
+--   group: forget groupOrder inputRange isOneTask load touch
 --   ready-queue: isGrantable laneOf readyIn
 --   retries: retries
 --   run: loadRun
---   sessions: isQuick
+--   sessions: isQuick takesOnlyTasks
 --   sharing: shareOf
 --   waking: isAnyNotified isAnyToNotify isHeldForOther notifyNext
 --   wide-lanes: wideLanes
@@ -34,7 +34,7 @@ local function decode(ARGV)
   local most = tonumber(ARGV[3])
   ask = {
     session = ARGV[1], nonce = ARGV[2], most = most, deeper = tonumber(ARGV[5]), graceMs = tonumber(ARGV[6]),
-    startable = tonumber(ARGV[10]), shareMs = tonumber(ARGV[11]), quick = ARGV[12], base = false,
+    isForTasks = takesOnlyTasks(ARGV[9]), startable = tonumber(ARGV[10]), shareMs = tonumber(ARGV[11]), quick = ARGV[12], base = false,
     -- what may still be granted, and what was
     left = most, bytesLeft = tonumber(ARGV[4]), taken = 0, promoted = 0, grants = {},
     -- something was left because of the bytes of this call; there may be more; others wait for what is left, or come
@@ -187,6 +187,9 @@ local function consider(gid, lane)
     passPriority(g)
     return nil
   end
+  if ask.isForTasks and not isOneTask(g) then
+    return nil
+  end
   return not isHeldForOther(g, ask.base) and g or nil
 end
 
@@ -293,7 +296,7 @@ end
 
 -- Looks at groups in order until nothing more may be granted.
 local function serveLanes()
-  local looks = ask.deeper > 0 and 512 or 64
+  local looks = (ask.deeper > 0 or ask.isForTasks) and 512 or 64
   for look = 1, looks do
     local gid, lane = nextGroup()
     if not gid then

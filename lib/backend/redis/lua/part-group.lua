@@ -1,6 +1,6 @@
 -- One group as a picture in memory: read once, changed there, written by `commit`. Hides how its facts and counters are stored, and where the
 -- inputs of its branches are.
--- Gives: groups groupOrder RULES load loadReadable packing addGroup forget forgotten headOf stateOf isClosedBy specOf filled readyOf touch
+-- Gives: groups groupOrder RULES load loadReadable packing addGroup forget forgotten headOf stateOf isClosedBy specOf isOneTask filled readyOf touch
 --   asCounted segmentOf sharedInput inputRange inputBytes inputPlace inputOf
 -- Needs:
 --   base: firstRead notify quarantine shard whole
@@ -210,6 +210,11 @@ function specOf(g)
     g.spec = call('HGET', g.b, 'g') or error('no spec')
   end
   return g.spec
+end
+
+-- Whether each of its branches is one task. No text inside of the spec can look like this.
+function isOneTask(g)
+  return find(specOf(g), '"isOneTask":true', 1, true) ~= nil
 end
 
 -- Branches whose input is there.

@@ -1,5 +1,5 @@
 -- Sessions: which of them wait for work, what each could take, and how many branches each holds.
--- Gives: waitingSessions comingSessions passOver waitOf hasAll isQuick heldBy leaveBase isBaseThere callWatchers IDLE_LOOK_MS
+-- Gives: waitingSessions comingSessions passOver waitOf hasAll takesOnlyTasks isQuick heldBy leaveBase isBaseThere callWatchers IDLE_LOOK_MS
 -- Needs:
 --   base: notify now readHint setShard whole
 --   ready-queue: laneOf
@@ -82,8 +82,14 @@ function waitOf(waiter)
     waiter.wait, waiter.quick, waiter.acceptsPush = values[1], quick or '', acceptsPush == '1'
     waiter.free, waiter.deeper, waiter.queues, waiter.capabilities = tonumber(free) or 0, tonumber(deeper) or 0, queues or '', capabilities or ''
     waiter.tasks, waiter.base = values[2] or '', values[3] or ''
+    waiter.isForTasks = takesOnlyTasks(waiter.capabilities)
   end
   return waiter
+end
+
+-- Whether a session with these capabilities takes only branches that are one task, and forwards nothing.
+function takesOnlyTasks(capabilities)
+  return find(capabilities, ',only:tasks,', 1, true) ~= nil
 end
 
 -- Whether branches of this lane are not worth sharing: all their tasks are among these (,a,b,).

@@ -4,7 +4,7 @@
 --   MOST_NOTIFIED notifyPlanned isAnyNotified commitNotified
 -- Needs:
 --   base: notify now shardNumber shardValue
---   group: readyOf
+--   group: isOneTask readyOf
 --   ready-queue: firstOf isGrantable laneOf
 --   run: loadRun
 --   sessions: hasAll isBaseThere isQuick passOver waitOf waitingSessions
@@ -69,7 +69,8 @@ function mayTake(waiter, g)
   waitOf(waiter)
   local lane = laneOf(g.lane)
   return waiter.free > 0 and hasAll(waiter.queues, lane.queue) and hasAll(waiter.capabilities, lane.requires)
-    and wideLanes.knows(waiter.tasks, g.lane) and (waiter.deeper == 0 or g.depth > waiter.deeper) and not isHeldForOther(g, waiter.base)
+    and wideLanes.knows(waiter.tasks, g.lane, waiter.isForTasks and 'all' or nil) and (not waiter.isForTasks or isOneTask(g))
+    and (waiter.deeper == 0 or g.depth > waiter.deeper) and not isHeldForOther(g, waiter.base)
 end
 
 function notifyWork(waiter)

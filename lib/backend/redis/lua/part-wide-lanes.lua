@@ -3,9 +3,9 @@
 -- Gives: wideLanes
 -- Needs:
 --   base: many now nowMicros readHint setShard shardValue whole
---   group: load
+--   group: isOneTask load
 --   ready-queue: laneOf
---   sessions: hasAll
+--   sessions: hasAll takesOnlyTasks
 -- So many lanes are wide at most: the one that has been so for longest is narrow again then. So many sessions are looked at.
 local MOST_WIDE, MOST_SESSIONS_SEEN = 64, 1000
 -- Fields for T:l, and those that go.
@@ -75,16 +75,20 @@ local function isOfLane(serves, info, lane)
   return serves and serves ~= '' and hasAll(serves, lane.queue) and hasAll(capabilitiesOf(info), lane.requires)
 end
 
--- What can be asked of a session so that one can serve the lane: 'some', or 'none'; nil where one serves it whole, or none could take from it.
-local function widthFor(name, orNone)
-  local asks
+-- What can be asked of a session so that one can serve the lane: 'some', or 'none'; nil where one serves the group whole, or none could take from
+-- it. Who takes only branches of one task forwards nothing.
+local function widthFor(g, orNone)
+  local name, asks = g.lane, nil
   for _, session in ipairs(call('ZRANGEBYSCORE', T .. ':w', '(' .. whole(now()), '+inf', 'LIMIT', 0, MOST_SESSIONS_SEEN)) do
     local facts = tryCall('HMGET', T .. ':wi:' .. session, 'tasks', 'serves', 'info')
     if isOfLane(facts[2], facts[3], laneOf(name)) then
-      if knows(facts[1] or '', name, 'all') then
+      local isForTasks = takesOnlyTasks(capabilitiesOf(facts[3]))
+      if knows(facts[1] or '', name, 'all') and (not isForTasks or isOneTask(g)) then
         return nil
       end
-      asks = (asks == 'some' or knows(facts[1] or '', name, 'some')) and 'some' or orNone and 'none' or nil
+      if not isForTasks then
+        asks = (asks == 'some' or knows(facts[1] or '', name, 'some')) and 'some' or orNone and 'none' or nil
+      end
     end
   end
   return asks
@@ -96,7 +100,7 @@ local function widenLane(gid, orNone)
   if not isFine or not g or g.state ~= 'o' then
     return 'GONE'
   end
-  local asks = widthFor(g.lane, orNone)
+  local asks = widthFor(g, orNone)
   if not asks then
     return 'FENCED'
   end
@@ -121,7 +125,7 @@ local function narrowLanes(tasks, serves, info)
     return
   end
   for lane in gmatch(wide, '(%x+):%a+') do
-    if isOfLane(serves, info, laneOf(lane)) and knows(tasks, lane, 'all') then
+    if isOfLane(serves, info, laneOf(lane)) and knows(tasks, lane, 'all') and not takesOnlyTasks(capabilitiesOf(info)) then
       setAsked(lane, 'all')
     end
   end

@@ -4,6 +4,7 @@
  */
 import type { AcquireRequest, AskedTasks, SessionInfo } from '../../backend.js'
 import { knowsEnough } from '../../asked-tasks.js'
+import { takesOnlyTasks } from '../../reserved.js'
 import type { Store } from '../store.js'
 import { numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
@@ -40,7 +41,7 @@ interface Answer {
 }
 
 function addTo({ queues, capabilities, tasks, byQueue }: Answer, lane: Lane): void {
-  if (!hasAll(queues, [lane.queue]) || !hasAll(capabilities, lane.requires) || !knows(tasks, lane)) return
+  if (!hasAll(queues, [lane.queue]) || !hasAll(capabilities, lane.requires) || !knows(tasks, lane, capabilities)) return
   const before = byQueue.get(lane.queue)
   byQueue.set(lane.queue, before === undefined ? lane.id : `${before},${lane.id}`)
 }
@@ -125,6 +126,8 @@ function hasAll(have: Names, wanted: readonly string[]): boolean {
   return have === 'all' || wanted.every((name) => have.includes(name))
 }
 
-function knows(have: Names, { tasks, asks }: Lane): boolean {
-  return have === 'all' || knowsEnough((name) => have.includes(name), tasks, asks)
+function knows(have: Names, { tasks, asks }: Lane, capabilities: Names): boolean {
+  return (
+    have === 'all' || knowsEnough((name) => have.includes(name), tasks, takesOnlyTasks(capabilities) ? 'all' : asks)
+  )
 }

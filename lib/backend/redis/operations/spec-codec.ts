@@ -47,6 +47,7 @@ export function decodeSpec(bytes: Uint8Array): GroupSpec {
     queue: text('queue'),
     requires: names('requires'),
     tasks: names('tasks'),
+    ...(facts['isOneTask'] === true && { isOneTask: true }),
     ...(affinity !== undefined && { affinity: text('affinity') }),
     priority: number('priority'),
     depth: number('depth'),

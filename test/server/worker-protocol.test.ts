@@ -1,0 +1,124 @@
+/** The worker protocol as requests and answers; what it does is in remote-workers.test.ts. */
+import { declareTask, each } from 'graflow'
+import { createServer } from 'node:net'
+import { openPlane, type TestPlane } from '../support/control-plane.js'
+import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
+
+const BASE = '/api/v1/cluster/workers'
+const upper = declareTask<string, string>('upper')
+
+describe('the worker protocol', () => {
+  let plane: TestPlane
+  beforeEach(async () => {
+    plane = await openPlane({ keyPrefix: freshPrefix() }, (await sharedRedis()).url)
+  })
+  afterEach(() => plane.close())
+
+  const post = (path: string, body?: unknown): ReturnType<TestPlane['ask']> => plane.ask('POST', `${BASE}${path}`, body)
+  const register = async (): Promise<string> =>
+    String((await post('/register', { workerId: 'w', tasks: ['upper'], leaseMs: 60_000 })).json['id'])
+
+  it('registers a worker, gives it tasks, and takes results, one or several', async () => {
+    const registered = await post('/register', { workerId: 'w', tasks: ['upper'] })
+    expect(registered.status).toBe(201)
+    expect(registered.json).toMatchObject({ workerId: 'w', leaseMs: 15_000, heartbeatIntervalMs: 5_000 })
+    const id = String(registered.json['id'])
+    const run = await plane.graflow.start(each(upper), ['a', 'b', 'c'])
+    const acquired = await post(`/${id}/acquire`, { max: 3 })
+    expect(acquired.text).toMatch(/^\{"drain":false,"tasks":\[\{"token":"[\w-]+",.*"input":"a"\},/)
+    const tasks = acquired.json['tasks'] as { token: string; input: string }[]
+    const [a, b, c] = tasks.map(({ token, input }) => ({ token, result: input.toUpperCase() }))
+    const [, , last] = tasks
+    expect((await post(`/${id}/heartbeat`, { inHand: [a?.token] })).json).toEqual({ drain: false, lost: [] })
+    expect((await post(`/${id}/extend`, { token: last?.token, progress: { fraction: 1 } })).json).toMatchObject({
+      lost: [],
+    })
+    expect((await post(`/${id}/complete`, a)).json).toEqual({ token: a?.token, state: 'succeeded' })
+    const several = await post(`/${id}/complete`, { tasks: [b, c, a] })
+    expect(several.json).toMatchObject({
+      tasks: [{ state: 'succeeded' }, { state: 'succeeded' }, { state: 'repeated' }],
+    })
+    expect(await run.result()).toEqual(['A', 'B', 'C'])
+    const metrics = await plane.ask('GET', '/metrics')
+    expect(metrics.text).toContain('graflow_tasks_total{task="upper",outcome="succeeded"} 3')
+    expect((await post(`/${id}/deregister`)).json).toEqual({ id, changed: true })
+  })
+
+  it('refuses a late result with 409 and a code, and a worker that it does not know with 404', async () => {
+    const id = await register()
+    const run = await plane.graflow.start(each(upper), ['a'])
+    const { json } = await post(`/${id}/acquire`)
+    const [task] = json['tasks'] as { token: string }[]
+    await post(`/${id}/deregister`, {})
+    const late = await post(`/${id}/complete`, { token: task?.token, result: 'A' })
+    expect([late.status, late.json['code']]).toEqual([409, 'FENCED'])
+    for (const call of ['heartbeat', 'acquire', 'deregister']) {
+      const answer = await post(`/${id}/${call}`, {})
+      expect([answer.status, answer.json['code']]).toEqual([404, 'WORKER_NOT_FOUND'])
+    }
+    await run.cancel()
+  })
+
+  it.each([
+    ['/register', {}],
+    ['/register', { tasks: [] }],
+    ['/register', { tasks: ['a b'] }],
+    ['/register', { tasks: ['a'], queues: ['runs'] }],
+    ['/register', { tasks: ['a'], leaseMs: 1 }],
+    ['/w/acquire', { max: 0 }],
+    ['/w/acquire', { waitMs: 1e9 }],
+    ['/w/acquire', { inHand: ['nonsense'] }],
+    ['/w/heartbeat', { inHand: 'x' }],
+    ['/w/complete', {}],
+    ['/w/complete', { token: 'nonsense', result: 1 }],
+    ['/w/extend', { token: 'x', progress: { fraction: 2 } }],
+  ])('refuses a body that cannot be right: %s %j', async (path, body) => {
+    const { status, json } = await post(path, body)
+    expect([status, json['status']]).toEqual([400, 400])
+    expect(['INVALID_OPTION', 'INVALID_NAME']).toContain(json['code'])
+  })
+
+  it('ends calls that wait for work when it closes', async () => {
+    const id = await register()
+    const waiting = post(`/${id}/acquire`, { waitMs: 60_000 })
+    await plane.close()
+    expect((await waiting).json).toEqual({ drain: false, tasks: [] })
+  })
+
+  it('FT-H10: calls no address that a worker names', async () => {
+    let connections = 0
+    const listener = createServer(() => (connections += 1))
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+    const { port } = listener.address() as { port: number }
+    const url = `http://127.0.0.1:${port}`
+    const { json } = await post('/register', {
+      tasks: ['upper'],
+      hostname: url,
+      url,
+      address: url,
+      callback: url,
+      metadata: { url },
+    })
+    expect((await post(`/${String(json['id'])}/heartbeat`, {})).status).toBe(200)
+    expect(connections).toBe(0)
+    await new Promise((resolve) => listener.close(resolve))
+  })
+})
+
+describe('the worker protocol of a control plane with keys', () => {
+  it('FT-H2: wants a key with the scope operate for every call, heartbeats too', async () => {
+    const plane = await openPlane({ serve: { apiKeys: ['read:the-read-key'] } }, (await sharedRedis()).url)
+    for (const call of ['register', 'w/heartbeat', 'w/acquire', 'w/extend', 'w/complete', 'w/deregister']) {
+      expect((await plane.ask('POST', `${BASE}/${call}`, {})).status).toBe(401)
+      expect((await plane.ask('POST', `${BASE}/${call}`, {}, { 'x-api-key': 'the-read-key' })).status).toBe(403)
+    }
+    await plane.close()
+  })
+
+  it('is not there where the store is the process itself', async () => {
+    const plane = await openPlane()
+    const { status, json } = await plane.ask('POST', `${BASE}/register`, { tasks: ['upper'] })
+    expect([status, json['code']]).toEqual([501, 'NOT_AVAILABLE'])
+    await plane.close()
+  })
+})
