@@ -84,17 +84,17 @@ export function storeMetrics(registry: Registry, sources: StoreSources): () => P
   const all = [oldest, backlog, depth, workers, leads, candidates, runs, letters, bytes]
   const fill = (found: Found, { keyPrefix: key_prefix, ownQueues }: StoreSources): void => {
     const { queues, serving, isLed, totals } = found
-    for (const one of queues === undefined ? [] : withEmpty(queues, ownQueues)) {
+    for (const { names, ...one } of queues === undefined ? [] : largest(withEmpty(queues, ownQueues), ownQueues)) {
       const labels = { key_prefix, queue: one.queue }
       depth.set(labels, one.ready)
       backlog.set(labels, backlogOf(one))
       oldest.set(labels, (one.oldestMs ?? 0) / 1_000)
-      if (serving !== undefined) workers.set(labels, workersOf(serving, [one.queue]))
+      if (serving !== undefined) workers.set(labels, workersOf(serving, names))
     }
     if (isLed !== undefined) leads.set({ key_prefix }, isLed ? 1 : 0)
     if (totals === undefined) return
     candidates.set({ key_prefix }, totals.candidates)
-    for (const { workflow, state, count } of totals.ended) {
+    for (const { workflow, state, count } of withOthers(totals.ended)) {
       // a series that begins above 0 hides its first count from `increase`
       for (const other of END_STATES) runs.inc({ workflow, state: other, key_prefix }, 0)
       runs.inc({ workflow, state, key_prefix }, count)
@@ -112,6 +112,47 @@ export function storeMetrics(registry: Registry, sources: StoreSources): () => P
     logOnce(found)
     fill(found, sources)
   }
+}
+
+/** Queues and workflows that have series of their own: names come from those who start runs, and each is kept for ever by who collects. */
+const MOST_NAMES = 200
+const OTHER = 'other'
+
+/** The own queues and the longest ones; all further ones together as one. */
+function largest(
+  queues: readonly QueueDepth[],
+  own: readonly string[],
+): readonly (QueueDepth & { readonly names: readonly string[] })[] {
+  const named = queues.map((one) => ({ ...one, names: [one.queue] }))
+  if (named.length <= MOST_NAMES) return named
+  const rank = ({ queue, ...depth }: QueueDepth): number =>
+    own.includes(queue) ? Infinity : backlogOf({ queue, ...depth })
+  const ranked = named.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(b) - rank(a)))
+  const rest = ranked.slice(MOST_NAMES)
+  const sum = (count: (one: QueueDepth) => number): number => rest.reduce((total, one) => total + count(one), 0)
+  const ages = rest.flatMap(({ oldestMs }) => (oldestMs === undefined ? [] : [oldestMs]))
+  return [
+    ...ranked.slice(0, MOST_NAMES),
+    {
+      ...{ queue: OTHER, ready: sum(({ ready }) => ready), granted: sum(({ granted }) => granted) },
+      oldestMs: ages.length === 0 ? undefined : Math.max(...ages),
+      names: rest.map(({ queue }) => queue),
+    },
+  ]
+}
+
+/** Those of the workflows with the most runs keep their names. */
+function withOthers(ended: Totals['ended']): Totals['ended'] {
+  const sums = new Map<string, number>()
+  for (const { workflow, count } of ended) sums.set(workflow, (sums.get(workflow) ?? 0) + count)
+  if (sums.size <= MOST_NAMES) return ended
+  const kept = new Set(
+    [...sums]
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, MOST_NAMES)
+      .map(([workflow]) => workflow),
+  )
+  return ended.map((one) => (kept.has(one.workflow) ? one : { ...one, workflow: OTHER }))
 }
 
 /** What a reading found; undefined is what could not be read, and `reasons` says why. */

@@ -39,4 +39,40 @@ describe('a reading', () => {
     metrics.close()
     expect(asked.sort()).toEqual(['isLed', 'ping', 'queues', 'serving', 'totals'])
   })
+
+  it('FT-H16: has at most 200 queues and workflows by name, whatever is started, and escapes what they are called', async () => {
+    const odd = (i: number): string => `a"b\\c\n${i}`
+    const names = Array.from({ length: 10_000 }, (_, i) => odd(i))
+    const metrics = new Metrics({
+      store: {
+        ...{ keyPrefix: 'p', ownQueues: ['own'], onLeftOut: () => undefined, ping: () => Promise.resolve() },
+        queues: () =>
+          Promise.resolve(
+            names.map((queue, i) => ({ queue, ready: i, granted: 1, oldestMs: i === 5 ? 9_000 : undefined })),
+          ),
+        serving: () => Promise.resolve([{ queues: [odd(1), odd(9_999)], workers: 2 }]),
+        isLed: () => Promise.resolve(true),
+        totals: () =>
+          Promise.resolve({
+            ...{ now: 1_000, deadLetters: 0, candidates: 0, bytes: {} },
+            ended: names.map((workflow, i) => ({ workflow, state: 'completed', count: i + 1 })),
+          }),
+      },
+    })
+    const lines = (await metrics.text()).split('\n')
+    metrics.close()
+    const of = (name: string): readonly string[] => lines.filter((line) => line.startsWith(`${name}{`))
+    const depths = of('graflow_queue_depth')
+    expect(depths).toHaveLength(201)
+    expect(depths).toContain('graflow_queue_depth{key_prefix="p",queue="own"} 0')
+    expect(depths).toContain('graflow_queue_depth{key_prefix="p",queue="a\\"b\\\\c\\n9999"} 9999')
+    const sum = (series: readonly string[]): number =>
+      series.reduce((all, line) => all + Number(line.split(' ').at(-1)), 0)
+    expect(sum(depths)).toBe((10_000 * 9_999) / 2)
+    expect(of('graflow_queue_oldest_seconds')).toContain('graflow_queue_oldest_seconds{key_prefix="p",queue="other"} 9')
+    expect(of('graflow_workers')).toContain('graflow_workers{key_prefix="p",queue="other"} 2')
+    const runs = of('graflow_runs_total')
+    expect(runs).toHaveLength(201 * 3)
+    expect(sum(runs)).toBe((10_000 * 10_001) / 2)
+  })
 })

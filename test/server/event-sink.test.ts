@@ -28,7 +28,8 @@ beforeEach(async () => {
   closing = new AbortController()
   sinks = []
   over = 0
-  server = createServer(getRequestListener(app.fetch, { overrideGlobalObjects: false }))
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false })
+  server = createServer((request, response) => void listener(request, response))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
 })

@@ -180,12 +180,7 @@ export class Fuzzer {
         const value =
           isOdd && this.#chance(0.5) ? this.#pick(ODD_TEXTS) : (example ?? this.#hinted(name, schema ?? {}, 0))
         // nobody waits here for long
-        const text =
-          name === 'wait' || /wait/i.test(name)
-            ? '20'
-            : typeof value === 'string'
-              ? value
-              : (JSON.stringify(value) ?? '')
+        const text = name === 'wait' || /wait/i.test(name) ? '20' : typeof value === 'string' ? value : textOf(value)
         const pair = `${encodeURIComponent(name)}=${encodeURIComponent(text)}`
         return isOdd && this.#chance(0.1) ? [pair, pair] : [pair]
       })
@@ -222,8 +217,8 @@ export class Fuzzer {
     if (body === undefined && !(isOdd && method !== 'GET' && this.#chance(0.1))) return undefined
     const value = this.#value(body ?? {}, 0)
     if (!isOdd) return JSON.stringify(value)
-    if (this.#chance(0.1)) return this.#broken(JSON.stringify(value) ?? 'x')
-    return JSON.stringify(this.#mutated(value, 0)) ?? 'null'
+    if (this.#chance(0.1)) return this.#broken(textOf(value))
+    return textOf(this.#mutated(value, 0))
   }
 
   #broken(json: string): string | Buffer {
@@ -314,6 +309,9 @@ export class Fuzzer {
     return Object.fromEntries(entries)
   }
 }
+
+/** As JSON; of what JSON has no form for, nothing. */
+const textOf = (value: unknown): string => (JSON.stringify(value) as string | undefined) ?? ''
 
 /** What a header can carry. */
 const headerOf = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, '').slice(0, 4_000)

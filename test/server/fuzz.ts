@@ -33,8 +33,8 @@ interface Told {
 }
 
 const server = fork(join(import.meta.dirname, 'fuzz-server.ts'), { execArgv: ['--import', 'tsx'] })
-let hasEnded = false
-server.on('exit', () => (hasEnded = true))
+const life = { hasEnded: false }
+server.on('exit', () => (life.hasEnded = true))
 const tell = async <T>(child: ChildProcess, word?: string): Promise<T> => {
   if (word !== undefined) child.send(word)
   const [answer] = (await once(child, 'message')) as [T]
@@ -60,13 +60,14 @@ function judge(sent: FuzzRequest, status: number, type: string, body: string): v
   count(status)
   const told = `${sent.method} ${sent.path} ${JSON.stringify(sent.headers)} ${String(sent.body).slice(0, 400)}`
   if (status === 500) faults.push(`500: ${told}: ${body.slice(0, 400)}`)
-  else if (
-    status >= 400 &&
-    sent.method !== 'HEAD' &&
-    !(type.startsWith('application/problem+json') && /"code":"[A-Z_]+"/.test(body))
-  )
+  else if (status >= 400 && sent.method !== 'HEAD' && !isProblem(type, body))
     faults.push(`${status} without a problem: ${told}: ${type} ${body.slice(0, 200)}`)
 }
+
+/** JSON-RPC has a form of its own for what it cannot read. */
+const isProblem = (type: string, body: string): boolean =>
+  (type.startsWith('application/problem+json') && /"code":"[A-Z_]+"/.test(body)) ||
+  /^\{"jsonrpc":"2\.0","id":null,"error":\{"code":-32/.test(body)
 
 function send(sent: FuzzRequest): Promise<void> {
   return new Promise((resolve) => {
@@ -131,7 +132,7 @@ function sendRaw(bytes: Buffer): Promise<void> {
 
 let sent = 0
 async function lane(): Promise<void> {
-  while (sent < total && !hasEnded && faults.length < 20) {
+  while (sent < total && !life.hasEnded && faults.length < 20) {
     sent += 1
     await (sent % 50 === 0 ? sendRaw(fuzzer.raw()) : send(fuzzer.next()))
     if (sent % 20_000 === 0) console.log(`${sent} requests`)
@@ -146,7 +147,7 @@ try {
   const from = performance.now()
   await Promise.all(Array.from({ length: atOnce }, lane))
   const seconds = (performance.now() - from) / 1_000
-  if (hasEnded) faults.push('the server has ended')
+  if (life.hasEnded) faults.push('the server has ended')
   else {
     const { longest, internal, rss, p999Ms } = await tell<Told>(server, 'tell')
     console.log(
@@ -167,7 +168,7 @@ try {
   )
 } finally {
   agent.destroy()
-  if (!hasEnded) server.kill()
+  if (!life.hasEnded) server.kill()
 }
 for (const one of late) console.log(`no answer within ${PATIENCE_MS} ms: ${one}`)
 for (const fault of faults) console.log(`FAULT ${fault}`)
