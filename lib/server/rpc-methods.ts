@@ -52,7 +52,13 @@ export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = Object.freeze({
   'cluster.worker': get('/cluster/workers/{id}'),
   'cluster.drain': post('/cluster/workers/{id}/drain'),
   'cluster.leader': get('/cluster/leader'),
+  'cluster.deleteWorker': remove('/cluster/workers/{id}'),
   'cluster.topology': get('/cluster/topology'),
+  'cluster.deploy': post('/cluster/pipeline-groups'),
+  'cluster.pipelineGroups': get('/cluster/pipeline-groups'),
+  'cluster.pipelineGroup': get('/cluster/pipeline-groups/{id}'),
+  'cluster.inject': post('/cluster/pipeline-groups/{id}/inject', { query: ['wait'] }),
+  'cluster.tearDown': remove('/cluster/pipeline-groups/{id}'),
 })
 
 /** A request of the API. */

@@ -40,7 +40,7 @@ const fits = (prints: string): RegExp =>
   )
 
 describe('the commands of docs/guides/pipeline-groups.md', () => {
-  it('print what stands below them', async () => {
+  it('print what stands below them, and JSON-RPC has the same', async () => {
     const own = await stage(await sharedRedis())
     await Promise.all(['worker-0', 'worker-1'].map((id) => workerHere(own, id, tasks)))
     const graflow = await connect(own.server.url, {
@@ -57,6 +57,17 @@ describe('the commands of docs/guides/pipeline-groups.md', () => {
       expect(stdout).toMatch(fits(prints))
       if (group === '') group = (JSON.parse(stdout) as { readonly id: string }).id
     }
+    const methods = [
+      ['cluster.deploy', { name: 'rpc', pipelines: [{ name: 'p', source: 'average' }] }],
+      ['cluster.pipelineGroups', { limit: 5 }],
+    ] as const
+    const calls = methods.map(([method, params], id) => ({ jsonrpc: '2.0', id, method, params }))
+    const headers = { 'content-type': 'application/json', 'x-api-key': 'admin-key' }
+    const answers = await (await fetch(`${here}/rpc`, { method: 'POST', headers, body: JSON.stringify(calls) })).json()
+    const { id } = (answers as readonly { readonly result: { readonly id: string } }[])[0]?.result ?? {}
+    const inject = { jsonrpc: '2.0', id: 1, method: 'cluster.inject', params: { id, eventType: 'E', fields: [4, 6] } }
+    const injected = await fetch(`${here}/rpc`, { method: 'POST', headers, body: JSON.stringify(inject) })
+    expect(await injected.json()).toMatchObject({ result: { routedTo: 'p', result: 5 } })
     await until(async () => (await graflow.workers.list()).items.length === 1, 'worker-1 to have left')
   })
 })
