@@ -1,4 +1,4 @@
-/** The commands of docs/guides/control-plane.md, run as they stand there; `…` in what they print is any text. */
+/** The commands of docs/guides/control-plane.md and docs/http-api.md, run as they stand there; `…` in what they print is any text. */
 import { spawnSync, spawn } from 'node:child_process'
 import { connect, each, seq, task, waitFor, workflow, type Graflow } from 'graflow'
 import { readDoc } from '../repo-rules/doc-table.js'
@@ -19,18 +19,18 @@ const order = workflow(
   ),
 )
 
-const page = readDoc('guides/control-plane.md')
-const steps = [...page.matchAll(/^```console\n([^]*?)^```/gm)].flatMap(([, block = '']) =>
-  [...block.matchAll(/^\$ (.*)\n((?:(?!\$ ).*\n)*)/gm)].map(([, command = '', said = '']) => ({
-    command,
-    said: said.trim(),
-  })),
-)
+const stepsOf = (page: string) =>
+  [...readDoc(page).matchAll(/^```console\n([^]*?)^```/gm)].flatMap(([, block = '']) =>
+    [...block.matchAll(/^\$ (.*)\n((?:(?!\$ ).*\n)*)/gm)].map(([, command = '', said = '']) => ({
+      command,
+      said: said.trim(),
+    })),
+  )
 
 const hasCurl = spawnSync('curl', ['--version']).status === 0
 const itWithCurl = hasCurl ? it : it.skip
 
-describe('the guide of the control plane', () => {
+describe('the guide of the control plane and the page of its API', () => {
   let graflow: Graflow
   beforeAll(async () => {
     graflow = await connect({ tasks: [total, order], logLevel: 'silent', serve: { port: 0, apiKeys: [KEY] } })
@@ -46,8 +46,12 @@ describe('the guide of the control plane', () => {
       child.on('close', () => resolve(text.trim()))
     })
 
-  itWithCurl('shows what curl does and prints, for the whole life of a run', async () => {
-    expect(steps.length).toBeGreaterThan(10)
+  itWithCurl.each([
+    ['guides/control-plane.md', 10],
+    ['http-api.md', 4],
+  ])('docs/%s shows what curl does and prints', async (page, least) => {
+    const steps = stepsOf(page)
+    expect(steps.length).toBeGreaterThan(least)
     for (const { command, said } of steps) {
       const printed = await run(command)
       const pattern = said
