@@ -2,7 +2,7 @@
  * `npm run fuzz:server`: sends requests by a seeded generator to a control plane in another process. It fails for an answer 500, for an error that is no
  * problem, for a server that ends, and for an event loop that computes for longer than 50 ms at a stretch.
  *
- * --requests N (200000), --seed N (1), --at-once N (8)
+ * --requests N (200000), --seed N (1), --at-once N (8), --stall-ms N (50)
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -17,13 +17,14 @@ const { values } = parseArgs({
     requests: { type: 'string', default: '200000' },
     seed: { type: 'string', default: '1' },
     'at-once': { type: 'string', default: '8' },
+    'stall-ms': { type: 'string', default: '50' },
   },
 })
 const [total, seed, atOnce] = [Number(values.requests), Number(values.seed), Number(values['at-once'])]
 
 /** An answer that comes later is not waited for: streams go on for ever. */
 const PATIENCE_MS = 2_000
-const MOST_STALL_MS = 50
+const MOST_STALL_MS = Number(values['stall-ms'])
 
 interface Told {
   readonly longest: { readonly stoodMs: number; readonly computedMs: number }
