@@ -8,7 +8,7 @@ export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
-  testPathIgnorePatterns: ['/test/long/', '/test/faults/'],
+  testPathIgnorePatterns: ['/test/long/', '/test/faults/', '/test/browser/'],
   cacheDirectory: '<rootDir>/.cache/jest',
   // Two more than cores: many tests wait for other processes. The default leaves one core free, which on two cores is half of them.
   maxWorkers: availableParallelism() + 2,

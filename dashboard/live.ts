@@ -24,6 +24,8 @@ export type LiveState =
 
 const FIRST_DELAY_MS = 500
 const MOST_DELAY_MS = 10_000
+/** After a stream that the server has ended. */
+const ENDED_DELAY_MS = 3_000
 /** The server says something every 15 s. */
 const SILENCE_MS = 40_000
 
@@ -151,7 +153,8 @@ export function openLive(path: string): Live {
         silence = setTimeout(() => controller.abort(), SILENCE_MS)
         parse(value)
       }
-      if (current === controller) lost()
+      // that of a run ends with the run, and begins anew where it is retried: only a failure to come back is a loss
+      if (current === controller) timer = setTimeout(() => void connect(), ENDED_DELAY_MS)
     } catch (error) {
       // it was closed meanwhile, or another connection has taken its place
       if (current !== controller) return

@@ -57,6 +57,7 @@ export type {
 } from './flow/node-options.js'
 export type {
   Address,
+  AskedPrompt,
   BranchOutcome,
   ConnectOptions,
   DeadLetters,

@@ -21,7 +21,7 @@ import { openSearch } from './search.js'
 
 /** The stream that the page in view wants: that of one run on its page, else that of the prefix. */
 const streamOf = (parts: readonly string[]): string =>
-  parts[0] === 'runs' && parts[1] !== undefined ? at`/runs/${parts[1]}/events` : '/events'
+  parts[0] === 'runs' && parts[1] !== undefined ? `${at`/runs/${parts[1]}/events`}?follow=true` : '/events'
 
 function useLiveStream(path: string, key: string | undefined): Live | undefined {
   const [live, setLive] = useState<Live | undefined>(undefined)

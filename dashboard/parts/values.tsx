@@ -124,7 +124,15 @@ function Leaf({ value }: { readonly value: unknown }): JSX.Element {
 const MOST_CAUSES = 8
 
 /** An error with its stack, its causes, and what else it is made of. */
-export function ErrorView({ error, depth = 0 }: { readonly error: WireError; readonly depth?: number }): JSX.Element {
+export function ErrorView({
+  error,
+  depth = 0,
+  isStackOpen = depth === 0,
+}: {
+  readonly error: WireError
+  readonly depth?: number
+  readonly isStackOpen?: boolean
+}): JSX.Element {
   const { name, code, message, stack, cause, errors, details } = error
   return (
     <div class="error-view">
@@ -132,7 +140,7 @@ export function ErrorView({ error, depth = 0 }: { readonly error: WireError; rea
         <b>{code ?? name ?? 'Error'}</b> {message}
       </p>
       {stack !== undefined && (
-        <details open={depth === 0}>
+        <details open={isStackOpen}>
           <summary>Stack</summary>
           <pre tabIndex={0}>{stack}</pre>
         </details>

@@ -39,6 +39,12 @@ export function errorOf(thrown: unknown): ReportError {
   }
 }
 
+/** Of a branch. @param error undefined where no worker reported one */
+export const branchErrorOf = (error: unknown): ReportError =>
+  errorOf(
+    error ?? { name: 'Error', message: 'its workers were lost, or it was past its deadline: no worker said more' },
+  )
+
 /** The stack of the error that began it: that is where the fault is. */
 function innermostStack(thrown: unknown): string | undefined {
   let stack: string | undefined

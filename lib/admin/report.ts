@@ -11,7 +11,8 @@ import type { OperatorServices } from '../producer/operators.js'
 import type { RunStep } from '../producer/types.js'
 import type { ReportData, ReportFailure, ReportGroup, ReportStep, ReportValue } from '../report/report.js'
 import { criticalPath } from './report-critical.js'
-import { groupOf, labelsOfGroup, type ReadGroup, readTimes, Workers } from './report-groups.js'
+import { readTimes, Workers } from './group-times.js'
+import { groupOf, labelsOfGroup, type ReadGroup } from './report-groups.js'
 import { errorOf, valueText, valuesOf, withInputs } from './report-values.js'
 
 /** Groups that are shown; of more the first and the last. */
@@ -78,7 +79,7 @@ function factsOf(
   }
 }
 
-function shownOf(groups: readonly GroupStatus[], notes: string[]): readonly GroupStatus[] {
+export function shownOf(groups: readonly GroupStatus[], notes: string[]): readonly GroupStatus[] {
   if (groups.length <= MOST_GROUPS) return groups
   const half = MOST_GROUPS / 2
   notes.push(`The run has ${groups.length} groups. The report has the first ${half} and the last ${half} of them.`)
@@ -108,7 +109,11 @@ async function readGroups(
   return read
 }
 
-function noteMissing(record: RunRecord, groups: readonly ReportGroup[], notes: string[]): void {
+export function noteMissing(
+  record: RunRecord,
+  groups: readonly Pick<ReportGroup, 'timed' | 'counts'>[],
+  notes: string[],
+): void {
   if (record.state === 'completed' && groups.length === 0)
     notes.push(
       'If the run had groups, their outcomes are not kept any more: those of a completed run go ten minutes after its end.',
@@ -120,7 +125,7 @@ function noteMissing(record: RunRecord, groups: readonly ReportGroup[], notes: s
     )
 }
 
-const stepOf = ({ path, task, state, attempt, startedAt, endedAt }: RunStep, createdAt: number): ReportStep => ({
+export const stepOf = ({ path, task, state, attempt, startedAt, endedAt }: RunStep, createdAt: number): ReportStep => ({
   ...{ path, task, state, attempt, start: startedAt.getTime() - createdAt },
   ...(endedAt !== undefined && { end: endedAt.getTime() - createdAt }),
 })

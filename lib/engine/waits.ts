@@ -7,7 +7,8 @@ import { WAIT_ANSWERED_BY, type Backend, type WaitAnswer, type WaitRequest } fro
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
-import type { WaitData } from '../flow/node-options.js'
+import type { Prompt, WaitData } from '../flow/node-options.js'
+import { jsonSchemaOf } from '../graph/input-schema.js'
 import type { Clock, Random } from '../time.js'
 import { decode, encode } from '../values/codec.js'
 import { EMPTY_BYTES } from '../values/packed-items.js'
@@ -37,6 +38,22 @@ interface Reached {
   readonly frame: Frame
   readonly cancel: Cancellation
   readonly isHeld: boolean
+}
+
+/** A larger form is left out: it is kept with each wait. */
+const MOST_FORM_CHARACTERS = 4_096
+
+/** What is kept with a wait for people to see: what its node does not say. That is the form of an answer; of a handler's wait all. */
+function aboutOf(
+  prompt: Prompt | undefined,
+  schema: SignalWait['schema'],
+  isHeld: boolean,
+): { readonly about?: Uint8Array } {
+  if (prompt === undefined) return {}
+  const form =
+    schema === undefined || prompt.choices !== undefined ? undefined : jsonSchemaOf(schema, MOST_FORM_CHARACTERS)
+  if (form !== undefined) return { about: encode({ ...prompt, form }) }
+  return isHeld ? { about: encode(prompt) } : {}
 }
 
 /** A wait for a signal, and whether a run may wait for it again. */
@@ -101,7 +118,7 @@ export class Waits {
   async #signalAt(reached: Reached, place: string, path: string, wait: RepeatableWait, errors = 0): Promise<unknown> {
     const { name, options, schema, isRepeated } = wait
     const { frame, isHeld } = reached
-    const about = isHeld && options.prompt !== undefined ? { about: encode(options.prompt) } : {}
+    const about = aboutOf(options.prompt, schema, isHeld)
     const address = addressOf(name, itemAt(frame, path))
     let isFresh = errors === 0
     for (let number = 1, at = place; ; ) {

@@ -46,6 +46,12 @@ function schemaOf(expression: Expression): object | undefined {
   }
 }
 
+/** A schema as JSON Schema, where its library can say it and it is not very large. */
+export function jsonSchemaOf(schema: StandardSchemaV1, mostCharacters = MOST_CHARACTERS): object | undefined {
+  const found = converted(schema)
+  return found === undefined || JSON.stringify(found).length > mostCharacters ? undefined : found
+}
+
 function converted(schema: StandardSchemaV1): object | undefined {
   try {
     const { jsonSchema } = (schema as unknown as Partial<StandardJSONSchemaV1>)['~standard'] ?? {} // it may be one, too

@@ -7,14 +7,13 @@ import { fullStore } from '../engine/graph-store.js'
 import { addressOf } from '../engine/waits.js'
 import { checkPayload } from '../engine/schemas.js'
 import { GraflowError } from '../errors.js'
-import type { Prompt } from '../flow/node-options.js'
 import { checkName } from '../flow/names.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { allPaths, nodeAt, staticPath } from '../graph/locate.js'
 import { packedOf } from '../values/packed-arrays.js'
 import { decode } from '../values/codec.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
-import type { RunWait, SignalOptions } from './types.js'
+import type { AskedPrompt, RunWait, SignalOptions } from './types.js'
 
 type Services = Pick<HandleServices, 'backend' | 'engine'>
 
@@ -121,7 +120,7 @@ export function describeWait(graph: Graph | undefined, runId: string, wait: Open
   const task = handler === undefined ? undefined : nodeIn(graph, handler)
   const [signal, index] = address === undefined ? [] : address.split('#')
   const prompt =
-    about === undefined ? (node?.kind === 'wait' ? node.options.prompt : undefined) : (decode(about) as Prompt)
+    about === undefined ? (node?.kind === 'wait' ? node.options.prompt : undefined) : (decode(about) as AskedPrompt)
   return {
     ...{ runId, path, count: 1, since: new Date(since), why: address === undefined ? 'timer' : 'signal' },
     ...(task?.kind === 'task' && { task: task.name }),

@@ -292,6 +292,12 @@ export interface WaitDetails {
   readonly graph?: string
 }
 
+/** What a person is asked, with what an answer must look like. */
+export interface AskedPrompt extends Prompt {
+  /** JSON Schema of an answer, where the wait has a schema whose library can say it. A form is made of it. */
+  readonly form?: object
+}
+
 /** Why a run stands still at one place. */
 export interface RunWait {
   /** The id of the run. */
@@ -311,7 +317,7 @@ export interface RunWait {
   /** What is known of the reason. */
   readonly details: WaitDetails
   /** What a person is asked. */
-  readonly prompt?: Prompt
+  readonly prompt?: AskedPrompt
 }
 
 /** Why runs stand still. */

@@ -31,6 +31,7 @@ import { addStartRoutes } from './routes/start.js'
 import { addTopologyRoutes } from './routes/topology.js'
 import { addWorkflowRoutes } from './routes/workflows.js'
 import { addWorkerProtocolRoutes } from './routes/worker-protocol.js'
+import { addTimelineRoutes } from './routes/timeline.js'
 import type { ServerServices } from './services.js'
 import { staticFiles, type StaticFile } from './static-files.js'
 
@@ -87,6 +88,7 @@ export function createApp(services: ServerServices, options: AppOptions): Server
   addPipelineGroupRoutes(app, services)
   addTopologyRoutes(app, services)
   addWorkerProtocolRoutes(app, services)
+  addTimelineRoutes(app, services)
   openApiOf(app)
   return app
 }

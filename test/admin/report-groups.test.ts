@@ -1,6 +1,7 @@
 /** Groups of reports: what is worked out of the times of their branches, and how large they get. */
 import type { GroupStatus, RunRecord } from '../../lib/backend/backend.js'
-import { groupOf, type GroupTimes, Workers } from '../../lib/admin/report-groups.js'
+import { type GroupTimes, Workers } from '../../lib/admin/group-times.js'
+import { groupOf } from '../../lib/admin/report-groups.js'
 import { pageOf } from '../../lib/report/page.js'
 import type { ReportData, ReportGroup } from '../../lib/report/report.js'
 

@@ -156,6 +156,15 @@ export const ROUTE_CASES: Readonly<Record<string, RouteCase>> = {
     status: 200,
     answer: ({ broken }) => ({ id: broken, state: 'failed', groups: [{ path: '1' }] }),
   },
+  [`GET ${runs}/{id}/timeline`]: {
+    ask: ({ broken }) => ({ path: `${runs}/${broken}/timeline?bins=16` }),
+    status: 200,
+    answer: ({ broken }) => ({ id: broken, isOver: true, groups: [{ path: '1' }], window: { from: 0 } }),
+  },
+  [`GET ${runs}/{id}/branches`]: {
+    ask: ({ broken }) => ({ path: `${runs}/${broken}/branches?path=1&only=failed` }),
+    ...{ status: 200, answer: { total: 1, items: [{ status: 'failed', error: { code: 'TASK_FAILED' } }] } },
+  },
   [`POST ${runs}/{id}/cancel`]: {
     ask: async (world) => ({ path: `${runs}/${await world.newWaiting()}/cancel`, body: { reason: 'enough' } }),
     ...{ status: 200, answer: changed() },

@@ -1,0 +1,202 @@
+/** The top of the page of a run: its state, who drives it, the states that it went through, and what one may do with it. */
+import type { JSX } from 'preact'
+import { at, call, post, remove } from '../api.js'
+import { clockTime, count, duration, exactTime } from '../format.js'
+import { ActButton } from '../parts/buttons.js'
+import { State } from '../parts/state.js'
+import { Id, Took } from '../parts/text.js'
+import { toast } from '../parts/toasts.js'
+import { go, href } from '../router.js'
+import { waitWords } from '../pages/wait-words.js'
+import type { RunStatus } from '../wire.js'
+
+interface Changed {
+  readonly changed: boolean
+}
+
+export interface HeadProps {
+  readonly id: string
+  readonly status: RunStatus
+  readonly seen: readonly SeenState[]
+  readonly onChanged: () => void
+}
+
+/** A state that the page saw the run go into. */
+export interface SeenState {
+  readonly state: string
+  readonly at: number
+}
+
+export const isEnded = (state: string): boolean => state === 'completed' || state === 'failed' || state === 'cancelled'
+
+export function StateLine({ id, status, seen }: HeadProps): JSX.Element {
+  const { state, driver, createdAt, endedAt, waits, done, total } = status
+  const [wait] = waits
+  return (
+    <section class="run-state" aria-label="State">
+      <div class="run-state-main">
+        <span class="run-state-word">
+          <State state={state} />
+        </span>
+        <span class="num">
+          <Took from={createdAt} to={endedAt} />
+        </span>
+        <span class="soft num">
+          {count(done)} of {count(total)} done
+        </span>
+        <span class="soft">
+          {driver !== undefined ? <>driven by {driver}</> : isEnded(state) ? '' : 'nobody drives it'}
+        </span>
+        <Id id={id} most={26} what="the id of the run" />
+      </div>
+      {wait !== undefined && !isEnded(state) && wait.why !== 'signal' && (
+        <p class="run-state-wait soft wrap">
+          {waitWords(wait)}
+          {waits.length > 1 && `, and ${count(waits.length - 1)} more`}
+        </p>
+      )}
+      <States status={status} seen={seen} />
+    </section>
+  )
+}
+
+interface Moment {
+  readonly word: string
+  readonly state: string
+  readonly at: number
+}
+
+/** What is known of its past, in order: what the store tells, and what the page saw. */
+export function momentsOf(
+  { createdAt, startedAt, endedAt, state, byHand, retries }: RunStatus,
+  seen: readonly SeenState[],
+): readonly Moment[] {
+  const time = (text: string): number => new Date(text).getTime()
+  const moments: Moment[] = [{ word: 'created', state: 'pending', at: time(createdAt) }]
+  if (startedAt !== undefined) moments.push({ word: 'started', state: 'running', at: time(startedAt) })
+  for (const one of byHand) moments.push({ word: `${one.path} decided by hand`, state: one.as, at: time(one.at) })
+  for (const one of seen) moments.push({ word: one.state, state: one.state, at: one.at })
+  if (endedAt !== undefined)
+    moments.push({
+      word: retries > 0 ? `${state} after ${retries === 1 ? 'a retry' : `${count(retries)} retries`}` : state,
+      state,
+      at: time(endedAt),
+    })
+  return moments.sort((a, b) => a.at - b.at)
+}
+
+function States({ status, seen }: { readonly status: RunStatus; readonly seen: readonly SeenState[] }): JSX.Element {
+  const moments = momentsOf(status, seen)
+  const first = moments[0]?.at ?? 0
+  return (
+    <ol class="run-states small">
+      {moments.map(({ word, state, at: when }, i) => (
+        <li key={`${word} ${when}`} title={exactTime(new Date(when))}>
+          <State state={state} word={word} />
+          <span class="num faint">{i === 0 ? clockTime(new Date(when)) : `+${duration(when - first)}`}</span>
+        </li>
+      ))}
+    </ol>
+  )
+}
+
+export function RunActions({ id, status, onChanged }: Omit<HeadProps, 'seen'>): JSX.Element {
+  const { state } = status
+  const isOver = isEnded(state)
+  const nothing = 'Nothing changed: the run was in another state by then.'
+  return (
+    <>
+      {(state === 'failed' || state === 'cancelled') && (
+        <ActButton
+          look="primary"
+          icon="retry"
+          needs="operate"
+          run={() => post<Changed>(at`/runs/${id}/retry`)}
+          done={({ changed }) => (changed ? 'The run goes on from what failed.' : nothing)}
+          onDone={onChanged}
+        >
+          Retry
+        </ActButton>
+      )}
+      {!isOver && state !== 'paused' && (
+        <ActButton
+          icon="pause"
+          needs="operate"
+          run={() => post<Changed>(at`/runs/${id}/pause`)}
+          done={({ changed }) => (changed ? 'Paused: what runs finishes, nothing more starts.' : nothing)}
+          onDone={onChanged}
+        >
+          Pause
+        </ActButton>
+      )}
+      {state === 'paused' && (
+        <ActButton
+          look="primary"
+          icon="play"
+          needs="operate"
+          run={() => post<Changed>(at`/runs/${id}/resume`)}
+          done={({ changed }) => (changed ? 'The run goes on.' : nothing)}
+          onDone={onChanged}
+        >
+          Resume
+        </ActButton>
+      )}
+      {!isOver && (
+        <ActButton
+          look="danger"
+          icon="stop"
+          needs="operate"
+          ask={{
+            title: 'Cancel this run?',
+            text: (
+              <p>Handlers that run are told to stop, and waiting branches are withdrawn. It can be retried later.</p>
+            ),
+            action: 'Cancel the run',
+            isDangerous: true,
+          }}
+          run={() => post<Changed>(at`/runs/${id}/cancel`, { reason: 'cancelled in the dashboard' })}
+          done={({ changed }) => (changed ? 'Cancelled.' : nothing)}
+          onDone={onChanged}
+        >
+          Cancel
+        </ActButton>
+      )}
+      <a class="button" href={href(['start'], { from: id })} title="Start it again, with the same input or another one">
+        <span>Start again</span>
+      </a>
+      <ActButton
+        look="danger"
+        icon="trash"
+        needs="operate"
+        label="Delete the run"
+        title="Delete the run"
+        ask={{
+          title: 'Delete this run?',
+          text: (
+            <p>
+              {isOver ? '' : 'It is cancelled first. '}All that is kept of it goes: its record, inputs, outputs and
+              times. Nobody can undo this.
+            </p>
+          ),
+          action: 'Delete for good',
+          isDangerous: true,
+        }}
+        run={() => remove<unknown>(at`/runs/${id}`)}
+        onDone={() => {
+          toast({ kind: 'done', text: `Deleted: ${id}` })
+          go(href(['runs']))
+        }}
+      />
+    </>
+  )
+}
+
+/** The report as a file: by fetch, so that the key goes as a header. */
+export async function downloadReport(id: string): Promise<void> {
+  const { html } = await call<{ readonly html: string }>(at`/runs/${id}/report`, { query: { format: 'html' } })
+  const link = document.createElement('a')
+  link.href = URL.createObjectURL(new Blob([html], { type: 'text/html' }))
+  link.download = `graflow-${id.replace(/[^\w.-]+/g, '_')}.html`
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000)
+}

@@ -1,0 +1,45 @@
+/** What a timeline says in words: its axis, and what is under the pointer. */
+import { count, duration } from '../format.js'
+import { type Hit, STATUS_WORDS, type Whole } from './timeline-model.js'
+
+/** A moment on the axis: since the creation of the run, as finely as the view needs it. */
+export function axisTime(ms: number, spanMs: number): string {
+  if (spanMs < 2_000) return `${count(ms)} ms`
+  const seconds = ms / 1_000
+  if (seconds < 60 || spanMs < 20_000) return `${seconds.toFixed(spanMs < 20_000 && seconds % 1 !== 0 ? 1 : 0)} s`
+  const minutes = Math.floor(seconds / 60)
+  const rest = String(Math.round(seconds % 60)).padStart(2, '0')
+  if (minutes < 60) return `${minutes}:${rest} min`
+  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')} h`
+}
+
+/** Lines about what is under the pointer, the name first. */
+export function tipOf(hit: Hit, { groups }: Pick<Whole, 'groups'>): readonly string[] {
+  if (hit.kind === 'step') {
+    const { task, path, state, start, until, attempt } = hit.step
+    const again = attempt > 1 ? [`attempt ${attempt}`] : []
+    return [task, `step ${path} · ${state}`, `${duration(until - start)}, from ${duration(start)}`, ...again]
+  }
+  if (hit.kind === 'bin') {
+    const { from, to, busyMs, ended, failed, again, lane } = hit
+    const slots = busyMs / Math.max(0.001, to - from)
+    return [
+      lane.name,
+      `${duration(from)} to ${duration(to)}`,
+      `${slots.toFixed(1)} of ${lane.slots} slots busy`,
+      `${count(ended)} ended${failed > 0 ? `, ${count(failed)} failed` : ''}${again > 0 ? `, ${count(again)} started again` : ''}`,
+      'click to zoom in',
+    ]
+  }
+  const group = groups[hit.group]
+  const again = hit.again > 0 ? [`started ${count(hit.again + 1)} times`] : []
+  const isSlow = group?.stragglers.some(({ index }) => index === hit.index) === true
+  const late = isSlow && group.medianMs !== undefined ? [`straggler: the median is ${duration(group.medianMs)}`] : []
+  return [
+    `${group?.title ?? 'branch'} #${hit.index}`,
+    `${STATUS_WORDS[hit.status] ?? ''} on ${hit.lane.name}`,
+    `${duration(hit.end - hit.start)}, from ${duration(hit.start)}`,
+    ...again,
+    ...late,
+  ]
+}
