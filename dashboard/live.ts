@@ -101,13 +101,15 @@ export function openLive(path: string): Live {
     waiting = []
     for (const listener of [...listeners]) listener(events)
   }
-  const take = (event: LiveEvent): void => {
-    if (event.id !== undefined) lastId = event.id
-    waiting.push(event)
-    if (frame === 0) frame = requestAnimationFrame(flush)
-  }
   const tellGap = (): void => {
     for (const listener of [...gaps]) listener()
+  }
+  const take = (event: LiveEvent): void => {
+    if (event.id !== undefined) lastId = event.id
+    // the server could not tell all that has happened
+    if (event.type === 'reset') tellGap()
+    waiting.push(event)
+    if (frame === 0) frame = requestAnimationFrame(flush)
   }
   const lost = (): void => {
     const now = state.get()

@@ -39,6 +39,15 @@ export type Wait = Wire<RunWait>
 export type Worker = Wire<WorkerStatus>
 export type Queue = Wire<QueueSummary>
 export type DeadLetter = Wire<Letter>
-export type DeadLetterWhole = Wire<DeadLetterWithInput>
+export type DeadLetterWhole = Wire<DeadLetterWithInput> & {
+  /** What JSON cannot say of the input, by pointer. */
+  readonly types?: Readonly<Record<string, string>>
+  readonly truncated?: boolean
+}
+/** What commands answer: `changed` is false where it was so already. */
+export interface Changed {
+  readonly id: string
+  readonly changed: boolean
+}
 export type BuildLine = Wire<Build>
 export type PageOf<T> = Pick<Wire<Page<T>>, 'cursor'> & { readonly items: readonly T[] }

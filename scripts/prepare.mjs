@@ -1,6 +1,6 @@
 /**
  * The work behind scripts/setup.mjs: installs when node_modules is not what the lock file says, builds when dist/ is not what the
- * sources say (not with `--no-build`), sees to it (with `--redis`) that there is a redis-server to test with, and else does nothing,
+ * sources say (not with `--no-build`), sees to it (with `--redis`, `--browser`) that there is a redis-server, a Chromium to test with, and else does nothing,
  * fast and silently. Decides by content, never by file times. Any number of them may run at once: one works, the others wait and then find nothing left to do.
  */
 import { spawn } from 'node:child_process'
@@ -19,6 +19,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expectedOutputs, root, sourcesHash } from './dist.mjs'
+import { findBrowser, installBrowser } from './browser.mjs'
 import { findRedis, installRedis } from './redis.mjs'
 
 const lockPath = join(root, '.cache/setup.lock')
@@ -95,6 +96,16 @@ const steps = [
           doing: 'installing redis-server',
           did: 'installed redis-server',
           run: () => installRedis(quietly),
+        },
+      ]
+    : []),
+  ...(process.argv.includes('--browser')
+    ? [
+        {
+          isDone: () => findBrowser() !== undefined,
+          doing: 'installing chromium',
+          did: 'installed chromium',
+          run: () => installBrowser(quietly),
         },
       ]
     : []),

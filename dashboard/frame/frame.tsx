@@ -8,6 +8,7 @@ import { type Live, type LiveState, openLive } from '../live.js'
 import { DialogHost } from '../parts/dialog.js'
 import { Icon } from '../parts/icons.js'
 import { Toasts } from '../parts/toasts.js'
+import { useRailCounts } from '../pages/overview.js'
 import { go, href, useRoute } from '../router.js'
 import { may, me, type ServerInfo } from '../session.js'
 import { useShortcuts } from '../shortcuts.js'
@@ -70,10 +71,17 @@ export function Frame(): JSX.Element {
         </main>
       </div>
       {wanted !== 'no' && <KeyEntry isWrong={wanted === 'wrong'} />}
+      {wanted === 'no' && <RailCounts />}
       <DialogHost />
       <Toasts />
     </LiveContext.Provider>
   )
+}
+
+/** Counts for the rail, below the stream that they are kept up to date by. */
+function RailCounts(): null {
+  useRailCounts()
+  return null
 }
 
 /** Who goes to another page by key reads on there; the first page leaves the focus where it is. */

@@ -1,12 +1,12 @@
 /** Commands on selected runs, or on all that match the filters: says how many, and asks once. */
 import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
-import { at, call, post, remove } from '../api.js'
+import { at, get, post, remove } from '../api.js'
 import { count, plural } from '../format.js'
 import { act, ask, Button } from '../parts/buttons.js'
 import { toast } from '../parts/toasts.js'
 import { asApiError } from '../use-query.js'
-import type { Run } from '../wire.js'
+import type { Changed, PageOf, Run } from '../wire.js'
 import type { RunQuery } from './run-feed.js'
 
 type Action = 'retry' | 'cancel' | 'delete'
@@ -24,22 +24,22 @@ const WORDS: Readonly<Record<Action, { readonly verb: string; readonly done: str
   },
 }
 
-const one = (action: Action, id: string): Promise<unknown> =>
-  action === 'delete' ? remove(at`/runs/${id}`) : post(at`/runs/${id}` + `/${action}`)
+const one = (action: Action, id: string): Promise<Changed | undefined> =>
+  action === 'delete' ? remove(at`/runs/${id}`) : post(`${at`/runs/${id}`}/${action}`)
 
 const AT_ONCE = 6
+const MOST_A_PAGE = 200
 
 /** Does it to each; what cannot be done is counted, and the first reason told. */
 async function toEach(action: Action, ids: readonly string[], onStep: (done: number) => void): Promise<void> {
   const queue = [...ids]
-  let done = 0
-  let looked = 0
+  let [done, same, looked] = [0, 0, 0]
   const reasons: string[] = []
   const work = async (): Promise<void> => {
     for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
       try {
-        await one(action, id)
-        done += 1
+        if ((await one(action, id))?.changed === false) same += 1
+        else done += 1
       } catch (error) {
         reasons.push(asApiError(error).message)
       }
@@ -48,20 +48,21 @@ async function toEach(action: Action, ids: readonly string[], onStep: (done: num
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, work))
-  tell(action, done, reasons.length, reasons[0])
+  tell(action, done, same, reasons)
 }
 
-function tell(action: Action, done: number, failed: number, reason: string | undefined): void {
-  const text = `${plural(done, 'run')} ${WORDS[action].done}`
-  if (failed === 0) toast({ kind: 'done', text })
-  else toast({ kind: 'failed', text: `${text}, ${count(failed)} not${reason === undefined ? '' : `: ${reason}`}` })
+function tell(action: Action, done: number, same: number, reasons: readonly string[]): void {
+  const [reason] = reasons
+  const left = same === 0 ? '' : `, ${count(same)} left as they are`
+  const text = `${plural(done, 'run')} ${WORDS[action].done}${left}`
+  if (reason === undefined) toast({ kind: 'done', text })
+  else toast({ kind: 'failed', text: `${text}, ${count(reasons.length)} not: ${reason}` })
 }
 
 interface BulkBarProps {
   readonly selected: ReadonlySet<string>
   readonly rows: readonly Run[]
   readonly filter: RunQuery
-  readonly isFiltered: boolean
   /** Whether there are more than those that are loaded, which the server can find. */
   readonly isAllPossible: boolean
   readonly onSelect: (keys: ReadonlySet<string>) => void
@@ -80,21 +81,19 @@ export function BulkBar({ selected, rows, filter, isAllPossible, onSelect, onDon
   }
   const run = async (action: Action): Promise<void> => {
     const { verb, says } = WORDS[action]
-    const total = isEvery ? await matching(action, filter) : selected.size
-    if (total === undefined) return
-    const what = isEvery ? `all ${plural(total, 'run')} that match` : plural(total, 'run')
-    if (
-      !(await ask({
-        title: `${verb} ${what}?`,
-        text: <p>{says}</p>,
-        action: `${verb} ${plural(total, 'run')}`,
-        isDangerous: action !== 'retry',
-      }))
-    )
-      return
-    setStep(`${verb}: 0 of ${count(total)}`)
-    if (isEvery) await act(() => toAll(action, filter, (done) => setStep(`${verb}: ${count(done)} of ${count(total)}`)))
-    else await toEach(action, [...selected], (done) => setStep(`${verb}: ${count(done)} of ${count(total)}`))
+    const found = isEvery ? await act(() => matching(filter, (many) => setStep(`Counting: ${count(many)}`))) : undefined
+    setStep(undefined)
+    if (isEvery && found === undefined) return
+    const ids = found ?? [...selected]
+    const question = {
+      title: `${verb} ${isEvery ? `all ${plural(ids.length, 'run')} that match` : plural(ids.length, 'run')}?`,
+      text: <p>{says}</p>,
+      action: `${verb} ${plural(ids.length, 'run')}`,
+      isDangerous: action !== 'retry',
+    }
+    if (!(await ask(question))) return
+    setStep(`${verb}: 0 of ${count(ids.length)}`)
+    await toEach(action, ids, (done) => setStep(`${verb}: ${count(done)} of ${count(ids.length)}`))
     setStep(undefined)
     clear()
     onDone()
@@ -128,26 +127,15 @@ export function BulkBar({ selected, rows, filter, isAllPossible, onSelect, onDon
   )
 }
 
-interface BulkAnswer {
-  readonly matched: number
-  readonly done?: number
-  readonly failed?: number
-}
-
-const filterOf = (filter: RunQuery): Record<string, unknown> => {
-  const { state, ...rest } = filter
-  const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined && value !== ''))
-  return { ...given, ...(state !== undefined && state !== '' && { state: state.split(',') }) }
-}
-
-async function matching(action: Action, filter: RunQuery): Promise<number | undefined> {
-  return act(
-    async () => (await post<BulkAnswer>('/runs/bulk', { action, filter: filterOf(filter), dryRun: true })).matched,
-  )
-}
-
-async function toAll(action: Action, filter: RunQuery, onStep: (done: number) => void): Promise<void> {
-  const answer = await call<BulkAnswer>('/runs/bulk', { method: 'POST', body: { action, filter: filterOf(filter) } })
-  onStep(answer.done ?? 0)
-  tell(action, answer.done ?? 0, answer.failed ?? 0, undefined)
+/** The ids of all that match, page by page. */
+async function matching(filter: RunQuery, onStep: (found: number) => void): Promise<readonly string[]> {
+  const ids: string[] = []
+  let cursor: string | undefined
+  do {
+    const page = await get<PageOf<Run>>('/runs', { ...filter, limit: MOST_A_PAGE, cursor })
+    ids.push(...page.items.map(({ id }) => id))
+    onStep(ids.length)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return ids
 }

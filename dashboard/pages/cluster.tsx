@@ -19,11 +19,9 @@ import type { Overview } from './overview-data.js'
 import { Topology } from './topology.js'
 import { Name } from './workers.js'
 
-export interface Leader {
-  readonly id?: string
-  readonly leaderId?: string
-  readonly session?: string
-  readonly term?: number
+interface Leader {
+  readonly leaderId: string
+  readonly term: number
 }
 
 const LATE_MS = 5_000
@@ -89,7 +87,7 @@ function LeaderBox({
 }): JSX.Element {
   const { state } = query
   const leader = state.is === 'ready' ? state.value : null
-  const id = leader?.leaderId ?? leader?.id ?? nodes.find(({ isLeader }) => isLeader)?.id
+  const id = leader?.leaderId ?? nodes.find(({ isLeader }) => isLeader)?.id
   return (
     <section class="fact">
       <h2>Leader</h2>

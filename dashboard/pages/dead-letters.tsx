@@ -305,7 +305,7 @@ function Letter({ id }: { readonly id: string }): JSX.Element {
             )}
             <Box title="Input">
               {letter.hasInput ? (
-                <ValueView value={letter.input} />
+                <ValueView value={letter.input} types={letter.types ?? {}} />
               ) : (
                 <p class="soft">It was larger than 64 KiB, and was not kept. A replay is not possible.</p>
               )}

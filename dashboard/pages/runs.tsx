@@ -126,7 +126,8 @@ function columnsOf(waits: ReadonlyMap<string, Wait>): readonly Column<Run>[] {
       track: '128px',
       min: 128,
       rank: 2,
-      cell: (run) => (run.total === undefined ? null : <Progress done={run.done ?? 0} total={run.total} />),
+      cell: (run) =>
+        run.total === undefined || run.total === 0 ? null : <Progress done={run.done ?? 0} total={run.total} />,
     },
     {
       key: 'what',
@@ -336,7 +337,6 @@ export function RunsPage(): JSX.Element {
         selected={selected}
         rows={rows}
         filter={asked}
-        isFiltered={Object.values(asked).some((value) => value !== undefined)}
         isAllPossible={!isSifted && feed.next !== undefined}
         onSelect={select}
         onDone={feed.reload}

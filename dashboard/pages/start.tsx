@@ -16,18 +16,12 @@ interface WorkflowLine {
   readonly name: string
 }
 interface Workflow extends WorkflowLine {
-  readonly text?: string
-  readonly source?: string
   readonly inputSchema?: Schema
-  readonly input?: { readonly schema?: Schema }
 }
 interface Values {
   readonly value: unknown
   readonly truncated?: boolean
 }
-
-const schemaOf = (workflow: Workflow | undefined): Schema | undefined =>
-  workflow?.inputSchema ?? workflow?.input?.schema
 
 /** New for each form, so that a click twice starts one run. */
 function newKey(): string {
@@ -224,7 +218,7 @@ function Form({ workflows, first, input, tags, lost }: FormProps): JSX.Element {
       </Box>
       {failure !== undefined && (
         <div class="notice is-failed" role="alert">
-          <h3>It was not started</h3>
+          <p class="notice-title">It was not started</p>
           <div class="notice-text">
             <pre class="plain">{failure.message}</pre>
             <code>{failure.code}</code>
@@ -252,7 +246,7 @@ interface InputProps {
 /** The fields of the workflow's schema; JSON where there is none, or where one likes that better. */
 function Input({ workflow, value, onChange }: InputProps): JSX.Element {
   const { state } = useQuery<Workflow>(workflow === undefined ? undefined : at`/workflows/${workflow}`, { everyMs: 0 })
-  const schema = state.is === 'ready' ? schemaOf(state.value) : undefined
+  const schema = state.is === 'ready' ? state.value.inputSchema : undefined
   const [isJson, setJson] = useState(false)
   useEffect(() => {
     if (schema !== undefined && value === undefined) onChange(beginningOf(schema))

@@ -11,7 +11,6 @@ import type { PageOf } from '../wire.js'
 interface Pipeline {
   readonly name: string
   readonly source: string
-  readonly workerId?: string
 }
 interface Route {
   readonly from: string
@@ -19,9 +18,9 @@ interface Route {
   readonly eventTypes: readonly string[]
 }
 interface Placement {
-  readonly pipeline?: string
-  readonly name?: string
-  readonly workerId?: string
+  readonly pipeline: string
+  /** Null where no worker lives that could drive it. */
+  readonly workerId: string | null
 }
 interface Group {
   readonly id: string
@@ -63,8 +62,8 @@ export function Topology(): JSX.Element {
   )
 }
 
-const workerOf = ({ placements = [] }: Group, { name, workerId }: Pipeline): string | undefined =>
-  workerId ?? placements.find(({ pipeline, name: other }) => (pipeline ?? other) === name)?.workerId
+const workerOf = ({ placements = [] }: Group, { name }: Pipeline): string | null =>
+  placements.find(({ pipeline }) => pipeline === name)?.workerId ?? null
 
 /** Pipelines in order of how far they are from outside. */
 function layersOf({ pipelines = [], routes = [] }: Group): readonly (readonly Pipeline[])[] {
@@ -88,10 +87,7 @@ function GroupView({ group }: { readonly group: Group }): JSX.Element {
     <section class="group" aria-label={`Pipeline group ${name}`}>
       <header>
         <h3 class="wrap">{name}</h3>
-        <State
-          state={status === 'running' || status === 'active' || status === 'deployed' ? 'live' : status}
-          word={status}
-        />
+        <State state={status === 'running' ? 'live' : status} word={status} />
       </header>
       <div class="layers">
         <div class="layer">
@@ -118,7 +114,7 @@ function GroupView({ group }: { readonly group: Group }): JSX.Element {
                   <b class="wrap">{pipeline.name}</b>
                   <code class="wrap">{pipeline.source}</code>
                   <span class="small soft">
-                    {worker === undefined ? (
+                    {worker === null ? (
                       'not placed'
                     ) : (
                       <>

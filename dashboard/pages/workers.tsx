@@ -13,7 +13,7 @@ import { type Column, Table } from '../parts/table.js'
 import { Id, Tag, Time } from '../parts/text.js'
 import { href, useRoute } from '../router.js'
 import { usePages } from '../use-pages.js'
-import type { Worker } from '../wire.js'
+import type { Changed, Worker } from '../wire.js'
 
 const isLive = ({ state }: Worker): boolean => state !== 'stale' && state !== 'dead' && state !== 'stopped'
 const names = (list: readonly string[] | 'all'): string => (list === 'all' ? 'all' : list.join(', '))
@@ -38,8 +38,8 @@ function Drain({ worker, onDone }: { readonly worker: Worker; readonly onDone: (
         ),
         action: 'Drain it',
       }}
-      run={() => post(at`/cluster/workers/${id}/drain`)}
-      done={() => `${id} finishes what it has, and leaves`}
+      run={() => post<Changed>(at`/cluster/workers/${id}/drain`)}
+      done={({ changed }) => (changed ? `${id} finishes what it has, and leaves` : `${id} is gone already`)}
       onDone={onDone}
     >
       Drain

@@ -31,7 +31,7 @@ export function Empty({
 }): JSX.Element {
   return (
     <div class="notice">
-      <h3>{title}</h3>
+      <p class="notice-title">{title}</p>
       {children !== undefined && <div class="notice-text">{children}</div>}
     </div>
   )
@@ -49,9 +49,9 @@ export function Failed({
 }): JSX.Element {
   return (
     <div class="notice is-failed" role="alert">
-      <h3>
+      <p class="notice-title">
         <Icon name="warning" /> {what} could not be loaded
-      </h3>
+      </p>
       <div class="notice-text">
         <p>{error.message}</p>
         <p>
@@ -77,7 +77,7 @@ export function Gone({
 }): JSX.Element {
   return (
     <div class="notice">
-      <h3>{title}</h3>
+      <p class="notice-title">{title}</p>
       {children !== undefined && <div class="notice-text">{children}</div>}
     </div>
   )

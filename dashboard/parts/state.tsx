@@ -21,6 +21,7 @@ const MARKS: Readonly<Record<string, Mark>> = {
   abandoned: 'dead',
   stale: 'failed',
   retrying: 'retrying',
+  degraded: 'retrying',
   delayed: 'retrying',
   paused: 'paused',
   draining: 'paused',

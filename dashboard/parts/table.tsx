@@ -311,7 +311,7 @@ export function Table<T>(props: TableProps<T>): JSX.Element {
           ) : (
             columns.map(({ key, title, isEnd = false }) => (
               <div key={key} class={`cell${isEnd ? ' is-end' : ''}`} role="columnheader">
-                {title}
+                {title === '' ? <span class="off-screen">Commands</span> : title}
               </div>
             ))
           )}

@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { decode, encode } from 'fast-png'
 import { check } from './checks.js'
 
-const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome']
+/** By the names that systems give them. */
+export const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome']
 const IMAGES = fileURLToPath(new URL('../../docs/images', import.meta.url))
 
 /** Draws a page of HTML, and checks that the file is small; where there is no browser it says so. @param image the name of the file in docs/images */
@@ -45,7 +46,8 @@ export function screenshot(
 /** Colours are that far apart in the file: nobody sees it, and it is half as large. */
 const COLOUR_STEP = 8
 
-function smaller(png: Uint8Array): Uint8Array {
+/** The same picture in fewer bytes. */
+export function smaller(png: Uint8Array): Uint8Array {
   const { width, height, data, channels } = decode(png)
   const rounded = Uint8Array.from(data, (value) => Math.min(255, Math.round(value / COLOUR_STEP) * COLOUR_STEP))
   return encode({ width, height, data: rounded, channels, depth: 8 }, { zlib: { level: 9 } })

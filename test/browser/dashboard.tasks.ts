@@ -1,0 +1,41 @@
+/** Tasks of the tests of the dashboard. */
+import { each, seq, task, waitFor, workflow } from 'graflow'
+import { z } from 'zod'
+import { isOpened, passGate } from '../support/ledger.js'
+
+const Order = z.object({ order: z.string().describe('As the shop shows it'), amount: z.number(), express: z.boolean() })
+
+const charge = task('charge', { input: Order }, ({ order, amount }: z.infer<typeof Order>) => ({ order, paid: amount }))
+export const checkout = workflow('checkout', charge)
+
+const halve = task('halve', (n: number) => {
+  if (n % 2 !== 0 && !isOpened('mended'))
+    throw new Error(`${n} is odd`, { cause: new Error('only even numbers have a half') })
+  return n / 2
+})
+/** Fails for odd numbers until the test opens a gate; its branches become dead letters. */
+export const halves = workflow('halves', each(halve))
+
+export const refund = workflow(
+  'refund',
+  waitFor('approve', {
+    prompt: { title: 'Refund 412.00 EUR to customer 8812?', text: 'It was paid twice.', choices: ['yes', 'no'] },
+  }),
+)
+
+const hold = task('hold', async (n: number) => {
+  await passGate('go')
+  return n
+})
+/** Holds until the test lets it go. */
+export const held = workflow('held', seq(each(hold)))
+
+/** Fails with what it gets, and asks a person with it. */
+export const echo = workflow(
+  'echo',
+  each(
+    task('echo', (text: string): string => {
+      throw new Error(text, { cause: new Error(text) })
+    }),
+  ),
+)
