@@ -7,7 +7,7 @@ import type { ServerServices } from '../services.js'
 
 const about = { tags: ['runs'] }
 /** A short command is over by then. */
-const WAIT_MS = 1_000
+const WAIT_MS = 5_000
 const JobId = z.object({
   id: z
     .string()
@@ -52,7 +52,7 @@ const startBulk = createRoute({
         .min(0)
         .max(60_000)
         .optional()
-        .openapi({ description: 'Milliseconds that the answer waits for the end. Default: 1000.' }),
+        .openapi({ description: 'Milliseconds that the answer waits for the end. Default: 5000.' }),
     }),
     body: {
       required: true,
