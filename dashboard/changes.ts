@@ -4,4 +4,3 @@ import type { LiveEvent } from './live.js'
 export const isOfRuns = ({ type }: LiveEvent): boolean => type.startsWith('run')
 export const isOfQueues = ({ type }: LiveEvent): boolean => type.startsWith('queue')
 export const isOfWorkers = ({ type }: LiveEvent): boolean => type.startsWith('worker') || type.startsWith('leader')
-export const isAny = (): boolean => true

@@ -30,10 +30,7 @@ const ENDED_DELAY_MS = 3_000
 const SILENCE_MS = 40_000
 
 /** Splits a stream of server-sent events: feed it text, it calls back for each whole event. */
-export function eventParser(
-  onEvent: (event: LiveEvent) => void,
-  onRetry: (ms: number) => void,
-): (text: string) => void {
+function eventParser(onEvent: (event: LiveEvent) => void, onRetry: (ms: number) => void): (text: string) => void {
   let rest = ''
   let type = ''
   let data: string[] = []

@@ -40,7 +40,6 @@ function read(): Route {
 
 const route = store<Route>(read())
 export const useRoute = (): Route => useStore(route)
-export const currentRoute = (): Route => route.get()
 
 /** An address of the dashboard: parts of a path, each encoded, and a query of which empty values are left out. */
 export function href(parts: readonly string[], query: Readonly<Record<string, string | undefined>> = {}): string {

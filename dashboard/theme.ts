@@ -57,5 +57,3 @@ export function colour(token: string): string {
   found.set(token, value)
   return value
 }
-
-export const prefersLessMotion = (): boolean => matchMedia('(prefers-reduced-motion: reduce)').matches

@@ -153,7 +153,7 @@ function leftOut({ groups, failures }: RunView): readonly string[] {
   return all > failures.length ? [`… ${all - failures.length} more failed`] : []
 }
 
-export function waitText(wait: RunWait, host: Host): string {
+function waitText(wait: RunWait, host: Host): string {
   const { path, task, label, count, since, why } = wait
   return [
     `${named(path, label)}${task === undefined ? '' : ` ${task}`}`.trimStart(),

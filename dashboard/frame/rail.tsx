@@ -23,7 +23,7 @@ export const PAGES: readonly { readonly at: string; readonly title: string; read
   { at: 'cluster', title: 'Cluster', icon: 'cluster' },
 ]
 
-export function Brand(): JSX.Element {
+function Brand(): JSX.Element {
   return (
     <svg
       width="20"

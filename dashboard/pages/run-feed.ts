@@ -61,7 +61,7 @@ const NOTHING: Held = {
 const same = (a: Run, b: Run): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 /** Rows with what is known of them now; those that have not changed stay the very same. */
-export function withNews(rows: readonly Run[], news: readonly Run[]): readonly Run[] {
+function withNews(rows: readonly Run[], news: readonly Run[]): readonly Run[] {
   const byId = new Map(news.map((run) => [run.id, run]))
   const next = rows.map((row) => {
     const now = byId.get(row.id)
@@ -71,7 +71,7 @@ export function withNews(rows: readonly Run[], news: readonly Run[]): readonly R
 }
 
 /** How many of the first page are newer than what is shown. */
-export function freshOf(rows: readonly Run[], page: readonly Run[]): number {
+function freshOf(rows: readonly Run[], page: readonly Run[]): number {
   const newest = rows[0]
   if (newest === undefined) return page.length
   const known = new Set(rows.map(({ id }) => id))

@@ -15,16 +15,7 @@ import { BulkBar } from './bulk.js'
 import { type RunQuery, useRunFeed } from './run-feed.js'
 import { waitWords } from './wait-words.js'
 
-export const RUN_STATES = [
-  'pending',
-  'running',
-  'waiting',
-  'paused',
-  'completed',
-  'failed',
-  'cancelled',
-  'abandoned',
-] as const
+const RUN_STATES = ['pending', 'running', 'waiting', 'paused', 'completed', 'failed', 'cancelled', 'abandoned'] as const
 const UNFINISHED: ReadonlySet<string> = new Set(['pending', 'running', 'waiting', 'paused', 'abandoned'])
 const AGES: readonly (readonly [value: string, text: string])[] = [
   ['', 'Any time'],
@@ -36,7 +27,7 @@ const AGES: readonly (readonly [value: string, text: string])[] = [
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** `1h` → when that was; what is a date stays one. */
-export function sinceOf(text: string | null): string | undefined {
+function sinceOf(text: string | null): string | undefined {
   const [, number, unit = ''] = /^(\d+)([smhd])$/.exec(text ?? '') ?? []
   if (number === undefined) return text ?? undefined
   return new Date(Date.now() - Number(number) * (UNIT_MS[unit] ?? 0)).toISOString()

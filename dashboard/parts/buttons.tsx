@@ -26,7 +26,7 @@ export interface ButtonProps {
 }
 
 /** Why a key of this scope may not do what needs another. */
-export const refusal = (needs: Scope): string => `Your key may not do this: it needs the scope ${needs}.`
+const refusal = (needs: Scope): string => `Your key may not do this: it needs the scope ${needs}.`
 
 export function Button(props: ButtonProps): JSX.Element {
   const {

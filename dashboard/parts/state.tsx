@@ -32,10 +32,7 @@ const MARKS: Readonly<Record<string, Mark>> = {
   stopped: 'cancelled',
 }
 
-export const markOf = (state: string): Mark => MARKS[state] ?? 'waiting'
-
-/** The token with the colour of a mark, such as for a canvas. */
-export const tokenOf = (mark: Mark): string => `--${mark}`
+const markOf = (state: string): Mark => MARKS[state] ?? 'waiting'
 
 /** What stands beside a count where there is no room for a drawing: in a title, in SVG, on a canvas. */
 export const SIGNS: Readonly<Record<Mark, string>> = {

@@ -49,7 +49,7 @@ function Ended({ from, to }: { readonly from: string | undefined; readonly to: s
 const COPIED_MS = 1_200
 
 /** Copies a text; where a browser does not let us, it is selected instead. */
-export async function copy(text: string): Promise<boolean> {
+async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text)
     return true

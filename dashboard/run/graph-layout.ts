@@ -53,7 +53,7 @@ const TITLE = 13
 const NOTE = 11
 const MOST_TITLE = 30
 const MOST_NOTE = 42
-export const LEAF_HEIGHT = 44
+const LEAF_HEIGHT = 44
 export const HEAD_HEIGHT = 46
 const PAD = 14
 /** Room for the counts of a group. */

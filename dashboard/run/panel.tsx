@@ -54,7 +54,7 @@ export function Panel(props: PanelProps): JSX.Element {
 /** `1/0/~1` is of the handler at `1/0`. */
 const withoutSpecial = (path: string): string => path.replace(/\/[~+!].*$/, '')
 
-export const titleOf = (node: GraphNode): string => {
+const titleOf = (node: GraphNode): string => {
   switch (node.kind) {
     case 'task':
     case 'wait':

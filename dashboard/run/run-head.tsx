@@ -67,7 +67,7 @@ interface Moment {
 }
 
 /** What is known of its past, in order: what the store tells, and what the page saw. */
-export function momentsOf(
+function momentsOf(
   { createdAt, startedAt, endedAt, state, byHand, retries }: RunStatus,
   seen: readonly SeenState[],
 ): readonly Moment[] {
@@ -164,6 +164,9 @@ export function RunActions({ id, status, onChanged }: Omit<HeadProps, 'seen'>): 
       <a class="button" href={href(['start'], { from: id })} title="Start it again, with the same input or another one">
         <span>Start again</span>
       </a>
+      <ActButton needs="read" title="One file that needs no network" run={() => downloadReport(id)}>
+        Report
+      </ActButton>
       <ActButton
         look="danger"
         icon="trash"
@@ -192,7 +195,7 @@ export function RunActions({ id, status, onChanged }: Omit<HeadProps, 'seen'>): 
 }
 
 /** The report as a file: by fetch, so that the key goes as a header. */
-export async function downloadReport(id: string): Promise<void> {
+async function downloadReport(id: string): Promise<void> {
   const { html } = await call<{ readonly html: string }>(at`/runs/${id}/report`, { query: { format: 'html' } })
   const link = document.createElement('a')
   link.href = URL.createObjectURL(new Blob([html], { type: 'text/html' }))

@@ -97,7 +97,7 @@ function Settle({ id, path, title, onClose, onDone }: SettleProps): JSX.Element 
 }
 
 /** What the server is sent. */
-export function decisionOf(how: How, text: string): { readonly decision: object } | { readonly wrong: string } {
+function decisionOf(how: How, text: string): { readonly decision: object } | { readonly wrong: string } {
   if (how === 'skip') return { decision: { skip: true } }
   if (how === 'fail') return text.trim() === '' ? { wrong: 'say why' } : { decision: { fail: text.trim() } }
   const { value = null, wrong } = jsonOf(text)

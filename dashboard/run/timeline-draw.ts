@@ -7,7 +7,7 @@ import type { Hit, LaneBox, LaneData, NamedCritical, NamedGroup, Scene, View, Wh
 import { spanOf, ticksOf } from './timeline-model.js'
 
 /** Heights above the lanes: the axis, names of groups, the critical path. */
-export const AXIS = 22
+const AXIS = 22
 const NAMES = 18
 const STRIP = 8
 export const TOP = AXIS + NAMES + STRIP + 6

@@ -98,7 +98,7 @@ export interface Scene {
 }
 
 /** Steps in rows, so that none hides another. */
-export function packSteps(steps: readonly ReportStep[], now: number): readonly StepBlock[] {
+function packSteps(steps: readonly ReportStep[], now: number): readonly StepBlock[] {
   const free: number[] = []
   return [...steps]
     .sort((a, b) => a.start - b.start)
@@ -247,7 +247,7 @@ function blockAt(
   return best === undefined ? undefined : blockOf(lane, blocks, best)
 }
 
-export function blockOf(lane: LaneBox, blocks: TimelineBlocks, i: number): BlockHit {
+function blockOf(lane: LaneBox, blocks: TimelineBlocks, i: number): BlockHit {
   const [group = 0, index = 0, start = 0, end = 0] = [blocks.group[i], blocks.index[i], blocks.start[i], blocks.end[i]]
   const [again = 0, row = 0] = [blocks.again[i], blocks.row[i]]
   return { kind: 'block', lane, group, index, start, end, status: blocks.status[i] ?? 's', again, row }
@@ -259,7 +259,7 @@ export const STATUS_WORDS: Readonly<Record<string, string>> = {
 }
 
 /** Groups that lie in no other: their bands cover the time. */
-export function outermost<T extends { readonly path: string }>(groups: readonly T[]): readonly T[] {
+function outermost<T extends { readonly path: string }>(groups: readonly T[]): readonly T[] {
   const paths = new Set(groups.map(({ path }) => path))
   return groups.filter(({ path }) => {
     for (let cut = path.lastIndexOf('/'); cut > 0; cut = path.lastIndexOf('/', cut - 1))
@@ -269,13 +269,5 @@ export function outermost<T extends { readonly path: string }>(groups: readonly 
 }
 
 /** The parts of the critical path that follow each other on the outermost level; they cover the time without a gap. */
-export const mainParts = (critical: readonly NamedCritical[]): readonly NamedCritical[] =>
+const mainParts = (critical: readonly NamedCritical[]): readonly NamedCritical[] =>
   critical.filter(({ depth, end, start }) => depth === 0 && end > start)
-
-/** What the run waited for, in words. */
-export const CRITICAL_WORDS: Readonly<Record<ReportCritical['kind'], string>> = {
-  step: 'step',
-  start: 'waits for a slot',
-  branch: 'last branch',
-  barrier: 'release of the barrier',
-}

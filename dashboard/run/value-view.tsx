@@ -75,7 +75,7 @@ export function ValueView({ id, path, which, version }: ValueViewProps): JSX.Ele
   }
 }
 
-export const Tree = ({ value, types }: { readonly value: unknown; readonly types: Types }): JSX.Element => (
+const Tree = ({ value, types }: { readonly value: unknown; readonly types: Types }): JSX.Element => (
   <div class="tree">
     <Item item={itemOf(value, types)} types={types} isOpenFirst depth={0} />
   </div>

@@ -5,8 +5,8 @@
 import type { SessionInfo } from './backend.js'
 
 /** Names among the metadata of such a worker, which people see, too. */
-export const PROTOCOL_KEY = 'protocol'
-export const LEASE_KEY = 'leaseMs'
+const PROTOCOL_KEY = 'protocol'
+const LEASE_KEY = 'leaseMs'
 const HTTP = 'http'
 
 /** The metadata of a session over HTTP: its user's own, and these. */

@@ -1,2 +1,2 @@
 /** Flows written as text, for routes: the client compiles those of pipeline groups by the same rules. */
-export { flowOfText, type FlowTextServices } from '../admin/flow-text.js'
+export { flowOfText } from '../admin/flow-text.js'

@@ -6,7 +6,7 @@ import { frameOf } from './event-sink.js'
 type Logged = EventPage['events'][number]
 
 /** An event as JSON: its `type`, when it was (`at`), and its facts. */
-export function eventOf({ at, event }: Logged): { readonly type: string } & Readonly<Record<string, unknown>> {
+function eventOf({ at, event }: Logged): { readonly type: string } & Readonly<Record<string, unknown>> {
   const when = new Date(at).toISOString()
   switch (event.kind) {
     case 'run': {

@@ -117,4 +117,4 @@ export const badRequest = (message: string, cause?: unknown): GraflowError =>
   new GraflowError('INVALID_REQUEST', message, cause === undefined ? {} : { cause })
 
 /** Such as `expected a number, got "x"`. */
-export const expected = (what: string, got: unknown): string => `expected ${what}, got ${describe(got)}`
+const expected = (what: string, got: unknown): string => `expected ${what}, got ${describe(got)}`

@@ -44,7 +44,7 @@ export const access = (
 })
 
 /** Of a problem, in the document. */
-export const ProblemSchema = z
+const ProblemSchema = z
   .object({
     type: z.string(),
     title: z.string(),

@@ -22,7 +22,7 @@ export function keepEvents(state: KernelState, forMs: number): void {
 }
 
 /** Whether somebody wants to know what happens. */
-export function isKept(state: KernelState): boolean {
+function isKept(state: KernelState): boolean {
   return state.events.keptUntil > state.now
 }
 

@@ -23,7 +23,7 @@ export const StartRequest = z
   .openapi('StartRequest')
 export type StartBody = z.infer<typeof StartRequest>
 
-export const Started = z
+const Started = z
   .object({
     id: z.string(),
     state: RunState,
@@ -73,11 +73,7 @@ const startRun = createRoute({
  * Opens a run.
  * @throws GraflowError INVALID_OPTION, WORKFLOW_NOT_FOUND, FLOW_SYNTAX, UNKNOWN_NAME, RUN_EXISTS, INVALID_INPUT, …
  */
-export async function startOf(
-  { graflow, session }: ServerServices,
-  body: StartBody,
-  key?: string,
-): Promise<Handle<unknown>> {
+async function startOf({ graflow, session }: ServerServices, body: StartBody, key?: string): Promise<Handle<unknown>> {
   const { workflow, flow, input, ...options } = body
   if ((workflow === undefined) === (flow === undefined)) {
     const got = workflow === undefined ? 'neither' : 'both'
