@@ -86,7 +86,10 @@ export class LastHour {
   }
 
   #take({ events, next, last }: EventPage): void {
-    for (const { at, event } of events) this.#count(at, event)
+    for (const { at, event } of events) {
+      this.#count(at, event)
+      this.#lastAt = at // also where the next page is not to be had
+    }
     this.#position = next ?? last ?? this.#position
   }
 
@@ -104,25 +107,28 @@ export class LastHour {
   }
 
   #missing(until: number): void {
-    for (let minute = minuteOf(this.#lastAt); minute <= minuteOf(until); minute += 1) this.#unknown.add(minute)
+    const from = Math.max(minuteOf(this.#lastAt), minuteOf(until) - MINUTES) // earlier ones are not shown
+    for (let minute = from; minute <= minuteOf(until); minute += 1) this.#unknown.add(minute)
   }
 
   /** What happened before the log has anything, as far as the runs themselves still say. */
   async #begin(logFrom: number, now: number): Promise<void> {
     let known = now - HOUR_MS
     let cursor: string | undefined
+    const runs: RunSummary[] = []
     for (let turn = 0; turn < MOST_RUN_PAGES; turn += 1) {
       const page = await this.#services.graflow.runs.list({
         since: now - HOUR_MS,
         limit: RUNS_A_PAGE,
         ...(cursor !== undefined && { cursor }),
       })
-      for (const run of page.items) this.#countRun(run, logFrom)
+      runs.push(...page.items)
       cursor = page.cursor
       if (cursor === undefined) break
       const oldest = page.items.at(-1)?.createdAt.getTime()
       if (turn === MOST_RUN_PAGES - 1 && oldest !== undefined) known = oldest
     }
+    for (const run of runs) this.#countRun(run, logFrom) // all at once: a look that fails before is made anew
     this.#knownFrom = known
   }
 

@@ -49,6 +49,32 @@ describe('the overview', () => {
     expect(oldestMs.slice(0, -2)).toEqual(Array(MINUTES - 2).fill(null))
   })
 
+  it('goes on after a look that failed midway, also where events are missing since', async () => {
+    const { graflow, session } = plane.services
+    let events = 0
+    // the first look finds a whole page and fails at the next one; after it there is a gap
+    const inspect = {
+      ...session.store.inspect,
+      events: async (after: string | undefined, limit: number) => {
+        events += 1
+        const at = await session.store.inspect.now()
+        if (events === 2) throw new Error('the store is away')
+        const event = { kind: 'run', runId: 'a', workflow: 'w', from: undefined, to: 'pending' } as const
+        const isFull = events === 1
+        const found = Array.from({ length: isFull ? limit : 1 }, (_, n) => ({ position: `${at}-${n}`, at, event }))
+        const last = found.at(-1)!.position
+        return { isKept: true, last, next: last, isGap: after !== '0' && !isFull, events: found }
+      },
+    }
+    const store = { keepEvents: async () => undefined, inspect }
+    const hour = new LastHour({ graflow, session: { store } as unknown as typeof session }) // all that it asks of it
+    await expect(hour.minutes()).rejects.toThrow('the store is away')
+    const { started } = await hour.minutes()
+    expect(started).toHaveLength(MINUTES)
+    // only the minutes of the gap are not known
+    expect(started.slice(0, -2)).toEqual(Array(MINUTES - 2).fill(0))
+  })
+
   it('is one look for all who ask at once', async () => {
     const { graflow, session } = plane.services
     const hour = new LastHour({ graflow, session })
