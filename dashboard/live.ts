@@ -136,7 +136,7 @@ export function openLive(path: string): Live {
         cache: 'no-store',
         signal: controller.signal,
       })
-      if (!answer.ok || answer.body === null) {
+      if (!answer.ok) {
         const failure = await failureOf(answer)
         throw failure
       }
@@ -144,8 +144,9 @@ export function openLive(path: string): Live {
       state.set({ is: 'live' })
       if (wasLost) tellGap()
       const parse = eventParser(take, (ms) => (delay = Math.min(ms, MOST_DELAY_MS)))
-      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader()
-      for (;;) {
+      // 204 has none: there is nothing more for now
+      const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader()
+      while (reader !== undefined) {
         const { value, done } = await reader.read()
         if (done) break
         clearTimeout(silence)
