@@ -8,10 +8,19 @@ import type { ServerServices } from './services.js'
 
 /** What may wait for one reader. */
 const MOST_BYTES = 1024 * 1024
+/** Who waits for room waits until a frame of any size fits. */
+const ROOM_BYTES = MOST_BYTES / 2
 /** A sign of life, which proxies need, and by which a reader that is gone is noticed. */
 const HEARTBEAT_MS = 15_000
+/** A reader that has not made room for so long is dropped. */
+const ROOM_MS = 30_000
 
 const encoder = new TextEncoder()
+const STREAM_HEADERS: Readonly<Record<string, string>> = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-store',
+  'x-accel-buffering': 'no', // proxies that would wait for more send each frame at once
+}
 
 /** One event as it is sent. */
 export interface Frame {
@@ -38,12 +47,14 @@ export interface EventSink {
   readonly isOpen: boolean
   /** Sends a frame; nothing where it is not open. A reader for which too much waits is dropped. */
   push(frame: Uint8Array): void
+  /** Resolves when there is room again for most of what may wait, or it is not open any more: for who has much to tell at once. */
+  room(): Promise<void>
   /** Ends the stream in good order. */
   end(): void
 }
 
 /**
- * An answer with events.
+ * An answer with events; to HEAD one without.
  * @param begin called at once with where events go; what it returns is called once when the stream is over, whoever ended it
  */
 export function eventStream(
@@ -51,8 +62,10 @@ export function eventStream(
   { clock, closing }: Pick<ServerServices, 'clock' | 'closing'>,
   begin: (sink: EventSink) => () => void,
 ): Response {
+  // nobody would read the body, nor cancel it
+  if (c.req.method === 'HEAD') return new Response(null, { headers: STREAM_HEADERS })
   const outgoing = (c.env as ServerEnv['Bindings'] | undefined)?.outgoing // none without a socket
-  const sink = new Sink(outgoing && (() => outgoing.destroy()))
+  const sink = new Sink(clock, outgoing && (() => outgoing.destroy()))
   const body = new ReadableStream<Uint8Array>(
     {
       start: (controller) => {
@@ -86,29 +99,31 @@ export function eventStream(
         })
         if (closing.aborted) end()
       },
+      pull: () => {
+        sink.taken()
+      },
       cancel: () => {
         sink.gone()
       },
     },
-    { highWaterMark: MOST_BYTES, size: (chunk) => chunk?.byteLength ?? 0 },
+    new ByteLengthQueuingStrategy({ highWaterMark: MOST_BYTES }),
   )
-  return new Response(body, {
-    headers: {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-store',
-      'x-accel-buffering': 'no', // proxies that would wait for more send each frame at once
-    },
-  })
+  return new Response(body, { headers: STREAM_HEADERS })
 }
 
 class Sink implements EventSink {
+  readonly #clock: ServerServices['clock']
   readonly #destroy: (() => void) | undefined
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
   #over: (() => void) | undefined
+  /** Those who wait for room. */
+  #waiting: (() => void)[] = []
+  #disarm: (() => void) | undefined
   #isOpen = true
 
   /** @param destroy ends the connection of a reader that does not read */
-  constructor(destroy: (() => void) | undefined) {
+  constructor(clock: ServerServices['clock'], destroy: (() => void) | undefined) {
+    this.#clock = clock
     this.#destroy = destroy
   }
 
@@ -127,13 +142,44 @@ class Sink implements EventSink {
 
   push(frame: Uint8Array): void {
     if (!this.#isOpen) return
-    if ((this.#controller?.desiredSize ?? 0) < frame.byteLength) {
-      this.gone()
-      if (this.#destroy === undefined) this.#controller?.error(new Error('the reader does not read'))
-      else this.#destroy() // which cancels the stream, too
-      return
-    }
-    this.#controller?.enqueue(frame)
+    if (this.#left < frame.byteLength) this.#drop()
+    else this.#controller?.enqueue(frame)
+  }
+
+  room(): Promise<void> {
+    if (!this.#isOpen || this.#left >= ROOM_BYTES) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve)
+      this.#disarm ??= this.#clock.after(
+        ROOM_MS,
+        () => {
+          this.#drop()
+        },
+        true,
+      )
+    })
+  }
+
+  /** The reader has taken something. */
+  taken(): void {
+    if (this.#waiting.length > 0 && this.#left >= ROOM_BYTES) this.#letOn()
+  }
+
+  /** How much may be pushed now. */
+  get #left(): number {
+    return this.#controller?.desiredSize ?? 0
+  }
+
+  #letOn(): void {
+    this.#disarm?.()
+    this.#disarm = undefined
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  #drop(): void {
+    this.gone()
+    if (this.#destroy === undefined) this.#controller?.error(new Error('the reader does not read'))
+    else this.#destroy() // which cancels the stream, too
   }
 
   end(): void {
@@ -146,6 +192,7 @@ class Sink implements EventSink {
   gone(): void {
     if (!this.#isOpen) return
     this.#isOpen = false
+    this.#letOn()
     this.#over?.()
   }
 }

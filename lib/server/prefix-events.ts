@@ -99,7 +99,10 @@ export class PrefixEvents {
     }
     while (sink.isOpen) {
       if (!page.isGap && page.next !== undefined) {
-        for (const chunk of joined(page.events.map(frameOfLogged))) sink.push(chunk)
+        for (const chunk of joined(page.events.map(frameOfLogged))) {
+          await sink.room()
+          sink.push(chunk)
+        }
         watcher.cursor = page.next
         if (page.next !== page.last) await this.#pause()
       }

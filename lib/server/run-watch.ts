@@ -21,7 +21,11 @@ const SHARE = 5
 const AWAY_MS = 1_000
 /** The log of a run is kept so long behind its last event. */
 const KEPT_MS = 3_600_000
+/** That of a run that is over: who comes later reads its end anew. */
+const OVER_KEPT_MS = 600_000
 const PAGE = 50
+/** Of those who catch up, each has a page in hand until its reader has taken it. */
+const OWN_PAGE = 8
 /** A batch that is larger is told as a reset. */
 const MOST_BATCH_BYTES = 256 * 1024
 
@@ -102,23 +106,23 @@ export class RunWatch {
     const { inspect } = this.#services.session.store
     let left = skip
     while (sink.isOpen && !this.#isClosed) {
-      const page = await inspect.runEvents(this.#id, watcher.cursor, PAGE)
+      const page = await inspect.runEvents(this.#id, watcher.cursor, OWN_PAGE)
       if (page.isGap) {
         watcher.cursor = page.last ?? '0'
         sink.push(resetFrame(watcher.cursor))
       }
       const entries = page.isGap ? [] : page.entries
-      for (const chunk of joined(framesOf(entries, watcher.cursor, left))) sink.push(chunk)
+      for (const chunk of joined(framesOf(entries, watcher.cursor, left))) {
+        await sink.room() // not faster than it is read: one that is dropped would come back to the same
+        sink.push(chunk)
+      }
       left = 0
       watcher.cursor = entries.at(-1)?.position ?? watcher.cursor
-      if (entries.length === PAGE) {
-        await new Promise<void>((resolve) => {
-          this.#services.clock.after(LOOK_MS, resolve)
-        })
-        continue
-      }
+      if (entries.length === OWN_PAGE) continue
+      await sink.room() // for what it is told with all others
       // others may have been told more since the page was read
       if (page.last !== undefined && this.#last !== undefined && isBefore(page.last, this.#last)) continue
+      if (!watcher.sink.isOpen) return
       this.#watchers.add(watcher)
       if (this.#status !== undefined) this.#tellStatus(watcher, this.#status)
       this.#soon()
@@ -186,7 +190,8 @@ export class RunWatch {
     const batch = isFit ? bytes : Buffer.from(JSON.stringify([{ type: 'reset', runId: this.#id }]))
     const after = this.#last
     const answer = await store.appendRunEvents({
-      ...{ runId: this.#id, after, events: batch, seen: Buffer.from(JSON.stringify(seen)), keptMs: KEPT_MS },
+      ...{ runId: this.#id, after, events: batch, seen: Buffer.from(JSON.stringify(seen)) },
+      keptMs: isOver(seen.state) ? OVER_KEPT_MS : KEPT_MS,
     })
     if (answer.status === 'ok') {
       this.#last = answer.position

@@ -115,4 +115,27 @@ export function describeEventLog(useWorld: UseWorld): void {
     expect(await backend.inspect.runEvents('run', '1-0', 10)).toMatchObject({ isGap: true })
     expect((await backend.inspect.runEvents('other', '0', 10)).last).toBeUndefined()
   })
+
+  it('keeps no more than 2 MiB of what was seen of a run, and always the last', async () => {
+    const world = await useWorld()
+    const { backend } = world
+    const positions: string[] = []
+    const append = async (kib: number): Promise<void> => {
+      const answer = await backend.appendRunEvents({
+        ...{ runId: 'run', after: positions.at(-1), events: new Uint8Array(kib * 1024), seen: bytes('seen') },
+        keptMs: KEPT_MS,
+      })
+      if (answer.status === 'ok') positions.push(answer.position)
+    }
+    const kept = async (): Promise<readonly number[]> =>
+      (await backend.inspect.runEvents('run', '0', 100)).entries.map(({ events }) => events.length / 1024)
+    for (let n = 0; n < 20; n += 1) await append(250)
+    expect(await kept()).toEqual(Array(8).fill(250))
+    expect(await backend.inspect.runEvents('run', positions[0], 10)).toMatchObject({ isGap: true })
+    expect(await backend.inspect.runEvents('run', positions[12], 10)).toMatchObject({ isGap: false })
+    await append(1800)
+    expect(await kept()).toEqual([1800])
+    await append(2100)
+    expect(await kept()).toEqual([2100])
+  })
 }

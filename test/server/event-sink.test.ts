@@ -73,6 +73,40 @@ it('FT-H6: drops a reader that does not read once 1 MiB waits for it, and ends i
   socket.destroy()
 })
 
+it('answers HEAD with its headers, and begins nothing', async () => {
+  const response = await fetch(`http://127.0.0.1:${portOf()}/events`, { method: 'HEAD' })
+  expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
+  expect(sinks).toEqual([])
+})
+
+it('tells who waits for room when the reader has taken enough, so that it gets all, however much it is', async () => {
+  const response = await fetch(`http://127.0.0.1:${portOf()}/events`)
+  const frame = frameOf({ data: 'x'.repeat(250_000) })
+  const push = async (): Promise<void> => {
+    for (let n = 0; n < 100; n += 1) {
+      await sinks[0]!.room()
+      sinks[0]!.push(frame)
+    }
+    sinks[0]!.end()
+  }
+  const pushed = push()
+  const { byteLength } = await response.arrayBuffer()
+  await pushed
+  expect(byteLength).toBe(100 * frame.byteLength + 'retry: 1000\n\n'.length)
+})
+
+it('drops a reader that makes no room for 30 s', async () => {
+  const stream = await app.request('/events')
+  sinks[0]!.push(frameOf({ data: 'x'.repeat(600_000) }))
+  const room = sinks[0]!.room()
+  clock.advance(29_000)
+  expect(sinks[0]!.isOpen).toBe(true)
+  clock.advance(1_000)
+  await room
+  expect([sinks[0]!.isOpen, over]).toEqual([false, 1])
+  await expect(stream.text()).rejects.toThrow('the reader does not read')
+})
+
 it('ends when its reader goes', async () => {
   const abort = new AbortController()
   await fetch(`http://127.0.0.1:${portOf()}/events`, { signal: abort.signal })

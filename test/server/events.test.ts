@@ -138,6 +138,24 @@ describe.each(['embedded', 'redis'] as const)('events of the control plane (%s)'
     expect(follower.events.at(-1)?.event).toBe('run:deleted')
   })
 
+  it('of a run reach who comes late, however much there is', async () => {
+    const run = await graflow.submit('quick', 2)
+    await run.result()
+    let after: string | undefined
+    for (let n = 0; n < 9; n += 1) {
+      const events = [{ type: 'run:progress', runId: run.id, n, message: 'x'.repeat(200_000) }]
+      const bytes = { events: Buffer.from(JSON.stringify(events)), seen: Buffer.from('{}') }
+      const answer = await planes[0].services.session.store.appendRunEvents({
+        ...{ runId: run.id, after, ...bytes, keptMs: 60_000 },
+      })
+      after = answer.status === 'ok' ? answer.position : undefined
+    }
+    const reader = await open(planes[0], `/runs/${run.id}/events`)
+    await reader.ended
+    expect(reader.events.flatMap(({ data }) => data.n ?? [])).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
+    expect(reader.events.at(-1)?.event).toBe('end')
+  })
+
   it('of a run cost its workers nothing, and its server one look for all who watch', async () => {
     const run = await graflow.submit('asks', 2)
     const [plane] = planes

@@ -10,6 +10,7 @@ import type { KernelState } from './state.js'
 
 const MOST_EVENTS = 10000
 const MOST_RUN_EVENTS = 1000
+const MOST_RUN_BYTES = 2 * 1024 * 1024
 
 /** From now on what happens is kept; where it was not until now, the log begins anew. */
 export function keepEvents(state: KernelState, forMs: number): void {
@@ -63,7 +64,9 @@ export function appendRunEvents(state: KernelState, request: RunEventsRequest): 
   own.log.keptUntil = state.now + keptMs
   state.runEvents.delete(runId) // the last one to be kept stands last
   state.runEvents.set(runId, own)
-  return { status: 'ok', position: own.log.add(events, state.wallNow, MOST_RUN_EVENTS) }
+  const position = own.log.add(events, state.wallNow, MOST_RUN_EVENTS)
+  own.log.keepLast(MOST_RUN_BYTES, (one) => one.length)
+  return { status: 'ok', position }
 }
 
 function forgetOld(state: KernelState): void {

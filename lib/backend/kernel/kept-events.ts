@@ -26,6 +26,13 @@ export class EventLog<T> {
     return position
   }
 
+  /** Drops the oldest of more than so many bytes; the last one stays. */
+  keepLast(most: number, bytesOf: (event: T) => number): void {
+    let bytes = 0
+    const from = this.entries.findLastIndex(({ event }) => (bytes += event === undefined ? 0 : bytesOf(event)) > most)
+    if (from >= 0) this.entries = this.entries.slice(Math.min(from + 1, this.entries.length - 1))
+  }
+
   get last(): string | undefined {
     return this.entries.at(-1)?.position
   }
