@@ -394,7 +394,7 @@ function Leaf({ box, state, mark }: InsideProps): JSX.Element {
       <text class="node-title" x={box.x + (mark === 'ahead' ? 12 : 30)} y={middle}>
         {box.title}
       </text>
-      {counts && state?.counts !== undefined ? (
+      {counts ? (
         <CountsLine x={box.x + 12} y={box.y + 35} state={state} />
       ) : (
         box.note !== '' && (

@@ -94,7 +94,8 @@ function summaryOf(value: unknown, type: TreeItem['type'], types: Types, pointer
 
 function errorLine(value: unknown): string {
   const { name, message } = (value ?? {}) as { readonly name?: unknown; readonly message?: unknown }
-  return short(`${String(name ?? 'Error')}: ${String(message ?? '')}`, MOST_TEXT)
+  const textOf = (part: unknown, otherwise: string): string => (typeof part === 'string' ? part : otherwise)
+  return short(`${textOf(name, 'Error')}: ${textOf(message, '')}`, MOST_TEXT)
 }
 
 /** A value in one line, deep things left out. */

@@ -11,7 +11,7 @@ import { href, setQuery, useRoute } from '../router.js'
 import { type Loaded, useQuery } from '../use-query.js'
 import type { RunStatus } from '../wire.js'
 import { GraphView } from './graph-view.js'
-import { branchPath, nodeStates } from './graph-state.js'
+import { branchPath, nodeStates, type NodeState } from './graph-state.js'
 import { Panel } from './panel.js'
 import { Prompts } from './prompts.js'
 import { isEnded, RunActions, type SeenState, StateLine } from './run-head.js'
@@ -101,7 +101,7 @@ function Body({ id, status, seen, onChanged }: BodyProps): JSX.Element {
   const timeline = source.query.state.is === 'ready' ? source.query.state.value : undefined
   const members = useMemo(() => membersOf(graph, timeline), [graph, timeline])
   const states = useMemo(
-    () => (graph === undefined ? new Map() : nodeStates(graph, status, members)),
+    () => (graph === undefined ? new Map<string, NodeState>() : nodeStates(graph, status, members)),
     [graph, status, members],
   )
   const select = (path: string | undefined): void => setQuery({ at: path }, 'replace')

@@ -147,7 +147,10 @@ function drawLane(context: Context, drawing: Drawing, lane: LaneBox): void {
   const y = yOf(drawing, lane)
   context.fillStyle = colours['lane'] ?? ''
   context.fillRect(left, y, width - left, lane.height)
-  if (lane.kind === 'driver') return drawSteps(context, drawing, lane, y)
+  if (lane.kind === 'driver') {
+    drawSteps(context, drawing, lane, y)
+    return
+  }
   const data = drawing.data(lane.name)
   if (data?.blocks !== undefined) drawBlocks(context, drawing, lane, y, data.blocks)
   else if (data?.bins !== undefined) drawBins(context, drawing, lane, y, data, data.bins)

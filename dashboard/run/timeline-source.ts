@@ -85,7 +85,7 @@ export function useTimeline(id: string, isOver: boolean): TimelineSource {
   const data = (view: View): ((name: string) => LaneData | undefined) => {
     const isSharp =
       detail !== undefined && detail.revision === overview?.revision && covers(detail, view, whole?.end ?? 0)
-    return (name) => (isSharp ? (detail.lanes.get(name) ?? overview?.lanes.get(name)) : overview?.lanes.get(name))
+    return (name) => (isSharp ? (detail.lanes.get(name) ?? overview.lanes.get(name)) : overview?.lanes.get(name))
   }
   return { query, data, watch, windows }
 }

@@ -64,7 +64,7 @@ export function ValueView({ id, path, which, version }: ValueViewProps): JSX.Ele
       const { value, types = {}, truncated } = state.value
       return (
         <div class="run-value">
-          <Copy text={JSON.stringify(value, undefined, 2) ?? 'undefined'} what={`the ${which} as JSON`} />
+          <Copy text={textOf(value)} what={`the ${which} as JSON`} />
           <Tree value={value} types={types} />
           {truncated !== undefined && truncated !== false && (
             <p class="small faint">It is larger: this is its beginning.</p>
@@ -147,3 +147,9 @@ function Item({
 /** Types that the signs around a value do not show already. */
 const isTagged = (type: TreeItem['type']): boolean =>
   !['string', 'number', 'boolean', 'null', 'array', 'object', 'undefined', 'bigint', 'omitted'].includes(type)
+
+/** As JSON, of which some values have no form. */
+function textOf(value: unknown): string {
+  const text: unknown = JSON.stringify(value, undefined, 2)
+  return typeof text === 'string' ? text : 'undefined'
+}

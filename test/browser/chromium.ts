@@ -8,7 +8,7 @@ import { type Browser, chromium, type Page } from 'playwright-core'
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome']
 
 /** Its path; undefined where there is none. */
-export const chromiumPath = (): string | undefined =>
+const chromiumPath = (): string | undefined =>
   NAMES.map((name) => spawnSync('which', [name], { encoding: 'utf8' }).stdout.trim()).find((path) => path !== '')
 
 export interface PageOptions {

@@ -14,7 +14,7 @@ const inspect = task('inspect', async ({ id, n }: Item, ctx) => {
   await elapse(n % 11 === 4 ? 320 : 25 + ((n * 37) % 40))
   if (n === 7 && !isOpened('mended'))
     throw new TypeError(`${id} has no licence`, { cause: new Error('the registry answered 404') })
-  await ctx.progress(1, `${id} read`)
+  ctx.progress(1, `${id} read`)
   return {
     id,
     at: new Date(Date.UTC(2026, 10, 30, 12, n)),

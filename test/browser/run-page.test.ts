@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Graflow } from 'graflow'
 import type { Page } from 'playwright-core'
 import { type Stage, useStage } from '../support/redis-stage.js'
-import { axeFindings, chromiumPath, openChromium, shot, type TestBrowser } from './chromium.js'
+import { axeFindings, openChromium, shot, type TestBrowser } from './chromium.js'
 
 const stage = useStage(join(__dirname, 'run-page.tasks.ts'))
 let browser: TestBrowser
@@ -178,7 +178,7 @@ describe('the page of a run', () => {
     if (process.env['GRAFLOW_SHOTS'] !== undefined) console.log(`frames: ${JSON.stringify(frames)}`)
     await page.waitForFunction(() => Number(document.querySelector('.tl-canvas')?.getAttribute('data-windows')) > 0)
     await shot(page, 'many-zoomed')
-    const { window } = (await (await fetch(`${url}api/v1/runs/${run.id}/timeline`)).json()) as any
+    const { window } = await (await fetch(`${url}api/v1/runs/${run.id}/timeline`)).json()
     expect(window.lanes.map(({ bins, blocks }: any) => [bins.ended.length, blocks])).toEqual(
       window.lanes.map(() => [240, undefined]),
     )

@@ -311,7 +311,10 @@ export class Fuzzer {
 }
 
 /** As JSON; of what JSON has no form for, nothing. */
-const textOf = (value: unknown): string => (JSON.stringify(value) as string | undefined) ?? ''
+const textOf = (value: unknown): string => {
+  const text: unknown = JSON.stringify(value)
+  return typeof text === 'string' ? text : ''
+}
 
 /** What a header can carry. */
 const headerOf = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, '').slice(0, 4_000)
