@@ -1,5 +1,5 @@
 /** The workers in other languages, killed like any other, and with the control plane killed under them. */
-import { declareTask, each, type Graflow } from 'graflow'
+import { declareTask, each, par, type Graflow } from 'graflow'
 import { failureOf } from '../support/captured-errors.js'
 import { blocksOf, controlPlane, pythonWorker, SHORT_LEASE_MS, shellWorker } from '../support/http-workers.js'
 import { build } from '../support/programs.js'
@@ -44,8 +44,8 @@ describe('workers in Python', () => {
 
   it('FT-W5: goes on when the control plane is killed in the middle of a task: another takes the result, and nothing starts twice', async () => {
     const stage = await open()
-    const [first, second] = [await controlPlane(stage), await controlPlane(stage)]
-    await pythonWorker('a', [first.url, second.url])
+    const [first, second] = await Promise.all([controlPlane(stage), controlPlane(stage)])
+    await pythonWorker('a', [first.url, second.url], { PACE: '0.3' })
     const graflow = await stage.client()
     const attempts = await attemptsOf(graflow)
     const run = await graflow.start(each(square), [1, 2, 3])
@@ -67,6 +67,11 @@ describe('workers in Python', () => {
     const cause = (failure.cause as Error).cause as Error
     expect(cause).toMatchObject({ name: 'ZeroDivisionError', message: 'division by zero' })
     expect(cause.stack).toMatch(/worker\.py", line \d+, in divide/)
+    // results that the server refuses: one has no form in JSON, and the report of the other is larger than a call may be
+    await expect(graflow.run(each(divide), [[1e308, 1e-10]])).rejects.toMatchObject({ code: 'GROUP_FAILED' })
+    const words = Array.from({ length: 250_000 }, (_, i) => (i + 50_000).toString(36)).join(' ')
+    const large = await failureOf(graflow.run(par(declareTask<string, object>('count-words')), words))
+    expect((large.cause as Error).cause).toMatchObject({ name: 'Refused' })
     expect(await graflow.workers.drain('a')).toBe(true)
     expect(await worker.ends(20_000)).toMatchObject({ code: 0 })
     expect(await graflow.workers.get('a')).toBeUndefined()

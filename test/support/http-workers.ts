@@ -22,7 +22,7 @@ export async function controlPlane(stage: Stage, port = 0): Promise<ControlPlane
 }
 
 /** How long a worker may be silent that a test kills, and any other. */
-export const SHORT_LEASE_MS = 3_000
+export const SHORT_LEASE_MS = 2_000
 const LEASE_MS = 30_000
 
 /** The example in Python, once it has registered. */

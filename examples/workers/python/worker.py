@@ -149,7 +149,7 @@ class Worker:
     def _start(self, task):
         try:
             report = {"result": self.tasks[task.name](task.input, task)}
-            json.dumps(report)
+            json.dumps(report, allow_nan=False)
         except Exception as error:  # whatever a handler throws is its task's failure
             name, stack = type(error).__name__, traceback.format_exc()
             report = {"error": {"name": name, "message": str(error), "stack": stack}}
@@ -169,13 +169,29 @@ class Worker:
             done.append(self.results.get())
         if not done:
             return
-        reports = [{"token": task.token, **report} for task, report in done]
-        for end in calls.call(f"/{self.registered['id']}/complete", {"tasks": reports})["tasks"]:
-            if end["state"] == "refused":
-                print(f"a result came too late: {end['detail']}", flush=True)
+        self._complete(calls, [{"token": task.token, **report} for task, report in done])
         with self.lock:
             for task, _ in done:
                 self.in_hand.pop(task.token, None)
+
+    def _complete(self, calls, reports):
+        try:
+            ends = calls.call(f"/{self.registered['id']}/complete", {"tasks": reports})["tasks"]
+        except Refused as error:
+            if error.status not in (400, 413):
+                raise
+            # not all the tasks are to suffer from one that the server does not take, or from the size of all: each goes by itself
+            if len(reports) > 1:
+                for report in reports:
+                    self._complete(calls, [report])
+                return
+            token, message = reports[0]["token"], f"its report was refused: {error}"
+            print(message, flush=True)
+            failure = {"name": "Refused", "message": message, "retryable": False}
+            ends = calls.call(f"/{self.registered['id']}/complete", {"tasks": [{"token": token, "error": failure}]})["tasks"]
+        for end in ends:
+            if end["state"] == "refused":
+                print(f"a result came too late: {end['detail']}", flush=True)
 
     def _beat(self):
         """Says that this worker lives; hears which tasks nobody wants any more, and whether it is to leave."""
@@ -187,18 +203,26 @@ class Worker:
             for task in tasks:
                 task.note = {}
             try:
-                id = self.registered["id"]
-                answer = calls.call(f"/{id}/extend", {"tasks": notes}) if notes else calls.call(f"/{id}/heartbeat", {"inHand": []})
-            except Refused:
-                continue  # the next call for work registers again
-            except (OSError, http.client.HTTPException):
-                continue
+                answer = self._say(calls, notes)
+            except (Refused, OSError, http.client.HTTPException):
+                continue  # the next call for work registers again, where that is what it takes
             for lost in answer["lost"]:
                 task = self.in_hand.get(lost["token"])
                 if task is not None:
                     task.cancelled.set()
             if answer["drain"]:
                 self.leaving.set()
+
+    def _say(self, calls, notes):
+        id = self.registered["id"]
+        if notes:
+            try:
+                return calls.call(f"/{id}/extend", {"tasks": notes})
+            except Refused as error:
+                if error.status not in (400, 413):
+                    raise
+                print(f"what tasks said of themselves was refused: {error}", flush=True)  # the worker lives all the same
+        return calls.call(f"/{id}/heartbeat", {"inHand": [note["token"] for note in notes]})
 
 
 def count_words(text, task):

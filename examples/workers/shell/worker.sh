@@ -88,8 +88,10 @@ while [ -z "$leaving" ]; do
   if [ "$result" = 0 ]; then
     call "/$id/complete" "{\"token\":\"$token\",\"result\":$(cat "$folder/output")}"
   fi
-  if [ "$result" != 0 ] || [ "$status" = 400 ]; then
-    [ "$result" = 0 ] && echo "its output is no JSON: $(cat "$folder/output")" >"$folder/error"
+  if [ "$result" != 0 ] || [ "$status" = 400 ] || [ "$status" = 413 ]; then
+    if [ "$result" = 0 ] && [ "$status" = 413 ]; then echo 'its output is too large' >"$folder/error"
+    elif [ "$result" = 0 ]; then echo "its output is no JSON: $(cat "$folder/output")" >"$folder/error"
+    fi
     call "/$id/complete" "{\"token\":\"$token\",\"error\":{\"name\":\"ExitStatus\",\"message\":$(quoted <"$folder/error"),\"code\":$result}}"
   fi
   [ "$status" = 409 ] && echo "a result came too late: $(field detail "$answer")" >&2
