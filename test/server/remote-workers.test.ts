@@ -1,7 +1,11 @@
 import { declareTask, each, par, seq, task } from 'graflow'
+import type { Backend, SessionStatus } from '../../lib/backend/backend.js'
 import { failureOf } from '../support/captured-errors.js'
 import { LONG_LEASE_MS, RemoteStage, SHORT_LEASE_MS, type StoreName } from '../support/remote-stage.js'
 import { until, within } from '../support/waits.js'
+
+const setInspect = (store: Backend, inspect: Backend['inspect']): void =>
+  void Object.defineProperty(store, 'inspect', { value: inspect, configurable: true })
 
 const resize = declareTask<number, number>('resize')
 const retried = declareTask<number, number>('resize', { retry: { attempts: 2 } })
@@ -164,6 +168,33 @@ describe.each(['kernel', 'redis'] as const)('a worker over HTTP, on %s,', (name:
     expect(again).toMatchObject({ path: lost.path, attempt: 1, fence: lost.fence })
     await server.complete(id, [{ token: again.token, result: 7 }])
     expect(await run.result()).toEqual([7])
+  })
+
+  it('is found by another server that was just looking for others', async () => {
+    const { store } = stage.session
+    const { inspect } = store
+    let deliver = (): void => undefined
+    const looked = new Promise<void>((resolve) => {
+      const sessions = async (): Promise<readonly SessionStatus[]> => {
+        setInspect(store, inspect)
+        const answer = await inspect.sessions()
+        const delivered = new Promise<void>((done) => (deliver = done))
+        resolve()
+        await delivered
+        return answer
+      }
+      setInspect(store, Object.create(inspect, { sessions: { value: sessions } }) as Backend['inspect']) // all else as it was
+    })
+    const others = [stage.remote.heartbeat('nobody', []), stage.remote.heartbeat('nobody', [])]
+    const refused = Promise.allSettled(others)
+    await looked
+    const { id } = await stage.register({}, await stage.server())
+    const held = stage.remote.heartbeat(id, [])
+    deliver()
+    expect(await held).toEqual({ lost: [], drain: false })
+    expect(await refused).toMatchObject(
+      others.map(() => ({ status: 'rejected', reason: { code: 'WORKER_NOT_FOUND' } })),
+    )
   })
 
   it('is granted nothing once its caller is gone', async () => {

@@ -67,8 +67,8 @@ export class RemoteStage {
     return worker
   }
 
-  register(facts: Partial<Registration> = {}): Promise<Registered> {
-    return this.remote.register({
+  register(facts: Partial<Registration> = {}, at = this.remote): Promise<Registered> {
+    return at.register({
       workerId: 'remote',
       tasks: ['resize'],
       queues: ['default'],

@@ -217,18 +217,16 @@ export class RemoteWorkers {
 
   /** Another server registered it, or this one before it was started again. */
   async #find(id: string): Promise<RemoteSession> {
-    this.#looking ??= this.#store.inspect.sessions().finally(() => (this.#looking = undefined))
-    const found = (await this.#looking)
-      .filter(({ session, baseId }) => session === id || baseId === id)
-      .flatMap((status) => {
-        const leaseMs = leaseOf(status)
-        return leaseMs === undefined ? [] : [{ status, leaseMs }]
-      })
-      .sort((a, b) => b.status.expiresAt - a.status.expiresAt)
-    const [first] = found
-    if (first === undefined) throw unknownWorker(id)
-    const { session, expiresAt: _, branches: __, ...info } = first.status
-    return this.#sessions.get(session) ?? this.#remember(session, info, first.leaseMs)
+    const earlier = this.#looking
+    // a look that was under way may have begun before the worker registered elsewhere: only one that begins from now on proves that it did not
+    const found = (earlier && newestOf(await earlier, id)) ?? newestOf(await this.#look(), id)
+    if (found === undefined) throw unknownWorker(id)
+    const { session, expiresAt: _, branches: __, ...info } = found.status
+    return this.#sessions.get(session) ?? this.#remember(session, info, found.leaseMs)
+  }
+
+  #look(): Promise<readonly SessionStatus[]> {
+    return (this.#looking ??= this.#store.inspect.sessions().finally(() => (this.#looking = undefined)))
   }
 
   #remember(id: string, info: SessionInfo, leaseMs: number): RemoteSession {
@@ -374,6 +372,21 @@ export class RemoteWorkers {
     if (emitter.isSubscribed('run:progress', runId))
       emitter.emit('run:progress', { runId, ...said, ...labelled(start), ...(message !== undefined && { message }) })
   }
+}
+
+/** The session of a worker that speaks HTTP, by its id or the worker's: of several, the one that lasts longest. */
+function newestOf(
+  sessions: readonly SessionStatus[],
+  id: string,
+): { readonly status: SessionStatus; readonly leaseMs: number } | undefined {
+  const [newest] = sessions
+    .filter(({ session, baseId }) => session === id || baseId === id)
+    .flatMap((status) => {
+      const leaseMs = leaseOf(status)
+      return leaseMs === undefined ? [] : [{ status, leaseMs }]
+    })
+    .sort((a, b) => b.status.expiresAt - a.status.expiresAt)
+  return newest
 }
 
 const unknownWorker = (id: string): GraflowError =>
