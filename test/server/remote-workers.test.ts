@@ -197,6 +197,32 @@ describe.each(['kernel', 'redis'] as const)('a worker over HTTP, on %s,', (name:
     )
   })
 
+  it('FT-W4: that leaves a call while it is granted a task, and asks another server, gets it there and keeps it', async () => {
+    const { store } = stage.session
+    const { id } = await stage.register()
+    const run = await stage.graflow.start(sizes, [1])
+    const acquire = store.acquire.bind(store)
+    let deliver = (): void => undefined
+    const granted = new Promise<void>((resolve) => {
+      store.acquire = async (request) => {
+        const answer = await acquire(request)
+        const delivered = new Promise<void>((done) => (deliver = done))
+        resolve()
+        await delivered
+        return answer
+      }
+    })
+    const gone = new AbortController()
+    const left = stage.acquire(id, { gone: gone.signal })
+    await granted
+    gone.abort()
+    const { token } = await stage.take(id, { at: await stage.server() })
+    deliver()
+    expect(await left).toEqual([])
+    expect(await stage.remote.complete(id, [{ token, result: 7 }])).toEqual([{ token, state: 'succeeded' }])
+    expect(await run.result()).toEqual([7])
+  })
+
   it('is granted nothing once its caller is gone', async () => {
     const { id } = await stage.register()
     const gone = new AbortController()

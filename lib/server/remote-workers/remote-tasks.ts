@@ -112,15 +112,6 @@ export class RemoteTasks {
     return tasks.flatMap((task) => task ?? [])
   }
 
-  /** Releases what was to go to a worker that is not there any more, unspent. */
-  async release(session: string, tasks: readonly RemoteTask[]): Promise<void> {
-    const starts = tasks.map(({ token }) => decodeToken(token))
-    await this.#options.store.settle({
-      session,
-      ranges: starts.map((start) => rangeOf(start, 'released', EMPTY_BYTES)),
-    })
-  }
-
   /**
    * Settles what a worker reports, each under its token; answers in order. Repeating it is safe.
    * @throws GraflowError INVALID_OPTION for a token that is none, with nothing settled; NO_GRAPH, REDIS_UNAVAILABLE

@@ -168,7 +168,8 @@ export class RemoteWorkers {
     try {
       const tasks = await this.#awaitTasks(session, ask, inHand, poll)
       if (tasks.length === 0 || !gone.aborted) return { tasks, drain: session.isDraining }
-      await this.#tasks.release(session.id, tasks)
+      // not released: the worker may have asked another server since, which has handed out the same grant under the same token
+      session.comparedAt = Number.NEGATIVE_INFINITY
       return { tasks: [], drain: session.isDraining }
     } finally {
       poll.end()
