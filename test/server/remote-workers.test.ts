@@ -170,6 +170,19 @@ describe.each(['kernel', 'redis'] as const)('a worker over HTTP, on %s,', (name:
     expect(await run.result()).toEqual([7])
   })
 
+  it('FT-W6: that is stopped in a call for work is lost once its lease is over, however long the call was to wait', async () => {
+    const { id } = await stage.register({ leaseMs: SHORT_LEASE_MS })
+    const run = await stage.graflow.start(sizes, [1])
+    const lost = await stage.take(id)
+    const call = stage.acquire(id, { waitMs: 60_000, inHand: [lost.token] }) // nobody reads its answer, and nothing says so
+    const other = await stage.register({ workerId: 'other' })
+    const again = await stage.take(other.id, { waitMs: 10_000 })
+    expect(again).toMatchObject({ path: lost.path, attempt: 2 })
+    expect(await call).toEqual([])
+    await stage.remote.complete(other.id, [{ token: again.token, result: 10 }])
+    expect(await run.result()).toEqual([10])
+  })
+
   it('is found by another server that was just looking for others', async () => {
     const { store } = stage.session
     const { inspect } = store

@@ -85,6 +85,8 @@ const DRAINING_MS = 1_000
 const SWEEP_MS = 500
 /** A worker that has made no call here for so many leases is forgotten here. */
 const LEASES_REMEMBERED = 3
+/** Heartbeats in a lease; a call for work waits no longer than from one to the next. */
+const BEATS_A_LEASE = 3
 
 /** One a server; `close` it. */
 export class RemoteWorkers {
@@ -122,7 +124,7 @@ export class RemoteWorkers {
     const session = this.#remember(id, info, leaseMs)
     session.renewedAt = elapsedMs(this.#options.clock)
     await this.#say(session, 'ready')
-    return { id, workerId, leaseMs, heartbeatIntervalMs: Math.floor(leaseMs / 3) }
+    return { id, workerId, leaseMs, heartbeatIntervalMs: Math.floor(leaseMs / BEATS_A_LEASE) }
   }
 
   /**
@@ -154,7 +156,9 @@ export class RemoteWorkers {
   }
 
   /**
-   * Up to `max` tasks; where there are none, it waits for some. `gone` aborts when the caller is not there any more: then nothing stays granted to it.
+   * Up to `max` tasks; where there are none, it waits for some, though never longer than from one heartbeat to the next: only calls that arrive renew a
+   * lease, and one that is still waited on proves nothing of a worker that was stopped meanwhile.
+   * `gone` aborts when the caller is not there any more: then it waits no longer, and what was granted just now is given to the worker with its next call.
    * @throws GraflowError WORKER_NOT_FOUND, INVALID_OPTION
    */
   async acquire(
@@ -281,15 +285,17 @@ export class RemoteWorkers {
 
   async #awaitTasks(
     session: RemoteSession,
-    { max, waitMs }: Ask,
+    ask: Ask,
     inHand: readonly RemoteToken[],
     poll: Poll,
   ): Promise<readonly RemoteTask[]> {
     const { clock } = this.#options
-    const until = elapsedMs(clock) + waitMs
+    const { max } = ask
+    const waitMs = Math.min(ask.waitMs, Math.floor(session.leaseMs / BEATS_A_LEASE))
+    const arrivedAt = elapsedMs(clock)
+    const until = arrivedAt + waitMs
+    if (arrivedAt - session.renewedAt >= session.leaseMs / 4) await this.#renew(session)
     for (;;) {
-      const now = elapsedMs(clock)
-      if (now - session.renewedAt >= session.leaseMs / 4) await this.#renew(session)
       session.expectNews()
       if (session.isDraining) await session.news(poll, Math.min(waitMs, DRAINING_MS))
       if (session.isDraining || poll.isOver || this.#options.closing.aborted) return []
@@ -298,7 +304,7 @@ export class RemoteWorkers {
       const leftMs = until - session.usedAt
       await this.#say(session, tasks.length + inHand.length > 0 ? 'busy' : 'ready')
       if (tasks.length > 0 || leftMs <= 0) return tasks
-      await session.news(poll, Math.min(leftMs, Math.max(1, nextDueMs), SLOW_CHECK_MS, session.leaseMs / 4))
+      await session.news(poll, Math.min(leftMs, Math.max(1, nextDueMs), SLOW_CHECK_MS))
     }
   }
 

@@ -194,7 +194,9 @@ const acquire = createRoute({
             .min(0)
             .max(MOST_WAIT_MS)
             .optional()
-            .openapi({ description: `How long it waits: ${DEFAULT_WAIT_MS} where it is left out.` }),
+            .openapi({
+              description: `How long it waits, but no longer than heartbeatIntervalMs: ${DEFAULT_WAIT_MS} where it is left out.`,
+            }),
           inHand: Tokens.optional(),
         })
         .openapi('AcquireTasks'),
