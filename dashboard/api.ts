@@ -2,7 +2,7 @@
  * Calls of the server. Every failure is an ApiError that says what failed in words for people: the problem that the server told (RFC 9457), or that
  * it cannot be reached. An answer of 401 asks for the key.
  */
-import { apiKey, keyHeaders, keyWanted } from './keys.js'
+import { keyHeaders, refuseKey } from './keys.js'
 import { base } from './router.js'
 
 export class ApiError extends Error {
@@ -15,6 +15,8 @@ export class ApiError extends Error {
     readonly code: string,
     /** What else the problem says. */
     readonly details: Readonly<Record<string, unknown>> = {},
+    /** Seconds after which the server wants to be asked again. */
+    readonly retryAfterS?: number,
   ) {
     super(message)
   }
@@ -44,7 +46,7 @@ export const at = (texts: TemplateStringsArray, ...parts: readonly string[]): st
 
 /** Throws ApiError for an answer that is none of success; an answer of 401 has the key asked for. */
 export async function failureOf(answer: Response): Promise<ApiError> {
-  if (answer.status === 401) keyWanted.set(apiKey.get() === undefined ? 'missing' : 'wrong')
+  if (answer.status === 401) refuseKey()
   let problem: Record<string, unknown> = {}
   try {
     problem = (await answer.json()) as Record<string, unknown>
@@ -52,12 +54,14 @@ export async function failureOf(answer: Response): Promise<ApiError> {
     // no problem document: a proxy between, say
   }
   const { detail, title, code, ...rest } = problem
+  const retryAfterS = Number(answer.headers.get('retry-after') ?? Number.NaN)
   const said = typeof detail === 'string' ? detail : typeof title === 'string' ? title : undefined
   return new ApiError(
     said ?? `the server answered ${answer.status}`,
     answer.status,
     typeof code === 'string' ? code : `HTTP_${answer.status}`,
     rest,
+    Number.isFinite(retryAfterS) ? retryAfterS : undefined,
   )
 }
 

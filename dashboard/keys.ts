@@ -20,15 +20,26 @@ export const apiKey = store<string | undefined>(kept())
 /** Whether the server wants a key: none was given, or the one that was is not right. */
 export const keyWanted = store<'no' | 'missing' | 'wrong'>('no')
 
-export function setKey(key: string | undefined): void {
+function keep(key: string | undefined): void {
   try {
     if (key === undefined) sessionStorage.removeItem(NAME)
     else sessionStorage.setItem(NAME, key)
   } catch {
     // kept in memory then
   }
+}
+
+export function setKey(key: string | undefined): void {
+  keep(key)
   keyWanted.set('no')
   apiKey.set(key)
+}
+
+/** The server answered 401: the next load of the page does not try the same key with all that it asks. */
+export function refuseKey(): void {
+  const isGiven = apiKey.get() !== undefined
+  if (isGiven) keep(undefined)
+  keyWanted.set(isGiven ? 'wrong' : 'missing')
 }
 
 export const keyHeaders = (): Readonly<Record<string, string>> => {

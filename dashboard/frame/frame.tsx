@@ -44,7 +44,7 @@ export function Frame(): JSX.Element {
   const live = useLiveStream(streamOf(route.parts), key)
   const [isMenu, setMenu] = useState(false)
   useEffect(() => setMenu(false), [route.path])
-  useServerInfo(key)
+  useServerInfo(key, wanted === 'no')
   useFrameKeys()
   useFocusOfPage(route.path)
   const page = useMemo(() => pageOf(route), [route.path])
@@ -94,9 +94,10 @@ function useFocusOfPage(path: string): void {
   }, [path])
 }
 
-/** Asks which server this is, again until it says so. */
-function useServerInfo(key: string | undefined): void {
+/** Asks which server this is, again until it says so; not with a key that it has refused. */
+function useServerInfo(key: string | undefined, isTaken: boolean): void {
   useEffect(() => {
+    if (!isTaken) return
     const controller = new AbortController()
     let timer: ReturnType<typeof setTimeout> | undefined
     const ask = async (): Promise<void> => {
@@ -111,7 +112,7 @@ function useServerInfo(key: string | undefined): void {
       controller.abort()
       clearTimeout(timer)
     }
-  }, [key])
+  }, [key, isTaken])
 }
 
 function useFrameKeys(): void {
