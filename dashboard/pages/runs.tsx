@@ -346,7 +346,7 @@ export function RunsPage(): JSX.Element {
           keyOf={({ id }) => id}
           nameOf={(run) => `run ${run.id}`}
           card={(run) => <RunCard run={run} wait={waits.get(run.id)} />}
-          cardHeight={72}
+          cardHeight={92}
           selection={{ keys: selected, set: select }}
           onEnd={feed.loadMore}
           onView={feed.inView}
@@ -388,11 +388,10 @@ function RunCard({ run, wait }: { readonly run: Run; readonly wait: Wait | undef
         </span>
       </div>
       <div class="card-line small">
-        {run.error === undefined && wait === undefined ? (
-          <code class="cut faint">{run.id}</code>
-        ) : (
-          <What run={run} wait={wait} />
-        )}
+        <code class="cut faint">{run.id}</code>
+      </div>
+      <div class="card-line small">
+        <What run={run} wait={wait} />
       </div>
     </>
   )

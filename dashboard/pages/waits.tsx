@@ -19,6 +19,7 @@ function Reason({ wait }: { readonly wait: Wait }): JSX.Element {
   return <span class={`why ${lookOf(wait)}`}>{isAsked(wait) ? 'question' : WHY[wait.why]}</span>
 }
 
+const pathOf = ({ path }: Wait): string => (path === '' ? 'the run' : path)
 const text = (wait: Wait): string => wait.prompt?.title ?? waitWords(wait)
 
 const COLUMNS: readonly Column<Wait>[] = [
@@ -47,7 +48,7 @@ const COLUMNS: readonly Column<Wait>[] = [
     track: 'minmax(80px, 0.6fr)',
     min: 80,
     rank: 3,
-    cell: ({ path }) => <code class="cut soft">{path === '' ? 'the run' : path}</code>,
+    cell: (wait) => <code class="cut soft">{pathOf(wait)}</code>,
   },
   {
     key: 'task',
@@ -136,8 +137,13 @@ export function WaitsPage(): JSX.Element {
                       <Time of={wait.since} form="age" />
                     </span>
                   </div>
+                  <div class="card-line small">
+                    <code class="cut faint">{wait.runId}</code>
+                    <code class="cut soft push">{pathOf(wait)}</code>
+                  </div>
                 </>
               )}
+              cardHeight={80}
               onEnd={pages.loadMore}
               foot={<MoreFoot pages={pages} one="wait" />}
             />

@@ -2,12 +2,14 @@
 import type { JSX } from 'preact'
 import { at, call, post, remove } from '../api.js'
 import { clockTime, count, duration, exactTime } from '../format.js'
-import { ActButton } from '../parts/buttons.js'
+import { ActButton, Button } from '../parts/buttons.js'
 import { State } from '../parts/state.js'
 import { Id, Took } from '../parts/text.js'
 import { toast } from '../parts/toasts.js'
 import { go, href } from '../router.js'
 import { waitWords } from '../pages/wait-words.js'
+import { may, me } from '../session.js'
+import { useStore } from '../store.js'
 import type { RunStatus } from '../wire.js'
 
 interface Changed {
@@ -100,6 +102,17 @@ function States({ status, seen }: { readonly status: RunStatus; readonly seen: r
   )
 }
 
+/** A link, which no key that may only read can follow to an end. */
+function StartAgain({ id }: { readonly id: string }): JSX.Element {
+  return may(useStore(me), 'operate') ? (
+    <a class="button" href={href(['start'], { from: id })} title="Start it again, with the same input or another one">
+      <span>Start again</span>
+    </a>
+  ) : (
+    <Button needs="operate">Start again</Button>
+  )
+}
+
 export function RunActions({ id, status, onChanged }: Omit<HeadProps, 'seen'>): JSX.Element {
   const { state } = status
   const isOver = isEnded(state)
@@ -161,9 +174,7 @@ export function RunActions({ id, status, onChanged }: Omit<HeadProps, 'seen'>): 
           Cancel
         </ActButton>
       )}
-      <a class="button" href={href(['start'], { from: id })} title="Start it again, with the same input or another one">
-        <span>Start again</span>
-      </a>
+      <StartAgain id={id} />
       <ActButton needs="read" title="One file that needs no network" run={() => downloadReport(id)}>
         Report
       </ActButton>

@@ -321,6 +321,37 @@ describe('keys', () => {
     await shot(page, 'read-only')
     await page.close()
   }, 120_000)
+
+  it('tries a key with one request, and says when it was not looked at for too many wrong ones', async () => {
+    const { graflow, url } = await serve(await stage(), { apiKeys: ['read:the-read-key'] })
+    await graflow.submit(checkout, order, { id: 'one' })
+    const page = await browser.page()
+    const asked: string[] = []
+    page.on('request', (request) => {
+      if (request.headers()['x-api-key'] === 'not-the-key') asked.push(new URL(request.url()).pathname)
+    })
+    await page.goto(url)
+    const field = page.getByLabel('Key', { exact: true })
+    await field.fill('not-the-key')
+    await page.keyboard.press('Enter')
+    await page.getByText('The server does not know this key').waitFor()
+    expect(asked).toEqual(['/api/v1/server'])
+    for (let n = 0; n < 25; n += 1) await fetch(`${url}api/v1/server`, { headers: { 'x-api-key': `guess-${n}` } })
+    await page.keyboard.press('Enter')
+    await page.getByText(/Too many wrong keys .* Try again in \d+ second/).waitFor()
+    expect(asked).toEqual(['/api/v1/server', '/api/v1/server'])
+    await until(
+      async () => (await fetch(`${url}api/v1/server`, { headers: { 'x-api-key': 'the-read-key' } })).ok,
+      'a server that looks at keys again',
+    )
+    await field.fill('the-read-key')
+    await page.keyboard.press('Enter')
+    await isLive(page)
+    await page.goto(`${url}runs/one`)
+    await page.getByRole('button', { name: 'Start again' }).waitFor()
+    expect(await page.getByRole('button', { name: 'Start again' }).isDisabled()).toBe(true)
+    await page.close()
+  }, 60_000)
 })
 
 describe('a server that goes away', () => {
@@ -492,6 +523,55 @@ const PAYLOADS: readonly string[] = [
   '\u202e<script>window.hit=1</script>',
   '<template><script>window.hit=1</script></template><x onclick=window.hit=1>',
 ]
+
+describe('a phone', () => {
+  it('shows which run a card is of and what it waits for, and pipelines within their box', async () => {
+    const { graflow, url } = await serve(await stage())
+    await graflow.submit(checkout, order, { id: 'waits-for-a-worker' })
+    const page = await browser.page({ width: 320 })
+    await page.goto(`${url}runs`)
+    await row(page, 'waits-for-a-worker')
+      .filter({ hasText: /Nobody|No (live )?worker/ })
+      .waitFor()
+    await page.goto(`${url}waits`)
+    await row(page, 'waits-for-a-worker').waitFor()
+    await shot(page, 'waits-phone')
+    const [wait] = (await graflow.runs.get('waits-for-a-worker'))?.waits ?? []
+    expect(await row(page, 'waits-for-a-worker').textContent()).toContain(
+      wait?.path === '' ? 'the run' : (wait?.path ?? 'no wait'),
+    )
+    const name = 'a-pipeline-with-a-name-that-is-long-and-longer'
+    await page.route('**/cluster/pipeline-groups*', (route) =>
+      route.fulfill({
+        json: {
+          items: [
+            {
+              id: 'g',
+              name: 'orders',
+              status: 'running',
+              pipelines: ['first', 'second', name].map((one) => ({ name: one, source: `flow-of-${one}` })),
+              routes: [
+                { from: '_external', to: 'first', eventTypes: ['order.created'] },
+                { from: 'first', to: 'second', eventTypes: ['order.paid'] },
+                { from: 'second', to: name, eventTypes: ['order.sent'] },
+              ],
+              placements: [{ pipeline: 'first', workerId: `worker-${'0'.repeat(60)}` }],
+            },
+          ],
+        },
+      }),
+    )
+    await page.goto(`${url}cluster`)
+    await page.getByText(name, { exact: true }).waitFor()
+    await shot(page, 'pipelines-phone')
+    const rights = await page
+      .locator('.pipe')
+      .evaluateAll((boxes: any[]) => boxes.map((box) => box.getBoundingClientRect().right as number))
+    expect(rights).toHaveLength(4)
+    expect(Math.max(...rights)).toBeLessThan(320)
+    await page.close()
+  }, 60_000)
+})
 
 describe('texts of users', () => {
   it('FT-H8: are shown as texts: tags, errors, inputs, prompts, names of hosts and metadata with 30 payloads', async () => {
