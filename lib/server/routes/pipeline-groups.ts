@@ -136,7 +136,7 @@ const get = createRoute({
   responses: answers({ 200: ['The group.', Group] }, 404),
 })
 const tearDown = createRoute({
-  ...{ ...about, method: 'delete', path: `${PATH}/{id}`, summary: 'Tears a group down.', ...access('operate') },
+  ...{ ...about, method: 'delete', path: `${PATH}/{id}`, summary: 'Tears a group down.', ...access('admin') },
   description: 'No event is routed to it or through it any more; runs that are under way end by themselves.',
   request: { params: Id },
   responses: answers({ 204: ['It is torn down.'] }, 404),
