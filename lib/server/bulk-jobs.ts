@@ -64,7 +64,7 @@ export class BulkJobs {
     this.#arm()
   }
 
-  /** Begins one. @throws GraflowError INVALID_OPTION for a filter that names nothing */
+  /** Begins one. @throws GraflowError INVALID_OPTION for a filter that names nothing; BACKPRESSURE, and nothing is begun */
   async start(action: BulkAction, filter: RunFilter, reason: string | undefined): Promise<BulkJob> {
     if (Object.keys(filter).length === 0)
       throw new GraflowError(
@@ -79,7 +79,10 @@ export class BulkJobs {
       ...(reason !== undefined && { reason }),
     }
     const old = await this.#old()
-    await this.#store.writeDocuments({ collection: COLLECTION, nonce: newId(), put: [documentOf(job)], remove: old })
+    const write = { collection: COLLECTION, nonce: newId(), put: [documentOf(job)], remove: old }
+    const { status } = await this.#store.writeDocuments(write)
+    if (status === 'backpressure')
+      throw new GraflowError('BACKPRESSURE', 'the store is full, so the command was not begun: try again later')
     this.#begin(job)
     return job
   }

@@ -1,4 +1,5 @@
 /** Commands on many runs: counted, done in the background, told by any server, and taken over from one that is gone. */
+import { jest } from '@jest/globals'
 import { task, waitFor, workflow } from 'graflow'
 import { BulkJobs } from '../../lib/server/bulk-jobs.js'
 import { openPlane, type TestPlane } from '../support/control-plane.js'
@@ -45,6 +46,18 @@ describe('a command on many runs', () => {
     expect((await ask({ ...command, filter: { stat: 'x' } }, 'the-admin-key')).json).toMatchObject({
       code: 'INVALID_OPTION',
     })
+  })
+
+  it('is not begun where the store is too full to keep it', async () => {
+    await waiting(1)
+    const write = jest.spyOn(plane.services.session.store, 'writeDocuments')
+    write.mockResolvedValue({ status: 'backpressure' })
+    const command = { action: 'cancel', filter: { tag: 'many' } }
+    const refused = await plane.ask('POST', '/api/v1/runs/bulk?wait=10000', command, admin)
+    expect([refused.status, refused.json.code]).toEqual([503, 'BACKPRESSURE'])
+    write.mockRestore()
+    expect((await plane.ask('GET', '/api/v1/bulk-jobs', undefined, admin)).json.items).toEqual([])
+    expect((await plane.graflow.runs.list({ state: 'waiting' })).items).toHaveLength(1)
   })
 
   it('is taken over from a server that is gone, where it had come to', async () => {
