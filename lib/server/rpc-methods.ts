@@ -77,11 +77,11 @@ export function requestFor(method: RpcMethod, params: Readonly<Record<string, un
   const path = method.path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = left.get(name)
     left.delete(name)
-    if (typeof value === 'string' && value !== '') return encodeURIComponent(value)
+    if (typeof value === 'string' && value !== '' && value.isWellFormed()) return encodeURIComponent(value)
     missing = name
     return ''
   })
-  if (missing !== undefined) return `params: ${missing}: expected a text`
+  if (missing !== undefined) return `params: ${missing}: expected a text of Unicode`
   const query = new URLSearchParams()
   for (const [name, value] of [...left]) {
     if (method.verb !== 'GET' && method.query?.includes(name) !== true) continue

@@ -1,4 +1,5 @@
 /** JSON-RPC 2.0: its forms, its errors, batches, and tasks by their names. */
+import { jest } from '@jest/globals'
 import { task, waitFor, workflow } from 'graflow'
 import { openPlane, type TestPlane } from '../support/control-plane.js'
 
@@ -59,6 +60,7 @@ describe('JSON-RPC', () => {
     ['{ "jsonrpc": "2.0", "id": 1, "method": "queues.list", "params": [1] }', -32_602, 200],
     ['{ "jsonrpc": "2.0", "id": 1, "method": "queues.list", "params": { "limit": "x" } }', -32_602, 200],
     ['{ "jsonrpc": "2.0", "id": 1, "method": "runs.get", "params": {} }', -32_602, 200],
+    ['{ "jsonrpc": "2.0", "id": 1, "method": "runs.get", "params": { "id": "\\ud800" } }', -32_602, 200],
     ['{ "jsonrpc": "2.0", "id": 1, "method": "__proto__" }', -32_601, 200],
     ['{ "jsonrpc": "2.0", "id": 1, "method": "toString" }', -32_601, 200],
   ])('refuses %s with %i', async (body, code, status) => {
@@ -66,11 +68,25 @@ describe('JSON-RPC', () => {
     expect([got.status, got.json.jsonrpc, got.json.error.code]).toEqual([status, '2.0', code])
   })
 
+  it('answers the other requests of a batch where one meets an error of the server', async () => {
+    const { fetch } = plane.app
+    const own = jest.spyOn(plane.app, 'fetch').mockImplementationOnce(fetch) // the batch itself
+    own.mockRejectedValueOnce(new Error('not for others'))
+    const { json } = await send(['queues.list', 'workflows.list'].map((method, id) => ({ jsonrpc: '2.0', id, method })))
+    own.mockRestore()
+    expect(json).toEqual([
+      { jsonrpc: '2.0', id: 0, error: expect.objectContaining({ code: -32_603 }) },
+      { jsonrpc: '2.0', id: 1, result: { items: [{ name: 'asks' }] } },
+    ])
+    expect(JSON.stringify(json)).not.toContain('not for others')
+  })
+
   it('says what the route said, and lets no key do more than it may', async () => {
     const { error } = await rpc('runs.get', { id: 'none' })
     expect(error).toMatchObject({ code: -32_000, data: { status: 404, code: 'RUN_NOT_FOUND' } })
     const read = { 'x-api-key': 'the-read-key' }
     expect((await rpc('queues.pause', { name: 'q' }, read)).error.data).toMatchObject({ code: 'FORBIDDEN' })
+    expect((await rpc('cluster.tearDown', { id: 'g' })).error.data).toMatchObject({ code: 'FORBIDDEN' })
     expect(
       (await rpc('tasks.execute', { tasks: [{ id: 'a', name: 'square', inputs: 1 }] }, read)).error.data,
     ).toMatchObject({ code: 'FORBIDDEN' })

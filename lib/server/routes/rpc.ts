@@ -1,8 +1,9 @@
 /** JSON-RPC 2.0 at `/` and `/rpc`: the routes of the API as methods, and tasks by their names. */
 import { createRoute, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
+import { asError } from '../../engine/failure.js'
 import { answerRpc, errorOfProblem, RPC_CODES, RpcError, type RpcCall } from '../json-rpc.js'
-import type { Problem } from '../problems.js'
+import { problemOf, type Problem } from '../problems.js'
 import { access, answers, sendJson, type ServerApp, type ServerEnv } from '../route.js'
 import { RPC_METHODS, requestFor, type RpcRequest } from '../rpc-methods.js'
 import { cancelTask, executeTasks, getTask } from '../rpc-tasks.js'
@@ -36,10 +37,24 @@ const TASKS: Readonly<Record<string, Tasks>> = {
 export function addRpcRoutes(app: ServerApp, services: ServerServices): void {
   const answer = async (c: Context<ServerEnv>): Promise<Response> => {
     const body: unknown = await c.req.json().catch(() => undefined) // there is none
-    const said = await answerRpc(body, callerOf(app, services, c))
+    const said = await answerRpc(body, failingAlone(callerOf(app, services, c), services))
     return said === undefined ? c.body(null, 204) : sendJson(said)
   }
   for (const path of ['/rpc', '/']) app.openapi(rpcAt(path), answer)
+}
+
+/** What a call throws is the error of that call alone: the other requests of its batch have been done, and are answered. */
+function failingAlone(call: RpcCall, { log }: Pick<ServerServices, 'log'>): RpcCall {
+  return async (method, params) => {
+    try {
+      return await call(method, params)
+    } catch (error) {
+      if (error instanceof RpcError) throw error
+      const problem = problemOf(error)
+      if (problem.code === 'INTERNAL') log('error', `JSON-RPC ${method} failed`, asError(error))
+      throw errorOfProblem(problem)
+    }
+  }
 }
 
 /** Calls methods for one request, with its key. */
