@@ -267,4 +267,72 @@ describe('pipeline groups on several workers', () => {
     await until(async () => (await own.redis.hkeys(own.keys.documents('injections'))).join() === '#', 'the end of it')
     stop()
   })
+
+  /** Two pipelines behind each other, of which the first waits for the gate. */
+  const chained = async () => {
+    const { stage: own } = await here([])
+    const gate = new Gate()
+    const slow = task('slow', async () => gate.pass().then(() => 'open'))
+    await workerHere(own, 'w-1', [...tasks, slow])
+    const kept = async () => (await own.redis.hkeys(own.keys.documents('injections'))).filter((name) => name !== '#')
+    const chain: PipelineGroupSpec = {
+      name: 'chain',
+      pipelines: ['slow', 'alarm'].map((source) => ({ name: source, source })),
+      routes: [
+        { from: '_external', to: 'slow', eventTypes: ['*'] },
+        { from: 'slow', to: 'alarm', eventTypes: ['*'] },
+      ],
+    }
+    return { own, gate, kept, chain }
+  }
+
+  it('take up all events of a lost process at once, while others come', async () => {
+    const { own, gate, kept, chain } = await chained()
+    const [lost, other] = [await own.client(), await own.client()]
+    const { id } = await lost.deployments.deploy(chain)
+    const inject = (from: Graflow) => from.deployments.inject(id, { eventType: 'Go' }, { waitMs: 0 })
+    await Promise.all(Array.from({ length: 60 }, () => inject(lost)))
+    const names = new Set(await kept())
+    await lost.close()
+    const enough = new AbortController()
+    const others = (async () => {
+      while (!enough.signal.aborted) await inject(other)
+    })()
+    const stop = other.deployments.carryOn()
+    await until(async () => !(await kept()).some((name) => names.has(name)), 'all of them to be taken up')
+    enough.abort()
+    await others
+    stop()
+    gate.open()
+    await until(async () => (await kept()).length === 0, 'the end of all')
+  })
+
+  it('protect an event under way from another event under its key', async () => {
+    const { own, gate, kept, chain } = await chained()
+    const graflow = await own.client()
+    const { id } = await graflow.deployments.deploy(chain)
+    const inject = (fields: unknown) =>
+      graflow.deployments.inject(id, { eventType: 'Go', fields }, { waitMs: 0, idempotencyKey: 'once' })
+    await inject(1)
+    const before = await kept()
+    expect((await failureOf(inject(2))).code).toBe('RUN_EXISTS')
+    expect(await kept()).toEqual(before)
+    expect(before).toHaveLength(1)
+    gate.open()
+    await until(async () => (await kept()).length === 0, 'the end of it')
+  })
+
+  it('are through with an event whose run is deleted', async () => {
+    const { own, gate, kept, chain } = await chained()
+    const graflow = await own.client()
+    const { id } = await graflow.deployments.deploy(chain)
+    const { runId } = await graflow.deployments.inject(id, { eventType: 'Go' }, { waitMs: 0, idempotencyKey: 'once' })
+    const waiting = graflow.deployments.inject(id, { eventType: 'Go' }, { idempotencyKey: 'once' })
+    await until(async () => (await kept()).length === 2, 'the second call')
+    await graflow.runs.delete(runId)
+    expect(await waiting).toMatchObject({ routedTo: 'slow', state: 'cancelled', error: { code: 'CANCELLED' } })
+    await until(async () => (await kept()).length === 0, 'the end of it')
+    expect(await graflow.runs.get(runId)).toBeUndefined()
+    gate.open()
+  })
 })

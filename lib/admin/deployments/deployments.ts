@@ -30,7 +30,7 @@ import { encode } from '../../values/codec.js'
 import { flowOfKnownText, flowOfText, liveTasks, type FlowTextServices } from '../flow-text.js'
 import { pageOf } from '../pages.js'
 import { GroupStore, type GroupFound, type StoredGroup, type StoredPipeline } from './group-store.js'
-import { InjectionStore, type StoredInjection } from './injection-store.js'
+import { InjectionStore, type StoredInjection, type TakenInjection } from './injection-store.js'
 import { Journey, type JourneyServices, type PipelineEnd } from './journey.js'
 import { isAnyMisplaced, isSame, placesOf, viewOf, type Candidates } from './group-view.js'
 import { candidatesFrom } from './placement.js'
@@ -58,7 +58,7 @@ export class DeploymentDesk implements Deployments {
   readonly #groups: GroupStore
   readonly #injections: InjectionStore
   #look: { readonly at: number; readonly candidates: Promise<Candidates> } | undefined
-  /** Events that this process carries. */
+  /** Names of the documents of events that this process carries. */
   readonly #carried = new Set<string>()
 
   constructor(services: OperatorServices) {
@@ -124,7 +124,7 @@ export class DeploymentDesk implements Deployments {
     const { eventType, fields } = eventOf(given)
     encode(fields, 'the fields of the event', this.#services.engine.parts.limits.itemBytes, 'itemBytes')
     const name = idempotencyKey === undefined ? this.#services.newId() : idFrom(id, idempotencyKey)
-    const injection = { id: name, groupId: id, eventType, fields, owner: this.#services.session }
+    const injection = { id: name, groupId: id, eventType, fields }
     const journey = new Journey(name, found.group, this.#journeyServices(found))
     const { over } = await this.#begin(injection, found.group, journey)
     await withDeadline(this.#services.clock, waitMs, unlessAborted(over, signal), () => undefined)
@@ -142,7 +142,7 @@ export class DeploymentDesk implements Deployments {
     const task = new PeriodicTask({
       ...{ clock, random: engine.parts.random },
       turn: async () => {
-        for (const [injection, revision] of await this.#injections.orphans()) await this.#takeUp(injection, revision)
+        await this.#takeOver()
         return CARRY_ON_MS
       },
       onError: (error) => {
@@ -221,50 +221,60 @@ export class DeploymentDesk implements Deployments {
     group: StoredGroup,
     journey: Journey,
   ): Promise<{ readonly over: Promise<void> }> {
-    const { id, eventType, fields } = injection
+    const { eventType, fields } = injection
     const targets = targetsOf(group.routes, EXTERNAL, eventType)
     const isOneRun = targets.length === 1 && !group.routes.some(({ from }) => targets.includes(from))
     const event = { eventType, input: fields }
     if (targets.length === 0 || isOneRun) return journey.begin(event)
-    this.#carried.add(id)
-    await this.#injections.put(injection)
+    const name = this.#injections.nameFor(this.#services.session)
+    this.#carried.add(name)
     try {
+      await this.#injections.put(name, injection)
       const { over } = await journey.begin(event)
-      return { over: this.#untilOver(id, over) }
+      return { over: this.#untilOver(name, over) }
     } catch (error) {
-      this.#carried.delete(id)
-      await this.#injections.remove(id)
+      await this.#injections.remove(name).catch(() => undefined) // the next look takes it up
+      this.#carried.delete(name)
       throw error
     }
   }
 
   /** The document goes once all is over; if this process ends before, another finds it. */
-  #untilOver(id: string, over: Promise<void>): Promise<void> {
+  #untilOver(name: string, over: Promise<void>): Promise<void> {
     const ended = over
-      .then(() => this.#injections.remove(id))
+      .then(() => this.#injections.remove(name))
       .finally(() => {
-        this.#carried.delete(id)
+        this.#carried.delete(name)
       })
     ended.catch(() => undefined) // whoever waits for it hears of it
     return ended
   }
 
-  /** Another process was carrying it, and is gone. */
-  async #takeUp(injection: StoredInjection, revision: number): Promise<void> {
-    const { id, groupId, eventType, fields } = injection
-    if (this.#carried.has(id)) return
+  /** Carries on all events whose process is gone. @throws what kept one of them from it; the others are carried on */
+  async #takeOver(): Promise<void> {
+    const { session } = this.#services
+    const orphans = await this.#injections.orphans(session, (name) => this.#carried.has(name))
+    const faults: unknown[] = []
+    for await (const page of this.#injections.takeOver(session, orphans)) {
+      const taken = await Promise.allSettled(page.map((one) => this.#takeUp(one)))
+      faults.push(...taken.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : [])))
+    }
+    if (faults.length > 0) throw faults[0]
+  }
+
+  /** Where it throws, the next look takes it up again. */
+  async #takeUp({ name, injection: { id, groupId, eventType, fields } }: TakenInjection): Promise<void> {
     const found = await this.#groups.get(groupId)
-    if (found === undefined) return this.#injections.remove(id)
-    if (!(await this.#injections.put({ ...injection, owner: this.#services.session }, revision))) return
-    this.#carried.add(id)
+    if (found === undefined) return this.#injections.remove(name)
+    this.#carried.add(name)
     try {
       const journey = new Journey(id, found.group, this.#journeyServices(found))
       const { over } = await journey.begin({ eventType, input: fields })
-      void this.#untilOver(id, over)
+      void this.#untilOver(name, over)
     } catch (error) {
-      this.#carried.delete(id)
+      this.#carried.delete(name)
       if (!(error instanceof GraflowError) || error.retryable || error.code === 'CLOSED') throw error
-      await this.#injections.remove(id)
+      await this.#injections.remove(name)
       const message = `event ${id} for pipeline group "${found.group.name}" cannot be carried on: ${error.message}`
       this.#services.engine.parts.emitter.emit('log', { level: 'error', message })
     }
@@ -297,7 +307,12 @@ export class DeploymentDesk implements Deployments {
     )
     const record = await this.#services.backend.inspect.run(run.id)
     if (record === undefined || !isEnded(record)) {
-      if ('error' in outcome) throw outcome.error // the client is closed, or the run was deleted
+      if ('error' in outcome) {
+        const { error } = outcome
+        if (record === undefined && error.code === 'CANCELLED')
+          return { state: 'cancelled', workerId: undefined, error } // it was deleted
+        throw error // the client is closed, or the run is past its retention
+      }
       return { state: 'completed', workerId: undefined, ...outcome }
     }
     const workerId = baseIdOf(record.driver)

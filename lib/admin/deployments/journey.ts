@@ -76,16 +76,19 @@ export class Journey {
     if (first === undefined) throw noRoute(this.#group, event.eventType)
     const started = await this.#start(EXTERNAL, first, event, '')
     const rest = others.map((name) => this.#deliver(EXTERNAL, name, event, ''))
-    const over = Promise.all([this.#follow(started, event, first), ...rest]).then(() => undefined)
+    const over = Promise.all([this.#deliver(EXTERNAL, first, event, '', started), ...rest]).then(() => undefined)
     over.catch(() => undefined) // whoever waits for it hears of it
     return { over }
   }
 
-  /** @throws GraflowError CLOSED: this process ends, and another may carry it on */
-  async #deliver(from: string, to: string, event: TypedEvent, way: string): Promise<void> {
-    for (;;) {
+  /**
+   * @param started its run, where it was started already
+   * @throws GraflowError CLOSED: this process ends, and another may carry it on
+   */
+  async #deliver(from: string, to: string, event: TypedEvent, way: string, started?: Started): Promise<void> {
+    for (let run = started; ; run = undefined) {
       try {
-        await this.#follow(await this.#start(from, to, event, way), event, to)
+        await this.#follow(run ?? (await this.#start(from, to, event, way)), event, to)
         return
       } catch (error) {
         if (isClosed(error)) throw error
