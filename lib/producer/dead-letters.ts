@@ -8,7 +8,7 @@ import { GraflowError } from '../errors.js'
 import { branchGraph, nodeOfBranch } from '../graph/branch-graph.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { groupSegment, nodeAt } from '../graph/locate.js'
-import { checkOptions, PAGE_OPTIONS, type OptionTable } from '../options.js'
+import { checkOptions, PAGE_OPTIONS, RUN_OPTIONS, type OptionTable } from '../options.js'
 import { decode } from '../values/codec.js'
 import { labelIn } from '../values/item-label.js'
 import type { DeadLetter, DeadLetterOptions, DeadLetterWithInput, Page } from './operator-types.js'
@@ -62,14 +62,16 @@ export class DeadLetterBox implements DeadLetters {
     }
   }
 
-  async replay(id: string): Promise<Run<unknown>> {
+  async replay(id: string, options?: { readonly idempotencyKey?: string }): Promise<Run<unknown>> {
+    const table = { idempotencyKey: RUN_OPTIONS.idempotencyKey } as const
+    const how = checkOptions<{ readonly idempotencyKey?: string }>('deadLetters.replay', table, options)
     const letter = await this.#find(id)
     if (letter === undefined) throw notKept(id, 'there is no dead letter with this id, or none any more')
     if (letter.input.length === 0) throw notKept(id, 'its input is larger than 64 KiB, which is not kept')
     const graph = await this.#graphOf(letter)
     const own = graph && branchGraph(graph, letter.node, letter.index)
     if (own === undefined) throw notKept(id, 'the graph of its run is not kept any more')
-    return this.#services.submit({ ...own, input: letter.input })
+    return this.#services.submit({ ...own, ...how, input: letter.input })
   }
 
   async delete(id: string): Promise<boolean> {

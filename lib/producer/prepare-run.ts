@@ -143,12 +143,13 @@ function termsOf({ queue, priority, durability }: RunOptions): RunTerms | undefi
 /** Work that the store has kept, to be run by itself. */
 export interface StoredWork extends BranchGraph {
   readonly input: Uint8Array
+  readonly idempotencyKey?: string
 }
 
 /** The request for a run of stored work, which any worker drives. */
 export function prepareStored(
   { engine, newId }: Pick<Session, 'engine' | 'newId'>,
-  { graph, workflow, timeoutMs, input }: StoredWork,
+  { graph, workflow, timeoutMs, input, idempotencyKey }: StoredWork,
   retentionMs: number,
 ): OpenRequest {
   const hash = engine.graphs.keep(graph)
@@ -158,6 +159,7 @@ export function prepareStored(
     ...(workflow !== undefined && { workflow }),
     graph: hash,
     digest: digestOf(hash, input),
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
     input,
     ifLost: 'take-over',
     nonce: newId(),

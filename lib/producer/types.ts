@@ -441,10 +441,12 @@ export interface DeadLetters {
   /** One, with its input; undefined when there is none with this id. */
   get(id: string): Promise<DeadLetterWithInput | undefined>
   /**
-   * Submits what the branch was to run, with its input, as a run of its own. The letter stays. Each call starts another run.
-   * @throws GraflowError NOT_KEPT when the letter, its input or its graph is not kept; BACKPRESSURE
+   * Submits what the branch was to run, with its input, as a run of its own. The letter stays. Each call starts another run, but calls with the same
+   * `idempotencyKey` (1 to 256 characters) give the first one's.
+   * @throws GraflowError NOT_KEPT when the letter, its input or its graph is not kept; RUN_EXISTS when a run of something else has the key; INVALID_OPTION,
+   * BACKPRESSURE
    */
-  replay(id: string): Promise<Run<unknown>>
+  replay(id: string, options?: { readonly idempotencyKey?: string }): Promise<Run<unknown>>
   /** Deletes one. False when there is none with this id, or none any more. */
   delete(id: string): Promise<boolean>
   /** Deletes all, or those from before a time. Says how many. Repeating it is safe. */

@@ -43,6 +43,11 @@ describeOnBackends('dead letters', (open) => {
     expect(again.id).not.toBe(letter.runId)
     expect((await failureOf(again.result())).message).toContain('no 3')
     openGateOf(again, 'mended')
+    const once = async () =>
+      (await graflow.deadLetters.replay(letter.id, { idempotencyKey: `replay of ${letter.id}` })).id
+    const first = await once()
+    expect(first).not.toBe(again.id)
+    expect(await once()).toBe(first)
     expect(await graflow.deadLetters.delete(letter.id)).toBe(true)
     expect(await graflow.deadLetters.delete(letter.id)).toBe(false)
     expect(await graflow.deadLetters.get(letter.id)).toBeUndefined()

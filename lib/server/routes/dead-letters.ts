@@ -1,6 +1,7 @@
 /** Dead letters: branches whose attempts are spent. They can be run again by themselves, or deleted. */
 import { createRoute, z } from '@hono/zod-openapi'
 import { GraflowError } from '../../errors.js'
+import { RUN_OPTIONS } from '../../options.js'
 import { access, answers, given, PageQuery, pageOf, sendJson, type ServerApp } from '../route.js'
 import { ErrorSchema, Time } from '../schemas.js'
 import type { ServerServices } from '../services.js'
@@ -52,9 +53,15 @@ const getLetter = createRoute({
 const replayLetter = createRoute({
   ...{ ...about, method: 'post', path: '/api/v1/dead-letters/{id}/replay', summary: 'Runs the branch again.' },
   ...access('operate'),
-  description: 'As a run of its own; the letter stays. Each call starts another run.',
-  request: { params: LetterId },
-  responses: answers({ 201: ['The new run.', z.object({ id: z.string(), runId: z.string() })] }, 404, 410),
+  description:
+    'As a run of its own; the letter stays. Each call starts another run, but those with the same key give one.',
+  request: {
+    params: LetterId,
+    headers: z.object({
+      'idempotency-key': z.string().optional().openapi({ description: RUN_OPTIONS.idempotencyKey.help }),
+    }),
+  },
+  responses: answers({ 201: ['The new run.', z.object({ id: z.string(), runId: z.string() })] }, 404, 409, 410),
 })
 const deleteLetter = createRoute({
   ...{ ...about, method: 'delete', path: '/api/v1/dead-letters/{id}', summary: 'Deletes a dead letter.' },
@@ -104,7 +111,8 @@ export function addDeadLetterRoutes(app: ServerApp, { graflow: { deadLetters } }
   app.openapi(replayLetter, async (c) => {
     const { id } = c.req.valid('param')
     if ((await deadLetters.get(id)) === undefined) throw notFound(id)
-    const run = await deadLetters.replay(id)
+    const idempotencyKey = c.req.valid('header')['idempotency-key']
+    const run = await deadLetters.replay(id, given({ idempotencyKey }))
     return sendJson({ id, runId: run.id }, 201, { location: `/api/v1/runs/${encodeURIComponent(run.id)}` })
   })
   app.openapi(deleteLetter, async (c) => {
