@@ -1,6 +1,6 @@
 /** Every error as RFC 9457 has it (`application/problem+json`), with our code: the table of codes says which status it is. */
 import type { ZodError } from 'zod'
-import { describe, describeError } from '../describe.js'
+import { describeError } from '../describe.js'
 import { ERROR_CODES, GraflowError, type ErrorCode } from '../errors.js'
 import { plainOf } from './plain-json.js'
 
@@ -34,7 +34,7 @@ const TITLES: Readonly<Record<number, string>> = {
   504: 'Gateway Timeout',
 }
 
-/** How work ends: who asks for what such work gave is told why there is nothing, and the server is well. */
+/** How work ends: who asks for what such work gave is told why there is nothing. The server is well, and asking again gives the same. */
 const OF_WORK: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   ...(['TASK_FAILED', 'GROUP_FAILED', 'TIMEOUT', 'GROUP_TIMEOUT', 'RUN_TIMEOUT', 'RUN_STUCK', 'BRANCH_DEAD'] as const),
   ...(['THREAD_LOST', 'NOT_IN_THREAD', 'INVALID_OUTPUT', 'NO_SUCH_CASE', 'CYCLE_LIMIT', 'LOOP_RESULT'] as const),
@@ -47,15 +47,16 @@ export function problemOf(error: unknown): Problem {
     error instanceof GraflowError
       ? error
       : new GraflowError('INTERNAL', 'the control plane met an error of its own; its log has it')
-  const { code, message, details, retryable } = known
-  const status = OF_WORK.has(code) ? 409 : ERROR_CODES[code].httpStatus
+  const { code, message, details } = known
+  const isOfWork = OF_WORK.has(code)
+  const status = isOfWork ? 409 : ERROR_CODES[code].httpStatus
   return {
     type: 'about:blank',
     title: TITLES[status] ?? 'Error',
     status,
     detail: message,
     code,
-    retryable,
+    retryable: !isOfWork && known.retryable,
     ...(Object.keys(details).length > 0 && { details }),
   }
 }
@@ -115,6 +116,3 @@ export function invalidRequest(target: string, error: ZodError): GraflowError {
 /** A request that cannot be read. */
 export const badRequest = (message: string, cause?: unknown): GraflowError =>
   new GraflowError('INVALID_REQUEST', message, cause === undefined ? {} : { cause })
-
-/** Such as `expected a number, got "x"`. */
-const expected = (what: string, got: unknown): string => `expected ${what}, got ${describe(got)}`

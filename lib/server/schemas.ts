@@ -24,7 +24,7 @@ export const NodePath = z
 export const RunState = z.enum(RUN_STATES).openapi('RunState')
 const AnyDate = z.iso.datetime({ offset: true })
 
-/** An error, with its stack and causes. */
+/** An error; in lists without its stack and causes. */
 export const ErrorSchema = z
   .object({ name: z.string(), message: z.string(), code: z.string().optional(), stack: z.string().optional() })
   .loose()

@@ -31,7 +31,7 @@ export function typedValue(value: unknown): TypedValue {
 
 /** The same, whole, however large it is: for a worker that is to work on it. */
 export function wholeValue(value: unknown): TypedValue {
-  const walk = new Walk(true)
+  const walk = new Walk({ isWhole: true })
   const found = walk.at('', value, 0)
   return { value: found ?? null, types: walk.types }
 }
@@ -39,15 +39,36 @@ export function wholeValue(value: unknown): TypedValue {
 /** The same without the types: for answers whose shape is known. Errors in it have stacks. */
 export const plainValue = (value: unknown): unknown => new Walk().at('', value, 0)
 
+/** The same for a list of many: its errors say what happened, without stacks, causes and what the branches of a group gave. */
+export const listedValue = (value: unknown): unknown => new Walk({ isBrief: true }).at('', value, 0)
+
+/** What is known of any error; a field may be a getter of its class. */
+const read = (error: Error) => {
+  const { stack, cause } = error
+  const { code, details, errors, retryable } = error as {
+    readonly [K in 'code' | 'details' | 'errors' | 'retryable']?: unknown
+  }
+  return { stack, cause, code, details, errors, retryable }
+}
+
+const NOTHING_MORE = { stack: undefined, cause: undefined, errors: undefined }
+
+function withoutOutcomes(details: unknown): unknown {
+  if (typeof details !== 'object' || details === null) return details
+  return Object.fromEntries(Object.entries(details).filter(([key]) => key !== 'outcomes'))
+}
+
 class Walk {
   readonly types: Record<string, string> = Object.create(null) as Record<string, string>
   isTruncated = false
   readonly #isWhole: boolean
+  readonly #isBrief: boolean
   #parts = 0
   #characters = 0
 
-  constructor(isWhole = false) {
+  constructor({ isWhole = false, isBrief = false } = {}) {
     this.#isWhole = isWhole
+    this.#isBrief = isBrief
   }
 
   get #isFull(): boolean {
@@ -150,10 +171,10 @@ class Walk {
   }
 
   #error(pointer: string, error: Error, depth: number): Record<string, unknown> {
-    const { name, message, stack, cause } = error
-    const { code, details, errors, retryable } = error as {
-      readonly [K in 'code' | 'details' | 'errors' | 'retryable']?: unknown
-    }
+    const { name, message } = error
+    const { code, retryable, ...given } = read(error)
+    const details = this.#isBrief ? withoutOutcomes(given.details) : given.details
+    const { stack, cause, errors } = this.#isBrief ? NOTHING_MORE : given
     const isThere = (value: unknown): boolean =>
       value !== undefined && !(typeof value === 'object' && value !== null && Object.keys(value).length === 0)
     const facts: [string, unknown][] = [

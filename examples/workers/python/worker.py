@@ -95,10 +95,12 @@ class Task:
 
 
 class Worker:
-    """Runs tasks, `at_once` of them in as many threads. `tasks` maps names to functions of the input and the `Task`; what they return must be JSON."""
+    """Runs tasks, `at_once` of them in as many threads. `tasks` maps names to functions of the input and the `Task`; what they return must be JSON.
+    Without `key` it calls with that of GRAFLOW_API_KEY, if there is one."""
 
     def __init__(self, servers, tasks, at_once=1, key=None, **facts):
-        self.tasks, self.at_once, self.key, self.servers = tasks, at_once, key, servers
+        self.tasks, self.at_once, self.servers = tasks, at_once, servers
+        self.key = key or os.environ.get("GRAFLOW_API_KEY")
         self.facts = {"tasks": list(tasks), "hostname": socket.gethostname(), "pid": os.getpid(), **facts}
         self.registered, self.in_hand, self.lock = None, {}, threading.Lock()
         self.leaving, self.ended, self.results = threading.Event(), threading.Event(), queue.Queue()
@@ -252,7 +254,6 @@ def main():
         os.environ.get("GRAFLOW_SERVER", "http://127.0.0.1:9100").split(","),
         {"count-words": count_words, "slow-square": slow_square, "divide": divide},
         at_once=int(os.environ.get("AT_ONCE", "1")),
-        key=os.environ.get("GRAFLOW_API_KEY"),
         workerId=os.environ.get("WORKER_ID", f"python-{os.getpid()}"),
         queues=os.environ.get("QUEUES", "default").split(","),
         leaseMs=int(os.environ.get("LEASE_MS", "15000")),

@@ -5,7 +5,7 @@ import { access, answers, given, PageQuery, pageOf, sendJson, type ServerApp } f
 import { RunProgressCache } from '../run-progress.js'
 import { listed, NodePath, Run, RUN_FILTER, RunId, RunState, RunStatus, Wait } from '../schemas.js'
 import type { ServerServices } from '../services.js'
-import { plainValue, typedValue } from '../typed-values.js'
+import { listedValue, plainValue, typedValue } from '../typed-values.js'
 
 const about = { tags: ['runs'] }
 const ofRun = (path: string): string => `/api/v1/runs/{id}${path}`
@@ -143,7 +143,7 @@ export function addRunRoutes(app: ServerApp, services: ServerServices): void {
   const progress = new RunProgressCache(services)
   app.openapi(listRuns, async (c) => {
     const { items, cursor } = await runs.list(given(c.req.valid('query')))
-    return sendJson({ items: plainValue(await progress.of(items)), ...(cursor !== undefined && { cursor }) })
+    return sendJson({ items: listedValue(await progress.of(items)), ...(cursor !== undefined && { cursor }) })
   })
   app.openapi(getRun, async (c) => {
     const { id } = c.req.valid('param')
