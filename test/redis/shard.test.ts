@@ -2,6 +2,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { Redis } from 'ioredis'
+import { LAYOUT } from '../../lib/backend/reserved.js'
 import { Shard, SHARD_DEFAULTS, type ShardOptions } from '../../lib/backend/redis/shard.js'
 import { monotonicClock } from '../../lib/time.js'
 import { failureOf } from '../support/captured-errors.js'
@@ -190,10 +191,10 @@ describe('opening a shard', () => {
     const main = `{${keyPrefix}:0}:m`
     await redis.hset(main, 'v', '3')
     await openShard(server.url, { keyPrefix })
-    expect(await redis.hmget(main, 'v', 'layout')).toEqual(['3', '4'])
-    await redis.hset(main, 'layout', '5')
+    expect(await redis.hmget(main, 'v', 'layout')).toEqual(['3', `${LAYOUT}`])
+    await redis.hset(main, 'layout', `${LAYOUT + 1}`)
     await openShard(server.url, { keyPrefix })
-    expect(await redis.hget(main, 'layout')).toBe('5')
+    expect(await redis.hget(main, 'layout')).toBe(`${LAYOUT + 1}`)
   })
 
   it('refuses a replica', async () => {
