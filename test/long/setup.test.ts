@@ -36,6 +36,14 @@ for (const file of fs.readdirSync('lib')) if (file.endsWith('.ts')) {
 }
 `
 
+/** Writes what the bundle consists of, without a note: it belongs to a build. */
+const fakeBundler = `
+import { writeFileSync } from 'node:fs'
+export async function build({ outdir }) {
+  for (const file of ['app.js', 'app.css']) writeFileSync(outdir + '/' + file, '')
+}
+`
+
 /** A checkout with two sources and two packages, one of them for another platform. */
 class Checkout {
   readonly root = mkdtempSync(join(tmpdir(), 'graflow-setup-'))
@@ -45,12 +53,15 @@ class Checkout {
     this.write('bin-of-fakes/npm', fakeNpm)
     chmodSync(join(this.root, 'bin-of-fakes/npm'), 0o755)
     this.write('node_modules/typescript/bin/tsc', fakeCompiler)
+    this.write('node_modules/esbuild/package.json', JSON.stringify({ type: 'module', exports: './index.js' }))
+    this.write('node_modules/esbuild/index.js', fakeBundler)
     this.write('package.json', JSON.stringify({ engines: { node: '>=20.19' }, dependencies: { a: '1.0.0' } }))
     this.lock('1.0.0')
     for (const file of ['tsconfig.json', 'tsconfig.build.json']) this.write(file, '{}')
     this.write('lib/one.ts', 'export const one = 1')
     this.write('lib/two.ts', 'export const two = 2')
     this.write('lib/three.lua', 'return 3')
+    for (const file of ['app.tsx', 'app.css', 'index.html']) this.write(`dashboard/${file}`, '')
   }
 
   lock(version: string): void {
@@ -337,7 +348,7 @@ esac`
 })
 
 describe('.ci/run', () => {
-  /** An npm whose `test` writes `report`, whose `test:long` writes `long`, and whose other scripts end as told. */
+  /** An npm whose `test` writes `report`, whose `test:long` writes `long`, whose `test:browser` has five good tests, and whose other scripts end as told. */
   function prepare(
     report: string | undefined,
     exits: Readonly<Record<string, number>> = {},
@@ -346,6 +357,7 @@ describe('.ci/run', () => {
     cpSync(join(project, '.ci/run'), join(checkout.root, '.ci/run'))
     if (report !== undefined) checkout.write('report', report)
     checkout.write('report-long', long)
+    checkout.write('report-browser', reportOf(5, 0))
     for (const [name, code] of Object.entries(exits)) checkout.write(`exits/${name}`, String(code))
     checkout.write(
       'bin-of-fakes/npm',
@@ -354,6 +366,7 @@ while [ "$1" = run ] || [ "$1" = --silent ]; do shift; done
 echo "$1" >> notes
 if [ "$1" = test ] && [ -f report ]; then cp report .cache/jest.json; fi
 if [ "$1" = test:long ] && [ -f report-long ]; then cp report-long .cache/jest-long.json; fi
+if [ "$1" = test:browser ]; then cp report-browser .cache/jest-browser.json; fi
 exit "$(cat "exits/$1" 2>/dev/null || echo 0)"
 `,
     )
@@ -363,25 +376,27 @@ exit "$(cat "exits/$1" 2>/dev/null || echo 0)"
   const everyCheck = [
     'test',
     'test:long',
+    'test:browser',
     'lint',
     'types',
     'unused',
     'package-check',
+    'fuzz:server',
     'field:autoscaling',
     'field:prometheus',
   ]
 
   it.each([
-    ['all is well', reportOf(90, 0), {}, '106 passed, 0 failed'],
-    ['a test failed', reportOf(89, 1), { test: 1 }, '105 passed, 1 failed'],
-    ['a test file could not run', reportOf(80, 0, 1), { test: 1 }, '96 passed, 1 failed'],
-    ['jest failed without a failed test', reportOf(90, 0), { test: 1 }, '106 passed, 1 failed'],
-    ['another check failed', reportOf(90, 0), { lint: 1, unused: 2 }, '104 passed, 2 failed'],
-    ['there is no report', undefined, {}, '16 passed, 1 failed'],
-    ['there is no report because the set-up failed', undefined, { test: 1 }, '16 passed, 1 failed'],
-    ['no test ran', reportOf(0, 0), {}, '16 passed, 1 failed'],
-    ['the report is something else', '{}', {}, '16 passed, 1 failed'],
-    ['the report is cut off', '{"numPassedTests": 3', {}, '16 passed, 1 failed'],
+    ['all is well', reportOf(90, 0), {}, '112 passed, 0 failed'],
+    ['a test failed', reportOf(89, 1), { test: 1 }, '111 passed, 1 failed'],
+    ['a test file could not run', reportOf(80, 0, 1), { test: 1 }, '102 passed, 1 failed'],
+    ['jest failed without a failed test', reportOf(90, 0), { test: 1 }, '112 passed, 1 failed'],
+    ['another check failed', reportOf(90, 0), { lint: 1, unused: 2 }, '110 passed, 2 failed'],
+    ['there is no report', undefined, {}, '22 passed, 1 failed'],
+    ['there is no report because the set-up failed', undefined, { test: 1 }, '22 passed, 1 failed'],
+    ['no test ran', reportOf(0, 0), {}, '22 passed, 1 failed'],
+    ['the report is something else', '{}', {}, '22 passed, 1 failed'],
+    ['the report is cut off', '{"numPassedTests": 3', {}, '22 passed, 1 failed'],
   ])('when %s', async (_, report, exits, lastLine) => {
     prepare(report, exits)
     const { code, printed } = await checkout.run('bash', ['.ci/run'])
@@ -391,8 +406,8 @@ exit "$(cat "exits/$1" 2>/dev/null || echo 0)"
   })
 
   it.each([
-    ['a longer test failed', reportOf(9, 1), 1, '105 passed, 1 failed'],
-    ['the longer tests ended without a report', '', 1, '96 passed, 1 failed'],
+    ['a longer test failed', reportOf(9, 1), 1, '111 passed, 1 failed'],
+    ['the longer tests ended without a report', '', 1, '102 passed, 1 failed'],
   ])('behind the tests, when %s', async (_, long, exit, lastLine) => {
     prepare(reportOf(90, 0), { 'test:long': exit }, long)
     const { code, printed } = await checkout.run('bash', ['.ci/run'])
@@ -402,13 +417,13 @@ exit "$(cat "exits/$1" 2>/dev/null || echo 0)"
   it('does not take the report of an earlier run for this one', async () => {
     prepare(undefined)
     checkout.write('.cache/jest.json', reportOf(90, 0))
-    expect((await checkout.run('bash', ['.ci/run'])).printed).toMatch(/\n16 passed, 1 failed\n$/)
+    expect((await checkout.run('bash', ['.ci/run'])).printed).toMatch(/\n22 passed, 1 failed\n$/)
   })
 
   it('runs the short benchmark when there is one', async () => {
     prepare(reportOf(90, 0), { bench: 1 })
     checkout.write('bench/run.ts', '')
-    expect((await checkout.run('bash', ['.ci/run'])).printed).toMatch(/\n106 passed, 1 failed\n$/)
+    expect((await checkout.run('bash', ['.ci/run'])).printed).toMatch(/\n112 passed, 1 failed\n$/)
     expect(checkout.notes()).toEqual([...everyCheck, 'bench'])
   })
 })
