@@ -10,7 +10,7 @@ import { steady } from '../faults/fault.tasks.js'
 import { type FaultKind, FaultProxy, type Match } from '../support/fault-proxy.js'
 import { workerHere } from '../support/local-worker.js'
 import { scriptNamed, type Stage, useStage } from '../support/redis-stage.js'
-import { bytes, text, worldOn } from '../support/world.js'
+import { bytes, text, type World, worldOn } from '../support/world.js'
 
 const open = useStage()
 const POSITIONS: readonly FaultKind[] = ['cut-before', 'cut-inside-request', 'swallow-reply', 'cut-inside-reply']
@@ -33,6 +33,7 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
   const world = await worldOn(backend)
   expect(await backend.hasGraph('graph')).toBe(true)
   seen.push(await backend.getGraph('graph'))
+  await backend.keepEvents(600_000)
   await world.join('leaver')
   const holder = await world.start('run', { idempotencyKey: 'key' })
   expect(await backend.open(world.openRequest('other', { idempotencyKey: 'key' }))).toEqual({
@@ -146,6 +147,7 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
   seen.push([...(await inspect.queues())].sort((a, b) => a.queue.localeCompare(b.queue)))
   seen.push([...(await inspect.sessions())].sort((a, b) => a.session.localeCompare(b.session)))
   seen.push(await inspect.deadLetters(9))
+  seen.push(await keptStory(backend, world))
   // who may not ask what the server sends at most reads in parts
   await stage.redis.call('ACL', 'SETUSER', 'shy', 'reset', 'on', '>pw', '~*', '&*', '+@all', '-config')
   const shy = await stage.backend({ address: url.replace('//', '//shy:pw@') })
@@ -158,6 +160,28 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
     ])
   expect(await look(shy)).toBe(await look(backend))
   return seen.map(plain)
+}
+
+/** Documents, what was seen of a run, and what has happened in the store: each once. */
+async function keptStory(backend: Backend, world: World): Promise<unknown> {
+  const { inspect } = backend
+  const write = (put: readonly string[], remove: readonly string[]) =>
+    backend.writeDocuments({
+      ...{ collection: 'c', nonce: world.nonce(), remove },
+      put: put.map((name) => ({ name, bytes: bytes(name) })),
+    })
+  const written = [await write(['a'], []), await write(['b'], []), await write([], ['a'])]
+  const found = [await inspect.documents('c', ['a', 'b']), await inspect.documentNames('c')]
+  // a repeat answers `stale`, and nothing stands there twice
+  await backend.appendRunEvents({
+    ...{ runId: 'run', after: undefined, keptMs: 60_000 },
+    ...{ events: bytes('events'), seen: bytes('seen') },
+  })
+  const run = await inspect.runEvents('run', undefined, 9)
+  const page = await inspect.events('0', 1_000)
+  const events = page.events.map(({ event }) => event).filter(({ kind }) => kind !== 'cluster')
+  expect(events.length).toBeGreaterThan(5)
+  return [written, found, run.seen, run.entries.map((entry) => entry.events), events]
 }
 
 /** Large values on all their ways: into a run, a group and its branches, and out. What arrives, by its length and its beginning. */
