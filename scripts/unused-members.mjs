@@ -24,6 +24,9 @@ const READ_ELSEWHERE = new Map([
   ['oldestSeconds', 'an autoscaler reads it in the answer of /api/v1/autoscale'],
   ['freeSlots', 'tests see by nothing else that every slot came back'],
   ['reconcile', 'tests compare notes at once, without a reconnect'],
+  ['Variables', 'hono takes the type of what a request carries from it'],
+  ['Bindings', 'hono takes the type of what the server of Node.js gives from it'],
+  ['middleware', 'hono calls it before the route'],
 ])
 const ENTRIES = ['lib/index.ts', 'worker/index.ts', 'lib/testing.ts']
 
@@ -31,11 +34,16 @@ const config = process.argv[2] ?? join(root, 'tsconfig.json')
 const project = dirname(config)
 const host = { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => process.exit(2) }
 const { fileNames, options } = ts.getParsedCommandLineOfConfigFile(config, {}, host)
-const program = ts.createProgram(fileNames, options)
+// the dashboard has a configuration of its own, and reads what the server answers
+const pages = join(project, 'dashboard/tsconfig.json')
+const dashboard = ts.sys.fileExists(pages) ? ts.getParsedCommandLineOfConfigFile(pages, {}, host) : undefined
+const { jsx, jsxImportSource, lib = options.lib } = dashboard?.options ?? {}
+const files = [...new Set([...fileNames, ...(dashboard?.fileNames ?? [])])]
+const program = ts.createProgram(files, dashboard ? { ...options, jsx, jsxImportSource, lib } : options)
 const checker = program.getTypeChecker()
 const pathOf = (node) => relative(project, node.getSourceFile().fileName).split(sep).join('/')
 const isJudged = (node) => /^(?:lib|worker|bin)\//.test(pathOf(node))
-const isReader = (node) => /^(?:lib|worker|bin|bench|examples|scripts)\//.test(pathOf(node))
+const isReader = (node) => /^(?:lib|worker|bin|bench|dashboard|examples|scripts)\//.test(pathOf(node))
 
 const isMember = (node) =>
   (ts.isPropertyDeclaration(node) ||

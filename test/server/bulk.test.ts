@@ -1,5 +1,4 @@
 /** Commands on many runs: counted, done in the background, told by any server, and taken over from one that is gone. */
-import { jest } from '@jest/globals'
 import { task, waitFor, workflow } from 'graflow'
 import { BulkJobs } from '../../lib/server/bulk-jobs.js'
 import { openPlane, type TestPlane } from '../support/control-plane.js'

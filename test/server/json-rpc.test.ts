@@ -1,5 +1,4 @@
 /** JSON-RPC 2.0: its forms, its errors, batches, and tasks by their names. */
-import { jest } from '@jest/globals'
 import { task, waitFor, workflow } from 'graflow'
 import { openPlane, type TestPlane } from '../support/control-plane.js'
 
