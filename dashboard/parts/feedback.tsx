@@ -67,21 +67,8 @@ export function Failed({
   )
 }
 
-/** It is not there any more, or never was. */
-export function Gone({
-  title,
-  children,
-}: {
-  readonly title: string
-  readonly children?: ComponentChildren
-}): JSX.Element {
-  return (
-    <div class="notice">
-      <p class="notice-title">{title}</p>
-      {children !== undefined && <div class="notice-text">{children}</div>}
-    </div>
-  )
-}
+/** It is not there any more, or never was: said as that nothing is there. */
+export const Gone = Empty
 
 /** What is shown is older than it should be. */
 export function Stale({

@@ -1,4 +1,7 @@
-/** The flow of a run with what it does at each node: a picture that one moves and zooms, and whose nodes are chosen by a click or by keys. */
+/**
+ * The flow of a run with what it does at each node: a picture that one moves and zooms, and whose nodes are chosen by a click or by keys.
+ * The file is long because moving, choosing and drawing share one picture; where nodes stand is graph-layout.ts’s.
+ */
 import type { JSX } from 'preact'
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Graph } from '../../lib/graph/graph.js'

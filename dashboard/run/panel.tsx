@@ -1,4 +1,7 @@
-/** What is chosen of the run: a step, a group, a branch, or the run itself. */
+/**
+ * What is chosen of the run: a step, a group, a branch, or the run itself.
+ * The file is long because each of these is shown with the same parts, side by side.
+ */
 import type { JSX } from 'preact'
 import type { Graph, GraphNode } from '../../lib/graph/graph.js'
 import { nodeAt, staticPath } from '../../lib/graph/locate.js'

@@ -1,6 +1,6 @@
 /**
  * Draws a timeline on a canvas. What is drawn is the same at every call with the same arguments, and costs what is in view: at most a few thousand rectangles, so that it
- * can be called each frame while people zoom.
+ * can be called each frame while people zoom. The file is long because all that is drawn shares one scale and one set of colours.
  */
 import type { TimelineBins, TimelineBlocks } from '../../lib/report/timeline.js'
 import type { Hit, LaneBox, LaneData, NamedCritical, NamedGroup, Scene, View, Whole } from './timeline-model.js'

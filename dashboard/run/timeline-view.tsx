@@ -1,4 +1,7 @@
-/** The time of the run: a canvas that one zooms and moves, with what the pointer is on, and a table of the supersteps that says the same in words. */
+/**
+ * The time of the run: a canvas that one zooms and moves, with what the pointer is on, and a table of the supersteps that says the same in words.
+ * The file is long because pointer, wheel and keys change one view; what is drawn is timeline-draw.ts’s.
+ */
 import type { JSX } from 'preact'
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Timeline } from '../../lib/report/timeline.js'

@@ -68,13 +68,13 @@ export class RemoteSession {
     return poll
   }
 
-  /** What comes from now on ends the next `news` at once. */
+  /** What comes from now on ends the next `untilNotice` at once. */
   expectNews(): void {
     this.#hasNews = false
   }
 
   /** Resolves when a notice has come since `expectNews`, when the call is over, or after so long. */
-  news(poll: Poll, mostMs: number): Promise<void> {
+  untilNotice(poll: Poll, mostMs: number): Promise<void> {
     if (this.#hasNews || poll.isOver) return Promise.resolve()
     return new Promise((resolve) => {
       const done = (): void => {

@@ -297,14 +297,14 @@ export class RemoteWorkers {
     if (arrivedAt - session.renewedAt >= session.leaseMs / 4) await this.#renew(session)
     for (;;) {
       session.expectNews()
-      if (session.isDraining) await session.news(poll, Math.min(waitMs, DRAINING_MS))
+      if (session.isDraining) await session.untilNotice(poll, Math.min(waitMs, DRAINING_MS))
       if (session.isDraining || poll.isOver || this.#options.closing.aborted) return []
       const { tasks, nextDueMs } = await this.#take(session, max, inHand)
       session.usedAt = elapsedMs(clock)
       const leftMs = until - session.usedAt
       await this.#say(session, tasks.length + inHand.length > 0 ? 'busy' : 'ready')
       if (tasks.length > 0 || leftMs <= 0) return tasks
-      await session.news(poll, Math.min(leftMs, Math.max(1, nextDueMs), SLOW_CHECK_MS))
+      await session.untilNotice(poll, Math.min(leftMs, Math.max(1, nextDueMs), SLOW_CHECK_MS))
     }
   }
 
