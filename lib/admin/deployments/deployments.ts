@@ -309,8 +309,9 @@ export class DeploymentDesk implements Deployments {
     if (record === undefined || !isEnded(record)) {
       if ('error' in outcome) {
         const { error } = outcome
-        if (record === undefined && error.code === 'CANCELLED')
-          return { state: 'cancelled', workerId: undefined, error } // it was deleted
+        // It was deleted, before or after it was waited for.
+        if (record === undefined && (error.code === 'CANCELLED' || error.code === 'RUN_NOT_FOUND'))
+          return { state: 'cancelled', workerId: undefined, error }
         throw error // the client is closed, or the run is past its retention
       }
       return { state: 'completed', workerId: undefined, ...outcome }
