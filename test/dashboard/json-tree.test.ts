@@ -1,5 +1,5 @@
 /** Values as trees: types that JSON has no form for, and sizes. */
-import { childrenOf, itemOf } from '../../dashboard/run/json-tree.js'
+import { childrenOf, itemOf } from '../../dashboard/parts/json-tree.js'
 
 describe('a value as a tree', () => {
   it('shows dates, large integers, sets, maps and bytes as what they were', () => {

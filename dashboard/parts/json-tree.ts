@@ -23,7 +23,8 @@ export interface TreeItem {
 }
 
 const MOST_SUMMARY = 80
-const MOST_TEXT = 400
+/** Of a text; the tree has the rest by a click. */
+export const MOST_TEXT = 400
 
 export const itemOf = (value: unknown, types: Types, pointer = '', key?: string): TreeItem => {
   const type = types[pointer] ?? plainType(value)
