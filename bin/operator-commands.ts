@@ -6,6 +6,7 @@ import {
   REPORT_OPTIONS,
   RUNS_OPTIONS,
   SIGNAL_OPTIONS,
+  WAITS_OPTIONS,
 } from './commands/operator-options.js'
 import { CONNECTION_OPTIONS } from './commands/options.js'
 import type { Run } from './host.js'
@@ -41,7 +42,7 @@ export function operatorEntries<E>(entry: EntryOf<E>, json: Switch): readonly (r
       'waits',
       {
         summary: 'says why runs stand still',
-        table: PAGE_COMMAND_OPTIONS,
+        table: WAITS_OPTIONS,
         switches: looking,
         words: words('[ID]', 'ID: only of that run.', 1),
       },

@@ -72,7 +72,6 @@ export type {
   RunWait,
   RunWaits,
   WaitDetails,
-  WaitReason,
   SignalOptions,
   WorkerStatus,
   Workers,
@@ -112,7 +111,9 @@ export type {
   RunListOptions,
   RunReport,
   RunSummary,
+  WaitListOptions,
 } from './producer/operator-types.js'
+export type { WaitReason } from './producer/wait-reasons.js'
 export type {
   ReportBins,
   ReportBranch,

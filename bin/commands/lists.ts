@@ -2,6 +2,7 @@
 import type { DeadLetter, DeadLetterWithInput } from '../../lib/producer/operator-types.js'
 import { named } from '../../lib/values/item-label.js'
 import type { Graflow, RunWait, WorkerStatus } from '../../lib/producer/types.js'
+import type { WaitReason } from '../../lib/producer/wait-reasons.js'
 import { invalid } from '../command.js'
 import { firstLineOf } from '../error-text.js'
 import { EXIT_CODES } from '../exit-codes.js'
@@ -30,8 +31,12 @@ import { whatOf } from './run-tree.js'
 export const waitsCommand: Run = async (given, host) =>
   withClient(given, (graflow) => {
     const [id] = given.words
+    const { waitsFor } = given.options as { readonly waitsFor?: readonly WaitReason[] } // the client checks them
+    const why = waitsFor === undefined ? {} : { why: waitsFor }
     const look = async (): Promise<{ items: readonly RunWait[]; cursor?: string }> =>
-      id === undefined ? graflow.waits.list(pageOf(given.options)) : { items: await graflow.waits.of(id) }
+      id === undefined
+        ? graflow.waits.list({ ...pageOf(given.options), ...why })
+        : { items: (await graflow.waits.of(id)).filter((wait) => waitsFor?.includes(wait.why) ?? true) }
     const row = (wait: RunWait): readonly string[] => [
       wait.runId,
       wait.why,

@@ -24,9 +24,24 @@ const CURSOR = {
   help: 'Goes on behind an earlier page, or behind an interrupted action: what that one said.',
 } as const
 
-/** `graflow builds`, `graflow workers`, `graflow waits` and `graflow queues`. */
+const WHY = {
+  kind: 'list',
+  flag: 'why',
+  example: 'signal',
+  help: 'Only what waits for this reason; may be given several times.',
+} as const
+
+/** `graflow builds`, `graflow workers` and `graflow queues`. */
 export const PAGE_COMMAND_OPTIONS = Object.freeze({
   ...CONNECTION_OPTIONS,
+  pageLimit: LIMIT,
+  pageCursor: CURSOR,
+} as const) satisfies OptionTable
+
+/** `graflow waits`. */
+export const WAITS_OPTIONS = Object.freeze({
+  ...CONNECTION_OPTIONS,
+  waitsFor: WHY,
   pageLimit: LIMIT,
   pageCursor: CURSOR,
 } as const) satisfies OptionTable
@@ -45,6 +60,19 @@ export const RUNS_OPTIONS = Object.freeze({
   ofBuild: { kind: 'string', flag: 'build', example: '2026.11.2', help: 'Only runs that are pinned to the build.' },
   createdSince: { ...TIME, flag: 'since', example: '1h', help: 'Only runs that were created then or later.' },
   createdUntil: { ...TIME, flag: 'until', example: '30m', help: 'Only runs that were created before.' },
+  withError: {
+    kind: 'string',
+    flag: 'error',
+    example: 'TIMEOUT',
+    help: 'Only runs that ended with an error of this code or name, or with one that it caused.',
+  },
+  withMessage: {
+    kind: 'string',
+    flag: 'message',
+    example: '"connection refused"',
+    help: 'Only runs that ended with an error whose message, or that of a cause, has these words.',
+  },
+  waitsFor: WHY,
   pageLimit: LIMIT,
   pageCursor: CURSOR,
   at: {

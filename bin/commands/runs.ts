@@ -2,6 +2,7 @@
 import type { BulkProgress, RunFilter, RunSummary } from '../../lib/producer/operator-types.js'
 import { type RunStateName, UNFINISHED_STATES } from '../../lib/events.js'
 import type { Graflow, RunStatus } from '../../lib/producer/types.js'
+import type { WaitReason } from '../../lib/producer/wait-reasons.js'
 import { runNotFound } from '../../lib/producer/handle-services.js'
 import { invalid } from '../command.js'
 import { firstLineOf } from '../error-text.js'
@@ -52,6 +53,9 @@ interface RunsSettings extends PageSettings {
   readonly ofBuild?: string
   readonly createdSince?: string
   readonly createdUntil?: string
+  readonly withError?: string
+  readonly withMessage?: string
+  readonly waitsFor?: readonly string[]
   readonly at?: string
   readonly retryFrom?: string
   readonly reason?: string
@@ -82,6 +86,7 @@ export const runsCommand: Run = async (given, host) => {
 
 function filterOf(given: Given, host: Host): RunFilter {
   const { runState, ofWorkflow, withTag, ofBuild, createdSince, createdUntil } = given.options as RunsSettings
+  const { withError, withMessage, waitsFor } = given.options as RunsSettings
   const since = timeOf(createdSince, '--since', host)
   const until = timeOf(createdUntil, '--until', host)
   return {
@@ -91,6 +96,9 @@ function filterOf(given: Given, host: Host): RunFilter {
     ...(ofBuild !== undefined && { build: ofBuild }),
     ...(since !== undefined && { since }),
     ...(until !== undefined && { until }),
+    ...(withError !== undefined && { error: withError }),
+    ...(withMessage !== undefined && { message: withMessage }),
+    ...(waitsFor !== undefined && { why: waitsFor as readonly WaitReason[] }), // the same
   }
 }
 

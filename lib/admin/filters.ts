@@ -2,20 +2,35 @@
 import type { RunQuery } from '../backend/backend.js'
 import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
-import { RUN_STATES, type RunStateName } from '../events.js'
+import { RUN_STATES, UNFINISHED_STATES, type RunStateName } from '../events.js'
 import { didYouMean } from '../nearest.js'
 import { checkOptions, PAGE_OPTIONS, type OptionTable } from '../options.js'
 import type { RunFilter, RunListOptions } from '../producer/operator-types.js'
+import { WAIT_REASONS, type WaitReason } from '../producer/wait-reasons.js'
+import type { Sift } from './sift.js'
 
 /** Looked at below, one by one. */
 const FILTER = {
   workflow: { kind: 'string', help: '' },
   tag: { kind: 'string', help: '' },
   build: { kind: 'string', help: '' },
+  error: { kind: 'string', pattern: /^.{1,256}$/su, form: { says: 'a code or name', isSecret: false }, help: '' },
+  message: { kind: 'string', pattern: /^.{1,256}$/su, form: { says: 'words of a message', isSecret: false }, help: '' },
 } as const satisfies OptionTable
 
+type Texts = { readonly [K in keyof typeof FILTER]?: string }
+
+/** What the store is asked for, and what each run that it finds is looked at for. No states: no run can match. */
+interface Criteria {
+  readonly query: Omit<RunQuery, 'limit' | 'after'>
+  readonly sift?: Sift
+}
+
 /** @throws GraflowError INVALID_OPTION */
-export function queryOf(what: string, given: RunListOptions = {}): RunQuery {
+export function listingOf(
+  what: string,
+  given: RunListOptions = {},
+): { readonly query: RunQuery; readonly sift?: Sift } {
   const untyped: unknown = given
   if (typeof untyped !== 'object' || untyped === null) checkOptions(what, PAGE_OPTIONS, given) // says so
   const { cursor, limit = PAGE_OPTIONS.limit.default, ...filter } = given
@@ -23,44 +38,75 @@ export function queryOf(what: string, given: RunListOptions = {}): RunQuery {
     ...(cursor !== undefined && { cursor }),
     limit,
   })
-  return {
-    ...criteriaOf(what, filter),
-    limit: page.limit ?? PAGE_OPTIONS.limit.default,
-    ...(cursor !== undefined && { after: cursor }),
-  }
+  const { query, ...sift } = criteriaOf(what, filter)
+  const asked = { ...query, limit: page.limit ?? PAGE_OPTIONS.limit.default }
+  return { ...sift, query: { ...asked, ...(cursor !== undefined && { after: cursor }) } }
 }
 
 /** @throws GraflowError INVALID_OPTION, for a filter that names nothing, too: a word too few must not mean every run */
-export function bulkCriteriaOf(what: string, filter: RunFilter): Omit<RunQuery, 'limit' | 'after'> {
+export function bulkCriteriaOf(what: string, filter: RunFilter): Criteria {
   const criteria = criteriaOf(what, filter)
-  if (Object.keys(criteria).length > 0) return criteria
+  if (Object.keys(criteria.query).length > 0) return criteria
   throw new GraflowError(
     'INVALID_OPTION',
-    `${what}: expected a filter that names a state, workflow, tag, build, since or until, got one that names nothing`,
+    `${what}: expected a filter that names ${FILTER_NAMES}, got one that names nothing`,
     { details: { option: 'filter' } },
   )
 }
 
-function criteriaOf(what: string, { state, since, until, ...rest }: RunFilter): Omit<RunQuery, 'limit' | 'after'> {
-  const { workflow, tag, build } = checkOptions<{ workflow?: string; tag?: string; build?: string }>(what, FILTER, rest)
-  const states = state === undefined ? undefined : statesOf(what, state)
-  return {
+/** For messages. */
+export const FILTER_NAMES = 'a state, workflow, tag, build, since, until, error, message or why'
+
+function criteriaOf(what: string, { state, since, until, why, ...rest }: RunFilter): Criteria {
+  const { error, message, ...words } = checkOptions<Texts>(what, FILTER, rest)
+  const reasons = why === undefined ? undefined : reasonsOf(what, why)
+  const sift = {
+    ...(error !== undefined && { error }),
+    ...(message !== undefined && { message }),
+    ...(reasons !== undefined && { why: reasons }),
+  }
+  const isSifted = Object.keys(sift).length > 0
+  const states = statesAmong(state === undefined ? undefined : someOf(what, 'state', state, RUN_STATES), sift)
+  const query = {
     ...(states !== undefined && { states }),
-    ...(workflow !== undefined && { workflow }),
-    ...(tag !== undefined && { tag }),
-    ...(build !== undefined && { build }),
+    ...words,
     ...(since !== undefined && { since: timeOf(what, 'since', since) }),
     ...(until !== undefined && { until: timeOf(what, 'until', until) }),
   }
+  return { query, ...(isSifted && { sift }) }
 }
 
-function statesOf(what: string, given: RunStateName | readonly RunStateName[]): readonly RunStateName[] {
-  const states = (Array.isArray(given) ? [...(given as readonly RunStateName[])] : [given]) as readonly RunStateName[]
-  const wrong = states.find((state) => !RUN_STATES.includes(state))
-  if (wrong === undefined && states.length > 0) return states
-  const got = states.length === 0 ? 'none' : `${describe(wrong)}${didYouMean(String(wrong), RUN_STATES)}`
-  throw new GraflowError('INVALID_OPTION', `${what}: state: expected some of ${RUN_STATES.join(', ')}, got ${got}`, {
-    details: { option: 'state' },
+/** Only some runs have an error, and only others wait. */
+function statesAmong(states: readonly RunStateName[] | undefined, sift: Sift): readonly RunStateName[] | undefined {
+  const isOfError = sift.error !== undefined || sift.message !== undefined
+  const withError = isOfError ? among(states, ENDED_WITH_ERROR) : states
+  return sift.why === undefined ? withError : among(withError, UNFINISHED_STATES)
+}
+
+const ENDED_WITH_ERROR: readonly RunStateName[] = ['failed', 'cancelled']
+
+/** Those of `able` that are asked for. */
+export const among = (
+  states: readonly RunStateName[] | undefined,
+  able: readonly RunStateName[],
+): readonly RunStateName[] => able.filter((state) => states?.includes(state) ?? true)
+
+/** @throws GraflowError INVALID_OPTION */
+export const reasonsOf = (what: string, given: WaitReason | readonly WaitReason[]): readonly WaitReason[] =>
+  someOf(what, 'why', given, WAIT_REASONS)
+
+function someOf<T extends string>(
+  what: string,
+  option: string,
+  given: T | readonly T[],
+  known: readonly T[],
+): readonly T[] {
+  const words = (Array.isArray(given) ? [...(given as readonly T[])] : [given]) as readonly T[]
+  const wrong = words.find((word) => !known.includes(word))
+  if (wrong === undefined && words.length > 0) return words
+  const got = words.length === 0 ? 'none' : `${describe(wrong)}${didYouMean(String(wrong), known)}`
+  throw new GraflowError('INVALID_OPTION', `${what}: ${option}: expected some of ${known.join(', ')}, got ${got}`, {
+    details: { option },
   })
 }
 

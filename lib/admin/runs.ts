@@ -1,5 +1,5 @@
 /** The runs of a store as operators see them: lists, one run, its flow and values; and commands on one or on many. */
-import type { ListedRun, RunQuery, RunRecord } from '../backend/backend.js'
+import type { Inspector, ListedRun, RunPage, RunQuery, RunRecord } from '../backend/backend.js'
 import { cancelled } from '../engine/engine.js'
 import { outcomeOfRun } from '../engine/driver.js'
 import { describe } from '../describe.js'
@@ -27,9 +27,10 @@ import { pageOf } from '../report/page.js'
 import { encodeFailure } from '../values/codec.js'
 import { reasonText } from '../values/error-record.js'
 import { checkBulk, inBulk } from './bulk.js'
-import { bulkCriteriaOf, queryOf } from './filters.js'
+import { among, bulkCriteriaOf, listingOf } from './filters.js'
 import { reportOf } from './report.js'
 import { readValue } from './run-values.js'
+import { type Sift, sifted } from './sift.js'
 
 const NO_REASON = 'no reason given'
 
@@ -44,9 +45,14 @@ export class RunDesk implements Runs {
 
   async list(options?: RunListOptions): Promise<Page<RunSummary>> {
     this.#services.checkOpen()
-    const page = await this.#services.backend.inspect.runs(queryOf('runs.list', options))
+    const { query, sift } = listingOf('runs.list', options)
+    const page: RunPage = query.states?.length === 0 ? { items: [] } : await this.#among(sift).runs(query)
     const items = await Promise.all(page.items.map((run) => this.#summary(run)))
     return { items, ...(page.after !== undefined && { cursor: page.after }) }
+  }
+
+  #among(sift: Sift | undefined): Pick<Inspector, 'runs'> {
+    return sift === undefined ? this.#services.backend.inspect : sifted(this.#services, sift)
   }
 
   async get(id: string): Promise<RunStatus | undefined> {
@@ -121,21 +127,20 @@ export class RunDesk implements Runs {
     return this.#bulk('delete', which, undefined, options, ({ runId }) => this.#commands.delete(runId))
   }
 
-  /** @param among the states in which a run can be, for the command to do something */
+  /** @param able the states in which a run can be, for the command to do something */
   async #bulk(
     what: 'cancel' | 'retry' | 'delete',
     filter: RunFilter,
-    among: RunQuery['states'],
+    able: RunQuery['states'],
     options: BulkOptions,
     command: (run: ListedRun) => Promise<boolean>,
   ): Promise<number> {
     this.#services.checkOpen()
-    const criteria = bulkCriteriaOf(`runs.${what}`, filter)
+    const { query, sift } = bulkCriteriaOf(`runs.${what}`, filter)
     const how = checkBulk(`runs.${what}`, options)
-    const states = among?.filter((state) => criteria.states?.includes(state) ?? true) ?? criteria.states
+    const states = able === undefined ? query.states : among(query.states, able)
     if (states?.length === 0) return 0
-    const { backend } = this.#services
-    return inBulk(backend.inspect, { ...criteria, ...(states !== undefined && { states }) }, how, command)
+    return inBulk(this.#among(sift), { ...query, ...(states !== undefined && { states }) }, how, command)
   }
 
   async #cancel(runId: string, why: string): Promise<boolean> {

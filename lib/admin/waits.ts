@@ -2,9 +2,11 @@
 import { GraflowError } from '../errors.js'
 import { UNFINISHED_STATES } from '../events.js'
 import { checkOptions, PAGE_OPTIONS } from '../options.js'
-import type { Page, PageOptions } from '../producer/operator-types.js'
+import type { Page, PageOptions, WaitListOptions } from '../producer/operator-types.js'
 import type { OperatorServices } from '../producer/operators.js'
 import type { RunWait, RunWaits } from '../producer/types.js'
+import { reasonsOf } from './filters.js'
+import { waitsOr } from './sift.js'
 
 /** Runs that are looked at together; and for one page at most: many runs may wait for nothing. */
 const RUNS_AT_ONCE = 32
@@ -22,33 +24,30 @@ export class WaitList implements RunWaits {
     return this.#services.waitsOf(runId)
   }
 
-  async list(options?: PageOptions): Promise<Page<RunWait>> {
+  async list(options?: WaitListOptions): Promise<Page<RunWait>> {
     this.#services.checkOpen()
-    const { limit = PAGE_OPTIONS.limit.default, cursor } = checkOptions('waits.list', PAGE_OPTIONS, options)
+    const untyped: unknown = options
+    if (untyped === null || (untyped !== undefined && typeof untyped !== 'object'))
+      checkOptions('waits.list', PAGE_OPTIONS, options) // says so
+    const { why, ...page } = options ?? {}
+    const { limit = PAGE_OPTIONS.limit.default, cursor } = checkOptions<PageOptions>('waits.list', PAGE_OPTIONS, page)
+    const reasons = why === undefined ? undefined : reasonsOf('waits.list', why)
+    const waitsOf = async (runId: string): Promise<readonly RunWait[]> =>
+      (await waitsOr(this.#services.waitsOf, runId)).filter((wait) => reasons?.includes(wait.why) ?? true)
     const items: RunWait[] = []
     let { after, skip } = positionIn(cursor)
     for (let looked = 0; ; looked += RUNS_AT_ONCE) {
       const query = { states: UNFINISHED_STATES, limit: RUNS_AT_ONCE, ...(after !== undefined && { after }) }
-      const page = await this.#services.backend.inspect.runs(query)
-      const waits = (await Promise.all(page.items.map(({ runId }) => this.#waitsOf(runId)))).flat()
+      const runs = await this.#services.backend.inspect.runs(query)
+      const waits = (await Promise.all(runs.items.map(({ runId }) => waitsOf(runId)))).flat()
       const left = waits.slice(skip)
       const taken = left.slice(0, limit - items.length)
       items.push(...taken)
       if (taken.length < left.length) return { items, cursor: `${skip + taken.length} ${after ?? ''}` }
-      if (page.after === undefined) return { items }
-      if (items.length === limit || looked >= MOST_RUNS) return { items, cursor: `0 ${page.after}` }
-      after = page.after
+      if (runs.after === undefined) return { items }
+      if (items.length === limit || looked >= MOST_RUNS) return { items, cursor: `0 ${runs.after}` }
+      after = runs.after
       skip = 0
-    }
-  }
-
-  /** A run may have ended since it was listed. */
-  async #waitsOf(runId: string): Promise<readonly RunWait[]> {
-    try {
-      return await this.#services.waitsOf(runId)
-    } catch (error) {
-      if (error instanceof GraflowError && (error.code === 'RUN_NOT_FOUND' || error.code === 'NO_GRAPH')) return []
-      throw error
     }
   }
 }

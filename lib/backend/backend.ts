@@ -874,7 +874,10 @@ export interface RunQuery {
   readonly after?: string
 }
 /** A run in a list: its record without what it ended with. */
-export type ListedRun = Omit<RunRecord, 'value' | 'byHand'>
+export type ListedRun = Omit<RunRecord, 'value' | 'byHand'> & {
+  /** As `after` of a query: what comes behind this run. */
+  readonly position: string
+}
 /** Newest first. `after` is absent on the last page; a page before it may be shorter than its limit where few of very many match. */
 export interface RunPage {
   readonly items: readonly ListedRun[]

@@ -3,6 +3,7 @@ import type { GraflowError } from '../errors.js'
 import type { RunStateName } from '../events.js'
 import type { Graph } from '../graph/graph.js'
 import type { ReportData } from '../report/report.js'
+import type { WaitReason } from './wait-reasons.js'
 
 /** A page of a list; `cursor` is absent on the last one, else it is what the next call is given. */
 export interface Page<out T> {
@@ -114,10 +115,22 @@ export interface RunFilter {
   readonly since?: Date | number
   /** Created before. Default: at any time. */
   readonly until?: Date | number
+  /** Ended with an error that has this code or name, or with one that it caused, such as TIMEOUT or TypeError. Default: any, and without one. */
+  readonly error?: string
+  /** Ended with an error whose message, or that of one of its causes, has these words, in any case. Default: any, and without one. */
+  readonly message?: string
+  /** Waits for this now, or for one of these. Default: anything, and nothing. */
+  readonly why?: WaitReason | readonly WaitReason[]
 }
 
 /** Which page of which runs. */
 export interface RunListOptions extends RunFilter, PageOptions {}
+
+/** Which page of which waits. */
+export interface WaitListOptions extends PageOptions {
+  /** Only those for this reason, or for one of these. Default: any. */
+  readonly why?: WaitReason | readonly WaitReason[]
+}
 
 /** A run in a list. `runs.get` has more. */
 export interface RunSummary {

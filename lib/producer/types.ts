@@ -28,7 +28,9 @@ import type {
   RunListOptions,
   RunReport,
   RunSummary,
+  WaitListOptions,
 } from './operator-types.js'
+import type { WaitReason } from './wait-reasons.js'
 
 /** Where the store is. Absent, or `memory:`: in this process. */
 export type Address = string
@@ -241,27 +243,6 @@ export interface SignalOptions {
   readonly index?: number
 }
 
-/**
- * Why something of a run stands still. `worker`: no live worker serves its queue. `capability`: none of these can do what it requires. `task`: none of
- * these knows the task. These three also say so of a run that no live worker can drive, with the tasks that are missing. `driver`: the process that
- * drove the run is gone, and it waits to be taken up (`resume`). `affinity`: it is kept for its preferred worker. `limit`: so many of its group run
- * already. `paused`: its run or queue is. `delay`: it failed, and waits for its next start. `busy`: workers could take it, and have no slot free, or are
- * about to. `signal`, `timer`: somebody must send one, or time must pass. `graph`: the store does not keep the graph of the run any more.
- */
-export type WaitReason =
-  | 'worker'
-  | 'task'
-  | 'capability'
-  | 'driver'
-  | 'affinity'
-  | 'limit'
-  | 'paused'
-  | 'delay'
-  | 'busy'
-  | 'signal'
-  | 'timer'
-  | 'graph'
-
 /** What is known of a reason beside its name. */
 export interface WaitDetails {
   /** Where it waits for a worker or driver. */
@@ -325,7 +306,7 @@ export interface RunWaits {
   /** What a run waits for now: nothing where it works, or is over. @throws GraflowError RUN_NOT_FOUND, CLOSED */
   of(runId: string): Promise<readonly RunWait[]>
   /** A page of the waits of all runs that are not over, newest runs first. @throws GraflowError INVALID_OPTION, CLOSED */
-  list(options?: PageOptions): Promise<Page<RunWait>>
+  list(options?: WaitListOptions): Promise<Page<RunWait>>
 }
 
 /** A handle of a run whose result is an `O`. Any process can get one with `attach`; dropping a handle does not affect the run. */

@@ -2,6 +2,7 @@
  * Commands on many runs, in the background: each is a document in the store, with how far it has come, so any server can tell, and another one goes on where
  * the server that had it is gone. What a job does twice after that changes nothing.
  */
+import { FILTER_NAMES } from '../admin/filters.js'
 import type { Backend } from '../backend/backend.js'
 import { describeError } from '../describe.js'
 import { GraflowError } from '../errors.js'
@@ -20,6 +21,8 @@ const MOST_TRIES = 20
 const PAGE = 1_000
 /** Runs that are counted for a dry run. */
 const MOST_COUNTED = 100_000
+/** Of runs by their error or by what they wait for, a page may have none. */
+const MOST_PAGES = 100
 
 export const BULK_ACTIONS = ['retry', 'cancel', 'delete'] as const
 export type BulkAction = (typeof BULK_ACTIONS)[number]
@@ -69,7 +72,7 @@ export class BulkJobs {
     if (Object.keys(filter).length === 0)
       throw new GraflowError(
         'INVALID_OPTION',
-        'filter: expected one that names a state, workflow, tag, build, since or until, got one that names nothing',
+        `filter: expected one that names ${FILTER_NAMES}, got one that names nothing`,
         { details: { option: 'filter' } },
       )
     const { clock, session, newId } = this.#services
@@ -95,7 +98,9 @@ export class BulkJobs {
     if (state?.length === 0) return { matched: 0, isMore: false }
     let matched = 0
     let cursor: string | undefined
+    let pages = 0
     do {
+      pages += 1
       const page = {
         limit: PAGE,
         ...(cursor !== undefined && { cursor }),
@@ -104,7 +109,7 @@ export class BulkJobs {
       const found = await this.#pageOf({ ...filter, ...page })
       matched += found.count
       cursor = found.cursor
-    } while (cursor !== undefined && matched < MOST_COUNTED)
+    } while (cursor !== undefined && matched < MOST_COUNTED && pages < MOST_PAGES)
     return { matched, isMore: cursor !== undefined }
   }
 

@@ -2,10 +2,12 @@
 import { z } from '@hono/zod-openapi'
 import { RUN_STATES } from '../events.js'
 import { RUN_OPTIONS } from '../options.js'
+import { WAIT_REASONS } from '../producer/wait-reasons.js'
 
 /** Longer ids are of nothing; what they may be made of is checked where something is started. */
 const MOST_ID = 512
 const MOST_PATH = 4_096
+const MOST_WORDS = 256
 
 export const RunId = z.object({
   id: z
@@ -126,7 +128,17 @@ export const RUN_FILTER = {
   build: z.string().min(1).max(MOST_ID).optional(),
   since: Time.optional().openapi({ type: 'string', description: 'Created then or later.' }),
   until: Time.optional().openapi({ type: 'string', description: 'Created before.' }),
+  error: z.string().min(1).max(MOST_WORDS).optional().openapi({
+    description: 'Ended with an error that has this code or name, or with one that it caused.',
+    example: 'TIMEOUT',
+  }),
+  message: z.string().min(1).max(MOST_WORDS).optional().openapi({
+    description: 'Ended with an error whose message, or that of one of its causes, has these words, in any case.',
+    example: 'connection refused',
+  }),
 }
+/** Why something waits. */
+export const Why = z.enum(WAIT_REASONS)
 
 /** What a run is started with, beside its flow and input. */
 export const START_OPTIONS = {

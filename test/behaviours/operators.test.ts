@@ -1,9 +1,9 @@
 /** What operators see and do in code: runs, their values, queues, workers and waits. */
-import { type Graflow, type Page, type RunListOptions, type RunSummary, workflow } from 'graflow'
+import { type Graflow, type Page, par, type RunListOptions, type RunSummary, workflow } from 'graflow'
 import { failureOf } from '../support/captured-errors.js'
 import { describeOnBackends, openGateOf } from '../support/backends.js'
 import { until } from '../support/waits.js'
-import { asks, double, held, looped, orders, refunds, sums } from './operators.tasks.js'
+import { asks, double, fragile, held, looped, orders, refunds, sums } from './operators.tasks.js'
 
 const idsOf = ({ items }: Page<RunSummary>): string[] => items.map(({ id }) => id)
 
@@ -54,6 +54,50 @@ describeOnBackends('lists of runs', (open) => {
     ]
     for (const wrong of [...wrongs, null, 'x'])
       expect(await failureOf(graflow.runs.list(wrong as never))).toMatchObject({ code: 'INVALID_OPTION' })
+  })
+
+  it('O4: are by the error that runs ended with, and by what they wait for', async () => {
+    const graflow = await open()
+    const tag = `sift-${graflow.instanceId}`
+    const tags = [tag]
+    const bad: string[] = []
+    for (const n of [-1, -2, 1, -10]) {
+      const run = await graflow.start(refunds, n, { tags })
+      await run.result().catch(() => bad.unshift(run.id))
+    }
+    const group = await graflow.start(par(fragile, double), -7, { tags })
+    await failureOf(group.result())
+    const over = await graflow.submit(asks, 3, { tags })
+    const asking = await graflow.submit(asks, 2, { tags })
+    await until(async () => (await asking.status()).state === 'waiting', 'the question')
+    await over.cancel('enough')
+    const found = (filter: RunListOptions) => pagesOf(graflow, { tag, ...filter })
+    expect(await found({ error: 'TASK_FAILED' })).toEqual([group.id, ...bad])
+    expect(await found({ error: 'GROUP_FAILED' })).toEqual([group.id])
+    expect(await found({ error: 'Error', limit: 1 })).toEqual([group.id, ...bad])
+    expect(await found({ error: 'CANCELLED' })).toEqual([over.id])
+    expect(await found({ error: 'TASK_FAIL' })).toEqual([])
+    expect(await found({ message: 'NO -1', limit: 2 })).toEqual([bad[0], bad[2]])
+    expect(await found({ message: 'no -1', error: 'CANCELLED' })).toEqual([])
+    expect(await found({ message: 'no -1', until: Date.now() - 3_600_000 })).toEqual([])
+    expect(await found({ error: 'TASK_FAILED', state: 'running' })).toEqual([])
+    expect(await found({ why: 'signal' })).toEqual([asking.id])
+    expect(await found({ why: ['timer', 'busy'] })).toEqual([])
+    expect(await found({ why: 'signal', state: ['failed', 'waiting'] })).toEqual([asking.id])
+    expect(await found({ why: 'signal', error: 'CANCELLED' })).toEqual([])
+    const waits = (await graflow.waits.list({ why: ['signal', 'timer'], limit: 200 })).items
+    expect(waits.find(({ runId }) => runId === asking.id)).toMatchObject({ why: 'signal' })
+    expect((await graflow.waits.list({ why: 'graph' })).items).toEqual([])
+    for (const wrong of [{ why: 'signals' }, { why: [] }, { error: '' }, { error: 5 }, { message: 'x'.repeat(300) }])
+      expect(await failureOf(graflow.runs.list(wrong as never))).toMatchObject({ code: 'INVALID_OPTION' })
+    expect(await failureOf(graflow.waits.list({ why: 'signals' } as never))).toMatchObject({
+      message: expect.stringContaining('did you mean "signal"?'),
+    })
+    expect(await graflow.runs.delete({ tag, message: 'no -1' })).toBe(2)
+    expect(await graflow.runs.cancel({ tag, why: 'timer' })).toBe(0)
+    expect(await graflow.runs.cancel({ tag, why: 'signal' })).toBe(1)
+    expect(await graflow.runs.delete({ tag, error: 'CANCELLED' })).toBe(2)
+    expect(await found({})).toHaveLength(3)
   })
 
   it('give the flow of a run, and what each step and branch got and gave', async () => {

@@ -120,6 +120,16 @@ export function describeListRuns(useWorld: UseWorld): void {
     expect(await idsOf(world, { build: 'b1' })).toEqual([])
   })
 
+  it('O4: says of each run where a page begins that comes behind it', async () => {
+    const world = await useWorld()
+    for (const id of ['a', 'b', 'c', 'd']) await world.start(id, { tags: id === 'b' ? [] : ['t'] })
+    const { items } = await world.backend.inspect.runs({ limit: 10 })
+    const behind = (tag?: string) =>
+      Promise.all(items.map(({ position }) => idsOf(world, { after: position, ...(tag !== undefined && { tag }) })))
+    expect(await behind()).toEqual([['c', 'b', 'a'], ['b', 'a'], ['a'], []])
+    expect(await behind('t')).toEqual([['c', 'a'], ['a'], ['a'], []])
+  })
+
   it('O4: pages through 1 000 runs that come and go: each that was there all along is there once', async () => {
     const world = await useWorld()
     const holders: Awaited<ReturnType<World['start']>>[] = []

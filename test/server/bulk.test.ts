@@ -37,6 +37,22 @@ describe('a command on many runs', () => {
     expect(left.items).toHaveLength(1)
   })
 
+  it('finds runs by their error and by what they wait for', async () => {
+    await waiting(2)
+    const [first] = (await plane.graflow.runs.list()).items
+    await plane.graflow.runs.cancel(first?.id ?? '', 'a wrong order')
+    const ask = (filter: object, dryRun?: true) =>
+      plane.ask('POST', '/api/v1/runs/bulk?wait=10000', { action: 'delete', filter, dryRun }, admin)
+    const count = async (filter: object) => (await ask(filter, true)).json.matched
+    expect([await count({ why: ['signal'] }), await count({ error: 'CANCELLED' })]).toEqual([1, 1])
+    expect([await count({ why: ['timer'] }), await count({ message: 'right' })]).toEqual([0, 0])
+    expect((await ask({ message: 'wrong order' })).json).toMatchObject({ status: 'done', done: 1, matched: 1 })
+    const list = async (query: string) => (await plane.ask('GET', `/api/v1/${query}`, undefined, admin)).json
+    expect((await list('runs?why=timer,signal')).items).toHaveLength(1)
+    expect((await list('waits?why=timer')).items).toEqual([])
+    expect((await list('runs?why=signl')).detail).toContain('query: why')
+  })
+
   it('deletes only for a key that may, and nothing by a filter that names nothing', async () => {
     const ask = (body: unknown, key: string) => plane.ask('POST', '/api/v1/runs/bulk', body, { 'x-api-key': key })
     const command = { action: 'delete', filter: { tag: 'many' } }

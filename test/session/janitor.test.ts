@@ -135,7 +135,7 @@ describe('a run that stands still', () => {
     const clock = manualClock(1_000_000)
     const store = { runs: [run('r')], groups: [group(4)], waits: [] as OpenWait[] }
     const inspect = {
-      runs: async () => ({ items: store.runs }),
+      runs: async () => ({ items: store.runs.map((one) => ({ ...one, position: one.runId })) }),
       groups: async () => store.groups,
       openWaits: async () => store.waits,
     }

@@ -122,7 +122,9 @@ export const ROUTE_CASES: Readonly<Record<string, RouteCase>> = {
     ...{ status: 201, answer: { state: 'completed', result: 5 } },
   },
   [`GET ${runs}`]: {
-    ask: () => ({ path: `${runs}?state=failed,completed&workflow=broken&limit=5&since=2020-01-01T00:00:00Z` }),
+    ask: () => ({
+      path: `${runs}?state=failed,completed&workflow=broken&error=Error&limit=5&since=2020-01-01T00:00:00Z`,
+    }),
     status: 200,
     answer: ({ broken }) => ({
       items: [{ id: broken, state: 'failed', error: { code: 'GROUP_FAILED' } }],

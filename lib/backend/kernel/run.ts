@@ -148,7 +148,7 @@ export class Run<G> {
   /** As lists have it. */
   listed(wallNow: number): ListedRun {
     const { value: _, byHand: __, ...listed } = this.record(wallNow)
-    return listed
+    return { ...listed, position: String(this.number) }
   }
 
   record(wallNow: number): RunRecord {

@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { BULK_ACTIONS, type BulkJob, BulkJobs } from '../bulk-jobs.js'
 import { access, answers, given, requireScope, sendJson, type ServerApp } from '../route.js'
-import { Changed, listed, RUN_FILTER, RunState } from '../schemas.js'
+import { Changed, listed, RUN_FILTER, RunState, Why } from '../schemas.js'
 import type { ServerServices } from '../services.js'
 
 const about = { tags: ['runs'] }
@@ -63,6 +63,7 @@ const startBulk = createRoute({
               action: z.enum(BULK_ACTIONS),
               filter: z.strictObject({
                 state: listed(RunState).openapi({ type: 'array', items: { type: 'string' } }),
+                why: listed(Why).openapi({ type: 'array', items: { type: 'string' } }),
                 ...RUN_FILTER,
               }),
               reason: z.string().max(4_096).optional().openapi({ description: 'Of `cancel`.' }),

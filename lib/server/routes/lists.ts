@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { GraflowError } from '../../errors.js'
 import { access, answers, given, PageQuery, pageOf, sendJson, type ServerApp } from '../route.js'
-import { Changed, Wait } from '../schemas.js'
+import { Changed, listed, Wait, Why } from '../schemas.js'
 import type { ServerServices } from '../services.js'
 import { plainValue } from '../typed-values.js'
 
@@ -37,7 +37,13 @@ const WorkerId = z.object({
 const listWaits = createRoute({
   ...{ method: 'get', path: '/api/v1/waits', tags: ['runs'], summary: 'Why runs stand still, the newest runs first.' },
   ...access('read'),
-  request: { query: PageQuery },
+  request: {
+    query: PageQuery.extend({
+      why: listed(Why).openapi({
+        ...{ type: 'string', description: 'A reason, or several with commas.', example: 'signal,timer' },
+      }),
+    }),
+  },
   responses: answers({ 200: ['A page of waits.', pageOf(Wait)] }),
 })
 const listBuilds = createRoute({

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi'
 import { runNotFound } from '../../producer/handle-services.js'
 import { access, answers, given, PageQuery, pageOf, sendJson, type ServerApp } from '../route.js'
 import { RunProgressCache } from '../run-progress.js'
-import { listed, NodePath, Run, RUN_FILTER, RunId, RunState, RunStatus, Wait } from '../schemas.js'
+import { listed, NodePath, Run, RUN_FILTER, RunId, RunState, RunStatus, Wait, Why } from '../schemas.js'
 import type { ServerServices } from '../services.js'
 import { listedValue, plainValue, typedValue } from '../typed-values.js'
 
@@ -18,6 +18,11 @@ const listRuns = createRoute({
         type: 'string',
         description: 'A state, or several with commas.',
         example: 'failed,cancelled',
+      }),
+      why: listed(Why).openapi({
+        type: 'string',
+        description: 'What they wait for now: a reason, or several with commas.',
+        example: 'signal,timer',
       }),
       ...RUN_FILTER,
     }),

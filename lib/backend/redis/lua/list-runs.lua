@@ -8,7 +8,8 @@
 -- Derives: T:runs T:by:<word> T:r:<run>
 -- ARGV: limit, most, behind which run: quarters of the microsecond of its creation and its id (or '' and ''), since and until (the same
 --   quarters, or ''), standings (a digit each; '' for any), then the words, such as w:<workflow>
--- Answers: a list: now, where the next page begins (quarters and id, or '' and ''), then a list for each run: its id, and facts of its record
+-- Answers: a list: now, where the next page begins (quarters and id, or '' and ''), then a list for each run: its quarters and id, and
+--   facts of its record
 local FACTS = { 'created', 'us', 'wf', 'graph', 'dig', 'startedAt', 'endedAt', 'timeout', 'driver', 'reason', 'epoch', 'opener', 'build',
   'tags', 'terms', 'end', 'aband', 'paused', 'pausedAt', 'parked', 'lostAt' }
 local LAST_STANDING, MOST_CHUNK, FILTERED_CHUNK, SHORT = 7, 128, 500, 2000
@@ -159,7 +160,7 @@ local function listRuns()
     looked = looked + 1
     local facts = factsOf(id, isByState)
     if facts then
-      answer[#answer + 1] = { id, unpack(facts, 1, #FACTS) }
+      answer[#answer + 1] = { whole(quarters), id, unpack(facts, 1, #FACTS) }
     end
   end
   if isAnyLeft() then

@@ -37,8 +37,10 @@ export async function runs(store: Store, query: RunQuery): Promise<RunPage> {
     const args = argumentsOf(query, limit - items.length, quarters, id)
     const [now, nextQuarters, nextId, ...found] = listOf(await store.shard.call('list-runs', args))
     for (const reply of found) {
-      const run = listedRun(...recordIn(reply), numberOf(now))
-      if (run !== undefined && (states?.includes(run.state) ?? true)) items.push(run)
+      const [at, runId, fields] = recordIn(reply)
+      const run = listedRun(runId, fields, numberOf(now))
+      if (run === undefined || states?.includes(run.state) === false) continue
+      items.push({ ...run, position: `${at}:${runId}` })
     }
     quarters = textOf(nextQuarters)
     id = textOf(nextId)
@@ -71,12 +73,12 @@ function positionIn(after: string | undefined): readonly [quarters: string, id: 
   })
 }
 
-function recordIn(reply: Reply): readonly [id: string, fields: ReadonlyMap<string, Buffer>] {
-  const [id, ...values] = listOf(reply)
+function recordIn(reply: Reply): readonly [quarters: string, id: string, fields: ReadonlyMap<string, Buffer>] {
+  const [quarters, id, ...values] = listOf(reply)
   const fields = new Map<string, Buffer>()
   for (const [i, name] of FACTS.entries()) {
     const value = values[i]
     if (Buffer.isBuffer(value)) fields.set(name, value)
   }
-  return [textOf(id), fields]
+  return [textOf(quarters), textOf(id), fields]
 }

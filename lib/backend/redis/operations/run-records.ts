@@ -68,7 +68,7 @@ export const END_STATES: Readonly<Record<string, EndState>> = {
 }
 
 /** The same without what it ended with, of which nothing was read. */
-export function listedRun(runId: string, fields: Fields, at: number): ListedRun | undefined {
+export function listedRun(runId: string, fields: Fields, at: number): Omit<ListedRun, 'position'> | undefined {
   const record = readRun(runId, fields, at)
   if (record === undefined) return undefined
   const { value: _, byHand: __, ...listed } = record
