@@ -168,8 +168,22 @@ function waitText(wait: RunWait, host: Host): string {
 
 /** What is known of the reason, in words. */
 export function whatOf({ why, details, prompt }: RunWait): readonly string[] {
-  const { signal, index, dueAt, queue, workers, tasks, requires, worker, limit, running, attempt, error, graph } =
-    details
+  const {
+    signal,
+    index,
+    dueAt,
+    queue,
+    workers,
+    tasks,
+    requires,
+    worker,
+    limit,
+    running,
+    attempt,
+    error,
+    graph,
+    refused,
+  } = details
   return [
     ...(signal === undefined
       ? []
@@ -184,6 +198,7 @@ export function whatOf({ why, details, prompt }: RunWait): readonly string[] {
     ...(attempt === undefined ? [] : [`attempt ${attempt}`]),
     ...(error === undefined ? [] : [firstLineOf(error)]),
     ...(graph === undefined ? [] : [`graph ${graph.slice(0, 12)}`]),
+    ...(refused === undefined ? [] : [`the last answer was refused: ${firstLineOf({ message: refused.message })}`]),
     ...(prompt === undefined
       ? []
       : [`asks: ${prompt.title}${prompt.choices === undefined ? '' : ` (${prompt.choices.join(' | ')})`}`]),

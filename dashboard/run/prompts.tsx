@@ -45,9 +45,9 @@ interface QuestionProps extends Omit<PromptsProps, 'waits'> {
 }
 
 function Question({ id, workflow, wait, onTimeout, onAnswered }: QuestionProps): JSX.Element {
-  const { signal = '', index } = wait.details
+  const { signal = '', index, refused } = wait.details
   const { title = `Waits for the signal “${signal}”`, text, choices = [] } = wait.prompt ?? {}
-  const form = wait.prompt?.form as Schema | undefined // JSON Schema
+  const form = (wait.prompt?.form ?? wait.details.schema) as Schema | undefined // JSON Schema
   const answer = async (payload: unknown, shown: string): Promise<void> => {
     const isMeant = await ask({
       title: `Answer “${shown}”?`,
@@ -78,6 +78,11 @@ function Question({ id, workflow, wait, onTimeout, onAnswered }: QuestionProps):
         <h2 class="wrap">{title}</h2>
       </header>
       {text !== undefined && <p class="prompt-text wrap">{text}</p>}
+      {refused !== undefined && (
+        <p class="prompt-refused wrap" role="status">
+          <Icon name="warning" /> The last answer was refused: {refused.message}
+        </p>
+      )}
       <Facts wait={wait} workflow={workflow} onTimeout={onTimeout(wait.path)} />
       {choices.length > 0 ? (
         <div class="prompt-choices" role="group" aria-label="Answers">

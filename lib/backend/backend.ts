@@ -904,8 +904,11 @@ export interface Inspector {
   saved(runId: string, prefix: string): Promise<SavedValues>
   /** What a branch of a group got (the run itself: its id, index 0), as long as it is kept. */
   input(gid: string, index: number): Promise<Uint8Array | undefined>
-  /** Waits of the run that are not answered, in order of their places; of very many the first 1 000. */
-  openWaits(runId: string): Promise<readonly OpenWait[]>
+  /**
+   * Waits of the run that are not answered, in order of their places; of very many the first 1 000.
+   * @param address only those that a signal to it can answer, the next one first
+   */
+  openWaits(runId: string, address?: string): Promise<readonly OpenWait[]>
   queues(): Promise<readonly QueueStatus[]>
   /** What waits in a queue; nothing where the queue is paused, and nothing of runs that are. */
   waiting(queue: string): Promise<readonly WaitingLane[]>

@@ -96,7 +96,7 @@ const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
   input: (gid, index) => repeat(() => inspect.input(gid, index)),
   outputs: (runId, paths) => repeat(() => inspect.outputs(runId, paths)),
   saved: (runId, prefix) => repeat(() => inspect.saved(runId, prefix)),
-  openWaits: (runId) => repeat(() => inspect.openWaits(runId)),
+  openWaits: (runId, address) => repeat(() => inspect.openWaits(runId, address)),
   queues: () => repeat(() => inspect.queues()),
   waiting: (queue) => repeat(() => inspect.waiting(queue)),
   sessions: () => repeat(() => inspect.sessions()),

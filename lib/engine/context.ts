@@ -13,6 +13,7 @@ import { CONTROLS, type Detour, type Directives } from './directives.js'
 import { runPathOf, type Execution, type Frame } from './execution.js'
 import { checkFraction } from './progress.js'
 import type { Progress } from './progress-notes.js'
+import type { Issue } from './schemas.js'
 import { checkName } from '../flow/names.js'
 import { checkDelay, checkWaitOptions, type CheckedWaitOptions } from '../flow/options.js'
 
@@ -46,6 +47,9 @@ export interface Pausable {
 /** A wait for a signal, as the flow or a handler says it. */
 export interface SignalWait extends CheckedWaitOptions {
   readonly name: string
+  /** JSON Schema of the payload, and what the last one was refused for, where a thread has the schema and says them. */
+  readonly form?: object
+  readonly refused?: readonly Issue[]
 }
 
 /** What a handler waits for: time, or a signal. */
@@ -189,10 +193,12 @@ export class HandlerContext implements TaskContext<unknown> {
     return this.#wait(() => ({ ms: checkDelay('ctx.sleep: the time', ms) })) as Promise<void> // it gives nothing
   }
 
-  waitFor(name: string, options?: unknown): Promise<never> {
+  /** @param said of a thread, which has the schema */
+  waitFor(name: string, options?: unknown, said: Pick<SignalWait, 'form' | 'refused'> = {}): Promise<never> {
     return this.#wait(() => ({
       name: checkName('signal', name),
       ...checkWaitOptions(`ctx.waitFor "${name}"`, options),
+      ...said,
     })) as Promise<never> // its options say what it gives
   }
 

@@ -57,17 +57,25 @@ async function parsed(
   } catch (thrown) {
     throw askable(thrown) // the schema's own error
   }
-  const faults = issues
-    .map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`))
-    .join('; ')
-  throw refusal(faults, issues)
+  throw refusal(faultsOf(issues), issues)
 }
 
 /** What a schema finds wrong, as an error's details say it. */
-interface Issue {
+export interface Issue {
   readonly message: string
+  /** Of what does not fit, such as `items.0.id`; '' is all of it. */
   readonly path: string
 }
+
+/** What a schema found wrong, of an error that says so; undefined of any other. */
+export const issuesOf = (error: unknown): readonly Issue[] | undefined =>
+  error instanceof GraflowError && error.code === 'INVALID_INPUT' && Array.isArray(error.details['issues'])
+    ? (error.details['issues'] as readonly Issue[]) // as `parsed` makes them
+    : undefined
+
+/** The same in one line. */
+export const faultsOf = (issues: readonly Issue[]): string =>
+  issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ')
 
 const issueOf = (issue: StandardSchemaV1.Issue): Issue => ({
   message: messageOf(issue),

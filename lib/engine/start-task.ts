@@ -11,7 +11,7 @@ import { decode, encode } from '../values/codec.js'
 import { packedOf, PackedValue, unpacked } from '../values/packed-arrays.js'
 import { ThreadLocks } from './thread-locks.js'
 import { Cancellation } from './cancellation.js'
-import { HandlerContext, type StartFacts } from './context.js'
+import { HandlerContext, type SignalWait, type StartFacts } from './context.js'
 import { runPathOf, type Frame } from './execution.js'
 import {
   CHANNEL_METHODS,
@@ -188,7 +188,8 @@ async function served(
       return encode(undefined)
     case 'wait-for': {
       const given = { ...(decode(request.options) as object), schema: AS_SIGNAL }
-      const came: unknown = await context.waitFor(decode(request.signal) as string, given) // checked there
+      const said = decode(request.said) as Pick<SignalWait, 'form' | 'refused'> // as thread-context.ts makes it
+      const came: unknown = await context.waitFor(decode(request.signal) as string, given, said) // checked there
       return encode(came instanceof CameBySignal ? { signal: came.payload } : { due: came })
     }
     case 'lock':

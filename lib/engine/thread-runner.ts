@@ -22,8 +22,16 @@ export type ThreadRequest =
   | { readonly name: 'channel'; readonly method: ChannelMethod; readonly args: readonly Uint8Array[] }
   | { readonly name: 'result'; readonly kind: string; readonly task: string | undefined }
   | { readonly name: 'sleep'; readonly ms: Uint8Array }
-  /** Its options without the schema, which is applied in the thread. The answer says what came: `{ signal }`, or `{ due }`. */
-  | { readonly name: 'wait-for'; readonly signal: Uint8Array; readonly options: Uint8Array }
+  /**
+   * Its options without the schema, which is applied in the thread; `said`: how that looks as JSON Schema, and what it refused the last payload for. The
+   * answer says what came: `{ signal }`, or `{ due }`.
+   */
+  | {
+      readonly name: 'wait-for'
+      readonly signal: Uint8Array
+      readonly options: Uint8Array
+      readonly said: Uint8Array
+    }
   | LockRequest
 
 /** The methods of a channel that cross. */

@@ -7,8 +7,7 @@ import { WAIT_ANSWERED_BY, type Backend, type WaitAnswer, type WaitRequest } fro
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { GraflowError } from '../errors.js'
 import type { Emitter } from '../events.js'
-import type { Prompt, WaitData } from '../flow/node-options.js'
-import { jsonSchemaOf } from '../graph/input-schema.js'
+import type { WaitData } from '../flow/node-options.js'
 import type { Clock, Random } from '../time.js'
 import { decode, encode } from '../values/codec.js'
 import { EMPTY_BYTES } from '../values/packed-items.js'
@@ -18,7 +17,8 @@ import { type HandlerWait, itemAt, type SignalWait, type WaitingStart } from './
 import { refusalOf, runPathOf, type Frame } from './execution.js'
 import { fullStore } from './graph-store.js'
 import { Parking } from './parking.js'
-import { checkPayload } from './schemas.js'
+import { checkPayload, type Issue } from './schemas.js'
+import { aboutOf, keptIssues } from './wait-about.js'
 import { isTimedOut, TIMED_OUT } from './wait-marks.js'
 
 /** What waits need of the process. */
@@ -38,22 +38,6 @@ interface Reached {
   readonly frame: Frame
   readonly cancel: Cancellation
   readonly isHeld: boolean
-}
-
-/** A larger form is left out: it is kept with each wait. */
-const MOST_FORM_CHARACTERS = 4_096
-
-/** What is kept with a wait for people to see: what its node does not say. That is the form of an answer; of a handler's wait all. */
-function aboutOf(
-  prompt: Prompt | undefined,
-  schema: SignalWait['schema'],
-  isHeld: boolean,
-): { readonly about?: Uint8Array } {
-  if (prompt === undefined) return {}
-  const form =
-    schema === undefined || prompt.choices !== undefined ? undefined : jsonSchemaOf(schema, MOST_FORM_CHARACTERS)
-  if (form !== undefined) return { about: encode({ ...prompt, form }) }
-  return isHeld ? { about: encode(prompt) } : {}
 }
 
 /** A wait for a signal, and whether a run may wait for it again. */
@@ -118,12 +102,12 @@ export class Waits {
   async #signalAt(reached: Reached, place: string, path: string, wait: RepeatableWait, errors = 0): Promise<unknown> {
     const { name, options, schema, isRepeated } = wait
     const { frame, isHeld } = reached
-    const about = aboutOf(options.prompt, schema, isHeld)
+    let refused = wait.refused
     const address = addressOf(name, itemAt(frame, path))
     let isFresh = errors === 0
     for (let number = 1, at = place; ; ) {
       const { value, wasThere } = await this.#got(reached, {
-        ...{ place: at, address, isRepeated, ...about },
+        ...{ place: at, address, isRepeated, ...aboutOf(wait, isHeld, refused) },
         ...(options.timeoutMs !== undefined && { dueMs: options.timeoutMs }),
         onDue: options.onTimeout === undefined ? TIMED_OUT : encode(options.onTimeout),
       })
@@ -134,8 +118,9 @@ export class Waits {
         at = place = `${place}.${errors}`
         continue
       }
-      const payload = await this.#checked(schema, decode(value.subarray(1)), name, place, frame)
-      if (payload !== REFUSED) return payload
+      const checked = await this.#checked(schema, decode(value.subarray(1)), name, place, frame)
+      if ('payload' in checked) return checked.payload
+      refused = checked.refused
       number += 1
       at = `${place}/!${number}`
     }
@@ -148,15 +133,16 @@ export class Waits {
     name: string,
     path: string,
     frame: Frame,
-  ): Promise<unknown> {
-    if (schema === undefined) return payload
+  ): Promise<{ readonly payload: unknown } | { readonly refused: readonly Issue[] }> {
+    if (schema === undefined) return { payload }
     try {
-      return await checkPayload(schema, payload, name)
+      return { payload: await checkPayload(schema, payload, name) }
     } catch (error) {
-      if (!(error instanceof GraflowError) || error.code !== 'INVALID_INPUT') throw error
+      const refused = keptIssues(error)
+      if (refused === undefined || !(error instanceof GraflowError)) throw error
       const message = `${error.message}; the run waits for another one`
       this.#options.emitter.emit('log', { level: 'warn', message, runId: frame.execution.facts.runId, path })
-      return REFUSED
+      return { refused }
     }
   }
 
@@ -230,8 +216,6 @@ export class Waits {
     }
   }
 }
-
-const REFUSED = Symbol('refused')
 
 const reachedBy = (frame: Frame): Reached => ({ frame, cancel: frame.cancel, isHeld: frame.isHeld === true })
 

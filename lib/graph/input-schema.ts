@@ -49,7 +49,9 @@ function schemaOf(expression: Expression): object | undefined {
 /** A schema as JSON Schema, where its library can say it and it is not very large. */
 export function jsonSchemaOf(schema: StandardSchemaV1, mostCharacters = MOST_CHARACTERS): object | undefined {
   const found = converted(schema)
-  return found === undefined || JSON.stringify(found).length > mostCharacters ? undefined : found
+  const text = found === undefined ? undefined : JSON.stringify(found)
+  // read again, so that it is nothing but JSON
+  return text === undefined || text.length > mostCharacters ? undefined : (JSON.parse(text) as object)
 }
 
 function converted(schema: StandardSchemaV1): object | undefined {

@@ -5,15 +5,18 @@ import { waitMark } from '../backend/kept.js'
 import { isRepeatedWait } from '../engine/routing.js'
 import { fullStore } from '../engine/graph-store.js'
 import { addressOf } from '../engine/waits.js'
-import { checkPayload } from '../engine/schemas.js'
+import { checkPayload, faultsOf } from '../engine/schemas.js'
+import type { WaitAbout } from '../engine/wait-about.js'
 import { GraflowError } from '../errors.js'
 import { checkName } from '../flow/names.js'
+import type { Prompt } from '../flow/node-options.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { allPaths, nodeAt, staticPath } from '../graph/locate.js'
 import { packedOf } from '../values/packed-arrays.js'
 import { decode } from '../values/codec.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
-import type { AskedPrompt, RunWait, SignalOptions } from './types.js'
+import { checkByForm } from './answer-forms.js'
+import type { RunWait, SignalOptions } from './types.js'
 
 type Services = Pick<HandleServices, 'backend' | 'engine'>
 
@@ -35,6 +38,8 @@ export async function sendSignal(
   const isChecked = waits.some((path) => isCheckedWait(graph, path))
   const schema = isChecked ? engine.registry.codeOf(runId).wait(signal)?.schema : undefined
   if (schema !== undefined) await checkPayload(schema, payload, signal)
+  // of waits of handlers the graph says nothing
+  else if (isChecked || waits.length === 0) await checkByWait(backend, runId, signal, index, payload)
   const bytes = packedOf(payload, `the payload of the signal "${signal}"`, engine.parts.limits.itemBytes, 'itemBytes')
   if (record.retries > 0 && (await isAnswered(backend, runId, graph, waits, index))) return false
   const answer = await backend.signal({
@@ -44,6 +49,20 @@ export async function sendSignal(
   if (answer === 'gone') throw runNotFound(runId)
   if (answer === 'backpressure') throw fullStore(`the signal "${signal}"`)
   return answer === 'ok'
+}
+
+/** Checks a payload by what is kept with the wait that it would answer. Where there is none yet, or it says nothing, whoever waits has the last word. */
+async function checkByWait(
+  { inspect }: Services['backend'],
+  runId: string,
+  signal: string,
+  index: number | undefined,
+  payload: unknown,
+): Promise<void> {
+  const [next] = await inspect.openWaits(runId, addressOf(signal, index))
+  if (next?.about === undefined) return
+  const { form } = decode(next.about) as WaitAbout
+  if (form !== undefined) await checkByForm(form, payload, signal)
 }
 
 /**
@@ -119,8 +138,8 @@ export function describeWait(graph: Graph | undefined, runId: string, wait: Open
   const handler = /^(.*?)\/~[\d.]+$/u.exec(path)?.[1]
   const task = handler === undefined ? undefined : nodeIn(graph, handler)
   const [signal, index] = address === undefined ? [] : address.split('#')
-  const prompt =
-    about === undefined ? (node?.kind === 'wait' ? node.options.prompt : undefined) : (decode(about) as AskedPrompt)
+  const { form, refused, ...asked } = about === undefined ? {} : (decode(about) as WaitAbout)
+  const prompt = isPrompt(asked) ? asked : node?.kind === 'wait' ? node.options.prompt : undefined
   return {
     ...{ runId, path, count: 1, since: new Date(since), why: address === undefined ? 'timer' : 'signal' },
     ...(task?.kind === 'task' && { task: task.name }),
@@ -128,10 +147,15 @@ export function describeWait(graph: Graph | undefined, runId: string, wait: Open
       ...(signal !== undefined && { signal }),
       ...(index !== undefined && { index: Number(index) }),
       ...(dueAt !== undefined && { dueAt: new Date(dueAt) }),
+      ...(form !== undefined && prompt === undefined && { schema: form }),
+      ...(refused !== undefined && { refused: { message: faultsOf(refused), issues: refused } }),
     },
-    ...(prompt !== undefined && { prompt }),
+    ...(prompt !== undefined && { prompt: { ...prompt, ...(form !== undefined && { form }) } }),
   }
 }
+
+/** Without a title nobody is asked anything. */
+const isPrompt = (asked: Partial<Prompt>): asked is Prompt => asked.title !== undefined
 
 function nodeIn(graph: Graph | undefined, path: string): GraphNode | undefined {
   if (graph === undefined) return undefined

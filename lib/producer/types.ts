@@ -271,6 +271,18 @@ export interface WaitDetails {
   readonly dueAt?: Date
   /** The hash of the graph. */
   readonly graph?: string
+  /** JSON Schema of the payload, where it is known and no person is asked: their prompt has it as its form. */
+  readonly schema?: object
+  /** What the schema of the wait found wrong with the last answer, which therefore did not count. */
+  readonly refused?: RefusedAnswer
+}
+
+/** Why an answer did not count. */
+export interface RefusedAnswer {
+  /** All of it in one line. */
+  readonly message: string
+  /** Where in the payload, such as `items.0.id` ('' is all of it), and what is wrong there: of many the first 5. */
+  readonly issues: readonly { readonly path: string; readonly message: string }[]
 }
 
 /** What a person is asked, with what an answer must look like. */
@@ -342,8 +354,9 @@ export interface Run<out O> {
   resume(): Promise<boolean>
   /**
    * Sends a signal: the run's `waitFor(name)`, or a handler's `ctx.waitFor(name)`, gives the payload. One that comes before the wait is kept for it.
-   * The first signal counts: false for a later one, when its time is over, and when the run is. With the flow known here, a payload that its schema
-   * refuses is not sent.
+   * The first signal counts: false for a later one, when its time is over, and when the run is. A payload that the schema of the wait refuses is not
+   * sent, where the flow is known here, or the run waits already and its schema can be said as JSON Schema. Else whoever waits checks it: the run then
+   * waits on, and its waits say what was refused.
    * @throws GraflowError INVALID_INPUT, NOT_SERIALISABLE, LIMIT_EXCEEDED past `limits.itemBytes`; INVALID_OPTION for an index that is missing or
    * of no use; RUN_NOT_FOUND, BACKPRESSURE
    */

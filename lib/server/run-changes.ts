@@ -118,7 +118,16 @@ function groupEvents(
 
 const noteOf = ({ fraction, message, at }: RunProgress): string => `${at.getTime()} ${fraction} ${message ?? ''}`
 
-const waitWord = ({ path, why, count }: RunWait): string => `${path} ${why} ${count}`
-const shortWait = ({ path, why, count, since, task, prompt, details: { signal, index } }: RunWait): object => ({
-  ...{ path, why, count, since, task, prompt, signal, index },
+const waitWord = ({ path, why, count, details: { refused } }: RunWait): string =>
+  `${path} ${why} ${count} ${refused?.message ?? ''}`
+const shortWait = ({
+  path,
+  why,
+  count,
+  since,
+  task,
+  prompt,
+  details: { signal, index, refused },
+}: RunWait): object => ({
+  ...{ path, why, count, since, task, prompt, signal, index, refused },
 })

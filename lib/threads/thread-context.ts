@@ -6,11 +6,13 @@ import { describe } from '../describe.js'
 import { CONTROLS } from '../engine/directives.js'
 import { CHANNEL_METHODS, type ThreadFacts, type ThreadNote, type ThreadRequest } from '../engine/thread-runner.js'
 import { checkFraction } from '../engine/progress.js'
-import { checkPayload } from '../engine/schemas.js'
+import { checkPayload, type Issue } from '../engine/schemas.js'
+import { formOf, keptIssues } from '../engine/wait-about.js'
 import { GraflowError } from '../errors.js'
 import type { LockHere } from '../engine/thread-locks.js'
 import type { Channel, ChannelAccess, ChannelLocks, Lock, LockOptions, Logger, TaskContext } from '../flow/context.js'
 import { expressionOf } from '../flow/node.js'
+import type { Prompt } from '../flow/node-options.js'
 import { checkWaitOptions } from '../flow/options.js'
 import type { Control } from '../flow/types.js'
 import { captured } from '../values/captured.js'
@@ -123,16 +125,22 @@ export class ThreadContext implements TaskContext<unknown> {
 
   async waitFor(name: string, options: unknown = {}): Promise<never> {
     const { schema } = checkWaitOptions(`ctx.waitFor "${name}"`, options)
-    const { schema: _, ...data } = options as { readonly schema?: unknown }
+    const { schema: _, ...data } = options as { readonly schema?: unknown; readonly prompt?: Prompt } // checked above
+    const form = schema === undefined ? undefined : formOf(schema, data.prompt)
+    let refused: readonly Issue[] | undefined
     for (;;) {
-      const came = await this.#ask(() => ({ name: 'wait-for', signal: encode(name), options: encode(data) }))
+      const said = { ...(form !== undefined && { form }), ...(refused !== undefined && { refused }) }
+      const came = await this.#ask(() => ({
+        ...{ name: 'wait-for', signal: encode(name), options: encode(data), said: encode(said) },
+      }))
       const { signal, due } = came as { readonly signal?: unknown; readonly due?: unknown }
       if (!Object.hasOwn(came as object, 'signal')) return due as never // the options say what it gives
       if (schema === undefined) return signal as never
       try {
         return (await checkPayload(schema, signal, name)) as never
       } catch (error) {
-        if (!(error instanceof GraflowError) || error.code !== 'INVALID_INPUT') throw error
+        refused = keptIssues(error)
+        if (refused === undefined || !(error instanceof GraflowError)) throw error
         this.log.warn(`${error.message}; the run waits for another one`)
       }
     }

@@ -1,6 +1,7 @@
 /** Waiting for time and for people. Where processes die meanwhile see test/faults/waits.test.ts. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { each, later, loop, again, done, par, seq, task, waitFor, workflow, type Graflow, type Run } from 'graflow'
+import { z } from 'zod'
 import { failureOf } from '../support/captured-errors.js'
 import { describeOnBothStores } from '../support/both-stores.js'
 import { Gate } from '../support/gate.js'
@@ -107,9 +108,64 @@ describeOnBothStores('a wait', (open, name, another) => {
     if (name === 'embedded') return // it is the same process, which knows the schema
     expect(await sent.signal('ok', 'anything')).toBe(true)
     await until(async () => (await graflow.waits.of(run.id))[0]?.why === 'signal', 'it waits again')
-    expect((await graflow.waits.of(run.id))[0]).toMatchObject({ path: '1', details: { signal: 'ok' } })
+    const [wait] = await graflow.waits.of(run.id)
+    expect(wait).toMatchObject({ path: '1', details: { signal: 'ok' } })
+    expect(wait?.details.refused).toEqual({
+      message: 'expected { ok }',
+      issues: [{ path: '', message: 'expected { ok }' }],
+    })
     expect(await sent.signal('ok', { ok: false })).toBe(true)
     expect(await resultOf(run)).toBe(false)
+  })
+
+  it('T3: a payload that came before its wait, and that the schema refuses, is told with the wait that goes on', async () => {
+    const gate = new Gate()
+    const asks = task('asks', async (_: number, ctx) => {
+      await gate.pass()
+      const schema = z.object({ ok: z.boolean() })
+      return ctx.waitFor('ok', { schema, prompt: { title: 'Is it good?', choices: ['yes'] } })
+    })
+    const graflow = await open([asks])
+    const run = await graflow.start(asks, 1)
+    await gate.reached(1)
+    expect(await run.signal('ok', { ok: 'x'.repeat(300) })).toBe(true)
+    gate.open()
+    await until(async () => (await graflow.waits.of(run.id))[0]?.details.refused !== undefined, 'it is told')
+    const [wait] = await graflow.waits.of(run.id)
+    expect(wait).toMatchObject({
+      ...{ path: '0/~1', task: 'asks', why: 'signal', prompt: { title: 'Is it good?', choices: ['yes'] } },
+      details: { refused: { message: 'ok: Invalid input: expected boolean, received string' } },
+    })
+    expect(await run.signal('ok', { ok: true })).toBe(true)
+    expect(await resultOf(run)).toEqual({ ok: true })
+  })
+
+  it('T3: a payload is the sender’s error also where only the store knows the schema: of a flow, of each item, of a handler', async () => {
+    const schema = z.object({ amount: z.number().max(500), mail: z.email().optional() })
+    const asks = task('asks', (_: number, ctx) => ctx.waitFor('inside', { schema }))
+    const flow = seq(
+      each(waitFor('paid', { schema })),
+      task('first', (all: readonly unknown[]) => all.length),
+      asks,
+    )
+    const graflow = await open([flow])
+    const run = await graflow.submit(flow, [1, 2])
+    await untilState(run, 'waiting')
+    const other = await (await another()).attach(run.id)
+    const refused = await failureOf(other.signal('paid', { amount: 501 }, { index: 1 }))
+    expect(refused).toMatchObject({
+      ...{ code: 'INVALID_INPUT', details: { signal: 'paid', issues: [{ path: 'amount' }] } },
+      message: expect.stringMatching(/^the payload of the signal "paid" does not fit the schema of its wait: amount: /),
+    })
+    expect((await graflow.waits.of(run.id)).map(({ details: { schema, refused } }) => [schema, refused])).toEqual(
+      [0, 1].map(() => [expect.objectContaining({ type: 'object' }), undefined]),
+    )
+    for (const index of [0, 1]) expect(await other.signal('paid', { amount: 5 }, { index })).toBe(true)
+    await until(async () => (await graflow.waits.of(run.id))[0]?.path === '2/~1', 'the handler waits')
+    expect((await failureOf(other.signal('inside', 'all'))).code).toBe('INVALID_INPUT')
+    expect((await failureOf(other.signal('inside', { amount: 1, mail: 7 }))).code).toBe('INVALID_INPUT')
+    expect(await other.signal('inside', { amount: 7, mail: 'ada@example.org' })).toBe(true)
+    expect(await resultOf(run)).toEqual({ amount: 7, mail: 'ada@example.org' })
   })
 
   it('T4: past its time gives the value of onTimeout, or fails with TIMEOUT that names the signal', async () => {

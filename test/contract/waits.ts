@@ -47,6 +47,23 @@ export function describeWaits(useWorld: UseWorld): void {
     expect(await marks(world)).toEqual({ '1/!': 'syes' })
   })
 
+  it('T3: tells the waits at one address alone, the one that a signal answers first', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    for (const [place, address] of [
+      ['9', 'ok'],
+      ['5', 'other'],
+      ['1', 'ok'],
+    ] as const)
+      await register(world, holder, waitFor(place, { address, about: bytes(place) }))
+    const at = async (address: string) =>
+      (await world.backend.inspect.openWaits('run', address)).map(({ about }) => about && text(about))
+    expect([await at('ok'), await at('other'), await at('none')]).toEqual([['9', '1'], ['5'], []])
+    await signal(world, 'ok', 'yes')
+    await signal(world, 'none', 'kept')
+    expect([await at('ok'), await at('none')]).toEqual([['1'], []])
+  })
+
   it('T3: keeps a signal that comes first, and takes one at most', async () => {
     const world = await useWorld()
     const holder = await world.start('run')

@@ -70,7 +70,7 @@ export function inspectorOf(state: KernelState): KernelInspector {
       }
       return { paths, values: pack(values) }
     },
-    openWaits: (runId): readonly OpenWait[] => openWaitsOf(state, runId),
+    openWaits: (runId, address): readonly OpenWait[] => openWaitsOf(state, runId, address),
     queues: (): readonly QueueStatus[] => [...state.queues.values()].map((queue) => queueStatus(state, queue)),
     waiting: (queue): readonly WaitingLane[] => waitingIn(state, state.queues.get(queue)),
     sessions: (): readonly SessionStatus[] =>
@@ -145,8 +145,14 @@ function inputOf(group: Group | undefined, index: number): Uint8Array | undefine
 /** Waits of a run that are told. */
 const MOST_OPEN_WAITS = 1_000
 
-function openWaitsOf(state: KernelState, runId: string): readonly OpenWait[] {
-  const alive = [...(state.runs.get(runId)?.waits?.open.values() ?? [])].filter((wait) => isAlive(state, wait))
+function openWaitsOf(state: KernelState, runId: string, address?: string): readonly OpenWait[] {
+  const waits = state.runs.get(runId)?.waits
+  const there = address === undefined ? undefined : waits?.addresses.get(address)
+  const places = address === undefined ? waits?.open.keys() : Array.isArray(there) ? there : []
+  const alive = [...(places ?? [])].flatMap((place) => {
+    const wait = waits?.open.get(place)
+    return wait !== undefined && isAlive(state, wait) ? [wait] : []
+  })
   const told = alive.map(({ request, since, dueAt, place }) => ({
     place: request.place,
     address: request.address,
@@ -154,7 +160,8 @@ function openWaitsOf(state: KernelState, runId: string): readonly OpenWait[] {
     dueAt: place < 0 ? undefined : state.wall(dueAt),
     about: request.about,
   }))
-  return told.sort((a, b) => (a.place < b.place ? -1 : 1)).slice(0, MOST_OPEN_WAITS)
+  const ordered = address === undefined ? told.sort((a, b) => (a.place < b.place ? -1 : 1)) : told
+  return ordered.slice(0, MOST_OPEN_WAITS)
 }
 
 /** Groups of each lane that are looked at. */

@@ -275,7 +275,7 @@ class Memory implements MemoryBackend {
       input: (gid, index) => look((inspector) => inspector.input(gid, index)),
       outputs: (runId, paths) => look((inspector) => inspector.outputs(runId, paths)),
       saved: (runId, prefix) => look((inspector) => inspector.saved(runId, prefix)),
-      openWaits: (runId) => look((inspector) => inspector.openWaits(runId)),
+      openWaits: (runId, address) => look((inspector) => inspector.openWaits(runId, address)),
       queues: () => look((inspector) => inspector.queues()),
       pinned: () => look((inspector) => inspector.pinned()),
       workflow: (name) => look((inspector) => inspector.workflow(name)),

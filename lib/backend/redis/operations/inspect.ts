@@ -51,7 +51,7 @@ export function inspectorOf(store: Store): Inspector {
     input: (gid, index) => input(store, gid, index),
     outputs: (runId, paths) => outputs(store, runId, paths),
     saved: (runId, prefix) => saved(store, runId, prefix),
-    openWaits: (runId) => openWaits(store, runId),
+    openWaits: (runId, address) => openWaits(store, runId, address),
     queues: () => queues(store),
     waiting: (queue) => waiting(store, queue),
     sessions: () => sessions(store),

@@ -61,9 +61,9 @@ export function waitAnswer(isAnswered: Reply | undefined, found: Reply | undefin
   return leftMs < 0 ? { status: 'open' } : { status: 'open', leftMs }
 }
 
-/** Waits of a run that are not answered, in order of their places. */
-export async function openWaits(store: Store, runId: string): Promise<readonly OpenWait[]> {
-  const entries = listOf(await store.shard.call('open-waits', [runId]))
+/** Waits of a run that are not answered, in order of their places; or those at one address. */
+export async function openWaits(store: Store, runId: string, address = ''): Promise<readonly OpenWait[]> {
+  const entries = listOf(await store.shard.call('open-waits', [runId, address]))
   return entries.map((entry) => {
     const [place, address, since, due, about] = listOf(entry)
     const told = bytesOf(about)

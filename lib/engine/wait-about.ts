@@ -1,0 +1,62 @@
+/** What is kept with an open wait for others to see: what a person is asked, what an answer must look like, and why the last one was refused. */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Prompt } from '../flow/node-options.js'
+import { jsonSchemaOf } from '../graph/input-schema.js'
+import { encode } from '../values/codec.js'
+import type { SignalWait } from './context.js'
+import { type Issue, issuesOf } from './schemas.js'
+
+/** As it is stored. Without a title nobody is asked anything. */
+export interface WaitAbout extends Partial<Prompt> {
+  /** JSON Schema of an answer. */
+  readonly form?: object
+  /** What the schema found wrong with the answer before. */
+  readonly refused?: readonly Issue[]
+}
+
+/** A larger form is left out: it is kept with each wait. One that no person is shown is kept only to check answers: a waiting run stays small. */
+const MOST_FORM_CHARACTERS = 4_096
+const MOST_CHECK_CHARACTERS = 1_024
+
+/** Made once of each schema, with its length: thousands of items of an each wait with one. */
+const forms = new WeakMap<StandardSchemaV1, { readonly form: object | undefined; readonly length: number }>()
+
+/** The schema of a wait as JSON Schema, where its library can say it. */
+export function formOf(schema: StandardSchemaV1, prompt: Prompt | undefined): object | undefined {
+  let known = forms.get(schema)
+  if (known === undefined) {
+    const form = jsonSchemaOf(schema, MOST_FORM_CHARACTERS)
+    forms.set(schema, (known = { form, length: form === undefined ? 0 : JSON.stringify(form).length }))
+  }
+  const isShown = prompt !== undefined && prompt.choices === undefined
+  return known.length <= (isShown ? MOST_FORM_CHARACTERS : MOST_CHECK_CHARACTERS) ? known.form : undefined
+}
+
+/** What to keep with a wait: what its node does not say; of a handler's wait all. */
+export function aboutOf(
+  { options: { prompt }, schema, form: given }: Pick<SignalWait, 'options' | 'schema' | 'form'>,
+  isHeld: boolean,
+  refused: readonly Issue[] | undefined,
+): { readonly about?: Uint8Array } {
+  const form = given ?? (schema === undefined ? undefined : formOf(schema, prompt))
+  const isSaidByNode = form === undefined && refused === undefined && !isHeld
+  const about: WaitAbout = { ...prompt, ...(form !== undefined && { form }), ...(refused !== undefined && { refused }) }
+  return isSaidByNode || Object.keys(about).length === 0 ? {} : { about: encode(about) }
+}
+
+/** As much of what a schema found wrong as is kept with the next wait. */
+const MOST_ISSUES = 5
+const MOST_CHARACTERS = 200
+
+/** What a schema found wrong, as it is kept; undefined of any other error. */
+export const keptIssues = (error: unknown): readonly Issue[] | undefined =>
+  issuesOf(error)
+    ?.slice(0, MOST_ISSUES)
+    .map(({ path, message }) => ({ path: cut(path), message: cut(message) }))
+
+/** A text with half a letter cannot be kept. */
+const cut = (text: string): string =>
+  (text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS - 1)}…`).replace(
+    /\p{Surrogate}/gu,
+    '\ufffd',
+  )

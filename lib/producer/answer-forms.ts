@@ -1,0 +1,39 @@
+/**
+ * Checks an answer by the JSON Schema that is kept with a wait, where the wait's own schema is not known. It refuses only what that schema refuses, too: what
+ * JSON Schema leaves open, or says in a form that is not read here, is left to whoever waits.
+ */
+import { checkPayload } from '../engine/schemas.js'
+
+/** @throws GraflowError INVALID_INPUT */
+export async function checkByForm(form: object, payload: unknown, signal: string): Promise<void> {
+  // a schema whose value may be left out looks like one that needs it
+  if (payload === undefined) return
+  const { fromJSONSchema } = await import('zod') // loaded by those alone who answer such a wait
+  let schema: ReturnType<typeof fromJSONSchema>
+  try {
+    schema = fromJSONSchema(withoutFormats(form) as Parameters<typeof fromJSONSchema>[0]) // it throws for what it does not read
+  } catch {
+    return
+  }
+  await checkPayload(schema, payload, signal)
+}
+
+/** What the keys of these name are no keywords. */
+const NAMED: ReadonlySet<string> = new Set(['properties', 'patternProperties', '$defs', 'definitions'])
+/** Their values are data. */
+const DATA: ReadonlySet<string> = new Set(['enum', 'const', 'default', 'examples'])
+
+/** Libraries do not agree on formats, such as on what an email address is: only what is said by patterns, lengths and bounds is checked. */
+function withoutFormats(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutFormats)
+  if (typeof schema !== 'object' || schema === null) return schema
+  return Object.fromEntries(
+    Object.entries(schema).flatMap(([key, value]: [string, unknown]): [string, unknown][] => {
+      if (key === 'format' && typeof value === 'string') return []
+      if (DATA.has(key)) return [[key, value]]
+      if (NAMED.has(key) && typeof value === 'object' && value !== null)
+        return [[key, Object.fromEntries(Object.entries(value).map(([name, one]) => [name, withoutFormats(one)]))]]
+      return [[key, withoutFormats(value)]]
+    }),
+  )
+}
