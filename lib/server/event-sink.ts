@@ -8,7 +8,7 @@ import type { ServerServices } from './services.js'
 
 /** What may wait for one reader. */
 const MOST_BYTES = 1024 * 1024
-/** Who waits for room waits until a frame of any size fits. */
+/** With so much left a frame of any size fits, so that one which is larger than all that may wait does not drop its reader each time. */
 const ROOM_BYTES = MOST_BYTES / 2
 /** A sign of life, which proxies need, and by which a reader that is gone is noticed. */
 const HEARTBEAT_MS = 15_000
@@ -142,7 +142,7 @@ class Sink implements EventSink {
 
   push(frame: Uint8Array): void {
     if (!this.#isOpen) return
-    if (this.#left < frame.byteLength) this.#drop()
+    if (this.#left < Math.min(frame.byteLength, ROOM_BYTES)) this.#drop()
     else this.#controller?.enqueue(frame)
   }
 

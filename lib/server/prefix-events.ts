@@ -93,25 +93,26 @@ export class PrefixEvents {
     const last = page.last ?? '0'
     const watcher: Watcher = { sink, cursor: after ?? last }
     if (after === undefined) sink.push(frameOf({ id: last, event: 'ready', data: { type: 'ready', position: last } }))
-    if (page.isGap) {
-      sink.push(resetFrame(last))
-      watcher.cursor = last
-    }
     while (sink.isOpen) {
-      if (!page.isGap && page.next !== undefined) {
+      const isRead = page.isGap || page.next === undefined || page.next === page.last
+      if (page.isGap) {
+        // also of a later page: what is kept may go sooner than a slow reader takes it
+        watcher.cursor = page.last ?? '0'
+        sink.push(resetFrame(watcher.cursor))
+      } else if (page.next !== undefined) {
         for (const chunk of joined(page.events.map(frameOfLogged))) {
           await sink.room()
           sink.push(chunk)
         }
         watcher.cursor = page.next
-        if (page.next !== page.last) await this.#pause()
       }
-      // what others are told from now on begins where this one stands
-      this.#position ??= watcher.cursor
-      if (!isBefore(watcher.cursor, this.#position) && (page.next === undefined || page.next === page.last)) break
+      const others = this.#position
+      if (isRead && (others === undefined || !isBefore(watcher.cursor, others))) break
+      if (!isRead || page.next === undefined) await this.#pause()
       page = await store.inspect.events(watcher.cursor, MOST_EVENTS)
     }
     if (!sink.isOpen) return undefined
+    this.#position ??= watcher.cursor // what all are told from now on begins where this one stands
     this.#watchers.add(watcher)
     this.#arm(0)
     return watcher

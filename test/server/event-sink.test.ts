@@ -95,6 +95,21 @@ it('tells who waits for room when the reader has taken enough, so that it gets a
   expect(byteLength).toBe(100 * frame.byteLength + 'retry: 1000\n\n'.length)
 })
 
+it('sends a frame that is larger than all that may wait to a reader that reads', async () => {
+  const response = await fetch(`http://127.0.0.1:${portOf()}/events`)
+  const reader = response.body!.getReader()
+  await reader.read()
+  sinks[0]!.push(frameOf({ data: 'x'.repeat(3 * 1024 * 1024) }))
+  let bytes = 0
+  while (bytes < 3 * 1024 * 1024) {
+    const { value, done } = await reader.read()
+    if (done) break
+    bytes += value.byteLength
+  }
+  expect([bytes > 3 * 1024 * 1024, sinks[0]!.isOpen]).toEqual([true, true])
+  closing.abort()
+})
+
 it('drops a reader that makes no room for 30 s', async () => {
   const stream = await app.request('/events')
   sinks[0]!.push(frameOf({ data: 'x'.repeat(600_000) }))
