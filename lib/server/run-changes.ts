@@ -28,8 +28,14 @@ const OVER: readonly string[] = ['completed', 'failed', 'cancelled']
 
 /** A status with few enough groups, steps and waits for one frame. */
 export function boundedStatus(status: RunStatus): RunStatus {
-  return { ...status, groups: some(status.groups, MOST_GROUPS), waits: status.waits.slice(0, MOST_WAITS) }
+  return { ...endsOfGroups(status, MOST_GROUPS), waits: status.waits.slice(0, MOST_WAITS) }
 }
+
+/** Of many groups the first and the last. */
+export const endsOfGroups = (status: RunStatus, most: number): RunStatus => ({
+  ...status,
+  groups: some(status.groups, most),
+})
 
 const some = <T>(items: readonly T[], most: number): readonly T[] =>
   items.length <= most ? items : [...items.slice(0, most / 2), ...items.slice(-most / 2)]

@@ -11,7 +11,7 @@ import { frameOf, type EventSink } from './event-sink.js'
 import { joined, LOOK_MS, type PrefixEvents, resetFrame } from './prefix-events.js'
 import { boundedStatus, changesBetween, type RunChangeEvent, type SeenRun } from './run-changes.js'
 import type { ServerServices } from './services.js'
-import { plainValue } from './typed-values.js'
+import { plainFields } from './typed-values.js'
 
 /** A run in which nothing happens is looked at less and less often. */
 const SLOWEST_LOOK_MS = 2_000
@@ -222,7 +222,7 @@ export class RunWatch {
   }
 
   #tellStatus({ sink }: Watcher, status: RunStatus): void {
-    sink.push(frameOf({ event: 'status', data: plainValue({ type: 'status', ...boundedStatus(status) }) }))
+    sink.push(frameOf({ event: 'status', data: { type: 'status', ...plainFields(boundedStatus(status), true) } }))
   }
 
   #ended({ state }: RunStatus): void {

@@ -14,10 +14,16 @@ export interface TypedValue {
   readonly truncated?: true
 }
 
-/** Values inside the value, characters in all its texts, and in one. */
-const MOST_PARTS = 20_000
-const MOST_CHARACTERS = 1_000_000
-const MOST_TEXT = 256 * 1024
+/** Values inside a value, characters in all its texts, and in one. */
+interface Bounds {
+  readonly parts: number
+  readonly characters: number
+  readonly text: number
+}
+const MOST: Bounds = { parts: 20_000, characters: 1_000_000, text: 256 * 1024 }
+/** Of one item of a list, and of one field of a status in a stream. */
+const OF_ITEM: Bounds = { parts: 500, characters: 16 * 1024, text: 2 * 1024 }
+const OF_FIELD: Bounds = { parts: 8_000, characters: 150_000, text: 64 * 1024 }
 const MOST_DEPTH = 100
 const MOST_ERRORS = 100
 const MOST_STACK = 16 * 1024
@@ -39,8 +45,18 @@ export function wholeValue(value: unknown): TypedValue {
 /** The same without the types: for answers whose shape is known. Errors in it have stacks. */
 export const plainValue = (value: unknown): unknown => new Walk().at('', value, 0)
 
-/** The same for a list of many: its errors say what happened, without stacks, causes and what the branches of a group gave. */
-export const listedValue = (value: unknown): unknown => new Walk({ isBrief: true }).at('', value, 0)
+/**
+ * Each item of a page, in bounds of its own: none is left out for the size of others, since the cursor stands behind it. Its errors say what happened,
+ * without stacks, causes and what the branches of a group gave.
+ */
+export const listedItems = (items: readonly unknown[]): readonly unknown[] =>
+  items.map((item) => new Walk({ isBrief: true, most: OF_ITEM }).at('', item, 0))
+
+/** Each field in bounds of its own, so that a large one takes nothing from others. @param isSmall for one frame of a stream */
+export const plainFields = (value: object, isSmall = false): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    Object.entries(value).map(([key, field]) => [key, new Walk({ most: isSmall ? OF_FIELD : MOST }).at('', field, 0)]),
+  )
 
 /** What is known of any error; a field may be a getter of its class. */
 const read = (error: Error) => {
@@ -63,16 +79,18 @@ class Walk {
   isTruncated = false
   readonly #isWhole: boolean
   readonly #isBrief: boolean
+  readonly #most: Bounds
   #parts = 0
   #characters = 0
 
-  constructor({ isWhole = false, isBrief = false } = {}) {
+  constructor({ isWhole = false, isBrief = false, most = MOST } = {}) {
     this.#isWhole = isWhole
     this.#isBrief = isBrief
+    this.#most = most
   }
 
   get #isFull(): boolean {
-    return !this.#isWhole && (this.#parts > MOST_PARTS || this.#characters > MOST_CHARACTERS)
+    return !this.#isWhole && (this.#parts > this.#most.parts || this.#characters > this.#most.characters)
   }
 
   at(pointer: string, value: unknown, depth: number): unknown {
@@ -99,9 +117,9 @@ class Walk {
 
   #text(pointer: string, text: string): string {
     this.#characters += text.length
-    if (text.length <= MOST_TEXT || this.#isWhole) return text
+    if (text.length <= this.#most.text || this.#isWhole) return text
     this.isTruncated = true
-    return this.#as(pointer, 'omitted', text.slice(0, MOST_TEXT))
+    return this.#as(pointer, 'omitted', text.slice(0, this.#most.text))
   }
 
   #number(pointer: string, number: number): unknown {
@@ -164,9 +182,9 @@ class Walk {
       : Buffer.from(value)
     const name = value.constructor.name
     const type = name === 'Buffer' || name === 'Uint8Array' ? 'bytes' : name
-    const text = bytes.subarray(0, this.#isWhole ? undefined : MOST_TEXT).toString('base64')
+    const text = bytes.subarray(0, this.#isWhole ? undefined : this.#most.text).toString('base64')
     this.#characters += text.length
-    if (bytes.length > MOST_TEXT && !this.#isWhole) this.isTruncated = true
+    if (bytes.length > this.#most.text && !this.#isWhole) this.isTruncated = true
     return this.#as(pointer, type, text)
   }
 

@@ -10,11 +10,17 @@ const fails = task('fails', () => {
 })
 const all = workflow('all', each(fails))
 const one = workflow('one', fails)
+const long = workflow(
+  'long',
+  task('wordy', () => {
+    throw new Error('long '.repeat(2_000))
+  }),
+)
 
 describe('failed runs over HTTP', () => {
   let plane: TestPlane
   beforeAll(async () => {
-    plane = await openPlane({ tasks: [all, one] })
+    plane = await openPlane({ tasks: [all, one, long] })
     const start = { workflow: 'all', id: 'many', input: Array.from({ length: ITEMS }, (_, i) => i) }
     await plane.ask('POST', '/api/v1/runs?wait=20000', start)
     await plane.ask('POST', '/api/v1/runs?wait=20000', { workflow: 'one', id: 'one', input: 1 })
@@ -35,6 +41,15 @@ describe('failed runs over HTTP', () => {
     expect(letters.json.items[0].error).not.toHaveProperty('stack')
     const whole = (await plane.ask('GET', '/api/v1/runs/many')).json.error
     expect(whole).toMatchObject({ stack: expect.any(String), details: { outcomes: expect.any(Array) } })
+  })
+
+  it('are all in their lists, however much they say', async () => {
+    const ids = Array.from({ length: 150 }, (_, i) => `long-${i}`)
+    await Promise.all(ids.map((id) => plane.ask('POST', '/api/v1/runs?wait=20000', { workflow: 'long', id, input: 1 })))
+    const { json, text } = await plane.ask('GET', '/api/v1/runs?workflow=long&limit=200')
+    expect(json.items.map(({ id }: { id: string }) => id).sort()).toEqual([...ids].sort())
+    expect(json.items[0]).toMatchObject({ state: 'failed', error: { code: 'TASK_FAILED' } })
+    expect(text.length).toBeLessThan(150 * 8_000)
   })
 
   it('say of a value that there is none, and that asking again gives the same', async () => {

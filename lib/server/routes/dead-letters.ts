@@ -5,7 +5,7 @@ import { RUN_OPTIONS } from '../../options.js'
 import { access, answers, given, PageQuery, pageOf, sendJson, type ServerApp } from '../route.js'
 import { ErrorSchema, Time } from '../schemas.js'
 import type { ServerServices } from '../services.js'
-import { listedValue, plainValue, typedValue } from '../typed-values.js'
+import { listedItems, plainValue, typedValue } from '../typed-values.js'
 
 const about = { tags: ['dead letters'] }
 const LetterId = z.object({
@@ -91,7 +91,10 @@ const notFound = (id: string): GraflowError =>
   new GraflowError('DEAD_LETTER_NOT_FOUND', `there is no dead letter "${id}", or none any more`, { details: { id } })
 
 export function addDeadLetterRoutes(app: ServerApp, { graflow: { deadLetters } }: ServerServices): void {
-  app.openapi(listLetters, async (c) => sendJson(listedValue(await deadLetters.list(given(c.req.valid('query'))))))
+  app.openapi(listLetters, async (c) => {
+    const { items, ...rest } = await deadLetters.list(given(c.req.valid('query')))
+    return sendJson({ items: listedItems(items), ...rest })
+  })
   app.openapi(getLetter, async (c) => {
     const { id } = c.req.valid('param')
     const letter = await deadLetters.get(id)

@@ -92,7 +92,10 @@ const noWorker = (id: string): GraflowError =>
 
 export function addListRoutes(app: ServerApp, { graflow, session }: ServerServices): void {
   const { waits, builds, workers } = graflow
-  app.openapi(listWaits, async (c) => sendJson(plainValue(await waits.list(given(c.req.valid('query'))))))
+  app.openapi(listWaits, async (c) => {
+    const { items, ...rest } = await waits.list(given(c.req.valid('query')))
+    return sendJson({ items: items.map(plainValue), ...rest })
+  })
   app.openapi(listBuilds, async (c) => sendJson(await builds.list(given(c.req.valid('query')))))
   app.openapi(listWorkers, async (c) => sendJson(await workers.list(given(c.req.valid('query')))))
   app.openapi(getWorker, async (c) => {

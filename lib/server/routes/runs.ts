@@ -2,12 +2,15 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { runNotFound } from '../../producer/handle-services.js'
 import { access, answers, given, PageQuery, pageOf, sendJson, type ServerApp } from '../route.js'
+import { endsOfGroups } from '../run-changes.js'
 import { RunProgressCache } from '../run-progress.js'
 import { listed, NodePath, Run, RUN_FILTER, RunId, RunState, RunStatus, Wait, Why } from '../schemas.js'
 import type { ServerServices } from '../services.js'
-import { listedValue, plainValue, typedValue } from '../typed-values.js'
+import { listedItems, plainFields, plainValue, typedValue } from '../typed-values.js'
 
 const about = { tags: ['runs'] }
+/** Groups of one run that are answered: of more the first and the last. */
+const MOST_GROUPS = 1_600
 const ofRun = (path: string): string => `/api/v1/runs/{id}${path}`
 
 const listRuns = createRoute({
@@ -148,13 +151,13 @@ export function addRunRoutes(app: ServerApp, services: ServerServices): void {
   const progress = new RunProgressCache(services)
   app.openapi(listRuns, async (c) => {
     const { items, cursor } = await runs.list(given(c.req.valid('query')))
-    return sendJson({ items: listedValue(await progress.of(items)), ...(cursor !== undefined && { cursor }) })
+    return sendJson({ items: listedItems(await progress.of(items)), ...(cursor !== undefined && { cursor }) })
   })
   app.openapi(getRun, async (c) => {
     const { id } = c.req.valid('param')
     const status = await runs.get(id)
     if (status === undefined) throw runNotFound(id)
-    return sendJson(plainValue(status))
+    return sendJson(plainFields(endsOfGroups(status, MOST_GROUPS)))
   })
   app.openapi(getGraph, async (c) => {
     const { hash, graph, ...drawn } = await runs.graph(c.req.valid('param').id)
@@ -169,7 +172,7 @@ export function addRunRoutes(app: ServerApp, services: ServerServices): void {
   })
   app.openapi(getWaits, async (c) => {
     const { id } = c.req.valid('param')
-    return sendJson(plainValue({ items: await graflow.waits.of(id) }))
+    return sendJson({ items: (await graflow.waits.of(id)).map(plainValue) })
   })
   app.openapi(getReport, async (c) => {
     const report = await runs.report(c.req.valid('param').id)
