@@ -267,6 +267,10 @@ export const DEFAULT_LIMITS: Limits = defaultsOf(LIMIT_OPTIONS)
  * `a:k` a run would have a key of run `a`.
  */
 const RUN_KEY_ENDS = 'v|k|d|r|e|ch|cx|cn|cl|[io][0-9]*'
+const RUN_KEY_END = new RegExp(`:(?:${RUN_KEY_ENDS})(?::|$)`)
+
+/** Whether no run has the id, since its key would be one that another run has. Anybody may ask for a run by any text. */
+export const isNoRunId = (id: string): boolean => RUN_KEY_END.test(id)
 
 /** `run(node, input, options)`, `start` and `submit`. */
 export const RUN_OPTIONS = Object.freeze({

@@ -115,6 +115,16 @@ export function describeInspect(useWorld: UseWorld): void {
     expect(await world.backend.inspect.run('nowhere')).toBeUndefined()
   })
 
+  it('knows no run by the name of a key that another run has', async () => {
+    const world = await useWorld()
+    await world.dispatch(await world.start('has'), 'has/0', { size: 1 })
+    for (const id of ['has:k', 'has:v', 'has:cl:key']) {
+      expect(await world.backend.inspect.run(id)).toBeUndefined()
+      expect(await world.backend.control({ kind: 'pause-run', runId: id })).toBe('gone')
+      expect(await world.backend.control({ kind: 'delete-run', runId: id, reason: '', value: bytes('') })).toBe('gone')
+    }
+  })
+
   it('gives the saved output of one path, and nothing of the paths below it', async () => {
     const world = await useWorld()
     const holder = await world.start('run')

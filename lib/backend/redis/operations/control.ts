@@ -1,4 +1,5 @@
 /** control: commands of people and of holders. */
+import { isNoRunId } from '../../../options.js'
 import type { ControlAnswer, ControlRequest } from '../../backend.js'
 import type { Argument } from '../shard.js'
 import type { Store } from '../store.js'
@@ -14,6 +15,7 @@ const ANSWERS: ReadonlyMap<string, ControlAnswer> = new Map([
 
 /** Does a command. Repeated it is `dup` (or `over`) and changes nothing. */
 export async function control(store: Store, request: ControlRequest): Promise<ControlAnswer> {
+  if ('runId' in request && isNoRunId(request.runId)) return 'gone'
   const word = wordOf(await store.shard.call('control', argsOf(request)))
   // nobody sweeps for it where all are idle
   if (request.kind === 'delete-run' && word === 'OK') await purged(store)

@@ -13,6 +13,7 @@ import type {
   StoreTotals,
   WaitingLane,
 } from '../../backend.js'
+import { isNoRunId } from '../../../options.js'
 import { pack } from '../../../values/packed-items.js'
 import { bytesOf, fieldsOf, listOf, numberOf, readable, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
@@ -75,6 +76,7 @@ export function inspectorOf(store: Store): Inspector {
 // ---------------------------------------------------------------------------------------------------------------------- runs
 
 async function run(store: Store, runId: string): Promise<RunRecord | undefined> {
+  if (isNoRunId(runId)) return undefined
   const fields = mustPage(store)
     ? await runInParts(store, runId)
     : fieldsOf(await store.shard.command('HGETALL', store.keys.run(runId)))
