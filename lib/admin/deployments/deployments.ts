@@ -73,7 +73,7 @@ export class DeploymentDesk implements Deployments {
     const group = await this.#stored(checked)
     const candidates = await this.#candidates(true)
     let found: GroupFound = { group, places: new Map() }
-    const about = { name: group.name, withLoads: group.placement === 'least-loaded' }
+    const about = { name: group.name, withLoads: isByLoad(group) }
     await this.#groups.change(about, ({ named, cursor, placed, groups }) => {
       if (named !== undefined) {
         if (!isSame(named.group, group)) throw exists(named.group)
@@ -83,7 +83,7 @@ export class DeploymentDesk implements Deployments {
       if (groups >= MOST_GROUPS) throw tooMany(groups)
       const decided = placesOf({ group, places: new Map() }, candidates, { cursor, placed: new Map(placed) })
       found = { group, places: decided.places }
-      return { group, places: { id: group.id, places: decided.places }, cursor: decided.cursor }
+      return { group, places: [{ id: group.id, places: decided.places }], cursor: decided.cursor }
     })
     return viewOf(found, candidates)
   }
@@ -92,9 +92,8 @@ export class DeploymentDesk implements Deployments {
     this.#services.checkOpen()
     const page = pageOf(await this.#groups.ids(), checkOptions('deployments.list', PAGE_OPTIONS, options), (id) => id)
     const candidates = await this.#candidates()
-    const found = await this.#groups.some(page.items)
-    const items = await Promise.all(found.map(async (one) => viewOf(await this.#placed(one, candidates), candidates)))
-    return { ...page, items }
+    const placed = await this.#placed(await this.#groups.some(page.items), candidates)
+    return { ...page, items: placed.map((one) => viewOf(one, candidates)) }
   }
 
   async get(id: string): Promise<PipelineGroup | undefined> {
@@ -102,17 +101,13 @@ export class DeploymentDesk implements Deployments {
     const found = await this.#groups.get(id)
     if (found === undefined) return undefined
     const candidates = await this.#candidates()
-    return viewOf(await this.#placed(found, candidates), candidates)
+    const [placed = found] = await this.#placed([found], candidates)
+    return viewOf(placed, candidates)
   }
 
   async delete(id: string): Promise<boolean> {
     this.#services.checkOpen()
-    let isThere = false
-    await this.#groups.change({ id, withLoads: false }, ({ found }) => {
-      isThere = found !== undefined
-      return found === undefined ? undefined : { remove: found.group }
-    })
-    return isThere
+    return this.#groups.remove(id)
   }
 
   async inject(id: string, given: PipelineEvent, options?: InjectOptions): Promise<Injection> {
@@ -196,21 +191,24 @@ export class DeploymentDesk implements Deployments {
     return this.#look.candidates
   }
 
-  /** Places anew what is not right any more, for all to see. */
-  async #placed(found: GroupFound, candidates: Candidates): Promise<GroupFound> {
-    if (!isAnyMisplaced(found, candidates)) return found
-    const { id, placement } = found.group
-    let now = found
-    await this.#groups.change({ id, withLoads: placement === 'least-loaded' }, ({ found: seen, cursor, placed }) => {
-      if (seen === undefined || !isAnyMisplaced(seen, candidates)) {
-        now = seen ?? found
-        return undefined
-      }
-      const decided = placesOf(seen, candidates, { cursor, placed: new Map(placed) })
-      now = { group: seen.group, places: decided.places }
-      return { places: { id, places: decided.places }, cursor: decided.cursor }
+  /** Places anew what is not right any more, for all to see: in one write, since each write makes those of others begin anew. */
+  async #placed(found: readonly GroupFound[], candidates: Candidates): Promise<readonly GroupFound[]> {
+    const wrong = found.filter((one) => isAnyMisplaced(one, candidates)).map(({ group }) => group)
+    if (wrong.length === 0) return found
+    const about = { ids: wrong.map(({ id }) => id), withLoads: wrong.some(isByLoad) }
+    let now = new Map<string, GroupFound>()
+    await this.#groups.change(about, ({ found: seen, cursor, placed }) => {
+      now = new Map(seen)
+      const state = { cursor, placed: new Map(placed) }
+      const places = [...seen.values()].flatMap(({ group, places: before }) => {
+        if (!isAnyMisplaced({ group, places: before }, candidates)) return []
+        const decided = { group, places: placesOf({ group, places: before }, candidates, state).places }
+        now.set(group.id, decided)
+        return [{ id: group.id, places: decided.places }]
+      })
+      return places.length === 0 ? undefined : { places, cursor: state.cursor }
     })
-    return now
+    return found.map((one) => now.get(one.group.id) ?? one)
   }
 
   // ------------------------------------------------------------------------------------------------------------------ events
@@ -290,8 +288,8 @@ export class DeploymentDesk implements Deployments {
           : { graph: graphOf(flowOfKnownText({ engine }, source, tasks)), expression: undefined },
       placeOf: async ({ name }) => {
         const candidates = await this.#candidates()
-        const { places } = await this.#placed((await this.#groups.get(found.group.id)) ?? found, candidates)
-        const place = places.get(name)
+        const [placed] = await this.#placed([(await this.#groups.get(found.group.id)) ?? found], candidates)
+        const place = placed?.places.get(name)
         return place !== undefined && candidates.has(place) ? place : undefined
       },
       endOf: (run) => this.#endOf(run),
@@ -339,6 +337,8 @@ export class DeploymentDesk implements Deployments {
     return { ...first, id, deliveries: all }
   }
 }
+
+const isByLoad = ({ placement }: StoredGroup): boolean => placement === 'least-loaded'
 
 /** What it gives, or nothing once the signal aborts. */
 async function unlessAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {

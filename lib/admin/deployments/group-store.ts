@@ -2,7 +2,7 @@
  * Groups of pipelines as the store keeps them: a document for what was deployed, which never changes, one for the places, and one that keeps the name. Who
  * decides by what it has read writes only if nobody has written since, so any number of processes may deploy and place at once.
  */
-import type { Backend, DocumentsAnswer, DocumentsFound } from '../../backend/backend.js'
+import type { Backend, DocumentsFound, DocumentsRequest } from '../../backend/backend.js'
 import { GraflowError } from '../../errors.js'
 import type { PipelineSpec } from '../../producer/deployment-types.js'
 import type { NewId } from '../../time.js'
@@ -34,8 +34,8 @@ export interface GroupFound {
 export interface Seen {
   /** Of the group that has the name, if one does. */
   readonly named: GroupFound | undefined
-  /** The group that was asked for. */
-  readonly found: GroupFound | undefined
+  /** Of the groups that were asked for those that are there and can be read, by id. */
+  readonly found: ReadonlyMap<string, GroupFound>
   /** The worker that was taken last in turn. */
   readonly cursor: string
   /** How many pipelines each worker has, where that was asked. */
@@ -46,9 +46,15 @@ export interface Seen {
 /** What is decided; undefined: nothing is to be written. */
 export interface Change {
   readonly group?: StoredGroup
-  readonly places?: { readonly id: string; readonly places: Places }
+  readonly places?: readonly { readonly id: string; readonly places: Places }[]
   readonly cursor?: string
-  readonly remove?: StoredGroup
+}
+
+/** What decisions are about: the group of a name, or groups by their ids; and whether they need to know what each worker has. */
+interface About {
+  readonly name?: string
+  readonly ids?: readonly string[]
+  readonly withLoads: boolean
 }
 
 const COLLECTION = 'pipeline-groups'
@@ -103,18 +109,38 @@ export class GroupStore {
 
   /**
    * Decides by what the store has, and writes it; decides again where another has written meanwhile.
-   * @param about the name and the group that the decision is about, and whether it needs to know what each worker has
    * @throws GraflowError BACKPRESSURE, and what `decide` throws
    */
-  async change(
-    about: { readonly name?: string; readonly id?: string; readonly withLoads: boolean },
-    decide: (seen: Seen) => Change | undefined,
-  ): Promise<void> {
-    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+  change(about: About, decide: (seen: Seen) => Change | undefined): Promise<void> {
+    return this.#write(async () => {
       const { revision, ...seen } = await this.#look(about)
       const change = decide(seen)
+      return change && { ifRevision: revision, put: documentsOf(change), remove: [] }
+    })
+  }
+
+  /** Takes a group away, also one that cannot be read. False where there is none. */
+  async remove(id: string): Promise<boolean> {
+    let isThere = false
+    await this.#write(async () => {
+      const names = (await this.#backend.inspect.documentNames(COLLECTION)).filter((name) => name.startsWith('name:'))
+      const { revision, documents } = await this.#read([specName(id), ...names])
+      const [spec, ...owners] = documents
+      isThere ||= spec !== undefined
+      if (spec === undefined) return undefined
+      const own = names.filter((_, i) => owners[i] !== undefined && textOf(owners[i]) === id)
+      return { ifRevision: revision, put: [], remove: [specName(id), placesName(id), ...own] }
+    })
+    return isThere
+  }
+
+  async #write(
+    decide: () => Promise<Pick<DocumentsRequest, 'ifRevision' | 'put' | 'remove'> | undefined>,
+  ): Promise<void> {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      const change = await decide()
       if (change === undefined) return
-      const answer = await this.#write(revision, change)
+      const answer = await this.#backend.writeDocuments({ collection: COLLECTION, nonce: this.#newId(), ...change })
       if (answer.status === 'ok') return
       if (answer.status === 'backpressure')
         throw new GraflowError(
@@ -125,20 +151,16 @@ export class GroupStore {
     throw new GraflowError('INTERNAL', `expected to change ${COLLECTION} within ${MOST_TRIES} tries`)
   }
 
-  async #look(about: {
-    readonly name?: string
-    readonly id?: string
-    readonly withLoads: boolean
-  }): Promise<Seen & { readonly revision: number }> {
+  async #look({ name, ids: asked = [], withLoads }: About): Promise<Seen & { readonly revision: number }> {
     const ids = await this.ids()
-    const placed = about.withLoads ? await this.#loads(ids) : new Map<string, number>()
-    const own = about.id === undefined ? [] : [specName(about.id), placesName(about.id)]
-    const names = [...own, CURSOR, ...(about.name === undefined ? [] : [nameName(about.name)])]
-    const { revision, documents } = await this.#read(names)
+    const placed = withLoads ? await this.#loads(ids) : new Map<string, number>()
+    const own = asked.flatMap((id) => [specName(id), placesName(id)])
+    const { revision, documents } = await this.#read([...own, CURSOR, ...(name === undefined ? [] : [nameName(name)])])
     const [cursor, named] = documents.slice(own.length)
+    const found = asked.flatMap((id, i) => readable(id, documents[2 * i], documents[2 * i + 1]))
     return {
       revision,
-      found: about.id === undefined ? undefined : foundIn(about.id, documents[0], documents[1]),
+      found: new Map(found.map((one) => [one.group.id, one])),
       named: named === undefined ? undefined : await this.get(textOf(named)),
       cursor: cursor === undefined ? '' : textOf(cursor),
       placed,
@@ -154,29 +176,21 @@ export class GroupStore {
     return loads
   }
 
-  #write(revision: number, { group, places, cursor, remove }: Change): Promise<DocumentsAnswer> {
-    const put = [
-      ...(group === undefined
-        ? []
-        : [
-            { name: specName(group.id), bytes: bytesOf({ v: VERSION, ...group }) },
-            { name: nameName(group.name), bytes: new TextEncoder().encode(group.id) },
-          ]),
-      ...(places === undefined
-        ? []
-        : [{ name: placesName(places.id), bytes: bytesOf(Object.fromEntries(places.places)) }]),
-      ...(cursor === undefined ? [] : [{ name: CURSOR, bytes: new TextEncoder().encode(cursor) }]),
-    ]
-    const gone = remove === undefined ? [] : [specName(remove.id), placesName(remove.id), nameName(remove.name)]
-    return this.#backend.writeDocuments({
-      ...{ collection: COLLECTION, nonce: this.#newId(), ifRevision: revision, put, remove: gone },
-    })
-  }
-
   #read(names: readonly string[]): Promise<DocumentsFound> {
     return this.#backend.inspect.documents(COLLECTION, names)
   }
 }
+
+const documentsOf = ({ group, places = [], cursor }: Change): DocumentsRequest['put'] => [
+  ...(group === undefined
+    ? []
+    : [
+        { name: specName(group.id), bytes: bytesOf({ v: VERSION, ...group }) },
+        { name: nameName(group.name), bytes: new TextEncoder().encode(group.id) },
+      ]),
+  ...places.map(({ id, places: of }) => ({ name: placesName(id), bytes: bytesOf(Object.fromEntries(of)) })),
+  ...(cursor === undefined ? [] : [{ name: CURSOR, bytes: new TextEncoder().encode(cursor) }]),
+]
 
 const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
