@@ -67,8 +67,9 @@ export class TimelineReader {
     if (record === undefined) return undefined
     const known = this.#kept.get(runId)
     const run = known?.isOf(record) === true ? known : new RunTimes(this.#source, this.#clock, record)
+    if (run !== known) this.#kept.set(runId, run) // before it is read: all who ask meanwhile share that
     await run.look(record)
-    this.#kept.set(runId, run)
+    this.#kept.set(runId, run) // it has another size now
     return run
   }
 }
@@ -117,7 +118,12 @@ class RunTimes {
     const isNews = record.state !== this.#record.state
     if (this.#looked === undefined || began >= this.#looked.nextAt || isNews) {
       this.#record = record
-      const looked = { done: this.#read(), nextAt: Number.POSITIVE_INFINITY }
+      // behind a look that is under way: two at once would add the same outcomes twice
+      const before = this.#looked?.done.catch(() => undefined)
+      const looked = {
+        done: Promise.resolve(before).then(() => this.#read()),
+        nextAt: Number.POSITIVE_INFINITY,
+      }
       this.#looked = looked
       const over = (): void => {
         const took = elapsedMs(this.#clock) - began

@@ -66,6 +66,15 @@ describe('GET /api/v1/runs/:id/timeline', () => {
     expect(outcomes.mock.calls.some(([, after]) => typeof after === 'number' && after > 0)).toBe(true)
   })
 
+  it('is read once for all who ask at one time', async () => {
+    const plane = await open()
+    const run = await plane.graflow.start(each(task('plain', (n: number) => n)), [0, 1, 2])
+    await run.result()
+    const outcomes = jest.spyOn(plane.services.session.backend.inspect, 'outcomes')
+    await Promise.all(Array.from({ length: 5 }, () => plane.ask('GET', `/api/v1/runs/${run.id}/timeline`)))
+    expect(outcomes.mock.calls.filter(([, after]) => after === 0).length).toBe(1)
+  })
+
   it('of many branches has bins, in which none is lost', async () => {
     const plane = await open()
     const run = await plane.graflow.start(
