@@ -8,15 +8,17 @@ export function writeDocuments(state: KernelState, request: DocumentsRequest): D
   const known = state.collections.get(name) ?? { revision: 0, nonce: '', documents: new Map<string, Uint8Array>() }
   if (known.nonce === nonce) return { status: 'ok', revision: known.revision }
   if (ifRevision !== undefined && ifRevision !== known.revision) return { status: 'conflict', revision: known.revision }
-  const changed = new Map(known.documents)
-  for (const document of put) changed.set(document.name, document.bytes)
-  for (const gone of remove) changed.delete(gone)
-  const more = bytesOf(changed) - bytesOf(known.documents)
+  const { documents } = known
+  // only what is changed is looked at: others may be many
+  const changed = new Map<string, Uint8Array | undefined>(put.map((one) => [one.name, one.bytes]))
+  for (const gone of remove) changed.set(gone, undefined)
+  let more = 0
+  for (const [key, bytes] of changed) more += (bytes?.length ?? 0) - (documents.get(key)?.length ?? 0)
   if (more > 0 && state.isFull(more)) return { status: 'backpressure' }
   state.bytes += more
-  state.collections.set(name, { revision: known.revision + 1, nonce, documents: changed })
+  for (const [key, bytes] of changed)
+    if (bytes === undefined) documents.delete(key)
+    else documents.set(key, bytes)
+  state.collections.set(name, { revision: known.revision + 1, nonce, documents })
   return { status: 'ok', revision: known.revision + 1 }
 }
-
-const bytesOf = (documents: ReadonlyMap<string, Uint8Array>): number =>
-  [...documents.values()].reduce((sum, { length }) => sum + length, 0)
