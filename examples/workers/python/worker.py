@@ -143,9 +143,10 @@ class Worker:
         try:
             return calls.call(f"/{self.registered['id']}/{what}", body)
         except Refused as error:
-            if error.code != "WORKER_NOT_FOUND" or what == "deregister":
+            if error.code != "WORKER_NOT_FOUND":
                 raise
-            self._register(calls)  # it was silent for too long, or the store was emptied
+            if what != "deregister":  # of that an answer was lost, and it is gone already
+                self._register(calls)  # it was silent for too long, or the store was emptied
             return {"tasks": [], "drain": False}
 
     def _start(self, task):
