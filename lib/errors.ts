@@ -150,6 +150,7 @@ export const ERROR_CODES = Object.freeze({
   ),
   QUEUE_NOT_FOUND: facts('Nothing was ever put into a queue of this name, and no worker serves it.', false, 404, 1),
   DEAD_LETTER_NOT_FOUND: facts('No dead letter has this id, or not any more.', false, 404, 1),
+  KEY_REUSED: facts('An idempotency key came with another request before; take a new one for it.', false, 409, 1),
   JOB_NOT_FOUND: facts('No command on many runs has this id, or it was over a day ago.', false, 404, 1),
   NO_SUCH_ROUTE: facts('The control plane has nothing at this path.', false, 404, 1),
   METHOD_NOT_ALLOWED: facts('The path takes other methods; the header `allow` lists them.', false, 405, 1),

@@ -111,6 +111,7 @@ export type {
   RunListOptions,
   RunReport,
   RunSummary,
+  SettleOptions,
   WaitListOptions,
 } from './producer/operator-types.js'
 export type { WaitReason } from './producer/wait-reasons.js'

@@ -21,7 +21,7 @@ import type { OperatorServices } from '../producer/operators.js'
 import { RunCommands } from '../producer/run-commands.js'
 import { baseIdOf } from '../producer/run-handle.js'
 import { runNotFound } from '../producer/handle-services.js'
-import type { Decision } from '../producer/operator-types.js'
+import type { Decision, SettleOptions } from '../producer/operator-types.js'
 import type { Run, Runs, RunStatus, SignalOptions } from '../producer/types.js'
 import { pageOf } from '../report/page.js'
 import { encodeFailure } from '../values/codec.js'
@@ -94,8 +94,8 @@ export class RunDesk implements Runs {
     return this.#handle('signal', id).signal(name, payload, options)
   }
 
-  settle(id: string, path: string, as: Decision): Promise<boolean> {
-    return this.#commands.settle(id, path, as)
+  settle(id: string, path: string, as: Decision, options?: SettleOptions): Promise<boolean> {
+    return this.#commands.settle(id, path, as, options)
   }
 
   cancel(id: string, reason?: string): Promise<boolean>

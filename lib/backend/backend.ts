@@ -389,6 +389,8 @@ export interface ByHand {
   readonly path: string
   readonly as: DecidedAs
   readonly at: number
+  /** The call. */
+  readonly nonce: string
 }
 
 /** Opens a run that has ended again: somebody drives it behind what is saved. All tokens from before are worthless. */
@@ -686,8 +688,9 @@ export interface RunRecord {
   /** Since when it is paused, where it is. */
   readonly pausedAt: number | undefined
   readonly cancelReason: string | undefined
-  /** How often it was reopened. */
+  /** How often it was reopened, and by which call last. */
   readonly retries: number
+  readonly reopenedBy: string | undefined
   /** Whether the process that opened it was to drive it; else any worker. */
   readonly hasOpener: boolean
   /** In order; of very many the last. */
@@ -874,7 +877,7 @@ export interface RunQuery {
   readonly after?: string
 }
 /** A run in a list: its record without what it ended with. */
-export type ListedRun = Omit<RunRecord, 'value' | 'byHand'> & {
+export type ListedRun = Omit<RunRecord, 'value' | 'byHand' | 'reopenedBy'> & {
   /** As `after` of a query: what comes behind this run. */
   readonly position: string
 }

@@ -59,6 +59,14 @@ export interface DeadLetterWithInput extends DeadLetter {
 export interface RetryRunOptions {
   /** The path of a step or branch from which on all is done again. Default: what failed. */
   readonly from?: string
+  /** Names the call, 1 to 256 characters: until another retry of the run, calls with the same key retry it once, and answer the same. Default: none. */
+  readonly idempotencyKey?: string
+}
+
+/** How a person decides. */
+export interface SettleOptions {
+  /** Names the call, 1 to 256 characters: calls with the same key decide once, and answer the same. Default: none. */
+  readonly idempotencyKey?: string
 }
 
 /** What a person decides: what a step or branch gives, why it fails, or that it is left out. */

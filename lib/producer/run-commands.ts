@@ -12,12 +12,13 @@ import { GraflowError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { nodeAt, staticPath } from '../graph/locate.js'
 import { repeatFrom, type Repeat } from '../graph/repeat-from.js'
-import { checkOptions } from '../options.js'
+import { checkOptions, RUN_OPTIONS } from '../options.js'
 import type { Clock } from '../time.js'
 import { encodeFailure } from '../values/codec.js'
 import { item } from '../values/packed-items.js'
 import { runNotFound } from './handle-services.js'
-import type { RetryRunOptions } from './operator-types.js'
+import { nonceFrom } from './nonce-from.js'
+import type { RetryRunOptions, SettleOptions } from './operator-types.js'
 
 export interface RunCommandServices {
   readonly backend: Pick<Backend, 'control' | 'reopen' | 'decide' | 'inspect'>
@@ -34,7 +35,8 @@ const DELETED = 'it was deleted'
 /** Outputs and groups that one call forgets at most. */
 const MOST_FORGOTTEN = 200
 
-const RETRY_OPTIONS = { from: { kind: 'string', help: '' } } as const
+const KEY = { idempotencyKey: RUN_OPTIONS.idempotencyKey } as const
+const RETRY_OPTIONS = { from: { kind: 'string', help: '' }, ...KEY } as const
 
 export class RunCommands {
   readonly #services: RunCommandServices
@@ -45,15 +47,17 @@ export class RunCommands {
 
   async retry(id: string, options?: RetryRunOptions): Promise<boolean> {
     checkId('retry', id)
-    const { from } = checkOptions('runs.retry', RETRY_OPTIONS, options)
+    const { from, idempotencyKey } = checkOptions<RetryRunOptions>('runs.retry', RETRY_OPTIONS, options)
+    const nonce = this.#nonceOf(idempotencyKey, 'retry', from)
     const record = await this.#services.backend.inspect.run(id)
     if (record === undefined) throw runNotFound(id)
+    if (record.reopenedBy === nonce) return true
     if (!isEnded(record) || (record.state === 'completed' && from === undefined)) return false
     const graph = await this.#graphOf(record)
     const repeat = from === undefined ? undefined : repeatFrom(graph, from)
     if (from !== undefined && repeat === undefined) throw noSuchPlace(id, from)
     const parts = repeat === undefined ? await this.#withoutFailures(id) : await this.#partsOf(id, graph, repeat)
-    if (!(await this.#reopen(id, parts))) return false
+    if (!(await this.#reopen(id, parts, nonce))) return false
     await this.#services.goesOn(record, graph, repeat?.step ?? 0)
     return true
   }
@@ -66,12 +70,14 @@ export class RunCommands {
     return this.#reopen(id, await this.#withoutFailures(id))
   }
 
-  async settle(id: string, path: string, as: Decided): Promise<boolean> {
+  async settle(id: string, path: string, as: Decided, options?: SettleOptions): Promise<boolean> {
     checkId('settle', id)
     checkDecision(as)
-    const { backend, engine, newId } = this.#services
+    const nonce = this.#nonceOf(checkOptions<SettleOptions>('runs.settle', KEY, options).idempotencyKey, 'settle', path)
+    const { backend, engine } = this.#services
     const record = await backend.inspect.run(id)
     if (record === undefined) throw runNotFound(id)
+    if (record.byHand.some((one) => one.nonce === nonce)) return true
     if (isEnded(record) && record.state !== 'failed') return false
     const graph = await this.#graphOf(record)
     const place = placeByHand(graph, id, path, await backend.inspect.groups(id))
@@ -80,10 +86,10 @@ export class RunCommands {
     const { resultBytes } = engine.parts.limits
     const value = 'mark' in place ? markByHand(path, as, resultBytes) : outcomeByHand(path, as, resultBytes)
     const decided = 'succeed' in as ? 'succeeded' : 'fail' in as ? 'failed' : 'skipped'
-    const decision: Decision = { nonce: newId(), path, as: decided, ...place, value }
+    const decision: Decision = { nonce, path, as: decided, ...place, value }
     if (!isEnded(record)) return (await backend.decide(id, decision)) === 'ok'
     const redo = 'mark' in place ? [] : [{ gid: place.gid, indexes: [place.index] }]
-    if (!(await this.#reopen(id, { ...(await this.#withoutFailures(id)), redo, decision }))) return false
+    if (!(await this.#reopen(id, { ...(await this.#withoutFailures(id)), redo, decision }, nonce))) return false
     await this.#services.goesOn(record, graph, 0)
     return true
   }
@@ -148,10 +154,13 @@ export class RunCommands {
   }
 
   /** False when the run is not over (any more). @throws GraflowError NOT_KEPT, RUN_NOT_FOUND */
-  async #reopen(runId: string, { forget = [], drop = [], ...parts }: Parts): Promise<boolean> {
-    const { backend, newId } = this.#services
+  async #reopen(
+    runId: string,
+    { forget = [], drop = [], ...parts }: Parts,
+    nonce = this.#services.newId(),
+  ): Promise<boolean> {
+    const { backend } = this.#services
     const left = [...forget.map((path) => ({ path })), ...drop.map((gid) => ({ gid }))]
-    const nonce = newId()
     for (;;) {
       const page = left.slice(0, MOST_FORGOTTEN)
       const isPartial = left.length > page.length
@@ -167,6 +176,11 @@ export class RunCommands {
       else if (!isPartial) return true
       else left.splice(0, page.length)
     }
+  }
+
+  /** How the store knows a repeat of the call. */
+  #nonceOf(key: string | undefined, ...call: readonly (string | undefined)[]): string {
+    return key === undefined ? this.#services.newId() : nonceFrom(key, ...call)
   }
 
   #pause(): Promise<void> {

@@ -10,10 +10,12 @@ import type { WaitAbout } from '../engine/wait-about.js'
 import { GraflowError } from '../errors.js'
 import { checkName } from '../flow/names.js'
 import type { Prompt } from '../flow/node-options.js'
+import { checkOptions, RUN_OPTIONS } from '../options.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { allPaths, nodeAt, staticPath } from '../graph/locate.js'
 import { packedOf } from '../values/packed-arrays.js'
 import { decode } from '../values/codec.js'
+import { nonceFrom } from './nonce-from.js'
 import { runNotFound, type HandleServices } from './handle-services.js'
 import { checkByForm } from './answer-forms.js'
 import type { RunWait, SignalOptions } from './types.js'
@@ -30,6 +32,13 @@ export async function sendSignal(
 ): Promise<boolean> {
   const signal = checkName('signal', name)
   const index = checkIndex(options)
+  const { idempotencyKey } = checkOptions<SignalOptions>(
+    'signal',
+    { idempotencyKey: RUN_OPTIONS.idempotencyKey },
+    {
+      ...(options.idempotencyKey !== undefined && { idempotencyKey: options.idempotencyKey }),
+    },
+  )
   const record = await backend.inspect.run(runId)
   if (record === undefined) throw runNotFound(runId)
   const graph = await engine.graphs.load(record.graph)
@@ -44,7 +53,7 @@ export async function sendSignal(
   if (record.retries > 0 && (await isAnswered(backend, runId, graph, waits, index))) return false
   const answer = await backend.signal({
     ...{ runId, address: addressOf(signal, index), payload: bytes },
-    nonce: engine.parts.newId(),
+    nonce: idempotencyKey === undefined ? engine.parts.newId() : nonceFrom(idempotencyKey, signal, `${index ?? ''}`),
   })
   if (answer === 'gone') throw runNotFound(runId)
   if (answer === 'backpressure') throw fullStore(`the signal "${signal}"`)

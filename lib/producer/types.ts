@@ -28,6 +28,7 @@ import type {
   RunListOptions,
   RunReport,
   RunSummary,
+  SettleOptions,
   WaitListOptions,
 } from './operator-types.js'
 import type { WaitReason } from './wait-reasons.js'
@@ -239,6 +240,8 @@ export interface BranchOutcome {
 
 /** What `run.signal` takes. */
 export interface SignalOptions {
+  /** Names the call, 1 to 256 characters: calls with the same key bring one signal, and answer the same. Default: none. */
+  readonly idempotencyKey?: string
   /** Inside an `each`: the number of the item whose wait is meant, from 0; of the innermost, if they are nested. Default: none. */
   readonly index?: number
 }
@@ -509,7 +512,7 @@ export interface Runs {
    * fail.
    * @throws GraflowError RUN_NOT_FOUND, NOT_KEPT; INVALID_OPTION when there is no such branch or step; NOT_SERIALISABLE, LIMIT_EXCEEDED
    */
-  settle(id: string, path: string, as: Decision): Promise<boolean>
+  settle(id: string, path: string, as: Decision, options?: SettleOptions): Promise<boolean>
   /**
    * Deletes a run with all that is kept of it, and frees its id and its idempotency key. A run that is not over is cancelled first. False when
    * there is no such run, or none any more. Repeating it is safe.

@@ -11,6 +11,7 @@ import type { Metrics } from '../observe/metrics.js'
 import type { StoreSources } from '../observe/store-metrics.js'
 import { readBody } from './bodies.js'
 import { hostCheck } from './hosts.js'
+import { KeptAnswers } from './kept-answers.js'
 import { openApiOf } from './openapi.js'
 import { badRequest, invalidRequest, problemOf, problemResponse } from './problems.js'
 import { PrefixEvents } from './prefix-events.js'
@@ -100,6 +101,7 @@ function guard(
   options: AppOptions,
   files: ReadonlyMap<string, StaticFile>,
 ): void {
+  const kept = new KeptAnswers(services)
   const checkHost = hostCheck(options.host, options.allowedHosts)
   app.use(async (c, next) => {
     await next()
@@ -115,6 +117,7 @@ function guard(
       return next()
     }
     c.set('scope', services.keys.check(keyOf(c), addressOf(c)))
+    c.set('answers', kept)
     if (method !== 'GET' && method !== 'HEAD') await readBody(c, options.maxBodyBytes)
     await services.watch.guard(next, () => c.error === undefined)
   })

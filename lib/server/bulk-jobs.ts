@@ -2,12 +2,14 @@
  * Commands on many runs, in the background: each is a document in the store, with how far it has come, so any server can tell, and another one goes on where
  * the server that had it is gone. What a job does twice after that changes nothing.
  */
+import { createHash } from 'node:crypto'
 import { FILTER_NAMES } from '../admin/filters.js'
 import type { Backend } from '../backend/backend.js'
 import { describeError } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import { UNFINISHED_STATES, type RunStateName } from '../events.js'
 import type { BulkProgress, RunFilter } from '../producer/operator-types.js'
+import { keyReused } from './kept-answers.js'
 import type { ServerServices } from './services.js'
 
 const COLLECTION = 'bulk-jobs'
@@ -67,8 +69,11 @@ export class BulkJobs {
     this.#arm()
   }
 
-  /** Begins one. @throws GraflowError INVALID_OPTION for a filter that names nothing; BACKPRESSURE, and nothing is begun */
-  async start(action: BulkAction, filter: RunFilter, reason: string | undefined): Promise<BulkJob> {
+  /**
+   * Begins one; with a key, once: a repeat gives the one that there is, also at another server.
+   * @throws GraflowError INVALID_OPTION for a filter that names nothing; KEY_REUSED; BACKPRESSURE, and nothing is begun
+   */
+  async start(action: BulkAction, filter: RunFilter, reason: string | undefined, key?: string): Promise<BulkJob> {
     if (Object.keys(filter).length === 0)
       throw new GraflowError(
         'INVALID_OPTION',
@@ -77,17 +82,26 @@ export class BulkJobs {
       )
     const { clock, session, newId } = this.#services
     const job: BulkJob = {
-      ...{ id: newId(), action, filter, status: 'running', done: 0, matched: 0, failed: 0, owner: session.id },
+      ...{ action, filter, status: 'running', done: 0, matched: 0, failed: 0, owner: session.id },
+      id: key === undefined ? newId() : idOf(key),
       createdAt: new Date(clock.now()).toISOString(),
       ...(reason !== undefined && { reason }),
     }
-    const old = await this.#old()
-    const write = { collection: COLLECTION, nonce: newId(), put: [documentOf(job)], remove: old }
-    const { status } = await this.#store.writeDocuments(write)
-    if (status === 'backpressure')
-      throw new GraflowError('BACKPRESSURE', 'the store is full, so the command was not begun: try again later')
-    this.#begin(job)
-    return job
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      const { revision, documents } = await this.#store.inspect.documents(COLLECTION, [job.id])
+      const known = documents[0] === undefined ? undefined : jobIn(documents[0])
+      if (known !== undefined && key !== undefined) return sameCommand(known, job, key)
+      const write = { collection: COLLECTION, nonce: newId(), put: [documentOf(job)], remove: await this.#old() }
+      const { status } = await this.#store.writeDocuments({
+        ...write,
+        ...(key !== undefined && { ifRevision: revision }),
+      })
+      if (status === 'backpressure') throw full()
+      if (status === 'conflict') continue
+      this.#begin(job)
+      return job
+    }
+    throw full()
   }
 
   /** How many runs an action would look at; `isMore`: there are more than are counted. */
@@ -317,6 +331,18 @@ const summed = (
   ...{ done: before.done + done, matched: before.matched + matched, failed: before.failed + failed },
   ...(cursor !== undefined && { cursor }),
 })
+
+const idOf = (key: string): string => createHash('sha256').update(key).digest('hex').slice(0, 32)
+
+/** @throws GraflowError KEY_REUSED */
+function sameCommand(known: BulkJob, { action, filter, reason }: BulkJob, key: string): BulkJob {
+  const textOf = (...parts: readonly unknown[]): string => JSON.stringify(parts)
+  if (textOf(known.action, known.filter, known.reason) === textOf(action, filter, reason)) return known
+  throw keyReused(key)
+}
+
+const full = (): GraflowError =>
+  new GraflowError('BACKPRESSURE', 'the store is full, so the command was not begun: try again later')
 
 const documentOf = (job: BulkJob): { readonly name: string; readonly bytes: Uint8Array } => ({
   name: job.id,

@@ -6,6 +6,7 @@ import type { OpenAPIHono, RouteConfig } from '@hono/zod-openapi'
 import { z } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
 import { GraflowError } from '../errors.js'
+import { type KeptAnswer, type KeptAnswers, type KeyedRequest, nonceOf } from './kept-answers.js'
 import { plainOf } from './plain-json.js'
 import { covers, type Scope } from './scopes.js'
 
@@ -14,6 +15,10 @@ export interface ServerEnv {
   Variables: {
     /** What its key may do. */
     scope: Scope
+    /** Answers to commands with an Idempotency-Key. */
+    answers: KeptAnswers
+    /** What names the command to the store, where it has such a key. */
+    nonce: string | undefined
   }
   Bindings: {
     incoming?: { readonly socket?: { readonly remoteAddress?: string } }
@@ -42,6 +47,61 @@ export const access = (
     await next()
   },
 })
+
+/** The same for a command: with an Idempotency-Key it is done once, and answers the same however often it comes. Its `headers` are `KeyHeader`. */
+export const command = (
+  scope: Scope,
+): Pick<RouteConfig, 'security'> & { readonly middleware: MiddlewareHandler<ServerEnv>[] } => ({
+  security: [{ apiKey: [scope] }, { bearer: [scope] }],
+  middleware: [access(scope).middleware, answerOnce],
+})
+
+const MOST_KEY = 256
+
+export const KeyHeader = z.object({
+  'idempotency-key': z.string().min(1).max(MOST_KEY).optional().openapi({
+    description: 'Names the command: repeated with the same key it is done once, and answers the same for a day.',
+  }),
+})
+
+async function answerOnce(c: Context<ServerEnv>, next: () => Promise<void>): Promise<Response | undefined> {
+  const key = c.req.header('idempotency-key')
+  if (key === undefined || key.length === 0 || key.length > MOST_KEY) {
+    await next() // which refuses one that is none
+    return undefined
+  }
+  const body: unknown = await c.req.json().catch(() => undefined) // there is none
+  const asked = JSON.stringify([new URL(c.req.url).search, body ?? null])
+  const request: KeyedRequest = { key, method: c.req.method, path: c.req.path, asked }
+  c.set('nonce', nonceOf(request))
+  let own: KeptAnswer | undefined
+  let isNew = false
+  const answer = await c.get('answers').once(request, async () => {
+    isNew = true
+    await next()
+    return (own = c.res.ok ? await keptOf(c.res) : undefined)
+  })
+  if (answer === undefined) return undefined
+  if (!isNew) return responseOf(answer)
+  // another server was first, and its answer is the one that repeats get
+  if (answer.status !== own?.status || answer.body !== own.body) {
+    c.res = undefined
+    c.res = responseOf(answer)
+  }
+  return undefined
+}
+
+const responseOf = ({ status, headers, body }: KeptAnswer): Response =>
+  new Response(status === 204 ? null : body, { status, headers: { ...headers, 'idempotent-replayed': 'true' } })
+
+/** An answer without what every answer has. */
+async function keptOf(response: Response): Promise<KeptAnswer> {
+  const headers = ['content-type', 'location'].flatMap((name) => {
+    const value = response.headers.get(name)
+    return value === null ? [] : [[name, value] as const]
+  })
+  return { status: response.status, headers: Object.fromEntries(headers), body: await response.clone().text() }
+}
 
 /** Of a problem, in the document. */
 const ProblemSchema = z

@@ -12,11 +12,14 @@ export interface RpcMethod {
   readonly query?: readonly string[]
   /** The one param that is the whole body. */
   readonly body?: string
+  /** It takes the param `idempotencyKey`, which a request has as a header. */
+  readonly isKeyed?: true
 }
 
 const get = (path: string): RpcMethod => ({ verb: 'GET', path })
 const post = (path: string, rest: Partial<RpcMethod> = {}): RpcMethod => ({ verb: 'POST', path, ...rest })
-const remove = (path: string): RpcMethod => ({ verb: 'DELETE', path })
+const command = (path: string, rest: Partial<RpcMethod> = {}): RpcMethod => post(path, { ...rest, isKeyed: true })
+const remove = (path: string): RpcMethod => ({ verb: 'DELETE', path, isKeyed: true })
 
 /** By name. `tasks.execute`, `tasks.get` and `tasks.cancel` are beside them. */
 export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = Object.freeze({
@@ -27,37 +30,37 @@ export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = Object.freeze({
   'runs.values': get('/runs/{id}/values'),
   'runs.waits': get('/runs/{id}/waits'),
   'runs.report': get('/runs/{id}/report'),
-  'runs.cancel': post('/runs/{id}/cancel'),
-  'runs.pause': post('/runs/{id}/pause'),
-  'runs.resume': post('/runs/{id}/resume'),
-  'runs.retry': post('/runs/{id}/retry'),
-  'runs.settle': post('/runs/{id}/settle'),
-  'runs.signal': post('/runs/{id}/signals/{name}', { query: ['index'], body: 'payload' }),
+  'runs.cancel': command('/runs/{id}/cancel'),
+  'runs.pause': command('/runs/{id}/pause'),
+  'runs.resume': command('/runs/{id}/resume'),
+  'runs.retry': command('/runs/{id}/retry'),
+  'runs.settle': command('/runs/{id}/settle'),
+  'runs.signal': command('/runs/{id}/signals/{name}', { query: ['index'], body: 'payload' }),
   'runs.delete': remove('/runs/{id}'),
-  'runs.bulk': post('/runs/bulk', { query: ['wait'] }),
+  'runs.bulk': command('/runs/bulk', { query: ['wait'] }),
   'runs.bulkJob': get('/bulk-jobs/{id}'),
   'workflows.list': get('/workflows'),
   'workflows.get': get('/workflows/{name}'),
   'waits.list': get('/waits'),
   'queues.list': get('/queues'),
   'queues.get': get('/queues/{name}'),
-  'queues.pause': post('/queues/{name}/pause'),
-  'queues.resume': post('/queues/{name}/resume'),
+  'queues.pause': command('/queues/{name}/pause'),
+  'queues.resume': command('/queues/{name}/resume'),
   'deadLetters.list': get('/dead-letters'),
   'deadLetters.get': get('/dead-letters/{id}'),
-  'deadLetters.replay': post('/dead-letters/{id}/replay'),
+  'deadLetters.replay': command('/dead-letters/{id}/replay'),
   'deadLetters.delete': remove('/dead-letters/{id}'),
   'builds.list': get('/builds'),
   'cluster.workers': get('/cluster/workers'),
   'cluster.worker': get('/cluster/workers/{id}'),
-  'cluster.drain': post('/cluster/workers/{id}/drain'),
+  'cluster.drain': command('/cluster/workers/{id}/drain'),
   'cluster.leader': get('/cluster/leader'),
   'cluster.deleteWorker': remove('/cluster/workers/{id}'),
   'cluster.topology': get('/cluster/topology'),
   'cluster.deploy': post('/cluster/pipeline-groups'),
   'cluster.pipelineGroups': get('/cluster/pipeline-groups'),
   'cluster.pipelineGroup': get('/cluster/pipeline-groups/{id}'),
-  'cluster.inject': post('/cluster/pipeline-groups/{id}/inject', { query: ['wait'] }),
+  'cluster.inject': command('/cluster/pipeline-groups/{id}/inject', { query: ['wait'] }),
   'cluster.tearDown': remove('/cluster/pipeline-groups/{id}'),
 })
 
@@ -68,11 +71,16 @@ export interface RpcRequest {
   readonly path: string
   /** JSON; undefined: none. */
   readonly body: string | undefined
+  readonly idempotencyKey: string | undefined
 }
 
 /** The request that a method is with these params; a text says what is wrong with them. */
 export function requestFor(method: RpcMethod, params: Readonly<Record<string, unknown>>): RpcRequest | string {
   const left = new Map(Object.entries(params))
+  const key = method.isKeyed === true ? left.get('idempotencyKey') : undefined
+  if (key !== undefined && !(typeof key === 'string' && /^[\x20-\x7e]{1,256}$/.test(key)))
+    return 'params: idempotencyKey: expected a text of 1 to 256 characters of ASCII'
+  if (key !== undefined) left.delete('idempotencyKey')
   let missing: string | undefined
   const path = method.path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = left.get(name)
@@ -92,7 +100,7 @@ export function requestFor(method: RpcMethod, params: Readonly<Record<string, un
     for (const one of all) query.append(name, typeof one === 'string' ? one : JSON.stringify(one))
   }
   const search = query.size === 0 ? '' : `?${query.toString()}`
-  return { verb: method.verb, path: `/api/v1${path}${search}`, body: bodyOf(method, left) }
+  return { verb: method.verb, path: `/api/v1${path}${search}`, body: bodyOf(method, left), idempotencyKey: key }
 }
 
 function bodyOf({ verb, body }: RpcMethod, left: ReadonlyMap<string, unknown>): string | undefined {

@@ -27,7 +27,7 @@ export function describeByHand(useWorld: UseWorld): void {
     expect(await world.outcomes('run/0')).toEqual(['succeeded:v0', 'succeeded:hand'])
     expect(await world.state('run/0')).toBe('released')
     expect(await world.backend.inspect.run('run')).toMatchObject({
-      byHand: [{ path: 'run/0/1', as: 'succeeded', at: expect.any(Number) }],
+      byHand: [{ path: 'run/0/1', as: 'succeeded', at: expect.any(Number), nonce: decision.nonce }],
     })
   })
 

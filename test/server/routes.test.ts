@@ -115,6 +115,21 @@ describe.each([
     }
   })
 
+  it('FT-H18: answer a command that is repeated with its Idempotency-Key the same', async () => {
+    const keyed = operations.filter(({ parameters }) => parameters.some(({ name }) => name === 'idempotency-key'))
+    expect(keyed.length).toBeGreaterThan(15)
+    for (const { method, path, scope } of keyed) {
+      const found = ROUTE_CASES[`${method} ${path}`]
+      if (found === undefined || (found.needsWorkers === true && store === 'embedded')) continue
+      const asked = { ...(await found.ask(world)), headers: { 'idempotency-key': `the key of ${method} ${path}` } }
+      const answer = async () => {
+        const { status, text } = await ask(method, asked, scope && KEYS[scope])
+        return { route: `${method} ${path}`, status, text }
+      }
+      expect(await answer()).toEqual(await answer())
+    }
+  })
+
   it('FT-H2, FT-H4: refuse who has no key, a wrong one, or one that may not', async () => {
     for (const { method, path, scope } of operations) {
       if (scope === undefined) continue // health is open

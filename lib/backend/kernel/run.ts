@@ -105,7 +105,7 @@ export class Run<G> {
   epoch = 0
   reopenedBy: string | undefined
   /** What people decided, and by which call. */
-  byHand: (ByHand & { readonly nonce: string })[] = []
+  byHand: readonly ByHand[] = []
 
   readonly groups = new Map<string, G>()
   readonly saved = new Map<string, Uint8Array>()
@@ -147,7 +147,7 @@ export class Run<G> {
 
   /** As lists have it. */
   listed(wallNow: number): ListedRun {
-    const { value: _, byHand: __, ...listed } = this.record(wallNow)
+    const { value: _, byHand: __, reopenedBy: ___, ...listed } = this.record(wallNow)
     return { ...listed, position: String(this.number) }
   }
 
@@ -166,8 +166,9 @@ export class Run<G> {
       pausedAt: this.isPaused ? this.pausedAt : undefined,
       cancelReason: this.cancelReason,
       retries: this.epoch,
+      reopenedBy: this.reopenedBy,
       hasOpener: this.hasOpener,
-      byHand: this.byHand.map(({ path, as, at }) => ({ path, as, at })),
+      byHand: this.byHand,
       build: this.build,
       tags: this.tags,
       terms: this.terms,

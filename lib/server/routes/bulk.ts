@@ -1,7 +1,7 @@
 /** Commands on all runs that match a filter, in the background: any server tells how far one has come. */
 import { createRoute, z } from '@hono/zod-openapi'
 import { BULK_ACTIONS, type BulkJob, BulkJobs } from '../bulk-jobs.js'
-import { access, answers, given, requireScope, sendJson, type ServerApp } from '../route.js'
+import { access, answers, command, given, KeyHeader, requireScope, sendJson, type ServerApp } from '../route.js'
 import { Changed, listed, RUN_FILTER, RunState, Why } from '../schemas.js'
 import type { ServerServices } from '../services.js'
 
@@ -43,8 +43,9 @@ const startBulk = createRoute({
   },
   ...access('operate'),
   description:
-    'The filter must name something. The command goes on in the background, also when its server ends: another one takes it over. `delete` needs a key with the scope admin. `dryRun` only counts.',
+    'The filter must name something. The command goes on in the background, also when its server ends: another one takes it over. `delete` needs a key with the scope admin. `dryRun` only counts. Repeated with the same `Idempotency-Key` it is the command that there is.',
   request: {
+    headers: KeyHeader,
     query: z.object({
       wait: z.coerce
         .number()
@@ -76,6 +77,7 @@ const startBulk = createRoute({
   },
   responses: answers(
     { 200: ['With `dryRun`: how many match.', Counted], 202: ['The command, as far as it has come.', Job] },
+    409,
     415,
   ),
 })
@@ -91,9 +93,9 @@ const getJob = createRoute({
 })
 const stopJob = createRoute({
   ...{ ...about, method: 'post', path: '/api/v1/bulk-jobs/{id}/stop', summary: 'Ends one; what was done stays done.' },
-  ...access('operate'),
-  request: { params: JobId },
-  responses: answers({ 200: ['False where it was over.', Changed] }, 404),
+  ...command('operate'),
+  request: { params: JobId, headers: KeyHeader },
+  responses: answers({ 200: ['False where it was over.', Changed] }, 404, 409),
 })
 
 const shown = ({ owner: _, cursor: __, ...job }: BulkJob): object => job
@@ -107,7 +109,8 @@ export function addBulkRoutes(app: ServerApp, services: ServerServices): void {
     const { action, filter, reason, dryRun = false } = c.req.valid('json')
     if (dryRun) return sendJson({ action, ...(await jobs.count(action, given(filter))), dryRun })
     if (action === 'delete') requireScope(c, 'admin')
-    const { id } = await jobs.start(action, given(filter), reason)
+    const { 'idempotency-key': key } = c.req.valid('header')
+    const { id } = await jobs.start(action, given(filter), reason, key)
     return sendJson(shown(await jobs.settled(id, c.req.valid('query').wait ?? WAIT_MS)), 202, {
       location: `/api/v1/bulk-jobs/${id}`,
     })

@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { GraflowError } from '../../errors.js'
 import { RUN_OPTIONS } from '../../options.js'
-import { access, answers, given, PageQuery, pageOf, sendJson, type ServerApp } from '../route.js'
+import { access, answers, command, given, KeyHeader, pageOf, PageQuery, sendJson, type ServerApp } from '../route.js'
 import { ErrorSchema, Time } from '../schemas.js'
 import type { ServerServices } from '../services.js'
 import { listedItems, plainValue, typedValue } from '../typed-values.js'
@@ -52,22 +52,20 @@ const getLetter = createRoute({
 })
 const replayLetter = createRoute({
   ...{ ...about, method: 'post', path: '/api/v1/dead-letters/{id}/replay', summary: 'Runs the branch again.' },
-  ...access('operate'),
+  ...command('operate'),
   description:
     'As a run of its own; the letter stays. Each call starts another run, but those with the same key give one.',
   request: {
     params: LetterId,
-    headers: z.object({
-      'idempotency-key': z.string().optional().openapi({ description: RUN_OPTIONS.idempotencyKey.help }),
-    }),
+    headers: KeyHeader,
   },
   responses: answers({ 201: ['The new run.', z.object({ id: z.string(), runId: z.string() })] }, 404, 409, 410),
 })
 const deleteLetter = createRoute({
   ...{ ...about, method: 'delete', path: '/api/v1/dead-letters/{id}', summary: 'Deletes a dead letter.' },
-  ...access('admin'),
-  request: { params: LetterId },
-  responses: answers({ 204: ['It is gone.'] }, 404),
+  ...command('admin'),
+  request: { params: LetterId, headers: KeyHeader },
+  responses: answers({ 204: ['It is gone.'] }, 404, 409),
 })
 const purgeLetters = createRoute({
   ...{
@@ -76,15 +74,16 @@ const purgeLetters = createRoute({
     path: '/api/v1/dead-letters/purge',
     summary: 'Deletes all dead letters, or old ones.',
   },
-  ...access('admin'),
+  ...command('admin'),
   request: {
+    headers: KeyHeader,
     body: {
       content: {
         'application/json': { schema: z.strictObject({ before: Time.optional() }).optional().openapi('PurgeRequest') },
       },
     },
   },
-  responses: answers({ 200: ['How many.', z.object({ purged: z.int() })] }, 415),
+  responses: answers({ 200: ['How many.', z.object({ purged: z.int() })] }, 409, 415),
 })
 
 const notFound = (id: string): GraflowError =>

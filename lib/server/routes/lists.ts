@@ -1,7 +1,7 @@
 /** What else there is to look at: what runs wait for, builds, workflows, workers and who leads. */
 import { createRoute, z } from '@hono/zod-openapi'
 import { GraflowError } from '../../errors.js'
-import { access, answers, given, PageQuery, pageOf, sendJson, type ServerApp } from '../route.js'
+import { access, answers, command, given, KeyHeader, pageOf, PageQuery, sendJson, type ServerApp } from '../route.js'
 import { Changed, listed, Wait, Why } from '../schemas.js'
 import type { ServerServices } from '../services.js'
 import { plainValue } from '../typed-values.js'
@@ -71,9 +71,9 @@ const getWorker = createRoute({
 })
 const drainWorker = createRoute({
   ...{ method: 'post', path: '/api/v1/cluster/workers/{id}/drain', tags: ['cluster'] },
-  ...{ summary: 'Asks a worker to leave: it finishes what it has, and ends.', ...access('operate') },
-  request: { params: WorkerId },
-  responses: answers({ 200: ['Whether it was asked. Repeating it is safe.', Changed] }, 404),
+  ...{ summary: 'Asks a worker to leave: it finishes what it has, and ends.', ...command('operate') },
+  request: { params: WorkerId, headers: KeyHeader },
+  responses: answers({ 200: ['Whether it was asked. Repeating it is safe.', Changed] }, 404, 409),
 })
 const getLeader = createRoute({
   ...{ method: 'get', path: '/api/v1/cluster/leader', tags: ['cluster'], summary: 'Who leads.', ...access('read') },

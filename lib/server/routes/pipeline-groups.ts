@@ -8,7 +8,7 @@ import type {
   PipelineGroup,
   PipelineGroupSpec,
 } from '../../producer/deployment-types.js'
-import { access, answers, given, PageQuery, pageOf, sendJson, type ServerApp } from '../route.js'
+import { access, answers, command, given, KeyHeader, pageOf, PageQuery, sendJson, type ServerApp } from '../route.js'
 import { ErrorSchema, RunState } from '../schemas.js'
 import type { ServerServices } from '../services.js'
 import { plainValue, typedValue } from '../typed-values.js'
@@ -136,10 +136,10 @@ const get = createRoute({
   responses: answers({ 200: ['The group.', Group] }, 404),
 })
 const tearDown = createRoute({
-  ...{ ...about, method: 'delete', path: `${PATH}/{id}`, summary: 'Tears a group down.', ...access('admin') },
+  ...{ ...about, method: 'delete', path: `${PATH}/{id}`, summary: 'Tears a group down.', ...command('admin') },
   description: 'No event is routed to it or through it any more; runs that are under way end by themselves.',
-  request: { params: Id },
-  responses: answers({ 204: ['It is torn down.'] }, 404),
+  request: { params: Id, headers: KeyHeader },
+  responses: answers({ 204: ['It is torn down.'] }, 404, 409),
 })
 const inject = createRoute({
   ...{ ...about, method: 'post', path: `${PATH}/{id}/inject`, ...access('operate') },

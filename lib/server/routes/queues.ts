@@ -1,7 +1,7 @@
 /** Queues: what waits in each, and whether it is handed out. */
 import { createRoute, z } from '@hono/zod-openapi'
 import { GraflowError } from '../../errors.js'
-import { access, answers, given, PageQuery, pageOf, sendJson, type ServerApp } from '../route.js'
+import { access, answers, command, given, KeyHeader, pageOf, PageQuery, sendJson, type ServerApp } from '../route.js'
 import { Changed } from '../schemas.js'
 import type { ServerServices } from '../services.js'
 
@@ -38,15 +38,15 @@ const getQueue = createRoute({
 })
 const pauseQueue = createRoute({
   ...{ ...about, method: 'post', path: '/api/v1/queues/{name}/pause', summary: 'Hands out nothing of it any more.' },
-  ...access('operate'),
-  request: { params: QueueName },
-  responses: answers({ 200: ['False where it was paused already.', Changed] }),
+  ...command('operate'),
+  request: { params: QueueName, headers: KeyHeader },
+  responses: answers({ 200: ['False where it was paused already.', Changed] }, 409),
 })
 const resumeQueue = createRoute({
   ...{ ...about, method: 'post', path: '/api/v1/queues/{name}/resume', summary: 'Ends the pause of a queue.' },
-  ...access('operate'),
-  request: { params: QueueName },
-  responses: answers({ 200: ['False where it was not paused.', Changed] }),
+  ...command('operate'),
+  request: { params: QueueName, headers: KeyHeader },
+  responses: answers({ 200: ['False where it was not paused.', Changed] }, 409),
 })
 
 export function addQueueRoutes(app: ServerApp, { graflow: { queues } }: ServerServices): void {

@@ -59,10 +59,11 @@ function failingAlone(call: RpcCall, { log }: Pick<ServerServices, 'log'>): RpcC
 
 /** Calls methods for one request, with its key. */
 function callerOf(app: ServerApp, services: ServerServices, c: Context<ServerEnv>): RpcCall {
-  const ask = ({ verb, path, body }: RpcRequest): Promise<Response> => {
+  const ask = ({ verb, path, body, idempotencyKey }: RpcRequest): Promise<Response> => {
     const headers = new Headers(c.req.raw.headers)
     for (const name of ['content-length', 'content-type', 'transfer-encoding', 'accept']) headers.delete(name)
     if (body !== undefined) headers.set('content-type', 'application/json')
+    if (idempotencyKey !== undefined) headers.set('idempotency-key', idempotencyKey)
     const url = new URL(c.req.url)
     const request = new Request(`${url.origin}${path}`, { method: verb, headers, ...(body !== undefined && { body }) })
     return Promise.resolve(app.fetch(request, c.env))

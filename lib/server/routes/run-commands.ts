@@ -1,9 +1,10 @@
 /** Commands on one run. Each answers whether it has changed something, so repeating one is safe. */
 import { createRoute, z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import { GraflowError } from '../../errors.js'
 import { runNotFound } from '../../producer/handle-services.js'
 import type { Decision } from '../../producer/operator-types.js'
-import { access, answers, given, sendJson, type ServerApp } from '../route.js'
+import { answers, command, given, KeyHeader, sendJson, type ServerApp, type ServerEnv } from '../route.js'
 import { Changed, NodePath, RunId } from '../schemas.js'
 import type { ServerServices } from '../services.js'
 
@@ -13,8 +14,9 @@ const jsonBody = <T extends z.ZodType>(schema: T) => ({ content: { 'application/
 const changed = answers({ 200: ['Whether it has changed something.', Changed] }, 404, 409, 410, 415)
 
 const cancelRun = createRoute({
-  ...{ ...about, path: ofRun('/cancel'), summary: 'Ends a run as cancelled.', ...access('operate') },
+  ...{ ...about, path: ofRun('/cancel'), summary: 'Ends a run as cancelled.', ...command('operate') },
   request: {
+    headers: KeyHeader,
     params: RunId,
     body: jsonBody(
       z
@@ -27,28 +29,30 @@ const cancelRun = createRoute({
 })
 const pauseRun = createRoute({
   ...{ ...about, path: ofRun('/pause'), summary: 'Starts nothing of a run any more; what runs goes on.' },
-  ...access('operate'),
-  request: { params: RunId },
+  ...command('operate'),
+  request: { params: RunId, headers: KeyHeader },
   responses: changed,
 })
 const resumeRun = createRoute({
-  ...{ ...about, path: ofRun('/resume'), summary: 'Ends the pause of a run.', ...access('operate') },
-  request: { params: RunId },
+  ...{ ...about, path: ofRun('/resume'), summary: 'Ends the pause of a run.', ...command('operate') },
+  request: { params: RunId, headers: KeyHeader },
   responses: changed,
 })
 const retryRun = createRoute({
-  ...{ ...about, path: ofRun('/retry'), summary: 'A run that is over goes on under its id.', ...access('operate') },
+  ...{ ...about, path: ofRun('/retry'), summary: 'A run that is over goes on under its id.', ...command('operate') },
   description: 'From what failed, with all that succeeded kept; or from a path on, where all is done again.',
   request: {
+    headers: KeyHeader,
     params: RunId,
     body: jsonBody(z.strictObject({ from: NodePath.optional() }).optional().openapi('RetryRequest')),
   },
   responses: changed,
 })
 const settleRun = createRoute({
-  ...{ ...about, path: ofRun('/settle'), summary: 'A person decides a step or branch.', ...access('operate') },
+  ...{ ...about, path: ofRun('/settle'), summary: 'A person decides a step or branch.', ...command('operate') },
   description: 'With one of `succeed`, `fail` and `skip`. What a worker says of it later does not count.',
   request: {
+    headers: KeyHeader,
     params: RunId,
     body: {
       required: true,
@@ -68,10 +72,11 @@ const settleRun = createRoute({
 })
 const sendSignal = createRoute({
   ...{ ...about, path: ofRun('/signals/{name}'), summary: 'Brings a signal to a run; the body is its payload.' },
-  ...access('operate'),
+  ...command('operate'),
   description:
     'One that comes before the run waits for it is kept. The first one counts: `changed` is false when nobody can wait for it any more.',
   request: {
+    headers: KeyHeader,
     params: RunId.extend({
       name: z
         .string()
@@ -84,7 +89,7 @@ const sendSignal = createRoute({
     }),
     body: jsonBody(z.unknown().openapi({ description: 'Any JSON.' })),
   },
-  responses: answers({ 200: ['Whether it is taken.', Changed] }, 404, 415, 422),
+  responses: answers({ 200: ['Whether it is taken.', Changed] }, 404, 409, 415, 422),
 })
 const deleteRun = createRoute({
   ...{
@@ -92,11 +97,11 @@ const deleteRun = createRoute({
     method: 'delete',
     path: ofRun(''),
     summary: 'Deletes a run with all that it has.',
-    ...access('admin'),
+    ...command('admin'),
   },
   description: 'One that is not over is cancelled first.',
-  request: { params: RunId },
-  responses: answers({ 204: ['It is gone.'] }, 404),
+  request: { params: RunId, headers: KeyHeader },
+  responses: answers({ 204: ['It is gone.'] }, 404, 409),
 })
 
 export function addRunCommands(app: ServerApp, { graflow: { runs } }: ServerServices): void {
@@ -114,24 +119,33 @@ export function addRunCommands(app: ServerApp, { graflow: { runs } }: ServerServ
   })
   app.openapi(retryRun, async (c) => {
     const { id } = c.req.valid('param')
-    return sendJson({ id, changed: await runs.retry(id, given(c.req.valid('json') ?? {})) })
+    return sendJson({ id, changed: await runs.retry(id, given({ ...c.req.valid('json'), ...keyIn(c) })) })
   })
   app.openapi(settleRun, async (c) => {
     const { id } = c.req.valid('param')
     const { path, ...decision } = c.req.valid('json')
-    return sendJson({ id, changed: await runs.settle(id, path, decisionIn(decision)) })
+    return sendJson({ id, changed: await runs.settle(id, path, decisionIn(decision), keyIn(c)) })
   })
   app.openapi(sendSignal, async (c) => {
     const { id, name } = c.req.valid('param')
     // without a body there is no payload
     const payload: unknown = c.req.header('content-type') === undefined ? undefined : c.req.valid('json')
-    return sendJson({ id, changed: await runs.signal(id, name, payload, given(c.req.valid('query'))) })
+    return sendJson({
+      id,
+      changed: await runs.signal(id, name, payload, given({ ...c.req.valid('query'), ...keyIn(c) })),
+    })
   })
   app.openapi(deleteRun, async (c) => {
     const { id } = c.req.valid('param')
     if (!(await runs.delete(id))) throw runNotFound(id)
     return c.body(null, 204)
   })
+}
+
+/** What names the command to the store: a repeat changes nothing, also where its answer was lost. */
+function keyIn(c: Context<ServerEnv>): { readonly idempotencyKey?: string } {
+  const nonce = c.get('nonce')
+  return nonce === undefined ? {} : { idempotencyKey: nonce }
 }
 
 /** @throws GraflowError INVALID_OPTION unless exactly one is given */

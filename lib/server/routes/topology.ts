@@ -1,7 +1,7 @@
 /** The deployment as a whole: which processes there are, which pipelines are where; and taking a worker off the list. */
 import { createRoute, z } from '@hono/zod-openapi'
 import { GraflowError } from '../../errors.js'
-import { access, answers, sendJson, type ServerApp } from '../route.js'
+import { access, answers, command, KeyHeader, sendJson, type ServerApp } from '../route.js'
 import type { ServerServices } from '../services.js'
 import { Group, shown } from './pipeline-groups.js'
 
@@ -32,10 +32,11 @@ const getTopology = createRoute({
   }),
 })
 const deleteWorker = createRoute({
-  ...{ method: 'delete', path: '/api/v1/cluster/workers/{id}', tags: ['cluster'], ...access('admin') },
+  ...{ method: 'delete', path: '/api/v1/cluster/workers/{id}', tags: ['cluster'], ...command('admin') },
   summary: 'Takes a worker off the list.',
   description: 'One that was lost is forgotten. One that lives is asked to leave, and goes off the list when it has.',
   request: {
+    headers: KeyHeader,
     params: z.object({
       id: z
         .string()

@@ -30,6 +30,7 @@ export function readRun(runId: string, fields: Fields, at: number): RunRecord | 
     pausedAt: text('paused') === '1' ? time('pausedAt') : undefined,
     cancelReason: text('reason'),
     retries: time('epoch') ?? 0,
+    reopenedBy: text('again'),
     hasOpener: text('opener') === '1',
     byHand: byHandIn(text('hand') ?? ''),
     build: text('build'),
@@ -43,8 +44,8 @@ const linesIn = (text: string): readonly string[] => (text === '' ? [] : text.sp
 
 /** A line each: when, as what, by which call, and where. */
 const byHandIn = (lines: string): readonly ByHand[] =>
-  [...lines.matchAll(/^(\d+) (succeeded|failed|skipped) \S+ (.*)$/gm)].map(([, at, as, path = '']) => ({
-    ...{ path, at: Number(at), as: as as DecidedAs }, // the pattern has no other words
+  [...lines.matchAll(/^(\d+) (succeeded|failed|skipped) (\S+) (.*)$/gm)].map(([, at, as, nonce = '', path = '']) => ({
+    ...{ path, at: Number(at), nonce, as: as as DecidedAs }, // the pattern has no other words
   }))
 
 function stateOf(fields: Fields, at: number): RunRecord['state'] {
@@ -71,6 +72,6 @@ export const END_STATES: Readonly<Record<string, EndState>> = {
 export function listedRun(runId: string, fields: Fields, at: number): Omit<ListedRun, 'position'> | undefined {
   const record = readRun(runId, fields, at)
   if (record === undefined) return undefined
-  const { value: _, byHand: __, ...listed } = record
+  const { value: _, byHand: __, reopenedBy: ___, ...listed } = record
   return listed
 }

@@ -1,0 +1,167 @@
+/** Commands that are repeated, at the server that did them or at another one: with an Idempotency-Key they are done once, and answer the same. */
+import { again, done, loop, task, waitFor, workflow } from 'graflow'
+import { Worker } from 'graflow/worker'
+import { type Answered, openPlane, type TestPlane } from '../support/control-plane.js'
+import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
+import { until } from '../support/waits.js'
+
+const flaky = workflow(
+  'flaky',
+  task('starts', () => 1).to(
+    task('fails', (_: number): number => {
+      throw new Error('as always')
+    }),
+  ),
+)
+/** Waits again and again, until one says stop; gives how often it was told something. */
+const told = task('told', async (said: string, ctx) => {
+  const times = await ctx.channel.add('times', 1)
+  return said === 'stop' ? done(times) : again(said)
+})
+const rounds = workflow('rounds', loop(waitFor<string>('next').to(told), { maxCycles: 9 }))
+const TASKS = [flaky, rounds]
+
+describe.each(['embedded', 'redis'] as const)('commands with an Idempotency-Key (%s)', (store) => {
+  const ends: (() => Promise<unknown>)[] = []
+  let one: TestPlane
+  /** Another server of the same store; embedded there is only one. */
+  let other: TestPlane
+
+  beforeAll(async () => {
+    const own = { logLevel: 'silent', tasks: TASKS } as const
+    if (store === 'embedded') one = other = await openPlane(own)
+    else {
+      const shared = { logLevel: 'silent', keyPrefix: freshPrefix() } as const
+      const { url } = await sharedRedis()
+      const worker = new Worker({ ...shared, redisUrl: url, tasks: [...TASKS], workerId: 'worker-1' })
+      await worker.start()
+      ends.push(() => worker.stop())
+      one = await openPlane(shared, url)
+      other = await openPlane(shared, url)
+      ends.push(() => other.close())
+    }
+    ends.push(() => one.close())
+  })
+  afterAll(async () => {
+    for (const end of ends.splice(0).reverse()) await end()
+  })
+
+  const send = (plane: TestPlane, path: string, key: string | undefined, body?: unknown, method = 'POST') =>
+    plane.ask(method, `/api/v1${path}`, body, key === undefined ? {} : { 'idempotency-key': key })
+  const answerOf = ({ status, json }: Answered): unknown => [status, json]
+
+  async function failed(): Promise<string> {
+    const run = await one.graflow.submit('flaky')
+    await isOver(run.id)
+    return run.id
+  }
+  const isOver = (id: string, retries = 0): Promise<void> =>
+    until(async () => {
+      const status = await one.graflow.runs.get(id)
+      return status?.state === 'failed' && status.retries === retries
+    }, `the end of ${id}`)
+  const retriesOf = async (id: string) => (await one.graflow.runs.get(id))?.retries
+
+  /** From now on the first answer of the server is not kept: it dies before it can. */
+  function losesItsAnswer({ services: { session } }: TestPlane): () => void {
+    const write = session.store.writeDocuments.bind(session.store)
+    const spy = jest.spyOn(session.store, 'writeDocuments').mockImplementation((request) => {
+      if (request.collection.startsWith('answers')) return Promise.reject(new Error('the server is gone'))
+      return write(request)
+    })
+    return () => {
+      spy.mockRestore()
+    }
+  }
+
+  it('FT-H18: a retry is done once, whichever server the repeat reaches', async () => {
+    const id = await failed()
+    const first = await send(one, `/runs/${id}/retry`, 'first')
+    expect(answerOf(first)).toEqual([200, { id, changed: true }])
+    await isOver(id, 1)
+    for (const plane of [one, other]) {
+      const repeat = await send(plane, `/runs/${id}/retry`, 'first')
+      expect([answerOf(repeat), repeat.headers.get('idempotent-replayed')]).toEqual([answerOf(first), 'true'])
+    }
+    expect(await retriesOf(id)).toBe(1)
+    expect(answerOf(await send(other, `/runs/${id}/retry`, 'second'))).toEqual(answerOf(first))
+    await isOver(id, 2)
+  })
+
+  it('FT-H18: a retry whose answer was lost is not done again, and the repeat says that it was done', async () => {
+    const id = await failed()
+    const restore = losesItsAnswer(one)
+    expect((await send(one, `/runs/${id}/retry`, 'lost')).status).toBe(200)
+    restore()
+    await isOver(id, 1)
+    expect(answerOf(await send(other, `/runs/${id}/retry`, 'lost'))).toEqual([200, { id, changed: true }])
+    expect(await retriesOf(id)).toBe(1)
+  })
+
+  it('FT-H18: a decision by hand whose answer was lost is not made again', async () => {
+    const id = await failed()
+    const restore = losesItsAnswer(one)
+    const settle = (plane: TestPlane) => send(plane, `/runs/${id}/settle`, 'hand', { path: '1', fail: 'no way' })
+    const first = await settle(one)
+    restore()
+    await isOver(id, 1)
+    expect(answerOf(first)).toEqual([200, { id, changed: true }])
+    expect(answerOf(await settle(other))).toEqual(answerOf(first))
+    expect(await one.graflow.runs.get(id)).toMatchObject({ retries: 1, byHand: [{ path: '1' }] })
+  })
+
+  it('FT-H18: a signal is brought once, also to a wait that comes again', async () => {
+    const run = await one.graflow.submit('rounds')
+    const say = (plane: TestPlane, key: string, body: string) =>
+      send(plane, `/runs/${run.id}/signals/next`, key, JSON.stringify(body))
+    await until(async () => (await one.graflow.waits.of(run.id))[0]?.why === 'signal', 'the first wait')
+    const restore = losesItsAnswer(one)
+    const first = await say(one, 'go', 'on')
+    restore()
+    expect(answerOf(first)).toEqual([200, { id: run.id, changed: true }])
+    expect(answerOf(await say(other, 'go', 'on'))).toEqual(answerOf(first))
+    expect(answerOf(await say(one, 'go', 'on'))).toEqual(answerOf(first))
+    await say(one, 'end', 'stop')
+    expect(await (await one.graflow.attach(run.id)).result()).toBe(2)
+  })
+
+  it('FT-H18: repeats that come at once are one command', async () => {
+    const id = await failed()
+    const answers = await Promise.all(
+      [one, other, one, other].map(async (plane) => answerOf(await send(plane, `/runs/${id}/retry`, 'at once'))),
+    )
+    expect(answers).toEqual(answers.map(() => [200, { id, changed: true }]))
+    await isOver(id, 1)
+  })
+
+  it('FT-H18: a command on many runs is begun once', async () => {
+    const command = { action: 'cancel', filter: { tag: 'nobody' } }
+    const first = await send(one, '/runs/bulk', 'many', command)
+    const second = await send(other, '/runs/bulk', 'many', command)
+    expect([first.status, second.status, second.json.id]).toEqual([202, 202, first.json.id])
+    expect((await send(other, '/runs/bulk', 'more', command)).json.id).not.toBe(first.json.id)
+    const wrong = await send(other, '/runs/bulk', 'many', { ...command, action: 'retry' })
+    expect(wrong.json).toMatchObject({ status: 409, code: 'KEY_REUSED' })
+  })
+
+  it('FT-H18: a key that comes with something else is refused, and nothing is done', async () => {
+    const id = await failed()
+    await send(one, `/runs/${id}/cancel`, 'key', { reason: 'a' })
+    const wrong = await send(other, `/runs/${id}/cancel`, 'key', { reason: 'b' })
+    expect(wrong.json).toMatchObject({ status: 409, code: 'KEY_REUSED', details: { idempotencyKey: 'key' } })
+    expect((await send(one, `/runs/${id}/retry`, '')).json.code).toBe('INVALID_OPTION')
+    expect((await send(one, `/runs/${id}/retry`, 'x'.repeat(257))).json.code).toBe('INVALID_OPTION')
+    const params = { id, idempotencyKey: 'by rpc' }
+    const call = { jsonrpc: '2.0', id: 1, method: 'runs.retry', params }
+    const calls = [await one.ask('POST', '/rpc', call), await other.ask('POST', '/rpc', call)]
+    expect(calls.map(({ json }) => json.result)).toEqual([1, 2].map(() => ({ id, changed: true })))
+    await isOver(id, 1)
+  })
+
+  it('FT-H18: a run that is deleted answers the repeat as it did', async () => {
+    const id = await failed()
+    for (const plane of [one, other])
+      expect((await send(plane, `/runs/${id}`, 'away', undefined, 'DELETE')).status).toBe(204)
+    expect((await send(one, `/runs/${id}`, undefined, undefined, 'DELETE')).status).toBe(404)
+  })
+})
