@@ -1,6 +1,7 @@
 -- What every script has: names, the clock, the shard's own hash, notices. Nothing here writes before `commit` says so.
 -- A script is a function that Redis keeps, so the lines of the parts run once; what belongs to one call is made anew by `begin_<part>`, with
--- which every call begins.
+-- which every call begins. What only few calls fill is not asked about in every call: whoever fills it first puts a function that makes it anew
+-- into the list `begins`, for the next call.
 -- Library: byte char sub rep find match gmatch format floor min max concat pack unpackBytes call tryCall ipairs pairs next tonumber unpack M T HUGE
 -- Gives: whole shard firstRead readShard shardValue shardNumber setShard now nowMicros newEpoch wall nextFence notify activity channelOf
 --   quarantine isAnyBroken many isOfOtherType makeAnew readHint commitShard commitNotices
@@ -13,16 +14,26 @@ function whole(number)
 end
 
 -- Fields of T:m as they were read, or as they will be written.
-local shardChanges, isChanged = {}, {}
 shard = {}
--- `firstRead` is read with the first look at T:m; scripts and `load` add to it what they will need, so that there is one look.
+-- Those that this call changes, each before its value; and where the value of each stands.
+local shardChanges, changedAt = {}, {}
+-- What is read with the first look at T:m; scripts and `load` add to it what they will need, so that there is one look.
+firstRead = { 'ahead', 'seen', 'epoch', 'dues', 'purges', 'fix', 'wide', 'ev' }
+local FIRST_ADDED = 9
 
 -- Reads fields of T:m in one command. What this call has changed stays.
 function readShard(names)
   local values = call('HMGET', M, unpack(names))
+  if not shardChanges[1] then
+    local fields = shard
+    for i = 1, #names do
+      fields[names[i]] = values[i]
+    end
+    return
+  end
   for i = 1, #names do
     local name = names[i]
-    if not isChanged[name] then
+    if not changedAt[name] then
       shard[name] = values[i]
     end
   end
@@ -38,15 +49,22 @@ function shardValue(name)
 end
 
 function shardNumber(name)
-  return tonumber(shardValue(name)) or 0
+  local value = shard[name]
+  if value == nil then
+    value = shardValue(name)
+  end
+  return tonumber(value) or 0
 end
 
 function setShard(name, value)
   shard[name] = value
-  if not isChanged[name] then
-    isChanged[name] = true
-    shardChanges[#shardChanges + 1] = name
+  local changes, at = shardChanges, changedAt[name]
+  if not at then
+    at = #changes + 2
+    changedAt[name] = at
+    changes[at - 1] = name
   end
+  changes[at] = value
 end
 
 local wallMicros, clock
@@ -83,7 +101,7 @@ end
 
 -- TIME in milliseconds.
 function wall()
-  now()
+  if not clock then now() end
   return floor(wallMicros / 1000)
 end
 
@@ -105,9 +123,12 @@ end
 
 -- What happened in a run, by run, a line each: its watchers get all that a call does in one message.
 function activity(run, kind, gid)
-  local known = activities[run] or {}
-  activities[run] = known
-  known[#known + 1] = kind .. ' ' .. gid
+  local known = activities[run]
+  if known then
+    known[#known + 1] = kind .. ' ' .. gid
+  else
+    activities[run] = { kind .. ' ' .. gid }
+  end
 end
 
 local channels
@@ -144,11 +165,12 @@ end
 -- For commands with many arguments: Lua's unpack stops at about 8 000.
 function many(command, key, arguments)
   local count = #arguments
-  if count == 0 then
-    return
-  end
-  for i = 1, count, 4000 do
-    call(command, key, unpack(arguments, i, min(i + 3999, count)))
+  if count > 4000 then
+    for i = 1, count, 4000 do
+      call(command, key, unpack(arguments, i, min(i + 3999, count)))
+    end
+  elseif count > 0 then
+    call(command, key, unpack(arguments))
   end
 end
 
@@ -189,25 +211,23 @@ function begin_base(keys)
     T = sub(M, 1, -3)
   end
   channels = keys[2]
-  shard, firstRead, wallMicros, clock = {}, { 'ahead', 'seen', 'epoch', 'dues', 'purges', 'fix', 'wide', 'ev' }, nil, nil
+  shard, wallMicros, clock = {}, nil, nil
+  for i = #firstRead, FIRST_ADDED, -1 do
+    firstRead[i] = nil
+  end
   -- most calls fill few of these: making all of them anew would cost more than what fills them
-  if shardChanges[1] then shardChanges, isChanged = {}, {} end
+  for i = #begins, 1, -1 do
+    begins[i]()
+    begins[i] = nil
+  end
+  if shardChanges[1] then shardChanges, changedAt = {}, {} end
   if notices[1] then notices = {} end
   if next(activities) then activities = {} end
   if brokenOrder[1] then broken, brokenOrder = {}, {} end
 end
 
 function commitShard()
-  local count = #shardChanges
-  if count == 0 then
-    return
-  end
-  local fields = {}
-  for i = 1, count do
-    local name = shardChanges[i]
-    fields[i * 2 - 1], fields[i * 2] = name, shard[name]
-  end
-  call('HSET', M, unpack(fields))
+  if shardChanges[1] then call('HSET', M, unpack(shardChanges)) end
 end
 
 local function commitBroken()
@@ -219,7 +239,7 @@ local function commitBroken()
 end
 
 function commitNotices()
-  commitBroken()
+  if brokenOrder[1] then commitBroken() end
   for i = 1, #notices do
     local note = notices[i]
     local inbox = T .. ':in:' .. note[1]

@@ -131,10 +131,8 @@ function cellOf(g, index)
   return #cell == 8 and cell or cell .. rep('\0', 8 - #cell)
 end
 
+-- Of a group whose table does not stand in its hash.
 function commitTable(g)
-  if g.inline then
-    return
-  end
   local d = g.b .. ':d'
   if g.contents then
     -- what comes behind the cells of a new group

@@ -15,13 +15,12 @@ MOST_GROUPS = 96
 -- branch that opened them is over.
 local toClose, todo, passed, closedBelow = {}, {}, 0, 0
 
-function begin_closing()
-  if toClose[1] then toClose = {} end
-  if todo[1] then todo = {} end
-  passed, closedBelow = 0, 0
+local function reset()
+  toClose, todo, passed, closedBelow = {}, {}, 0, 0
 end
 
 function leaveToSweep(entry)
+  if not todo[1] then begins[#begins + 1] = reset end
   todo[#todo + 1] = entry
 end
 
@@ -31,6 +30,7 @@ end
 
 -- What is below a closed group is to be closed, too.
 function closeBelow(g, reason)
+  if not toClose[1] then begins[#begins + 1] = reset end
   toClose[#toClose + 1] = { g, reason }
 end
 
@@ -107,6 +107,7 @@ function closeChildren(g, index, cell, reason)
     elseif isOpen then
       local child = loadReadable(gid)
       if child and child.state == 'o' then
+        if closedBelow == 0 then begins[#begins + 1] = reset end
         closedBelow = closedBelow + 1
         close(child, 'w', reason)
       end
@@ -175,7 +176,7 @@ function settleClosing()
       leaveToSweep(g.gid .. '\t' .. reason)
     end
   end
-  toClose = {}
+  if at > 1 then toClose = {} end
 end
 
 function commitTodo()

@@ -9,7 +9,7 @@
 --   dead-letters: commitDeadLetters
 --   due-queue: commitPlans
 --   grants: commitEnded commitHeld
---   group: asCounted forgotten groupOrder headOf packing readyOf stateOf
+--   group: forgotten groupOrder headOf packing readyOf stateOf
 --   ready-queue: commitLanes isGrantable registerLane
 --   retries: retries
 --   run: commitListings commitRuns
@@ -20,12 +20,13 @@
 -- Writes that come behind all others, where a script asks for them.
 local afterwards = {}
 
-function begin_commit()
-  if afterwards[1] then afterwards = {} end
+local function reset()
+  afterwards = {}
 end
 
 -- A command, as a list, to be done by `commitLater`.
 function later(command)
+  if not afterwards[1] then begins[#begins + 1] = reset end
   afterwards[#afterwards + 1] = command
 end
 
@@ -39,7 +40,7 @@ end
 local function addRecords(g, fields)
   local at, over = #fields, nil
   local changes = g.recordChanges
-  for i = 1, changes and #changes or 0 do
+  for i = 1, #changes do
     local grantNumber = changes[i]
     local record = g.records[grantNumber]
     if record then
@@ -55,7 +56,7 @@ end
 
 -- The same of tasks in hand.
 local function addTasks(g, fields, over)
-  for field, record in pairs(g.taskChanges or {}) do
+  for field, record in pairs(g.taskChanges) do
     if record then
       fields[#fields + 1], fields[#fields + 2] = field, record
     elseif g.state == 'o' then
@@ -82,7 +83,7 @@ local function commitFields(g)
     at = at + 2
   end
   if g.inline and (g.isTableChanged or g.wasPacked) then
-    fields[at + 1], fields[at + 2] = 'd', g.all and g.all .. sub(g.inline, g.size * 8 + 1) or g.inline
+    fields[at + 1], fields[at + 2] = 'd', g.all and g.all .. (g.contents or sub(g.inline, g.size * 8 + 1)) or g.inline
     at = at + 2
   end
   if g.isParkedChanged or g.wasPacked then
@@ -100,7 +101,10 @@ local function commitFields(g)
   if g.apart then
     fields[at + 1], fields[at + 2] = 'apart', g.apart
   end
-  local over = addTasks(g, fields, addRecords(g, fields))
+  local over = g.recordChanges and addRecords(g, fields)
+  if g.taskChanges then
+    over = addTasks(g, fields, over)
+  end
   many('HSET', b, fields)
   if over then
     many('HDEL', b, over)
@@ -120,13 +124,15 @@ end
 
 local function commitGroup(g)
   local b = g.b
-  if g.packed and g.parked == 1 and g.state == 'o' and not g.wasQueued then
-    commitPacked(g)
-    return
-  elseif g.wasPacked then
-    call('UNLINK', T .. ':p:' .. g.gid)
-    if g.packed.isAlone then
-      call('RPUSH', T .. ':r:' .. g.run .. ':k', g.gid)
+  if g.packed then
+    if g.parked == 1 and g.state == 'o' and not g.wasQueued then
+      commitPacked(g)
+      return
+    elseif g.wasPacked then
+      call('UNLINK', T .. ':p:' .. g.gid)
+      if g.packed.isAlone then
+        call('RPUSH', T .. ':r:' .. g.run .. ':k', g.gid)
+      end
     end
   end
   if g.writes then
@@ -137,7 +143,9 @@ local function commitGroup(g)
   if g.segmentUpload then
     uploads.move(unpack(g.segmentUpload))
   end
-  commitTable(g)
+  if not g.inline then
+    commitTable(g)
+  end
   commitFields(g)
   if g.requeued and #g.requeued > 0 and g.state == 'o' then
     many('RPUSH', b .. ':r', g.requeued)
@@ -151,10 +159,12 @@ local function commitGroup(g)
       end
     end
   end
-  if g.isQueued and not g.wasQueued then
-    call('ZADD', T .. ':q:' .. g.lane, g.score, g.gid)
-  elseif g.wasQueued and not g.isQueued then
-    call('ZREM', T .. ':q:' .. g.lane, g.gid)
+  if g.isQueued ~= g.wasQueued then
+    if g.isQueued then
+      call('ZADD', T .. ':q:' .. g.lane, g.score, g.gid)
+    else
+      call('ZREM', T .. ':q:' .. g.lane, g.gid)
+    end
   end
 end
 
@@ -195,9 +205,10 @@ local function setActive(lane, isWanted)
   end
 end
 
--- What groups have changed of the counters of the shard and of their lanes; works out which groups stand in their lane from now on.
-local function countGroups(changes, names, appeared)
-  local epoch = hintEpoch()
+-- What groups have changed of the counters of the shard and of their lanes; works out which groups stand in their lane from now on. Lanes that this
+-- call has to do with, and a group of each; nil where there are none.
+local function countGroups(changes, names)
+  local epoch, appeared = hintEpoch(), nil
   for i = 1, #groupOrder do
     local g = groupOrder[i]
     if g.isTouched then
@@ -205,17 +216,20 @@ local function countGroups(changes, names, appeared)
         -- nothing counts it yet, and it may stand in no lane
         g.epoch, g.wasQueued, g.readyBefore, g.inFlightBefore, g.delayedBefore = epoch, false, 0, 0, 0
       end
-      g.isQueued = isGrantable(g)
+      -- none of a root that its opener drives count, and none of it are queued
+      local readyNow = g.isOpeners and 0 or readyOf(g)
+      g.isQueued = readyNow > 0 and isGrantable(g, readyNow)
       if g.isQueued ~= g.wasQueued then
         count(changes, names, 'c:' .. g.lane, g.isQueued and 1 or -1)
       end
-      local ready, inFlight = asCounted(g, readyOf(g)) - g.readyBefore, asCounted(g, g.inFlight) - g.inFlightBefore
+      local ready, inFlight = readyNow - g.readyBefore, (g.isOpeners and 0 or g.inFlight) - g.inFlightBefore
       local delayed = g.delayed - g.delayedBefore
       if ready ~= 0 then
         count(changes, names, 'ready', ready)
         count(changes, names, 'n:' .. g.lane, ready)
       end
       if ready > 0 or inFlight > 0 or g.isQueued then
+        appeared = appeared or {}
         appeared[g.lane] = g
       end
       if inFlight ~= 0 then
@@ -234,11 +248,15 @@ local function countGroups(changes, names, appeared)
       count(changes, names, 'c:' .. g.lane, -1)
     end
   end
+  return appeared
 end
 
 local function countChanges()
-  local changes, names, appeared = {}, {}, {}
-  countGroups(changes, names, appeared)
+  local changes, names = {}, {}
+  local appeared = countGroups(changes, names) or names[1] and {}
+  if not appeared then
+    return
+  end
   local unknown
   for lane in pairs(appeared) do
     if shard['n:' .. lane] == nil then
@@ -288,7 +306,9 @@ end
 
 -- Works out what follows from the changes, then writes all of them.
 function commit()
-  settleClosing()
+  if begins[1] then
+    settleClosing()
+  end
   countChanges()
   notifyPlanned()
 
@@ -298,17 +318,27 @@ function commit()
   commitListings()
   commitGroups()
   commitRuns()
-  commitSaves()
+  -- what few calls fill, they all have said in `begins`
+  local hasRare = begins[1] ~= nil
+  if hasRare then
+    commitSaves()
+  end
   if ended then
     commitEnded(ended)
   end
   commitPlans()
-  retries.commitRetries()
-  commitTodo()
+  if hasRare then
+    retries.commitRetries()
+    commitTodo()
+  end
   commitLanes()
-  wideLanes.commit()
+  if hasRare then
+    wideLanes.commit()
+  end
   commitNotified()
-  commitDeadLetters()
+  if hasRare then
+    commitDeadLetters()
+  end
   commitShard()
   commitNotices()
 end

@@ -8,8 +8,8 @@
 local MOST_DEAD_LETTERS, MOST_INPUT_BYTES = 1000, 65536
 local deadLetters = {}
 
-function begin_dead_letters()
-  if deadLetters[1] then deadLetters = {} end
+local function reset()
+  deadLetters = {}
 end
 
 function addDeadLetter(g, index, kind, errors, losses, value)
@@ -17,6 +17,7 @@ function addDeadLetter(g, index, kind, errors, losses, value)
   specOf(g) -- read before the first write
   now()
   setShard('deads', whole(shardNumber('deads') + 1))
+  if not deadLetters[1] then begins[#begins + 1] = reset end
   deadLetters[#deadLetters + 1] = { g, index, kind, errors, losses, input, value }
 end
 

@@ -37,15 +37,14 @@ function wakes.unplan(entry)
 end
 
 local function write(key, name, added, removed)
-  if not added[1] and not removed[1] then
-    return
-  end
   local change = 0
   for i = 1, #added do
     change = change + call('ZADD', key, added[i][1], added[i][2])
   end
-  for i = 1, #removed, 4000 do
-    change = change - call('ZREM', key, unpack(removed, i, min(i + 3999, #removed)))
+  if removed[1] then
+    for i = 1, #removed, 4000 do
+      change = change - call('ZREM', key, unpack(removed, i, min(i + 3999, #removed)))
+    end
   end
   if change ~= 0 then
     setShard(name, whole(max(0, shardNumber(name) + change)))
@@ -53,8 +52,8 @@ local function write(key, name, added, removed)
 end
 
 function commitPlans()
-  write(T .. ':due', 'dues', planned, unplanned)
-  write(T .. ':purge', 'purges', purges, purged)
+  if planned[1] or unplanned[1] then write(T .. ':due', 'dues', planned, unplanned) end
+  if purges[1] or purged[1] then write(T .. ':purge', 'purges', purges, purged) end
   if next(wakePlans) then
     local added, removed = {}, {}
     for entry, at in pairs(wakePlans) do

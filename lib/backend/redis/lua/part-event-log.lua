@@ -8,13 +8,14 @@ local MOST_EVENTS = 10000
 -- What is to be kept with the other writes of this call.
 local planned = {}
 
-function begin_event_log()
-  if planned[1] then planned = {} end
+local function reset()
+  planned = {}
 end
 
 -- Whether somebody wants to know what happens.
 local function isKept()
-  return (tonumber(shardValue('ev') or nil) or 0) > now()
+  local untilWhen = shardValue('ev')
+  return untilWhen and (tonumber(untilWhen) or 0) > now()
 end
 
 -- Keeps an event: its kind, and its facts, a line each.
@@ -27,6 +28,7 @@ end
 -- The same, behind the states of runs that this call changes.
 local function planEvent(...)
   if isKept() then
+    if not planned[1] then begins[#begins + 1] = reset end
     planned[#planned + 1] = { ... }
   end
 end

@@ -112,7 +112,7 @@ function newGrant(g, session, nonce, branches, count, graceMs)
   local grantNumber = g.grantCount
   local token = fence .. '.' .. nonce .. '-' .. grantNumber
   g.inFlight = g.inFlight + count
-  setRecord(g, tostring(grantNumber), concat({ token, branches, whole(now()), session }, ' '))
+  setRecord(g, tostring(grantNumber), token .. ' ' .. branches .. ' ' .. whole(now()) .. ' ' .. session)
   holdingsOf(session)[g.gid .. '#' .. grantNumber] = count
   if g.timeout > 0 then
     plan(now() + g.timeout + graceMs, 'd ' .. g.gid .. '#' .. grantNumber)
@@ -185,16 +185,19 @@ end
 function commitHeld()
   local gone
   for session, fields in pairs(owned) do
-    local key, kept, left = T .. ':o:' .. session, {}, {}
+    local key, kept, left = T .. ':o:' .. session, nil, nil
     for field, held in pairs(fields) do
       if held > 0 then
-        kept[#kept + 1], kept[#kept + 2] = field, held
+        kept = kept or {}
+        local at = #kept
+        kept[at + 1], kept[at + 2] = field, held
       else
+        left = left or {}
         left[#left + 1] = field
       end
     end
-    many('HSET', key, kept)
-    if left[1] then
+    if kept then many('HSET', key, kept) end
+    if left then
       gone = gone or {}
       gone[key] = left
     end
@@ -205,8 +208,13 @@ end
 -- `ended` as `commitHeld` answered it. What stays because its key is of another type is forgotten by the next reader.
 function commitEnded(ended)
   for key, fields in pairs(ended) do
-    for i = 1, #fields, 4000 do
-      tryCall('HDEL', key, unpack(fields, i, min(i + 3999, #fields)))
+    local count = #fields
+    if count <= 4000 then
+      tryCall('HDEL', key, unpack(fields))
+    else
+      for i = 1, count, 4000 do
+        tryCall('HDEL', key, unpack(fields, i, min(i + 3999, count)))
+      end
     end
   end
 end

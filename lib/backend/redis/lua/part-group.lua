@@ -25,6 +25,12 @@ local STATE, STATE_BYTES = '<dBBI4I4I4I4I4I4I4I4I4I4I4I4dd', 74
 local STATES = { [111] = 'o', [114] = 'r', [119] = 'w' }
 local STATE_BYTE = { o = 111, r = 114, w = 119 }
 local IS_QUEUED, IS_RETIRED, HAS_GROUPS, IS_OPENERS, IS_REOPENED = 1, 2, 4, 8, 16
+-- By all flags: what each says.
+local FLAGS = {}
+for flags = 0, IS_REOPENED * 2 - 1 do
+  FLAGS[flags] = { isQueued = flags % 2 == 1, isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags % 8 >= HAS_GROUPS,
+    isOpeners = flags % 16 >= IS_OPENERS, isReopened = flags >= IS_REOPENED }
+end
 
 -- Of a new group, or of one that stands in another lane.
 function headOf(g)
@@ -32,8 +38,12 @@ function headOf(g)
 end
 
 function stateOf(g)
-  local flags = (g.isQueued and IS_QUEUED or 0) + (g.isRetired and IS_RETIRED or 0) + (g.hasChildren and HAS_GROUPS or 0)
-    + (g.isOpeners and IS_OPENERS or 0) + (g.isReopened and IS_REOPENED or 0)
+  local flags = 0
+  if g.isQueued then flags = IS_QUEUED end
+  if g.isRetired then flags = flags + IS_RETIRED end
+  if g.hasChildren then flags = flags + HAS_GROUPS end
+  if g.isOpeners then flags = flags + IS_OPENERS end
+  if g.isReopened then flags = flags + IS_REOPENED end
   return pack(STATE, g.since, STATE_BYTE[g.state], flags, g.left, g.fill, g.bytes, g.next, g.inFlight, g.settles, g.grantCount, g.requeuedCount,
     g.delayed, g.failed, g.dead, g.epoch, g.closed, g.affinityUntil) .. g.inbox
 end
@@ -70,15 +80,16 @@ local function decode(gid, b, fields)
   if fields[3] and #fields[3] < size * 8 then
     error('a branch table that is cut off')
   end
+  local is = FLAGS[flags % (IS_REOPENED * 2)]
   return { gid = gid, b = b, run = parent == '' and gid or match(gid, '^[^/]*'), size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
     score = score, depth = depth, limit = limit, attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = opened,
     digest = digest, affinity = affinity, parent = parent, isRoot = parent == '', facts = h, spec = nil, state = STATES[state],
     left = left, fill = fill, bytes = bytes, next = nextIndex, inFlight = inFlight, settles = settles, grantCount = grantCount,
     requeuedCount = requeuedCount, delayed = delayed, parked = parked, failed = failed, dead = dead, epoch = epoch, since = since, closed = closed,
-    affinityUntil = affinityUntil, isQueued = flags % 2 == 1, isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags % 8 >= HAS_GROUPS,
-    isOpeners = flags % 16 >= IS_OPENERS, isReopened = flags >= IS_REOPENED, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
+    affinityUntil = affinityUntil, isQueued = is.isQueued, isRetired = is.isRetired, hasChildren = is.hasChildren, isOpeners = is.isOpeners,
+    isReopened = is.isReopened, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
     inline = fields[3], segments = fields[4] or '',
-    wasQueued = flags % 2 == 1, inFlightBefore = flags % 16 >= IS_OPENERS and 0 or inFlight, delayedBefore = delayed, readyBefore = 0,
+    wasQueued = is.isQueued, inFlightBefore = is.isOpeners and 0 or inFlight, delayedBefore = delayed, readyBefore = 0,
     isTouched = false, records = {} }
 end
 
@@ -159,8 +170,8 @@ function load(gid, grantNumber, isToGrant)
   elseif isToGrant then
     g.spec = fields[6] or nil
   end
-  if g.state == 'o' then
-    g.readyBefore = asCounted(g, readyOf(g))
+  if g.state == 'o' and not g.isOpeners then
+    g.readyBefore = readyOf(g)
   end
   if shard.ahead == nil then
     firstRead[#firstRead + 1] = 'f:' .. g.lane
@@ -226,7 +237,7 @@ function filled(g)
 end
 
 function readyOf(g)
-  return g.state == 'o' and filled(g) - g.next + g.requeuedCount or 0
+  return g.state == 'o' and (g.isShared and filled(g) or g.fill) - g.next + g.requeuedCount or 0
 end
 
 -- So many branches of the group as counters of lanes have them: none of a root that no worker may take, since the session which opened the run

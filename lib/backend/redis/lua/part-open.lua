@@ -87,13 +87,14 @@ local function newRun(ARGV)
   if shard.keep ~= keep then
     setShard('keep', keep)
   end
-  local micros = wall() * 1000 + floor(nowMicros() % 1000 / 4) * 4
+  local created = wall()
+  local micros = created * 1000 + floor(nowMicros() % 1000 / 4) * 4
   local run = { id = runId, key = T .. ':r:' .. runId, isEnded = false, isPaused = false, isAbandoned = false,
     isLeftBehind = ARGV[10] == '1', hasOpener = session ~= '', lostAt = false,
     retention = tonumber(retention), timeout = timeout ~= '0' and timeout, startedAt = false, workflow = workflow,
     build = ARGV[12] ~= '' and ARGV[12],
     micros = micros,
-    changes = { 'created', wall(), 'us', whole(micros % 1000), 'graph', ARGV[ROOT + 7], 'dig', ARGV[ROOT + 1], 'nonce', nonce, 'ret', retention } }
+    changes = { 'created', created, 'us', whole(micros % 1000), 'graph', ARGV[ROOT + 7], 'dig', ARGV[ROOT + 1], 'nonce', nonce, 'ret', retention } }
   addRun(run)
   if run.isLeftBehind then
     setRun(run, 'started', '1')
@@ -139,9 +140,10 @@ local function startRun(run, root, ARGV, childLane)
     callWatchers(session)
   end
   root.isOpeners = true
-  setRun(run, 'opener', '1')
-  setRun(run, 'startedAt', wall())
-  setRun(run, 'driver', session)
+  local changes = run.changes
+  local at = #changes
+  changes[at + 1], changes[at + 2], changes[at + 3], changes[at + 4], changes[at + 5], changes[at + 6] =
+    'opener', '1', 'startedAt', wall(), 'driver', session
   standings.relist(run, RUNNING)
   if not childLane then
     setCells(root, 0, DRIVEN)

@@ -97,8 +97,8 @@ end
 -- Stores `count` input items from item `from` (which is the fill) on, as ARGV has them. `ends` count from the group's first byte. Before they
 -- are ready.
 function addInputs(g, from, count, ARGV, at)
-  local d, size, ends, bytes, upload = g.b .. ':d', g.size, ARGV[at + 8], ARGV[at + 9], ARGV[at + 11]
-  local ready, added, before = readyOf(g), #bytes, filled(g)
+  local size, ends, bytes, upload = g.size, ARGV[at + 8], ARGV[at + 9], ARGV[at + 11]
+  local ready, added, before = g.isNew and 0 or readyOf(g), #bytes, g.isReopened and filled(g)
   if g.isReopened then
     retries.keepCells(g, g.isShared or count == size)
   end
@@ -114,7 +114,7 @@ function addInputs(g, from, count, ARGV, at)
       g.inline, g.isTableChanged = rep(NO_CELL, size) .. g.contents, true
     end
   else
-    local last = #g.segments / 8 - 1
+    local d, last = g.b .. ':d', #g.segments / 8 - 1
     if last < 0 or g.bytes + #bytes - (unpackBytes('<I4', g.segments, last * 8 + 5)) > SEGMENT_BYTES then
       g.segments, g.isSegmentsChanged = g.segments .. pack('<I4I4', from, g.bytes), true
       last = last + 1
@@ -139,8 +139,11 @@ end
 -- Whether the inputs that ARGV brings for a group are all there: those that were uploaded may not have come.
 function isUploaded(ARGV, at)
   local upload, ends = ARGV[at + 11], ARGV[at + 8]
+  if upload == '' then
+    return true
+  end
   local _, _, base = inputsIn(ARGV, at)
-  return upload == '' or uploads.sizeOf(upload) == (unpackBytes('<I4', ends, #ends - 3)) - base
+  return uploads.sizeOf(upload) == (unpackBytes('<I4', ends, #ends - 3)) - base
 end
 
 -- Opens a group for a branch of `holding`, as ARGV has it from `at` on.

@@ -6,8 +6,8 @@
 --   group: asCounted groupOrder load readyOf specOf
 -- By name: what a lane asks. Fields for T:l.
 local lanes, newLanes = {}, {}
--- By demand: the name. Kept from call to call.
-local names, namesKnown = {}, 0
+-- By demand: the name; and by name what the demand says, which nothing changes. Kept from call to call.
+local names, demands, namesKnown = {}, {}, 0
 
 function begin_ready_queue()
   if next(lanes) then lanes = {} end
@@ -33,12 +33,12 @@ local function nameFor(demand)
   local name = names[demand]
   if not name then
     if namesKnown >= 1000 then
-      names, namesKnown = {}, 0
+      names, demands, namesKnown = {}, {}, 0
     end
     name = sub(redis.sha1hex(demand), 1, 12)
-    names[demand], namesKnown = name, namesKnown + 1
+    names[demand], demands[name], namesKnown = name, laneFrom(demand), namesKnown + 1
   end
-  lanes[name] = lanes[name] or laneFrom(demand)
+  lanes[name] = lanes[name] or demands[name]
   return name
 end
 
@@ -102,8 +102,9 @@ function registerLane(lane, g)
 end
 
 -- Whether something of the group can be granted now. What its run forbids (paused, over, abandoned) acquire finds out: such a group is barred.
-function isGrantable(g)
-  return g.state == 'o' and readyOf(g) > 0 and (g.limit == 0 or g.inFlight < g.limit) and not (g.isBarred or g.isOpeners)
+-- `ready`: how many are ready, where the caller knows.
+function isGrantable(g, ready)
+  return g.state == 'o' and (ready or readyOf(g)) > 0 and (g.limit == 0 or g.inFlight < g.limit) and not (g.isBarred or g.isOpeners)
 end
 
 -- Groups that stand first in a lane, as far as they can be read.

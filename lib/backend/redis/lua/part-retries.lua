@@ -9,9 +9,8 @@
 -- Entries for T:d; those of it that are over.
 local delayed, promotedEntries = {}, {}
 
-function begin_retries()
-  if delayed[1] then delayed = {} end
-  if promotedEntries[1] then promotedEntries = {} end
+local function reset()
+  delayed, promotedEntries = {}, {}
 end
 
 -- The branches that are requeued in this call, for which `count` more are added.
@@ -34,6 +33,7 @@ end
 -- The branch waits for its retry.
 local function delay(g, index, cell, delayMs)
   setCells(g, index, cell)
+  if not delayed[1] then begins[#begins + 1] = reset end
   delayed[#delayed + 1] = { now() + delayMs, g.gid .. '#' .. whole(index) }
   g.delayed = g.delayed + 1
 end
@@ -62,6 +62,7 @@ local function promoteDue(most)
   local entries = call('ZRANGEBYSCORE', T .. ':d', '-inf', whole(now()), 'LIMIT', 0, most)
   local promoted = 0
   for _, entry in ipairs(entries) do
+    if not promotedEntries[1] then begins[#begins + 1] = reset end
     promotedEntries[#promotedEntries + 1] = entry
     local gid, index = match(entry, '^(.*)#(%d+)$')
     if gid then

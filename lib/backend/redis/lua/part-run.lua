@@ -30,30 +30,36 @@ function forgetRun(id)
   runs[id] = nil
 end
 
+-- What the picture of a run is made of.
+local FACTS = { 'created', 'end', 'paused', 'aband', 'started', 'startedAt', 'ret', 'timeout', 'wf', 'opener', 'lostAt', 'waits', 'epoch', 'build',
+  'us' }
+
 function loadRun(id)
   local run = runs[id]
   if run ~= nil then
     return run
   end
   local key = T .. ':r:' .. id
-  local values = call('HMGET', key, 'created', 'end', 'paused', 'aband', 'started', 'startedAt', 'ret', 'timeout', 'wf', 'opener', 'lostAt',
-    'waits', 'epoch', 'build', 'us')
-  if not values[1] then
+  local created, ended, paused, abandoned, started, startedAt, retention, timeout, workflow, opener, lostAt, waits, epoch, build, us =
+    unpack(call('HMGET', key, unpack(FACTS)), 1, #FACTS)
+  if not created then
     runs[id] = false
     return false
   end
-  run = { id = id, key = key, isEnded = values[2] ~= false, ended = values[2], isPaused = values[3] == '1', isAbandoned = values[4] == '1',
-    isLeftBehind = values[5] == '1', hasOpener = values[10] == '1', lostAt = values[11] ~= '' and values[11], startedAt = values[6],
-    hasWaits = values[12] ~= false, retention = tonumber(values[7]) or 0, timeout = values[8], workflow = values[9] or '',
-    epoch = tonumber(values[13]) or 0, build = values[14],
-    micros = (tonumber(values[1]) or 0) * 1000 + (tonumber(values[15]) or 0), changes = false }
+  run = { id = id, key = key, isEnded = ended ~= false, ended = ended, isPaused = paused == '1', isAbandoned = abandoned == '1',
+    isLeftBehind = started == '1', hasOpener = opener == '1', lostAt = lostAt ~= '' and lostAt, startedAt = startedAt, hasWaits = waits ~= false,
+    retention = tonumber(retention) or 0, timeout = timeout, workflow = workflow or '', epoch = tonumber(epoch) or 0, build = build,
+    micros = (tonumber(created) or 0) * 1000 + (tonumber(us) or 0), changes = false }
   addRun(run)
   return run
 end
 
 function setRun(run, name, value)
-  local changes = run.changes or {}
-  run.changes = changes
+  local changes = run.changes
+  if not changes then
+    changes = {}
+    run.changes = changes
+  end
   local at = #changes
   changes[at + 1], changes[at + 2] = name, value
 end
@@ -140,7 +146,9 @@ function commitListings()
   for i = 1, #listings do
     call(unpack(listings[i]))
   end
-  eventLog.commitEvents()
+  if begins[1] then
+    eventLog.commitEvents()
+  end
 end
 
 function commitRuns()
@@ -149,8 +157,10 @@ function commitRuns()
     if run.changes then
       many('HSET', run.key, run.changes)
     end
-    for _, write in ipairs(run.writes or {}) do
-      call(unpack(write))
+    if run.writes then
+      for _, write in ipairs(run.writes) do
+        call(unpack(write))
+      end
     end
     if run.valueUpload then
       uploads.move(run.valueUpload, run.key .. ':e')

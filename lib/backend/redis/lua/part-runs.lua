@@ -11,12 +11,13 @@ local MOST_COUNTED_ENDS = 600
 local OTHER_WORKFLOWS = '~other'
 local saves = {}
 
-function begin_runs()
-  if saves[1] then saves = {} end
+local function reset()
+  saves = {}
 end
 
 -- Outputs to be saved: the key (which must be read before), then path and value of each. A path that has one keeps it; behind a `!` it is replaced.
 function save(values)
+  if not saves[1] then begins[#begins + 1] = reset end
   saves[#saves + 1] = values
 end
 
@@ -80,8 +81,13 @@ function endRun(run, as, value, reason, upload)
   if not run or run.isEnded then
     return
   end
-  run.isEnded, run.ended = true, as
-  setRun(run, 'end', as)
+  local at = now()
+  run.isEnded, run.ended, run.kept = true, as, at + run.retention
+  local changes = run.changes or {}
+  run.changes = changes
+  local count = #changes
+  changes[count + 1], changes[count + 2], changes[count + 3], changes[count + 4], changes[count + 5], changes[count + 6] =
+    'end', as, 'endedAt', wall(), 'kept', run.kept
   standings.relist(run, standings.ofEnd(as))
   unpinRun(run)
   countEnd(run, as)
@@ -90,15 +96,12 @@ function endRun(run, as, value, reason, upload)
   else
     setRun(run, 'value', value)
   end
-  setRun(run, 'endedAt', wall())
   local root = loadReadable(run.id)
   if root then
     close(root, 'w', reason)
   end
-  run.kept = now() + run.retention
-  setRun(run, 'kept', run.kept)
   -- one that is retried goes on from its inputs and outcomes
-  plan(as == 'completed' and min(now() + tonumber(shardValue('keep') or 600000), run.kept) or run.kept, 'p ' .. run.id)
+  plan(as == 'completed' and min(at + tonumber(shardValue('keep') or 600000), run.kept) or run.kept, 'p ' .. run.id)
   if run.timeout then
     unplan('t ' .. run.id)
   end

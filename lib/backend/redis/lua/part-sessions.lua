@@ -20,6 +20,8 @@ end
 function hasAll(have, wanted)
   if have == '*' or wanted == '' then
     return true
+  elseif not find(wanted, '%s') then
+    return find(have, ',' .. wanted .. ',', 1, true) ~= nil
   end
   for name in gmatch(wanted, '%S+') do
     if not find(have, ',' .. name .. ',', 1, true) then

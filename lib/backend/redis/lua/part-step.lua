@@ -246,9 +246,11 @@ function step(isFull, ARGV, endBranches)
   if not retired then
     return wrong
   end
-  for _, g in ipairs(retired) do
-    touch(holding)
-    removeChild(holding, index, g.gid)
+  if retired[1] then
+    for _, g in ipairs(retired) do
+      touch(holding)
+      removeChild(holding, index, g.gid)
+    end
   end
   local answer, isAll, hasOpened = { 'OK', 0 }, false, false
   if ARGV[childAt] then
@@ -269,14 +271,17 @@ function step(isFull, ARGV, endBranches)
     end
   elseif ending ~= '' then
     firstRead[#firstRead + 1] = 'keep'
+    firstRead[#firstRead + 1] = 'e:' .. ending .. ':' .. run.workflow
   end
   local task = report(holding, index, cell, ARGV, answer)
   cell = markStepped(holding, index, cell, hasOpened, ARGV[9] ~= '', task, retiredAt - 1 > savesAt or ARGV[12] ~= '')
   if retiredAt - 1 > savesAt then
     saveFrom(run, ARGV, savesAt, retiredAt - 1)
   end
-  for _, g in ipairs(retired) do
-    retire(g)
+  if retired[1] then
+    for _, g in ipairs(retired) do
+      retire(g)
+    end
   end
   if ending ~= '' then
     endBy(run, holding, grantNumber, session, index, cell, ending, value, upload)

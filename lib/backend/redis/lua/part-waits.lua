@@ -24,9 +24,15 @@ local GRAPH_RETENTION_S, LONG_RETENTION_S = 86400, 34560000
 -- What this call has changed, by run and field; false: it goes.
 local changed, extended = {}, {}
 
-function begin_waits()
-  if next(changed) then changed = {} end
-  if next(extended) then extended = {} end
+local function reset()
+  changed, extended = {}, {}
+end
+
+-- What this call has changed of a run's waits.
+local function changesOf(key)
+  if next(changed) == nil then begins[#begins + 1] = reset end
+  changed[key] = changed[key] or {}
+  return changed[key]
 end
 
 local function addWrite(run, command)
@@ -46,8 +52,7 @@ end
 
 local function write(run, field, value)
   local key = T .. ':u:' .. run.id
-  changed[key] = changed[key] or {}
-  changed[key][field] = value
+  changesOf(key)[field] = value
   addWrite(run, value and { 'HSET', key, field, value } or { 'HDEL', key, field })
   if not run.hasWaits then
     run.hasWaits = true
@@ -57,8 +62,7 @@ end
 
 local function saveAnswer(run, place, value)
   local key, mark = run.key .. ':v', place .. '/!'
-  changed[key] = changed[key] or {}
-  changed[key][mark] = value
+  changesOf(key)[mark] = value
   addWrite(run, { 'HSETNX', key, mark, value })
   return value
 end
@@ -190,6 +194,7 @@ local function keepGraph(g, request)
   if not graph or extended[graph] then
     return
   end
+  if next(extended) == nil then begins[#begins + 1] = reset end
   extended[graph] = true
   local ms = request.dueMs >= 0 and (hasFlag(request.flags, IS_BY_CLOCK) and request.dueMs - wall() or request.dueMs)
   local seconds = ms and max(0, floor(ms / 1000)) + GRAPH_RETENTION_S or LONG_RETENTION_S

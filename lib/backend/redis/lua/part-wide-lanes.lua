@@ -11,8 +11,8 @@ local MOST_WIDE, MOST_SESSIONS_SEEN = 64, 1000
 -- Fields for T:l, and those that go.
 local changed, gone = {}, {}
 
-function begin_wide_lanes()
-  if changed[1] then changed, gone = {}, {} end
+local function reset()
+  changed, gone = {}, {}
 end
 
 -- What a session must know of a lane's tasks: 'all'; of a wide lane 'some', or 'none'.
@@ -48,6 +48,7 @@ local function renumber(lane)
   if number then
     local last = whole((tonumber(shardValue('lanes')) or nowMicros()) + 1)
     setShard('lanes', last)
+    if not gone[1] then begins[#begins + 1] = reset end
     gone[#gone + 1] = '#' .. number
     local at = #changed
     changed[at + 1], changed[at + 2], changed[at + 3], changed[at + 4] = lane, last .. '\t' .. demand, '#' .. last, lane
