@@ -1,4 +1,4 @@
-/** How commands write what they found: tables and colours for people, JSON for programs. */
+/** How commands write what they found: colours for people, JSON for programs. Tables are in table.ts. */
 import { inspect } from 'node:util'
 import { plainOf } from '../lib/server/plain-json.js'
 import type { Host, Screen } from './host.js'
@@ -18,7 +18,6 @@ export const painter = (screen: Screen, env: Host['env']): Paint =>
 
 /** What a pipe or a file is as wide as. */
 const USUAL_COLUMNS = 100
-const LEAST_LAST_COLUMN = 24
 
 /** How wide a screen is; some terminals do not know, and say 0. */
 export const columnsOf = ({ columns = 0 }: Screen): number => (columns > 0 ? columns : USUAL_COLUMNS)
@@ -29,51 +28,6 @@ export const plainText = (text: string): string =>
     /[\u0000-\u001f\u007f-\u009f]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
-
-const widthOf = (text: string): number => [...text].length
-
-/** Lines of at most so many characters, broken between words. */
-export function wrapped(text: string, columns: number): readonly string[] {
-  const lines = ['']
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1) ?? ''
-    if (last === '') lines[lines.length - 1] = word
-    else if (widthOf(last) + widthOf(word) < columns) lines[lines.length - 1] = `${last} ${word}`
-    else lines.push(word)
-  }
-  return lines
-}
-
-/**
- * Rows below a head, in columns as wide as they need; the last one is wrapped to the screen.
- * @param paint colours a cell's text, which is padded by then
- */
-export function table(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  screen: Screen,
-  paint: (text: string, column: number, row: readonly string[] | undefined) => string = (text) => text,
-): string {
-  const cells = rows.map((row) => row.map(plainText))
-  const last = head.length - 1
-  const widths = head.map((title, column) =>
-    Math.max(...[title, ...cells.map((row) => row[column] ?? '')].map(widthOf)),
-  )
-  const before = widths.slice(0, last).reduce((sum, width) => sum + width + 2, 0)
-  const room = Math.max(LEAST_LAST_COLUMN, columnsOf(screen) - before - 1)
-  const line = (row: readonly string[], of: readonly string[] | undefined): readonly string[] =>
-    wrapped(row[last] ?? '', room).map((part, i) => {
-      const shown = [...(i === 0 ? row.slice(0, last) : head.slice(0, last).map(() => '')), part]
-      const padded = shown.map((text, column) =>
-        column === last ? text : text + ' '.repeat(Math.max(0, (widths[column] ?? 0) - widthOf(text))),
-      )
-      return padded
-        .map((text, column) => paint(text, column, of))
-        .join('  ')
-        .trimEnd()
-    })
-  return [...line(head, undefined), ...cells.flatMap((row) => line(row, row))].map((text) => `${text}\n`).join('')
-}
 
 /** A value as JSON: what JSON has no form for is written as the nearest that it has. */
 export const toJson = (value: unknown): string => `${JSON.stringify(value, plainOf, 2)}\n`

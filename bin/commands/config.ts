@@ -4,8 +4,9 @@ import { describe, mayHoldPassword } from '../../lib/describe.js'
 import type { OptionSpec } from '../../lib/options.js'
 import { EXIT_CODES } from '../exit-codes.js'
 import type { Run } from '../host.js'
-import { painter, table, toJson } from '../output.js'
+import { painter, toJson } from '../output.js'
 import { ADDRESS_PARTS, type Given } from '../settings.js'
+import { table } from '../table.js'
 import { CONFIG_OPTIONS } from './options.js'
 
 export const configCommand: Run = (given, host) => {

@@ -5,7 +5,8 @@ import { systemRandom } from '../../lib/time.js'
 import { addressOf, type WorkerOptions } from '../../worker/worker-options.js'
 import { EXIT_CODES } from '../exit-codes.js'
 import type { Host, Run } from '../host.js'
-import { type Colour, painter, table, toJson } from '../output.js'
+import { type Colour, painter, toJson } from '../output.js'
+import { table } from '../table.js'
 
 type DoctorSettings = Pick<WorkerOptions, 'redisUrl' | 'redisHost' | 'redisPort' | 'redisDb' | 'keyPrefix'>
 

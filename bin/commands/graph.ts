@@ -8,8 +8,9 @@ import { drawing } from '../../lib/graph/drawing.js'
 import { EXIT_CODES } from '../exit-codes.js'
 import type { Host, Run } from '../host.js'
 import { modulesOf } from '../modules.js'
-import { painter, table, toJson } from '../output.js'
+import { painter, toJson } from '../output.js'
 import { flowsOf, type Named, selectFlow } from '../select-flow.js'
+import { table } from '../table.js'
 
 interface GraphSettings {
   readonly workflow?: string

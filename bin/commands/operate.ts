@@ -7,8 +7,9 @@ import { addressOf, type WorkerOptions } from '../../worker/worker-options.js'
 import { invalid, meant, shown } from '../command.js'
 import { EXIT_CODES } from '../exit-codes.js'
 import type { Host } from '../host.js'
-import { duration, painter, plainText, table, toJson } from '../output.js'
+import { duration, painter, plainText, toJson } from '../output.js'
 import type { Given } from '../settings.js'
+import { table } from '../table.js'
 
 type Connection = Pick<WorkerOptions, 'redisUrl' | 'redisHost' | 'redisPort' | 'redisDb' | 'keyPrefix'>
 

@@ -6,7 +6,8 @@ import type { Graflow, RunStatus, WorkerStatus } from '../../lib/producer/types.
 import { firstLineOf } from '../error-text.js'
 import { EXIT_CODES } from '../exit-codes.js'
 import type { Host, Run } from '../host.js'
-import { columnsOf, duration, painter, plainText, table, toJson } from '../output.js'
+import { columnsOf, duration, painter, plainText, toJson } from '../output.js'
+import { table } from '../table.js'
 import { ago, pause, QUEUE_HEAD, queueRow, unlessAborted, withClient } from './operate.js'
 
 const LOOK_MS = 1_000
@@ -149,7 +150,7 @@ function sightText(sight: Sight, rates: ReadonlyMap<string, number>, host: Host)
   const part = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
     rows.length === 0
       ? ''
-      : `\n${table(head, rows, host.out, (text, _column, row) => (row === undefined ? paint('dim', text) : text))}`
+      : `\n${table(head, rows, host.out, (text, _column, row) => (row === undefined ? paint('dim', text) : text), true)}`
   const title = `graflow  ${runs.length}${isMore ? '+' : ''} runs not over, ${ready} branches ready, ${inFlight} in flight, ${live.length} workers`
   return [
     `${paint('bold', title.slice(0, columnsOf(host.out)))}\n`,
