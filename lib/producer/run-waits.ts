@@ -131,12 +131,19 @@ function lackOf(
   { requires, tasks }: Pick<GroupStatus, 'requires' | 'tasks'>,
 ): Reason | undefined {
   if (asked.length === 0) return { why: 'worker', details: namesOf(tasks) }
+  // whatever they are capable of: for this it will fail
+  const nobodys = unknownTo(asked, tasks)
+  if (nobodys !== undefined) return nobodys
   const able = asked.filter(({ capabilities }) => requires.every((name) => has(capabilities, name)))
   if (able.length === 0) {
     const lacking = requires.filter((name) => !asked.some(({ capabilities }) => has(capabilities, name)))
     return { why: 'capability', details: { requires: wordsFor(lacking.length > 0 ? lacking : requires) } }
   }
-  const unknown = tasks.filter((name) => !able.some((worker) => has(worker.tasks, name)))
+  return unknownTo(able, tasks)
+}
+
+function unknownTo(workers: readonly SessionStatus[], tasks: readonly string[]): Reason | undefined {
+  const unknown = tasks.filter((name) => !workers.some((worker) => has(worker.tasks, name)))
   const [first] = unknown
   if (first === undefined) return undefined
   return { why: 'task', ...(isTask(first) && { task: first }), details: namesOf(unknown) }

@@ -55,13 +55,15 @@ describe.each(STORES)('a wait (%s)', (name) => {
     expect(await client.waits.of(run.id)).toEqual([])
   })
 
-  it('O5: capability names what no worker has, and goes with a worker that has it', async () => {
+  it('O5: task becomes capability, which names what no worker has, and goes with a worker that has it', async () => {
     const client = await store.client()
     const onGpu = task('on-gpu', { requires: ['gpu'] }, (n: number) => n)
-    await store.worker('plain', [onGpu])
     const run = await client.start(each(onGpu), [1])
+    await store.worker('ignorant', [other])
+    await reasons(client, run.id, 'task')
+    await store.worker('plain', [onGpu])
     const [wait] = await reasons(client, run.id, 'capability')
-    expect(wait).toMatchObject({ task: 'on-gpu', details: { requires: ['gpu'], workers: 1 } })
+    expect(wait).toMatchObject({ task: 'on-gpu', details: { requires: ['gpu'], workers: 2 } })
     await store.worker('gpu', [onGpu], { capabilities: ['gpu'] })
     expect(await run.result()).toEqual([1])
   })
