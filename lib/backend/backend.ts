@@ -380,6 +380,8 @@ export interface Decision {
   /** The path for which `value` is saved, unless that or `path` has an output; the holder of the branch is found anew. Absent: the branch ends. */
   readonly mark?: string
   readonly value: Uint8Array
+  /** Saved outputs to be forgotten where the branch had failed, and starts again. */
+  readonly forget?: readonly string[]
 }
 export type DecidedAs = 'succeeded' | 'failed' | 'skipped'
 /** `late`: it has succeeded, or was decided, before, or its group is closed. `gone`: there is no such branch, or nobody has come to the step. */
@@ -410,7 +412,7 @@ export interface ReopenRequest {
    */
   readonly redo?: readonly { readonly gid: string; readonly indexes: readonly number[] }[]
   /** What a person decides about it, in the same moment. */
-  readonly decision?: Decision
+  readonly decision?: Omit<Decision, 'forget'>
   /** More of what is to be forgotten and dropped follows in another call: the run stays as it is. */
   readonly isPartial?: boolean
 }

@@ -28,6 +28,8 @@ export class GroupOutcomes {
   isOld = false
   /** It was not released, but withdrawn with what is above it. */
   isWithdrawn = false
+  /** When the time of its group is over, by `elapsedMs`: it goes on from the first dispatch. Absent: it begins with this one. */
+  deadlineAt: number | undefined
   #known = 0
 
   constructor(plan: OutcomesPlan) {

@@ -1,6 +1,6 @@
 /**
  * The decision of a policy about its group. It is made once and kept, so that a reader of the result, and a driver that takes the run over, get
- * the same. Hides how long a policy may take: it counts against the `timeoutMs` of the group.
+ * the same. Hides how long a policy may take: it counts against the `timeoutMs` of the group, whoever decides.
  */
 import { GraflowError } from '../errors.js'
 import type { Limits } from '../options.js'
@@ -20,7 +20,7 @@ export interface DecisionOptions {
 
 /**
  * What the policy makes of the group. What ends this part of the run ends the wait for it. A decision too large for the store is not kept.
- * @param startedAt of the group, by `elapsedMs`
+ * @param startedAt of the group in this process, by `elapsedMs`
  * @throws GraflowError GROUP_TIMEOUT, and those of `policyResult`
  */
 export async function decisionOf(
@@ -38,10 +38,11 @@ export async function decisionOf(
   const decide = ({ cancel }: Frame): Promise<unknown> =>
     cancel.race(policyResult(group, policy, limits.runResultBytes))
   const late = (): GraflowError => decisionTimeout(plan, policyName, timeoutMs)
+  const deadlineAt = groupOutcomes.deadlineAt ?? startedAt + (timeoutMs ?? 0)
   const decision =
     timeoutMs === undefined
       ? await decide(frame)
-      : await inTime(clock, frame, startedAt + timeoutMs - elapsedMs(clock), late, decide)
+      : await inTime(clock, frame, deadlineAt - elapsedMs(clock), late, decide)
   const bytes = encode(decision)
   if (bytes.length <= limits.resultBytes) frame.execution.save(plan.path, bytes)
   return decision

@@ -149,6 +149,7 @@ export class Supersteps {
         const groupOutcomes = await this.#readOutcomes(plan)
         if (groupOutcomes instanceof GroupOutcomes) {
           groupOutcomes.isOld = met === 'old'
+          if (met !== 'old') groupOutcomes.deadlineAt = deadlineAt
           if (unserved !== undefined) {
             const { task } = unserved.details
             // Without a task in the error, some worker knows each task, but none can serve the whole group.

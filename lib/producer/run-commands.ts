@@ -84,11 +84,18 @@ export class RunCommands {
     if (place === undefined) throw noSuchDecision(id, path)
     if (place === 'nobody there' || (isEnded(record) && (await this.#hasEnded(id, path, place)))) return false
     const { resultBytes } = engine.parts.limits
-    const value = 'mark' in place ? markByHand(path, as, resultBytes) : outcomeByHand(path, as, resultBytes)
+    const { gid, index, mark } = place
+    const value = mark === undefined ? outcomeByHand(path, as, resultBytes) : markByHand(path, as, resultBytes)
     const decided = 'succeed' in as ? 'succeeded' : 'fail' in as ? 'failed' : 'skipped'
-    const decision: Decision = { nonce, path, as: decided, ...place, value }
-    if (!isEnded(record)) return (await backend.decide(id, decision)) === 'ok'
-    const redo = 'mark' in place ? [] : [{ gid: place.gid, indexes: [place.index] }]
+    const decision: Decision = {
+      ...{ nonce, path, as: decided, gid, index, value },
+      ...(mark !== undefined && { mark }),
+    }
+    if (!isEnded(record)) {
+      const forget = place.branch === undefined ? [] : forgotten(await backend.inspect.saved(id, place.branch))
+      return (await backend.decide(id, { ...decision, forget })) === 'ok'
+    }
+    const redo = mark === undefined ? [{ gid, indexes: [index] }] : []
     if (!(await this.#reopen(id, { ...(await this.#withoutFailures(id)), redo, decision }, nonce))) return false
     await this.#services.goesOn(record, graph, 0)
     return true
@@ -206,7 +213,8 @@ function forgotten(saved: SavedValues, forgets: (path: string) => boolean = () =
 
 type Parts = Pick<ReopenRequest, 'need' | 'forget' | 'drop' | 'redo' | 'decision'>
 
-type Place = Pick<Decision, 'gid' | 'index' | 'mark'>
+/** `branch`: the path of the branch in which the step stands, where that is not the run itself. */
+type Place = Pick<Decision, 'gid' | 'index' | 'mark'> & { readonly branch?: string }
 
 /** The branch that a decision is about, or the one that comes to the step that it is about; undefined where the path is of neither. */
 function placeByHand(
@@ -228,7 +236,9 @@ function placeByHand(
   for (let at = path; at.includes('/'); at = at.slice(0, at.lastIndexOf('/'))) {
     const around = branchAt(graph, at)
     if (around !== undefined)
-      return isThere(around.path) ? { gid: `${id}/${around.path}`, index: around.index, mark } : 'nobody there'
+      return isThere(around.path)
+        ? { gid: `${id}/${around.path}`, index: around.index, mark, branch: at }
+        : 'nobody there'
   }
   return { gid: id, index: 0, mark }
 }

@@ -1,5 +1,5 @@
 /** Tasks of by-hand.test.ts: some fail until the test has mended the cause. All starts are noted in the run, whoever makes them. */
-import { each, par, seq, task, type TaskContext } from 'graflow'
+import { each, par, seq, task, workflow, type TaskContext } from 'graflow'
 import { isOpenedByTest, mark, passGate } from '../support/handlers.js'
 
 const note = (ctx: TaskContext, text: string): Promise<number> => ctx.channel.append('log', text)
@@ -74,3 +74,11 @@ export const refused = seq(one, refuses, withLog)
 export const failsBeside = par({ refused: refuses, chain: seq(one, refuses, echo), slow: hang }).settled()
 /** A chain in a branch, whose first step hangs. */
 export const hangingChain = each(seq(hang, echo))
+const endless = task('endless', (_: number, ctx): Promise<number> => {
+  return new Promise((_resolve, reject) => ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason)))
+})
+/** A branch whose workflow runs out of time in its second step, after its end was written down; and one that hangs. */
+export const lateBeside = par({
+  late: workflow('late', seq(one, endless, echo), { timeoutMs: 300 }),
+  slow: hang,
+}).settled()

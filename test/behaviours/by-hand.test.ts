@@ -10,6 +10,7 @@ import {
   fragile,
   hangingChain,
   hangingStep,
+  lateBeside,
   nested,
   refused,
   routedStep,
@@ -222,6 +223,19 @@ describeOnBackends('what is decided by hand', (open) => {
       slow: { status: 'succeeded', value: 'worker' },
     })
     expect((await run.status()).byHand.map(({ path }) => path)).toEqual(['0/refused', '0/chain/1'])
+  })
+
+  it('O3: a step of a branch whose workflow was out of time: it has its time anew', async () => {
+    const graflow = await open()
+    const run = await graflow.start(lateBeside, 1)
+    await until(async () => (await run.status()).groups[0]?.failed === 1, 'it is out of time')
+    expect(await graflow.runs.settle(run.id, '0/late/w/1', { succeed: 'hand' })).toBe(true)
+    await until(async () => (await run.status()).groups[0]?.failed === 0, 'it goes on')
+    openGateOf(run, 'go')
+    expect(await run.result()).toEqual({
+      late: { status: 'succeeded', value: 'hand' },
+      slow: { status: 'succeeded', value: 'worker' },
+    })
   })
 
   it.each<[string, Parameters<Graflow['runs']['settle']>[2], unknown]>([

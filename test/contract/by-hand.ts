@@ -114,6 +114,31 @@ export function describeByHand(useWorld: UseWorld): void {
     expect(await world.outcomes('run/0')).toEqual(['succeeded:v0', 'succeeded:v1'])
   })
 
+  it('O3: forgets what such a branch is not to go on from; where it has not failed, nothing', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 2 })
+    const [first, second] = [await world.takeOne(1), await world.takeOne(1)]
+    const saving = async (grant: typeof first, index: number): Promise<void> => {
+      const paths = [`0/${index}/0`, `0/${index}/!t`]
+      const branch = { gid: 'run/0', index, token: grant.token }
+      await world.step(branch, { save: { paths, values: packed('kept', 'due') } })
+    }
+    await saving(first, 0)
+    await saving(second, 1)
+    await world.settle(first, 'failed')
+    const deciding = (index: number) =>
+      decide(world, 'run/0', index, {
+        ...{ path: `0/${index}/1`, mark: `0/${index}/1/!h` },
+        forget: [`0/${index}/!t`, '0/9/!t'],
+      })
+    expect([await deciding(0), await deciding(1)]).toEqual(['ok', 'ok'])
+    const { paths } = await world.backend.inspect.saved('run', '')
+    expect([...paths].sort()).toEqual(['0/0/0', '0/0/1/!h', '0/1/!t', '0/1/0', '0/1/1/!h'])
+    await world.settle(await world.takeOne(), 'succeeded')
+    expect(await world.outcomes('run/0')).toEqual(['succeeded:v0', 'succeeded:v1'])
+  })
+
   it('O3: ends a branch that waits for its retry', async () => {
     const world = await useWorld()
     const holder = await world.start('run')

@@ -48,8 +48,8 @@ export function describeInspect(useWorld: UseWorld): void {
     await world.settle(grant, 'succeeded', [0, 1])
     const [status] = await world.backend.inspect.groups('run')
     const { releasedAt = 0 } = (await world.backend.inspect.outcomes('run/0', 0)) ?? {}
-    // Each answer is put on the wall clock by itself, in whole milliseconds.
-    expect(Math.abs(releasedAt - (status?.releasedAt ?? 0))).toBeLessThanOrEqual(1)
+    // Each answer is put on the wall clock by itself, at its own time.
+    expect(Math.abs(releasedAt - (status?.releasedAt ?? 0))).toBeLessThan(1_000)
   })
 
   it('V3: counts the runs that are pinned to a build until they end, or are deleted', async () => {

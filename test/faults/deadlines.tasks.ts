@@ -1,5 +1,5 @@
-/** Workflows inside flows, with a deadline, for tests that kill whoever is at work in them. Each start is noted. */
-import { each, par, seq, task, workflow, type TaskContext } from 'graflow'
+/** Workflows inside flows, and groups whose policy takes long, with a deadline, for tests that kill whoever is at work in them. Each start is noted. */
+import { each, par, policy, seq, task, workflow, type Outcome, type TaskContext } from 'graflow'
 import { note, passGate } from '../support/ledger.js'
 
 /** Of every workflow here, and of the run that has a deadline itself. */
@@ -40,12 +40,26 @@ const lasts = task('lasts', { queue: 'brought' }, async (gate: string, ctx) => {
   return got
 })
 
+const names = task('names', (gate: string, ctx) => ({ run: ctx.runId, gate }))
+/** Decides once the gate is open; its branches were over long before. */
+const decides = policy('decides', async (outcomes: readonly Outcome<{ run: string; gate: string }>[]) => {
+  const [first] = outcomes
+  if (first?.status !== 'succeeded') throw new Error('expected a branch that succeeds')
+  const { run, gate } = first.value
+  note('start', { run, task: 'decides' })
+  await passGate(gate)
+  return gate
+})
+const decided = lists.to(each(names).configure({ timeoutMs: TIMEOUT_MS }).join(decides))
+
 /** Of these the time is over, whoever goes on. */
 export const LATE = {
   'a step': seq(passes, step),
   'a group': seq(passes, group),
   'a branch': lists.to(each(group)).to(first),
   'a fork': seq(passes, brings),
+  'a policy': decided,
+  'a policy in a branch': lists.to(each(decided)).to(first),
 } as const
 
 const ends = task('ends', async (gate: string, ctx) => {
@@ -64,4 +78,4 @@ export const IN_TIME = {
 export const WHOLE = seq(passes, ends)
 
 /** All of them, so that a worker that loads this module knows their tasks. */
-export const all = par(step, group, short, brings, lasts, lists, passes, ends)
+export const all = par(step, group, short, brings, lasts, lists, passes, ends, decided)

@@ -313,7 +313,8 @@ class Comparison {
   async #decide(): Promise<void> {
     const spec = this.#one(this.#specs)
     if (spec === undefined) return
-    const decision = this.#decisionOn(this.#chance(0.1) ? spec.runId : spec.gid)
+    const on = this.#decisionOn(this.#chance(0.1) ? spec.runId : spec.gid)
+    const decision = { ...on, forget: [String((Number(on.path) + 7) % 20)] }
     for (let times = this.#chance(0.2) ? 2 : 1; times > 0; times--)
       await this.#ask(`decide ${spec.runId} ${JSON.stringify(decision)}`, (backend) =>
         backend.decide(spec.runId, decision),

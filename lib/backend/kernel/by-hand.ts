@@ -9,7 +9,7 @@ import { endHolding } from './grants.js'
 import type { Group, Run } from './group.js'
 import { wake } from './parking.js'
 import { reclaim } from './reclaim.js'
-import { requeueFresh, revive, undo } from './retries.js'
+import { forgetSaved, requeueFresh, revive, undo } from './retries.js'
 import { save } from './runs.js'
 import type { KernelState } from './state.js'
 import { endStart } from './tasks-in-hand.js'
@@ -29,7 +29,7 @@ export function decide(state: KernelState, runId: string, decision: Decision): D
 
 /** The same, in a run that goes on in this moment. */
 export function applyDecision(state: KernelState, run: Run, decision: Decision): DecideAnswer {
-  const { path, as, nonce, gid, index, mark, value } = decision
+  const { path, as, nonce, gid, index, mark, value, forget = [] } = decision
   const group = run.groups.get(gid)
   if (group === undefined || index >= group.spec.size) return 'gone'
   if (group.state === 'open' && group.table.state(index) === 'succeeded') return 'late'
@@ -45,7 +45,7 @@ export function applyDecision(state: KernelState, run: Run, decision: Decision):
   if (group.state === 'open' && index >= group.filled && hasFailed(group, index)) return 'late'
   run.byHand = [...run.byHand, { path, as, at: state.wallNow, nonce }].slice(-MOST_BY_HAND)
   save(state, run, { paths: [mark], values: pack([value]) })
-  if (group.state === 'open') findAnew(state, group, index)
+  if (group.state === 'open') findAnew(state, group, index, forget)
   return 'ok'
 }
 
@@ -93,10 +93,11 @@ function endBranch(
 }
 
 /** Whoever gets the branch next reads what is saved of it; the session that holds it is notified, and loses it without a count. */
-function findAnew(state: KernelState, group: Group, index: number): void {
+function findAnew(state: KernelState, group: Group, index: number, forget: readonly string[]): void {
   group.stepped = (group.stepped ?? new Set()).add(index)
   wake(state, group, index)
   if (hasFailed(group, index)) {
+    forgetSaved(state, group.run, forget)
     revive(state, group, index)
     state.effects.activity(group.run.id, 'settled', group.spec.gid)
     return

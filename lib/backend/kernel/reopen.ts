@@ -4,7 +4,7 @@ import { applyDecision } from './by-hand.js'
 import { noteRun } from './event-log.js'
 import type { Run } from './group.js'
 import { relane } from './ready-queue.js'
-import { reopenGroup, reopenRoot, requeueAnew, withLayout } from './retries.js'
+import { forgetSaved, reopenGroup, reopenRoot, requeueAnew, withLayout } from './retries.js'
 import type { KernelState } from './state.js'
 import { addReady } from './waking.js'
 
@@ -37,12 +37,7 @@ export function reopen(state: KernelState, request: ReopenRequest): ReopenAnswer
 
 /** Deletes saved outputs and groups. */
 function forget(state: KernelState, run: Run, { forget: paths = [], drop = [] }: ReopenRequest): void {
-  for (const path of paths) {
-    const value = run.saved.get(path)
-    if (value === undefined) continue
-    run.saved.delete(path)
-    state.addBytes(run, -value.length - path.length * 2)
-  }
+  forgetSaved(state, run, paths)
   for (const gid of drop) {
     const group = run.groups.get(gid)
     if (group === undefined || group.isRoot) continue

@@ -6,7 +6,7 @@ import { byteLength, concat, gather, type PackedItems } from '../../values/packe
 import type { GroupSpec, OutcomeChunk, RangeTimesBytes } from '../backend.js'
 import { LAYOUT_CAPABILITY, together } from '../reserved.js'
 import { addChild } from './children.js'
-import type { DelayedBranch, Group, Queue } from './group.js'
+import type { DelayedBranch, Group, Queue, Run } from './group.js'
 import type { KernelState } from './state.js'
 import { addReady } from './waking.js'
 
@@ -133,6 +133,16 @@ export function revive(state: KernelState, group: Group, index: number): void {
   group.table.makeAnew(index)
   requeue(group, index)
   addReady(state, group, 1)
+}
+
+/** Deletes saved outputs. */
+export function forgetSaved(state: KernelState, run: Run, paths: readonly string[]): void {
+  for (const path of paths) {
+    const value = run.saved.get(path)
+    if (value === undefined) continue
+    run.saved.delete(path)
+    state.addBytes(run, -value.length - path.length * 2)
+  }
 }
 
 /** The outcomes that stay; undefined when none does. */

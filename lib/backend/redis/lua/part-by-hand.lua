@@ -73,12 +73,13 @@ local function endBranch(g, index, cell, kind, value)
 end
 
 -- Whoever gets the branch next reads what is saved of it; the session that holds it is notified, and loses it without a count.
-local function findAnew(run, g, index, cell)
+local function findAnew(run, g, index, cell, unwanted)
   touch(g)
   if isParked(cell) then
     parking.wake(g, index)
     return
   elseif byte(cell) >= FAILED then
+    retries.forgetSaved(run, g, unwanted)
     retries.revive(g, index)
     addReady(g, 1)
     activity(g.run, 'settled', g.gid)
@@ -103,8 +104,9 @@ local function hasSaved(run, path)
   return not (run.forgotten and run.forgotten[path]) and call('HEXISTS', run.key .. ':v', path) == 1
 end
 
--- In a run that has not ended, or goes on in this moment. `mark`: '' or the path for which the value is saved.
-function applyDecision(run, nonce, path, as, gid, index, mark, value)
+-- In a run that has not ended, or goes on in this moment. `mark`: '' or the path for which the value is saved; `unwanted`: paths of outputs that a
+-- branch which had failed does not go on from.
+function applyDecision(run, nonce, path, as, gid, index, mark, value, unwanted)
   local g = load(gid)
   local cell = g and g.run == run.id and cellOf(g, index)
   if not cell then
@@ -132,7 +134,7 @@ function applyDecision(run, nonce, path, as, gid, index, mark, value)
   record(run, as, nonce, path)
   save({ key, mark, value })
   if g.state == 'o' then
-    findAnew(run, g, index, cell)
+    findAnew(run, g, index, cell, unwanted)
   end
   return 'OK'
 end
@@ -147,7 +149,11 @@ local function decideIn(ARGV)
     return 'OVER'
   end
   local nonce, path, as, gid, index, mark, value = unpack(ARGV, 2, 8)
-  return applyDecision(run, nonce, path, as, gid, tonumber(index), mark, value)
+  local unwanted = {}
+  for i = 9, #ARGV do
+    unwanted[i - 8] = ARGV[i]
+  end
+  return applyDecision(run, nonce, path, as, gid, tonumber(index), mark, value, unwanted)
 end
 
 -- Does what a person asks. Where a record cannot be read, nothing of what it has changed so far is written, `gid` is quarantined, and the answer is

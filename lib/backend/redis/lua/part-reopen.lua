@@ -37,14 +37,7 @@ end
 -- Outputs are forgotten before others are saved: a decision may take the place of one.
 local function forgetParts(run, root, paths, gids)
   run.forgotten = {}
-  if paths[1] then
-    touch(root)
-    root.writes = {}
-    call('HLEN', run.key .. ':v')
-  end
-  for i = 1, #paths, 4000 do
-    root.writes[#root.writes + 1] = { 'HDEL', run.key .. ':v', unpack(paths, i, min(i + 3999, #paths)) }
-  end
+  retries.forgetSaved(run, root, paths)
   for _, path in ipairs(paths) do
     run.forgotten[path] = true
   end
@@ -141,7 +134,7 @@ local function reopenRun(ARGV)
   addReady(root, readyOf(root))
   if ARGV[4] == 'd' then
     local nonce, path, as, gid, index, mark, value = unpack(ARGV, #ARGV - 6)
-    applyDecision(run, nonce, path, as, gid, tonumber(index), mark, value)
+    applyDecision(run, nonce, path, as, gid, tonumber(index), mark, value, {})
   end
   activity(run.id, 'state', run.id)
   return 'OK'

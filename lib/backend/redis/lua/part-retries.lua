@@ -234,6 +234,19 @@ local function undo(g, index)
   requeueFresh(g)
 end
 
+-- Deletes saved outputs, before others are saved.
+local function forgetSaved(run, g, paths)
+  if not paths[1] then
+    return
+  end
+  local key = run.key .. ':v'
+  call('HLEN', key)
+  touch(g)
+  for i = 1, #paths, 4000 do
+    addWrite(g, { 'HDEL', key, unpack(paths, i, min(i + 3999, #paths)) })
+  end
+end
+
 -- Such a branch starts anew, and whoever gets it reads what was saved.
 local function revive(g, index)
   undo(g, index)
@@ -262,4 +275,4 @@ end
 
 retries = { delay = delay, promoteDue = promoteDue, commitRetries = commitRetries, deletionOf = deletionOf, setSpec = setSpec,
   requeueFresh = requeueFresh, requireLayout = requireLayout, reopenGroup = reopenGroup, reopenRoot = reopenRoot, keepCells = keepCells,
-  requeueAnew = requeueAnew, undo = undo, revive = revive }
+  requeueAnew = requeueAnew, undo = undo, revive = revive, forgetSaved = forgetSaved }

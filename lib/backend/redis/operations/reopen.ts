@@ -36,7 +36,9 @@ const DECIDED: ReadonlyMap<string, DecideAnswer> = new Map([
 
 /** A person decides. Repeated with its nonce it changes nothing. */
 export async function decide(store: Store, runId: string, decision: Decision): Promise<DecideAnswer> {
-  const word = wordOf(await store.shard.call('decide', [runId, ...decisionArguments(decision)]))
+  const word = wordOf(
+    await store.shard.call('decide', [runId, ...decisionArguments(decision), ...(decision.forget ?? [])]),
+  )
   const answer = DECIDED.get(word)
   if (answer === undefined) throw unexpectedAnswer('decide', word)
   return answer
