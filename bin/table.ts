@@ -78,11 +78,11 @@ function narrowed(widths: readonly number[], floors: readonly number[], room: nu
 }
 
 /** How wide columns are on a terminal. */
-function fitted(head: readonly string[], widths: readonly number[], room: number): readonly number[] {
+function fitted(head: readonly string[], widths: readonly number[], room: number, isCut: boolean): readonly number[] {
   const last = head.length - 1
   const within = widths.map((width) => Math.min(width, room))
   const floors = within.map((width, column) => {
-    const least = column === 0 ? LEAST.first : column === last ? LEAST.last : LEAST.other
+    const least = column === 0 ? LEAST.first : column === last && !isCut ? LEAST.last : LEAST.other
     return Math.min(width, Math.max(least, widthOf(head[column] ?? '')))
   })
   const narrow = narrowed(within, floors, room)
@@ -118,7 +118,7 @@ export function table(
   const given = shown.map((column) => natural[column] ?? 0)
   const behind = Math.max(LEAST.last, room - sumOf(natural.slice(0, last)) - GAP)
   const titles = shown.map((column) => head[column] ?? '')
-  const widths = isTerminal ? fitted(titles, given, room) : [...given.slice(0, -1), behind]
+  const widths = isTerminal ? fitted(titles, given, room, isCut) : [...given.slice(0, -1), behind]
   const line = (row: readonly string[], of: readonly string[] | undefined): string => {
     const parts = shown.map((column, i) => {
       const [text, width] = [row[column] ?? '', widths[i] ?? 0]

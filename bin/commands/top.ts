@@ -185,15 +185,18 @@ function sightText(sight: Sight, rates: ReadonlyMap<string, number>, host: Host)
 }
 
 const BAR = 10
+/** A narrower screen has no room for it. */
+const COLUMNS_FOR_BAR = 100
 
 function runRow(run: RunStatus, rate: number | undefined, host: Host): readonly string[] {
   const { done, total } = run
   const full = total === 0 ? 0 : Math.round((done / total) * BAR)
+  const bar = columnsOf(host.out) < COLUMNS_FOR_BAR ? '' : `${'━'.repeat(full)}${'╌'.repeat(BAR - full)} `
   return [
     plainText(run.id),
     run.state,
     run.workflow ?? '-',
-    total === 0 ? '-' : `${'━'.repeat(full)}${'╌'.repeat(BAR - full)} ${done}/${total}`,
+    total === 0 ? '-' : `${bar}${done}/${total}`,
     rate === undefined ? '-' : `${rate.toFixed(rate < 10 ? 1 : 0)}/s`,
     run.startedAt === undefined ? '-' : duration(host.now() - run.startedAt.getTime()),
     run.driver ?? '-',
