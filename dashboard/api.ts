@@ -65,12 +65,17 @@ export async function failureOf(answer: Response): Promise<ApiError> {
   )
 }
 
+/** A server that is stopped, or a network that swallows what is sent, answers nothing at all: a look ends then. */
+const MOST_MS = 30_000
+
 /** @throws ApiError; what `signal` aborts rejects with its reason */
 export async function call<T>(path: string, options: CallOptions = {}): Promise<T> {
-  const { method = 'GET', body, query, signal, headers } = options
-  let answer: Response
+  const { method = 'GET', body, query, headers } = options
+  const limits = [...(options.signal === undefined ? [] : [options.signal])]
+  if (method === 'GET') limits.push(AbortSignal.timeout(MOST_MS))
+  const signal = limits.length === 0 ? undefined : AbortSignal.any(limits)
   try {
-    answer = await fetch(apiPath(path, query), {
+    const answer = await fetch(apiPath(path, query), {
       method,
       headers: {
         accept: 'application/json',
@@ -83,13 +88,13 @@ export async function call<T>(path: string, options: CallOptions = {}): Promise<
       ...(body !== undefined && { body: JSON.stringify(body) }),
       ...(signal !== undefined && { signal }),
     })
+    if (!answer.ok) throw await failureOf(answer)
+    if (answer.status === 204) return undefined as T
+    return (await answer.json()) as T
   } catch (error) {
-    if (signal?.aborted === true) throw error
+    if (options.signal?.aborted === true || error instanceof ApiError) throw error
     throw new ApiError('The server cannot be reached. It may be restarting, or your network is away.', 0, 'UNREACHABLE')
   }
-  if (!answer.ok) throw await failureOf(answer)
-  if (answer.status === 204) return undefined as T
-  return (await answer.json()) as T
 }
 
 export const get = <T>(path: string, query?: CallOptions['query'], signal?: AbortSignal): Promise<T> =>

@@ -11,4 +11,7 @@ startClock()
 startRouter()
 startShortcuts()
 const root = document.getElementById('app')
-if (root !== null) render(<Frame />, root)
+if (root !== null) {
+  root.replaceChildren() // the frame that the page came with
+  render(<Frame />, root)
+}

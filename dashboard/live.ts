@@ -26,6 +26,8 @@ const FIRST_DELAY_MS = 500
 const MOST_DELAY_MS = 10_000
 /** After a stream that the server has ended. */
 const ENDED_DELAY_MS = 3_000
+/** What pages load meanwhile may be older than the stream. */
+const LONG_MS = 500
 /** The server says something every 15 s. */
 const SILENCE_MS = 40_000
 
@@ -73,13 +75,13 @@ export interface Live {
   onEvents(listener: (events: readonly LiveEvent[]) => void): () => void
   /** Called when events may be missing: after a gap that the server could not fill, or a pause. Returns how to stop that. */
   onGap(listener: () => void): () => void
-  /** Starts anew, such as with another key. */
-  restart(): void
+  /** Opens it; nothing is asked before. */
+  start(): void
   close(): void
 }
 
 /** @param path of a route that streams, such as `/events` or `/runs/a/events` */
-export function openLive(path: string): Live {
+export function liveStream(path: string): Live {
   const state = store<LiveState>({ is: 'connecting' })
   const listeners = new Set<(events: readonly LiveEvent[]) => void>()
   const gaps = new Set<() => void>()
@@ -91,6 +93,8 @@ export function openLive(path: string): Live {
   let timer: ReturnType<typeof setTimeout> | undefined
   let delay = FIRST_DELAY_MS
   let failures = 0
+  /** When it was asked for first; undefined once it is there. */
+  let beganAt: number | undefined
 
   const flush = (): void => {
     frame = 0
@@ -142,7 +146,9 @@ export function openLive(path: string): Live {
       }
       failures = 0
       state.set({ is: 'live' })
-      if (wasLost) tellGap()
+      // it begins now: of what was loaded long before, events are missing
+      if (wasLost || (beganAt !== undefined && performance.now() - beganAt > LONG_MS)) tellGap()
+      beganAt = undefined
       const parse = eventParser(take, (ms) => (delay = Math.min(ms, MOST_DELAY_MS)))
       // 204 has none: there is nothing more for now
       const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader()
@@ -186,8 +192,6 @@ export function openLive(path: string): Live {
       void connect()
     }
   }
-  document.addEventListener('visibilitychange', visibility)
-  void connect()
 
   return {
     state,
@@ -199,10 +203,13 @@ export function openLive(path: string): Live {
       gaps.add(listener)
       return () => gaps.delete(listener)
     },
-    restart: () => {
-      failures = 0
-      state.set({ is: 'connecting' })
-      void connect()
+    start: () => {
+      isClosed = false
+      beganAt = performance.now()
+      document.addEventListener('visibilitychange', visibility)
+      // a tab may be opened behind another one
+      if (document.hidden) state.set({ is: 'paused' })
+      else void connect()
     },
     close: () => {
       isClosed = true

@@ -33,9 +33,14 @@ const isTyping = (target: EventTarget | null): boolean =>
   (target.isContentEditable || /^(?:input|textarea|select)$/i.test(target.tagName)) &&
   !(target instanceof HTMLInputElement && /^(?:checkbox|radio|button|submit)$/.test(target.type))
 
+/** What Enter does something with by itself. */
+const isPressed = (target: EventTarget | null): boolean =>
+  target instanceof HTMLElement && target.closest('a[href], button, summary, [role="button"]') !== null
+
 export function startShortcuts(): void {
   document.addEventListener('keydown', (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return
+    if (event.key === 'Enter' && isPressed(event.target)) return
     if (document.querySelector('dialog[open]') !== null) return
     const at = performance.now()
     const chord = first !== undefined && at - first.at < CHORD_MS ? `${first.key} ${event.key}` : undefined

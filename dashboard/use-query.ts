@@ -49,7 +49,46 @@ function keep(address: string, value: unknown): void {
 }
 
 /** Another key sees other things. */
-apiKey.subscribe(() => kept.clear())
+apiKey.subscribe(() => {
+  kept.clear()
+  underWay.clear()
+})
+
+interface UnderWay {
+  readonly answer: Promise<unknown>
+  readonly controller: AbortController
+  askers: number
+}
+const underWay = new Map<string, UnderWay>()
+
+/** Several parts of a page that ask the same at once ask once: the rail and the overview, for one. It is given up when the last of them goes. */
+async function shared<T>(address: string, ask: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+  const one = underWay.get(address) ?? begin(address, ask)
+  one.askers += 1
+  const leave = (): void => {
+    one.askers -= 1
+    if (one.askers > 0) return
+    if (underWay.get(address) === one) underWay.delete(address)
+    one.controller.abort()
+  }
+  signal.addEventListener('abort', leave)
+  try {
+    return (await one.answer) as T // what is asked at one address has one type
+  } finally {
+    signal.removeEventListener('abort', leave)
+  }
+}
+
+function begin(address: string, ask: (signal: AbortSignal) => Promise<unknown>): UnderWay {
+  const controller = new AbortController()
+  const one: UnderWay = { answer: ask(controller.signal), controller, askers: 0 }
+  underWay.set(address, one)
+  const over = (): void => {
+    if (underWay.get(address) === one) underWay.delete(address)
+  }
+  one.answer.then(over, over)
+  return one
+}
 
 export const asApiError = (error: unknown): ApiError =>
   error instanceof ApiError
@@ -74,6 +113,7 @@ export function useQuery<T>(path: string | undefined, options: QueryOptions = {}
   // what is shown is never of another address, not even for one frame
   const state = held.address === address ? held.state : initial<T>(address)
   const refresh = useRef<() => Promise<void>>(() => Promise.resolve())
+  const lookSoon = useRef<() => void>(() => undefined)
   const on = useRef(options.on)
   on.current = options.on
 
@@ -88,11 +128,15 @@ export function useQuery<T>(path: string | undefined, options: QueryOptions = {}
     const show = (change: (before: Loaded<T>) => Loaded<T>): void =>
       setHeld((before) => ({ address, state: change(before.address === address ? before.state : initial<T>(address)) }))
 
-    const load = async (): Promise<void> => {
+    const ask = (signal: AbortSignal): Promise<T> => get<T>(path, query, signal)
+    /** What others have asked already may be older than what this one has to see: only a first look takes that. */
+    const load = async (isFirst: boolean): Promise<void> => {
       clearTimeout(timer)
       lastAt = performance.now()
       try {
-        const value = await get<T>(path, query, controller.signal)
+        const { signal } = controller
+        const value = await (isFirst ? shared(address, ask, signal) : ask(signal))
+        if (signal.aborted) return
         keep(address, value)
         show(() => ({ is: 'ready', value, at: new Date() }))
       } catch (error) {
@@ -108,8 +152,8 @@ export function useQuery<T>(path: string | undefined, options: QueryOptions = {}
       }
       tookMs = performance.now() - lastAt
     }
-    const turn = (): Promise<void> => {
-      running ??= load().finally(() => {
+    const turn = (isFirst = false): Promise<void> => {
+      running ??= load(isFirst).finally(() => {
         running = undefined
         if (controller.signal.aborted) return
         if (isWanted) soon()
@@ -137,13 +181,8 @@ export function useQuery<T>(path: string | undefined, options: QueryOptions = {}
       await running
       await turn()
     }
-    void turn()
-    const stops = [
-      live?.onEvents((events) => {
-        if (on.current !== undefined && events.some(on.current)) soon()
-      }),
-      live?.onGap(soon),
-    ]
+    lookSoon.current = soon
+    void turn(true)
     const visible = (): void => {
       if (!document.hidden) soon()
     }
@@ -152,9 +191,21 @@ export function useQuery<T>(path: string | undefined, options: QueryOptions = {}
       controller.abort()
       clearTimeout(timer)
       document.removeEventListener('visibilitychange', visible)
+      lookSoon.current = () => undefined
+    }
+  }, [address, key, everyMs])
+
+  useEffect(() => {
+    const stops = [
+      live?.onEvents((events) => {
+        if (on.current !== undefined && events.some(on.current)) lookSoon.current()
+      }),
+      live?.onGap(() => lookSoon.current()),
+    ]
+    return () => {
       for (const stop of stops) stop?.()
     }
-  }, [address, live, key, everyMs])
+  }, [live])
 
   return { state, refresh: () => refresh.current() }
 }

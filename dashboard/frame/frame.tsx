@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { at, get } from '../api.js'
 import { clockTime } from '../format.js'
 import { apiKey, keyWanted } from '../keys.js'
-import { type Live, type LiveState, openLive } from '../live.js'
+import { type Live, type LiveState, liveStream } from '../live.js'
 import { DialogHost } from '../parts/dialog.js'
 import { Icon } from '../parts/icons.js'
 import { Toasts } from '../parts/toasts.js'
@@ -24,16 +24,13 @@ import { openSearch } from './search.js'
 const streamOf = (parts: readonly string[]): string =>
   parts[0] === 'runs' && parts[1] !== undefined ? `${at`/runs/${parts[1]}/events`}?follow=true` : '/events'
 
-function useLiveStream(path: string, key: string | undefined): Live | undefined {
-  const [live, setLive] = useState<Live | undefined>(undefined)
+/** There from the first drawing on, so nothing that is drawn with it is drawn, or asked, twice. */
+function useLiveStream(path: string, key: string | undefined): Live {
+  const live = useMemo(() => liveStream(path), [path, key])
   useEffect(() => {
-    const opened = openLive(path)
-    setLive(opened)
-    return () => {
-      setLive(undefined)
-      opened.close()
-    }
-  }, [path, key])
+    live.start()
+    return () => live.close()
+  }, [live])
   return live
 }
 
@@ -137,7 +134,7 @@ function Head({
   onMenu,
   isMenu,
 }: {
-  readonly live: Live | undefined
+  readonly live: Live
   readonly onMenu: () => void
   readonly isMenu: boolean
 }): JSX.Element {
@@ -164,7 +161,7 @@ function Head({
             <span>Read only</span>
           </span>
         )}
-        <LiveMark live={live} />
+        <LiveMark live={live} key={live} />
         <button type="button" class="search-open" onClick={openSearch} aria-label="Search">
           <Icon name="search" size={14} />
           <span>Search</span>
@@ -181,11 +178,7 @@ function Head({
   )
 }
 
-function LiveMark({ live }: { readonly live: Live | undefined }): JSX.Element {
-  return live === undefined ? <LiveText state={{ is: 'connecting' }} /> : <LiveOf live={live} key={live} />
-}
-
-const LiveOf = ({ live }: { readonly live: Live }): JSX.Element => <LiveText state={useStore(live.state)} />
+const LiveMark = ({ live }: { readonly live: Live }): JSX.Element => <LiveText state={useStore(live.state)} />
 
 function LiveText({ state }: { readonly state: LiveState }): JSX.Element {
   const [look, text, title] = wordsOf(state)

@@ -122,7 +122,7 @@ function useRowKeys(
   table: { readonly current: HTMLElement | null },
   count: number,
   height: number,
-  toggle: (row: number) => void,
+  toggle: ((row: number, isRange: boolean) => void) | undefined,
 ): void {
   const at = (): number => {
     const row = document.activeElement?.closest('[data-row]')
@@ -136,6 +136,9 @@ function useRowKeys(
     found?.scrollIntoView({ block: 'nearest' })
     return target !== null
   }
+  /** Of a row that has the focus itself, or in one of its boxes; a link that has it opens by itself. */
+  const open = (): void =>
+    document.activeElement?.closest('[data-row]')?.querySelector<HTMLElement>('a[href], button.row-open')?.click()
   const move = (by: number): void => {
     const row = Math.min(count - 1, Math.max(0, at() + by))
     if (count === 0 || focus(row)) return
@@ -150,12 +153,13 @@ function useRowKeys(
   useShortcuts([
     { keys: 'j', does: 'Next row', run: () => move(1) },
     { keys: 'k', does: 'Row before', run: () => move(-1) },
-    {
-      keys: 'Enter',
-      does: 'Open the row',
-      run: () => (at() < 0 ? move(1) : (document.activeElement as HTMLElement).click()),
-    },
-    { keys: 'x', does: 'Select the row', run: () => at() >= 0 && toggle(at()) },
+    { keys: 'Enter', does: 'Open the row', run: () => (at() < 0 ? move(1) : open()) },
+    ...(toggle === undefined
+      ? []
+      : [
+          { keys: 'x', does: 'Select the row', run: () => at() >= 0 && toggle(at(), false) },
+          { keys: 'X', does: 'Select up to the row', run: () => at() >= 0 && toggle(at(), true) },
+        ]),
   ])
 }
 
@@ -249,7 +253,7 @@ export function Table<T>(props: TableProps<T>): JSX.Element {
     anchor.current = index
     selection.set(keys)
   })
-  useRowKeys(table, rows.length, height, (row) => select.current(row, false))
+  useRowKeys(table, rows.length, height, selection === undefined ? undefined : select.current)
 
   useEffect(() => {
     onView?.(from, to)

@@ -1,5 +1,5 @@
 /** The dashboard's stream of events: what is a loss of it, and what is none. */
-import { type Live, openLive } from '../../dashboard/live.js'
+import { type Live, liveStream } from '../../dashboard/live.js'
 
 // no component is drawn here, and no page is open
 jest.mock('preact/hooks', () => ({}))
@@ -30,7 +30,8 @@ const settled = (): Promise<void> => jest.advanceTimersByTimeAsync(0).then(() =>
 
 it('takes 204 for what it is: there is nothing more, and the server is there', async () => {
   answers.push(new Response('event: end\ndata: {}\n\n'), new Response(null, { status: 204 }))
-  live = openLive('/runs/a/events')
+  live = liveStream('/runs/a/events')
+  live.start()
   await settled()
   await jest.advanceTimersByTimeAsync(3_000)
   expect(answers).toEqual([])
@@ -39,7 +40,8 @@ it('takes 204 for what it is: there is nothing more, and the server is there', a
 
 it('has all looked at anew when the server says that events are missing', async () => {
   answers.push(new Response('id: 7-0\nevent: reset\ndata: {}\n\n'))
-  live = openLive('/events')
+  live = liveStream('/events')
+  live.start()
   let gaps = 0
   live.onGap(() => (gaps += 1))
   await settled()
