@@ -54,7 +54,8 @@ export const runHref = (id: string): string => href(['runs', id])
 /** What was scrolled where, by history entry. */
 const scrolls = new Map<string, number>()
 const scroller = (): Element | null => document.getElementById('main')
-const entryKey = (): string => (history.state as { key?: string } | null)?.key ?? 'first'
+/** Which entry of the history is in view. */
+export const entryKey = (): string => (history.state as { key?: string } | null)?.key ?? 'first'
 
 /** The place that an entry of the history was left at; 0 where it is new. */
 export const scrollOfEntry = (): number => scrolls.get(entryKey()) ?? 0

@@ -1,37 +1,22 @@
-/** Commands on selected runs, or on all that match the filters: says how many, and asks once. */
+/** Commands on selected runs, or on all that match the filters: says how many, and asks once. What is for all that match, the server does in the background. */
 import type { JSX } from 'preact'
-import { useState } from 'preact/hooks'
-import { at, get, post, remove } from '../api.js'
+import { useEffect, useState } from 'preact/hooks'
+import { at, post, remove } from '../api.js'
 import { count, plural } from '../format.js'
 import { act, ask, Button } from '../parts/buttons.js'
 import { toast } from '../parts/toasts.js'
 import { asApiError } from '../use-query.js'
-import type { Changed, PageOf, Run } from '../wire.js'
+import type { Changed, Run } from '../wire.js'
+import { BULK_ACTIONS, type BulkAction, type BulkJob, watchJob, WORDS } from './bulk-jobs.js'
 import type { RunQuery } from './run-feed.js'
 
-type Action = 'retry' | 'cancel' | 'delete'
-const WORDS: Readonly<Record<Action, { readonly verb: string; readonly done: string; readonly says: string }>> = {
-  retry: {
-    verb: 'Retry',
-    done: 'retried',
-    says: 'Runs that failed go on from what failed; succeeded work is kept. Others are left as they are.',
-  },
-  cancel: { verb: 'Cancel', done: 'cancelled', says: 'What they do is stopped. Runs that are over stay as they are.' },
-  delete: {
-    verb: 'Delete',
-    done: 'deleted',
-    says: 'Their records, inputs and results are deleted for good. Runs that are not over are cancelled first.',
-  },
-}
-
-const one = (action: Action, id: string): Promise<Changed | undefined> =>
+const one = (action: BulkAction, id: string): Promise<Changed | undefined> =>
   action === 'delete' ? remove(at`/runs/${id}`) : post(`${at`/runs/${id}`}/${action}`)
 
 const AT_ONCE = 6
-const MOST_A_PAGE = 200
 
 /** Does it to each; what cannot be done is counted, and the first reason told. */
-async function toEach(action: Action, ids: readonly string[], onStep: (done: number) => void): Promise<void> {
+async function toEach(action: BulkAction, ids: readonly string[], onStep: (done: number) => void): Promise<void> {
   const queue = [...ids]
   let [done, same, looked] = [0, 0, 0]
   const reasons: string[] = []
@@ -51,13 +36,35 @@ async function toEach(action: Action, ids: readonly string[], onStep: (done: num
   tell(action, done, same, reasons)
 }
 
-function tell(action: Action, done: number, same: number, reasons: readonly string[]): void {
+function tell(action: BulkAction, done: number, same: number, reasons: readonly string[]): void {
   const [reason] = reasons
   const left = same === 0 ? '' : `, ${count(same)} left as they are`
   const text = `${plural(done, 'run')} ${WORDS[action].done}${left}`
   if (reason === undefined) toast({ kind: 'done', text })
   else toast({ kind: 'failed', text: `${text}, ${count(reasons.length)} not: ${reason}` })
 }
+
+interface Counted {
+  readonly matched: number
+  /** There are more than the server counts. */
+  readonly isMore: boolean
+}
+const LISTS: ReadonlySet<string> = new Set(['state', 'why'])
+
+/**
+ * What the server is given. Runs that come from now on are none that one has seen: the newest row is the last of them, by the clock of the store. A
+ * filter that names nothing is refused, so this makes one of none, too.
+ */
+function filterOf(query: RunQuery, rows: readonly Run[]): Readonly<Record<string, unknown>> {
+  const filter: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(query))
+    if (value !== undefined && value !== '') filter[name] = LISTS.has(name) ? value.split(',') : value
+  const newest = rows.reduce((last, { createdAt }) => Math.max(last, Date.parse(createdAt)), 0)
+  return { ...filter, until: query['until'] ?? new Date(newest + 1).toISOString() }
+}
+
+const bulk = <T,>(action: BulkAction, filter: object, isDryRun: boolean): Promise<T> =>
+  post<T>('/runs/bulk?wait=0', { action, filter, ...(isDryRun && { dryRun: true }) })
 
 interface BulkBarProps {
   readonly selected: ReadonlySet<string>
@@ -69,34 +76,18 @@ interface BulkBarProps {
   readonly onDone: () => void
 }
 
-export function BulkBar({ selected, rows, filter, isAllPossible, onSelect, onDone }: BulkBarProps): JSX.Element | null {
+export function BulkBar(props: BulkBarProps): JSX.Element | null {
+  const { selected, rows, isAllPossible, onSelect } = props
   const [isAll, setAll] = useState(false)
+  // what is meant by all is said anew for each selection
+  useEffect(() => setAll(false), [selected])
   const [step, setStep] = useState<string | undefined>(undefined)
   if (selected.size === 0) return null
   const isWhole = rows.length > 0 && rows.every(({ id }) => selected.has(id))
   const isEvery = isAll && isWhole
-  const clear = (): void => {
-    setAll(false)
-    onSelect(new Set())
-  }
-  const run = async (action: Action): Promise<void> => {
-    const { verb, says } = WORDS[action]
-    const found = isEvery ? await act(() => matching(filter, (many) => setStep(`Counting: ${count(many)}`))) : undefined
+  const run = async (action: BulkAction): Promise<void> => {
+    await (isEvery ? toAll(action, props, setStep) : toSelected(action, props, setStep))
     setStep(undefined)
-    if (isEvery && found === undefined) return
-    const ids = found ?? [...selected]
-    const question = {
-      title: `${verb} ${isEvery ? `all ${plural(ids.length, 'run')} that match` : plural(ids.length, 'run')}?`,
-      text: <p>{says}</p>,
-      action: `${verb} ${plural(ids.length, 'run')}`,
-      isDangerous: action !== 'retry',
-    }
-    if (!(await ask(question))) return
-    setStep(`${verb}: 0 of ${count(ids.length)}`)
-    await toEach(action, ids, (done) => setStep(`${verb}: ${count(done)} of ${count(ids.length)}`))
-    setStep(undefined)
-    clear()
-    onDone()
   }
   return (
     <div class="bulk" role="region" aria-label="Selected runs">
@@ -109,7 +100,7 @@ export function BulkBar({ selected, rows, filter, isAllPossible, onSelect, onDon
       <span class="bulk-step" role="status">
         {step}
       </span>
-      {(['retry', 'cancel', 'delete'] as const).map((action) => (
+      {BULK_ACTIONS.map((action) => (
         <Button
           key={action}
           look={action === 'delete' ? 'danger' : 'plain'}
@@ -120,22 +111,47 @@ export function BulkBar({ selected, rows, filter, isAllPossible, onSelect, onDon
           {WORDS[action].verb}
         </Button>
       ))}
-      <Button look="quiet" onClick={clear}>
+      <Button look="quiet" onClick={() => onSelect(new Set())}>
         Clear
       </Button>
     </div>
   )
 }
 
-/** The ids of all that match, page by page. */
-async function matching(filter: RunQuery, onStep: (found: number) => void): Promise<readonly string[]> {
-  const ids: string[] = []
-  let cursor: string | undefined
-  do {
-    const page = await get<PageOf<Run>>('/runs', { ...filter, limit: MOST_A_PAGE, cursor })
-    ids.push(...page.items.map(({ id }) => id))
-    onStep(ids.length)
-    cursor = page.cursor
-  } while (cursor !== undefined)
-  return ids
+type Step = (text: string) => void
+
+async function toSelected(action: BulkAction, { selected, onSelect, onDone }: BulkBarProps, step: Step): Promise<void> {
+  const { verb, says } = WORDS[action]
+  const ids = [...selected]
+  const many = plural(ids.length, 'run')
+  const isDangerous = action !== 'retry'
+  if (!(await ask({ title: `${verb} ${many}?`, text: <p>{says}</p>, action: `${verb} ${many}`, isDangerous }))) return
+  step(`${verb}: 0 of ${count(ids.length)}`)
+  await toEach(action, ids, (done) => step(`${verb}: ${count(done)} of ${count(ids.length)}`))
+  onSelect(new Set())
+  onDone()
+}
+
+async function toAll(action: BulkAction, { filter, rows, onSelect }: BulkBarProps, step: Step): Promise<void> {
+  const { verb, says, none } = WORDS[action]
+  const wanted = filterOf(filter, rows)
+  step('Counting …')
+  const found = await act(() => bulk<Counted>(action, wanted, true))
+  if (found === undefined) return
+  if (found.matched === 0) {
+    toast({ kind: 'done', text: none })
+    return
+  }
+  const many = `${found.isMore ? 'more than ' : ''}${plural(found.matched, 'run')}`
+  const isMeant = await ask({
+    title: `${verb} all ${many} that match?`,
+    text: <p>{says} The server goes on with it also when you leave this page.</p>,
+    action: `${verb} ${many}`,
+    isDangerous: action !== 'retry',
+  })
+  if (!isMeant) return
+  const job = await act(() => bulk<BulkJob>(action, wanted, false))
+  if (job === undefined) return
+  watchJob(job, found.isMore ? undefined : found.matched)
+  onSelect(new Set())
 }

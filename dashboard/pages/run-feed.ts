@@ -1,14 +1,17 @@
 /**
  * The rows of the list of runs: pages by cursor, one after the other. What is shown changes in place and never moves; runs that come meanwhile wait until
- * one asks for them. The first page and those in view are looked at anew when something happens, one page at a time.
+ * one asks for them. The first page and those in view are looked at anew when something happens, one page at a time. A run that is on none of them any
+ * more, since it was deleted or is in another state now, is asked for by itself. Who comes back to an entry of the history finds its rows again.
  */
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { type ApiError, get } from '../api.js'
+import { ApiError, at, get } from '../api.js'
 import { isOfRuns } from '../changes.js'
 import { apiKey } from '../keys.js'
+import { entryKey } from '../router.js'
 import { useStore } from '../store.js'
 import { asApiError, useLive } from '../use-query.js'
-import type { PageOf, Run } from '../wire.js'
+import type { PageOf, Run, RunStatus } from '../wire.js'
+import { freshOf, isOver, leftOf, rowOf, withNews } from './run-rows.js'
 
 const FIRST_PAGE = 50
 /** Who scrolls on wants many. */
@@ -17,6 +20,9 @@ const LEAST_GAP_MS = 1_000
 /** Runs that are at work go on without an event. */
 const PROGRESS_MS = 3_000
 const QUIET_MS = 10_000
+/** Runs of no page that one look asks for; those that are over, now and then only. */
+const MOST_ALONE = 12
+const OVER_MS = 15_000
 
 export type RunQuery = Readonly<Record<string, string | undefined>>
 
@@ -24,6 +30,8 @@ interface LoadedPage {
   /** What it was asked with; undefined: the first. */
   readonly cursor: string | undefined
   readonly limit: number
+  /** Which rows it gave. */
+  readonly from: number
   readonly count: number
 }
 
@@ -33,12 +41,14 @@ interface Held {
   readonly pages: readonly LoadedPage[]
   /** Where the next page begins. */
   readonly next: string | undefined
-  readonly error?: ApiError
+  readonly error?: ApiError | undefined
   readonly at?: Date
   readonly isLoadingMore: boolean
   /** Runs that are newer than the first row. */
   readonly fresh: number
   readonly isFreshMore: boolean
+  /** Rows whose runs are not kept any more, by id. */
+  readonly gone: ReadonlySet<string>
 }
 
 export interface RunFeed extends Held {
@@ -57,36 +67,42 @@ const NOTHING: Held = {
   isLoadingMore: false,
   fresh: 0,
   isFreshMore: false,
-}
-const same = (a: Run, b: Run): boolean => JSON.stringify(a) === JSON.stringify(b)
-
-/** Rows with what is known of them now; those that have not changed stay the very same. */
-function withNews(rows: readonly Run[], news: readonly Run[]): readonly Run[] {
-  const byId = new Map(news.map((run) => [run.id, run]))
-  const next = rows.map((row) => {
-    const now = byId.get(row.id)
-    return now === undefined || same(row, now) ? row : now
-  })
-  return next.some((row, i) => row !== rows[i]) ? next : rows
+  gone: new Set(),
 }
 
-/** How many of the first page are newer than what is shown. */
-function freshOf(rows: readonly Run[], page: readonly Run[]): number {
-  const newest = rows[0]
-  if (newest === undefined) return page.length
-  const known = new Set(rows.map(({ id }) => id))
-  return page.filter(({ id, createdAt }) => !known.has(id) && createdAt >= newest.createdAt).length
+/** Lists that were left, by entry of the history and what they were asked with. */
+const left = new Map<string, Held>()
+const MOST_LEFT = 8
+apiKey.subscribe(() => left.clear())
+
+function leave(name: string, held: Held): void {
+  left.delete(name)
+  if (held.is === 'ready') left.set(name, { ...held, isLoadingMore: false })
+  for (const oldest of left.keys()) {
+    if (left.size <= MOST_LEFT) break
+    left.delete(oldest)
+  }
 }
+
+interface Control {
+  loadMore(): void
+  reload(): void
+  /** Something has happened. */
+  changed(): void
+  look(): void
+}
+const nothing = (): void => undefined
+const IDLE: Control = { loadMore: nothing, reload: nothing, changed: nothing, look: nothing }
 
 export function useRunFeed(query: RunQuery): RunFeed {
   const live = useLive()
   const key = useStore(apiKey)
   const asked = JSON.stringify(query)
-  const [held, setHeld] = useState<Held>(NOTHING)
+  const [held, setHeld] = useState<Held>(() => left.get(`${entryKey()} ${asked}`) ?? NOTHING)
   const now = useRef(held)
   now.current = held
   const view = useRef<readonly [number, number]>([0, FIRST_PAGE])
-  const control = useRef<{ loadMore(): void; reload(): void }>({ loadMore: () => undefined, reload: () => undefined })
+  const control = useRef<Control>(IDLE)
 
   useEffect(() => {
     const controller = new AbortController()
@@ -95,42 +111,49 @@ export function useRunFeed(query: RunQuery): RunFeed {
     let isBusy = false
     let isEvent = false
     let turn = 0
+    let tookMs = 0
+    const askedAloneAt = new Map<string, number>()
+    const name = `${entryKey()} ${asked}`
+    const current = (): Held => now.current
     const set = (change: Partial<Held>): void => {
       now.current = { ...now.current, ...change }
       setHeld(now.current)
     }
+    const show = (rows: readonly Run[], next: string | undefined): void =>
+      set({
+        ...NOTHING,
+        is: 'ready',
+        rows,
+        pages: [{ cursor: undefined, limit: FIRST_PAGE, count: rows.length, from: 0 }],
+        next,
+        at: new Date(),
+        error: undefined,
+      })
     const page = (cursor: string | undefined, limit: number): Promise<PageOf<Run>> =>
       get<PageOf<Run>>('/runs', { ...query, limit, cursor }, signal)
 
     async function first(): Promise<void> {
       try {
         const { items, cursor } = await page(undefined, FIRST_PAGE)
-        set({
-          ...NOTHING,
-          is: 'ready',
-          rows: items,
-          pages: [{ cursor: undefined, limit: FIRST_PAGE, count: items.length }],
-          next: cursor,
-          at: new Date(),
-        })
+        show(items, cursor)
       } catch (error) {
-        if (!signal.aborted) set({ is: now.current.rows.length === 0 ? 'failed' : 'ready', error: asApiError(error) })
+        if (!signal.aborted) set({ is: current().rows.length === 0 ? 'failed' : 'ready', error: asApiError(error) })
       }
       again()
     }
 
     async function more(): Promise<void> {
-      const { next, isLoadingMore } = now.current
+      const { next, isLoadingMore } = current()
       if (next === undefined || isLoadingMore) return
       set({ isLoadingMore: true })
       try {
         const { items, cursor } = await page(next, NEXT_PAGE)
-        const known = new Set(now.current.rows.map(({ id }) => id))
+        const known = new Set(current().rows.map(({ id }) => id))
         const added = items.filter(({ id }) => !known.has(id))
-        const { rows, pages } = now.current
+        const { rows, pages } = current()
         set({
           rows: [...rows, ...added],
-          pages: [...pages, { cursor: next, limit: NEXT_PAGE, count: added.length }],
+          pages: [...pages, { cursor: next, limit: NEXT_PAGE, count: added.length, from: rows.length }],
           next: cursor,
           isLoadingMore: false,
         })
@@ -141,48 +164,70 @@ export function useRunFeed(query: RunQuery): RunFeed {
 
     /** Pages that have rows in view; the first is always looked at. */
     function pagesInView(): readonly LoadedPage[] {
-      const [from, to] = view.current
-      let at = 0
-      return now.current.pages.slice(1).filter(({ count }) => {
-        at += count
-        const start = at - count + (now.current.pages[0]?.count ?? 0)
-        return start < to && start + count > from
-      })
+      const [first, end] = view.current
+      return current()
+        .pages.slice(1)
+        .filter(({ from, count }) => from < end && from + count > first)
+    }
+
+    /** What has become of rows that no page has any more. */
+    async function alone(ids: readonly string[]): Promise<readonly Run[]> {
+      const now = performance.now()
+      const wanted = ids
+        .filter((id) => now - (askedAloneAt.get(id) ?? Number.NEGATIVE_INFINITY) > 0)
+        .slice(0, MOST_ALONE)
+      const gone = new Set(current().gone)
+      const found = await Promise.all(
+        wanted.map(async (id) => {
+          try {
+            const run = rowOf(await get<RunStatus>(at`/runs/${id}`, undefined, signal), current().rows)
+            askedAloneAt.set(id, isOver(run) ? now + OVER_MS : 0)
+            return [run]
+          } catch (error) {
+            if (!(error instanceof ApiError && error.status === 404)) throw error
+            gone.add(id)
+            return []
+          }
+        }),
+      )
+      if (gone.size > current().gone.size) set({ gone })
+      return found.flat()
     }
 
     async function look(): Promise<void> {
-      if (isBusy || now.current.is !== 'ready') return
+      if (isBusy || current().is !== 'ready') return
       isBusy = true
       isEvent = false
       turn += 1
+      const began = performance.now()
       try {
         const { items, cursor } = await page(undefined, FIRST_PAGE)
         const others = pagesInView()
         const other = others[turn % Math.max(1, others.length)]
-        const rest = other === undefined ? [] : (await page(other.cursor, other.limit)).items
-        const { rows } = now.current
-        const { error: _, ...known } = now.current
-        if (rows.length === 0 && items.length > 0) {
-          now.current = known
+        const rest = other === undefined ? undefined : await page(other.cursor, other.limit)
+        const { rows, gone } = current()
+        const missing = [
+          ...leftOf(rows.slice(0, current().pages[0]?.count), items, cursor !== undefined),
+          ...(other === undefined || rest === undefined
+            ? []
+            : leftOf(rows.slice(other.from, other.from + other.count), rest.items, rest.cursor !== undefined)),
+        ]
+        const single = await alone(missing.filter((id) => !gone.has(id)))
+        if (rows.length === 0 && items.length > 0) show(items, cursor)
+        else {
+          const fresh = freshOf(current().rows, items)
           set({
-            rows: items,
-            pages: [{ cursor: undefined, limit: FIRST_PAGE, count: items.length }],
-            next: cursor,
-            at: new Date(),
-          })
-        } else {
-          const fresh = freshOf(rows, items)
-          now.current = known
-          set({
-            rows: withNews(rows, [...items, ...rest]),
+            rows: withNews(current().rows, [...items, ...(rest?.items ?? []), ...single]),
             fresh,
             isFreshMore: fresh === items.length && fresh > 0,
             at: new Date(),
+            error: undefined,
           })
         }
       } catch (error) {
         if (!signal.aborted) set({ error: asApiError(error) })
       }
+      tookMs = performance.now() - began
       isBusy = false
       again()
     }
@@ -191,29 +236,47 @@ export function useRunFeed(query: RunQuery): RunFeed {
       clearTimeout(timer)
       if (signal.aborted) return
       const [from, to] = view.current
-      const isAtWork = now.current.rows.slice(from, to).some(({ state }) => state === 'running' || state === 'pending')
+      const isAtWork = current()
+        .rows.slice(from, to)
+        .some(({ state }) => state === 'running' || state === 'pending')
       const wait = isEvent ? LEAST_GAP_MS : isAtWork ? PROGRESS_MS : QUIET_MS
-      timer = setTimeout(() => (document.hidden ? again() : void look()), wait)
+      timer = setTimeout(() => (document.hidden ? again() : void look()), Math.max(wait, tookMs * 4))
     }
 
-    control.current = { loadMore: () => void more(), reload: () => void first() }
-    now.current = NOTHING
-    setHeld(NOTHING)
-    void first()
-    const stops = [
-      live?.onEvents((events) => {
-        if (isEvent || !events.some(isOfRuns)) return
+    control.current = {
+      loadMore: () => void more(),
+      reload: () => void first(),
+      changed: () => {
+        if (isEvent) return
         isEvent = true
         if (!isBusy) again()
-      }),
-      live?.onGap(() => void look()),
-    ]
+      },
+      look: () => void look(),
+    }
+    const before = left.get(name)
+    now.current = before ?? NOTHING
+    setHeld(now.current)
+    if (before === undefined) void first()
+    else void look()
     return () => {
       controller.abort()
       clearTimeout(timer)
+      control.current = IDLE
+      leave(name, now.current)
+    }
+  }, [asked, key])
+
+  useEffect(() => {
+    const stops = [
+      live?.onEvents((events) => {
+        if (events.some(isOfRuns)) control.current.changed()
+      }),
+      live?.onGap(() => control.current.look()),
+    ]
+    return () => {
       for (const stop of stops) stop?.()
     }
-  }, [asked, live, key])
+  }, [live])
 
   return {
     ...held,

@@ -2,8 +2,10 @@
 import type { JSX } from 'preact'
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import { count, plural } from '../format.js'
+import { Button } from '../parts/buttons.js'
 import { Progress } from '../parts/charts.js'
 import { Empty, Failed, Skeleton, Stale } from '../parts/feedback.js'
+import { Filter, FilterChip } from '../parts/filter.js'
 import { Page } from '../parts/page.js'
 import { State, StateShape } from '../parts/state.js'
 import { type Column, Table } from '../parts/table.js'
@@ -12,8 +14,9 @@ import { href, runHref, setQuery, useRoute } from '../router.js'
 import { useQuery } from '../use-query.js'
 import type { PageOf, Run, Wait } from '../wire.js'
 import { BulkBar } from './bulk.js'
-import { type RunQuery, useRunFeed } from './run-feed.js'
-import { waitWords } from './wait-words.js'
+import { BulkJobs } from './bulk-jobs.js'
+import { type RunFeed, type RunQuery, useRunFeed } from './run-feed.js'
+import { WHY, waitWords } from './wait-words.js'
 
 const RUN_STATES = ['pending', 'running', 'waiting', 'paused', 'completed', 'failed', 'cancelled', 'abandoned'] as const
 const UNFINISHED: ReadonlySet<string> = new Set(['pending', 'running', 'waiting', 'paused', 'abandoned'])
@@ -33,7 +36,7 @@ function sinceOf(text: string | null): string | undefined {
   return new Date(Date.now() - Number(number) * (UNIT_MS[unit] ?? 0)).toISOString()
 }
 
-/** What the server is asked with; the rest is looked for in what it answers. */
+/** What the server is asked with. */
 function askedWith(query: URLSearchParams): RunQuery {
   const text = (name: string): string | undefined => query.get(name) ?? undefined
   return {
@@ -41,15 +44,21 @@ function askedWith(query: URLSearchParams): RunQuery {
     workflow: text('workflow'),
     tag: text('tag'),
     build: text('build'),
+    error: text('error'),
+    message: text('message'),
+    why: text('why'),
     since: sinceOf(query.get('since')),
     until: text('until'),
   }
 }
 
-/** Why runs stand still, by their ids; asked for only while some do. */
-function useWaits(rows: readonly Run[], isWanted: boolean): ReadonlyMap<string, Wait> {
-  const isAsked = isWanted || rows.some(({ state }) => UNFINISHED.has(state))
-  const { state } = useQuery<PageOf<Wait>>(isAsked ? '/waits' : undefined, { query: { limit: 200 }, everyMs: 5_000 })
+/** Why runs stand still, by their ids; asked for only while some do. @param why only for this reason; '' for any */
+function useWaits(rows: readonly Run[], why: string): ReadonlyMap<string, Wait> {
+  const isAsked = rows.some(({ state }) => UNFINISHED.has(state))
+  const { state } = useQuery<PageOf<Wait>>(isAsked ? '/waits' : undefined, {
+    query: { limit: 200, why },
+    everyMs: 5_000,
+  })
   const items = state.is === 'ready' ? state.value.items : undefined
   return useMemo(() => {
     const found = new Map<string, Wait>()
@@ -77,7 +86,6 @@ function What({ run, wait }: { readonly run: Run; readonly wait: Wait | undefine
   )
 }
 
-/** What ended has no end to be shown without a beginning: then its creation is one. */
 const tookOf = (run: Run): JSX.Element => <Took from={run.startedAt} to={run.endedAt} />
 
 function columnsOf(waits: ReadonlyMap<string, Wait>): readonly Column<Run>[] {
@@ -118,7 +126,9 @@ function columnsOf(waits: ReadonlyMap<string, Wait>): readonly Column<Run>[] {
       min: 128,
       rank: 2,
       cell: (run) =>
-        run.total === undefined || run.total === 0 ? null : <Progress done={run.done ?? 0} total={run.total} />,
+        run.total === undefined || run.total === 0 ? null : (
+          <Progress done={run.done ?? 0} total={run.total} state={run.state} />
+        ),
     },
     {
       key: 'what',
@@ -171,11 +181,18 @@ function Filters({ query }: { readonly query: URLSearchParams }): JSX.Element {
         <Filter
           name="workflow"
           placeholder="Workflow"
-          query={query}
+          value={query.get('workflow') ?? ''}
           list={workflows.state.is === 'ready' ? workflows.state.value.items.map(({ name }) => name) : []}
         />
-        <Filter name="tag" placeholder="Tag" query={query} />
-        <Filter name="error" placeholder="Error has the words" query={query} />
+        <Filter name="tag" placeholder="Tag" value={query.get('tag') ?? ''} />
+        <Filter
+          name="error"
+          placeholder="Error: code or words"
+          value={query.get('error') ?? query.get('message') ?? ''}
+          onApply={(next) =>
+            setQuery({ error: undefined, message: undefined, [isCode(next) ? 'error' : 'message']: next })
+          }
+        />
         <select
           class="select"
           aria-label="Created"
@@ -200,25 +217,14 @@ function Filters({ query }: { readonly query: URLSearchParams }): JSX.Element {
           onChange={(event) => setQuery({ why: event.currentTarget.value })}
         >
           <option value="">Waiting or not</option>
-          {[
-            'signal',
-            'timer',
-            'worker',
-            'task',
-            'capability',
-            'driver',
-            'affinity',
-            'limit',
-            'paused',
-            'delay',
-            'busy',
-            'graph',
-          ].map((why) => (
+          {(Object.keys(WHY) as (keyof typeof WHY)[]).map((why) => (
             <option key={why} value={why}>
-              Waits: {why}
+              Waits: {WHY[why]}
             </option>
           ))}
         </select>
+        {query.get('build') !== null && <FilterChip name="build" text={query.get('build') ?? ''} />}
+        {query.get('until') !== null && <FilterChip name="until" text={timeText(query.get('until') ?? '')} />}
         {[...query.keys()].length > 0 && (
           <a class="button is-quiet" href={href(['runs'])}>
             Clear
@@ -229,50 +235,18 @@ function Filters({ query }: { readonly query: URLSearchParams }): JSX.Element {
   )
 }
 
-/** A field that is in force when one leaves it or presses Enter: no request a letter. */
-function Filter({
-  name,
-  placeholder,
-  query,
-  list,
-}: {
-  readonly name: string
-  readonly placeholder: string
-  readonly query: URLSearchParams
-  readonly list?: readonly string[]
-}): JSX.Element {
-  const value = query.get(name) ?? ''
-  const [text, setText] = useState(value)
-  useEffect(() => setText(value), [value])
-  const apply = (next: string): void => {
-    if (next.trim() !== value) setQuery({ [name]: next.trim() })
-  }
-  return (
-    <>
-      <input
-        class="input"
-        type="search"
-        name={name}
-        aria-label={placeholder}
-        placeholder={placeholder}
-        spellcheck={false}
-        autoComplete="off"
-        value={text}
-        list={list === undefined ? undefined : `of-${name}`}
-        onInput={(event) => setText(event.currentTarget.value)}
-        onChange={(event) => apply(event.currentTarget.value)}
-        onKeyDown={(event) => event.key === 'Enter' && apply(event.currentTarget.value)}
-      />
-      {list !== undefined && (
-        <datalist id={`of-${name}`}>
-          {list.map((one) => (
-            <option key={one} value={one} />
-          ))}
-        </datalist>
-      )}
-    </>
-  )
+/** What errors are called by, such as TASK_FAILED or TypeError; else it is words of a message. */
+const isCode = (text: string): boolean =>
+  /^[A-Z][A-Z0-9]*_[A-Z0-9_]+$|^[A-Z]\w*(?:Error|Exception)$|^TIMEOUT$/.test(text)
+
+const timeText = (text: string): string => {
+  const at = new Date(/^\d+$/.test(text) ? Number(text) : text)
+  return Number.isNaN(at.getTime()) ? text : at.toLocaleString()
 }
+
+/** Pages that are asked for without a wish where a filter finds few: the server looks at about a thousand runs for each. */
+const MOST_ALONE = 10
+const FEW = 50
 
 export function RunsPage(): JSX.Element {
   const { query } = useRoute()
@@ -281,38 +255,21 @@ export function RunsPage(): JSX.Element {
   const feed = useRunFeed(asked)
   const [selected, select] = useState<ReadonlySet<string>>(new Set())
   useEffect(() => select(new Set()), [text])
-  const why = query.get('why') ?? ''
-  const error = (query.get('error') ?? '').toLowerCase()
-  const waits = useWaits(feed.rows, why !== '')
-  const rows = useMemo(
-    () =>
-      feed.rows.filter(
-        (run) =>
-          (why === '' || (UNFINISHED.has(run.state) && waits.get(run.id)?.why === why)) &&
-          (error === '' || `${run.error?.code ?? ''} ${run.error?.message ?? ''}`.toLowerCase().includes(error)),
-      ),
-    [feed.rows, waits, why, error],
-  )
-  const isSifted = why !== '' || error !== ''
-  // what is looked for here, and not by the server, may stand on later pages
+  const { rows, gone } = feed
+  const waits = useWaits(rows, query.get('why') ?? '')
+  const isSifted = ['why', 'error', 'message'].some((name) => (query.get(name) ?? '') !== '')
+  const isLookingOn = isSifted && rows.length < FEW && feed.next !== undefined && feed.error === undefined
+  const isFar = feed.pages.length > MOST_ALONE
   useEffect(() => {
-    if (
-      isSifted &&
-      rows.length < 50 &&
-      feed.next !== undefined &&
-      !feed.isLoadingMore &&
-      feed.error === undefined &&
-      feed.rows.length < 5_000
-    )
-      feed.loadMore()
-  }, [isSifted, rows.length, feed.rows.length, feed.next, feed.isLoadingMore])
+    if (isLookingOn && !isFar && !feed.isLoadingMore) feed.loadMore()
+  }, [isLookingOn, isFar, feed.isLoadingMore, feed.next])
   const columns = useMemo(() => columnsOf(waits), [waits])
   return (
     <Page title="Runs" tools={<Filters query={query} />}>
       {feed.is === 'ready' && feed.error !== undefined && feed.at !== undefined && (
         <Stale state={{ is: 'ready', value: undefined, at: feed.at, error: feed.error }} onRetry={feed.reload} />
       )}
-      {feed.fresh > 0 && !isSifted && (
+      {feed.fresh > 0 && (
         <button
           type="button"
           class="fresh"
@@ -324,11 +281,12 @@ export function RunsPage(): JSX.Element {
           {feed.isFreshMore ? `${count(feed.fresh)} and more` : count(feed.fresh)} new
         </button>
       )}
+      <BulkJobs onChange={feed.reload} />
       <BulkBar
         selected={selected}
         rows={rows}
         filter={asked}
-        isAllPossible={!isSifted && feed.next !== undefined}
+        isAllPossible={feed.next !== undefined}
         onSelect={select}
         onDone={feed.reload}
       />
@@ -336,7 +294,7 @@ export function RunsPage(): JSX.Element {
         <Skeleton rows={12} />
       ) : feed.is === 'failed' && feed.error !== undefined ? (
         <Failed what="Runs" error={feed.error} onRetry={feed.reload} />
-      ) : rows.length === 0 && !feed.isLoadingMore && (feed.next === undefined || isSifted) ? (
+      ) : rows.length === 0 && feed.next === undefined ? (
         <NoRuns isFiltered={text !== ''} />
       ) : (
         <Table
@@ -345,24 +303,43 @@ export function RunsPage(): JSX.Element {
           rows={rows}
           keyOf={({ id }) => id}
           nameOf={(run) => `run ${run.id}`}
+          lookOf={({ id }) => (gone.has(id) ? 'is-gone' : '')}
           card={(run) => <RunCard run={run} wait={waits.get(run.id)} />}
           cardHeight={92}
           selection={{ keys: selected, set: select }}
           onEnd={feed.loadMore}
           onView={feed.inView}
           version={waits}
-          foot={
-            <div class="table-foot">
-              {feed.isLoadingMore
-                ? 'Loading more …'
-                : feed.next === undefined
-                  ? `${plural(rows.length, 'run')}, that is all`
-                  : `${plural(rows.length, 'run')} so far; more come as you scroll`}
-            </div>
-          }
+          foot={<Foot feed={feed} isLookingOn={isLookingOn && !isFar} />}
         />
       )}
     </Page>
+  )
+}
+
+/** How far the list goes; with few that match, how to look on. */
+function Foot({ feed, isLookingOn }: { readonly feed: RunFeed; readonly isLookingOn: boolean }): JSX.Element {
+  const { rows, next, isLoadingMore, loadMore, gone } = feed
+  const many = `${plural(rows.length, 'run')}${gone.size === 0 ? '' : `, ${count(gone.size)} of them deleted meanwhile`}`
+  if (isLoadingMore || isLookingOn)
+    return (
+      <div class="table-foot" role="status">
+        {rows.length === 0 ? 'Looking for runs that match …' : 'Loading more …'}
+      </div>
+    )
+  return (
+    <div class="table-foot">
+      {next === undefined
+        ? `${many}, that is all`
+        : rows.length < FEW
+          ? `${many} in the newest`
+          : `${many} so far; more come as you scroll`}
+      {next !== undefined && rows.length < FEW && (
+        <Button look="quiet" onClick={loadMore}>
+          Look at earlier ones
+        </Button>
+      )}
+    </div>
   )
 }
 

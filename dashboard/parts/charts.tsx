@@ -1,7 +1,7 @@
 /** Small pictures of numbers. Each says in words what it shows. */
 import type { JSX } from 'preact'
 import { count } from '../format.js'
-import { type Mark, SIGNS } from './state.js'
+import { type Mark, markOf, SIGNS } from './state.js'
 
 /** A line of values over time, the newest at the right. @param values undefined where nothing is known */
 export function Spark({
@@ -84,14 +84,26 @@ export function Bar({
   )
 }
 
-/** How much of something is over, with the number beside it. */
-export function Progress({ done, total }: { readonly done: number; readonly total: number }): JSX.Element {
+/**
+ * How much of something that is not over is, with the number beside it. What comes next is counted once it begins, so all that is known may be over: then a
+ * part is left open for it.
+ */
+export function Progress({
+  done,
+  total,
+  state,
+}: {
+  readonly done: number
+  readonly total: number
+  /** Of the run: its colour. */
+  readonly state: string
+}): JSX.Element {
   return (
     <span class="progress">
       <Bar
-        parts={[{ mark: 'running', value: done, word: 'done' }]}
-        of={total}
-        label={`${count(done)} of ${count(total)}`}
+        parts={[{ mark: markOf(state), value: done, word: 'done' }]}
+        of={Math.max(total, done + 1)}
+        label={`${state}, ${count(done)} of ${count(total)}`}
       />
       <span class="num soft">
         {count(done)}/{count(total)}
