@@ -2,21 +2,18 @@
 import type { JSX } from 'preact'
 import { isOfWorkers } from '../changes.js'
 import { now } from '../clock.js'
-import { age, bytes, count } from '../format.js'
-import { Empty, Failed, Skeleton } from '../parts/feedback.js'
+import { age, bytes, count, exactTime } from '../format.js'
+import { Empty, Show, Skeleton } from '../parts/feedback.js'
 import { Icon } from '../parts/icons.js'
 import { Box, Page } from '../parts/page.js'
 import { State } from '../parts/state.js'
 import { type Column, Table } from '../parts/table.js'
-import { Time } from '../parts/text.js'
 import { href } from '../router.js'
 import { me } from '../session.js'
 import { useStore } from '../store.js'
-import { usePages } from '../use-pages.js'
 import { type Query, useQuery } from '../use-query.js'
-import type { Worker } from '../wire.js'
 import type { Overview } from './overview-data.js'
-import { Topology } from './topology.js'
+import { type PipelineGroup, Topology } from './topology.js'
 import { Name } from './workers.js'
 
 interface Leader {
@@ -24,22 +21,52 @@ interface Leader {
   readonly term: number
 }
 
-const LATE_MS = 5_000
+interface Node {
+  readonly id: string
+  readonly session: string
+  readonly role: string
+  readonly state: string
+  readonly hostname: string
+  readonly isLeader: boolean
+  readonly seenAt: string
+  /** By the clock of the store, when it was asked. */
+  readonly heartbeatAgeMs: number
+  readonly inFlight: number
+  /** Placed on it: the id of the group, a slash, the pipeline. */
+  readonly pipelines: readonly string[]
+}
 
-function Beat({ of, isLost }: { readonly of: string; readonly isLost: boolean }): JSX.Element {
-  const ms = Math.max(0, useStore(now) - new Date(of).getTime())
+/** What `GET /api/v1/cluster/topology` answers. */
+interface TopologyAnswer {
+  readonly nodes: readonly Node[]
+  readonly groups: readonly PipelineGroup[]
+  readonly leader: string | null
+}
+
+const LATE_MS = 5_000
+/** The server tells of no more. */
+const MOST_NODES = 1_000
+
+/** How long ago a node was heard of: what the store said, and the time since. */
+function Beat({ node, at }: { readonly node: Node; readonly at: Date }): JSX.Element {
+  const ms = node.heartbeatAgeMs + Math.max(0, useStore(now) - at.getTime())
   return (
-    <span class={`num${isLost ? ' wrong strong' : ms > LATE_MS ? ' late' : ''}`} title={new Date(of).toLocaleString()}>
+    <span
+      class={`num${isLost(node) ? ' wrong strong' : ms > LATE_MS ? ' late' : ''}`}
+      title={exactTime(new Date(node.seenAt))}
+    >
       {age(ms)}
     </span>
   )
 }
 
-const isLost = ({ state }: Worker): boolean => state === 'stale' || state === 'dead'
+const isLost = ({ state }: Node): boolean => state === 'stale' || state === 'dead'
+const pipelineNames = ({ pipelines }: Node): string =>
+  pipelines.map((one) => one.slice(one.indexOf('/') + 1)).join(', ')
 
-const COLUMNS: readonly Column<Worker>[] = [
+const columnsOf = (at: Date): readonly Column<Node>[] => [
   { key: 'state', title: 'State', track: '104px', min: 104, cell: ({ state }) => <State state={state} /> },
-  { key: 'id', title: 'Node', track: 'minmax(140px, 1.4fr)', min: 140, cell: (worker) => <Name worker={worker} /> },
+  { key: 'id', title: 'Node', track: 'minmax(140px, 1.4fr)', min: 140, cell: (node) => <Name worker={node} /> },
   {
     key: 'role',
     title: 'Role',
@@ -53,20 +80,28 @@ const COLUMNS: readonly Column<Worker>[] = [
     track: 'minmax(110px, 1fr)',
     min: 110,
     rank: 1,
-    cell: ({ hostname, pid }) => (
-      <span class="cut soft">
-        {hostname} <span class="num faint">{pid}</span>
+    cell: ({ hostname }) => <span class="cut soft">{hostname}</span>,
+  },
+  {
+    key: 'pipelines',
+    title: 'Pipelines',
+    track: 'minmax(100px, 1fr)',
+    min: 100,
+    rank: 2,
+    cell: (node) => (
+      <span class="cut soft" title={pipelineNames(node)}>
+        {pipelineNames(node)}
       </span>
     ),
   },
   {
-    key: 'since',
-    title: 'Registered',
-    track: '96px',
-    min: 96,
+    key: 'held',
+    title: 'In hand',
+    track: '64px',
+    min: 64,
     rank: 2,
     isEnd: true,
-    cell: ({ registeredAt }) => <Time of={registeredAt} />,
+    cell: ({ inFlight }) => <span class={inFlight === 0 ? 'num faint' : 'num'}>{count(inFlight)}</span>,
   },
   {
     key: 'beat',
@@ -74,25 +109,30 @@ const COLUMNS: readonly Column<Worker>[] = [
     track: '104px',
     min: 104,
     isEnd: true,
-    cell: (worker) => <Beat of={worker.seenAt} isLost={isLost(worker)} />,
+    cell: (node) => <Beat node={node} at={at} />,
   },
 ]
 
 function LeaderBox({
-  query,
-  nodes,
+  query: { state },
+  known,
 }: {
   readonly query: Query<Leader | null>
-  readonly nodes: readonly Worker[]
+  /** The leader by what else is known; undefined where nothing is. */
+  readonly known: string | undefined
 }): JSX.Element {
-  const { state } = query
   const leader = state.is === 'ready' ? state.value : null
-  const id = leader?.leaderId ?? nodes.find(({ isLeader }) => isLeader)?.id
+  const id = leader?.leaderId ?? known
   return (
     <section class="fact">
       <h2>Leader</h2>
-      {state.is === 'loading' ? (
+      {state.is === 'loading' && id === undefined ? (
         <p class="faint">…</p>
+      ) : id === undefined && (state.is === 'failed' || state.is === 'gone') ? (
+        <p>
+          <b>?</b>
+          <span>{state.error.message}</span>
+        </p>
       ) : id === undefined ? (
         <p>
           <b>Nobody leads</b>
@@ -111,24 +151,32 @@ function LeaderBox({
 }
 
 function Facts({
-  nodes,
+  topology,
   leader,
 }: {
-  readonly nodes: readonly Worker[]
+  /** Undefined while it is not known. */
+  readonly topology: TopologyAnswer | undefined
   readonly leader: Query<Leader | null>
 }): JSX.Element {
   const who = useStore(me)
   const overview = useQuery<Overview>('/overview', { everyMs: 10_000 })
   const memory = overview.state.is === 'ready' ? overview.state.value.memory : undefined
+  const nodes = topology?.nodes ?? []
   const lost = nodes.filter(isLost).length
   return (
     <div class="tiles">
-      <LeaderBox query={leader} nodes={nodes} />
+      <LeaderBox query={leader} known={topology?.leader ?? undefined} />
       <section class="fact">
         <h2>Nodes</h2>
         <p>
-          <b class="num">{count(nodes.length - lost)} live</b>
-          <span>{lost === 0 ? 'none lost in the last day' : `${count(lost)} lost in the last day`}</span>
+          <b class="num">{topology === undefined ? '…' : `${count(nodes.length - lost)} live`}</b>
+          <span>
+            {topology === undefined
+              ? ''
+              : lost === 0
+                ? 'none lost in the last day'
+                : `${count(lost)} lost in the last day`}
+          </span>
         </p>
       </section>
       <section class="fact">
@@ -156,51 +204,24 @@ function Facts({
 }
 
 export function ClusterPage(): JSX.Element {
-  const nodes = usePages<Worker>('/cluster/workers', {}, { on: isOfWorkers, everyMs: 2_000 })
+  const topology = useQuery<TopologyAnswer>('/cluster/topology', { on: isOfWorkers, everyMs: 2_000 })
   const leader = useQuery<Leader | null>('/cluster/leader', { on: isOfWorkers, everyMs: 5_000 })
-  const rows = [...nodes.items].sort((a, b) => Number(isLost(a)) - Number(isLost(b)))
+  const { state } = topology
   return (
     <Page title="Cluster">
-      <Facts nodes={rows} leader={leader} />
-      <Box title="Nodes" isFlush>
-        {nodes.state.is === 'loading' ? (
-          <Skeleton rows={3} height={40} />
-        ) : nodes.state.is === 'failed' ? (
-          <Failed what="Nodes" error={nodes.state.error} onRetry={() => void nodes.refresh()} />
-        ) : rows.length === 0 ? (
-          <Empty title="No node is there">
-            <p>
-              Workers register here as they start: <code>npx graflow-worker --tasks ./tasks.js</code>
-            </p>
-          </Empty>
-        ) : (
-          <Table
-            label="Nodes"
-            columns={COLUMNS}
-            rows={rows}
-            rowHeight={40}
-            keyOf={({ session }) => session}
-            nameOf={({ id }) => id}
-            lookOf={(worker) => (isLost(worker) ? 'is-over' : '')}
-            card={(worker) => (
-              <>
-                <div class="card-line">
-                  <Name worker={worker} />
-                  <span class="push small soft">{worker.isLeader ? 'leader' : worker.role}</span>
-                </div>
-                <div class="card-line small">
-                  <State state={worker.state} />
-                  <span class="push">
-                    <Beat of={worker.seenAt} isLost={isLost(worker)} />
-                  </span>
-                </div>
-              </>
-            )}
-            onEnd={nodes.loadMore}
-          />
+      <Facts topology={state.is === 'ready' ? state.value : undefined} leader={leader} />
+      <Show what="The cluster" query={topology} skeleton={<Skeleton rows={5} height={40} />}>
+        {({ nodes, groups }) => (
+          <>
+            <Box title="Nodes" isFlush>
+              <Nodes nodes={nodes} at={state.is === 'ready' ? state.at : new Date()} />
+            </Box>
+            <Box title="Pipeline groups">
+              <Topology groups={groups} />
+            </Box>
+          </>
         )}
-      </Box>
-      <Topology />
+      </Show>
       <p class="small faint">
         Workers are drained on{' '}
         <a class="link" href={href(['workers'])}>
@@ -209,5 +230,52 @@ export function ClusterPage(): JSX.Element {
         .
       </p>
     </Page>
+  )
+}
+
+function Nodes({ nodes, at }: { readonly nodes: readonly Node[]; readonly at: Date }): JSX.Element {
+  if (nodes.length === 0)
+    return (
+      <Empty title="No node is there">
+        <p>
+          Workers register here as they start: <code>npx graflow-worker --tasks ./tasks.js</code>
+        </p>
+      </Empty>
+    )
+  const rows = [...nodes].sort((a, b) => Number(isLost(a)) - Number(isLost(b)))
+  return (
+    <Table
+      label="Nodes"
+      columns={columnsOf(at)}
+      rows={rows}
+      rowHeight={40}
+      keyOf={({ session }) => session}
+      nameOf={({ id }) => id}
+      lookOf={(node) => (isLost(node) ? 'is-over' : '')}
+      card={(node) => (
+        <>
+          <div class="card-line">
+            <Name worker={node} />
+            <span class="push small soft">{node.isLeader ? 'leader' : node.role}</span>
+          </div>
+          <div class="card-line small">
+            <State state={node.state} />
+            <span class="push">
+              <Beat node={node} at={at} />
+            </span>
+          </div>
+        </>
+      )}
+      foot={
+        nodes.length < MOST_NODES ? undefined : (
+          <div class="table-foot">
+            The first {count(nodes.length)};{' '}
+            <a class="link" href={href(['workers'])}>
+              all workers
+            </a>
+          </div>
+        )
+      }
+    />
   )
 }

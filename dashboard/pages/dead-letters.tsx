@@ -1,18 +1,18 @@
 /** Branches that failed for good: show one, run it again, delete it. */
 import type { JSX } from 'preact'
-import { useState } from 'preact/hooks'
 import { at, post, remove } from '../api.js'
 import { isOfRuns } from '../changes.js'
 import { plural } from '../format.js'
 import { ActButton } from '../parts/buttons.js'
 import { Empty, Gone, Show } from '../parts/feedback.js'
+import { Filter } from '../parts/filter.js'
 import { MoreFoot } from '../parts/more.js'
 import { Box, Page } from '../parts/page.js'
 import { State } from '../parts/state.js'
 import { type Column, Table } from '../parts/table.js'
-import { Id, Time } from '../parts/text.js'
+import { Id, Tag, Time } from '../parts/text.js'
 import { ErrorView, ValueView } from '../parts/values.js'
-import { go, href, runHref, setQuery, useRoute } from '../router.js'
+import { go, href, runHref, useRoute } from '../router.js'
 import { usePages } from '../use-pages.js'
 import { useQuery } from '../use-query.js'
 import type { DeadLetter, DeadLetterWhole } from '../wire.js'
@@ -94,6 +94,15 @@ const columnsOf = (refresh: () => void): readonly Column<DeadLetter>[] => [
     ),
   },
   {
+    key: 'label',
+    title: 'Item',
+    track: 'minmax(80px, 0.8fr)',
+    min: 80,
+    rank: 3,
+    cell: ({ label, index }) =>
+      label === undefined ? <span class="num faint">{index}</span> : <Tag title={`Item ${index}`}>{label}</Tag>,
+  },
+  {
     key: 'error',
     title: 'Error',
     track: 'minmax(160px, 2.4fr)',
@@ -166,22 +175,13 @@ function Letters(): JSX.Element {
     { on: isOfRuns, everyMs: 5_000 },
   )
   const refresh = (): void => void pages.refresh()
-  const [text, setText] = useState(task)
   return (
     <Page
       title="Dead letters"
       note="branches that failed for good; the newest 1 000 or so are kept"
       tools={
         <div class="filters">
-          <input
-            class="input"
-            type="search"
-            aria-label="Task"
-            placeholder="Task"
-            value={text}
-            onInput={(event) => setText(event.currentTarget.value)}
-            onChange={(event) => setQuery({ task: event.currentTarget.value.trim() })}
-          />
+          <Filter name="task" placeholder="Task" value={task} />
         </div>
       }
     >
@@ -213,6 +213,7 @@ function Letters(): JSX.Element {
                     <a class="cut strong" href={letterHref(letter.id)}>
                       {letter.task ?? 'unknown task'}
                     </a>
+                    {letter.label !== undefined && <Tag title="What the item is called">{letter.label}</Tag>}
                     <span class="push small soft">
                       <Time of={letter.at} />
                     </span>
@@ -291,6 +292,12 @@ function Letter({ id }: { readonly id: string }): JSX.Element {
                 <dd>
                   <code>{letter.path}</code>
                 </dd>
+                {letter.label !== undefined && (
+                  <>
+                    <dt>Item</dt>
+                    <dd>{letter.label}</dd>
+                  </>
+                )}
                 <dt>Starts</dt>
                 <dd>
                   {plural(letter.errors + 1, 'start')}

@@ -48,7 +48,7 @@ function questions(waits: readonly Wait[]): readonly Need[] {
     icon: 'person',
     mark: 'paused',
     title: wait.prompt?.title ?? wait.details.signal ?? 'A question',
-    text: `${wait.count > 1 ? `${plural(wait.count, 'person', 'people')} asked by` : 'Asked by'} run ${wait.runId}`,
+    text: `${wait.label === undefined ? '' : `${wait.label}: `}${wait.count > 1 ? `asked ${count(wait.count)} times` : 'asked'} by run ${wait.runId}`,
     since: wait.since,
     to: runHref(wait.runId),
   }))
@@ -146,7 +146,7 @@ function paused(queues: readonly Queue[]): readonly Need[] {
       icon: 'pause',
       mark: 'paused',
       title: `The queue ${name} is paused`,
-      text: `${plural(ready, 'branch', 'branches')} wait${oldestMs === undefined ? '' : `, the oldest for ${age(oldestMs)}`}`,
+      text: `${ready === 1 ? '1 branch waits' : `${count(ready)} branches wait`}${oldestMs === undefined ? '' : `, the oldest for ${age(oldestMs)}`}`,
       to: href(['queues'], { name }),
     }))
 }

@@ -16,7 +16,12 @@ import { me } from '../session.js'
 import { useStore } from '../store.js'
 import { type Query, useQuery } from '../use-query.js'
 import type { DeadLetter, PageOf, Queue, Run, Wait, Worker } from '../wire.js'
+import { useWaitReasons } from './wait-reasons.js'
+import { whyWord } from './wait-words.js'
 import { isFresh, type Need, needsOf, type Overview } from './overview-data.js'
+
+/** Waits that a person should do something about. */
+const NEEDY = { limit: 200, why: 'signal,worker,task,capability,driver,graph' }
 
 const valueOf = <T,>({ state }: Query<T>): T | undefined => (state.is === 'ready' ? state.value : undefined)
 
@@ -28,7 +33,7 @@ export function OverviewPage(): JSX.Element {
     on: isOfWorkers,
     everyMs: 3_000,
   })
-  const waits = useQuery<PageOf<Wait>>('/waits', { query: { limit: 200 }, on: isOfRuns, everyMs: 10_000 })
+  const waits = useQuery<PageOf<Wait>>('/waits', { query: NEEDY, on: isOfRuns, everyMs: 10_000 })
   const dead = useQuery<PageOf<DeadLetter>>('/dead-letters', { query: { limit: 50 }, on: isOfRuns, everyMs: 10_000 })
   const failed = useQuery<PageOf<Run>>('/runs', { query: { state: 'failed', limit: 8 }, on: isOfRuns })
   const any = useQuery<PageOf<Run>>('/runs', { query: { limit: 1 }, on: isOfRuns, everyMs: 10_000 })
@@ -61,6 +66,7 @@ export function OverviewPage(): JSX.Element {
             </div>
             <div>
               <Workers workers={valueOf(workers)} />
+              <Waits />
               <Failures runs={valueOf(failed)} />
             </div>
           </div>
@@ -309,6 +315,41 @@ function Queues({ queues }: { readonly queues: PageOf<Queue> | undefined }): JSX
   )
 }
 
+/** What stands still, by the reason. */
+function Waits(): JSX.Element {
+  const { counts, isMore } = useWaitReasons()
+  return (
+    <Box
+      title="What waits, and why"
+      note={
+        <a class="link" href={href(['waits'])}>
+          All waits
+        </a>
+      }
+    >
+      {counts === undefined ? (
+        <Skeleton rows={1} />
+      ) : counts.length === 0 ? (
+        <p class="soft">Nothing waits.</p>
+      ) : (
+        <ul class="reasons">
+          {counts.map(([why, many]) => (
+            <li key={why}>
+              <a href={href(['waits'], { why })}>
+                {whyWord(why)}{' '}
+                <b class="num">
+                  {brief(many)}
+                  {isMore ? '+' : ''}
+                </b>
+              </a>
+            </li>
+          ))}
+        </ul>
+      )}
+    </Box>
+  )
+}
+
 function Failures({ runs }: { readonly runs: PageOf<Run> | undefined }): JSX.Element {
   return (
     <Box
@@ -388,7 +429,7 @@ const RAIL_MS = 15_000
 
 /** Counts beside the pages in the rail, whichever page is in view. */
 export function useRailCounts(): void {
-  const waits = valueOf(useQuery<PageOf<Wait>>('/waits', { query: { limit: 200 }, everyMs: RAIL_MS }))
+  const waits = valueOf(useQuery<PageOf<Wait>>('/waits', { query: NEEDY, everyMs: RAIL_MS }))
   const workers = valueOf(useQuery<PageOf<Worker>>('/cluster/workers', { query: { limit: 200 }, everyMs: RAIL_MS }))
   const dead = valueOf(useQuery<PageOf<DeadLetter>>('/dead-letters', { query: { limit: 50 }, everyMs: RAIL_MS }))
   const minute = Math.floor(useStore(now) / 60_000)

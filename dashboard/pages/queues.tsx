@@ -1,18 +1,21 @@
 /** Queues: how deep, how old, and whether they are paused. */
 import type { JSX } from 'preact'
+import { useState } from 'preact/hooks'
 import { at, post } from '../api.js'
 import { isOfQueues, isOfRuns } from '../changes.js'
-import { age, count, plural } from '../format.js'
+import { age, brief, count, plural } from '../format.js'
 import { ActButton } from '../parts/buttons.js'
 import { Bar, Counted } from '../parts/charts.js'
-import { Empty, Show } from '../parts/feedback.js'
+import { Empty, Failed, Show, Skeleton } from '../parts/feedback.js'
 import { MoreFoot } from '../parts/more.js'
 import { Page } from '../parts/page.js'
 import { State } from '../parts/state.js'
 import { type Column, Table } from '../parts/table.js'
 import { href, useRoute } from '../router.js'
 import { usePages } from '../use-pages.js'
+import { useQuery } from '../use-query.js'
 import type { Queue } from '../wire.js'
+import { backlogOf, BacklogTrend } from './backlog-trend.js'
 
 const partsOf = ({ running, ready, delayed }: Queue) =>
   [
@@ -60,7 +63,7 @@ function PauseButton({ queue, onDone }: { readonly queue: Queue; readonly onDone
   )
 }
 
-const columnsOf = (most: number, refresh: () => void): readonly Column<Queue>[] => [
+const columnsOf = (most: number, trend: BacklogTrend, refresh: () => void): readonly Column<Queue>[] => [
   {
     key: 'name',
     title: 'Queue',
@@ -86,27 +89,36 @@ const columnsOf = (most: number, refresh: () => void): readonly Column<Queue>[] 
   {
     key: 'running',
     title: 'Running',
-    track: '80px',
-    min: 80,
+    track: '72px',
+    min: 72,
     isEnd: true,
     cell: ({ running }) => <Number value={running} mark="running" />,
   },
   {
     key: 'ready',
     title: 'Ready',
-    track: '80px',
-    min: 80,
+    track: '72px',
+    min: 72,
     isEnd: true,
     cell: ({ ready }) => <Number value={ready} mark="waiting" />,
   },
   {
     key: 'delayed',
     title: 'Delayed',
-    track: '80px',
-    min: 80,
+    track: '72px',
+    min: 72,
     rank: 1,
     isEnd: true,
     cell: ({ delayed }) => <Number value={delayed} mark="retrying" />,
+  },
+  {
+    key: 'trend',
+    title: 'A minute',
+    track: '72px',
+    min: 72,
+    rank: 1,
+    isEnd: true,
+    cell: ({ name }) => <Trend perMinute={trend.of(name)} />,
   },
   {
     key: 'oldest',
@@ -121,8 +133,8 @@ const columnsOf = (most: number, refresh: () => void): readonly Column<Queue>[] 
   {
     key: 'workers',
     title: 'Workers',
-    track: '80px',
-    min: 80,
+    track: '72px',
+    min: 72,
     rank: 1,
     isEnd: true,
     cell: ({ workers, ready }) => (
@@ -141,6 +153,28 @@ const columnsOf = (most: number, refresh: () => void): readonly Column<Queue>[] 
   },
 ]
 
+/** How fast the backlog grows or shrinks. */
+function Trend({ perMinute }: { readonly perMinute: number | undefined }): JSX.Element {
+  if (perMinute === undefined)
+    return (
+      <span class="faint" title="Known once the page has looked for a few seconds">
+        …
+      </span>
+    )
+  const rate = Math.round(perMinute)
+  const [look, text, title] =
+    rate === 0
+      ? ['num faint', 'steady', 'The backlog stays as it is']
+      : rate > 0
+        ? ['num late', `+${brief(rate)}`, `The backlog grows by ${count(rate)} a minute`]
+        : ['num', `−${brief(-rate)}`, `The backlog shrinks by ${count(-rate)} a minute`]
+  return (
+    <span class={look} title={title}>
+      {text}
+    </span>
+  )
+}
+
 const Number = ({ value, mark }: { readonly value: number; readonly mark: string }): JSX.Element => (
   <span class={value === 0 ? 'num faint' : `num counted is-${mark}`}>{count(value)}</span>
 )
@@ -149,9 +183,19 @@ export function QueuesPage(): JSX.Element {
   const { query } = useRoute()
   const name = query.get('name')
   const pages = usePages<Queue>('/queues', {}, { on: (event) => isOfQueues(event) || isOfRuns(event), everyMs: 2_000 })
-  const rows = name === null ? pages.items : pages.items.filter((queue) => queue.name === name)
-  const most = Math.max(1, ...rows.map(({ running, ready, delayed }) => running + ready + delayed))
-  const refresh = (): void => void pages.refresh()
+  const isListed = name === null || pages.items.some((queue) => queue.name === name) || pages.state.is !== 'ready'
+  // of many queues not all are loaded
+  const one = useQuery<Queue>(isListed ? undefined : at`/queues/${name}`, { on: isOfQueues, everyMs: 2_000 })
+  const found = !isListed && one.state.is === 'ready' ? [one.state.value] : []
+  const rows = name === null ? pages.items : [...pages.items.filter((queue) => queue.name === name), ...found]
+  const most = Math.max(1, ...rows.map(backlogOf))
+  const [trend] = useState(() => new BacklogTrend())
+  const seenAt = pages.state.is === 'ready' ? pages.state.at.getTime() : undefined
+  if (seenAt !== undefined) trend.add(rows, seenAt)
+  const refresh = (): void => {
+    void pages.refresh()
+    if (!isListed) void one.refresh()
+  }
   return (
     <Page
       title="Queues"
@@ -168,7 +212,11 @@ export function QueuesPage(): JSX.Element {
     >
       <Show what="Queues" query={pages}>
         {() =>
-          rows.length === 0 ? (
+          !isListed && one.state.is === 'loading' ? (
+            <Skeleton rows={1} height={44} />
+          ) : !isListed && one.state.is === 'failed' ? (
+            <Failed what={`The queue ${name}`} error={one.state.error} onRetry={() => void one.refresh()} />
+          ) : rows.length === 0 ? (
             <Empty title={name === null ? 'No queue yet' : `There is no queue ${name}`}>
               <p>
                 A queue is here from the first branch that is put into it. Tasks name theirs with the option queue;
@@ -178,10 +226,10 @@ export function QueuesPage(): JSX.Element {
           ) : (
             <Table
               label="Queues"
-              columns={columnsOf(most, refresh)}
+              columns={columnsOf(most, trend, refresh)}
               rows={rows}
               rowHeight={44}
-              version={most}
+              version={seenAt}
               keyOf={(queue) => queue.name}
               cardHeight={88}
               card={(queue) => (
@@ -200,12 +248,15 @@ export function QueuesPage(): JSX.Element {
                     {partsOf(queue).map((part) => (
                       <Counted key={part.word} {...part} />
                     ))}
-                    <span class="push soft">{plural(queue.workers, 'worker')}</span>
+                    <span class="push soft">
+                      {queue.oldestMs === undefined ? '' : `oldest ${age(queue.oldestMs)}, `}
+                      {plural(queue.workers, 'worker')}
+                    </span>
                   </div>
                 </>
               )}
               onEnd={pages.loadMore}
-              foot={<MoreFoot pages={pages} one="queue" />}
+              foot={name === null ? <MoreFoot pages={pages} one="queue" /> : undefined}
             />
           )
         }

@@ -21,6 +21,8 @@ interface Workflow extends WorkflowLine {
 interface Values {
   readonly value: unknown
   readonly truncated?: boolean
+  /** By JSON pointer: what JSON has no form for. */
+  readonly types?: Readonly<Record<string, string>>
 }
 
 /** New for each form, so that a click twice starts one run. */
@@ -38,6 +40,7 @@ export function StartPage(): JSX.Element {
   })
   const workflows = useQuery<PageOf<WorkflowLine>>('/workflows', { query: { limit: 200 }, everyMs: 10_000 })
   const again = before.state.is === 'ready' ? before.state.value : undefined
+  const values = input.state.is === 'ready' ? input.state.value : undefined
   const isLoading = from !== undefined && (before.state.is === 'loading' || input.state.is === 'loading')
   return (
     <Page
@@ -63,12 +66,9 @@ export function StartPage(): JSX.Element {
               workflows={items.map(({ name }) => name)}
               {...(again?.workflow !== undefined && { first: again.workflow })}
               tags={again?.tags ?? []}
-              {...(input.state.is === 'ready' &&
-                !(input.state.value.truncated ?? false) && { input: input.state.value.value })}
-              {...(from !== undefined &&
-                input.state.is !== 'ready' && {
-                  lost: 'The input of this run is not kept any more, or is too large to be shown: give it anew.',
-                })}
+              isAgain={from !== undefined}
+              {...(values !== undefined && !(values.truncated ?? false) && { input: values.value })}
+              {...(from !== undefined && lossOf(values))}
             />
           )}
         </Show>
@@ -77,18 +77,29 @@ export function StartPage(): JSX.Element {
   )
 }
 
+/** What a run that starts again does not get of the input of the first one. */
+function lossOf(values: Values | undefined): { readonly lost?: string } {
+  if (values === undefined || values.truncated === true)
+    return { lost: 'The input of this run is not kept any more, or is too large to be shown: give it anew.' }
+  const typed = Object.entries(values.types ?? {}).slice(0, 5)
+  if (typed.length === 0) return {}
+  const all = typed.map(([pointer, type]) => `${type} at ${pointer === '' ? 'its root' : pointer}`).join(', ')
+  return { lost: `What JSON has no form for is not sent as what it was: ${all}. A run from code can have it.` }
+}
+
 interface FormProps {
   readonly workflows: readonly string[]
+  readonly isAgain: boolean
   readonly first?: string
   readonly input?: unknown
   readonly tags: readonly string[]
   readonly lost?: string
 }
 
-function Form({ workflows, first, input, tags, lost }: FormProps): JSX.Element {
+function Form({ workflows, isAgain, first, input, tags, lost }: FormProps): JSX.Element {
   const { query } = useRoute()
   const [kind, setKind] = useState<'workflow' | 'flow'>(
-    query.get('flow') !== null || (workflows.length === 0 && first === undefined) ? 'flow' : 'workflow',
+    query.get('flow') !== null || ((workflows.length === 0 || isAgain) && first === undefined) ? 'flow' : 'workflow',
   )
   const name = query.get('workflow') ?? first ?? (workflows.length === 1 ? (workflows[0] ?? '') : '')
   const [flow, setFlow] = useState(query.get('flow') ?? '')
@@ -153,6 +164,9 @@ function Form({ workflows, first, input, tags, lost }: FormProps): JSX.Element {
                 value={flow}
                 onInput={(event) => setFlow(event.currentTarget.value)}
               />
+              {isAgain && first === undefined && (
+                <span class="hint">This run was of a flow without a name: write it here, or choose a workflow.</span>
+              )}
               <span class="hint">Names of tasks that live workers know; &gt;&gt; is then, | is in parallel.</span>
             </div>
           ) : workflows.length === 0 && first === undefined ? (
@@ -166,7 +180,11 @@ function Form({ workflows, first, input, tags, lost }: FormProps): JSX.Element {
                 id="workflow"
                 class="select"
                 value={name}
-                onChange={(event) => setQuery({ workflow: event.currentTarget.value }, 'replace')}
+                onChange={(event) => {
+                  // what was filled in for another workflow is no input of this one; what one starts again with is
+                  if (input === undefined) setValue({ value: undefined })
+                  setQuery({ workflow: event.currentTarget.value }, 'replace')
+                }}
               >
                 <option value="">Choose one</option>
                 {[...new Set([...(name === '' ? [] : [name]), ...workflows])].sort().map((one) => (

@@ -1,12 +1,9 @@
 /** Pipeline groups: which events go to which pipeline, and on which worker each runs. */
 import type { JSX } from 'preact'
-import { Empty, Failed, Skeleton } from '../parts/feedback.js'
-import { Box } from '../parts/page.js'
+import { Empty } from '../parts/feedback.js'
 import { State } from '../parts/state.js'
 import { Tag } from '../parts/text.js'
 import { href } from '../router.js'
-import { useQuery } from '../use-query.js'
-import type { PageOf } from '../wire.js'
 
 interface Pipeline {
   readonly name: string
@@ -22,7 +19,7 @@ interface Placement {
   /** Null where no worker lives that could drive it. */
   readonly workerId: string | null
 }
-interface Group {
+export interface PipelineGroup {
   readonly id: string
   readonly name: string
   readonly status: string
@@ -33,40 +30,27 @@ interface Group {
 
 const EXTERNAL = '_external'
 
-export function Topology(): JSX.Element {
-  const { state, refresh } = useQuery<PageOf<Group>>('/cluster/pipeline-groups', {
-    query: { limit: 50 },
-    everyMs: 5_000,
-  })
-  return (
-    <Box title="Pipeline groups">
-      {state.is === 'loading' ? (
-        <Skeleton rows={2} height={56} />
-      ) : state.is === 'failed' || state.is === 'gone' ? (
-        <Failed what="Pipeline groups" error={state.error} onRetry={() => void refresh()} />
-      ) : state.value.items.length === 0 ? (
-        <Empty title="None is deployed">
-          <p>
-            A group deploys named flows with routes from event types to them:{' '}
-            <code>POST /api/v1/cluster/pipeline-groups</code>
-          </p>
-        </Empty>
-      ) : (
-        <div class="groups">
-          {state.value.items.map((group) => (
-            <GroupView key={group.id} group={group} />
-          ))}
-        </div>
-      )}
-    </Box>
+export const Topology = ({ groups }: { readonly groups: readonly PipelineGroup[] }): JSX.Element =>
+  groups.length === 0 ? (
+    <Empty title="None is deployed">
+      <p>
+        A group deploys named flows with routes from event types to them:{' '}
+        <code>POST /api/v1/cluster/pipeline-groups</code>
+      </p>
+    </Empty>
+  ) : (
+    <div class="groups">
+      {groups.map((group) => (
+        <GroupView key={group.id} group={group} />
+      ))}
+    </div>
   )
-}
 
-const workerOf = ({ placements = [] }: Group, { name }: Pipeline): string | null =>
+const workerOf = ({ placements = [] }: PipelineGroup, { name }: Pipeline): string | null =>
   placements.find(({ pipeline }) => pipeline === name)?.workerId ?? null
 
 /** Pipelines in order of how far they are from outside. */
-function layersOf({ pipelines = [], routes = [] }: Group): readonly (readonly Pipeline[])[] {
+function layersOf({ pipelines = [], routes = [] }: PipelineGroup): readonly (readonly Pipeline[])[] {
   const depth = new Map<string, number>()
   let edge = new Set([EXTERNAL])
   for (let step = 0; edge.size > 0 && step <= pipelines.length; step += 1) {
@@ -81,7 +65,7 @@ function layersOf({ pipelines = [], routes = [] }: Group): readonly (readonly Pi
   return layers.filter((layer) => layer.length > 0)
 }
 
-function GroupView({ group }: { readonly group: Group }): JSX.Element {
+function GroupView({ group }: { readonly group: PipelineGroup }): JSX.Element {
   const { name, status, routes = [] } = group
   return (
     <section class="group" aria-label={`Pipeline group ${name}`}>

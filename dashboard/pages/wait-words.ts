@@ -52,7 +52,7 @@ export const WHY: Readonly<Record<Wait['why'], string>> = {
   graph: 'no graph',
 }
 
-/** The same of what an address says, which may be anything. */
+/** A reason in words, of what an address says, which may be anything. */
 export const whyWord = (why: string): string => (why in WHY ? WHY[why as Wait['why']] : why)
 
 /** Reasons that do not go away by themselves. */

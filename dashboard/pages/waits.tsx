@@ -1,16 +1,17 @@
 /** Why things stand still, and what would let them go on. */
 import type { JSX } from 'preact'
-import { useMemo } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import { isOfRuns } from '../changes.js'
 import { count, plural } from '../format.js'
-import { Empty, Show } from '../parts/feedback.js'
+import { Empty, Show, Skeleton } from '../parts/feedback.js'
 import { MoreFoot } from '../parts/more.js'
 import { Page } from '../parts/page.js'
 import { type Column, Table } from '../parts/table.js'
-import { Id, Time } from '../parts/text.js'
-import { runHref, setQuery, useRoute } from '../router.js'
+import { Id, Tag, Time } from '../parts/text.js'
+import { href, runHref, setQuery, useRoute } from '../router.js'
 import { usePages } from '../use-pages.js'
 import type { Wait } from '../wire.js'
+import { useWaitReasons } from './wait-reasons.js'
 import { isAsked, isStuck, WHY, waitWords, whyWord } from './wait-words.js'
 
 const lookOf = (wait: Wait): string => (isAsked(wait) ? 'is-paused' : isStuck(wait) ? 'is-failed' : 'is-waiting')
@@ -20,6 +21,9 @@ function Reason({ wait }: { readonly wait: Wait }): JSX.Element {
 }
 
 const pathOf = ({ path }: Wait): string => (path === '' ? 'the run' : path)
+/** The item of an each, by what people call it. */
+const Label = ({ wait: { label } }: { readonly wait: Wait }): JSX.Element | null =>
+  label === undefined ? null : <Tag title="What the item is called">{label}</Tag>
 const text = (wait: Wait): string => wait.prompt?.title ?? waitWords(wait)
 
 const COLUMNS: readonly Column<Wait>[] = [
@@ -30,9 +34,12 @@ const COLUMNS: readonly Column<Wait>[] = [
     track: 'minmax(180px, 3fr)',
     min: 180,
     cell: (wait) => (
-      <a class="cut" href={runHref(wait.runId)} title={text(wait)}>
-        {text(wait)}
-      </a>
+      <>
+        <a class="cut" href={runHref(wait.runId)} title={text(wait)}>
+          {text(wait)}
+        </a>
+        <Label wait={wait} />
+      </>
     ),
   },
   {
@@ -77,26 +84,33 @@ const COLUMNS: readonly Column<Wait>[] = [
   },
 ]
 
+/** Pages that are asked for without a wish where a reason is rare: the server looks at about a thousand runs for each. */
+const MOST_ALONE = 10
+
 export function WaitsPage(): JSX.Element {
   const { query } = useRoute()
-  const pages = usePages<Wait>('/waits', {}, { on: isOfRuns, everyMs: 5_000 })
   const why = query.get('why') ?? ''
-  const items = pages.items
-  const rows = useMemo(() => (why === '' ? items : items.filter((wait) => wait.why === why)), [items, why])
-  const reasons = useMemo(() => {
-    const found = new Map<string, number>()
-    for (const wait of items) found.set(wait.why, (found.get(wait.why) ?? 0) + 1)
-    if (why !== '' && !found.has(why)) found.set(why, 0)
-    return [...found].sort(([a], [b]) => (a < b ? -1 : 1))
-  }, [items, why])
+  const pages = usePages<Wait>('/waits', { why }, { on: isOfRuns, everyMs: 5_000 })
+  const rows = pages.items
+  const { counts = [], isMore } = useWaitReasons(why)
+  const looked = useRef(0)
+  useEffect(() => {
+    looked.current = 0
+  }, [why])
+  const isLookingOn = rows.length === 0 && pages.isMore && pages.moreError === undefined
+  useEffect(() => {
+    if (!isLookingOn || pages.isLoadingMore || looked.current >= MOST_ALONE) return
+    looked.current += 1
+    pages.loadMore()
+  }, [isLookingOn, pages.isLoadingMore])
   return (
     <Page
       title="Waits"
       note="why runs stand still"
       tools={
-        reasons.length > 0 && (
+        counts.length > 0 && (
           <div class="toggles" role="group" aria-label="Reasons">
-            {reasons.map(([reason, many]) => (
+            {counts.map(([reason, many]) => (
               <button
                 key={reason}
                 type="button"
@@ -104,7 +118,11 @@ export function WaitsPage(): JSX.Element {
                 aria-pressed={reason === why}
                 onClick={() => setQuery({ why: reason === why ? undefined : reason })}
               >
-                {whyWord(reason)} <span class="num faint">{count(many)}</span>
+                {whyWord(reason)}{' '}
+                <span class="num faint">
+                  {count(many)}
+                  {isMore ? '+' : ''}
+                </span>
               </button>
             ))}
           </div>
@@ -113,9 +131,18 @@ export function WaitsPage(): JSX.Element {
     >
       <Show what="Waits" query={pages}>
         {() =>
-          rows.length === 0 ? (
+          isLookingOn && looked.current < MOST_ALONE ? (
+            <Skeleton />
+          ) : rows.length === 0 ? (
             <Empty title={why === '' ? 'Nothing waits' : `Nothing waits so: ${whyWord(why)}`}>
               <p>A run is here while it can do nothing: for want of a worker, for a person’s answer, for time.</p>
+              {why !== '' && (
+                <p>
+                  <a class="link" href={href(['waits'])}>
+                    Show all
+                  </a>
+                </p>
+              )}
             </Empty>
           ) : (
             <Table
@@ -138,6 +165,7 @@ export function WaitsPage(): JSX.Element {
                     </span>
                   </div>
                   <div class="card-line small">
+                    <Label wait={wait} />
                     <code class="cut faint">{wait.runId}</code>
                     <code class="cut soft push">{pathOf(wait)}</code>
                   </div>

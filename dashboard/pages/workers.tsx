@@ -1,10 +1,10 @@
 /** Workers: what each does, what it serves, and how one is asked to leave. */
 import type { JSX } from 'preact'
-import { at, post } from '../api.js'
+import { at, post, remove } from '../api.js'
 import { isOfWorkers } from '../changes.js'
 import { count, plural } from '../format.js'
 import { ActButton } from '../parts/buttons.js'
-import { Empty, Show } from '../parts/feedback.js'
+import { Empty, Failed, Show, Skeleton } from '../parts/feedback.js'
 import { Icon } from '../parts/icons.js'
 import { MoreFoot } from '../parts/more.js'
 import { Box, Page } from '../parts/page.js'
@@ -13,6 +13,7 @@ import { type Column, Table } from '../parts/table.js'
 import { Id, Tag, Time } from '../parts/text.js'
 import { href, useRoute } from '../router.js'
 import { usePages } from '../use-pages.js'
+import { useQuery } from '../use-query.js'
 import type { Changed, Worker } from '../wire.js'
 
 const isLive = ({ state }: Worker): boolean => state !== 'stale' && state !== 'dead' && state !== 'stopped'
@@ -47,7 +48,27 @@ function Drain({ worker, onDone }: { readonly worker: Worker; readonly onDone: (
   )
 }
 
-export function Name({ worker }: { readonly worker: Worker }): JSX.Element {
+/** Takes one that was lost off the list. */
+function Forget({ worker, onDone }: { readonly worker: Worker; readonly onDone: () => void }): JSX.Element | null {
+  if (isLive(worker)) return null
+  const { id } = worker
+  return (
+    <ActButton
+      icon="trash"
+      look="quiet"
+      needs="admin"
+      label={`Forget ${id}`}
+      title="Take it off the list; after a day it goes by itself"
+      run={() => remove(at`/cluster/workers/${id}`)}
+      done={() => `${id} is off the list`}
+      onDone={onDone}
+    >
+      Forget
+    </ActButton>
+  )
+}
+
+export function Name({ worker }: { readonly worker: Pick<Worker, 'id' | 'isLeader'> }): JSX.Element {
   return (
     <>
       <a class="cut strong" href={href(['workers'], { id: worker.id })} title={worker.id}>
@@ -134,14 +155,27 @@ const columnsOf = (refresh: () => void): readonly Column<Worker>[] => [
     track: '88px',
     min: 88,
     isEnd: true,
-    cell: (worker) => <Drain worker={worker} onDone={refresh} />,
+    cell: (worker) => (
+      <>
+        <Drain worker={worker} onDone={refresh} />
+        <Forget worker={worker} onDone={refresh} />
+      </>
+    ),
   },
 ]
 
 function Details({ worker, onDone }: { readonly worker: Worker; readonly onDone: () => void }): JSX.Element {
   const { tasks, metadata } = worker
   return (
-    <Box title={worker.id} note={<Drain worker={worker} onDone={onDone} />}>
+    <Box
+      title={worker.id}
+      note={
+        <>
+          <Drain worker={worker} onDone={onDone} />
+          <Forget worker={worker} onDone={onDone} />
+        </>
+      }
+    >
       <dl class="facts">
         <dt>State</dt>
         <dd>
@@ -214,7 +248,11 @@ export function WorkersPage(): JSX.Element {
   const refresh = (): void => void pages.refresh()
   const rows = [...pages.items].sort((a, b) => Number(isLive(b)) - Number(isLive(a)))
   const live = rows.filter(isLive).length
-  const chosen = id === null ? [] : rows.filter((worker) => worker.id === id)
+  const listed = id === null ? [] : rows.filter((worker) => worker.id === id)
+  // of many workers not all are loaded
+  const isListed = id === null || listed.length > 0 || pages.state.is !== 'ready'
+  const one = useQuery<Worker>(isListed ? undefined : at`/cluster/workers/${id}`, { on: isOfWorkers, everyMs: 2_000 })
+  const chosen = !isListed && one.state.is === 'ready' ? [one.state.value] : listed
   return (
     <Page
       title="Workers"
@@ -231,7 +269,11 @@ export function WorkersPage(): JSX.Element {
       <Show what="Workers" query={pages}>
         {() =>
           id !== null ? (
-            chosen.length === 0 ? (
+            !isListed && one.state.is === 'loading' ? (
+              <Skeleton rows={4} />
+            ) : !isListed && one.state.is === 'failed' ? (
+              <Failed what={`The worker ${id}`} error={one.state.error} onRetry={() => void one.refresh()} />
+            ) : chosen.length === 0 ? (
               <Empty title={`There is no worker ${id}`}>
                 <p>It left, or was lost more than a day ago.</p>
               </Empty>
@@ -265,6 +307,7 @@ export function WorkersPage(): JSX.Element {
                     <Name worker={worker} />
                     <span class="push">
                       <Drain worker={worker} onDone={refresh} />
+                      <Forget worker={worker} onDone={refresh} />
                     </span>
                   </div>
                   <div class="card-line small">

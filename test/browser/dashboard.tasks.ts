@@ -30,6 +30,34 @@ const hold = task('hold', async (n: number) => {
 /** Holds until the test lets it go. */
 export const held = workflow('held', seq(each(hold)))
 
+const city = task('city', (city: { name: string; size: number }): string => {
+  if (city.size > 1) throw new Error(`no weather for ${city.name}`)
+  return city.name
+})
+/** Its branches have labels; one becomes a dead letter. */
+export const weather = workflow('weather', each(city).configure({ label: 'name' }))
+
+/** Asks a person about each item, by its label. */
+export const admit = workflow(
+  'admit',
+  each(
+    seq(
+      task('person', (person: { name: string }) => person),
+      waitFor('admit', { prompt: { title: 'May this person in?', choices: ['yes', 'no'] } }),
+    ),
+  ).configure({ label: 'name' }),
+)
+
+/** Two steps are over while it waits. */
+export const later = workflow(
+  'later',
+  seq(
+    task('first', () => 1),
+    task('second', () => 2),
+    waitFor('go-on'),
+  ),
+)
+
 /** Fails with what it gets, and asks a person with it. */
 export const echo = workflow(
   'echo',

@@ -541,10 +541,12 @@ describe('a phone', () => {
       wait?.path === '' ? 'the run' : (wait?.path ?? 'no wait'),
     )
     const name = 'a-pipeline-with-a-name-that-is-long-and-longer'
-    await page.route('**/cluster/pipeline-groups*', (route) =>
+    await page.route('**/cluster/topology', (route) =>
       route.fulfill({
         json: {
-          items: [
+          nodes: [],
+          leader: null,
+          groups: [
             {
               id: 'g',
               name: 'orders',

@@ -1,0 +1,336 @@
+/** Lists of the dashboard: what one finds, keeps, and does to many, in a real Chromium on a real Redis with real workers. */
+import type { Page } from 'playwright-core'
+import { useStage } from '../support/redis-stage.js'
+import { until } from '../support/waits.js'
+import { axeFindings, openChromium, shot, type TestBrowser } from './chromium.js'
+import { admit, checkout, halves, held, later, weather } from './dashboard.tasks.js'
+import { row, serve, sideways, TASKS, type World } from './dashboard-world.js'
+
+/** What pages have, in which the functions given to `evaluate` run. */
+declare const document: any
+
+const stage = useStage(TASKS)
+let browser: TestBrowser
+beforeAll(async () => {
+  browser = await openChromium()
+})
+afterAll(() => browser.close())
+afterEach(() => {
+  expect(browser.complaints).toEqual([])
+})
+
+const order = { order: 'A-9', amount: 5, express: false }
+const isLive = (page: Page) => page.locator('.live', { hasText: 'Live' }).waitFor()
+
+/** What a page asks of the API from now on: method, path and query. */
+function asked(page: Page): string[] {
+  const all: string[] = []
+  page.on('request', (request) => {
+    const { pathname, search } = new URL(request.url())
+    if (pathname.startsWith('/api/')) all.push(`${request.method()} ${pathname.slice('/api/v1'.length)}${search}`)
+  })
+  return all
+}
+
+async function failed({ graflow }: World, many: number, item: number, prefix: string): Promise<void> {
+  const runs = await Promise.all(
+    Array.from({ length: many }, (_, n) => graflow.submit(halves, [item], { id: `${prefix}-${n}`, tags: [prefix] })),
+  )
+  await Promise.all(runs.map((run) => run.result().catch(() => undefined)))
+}
+
+describe('all runs that match', () => {
+  it('are changed by one command of the server, which says how many, asks once, and is told of after a load of the page anew', async () => {
+    const world = await serve(await stage())
+    // more than are loaded at once
+    await Promise.all(
+      Array.from({ length: 300 }, (_, n) => world.graflow.submit(checkout, order, { id: `odd-${n}`, tags: ['odd'] })),
+    )
+    await world.graflow.submit(checkout, order, { id: 'other' })
+    const page = await browser.page()
+    const calls = asked(page)
+    await page.goto(`${world.url}runs?tag=odd`)
+    await page.getByText('250 runs so far').waitFor({ state: 'attached' })
+    await page.getByLabel('Select all that are loaded').click()
+    await page.getByRole('button', { name: 'Select all that match' }).click()
+    await page.locator('.bulk').getByText('All that match').waitFor()
+    // what is meant by all is said anew for each selection
+    await page.getByRole('button', { name: 'Clear', exact: true }).last().click()
+    await page.getByLabel('Select all that are loaded').click()
+    await page
+      .locator('.bulk')
+      .getByText(/\d+ selected/)
+      .waitFor()
+    await page.getByRole('button', { name: 'Select all that match' }).click()
+    await world.graflow.submit(checkout, order, { id: 'odd-later', tags: ['odd'] })
+    await page.getByRole('button', { name: 'Delete', exact: true }).click()
+    await page.getByRole('heading', { name: 'Delete all 300 runs that match?' }).waitFor()
+    await shot(page, 'bulk-all')
+    await page.getByRole('button', { name: 'Delete 300 runs' }).click()
+    const told = page.locator('.job', { hasText: '300 runs deleted' })
+    await told.waitFor()
+    await shot(page, 'bulk-told')
+    expect(calls.filter((call) => /^(?:POST|DELETE)/.test(call))).toEqual([
+      'POST /runs/bulk?wait=0', // how many
+      'POST /runs/bulk?wait=0',
+    ])
+    const left = (await world.graflow.runs.list({ limit: 200 })).items.map(({ id }) => id)
+    expect(left.sort()).toEqual(['odd-later', 'other'])
+    await page.reload()
+    await told.waitFor()
+    await row(page, 'odd-later').waitFor()
+    await told.getByRole('button', { name: 'Close' }).click()
+    await page.reload()
+    await row(page, 'odd-later').waitFor()
+    expect(await told.count()).toBe(0)
+    await page.close()
+  }, 90_000)
+
+  it('are counted while a command runs, also of another person, with what failed and a way to stop it', async () => {
+    const { url } = await serve(await stage())
+    const page = await browser.page({ width: 320 })
+    const job = {
+      ...{ id: 'job-1', action: 'retry', filter: { state: ['failed'], tag: 'nightly' }, createdAt: new Date() },
+      ...{ status: 'running', done: 410, matched: 420, failed: 10 },
+    }
+    let now: object = job
+    await page.route('**/api/v1/bulk-jobs', (route) => route.fulfill({ json: { items: [now] } }))
+    await page.goto(`${url}runs`)
+    const line = page.locator('.job')
+    await line.getByText('Retrying all that match').waitFor()
+    expect(await line.textContent()).toMatch(
+      /state failed, tag nightly.*420 so far.*10 runs met an error and are as they were/,
+    )
+    await line.getByRole('button', { name: 'Stop' }).waitFor()
+    await shot(page, 'bulk-runs-phone')
+    expect(await axeFindings(page)).toEqual([])
+    expect(await sideways(page)).toBe(0)
+    now = { ...job, status: 'done', done: 990, matched: 1_000, endedAt: new Date() }
+    await line.getByText('990 runs retried').waitFor()
+    expect(await line.getByRole('link', { name: 'Show what matches still' }).getAttribute('href')).toBe(
+      '/runs?state=failed&tag=nightly',
+    )
+    await page.close()
+  }, 60_000)
+})
+
+describe('filters', () => {
+  it('find runs by their error and by what they wait for where none of the newest is one', async () => {
+    const world = await serve(await stage())
+    const { place, graflow, url } = world
+    await place.worker('ada', { maxConcurrentTasks: 32 })
+    await failed(world, 1, 3, 'three')
+    await graflow.submit(later, undefined, { id: 'waits-on' })
+    await until(async () => (await graflow.runs.get('waits-on'))?.state === 'waiting', 'a run that waits')
+    await failed(world, 60, 1, 'one')
+    const page = await browser.page()
+    const calls = asked(page)
+    await page.goto(`${url}runs`)
+    await row(page, 'one-').waitFor()
+    const field = page.getByLabel('Error: code or words')
+    await field.fill('3 is ODD')
+    await page.keyboard.press('Enter')
+    await row(page, 'three-0').waitFor()
+    await page.getByText('1 run, that is all').waitFor()
+    expect(new URL(page.url()).search).toBe('?message=3+is+ODD')
+    await field.fill('GROUP_FAILED')
+    await page.keyboard.press('Enter')
+    await row(page, 'one-').waitFor()
+    expect(new URL(page.url()).search).toBe('?error=GROUP_FAILED')
+    await page.goto(`${url}runs?why=signal&until=${Date.now() + 3_600_000}`)
+    await row(page, 'waits-on').waitFor()
+    await page.getByText('1 run, that is all').waitFor()
+    // a filter without a field is said, and goes by a click
+    await page.getByRole('button', { name: /^until/ }).click()
+    await until(() => new URL(page.url()).search === '?why=signal', 'an address without it')
+    // two of its steps are over, and the third has no end yet: the bar is not full
+    const bar = row(page, 'waits-on').locator('.bar')
+    const [whole, part] = [await bar.boundingBox(), await bar.locator('i').boundingBox()]
+    expect(part?.width ?? 0).toBeLessThan((whole?.width ?? 0) * 0.9)
+    await page.goto(`${url}waits?why=signal`)
+    await row(page, 'waits-on').waitFor()
+    expect(calls.filter((call) => /^GET \/waits\?.*why=signal/.test(call))).not.toEqual([])
+    await page.close()
+  }, 90_000)
+})
+
+describe('a row', () => {
+  it('tells what has become of a run that matches no more, or is deleted', async () => {
+    const { place, graflow, url } = await serve(await stage())
+    await place.worker('ada')
+    await graflow.submit(held, [1], { id: 'held-1' })
+    await graflow.submit(held, [2], { id: 'held-2' })
+    const page = await browser.page()
+    await page.goto(`${url}runs?state=running`)
+    await row(page, 'held-1').getByText('running').waitFor()
+    await row(page, 'held-2').getByText('running').waitFor()
+    await graflow.runs.delete('held-2')
+    await page.locator('.row.is-gone', { hasText: 'held-2' }).waitFor()
+    place.ledger.open('go')
+    await row(page, 'held-1').getByText('completed').waitFor()
+    await page.getByText('2 runs, 1 of them deleted meanwhile, that is all').waitFor()
+    await page.close()
+  }, 60_000)
+
+  it('is where one left it when one comes back', async () => {
+    const { graflow, url } = await serve(await stage())
+    await Promise.all(Array.from({ length: 130 }, (_, n) => graflow.submit(checkout, order, { id: `run-${n}` })))
+    const page = await browser.page()
+    await page.goto(`${url}runs`)
+    await row(page, 'run-').waitFor()
+    const bottom = (): Promise<unknown> => page.locator('#main').evaluate((main) => main.scrollTo(0, main.scrollHeight))
+    while (!(await page.getByText('130 runs, that is all').isVisible())) await bottom()
+    await bottom()
+    const before = await page.locator('#main').evaluate((main) => main.scrollTop)
+    expect(before).toBeGreaterThan(2_000)
+    await page.locator('.table-body .row').last().getByRole('link').first().click()
+    await until(() => /^\/runs\/run-/.test(new URL(page.url()).pathname), 'the page of a run')
+    await page.goBack()
+    await page.getByText('130 runs, that is all').waitFor()
+    expect(await page.locator('#main').evaluate((main) => main.scrollTop)).toBe(before)
+    await page.close()
+  }, 60_000)
+
+  it('has the label of its item: waits, dead letters, questions', async () => {
+    const { place, graflow, url } = await serve(await stage())
+    await place.worker('ada')
+    const run = await graflow.submit(weather, [
+      { name: 'Oslo', size: 1 },
+      { name: 'Frankfurt', size: 2 },
+    ])
+    await run.result().catch(() => undefined)
+    await graflow.submit(admit, [{ name: 'Grace' }], { id: 'admit-1' })
+    await until(async () => (await graflow.waits.of('admit-1')).length > 0, 'a question')
+    for (const width of [1_280, 320]) {
+      const page = await browser.page({ width })
+      await page.goto(`${url}waits`)
+      await row(page, 'May this person in?').getByText('Grace').waitFor()
+      await page.goto(`${url}dead-letters`)
+      await row(page, 'city').getByText('Frankfurt', { exact: true }).waitFor()
+      await page.goto(url)
+      await page.locator('.need', { hasText: 'May this person in?' }).getByText('Grace: asked by').waitFor()
+      await shot(page, `labels-${width}`)
+      await page.close()
+    }
+  }, 60_000)
+})
+
+describe('keys', () => {
+  it('press what has the focus, and select rows up to the one in hand', async () => {
+    const { graflow, url } = await serve(await stage())
+    for (const n of [1, 2, 3, 4]) await graflow.submit(checkout, order, { id: `run-${n}` })
+    const page = await browser.page()
+    await page.goto(`${url}runs`)
+    await row(page, 'run-4').waitFor()
+    for (const key of ['j', 'x', 'j', 'j', 'Shift+X']) await page.keyboard.press(key)
+    await page.getByText('3 selected').waitFor()
+    // on the box of a row, Enter opens the row
+    await row(page, 'run-2').getByRole('checkbox').focus()
+    await page.keyboard.press('Enter')
+    await until(() => new URL(page.url()).pathname === '/runs/run-2', 'the page of the run')
+    await page.goBack()
+    await row(page, 'run-4').waitFor()
+    await page.getByRole('button', { name: 'failed', exact: true }).focus()
+    await page.keyboard.press('Enter')
+    await page.getByText('No run matches').waitFor()
+    await page.getByRole('link', { name: 'Queues' }).focus()
+    await page.keyboard.press('Enter')
+    await until(() => new URL(page.url()).pathname === '/queues', 'the queues')
+    await page.getByRole('link', { name: 'runs', exact: true }).waitFor()
+    await page.getByRole('link', { name: 'Builds' }).focus()
+    await page.keyboard.press('Enter')
+    await until(() => new URL(page.url()).pathname === '/builds', 'the builds')
+    await page.close()
+  }, 60_000)
+})
+
+describe('a first load', () => {
+  it('asks each thing once, and shows the frame before the script is there', async () => {
+    const { url } = await serve(await stage())
+    const page = await browser.page()
+    let release = (): void => undefined
+    const isFree = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    await page.route('**/app.js', async (route) => {
+      await isFree
+      await route.continue()
+    })
+    await page.goto(url, { waitUntil: 'commit' })
+    await page.getByRole('link', { name: 'Dead letters' }).waitFor()
+    await page.getByRole('status', { name: 'Loading' }).waitFor()
+    await until(
+      () => page.evaluate(() => performance.getEntriesByName('first-contentful-paint').length > 0),
+      'a first paint',
+    )
+    await shot(page, 'first')
+    const calls = asked(page)
+    release()
+    await page.getByText('Nothing runs here yet').waitFor()
+    await isLive(page)
+    expect(calls.length).toBeGreaterThan(6)
+    expect(calls.filter((call, i) => calls.indexOf(call) !== i)).toEqual([])
+    expect(await page.locator('.frame').count()).toBe(1)
+    await page.close()
+  }, 60_000)
+
+  it('in a tab behind another one is live once it is seen', async () => {
+    const { url } = await serve(await stage())
+    const page = await browser.page()
+    await page.addInitScript(() => Object.defineProperty(document, 'hidden', { configurable: true, value: true }))
+    await page.goto(`${url}queues`)
+    await page.locator('.live', { hasText: 'Paused' }).waitFor()
+    await page.evaluate(() => {
+      Object.defineProperty(document, 'hidden', { configurable: true, value: false })
+      document.dispatchEvent(new Event('visibilitychange'))
+    })
+    await isLive(page)
+    await page.close()
+  }, 60_000)
+})
+
+describe('the form of a start', () => {
+  it('begins anew for another workflow, and says what a run does not get of the input of the first one', async () => {
+    const { place, graflow, url } = await serve(await stage())
+    await place.worker('ada')
+    const page = await browser.page()
+    await page.goto(`${url}start?workflow=checkout`)
+    await page.getByLabel('order').fill('K-1')
+    await page.getByLabel('Workflow', { exact: true }).selectOption('halves')
+    expect(await page.getByLabel('Input as JSON').inputValue()).toBe('')
+    const first = await graflow.submit('halves', [new Date(0)], { id: 'typed' })
+    await first.result().catch(() => undefined)
+    await page.goto(`${url}start?from=typed`)
+    await page.getByText('Date at /0').waitFor()
+    await page.close()
+  }, 60_000)
+})
+
+describe('the cluster', () => {
+  it('is shown by its topology: who leads, ages by the clock of the store, what is placed where', async () => {
+    const { place, graflow, url } = await serve(await stage())
+    await place.worker('ada')
+    await graflow.deployments.deploy({
+      name: 'orders',
+      pipelines: [{ name: 'paid', source: 'charge' }],
+      routes: [{ from: '_external', to: 'paid', eventTypes: ['order.*'] }],
+    })
+    const lost = await place.worker('lost')
+    await lost.kill9()
+    await until(async () => (await graflow.workers.get('lost'))?.state === 'stale', 'a worker that is lost')
+    const page = await browser.page()
+    const calls = asked(page)
+    await page.goto(`${url}cluster`)
+    await row(page, 'ada').getByText('paid').waitFor()
+    await page.getByRole('region', { name: 'Pipeline group orders' }).getByText('order.*').waitFor()
+    await row(page, 'lost').getByText('stale').waitFor()
+    await shot(page, 'topology')
+    expect(calls.filter((call) => call.startsWith('GET /cluster/workers?'))).toEqual(['GET /cluster/workers?limit=200']) // the rail
+    // one that was lost is taken off the list
+    await page.goto(`${url}workers`)
+    await page.getByRole('button', { name: 'Forget lost' }).click()
+    await row(page, 'lost').waitFor({ state: 'detached' })
+    expect(await graflow.workers.get('lost')).toBeUndefined()
+    await page.close()
+  }, 60_000)
+})
