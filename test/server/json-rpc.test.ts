@@ -113,6 +113,19 @@ describe('tasks by JSON-RPC', () => {
     expect((await rpc('tasks.get', { id: result.tasks[0].run })).result).toMatchObject({ result: 16 })
   })
 
+  it('are each a run of its own under one Idempotency-Key, and the same runs when that is repeated', async () => {
+    const tasks = [1, 1, 2].map((inputs, i) => ({ id: `k${i}`, name: 'square', inputs }))
+    const params = { wait: false, tasks }
+    const runs = async (): Promise<readonly string[]> =>
+      (await rpc('tasks.execute', params, { ...key, 'idempotency-key': 'all' } as typeof key)).result.tasks.map(
+        ({ run }: { run?: string }) => run ?? 'none',
+      )
+    const first = await runs()
+    expect(new Set(first).size).toBe(3)
+    expect(first).not.toContain('none')
+    expect(await runs()).toEqual(first)
+  })
+
   it('are answered at once where nobody waits, and can be cancelled', async () => {
     const { result } = await rpc('tasks.execute', { tasks: [{ id: 'long', name: 'asks', inputs: null }], wait: false })
     expect(result.tasks).toEqual([

@@ -1,4 +1,5 @@
 /** JSON-RPC 2.0 at `/` and `/rpc`: the routes of the API as methods, and tasks by their names. */
+import { createHash } from 'node:crypto'
 import { createRoute, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { asError } from '../../engine/failure.js'
@@ -63,7 +64,9 @@ function callerOf(app: ServerApp, services: ServerServices, c: Context<ServerEnv
     const headers = new Headers(c.req.raw.headers)
     for (const name of ['content-length', 'content-type', 'transfer-encoding', 'accept']) headers.delete(name)
     if (body !== undefined) headers.set('content-type', 'application/json')
+    const keyOfAll = headers.get('idempotency-key')
     if (idempotencyKey !== undefined) headers.set('idempotency-key', idempotencyKey)
+    else if (keyOfAll !== null) headers.set('idempotency-key', keyWithin(keyOfAll, verb, path, body ?? ''))
     const url = new URL(c.req.url)
     const request = new Request(`${url.origin}${path}`, { method: verb, headers, ...(body !== undefined && { body }) })
     return Promise.resolve(app.fetch(request, c.env))
@@ -90,6 +93,9 @@ function callerOf(app: ServerApp, services: ServerServices, c: Context<ServerEnv
   }
   return call
 }
+
+/** Of one call, where the whole request has a key: other calls of it, and other tasks, are other commands. */
+const keyWithin = (...all: readonly string[]): string => createHash('sha256').update(all.join('\n')).digest('hex')
 
 async function resultOf(response: Response): Promise<unknown> {
   if (response.status === 204) return null
