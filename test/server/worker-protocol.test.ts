@@ -78,6 +78,26 @@ describe('the worker protocol', () => {
     expect(['INVALID_OPTION', 'INVALID_NAME']).toContain(json['code'])
   })
 
+  it('takes an error of a task whose graph is gone by its token alone, and no branch beyond all groups', async () => {
+    const id = await register()
+    const run = await plane.graflow.start(each(upper), ['a', 'b'])
+    const { json } = await post(`/${id}/acquire`, { max: 2 })
+    const [first, second] = json['tasks'] as { token: string }[]
+    const changed = (token = '', fields: object): string =>
+      Buffer.from(
+        JSON.stringify(Object.assign(JSON.parse(Buffer.from(token, 'base64url').toString()), fields)),
+      ).toString('base64url')
+    const GRAPH = 4
+    const error = { message: 'no' }
+    const held = await post(`/${id}/complete`, { token: changed(first?.token, { [GRAPH]: 'gone' }), error })
+    expect([held.status, held.json['state']]).toEqual([200, 'released'])
+    await run.cancel()
+    const over = await post(`/${id}/complete`, { token: changed(second?.token, { [GRAPH]: 'gone' }), error })
+    expect([over.status, over.json['code']]).toEqual([409, 'CANCELLED'])
+    const beyond = await post(`/${id}/complete`, { token: changed(second?.token, { 2: 2 ** 40 }), result: 1 })
+    expect([beyond.status, beyond.json['code']]).toEqual([400, 'INVALID_OPTION'])
+  })
+
   it('ends calls that wait for work when it closes', async () => {
     const id = await register()
     const waiting = post(`/${id}/acquire`, { waitMs: 60_000 })

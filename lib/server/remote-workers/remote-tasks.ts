@@ -114,7 +114,7 @@ export class RemoteTasks {
 
   /**
    * Settles what a worker reports, each under its token; answers in order. Repeating it is safe.
-   * @throws GraflowError INVALID_OPTION for a token that is none, with nothing settled; NO_GRAPH, REDIS_UNAVAILABLE
+   * @throws GraflowError INVALID_OPTION for a token that is none, with nothing settled; REDIS_UNAVAILABLE
    */
   async report(session: string, workerId: string, reports: readonly RemoteReport[]): Promise<readonly ReportAnswer[]> {
     const starts = reports.map(({ token }) => decodeToken(token))
@@ -220,6 +220,8 @@ export class RemoteTasks {
     const thrown = errorOf(report.error)
     const { task, path, label, errors } = start
     const options = await this.#optionsOf(start)
+    // whoever is granted it next meets the same and fails it; where it is over, the token says so
+    if (options === undefined) return { ...facts, kind: 'released', range: rangeOf(start, 'released', EMPTY_BYTES) }
     const end = endOfStart(thrown, true, { task, path, label, errors: errors + 1 }, options, this.#options.random)
     const range = { ...rangeOf(start, end.kind, encodeFailure(end.error)), ...times }
     const { kind, delayMs, error } = end
@@ -230,9 +232,15 @@ export class RemoteTasks {
     return encodeOutput(result, { task, runPath: path }, this.#options.engine.parts.limits.resultBytes)
   }
 
-  async #optionsOf({ graph: hash, task }: RemoteToken): Promise<TaskOptions> {
-    const graph: Graph = await this.#options.engine.graphs.load(hash)
-    return graph.tasks[task] ?? NO_OPTIONS
+  /** Undefined where its graph is not kept any more, as that of a run that is gone. */
+  async #optionsOf({ graph: hash, task }: RemoteToken): Promise<TaskOptions | undefined> {
+    try {
+      const graph: Graph = await this.#options.engine.graphs.load(hash)
+      return graph.tasks[task] ?? NO_OPTIONS
+    } catch (error) {
+      if (error instanceof GraflowError && error.code === 'NO_GRAPH') return undefined
+      throw error
+    }
   }
 
   #emitWaited({ waitedMs, errors, losses }: Grant): void {

@@ -50,8 +50,8 @@ export function decodeToken(text: string): RemoteToken {
     isText(graph) &&
     isText(task) &&
     isText(path) &&
-    isCount(index) &&
-    isCount(eventIndex) &&
+    isIndex(index) &&
+    isIndex(eventIndex) &&
     (label === null || isText(label)) &&
     isCount(errors) &&
     isCount(losses) &&
@@ -75,6 +75,8 @@ function fieldsOf(text: string): readonly unknown[] {
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 const isCount = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+/** The store has 32 bits for it. */
+const isIndex = (value: unknown): value is number => isCount(value) && value < 2 ** 32
 
 /** The run that the branch is of. */
 export const runOf = ({ gid }: Pick<RemoteToken, 'gid'>): string => gid.split('/', 1)[0] ?? gid
