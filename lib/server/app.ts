@@ -90,7 +90,7 @@ export function createApp(services: ServerServices, options: AppOptions): Server
   addTopologyRoutes(app, services)
   addWorkerProtocolRoutes(app, services)
   addTimelineRoutes(app, services)
-  openApiOf(app)
+  openApiOf(app, basePath)
   return app
 }
 
@@ -106,6 +106,8 @@ function guard(
   app.use(async (c, next) => {
     await next()
     for (const [name, value] of Object.entries(HEADERS)) c.res.headers.set(name, value)
+    const place = c.res.headers.get('location') // as routes know it, without the path of a proxy
+    if (place !== null) c.res.headers.set('location', `${options.basePath}${place}`)
     if (!c.res.headers.has('cache-control')) c.res.headers.set('cache-control', 'no-store')
   })
   app.use(async (c, next) => {
@@ -123,7 +125,7 @@ function guard(
   })
 }
 
-/** The dashboard's files, and its pages: a path without a dot that a browser opens. */
+/** The dashboard's files, and its pages: any path that a browser opens and that is none of the API. */
 function isPage(c: Context<ServerEnv>, files: ReadonlyMap<string, StaticFile>): boolean {
   const { method, path } = c.req
   if (method !== 'GET' && method !== 'HEAD') return false

@@ -18,18 +18,18 @@ const INFO = {
   },
 } as const
 
-/** The document of all routes that are there by then. */
-export const documentOf = (app: ServerApp): ReturnType<ServerApp['getOpenAPI31Document']> =>
-  app.getOpenAPI31Document(INFO)
+/** The document of all routes that are there by then. @param basePath below which callers find them; empty where there is none */
+export const documentOf = (app: ServerApp, basePath = ''): ReturnType<ServerApp['getOpenAPI31Document']> =>
+  app.getOpenAPI31Document({ ...INFO, servers: [{ url: basePath === '' ? '/' : basePath }] })
 
 /** Adds the route that answers the document. Called after all others were added. */
-export function openApiOf(app: ServerApp): void {
+export function openApiOf(app: ServerApp, basePath: string): void {
   const register = app.openAPIRegistry
   register.registerComponent('securitySchemes', 'apiKey', { type: 'apiKey', in: 'header', name: 'x-api-key' })
   register.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
   let text: string | undefined
   app.openapi(route, () => {
-    text ??= JSON.stringify(documentOf(app))
+    text ??= JSON.stringify(documentOf(app, basePath))
     return new Response(text, { headers: { 'content-type': 'application/json; charset=utf-8' } })
   })
 }

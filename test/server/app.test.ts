@@ -1,5 +1,5 @@
 /** What holds for every route of the control plane, asked without a socket. */
-import { connect } from 'graflow'
+import { connect, task } from 'graflow'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { documentOf } from '../../lib/server/openapi.js'
 import { openPlane, type TestPlane } from '../support/control-plane.js'
@@ -24,6 +24,14 @@ describe('the control plane', () => {
     expect(json.items).toEqual(expect.any(Array))
     const refused = await plane.ask('GET', '/api/v1/queues?limit=1000', undefined, key)
     expect(refused.json).toMatchObject({ status: 400, code: 'INVALID_OPTION' })
+  })
+
+  it('names addresses as callers behind a proxy find them', async () => {
+    const behind = await openPlane({ tasks: [task('one', () => 1)], serve: { basePath: '/graflow' } })
+    const started = await behind.ask('POST', '/graflow/api/v1/runs?wait=5000', { flow: 'one', id: 'r' })
+    expect([started.status, started.headers.get('location')]).toEqual([201, '/graflow/api/v1/runs/r'])
+    expect((await behind.ask('GET', '/openapi.json')).json.servers).toEqual([{ url: '/graflow' }])
+    await behind.close()
   })
 
   it('answers health without a key, and nothing else', async () => {
