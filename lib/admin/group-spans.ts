@@ -82,13 +82,14 @@ type Stats = Pick<
   'timed' | 'first' | 'last' | 'medianMs' | 'p95Ms' | 'longestMs' | 'skewMs' | 'stragglers'
 >
 
-/** Of the branches of which times are kept. */
-export function statsOf(spans: Spans): Stats {
+/** Of the branches of which times are kept. @param openedAt of the group, since the creation of the run: its barrier waited for none that ended before */
+export function statsOf(spans: Spans, openedAt: number): Stats {
   const { timed } = spans
   const [earliest] = timed
   if (earliest === undefined) return { timed: 0, stragglers: [] }
   const durations = Float64Array.from(timed, (i) => spans.durationMs(i)).sort()
   const ends = Float64Array.from(timed, (i) => spans.end(i)).sort()
+  const awaited = ends.filter((end) => end >= openedAt)
   const at = (sorted: Float64Array, share: number): number =>
     sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? 0
   const medianMs = at(durations, 0.5)
@@ -97,7 +98,8 @@ export function statsOf(spans: Spans): Stats {
   return {
     timed: timed.length,
     ...{ first: spans.start(earliest), last: at(ends, 1) },
-    ...{ medianMs, p95Ms: at(durations, 0.95), longestMs: at(durations, 1), skewMs: at(ends, 1) - at(ends, 0.5) },
+    ...{ medianMs, p95Ms: at(durations, 0.95), longestMs: at(durations, 1) },
+    skewMs: at(awaited, 1) - at(awaited, 0.5),
     stragglers: stragglers.sort((a, b) => spans.durationMs(b) - spans.durationMs(a)).slice(0, STRAGGLERS),
   }
 }

@@ -50,7 +50,7 @@ export function knownGroup(record: RunRecord, status: GroupStatus, times: GroupT
       ...{ path, title: titleOf(node, nameOf), state: status.state, width: status.size, counts: countsOf(status) },
       openedAt: status.openedAt - createdAt,
       ...(status.releasedAt !== undefined && { releasedAt: status.releasedAt - createdAt }),
-      ...statsOf(spans),
+      ...statsOf(spans, status.openedAt - createdAt),
       ...{ retries: sum(times.errors) + sum(times.losses), losses: sum(times.losses) },
     },
     spans,

@@ -27,15 +27,20 @@ function timesOf(durations: readonly number[], workers: number, clocksOff = 0): 
   }
 }
 
-function grouped(times: GroupTimes, workers = new Workers(), releasedAt = NOON + LONG_MS): ReportGroup {
+function grouped(
+  times: GroupTimes,
+  workers = new Workers(),
+  releasedAt = NOON + LONG_MS,
+  { retries, openedAt } = { retries: 0, openedAt: NOON },
+): ReportGroup {
   const size = times.status.length
   const status: GroupStatus = {
-    ...{ gid: 'run/1', graph: '', node: '', state: 'released', size, openedAt: NOON, releasedAt },
+    ...{ gid: 'run/1', graph: '', node: '', state: 'released', size, openedAt, releasedAt },
     ...{ ready: 0, delayed: 0, granted: 0, succeeded: size, failed: 0, dead: 0, withdrawn: 0 },
     ...{ parked: 0, since: undefined, queue: 'default', requires: [], tasks: [], affinity: undefined, limit: 0 },
     ...{ affinityUntil: undefined, retried: undefined, waitingInPlace: [] },
   }
-  const record = { runId: 'run', createdAt: NOON - 1_000, retries: 0 } as RunRecord // what groupOf reads of it
+  const record = { runId: 'run', createdAt: NOON - 1_000, retries } as RunRecord // what groupOf reads of it
   return groupOf(record, status, times, { workers, now: NOON + LONG_MS, most: 2_000 }).group
 }
 
@@ -51,6 +56,14 @@ describe('a group of a report', () => {
       last: 1_400,
     })
     expect(group.bins).toBeUndefined()
+  })
+
+  it('that was opened again waited at its barrier for the branches of then, and not for those before', () => {
+    const group = grouped(timesOf([10, 10, 20_000, 30], 1), new Workers(), NOON + 20_100, {
+      retries: 1,
+      openedAt: NOON + 20_005,
+    })
+    expect(group).toMatchObject({ timed: 4, skewMs: 30 })
   })
 
   it.each([-30_000, 120_000])(
