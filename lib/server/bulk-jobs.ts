@@ -271,7 +271,9 @@ export class BulkJobs {
   ): () => void {
     const { clock } = this.#services
     let disarm: (() => void) | undefined
+    let isEnded = false
     const plan = (): void => {
+      if (isEnded) return // while it was being written
       disarm = clock.after(
         SAVE_MS,
         () => {
@@ -283,8 +285,8 @@ export class BulkJobs {
     }
     plan()
     return () => {
+      isEnded = true
       disarm?.()
-      disarm = undefined
     }
   }
 

@@ -1,7 +1,9 @@
 /** Commands on many runs: counted, done in the background, told by any server, and taken over from one that is gone. */
 import { task, waitFor, workflow } from 'graflow'
+import { manualClock } from 'graflow/testing'
 import { BulkJobs } from '../../lib/server/bulk-jobs.js'
 import { openPlane, type TestPlane } from '../support/control-plane.js'
+import { turn, until } from '../support/waits.js'
 
 const asks = workflow('asks', waitFor('go').to(task('echo', (given: unknown) => given)))
 let plane: TestPlane
@@ -73,6 +75,34 @@ describe('a command on many runs', () => {
     write.mockRestore()
     expect((await plane.ask('GET', '/api/v1/bulk-jobs', undefined, admin)).json.items).toEqual([])
     expect((await plane.graflow.runs.list({ state: 'waiting' })).items).toHaveLength(1)
+  })
+
+  it('is not looked at any more once it is over, also where that was while its progress was written', async () => {
+    const { services } = plane
+    const { store } = services.session
+    const clock = manualClock()
+    let end = (): void => undefined
+    const cancel = (): Promise<number> => new Promise((resolve) => (end = () => resolve(0)))
+    const runs = { cancel } as unknown as typeof services.graflow.runs
+    const jobs = new BulkJobs({ ...services, clock, graflow: { ...services.graflow, runs } })
+    const { id } = await jobs.start('cancel', { tag: 'many' }, undefined)
+    const { documents: read } = store.inspect
+    let written = (): void => undefined
+    const reads = jest.spyOn(store.inspect, 'documents').mockImplementationOnce(async (...asked) => {
+      await new Promise<void>((resolve) => (written = resolve))
+      return read(...asked)
+    })
+    clock.advance(500)
+    end()
+    await until(async () => (await jobs.get(id)).status === 'done', 'the end of the command')
+    written()
+    await turn()
+    const before = reads.mock.calls.length
+    clock.advance(500)
+    await turn()
+    expect(reads.mock.calls.length).toBe(before)
+    reads.mockRestore()
+    jobs.close()
   })
 
   it('is taken over from a server that is gone, where it had come to', async () => {
