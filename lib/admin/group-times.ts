@@ -24,10 +24,11 @@ export class Workers {
   tagged(tag: number, names: ReadonlyMap<number, string>): number {
     const name = names.get(tag) ?? this.#known.get(tag)
     if (name !== undefined) this.#known.set(tag, name)
-    return this.#numberOf(name ?? `worker ${tag.toString(16)}`)
+    return this.named(name ?? `worker ${tag.toString(16)}`)
   }
 
-  #numberOf(name: string): number {
+  /** Of the worker that calls itself so. */
+  named(name: string): number {
     let number = this.#numbers.get(name)
     if (number === undefined) {
       number = this.names.push(name) - 1

@@ -30,7 +30,9 @@ export class Lane {
   readonly worker: number
   readonly #found: readonly Found[]
   readonly #row: Uint8Array
-  readonly slots: number
+  readonly #until: number[] = []
+  /** One at least. */
+  slots: number
   readonly failed: number
 
   constructor(worker: number, found: readonly Found[]) {
@@ -49,7 +51,7 @@ export class Lane {
 
   /** Gives every branch the first slot that is free at its start: how many there are. */
   #pack(): number {
-    const until: number[] = []
+    const until = this.#until
     for (const [i, { start, end }] of this.#found.entries()) {
       let row = until.findIndex((free) => free <= start)
       if (row < 0) row = until.length < MOST_SLOTS ? until.length : until.indexOf(Math.min(...until))
@@ -57,6 +59,26 @@ export class Lane {
       this.#row[i] = row
     }
     return Math.max(1, until.length)
+  }
+
+  /** From when each slot is free that it has used. */
+  freeFrom(): number[] {
+    return [...this.#until]
+  }
+
+  /** The slot that a branch that was granted then takes; undefined where all are taken. Where no slot was used twice, there may be more than are known. */
+  slotFor(until: readonly number[], grantedAt: number): number | undefined {
+    const earliest = Math.min(...until)
+    const isFree = until.length > 0 && earliest <= grantedAt
+    const mayGrow = until.length < MOST_SLOTS && this.branches <= this.#until.length
+    if (!isFree && mayGrow) return until.length
+    return Number.isFinite(earliest) ? until.indexOf(earliest) : undefined
+  }
+
+  /** The same with room for so many branches at once. */
+  withSlots(slots: number): this {
+    this.slots = Math.max(1, this.#until.length, slots)
+    return this
   }
 
   /** How many touch the window. */

@@ -13,6 +13,7 @@ import type {
   BranchPage,
   BranchQuery,
   ListedBranch,
+  RunningBranch,
   Timeline,
   TimelineGroup,
   TimelineQuery,
@@ -24,6 +25,7 @@ import { criticalPath } from './report-critical.js'
 import { type KnownGroup, knownGroup, labelsOfGroup } from './report-groups.js'
 import { branchErrorOf } from './report-values.js'
 import { type Lane, lanesOf, windowOf } from './timeline-lanes.js'
+import { heldOf, withRunning } from './timeline-running.js'
 
 /** Branches of all runs that are kept; a run's last look may be over it. */
 const MOST_KEPT_BRANCHES = 400_000
@@ -89,7 +91,9 @@ class RunTimes {
   readonly #groups = new Map<string, Read>()
   #record: RunRecord
   #shown: readonly Read[] = []
+  #ended: readonly Lane[] = []
   #lanes: readonly Lane[] = []
+  #running: readonly RunningBranch[] = []
   #steps: ReturnType<typeof stepOf>[] = []
   #notes: readonly string[] = []
   #now = 0
@@ -163,7 +167,11 @@ class RunTimes {
     isChanged ||= shown.length !== this.#shown.length
     this.#shown = shown
     if (isChanged)
-      this.#lanes = lanesOf(shown.map(({ reader, known }) => ({ times: reader.times, spans: known.spans })))
+      this.#ended = lanesOf(shown.map(({ reader, known }) => ({ times: reader.times, spans: known.spans })))
+    const held = await heldOf(backend.inspect, shown, { workers: this.#workers, createdAt: record.createdAt })
+    const { lanes, running } = withRunning(this.#ended, held, shown)
+    this.#lanes = lanes
+    this.#running = running
     noteMissing(record, shown.map(factsOf), notes)
     this.#notes = notes
   }
@@ -208,7 +216,7 @@ class RunTimes {
     return { items, total: found.length }
   }
 
-  #whole(): Pick<Timeline, 'groups' | 'steps' | 'critical' | 'notes'> {
+  #whole(): Pick<Timeline, 'groups' | 'steps' | 'critical' | 'running' | 'notes'> {
     const lastOf = ({ spans, branchOf }: KnownGroup): ReportBranch[] => {
       let last: number | undefined
       for (const i of spans.timed) if (last === undefined || spans.end(i) > spans.end(last)) last = i
@@ -222,7 +230,8 @@ class RunTimes {
       }),
     )
     const withLast = this.#shown.map((read): ReportGroup => ({ ...factsOf(read), branches: lastOf(read.known) }))
-    return { groups, steps: this.#steps, critical: criticalPath(this.#steps, withLast), notes: this.#notes }
+    const critical = criticalPath(this.#steps, withLast)
+    return { groups, steps: this.#steps, critical, running: this.#running, notes: this.#notes }
   }
 }
 

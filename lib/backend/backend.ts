@@ -704,6 +704,14 @@ export interface RunRecord {
   /** Result or error record, once it has ended. */
   readonly value: Uint8Array | undefined
 }
+/** Branches that a session holds under one grant. */
+export interface HeldBranches {
+  readonly session: string
+  /** When they were granted, in milliseconds since the epoch by the store's clock; some of them may be started later. */
+  readonly grantedAt: number
+  /** In the order of the group. */
+  readonly indexes: Uint32Array
+}
 /** The `times` of a range, and the branches that they are of where the range does not say so itself: in its order. */
 export interface RangeTimesBytes {
   readonly bytes: Uint8Array
@@ -907,6 +915,8 @@ export interface Inspector {
   outputs(runId: string, paths: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>
   /** Saved outputs whose path is `prefix` or below it (`''`: all of the run). */
   saved(runId: string, prefix: string): Promise<SavedValues>
+  /** Branches of a group that sessions hold, as long as it is open, in the order in which they were granted: `most` at most. */
+  held(gid: string, most: number): Promise<readonly HeldBranches[]>
   /** What a branch of a group got (the run itself: its id, index 0), as long as it is kept. */
   input(gid: string, index: number): Promise<Uint8Array | undefined>
   /**

@@ -93,6 +93,7 @@ const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
   groups: (runId) => repeat(() => inspect.groups(runId)),
   outcomes: (gid, after) => repeat(() => inspect.outcomes(gid, after)),
   output: (runId, path) => repeat(() => inspect.output(runId, path)),
+  held: (gid, most) => repeat(() => inspect.held(gid, most)),
   input: (gid, index) => repeat(() => inspect.input(gid, index)),
   outputs: (runId, paths) => repeat(() => inspect.outputs(runId, paths)),
   saved: (runId, prefix) => repeat(() => inspect.saved(runId, prefix)),

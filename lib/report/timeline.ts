@@ -44,6 +44,26 @@ export interface TimelineBins {
   readonly again: readonly number[]
 }
 
+/** A branch that has not ended, in the lane of the worker that holds it. */
+export interface RunningBranch {
+  /** In `groups`. */
+  readonly group: number
+  /** In the group. */
+  readonly index: number
+  readonly path: string
+  readonly task: string
+  /** What people call its item by, where its each labels them. */
+  readonly label?: string
+  /** In `workers`. */
+  readonly worker: number
+  /** The slot of the worker that it is drawn in. */
+  readonly row: number
+  /** At the earliest: when it was granted, or its slot was free. */
+  readonly start: number
+  /** Starts before this one. */
+  readonly again: number
+}
+
 /** What one worker did in the window: blocks or bins. */
 export interface TimelineLane {
   /** In `workers`. */
@@ -80,6 +100,8 @@ export interface Timeline {
   readonly groups?: readonly TimelineGroup[]
   readonly steps?: readonly ReportStep[]
   readonly critical?: readonly ReportCritical[]
+  /** What is at work now: at most 500 of them. */
+  readonly running?: readonly RunningBranch[]
   readonly notes?: readonly string[]
 }
 

@@ -3,6 +3,7 @@ import type { GroupStatus, RunRecord } from '../../lib/backend/backend.js'
 import { Spans } from '../../lib/admin/group-spans.js'
 import { type GroupTimes, Workers } from '../../lib/admin/group-times.js'
 import { type Lane, lanesOf, windowOf } from '../../lib/admin/timeline-lanes.js'
+import { withRunning } from '../../lib/admin/timeline-running.js'
 import type { ReportStatus } from '../../lib/report/report.js'
 
 const NOON = 1_795_245_857_544
@@ -31,7 +32,46 @@ function lanes(branches: readonly Branch[]): readonly Lane[] {
   return lanesOf([{ times, spans }])
 }
 
+/** What a worker holds of the first group, from its number on. */
+const held = (worker: number, grantedAt: number, from: number, count: number) =>
+  Array.from({ length: count }, (_, i) => ({ group: 0, index: from + i, worker, grantedAt }))
+const groups = [
+  {
+    status: {} as GroupStatus, // not looked at
+    known: { branchOf: (index: number) => ({ index, path: `0/${index}`, task: 't', errors: 0, losses: 1 }) },
+  } as unknown as Parameters<typeof withRunning>[2][number],
+]
+
 describe('lanes of a timeline', () => {
+  it('give what runs the slot that is free first, and leave out what waits for one', () => {
+    const ended = lanes([
+      { at: 0, ms: 10 },
+      { at: 0, ms: 14 },
+      { at: 10, ms: 5 },
+    ])
+    // granted together with what has ended: they began as slots got free; a third one must wait
+    const found = withRunning(ended, held(0, 0, 3, 3), groups)
+    expect(found.running.map(({ index, row, start, again }) => [index, row, start, again])).toEqual([
+      [3, 1, 14, 1],
+      [4, 0, 15, 1],
+    ])
+    expect(windowOf(found.lanes, 0, 100, 16)[0]?.slots).toBe(2)
+  })
+
+  it('show workers of which nothing has ended yet, with a slot for each branch', () => {
+    const { lanes: all, running } = withRunning([], [...held(7, 30, 0, 2), ...held(3, 20, 2, 80)], groups)
+    expect(all.map(({ worker, slots, branches }) => [worker, slots, branches])).toEqual([
+      [3, 64, 0],
+      [7, 2, 0],
+    ])
+    expect(running.filter(({ worker }) => worker === 7)).toMatchObject([
+      { path: '0/0', row: 0, start: 30 },
+      { path: '0/1', row: 1, start: 30 },
+    ])
+    expect(running).toHaveLength(66)
+    expect(windowOf(all, 0, 100, 16)[0]?.blocks?.start).toEqual([])
+  })
+
   it('are one for each worker, with a slot for each branch at once', () => {
     const found = lanes([
       { at: 0, ms: 10 },

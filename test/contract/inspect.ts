@@ -52,6 +52,39 @@ export function describeInspect(useWorld: UseWorld): void {
     expect(Math.abs(releasedAt - (status?.releasedAt ?? 0))).toBeLessThan(1_000)
   })
 
+  it('tells which branches of an open group are held, by whom and since when, and no more of them than asked for', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await world.join('w2')
+    await world.dispatch(holder, 'run/0', { size: 9 })
+    const held = async (most = 100) =>
+      (await world.backend.inspect.held('run/0', most)).map(({ session, indexes }) => [session, [...indexes]])
+    expect(await held()).toEqual([])
+    const first = await world.takeOne(3)
+    await world.harness.advance(20)
+    await world.takeOne(4, { session: 'w2' })
+    expect(await held()).toEqual([
+      ['w', [0, 1, 2]],
+      ['w2', [3, 4, 5, 6]],
+    ])
+    expect(await held(4)).toEqual([
+      ['w', [0, 1, 2]],
+      ['w2', [3]],
+    ])
+    const [one, two] = await world.backend.inspect.held('run/0', 100)
+    const [{ openedAt = 0 } = {}] = await world.backend.inspect.groups('run')
+    expect((one?.grantedAt ?? 0) - openedAt).toBeGreaterThanOrEqual(-1)
+    expect((two?.grantedAt ?? 0) - (one?.grantedAt ?? 0)).toBeGreaterThanOrEqual(19)
+    await world.settle(first, 'succeeded', [0, 2])
+    expect(await held()).toEqual([
+      ['w', [1]],
+      ['w2', [3, 4, 5, 6]],
+    ])
+    await world.backend.control({ kind: 'cancel-run', runId: 'run', reason: 'no', value: bytes('') })
+    expect(await held()).toEqual([])
+    expect(await world.backend.inspect.held('run/9', 100)).toEqual([])
+  })
+
   it('V3: counts the runs that are pinned to a build until they end, or are deleted', async () => {
     const world = await useWorld()
     const pinned = async () =>

@@ -74,6 +74,7 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
 
   const retried = await world.dispatch(holder, 'run/0', { size: 4, attempts: 2 })
   seen.push(await backend.inspect.input('run/0', 1))
+  seen.push((await backend.inspect.held('run/0', 9)).map(({ session, indexes }) => [session, ...indexes]))
   seen.push(await backend.progress({ runId: 'submitted', notes: [{ path: '0', fence: 5, value: bytes('half') }] }))
   const few = world.spec('run/2', { size: 2, queue: 'nowhere', digest: 'few' })
   const refused = { indexes: [1], values: pack([bytes('refused')]) }

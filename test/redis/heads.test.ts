@@ -28,6 +28,7 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   'event-log': [],
   'event-log-read': ['no-writes'],
   groups: ['no-writes'],
+  held: ['no-writes'],
   input: ['no-writes'],
   'list-runs': ['no-writes'],
   open: [],

@@ -55,10 +55,13 @@ describe('GET /api/v1/runs/:id/timeline', () => {
     for await (const _ of run.branches()) if (++ended === 2) break
     const first = await look()
     expect([first.isOver, first.groups[0].state]).toEqual([false, 'open'])
+    expect(first.running).toMatchObject([{ group: 0, index: 0, path: '0/0', task: 'held', row: expect.any(Number) }])
+    expect(first.window.lanes.map(({ worker }: any) => worker)).toContain(first.running[0].worker)
     release()
     await run.result()
     const last = await look()
     expect([last.isOver, last.groups[0].timed, last.groups[0].state]).toEqual([true, 3, 'released'])
+    expect(last.running).toEqual([])
     const reads = outcomes.mock.calls.length
     await look()
     await plane.ask('GET', `/api/v1/runs/${run.id}/timeline?from=0&to=5`)

@@ -4,6 +4,7 @@ import type {
   EventPage,
   DocumentsFound,
   GroupStatus,
+  HeldBranches,
   Inspector,
   Lead,
   NodeStatus,
@@ -70,6 +71,7 @@ export function inspectorOf(state: KernelState): KernelInspector {
       }
       return { paths, values: pack(values) }
     },
+    held: (gid, most): readonly HeldBranches[] => heldIn(state.groups.get(gid), most),
     openWaits: (runId, address): readonly OpenWait[] => openWaitsOf(state, runId, address),
     queues: (): readonly QueueStatus[] => [...state.queues.values()].map((queue) => queueStatus(state, queue)),
     waiting: (queue): readonly WaitingLane[] => waitingIn(state, state.queues.get(queue)),
@@ -140,6 +142,18 @@ function statusOf(state: KernelState, group: Group): GroupStatus {
 function inputOf(group: Group | undefined, index: number): Uint8Array | undefined {
   const found = group === undefined || index >= group.spec.size ? undefined : group.input(index)
   return found === undefined || found.length === 0 ? undefined : found // no value is packed into nothing
+}
+
+function heldIn(group: Group | undefined, most: number): readonly HeldBranches[] {
+  if (group?.state !== 'open') return []
+  const found: HeldBranches[] = []
+  let left = most
+  for (const { number, session, fence, indexes } of group.heldGrants()) {
+    const held = indexes.filter((index) => group.table.isHeldUnder(index, number)).slice(0, left)
+    left -= held.length
+    if (held.length > 0) found.push({ session: session.id, grantedAt: Math.floor(fence / 1_000), indexes: held })
+  }
+  return found
 }
 
 /** Waits of a run that are told. */

@@ -275,6 +275,7 @@ class Memory implements MemoryBackend {
       input: (gid, index) => look((inspector) => inspector.input(gid, index)),
       outputs: (runId, paths) => look((inspector) => inspector.outputs(runId, paths)),
       saved: (runId, prefix) => look((inspector) => inspector.saved(runId, prefix)),
+      held: (gid, most) => look((inspector) => inspector.held(gid, most)),
       openWaits: (runId, address) => look((inspector) => inspector.openWaits(runId, address)),
       queues: () => look((inspector) => inspector.queues()),
       pinned: () => look((inspector) => inspector.pinned()),

@@ -20,6 +20,7 @@ export const SCRIPT_NAMES = Object.freeze([
   'event-log',
   'event-log-read',
   'groups',
+  'held',
   'input',
   'list-runs',
   'open',

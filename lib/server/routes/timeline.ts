@@ -22,6 +22,7 @@ const Timeline = z
     groups: z.array(z.object({ path: z.string() }).loose()).optional(),
     steps: z.array(z.object({ path: z.string() }).loose()).optional(),
     critical: z.array(z.object({ path: z.string() }).loose()).optional(),
+    running: z.array(z.object({ path: z.string() }).loose()).optional(),
     notes: z.array(z.string()).optional(),
   })
   .openapi('Timeline')

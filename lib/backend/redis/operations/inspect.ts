@@ -4,6 +4,7 @@
  */
 import type {
   GroupStatus,
+  HeldBranches,
   Inspector,
   QueueStatus,
   RunRecord,
@@ -52,6 +53,7 @@ export function inspectorOf(store: Store): Inspector {
     input: (gid, index) => input(store, gid, index),
     outputs: (runId, paths) => outputs(store, runId, paths),
     saved: (runId, prefix) => saved(store, runId, prefix),
+    held: (gid, most) => held(store, gid, most),
     openWaits: (runId, address) => openWaits(store, runId, address),
     queues: () => queues(store),
     waiting: (queue) => waiting(store, queue),
@@ -71,6 +73,17 @@ export function inspectorOf(store: Store): Inspector {
     documents: (collection, names) => documents(store, collection, names),
     documentNames: (collection) => documentNames(store, collection),
   }
+}
+
+/** Branches that sessions hold. Fences are microseconds by the store's clock. */
+async function held(store: Store, gid: string, most: number): Promise<readonly HeldBranches[]> {
+  return listOf(await store.shard.call('held', [gid, String(most)])).map((grant) => {
+    const [session, fence, packed] = listOf(grant)
+    const { buffer, byteOffset, length } = bytesOf(packed)
+    const view = new DataView(buffer, byteOffset, length)
+    const indexes = Uint32Array.from({ length: length / 4 }, (_, i) => view.getUint32(i * 4, true))
+    return { session: textOf(session), grantedAt: Math.floor(numberOf(fence) / 1_000), indexes }
+  })
 }
 
 // ---------------------------------------------------------------------------------------------------------------------- runs
