@@ -1,5 +1,7 @@
 /** Values of runs as JSON, with what JSON cannot say of them. */
+import { typedInput } from '../../lib/server/typed-input.js'
 import { plainValue, typedValue } from '../../lib/server/typed-values.js'
+import { thrown } from '../support/captured-errors.js'
 
 describe('a value for HTTP', () => {
   it('is plain JSON with the types of what was none', () => {
@@ -43,6 +45,42 @@ describe('a value for HTTP', () => {
       },
     })
     expect(typedValue(undefined)).toEqual({ value: null, types: { '': 'undefined' } })
+  })
+
+  it('is what it was when it comes back with its types', () => {
+    const value = {
+      ...{ at: new Date(5), never: new Date(Number.NaN), big: -12n, map: new Map([['a', new Set([1n])]]) },
+      ...{ pairs: new Map<unknown, unknown>([[{ k: new Date(1) }, [2n]]]), bytes: Uint8Array.of(1, 2, 3) },
+      ...{ floats: Float64Array.of(1.5), 'a/b~': undefined },
+      ...{ list: [undefined, Number.NaN, -0, Infinity, 1], ['__proto__']: { x: 1n } },
+    }
+    const { value: json, types } = JSON.parse(JSON.stringify(typedValue(value)))
+    const back = typedInput(json, types)
+    expect(back).toEqual(value)
+    expect(Object.keys(back as object).sort()).toEqual(Object.keys(value).sort())
+    for (const plain of [1n, new Map(), undefined, 'text']) {
+      const whole = typedValue(plain)
+      expect(typedInput(whole.value, whole.types)).toEqual(plain)
+    }
+  })
+
+  it('is refused where its types do not fit it, or name no place', () => {
+    const refusal = (input: unknown, types: Readonly<Record<string, string>>) => {
+      const { code, message } = thrown(() => typedInput(input, types))
+      return `${code} ${message}`
+    }
+    expect(refusal({ at: 'soon' }, { '/at': 'Date' })).toBe(
+      'INVALID_OPTION types: at "/at": expected what a Date is written as, got "soon"',
+    )
+    expect(refusal({ n: '1.5' }, { '/n': 'bigint' })).toMatch(/a bigint is written as, got "1.5"$/)
+    expect(refusal({ m: [[1]] }, { '/m': 'Map' })).toMatch(/a Map is written as/)
+    expect(refusal({ f: 'AQID' }, { '/f': 'Float64Array' })).toMatch(/a Float64Array/)
+    expect(refusal({ f: 'AQID' }, { '/f': 'constructor' })).toMatch(/a constructor/)
+    expect(refusal({ e: { message: 'x' } }, { '/e': 'Error' })).toMatch(/a Error/)
+    expect(refusal({}, { '/gone': 'Date' })).toMatch(/"\/gone": the input has no such place$/)
+    let deep: unknown = 1
+    for (let i = 0; i < 200; i += 1) deep = [deep]
+    expect(refusal(deep, { '': 'Set' })).toMatch(/nested more than 100 deep$/)
   })
 
   it('keeps causes and stacks of errors, and keys that are special', () => {

@@ -7,6 +7,7 @@ import { flowOfText } from '../flow-text.js'
 import { access, answers, given, sendJson, type ServerApp } from '../route.js'
 import { endOfRun, MOST_WAIT_MS, startedRun } from '../run-ends.js'
 import { ErrorSchema, RunState, START_OPTIONS } from '../schemas.js'
+import { typedInput } from '../typed-input.js'
 import type { ServerServices } from '../services.js'
 
 /** What is started: one of the two, with its input. */
@@ -18,6 +19,10 @@ export const StartRequest = z
       example: 'ingest >> (a | b) >> store',
     }),
     input: z.unknown().optional().openapi({ description: 'Any JSON. Absent: no input.' }),
+    types: z
+      .record(z.string(), z.string())
+      .optional()
+      .openapi({ description: 'What JSON cannot say of the input, by JSON pointer, as `values` of a run tells it.' }),
     ...START_OPTIONS,
   })
   .openapi('StartRequest')
@@ -74,7 +79,8 @@ const startRun = createRoute({
  * @throws GraflowError INVALID_OPTION, WORKFLOW_NOT_FOUND, FLOW_SYNTAX, UNKNOWN_NAME, RUN_EXISTS, INVALID_INPUT, …
  */
 async function startOf({ graflow, session }: ServerServices, body: StartBody, key?: string): Promise<Handle<unknown>> {
-  const { workflow, flow, input, ...options } = body
+  const { workflow, flow, input: plain, types, ...options } = body
+  const input = types === undefined ? plain : typedInput(plain, types)
   if ((workflow === undefined) === (flow === undefined)) {
     const got = workflow === undefined ? 'neither' : 'both'
     throw new GraflowError('INVALID_OPTION', `body: expected workflow (a name) or flow (a text), got ${got}`, {
