@@ -4,11 +4,13 @@ import { useEffect, useMemo, useState } from 'preact/hooks'
 import { at, call } from '../api.js'
 import { Button } from '../parts/buttons.js'
 import { Empty, Show, Skeleton } from '../parts/feedback.js'
+import type { Types } from '../parts/json-tree.js'
 import { Box, Page } from '../parts/page.js'
-import { beginningOf, JsonArea, type Schema, SchemaField } from '../parts/schema-form.js'
+import { beginningOf, type Issue, issuesOf, issuesOfProblem, type Schema } from '../parts/schema.js'
+import { focusWrong, JsonArea, SchemaForm } from '../parts/schema-form.js'
 import { toast } from '../parts/toasts.js'
 import { go, href, runHref, setQuery, useRoute } from '../router.js'
-import { asApiError, useQuery } from '../use-query.js'
+import { asApiError, type Loaded, useQuery } from '../use-query.js'
 import type { ApiError } from '../api.js'
 import type { PageOf, RunStatus } from '../wire.js'
 
@@ -20,9 +22,9 @@ interface Workflow extends WorkflowLine {
 }
 interface Values {
   readonly value: unknown
-  readonly truncated?: boolean
   /** By JSON pointer: what JSON has no form for. */
-  readonly types?: Readonly<Record<string, string>>
+  readonly types?: Types
+  readonly truncated?: boolean
 }
 
 /** New for each form, so that a click twice starts one run. */
@@ -40,7 +42,6 @@ export function StartPage(): JSX.Element {
   })
   const workflows = useQuery<PageOf<WorkflowLine>>('/workflows', { query: { limit: 200 }, everyMs: 10_000 })
   const again = before.state.is === 'ready' ? before.state.value : undefined
-  const values = input.state.is === 'ready' ? input.state.value : undefined
   const isLoading = from !== undefined && (before.state.is === 'loading' || input.state.is === 'loading')
   return (
     <Page
@@ -67,8 +68,8 @@ export function StartPage(): JSX.Element {
               {...(again?.workflow !== undefined && { first: again.workflow })}
               tags={again?.tags ?? []}
               isAgain={from !== undefined}
-              {...(values !== undefined && !(values.truncated ?? false) && { input: values.value })}
-              {...(from !== undefined && lossOf(values))}
+              {...inputOf(input.state)}
+              {...(from !== undefined && inputOf(input.state) === undefined && { lost: LOST })}
             />
           )}
         </Show>
@@ -77,14 +78,16 @@ export function StartPage(): JSX.Element {
   )
 }
 
-/** What a run that starts again does not get of the input of the first one. */
-function lossOf(values: Values | undefined): { readonly lost?: string } {
-  if (values === undefined || values.truncated === true)
-    return { lost: 'The input of this run is not kept any more, or is too large to be shown: give it anew.' }
-  const typed = Object.entries(values.types ?? {}).slice(0, 5)
-  if (typed.length === 0) return {}
-  const all = typed.map(([pointer, type]) => `${type} at ${pointer === '' ? 'its root' : pointer}`).join(', ')
-  return { lost: `What JSON has no form for is not sent as what it was: ${all}. A run from code can have it.` }
+const LOST = 'The input of this run is not kept any more, or is too large to be shown: give it anew.'
+
+/** What the run got, where all of it came, and can be sent again. */
+function inputOf(state: Loaded<Values>): Pick<FormProps, 'input' | 'types'> | undefined {
+  if (state.is !== 'ready' || state.value.truncated === true) return undefined
+  const { value, types = {} } = state.value
+  if (types[''] === 'undefined') return {}
+  return Object.values(types).some((type) => type === 'Error' || type === 'omitted')
+    ? undefined
+    : { input: value, types }
 }
 
 interface FormProps {
@@ -92,23 +95,27 @@ interface FormProps {
   readonly isAgain: boolean
   readonly first?: string
   readonly input?: unknown
+  /** What JSON cannot say of it. */
+  readonly types?: Types
   readonly tags: readonly string[]
   readonly lost?: string
 }
 
-function Form({ workflows, isAgain, first, input, tags, lost }: FormProps): JSX.Element {
+function Form({ workflows, isAgain, first, input, types, tags, lost }: FormProps): JSX.Element {
   const { query } = useRoute()
   const [kind, setKind] = useState<'workflow' | 'flow'>(
     query.get('flow') !== null || ((workflows.length === 0 || isAgain) && first === undefined) ? 'flow' : 'workflow',
   )
   const name = query.get('workflow') ?? first ?? (workflows.length === 1 ? (workflows[0] ?? '') : '')
   const [flow, setFlow] = useState(query.get('flow') ?? '')
-  const [value, setValue] = useState<{ readonly value: unknown; readonly wrong?: string }>({ value: input })
+  const [value, setValue] = useState<Given>({ value: input, issues: [] })
+  const [isTried, setTried] = useState(false)
   const [more, setMore] = useState({ id: '', tags: tags.join(', ') })
   const [isBusy, setBusy] = useState(false)
   const [failure, setFailure] = useState<ApiError | undefined>(undefined)
   const key = useMemo(newKey, [kind, name, flow, JSON.stringify(value.value), more.id, more.tags])
   const isReady = (kind === 'workflow' ? name !== '' : flow.trim() !== '') && value.wrong === undefined
+  const sent = typesLeft(types, value.value)
   const start = async (): Promise<void> => {
     setBusy(true)
     setFailure(undefined)
@@ -123,6 +130,7 @@ function Form({ workflows, isAgain, first, input, tags, lost }: FormProps): JSX.
         body: {
           ...(kind === 'workflow' ? { workflow: name } : { flow: flow.trim() }),
           ...(value.value !== undefined && { input: value.value }),
+          ...(Object.keys(sent).length > 0 && { types: sent }),
           ...(more.id.trim() !== '' && { id: more.id.trim() }),
           ...(list.length > 0 && { tags: list }),
         },
@@ -139,8 +147,11 @@ function Form({ workflows, isAgain, first, input, tags, lost }: FormProps): JSX.
       class="start"
       onSubmit={(event) => {
         event.preventDefault()
-        if (isReady) void start()
+        setTried(true)
+        if (isReady && value.issues.length === 0) void start()
+        else focusWrong(event.currentTarget)
       }}
+      noValidate
     >
       <Box title="What">
         <div class="stack">
@@ -182,7 +193,7 @@ function Form({ workflows, isAgain, first, input, tags, lost }: FormProps): JSX.
                 value={name}
                 onChange={(event) => {
                   // what was filled in for another workflow is no input of this one; what one starts again with is
-                  if (input === undefined) setValue({ value: undefined })
+                  if (input === undefined) setValue({ value: undefined, issues: [] })
                   setQuery({ workflow: event.currentTarget.value }, 'replace')
                 }}
               >
@@ -203,8 +214,10 @@ function Form({ workflows, isAgain, first, input, tags, lost }: FormProps): JSX.
           key={`${kind} ${name}`}
           workflow={kind === 'workflow' && name !== '' ? name : undefined}
           value={value.value}
-          onChange={(next, wrong) => setValue({ value: next, ...(wrong !== undefined && { wrong }) })}
+          issues={isTried && value.issues.length > 0 ? value.issues : issuesOfProblem(failure?.details ?? {})}
+          onChange={setValue}
         />
+        <Kept types={sent} />
       </Box>
       <Box title="More" note="may be left out">
         <div class="two">
@@ -255,20 +268,80 @@ function Form({ workflows, isAgain, first, input, tags, lost }: FormProps): JSX.
   )
 }
 
+/** What is filled in, and what is wrong with it. */
+interface Given {
+  readonly value: unknown
+  readonly wrong?: string
+  readonly issues: readonly Issue[]
+}
+
+/** How the types that JSON has no form for are written. */
+const WRITTEN: Readonly<Record<string, (value: unknown) => boolean>> = {
+  Map: (value) => typeof value === 'object' && value !== null,
+  Set: Array.isArray,
+  bigint: (value) => typeof value === 'string' && /^-?\d+$/.test(value),
+  Date: (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value)),
+}
+
+/** The types of what is still there as it was written before. */
+function typesLeft(types: Types = {}, value: unknown): Types {
+  return Object.fromEntries(
+    Object.entries(types).filter(([pointer, type]) => {
+      const found = valueAt(value, pointer)
+      return type === 'undefined' ? found === undefined : (WRITTEN[type] ?? isText)(found)
+    }),
+  )
+}
+const isText = (value: unknown): boolean => typeof value === 'string'
+
+function valueAt(value: unknown, pointer: string): unknown {
+  let at = value
+  for (const segment of pointer === '' ? [] : pointer.slice(1).split('/')) {
+    const key = segment.replaceAll('~1', '/').replaceAll('~0', '~')
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return undefined
+    at = (at as Readonly<Record<string, unknown>>)[key]
+  }
+  return at
+}
+
+const MOST_KEPT = 12
+
+/** Dates are sent as dates again: said, since the fields show texts. */
+function Kept({ types }: { readonly types: Types }): JSX.Element | null {
+  const kept = Object.entries(types).filter(([, type]) => type !== 'undefined')
+  if (kept.length === 0) return null
+  return (
+    <p class="small soft">
+      Sent as in the run before:{' '}
+      {kept.slice(0, MOST_KEPT).map(([pointer, type], i) => (
+        <span key={pointer}>
+          {i > 0 && ', '}
+          <code>{pointer === '' ? 'all of it' : pointer.slice(1).replaceAll('/', '.')}</code> {type}
+        </span>
+      ))}
+      {kept.length > MOST_KEPT && ` and ${kept.length - MOST_KEPT} more`}
+    </p>
+  )
+}
+
 interface InputProps {
   readonly workflow: string | undefined
   readonly value: unknown
-  readonly onChange: (value: unknown, wrong?: string) => void
+  readonly issues: readonly Issue[]
+  readonly onChange: (given: Given) => void
 }
 
 /** The fields of the workflow's schema; JSON where there is none, or where one likes that better. */
-function Input({ workflow, value, onChange }: InputProps): JSX.Element {
+function Input({ workflow, value, issues, onChange }: InputProps): JSX.Element {
   const { state } = useQuery<Workflow>(workflow === undefined ? undefined : at`/workflows/${workflow}`, { everyMs: 0 })
   const schema = state.is === 'ready' ? state.value.inputSchema : undefined
   const [isJson, setJson] = useState(false)
+  const isForm = schema !== undefined && !isJson
+  const change = (next: unknown, wrong?: string): void =>
+    onChange({ value: next, issues: isForm ? issuesOf(schema, next) : [], ...(wrong !== undefined && { wrong }) })
   useEffect(() => {
-    if (schema !== undefined && value === undefined) onChange(beginningOf(schema))
-  }, [schema])
+    if (schema !== undefined) change(value ?? beginningOf(schema))
+  }, [schema, isJson])
   if (workflow !== undefined && state.is === 'loading') return <Skeleton rows={2} height={48} />
   return (
     <div class="stack">
@@ -282,17 +355,16 @@ function Input({ workflow, value, onChange }: InputProps): JSX.Element {
           </button>
         </div>
       )}
-      {schema !== undefined && !isJson ? (
-        <SchemaField
-          schema={{ ...schema, title: schema.title ?? '' }}
-          label=""
-          value={value}
-          isRequired
-          onChange={onChange}
-        />
+      {isForm ? (
+        <SchemaForm schema={schema} value={value} issues={issues} onChange={change} />
       ) : (
         <div class="field">
-          <JsonArea aria-label="Input as JSON" value={value} onChange={onChange} />
+          <JsonArea aria-label="Input as JSON" aria-invalid={issues.length > 0} value={value} onChange={change} />
+          {issues.map(({ path, message }) => (
+            <span key={`${path} ${message}`} class="wrong">
+              {path === '' ? message : `${path}: ${message}`}
+            </span>
+          ))}
           <span class="hint">
             Empty is no input.{' '}
             {schema === undefined && workflow !== undefined

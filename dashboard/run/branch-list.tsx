@@ -1,4 +1,4 @@
-/** Branches of a group that have ended: all of them page by page, or those that people look for. */
+/** Branches of a group: those that have ended, all of them page by page, or those that people look for; and those that are at work. */
 import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import type { BranchPage, ListedBranch } from '../../lib/report/timeline.js'
@@ -9,14 +9,16 @@ import { Skeleton } from '../parts/feedback.js'
 import { StateShape } from '../parts/state.js'
 import { useQuery } from '../use-query.js'
 import type { Counts } from './graph-state.js'
+import type { NamedRunning } from './timeline-model.js'
 
-type Only = 'all' | 'failed' | 'dead' | 'again' | 'slow'
+type Only = 'all' | 'failed' | 'dead' | 'again' | 'slow' | 'running'
 const WORDS: Readonly<Record<Only, string>> = {
-  all: 'all',
+  all: 'ended',
   failed: 'failed',
   dead: 'dead',
   again: 'started again',
   slow: 'slowest',
+  running: 'running',
 }
 const PAGE = 25
 
@@ -25,23 +27,30 @@ export interface BranchListProps {
   /** Of the group. */
   readonly path: string
   readonly counts: Counts
+  /** Those that are known of what is at work now. */
+  readonly running: readonly NamedRunning[]
   readonly isOver: boolean
   readonly onSelect: (path: string) => void
 }
 
-export function BranchList({ id, path, counts, isOver, onSelect }: BranchListProps): JSX.Element {
+export function BranchList({ id, path, counts, running, isOver, onSelect }: BranchListProps): JSX.Element {
   const bad: Only | undefined = counts.failed > 0 ? 'failed' : counts.dead > 0 ? 'dead' : undefined
   const [chosen, setChosen] = useState<Only | undefined>(undefined)
   const [skip, setSkip] = useState(0)
-  const only = chosen ?? bad ?? 'all'
+  const isAtWork = counts.running > 0
+  const first = counts.succeeded + counts.failed + counts.dead === 0 && isAtWork ? 'running' : 'all'
+  // what was at work is over
+  const asked = chosen === 'running' && !isAtWork ? undefined : chosen
+  const only = asked ?? bad ?? first
   const query = { path, skip, limit: PAGE, ...(only !== 'all' && { only }) }
-  const { state, refresh } = useQuery<BranchPage>(at`/runs/${id}/branches`, {
+  const { state, refresh } = useQuery<BranchPage>(only === 'running' ? undefined : at`/runs/${id}/branches`, {
     query,
     on: () => true,
     everyMs: isOver ? 0 : 4_000,
   })
   const tabs: readonly Only[] = [
     'all',
+    ...(isAtWork ? (['running'] as const) : []),
     ...(counts.failed > 0 ? (['failed'] as const) : []),
     ...(counts.dead > 0 ? (['dead'] as const) : []),
     'again',
@@ -65,8 +74,9 @@ export function BranchList({ id, path, counts, isOver, onSelect }: BranchListPro
           </button>
         ))}
       </div>
-      {state.is === 'loading' && <Skeleton rows={4} height={32} />}
-      {(state.is === 'failed' || state.is === 'gone') && (
+      {only === 'running' && <Running running={running} count={counts.running} onSelect={onSelect} />}
+      {only !== 'running' && state.is === 'loading' && <Skeleton rows={4} height={32} />}
+      {only !== 'running' && (state.is === 'failed' || state.is === 'gone') && (
         <p class="soft wrap">
           {state.is === 'gone' ? 'Its outcomes are not kept any more.' : state.error.message}{' '}
           {state.is === 'failed' && (
@@ -76,8 +86,8 @@ export function BranchList({ id, path, counts, isOver, onSelect }: BranchListPro
           )}
         </p>
       )}
-      {state.is === 'ready' && <Rows page={state.value} only={only} onSelect={onSelect} />}
-      {state.is === 'ready' && state.value.total > PAGE && (
+      {only !== 'running' && state.is === 'ready' && <Rows page={state.value} only={only} onSelect={onSelect} />}
+      {only !== 'running' && state.is === 'ready' && state.value.total > PAGE && (
         <div class="branches-foot small soft">
           <Button look="quiet" isDisabled={skip === 0} onClick={() => setSkip(Math.max(0, skip - PAGE))}>
             Before
@@ -110,7 +120,7 @@ function Rows({
         <li key={branch.path}>
           <button type="button" class="branch-row" onClick={() => onSelect(branch.path)}>
             <StateShape state={branch.status} label={branch.status} />
-            <code class="cut">{branch.path}</code>
+            <Place path={branch.path} label={branch.label} />
             <span class="cut soft">{said(branch)}</span>
             <span class="num faint">
               {branch.start === undefined || branch.end === undefined ? '' : duration(branch.end - branch.start)}
@@ -119,6 +129,45 @@ function Rows({
         </li>
       ))}
     </ul>
+  )
+}
+
+/** By what people call it, where they do; the path says where it is. */
+const Place = ({ path, label }: { readonly path: string; readonly label: string | undefined }): JSX.Element => (
+  <span class="branch-place cut" title={label === undefined ? path : `${label} at ${path}`}>
+    {label !== undefined && <b>{label} </b>}
+    <code>{path}</code>
+  </span>
+)
+
+/** As the timeline saw them last. */
+function Running({
+  running,
+  count: all,
+  onSelect,
+}: {
+  readonly running: readonly NamedRunning[]
+  readonly count: number
+  readonly onSelect: (path: string) => void
+}): JSX.Element {
+  return (
+    <>
+      <ul class="branch-rows">
+        {running.slice(0, PAGE).map((branch) => (
+          <li key={branch.path}>
+            <button type="button" class="branch-row" onClick={() => onSelect(branch.path)}>
+              <StateShape state="running" label="running" />
+              <Place path={branch.path} label={branch.label} />
+              <span class="cut soft">{branch.workerName}</span>
+              <span class="num faint">{branch.again > 0 ? `start ${branch.again + 1}` : ''}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+      {all > Math.min(PAGE, running.length) && (
+        <p class="small faint">{count(all - Math.min(PAGE, running.length))} more run, or wait at their workers.</p>
+      )}
+    </>
   )
 }
 

@@ -93,7 +93,7 @@ export function nodeStates(
     // an item of an each is one of many: its node shows what all of them do
     if (known === undefined || known !== path || states.has(known)) continue
     const mark = MARK_OF_STATUS[status] ?? 'succeeded'
-    states.set(known, { mark, counts: undefined, width: 0, places: [path], isCurrent: false })
+    states.set(known, { mark, counts: undefined, width: 0, places: [path], isCurrent: mark === 'running' && !isOver })
   }
   fillAbove(states)
   fillBelow(graph, states)
@@ -131,6 +131,7 @@ function markOfCounts(counts: Counts, isOpen: boolean, waits: boolean): NodeMark
 }
 
 const MARK_OF_STATUS: Readonly<Record<string, NodeMark>> = {
+  running: 'running',
   failed: 'failed',
   dead: 'dead',
   cancelled: 'cancelled',

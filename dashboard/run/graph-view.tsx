@@ -1,30 +1,16 @@
-/**
- * The flow of a run with what it does at each node: a picture that one moves and zooms, and whose nodes are chosen by a click or by keys.
- * The file is long because moving, choosing and drawing share one picture; where nodes stand is graph-layout.ts’s.
- */
+/** The flow of a run with what it does at each node: a picture whose nodes are chosen by a click or by keys. Where they stand is graph-layout.ts’s; how it moves, graph-move.ts’s. */
 import type { JSX } from 'preact'
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Graph } from '../../lib/graph/graph.js'
 import { count } from '../format.js'
 import { Button } from '../parts/buttons.js'
 import { StateShape } from '../parts/state.js'
 import { type Box, type Direction, HEAD_HEIGHT, layoutOf, type Line, type Picture, smooth } from './graph-layout.js'
 import { COUNT_SIGNS, countsText } from './counts.js'
+import { best, moveByKey, scaledAround, useDrag, usePlace, useWheel } from './graph-move.js'
 import type { NodeMark, NodeState } from './graph-state.js'
 
-/** Where the picture lies in its frame. */
-interface Place {
-  readonly x: number
-  readonly y: number
-  readonly scale: number
-}
-
-const LEAST_SCALE = 0.25
-const MOST_SCALE = 2
-/** Smaller than this nobody can read it. */
-const READABLE = 0.62
 const DIRECTIONS: readonly Direction[] = ['LR', 'TB']
-const STEP_PX = 60
 
 export interface GraphViewProps {
   readonly graph: Graph
@@ -52,9 +38,15 @@ export function GraphView({ graph, states, selected, onSelect }: GraphViewProps)
   const { place, setPlace, isMoved, fit } = usePlace(picture, size, selected ?? current)
   const drag = useDrag(place, setPlace)
   useWheel(frame, setPlace)
-  const choose = (path: string): void => {
+  const choose = useRef<(path: string) => void>(onSelect)
+  choose.current = (path) => {
     if (!drag.wasMoved()) onSelect(path)
   }
+  // the same nodes, however the picture moves
+  const nodes = useMemo(
+    () => <Nodes picture={picture} states={states} selected={selected} onSelect={(path) => choose.current(path)} />,
+    [picture, states, selected],
+  )
   const zoom = (by: number): void => setPlace((at) => scaledAround(at, by, size.width / 2, size.height / 2))
   return (
     <div class="graph">
@@ -62,7 +54,7 @@ export function GraphView({ graph, states, selected, onSelect }: GraphViewProps)
         class="graph-frame"
         ref={frame}
         onPointerDown={drag.begin}
-        onKeyDown={(event) => keys(event, zoom, setPlace, fit)}
+        onKeyDown={(event) => moveByKey(event, zoom, setPlace, fit)}
       >
         <svg
           class={`graph-picture${drag.isDragging ? ' is-dragged' : ''}`}
@@ -70,9 +62,7 @@ export function GraphView({ graph, states, selected, onSelect }: GraphViewProps)
           aria-label="The flow. Arrow keys go from node to node, Enter chooses one."
         >
           <Arrows />
-          <g transform={`translate(${place.x} ${place.y}) scale(${place.scale})`}>
-            <Nodes picture={picture} states={states} selected={selected} onSelect={choose} />
-          </g>
+          <g transform={`translate(${place.x} ${place.y}) scale(${place.scale})`}>{nodes}</g>
         </svg>
       </div>
       <div class="graph-tools">
@@ -88,139 +78,6 @@ export function GraphView({ graph, states, selected, onSelect }: GraphViewProps)
       </div>
     </div>
   )
-}
-
-/** The one that is larger in the frame; where neither fits, the one that goes on in the direction in which pages do. */
-function best(
-  pictures: readonly Picture[],
-  { width, height }: { readonly width: number; readonly height: number },
-): Picture {
-  const fits = (picture: Picture): number => Math.min(1, width / picture.width, height / picture.height)
-  return pictures.reduce((a, b) => (fits(b) > fits(a) * 1.1 ? b : a))
-}
-
-const scaledAround = ({ x, y, scale }: Place, by: number, aroundX: number, aroundY: number): Place => {
-  const next = Math.min(MOST_SCALE, Math.max(LEAST_SCALE, scale * by))
-  const ratio = next / scale
-  return { scale: next, x: aroundX - (aroundX - x) * ratio, y: aroundY - (aroundY - y) * ratio }
-}
-
-/** As large as fits, and never too small to read; then what goes on now is in the middle. */
-function placed(
-  { width, height, boxes }: Picture,
-  size: { readonly width: number; readonly height: number },
-  focus: string | undefined,
-): Place {
-  if (size.width === 0) return { x: 0, y: 0, scale: 1 }
-  const fits = Math.min(1, size.width / width, size.height / height)
-  const scale = Math.max(fits, Math.min(READABLE, 1))
-  const box = boxes.find(({ path }) => path === focus)
-  const along = (room: number, whole: number, from: number, long: number): number => {
-    if (whole * scale <= room) return (room - whole * scale) / 2
-    if (box === undefined) return 0
-    return Math.min(0, Math.max(room - whole * scale, room / 2 - (from + long / 2) * scale))
-  }
-  return {
-    scale,
-    x: along(size.width, width, box?.x ?? 0, Math.min(box?.width ?? 0, size.width / scale)),
-    y: along(size.height, height, box?.y ?? 0, Math.min(box?.height ?? 0, size.height / scale)),
-  }
-}
-
-function usePlace(
-  picture: Picture,
-  size: { readonly width: number; readonly height: number },
-  focus: string | undefined,
-) {
-  const [moved, setMoved] = useState<Place | undefined>(undefined)
-  // what was moved by hand stays, until the picture is another one
-  useEffect(() => setMoved(undefined), [picture])
-  const [focused] = useState(focus)
-  const natural = useMemo(() => placed(picture, size, focused ?? focus), [picture, size, focused])
-  const place = moved ?? natural
-  const held = useRef(place)
-  held.current = place
-  const setPlace = (change: (at: Place) => Place): void => setMoved(change(held.current))
-  const fit = (): void => {
-    const scale = Math.min(1, size.width / picture.width, size.height / picture.height)
-    setMoved({ scale, x: (size.width - picture.width * scale) / 2, y: (size.height - picture.height * scale) / 2 })
-  }
-  return {
-    place,
-    setPlace,
-    isMoved:
-      moved !== undefined ||
-      natural.scale * picture.width > size.width + 1 ||
-      natural.scale * picture.height > size.height + 1,
-    fit,
-  }
-}
-
-function useDrag(place: Place, setPlace: (change: (at: Place) => Place) => void) {
-  const [isDragging, setDragging] = useState(false)
-  const moved = useRef(false)
-  const begin = (event: PointerEvent): void => {
-    if (event.button !== 0) return
-    const [startX, startY, from] = [event.clientX, event.clientY, place]
-    moved.current = false
-    const move = (to: PointerEvent): void => {
-      const [dx, dy] = [to.clientX - startX, to.clientY - startY]
-      if (!moved.current && Math.hypot(dx, dy) < 4) return
-      moved.current = true
-      setDragging(true)
-      setPlace(() => ({ ...from, x: from.x + dx, y: from.y + dy }))
-    }
-    const end = (): void => {
-      setDragging(false)
-      removeEventListener('pointermove', move)
-      removeEventListener('pointerup', end)
-      removeEventListener('pointercancel', end)
-    }
-    addEventListener('pointermove', move)
-    addEventListener('pointerup', end)
-    addEventListener('pointercancel', end)
-  }
-  return { begin, isDragging, wasMoved: () => moved.current }
-}
-
-/** Ctrl and the wheel zoom, as pinching does; the wheel alone moves the page. */
-function useWheel(
-  frame: { readonly current: HTMLElement | null },
-  setPlace: (change: (at: Place) => Place) => void,
-): void {
-  const held = useRef(setPlace)
-  held.current = setPlace
-  useEffect(() => {
-    const element = frame.current
-    if (element === null) return
-    const wheel = (event: WheelEvent): void => {
-      if (!event.ctrlKey && !event.metaKey) return
-      event.preventDefault()
-      const { left, top } = element.getBoundingClientRect()
-      held.current((at) => scaledAround(at, Math.exp(-event.deltaY / 240), event.clientX - left, event.clientY - top))
-    }
-    element.addEventListener('wheel', wheel, { passive: false })
-    return () => element.removeEventListener('wheel', wheel)
-  }, [])
-}
-
-function keys(
-  event: KeyboardEvent,
-  zoom: (by: number) => void,
-  setPlace: (change: (at: Place) => Place) => void,
-  fit: () => void,
-): void {
-  const moves: Readonly<Record<string, readonly [number, number]>> = {
-    ...{ ArrowLeft: [STEP_PX, 0], ArrowRight: [-STEP_PX, 0], ArrowUp: [0, STEP_PX], ArrowDown: [0, -STEP_PX] },
-  }
-  const move = event.shiftKey ? moves[event.key] : undefined
-  if (event.key === '+' || event.key === '=') zoom(1.25)
-  else if (event.key === '-') zoom(0.8)
-  else if (event.key === '0') fit()
-  else if (move !== undefined) setPlace((at) => ({ ...at, x: at.x + move[0], y: at.y + move[1] }))
-  else return
-  event.preventDefault()
-  event.stopPropagation()
 }
 
 const Arrows = (): JSX.Element => (

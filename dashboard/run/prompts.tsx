@@ -4,12 +4,15 @@ import { useState } from 'preact/hooks'
 import { at, call } from '../api.js'
 import { now } from '../clock.js'
 import { duration, exactTime } from '../format.js'
-import { Button, act, ask } from '../parts/buttons.js'
+import { Button, ask } from '../parts/buttons.js'
 import { Icon } from '../parts/icons.js'
 import { Time } from '../parts/text.js'
+import { toast } from '../parts/toasts.js'
 import { useStore } from '../store.js'
-import { beginningOf, JsonArea, type Schema, SchemaField } from '../parts/schema-form.js'
-import type { Wait } from '../wire.js'
+import { asApiError } from '../use-query.js'
+import { beginningOf, type Issue, issuesOf, issuesOfProblem, type Schema } from '../parts/schema.js'
+import { focusWrong, JsonArea, SchemaForm } from '../parts/schema-form.js'
+import type { Changed, Wait } from '../wire.js'
 
 /** Shown of many questions at once. */
 const MOST = 20
@@ -48,6 +51,7 @@ function Question({ id, workflow, wait, onTimeout, onAnswered }: QuestionProps):
   const { signal = '', index, refused } = wait.details
   const { title = `Waits for the signal “${signal}”`, text, choices = [] } = wait.prompt ?? {}
   const form = (wait.prompt?.form ?? wait.details.schema) as Schema | undefined // JSON Schema
+  const [wrong, setWrong] = useState<readonly Issue[]>([])
   const answer = async (payload: unknown, shown: string): Promise<void> => {
     const isMeant = await ask({
       title: `Answer “${shown}”?`,
@@ -62,14 +66,20 @@ function Question({ id, workflow, wait, onTimeout, onAnswered }: QuestionProps):
       action: 'Answer',
     })
     if (!isMeant) return
+    setWrong([])
     const path = at`/runs/${id}/signals/${signal}`
     const query = index === undefined ? {} : { query: { index } }
-    const send = (): Promise<{ readonly changed: boolean }> =>
-      call(path, { method: 'POST', body: payload ?? null, ...query })
-    await act(send, ({ changed }) =>
-      changed ? 'Answered. The run goes on.' : 'Somebody answered first, or its time is over.',
-    )
-    onAnswered()
+    try {
+      const { changed } = await call<Changed>(path, { method: 'POST', body: payload ?? null, ...query })
+      const text = changed ? 'Answered. The run goes on.' : 'Somebody answered first, or its time is over.'
+      toast({ kind: 'done', text })
+      onAnswered()
+    } catch (error) {
+      // what the schema refuses is not sent: the question stands, with what is wrong
+      const { message, code, details } = asApiError(error)
+      setWrong(code === 'INVALID_INPUT' ? issuesOfProblem(details) : [])
+      toast({ kind: 'failed', text: message, code })
+    }
   }
   return (
     <article class="prompt">
@@ -83,6 +93,7 @@ function Question({ id, workflow, wait, onTimeout, onAnswered }: QuestionProps):
           <Icon name="warning" /> The last answer was refused: {refused.message}
         </p>
       )}
+      {choices.length > 0 && wrong.length > 0 && <p class="wrong">{wrong.map(({ message }) => message).join('; ')}</p>}
       <Facts wait={wait} workflow={workflow} onTimeout={onTimeout(wait.path)} />
       {choices.length > 0 ? (
         <div class="prompt-choices" role="group" aria-label="Answers">
@@ -93,7 +104,7 @@ function Question({ id, workflow, wait, onTimeout, onAnswered }: QuestionProps):
           ))}
         </div>
       ) : (
-        <AnswerForm form={form} onAnswer={answer} />
+        <AnswerForm form={form} refused={wrong} onAnswer={answer} />
       )}
     </article>
   )
@@ -114,6 +125,12 @@ function Facts({
       <span>
         Asked by <b>{wait.task ?? workflow ?? 'the run'}</b> at <code>{wait.path}</code>
         {index !== undefined && ` for item ${index}`}
+        {wait.label !== undefined && (
+          <>
+            {' '}
+            <b>{wait.label}</b>
+          </>
+        )}
       </span>
       <span>
         <Time of={wait.since} />
@@ -146,25 +163,40 @@ function Deadline({
 /** With fields from the schema, or one for JSON where there is none. */
 function AnswerForm({
   form,
+  refused,
   onAnswer,
 }: {
   readonly form: Schema | undefined
+  /** What the server found wrong with what was sent. */
+  readonly refused: readonly Issue[]
   readonly onAnswer: (payload: unknown, shown: string) => Promise<void>
 }): JSX.Element {
   const [filled, setFilled] = useState<{ readonly value: unknown; readonly wrong?: string }>(() => ({
     value: beginningOf(form),
   }))
+  const [isTried, setTried] = useState(false)
+  const found = form === undefined ? [] : issuesOf(form, filled.value)
+  const issues = isTried && found.length > 0 ? found : refused
   const change = (value: unknown, wrong?: string): void => setFilled({ value, ...(wrong !== undefined && { wrong }) })
-  const submit = (event: Event): void => {
+  const submit = (event: SubmitEvent): void => {
     event.preventDefault()
-    if (filled.wrong === undefined) void onAnswer(filled.value, shownOf(filled.value))
+    setTried(true)
+    if (found.length === 0 && filled.wrong === undefined) void onAnswer(filled.value, shownOf(filled.value))
+    else focusWrong(event.currentTarget)
   }
   return (
-    <form class="prompt-form" onSubmit={submit}>
+    <form class="prompt-form" noValidate onSubmit={submit}>
       {form === undefined ? (
-        <JsonArea value={undefined} aria-label="Answer as JSON" onChange={change} />
+        <div class="field">
+          <JsonArea value={undefined} aria-label="Answer as JSON" onChange={change} />
+          {issues.map(({ path, message }) => (
+            <span key={`${path} ${message}`} class="wrong">
+              {path === '' ? message : `${path}: ${message}`}
+            </span>
+          ))}
+        </div>
       ) : (
-        <SchemaField schema={form} label="" value={filled.value} isRequired onChange={change} />
+        <SchemaForm schema={form} value={filled.value} issues={issues} onChange={change} />
       )}
       <div>
         <Button type="submit" look="primary" needs="operate" isDisabled={filled.wrong !== undefined}>

@@ -33,7 +33,8 @@ export const isEnded = (state: string): boolean => state === 'completed' || stat
 
 export function StateLine({ id, status, seen }: HeadProps): JSX.Element {
   const { state, driver, createdAt, endedAt, waits, done, total } = status
-  const [wait] = waits
+  const others = waits.filter(({ why }) => why !== 'signal')
+  const [wait] = others
   return (
     <section class="run-state" aria-label="State">
       <div class="run-state-main">
@@ -51,10 +52,10 @@ export function StateLine({ id, status, seen }: HeadProps): JSX.Element {
         </span>
         <Id id={id} most={26} what="the id of the run" />
       </div>
-      {wait !== undefined && !isEnded(state) && wait.why !== 'signal' && (
+      {wait !== undefined && !isEnded(state) && (
         <p class="run-state-wait soft wrap">
           {waitWords(wait)}
-          {waits.length > 1 && `, and ${count(waits.length - 1)} more`}
+          {others.length > 1 && `, and ${count(others.length - 1)} more`}
         </p>
       )}
       <States status={status} seen={seen} />
@@ -181,7 +182,7 @@ export function RunActions({ id, status, onChanged }: Omit<HeadProps, 'seen'>): 
       <ActButton
         look="danger"
         icon="trash"
-        needs="operate"
+        needs="admin"
         label="Delete the run"
         title="Delete the run"
         ask={{

@@ -13,9 +13,10 @@ import type { RunStatus } from '../wire.js'
 import { GraphView } from './graph-view.js'
 import { branchPath, nodeStates, type NodeState } from './graph-state.js'
 import { Panel } from './panel.js'
+import { indexOf } from './panel-place.js'
 import { Prompts } from './prompts.js'
 import { isEnded, RunActions, type SeenState, StateLine } from './run-head.js'
-import { STATUS_WORDS } from './timeline-model.js'
+import { STATUS_WORDS, wholeOf } from './timeline-model.js'
 import { useTimeline } from './timeline-source.js'
 import { TimelineView } from './timeline-view.js'
 
@@ -99,6 +100,8 @@ function Body({ id, status, seen, onChanged }: BodyProps): JSX.Element {
   )
   const source = useTimeline(id, isOver)
   const timeline = source.query.state.is === 'ready' ? source.query.state.value : undefined
+  const whole = useMemo(() => (timeline === undefined ? undefined : wholeOf(timeline)), [timeline])
+  const running = useMemo(() => new Map((whole?.running ?? []).map((one) => [one.path, one])), [whole])
   const members = useMemo(() => membersOf(graph, timeline), [graph, timeline])
   const states = useMemo(
     () => (graph === undefined ? new Map<string, NodeState>() : nodeStates(graph, status, members)),
@@ -110,6 +113,7 @@ function Body({ id, status, seen, onChanged }: BodyProps): JSX.Element {
       graph === undefined || chosen === undefined ? undefined : staticPath(graph, chosen.replace(/\/[~+!].*$/, '')),
     [graph, chosen],
   )
+  const branch = useMemo(() => branchAt(graph, timeline, chosen), [graph, timeline, chosen])
   /** A click on a node means its only place, where it has one. */
   const selectNode = (path: string): void => {
     const places = states.get(path)?.places ?? []
@@ -142,6 +146,7 @@ function Body({ id, status, seen, onChanged }: BodyProps): JSX.Element {
           states={states}
           chosen={chosen}
           isOver={isOver}
+          running={running}
           onSelect={select}
           onChanged={onChanged}
         />
@@ -149,6 +154,7 @@ function Body({ id, status, seen, onChanged }: BodyProps): JSX.Element {
       <Box title="Timeline" isFlush>
         <TimelineView
           source={source}
+          chosen={branch}
           onSelect={({ path, index }) => select(index === undefined ? path : branchPath(graph, path, index))}
         />
       </Box>
@@ -169,7 +175,23 @@ function membersOf(graph: Graph | undefined, timeline: Timeline | undefined): Re
       found.set(branchPath(graph, group.path, blocks.index[i] ?? 0), STATUS_WORDS[blocks.status[i] ?? ''] ?? '')
     }
   }
+  for (const { group: of, index } of timeline?.running ?? []) {
+    const group = timeline?.groups?.[of]
+    if (group !== undefined && group.width <= MOST_MEMBERS) found.set(branchPath(graph, group.path, index), 'running')
+  }
   return found
+}
+
+/** The branch of a group that a path names. */
+function branchAt(
+  graph: Graph | undefined,
+  timeline: Timeline | undefined,
+  path = '',
+): { readonly path: string; readonly index: number } | undefined {
+  const group = path.slice(0, Math.max(0, path.lastIndexOf('/')))
+  if (graph === undefined || timeline?.groups?.some((one) => one.path === group) !== true) return undefined
+  const index = indexOf(graph, group, path)
+  return index === undefined ? undefined : { path: group, index }
 }
 
 /** What a wait of the flow goes on with once its time is over. */

@@ -109,10 +109,10 @@ function Row({
             key={branch.index}
             type="button"
             class="run-link is-late"
-            title={`${branch.task} on ${branch.workerName ?? 'an unknown worker'}`}
+            title={`${branch.task} #${branch.index} on ${branch.workerName ?? 'an unknown worker'}`}
             onClick={() => onSelect({ path, index: branch.index })}
           >
-            #{branch.index}
+            {branch.label ?? `#${branch.index}`}
           </button>
         ))}
         {stragglers.length > NAMED && <span class="faint">and {count(stragglers.length - NAMED)} more</span>}

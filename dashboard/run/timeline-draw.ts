@@ -1,44 +1,24 @@
 /**
  * Draws a timeline on a canvas. What is drawn is the same at every call with the same arguments, and costs what is in view: at most a few thousand rectangles, so that it
- * can be called each frame while people zoom. The file is long because all that is drawn shares one scale and one set of colours.
+ * can be called each frame while people zoom. What stands on the lanes is timeline-marks.ts’s.
  */
 import type { TimelineBins, TimelineBlocks } from '../../lib/report/timeline.js'
-import type { Hit, LaneBox, LaneData, NamedCritical, NamedGroup, Scene, View, Whole } from './timeline-model.js'
-import { spanOf, ticksOf } from './timeline-model.js'
-
-/** Heights above the lanes: the axis, names of groups, the critical path. */
-const AXIS = 22
-const NAMES = 18
-const STRIP = 8
-export const TOP = AXIS + NAMES + STRIP + 6
-const TEXT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif'
-const MINIMAL = 1.5
-
-export interface Colours {
-  readonly [name: string]: string
-}
-
-export interface Drawing extends Whole {
-  readonly width: number
-  readonly height: number
-  /** Where the time begins: names of lanes stand before it. */
-  readonly left: number
-  /** How far the lanes are scrolled. */
-  readonly scrolled: number
-  readonly view: View
-  readonly scene: Scene
-  /** The best data for the view, of a lane by its name. */
-  readonly data: (name: string) => LaneData | undefined
-  /** Until when there is time: the end of the run, or now. */
-  readonly end: number
-  readonly isOver: boolean
-  readonly hover: Hit | undefined
-  readonly selected: { readonly path: string } | undefined
-  readonly colours: Colours
-  readonly words: { readonly time: (ms: number) => string; readonly duration: (ms: number) => string }
-}
-
-type Context = CanvasRenderingContext2D
+import { type LaneBox, type LaneData, type NamedGroup, spanOf, ticksOf } from './timeline-model.js'
+import { drawChosen, drawHovered, drawStragglers, drawUnderlines } from './timeline-marks.js'
+import {
+  AXIS,
+  clip,
+  type Context,
+  type Drawing,
+  isInSight,
+  MINIMAL,
+  NAMES,
+  STRIP,
+  TEXT,
+  TOP,
+  xOf,
+  yOf,
+} from './timeline-scale.js'
 
 export function draw(context: Context, drawing: Drawing): void {
   const { width, height, colours, left } = drawing
@@ -55,26 +35,14 @@ export function draw(context: Context, drawing: Drawing): void {
   for (const lane of drawing.scene.lanes) if (isInSight(drawing, lane)) drawLane(context, drawing, lane)
   drawUnderlines(context, drawing)
   drawStragglers(context, drawing)
-  drawMarked(context, drawing)
+  drawChosen(context, drawing)
+  drawHovered(context, drawing)
   context.restore()
   drawBarriers(context, drawing)
   if (!drawing.isOver) line(context, xOf(drawing, drawing.end), AXIS, height, colours['running'] ?? '', [2, 3])
   context.restore()
   drawNames(context, drawing)
 }
-
-function clip(context: Context, x: number, y: number, width: number, height: number): void {
-  context.beginPath()
-  context.rect(x, y, width, height)
-  context.clip()
-}
-
-export const xOf = ({ left, width, view }: Pick<Drawing, 'left' | 'width' | 'view'>, at: number): number =>
-  left + ((at - view.from) / spanOf(view)) * (width - left)
-
-const yOf = ({ scrolled }: Drawing, lane: LaneBox): number => TOP + lane.y - scrolled
-const isInSight = (drawing: Drawing, lane: LaneBox): boolean =>
-  yOf(drawing, lane) < drawing.height && yOf(drawing, lane) + lane.height > TOP
 
 function drawAxis(context: Context, drawing: Drawing): void {
   const { view, colours, width, left, height, words } = drawing
@@ -154,6 +122,30 @@ function drawLane(context: Context, drawing: Drawing, lane: LaneBox): void {
   const data = drawing.data(lane.name)
   if (data?.blocks !== undefined) drawBlocks(context, drawing, lane, y, data.blocks)
   else if (data?.bins !== undefined) drawBins(context, drawing, lane, y, data, data.bins)
+  drawRunning(context, drawing, lane, y)
+}
+
+/** What has not ended is hollow, up to now. */
+function drawRunning(context: Context, drawing: Drawing, lane: LaneBox, y: number): void {
+  const { colours, end, running } = drawing
+  const high = lane.height / lane.slots
+  const gap = high > 5 ? 2 : high > 3 ? 1 : 0.4
+  for (const { workerName, start, row, again, task, index, label } of running) {
+    if (workerName !== lane.name) continue
+    const [x, until] = [xOf(drawing, start), xOf(drawing, end)]
+    if (until < drawing.left || x > drawing.width) continue
+    const [wide, top, tall] = [Math.max(MINIMAL, until - x), y + row * high + gap / 2, high - gap]
+    context.fillStyle = colours['lane'] ?? ''
+    context.fillRect(x, top, wide, tall)
+    context.fillStyle = colours['runningFill'] ?? ''
+    context.fillRect(x, top, wide, tall)
+    context.strokeStyle = colours['running'] ?? ''
+    context.lineWidth = tall >= 4 ? 1 : 0.5
+    if (wide > 2) context.strokeRect(x + 0.5, top + 0.5, wide - 1, Math.max(0.5, tall - 1))
+    if (again > 0) edge(context, drawing, x, top, wide, tall)
+    if (wide > 56 && high >= 11)
+      inside(context, drawing, `${task} ${label ?? `#${index}`}`, x, top, wide, tall, colours['text'])
+  }
 }
 
 const STEP_COLOURS: Readonly<Record<string, string>> = {
@@ -182,6 +174,7 @@ function inside(
   y: number,
   wide: number,
   high: number,
+  colour = drawing.colours['onBlock'],
 ): void {
   const from = Math.max(x, drawing.left)
   const room = Math.min(x + wide, drawing.width) - from - 8
@@ -189,7 +182,7 @@ function inside(
   context.save()
   clip(context, from, y, room + 4, high)
   context.font = high >= 14 ? TEXT : TEXT.replace('12px', '10px')
-  context.fillStyle = drawing.colours['onBlock'] ?? ''
+  context.fillStyle = colour ?? ''
   context.textAlign = 'left'
   context.fillText(text, from + 4, y + high / 2 + 0.5)
   context.restore()
@@ -287,89 +280,6 @@ function drawBins(
   for (let bin = first; bin <= last; bin += 1) {
     if ((bins.again[bin] ?? 0) > 0) context.fillRect(x(bin), y + lane.height - 3, Math.max(2, x(bin + 1) - x(bin)), 3)
   }
-}
-
-/** Below the blocks of the critical path. */
-function drawUnderlines(context: Context, drawing: Drawing): void {
-  const { critical, scene, colours } = drawing
-  context.fillStyle = colours['critical'] ?? ''
-  for (const part of critical) {
-    const lane = laneOf(drawing, part)
-    if (lane === undefined || !isInSight(drawing, lane)) continue
-    const high = lane.height / lane.slots
-    const row =
-      part.kind === 'step' ? scene.steps.find(({ path }) => path === part.path)?.row : rowOf(drawing, lane, part)
-    const y = row === undefined ? yOf(drawing, lane) + lane.height : yOf(drawing, lane) + (row + 1) * high - 1
-    const [x, until] = [xOf(drawing, part.start), xOf(drawing, part.end)]
-    context.fillRect(x, y, Math.max(2, until - x), 2.5)
-  }
-}
-
-function laneOf({ scene }: Drawing, { kind, workerName }: NamedCritical): LaneBox | undefined {
-  if (kind === 'step') return scene.lanes.find((lane) => lane.kind === 'driver')
-  return kind === 'branch'
-    ? scene.lanes.find(({ name, kind: of }) => of === 'worker' && name === workerName)
-    : undefined
-}
-
-function rowOf(
-  drawing: Drawing,
-  lane: LaneBox,
-  { start, end }: { readonly start: number; readonly end: number },
-): number | undefined {
-  const blocks = drawing.data(lane.name)?.blocks
-  if (blocks === undefined) return undefined
-  for (let i = 0; i < blocks.start.length; i += 1)
-    if (blocks.start[i] === start && blocks.end[i] === end) return blocks.row[i]
-  return undefined
-}
-
-/** Names beside the branches that took far longer than the others, as far as there is room. */
-function drawStragglers(context: Context, drawing: Drawing): void {
-  const { groups, colours, words } = drawing
-  const taken: { readonly x: number; readonly y: number; readonly until: number }[] = []
-  context.textAlign = 'left'
-  for (const group of groups) {
-    for (const { index, start, end, workerName } of group.stragglers) {
-      const lane = drawing.scene.lanes.find(({ name, kind }) => kind === 'worker' && name === workerName)
-      if (lane === undefined || start === undefined || end === undefined || !isInSight(drawing, lane)) continue
-      const until = xOf(drawing, end)
-      if (until < drawing.left || xOf(drawing, start) > drawing.width || taken.length >= 14) continue
-      const row = rowOf(drawing, lane, { start, end })
-      const high = lane.height / lane.slots
-      const y = yOf(drawing, lane) + (row === undefined ? lane.height - 9 : (row + 0.5) * high)
-      const text = `#${index} · ${words.duration(end - start)}`
-      const wide = context.measureText(text).width + 10
-      const x = Math.min(until + 4, drawing.width - wide - 2)
-      if (taken.some((one) => Math.abs(one.y - y) < 16 && x < one.until && one.x < x + wide)) continue
-      taken.push({ x, y, until: x + wide })
-      context.fillStyle = colours['card'] ?? ''
-      context.fillRect(x, y - 8, wide, 16)
-      context.strokeStyle = colours['retrying'] ?? ''
-      context.lineWidth = 1
-      context.strokeRect(x + 0.5, y - 7.5, wide - 1, 15)
-      context.fillStyle = colours['retrying'] ?? ''
-      context.fillText(text, x + 5, y + 0.5)
-    }
-  }
-}
-/** A frame around what is chosen and what the pointer is on. */
-function drawMarked(context: Context, drawing: Drawing): void {
-  const { hover, colours } = drawing
-  if (hover === undefined) return
-  const y = yOf(drawing, hover.lane)
-  const high = hover.lane.height / hover.lane.slots
-  context.strokeStyle = colours['text'] ?? ''
-  context.lineWidth = 1.5
-  if (hover.kind === 'bin') {
-    const [x, until] = [xOf(drawing, hover.from), xOf(drawing, hover.to)]
-    context.strokeRect(x, y, until - x, hover.lane.height)
-    return
-  }
-  const { start, until, row } =
-    hover.kind === 'step' ? { ...hover.step } : { start: hover.start, until: hover.end, row: hover.row }
-  const x = xOf(drawing, start)
-  context.strokeRect(x - 0.5, y + row * high, Math.max(3, xOf(drawing, until) - x), high)
 }
 
 function drawNames(context: Context, drawing: Drawing): void {

@@ -4,6 +4,7 @@
  */
 import type { ReportBranch, ReportCritical, ReportStep } from '../../lib/report/report.js'
 import type {
+  RunningBranch,
   Timeline,
   TimelineBins,
   TimelineBlocks,
@@ -15,6 +16,7 @@ import type {
 export type NamedCritical = ReportCritical & { readonly workerName?: string }
 export type NamedGroup = Omit<TimelineGroup, 'stragglers'> & { readonly stragglers: readonly NamedBranch[] }
 type NamedBranch = ReportBranch & { readonly workerName?: string }
+export type NamedRunning = RunningBranch & { readonly workerName?: string }
 
 /** What does not change with the part of the time in view. */
 export interface Whole {
@@ -22,16 +24,18 @@ export interface Whole {
   readonly bands: readonly NamedGroup[]
   readonly critical: readonly NamedCritical[]
   readonly main: readonly NamedCritical[]
+  /** What was at work when it was looked at. */
+  readonly running: readonly NamedRunning[]
 }
 
-export function wholeOf({ workers, groups = [], critical = [] }: Timeline): Whole {
+export function wholeOf({ workers, groups = [], critical = [], running = [] }: Timeline): Whole {
   const named = <T extends { readonly worker?: number }>(one: T): T & { readonly workerName?: string } => {
     const name = one.worker === undefined ? undefined : workers[one.worker]
     return name === undefined ? one : { ...one, workerName: name }
   }
   const all = groups.map((group): NamedGroup => ({ ...group, stragglers: group.stragglers.map(named) }))
   const path = critical.map(named)
-  return { groups: all, bands: outermost(all), critical: path, main: mainParts(path) }
+  return { groups: all, bands: outermost(all), critical: path, main: mainParts(path), running: running.map(named) }
 }
 
 /** The part of the time in view, in milliseconds since the creation of the run. */
@@ -43,7 +47,7 @@ export interface View {
 /** No closer: times are kept in milliseconds. */
 const LEAST_SPAN_MS = 4
 /** Heights of a lane, by how many slots it has. */
-const LANE = { least: 20, most: 72, slot: 12, gap: 10 } as const
+const LANE = { least: 20, most: 72, slot: 15, gap: 10 } as const
 
 export const spanOf = ({ from, to }: View): number => to - from
 
@@ -192,12 +196,34 @@ export interface StepHit {
   readonly lane: LaneBox
   readonly step: StepBlock
 }
-export type Hit = BlockHit | BinHit | StepHit
+/** A branch that has not ended. */
+export interface RunningHit {
+  readonly kind: 'running'
+  readonly lane: LaneBox
+  readonly branch: NamedRunning
+  /** How far it is drawn. */
+  readonly end: number
+}
+export type Hit = BlockHit | BinHit | StepHit | RunningHit
+
+/** Longer than so many times the median, a branch is a straggler, as the server has it of those that have ended. */
+const STRAGGLER_TIMES = 3
+const LEAST_STRAGGLER_MS = 10
+
+/** Branches that have not ended, and take far longer than those of their group that have. */
+export const lateOf = ({ running, groups }: Whole, now: number): readonly NamedRunning[] =>
+  running.filter(({ group, start }) => {
+    const { medianMs, timed = 0 } = groups[group] ?? {}
+    return (
+      timed > 1 && medianMs !== undefined && now - start >= Math.max(LEAST_STRAGGLER_MS, STRAGGLER_TIMES * medianMs)
+    )
+  })
 
 /**
  * What lies at a moment and a height.
  * @param y from the top of the first lane
  * @param slackMs so far beside a block one still hits it: blocks may be narrower than a pixel
+ * @param now until when what runs is drawn
  */
 export function hitAt(
   scene: Scene,
@@ -205,6 +231,7 @@ export function hitAt(
   at: number,
   y: number,
   slackMs: number,
+  { running, now }: { readonly running: readonly NamedRunning[]; readonly now: number } = { running: [], now: 0 },
 ): Hit | undefined {
   const lane = scene.lanes.find((one) => y >= one.y && y < one.y + one.height)
   if (lane === undefined) return undefined
@@ -213,6 +240,10 @@ export function hitAt(
     const step = scene.steps.find((one) => one.row === row && at >= one.start - slackMs && at <= one.until + slackMs)
     return step === undefined ? undefined : { kind: 'step', lane, step }
   }
+  const branch = running.find(
+    (one) => one.workerName === lane.name && one.row === row && at >= one.start - slackMs && at <= now + slackMs,
+  )
+  if (branch !== undefined) return { kind: 'running', lane, branch, end: now }
   const found = data(lane.name)
   if (found?.blocks !== undefined) return blockAt(lane, found.blocks, row, at, slackMs)
   if (found?.bins === undefined) return undefined

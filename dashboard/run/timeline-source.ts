@@ -1,5 +1,5 @@
 /** The data of a timeline: the whole run, looked at anew while it goes on, and sharper windows of what is in view, asked for once one stands still. */
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
 import type { Timeline } from '../../lib/report/timeline.js'
 import { at, get } from '../api.js'
 import { type Query, useQuery } from '../use-query.js'
@@ -16,8 +16,8 @@ export interface TimelineSource {
   readonly data: (view: View) => (name: string) => LaneData | undefined
   /** To be told where one stands, each time it changes. */
   readonly watch: (view: View) => void
-  /** Counts the windows that have come. */
-  readonly windows: number
+  /** Called with how many windows have come, each time one does: drawing it again is all that it needs. Returns how to stop that. */
+  readonly onWindow: (listener: (count: number) => void) => () => void
 }
 
 interface Held {
@@ -25,6 +25,14 @@ interface Held {
   readonly from: number
   readonly to: number
   readonly lanes: ReadonlyMap<string, LaneData>
+}
+
+interface Now {
+  readonly whole: Timeline | undefined
+  readonly overview: Held | undefined
+  readonly detail: Held | undefined
+  readonly view: View | undefined
+  readonly windows: number
 }
 
 export function useTimeline(id: string, isOver: boolean): TimelineSource {
@@ -40,10 +48,9 @@ export function useTimeline(id: string, isOver: boolean): TimelineSource {
     const { window, revision, workers } = whole
     return { revision, from: window.from, to: window.to, lanes: dataByName(workers, window) }
   }, [whole])
-  const [detail, setDetail] = useState<Held | undefined>(undefined)
-  const [windows, setWindows] = useState(0)
-  const now = useRef({ whole, detail, view: undefined as View | undefined })
-  now.current = { ...now.current, whole, detail }
+  const now = useRef<Now>({ whole, overview, detail: undefined, view: undefined, windows: 0 })
+  now.current = { ...now.current, whole, overview }
+  const listeners = useRef(new Set<(count: number) => void>())
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
   const asked = useRef<AbortController>(undefined)
 
@@ -60,14 +67,16 @@ export function useTimeline(id: string, isOver: boolean): TimelineSource {
     const { from, to } = askFor(view, known.end)
     try {
       const found = await get<Timeline>(path, { from, to, bins: BINS }, controller.signal)
-      setDetail({ revision: found.revision, from, to, lanes: dataByName(found.workers, found.window) })
-      setWindows((count) => count + 1)
+      const lanes = dataByName(found.workers, found.window)
+      const windows = now.current.windows + 1
+      now.current = { ...now.current, detail: { revision: found.revision, from, to, lanes }, windows }
+      for (const listener of listeners.current) listener(windows)
     } catch {
       // what is drawn stays, coarser than it might be; the next move asks again
     }
   }
   const watch = (view: View): void => {
-    now.current.view = view
+    now.current = { ...now.current, view }
     clearTimeout(timer.current)
     timer.current = setTimeout(() => void ask(), REST_MS)
   }
@@ -83,9 +92,13 @@ export function useTimeline(id: string, isOver: boolean): TimelineSource {
     [],
   )
   const data = (view: View): ((name: string) => LaneData | undefined) => {
-    const isSharp =
-      detail !== undefined && detail.revision === overview?.revision && covers(detail, view, whole?.end ?? 0)
-    return (name) => (isSharp ? (detail.lanes.get(name) ?? overview.lanes.get(name)) : overview?.lanes.get(name))
+    const { detail, overview: all, whole: known } = now.current
+    const isSharp = detail !== undefined && detail.revision === all?.revision && covers(detail, view, known?.end ?? 0)
+    return (name) => (isSharp ? (detail.lanes.get(name) ?? all.lanes.get(name)) : all?.lanes.get(name))
   }
-  return { query, data, watch, windows }
+  const onWindow = (listener: (count: number) => void): (() => void) => {
+    listeners.current.add(listener)
+    return () => listeners.current.delete(listener)
+  }
+  return { query, data, watch, onWindow }
 }

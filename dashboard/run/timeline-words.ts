@@ -1,14 +1,15 @@
 /** What a timeline says in words: its axis, and what is under the pointer. */
 import { count, duration } from '../format.js'
-import { type Hit, STATUS_WORDS, type Whole } from './timeline-model.js'
+import { type Hit, type RunningHit, STATUS_WORDS, type Whole } from './timeline-model.js'
 
 /** A moment on the axis: since the creation of the run, as finely as the view needs it. */
 export function axisTime(ms: number, spanMs: number): string {
   if (spanMs < 2_000) return `${count(ms)} ms`
   const seconds = ms / 1_000
   if (seconds < 60 || spanMs < 20_000) return `${seconds.toFixed(spanMs < 20_000 && seconds % 1 !== 0 ? 1 : 0)} s`
-  const minutes = Math.floor(seconds / 60)
-  const rest = String(Math.round(seconds % 60)).padStart(2, '0')
+  const whole = Math.round(seconds)
+  const minutes = Math.floor(whole / 60)
+  const rest = String(whole % 60).padStart(2, '0')
   if (minutes < 60) return `${minutes}:${rest} min`
   return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')} h`
 }
@@ -31,15 +32,29 @@ export function tipOf(hit: Hit, { groups }: Pick<Whole, 'groups'>): readonly str
       'click to zoom in',
     ]
   }
+  if (hit.kind === 'running') return runningTip(hit, groups)
   const group = groups[hit.group]
   const again = hit.again > 0 ? [`started ${count(hit.again + 1)} times`] : []
   const isSlow = group?.stragglers.some(({ index }) => index === hit.index) === true
   const late = isSlow && group.medianMs !== undefined ? [`straggler: the median is ${duration(group.medianMs)}`] : []
+  const label = group?.stragglers.find(({ index }) => index === hit.index)?.label
   return [
-    `${group?.title ?? 'branch'} #${hit.index}`,
+    `${group?.title ?? 'branch'} #${hit.index}${label === undefined ? '' : ` ${label}`}`,
     `${STATUS_WORDS[hit.status] ?? ''} on ${hit.lane.name}`,
     `${duration(hit.end - hit.start)}, from ${duration(hit.start)}`,
     ...again,
     ...late,
+  ]
+}
+
+function runningTip({ branch, end, lane }: RunningHit, groups: Whole['groups']): readonly string[] {
+  const { group, index, task, label, start, again } = branch
+  const { medianMs } = groups[group] ?? {}
+  return [
+    `${task} #${index}${label === undefined ? '' : ` ${label}`}`,
+    `running on ${lane.name}`,
+    `for ${duration(Math.max(0, end - start))}, since ${duration(start)}`,
+    ...(again > 0 ? [`start ${count(again + 1)}`] : []),
+    ...(medianMs === undefined ? [] : [`the median of those that ended is ${duration(medianMs)}`]),
   ]
 }

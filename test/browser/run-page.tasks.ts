@@ -67,3 +67,55 @@ export const refund = workflow(
 
 /** Very many branches. */
 export const many = workflow('many', each(task('tick', (n: number) => n)))
+
+/** One of its branches takes until the test lets it go. */
+export const sorted = workflow(
+  'sorted',
+  each(
+    task('sort', async ({ id }: { readonly id: string }) => {
+      if (id === 'slowpoke') await passGate('sorted')
+      return id
+    }),
+  ).configure({ label: 'id' }),
+)
+
+/** A question whose answer only its worker can judge. */
+export const picky = workflow(
+  'picky',
+  seq(
+    waitFor('word', {
+      schema: z.string().refine((word) => word.length % 2 === 0, 'must have an even number of letters'),
+      prompt: { title: 'Which word?' },
+    }),
+    task('said', (word: string) => `said ${word}`),
+  ),
+)
+
+const Parcel = z.object({
+  name: z.string().min(1).describe('as on the label'),
+  size: z.enum(['small', 'large']),
+  weight: z.number().gt(0).max(30),
+  count: z.number().int().min(1).max(9).default(2),
+  express: z.boolean(),
+  note: z.string().optional(),
+  tags: z.array(z.string().min(2)).max(3),
+  to: z.object({ city: z.string().min(1), floor: z.number().int().nullable() }),
+  insured: z.object({ sum: z.number().min(10) }).optional(),
+  paid: z.discriminatedUnion('by', [
+    z.object({ by: z.literal('card'), digits: z.string().regex(/^\d{4}$/) }),
+    z.object({ by: z.literal('cash') }),
+  ]),
+})
+/** Takes a form with all kinds of fields. */
+export const parcel = workflow(
+  'parcel',
+  task('pack', { input: Parcel }, (given: z.infer<typeof Parcel>) => given),
+)
+
+/** Says what its input is. */
+export const typed = workflow(
+  'typed',
+  task('types', ({ at, big, map, n }: { at: Date; big: bigint; map: Map<string, bigint>; n: number }) =>
+    [at instanceof Date && at.getTime(), typeof big, map instanceof Map && typeof map.get('a'), n].join(' '),
+  ),
+)
