@@ -49,6 +49,7 @@ export interface SignalWait extends CheckedWaitOptions {
   readonly name: string
   /** JSON Schema of the payload, and what the last one was refused for, where a thread has the schema and says them. */
   readonly form?: object
+  readonly isExact?: boolean
   readonly refused?: readonly Issue[]
 }
 
@@ -194,7 +195,7 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 
   /** @param said of a thread, which has the schema */
-  waitFor(name: string, options?: unknown, said: Pick<SignalWait, 'form' | 'refused'> = {}): Promise<never> {
+  waitFor(name: string, options?: unknown, said: Pick<SignalWait, 'form' | 'isExact' | 'refused'> = {}): Promise<never> {
     return this.#wait(() => ({
       name: checkName('signal', name),
       ...checkWaitOptions(`ctx.waitFor "${name}"`, options),

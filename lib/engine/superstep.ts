@@ -30,6 +30,8 @@ export interface SuperstepsOptions {
 
 /** How often a group that the store has lost is dispatched again before it fails with INTEGRITY. */
 const MOST_STORE_LOSSES = 3
+/** For so long a policy may decide about a group that was released before, though the time of the group is over: nobody may have been there meanwhile. */
+const LEAST_DECISION_MS = 1_000
 
 /** Runs supersteps; one a process. */
 export class Supersteps {
@@ -149,6 +151,7 @@ export class Supersteps {
         const groupOutcomes = await this.#readOutcomes(plan)
         if (groupOutcomes instanceof GroupOutcomes) {
           groupOutcomes.isOld = met === 'old'
+          if (met === 'released') deadlineAt = Math.max(deadlineAt, elapsedMs(clock) + LEAST_DECISION_MS)
           if (met !== 'old') groupOutcomes.deadlineAt = deadlineAt
           if (unserved !== undefined) {
             const { task } = unserved.details

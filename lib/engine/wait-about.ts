@@ -4,12 +4,15 @@ import type { Prompt } from '../flow/node-options.js'
 import { jsonSchemaOf } from '../graph/input-schema.js'
 import { encode } from '../values/codec.js'
 import type { SignalWait } from './context.js'
+import { isSaidByForm } from './exact-form.js'
 import { type Issue, issuesOf } from './schemas.js'
 
 /** As it is stored. Without a title nobody is asked anything. */
 export interface WaitAbout extends Partial<Prompt> {
   /** JSON Schema of an answer. */
   readonly form?: object
+  /** What the form refuses the schema refuses, too, so that a sender may. */
+  readonly isExact?: boolean
   /** What the schema found wrong with the answer before. */
   readonly refused?: readonly Issue[]
 }
@@ -19,28 +22,33 @@ const MOST_FORM_CHARACTERS = 4_096
 const MOST_CHECK_CHARACTERS = 1_024
 
 /** Made once of each schema, with its length: thousands of items of an each wait with one. */
-const forms = new WeakMap<StandardSchemaV1, { readonly form: object | undefined; readonly length: number }>()
+const forms = new WeakMap<StandardSchemaV1, { readonly form: object; readonly isExact: boolean; readonly length: number } | undefined>()
 
 /** The schema of a wait as JSON Schema, where its library can say it. */
-export function formOf(schema: StandardSchemaV1, prompt: Prompt | undefined): object | undefined {
-  let known = forms.get(schema)
-  if (known === undefined) {
+export function formOf(schema: StandardSchemaV1, prompt: Prompt | undefined): Pick<WaitAbout, 'form' | 'isExact'> {
+  if (!forms.has(schema)) {
     const form = jsonSchemaOf(schema, MOST_FORM_CHARACTERS)
-    forms.set(schema, (known = { form, length: form === undefined ? 0 : JSON.stringify(form).length }))
+    const known = form && { form, isExact: isSaidByForm(schema), length: JSON.stringify(form).length }
+    forms.set(schema, known)
   }
+  const known = forms.get(schema)
+  if (known === undefined) return {}
+  const { form, isExact, length } = known
   const isShown = prompt !== undefined && prompt.choices === undefined
-  return known.length <= (isShown ? MOST_FORM_CHARACTERS : MOST_CHECK_CHARACTERS) ? known.form : undefined
+  if (isShown ? length > MOST_FORM_CHARACTERS : length > MOST_CHECK_CHARACTERS || !isExact) return {}
+  return { form, ...(isExact && { isExact }) }
 }
 
 /** What to keep with a wait: what its node does not say; of a handler's wait all. */
 export function aboutOf(
-  { options: { prompt }, schema, form: given }: Pick<SignalWait, 'options' | 'schema' | 'form'>,
+  { options: { prompt }, schema, form, isExact }: Pick<SignalWait, 'options' | 'schema' | 'form' | 'isExact'>,
   isHeld: boolean,
   refused: readonly Issue[] | undefined,
 ): { readonly about?: Uint8Array } {
-  const form = given ?? (schema === undefined ? undefined : formOf(schema, prompt))
-  const isSaidByNode = form === undefined && refused === undefined && !isHeld
-  const about: WaitAbout = { ...prompt, ...(form !== undefined && { form }), ...(refused !== undefined && { refused }) }
+  const given = form && { form, ...(isExact === true && { isExact }) }
+  const said = given ?? (schema === undefined ? {} : formOf(schema, prompt))
+  const isSaidByNode = said.form === undefined && refused === undefined && !isHeld
+  const about: WaitAbout = { ...prompt, ...said, ...(refused !== undefined && { refused }) }
   return isSaidByNode || Object.keys(about).length === 0 ? {} : { about: encode(about) }
 }
 

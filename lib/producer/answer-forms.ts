@@ -1,6 +1,6 @@
 /**
- * Checks an answer by the JSON Schema that is kept with a wait, where the wait's own schema is not known. It refuses only what that schema refuses, too: what
- * JSON Schema leaves open, or says in a form that is not read here, is left to whoever waits.
+ * Checks an answer by the JSON Schema that is kept with a wait, where the wait's own schema is not known here but is known to refuse whatever that refuses
+ * (exact-form.ts). What JSON Schema leaves open, or says in a form that is not read here, is left to whoever waits.
  */
 import { checkPayload } from '../engine/schemas.js'
 

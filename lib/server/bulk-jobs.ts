@@ -23,8 +23,8 @@ const MOST_TRIES = 20
 const PAGE = 1_000
 /** Runs that are counted for a dry run. */
 const MOST_COUNTED = 100_000
-/** Of runs by their error or by what they wait for, a page may have none. */
-const MOST_PAGES = 100
+/** Of runs by their error or by what they wait for, a page may have none: the caller is not kept waiting longer. */
+const MOST_COUNTING_MS = 2_000
 
 export const BULK_ACTIONS = ['retry', 'cancel', 'delete'] as const
 export type BulkAction = (typeof BULK_ACTIONS)[number]
@@ -112,9 +112,8 @@ export class BulkJobs {
     if (state?.length === 0) return { matched: 0, isMore: false }
     let matched = 0
     let cursor: string | undefined
-    let pages = 0
+    const stopAt = elapsedMs(this.#services.clock) + MOST_COUNTING_MS
     do {
-      pages += 1
       const page = {
         limit: PAGE,
         ...(cursor !== undefined && { cursor }),
@@ -123,7 +122,7 @@ export class BulkJobs {
       const found = await this.#pageOf({ ...filter, ...page })
       matched += found.count
       cursor = found.cursor
-    } while (cursor !== undefined && matched < MOST_COUNTED && pages < MOST_PAGES)
+    } while (cursor !== undefined && matched < MOST_COUNTED && elapsedMs(this.#services.clock) < stopAt)
     return { matched, isMore: cursor !== undefined }
   }
 

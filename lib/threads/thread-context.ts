@@ -126,10 +126,10 @@ export class ThreadContext implements TaskContext<unknown> {
   async waitFor(name: string, options: unknown = {}): Promise<never> {
     const { schema } = checkWaitOptions(`ctx.waitFor "${name}"`, options)
     const { schema: _, ...data } = options as { readonly schema?: unknown; readonly prompt?: Prompt } // checked above
-    const form = schema === undefined ? undefined : formOf(schema, data.prompt)
+    const form = schema === undefined ? {} : formOf(schema, data.prompt)
     let refused: readonly Issue[] | undefined
     for (;;) {
-      const said = { ...(form !== undefined && { form }), ...(refused !== undefined && { refused }) }
+      const said = { ...form, ...(refused !== undefined && { refused }) }
       const came = await this.#ask(() => ({
         ...{ name: 'wait-for', signal: encode(name), options: encode(data), said: encode(said) },
       }))

@@ -28,8 +28,11 @@ for _, field in ipairs(fields) do
 end
 table.sort(numbers)
 for _, number in ipairs(numbers) do
+  if left == 0 then
+    break
+  end
   local isRead, session, held, fence = pcall(heldUnder, whole(number))
-  if isRead and held[1] and left > 0 then
+  if isRead and held[1] then
     local indexes = {}
     for k = 1, min(left, #held) do
       indexes[k] = pack('<I4', held[k])

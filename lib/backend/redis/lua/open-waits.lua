@@ -27,8 +27,11 @@ else
   end
 end
 for _, field in ipairs(fields) do
+  if #answers == MOST_TOLD then
+    break
+  end
   local wait = byte(field) == 64 and runWaits.open(run, sub(field, 2))
-  if wait and #answers < MOST_TOLD then
+  if wait then
     local due = wait.due >= 0 and wait.due - shardNumber('ahead') or ''
     answers[#answers + 1] = { wait.place, wait.address, wait.since, due, wait.about }
   end
