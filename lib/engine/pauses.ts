@@ -7,7 +7,10 @@ import { elapsedMs, type Clock } from '../time.js'
 import type { Cancellation } from './cancellation.js'
 import type { Frame } from './execution.js'
 
-/** An answer of a store elsewhere, or a grant, says for so long that a run is not paused, from when it was asked for. */
+/**
+ * An answer of a store elsewhere, or a grant, says for so long that a run is not paused, from when it was asked for. One that takes longer counts
+ * once, when it comes: else a process whose store is far away would ask for ever.
+ */
 export const ANSWER_MS = 50
 /** A paused run is looked at again after so long. */
 const LOOK_AGAIN_MS = 200

@@ -54,6 +54,11 @@ export class Starter {
   /** `pausing`: the next portion is started in the next turn of the event loop. */
   #state: 'at rest' | 'starting' | 'pausing' = 'at rest'
   #cancelWatch: (() => void) | undefined
+  /**
+   * Their runs were not paused, as an answer says that was long on its way: it counts in the portion that it brings. Else nothing would ever start
+   * where an answer takes as long as it may be used.
+   */
+  readonly #lateAnswers = new Set<GrantInFlight>()
 
   constructor(options: Options, parts: Parts) {
     this.#options = options
@@ -89,7 +94,8 @@ export class Starter {
   /** Starts what waits, as far as there are slots. */
   startWaiting(): void {
     const { slots, turn } = this.#parts
-    if (this.#state !== 'at rest' || this.#waiting === 0 || slots.free === 0) return
+    if (this.#state !== 'at rest') return
+    if (this.#waiting === 0 || slots.free === 0) return void this.#lateAnswers.clear()
     this.#state = 'starting'
     const begunAt = turn.look()
     this.#setMark(begunAt)
@@ -111,6 +117,7 @@ export class Starter {
     }
     this.#state = 'at rest'
     if (isPortionFull) this.#pause()
+    else this.#lateAnswers.clear()
     if (this.#waiting > 0) this.#watchWaiting()
   }
 
@@ -176,11 +183,12 @@ export class Starter {
     const { engine, distant } = this.#options
     const { goesOnAt } = grant
     if (goesOnAt === undefined) return true
-    if (distant === undefined || now - goesOnAt < ANSWER_MS) return false
+    if (distant === undefined || now - goesOnAt < ANSWER_MS || this.#lateAnswers.has(grant)) return false
     grant.goesOnAt = undefined
     engine.pauses.ask(grant.grant.spec.runId).then(
       (isPaused) => {
         if (isPaused) this.#releaseUnstarted(grant)
+        else this.#lateAnswers.add(grant)
         grant.goesOnAt = now
         this.#parts.turn.plan()
       },

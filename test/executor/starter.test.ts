@@ -176,6 +176,30 @@ describe('branches that were acquired ahead', () => {
     expect(await stage.world.queue()).toMatchObject({ ready: 2 })
   })
 
+  it('are started by an answer that was longer on its way than it may be used, and asked for once', async () => {
+    const stage = await ExecutorStage.open()
+    let asked = 0
+    const pauses = Object.assign(Object.create(stage.options().engine.pauses) as Pauses, {
+      async ask() {
+        asked += 1
+        await nextTurn()
+        stage.clock.advance(80)
+        return false
+      },
+    })
+    const engine = { ...stage.options().engine, pauses }
+    const { starter, admit } = stage.parts({ maxConcurrentTasks: 2, ...DISTANT, engine })
+    const grant = await stage.grant(1)
+    stage.clock.advance(80)
+    admit(grant)
+    stage.clock.advance(80)
+    for (let i = 0; i < 4; i += 1) {
+      starter.startWaiting()
+      await nextTurn()
+    }
+    expect([stage.starts.length, asked]).toEqual([1, 1])
+  })
+
   it('are not released after the end', async () => {
     const stage = await ExecutorStage.open()
     const { starter, admit } = stage.parts({ maxConcurrentTasks: 1, ...DISTANT })
