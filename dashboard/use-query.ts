@@ -29,6 +29,8 @@ export interface Query<T> {
 
 export interface QueryOptions {
   readonly query?: CallOptions['query']
+  /** Another one is another value, and is asked for anew. Default: none. */
+  readonly version?: string
   /** Which events make it look anew. Default: none. */
   readonly on?: (event: LiveEvent) => boolean
   /** How often it looks anew without an event. Default: 10 s. 0: never. */
@@ -102,8 +104,8 @@ function initial<T>(address: string): Loaded<T> {
 
 /** @param path of the API; undefined loads nothing yet */
 export function useQuery<T>(path: string | undefined, options: QueryOptions = {}): Query<T> {
-  const { query, everyMs = 10_000 } = options
-  const address = path === undefined ? '' : apiPath(path, query)
+  const { query, version, everyMs = 10_000 } = options
+  const address = path === undefined ? '' : `${apiPath(path, query)}${version === undefined ? '' : `#${version}`}`
   const live = useLive()
   const key = useStore(apiKey)
   const [held, setHeld] = useState<{ readonly address: string; readonly state: Loaded<T> }>(() => ({

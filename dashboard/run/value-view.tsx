@@ -31,8 +31,7 @@ const NONE: Readonly<Record<string, string>> = {
 
 export function ValueView({ id, path, which, version }: ValueViewProps): JSX.Element {
   const { state, refresh } = useQuery<ValueAnswer>(at`/runs/${id}/values`, {
-    query: { path, which, v: version },
-    everyMs: 0,
+    ...{ query: { path, which }, version, everyMs: 0 },
   })
   switch (state.is) {
     case 'loading':

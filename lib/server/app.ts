@@ -2,9 +2,10 @@
  * The control plane as a function from requests to answers: who may call, what a request may be, which route it is for. It listens on nothing
  * (start-server.ts does), so that tests can call it.
  */
-import { OpenAPIHono } from '@hono/zod-openapi'
-import type { Context } from 'hono'
+import { OpenAPIHono, type RouteConfig } from '@hono/zod-openapi'
+import type { Context, MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
+import type { ZodError } from 'zod'
 import { asError } from '../engine/failure.js'
 import { GraflowError } from '../errors.js'
 import type { Metrics } from '../observe/metrics.js'
@@ -12,6 +13,7 @@ import type { StoreSources } from '../observe/store-metrics.js'
 import { readBody } from './bodies.js'
 import { hostCheck } from './hosts.js'
 import { KeptAnswers } from './kept-answers.js'
+import { refusingUnknown } from './known-members.js'
 import { openApiOf } from './openapi.js'
 import { badRequest, invalidRequest, problemOf, problemResponse } from './problems.js'
 import { PrefixEvents } from './prefix-events.js'
@@ -66,10 +68,8 @@ export function createApp(services: ServerServices, options: AppOptions): Server
   const { basePath } = options
   const app: ServerApp = new OpenAPIHono<ServerEnv>({
     getPath: (request) => pathBelow(request.url, basePath),
-    defaultHook: (result) => {
-      if (!result.success) throw invalidRequest(result.target, result.error)
-    },
   })
+  knowingMembers(app)
   const files = staticFiles(basePath)
   app.onError((error, c) => answerError(error, c, services))
   app.notFound((c) => notFound(app, c, files))
@@ -92,6 +92,29 @@ export function createApp(services: ServerServices, options: AppOptions): Server
   addTimelineRoutes(app, services)
   openApiOf(app, basePath)
   return app
+}
+
+/** From now on routes refuse what they do not know, and say what they do. Health is asked for by all kinds of probes, with whatever they add. */
+function knowingMembers(app: ServerApp): void {
+  const add = app.openapi as (route: RouteConfig, handler: unknown, hook: unknown) => ServerApp
+  const adding: typeof add = (route, handler) => {
+    if (OPEN_PATHS.has(route.path)) return add(route, handler, undefined)
+    const middleware = [route.middleware ?? [], refusingUnknown(route)].flat() as MiddlewareHandler[]
+    return add({ ...route, middleware }, handler, hookOf(route))
+  }
+  app.openapi = adding as typeof app.openapi // the same, whatever a route's types are
+}
+
+/** What is answered where a request does not satisfy the schemas of its route. */
+function hookOf({ request }: RouteConfig) {
+  const content = request?.body?.content['application/json']
+  const schemas: Readonly<Record<string, unknown>> = {
+    ...{ query: request?.query, param: request?.params, header: request?.headers, json: content?.schema },
+  }
+  return (result: { readonly success: boolean; readonly target: string; readonly error?: ZodError }): void => {
+    if (!result.success && result.error !== undefined)
+      throw invalidRequest(result.target, result.error, schemas[result.target])
+  }
 }
 
 /** What happens to every request before its route. */

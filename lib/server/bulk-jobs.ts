@@ -82,8 +82,8 @@ export class BulkJobs {
       )
     const { clock, session, newId } = this.#services
     const job: BulkJob = {
-      ...{ action, filter, status: 'running', done: 0, matched: 0, failed: 0, owner: session.id },
       id: key === undefined ? newId() : idOf(key),
+      ...{ action, filter, status: 'running', done: 0, matched: 0, failed: 0, owner: session.id },
       createdAt: new Date(clock.now()).toISOString(),
       ...(reason !== undefined && { reason }),
     }

@@ -2,6 +2,7 @@
 import type { ZodError } from 'zod'
 import { describeError } from '../describe.js'
 import { ERROR_CODES, GraflowError, type ErrorCode } from '../errors.js'
+import { membersOf, unknownMember } from './known-members.js'
 import { plainOf } from './plain-json.js'
 
 /** What is answered instead of what was asked for. */
@@ -95,10 +96,17 @@ function textOf(problem: Problem): string {
 /** Where in a request something stands, as messages say it. */
 const PLACES: Readonly<Record<string, string>> = { json: 'body', query: 'query', param: 'path', header: 'header' }
 
-/** What a schema says of a request. @param target of hono's validators */
-export function invalidRequest(target: string, error: ZodError): GraflowError {
+/** What a schema says of a request. @param target of hono's validators @param schema that says it */
+export function invalidRequest(target: string, error: ZodError, schema?: unknown): GraflowError {
   const place = PLACES[target] ?? target
-  const faults = error.issues.slice(0, 10).map(({ path, message, code }) => {
+  const issues = error.issues.flatMap(plainest)
+  // a misspelt member explains that another one is missing
+  const unknown = issues.find((issue) => issue.code === 'unrecognized_keys')
+  if (unknown !== undefined) {
+    const at = [place, ...(unknown.path.length > 0 ? [unknown.path.map(String).join('.')] : [])].join(': ')
+    return unknownMember(at, unknown.keys[0] ?? '', membersOf(schema, unknown.path))
+  }
+  const faults = issues.slice(0, 10).map(({ path, message, code }) => {
     const at = path.map(String).join('.')
     const where = at === '' ? place : `${place}: ${at}`
     return {
@@ -108,9 +116,20 @@ export function invalidRequest(target: string, error: ZodError): GraflowError {
   })
   const [first] = faults
   const text = first === undefined ? `${place}: ${describeError(error)}` : `${first.where}: ${first.message}`
-  const more = error.issues.length > 1 ? ` (and ${error.issues.length - 1} more)` : ''
-  const option = error.issues[0]?.path.map(String).join('.') ?? ''
+  const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ''
+  const option = issues[0]?.path.map(String).join('.') ?? ''
   return new GraflowError('INVALID_OPTION', `${text}${more}`, { details: { option, faults } })
+}
+
+type Issue = ZodError['issues'][number]
+
+/** What is wrong with the form of a union that was meant: the one that lacks least, where it has members that nobody knows. */
+function plainest(issue: Issue): readonly Issue[] {
+  if (issue.code !== 'invalid_union') return [issue]
+  const lacks = (form: readonly Issue[]): number => form.filter(({ code }) => code !== 'unrecognized_keys').length
+  const [near = []] = [...(issue.errors as Issue[][])].sort((a, b) => lacks(a) - lacks(b))
+  if (lacks(near) === near.length) return [issue]
+  return near.map((one) => ({ ...one, path: [...issue.path, ...one.path] }))
 }
 
 /** A request that cannot be read. */

@@ -104,7 +104,7 @@ export function requestFor(method: RpcMethod, params: Readonly<Record<string, un
 }
 
 function bodyOf({ verb, body }: RpcMethod, left: ReadonlyMap<string, unknown>): string | undefined {
-  if (verb !== 'POST') return undefined
+  if (verb === 'GET') return undefined
   if (body !== undefined) return left.has(body) ? JSON.stringify(left.get(body)) : undefined
   return left.size === 0 ? undefined : JSON.stringify(Object.fromEntries(left))
 }

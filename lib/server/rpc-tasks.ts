@@ -1,5 +1,7 @@
 /** `tasks.execute`, `tasks.get` and `tasks.cancel` of JSON-RPC: tasks by their names, each as a run of its own, found again by the id that the caller gave it. */
-import { RPC_CODES, RpcError, type RpcCall } from './json-rpc.js'
+import { errorOfProblem, RPC_CODES, RpcError, type RpcCall } from './json-rpc.js'
+import { unknownMember } from './known-members.js'
+import { problemOf } from './problems.js'
 import { MOST_WAIT_MS } from './run-ends.js'
 
 type Params = Readonly<Record<string, unknown>>
@@ -71,14 +73,16 @@ async function endOf(call: RpcCall, started: StartedTask, waitMs: number): Promi
 }
 
 /** A task by its id or by that of its run. */
-export async function getTask(call: RpcCall, { id }: Params): Promise<unknown> {
+export async function getTask(call: RpcCall, { id, ...others }: Params): Promise<unknown> {
+  refuseOthers('params', others, ['id'])
   const run = await runOf(call, id)
   const { id: _, ...rest } = (await call('runs.end', { id: run, wait: 0 })) as Record<string, unknown>
   return { id, run, ...rest }
 }
 
 /** Ends it as cancelled. */
-export async function cancelTask(call: RpcCall, { id, reason }: Params): Promise<unknown> {
+export async function cancelTask(call: RpcCall, { id, reason, ...others }: Params): Promise<unknown> {
+  refuseOthers('params', others, ['id', 'reason'])
   const run = await runOf(call, id)
   const { changed } = (await call('runs.cancel', { id: run, ...(reason !== undefined && { reason }) })) as {
     changed: boolean
@@ -102,14 +106,19 @@ async function runOf(call: RpcCall, id: unknown): Promise<string> {
   }
 }
 
+function refuseOthers(place: string, others: object, known: readonly string[]): void {
+  const [name] = Object.keys(others)
+  if (name !== undefined) throw errorOfProblem(problemOf(unknownMember(place, name, known)))
+}
+
 function tasksIn(params: Params): readonly TaskRequest[] {
   const { tasks, ...rest } = params
-  const [unknown] = Object.keys(rest)
-  if (unknown !== undefined) throw invalid(`params: ${unknown}: there is no such param; there are tasks and wait`)
+  refuseOthers('params', rest, ['tasks', 'wait'])
   if (!Array.isArray(tasks) || tasks.length === 0 || tasks.length > MOST_TASKS)
     throw invalid(`params: tasks: expected a list of 1 to ${MOST_TASKS} tasks { id, name, inputs }`)
   return tasks.map((task: unknown, i) => {
-    const { id, name, inputs } = (task ?? {}) as { readonly [K in 'id' | 'name' | 'inputs']?: unknown }
+    const { id, name, inputs, ...others } = (task ?? {}) as { readonly [K in 'id' | 'name' | 'inputs']?: unknown }
+    refuseOthers(`params: tasks[${i}]`, others, ['id', 'name', 'inputs'])
     const text = typeof id === 'number' ? String(id) : id
     if (typeof text !== 'string' || !/^[^\p{Cc}]{1,100}$/u.test(text))
       throw invalid(`params: tasks[${i}]: id: expected a text of 1 to 100 characters`)

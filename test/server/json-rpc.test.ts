@@ -148,7 +148,7 @@ describe('tasks by JSON-RPC', () => {
     [{ tasks: [{ name: 'square' }] }, 'tasks[0]: id'],
     [{ tasks: [{ id: 'a' }] }, 'tasks[0]: name'],
     [{ tasks: [{ id: 'a', name: 'square' }], wait: 'x' }, 'wait: expected'],
-    [{ tasks: [{ id: 'a', name: 'square' }], waits: 1 }, 'waits: there is no such param'],
+    [{ tasks: [{ id: 'a', name: 'square' }], waits: 1 }, 'there is no "waits" (did you mean "wait"?)'],
   ])('refuse %j', async (params, message) => {
     expect((await rpc('tasks.execute', params)).error).toMatchObject({
       code: -32_602,

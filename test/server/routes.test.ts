@@ -157,11 +157,44 @@ describe.each([
     }
   })
 
+  it('refuse parameters and members that they do not have, and say which there are', async () => {
+    for (const { method, path, scope, parameters, body } of operations) {
+      if (scope === undefined) continue // health takes whatever a probe adds
+      const name = `${method} ${path}`
+      const known = parameters.filter((one) => one.in === 'query').map((one) => one.name)
+      const misspelt = `${known[0] ?? 'nosuch'}s`
+      const queried = await ask(method, { path: `${somePath(path)}?${misspelt}=1` }, KEYS.admin)
+      expect([name, queried.status, queried.json]).toEqual([
+        ...[name, 400],
+        expect.objectContaining({
+          code: 'INVALID_OPTION',
+          details: expect.objectContaining({ option: misspelt, known }),
+        }),
+      ])
+      if (known[0] !== undefined) expect(queried.json.detail).toContain(`did you mean "${known[0]}"`)
+      const isAny = path === '/' || path === '/rpc' || path.includes('/signals/')
+      if (method === 'GET' || isAny) continue
+      const { json, status } = await ask(method, { path: somePath(path), body: { nosuch: 1 } }, KEYS.admin)
+      expect([name, status, json.code, json.detail]).toEqual([
+        ...[name, 400, 'INVALID_OPTION'],
+        expect.stringMatching(
+          body === undefined
+            ? /^body: there is no "nosuch"; nothing/
+            : /there is no (field )?"nosuch".*there are|the fields are/,
+        ),
+      ])
+    }
+  })
+
   it('say what is not there', async () => {
     const places = operations.filter(({ method, path }) => path.includes('{') && !isMadeByUse(method, path))
     expect(places.length).toBeGreaterThan(10)
     for (const { method, path, body } of places) {
-      const some = path.endsWith('/extend') ? { token: 'x' } : { path: '0', skip: true }
+      const some = path.endsWith('/extend')
+        ? { token: 'x' }
+        : path.endsWith('/inject')
+          ? { eventType: 'x' }
+          : { path: '0', skip: true }
       const asked = { path: somePath(path), ...(body?.required === true && { body: some }) }
       const { json } = await ask(method, asked, KEYS.admin)
       expect([method, path, json]).toEqual([

@@ -114,9 +114,9 @@ export class DeploymentDesk implements Deployments {
     this.#services.checkOpen()
     const how = checkOptions<InjectOptions>('deployments.inject', INJECT_OPTIONS, options)
     const { waitMs = INJECT_OPTIONS.waitMs.default, idempotencyKey, signal } = how
+    const { eventType, fields } = eventOf(given)
     const found = await this.#groups.get(id)
     if (found === undefined) throw notFound(id)
-    const { eventType, fields } = eventOf(given)
     encode(fields, 'the fields of the event', this.#services.engine.parts.limits.itemBytes, 'itemBytes')
     const name = idempotencyKey === undefined ? this.#services.newId() : idFrom(id, idempotencyKey)
     const injection = { id: name, groupId: id, eventType, fields }
