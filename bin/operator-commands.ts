@@ -73,7 +73,7 @@ export function operatorEntries<E>(entry: EntryOf<E>, json: Switch): readonly (r
       {
         summary: 'lists queues, and pauses or resumes one',
         table: PAGE_COMMAND_OPTIONS,
-        switches: looking,
+        switches: { ...looking, ahead: { flag: 'ahead', help: 'With pause: also a queue that nobody knows yet.' } },
         words: words('[pause|resume NAME]', 'pause: nothing of that queue is taken until it is resumed.', 2),
       },
       async (...given) => (await import('./commands/lists.js')).queuesCommand(...given),

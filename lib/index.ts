@@ -103,6 +103,7 @@ export type {
   DeadLetterWithInput,
   Page,
   PageOptions,
+  PauseQueueOptions,
   Queues,
   QueueSummary,
   RetryRunOptions,

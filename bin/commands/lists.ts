@@ -116,7 +116,7 @@ export const queuesCommand: Run = async (given, host) => {
   return withClient(given, async ({ queues }) => {
     if (action === 'pause')
       return tell(
-        await eachOf([name], (one) => queues.pause(one)),
+        await eachOf([name], (one) => queues.pause(one, { ahead: given.switches.has('ahead') })),
         given,
         host,
         'paused: what runs goes on',

@@ -230,14 +230,23 @@ export interface QueueSummary {
   readonly workers: number
 }
 
+/** How a queue is paused. */
+export interface PauseQueueOptions {
+  /** Also where nobody knows the queue yet: before its first work and its first worker. Default: false. */
+  readonly ahead?: boolean
+}
+
 /** The queues of the store. */
 export interface Queues {
   /** A page of the queues that are or were used, by name. @throws GraflowError INVALID_OPTION */
   list(options?: PageOptions): Promise<Page<QueueSummary>>
   /** One of them; undefined where nothing was ever put there. */
   get(name: string): Promise<QueueSummary | undefined>
-  /** From now on nothing of the queue is taken; what runs goes on. False when it was paused already. @throws GraflowError INVALID_NAME */
-  pause(name: string): Promise<boolean>
-  /** Ends a pause. False when there was none. @throws GraflowError INVALID_NAME */
+  /**
+   * From now on nothing of the queue is taken; what runs goes on. False when it was paused already.
+   * @throws GraflowError INVALID_NAME; QUEUE_NOT_FOUND where nothing was ever put there and no worker serves it, unless it is to be paused ahead
+   */
+  pause(name: string, options?: PauseQueueOptions): Promise<boolean>
+  /** Ends a pause. False when there was none. @throws GraflowError INVALID_NAME; QUEUE_NOT_FOUND where there is no such queue */
   resume(name: string): Promise<boolean>
 }

@@ -99,17 +99,22 @@ function knowingMembers(app: ServerApp): void {
   const add = app.openapi as (route: RouteConfig, handler: unknown, hook: unknown) => ServerApp
   const adding: typeof add = (route, handler) => {
     if (OPEN_PATHS.has(route.path)) return add(route, handler, undefined)
-    const middleware = [route.middleware ?? [], refusingUnknown(route)].flat() as MiddlewareHandler[]
+    const middleware: MiddlewareHandler[] = [route.middleware ?? [], refusingUnknown(route)].flat()
     return add({ ...route, middleware }, handler, hookOf(route))
   }
-  app.openapi = adding as typeof app.openapi // the same, whatever a route's types are
+  Object.assign(app, { openapi: adding }) // the same, whatever the types of a route are
 }
 
 /** What is answered where a request does not satisfy the schemas of its route. */
 function hookOf({ request }: RouteConfig) {
   const content = request?.body?.content['application/json']
   const schemas: Readonly<Record<string, unknown>> = {
-    ...{ query: request?.query, param: request?.params, header: request?.headers, json: content?.schema },
+    ...{
+      query: request?.query,
+      param: request?.params,
+      header: request?.headers,
+      json: content !== undefined && 'schema' in content ? content.schema : undefined,
+    },
   }
   return (result: { readonly success: boolean; readonly target: string; readonly error?: ZodError }): void => {
     if (!result.success && result.error !== undefined)

@@ -74,17 +74,16 @@ async function answerOnce(c: Context<ServerEnv>, next: () => Promise<void>): Pro
   const asked = JSON.stringify([new URL(c.req.url).search, body ?? null])
   const request: KeyedRequest = { key, method: c.req.method, path: c.req.path, asked }
   c.set('nonce', nonceOf(request))
-  let own: KeptAnswer | undefined
-  let isNew = false
+  const own: { isNew?: true; answer?: KeptAnswer | undefined } = {}
   const answer = await c.get('answers').once(request, async () => {
-    isNew = true
+    own.isNew = true
     await next()
-    return (own = c.res.ok ? await keptOf(c.res) : undefined)
+    return (own.answer = c.res.ok ? await keptOf(c.res) : undefined)
   })
   if (answer === undefined) return undefined
-  if (!isNew) return responseOf(answer)
+  if (own.isNew !== true) return responseOf(answer)
   // another server was first, and its answer is the one that repeats get
-  if (answer.status !== own?.status || answer.body !== own.body) {
+  if (answer.status !== own.answer?.status || answer.body !== own.answer.body) {
     c.res = undefined
     c.res = responseOf(answer)
   }

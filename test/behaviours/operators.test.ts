@@ -204,6 +204,31 @@ describeOnBackends('queues', (open) => {
     expect(await graflow.queues.resume('default')).toBe(true)
     expect(await run.result()).toEqual([1, 2])
     expect(await failureOf(graflow.queues.pause('a b'))).toMatchObject({ code: 'INVALID_NAME' })
+    expect(await failureOf(graflow.queues.pause('default', { ahed: true } as never))).toMatchObject({
+      code: 'INVALID_OPTION',
+    })
     expect(await graflow.run(double, 2)).toBe(4)
+  })
+
+  it('O6: one that nobody knows is paused only ahead, and is gone once it is resumed', async () => {
+    const graflow = await open()
+    const { queues } = graflow
+    const isEmbedded = (await graflow.workers.list()).items.length === 0
+    const names = async () => (await queues.list()).items.map(({ name }) => name)
+    if (!isEmbedded) {
+      const error = await failureOf(queues.pause('defualt'))
+      expect([error.code, error.message]).toEqual([
+        'QUEUE_NOT_FOUND',
+        expect.stringContaining('did you mean "default"?'),
+      ])
+      expect(await failureOf(queues.resume('defualt'))).toMatchObject({ code: 'QUEUE_NOT_FOUND' })
+      expect(await names()).not.toContain('defualt')
+    }
+    expect(await queues.pause('later', { ahead: true })).toBe(true)
+    expect(await queues.get('later')).toMatchObject({ isPaused: true, ready: 0 })
+    expect(await queues.pause('later')).toBe(false)
+    expect(await queues.resume('later')).toBe(true)
+    expect(await names()).not.toContain('later')
+    expect(await queues.resume('default')).toBe(false)
   })
 })

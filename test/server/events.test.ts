@@ -59,7 +59,7 @@ describe.each(['embedded', 'redis'] as const)('events of the control plane (%s)'
     await reader.until(({ event }) => event === 'ready')
     const run = await graflow.submit('quick', 3)
     await run.result()
-    await graflow.queues.pause('q')
+    await graflow.queues.pause('q', { ahead: true })
     await reader.until(({ event }) => event === 'queue:paused')
     expect(states(reader, run.id)).toEqual(['pending', 'running', 'completed'])
     expect(reader.events.find(({ event }) => event === 'run:state')?.data).toMatchObject({

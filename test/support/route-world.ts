@@ -240,11 +240,11 @@ export const ROUTE_CASES: Readonly<Record<string, RouteCase>> = {
     ...{ status: 200, answer: { name: 'default', isPaused: false } },
   },
   'POST /api/v1/queues/{name}/pause': {
-    ask: () => ({ path: '/api/v1/queues/idle/pause' }),
+    ask: () => ({ path: '/api/v1/queues/idle/pause', body: { ahead: true } }),
     ...{ status: 200, answer: changed() },
   },
   'POST /api/v1/queues/{name}/resume': {
-    ask: () => ({ path: '/api/v1/queues/never/resume' }),
+    ask: () => ({ path: '/api/v1/queues/default/resume' }),
     ...{ status: 200, answer: changed(false) },
   },
   'GET /api/v1/cluster/workers': { ask: () => ({ path: '/api/v1/cluster/workers' }), status: 200, answer: anyItems },

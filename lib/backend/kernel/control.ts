@@ -85,6 +85,7 @@ export function control(state: KernelState, request: ControlRequest): ControlAns
       queue.isPaused = isPaused
       noteEvent(state, { kind: 'queue', queue: request.queue, isPaused })
       if (!isPaused) notifyAll(state)
+      if (!isPaused && queue.isUnused) state.queues.delete(request.queue)
       return 'ok'
     }
     default:

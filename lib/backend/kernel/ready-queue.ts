@@ -139,6 +139,11 @@ export class Queue<G extends Queued = Queued> {
     return lane
   }
 
+  /** Nothing was ever put here. */
+  get isUnused(): boolean {
+    return this.#byKey.size === 0
+  }
+
   #forgetUnused(): void {
     for (const [key, lane] of this.#byKey) if (lane.size === 0) this.#byKey.delete(key)
   }

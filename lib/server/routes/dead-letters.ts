@@ -1,7 +1,6 @@
 /** Dead letters: branches whose attempts are spent. They can be run again by themselves, or deleted. */
 import { createRoute, z } from '@hono/zod-openapi'
 import { GraflowError } from '../../errors.js'
-import { RUN_OPTIONS } from '../../options.js'
 import { access, answers, command, given, KeyHeader, pageOf, PageQuery, sendJson, type ServerApp } from '../route.js'
 import { ErrorSchema, Time } from '../schemas.js'
 import type { ServerServices } from '../services.js'

@@ -1,6 +1,6 @@
 /** Queues: what waits in each, and whether it is handed out. */
 import { createRoute, z } from '@hono/zod-openapi'
-import { GraflowError } from '../../errors.js'
+import { queueNotFound } from '../../admin/queues.js'
 import { access, answers, command, given, KeyHeader, pageOf, PageQuery, sendJson, type ServerApp } from '../route.js'
 import { Changed } from '../schemas.js'
 import type { ServerServices } from '../services.js'
@@ -39,14 +39,25 @@ const getQueue = createRoute({
 const pauseQueue = createRoute({
   ...{ ...about, method: 'post', path: '/api/v1/queues/{name}/pause', summary: 'Hands out nothing of it any more.' },
   ...command('operate'),
-  request: { params: QueueName, headers: KeyHeader },
-  responses: answers({ 200: ['False where it was paused already.', Changed] }, 409),
+  description: 'One that nobody knows is paused only `ahead`: 404 is for a name that was misspelt.',
+  request: {
+    params: QueueName,
+    headers: KeyHeader,
+    body: {
+      content: {
+        'application/json': {
+          schema: z.strictObject({ ahead: z.boolean().optional() }).optional().openapi('PauseQueueRequest'),
+        },
+      },
+    },
+  },
+  responses: answers({ 200: ['False where it was paused already.', Changed] }, 404, 409, 415),
 })
 const resumeQueue = createRoute({
   ...{ ...about, method: 'post', path: '/api/v1/queues/{name}/resume', summary: 'Ends the pause of a queue.' },
   ...command('operate'),
   request: { params: QueueName, headers: KeyHeader },
-  responses: answers({ 200: ['False where it was not paused.', Changed] }, 409),
+  responses: answers({ 200: ['False where it was not paused.', Changed] }, 404, 409),
 })
 
 export function addQueueRoutes(app: ServerApp, { graflow: { queues } }: ServerServices): void {
@@ -55,12 +66,14 @@ export function addQueueRoutes(app: ServerApp, { graflow: { queues } }: ServerSe
     const { name } = c.req.valid('param')
     const queue = await queues.get(name)
     if (queue !== undefined) return sendJson(queue)
-    const message = `no queue is called "${name}": nothing was ever put there, and no worker serves it`
-    throw new GraflowError('QUEUE_NOT_FOUND', message, { details: { queue: name } })
+    throw queueNotFound(
+      name,
+      (await queues.list({ limit: 1_000 })).items.map((one) => one.name),
+    )
   })
   app.openapi(pauseQueue, async (c) => {
     const { name: id } = c.req.valid('param')
-    return sendJson({ id, changed: await queues.pause(id) })
+    return sendJson({ id, changed: await queues.pause(id, given(c.req.valid('json') ?? {})) })
   })
   app.openapi(resumeQueue, async (c) => {
     const { name: id } = c.req.valid('param')
