@@ -33,7 +33,7 @@ export interface WireError {
 }
 
 /** Of runs that are not over the server adds how far they are. */
-export type Run = Wire<RunSummary> & { readonly done?: number; readonly total?: number }
+export type Run = Wire<RunSummary> & { readonly done?: number; readonly failed?: number; readonly total?: number }
 export type RunStatus = Wire<Status>
 export type Wait = Wire<RunWait>
 export type Worker = Wire<WorkerStatus>

@@ -279,7 +279,7 @@ function Letter({ id }: { readonly id: string }): JSX.Element {
         {(letter) => (
           <div class="letter">
             <Box title="What happened">
-              <dl class="facts">
+              <dl class="pairs">
                 <dt>Ended</dt>
                 <dd>
                   <State state={letter.status} /> <Time of={letter.at} />

@@ -5,25 +5,22 @@ import { isOfQueues, isOfRuns, isOfWorkers } from '../changes.js'
 import { now } from '../clock.js'
 import { age, brief, count, plural } from '../format.js'
 import { railCounts } from '../frame/rail.js'
-import { Bar, Counted, Spark } from '../parts/charts.js'
+import { Spark } from '../parts/charts.js'
 import { Failed, Skeleton, Stale } from '../parts/feedback.js'
 import { Icon } from '../parts/icons.js'
 import { Box, Page } from '../parts/page.js'
-import { type Mark, State, StateShape } from '../parts/state.js'
+import { type Mark, StateShape } from '../parts/state.js'
 import { Copy, Time } from '../parts/text.js'
 import { href, runHref } from '../router.js'
 import { me } from '../session.js'
 import { useStore } from '../store.js'
 import { type Query, useQuery } from '../use-query.js'
 import type { DeadLetter, PageOf, Queue, Run, Wait, Worker } from '../wire.js'
-import { useWaitReasons } from './wait-reasons.js'
-import { whyWord } from './wait-words.js'
+import { Failures, Queues, Unseen, valueOf, Waits, Workers } from './overview-boxes.js'
 import { isFresh, type Need, needsOf, type Overview } from './overview-data.js'
 
 /** Waits that a person should do something about. */
 const NEEDY = { limit: 200, why: 'signal,worker,task,capability,driver,graph' }
-
-const valueOf = <T,>({ state }: Query<T>): T | undefined => (state.is === 'ready' ? state.value : undefined)
 
 export function OverviewPage(): JSX.Element {
   const overview = useQuery<Overview>('/overview', { on: isOfRuns, everyMs: 5_000 })
@@ -48,6 +45,8 @@ export function OverviewPage(): JSX.Element {
   }
   const isKnown = [waits, dead, workers].every(({ state }) => state.is !== 'loading')
   const broken = [waits, dead, workers, queues, overview].find(({ state }) => state.is === 'failed')
+  const all = [queues, overview, workers, waits, dead, failed]
+  const stale = (all.find(({ state }) => state.is === 'ready' && state.error !== undefined) ?? queues).state
   const refreshAll = (): void => {
     for (const query of [overview, queues, workers, waits, dead, failed, any]) void query.refresh()
   }
@@ -57,17 +56,20 @@ export function OverviewPage(): JSX.Element {
         <Failed what="The overview" error={broken.state.error} onRetry={refreshAll} />
       ) : (
         <>
-          <Stale state={queues.state} onRetry={refreshAll} />
+          <Stale state={stale} onRetry={refreshAll} />
           <LastHour overview={valueOf(overview)} queues={valueOf(queues)} />
           <div class="overview">
             <div>
-              <Needs needs={isKnown ? needsOf(sources, Date.now()) : undefined} />
-              <Queues queues={valueOf(queues)} />
+              <Needs
+                needs={isKnown ? needsOf(sources, Date.now()) : undefined}
+                unseen={[waits, dead, workers].find(({ state }) => state.is === 'failed')}
+              />
+              <Queues query={queues} />
             </div>
             <div>
-              <Workers workers={valueOf(workers)} />
+              <Workers query={workers} />
               <Waits />
-              <Failures runs={valueOf(failed)} />
+              <Failures query={failed} />
             </div>
           </div>
         </>
@@ -167,16 +169,24 @@ function Tile({ title, value, note, values, mark, unit, isLoud = false }: TilePr
   )
 }
 
-function Needs({ needs }: { readonly needs: readonly Need[] | undefined }): JSX.Element {
+function Needs({
+  needs,
+  unseen,
+}: {
+  readonly needs: readonly Need[] | undefined
+  /** One of what they are made of that could not be looked at. */
+  readonly unseen: Query<unknown> | undefined
+}): JSX.Element {
   return (
     <Box
       title="Needs you"
       isFlush
       {...(needs !== undefined && needs.length > 0 && { note: plural(needs.length, 'thing') })}
     >
+      <Unseen what="Some of it" query={unseen} />
       {needs === undefined ? (
         <Skeleton rows={3} height={52} />
-      ) : needs.length === 0 ? (
+      ) : needs.length === 0 && unseen !== undefined ? null : needs.length === 0 ? (
         <p class="calm">
           <StateShape state="completed" /> Nothing. Everything that can go on does.
         </p>
@@ -198,188 +208,6 @@ function Needs({ needs }: { readonly needs: readonly Need[] | undefined }): JSX.
                   </span>
                 )}
                 <Icon name="right" size={14} />
-              </a>
-            </li>
-          ))}
-        </ul>
-      )}
-    </Box>
-  )
-}
-
-const MOST_SLOTS = 24
-const MOST_WORKERS = 12
-
-function Workers({ workers }: { readonly workers: PageOf<Worker> | undefined }): JSX.Element {
-  const live = workers?.items.filter(({ state }) => state !== 'stale' && state !== 'dead') ?? []
-  const busy = live.reduce((total, { inFlight }) => total + inFlight, 0)
-  return (
-    <Box
-      title="Workers"
-      note={
-        workers === undefined
-          ? undefined
-          : `${plural(live.length, 'live worker')}, ${plural(busy, 'branch', 'branches')} in hand`
-      }
-    >
-      {workers === undefined ? (
-        <Skeleton rows={3} />
-      ) : live.length === 0 ? (
-        <p class="soft">
-          None is there. Start one: <code>npx graflow-worker --tasks ./tasks.js</code>
-        </p>
-      ) : (
-        <ul class="strip">
-          {live.slice(0, MOST_WORKERS).map((worker) => (
-            <li key={worker.session}>
-              <a class="cut" href={href(['workers'], { id: worker.id })} title={`${worker.id}: ${worker.state}`}>
-                <StateShape state={worker.state} label={worker.state} /> {worker.id}
-              </a>
-              <span
-                class="slots"
-                role="img"
-                aria-label={`${plural(worker.inFlight, 'branch', 'branches')} in hand`}
-                title={`${plural(worker.inFlight, 'branch', 'branches')} in hand`}
-              >
-                {Array.from({ length: Math.min(worker.inFlight, MOST_SLOTS) }, (_, i) => (
-                  <i key={i} />
-                ))}
-              </span>
-              <span class="num soft small">{count(worker.inFlight)}</span>
-            </li>
-          ))}
-          {live.length > MOST_WORKERS && (
-            <li>
-              <a class="link" href={href(['workers'])}>
-                {live.length - MOST_WORKERS} more
-              </a>
-            </li>
-          )}
-        </ul>
-      )}
-    </Box>
-  )
-}
-
-const MOST_QUEUES = 10
-
-function Queues({ queues }: { readonly queues: PageOf<Queue> | undefined }): JSX.Element {
-  const size = ({ ready, running, delayed }: Queue): number => ready + running + delayed
-  const items = [...(queues?.items ?? [])].sort((a, b) => size(b) - size(a))
-  const most = Math.max(1, ...items.map(size))
-  return (
-    <Box
-      title="Queues"
-      note={
-        <span class="legend">
-          <State state="running" /> <State state="ready" /> <State state="retrying" word="delayed" />
-        </span>
-      }
-    >
-      {queues === undefined ? (
-        <Skeleton rows={3} />
-      ) : items.length === 0 ? (
-        <p class="soft">Nothing was ever put into one.</p>
-      ) : (
-        <ul class="queue-bars">
-          {items.slice(0, MOST_QUEUES).map((queue) => (
-            <li key={queue.name}>
-              <a class="cut" href={href(['queues'], { name: queue.name })}>
-                {queue.isPaused && <StateShape state="paused" label="paused" />} {queue.name}
-              </a>
-              <Bar
-                label={queue.name}
-                of={most}
-                parts={[
-                  { mark: 'running', value: queue.running, word: 'running' },
-                  { mark: 'waiting', value: queue.ready, word: 'ready' },
-                  { mark: 'retrying', value: queue.delayed, word: 'delayed' },
-                ]}
-              />
-              <span class="queue-counts small">
-                {size(queue) === 0 ? (
-                  <span class="faint">empty</span>
-                ) : (
-                  <>
-                    <Counted mark="running" value={queue.running} word="running" />
-                    <Counted mark="waiting" value={queue.ready} word="ready" />
-                    <Counted mark="retrying" value={queue.delayed} word="delayed" />
-                  </>
-                )}
-              </span>
-            </li>
-          ))}
-        </ul>
-      )}
-    </Box>
-  )
-}
-
-/** What stands still, by the reason. */
-function Waits(): JSX.Element {
-  const { counts, isMore } = useWaitReasons()
-  return (
-    <Box
-      title="What waits, and why"
-      note={
-        <a class="link" href={href(['waits'])}>
-          All waits
-        </a>
-      }
-    >
-      {counts === undefined ? (
-        <Skeleton rows={1} />
-      ) : counts.length === 0 ? (
-        <p class="soft">Nothing waits.</p>
-      ) : (
-        <ul class="reasons">
-          {counts.map(([why, many]) => (
-            <li key={why}>
-              <a href={href(['waits'], { why })}>
-                {whyWord(why)}{' '}
-                <b class="num">
-                  {brief(many)}
-                  {isMore ? '+' : ''}
-                </b>
-              </a>
-            </li>
-          ))}
-        </ul>
-      )}
-    </Box>
-  )
-}
-
-function Failures({ runs }: { readonly runs: PageOf<Run> | undefined }): JSX.Element {
-  return (
-    <Box
-      title="Failed last"
-      isFlush
-      note={
-        <a class="link" href={href(['runs'], { state: 'failed' })}>
-          All that failed
-        </a>
-      }
-    >
-      {runs === undefined ? (
-        <Skeleton rows={4} height={44} />
-      ) : runs.items.length === 0 ? (
-        <p class="calm">
-          <StateShape state="completed" /> No run that is kept has failed.
-        </p>
-      ) : (
-        <ul class="failures">
-          {runs.items.map((run) => (
-            <li key={run.id}>
-              <a href={runHref(run.id)}>
-                <StateShape state="failed" label="failed" />
-                <span class="need-text">
-                  <b class="cut">{run.workflow ?? run.id}</b>
-                  <span class="cut soft small">{run.error?.message.split('\n', 1)[0] ?? ''}</span>
-                </span>
-                <span class="small faint">
-                  <Time of={run.endedAt ?? run.createdAt} form="age" />
-                </span>
               </a>
             </li>
           ))}

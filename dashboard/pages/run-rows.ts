@@ -37,11 +37,21 @@ export function leftOf(rows: readonly Run[], page: readonly Run[], isMore: boole
     .map(({ id }) => id)
 }
 
+const failedOf = ({ groups }: RunStatus): number => groups.reduce((sum, { failed, dead }) => sum + failed + dead, 0)
+
 /** A row of what is known of one run by itself; what only lists say is kept. */
 export function rowOf(status: RunStatus, rows: readonly Run[]): Run {
   const { id, workflow, state, tags, createdAt, startedAt, endedAt, driver, retries, error, done, total } = status
   const { build, priority, queue } = rows.find((row) => row.id === id) ?? {}
   const known = { workflow, startedAt, endedAt, driver, build, priority, queue, error }
   const given = Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined))
-  return { id, state, tags, createdAt, retries, ...(given as Partial<Run>), ...(!isOver({ state }) && { done, total }) }
+  return {
+    id,
+    state,
+    tags,
+    createdAt,
+    retries,
+    ...(given as Partial<Run>),
+    ...(!isOver({ state }) && { done, failed: failedOf(status), total }),
+  }
 }

@@ -127,7 +127,7 @@ function columnsOf(waits: ReadonlyMap<string, Wait>): readonly Column<Run>[] {
       rank: 2,
       cell: (run) =>
         run.total === undefined || run.total === 0 ? null : (
-          <Progress done={run.done ?? 0} total={run.total} state={run.state} />
+          <Progress done={run.done ?? 0} failed={run.failed ?? 0} total={run.total} />
         ),
     },
     {

@@ -176,7 +176,7 @@ function Details({ worker, onDone }: { readonly worker: Worker; readonly onDone:
         </>
       }
     >
-      <dl class="facts">
+      <dl class="pairs">
         <dt>State</dt>
         <dd>
           <State state={worker.state} />

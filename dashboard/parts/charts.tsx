@@ -1,7 +1,7 @@
 /** Small pictures of numbers. Each says in words what it shows. */
 import type { JSX } from 'preact'
 import { count } from '../format.js'
-import { type Mark, markOf, SIGNS } from './state.js'
+import { type Mark, SIGNS } from './state.js'
 
 /** A line of values over time, the newest at the right. @param values undefined where nothing is known */
 export function Spark({
@@ -85,25 +85,28 @@ export function Bar({
 }
 
 /**
- * How much of something that is not over is, with the number beside it. What comes next is counted once it begins, so all that is known may be over: then a
+ * How much of something that is not over is done, by outcome, with the number beside it. What comes next is counted once it begins, so all that is known may be over: then a
  * part is left open for it.
  */
 export function Progress({
   done,
+  failed,
   total,
-  state,
 }: {
   readonly done: number
+  /** Of what is done. */
+  readonly failed: number
   readonly total: number
-  /** Of the run: its colour. */
-  readonly state: string
 }): JSX.Element {
   return (
     <span class="progress">
       <Bar
-        parts={[{ mark: markOf(state), value: done, word: 'done' }]}
+        parts={[
+          { mark: 'succeeded', value: Math.max(0, done - failed), word: 'done' },
+          { mark: 'failed', value: failed, word: 'failed' },
+        ]}
         of={Math.max(total, done + 1)}
-        label={`${state}, ${count(done)} of ${count(total)}`}
+        label={`${count(done)} of ${count(total)}`}
       />
       <span class="num soft">
         {count(done)}/{count(total)}

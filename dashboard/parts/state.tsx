@@ -32,8 +32,7 @@ const MARKS: Readonly<Record<string, Mark>> = {
   stopped: 'cancelled',
 }
 
-/** How a state looks. */
-export const markOf = (state: string): Mark => MARKS[state] ?? 'waiting'
+const markOf = (state: string): Mark => MARKS[state] ?? 'waiting'
 
 /** What stands beside a count where there is no room for a drawing: in a title, in SVG, on a canvas. */
 export const SIGNS: Readonly<Record<Mark, string>> = {

@@ -1,6 +1,7 @@
 /** How far runs of a list are. What one caller has asked is kept for a moment for the others: lists are looked at again and again. */
 import { UNFINISHED_STATES } from '../events.js'
 import type { RunSummary } from '../producer/operator-types.js'
+import type { RunStatus } from '../producer/types.js'
 import { elapsedMs } from '../time.js'
 import type { ServerServices } from './services.js'
 
@@ -11,7 +12,11 @@ const AT_ONCE = 16
 interface Progress {
   readonly done: number
   readonly total: number
+  /** Of what is done: branches that failed, or whose workers were lost too often. */
+  readonly failed: number
 }
+
+const failedOf = ({ groups }: RunStatus): number => groups.reduce((sum, { failed, dead }) => sum + failed + dead, 0)
 
 /** One a server. */
 export class RunProgressCache {
@@ -22,7 +27,7 @@ export class RunProgressCache {
     this.#services = services
   }
 
-  /** The runs with `done` and `total` of those that are not over. */
+  /** The runs with `done`, `failed` and `total` of those that are not over. */
   async of(runs: readonly RunSummary[]): Promise<readonly (RunSummary & Partial<Progress>)[]> {
     const found: (RunSummary & Partial<Progress>)[] = [...runs]
     const left = runs.entries()
@@ -43,7 +48,9 @@ export class RunProgressCache {
     if (known !== undefined && now - known.at < KEPT_MS) return known.progress
     const progress = this.#services.graflow.runs
       .get(id)
-      .then((status) => (status === undefined ? undefined : { done: status.done, total: status.total }))
+      .then((status) =>
+        status === undefined ? undefined : { done: status.done, total: status.total, failed: failedOf(status) },
+      )
     progress.catch(() => this.#known.delete(id))
     this.#known.delete(id)
     this.#known.set(id, { at: now, progress })

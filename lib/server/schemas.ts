@@ -48,6 +48,7 @@ export const Run = z
     queue: z.string().optional(),
     error: ErrorSchema.optional(),
     done: z.int().optional().openapi({ description: 'Of a run that is not over: steps and branches that are.' }),
+    failed: z.int().optional().openapi({ description: 'Of these, branches that failed.' }),
     total: z.int().optional(),
   })
   .openapi('Run')

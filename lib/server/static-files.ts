@@ -4,12 +4,15 @@
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
 
 /** A file as it is sent. */
 export interface StaticFile {
   readonly type: string
   readonly body: string
   readonly etag: string
+  /** For who takes gzip: a third of the size. */
+  readonly packed: { readonly body: Uint8Array<ArrayBuffer>; readonly etag: string }
 }
 
 const FILES = [
@@ -47,8 +50,12 @@ function textOf(name: string): string | undefined {
   }
 }
 
-const fileOf = (type: string, body: string): StaticFile => ({
-  type,
-  body,
-  etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 24)}"`,
-})
+function fileOf(type: string, body: string): StaticFile {
+  const hash = createHash('sha256').update(body).digest('base64url').slice(0, 24)
+  return {
+    type,
+    body,
+    etag: `"${hash}"`,
+    packed: { body: new Uint8Array(gzipSync(body, { level: 9 })), etag: `"${hash}-gzip"` },
+  }
+}

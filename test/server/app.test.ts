@@ -57,6 +57,14 @@ describe('the control plane', () => {
       304,
     )
   })
+
+  it('sends the dashboard packed to who takes that', async () => {
+    const as = (encoding: string) => plane.ask('GET', '/', undefined, { 'accept-encoding': encoding })
+    const [packed, plain, refused] = [await as('br, gzip;q=0.8'), await as('identity'), await as('gzip;q=0')]
+    expect([packed, plain, refused].map(({ headers }) => headers.get('content-encoding'))).toEqual(['gzip', null, null])
+    expect(packed.headers.get('vary')).toBe('accept-encoding')
+    expect(packed.headers.get('etag')).not.toBe(plain.headers.get('etag'))
+  })
 })
 
 describe('connect({ serve })', () => {
