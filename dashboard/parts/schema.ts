@@ -142,7 +142,7 @@ export function nameOfVariant(variant: Schema, root: Schema, number: number): st
   if (schema.title !== undefined) return schema.title
   const told = Object.entries(schema.properties ?? {}).find(([, one]) => one.const !== undefined)
   if (told !== undefined) return `${told[0]}: ${String(told[1].const)}`
-  if (schema.const !== undefined) return String(schema.const)
+  if (schema.const !== undefined) return typeof schema.const === 'string' ? schema.const : JSON.stringify(schema.const)
   return typeof schema.type === 'string' ? schema.type : `variant ${number + 1}`
 }
 
