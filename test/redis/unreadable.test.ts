@@ -1,4 +1,4 @@
-/** Single records that cannot be read, and what goes on beside them. test/redis/corruptions.test.ts has all records, one after the other. */
+/** Single records that cannot be read, and what goes on beside them. test/long/corruptions.test.ts has all records, one after the other. */
 import { keysOf } from '../../lib/backend/redis/keys.js'
 import { useBackend } from '../support/redis-stage.js'
 import { sharedRedis } from '../support/shared-redis.js'

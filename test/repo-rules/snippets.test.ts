@@ -29,9 +29,9 @@ const options: ts.CompilerOptions = {
   // imports are added for whoever reads, types among them
   verbatimModuleSyntax: false,
   paths: {
-    graflow: [join(root, 'lib/index.ts')],
-    'graflow/testing': [join(root, 'lib/testing.ts')],
-    'graflow/worker': [join(root, 'worker/index.ts')],
+    graflow: [join(root, 'dist/lib/index.d.ts')],
+    'graflow/testing': [join(root, 'dist/lib/testing.d.ts')],
+    'graflow/worker': [join(root, 'dist/worker/index.d.ts')],
   },
   types: ['node'],
   allowJs: true,

@@ -26,8 +26,9 @@ let last: ts.Program | undefined
 function readConfig(): ts.CompilerOptions {
   const path = join(folder, 'tsconfig.json')
   const { config: json } = ts.readConfigFile(path, (file) => readFileSync(file, 'utf8')) as { config: unknown }
-  // the sources that are given hold no tests, and Jest's types are half of all files
-  return { ...ts.parseJsonConfigFileContent(json, ts.sys, folder).options, types: ['node'] }
+  // the sources that are given hold no tests, and Jest's types are half of all files; declarations are what users compile against
+  const paths = { graflow: [join(folder, '../../dist/lib/index.d.ts')] }
+  return { ...ts.parseJsonConfigFileContent(json, ts.sys, folder).options, types: ['node'], paths }
 }
 
 /**

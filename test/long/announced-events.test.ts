@@ -5,7 +5,7 @@ import { Redis } from 'ioredis'
 import { Ledger } from '../support/ledger.js'
 import { endChildren, startWorker } from '../support/processes.js'
 import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
-import { flakyPair, heldPair, manySteps, nested } from './announced.tasks.js'
+import { flakyPair, heldPair, manySteps, nested } from '../session/announced.tasks.js'
 
 const prefix = freshPrefix()
 const ledger = new Ledger()
@@ -13,7 +13,7 @@ const clients: Graflow[] = []
 
 beforeAll(async () => {
   const { url } = await sharedRedis()
-  const tasks = join(__dirname, 'announced.tasks.ts')
+  const tasks = join(__dirname, '../session/announced.tasks.ts')
   const worker = { tasks, url, keyPrefix: prefix, env: ledger.env }
   await Promise.all(['one', 'two'].map((id) => startWorker({ ...worker, id })))
 }, 30_000)

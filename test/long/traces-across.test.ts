@@ -5,7 +5,7 @@ import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@
 import { connect } from 'graflow'
 import { endChildren, startWorker, type Child } from '../support/processes.js'
 import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
-import { hangs } from './hang.tasks.js'
+import { hangs } from '../observe/hang.tasks.js'
 
 const exporter = new InMemorySpanExporter()
 
@@ -30,8 +30,8 @@ describe('a trace over processes', () => {
     const [url, keyPrefix] = [`redis://127.0.0.1:${port}`, freshPrefix()]
     const start = (id: string): Promise<Child> =>
       startWorker({
-        ...{ tasks: join(__dirname, 'hang.tasks.ts'), url, keyPrefix, id },
-        nodeFlags: ['--import', join(__dirname, 'print-spans.mjs')],
+        ...{ tasks: join(__dirname, '../observe/hang.tasks.ts'), url, keyPrefix, id },
+        nodeFlags: ['--import', join(__dirname, '../observe/print-spans.mjs')],
       })
     const client = await connect(url, { keyPrefix, logLevel: 'silent' })
     const first = await start('first')

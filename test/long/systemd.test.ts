@@ -16,9 +16,17 @@ import { Child, type Exit } from '../support/processes.js'
 import { useStage, type Stage } from '../support/redis-stage.js'
 import { itWith, ran } from '../support/tools.js'
 import { compiled } from '../support/compiled.js'
-import { held } from './deployment.tasks.js'
-import { expand, milliseconds, parseEnvironment, parseUnit, type Unit, valueOf, valuesOf } from './unit-file.js'
-import { EXPORTER_VARIABLES, SERVER_VARIABLES, WORKER_VARIABLES } from './variables.js'
+import { held } from '../deployment/deployment.tasks.js'
+import {
+  expand,
+  milliseconds,
+  parseEnvironment,
+  parseUnit,
+  type Unit,
+  valueOf,
+  valuesOf,
+} from '../deployment/unit-file.js'
+import { EXPORTER_VARIABLES, SERVER_VARIABLES, WORKER_VARIABLES } from '../deployment/variables.js'
 
 const project = join(__dirname, '../..')
 const folder = join(project, 'systemd')
@@ -170,7 +178,7 @@ class Machine {
     for (const path of ['opt/graflow/node_modules', 'etc/graflow', 'credentials'])
       mkdirSync(join(this.#root, path), { recursive: true })
     symlinkSync(project, join(this.#root, 'opt/graflow/node_modules/graflow'))
-    const tasks = compiled(join(__dirname, 'deployment.tasks.ts'))
+    const tasks = compiled(join(__dirname, '../deployment/deployment.tasks.ts'))
     this.write('opt/graflow/tasks.js', `export * from ${JSON.stringify(tasks)}\n`)
     this.write('opt/graflow/package.json', '{ "type": "module" }')
     this.write('etc/graflow/worker.env', read('worker.env'))
