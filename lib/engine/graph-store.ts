@@ -37,8 +37,8 @@ export interface GraphStoreOptions {
 export class GraphStore {
   readonly #parts: GraphStoreOptions
   readonly #known: LRUCache<string, Graph>
-  /** When the store was last known to have them. */
-  readonly #uploaded = new LRUCache<string, number>({ max: MOST_UPLOADED })
+  /** When the store was last known to have them. Bounded by size, since a bound by number takes the room of all at once: 1 ms a client. */
+  readonly #uploaded = new LRUCache<string, number>({ maxSize: MOST_UPLOADED, sizeCalculation: () => 1 })
   readonly #coming = new Map<string, Promise<Graph>>()
   readonly #putting = new Map<string, Promise<void>>()
   #hits = 0

@@ -29,5 +29,5 @@ describe('examples/order', () => {
     await started.kill9()
     expect(await order('pay', 'o-1', 'r-9')).toBe('order o-1 is paid')
     expect(await order('resume', 'o-1')).toBe('order o-1 is shipped, receipt r-9; how was it?')
-  }, 30_000)
+  }, 60_000)
 })
