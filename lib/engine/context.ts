@@ -195,7 +195,11 @@ export class HandlerContext implements TaskContext<unknown> {
   }
 
   /** @param said of a thread, which has the schema */
-  waitFor(name: string, options?: unknown, said: Pick<SignalWait, 'form' | 'isExact' | 'refused'> = {}): Promise<never> {
+  waitFor(
+    name: string,
+    options?: unknown,
+    said: Pick<SignalWait, 'form' | 'isExact' | 'refused'> = {},
+  ): Promise<never> {
     return this.#wait(() => ({
       name: checkName('signal', name),
       ...checkWaitOptions(`ctx.waitFor "${name}"`, options),

@@ -22,6 +22,7 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
   null: [],
   any: [],
   unknown: [],
+  never: [],
   literal: [],
   enum: [],
   object: ['shape', 'catchall'],
@@ -50,7 +51,9 @@ function isExact(schema: unknown): boolean {
   const parts = PARTS[definition?.type ?? '']
   if (definition === undefined || parts === undefined || definition.coerce === true) return false
   const { checks = [] } = definition
-  return isPlain(definition) && checks.every(isLook) && parts.every((part) => schemasIn(definition[part]).every(isExact))
+  return (
+    isPlain(definition) && checks.every(isLook) && parts.every((part) => schemasIn(definition[part]).every(isExact))
+  )
 }
 
 /** A pattern with flags means something else without them, as JSON Schema has it. */

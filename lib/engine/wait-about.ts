@@ -22,7 +22,10 @@ const MOST_FORM_CHARACTERS = 4_096
 const MOST_CHECK_CHARACTERS = 1_024
 
 /** Made once of each schema, with its length: thousands of items of an each wait with one. */
-const forms = new WeakMap<StandardSchemaV1, { readonly form: object; readonly isExact: boolean; readonly length: number } | undefined>()
+const forms = new WeakMap<
+  StandardSchemaV1,
+  { readonly form: object; readonly isExact: boolean; readonly length: number } | undefined
+>()
 
 /** The schema of a wait as JSON Schema, where its library can say it. */
 export function formOf(schema: StandardSchemaV1, prompt: Prompt | undefined): Pick<WaitAbout, 'form' | 'isExact'> {

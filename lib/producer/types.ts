@@ -358,7 +358,7 @@ export interface Run<out O> {
   /**
    * Sends a signal: the run's `waitFor(name)`, or a handler's `ctx.waitFor(name)`, gives the payload. One that comes before the wait is kept for it.
    * The first signal counts: false for a later one, when its time is over, and when the run is. A payload that the schema of the wait refuses is not
-   * sent, where the flow is known here, or the run waits already and its schema can be said as JSON Schema. Else whoever waits checks it: the run then
+   * sent, where the flow is known here, or the run waits already and its schema is one of Zod that changes no value. Else whoever waits checks it: the run then
    * waits on, and its waits say what was refused.
    * @throws GraflowError INVALID_INPUT, NOT_SERIALISABLE, LIMIT_EXCEEDED past `limits.itemBytes`; INVALID_OPTION for an index that is missing or
    * of no use; RUN_NOT_FOUND, BACKPRESSURE

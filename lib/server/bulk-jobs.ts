@@ -9,6 +9,7 @@ import { describeError } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import { UNFINISHED_STATES, type RunStateName } from '../events.js'
 import type { BulkProgress, RunFilter } from '../producer/operator-types.js'
+import { elapsedMs } from '../time.js'
 import { keyReused } from './kept-answers.js'
 import type { ServerServices } from './services.js'
 

@@ -118,6 +118,17 @@ describeOnBothStores('a wait', (open, name, another) => {
     expect(await resultOf(run)).toBe(false)
   })
 
+  it('T3: a payload that only the schema takes, since it changes it first, is sent from everywhere', async () => {
+    const schema = z.object({ n: z.coerce.number().max(9) })
+    const asks = task('asks', (_: number, ctx) => ctx.waitFor('ok', { schema, prompt: { title: 'How many?' } }))
+    const graflow = await open([asks])
+    const run = await graflow.submit(asks, 1)
+    await untilState(run, 'waiting')
+    expect((await graflow.waits.of(run.id))[0]?.prompt?.form).toMatchObject({ type: 'object' })
+    expect(await (await (await another()).attach(run.id)).signal('ok', { n: '5' })).toBe(true)
+    expect(await resultOf(run)).toEqual({ n: 5 })
+  })
+
   it('T3: a payload that came before its wait, and that the schema refuses, is told with the wait that goes on', async () => {
     const gate = new Gate()
     const asks = task('asks', async (_: number, ctx) => {

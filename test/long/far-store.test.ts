@@ -11,6 +11,16 @@ import { until } from '../support/waits.js'
 const DELAY_MS = 120
 const open = useStage(`${__dirname}/far-store.tasks.ts`)
 const INPUT = [1, 2, 3]
+const ALL = {
+  start: (on: Graflow) => [
+    ...[on.start(group, INPUT), on.start(retries, INPUT), on.start(nested, INPUT)],
+    ...[on.start(forks, INPUT), on.start(rounds, INPUT), on.start(beside, INPUT)],
+  ],
+  submit: (on: Graflow) => [
+    ...[on.submit(group, INPUT), on.submit(retries, INPUT), on.submit(nested, INPUT)],
+    ...[on.submit(forks, INPUT), on.submit(rounds, INPUT), on.submit(beside, INPUT)],
+  ],
+}
 
 describe('a Redis that is far away', () => {
   const far = async (): Promise<Graflow> => {
@@ -27,10 +37,7 @@ describe('a Redis that is far away', () => {
     'runs all that a flow can have in it (%s)',
     async (how) => {
       const graflow = await far()
-      const results = [group, retries, nested, forks, rounds, beside].map(async (flow) => {
-        const run = await graflow[how](flow, INPUT)
-        return run.result() as Promise<unknown>
-      })
+      const results = (await Promise.all(ALL[how](graflow))).map((run) => run.result() as Promise<unknown>)
       expect(await Promise.all(results)).toEqual([12, 9, 8, 12, 6, [6, 12]])
     },
     60_000,

@@ -112,8 +112,8 @@ export function addDeadLetterRoutes(app: ServerApp, { graflow: { deadLetters } }
   app.openapi(replayLetter, async (c) => {
     const { id } = c.req.valid('param')
     if ((await deadLetters.get(id)) === undefined) throw notFound(id)
-    const idempotencyKey = c.req.valid('header')['idempotency-key']
-    const run = await deadLetters.replay(id, given({ idempotencyKey }))
+    // a key belongs to its path: the same one for another letter is another command
+    const run = await deadLetters.replay(id, given({ idempotencyKey: c.get('nonce') }))
     return sendJson({ id, runId: run.id }, 201, { location: `/api/v1/runs/${encodeURIComponent(run.id)}` })
   })
   app.openapi(deleteLetter, async (c) => {
