@@ -80,3 +80,8 @@ export function bytes(value: number): string {
   }
   return `${unit === 0 || scaled >= 100 ? Math.round(scaled) : scaled.toFixed(1)} ${units[unit] ?? ''}`
 }
+
+const WHERE = /^task ".*?" \(at .*?\) failed[^:]*: (?=\S)/u
+
+/** Why, in one line: which task failed and where stands beside it in every list, and would take the room of the reason. */
+export const reasonIn = (message: string): string => (message.split('\n', 1)[0] ?? '').replace(WHERE, '')

@@ -2,7 +2,7 @@
 import type { JSX } from 'preact'
 import { at, post, remove } from '../api.js'
 import { isOfRuns } from '../changes.js'
-import { plural } from '../format.js'
+import { plural, reasonIn } from '../format.js'
 import { ActButton } from '../parts/buttons.js'
 import { Empty, Gone, Show } from '../parts/feedback.js'
 import { Filter } from '../parts/filter.js'
@@ -18,8 +18,8 @@ import { useQuery } from '../use-query.js'
 import type { DeadLetter, DeadLetterWhole } from '../wire.js'
 
 const letterHref = (id: string): string => href(['dead-letters', id])
-const firstLine = (letter: DeadLetter): string =>
-  letter.error?.message.split('\n', 1)[0] ?? (letter.status === 'dead' ? 'Its workers were lost too often' : '')
+const firstLine = ({ error, status }: DeadLetter): string =>
+  error === undefined ? (status === 'dead' ? 'Its workers were lost too often' : '') : reasonIn(error.message)
 
 interface Replayed {
   readonly runId?: string
@@ -96,11 +96,15 @@ const columnsOf = (refresh: () => void): readonly Column<DeadLetter>[] => [
   {
     key: 'label',
     title: 'Item',
-    track: 'minmax(80px, 0.8fr)',
-    min: 80,
+    track: 'minmax(96px, 1.2fr)',
+    min: 96,
     rank: 3,
     cell: ({ label, index }) =>
-      label === undefined ? <span class="num faint">{index}</span> : <Tag title={`Item ${index}`}>{label}</Tag>,
+      label === undefined ? (
+        <span class="num faint">{index}</span>
+      ) : (
+        <Tag title={`${label} (item ${index})`}>{label}</Tag>
+      ),
   },
   {
     key: 'error',

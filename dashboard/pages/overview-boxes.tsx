@@ -1,6 +1,6 @@
 /** Boxes of the overview: queues as bars, workers as slots, what waits and why, and what failed last. */
 import type { JSX } from 'preact'
-import { brief, count, plural } from '../format.js'
+import { brief, count, plural, reasonIn } from '../format.js'
 import { Bar, Counted } from '../parts/charts.js'
 import { Failed, Skeleton } from '../parts/feedback.js'
 import { Box } from '../parts/page.js'
@@ -207,7 +207,7 @@ export function Failures({ query }: { readonly query: Query<PageOf<Run>> }): JSX
                 <StateShape state="failed" label="failed" />
                 <span class="need-text">
                   <b class="cut">{run.workflow ?? run.id}</b>
-                  <span class="cut soft small">{run.error?.message.split('\n', 1)[0] ?? ''}</span>
+                  <span class="cut soft small">{reasonIn(run.error?.message ?? '')}</span>
                 </span>
                 <span class="small faint">
                   <Time of={run.endedAt ?? run.createdAt} form="age" />

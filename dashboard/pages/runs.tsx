@@ -1,7 +1,7 @@
 /** All runs: filters in the address, rows that change in place, commands on one, some or all that match. */
 import type { JSX } from 'preact'
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import { count, plural } from '../format.js'
+import { count, plural, reasonIn } from '../format.js'
 import { Button } from '../parts/buttons.js'
 import { Progress } from '../parts/charts.js'
 import { Empty, Failed, Skeleton, Stale } from '../parts/feedback.js'
@@ -67,13 +67,11 @@ function useWaits(rows: readonly Run[], why: string): ReadonlyMap<string, Wait> 
   }, [items])
 }
 
-const firstLine = (text: string): string => text.split('\n', 1)[0] ?? ''
-
 function What({ run, wait }: { readonly run: Run; readonly wait: Wait | undefined }): JSX.Element | null {
   if (run.error !== undefined) {
     return (
       <span class="cut" title={run.error.message}>
-        {firstLine(run.error.message)}
+        {reasonIn(run.error.message)}
       </span>
     )
   }

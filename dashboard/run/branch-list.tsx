@@ -3,7 +3,7 @@ import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import type { BranchPage, ListedBranch } from '../../lib/report/timeline.js'
 import { at } from '../api.js'
-import { count, duration } from '../format.js'
+import { count, duration, reasonIn } from '../format.js'
 import { Button } from '../parts/buttons.js'
 import { Skeleton } from '../parts/feedback.js'
 import { StateShape } from '../parts/state.js'
@@ -172,7 +172,7 @@ function Running({
 }
 
 function said({ error, workerName, errors, losses }: ListedBranch): string {
-  if (error !== undefined) return error.message.split('\n', 1)[0] ?? ''
+  if (error !== undefined) return reasonIn(error.message)
   const again = errors + losses > 0 ? `attempt ${errors + losses + 1}` : ''
   return [workerName, again].filter((text) => text !== undefined && text !== '').join(' · ')
 }

@@ -189,7 +189,12 @@ function PlaceActions({
   const title = titleOf(node)
   const mayRepeat = isOver && isReached
   const maySettle =
-    isOpen && isReached && status.state !== 'completed' && status.state !== 'cancelled' && !path.includes('*')
+    node.kind !== 'wait' &&
+    isOpen &&
+    isReached &&
+    status.state !== 'completed' &&
+    status.state !== 'cancelled' &&
+    !path.includes('*')
   if (!mayRepeat && !maySettle) return null
   return (
     <div class="panel-actions">

@@ -18,7 +18,7 @@ const MOST_ERRORS = 500
 export interface Sift {
   /** A code or name. */
   readonly error?: string
-  /** Words of the message. */
+  /** Words of the message, in any order. */
   readonly message?: string
   readonly why?: readonly WaitReason[]
 }
@@ -61,8 +61,17 @@ async function matches({ backend, waitsOf }: SiftServices, sift: Sift, { runId }
   const errors = [...errorsIn(outcome.error)]
   return (
     (error === undefined || errors.some((one) => isCalled(one, error))) &&
-    (message === undefined || errors.some((one) => one.message.toLowerCase().includes(message.toLowerCase())))
+    (message === undefined || errors.some((one) => hasWords(one.message, message)))
   )
+}
+
+/** All of the words, in any order and letters; they may be parts of longer ones. */
+function hasWords(text: string, words: string): boolean {
+  const known = text.toLowerCase()
+  return words
+    .toLowerCase()
+    .split(/\s+/u)
+    .every((word) => known.includes(word))
 }
 
 /** What the run waits for; nothing where it is gone. */

@@ -210,7 +210,7 @@ function methodsOf(app: ServerApp, path: string): readonly string[] {
 }
 
 function answerError(error: unknown, c: Context<ServerEnv>, { log }: ServerServices): Response {
-  const known = error instanceof HTTPException ? badRequest(`${error.status}: ${error.message}`) : error
+  const known = error instanceof HTTPException ? badRequest(error.message) : error
   const problem = problemOf(known)
   if (problem.code === 'INTERNAL') log('error', `${c.req.method} ${c.req.path} failed`, asError(error))
   if (problem.code === 'INVALID_REQUEST' && isRpc(c.req)) return sendJson(parseFailure(problem.detail), 400)

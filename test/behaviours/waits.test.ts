@@ -123,7 +123,7 @@ describeOnBothStores('a wait', (open, name, another) => {
     const asks = task('asks', (_: number, ctx) => ctx.waitFor('ok', { schema, prompt: { title: 'How many?' } }))
     const graflow = await open([asks])
     const run = await graflow.submit(asks, 1)
-    await untilState(run, 'waiting')
+    await until(async () => (await graflow.waits.of(run.id))[0]?.why === 'signal', 'the question')
     expect((await graflow.waits.of(run.id))[0]?.prompt?.form).toMatchObject({ type: 'object' })
     expect(await (await (await another()).attach(run.id)).signal('ok', { n: '5' })).toBe(true)
     expect(await resultOf(run)).toEqual({ n: 5 })

@@ -106,7 +106,10 @@ class Worker:
         self.leaving, self.ended, self.results = threading.Event(), threading.Event(), queue.Queue()
 
     def run(self):
-        """Until `leave` is called, or somebody asks the control plane to drain this worker."""
+        """Until `leave` is called, SIGTERM or SIGINT comes (to the main thread), or somebody asks the control plane to drain this worker."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: self.leave())
         calls = Servers(self.servers, self.key)
         self._register(calls)
         heart = threading.Thread(target=self._beat, daemon=True)
@@ -259,8 +262,6 @@ def main():
         queues=os.environ.get("QUEUES", "default").split(","),
         leaseMs=int(os.environ.get("LEASE_MS", "15000")),
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: worker.leave())
     worker.run()
 
 
