@@ -95,7 +95,10 @@ export class Starter {
   startWaiting(): void {
     const { slots, turn } = this.#parts
     if (this.#state !== 'at rest') return
-    if (this.#waiting === 0 || slots.free === 0) return void this.#lateAnswers.clear()
+    if (this.#waiting === 0 || slots.free === 0) {
+      this.#lateAnswers.clear()
+      return
+    }
     this.#state = 'starting'
     const begunAt = turn.look()
     this.#setMark(begunAt)

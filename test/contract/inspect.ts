@@ -72,7 +72,7 @@ export function describeInspect(useWorld: UseWorld): void {
       ['w2', [3]],
     ])
     const [one, two] = await world.backend.inspect.held('run/0', 100)
-    const [{ openedAt = 0 } = {}] = await world.backend.inspect.groups('run')
+    const openedAt = (await world.backend.inspect.groups('run'))[0]?.openedAt ?? 0
     expect((one?.grantedAt ?? 0) - openedAt).toBeGreaterThanOrEqual(-1)
     expect((two?.grantedAt ?? 0) - (one?.grantedAt ?? 0)).toBeGreaterThanOrEqual(19)
     await world.settle(first, 'succeeded', [0, 2])

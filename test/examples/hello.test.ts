@@ -18,7 +18,7 @@ describe('examples/hello', () => {
     const source = readFileSync(join(root, 'examples/hello/main.ts'), 'utf8').replace(/^\/\*\*.*?\*\/\n/s, '')
     const readme = readFileSync(join(root, 'README.md'), 'utf8')
     expect(readme).toContain(`\`\`\`ts\n${source}\`\`\`\n`)
-    expect(readme).toContain('```\n10 words, the longest is "question"\n```\n')
+    expect(readme).toContain('`10 words, the longest is "question"`')
   })
 
   it('has at most ten lines of code', () => {
