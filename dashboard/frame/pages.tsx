@@ -1,6 +1,6 @@
 /** Which page stands at which address. */
 import type { JSX } from 'preact'
-import { Gone } from '../parts/feedback.js'
+import { Empty } from '../parts/feedback.js'
 import { Page } from '../parts/page.js'
 import { BuildsPage } from '../pages/builds.js'
 import { ClusterPage } from '../pages/cluster.js'
@@ -40,14 +40,14 @@ export function pageOf({ parts }: Route): JSX.Element {
   }
   return (
     <Page title="Nothing here">
-      <Gone title="There is no such page">
+      <Empty title="There is no such page">
         <p>
           The address may be of another version.{' '}
           <a class="link" href={href([])}>
             To the overview
           </a>
         </p>
-      </Gone>
+      </Empty>
     </Page>
   )
 }

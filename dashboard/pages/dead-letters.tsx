@@ -4,7 +4,7 @@ import { at, post, remove } from '../api.js'
 import { isOfRuns } from '../changes.js'
 import { plural, reasonIn } from '../format.js'
 import { ActButton } from '../parts/buttons.js'
-import { Empty, Gone, Show } from '../parts/feedback.js'
+import { Empty, Show } from '../parts/feedback.js'
 import { Filter } from '../parts/filter.js'
 import { MoreFoot } from '../parts/more.js'
 import { Box, Page } from '../parts/page.js'
@@ -270,14 +270,14 @@ function Letter({ id }: { readonly id: string }): JSX.Element {
         what="This letter"
         query={query}
         gone={
-          <Gone title="This letter is gone">
+          <Empty title="This letter is gone">
             <p>
               It was deleted, or newer ones have taken its place.{' '}
               <a class="link" href={back}>
                 To the letters that are kept
               </a>
             </p>
-          </Gone>
+          </Empty>
         }
       >
         {(letter) => (

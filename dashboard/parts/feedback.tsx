@@ -21,7 +21,7 @@ export function Skeleton({ rows = 8, height = 36 }: { readonly rows?: number; re
   )
 }
 
-/** Nothing is there: says why that is, and what would change it. */
+/** Nothing is there, any more or yet: says why that is, and what would change it. */
 export function Empty({
   title,
   children,
@@ -67,9 +67,6 @@ export function Failed({
   )
 }
 
-/** It is not there any more, or never was: said as that nothing is there. */
-export const Gone = Empty
-
 /** What is shown is older than it should be. */
 export function Stale({
   state,
@@ -113,7 +110,7 @@ export function Show<T>({
     case 'failed':
       return <Failed what={what} error={state.error} onRetry={() => void refresh()} />
     case 'gone':
-      return gone ?? <Gone title={`${what}: not there`}>{state.error.message}</Gone>
+      return gone ?? <Empty title={`${what}: not there`}>{state.error.message}</Empty>
     case 'ready':
       return (
         <>

@@ -5,7 +5,7 @@ import type { Graph } from '../../lib/graph/graph.js'
 import { nodeAt, staticPath } from '../../lib/graph/locate.js'
 import type { Timeline } from '../../lib/report/timeline.js'
 import { at } from '../api.js'
-import { Empty, Gone, Show, Skeleton } from '../parts/feedback.js'
+import { Empty, Show, Skeleton } from '../parts/feedback.js'
 import { Box, Page } from '../parts/page.js'
 import { href, setQuery, useRoute } from '../router.js'
 import { type Loaded, useQuery } from '../use-query.js'
@@ -50,7 +50,7 @@ export function RunPage({ id }: { readonly id: string }): JSX.Element {
         query={query}
         skeleton={<Skeleton rows={10} />}
         gone={
-          <Gone title="There is no such run, or not any more">
+          <Empty title="There is no such run, or not any more">
             <p>
               <code>{id}</code> is not in the store. Runs are deleted by hand, or once their retention is over.
             </p>
@@ -59,7 +59,7 @@ export function RunPage({ id }: { readonly id: string }): JSX.Element {
                 To the runs
               </a>
             </p>
-          </Gone>
+          </Empty>
         }
       >
         {(value) => <Body id={id} status={value} seen={seen} onChanged={() => void query.refresh()} />}
