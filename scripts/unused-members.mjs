@@ -27,6 +27,7 @@ const READ_ELSEWHERE = new Map([
   ['Variables', 'hono takes the type of what a request carries from it'],
   ['Bindings', 'hono takes the type of what the server of Node.js gives from it'],
   ['middleware', 'hono calls it before the route'],
+  ['answers', 'routes get it by its name from the request'],
 ])
 const ENTRIES = ['lib/index.ts', 'worker/index.ts', 'lib/testing.ts']
 
