@@ -565,6 +565,7 @@ class Comparison {
       expiresAt: 0,
       at: 0,
       id: 0,
+      position: 0,
     }
     const timeless = (thing: object): unknown =>
       Object.fromEntries(

@@ -27,7 +27,7 @@ const Tokens = z
 const Names = z.array(z.string())
 
 const RegisterBody = z
-  .strictObject({
+  .object({
     workerId: z
       .string()
       .optional()
@@ -109,7 +109,7 @@ const Acquired = z
   .openapi('AcquiredTasks')
 
 const WorkerError = z
-  .strictObject({
+  .object({
     message: z.string(),
     name: z.string().max(256).optional().openapi({ example: 'ValueError' }),
     stack: z.string().optional(),
@@ -129,7 +129,7 @@ const report = {
   release: z.boolean().optional().openapi({ description: 'True gives the task back, unspent.' }),
 }
 const CompleteBody = z
-  .union([z.strictObject({ tasks: z.array(z.strictObject(report)).min(1).max(MOST_TASKS) }), z.strictObject(report)])
+  .union([z.object({ tasks: z.array(z.object(report)).min(1).max(MOST_TASKS) }), z.object(report)])
   .openapi('CompleteTasks')
 
 const Ended = z
@@ -146,16 +146,14 @@ const Ended = z
 
 const note = {
   token: Token,
-  progress: z
-    .strictObject({ fraction: z.number().min(0).max(1), message: z.string().max(1_000).optional() })
-    .optional(),
+  progress: z.object({ fraction: z.number().min(0).max(1), message: z.string().max(1_000).optional() }).optional(),
   log: z
-    .array(z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']), message: z.string().max(8_192) }))
+    .array(z.object({ level: z.enum(['debug', 'info', 'warn', 'error']), message: z.string().max(8_192) }))
     .max(100)
     .optional(),
 }
 const ExtendBody = z
-  .union([z.strictObject({ tasks: z.array(z.strictObject(note)).min(1).max(MOST_TASKS) }), z.strictObject(note)])
+  .union([z.object({ tasks: z.array(z.object(note)).min(1).max(MOST_TASKS) }), z.object(note)])
   .openapi('ExtendTasks')
 
 const BASE = '/api/v1/cluster/workers'
@@ -175,7 +173,7 @@ const register = createRoute({
 })
 const heartbeat = createRoute({
   ...post('/{id}/heartbeat', 'Renews the lease of a worker.'),
-  request: { params, ...body(z.strictObject({ inHand: Tokens.optional() }).openapi('WorkerHeartbeat')) },
+  request: { params, ...body(z.object({ inHand: Tokens.optional() }).openapi('WorkerHeartbeat')) },
   responses: answers({ 200: ['It is renewed.', Held] }, 404, 413, 415),
 })
 const acquire = createRoute({
@@ -184,7 +182,7 @@ const acquire = createRoute({
     params,
     ...body(
       z
-        .strictObject({
+        .object({
           max: z
             .int()
             .min(1)
@@ -227,7 +225,7 @@ const deregister = createRoute({
   ...post('/{id}/deregister', 'Ends a registration: what the worker has in hand is released, unspent.'),
   request: {
     params,
-    ...body(z.strictObject({ reason: z.string().max(1_000).optional() }).openapi('DeregisterWorker')),
+    ...body(z.object({ reason: z.string().max(1_000).optional() }).openapi('DeregisterWorker')),
   },
   responses: answers({ 200: ['It is gone.', z.object({ id: z.string(), changed: z.boolean() })] }, 404, 413, 415),
 })
