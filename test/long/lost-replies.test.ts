@@ -16,7 +16,8 @@ const open = useStage()
 const POSITIONS: readonly FaultKind[] = ['cut-before', 'cut-inside-request', 'swallow-reply', 'cut-inside-reply']
 
 /** What depends on the moment or on chance. */
-const isPassing = (key: string): boolean => /(^a|A)t$|Ms$/.test(key) || ['token', 'fence', 'id'].includes(key)
+const isPassing = (key: string): boolean =>
+  /(^a|A)t$|Ms$/.test(key) || ['token', 'fence', 'id', 'nonce', 'reopenedBy', 'position'].includes(key)
 const plain = (value: unknown): string =>
   JSON.stringify(value, (key, part: unknown) => {
     if (isPassing(key)) return undefined
