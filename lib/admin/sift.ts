@@ -65,13 +65,22 @@ async function matches({ backend, waitsOf }: SiftServices, sift: Sift, { runId }
   )
 }
 
-/** All of the words, in any order and letters; they may be parts of longer ones. */
+/** All of the words, in any order and letters, each as a word of the text begins: `clos` is found in `(closed)`, and not in `enclosed`. */
 function hasWords(text: string, words: string): boolean {
   const known = text.toLowerCase()
   return words
     .toLowerCase()
     .split(/\s+/u)
-    .every((word) => known.includes(word))
+    .every((word) => startsOf(known, word).some((at) => at === 0 || !/[\p{L}\p{N}]/u.test(known[at - 1] ?? '')))
+}
+
+function startsOf(text: string, word: string): readonly number[] {
+  const starts: number[] = []
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+    starts.push(at)
+    if (word === '') break
+  }
+  return starts
 }
 
 /** What the run waits for; nothing where it is gone. */
