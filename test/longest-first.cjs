@@ -11,7 +11,6 @@ const LONGEST = [
   'contract/redis-time',
   'repo-rules/snippets',
   'behaviours/waits',
-  'worker/process',
   'session/redis.',
   'contract/redis-work',
   'behaviours/threads',
@@ -25,6 +24,7 @@ const LONGEST = [
   // npm run test:long
   'long/driver-kills',
   'long/redis-away',
+  'long/worker-process',
   'long/http-workers.',
   'long/task-options',
   'long/lost-keys',

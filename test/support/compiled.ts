@@ -1,7 +1,7 @@
 /**
  * Modules and programs as JavaScript, compiled once for a test file: each process that had to compile TypeScript itself took a fifth of a
  * second to a whole one of processor time for it. They run on the built package, so what they do with lib and worker is what users get.
- * That TypeScript runs as it stands is tested where that is the question: test/worker/process.test.ts, test/examples/hello.test.ts.
+ * That TypeScript runs as it stands is tested where that is the question: test/long/worker-process.test.ts, test/examples/hello.test.ts.
  */
 import { transformFileSync } from '@swc/core'
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
