@@ -189,4 +189,33 @@ wait "$loading" || fail 'the run that worker b began'
 say "worker c finished it: $(tail -n 1 "$work/second.log")"
 kill -TERM "$(pid_of c)"
 wait "$job_c" || fail 'expected exit code 0 of worker c'
+
+# The control plane: the same image, another command; beyond loopback it wants keys.
+node dist/bin/graflow.js serve --new-key read >"$work/key" 2>"$work/line" || fail 'a new key'
+container=$(buildah from --quiet localhost/app)
+echo "[$(grep sha256 "$work/line")]" >"$work/keys.json"
+buildah add --quiet "$container" "$work/keys.json" /app/keys.json >/dev/null
+port_of_server=$(free_port)
+server() { # server FLAG…: what docs/deployment.md says
+  buildah run --env "GRAFLOW_REDIS_URL=redis://127.0.0.1:$port" --env GRAFLOW_HTTP_HOST=0.0.0.0 --env "GRAFLOW_HTTP_PORT=$port_of_server" \
+    "$container" -- node dist/bin/graflow.js serve "$@"
+}
+status=0
+server >"$work/open.log" 2>&1 || status=$?
+[ "$status" = 2 ] || fail "expected exit code 2 of a server beyond loopback without keys, got $status"
+server --api-keys-file keys.json --allowed-host 127.0.0.1 >"$work/server.log" 2>&1 &
+job=$!
+started+=("$job")
+until_said "$work/server.log" 'control plane of graflow on' 'the control plane ready'
+runs="http://127.0.0.1:$port_of_server/api/v1/runs"
+status=$(curl --silent --output /dev/null --write-out '%{http_code}' "$runs")
+[ "$status" = 401 ] || fail "expected 401 without a key, got $status"
+curl --silent --fail --header "x-api-key: $(cat "$work/key")" "$runs" >"$work/runs.json" || fail 'the list of runs'
+number=$(node -p "JSON.parse(require('node:fs').readFileSync('$work/runs.json')).items.filter((run) => run.state === 'completed').length")
+[ "$number" = 2 ] || fail "expected the two runs that succeeded, got $number"
+for pid in $(pgrep --full 'graflow.js serve'); do
+  case $(readlink "/proc/$pid/exe") in */node) grep -qz "GRAFLOW_HTTP_PORT=$port_of_server" "/proc/$pid/environ" && kill -TERM "$pid" ;; esac
+done
+wait "$job" || fail 'expected exit code 0 of the control plane at SIGTERM'
+say "control plane: 2 without keys, 401 without the key, $number runs with it, and 0 after SIGTERM"
 say 'ok'

@@ -65,8 +65,28 @@ writeFileSync(`${process.argv[2]}/install.sh`, strict + local)
 const ready = 'for n in $(seq 100); do curl --silent --fail localhost:9464/readyz && break; sleep 0.2; done 2>/dev/null\n'
 const exporter = existsSync('dist/bin/graflow.js') ? ready.replace('9464', '9463') + 'curl --silent --fail localhost:9463/readyz\n' : ''
 const refused = `[ "$(curl --silent --output /dev/null --write-out '%{http_code}' localhost:9463/api/v1/autoscale)" = 401 ]\n`
+// The control plane: the commands of its own section, then its answer, a kill, and keys of which only hashes are kept.
+const serve = /^## The control plane\n[^]*?^```sh\n([^]*?)^```/m.exec(page)?.[1]
+if (!serve?.includes('enable --now graflow\n')) throw new Error('expected the commands that enable graflow.service in docs/deployment.md')
+const served = ready.replace('9464', '9100')
+const status = `curl --silent --output /dev/null --write-out '%{http_code}' localhost:9100/api/v1/runs`
+const server = `${serve}${served}curl --silent --fail 'localhost:9100/api/v1/runs?state=completed'
+curl --silent --fail localhost:9100/ | grep '<script'
+systemctl kill --signal=SIGKILL graflow && sleep 3
+${served}systemctl is-active graflow
+key=$(node node_modules/graflow/dist/bin/graflow.js serve --new-key read 2>/root/line)
+[ -n "$key" ]
+echo "[$(grep sha256 /root/line)]" >/etc/graflow/api-keys.json
+echo GRAFLOW_API_KEYS_FILE=/etc/graflow/api-keys.json >>/etc/graflow/server.env
+systemctl restart graflow
+${served}[ "$(${status})" = 401 ]
+[ "$(${status} --header "x-api-key: $key")" = 200 ]
+systemd-analyze security graflow --no-pager | tail -1
+systemctl stop graflow
+journalctl --unit graflow --lines 4 --output cat
+`
 const stop = 'systemctl stop graflow-worker@2\njournalctl --unit graflow-worker@2 --lines 4 --output cat\n'
-const all = [redis.replace(/^apt-get .*\n/m, ''), 'cd /opt/graflow', units, ready, check, run, exporter, key.replace(/^curl /m, () => `${ready.replace('9464', '9463')}curl `), refused, stop]
+const all = [redis.replace(/^apt-get .*\n/m, ''), 'cd /opt/graflow', units, ready, check, run, exporter, key.replace(/^curl /m, () => `${ready.replace('9464', '9463')}curl `), refused, server, stop]
 writeFileSync(`${process.argv[2]}/follow.sh`, strict + all.join('\n'))
 END
 cat >"$machine/etc/systemd/system/follow.service" <<'END'
