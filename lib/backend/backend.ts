@@ -797,6 +797,9 @@ export interface StoredWorkflow {
   readonly buildId?: string
   /** What its first task takes, as JSON Schema; absent where it says nothing, or more than fits. */
   readonly inputSchema?: string
+  /** Whether what that refuses the schema of the task refuses, too, so that others may; and whether nothing at all is refused. */
+  readonly isInputExact?: boolean
+  readonly needsInput?: boolean
 }
 export interface PinnedRuns {
   readonly build: string

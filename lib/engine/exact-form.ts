@@ -46,6 +46,18 @@ const CHECKS: ReadonlySet<string> = new Set([
 
 export const isSaidByForm = (schema: StandardSchemaV1): boolean => isExact(schema)
 
+/** Whether a schema that its form says refuses what is not there: forms do not tell. */
+export function isNeeded(schema: StandardSchemaV1): boolean {
+  try {
+    const result = schema['~standard'].validate(undefined)
+    if (!(result instanceof Promise)) return result.issues !== undefined
+    result.catch(() => undefined) // nobody waits for it
+  } catch {
+    // a check of its own met what it did not expect
+  }
+  return false
+}
+
 function isExact(schema: unknown): boolean {
   const definition = definitionOf(schema)
   const parts = PARTS[definition?.type ?? '']

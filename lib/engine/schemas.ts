@@ -44,6 +44,15 @@ export const checkPayload = (schema: StandardSchemaV1, payload: unknown, signal:
       ),
   )
 
+/** What does not fit a schema; empty where all does. Rejects with what the schema itself throws. */
+export async function faultsIn(schema: StandardSchemaV1, value: unknown): Promise<readonly Issue[]> {
+  const { issues = [] } = await schema['~standard'].validate(value)
+  return issues.slice(0, MOST_ISSUES).map(issueOf)
+}
+
+/** Of more the first are told. */
+const MOST_ISSUES = 20
+
 async function parsed(
   schema: StandardSchemaV1,
   value: unknown,
@@ -53,7 +62,7 @@ async function parsed(
   try {
     const result = await schema['~standard'].validate(value)
     if (result.issues === undefined) return result.value
-    issues = result.issues.slice(0, 20).map(issueOf)
+    issues = result.issues.slice(0, MOST_ISSUES).map(issueOf)
   } catch (thrown) {
     throw askable(thrown) // the schema's own error
   }

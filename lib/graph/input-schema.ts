@@ -3,55 +3,64 @@ import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/sp
 import type { Expression } from '../flow/expression.js'
 
 /** A larger one is left out: it is kept with each workflow. */
-const MOST_CHARACTERS = 32 * 1024
+const MOST_BYTES = 32 * 1024
 const TARGET = 'draft-2020-12'
 
-/** As a text; undefined where nothing is known. */
-export function inputSchemaOf(expression: Expression): string | undefined {
-  const schema = schemaOf(expression)
-  const text = schema === undefined ? undefined : JSON.stringify(schema)
-  return text === undefined || text.length > MOST_CHARACTERS ? undefined : text
+/** What a flow takes: what fits the schema, in lists within each other as deep as `lists` says. */
+export interface TakenInput {
+  readonly schema: StandardSchemaV1
+  readonly lists: number
+  /** Nothing at all fits, too, whatever the schema says of it. */
+  readonly isOptional?: boolean
 }
 
-function schemaOf(expression: Expression): object | undefined {
+/** As a text, and the schema that says so; undefined where nothing is known. */
+export function inputSchemaOf(
+  expression: Expression,
+): { readonly text: string; readonly taken: TakenInput } | undefined {
+  for (const taken of inputsOf(expression)) {
+    let form = converted(taken.schema)
+    for (let i = 0; i < taken.lists && form !== undefined; i += 1) form = { type: 'array', items: form }
+    // of branches that get the same, the first that says what it takes
+    if (form === undefined) continue
+    const text = JSON.stringify(form)
+    return Buffer.byteLength(text) > MOST_BYTES ? undefined : { text, taken }
+  }
+  return undefined
+}
+
+/** The schemas that all hold for what a flow is given: those of the tasks that get it as it is. */
+export function inputsOf(expression: Expression): readonly TakenInput[] {
   switch (expression.kind) {
     case 'task':
-      return expression.input === undefined ? undefined : converted(expression.input)
+      return expression.input === undefined ? [] : [{ schema: expression.input, lists: 0 }]
     case 'sequence': {
       const [first] = expression.steps
-      return first === undefined ? undefined : schemaOf(first)
+      return first === undefined ? [] : inputsOf(first)
     }
-    case 'group': {
-      // all branches get the same: the first that says what it takes
-      for (const branch of expression.branches) {
-        const found = schemaOf(branch)
-        if (found !== undefined) return found
-      }
-      return undefined
-    }
-    case 'each': {
-      const items = schemaOf(expression.body)
-      return items === undefined ? undefined : { type: 'array', items }
-    }
+    case 'group':
+      return expression.branches.flatMap(inputsOf)
+    case 'each':
+      return inputsOf(expression.body).map(({ schema, lists }) => ({ schema, lists: lists + 1 }))
     case 'choose':
-      return schemaOf(expression.decide)
+      return inputsOf(expression.decide)
     case 'loop':
     case 'workflow':
     case 'later':
-      return schemaOf(expression.body)
+      return inputsOf(expression.body)
     case 'wait':
-      return undefined
+      return []
     default:
       return expression satisfies never
   }
 }
 
 /** A schema as JSON Schema, where its library can say it and it is not very large. */
-export function jsonSchemaOf(schema: StandardSchemaV1, mostCharacters = MOST_CHARACTERS): object | undefined {
+export function jsonSchemaOf(schema: StandardSchemaV1, mostBytes = MOST_BYTES): object | undefined {
   const found = converted(schema)
   const text = found === undefined ? undefined : JSON.stringify(found)
   // read again, so that it is nothing but JSON
-  return text === undefined || text.length > mostCharacters ? undefined : (JSON.parse(text) as object)
+  return text === undefined || Buffer.byteLength(text) > mostBytes ? undefined : (JSON.parse(text) as object)
 }
 
 function converted(schema: StandardSchemaV1): object | undefined {

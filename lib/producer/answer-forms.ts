@@ -1,21 +1,26 @@
 /**
- * Checks an answer by the JSON Schema that is kept with a wait, where the wait's own schema is not known here but is known to refuse whatever that refuses
- * (exact-form.ts). What JSON Schema leaves open, or says in a form that is not read here, is left to whoever waits.
+ * Checks values by the JSON Schema that is kept for others, such as an answer by that of its wait: where the schema itself is not known here but is known
+ * to refuse whatever that refuses (exact-form.ts). What JSON Schema leaves open, or says in a form that is not read here, is left to whoever takes them.
  */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { checkPayload } from '../engine/schemas.js'
 
 /** @throws GraflowError INVALID_INPUT */
 export async function checkByForm(form: object, payload: unknown, signal: string): Promise<void> {
   // a schema whose value may be left out looks like one that needs it
   if (payload === undefined) return
-  const { fromJSONSchema } = await import('zod') // loaded by those alone who answer such a wait
-  let schema: ReturnType<typeof fromJSONSchema>
+  const schema = await schemaOfForm(form)
+  if (schema !== undefined) await checkPayload(schema, payload, signal)
+}
+
+/** What a JSON Schema says without its formats, as a schema that checks; undefined where it cannot be read. */
+export async function schemaOfForm(form: unknown): Promise<StandardSchemaV1 | undefined> {
+  const { fromJSONSchema } = await import('zod') // loaded by those alone who check by one
   try {
-    schema = fromJSONSchema(withoutFormats(form) as Parameters<typeof fromJSONSchema>[0]) // it throws for what it does not read
+    return fromJSONSchema(withoutFormats(form) as Parameters<typeof fromJSONSchema>[0]) // it throws for what it does not read
   } catch {
-    return
+    return undefined
   }
-  await checkPayload(schema, payload, signal)
 }
 
 /** What the keys of these name are no keywords. */

@@ -18,7 +18,10 @@ const tooLarge = (most: number): GraflowError =>
  */
 export async function readBody(c: Context, most: number): Promise<void> {
   const { body } = c.req.raw
-  if (body === null) return
+  if (body === null) {
+    keep(c, undefined)
+    return
+  }
   const length = Number(c.req.header('content-length') ?? 'NaN')
   if (length > most) throw tooLarge(most)
   const type = c.req.header('content-type')
@@ -26,7 +29,17 @@ export async function readBody(c: Context, most: number): Promise<void> {
   if (!isJson && length > 0) throw wrongType(type)
   const bytes = await bytesOf(body, most)
   if (bytes.length > 0 && !isJson) throw wrongType(type)
-  c.req.bodyCache.json = Promise.resolve(bytes.length === 0 ? undefined : parsed(bytes))
+  keep(c, bytes.length === 0 ? undefined : parsed(bytes))
+}
+
+/**
+ * What `c.req.json()` gives from now on. Its cache, by which it is known that the body was read, would write a value and read it anew at each look. Where
+ * there is no body, there is no type of one either, whatever the client says.
+ */
+function keep(c: Context, value: unknown): void {
+  c.req.bodyCache.json = Promise.resolve(value)
+  Object.assign(c.req, { json: () => Promise.resolve(value) })
+  if (value === undefined) c.req.raw.headers.delete('content-type')
 }
 
 const wrongType = (type: string | undefined): GraflowError =>

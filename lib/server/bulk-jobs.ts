@@ -4,12 +4,13 @@
  */
 import { createHash } from 'node:crypto'
 import { FILTER_NAMES } from '../admin/filters.js'
-import type { Backend } from '../backend/backend.js'
+import type { Backend, Document } from '../backend/backend.js'
 import { describeError } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import { UNFINISHED_STATES, type RunStateName } from '../events.js'
 import type { BulkProgress, RunFilter } from '../producer/operator-types.js'
 import { elapsedMs } from '../time.js'
+import { jsonDocument, jsonIn } from './json-documents.js'
 import { keyReused } from './kept-answers.js'
 import type { ServerServices } from './services.js'
 
@@ -90,7 +91,7 @@ export class BulkJobs {
     }
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       const { revision, documents } = await this.#store.inspect.documents(COLLECTION, [job.id])
-      const known = documents[0] === undefined ? undefined : jobIn(documents[0])
+      const known = jsonIn<BulkJob>(documents[0])
       if (known !== undefined && key !== undefined) return sameCommand(known, job, key)
       const write = { collection: COLLECTION, nonce: newId(), put: [documentOf(job)], remove: await this.#old() }
       const { status } = await this.#store.writeDocuments({
@@ -130,7 +131,7 @@ export class BulkJobs {
   /** @throws GraflowError JOB_NOT_FOUND */
   async get(id: string): Promise<BulkJob> {
     const [found] = (await this.#store.inspect.documents(COLLECTION, [id])).documents
-    const job = found === undefined ? undefined : jobIn(found)
+    const job = jsonIn<BulkJob>(found)
     if (job !== undefined) return job
     throw new GraflowError('JOB_NOT_FOUND', `no command on many runs has the id "${id}", or it was over a day ago`, {
       details: { id },
@@ -141,7 +142,7 @@ export class BulkJobs {
   async list(): Promise<readonly BulkJob[]> {
     const names = await this.#store.inspect.documentNames(COLLECTION)
     const { documents } = await this.#store.inspect.documents(COLLECTION, names)
-    const jobs = documents.flatMap((bytes) => (bytes === undefined ? [] : (jobIn(bytes) ?? [])))
+    const jobs = documents.flatMap((bytes) => jsonIn<BulkJob>(bytes) ?? [])
     return jobs.sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1))
   }
 
@@ -299,7 +300,7 @@ export class BulkJobs {
   async #change(id: string, change: (job: BulkJob) => BulkJob | undefined): Promise<boolean> {
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       const { revision, documents } = await this.#store.inspect.documents(COLLECTION, [id])
-      const found = documents[0] === undefined ? undefined : jobIn(documents[0])
+      const found = jsonIn<BulkJob>(documents[0])
       const next = found === undefined ? undefined : change(found)
       if (next === undefined) return false
       const write = { collection: COLLECTION, nonce: this.#services.newId(), ifRevision: revision }
@@ -346,15 +347,4 @@ function sameCommand(known: BulkJob, { action, filter, reason }: BulkJob, key: s
 const full = (): GraflowError =>
   new GraflowError('BACKPRESSURE', 'the store is full, so the command was not begun: try again later')
 
-const documentOf = (job: BulkJob): { readonly name: string; readonly bytes: Uint8Array } => ({
-  name: job.id,
-  bytes: Buffer.from(JSON.stringify(job)),
-})
-
-function jobIn(bytes: Uint8Array): BulkJob | undefined {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString()) as BulkJob // as a server wrote it
-  } catch {
-    return undefined
-  }
-}
+const documentOf = (job: BulkJob): Document => jsonDocument(job.id, job)

@@ -4,8 +4,9 @@
  * of which the store could not know that it was done already passes `nonceOf` on to the store, which knows it by that.
  */
 import { createHash } from 'node:crypto'
-import type { Backend, Document } from '../backend/backend.js'
+import type { Backend } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
+import { jsonDocument, jsonIn } from './json-documents.js'
 import type { ServerServices } from './services.js'
 
 /** Answers are in several collections, so that commands rarely get in each other's way. */
@@ -87,7 +88,7 @@ export class KeptAnswers {
     const kept = this.#fresh(found)
     if (kept !== undefined) return sameAs(kept, request)
     const answer = await act()
-    if (answer === undefined || answer.body.length > MOST_BYTES) return answer
+    if (answer === undefined || Buffer.byteLength(answer.body) > MOST_BYTES) return answer
     try {
       return await this.#keep(name, { ...answer, at: this.#services.clock.now(), digest: digestOf(request) })
     } catch (error) {
@@ -104,12 +105,15 @@ export class KeptAnswers {
       const { revision, documents } = await this.#store.inspect.documents(collection, [ORDER, name])
       const other = this.#fresh(documents[1])
       if (other !== undefined) return other
-      const order = [...orderIn(documents[0]).filter(([known]) => known !== name), [name, answer.at] as const]
+      const order = [
+        ...(jsonIn<Order>(documents[0]) ?? []).filter(([known]) => known !== name),
+        [name, answer.at] as const,
+      ]
       const old = (at: number, i: number): boolean => at + KEPT_MS < answer.at || i < order.length - MOST_KEPT
       const left = order.filter(([, at], i) => !old(at, i))
       const written = await this.#store.writeDocuments({
         ...{ collection, nonce: this.#services.newId(), ifRevision: revision },
-        put: [documentOf(ORDER, left), documentOf(name, answer)],
+        put: [jsonDocument(ORDER, left), jsonDocument(name, answer)],
         remove: order.filter(([, at], i) => old(at, i)).map(([gone]) => gone),
       })
       if (written.status !== 'conflict') return answer // a store that is full keeps none
@@ -118,7 +122,7 @@ export class KeptAnswers {
   }
 
   #fresh(bytes: Uint8Array | undefined): Stored | undefined {
-    const stored = bytes === undefined ? undefined : jsonIn<Stored>(bytes)
+    const stored = jsonIn<Stored>(bytes)
     return stored !== undefined && stored.at + KEPT_MS >= this.#services.clock.now() ? stored : undefined
   }
 
@@ -140,14 +144,11 @@ export const keyReused = (key: string): GraflowError =>
     { details: { idempotencyKey: key } },
   )
 
-const documentOf = (name: string, value: unknown): Document => ({ name, bytes: Buffer.from(JSON.stringify(value)) })
-
-const orderIn = (bytes: Uint8Array | undefined): Order => (bytes === undefined ? [] : (jsonIn<Order>(bytes) ?? []))
-
-function jsonIn<T>(bytes: Uint8Array): T | undefined {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString()) as T // as a server wrote it
-  } catch {
-    return undefined
-  }
-}
+/**
+ * What a start with a key met, where the store knows the key of another start: the answer to that one is kept no more.
+ * @param id of the run, where it was given: another run with that id is no matter of the key
+ */
+export const asReused = (error: unknown, key: string | undefined, id?: string): unknown =>
+  key !== undefined && error instanceof GraflowError && error.code === 'RUN_EXISTS' && error.details['runId'] !== id
+    ? keyReused(key)
+    : error

@@ -90,8 +90,35 @@ async function answerOnce(c: Context<ServerEnv>, next: () => Promise<void>): Pro
   return undefined
 }
 
+/** Says that an answer is a repeat's. */
+const REPLAYED = { 'idempotent-replayed': 'true' } as const
+
 const responseOf = ({ status, headers, body }: KeptAnswer): Response =>
-  new Response(status === 204 ? null : body, { status, headers: { ...headers, 'idempotent-replayed': 'true' } })
+  new Response(status === 204 ? null : body, { status, headers: { ...headers, ...REPLAYED } })
+
+/**
+ * The same for what goes on after its answer, such as a run: with a key it is begun once, and a repeat is answered by how far it has come.
+ * @param asked what names it beside the path; how long the answer is to wait is no part of it
+ * @param begin answers what finds it again
+ * @returns that, and headers of the answer
+ * @throws GraflowError KEY_REUSED
+ */
+export async function begunOnce(
+  c: Context<ServerEnv>,
+  key: string | undefined,
+  asked: unknown,
+  begin: () => Promise<string>,
+): Promise<{ readonly begun: string; readonly headers: Readonly<Record<string, string>> }> {
+  if (key === undefined) return { begun: await begin(), headers: {} }
+  const own: { isNew?: true } = {}
+  const act = async (): Promise<KeptAnswer> => {
+    own.isNew = true
+    return { status: 200, headers: {}, body: await begin() }
+  }
+  const request: KeyedRequest = { key, method: c.req.method, path: c.req.path, asked: JSON.stringify(asked) }
+  const kept = await c.get('answers').once(request, act)
+  return { begun: kept?.body ?? '', headers: own.isNew === true ? {} : REPLAYED }
+}
 
 /** An answer without what every answer has. */
 async function keptOf(response: Response): Promise<KeptAnswer> {

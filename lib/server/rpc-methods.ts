@@ -14,6 +14,8 @@ export interface RpcMethod {
   readonly body?: string
   /** It takes the param `idempotencyKey`, which a request has as a header. */
   readonly isKeyed?: true
+  /** That param is one of its body. */
+  readonly isKeyedInBody?: true
 }
 
 const get = (path: string): RpcMethod => ({ verb: 'GET', path })
@@ -23,7 +25,7 @@ const remove = (path: string): RpcMethod => ({ verb: 'DELETE', path, isKeyed: tr
 
 /** By name. `tasks.execute`, `tasks.get` and `tasks.cancel` are beside them. */
 export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = Object.freeze({
-  'runs.start': post('/runs', { query: ['wait'] }),
+  'runs.start': post('/runs', { query: ['wait'], isKeyedInBody: true }),
   'runs.list': get('/runs'),
   'runs.get': get('/runs/{id}'),
   'runs.graph': get('/runs/{id}/graph'),
@@ -57,7 +59,7 @@ export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = Object.freeze({
   'cluster.leader': get('/cluster/leader'),
   'cluster.deleteWorker': remove('/cluster/workers/{id}'),
   'cluster.topology': get('/cluster/topology'),
-  'cluster.deploy': post('/cluster/pipeline-groups'),
+  'cluster.deploy': command('/cluster/pipeline-groups'),
   'cluster.pipelineGroups': get('/cluster/pipeline-groups'),
   'cluster.pipelineGroup': get('/cluster/pipeline-groups/{id}'),
   'cluster.inject': command('/cluster/pipeline-groups/{id}/inject', { query: ['wait'] }),
@@ -72,6 +74,8 @@ export interface RpcRequest {
   /** JSON; undefined: none. */
   readonly body: string | undefined
   readonly idempotencyKey: string | undefined
+  /** Its body has the key. */
+  readonly isKeyedInBody: boolean
 }
 
 /** The request that a method is with these params; a text says what is wrong with them. */
@@ -100,7 +104,9 @@ export function requestFor(method: RpcMethod, params: Readonly<Record<string, un
     for (const one of all) query.append(name, typeof one === 'string' ? one : JSON.stringify(one))
   }
   const search = query.size === 0 ? '' : `?${query.toString()}`
-  return { verb: method.verb, path: `/api/v1${path}${search}`, body: bodyOf(method, left), idempotencyKey: key }
+  const isKeyedInBody = method.isKeyedInBody === true && left.get('idempotencyKey') !== undefined
+  const to = `/api/v1${path}${search}`
+  return { verb: method.verb, path: to, body: bodyOf(method, left), idempotencyKey: key, isKeyedInBody }
 }
 
 function bodyOf({ verb, body }: RpcMethod, left: ReadonlyMap<string, unknown>): string | undefined {

@@ -144,7 +144,7 @@ export const Why = z.enum(WAIT_REASONS)
 /** What a run is started with, beside its flow and input. */
 export const START_OPTIONS = {
   id: z.string().optional().openapi({ description: RUN_OPTIONS.id.help }),
-  idempotencyKey: z.string().optional().openapi({ description: RUN_OPTIONS.idempotencyKey.help }),
+  idempotencyKey: z.string().optional().openapi({ description: 'As the header `Idempotency-Key`.' }),
   tags: z.array(z.string()).optional(),
   timeoutMs: z.int().optional().openapi({ description: RUN_OPTIONS.timeoutMs.help }),
   priority: z.int().optional(),

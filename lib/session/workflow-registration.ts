@@ -4,6 +4,7 @@
  */
 import type { Backend, StoredWorkflow } from '../backend/backend.js'
 import { describeError } from '../describe.js'
+import { isNeeded, isSaidByForm } from '../engine/exact-form.js'
 import { fullStore, type GraphStore } from '../engine/graph-store.js'
 import type { Emitter } from '../events.js'
 import type { WorkflowExpression } from '../flow/expression.js'
@@ -81,13 +82,12 @@ export class WorkflowRegistration {
     const hash = graphs.keep(graph)
     await graphs.restore(hash, graph) // asking keeps it for another day
     const { timeoutMs, pin } = workflow.options
-    const inputSchema = inputSchemaOf(workflow)
     const stored: StoredWorkflow = {
       ...{ name, graph: hash },
       ...(timeoutMs !== undefined && { timeoutMs }),
       ...(pin === true && { pin }),
       ...(buildId !== undefined && { buildId }),
-      ...(inputSchema !== undefined && { inputSchema }),
+      ...inputFacts(workflow),
     }
     if ((await backend.putWorkflow(stored)) === 'backpressure') throw fullStore(`workflow "${name}"`)
   }
@@ -96,4 +96,14 @@ export class WorkflowRegistration {
     const message = `the workflows of this worker cannot be submitted by name yet: ${describeError(error)}`
     this.#options.emitter.emit('log', { level: 'warn', message })
   }
+}
+
+/** What others may say of its input before it is started. */
+function inputFacts(workflow: WorkflowExpression): Partial<StoredWorkflow> {
+  const found = inputSchemaOf(workflow)
+  if (found === undefined) return {}
+  const { text: inputSchema, taken } = found
+  const isInputExact = isSaidByForm(taken.schema)
+  const needsInput = taken.lists > 0 || (isInputExact && isNeeded(taken.schema))
+  return { inputSchema, ...(isInputExact && { isInputExact }), ...(needsInput && { needsInput }) }
 }

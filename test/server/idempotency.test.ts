@@ -144,6 +144,66 @@ describe.each(['embedded', 'redis'] as const)('commands with an Idempotency-Key 
     expect(wrong.json).toMatchObject({ status: 409, code: 'KEY_REUSED' })
   })
 
+  it('FT-H18: a run is started once, and the repeat tells how far it has come', async () => {
+    const body = { workflow: 'rounds', tags: ['one'] }
+    const first = await send(one, '/runs', 'start', body)
+    expect([first.status, first.headers.get('idempotent-replayed')]).toEqual([201, null])
+    const { id } = first.json
+    // by its body, and whatever it waits for: the same command
+    const others = [
+      await send(other, '/runs?wait=1', 'start', { tags: ['one'], workflow: 'rounds' }),
+      await send(other, '/runs', undefined, { ...body, idempotencyKey: 'start' }),
+    ]
+    for (const { status, json, headers } of others)
+      expect([status, json.id, headers.get('idempotent-replayed')]).toEqual([201, id, 'true'])
+    await one.graflow.runs.cancel(id)
+    expect((await send(other, '/runs?wait=5000', 'start', body)).json).toMatchObject({ id, state: 'cancelled' })
+    for (const wrong of [
+      { ...body, tags: ['two'] },
+      { ...body, input: 1 },
+      { workflow: 'flaky', tags: ['one'] },
+    ])
+      expect((await send(other, '/runs', 'start', wrong)).json).toMatchObject({ status: 409, code: 'KEY_REUSED' })
+    const two = await send(one, '/runs', 'start', { ...body, idempotencyKey: 'another' })
+    expect(two.json).toMatchObject({ status: 400, code: 'INVALID_OPTION', details: { option: 'idempotencyKey' } })
+    expect((await one.graflow.runs.list({ workflow: 'rounds', tag: 'two' })).items).toEqual([])
+  })
+
+  it('FT-H18: a run whose first answer was lost is not started again, and its key is none for another', async () => {
+    const restore = losesItsAnswer(one)
+    const first = await send(one, '/runs', 'lost start', { workflow: 'rounds' })
+    restore()
+    const wrong = await send(other, '/runs', 'lost start', { workflow: 'rounds', input: 1 })
+    expect(wrong.json).toMatchObject({ status: 409, code: 'KEY_REUSED', details: { idempotencyKey: 'lost start' } })
+    const repeat = await send(other, '/runs', 'lost start', { workflow: 'rounds' })
+    expect(repeat.json.id).toBe(first.json.id)
+    // another run that has the id is no matter of the key
+    const taken = { workflow: 'rounds', id: first.json.id, input: 2 }
+    expect((await send(one, '/runs', 'new', taken)).json).toMatchObject({ status: 409, code: 'RUN_EXISTS' })
+  })
+
+  it('FT-H18: a run that was started and deleted is not started again', async () => {
+    const { json } = await send(one, '/runs', 'deleted', { workflow: 'rounds' })
+    await one.graflow.runs.delete(json.id)
+    const repeat = await send(other, '/runs', 'deleted', { workflow: 'rounds' })
+    expect(repeat.json).toMatchObject({ status: 404, code: 'RUN_NOT_FOUND', details: { runId: json.id } })
+  })
+
+  it('FT-H18: pipelines are deployed and fed once, and a key is for one group and one event', async () => {
+    const spec = { name: 'keyed', pipelines: [{ name: 'p', source: 'starts' }] }
+    const groups = '/cluster/pipeline-groups'
+    const first = await send(one, groups, 'deploy', spec)
+    expect([first.status, answerOf(await send(other, groups, 'deploy', spec))]).toEqual([201, answerOf(first)])
+    expect((await send(other, groups, 'deploy', { ...spec, name: 'other' })).json.code).toBe('KEY_REUSED')
+    const inject = (plane: TestPlane, fields: unknown) =>
+      send(plane, `${groups}/${first.json.id}/inject`, 'event', { eventType: 'E', fields })
+    const injected = await inject(one, 1)
+    expect(injected.json).toMatchObject({ state: 'completed', result: 1 })
+    const repeat = await inject(other, 1)
+    expect([answerOf(repeat), repeat.headers.get('idempotent-replayed')]).toEqual([answerOf(injected), 'true'])
+    expect((await inject(other, 2)).json).toMatchObject({ status: 409, code: 'KEY_REUSED' })
+  })
+
   it('FT-H18: a key that comes with something else is refused, and nothing is done', async () => {
     const id = await failed()
     await send(one, `/runs/${id}/cancel`, 'key', { reason: 'a' })

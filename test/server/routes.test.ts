@@ -188,6 +188,18 @@ describe.each([
     }
   })
 
+  it('take a body that is empty as none, also where it is said to be JSON', async () => {
+    for (const { method, path, scope, body } of operations) {
+      if (scope === undefined || method === 'GET') continue
+      const json = { 'content-type': 'application/json' }
+      const none = await ask(method, { path: somePath(path) }, KEYS.admin)
+      const empty = await ask(method, { path: somePath(path), headers: json, body: '' }, KEYS.admin)
+      const name = `${method} ${path}`
+      expect([name, empty.status, empty.json?.code]).toEqual([name, none.status, none.json?.code])
+      if (body?.required !== true) expect([name, empty.json?.code]).not.toEqual([name, 'INVALID_REQUEST'])
+    }
+  })
+
   it('say what is not there', async () => {
     const places = operations.filter(({ method, path }) => path.includes('{') && !isOfAnything(method, path, store))
     expect(places.length).toBeGreaterThan(10)

@@ -8,7 +8,19 @@ import type {
   PipelineGroup,
   PipelineGroupSpec,
 } from '../../producer/deployment-types.js'
-import { access, answers, command, given, KeyHeader, pageOf, PageQuery, sendJson, type ServerApp } from '../route.js'
+import { asReused } from '../kept-answers.js'
+import {
+  access,
+  answers,
+  begunOnce,
+  command,
+  given,
+  KeyHeader,
+  pageOf,
+  PageQuery,
+  sendJson,
+  type ServerApp,
+} from '../route.js'
 import { ErrorSchema, RunState } from '../schemas.js'
 import type { ServerServices } from '../services.js'
 import { plainValue, typedValue } from '../typed-values.js'
@@ -120,9 +132,9 @@ const about = { tags: ['pipeline groups'] }
 const json = (schema: z.ZodType) => ({ body: { required: true, content: { 'application/json': { schema } } } })
 
 const deploy = createRoute({
-  ...{ ...about, method: 'post', path: PATH, summary: 'Deploys a group of pipelines.', ...access('operate') },
+  ...{ ...about, method: 'post', path: PATH, summary: 'Deploys a group of pipelines.', ...command('operate') },
   description: 'Repeating it is safe: the same group under the same name is the one that there is.',
-  request: json(GroupInput),
+  request: { ...json(GroupInput), headers: KeyHeader },
   responses: answers({ 201: ['The group, and where its pipelines are.', Deployed] }, 409, 413, 415),
 })
 const list = createRoute({
@@ -154,11 +166,7 @@ const inject = createRoute({
         example: 5_000,
       }),
     }),
-    headers: z.object({
-      'idempotency-key': z.string().min(1).max(256).optional().openapi({
-        description: 'Names the event: repeated with the same key it is not run twice.',
-      }),
-    }),
+    headers: KeyHeader,
   },
   responses: answers({ 200: ['Where it went, and what came of it.', Injected] }, 404, 409, 413, 415, 422),
 })
@@ -218,10 +226,19 @@ export function addPipelineGroupRoutes(app: ServerApp, { graflow, closing }: Ser
   })
   app.openapi(inject, async (c) => {
     const { wait, 'idempotency-key': idempotencyKey } = { ...c.req.valid('query'), ...c.req.valid('header') }
-    const options = given({ waitMs: wait, idempotencyKey })
     const signal = AbortSignal.any([closing, c.req.raw.signal])
+    const options = { ...given({ waitMs: wait, idempotencyKey }), signal }
     const event: unknown = c.req.valid('json')
     const { id } = c.req.valid('param')
-    return sendJson(injectionOf(await deployments.inject(id, event as PipelineEvent, { ...options, signal }))) // as above
+    const injected = (): Promise<Injection> => deployments.inject(id, event as PipelineEvent, options) // as above
+    let first: Injection | undefined
+    const { headers } = await begunOnce(c, idempotencyKey, event, async () => {
+      first = await injected().catch((error: unknown) => {
+        throw asReused(error, idempotencyKey)
+      })
+      return ''
+    })
+    // a repeat finds the runs that there are
+    return sendJson(injectionOf(first ?? (await injected())), 200, headers)
   })
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { createRoute, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { asError } from '../../engine/failure.js'
-import { answerRpc, errorOfProblem, RPC_CODES, RpcError, type RpcCall } from '../json-rpc.js'
+import { answerRpc, errorOfProblem, parseFailure, RPC_CODES, RpcError, type RpcCall } from '../json-rpc.js'
 import { problemOf, type Problem } from '../problems.js'
 import { access, answers, sendJson, type ServerApp, type ServerEnv } from '../route.js'
 import { RPC_METHODS, requestFor, type RpcRequest } from '../rpc-methods.js'
@@ -37,7 +37,8 @@ const TASKS: Readonly<Record<string, Tasks>> = {
 
 export function addRpcRoutes(app: ServerApp, services: ServerServices): void {
   const answer = async (c: Context<ServerEnv>): Promise<Response> => {
-    const body: unknown = await c.req.json().catch(() => undefined) // there is none
+    const body: unknown = await c.req.json()
+    if (body === undefined) return sendJson(parseFailure('body: expected JSON, got none'), 400)
     const said = await answerRpc(body, failingAlone(callerOf(app, services, c), services))
     return said === undefined ? c.body(null, 204) : sendJson(said)
   }
@@ -60,12 +61,13 @@ function failingAlone(call: RpcCall, { log }: Pick<ServerServices, 'log'>): RpcC
 
 /** Calls methods for one request, with its key. */
 function callerOf(app: ServerApp, services: ServerServices, c: Context<ServerEnv>): RpcCall {
-  const ask = ({ verb, path, body, idempotencyKey }: RpcRequest): Promise<Response> => {
+  const ask = ({ verb, path, body, idempotencyKey, isKeyedInBody }: RpcRequest): Promise<Response> => {
     const headers = new Headers(c.req.raw.headers)
     for (const name of ['content-length', 'content-type', 'transfer-encoding', 'accept']) headers.delete(name)
     if (body !== undefined) headers.set('content-type', 'application/json')
     const keyOfAll = headers.get('idempotency-key')
     if (idempotencyKey !== undefined) headers.set('idempotency-key', idempotencyKey)
+    else if (isKeyedInBody) headers.delete('idempotency-key')
     else if (keyOfAll !== null) headers.set('idempotency-key', keyWithin(keyOfAll, verb, path, body ?? ''))
     const url = new URL(c.req.url)
     const request = new Request(`${url.origin}${path}`, { method: verb, headers, ...(body !== undefined && { body }) })

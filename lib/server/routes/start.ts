@@ -1,10 +1,11 @@
 /** Starting a run: of a workflow by its name, or of a flow written as text. Whoever asks may wait for the result. */
 import { createRoute, z } from '@hono/zod-openapi'
 import { GraflowError } from '../../errors.js'
-import { RUN_OPTIONS } from '../../options.js'
 import type { Run as Handle, RunOptions } from '../../producer/types.js'
 import { flowOfText } from '../flow-text.js'
-import { access, answers, given, sendJson, type ServerApp } from '../route.js'
+import { asReused } from '../kept-answers.js'
+import { access, answers, begunOnce, given, KeyHeader, sendJson, type ServerApp } from '../route.js'
+import { checkStart } from '../start-input.js'
 import { endOfRun, MOST_WAIT_MS, startedRun } from '../run-ends.js'
 import { ErrorSchema, RunState, START_OPTIONS } from '../schemas.js'
 import { typedInput } from '../typed-input.js'
@@ -49,7 +50,7 @@ const startRun = createRoute({
     tags: ['runs'],
     summary: 'Starts a run.',
     description:
-      'Workers drive it. Repeating it with the same `Idempotency-Key` (or `idempotencyKey`, or `id`), flow and input gives the run that there is, however often it is asked for; with others, RUN_EXISTS.',
+      'Workers drive it. With an `Idempotency-Key` (or `idempotencyKey` in the body) it is started once: a repeat gives the run that there is, and KEY_REUSED where the body is another. A known `id` gives its run, and RUN_EXISTS for another flow or input.',
     ...access('operate'),
   },
   request: {
@@ -59,9 +60,7 @@ const startRun = createRoute({
         example: 5_000,
       }),
     }),
-    headers: z.object({
-      'idempotency-key': z.string().optional().openapi({ description: RUN_OPTIONS.idempotencyKey.help }),
-    }),
+    headers: KeyHeader,
     body: { required: true, content: { 'application/json': { schema: StartRequest } } },
   },
   responses: answers(
@@ -79,7 +78,7 @@ const startRun = createRoute({
  * @throws GraflowError INVALID_OPTION, WORKFLOW_NOT_FOUND, FLOW_SYNTAX, UNKNOWN_NAME, RUN_EXISTS, INVALID_INPUT, …
  */
 async function startOf({ graflow, session }: ServerServices, body: StartBody, key?: string): Promise<Handle<unknown>> {
-  const { workflow, flow, input: plain, types, ...options } = body
+  const { workflow, flow, input: plain, types, idempotencyKey: _, ...options } = body
   const input = types === undefined ? plain : typedInput(plain, types)
   if ((workflow === undefined) === (flow === undefined)) {
     const got = workflow === undefined ? 'neither' : 'both'
@@ -88,15 +87,35 @@ async function startOf({ graflow, session }: ServerServices, body: StartBody, ke
     })
   }
   const runOptions: RunOptions = { ...given(options), ...(key !== undefined && { idempotencyKey: key }) }
-  if (workflow !== undefined) return graflow.submit(workflow, input, runOptions)
-  return graflow.submit(await flowOfText(session, flow), input as never, runOptions) // the text says what it takes
+  const node = workflow ?? (await flowOfText(session, flow))
+  await checkStart(session, node, input, runOptions)
+  try {
+    return await graflow.submit(node as never, input as never, runOptions) // its name or text says what it takes
+  } catch (error) {
+    throw asReused(error, key, options.id)
+  }
+}
+
+/** The key of a start: of the header, or of the body. @throws GraflowError INVALID_OPTION where these are two */
+function keyOf(header: string | undefined, { idempotencyKey: key }: StartBody): string | undefined {
+  if (header === undefined || key === undefined || header === key) return header ?? key
+  throw new GraflowError(
+    'INVALID_OPTION',
+    'idempotencyKey: expected the one of the header idempotency-key, got another',
+    {
+      details: { option: 'idempotencyKey' },
+    },
+  )
 }
 
 export function addStartRoutes(app: ServerApp, services: ServerServices): void {
   app.openapi(startRun, async (c) => {
     const { wait = 0 } = c.req.valid('query')
-    const run = await startOf(services, c.req.valid('json'), c.req.valid('header')['idempotency-key'])
-    const record = await endOfRun(services, run.id, wait, c.req.raw.signal)
-    return sendJson(startedRun(record), 201, { location: `/api/v1/runs/${encodeURIComponent(run.id)}` })
+    const body = c.req.valid('json')
+    const { idempotencyKey: _, ...asked } = body
+    const key = keyOf(c.req.valid('header')['idempotency-key'], body)
+    const { begun: id, headers } = await begunOnce(c, key, asked, async () => (await startOf(services, body, key)).id)
+    const record = await endOfRun(services, id, wait, c.req.raw.signal)
+    return sendJson(startedRun(record), 201, { ...headers, location: `/api/v1/runs/${encodeURIComponent(id)}` })
   })
 }

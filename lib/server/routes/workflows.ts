@@ -69,7 +69,7 @@ export function addWorkflowRoutes(app: ServerApp, { session }: ServerServices): 
     const { graph, expression } = await workflowNamed(backend.inspect, engine, name)
     const own = engine.registry.workflows.get(name)
     const stored: StoredWorkflow | undefined = own === undefined ? await backend.inspect.workflow(name) : undefined
-    const schema = own === undefined ? stored?.inputSchema : inputSchemaOf(own)
+    const schema = own === undefined ? stored?.inputSchema : inputSchemaOf(own)?.text
     const { timeoutMs, pin } = own?.options ?? stored ?? {}
     return sendJson({
       ...{ name, hash: engine.graphs.keep(graph), tasks: Object.keys(graph.tasks), graph, mermaid: toMermaid(graph) },

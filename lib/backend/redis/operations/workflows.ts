@@ -36,7 +36,9 @@ function read(name: string, reply: Reply): StoredWorkflow | undefined {
     return undefined
   }
   if (typeof facts !== 'object' || facts === null) return undefined
-  const { graph, timeoutMs, pin, buildId, inputSchema } = facts as Readonly<Record<string, unknown>> // whatever they hold: each is looked at
+  const { graph, timeoutMs, pin, buildId, inputSchema, isInputExact, needsInput } = facts as Readonly<
+    Record<string, unknown>
+  > // whatever they hold: each is looked at
   if (typeof graph !== 'string') return undefined
   return {
     ...{ name, graph },
@@ -44,5 +46,7 @@ function read(name: string, reply: Reply): StoredWorkflow | undefined {
     ...(pin === true && { pin }),
     ...(typeof buildId === 'string' && { buildId }),
     ...(typeof inputSchema === 'string' && { inputSchema }),
+    ...(isInputExact === true && { isInputExact }),
+    ...(needsInput === true && { needsInput }),
   }
 }
