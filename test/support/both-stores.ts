@@ -4,6 +4,7 @@
  */
 import { connect, type AnyNode, type ConnectOptions, type Graflow } from 'graflow'
 import { Worker } from 'graflow/worker'
+import { keepRenewalThread } from './kept-thread.js'
 import { freshPrefix, sharedRedis } from './shared-redis.js'
 
 /** Opens a client whose runs are worked on by this process, which knows these tasks; both end after the test. */
@@ -39,6 +40,7 @@ export function describeOnBothStores(
         return graflow
       }
       const { url: redisUrl } = await sharedRedis()
+      await keepRenewalThread()
       const keyPrefix = freshPrefix()
       const all = ['default', 'q', ...queues]
       const { maxConcurrentTasks = 8 } = options

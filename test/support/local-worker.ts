@@ -10,6 +10,7 @@ import { expressionOf } from '../../lib/flow/node.js'
 import { DEFAULT_LIMITS } from '../../lib/options.js'
 import { openSession, type Session } from '../../lib/session/open-session.js'
 import { systemClock as clock, systemId as newId, systemRandom as random } from '../../lib/time.js'
+import { keepRenewalThread } from './kept-thread.js'
 import type { Stage } from './redis-stage.js'
 
 export interface LocalWorker {
@@ -28,6 +29,7 @@ export async function localWorker(
   const emitter = new Emitter(() => clock.now())
   const queues = ['default', 'runs']
   const tasks = expressions.flatMap((expression) => [...tasksOf(expression).keys()])
+  await keepRenewalThread()
   const session = await openSession({
     store: await openRedisBackend({ address, keyPrefix: stage.prefix }),
     ...{ clock, random, newId, emitter, limits: DEFAULT_LIMITS },
@@ -58,6 +60,7 @@ export async function workerHere(
   options: WorkerOptions = {},
 ): Promise<Worker> {
   Object.assign(process.env, stage.ledger.env)
+  await keepRenewalThread()
   const worker = new Worker({
     ...{ redisUrl: stage.server.url, keyPrefix: stage.prefix, logLevel: 'silent', workerId, tasks: [...tasks] },
     ...options,

@@ -8,6 +8,7 @@ import { openRedisBackend, type RedisBackendOptions } from '../../lib/backend/re
 import { type Keys, keysOf, tagOf } from '../../lib/backend/redis/keys.js'
 import { Redis } from 'ioredis'
 import { FaultProxy, type Match } from './fault-proxy.js'
+import { keepRenewalThread } from './kept-thread.js'
 import { Ledger } from './ledger.js'
 import { type Child, endChildren, spawnScript, spawnWorker, type WorkerOptions, workerReady } from './processes.js'
 import { RedisServer, type RedisServerOptions } from './redis-server.js'
@@ -40,6 +41,7 @@ export class Stage {
 
   /** A client on the stage's Redis, or on another address of it. */
   async client(options: ConnectOptions = {}, url = this.server.url): Promise<Graflow> {
+    await keepRenewalThread()
     const client = await connect(url, { keyPrefix: this.prefix, logLevel: 'silent', ...options })
     this.onEnd(() => client.close())
     return client

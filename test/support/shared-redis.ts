@@ -5,10 +5,12 @@
 import { RedisServer, type RedisServerOptions } from './redis-server.js'
 
 const started: RedisServer[] = []
+const ends: (() => Promise<unknown>)[] = []
 let shared: Promise<RedisServer> | undefined
 let prefixes = 0
 
 afterAll(async () => {
+  for (const end of ends.splice(0)) await end()
   shared = undefined
   await Promise.all(started.splice(0).map((server) => server.stop()))
 })
@@ -17,6 +19,11 @@ afterAll(async () => {
 export async function sharedRedis(): Promise<RedisServer> {
   shared ??= privateRedis()
   return shared
+}
+
+/** Runs at the end of the file, before its servers are stopped. */
+export function beforeServersStop(end: () => Promise<unknown>): void {
+  ends.push(end)
 }
 
 /** A server for one test, which may do with it what it likes. Stopped at the end of the file at the latest. */
