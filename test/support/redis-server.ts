@@ -207,23 +207,31 @@ export class RedisServer {
 
 const OLDEST_MAJOR = 7
 
-/** The servers on PATH that can be run, in order of preference. */
-function servers(): readonly { readonly name: string; readonly version: string }[] {
-  return ['redis-server', 'valkey-server'].flatMap((name) => {
-    const { stdout, error } = spawnSync(name, ['--version'], { encoding: 'utf8' })
-    const version = error === undefined ? /v=(\d+\.\S+)/.exec(stdout)?.[1] : undefined
-    return version === undefined ? [] : [{ name, version }]
-  })
+interface Program {
+  readonly name: string
+  readonly version: string
 }
 
-let chosen: { readonly name: string; readonly version: string } | undefined
+/** Undefined where it is not on PATH. */
+function programOf(name: string): Program | undefined {
+  const { stdout, error } = spawnSync(name, ['--version'], { encoding: 'utf8' })
+  const version = error === undefined ? /v=(\d+\.\S+)/.exec(stdout)?.[1] : undefined
+  return version === undefined ? undefined : { name, version }
+}
 
-function server(): { readonly name: string; readonly version: string } {
+let chosen: Program | undefined
+
+/** The first of those that are new enough, in order of preference. */
+function server(): Program {
   if (chosen !== undefined) return chosen
-  const all = servers()
-  chosen = all.find(({ version }) => Number.parseInt(version) >= OLDEST_MAJOR)
-  if (chosen !== undefined) return chosen
-  const got = all.map(({ name, version }) => `${name} ${version}`).join(', ')
+  const old: Program[] = []
+  for (const name of ['redis-server', 'valkey-server']) {
+    const program = programOf(name)
+    if (program === undefined) continue
+    if (Number.parseInt(program.version) >= OLDEST_MAJOR) return (chosen = program)
+    old.push(program)
+  }
+  const got = old.map(({ name, version }) => `${name} ${version}`).join(', ')
   throw new Error(
     `expected redis-server or valkey-server ${OLDEST_MAJOR}.0 or newer on PATH, got ${got === '' ? 'none' : got}; ` +
       'install it (Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis)',
