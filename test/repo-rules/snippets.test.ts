@@ -90,12 +90,13 @@ const inAll = <T>(find: (name: string, text: string, language: 'ts' | 'js') => T
   pages.flatMap(({ name, text }) => languages.map((language) => find(name, text, language)))
 const runnable = inAll(runnableOf).filter((snippet) => snippet !== undefined)
 const failing = inAll(failingOf).flat()
+const names = publicNames()
 const examples = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })
   .map((file) => `lib/${file.replaceAll('\\', '/')}`)
   .filter((file) => file.endsWith('.ts'))
   .sort()
   .flatMap((file) => examplesOf(file, readFileSync(join(root, file), 'utf8')))
-  .map((example) => withImports(example, 'graflow', publicNames()))
+  .map((example) => withImports(example, 'graflow', names))
 
 /** Types too, which the module itself does not have at run time. */
 function publicNames(): readonly string[] {
