@@ -73,6 +73,12 @@ export const spinning = task('spinning', { ...inThread, timeoutMs: 50 }, (_: unk
   return 'too late'
 })
 
+/** Nothing but the end of its thread ends it in time. */
+export const busy = task('busy', inThread, (_: unknown, ctx): void => {
+  mark(ctx, 'started')
+  spin(SPUN_MS)
+})
+
 /** Two of them take longer than each of them may. */
 export const short = task('short', { ...inThread, timeoutMs: 600 }, (input: number) => {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 350)

@@ -10,6 +10,7 @@ import { until } from '../support/waits.js'
 import { failureOfRun, logOf, nextEvent, nextMark } from '../support/runs.js'
 import {
   asIs,
+  busy,
   cancelling,
   checked,
   counting,
@@ -206,7 +207,7 @@ describeOnBackends('tasks in threads', (openOn, onlyEmbedded, name) => {
     const before = taskThreads()
     const graflow = await connected(1)
     const started = nextMark(graflow, 'started')
-    const run = await graflow.start(par(spinning), 0)
+    const run = await graflow.start(par(busy), 0)
     await started
     expect(taskThreads()).toBe(before + 1)
     const failure = failureOf(run.result())

@@ -73,6 +73,7 @@ describe('events of the processes of a store', () => {
     await untilTold(own, 'worker:registered b')
     await worker.stop()
     await untilTold(elsewhere, 'leader:changed b')
+    await untilTold(elsewhere, 'worker:deregistered a stopped')
     const about = (seen: readonly string[], id: string): readonly string[] =>
       seen.filter((line) => line.includes(` ${id}`))
     const life = ['worker:registered a', 'leader:changed a', 'worker:deregistered a stopped']
