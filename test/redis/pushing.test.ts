@@ -2,6 +2,7 @@
 import type { AcquireRequest, Grant, GroupSpec, Notice } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
 import type { RedisServer } from '../support/redis-server.js'
+import { keepRenewalThread } from '../support/kept-thread.js'
 import { type StagedBackend, useBackend } from '../support/redis-stage.js'
 import { privateRedis, sharedRedis } from '../support/shared-redis.js'
 import { until } from '../support/waits.js'
@@ -18,6 +19,7 @@ class Scene {
   #token = ''
 
   static async open(server?: RedisServer): Promise<Scene> {
+    await keepRenewalThread()
     const scene = new Scene(await stage(server ?? (await sharedRedis())))
     const { backend } = scene.staged
     await backend.putGraph('graph', bytes('graph'))

@@ -12,6 +12,7 @@ import type { RemoteTask } from '../../lib/server/remote-workers/remote-tasks.js
 import { openSession, type Session } from '../../lib/session/open-session.js'
 import { systemClock, systemId, systemRandom } from '../../lib/time.js'
 import { Worker, type WorkerOptions } from '../../worker/index.js'
+import { keepRenewalThread } from './kept-thread.js'
 import { freshPrefix, sharedRedis } from './shared-redis.js'
 import { wired } from './wired-backend.js'
 
@@ -43,6 +44,7 @@ export class RemoteStage {
   }
 
   static async open(name: StoreName): Promise<RemoteStage> {
+    if (name !== 'kernel') await keepRenewalThread()
     const keyPrefix = freshPrefix()
     const memory = openMemoryBackend({ clock: systemClock })
     const open = async (): Promise<Backend> =>
