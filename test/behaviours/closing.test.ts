@@ -1,12 +1,8 @@
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { connect, each, par, seq, task, type Graflow } from 'graflow'
 import { manualClock } from 'graflow/testing'
 import { endless, endlessPair, endlessStep, add, flaky } from './run-handle.tasks.js'
 import { describeOnBackends } from '../support/backends.js'
 import { failureOf } from '../support/captured-errors.js'
-import { compiled } from '../support/compiled.js'
 import { finished, logOf, nextEvent, nextMark } from '../support/runs.js'
 import { within } from '../support/waits.js'
 
@@ -125,31 +121,5 @@ describeOnBackends('close', (open) => {
     expect(await two.run(each(flaky), [1, 2])).toEqual([1, 2])
     await run.cancel()
     expect(one.instanceId).not.toBe(two.instanceId)
-  })
-})
-
-describe('a program that forgets to close', () => {
-  it.each([
-    ['a run', '[4,3]'],
-    ['a run with time limits', '[1,1]'],
-    ['retries', '[1,2]'],
-    ['a submitted run', '[3,3]'],
-    ['a failed run that nobody asks for', '"failed"'],
-    ['a cancelled run that nobody asks for', 'true'],
-    ['a handler past its timeout', '"TIMEOUT"'],
-    ['a handler that goes on past its timeout', '"TIMEOUT"'],
-    ['a fork that nobody waits for', '[1,2]'],
-    ['a client closed at once', 'false'],
-    ['a group that timed out', '"GROUP_TIMEOUT"'],
-    [
-      'a listener that throws',
-      `[2,"a listener of log failed: Error: the log's own. Lines of the log may be missing; further errors of its listeners are not reported"]`,
-    ],
-    ['a client that did nothing', 'true'],
-  ])('ends by itself after %s', async (name, output) => {
-    const child = compiled(join(__dirname, 'closing.child.ts'))
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, [child, name], { timeout: 15_000 })
-    expect(stderr).toBe('')
-    expect(stdout.trim()).toBe(output)
   })
 })

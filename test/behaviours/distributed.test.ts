@@ -14,7 +14,7 @@ describeOnBackends('distributed', (open, onlyEmbedded) => {
     expect(await run.result()).toEqual([2, 2])
   })
 
-  onlyEmbedded('by a manual clock; on-redis.test.ts has it with real times')(
+  onlyEmbedded('by a manual clock; test/long/on-redis.test.ts has it with real times')(
     'X3: a group past its timeoutMs fails with GROUP_TIMEOUT, its branches are withdrawn, and nothing is left after retention',
     async () => {
       const clock = manualClock(1_000_000)

@@ -51,7 +51,7 @@ describeOnBackends(
   },
   {
     onlyEmbedded:
-      'embedded serves every queue, capability and task; test/behaviours/on-redis.test.ts has workers that do not',
+      'embedded serves every queue, capability and task; test/long/on-redis.test.ts has workers that do not',
   },
 )
 
@@ -87,7 +87,7 @@ describeOnBackends(
   },
   {
     onlyEmbedded:
-      'embedded serves every queue, capability and task; test/behaviours/on-redis.test.ts has workers that do not',
+      'embedded serves every queue, capability and task; test/long/on-redis.test.ts has workers that do not',
   },
 )
 
@@ -121,6 +121,6 @@ describeOnBackends(
   },
   {
     onlyEmbedded:
-      'embedded serves every queue, capability and task; test/behaviours/on-redis.test.ts has workers that do not',
+      'embedded serves every queue, capability and task; test/long/on-redis.test.ts has workers that do not',
   },
 )

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { par } from 'graflow'
-import { untilLost } from '../behaviours/threads.tasks.js'
+import { untilLost } from './task-threads.tasks.js'
 import { compiled } from '../support/compiled.js'
 import { build, root, runExample, runProgram } from '../support/programs.js'
 import { useStage } from '../support/redis-stage.js'
@@ -14,7 +14,7 @@ import { within } from '../support/waits.js'
 beforeAll(build, 120_000)
 
 describe('a worker process with a busy thread', () => {
-  const stage = useStage(join(__dirname, '../behaviours/threads.tasks.ts'))
+  const stage = useStage(join(__dirname, 'task-threads.tasks.ts'))
 
   it.each(['SIGTERM', 'SIGKILL'] as const)('ends by %s, and its branch is started elsewhere', async (signal) => {
     const made = await stage()

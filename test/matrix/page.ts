@@ -16,7 +16,7 @@ tables of that test, and compared with them. To make it anew: \`node --import ts
 
 ✓ means that the cell is observed on both stores, as [below](#what-a-cell-looks-at). A number stands for [the reason](#where-there-is-nothing-to-look-at)
 why there is nothing to look at. \`isolation\` has no row: a thread needs a
-module, so [threads](guides/threads.md) have tests of their own (\`test/behaviours/threads.test.ts\`).
+module, so [threads](guides/threads.md) have tests of their own (\`test/long/task-threads.test.ts\`).
 
 Embedded means \`connect()\` itself. It is one worker that serves every queue and has every capability, so the rows for queues, capabilities,
 workers, priorities and losses have several workers on the same store instead, all in one process.

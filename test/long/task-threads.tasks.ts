@@ -1,4 +1,4 @@
-/** Tasks of threads.test.ts. */
+/** Tasks of task-threads.test.ts. */
 import { isMainThread, threadId } from 'node:worker_threads'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { task } from 'graflow'

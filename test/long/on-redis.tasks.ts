@@ -2,7 +2,7 @@
 import { each, par, seq, task, type TaskContext } from 'graflow'
 import { mark, turn } from '../support/handlers.js'
 
-export * from './joins.tasks.js'
+export * from '../behaviours/joins.tasks.js'
 
 /** The first two wait for each other: they cannot be one after the other in one process. */
 async function meet(ctx: TaskContext): Promise<void> {

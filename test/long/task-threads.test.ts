@@ -38,9 +38,9 @@ import {
   where,
   type Where,
   whereInline,
-} from './threads.tasks.js'
+} from './task-threads.tasks.js'
 
-const modules = [compiled(join(__dirname, 'threads.tasks.ts'))]
+const modules = [compiled(join(__dirname, 'task-threads.tasks.ts'))]
 
 /** The threads of this process that run tasks. */
 const taskThreads = (): number => (process.report.getReport() as unknown as { workers: unknown[] }).workers.length
