@@ -1094,6 +1094,8 @@ export interface DocumentsRequest {
   /** In place of those that have the name. */
   readonly put: readonly Document[]
   readonly remove: readonly string[]
+  /** It is written also where the store is full: it belongs to what makes room. What only removes always is. */
+  readonly isFreeing?: true
 }
 export interface Document {
   readonly name: string

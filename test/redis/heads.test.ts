@@ -25,6 +25,7 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   control: ['allow-oom'],
   decide: ['allow-oom'],
   documents: [],
+  'documents-full': ['allow-oom'],
   'event-log': [],
   'event-log-read': ['no-writes'],
   groups: ['no-writes'],

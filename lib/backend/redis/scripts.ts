@@ -17,6 +17,7 @@ export const SCRIPT_NAMES = Object.freeze([
   'control',
   'decide',
   'documents',
+  'documents-full',
   'event-log',
   'event-log-read',
   'groups',

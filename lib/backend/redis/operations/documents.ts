@@ -11,11 +11,11 @@ const MARK = '='
 
 /** Changes a collection as a whole, or not at all. */
 export async function writeDocuments(store: Store, request: DocumentsRequest): Promise<DocumentsAnswer> {
-  const { collection, nonce, ifRevision = '', put, remove } = request
+  const { collection, nonce, ifRevision = '', put, remove, isFreeing = put.length === 0 } = request
   const documents = put.flatMap(({ name, bytes }) => [name, bytes])
   try {
     const args = [collection, nonce, ifRevision, put.length, ...documents, ...remove]
-    const reply = await store.shard.call('documents', args)
+    const reply = await store.shard.call(isFreeing ? 'documents-full' : 'documents', args)
     const [word, revision] = [wordOf(reply), numberOf(listOf(reply)[1])]
     if (word === 'OK') return { status: 'ok', revision }
     if (word === 'CONFLICT') return { status: 'conflict', revision }
