@@ -60,6 +60,8 @@ export class DeploymentDesk implements Deployments {
   #look: { readonly at: number; readonly candidates: Promise<Candidates> } | undefined
   /** Names of the documents of events that this process carries. */
   readonly #carried = new Set<string>()
+  /** Of events whose group cannot be read: the group, and a digest of what it is. */
+  readonly #parked = new Map<string, { readonly groupId: string; readonly digest: string }>()
 
   constructor(services: OperatorServices) {
     this.#services = services
@@ -120,8 +122,7 @@ export class DeploymentDesk implements Deployments {
     encode(fields, 'the fields of the event', this.#services.engine.parts.limits.itemBytes, 'itemBytes')
     const name = idempotencyKey === undefined ? this.#services.newId() : idFrom(id, idempotencyKey)
     const injection = { id: name, groupId: id, eventType, fields }
-    const journey = new Journey(name, found.group, this.#journeyServices(found))
-    const { over } = await this.#begin(injection, found.group, journey)
+    const { journey, over } = await this.#begin(injection, found)
     await withDeadline(this.#services.clock, waitMs, unlessAborted(over, signal), () => undefined)
     return this.#answer(name, journey.deliveries)
   }
@@ -214,22 +215,17 @@ export class DeploymentDesk implements Deployments {
   // ------------------------------------------------------------------------------------------------------------------ events
 
   /** An event that one run is all of needs no document: the store has the run. */
-  async #begin(
-    injection: StoredInjection,
-    group: StoredGroup,
-    journey: Journey,
-  ): Promise<{ readonly over: Promise<void> }> {
-    const { eventType, fields } = injection
-    const targets = targetsOf(group.routes, EXTERNAL, eventType)
-    const isOneRun = targets.length === 1 && !group.routes.some(({ from }) => targets.includes(from))
-    const event = { eventType, input: fields }
-    if (targets.length === 0 || isOneRun) return journey.begin(event)
+  async #begin(injection: StoredInjection, found: GroupFound): Promise<Carried> {
+    const { eventType } = injection
+    const { routes } = found.group
+    const targets = targetsOf(routes, EXTERNAL, eventType)
+    const isOneRun = targets.length === 1 && !routes.some(({ from }) => targets.includes(from))
+    if (targets.length === 0 || isOneRun) return this.#carry(injection, found)
     const name = this.#injections.nameFor(this.#services.session)
     this.#carried.add(name)
     try {
       await this.#injections.put(name, injection)
-      const { over } = await journey.begin(event)
-      return { over: this.#untilOver(name, over) }
+      return await this.#carry(injection, found, name)
     } catch (error) {
       await this.#injections.remove(name).catch(() => undefined) // the next look takes it up
       this.#carried.delete(name)
@@ -237,21 +233,40 @@ export class DeploymentDesk implements Deployments {
     }
   }
 
-  /** The document goes once all is over; if this process ends before, another finds it. */
-  #untilOver(name: string, over: Promise<void>): Promise<void> {
+  /**
+   * @param name of its document, where it has one, which goes once all is over; if this process ends before, another finds it
+   * @param isOrphan whether its process was lost
+   */
+  async #carry(
+    { id, eventType, fields }: StoredInjection,
+    found: GroupFound,
+    name?: string,
+    isOrphan = false,
+  ): Promise<Carried> {
+    const event = { eventType, input: fields }
+    const log = this.#injections.startedLog(id)
+    const known = name === undefined ? [] : await this.#injections.started(id)
+    const keep = name === undefined ? (): void => undefined : log.keep
+    const journey = new Journey(id, found.group, { ...this.#journeyServices(found), known, keep })
+    const { over } = await journey.begin(event)
+    if (name === undefined) return { journey, over }
     const ended = over
+      // of several who carry it under one key, the first one ends that, or whoever goes on in its place
+      .then(() => (isOrphan || known.length === 0 ? log.end() : undefined))
       .then(() => this.#injections.remove(name))
       .finally(() => {
         this.#carried.delete(name)
       })
     ended.catch(() => undefined) // whoever waits for it hears of it
-    return ended
+    return { journey, over: ended }
   }
 
   /** Carries on all events whose process is gone. @throws what kept one of them from it; the others are carried on */
   async #takeOver(): Promise<void> {
     const { session } = this.#services
-    const orphans = await this.#injections.orphans(session, (name) => this.#carried.has(name))
+    await this.#unpark()
+    const isInHand = (name: string): boolean => this.#carried.has(name) || this.#parked.has(name)
+    const orphans = await this.#injections.orphans(session, isInHand)
     const faults: unknown[] = []
     for await (const page of this.#injections.takeOver(session, orphans)) {
       const taken = await Promise.allSettled(page.map((one) => this.#takeUp(one)))
@@ -261,14 +276,19 @@ export class DeploymentDesk implements Deployments {
   }
 
   /** Where it throws, the next look takes it up again. */
-  async #takeUp({ name, injection: { id, groupId, eventType, fields } }: TakenInjection): Promise<void> {
-    const found = await this.#groups.get(groupId)
+  async #takeUp({ name, injection }: TakenInjection): Promise<void> {
+    const { id, groupId } = injection
+    let found: GroupFound | undefined
+    try {
+      found = await this.#groups.get(groupId)
+    } catch (error) {
+      if (!(error instanceof GraflowError) || error.code !== 'INTEGRITY') throw error
+      return this.#park(name, groupId, error)
+    }
     if (found === undefined) return this.#injections.remove(name)
     this.#carried.add(name)
     try {
-      const journey = new Journey(id, found.group, this.#journeyServices(found))
-      const { over } = await journey.begin({ eventType, input: fields })
-      void this.#untilOver(name, over)
+      await this.#carry(injection, found, name, true)
     } catch (error) {
       this.#carried.delete(name)
       if (!(error instanceof GraflowError) || error.retryable || error.code === 'CLOSED') throw error
@@ -278,7 +298,26 @@ export class DeploymentDesk implements Deployments {
     }
   }
 
-  #journeyServices(found: GroupFound): JourneyServices {
+  /** An event whose group cannot be read waits, in this process, until that has changed; that is said once of a group. */
+  async #park(name: string, groupId: string, { message }: GraflowError): Promise<void> {
+    const digest = await this.#groups.digest(groupId)
+    const isKnown = [...this.#parked.values()].some((one) => one.groupId === groupId && one.digest === digest)
+    this.#parked.set(name, { groupId, digest })
+    if (isKnown) return
+    const fault = `events of a lost process wait: ${message}`
+    this.#services.engine.parts.emitter.emit('log', { level: 'warn', message: fault })
+  }
+
+  /** Those whose group is another by now are orphans again. */
+  async #unpark(): Promise<void> {
+    for (const groupId of new Set([...this.#parked.values()].map((one) => one.groupId))) {
+      const digest = await this.#groups.digest(groupId)
+      for (const [name, one] of this.#parked)
+        if (one.groupId === groupId && one.digest !== digest) this.#parked.delete(name)
+    }
+  }
+
+  #journeyServices(found: GroupFound): Omit<JourneyServices, 'known' | 'keep'> {
     const { clock, engine, backend, submit } = this.#services
     return {
       ...{ clock, submit },
@@ -294,6 +333,8 @@ export class DeploymentDesk implements Deployments {
       },
       endOf: (run) => this.#endOf(run),
       isDeployed: () => this.#groups.has(found.group.id),
+      exists: async (runId) => (await backend.inspect.run(runId)) !== undefined,
+      runOf: (runId) => this.#services.handleOf(runId),
     }
   }
 
@@ -336,6 +377,13 @@ export class DeploymentDesk implements Deployments {
     if (first === undefined) throw new GraflowError('INTERNAL', 'expected a pipeline that got the event')
     return { ...first, id, deliveries: all }
   }
+}
+
+/** An event that this process carries. */
+interface Carried {
+  readonly journey: Journey
+  /** Resolves when all is over. */
+  readonly over: Promise<void>
 }
 
 const isByLoad = ({ placement }: StoredGroup): boolean => placement === 'least-loaded'

@@ -2,6 +2,7 @@
  * Groups of pipelines as the store keeps them: a document for what was deployed, which never changes, one for the places, and one that keeps the name. Who
  * decides by what it has read writes only if nobody has written since, so any number of processes may deploy and place at once.
  */
+import { createHash } from 'node:crypto'
 import type { Backend, DocumentsFound, DocumentsRequest } from '../../backend/backend.js'
 import { GraflowError } from '../../errors.js'
 import type { PipelineSpec } from '../../producer/deployment-types.js'
@@ -88,6 +89,12 @@ export class GroupStore {
   async has(id: string): Promise<boolean> {
     const { documents } = await this.#read([specName(id)])
     return documents[0] !== undefined
+  }
+
+  /** Of what is stored of a group, also of one that cannot be read; empty where there is none. */
+  async digest(id: string): Promise<string> {
+    const [spec] = (await this.#read([specName(id)])).documents
+    return spec === undefined ? '' : createHash('sha256').update(spec).digest('hex')
   }
 
   /** Ids of all groups, sorted. */

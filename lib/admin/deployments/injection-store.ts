@@ -6,6 +6,7 @@
 import type { Backend } from '../../backend/backend.js'
 import { GraflowError } from '../../errors.js'
 import type { NewId } from '../../time.js'
+import type { StartedRun } from './journey.js'
 import { decode, encode } from '../../values/codec.js'
 
 /** An event on its way. */
@@ -23,6 +24,8 @@ export interface TakenInjection {
 }
 
 const COLLECTION = 'injections'
+/** What was started of an event, by the id of the event: all who carry it know that a run which is not there was deleted. */
+const STARTED = 'injections-started'
 const VERSION = 1
 /** Of them that are taken over together. */
 const PAGE = 50
@@ -54,6 +57,42 @@ export class InjectionStore {
     await this.#backend.writeDocuments({ ...this.#change(), put: [], remove: [name] })
   }
 
+  /** What was started of an event that is not through. */
+  async started(id: string): Promise<readonly StartedRun[]> {
+    const [bytes] = (await this.#backend.inspect.documents(STARTED, [id])).documents
+    return bytes === undefined ? [] : startedIn(bytes)
+  }
+
+  /** Keeps what was started of an event, one write at a time: of several lists that come meanwhile the last one counts. `end` forgets it. */
+  startedLog(id: string): {
+    readonly keep: (started: readonly StartedRun[]) => void
+    readonly end: () => Promise<void>
+  } {
+    let next: readonly StartedRun[] | undefined
+    let writing: Promise<void> | undefined
+    const write = async (): Promise<void> => {
+      for (let list = next; list !== undefined; list = next) {
+        next = undefined
+        const put = [{ name: id, bytes: encode({ v: VERSION, started: list }, 'what was started') }]
+        // a full store, or one that is away: it is known as long as this process lives
+        await this.#backend
+          .writeDocuments({ collection: STARTED, nonce: this.#newId(), put, remove: [] })
+          .catch(() => undefined)
+      }
+      writing = undefined
+    }
+    return {
+      keep: (started) => {
+        next = started
+        writing ??= write()
+      },
+      end: async () => {
+        await writing
+        await this.#backend.writeDocuments({ collection: STARTED, nonce: this.#newId(), put: [], remove: [id] })
+      },
+    }
+  }
+
   /** Names of those that no live session carries; of those of this session, whatever it does not carry (any more). */
   async orphans(session: string, isCarried: (name: string) => boolean): Promise<readonly string[]> {
     const { inspect } = this.#backend
@@ -69,7 +108,7 @@ export class InjectionStore {
 
   /**
    * Makes them the session's own, page by page; those that others have taken meanwhile, or that were over, are left out. What cannot be read is left as
-   * it is. @throws GraflowError BACKPRESSURE
+   * it is.
    */
   async *takeOver(session: string, orphans: readonly string[]): AsyncGenerator<readonly TakenInjection[]> {
     for (let from = 0; from < orphans.length; from += PAGE)
@@ -88,9 +127,9 @@ export class InjectionStore {
       })
       if (found.length === 0) return []
       const change = { ...this.#change(), put: found, remove: found.map(({ before }) => before), ifRevision: revision }
-      const answer = await this.#backend.writeDocuments(change)
+      // in place of as many bytes: also an event whose group was torn down must go from a full store
+      const answer = await this.#backend.writeDocuments({ ...change, isFreeing: true })
       if (answer.status === 'ok') return found
-      if (answer.status === 'backpressure') throw full()
     }
     return [] // they are there at the next look
   }
@@ -119,3 +158,12 @@ const isInjection = (value: unknown): value is StoredInjection =>
   value !== null &&
   (value as { readonly v?: unknown }).v === VERSION &&
   ['id', 'groupId', 'eventType'].every((key) => typeof (value as Record<string, unknown>)[key] === 'string')
+
+function startedIn(bytes: Uint8Array): readonly StartedRun[] {
+  try {
+    const { v, started = [] } = decode(bytes) as { readonly v: unknown; readonly started?: readonly StartedRun[] } // as it was written above
+    return v === VERSION ? started : []
+  } catch {
+    return [] // damaged, or of a newer release
+  }
+}

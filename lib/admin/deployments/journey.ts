@@ -1,6 +1,7 @@
 /**
  * One event on its way through the pipelines of a group: runs those that its type is routed to, and routes their results on. The ids of its runs follow
- * from its own id and the way to them, so carrying it once more, in another process, too, meets the runs that are there.
+ * from its own id and the way to them, so carrying it once more, in another process, too, meets the runs that are there. A run that was started once and is
+ * not there any more was deleted: it is not started again, and what came from it goes on.
  */
 import { asError } from '../../engine/failure.js'
 import { GraflowError } from '../../errors.js'
@@ -36,6 +37,23 @@ export interface JourneyServices {
   readonly endOf: (run: Run<unknown>) => Promise<PipelineEnd>
   /** Whether the group is still deployed. */
   readonly isDeployed: () => Promise<boolean>
+  /** Whether there is a run. */
+  readonly exists: (runId: string) => Promise<boolean>
+  /** A run that is there. */
+  readonly runOf: (runId: string) => Run<unknown>
+  /** What was started of the event before, by whoever carried it. */
+  readonly known: readonly StartedRun[]
+  /** Keeps what was started so far; it need not be kept before more is done. */
+  readonly keep: (started: readonly StartedRun[]) => void
+}
+
+/** A run of an event that was started. */
+export interface StartedRun {
+  readonly from: string
+  readonly to: string
+  readonly eventType: string
+  /** Of the run: its id is that of the event, and this. */
+  readonly way: string
 }
 
 /** Errors that may pass are tried again after so long. */
@@ -55,11 +73,14 @@ export class Journey {
   readonly #group: StoredGroup
   readonly #services: JourneyServices
   readonly #deliveries: Delivery[] = []
+  /** By way. */
+  readonly #started: Map<string, StartedRun>
 
   constructor(id: string, group: StoredGroup, services: JourneyServices) {
     this.#id = id
     this.#group = group
     this.#services = services
+    this.#started = new Map(services.known.map((one) => [one.way, one]))
   }
 
   /** What became of it so far, each after what it came from. */
@@ -85,15 +106,25 @@ export class Journey {
    * @param started its run, where it was started already
    * @throws GraflowError CLOSED: this process ends, and another may carry it on
    */
-  async #deliver(from: string, to: string, event: TypedEvent, way: string, started?: Started): Promise<void> {
-    for (let run = started; ; run = undefined) {
+  #deliver(from: string, to: string, event: TypedEvent, way: string, started?: Started): Promise<void> {
+    let given = started
+    return this.#untilDone(from, to, event.eventType, wayOf(way, this.#indexOf(to)), async () => {
+      const run = given ?? (await this.#start(from, to, event, way))
+      given = undefined
+      await this.#follow(run, event.eventType, to)
+    })
+  }
+
+  /** Tries again what may pass; what cannot be done has failed. */
+  async #untilDone(from: string, to: string, eventType: string, way: string, act: () => Promise<void>): Promise<void> {
+    for (;;) {
       try {
-        await this.#follow(run ?? (await this.#start(from, to, event, way)), event, to)
+        await act()
         return
       } catch (error) {
         if (isClosed(error)) throw error
         if (!(error instanceof GraflowError) || !error.retryable) {
-          this.#fail(from, to, event, way, error)
+          this.#fail({ from, to, eventType, way }, error)
           return
         }
         await this.#pause()
@@ -101,12 +132,14 @@ export class Journey {
     }
   }
 
-  async #start(from: string, to: string, event: TypedEvent, way: string): Promise<Started> {
-    const index = this.#group.pipelines.findIndex(({ name }) => name === to)
+  async #start(from: string, to: string, event: TypedEvent, before: string): Promise<Started> {
+    const index = this.#indexOf(to)
     const pipeline = this.#group.pipelines[index]
     if (pipeline === undefined) throw new GraflowError('INTERNAL', `expected a pipeline ${to} in the group`)
-    const ownWay = wayOf(way, index)
-    const runId = `${this.#id}-${ownWay}`
+    const way = wayOf(before, index)
+    const facts: StartedRun = { from, to, eventType: event.eventType, way }
+    const runId = this.#runIdOf(way)
+    if (this.#started.has(way) && !(await this.#services.exists(runId))) return { way, run: undefined }
     const workerId = await this.#services.placeOf(pipeline)
     const flow = await this.#services.flowOf(pipeline)
     const run = await this.#services.submit(
@@ -114,13 +147,18 @@ export class Journey {
       event.input,
       { id: runId, tags: tagsOf(this.#group, pipeline.name, event.eventType) },
     )
-    const delivery: Delivery = { from, eventType: event.eventType, routedTo: to, workerId, runId, state: 'pending' }
-    this.#put(delivery)
-    return { run, way: ownWay, delivery }
+    const delivery = this.#put(facts, { workerId, state: 'pending' })
+    if (!this.#started.has(way)) {
+      this.#started.set(way, facts)
+      this.#services.keep([...this.#started.values()])
+    }
+    return { run, way, delivery }
   }
 
   /** Waits for a run, and routes its result on. */
-  async #follow({ run, way, delivery }: Started, { eventType }: TypedEvent, name: string): Promise<void> {
+  async #follow(started: Started, eventType: string, name: string): Promise<void> {
+    if (started.run === undefined) return this.#deleted(started.way)
+    const { run, way, delivery } = started
     const end = await this.#services.endOf(run)
     Object.assign(delivery, { ...end, workerId: end.workerId ?? delivery.workerId })
     if (end.state !== 'completed') return
@@ -130,18 +168,48 @@ export class Journey {
     await Promise.all(targets.map((to) => this.#deliver(name, to, event, way)))
   }
 
-  #fail(from: string, to: string, { eventType }: TypedEvent, way: string, thrown: unknown): void {
-    const index = this.#group.pipelines.findIndex(({ name }) => name === to)
+  /** A run was started before and is not there any more: it counts as cancelled. What its result was routed to by then goes on. */
+  async #deleted(way: string): Promise<void> {
+    const facts = this.#started.get(way)
+    if (facts === undefined) return
+    const message = `the run was deleted before all of event ${this.#id} was over`
+    const error = new GraflowError('RUN_NOT_FOUND', message, { details: { runId: this.#runIdOf(way) } })
+    this.#put(facts, { workerId: undefined, state: 'cancelled', error })
+    const after = [...this.#started.values()].filter((one) => one.way.startsWith(way) && isNext(way, one.way))
+    await Promise.all(after.map((one) => this.#rejoin(one)))
+  }
+
+  /** Goes on with a run of which nobody knows the input any more. */
+  #rejoin(facts: StartedRun): Promise<void> {
+    const { from, to, eventType, way } = facts
+    return this.#untilDone(from, to, eventType, way, async () => {
+      const runId = this.#runIdOf(way)
+      if (!(await this.#services.exists(runId))) return this.#deleted(way)
+      const delivery = this.#put(facts, { workerId: undefined, state: 'pending' })
+      await this.#follow({ run: this.#services.runOf(runId), way, delivery }, eventType, to)
+    })
+  }
+
+  #indexOf(name: string): number {
+    return this.#group.pipelines.findIndex((one) => one.name === name)
+  }
+
+  #runIdOf(way: string): string {
+    return `${this.#id}-${way}`
+  }
+
+  #fail(facts: StartedRun, thrown: unknown): void {
     const error = thrown instanceof GraflowError ? thrown : new GraflowError('INTERNAL', asError(thrown).message)
-    const facts = { from, eventType, routedTo: to, runId: `${this.#id}-${wayOf(way, index)}` }
-    this.#put({ ...facts, workerId: undefined, state: 'failed', error })
+    this.#put(facts, { workerId: undefined, state: 'failed', error })
   }
 
   /** In place of an earlier try. */
-  #put(delivery: Delivery): void {
+  #put({ from, to, eventType, way }: StartedRun, rest: Pick<Delivery, 'workerId' | 'state' | 'error'>): Delivery {
+    const delivery: Delivery = { from, eventType, routedTo: to, runId: this.#runIdOf(way), ...rest }
     const at = this.#deliveries.findIndex(({ runId }) => runId === delivery.runId)
     if (at < 0) this.#deliveries.push(delivery)
     else this.#deliveries[at] = delivery
+    return delivery
   }
 
   #pause(): Promise<void> {
@@ -153,14 +221,15 @@ export class Journey {
 
 type Delivery = { -readonly [K in keyof PipelineDelivery]: PipelineDelivery[K] }
 
-interface Started {
-  readonly run: Run<unknown>
-  readonly way: string
-  readonly delivery: Delivery
-}
+/** Without a run: it was started once, and deleted since. */
+type Started =
+  | { readonly way: string; readonly run: Run<unknown>; readonly delivery: Delivery }
+  | { readonly way: string; readonly run: undefined }
 
 /** Two characters a pipeline: of the most pipelines behind each other that makes no id too long. */
-const wayOf = (before: string, index: number): string => `${before}${index.toString(36).padStart(2, '0')}`
+const STEP = 2
+const wayOf = (before: string, index: number): string => `${before}${index.toString(36).padStart(STEP, '0')}`
+const isNext = (before: string, way: string): boolean => way.length === before.length + STEP
 
 /** Tags are shorter than types of events may be. */
 const LONGEST_TAG = 128
