@@ -138,4 +138,56 @@ export function describeEventLog(useWorld: UseWorld): void {
     await append(2100)
     expect(await kept()).toEqual([2100])
   })
+
+  it('keeps no more than 64 MiB of what was seen of all runs, and drops first what would be over soonest', async () => {
+    const world = await useWorld()
+    const { backend } = world
+    const last = new Map<string, string>()
+    const append = async (runId: string, keptMs = KEPT_MS): Promise<void> => {
+      const answer = await backend.appendRunEvents({
+        ...{ runId, after: last.get(runId), keptMs },
+        ...{ events: new Uint8Array(1_900_000), seen: new Uint8Array(100_000) },
+      })
+      expect(answer.status).toBe('ok')
+      if (answer.status === 'ok') last.set(runId, answer.position)
+    }
+    const kept = async (): Promise<readonly string[]> => {
+      const found = await Promise.all([...last.keys()].map((runId) => backend.inspect.runEvents(runId, '0', 1)))
+      return [...last.keys()].filter((_, i) => found[i]?.last !== undefined)
+    }
+    await append('first')
+    await append('over', KEPT_MS / 2)
+    for (let n = 0; n < 31; n += 1) await append(`r${n}`)
+    expect(await kept()).toEqual([...last.keys()])
+    await append('more')
+    expect((await kept()).length).toBe(last.size - 1)
+    expect(await kept()).not.toContain('over')
+    await append('first') // which is the last one from now on
+    await append('one-more')
+    expect(await kept()).toContain('first')
+    expect(await kept()).not.toContain('r0')
+    // who comes back is told that something is missing, and it begins anew
+    const before = last.get('over')
+    expect(await backend.inspect.runEvents('over', before, 1)).toMatchObject({ isGap: true, seen: undefined })
+    last.delete('over')
+    await world.harness.advance(5)
+    await append('over')
+    expect(await backend.inspect.runEvents('over', before, 1)).toMatchObject({ isGap: true })
+    expect(await backend.inspect.runEvents('over', '0', 9)).toMatchObject({ isGap: false, last: last.get('over') })
+  })
+
+  it('forgets the bytes of what was seen of runs that is over', async () => {
+    const world = await useWorld()
+    const { backend } = world
+    const append = (runId: string, keptMs: number): Promise<unknown> =>
+      backend.appendRunEvents({
+        ...{ runId, after: undefined, keptMs },
+        ...{ events: new Uint8Array(1_900_000), seen: new Uint8Array(0) },
+      })
+    for (let n = 0; n < 33; n += 1) await append(`r${n}`, 1_000)
+    await world.harness.advance(1_500)
+    await append('lives', KEPT_MS)
+    for (let n = 0; n < 33; n += 1) await append(`s${n}`, KEPT_MS)
+    expect((await backend.inspect.runEvents('lives', '0', 1)).last).toBeDefined()
+  })
 }

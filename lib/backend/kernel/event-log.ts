@@ -5,12 +5,15 @@
 import type { EventPage, LoggedEvent, RunEventPage, RunEventsAnswer, RunEventsRequest } from '../backend.js'
 import { isGapBehind } from '../event-positions.js'
 import type { Run } from './group.js'
-import { EventLog } from './kept-events.js'
+import { EventLog, type RunEventLog } from './kept-events.js'
 import type { KernelState } from './state.js'
 
 const MOST_EVENTS = 10000
 const MOST_RUN_EVENTS = 1000
 const MOST_RUN_BYTES = 2 * 1024 * 1024
+/** Of all runs together; and what a log takes beside what is in it. */
+const MOST_LOGS_BYTES = 64 * 1024 * 1024
+const LOG_BYTES = 1024
 
 /** From now on what happens is kept; where it was not until now, the log begins anew. */
 export function keepEvents(state: KernelState, forMs: number): void {
@@ -55,22 +58,23 @@ export function readEvents(state: KernelState, after: string | undefined, limit:
 
 /** Adds to what was seen of a run. */
 export function appendRunEvents(state: KernelState, request: RunEventsRequest): RunEventsAnswer {
+  const { runEvents, now } = state
   const { runId, after, events, seen, keptMs } = request
-  forgetOld(state)
-  const known = state.runEvents.get(runId)
+  runEvents.dropDue(now)
+  const known = runEvents.get(runId)
   if (known?.log.last !== after) return { status: 'stale' }
-  const own = known ?? { log: new EventLog<Uint8Array>(), seen }
+  const own = known ?? { runId, log: new EventLog<Uint8Array>(), seen, bytes: 0, dueAt: 0, place: -1, order: 0 }
   own.seen = seen
-  own.log.keptUntil = state.now + keptMs
-  state.runEvents.delete(runId) // the last one to be kept stands last
-  state.runEvents.set(runId, own)
   const position = own.log.add(events, state.wallNow, MOST_RUN_EVENTS)
-  own.log.keepLast(MOST_RUN_BYTES, (one) => one.length)
+  const left = own.log.keepLast(MOST_RUN_BYTES, (one) => one.length)
+  boundLogs(state, own, left + seen.length + LOG_BYTES, keptMs)
   return { status: 'ok', position }
 }
 
-function forgetOld(state: KernelState): void {
-  for (const [runId, { log }] of state.runEvents) if (log.keptUntil <= state.now) state.runEvents.delete(runId)
+/** Keeps how much the log of a run takes; where all take too much, those go that would be over soonest. */
+function boundLogs({ runEvents, now }: KernelState, own: RunEventLog, bytes: number, keptMs: number): void {
+  runEvents.keep(own, bytes, now + keptMs)
+  runEvents.dropBeyond(MOST_LOGS_BYTES, own)
 }
 
 /** What was kept behind a position of what was seen of a run. */
@@ -80,7 +84,7 @@ export function readRunEvents(
   after: string | undefined,
   limit: number,
 ): RunEventPage {
-  forgetOld(state)
+  state.runEvents.dropDue(state.now)
   const { log = new EventLog<Uint8Array>(), seen } = state.runEvents.get(runId) ?? {}
   return {
     last: log.last,

@@ -14,7 +14,7 @@ import type {
   Token,
 } from '../backend.js'
 import { DeadLetters } from './dead-letters.js'
-import { EventLog, type RunEventLog } from './kept-events.js'
+import { EventLog, RunEventLogs } from './kept-events.js'
 import { type Due, DueQueue } from './due-queue.js'
 import type {
   AffinityHold,
@@ -114,7 +114,7 @@ export class KernelState {
   readonly deadLetters = new DeadLetters()
   /** What happened, while somebody wants to know; and what was seen of single runs by those who watch them. */
   readonly events = new EventLog<LoggedEvent>()
-  readonly runEvents = new Map<string, RunEventLog>()
+  readonly runEvents = new RunEventLogs()
   /** Runs that have ended, counted by state and workflow. */
   readonly ended = new Map<string, { readonly workflow: string; readonly state: EndState; count: number }>()
 

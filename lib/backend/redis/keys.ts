@@ -63,6 +63,9 @@ export function keysOf(tag: string, db = 0) {
     runEvents: (runId: string) => `${tag}:ev:${runId}`,
     /** What was seen last of the run by those who watch it. */
     runSeen: (runId: string) => `${tag}:es:${runId}`,
+    /** Runs by when what was seen of them is kept no longer; and how many bytes of it each has. */
+    runLogs: `${tag}:evx`,
+    runLogSizes: `${tag}:evb`,
     deadLetters: `${tag}:dead`,
     quarantine: `${tag}:quar`,
     activity: (runId: string) => `${activities}${runId}`,
