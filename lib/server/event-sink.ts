@@ -45,6 +45,8 @@ export function frameOf({ id, event, data }: Frame): Uint8Array {
 export interface EventSink {
   /** False once the reader is gone, was dropped, or the stream has ended. */
   readonly isOpen: boolean
+  /** Whether a frame of any size may be pushed now without waiting. */
+  readonly hasRoom: boolean
   /** Sends a frame; nothing where it is not open. A reader for which too much waits is dropped. */
   push(frame: Uint8Array): void
   /** Resolves when there is room again for most of what may wait, or it is not open any more: for who has much to tell at once. */
@@ -131,6 +133,10 @@ class Sink implements EventSink {
     return this.#isOpen
   }
 
+  get hasRoom(): boolean {
+    return this.#left >= ROOM_BYTES
+  }
+
   open(controller: ReadableStreamDefaultController<Uint8Array>): void {
     this.#controller = controller
   }
@@ -147,7 +153,7 @@ class Sink implements EventSink {
   }
 
   room(): Promise<void> {
-    if (!this.#isOpen || this.#left >= ROOM_BYTES) return Promise.resolve()
+    if (!this.#isOpen || this.hasRoom) return Promise.resolve()
     return new Promise((resolve) => {
       this.#waiting.push(resolve)
       this.#disarm ??= this.#clock.after(
@@ -162,7 +168,7 @@ class Sink implements EventSink {
 
   /** The reader has taken something. */
   taken(): void {
-    if (this.#waiting.length > 0 && this.#left >= ROOM_BYTES) this.#letOn()
+    if (this.#waiting.length > 0 && this.hasRoom) this.#letOn()
   }
 
   /** How much may be pushed now. */

@@ -6,6 +6,7 @@
 import { isBefore } from '../backend/event-positions.js'
 import type { EventPage } from '../backend/backend.js'
 import { frameOf, type EventSink } from './event-sink.js'
+import { inTurns } from './in-turns.js'
 import { frameOfLogged } from './logged-events.js'
 import type { ServerServices } from './services.js'
 
@@ -170,31 +171,33 @@ export class PrefixEvents {
     this.#behind = isMore ? this.#behind + 1 : 0
     if (page.isGap || this.#behind > MOST_BEHIND) {
       this.#behind = 0
-      this.#reset(page.last ?? '0')
+      await this.#reset(page.last ?? '0')
       return
     }
     if (page.next === undefined) return
-    this.#position = page.next
+    const { next } = page
+    this.#position = next
     const frames = page.events.map((event) => ({ position: event.position, frame: frameOfLogged(event) }))
     const whole = joined(frames.map(({ frame }) => frame))
-    for (const watcher of this.#watchers) {
+    await inTurns(this.#watchers, (watcher) => {
       const isAtHand = frames[0] === undefined || isBefore(watcher.cursor, frames[0].position)
       const left = isAtHand
         ? whole
         : joined(frames.filter(({ position }) => isBefore(watcher.cursor, position)).map(({ frame }) => frame))
       for (const chunk of left) watcher.sink.push(chunk)
-      if (isBefore(watcher.cursor, page.next)) watcher.cursor = page.next
+      if (isBefore(watcher.cursor, next)) watcher.cursor = next
       if (!watcher.sink.isOpen) this.#watchers.delete(watcher)
-    }
+    })
   }
 
-  #reset(position: string): void {
+  #reset(position: string): Promise<void> {
     this.#position = position
     const frame = resetFrame(position)
-    for (const watcher of this.#watchers) {
+    return inTurns(this.#watchers, (watcher) => {
+      if (!isBefore(watcher.cursor, position)) return // it joined meanwhile
       watcher.sink.push(frame)
       watcher.cursor = position
-    }
+    })
   }
 }
 

@@ -8,6 +8,7 @@ import type { RunEventPage } from '../backend/backend.js'
 import type { RunStatus } from '../producer/types.js'
 import { elapsedMs } from '../time.js'
 import { frameOf, type EventSink } from './event-sink.js'
+import { inTurns } from './in-turns.js'
 import { joined, LOOK_MS, type PrefixEvents, resetFrame } from './prefix-events.js'
 import { boundedStatus, changesBetween, type RunChangeEvent, type SeenRun } from './run-changes.js'
 import type { ServerServices } from './services.js'
@@ -23,9 +24,8 @@ const AWAY_MS = 1_000
 const KEPT_MS = 3_600_000
 /** That of a run that is over: who comes later reads its end anew. */
 const OVER_KEPT_MS = 600_000
-const PAGE = 50
-/** Of those who catch up, each has a page in hand until its reader has taken it. */
-const OWN_PAGE = 8
+/** Of the log: those who catch up have a page each in hand until their readers have taken it. */
+const PAGE = 8
 /** A batch that is larger is told as a reset. */
 const MOST_BATCH_BYTES = 256 * 1024
 
@@ -62,6 +62,8 @@ export class RunWatch {
   #seen: SeenRun | undefined
   #last: string | undefined
   #status: RunStatus | undefined
+  /** The last status as all are told it, from the first who is. */
+  #statusFrame: Uint8Array | undefined
   #isKnown = false
   #disarm: (() => void) | undefined
   #isLooking = false
@@ -84,9 +86,7 @@ export class RunWatch {
   add(sink: EventSink, from: RunPosition, untilEnd: boolean): () => void {
     const watcher: Watcher = { sink, untilEnd, cursor: from.after }
     this.#users += 1
-    this.#join(watcher, from).catch(() => {
-      sink.end() // the store is away: the reader comes back
-    })
+    this.#begin(watcher, from.skip)
     return () => {
       this.#users -= 1
       this.#watchers.delete(watcher)
@@ -100,13 +100,19 @@ export class RunWatch {
     for (const { sink } of this.#watchers) sink.end()
   }
 
+  #begin(watcher: Watcher, skip: number): void {
+    this.#join(watcher, skip).catch(() => {
+      watcher.sink.end() // the store is away: the reader comes back
+    })
+  }
+
   /** Catches up, until the watcher has what all others have. */
-  async #join(watcher: Watcher, { skip }: RunPosition): Promise<void> {
+  async #join(watcher: Watcher, skip: number): Promise<void> {
     const { sink } = watcher
     const { inspect } = this.#services.session.store
     let left = skip
     while (sink.isOpen && !this.#isClosed) {
-      const page = await inspect.runEvents(this.#id, watcher.cursor, OWN_PAGE)
+      const page = await inspect.runEvents(this.#id, watcher.cursor, PAGE)
       if (page.isGap) {
         watcher.cursor = page.last ?? '0'
         sink.push(resetFrame(watcher.cursor))
@@ -118,13 +124,13 @@ export class RunWatch {
       }
       left = 0
       watcher.cursor = entries.at(-1)?.position ?? watcher.cursor
-      if (entries.length === OWN_PAGE) continue
+      if (entries.length === PAGE) continue
       await sink.room() // for what it is told with all others
       // others may have been told more since the page was read
       if (page.last !== undefined && this.#last !== undefined && isBefore(page.last, this.#last)) continue
       if (!watcher.sink.isOpen) return
       this.#watchers.add(watcher)
-      if (this.#status !== undefined) this.#tellStatus(watcher, this.#status)
+      if (this.#status !== undefined) sink.push(this.#frameOfStatus(this.#status))
       this.#soon()
       return
     }
@@ -174,16 +180,19 @@ export class RunWatch {
     }
     const isFirst = this.#status === undefined
     this.#status = status
+    this.#statusFrame = undefined
     const { events, seen } = changesBetween(this.#seen, status)
-    if (events.length > 0 && !(await this.#append(events, seen))) return true // again, from what another server has seen
+    const after = this.#last ?? '0'
+    const own = events.length === 0 ? [] : await this.#append(events, seen)
+    if (own === undefined) return true // again, from what another server has seen
     this.#seen = seen
-    for (const watcher of this.#watchers) if (isFirst || events.length > 0) this.#tellStatus(watcher, status)
-    if (isOver(status.state)) this.#ended(status)
+    if (isFirst || events.length > 0) await this.#tell(own, after, status)
+    if (isOver(status.state)) await this.#ended(status)
     return events.length > 0
   }
 
-  /** False where another server was faster: then its events are told. */
-  async #append(events: readonly RunChangeEvent[], seen: SeenRun): Promise<boolean> {
+  /** What is to be told of it; undefined where another server was faster: then its events are told. */
+  async #append(events: readonly RunChangeEvent[], seen: SeenRun): Promise<RunEventPage['entries'] | undefined> {
     const { store } = this.#services.session
     const bytes = Buffer.from(JSON.stringify(events))
     const isFit = bytes.length <= MOST_BATCH_BYTES
@@ -195,43 +204,55 @@ export class RunWatch {
     })
     if (answer.status === 'ok') {
       this.#last = answer.position
-      this.#tell([{ position: answer.position, events: batch }], after ?? '0')
-      return true
+      return [{ position: answer.position, events: batch }]
     }
     for (;;) {
       const page = await store.inspect.runEvents(this.#id, this.#last ?? '0', PAGE)
       if (page.last === undefined) {
         this.#last = undefined // the log is over, and begins anew; what was seen is known here
-        return false
+        return undefined
       }
-      this.#tell(page.entries, this.#last ?? '0')
+      const before = this.#last ?? '0'
       this.#last = page.entries.at(-1)?.position ?? page.last
       this.#seen = seenIn(page.seen)
-      if (page.entries.length < PAGE) return false
+      await this.#tell(page.entries, before)
+      if (page.entries.length < PAGE) return undefined
     }
   }
 
-  #tell(entries: RunEventPage['entries'], after: string): void {
-    const chunks = joined(framesOf(entries, after, 0))
-    for (const watcher of this.#watchers) {
+  /** Tells all who have taken what they were told before. */
+  #tell(entries: RunEventPage['entries'], after: string, status?: RunStatus): Promise<void> {
+    const ofStatus = (): readonly Uint8Array[] => (status === undefined ? [] : [this.#frameOfStatus(status)])
+    let whole: Uint8Array | undefined
+    return inTurns(this.#watchers, (watcher) => {
       const missing = entries.filter(({ position }) => isBefore(watcher.cursor, position))
-      const own = missing.length === entries.length ? chunks : joined(framesOf(missing, watcher.cursor, 0))
-      for (const chunk of own) watcher.sink.push(chunk)
+      const isWhole = missing.length === entries.length
+      if (!watcher.sink.isOpen || (missing.length === 0 && status === undefined)) return
+      if (!watcher.sink.hasRoom) {
+        this.#watchers.delete(watcher)
+        this.#begin(watcher, 0)
+        return
+      }
+      const frames = (): Uint8Array =>
+        Buffer.concat([...framesOf(missing, isWhole ? after : watcher.cursor, 0), ...ofStatus()])
+      watcher.sink.push(isWhole ? (whole ??= frames()) : frames())
       watcher.cursor = missing.at(-1)?.position ?? watcher.cursor
-    }
+    })
   }
 
-  #tellStatus({ sink }: Watcher, status: RunStatus): void {
-    sink.push(frameOf({ event: 'status', data: { type: 'status', ...plainFields(boundedStatus(status), true) } }))
+  #frameOfStatus(status: RunStatus): Uint8Array {
+    const make = (): Uint8Array =>
+      frameOf({ event: 'status', data: { type: 'status', ...plainFields(boundedStatus(status), true) } })
+    return status === this.#status ? (this.#statusFrame ??= make()) : make()
   }
 
-  #ended({ state }: RunStatus): void {
+  #ended({ state }: RunStatus): Promise<void> {
     const frame = frameOf({ event: 'end', data: { type: 'end', runId: this.#id, state } })
-    for (const watcher of this.#watchers) {
-      if (!watcher.untilEnd) continue
-      watcher.sink.push(frame)
-      watcher.sink.end()
-    }
+    return inTurns(this.#watchers, ({ sink, untilEnd }) => {
+      if (!untilEnd) return
+      sink.push(frame)
+      sink.end()
+    })
   }
 
   #gone(): void {

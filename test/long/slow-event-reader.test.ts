@@ -27,6 +27,7 @@ it('is told once that events are missing that went while it read, and then what 
   let isFull = false
   const sink: EventSink = {
     isOpen: true,
+    hasRoom: true,
     push: (frame) =>
       void told.push(
         ...(Buffer.from(frame)
