@@ -1,6 +1,7 @@
 /** The worker protocol as requests and answers; what it does is in remote-workers.test.ts. */
 import { declareTask, each } from 'graflow'
 import { createServer } from 'node:net'
+import { RemoteTokens, type RemoteToken } from '../../lib/server/remote-workers/remote-token.js'
 import { openPlane, type TestPlane } from '../support/control-plane.js'
 import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
 
@@ -44,6 +45,42 @@ describe('the worker protocol', () => {
     expect((await post(`/${id}/deregister`)).json).toEqual({ id, changed: true })
   })
 
+  it('takes no token that no server has made, whatever is changed in one, and those of any server of the store', async () => {
+    const id = await register()
+    const run = await plane.graflow.start(each(upper), ['a', 'b'])
+    const [task] = (await post(`/${id}/acquire`)).json['tasks'] as { token: string; path: string }[]
+    const bytes = Buffer.from(task?.token ?? '', 'base64url')
+    const start = JSON.parse(bytes.subarray(16).toString()) as unknown[]
+    const forged = start.map((was, i) => {
+      const now = start.with(i, typeof was === 'number' ? was + 1 : `${String(was)}x`)
+      return Buffer.concat([bytes.subarray(0, 16), Buffer.from(JSON.stringify(now))]).toString('base64url')
+    })
+    expect(forged.length).toBe(12)
+    const other = await openPlane({ keyPrefix: plane.services.keyPrefix }, (await sharedRedis()).url)
+    for (const one of [plane, other])
+      for (const token of [...forged, bytes.subarray(1).toString('base64url')]) {
+        const said = { token, progress: { fraction: 0.5, message: 'forged' } }
+        for (const [call, body] of [
+          ['extend', said],
+          ['extend', { tasks: [{ token: task?.token, progress: { fraction: 0.4 } }, said] }],
+          ['heartbeat', { inHand: [token] }],
+          ['acquire', { inHand: [token], waitMs: 0 }],
+          ['complete', { token, result: 'A' }],
+        ] as const) {
+          const answer = await one.ask('POST', `${BASE}/${id}/${call}`, body)
+          expect([call, answer.status, answer.json['code']]).toEqual([call, 400, 'INVALID_OPTION'])
+        }
+      }
+    expect((await run.status()).progress).toEqual([])
+    const extended = await other.ask('POST', `${BASE}/${id}/extend`, {
+      ...{ token: task?.token, progress: { fraction: 0.25 } },
+    })
+    expect(extended.json).toEqual({ drain: false, lost: [] })
+    expect((await run.status()).progress).toMatchObject([{ path: task?.path, fraction: 0.25 }])
+    await other.close()
+    await run.cancel()
+  })
+
   it('refuses a late result with 409 and a code, and a worker that it does not know with 404', async () => {
     const id = await register()
     const run = await plane.graflow.start(each(upper), ['a'])
@@ -83,18 +120,19 @@ describe('the worker protocol', () => {
     const run = await plane.graflow.start(each(upper), ['a', 'b'])
     const { json } = await post(`/${id}/acquire`, { max: 2 })
     const [first, second] = json['tasks'] as { token: string }[]
-    const changed = (token = '', fields: object): string =>
-      Buffer.from(
-        JSON.stringify(Object.assign(JSON.parse(Buffer.from(token, 'base64url').toString()), fields)),
-      ).toString('base64url')
-    const GRAPH = 4
+    const { session, clock, newId } = plane.services
+    const tokens = new RemoteTokens({ store: session.store, clock, newId })
+    const changed = async (token = '', fields: object): Promise<string> => {
+      const [start] = await tokens.decode([token])
+      return tokens.encode({ ...(start as RemoteToken), ...fields })
+    }
     const error = { message: 'no' }
-    const held = await post(`/${id}/complete`, { token: changed(first?.token, { [GRAPH]: 'gone' }), error })
+    const held = await post(`/${id}/complete`, { token: await changed(first?.token, { graph: 'gone' }), error })
     expect([held.status, held.json['state']]).toEqual([200, 'released'])
     await run.cancel()
-    const over = await post(`/${id}/complete`, { token: changed(second?.token, { [GRAPH]: 'gone' }), error })
+    const over = await post(`/${id}/complete`, { token: await changed(second?.token, { graph: 'gone' }), error })
     expect([over.status, over.json['code']]).toEqual([409, 'CANCELLED'])
-    const beyond = await post(`/${id}/complete`, { token: changed(second?.token, { 2: 2 ** 40 }), result: 1 })
+    const beyond = await post(`/${id}/complete`, { token: await changed(second?.token, { index: 2 ** 40 }), result: 1 })
     expect([beyond.status, beyond.json['code']]).toEqual([400, 'INVALID_OPTION'])
   })
 

@@ -18,12 +18,13 @@ import { encodeTimes } from '../../values/branch-times.js'
 import { encodeFailure } from '../../values/codec.js'
 import { EMPTY_BYTES, byteLength, packOne } from '../../values/packed-items.js'
 import { wholeValue, type ValueTypes } from '../typed-values.js'
-import { decodeToken, encodeToken, fenceOf, labelled, runOf, type RemoteToken } from './remote-token.js'
+import { fenceOf, labelled, runOf, type RemoteToken, type RemoteTokens } from './remote-token.js'
 
 export interface RemoteTasksOptions {
   /** As it is: a call fails while the store is away, and the worker asks again. */
   readonly store: Pick<Backend, 'settle' | 'step' | 'limits'>
   readonly engine: Engine
+  readonly tokens: RemoteTokens
   readonly emitter: Emitter
   readonly announcer: Announcer | undefined
   readonly clock: Clock
@@ -117,7 +118,7 @@ export class RemoteTasks {
    * @throws GraflowError INVALID_OPTION for a token that is none, with nothing settled; REDIS_UNAVAILABLE
    */
   async report(session: string, workerId: string, reports: readonly RemoteReport[]): Promise<readonly ReportAnswer[]> {
-    const starts = reports.map(({ token }) => decodeToken(token))
+    const starts = await this.#options.tokens.decode(reports.map(({ token }) => token))
     const all = await Promise.all(
       reports.map((report, i) => this.#reportOf(report, starts[i] as RemoteToken, workerId)), // one for each
     )
@@ -159,7 +160,7 @@ export class RemoteTasks {
     }
     const { trace } = prepared.grant.spec
     return {
-      token: encodeToken({ ...start, startedAt: clock.now() }),
+      token: await this.#options.tokens.encode({ ...start, startedAt: clock.now() }),
       ...{ task, runId, path },
       ...(isItem(prepared.node) && { index, ...labelled(start) }),
       ...{ attempt, fence: branch.fence, idempotencyKey: `${runId}/${path}` },

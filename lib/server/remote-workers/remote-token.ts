@@ -1,9 +1,13 @@
 /**
  * What a worker gets with a task and gives back with its result: which branch it is, the store's token for it, and what must be known of the start when
- * it ends. All of it travels, so that any server can take the result. Hides the layout: the worker takes it for a text.
+ * it ends. All of it travels, so that any server can take the result, under a signature, so that no worker can make one up: the store knows the token of a
+ * grant, but not the path, the task or the counts beside it. Hides the layout: the worker takes it for a text.
  */
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import type { Backend } from '../../backend/backend.js'
 import { describe } from '../../describe.js'
 import { GraflowError } from '../../errors.js'
+import { type Clock, elapsedMs, type NewId } from '../../time.js'
 
 /** A start of a task, as the server that takes its result must know it. */
 export interface RemoteToken {
@@ -28,19 +32,88 @@ export interface RemoteToken {
 }
 
 /** Of this layout; a server that meets another one says so. */
-const VERSION = 1
+const VERSION = 2
 const LONGEST = 8_192
+const SIGNATURE_BYTES = 16
+/** The document with the secret under which all servers of the store sign; how long it is taken for what it was. */
+const COLLECTION = 'worker-tokens'
+const SECRET = 'secret'
+const FRESH_MS = 60_000
+const MOST_TRIES = 20
 
-/** The text for a worker: letters, digits, `-` and `_`. */
-export const encodeToken = (start: RemoteToken): string => {
-  const { gid, index, token, graph, task, path, eventIndex, label, errors, losses, startedAt } = start
-  const fields = [VERSION, gid, index, token, graph, task, path, eventIndex, label ?? null, errors, losses, startedAt]
-  return Buffer.from(JSON.stringify(fields)).toString('base64url')
+export interface RemoteTokensOptions {
+  readonly store: Pick<Backend, 'inspect' | 'writeDocuments'>
+  readonly clock: Clock
+  readonly newId: NewId
 }
 
-/** @throws GraflowError INVALID_OPTION for a text that no server has made */
-export function decodeToken(text: string): RemoteToken {
-  const fields = text.length > LONGEST ? [] : fieldsOf(text)
+/** Makes and reads tokens, all servers of a store alike. One a server. */
+export class RemoteTokens {
+  readonly #options: RemoteTokensOptions
+  #known: { readonly secret: Promise<Uint8Array>; readonly at: number } | undefined
+
+  constructor(options: RemoteTokensOptions) {
+    this.#options = options
+  }
+
+  /** The text for a worker: letters, digits, `-` and `_`. */
+  async encode(start: RemoteToken): Promise<string> {
+    const { gid, index, token, graph, task, path, eventIndex, label, errors, losses, startedAt } = start
+    const fields = [VERSION, gid, index, token, graph, task, path, eventIndex, label ?? null, errors, losses, startedAt]
+    const bytes = Buffer.from(JSON.stringify(fields))
+    return Buffer.concat([signatureOf(await this.#secret(), bytes), bytes]).toString('base64url')
+  }
+
+  /** In order. @throws GraflowError INVALID_OPTION for a text that no server has made */
+  async decode(texts: readonly string[]): Promise<readonly RemoteToken[]> {
+    const read = texts.map((text) => ({ text, ...partsOf(text) }))
+    if (read.length === 0) return []
+    const isSigned = (secret: Uint8Array): boolean =>
+      read.every(({ signature, bytes }) => timingSafeEqual(signature, signatureOf(secret, bytes)))
+    // the secret of a store that was lost is another one
+    if (!isSigned(await this.#secret()) && !isSigned(await this.#secret(true))) {
+      const secret = await this.#secret()
+      const made = read.find(({ signature, bytes }) => !timingSafeEqual(signature, signatureOf(secret, bytes)))
+      throw unknownToken(made?.text)
+    }
+    return read.map(({ start }) => start)
+  }
+
+  #secret(isNow = false): Promise<Uint8Array> {
+    const now = elapsedMs(this.#options.clock)
+    if (isNow || this.#known === undefined || now - this.#known.at > FRESH_MS) {
+      const secret = this.#read()
+      this.#known = { secret, at: now }
+      secret.catch(() => {
+        this.#known = undefined
+      })
+    }
+    return this.#known.secret
+  }
+
+  /** The first who needs it makes it. */
+  async #read(): Promise<Uint8Array> {
+    const { store, newId } = this.#options
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      const { revision, documents } = await store.inspect.documents(COLLECTION, [SECRET])
+      if (documents[0] !== undefined) return documents[0]
+      const bytes = createHash('sha256').update(`${newId()} ${newId()}`).digest()
+      const write = { collection: COLLECTION, nonce: newId(), ifRevision: revision, remove: [] }
+      // also in a full store: it is small, and without it no worker could report
+      await store.writeDocuments({ ...write, put: [{ name: SECRET, bytes }], isFreeing: true })
+    }
+    throw new GraflowError('INTERNAL', `expected to keep a secret within ${MOST_TRIES} tries`)
+  }
+}
+
+const signatureOf = (secret: Uint8Array, bytes: Uint8Array): Buffer =>
+  createHmac('sha256', secret).update(bytes).digest().subarray(0, SIGNATURE_BYTES)
+
+/** @throws GraflowError INVALID_OPTION */
+function partsOf(text: string): { readonly start: RemoteToken; readonly signature: Buffer; readonly bytes: Buffer } {
+  const all = text.length > LONGEST ? Buffer.alloc(0) : Buffer.from(text, 'base64url')
+  const [signature, bytes] = [all.subarray(0, SIGNATURE_BYTES), all.subarray(SIGNATURE_BYTES)]
+  const fields = fieldsOf(bytes)
   const [version, gid, index, token, graph, task, path, eventIndex, label, errors, losses, startedAt] = fields
   if (
     version === VERSION &&
@@ -56,16 +129,33 @@ export function decodeToken(text: string): RemoteToken {
     isCount(errors) &&
     isCount(losses) &&
     isCount(startedAt)
-  )
-    return { gid, index, token, graph, task, path, eventIndex, label: label ?? undefined, errors, losses, startedAt }
-  throw new GraflowError('INVALID_OPTION', `token: expected the token that came with a task, got ${describe(text)}`, {
-    details: { option: 'token' },
-  })
+  ) {
+    const start = {
+      gid,
+      index,
+      token,
+      graph,
+      task,
+      path,
+      eventIndex,
+      label: label ?? undefined,
+      errors,
+      losses,
+      startedAt,
+    }
+    return { start, signature, bytes }
+  }
+  throw unknownToken(text)
 }
 
-function fieldsOf(text: string): readonly unknown[] {
+const unknownToken = (text: string | undefined): GraflowError =>
+  new GraflowError('INVALID_OPTION', `token: expected the token that came with a task, got ${describe(text)}`, {
+    details: { option: 'token' },
+  })
+
+function fieldsOf(bytes: Buffer): readonly unknown[] {
   try {
-    const parsed: unknown = JSON.parse(Buffer.from(text, 'base64url').toString())
+    const parsed: unknown = JSON.parse(bytes.toString())
     return Array.isArray(parsed) ? parsed : []
   } catch {
     return []

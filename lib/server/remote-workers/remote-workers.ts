@@ -13,7 +13,7 @@ import type { Session } from '../../session/open-session.js'
 import { PeriodicTask } from '../../session/periodic-task.js'
 import { elapsedMs, type Clock, type Random } from '../../time.js'
 import { encode } from '../../values/codec.js'
-import { decodeToken, fenceOf, labelled, runOf, type RemoteToken } from './remote-token.js'
+import { fenceOf, labelled, RemoteTokens, runOf, type RemoteToken } from './remote-token.js'
 import { RemoteSession, type Poll } from './remote-session.js'
 import { RemoteTasks, type RemoteReport, type RemoteTask, type ReportAnswer } from './remote-tasks.js'
 
@@ -73,6 +73,9 @@ export interface Ask {
   readonly inHand: readonly string[]
 }
 
+/** A start, and the token that the worker named it by. */
+type NamedStart = RemoteToken & { readonly text: string }
+
 /** The store is asked again after so long without a notice. */
 const SLOW_CHECK_MS = 5_000
 /** Grants are compared with what the worker has in hand after so long, at the next call for work. */
@@ -92,6 +95,7 @@ const BEATS_A_LEASE = 3
 export class RemoteWorkers {
   readonly #options: RemoteWorkersOptions
   readonly #store: Backend
+  readonly #tokens: RemoteTokens
   readonly #tasks: RemoteTasks
   readonly #sessions = new Map<string, RemoteSession>()
   /** By worker id, the session that was registered or found last. */
@@ -101,11 +105,12 @@ export class RemoteWorkers {
   readonly #sweeps: PeriodicTask
 
   constructor(options: RemoteWorkersOptions) {
-    const { session, clock, random } = options
+    const { session, clock, random, newId } = options
     this.#options = options
     this.#store = session.store
     const { engine, emitter, announcer, store } = session
-    this.#tasks = new RemoteTasks({ store, engine, emitter, announcer, clock, random })
+    this.#tokens = new RemoteTokens({ store, clock, newId })
+    this.#tasks = new RemoteTasks({ store, engine, tokens: this.#tokens, emitter, announcer, clock, random })
     const onError = (): void => undefined // the store is away: that is told where it is asked for something
     this.#sweeps = new PeriodicTask({ clock, random, onError, turn: () => this.#sweep() })
   }
@@ -132,12 +137,7 @@ export class RemoteWorkers {
    * @throws GraflowError WORKER_NOT_FOUND
    */
   async heartbeat(id: string, tokens: readonly string[] | undefined): Promise<Held> {
-    const session = await this.#sessionOf(id)
-    const starts = (tokens ?? []).map((token) => ({ ...decodeToken(token), text: token }))
-    await this.#renew(session)
-    if (tokens !== undefined || session.said === '') await this.#say(session, starts.length > 0 ? 'busy' : 'ready')
-    else await this.#say(session, session.said)
-    return { lost: starts.length === 0 ? [] : await this.#lostOf(session, starts), drain: session.isDraining }
+    return this.#beat(await this.#sessionOf(id), tokens === undefined ? undefined : await this.#startsOf(tokens))
   }
 
   /**
@@ -145,14 +145,25 @@ export class RemoteWorkers {
    * @throws GraflowError WORKER_NOT_FOUND, INVALID_OPTION
    */
   async extend(id: string, notes: readonly Note[]): Promise<Held> {
-    const held = await this.heartbeat(
-      id,
-      notes.map(({ token }) => token),
-    )
-    const lost = new Set(held.lost.map(({ token }) => token))
-    const workerId = await this.#workerIdOf(id)
-    await Promise.all(notes.filter(({ token }) => !lost.has(token)).map((note) => this.#note(workerId, note)))
-    return held
+    const session = await this.#sessionOf(id)
+    const starts = await this.#startsOf(notes.map(({ token }) => token))
+    const answer = await this.#beat(session, starts)
+    const lost = new Set(answer.lost.map(({ token }) => token))
+    const { baseId } = session.info
+    const held = starts.flatMap((start, i) => (lost.has(start.text) ? [] : [{ start, note: notes[i] }]))
+    await Promise.all(held.map(({ start, note }) => this.#note(baseId, start, note)))
+    return answer
+  }
+
+  async #beat(session: RemoteSession, starts: readonly NamedStart[] | undefined): Promise<Held> {
+    await this.#renew(session)
+    if (starts !== undefined || session.said === '')
+      await this.#say(session, (starts ?? []).length > 0 ? 'busy' : 'ready')
+    else await this.#say(session, session.said)
+    return {
+      lost: starts === undefined || starts.length === 0 ? [] : await this.#lostOf(session, starts),
+      drain: session.isDraining,
+    }
   }
 
   /**
@@ -166,7 +177,7 @@ export class RemoteWorkers {
     ask: Ask,
     gone: AbortSignal,
   ): Promise<{ readonly tasks: readonly RemoteTask[]; readonly drain: boolean }> {
-    const inHand = ask.inHand.map(decodeToken)
+    const inHand = await this.#tokens.decode(ask.inHand)
     const session = await this.#sessionOf(id)
     const poll = await session.beginPoll(gone)
     try {
@@ -216,8 +227,9 @@ export class RemoteWorkers {
     return session
   }
 
-  async #workerIdOf(id: string): Promise<string> {
-    return (await this.#sessionOf(id)).info.baseId
+  async #startsOf(tokens: readonly string[]): Promise<readonly NamedStart[]> {
+    const starts = await this.#tokens.decode(tokens)
+    return starts.map((start, i) => ({ ...start, text: tokens[i] ?? '' }))
   }
 
   /** Another server registered it, or this one before it was started again. */
@@ -340,7 +352,7 @@ export class RemoteWorkers {
     return answer.status === 'reconciled' ? answer : { unknown: [], lost: [] }
   }
 
-  async #lostOf(session: RemoteSession, starts: readonly (RemoteToken & { text: string })[]): Promise<readonly Lost[]> {
+  async #lostOf(session: RemoteSession, starts: readonly NamedStart[]): Promise<readonly Lost[]> {
     const lost = new Set((await this.#compare(session, starts)).lost)
     return await Promise.all(
       starts.filter(({ token }) => lost.has(token)).map((start) => this.#lost(session, start, start.text)),
@@ -361,9 +373,8 @@ export class RemoteWorkers {
     }
   }
 
-  async #note(workerId: string, { token, progress, log = [] }: Note): Promise<void> {
+  async #note(workerId: string, start: NamedStart, { progress, log = [] }: Partial<Note> = {}): Promise<void> {
     const { emitter } = this.#options.session
-    const start = decodeToken(token)
     const { task, path } = start
     const runId = runOf(start)
     const attempt = 1 + start.errors + start.losses
