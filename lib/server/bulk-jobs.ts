@@ -18,8 +18,7 @@ const COLLECTION = 'bulk-jobs'
 /** Jobs that are over are kept so long, and so many. */
 const KEPT_MS = 24 * 3_600_000
 const MOST_KEPT = 100
-/** Between two writes of how far one has come, and between two looks for jobs whose server is gone. */
-const SAVE_MS = 500
+/** Between two looks for jobs whose server is gone. */
 const LOOK_MS = 10_000
 const MOST_TRIES = 20
 const PAGE = 1_000
@@ -97,6 +96,7 @@ export class BulkJobs {
       const { status } = await this.#store.writeDocuments({
         ...write,
         ...(key !== undefined && { ifRevision: revision }),
+        ...(action !== 'retry' && { isFreeing: true }), // a full store is emptied by such commands
       })
       if (status === 'backpressure') throw full()
       if (status === 'conflict') continue
@@ -156,15 +156,18 @@ export class BulkJobs {
     return isStopped
   }
 
-  /** Resolves when the job is over here, or after so long. */
-  async settled(id: string, ms: number): Promise<BulkJob> {
+  /** Resolves when the job is over here, or after so long, or when the caller leaves. */
+  async settled(id: string, ms: number, left: AbortSignal): Promise<BulkJob> {
     const own = this.#own.get(id)
-    if (own !== undefined && ms > 0) {
-      let disarm: () => void = () => undefined
+    if (own !== undefined && ms > 0 && !left.aborted) {
+      let stop: () => void = () => undefined
       const late = new Promise<void>((resolve) => {
-        disarm = this.#services.clock.after(ms, resolve)
+        stop = resolve
       })
+      const disarm = this.#services.clock.after(ms, stop)
+      left.addEventListener('abort', stop)
       await Promise.race([own.ended, late])
+      left.removeEventListener('abort', stop)
       disarm()
     }
     return this.get(id)
@@ -231,9 +234,10 @@ export class BulkJobs {
     let progress: BulkProgress = { done: 0, matched: 0, failed: 0, cursor: job.cursor }
     const now = (one: BulkJob): BulkJob => ({ ...one, ...summed(job, progress) })
     const mine = (one: BulkJob): boolean => one.status === 'running' && one.owner === job.owner
-    const saving = this.#savesNow(job, () => now, mine, signal)
+    const saver = this.#saver((one) => (mine(one) && !signal.aborted ? now(one) : undefined), job.id)
     const onProgress = (next: BulkProgress): void => {
       progress = next
+      saver.note()
     }
     let failure: string | undefined
     try {
@@ -241,7 +245,7 @@ export class BulkJobs {
     } catch (error) {
       failure = describeError(error)
     }
-    saving()
+    saver.end()
     if (signal.aborted) {
       // another server goes on from here, unless a person has stopped it
       await this.#change(job.id, (one) => (mine(one) ? now(one) : undefined))
@@ -263,31 +267,27 @@ export class BulkJobs {
     return action === 'retry' ? runs.retry(filter, options) : runs.delete(filter, options)
   }
 
-  /** Writes now and then how far it has come; returns what ends that. */
-  #savesNow(
-    job: BulkJob,
-    nowOf: () => (one: BulkJob) => BulkJob,
-    mine: (one: BulkJob) => boolean,
-    signal: AbortSignal,
-  ): () => void {
-    const { clock } = this.#services
-    let disarm: (() => void) | undefined
+  /** Writes how far it has come with each page, one write at a time: another server that goes on does, and counts, no more than a page or two again. */
+  #saver(change: (one: BulkJob) => BulkJob | undefined, id: string): { note(): void; end(): void } {
+    let isDue = false
+    let isWriting = false
     let isEnded = false
-    const plan = (): void => {
-      if (isEnded) return // while it was being written
-      disarm = clock.after(
-        SAVE_MS,
-        () => {
-          if (signal.aborted) return
-          this.#change(job.id, (one) => (mine(one) ? nowOf()(one) : undefined)).then(plan, plan)
-        },
-        true,
-      )
+    const write = async (): Promise<void> => {
+      isWriting = true
+      for (; isDue && !isEnded; ) {
+        isDue = false
+        await this.#change(id, change).catch(() => undefined) // the next page says more
+      }
+      isWriting = false
     }
-    plan()
-    return () => {
-      isEnded = true
-      disarm?.()
+    return {
+      note: () => {
+        isDue = true
+        if (!isWriting) void write()
+      },
+      end: () => {
+        isEnded = true
+      },
     }
   }
 
@@ -304,7 +304,10 @@ export class BulkJobs {
       const next = found === undefined ? undefined : change(found)
       if (next === undefined) return false
       const write = { collection: COLLECTION, nonce: this.#services.newId(), ifRevision: revision }
-      const answer = await this.#store.writeDocuments({ ...write, put: [documentOf(next)], remove: [] })
+      // how far it has come takes no more room, and a full store must not keep it from going on elsewhere
+      const answer = await this.#store.writeDocuments({
+        ...{ ...write, put: [documentOf(next)], remove: [], isFreeing: true },
+      })
       if (answer.status === 'ok') return true
     }
     return false

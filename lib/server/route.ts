@@ -2,6 +2,7 @@
  * How a route is declared: its scope, its schemas and its answers, once, for the check of keys, for validation and for the OpenAPI document. A
  * group of routes is a file in routes/ with a function `add…Routes(app, services)`.
  */
+import type { Readable } from 'node:stream'
 import type { OpenAPIHono, RouteConfig } from '@hono/zod-openapi'
 import { z } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
@@ -21,12 +22,44 @@ export interface ServerEnv {
     nonce: string | undefined
   }
   Bindings: {
-    incoming?: { readonly socket?: { readonly remoteAddress?: string } }
+    incoming?: { readonly socket?: { readonly remoteAddress?: string } } | IncomingBody
     outgoing?: { destroy(): unknown }
+    /** The request is a part of another one, such as a call of JSON-RPC, which a caller waits for. */
+    within?: Request
   }
 }
 
+/** What a socket brings of a request. */
+export type IncomingBody = Pick<Readable, 'on' | 'off' | 'pause' | 'readableEnded' | 'destroyed'> & {
+  readonly socket?: { readonly remoteAddress?: string }
+}
+
+/** Aborts when the caller is not there any more: whatever a route waits for ends with it. */
+export const leftOf = ({ env, req }: Context<ServerEnv>): AbortSignal =>
+  ((env as ServerEnv['Bindings'] | undefined)?.within ?? req.raw).signal // there is no env without a socket
+
 export type ServerApp = OpenAPIHono<ServerEnv>
+
+/** What `ask` gives, whose signal aborts when the caller leaves or the server ends. */
+export async function untilLeft<T>(
+  c: Context<ServerEnv>,
+  closing: AbortSignal,
+  ask: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  // not AbortSignal.any: it leaves something with each signal that lasts
+  const over = new AbortController()
+  const stop = (): void => {
+    over.abort()
+  }
+  const signals = [closing, leftOf(c)]
+  for (const signal of signals) signal.addEventListener('abort', stop)
+  if (signals.some(({ aborted }) => aborted)) stop()
+  try {
+    return await ask(over.signal)
+  } finally {
+    for (const signal of signals) signal.removeEventListener('abort', stop)
+  }
+}
 
 /** @throws GraflowError FORBIDDEN where the key of the request may not do what needs the scope */
 export function requireScope(c: Context<ServerEnv>, needed: Scope): void {

@@ -30,6 +30,7 @@ export async function endOfRun(
   }
   const disarm = clock.after(waitMs, stop)
   for (const signal of signals) signal.addEventListener('abort', stop)
+  if (signals.some(({ aborted }) => aborted)) stop()
   try {
     for (;;) {
       const changed = changes.next()

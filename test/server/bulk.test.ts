@@ -80,11 +80,14 @@ describe('a command on many runs', () => {
   it('is not looked at any more once it is over, also where that was while its progress was written', async () => {
     const { services } = plane
     const { store } = services.session
-    const clock = manualClock()
     let end = (): void => undefined
-    const cancel = (): Promise<number> => new Promise((resolve) => (end = () => resolve(0)))
+    let progress = (): void => undefined
+    const cancel = (_: unknown, { onProgress }: Required<BulkOptions>): Promise<number> => {
+      progress = () => onProgress({ done: 1, matched: 1, failed: 0, cursor: undefined })
+      return new Promise((resolve) => (end = () => resolve(0)))
+    }
     const runs = { cancel } as unknown as typeof services.graflow.runs
-    const jobs = new BulkJobs({ ...services, clock, graflow: { ...services.graflow, runs } })
+    const jobs = new BulkJobs({ ...services, graflow: { ...services.graflow, runs } })
     const { id } = await jobs.start('cancel', { tag: 'many' }, undefined)
     const { documents: read } = store.inspect
     let written = (): void => undefined
@@ -92,13 +95,13 @@ describe('a command on many runs', () => {
       await new Promise<void>((resolve) => (written = resolve))
       return read(...asked)
     })
-    clock.advance(500)
+    progress()
     end()
     await until(async () => (await jobs.get(id)).status === 'done', 'the end of the command')
     written()
     await turn()
     const before = reads.mock.calls.length
-    clock.advance(500)
+    progress()
     await turn()
     expect(reads.mock.calls.length).toBe(before)
     reads.mockRestore()
@@ -116,7 +119,12 @@ describe('a command on many runs', () => {
     await services.session.store.writeDocuments({ collection: 'bulk-jobs', nonce: 'n', put: [document], remove: [] })
     const jobs = new BulkJobs(services)
     await jobs.takeOver()
-    expect(await jobs.settled('left', 10_000)).toMatchObject({ status: 'done', done: 7, matched: 8, failed: 1 })
+    expect(await jobs.settled('left', 10_000, new AbortController().signal)).toMatchObject({
+      status: 'done',
+      done: 7,
+      matched: 8,
+      failed: 1,
+    })
     jobs.close()
   })
 

@@ -1,7 +1,7 @@
 /** Commands on all runs that match a filter, in the background: any server tells how far one has come. */
 import { createRoute, z } from '@hono/zod-openapi'
 import { BULK_ACTIONS, type BulkJob, BulkJobs } from '../bulk-jobs.js'
-import { access, answers, command, given, KeyHeader, requireScope, sendJson, type ServerApp } from '../route.js'
+import { access, answers, command, given, KeyHeader, leftOf, requireScope, sendJson, type ServerApp } from '../route.js'
 import { Changed, listed, RUN_FILTER, RunState, Why } from '../schemas.js'
 import type { ServerServices } from '../services.js'
 
@@ -111,7 +111,7 @@ export function addBulkRoutes(app: ServerApp, services: ServerServices): void {
     if (action === 'delete') requireScope(c, 'admin')
     const { 'idempotency-key': key } = c.req.valid('header')
     const { id } = await jobs.start(action, given(filter), reason, key)
-    return sendJson(shown(await jobs.settled(id, c.req.valid('query').wait ?? WAIT_MS)), 202, {
+    return sendJson(shown(await jobs.settled(id, c.req.valid('query').wait ?? WAIT_MS, leftOf(c))), 202, {
       location: `/api/v1/bulk-jobs/${id}`,
     })
   })

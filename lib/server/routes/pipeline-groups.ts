@@ -20,6 +20,7 @@ import {
   PageQuery,
   sendJson,
   type ServerApp,
+  untilLeft,
 } from '../route.js'
 import { ErrorSchema, RunState } from '../schemas.js'
 import type { ServerServices } from '../services.js'
@@ -226,11 +227,11 @@ export function addPipelineGroupRoutes(app: ServerApp, { graflow, closing }: Ser
   })
   app.openapi(inject, async (c) => {
     const { wait, 'idempotency-key': idempotencyKey } = { ...c.req.valid('query'), ...c.req.valid('header') }
-    const signal = AbortSignal.any([closing, c.req.raw.signal])
-    const options = { ...given({ waitMs: wait, idempotencyKey }), signal }
+    const options = given({ waitMs: wait, idempotencyKey })
     const event: unknown = c.req.valid('json')
     const { id } = c.req.valid('param')
-    const injected = (): Promise<Injection> => deployments.inject(id, event as PipelineEvent, options) // as above
+    const injected = (): Promise<Injection> =>
+      untilLeft(c, closing, (signal) => deployments.inject(id, event as PipelineEvent, { ...options, signal })) // as above
     let first: Injection | undefined
     const { headers } = await begunOnce(c, idempotencyKey, event, async () => {
       first = await injected().catch((error: unknown) => {

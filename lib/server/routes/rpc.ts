@@ -1,11 +1,12 @@
 /** JSON-RPC 2.0 at `/` and `/rpc`: the routes of the API as methods, and tasks by their names. */
 import { createHash } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { createRoute, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { asError } from '../../engine/failure.js'
 import { answerRpc, errorOfProblem, parseFailure, RPC_CODES, RpcError, type RpcCall } from '../json-rpc.js'
 import { problemOf, type Problem } from '../problems.js'
-import { access, answers, sendJson, type ServerApp, type ServerEnv } from '../route.js'
+import { access, answers, leftOf, sendJson, type ServerApp, type ServerEnv } from '../route.js'
 import { RPC_METHODS, requestFor, type RpcRequest } from '../rpc-methods.js'
 import { cancelTask, executeTasks, getTask } from '../rpc-tasks.js'
 import { endOfRun, startedRun } from '../run-ends.js'
@@ -61,6 +62,7 @@ function failingAlone(call: RpcCall, { log }: Pick<ServerServices, 'log'>): RpcC
 
 /** Calls methods for one request, with its key. */
 function callerOf(app: ServerApp, services: ServerServices, c: Context<ServerEnv>): RpcCall {
+  setMaxListeners(0, leftOf(c)) // each call that waits ends with it
   const ask = ({ verb, path, body, idempotencyKey, isKeyedInBody }: RpcRequest): Promise<Response> => {
     const headers = new Headers(c.req.raw.headers)
     for (const name of ['content-length', 'content-type', 'transfer-encoding', 'accept']) headers.delete(name)
@@ -71,7 +73,7 @@ function callerOf(app: ServerApp, services: ServerServices, c: Context<ServerEnv
     else if (keyOfAll !== null) headers.set('idempotency-key', keyWithin(keyOfAll, verb, path, body ?? ''))
     const url = new URL(c.req.url)
     const request = new Request(`${url.origin}${path}`, { method: verb, headers, ...(body !== undefined && { body }) })
-    return Promise.resolve(app.fetch(request, c.env))
+    return Promise.resolve(app.fetch(request, { ...c.env, within: c.req.raw }))
   }
   const call: RpcCall = async (method, params) => {
     const tasks = Object.hasOwn(TASKS, method) ? TASKS[method] : undefined
@@ -87,7 +89,7 @@ function callerOf(app: ServerApp, services: ServerServices, c: Context<ServerEnv
     if (method !== 'runs.end') return call(method, params)
     const { id, wait } = params as { readonly id: string; readonly wait: number } // as rpc-tasks.ts asks
     try {
-      return startedRun(await endOfRun(services, id, wait, c.req.raw.signal))
+      return startedRun(await endOfRun(services, id, wait, leftOf(c)))
     } catch {
       // the route says what is wrong
       return call('runs.get', { id })

@@ -4,7 +4,7 @@ import { GraflowError } from '../../errors.js'
 import type { Run as Handle, RunOptions } from '../../producer/types.js'
 import { flowOfText } from '../flow-text.js'
 import { asReused } from '../kept-answers.js'
-import { access, answers, begunOnce, given, KeyHeader, sendJson, type ServerApp } from '../route.js'
+import { access, answers, begunOnce, given, KeyHeader, leftOf, sendJson, type ServerApp } from '../route.js'
 import { checkStart } from '../start-input.js'
 import { endOfRun, MOST_WAIT_MS, startedRun } from '../run-ends.js'
 import { ErrorSchema, RunState, START_OPTIONS } from '../schemas.js'
@@ -115,7 +115,7 @@ export function addStartRoutes(app: ServerApp, services: ServerServices): void {
     const { idempotencyKey: _, ...asked } = body
     const key = keyOf(c.req.valid('header')['idempotency-key'], body)
     const { begun: id, headers } = await begunOnce(c, key, asked, async () => (await startOf(services, body, key)).id)
-    const record = await endOfRun(services, id, wait, c.req.raw.signal)
+    const record = await endOfRun(services, id, wait, leftOf(c))
     return sendJson(startedRun(record), 201, { ...headers, location: `/api/v1/runs/${encodeURIComponent(id)}` })
   })
 }

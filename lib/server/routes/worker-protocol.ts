@@ -8,7 +8,7 @@ import { checkName } from '../../flow/names.js'
 import { CONNECT_OPTIONS, DEFAULT_QUEUE, RUNS_QUEUE } from '../../options.js'
 import { RemoteWorkers, type Registration } from '../remote-workers/remote-workers.js'
 import type { RemoteReport, ReportAnswer } from '../remote-workers/remote-tasks.js'
-import { access, answers, sendJson, type ServerApp } from '../route.js'
+import { access, answers, leftOf, sendJson, type ServerApp } from '../route.js'
 import type { ServerServices } from '../services.js'
 
 const DEFAULT_LEASE_MS = 15_000
@@ -251,7 +251,7 @@ export function addWorkerProtocolRoutes(app: ServerApp, services: ServerServices
   })
   app.openapi(acquire, async (c) => {
     const { max = 1, waitMs = DEFAULT_WAIT_MS, inHand = [] } = c.req.valid('json')
-    const { tasks, drain } = await remote.acquire(c.req.valid('param').id, { max, waitMs, inHand }, c.req.raw.signal)
+    const { tasks, drain } = await remote.acquire(c.req.valid('param').id, { max, waitMs, inHand }, leftOf(c))
     return sendJson({ drain, tasks })
   })
   app.openapi(complete, async (c) => {
