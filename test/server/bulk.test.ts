@@ -1,6 +1,6 @@
 /** Commands on many runs: counted, done in the background, told by any server, and taken over from one that is gone. */
 import { task, waitFor, workflow } from 'graflow'
-import { manualClock } from 'graflow/testing'
+import type { BulkOptions } from '../../lib/producer/operator-types.js'
 import { BulkJobs } from '../../lib/server/bulk-jobs.js'
 import { openPlane, type TestPlane } from '../support/control-plane.js'
 import { turn, until } from '../support/waits.js'
