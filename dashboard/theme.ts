@@ -1,19 +1,9 @@
 /** Light, dark, or as the system has it. The style sheet has both colours of each token; what draws on a canvas asks here for the one in force. */
+import { keepTheme, keptTheme, showTheme, type Theme } from './kept-theme.js'
 import { store } from './store.js'
 
-export type Theme = 'auto' | 'light' | 'dark'
-const NAME = 'graflow-theme'
-
-function kept(): Theme {
-  try {
-    const value = localStorage.getItem(NAME)
-    return value === 'light' || value === 'dark' ? value : 'auto'
-  } catch {
-    return 'auto'
-  }
-}
-
-export const theme = store<Theme>(kept())
+export type { Theme }
+export const theme = store<Theme>(keptTheme())
 /** Counts changes of the colours in force, also those of the system: canvases draw anew. */
 export const themeChanges = store(0)
 
@@ -23,25 +13,15 @@ function changed(): void {
   themeChanges.set(themeChanges.get() + 1)
 }
 
-function apply(): void {
-  if (theme.get() === 'auto') delete document.documentElement.dataset['theme']
-  else document.documentElement.dataset['theme'] = theme.get()
+export function setTheme(next: Theme): void {
+  keepTheme(next)
+  theme.set(next)
+  showTheme(next)
   changed()
 }
 
-export function setTheme(next: Theme): void {
-  try {
-    if (next === 'auto') localStorage.removeItem(NAME)
-    else localStorage.setItem(NAME, next)
-  } catch {
-    // lasts until the page is left
-  }
-  theme.set(next)
-  apply()
-}
-
 export function startTheme(): void {
-  apply()
+  showTheme(theme.get())
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', changed)
 }
 

@@ -169,7 +169,7 @@ function notFound(app: ServerApp, c: Context<ServerEnv>, files: ReadonlyMap<stri
   const { method, path } = c.req
   if (isPage(c, files)) {
     const file = files.get(path.slice(1)) ?? files.get('index.html')
-    if (file !== undefined) return sendFile(file, c.req.header('if-none-match'), c.req.header('accept-encoding'))
+    if (file !== undefined) return sendFile(c, file)
   }
   const others = methodsOf(app, path)
   if (others.length > 0) {
@@ -181,12 +181,16 @@ function notFound(app: ServerApp, c: Context<ServerEnv>, files: ReadonlyMap<stri
   )
 }
 
+/** Of what another build has at another address. */
+const ALWAYS = 'public, max-age=31536000, immutable'
 const TAKES_GZIP = /(?:^|,)\s*gzip\s*(?:,|$|;\s*q=(?!0(?:\.0*)?\s*(?:,|$)))/i
 
-function sendFile(file: StaticFile, known: string | undefined, encodings: string | undefined): Response {
-  const isPacked = TAKES_GZIP.test(encodings ?? '')
+function sendFile({ req }: Context<ServerEnv>, file: StaticFile): Response {
+  const isPacked = TAKES_GZIP.test(req.header('accept-encoding') ?? '')
   const { body, etag } = isPacked ? file.packed : file
-  const headers = { etag, 'cache-control': 'no-cache', vary: 'accept-encoding' }
+  const isSame = file.version !== undefined && new URL(req.url).search === `?${file.version}`
+  const known = req.header('if-none-match')
+  const headers = { etag, 'cache-control': isSame ? ALWAYS : 'no-cache', vary: 'accept-encoding' }
   if (known?.split(/\s*,\s*/).includes(etag) === true) return new Response(null, { status: 304, headers })
   return new Response(body, {
     headers: { ...headers, 'content-type': file.type, ...(isPacked && { 'content-encoding': 'gzip' }) },

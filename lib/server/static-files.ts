@@ -1,5 +1,5 @@
 /**
- * The dashboard: three files, read once when the server starts. What is asked for is looked up by its name in that map, never in a folder, so no
+ * The dashboard: four files, read once when the server starts. What is asked for is looked up by its name in that map, never in a folder, so no
  * path leads out of it.
  */
 import { createHash } from 'node:crypto'
@@ -11,12 +11,15 @@ export interface StaticFile {
   readonly type: string
   readonly body: string
   readonly etag: string
+  /** What the page asks for it with, such as `v=abc`: with this it is always the same. Undefined for the page itself. */
+  readonly version?: string
   /** For who takes gzip: a third of the size. */
   readonly packed: { readonly body: Uint8Array<ArrayBuffer>; readonly etag: string }
 }
 
 const FILES = [
   ['index.html', 'text/html; charset=utf-8'],
+  ['first.js', 'text/javascript; charset=utf-8'],
   ['app.js', 'text/javascript; charset=utf-8'],
   ['app.css', 'text/css; charset=utf-8'],
 ] as const
@@ -30,16 +33,15 @@ const MISSING =
 
 /**
  * The files by their names; without them only a page that says so.
- * @param basePath stands for `%BASE%` in the page, such as `/graflow`
+ * @param basePath stands for `%BASE%` in the page, such as `/graflow`; for `%VERSION%` stands a query that is another one for each build
  */
 export function staticFiles(basePath: string): ReadonlyMap<string, StaticFile> {
-  const files = FILES.flatMap(([name, type]) => {
-    const text = textOf(name)
-    return text === undefined ? [] : [[name, fileOf(type, text.replaceAll('%BASE%', basePath))] as const]
-  })
-  const found = new Map(files)
-  if (!found.has('index.html')) found.set('index.html', fileOf(FILES[0][1], MISSING))
-  return found
+  const [page, ...others] = FILES.map(([name, type]) => ({ name, type, text: textOf(name) }))
+  const version = `v=${hashOf(others.map(({ text }) => text ?? '').join('\0'))}`
+  const found = new Map<string, StaticFile>()
+  for (const { name, type, text } of others) if (text !== undefined) found.set(name, { ...fileOf(type, text), version })
+  const text = page?.text?.replaceAll('%BASE%', basePath).replaceAll('%VERSION%', `?${version}`)
+  return found.set(FILES[0][0], fileOf(FILES[0][1], text ?? MISSING))
 }
 
 function textOf(name: string): string | undefined {
@@ -51,7 +53,7 @@ function textOf(name: string): string | undefined {
 }
 
 function fileOf(type: string, body: string): StaticFile {
-  const hash = createHash('sha256').update(body).digest('base64url').slice(0, 24)
+  const hash = hashOf(body)
   return {
     type,
     body,
@@ -59,3 +61,5 @@ function fileOf(type: string, body: string): StaticFile {
     packed: { body: new Uint8Array(gzipSync(body, { level: 9 })), etag: `"${hash}-gzip"` },
   }
 }
+
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 24)

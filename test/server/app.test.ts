@@ -58,6 +58,17 @@ describe('the control plane', () => {
     )
   })
 
+  it('lets a browser keep the files of a build, and ask for the page', async () => {
+    const { text, headers } = await plane.ask('GET', '/')
+    expect(headers.get('cache-control')).toBe('no-cache')
+    const files = [...text.matchAll(/(?:src|href)="(\/\w+\.(?:js|css)\?v=[\w-]+)"/g)].map(([, path = '']) => path)
+    expect(files.map((path) => path.replace(/\?.*/, ''))).toEqual(['/first.js', '/app.css', '/app.js'])
+    const kept = async (path: string) => (await plane.ask('GET', path)).headers.get('cache-control')
+    for (const path of files) expect(await kept(path)).toBe('public, max-age=31536000, immutable')
+    // what is asked for without a version, or with that of another build, may be another one tomorrow
+    for (const path of ['/app.js', '/app.js?v=other']) expect(await kept(path)).toBe('no-cache')
+  })
+
   it('sends the dashboard packed to who takes that', async () => {
     const as = (encoding: string) => plane.ask('GET', '/', undefined, { 'accept-encoding': encoding })
     const [packed, plain, refused] = [await as('br, gzip;q=0.8'), await as('identity'), await as('gzip;q=0')]
