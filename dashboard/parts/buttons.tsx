@@ -19,6 +19,8 @@ export interface ButtonProps {
   readonly type?: 'button' | 'submit'
   readonly isDisabled?: boolean
   readonly isBusy?: boolean
+  /** Of a button that switches something on and off. */
+  readonly isPressed?: boolean
   /** The least scope of a key that may do this. */
   readonly needs?: Scope
   /** What readers of screens get where there is a picture only. */
@@ -37,6 +39,7 @@ export function Button(props: ButtonProps): JSX.Element {
     type = 'button',
     isDisabled = false,
     isBusy = false,
+    isPressed,
     needs,
     label,
   } = props
@@ -49,6 +52,7 @@ export function Button(props: ButtonProps): JSX.Element {
       class={`button is-${look}${children === undefined ? ' is-square' : ''}`}
       disabled={isDisabled || isRefused || isBusy}
       aria-busy={isBusy}
+      aria-pressed={isPressed}
       title={title}
       aria-label={label}
       onClick={onClick}

@@ -21,7 +21,7 @@ export function OfRun({ id, status, isOver, onSelect }: PanelProps): JSX.Element
       )}
       <dl class="facts">
         <Fact name="Done">
-          {count(done)} of {count(total)}
+          {done < total || isOver ? `${count(done)} of ${count(total)}` : `${count(done)} so far`}
         </Fact>
         {retries > 0 && <Fact name="Retried">{retries === 1 ? 'once' : `${count(retries)} times`}</Fact>}
         {tags.length > 0 && (

@@ -1,7 +1,7 @@
 /** The top of the page of a run: its state, who drives it, the states that it went through, and what one may do with it. */
 import type { JSX } from 'preact'
 import { at, call, post, remove } from '../api.js'
-import { clockTime, count, duration, exactTime } from '../format.js'
+import { clockTime, count, doneOf, duration, exactTime } from '../format.js'
 import { ActButton, Button } from '../parts/buttons.js'
 import { State } from '../parts/state.js'
 import { Id, Took } from '../parts/text.js'
@@ -44,9 +44,7 @@ export function StateLine({ id, status, seen }: HeadProps): JSX.Element {
         <span class="num">
           <Took from={createdAt} to={endedAt} />
         </span>
-        <span class="soft num">
-          {count(done)} of {count(total)} done
-        </span>
+        <span class="soft num">{doneOf(done, total, isEnded(state))}</span>
         <span class="soft">
           {driver !== undefined ? <>driven by {driver}</> : isEnded(state) ? '' : 'nobody drives it'}
         </span>

@@ -3,8 +3,9 @@
  * can be called each frame while people zoom. What stands on the lanes is timeline-marks.ts’s.
  */
 import type { TimelineBins, TimelineBlocks } from '../../lib/report/timeline.js'
-import { type LaneBox, type LaneData, type NamedGroup, spanOf, ticksOf } from './timeline-model.js'
-import { drawChosen, drawHovered, drawStragglers, drawUnderlines } from './timeline-marks.js'
+import { keptOf, piecesOf } from './timeline-folds.js'
+import { type LaneBox, type LaneData, type NamedGroup, spanOf, ticksOf, tickStep } from './timeline-model.js'
+import { drawChosen, drawFolds, drawHovered, drawStragglers, drawUnderlines } from './timeline-marks.js'
 import {
   AXIS,
   clip,
@@ -33,6 +34,10 @@ export function draw(context: Context, drawing: Drawing): void {
   context.save()
   clip(context, left, TOP, width - left, height - TOP)
   for (const lane of drawing.scene.lanes) if (isInSight(drawing, lane)) drawLane(context, drawing, lane)
+  context.restore()
+  drawFolds(context, drawing)
+  context.save()
+  clip(context, left, TOP, width - left, height - TOP)
   drawUnderlines(context, drawing)
   drawStragglers(context, drawing)
   drawChosen(context, drawing)
@@ -44,15 +49,32 @@ export function draw(context: Context, drawing: Drawing): void {
   drawNames(context, drawing)
 }
 
+const TICK_PX = 84
+
 function drawAxis(context: Context, drawing: Drawing): void {
-  const { view, colours, width, left, height, words } = drawing
-  const room = width - left
-  context.fillStyle = colours['line'] ?? ''
-  const ticks = ticksOf(view, room / 84)
-  for (const tick of ticks) context.fillRect(Math.round(xOf(drawing, tick)), AXIS - 5, 1, height)
-  context.fillStyle = colours['faint'] ?? ''
+  const { view, times, folding, colours, width, left, height, words } = drawing
+  const step = tickStep(spanOf(view), (width - left) / TICK_PX)
+  // behind what is cut, one reads how late it is by now
+  const ticks = piecesOf(folding, times).flatMap((piece, i) => [
+    ...(i > 0 || piece.from > times.from ? [piece.from] : []),
+    ...ticksOf(piece, step),
+  ])
   context.textAlign = 'left'
-  for (const tick of ticks) context.fillText(words.time(tick), Math.round(xOf(drawing, tick)) + 4, 9)
+  let free = Number.NEGATIVE_INFINITY
+  for (const tick of ticks) {
+    const x = Math.round(xOf(drawing, tick))
+    if (x < free) continue
+    context.fillStyle = colours['line'] ?? ''
+    context.fillRect(x, AXIS - 5, 1, height)
+    context.fillStyle = colours['faint'] ?? ''
+    const text = words.time(tick)
+    const wide = context.measureText(text).width
+    // at the edge it stands before its line
+    const from = x + 4 + wide > width ? x - 4 - wide : x + 4
+    if (from < free) continue
+    context.fillText(text, from, 9)
+    free = Math.max(x + TICK_PX / 2, from + wide + 6)
+  }
 }
 
 /** A ground for each outermost group, and of its barrier the time from half of the ends to the last. */
@@ -191,17 +213,16 @@ function inside(
 const FILLS: Readonly<Record<string, string>> = { s: 'branch', f: 'failed', d: 'dead', c: 'cancelled', k: 'cancelled' }
 
 function drawBlocks(context: Context, drawing: Drawing, lane: LaneBox, y: number, blocks: TimelineBlocks): void {
-  const { view, colours, left, width } = drawing
-  const scale = (width - left) / spanOf(view)
+  const { times, colours } = drawing
   const high = lane.height / lane.slots
   const gap = high > 5 ? 2 : high > 3 ? 1 : 0.4
   const { start, end, row, status, again } = blocks
   let fill = ''
   for (let i = 0; i < start.length; i += 1) {
     const [from = 0, to = 0] = [start[i], end[i]]
-    if (to < view.from || from > view.to) continue
-    const x = left + (from - view.from) * scale
-    const long = (to - from) * scale
+    if (to < times.from || from > times.to) continue
+    const x = xOf(drawing, from)
+    const long = xOf(drawing, to) - x
     const wide = Math.max(MINIMAL, long > 4 ? long - 1 : long)
     const top = y + (row[i] ?? 0) * high + gap / 2
     const letter = status[i] ?? 's'
@@ -257,15 +278,18 @@ function drawBins(
 ): void {
   const count = bins.ended.length
   const widthMs = (data.to - data.from) / count
-  const first = Math.max(0, Math.floor((drawing.view.from - data.from) / widthMs))
-  const last = Math.min(count - 1, Math.ceil((drawing.view.to - data.from) / widthMs))
+  const first = Math.max(0, Math.floor((drawing.times.from - data.from) / widthMs))
+  const last = Math.min(count - 1, Math.ceil((drawing.times.to - data.from) / widthMs))
   const x = (bin: number): number => xOf(drawing, data.from + bin * widthMs)
-  const whole = widthMs * lane.slots
+  /** Of a bin that is cut in part, the work was done in the rest. */
+  const whole = (bin: number): number =>
+    lane.slots *
+    Math.max(1, keptOf(drawing.folding, { from: data.from + bin * widthMs, to: data.from + (bin + 1) * widthMs }))
   context.fillStyle = drawing.colours['branch'] ?? ''
   for (let bin = first; bin <= last; bin += 1) {
     const busy = bins.busyMs[bin] ?? 0
     if (busy <= 0) continue
-    const high = Math.max(1.5, Math.min(1, busy / whole) * lane.height)
+    const high = Math.max(1.5, Math.min(1, busy / whole(bin)) * lane.height)
     const from = x(bin)
     context.fillRect(from, y + lane.height - high, x(bin + 1) - from + 0.3, high)
   }

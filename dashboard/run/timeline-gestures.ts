@@ -5,6 +5,7 @@ import type { Surface } from './timeline-surface.js'
 
 interface Says {
   readonly setHover: (hover: { readonly hit: Hit; readonly x: number; readonly y: number } | undefined) => void
+  readonly toggleIdle: () => void
   readonly choose: (hit: Hit | undefined) => void
 }
 
@@ -37,6 +38,7 @@ export function useGestures(
       else if (event.key === '+' || event.key === '=') surface.zoom(0.5)
       else if (event.key === '-') surface.zoom(2)
       else if (event.key === '0') surface.whole()
+      else if (event.key === 'i') held.current.toggleIdle()
       else return
       event.preventDefault()
       event.stopPropagation()

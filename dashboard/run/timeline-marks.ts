@@ -1,6 +1,7 @@
 /** What stands on the lanes of a timeline: the critical path below its blocks, names of stragglers, and frames around what is chosen or pointed at. */
-import { type BinHit, type Hit, type LaneBox, lateOf, type NamedCritical } from './timeline-model.js'
-import { type Context, type Drawing, isInSight, xOf, yOf } from './timeline-scale.js'
+import { age, duration } from '../format.js'
+import { type BinHit, type FoldHit, type Hit, type LaneBox, lateOf, type NamedCritical } from './timeline-model.js'
+import { AXIS, clip, type Context, type Drawing, isInSight, NAMES, xOf, yOf } from './timeline-scale.js'
 
 /** Below the blocks of the critical path. */
 export function drawUnderlines(context: Context, drawing: Drawing): void {
@@ -133,6 +134,11 @@ export function drawHovered(context: Context, drawing: Drawing): void {
   if (hover === undefined) return
   context.strokeStyle = colours['text'] ?? ''
   context.lineWidth = 1.5
+  if (hover.kind === 'fold') {
+    const [x, until] = [xOf(drawing, hover.from), xOf(drawing, hover.to)]
+    context.strokeRect(x, AXIS, until - x, drawing.height - AXIS - 1)
+    return
+  }
   if (hover.kind === 'bin') {
     const [x, until] = [xOf(drawing, hover.from), xOf(drawing, hover.to)]
     context.strokeRect(x, yOf(drawing, hover.lane), until - x, hover.lane.height)
@@ -142,7 +148,7 @@ export function drawHovered(context: Context, drawing: Drawing): void {
 }
 
 function spanAndRow(
-  hit: Exclude<Hit, BinHit>,
+  hit: Exclude<Hit, BinHit | FoldHit>,
   now: number,
 ): { readonly start: number; readonly end: number; readonly row: number } {
   switch (hit.kind) {
@@ -153,4 +159,46 @@ function spanAndRow(
     case 'block':
       return hit
   }
+}
+
+const HATCH_PX = 7
+
+/** What is cut: a hatched strip between two broken lines, with how long it was. */
+export function drawFolds(context: Context, drawing: Drawing): void {
+  const { folding, colours, height, left, width } = drawing
+  for (const { from, to } of folding.folds) {
+    const [x, until] = [xOf(drawing, from), xOf(drawing, to)]
+    if (until < left || x > width) continue
+    context.save()
+    clip(context, x, AXIS, until - x, height)
+    context.fillStyle = colours['card'] ?? ''
+    context.fillRect(x, AXIS, until - x, height)
+    context.strokeStyle = colours['line'] ?? ''
+    context.lineWidth = 1
+    context.beginPath()
+    for (let at = x - height; at < until; at += HATCH_PX) {
+      context.moveTo(at, AXIS + height)
+      context.lineTo(at + height, AXIS)
+    }
+    context.stroke()
+    context.strokeStyle = colours['faint'] ?? ''
+    context.setLineDash([4, 3])
+    context.strokeRect(x + 0.5, AXIS - 10, until - x - 1, height + 20)
+    context.restore()
+    nameOfFold(context, drawing, to - from, x, until)
+  }
+}
+
+function nameOfFold(context: Context, { colours }: Drawing, ms: number, x: number, until: number): void {
+  const room = until - x - 6
+  const text = [duration(ms), age(ms)].find((one) => context.measureText(one).width <= room)
+  if (text === undefined) return
+  const wide = context.measureText(text).width + 6
+  const middle = (x + until) / 2
+  context.fillStyle = colours['card'] ?? ''
+  context.fillRect(middle - wide / 2, AXIS + 1, wide, NAMES - 2)
+  context.fillStyle = colours['soft'] ?? ''
+  context.textAlign = 'center'
+  context.fillText(text, middle, AXIS + NAMES / 2 + 1)
+  context.textAlign = 'left'
 }

@@ -66,13 +66,16 @@ export const zoomed = (view: View, by: number, around: number, end: number): Vie
 export const panned = (view: View, byMs: number, end: number): View =>
   within({ from: view.from + byMs, to: view.to + byMs }, end)
 
-/** Moments for the axis, at round distances of which at most `most` fit. */
-export function ticksOf({ from, to }: View, most: number): readonly number[] {
+/** A round distance of moments, of which at most `most` fit. */
+export function tickStep(span: number, most: number): number {
   const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000]
   const LONG = [60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 43_200_000]
-  const span = to - from
   const fits = (step: number): boolean => span / step <= Math.max(1, most)
-  const step = [...STEPS, ...LONG].find(fits) ?? 86_400_000 * Math.ceil(span / 86_400_000 / Math.max(1, most))
+  return [...STEPS, ...LONG].find(fits) ?? 86_400_000 * Math.ceil(span / 86_400_000 / Math.max(1, most))
+}
+
+/** Moments for the axis, `step` apart. */
+export function ticksOf({ from, to }: View, step: number): readonly number[] {
   const ticks: number[] = []
   for (let tick = Math.ceil(from / step) * step; tick <= to; tick += step) ticks.push(tick)
   return ticks
@@ -204,7 +207,13 @@ export interface RunningHit {
   /** How far it is drawn. */
   readonly end: number
 }
-export type Hit = BlockHit | BinHit | StepHit | RunningHit
+/** A stretch in which nothing was at work, which is cut short. */
+export interface FoldHit {
+  readonly kind: 'fold'
+  readonly from: number
+  readonly to: number
+}
+export type Hit = BlockHit | BinHit | StepHit | RunningHit | FoldHit
 
 /** Longer than so many times the median, a branch is a straggler, as the server has it of those that have ended. */
 const STRAGGLER_TIMES = 3

@@ -1,4 +1,5 @@
 /** Where things of a timeline lie on the canvas: its heights, its scale, and what a drawing is made of. */
+import { type Folding, shownAt } from './timeline-folds.js'
 import { type Hit, type LaneBox, type LaneData, type Scene, spanOf, type View, type Whole } from './timeline-model.js'
 
 /** Heights above the lanes: the axis, names of groups, the critical path. */
@@ -20,7 +21,11 @@ export interface Drawing extends Whole {
   readonly left: number
   /** How far the lanes are scrolled. */
   readonly scrolled: number
+  /** In view, on the scale that is shown. */
   readonly view: View
+  /** In view, in the time of the run. */
+  readonly times: View
+  readonly folding: Folding
   readonly scene: Scene
   /** The best data for the view, of a lane by its name. */
   readonly data: (name: string) => LaneData | undefined
@@ -43,8 +48,10 @@ export function clip(context: Context, x: number, y: number, width: number, heig
   context.clip()
 }
 
-export const xOf = ({ left, width, view }: Pick<Drawing, 'left' | 'width' | 'view'>, at: number): number =>
-  left + ((at - view.from) / spanOf(view)) * (width - left)
+export const xOf = (
+  { left, width, view, folding }: Pick<Drawing, 'left' | 'width' | 'view' | 'folding'>,
+  at: number,
+): number => left + ((shownAt(folding, at) - view.from) / spanOf(view)) * (width - left)
 
 export const yOf = ({ scrolled }: Drawing, lane: LaneBox): number => TOP + lane.y - scrolled
 export const isInSight = (drawing: Drawing, lane: LaneBox): boolean =>

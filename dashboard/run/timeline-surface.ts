@@ -3,6 +3,7 @@ import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import type { Timeline } from '../../lib/report/timeline.js'
 import { duration } from '../format.js'
 import { draw } from './timeline-draw.js'
+import { type Busy, type Folding, foldingOf, shownAt, shownView, timeOf, timeView, UNFOLDED } from './timeline-folds.js'
 import {
   type Hit,
   hitAt,
@@ -35,6 +36,9 @@ export interface Surface {
   readonly invalidate: () => void
   readonly timeAt: (px: number) => number
   readonly hitAt: (x: number, y: number) => Hit | undefined
+  /** Whether long stretches in which nothing was at work are cut short; they are until told otherwise. */
+  readonly fold: (isFolded: boolean) => void
+  readonly folding: () => Folding
   readonly select: (range: readonly [number, number] | undefined) => void
   readonly size: () => { readonly width: number; readonly height: number; readonly left: number }
 }
@@ -45,6 +49,7 @@ export interface SurfaceParts {
   readonly timeline: Timeline
   readonly scene: ReturnType<typeof sceneOf>
   readonly whole: ReturnType<typeof wholeOf>
+  readonly busy: readonly Busy[]
   readonly source: TimelineSource
   readonly colours: Readonly<Record<string, string>>
   readonly hover: Hit | undefined
@@ -56,14 +61,7 @@ export interface SurfaceParts {
 export function useSurface(parts: SurfaceParts): Surface {
   const held = useRef(parts)
   held.current = parts
-  const state = useRef<{
-    view: View | undefined
-    frame: number
-    band: readonly [number, number] | undefined
-    at: number
-  }>({
-    ...{ view: undefined, frame: 0, band: undefined, at: 0 },
-  })
+  const state = useRef<State>({ view: undefined, frame: 0, band: undefined, at: 0, isFolded: true })
   const made = useRef<Surface>(undefined)
   made.current ??= surfaceOf(held, state)
   const surface = made.current
@@ -96,17 +94,31 @@ export function useSurface(parts: SurfaceParts): Surface {
   return surface
 }
 
-function surfaceOf(
-  held: { readonly current: SurfaceParts },
-  state: {
-    current: { view: View | undefined; frame: number; band: readonly [number, number] | undefined; at: number }
-  },
-): Surface {
+interface State {
+  /** Undefined: all of it, also what comes. */
+  view: View | undefined
+  frame: number
+  band: readonly [number, number] | undefined
+  at: number
+  isFolded: boolean
+}
+
+/** The folding of what is known at a moment; worked out once for it. */
+function foldings(): (busy: readonly Busy[], end: number) => Folding {
+  let last: { readonly busy: readonly Busy[]; readonly end: number; readonly folding: Folding } | undefined
+  return (busy, end) => {
+    if (last?.busy !== busy || last.end !== end) last = { busy, end, folding: foldingOf(busy, end) }
+    return last.folding
+  }
+}
+
+function surfaceOf(held: { readonly current: SurfaceParts }, state: { current: State }): Surface {
+  const folded = foldings()
   const endNow = (): number => {
     const { isOver, end } = held.current.timeline
     return isOver ? end : end + Math.min(5_000, performance.now() - state.current.at)
   }
-  /** Undefined: all of it, also what comes. */
+  const folding = (): Folding => (state.current.isFolded ? folded(held.current.busy, endNow()) : UNFOLDED)
   const view = (): View =>
     state.current.view === undefined ? { from: 0, to: endNow() } : within(state.current.view, endNow())
   const size = (): { readonly width: number; readonly height: number; readonly left: number } => {
@@ -120,11 +132,12 @@ function surfaceOf(
   }
   const drawing = (): Drawing => {
     const { scene, whole, source, colours, hover, chosen, timeline, scroller } = held.current
-    const inView = view()
+    const [times, scale] = [view(), folding()]
+    const shown = shownView(scale, times)
     return {
-      ...{ ...size(), scrolled: scroller.current?.scrollTop ?? 0, view: inView, scene, ...whole },
-      ...{ data: source.data(inView), end: endNow(), isOver: timeline.isOver, hover, chosen, colours },
-      words: { time: (ms) => axisTime(ms, spanOf(inView)), duration },
+      ...{ ...size(), scrolled: scroller.current?.scrollTop ?? 0, view: shown, times, folding: scale, scene, ...whole },
+      ...{ data: source.data(times), end: endNow(), isOver: timeline.isOver, hover, chosen, colours },
+      words: { time: (ms) => axisTime(ms, spanOf(shown)), duration },
     }
   }
   const paint = (): void => {
@@ -147,7 +160,7 @@ function surfaceOf(
   }
   const look = (to: View): void => {
     const next = within(to, endNow())
-    const isWhole = spanOf(next) >= endNow() - 1
+    const isWhole = next.from <= 0 && next.to >= endNow() - 1
     state.current.view = isWhole ? undefined : next
     held.current.setZoomed(!isWhole)
     held.current.source.watch(view())
@@ -155,21 +168,38 @@ function surfaceOf(
   }
   const timeAt = (px: number): number => {
     const { width, left } = size()
-    const { from } = view()
-    return from + ((px - left) / Math.max(1, width - left)) * spanOf(view())
+    const shown = shownView(folding(), view())
+    return timeOf(folding(), shown.from + ((px - left) / Math.max(1, width - left)) * spanOf(shown))
+  }
+  /** Changes what is in view on the scale that is shown. */
+  const move = (change: (shown: View, end: number) => View): void => {
+    const scale = folding()
+    look(timeView(scale, change(shownView(scale, view()), shownAt(scale, endNow()))))
   }
   return {
-    ...{ view, look, invalidate, timeAt, size },
-    zoom: (by, around = view().from + spanOf(view()) / 2) => look(zoomed(view(), by, around, endNow())),
-    pan: (byPx) => look(panned(view(), (byPx / Math.max(1, size().width - size().left)) * spanOf(view()), endNow())),
+    ...{ view, look, invalidate, timeAt, size, folding },
+    zoom: (by, around) =>
+      move((shown, end) => {
+        const middle = around === undefined ? shown.from + spanOf(shown) / 2 : shownAt(folding(), around)
+        return zoomed(shown, by, middle, end)
+      }),
+    pan: (byPx) =>
+      move((shown, end) => panned(shown, (byPx / Math.max(1, size().width - size().left)) * spanOf(shown), end)),
     whole: () => look({ from: 0, to: endNow() }),
+    fold: (isFolded) => {
+      state.current.isFolded = isFolded
+      invalidate()
+    },
     hitAt: (x, y) => {
       const { left, width } = size()
       if (x < left || y < TOP) return undefined
       const { scene, source, scroller, whole } = held.current
-      const slack = (SLACK_PX / Math.max(1, width - left)) * spanOf(view())
+      const [at, scale] = [timeAt(x), folding()]
+      const fold = scale.folds.find(({ from, to }) => at > from && at < to)
+      if (fold !== undefined) return { kind: 'fold', from: fold.from, to: fold.to }
+      const slack = (SLACK_PX / Math.max(1, width - left)) * spanOf(shownView(scale, view()))
       const below = y - TOP + (scroller.current?.scrollTop ?? 0)
-      return hitAt(scene, source.data(view()), timeAt(x), below, slack, { running: whole.running, now: endNow() })
+      return hitAt(scene, source.data(view()), at, below, slack, { running: whole.running, now: endNow() })
     },
     select: (range) => {
       state.current.band = range

@@ -11,6 +11,7 @@ import { useStore } from '../store.js'
 import { colour, themeChanges } from '../theme.js'
 import { SuperstepTable } from './superstep-table.js'
 import { useGestures } from './timeline-gestures.js'
+import { busyOf, foldingOf } from './timeline-folds.js'
 import { type Hit, sceneOf, spanOf, wholeOf } from './timeline-model.js'
 import { TOP } from './timeline-scale.js'
 import type { TimelineSource } from './timeline-source.js'
@@ -76,6 +77,9 @@ function Drawn({
   const scroller = useRef<HTMLDivElement>(null)
   const scene = useMemo(() => sceneOf(timeline), [timeline])
   const whole = useMemo(() => wholeOf(timeline), [timeline])
+  const busy = useMemo(() => busyOf(timeline), [timeline])
+  const { folds } = useMemo(() => foldingOf(busy, timeline.end), [busy])
+  const [isFolded, setFolded] = useState(true)
   const [hover, setHover] = useState<{ readonly hit: Hit; readonly x: number; readonly y: number } | undefined>(
     undefined,
   )
@@ -88,6 +92,7 @@ function Drawn({
     timeline,
     scene,
     whole,
+    busy,
     source,
     colours,
     hover: hover?.hit,
@@ -95,7 +100,13 @@ function Drawn({
     setZoomed,
   })
   const height = Math.min(MOST_HEIGHT, TOP + scene.height + 8)
+  const toggleIdle = (): void => {
+    surface.fold(!isFolded)
+    setFolded(!isFolded)
+    setHover(undefined)
+  }
   const choose = (hit: Hit | undefined): void => {
+    if (hit?.kind === 'fold') toggleIdle()
     if (hit?.kind === 'step') onSelect({ path: hit.step.path })
     const branch = hit?.kind === 'block' ? hit : hit?.kind === 'running' ? hit.branch : undefined
     const group = branch === undefined ? undefined : whole.groups[branch.group]
@@ -103,12 +114,22 @@ function Drawn({
     if (hit?.kind === 'bin')
       surface.look({ from: hit.from - spanOf(surface.view()) / 20, to: hit.to + spanOf(surface.view()) / 20 })
   }
-  useGestures(canvas, surface, { setHover, choose })
+  useGestures(canvas, surface, { setHover, choose, toggleIdle })
   return (
     <div class="tl">
       <div class="tl-bar">
         <Legend />
         <div class="tl-tools">
+          {folds.length > 0 && (
+            <Button
+              look="quiet"
+              title={`${idleText(folds)}: show it as long as it was, or cut it short (i)`}
+              isPressed={!isFolded}
+              onClick={toggleIdle}
+            >
+              Idle time
+            </Button>
+          )}
           <Button look="quiet" label="Zoom in" title="Zoom in (+)" onClick={() => surface.zoom(0.5)}>
             +
           </Button>
@@ -134,7 +155,7 @@ function Drawn({
               class="tl-canvas"
               tabIndex={0}
               role="img"
-              aria-label={`Timeline of ${count(scene.lanes.length)} lanes over ${duration(timeline.end)}. Arrow keys move, plus and minus zoom, 0 shows the whole run. The table below says the same in words.`}
+              aria-label={`Timeline of ${count(scene.lanes.length)} lanes over ${duration(timeline.end)}. Arrow keys move, plus and minus zoom, 0 shows the whole run.${folds.length === 0 ? '' : ` ${idleText(folds)}, which ${isFolded ? 'is cut short; i shows it' : 'i cuts short'}.`} The table below says the same in words.`}
             />
           </div>
         </div>
@@ -161,6 +182,10 @@ function Drawn({
     </div>
   )
 }
+
+/** `Nothing was at work for 8 h 3 min` */
+const idleText = (folds: readonly { readonly from: number; readonly to: number }[]): string =>
+  `Nothing was at work for ${duration(folds.reduce((sum, { from, to }) => sum + to - from, 0))}`
 
 function Tip({
   hover: { hit, x, y },

@@ -2,16 +2,22 @@
 import { count, duration } from '../format.js'
 import { type Hit, type RunningHit, STATUS_WORDS, type Whole } from './timeline-model.js'
 
+/** In less than that one wants to know the second. */
+const LONG_MS = 600_000
+
 /** A moment on the axis: since the creation of the run, as finely as the view needs it. */
 export function axisTime(ms: number, spanMs: number): string {
-  if (spanMs < 2_000) return `${count(ms)} ms`
+  if (spanMs < 2_000 && ms < 60_000) return `${count(ms)} ms`
   const seconds = ms / 1_000
-  if (seconds < 60 || spanMs < 20_000) return `${seconds.toFixed(spanMs < 20_000 && seconds % 1 !== 0 ? 1 : 0)} s`
-  const whole = Math.round(seconds)
+  if (seconds < 60) return `${seconds.toFixed(spanMs < 20_000 && seconds % 1 !== 0 ? 1 : 0)} s`
+  // so near that ticks are parts of a second apart
+  const digits = spanMs < 2_000 ? 3 : spanMs < 20_000 ? 1 : 0
+  const whole = digits > 0 ? seconds : Math.round(seconds)
   const minutes = Math.floor(whole / 60)
-  const rest = String(whole % 60).padStart(2, '0')
+  const rest = (whole % 60).toFixed(digits).padStart(digits > 0 ? digits + 3 : 2, '0')
   if (minutes < 60) return `${minutes}:${rest} min`
-  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')} h`
+  const hours = `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}`
+  return spanMs < LONG_MS ? `${hours}:${rest} h` : `${hours} h`
 }
 
 /** Lines about what is under the pointer, the name first. */
@@ -33,6 +39,12 @@ export function tipOf(hit: Hit, { groups }: Pick<Whole, 'groups'>): readonly str
     ]
   }
   if (hit.kind === 'running') return runningTip(hit, groups)
+  if (hit.kind === 'fold')
+    return [
+      'Nothing was at work',
+      `for ${duration(hit.to - hit.from)}, from ${duration(hit.from)}`,
+      'cut short; click to show it',
+    ]
   const group = groups[hit.group]
   const again = hit.again > 0 ? [`started ${count(hit.again + 1)} times`] : []
   const isSlow = group?.stragglers.some(({ index }) => index === hit.index) === true

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Graflow } from 'graflow'
 import type { Page } from 'playwright-core'
 import { type Stage, useStage } from '../support/redis-stage.js'
+import { until } from '../support/waits.js'
 import { axeFindings, openChromium, shot, type TestBrowser } from './chromium.js'
 
 const stage = useStage(join(__dirname, 'run-page.tasks.ts'))
@@ -26,6 +27,34 @@ async function served(): Promise<Served> {
   const place = await stage()
   const graflow = await place.client({ serve: { port: 0 } })
   return { place, graflow, url: graflow.server?.url ?? '' }
+}
+
+const MOMENTS = new Set(['start', 'end', 'openedAt', 'releasedAt', 'first', 'last', 'to'])
+
+/** A timeline as if all that came after its first group had come nine hours later. */
+function afterANight(timeline: any) {
+  const from: number = timeline.groups.find(({ path }: any) => path === '1').last
+  const late = <T extends object>(one: T): T =>
+    Object.fromEntries(
+      Object.entries(one).map(([name, value]) => [
+        name,
+        typeof value === 'number' && MOMENTS.has(name) && value > from + 1 ? value + 9 * 3_600_000 : value,
+      ]),
+    ) as T
+  const { steps, groups, critical, window } = timeline
+  const lanes = window.lanes.map((lane: any) => {
+    const shift = (times: readonly number[]) => times.map((start) => late({ start }).start)
+    return { ...lane, blocks: { ...lane.blocks, start: shift(lane.blocks.start), end: shift(lane.blocks.end) } }
+  })
+  return {
+    ...late(timeline),
+    ...{
+      steps: steps.map(late),
+      groups: groups.map(late),
+      critical: critical.map(late),
+      window: late({ ...window, lanes }),
+    },
+  }
 }
 
 const stateWord = (page: Page) => page.locator('.run-state-word')
@@ -142,6 +171,55 @@ describe('the page of a run', () => {
     await page.goto(`${url}runs/no-such-run`)
     await page.getByText('There is no such run').waitFor()
     await page.close()
+  }, 90_000)
+
+  it('cuts a long wait of its timeline short, says how long it was, and shows it as one wishes', async () => {
+    const { place, graflow, url } = await served()
+    await place.worker('ada')
+    place.ledger.open('mended')
+    const run = await graflow.submit('audit', 12)
+    await until(async () => (await graflow.waits.of(run.id)).length > 0, 'a question')
+    await run.signal('approve', 'publish')
+    await run.result()
+    for (const [theme, width] of [
+      ['light', 1_280],
+      ['dark', 320],
+    ] as const) {
+      const page = await browser.page({ theme, width, height: 1_300 })
+      await page.route('**/timeline?*', async (route) => {
+        const answer = await route.fetch()
+        await route.fulfill({ json: afterANight(await answer.json()) })
+      })
+      await page.goto(`${url}runs/${run.id}`)
+      const canvas = page.locator('.tl-canvas')
+      const idle = page.getByRole('button', { name: 'Idle time' })
+      await idle.waitFor()
+      await canvas.scrollIntoViewIfNeeded()
+      expect(await canvas.getAttribute('aria-label')).toMatch(
+        /Nothing was at work for 9 h.*, which is cut short; i shows it/,
+      )
+      expect(await idle.getAttribute('aria-pressed')).toBe('false')
+      await shot(page, `night-${width}`)
+      expect(await axeFindings(page)).toEqual([])
+      // what was cut is said where it stands
+      const box = (await canvas.boundingBox()) ?? { x: 0, y: 0, width: 0, height: 0 }
+      const tip = page.locator('.tl-tip', { hasText: 'Nothing was at work' })
+      let x = box.x + box.width
+      await until(async () => {
+        x -= 6
+        await page.mouse.move(x, box.y + 70)
+        return (await tip.count()) > 0
+      }, 'the place of the night')
+      expect(x - box.x).toBeGreaterThan(box.width * 0.3)
+      // by key it is shown as long as it was, and cut again
+      await canvas.focus()
+      await page.keyboard.press('i')
+      await page.locator('[aria-label*="i cuts short"]').waitFor()
+      await shot(page, `night-whole-${width}`)
+      await idle.click()
+      await page.locator('[aria-label*="i shows it"]').waitFor()
+      await page.close()
+    }
   }, 90_000)
 
   it('asks by a form that is made of the schema of the wait', async () => {
