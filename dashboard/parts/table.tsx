@@ -183,7 +183,7 @@ function Row<T>({ row, index, name, columns, card, height, look, isSelected, onS
       aria-rowindex={index + 2}
       data-row={index}
       tabIndex={-1}
-      style={{ height: `${height}px` }}
+      style={{ height: `${height}px`, top: `${index * height}px` }}
     >
       {isSelected !== undefined && (
         <div class="cell is-select" role="cell">
@@ -321,12 +321,7 @@ export function Table<T>(props: TableProps<T>): JSX.Element {
           )}
         </div>
       </div>
-      <div
-        class="table-body"
-        role="rowgroup"
-        ref={body}
-        style={{ height: `${rows.length * height}px`, paddingTop: `${from * height}px` }}
-      >
+      <div class="table-body" role="rowgroup" ref={body} style={{ height: `${rows.length * height}px` }}>
         {nodes}
       </div>
       {foot}
@@ -344,7 +339,8 @@ function SelectAll<T>({
   readonly selection: Selection
 }): JSX.Element {
   const box = useRef<HTMLInputElement>(null)
-  const chosen = rows.filter((row) => selection.keys.has(keyOf(row))).length
+  // of ten thousand rows, not at each step of a scroll
+  const chosen = selection.keys.size === 0 ? 0 : rows.filter((row) => selection.keys.has(keyOf(row))).length
   const isAll = rows.length > 0 && chosen === rows.length
   useEffect(() => {
     if (box.current !== null) box.current.indeterminate = chosen > 0 && !isAll
