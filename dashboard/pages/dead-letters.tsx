@@ -210,7 +210,7 @@ function Letters(): JSX.Element {
               rows={pages.items}
               keyOf={(letter) => letter.id}
               rowHeight={40}
-              cardHeight={88}
+              cardHeight={106}
               card={(letter) => (
                 <>
                   <div class="card-line">
@@ -222,7 +222,7 @@ function Letters(): JSX.Element {
                       <Time of={letter.at} />
                     </span>
                   </div>
-                  <div class="card-line small">
+                  <div class="card-line small is-two">
                     <span class="cut soft">{firstLine(letter)}</span>
                   </div>
                   <div class="card-line">

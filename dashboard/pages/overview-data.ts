@@ -1,5 +1,5 @@
 /** What the overview is made of: the last hour, and what needs a person. */
-import { age, bytes, count, plural } from '../format.js'
+import { age, bytes, count, plural, shortId } from '../format.js'
 import type { IconName } from '../parts/icons.js'
 import { href, runHref } from '../router.js'
 import type { DeadLetter, PageOf, Queue, Run, Wait, Worker } from '../wire.js'
@@ -24,7 +24,11 @@ export interface Need {
   /** How loud it is. */
   readonly mark: 'failed' | 'retrying' | 'paused'
   readonly title: string
+  /** What a person is asked, where the title does not say all of it. */
+  readonly question?: string
   readonly text: string
+  /** The text with its ids whole; the text itself unless told. */
+  readonly whole?: string
   readonly since?: string
   readonly to: string
 }
@@ -43,15 +47,23 @@ const MEMORY_SHARE = 0.8
 
 /** Questions to people, each by itself. */
 function questions(waits: readonly Wait[]): readonly Need[] {
-  return waits.filter(isAsked).map((wait) => ({
-    key: `ask ${wait.runId} ${wait.path}`,
-    icon: 'person',
-    mark: 'paused',
-    title: wait.prompt?.title ?? wait.details.signal ?? 'A question',
-    text: `${wait.label === undefined ? '' : `${wait.label}: `}${wait.count > 1 ? `asked ${count(wait.count)} times` : 'asked'} by run ${wait.runId}`,
-    since: wait.since,
-    to: runHref(wait.runId),
-  }))
+  return waits.filter(isAsked).map((wait) => {
+    const { runId, path, label, prompt, details, since, count: many } = wait
+    // the end of an id tells runs of one moment apart
+    const said = (id: string): string =>
+      `${label === undefined ? '' : `${label}: `}${many > 1 ? `asked ${count(many)} times` : 'asked'} by run ${id}`
+    return {
+      key: `ask ${runId} ${path}`,
+      icon: 'person',
+      mark: 'paused',
+      title: prompt?.title ?? details.signal ?? 'A question',
+      ...(prompt?.text !== undefined && { question: prompt.text }),
+      text: said(shortId(runId)),
+      whole: said(runId),
+      since,
+      to: runHref(runId),
+    }
+  })
 }
 
 /** What nobody can serve, by the reason: a thousand runs that lack one worker are one thing to do. */

@@ -99,7 +99,7 @@ function LastHour({
   return (
     <div class="tiles">
       <Tile
-        title="Started"
+        title="Started or retried"
         value={isLoading ? undefined : brief(sum(started))}
         note="in the last hour"
         values={known(started)}
@@ -191,7 +191,7 @@ function Needs({
         </p>
       ) : (
         <ul class="needs">
-          {needs.map(({ key, icon, mark, title, text, since, to }) => (
+          {needs.map(({ key, icon, mark, title, question, text, whole = text, since, to }) => (
             <li key={key}>
               <a class={`need is-${mark}`} href={to}>
                 <span class="need-icon">
@@ -199,7 +199,14 @@ function Needs({
                 </span>
                 <span class="need-text">
                   <b class="wrap">{title}</b>
-                  <span class="cut soft">{text}</span>
+                  {question !== undefined && (
+                    <span class="need-question" title={question}>
+                      {question}
+                    </span>
+                  )}
+                  <span class="cut soft" title={whole}>
+                    {text}
+                  </span>
                 </span>
                 {since !== undefined && (
                   <span class="small faint">

@@ -1,7 +1,7 @@
 /** All runs: filters in the address, rows that change in place, commands on one, some or all that match. */
 import type { JSX } from 'preact'
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import { count, plural, reasonIn } from '../format.js'
+import { count, doneOf, plural, reasonIn } from '../format.js'
 import { Button } from '../parts/buttons.js'
 import { Progress } from '../parts/charts.js'
 import { Empty, Failed, Skeleton, Stale } from '../parts/feedback.js'
@@ -303,7 +303,7 @@ export function RunsPage(): JSX.Element {
           nameOf={(run) => `run ${run.id}`}
           lookOf={({ id }) => (gone.has(id) ? 'is-gone' : '')}
           card={(run) => <RunCard run={run} wait={waits.get(run.id)} />}
-          cardHeight={92}
+          cardHeight={108}
           selection={{ keys: selected, set: select }}
           onEnd={feed.loadMore}
           onView={feed.inView}
@@ -356,7 +356,7 @@ function RunCard({ run, wait }: { readonly run: Run; readonly wait: Wait | undef
         <State state={run.state} />
         <span class="push small">
           {run.total !== undefined && run.total > 0 ? (
-            <span class="num soft">{`${count(run.done ?? 0)}/${count(run.total)}`}</span>
+            <span class="num soft">{doneOf(run.done ?? 0, run.total, false)}</span>
           ) : (
             tookOf(run)
           )}
@@ -365,7 +365,7 @@ function RunCard({ run, wait }: { readonly run: Run; readonly wait: Wait | undef
       <div class="card-line small">
         <code class="cut faint">{run.id}</code>
       </div>
-      <div class="card-line small">
+      <div class="card-line small is-two">
         <What run={run} wait={wait} />
       </div>
     </>

@@ -24,6 +24,13 @@ const pathOf = ({ path }: Wait): string => (path === '' ? 'the run' : path)
 /** The item of an each, by what people call it. */
 const Label = ({ wait: { label } }: { readonly wait: Wait }): JSX.Element | null =>
   label === undefined ? null : <Tag title="What the item is called">{label}</Tag>
+/** What a person is asked, where the title does not say all of it. */
+const Question = ({ wait: { prompt } }: { readonly wait: Wait }): JSX.Element | null =>
+  prompt?.text === undefined ? null : (
+    <span class="cut soft" title={prompt.text}>
+      {prompt.text}
+    </span>
+  )
 const text = (wait: Wait): string => wait.prompt?.title ?? waitWords(wait)
 
 const COLUMNS: readonly Column<Wait>[] = [
@@ -34,12 +41,15 @@ const COLUMNS: readonly Column<Wait>[] = [
     track: 'minmax(180px, 3fr)',
     min: 180,
     cell: (wait) => (
-      <>
-        <a class="cut" href={runHref(wait.runId)} title={text(wait)}>
-          {text(wait)}
-        </a>
-        <Label wait={wait} />
-      </>
+      <span class="row-lines">
+        <span class="row-line">
+          <a class="cut" href={runHref(wait.runId)} title={text(wait)}>
+            {text(wait)}
+          </a>
+          <Label wait={wait} />
+        </span>
+        <Question wait={wait} />
+      </span>
     ),
   },
   {
@@ -152,11 +162,16 @@ export function WaitsPage(): JSX.Element {
               keyOf={(wait) => `${wait.runId} ${wait.path} ${wait.why}`}
               card={(wait) => (
                 <>
-                  <div class="card-line">
+                  <div class="card-line is-two">
                     <a class="cut strong" href={runHref(wait.runId)}>
                       {text(wait)}
                     </a>
                   </div>
+                  {isAsked(wait) && (
+                    <div class="card-line small">
+                      <Question wait={wait} />
+                    </div>
+                  )}
                   <div class="card-line small">
                     <Reason wait={wait} />
                     {wait.count > 1 && <span class="soft">{plural(wait.count, 'branch', 'branches')}</span>}
@@ -171,7 +186,8 @@ export function WaitsPage(): JSX.Element {
                   </div>
                 </>
               )}
-              cardHeight={80}
+              rowHeight={rows.some(({ prompt }) => prompt?.text !== undefined) ? 52 : 36}
+              cardHeight={120}
               onEnd={pages.loadMore}
               foot={<MoreFoot pages={pages} one="wait" />}
             />

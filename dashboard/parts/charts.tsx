@@ -1,6 +1,6 @@
 /** Small pictures of numbers. Each says in words what it shows. */
 import type { JSX } from 'preact'
-import { count } from '../format.js'
+import { count, doneOf } from '../format.js'
 import { type Mark, SIGNS } from './state.js'
 
 /** A line of values over time, the newest at the right. @param values undefined where nothing is known */
@@ -106,11 +106,9 @@ export function Progress({
           { mark: 'failed', value: failed, word: 'failed' },
         ]}
         of={Math.max(total, done + 1)}
-        label={`${count(done)} of ${count(total)}`}
+        label={doneOf(done, total, false)}
       />
-      <span class="num soft">
-        {count(done)}/{count(total)}
-      </span>
+      <span class="num soft">{done < total ? `${count(done)}/${count(total)}` : `${count(done)} so far`}</span>
     </span>
   )
 }

@@ -20,7 +20,8 @@ export interface PageProps {
 export function Page({ title, tab = title, note, actions, tools, children }: PageProps): JSX.Element {
   const who = useStore(me)
   useEffect(() => {
-    document.title = who === undefined ? `${tab} · graflow` : `${tab} · ${who.keyPrefix} · graflow`
+    // the prefix is «graflow» where nobody has chosen another one
+    document.title = [tab, ...new Set([who?.keyPrefix ?? 'graflow', 'graflow'])].join(' · ')
   }, [tab, who])
   useLayoutEffect(() => {
     const main = document.getElementById('main')

@@ -96,7 +96,8 @@ export class LastHour {
 
   #count(at: number, event: LoggedEvent): void {
     if (event.kind !== 'run') return
-    if (event.from === undefined) this.#add('started', at)
+    // a run that was over and goes on ends once more: it is counted like one that is new
+    if (event.from === undefined || isEnd(event.from)) this.#add('started', at)
     if (isEnd(event.to)) this.#add(event.to, at)
   }
 

@@ -3,11 +3,15 @@ import type { Page } from 'playwright-core'
 import { useStage } from '../support/redis-stage.js'
 import { until } from '../support/waits.js'
 import { axeFindings, openChromium, shot, type TestBrowser } from './chromium.js'
-import { admit, checkout, halves, held, later, weather } from './dashboard.tasks.js'
+import { admit, checkout, halves, held, later, refund, weather } from './dashboard.tasks.js'
 import { row, serve, sideways, TASKS, type World } from './dashboard-world.js'
 
 /** What pages have, in which the functions given to `evaluate` run. */
 declare const document: any
+declare const localStorage: any
+declare const getComputedStyle: any
+declare const paint: () => void
+declare const requestAnimationFrame: (next: () => void) => void
 
 const stage = useStage(TASKS)
 let browser: TestBrowser
@@ -18,6 +22,13 @@ afterAll(() => browser.close())
 afterEach(() => {
   expect(browser.complaints).toEqual([])
 })
+
+interface Sized {
+  readonly scrollWidth: number
+  readonly clientWidth: number
+  readonly scrollHeight: number
+  readonly clientHeight: number
+}
 
 const order = { order: 'A-9', amount: 5, express: false }
 const isLive = (page: Page) => page.locator('.live', { hasText: 'Live' }).waitFor()
@@ -215,6 +226,106 @@ describe('a row', () => {
   }, 60_000)
 })
 
+describe('questions of several runs', () => {
+  it('say each what is asked, of which item, by which run', async () => {
+    const { place, graflow, url } = await serve(await stage())
+    await place.worker('ada')
+    const ids = ['2026-11-30-refund-of-customer-8812', '2026-11-30-refund-of-customer-8813']
+    for (const id of ids) await graflow.submit(refund, undefined, { id })
+    await until(async () => (await graflow.waits.list()).items.length === 2, 'two questions')
+    for (const width of [1_280, 320]) {
+      const page = await browser.page({ width })
+      await page.goto(url)
+      for (const end of ['8812', '8813']) {
+        const need = page.locator('.need', { hasText: new RegExp(`by run .*${end}`) })
+        await need.getByText('It was paid twice.').waitFor()
+        await need.getByText(new RegExp(`^asked by run .*${end}$`)).waitFor()
+      }
+      // a phone has nothing to point with: no text is cut
+      const cut = await page
+        .locator('.need-text > *')
+        .evaluateAll((all: Sized[]) =>
+          all.filter((one) => one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight + 1),
+        )
+      expect(cut).toEqual([])
+      await shot(page, `questions-overview-${width}`)
+      await page.goto(`${url}waits`)
+      for (const end of ['8812', '8813']) await row(page, end).getByText('It was paid twice.').waitFor()
+      await shot(page, `questions-waits-${width}`)
+      expect(await axeFindings(page)).toEqual([])
+      expect(await sideways(page)).toBe(0)
+      await page.close()
+    }
+  }, 60_000)
+})
+
+describe('a run that waits', () => {
+  it('says how much is done so far, and not that all of it is', async () => {
+    const { place, graflow, url } = await serve(await stage())
+    await place.worker('ada')
+    await graflow.submit(later, undefined, { id: 'waits-on' })
+    await until(async () => (await graflow.waits.of('waits-on')).length > 0, 'a wait')
+    const page = await browser.page()
+    await page.goto(`${url}runs/waits-on`)
+    await page.locator('.run-state').getByText('2 done so far').waitFor()
+    await page.goto(`${url}runs`)
+    await row(page, 'waits-on').getByText('2 so far').waitFor()
+    await page.close()
+  }, 60_000)
+})
+
+describe('the title', () => {
+  it('has the prefix, once', async () => {
+    const place = await stage()
+    const plain = await place.client({ keyPrefix: 'graflow', serve: { port: 0 } })
+    const other = await serve(place)
+    const page = await browser.page()
+    for (const [url, title] of [
+      [plain.server?.url ?? '', 'Queues · graflow'],
+      [other.url, `Queues · ${place.prefix} · graflow`],
+    ] as const) {
+      await page.goto(`${url}queues`)
+      await until(async () => (await page.title()) === title, title)
+    }
+    await page.close()
+  }, 60_000)
+})
+
+describe('the search', () => {
+  it('finds runs by their ids and parts of them, and branches by their paths', async () => {
+    const { place, graflow, url } = await serve(await stage())
+    await place.worker('ada')
+    await graflow.submit(checkout, order, { id: 'shop-2026:order-7', tags: ['vip-17'] })
+    const run = await graflow.submit(
+      weather,
+      [
+        { name: 'Kiel', size: 1 },
+        { name: 'Frankfurt', size: 9 },
+      ],
+      { id: 'weather-3' },
+    )
+    await run.result().catch(() => undefined)
+    const page = await browser.page()
+    await page.goto(`${url}queues`)
+    await isLive(page)
+    const goes = async (text: string, says: RegExp, to: string): Promise<void> => {
+      await page.keyboard.press('/')
+      await page.getByRole('combobox', { name: /^Search/ }).fill(text)
+      await page.getByRole('option', { selected: true }).filter({ hasText: says }).waitFor()
+      await shot(page, `search-${text.replace(/\W+/g, '-')}`)
+      await page.keyboard.press('Enter')
+      await until(() => new URL(page.url()).pathname + new URL(page.url()).search === to, to)
+    }
+    await goes('order-7', /^shop-2026:order-7/, '/runs/shop-2026%3Aorder-7')
+    await goes('vip-17', /^shop-2026:order-7/, '/runs/shop-2026%3Aorder-7')
+    await goes('weather-3', /^weather-3/, '/runs/weather-3')
+    await goes('weather-3/0/1', /^0\/1 of weather-3/, '/runs/weather-3?at=0%2F1')
+    await goes('0/0', /^0\/0.*place in this run/, '/runs/weather-3?at=0%2F0')
+    await goes('Frankfurt', /^0\/1 of weather-3.*dead letter/, '/runs/weather-3?at=0%2F1')
+    await page.close()
+  }, 60_000)
+})
+
 describe('keys', () => {
   it('press what has the focus, and select rows up to the one in hand', async () => {
     const { graflow, url } = await serve(await stage())
@@ -252,7 +363,7 @@ describe('a first load', () => {
     const isFree = new Promise<void>((resolve) => {
       release = resolve
     })
-    await page.route('**/app.js', async (route) => {
+    await page.route('**/app.js*', async (route) => {
       await isFree
       await route.continue()
     })
@@ -272,6 +383,51 @@ describe('a first load', () => {
     expect(calls.filter((call, i) => calls.indexOf(call) !== i)).toEqual([])
     expect(await page.locator('.frame').count()).toBe(1)
     await page.close()
+  }, 60_000)
+
+  it('runs the dashboard behind the first frame, however soon it is there', async () => {
+    const { url } = await serve(await stage())
+    const page = await browser.page()
+    await page.addInitScript(() => {
+      const held: (() => void)[] = []
+      const own = requestAnimationFrame
+      Object.assign(globalThis, {
+        requestAnimationFrame: (next: () => void) => held.push(next),
+        paint: () => {
+          Object.assign(globalThis, { requestAnimationFrame: own })
+          for (const next of held) own(next)
+        },
+      })
+    })
+    const script = page.waitForResponse(/\/app\.js\?v=/)
+    await page.goto(url)
+    expect(await (await script).finished()).toBeNull()
+    await page.getByRole('link', { name: 'Dead letters' }).waitFor()
+    expect(await page.locator('.frame.is-first').count()).toBe(1)
+    await page.evaluate(() => paint())
+    await page.getByText('Nothing runs here yet').waitFor()
+    await page.close()
+  }, 60_000)
+
+  it('has the colours that one chose, or that the system has, before the dashboard is there', async () => {
+    const { url } = await serve(await stage())
+    for (const [system, chosen, paper] of [
+      ['light', 'dark', 'rgb(12, 14, 18)'],
+      ['dark', 'light', 'rgb(248, 249, 251)'],
+      ['dark', undefined, 'rgb(12, 14, 18)'],
+    ] as const) {
+      const page = await browser.page({ theme: system })
+      if (chosen !== undefined)
+        await page.addInitScript((theme) => localStorage.setItem('graflow-theme', theme), chosen)
+      await page.route('**/app.js*', () => undefined)
+      await page.goto(url, { waitUntil: 'commit' })
+      await page.getByRole('link', { name: 'Dead letters' }).waitFor()
+      expect(await page.locator('body').evaluate((body: any) => getComputedStyle(body).backgroundColor)).toBe(paper)
+      await shot(page, `first-${system}-${chosen ?? 'auto'}`)
+      // before the style sheet is there, a dark page is not white
+      expect(await page.locator('meta[name="color-scheme"]').getAttribute('content')).toBe('light dark')
+      await page.close()
+    }
   }, 60_000)
 
   it('in a tab behind another one is live once it is seen', async () => {

@@ -43,6 +43,16 @@ describe('the overview', () => {
     })
   })
 
+  it('counts a run that is retried once more among those that started, as it ends once more', async () => {
+    await overview()
+    const first = await plane.graflow.submit(half, 3)
+    await first.result().catch(() => undefined)
+    await plane.graflow.runs.retry(first.id)
+    await (await plane.graflow.attach(first.id)).result().catch(() => undefined)
+    const { graflow, session } = plane.services
+    expect(sumOf(await new LastHour({ graflow, session }).minutes())).toMatchObject({ started: 2, failed: 2 })
+  })
+
   it('says what is not known: the wait of the oldest before anybody looked', async () => {
     const { oldestMs } = await overview()
     expect(oldestMs.at(-1)).toBe(0)

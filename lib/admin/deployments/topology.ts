@@ -15,7 +15,7 @@ export async function topologyOf({ backend }: OperatorServices, groups: readonly
   const nodes = items.map(
     ({ id, session, role, state, hostname, isLeader, seenAt, inFlight }): TopologyNode => ({
       ...{ id, session, role, state, hostname, isLeader, seenAt, inFlight },
-      heartbeatAgeMs: Math.max(0, now - seenAt.getTime()),
+      heartbeatAgeMs: Math.max(0, Math.round(now - seenAt.getTime())),
       pipelines: placed.get(id) ?? [],
     }),
   )

@@ -23,7 +23,8 @@ const Overview = z
     minutes: z
       .object({ started: minute, completed: minute, failed: minute, cancelled: minute, oldestMs: minute })
       .openapi({
-        description: 'The last hour: a number a minute, the newest last; null where nothing is known of it.',
+        description:
+          'The last hour: a number a minute, the newest last; null where nothing is known of it. A run that is retried is started, and ends, once more.',
       }),
     memory: z.object({ usedBytes: z.number(), limitBytes: z.number().optional() }),
   })
