@@ -1,10 +1,10 @@
-/** Bundles the dashboard into dist/dashboard: one script and the small one that runs before it, one style sheet, one page, with fixed names. Needs nothing at run time. */
+/** Bundles the dashboard into dist/dashboard: one script and one style sheet, the small ones of both that come first, and one page, with fixed names. Needs nothing at run time. */
 import { copyFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { dashboardFolder, root } from './dist.mjs'
 
-/** Writes the four files that a server sends. */
+/** Writes the five files that a server sends. */
 export async function bundleDashboard() {
   const [from, to] = [join(root, dashboardFolder), join(root, 'dist', dashboardFolder)]
   mkdirSync(to, { recursive: true })
@@ -21,7 +21,7 @@ export async function bundleDashboard() {
   await Promise.all([
     build({
       ...settings,
-      entryPoints: [join(from, 'app.tsx'), join(from, 'app.css')],
+      entryPoints: ['app.tsx', 'app.css', 'first.css'].map((file) => join(from, file)),
       format: 'esm',
       jsx: 'automatic',
       jsxImportSource: 'preact',

@@ -49,7 +49,7 @@ export const expectedOutputs = () => {
   const compiled = sourceFolders.flatMap(filesBelow).filter(isCompiled)
   const stems = compiled.map((source) => `dist/${source.slice(0, -'.ts'.length)}`)
   const copied = copiedSources().map((source) => `dist/${source}`)
-  const dashboard = ['index.html', 'first.js', 'app.js', 'app.css'].map((file) => `dist/dashboard/${file}`)
+  const dashboard = ['index.html', 'first.js', 'first.css', 'app.js', 'app.css'].map((file) => `dist/dashboard/${file}`)
   return [...stems.flatMap((stem) => [`${stem}.js`, `${stem}.d.ts`]), ...copied, ...dashboard]
 }
 

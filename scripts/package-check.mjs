@@ -73,7 +73,7 @@ function main(folder) {
       .map(({ path }) => path)
       .filter(
         (path) =>
-          !/^(dist\/(lib|worker|bin)\/|dist\/dashboard\/(index\.html|first\.js|app\.js|app\.css)$|docs\/(guides\/)?[a-z-]+\.md$|docs\/images\/[a-z-]+\.png$|(k8s|systemd|dashboards)\/[\w@./-]+$|package\.json$|[A-Z]+(\.md)?$)/.test(
+          !/^(dist\/(lib|worker|bin)\/|dist\/dashboard\/(index\.html|(first|app)\.(js|css))$|docs\/(guides\/)?[a-z-]+\.md$|docs\/images\/[a-z-]+\.png$|(k8s|systemd|dashboards)\/[\w@./-]+$|package\.json$|[A-Z]+(\.md)?$)/.test(
             path,
           ),
       )

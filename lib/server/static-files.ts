@@ -1,5 +1,5 @@
 /**
- * The dashboard: four files, read once when the server starts. What is asked for is looked up by its name in that map, never in a folder, so no
+ * The dashboard: five files, read once when the server starts. What is asked for is looked up by its name in that map, never in a folder, so no
  * path leads out of it.
  */
 import { createHash } from 'node:crypto'
@@ -20,6 +20,7 @@ export interface StaticFile {
 const FILES = [
   ['index.html', 'text/html; charset=utf-8'],
   ['first.js', 'text/javascript; charset=utf-8'],
+  ['first.css', 'text/css; charset=utf-8'],
   ['app.js', 'text/javascript; charset=utf-8'],
   ['app.css', 'text/css; charset=utf-8'],
 ] as const

@@ -40,7 +40,7 @@ for (const file of fs.readdirSync('lib')) if (file.endsWith('.ts')) {
 const fakeBundler = `
 import { writeFileSync } from 'node:fs'
 export async function build({ outdir }) {
-  for (const file of ['first.js', 'app.js', 'app.css']) writeFileSync(outdir + '/' + file, '')
+  for (const file of ['first.js', 'first.css', 'app.js', 'app.css']) writeFileSync(outdir + '/' + file, '')
 }
 `
 
