@@ -843,6 +843,8 @@ export interface SignalRequest {
   readonly payload: Uint8Array
   /** New for every new signal: a repeat of the call answers the same. */
   readonly nonce: string
+  /** The sender knows that nobody can take it: where it is no repeat, it is `late`, and nothing is kept. */
+  readonly isLate?: boolean
 }
 /**
  * `ok`: it is the answer, or is kept to be one. `late`: another came first, or nobody waits at this address any more. `over`: the run has ended.

@@ -209,10 +209,14 @@ function bytesOf(error: Error): Uint8Array {
   const bytes = encodeFailure(error)
   if (bytes.length <= MOST_ERROR_BYTES) return bytes
   const [code, details] = error instanceof GraflowError ? [error.code, placeIn(error)] : (['TASK_FAILED', {}] as const)
-  const short = new GraflowError(code, error.message.slice(0, MOST_ERROR_BYTES / 4), { details })
-  short.stack = (error.stack ?? '').slice(0, MOST_ERROR_BYTES / 4)
+  const short = new GraflowError(code, beginningOf(error.message), { details })
+  short.stack = beginningOf(error.stack ?? '')
   return encodeFailure(short)
 }
+
+/** Without half a letter at its end. */
+const beginningOf = (text: string): string =>
+  new TextDecoder().decode(Buffer.from(text).subarray(0, MOST_ERROR_BYTES / 4), { stream: true })
 
 const placeIn = ({ details: { task, path, attempts } }: GraflowError): Readonly<Record<string, unknown>> => ({
   ...{ task, path, attempts },

@@ -18,27 +18,27 @@ export interface WaitAbout extends Partial<Prompt> {
 }
 
 /** A larger form is left out: it is kept with each wait. One that no person is shown is kept only to check answers: a waiting run stays small. */
-const MOST_FORM_CHARACTERS = 4_096
-const MOST_CHECK_CHARACTERS = 1_024
+const MOST_FORM_BYTES = 4_096
+const MOST_CHECK_BYTES = 1_024
 
-/** Made once of each schema, with its length: thousands of items of an each wait with one. */
+/** Made once of each schema, with its size: thousands of items of an each wait with one. */
 const forms = new WeakMap<
   StandardSchemaV1,
-  { readonly form: object; readonly isExact: boolean; readonly length: number } | undefined
+  { readonly form: object; readonly isExact: boolean; readonly bytes: number } | undefined
 >()
 
 /** The schema of a wait as JSON Schema, where its library can say it. */
 export function formOf(schema: StandardSchemaV1, prompt: Prompt | undefined): Pick<WaitAbout, 'form' | 'isExact'> {
   if (!forms.has(schema)) {
-    const form = jsonSchemaOf(schema, MOST_FORM_CHARACTERS)
-    const known = form && { form, isExact: isSaidByForm(schema), length: JSON.stringify(form).length }
+    const form = jsonSchemaOf(schema, MOST_FORM_BYTES)
+    const known = form && { form, isExact: isSaidByForm(schema), bytes: Buffer.byteLength(JSON.stringify(form)) }
     forms.set(schema, known)
   }
   const known = forms.get(schema)
   if (known === undefined) return {}
-  const { form, isExact, length } = known
+  const { form, isExact, bytes } = known
   const isShown = prompt !== undefined && prompt.choices === undefined
-  if (isShown ? length > MOST_FORM_CHARACTERS : length > MOST_CHECK_CHARACTERS || !isExact) return {}
+  if (isShown ? bytes > MOST_FORM_BYTES : bytes > MOST_CHECK_BYTES || !isExact) return {}
   return { form, ...(isExact && { isExact }) }
 }
 

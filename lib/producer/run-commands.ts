@@ -51,13 +51,17 @@ export class RunCommands {
     const nonce = this.#nonceOf(idempotencyKey, 'retry', from)
     const record = await this.#services.backend.inspect.run(id)
     if (record === undefined) throw runNotFound(id)
-    if (record.reopenedBy === nonce) return true
-    if (!isEnded(record) || (record.state === 'completed' && from === undefined)) return false
+    const isRepeated = record.reopenedBy === nonce
+    if (isRepeated && isEnded(record)) return true
+    if (!isRepeated && (!isEnded(record) || (record.state === 'completed' && from === undefined))) return false
     const graph = await this.#graphOf(record)
     const repeat = from === undefined ? undefined : repeatFrom(graph, from)
     if (from !== undefined && repeat === undefined) throw noSuchPlace(id, from)
-    const parts = repeat === undefined ? await this.#withoutFailures(id) : await this.#partsOf(id, graph, repeat)
-    if (!(await this.#reopen(id, parts, nonce))) return false
+    // a repeat goes on with it: whoever was to go on may have been lost before it could
+    if (!isRepeated) {
+      const parts = repeat === undefined ? await this.#withoutFailures(id) : await this.#partsOf(id, graph, repeat)
+      if (!(await this.#reopen(id, parts, nonce))) return false
+    }
     await this.#services.goesOn(record, graph, repeat?.step ?? 0)
     return true
   }
@@ -77,7 +81,11 @@ export class RunCommands {
     const { backend, engine } = this.#services
     const record = await backend.inspect.run(id)
     if (record === undefined) throw runNotFound(id)
-    if (record.byHand.some((one) => one.nonce === nonce)) return true
+    if (record.byHand.some((one) => one.nonce === nonce)) {
+      if (record.reopenedBy === nonce && !isEnded(record))
+        await this.#services.goesOn(record, await this.#graphOf(record), 0)
+      return true
+    }
     if (isEnded(record) && record.state !== 'failed') return false
     const graph = await this.#graphOf(record)
     const place = placeByHand(graph, id, path, await backend.inspect.groups(id))

@@ -50,9 +50,11 @@ export async function sendSignal(
   // of waits of handlers the graph says nothing
   else if (isChecked || waits.length === 0) await checkByWait(backend, runId, signal, index, payload)
   const bytes = packedOf(payload, `the payload of the signal "${signal}"`, engine.parts.limits.itemBytes, 'itemBytes')
-  if (record.retries > 0 && (await isAnswered(backend, runId, graph, waits, index))) return false
+  const isLate = record.retries > 0 && (await isAnswered(backend, runId, graph, waits, index))
+  // with a key it may be the one that was the answer
+  if (isLate && idempotencyKey === undefined) return false
   const answer = await backend.signal({
-    ...{ runId, address: addressOf(signal, index), payload: bytes },
+    ...{ runId, address: addressOf(signal, index), payload: bytes, ...(isLate && { isLate }) },
     nonce: idempotencyKey === undefined ? engine.parts.newId() : nonceFrom(idempotencyKey, signal, `${index ?? ''}`),
   })
   if (answer === 'gone') throw runNotFound(runId)

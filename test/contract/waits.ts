@@ -88,6 +88,34 @@ export function describeWaits(useWorld: UseWorld): void {
     expect(await world.backend.signal({ runId: 'none', address: 'ok', payload: bytes(''), nonce })).toBe('gone')
   })
 
+  it('T3: answers a repeat of a late signal late, also where it would be taken by now', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await register(world, holder, waitFor('1'))
+    const [first, second] = [world.nonce(), world.nonce()]
+    expect(await signal(world, 'ok', 'x', first)).toBe('ok')
+    expect(await signal(world, 'ok', 'y', second)).toBe('late')
+    await world.step(holder, { end: { state: 'failed', value: bytes('no') } })
+    expect(await world.backend.reopen({ runId: 'run', nonce: world.nonce() })).toBe('ok')
+    expect(await signal(world, 'ok', 'y', second)).toBe('late')
+    expect(await signal(world, 'ok', 'x', first)).toBe('ok')
+    expect(await signal(world, 'ok', 'z')).toBe('ok')
+  })
+
+  it('T3: brings nobody a signal of which its sender knows that it is late, unless it is a repeat', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await register(world, holder, waitFor('1'))
+    const late = (nonce: string) =>
+      world.backend.signal({ runId: 'run', address: 'ok', payload: bytes('x'), nonce, isLate: true })
+    const [first, second] = [world.nonce(), world.nonce()]
+    expect(await late(second)).toBe('late')
+    expect(await signal(world, 'ok', 'y', second)).toBe('late')
+    expect(await world.backend.inspect.openWaits('run')).toHaveLength(1)
+    expect(await signal(world, 'ok', 'x', first)).toBe('ok')
+    expect(await late(first)).toBe('ok')
+  })
+
   it('keeps a further signal for a wait that may be waited for again', async () => {
     const world = await useWorld()
     const holder = await world.start('run')

@@ -71,6 +71,8 @@ async function story(stage: Stage, { url = stage.server.url, isEverFull = true }
   seen.push(await world.step(holder, { wait }))
   seen.push((await backend.inspect.openWaits('run')).map(({ place, address }) => [place, address]))
   seen.push(await backend.signal({ runId: 'run', address: 'ok', payload: bytes('answer'), nonce: world.nonce() }))
+  const known = { runId: 'run', address: 'ok', payload: bytes('late'), isLate: true }
+  seen.push(await backend.signal({ ...known, nonce: world.nonce() }))
   seen.push(await world.step(holder, { wait }))
 
   const retried = await world.dispatch(holder, 'run/0', { size: 4, attempts: 2 })

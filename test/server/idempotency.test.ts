@@ -19,7 +19,16 @@ const told = task('told', async (said: unknown, ctx) => {
   return said === 'stop' ? done(times) : again(said)
 })
 const rounds = workflow('rounds', loop(waitFor('next').to(told), { maxCycles: 9 }))
-const TASKS = [flaky, rounds]
+/** Fails once it was told something. */
+const asking = workflow(
+  'asking',
+  waitFor('go').to(
+    task('fails-told', (_: unknown): number => {
+      throw new Error('as always')
+    }),
+  ),
+)
+const TASKS = [flaky, rounds, asking]
 
 describe.each(['embedded', 'redis'] as const)('commands with an Idempotency-Key (%s)', (store) => {
   const ends: (() => Promise<unknown>)[] = []
@@ -123,6 +132,45 @@ describe.each(['embedded', 'redis'] as const)('commands with an Idempotency-Key 
     expect(answerOf(await say(one, 'go', 'on'))).toEqual(answerOf(first))
     await say(one, 'end', 'stop')
     expect(await (await one.graflow.attach(run.id)).result()).toBe(2)
+  })
+
+  it('FT-H18: a signal whose answer was lost was the answer, also after the run was retried', async () => {
+    const { id } = await one.graflow.submit('asking')
+    const say = (plane: TestPlane, key: string) => send(plane, `/runs/${id}/signals/go`, key, '"on"')
+    await until(async () => (await one.graflow.waits.of(id))[0]?.why === 'signal', 'the wait')
+    const restore = losesItsAnswer(one)
+    const first = await say(one, 'told')
+    restore()
+    await isOver(id)
+    await one.graflow.runs.retry(id)
+    await isOver(id, 1)
+    await one.graflow.runs.retry(id)
+    expect(answerOf(first)).toEqual([200, { id, changed: true }])
+    expect(answerOf(await say(other, 'told'))).toEqual(answerOf(first))
+    expect((await say(other, 'told later')).json).toEqual({ id, changed: false })
+    await isOver(id, 2)
+  })
+
+  it('FT-H18: a retry that was cut off before the run went on does so with its repeat', async () => {
+    let fails = true
+    const own = task('own', () => {
+      if (fails) throw new Error('the first time')
+      return 'done'
+    })
+    const run = await one.graflow.start(own, undefined, { ifLost: 'abandon' })
+    await expect(run.result()).rejects.toMatchObject({ code: 'TASK_FAILED' })
+    fails = false
+    const { backend } = one.services.session
+    const reopen = backend.reopen.bind(backend)
+    const spy = jest.spyOn(backend, 'reopen').mockImplementation(async (request) => {
+      await reopen(request)
+      throw new Error('the process is gone')
+    })
+    const retry = () => one.graflow.runs.retry(run.id, { idempotencyKey: 'cut' })
+    await expect(retry()).rejects.toThrow('the process is gone')
+    spy.mockRestore()
+    expect(await retry()).toBe(true)
+    expect(await (await one.graflow.attach(run.id)).result()).toBe('done')
   })
 
   it('FT-H18: repeats that come at once are one command', async () => {

@@ -60,7 +60,7 @@ export function parkBranch(state: KernelState, group: Group, index: number, { wa
 }
 
 /** Brings a payload to the wait at this address, or keeps it for the first. Repeated with its nonce it answers the same. */
-export function signal(state: KernelState, { runId, address, payload, nonce }: SignalRequest): SignalAnswer {
+export function signal(state: KernelState, { runId, address, payload, nonce, isLate }: SignalRequest): SignalAnswer {
   const run = state.runs.get(runId)
   if (run === undefined) return 'gone'
   const isRepeat = run.channels?.hasAnswered(nonce) === true
@@ -68,19 +68,20 @@ export function signal(state: KernelState, { runId, address, payload, nonce }: S
   const remember = (status: 'ok' | 'late'): SignalAnswer =>
     (run.channels ??= new Channels()).once<{ readonly status: SignalAnswer }>(nonce, () => ({ status })).status
   if (isRepeat) return remember('ok')
+  if (isLate === true) return remember('late')
   const wait = firstAt(state, run, address)
   if (wait !== undefined) {
     answer(state, wait, 'signal', payload)
     return remember('ok')
   }
   const { addresses, kept } = (run.waits ??= { open: new Map(), addresses: new Map(), kept: 0 })
-  const isLate = addresses.has(address)
-  if (!isLate) {
+  const wasThere = addresses.has(address)
+  if (!wasThere) {
     if (state.isFull(payload.length) || kept >= MOST_SIGNALS_KEPT) return 'backpressure'
     run.waits.kept += 1
     setAddress(state, run, address, payload.slice())
   }
-  return remember(isLate ? 'late' : 'ok')
+  return remember(wasThere ? 'late' : 'ok')
 }
 
 /** Answers waits whose time has come, and wakes parked branches whose deadline has; `most` at most. Says how many. */

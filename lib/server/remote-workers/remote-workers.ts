@@ -248,6 +248,8 @@ export class RemoteWorkers {
 
   #remember(id: string, info: SessionInfo, leaseMs: number): RemoteSession {
     const session = new RemoteSession(id, info, leaseMs, this.#options.clock)
+    // a call that was under way when the server ended leaves nothing behind here
+    if (this.#options.closing.aborted) return session
     session.listenBy(this.#store.listen(id, (notice) => session.handleNotice(notice)))
     this.#sessions.set(id, session)
     this.#byWorker.set(info.baseId, id)

@@ -5,10 +5,10 @@
 --   run: loadRun setRun
 --   waits: runWaits
 -- Brings a payload to the wait at an address of a run, or keeps it for the first: what waits may finish also when memory is full. Nonces of the last
--- signals that came in stand in field `sigs` of the run.
+-- signals stand in field `sigs` of the run, those of late ones behind `-`.
 -- KEYS: T:m
 -- Derives: T:r:<run> T:r:<run>:v T:u:<run> T:b:<gid> T:b:<gid>:d T:b:<gid>:r T:wake T:purge T:q:<lane> T:wait
--- ARGV: run, address, payload, nonce
+-- ARGV: run, address, payload, nonce, `1`: nobody can take it
 -- Answers: OK | LATE | OVER | GONE | FULL (too many are kept)
 local MOST_NONCE_BYTES = 1200
 local run = loadRun(ARGV[1])
@@ -18,15 +18,16 @@ end
 local known = call('HGET', run.key, 'sigs') or ' '
 if find(known, ' ' .. ARGV[4] .. ' ', 1, true) then
   return 'OK'
+elseif find(known, ' -' .. ARGV[4] .. ' ', 1, true) then
+  return 'LATE'
 elseif run.isEnded then
   return 'OVER'
 end
 readShard({ 'ahead', 'seen', 'epoch', 'fix', 'dues', 'purges', 'wakes', 'ready', 'act', 'ev' })
-local answer = runWaits.signal(run, ARGV[2], ARGV[3])
+local answer = ARGV[5] == '1' and 'LATE' or runWaits.signal(run, ARGV[2], ARGV[3])
 if answer == 'FULL' then
   return 'FULL'
-elseif answer == 'OK' then
-  setRun(run, 'sigs', ' ' .. ARGV[4] .. sub(known, 1, MOST_NONCE_BYTES))
 end
+setRun(run, 'sigs', (answer == 'OK' and ' ' or ' -') .. ARGV[4] .. sub(known, 1, MOST_NONCE_BYTES))
 commit()
 return answer == 'OK' and 'OK' or 'LATE'

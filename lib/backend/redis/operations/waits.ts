@@ -14,8 +14,8 @@ const NEVER = -1
 
 /** Brings a payload to a wait. Repeated with its nonce it answers the same. */
 export async function signal(store: Store, request: SignalRequest): Promise<SignalAnswer> {
-  const { runId, address, payload, nonce } = request
-  const word = wordOf(await store.shard.call('signal', [runId, address, payload, nonce]))
+  const { runId, address, payload, nonce, isLate = false } = request
+  const word = wordOf(await store.shard.call('signal', [runId, address, payload, nonce, isLate ? '1' : '']))
   const answer = SIGNAL_ANSWERS.get(word)
   if (answer === undefined) throw unexpectedAnswer('signal', word)
   return answer
