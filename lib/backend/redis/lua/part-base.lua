@@ -8,9 +8,25 @@
 -- Needs: none
 HUGE = 1 / 0
 
--- A whole number as a text: joined to one as it is, it would lose digits over 1e14, and take three times as long.
+-- A whole number as a text: joined to one as it is, it would lose digits over 1e14, and take three times as long; as an argument of a command
+-- twice as long. Texts of small ones are kept, and that of the last other one: most calls write their time several times.
+local smallTexts, lastNumber, lastText = {}, false, nil
+
 function whole(number)
-  return format('%d', number)
+  if number == lastNumber then
+    return lastText
+  end
+  local text = smallTexts[number]
+  if text then
+    return text
+  end
+  text = format('%d', number)
+  if #text <= 3 and number % 1 == 0 then
+    smallTexts[number] = text
+  else
+    lastNumber, lastText = number, text
+  end
+  return text
 end
 
 -- Fields of T:m as they were read, or as they will be written.
@@ -67,7 +83,7 @@ function setShard(name, value)
   changes[at] = value
 end
 
-local wallMicros, clock
+local wallMicros, wallMs, clock
 
 -- Kernel time in milliseconds: TIME, read once, which never goes back. Where the clock is behind what a sweep has seen, whichever call finds
 -- that goes on from there: what it plans would be due at once when a later call did so.
@@ -79,9 +95,11 @@ function now()
     local time = call('TIME')
     wallMicros = time[1] * 1000000 + time[2]
     local seen = shardNumber('seen')
-    clock = floor(wallMicros / 1000) + shardNumber('ahead')
+    wallMs = floor(wallMicros / 1000)
+    local ahead = shardNumber('ahead')
+    clock = wallMs + ahead
     if clock < seen then
-      setShard('ahead', whole(shardNumber('ahead') + seen - clock))
+      setShard('ahead', whole(ahead + seen - clock))
       clock = seen
     end
   end
@@ -102,7 +120,7 @@ end
 -- TIME in milliseconds.
 function wall()
   if not clock then now() end
-  return floor(wallMicros / 1000)
+  return wallMs
 end
 
 -- A growing number, with its text: never one given out before, even when the clock goes back.
@@ -126,8 +144,10 @@ function activity(run, kind, gid)
   local known = activities[run]
   if known then
     known[#known + 1] = kind .. ' ' .. gid
-  else
+  elseif next(activities) then
     activities[run] = { kind .. ' ' .. gid }
+  else
+    activities = { [run] = { kind .. ' ' .. gid, nil } }
   end
 end
 
@@ -211,7 +231,10 @@ function begin_base(keys)
     T = sub(M, 1, -3)
   end
   channels = keys[2]
-  shard, wallMicros, clock = {}, nil, nil
+  wallMicros, clock = nil, nil
+  -- with room for what most calls read: a table that grows is copied each time
+  shard = { ahead = nil, seen = nil, epoch = nil, fix = nil, dues = nil, purges = nil, wide = nil, ev = nil, fence = nil, seq = nil, ready = nil,
+    keep = nil, runs = nil, idle = nil, act = nil, grace = nil }
   for i = #firstRead, FIRST_ADDED, -1 do
     firstRead[i] = nil
   end
@@ -220,8 +243,11 @@ function begin_base(keys)
     begins[i]()
     begins[i] = nil
   end
-  if shardChanges[1] then shardChanges, changedAt = {}, {} end
-  if notices[1] then notices = {} end
+  if shardChanges[1] then
+    shardChanges = { nil, nil, nil, nil, nil, nil, nil, nil }
+    changedAt = { ahead = nil, fence = nil, seq = nil, runs = nil, dues = nil, purges = nil, ready = nil, idle = nil }
+  end
+  if notices[1] then notices = { nil, nil } end
   if next(activities) then activities = {} end
   if brokenOrder[1] then broken, brokenOrder = {}, {} end
 end
@@ -244,13 +270,13 @@ function commitNotices()
     local note = notices[i]
     local inbox = T .. ':in:' .. note[1]
     if type(note[4]) == 'table' then
-      tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2], 'g', note[3], unpack(note[4]))
+      tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', '10000', '*', 'k', note[2], 'g', note[3], unpack(note[4]))
     elseif note[4] then
-      tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2], 'g', note[3], 'v', note[4])
+      tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', '10000', '*', 'k', note[2], 'g', note[3], 'v', note[4])
     elseif note[3] then
-      tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2], 'g', note[3])
+      tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', '10000', '*', 'k', note[2], 'g', note[3])
     else
-      tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'k', note[2])
+      tryCall('XADD', inbox, 'NOMKSTREAM', 'MAXLEN', '~', '10000', '*', 'k', note[2])
     end
   end
   for run, lines in pairs(activities) do

@@ -1,6 +1,7 @@
 -- The groups that the branches of a group have opened, in T:b:<gid>:k by index: a gid a line.
 -- Gives: childrenOf addChild removeChild commitChildren
--- Needs: none
+-- Needs:
+--   base: whole
 
 -- Lines of a text but one.
 local function without(lines, line)
@@ -43,7 +44,7 @@ function commitChildren(g)
     if children == '' then
       call('HDEL', g.b .. ':k', index)
     else
-      call('HSET', g.b .. ':k', index, children)
+      call('HSET', g.b .. ':k', whole(index), children)
     end
   end
 end

@@ -69,7 +69,7 @@ end
 
 local function commitFields(g)
   local b = g.b
-  local fields = { 's', stateOf(g) }
+  local fields = { 's', stateOf(g), nil, nil, nil, nil, nil, nil, nil, nil, nil, nil }
   local at = 2
   if g.isNew or g.wasPacked then
     fields[3], fields[4], fields[5], fields[6] = 'h', headOf(g), 'g', g.spec
@@ -252,7 +252,7 @@ local function countGroups(changes, names)
 end
 
 local function countChanges()
-  local changes, names = {}, {}
+  local changes, names = {}, { nil, nil }
   local appeared = countGroups(changes, names) or names[1] and {}
   if not appeared then
     return
@@ -282,7 +282,7 @@ local function countChanges()
   for i = 1, #names do
     local name = names[i]
     local value = max(0, (tonumber(shard[name]) or 0) + changes[name])
-    setShard(name, value)
+    setShard(name, whole(value))
     if byte(name) == 99 then
       setActive(sub(name, 3), value > 0)
     end

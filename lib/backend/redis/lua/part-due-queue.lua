@@ -9,16 +9,22 @@ local planned, unplanned, purges, purged = {}, {}, {}, {}
 local wakePlans = {}
 
 function begin_due_queue()
-  if planned[1] then planned = {} end
+  if planned[1] then planned = { nil, nil } end
   if unplanned[1] then unplanned = {} end
-  if purges[1] then purges = {} end
+  if purges[1] then purges = { nil, nil } end
   if purged[1] then purged = {} end
   if next(wakePlans) then wakePlans = {} end
 end
 
+-- A time as Redis takes it soonest; one that is not whole, or endless, as it is.
+local function textOf(at)
+  return at % 1 == 0 and at < 9007199254740992 and whole(at) or at
+end
+
 function plan(at, entry)
   local list = byte(entry) == 112 and purges or planned
-  list[#list + 1] = { at, entry }
+  local count = #list
+  list[count + 1], list[count + 2] = textOf(at), entry
 end
 
 function unplan(entry)
@@ -36,10 +42,11 @@ function wakes.unplan(entry)
   wakePlans[entry] = false
 end
 
+-- `added`: times, each with its entry behind it.
 local function write(key, name, added, removed)
-  local change = 0
-  for i = 1, #added do
-    change = change + call('ZADD', key, added[i][1], added[i][2])
+  local change, count = 0, #added
+  for i = 1, count, 4000 do
+    change = change + call('ZADD', key, unpack(added, i, min(i + 3999, count)))
   end
   if removed[1] then
     for i = 1, #removed, 4000 do
@@ -58,7 +65,8 @@ function commitPlans()
     local added, removed = {}, {}
     for entry, at in pairs(wakePlans) do
       if at then
-        added[#added + 1] = { at, entry }
+        local count = #added
+        added[count + 1], added[count + 2] = textOf(at), entry
       else
         removed[#removed + 1] = entry
       end

@@ -1,7 +1,7 @@
 -- Granting branches of a group: fresh ones as one range, requeued ones gathered one by one. A grant travels as spec, token, fence, first (-1:
 -- indexes follow), count, indexes, cells, layout, ends, bytes, how many processes watch its run, and how long the group had ready branches (-1:
 -- granted before).
--- Gives: grantTo grantOf addGrant watchersOf WHOLE SHARED
+-- Gives: grantTo grantOf addGrant WHOLE SHARED
 -- Needs:
 --   base: activity channelOf now shard shardNumber wall
 --   branch-table: GRANTED HAS_CHILDREN NO_CELL READY SMALL cellOf cellsOf grantedCells lastingFlags setCells stored
@@ -19,7 +19,7 @@ local SPLIT, GATHERED, APART = 0, 3, 4
 WHOLE, SHARED = 1, 2
 
 -- Sent with the grant, so that a worker need not ask whether its run is watched.
-function watchersOf(run)
+local function watchersOf(run)
   local counts = tryCall('PUBSUB', 'NUMSUB', channelOf(run))
   return tonumber(counts[2]) or 0
 end

@@ -9,7 +9,7 @@
 groups, groupOrder, forgotten = {}, {}, {}
 
 function begin_group()
-  groups, groupOrder = {}, {}
+  groups, groupOrder = {}, { nil, nil, nil, nil }
   if forgotten[1] then forgotten = {} end
 end
 
@@ -81,7 +81,8 @@ local function decode(gid, b, fields)
     error('a branch table that is cut off')
   end
   local is = FLAGS[flags % (IS_REOPENED * 2)]
-  return { gid = gid, b = b, run = parent == '' and gid or match(gid, '^[^/]*'), size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
+  return { gid = gid, b = b, run = parent == '' and gid or sub(gid, 1, (find(gid, '/', 1, true) or 0) - 1),
+    size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
     score = score, depth = depth, limit = limit, attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = opened,
     digest = digest, affinity = affinity, parent = parent, isRoot = parent == '', facts = h, spec = nil, state = STATES[state],
     left = left, fill = fill, bytes = bytes, next = nextIndex, inFlight = inFlight, settles = settles, grantCount = grantCount,

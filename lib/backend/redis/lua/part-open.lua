@@ -45,12 +45,13 @@ end
 
 -- The answer when the run is there already, by its id or by its idempotency key.
 local function answerIfKnown(runId, key, nonce, digest, session)
-  local facts = call('HMGET', T .. ':r:' .. runId, unpack(FACTS_OF_RUN))
-  if facts[1] then
+  local run = T .. ':r:' .. runId
+  if call('HGET', run, FACTS_OF_RUN[1]) then
+    local facts = call('HMGET', run, unpack(FACTS_OF_RUN))
     return answerForKnown(runId, facts, runId, nonce, digest, session)
   end
   local known = key ~= '' and call('GET', T .. ':k:' .. key)
-  facts = known and call('HMGET', T .. ':r:' .. known, unpack(FACTS_OF_RUN))
+  local facts = known and call('HMGET', T .. ':r:' .. known, unpack(FACTS_OF_RUN))
   return facts and facts[1] and answerForKnown(known, facts, runId, nonce, digest, session) or nil
 end
 
@@ -94,7 +95,9 @@ local function newRun(ARGV)
     retention = tonumber(retention), timeout = timeout ~= '0' and timeout, startedAt = false, workflow = workflow,
     build = ARGV[12] ~= '' and ARGV[12],
     micros = micros,
-    changes = { 'created', created, 'us', whole(micros % 1000), 'graph', ARGV[ROOT + 7], 'dig', ARGV[ROOT + 1], 'nonce', nonce, 'ret', retention } }
+    -- with room for what else most runs have
+    changes = { 'created', whole(created), 'us', whole(micros % 1000), 'graph', ARGV[ROOT + 7], 'dig', ARGV[ROOT + 1], 'nonce', nonce,
+      'ret', retention, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil } }
   addRun(run)
   if run.isLeftBehind then
     setRun(run, 'started', '1')
@@ -111,7 +114,9 @@ local function newRun(ARGV)
     standings.index(run, 'b:' .. run.build)
     pinRun(run)
   end
-  standings.relist(run, PENDING)
+  if session == '' then
+    standings.relist(run, PENDING)
+  end
   if ARGV[13] ~= '' then
     setRun(run, 'tags', ARGV[13])
     for tag in gmatch(ARGV[13], '[^\n]+') do
@@ -143,7 +148,7 @@ local function startRun(run, root, ARGV, childLane)
   local changes = run.changes
   local at = #changes
   changes[at + 1], changes[at + 2], changes[at + 3], changes[at + 4], changes[at + 5], changes[at + 6] =
-    'opener', '1', 'startedAt', wall(), 'driver', session
+    'opener', '1', 'startedAt', whole(wall()), 'driver', session
   standings.relist(run, RUNNING)
   if not childLane then
     setCells(root, 0, DRIVEN)

@@ -54,7 +54,7 @@ function newGroup(ARGV, at, run, parent, parentIndex, inbox, lane)
   local gid, facts, affinity = ARGV[at], ARGV[at + 2], ARGV[at + 6]
   local size, shared, rule, depth, limit, attempts, losses, timeout, priority, affinityMs = unpackBytes(FACTS, facts)
   local sequence = shardNumber('seq')
-  setShard('seq', sequence + 1)
+  setShard('seq', whole(sequence + 1))
   -- all it will ever have, so that Lua makes room once
   local g = { gid = gid, b = T .. ':b:' .. gid, run = run, digest = ARGV[at + 1], facts = facts, size = size, isShared = shared == 1,
     rule = RULES[rule], lane = lane, score = ((100 - priority) * 64 + max(0, 63 - depth)) * 549755813888 + sequence, depth = depth, limit = limit,

@@ -2,11 +2,11 @@
 -- with the notice, so the session does not ask for it: one call and one round trip less. Hides which session may be pushed what.
 -- Gives: push reclaimPushed
 -- Needs:
---   base: notify now shardNumber shardValue
+--   base: channelOf notify now shardNumber shardValue whole
 --   branch-table: ANYWHERE grantedCells setCells
 --   commit: later
 --   due-queue: plan
---   granting: SHARED WHOLE watchersOf
+--   granting: SHARED WHOLE
 --   grants: PUSHED isHolding newGrant recordOf
 --   group: filled load
 --   ready-queue: isGrantable laneOf
@@ -17,12 +17,19 @@ local MOST_PUSHED, MOST_PUSHED_BYTES = 32, 16384
 -- By then the grant is settled, or its session has confirmed it; else it is reclaimed, unspent.
 local UNCONFIRMED_MS = 2000
 
+-- Whether the process of the session is subscribed; notes how many watch the run, which goes with the grant.
+local function isThere(waiter, run)
+  local counts = call('PUBSUB', 'NUMSUB', T .. ':alive:' .. waiter.session, channelOf(run))
+  waiter.watchers = tonumber(counts[4]) or 0
+  return (tonumber(counts[2]) or 0) > 0
+end
+
 -- Whether the session could do it all at once, holds nothing, and its process was there a moment ago.
 local function mayPushTo(waiter, g)
   local session = waiter.session
   return mayTake(waiter, g) and waiter.acceptsPush and waiter.free >= g.size and isQuick(waiter.quick, g.lane) and not isHolding(session)
     and tryCall('HLEN', T .. ':o:' .. session) == 0 and call('TYPE', T .. ':in:' .. session).ok == 'stream'
-    and (tonumber(call('PUBSUB', 'NUMSUB', T .. ':alive:' .. session)[2]) or 0) > 0
+    and isThere(waiter, g.run)
 end
 
 -- The first of those that have waited longest that may be pushed the group.
@@ -51,13 +58,13 @@ function push(g, ends, bytes, nonce, graceMs)
     return
   end
   local size = g.size
-  local token, fence, numberBytes = newGrant(g, waiter.session, nonce .. PUSHED, '0-' .. size - 1, size, graceMs)
+  local token, fence, numberBytes = newGrant(g, waiter.session, nonce .. PUSHED, size == 1 and '0-0' or '0-' .. size - 1, size, graceMs)
   setCells(g, 0, grantedCells(numberBytes, size))
   g.next = size
   plan(now() + UNCONFIRMED_MS, 's ' .. g.gid .. '#' .. g.grantCount)
   local layout = g.isShared and SHARED or WHOLE
-  notify(waiter.session, 'granted', g.gid, { 'spec', g.spec, 'token', token, 'fence', fence, 'count', size, 'layout', layout,
-    'ends', g.isShared and '' or ends .. bytes, 'bytes', g.isShared and bytes or '', 'watched', watchersOf(g.run) })
+  notify(waiter.session, 'granted', g.gid, { 'spec', g.spec, 'token', token, 'fence', fence, 'count', whole(size), 'layout', whole(layout),
+    'ends', g.isShared and '' or ends .. bytes, 'bytes', g.isShared and bytes or '', 'watched', whole(waiter.watchers) })
   if waiter.free > size then
     lessenWait(waiter, size)
   else

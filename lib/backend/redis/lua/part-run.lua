@@ -1,7 +1,7 @@
 -- One run as a picture in memory: read once, changed there, written by `commit`; with its place in the lists of runs and of its groups.
 -- Gives: PENDING RUNNING PAUSED WAITING LOST standings loadRun addRun forgetRun setRun listGroup pinRun unpinRun commitListings commitRuns
 -- Needs:
---   base: many readHint setShard shardNumber whole
+--   base: many readHint setShard shardNumber shardValue whole
 --   event-log: eventLog
 --   uploads: uploads
 -- Where a run stands in T:runs, which lists runs by state and then by creation: a pending one at the microsecond of its creation, any other in
@@ -16,8 +16,8 @@ local runs, runOrder = {}, {}
 local listings, groupListing = {}, {}
 
 function begin_run()
-  if next(runs) ~= nil then runs, runOrder = {}, {} end
-  if listings[1] then listings, groupListing = {}, {} end
+  if next(runs) ~= nil then runs, runOrder = {}, { nil } end
+  if listings[1] then listings, groupListing = { nil, nil }, {} end
 end
 
 -- A run that is known from now on: by `loadRun`, or because it is new.
@@ -137,7 +137,7 @@ function commitListings()
   for i = 1, #runOrder do
     local run = runOrder[i]
     if run.standing then
-      if eventLog.isKept() then
+      if shardValue('ev') and eventLog.isKept() then
         noteStanding(run)
       end
       call('ZADD', T .. ':runs', whole(scoreOf(run.standing, run.micros)), run.id)

@@ -87,7 +87,7 @@ function endRun(run, as, value, reason, upload)
   run.changes = changes
   local count = #changes
   changes[count + 1], changes[count + 2], changes[count + 3], changes[count + 4], changes[count + 5], changes[count + 6] =
-    'end', as, 'endedAt', wall(), 'kept', run.kept
+    'end', as, 'endedAt', whole(wall()), 'kept', run.kept < 9007199254740992 and whole(run.kept) or run.kept
   standings.relist(run, standings.ofEnd(as))
   unpinRun(run)
   countEnd(run, as)

@@ -91,6 +91,9 @@ local function changeBase(before, base)
   end
 end
 
+-- A hash with so long a value is no list to Redis any more: it finds each field by its hash, and every call reads and writes some of T:m.
+local LONG = '-----------------------------------------------------------------'
+
 -- `known`: base id, what it waits for, and number of a session that is there.
 local function openSession(id, known, ttl, ARGV)
   local key, inbox = T .. ':wi:' .. id, T .. ':in:' .. id
@@ -103,6 +106,7 @@ local function openSession(id, known, ttl, ARGV)
     sequence = shardNumber('seq')
     setShard('seq', sequence + 1)
   end
+  setShard('long', LONG)
   if ttl < HUGE then
     announceSweep(ttl)
   end

@@ -3,7 +3,7 @@
 -- Needs:
 --   base: notify now readHint setShard whole
 --   ready-queue: laneOf
-local MOST_WAITING = 256
+local MOST_WAITING = '256' -- a text, as Redis takes it
 -- While somebody holds something, a process that only renews does so as often, for few sessions. So many of those that wait are notified when that
 -- begins: one may be in the same process as the one that it is to watch.
 IDLE_LOOK_MS = 300
@@ -37,7 +37,7 @@ function waitingSessions()
     return waiting
   end
   waiting = {}
-  for _, session in ipairs(readHint('ZRANGEBYSCORE', T .. ':wait', 0, '+inf', 'LIMIT', 0, MOST_WAITING) or {}) do
+  for _, session in ipairs(readHint('ZRANGEBYSCORE', T .. ':wait', '0', '+inf', 'LIMIT', '0', MOST_WAITING) or {}) do
     waiting[#waiting + 1] = { session = session }
   end
   return waiting
@@ -75,16 +75,34 @@ function comingSessions(shareMs)
   return found
 end
 
+-- What a session would take, by what it said of that behind how much. Kept from call to call, since it rarely says something else.
+local known, knownCount = {}, 0
+local function termsIn(rest)
+  local terms = known[rest]
+  if not terms then
+    local deeper, queues, capabilities, quick, acceptsPush = match(rest, '^\t(%d+)\t([^\t]*)\t([^\t]*)\t?([^\t]*)\t?([^\t]*)$')
+    terms = { isReadable = deeper ~= nil, deeper = tonumber(deeper) or 0, queues = queues or '', capabilities = capabilities or '',
+      quick = quick or '', acceptsPush = acceptsPush == '1', isForTasks = takesOnlyTasks(capabilities or '') }
+    if knownCount >= 1000 then
+      known, knownCount = {}, 0
+    end
+    known[rest], knownCount = terms, knownCount + 1
+  end
+  return terms
+end
+
 -- Fills in what a session would take, and of what kind it is, where that is not known yet.
 function waitOf(waiter)
   if waiter.free == nil then
     local values = tryCall('HMGET', T .. ':wi:' .. waiter.session, 'wait', 'tasks', 'base')
-    local free, deeper, queues, capabilities, quick, acceptsPush =
-      match(values[1] or '', '^!?(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t?([^\t]*)\t?([^\t]*)$')
-    waiter.wait, waiter.quick, waiter.acceptsPush = values[1], quick or '', acceptsPush == '1'
-    waiter.free, waiter.deeper, waiter.queues, waiter.capabilities = tonumber(free) or 0, tonumber(deeper) or 0, queues or '', capabilities or ''
+    local wait = values[1] or ''
+    local behind = find(wait, '\t', 1, true) or 1
+    local terms = termsIn(sub(wait, behind))
+    waiter.wait, waiter.rest = values[1], sub(wait, behind)
+    waiter.free = terms.isReadable and tonumber(sub(wait, byte(wait) == 33 and 2 or 1, behind - 1)) or 0 -- an exclamation mark
+    waiter.quick, waiter.acceptsPush, waiter.deeper, waiter.queues = terms.quick, terms.acceptsPush, terms.deeper, terms.queues
+    waiter.capabilities, waiter.isForTasks = terms.capabilities, terms.isForTasks
     waiter.tasks, waiter.base = values[2] or '', values[3] or ''
-    waiter.isForTasks = takesOnlyTasks(waiter.capabilities)
   end
   return waiter
 end

@@ -3,7 +3,7 @@
 -- Gives: addReady reopenLimit notifyLater dropNotifications isAnyToNotify notifyNext notifyAll notifyWork lessenWait mayTake isHeldForOther
 --   MOST_NOTIFIED notifyPlanned isAnyNotified commitNotified
 -- Needs:
---   base: notify now shardNumber shardValue
+--   base: notify now shardNumber shardValue whole
 --   group: isOneTask readyOf
 --   ready-queue: firstOf isGrantable laneOf
 --   run: loadRun
@@ -82,7 +82,7 @@ end
 -- A session that waits can take less than before.
 function lessenWait(waiter, count)
   waiter.free = waiter.free - count
-  waiter.wait = waiter.free .. match(waiter.wait, '^%d+(.*)$')
+  waiter.wait = whole(waiter.free) .. waiter.rest
   lessened[#lessened + 1] = waiter
 end
 
@@ -157,7 +157,7 @@ end
 function commitNotified()
   for i = 1, #notified do
     local waiter = notified[i]
-    call('ZADD', T .. ':wait', 'XX', -now(), waiter.session)
+    call('ZADD', T .. ':wait', 'XX', '-' .. whole(now()), waiter.session)
     call('HSET', T .. ':wi:' .. waiter.session, 'wait', '!' .. waiter.wait)
   end
   for i = 1, #lessened do
