@@ -190,6 +190,9 @@ export interface GraflowErrorOptions {
   readonly stack?: string
 }
 
+const NO_DETAILS: GraflowError['details'] = Object.freeze({})
+const NO_ERRORS: GraflowError['errors'] = Object.freeze([])
+
 /** The one class of errors that graflow throws. Tell them apart by `code`. */
 export class GraflowError extends Error {
   override readonly name = 'GraflowError'
@@ -207,8 +210,8 @@ export class GraflowError extends Error {
       throw new GraflowError('INVALID_OPTION', `new GraflowError(code, message, options): ${fault}`)
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
-    this.details = Object.freeze({ ...options.details })
-    this.errors = Object.freeze([...(options.errors ?? [])])
+    this.details = options.details === undefined ? NO_DETAILS : Object.freeze({ ...options.details })
+    this.errors = options.errors === undefined ? NO_ERRORS : Object.freeze([...options.errors])
     if (options.stack !== undefined) this.stack = options.stack
   }
 

@@ -6,6 +6,7 @@ import { isSkippedByHand } from './by-hand.js'
 import { named } from '../values/item-label.js'
 import type { GroupPlan } from './group-plan.js'
 import { arrayOf, type PackedValue } from '../values/packed-arrays.js'
+import { outcomesOf } from '../values/packed-outcomes.js'
 import { ValueReader } from '../values/value-lists.js'
 
 /** The parts of a plan that outcomes and their errors need. */
@@ -101,6 +102,14 @@ export class GroupOutcomes {
   get packed(): PackedValue | undefined {
     const isWhole = this.succeeded.length === this.#values.length && this.#chunks.length > 0 && !this.#hasSilent
     return isWhole ? arrayOf(this.#values.length, this.#chunks) : undefined
+  }
+
+  /** All outcomes as one packed list, in order of index; undefined where they cannot be put together as they are. @throws GraflowError INTEGRITY */
+  get packedOutcomes(): PackedValue | undefined {
+    const isWhole = this.#chunks.reduce((count, { indexes }) => count + indexes.length, 0) === this.#values.length
+    return isWhole && this.#chunks.length > 0 && !this.#hasSilent
+      ? outcomesOf(this.#values.length, this.#chunks)
+      : undefined
   }
 
   #decode(): void {

@@ -498,11 +498,18 @@ const queueOfSteps = ({ execution, use }: Frame): string | undefined =>
 /** What a join other than a policy makes of a group. @throws GraflowError GROUP_FAILED */
 function resultOfGroup(plan: GroupPlan & { readonly join: OtherJoin }, groupOutcomes: GroupOutcomes): unknown {
   const { join, keys } = plan
-  const packed = join.kind === 'strict' && keys === undefined ? groupOutcomes.packed : undefined
+  const packed = keys === undefined ? packedResult(join, groupOutcomes) : undefined
   if (packed !== undefined) return packed
   if (join.kind === 'strict' && groupOutcomes.values !== undefined) return shaped(keys, groupOutcomes.values)
   const { succeeded } = groupOutcomes
   return joinResult({ ...plan, outcomes: groupOutcomes.outcomes(), succeeded })
+}
+
+/** The result of the group as it came, where the join takes it so; undefined where values or errors are to be looked at. */
+function packedResult(join: OtherJoin, groupOutcomes: GroupOutcomes): PackedValue | undefined {
+  if (join.kind === 'strict') return groupOutcomes.packed
+  const isDecided = join.kind === 'settled' || (join.kind === 'atLeast' && groupOutcomes.succeeded.length >= join.count)
+  return isDecided ? groupOutcomes.packedOutcomes : undefined
 }
 
 /** A task's output. @throws GotoTaken where it reports one */

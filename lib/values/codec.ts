@@ -43,13 +43,16 @@ function standIn(what: string, content: unknown): unknown {
   return [STAND_IN, what, content]
 }
 
-/** What a packed value with stand-ins begins with: an array of three, and the text. */
-const ROOT_HEAD = Uint8Array.of(0x93, 0xa0 | STAND_IN.length, ...Buffer.from(STAND_IN))
+/** What a stand-in begins with: an array of three, and the text. */
+export const STAND_IN_HEAD = Uint8Array.of(0x93, 0xa0 | STAND_IN.length, ...Buffer.from(STAND_IN))
+
+/** What a packed value with stand-ins begins with. */
+export const ROOT_HEAD = Uint8Array.of(...STAND_IN_HEAD, 0xa4, ...Buffer.from('root'))
 
 /** Whether the packed value that begins here has stand-ins: then its parts do not say what they are without it. */
 export function hasStandIns(bytes: Uint8Array, at: number): boolean {
-  if (bytes[at] !== ROOT_HEAD[0]) return false
-  for (let i = 1; i < ROOT_HEAD.length; i += 1) if (bytes[at + i] !== ROOT_HEAD[i]) return false
+  if (bytes[at] !== STAND_IN_HEAD[0]) return false
+  for (let i = 1; i < STAND_IN_HEAD.length; i += 1) if (bytes[at + i] !== STAND_IN_HEAD[i]) return false
   return true
 }
 
@@ -322,7 +325,8 @@ const hasSymbolKeys = (error: Error): boolean =>
   Object.getOwnPropertySymbols(error).some((key) => Object.prototype.propertyIsEnumerable.call(error, key))
 
 /** What a record has is checked already but for what its details and cause carry. */
-const boundedRecord = (record: ErrorRecord): unknown => checked(record, undefined, 0, NO_OBJECTS)
+const boundedRecord = (record: ErrorRecord): unknown =>
+  isPlain(record) ? record : checked(record, undefined, 0, NO_OBJECTS)
 
 /** Reads a property; a getter that throws is refused by its place. */
 function readFrom(value: object, key: string, at: Path): unknown {
@@ -568,7 +572,10 @@ function revivedItems(items: unknown[]): unknown[] {
 }
 
 function revivedRecord(record: Record<string, unknown>): Record<string, unknown> {
-  for (const key of Object.keys(record)) record[key] = revived(record[key])
+  for (const key of Object.keys(record)) {
+    const value = record[key]
+    if (typeof value === 'object' && value !== null) record[key] = revived(value)
+  }
   return record
 }
 

@@ -26,41 +26,80 @@ export function languageErrorOf(error: object): LanguageErrorName {
 }
 
 /** Properties that an error has without showing them, as those that the language itself makes. */
-const HIDDEN: ReadonlySet<string> = new Set(['message', 'stack', 'cause'])
+const HIDDEN: ReadonlySet<string> = new Set(['name', 'message', 'cause'])
 
 /**
  * A new error of this class with these own properties, and no stack of ours. A name that the class has anyway is left to it.
  */
 export function newError(kind: LanguageErrorName, own: Readonly<Record<string, unknown>>): Error {
+  const { message, stack } = own
+  // Given to the class, its message is what the class makes of it: hidden, and at no further cost. An empty one it would not have by itself.
+  const isGiven = typeof message === 'string' && message !== ''
   // The stack of this line would say nothing about the failure.
-  const error = withoutStack(() => (kind === 'AggregateError' ? new AggregateError([]) : new CLASSES[kind]()))
-  Object.defineProperty(error, 'stack', { value: undefined, configurable: true, writable: true, enumerable: false })
-  for (const [key, value] of Object.entries(own)) {
+  const error = withoutStack(() => bare(kind, isGiven ? message : undefined))
+  setStack(error, stack)
+  for (const key of Object.keys(own)) {
+    if (key === 'stack') continue
+    const value = own[key]
+    if (key === 'message' && (isGiven || value === error.message)) continue
     if (key === 'name' && value === error.name) continue
-    if (key === 'message' && value === error.message) continue
-    const isHidden = HIDDEN.has(key) || key === 'name' || (key === 'errors' && kind === 'AggregateError')
+    const isHidden = HIDDEN.has(key) || (key === 'errors' && kind === 'AggregateError')
     Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: !isHidden })
   }
   return error
 }
 
+const bare = (kind: LanguageErrorName, message: string | undefined): Error =>
+  kind === 'AggregateError' ? new AggregateError([], message) : new CLASSES[kind](message)
+
+/** As the language does: hidden, whatever its value. */
+function setStack(error: Error, stack: unknown): void {
+  // Assigning to what the language made is cheaper; without a limit of frames that is a number, it makes none.
+  if (typeof stack === 'string' && Object.hasOwn(error, 'stack')) error.stack = stack
+  else Object.defineProperty(error, 'stack', { value: stack, configurable: true, writable: true, enumerable: false })
+}
+
 /** Makes an error without looking where that happens, which costs more than all else of it: its stack is another one, or none. */
-export function withoutStack<E extends Error>(make: () => E): E {
+export function withoutStack<T>(make: () => T): T {
   const { stackTraceLimit } = Error
-  Reflect.set(Error, 'stackTraceLimit', 0) // refused where the language's own objects are frozen: then it only costs more
+  if (stackTraceLimit === 0) return make()
+  setLimit(0)
   try {
     return make()
   } finally {
-    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
+    setLimit(stackTraceLimit)
   }
 }
 
-/** Of errors that `overCause` made: the stack that they were given. */
-const stacksOverCauses = new WeakMap<Error, string>()
+function setLimit(frames: number): void {
+  // Refused where the language's own objects are frozen: then it only costs more.
+  Reflect.set(Error, 'stackTraceLimit', frames)
+}
+
+/** Lets a class put a private field on what it is given: as a constructor, it gives just that. */
+const Marking = function (marked: object): object {
+  return marked
+} as unknown as new (
+  marked: object,
+) => object
+
+/** The mark of errors that `overCause` made: the stack that they were given. An entry of a WeakMap would cost as much again with each collection of garbage. */
+class OverCause extends Marking {
+  readonly #stack: string
+
+  constructor(error: Error, stack: string) {
+    super(error)
+    this.#stack = stack
+  }
+
+  static stackOf(error: Error): string | undefined {
+    return #stack in error ? (error as unknown as OverCause).#stack : undefined
+  }
+}
 
 /** Whether it is what `overCause` made, and it has not got another stack since. */
 export function isOverCause(error: Error): boolean {
-  const given = stacksOverCauses.get(error)
+  const given = OverCause.stackOf(error)
   return given !== undefined && given === error.stack
 }
 
@@ -72,15 +111,19 @@ export function overCause<E extends Error>(cause: Error, make: () => E): E {
   const error = withoutStack(make)
   const stack = `${error.name}: ${error.message}${framesOf(cause)}`
   error.stack = stack
-  stacksOverCauses.set(error, stack)
+  new OverCause(error, stack)
   return error
 }
+
+const FRAME = '\n    at '
 
 /** The lines of a stack that say where, as they are: to take them apart would cost more than the error. */
 function framesOf(error: Error): string {
   const stack = stackOf(error)
   if (typeof stack !== 'string') return ''
-  const at = stack.search(/\n *at /)
+  const line = stack.indexOf('\n')
+  // Nearly always the message is one line.
+  const at = line >= 0 && stack.startsWith(FRAME, line) ? line : stack.search(/\n *at /)
   return at < 0 ? '' : stack.slice(at)
 }
 

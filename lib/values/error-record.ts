@@ -4,7 +4,7 @@
  */
 import { isNativeError } from 'node:util/types'
 import { messageOf as textIn } from '../describe.js'
-import { ERROR_CODES, GraflowError, type ErrorCode } from '../errors.js'
+import { ERROR_CODES, GraflowError, type ErrorCode, type GraflowErrorOptions } from '../errors.js'
 import {
   isOverCause,
   languageErrorOf,
@@ -225,27 +225,29 @@ function recordOf(thrown: unknown, depth: number, room: Room): ErrorRecord {
   const isOver = isOverCause(thrown) && isError(cause)
   const stack = isOver ? undefined : property(thrown, 'stack')
   const hasRoom = depth < MAX_DEPTH && room.errors > 0
-  const kind = languageErrorOf(thrown)
-  const fields = thrown instanceof GraflowError ? {} : plainRecord(thrown, depth, room, OWN_PLACES)
-  return {
-    ...(kind !== 'Error' && { kind }),
-    name: cut(textOf(property(thrown, 'name'), 'Error'), 256),
-    message: messageOf(thrown),
-    ...(typeof stack === 'string' && { stack: cut(stack) }),
-    ...((typeof code === 'string' || typeof code === 'number') && {
-      code: typeof code === 'string' ? cut(code, 256) : code,
-    }),
-    ...(typeof details === 'object' && details !== null && !Array.isArray(details)
-      ? { details: plainRecord(details, depth, room) }
-      : {}),
-    ...(hasRoom && causeOf(cause, depth + 1, room)),
-    ...(Array.isArray(errors) && errors.length > 0 && hasRoom ? { errors: memberRecords(errors, depth, room) } : {}),
-    ...(Object.keys(fields).length > 0 && { fields }),
-    ...(thrown instanceof GraflowError && { isGraflow: true as const }),
-    ...(isOver && { isOverCause: true as const }),
-    ...(!(thrown instanceof GraflowError) && isFinalByItself(thrown) && { isNotRetryable: true as const }),
+  const isGraflow = thrown instanceof GraflowError
+  const kind = isGraflow ? 'Error' : languageErrorOf(thrown)
+  const name = cut(textOf(property(thrown, 'name'), 'Error'), 256)
+  const record: Mutable<ErrorRecord> = kind === 'Error' ? { name, message: '' } : { kind, name, message: '' }
+  record.message = messageOf(thrown)
+  if (typeof stack === 'string') record.stack = cut(stack)
+  if (typeof code === 'string') record.code = cut(code, 256)
+  else if (typeof code === 'number') record.code = code
+  if (typeof details === 'object' && details !== null && !Array.isArray(details))
+    record.details = plainRecord(details, depth, room)
+  if (hasRoom) addCause(record, cause, depth + 1, room)
+  if (Array.isArray(errors) && errors.length > 0 && hasRoom) record.errors = memberRecords(errors, depth, room)
+  if (!isGraflow) {
+    const fields = plainRecord(thrown, depth, room, OWN_PLACES)
+    if (Object.keys(fields).length > 0) record.fields = fields
   }
+  if (isGraflow) record.isGraflow = true
+  if (isOver) record.isOverCause = true
+  if (!isGraflow && isFinalByItself(thrown)) record.isNotRetryable = true
+  return record
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** Members of an error that sums up others; what is no Error and can be carried stays what it is. */
 function memberRecords(errors: readonly unknown[], depth: number, room: Room): (ErrorRecord | MemberValue)[] {
@@ -258,11 +260,12 @@ function memberRecords(errors: readonly unknown[], depth: number, room: Room): (
 }
 
 /** A cause in the record of its error. What is neither an Error nor plain data, such as a function, is described. */
-function causeOf(cause: unknown, depth: number, room: Room): Pick<ErrorRecord, 'cause' | 'causeValue'> {
-  if (cause === undefined || cause === null) return {}
+function addCause(record: Mutable<ErrorRecord>, cause: unknown, depth: number, room: Room): void {
+  if (cause === undefined || cause === null) return
   const at = causeAt(cause, depth)
   const value = isError(at) ? undefined : plain(at, depth, room)
-  return value === undefined ? { cause: recordOf(at, depth, room) } : { causeValue: value }
+  if (value === undefined) record.cause = recordOf(at, depth, room)
+  else record.causeValue = value
 }
 
 /** The cause itself; at the last depth the innermost one, which matters most. */
@@ -297,20 +300,17 @@ const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'strin
 
 /** An Error again: a GraflowError if it was one, else of its class of the language, with the same name, message, stack and properties. */
 export function errorFromRecord(record: ErrorRecord): Error {
+  const { name, message, code, details, fields, kind = 'Error' } = record
   const cause = record.cause === undefined ? record.causeValue : errorFromRecord(record.cause)
   const errors = record.errors?.map((member) => ('value' in member ? member.value : errorFromRecord(member)))
-  const { name, message, code, details, fields, kind = 'Error' } = record
-  const own: Record<string, unknown> = {
-    ...fields,
-    ...{ name, message },
-    // What has no stack of its own gets none of ours.
-    ...(record.isOverCause !== true && { stack: record.stack ?? `${name}: ${message}` }),
-    ...(code !== undefined && { code }),
-    ...(details !== undefined && { details }),
-    ...(cause !== undefined && { cause }),
-    ...(errors !== undefined && { errors }),
-    ...(record.isNotRetryable === true && { retryable: false }),
-  }
+  const own: Record<string, unknown> = { ...fields, name, message }
+  // What has no stack of its own gets none of ours.
+  if (record.isOverCause !== true) own['stack'] = record.stack ?? `${name}: ${message}`
+  if (code !== undefined) own['code'] = code
+  if (details !== undefined) own['details'] = details
+  if (cause !== undefined) own['cause'] = cause
+  if (errors !== undefined) own['errors'] = errors
+  if (record.isNotRetryable === true) own['retryable'] = false
   return record.isGraflow === true ? graflowErrorOf(own) : newError(kind, own)
 }
 
@@ -318,13 +318,13 @@ export function errorFromRecord(record: ErrorRecord): Error {
 export function graflowErrorOf(own: Readonly<Record<string, unknown>>): Error {
   const { code, message, cause, details, errors, stack } = own
   if (!isErrorCode(code) || typeof message !== 'string') return newError('Error', own)
-  const options = {
-    ...(cause !== undefined && { cause }),
-    ...(typeof details === 'object' && details !== null && { details: details as Readonly<Record<string, unknown>> }),
-    ...(Array.isArray(errors) && { errors: errors.filter(isError) }),
-  }
-  if (typeof stack === 'string') return withoutStack(() => new GraflowError(code, message, { ...options, stack }))
-  return isError(cause)
-    ? overCause(cause, () => new GraflowError(code, message, options))
-    : new GraflowError(code, message, options)
+  const options: Mutable<GraflowErrorOptions> = {}
+  if (cause !== undefined) options.cause = cause
+  if (typeof details === 'object' && details !== null)
+    options.details = details as NonNullable<GraflowErrorOptions['details']>
+  if (Array.isArray(errors)) options.errors = errors.filter(isError)
+  if (typeof stack === 'string') options.stack = stack
+  const make = (): GraflowError => new GraflowError(code, message, options)
+  if (typeof stack === 'string') return withoutStack(make)
+  return isError(cause) ? overCause(cause, make) : make()
 }

@@ -97,7 +97,7 @@ function headOf(view: DataView): { readonly count: number; readonly length: numb
   return undefined
 }
 
-function arrayHead(count: number): Uint8Array {
+export function arrayHead(count: number): Uint8Array {
   if (count < 16) return Uint8Array.of(0x90 | count)
   if (count < 0x10000) return Uint8Array.of(ARRAY_16, count >> 8, count & 0xff)
   const head = new DataView(new ArrayBuffer(5))
@@ -112,7 +112,7 @@ const LENGTHS = [0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
 const MAP_16 = 0xde
 
 /** Where the value that begins at `at` ends, before `most` or there. @throws GraflowError INTEGRITY */
-function endOf(view: DataView, at: number, most: number): number {
+export function endOf(view: DataView, at: number, most: number): number {
   for (let left = 1; left > 0; left -= 1) {
     if (at >= most) throw unreadable()
     const type = view.getUint8(at)

@@ -1,7 +1,7 @@
 import type { OutcomesPage } from '../../lib/backend/backend.js'
 import { pack } from '../../lib/values/packed-items.js'
 import { GroupOutcomes } from '../../lib/engine/group-outcomes.js'
-import { encode } from '../../lib/values/codec.js'
+import { decode, encode } from '../../lib/values/codec.js'
 import { GraflowError } from '../../lib/errors.js'
 
 const plan = {
@@ -42,6 +42,17 @@ describe('what a released group left behind', () => {
     }
     expect(statuses((index) => index === 2)).toEqual(['succeeded', 'skipped', 'failed'])
     expect(statuses((index) => index === 0)).toEqual(['succeeded', 'failed', 'failed'])
+  })
+
+  it('is one packed list where every branch has an outcome of its own, and none where one was withdrawn', () => {
+    const whole = new GroupOutcomes(plan)
+    whole.add(page([2]))
+    whole.add(page([0, 1], []))
+    const { packedOutcomes } = whole
+    expect(packedOutcomes && decode(packedOutcomes.bytes)).toEqual(whole.outcomes())
+    const part = new GroupOutcomes(plan)
+    part.add(page([0, 2], [1]))
+    expect(part.packedOutcomes).toBeUndefined()
   })
 
   it.each([
