@@ -34,7 +34,7 @@ describe('graflow serve', () => {
       const links = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link]) => link)
       expect(links.length).toBeGreaterThan(1)
       for (const link of links) expect(link).toMatch(/^(\/tools\/graflow\/|data:)/)
-      const files = links.filter((link = '') => /\.\w+$/.test(link) && link.startsWith('/'))
+      const files = links.filter((link = '') => /\.\w+(\?|$)/.test(link) && link.startsWith('/'))
       expect(files.length).toBeGreaterThan(1)
       for (const file of files) expect((await get(file ?? '')).status).toBe(200)
     }
