@@ -162,13 +162,17 @@ function spanAndRow(
 }
 
 const HATCH_PX = 7
+/** How far beyond the view an edge is out of it. */
+const EDGE_PX = 10
 
 /** What is cut: a hatched strip between two broken lines, with how long it was. */
 export function drawFolds(context: Context, drawing: Drawing): void {
   const { folding, colours, height, left, width } = drawing
   for (const { from, to } of folding.folds) {
-    const [x, until] = [xOf(drawing, from), xOf(drawing, to)]
-    if (until < left || x > width) continue
+    const [begin, end] = [xOf(drawing, from), xOf(drawing, to)]
+    if (end < left || begin > width) continue
+    // of a strip that one has zoomed into, which may be millions of pixels wide, what is in view
+    const [x, until] = [Math.max(begin, left - EDGE_PX), Math.min(end, width + EDGE_PX)]
     context.save()
     clip(context, x, AXIS, until - x, height)
     context.fillStyle = colours['card'] ?? ''
@@ -176,7 +180,8 @@ export function drawFolds(context: Context, drawing: Drawing): void {
     context.strokeStyle = colours['line'] ?? ''
     context.lineWidth = 1
     context.beginPath()
-    for (let at = x - height; at < until; at += HATCH_PX) {
+    const hatched = begin + Math.floor((x - begin) / HATCH_PX) * HATCH_PX
+    for (let at = hatched - height; at < until; at += HATCH_PX) {
       context.moveTo(at, AXIS + height)
       context.lineTo(at + height, AXIS)
     }

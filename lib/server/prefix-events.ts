@@ -165,7 +165,11 @@ export class PrefixEvents {
     const { store } = this.#services.session
     this.#position ??= (await store.inspect.events(undefined, 1)).last ?? '0'
     const page = await store.inspect.events(this.#position, MOST_EVENTS)
-    if (!page.isKept) this.#renewedAt = Number.NEGATIVE_INFINITY // it was lost, as with the whole store
+    if (!page.isKept) {
+      // it was lost, as with the whole store: what happens once that is told is to be kept
+      this.#renewedAt = Number.NEGATIVE_INFINITY
+      await this.#renew()
+    }
     for (const listener of [...this.#listeners]) listener(page)
     const isMore = page.next !== undefined && page.next !== page.last
     this.#behind = isMore ? this.#behind + 1 : 0
@@ -194,7 +198,7 @@ export class PrefixEvents {
     this.#position = position
     const frame = resetFrame(position)
     return inTurns(this.#watchers, (watcher) => {
-      if (!isBefore(watcher.cursor, position)) return // it joined meanwhile
+      // also one whose cursor is further: where the store was emptied, or is an older copy of itself, positions begin anew behind it
       watcher.sink.push(frame)
       watcher.cursor = position
     })

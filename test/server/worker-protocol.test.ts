@@ -57,20 +57,42 @@ describe('the worker protocol', () => {
     })
     expect(forged.length).toBe(12)
     const other = await openPlane({ keyPrefix: plane.services.keyPrefix }, (await sharedRedis()).url)
-    for (const one of [plane, other])
-      for (const token of [...forged, bytes.subarray(1).toString('base64url')]) {
-        const said = { token, progress: { fraction: 0.5, message: 'forged' } }
+    const unreadable = [forged[0], bytes.subarray(1).toString('base64url')]
+    const own = task?.token
+    for (const one of [plane, other]) {
+      const ask = async (call: string, body: object): Promise<readonly [number, Readonly<Record<string, unknown>>]> => {
+        const { status, json } = await one.ask('POST', `${BASE}/${id}/${call}`, body)
+        return [status, json]
+      }
+      for (const token of unreadable)
         for (const [call, body] of [
-          ['extend', said],
-          ['extend', { tasks: [{ token: task?.token, progress: { fraction: 0.4 } }, said] }],
+          [
+            'extend',
+            {
+              tasks: [
+                { token: own, progress: { fraction: 0.4 } },
+                { token, progress: { fraction: 0.5 } },
+              ],
+            },
+          ],
           ['heartbeat', { inHand: [token] }],
           ['acquire', { inHand: [token], waitMs: 0 }],
           ['complete', { token, result: 'A' }],
-        ] as const) {
-          const answer = await one.ask('POST', `${BASE}/${id}/${call}`, body)
-          expect([call, answer.status, answer.json['code']]).toEqual([call, 400, 'INVALID_OPTION'])
-        }
+        ] as const)
+          expect(await ask(call, body)).toEqual([400, expect.objectContaining({ code: 'INVALID_OPTION' })])
+      for (const token of forged.slice(1)) {
+        const lost = [{ token, why: 'withdrawn', reason: expect.stringContaining('no server of this store') }]
+        const said = { token, progress: { fraction: 0.5, message: 'forged' } }
+        expect(await ask('extend', said)).toEqual([200, { drain: false, lost }])
+        expect(await ask('extend', { tasks: [{ token: own }, said] })).toEqual([200, { drain: false, lost }])
+        expect(await ask('heartbeat', { inHand: [token, own] })).toEqual([200, { drain: false, lost }])
+        expect(await ask('acquire', { inHand: [own, token], max: 1, waitMs: 0 })).toEqual([200, expect.anything()])
+        const fenced = expect.objectContaining({ code: 'FENCED' })
+        expect(await ask('complete', { token, result: 'A' })).toEqual([409, fenced])
+        expect(await ask('complete', { tasks: [{ token, result: 'A' }] })).toEqual([200, { tasks: [fenced] }])
       }
+    }
+    expect(await run.status()).toMatchObject({ state: 'running', done: 0 })
     expect((await run.status()).progress).toEqual([])
     const extended = await other.ask('POST', `${BASE}/${id}/extend`, {
       ...{ token: task?.token, progress: { fraction: 0.25 } },

@@ -194,7 +194,13 @@ class Worker:
             token, message = reports[0]["token"], f"its report was refused: {error}"
             print(message, flush=True)
             failure = {"name": "Refused", "message": message, "retryable": False}
-            ends = calls.call(f"/{self.registered['id']}/complete", {"tasks": [{"token": token, "error": failure}]})["tasks"]
+            try:
+                ends = calls.call(f"/{self.registered['id']}/complete", {"tasks": [{"token": token, "error": failure}]})["tasks"]
+            except Refused as again:
+                if again.status != 400:
+                    raise
+                print(f"the token of a task is not taken, so its result is dropped: {again}", flush=True)
+                return
         for end in ends:
             if end["state"] == "refused":
                 print(f"a result came too late: {end['detail']}", flush=True)

@@ -57,6 +57,12 @@ export class InjectionStore {
     await this.#backend.writeDocuments({ ...this.#change(), put: [], remove: [name] })
   }
 
+  /** An event that does not go on. */
+  async forget(name: string, id: string): Promise<void> {
+    await this.startedLog(id).end()
+    await this.remove(name)
+  }
+
   /** What was started of an event that is not through. */
   async started(id: string): Promise<readonly StartedRun[]> {
     const [bytes] = (await this.#backend.inspect.documents(STARTED, [id])).documents

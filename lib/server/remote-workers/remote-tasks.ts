@@ -18,7 +18,7 @@ import { encodeTimes } from '../../values/branch-times.js'
 import { encodeFailure } from '../../values/codec.js'
 import { EMPTY_BYTES, byteLength, packOne } from '../../values/packed-items.js'
 import { wholeValue, type ValueTypes } from '../typed-values.js'
-import { fenceOf, labelled, runOf, type RemoteToken, type RemoteTokens } from './remote-token.js'
+import { fenceOf, labelled, NOT_SIGNED, runOf, type RemoteToken, type RemoteTokens } from './remote-token.js'
 
 export interface RemoteTasksOptions {
   /** As it is: a call fails while the store is away, and the worker asks again. */
@@ -120,7 +120,10 @@ export class RemoteTasks {
   async report(session: string, workerId: string, reports: readonly RemoteReport[]): Promise<readonly ReportAnswer[]> {
     const starts = await this.#options.tokens.decode(reports.map(({ token }) => token))
     const all = await Promise.all(
-      reports.map((report, i) => this.#reportOf(report, starts[i] as RemoteToken, workerId)), // one for each
+      reports.flatMap((report, i) => {
+        const start = starts[i]
+        return start?.isSigned === true ? this.#reportOf(report, start, workerId) : []
+      }),
     )
     const answers: SettleAnswer[] = []
     this.#options.announcer?.deliver()
@@ -130,7 +133,10 @@ export class RemoteTasks {
     ))
       answers.push(...(await this.#options.store.settle({ session, ranges })))
     this.#emit(workerId, all, answers)
-    return all.map((report, i) => answerOf(report, answers[i] ?? 'gone'))
+    const settled = all.map((report, i) => answerOf(report, answers[i] ?? 'gone')).values()
+    return reports.map(
+      ({ token }, i) => (starts[i]?.isSigned === true ? (settled.next().value as ReportAnswer) : notSigned(token)), // one for each that is
+    )
   }
 
   async #task(session: string, prepared: PreparedGrant, k: number, workerId: string): Promise<RemoteTask | undefined> {
@@ -289,6 +295,11 @@ export class RemoteTasks {
     }
   }
 }
+
+const notSigned = (token: string): ReportAnswer => ({
+  ...{ token, state: 'refused' },
+  error: new GraflowError('FENCED', `${NOT_SIGNED}: the report changes nothing`),
+})
 
 /** Its input as JSON, whole. */
 function inputOf(branch: PreparedBranch): Pick<RemoteTask, 'types' | 'input'> {

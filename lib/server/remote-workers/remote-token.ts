@@ -31,6 +31,12 @@ export interface RemoteToken {
   readonly startedAt: number
 }
 
+/** One that came back. */
+export type ReadToken = RemoteToken & {
+  /** Whether a server of this store gave it out. */
+  readonly isSigned: boolean
+}
+
 /** Of this layout; a server that meets another one says so. */
 const VERSION = 2
 const LONGEST = 8_192
@@ -64,19 +70,20 @@ export class RemoteTokens {
     return Buffer.concat([signatureOf(await this.#secret(), bytes), bytes]).toString('base64url')
   }
 
-  /** In order. @throws GraflowError INVALID_OPTION for a text that no server has made */
-  async decode(texts: readonly string[]): Promise<readonly RemoteToken[]> {
-    const read = texts.map((text) => ({ text, ...partsOf(text) }))
+  /**
+   * In order. One that has the form of a token and is signed by no server of the store was given out before the store was emptied, or made up: nobody
+   * holds it.
+   * @throws GraflowError INVALID_OPTION for a text that is no token
+   */
+  async decode(texts: readonly string[]): Promise<readonly ReadToken[]> {
+    const read = texts.map(partsOf)
+    const signedWith = (secret: Uint8Array): readonly boolean[] =>
+      read.map(({ signature, bytes }) => timingSafeEqual(signature, signatureOf(secret, bytes)))
     if (read.length === 0) return []
-    const isSigned = (secret: Uint8Array): boolean =>
-      read.every(({ signature, bytes }) => timingSafeEqual(signature, signatureOf(secret, bytes)))
+    const known = signedWith(await this.#secret())
     // the secret of a store that was lost is another one
-    if (!isSigned(await this.#secret()) && !isSigned(await this.#secret(true))) {
-      const secret = await this.#secret()
-      const made = read.find(({ signature, bytes }) => !timingSafeEqual(signature, signatureOf(secret, bytes)))
-      throw unknownToken(made?.text)
-    }
-    return read.map(({ start }) => start)
+    const signed = known.includes(false) ? signedWith(await this.#secret(true)) : known
+    return read.map(({ start }, i) => ({ ...start, isSigned: signed[i] === true }))
   }
 
   #secret(isNow = false): Promise<Uint8Array> {
@@ -148,7 +155,10 @@ function partsOf(text: string): { readonly start: RemoteToken; readonly signatur
   throw unknownToken(text)
 }
 
-const unknownToken = (text: string | undefined): GraflowError =>
+/** Why nobody holds a token that is not signed. */
+export const NOT_SIGNED = 'no server of this store gave this token out, or the store was emptied since'
+
+const unknownToken = (text: string): GraflowError =>
   new GraflowError('INVALID_OPTION', `token: expected the token that came with a task, got ${describe(text)}`, {
     details: { option: 'token' },
   })

@@ -13,7 +13,7 @@ import type { Session } from '../../session/open-session.js'
 import { PeriodicTask } from '../../session/periodic-task.js'
 import { elapsedMs, type Clock, type Random } from '../../time.js'
 import { encode } from '../../values/codec.js'
-import { fenceOf, labelled, RemoteTokens, runOf, type RemoteToken } from './remote-token.js'
+import { fenceOf, labelled, NOT_SIGNED, RemoteTokens, runOf, type ReadToken, type RemoteToken } from './remote-token.js'
 import { RemoteSession, type Poll } from './remote-session.js'
 import { RemoteTasks, type RemoteReport, type RemoteTask, type ReportAnswer } from './remote-tasks.js'
 
@@ -74,7 +74,7 @@ export interface Ask {
 }
 
 /** A start, and the token that the worker named it by. */
-type NamedStart = RemoteToken & { readonly text: string }
+type NamedStart = ReadToken & { readonly text: string }
 
 /** The store is asked again after so long without a notice. */
 const SLOW_CHECK_MS = 5_000
@@ -177,7 +177,7 @@ export class RemoteWorkers {
     ask: Ask,
     gone: AbortSignal,
   ): Promise<{ readonly tasks: readonly RemoteTask[]; readonly drain: boolean }> {
-    const inHand = await this.#tokens.decode(ask.inHand)
+    const inHand = (await this.#tokens.decode(ask.inHand)).filter(({ isSigned }) => isSigned)
     const session = await this.#sessionOf(id)
     const poll = await session.beginPoll(gone)
     try {
@@ -355,9 +355,16 @@ export class RemoteWorkers {
   }
 
   async #lostOf(session: RemoteSession, starts: readonly NamedStart[]): Promise<readonly Lost[]> {
-    const lost = new Set((await this.#compare(session, starts)).lost)
+    const signed = starts.filter(({ isSigned }) => isSigned)
+    const lost = new Set(signed.length === 0 ? [] : (await this.#compare(session, signed)).lost)
     return await Promise.all(
-      starts.filter(({ token }) => lost.has(token)).map((start) => this.#lost(session, start, start.text)),
+      starts
+        .filter(({ token, isSigned }) => !isSigned || lost.has(token))
+        .map(async (start) =>
+          start.isSigned
+            ? this.#lost(session, start, start.text)
+            : { token: start.text, why: 'withdrawn' as const, reason: NOT_SIGNED },
+        ),
     )
   }
 

@@ -8,6 +8,7 @@ import type {
   PipelineGroup,
   PipelineGroupSpec,
 } from '../../producer/deployment-types.js'
+import { runNotFound } from '../../producer/handle-services.js'
 import { asReused } from '../kept-answers.js'
 import {
   access,
@@ -233,13 +234,16 @@ export function addPipelineGroupRoutes(app: ServerApp, { graflow, closing }: Ser
     const injected = (): Promise<Injection> =>
       untilLeft(c, closing, (signal) => deployments.inject(id, event as PipelineEvent, { ...options, signal })) // as above
     let first: Injection | undefined
-    const { headers } = await begunOnce(c, idempotencyKey, event, async () => {
+    const { begun, headers } = await begunOnce(c, idempotencyKey, event, async () => {
       first = await injected().catch((error: unknown) => {
         throw asReused(error, idempotencyKey)
       })
-      return ''
+      return JSON.stringify(first.deliveries.map(({ runId }) => runId))
     })
-    // a repeat finds the runs that there are
+    // a repeat finds the runs that there are, and starts none anew that was deleted
+    if (first === undefined)
+      for (const runId of JSON.parse(begun) as string[]) // as it was kept above
+        if ((await graflow.runs.get(runId)) === undefined) throw runNotFound(runId)
     return sendJson(injectionOf(first ?? (await injected())), 200, headers)
   })
 }
