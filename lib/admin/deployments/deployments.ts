@@ -235,8 +235,14 @@ export class DeploymentDesk implements Deployments {
 
   /**
    * @param name of its document, where it has one, which goes once all is over; if this process ends before, another finds it
+   * @param isOrphan whether its process was lost
    */
-  async #carry({ id, eventType, fields }: StoredInjection, found: GroupFound, name?: string): Promise<Carried> {
+  async #carry(
+    { id, eventType, fields }: StoredInjection,
+    found: GroupFound,
+    name?: string,
+    isOrphan = false,
+  ): Promise<Carried> {
     const event = { eventType, input: fields }
     const log = this.#injections.startedLog(id)
     const known = name === undefined ? [] : await this.#injections.started(id)
@@ -245,8 +251,8 @@ export class DeploymentDesk implements Deployments {
     const { over } = await journey.begin(event)
     if (name === undefined) return { journey, over }
     const ended = over
-      // of several who carry it under one key, each: what one has kept behind the end of another goes with its own
-      .then(() => log.end())
+      // of several who carry it under one key, the first one ends that, or whoever goes on in its place
+      .then(() => (isOrphan || known.length === 0 ? log.end() : undefined))
       .then(() => this.#injections.remove(name))
       .finally(() => {
         this.#carried.delete(name)
@@ -282,7 +288,7 @@ export class DeploymentDesk implements Deployments {
     if (found === undefined) return this.#injections.forget(name, id)
     this.#carried.add(name)
     try {
-      await this.#carry(injection, found, name)
+      await this.#carry(injection, found, name, true)
     } catch (error) {
       this.#carried.delete(name)
       if (!(error instanceof GraflowError) || error.retryable || error.code === 'CLOSED') throw error
