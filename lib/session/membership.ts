@@ -106,8 +106,12 @@ export class Membership {
     return this.#state
   }
 
-  /** No renewal has arrived for as long as the session lives: what it holds may be another's by now. */
+  /**
+   * What it holds may be another's by now: no renewal has arrived for as long as the session lives, or the store took the process for dead and,
+   * where it is registered again, has not said yet what is left.
+   */
   get mayBeLost(): boolean {
+    if (this.#isTakenForDead) return true
     if (this.#kept === undefined) return false
     return monotonicClock.now() - this.#kept.lastRenewedAt > this.#options.ttlMs
   }

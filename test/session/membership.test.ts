@@ -219,6 +219,28 @@ describe('a membership', () => {
     expect((await faulty.near.inspect.sessions()).map(({ session }) => session)).toContain('s')
   })
 
+  it('FT-P9: trusts nothing it held from the moment it was taken for dead until the store has said what is left', async () => {
+    const joined = await join(faulty)
+    const { membership } = joined
+    const seen: unknown[] = []
+    const look = (): number => seen.push([membership.state, joined.reopened, membership.mayBeLost])
+    look()
+    joined.known = undefined // grants may be on their way: nothing is compared before they are here
+    membership.lost()
+    look()
+    await faulty.pass(TTL_MS / 2)
+    look()
+    joined.known = []
+    await faulty.pass(TTL_MS / 2)
+    look()
+    expect(seen).toEqual([
+      ['registered', 0, false],
+      ['lost', 0, true],
+      ['registered', 1, true],
+      ['registered', 1, false],
+    ])
+  })
+
   it('tells once what its sweeps reclaimed from a process that is gone, also where one sweep was not enough', async () => {
     await dispatch(faulty, 1)
     const left: SweepAnswer[] = [

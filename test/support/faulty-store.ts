@@ -63,7 +63,7 @@ export function openFaulty(): Faulty {
     return {
       ready: Promise.resolve(),
       stop: async () => cancel?.(),
-      lastRenewedAt: 0,
+      lastRenewedAt: Number.POSITIVE_INFINITY, // only the store says here that a session is lost: it goes by the test's clock
     }
   }
   const backend = wired(near, wire, {
