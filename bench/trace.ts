@@ -44,7 +44,7 @@ const cpu = (events: readonly TraceEvent[], from: number, to: number): number =>
     return sum + (tdur * share) / 1_000
   }, 0)
 
-/** The first paint of the page that was navigated to: when, and what the main thread did until then. */
+/** What the main thread of the page that was navigated to did until its first paint. */
 export function paintOf(events: readonly TraceEvent[]) {
   // what the browser itself says of the navigation: the page may be in another process than the one before it
   const of = events.filter(({ name }) => name === 'PageLoadMetrics.NavigationToFirstContentfulPaint')
@@ -59,7 +59,6 @@ export function paintOf(events: readonly TraceEvent[]) {
       ph === 'X' && /^(EvaluateScript|v8\.evaluateModule|FunctionCall|v8\.compile|v8\.compileModule)$/.test(name),
   )
   return {
-    atMs: (paint.ts - start.ts) / 1_000,
     cpuMs: cpu(tasks, start.ts, paint.ts),
     scriptMs: cpu(outermost(scripts), start.ts, paint.ts),
     allMs: cpu(tasks, start.ts, start.ts + FIRST_MS * 1_000),
