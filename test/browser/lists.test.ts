@@ -284,7 +284,11 @@ describe('the title', () => {
       [plain.server?.url ?? '', 'Queues · graflow'],
       [other.url, `Queues · ${place.prefix} · graflow`],
     ] as const) {
-      await page.goto(`${url}queues`)
+      await page.goto(url)
+      // by now the page knows its prefix: it has said before what it is without one
+      await page.locator('.where code').waitFor()
+      await page.getByRole('link', { name: 'Queues', exact: true }).click()
+      await page.getByRole('heading', { name: 'Queues', level: 1 }).waitFor()
       await until(async () => (await page.title()) === title, title)
     }
     await page.close()

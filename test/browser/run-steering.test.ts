@@ -64,6 +64,11 @@ describe('on the page of a run, people', () => {
 
     await page.goto(`${world.url}runs/${id}?at=0/1`)
     await button(page, 'Decide by hand').click()
+    // somebody else has the same question before them
+    const late = await browser.page()
+    await late.goto(`${world.url}runs/${id}?at=0/1`)
+    await button(late, 'Decide by hand').click()
+    await late.getByLabel('Value (JSON)').fill('"late"')
     await page.getByLabel('Value (JSON)').fill('{ 42')
     await inDialog(page, 'Decide').click()
     await page.getByRole('dialog').getByText('This is no JSON').waitFor()
@@ -72,6 +77,9 @@ describe('on the page of a run, people', () => {
     expect(await axeFindings(page)).toEqual([])
     await inDialog(page, 'Decide').click()
     await page.getByText('Decided: hold at 0/1.').waitFor()
+    await inDialog(late, 'Decide').click()
+    await late.getByText('Nothing was decided: it has ended, or nobody has come to it.').waitFor()
+    await late.close()
     await page.locator('.run-states').getByText('0/1 decided by hand').waitFor()
     world.place.ledger.open('go')
     await stateWord(page).getByText('completed').waitFor()

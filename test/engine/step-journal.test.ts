@@ -8,6 +8,7 @@ import {
   stepsIn,
 } from '../../lib/engine/step-journal.js'
 import { GraflowError } from '../../lib/errors.js'
+import { decode } from '../../lib/values/codec.js'
 
 const journal = (): StepJournal => {
   let now = 1_000
@@ -69,6 +70,15 @@ describe('what a driver has done', () => {
     expect(of.putBack(written?.[0] ?? '')).toBe(true)
     expect(of.putBack('0')).toBe(false)
     expect(of.hasUnwritten).toBe(true)
+  })
+
+  it('bounds an error in bytes, whatever its letters, and cuts none of them', () => {
+    const of = journal()
+    of.started('0', 'a', 1)
+    of.retrying('0', new RangeError('€'.repeat(5_000)))
+    const [step] = stepsIn(store(new Map(), of))
+    expect(step?.error?.length).toBeLessThanOrEqual(4_096)
+    expect((decode(step?.error ?? new Uint8Array()) as Error).message).toMatch(/^€+$/u)
   })
 
   it('shows a step that is not over as what became of its run', () => {

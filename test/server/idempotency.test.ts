@@ -173,6 +173,26 @@ describe.each(['embedded', 'redis'] as const)('commands with an Idempotency-Key 
     expect(await (await one.graflow.attach(run.id)).result()).toBe('done')
   })
 
+  it('FT-H18: a decision that was cut off before the run went on lets it go on with its repeat', async () => {
+    const own = task('first-own', (): number => {
+      throw new Error('as always')
+    })
+    const run = await one.graflow.start(own.to(task('then', (n: number) => n + 1)), undefined, { ifLost: 'abandon' })
+    await expect(run.result()).rejects.toMatchObject({ code: 'TASK_FAILED' })
+    const { backend } = one.services.session
+    const reopen = backend.reopen.bind(backend)
+    const spy = jest.spyOn(backend, 'reopen').mockImplementation(async (request) => {
+      await reopen(request)
+      throw new Error('the process is gone')
+    })
+    const settle = () => one.graflow.runs.settle(run.id, '0', { succeed: 41 }, { idempotencyKey: 'cut' })
+    await expect(settle()).rejects.toThrow('the process is gone')
+    spy.mockRestore()
+    expect(await settle()).toBe(true)
+    expect(await (await one.graflow.attach(run.id)).result()).toBe(42)
+    expect(await one.graflow.runs.get(run.id)).toMatchObject({ retries: 1, byHand: [{ path: '0' }] })
+  })
+
   it('FT-H18: repeats that come at once are one command', async () => {
     const id = await failed()
     const answers = await Promise.all(

@@ -82,10 +82,13 @@ it('are told some at a time, each with one chunk a look', async () => {
   for (const reader of readers) watch.add(reader, { after: '0', skip: 0 }, true)
   await until(() => readers.every((reader) => reader.named('run:waits').length > 0), 'all to see what it waits for')
   const before = readers.map(({ pushes }) => pushes)
+  const statuses = readers.map((reader) => reader.named('status').length)
   isCounted = true
   await run.signal('first', 1)
   await until(() => readers.every((reader, i) => reader.pushes > (before[i] ?? 0)), 'all to be told of the next wait')
-  expect(readers.map(({ pushes }, i) => pushes - (before[i] ?? 0))).toEqual(readers.map(() => 1))
+  // a look ends with the status; it may be seen in more than one that the run goes on, and then waits
+  const looks = readers.map((reader, i) => reader.named('status').length - (statuses[i] ?? 0))
+  expect(readers.map(({ pushes }, i) => pushes - (before[i] ?? 0))).toEqual(looks)
   expect(most).toBeGreaterThan(1)
   expect(most).toBeLessThanOrEqual(50)
   await run.signal('second', [1, 2])
