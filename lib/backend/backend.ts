@@ -690,9 +690,9 @@ export interface RunRecord {
   /** Since when it is paused, where it is. */
   readonly pausedAt: number | undefined
   readonly cancelReason: string | undefined
-  /** How often it was reopened, and by which call last. */
+  /** How often it was reopened, and by which calls, the newest first; of very many the last. */
   readonly retries: number
-  readonly reopenedBy: string | undefined
+  readonly reopenedBy: readonly string[]
   /** Whether the process that opened it was to drive it; else any worker. */
   readonly hasOpener: boolean
   /** In order; of very many the last. */
@@ -845,12 +845,14 @@ export interface SignalRequest {
   readonly nonce: string
   /** The sender knows that nobody can take it: where it is no repeat, it is `late`, and nothing is kept. */
   readonly isLate?: boolean
+  /** The payload is refused: only a repeat is answered, by what the signal was answered before; any other is `new`, and nothing is done. */
+  readonly isOnlyRepeat?: boolean
 }
 /**
  * `ok`: it is the answer, or is kept to be one. `late`: another came first, or nobody waits at this address any more. `over`: the run has ended.
  * `gone`: there is no such run.
  */
-export type SignalAnswer = 'ok' | 'late' | 'over' | 'gone' | 'backpressure'
+export type SignalAnswer = 'ok' | 'late' | 'over' | 'gone' | 'backpressure' | 'new'
 
 /**
  * How far handlers of a run are, as notes for people: the last one at each of the `MOST_PROGRESS_NOTES` paths that were noted last. They are
@@ -1009,7 +1011,10 @@ export interface RunEventsRequest {
   /** How long it is kept, from now. */
   readonly keptMs: number
 }
-export type RunEventsAnswer = { readonly status: 'ok'; readonly position: string } | { readonly status: 'stale' }
+/** `stale`: somebody else has appended since. `backpressure`: the store is full, and nothing was kept. */
+export type RunEventsAnswer =
+  | { readonly status: 'ok'; readonly position: string }
+  | { readonly status: 'stale' | 'backpressure' }
 
 // -------------------------------------------------------------------------------------------------------------------- channels
 

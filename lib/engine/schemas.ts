@@ -2,6 +2,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { describe, messageOf } from '../describe.js'
 import { GraflowError } from '../errors.js'
+import { type Clock, withDeadline } from '../time.js'
 import { askable } from '../values/error-record.js'
 
 /** A segment of a schema's path: a key, or an object that has it. A schema is not trusted to keep to that. */
@@ -43,6 +44,15 @@ export const checkPayload = (schema: StandardSchemaV1, payload: unknown, signal:
         { details: { signal, issues } },
       ),
   )
+
+/** A schema may ask something far away. */
+const MOST_LOOKING_MS = 5_000
+
+/**
+ * What a look at a value gives that only spares somebody a run or wait which refuses the value itself: a schema that takes too long keeps nobody waiting.
+ */
+export const unlessSlow = <T>(clock: Clock, look: Promise<T>, otherwise: T): Promise<T> =>
+  withDeadline(clock, MOST_LOOKING_MS, look, () => otherwise)
 
 /** What does not fit a schema; empty where all does. Rejects with what the schema itself throws. */
 export async function faultsIn(schema: StandardSchemaV1, value: unknown): Promise<readonly Issue[]> {

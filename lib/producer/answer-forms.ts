@@ -3,6 +3,7 @@
  * to refuse whatever that refuses (exact-form.ts). What JSON Schema leaves open, or says in a form that is not read here, is left to whoever takes them.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { LRUCache } from 'lru-cache'
 import { checkPayload } from '../engine/schemas.js'
 
 /** @throws GraflowError INVALID_INPUT */
@@ -13,14 +14,25 @@ export async function checkByForm(form: object, payload: unknown, signal: string
   if (schema !== undefined) await checkPayload(schema, payload, signal)
 }
 
+/** Schemas that were read last, by what says them; to read one takes longer than to check by it. */
+const read = new LRUCache<string, { readonly schema: StandardSchemaV1 | undefined }>({ max: 100 })
+
 /** What a JSON Schema says without its formats, as a schema that checks; undefined where it cannot be read. */
-export async function schemaOfForm(form: unknown): Promise<StandardSchemaV1 | undefined> {
+const schemaOfForm = (form: object): Promise<StandardSchemaV1 | undefined> => schemaOfText(JSON.stringify(form))
+
+/** The same of its text. */
+export async function schemaOfText(text: string): Promise<StandardSchemaV1 | undefined> {
   const { fromJSONSchema } = await import('zod') // loaded by those alone who check by one
+  const known = read.get(text)
+  if (known !== undefined) return known.schema
+  let schema: StandardSchemaV1 | undefined
   try {
-    return fromJSONSchema(withoutFormats(form) as Parameters<typeof fromJSONSchema>[0]) // it throws for what it does not read
+    schema = fromJSONSchema(withoutFormats(JSON.parse(text)) as Parameters<typeof fromJSONSchema>[0]) // it throws for what it does not read
   } catch {
-    return undefined
+    schema = undefined // whoever wrote it may be of another release
   }
+  read.set(text, { schema })
+  return schema
 }
 
 /** What the keys of these name are no keywords. */

@@ -6,6 +6,7 @@ import { mustBeDurable, openedDurably } from '../engine/durability.js'
 import { asError } from '../engine/failure.js'
 import { missingPolicy } from '../engine/joins.js'
 import { codeFrom, policyOfCode, waitOfCode } from '../engine/routing.js'
+import { unlessSlow } from '../engine/schemas.js'
 import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import type { Events, Span } from '../events.js'
@@ -300,7 +301,8 @@ export class Client implements Graflow {
     this.#checkOpen()
     let run = prepareRun(this.#session, flow, rest, where, this.#options.retentionMs)
     const looking = refusalOf(run)
-    const refusal = looking === undefined ? undefined : await looking
+    const { clock } = this.#session.engine.parts
+    const refusal = looking === undefined ? undefined : await unlessSlow(clock, looking, undefined)
     if (refusal !== undefined) {
       if (!mayBeKnown(rest[1])) throw refusal
       // A run that is there already is given. A new one is driven here, where it is refused.

@@ -51,8 +51,8 @@ export class RunCommands {
     const nonce = this.#nonceOf(idempotencyKey, 'retry', from)
     const record = await this.#services.backend.inspect.run(id)
     if (record === undefined) throw runNotFound(id)
-    const isRepeated = record.reopenedBy === nonce
-    if (isRepeated && isEnded(record)) return true
+    const isRepeated = record.reopenedBy.includes(nonce)
+    if (isRepeated && (isEnded(record) || record.reopenedBy[0] !== nonce)) return true
     if (!isRepeated && (!isEnded(record) || (record.state === 'completed' && from === undefined))) return false
     const graph = await this.#graphOf(record)
     const repeat = from === undefined ? undefined : repeatFrom(graph, from)
@@ -82,7 +82,7 @@ export class RunCommands {
     const record = await backend.inspect.run(id)
     if (record === undefined) throw runNotFound(id)
     if (record.byHand.some((one) => one.nonce === nonce)) {
-      if (record.reopenedBy === nonce && !isEnded(record))
+      if (record.reopenedBy[0] === nonce && !isEnded(record))
         await this.#services.goesOn(record, await this.#graphOf(record), 0)
       return true
     }

@@ -5,7 +5,7 @@ import { waitMark } from '../backend/kept.js'
 import { isRepeatedWait } from '../engine/routing.js'
 import { fullStore } from '../engine/graph-store.js'
 import { addressOf } from '../engine/waits.js'
-import { checkPayload, faultsOf } from '../engine/schemas.js'
+import { checkPayload, faultsOf, unlessSlow } from '../engine/schemas.js'
 import type { WaitAbout } from '../engine/wait-about.js'
 import { GraflowError } from '../errors.js'
 import { checkName } from '../flow/names.js'
@@ -46,21 +46,36 @@ export async function sendSignal(
   checkAddress(signal, graph, waits, index)
   const isChecked = waits.some((path) => isCheckedWait(graph, path))
   const schema = isChecked ? engine.registry.codeOf(runId).wait(signal)?.schema : undefined
-  if (schema !== undefined) await checkPayload(schema, payload, signal)
-  // of waits of handlers the graph says nothing
-  else if (isChecked || waits.length === 0) await checkByWait(backend, runId, signal, index, payload)
+  const check = async (): Promise<unknown> => {
+    if (schema !== undefined) return checkPayload(schema, payload, signal)
+    // of waits of handlers the graph says nothing
+    if (isChecked || waits.length === 0) return checkByWait(backend, runId, signal, index, payload)
+    return undefined
+  }
+  const refused = await unlessSlow(engine.parts.clock, whyRefused(check), undefined)
+  // with a key it may be a repeat, of what was taken under another schema
+  if (refused !== undefined && idempotencyKey === undefined) throw refused.why
   const bytes = packedOf(payload, `the payload of the signal "${signal}"`, engine.parts.limits.itemBytes, 'itemBytes')
   const isLate = record.retries > 0 && (await isAnswered(backend, runId, graph, waits, index))
   // with a key it may be the one that was the answer
   if (isLate && idempotencyKey === undefined) return false
   const answer = await backend.signal({
     ...{ runId, address: addressOf(signal, index), payload: bytes, ...(isLate && { isLate }) },
+    ...(refused !== undefined && { isOnlyRepeat: true }),
     nonce: idempotencyKey === undefined ? engine.parts.newId() : nonceFrom(idempotencyKey, signal, `${index ?? ''}`),
   })
+  if (refused !== undefined && answer === 'new') throw refused.why
   if (answer === 'gone') throw runNotFound(runId)
   if (answer === 'backpressure') throw fullStore(`the signal "${signal}"`)
   return answer === 'ok'
 }
+
+/** Undefined where it is not. */
+const whyRefused = (check: () => Promise<unknown>): Promise<{ readonly why: unknown } | undefined> =>
+  check().then(
+    () => undefined,
+    (why: unknown) => ({ why }),
+  )
 
 /** Checks a payload by what is kept with the wait that it would answer. Where there is none yet, or it says nothing, whoever waits has the last word. */
 async function checkByWait(

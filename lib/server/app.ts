@@ -10,6 +10,7 @@ import { asError } from '../engine/failure.js'
 import { GraflowError } from '../errors.js'
 import type { Metrics } from '../observe/metrics.js'
 import type { StoreSources } from '../observe/store-metrics.js'
+import { BegunCommands } from './begun-commands.js'
 import { readBody } from './bodies.js'
 import { hostCheck } from './hosts.js'
 import { KeptAnswers } from './kept-answers.js'
@@ -116,9 +117,14 @@ function hookOf({ request }: RouteConfig) {
       json: content !== undefined && 'schema' in content ? content.schema : undefined,
     },
   }
-  return (result: { readonly success: boolean; readonly target: string; readonly error?: ZodError }): void => {
+  return (result: {
+    readonly success: boolean
+    readonly target: string
+    readonly data?: unknown
+    readonly error?: ZodError
+  }): void => {
     if (!result.success && result.error !== undefined)
-      throw invalidRequest(result.target, result.error, schemas[result.target])
+      throw invalidRequest(result.target, result.error, result.data, schemas[result.target])
   }
 }
 
@@ -130,6 +136,7 @@ function guard(
   files: ReadonlyMap<string, StaticFile>,
 ): void {
   const kept = new KeptAnswers(services)
+  const begun = new BegunCommands(services)
   const checkHost = hostCheck(options.host, options.allowedHosts)
   app.use(async (c, next) => {
     await next()
@@ -148,6 +155,7 @@ function guard(
     }
     c.set('scope', services.keys.check(keyOf(c), addressOf(c)))
     c.set('answers', kept)
+    c.set('begun', begun)
     if (method !== 'GET' && method !== 'HEAD') await readBody(c, options.maxBodyBytes)
     await services.watch.guard(next, () => c.error === undefined)
   })

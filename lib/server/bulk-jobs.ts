@@ -74,7 +74,12 @@ export class BulkJobs {
    * Begins one; with a key, once: a repeat gives the one that there is, also at another server.
    * @throws GraflowError INVALID_OPTION for a filter that names nothing; KEY_REUSED; BACKPRESSURE, and nothing is begun
    */
-  async start(action: BulkAction, filter: RunFilter, reason: string | undefined, key?: string): Promise<BulkJob> {
+  async start(
+    action: BulkAction,
+    filter: RunFilter,
+    reason: string | undefined,
+    key?: string,
+  ): Promise<{ readonly id: string; readonly isRepeat: boolean }> {
     if (Object.keys(filter).length === 0)
       throw new GraflowError(
         'INVALID_OPTION',
@@ -91,7 +96,10 @@ export class BulkJobs {
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       const { revision, documents } = await this.#store.inspect.documents(COLLECTION, [job.id])
       const known = jsonIn<BulkJob>(documents[0])
-      if (known !== undefined && key !== undefined) return sameCommand(known, job, key)
+      if (known !== undefined && key !== undefined) {
+        checkSame(known, job, key)
+        return { id: job.id, isRepeat: true }
+      }
       const write = { collection: COLLECTION, nonce: newId(), put: [documentOf(job)], remove: await this.#old() }
       const { status } = await this.#store.writeDocuments({
         ...write,
@@ -101,7 +109,7 @@ export class BulkJobs {
       if (status === 'backpressure') throw full()
       if (status === 'conflict') continue
       this.#begin(job)
-      return job
+      return { id: job.id, isRepeat: false }
     }
     throw full()
   }
@@ -341,10 +349,9 @@ const summed = (
 const idOf = (key: string): string => createHash('sha256').update(key).digest('hex').slice(0, 32)
 
 /** @throws GraflowError KEY_REUSED */
-function sameCommand(known: BulkJob, { action, filter, reason }: BulkJob, key: string): BulkJob {
+function checkSame(known: BulkJob, { action, filter, reason }: BulkJob, key: string): void {
   const textOf = (...parts: readonly unknown[]): string => JSON.stringify(parts)
-  if (textOf(known.action, known.filter, known.reason) === textOf(action, filter, reason)) return known
-  throw keyReused(key)
+  if (textOf(known.action, known.filter, known.reason) !== textOf(action, filter, reason)) throw keyReused(key)
 }
 
 const full = (): GraflowError =>

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import type { Backend } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'
 import { jsonDocument, jsonIn } from './json-documents.js'
+import { OneAtATime } from './one-at-a-time.js'
 import type { ServerServices } from './services.js'
 
 /** Answers are in several collections, so that commands rarely get in each other's way. */
@@ -46,8 +47,10 @@ type Order = readonly (readonly [name: string, at: number])[]
 
 const hashOf = (...texts: readonly string[]): string =>
   createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 32)
-const nameOf = ({ method, path, key }: KeyedRequest): string => hashOf(method, path, key)
-const digestOf = ({ asked }: KeyedRequest): string => hashOf(asked)
+/** Names its key, at its method and path. */
+export const nameOf = ({ method, path, key }: KeyedRequest): string => hashOf(method, path, key)
+/** Names what it asks for. */
+export const digestOf = ({ asked }: KeyedRequest): string => hashOf(asked)
 const collectionOf = (name: string): string => `answers-${Number.parseInt(name.slice(0, 8), 16) % COLLECTIONS}`
 
 /** Names the command to the store: the same for a repeat, another for every other. */
@@ -56,8 +59,7 @@ export const nonceOf = (request: KeyedRequest): string => `${nameOf(request)}${d
 /** One a server. */
 export class KeptAnswers {
   readonly #services: Pick<ServerServices, 'session' | 'clock' | 'newId' | 'log'>
-  /** Commands under way here. */
-  readonly #underWay = new Map<string, Promise<unknown>>()
+  readonly #turns = new OneAtATime()
 
   constructor(services: Pick<ServerServices, 'session' | 'clock' | 'newId' | 'log'>) {
     this.#services = services
@@ -68,18 +70,7 @@ export class KeptAnswers {
    * @throws GraflowError KEY_REUSED where the key came with another request before
    */
   async once(request: KeyedRequest, act: () => Promise<KeptAnswer | undefined>): Promise<KeptAnswer | undefined> {
-    const name = nameOf(request)
-    while (this.#underWay.has(name)) await this.#underWay.get(name)
-    const known = this.#answer(request, act)
-    this.#underWay.set(
-      name,
-      known.catch(() => undefined),
-    )
-    try {
-      return await known
-    } finally {
-      this.#underWay.delete(name)
-    }
+    return this.#turns.run(nameOf(request), () => this.#answer(request, act))
   }
 
   async #answer(request: KeyedRequest, act: () => Promise<KeptAnswer | undefined>): Promise<KeptAnswer | undefined> {

@@ -4,6 +4,7 @@ import { describeError } from '../describe.js'
 import { ERROR_CODES, GraflowError, type ErrorCode } from '../errors.js'
 import { membersOf, unknownMember } from './known-members.js'
 import { plainOf } from './plain-json.js'
+import { faultOf, valueAt } from './request-faults.js'
 
 /** What is answered instead of what was asked for. */
 export interface Problem {
@@ -96,8 +97,13 @@ function textOf(problem: Problem): string {
 /** Where in a request something stands, as messages say it. */
 const PLACES: Readonly<Record<string, string>> = { json: 'body', query: 'query', param: 'path', header: 'header' }
 
-/** What a schema says of a request. @param target of hono's validators @param schema that says it */
-export function invalidRequest(target: string, error: ZodError, schema?: unknown): GraflowError {
+/**
+ * What a schema says of a request.
+ * @param target of hono's validators
+ * @param value what stands there
+ * @param schema that says it
+ */
+export function invalidRequest(target: string, error: ZodError, value: unknown, schema?: unknown): GraflowError {
   const place = PLACES[target] ?? target
   const issues = error.issues.flatMap(plainest)
   // a misspelt member explains that another one is missing
@@ -106,13 +112,9 @@ export function invalidRequest(target: string, error: ZodError, schema?: unknown
     const at = [place, ...(unknown.path.length > 0 ? [unknown.path.map(String).join('.')] : [])].join(': ')
     return unknownMember(at, unknown.keys[0] ?? '', membersOf(schema, unknown.path))
   }
-  const faults = issues.slice(0, 10).map(({ path, message, code }) => {
-    const at = path.map(String).join('.')
-    const where = at === '' ? place : `${place}: ${at}`
-    return {
-      where,
-      message: code === 'invalid_union' ? `expected one of the forms that are described: ${message}` : message,
-    }
+  const faults = issues.slice(0, 10).map((issue) => {
+    const at = issue.path.map(String).join('.')
+    return { where: at === '' ? place : `${place}: ${at}`, message: faultOf(issue, valueAt(value, issue.path)) }
   })
   const [first] = faults
   const text = first === undefined ? `${place}: ${describeError(error)}` : `${first.where}: ${first.message}`

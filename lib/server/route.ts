@@ -7,6 +7,7 @@ import type { OpenAPIHono, RouteConfig } from '@hono/zod-openapi'
 import { z } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
 import { GraflowError } from '../errors.js'
+import type { BegunByKey, BegunCommands } from './begun-commands.js'
 import { type KeptAnswer, type KeptAnswers, type KeyedRequest, nonceOf } from './kept-answers.js'
 import { plainOf } from './plain-json.js'
 import { covers, type Scope } from './scopes.js'
@@ -18,6 +19,8 @@ export interface ServerEnv {
     scope: Scope
     /** Answers to commands with an Idempotency-Key. */
     answers: KeptAnswers
+    /** What was begun by requests with one. */
+    begun: BegunCommands
     /** What names the command to the store, where it has such a key. */
     nonce: string | undefined
   }
@@ -91,11 +94,16 @@ export const command = (
 
 const MOST_KEY = 256
 
-export const KeyHeader = z.object({
-  'idempotency-key': z.string().min(1).max(MOST_KEY).optional().openapi({
-    description: 'Names the command: repeated with the same key it is done once, and answers the same for a day.',
-  }),
-})
+const keyHeader = (description: string) =>
+  z.object({ 'idempotency-key': z.string().min(1).max(MOST_KEY).optional().openapi({ description }) })
+
+export const KeyHeader = keyHeader(
+  'Names the command: repeated with the same key it is done once, and answers the same for a day.',
+)
+/** Of what goes on after its answer. */
+export const BeginKeyHeader = keyHeader(
+  'Names what it begins: repeated with the same key that is begun once, and the answer tells how far it has come by then.',
+)
 
 async function answerOnce(c: Context<ServerEnv>, next: () => Promise<void>): Promise<Response | undefined> {
   const key = c.req.header('idempotency-key')
@@ -124,7 +132,7 @@ async function answerOnce(c: Context<ServerEnv>, next: () => Promise<void>): Pro
 }
 
 /** Says that an answer is a repeat's. */
-const REPLAYED = { 'idempotent-replayed': 'true' } as const
+export const REPLAYED = { 'idempotent-replayed': 'true' } as const
 
 const responseOf = ({ status, headers, body }: KeptAnswer): Response =>
   new Response(status === 204 ? null : body, { status, headers: { ...headers, ...REPLAYED } })
@@ -132,25 +140,19 @@ const responseOf = ({ status, headers, body }: KeptAnswer): Response =>
 /**
  * The same for what goes on after its answer, such as a run: with a key it is begun once, and a repeat is answered by how far it has come.
  * @param asked what names it beside the path; how long the answer is to wait is no part of it
- * @param begin answers what finds it again
+ * @param begin answers what finds it again; it gets what the key has begun where it came with something else
  * @returns that, and headers of the answer
- * @throws GraflowError KEY_REUSED
  */
 export async function begunOnce(
   c: Context<ServerEnv>,
   key: string | undefined,
   asked: unknown,
-  begin: () => Promise<string>,
-): Promise<{ readonly begun: string; readonly headers: Readonly<Record<string, string>> }> {
-  if (key === undefined) return { begun: await begin(), headers: {} }
-  const own: { isNew?: true } = {}
-  const act = async (): Promise<KeptAnswer> => {
-    own.isNew = true
-    return { status: 200, headers: {}, body: await begin() }
-  }
+  begin: (other: BegunByKey | undefined) => Promise<string>,
+): Promise<{ readonly begun: string; readonly isRepeat: boolean; readonly headers: Readonly<Record<string, string>> }> {
+  if (key === undefined) return { begun: await begin(undefined), isRepeat: false, headers: {} }
   const request: KeyedRequest = { key, method: c.req.method, path: c.req.path, asked: JSON.stringify(asked) }
-  const kept = await c.get('answers').once(request, act)
-  return { begun: kept?.body ?? '', headers: own.isNew === true ? {} : REPLAYED }
+  const { begun, isRepeat } = await c.get('begun').once(request, begin)
+  return { begun, isRepeat, headers: isRepeat ? REPLAYED : {} }
 }
 
 /** An answer without what every answer has. */

@@ -54,7 +54,7 @@ interface Watcher {
 /** Until nobody watches it. */
 export class RunWatch {
   readonly #id: string
-  readonly #services: Pick<ServerServices, 'graflow' | 'session' | 'clock'>
+  readonly #services: Pick<ServerServices, 'graflow' | 'session' | 'clock' | 'log'>
   readonly #stopListening: () => void
   readonly #watchers = new Set<Watcher>()
   /** Of them, also those that catch up. */
@@ -65,12 +65,16 @@ export class RunWatch {
   /** The last status as all are told it, from the first who is. */
   #statusFrame: Uint8Array | undefined
   #isKnown = false
+  /** What was seen when the store was too full to keep it, as it was told then. */
+  #unkept: string | undefined
+  /** Behind the last event that could not be read, of which that was said. */
+  #damaged: string | undefined
   #disarm: (() => void) | undefined
   #isLooking = false
   #lookMs = LOOK_MS
   #isClosed = false
 
-  constructor(id: string, services: Pick<ServerServices, 'graflow' | 'session' | 'clock'>, all: PrefixEvents) {
+  constructor(id: string, services: Pick<ServerServices, 'graflow' | 'session' | 'clock' | 'log'>, all: PrefixEvents) {
     this.#id = id
     this.#services = services
     this.#stopListening = all.listen(({ events }) => {
@@ -118,7 +122,7 @@ export class RunWatch {
         sink.push(resetFrame(watcher.cursor))
       }
       const entries = page.isGap ? [] : page.entries
-      for (const chunk of joined(framesOf(entries, watcher.cursor, left))) {
+      for (const chunk of joined(this.#framesOf(entries, watcher.cursor, left))) {
         await sink.room() // not faster than it is read: one that is dropped would come back to the same
         sink.push(chunk)
       }
@@ -184,15 +188,22 @@ export class RunWatch {
     const { events, seen } = changesBetween(this.#seen, status)
     const after = this.#last ?? '0'
     const own = events.length === 0 ? [] : await this.#append(events, seen)
-    if (own === undefined) return true // again, from what another server has seen
+    if (own === 'stale') return true // again, from what another server has seen
+    if (own === 'full') {
+      // what was seen before stays: once there is room, all that has changed since is told
+      const isNew = await this.#tellUnkept(status, JSON.stringify(seen))
+      if (isOver(status.state)) await this.#ended(status)
+      return isNew
+    }
+    this.#unkept = undefined
     this.#seen = seen
     if (isFirst || events.length > 0) await this.#tell(own, after, status)
     if (isOver(status.state)) await this.#ended(status)
     return events.length > 0
   }
 
-  /** What is to be told of it; undefined where another server was faster: then its events are told. */
-  async #append(events: readonly RunChangeEvent[], seen: SeenRun): Promise<RunEventPage['entries'] | undefined> {
+  /** What is to be told of it; `stale` where another server was faster: then its events are told. `full`: the store keeps nothing now. */
+  async #append(events: readonly RunChangeEvent[], seen: SeenRun): Promise<RunEventPage['entries'] | 'stale' | 'full'> {
     const { store } = this.#services.session
     const bytes = Buffer.from(JSON.stringify(events))
     const isFit = bytes.length <= MOST_BATCH_BYTES
@@ -206,18 +217,57 @@ export class RunWatch {
       this.#last = answer.position
       return [{ position: answer.position, events: batch }]
     }
+    if (answer.status === 'backpressure') return 'full'
     for (;;) {
       const page = await store.inspect.runEvents(this.#id, this.#last ?? '0', PAGE)
       if (page.last === undefined) {
         this.#last = undefined // the log is over, and begins anew; what was seen is known here
-        return undefined
+        return 'stale'
       }
       const before = this.#last ?? '0'
       this.#last = page.entries.at(-1)?.position ?? page.last
       this.#seen = seenIn(page.seen)
       await this.#tell(page.entries, before)
-      if (page.entries.length < PAGE) return undefined
+      if (page.entries.length < PAGE) return 'stale'
     }
+  }
+
+  /** The store is full: nothing can be kept for who comes back, so all are told to look anew, with the status as it is. Once a change. */
+  async #tellUnkept(status: RunStatus, seen: string): Promise<boolean> {
+    if (this.#unkept === seen) return false
+    if (this.#unkept === undefined)
+      this.#services.log(
+        'warn',
+        `the store is full, so events of run "${this.#id}" are not kept: its watchers are told to look anew`,
+      )
+    this.#unkept = seen
+    const frame = Buffer.concat([resetFrame(this.#last ?? '0'), this.#frameOfStatus(status)])
+    await inTurns(this.#watchers, ({ sink }) => {
+      if (sink.hasRoom) sink.push(frame)
+    })
+    return true
+  }
+
+  /** Each event with the position behind it, so that a stream that is cut in a batch goes on there. What cannot be read is told as a reset. */
+  #framesOf(entries: RunEventPage['entries'], after: string, skip: number): readonly Uint8Array[] {
+    let before = after
+    return entries.flatMap(({ position, events: bytes }, n) => {
+      const events = eventsIn(bytes) ?? this.#unreadable(position)
+      const frames = events.map((data, i) =>
+        frameOf({ id: i === events.length - 1 ? position : `${before}~${i + 1}`, event: data.type, data }),
+      )
+      before = position
+      return n === 0 ? frames.slice(skip) : frames
+    })
+  }
+
+  #unreadable(position: string): readonly RunChangeEvent[] {
+    if (this.#damaged === undefined || isBefore(this.#damaged, position)) {
+      this.#damaged = position
+      const message = `events of run "${this.#id}" at ${position} cannot be read (damaged, or of a newer release): its watchers are told to look anew`
+      this.#services.log('warn', message)
+    }
+    return [{ type: 'reset', runId: this.#id }]
   }
 
   /** Tells all who have taken what they were told before. */
@@ -234,7 +284,7 @@ export class RunWatch {
         return
       }
       const frames = (): Uint8Array =>
-        Buffer.concat([...framesOf(missing, isWhole ? after : watcher.cursor, 0), ...ofStatus()])
+        Buffer.concat([...this.#framesOf(missing, isWhole ? after : watcher.cursor, 0), ...ofStatus()])
       watcher.sink.push(isWhole ? (whole ??= frames()) : frames())
       watcher.cursor = missing.at(-1)?.position ?? watcher.cursor
     })
@@ -264,23 +314,27 @@ export class RunWatch {
   }
 }
 
-function seenIn(bytes: Uint8Array | undefined): SeenRun | undefined {
+/** What a server has seen of a run; undefined where it cannot be read. */
+export function seenIn(bytes: Uint8Array | undefined): SeenRun | undefined {
+  const seen = parsed(bytes)
+  const isRead = isRecord(seen) && [seen['groups'], seen['steps'], seen['progress']].every(isRecord)
+  return isRead ? (seen as unknown as SeenRun) : undefined // as this or another server wrote it
+}
+
+/** A batch of events; undefined where it cannot be read. */
+function eventsIn(bytes: Uint8Array): readonly RunChangeEvent[] | undefined {
+  const events = parsed(bytes)
+  const isRead = Array.isArray(events) && events.every((event) => isRecord(event) && typeof event['type'] === 'string')
+  return isRead ? (events as readonly RunChangeEvent[]) : undefined // as a server wrote it
+}
+
+function parsed(bytes: Uint8Array | undefined): unknown {
   try {
-    return bytes === undefined ? undefined : (JSON.parse(Buffer.from(bytes).toString()) as SeenRun) // as this or another server wrote it
+    return bytes === undefined ? undefined : JSON.parse(Buffer.from(bytes).toString())
   } catch {
     return undefined
   }
 }
 
-/** Each event with the position behind it, so that a stream that is cut in a batch goes on there. */
-function framesOf(entries: RunEventPage['entries'], after: string, skip: number): readonly Uint8Array[] {
-  let before = after
-  return entries.flatMap(({ position, events: bytes }, n) => {
-    const events = JSON.parse(Buffer.from(bytes).toString()) as readonly RunChangeEvent[] // as a server wrote it
-    const frames = events.map((data, i) =>
-      frameOf({ id: i === events.length - 1 ? position : `${before}~${i + 1}`, event: data.type, data }),
-    )
-    before = position
-    return n === 0 ? frames.slice(skip) : frames
-  })
-}
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

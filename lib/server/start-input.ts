@@ -4,11 +4,11 @@
  */
 import { describe } from '../describe.js'
 import type { StoredWorkflow } from '../backend/backend.js'
-import { faultsIn, faultsOf, type Issue } from '../engine/schemas.js'
+import { faultsIn, faultsOf, type Issue, unlessSlow } from '../engine/schemas.js'
 import { GraflowError } from '../errors.js'
 import { expressionOf } from '../flow/node.js'
 import { inputsOf, type TakenInput } from '../graph/input-schema.js'
-import { schemaOfForm } from '../producer/answer-forms.js'
+import { schemaOfText } from '../producer/answer-forms.js'
 import type { RunOptions } from '../producer/types.js'
 import type { ServerServices } from './services.js'
 
@@ -29,11 +29,7 @@ export async function checkStart(
   input: unknown,
   options: RunOptions,
 ): Promise<void> {
-  const issues: Issue[] = []
-  for (const taken of await takenBy(services, what)) {
-    await look(taken, input, '', issues)
-    if (issues.length > 0) break
-  }
+  const issues = await unlessSlow(services.engine.parts.clock, faultsOfInput(services, what, input), [])
   if (issues.length === 0) return
   // a run that is there already is given: its input was looked at when it was started
   const { id } = options
@@ -43,6 +39,15 @@ export async function checkStart(
   throw new GraflowError('INVALID_INPUT', `the input of ${of} does not fit its schema: ${faultsOf(issues)}`, {
     details,
   })
+}
+
+async function faultsOfInput(services: Services, what: unknown, input: unknown): Promise<readonly Issue[]> {
+  const issues: Issue[] = []
+  for (const taken of await takenBy(services, what)) {
+    await look(taken, input, '', issues)
+    if (issues.length > 0) break
+  }
+  return issues
 }
 
 async function takenBy({ backend, engine: { registry } }: Services, what: unknown): Promise<readonly TakenInput[]> {
@@ -59,17 +64,8 @@ async function takenByStored({
   needsInput,
 }: StoredWorkflow): Promise<readonly TakenInput[]> {
   if (inputSchema === undefined || isInputExact !== true) return []
-  const schema = await schemaOfForm(formIn(inputSchema))
+  const schema = await schemaOfText(inputSchema)
   return schema === undefined ? [] : [{ schema, lists: 0, ...(needsInput !== true && { isOptional: true }) }]
-}
-
-/** Whoever registered it may be of another release. */
-function formIn(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 async function look(taken: TakenInput, value: unknown, at: string, issues: Issue[]): Promise<void> {

@@ -26,6 +26,7 @@ export function describeLimits(useWorld: UseWorld): void {
     expect(await world.backend.putGraph('large', new Uint8Array(maxBytes))).toBe('backpressure')
     expect(await world.backend.getGraph('large')).toBeUndefined()
 
+    const seen = { runId: 'run', after: undefined, events: new Uint8Array(maxBytes), seen: bytes('{}'), keptMs: 60_000 }
     const grant = await world.takeOne()
     const huge = many(1, maxBytes)
     expect(await world.settleRange({ ...world.range(grant, 'succeeded', [0]), values: huge })).toBe('ok')
@@ -48,6 +49,11 @@ export function describeLimits(useWorld: UseWorld): void {
       status: 'backpressure',
     })
     expect(await world.backend.channel('run', holder, { kind: 'get', key: 'key' })).toMatchObject({ status: 'ok' })
+    // what happens is kept, and of what was seen of a run nothing more
+    await world.backend.keepEvents(60_000)
+    expect(await world.backend.inspect.events('0', 10)).toMatchObject({ isKept: true })
+    expect(await world.backend.appendRunEvents(seen)).toEqual({ status: 'backpressure' })
+    expect((await world.backend.inspect.runEvents('run', '0', 10)).entries).toEqual([])
 
     expect(
       await world.step(holder, {

@@ -97,6 +97,25 @@ export function describeReopen(useWorld: UseWorld): void {
     await drivenAgain(world)
   })
 
+  it('is known by its nonce also after others: by the last 32', async () => {
+    const world = await useWorld()
+    let holder = await world.start('run')
+    const nonces = Array.from({ length: 33 }, (_, i) => `nonce-${i}`)
+    for (const nonce of nonces) {
+      await fail(world, holder)
+      expect(await reopen(world, { nonce })).toBe('ok')
+      holder = await drivenAgain(world)
+    }
+    await fail(world, holder)
+    for (const nonce of [...nonces].reverse().slice(0, 32)) expect(await reopen(world, { nonce })).toBe('ok')
+    expect(await world.backend.inspect.run('run')).toMatchObject({
+      ...{ state: 'failed', retries: 33 },
+      reopenedBy: [...nonces].reverse().slice(0, 32),
+    })
+    expect(await reopen(world, { nonce: 'nonce-0' })).toBe('ok')
+    expect(await world.backend.inspect.run('run')).toMatchObject({ retries: 34 })
+  })
+
   it('O2: forgets outputs and groups, and does a branch again that had succeeded', async () => {
     const world = await useWorld()
     const old = await world.start('run')

@@ -116,6 +116,23 @@ export function describeWaits(useWorld: UseWorld): void {
     expect(await late(first)).toBe('ok')
   })
 
+  it('T3: knows the last 32 signals of a run, late ones and others, however long their names are', async () => {
+    const world = await useWorld()
+    const holder = await world.start('run')
+    await register(world, holder, waitFor('1'))
+    const nonces = Array.from({ length: 33 }, (_, i) => `${i}-`.padEnd(i % 2 === 0 ? 8 : 128, 'x'))
+    expect(await signal(world, 'ok', 'x', nonces[0])).toBe('ok')
+    for (const nonce of nonces.slice(1, 32)) expect(await signal(world, 'ok', 'y', nonce)).toBe('late')
+    const known = (nonce: string | undefined) =>
+      world.backend.signal({
+        ...{ runId: 'run', address: 'ok', payload: bytes(''), nonce: nonce ?? '' },
+        isOnlyRepeat: true,
+      })
+    expect([await known(nonces[0]), await known(nonces[1]), await known(nonces[32])]).toEqual(['ok', 'late', 'new'])
+    expect(await signal(world, 'ok', 'y', nonces[32])).toBe('late')
+    expect([await known(nonces[0]), await known(nonces[1]), await known(nonces[32])]).toEqual(['new', 'late', 'late'])
+  })
+
   it('keeps a further signal for a wait that may be waited for again', async () => {
     const world = await useWorld()
     const holder = await world.start('run')

@@ -1,5 +1,8 @@
 /** A Redis whose memory is full: whatever makes room is done all the same. */
 import { each, seq, task, waitFor, workflow } from 'graflow'
+import type { EventSink } from '../../lib/server/event-sink.js'
+import { PrefixEvents } from '../../lib/server/prefix-events.js'
+import { RunWatch } from '../../lib/server/run-watch.js'
 import { openPlane, type TestPlane } from '../support/control-plane.js'
 import { workerHere } from '../support/local-worker.js'
 import { useStage } from '../support/redis-stage.js'
@@ -97,5 +100,41 @@ describe('a Redis whose memory is full', () => {
     expect(await Promise.all(gone.map(stateOf))).toEqual(gone.map(() => undefined))
     expect((await graflow.deadLetters.list()).items).toEqual([])
     expect(await graflow.deployments.get(group.id)).toBeUndefined()
+  })
+
+  it('is watched as any other: what happens is told, and of one run its status', async () => {
+    const own = await stage(await sharedRedis())
+    await workerHere(own, 'w-1', [asks])
+    plane = await openPlane({ keyPrefix: own.prefix }, own.server.url)
+    const { graflow, services } = plane
+    const { id } = await graflow.submit('asks')
+    await until(async () => (await graflow.runs.get(id))?.state === 'waiting', 'the run to wait')
+    const log = jest.fn()
+    const told: string[] = []
+    const sink = (name: string): EventSink => ({
+      ...{ isOpen: true, hasRoom: true, room: async () => undefined, end: () => told.push(`${name} is over`) },
+      push: (bytes) => {
+        for (const [, event] of Buffer.from(bytes)
+          .toString()
+          .matchAll(/^event: (\S+)$/gm))
+          told.push(`${name} ${event}`)
+      },
+    })
+    const all = new PrefixEvents(services)
+    const watch = new RunWatch(id, { ...services, log }, all)
+    await own.redis.config('SET', 'maxmemory', 1)
+    try {
+      all.watch(sink('all'), undefined)
+      watch.add(sink('run'), { after: '0', skip: 0 }, true)
+      await until(() => told.includes('all ready') && told.includes('run status'), 'both to be told how it is')
+      expect(told).toContain('run reset')
+      await graflow.runs.cancel(id)
+      await until(() => told.includes('all run:state') && told.includes('run is over'), 'both to be told of the end')
+      expect(log.mock.calls.map(([level]) => level)).toEqual(['warn'])
+    } finally {
+      watch.close()
+      all.close()
+      await own.redis.config('SET', 'maxmemory', 0)
+    }
   })
 })

@@ -27,6 +27,7 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   documents: [],
   'documents-full': ['allow-oom'],
   'event-log': [],
+  'event-log-keep': ['allow-oom'],
   'event-log-read': ['no-writes'],
   groups: ['no-writes'],
   held: ['no-writes'],

@@ -1,4 +1,5 @@
 /** Commands that are repeated, at the server that did them or at another one: with an Idempotency-Key they are done once, and answer the same. */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { again, done, loop, task, waitFor, workflow } from 'graflow'
 import { Worker } from 'graflow/worker'
 import { type Answered, openPlane, type TestPlane } from '../support/control-plane.js'
@@ -207,6 +208,7 @@ describe.each(['embedded', 'redis'] as const)('commands with an Idempotency-Key 
     const first = await send(one, '/runs/bulk', 'many', command)
     const second = await send(other, '/runs/bulk', 'many', command)
     expect([first.status, second.status, second.json.id]).toEqual([202, 202, first.json.id])
+    expect([first, second].map(({ headers }) => headers.get('idempotent-replayed'))).toEqual([null, 'true'])
     expect((await send(other, '/runs/bulk', 'more', command)).json.id).not.toBe(first.json.id)
     const wrong = await send(other, '/runs/bulk', 'many', { ...command, action: 'retry' })
     expect(wrong.json).toMatchObject({ status: 409, code: 'KEY_REUSED' })
@@ -227,14 +229,79 @@ describe.each(['embedded', 'redis'] as const)('commands with an Idempotency-Key 
     await one.graflow.runs.cancel(id)
     expect((await send(other, '/runs?wait=5000', 'start', body)).json).toMatchObject({ id, state: 'cancelled' })
     for (const wrong of [
-      { ...body, tags: ['two'] },
       { ...body, input: 1 },
       { workflow: 'flaky', tags: ['one'] },
     ])
       expect((await send(other, '/runs', 'start', wrong)).json).toMatchObject({ status: 409, code: 'KEY_REUSED' })
     const two = await send(one, '/runs', 'start', { ...body, idempotencyKey: 'another' })
     expect(two.json).toMatchObject({ status: 400, code: 'INVALID_OPTION', details: { option: 'idempotencyKey' } })
-    expect((await one.graflow.runs.list({ workflow: 'rounds', tag: 'two' })).items).toEqual([])
+    expect((await one.graflow.runs.list({ workflow: 'flaky', tag: 'one' })).items).toEqual([])
+  })
+
+  it('FT-H18: a start with the same flow and input gives the run, whatever else it asks for', async () => {
+    const first = await send(one, '/runs', 'same', { flow: 'starts >> fails', tags: ['same'] })
+    const again = [
+      { flow: 'starts >> fails', tags: ['other'], priority: 3, timeoutMs: 60_000 },
+      { flow: ' starts>>fails ', tags: ['same'] },
+    ]
+    for (const body of again) {
+      const { json, headers } = await send(other, '/runs', 'same', body)
+      expect([json.id, headers.get('idempotent-replayed')]).toEqual([first.json.id, 'true'])
+    }
+    expect((await one.graflow.runs.list({ tag: 'other' })).items).toEqual([])
+    expect((await send(other, '/runs', 'same', { flow: 'starts' })).json).toMatchObject({ code: 'KEY_REUSED' })
+    await one.graflow.runs.delete(first.json.id)
+    expect((await send(other, '/runs', 'same', { flow: 'starts >> fails' })).json).toMatchObject({ status: 404 })
+    expect((await send(other, '/runs', 'same', { flow: 'starts' })).json).toMatchObject({ code: 'KEY_REUSED' })
+  })
+
+  it('FT-H18: starts with keys do not push out what other commands answered', async () => {
+    const { store } = one.services.session
+    const names = async () => {
+      const all = await Promise.all(Array.from({ length: 16 }, (_, i) => store.inspect.documentNames(`answers-${i}`)))
+      return all.flat().length
+    }
+    const before = await names()
+    for (let i = 0; i < 20; i += 1) await send(one, '/runs', `start ${i}`, { workflow: 'flaky' })
+    expect(await names()).toBe(before)
+  })
+
+  it('FT-H18: a retry is known by its key also after others', async () => {
+    const id = await failed()
+    const retry = async (idempotencyKey: string, retries: number) => {
+      const changed = await one.graflow.runs.retry(id, { idempotencyKey })
+      await isOver(id, retries)
+      return changed
+    }
+    expect([await retry('a', 1), await retry('b', 2), await retry('a', 2), await retry('b', 2)]).toEqual([
+      true,
+      true,
+      true,
+      true,
+    ])
+    expect(await retriesOf(id)).toBe(2)
+  })
+
+  it('FT-H18: a signal that was taken is answered so also where its payload would be refused by now', async () => {
+    let isTaken = true
+    const schema: StandardSchemaV1 = {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: (value) => (isTaken ? { value } : { issues: [{ message: 'not any more' }] }),
+      },
+    }
+    const run = await one.graflow.start(waitFor('checked', { schema }).to(waitFor('later')))
+    await until(async () => (await one.graflow.waits.of(run.id))[0]?.why === 'signal', 'the wait')
+    const say = (idempotencyKey?: string) =>
+      one.graflow.runs.signal(run.id, 'checked', 1, idempotencyKey === undefined ? {} : { idempotencyKey })
+    expect(await say('key')).toBe(true)
+    await until(async () => (await one.graflow.waits.of(run.id))[0]?.details.signal === 'later', 'the next wait')
+    isTaken = false
+    expect(await say('key')).toBe(true)
+    await expect(say('another')).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    await expect(say()).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    await run.cancel()
   })
 
   it('FT-H18: a run whose first answer was lost is not started again, and its key is none for another', async () => {

@@ -1,4 +1,5 @@
 import { openMemoryBackend } from '../../lib/backend/kernel/memory-backend.js'
+import { BegunCommands } from '../../lib/server/begun-commands.js'
 import { KeptAnswers, type KeyedRequest, nonceOf } from '../../lib/server/kept-answers.js'
 import type { ServerServices } from '../../lib/server/services.js'
 import { manualClock } from '../../lib/time.js'
@@ -57,5 +58,69 @@ describe('kept answers', () => {
     clock.advance(DAY_MS + 1)
     if (third !== undefined) await once(third)
     expect(await store.inspect.documentNames('answers-3')).toHaveLength(2)
+  })
+})
+
+describe('what was begun with keys', () => {
+  function begunAt(startMs: number) {
+    const clock = manualClock(startMs)
+    const store = openMemoryBackend({ clock })
+    let ids = 0
+    const services = { session: { store }, clock, newId: () => `id-${(ids += 1)}`, log: () => undefined }
+    const commands = new BegunCommands(services as unknown as ServerServices) // of which it needs these
+    let begun = 0
+    const once = (key: string, asked = '') =>
+      commands.once({ ...requestWith(key), asked }, async () => `${(begun += 1)}`)
+    return { clock, store, once }
+  }
+
+  it('is found again for a day', async () => {
+    const { clock, once } = begunAt(1_000_000)
+    expect(await once('a')).toEqual({ begun: '1', isRepeat: false })
+    clock.advance(DAY_MS)
+    expect(await once('a')).toEqual({ begun: '1', isRepeat: true })
+    clock.advance(1)
+    expect(await once('a')).toEqual({ begun: '2', isRepeat: false })
+  })
+
+  it('tells whoever comes with something else what the key has begun', async () => {
+    const { once } = begunAt(1_000_000)
+    await once('a')
+    expect(await once('a', 'other')).toEqual({ begun: '2', isRepeat: true })
+    expect(await once('a')).toEqual({ begun: '1', isRepeat: true })
+  })
+
+  it('is some thousand at most, in small documents', async () => {
+    const { store, once } = begunAt(1_000_000)
+    for (let i = 0; i < 10_000; i += 1) await once(`key-${i}`)
+    let [count, largest] = [0, 0]
+    for (let i = 0; i < 64; i += 1) {
+      const names = await store.inspect.documentNames(`begun-${i}`)
+      expect(names.length).toBeLessThanOrEqual(16)
+      for (const bytes of (await store.inspect.documents(`begun-${i}`, names)).documents) {
+        largest = Math.max(largest, bytes?.length ?? 0)
+        count += (JSON.parse(Buffer.from(bytes ?? []).toString()) as unknown[]).length
+      }
+    }
+    expect(count).toBeGreaterThan(6_000)
+    expect(count).toBeLessThanOrEqual(64 * 16 * 8)
+    expect(largest).toBeLessThan(2_048)
+    expect(await once('key-9999')).toMatchObject({ isRepeat: true })
+  })
+
+  it('is begun anew where what was kept is damaged', async () => {
+    const { store, once } = begunAt(1_000_000)
+    await once('a')
+    for (let i = 0; i < 64; i += 1) {
+      const collection = `begun-${i}`
+      for (const name of await store.inspect.documentNames(collection))
+        await store.writeDocuments({
+          collection,
+          nonce: 'n',
+          put: [{ name, bytes: Buffer.from('{"a":1}') }],
+          remove: [],
+        })
+    }
+    expect(await once('a')).toEqual({ begun: '2', isRepeat: false })
   })
 })

@@ -188,6 +188,32 @@ describe.each([
     }
   })
 
+  it('say of a value that they do not take what they expected, and what they got', async () => {
+    const said = async (method: string, path: string, body?: unknown): Promise<string> =>
+      (await ask(method, { path: `/api/v1${path}`, body }, KEYS.admin)).json.detail
+    expect([
+      await said('GET', '/runs?state=done'),
+      await said('GET', '/runs?limit=x'),
+      await said('GET', '/runs?limit=0'),
+      await said('GET', '/runs?since=soon'),
+      await said('GET', `/runs?tag=${'x'.repeat(513)}`),
+      await said('POST', '/runs/bulk', { action: 'end', filter: {} }),
+      await said('POST', '/runs', { workflow: 7 }),
+      await said('POST', '/runs', { workflow: 'w', tags: 'a' }),
+      await said('POST', '/runs/x/settle', { succeed: 1 }),
+    ]).toEqual([
+      'query: state.0: expected one of pending, running, paused, waiting, completed, failed, cancelled, abandoned, got "done"',
+      'query: limit: expected a number, got "x"',
+      'query: limit: expected at least 1, got "0"',
+      'query: since: expected an ISO date such as 2026-11-30T12:00:00Z, or milliseconds since the epoch, got "soon"',
+      'query: tag: expected at most 512 characters, got 513',
+      'body: action: expected one of retry, cancel, delete, got "end"',
+      'body: workflow: expected a text, got 7',
+      'body: tags: expected a list, got "a"',
+      'body: path: expected a text, got nothing',
+    ])
+  })
+
   it('take a body that is empty as none, also where it is said to be JSON', async () => {
     for (const { method, path, scope, body } of operations) {
       if (scope === undefined || method === 'GET') continue

@@ -118,4 +118,32 @@ it('catch up at their own pace where they read slowly: every event once, and the
   expect(slow.named('status').at(-1)).toContain('"state":"completed"')
 })
 
+it('are told to look anew where an event that is kept cannot be read; that is said once', async () => {
+  const run = await plane.graflow.submit('asks', 1)
+  const { store } = plane.services.session
+  const append = async (events: string, seen: string): Promise<string> => {
+    const { last } = await store.inspect.runEvents(run.id, undefined, 0)
+    const [eventBytes, seenBytes] = [Buffer.from(events), Buffer.from(seen)]
+    const batch = { runId: run.id, after: last, events: eventBytes, seen: seenBytes, keptMs: 60_000 }
+    const answer = await store.appendRunEvents(batch)
+    return answer.status === 'ok' ? answer.position : ''
+  }
+  const positions: string[] = []
+  for (const events of ['[{"type":', '{}', '[{"kind":"run:waits"}]', 'null'])
+    positions.push(await append(events, '{"state":1}'))
+  const log = jest.fn()
+  const [one, two] = [new Reader(), new Reader()]
+  watch = new RunWatch(run.id, { ...plane.services, log }, all)
+  for (const reader of [one, two]) watch.add(reader, { after: '0', skip: 0 }, true)
+  await until(() => [one, two].every((reader) => reader.named('run:waits').length > 0), 'both to see what it waits for')
+  for (const reader of [one, two])
+    expect(reader.named('reset').map((frame) => /id: (\S+)/.exec(frame)?.[1])).toEqual(positions)
+  expect(log.mock.calls.map(([level]) => level)).toEqual(positions.map(() => 'warn'))
+  await run.cancel()
+  await until(() => !one.isOpen && !two.isOpen, 'both to be told of the end')
+  const last = await append('[', '{"state":')
+  const answer = await plane.ask('GET', `/api/v1/runs/${run.id}/events?after=${last}`)
+  expect(answer.status).toBe(200)
+})
+
 const withoutStatus = (frame: string): string => (frame.includes('event: status\n') ? '' : frame)

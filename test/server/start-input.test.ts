@@ -1,9 +1,15 @@
 /** The input of a run that is started over HTTP is looked at first, by whatever the server knows of who takes it. */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { each, par, task, workflow } from 'graflow'
 import { Worker } from 'graflow/worker'
 import { z } from 'zod'
+import { expressionOf } from '../../lib/flow/node.js'
+import { schemaOfText } from '../../lib/producer/answer-forms.js'
+import { checkStart } from '../../lib/server/start-input.js'
+import { manualClock } from '../../lib/time.js'
 import { openPlane, type TestPlane } from '../support/control-plane.js'
 import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
+import { until } from '../support/waits.js'
 
 const Order = z.object({
   id: z.string(),
@@ -102,4 +108,29 @@ describe.each(['embedded', 'redis'] as const)('the input of a run (%s)', (store)
     const other = await start({ workflow: 'order', input: 1, id: 'known' })
     expect(other).toMatchObject({ status: 409, code: 'RUN_EXISTS' })
   })
+})
+
+it('the input of a run is left to the run where a schema takes too long to say whether it fits', async () => {
+  const clock = manualClock(0)
+  const asks = jest.fn(() => new Promise<never>(() => undefined))
+  const input: StandardSchemaV1 = { '~standard': { version: 1, vendor: 'test', validate: asks } }
+  const slow = task('slow', { input }, () => 1)
+  const services = {
+    backend: { inspect: {} },
+    engine: { registry: { workflows: new Map([['slow', expressionOf(slow)]]) }, parts: { clock } },
+  } as unknown as Parameters<typeof checkStart>[0] // of which it needs these
+  const checked = checkStart(services, 'slow', 1, {})
+  await until(() => asks.mock.calls.length > 0, 'the schema to be asked')
+  clock.advance(5_000)
+  await checked
+})
+
+it('a JSON Schema is read once, and only the last are kept', async () => {
+  const form = (i: number): string => JSON.stringify({ type: 'string', minLength: i })
+  const first = await schemaOfText(form(0))
+  expect(first).toBeDefined()
+  expect(await schemaOfText(form(0))).toBe(first)
+  expect(await schemaOfText('{"type":')).toBeUndefined()
+  for (let i = 1; i <= 200; i += 1) await schemaOfText(form(i))
+  expect(await schemaOfText(form(0))).not.toBe(first)
 })

@@ -111,7 +111,7 @@ describe('a run that stands still', () => {
     ...{ runId, workflow: undefined, graph: 'g', digest: 'd', state: 'running', createdAt: 1, startedAt: 2 },
     ...{ endedAt: undefined, timeoutMs: undefined, driver: 'd', cancelReason: undefined, value: undefined },
     ...{ pausedAt: undefined },
-    ...{ retries: 0, reopenedBy: undefined, hasOpener: true, byHand: [], build: undefined, tags: [], terms: {} },
+    ...{ retries: 0, reopenedBy: [], hasOpener: true, byHand: [], build: undefined, tags: [], terms: {} },
     ...facts,
   })
   const group = (ready: number): GroupStatus => ({

@@ -2,7 +2,7 @@
  * The channels of one run: values, numbers and lists by key. A key past its time to live is absent from then on; it is dropped when it
  * is next met, or when others are written with a time to live. The caller has checked the holder and the memory already.
  */
-import type { ChannelAnswer, ChannelRequest, ChannelValue, LockAnswer, SignalAnswer } from '../backend.js'
+import type { ChannelAnswer, ChannelRequest, ChannelValue, LockAnswer } from '../backend.js'
 import { itemCount, item as itemOf, pack, type PackedItems } from '../../values/packed-items.js'
 
 /** A list that grows at both ends: `front` is reversed. */
@@ -13,7 +13,7 @@ interface StoredList {
 }
 type Write = Exclude<ChannelRequest, { kind: 'get' | 'keys' }>
 /** What a call answered that is not to be done twice. */
-type Answer = ChannelAnswer | LockAnswer | { readonly status: SignalAnswer }
+type Answer = ChannelAnswer | LockAnswer
 type Stored = Exclude<ChannelValue, { kind: 'list' }> | StoredList
 
 interface Entry {

@@ -62,6 +62,7 @@ export function appendRunEvents(state: KernelState, request: RunEventsRequest): 
   const { runId, after, events, seen, keptMs } = request
   runEvents.dropDue(now)
   const known = runEvents.get(runId)
+  if (state.isFull(events.length + seen.length)) return { status: 'backpressure' }
   if (known?.log.last !== after) return { status: 'stale' }
   const own = known ?? { runId, log: new EventLog<Uint8Array>(), seen, bytes: 0, dueAt: 0, place: -1, order: 0 }
   own.seen = seen

@@ -3,6 +3,7 @@ import type { ReopenAnswer, ReopenRequest } from '../backend.js'
 import { applyDecision } from './by-hand.js'
 import { noteRun } from './event-log.js'
 import type { Run } from './group.js'
+import { withCall } from './known-calls.js'
 import { relane } from './ready-queue.js'
 import { forgetSaved, reopenGroup, reopenRoot, requeueAnew, withLayout } from './retries.js'
 import type { KernelState } from './state.js'
@@ -12,7 +13,7 @@ import { addReady } from './waking.js'
 export function reopen(state: KernelState, request: ReopenRequest): ReopenAnswer {
   const run = state.runs.get(request.runId)
   if (run === undefined) return 'gone'
-  if (run.reopenedBy === request.nonce) return 'ok'
+  if (run.reopenedBy.includes(request.nonce)) return 'ok'
   if (run.end === undefined) return 'running'
   const root = run.groups.get(run.id)
   const redo = request.isPartial === true ? [] : (request.redo ?? [])
@@ -56,7 +57,7 @@ function goOn(state: KernelState, run: Run, nonce: string): void {
   run.end = undefined
   run.cancelReason = undefined
   run.epoch += 1
-  run.reopenedBy = nonce
+  run.reopenedBy = withCall(run.reopenedBy, nonce)
   run.isPaused = false
   run.isAbandoned = false
   run.isLeftBehind = false

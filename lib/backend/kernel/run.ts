@@ -101,9 +101,11 @@ export class Run<G> {
   lostAt: number | undefined
   /** What those were told last that it is called who look at what happens. */
   noted: RunState | undefined
-  /** How often it was reopened; and by which call last. */
+  /** How often it was reopened; and by which calls, the newest first. */
   epoch = 0
-  reopenedBy: string | undefined
+  reopenedBy: readonly string[] = []
+  /** Signals by what names them, the newest first; of late ones with `-` before it. */
+  signals: readonly string[] = []
   /** What people decided, and by which call. */
   byHand: readonly ByHand[] = []
 

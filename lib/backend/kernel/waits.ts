@@ -12,8 +12,8 @@ import {
   type WaitRequest,
 } from '../backend.js'
 import { MOST_SIGNALS_KEPT, waitMark } from '../kept.js'
-import { Channels } from './channels.js'
 import type { Group, HeldWait, Run } from './group.js'
+import { withCall } from './known-calls.js'
 import { noteIdle, park, wake } from './parking.js'
 import type { KernelState } from './state.js'
 
@@ -60,14 +60,18 @@ export function parkBranch(state: KernelState, group: Group, index: number, { wa
 }
 
 /** Brings a payload to the wait at this address, or keeps it for the first. Repeated with its nonce it answers the same. */
-export function signal(state: KernelState, { runId, address, payload, nonce, isLate }: SignalRequest): SignalAnswer {
+export function signal(state: KernelState, request: SignalRequest): SignalAnswer {
+  const { runId, address, payload, nonce, isLate } = request
   const run = state.runs.get(runId)
   if (run === undefined) return 'gone'
-  const isRepeat = run.channels?.hasAnswered(nonce) === true
-  if (run.end !== undefined && !isRepeat) return 'over'
-  const remember = (status: 'ok' | 'late'): SignalAnswer =>
-    (run.channels ??= new Channels()).once<{ readonly status: SignalAnswer }>(nonce, () => ({ status })).status
-  if (isRepeat) return remember('ok')
+  if (run.signals.includes(nonce)) return 'ok'
+  if (run.signals.includes(`-${nonce}`)) return 'late'
+  if (request.isOnlyRepeat === true) return 'new'
+  if (run.end !== undefined) return 'over'
+  const remember = (status: 'ok' | 'late'): SignalAnswer => {
+    run.signals = withCall(run.signals, status === 'ok' ? nonce : `-${nonce}`)
+    return status
+  }
   if (isLate === true) return remember('late')
   const wait = firstAt(state, run, address)
   if (wait !== undefined) {

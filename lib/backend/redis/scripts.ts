@@ -19,6 +19,7 @@ export const SCRIPT_NAMES = Object.freeze([
   'documents',
   'documents-full',
   'event-log',
+  'event-log-keep',
   'event-log-read',
   'groups',
   'held',

@@ -1,7 +1,19 @@
 /** Commands on all runs that match a filter, in the background: any server tells how far one has come. */
 import { createRoute, z } from '@hono/zod-openapi'
 import { BULK_ACTIONS, type BulkJob, BulkJobs } from '../bulk-jobs.js'
-import { access, answers, command, given, KeyHeader, leftOf, requireScope, sendJson, type ServerApp } from '../route.js'
+import {
+  access,
+  answers,
+  BeginKeyHeader,
+  command,
+  given,
+  KeyHeader,
+  leftOf,
+  REPLAYED,
+  requireScope,
+  sendJson,
+  type ServerApp,
+} from '../route.js'
 import { Changed, listed, RUN_FILTER, RunState, Why } from '../schemas.js'
 import type { ServerServices } from '../services.js'
 
@@ -45,7 +57,7 @@ const startBulk = createRoute({
   description:
     'The filter must name something. The command goes on in the background, also when its server ends: another one takes it over. `delete` needs a key with the scope admin. `dryRun` only counts. Repeated with the same `Idempotency-Key` it is the command that there is.',
   request: {
-    headers: KeyHeader,
+    headers: BeginKeyHeader,
     query: z.object({
       wait: z.coerce
         .number()
@@ -110,8 +122,9 @@ export function addBulkRoutes(app: ServerApp, services: ServerServices): void {
     if (dryRun) return sendJson({ action, ...(await jobs.count(action, given(filter))), dryRun })
     if (action === 'delete') requireScope(c, 'admin')
     const { 'idempotency-key': key } = c.req.valid('header')
-    const { id } = await jobs.start(action, given(filter), reason, key)
+    const { id, isRepeat } = await jobs.start(action, given(filter), reason, key)
     return sendJson(shown(await jobs.settled(id, c.req.valid('query').wait ?? WAIT_MS, leftOf(c))), 202, {
+      ...(isRepeat && REPLAYED),
       location: `/api/v1/bulk-jobs/${id}`,
     })
   })

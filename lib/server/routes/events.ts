@@ -8,7 +8,7 @@ import { runNotFound } from '../../producer/handle-services.js'
 import { eventStream } from '../event-sink.js'
 import type { PrefixEvents } from '../prefix-events.js'
 import { access, answers, type ServerApp } from '../route.js'
-import { isOver, RunWatch, runPositionIn } from '../run-watch.js'
+import { isOver, RunWatch, runPositionIn, seenIn } from '../run-watch.js'
 import { RunId } from '../schemas.js'
 import type { ServerServices } from '../services.js'
 
@@ -99,7 +99,5 @@ export function addEventRoutes(app: ServerApp, services: ServerServices, all: Pr
 /** Whether all that was seen of a run that is over is before a position. */
 async function hasNothing({ session }: ServerServices, id: string, after: string): Promise<boolean> {
   const { last, isGap, seen } = await session.store.inspect.runEvents(id, after, 1)
-  if (isGap || last !== after || seen === undefined) return false
-  const { state } = JSON.parse(Buffer.from(seen).toString()) as { readonly state?: string } // as a server wrote it
-  return isOver(state ?? '')
+  return !isGap && last === after && isOver(seenIn(seen)?.state ?? '')
 }

@@ -13,6 +13,7 @@ import { asReused } from '../kept-answers.js'
 import {
   access,
   answers,
+  BeginKeyHeader,
   begunOnce,
   command,
   given,
@@ -168,7 +169,7 @@ const inject = createRoute({
         example: 5_000,
       }),
     }),
-    headers: KeyHeader,
+    headers: BeginKeyHeader,
   },
   responses: answers({ 200: ['Where it went, and what came of it.', Injected] }, 404, 409, 413, 415, 422),
 })
@@ -234,7 +235,8 @@ export function addPipelineGroupRoutes(app: ServerApp, { graflow, closing }: Ser
     const injected = (): Promise<Injection> =>
       untilLeft(c, closing, (signal) => deployments.inject(id, event as PipelineEvent, { ...options, signal })) // as above
     let first: Injection | undefined
-    const { begun, headers } = await begunOnce(c, idempotencyKey, event, async () => {
+    const { begun, headers } = await begunOnce(c, idempotencyKey, event, async (other) => {
+      other?.refuse()
       first = await injected().catch((error: unknown) => {
         throw asReused(error, idempotencyKey)
       })

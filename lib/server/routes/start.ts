@@ -4,7 +4,7 @@ import { GraflowError } from '../../errors.js'
 import type { Run as Handle, RunOptions } from '../../producer/types.js'
 import { flowOfText } from '../flow-text.js'
 import { asReused } from '../kept-answers.js'
-import { access, answers, begunOnce, given, KeyHeader, leftOf, sendJson, type ServerApp } from '../route.js'
+import { access, answers, BeginKeyHeader, begunOnce, given, leftOf, sendJson, type ServerApp } from '../route.js'
 import { checkStart } from '../start-input.js'
 import { endOfRun, MOST_WAIT_MS, startedRun } from '../run-ends.js'
 import { ErrorSchema, RunState, START_OPTIONS } from '../schemas.js'
@@ -50,7 +50,7 @@ const startRun = createRoute({
     tags: ['runs'],
     summary: 'Starts a run.',
     description:
-      'Workers drive it. With an `Idempotency-Key` (or `idempotencyKey` in the body) it is started once: a repeat gives the run that there is, and KEY_REUSED where the body is another. A known `id` gives its run, and RUN_EXISTS for another flow or input.',
+      'Workers drive it. With an `Idempotency-Key` (or `idempotencyKey` in the body) it is started once: a repeat with the same flow and input gives the run that there is, and KEY_REUSED with others. A known `id` gives its run, and RUN_EXISTS for another flow or input.',
     ...access('operate'),
   },
   request: {
@@ -60,7 +60,7 @@ const startRun = createRoute({
         example: 5_000,
       }),
     }),
-    headers: KeyHeader,
+    headers: BeginKeyHeader,
     body: { required: true, content: { 'application/json': { schema: StartRequest } } },
   },
   responses: answers(
@@ -112,9 +112,18 @@ export function addStartRoutes(app: ServerApp, services: ServerServices): void {
   app.openapi(startRun, async (c) => {
     const { wait = 0 } = c.req.valid('query')
     const body = c.req.valid('json')
-    const { idempotencyKey: _, ...asked } = body
+    const { workflow, flow, input, types } = body
     const key = keyOf(c.req.valid('header')['idempotency-key'], body)
-    const { begun: id, headers } = await begunOnce(c, key, asked, async () => (await startOf(services, body, key)).id)
+    const { begun: id, headers } = await begunOnce(c, key, { workflow, flow, input, types }, async (other) => {
+      if (other === undefined) return (await startOf(services, body, key)).id
+      // the same in other words, such as a flow with other spaces: the store says so by the run, as long as there is one
+      if ((await services.session.store.inspect.run(other.begun)) === undefined) return other.refuse()
+      const run = await startOf(services, body, key).catch((error: unknown) => {
+        if (error instanceof GraflowError && error.code === 'RUN_EXISTS') return other.refuse()
+        throw error
+      })
+      return run.id
+    })
     const record = await endOfRun(services, id, wait, leftOf(c))
     return sendJson(startedRun(record), 201, { ...headers, location: `/api/v1/runs/${encodeURIComponent(id)}` })
   })

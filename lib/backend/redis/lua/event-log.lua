@@ -1,13 +1,11 @@
 -- Flags:
 -- Needs:
---   base: commitShard now setShard whole
---   event-log: eventLog
--- From now on, for a while, what happens in the store is kept; where it was not until now, the log begins anew. Or appends to what was seen of one
--- run, unless somebody else has appended since.
+--   base: now whole
+-- Appends to what was seen of one run, unless somebody else has appended since.
 -- KEYS: T:m
--- Derives: T:ev T:ev:<run> T:es:<run> T:evx T:evb
--- ARGV: keep, for ms | append, run, the position that it was known to ('' the beginning), events, all that was seen, kept for ms
--- Answers: OK (append: then the position behind it) | STALE
+-- Derives: T:ev:<run> T:es:<run> T:evx T:evb
+-- ARGV: run, the position that it was known to ('' the beginning), events, all that was seen, kept for ms
+-- Answers: OK and the position behind it | STALE
 local MOST_RUN_EVENTS = 1000
 local MOST_RUN_BYTES = 2 * 1024 * 1024
 -- Of all runs together; and what a log takes beside what is in it.
@@ -17,18 +15,6 @@ local LOG_BYTES = 1024
 local MOST_DROPPED = 100
 -- The index of logs is kept longer than any log.
 local INDEX_MS = 86400000
-
-local function keepEvents(forMs)
-  local key = T .. ':ev'
-  if not eventLog.isKept() then
-    call('UNLINK', key)
-    call('XADD', key, '*', 'k', 'begin', 'f', '')
-  end
-  setShard('ev', whole(now() + forMs))
-  call('PEXPIRE', key, whole(forMs * 2))
-  commitShard()
-  return { 'OK' }
-end
 
 -- Drops the oldest entries of a run as long as there are too many bytes; `total` is what entry `id`, the last one, says. Says how many are left.
 local function dropOldest(key, id, total)
@@ -91,7 +77,4 @@ local function appendRunEvents(run, after, events, seen, keptMs)
   return { 'OK', id }
 end
 
-if ARGV[1] == 'keep' then
-  return keepEvents(tonumber(ARGV[2]))
-end
-return appendRunEvents(unpack(ARGV, 2, 6))
+return appendRunEvents(unpack(ARGV, 1, 5))

@@ -7,6 +7,7 @@
 --   commit: commitLater later
 --   due-queue: plan unplan
 --   group: filled load readyOf touch
+--   known-calls: withCall
 --   ready-queue: needIn relane
 --   retries: retries
 --   run: LOST PENDING loadRun pinRun standings setRun
@@ -52,12 +53,18 @@ local function forgetParts(run, root, paths, gids)
 end
 
 -- The run has not ended any more, and nobody drives it. Whoever drives it next, a worker takes it over from.
-local function goOn(run, nonce)
+local function goOn(run, nonce, last, before)
   run.isEnded, run.ended, run.isPaused, run.isAbandoned, run.isLeftBehind = false, false, false, false, false
   run.epoch = run.epoch + 1
   for name, value in pairs({ epoch = whole(run.epoch), again = nonce, paused = '0', aband = '0', started = '0', driver = '', parked = '0' }) do
     setRun(run, name, value)
   end
+  -- an older release keeps the last call only
+  local known = before or ' '
+  if last and sub(known, 2, #last + 2) ~= last .. ' ' then
+    known = withCall(known, last)
+  end
+  setRun(run, 'agains', withCall(known, nonce))
   later({ 'HDEL', run.key, 'end', 'value', 'endedAt', 'reason' })
   later({ 'UNLINK', run.key .. ':e' })
   local timeout = tonumber(run.timeout) or 0
@@ -97,7 +104,9 @@ local function reopenRun(ARGV)
   local run, nonce = loadRun(ARGV[1]), ARGV[2]
   if not run then
     return 'GONE'
-  elseif call('HGET', run.key, 'again') == nonce then
+  end
+  local last, before = unpack(call('HMGET', run.key, 'again', 'agains'), 1, 2)
+  if last == nonce or (before and find(before, ' ' .. nonce .. ' ', 1, true)) then
     return 'OK'
   elseif not run.isEnded then
     return 'RUNNING'
@@ -115,7 +124,7 @@ local function reopenRun(ARGV)
   if ARGV[4] == '1' then
     return 'OK'
   end
-  goOn(run, nonce)
+  goOn(run, nonce, last, before)
   retries.reopenRoot(root)
   root.need = needIn(ARGV[3])
   relane(root)

@@ -1,4 +1,5 @@
 /** What happens in the store, for those who look at it from outside; and what those have seen of single runs. */
+import { GraflowError } from '../../../errors.js'
 import { RUN_STATES } from '../../../events.js'
 import type {
   EventPage,
@@ -15,13 +16,19 @@ import { clusterEventIn } from './nodes.js'
 import { unexpectedAnswer, wordOf } from './words.js'
 
 export async function keepEvents(store: Store, forMs: number): Promise<void> {
-  const word = wordOf(await store.shard.call('event-log', ['keep', forMs]))
-  if (word !== 'OK') throw unexpectedAnswer('event-log', word)
+  const word = wordOf(await store.shard.call('event-log-keep', [forMs]))
+  if (word !== 'OK') throw unexpectedAnswer('event-log-keep', word)
 }
 
 export async function appendRunEvents(store: Store, request: RunEventsRequest): Promise<RunEventsAnswer> {
   const { runId, after = '', events, seen, keptMs } = request
-  const reply = await store.shard.call('event-log', ['append', runId, after, events, seen, keptMs])
+  let reply: Reply
+  try {
+    reply = await store.shard.call('event-log', [runId, after, events, seen, keptMs])
+  } catch (error) {
+    if (error instanceof GraflowError && error.code === 'BACKPRESSURE') return { status: 'backpressure' }
+    throw error
+  }
   const word = wordOf(reply)
   if (word === 'STALE') return { status: 'stale' }
   if (word !== 'OK') throw unexpectedAnswer('event-log', word)

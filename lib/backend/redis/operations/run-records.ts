@@ -30,7 +30,7 @@ export function readRun(runId: string, fields: Fields, at: number): RunRecord | 
     pausedAt: text('paused') === '1' ? time('pausedAt') : undefined,
     cancelReason: text('reason'),
     retries: time('epoch') ?? 0,
-    reopenedBy: text('again'),
+    reopenedBy: reopenedBy(text('again'), text('agains')),
     hasOpener: text('opener') === '1',
     byHand: byHandIn(text('hand') ?? ''),
     build: text('build'),
@@ -38,6 +38,12 @@ export function readRun(runId: string, fields: Fields, at: number): RunRecord | 
     terms: decodeTerms(text('terms') ?? ''),
     value: value === undefined || !fields.has('end') ? undefined : bytesOf(value),
   }
+}
+
+/** The newest first; an older release keeps the last one only. */
+function reopenedBy(last = '', all = ''): readonly string[] {
+  const calls = all.split(' ').filter((call) => call !== '')
+  return last === '' || calls[0] === last ? calls : [last, ...calls]
 }
 
 const linesIn = (text: string): readonly string[] => (text === '' ? [] : text.split('\n'))

@@ -14,8 +14,9 @@ const NEVER = -1
 
 /** Brings a payload to a wait. Repeated with its nonce it answers the same. */
 export async function signal(store: Store, request: SignalRequest): Promise<SignalAnswer> {
-  const { runId, address, payload, nonce, isLate = false } = request
-  const word = wordOf(await store.shard.call('signal', [runId, address, payload, nonce, isLate ? '1' : '']))
+  const { runId, address, payload, nonce, isLate = false, isOnlyRepeat = false } = request
+  const how = isOnlyRepeat ? '2' : isLate ? '1' : ''
+  const word = wordOf(await store.shard.call('signal', [runId, address, payload, nonce, how]))
   const answer = SIGNAL_ANSWERS.get(word)
   if (answer === undefined) throw unexpectedAnswer('signal', word)
   return answer
@@ -27,6 +28,7 @@ const SIGNAL_ANSWERS: ReadonlyMap<string, SignalAnswer> = new Map([
   ['OVER', 'over'],
   ['GONE', 'gone'],
   ['FULL', 'backpressure'],
+  ['NEW', 'new'],
 ])
 
 /** As part-waits.lua takes it apart: little-endian, without gaps. */
