@@ -49,7 +49,10 @@ export interface PlacedItems {
   readonly values: PackedItems
 }
 
-/** An array of so many items, each there once; undefined where one cannot stand in it as it is. @throws GraflowError INTEGRITY */
+/**
+ * An array of so many items, each there once; undefined where one cannot stand in it as it is, or where the whole would be taken for a stand-in: three
+ * items, the first of them the text that stand-ins begin with. @throws GraflowError INTEGRITY
+ */
 export function arrayOf(size: number, parts: readonly PlacedItems[]): PackedValue | undefined {
   const ends = new Float64Array(size)
   for (const { indexes, values } of parts) {
@@ -68,7 +71,7 @@ export function arrayOf(size: number, parts: readonly PlacedItems[]): PackedValu
   const bytes = roomFor(length)
   bytes.set(head)
   for (const part of parts) putItems(bytes, head.length, ends, part)
-  return new PackedValue(bytes)
+  return hasStandIns(bytes, 0) ? undefined : new PackedValue(bytes)
 }
 
 /** Neighbours in order are one copy. */
