@@ -64,6 +64,11 @@ export interface GroupSpec {
   readonly tasks: readonly string[]
   /** Each of its branches is one task, which runs where it is granted. Absent: some are more, or less. */
   readonly isOneTask?: boolean | undefined
+  /**
+   * Nothing follows it in its run, whose result is the list of its values: the run ends with its barrier where all of few branches succeed at once, with
+   * small values, and the run has no deadline, is not paused and was not retried. Else its driver ends it.
+   */
+  readonly endsRun?: boolean | undefined
   /** Preferred session's base id; exclusive for 2 s while it lives. */
   readonly affinity?: string
   /** -100 to 100, higher first. */
@@ -734,6 +739,8 @@ export interface OutcomesPage {
   readonly chunks: readonly OutcomeChunk[]
   /** When the group was closed, in milliseconds since the epoch by the store's clock; absent while it is open. */
   readonly releasedAt?: number
+  /** The run has ended with the barrier (`GroupSpec.endsRun`), as far as is known here. */
+  readonly hasEndedRun?: boolean
   /** Pass as `after` to read on; equal to it when there is nothing new. */
   readonly next: number
   /** Once `chunks` reach the end of a released group: the branches that were not final then. */

@@ -18,6 +18,13 @@ export const MOST_IN_PLACE = 100
 export const MOST_PROGRESS_NOTES = 100
 /** Where a note of progress is saved, of so many. */
 export const progressMark = (slot: number | ''): string => `/!p${slot}`
+/**
+ * A run ends with the barrier of its last group only where that has so few branches, of so few bytes together, and the run is kept for so long
+ * afterwards: a driver that missed the notice reads from the store what it has missed.
+ */
+export const MOST_ENDING = 15
+export const MOST_ENDING_BYTES = 2048
+export const LEAST_KEPT_MS = 60_000
 /** Counters of runs that have ended: one for each state and workflow, at most so many. */
 export const MOST_COUNTED_ENDS = 600
 /** What counts the ends of the workflows that have no counter of their own: no workflow is called so. */

@@ -3,6 +3,7 @@
  * truth: another process may have cancelled or taken over the run meanwhile.
  */
 import type { EndState, Park, RunRecord, RunTerms, Token } from '../backend/backend.js'
+import { MOST_ENDING_BYTES } from '../backend/kept.js'
 import { reservedIn } from '../backend/reserved.js'
 import { GraflowError } from '../errors.js'
 import type { Span } from '../events.js'
@@ -90,6 +91,7 @@ export function drive(engine: Engine, run: HeldRun, slot: Slot = NO_SLOT): Drive
   execution.steps = new StepJournal(() => engine.parts.clock.now())
   execution.vouchFor(run.input)
   if (run.saved !== undefined) execution.restore(run.saved)
+  execution.mayEndAtBarrier = mayEndAtBarrier(run, engine)
   const span = spanOf(engine, run)
   execution.span = span
   engine.stepsSeen.begin(execution)
@@ -157,10 +159,15 @@ async function driveToEnd(engine: Engine, run: HeldRun, execution: Execution): P
   return settled(engine, run, execution, end)
 }
 
+/** Whether nothing is done here between the barrier of a last group and the end of the run. */
+const mayEndAtBarrier = ({ timeoutMs, terms }: HeldRun, { parts: { limits } }: Engine): boolean =>
+  timeoutMs === undefined && terms?.durability === undefined && limits.runResultBytes > MOST_ENDING_BYTES
+
 /** Has ended so: the store is told, with what is not saved yet. */
 async function settled(engine: Engine, run: HeldRun, execution: Execution, end: RunEnd): Promise<DriveEnd> {
   if (execution.opening !== undefined && !(await execution.opening.isOpened())) return { state: 'lost' }
   const save = execution.takeUnsaved(end.state !== 'failed')
+  if (execution.hasEndedAtBarrier && end.state === 'completed' && save === undefined) return end
   const { holder } = execution.facts
   const { runId } = run
   const { backend } = engine.parts

@@ -84,6 +84,9 @@ export class Execution {
   span: Span | undefined
   /** Of a driver: what it has done of its run. */
   steps: StepJournal | undefined
+  /** Of a driver: its run may end with the barrier of its last group (`GroupSpec.endsRun`); and has ended so. */
+  mayEndAtBarrier = false
+  hasEndedAtBarrier = false
   readonly #slot: Slot
   #saved: Map<string, Uint8Array> | undefined
   /** Where the store has something else than what was saved. */

@@ -29,6 +29,8 @@ export class GroupOutcomes {
   isOld = false
   /** It was not released, but withdrawn with what is above it. */
   isWithdrawn = false
+  /** The store has ended the run with the barrier: its driver need not. */
+  hasEndedRun = false
   /** When the time of its group is over, by `elapsedMs`: it goes on from the first dispatch. Absent: it begins with this one. */
   deadlineAt: number | undefined
   #known = 0
@@ -45,6 +47,7 @@ export class GroupOutcomes {
    */
   add(page: OutcomesPage): void {
     this.releasedAt ??= page.releasedAt
+    if (page.hasEndedRun === true) this.hasEndedRun = true
     this.isWithdrawn = page.state === 'withdrawn'
     for (const chunk of page.chunks) {
       for (let i = 0; i < chunk.indexes.length; i += 1) {

@@ -3,6 +3,7 @@ import { named } from '../values/item-label.js'
 import { itemsIn, packedOf, PackedValue, unpacked } from '../values/packed-arrays.js'
 import { byteLength, itemCount, type PackedItems, packOne, slice } from '../values/packed-items.js'
 import type { GroupSpec, ReleaseRule, RunTerms } from '../backend/backend.js'
+import { MOST_ENDING } from '../backend/kept.js'
 import { together } from '../backend/reserved.js'
 import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
@@ -201,6 +202,7 @@ function checkSize({ limits: { branches: limit } }: Dispatcher, branches: number
 
 /**
  * A `par` or `each` with its input.
+ * @param isLast nothing follows it in its run: its result is that of the run
  * @throws GraflowError NOT_AN_ARRAY, LIMIT_EXCEEDED, NOT_SERIALISABLE
  */
 export function planGroup(
@@ -210,6 +212,7 @@ export function planGroup(
   path: string,
   staticPath: string,
   input: unknown,
+  isLast = false,
 ): GroupPlan {
   const runPath = runPathOf(use, path)
   checkDepth(by, runPath)
@@ -228,6 +231,11 @@ export function planGroup(
       rule: ruleOf(node.join, node.options.onFailure),
       limit: node.options.concurrency ?? 0,
       terms: termsOfGroup(use.graph, node, use.base !== ''),
+      endsRun:
+        isLast &&
+        size <= MOST_ENDING &&
+        node.join.kind === 'strict' &&
+        (node.kind === 'each' || node.keys === undefined),
     }),
     path: runPath,
     ...namesOf(node, runPath),
@@ -267,6 +275,7 @@ export function planOne(
       rule: 'all',
       limit: 0,
       terms: queue === undefined ? termsOf(use.graph, node, isBrought, terms) : terms(),
+      endsRun: false,
     }),
     path: runPath,
     label: `at ${runPath}`,
@@ -292,6 +301,7 @@ function specOf(
     shared,
     rule,
     limit,
+    endsRun,
     terms: {
       attempts,
       maxLosses,
@@ -305,7 +315,7 @@ function specOf(
       isAnyQueue,
       isAnyPriority,
     },
-  }: Pick<GroupSpec, 'shared' | 'rule' | 'limit'> & { readonly terms: Terms },
+  }: Pick<GroupSpec, 'shared' | 'rule' | 'limit'> & { readonly terms: Terms; readonly endsRun: boolean },
 ): GroupSpec {
   const requires = together(own, together(by.requires ?? [], layoutFor(use.graph)))
   const spec: GroupSpec = {
@@ -321,6 +331,7 @@ function specOf(
     requires,
     tasks,
     isOneTask: isOneTask || undefined,
+    endsRun: endsRun || undefined,
     priority,
     depth: by.depth,
     limit,

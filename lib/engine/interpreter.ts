@@ -386,7 +386,9 @@ export class Interpreter {
     const { execution, use } = frame
     const decided = node.join.kind === 'policy' ? execution.savedOutput(runPathOf(use, path)) : undefined
     if (decided !== undefined) return decode(decided)
-    const given = planGroup(this.#dispatcher(execution), use, node, path, staticPath(use.graph, path) ?? path, input)
+    const isLast = execution.mayEndAtBarrier && use.base === '' && path === String(stepsOf(use.graph).length - 1)
+    const at = staticPath(use.graph, path) ?? path
+    const given = planGroup(this.#dispatcher(execution), use, node, path, at, input, isLast)
     const looking = refusingPlan(frame, node, given, input)
     const plan = looking === undefined ? given : await looking
     const startedAt = elapsedMs(this.#options.clock)

@@ -3,6 +3,7 @@
  * that lets time pass; times are short, because a real store has a real clock. One file a topic.
  */
 import { describeAcquire } from './acquire.js'
+import { describeBarrierEnds } from './barrier-ends.js'
 import { describeByHand } from './by-hand.js'
 import { describeChannels } from './channels.js'
 import { describeControl } from './control.js'
@@ -59,6 +60,7 @@ export function describeBackend(name: string, makeHarness: MakeHarness, halves: 
       describe('sessions for single tasks', () => describeOnlyTasks(useWorld))
       describe('settle', () => describeSettle(useWorld))
       describe('barrier', () => describeRelease(useWorld))
+      describe('run that ends with a barrier', () => describeBarrierEnds(useWorld))
       describe('control', () => describeControl(useWorld))
       describe('channels', () => describeChannels(useWorld))
       describe('inspect', () => describeInspect(useWorld))

@@ -92,7 +92,8 @@ describe('a superstep', () => {
     const { client } = await withFaults((backend) => ({
       inspect: { ...backend.inspect, outcomes: async () => undefined },
     }))
-    const failure = await failureOf(client.run(each(double), [1] as never))
+    const first = task('first', (all: number[]) => all[0])
+    const failure = await failureOf(client.run(each(double).to(first) as never, [1] as never))
     expect(failure).toMatchObject({ code: 'INTEGRITY', details: { group: '0' } })
     await client.close()
   })

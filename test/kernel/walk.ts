@@ -30,6 +30,7 @@ import { step } from '../../lib/backend/kernel/step.js'
 import { nextDueAt, sweep } from '../../lib/backend/kernel/sweep.js'
 import { take } from '../../lib/backend/kernel/take.js'
 import { signal } from '../../lib/backend/kernel/waits.js'
+import { LEAST_KEPT_MS } from '../../lib/backend/kept.js'
 import { item, pack } from '../../lib/values/packed-items.js'
 import { seededRandom } from '../../lib/time.js'
 import { bytes, infoOf, text } from '../support/world.js'
@@ -183,7 +184,7 @@ export class Walk {
     })
     for (const grant of runs.status === 'ok' ? runs.grants : []) this.#settleAll(grant, 'succeeded')
     for (let i = 0; i < 50; i++) {
-      this.#tick(200)
+      this.#tick(i < 40 ? 200 : LEAST_KEPT_MS / 8)
       sweep(this.state, true)
       this.#check()
     }
@@ -207,7 +208,7 @@ export class Walk {
       tasks: ['drive'],
       maxLosses: 2,
       timeoutMs: this.#chance(0.2) ? 400 : 0,
-      retentionMs: 1_000,
+      retentionMs: this.#chance(0.6) ? 1_000 : LEAST_KEPT_MS,
       ...(isSubmitted ? {} : { session: this.#session0() }),
       ...(this.#chance(0.5) ? { ifLost: this.#pick(['take-over', 'abandon']) } : {}),
       ...(this.#chance(0.1) ? { idempotencyKey: this.#pick(['k0', 'k1', 'k2']) } : {}),
@@ -247,6 +248,7 @@ export class Walk {
             attempts: Math.floor(this.#random() * 4),
             maxLosses: Math.floor(this.#random() * 3),
             timeoutMs: this.#chance(0.3) ? 30 : 0,
+            ...(this.#chance(0.4) && { endsRun: true }),
             ...(this.#chance(0.1) ? { affinity: this.#pick(SESSIONS) } : {}),
           }
     const wanted = spec.shared ? 1 : spec.size

@@ -85,7 +85,11 @@ describe('a packed array', () => {
   })
 
   it('is not made of three items where the first is the text that stand-ins begin with', () => {
-    for (const items of [['\u0001g', 'root', 5], ['\u0001g', 'date', 5], ['\u0001g', 1, 2]]) {
+    for (const items of [
+      ['\u0001g', 'root', 5],
+      ['\u0001g', 'date', 5],
+      ['\u0001g', 1, 2],
+    ]) {
       const values = pack(items.map((item) => encode(item)))
       expect(arrayOf(3, [{ indexes: [0, 1, 2], values }])).toBeUndefined()
       expect(arrayOf(3, [{ indexes: [1, 2, 0], values }])?.bytes).toEqual(encode([items[2], items[0], items[1]]))

@@ -107,6 +107,8 @@ export class Group {
   state: GroupState = 'open'
   closedAt: number | undefined
   isRetired = false
+  /** Its run has ended with its barrier. */
+  hasEndedRun = false
 
   table: BranchTable
   /** Branches below this were granted at least once. */

@@ -52,6 +52,7 @@ export function inspectorOf(state: KernelState): KernelInspector {
         state: group.state,
         size: group.spec.size,
         ...(group.closedAt !== undefined && { releasedAt: state.wall(group.closedAt) }),
+        ...(group.hasEndedRun && { hasEndedRun: true }),
         chunks: group.chunks.slice(after),
         next: group.chunks.length,
         withdrawn: group.state === 'open' ? undefined : group.withdrawn(),

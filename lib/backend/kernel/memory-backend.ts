@@ -313,6 +313,10 @@ class Mail implements Effects {
     if (this.activities.has(runId)) this.#post(() => this.activities.notify(runId, { kind, gid }))
   }
 
+  isWatched(runId: string): boolean {
+    return this.activities.has(runId)
+  }
+
   clusterEvent(event: ClusterEvent): void {
     if (this.cluster.has('')) this.#post(() => this.cluster.notify('', event))
   }

@@ -36,6 +36,8 @@ export interface Effects {
   notice(session: string, notice: Notice): void
   /** Something changed in a run; spelt out so that no object is made for a run without a watcher. */
   activity(runId: string, kind: RunChange, gid: string): void
+  /** Whether somebody watches the run; absent: nobody. */
+  isWatched?(runId: string): boolean
   /** Something happened among the processes of the store; absent: nobody wants to know. */
   clusterEvent?(event: ClusterEvent): void
 }

@@ -1,9 +1,9 @@
 /** A holder's step: save, open or fill a group, retire, end the run. Everything is checked before anything is written. */
 import { GraflowError } from '../../errors.js'
-import { byteLength, EMPTY_PACKED, itemCount, pack, slice, type PackedItems } from '../../values/packed-items.js'
+import { byteLength, EMPTY_PACKED, itemCount, slice, type PackedItems } from '../../values/packed-items.js'
 import type { StepAnswer, StepRequest } from '../backend.js'
 import { checkStep } from '../request-checks.js'
-import { arrive } from './barrier.js'
+import { endRoot } from './barrier.js'
 import { endHolding, heldGroup } from './grants.js'
 import type { Group, Run } from './group.js'
 import { addInputs, hasGraph, newChild } from './opening.js'
@@ -120,16 +120,14 @@ function retire(state: KernelState, group: Group): void {
 /** The holder of the root branch ends the run: its own arrival at the root's barrier. */
 function endBy(state: KernelState, root: Group, token: string, end: NonNullable<StepRequest['end']>): void {
   const grant = root.grantByToken(token)
+  if (end.state !== 'cancelled') {
+    endRoot(state, root, grant, end.state === 'completed' ? 'succeeded' : 'failed', end.value)
+    return
+  }
   if (grant !== undefined) endHolding(state, grant, 1)
   endStart(state, root, 0, true)
   endFlight(root, 1)
-  if (end.state === 'cancelled') {
-    endRun(state, root.run, 'cancelled', end.value, 'the run was cancelled')
-    return
-  }
-  const kind = end.state === 'completed' ? 'succeeded' : 'failed'
-  root.table.finish(0, kind)
-  arrive(state, root, { indexes: Uint32Array.of(0), kinds: [kind], values: pack([end.value]) })
+  endRun(state, root.run, 'cancelled', end.value, 'the run was cancelled')
 }
 
 function checkRetired(state: KernelState, { holder, retire: gids = [] }: StepRequest): void {

@@ -9,6 +9,7 @@ import type { Grant, Notice } from '../backend.js'
 import { Listeners } from '../listeners.js'
 import { backoffMs, makeConnection } from './connection.js'
 import { EncodedCommand } from './encoded-command.js'
+import type { ReleasedChunk } from './released-chunks.js'
 import type { Reply, Shard } from './shard.js'
 
 /** How long one read waits for notices; then the streams are looked at, in case one was made anew. */
@@ -31,7 +32,7 @@ export interface InboxOptions {
   /** Something may have been missed: whatever is awaited is to be looked at again. */
   readonly onReconnected: () => void
   /** The notice of a release brought all outcomes of the group; called before the listeners are. */
-  readonly onChunk: (gid: string, chunk: Buffer, releasedAt: number) => void
+  readonly onChunk: (gid: string, released: ReleasedChunk) => void
   /** The session is to look now for who is gone. */
   readonly onWatch: (session: string) => void
   /** The grant that a notice brought, in parts as acquire answers them; undefined when it cannot be read. */
@@ -181,14 +182,20 @@ export class Inbox {
       const [id, fields] = list(entry)
       if (!this.#positions.has(session)) return // the session has stopped listening
       this.#positions.set(session, textOf(id))
-      const { notice, chunk, isAnew = false, isWatch = false } = readEntry(list(fields), this.#options.grantFrom)
+      const {
+        notice,
+        chunk,
+        hasEndedRun = false,
+        isAnew = false,
+        isWatch = false,
+      } = readEntry(list(fields), this.#options.grantFrom)
       if (isAnew) this.#missed(session)
       if (isWatch) this.#options.onWatch(session)
       if (notice === undefined) continue
       if (notice.kind === 'granted' && !isBefore(this.#deliveredBefore.get(session) ?? BEGINNING, textOf(id))) continue
       if (chunk !== undefined && notice.kind === 'released') {
         // The number of an entry begins with when it was written.
-        this.#options.onChunk(notice.gid, chunk, Number.parseInt(textOf(id), 10))
+        this.#options.onChunk(notice.gid, { chunk, releasedAt: Number.parseInt(textOf(id), 10), hasEndedRun })
       }
       this.#listeners.notify(session, notice)
     }
@@ -318,12 +325,14 @@ function readEntry(
 ): {
   readonly notice: Notice | undefined
   readonly chunk?: Buffer
+  readonly hasEndedRun?: boolean
   readonly isAnew?: boolean
   readonly isWatch?: boolean
 } {
   let kind = ''
   let gid: string | undefined
   let value: Reply = null
+  let hasEndedRun = false
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const field = fields[i + 1] ?? null
     switch (textOf(fields[i])) {
@@ -336,6 +345,9 @@ function readEntry(
       case 'v':
         value = field
         break
+      case 'e':
+        hasEndedRun = true
+        break
       default: // of a newer release
     }
   }
@@ -345,7 +357,7 @@ function readEntry(
   if (gid === undefined) return { notice: undefined }
   switch (kind) {
     case 'released':
-      return Buffer.isBuffer(value) ? { notice: { kind, gid }, chunk: value } : { notice: { kind, gid } }
+      return Buffer.isBuffer(value) ? { notice: { kind, gid }, chunk: value, hasEndedRun } : { notice: { kind, gid } }
     case 'idle':
       return { notice: { kind, gid } }
     case 'withdrawn':

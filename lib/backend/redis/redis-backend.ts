@@ -123,7 +123,7 @@ class RedisBackend implements Backend {
     this.#inbox = new Inbox({
       ...connection,
       onReconnected: () => this.#notifyReconnected(),
-      onChunk: (gid, chunk, releasedAt) => released.put(gid, chunk, releasedAt),
+      onChunk: (gid, chunk) => released.put(gid, chunk),
       grantFrom: (parts) => grantIn(this.#store, parts),
       onWatch: (session) => this.#renewal.hurry(session),
     })

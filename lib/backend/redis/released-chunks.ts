@@ -7,6 +7,8 @@ export interface ReleasedChunk {
   readonly chunk: Buffer
   /** In milliseconds since the epoch, by the store's clock. */
   readonly releasedAt: number
+  /** The run has ended with the barrier. */
+  readonly hasEndedRun: boolean
 }
 
 /** Chunks kept for holders that have not asked yet; more are forgotten, oldest first. */
@@ -16,9 +18,9 @@ export class ReleasedChunks {
   readonly #chunks = new Map<string, ReleasedChunk>()
 
   /** The group is released, and this is all that arrived at its barrier. */
-  put(gid: string, chunk: Buffer, releasedAt: number): void {
+  put(gid: string, released: ReleasedChunk): void {
     this.#chunks.delete(gid)
-    this.#chunks.set(gid, { chunk, releasedAt })
+    this.#chunks.set(gid, released)
     if (this.#chunks.size <= MOST_CHUNKS) return
     for (const oldest of this.#chunks.keys()) {
       this.#chunks.delete(oldest)

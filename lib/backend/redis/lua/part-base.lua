@@ -3,7 +3,7 @@
 -- which every call begins. What only few calls fill is not asked about in every call: whoever fills it first puts a function that makes it anew
 -- into the list `begins`, for the next call.
 -- Library: byte char sub rep find match gmatch format floor min max concat pack unpackBytes call tryCall ipairs pairs next tonumber unpack M T HUGE
--- Gives: whole shard firstRead readShard shardValue shardNumber setShard now nowMicros newEpoch wall nextFence notify activity channelOf
+-- Gives: whole shard firstRead readShard shardValue shardNumber setShard now nowMicros newEpoch wall nextFence notify activity channelOf watchersOf
 --   quarantine isAnyBroken many isOfOtherType makeAnew readHint commitShard commitNotices
 -- Needs: none
 HUGE = 1 / 0
@@ -157,6 +157,12 @@ local channels
 -- which a script is given as its second key: it cannot ask for the database.
 function channelOf(run)
   return channels and channels .. run or T .. ':act:' .. run
+end
+
+-- How many processes watch the run. Sent with a grant, so that a worker need not ask.
+function watchersOf(run)
+  local counts = tryCall('PUBSUB', 'NUMSUB', channelOf(run))
+  return tonumber(counts[2]) or 0
 end
 
 -- Unreadable records, with what could not be read of them.

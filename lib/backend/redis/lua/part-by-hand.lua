@@ -2,7 +2,7 @@
 -- holder's token is worthless from then on.
 -- Gives: applyDecision byHand decide
 -- Needs:
---   barrier: arrive chunkOf
+--   barrier: barrier
 --   base: activity commitNotices notify quarantine readShard wall whole
 --   branch-table: DELAYED FAILED GRANTED HAS_SAVED NO_GRANT READY SUCCEEDED cellOf isParked lastingFlags setCells
 --   closing: closeChildren
@@ -69,7 +69,7 @@ local function endBranch(g, index, cell, kind, value)
   setCells(g, index, char(kind) .. sub(cell, 2, 3) .. '\0' .. NO_GRANT)
   closeChildren(g, index, cell, 'the branch that opened it is over')
   activity(g.run, 'settled', g.gid)
-  arrive(g, chunkOf({ index }, char(kind), { value }), 1, kind == FAILED and 1 or 0, value)
+  barrier.arrive(g, barrier.chunkOf({ index }, char(kind), { value }), 1, kind == FAILED and 1 or 0, value)
 end
 
 -- Whoever gets the branch next reads what is saved of it; the session that holds it is notified, and loses it without a count.

@@ -3,7 +3,7 @@
 -- granted before).
 -- Gives: grantTo grantOf addGrant WHOLE SHARED
 -- Needs:
---   base: activity channelOf now shard shardNumber wall
+--   base: activity now shard shardNumber wall watchersOf
 --   branch-table: GRANTED HAS_CHILDREN NO_CELL READY SMALL cellOf cellsOf grantedCells lastingFlags setCells stored
 --   children: childrenOf
 --   due-queue: unplan
@@ -17,12 +17,6 @@
 -- input in `bytes`; or gathered: ends from 0; or apart: `bytes` says where they are, and ends are as in the first.
 local SPLIT, GATHERED, APART = 0, 3, 4
 WHOLE, SHARED = 1, 2
-
--- Sent with the grant, so that a worker need not ask whether its run is watched.
-local function watchersOf(run)
-  local counts = tryCall('PUBSUB', 'NUMSUB', channelOf(run))
-  return tonumber(counts[2]) or 0
-end
 
 -- The one input of a group.
 local function addShared(g, grant)

@@ -24,12 +24,12 @@ local HEAD, FACT_BYTES = '<I4BBI4dI4I4dI4ddssss', 34
 local STATE, STATE_BYTES = '<dBBI4I4I4I4I4I4I4I4I4I4I4I4dd', 74
 local STATES = { [111] = 'o', [114] = 'r', [119] = 'w' }
 local STATE_BYTE = { o = 111, r = 114, w = 119 }
-local IS_QUEUED, IS_RETIRED, HAS_GROUPS, IS_OPENERS, IS_REOPENED = 1, 2, 4, 8, 16
+local IS_QUEUED, IS_RETIRED, HAS_GROUPS, IS_OPENERS, IS_REOPENED, ENDS_RUN = 1, 2, 4, 8, 16, 32
 -- By all flags: what each says.
 local FLAGS = {}
-for flags = 0, IS_REOPENED * 2 - 1 do
+for flags = 0, ENDS_RUN * 2 - 1 do
   FLAGS[flags] = { isQueued = flags % 2 == 1, isRetired = flags % 4 >= IS_RETIRED, hasChildren = flags % 8 >= HAS_GROUPS,
-    isOpeners = flags % 16 >= IS_OPENERS, isReopened = flags >= IS_REOPENED }
+    isOpeners = flags % 16 >= IS_OPENERS, isReopened = flags % 32 >= IS_REOPENED, endsRun = flags >= ENDS_RUN }
 end
 
 -- Of a new group, or of one that stands in another lane.
@@ -44,6 +44,7 @@ function stateOf(g)
   if g.hasChildren then flags = flags + HAS_GROUPS end
   if g.isOpeners then flags = flags + IS_OPENERS end
   if g.isReopened then flags = flags + IS_REOPENED end
+  if g.endsRun then flags = flags + ENDS_RUN end
   return pack(STATE, g.since, STATE_BYTE[g.state], flags, g.left, g.fill, g.bytes, g.next, g.inFlight, g.settles, g.grantCount, g.requeuedCount,
     g.delayed, g.failed, g.dead, g.epoch, g.closed, g.affinityUntil) .. g.inbox
 end
@@ -80,7 +81,7 @@ local function decode(gid, b, fields)
   if fields[3] and #fields[3] < size * 8 then
     error('a branch table that is cut off')
   end
-  local is = FLAGS[flags % (IS_REOPENED * 2)]
+  local is = FLAGS[flags % (ENDS_RUN * 2)]
   return { gid = gid, b = b, run = parent == '' and gid or sub(gid, 1, (find(gid, '/', 1, true) or 0) - 1),
     size = size, isShared = shared == 1, rule = RULES[rule], lane = lane,
     score = score, depth = depth, limit = limit, attempts = attempts, losses = losses, timeout = timeout, parentIndex = parentIndex, opened = opened,
@@ -88,7 +89,7 @@ local function decode(gid, b, fields)
     left = left, fill = fill, bytes = bytes, next = nextIndex, inFlight = inFlight, settles = settles, grantCount = grantCount,
     requeuedCount = requeuedCount, delayed = delayed, parked = parked, failed = failed, dead = dead, epoch = epoch, since = since, closed = closed,
     affinityUntil = affinityUntil, isQueued = is.isQueued, isRetired = is.isRetired, hasChildren = is.hasChildren, isOpeners = is.isOpeners,
-    isReopened = is.isReopened, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
+    isReopened = is.isReopened, endsRun = is.endsRun, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
     inline = fields[3], segments = fields[4] or '',
     wasQueued = is.isQueued, inFlightBefore = is.isOpeners and 0 or inFlight, delayedBefore = delayed, readyBefore = 0,
     isTouched = false, records = {} }

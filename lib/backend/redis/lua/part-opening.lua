@@ -63,6 +63,7 @@ function newGroup(ARGV, at, run, parent, parentIndex, inbox, lane)
     grantCount = 0, since = 0, requeuedCount = 0, delayed = 0, parked = 0, failed = 0, dead = 0, epoch = 0, closed = 0, affinityUntil = 0,
     isQueued = false, wasQueued = false, isRetired = false, hasChildren = false, isOpeners = false, isNew = true, isTouched = true, readyBefore = 0,
     inFlightBefore = 0, delayedBefore = 0, segments = '', records = {}, inline = false, contents = false,
+    endsRun = find(ARGV[at + 10], '"endsRun":true', 1, true) ~= nil,
     all = size <= SMALL and rep(NO_CELL, size) }
   if affinity ~= '' then
     g.affinityUntil = now() + affinityMs

@@ -1,7 +1,7 @@
 -- Reclaiming: branches of a session that is gone, late or closed. Those that may start again are ready at once; the others have their outcome.
 -- Gives: reclaim reclaimGrant
 -- Needs:
---   barrier: arrive chunkOf
+--   barrier: barrier
 --   base: notify whole
 --   branch-table: DEAD FAILED GRANTED HAS_OUTLASTED NO_GRANT READY cellOf lastingFlags setCells
 --   closing: closeChildren
@@ -103,7 +103,7 @@ function reclaim(g, grantNumber, cause, most, only)
   end
   addReady(g, ready)
   if #ended > 0 then
-    arrive(g, chunkOf(ended, concat(endedKinds), endedValues), #ended, #ended, endedValues[1])
+    barrier.arrive(g, barrier.chunkOf(ended, concat(endedKinds), endedValues), #ended, #ended, endedValues[1])
   else
     reopenLimit(g)
   end

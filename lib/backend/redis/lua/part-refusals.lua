@@ -2,7 +2,7 @@
 -- branch, and that those around it stand among the requeued ones from then on.
 -- Gives: refuse
 -- Needs:
---   barrier: arrive chunkOf
+--   barrier: barrier
 --   base: activity
 --   branch-table: FAILED NO_GRANT READY cellOf setCells
 --   group: filled touch
@@ -31,5 +31,5 @@ function refuse(g, ARGV, at)
     end
   end
   activity(g.run, 'settled', g.gid)
-  arrive(g, chunkOf(indexes, rep(char(FAILED), count), values), count, count, values[count])
+  barrier.arrive(g, barrier.chunkOf(indexes, rep(char(FAILED), count), values), count, count, values[count])
 end

@@ -2,7 +2,7 @@
 -- which is nearly every range, is counted as a whole, and the bytes that came are stored.
 -- Gives: settle
 -- Needs:
---   barrier: arrive chunkOf
+--   barrier: barrier
 --   base: activity firstRead quarantine shard wall
 --   branch-table: ANYWHERE DEAD DELAYED FAILED GRANTED HAS_SAVED READY SUCCEEDED cellOf cellsOf lastingFlags grantedCells setCells
 --   closing: closeChildren
@@ -222,7 +222,7 @@ local function settleRange(gid, token, mode, outcomes, delays, upload, saved)
     touch(g)
     local failures = finishAll(g, from, count, mode, outcomes, at, numberBytes)
     accept(g, grantNumber, session, branches, count, saved, false)
-    arrive(g, outcomes, count, failures, nil, upload ~= '' and upload)
+    barrier.arrive(g, outcomes, count, failures, nil, upload ~= '' and upload)
     return 'OK'
   end
   local parks, times
@@ -241,7 +241,7 @@ local function settleRange(gid, token, mode, outcomes, delays, upload, saved)
     runWaits.parkBranch(g, what[1], what[2], parks, what[3])
   end
   if #ended > 0 then
-    arrive(g, chunkOf(ended, concat(endedKinds), endedValues) .. times, #ended, failed, endedValues[1])
+    barrier.arrive(g, barrier.chunkOf(ended, concat(endedKinds), endedValues) .. times, #ended, failed, endedValues[1])
   else
     reopenLimit(g)
   end

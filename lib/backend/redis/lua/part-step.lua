@@ -1,7 +1,7 @@
 -- The body of step: save, open or fill a group, retire, end the run. Everything is checked before anything is changed.
 -- Gives: step
 -- Needs:
---   barrier: arrive chunkOf
+--   barrier: barrier
 --   base: activity firstRead readShard
 --   branch-table: FAILED HAS_CHILDREN HAS_OUTLASTED HAS_SAVED SUCCEEDED setCells tableOf
 --   children: addChild removeChild
@@ -176,20 +176,16 @@ local function saveFrom(run, ARGV, from, before)
 end
 
 -- The holder of the root branch ends the run: its own arrival at the root's barrier.
-local function endBy(run, holding, grantNumber, session, index, cell, ending, value, upload)
-  touch(holding)
-  local _, branches = recordOf(holding, grantNumber)
-  endHolding(holding, grantNumber, session, branches, 1)
-  holding.inFlight = holding.inFlight - 1
+local function endBy(run, holding, grantNumber, session, cell, ending, value, upload)
   if ending == 'cancelled' then
+    touch(holding)
+    local _, branches = recordOf(holding, grantNumber)
+    endHolding(holding, grantNumber, session, branches, 1)
+    holding.inFlight = holding.inFlight - 1
     endRun(run, 'cancelled', value, 'the run was cancelled', upload)
     return
   end
-  local kind = ending == 'completed' and SUCCEEDED or FAILED
-  inHand.endStart(holding, index, byte(cell, 4), true)
-  setCells(holding, index, char(kind) .. sub(cell, 2, 3) .. '\0' .. sub(cell, 5))
-  local chunk = chunkOf({ index }, char(kind), { value }, upload and uploads.sizeOf(upload))
-  arrive(holding, chunk, 1, kind == FAILED and 1 or 0, value, upload)
+  barrier.endRoot(holding, grantNumber, session, cell, ending == 'completed' and SUCCEEDED or FAILED, value, upload)
 end
 
 -- What a step answers when its run has ended: `DONE` where it was with just this value.
@@ -284,7 +280,7 @@ function step(isFull, ARGV, endBranches)
     end
   end
   if ending ~= '' then
-    endBy(run, holding, grantNumber, session, index, cell, ending, value, upload)
+    endBy(run, holding, grantNumber, session, cell, ending, value, upload)
   end
   commit()
   commitGraphs()

@@ -26,9 +26,9 @@ export async function outcomes(store: Store, gid: string, after: number): Promis
   const brought = after === 0 ? store.released.take(gid) : undefined
   if (brought !== undefined) {
     const chunk = await readChunk(brought.chunk, () => Promise.reject(unreadable()))
-    const { releasedAt } = brought
+    const { releasedAt, hasEndedRun } = brought
     const size = chunk.indexes.length
-    return { state: 'released', size, releasedAt, chunks: [chunk], next: 1, withdrawn: NOTHING_WITHDRAWN }
+    return { state: 'released', size, releasedAt, hasEndedRun, chunks: [chunk], next: 1, withdrawn: NOTHING_WITHDRAWN }
   }
   const reply = listOf(await paged(store, () => store.shard.call('outcomes', [gid, after, pageBytes(store)])))
   const [word, state, size, next, isLast, table, closed, redone, undone, ...chunks] = reply

@@ -48,6 +48,7 @@ export function decodeSpec(bytes: Uint8Array): GroupSpec {
     requires: names('requires'),
     tasks: names('tasks'),
     ...(facts['isOneTask'] === true && { isOneTask: true }),
+    ...(facts['endsRun'] === true && { endsRun: true }),
     ...(affinity !== undefined && { affinity: text('affinity') }),
     priority: number('priority'),
     depth: number('depth'),
