@@ -1,5 +1,5 @@
 /** News of a barrier is a hint, and a store may lose a group: a superstep ends with its outcomes all the same. */
-import { each, seq, task, type EventOf } from 'graflow'
+import { each, par, seq, task, type EventOf } from 'graflow'
 import { seededRandom } from 'graflow/testing'
 import type { Backend, Notice, StepRequest } from '../../lib/backend/backend.js'
 import { failureOf } from '../support/captured-errors.js'
@@ -93,8 +93,31 @@ describe('a superstep', () => {
       inspect: { ...backend.inspect, outcomes: async () => undefined },
     }))
     const first = task('first', (all: number[]) => all[0])
-    const failure = await failureOf(client.run(each(double).to(first) as never, [1] as never))
+    const failure = await failureOf(client.run(each(double).to(first), [1] as never))
     expect(failure).toMatchObject({ code: 'INTEGRITY', details: { group: '0' } })
+    await client.close()
+  })
+
+  it('is the end of its run where nothing follows it: the driver makes no call for that', async () => {
+    const ends: unknown[] = []
+    const { client, errors } = await withFaults((backend) => ({
+      step: async (request: StepRequest) => {
+        if (request.end !== undefined) ends.push(request.end.state)
+        return backend.step(request)
+      },
+    }))
+    const first = task('first', (all: number[]) => all[0])
+    const run = (flow: unknown, input: unknown): Promise<unknown> => client.run(flow, input)
+    expect(await run(each(double), [1, 2])).toEqual([2, 4])
+    expect(await run(par(double, double), 3)).toEqual([6, 6])
+    expect(ends).toEqual([])
+    // whose result is waited for is watched
+    const submitted = await client.submit(each(double), [1])
+    expect([await submitted.result(), ends.splice(0)]).toEqual([[2], ['completed']])
+    expect(await run(each(double).to(first), [1, 2])).toBe(2)
+    expect(await run(par({ a: double, b: double }), 3)).toEqual({ a: 6, b: 6 })
+    expect(await run(each(double).settled(), [1])).toEqual([{ status: 'succeeded', value: 2 }])
+    expect([ends, errors]).toEqual([['completed', 'completed', 'completed'], []])
     await client.close()
   })
 
