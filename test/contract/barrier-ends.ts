@@ -113,7 +113,7 @@ export function describeBarrierEnds(useWorld: UseWorld): void {
     ['with values of more than 2 KiB', { size: 2 }, ['v'.repeat(1_024), 'w'.repeat(1_025)]],
     ['with a value that cannot stand in a list as it is', { size: 2 }, ['v', '\u0093\u00a2\u0001groot']],
     ['whose list would be read as something else', { size: 3 }, ['\u00a2\u0001g', 'a', 'b']],
-  ])('is ended by its driver: one %s', async (_, spec, given) => {
+  ])('is ended by its driver, too: one %s', async (_, spec, given) => {
     const world = await useWorld()
     const holder = await begun(world, spec)
     const grant = await world.takeOne()

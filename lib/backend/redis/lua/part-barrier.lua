@@ -12,7 +12,6 @@
 --   tasks-in-hand: inHand
 --   uploads: uploads
 --   waking: reopenLimit
-barrier = {}
 -- A run ends with the barrier of its last group only where that is this small, and the run is kept for so long afterwards: a driver that missed the
 -- notice reads from the store what it has missed.
 local MOST_ENDING, MOST_ENDING_BYTES, LEAST_KEPT_MS = 15, 2048, 60000
@@ -23,7 +22,7 @@ local MOST_NOTICE_BYTES = 4096
 
 -- One chunk of outcomes: indexes and values run in parallel; kinds is a text of one byte each. `apart`: how long the only value is, if it is not in
 -- it.
-function barrier.chunkOf(indexes, kinds, values, apart)
+local function chunkOf(indexes, kinds, values, apart)
   local packedIndexes, ends, size = {}, {}, 0
   for i, index in ipairs(indexes) do
     packedIndexes[i] = pack('<I4', index)
@@ -104,21 +103,23 @@ local function endedWith(g, chunk, count, failed, upload)
   return root, number, session, cell, value
 end
 
+local arrive
+
 -- The branch of a root ends, and with it its run: its own arrival at the root's barrier.
-function barrier.endRoot(root, grantNumber, session, cell, kind, value, upload)
+local function endRoot(root, grantNumber, session, cell, kind, value, upload)
   touch(root)
   local _, branches = recordOf(root, grantNumber)
   endHolding(root, grantNumber, session, branches, 1)
   root.inFlight = root.inFlight - 1
   inHand.endStart(root, 0, byte(cell, 4), true)
   setCells(root, 0, char(kind) .. sub(cell, 2, 3) .. '\0' .. sub(cell, 5))
-  local chunk = barrier.chunkOf({ 0 }, char(kind), { value }, upload and uploads.sizeOf(upload))
-  barrier.arrive(root, chunk, 1, kind == FAILED and 1 or 0, value, upload)
+  local chunk = chunkOf({ 0 }, char(kind), { value }, upload and uploads.sizeOf(upload))
+  arrive(root, chunk, 1, kind == FAILED and 1 or 0, value, upload)
 end
 
 -- Final outcomes reach the barrier: `chunk` as it is stored, `count` of them, `failed` of which did not succeed. `upload`: their values, if not in
 -- it.
-function barrier.arrive(g, chunk, count, failed, lastValue, upload)
+function arrive(g, chunk, count, failed, lastValue, upload)
   touch(g)
   g.settles = g.settles + 1
   g.left, g.failed = g.left - count, g.failed + failed
@@ -143,6 +144,8 @@ function barrier.arrive(g, chunk, count, failed, lastValue, upload)
   if g.isRoot then
     endRun(loadRun(g.run), failed > 0 and 'failed' or 'completed', lastValue or '', 'the run is over', upload)
   elseif root then
-    barrier.endRoot(root, number, session, cell, SUCCEEDED, value)
+    endRoot(root, number, session, cell, SUCCEEDED, value)
   end
 end
+
+barrier = { arrive = arrive, chunkOf = chunkOf, endRoot = endRoot }
