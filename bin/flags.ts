@@ -134,7 +134,9 @@ function demandValues(command: Command, argv: readonly string[]): void {
     const value = given ?? (next?.startsWith('--') === true ? undefined : next)
     if (value === undefined || value === '') {
       const got =
-        given === undefined && next !== undefined ? `the flag ${shown(next.split('=', 1)[0] ?? '')}` : 'nothing'
+        given === undefined && next?.startsWith('--') === true
+          ? `the flag ${shown(next.split('=', 1)[0] ?? '')}`
+          : 'nothing'
       throw invalid(
         `--${flag}: expected a value, got ${got}: write --${flag} ${example}; ${command.name} --help lists the flags`,
       )

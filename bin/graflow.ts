@@ -8,7 +8,9 @@ import { main } from './main.js'
 import { resolveHere } from './resolve-here.js'
 
 // The reader of our output may be gone, as with `graflow graph … | head`.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
+let isUnread = false
+process.stdout.on('error', () => (isUnread = true))
+process.stderr.on('error', () => undefined)
 
 const interruption = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -31,6 +33,7 @@ const time = { clock: systemClock, timeoutMs: WORKER_OPTIONS.moduleTimeoutMs.def
 void main(process.argv.slice(2), {
   ...{ env: process.env, folder, out: process.stdout, err: process.stderr, signal: interruption.signal },
   now: () => systemClock.now(),
+  isUnread: () => isUnread,
   ...(process.stdin.isTTY && { onKey }),
   readInput: () => text(process.stdin),
   async load(paths) {

@@ -17,6 +17,8 @@ export interface Host {
   readonly out: Screen
   /** Progress, warnings and errors. */
   readonly err: Screen
+  /** Whether nobody reads the results any more, as behind `| head`. */
+  readonly isUnread?: () => boolean
   /** Aborts when the command is told to end. */
   readonly signal: AbortSignal
   /** Milliseconds since the epoch. */

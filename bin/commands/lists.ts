@@ -1,4 +1,5 @@
 /** `graflow waits`, `signal`, `workers`, `queues`, `dead` and `builds`: what there is besides runs, and what can be done with it. */
+import { letterNotFound } from '../../lib/producer/handle-services.js'
 import type { DeadLetter, DeadLetterWithInput } from '../../lib/producer/operator-types.js'
 import { named } from '../../lib/values/item-label.js'
 import type { Graflow, RunWait, WorkerStatus } from '../../lib/producer/types.js'
@@ -18,8 +19,10 @@ import {
   oneWord,
   pageOf,
   type PageSettings,
+  PAGED,
   QUEUE_HEAD,
   queueRow,
+  refuseIdle,
   show,
   tell,
   timeOf,
@@ -28,9 +31,13 @@ import {
 } from './operate.js'
 import { whatOf } from './run-tree.js'
 
-export const waitsCommand: Run = async (given, host) =>
-  withClient(given, (graflow) => {
-    const [id] = given.words
+export const waitsCommand: Run = async (given, host) => {
+  const [id] = given.words
+  refuseIdle(given, `graflow waits${id === undefined ? '' : ' ID'}`, [
+    'waitsFor',
+    ...(id === undefined ? PAGED : ['watch']),
+  ])
+  return withClient(given, (graflow) => {
     const { waitsFor } = given.options as { readonly waitsFor?: readonly WaitReason[] } // the client checks them
     const why = waitsFor === undefined ? {} : { why: waitsFor }
     const look = async (): Promise<{ items: readonly RunWait[]; cursor?: string }> =>
@@ -49,12 +56,13 @@ export const waitsCommand: Run = async (given, host) =>
     const head = ['RUN', 'WHY', 'PATH', 'TASK', 'COUNT', 'FOR', 'WHAT']
     return show(given, host, look, (page) => listText(host, head, page.items.map(row), 'nothing waits', page))
   })
+}
 
 export const signalCommand: Run = async (given, host) => {
   const [id, name, ...more] = given.words
   if (id === undefined || name === undefined || more.length > 0)
     throw invalid(
-      `expected the id of a run and the name of a signal, got ${given.words.length} words: write graflow signal ID NAME --data '{ "ok": true }'`,
+      `expected the id of a run and the name of a signal, got ${given.words.length} word${given.words.length === 1 ? '' : 's'}: write graflow signal ID NAME --data '{ "ok": true }'`,
     )
   const { data, index } = given.options as { readonly data?: string; readonly index?: number }
   const payload = await inputOf(data, host, '--data')
@@ -72,6 +80,7 @@ export const workersCommand: Run = async (given, host) => {
   if (action === undefined && rest.length > 0) throw unknownAction(rest[0] ?? '', ['drain'], 'graflow workers')
   if (action === 'drain' && rest.length === 0)
     throw invalid('expected the id of a worker, got nothing: write graflow workers drain ID')
+  refuseIdle(given, `graflow workers${action === undefined ? '' : ' drain'}`, action === undefined ? PAGED : [])
   return withClient(given, async ({ workers }) => {
     if (action === 'drain')
       return tell(
@@ -113,6 +122,9 @@ export const queuesCommand: Run = async (given, host) => {
   const { action, rest } = askedOf(given, QUEUE_ACTIONS)
   if (action === undefined && rest.length > 0) throw unknownAction(rest[0] ?? '', QUEUE_ACTIONS, 'graflow queues')
   const name = action === undefined ? '' : oneWord(rest, 'the name of a queue', `graflow queues ${action} NAME`)
+  const takes = { pause: ['ahead'], resume: [] }
+  if (action === undefined) refuseIdle(given, 'graflow queues', PAGED)
+  else refuseIdle(given, `graflow queues ${action}`, takes[action])
   return withClient(given, async ({ queues }) => {
     if (action === 'pause')
       return tell(
@@ -143,7 +155,10 @@ export const deadCommand: Run = async (given, host) => {
   const { action, rest } = askedOf(given, DEAD_ACTIONS)
   const { ofTask, createdBefore } = given.options as DeadSettings
   if (action === undefined && rest.length > 0) throw unknownAction(rest[0] ?? '', DEAD_ACTIONS, 'graflow dead')
-  if (action === 'purge' && rest.length === 0) {
+  const form = `graflow dead${action === undefined ? '' : ` ${action}`}${action !== undefined && rest.length > 0 ? ' ID' : ''}`
+  const isPurge = action === 'purge' && rest.length === 0
+  refuseIdle(given, form, action === undefined ? ['ofTask', ...PAGED] : isPurge ? ['createdBefore'] : [])
+  if (isPurge) {
     const before = timeOf(createdBefore, '--before', host)
     return withClient(given, async ({ deadLetters }) => {
       const purged = await deadLetters.purge(before === undefined ? {} : { before })
@@ -189,8 +204,7 @@ const whyOf = ({ error, losses }: DeadLetter): string =>
 
 async function showLetter({ deadLetters }: Graflow, id: string, given: Given, host: Host): Promise<number> {
   const letter = await deadLetters.get(id)
-  if (letter === undefined)
-    throw invalid(`expected the id of a dead letter, got ${JSON.stringify(id)}, which is none: graflow dead lists them`)
+  if (letter === undefined) throw letterNotFound(id)
   host.out.write(given.switches.has('json') ? toJson(letter) : letterText(letter, host))
   return EXIT_CODES.done.code
 }

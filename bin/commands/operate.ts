@@ -10,6 +10,7 @@ import type { Host } from '../host.js'
 import { duration, painter, plainText, toJson } from '../output.js'
 import type { Given } from '../settings.js'
 import { table } from '../table.js'
+import { CONNECTION_OPTIONS } from './options.js'
 
 type Connection = Pick<WorkerOptions, 'redisUrl' | 'redisHost' | 'redisPort' | 'redisDb' | 'keyPrefix'>
 
@@ -66,6 +67,26 @@ export const unknownAction = (word: string, actions: readonly string[], command:
     `expected one of ${actions.join(', ')}, got ${JSON.stringify(shown(word))}${meant(word, actions)}; ${command} --help says what there is`,
   )
 
+/**
+ * Refuses flags that do nothing in what is asked for: who writes `dead purge --task a` does not want all to be deleted.
+ * @param form what is asked for, as people write it
+ * @param takes the options and switches that count there, beside the connection and `--json`
+ * @throws GraflowError INVALID_OPTION
+ */
+export function refuseIdle({ sources, switches }: Given, form: string, takes: readonly string[]): void {
+  const flags = Object.entries(sources).filter(
+    ([option, from]) => from.startsWith('--') && !Object.hasOwn(CONNECTION_OPTIONS, option),
+  )
+  const ofSwitches = [...switches].filter((name) => name !== 'json').map((name) => [name, `--${name}`] as const)
+  const idle = [...flags, ...ofSwitches].find(([option]) => !takes.includes(option))
+  if (idle === undefined) return
+  const command = form.split(' ', 2).join(' ')
+  throw invalid(`${idle[1]}: ${form} does not take it; ${command} --help says what it is for`)
+}
+
+/** Options of pages. */
+export const PAGED = ['pageLimit', 'pageCursor', 'watch'] as const
+
 const LOOK_MS = 1_000
 const CLEAR = '\u001b[H\u001b[2J'
 
@@ -87,6 +108,7 @@ export async function show<T>(
     return EXIT_CODES.done.code
   }
   for (;;) {
+    if (host.isUnread?.() === true) return EXIT_CODES.done.code
     const found = host.signal.aborted ? undefined : await unlessAborted(look(), host.signal)
     if (found === undefined) return EXIT_CODES.done.code
     if (isJson) host.out.write(`${JSON.stringify(JSON.parse(toJson(document(found))))}\n`)

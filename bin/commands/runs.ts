@@ -17,7 +17,9 @@ import {
   listText,
   pageOf,
   type PageSettings,
+  PAGED,
   quoted,
+  refuseIdle,
   show,
   tell,
   timeOf,
@@ -61,12 +63,28 @@ interface RunsSettings extends PageSettings {
   readonly reason?: string
 }
 
+const FILTERS = [
+  ...(['runState', 'ofWorkflow', 'withTag', 'ofBuild', 'createdSince', 'createdUntil'] as const),
+  ...(['withError', 'withMessage', 'waitsFor'] as const),
+] satisfies readonly (keyof RunsSettings)[]
+
+/** Options of an action, beside its filter. */
+const OF_ACTION: Readonly<Partial<Record<Action, readonly (keyof RunsSettings)[]>>> = {
+  retry: ['retryFrom'],
+  cancel: ['reason'],
+}
+
 export const runsCommand: Run = async (given, host) => {
   const { action, rest } = askedOf(given, ACTIONS)
   const filter = filterOf(given, host)
   if (action === undefined) {
     const [id, ...more] = rest
     if (more.length > 0) throw unknownAction(id ?? '', ACTIONS, 'graflow runs')
+    refuseIdle(
+      given,
+      `graflow runs${id === undefined ? '' : ' ID'}`,
+      id === undefined ? [...FILTERS, ...PAGED] : ['at', 'watch'],
+    )
     return withClient(given, (graflow) =>
       id === undefined ? list(graflow, filter, given, host) : one(graflow, id, given, host),
     )
@@ -79,6 +97,8 @@ export const runsCommand: Run = async (given, host) => {
     throw invalid(
       `expected ids or a filter, got neither: write graflow runs ${action} ID … or graflow runs ${action} --state failed`,
     )
+  const takes = [...(OF_ACTION[action] ?? []), ...(rest.length > 0 ? [] : [...FILTERS, 'pageCursor'])]
+  refuseIdle(given, `graflow runs ${action}${rest.length > 0 ? ' ID' : ''}`, takes)
   return withClient(given, (graflow) =>
     rest.length > 0 ? actOn(graflow, action, rest, given, host) : inBulk(graflow, action, filter, given, host),
   )

@@ -21,6 +21,8 @@ const USUAL_ROWS = 24
 /** Of the lines of a screen, those that are no runs: titles, heads and the last line. */
 const OTHER_LINES = 12
 const FAILED_WITHIN_MS = 3_600_000
+/** Of runs that failed, so many of the newest are looked at: lists go by when runs were created. */
+const LOOKED_AT = 50
 
 const LATE_MS = 3_000
 const NO_ANSWER = 'graflow  no answer from Redis: looking again'
@@ -108,11 +110,11 @@ async function answerOf(
 
 async function lookAt({ runs, queues, workers }: Graflow, host: Host): Promise<Sight> {
   const most = Math.max(3, Math.min(MOST_RUNS, rowsOf(host) - OTHER_LINES))
-  const [unfinished, queuePage, workerPage, failed] = await Promise.all([
+  const [unfinished, queuePage, workerPage, ended] = await Promise.all([
     runs.list({ state: UNFINISHED_STATES, limit: most }),
     queues.list({ limit: MOST_QUEUES }),
     workers.list({ limit: 1_000 }),
-    runs.list({ state: 'failed', since: host.now() - FAILED_WITHIN_MS, limit: MOST_FAILED }),
+    runs.list({ state: 'failed', limit: LOOKED_AT }),
   ])
   const statuses = await Promise.all(unfinished.items.map(({ id }) => runs.get(id)))
   return {
@@ -120,8 +122,17 @@ async function lookAt({ runs, queues, workers }: Graflow, host: Host): Promise<S
     isMore: unfinished.cursor !== undefined,
     queues: queuePage.items,
     workers: workerPage.items,
-    failed: failed.items,
+    failed: lastOf(ended.items, host.now() - FAILED_WITHIN_MS),
   }
+}
+
+/** Those that ended last: a run that was created long ago may have failed just now. */
+function lastOf(failed: readonly RunSummary[], since: number): readonly RunSummary[] {
+  const endOf = ({ endedAt }: RunSummary): number => endedAt?.getTime() ?? 0
+  return failed
+    .filter((run) => endOf(run) >= since)
+    .sort((a, b) => endOf(b) - endOf(a))
+    .slice(0, MOST_FAILED)
 }
 
 /** Of runs, how many steps and branches were done a second, between the last looks. */

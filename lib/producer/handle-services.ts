@@ -26,6 +26,10 @@ export const runNotFound = (runId: string): GraflowError =>
     details: { runId },
   })
 
+/** The same for a dead letter. */
+export const letterNotFound = (id: string): GraflowError =>
+  new GraflowError('DEAD_LETTER_NOT_FOUND', `there is no dead letter "${id}", or none any more`, { details: { id } })
+
 /** The error for a run that was there, and not over, when it was looked at before. */
 export const runGone = (runId: string): GraflowError =>
   new GraflowError(

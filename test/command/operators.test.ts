@@ -1,11 +1,14 @@
 /** The commands for operators, each against a real Redis on which a worker runs flows; they get no code. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
 import { each, later, seq, task, waitFor, workflow } from '../../lib/index.js'
 import { Worker } from 'graflow/worker'
 import { z } from 'zod'
 import { command, commandHost } from '../support/command.js'
 import { main } from '../../bin/main.js'
 import { useStage } from '../support/redis-stage.js'
-import { until } from '../support/waits.js'
+import { until, within } from '../support/waits.js'
 
 const open = useStage()
 
@@ -135,6 +138,18 @@ describe('graflow runs', () => {
     const [line = ''] = host.out.text.split('\n')
     expect(JSON.parse(line).items).toHaveLength(3)
   })
+
+  it('ends with --watch once nobody reads its output any more', async () => {
+    const { flags } = await operated()
+    const script = join(__dirname, '../../dist/bin/graflow.js')
+    const child = spawn(process.execPath, [script, 'runs', ...flags, '--watch'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    child.stdout.once('data', () => child.stdout.destroy())
+    expect(
+      await within(15_000, once(child, 'exit'), () => 'the command to end').finally(() => child.kill('SIGKILL')),
+    ).toEqual([0, null])
+  })
 })
 
 describe('what stands still', () => {
@@ -146,7 +161,7 @@ describe('what stands still', () => {
     expect(await json('waits', 'r1')).toMatchObject({
       items: [{ runId: 'r1', why: 'signal', details: { signal: 'approve' } }],
     })
-    expect((await run('signal', 'r1')).err).toContain('expected the id of a run and the name of a signal, got 1 words')
+    expect((await run('signal', 'r1')).err).toContain('expected the id of a run and the name of a signal, got 1 word:')
     expect((await run('signal', 'r1', 'approve', '--data', '{ok}')).err).toContain('--data: --data is no JSON')
     expect(await json('signal', 'r1', 'approve', '--data', '{"ok":true}')).toEqual({
       id: 'r1',
@@ -204,7 +219,50 @@ describe('graflow workers, queues, builds and dead', () => {
   })
 })
 
+describe('flags that do nothing where they stand', () => {
+  it('are refused, so that nothing more is done than was meant', async () => {
+    const { client, run, json } = await operated()
+    const one = await client.submit(audit, items, { id: 'f1' })
+    await expect(one.result()).rejects.toThrow('no 3')
+    for (const [flag, ...argv] of [
+      ['--task', 'dead', 'purge', '--task', 'another'],
+      ['--before', 'dead', 'purge', '1-0', '--before', '7d'],
+      ['--before', 'dead', '--before', '7d'],
+      ['--limit', 'runs', 'delete', '--state', 'failed', '--limit', '1'],
+      ['--from', 'runs', 'cancel', 'f1', '--from', '0'],
+      ['--reason', 'runs', 'f1', '--reason', 'none'],
+      ['--state', 'runs', 'f1', '--state', 'running'],
+      ['--path', 'runs', '--path', '0'],
+      ['--watch', 'runs', 'retry', 'f1', '--watch'],
+      ['--ahead', 'queues', 'resume', 'default', '--ahead'],
+      ['--limit', 'workers', 'drain', 'w1', '--limit', '1'],
+      ['--cursor', 'waits', 'f1', '--cursor', 'a'],
+    ]) {
+      const { code, err, out } = await run(...argv)
+      expect({ argv, code, out, err }).toEqual({
+        ...{ argv, code: 2, out: '' },
+        err: expect.stringContaining(`${flag}: graflow ${argv[0]}`),
+      })
+    }
+    expect((await json('dead')).items).toHaveLength(1)
+    expect(await json('runs', 'f1')).toMatchObject({ state: 'failed' })
+    expect(await run('dead', 'show', 'nosuch')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('no dead letter'),
+    })
+  })
+})
+
 describe('graflow top', () => {
+  it('has what failed last, whenever it was created', async () => {
+    const { client, json } = await operated()
+    for (const id of ['old', 'new']) await (await client.submit(audit, items, { id })).result().catch(() => undefined)
+    expect(await client.runs.retry('old')).toBe(true)
+    await (await client.attach('old')).result().catch(() => undefined)
+    const { failed } = await json('top')
+    expect(failed.map(({ id }: { id: string }) => id)).toEqual(['old', 'new'])
+  })
+
   it('shows one look where its output is no terminal, and is drawn anew on one until q', async () => {
     const { client, run, json, flags } = await operated()
     const one = await client.submit(nap, undefined, { id: 't1' })

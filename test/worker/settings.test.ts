@@ -198,6 +198,7 @@ describe('settings of a command', () => {
       ['--tasks', '--role', 'auto'],
       '--tasks: expected a value, got the flag --role: write --tasks',
     ],
+    ['a flag with an empty text', ['--redis-url', ''], '--redis-url: expected a value, got nothing: write --re'],
     [
       'a flag whose value is empty',
       ['--redis-url='],

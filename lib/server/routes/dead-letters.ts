@@ -1,6 +1,6 @@
 /** Dead letters: branches whose attempts are spent. They can be run again by themselves, or deleted. */
 import { createRoute, z } from '@hono/zod-openapi'
-import { GraflowError } from '../../errors.js'
+import { letterNotFound } from '../../producer/handle-services.js'
 import { access, answers, command, given, KeyHeader, pageOf, PageQuery, sendJson, type ServerApp } from '../route.js'
 import { ErrorSchema, Time } from '../schemas.js'
 import type { ServerServices } from '../services.js'
@@ -85,9 +85,6 @@ const purgeLetters = createRoute({
   responses: answers({ 200: ['How many.', z.object({ purged: z.int() })] }, 409, 415),
 })
 
-const notFound = (id: string): GraflowError =>
-  new GraflowError('DEAD_LETTER_NOT_FOUND', `there is no dead letter "${id}", or none any more`, { details: { id } })
-
 export function addDeadLetterRoutes(app: ServerApp, { graflow: { deadLetters } }: ServerServices): void {
   app.openapi(listLetters, async (c) => {
     const { items, ...rest } = await deadLetters.list(given(c.req.valid('query')))
@@ -96,7 +93,7 @@ export function addDeadLetterRoutes(app: ServerApp, { graflow: { deadLetters } }
   app.openapi(getLetter, async (c) => {
     const { id } = c.req.valid('param')
     const letter = await deadLetters.get(id)
-    if (letter === undefined) throw notFound(id)
+    if (letter === undefined) throw letterNotFound(id)
     const { input, ...facts } = letter
     const { value, types, truncated } = typedValue(input)
     return sendJson({
@@ -111,14 +108,14 @@ export function addDeadLetterRoutes(app: ServerApp, { graflow: { deadLetters } }
   })
   app.openapi(replayLetter, async (c) => {
     const { id } = c.req.valid('param')
-    if ((await deadLetters.get(id)) === undefined) throw notFound(id)
+    if ((await deadLetters.get(id)) === undefined) throw letterNotFound(id)
     // a key belongs to its path: the same one for another letter is another command
     const run = await deadLetters.replay(id, given({ idempotencyKey: c.get('nonce') }))
     return sendJson({ id, runId: run.id }, 201, { location: `/api/v1/runs/${encodeURIComponent(run.id)}` })
   })
   app.openapi(deleteLetter, async (c) => {
     const { id } = c.req.valid('param')
-    if (!(await deadLetters.delete(id))) throw notFound(id)
+    if (!(await deadLetters.delete(id))) throw letterNotFound(id)
     return c.body(null, 204)
   })
 }
