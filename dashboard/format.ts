@@ -69,9 +69,15 @@ export const shortId = (id: string, most = SHOWN_OF_ID): string => {
 export const plural = (value: number, one: string, many = `${one}s`): string =>
   `${count(value)} ${value === 1 ? one : many}`
 
-/** `3 of 8 done`. What comes next is counted once it begins: where all that is known is done and the run goes on, it is not all there is. */
-export const doneOf = (done: number, total: number, isOver: boolean): string =>
-  done < total || isOver ? `${count(done)} of ${count(total)} done` : `${count(done)} done so far`
+/**
+ * `3 of 8 done`. What comes next is counted once it begins: where all that is known is done and the run goes on, it is not all there is.
+ * @param withdrawn so many of those that are over were never begun, or told to stop
+ */
+export function doneOf(over: number, total: number, isOver: boolean, withdrawn = 0): string {
+  const done = count(over - withdrawn)
+  const said = over < total || isOver ? `${done} of ${count(total)} done` : `${done} done so far`
+  return withdrawn > 0 ? `${said}, ${count(withdrawn)} withdrawn` : said
+}
 
 /** `512 B`, `1.4 MiB`. */
 export function bytes(value: number): string {

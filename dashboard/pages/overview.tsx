@@ -271,8 +271,9 @@ export function useRailCounts(): void {
     const hourAgo = Date.now() - 3_600_000
     const asked = waits?.items.filter(({ prompt }) => prompt !== undefined).length ?? 0
     const lost =
-      workers?.items.filter(({ state, seenAt }) => state === 'stale' && new Date(seenAt).getTime() > hourAgo).length ??
-      0
+      workers?.items.filter(
+        ({ state, seenAt }) => (state === 'stale' || state === 'dead') && new Date(seenAt).getTime() > hourAgo,
+      ).length ?? 0
     const letters = dead?.items.filter(({ at }) => new Date(at).getTime() > hourAgo).length ?? 0
     railCounts.set({
       waits: { count: asked, isLoud: true, of: 'questions to people' },

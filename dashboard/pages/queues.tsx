@@ -67,8 +67,8 @@ const columnsOf = (most: number, trend: BacklogTrend, refresh: () => void): read
   {
     key: 'name',
     title: 'Queue',
-    track: 'minmax(120px, 1.2fr)',
-    min: 120,
+    track: 'minmax(184px, 1.4fr)',
+    min: 184,
     cell: ({ name, isPaused }) => (
       <>
         <a class="cut strong" href={href(['queues'], { name })}>

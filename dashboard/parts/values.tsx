@@ -25,7 +25,9 @@ export function ErrorView({
   readonly depth?: number
   readonly isStackOpen?: boolean
 }): JSX.Element {
-  const { name, code, message, stack, cause, errors, details } = error
+  const { name, code, message, stack, cause, errors = [], details } = error
+  // the first of several is often the cause, too
+  const others = errors.filter((one) => JSON.stringify(one) !== JSON.stringify(cause))
   return (
     <div class="error-view">
       <p class="error-message wrap">
@@ -49,7 +51,7 @@ export function ErrorView({
           <ErrorView error={cause} depth={depth + 1} />
         </div>
       )}
-      {errors?.slice(0, MOST_CAUSES).map((one, i) => (
+      {others.slice(0, MOST_CAUSES).map((one, i) => (
         <div class="error-cause" key={i}>
           <ErrorView error={one} depth={depth + 1} />
         </div>

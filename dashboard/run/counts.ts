@@ -1,6 +1,7 @@
 /** Counts of branches as people read them: with a sign and a word each. */
 import { count } from '../format.js'
 import type { Mark } from '../parts/state.js'
+import type { RunStatus } from '../wire.js'
 import type { Counts } from './graph-state.js'
 
 export interface CountSign {
@@ -20,6 +21,10 @@ export const COUNT_SIGNS: readonly CountSign[] = [
   { of: 'ready', sign: '○', word: 'ready', mark: 'waiting' },
   { of: 'withdrawn', sign: '–', word: 'withdrawn', mark: 'cancelled' },
 ]
+
+/** Of all its groups: they are over, and were not done. */
+export const withdrawnIn = ({ groups }: Pick<RunStatus, 'groups'>): number =>
+  groups.reduce((sum, { withdrawn }) => sum + withdrawn, 0)
 
 /** `1 203 succeeded, 4 failed`. */
 export function countsText(counts: Counts): string {

@@ -108,9 +108,10 @@ export const Fact = ({
 )
 
 /** What handlers said last of how far they are. */
+/** What tasks tell of how far they are; of the whole run, of those only that are under way. */
 export function Progress({ status, path }: { readonly status: RunStatus; readonly path: string }): JSX.Element | null {
   const shown = status.progress
-    .filter((one) => path === '' || one.path === path || one.path.startsWith(`${path}/`))
+    .filter((one) => (path === '' ? one.fraction < 1 : one.path === path || one.path.startsWith(`${path}/`)))
     .slice(0, 6)
   if (shown.length === 0) return null
   return (
@@ -126,7 +127,8 @@ export function Progress({ status, path }: { readonly status: RunStatus; readonl
             </span>
             <progress max={1} value={one.fraction} aria-label={`Progress of ${one.task} at ${one.path}`} />
             <span class="small soft wrap">
-              {one.message} <Time of={one.at} />
+              {one.message === undefined || one.message === '' ? '' : `${one.message} · `}
+              <Time of={one.at} />
             </span>
           </li>
         ))}

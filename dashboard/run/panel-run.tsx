@@ -1,10 +1,11 @@
 /** The run itself, when nothing of it is chosen: why it failed, what was decided by hand, what it got and what it gives. */
 import type { JSX } from 'preact'
-import { count } from '../format.js'
+import { count, doneOf } from '../format.js'
 import { State } from '../parts/state.js'
 import { Tag, Time } from '../parts/text.js'
 import { ErrorView } from '../parts/values.js'
 import type { RunStatus } from '../wire.js'
+import { withdrawnIn } from './counts.js'
 import { Fact, Frame, type PanelProps, Part, Progress } from './panel-parts.js'
 import { ValueView } from './value-view.js'
 
@@ -20,9 +21,7 @@ export function OfRun({ id, status, isOver, onSelect }: PanelProps): JSX.Element
         </Part>
       )}
       <dl class="facts">
-        <Fact name="Done">
-          {done < total || isOver ? `${count(done)} of ${count(total)}` : `${count(done)} so far`}
-        </Fact>
+        <Fact name="Steps and branches">{doneOf(done, total, isOver, withdrawnIn(status))}</Fact>
         {retries > 0 && <Fact name="Retried">{retries === 1 ? 'once' : `${count(retries)} times`}</Fact>}
         {tags.length > 0 && (
           <Fact name="Tags">
@@ -34,7 +33,7 @@ export function OfRun({ id, status, isOver, onSelect }: PanelProps): JSX.Element
           </Fact>
         )}
       </dl>
-      <Progress status={status} path="" />
+      {!isOver && <Progress status={status} path="" />}
       {byHand.length > 0 && (
         <Part title="Decided by hand">
           <ul class="by-hand">

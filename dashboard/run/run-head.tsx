@@ -11,6 +11,7 @@ import { waitWords } from '../pages/wait-words.js'
 import { may, me } from '../session.js'
 import { useStore } from '../store.js'
 import type { RunStatus } from '../wire.js'
+import { withdrawnIn } from './counts.js'
 
 interface Changed {
   readonly changed: boolean
@@ -44,7 +45,7 @@ export function StateLine({ id, status, seen }: HeadProps): JSX.Element {
         <span class="num">
           <Took from={createdAt} to={endedAt} />
         </span>
-        <span class="soft num">{doneOf(done, total, isEnded(state))}</span>
+        <span class="soft num">{doneOf(done, total, isEnded(state), withdrawnIn(status))}</span>
         <span class="soft">
           {driver !== undefined ? <>driven by {driver}</> : isEnded(state) ? '' : 'nobody drives it'}
         </span>

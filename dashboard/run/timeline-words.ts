@@ -7,8 +7,9 @@ const LONG_MS = 600_000
 
 /** A moment on the axis: since the creation of the run, as finely as the view needs it. */
 export function axisTime(ms: number, spanMs: number): string {
-  if (spanMs < 2_000 && ms < 60_000) return `${count(ms)} ms`
+  if (spanMs < 2_000 && ms < 10_000) return `${count(ms)} ms`
   const seconds = ms / 1_000
+  if (spanMs < 2_000 && seconds < 60) return `${seconds.toFixed(3)} s`
   if (seconds < 60) return `${seconds.toFixed(spanMs < 20_000 && seconds % 1 !== 0 ? 1 : 0)} s`
   // so near that ticks are parts of a second apart
   const digits = spanMs < 2_000 ? 3 : spanMs < 20_000 ? 1 : 0

@@ -274,6 +274,28 @@ describe('a run that waits', () => {
   }, 60_000)
 })
 
+describe('the rail', () => {
+  it('counts workers that were lost, whether they are stale or dead', async () => {
+    const { place, url } = await serve(await stage())
+    await place.worker('ada')
+    const page = await browser.page()
+    for (const state of ['stale', 'dead']) {
+      await page.route('**/api/v1/cluster/workers?*', async (route) => {
+        const answer = await route.fetch()
+        const { items, ...rest } = await answer.json()
+        await route.fulfill({
+          response: answer,
+          json: { ...rest, items: items.map((one: any) => ({ ...one, state })) },
+        })
+      })
+      await page.goto(`${url}cluster`)
+      await page.locator('.nav a[href="/workers"] .nav-count').filter({ hasText: '1' }).waitFor()
+      await page.unrouteAll({ behavior: 'ignoreErrors' })
+    }
+    await page.close()
+  }, 60_000)
+})
+
 describe('the title', () => {
   it('has the prefix, once', async () => {
     const place = await stage()

@@ -72,6 +72,12 @@ describe('the page of a run', () => {
     // it fails, and the page says where and why
     await stateWord(page).getByText('failed').waitFor()
     await page.locator('.panel').getByText('has no licence').first().waitFor()
+    // the head says what the graph does, and an error that is cause and one of several is told once
+    const told = (await page.locator('.run-state-main').textContent()) ?? ''
+    const [, done, withdrawn] = /(\d+) of 49 done, (\d+) withdrawn/.exec(told) ?? []
+    expect([told, Number(done) + Number(withdrawn)]).toEqual([told, 49])
+    await page.locator('.node-counts').getByText(`${withdrawn} –`).waitFor()
+    expect(await page.locator('.panel .error-message').filter({ hasText: 'TASK_FAILED' }).count()).toBe(1)
     await page.locator('.node[data-path="1"]').click({ position: { x: 60, y: 18 } })
     await page.getByRole('button', { name: /1\/7/ }).click()
     await page.locator('.panel .error-message').getByText('the registry answered 404').first().waitFor()

@@ -1,4 +1,4 @@
-import { reasonIn } from '../../dashboard/format.js'
+import { doneOf, reasonIn } from '../../dashboard/format.js'
 
 describe('why something failed, in one line', () => {
   it.each([
@@ -12,5 +12,18 @@ describe('why something failed, in one line', () => {
     ['', ''],
   ])('%j is told as %j', (message, reason) => {
     expect(reasonIn(message)).toBe(reason)
+  })
+})
+
+describe('how far a run is', () => {
+  it.each([
+    [doneOf(3, 8, false), '3 of 8 done'],
+    [doneOf(2, 2, false), '2 done so far'],
+    [doneOf(2, 2, true), '2 of 2 done'],
+    // what was withdrawn is over, and was not done
+    [doneOf(1_500, 1_500, true, 1_476), '24 of 1\u202f500 done, 1\u202f476 withdrawn'],
+    [doneOf(5, 5, false, 2), '3 done so far, 2 withdrawn'],
+  ])('%s', (said, expected) => {
+    expect(said).toBe(expected)
   })
 })

@@ -103,6 +103,7 @@ describe('the axis', () => {
   it('tells moments of one burst apart, also hours after the begin', () => {
     expect([axisTime(480, 1_000), axisTime(9 * HOUR + 480, 1_000)]).toEqual(['480 ms', '9:00:00.480 h'])
     expect([axisTime(9 * HOUR + 5_000, 60_000), axisTime(9 * HOUR, 3 * HOUR)]).toEqual(['9:00:05 h', '9:00 h'])
+    expect([axisTime(9_480, 1_000), axisTime(32_713, 1_000)]).toEqual(['9\u202f480 ms', '32.713 s'])
     expect([axisTime(65_250, 1_000), axisTime(65_000, 90_000)]).toEqual(['1:05.250 min', '1:05 min'])
   })
 })
