@@ -178,3 +178,10 @@ export class Run<G> {
     }
   }
 }
+
+const CALLS_KNOWN = 32
+
+/** Calls that changed a run, by what names them, the newest first, with one more: a repeat of one is known, while it is one of the last. */
+export function withCall(known: readonly string[], call: string): readonly string[] {
+  return [call, ...known.slice(0, CALLS_KNOWN - 1)]
+}

@@ -13,8 +13,8 @@ import {
 } from '../backend.js'
 import { MOST_SIGNALS_KEPT, waitMark } from '../kept.js'
 import type { Group, HeldWait, Run } from './group.js'
-import { withCall } from './known-calls.js'
 import { noteIdle, park, wake } from './parking.js'
+import { withCall } from './run.js'
 import type { KernelState } from './state.js'
 
 /** What a wait, or an address, occupies beside its bytes, roughly. */

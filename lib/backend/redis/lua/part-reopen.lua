@@ -7,10 +7,9 @@
 --   commit: commitLater later
 --   due-queue: plan unplan
 --   group: filled load readyOf touch
---   known-calls: withCall
 --   ready-queue: needIn relane
 --   retries: retries
---   run: LOST PENDING loadRun pinRun standings setRun
+--   run: LOST PENDING loadRun pinRun standings setRun withCall
 --   waking: addReady
 
 -- What ARGV names: paths, gids, and the groups to be opened again.

@@ -1,5 +1,6 @@
 -- One run as a picture in memory: read once, changed there, written by `commit`; with its place in the lists of runs and of its groups.
--- Gives: PENDING RUNNING PAUSED WAITING LOST standings loadRun addRun forgetRun setRun listGroup pinRun unpinRun commitListings commitRuns
+-- Gives: PENDING RUNNING PAUSED WAITING LOST standings loadRun addRun forgetRun setRun withCall listGroup pinRun unpinRun
+--   commitListings commitRuns
 -- Needs:
 --   base: many readHint setShard shardNumber shardValue whole
 --   event-log: eventLog
@@ -62,6 +63,21 @@ function setRun(run, name, value)
   end
   local at = #changes
   changes[at + 1], changes[at + 2] = name, value
+end
+
+-- Calls that changed a run, by what names them, the newest first, each between two spaces, with one more: a repeat of one is known, while it is one of
+-- the last. Without any, `known` is a space.
+local CALLS_KNOWN = 32
+
+function withCall(known, name)
+  local at = 1
+  for _ = 2, CALLS_KNOWN do
+    at = find(known, ' ', at + 1, true)
+    if not at then
+      return ' ' .. name .. known
+    end
+  end
+  return ' ' .. name .. sub(known, 1, at)
 end
 
 -- The score of a run in T:runs; `micros`: its creation by the clock.

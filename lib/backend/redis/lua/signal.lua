@@ -2,8 +2,7 @@
 -- Needs:
 --   base: readShard
 --   commit: commit
---   known-calls: withCall
---   run: loadRun setRun
+--   run: loadRun setRun withCall
 --   waits: runWaits
 -- Brings a payload to the wait at an address of a run, or keeps it for the first: what waits may finish also when memory is full. Nonces of the last
 -- signals stand in field `sigs` of the run, those of late ones behind `-`.
