@@ -48,6 +48,8 @@ export class Executor implements BranchHolder {
   )
   /** It is quiet, and what it asked the store for is not waited for any more: the end of its session gives that back. */
   #isPastAnswers = false
+  /** At the end of this pass of the event loop. */
+  #isToGoOn = false
   #cancelPatience: (() => void) | undefined
   readonly #isSettled = new Condition(() => this.#settler.isAtRest)
 
@@ -194,10 +196,41 @@ export class Executor implements BranchHolder {
 
   #runTurn(): void {
     this.#starter.startWaiting()
-    if (this.#settler.flush()) this.#acquirer.forgetPromise()
-    this.#acquirer.goOn()
+    if (this.#isMoreToEnd()) this.#goOnSoon()
+    else this.#goOn()
     this.#isSettled.check()
     this.#isDrained.check()
+  }
+
+  /**
+   * Whether what has ended waits for what else ends in this pass of the event loop: each timer and each answer that ends a handler is a turn of
+   * its own, and a call for each would cost more than its branch. Not what ends alone, nor what is to set out before the next portion begins.
+   */
+  #isMoreToEnd(): boolean {
+    const { distant, maxConcurrentTasks } = this.#options
+    return (
+      distant !== undefined &&
+      this.#settler.hasUnsettled &&
+      this.#slots.free < maxConcurrentTasks &&
+      this.#phase.current === 'taking' &&
+      !this.#starter.isPausing &&
+      !this.#isSettled.isAwaited
+    )
+  }
+
+  #goOnSoon(): void {
+    if (this.#isToGoOn) return
+    this.#isToGoOn = true
+    setImmediate(() => {
+      this.#isToGoOn = false
+      this.#goOn()
+    })
+  }
+
+  /** Sends what has ended, and asks for more. */
+  #goOn(): void {
+    if (this.#settler.flush()) this.#acquirer.forgetPromise()
+    this.#acquirer.goOn()
   }
 
   #afterSettle(): void {

@@ -1,10 +1,15 @@
 /** When the store is asked for branches, and how the executor comes to rest: its parts together, with an engine that only notes. */
-import type { AcquireAnswer, AcquireRequest, Backend } from '../../lib/backend/backend.js'
+import type { AcquireAnswer, AcquireRequest, Backend, SettleRequest } from '../../lib/backend/backend.js'
 import { Executor } from '../../lib/executor/executor.js'
 import type { ExecutorOptions } from '../../lib/executor/executor-options.js'
 import { ExecutorStage, nextTurn, withCalls } from './executor-stage.js'
 
 const DISTANT = { distant: { random: () => 0 } }
+
+/** Lets all go on that waits for nothing but promises. */
+async function microtasks(): Promise<void> {
+  for (let i = 0; i < 100; i += 1) await Promise.resolve()
+}
 
 interface Opened {
   readonly stage: ExecutorStage
@@ -71,6 +76,30 @@ describe('an executor', () => {
     expect([first?.max, first?.quick, first?.startable]).toEqual([1, [], 1])
     expect([second?.max, second?.quick, second?.startable]).toEqual([6, ['work'], 1])
     expect([stage.starts.length, executor.waiting]).toEqual([2, 5])
+  })
+
+  it('sends what ends in one pass of the event loop to a distant store in one call, and what ends alone at once', async () => {
+    const settles: number[] = []
+    const stage = await ExecutorStage.open()
+    const settle = (request: SettleRequest): ReturnType<Backend['settle']> => {
+      settles.push(request.ranges.reduce((sum, { kinds }) => sum + kinds.length, 0))
+      return stage.backend.settle(request)
+    }
+    const executor = new Executor(stage.options({ ...DISTANT, backend: withCalls(stage.backend, { settle }) }))
+    await stage.offer(4)
+    executor.wake()
+    await nextTurn()
+    const [last, ...others] = stage.starts
+    for (const { succeed } of others) {
+      succeed()
+      await microtasks()
+    }
+    expect(settles).toEqual([])
+    await nextTurn()
+    expect(settles).toEqual([3])
+    last?.succeed()
+    await microtasks()
+    expect([settles, executor.inFlight]).toEqual([[3, 1], 0])
   })
 
   it('asks a distant store that has promised a notice only once it is notified, or for the slow check', async () => {

@@ -4,7 +4,7 @@
 --   asCounted segmentOf sharedInput inputRange inputBytes inputPlace inputOf
 -- Needs:
 --   base: firstRead notify quarantine shard whole
---   branch-table: stored storedNear
+--   branch-table: isInBlock stored storedNear
 -- By gid: the group, or false when there is none. Those that turned out to be unreadable are `forgotten`.
 groups, groupOrder, forgotten = {}, {}, {}
 
@@ -326,5 +326,12 @@ function inputOf(g, index, most)
     return g.bytes <= most and sharedInput(g) or nil
   end
   local start, last = inputRange(g, index)
-  return last - start <= most and inputBytes(g, index, start, last) or nil
+  if last - start > most then
+    return nil
+  end
+  local at = start + g.size * 12
+  if g.segments == '' and isInBlock(at, last - start) then
+    return storedNear(g, at, last - start) -- those of a thousand branches are some blocks
+  end
+  return inputBytes(g, index, start, last)
 end
