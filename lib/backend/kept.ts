@@ -19,8 +19,8 @@ export const MOST_PROGRESS_NOTES = 100
 /** Where a note of progress is saved, of so many. */
 export const progressMark = (slot: number | ''): string => `/!p${slot}`
 /**
- * A run ends with the barrier of its last group only where that has so few branches, of so few bytes together, and the run is kept for so long
- * afterwards: a driver that missed the notice reads from the store what it has missed.
+ * A run ends with the barrier of its last group only where that has so few branches, of so few bytes together, and its outcomes are kept for so
+ * long afterwards: a driver that missed the notice reads from the store what it has missed.
  */
 export const MOST_ENDING = 15
 export const MOST_ENDING_BYTES = 2048

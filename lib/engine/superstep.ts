@@ -151,7 +151,9 @@ export class Supersteps {
         const groupOutcomes = await this.#readOutcomes(plan)
         if (groupOutcomes instanceof GroupOutcomes) {
           groupOutcomes.isOld = met === 'old'
-          if (groupOutcomes.hasEndedRun) frame.execution.hasEndedAtBarrier = true
+          const isAwaited = met === 'open' || met === 'idle'
+          if (isAwaited && plan.spec.endsRun === true && groupOutcomes.hasEndedRun)
+            frame.execution.hasEndedAtBarrier = true
           if (met === 'released') deadlineAt = Math.max(deadlineAt, elapsedMs(clock) + LEAST_DECISION_MS)
           if (met !== 'old') groupOutcomes.deadlineAt = deadlineAt
           if (unserved !== undefined) {

@@ -199,7 +199,7 @@ export class RunStates {
     const { emitter, backend } = this.#services
     await this.#look(tracked, 'emit')
     const { runId } = tracked
-    if (this.#tracked.get(runId) !== tracked) return
+    if (this.#tracked.get(runId) !== tracked || tracked.isEnding) return
     if (as === 'lost') {
       const message = `run ${runId} is not driven here any more: its session was lost, or somebody decided a step of it by hand`
       emitter.emit('log', { level: 'warn', message, runId })

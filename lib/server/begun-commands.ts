@@ -94,13 +94,20 @@ export class BegunCommands {
   async #read({ collection, list }: Place): Promise<{ readonly revision: number; readonly known: readonly Known[] }> {
     const { revision, documents } = await this.#store.inspect.documents(collection, [list])
     const since = this.#services.clock.now() - KEPT_MS
-    const known = jsonIn<readonly Known[]>(documents[0])
-    return { revision, known: Array.isArray(known) ? known.filter(({ at }: Known) => at >= since) : [] }
+    const known = jsonIn<unknown>(documents[0])
+    return { revision, known: Array.isArray(known) ? known.filter(isKnown).filter(({ at }) => at >= since) : [] }
   }
 
   get #store(): Backend {
     return this.#services.session.store
   }
+}
+
+/** Anything else is damaged, or of a newer release. */
+function isKnown(one: unknown): one is Known {
+  if (typeof one !== 'object' || one === null) return false
+  const { at, name, digest, begun } = one as Readonly<Partial<Record<keyof Known, unknown>>>
+  return typeof at === 'number' && [name, digest, begun].every((text) => typeof text === 'string')
 }
 
 interface Place {

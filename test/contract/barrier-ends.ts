@@ -1,6 +1,6 @@
 /** Runs that end with the barrier of their last group, and those whose driver has to end them. */
 import type { Grant, GroupSpec, Holder, OpenRequest, RunRecord } from '../../lib/backend/backend.js'
-import { bytes, type UseWorld, type World } from '../support/world.js'
+import { bytes, inputsFor, packed, type UseWorld, type World } from '../support/world.js'
 
 const ends = { endsRun: true } as const
 /** A list of so many values, packed. */
@@ -155,6 +155,54 @@ export function describeBarrierEnds(useWorld: UseWorld): void {
     expect(await record(world)).toMatchObject({ state: 'running' })
   })
 
+  it('answers a dispatch that is repeated, since its reply was lost, that it is done', async () => {
+    const world = await useWorld()
+    const holder = await begun(world)
+    const group = { spec: world.spec('run/0', ends), from: 0, inputs: inputsFor(world.spec('run/0')) }
+    await settleAll(world, await world.takeOne())
+    expect(await world.step(holder, { group })).toEqual({ status: 'done' })
+    const other = { ...group, spec: { ...group.spec, digest: 'other' } }
+    expect(await world.step(holder, { group: other })).toEqual({ status: 'fenced' })
+    expect(await world.step({ ...holder, gid: 'run/0' }, { group })).toEqual({ status: 'fenced' })
+    expect(await world.step(holder, { save: { paths: ['0'], values: packed('late') } })).toEqual({ status: 'fenced' })
+    expect(await world.step(holder, { end: { state: 'completed', value: listOf('v0', 'v1', 'v2') } })).toEqual({
+      status: 'done',
+    })
+  })
+
+  it('has nobody who holds it from then on', async () => {
+    const world = await useWorld()
+    const holder = await begun(world)
+    const known = [{ gid: 'run', token: holder.token }]
+    expect(await world.backend.session({ kind: 'reconcile', session: 'driver', known })).toMatchObject({ lost: [] })
+    await settleAll(world, await world.takeOne())
+    expect(await world.backend.session({ kind: 'reconcile', session: 'driver', known })).toMatchObject({
+      ...{ status: 'reconciled', lost: [holder.token], unknown: [] },
+    })
+  })
+
+  it('is ended by its driver: one whose outcomes are not kept for a minute', async () => {
+    const world = await useWorld({ payloadRetentionMs: 59_999 })
+    const holder = await begun(world)
+    await settleAll(world, await world.takeOne())
+    await expectDriven(world, holder)
+  })
+
+  it('is ended by its driver once it was retried, also where it had ended with its barrier before', async () => {
+    const world = await useWorld()
+    await begun(world, { size: 1 })
+    await settleAll(world, await world.takeOne())
+    expect(await record(world)).toMatchObject({ state: 'completed' })
+    const redo = [{ gid: 'run/0', indexes: [0] }]
+    expect(await world.backend.reopen({ runId: 'run', nonce: world.nonce(), redo })).toBe('ok')
+    const root = await world.takeOne(1, { queues: ['runs'], capabilities: ['layout:4'] })
+    const again = { gid: 'run', index: 0, token: root.token }
+    const spec = world.spec('run/0', { ...ends, size: 1 })
+    await world.step(again, { group: { spec, from: 0, inputs: inputsFor(spec), isReopened: true } })
+    await settleAll(world, await world.takeOne(1, { capabilities: ['layout:4'] }))
+    await expectDriven(world, again)
+  })
+
   it('is ended by its driver once it was retried', async () => {
     const world = await useWorld()
     const holder = await begun(world, { size: 1 })
@@ -164,8 +212,7 @@ export function describeBarrierEnds(useWorld: UseWorld): void {
     const root = await world.takeOne(1, { queues: ['runs'], capabilities: ['layout:4'] })
     const again = { gid: 'run', index: 0, token: root.token }
     const spec = world.spec('run/0', { ...ends, size: 1 })
-    const inputs = { bytes: bytes('i0'), ends: Uint32Array.of(2) }
-    await world.step(again, { group: { spec, from: 0, inputs, isReopened: true } })
+    await world.step(again, { group: { spec, from: 0, inputs: inputsFor(spec), isReopened: true } })
     await settleAll(world, await world.takeOne())
     await expectDriven(world, again)
   })

@@ -90,6 +90,19 @@ describe('what was begun with keys', () => {
     expect(await once('a')).toEqual({ begun: '1', isRepeat: true })
   })
 
+  it('is begun anew where its list is damaged, and kept again', async () => {
+    const { store, once } = begunAt(1_000_000)
+    await once('a')
+    for (let i = 0; i < 64; i += 1) {
+      const collection = `begun-${i}`
+      const names = await store.inspect.documentNames(collection)
+      const put = names.map((name) => ({ name, bytes: new TextEncoder().encode('[null,{"at":"1"},5]') }))
+      await store.writeDocuments({ collection, nonce: 'damage', put, remove: [] })
+    }
+    expect(await once('a')).toEqual({ begun: '2', isRepeat: false })
+    expect(await once('a')).toEqual({ begun: '2', isRepeat: true })
+  })
+
   it('is some thousand at most, in small documents', async () => {
     const { store, once } = begunAt(1_000_000)
     for (let i = 0; i < 10_000; i += 1) await once(`key-${i}`)

@@ -65,7 +65,7 @@ export function endRoot(
  * does, so that its watchers are told of the group before they are told of the end.
  */
 function endedWith(
-  { effects }: KernelState,
+  { effects, options }: KernelState,
   { spec, run, parent }: Group,
   chunk: OutcomeChunk,
   failed: number,
@@ -73,8 +73,8 @@ function endedWith(
   const isAll = failed === 0 && chunk.indexes.length === spec.size && spec.size <= MOST_ENDING
   if (spec.endsRun !== true || !isAll || parent?.isRoot !== true) return undefined
   const hasDeadline = run.timeout !== undefined
-  if (run.end !== undefined || run.isPaused || hasDeadline || run.epoch > 0 || run.retentionMs < LEAST_KEPT_MS)
-    return undefined
+  if (run.end !== undefined || run.isPaused || hasDeadline || run.epoch > 0) return undefined
+  if (Math.min(run.retentionMs, options.payloadRetentionMs) < LEAST_KEPT_MS) return undefined
   if (effects.isWatched?.(run.id) === true) return undefined
   const grant = parent.grantHolding(0)
   const value = resultIn(chunk)

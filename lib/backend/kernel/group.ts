@@ -354,6 +354,7 @@ export class Group {
     this.state = 'open'
     this.closedAt = undefined
     this.isRetired = false
+    this.hasEndedRun = false
     this.isReopened = true
     this.openedAt = now
     this.epoch = run.epoch

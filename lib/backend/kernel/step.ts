@@ -37,7 +37,7 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
   if (run === undefined) return { status: 'fenced' }
   if (run.end !== undefined) {
     const isSame = end !== undefined && end.state === run.end.state && areEqual(end.value, run.end.value)
-    return { status: isSame ? 'done' : 'fenced' }
+    return { status: isSame || isItsEnd(state, run, request) ? 'done' : 'fenced' }
   }
   const group = heldGroup(state, holder)
   if (group === undefined || group.run !== run) return { status: 'fenced' }
@@ -65,6 +65,13 @@ export function step(state: KernelState, request: StepRequest): StepAnswer {
   const about = { ...(counts !== undefined && { counts }), ...(answer !== undefined && { wait: answer }) }
   if (plan === undefined || request.group === undefined) return { status: 'ok', fill: 0, ...about }
   return { ...applyPlan(state, plan, request.group, group, holder.index), ...about }
+}
+
+/** Whether it dispatches the group again that the run has ended with: whoever did so has not heard of that yet. */
+function isItsEnd(state: KernelState, run: Run, { group, holder }: StepRequest): boolean {
+  const known = group === undefined ? undefined : state.groups.get(group.spec.gid)
+  if (known?.state !== 'released' || known.spec.endsRun !== true || run.end?.state !== 'completed') return false
+  return known.parent?.spec.gid === holder.gid && known.spec.digest === group?.spec.digest
 }
 
 function planOpening(

@@ -1,7 +1,7 @@
 -- The barrier of a group: counts final outcomes, and releases the group once, when its rule is met.
 -- Gives: barrier
 -- Needs:
---   base: firstRead shard watchersOf whole
+--   base: firstRead now shard shardValue watchersOf whole
 --   branch-table: ANYWHERE FAILED GRANTED SUCCEEDED cellOf setCells
 --   closing: close
 --   grants: endHolding recordOf
@@ -12,8 +12,8 @@
 --   tasks-in-hand: inHand
 --   uploads: uploads
 --   waking: reopenLimit
--- A run ends with the barrier of its last group only where that is this small, and the run is kept for so long afterwards: a driver that missed the
--- notice reads from the store what it has missed.
+-- A run ends with the barrier of its last group only where that is this small, and its outcomes are kept for so long afterwards: a driver that missed
+-- the notice reads from the store what it has missed.
 local MOST_ENDING, MOST_ENDING_BYTES, LEAST_KEPT_MS = 15, 2048, 60000
 -- What a value with stand-ins begins with (lib/values/codec.ts), and so would a list of three that begins with that text.
 local STAND_IN_HEAD, STAND_IN_TEXT = '\147\162\1g', '\162\1g'
@@ -81,9 +81,20 @@ local function endedWith(g, chunk, count, failed, upload)
     return nil
   end
   local value = resultIn(g, chunk, count)
-  local run = value and loadRun(g.run)
-  if not run or run.isEnded or run.isPaused or run.timeout or run.epoch > 0 or run.retention < LEAST_KEPT_MS
-    or watchersOf(run.id) > 0 then
+  if not value then
+    return nil
+  end
+  -- one that cannot be read ends by nobody, and must cost its group nothing
+  local isFine, run = pcall(loadRun, g.run)
+  if not isFine or not run or run.isEnded or run.isPaused or run.timeout or run.epoch > 0 or watchersOf(run.id) > 0 then
+    return nil
+  end
+  if shard.ahead == nil then
+    firstRead[#firstRead + 1] = 'keep'
+    firstRead[#firstRead + 1] = 'e:completed:' .. run.workflow
+  end
+  now()
+  if min(run.retention, tonumber(shardValue('keep') or 600000)) < LEAST_KEPT_MS then
     return nil
   end
   local root = loadReadable(g.parent)
@@ -92,13 +103,9 @@ local function endedWith(g, chunk, count, failed, upload)
     return nil
   end
   local number = whole((unpackBytes('<I4', cell, 5)))
-  local isFine, token, _, session = pcall(recordOf, root, number)
-  if not isFine or not token then
+  local isRead, token, _, session = pcall(recordOf, root, number)
+  if not isRead or not token then
     return nil
-  end
-  if shard.ahead == nil then
-    firstRead[#firstRead + 1] = 'keep'
-    firstRead[#firstRead + 1] = 'e:completed:' .. run.workflow
   end
   return root, number, session, cell, value
 end

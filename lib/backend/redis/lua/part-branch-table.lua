@@ -1,7 +1,7 @@
 -- The branch table: 8 bytes a branch, its cell: state, errors, losses, flags, and the number of the grant it was last granted under. Hides where
 -- the cells of a group are stored and which of them this call has changed.
 -- Gives: READY GRANTED DELAYED SUCCEEDED FAILED DEAD ANYWHERE HAS_OUTLASTED HAS_CHILDREN HAS_SAVED IS_PARKED HAS_PARK NO_GRANT NO_CELL SMALL
---   lastingFlags isParked grantedCells stored isInBlock storedNear tableOf cellsOf cellOf setCells commitTable
+--   BLOCK_BYTES lastingFlags isParked grantedCells stored storedNear tableOf cellsOf cellOf setCells commitTable
 -- Needs: none
 READY, GRANTED, DELAYED, SUCCEEDED, FAILED, DEAD = 0, 1, 2, 3, 4, 5
 ANYWHERE = 4294967295
@@ -99,13 +99,8 @@ function setCells(g, from, cells)
   end
 end
 
--- Whether stored bytes are all in one block.
-local BLOCK_BYTES = 4096
-function isInBlock(at, length)
-  return at % BLOCK_BYTES + length <= BLOCK_BYTES
-end
-
 -- A few of the stored bytes from `at` on, all in one block. A call that looks at a thousand branches one by one reads some blocks.
+BLOCK_BYTES = 4096
 function storedNear(g, at, length)
   if g.inline then
     return sub(g.inline, at + 1, at + length)

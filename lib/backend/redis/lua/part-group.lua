@@ -4,7 +4,7 @@
 --   asCounted segmentOf sharedInput inputRange inputBytes inputPlace inputOf
 -- Needs:
 --   base: firstRead notify quarantine shard whole
---   branch-table: isInBlock stored storedNear
+--   branch-table: BLOCK_BYTES stored storedNear
 -- By gid: the group, or false when there is none. Those that turned out to be unreadable are `forgotten`.
 groups, groupOrder, forgotten = {}, {}, {}
 
@@ -330,7 +330,7 @@ function inputOf(g, index, most)
     return nil
   end
   local at = start + g.size * 12
-  if g.segments == '' and isInBlock(at, last - start) then
+  if g.segments == '' and at % BLOCK_BYTES + last - start <= BLOCK_BYTES then
     return storedNear(g, at, last - start) -- those of a thousand branches are some blocks
   end
   return inputBytes(g, index, start, last)

@@ -65,8 +65,8 @@ function setRun(run, name, value)
   changes[at + 1], changes[at + 2] = name, value
 end
 
--- Calls that changed a run, by what names them, the newest first, each between two spaces, with one more: a repeat of one is known, while it is one of
--- the last. Without any, `known` is a space.
+-- Calls that changed a run, by what names them, the newest first, each between two spaces, with one more: a repeat of one is known, while it is one
+-- of the last. Without any, `known` is a space.
 local CALLS_KNOWN = 32
 
 function withCall(known, name)

@@ -188,11 +188,18 @@ local function endBy(run, holding, grantNumber, session, cell, ending, value, up
   barrier.endRoot(holding, grantNumber, session, cell, ending == 'completed' and SUCCEEDED or FAILED, value, upload)
 end
 
--- What a step answers when its run has ended: `DONE` where it was with just this value.
-local function answerForEnded(run, ending, value, upload)
+-- Whether a step dispatches the group again that its run has ended with: whoever did so has not heard of that yet.
+local function isItsEnd(run, ARGV)
+  local _, _, at = placesIn(ARGV)
+  local known = run.ended == 'completed' and ARGV[at] and load(ARGV[at])
+  return known and known.state == 'r' and known.endsRun and known.parent == ARGV[2] and known.digest == ARGV[at + 1]
+end
+
+-- What a step answers when its run has ended: `DONE` where it was with just this value, or with just this group.
+local function answerForEnded(run, ending, value, upload, ARGV)
   local isSame = ending ~= '' and run.ended == ending
     and (call('HGET', run.key, 'value') or call('GET', run.key .. ':e')) == (upload and uploads.bytesOf(upload) or value)
-  return { isSame and 'DONE' or 'FENCED' }
+  return { (isSame or isItsEnd(run, ARGV)) and 'DONE' or 'FENCED' }
 end
 
 -- What the holder reports of its task, what it waits for, and what another driver must know: put into the answer. Gives what was counted for the
@@ -231,7 +238,7 @@ function step(isFull, ARGV, endBranches)
     return { 'FENCED' }
   end
   if run.isEnded then
-    return answerForEnded(run, ending, value, upload)
+    return answerForEnded(run, ending, value, upload, ARGV)
   end
   local holding, grantNumber, cell, session = heldGroup(gid, index, token)
   if not holding or holding.run ~= runId then
