@@ -39,7 +39,7 @@ const ofRun = ({ id, workflow, state, tags }: Pick<Run, 'id' | 'workflow' | 'sta
   to: runHref(id),
   words: tags.join(' '),
 })
-const ofWait = ({ runId, path, label, prompt, task }: Wait): readonly Found[] =>
+const ofWait = ({ runId, workflow, path, label, prompt, task }: Wait): readonly Found[] =>
   path === ''
     ? []
     : [
@@ -48,7 +48,7 @@ const ofWait = ({ runId, path, label, prompt, task }: Wait): readonly Found[] =>
           text: `${path} of ${runId}`,
           kind: prompt === undefined ? 'waits' : 'asks',
           to: placeHref(runId, path),
-          words: [label, prompt?.title, task].join(' '),
+          words: [workflow, label, prompt?.title, task].join(' '),
         },
       ]
 const ofLetter = ({ runId, path, label, task }: DeadLetter): Found => ({

@@ -48,10 +48,10 @@ const MEMORY_SHARE = 0.8
 /** Questions to people, each by itself. */
 function questions(waits: readonly Wait[]): readonly Need[] {
   return waits.filter(isAsked).map((wait) => {
-    const { runId, path, label, prompt, details, since, count: many } = wait
+    const { runId, workflow, path, label, prompt, details, since, count: many } = wait
     // the end of an id tells runs of one moment apart
     const said = (id: string): string =>
-      `${label === undefined ? '' : `${label}: `}${many > 1 ? `asked ${count(many)} times` : 'asked'} by run ${id}`
+      `${label === undefined ? '' : `${label}: `}${many > 1 ? `asked ${count(many)} times` : 'asked'} by ${workflow === undefined ? '' : `${workflow}, `}run ${id}`
     return {
       key: `ask ${runId} ${path}`,
       icon: 'person',

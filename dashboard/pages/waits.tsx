@@ -57,7 +57,16 @@ const COLUMNS: readonly Column<Wait>[] = [
     title: 'Run',
     track: 'minmax(168px, 1fr)',
     min: 168,
-    cell: ({ runId }) => <Id id={runId} to={runHref(runId)} />,
+    cell: ({ runId, workflow }) => (
+      <span class="row-line">
+        <Id id={runId} to={runHref(runId)} />
+        {workflow !== undefined && (
+          <span class="cut soft" title={workflow}>
+            {workflow}
+          </span>
+        )}
+      </span>
+    ),
   },
   {
     key: 'path',

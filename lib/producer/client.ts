@@ -108,6 +108,7 @@ export class Client implements Graflow {
     const { backend, engine, newId } = this.#session
     return {
       ...{ backend, engine, clock: engine.parts.clock, newId, session: this.#session.id },
+      retentionMs: this.#options.retentionMs,
       checkOpen: () => this.#checkOpen(),
       handleOf: (runId) => new RunHandle(runId, this.#handles, 'no handler'),
       submit: (flow, input, options) => this.#open(flow, [input, options], 'driven anywhere', 'no handler'),

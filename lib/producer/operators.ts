@@ -13,6 +13,8 @@ export interface OperatorServices {
   readonly engine: Engine
   readonly clock: Clock
   readonly newId: () => string
+  /** How long the record of a run that is started here is kept after its end. */
+  readonly retentionMs: number
   /** The session of this process. */
   readonly session: string
   /** @throws GraflowError CLOSED */

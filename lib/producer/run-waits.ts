@@ -64,9 +64,10 @@ export async function waitsIn(
   const waits = [...found, ...open.map((wait) => describeWait(graph, runId, wait))]
   const paths = waits.map(({ path }) => path)
   const labelOf = await labelsOfPlaces(new StoredLabels(inspect, runId), runId, groups, load, paths)
+  const { workflow } = record
   return waits.map((wait) => {
     const label = labelOf(wait.path)
-    return label === undefined ? wait : { ...wait, label }
+    return { ...wait, ...(workflow !== undefined && { workflow }), ...(label !== undefined && { label }) }
   })
 }
 

@@ -298,6 +298,8 @@ export interface AskedPrompt extends Prompt {
 export interface RunWait {
   /** The id of the run. */
   readonly runId: string
+  /** The name of its workflow, where it has one. */
+  readonly workflow?: string
   /** The path in the run of what waits, such as `1`, or `''` for the run itself; of a handler's wait the path of its task, and `~1` for its first one. */
   readonly path: string
   /** The task that waits, or whose handler does, or that nobody knows; absent where there is no single one. */

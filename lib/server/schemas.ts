@@ -56,6 +56,7 @@ export const Run = z
 export const Wait = z
   .object({
     runId: z.string(),
+    workflow: z.string().optional(),
     path: z.string(),
     task: z.string().optional(),
     count: z.int(),

@@ -235,6 +235,19 @@ describeOnBothStores('a wait', (open, name, another) => {
     })
   })
 
+  it('names the workflow of its run, where it has one', async () => {
+    const graflow = await open([echo])
+    const asks = workflow('asks', seq(waitFor('ok'), echo))
+    const [named, plain] = [
+      await graflow.start(asks, undefined),
+      await graflow.start(seq(waitFor('ok'), echo), undefined),
+    ]
+    for (const run of [named, plain]) await untilState(run, 'waiting')
+    expect(await graflow.waits.of(named.id)).toMatchObject([{ runId: named.id, workflow: 'asks', why: 'signal' }])
+    expect((await graflow.waits.of(plain.id))[0]).not.toHaveProperty('workflow')
+    for (const run of [named, plain]) await run.cancel()
+  })
+
   it('T6: is cancelled at once', async () => {
     const graflow = await open([echo])
     const run = await graflow.start(seq(waitFor('ok'), echo), undefined)

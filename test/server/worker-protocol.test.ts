@@ -1,9 +1,11 @@
 /** The worker protocol as requests and answers; what it does is in remote-workers.test.ts. */
-import { declareTask, each } from 'graflow'
+import { connect, declareTask, each } from 'graflow'
 import { createServer } from 'node:net'
+import { GraflowError } from '../../lib/errors.js'
 import { RemoteTokens, type RemoteToken } from '../../lib/server/remote-workers/remote-token.js'
 import { openPlane, type TestPlane } from '../support/control-plane.js'
 import { freshPrefix, sharedRedis } from '../support/shared-redis.js'
+import { until } from '../support/waits.js'
 
 const BASE = '/api/v1/cluster/workers'
 const upper = declareTask<string, string>('upper')
@@ -183,6 +185,40 @@ describe('the worker protocol', () => {
     expect(connections).toBe(0)
     await new Promise((resolve) => listener.close(resolve))
   })
+})
+
+it('a call for work that waits is answered with nothing when its server closes, also where the process goes on', async () => {
+  const { url } = await sharedRedis()
+  const keyPrefix = freshPrefix()
+  const stays = await openPlane({ keyPrefix }, url)
+  const graflow = await connect(url, { keyPrefix, logLevel: 'silent', serve: { port: 0 } })
+  const ask = async (path: string, body: object): Promise<readonly [number, any]> => {
+    const answer = await fetch(new URL(`.${BASE}${path}`, graflow.server?.url), {
+      ...{ method: 'POST', body: JSON.stringify(body) },
+      headers: { 'content-type': 'application/json' },
+    })
+    return [answer.status, await answer.json()]
+  }
+  const [, { id }] = await ask('/register', { workerId: 'w', tasks: ['upper'], leaseMs: 60_000 })
+  const waiting = ask(`/${id}/acquire`, { waitMs: 20_000 })
+  await until(async () => (await stays.graflow.workers.get('w'))?.state === 'ready', 'the worker to be ready')
+  await graflow.close()
+  expect(await waiting).toEqual([200, { drain: false, tasks: [] }])
+  await stays.close()
+})
+
+it('a call for work that meets the store closed with its server is answered with nothing', async () => {
+  const plane = await openPlane({ keyPrefix: freshPrefix() }, (await sharedRedis()).url)
+  const { store } = plane.services.session
+  const { id } = (await plane.ask('POST', `${BASE}/register`, { workerId: 'w', tasks: ['upper'] })).json
+  let closed: Promise<void> | undefined
+  jest.spyOn(store, 'acquire').mockImplementation(async () => {
+    closed = plane.close()
+    throw new GraflowError('CLOSED', 'the store is closed')
+  })
+  const { status, json } = await plane.ask('POST', `${BASE}/${id}/acquire`, { waitMs: 1_000 })
+  expect([status, json]).toEqual([200, { drain: false, tasks: [] }])
+  await closed
 })
 
 describe('the worker protocol of a control plane with keys', () => {

@@ -121,7 +121,7 @@ export class DeploymentDesk implements Deployments {
     if (found === undefined) throw notFound(id)
     encode(fields, 'the fields of the event', this.#services.engine.parts.limits.itemBytes, 'itemBytes')
     const name = idempotencyKey === undefined ? this.#services.newId() : idFrom(id, idempotencyKey)
-    const injection = { id: name, groupId: id, eventType, fields }
+    const injection = { id: name, groupId: id, eventType, fields, carrier: this.#services.newId() }
     const { journey, over } = await this.#begin(injection, found)
     await withDeadline(this.#services.clock, waitMs, unlessAborted(over, signal), () => undefined)
     return this.#answer(name, journey.deliveries)
@@ -235,24 +235,20 @@ export class DeploymentDesk implements Deployments {
 
   /**
    * @param name of its document, where it has one, which goes once all is over; if this process ends before, another finds it
-   * @param isOrphan whether its process was lost
    */
-  async #carry(
-    { id, eventType, fields }: StoredInjection,
-    found: GroupFound,
-    name?: string,
-    isOrphan = false,
-  ): Promise<Carried> {
+  async #carry(injection: StoredInjection, found: GroupFound, name?: string): Promise<Carried> {
+    const { id, eventType, fields } = injection
     const event = { eventType, input: fields }
-    const log = this.#injections.startedLog(id)
+    const log = this.#injections.startedLog(injection)
     const known = name === undefined ? [] : await this.#injections.started(id)
+    // whoever began it may end it meanwhile, and must not forget what is known
+    if (known.length > 0) await log.join(known)
     const keep = name === undefined ? (): void => undefined : log.keep
     const journey = new Journey(id, found.group, { ...this.#journeyServices(found), known, keep })
     const { over } = await journey.begin(event)
     if (name === undefined) return { journey, over }
     const ended = over
-      // of several who carry it under one key, the first one ends that, or whoever goes on in its place
-      .then(() => (isOrphan || known.length === 0 ? log.end() : undefined))
+      .then(() => log.end())
       .then(() => this.#injections.remove(name))
       .finally(() => {
         this.#carried.delete(name)
@@ -288,7 +284,7 @@ export class DeploymentDesk implements Deployments {
     if (found === undefined) return this.#injections.forget(name, id)
     this.#carried.add(name)
     try {
-      await this.#carry(injection, found, name, true)
+      await this.#carry(injection, found, name)
     } catch (error) {
       this.#carried.delete(name)
       if (!(error instanceof GraflowError) || error.retryable || error.code === 'CLOSED') throw error
@@ -318,7 +314,7 @@ export class DeploymentDesk implements Deployments {
   }
 
   #journeyServices(found: GroupFound): Omit<JourneyServices, 'known' | 'keep'> {
-    const { clock, engine, backend, submit } = this.#services
+    const { clock, engine, backend, submit, retentionMs } = this.#services
     return {
       ...{ clock, submit },
       flowOf: async ({ source, isWorkflow, tasks }) =>
@@ -333,6 +329,7 @@ export class DeploymentDesk implements Deployments {
       },
       endOf: (run) => this.#endOf(run),
       isDeployed: () => this.#groups.has(found.group.id),
+      keptUntil: () => clock.now() + retentionMs,
       exists: async (runId) => (await backend.inspect.run(runId)) !== undefined,
       runOf: (runId) => this.#services.handleOf(runId),
     }

@@ -3,6 +3,7 @@
  * on. The ids of its runs follow from its own, so doing a part of it twice starts nothing twice. Each call that carries an event has a document of its own,
  * whose name says which session that is: no call touches that of another, and a look at the names finds those that nobody carries.
  */
+import { createHash } from 'node:crypto'
 import type { Backend } from '../../backend/backend.js'
 import { GraflowError } from '../../errors.js'
 import type { NewId } from '../../time.js'
@@ -15,6 +16,8 @@ export interface StoredInjection {
   readonly groupId: string
   readonly eventType: string
   readonly fields: unknown
+  /** Names who carries it among all who carry the same event; it stays where another process carries it on. */
+  readonly carrier: string
 }
 
 /** An event that was taken over, and the name of its document. */
@@ -24,9 +27,28 @@ export interface TakenInjection {
 }
 
 const COLLECTION = 'injections'
+/** Each event in one of so many, since each change of one by anybody makes a try fail. */
+const COLLECTIONS = 16
 /** What was started of an event, by the id of the event: all who carry it know that a run which is not there was deleted. */
-const STARTED = 'injections-started'
+const startedOf = (id: string): string =>
+  `injections-started-${Number.parseInt(createHash('sha256').update(id).digest('hex').slice(0, 4), 16) % COLLECTIONS}`
 const VERSION = 1
+
+/** What was started of an event, and who carries it. */
+interface StartedList {
+  readonly started: readonly StartedRun[]
+  readonly carriers: readonly string[]
+}
+
+export interface StartedLog {
+  /** Adds what one who begins to carry it knows; resolves when it is kept. @throws GraflowError what the store throws */
+  readonly join: (known: readonly StartedRun[]) => Promise<void>
+  /** Adds to it, before long. */
+  readonly keep: (started: readonly StartedRun[]) => void
+  /** It is through for this one. */
+  readonly end: () => Promise<void>
+}
+
 /** Of them that are taken over together. */
 const PAGE = 50
 /** Others that change the collection at the same time may come first so often. */
@@ -59,43 +81,68 @@ export class InjectionStore {
 
   /** An event that does not go on. */
   async forget(name: string, id: string): Promise<void> {
-    await this.startedLog(id).end()
+    await this.#changeStarted(id, () => undefined)
     await this.remove(name)
   }
 
   /** What was started of an event that is not through. */
   async started(id: string): Promise<readonly StartedRun[]> {
-    const [bytes] = (await this.#backend.inspect.documents(STARTED, [id])).documents
-    return bytes === undefined ? [] : startedIn(bytes)
+    return (await this.#readStarted(id)).list.started
   }
 
-  /** Keeps what was started of an event, one write at a time: of several lists that come meanwhile the last one counts. `end` forgets it. */
-  startedLog(id: string): {
-    readonly keep: (started: readonly StartedRun[]) => void
-    readonly end: () => Promise<void>
-  } {
+  /**
+   * What was started of an event, for one of those who carry it: it is theirs together, and forgotten with the last of them. Written one write at a time:
+   * of several lists that come meanwhile the last one counts.
+   */
+  startedLog({ id, carrier }: Pick<StoredInjection, 'id' | 'carrier'>): StartedLog {
     let next: readonly StartedRun[] | undefined
     let writing: Promise<void> | undefined
+    const add = (started: readonly StartedRun[]): Promise<void> =>
+      this.#changeStarted(id, (list) => ({
+        started: [...new Map([...list.started, ...started].map((one) => [one.way, one])).values()],
+        carriers: [...new Set([...list.carriers, carrier])],
+      }))
     const write = async (): Promise<void> => {
       for (let list = next; list !== undefined; list = next) {
         next = undefined
-        const put = [{ name: id, bytes: encode({ v: VERSION, started: list }, 'what was started') }]
         // a full store, or one that is away: it is known as long as this process lives
-        await this.#backend
-          .writeDocuments({ collection: STARTED, nonce: this.#newId(), put, remove: [] })
-          .catch(() => undefined)
+        await add(list).catch(() => undefined)
       }
       writing = undefined
     }
     return {
+      join: add,
       keep: (started) => {
         next = started
         writing ??= write()
       },
       end: async () => {
         await writing
-        await this.#backend.writeDocuments({ collection: STARTED, nonce: this.#newId(), put: [], remove: [id] })
+        await this.#changeStarted(id, ({ started, carriers }) => {
+          const others = carriers.filter((one) => one !== carrier)
+          return others.length === 0 ? undefined : { started, carriers: others }
+        })
       },
+    }
+  }
+
+  async #readStarted(id: string): Promise<{ readonly revision: number; readonly list: StartedList }> {
+    const { revision, documents } = await this.#backend.inspect.documents(startedOf(id), [id])
+    return { revision, list: startedIn(documents[0]) }
+  }
+
+  /** Changes what was started of an event as it is now; `change` gives undefined where it is to be forgotten. */
+  async #changeStarted(id: string, change: (list: StartedList) => StartedList | undefined): Promise<void> {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      const { revision, list } = await this.#readStarted(id)
+      const next = change(list)
+      const put = next && [{ name: id, bytes: encode({ v: VERSION, ...next }, 'what was started') }]
+      const answer = await this.#backend.writeDocuments({
+        ...{ collection: startedOf(id), nonce: this.#newId(), ifRevision: revision },
+        ...{ put: put ?? [], remove: put === undefined ? [id] : [] },
+        ...(next !== undefined && next.carriers.length < list.carriers.length && { isFreeing: true }),
+      })
+      if (answer.status !== 'conflict') return
     }
   }
 
@@ -153,23 +200,26 @@ const full = (): GraflowError =>
 function injectionIn(bytes: Uint8Array): readonly StoredInjection[] {
   try {
     const value = decode(bytes)
-    return isInjection(value) ? [value] : []
+    // those of an earlier build say no carrier
+    return isInjection(value) ? [{ carrier: '', ...value }] : []
   } catch {
     return [] // damaged, or of a newer release
   }
 }
 
-const isInjection = (value: unknown): value is StoredInjection =>
+const isInjection = (value: unknown): value is Omit<StoredInjection, 'carrier'> & Partial<StoredInjection> =>
   typeof value === 'object' &&
   value !== null &&
   (value as { readonly v?: unknown }).v === VERSION &&
   ['id', 'groupId', 'eventType'].every((key) => typeof (value as Record<string, unknown>)[key] === 'string')
 
-function startedIn(bytes: Uint8Array): readonly StartedRun[] {
+function startedIn(bytes: Uint8Array | undefined): StartedList {
+  const none: StartedList = { started: [], carriers: [] }
   try {
-    const { v, started = [] } = decode(bytes) as { readonly v: unknown; readonly started?: readonly StartedRun[] } // as it was written above
-    return v === VERSION ? started : []
+    const value = bytes === undefined ? undefined : (decode(bytes) as Partial<StartedList> & { readonly v: unknown }) // as it was written above
+    if (value?.v !== VERSION || !Array.isArray(value.started)) return none
+    return { started: value.started, carriers: value.carriers ?? [] }
   } catch {
-    return [] // damaged, or of a newer release
+    return none // damaged, or of a newer release
   }
 }

@@ -37,6 +37,8 @@ export interface JourneyServices {
   readonly endOf: (run: Run<unknown>) => Promise<PipelineEnd>
   /** Whether the group is still deployed. */
   readonly isDeployed: () => Promise<boolean>
+  /** Until when the record of a run is kept at least that is started now. */
+  readonly keptUntil: () => number
   /** Whether there is a run. */
   readonly exists: (runId: string) => Promise<boolean>
   /** A run that is there. */
@@ -54,6 +56,8 @@ export interface StartedRun {
   readonly eventType: string
   /** Of the run: its id is that of the event, and this. */
   readonly way: string
+  /** Its record is kept until then, or longer: one that is not there before was deleted. Milliseconds since the epoch. */
+  readonly keptUntil?: number
 }
 
 /** Errors that may pass are tried again after so long. */
@@ -149,7 +153,7 @@ export class Journey {
     )
     const delivery = this.#put(facts, { workerId, state: 'pending' })
     if (!this.#started.has(way)) {
-      this.#started.set(way, facts)
+      this.#started.set(way, { ...facts, keptUntil: this.#services.keptUntil() })
       this.#services.keep([...this.#started.values()])
     }
     return { run, way, delivery }
@@ -168,13 +172,20 @@ export class Journey {
     await Promise.all(targets.map((to) => this.#deliver(name, to, event, way)))
   }
 
-  /** A run was started before and is not there any more: it counts as cancelled. What its result was routed to by then goes on. */
+  /**
+   * A run was started before and is not there any more. It was deleted, and counts as cancelled; or its record is past its retention, and nobody knows
+   * what came of it. What its result was routed to by then goes on.
+   */
   async #deleted(way: string): Promise<void> {
     const facts = this.#started.get(way)
     if (facts === undefined) return
-    const message = `the run was deleted before all of event ${this.#id} was over`
-    const error = new GraflowError('RUN_NOT_FOUND', message, { details: { runId: this.#runIdOf(way) } })
-    this.#put(facts, { workerId: undefined, state: 'cancelled', error })
+    const details = { runId: this.#runIdOf(way) }
+    const isPast = facts.keptUntil !== undefined && facts.keptUntil <= this.#services.clock.now()
+    const before = `before all of event ${this.#id} was over`
+    const error = isPast
+      ? new GraflowError('NOT_KEPT', `the run was past its retention ${before}: what it gave is not kept`, { details })
+      : new GraflowError('RUN_NOT_FOUND', `the run was deleted ${before}`, { details })
+    this.#put(facts, { workerId: undefined, state: isPast ? 'failed' : 'cancelled', error })
     const after = [...this.#started.values()].filter((one) => one.way.startsWith(way) && isNext(way, one.way))
     await Promise.all(after.map((one) => this.#rejoin(one)))
   }

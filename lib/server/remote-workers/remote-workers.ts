@@ -186,6 +186,10 @@ export class RemoteWorkers {
       // not released: the worker may have asked another server since, which has handed out the same grant under the same token
       session.comparedAt = Number.NEGATIVE_INFINITY
       return { tasks: [], drain: session.isDraining }
+    } catch (error) {
+      // the store was closed with the server while it was asked: the worker gets what it was granted from another one
+      if (!this.#options.closing.aborted || !(error instanceof GraflowError) || error.code !== 'CLOSED') throw error
+      return { tasks: [], drain: session.isDraining }
     } finally {
       poll.end()
     }
