@@ -19,7 +19,7 @@ import { openApiOf } from './openapi.js'
 import { badRequest, invalidRequest, problemOf, problemResponse } from './problems.js'
 import { PrefixEvents } from './prefix-events.js'
 import { parseFailure } from './json-rpc.js'
-import { sendJson, type ServerApp, type ServerEnv } from './route.js'
+import { sendJson, type ServerApp, type ServerEnv, withGuards } from './route.js'
 import { addBulkRoutes } from './routes/bulk.js'
 import { addDeadLetterRoutes } from './routes/dead-letters.js'
 import { addEventRoutes } from './routes/events.js'
@@ -101,7 +101,7 @@ function knowingMembers(app: ServerApp): void {
   const adding: typeof add = (route, handler) => {
     if (OPEN_PATHS.has(route.path)) return add(route, handler, undefined)
     const middleware: MiddlewareHandler[] = [route.middleware ?? [], refusingUnknown(route)].flat()
-    return add({ ...route, middleware }, handler, hookOf(route))
+    return add({ ...route, responses: withGuards(route), middleware }, handler, hookOf(route))
   }
   Object.assign(app, { openapi: adding }) // the same, whatever the types of a route are
 }

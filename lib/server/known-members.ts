@@ -4,21 +4,41 @@
  */
 import { type RouteConfig, z } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
+import { describe } from '../describe.js'
 import { GraflowError } from '../errors.js'
 import { didYouMean } from '../nearest.js'
 
 type Shown = string | number
 
-/** Refuses parameters of a query that a route does not have, and a body where it has none. */
+/** Refuses parameters of a query that a route does not have, numbers that are none, and a body where it has none. */
 export function refusingUnknown(route: RouteConfig): MiddlewareHandler {
   const known = membersOf(route.request?.query)
+  const numbers = numbersOf(route.request?.query)
   const hasBody = route.request?.body !== undefined
   return async (c, next) => {
-    for (const name of new URL(c.req.url).searchParams.keys())
+    for (const [name, value] of new URL(c.req.url).searchParams) {
       if (!known.includes(name)) throw unknownMember('query', name, known)
+      if (numbers.includes(name) && value.trim() === '') throw noNumber(name, value)
+    }
     if (!hasBody && c.req.method !== 'GET' && c.req.method !== 'HEAD') await refuseBody(c)
     await next()
   }
+}
+
+/** Parameters that are numbers: read as one, an empty text is 0. */
+function numbersOf(schema: unknown): readonly string[] {
+  if (!(schema instanceof z.ZodObject)) return []
+  return Object.entries(schema.shape).flatMap(([name, member]) => (bare(member) instanceof z.ZodNumber ? [name] : []))
+}
+
+const bare = (schema: unknown): unknown =>
+  schema instanceof z.ZodOptional || schema instanceof z.ZodDefault ? bare(schema.unwrap()) : schema
+
+function noNumber(name: string, value: string): GraflowError {
+  const message = `expected a number, got ${describe(value)}`
+  return new GraflowError('INVALID_OPTION', `query: ${name}: ${message}`, {
+    details: { option: name, faults: [{ where: `query: ${name}`, message }] },
+  })
 }
 
 /** An empty object is what some clients send where there is nothing to say. */

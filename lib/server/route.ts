@@ -193,6 +193,7 @@ const PROBLEMS = {
   415: 'The body is not said to be application/json.',
   422: 'The input does not satisfy its schema.',
   429: 'Too many wrong keys.',
+  501: 'The store cannot do it.',
   503: 'The store is away or full; the header retry-after says when to try again.',
 } as const
 /** All routes may answer these. */
@@ -212,6 +213,14 @@ export function answers(
   ])
   const bad = [...ALWAYS, ...problems].map((status) => [status, problem(PROBLEMS[status])])
   return Object.fromEntries([...ok, ...bad]) as RouteConfig['responses'] // by status
+}
+
+/** The answers of a route with those that it has whatever it does: a body is read before it, and an Idempotency-Key may have come with another. */
+export function withGuards({ method, request, responses }: RouteConfig): RouteConfig['responses'] {
+  const { headers } = request ?? {}
+  const isKeyed = headers instanceof z.ZodObject && 'idempotency-key' in headers.shape
+  const statuses = [...(isKeyed ? [409 as const] : []), ...(method === 'get' ? [] : ([413, 415] as const))]
+  return { ...Object.fromEntries(statuses.map((status) => [status, problem(PROBLEMS[status])])), ...responses }
 }
 
 /** A value as the JSON of an answer. */

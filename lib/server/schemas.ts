@@ -101,7 +101,7 @@ export const Changed = z
   .openapi('Changed')
 
 /** A list: in a query given several times, or with commas. */
-export const listed = <T extends z.ZodType>(item: T) => z.preprocess(split, z.array(item).max(64).optional())
+export const listed = <T extends z.ZodType>(item: T) => z.preprocess(split, z.array(item).min(1).max(64).optional())
 
 function split(value: unknown): unknown {
   const all: readonly unknown[] = Array.isArray(value) ? value : [value]

@@ -152,6 +152,7 @@ describe.each([
         const { json, status: got } = await ask(method, asked, KEYS.admin)
         const name = `${operation.method} ${operation.path}: ${what}`
         expect({ name, status: got, detail: json?.detail }).toEqual({ name, status, detail: expect.any(String) })
+        if (status !== 405) expect([name, operation.statuses]).toEqual([name, expect.arrayContaining([String(status)])])
         expect(json).toMatchObject({ type: 'about:blank', status, code: expect.any(String), title: expect.any(String) })
       }
     }
@@ -264,7 +265,10 @@ function badRequestsOf({ method, path, parameters, body }: Operation): readonly 
     .filter(
       (one) => one.in === 'query' && [one.schema.type].flat().some((type) => type === 'integer' || type === 'number'),
     )
-    .map(({ name }) => ({ what: name, method, asked: { path: `${at}?${name}=x` }, status: 400 }))
+    .flatMap(({ name }) => [
+      { what: name, method, asked: { path: `${at}?${name}=x` }, status: 400 },
+      { what: `empty ${name}`, method, asked: { path: `${at}?${name}=` }, status: 400 },
+    ])
   const long = parameters
     .filter((one) => one.in === 'path')
     .map(({ name }) => ({
@@ -286,6 +290,8 @@ function badRequestsOf({ method, path, parameters, body }: Operation): readonly 
             status: 415,
           },
         ]
-  const all = [...wrong, ...long, ...bodies]
+  const asked = { path: at, body: 'x', headers: { 'content-type': 'text/plain' } }
+  const typed = method === 'GET' || isRpc || bodies.length > 0 ? [] : [{ what: 'a text', method, asked, status: 415 }]
+  const all = [...wrong, ...long, ...bodies, ...typed]
   return all.length > 0 ? all : [{ what: 'another method', method: 'PATCH', asked: { path: at }, status: 405 }]
 }

@@ -70,6 +70,7 @@ const startRun = createRoute({
     413,
     415,
     422,
+    501,
   ),
 })
 
