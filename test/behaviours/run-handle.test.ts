@@ -184,7 +184,8 @@ describeOnBackends('status of a run', (open, onlyEmbedded) => {
       ],
       waits: [
         {
-          ...{ runId: run.id, path: '0', task: 'gated', count: 1, since: new Date(1_000_000), why: 'busy' },
+          ...{ runId: run.id, workflow: 'counting', path: '0', task: 'gated' },
+          ...{ count: 1, since: new Date(1_000_000), why: 'busy' },
           details: { queue: 'default', workers: 1 },
         },
       ],
